@@ -1,0 +1,5 @@
+//! verigate: a webhook verification gateway.
+
+pub mod wire;
+
+pub mod verify;

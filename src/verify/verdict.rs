@@ -1,0 +1,103 @@
+//! The closed list of SPEC 3: every way in which a request can be refused, by name.
+//!
+//! A refusal is a value, not an error. This file knows no HTTP status: those live in `gateway::answer`.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($variant:ident => $name:literal, $words:literal;)*) => {
+        /// A refusal's name on the wire, in logs and in metrics (SPEC 3).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $(#[doc = concat!("`", $name, "`: ", $words, ".")] $variant,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of SPEC 3; `code as usize` is its place here.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
+
+            /// The name on the wire, e.g. `bad_signature`.
+            pub fn name(self) -> &'static str {
+                match self { $(Code::$variant => $name,)* }
+            }
+
+            /// The code in plain words, for the `error` field of an answer.
+            pub fn words(self) -> &'static str {
+                match self { $(Code::$variant => $words,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    BadRequest => "bad_request", "the request is malformed or ambiguous HTTP";
+    UriTooLong => "uri_too_long", "the request target is too long";
+    HeadersTooLarge => "headers_too_large", "the request headers are too large or too many";
+    ExpectationFailed => "expectation_failed", "the only expectation that can be met is 100-continue";
+    NoRoute => "no_route", "no route for this host and path";
+    BadPath => "bad_path", "the path is ambiguous";
+    MethodNotAllowed => "method_not_allowed", "this route does not take this method";
+    MissingSignature => "missing_signature", "the signature header is missing";
+    MissingTimestamp => "missing_timestamp", "the timestamp header is missing";
+    MalformedSignature => "malformed_signature", "the signature header is malformed";
+    MalformedTimestamp => "malformed_timestamp", "the timestamp header is malformed";
+    StaleTimestamp => "stale_timestamp", "the timestamp is too old";
+    FutureTimestamp => "future_timestamp", "the timestamp is in the future";
+    BadSignature => "bad_signature", "no active secret matches the signature";
+    BodyTooLarge => "body_too_large", "the body is larger than this route takes";
+    BodyTimeout => "body_timeout", "the body did not arrive in time";
+    HeadTimeout => "head_timeout", "the request head did not arrive in time";
+    InvalidEnvelope => "invalid_envelope", "the event cannot be identified";
+    ReplayedEvent => "replayed_event", "this delivery was already processed";
+    EventIdConflict => "event_id_conflict", "this event id was already used for another body";
+    EventInFlight => "event_in_flight", "another copy of this event is being processed";
+    DuplicateEvent => "duplicate_event", "this event was already processed";
+    Overloaded => "overloaded", "the gateway is overloaded";
+    ReplayStoreUnavailable => "replay_store_unavailable", "the replay store is unavailable";
+    UpstreamUnreachable => "upstream_unreachable", "the upstream cannot be reached";
+    UpstreamTimeout => "upstream_timeout", "the upstream did not answer in time";
+    UpstreamFailed => "upstream_failed", "the upstream broke off or answered what is not HTTP";
+    InternalError => "internal_error", "internal error";
+}
+
+/// A "no": its code, and the reason in plain words for whoever reads the answer.
+///
+/// `why` never holds bytes of the request, so it can be shown and logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The name of the refusal.
+    pub code: Code,
+    /// What exactly was wrong, in plain words; never request bytes.
+    pub why: &'static str,
+}
+
+impl Refusal {
+    /// A refusal that says more than its code does.
+    pub const fn because(code: Code, why: &'static str) -> Self {
+        Self { code, why }
+    }
+}
+
+impl From<Code> for Refusal {
+    fn from(code: Code) -> Self {
+        Self { code, why: code.words() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.name(), self.why)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_its_own_place_in_the_list() {
+        for (place, code) in Code::ALL.iter().enumerate() {
+            assert_eq!(*code as usize, place, "{}", code.name());
+        }
+    }
+}

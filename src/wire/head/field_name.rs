@@ -1,0 +1,71 @@
+//! Names of header fields, and what counts as the same name (SPEC 2.3).
+
+use crate::wire::rules::is_token_byte;
+
+/// A header name: a token (RFC 9110 5.6.2), kept in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FieldName(Box<str>);
+
+impl FieldName {
+    /// Takes a name of any case; `None` where it is not a token.
+    pub fn new(name: &str) -> Option<Self> {
+        (!name.is_empty() && name.bytes().all(is_token_byte)).then(|| Self(name.to_ascii_lowercase().into()))
+    }
+
+    /// The name in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `name` is this name, in any case.
+    pub fn is(&self, name: &[u8]) -> bool {
+        self.0.as_bytes().eq_ignore_ascii_case(name)
+    }
+
+    /// Whether `name` is this name or an alias of it: equal in any case once every byte that is neither letter nor
+    /// digit is read as `-` (SPEC 2.3; CGI and WSGI receivers fold such names together).
+    pub fn is_or_aliases(&self, name: &[u8]) -> bool {
+        self.0.len() == name.len() && self.0.bytes().zip(name).all(|(a, b)| fold(a) == fold(*b))
+    }
+}
+
+/// Lower case; any byte that is neither letter nor digit becomes `-`.
+pub fn fold(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+}
+
+/// What a head holds under one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found<'h> {
+    /// No line of this name. Aliases alone are not the real one.
+    Nothing,
+    /// Exactly one line, and no alias beside it; the value without white space around it.
+    One(&'h [u8]),
+    /// Several lines, or one with an alias beside it.
+    Several,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_token_in_lower_case() {
+        assert_eq!(FieldName::new("X-Webhook-Timestamp").unwrap().as_str(), "x-webhook-timestamp");
+        for bad in ["", "a b", "a:", "a\r", "é", "a(b", "a\0"] {
+            assert_eq!(FieldName::new(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_alias_differs_only_in_bytes_that_are_neither_letter_nor_digit() {
+        let name = FieldName::new("X-Webhook-Timestamp").unwrap();
+        for alias in [&b"X_Webhook_Timestamp"[..], b"x.webhook.TIMESTAMP", b"X-Webhook~Timestamp"] {
+            assert!(name.is_or_aliases(alias) && !name.is(alias), "{alias:?}");
+        }
+        for other in [&b"XWebhookTimestamp"[..], b"X-Webhook-Timestamp-", b"X-Webhook-Timestamq", b""] {
+            assert!(!name.is_or_aliases(other), "{other:?}");
+        }
+        assert!(name.is(b"x-WEBHOOK-timestamp"));
+    }
+}

@@ -1,0 +1,80 @@
+//! Framing and persistence: `Content-Length`, `Transfer-Encoding`, `Connection` (SPEC 2.1, RFC 9112 6.3 and 9.3).
+//!
+//! The same for requests and answers. How large a length may be is left to the route.
+
+use super::{Reason, fields};
+use crate::wire::head::{Framing, Version, fold};
+
+/// What the lines seen so far say of framing and persistence.
+#[derive(Debug, Default)]
+pub(in crate::wire) struct FramingLines {
+    length: Option<u64>,
+    chunked: bool,
+    close: bool,
+}
+
+impl FramingLines {
+    /// Takes one field into account; refuses it where it is, or can be mistaken for, a framing line that is not plain.
+    pub(in crate::wire) fn see(&mut self, name: &[u8], value: &[u8]) -> Result<(), Reason> {
+        match name.len() {
+            10 if name.eq_ignore_ascii_case(b"connection") => {
+                self.close |= fields::members(value).any(|member| member.eq_ignore_ascii_case(b"close"));
+            }
+            14 if is_alike(name, b"content-length")? => {
+                let length = content_length(value).ok_or(Reason::MalformedLength)?;
+                if self.length.replace(length).is_some() {
+                    return Err(Reason::SecondLength);
+                }
+            }
+            17 if is_alike(name, b"transfer-encoding")? => {
+                if self.chunked {
+                    return Err(Reason::SecondCoding);
+                }
+                if !value.eq_ignore_ascii_case(b"chunked") {
+                    return Err(Reason::UnknownCoding);
+                }
+                self.chunked = true;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The framing, once all lines have been seen.
+    pub(in crate::wire) fn framing(&self, version: Version) -> Result<Framing, Reason> {
+        match (self.length, self.chunked) {
+            (Some(_), true) => Err(Reason::LengthBesideChunked),
+            (None, true) if version == Version::Http10 => Err(Reason::ChunkedBeforeHttp11),
+            (None, true) => Ok(Framing::Chunked),
+            (Some(length), false) => Ok(Framing::Length(length)),
+            (None, false) => Ok(Framing::None),
+        }
+    }
+
+    /// Whether the connection may stay open: HTTP/1.1, and no `Connection` line says `close`.
+    pub(in crate::wire) fn keep_alive(&self, version: Version) -> bool {
+        version == Version::Http11 && !self.close
+    }
+}
+
+/// Whether `name` is `real` (lower case); an alias of it is refused, beside the real one or not.
+fn is_alike(name: &[u8], real: &[u8]) -> Result<bool, Reason> {
+    if name.eq_ignore_ascii_case(real) {
+        Ok(true)
+    } else if name.iter().zip(real).all(|(&a, &b)| fold(a) == fold(b)) {
+        Err(Reason::FramingAlias)
+    } else {
+        Ok(false)
+    }
+}
+
+/// A plain decimal number that fits 64 bits, without sign, list or leading zero (RFC 9110 8.6, stricter).
+fn content_length(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || (value.len() > 1 && value.first() == Some(&b'0')) {
+        return None;
+    }
+    value.iter().try_fold(0_u64, |length, &byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        length.checked_mul(10)?.checked_add(digit)
+    })
+}
