@@ -1,0 +1,148 @@
+//! Strict hex, base64 and base64url: one spelling for each value (SCHEMES 1, `signature.encoding`).
+//!
+//! Strictness is what makes a signature's text and its bytes the same thing: no white space, no missing or extra
+//! padding, no bits set after the last byte. Only [`Encoding::HexAny`] knows two spellings. Nothing here knows how long
+//! a signature must be; callers compare the length they get.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+/// How bytes are written as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// `hex`: lower case only.
+    Hex,
+    /// `hex-any`: digits of either case.
+    HexAny,
+    /// `base64`: the standard alphabet, padded.
+    Base64,
+    /// `base64url`: the URL-safe alphabet, not padded.
+    Base64Url,
+}
+
+impl Encoding {
+    /// Every encoding, in the order in which they are documented.
+    pub const ALL: [Self; 4] = [Self::Hex, Self::HexAny, Self::Base64, Self::Base64Url];
+
+    /// Its name in a configuration file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hex => "hex",
+            Self::HexAny => "hex-any",
+            Self::Base64 => "base64",
+            Self::Base64Url => "base64url",
+        }
+    }
+
+    /// The encoding of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|encoding| encoding.name() == name)
+    }
+
+    /// Writes `bytes` in the canonical spelling.
+    pub fn encode(self, bytes: &[u8]) -> String {
+        match self {
+            Self::Hex | Self::HexAny => hex::encode(bytes),
+            Self::Base64 => STANDARD.encode(bytes),
+            Self::Base64Url => URL_SAFE_NO_PAD.encode(bytes),
+        }
+    }
+
+    /// Decodes all of `text` to the front of `out` and returns the number of bytes written; an `out` as long as `text`
+    /// always has room. `None` where `text` is not a spelling of this encoding or `out` is too short; what `out` holds
+    /// is then unspecified. Allocates nothing.
+    pub fn decode(self, text: &[u8], out: &mut [u8]) -> Option<usize> {
+        match self {
+            Self::Hex if text.iter().any(u8::is_ascii_uppercase) => None,
+            Self::Hex | Self::HexAny => {
+                let len = text.len() / 2;
+                hex::decode_to_slice(text, out.get_mut(..len)?).ok().map(|()| len)
+            }
+            // Both engines demand canonical padding and zero trailing bits.
+            Self::Base64 => STANDARD.decode_slice(text, out).ok(),
+            Self::Base64Url => URL_SAFE_NO_PAD.decode_slice(text, out).ok(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decoded(encoding: Encoding, text: &[u8]) -> Option<Vec<u8>> {
+        let mut out = [0; 64];
+        encoding.decode(text, &mut out).map(|len| out[..len].to_vec())
+    }
+
+    #[test]
+    fn every_name_leads_back_to_its_encoding() {
+        assert_eq!(Encoding::ALL.map(|e| Encoding::named(e.name())), Encoding::ALL.map(Some));
+        assert_eq!(Encoding::named("HEX"), None);
+    }
+
+    #[test]
+    fn only_the_canonical_spelling_is_decoded() {
+        use Encoding::{Base64, Base64Url, Hex, HexAny};
+        type Row = (&'static str, Encoding, &'static [u8], Option<&'static [u8]>);
+        let rows: &[Row] = &[
+            ("hex", Hex, b"00ff1a", Some(&[0, 255, 26])),
+            ("hex: upper case", Hex, b"00FF1A", None),
+            ("hex: mixed case", Hex, b"00fF1a", None),
+            ("hex-any: mixed case", HexAny, b"00fF1A", Some(&[0, 255, 26])),
+            ("hex: odd length", Hex, b"00f", None),
+            ("hex: no digit", Hex, b"0g", None),
+            ("hex: 0x in front", Hex, b"0x00", None),
+            ("hex: a space", Hex, b"00 f", None),
+            ("hex: quotes", Hex, b"\"0\"f", None),
+            ("hex: full-width digit", Hex, "0\u{ff11}".as_bytes(), None),
+            ("base64", Base64, b"+/8=", Some(&[0xfb, 0xff])),
+            ("base64: padding missing", Base64, b"+/8", None),
+            ("base64: padding added", Base64, b"+/8==", None),
+            ("base64: a group of padding", Base64, b"+/8A====", None),
+            ("base64: url alphabet", Base64, b"-_8=", None),
+            ("base64: trailing bits set", Base64, b"+/9=", None),
+            ("base64: line feed inside", Base64, b"+/\n8=", None),
+            ("base64: space at the end", Base64, b"+/8= ", None),
+            ("base64url", Base64Url, b"-_8", Some(&[0xfb, 0xff])),
+            ("base64url: padded", Base64Url, b"-_8=", None),
+            ("base64url: standard alphabet", Base64Url, b"+/8", None),
+            ("base64url: trailing bits set", Base64Url, b"-_9", None),
+        ];
+        let wrong: Vec<_> = rows
+            .iter()
+            .filter(|(_, encoding, text, expected)| decoded(*encoding, text).as_deref() != *expected)
+            .map(|(name, ..)| name)
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_text_longer_than_the_room_is_refused() {
+        let bytes = [7; 64];
+        for encoding in Encoding::ALL {
+            let text = encoding.encode(&bytes);
+            assert_eq!(encoding.decode(text.as_bytes(), &mut [0; 64]), Some(64), "{}", encoding.name());
+            assert_eq!(encoding.decode(text.as_bytes(), &mut [0; 63]), None, "{}", encoding.name());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_decodes_to_the_same_bytes(bytes in prop::collection::vec(any::<u8>(), 0..=64)) {
+            for encoding in Encoding::ALL {
+                prop_assert_eq!(decoded(encoding, encoding.encode(&bytes).as_bytes()), Some(bytes.clone()));
+            }
+        }
+
+        #[test]
+        fn what_decodes_is_the_spelling_that_encode_writes(text in "[A-Za-z0-9+/=_ -]{0,16}") {
+            for encoding in [Encoding::Hex, Encoding::Base64, Encoding::Base64Url] {
+                if let Some(bytes) = decoded(encoding, text.as_bytes()) {
+                    prop_assert_eq!(encoding.encode(&bytes), text.clone());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The envelope of a delivery: event id, event type and account, from a header or a JSON place (SPEC 2.6).
+//!
+//! The id decides what is claimed, so it is judged strictly; type and account are for logs, headers and narrowing, so
+//! they are taken where they are there. Whether the id is signed, and what a duplicate is answered, is not known here.
+
+pub mod json;
+mod text;
+
+use self::json::{Fault, Places, Slot, Value, Values};
+pub use self::text::Text;
+use self::text::cut;
+use super::scheme::{Place, Scheme};
+use super::verdict::{Code, Refusal};
+use crate::wire::head::{FieldName, Found, Head};
+
+/// The longest event id, in bytes of UTF-8 after unescaping and joining.
+pub const MAX_ID_BYTES: usize = 256;
+/// The longest integer taken as an event id, in digits.
+pub const MAX_ID_DIGITS: usize = 64;
+/// Where event type and account are cut, in bytes, on a character border.
+pub const MAX_LABEL_BYTES: usize = 1024;
+
+const MISSING: &str = "the event id is missing";
+const EMPTY: &str = "the event id is empty";
+const TOO_LONG: &str = "the event id is longer than 256 bytes";
+const CONTROL: &str = "the event id holds a control character";
+const NOT_INTEGER: &str = "the event id is a number that is not a plain integer";
+const TOO_MANY_DIGITS: &str = "the event id is an integer of more than 64 digits";
+const WRONG_KIND: &str = "the event id is neither a string nor an integer";
+const REPEATED_ID: &str = "the event-id header appears more than once";
+const LISTED_ID: &str = "the event-id header holds a list";
+const ID_NOT_UTF8: &str = "the event-id header is not UTF-8 text";
+const REPEATED_LABEL: &str = "the header of the event type or account appears more than once";
+
+/// What a delivery tells of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    /// The event's identity: not empty, at most [`MAX_ID_BYTES`], no control characters. Several parts are joined with
+    /// `|`, a backslash before each `|` and `\` that was there, so that no two lists of parts are joined alike.
+    pub id: Option<String>,
+    /// Its kind, at most [`MAX_LABEL_BYTES`]; may hold any character.
+    pub event_type: Option<String>,
+    /// Whose it is, at most [`MAX_LABEL_BYTES`]; may hold any character.
+    pub account: Option<String>,
+}
+
+/// Where the event's parts stand, made once per route.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    id: Option<Source>,
+    id_required: bool,
+    event_type: Option<Source>,
+    account: Option<Source>,
+    places: Places,
+    needs_json: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Header(FieldName),
+    /// One slot for each pointer.
+    Json(Vec<Slot>),
+}
+
+impl Envelope {
+    /// An envelope with these places. `id_required` means nothing where there is no place for an id.
+    pub fn new(event_id: Option<Place>, id_required: bool, event_type: Option<Place>, account: Option<Place>) -> Self {
+        let mut places = Places::default();
+        let mut needs_json = false;
+        let mut source = |place| match place {
+            Place::Header(name) => Source::Header(name),
+            Place::Json(pointers) => {
+                needs_json = true;
+                Source::Json(pointers.iter().map(|pointer| places.add(pointer)).collect())
+            }
+        };
+        let id = event_id.map(&mut source);
+        let event_type = event_type.map(&mut source);
+        let account = account.map(&mut source);
+        Self { id_required: id_required && id.is_some(), id, event_type, account, places, needs_json }
+    }
+
+    /// The envelope that a scheme describes.
+    pub fn of(scheme: &Scheme) -> Self {
+        Self::new(scheme.event_id.clone(), scheme.event_id_required, scheme.event_type.clone(), scheme.account.clone())
+    }
+
+    /// Whether any part is looked for in a JSON body. Where none is, bodies are opaque and never looked at.
+    pub fn needs_json(&self) -> bool {
+        self.needs_json
+    }
+
+    /// The event of a delivery.
+    ///
+    /// # Errors
+    /// [`Code::InvalidEnvelope`]: the body is not one JSON text although a part is looked for in it, a key or header
+    /// that is looked for is repeated, or the id is not one that everybody reads alike.
+    pub fn extract(&self, head: &Head, body: &[u8]) -> Result<Event, Refusal> {
+        self.read(head, body).map_err(|why| Refusal::because(Code::InvalidEnvelope, why))
+    }
+
+    fn read(&self, head: &Head, body: &[u8]) -> Result<Event, &'static str> {
+        // Where no id is required, a body of another kind (a form) just has none; its first byte tells (SCHEMES 2).
+        let is_asked = self.needs_json && (self.id_required || begins_as_container(body));
+        let values = if is_asked { Some(self.places.scan(body).map_err(Fault::why)?) } else { None };
+        let id = match &self.id {
+            Some(source) => id(source, head, values.as_ref())?,
+            None => None,
+        };
+        if id.is_none() && self.id_required {
+            return Err(MISSING);
+        }
+        let event_type = match &self.event_type {
+            Some(source) => label(source, head, values.as_ref())?,
+            None => None,
+        };
+        let account = match &self.account {
+            Some(source) => label(source, head, values.as_ref())?,
+            None => None,
+        };
+        Ok(Event { id, event_type, account })
+    }
+}
+
+/// Whether `text` can be a header's value as it is: visible ASCII (RFC 5234 VCHAR) and not empty.
+pub fn visible_ascii(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Whether the first byte that is not JSON's white space opens an object or an array.
+fn begins_as_container(body: &[u8]) -> bool {
+    let first = body.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+    matches!(first, Some(b'{' | b'['))
+}
+
+fn id(source: &Source, head: &Head, values: Option<&Values<'_>>) -> Result<Option<String>, &'static str> {
+    let id = match source {
+        Source::Header(name) => match head.find(name) {
+            Found::Nothing | Found::One(b"") => return Ok(None),
+            Found::Several => return Err(REPEATED_ID),
+            // A proxy may have joined two lines into a list; then, too, it is unknown which one counts.
+            Found::One(value) if value.contains(&b',') => return Err(LISTED_ID),
+            Found::One(value) => std::str::from_utf8(value).map_err(|_| ID_NOT_UTF8)?.to_owned(),
+        },
+        Source::Json(slots) => {
+            let Some(values) = values else { return Ok(None) };
+            let mut parts = Vec::with_capacity(slots.len());
+            for slot in slots {
+                match id_part(values.at(*slot))? {
+                    Some(part) => parts.push(part),
+                    None => return Ok(None),
+                }
+            }
+            if parts.is_empty() {
+                return Ok(None);
+            }
+            join(parts)
+        }
+    };
+    if id.len() > MAX_ID_BYTES {
+        return Err(TOO_LONG);
+    }
+    if id.chars().any(char::is_control) {
+        return Err(CONTROL);
+    }
+    Ok(Some(id))
+}
+
+/// One part of an id; `None` where it is not there.
+fn id_part(value: Value<'_>) -> Result<Option<String>, &'static str> {
+    match value {
+        Value::Absent | Value::Null => Ok(None),
+        Value::Text(text) => match text.read(MAX_ID_BYTES)? {
+            (_, false) => Err(TOO_LONG),
+            (part, true) if part.is_empty() => Err(EMPTY),
+            (part, true) => Ok(Some(part)),
+        },
+        Value::Integer(text) if text.trim_start_matches('-').len() > MAX_ID_DIGITS => Err(TOO_MANY_DIGITS),
+        Value::Integer(text) => Ok(Some(text.to_owned())),
+        Value::Fraction => Err(NOT_INTEGER),
+        Value::Bool | Value::Array | Value::Object => Err(WRONG_KIND),
+    }
+}
+
+/// An event type or account: what can be read as one, cut to its limit.
+fn label(source: &Source, head: &Head, values: Option<&Values<'_>>) -> Result<Option<String>, &'static str> {
+    let label = match source {
+        Source::Header(name) => match head.find(name) {
+            Found::Nothing => return Ok(None),
+            Found::Several => return Err(REPEATED_LABEL),
+            Found::One(value) => match std::str::from_utf8(value) {
+                Ok(text) => cut(text, MAX_LABEL_BYTES).to_owned(),
+                Err(_) => return Ok(None),
+            },
+        },
+        Source::Json(slots) => {
+            let Some(values) = values else { return Ok(None) };
+            let mut parts = Vec::with_capacity(slots.len());
+            for slot in slots {
+                match values.at(*slot) {
+                    Value::Text(text) => parts.push(text.read(MAX_LABEL_BYTES)?.0),
+                    Value::Integer(text) => parts.push(cut(text, MAX_LABEL_BYTES).to_owned()),
+                    _ => return Ok(None),
+                }
+            }
+            let mut joined = join(parts);
+            let kept = cut(&joined, MAX_LABEL_BYTES).len();
+            joined.truncate(kept);
+            joined
+        }
+    };
+    Ok((!label.is_empty()).then_some(label))
+}
+
+/// Joins parts so that no two lists of the same length are joined alike; a single part is left as it is.
+fn join(mut parts: Vec<String>) -> String {
+    if parts.len() == 1 {
+        return parts.pop().unwrap_or_default();
+    }
+    let mut joined = String::new();
+    for (place, part) in parts.iter().enumerate() {
+        if place > 0 {
+            joined.push('|');
+        }
+        for c in part.chars() {
+            if matches!(c, '|' | '\\') {
+                joined.push('\\');
+            }
+            joined.push(c);
+        }
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests;

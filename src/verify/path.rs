@@ -1,0 +1,243 @@
+//! Is this path ambiguous: could a receiver read it as another path than the one it is matched as (SPEC 2.2)?
+//!
+//! Under a prefix route the rest of the path is the sender's choice, and the application behind may decode and
+//! normalise what we match byte for byte. So whatever such steps would change the meaning of is refused. Nothing is
+//! decoded or normalised for matching; the path that passes is forwarded as it came.
+
+const NOT_ABSOLUTE: &str = "the path does not start with a slash";
+const DOT_SEGMENT: &str = "the path holds a dot segment";
+const EMPTY_SEGMENT: &str = "the path holds an empty segment";
+const BACKSLASH: &str = "the path holds a backslash";
+const PARAMETER: &str = "the path holds a semicolon, which some servers cut it at";
+const FOREIGN_BYTE: &str = "the path holds a byte that no path may hold unencoded";
+const BROKEN_ESCAPE: &str = "the path holds a percent sign that is not followed by two hexadecimal digits";
+const ENCODED_SEPARATOR: &str = "the path holds an encoded slash, backslash, dot or semicolon";
+const ENCODED_CONTROL: &str = "the path holds an encoded control character";
+const ENCODED_TWICE: &str = "the path holds a character that is percent-encoded twice";
+const NOT_UTF8: &str = "the path holds percent-encoded bytes that are not UTF-8";
+
+/// Why `path` (without its query) is ambiguous, in plain words; `None` where it is not. A trailing slash is not.
+pub fn ambiguity(path: &str) -> Option<&'static str> {
+    let Some(rest) = path.strip_prefix('/') else { return Some(NOT_ABSOLUTE) };
+    rest.contains("//").then_some(EMPTY_SEGMENT).or_else(|| ambiguous_segments(rest)).or_else(|| ambiguous_bytes(rest))
+}
+
+/// Whether a path may hold `byte` as it is (RFC 3986 section 3.3), the percent sign of an escape included.
+pub(super) fn is_path_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&byte)
+}
+
+fn ambiguous_segments(rest: &str) -> Option<&'static str> {
+    // `//` inside was seen before; what is left is a slash right behind the first one.
+    if rest.starts_with('/') {
+        return Some(EMPTY_SEGMENT);
+    }
+    rest.split('/').any(|segment| matches!(segment, "." | "..")).then_some(DOT_SEGMENT)
+}
+
+fn ambiguous_bytes(rest: &str) -> Option<&'static str> {
+    let mut bytes = rest.as_bytes();
+    // The bytes that decoding gives, as far as a second decoding would look back: a `%` and one digit after it.
+    let mut decoded = [0; 2];
+    // Percent-encoded bytes of a character that is not complete yet.
+    let mut partial = Utf8::default();
+    while let [first, after @ ..] = bytes {
+        let byte = match (*first, after) {
+            (b'%', [high, low, after @ ..]) => {
+                bytes = after;
+                let Some(byte) = hex_pair(*high, *low) else { return Some(BROKEN_ESCAPE) };
+                match byte {
+                    b'/' | b'\\' | b'.' | b';' => return Some(ENCODED_SEPARATOR),
+                    0..0x20 | 0x7f => return Some(ENCODED_CONTROL),
+                    _ => {}
+                }
+                if !partial.takes(byte) {
+                    return Some(NOT_UTF8);
+                }
+                byte
+            }
+            (b'%', _) => return Some(BROKEN_ESCAPE),
+            (b'\\', _) => return Some(BACKSLASH),
+            (b';', _) => return Some(PARAMETER),
+            (byte, after) => {
+                bytes = after;
+                if !is_path_byte(byte) {
+                    return Some(FOREIGN_BYTE);
+                }
+                if !partial.is_complete() {
+                    return Some(NOT_UTF8);
+                }
+                byte
+            }
+        };
+        // A `%` can only have come out of an escape, so these three would be decoded by whoever decodes once more.
+        if let [b'%', high] = decoded
+            && let Some(b'/' | b'\\' | b'.' | b';' | b'%' | 0..0x20 | 0x7f..) = hex_pair(high, byte)
+        {
+            return Some(ENCODED_TWICE);
+        }
+        decoded = [decoded[1], byte];
+    }
+    (!partial.is_complete()).then_some(NOT_UTF8)
+}
+
+fn hex_pair(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    Some(digit(high)? << 4 | digit(low)?)
+}
+
+/// The bytes of one character of UTF-8 that has begun.
+#[derive(Default)]
+struct Utf8 {
+    bytes: [u8; 4],
+    len: usize,
+}
+
+impl Utf8 {
+    fn is_complete(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Takes one more byte; false where that cannot be UTF-8 any more.
+    fn takes(&mut self, byte: u8) -> bool {
+        let Some(next) = self.bytes.get_mut(self.len) else { return false };
+        *next = byte;
+        self.len += 1;
+        match std::str::from_utf8(self.bytes.get(..self.len).unwrap_or_default()) {
+            Ok(_) => self.len = 0,
+            // No length of an error: more bytes could still make a character of it.
+            Err(error) if error.error_len().is_none() => {}
+            Err(_) => return false,
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_receivers_could_read_as_another_path_is_ambiguous() {
+        let rows = [
+            ("PA-01", "/hooks/../admin", DOT_SEGMENT),
+            ("PA-01", "/hooks/./a", DOT_SEGMENT),
+            ("PA-01", "/hooks/x/..", DOT_SEGMENT),
+            ("PA-01", "/hooks/..", DOT_SEGMENT),
+            ("PA-01", "/hooks/.", DOT_SEGMENT),
+            ("PA-01", "/..", DOT_SEGMENT),
+            ("PA-01", "/hooks/%2e%2e/x", ENCODED_SEPARATOR),
+            ("PA-01", "/hooks/%2E./x", ENCODED_SEPARATOR),
+            ("PA-01", "/hooks/.%2e/x", ENCODED_SEPARATOR),
+            ("PA-01", "/hooks/a%2ejson", ENCODED_SEPARATOR),
+            ("PA-01", "/hooks/a%2fb", ENCODED_SEPARATOR),
+            ("PA-01", "/hooks/a%2Fb", ENCODED_SEPARATOR),
+            ("PA-01", "/hooks/%5cx", ENCODED_SEPARATOR),
+            ("PA-01", "/hooks/%5Cx", ENCODED_SEPARATOR),
+            ("PA-02", "/hooks//a", EMPTY_SEGMENT),
+            ("PA-02", "/hooks/a//", EMPTY_SEGMENT),
+            ("PA-02", "//hooks/a", EMPTY_SEGMENT),
+            ("PA-02", "//", EMPTY_SEGMENT),
+            ("PA-02", r"/hooks/x\y", BACKSLASH),
+            ("PA-02", "/hooks/a;v=1", PARAMETER),
+            ("PA-02", "/hooks/..;/x", PARAMETER),
+            ("PA-02", "/hooks/..%3b/x", ENCODED_SEPARATOR),
+            ("PA-02", "/hooks/..%3B/x", ENCODED_SEPARATOR),
+            ("PA-06", "/hooks/a%00", ENCODED_CONTROL),
+            ("PA-06", "/hooks/%0d%0aX:", ENCODED_CONTROL),
+            ("PA-06", "/hooks/%1F", ENCODED_CONTROL),
+            ("PA-06", "/hooks/%7f", ENCODED_CONTROL),
+            ("PA-06", "/hooks/%", BROKEN_ESCAPE),
+            ("PA-06", "/hooks/%zz", BROKEN_ESCAPE),
+            ("PA-06", "/hooks/%2", BROKEN_ESCAPE),
+            ("PA-06", "/hooks/%2/x", BROKEN_ESCAPE),
+            ("PA-06", "/hooks/%+1", BROKEN_ESCAPE),
+            ("PA-06", "/hooks/%c0%ae%c0%ae/x", NOT_UTF8),
+            ("PA-06", "/hooks/%e0%80%af", NOT_UTF8),
+            ("PA-06", "/hooks/%ed%a0%80", NOT_UTF8),
+            ("PA-06", "/hooks/%ff", NOT_UTF8),
+            ("PA-06", "/hooks/%c3", NOT_UTF8),
+            ("PA-06", "/hooks/%c3a", NOT_UTF8),
+            ("PA-06", "/hooks/%c3%61", NOT_UTF8),
+            ("PA-06", "/hooks/%c3a%a9", NOT_UTF8),
+            ("PA-06", "/hooks/%f0%9f%98", NOT_UTF8),
+            ("PA-06", "/hooks/%252e%252e/x", ENCODED_TWICE),
+            ("PA-06", "/hooks/%252Fx", ENCODED_TWICE),
+            ("PA-06", "/hooks/%255c", ENCODED_TWICE),
+            ("PA-06", "/hooks/%253bx", ENCODED_TWICE),
+            ("PA-06", "/hooks/%2500", ENCODED_TWICE),
+            ("PA-06", "/hooks/%257f", ENCODED_TWICE),
+            ("PA-06", "/hooks/%25c0%25ae", ENCODED_TWICE),
+            ("PA-06", "/hooks/%25%32e", ENCODED_TWICE),
+            ("PA-06", "/hooks/%25%32%65", ENCODED_TWICE),
+            ("PA-06", "/hooks/%252%65", ENCODED_TWICE),
+            ("PA-06", "/hooks/%25252e", ENCODED_TWICE),
+            ("raw", "/hooks/a b", FOREIGN_BYTE),
+            ("raw", "/hooks/é", FOREIGN_BYTE),
+            ("raw", "/hooks/a?b", FOREIGN_BYTE),
+            ("raw", "/hooks/a#b", FOREIGN_BYTE),
+            ("raw", "/hooks/a\0", FOREIGN_BYTE),
+            ("raw", "", NOT_ABSOLUTE),
+            ("raw", "*", NOT_ABSOLUTE),
+            ("raw", "hooks/a", NOT_ABSOLUTE),
+        ];
+        let wrong: Vec<_> = rows
+            .iter()
+            .filter(|(_, path, why)| ambiguity(path) != Some(why))
+            .map(|row| (row, ambiguity(row.1)))
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn what_everybody_reads_alike_is_not_ambiguous() {
+        let rows = [
+            ("PA-03", "/hooks/%61"),
+            ("PA-04", "/hooks/a/"),
+            ("PA-04", "/HOOKS/a"),
+            ("plain", "/"),
+            ("plain", "/hooks/.well-known/a..b/...x/..."),
+            ("plain", "/hooks/a-b_c~d!$&'()*+,=:@"),
+            ("plain", "/hooks/%20%c3%a9%e2%82%ac%f0%9f%98%80x"),
+            ("plain", "/hooks/100%25"),
+            ("plain", "/hooks/%25zz%2561"),
+        ];
+        let wrong: Vec<_> = rows.iter().filter(|(_, path)| ambiguity(path).is_some()).collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    /// Decodes every escape once, as receivers do.
+    fn decode(path: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut bytes = path.bytes();
+        while let Some(byte) = bytes.next() {
+            out.push(match byte {
+                b'%' => hex_pair(bytes.next().unwrap(), bytes.next().unwrap()).unwrap(),
+                byte => byte,
+            });
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_judged(path in any::<String>()) {
+            ambiguity(&path);
+        }
+
+        #[test]
+        fn decoding_what_passes_changes_no_segment(
+            path in "(/(a|\\.|%2[5eEfF]|%5c|%[0-9a-fA-F]{2}|%c3%a9|%25%?[0-9a-f]{2}|[a-c.;%/]){0,4}){1,4}",
+        ) {
+            if ambiguity(&path).is_none() {
+                let once = String::from_utf8(decode(&path)).expect("UTF-8");
+                prop_assert_eq!(once.split('/').count(), path.split('/').count());
+                prop_assert!(!once.contains(['\\', ';']) && !once.chars().any(|c| c.is_ascii_control()));
+                prop_assert!(!once.split('/').any(|segment| segment == "." || segment == ".."));
+                prop_assert!(!once.contains("//"));
+            }
+        }
+    }
+}

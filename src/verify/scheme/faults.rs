@@ -1,0 +1,250 @@
+//! What a scheme must not say: the rules of SCHEMES 2 that make a template safe by construction.
+//!
+//! The loader asks for every fault at once. Nothing here reads a file or knows where in it a key stands.
+
+use super::{Part, Place, PublicUrl, Scheme, Settings, Tolerance};
+
+/// One thing a scheme must not say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemeFault {
+    /// The key of `[route.scheme]` that is to be changed, dotted (`timestamp.unsigned`); `public_url` is the route's.
+    pub key: &'static str,
+    /// What is wrong, lower case, no full stop.
+    pub message: String,
+    /// What would be right.
+    pub help: String,
+}
+
+impl Scheme {
+    /// Everything that makes this scheme unsafe or unusable on a route with these settings; empty where all is well.
+    pub fn faults(&self, settings: &Settings) -> Vec<SchemeFault> {
+        let mut faults = Vec::new();
+        self.body_faults(&mut faults);
+        self.place_faults(settings, &mut faults);
+        self.timestamp_faults(&mut faults);
+        self.border_faults(settings, &mut faults);
+        faults
+    }
+
+    fn body_faults(&self, faults: &mut Vec<SchemeFault>) {
+        if self.covers_body && !self.signed.covers_body() {
+            faults.push(fault(
+                "signed",
+                "the signed content has no `{body}`: anybody could put another body under a signature",
+                "add `{body}` where the provider signs it, or say `covers_body = false` if it does not",
+            ));
+        }
+        if !self.covers_body && self.signed.covers_body() {
+            faults.push(fault(
+                "covers_body",
+                "`covers_body` is false, but the signed content has a `{body}`",
+                "leave `covers_body` out",
+            ));
+        }
+        if self.signed.parts().iter().all(Part::is_settled) {
+            faults.push(fault(
+                "signed",
+                "the signed content is the same for every delivery",
+                "name what the provider signs of a delivery: `{body}`, `{timestamp}`, `{id}` …",
+            ));
+        }
+    }
+
+    fn place_faults(&self, settings: &Settings, faults: &mut Vec<SchemeFault>) {
+        let parts = self.signed.parts();
+        if parts.contains(&Part::Timestamp) && self.timestamp.is_none() {
+            faults.push(fault(
+                "timestamp",
+                "`{timestamp}` is signed, but the scheme has no `timestamp`",
+                "say where it stands, as in `timestamp = { header = \"X-Timestamp\", unit = \"seconds\" }`",
+            ));
+        }
+        if parts.contains(&Part::Id) && !matches!(self.event_id, Some(Place::Header(_))) {
+            faults.push(fault(
+                "event_id",
+                "`{id}` is signed, but `event_id` names no header",
+                "say which header holds it, as in `event_id = { header = \"X-Event-Id\" }`",
+            ));
+        }
+        if parts.contains(&Part::Url) {
+            match settings.public_url.as_deref().map(PublicUrl::new) {
+                None => faults.push(fault(
+                    "signed",
+                    "`{url}` is signed, but the route has no `public_url`",
+                    "set the URL that the provider calls, as in `public_url = \"https://hooks.example.com\"`",
+                )),
+                Some(url) => faults.extend(url.fault().map(|why| SchemeFault {
+                    key: "public_url",
+                    message: format!("`public_url` is not a URL that a provider signs: {why}"),
+                    help: "write an origin, as in `https://hooks.example.com`, or a URL with a path".to_owned(),
+                })),
+            }
+        }
+        if parts.iter().any(|part| matches!(part, Part::Header(name) if *name == self.signature.header)) {
+            faults.push(fault(
+                "signed",
+                "the signature's own header is signed",
+                "name the header that the provider signs besides",
+            ));
+        }
+    }
+
+    fn timestamp_faults(&self, faults: &mut Vec<SchemeFault>) {
+        let Some(place) = &self.timestamp else { return };
+        if place.header == self.signature.header {
+            faults.push(fault(
+                "timestamp.header",
+                "signature and timestamp stand in the same header",
+                "name the header of each",
+            ));
+        }
+        if !place.unsigned && !self.signs_timestamp() {
+            faults.push(fault(
+                "timestamp",
+                "nothing signs this timestamp: an old delivery could be sent under a new one",
+                "add `{timestamp}` to `signed`, leave `timestamp` out, or say `unsigned = true` to let it only refuse",
+            ));
+        }
+        if place.unsigned && self.signs_timestamp() {
+            faults.push(fault(
+                "timestamp.unsigned",
+                "the timestamp is called unsigned, but `signed` holds it",
+                "leave `unsigned` out",
+            ));
+        }
+    }
+
+    /// Bytes must not be able to move from one value into the next one under the same signature.
+    fn border_faults(&self, settings: &Settings, faults: &mut Vec<SchemeFault>) {
+        let is_judged = self.timestamp.is_some()
+            && settings.tolerance != Tolerance::Off
+            && settings.future_tolerance != Tolerance::Off;
+        let (mut left, mut between) = (None::<&Part>, "");
+        for part in self.signed.parts() {
+            if let Part::Literal(text) = part {
+                between = text;
+                continue;
+            }
+            if let Some(left) = left {
+                let has_timestamp = *left == Part::Timestamp || *part == Part::Timestamp;
+                // A digit divides a timestamp from nothing.
+                let is_divided = between.bytes().any(|b| !(has_timestamp && b.is_ascii_digit()));
+                if !is_divided {
+                    faults.extend(border_fault(left, part, has_timestamp, is_judged));
+                }
+            }
+            (left, between) = (Some(part), "");
+        }
+    }
+}
+
+/// What is wrong with two values side by side.
+fn border_fault(left: &Part, right: &Part, has_timestamp: bool, is_judged: bool) -> Option<SchemeFault> {
+    if has_timestamp {
+        // Digits only, and a window far smaller than any number of another length: no byte can move over the border.
+        return (!is_judged).then(|| {
+            fault(
+                "signed",
+                "nothing divides `{timestamp}` from what stands beside it, and its freshness is not judged",
+                "set `tolerance` and `future_tolerance` to a time, so that no digit can move into the neighbour",
+            )
+        });
+    }
+    match (left.is_settled(), right.is_settled()) {
+        (true, true) => None,
+        // Square and Trello sign URL and body side by side. An exact route has picked the path, and a JSON or XML body
+        // begins with a byte that no target holds; only a form behind a URL with a query could lose bytes to it.
+        (true, false) if *right == Part::Body => None,
+        (false, true) if *left == Part::Body => None,
+        _ => Some(fault(
+            "signed",
+            "nothing divides two values: bytes could move from one into the other under the same signature",
+            "put the text that the provider signs between them, as in `{id}.{body}`",
+        )),
+    }
+}
+
+fn fault(key: &'static str, message: &str, help: &str) -> SchemeFault {
+    SchemeFault { key, message: message.to_owned(), help: help.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{TOLERANCE, field, itellico, plain, timestamped};
+    use super::*;
+
+    fn settings(tolerance: Tolerance) -> Settings {
+        Settings { tolerance, future_tolerance: tolerance, public_url: None }
+    }
+
+    fn keys(scheme: &Scheme, settings: &Settings) -> Vec<&'static str> {
+        scheme.faults(settings).into_iter().map(|fault| fault.key).collect()
+    }
+
+    #[test]
+    fn the_reference_scheme_has_no_fault() {
+        assert_eq!(itellico().faults(&settings(TOLERANCE)), []);
+        assert_eq!(itellico().faults(&settings(Tolerance::Off)), []);
+    }
+
+    #[test]
+    fn each_rule_of_the_loader_is_held() {
+        let public = |url: &str| Settings { public_url: Some(url.into()), ..settings(TOLERANCE) };
+        let (origin, no_url) = (public("https://a.example"), public("a.example"));
+        let (on, off) = (settings(TOLERANCE), settings(Tolerance::Off));
+        let no_future = Settings { future_tolerance: Tolerance::Off, ..on.clone() };
+        let without_body = |scheme| Scheme { covers_body: false, ..scheme };
+        let unsigned = |mut scheme: Scheme| {
+            scheme.timestamp.as_mut().unwrap().unsigned = true;
+            scheme
+        };
+        let json_id = |scheme| Scheme { event_id: None, ..scheme };
+        let same_header = |mut scheme: Scheme| {
+            scheme.timestamp.as_mut().unwrap().header = field("X-Signature");
+            scheme
+        };
+        let rows: Vec<(&str, Scheme, &Settings, &[&str])> = vec![
+            ("no body", timestamped("{timestamp}.{id}"), &on, &["signed"]),
+            ("no body, and said so", without_body(timestamped("{timestamp}.{id}")), &on, &[]),
+            ("a body, and said not so", without_body(plain("{body}")), &on, &["covers_body"]),
+            ("nothing of the delivery", without_body(plain("{method}")), &on, &["signed"]),
+            ("timestamp without a place", plain("{timestamp}.{body}"), &on, &["timestamp"]),
+            ("timestamp that nothing signs", timestamped("{body}"), &on, &["timestamp"]),
+            ("timestamp that may only refuse", unsigned(timestamped("{body}")), &on, &[]),
+            ("timestamp signed by its header's name", timestamped("{header:x-timestamp}.{body}"), &on, &[]),
+            (
+                "signed timestamp called unsigned",
+                unsigned(timestamped("{timestamp}.{body}")),
+                &on,
+                &["timestamp.unsigned"],
+            ),
+            (
+                "timestamp in the signature's header",
+                same_header(timestamped("{timestamp}.{body}")),
+                &on,
+                &["timestamp.header"],
+            ),
+            ("id without a header", json_id(plain("{id}.{body}")), &on, &["event_id"]),
+            ("url without public_url", plain("{url}{body}"), &on, &["signed"]),
+            ("url with it", plain("{url}{body}"), &origin, &[]),
+            ("url with a wrong one", plain("{body}{url}"), &no_url, &["public_url"]),
+            ("the signature signed", plain("{header:X-Signature}.{body}"), &on, &["signed"]),
+            ("id beside body", plain("{id}{body}"), &on, &["signed"]),
+            ("id beside body, with a timestamp elsewhere", timestamped("{timestamp}.{id}{body}"), &on, &["signed"]),
+            ("header beside query", plain("{header:a}{query}.{body}"), &on, &["signed"]),
+            ("id, timestamp and body, judged", timestamped("{id}{timestamp}{body}"), &on, &[]),
+            ("id, timestamp and body, not judged", timestamped("{id}{timestamp}{body}"), &off, &["signed", "signed"]),
+            ("the future not judged", timestamped("{body}{timestamp}"), &no_future, &["signed"]),
+            ("a digit between", timestamped("{timestamp}0{body}"), &off, &["signed"]),
+            ("a digit and more between", timestamped("{timestamp}0.{body}"), &off, &[]),
+            ("divided, not judged", timestamped("{timestamp}.{body}"), &off, &[]),
+            ("method, path, body, timestamp", timestamped("{method}{path}{body}{timestamp}"), &on, &[]),
+        ];
+        let wrong: Vec<_> = rows
+            .iter()
+            .map(|(name, scheme, settings, expected)| (name, keys(scheme, settings), expected))
+            .filter(|(_, found, expected)| found != *expected)
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+}

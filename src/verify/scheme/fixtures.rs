@@ -1,0 +1,79 @@
+//! Schemes for tests, built by hand as presets and `[route.scheme]` would build them.
+
+use std::time::Duration;
+
+use super::{Algorithm, KeyForm, Place, Pointer, Scheme, SignaturePlace, Stamped, Template, TimestampPlace, Tolerance};
+use crate::verify::clock::UnixMillis;
+use crate::verify::encoding::Encoding;
+use crate::verify::secret::{Secret, SecretText};
+use crate::verify::timestamp::Unit;
+use crate::wire::head::FieldName;
+
+/// Five minutes.
+pub(crate) const TOLERANCE: Tolerance = Tolerance::Within(Duration::from_secs(300));
+
+/// A header name.
+pub(crate) fn field(name: &str) -> FieldName {
+    FieldName::new(name).expect("tests name headers by tokens")
+}
+
+/// HMAC-SHA256 over `template`, in hex in `X-Signature`, without a timestamp; the id is in `X-Id`.
+pub(crate) fn plain(template: &str) -> Scheme {
+    Scheme {
+        provider: "custom".into(),
+        preset: false,
+        algorithm: Algorithm::HmacSha256,
+        signed: Template::parse(template).expect("tests write templates that can be read"),
+        covers_body: true,
+        key: KeyForm::default(),
+        signature: SignaturePlace { header: field("X-Signature"), encoding: Encoding::Hex, prefix: String::new() },
+        timestamp: None,
+        tolerance: TOLERANCE,
+        future_tolerance: TOLERANCE,
+        require: Vec::new(),
+        event_id: Some(Place::Header(field("X-Id"))),
+        event_id_required: false,
+        event_type: None,
+        account: None,
+    }
+}
+
+/// [`plain`] with a timestamp in seconds in `X-Timestamp`.
+pub(crate) fn timestamped(template: &str) -> Scheme {
+    let timestamp = TimestampPlace {
+        header: field("X-Timestamp"),
+        unit: Unit::Seconds,
+        stamped: Stamped::Unknown,
+        unsigned: false,
+    };
+    Scheme { timestamp: Some(timestamp), ..plain(template) }
+}
+
+/// The reference receiver's scheme (SPEC 1).
+pub(crate) fn itellico() -> Scheme {
+    let json = |pointer| Some(Place::Json(vec![Pointer::parse(pointer).expect("a pointer")]));
+    let mut scheme = Scheme {
+        provider: "itellico".into(),
+        preset: true,
+        event_id: json("/event_id"),
+        event_id_required: true,
+        event_type: json("/event_type"),
+        account: json("/organization_uuid"),
+        ..timestamped("{body}.{timestamp}")
+    };
+    scheme.signature.header = field("X-Webhook-Signature-256");
+    if let Some(timestamp) = &mut scheme.timestamp {
+        timestamp.header = field("X-Webhook-Timestamp");
+    }
+    scheme
+}
+
+/// A secret that is always active.
+pub(crate) fn secret(name: &str, text: &str) -> Secret {
+    Secret {
+        name: name.into(),
+        text: SecretText::new(text.as_bytes().to_vec()),
+        not_before: None::<UnixMillis>,
+        not_after: None,
+    }
+}
