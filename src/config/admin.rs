@@ -1,0 +1,73 @@
+//! `[admin]`: the port for metrics, health, reload and forget (SPEC 5).
+
+use std::net::SocketAddr;
+
+use super::reader::{Findings, Item, Table};
+use super::secrets::{Sources, read_reference};
+use super::units;
+use crate::verify::secret::SecretText;
+
+/// `[admin]`, each value checked.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// The address to accept on; beyond loopback only with a token.
+    pub listen: SocketAddr,
+    /// Guards all but `/healthz` and `/readyz` when set.
+    pub token: Option<SecretText>,
+    /// Values of `Host` (without port) that a POST may carry, beside the bound address and `localhost`.
+    pub hosts: Vec<String>,
+}
+
+impl Admin {
+    pub(super) fn read(mut table: Table<'_>, findings: &mut Findings, sources: &Sources<'_>) -> Self {
+        let listen = table.item("listen");
+        let address = listen.as_ref().and_then(|item| item.unit(findings, "\"127.0.0.1:9090\"", units::listen_address));
+        let token = table.item("token");
+        let has_token = token.is_some();
+        let token = token.and_then(|item| read_token(&item, findings, sources));
+        let hosts = table.item("hosts").and_then(|item| read_hosts(&item, findings));
+        table.finish(findings);
+        let admin = Self {
+            listen: address.unwrap_or_else(|| ([127, 0, 0, 1], 9090).into()),
+            token,
+            hosts: hosts.unwrap_or_default(),
+        };
+        if let Some(item) = listen
+            && !admin.listen.ip().to_canonical().is_loopback()
+            && !has_token
+        {
+            let help = "add `token = \"env:VERIGATE_ADMIN_TOKEN\"` to `[admin]`, or listen on 127.0.0.1";
+            item.refuse(findings, "is open beyond this machine, and there is no token", help);
+        }
+        admin
+    }
+}
+
+fn read_token(item: &Item<'_>, findings: &mut Findings, sources: &Sources<'_>) -> Option<SecretText> {
+    let token = read_reference(item, findings, sources)?;
+    if token.expose().iter().all(u8::is_ascii_graphic) {
+        return Some(token);
+    }
+    let help = "use visible ASCII characters only: the token is sent as `Authorization: Bearer TOKEN`";
+    item.refuse(findings, "holds a byte that no request could send", help);
+    None
+}
+
+fn read_hosts(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<String>> {
+    let mut hosts = Vec::new();
+    for entry in item.list(findings, "hosts = [\"verigate.internal\"]")? {
+        let Some(host) = entry.text(findings, "\"verigate.internal\"") else { continue };
+        let is_address = host.parse::<std::net::IpAddr>().is_ok();
+        let is_name = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+        if is_address || is_name {
+            hosts.push(host.to_ascii_lowercase());
+        } else {
+            entry.refuse(
+                findings,
+                "is no host name",
+                "write a name without scheme and port, as in `verigate.internal`",
+            );
+        }
+    }
+    Some(hosts)
+}

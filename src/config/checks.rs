@@ -1,0 +1,184 @@
+//! What the tables of a file may not say together (SPEC 4 and 5; ATTACKS CF-04, CF-07): duplicates, overlaps, loops,
+//! sizes that do not fit their budget, a replay window that forgets too early.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::Range;
+
+use super::reader::{Findings, Table};
+use super::route::Draft;
+use super::server::collide;
+use super::units::{written_duration, written_size};
+use super::upstream::Upstream;
+use super::{Admin, Replay, Server};
+use crate::verify::routes::Pattern;
+use crate::verify::scheme::Tolerance;
+
+/// Where the values that belong to no route stand.
+#[derive(Debug)]
+pub(super) struct Places {
+    pub(super) server: Range<usize>,
+    pub(super) max_buffered: Range<usize>,
+    pub(super) health_path: Range<usize>,
+    pub(super) admin_listen: Range<usize>,
+    pub(super) ttl: Option<Range<usize>>,
+}
+
+/// Judges the whole file.
+pub(super) fn judge(
+    places: &Places,
+    server: &Server,
+    admin: &Admin,
+    window: &Replay,
+    drafts: &[Draft<'_>],
+    findings: &mut Findings,
+) {
+    if server.listen.iter().any(|listen| collide(*listen, admin.listen)) {
+        let message = "`admin.listen` and `server.listen` name the same address";
+        findings.problem(places.admin_listen.clone(), message, "give the admin port an address of its own");
+    }
+    if drafts.is_empty() {
+        let help = "add a `[[route]]`; conf/examples holds some to copy";
+        findings.absence(places.server.clone(), "the file has no route: nothing could be taken in", help);
+    }
+    let listeners: Vec<SocketAddr> = server.listen.iter().copied().chain([admin.listen]).collect();
+    let health = server.health_path.as_deref().and_then(|path| Pattern::parse(None, path).ok());
+    for (place, draft) in drafts.iter().enumerate() {
+        let (earlier, _) = drafts.split_at(place);
+        unique(draft, earlier, findings);
+        if let (Some(health), Some(pattern)) = (&health, &draft.pattern)
+            && health.overlaps(pattern)
+        {
+            let help = "give the health path or the route another path";
+            findings.problem(places.health_path.clone(), "`server.health_path` is the path of a route", help);
+        }
+        if let Some(upstream) = &draft.upstream
+            && listeners.iter().any(|listener| leads_to(upstream, *listener))
+        {
+            let help = "name the application behind the gateway; a request would go round in circles";
+            findings.problem(draft.table.span_of("upstream"), "`upstream` is an address of this gateway", help);
+        }
+        budget(draft, server, places, findings);
+        memory(draft, server, window, places, findings);
+    }
+}
+
+fn unique(draft: &Draft<'_>, earlier: &[Draft<'_>], findings: &mut Findings) {
+    let other = |draft: &Draft<'_>| draft.name.clone().unwrap_or_else(|| "another one".to_owned());
+    if let Some(name) = &draft.name
+        && earlier.iter().any(|other| other.name.as_ref() == Some(name))
+    {
+        let message = format!("two routes are called `{name}`");
+        findings.problem(draft.table.span_of("name"), message, "give each route a name of its own");
+    }
+    let Some(pattern) = &draft.pattern else { return };
+    if let Some(same) = earlier.iter().find(|other| other.pattern.as_ref().is_some_and(|p| p.overlaps(pattern))) {
+        let message = format!("`{pattern}` takes the same requests as route `{}`", other(same));
+        findings.problem(draft.table.span_of("path"), message, "change `path` or `host` of one, or drop it");
+    }
+}
+
+/// Whether what is sent to `upstream` would arrive at `listener`. Names other than localhost are not resolved: where
+/// they lead may change later anyway.
+fn leads_to(upstream: &Upstream, listener: SocketAddr) -> bool {
+    if upstream.port != listener.port() {
+        return false;
+    }
+    let name = upstream.host.trim_end_matches('.');
+    let is_localhost = name == "localhost" || name.ends_with(".localhost");
+    let targets = match upstream.host.parse::<IpAddr>() {
+        Ok(address) => vec![address.to_canonical()],
+        Err(_) if is_localhost => vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)],
+        Err(_) => return false,
+    };
+    let listening = listener.ip().to_canonical();
+    targets.into_iter().any(|target| {
+        // Connecting to the unspecified address reaches this machine.
+        let is_here = target.is_loopback() || target.is_unspecified();
+        target == listening
+            || (is_here && listening.is_unspecified())
+            || (target.is_unspecified() && listening.is_loopback())
+    })
+}
+
+fn budget(draft: &Draft<'_>, server: &Server, places: &Places, findings: &mut Findings) {
+    let Some(route) = &draft.route else { return };
+    let (body, all) = (route.max_body, server.max_buffered);
+    let own = draft.table.span_of("max_body");
+    let span = if own == draft.table.span() { places.max_buffered.clone() } else { own };
+    let (body_text, all_text) = (written_size(body), written_size(all));
+    if body > all {
+        let message = format!(
+            "route `{}`: `max_body` ({body_text}) is above `server.max_buffered` ({all_text}): such a body could never be \
+             received",
+            route.name
+        );
+        let help = format!("set `max_body` to at most a quarter of `max_buffered`, {}", written_size(all / 4));
+        findings.problem(span, message, help);
+    } else if body > all / 4 {
+        findings.warn(
+            span,
+            format!(
+                "route `{}`: `max_body` ({body_text}) is above a quarter of `server.max_buffered` ({all_text}), the most \
+                 that one client address may hold: larger bodies are answered `overloaded`",
+                route.name
+            ),
+        );
+    }
+}
+
+/// SPEC 4: an entry must outlive the time in which its delivery could be sent again.
+fn memory(draft: &Draft<'_>, server: &Server, window: &Replay, places: &Places, findings: &mut Findings) {
+    let Some(route) = &draft.route else { return };
+    if route.scheme.timestamp.is_none() || !route.replay.enabled {
+        return;
+    }
+    let length = |tolerance| if let Tolerance::Within(within) = tolerance { Some(within) } else { None };
+    let Some(tolerance) = length(route.tolerance) else { return };
+    let widest = length(route.future_tolerance).map_or(tolerance, |future| future.max(tolerance));
+    let needed = widest.saturating_mul(2).saturating_add(server.body_timeout);
+    if route.replay.ttl >= needed {
+        return;
+    }
+    let table: &Table<'_> = &draft.table;
+    let own = Some(table.span_of("replay.ttl")).filter(|_| route.replay.ttl != window.ttl);
+    let span = own.or_else(|| places.ttl.clone()).unwrap_or_else(|| table.span_of("tolerance"));
+    let message = format!(
+        "route `{}`: `ttl` ({}) is shorter than twice the tolerance plus `body_timeout`: a delivery could be forgotten \
+         and sent again while it is still in time",
+        route.name,
+        written_duration(route.replay.ttl)
+    );
+    findings.problem(span, message, format!("set `ttl` to at least {}", written_duration(needed)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cf_07_an_upstream_is_recognised_as_our_own_listener() {
+        let rows = [
+            ("127.0.0.1", "127.0.0.1:80", true),
+            ("localhost", "127.0.0.1:80", true),
+            ("localhost.", "[::1]:80", true),
+            ("127.0.0.1", "0.0.0.0:80", true),
+            ("127.0.0.2", "0.0.0.0:80", true),
+            ("127.0.0.1", "[::]:80", true),
+            ("::1", "[::]:80", true),
+            ("::ffff:127.0.0.1", "127.0.0.1:80", true),
+            ("0.0.0.0", "127.0.0.1:80", true),
+            ("10.0.0.1", "10.0.0.1:80", true),
+            ("127.0.0.1", "127.0.0.1:81", false),
+            ("127.0.0.2", "127.0.0.1:80", false),
+            ("10.0.0.2", "10.0.0.1:80", false),
+            ("10.0.0.2", "0.0.0.0:80", false),
+            ("app", "127.0.0.1:80", false),
+        ];
+        let upstream = |host: &str| Upstream { host: host.to_owned(), port: 80 };
+        let wrong: Vec<_> = rows
+            .iter()
+            .filter(|(host, listener, expected)| leads_to(&upstream(host), listener.parse().unwrap()) != *expected)
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+}

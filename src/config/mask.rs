@@ -1,0 +1,218 @@
+//! Takes secrets out of the text that is shown with problems (SPEC 5, ATTACKS CF-01): whatever is wrong with a file, no
+//! literal secret of it reaches a terminal, a log or the admin port.
+//!
+//! Two rules. Values that the reader found under a secret-bearing or an unknown key are hidden where they stand. Where
+//! the file has syntax errors, its tree cannot be trusted, and a line is shown only if it plainly belongs to a key that
+//! holds no secret.
+
+use std::ops::Range;
+
+/// What stands for something hidden: always the same, so that it tells no length.
+const MASK: &str = "********";
+
+/// Keys whose line may be shown even where the tree cannot be trusted.
+const HARMLESS: &[&str] = &[
+    "account",
+    "algorithm",
+    "body_timeout",
+    "capacity",
+    "covers_body",
+    "encoding",
+    "enforce",
+    "event_id",
+    "event_type",
+    "event_types",
+    "future_tolerance",
+    "head_timeout",
+    "header",
+    "health_path",
+    "host",
+    "hosts",
+    "idle_timeout",
+    "listen",
+    "max_body",
+    "max_buffered",
+    "max_connections",
+    "max_head",
+    "max_headers",
+    "methods",
+    "name",
+    "on_conflict",
+    "on_duplicate",
+    "on_replay",
+    "path",
+    "provider",
+    "refuse_older_than_start",
+    "replay",
+    "shutdown_grace",
+    "signature",
+    "signed",
+    "store",
+    "threads",
+    "timestamp",
+    "tolerance",
+    "trusted_proxies",
+    "ttl",
+    "unit",
+    "upstream_host",
+    "upstream_timeout",
+    "write_timeout",
+];
+
+/// Keys that may be named beside a hidden value.
+const SECRET_BEARING: &[&str] = &["secret", "secrets", "token", "value", "upstream_headers", "upstream", "public_url"];
+
+/// What makes any line suspect, whatever its key: inline tables and several keys on one line are for the tree to judge.
+const SUSPECT: &[&str] = &["secret", "token", "value", "upstream_headers", "plain:", "://"];
+
+/// A file's text with its secrets masked, and where its bytes have gone.
+#[derive(Debug)]
+pub(super) struct Masked {
+    /// The text to show.
+    pub(super) text: String,
+    // What was hidden, in order and apart, and by how much the bytes behind it have moved.
+    hidden: Vec<(Range<usize>, usize)>,
+}
+
+impl Masked {
+    /// Hides these ranges of `text`; `whole_lines` besides judges each line by itself, for a file with syntax errors.
+    pub(super) fn new(text: &str, mut ranges: Vec<Range<usize>>, whole_lines: bool) -> Self {
+        if whole_lines {
+            let mut start = 0;
+            for line in text.split_inclusive('\n') {
+                let content = line.trim_end_matches(['\n', '\r']);
+                ranges.extend(unsafe_part(content).map(|from| start + from..start + content.len()));
+                start += line.len();
+            }
+        }
+        ranges.retain(|range| range.start < range.end && text.get(range.clone()).is_some());
+        ranges.sort_by_key(|range| range.start);
+
+        let mut masked = Self { text: String::with_capacity(text.len()), hidden: Vec::new() };
+        let mut done = 0;
+        for range in ranges {
+            if range.start < done {
+                // Within or across the one before: that one's mask stands for both.
+                done = done.max(range.end);
+                if let Some((last, _)) = masked.hidden.last_mut() {
+                    last.end = last.end.max(range.end);
+                }
+                continue;
+            }
+            masked.text.push_str(text.get(done..range.start).unwrap_or_default());
+            masked.hidden.push((range.clone(), masked.text.len()));
+            masked.text.push_str(MASK);
+            done = range.end;
+        }
+        masked.text.push_str(text.get(done..).unwrap_or_default());
+        masked
+    }
+
+    /// The range of the masked text that shows `span` of the file: a mask as a whole where it begins or ends in one.
+    pub(super) fn span(&self, span: &Range<usize>) -> Range<usize> {
+        let (start, end) = (self.moved(span.start, false), self.moved(span.end, true));
+        start..end.max(start)
+    }
+
+    fn moved(&self, offset: usize, is_end: bool) -> usize {
+        let at = self.hidden.partition_point(|(range, _)| range.start <= offset);
+        let Some((range, mask)) = at.checked_sub(1).and_then(|at| self.hidden.get(at)) else { return offset };
+        if offset >= range.end {
+            mask + MASK.len() + (offset - range.end)
+        } else if is_end && offset > range.start {
+            mask + MASK.len()
+        } else {
+            *mask
+        }
+    }
+}
+
+/// From where on a line is not plainly free of secrets; `None` where it is.
+fn unsafe_part(line: &str) -> Option<usize> {
+    let indent = line.len() - line.trim_start().len();
+    let content = line.trim();
+    if content.is_empty() || is_header(content) {
+        return None;
+    }
+    let (key, assigned) = content.split_once('=').map_or((content, None), |(key, _)| (key, Some(key.len() + 1)));
+    let word = key.split(|c: char| c == '.' || c.is_whitespace()).find(|word| !word.is_empty()).unwrap_or_default();
+    let last = key.trim_end().rsplit('.').next().unwrap_or_default().trim();
+    let lower = content.to_ascii_lowercase();
+    let is_suspect = SUSPECT.iter().any(|word| lower.contains(word));
+    if !is_suspect && HARMLESS.contains(&if assigned.is_some() { last } else { word }) {
+        return None;
+    }
+    let names_key = SECRET_BEARING.contains(&last) || HARMLESS.contains(&last);
+    Some(indent + assigned.filter(|_| names_key).unwrap_or(0))
+}
+
+/// `[table]` or `[[table]]`, with or without a comment, which is not shown to be harmless.
+fn is_header(line: &str) -> bool {
+    let inner = line.strip_prefix("[[").and_then(|rest| rest.strip_suffix("]]"));
+    let inner = inner.or_else(|| line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')));
+    let is_table = |name: &str| ["server", "admin", "replay", "route"].contains(&name);
+    inner.is_some_and(|name| {
+        is_table(name.split('.').next().unwrap_or_default())
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b"_.-".contains(&b))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hidden_ranges_become_one_mask_each_and_spans_follow() {
+        let text = "a = \"hunter2\", b = 1";
+        let masked = Masked::new(text, vec![4..13, 5..9], false);
+        assert_eq!(masked.text, "a = ********, b = 1");
+        let shown = |span: Range<usize>| masked.text.get(masked.span(&span)).unwrap();
+        assert_eq!(shown(0..1), "a");
+        assert_eq!(shown(4..13), "********");
+        assert_eq!(shown(6..8), "********");
+        assert_eq!(shown(15..16), "b");
+        assert_eq!(shown(0..20), masked.text);
+    }
+
+    #[test]
+    fn a_mask_tells_no_length() {
+        let short = Masked::new("a = 1", vec![4..5, 9..12], false);
+        let long = Masked::new("a = 1234567890123", vec![4..17, 3..3], false);
+        assert_eq!(short.text, long.text);
+    }
+
+    #[test]
+    fn a_line_of_a_broken_file_is_shown_only_if_it_is_plainly_harmless() {
+        let rows = [
+            ("threads = ", "threads = "),
+            ("  listen = [\"127.0.0.1:80\"", "  listen = [\"127.0.0.1:80\""),
+            ("threads 4", "threads 4"),
+            ("[server]", "[server]"),
+            ("[[route]]", "[[route]]"),
+            ("[route.scheme]", "[route.scheme]"),
+            ("[route", "********"),
+            ("", ""),
+            ("secrets = [\"hunter2\"", "secrets =********"),
+            ("route.secrets=hunter2", "route.secrets=********"),
+            ("admin.token = hunter2", "admin.token =********"),
+            ("  \"hunter2\",", "  ********"),
+            ("  aHVudGVyMg==,", "  ********"),
+            ("hunter2", "********"),
+            ("[hunter2]", "********"),
+            ("  { name = \"a\", value = \"hunter2 },", "  ********"),
+            ("name = \"a\", value = \"hunter2", "name =********"),
+            ("sekrets = \"hunter2", "********"),
+            ("path = \"plain:hunter2", "path =********"),
+            ("upstream = \"http://u:hunter2@h", "upstream =********"),
+            ("name = \"a\" # secret: hunter2", "name =********"),
+        ];
+        let mut wrong = Vec::new();
+        for (line, expected) in rows {
+            let masked = Masked::new(line, Vec::new(), true);
+            if masked.text != expected {
+                wrong.push((line, masked.text));
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+}

@@ -1,0 +1,169 @@
+//! What the operator wrote: one TOML file (SPEC 5), read into checked values or into every problem at once.
+//!
+//! Imports `verify` (whose types it fills) and nothing above. Knows no Pingora.
+
+pub mod admin;
+mod checks;
+mod mask;
+pub mod presets;
+pub mod problem;
+mod reader;
+pub mod replay;
+pub mod route;
+mod scheme;
+mod scheme_file;
+pub mod secrets;
+pub mod server;
+pub mod units;
+mod upstream;
+mod upstream_headers;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+use zeroize::Zeroizing;
+
+pub use admin::Admin;
+pub use problem::{Position, Problem, Problems};
+pub use replay::{Replay, RouteReplay, Statuses};
+pub use route::Route;
+pub use scheme_file::{load_scheme, parse_scheme};
+pub use secrets::Sources;
+pub use server::Server;
+pub use upstream::Upstream;
+
+use checks::Places;
+use reader::{Findings, Table};
+use route::Draft;
+
+/// The largest file that is taken for a configuration.
+const MAX_FILE: u64 = 1 << 20;
+
+/// A whole file, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// `[server]`
+    pub server: Server,
+    /// `[admin]`
+    pub admin: Admin,
+    /// `[replay]`
+    pub replay: Replay,
+    /// Each `[[route]]`, in the order of the file; names are unique, no two overlap.
+    pub routes: Vec<Route>,
+    /// What is allowed but worth a warning: literal secrets, `replay = "off"`, unsigned event types, wide file modes.
+    /// One plain sentence each, with its place in the file in front (`conf/verigate.toml:12: …`).
+    pub warnings: Vec<String>,
+}
+
+/// Reads and checks the file at `path`, its secrets too. Relative `file:` secrets are looked for beside it.
+///
+/// # Errors
+/// Every problem of the file at once, ready to print.
+pub fn load(path: &Path) -> Result<Config, Problems> {
+    let shown = path.display().to_string();
+    let text = read_text(path, &shown)?;
+    let base_dir = path.parent().unwrap_or(Path::new(""));
+    parse(&shown, &text, &Sources::of_process(base_dir))
+}
+
+/// Reads and checks `text`, which messages call `path`; secrets come from `sources`.
+///
+/// # Errors
+/// Every problem of the text at once.
+pub fn parse(path: &str, text: &str, sources: &Sources<'_>) -> Result<Config, Problems> {
+    let mut findings = Findings::default();
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    findings.syntax(text, &errors);
+
+    let empty = DeTable::new();
+    let mut file = Table::new("", 0..0, tree.get_ref());
+    let mut section = |key: &'static str, findings: &mut Findings| {
+        let item = file.item(key);
+        let table = item.and_then(|item| item.table(findings, &format!("[{key}]")));
+        table.unwrap_or_else(|| Table::new(key, 0..0, &empty))
+    };
+    let server_table = section("server", &mut findings);
+    let admin_table = section("admin", &mut findings);
+    let replay_table = section("replay", &mut findings);
+    let places = Places {
+        server: server_table.span(),
+        max_buffered: server_table.span_of("max_buffered"),
+        health_path: server_table.span_of("health_path"),
+        admin_listen: admin_table.span_of("listen"),
+        ttl: Some(replay_table.span_of("ttl")).filter(|span| *span != replay_table.span()),
+    };
+    let server = Server::read(server_table, &mut findings);
+    let admin = Admin::read(admin_table, &mut findings, sources);
+    let replay = Replay::read(replay_table, &mut findings);
+    let drafts = read_routes(&mut file, &mut findings, sources, &server, &replay);
+    file.finish(&mut findings);
+    if let Some(drafts) = &drafts {
+        checks::judge(&places, &server, &admin, &replay, drafts, &mut findings);
+    }
+    let routes = drafts.unwrap_or_default().into_iter().filter_map(|draft| draft.route).collect();
+    let warnings = findings.finish(path, text)?;
+    Ok(Config { path: path.into(), server, admin, replay, routes, warnings })
+}
+
+/// Every `[[route]]`; `None` where `route` is something else, so that nobody is told besides that there is none.
+fn read_routes<'t>(
+    file: &mut Table<'t>,
+    findings: &mut Findings,
+    sources: &Sources<'_>,
+    server: &Server,
+    replay: &Replay,
+) -> Option<Vec<Draft<'t>>> {
+    let Some(item) = file.item("route") else { return Some(Vec::new()) };
+    let DeValue::Array(entries) = item.value.get_ref() else {
+        findings.hide_all(item.value);
+        let message = "`route` must be a list of tables";
+        findings.problem(item.key_span, message, "write each route under `[[route]]`, in double brackets");
+        return None;
+    };
+    let mut drafts = Vec::with_capacity(entries.len());
+    for value in entries {
+        if let DeValue::Table(entries) = value.get_ref() {
+            let table = Table::new("route", value.span(), entries);
+            drafts.push(route::read(table, findings, sources, server, replay));
+        } else {
+            findings.hide_all(value);
+            findings.problem(value.span(), "a route must be a table", "write each route under `[[route]]`");
+        }
+    }
+    Some(drafts)
+}
+
+fn read_text(path: &Path, shown: &str) -> Result<Zeroizing<String>, Problems> {
+    let whole = |message: String, help: &str| Problems::whole_file(shown, message, help);
+    // One allocation, so that a growing buffer leaves no half-read copy of a literal secret behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_FILE).unwrap_or(0) + 32));
+    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
+    if let Err(why) = read {
+        let other = "name a configuration file that can be read with `--config FILE`";
+        return Err(match why.kind() {
+            io::ErrorKind::NotFound => whole(format!("there is no configuration file {shown}"), other),
+            _ => whole(format!("the configuration file {shown} cannot be read: {why}"), other),
+        });
+    }
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(whole(format!("{shown} is larger than 1 MiB"), "name a configuration file with `--config FILE`"));
+    }
+    let bad_line = |at: usize| bytes.iter().take(at).filter(|b| **b == b'\n').count() + 1;
+    if let Some(at) = bytes.iter().position(|b| *b == 0) {
+        let message = format!("line {} of {shown} holds a NUL byte", bad_line(at));
+        return Err(whole(message, "save it as plain UTF-8 text"));
+    }
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+        Err(why) => {
+            let message = format!("line {} of {shown} is not UTF-8", bad_line(why.valid_up_to()));
+            Err(whole(message, "save it as UTF-8 text"))
+        }
+    }
+}

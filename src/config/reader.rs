@@ -1,0 +1,386 @@
+//! A TOML tree read key by key: required, optional, wrong type, unknown keys with a suggestion (SPEC 5).
+//!
+//! Nothing here stops at the first problem: each read says what it found to [`Findings`] and gives `None`, the caller
+//! goes on with a default, and the file is refused at the end if there was any problem. Knows no key by name.
+
+use std::collections::BTreeSet;
+use std::ops::{Range, RangeInclusive};
+
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
+
+use super::mask::Masked;
+use super::problem::{Lines, Problem, Problems};
+use super::units::UnitFault;
+
+/// What a reading has found besides values.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    problems: Vec<Finding>,
+    // Kept apart: where the syntax is broken, what seems to be missing may stand in the broken part.
+    absences: Vec<Finding>,
+    warnings: Vec<(Range<usize>, String)>,
+    hidden: Vec<Range<usize>>,
+    is_broken: bool,
+    // Lines that the parser could not read, and from where on it could read nothing.
+    broken_lines: BTreeSet<usize>,
+    unreadable_from: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Finding {
+    span: Range<usize>,
+    message: String,
+    help: String,
+    is_syntax: bool,
+}
+
+impl Findings {
+    /// Something that is wrong.
+    pub(super) fn problem(&mut self, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+        self.problems.push(Finding { span, message: message.into(), help: help.into(), is_syntax: false });
+    }
+
+    /// Something that is not there and should be; `span` is where it would belong.
+    pub(super) fn absence(&mut self, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+        self.absences.push(Finding { span, message: message.into(), help: help.into(), is_syntax: false });
+    }
+
+    /// The errors of the TOML parser, in the order of the text: the first of each line, since the parser goes on with
+    /// what is left of it.
+    pub(super) fn syntax(&mut self, text: &str, errors: &[toml::de::Error]) {
+        let lines = Lines::of(text);
+        for error in errors {
+            self.is_broken = true;
+            let span = error.span().unwrap_or(text.len()..text.len());
+            // An open list swallows every line that follows, and each of them would be wrong in several ways.
+            if error.message().starts_with("unexpected `=` in array") {
+                let line_start = text.get(..span.start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
+                self.problems.retain(|earlier| earlier.span.start < line_start);
+                self.unreadable_from = Some(line_start);
+                let message = "a key stands within a list that was not closed".to_owned();
+                let help = "close the list before it with `]`".to_owned();
+                self.problems.push(Finding { span, message, help, is_syntax: true });
+                break;
+            }
+            let line = lines.position(span.start).line;
+            if self.broken_lines.insert(line) {
+                let message = error.message().to_owned();
+                self.problems.push(Finding { span, message, help: String::new(), is_syntax: true });
+            }
+        }
+    }
+
+    /// How messages call a key: where the syntax is broken, what looks like a key may be a part of a secret.
+    pub(super) fn shown_key(&self, path: &str) -> String {
+        let is_plain = path.len() <= 128 && path.chars().all(|c| c.is_ascii_graphic() || c == ' ');
+        if self.is_broken || !is_plain { "(not shown)".to_owned() } else { format!("`{path}`") }
+    }
+
+    /// Something allowed but worth a sentence.
+    pub(super) fn warn(&mut self, span: Range<usize>, message: impl Into<String>) {
+        self.warnings.push((span, message.into()));
+    }
+
+    /// Keeps this part of the file out of everything that is shown.
+    pub(super) fn hide(&mut self, span: Range<usize>) {
+        self.hidden.push(span);
+    }
+
+    /// Hides every value in a value, whatever its type; keys stay.
+    pub(super) fn hide_all(&mut self, value: &Spanned<DeValue<'_>>) {
+        match value.get_ref() {
+            DeValue::Array(items) => items.iter().for_each(|item| self.hide_all(item)),
+            DeValue::Table(entries) => entries.iter().for_each(|(_, entry)| self.hide_all(entry)),
+            _ => self.hide(value.span()),
+        }
+    }
+
+    /// Ends a reading: the warnings, each with its place, or every problem.
+    pub(super) fn finish(mut self, path: &str, text: &str) -> Result<Vec<String>, Problems> {
+        if !self.is_broken {
+            self.problems.append(&mut self.absences);
+        }
+        let lines = Lines::of(text);
+        // What a broken line seems to say is not what was meant.
+        let end = self.unreadable_from.unwrap_or(usize::MAX);
+        let is_readable = |at: usize| at < end && !self.broken_lines.contains(&lines.position(at).line);
+        self.problems.retain(|finding| finding.is_syntax || !self.is_broken || is_readable(finding.span.start));
+        if self.problems.is_empty() {
+            self.warnings.sort_by_key(|(span, _)| span.start);
+            let warning = |(span, message): (Range<usize>, String)| {
+                format!("{path}:{}: {message}", lines.position(span.start).line)
+            };
+            return Ok(self.warnings.into_iter().map(warning).collect());
+        }
+        self.problems.sort_by_key(|problem| problem.span.start);
+        let masked = Masked::new(text, self.hidden, self.is_broken);
+        let list = self.problems.into_iter().map(|found| Problem {
+            span: Some(masked.span(&found.span)),
+            position: Some(lines.position(found.span.start)),
+            message: found.message,
+            help: (!found.help.is_empty()).then_some(found.help),
+        });
+        Err(Problems { path: path.to_owned(), list: list.collect(), text: masked.text })
+    }
+}
+
+/// A table under way: knows which of its keys were asked for, so that the rest are unknown.
+#[derive(Debug)]
+pub(super) struct Table<'t> {
+    path: String,
+    span: Range<usize>,
+    entries: &'t DeTable<'t>,
+    known: Vec<&'static str>,
+    later: Vec<&'static str>,
+}
+
+impl<'t> Table<'t> {
+    /// A table called `path` in messages (empty for the file itself), whose header or opening stands at `span`.
+    pub(super) fn new(path: impl Into<String>, span: Range<usize>, entries: &'t DeTable<'t>) -> Self {
+        Self { path: path.into(), span, entries, known: Vec::new(), later: Vec::new() }
+    }
+
+    /// Where the table begins: a place for what is missing in it.
+    pub(super) fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// How messages call a key of this table.
+    pub(super) fn path_of(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// Where a key of this table stands, or of a table in it (`timestamp.unit`), as deep as there is one.
+    pub(super) fn span_of(&self, dotted: &str) -> Range<usize> {
+        let (mut span, mut entries) = (self.span(), self.entries);
+        for key in dotted.split('.') {
+            let Some((key, value)) = entries.get_key_value(key) else { break };
+            span = key.span();
+            let DeValue::Table(inner) = value.get_ref() else { break };
+            entries = inner;
+        }
+        span
+    }
+
+    /// The item under `key`, which is known from now on.
+    pub(super) fn item(&mut self, key: &'static str) -> Option<Item<'t>> {
+        self.known.push(key);
+        let (name, value) = self.entries.get_key_value(key)?;
+        Some(Item { path: self.path_of(key), key_span: name.span(), value })
+    }
+
+    /// The item under `key`; that it is not there is a problem.
+    pub(super) fn required(&mut self, findings: &mut Findings, key: &'static str, example: &str) -> Option<Item<'t>> {
+        let item = self.item(key);
+        if item.is_none() {
+            let message = format!("`{}` is missing", self.path_of(key));
+            findings.absence(self.span(), message, format!("add it, as in `{key} = {example}`"));
+        }
+        item
+    }
+
+    /// Refuses a key that a later version will know.
+    pub(super) fn not_yet(&mut self, findings: &mut Findings, key: &'static str, help: &str) {
+        self.later.push(key);
+        if let Some((name, value)) = self.entries.get_key_value(key) {
+            findings.hide_all(value);
+            findings.problem(name.span(), format!("`{}` is not supported yet", self.path_of(key)), help);
+        }
+    }
+
+    /// Every item, for tables whose keys are the operator's own.
+    pub(super) fn items(&self) -> impl Iterator<Item = (&'t str, Item<'t>)> {
+        let path = |key: &str| self.path_of(key);
+        let item = move |(key, value): (&'t Spanned<_>, &'t _)| -> (&'t str, Item<'t>) {
+            let name: &'t std::borrow::Cow<'t, str> = key.get_ref();
+            (name, Item { path: path(name), key_span: key.span(), value })
+        };
+        self.entries.iter().map(item).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Ends the table: what was never asked for is unknown.
+    pub(super) fn finish(&self, findings: &mut Findings) {
+        for (key, value) in self.entries {
+            let name: &str = key.get_ref();
+            if self.known.contains(&name) || self.later.contains(&name) {
+                continue;
+            }
+            // Perhaps a misspelt `secrets`.
+            findings.hide_all(value);
+            let help = match suggestion(name, self.known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("known here: {}", sorted(&self.known)),
+            };
+            let message = format!("unknown key {}", findings.shown_key(&self.path_of(name)));
+            findings.problem(key.span(), message, help);
+        }
+    }
+}
+
+fn sorted(keys: &[&str]) -> String {
+    let mut keys = keys.to_vec();
+    keys.sort_unstable();
+    keys.join(", ")
+}
+
+/// The candidate that `word` is probably a misspelling of.
+pub(super) fn suggestion<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let word = word.to_ascii_lowercase().replace('-', "_");
+    let distance = |candidate: &str| strsim::damerau_levenshtein(&word, &candidate.replace('-', "_"));
+    let near = candidates.into_iter().map(|candidate| (distance(candidate), candidate)).min_by_key(|(d, _)| *d);
+    near.filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 3).map(|(_, candidate)| candidate)
+}
+
+/// A value, with the key it stands under.
+#[derive(Clone, Debug)]
+pub(super) struct Item<'t> {
+    /// How messages call it: `server.threads`.
+    pub(super) path: String,
+    /// Where its key stands.
+    pub(super) key_span: Range<usize>,
+    /// The value and where it stands.
+    pub(super) value: &'t Spanned<DeValue<'t>>,
+}
+
+impl<'t> Item<'t> {
+    /// Where the value stands.
+    pub(super) fn span(&self) -> Range<usize> {
+        self.value.span()
+    }
+
+    /// Says that the value is wrong; `help` is what would be right.
+    pub(super) fn refuse(&self, findings: &mut Findings, message: impl std::fmt::Display, help: impl Into<String>) {
+        findings.problem(self.span(), format!("`{}` {message}", self.path), help);
+    }
+
+    fn wrong_type(&self, findings: &mut Findings, expected: &str, example: &str) {
+        if matches!(self.value.get_ref(), DeValue::Array(_) | DeValue::Table(_)) {
+            findings.hide_all(self.value);
+        }
+        let found = match self.value.get_ref() {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "an integer",
+            DeValue::Float(_) => "a number with a point",
+            DeValue::Boolean(_) => "a boolean",
+            DeValue::Datetime(_) => "a date or time",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        let help = if example.is_empty() { String::new() } else { format!("write it as in `{example}`") };
+        self.refuse(findings, format_args!("must be {expected}, not {found}"), help);
+    }
+
+    /// A string.
+    pub(super) fn text(&self, findings: &mut Findings, example: &str) -> Option<&'t str> {
+        let text = self.value.get_ref().as_str();
+        if text.is_none() {
+            self.wrong_type(findings, "a string", example);
+        }
+        text
+    }
+
+    /// A string that is not empty and holds no control characters.
+    pub(super) fn label(&self, findings: &mut Findings, max_bytes: usize, example: &str) -> Option<&'t str> {
+        let text = self.text(findings, example)?;
+        if text.trim().is_empty() {
+            self.refuse(findings, "is empty", format!("write something like `{example}`"));
+        } else if text.len() > max_bytes {
+            self.refuse(findings, format_args!("is longer than {max_bytes} bytes"), "shorten it");
+        } else if text.chars().any(char::is_control) {
+            self.refuse(findings, "holds a control character", "leave it out");
+        } else {
+            return Some(text);
+        }
+        None
+    }
+
+    /// A string in a notation of [`super::units`].
+    pub(super) fn unit<T>(
+        &self,
+        findings: &mut Findings,
+        example: &str,
+        parse: impl FnOnce(&str) -> Result<T, UnitFault>,
+    ) -> Option<T> {
+        let text = self.text(findings, example)?;
+        self.checked(findings, parse(text))
+    }
+
+    /// What a parser made of this value, or its fault as a problem.
+    pub(super) fn checked<T>(&self, findings: &mut Findings, parsed: Result<T, UnitFault>) -> Option<T> {
+        match parsed {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                self.refuse(findings, fault.message, fault.help);
+                None
+            }
+        }
+    }
+
+    /// One of a closed list of names.
+    pub(super) fn one_of<T>(
+        &self,
+        findings: &mut Findings,
+        names: &[&str],
+        later: &[&str],
+        named: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let example = names.first().map(|name| format!("\"{name}\"")).unwrap_or_default();
+        let text = self.text(findings, &example)?;
+        let found = named(text);
+        if found.is_none() {
+            let known = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            if later.contains(&text) {
+                self.refuse(findings, format_args!("= `{text}` is not supported yet"), format!("supported: {known}"));
+            } else {
+                let near = suggestion(text, names.iter().copied());
+                let near = near.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+                self.refuse(findings, "is none of the known ones", format!("{near}known: {known}"));
+            }
+        }
+        found
+    }
+
+    /// A whole number within `range`.
+    pub(super) fn integer(&self, findings: &mut Findings, range: RangeInclusive<u64>) -> Option<u64> {
+        let DeValue::Integer(digits) = self.value.get_ref() else {
+            self.wrong_type(findings, "a whole number", "");
+            return None;
+        };
+        let number = u64::from_str_radix(digits.as_str(), digits.radix()).ok();
+        let within = number.filter(|number| range.contains(number));
+        if within.is_none() {
+            let (from, to) = range.into_inner();
+            self.refuse(findings, "is out of range", format!("write a whole number from {from} to {to}"));
+        }
+        within
+    }
+
+    /// `true` or `false`.
+    pub(super) fn flag(&self, findings: &mut Findings) -> Option<bool> {
+        let flag = self.value.get_ref().as_bool();
+        if flag.is_none() {
+            self.wrong_type(findings, "`true` or `false`", "");
+        }
+        flag
+    }
+
+    /// A list's elements, which bear its name.
+    pub(super) fn list(&self, findings: &mut Findings, example: &str) -> Option<Vec<Item<'t>>> {
+        let list: Option<&'t DeArray<'t>> = self.value.get_ref().as_array();
+        if list.is_none() {
+            self.wrong_type(findings, "a list", example);
+        }
+        let element = |value: &'t Spanned<DeValue<'t>>| Item { path: self.path.clone(), key_span: value.span(), value };
+        Some(list?.iter().map(element).collect())
+    }
+
+    /// A table.
+    pub(super) fn table(&self, findings: &mut Findings, example: &str) -> Option<Table<'t>> {
+        let entries: Option<&'t DeTable<'t>> = self.value.get_ref().as_table();
+        if entries.is_none() {
+            self.wrong_type(findings, "a table", example);
+        }
+        Some(Table::new(self.path.clone(), self.key_span.clone(), entries?))
+    }
+}

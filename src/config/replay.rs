@@ -1,0 +1,125 @@
+//! `[replay]`, and a route's `replay` (SPEC 4 and 5).
+
+use std::time::Duration;
+
+use super::reader::{Findings, Item, Table};
+use super::units;
+use crate::verify::scheme::{Scheme, Stamped};
+
+/// `[replay]`, each value checked.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// The most entries that the window holds.
+    pub capacity: usize,
+    /// How long a done event is remembered at least.
+    pub ttl: Duration,
+    /// Refuses timestamps from before the start, so that a restart opens no gap.
+    pub refuse_older_than_start: bool,
+}
+
+/// A route's replay protection.
+#[derive(Clone, Debug)]
+pub struct RouteReplay {
+    /// `replay = "off"`: nothing is claimed.
+    pub enabled: bool,
+    /// The statuses of SPEC 3 that a route may choose.
+    pub statuses: Statuses,
+    /// The route's own bound on entries.
+    pub capacity: Option<usize>,
+    /// The route's own, or that of `[replay]`.
+    pub ttl: Duration,
+}
+
+/// What the three refusals of SPEC 4 are answered with on a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Statuses {
+    /// `replayed_event`; default 409, or 200 where the timestamp is the event's own.
+    pub on_replay: u16,
+    /// `duplicate_event`; default 200.
+    pub on_duplicate: u16,
+    /// `event_id_conflict`; default 409.
+    pub on_conflict: u16,
+}
+
+const EXAMPLE: &str = "replay = { on_replay = 409 }";
+
+/// The most entries a window may be given.
+const MAX_CAPACITY: u64 = u32::MAX as u64;
+
+impl Replay {
+    pub(super) fn read(mut table: Table<'_>, findings: &mut Findings) -> Self {
+        if let Some(item) = table.item("store") {
+            let memory = |name: &str| (name == "memory").then_some(());
+            item.one_of(findings, &["memory"], &["disk", "redis", "valkey"], memory);
+        }
+        let capacity = table.item("capacity").and_then(|item| read_capacity(&item, findings));
+        let ttl = table.item("ttl").and_then(|item| item.unit(findings, "\"72h\"", units::timeout));
+        let refuse = table.item("refuse_older_than_start").and_then(|item| item.flag(findings));
+        table.finish(findings);
+        Self {
+            capacity: capacity.unwrap_or(1_000_000),
+            ttl: ttl.unwrap_or(Duration::from_secs(72 * 3600)),
+            refuse_older_than_start: refuse.unwrap_or(false),
+        }
+    }
+}
+
+fn read_capacity(item: &Item<'_>, findings: &mut Findings) -> Option<usize> {
+    item.integer(findings, 1..=MAX_CAPACITY).and_then(|capacity| usize::try_from(capacity).ok())
+}
+
+impl RouteReplay {
+    /// Reads a route's `replay`: `"off"`, a table, or nothing. What a scheme says of its timestamps decides a default.
+    pub(super) fn read(
+        item: Option<&Item<'_>>,
+        findings: &mut Findings,
+        window: &Replay,
+        scheme: Option<&Scheme>,
+    ) -> Self {
+        let stamped = scheme.and_then(|scheme| scheme.timestamp.as_ref()).map(|place| place.stamped);
+        let on_replay = if stamped == Some(Stamped::Event) { 200 } else { 409 };
+        let statuses = Statuses { on_replay, on_duplicate: 200, on_conflict: 409 };
+        let mut replay = Self { enabled: true, statuses, capacity: None, ttl: window.ttl };
+        let Some(item) = item else { return replay };
+        match item.value.get_ref().as_str() {
+            Some("off") => {
+                replay.enabled = false;
+                return replay;
+            }
+            Some(_) => {
+                item.refuse(findings, "is neither `\"off\"` nor a table", format!("write `\"off\"` or `{EXAMPLE}`"));
+                return replay;
+            }
+            None => {}
+        }
+        let Some(mut table) = item.table(findings, EXAMPLE) else { return replay };
+        let mut status =
+            |key, default| table.item(key).and_then(|item| read_status(&item, findings)).unwrap_or(default);
+        replay.statuses = Statuses {
+            on_replay: status("on_replay", on_replay),
+            on_duplicate: status("on_duplicate", 200),
+            on_conflict: status("on_conflict", 409),
+        };
+        if let Some(item) = table.item("capacity") {
+            replay.capacity = read_capacity(&item, findings);
+            if replay.capacity.is_some_and(|own| own > window.capacity) {
+                findings.warn(item.span(), "the route's `replay.capacity` is above that of `[replay]`, which holds");
+            }
+        }
+        if let Some(ttl) = table.item("ttl").and_then(|item| item.unit(findings, "\"72h\"", units::timeout)) {
+            replay.ttl = ttl;
+        }
+        table.finish(findings);
+        replay
+    }
+}
+
+fn read_status(item: &Item<'_>, findings: &mut Findings) -> Option<u16> {
+    let status = item.integer(findings, 200..=599).and_then(|status| u16::try_from(status).ok())?;
+    // The answer is JSON, and these have no body.
+    if matches!(status, 204 | 205 | 304) {
+        item.refuse(findings, "is a status without a body, and the answer has one", "write 200, for instance");
+        return None;
+    }
+    Some(status)
+}

@@ -1,0 +1,327 @@
+//! `[[route]]`: what is taken in where, how it is verified, and where it goes (SPEC 5).
+//!
+//! A route is judged by itself here; what it may not have in common with others is judged in [`super::checks`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::presets;
+use super::reader::{Findings, Item, Table, suggestion};
+use super::replay::{Replay, RouteReplay};
+use super::scheme::{self, Envelope};
+use super::secrets::{self, Sources};
+use super::server::{Server, read_public_url, size};
+use super::units::{self, UnitFault};
+use super::upstream::Upstream;
+use super::upstream_headers;
+use crate::verify::routes::Pattern;
+use crate::verify::scheme::{Scheme, Settings, Tolerance};
+use crate::verify::secret::{Secret, SecretText};
+use crate::verify::verifier::Verifier;
+use crate::wire::head::FieldName;
+
+/// One `[[route]]`, checked.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Its unique name: a label, a log field, part of the claim key.
+    pub name: String,
+    /// Host and path that it matches.
+    pub pattern: Pattern,
+    /// The methods it takes, `["POST"]` by default.
+    pub methods: Vec<String>,
+    /// The scheme, from its preset or spelled out.
+    pub scheme: Arc<Scheme>,
+    /// At least one.
+    pub secrets: Vec<Secret>,
+    /// Where proved deliveries go.
+    pub upstream: Upstream,
+    /// Replaces `Host` on what is forwarded.
+    pub upstream_host: Option<String>,
+    /// Set on what is forwarded, stripped with their aliases from clients, never logged.
+    pub upstream_headers: Vec<(FieldName, SecretText)>,
+    /// Bounds the whole exchange with the upstream.
+    pub upstream_timeout: Duration,
+    /// The route's own tolerance for the past, or the scheme's.
+    pub tolerance: Tolerance,
+    /// The route's own tolerance for the future, or the scheme's.
+    pub future_tolerance: Tolerance,
+    /// The largest body in bytes.
+    pub max_body: u64,
+    /// Replay protection.
+    pub replay: RouteReplay,
+    /// `false`: shadow mode (SPEC 5).
+    pub enforce: bool,
+    /// The URL that the provider signed, where the scheme signs it.
+    pub public_url: Option<String>,
+    /// Only these event types are taken, where given.
+    pub event_types: Option<Vec<String>>,
+}
+
+/// The default and the bounds of `max_body`; how much of it fits the budget is judged in `checks`.
+const DEFAULT_MAX_BODY: u64 = 1 << 20;
+
+/// A route under way: what could be read of it, for the checks across routes.
+#[derive(Debug)]
+pub(super) struct Draft<'t> {
+    pub(super) table: Table<'t>,
+    pub(super) name: Option<String>,
+    pub(super) pattern: Option<Pattern>,
+    pub(super) upstream: Option<Upstream>,
+    /// The whole route, if nothing of it was missing.
+    pub(super) route: Option<Route>,
+}
+
+/// Reads one `[[route]]`.
+pub(super) fn read<'t>(
+    mut table: Table<'t>,
+    findings: &mut Findings,
+    sources: &Sources<'_>,
+    server: &Server,
+    window: &Replay,
+) -> Draft<'t> {
+    let name = table.required(findings, "name", "\"billing\"").and_then(|item| read_name(&item, findings));
+    let pattern = read_pattern(&mut table, findings);
+    let upstream = table.required(findings, "upstream", "\"http://127.0.0.1:3000\"");
+    let upstream = upstream.and_then(|item| read_upstream(&item, findings));
+    let methods = table.item("methods").and_then(|item| read_methods(&item, findings));
+    let max_body = size(&mut table, findings, "max_body", 1..=u64::MAX, DEFAULT_MAX_BODY);
+    let timeout = table.item("upstream_timeout").and_then(|item| item.unit(findings, "\"10s\"", units::timeout));
+    let enforce = table.item("enforce").and_then(|item| item.flag(findings)).unwrap_or(true);
+    let upstream_host = table.item("upstream_host").and_then(|item| read_upstream_host(&item, findings));
+    let public_url = table.item("public_url").and_then(|item| read_public_url(&item, findings));
+    let secret_items = table.required(findings, "secrets", "[\"env:WEBHOOK_SECRET\"]");
+    let secrets = secret_items.as_ref().map(|item| secrets::read_list(item, findings, sources)).unwrap_or_default();
+    let scheme = read_scheme(&mut table, findings);
+    let own_tolerance = scheme::read_tolerance(&mut table, findings, "tolerance");
+    let own_future = scheme::read_tolerance(&mut table, findings, "future_tolerance");
+    let headers = table.item("upstream_headers");
+    let upstream_headers =
+        headers.map(|item| upstream_headers::read(&item, findings, sources, scheme.as_ref())).unwrap_or_default();
+    let replay = table.item("replay");
+    let replay = RouteReplay::read(replay.as_ref(), findings, window, scheme.as_ref());
+    let event_types = table.item("event_types").and_then(|item| read_event_types(&item, findings, scheme.as_ref()));
+    if let Some(item) = table.item("mode") {
+        let relay = |name: &str| (name == "relay").then_some(());
+        item.one_of(findings, &["relay"], &["queue"], relay);
+    }
+    table.not_yet(findings, "handshake", "handshakes are not answered by this version; leave the table out");
+    table.finish(findings);
+
+    let route = scheme.zip(name.clone()).zip(pattern.clone()).zip(upstream.clone()).map(
+        |(((scheme, name), pattern), upstream)| {
+            // The route's own past stands for the future too, unless somebody says otherwise of that.
+            let tolerance = own_tolerance.unwrap_or(scheme.tolerance);
+            Route {
+                name,
+                pattern,
+                methods: methods.unwrap_or_else(|| vec!["POST".to_owned()]),
+                tolerance,
+                future_tolerance: own_future.or(own_tolerance).unwrap_or(scheme.future_tolerance),
+                scheme: Arc::new(scheme),
+                secrets: secrets.iter().map(|(_, secret)| secret.clone()).collect(),
+                upstream,
+                upstream_host,
+                upstream_headers,
+                upstream_timeout: timeout.unwrap_or(Duration::from_secs(10)),
+                max_body,
+                replay,
+                enforce,
+                public_url: public_url.or_else(|| server.public_url.clone()),
+                event_types,
+            }
+        },
+    );
+    if let Some(route) = &route {
+        judge(route, &table, &secrets, findings);
+    }
+    Draft { table, name, pattern, upstream, route }
+}
+
+/// What only shows once scheme, secrets and settings are put together.
+fn judge(route: &Route, table: &Table<'_>, secrets: &[(Item<'_>, Secret)], findings: &mut Findings) {
+    let scheme = &route.scheme;
+    // Where a key of the scheme stands: in `[route.scheme]`, or as the route's own; else the preset says it.
+    let place = |key: &str| {
+        let own = table.span_of(key);
+        match scheme.provider == CUSTOM {
+            true if own == table.span() => table.span_of(&format!("scheme.{key}")),
+            false if own == table.span() => table.span_of("provider"),
+            _ => own,
+        }
+    };
+    let settings = Settings {
+        tolerance: route.tolerance,
+        future_tolerance: route.future_tolerance,
+        public_url: route.public_url.clone(),
+    };
+    for fault in scheme.faults(&settings) {
+        findings.problem(place(fault.key), fault.message, fault.help);
+    }
+    for (item, secret) in secrets {
+        if let Err(fault) = Verifier::new(Arc::clone(scheme), vec![secret.clone()], settings.clone()) {
+            let message = format!("the secret `{}` is no key of this scheme: {}", secret.name, fault.why);
+            findings.problem(item.span(), message, "copy it again from the provider, or correct `key` in the scheme");
+        }
+    }
+    let name = &route.name;
+    if !route.enforce {
+        let message =
+            format!("route `{name}`: shadow mode (`enforce = false`): deliveries are forwarded whatever their verdict");
+        findings.warn(table.span_of("enforce"), message);
+    }
+    if !route.replay.enabled {
+        let message = format!("route `{name}`: replay protection is off: a captured delivery can be sent again");
+        findings.warn(table.span_of("replay"), message);
+    }
+    let judges_time = scheme.timestamp.is_some();
+    if judges_time && route.tolerance == Tolerance::Off {
+        let message = format!("route `{name}`: `tolerance` is off: timestamps may be of any age");
+        findings.warn(place("tolerance"), message);
+    } else if judges_time && route.future_tolerance == Tolerance::Off {
+        let message = format!("route `{name}`: `future_tolerance` is off: timestamps may lie anywhere in the future");
+        findings.warn(place("future_tolerance"), message);
+    }
+    if !judges_time && table.span_of("tolerance") != table.span() {
+        let message = format!("route `{name}`: its scheme has no timestamp, so `tolerance` judges nothing");
+        findings.warn(table.span_of("tolerance"), message);
+    }
+    if !scheme.covers_body {
+        let message = format!("route `{name}`: the signature does not cover the body, so nothing authenticates it");
+        findings.warn(place("covers_body"), message);
+    }
+    if route.replay.enabled && !scheme.id_is_signed() && scheme.event_type.is_some() && !scheme.event_type_is_signed() {
+        let narrowed = if route.event_types.is_some() { " of `event_types`" } else { "; `event_types` narrows that" };
+        let message = format!(
+            "route `{name}`: neither event id nor event type is signed: a captured delivery could be sent again under \
+             another type{narrowed}"
+        );
+        findings.warn(place("event_type"), message);
+    }
+}
+
+/// What a scheme without a preset is called.
+const CUSTOM: &str = "custom";
+
+fn read_name(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
+    let name = item.label(findings, 128, "billing")?;
+    if name == "-" {
+        item.refuse(findings, "is what logs and metrics write where no route matched", "choose another name");
+        return None;
+    }
+    Some(name.to_owned())
+}
+
+fn read_pattern(table: &mut Table<'_>, findings: &mut Findings) -> Option<Pattern> {
+    let path_item = table.required(findings, "path", "\"/webhooks/itellico\"");
+    let host_item = table.item("host");
+    let host = host_item.as_ref().map(|item| item.text(findings, "\"hooks.example.com\""));
+    let path_item = path_item?;
+    let path = path_item.text(findings, "\"/webhooks/itellico\"");
+    let mut parse = |host, path, item: &Item<'_>| match Pattern::parse(host, path) {
+        Ok(pattern) => Some(pattern),
+        Err(problem) => {
+            item.refuse(findings, format_args!("cannot be matched: {}", problem.message), problem.help);
+            None
+        }
+    };
+    let alone = parse(None, path?, &path_item);
+    match (host, host_item) {
+        (Some(host), Some(item)) => parse(Some(host?), "/", &item).and_then(|_| Pattern::parse(host, path?).ok()),
+        _ => alone,
+    }
+}
+
+fn read_upstream(item: &Item<'_>, findings: &mut Findings) -> Option<Upstream> {
+    if item.value.get_ref().as_str().is_some_and(|text| text.contains('@')) {
+        findings.hide(item.span());
+    }
+    item.unit(findings, "\"http://127.0.0.1:3000\"", Upstream::parse)
+}
+
+fn read_upstream_host(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
+    let host = item.text(findings, "\"app.internal\"")?;
+    // The form of an upstream's authority, with or without a port, is what `Host` may hold.
+    let parsed = Upstream::parse(&format!("http://{host}")).map_err(|_| UnitFault {
+        message: "is no value for `Host`".to_owned(),
+        help: "write a host, with a port if need be, as in `app.internal` or `app.internal:8443`".to_owned(),
+    });
+    item.checked(findings, parsed).map(|_| host.to_owned())
+}
+
+fn read_methods(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<String>> {
+    let entries = item.list(findings, "methods = [\"POST\"]")?;
+    if entries.is_empty() {
+        item.refuse(findings, "is empty: no request could be taken", "write at least one, as in `[\"POST\"]`");
+    }
+    let mut methods: Vec<String> = Vec::new();
+    for entry in entries {
+        let Some(method) = entry.text(findings, "\"POST\"") else { continue };
+        let is_name = !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
+        if !is_name || method.len() > 32 {
+            entry.refuse(findings, "is no method", "write it in capitals, as in `POST`: methods are case-sensitive");
+        } else if matches!(method, "CONNECT" | "TRACE") {
+            entry.refuse(findings, "is a method that carries no delivery", "leave it out");
+        } else if !methods.iter().any(|known| known == method) {
+            methods.push(method.to_owned());
+        }
+    }
+    (!methods.is_empty()).then_some(methods)
+}
+
+fn read_scheme(table: &mut Table<'_>, findings: &mut Findings) -> Option<Scheme> {
+    let (provider, own) = (table.item("provider"), table.item("scheme"));
+    let envelope = Envelope::read(table, findings);
+    let mut scheme = match (provider, own) {
+        (Some(provider), None) => read_provider(&provider, findings)?,
+        (None, Some(item)) => {
+            let mut own = item.table(findings, "[route.scheme]")?;
+            scheme::read(&mut own, findings, CUSTOM, false)?
+        }
+        (Some(provider), Some(item)) => {
+            let message = format!("the route has both `{}` and `{}`", provider.path, item.path);
+            findings.problem(item.key_span.clone(), message, "keep one: a preset, or a scheme spelled out");
+            return None;
+        }
+        (None, None) => {
+            let message = "the route has neither `provider` nor `[route.scheme]`: nothing could be verified";
+            findings.absence(table.span(), message, "add a preset, as in `provider = \"itellico\"`, or a scheme");
+            return None;
+        }
+    };
+    if !envelope.is_usable {
+        return None;
+    }
+    // An id place that the operator wrote may be a wrong pointer, whoever wrote the rest (SPEC 4).
+    scheme.preset &= !envelope.has_id();
+    envelope.set(&mut scheme);
+    Some(scheme)
+}
+
+fn read_provider(item: &Item<'_>, findings: &mut Findings) -> Option<Scheme> {
+    let name = item.text(findings, "\"itellico\"")?;
+    let scheme = presets::find(name).map(|preset| preset.scheme.clone());
+    if scheme.is_none() {
+        let help = match suggestion(name, presets::names()) {
+            Some(near) => format!("did you mean `{near}`? `verigate providers` lists them all"),
+            None => {
+                "`verigate providers` lists the known ones; any other is spelled out in `[route.scheme]`".to_owned()
+            }
+        };
+        item.refuse(findings, "is not a provider that this version knows", help);
+    }
+    scheme
+}
+
+fn read_event_types(item: &Item<'_>, findings: &mut Findings, scheme: Option<&Scheme>) -> Option<Vec<String>> {
+    const EXAMPLE: &str = "event_types = [\"conversation.ended\"]";
+    let entries = item.list(findings, EXAMPLE)?;
+    if entries.is_empty() {
+        item.refuse(findings, "is empty: no delivery could be taken", format!("leave it out, or write `{EXAMPLE}`"));
+    }
+    if scheme.is_some_and(|scheme| scheme.event_type.is_none()) {
+        let help = "say where it is, as in `event_type = { json = \"/type\" }`";
+        item.refuse(findings, "needs an event type, and the scheme names no place for it", help);
+    }
+    let label = |entry: &Item<'_>| entry.label(findings, 256, "conversation.ended").map(ToOwned::to_owned);
+    Some(entries.iter().filter_map(label).collect())
+}

@@ -1,0 +1,151 @@
+//! References that lead somewhere, and those that must not hang, crash or show anything.
+
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::PathBuf;
+
+use super::*;
+
+/// A directory with one secret file of mode 0600.
+fn with_file(content: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("hook");
+    std::fs::write(&path, content).unwrap();
+    set_mode(&path, 0o600);
+    (directory, path)
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn resolve_in(directory: &Path, reference: &str) -> Result<Resolved, UnitFault> {
+    let env = |name: &str| match name {
+        "SET" => Some(OsString::from("hunter2")),
+        "LINE" => Some(OsString::from("hunter2\n")),
+        "EMPTY" => Some(OsString::new()),
+        "NEWLINE" => Some(OsString::from("\n")),
+        "BLANK" => Some(OsString::from(" \r\n\n")),
+        _ => None,
+    };
+    resolve(reference, &Sources { base_dir: directory, env: &env, now: UnixMillis(0) })
+}
+
+#[test]
+fn a_reference_has_a_name_and_loses_one_newline() {
+    let (directory, path) = with_file(b"hunter2\n");
+    let rows = [
+        ("env:SET".to_owned(), Some("env:SET")),
+        ("env:LINE".to_owned(), Some("env:LINE")),
+        ("file:hook".to_owned(), Some("file:hook")),
+        (format!("file:{}", path.display()), Some("file:hook")),
+        ("plain:hunter2".to_owned(), None),
+    ];
+    for (reference, name) in rows {
+        let resolved = resolve_in(directory.path(), &reference).unwrap();
+        assert_eq!(resolved.name.as_deref(), name, "{reference}");
+        assert_eq!(resolved.text.expose(), b"hunter2", "{reference}");
+        assert_eq!(resolved.warnings.len(), usize::from(name.is_none()), "{reference}: {:?}", resolved.warnings);
+    }
+}
+
+#[test]
+fn cf_01_what_is_unset_empty_or_no_reference_is_refused_and_not_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows = [
+        ("env:UNSET", "which is not set"),
+        ("env:EMPTY", "EMPTY holds nothing"),
+        ("env:NEWLINE", "NEWLINE holds nothing"),
+        ("env:BLANK", "BLANK holds nothing"),
+        ("env:", "names no environment variable"),
+        ("env:A=B", "names no environment variable"),
+        ("plain:", "is an empty secret"),
+        ("hunter2", "not a reference"),
+        ("$hunter2", "not a reference"),
+        ("ENV:hunter2", "not a reference"),
+        (" env:hunter2", "not a reference"),
+        ("", "not a reference"),
+    ];
+    let mut wrong = Vec::new();
+    for (reference, expected) in rows {
+        let fault = resolve_in(directory.path(), reference).unwrap_err();
+        let shown = format!("{} {}", fault.message, fault.help);
+        if !shown.contains(expected) || shown.contains("hunter2") {
+            wrong.push((reference, shown));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(resolve_in(directory.path(), "env:UNSET").unwrap_err().help.contains("export UNSET="));
+}
+
+#[test]
+fn cf_02_what_is_not_a_small_regular_file_is_refused_at_once() {
+    let (directory, path) = with_file(&vec![b'a'; 64 * 1024 + 1]);
+    let fifo = directory.path().join("fifo");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+    symlink(directory.path().join("loop"), directory.path().join("loop")).unwrap();
+    let rows = [
+        ("file:missing", "does not exist"),
+        ("file:", "not a regular file"),
+        ("file:.", "not a regular file"),
+        ("file:/dev/zero", "not a regular file"),
+        ("file:fifo", "not a regular file"),
+        ("file:hook", "larger than 64 KiB"),
+        ("file:hook/x", "file hook/x, which"),
+        ("file:loop", "file loop, which"),
+        ("file:a\0b", "which"),
+    ];
+    let mut wrong = Vec::new();
+    for (reference, expected) in rows {
+        match resolve_in(directory.path(), reference) {
+            Err(fault) if fault.message.contains(expected) => {}
+            other => wrong.push((reference, other.map(|_| "was read").map_err(|fault| fault.message))),
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    std::fs::write(&path, vec![b'a'; 64 * 1024]).unwrap();
+    assert_eq!(resolve_in(directory.path(), "file:hook").unwrap().text.expose().len(), 64 * 1024);
+}
+
+#[test]
+fn cf_03_a_file_open_to_others_is_warned_about_and_a_link_is_followed() {
+    let (directory, path) = with_file(b"hunter2");
+    symlink(&path, directory.path().join("link")).unwrap();
+    let rows = [(0o600, 0), (0o400, 0), (0o700, 0), (0o644, 1), (0o640, 1), (0o604, 1), (0o620, 1)];
+    for (mode, warnings) in rows {
+        set_mode(&path, mode);
+        for reference in ["file:hook", "file:link"] {
+            let resolved = resolve_in(directory.path(), reference).unwrap();
+            assert_eq!(resolved.warnings.len(), warnings, "{reference} {mode:o}: {:?}", resolved.warnings);
+        }
+    }
+    assert_eq!(resolve_in(directory.path(), "file:link").unwrap().name.as_deref(), Some("file:link"));
+}
+
+#[test]
+fn au_22_one_newline_is_dropped_and_odd_bytes_are_warned_about() {
+    let rows: [(&[u8], &[u8], &str); 6] = [
+        (b"k\n", b"k", ""),
+        (b"k\n\n", b"k\n", "more than one newline"),
+        (b"k\r\n", b"k\r", "carriage return"),
+        (b"\xEF\xBB\xBFk\n", b"\xEF\xBB\xBFk", "byte order mark"),
+        (b"k \n", b"k ", "white space"),
+        (b"\xff\xfe\n", b"\xff\xfe", ""),
+    ];
+    for (content, text, warning) in rows {
+        let (directory, _path) = with_file(content);
+        let resolved = resolve_in(directory.path(), "file:hook").unwrap();
+        assert_eq!(resolved.text.expose(), text);
+        let found = resolved.warnings.join("; ");
+        assert!(if warning.is_empty() { found.is_empty() } else { found.contains(warning) }, "{content:?}: {found}");
+    }
+    for empty in [&b""[..], b"\n", b"\r\n", b"\xEF\xBB\xBF\n", b" \n"] {
+        let (directory, _path) = with_file(empty);
+        assert!(resolve_in(directory.path(), "file:hook").unwrap_err().message.contains("is an empty secret"));
+    }
+}
+
+#[test]
+fn what_was_resolved_shows_nothing_when_formatted() {
+    let directory = tempfile::tempdir().unwrap();
+    assert!(!format!("{:?}", resolve_in(directory.path(), "plain:hunter2").unwrap()).contains("hunter2"));
+}
