@@ -5,3 +5,4 @@ pub mod wire;
 pub mod verify;
 
 pub mod config;
+pub mod replay;
