@@ -6,3 +6,5 @@ pub mod verify;
 
 pub mod config;
 pub mod replay;
+
+pub mod telemetry;

@@ -1,0 +1,191 @@
+//! Every metric of SPEC 8, declared once with its help text and labels ([`DESCRIPTIONS`]), and how they are shown.
+//!
+//! Label values come from the configuration or a fixed set, so traffic cannot add series without end. Per-route handles
+//! are made at load (`route_metrics`). Each [`Metrics`] has a registry of its own, so tests can have several.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus::{IntCounter, IntGauge, TextEncoder};
+
+use super::descriptions::{
+    BUFFERED_BYTES, BUILD_INFO, CONFIG_RELOADS, LOG_LINES_DROPPED, OPEN_CONNECTIONS, REPLAY_ENTRIES, REPLAY_EVICTIONS,
+};
+use super::route_metrics::{RouteMetrics, RouteSeries};
+use super::series::Series;
+use crate::replay::Evictions;
+
+/// The `Content-Type` of what [`Metrics::render`] returns.
+pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+
+/// The `route` label where no route matched.
+pub const NO_ROUTE: &str = "-";
+
+/// All metrics of one gateway. Cheap to clone; clones share the same series.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Body bytes held now; moved by whoever holds them, or set at the scrape.
+    pub buffered_bytes: IntGauge,
+    /// Client connections open now.
+    pub open_connections: IntGauge,
+    /// Access-log lines lost, for [`super::access_log::AccessLog::start`].
+    pub log_lines_dropped: IntCounter,
+    replay_entries: IntGauge,
+    evictions_fresh: IntCounter,
+    evictions_capacity: IntCounter,
+    reloads_ok: IntCounter,
+    reloads_error: IntCounter,
+    series: Series,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    // Plain locks: the first is taken when a configuration is loaded, the second when metrics are scraped.
+    routes: Mutex<HashMap<String, Arc<RouteSeries>>>,
+    evictions: Mutex<Evictions>,
+}
+
+impl Metrics {
+    /// All metrics at zero, for a gateway of this version.
+    pub fn new(version: &str) -> Self {
+        let series = Series::default();
+        series.gauge(&BUILD_INFO, &[version]).set(1);
+        Self {
+            buffered_bytes: series.gauge(&BUFFERED_BYTES, &[]),
+            open_connections: series.gauge(&OPEN_CONNECTIONS, &[]),
+            log_lines_dropped: series.counter(&LOG_LINES_DROPPED, &[]),
+            replay_entries: series.gauge(&REPLAY_ENTRIES, &[]),
+            evictions_fresh: series.counter(&REPLAY_EVICTIONS, &["fresh"]),
+            evictions_capacity: series.counter(&REPLAY_EVICTIONS, &["capacity"]),
+            reloads_ok: series.counter(&CONFIG_RELOADS, &["ok"]),
+            reloads_error: series.counter(&CONFIG_RELOADS, &["error"]),
+            series,
+            shared: Arc::default(),
+        }
+    }
+
+    /// The handles of one route with secrets of these names; to be asked for at load, not per request.
+    ///
+    /// A route that was there before (a reload) goes on counting where it stood. The series of a route that is gone
+    /// stay until the process ends, as counters should.
+    pub fn route<'a>(&self, name: &str, secrets: impl IntoIterator<Item = &'a str>) -> RouteMetrics {
+        let route = self.route_series(name);
+        route.make_expected();
+        RouteMetrics::new(route, secrets)
+    }
+
+    /// The handles for requests that match no route, labelled [`NO_ROUTE`].
+    pub fn no_route(&self) -> RouteMetrics {
+        RouteMetrics::new(self.route_series(NO_ROUTE), [])
+    }
+
+    fn route_series(&self, name: &str) -> Arc<RouteSeries> {
+        let mut routes = self.shared.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        let route =
+            routes.entry(name.to_owned()).or_insert_with(|| Arc::new(RouteSeries::new(name, self.series.clone())));
+        Arc::clone(route)
+    }
+
+    /// The state of the replay window, to be told at each scrape: entries held now, evictions since the start.
+    pub fn set_replay(&self, entries: usize, evictions: Evictions) {
+        self.replay_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
+        let mut seen = self.shared.evictions.lock().unwrap_or_else(PoisonError::into_inner);
+        self.evictions_fresh.inc_by(evictions.fresh.saturating_sub(seen.fresh));
+        self.evictions_capacity.inc_by(evictions.old.saturating_sub(seen.old));
+        // of two scrapes at once the older reading may come last; nothing is counted twice for it
+        seen.fresh = seen.fresh.max(evictions.fresh);
+        seen.old = seen.old.max(evictions.old);
+    }
+
+    /// Counts a reload: `is_loaded` where the new configuration runs, not where the old one was kept.
+    pub fn count_reload(&self, is_loaded: bool) {
+        if is_loaded { self.reloads_ok.inc() } else { self.reloads_error.inc() }
+    }
+
+    /// All metrics in Prometheus' text form, of type [`CONTENT_TYPE`].
+    pub fn render(&self) -> String {
+        TextEncoder::new().encode_to_string(&self.series.gather()).unwrap_or_else(|error| {
+            log::error!("metrics cannot be shown: {error}");
+            String::new()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::descriptions::DESCRIPTIONS;
+    use crate::telemetry::sample;
+
+    fn has_line(metrics: &Metrics, line: &str) -> bool {
+        metrics.render().lines().any(|found| found == line)
+    }
+
+    #[test]
+    fn every_metric_is_shown_with_its_help_and_type_as_soon_as_a_route_is_loaded() {
+        let metrics = Metrics::new("1.2.3");
+        metrics.route("r", ["s"]);
+        let rendered = metrics.render();
+        let missing: Vec<_> = DESCRIPTIONS
+            .iter()
+            .flat_map(|metric| {
+                [
+                    format!("# HELP {} {}\n", metric.name, metric.help),
+                    format!("# TYPE {} {}\n", metric.name, metric.kind),
+                ]
+            })
+            .filter(|line| !rendered.contains(line.as_str()))
+            .collect();
+        assert!(missing.is_empty(), "{missing:?} in {rendered}");
+        assert_eq!(rendered.matches("# TYPE").count(), DESCRIPTIONS.len());
+        assert!(rendered.contains("verigate_build_info{version=\"1.2.3\"} 1\n"), "{rendered}");
+    }
+
+    #[test]
+    fn two_gateways_do_not_share_their_counts() {
+        let (one, other) = (Metrics::new("1"), Metrics::new("1"));
+        one.count_reload(true);
+        assert!(has_line(&one, "verigate_config_reloads_total{result=\"ok\"} 1"));
+        assert!(has_line(&other, "verigate_config_reloads_total{result=\"ok\"} 0"));
+        assert!(has_line(&one, "verigate_config_reloads_total{result=\"error\"} 0"));
+    }
+
+    #[test]
+    fn evictions_are_counted_once_however_often_they_are_told() {
+        let metrics = Metrics::new("1");
+        for (entries, old, fresh) in [(7, 3, 1), (8, 3, 1), (9, 5, 1), (9, 4, 0), (9, 5, 2)] {
+            metrics.set_replay(entries, Evictions { old, fresh });
+        }
+        assert!(has_line(&metrics, "verigate_replay_entries 9"));
+        assert!(has_line(&metrics, "verigate_replay_evictions_total{reason=\"capacity\"} 5"));
+        assert!(has_line(&metrics, "verigate_replay_evictions_total{reason=\"fresh\"} 2"));
+    }
+
+    #[test]
+    fn a_reloaded_route_goes_on_counting_where_it_stood() {
+        let metrics = Metrics::new("1");
+        metrics.route("itellico", ["env:S"]).count(&sample::forwarded());
+        let reloaded = metrics.route("itellico", ["new", "env:S"]);
+        reloaded.count(&sample::forwarded());
+        assert!(has_line(&metrics, "verigate_requests_total{route=\"itellico\",verdict=\"valid\"} 2"));
+        assert!(has_line(&metrics, "verigate_secret_matches_total{route=\"itellico\",secret=\"env:S\"} 2"));
+        assert!(has_line(&metrics, "verigate_secret_matches_total{route=\"itellico\",secret=\"new\"} 0"));
+    }
+
+    #[test]
+    fn names_that_read_the_same_side_by_side_are_counted_apart() {
+        let metrics = Metrics::new("1");
+        let record = crate::telemetry::Record { secret: Some("bc".into()), ..sample::forwarded() };
+        metrics.route("a", ["bc"]).count(&record);
+        metrics.route("ab", ["c"]);
+        assert!(has_line(&metrics, "verigate_secret_matches_total{route=\"a\",secret=\"bc\"} 1"));
+        assert!(has_line(&metrics, "verigate_secret_matches_total{route=\"ab\",secret=\"c\"} 0"));
+    }
+
+    #[test]
+    fn a_label_from_the_configuration_cannot_break_its_line() {
+        let metrics = Metrics::new("1\"}\n2");
+        assert!(has_line(&metrics, r#"verigate_build_info{version="1\"}\n2"} 1"#), "{}", metrics.render());
+    }
+}

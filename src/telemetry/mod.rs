@@ -1,0 +1,287 @@
+//! What is seen of an exchange (SPEC 8): the record filled in on the way, its log line, its metrics.
+//!
+//! [`Telemetry::finish`] is the one way to either, so nothing is counted without being logged. Knows nothing of Pingora;
+//! when an exchange ends and what is in its record is the gateway's to say.
+
+pub mod access_log;
+pub mod descriptions;
+mod json;
+mod log_writer;
+pub mod metrics;
+pub mod operational;
+pub mod route_metrics;
+mod series;
+
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access_log::{AccessLog, LogWriter};
+use metrics::Metrics;
+use route_metrics::RouteMetrics;
+
+use crate::verify::clock::UnixMillis;
+use crate::verify::verdict::Code;
+
+/// The access log and the metrics of one gateway. Cheap to clone; clones share both.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    log: AccessLog,
+    /// For making handles at load, for gauges, and for showing.
+    pub metrics: Metrics,
+}
+
+impl Telemetry {
+    /// Starts the access log into `sink` and all metrics at zero. The guard is to be finished last of all.
+    ///
+    /// Fails when the system gives no thread.
+    pub fn start(sink: impl Write + Send + 'static, version: &str) -> io::Result<(Self, LogWriter)> {
+        let metrics = Metrics::new(version);
+        let (log, writer) = AccessLog::start(sink, metrics.log_lines_dropped.clone())?;
+        Ok((Self { log, metrics }, writer))
+    }
+
+    /// Counts and logs one exchange that has ended. Returns at once, whatever the state of the sink.
+    pub fn finish(&self, route: &RouteMetrics, record: &Record) {
+        route.count(record);
+        self.log.write(record);
+    }
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The upstream's answer was relayed.
+    Forwarded,
+    /// The gateway answered with a refusal.
+    Refused,
+    /// The gateway answered that the event was already processed.
+    Duplicate,
+    /// The gateway answered a handshake.
+    Handshake,
+    /// The upstream could not be reached, broke off, or answered what is not HTTP.
+    UpstreamFailed,
+    /// The upstream did not answer in time.
+    UpstreamTimeout,
+    /// The client left before its answer was written.
+    ClientGone,
+    /// The gateway gave up for a reason of its own.
+    Aborted,
+}
+
+impl Outcome {
+    /// The name in the access log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Forwarded => "forwarded",
+            Self::Refused => "refused",
+            Self::Duplicate => "duplicate",
+            Self::Handshake => "handshake",
+            Self::UpstreamFailed => "upstream_failed",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::ClientGone => "client_gone",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+/// What is known of one exchange, filled in as it becomes known; the end of the exchange writes it.
+#[derive(Debug)]
+pub struct Record {
+    /// When the request's first byte was read (wall clock).
+    pub time: UnixMillis,
+    /// `X-Request-Id`.
+    pub request_id: RequestId,
+    /// Of the matched route.
+    pub route: Option<Arc<str>>,
+    /// The route's provider.
+    pub provider: Option<Arc<str>>,
+    /// The client's address, behind trusted proxies.
+    pub client: Option<IpAddr>,
+    /// As received; from the network.
+    pub method: String,
+    /// As received, without the query; from the network.
+    pub path: String,
+    /// The status answered; `None` where none was.
+    pub status: Option<u16>,
+    /// The judgement before forwarding: `None` is `valid` if `proved`, else nothing was judged.
+    pub refused: Option<Code>,
+    /// Whether the delivery was proved.
+    pub proved: bool,
+    /// The event's id; from the network.
+    pub event_id: Option<String>,
+    /// The event's type; from the network.
+    pub event_type: Option<String>,
+    /// The event's account; from the network.
+    pub account: Option<String>,
+    /// The delivery's timestamp.
+    pub delivery_timestamp: Option<UnixMillis>,
+    /// The matched secret's name.
+    pub secret: Option<Arc<str>>,
+    /// Body bytes read.
+    pub body_bytes: u64,
+    /// Time spent on the judgement alone, not on waiting for bytes; zero where none took place.
+    pub verify: Duration,
+    /// The upstream's address as configured; only where it was asked, or was to be and could not be reached.
+    pub upstream: Option<Arc<str>>,
+    /// The upstream's final status.
+    pub upstream_status: Option<u16>,
+    /// From asking for an upstream connection to its final status line.
+    pub upstream_time: Option<Duration>,
+    /// From the first byte read to the last byte written.
+    pub total: Duration,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+impl Record {
+    /// A request of which nothing is known but when it began and what it is called.
+    pub fn begun(time: UnixMillis, request_id: String) -> Self {
+        Self {
+            time,
+            request_id: RequestId(request_id),
+            route: None,
+            provider: None,
+            client: None,
+            method: String::new(),
+            path: String::new(),
+            status: None,
+            refused: None,
+            proved: false,
+            event_id: None,
+            event_type: None,
+            account: None,
+            delivery_timestamp: None,
+            secret: None,
+            body_bytes: 0,
+            verify: Duration::ZERO,
+            upstream: None,
+            upstream_status: None,
+            upstream_time: None,
+            total: Duration::ZERO,
+            outcome: Outcome::Refused,
+        }
+    }
+
+    /// The judgement before forwarding by name: `valid`, a refusal's code, or `None` where nothing was judged.
+    pub fn verdict(&self) -> Option<&'static str> {
+        match self.refused {
+            Some(code) => Some(code.name()),
+            None => self.proved.then_some("valid"),
+        }
+    }
+}
+
+/// The request's id: our own 128 random bits in lower-case hex, or what a trusted proxy sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(pub String);
+
+#[cfg(test)]
+mod sample {
+    //! Records for the tests of this module.
+
+    use super::*;
+
+    /// A delivery that went all the way.
+    pub(super) fn forwarded() -> Record {
+        Record {
+            time: UnixMillis(1_750_000_000_123),
+            request_id: RequestId("00112233445566778899aabbccddeeff".into()),
+            route: Some("itellico".into()),
+            provider: Some("itellico".into()),
+            client: Some(IpAddr::from([203, 0, 113, 9])),
+            method: "POST".into(),
+            path: "/webhooks/itellico".into(),
+            status: Some(200),
+            refused: None,
+            proved: true,
+            event_id: Some("evt-1".into()),
+            event_type: Some("conversation.ended".into()),
+            account: Some("acc-1".into()),
+            delivery_timestamp: Some(UnixMillis::from_secs(1_749_999_999)),
+            secret: Some("env:S".into()),
+            body_bytes: 1024,
+            verify: Duration::from_nanos(2_600),
+            upstream: Some("http://127.0.0.1:3000".into()),
+            upstream_status: Some(200),
+            upstream_time: Some(Duration::from_micros(4_250)),
+            total: Duration::from_micros(5_001),
+            outcome: Outcome::Forwarded,
+        }
+    }
+
+    /// A client that left before anything was known.
+    pub(super) fn unread() -> Record {
+        Record {
+            route: None,
+            provider: None,
+            client: None,
+            method: String::new(),
+            path: String::new(),
+            status: None,
+            proved: false,
+            event_id: None,
+            event_type: None,
+            account: None,
+            delivery_timestamp: None,
+            secret: None,
+            body_bytes: 0,
+            verify: Duration::ZERO,
+            upstream: None,
+            upstream_status: None,
+            upstream_time: None,
+            outcome: Outcome::ClientGone,
+            ..forwarded()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Never returns from a write while the test runs.
+    struct Blocked {
+        entered: mpsc::Sender<()>,
+        until: mpsc::Receiver<()>,
+    }
+
+    impl Write for Blocked {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.entered.send(());
+            let _ = self.until.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn with_standard_output_blocked_requests_go_on_and_every_lost_line_is_counted() {
+        let (entered, writes) = mpsc::channel();
+        let (release, until) = mpsc::channel();
+        let (telemetry, writer) = Telemetry::start(Blocked { entered, until }, "1").unwrap();
+        let route = telemetry.metrics.route("itellico", ["env:S"]);
+        telemetry.finish(&route, &sample::forwarded());
+        writes.recv_timeout(Duration::from_secs(20)).unwrap();
+        let mut exchanges = 1_u64;
+        while telemetry.metrics.log_lines_dropped.get() < 100 && exchanges < 1_000_000 {
+            telemetry.finish(&route, &sample::forwarded());
+            exchanges += 1;
+        }
+        let rendered = telemetry.metrics.render();
+        assert!(rendered.contains("verigate_log_lines_dropped_total 100\n"), "{rendered}");
+        let counted = format!("verigate_requests_total{{route=\"itellico\",verdict=\"valid\"}} {exchanges}\n");
+        assert!(rendered.contains(&counted), "{rendered}");
+        // at the end the pending ones are lost as well, and none is counted twice
+        let left = writer.finish(Duration::from_millis(5));
+        assert_eq!(telemetry.metrics.log_lines_dropped.get(), 100 + left);
+        assert_eq!(100 + left, exchanges);
+        drop(release);
+    }
+}

@@ -1,0 +1,295 @@
+//! The metrics of one route (SPEC 8): handles made at load, so that counting an exchange looks nothing up by label.
+//!
+//! What they are called and what they mean stands in `metrics`.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use prometheus::{Histogram, IntCounter};
+
+use super::Record;
+use super::descriptions::{
+    Description, EVENT_ID_CONFLICTS, REQUEST_DURATION, REQUESTS, SECRET_MATCHES, UPSTREAM_DURATION, UPSTREAM_RESPONSES,
+    VERIFICATION_DURATION,
+};
+use super::series::Series;
+use crate::verify::verdict::Code;
+
+/// Upper bounds in seconds for exchanges: half a millisecond for a refusal on the same machine, a minute for the
+/// longest timeouts in use.
+const EXCHANGE_BUCKETS: &[f64] =
+    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// Upper bounds in seconds for judgements: a few microseconds for a small body, tens of milliseconds for the largest
+/// body with several secrets.
+const JUDGEMENT_BUCKETS: &[f64] =
+    &[0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1];
+
+/// The labels beyond the codes that `verdict` can have, in the places after them.
+const VALID: usize = Code::ALL.len();
+const NOT_JUDGED: usize = VALID + 1;
+const VERDICTS: usize = NOT_JUDGED + 1;
+
+/// The values of `class`; the first is for an upstream without an answer.
+const CLASSES: [&str; 5] = ["none", "2xx", "3xx", "4xx", "5xx"];
+
+/// The handles of one route under one configuration. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct RouteMetrics {
+    route: Arc<RouteSeries>,
+    // Shared, never changed: a route has a handful of secrets, so the match is found by comparing names.
+    secrets: Arc<[(Box<str>, IntCounter)]>,
+}
+
+impl RouteMetrics {
+    pub(super) fn new<'a>(route: Arc<RouteSeries>, secrets: impl IntoIterator<Item = &'a str>) -> Self {
+        let secrets = secrets.into_iter().map(|secret| (secret.into(), route.secret(secret))).collect();
+        Self { route, secrets }
+    }
+
+    /// Counts an event id that was seen again with another body, whatever that one is answered (SPEC 4).
+    pub fn count_conflict(&self) {
+        self.route.conflicts().inc();
+    }
+
+    /// Counts one exchange that ended. For `Telemetry::finish` alone, which logs as well.
+    pub(super) fn count(&self, record: &Record) {
+        let verdict = match record.refused {
+            Some(code) => code as usize,
+            None if record.proved => VALID,
+            None => NOT_JUDGED,
+        };
+        if let Some(requests) = self.route.requests(verdict) {
+            requests.inc();
+        }
+        self.route.request_duration().observe(record.total.as_secs_f64());
+        // no time at all was spent on a judgement that did not take place
+        if record.verify > Duration::ZERO {
+            self.route.verification_duration().observe(record.verify.as_secs_f64());
+        }
+        if let Some(name) = record.secret.as_deref()
+            && let Some((_, matches)) = self.secrets.iter().find(|(secret, _)| **secret == *name)
+        {
+            matches.inc();
+        }
+        if record.upstream.is_some() {
+            // from "2xx" on in their order; a status that no final answer has is no answer
+            let class = record.upstream_status.map_or(0, |status| match status {
+                200..=599 => usize::from(status / 100 - 1),
+                _ => 0,
+            });
+            if let Some(responses) = self.route.upstream_responses(class) {
+                responses.inc();
+            }
+            if let Some(time) = record.upstream_time {
+                self.route.upstream_duration().observe(time.as_secs_f64());
+            }
+        }
+    }
+}
+
+/// The series of one route's name, made when they are first used: a loaded route has twenty-eight codes, most of which
+/// it never answers, and what no route matched is never verified.
+#[derive(Debug)]
+pub(super) struct RouteSeries {
+    name: Box<str>,
+    series: Series,
+    // once made, reading one is a single atomic load
+    requests: [OnceLock<IntCounter>; VERDICTS],
+    request_duration: OnceLock<Histogram>,
+    verification_duration: OnceLock<Histogram>,
+    upstream_duration: OnceLock<Histogram>,
+    upstream_responses: [OnceLock<IntCounter>; CLASSES.len()],
+    conflicts: OnceLock<IntCounter>,
+    // a plain lock: taken at load alone
+    secrets: Mutex<Vec<(Box<str>, IntCounter)>>,
+}
+
+impl RouteSeries {
+    pub(super) fn new(name: &str, series: Series) -> Self {
+        Self {
+            name: name.into(),
+            series,
+            requests: [const { OnceLock::new() }; VERDICTS],
+            request_duration: OnceLock::new(),
+            verification_duration: OnceLock::new(),
+            upstream_duration: OnceLock::new(),
+            upstream_responses: [const { OnceLock::new() }; CLASSES.len()],
+            conflicts: OnceLock::new(),
+            secrets: Mutex::default(),
+        }
+    }
+
+    /// Makes what any configured route is expected to use: a series that is there at zero lets rates see its first
+    /// increment.
+    pub(super) fn make_expected(&self) {
+        for verdict in [VALID, Code::BadSignature as usize] {
+            self.requests(verdict);
+        }
+        for class in 0..CLASSES.len() {
+            self.upstream_responses(class);
+        }
+        self.request_duration();
+        self.verification_duration();
+        self.upstream_duration();
+        self.conflicts();
+    }
+
+    fn requests(&self, verdict: usize) -> Option<&IntCounter> {
+        let slot = self.requests.get(verdict)?;
+        Some(slot.get_or_init(|| {
+            let label = match Code::ALL.get(verdict) {
+                Some(code) => code.name(),
+                None if verdict == VALID => "valid",
+                None => "none",
+            };
+            self.series.counter(&REQUESTS, &[&self.name, label])
+        }))
+    }
+
+    fn upstream_responses(&self, class: usize) -> Option<&IntCounter> {
+        let (slot, label) = self.upstream_responses.get(class).zip(CLASSES.get(class))?;
+        Some(slot.get_or_init(|| self.series.counter(&UPSTREAM_RESPONSES, &[&self.name, label])))
+    }
+
+    fn request_duration(&self) -> &Histogram {
+        self.histogram(&self.request_duration, &REQUEST_DURATION, EXCHANGE_BUCKETS)
+    }
+
+    fn verification_duration(&self) -> &Histogram {
+        self.histogram(&self.verification_duration, &VERIFICATION_DURATION, JUDGEMENT_BUCKETS)
+    }
+
+    fn upstream_duration(&self) -> &Histogram {
+        self.histogram(&self.upstream_duration, &UPSTREAM_DURATION, EXCHANGE_BUCKETS)
+    }
+
+    fn histogram<'a>(
+        &self,
+        slot: &'a OnceLock<Histogram>,
+        description: &Description,
+        buckets: &[f64],
+    ) -> &'a Histogram {
+        slot.get_or_init(|| self.series.histogram(description, &[&self.name], buckets))
+    }
+
+    fn conflicts(&self) -> &IntCounter {
+        self.conflicts.get_or_init(|| self.series.counter(&EVENT_ID_CONFLICTS, &[&self.name]))
+    }
+
+    fn secret(&self, secret: &str) -> IntCounter {
+        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, matches)) = secrets.iter().find(|(known, _)| **known == *secret) {
+            return matches.clone();
+        }
+        let matches = self.series.counter(&SECRET_MATCHES, &[&self.name, secret]);
+        secrets.push((secret.into(), matches.clone()));
+        matches
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::metrics::Metrics;
+    use crate::telemetry::{RequestId, sample};
+
+    /// The series of one metric that are not zero, without their name, buckets left out.
+    fn counted(metrics: &Metrics, name: &str) -> Vec<String> {
+        let rendered = metrics.render();
+        let lines = rendered.lines().filter_map(|line| line.strip_prefix(name));
+        lines.filter(|line| !line.starts_with('_') && !line.ends_with(" 0")).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn each_verdict_has_its_own_series() {
+        let mut failures = Vec::new();
+        let refusals = Code::ALL.iter().map(|code| (false, Some(*code), code.name()));
+        for (proved, refused, label) in refusals.chain([(true, None, "valid"), (false, None, "none")]) {
+            let metrics = Metrics::new("1");
+            metrics.route("r", []).count(&Record { refused, proved, ..sample::forwarded() });
+            let found = counted(&metrics, "verigate_requests_total");
+            if found != [format!("{{route=\"r\",verdict=\"{label}\"}} 1")] {
+                failures.push((label, found));
+            }
+        }
+        assert!(failures.is_empty(), "{failures:?}");
+    }
+
+    #[test]
+    fn the_upstream_is_counted_by_class_only_when_it_was_asked() {
+        let rows = [
+            (true, Some(200), Some("2xx")),
+            (true, Some(302), Some("3xx")),
+            (true, Some(404), Some("4xx")),
+            (true, Some(599), Some("5xx")),
+            (true, Some(101), Some("none")),
+            (true, Some(999), Some("none")),
+            (true, None, Some("none")),
+            (false, None, None),
+        ];
+        let mut failures = Vec::new();
+        for (was_asked, upstream_status, class) in rows {
+            let metrics = Metrics::new("1");
+            let upstream = was_asked.then(|| "http://u".into());
+            metrics.route("r", []).count(&Record { upstream, upstream_status, ..sample::forwarded() });
+            let found = counted(&metrics, "verigate_upstream_responses_total");
+            let expected: Vec<_> = class.iter().map(|class| format!("{{class=\"{class}\",route=\"r\"}} 1")).collect();
+            if found != expected {
+                failures.push((upstream_status, found));
+            }
+        }
+        assert!(failures.is_empty(), "{failures:?}");
+    }
+
+    #[test]
+    fn durations_are_observed_where_there_is_something_to_observe() {
+        let metrics = Metrics::new("1");
+        metrics.route("r", []).count(&sample::forwarded());
+        metrics.no_route().count(&sample::unread());
+        let rendered = metrics.render();
+        for (line, expected) in [
+            ("verigate_request_duration_seconds_count{route=\"r\"} 1", true),
+            ("verigate_verification_duration_seconds_count{route=\"r\"} 1", true),
+            ("verigate_verification_duration_seconds_bucket{route=\"r\",le=\"0.000005\"} 1", true),
+            ("verigate_upstream_duration_seconds_count{route=\"r\"} 1", true),
+            ("verigate_upstream_duration_seconds_sum{route=\"r\"} 0.00425", true),
+            ("verigate_request_duration_seconds_count{route=\"-\"} 1", true),
+            ("verigate_verification_duration_seconds_count{route=\"-\"}", false),
+            ("verigate_upstream_duration_seconds_count{route=\"-\"}", false),
+        ] {
+            assert_eq!(rendered.contains(line), expected, "{line} in {rendered}");
+        }
+    }
+
+    #[test]
+    fn what_a_stranger_sends_adds_no_series() {
+        let metrics = Metrics::new("1");
+        let routes = [metrics.route("r", ["env:S"]), metrics.no_route()];
+        let exchange = |n: usize| {
+            for route in &routes {
+                route.count(&Record {
+                    request_id: RequestId(format!("id-{n}")),
+                    method: format!("M{n}"),
+                    path: format!("/p{n}"),
+                    event_id: Some(format!("evt-{n}")),
+                    event_type: Some(format!("type-{n}")),
+                    account: Some(format!("acc-{n}")),
+                    secret: Some(format!("s-{n}").into()),
+                    ..sample::forwarded()
+                });
+            }
+        };
+        exchange(0);
+        let before = metrics.render().lines().count();
+        (1..2000).for_each(exchange);
+        assert_eq!(metrics.render().lines().count(), before);
+    }
+
+    #[test]
+    fn conflicts_are_counted_by_themselves() {
+        let metrics = Metrics::new("1");
+        metrics.route("r", []).count_conflict();
+        assert_eq!(counted(&metrics, "verigate_event_id_conflicts_total"), ["{route=\"r\"} 1"]);
+    }
+}
