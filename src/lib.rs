@@ -8,3 +8,5 @@ pub mod config;
 pub mod replay;
 
 pub mod telemetry;
+
+pub mod gateway;

@@ -1,0 +1,219 @@
+//! The gateway's own answers: the one table from refusals to statuses (SPEC 3), and their JSON.
+
+use jiff::fmt::rfc2822::DateTimePrinter;
+
+use super::client::{AnswerHead, Client, Gone, Length};
+use crate::config::Statuses;
+use crate::verify::clock::UnixMillis;
+use crate::verify::verdict::{Code, Refusal};
+
+/// An answer of the gateway's own, ready to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// The status.
+    pub(super) status: u16,
+    /// `Content-Type`
+    pub(super) content_type: &'static str,
+    /// `Allow`, for 405.
+    pub(super) allow: Option<String>,
+    /// `Retry-After` in seconds.
+    pub(super) retry_after: Option<u32>,
+    /// `WWW-Authenticate`, for a 401 of the admin port.
+    pub(super) authenticate: Option<&'static str>,
+    /// The connection ends after this answer.
+    pub(super) close: bool,
+    /// The body.
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    /// A JSON answer.
+    pub(super) fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            status,
+            content_type: "application/json",
+            allow: None,
+            retry_after: None,
+            authenticate: None,
+            close: false,
+            body: body.into(),
+        }
+    }
+
+    /// The answer to a refusal; `statuses` are the route's own, where a route was found.
+    pub(super) fn refusal(refusal: Refusal, statuses: Option<&Statuses>) -> Self {
+        let status = status(refusal.code, statuses);
+        let mut answer = if refusal.code == Code::DuplicateEvent && (200..300).contains(&status) {
+            Self::json(status, br#"{"ok":true,"duplicate":true}"#.as_slice())
+        } else {
+            Self::error(status, refusal.code.name(), refusal.why)
+        };
+        answer.retry_after = retry_after(refusal.code);
+        answer.close = matches!(
+            refusal.code,
+            Code::BadRequest | Code::UriTooLong | Code::HeadersTooLarge | Code::HeadTimeout | Code::InternalError
+        );
+        answer
+    }
+
+    /// `{"ok":false,"error":…,"code":…}`
+    pub(super) fn error(status: u16, code: &str, words: &str) -> Self {
+        let words = serde_json::Value::from(words);
+        Self::json(status, format!(r#"{{"ok":false,"error":{words},"code":"{code}"}}"#))
+    }
+}
+
+/// Writes an answer, dated `wall`; a HEAD request gets its head alone.
+pub(super) async fn write<C: Client>(
+    client: &mut C,
+    answer: &Answer,
+    request_id: &str,
+    wall: UnixMillis,
+    is_to_head: bool,
+) -> Result<(), Gone> {
+    let time = jiff::Timestamp::from_millisecond(wall.0).ok();
+    let date = time.and_then(|time| DateTimePrinter::new().timestamp_to_rfc9110_string(&time).ok());
+    let head = Dated { answer, request_id, date, is_to_head };
+    client.start(&head, &answer.body, true).await
+}
+
+/// An answer with what belongs to one request.
+struct Dated<'a> {
+    answer: &'a Answer,
+    request_id: &'a str,
+    date: Option<String>,
+    is_to_head: bool,
+}
+
+impl AnswerHead for Dated<'_> {
+    fn status(&self) -> u16 {
+        self.answer.status
+    }
+
+    fn reason(&self) -> &[u8] {
+        reason(self.answer.status).as_bytes()
+    }
+
+    fn lines(&self, put: &mut dyn FnMut(&[u8], &[u8])) {
+        put(b"Content-Type", self.answer.content_type.as_bytes());
+        put(b"X-Request-Id", self.request_id.as_bytes());
+        if let Some(date) = &self.date {
+            put(b"Date", date.as_bytes());
+        }
+        if self.is_to_head {
+            put(b"Content-Length", self.answer.body.len().to_string().as_bytes());
+        }
+        if let Some(allow) = &self.answer.allow {
+            put(b"Allow", allow.as_bytes());
+        }
+        if let Some(seconds) = self.answer.retry_after {
+            put(b"Retry-After", seconds.to_string().as_bytes());
+        }
+        if let Some(authenticate) = self.answer.authenticate {
+            put(b"WWW-Authenticate", authenticate.as_bytes());
+        }
+    }
+
+    fn length(&self) -> Length {
+        if self.is_to_head { Length::NoBody } else { Length::Known(self.answer.body.len() as u64) }
+    }
+
+    fn closes(&self) -> bool {
+        self.answer.close
+    }
+}
+
+/// SPEC 3: the status of each code.
+fn status(code: Code, statuses: Option<&Statuses>) -> u16 {
+    match code {
+        Code::BadRequest | Code::BadPath => 400,
+        Code::UriTooLong => 414,
+        Code::HeadersTooLarge => 431,
+        Code::ExpectationFailed => 417,
+        Code::NoRoute => 404,
+        Code::MethodNotAllowed => 405,
+        Code::MissingSignature
+        | Code::MissingTimestamp
+        | Code::MalformedSignature
+        | Code::MalformedTimestamp
+        | Code::StaleTimestamp
+        | Code::FutureTimestamp
+        | Code::BadSignature => 401,
+        Code::BodyTooLarge => 413,
+        Code::BodyTimeout | Code::HeadTimeout => 408,
+        Code::InvalidEnvelope => 422,
+        Code::ReplayedEvent => statuses.map_or(409, |s| s.on_replay),
+        Code::EventIdConflict => statuses.map_or(409, |s| s.on_conflict),
+        Code::EventInFlight => 409,
+        Code::DuplicateEvent => statuses.map_or(200, |s| s.on_duplicate),
+        Code::Overloaded | Code::ReplayStoreUnavailable => 503,
+        Code::UpstreamUnreachable | Code::UpstreamFailed => 502,
+        Code::UpstreamTimeout => 504,
+        Code::InternalError => 500,
+    }
+}
+
+/// Seconds after which a sender may try again, where SPEC 3 asks for `Retry-After`.
+fn retry_after(code: Code) -> Option<u32> {
+    match code {
+        Code::EventInFlight | Code::Overloaded | Code::ReplayStoreUnavailable => Some(1),
+        _ => None,
+    }
+}
+
+/// The reason phrase that goes with a status; empty where it has none of its own.
+pub(super) fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        417 => "Expectation Failed",
+        422 => "Unprocessable Content",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duplicate_is_a_success_unless_the_route_says_otherwise() {
+        let usual = Answer::refusal(Code::DuplicateEvent.into(), None);
+        assert_eq!((usual.status, usual.body.as_slice()), (200, br#"{"ok":true,"duplicate":true}"#.as_slice()));
+        let strict = Statuses { on_replay: 410, on_duplicate: 409, on_conflict: 409 };
+        let other = Answer::refusal(Code::DuplicateEvent.into(), Some(&strict));
+        assert_eq!(other.status, 409);
+        assert_eq!(
+            String::from_utf8(other.body).unwrap(),
+            r#"{"ok":false,"error":"this event was already processed","code":"duplicate_event"}"#
+        );
+        assert_eq!(Answer::refusal(Code::ReplayedEvent.into(), Some(&strict)).status, 410);
+    }
+}

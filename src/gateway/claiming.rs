@@ -1,0 +1,72 @@
+//! Step 7 of an exchange: the right to forward one event, from the replay window (SPEC 4).
+//!
+//! Which digest is claimed is decided here; what becomes of the claim is `verify::claim`'s decision.
+
+use std::sync::Arc;
+
+use super::gate::Gate;
+use super::snapshot::{RouteState, Snapshot};
+use crate::replay::{Claim, Claimed, MemoryWindow, ReplayWindow, WindowError};
+use crate::verify::claim::{self, Arrival, Decision, IdTrust};
+use crate::verify::clock::UnixMillis;
+use crate::verify::envelope::Event;
+use crate::verify::verdict::{Code, Refusal};
+use crate::verify::verifier::Proof;
+
+/// Claims a proved delivery, its freshness judged once more: its body may have taken long to arrive.
+///
+/// Dropped half way, a claim that was granted is released.
+pub(super) async fn claim(
+    gate: &Gate,
+    snapshot: &Snapshot,
+    route: &RouteState,
+    proof: &Proof,
+    event: &Event,
+    body: &[u8],
+    request_id: &str,
+) -> Result<Claim<MemoryWindow>, Refusal> {
+    let now = gate.clock.now();
+    route.verifier.recheck(proof, now)?;
+    if snapshot.refuse_older_than_start && proof.signed_at.is_some_and(|at| is_before(at, gate.started.wall)) {
+        return Err(Refusal::because(Code::StaleTimestamp, "the timestamp is from before the gateway's start"));
+    }
+    match gate.window.claim(arrival(gate, route, proof, event, body, request_id), now).await {
+        Ok(Claimed::Granted(ticket)) => Ok(Claim::new(Arc::clone(&gate.window), ticket)),
+        Ok(Claimed::Denied(decision)) => {
+            if decision == Decision::Conflict {
+                route.metrics.count_conflict();
+                gate.warnings.conflict(&route.name, now);
+            }
+            Err(claim::refusal(decision, &route.policy).unwrap_or(Code::InternalError).into())
+        }
+        Err(WindowError::Full) => Err(Refusal::because(Code::Overloaded, "every place for events is in flight")),
+        Err(WindowError::Unavailable) => Err(Code::ReplayStoreUnavailable.into()),
+    }
+}
+
+fn arrival(gate: &Gate, route: &RouteState, proof: &Proof, event: &Event, body: &[u8], request_id: &str) -> Arrival {
+    let key = &gate.shared.fingerprints;
+    let signed_id = event.id.as_ref().filter(|_| route.policy.id_trust != IdTrust::Unsigned);
+    let (claim_key, content) = if let Some(id) = signed_id {
+        (key.by_id(&route.name, id), key.body(body))
+    } else {
+        let content = key.content(proof.content.before(), body, proof.content.after());
+        (key.by_content(&route.name, event.event_type.as_deref(), content), content)
+    };
+    Arrival {
+        key: claim_key,
+        body: content,
+        signed_at: proof.signed_at,
+        route: route.fingerprint,
+        event: event.id.as_ref().map(|id| key.event(&route.name, id)),
+        request: key.request(&route.name, request_id),
+        ttl: route.config.replay.ttl,
+        fresh_until: route.verifier.fresh_until(proof),
+        route_capacity: route.config.replay.capacity,
+    }
+}
+
+/// Whether a timestamp lies before the start, by whole seconds: most schemes know no smaller unit.
+fn is_before(at: UnixMillis, start: UnixMillis) -> bool {
+    at.0.div_euclid(1000) < start.0.div_euclid(1000)
+}

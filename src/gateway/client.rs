@@ -1,0 +1,86 @@
+//! What an exchange needs of a client: its body piece by piece, and a place for the answer.
+//!
+//! HTTP/1 ([`super::h1`]) is the one kind today; HTTP/2 becomes another beside it.
+
+use std::future::Future;
+use std::net::IpAddr;
+
+use bytes::BytesMut;
+use tokio::time::Instant;
+
+use crate::verify::verdict::Refusal;
+
+/// Why no further piece of a body comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyFault {
+    /// The deadline passed.
+    Late,
+    /// The client left, or ended the body early.
+    Gone,
+    /// Its framing is broken, or it declared more than the limit.
+    Refused(Refusal),
+}
+
+/// The client takes nothing more: it left, or was too slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Gone;
+
+/// How long an answer's body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Length {
+    /// So many bytes.
+    Known(u64),
+    /// It ends when it ends.
+    Unknown,
+    /// The answer has no body, whatever its headers say (HEAD, 204, 304).
+    NoBody,
+}
+
+/// A final answer's head, without what frames it.
+pub(super) trait AnswerHead: Sync {
+    /// The status.
+    fn status(&self) -> u16;
+    /// The reason phrase; may be empty.
+    fn reason(&self) -> &[u8];
+    /// Calls `put` for each header line, in order.
+    fn lines(&self, put: &mut dyn FnMut(&[u8], &[u8]));
+    /// The length of the body.
+    fn length(&self) -> Length;
+    /// Whether the connection must end after this answer.
+    fn closes(&self) -> bool;
+}
+
+/// One client's side of one request.
+pub(super) trait Client: Send {
+    /// The address at the other end of the connection.
+    fn peer(&self) -> Option<IpAddr>;
+
+    /// Whether the connection came over TLS.
+    fn is_tls(&self) -> bool;
+
+    /// Tells the client to send its body (`100 Continue`).
+    fn proceed(&mut self) -> impl Future<Output = Result<(), Gone>> + Send;
+
+    /// Appends what has arrived of the body to `into` and says how many bytes that were; 0: the body is complete.
+    /// Never appends more than `limit` bytes in all calls together; refuses when more is declared.
+    fn read_body(
+        &mut self,
+        into: &mut BytesMut,
+        limit: u64,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<usize, BodyFault>> + Send;
+
+    /// Whether the body was read to its end, so that the connection is in step.
+    fn is_body_complete(&self) -> bool;
+
+    /// Writes an answer's head and the first bytes of its body; `last`: there are no more.
+    fn start(
+        &mut self,
+        head: &dyn AnswerHead,
+        first: &[u8],
+        last: bool,
+    ) -> impl Future<Output = Result<(), Gone>> + Send;
+
+    /// Writes more of the body.
+    fn piece(&mut self, data: &[u8], last: bool) -> impl Future<Output = Result<(), Gone>> + Send;
+}

@@ -1,0 +1,385 @@
+//! THE file: one request from its head to its log line, as named steps in the order of SPEC 2.
+//!
+//! Each step either lets the request pass or ends it with a [`Refusal`]. [`Exchange::enforce`] is the one place that
+//! knows of shadow mode. The exchange is never cancelled by the client's departure: nothing here watches the client
+//! while the upstream works, so the claim learns its true outcome.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::answer::{self, Answer};
+use super::body::{self, Body};
+use super::claiming;
+use super::client::Client;
+use super::forward::{self, VerifiedRequest};
+use super::gate::Gate;
+use super::h1::Next;
+use super::headers::{self, Fixed, Statement};
+use super::origin::{self, Origin, Trusted};
+use super::relay::{self, Relayed};
+use super::snapshot::{RouteState, Snapshot};
+use super::unwind;
+use crate::replay::{Claim, MemoryWindow};
+use crate::telemetry::{Outcome, Record};
+use crate::verify::clock::Now;
+use crate::verify::envelope::Event;
+use crate::verify::routes::Match;
+use crate::verify::verdict::{Code, Refusal};
+use crate::verify::verifier::{Proof, Verification};
+use crate::wire::head::{Expect, Framing, Head};
+
+/// Serves one request whose head is read: judges it, forwards it or answers it, and writes its log line.
+pub(super) async fn serve<C: Client>(gate: &Gate, client: &mut C, head: &Head) -> Next {
+    let now = gate.clock.now();
+    let snapshot = gate.snapshot.load_full();
+    if snapshot.health_path.as_deref() == Some(head.path()) {
+        return super::admin::answer_readiness(gate, client, head).await;
+    }
+    let peer = client.peer();
+    let trusted = origin::is_trusted(peer, &snapshot.trusted_proxies).then(|| origin::trusted(head, &gate.names));
+    let given_id = trusted.as_ref().and_then(|_| origin::given_request_id(head, &gate.names));
+    let mut exchange = Exchange {
+        gate,
+        snapshot: &snapshot,
+        head,
+        peer,
+        address: trusted.as_ref().map_or(peer, |t| origin::client(peer, t, &snapshot.trusted_proxies)),
+        trusted,
+        route: None,
+        shadowed: None,
+        record: Record::begun(now.wall, given_id.map_or_else(|| gate.request_ids.next(), str::to_owned)),
+    };
+    exchange.record.method = head.method().to_owned();
+    exchange.record.path = head.path().to_owned();
+    exchange.record.client = exchange.address;
+    let ended = unwind::caught(exchange.run(client, now)).await.unwrap_or_else(|unwind::Panicked| {
+        exchange.record.outcome = Outcome::Aborted;
+        if exchange.record.status.is_some() { Ended::Torn } else { Ended::Refused(Code::InternalError.into()) }
+    });
+    exchange.end(client, ended, now).await
+}
+
+/// Answers what never became a request (SPEC 2.1), and writes its log line.
+pub(super) async fn refuse<C: Client>(gate: &Gate, client: &mut C, refusal: Refusal) {
+    let now = gate.clock.now();
+    let snapshot = gate.snapshot.load();
+    let mut record = Record::begun(now.wall, gate.request_ids.next());
+    record.client = client.peer();
+    record.refused = Some(refusal.code);
+    let answer = Answer::refusal(refusal, None);
+    record.status = Some(answer.status);
+    if answer::write(client, &answer, &record.request_id.0, now.wall, false).await.is_err() {
+        record.outcome = Outcome::ClientGone;
+    }
+    record.total = gate.clock.now().mono.saturating_sub(now.mono);
+    gate.shared.telemetry.finish(&snapshot.unrouted, &record);
+}
+
+/// One request on its way.
+struct Exchange<'x> {
+    gate: &'x Gate,
+    snapshot: &'x Snapshot,
+    head: &'x Head,
+    /// The other end of the connection.
+    peer: Option<IpAddr>,
+    /// The client's address, behind trusted proxies.
+    address: Option<IpAddr>,
+    trusted: Option<Trusted<'x>>,
+    route: Option<Arc<RouteState>>,
+    /// What would have been refused, had the route not been in shadow mode.
+    shadowed: Option<Refusal>,
+    record: Record,
+}
+
+/// How the steps ended.
+enum Ended {
+    /// The gateway answers.
+    Refused(Refusal),
+    /// The upstream was asked and did not answer; the delivery itself was fine.
+    Unanswered(forward::Fault),
+    /// The upstream's answer was relayed, or as much of it as came.
+    Relayed(Relayed),
+    /// Nobody is left to answer.
+    Gone,
+    /// A panic in the middle of an answer: what was begun can only be broken off.
+    Torn,
+}
+
+impl From<Refusal> for Ended {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<body::Fault> for Ended {
+    fn from(fault: body::Fault) -> Self {
+        match fault {
+            body::Fault::Refused(refusal) => Self::Refused(refusal),
+            body::Fault::Gone => Self::Gone,
+        }
+    }
+}
+
+/// What is proved of a delivery.
+struct Proved {
+    proof: Proof,
+    /// `None` in shadow mode, where the envelope was refused.
+    event: Option<Event>,
+    /// `None` in shadow mode where the claim was refused, and on routes without replay protection.
+    claim: Option<Claim<MemoryWindow>>,
+}
+
+impl Exchange<'_> {
+    async fn run<C: Client>(&mut self, client: &mut C, now: Now) -> Ended {
+        match self.steps(client, now).await {
+            Ok(ended) | Err(ended) => ended,
+        }
+    }
+
+    /// SPEC 2, from step 2 on.
+    async fn steps<C: Client>(&mut self, client: &mut C, now: Now) -> Result<Ended, Ended> {
+        let gate = self.gate;
+        let route = self.find_route()?;
+        self.check_head(&route)?;
+        let begun = self.enforce(&route, route.verifier.begin(self.head, now))?;
+        self.record.verify = self.since(now);
+        if self.head.expect() == Expect::Continue && client.proceed().await.is_err() {
+            return Err(Ended::Gone);
+        }
+        let (body, proof) = self.take_body(client, &route, begun).await?;
+        let proved = match proof {
+            Some(proof) => Some(self.identify_and_claim(&route, proof, &body).await?),
+            None => None,
+        };
+        let request = self.request(&route, client.is_tls(), proved.as_ref(), &body);
+        let asked = gate.clock.now();
+        let deadline = gate.deadline(asked, route.config.upstream_timeout);
+        let response = forward::send(request, &route.upstream, deadline).await;
+        let answered = gate.clock.now();
+        self.record.upstream = Some(Arc::clone(&route.upstream.label));
+        self.record.upstream_time = Some(answered.mono.saturating_sub(asked.mono));
+        self.record.upstream_status = response.as_ref().ok().map(|r| r.head.status());
+        self.settle(proved.and_then(|p| p.claim), answered).await;
+        drop(body);
+        let response = response.map_err(Ended::Unanswered)?;
+        self.record.status = self.record.upstream_status;
+        let is_head = self.head.method() == "HEAD";
+        Ok(Ended::Relayed(relay::relay(client, response, &self.record.request_id.0, is_head).await))
+    }
+
+    /// Step 2: host and path.
+    fn find_route(&mut self) -> Result<Arc<RouteState>, Refusal> {
+        match self.snapshot.routes.find(self.head.host(), self.head.path()) {
+            Match::Found(route) => {
+                self.record.route = Some(Arc::clone(&route.name));
+                self.record.provider = Some(Arc::clone(&route.provider));
+                self.route = Some(Arc::clone(route));
+                Ok(Arc::clone(route))
+            }
+            Match::NoRoute => Err(Code::NoRoute.into()),
+            Match::Ambiguous(why) => Err(Refusal::because(Code::BadPath, why)),
+        }
+    }
+
+    /// Step 3, what does not concern the signature.
+    fn check_head(&self, route: &RouteState) -> Result<(), Refusal> {
+        if !route.config.methods.iter().any(|method| method == self.head.method()) {
+            return Err(Code::MethodNotAllowed.into());
+        }
+        if self.head.expect() == Expect::Other {
+            return Err(Code::ExpectationFailed.into());
+        }
+        match self.head.framing() {
+            Framing::Length(bytes) if bytes > route.config.max_body => Err(Code::BodyTooLarge.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Steps 4 and 5: the body, and the proof that it is what was signed.
+    async fn take_body<C: Client>(
+        &mut self,
+        client: &mut C,
+        route: &RouteState,
+        mut begun: Option<Verification>,
+    ) -> Result<(Body, Option<Proof>), Ended> {
+        let gate = self.gate;
+        let account = gate.budget.client(self.address.unwrap_or(IpAddr::from([0, 0, 0, 0])));
+        let reservation = gate.budget.reservation(account);
+        let timeout = self.snapshot.body_timeout;
+        let read = body::read(client, route.config.max_body, timeout, reservation, begun.as_mut()).await;
+        let body = read?;
+        self.record.body_bytes = body.bytes.len() as u64;
+        let now = gate.clock.now();
+        let proof = match begun {
+            Some(verification) => self.enforce(route, verification.finish(&body.bytes, now))?,
+            None => None,
+        };
+        self.record.verify += self.since(now);
+        if let Some(proof) = &proof {
+            self.record.proved = true;
+            self.record.secret = Some(Arc::clone(&proof.secret));
+            self.record.delivery_timestamp = proof.timestamp;
+        }
+        Ok((body, proof))
+    }
+
+    /// Steps 6 and 7: whose event it is, and the right to forward it.
+    async fn identify_and_claim(&mut self, route: &RouteState, proof: Proof, body: &Body) -> Result<Proved, Ended> {
+        let gate = self.gate;
+        let now = gate.clock.now();
+        let found = route.envelope.extract(self.head, &body.bytes).and_then(|event| accept_type(route, event));
+        let event = self.enforce(route, found)?;
+        self.record.verify += self.since(now);
+        if let Some(event) = &event {
+            self.record.event_id.clone_from(&event.id);
+            self.record.event_type.clone_from(&event.event_type);
+            self.record.account.clone_from(&event.account);
+        }
+        // in shadow mode what cannot be identified is not claimed either
+        let claim = match &event {
+            Some(event) if route.config.replay.enabled => {
+                let request_id = &self.record.request_id.0;
+                let claimed = claiming::claim(gate, self.snapshot, route, &proof, event, &body.bytes, request_id).await;
+                self.enforce(route, claimed)?
+            }
+            _ => None,
+        };
+        Ok(Proved { proof, event, claim })
+    }
+
+    /// Step 8: what is sent, proved or let through.
+    fn request(&self, route: &RouteState, is_tls: bool, proved: Option<&Proved>, body: &Body) -> VerifiedRequest {
+        let event = proved.and_then(|p| p.event.as_ref());
+        let statement = Statement {
+            route: &route.name,
+            provider: &route.provider,
+            verdict: self.shadowed.map_or("valid", |refusal| refusal.code.name()),
+            secret: proved.map(|p| &*p.proof.secret),
+            event_id: event.and_then(|e| e.id.as_deref()),
+            event_type: event.and_then(|e| e.event_type.as_deref()),
+        };
+        let origin =
+            Origin { peer: self.peer, is_tls, request_id: &self.record.request_id.0, trusted: self.trusted.as_ref() };
+        let fixed = Fixed {
+            host: route.config.upstream_host.as_deref(),
+            authority: &route.upstream.authority,
+            headers: &route.config.upstream_headers,
+        };
+        let head = headers::forwarded(self.head, &origin, &statement, &fixed, body.bytes.len());
+        let is_head = self.head.method() == "HEAD";
+        match proved {
+            Some(proved) => VerifiedRequest::proved(&proved.proof, head, body.bytes.clone(), is_head),
+            None => VerifiedRequest::unproved_in_shadow_mode(head, body.bytes.clone(), is_head),
+        }
+    }
+
+    /// Step 9: the claim's true outcome, from the upstream's final status line.
+    async fn settle(&self, claim: Option<Claim<MemoryWindow>>, now: Now) {
+        let Some(claim) = claim else { return };
+        let settled = match self.record.upstream_status {
+            Some(200..=299) => claim.commit(now).await,
+            _ => claim.release().await,
+        };
+        if let Err(error) = settled {
+            log::error!("a claim could not be settled: {error}; its event may be delivered again");
+        }
+    }
+
+    /// The one place that knows of shadow mode: a refusal ends the exchange, or is written down and let pass.
+    /// `None` means that the route let it pass.
+    fn enforce<T>(&mut self, route: &RouteState, judged: Result<T, Refusal>) -> Result<Option<T>, Refusal> {
+        match judged {
+            Ok(passed) => Ok(Some(passed)),
+            Err(refusal) if route.config.enforce => Err(refusal),
+            Err(refusal) => {
+                self.shadowed.get_or_insert(refusal);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Step 11: the answer where none was relayed, the log line, the metrics.
+    async fn end<C: Client>(mut self, client: &mut C, ended: Ended, began: Now) -> Next {
+        self.record.refused = self.record.refused.or(self.shadowed.map(|refusal| refusal.code));
+        let mut next = Next::KeepAlive;
+        match ended {
+            Ended::Refused(refusal) => {
+                self.record.refused = Some(refusal.code);
+                if self.record.outcome != Outcome::Aborted && refusal.code == Code::DuplicateEvent {
+                    self.record.outcome = Outcome::Duplicate;
+                }
+                next = self.answer(client, refusal).await;
+            }
+            Ended::Unanswered(fault) => {
+                let (code, outcome) = match &fault {
+                    forward::Fault::Unreachable(_) => (Code::UpstreamUnreachable, Outcome::UpstreamFailed),
+                    forward::Fault::Late => (Code::UpstreamTimeout, Outcome::UpstreamTimeout),
+                    forward::Fault::Failed(_) => (Code::UpstreamFailed, Outcome::UpstreamFailed),
+                };
+                self.record.outcome = outcome;
+                self.warn(&fault, began);
+                next = self.answer(client, code.into()).await;
+            }
+            Ended::Relayed(Relayed::Whole) => self.record.outcome = Outcome::Forwarded,
+            Ended::Relayed(Relayed::ClientGone) | Ended::Gone => {
+                self.record.outcome = Outcome::ClientGone;
+                next = Next::Close;
+            }
+            Ended::Relayed(Relayed::BrokenOff(fault)) => {
+                self.record.outcome = match fault {
+                    forward::Fault::Late => Outcome::UpstreamTimeout,
+                    _ => Outcome::UpstreamFailed,
+                };
+                self.warn(&fault, began);
+                next = Next::Abort;
+            }
+            Ended::Torn => next = Next::Abort,
+        }
+        self.record.total = self.since(began);
+        let metrics = self.route.as_ref().map_or(&self.snapshot.unrouted, |route| &route.metrics);
+        self.gate.shared.telemetry.finish(metrics, &self.record);
+        next
+    }
+
+    async fn answer<C: Client>(&mut self, client: &mut C, refusal: Refusal) -> Next {
+        let route = self.route.as_deref();
+        let mut answer = Answer::refusal(refusal, route.map(|r| &r.config.replay.statuses));
+        if refusal.code == Code::MethodNotAllowed {
+            answer.allow = route.map(|r| r.allow.clone());
+        }
+        self.record.status = Some(answer.status);
+        let in_step = client.is_body_complete();
+        let wall = self.gate.clock.now().wall;
+        let to_head = self.head.method() == "HEAD";
+        let written = answer::write(client, &answer, &self.record.request_id.0, wall, to_head).await;
+        match written {
+            Err(_) => {
+                self.record.outcome = Outcome::ClientGone;
+                Next::Close
+            }
+            Ok(()) if in_step && !answer.close => Next::KeepAlive,
+            Ok(()) => Next::Linger,
+        }
+    }
+
+    fn warn(&self, fault: &forward::Fault, now: Now) {
+        if let Some(route) = &self.route {
+            self.gate.warnings.upstream(&route.name, &route.upstream.label, fault, now);
+        }
+    }
+
+    fn since(&self, then: Now) -> Duration {
+        self.gate.clock.now().mono.saturating_sub(then.mono)
+    }
+}
+
+/// A route with `event_types` takes no others (SPEC 4).
+fn accept_type(route: &RouteState, event: Event) -> Result<Event, Refusal> {
+    match &route.config.event_types {
+        Some(types) if !event.event_type.as_ref().is_some_and(|t| types.contains(t)) => {
+            Err(Refusal::because(Code::InvalidEnvelope, "this route does not take this type of event"))
+        }
+        _ => Ok(event),
+    }
+}

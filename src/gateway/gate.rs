@@ -1,0 +1,84 @@
+//! What lives as long as the process, whatever is reloaded: replay window, budget, counters, clock, connections.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::time::Instant;
+
+use super::budget::Budget;
+use super::origin::{Names, RequestIds};
+use super::shared::Shared;
+use super::snapshot::Snapshot;
+use crate::replay::{MemoryWindow, ReplayWindow};
+use crate::verify::clock::{Clock, Now};
+
+/// The whole gateway at work.
+pub(super) struct Gate {
+    pub(super) shared: Shared,
+    pub(super) snapshot: ArcSwap<Snapshot>,
+    pub(super) window: Arc<MemoryWindow>,
+    pub(super) budget: Arc<Budget>,
+    pub(super) clock: Clock,
+    /// The runtime's time at which `clock`'s monotonic time was 0, so that one reading serves both.
+    pub(super) epoch: Instant,
+    /// Both clocks at the start.
+    pub(super) started: Now,
+    pub(super) request_ids: RequestIds,
+    pub(super) names: Names,
+    /// Set at SIGTERM: `/readyz` answers 503 from then on. Relaxed: nothing else is read through it.
+    pub(super) stopping: AtomicBool,
+    /// Client connections open now; relaxed likewise.
+    pub(super) connections: AtomicUsize,
+    /// Limits the warnings that a stranger can provoke.
+    pub(super) warnings: super::warnings::Warnings,
+}
+
+impl Gate {
+    /// Whether new traffic is welcome.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// The text of `/metrics`.
+    pub(super) fn render_metrics(&self) -> String {
+        let metrics = &self.shared.telemetry.metrics;
+        metrics.buffered_bytes.set(i64::try_from(self.budget.held()).unwrap_or(i64::MAX));
+        let open = self.connections.load(Ordering::Relaxed);
+        metrics.open_connections.set(i64::try_from(open).unwrap_or(i64::MAX));
+        metrics.set_replay(self.window.entries(), self.window.evictions());
+        metrics.render()
+    }
+
+    /// Warns of evictions of events that could still be replayed, beyond those `reported` already; returns their number.
+    pub(super) fn report_evictions(&self, reported: u64) -> u64 {
+        let fresh = self.window.evictions().fresh;
+        if fresh > reported {
+            self.warnings.eviction(fresh - reported, self.clock.now());
+        }
+        fresh
+    }
+
+    /// The moment `after` a clock reading, in the runtime's time.
+    pub(super) fn deadline(&self, now: Now, after: Duration) -> Instant {
+        self.epoch + now.mono + after
+    }
+}
+
+/// Counts a connection while it is open.
+pub(super) struct OpenConnection<'g>(&'g AtomicUsize);
+
+impl<'g> OpenConnection<'g> {
+    /// Counts one more; the number includes it.
+    pub(super) fn count(counter: &'g AtomicUsize) -> (Self, usize) {
+        let open = counter.fetch_add(1, Ordering::Relaxed) + 1;
+        (Self(counter), open)
+    }
+}
+
+impl Drop for OpenConnection<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,433 @@
+//! A client connection's life over HTTP/1: heads under one deadline, keep-alive, shutdown, lingering close.
+//!
+//! Carries out SPEC 2.1 (limits and time around a head), 2.3 (`100 Continue`), 2.11 (lingering close). What becomes of
+//! a request is the [`Handler`]'s business. One buffer in, one buffer out; each answer is one write where it fits.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use pingora::protocols::Stream;
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
+
+use super::client::{AnswerHead, BodyFault, Client, Gone, Length};
+use super::timer::{Elapsed, LazyTimer};
+use crate::verify::verdict::{Code, Refusal};
+use crate::wire::chunked::{ChunkedDecoder, Piece};
+use crate::wire::head::{Framing, Head, HeadScanner, Limits, Version};
+
+/// What becomes of a connection after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The next request may follow.
+    KeepAlive,
+    /// The connection ends here.
+    Close,
+    /// It ends here, but the client may still be sending: it must be able to read the answer (SPEC 2.11).
+    Linger,
+    /// It breaks here: the answer is not complete and must not look so.
+    Abort,
+}
+
+/// What is done with a request.
+pub(super) trait Handler: Send + Sync + 'static {
+    /// Answers one request.
+    fn handle(&self, client: &mut H1, head: Head) -> impl Future<Output = Next> + Send;
+
+    /// Answers what is no request, or one that did not come in time.
+    fn refuse(&self, client: &mut H1, refusal: Refusal) -> impl Future<Output = ()> + Send;
+}
+
+/// The limits of a connection (SPEC 5 `[server]`).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub(super) head: Limits,
+    pub(super) head_timeout: Duration,
+    pub(super) idle_timeout: Duration,
+    pub(super) write_timeout: Duration,
+}
+
+/// One client connection.
+pub(super) struct H1 {
+    stream: Stream,
+    peer: Option<IpAddr>,
+    settings: Settings,
+    inbound: BytesMut,
+    outbound: Vec<u8>,
+    body: Body,
+    // the request's: HTTP/1.0 knows no chunks and no keep-alive
+    version: Version,
+    keep_alive: bool,
+    // the answer's
+    chunked_answer: bool,
+    reading: LazyTimer,
+    writing: LazyTimer,
+}
+
+/// What is still to be read of the request's body.
+enum Body {
+    Complete,
+    Length(u64),
+    Chunked(Box<ChunkedDecoder>),
+}
+
+/// The connection's buffer at first: a head and a body of common size in one read.
+const FIRST_READ: usize = 8 * 1024;
+/// The most that is read at once.
+const LARGE_READ: usize = 64 * 1024;
+/// The connection's buffer is read into further while it has so much room left.
+const SPARE_READ: usize = 512;
+/// SPEC 2.11.
+const LINGER_IDLE: Duration = Duration::from_millis(500);
+const LINGER_TOTAL: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 4 * 1024 * 1024;
+
+impl H1 {
+    /// Takes a connection over.
+    pub(super) fn new(stream: Stream, peer: Option<IpAddr>, settings: Settings) -> Self {
+        Self {
+            stream,
+            peer,
+            settings,
+            inbound: BytesMut::new(),
+            outbound: Vec::new(),
+            body: Body::Complete,
+            version: Version::Http11,
+            keep_alive: false,
+            chunked_answer: false,
+            reading: LazyTimer::default(),
+            writing: LazyTimer::default(),
+        }
+    }
+
+    /// Serves the connection to its end. `stopping` resolves when no further request shall be taken.
+    pub(super) async fn serve<H: Handler>(mut self, handler: &Arc<H>, stopping: impl Future<Output = ()> + Send) {
+        let mut stopping = pin!(stopping);
+        let mut first = true;
+        loop {
+            let head = match self.read_head(first, stopping.as_mut()).await {
+                Ok(Some(head)) => head,
+                Ok(None) => return,
+                Err(refusal) => {
+                    self.keep_alive = false;
+                    handler.refuse(&mut self, refusal).await;
+                    return self.linger().await;
+                }
+            };
+            first = false;
+            self.version = head.version();
+            self.keep_alive = head.keep_alive() && self.version == Version::Http11;
+            self.body = match head.framing() {
+                Framing::None => {
+                    // Bytes after a head that frames no body are no request either (SM-20): a method that usually
+                    // has a body ends the connection.
+                    self.keep_alive &= matches!(head.method(), "GET" | "HEAD" | "OPTIONS");
+                    Body::Complete
+                }
+                Framing::Length(0) => Body::Complete,
+                Framing::Length(left) => Body::Length(left),
+                Framing::Chunked => Body::Chunked(Box::default()),
+            };
+            if poll_fn(|cx| Poll::Ready(stopping.as_mut().poll(cx).is_ready())).await {
+                self.keep_alive = false;
+            }
+            match handler.handle(&mut self, head).await {
+                Next::KeepAlive if self.keep_alive => {}
+                Next::KeepAlive | Next::Close => {
+                    let _ = self.stream.shutdown().await;
+                    return;
+                }
+                Next::Linger => return self.linger().await,
+                Next::Abort => return,
+            }
+        }
+    }
+
+    /// Reads one head. `None`: the client left, stayed silent, or the gateway is stopping.
+    async fn read_head(
+        &mut self,
+        first: bool,
+        mut stopping: Pin<&mut (impl Future<Output = ()> + Send)>,
+    ) -> Result<Option<Head>, Refusal> {
+        let limits = self.settings.head;
+        let mut scanner = HeadScanner::new(limits);
+        let now = Instant::now();
+        let mut deadline = now + self.settings.head_timeout;
+        if self.inbound.is_empty() {
+            let idle = if first { deadline } else { now + self.settings.idle_timeout };
+            if !self.wait_for_first_byte(idle, stopping.as_mut()).await {
+                return Ok(None);
+            }
+            if !first {
+                deadline = Instant::now() + self.settings.head_timeout;
+            }
+        }
+        loop {
+            if let Some(found) = scanner.advance(&self.inbound)? {
+                let mut taken = self.inbound.split_to(found.end);
+                let _ = taken.split_to(found.start);
+                return Head::parse(taken.freeze(), &limits).map(Some);
+            }
+            match self.read_more(deadline).await {
+                Ok(Ok(1..)) => {}
+                Ok(_) => return Ok(None),
+                Err(Elapsed) => return Err(Code::HeadTimeout.into()),
+            }
+        }
+    }
+
+    /// Waits between requests, where neither silence nor shutdown deserves an answer. `false`: the connection ends.
+    async fn wait_for_first_byte(
+        &mut self,
+        deadline: Instant,
+        mut stopping: Pin<&mut (impl Future<Output = ()> + Send)>,
+    ) -> bool {
+        self.make_room();
+        let Self { stream, inbound, reading, .. } = self;
+        let mut read = pin!(stream.read_buf(inbound));
+        let wait = poll_fn(|cx| {
+            if let Poll::Ready(result) = read.as_mut().poll(cx) {
+                return Poll::Ready(matches!(result, Ok(1..)));
+            }
+            stopping.as_mut().poll(cx).map(|()| false)
+        });
+        reading.bound(deadline, wait).await.unwrap_or(false)
+    }
+
+    /// Makes room for the next read, more the fuller the buffer already is.
+    fn make_room(&mut self) {
+        let room = if self.inbound.is_empty() { FIRST_READ } else { self.inbound.len().clamp(1024, LARGE_READ) };
+        self.inbound.reserve(room);
+    }
+
+    async fn read_more(&mut self, deadline: Instant) -> Result<io::Result<usize>, Elapsed> {
+        self.make_room();
+        self.reading.bound(deadline, self.stream.read_buf(&mut self.inbound)).await
+    }
+
+    /// Writes what is buffered; each write that makes progress renews the time limit.
+    async fn flush(&mut self) -> Result<(), Gone> {
+        let mut written = 0;
+        while let Some(rest) = self.outbound.get(written..).filter(|rest| !rest.is_empty()) {
+            let deadline = Instant::now() + self.settings.write_timeout;
+            let stream = Pin::new(&mut self.stream);
+            match self.writing.bound(deadline, write_some(stream, rest)).await {
+                Ok(Ok(count @ 1..)) => written += count,
+                _ => {
+                    self.keep_alive = false;
+                    return Err(Gone);
+                }
+            }
+        }
+        self.outbound.clear();
+        if self.outbound.capacity() > LARGE_READ * 2 {
+            self.outbound.shrink_to(FIRST_READ);
+        }
+        // the stream writes through; this only reaches a layer that would hold bytes back (TLS)
+        self.stream.flush().await.map_err(|_| Gone)
+    }
+
+    /// Ends our side and discards what still comes, so that the client can read the answer (RFC 9112 9.6).
+    async fn linger(mut self) {
+        if self.stream.shutdown().await.is_err() {
+            return;
+        }
+        let end = Instant::now() + LINGER_TOTAL;
+        let mut discarded = self.inbound.len();
+        while discarded < LINGER_BYTES {
+            self.inbound.clear();
+            self.inbound.reserve(LARGE_READ);
+            let deadline = end.min(Instant::now() + LINGER_IDLE);
+            match self.reading.bound(deadline, self.stream.read_buf(&mut self.inbound)).await {
+                Ok(Ok(count @ 1..)) => discarded += count,
+                _ => return,
+            }
+        }
+    }
+
+    fn put_length(&mut self, length: Length) {
+        self.chunked_answer = false;
+        match length {
+            Length::Known(bytes) => {
+                self.outbound.extend_from_slice(b"Content-Length: ");
+                put_decimal(&mut self.outbound, bytes);
+                self.outbound.extend_from_slice(b"\r\n");
+            }
+            Length::Unknown if self.version == Version::Http11 => {
+                self.chunked_answer = true;
+                self.outbound.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+            }
+            Length::Unknown => self.keep_alive = false,
+            Length::NoBody => {}
+        }
+    }
+
+    fn put_piece(&mut self, data: &[u8], last: bool) {
+        if !self.chunked_answer {
+            self.outbound.extend_from_slice(data);
+            return;
+        }
+        if !data.is_empty() {
+            put_hex(&mut self.outbound, data.len());
+            self.outbound.extend_from_slice(b"\r\n");
+            self.outbound.extend_from_slice(data);
+            self.outbound.extend_from_slice(b"\r\n");
+        }
+        if last {
+            self.outbound.extend_from_slice(b"0\r\n\r\n");
+        }
+    }
+}
+
+impl Client for H1 {
+    fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
+    fn is_tls(&self) -> bool {
+        self.stream.get_ssl().is_some()
+    }
+
+    async fn proceed(&mut self) -> Result<(), Gone> {
+        // a client that is sending already needs no permission
+        if self.is_body_complete() || !self.inbound.is_empty() {
+            return Ok(());
+        }
+        self.outbound.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        self.flush().await
+    }
+
+    async fn read_body(&mut self, into: &mut BytesMut, limit: u64, deadline: Instant) -> Result<usize, BodyFault> {
+        loop {
+            match &mut self.body {
+                Body::Complete => return Ok(0),
+                Body::Length(left) => {
+                    let count = if !self.inbound.is_empty() {
+                        let count = self.inbound.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                        // a body that begins in the connection's buffer goes on there, without a copy
+                        into.unsplit(self.inbound.split_to(count));
+                        count
+                    } else if self.inbound.capacity() >= SPARE_READ {
+                        match self.reading.bound(deadline, self.stream.read_buf(&mut self.inbound)).await {
+                            Ok(Ok(1..)) => continue,
+                            Ok(_) => return Err(BodyFault::Gone),
+                            Err(Elapsed) => return Err(BodyFault::Late),
+                        }
+                    } else {
+                        // the connection's buffer is full: the rest goes straight to where it is kept
+                        let most = usize::try_from(*left).unwrap_or(usize::MAX);
+                        into.reserve(most.min(into.len().max(FIRST_READ)));
+                        let mut limited = (&mut self.stream).take(*left);
+                        match self.reading.bound(deadline, limited.read_buf(into)).await {
+                            Ok(Ok(count @ 1..)) => count,
+                            Ok(_) => return Err(BodyFault::Gone),
+                            Err(Elapsed) => return Err(BodyFault::Late),
+                        }
+                    };
+                    *left -= count as u64;
+                    if *left == 0 {
+                        self.body = Body::Complete;
+                    }
+                    return Ok(count);
+                }
+                Body::Chunked(decoder) => {
+                    let mut gained = 0;
+                    while !self.inbound.is_empty() {
+                        let (consumed, piece) =
+                            decoder.next(&self.inbound).map_err(|reason| BodyFault::Refused(reason.into()))?;
+                        let ended = match piece {
+                            Piece::Data(data) => {
+                                into.extend_from_slice(data);
+                                gained += data.len();
+                                false
+                            }
+                            Piece::NeedMore => false,
+                            Piece::End => true,
+                        };
+                        let _ = self.inbound.split_to(consumed);
+                        if decoder.declared() > limit {
+                            return Err(BodyFault::Refused(Code::BodyTooLarge.into()));
+                        }
+                        if ended {
+                            self.body = Body::Complete;
+                            return Ok(gained);
+                        }
+                    }
+                    if gained > 0 {
+                        return Ok(gained);
+                    }
+                    match self.read_more(deadline).await {
+                        Ok(Ok(1..)) => {}
+                        Ok(_) => return Err(BodyFault::Gone),
+                        Err(Elapsed) => return Err(BodyFault::Late),
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_body_complete(&self) -> bool {
+        matches!(self.body, Body::Complete)
+    }
+
+    async fn start(&mut self, head: &dyn AnswerHead, first: &[u8], last: bool) -> Result<(), Gone> {
+        // an answer in front of an unread body ends the connection: the next request could not be found
+        self.keep_alive &= self.is_body_complete() && !head.closes();
+        self.outbound.extend_from_slice(b"HTTP/1.1 ");
+        put_decimal(&mut self.outbound, u64::from(head.status()));
+        self.outbound.push(b' ');
+        self.outbound.extend_from_slice(head.reason());
+        self.outbound.extend_from_slice(b"\r\n");
+        self.put_length(head.length());
+        let outbound = &mut self.outbound;
+        head.lines(&mut |name, value| {
+            outbound.extend_from_slice(name);
+            outbound.extend_from_slice(b": ");
+            outbound.extend_from_slice(value);
+            outbound.extend_from_slice(b"\r\n");
+        });
+        if !self.keep_alive {
+            self.outbound.extend_from_slice(b"Connection: close\r\n");
+        }
+        self.outbound.extend_from_slice(b"\r\n");
+        if head.length() != Length::NoBody {
+            self.put_piece(first, last);
+        }
+        self.flush().await
+    }
+
+    async fn piece(&mut self, data: &[u8], last: bool) -> Result<(), Gone> {
+        self.put_piece(data, last);
+        self.flush().await
+    }
+}
+
+async fn write_some(mut stream: Pin<&mut Stream>, data: &[u8]) -> io::Result<usize> {
+    poll_fn(|cx| stream.as_mut().poll_write(cx, data)).await
+}
+
+fn put_decimal(into: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0_u8; 20];
+    let mut length = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
+        length += 1;
+        if number == 0 {
+            break;
+        }
+    }
+    into.extend(digits.iter().skip(20 - length));
+}
+
+fn put_hex(into: &mut Vec<u8>, number: usize) {
+    use io::Write;
+    // writing to a Vec cannot fail
+    let _ = write!(into, "{number:x}");
+}

@@ -1,0 +1,265 @@
+//! From a received head to the forwarded one: what is dropped, what is stripped, what is set (SPEC 2.8). Pure.
+
+use std::net::IpAddr;
+
+use super::origin::Origin;
+use crate::verify::envelope::visible_ascii;
+use crate::verify::secret::SecretText;
+use crate::wire::head::{FieldName, Head, fold};
+
+/// What the gateway says about a delivery to the receiver behind it.
+pub(super) struct Statement<'a> {
+    pub(super) route: &'a str,
+    pub(super) provider: &'a str,
+    /// `valid`, or the code of a refusal in shadow mode.
+    pub(super) verdict: &'a str,
+    /// Only of a proved delivery.
+    pub(super) secret: Option<&'a str>,
+    /// Only of a proved delivery.
+    pub(super) event_id: Option<&'a str>,
+    /// Only of a proved delivery.
+    pub(super) event_type: Option<&'a str>,
+}
+
+/// What a route sets on everything that it forwards.
+pub(super) struct Fixed<'a> {
+    /// Replaces `Host`.
+    pub(super) host: Option<&'a str>,
+    /// The upstream's own authority, for a request without `Host`.
+    pub(super) authority: &'a str,
+    /// Set, and stripped from clients with their aliases.
+    pub(super) headers: &'a [(FieldName, SecretText)],
+}
+
+/// Writes the forwarded head for a body of `length` bytes.
+pub(super) fn forwarded(
+    head: &Head,
+    origin: &Origin<'_>,
+    statement: &Statement<'_>,
+    fixed: &Fixed<'_>,
+    length: usize,
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(head.bytes().len() + 512);
+    out.extend_from_slice(head.method().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(head.target().as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    put(&mut out, b"Host", fixed.host.or(head.host()).unwrap_or(fixed.authority).as_bytes());
+    for (name, value) in head.lines() {
+        if is_end_to_end(name)
+            && !is_ours(name)
+            && (origin.trusted.is_some() || !folds_to(name, b"forwarded"))
+            && !fixed.headers.iter().any(|(set, _)| set.is_or_aliases(name))
+            && !head.connection_names().any(|listed| listed.eq_ignore_ascii_case(name))
+        {
+            put(&mut out, name, value);
+        }
+    }
+    if length > 0 || !matches!(head.method(), "GET" | "HEAD" | "OPTIONS") {
+        put(&mut out, b"Content-Length", length.to_string().as_bytes());
+    }
+    put_statement(&mut out, statement);
+    put_origin(&mut out, head, origin);
+    for (name, value) in fixed.headers {
+        put(&mut out, name.as_str().as_bytes(), value.expose());
+    }
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
+fn put_statement(out: &mut Vec<u8>, statement: &Statement<'_>) {
+    let lines = [
+        (b"X-Verigate-Route".as_slice(), Some(statement.route)),
+        (b"X-Verigate-Provider", Some(statement.provider)),
+        (b"X-Verigate-Verdict", Some(statement.verdict)),
+        (b"X-Verigate-Secret", statement.secret),
+        (b"X-Verigate-Event-Id", statement.event_id),
+        (b"X-Verigate-Event-Type", statement.event_type),
+    ];
+    for (name, value) in lines {
+        // a value that cannot stand in a header is left out rather than changed
+        if let Some(value) = value.filter(|v| visible_ascii(v)) {
+            put(out, name, value.as_bytes());
+        }
+    }
+}
+
+fn put_origin(out: &mut Vec<u8>, head: &Head, origin: &Origin<'_>) {
+    put(out, b"X-Request-Id", origin.request_id.as_bytes());
+    out.extend_from_slice(b"X-Forwarded-For: ");
+    let before = origin.trusted.iter().flat_map(|trusted| &trusted.forwarded_for);
+    for member in before {
+        out.extend_from_slice(member.as_bytes());
+        out.extend_from_slice(b", ");
+    }
+    put_address(out, origin.peer);
+    out.extend_from_slice(b"\r\n");
+    let trusted = origin.trusted;
+    let scheme = if origin.is_tls { "https" } else { "http" };
+    put(out, b"X-Forwarded-Proto", trusted.and_then(|t| t.proto).unwrap_or(scheme).as_bytes());
+    if let Some(host) = trusted.and_then(|t| t.host).or(head.host()) {
+        put(out, b"X-Forwarded-Host", host.as_bytes());
+    }
+}
+
+fn put_address(out: &mut Vec<u8>, address: Option<IpAddr>) {
+    use std::io::Write;
+    // writing to a Vec cannot fail
+    let _ = match address {
+        Some(address) => write!(out, "{address}"),
+        None => write!(out, "unknown"),
+    };
+}
+
+fn put(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Whether a header is for the receiver rather than for this connection (RFC 9110 7.6.1), and none that is set anew.
+/// Aliases of what frames the body count as it (receivers may fold them together).
+fn is_end_to_end(name: &[u8]) -> bool {
+    let dropped: &[&[u8]] = match name.len() {
+        2 => &[b"te"],
+        4 => &[b"host"],
+        5 => &[b"proxy"],
+        6 => &[b"expect"],
+        7 => &[b"trailer", b"upgrade"],
+        10 => &[b"connection", b"keep-alive"],
+        14 => &[b"content-length", b"http2-settings"],
+        16 => &[b"proxy-connection"],
+        17 => &[b"transfer-encoding"],
+        18 => &[b"proxy-authenticate"],
+        19 => &[b"proxy-authorization"],
+        _ => return true,
+    };
+    !dropped.iter().any(|drop| folds_to(name, drop))
+}
+
+/// Whether only the gateway may say this: every `X-Verigate-` name, and what [`put_origin`] sets, aliases included.
+fn is_ours(name: &[u8]) -> bool {
+    match name.len() {
+        12 if folds_to(name, b"x-request-id") => true,
+        15 if folds_to(name, b"x-forwarded-for") => true,
+        16 if folds_to(name, b"x-forwarded-host") => true,
+        17 if folds_to(name, b"x-forwarded-proto") => true,
+        _ => is_verigate(name),
+    }
+}
+
+/// Whether a name is one of the gateway's own, known or not, or an alias of one.
+pub(super) fn is_verigate(name: &[u8]) -> bool {
+    const PREFIX: &[u8] = b"x-verigate-";
+    name.get(..PREFIX.len()).is_some_and(|start| folds_to(start, PREFIX))
+}
+
+/// Headers of an answer that concern one connection only, or that the gateway sets itself.
+pub(super) fn is_relayed(name: &[u8]) -> bool {
+    let dropped: &[&[u8]] = match name.len() {
+        2 => &[b"te"],
+        7 => &[b"trailer", b"upgrade"],
+        10 => &[b"connection", b"keep-alive"],
+        12 => &[b"x-request-id"],
+        14 => &[b"content-length"],
+        16 => &[b"proxy-connection"],
+        17 => &[b"transfer-encoding"],
+        18 => &[b"proxy-authenticate"],
+        19 => &[b"proxy-authorization"],
+        _ => &[],
+    };
+    !is_verigate(name) && !dropped.iter().any(|drop| name.eq_ignore_ascii_case(drop))
+}
+
+/// Whether `name` is `folded` (lower case, `-` for all that is neither letter nor digit) or an alias of it.
+fn folds_to(name: &[u8], folded: &[u8]) -> bool {
+    name.len() == folded.len() && name.iter().zip(folded).all(|(a, b)| fold(*a) == *b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::origin::Trusted;
+
+    fn forward(lines: &[(&str, &str)], trusted: Option<&Trusted<'_>>, fixed: &Fixed<'_>) -> String {
+        let lines = lines.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()));
+        let head = Head::from_parts("POST", "/in?a=%20b", lines).unwrap();
+        let origin = Origin { peer: Some(IpAddr::from([192, 0, 2, 7])), is_tls: false, request_id: "r1", trusted };
+        let statement = Statement {
+            route: "in",
+            provider: "itellico",
+            verdict: "valid",
+            secret: Some("env:S"),
+            event_id: Some("e\u{e9}"),
+            event_type: Some("t"),
+        };
+        String::from_utf8(forwarded(&head, &origin, &statement, fixed, 3)).unwrap()
+    }
+
+    const PLAIN: Fixed<'static> = Fixed { host: None, authority: "up:80", headers: &[] };
+
+    #[test]
+    fn a_plain_head_keeps_its_end_to_end_lines_and_gains_ours() {
+        let out = forward(&[("Host", "a"), ("X-A", "1"), ("Content-Length", "3"), ("X-A", "2")], None, &PLAIN);
+        let expected = "POST /in?a=%20b HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nX-A: 2\r\nContent-Length: 3\r\n\
+            X-Verigate-Route: in\r\nX-Verigate-Provider: itellico\r\nX-Verigate-Verdict: valid\r\n\
+            X-Verigate-Secret: env:S\r\nX-Verigate-Event-Type: t\r\nX-Request-Id: r1\r\n\
+            X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n\r\n";
+        assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn what_concerns_one_connection_and_what_only_we_may_say_is_dropped() {
+        let dropped = [
+            ("Keep-Alive", "x-gone"),
+            ("Proxy-Connection", "x-gone"),
+            ("Proxy-Authorization", "x-gone"),
+            ("TE", "x-gone"),
+            ("Trailer", "x-gone"),
+            ("Upgrade", "x-gone"),
+            ("HTTP2-Settings", "x-gone"),
+            ("Proxy", "x-gone"),
+            ("Expect", "x-gone"),
+            ("Forwarded", "x-gone"),
+            ("X_Verigate_Event_Id", "x-gone"),
+            ("X.Verigate.Foo", "x-gone"),
+            ("X-Verigate-", "x-gone"),
+            ("X_Forwarded_For", "x-gone"),
+            ("X-Gateway_Token", "x-gone"),
+            ("X-Named", "x-gone"),
+        ];
+        let token = [(FieldName::new("X-Gateway-Token").unwrap(), SecretText::new(b"tok".to_vec()))];
+        let fixed = Fixed { host: Some("inner"), authority: "up:80", headers: &token };
+        let mut lines = vec![("Host", "a"), ("Connection", "x-named"), ("X-Stays", "yes")];
+        lines.extend(dropped);
+        let out = forward(&lines, None, &fixed);
+        assert!(!out.contains("x-gone"), "{out}");
+        for kept in ["Host: inner\r\n", "X-Stays: yes\r\n", "x-gateway-token: tok\r\n"] {
+            assert!(out.contains(kept), "{kept} in {out}");
+        }
+    }
+
+    #[test]
+    fn an_answer_loses_what_concerns_one_connection_and_what_only_we_may_say() {
+        for name in ["X-Verigate-Verdict", "X_Verigate_Route", "X-Verigate-Event-Id", "Connection", "keep-alive"] {
+            assert!(!is_relayed(name.as_bytes()), "{name}");
+        }
+        for name in ["Server", "Set-Cookie", "X-Verigate", "Retry-After", "Content-Type"] {
+            assert!(is_relayed(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_believed_and_appended_to() {
+        let trusted =
+            Trusted { forwarded_for: vec!["198.51.100.1"], proto: Some("https"), host: Some("hooks.example") };
+        let out = forward(&[("Host", "a"), ("X-Forwarded-For", "198.51.100.1")], Some(&trusted), &PLAIN);
+        for line in
+            ["X-Forwarded-For: 198.51.100.1, 192.0.2.7", "X-Forwarded-Proto: https", "X-Forwarded-Host: hooks.example"]
+        {
+            assert!(out.contains(&format!("{line}\r\n")), "{line} in {out}");
+        }
+        assert_eq!(out.matches("X-Forwarded-For").count(), 1, "{out}");
+    }
+}

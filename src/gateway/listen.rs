@@ -1,0 +1,86 @@
+//! Listening: bind before the start, hand the sockets to Pingora, say which addresses were bound.
+//!
+//! Pingora binds inside a service, retries a taken port for 30 s and then panics, and cannot tell the port chosen for
+//! `:0`. Binding first and putting the socket into its table under the very address given to it solves all three, and
+//! keeps its socket hand-over.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::IntoRawFd;
+
+use async_trait::async_trait;
+use pingora::apps::ServerApp;
+use pingora::listeners::ListenerConfig;
+use pingora::protocols::l4::stream::L4BufferSettings;
+use pingora::server::{ListenFds, ShutdownWatch};
+use pingora::services::Service as ServiceTrait;
+use pingora::services::listening::Service;
+
+/// An address that could not be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}")]
+pub struct BindError {
+    address: SocketAddr,
+    source: std::io::Error,
+}
+
+/// A socket that accepts already.
+pub(super) struct Bound {
+    socket: TcpListener,
+    /// Where it listens, the port resolved.
+    pub(super) address: SocketAddr,
+}
+
+/// Binds one address.
+pub(super) fn bind(address: SocketAddr) -> Result<Bound, BindError> {
+    let bound = TcpListener::bind(address).and_then(|socket| {
+        socket.set_nonblocking(true)?;
+        Ok(Bound { address: socket.local_addr()?, socket })
+    });
+    bound.map_err(|source| BindError { address, source })
+}
+
+/// A Pingora service over sockets that are bound already, stopped by our own signal rather than the server's.
+pub(super) struct Listening<A> {
+    inner: Service<A>,
+    bound: Vec<Bound>,
+    stopping: ShutdownWatch,
+    threads: usize,
+}
+
+impl<A> Listening<A> {
+    /// `app` serves what the sockets accept, on `threads` threads, until `stopping` turns true.
+    pub(super) fn new(name: &str, app: A, bound: Vec<Bound>, stopping: ShutdownWatch, threads: usize) -> Self {
+        let mut inner = Service::new(name.to_owned(), app);
+        for socket in &bound {
+            // our own buffers are behind every stream: Pingora's would only copy once more
+            let unbuffered = L4BufferSettings::unbuffered();
+            inner.add_listener(ListenerConfig::tcp(socket.address.to_string()).l4_buffer(unbuffered));
+        }
+        Self { inner, bound, stopping, threads }
+    }
+}
+
+#[async_trait]
+impl<A: ServerApp + Send + Sync + 'static> ServiceTrait for Listening<A> {
+    async fn start_service(&mut self, fds: Option<ListenFds>, _: ShutdownWatch, listeners_per_fd: usize) {
+        if let Some(fds) = &fds {
+            let mut table = fds.lock();
+            for socket in self.bound.drain(..) {
+                table.add(socket.address.to_string(), socket.socket.into_raw_fd());
+            }
+        }
+        self.inner.start_service(fds, self.stopping.clone(), listeners_per_fd).await;
+    }
+
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn threads(&self) -> Option<usize> {
+        Some(self.threads)
+    }
+
+    fn listen_addresses(&self) -> Option<Vec<String>> {
+        self.inner.listen_addresses()
+    }
+}

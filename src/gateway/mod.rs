@@ -1,0 +1,154 @@
+//! The gateway: the only floor that knows Pingora. Start and stop: build everything, run until told otherwise.
+//!
+//! [`exchange`] is the file to read first; [`h1`] is what surrounds it. Statuses live in [`answer`] alone.
+
+mod admin;
+mod answer;
+mod body;
+mod budget;
+mod claiming;
+mod client;
+mod exchange;
+mod forward;
+mod gate;
+mod h1;
+mod headers;
+mod listen;
+mod origin;
+mod relay;
+mod reload;
+mod shared;
+mod snapshot;
+mod stop;
+mod timer;
+mod traffic;
+mod unwind;
+mod upstream;
+mod warnings;
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use pingora::connectors::TransportConnector;
+use pingora::server::configuration::ServerConf;
+use pingora::server::{RunArgs, Server};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::config::Config;
+use crate::replay::MemoryWindow;
+use crate::telemetry::Telemetry;
+use crate::verify::claim::FingerprintKey;
+use crate::verify::clock::Clock;
+use gate::Gate;
+pub use listen::BindError;
+use shared::Shared;
+pub use stop::Stopper;
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address is taken or may not be used.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The system gives no random bytes: replay keys and request ids cannot be made.
+    #[error("the system gives no random bytes: {0}")]
+    Random(getrandom::Error),
+    /// The system gives no thread for the access log.
+    #[error("cannot start the access log: {0}")]
+    Thread(std::io::Error),
+    /// The loader let something through that cannot run; a fault of ours.
+    #[error("this configuration cannot run: {0}")]
+    Build(String),
+}
+
+/// The addresses that accept, ports resolved.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// `server.listen`, in its order.
+    pub traffic: Vec<SocketAddr>,
+    /// `admin.listen`
+    pub admin: SocketAddr,
+}
+
+/// What surrounds a running gateway.
+pub struct Surroundings {
+    /// Where access-log lines go.
+    pub access_log: Box<dyn Write + Send>,
+    /// Called once all addresses accept.
+    pub on_ready: Box<dyn FnOnce(&Addresses) + Send>,
+    /// Stops the gateway from within the process, beside the signals.
+    pub stopper: Stopper,
+}
+
+/// Runs the gateway until a signal or the stopper ends it and what was in flight has finished.
+///
+/// # Errors
+/// Before anything is accepted: an address that cannot be bound, no randomness. Afterwards it does not fail.
+pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError> {
+    let traffic_sockets = config.server.listen.iter().map(|a| listen::bind(*a)).collect::<Result<Vec<_>, _>>()?;
+    let admin_socket = listen::bind(config.admin.listen)?;
+    let addresses =
+        Addresses { traffic: traffic_sockets.iter().map(|bound| bound.address).collect(), admin: admin_socket.address };
+    let threads = config.server.threads;
+    let file = config.path.clone();
+    for warning in &config.warnings {
+        log::warn!("{warning}");
+    }
+    let (telemetry, log_writer) =
+        Telemetry::start(surroundings.access_log, env!("CARGO_PKG_VERSION")).map_err(StartError::Thread)?;
+    let gate = Arc::new(build(config, telemetry)?);
+    let (stop, stopping) = watch::channel(false);
+    let names = admin::Names::new().ok_or_else(|| StartError::Build("header names".into()))?;
+    let admin = admin::Admin { gate: Arc::clone(&gate), address: addresses.admin, file: file.clone(), names };
+    // the admin port goes on answering while traffic drains
+    let (_admin_stop, admin_stopping) = watch::channel(false);
+    let conf = ServerConf { threads, ..ServerConf::default() };
+    let mut server = Server::new_with_opt_and_conf(None, conf);
+    let traffic = traffic::Traffic::new(Arc::clone(&gate));
+    server.add_service(listen::Listening::new("traffic", traffic, traffic_sockets, stopping, threads));
+    let admin = traffic::App::new_beside(Arc::clone(&gate), admin);
+    server.add_service(listen::Listening::new("admin", admin, vec![admin_socket], admin_stopping, 1));
+    let signals = stop::Signals::new(Arc::clone(&gate), stop, file, surroundings.stopper, move || {
+        (surroundings.on_ready)(&addresses);
+    });
+    server.run(RunArgs { shutdown_signal: Box::new(signals) });
+    log_writer.finish(Duration::from_secs(1));
+    Ok(())
+}
+
+fn build(config: Config, telemetry: Telemetry) -> Result<Gate, StartError> {
+    let random = || {
+        let mut key = [0; 16];
+        getrandom::fill(&mut key).map(|()| key).map_err(StartError::Random)
+    };
+    let shared = Shared {
+        telemetry,
+        fingerprints: FingerprintKey::from_bytes(random()?),
+        upstreams: upstream::Upstreams::default(),
+        connector: Arc::new(TransportConnector::new(None)),
+    };
+    let clock = Clock::system();
+    let epoch = Instant::now();
+    let budget = budget::Budget::new(config.server.max_buffered);
+    let window = Arc::new(MemoryWindow::new(config.replay.capacity));
+    let snapshot = snapshot::Snapshot::build(config, &shared).map_err(|fault| StartError::Build(fault.to_string()))?;
+    Ok(Gate {
+        shared,
+        snapshot: ArcSwap::from_pointee(snapshot),
+        window,
+        budget,
+        started: clock.now(),
+        clock,
+        epoch,
+        request_ids: origin::RequestIds::new(random()?),
+        names: origin::Names::new().ok_or_else(|| StartError::Build("header names".into()))?,
+        stopping: AtomicBool::new(false),
+        connections: AtomicUsize::new(0),
+        warnings: warnings::Warnings::new(),
+    })
+}

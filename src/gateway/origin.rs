@@ -1,0 +1,194 @@
+//! Where a request comes from: trusted proxies, the client's address, the request's id (SPEC 2.8).
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ipnet::IpNet;
+use siphasher::sip128::{Hasher128, SipHasher24};
+use std::hash::Hasher;
+
+use crate::verify::envelope::visible_ascii;
+use crate::wire::head::{FieldName, Found, Head};
+
+/// At most so many members of `X-Forwarded-For` are kept; with the peer's address there are 20.
+const MEMBERS: usize = 19;
+/// A request id from a trusted proxy may be so long.
+const REQUEST_ID: usize = 128;
+
+/// Where one request comes from.
+pub(super) struct Origin<'a> {
+    /// The other end of the connection.
+    pub(super) peer: Option<IpAddr>,
+    /// Whether it came over TLS.
+    pub(super) is_tls: bool,
+    /// The id it is known by.
+    pub(super) request_id: &'a str,
+    /// What its proxy says, where the peer is a trusted one.
+    pub(super) trusted: Option<&'a Trusted<'a>>,
+}
+
+/// What a trusted proxy says of the client in front of it.
+#[derive(Debug, Default)]
+pub(super) struct Trusted<'a> {
+    /// The last [`MEMBERS`] members of `X-Forwarded-For`, addresses only.
+    pub(super) forwarded_for: Vec<&'a str>,
+    /// `X-Forwarded-Proto`
+    pub(super) proto: Option<&'a str>,
+    /// `X-Forwarded-Host`
+    pub(super) host: Option<&'a str>,
+}
+
+/// The names looked for, made once.
+pub(super) struct Names {
+    forwarded_for: FieldName,
+    proto: FieldName,
+    host: FieldName,
+    request_id: FieldName,
+}
+
+impl Names {
+    /// The usual names.
+    pub(super) fn new() -> Option<Self> {
+        Some(Self {
+            forwarded_for: FieldName::new("X-Forwarded-For")?,
+            proto: FieldName::new("X-Forwarded-Proto")?,
+            host: FieldName::new("X-Forwarded-Host")?,
+            request_id: FieldName::new("X-Request-Id")?,
+        })
+    }
+}
+
+/// Whether `peer` is one of the trusted networks.
+pub(super) fn is_trusted(peer: Option<IpAddr>, networks: &[IpNet]) -> bool {
+    peer.is_some_and(|peer| networks.iter().any(|net| net.contains(&peer.to_canonical())))
+}
+
+/// What a trusted proxy's head says.
+pub(super) fn trusted<'h>(head: &'h Head, names: &Names) -> Trusted<'h> {
+    let mut members: Vec<&str> = head
+        .lines()
+        .filter(|(name, _)| names.forwarded_for.is(name))
+        .flat_map(|(_, value)| value.split(|b| *b == b','))
+        .filter_map(|member| address_in(member).map(|(text, _)| text))
+        .collect();
+    let surplus = members.len().saturating_sub(MEMBERS);
+    members.drain(..surplus);
+    let text = |name| match head.find(name) {
+        Found::One(value) => std::str::from_utf8(value).ok().filter(|v| visible_ascii(v)),
+        Found::Nothing | Found::Several => None,
+    };
+    Trusted {
+        forwarded_for: members,
+        proto: text(&names.proto).filter(|p| matches!(*p, "http" | "https")),
+        host: text(&names.host),
+    }
+}
+
+/// The client behind trusted proxies: the last member that is not itself a trusted proxy, else the first one.
+pub(super) fn client(peer: Option<IpAddr>, trusted: &Trusted<'_>, networks: &[IpNet]) -> Option<IpAddr> {
+    let mut client = peer;
+    for member in trusted.forwarded_for.iter().rev() {
+        let Some((_, address)) = address_in(member.as_bytes()) else { break };
+        client = Some(address);
+        if !is_trusted(client, networks) {
+            break;
+        }
+    }
+    client
+}
+
+/// The id that a trusted proxy gave the request, where it is fit for logs and headers.
+pub(super) fn given_request_id<'h>(head: &'h Head, names: &Names) -> Option<&'h str> {
+    match head.find(&names.request_id) {
+        Found::One(id) => std::str::from_utf8(id).ok().filter(|id| id.len() <= REQUEST_ID && visible_ascii(id)),
+        Found::Nothing | Found::Several => None,
+    }
+}
+
+/// An address as `X-Forwarded-For` writes it: bare, in brackets, or with a port.
+fn address_in(member: &[u8]) -> Option<(&str, IpAddr)> {
+    let text = std::str::from_utf8(member).ok()?.trim_ascii();
+    let bare = match text.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?.0,
+        None if text.matches(':').count() == 1 => text.split_once(':')?.0,
+        None => text,
+    };
+    bare.parse().ok().map(|address| (text, address))
+}
+
+/// Makes request ids: 128 bits that nobody else can predict, from a random key and a counter.
+pub(super) struct RequestIds {
+    key: [u8; 16],
+    // Relaxed: only uniqueness matters
+    count: AtomicU64,
+}
+
+impl RequestIds {
+    /// A source keyed with random bytes.
+    pub(super) fn new(key: [u8; 16]) -> Self {
+        Self { key, count: AtomicU64::new(0) }
+    }
+
+    /// The next id: 32 lower-case hex digits.
+    pub(super) fn next(&self) -> String {
+        let mut hasher = SipHasher24::new_with_key(&self.key);
+        hasher.write_u64(self.count.fetch_add(1, Ordering::Relaxed));
+        let digest = hasher.finish128().as_bytes();
+        hex::encode(digest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(lines: &[(&str, &str)]) -> Head {
+        Head::from_parts("POST", "/", lines.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()))).unwrap()
+    }
+
+    #[test]
+    fn the_client_is_the_last_address_that_is_no_trusted_proxy() {
+        let networks = ["10.0.0.0/8".parse().unwrap()];
+        let peer = Some(IpAddr::from([10, 0, 0, 1]));
+        let cases = [
+            ("no list", vec![], "10.0.0.1"),
+            ("one", vec!["192.0.2.1"], "192.0.2.1"),
+            ("a claim before it is not believed", vec!["203.0.113.9, 192.0.2.1, 10.0.0.2"], "192.0.2.1"),
+            ("junk is skipped", vec!["evil, 192.0.2.1:80", "\"x\""], "192.0.2.1"),
+            ("only proxies", vec!["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+            ("IPv6 with port", vec!["[2001:db8::1]:443"], "2001:db8::1"),
+        ];
+        for (name, values, expected) in cases {
+            let lines: Vec<_> = values.iter().map(|v| ("X-Forwarded-For", *v)).collect();
+            let head = head(&lines);
+            let found = client(peer, &trusted(&head, &Names::new().unwrap()), &networks);
+            assert_eq!(found, Some(expected.parse().unwrap()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_long_list_keeps_its_last_members() {
+        let list = (0..200).map(|n| format!("192.0.2.{n}")).collect::<Vec<_>>().join(",");
+        let head = head(&[("X-Forwarded-For", &list)]);
+        let trusted = trusted(&head, &Names::new().unwrap());
+        assert_eq!(trusted.forwarded_for.len(), MEMBERS);
+        assert_eq!(trusted.forwarded_for.last(), Some(&"192.0.2.199"));
+    }
+
+    #[test]
+    fn only_a_short_visible_request_id_is_kept() {
+        let names = Names::new().unwrap();
+        let long = "x".repeat(129);
+        for (id, kept) in [("abc-1", true), (long.as_str(), false), ("a b", false), ("", false), ("é", false)] {
+            assert_eq!(given_request_id(&head(&[("X-Request-Id", id)]), &names).is_some(), kept, "{id:?}");
+        }
+    }
+
+    #[test]
+    fn ids_are_32_digits_and_never_the_same() {
+        let ids = RequestIds::new([7; 16]);
+        let (a, b) = (ids.next(), ids.next());
+        assert_eq!((a.len(), b.len()), (32, 32));
+        assert_ne!(a, b);
+    }
+}

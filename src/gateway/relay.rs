@@ -1,0 +1,87 @@
+//! The upstream's response to the client, as it comes (SPEC 2.10). A truncated answer never looks complete.
+
+use super::client::{AnswerHead, Client, Gone, Length};
+use super::forward::{Fault, Response};
+use super::headers::is_relayed;
+use crate::wire::response::{BodyEnd, ResponseHead};
+
+/// How relaying ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Relayed {
+    /// The client has all of it.
+    Whole,
+    /// The client left or took nothing for too long.
+    ClientGone,
+    /// The upstream broke off or was late; the client's connection must break as well.
+    BrokenOff(Fault),
+}
+
+/// Writes `response` to `client`. The claim is settled by then: whatever happens here changes nothing of it.
+pub(super) async fn relay<C: Client>(
+    client: &mut C,
+    mut response: Response,
+    request_id: &str,
+    is_head: bool,
+) -> Relayed {
+    // what came together with the head leaves together with it
+    let first = match response.ready() {
+        Ok(first) => first.unwrap_or_default(),
+        Err(fault) => return Relayed::BrokenOff(fault),
+    };
+    let head = RelayedHead { head: &response.head, request_id, is_head };
+    let mut done = response.is_done();
+    if client.start(&head, &first, done).await == Err(Gone) {
+        return Relayed::ClientGone;
+    }
+    while !done {
+        let piece = match response.next().await {
+            Ok(piece) => piece,
+            Err(fault) => return Relayed::BrokenOff(fault),
+        };
+        done = response.is_done();
+        if client.piece(piece.as_deref().unwrap_or_default(), done).await == Err(Gone) {
+            return Relayed::ClientGone;
+        }
+    }
+    Relayed::Whole
+}
+
+struct RelayedHead<'a> {
+    head: &'a ResponseHead,
+    request_id: &'a str,
+    is_head: bool,
+}
+
+impl AnswerHead for RelayedHead<'_> {
+    fn status(&self) -> u16 {
+        self.head.status()
+    }
+
+    fn reason(&self) -> &[u8] {
+        super::answer::reason(self.head.status()).as_bytes()
+    }
+
+    fn lines(&self, put: &mut dyn FnMut(&[u8], &[u8])) {
+        // the length of a body that is not sent (HEAD, 304) is information, not framing
+        let tells_length = self.length() == Length::NoBody && self.head.status() != 204;
+        for (name, value) in self.head.lines() {
+            let is_listed = || self.head.connection_names().any(|listed| listed.eq_ignore_ascii_case(name));
+            if (is_relayed(name) && !is_listed()) || (tells_length && name.eq_ignore_ascii_case(b"content-length")) {
+                put(name, value);
+            }
+        }
+        put(b"X-Request-Id", self.request_id.as_bytes());
+    }
+
+    fn length(&self) -> Length {
+        match self.head.body_end(self.is_head) {
+            BodyEnd::None => Length::NoBody,
+            BodyEnd::Length(bytes) => Length::Known(bytes),
+            BodyEnd::Chunked | BodyEnd::Close => Length::Unknown,
+        }
+    }
+
+    fn closes(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,74 @@
+//! SIGHUP and `POST /reload`: a new file whole or not at all (SPEC 5).
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::gate::Gate;
+use super::snapshot::{Fixed, Snapshot};
+use crate::config::{self, Config, Position, Problem, Problems};
+use crate::verify::verifier::KeyFault;
+
+/// Why the running configuration stays.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReloadError {
+    #[error("{0}")]
+    Problems(#[from] Problems),
+    #[error("this configuration cannot run: {0}")]
+    Key(#[from] KeyFault),
+    #[error("`{0}` cannot change while running: restart to change it")]
+    Fixed(&'static str),
+}
+
+impl ReloadError {
+    /// Each problem in a sentence of its own, for `POST /reload`.
+    pub(super) fn list(&self) -> Vec<String> {
+        let Self::Problems(problems) = self else { return vec![self.to_string()] };
+        let place = |at: Position| format!("{}:{}:{}: ", problems.path, at.line, at.column);
+        let sentence = |problem: &Problem| {
+            let place = problem.position.map(place).unwrap_or_default();
+            let help = problem.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
+            format!("{place}{}{help}", problem.message)
+        };
+        problems.list.iter().map(sentence).collect()
+    }
+}
+
+/// Reads the file again and swaps it in. Requests in flight finish under the old one.
+///
+/// Reads files: call it where blocking is allowed.
+pub(super) fn reload(gate: &Gate, path: &Path) -> Result<(), ReloadError> {
+    let result = load(gate, path);
+    gate.shared.telemetry.metrics.count_reload(result.is_ok());
+    match &result {
+        Ok(()) => log::info!("{} is loaded and in force", path.display()),
+        Err(error) => log::error!("{} is not loaded, the running configuration stays:\n{error}", path.display()),
+    }
+    result
+}
+
+fn load(gate: &Gate, path: &Path) -> Result<(), ReloadError> {
+    let config = config::load(path)?;
+    let running = gate.snapshot.load_full();
+    if let Some(key) = fixed_difference(&running.fixed, &config) {
+        return Err(ReloadError::Fixed(key));
+    }
+    for warning in &config.warnings {
+        log::warn!("{warning}");
+    }
+    gate.budget.set_limit(config.server.max_buffered);
+    let snapshot = Snapshot::build(config, &gate.shared)?;
+    gate.snapshot.store(Arc::new(snapshot));
+    Ok(())
+}
+
+/// The first key that a reload would change and cannot. Capacity is the store's: it belongs to them.
+fn fixed_difference(running: &Fixed, config: &Config) -> Option<&'static str> {
+    [
+        ("server.listen", running.listen != config.server.listen),
+        ("server.threads", running.threads != config.server.threads),
+        ("admin.listen", running.admin_listen != config.admin.listen),
+        ("replay.capacity", running.capacity != config.replay.capacity),
+    ]
+    .into_iter()
+    .find_map(|(key, differs)| differs.then_some(key))
+}

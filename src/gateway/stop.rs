@@ -1,0 +1,110 @@
+//! Signals: SIGTERM and SIGINT stop gracefully, SIGHUP reloads; and the housekeeping that runs beside them.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep};
+
+use super::gate::Gate;
+use super::reload;
+
+/// Stops a gateway from within its process.
+#[derive(Clone, Debug, Default)]
+pub struct Stopper(Arc<Notify>);
+
+impl Stopper {
+    /// Asks for a graceful stop, as SIGTERM does.
+    pub fn stop(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// What Pingora's server waits for. By the time it returns, traffic has drained, so the server may end at once.
+pub(super) struct Signals {
+    gate: Arc<Gate>,
+    stop: watch::Sender<bool>,
+    file: PathBuf,
+    stopper: Stopper,
+    // called once; a mutex because the trait gives `&self`
+    on_ready: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Signals {
+    /// `on_ready` is called when the services have been started.
+    pub(super) fn new(
+        gate: Arc<Gate>,
+        stop: watch::Sender<bool>,
+        file: PathBuf,
+        stopper: Stopper,
+        on_ready: impl FnOnce() + Send + 'static,
+    ) -> Self {
+        Self { gate, stop, file, stopper, on_ready: Mutex::new(Some(Box::new(on_ready))) }
+    }
+
+    async fn drain(&self) {
+        self.gate.stopping.store(true, Ordering::Relaxed);
+        self.stop.send_replace(true);
+        let grace = self.gate.snapshot.load().shutdown_grace;
+        let end = Instant::now() + grace;
+        let open = || self.gate.connections.load(Ordering::Relaxed);
+        log::info!("stopping: {} connections are open, waiting at most {grace:?}", open());
+        while open() > 0 && Instant::now() < end {
+            sleep(Duration::from_millis(10)).await;
+        }
+        if open() > 0 {
+            log::warn!("{} connections were still open when `server.shutdown_grace` ended", open());
+        }
+    }
+
+    /// Closes idle upstream connections in time, and reports evictions of events that could still be replayed.
+    async fn keep_house(&self) {
+        let mut reported = 0;
+        loop {
+            sleep(Duration::from_secs(1)).await;
+            self.gate.shared.upstreams.sweep();
+            reported = self.gate.report_evictions(reported);
+        }
+    }
+
+    async fn reload_on(&self, mut hangup: Signal) {
+        while hangup.recv().await.is_some() {
+            let (gate, file) = (Arc::clone(&self.gate), self.file.clone());
+            // what went wrong is logged and counted there
+            let _ = tokio::task::spawn_blocking(move || reload::reload(&gate, &file).is_ok()).await;
+        }
+    }
+}
+
+#[async_trait]
+impl ShutdownSignalWatch for Signals {
+    async fn recv(&self) -> ShutdownSignal {
+        let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
+        let (Ok(mut terminate), Ok(mut interrupt), Ok(hangup)) = signals else {
+            log::error!("cannot listen for signals: stopping");
+            return ShutdownSignal::FastShutdown;
+        };
+        let on_ready = self.on_ready.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(on_ready) = on_ready {
+            on_ready();
+        }
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = self.stopper.0.notified() => {}
+            () = self.keep_house() => {}
+            () = self.reload_on(hangup) => {}
+        }
+        tokio::select! {
+            () = self.drain() => {}
+            // a second one is impatient
+            _ = interrupt.recv() => log::warn!("stopping at once"),
+        }
+        ShutdownSignal::FastShutdown
+    }
+}

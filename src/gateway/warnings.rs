@@ -1,0 +1,73 @@
+//! Operational warnings that traffic can provoke: each kind at most once in ten seconds, with a count of the others.
+
+use std::time::Duration;
+
+use super::forward::Fault;
+use crate::telemetry::operational::RateLimit;
+use crate::verify::clock::Now;
+
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// One limit per kind of warning.
+pub(super) struct Warnings {
+    conflict: RateLimit,
+    upstream: RateLimit,
+    overload: RateLimit,
+    eviction: RateLimit,
+}
+
+impl Warnings {
+    /// Nothing was warned about yet.
+    pub(super) const fn new() -> Self {
+        Self {
+            conflict: RateLimit::new(INTERVAL),
+            upstream: RateLimit::new(INTERVAL),
+            overload: RateLimit::new(INTERVAL),
+            eviction: RateLimit::new(INTERVAL),
+        }
+    }
+
+    /// An event id came again with another body.
+    pub(super) fn conflict(&self, route: &str, now: Now) {
+        if let Some(others) = self.conflict.allow(now.mono) {
+            log::warn!(
+                "route {route}: an event id was seen again with another body; if this goes on, check the place of \
+                 `event_id`{}",
+                more(others)
+            );
+        }
+    }
+
+    /// An upstream could not be reached, was late, or broke off.
+    pub(super) fn upstream(&self, route: &str, upstream: &str, fault: &Fault, now: Now) {
+        if let Some(others) = self.upstream.allow(now.mono) {
+            let reason = match fault {
+                Fault::Unreachable(reason) => reason,
+                Fault::Late => "it did not answer within `upstream_timeout`",
+                Fault::Failed(reason) => reason,
+            };
+            log::warn!("route {route}: upstream {upstream}: {reason}{}", more(others));
+        }
+    }
+
+    /// A connection was refused because too many are open.
+    pub(super) fn overload(&self, open: usize, now: Now) {
+        if let Some(others) = self.overload.allow(now.mono) {
+            log::warn!("{open} connections are open, more than `server.max_connections`: refused one{}", more(others));
+        }
+    }
+
+    /// Events that could still be replayed had to be forgotten for room.
+    pub(super) fn eviction(&self, evicted: u64, now: Now) {
+        if let Some(others) = self.eviction.allow(now.mono) {
+            log::warn!(
+                "the replay window is full: forgot {evicted} events within their tolerance; raise `replay.capacity`{}",
+                more(others)
+            );
+        }
+    }
+}
+
+fn more(others: u64) -> String {
+    if others == 0 { String::new() } else { format!(" (and {others} more like this)") }
+}
