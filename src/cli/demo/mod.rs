@@ -1,0 +1,203 @@
+//! `verigate demo`: the gateway, an embedded receiver, and a tour of deliveries, each with its verdict.
+
+mod receiver;
+mod tour;
+
+use std::io::{self, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::Exit;
+use super::output::{note, print, table};
+use crate::config;
+use crate::gateway::{self, Addresses, Stopper, Surroundings};
+use crate::telemetry::access_log::standard_output;
+use crate::telemetry::operational;
+use crate::verify::clock::Clock;
+use receiver::Receiver;
+
+/// Arguments of `demo`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  verigate demo            tour, then serve until Ctrl-C\n  \
+    verigate demo --once     tour only; exit status 0 if every verdict was the expected one")]
+pub(super) struct Demo {
+    /// End after the tour
+    #[arg(long)]
+    once: bool,
+}
+
+impl Demo {
+    /// Runs the tour, and serves on unless told otherwise.
+    pub(super) fn run(&self) -> Exit {
+        match self.try_run() {
+            Ok(true) => Exit::Success,
+            Ok(false) => Exit::Failure,
+            Err(error) => {
+                note(&format!("verigate: demo: {error:#}"));
+                Exit::Failure
+            }
+        }
+    }
+
+    fn try_run(&self) -> anyhow::Result<bool> {
+        // the tour provokes warnings on purpose; the table tells them better
+        let _ = operational::init();
+        let level = log::max_level();
+        log::set_max_level(log::LevelFilter::Off);
+        let mut receiver = Receiver::start().context("cannot start the receiver")?;
+        let folder = Folder::make().context("cannot make a folder for the demo's files")?;
+        let file = write_files(&folder.0, &receiver).context("cannot write the demo's files")?;
+        let config = config::load(&file).map_err(|problems| anyhow::anyhow!("{problems}"))?;
+        let route = config.routes.first().context("the demo's file has no route")?;
+        let (scheme, secret) = (Arc::clone(&route.scheme), route.secrets.first().context("no secret")?.clone());
+        let access_log = LogAfterTour { left: tour::deliveries(), output: standard_output()? };
+        let stopper = Stopper::default();
+        let (ready, is_ready) = mpsc::channel();
+        let surroundings = Surroundings {
+            access_log: Box::new(access_log),
+            on_ready: Box::new(move |addresses| drop(ready.send(addresses.clone()))),
+            stopper: stopper.clone(),
+        };
+        let gateway = std::thread::spawn(move || gateway::run(config, surroundings));
+        let Ok(addresses) = is_ready.recv() else {
+            // it never became ready: its error says why
+            let ended = gateway.join().map_err(|_| anyhow::anyhow!("the gateway panicked"))?;
+            ended.context("cannot start the gateway")?;
+            anyhow::bail!("the gateway ended before it was ready");
+        };
+        let traffic = *addresses.traffic.first().context("the gateway listens nowhere")?;
+        let clock = Clock::system();
+        let visits = tour::travel(traffic, &scheme, &secret, clock.now().wall, &mut receiver)?;
+        let as_expected = visits.iter().all(|visit| visit.as_expected);
+        show(&visits);
+        if self.once {
+            stopper.stop();
+        } else {
+            let body = tour::body(4242);
+            let headers = tour::signed(&body, clock.now().wall, &scheme, &secret)?;
+            invite(&addresses, &receiver, &file, &body, &headers);
+            log::set_max_level(level);
+        }
+        gateway.join().map_err(|_| anyhow::anyhow!("the gateway panicked"))??;
+        Ok(as_expected)
+    }
+}
+
+fn show(visits: &[tour::Visit]) {
+    let titles = ["delivery", "what was sent", "verdict", "status", "the receiver saw"];
+    let mut rows = vec![titles.map(str::to_owned)];
+    rows.extend(visits.iter().map(|visit| visit.cells.clone()));
+    print(&table(&rows));
+    let surprises = visits.iter().filter(|visit| !visit.as_expected);
+    let names: Vec<_> = surprises.filter_map(|visit| visit.cells.first().cloned()).collect();
+    if names.is_empty() {
+        print(&format!("\n{} deliveries, each with the expected verdict.", visits.len()));
+    } else {
+        print(&format!("\nNot as expected: {}", names.join(", ")));
+    }
+}
+
+fn invite(addresses: &Addresses, receiver: &Receiver, file: &Path, body: &str, headers: &[(String, String)]) {
+    let Some(traffic) = addresses.traffic.first() else { return };
+    let lines = headers.iter().map(|(name, value)| format!("  -H '{name}: {value}' \\\n")).collect::<Vec<_>>().concat();
+    print(&format!(
+        "\ngateway   http://{traffic}{path}\nreceiver  http://{receiver}\nmetrics   http://{admin}/metrics\n\n\
+         Send one yourself (good for five minutes; a second time it is a replay):\n\n\
+         curl -i http://{traffic}{path} \\\n{lines}  -d '{body}'\n\n\
+         Or sign your own:\n\n\
+         verigate sign --route itellico --config {file} --body event.json --curl --url http://{traffic}{path}\n\n\
+         Ctrl-C ends it. The access log follows.\n",
+        path = tour::PATH,
+        receiver = receiver.address,
+        admin = addresses.admin,
+        file = file.display(),
+    ));
+}
+
+/// The files of one demo; removed with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn make() -> io::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("verigate-demo-{}", std::process::id()));
+        std::fs::create_dir(&folder)?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // what stays behind is a random secret that nothing uses
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Writes a configuration and a fresh secret for it, readable by this user alone.
+fn write_files(folder: &Path, receiver: &Receiver) -> anyhow::Result<PathBuf> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random bytes: {error}"))?;
+    let secret = folder.join("secret");
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).open(&secret)?.write_all(hex::encode(random).as_bytes())?;
+    let file = folder.join("verigate.toml");
+    let text = format!(
+        "[server]\nlisten = [\"{}\"]\n\n[admin]\nlisten = \"{}\"\n\n[[route]]\nname = \"itellico\"\npath = \"{}\"\n\
+         provider = \"itellico\"\nsecrets = [\"file:{}\"]\nupstream = \"http://{}\"\n",
+        free_or_any(8080),
+        free_or_any(9090),
+        tour::PATH,
+        secret.display(),
+        receiver.address,
+    );
+    std::fs::write(&file, text)?;
+    Ok(file)
+}
+
+/// The usual port where it is free, else any.
+fn free_or_any(port: u16) -> String {
+    let port = if TcpListener::bind(("127.0.0.1", port)).is_ok() { port } else { 0 };
+    format!("127.0.0.1:{port}")
+}
+
+/// The access log without the lines of the tour, which the table tells better.
+struct LogAfterTour<W> {
+    /// Lines of the tour still to come.
+    left: usize,
+    output: W,
+}
+
+impl<W: Write> Write for LogAfterTour<W> {
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return self.output.write(lines);
+        }
+        let end = lines.iter().position(|byte| *byte == b'\n').map_or(lines.len(), |newline| newline + 1);
+        let is_whole = lines.get(..end).is_some_and(|line| line.ends_with(b"\n"));
+        self.left -= usize::from(is_whole);
+        Ok(end)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_of_the_tour_are_left_out_and_no_other() {
+        let mut log = LogAfterTour { left: 2, output: Vec::new() };
+        for batch in ["one\ntw", "o\nthree\n", "four\n"] {
+            log.write_all(batch.as_bytes()).unwrap();
+        }
+        assert_eq!(log.output, b"three\nfour\n");
+    }
+}

@@ -1,0 +1,192 @@
+//! `verigate explain`: as `verify`, and where it fails, which common mistake would make it match (SPEC 7).
+
+use clap::Args;
+use serde_json::Value;
+
+use super::Exit;
+use super::delivery::Delivery;
+use super::output::{complain, json_object, print};
+use super::subject::Subject;
+use super::verify::{Judgement, Judging, case, judge};
+use crate::config::presets;
+use crate::verify::explain::{Explanation, Fault, Finding, Mistake, explain};
+use crate::verify::verdict::Code;
+
+/// Arguments of `explain`.
+#[derive(Args, Debug)]
+#[command(
+    override_usage = "verigate explain --provider NAME --secret SECRET --headers FILE --body FILE [OPTIONS]\n       verigate explain --route NAME --headers FILE --body FILE [OPTIONS]",
+    after_help = "Exit status: 0 valid, 1 rejected, 2 usage. Neither the secret nor the expected signature is \
+    shown.\n\nExample:\n  verigate explain --provider itellico --secret env:ITELLICO_WEBHOOK_SECRET \\\n    \
+    --headers headers.txt --body event.json --at 1750000000"
+)]
+pub(super) struct Explain {
+    #[command(flatten)]
+    judging: Judging,
+}
+
+/// What is told.
+#[derive(Debug)]
+struct Account {
+    mistake: Option<Mistake>,
+    /// The name of the secret with which it matches.
+    secret: Option<String>,
+    lines: Vec<String>,
+}
+
+impl Explain {
+    /// Judges the delivery and explains a refusal.
+    pub(super) fn run(&self) -> Exit {
+        match self.judging.read().map(|(subject, delivery)| self.tell(&subject, &delivery)) {
+            Ok(exit) => exit,
+            Err(error) => {
+                complain(&error);
+                Exit::Usage
+            }
+        }
+    }
+
+    fn tell(&self, subject: &Subject, delivery: &Delivery) -> Exit {
+        let mut account = account(subject, delivery);
+        account
+            .lines
+            .extend(delivery.doubt().filter(|_| account.mistake.is_none()).map(|doubt| format!("Note: {doubt}.")));
+        // A secret that is no key is told as the mistake that it is.
+        let judgement = judge(subject, delivery, false);
+        let exit = judgement.as_ref().map_or(Exit::Usage, Judgement::exit);
+        if self.judging.json {
+            let mut members = judgement.map(|judgement| judgement.members()).unwrap_or_default();
+            members.extend(account.members());
+            print(&json_object(&members));
+            return exit;
+        }
+        match judgement {
+            Ok(judgement) => print(&judgement.words()),
+            Err(error) => print(&format!("not judged: {error:#}")),
+        }
+        if !account.lines.is_empty() {
+            print(&format!("\n{}", account.lines.join("\n")));
+        }
+        exit
+    }
+}
+
+impl Account {
+    fn members(&self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("mistake", self.mistake.as_ref().map(Mistake::name).into()),
+            ("mistake_secret", self.secret.clone().into()),
+            ("explanation", if self.lines.is_empty() { Value::Null } else { self.lines.join(" ").into() }),
+        ]
+    }
+}
+
+fn account(subject: &Subject, delivery: &Delivery) -> Account {
+    let head = match &delivery.head {
+        Ok(head) => head,
+        Err(refusal) => {
+            let line = format!(
+                "No HTTP request can have this head: {}. See what captured it, and the given URL.",
+                refusal.why
+            );
+            return Account { mistake: None, secret: None, lines: vec![line] };
+        }
+    };
+    let schemes: Vec<_> = presets::all().iter().map(|preset| &preset.scheme).collect();
+    match explain(&case(subject, head, delivery), &schemes) {
+        Explanation::Valid(_) => Account { mistake: None, secret: None, lines: Vec::new() },
+        Explanation::Mistaken { finding: Finding { mistake, secret }, besides, .. } => {
+            let mut lines = vec![mistake.sentence(), format!("Fix: {}", mistake.fix())];
+            lines.push(format!("Confirmed with the secret `{secret}`."));
+            lines.extend(besides.map(|also| format!("Besides: {} {}", also.sentence(), also.fix())));
+            Account { mistake: Some(mistake), secret: Some(secret.to_string()), lines }
+        }
+        Explanation::Unexplained { fault, besides } => {
+            let mut lines = vec![unexplained(subject, &fault)];
+            lines.extend(besides.map(|also| format!("Besides: {}", also.sentence())));
+            Account { mistake: None, secret: None, lines }
+        }
+    }
+}
+
+/// The honest end: what is known, and what to look at.
+fn unexplained(subject: &Subject, fault: &Fault) -> String {
+    let scheme = &subject.scheme;
+    let signature = scheme.signature.header.as_str();
+    let timestamp = scheme.timestamp.as_ref().map_or("", |place| place.header.as_str());
+    let refusal = match fault {
+        Fault::Key(fault) => {
+            return format!(
+                "The secret is no key of this scheme ({}), and no common mistake explains it: copy it again from the provider.",
+                fault.why
+            );
+        }
+        Fault::Refused(refusal) => refusal,
+    };
+    match refusal.code {
+        Code::MissingSignature => format!(
+            "There is no `{signature}`: the sender has no secret set, a proxy dropped the header, or it is another provider."
+        ),
+        Code::MissingTimestamp => format!(
+            "There is no `{timestamp}`: a proxy dropped the header, or it is another provider."
+        ),
+        Code::MalformedSignature | Code::MalformedTimestamp | Code::InvalidEnvelope => format!(
+            "No common mistake would make it match: {}. Compare the headers with what the provider documents.",
+            refusal.why
+        ),
+        _ => "No common mistake would make it match. Check that this is the secret of this very endpoint (test and live, \
+              and each endpoint, have their own), that the body is the raw bytes as they came, and that all headers were \
+              captured; else it is a forgery."
+            .to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Command;
+    use super::super::verify::tests::{BODY, SIGNATURE, command};
+    use super::*;
+
+    /// What `explain` tells of these headers when it has this secret.
+    fn told(secret: &str, headers: &str) -> Account {
+        let secret = format!("plain:{secret}");
+        let (_folder, command) = command("explain", headers.as_bytes(), BODY, &["--secret", &secret]).unwrap();
+        let Command::Explain(explain) = command else { panic!("another command") };
+        let (subject, delivery) = explain.judging.read().unwrap();
+        account(&subject, &delivery)
+    }
+
+    fn headers(signature: &str) -> String {
+        format!("X-Webhook-Timestamp: 1750000000\nX-Webhook-Signature-256: {signature}\n")
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_its_fix_and_without_the_secret() {
+        let told = told(" itellico_test_secret", &headers(SIGNATURE));
+        assert_eq!(told.mistake, Some(Mistake::SecretInSpace));
+        let text = json_object(&told.members());
+        assert!(text.contains(r#""mistake":"secret_in_space","mistake_secret":"plain-1""#), "{text}");
+        assert!(
+            text.contains("Fix: ") && !text.contains("itellico_test_secret") && !text.contains(SIGNATURE),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_no_mistake_explains_says_what_to_check() {
+        let rows = [
+            ("valid", SIGNATURE.to_owned(), "itellico_test_secret", ""),
+            ("forged", "0".repeat(64), "itellico_test_secret", "the secret of this very endpoint"),
+            ("cut", "00".to_owned(), "itellico_test_secret", "encoding and length"),
+            ("none", String::new(), "itellico_test_secret", "no `x-webhook-signature-256`"),
+        ];
+        for (name, signature, secret, expected) in rows {
+            let told = told(secret, &headers(&signature));
+            assert_eq!(told.mistake, None, "{name}");
+            let text = told.lines.join(" ");
+            assert!(text.contains(expected) && text.is_empty() == expected.is_empty(), "{name}: {text}");
+        }
+        let told = told("itellico_test_secret", "X-A : 1\n");
+        assert!(told.lines.join(" ").contains("No HTTP request can have this head"), "{:?}", told.lines);
+    }
+}

@@ -1,0 +1,124 @@
+//! The command line (SPEC 7): one struct and one file per command, dispatch, exit codes.
+//!
+//! Data goes to standard output, everything else to standard error.
+
+mod check;
+mod delivery;
+mod demo;
+mod explain;
+mod output;
+mod providers;
+mod run;
+mod sign;
+mod subject;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what was asked.
+    Success,
+    /// It could not, or the delivery was rejected.
+    Failure,
+    /// The arguments or the configuration are wrong.
+    Usage,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Success => 0,
+            Exit::Failure => 1,
+            Exit::Usage => 2,
+        })
+    }
+}
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "verigate",
+    version,
+    about = "Webhook verification gateway",
+    max_term_width = 100,
+    after_help = "Examples:\n  verigate demo --once                  see it at work\n  \
+        verigate providers itellico           a route to start from\n  \
+        verigate check && verigate run        with conf/verigate.toml\n\n\
+        Exit status: 0 done or valid, 1 failed or rejected, 2 wrong arguments or configuration."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway
+    Run(run::Run),
+    /// Check a configuration and show what would run, secrets hidden
+    Check(check::Check),
+    /// Show the gateway at work: a tour of good and bad deliveries
+    Demo(demo::Demo),
+    /// Print the headers that make a body a valid delivery, or a curl command
+    Sign(sign::Sign),
+    /// Verify a captured delivery offline, at a chosen time
+    Verify(verify::Verify),
+    /// Say which common mistake makes a delivery fail
+    Explain(explain::Explain),
+    /// List the providers known by name, or show a route for one
+    Providers(providers::Providers),
+}
+
+/// Names the configuration file.
+#[derive(Args, Clone, Debug)]
+struct ConfigFile {
+    /// The configuration file
+    #[arg(long, short, value_name = "FILE", default_value = "conf/verigate.toml")]
+    config: PathBuf,
+}
+
+/// Parses the process's arguments and runs the command.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let exit = match cli.command {
+        Command::Run(run) => run.run(),
+        Command::Check(check) => check.run(),
+        Command::Demo(demo) => demo.run(),
+        Command::Sign(sign) => sign.run(),
+        Command::Verify(verify) => verify.run(),
+        Command::Explain(explain) => explain.run(),
+        Command::Providers(providers) => providers.run(),
+    };
+    exit.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn every_help_fits_a_screen_and_shows_an_example() {
+        let mut cli = Cli::command();
+        cli.build();
+        let mut wrong = Vec::new();
+        for command in std::iter::once(&cli).chain(cli.get_subcommands()) {
+            let help = command.clone().term_width(80).render_help().to_string();
+            if command.get_name() != "help" && (help.lines().count() > 50 || !help.contains("Example")) {
+                wrong.push(help);
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,63 @@
+//! The only place that prints: data to standard output, notes to standard error.
+
+use std::io::Write;
+
+use serde_json::Value;
+
+use crate::config::Problems;
+
+/// Writes a line of data. A reader that left is no fault of ours.
+pub(super) fn print(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Writes a line for whoever watches.
+pub(super) fn note(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Says why a command could not do its work. Problems of a file speak for themselves.
+pub(super) fn complain(error: &anyhow::Error) {
+    match error.downcast_ref::<Problems>() {
+        Some(problems) => note(problems.to_string().trim_end()),
+        None => note(&format!("verigate: {error:#}")),
+    }
+}
+
+/// Rows of cells, each column as wide as its widest cell, two spaces between.
+pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |row: &[String; N]| {
+        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// One JSON object on one line, its members in this order.
+pub(super) fn json_object(members: &[(&str, Value)]) -> String {
+    let members: Vec<String> = members.iter().map(|(name, value)| format!("{}:{value}", Value::from(*name))).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_keeps_the_order_of_its_members_and_escapes() {
+        let object = json_object(&[("b", "x\"\n".into()), ("a", Value::Null), ("c", true.into())]);
+        assert_eq!(object, r#"{"b":"x\"\n","a":null,"c":true}"#);
+    }
+
+    #[test]
+    fn columns_are_aligned_and_lines_end_without_spaces() {
+        let rows = [["a", "bbb"], ["cccc", "d"]].map(|row| row.map(str::to_owned));
+        assert_eq!(table(&rows), "a     bbb\ncccc  d");
+    }
+}

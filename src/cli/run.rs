@@ -1,0 +1,60 @@
+//! `verigate run`: the gateway itself.
+
+use std::io::Write;
+
+use clap::Args;
+
+use super::output::note;
+use super::{ConfigFile, Exit};
+use crate::config;
+use crate::gateway::{self, Addresses, Stopper, Surroundings};
+use crate::telemetry::access_log::standard_output;
+use crate::telemetry::operational;
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  export ITELLICO_WEBHOOK_SECRET=…\n  verigate run --config conf/verigate.toml\n\n\
+    SIGHUP loads the file again, SIGTERM stops after what is in flight. The access log goes to\n\
+    standard output, messages to standard error (RUST_LOG=debug for more).")]
+pub(super) struct Run {
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+impl Run {
+    /// Runs until stopped. A file with problems is a usage error; an address that is taken a failure.
+    pub(super) fn run(&self) -> Exit {
+        if operational::init().is_err() {
+            note("verigate: another logger is installed already");
+        }
+        let config = match config::load(&self.file.config) {
+            Ok(config) => config,
+            Err(problems) => {
+                note(&problems.to_string());
+                return Exit::Usage;
+            }
+        };
+        let access_log: Box<dyn Write + Send> = match standard_output() {
+            Ok(output) => Box::new(output),
+            Err(error) => {
+                note(&format!("verigate: cannot write to standard output: {error}"));
+                return Exit::Failure;
+            }
+        };
+        let surroundings = Surroundings { access_log, on_ready: Box::new(announce), stopper: Stopper::default() };
+        match gateway::run(config, surroundings) {
+            Ok(()) => Exit::Success,
+            Err(error) => {
+                note(&format!("verigate: {error}"));
+                Exit::Failure
+            }
+        }
+    }
+}
+
+fn announce(addresses: &Addresses) {
+    for address in &addresses.traffic {
+        note(&format!("listening on {address}"));
+    }
+    note(&format!("listening on {} (admin)", addresses.admin));
+}

@@ -1,0 +1,176 @@
+//! What a delivery is judged or signed by: a preset, a scheme in a file, or a configured route (SPEC 7).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::{ArgGroup, Args};
+
+use super::output::note;
+use crate::config::{self, Route, Sources, presets, secrets, units};
+use crate::verify::envelope::Envelope;
+use crate::verify::routes::PathPattern;
+use crate::verify::scheme::{Scheme, Settings, Tolerance};
+use crate::verify::secret::Secret;
+
+/// Names the scheme and the secrets.
+#[derive(Args, Debug)]
+#[group(skip)]
+#[command(group(ArgGroup::new("subject").required(true)))]
+pub(super) struct By {
+    /// A provider that `verigate providers` lists
+    #[arg(long, short, value_name = "NAME", group = "subject", requires = "secret")]
+    provider: Option<String>,
+    /// A TOML file with the keys of [route.scheme]
+    #[arg(long, value_name = "FILE", group = "subject", requires = "secret")]
+    scheme: Option<PathBuf>,
+    /// A route of the configuration, with its secrets and settings
+    #[arg(long, short, value_name = "NAME", group = "subject")]
+    route: Option<String>,
+    /// The secret: `env:NAME`, `file:PATH` or `plain:TEXT`; may be given several times
+    #[arg(long, short, value_name = "SECRET", conflicts_with = "route")]
+    secret: Vec<String>,
+    /// The configuration file, for --route
+    #[arg(long, short, value_name = "FILE", default_value = "conf/verigate.toml")]
+    config: PathBuf,
+}
+
+/// The scheme, the secrets and the settings.
+#[derive(Debug)]
+pub(super) struct Subject {
+    pub(super) scheme: Arc<Scheme>,
+    pub(super) secrets: Vec<Secret>,
+    pub(super) settings: Settings,
+    pub(super) envelope: Envelope,
+    /// The path of the route, or `/`.
+    pub(super) path: String,
+    /// Whether the route takes every path below that one, so that a delivery has another.
+    pub(super) is_prefix: bool,
+    /// The host that the route is for.
+    pub(super) host: Option<String>,
+    /// `http://ADDRESS` of the gateway.
+    pub(super) gateway: String,
+}
+
+impl By {
+    /// Loads what is named. `origin` is the URL's, for schemes that sign it and no route to say which.
+    pub(super) fn load(&self, origin: Option<String>) -> anyhow::Result<Subject> {
+        if let Some(name) = &self.route {
+            return self.load_route(name, origin);
+        }
+        let scheme = match (&self.provider, &self.scheme) {
+            (Some(name), _) => preset(name)?,
+            (None, Some(path)) => config::load_scheme(path)?,
+            (None, None) => bail!("name what to judge by: `--provider NAME`, `--scheme FILE` or `--route NAME`"),
+        };
+        let settings =
+            Settings { tolerance: scheme.tolerance, future_tolerance: scheme.future_tolerance, public_url: origin };
+        let secrets = self.secret.iter().enumerate().map(|(place, text)| secret(text, place + 1));
+        Ok(Subject {
+            secrets: secrets.collect::<anyhow::Result<_>>()?,
+            envelope: Envelope::of(&scheme),
+            scheme: Arc::new(scheme),
+            settings,
+            path: "/".to_owned(),
+            is_prefix: false,
+            host: None,
+            gateway: GATEWAY.to_owned(),
+        })
+    }
+
+    fn load_route(&self, name: &str, origin: Option<String>) -> anyhow::Result<Subject> {
+        let config = config::load(&self.config)?;
+        let listen = config.server.listen.first().filter(|address| address.port() != 0);
+        let gateway = listen.map(|address| match address.ip() {
+            ip if ip.is_unspecified() => format!("http://127.0.0.1:{}", address.port()),
+            _ => format!("http://{address}"),
+        });
+        let names: Vec<String> = config.routes.iter().map(|route| route.name.clone()).collect();
+        let shown = config.path.display();
+        let route = config.routes.into_iter().find(|route| route.name == name);
+        let Route { scheme, secrets, tolerance, future_tolerance, public_url, pattern, .. } =
+            route.with_context(|| format!("{shown} has no route `{name}`; its routes: {}", names.join(", ")))?;
+        Ok(Subject {
+            envelope: Envelope::of(&scheme),
+            scheme,
+            secrets,
+            settings: Settings { tolerance, future_tolerance, public_url: public_url.or(origin) },
+            is_prefix: matches!(pattern.path, PathPattern::Prefix(_)),
+            path: match pattern.path {
+                PathPattern::Exact(path) | PathPattern::Prefix(path) => path,
+            },
+            host: pattern.host,
+            gateway: gateway.unwrap_or_else(|| GATEWAY.to_owned()),
+        })
+    }
+}
+
+/// Where a gateway listens by default.
+const GATEWAY: &str = "http://127.0.0.1:8080";
+
+impl Subject {
+    /// Lets a tolerance from the command line take the place of both.
+    pub(super) fn tolerate(&mut self, tolerance: Option<Tolerance>) {
+        if let Some(tolerance) = tolerance {
+            self.settings.tolerance = tolerance;
+            self.settings.future_tolerance = tolerance;
+        }
+    }
+}
+
+/// Reads `--tolerance`: a duration, which may be zero here, or `off`.
+pub(super) fn tolerance(text: &str) -> Result<Tolerance, String> {
+    if text == "off" {
+        return Ok(Tolerance::Off);
+    }
+    units::duration(text)
+        .map(Tolerance::Within)
+        .map_err(|fault| format!("it {}: write a time with its unit, as in `300s` or `5m`, or `off`", fault.message))
+}
+
+fn preset(name: &str) -> anyhow::Result<Scheme> {
+    let near = presets::nearest(name).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+    let preset = presets::find(name).with_context(|| {
+        format!("`{name}` is not a provider that this version knows: {near}`verigate providers` lists them; any other scheme goes into a file, `--scheme FILE`")
+    })?;
+    Ok(preset.scheme.clone())
+}
+
+/// Follows a reference of the command line; relative paths are the shell's.
+fn secret(reference: &str, place: usize) -> anyhow::Result<Secret> {
+    if !["env:", "file:", "plain:"].iter().any(|form| reference.starts_with(form)) {
+        bail!(
+            "`--secret` is not a reference to a secret (its text is not shown): write `env:NAME`, `file:PATH` or `plain:TEXT`"
+        );
+    }
+    let resolved = secrets::resolve(reference, &Sources::of_process(Path::new("")))
+        .map_err(|fault| anyhow!("`--secret` {}: {}", fault.message, fault.help))?;
+    let is_named = resolved.name.is_some();
+    let name = resolved.name.unwrap_or_else(|| format!("plain-{place}"));
+    // A literal is warned about for standing in a file, which it does not here.
+    for warning in resolved.warnings.iter().filter(|_| is_named) {
+        note(&format!("warning: the secret `{name}` {warning}"));
+    }
+    Ok(Secret { name, text: resolved.text, not_before: None, not_after: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_tolerance_is_a_time_zero_included_or_off() {
+        assert_eq!(tolerance("300s"), Ok(Tolerance::Within(Duration::from_secs(300))));
+        assert_eq!(tolerance("0s"), Ok(Tolerance::Within(Duration::ZERO)));
+        assert_eq!(tolerance("off"), Ok(Tolerance::Off));
+        assert!(tolerance("300").unwrap_err().contains("300s"));
+    }
+
+    #[test]
+    fn a_literal_secret_is_named_by_its_place_and_never_repeated() {
+        assert_eq!(secret("plain:abc", 2).unwrap().name, "plain-2");
+        let message = format!("{:#}", secret("tops3cret", 1).unwrap_err());
+        assert!(!message.contains("tops3cret") && message.contains("env:NAME"), "{message}");
+    }
+}
