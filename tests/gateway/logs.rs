@@ -1,0 +1,424 @@
+//! The access log and what never reaches an output (SPEC 8; ATTACKS LG-01, LG-03, LG-05, LG-07, CF-12).
+
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test code: a panic is how a test fails")]
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+
+use crate::support::behaviour::{Behaviour, Reply};
+use crate::support::cases::Cases;
+use crate::support::client::Client;
+use crate::support::config::{Config, Route};
+use crate::support::delivery::{Delivery, event, event_with, fresh_event_id};
+use crate::support::gateway::{Gateway, Metrics, binary};
+use crate::support::upstream::{ClosedPort, Upstream};
+use crate::support::{LATE, SECRET, SOON, eventually, now};
+
+/// Every field of SPEC 8, in its order.
+const FIELDS: [&str; 21] = [
+    "time",
+    "request_id",
+    "route",
+    "provider",
+    "client",
+    "method",
+    "path",
+    "status",
+    "verdict",
+    "event_id",
+    "event_type",
+    "account",
+    "delivery_timestamp",
+    "secret",
+    "body_bytes",
+    "verify_us",
+    "upstream",
+    "upstream_status",
+    "upstream_ms",
+    "total_ms",
+    "outcome",
+];
+
+#[track_caller]
+fn expect_fields(line: &Value) {
+    let object = line.as_object().expect("an object");
+    let missing: Vec<_> = FIELDS.iter().filter(|field| !object.contains_key(**field)).collect();
+    let unknown: Vec<_> = object.keys().filter(|key| !FIELDS.contains(&key.as_str())).collect();
+    assert!(missing.is_empty() && unknown.is_empty(), "missing {missing:?}, unknown {unknown:?} in {line}");
+}
+
+#[test]
+fn a_line_says_everything_of_a_good_delivery() {
+    let upstream = Upstream::with(Behaviour::status(201));
+    let gateway = Gateway::start(&Config::for_upstream(&upstream));
+    let id = fresh_event_id();
+    let delivery = Delivery::of(event_with(&id));
+    let answer = gateway.ask(delivery.clone().target("/webhooks/itellico?a=b"));
+    answer.expect_status(201);
+    let line = gateway.log_of(&answer);
+    expect_fields(&line);
+    let expected = [
+        ("route", Value::from("itellico")),
+        ("provider", "itellico".into()),
+        ("client", "127.0.0.1".into()),
+        ("method", "POST".into()),
+        ("path", "/webhooks/itellico".into()),
+        ("status", 201.into()),
+        ("verdict", "valid".into()),
+        ("event_id", id.into()),
+        ("event_type", "conversation.ended".into()),
+        ("account", "0f0e0d0c-0b0a-4000-8000-000000000001".into()),
+        ("secret", "env:ITELLICO_WEBHOOK_SECRET".into()),
+        ("body_bytes", delivery.body().len().into()),
+        ("upstream_status", 201.into()),
+        ("outcome", "forwarded".into()),
+    ];
+    let wrong: Vec<_> = expected.iter().filter(|(field, value)| line[field] != *value).collect();
+    assert!(wrong.is_empty(), "{wrong:#?} expected in {line:#}");
+    for field in ["verify_us", "upstream_ms", "total_ms"] {
+        assert!(line[field].as_f64().is_some_and(|number| number >= 0.0), "{field} in {line:#}");
+    }
+    for field in ["time", "delivery_timestamp"] {
+        assert!(!line[field].is_null(), "{field} in {line:#}");
+    }
+    assert!(line["upstream"].as_str().is_some_and(|shown| shown.contains(&upstream.addr().to_string())), "{line:#}");
+}
+
+#[test]
+fn a_line_has_every_field_whatever_happened() {
+    let upstream = Upstream::start();
+    let port = ClosedPort::take();
+    let dead = Route::plain(&upstream).set("upstream", &crate::support::config::text(&port.url()));
+    let gateway = Gateway::start(&Config::new().route(Route::itellico(&upstream)).route(dead));
+    let done = Delivery::fresh();
+    gateway.ask(done.clone()).expect_status(200);
+    let mut cases = Cases::new();
+    for (name, request, verdict, outcome) in [
+        ("replay", done.bytes(), "replayed_event", "refused"),
+        ("redelivery", Delivery::at(done.body().to_vec(), now() + 1).bytes(), "duplicate_event", "duplicate"),
+        ("forged", Delivery::signed("guessed", event(), &now().to_string()).bytes(), "bad_signature", "refused"),
+        ("no route", Delivery::fresh().target("/nowhere").bytes(), "no_route", "refused"),
+        ("malformed", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n".to_vec(), "bad_request", "refused"),
+        ("no HTTP at all", b"SSH-2.0-x\r\n\r\n".to_vec(), "bad_request", "refused"),
+        ("no upstream", Delivery::plain(event()).bytes(), "valid", "upstream_failed"),
+    ] {
+        cases.case(name, || {
+            let answer = gateway.ask(request);
+            let line = gateway.log_of(&answer);
+            expect_fields(&line);
+            assert_eq!((line["verdict"].as_str(), line["outcome"].as_str()), (Some(verdict), Some(outcome)), "{line}");
+            assert_eq!(line["status"].as_u64(), Some(u64::from(answer.status)), "{line}");
+            if outcome != "upstream_failed" {
+                assert!(line["upstream_status"].is_null(), "{line}");
+            }
+        });
+    }
+    cases.finish();
+    let unproved = gateway.wait_for_log(SOON, |line| line["verdict"] == "bad_signature");
+    for field in ["secret", "event_id", "event_type", "account"] {
+        assert!(unproved[field].is_null(), "{field} of a forged delivery in {unproved}");
+    }
+}
+
+#[test]
+fn lg_01_values_from_the_network_stay_inside_their_field() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(&Config::for_upstream(&upstream));
+    let injected = "\\n{\\\"verdict\\\":\\\"valid\\\"}";
+    let typed = |kind: &str| {
+        let id = fresh_event_id();
+        Delivery::of(format!("{{\"event_id\":\"{id}\",\"event_type\":\"{kind}\",\"organization_uuid\":\"{kind}\"}}"))
+    };
+    let mut cases = Cases::new();
+    for (name, kind, visible) in [
+        ("a line end and an object", injected.to_owned(), false),
+        ("quotes and backslashes", "a\\\"b\\\\c".to_owned(), true),
+        ("escape sequence", "\\u001b[31mred".to_owned(), false),
+        ("line separators", "a\u{2028}b\u{2029}c\\u2028".to_owned(), false),
+        ("direction override", "a\u{202e}b".to_owned(), false),
+        ("delete and C1", "a\u{7f}b\u{9b}c".to_owned(), false),
+        ("NUL", "a\\u0000b".to_owned(), false),
+        ("10 KB", "x".repeat(10_000), true),
+        ("10 KB of two-byte characters, odd offset", format!("a{}", "é".repeat(5000)), false),
+        ("10 KB of four-byte characters", "🦀".repeat(2500), false),
+    ] {
+        cases.case(name, || {
+            let answer = gateway.ask(typed(&kind));
+            answer.expect_status(200);
+            let line = gateway.log_of(&answer);
+            expect_fields(&line);
+            let expected: String = serde_json::from_str(&format!("\"{kind}\"")).expect("a JSON text");
+            for field in ["event_type", "account"] {
+                let shown = line[field].as_str().unwrap_or_else(|| panic!("{field} in {line}"));
+                assert!(shown.chars().count() <= 201, "{field} is {} characters long", shown.chars().count());
+                let start: String = shown.chars().take(100).collect();
+                if expected.chars().count() > 200 {
+                    assert!(expected.starts_with(&start), "{field}: {start}");
+                } else if !expected.chars().any(char::is_control) {
+                    assert_eq!(shown, expected, "{field}");
+                }
+            }
+            let forwarded = upstream.last();
+            match forwarded.header("X-Verigate-Event-Type") {
+                None => assert!(!visible || expected.len() > 200, "left out though visible ASCII: {expected}"),
+                Some(value) => assert!(visible, "sent though not visible ASCII: {value:?}"),
+            }
+        });
+    }
+    for (name, target, logged) in [
+        ("long path", format!("/{}", "p".repeat(600)), "/ppp"),
+        ("escapes in the path", "/a%0a%7b%22verdict%22%3a%22valid%22%7d".to_owned(), "/a%0a%7b%22"),
+        ("quote in the path", "/a'b".to_owned(), "/a'b"),
+    ] {
+        cases.case(name, || {
+            let answer = gateway.ask(Delivery::fresh().target(&target));
+            answer.expect_refusal(404, "no_route");
+            let line = gateway.log_of(&answer);
+            expect_fields(&line);
+            let path = line["path"].as_str().expect("a path");
+            assert!(path.starts_with(logged) && path.chars().count() <= 201, "{path}");
+        });
+    }
+    for (name, request) in [
+        ("quote in the method", Delivery::fresh().request_line("PO\"ST /webhooks/itellico HTTP/1.1").bytes()),
+        ("bytes in the target", Delivery::fresh().target(b"/\xff\x1b[31m\"x".as_slice()).bytes()),
+        ("bytes in the host", Delivery::fresh().set("Host", b"a\xff\"{}".as_slice()).bytes()),
+        ("long method", Delivery::fresh().method(&"M".repeat(500)).bytes()),
+    ] {
+        cases.case(name, || {
+            let mut client = gateway.connect();
+            client.send(request);
+            if let Ok(answer) = client.try_answer(SOON) {
+                let line = gateway.log_of(&answer);
+                expect_fields(&line);
+                assert!(line["method"].as_str().is_none_or(|method| method.chars().count() <= 201), "{line}");
+            }
+        });
+    }
+    cases.finish();
+    let forged = gateway.log_lines().into_iter().filter(|line| line.get("request_id").is_none()).count();
+    assert_eq!(forged, 0, "a line that the gateway did not mean");
+}
+
+#[test]
+fn lg_01_a_query_is_never_shown() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(&Config::for_upstream(&upstream).env("RUST_LOG", "trace"));
+    let mut cases = Cases::new();
+    for (name, delivery, status) in [
+        ("forwarded", Delivery::fresh().target("/webhooks/itellico?token=s3cr3t"), 200),
+        ("refused", Delivery::fresh().without("X-Webhook-Timestamp").target("/webhooks/itellico?token=s3cr3t"), 401),
+        ("no route", Delivery::fresh().target("/nowhere?token=s3cr3t"), 404),
+        ("two question marks", Delivery::fresh().target("/nowhere?a?token=s3cr3t"), 404),
+        ("malformed", Delivery::fresh().target("/webhooks/itellico?token=s3cr3t\"<"), 400),
+        ("method", Delivery::fresh().target("/webhooks/itellico?token=s3cr3t").method("PUT"), 405),
+    ] {
+        cases.case(name, || {
+            let answer = gateway.ask(delivery);
+            answer.expect_status(status);
+            let line = gateway.log_of(&answer);
+            assert!(!line["path"].as_str().unwrap_or_default().contains('?'), "{line}");
+            let shown = [answer.raw_head.as_slice(), &answer.body].concat();
+            assert!(!String::from_utf8_lossy(&shown).contains("s3cr3t"), "{answer}");
+        });
+    }
+    cases.finish();
+    let metrics = gateway.metrics();
+    for (place, text) in [("stdout", gateway.stdout()), ("stderr", gateway.stderr()), ("metrics", metrics.text)] {
+        assert!(!text.contains("s3cr3t"), "the query is on {place}");
+    }
+}
+
+#[test]
+fn lg_03_neither_secrets_nor_signatures_nor_payload_reach_an_output() {
+    let upstream = Upstream::start();
+    let route = Route::itellico(&upstream).set("upstream_headers", "{ \"X-Gateway-Token\" = \"env:TOKEN\" }");
+    let config = Config::new()
+        .route(route)
+        .route(Route::plain(&upstream))
+        .env("TOKEN", "the-gateway-token-0123456789")
+        .env("RUST_LOG", "trace");
+    let mut gateway = Gateway::start(&config);
+    let body =
+        |id: &str| format!("{{\"event_id\":\"{id}\",\"event_type\":\"t\",\"data\":\"payl0ad-marker\"}}").into_bytes();
+    let good = Delivery::of(body(&fresh_event_id()))
+        .with("Authorization", "Bearer cl1ent-token")
+        .with("Cookie", "session=c00kie");
+    let signature = good.value("X-Webhook-Signature-256");
+    gateway.ask(good.clone()).expect_status(200);
+    let cut = Delivery::of(body(&fresh_event_id()));
+    let mut client = gateway.connect();
+    client.send(&cut.bytes()[..cut.bytes().len() - 5]);
+    drop(client);
+    for request in [
+        good.clone().bytes(),
+        good.clone().payload("payl0ad-marker").bytes(),
+        good.clone().set("X-Webhook-Signature-256", format!("{signature}00")).bytes(),
+        good.clone().chunked_as("zz payl0ad-marker\r\n").bytes(),
+        good.clone().chunked_as("5\r\npayl0ad-marker\r\n0\r\n\r\n").bytes(),
+        good.clone().with_line("Bro ken: Bearer cl1ent-token").bytes(),
+        good.clone().with_line("NoColon cl1ent-token").bytes(),
+        good.clone().with("X-Bad", b"cl1ent-token\x01").bytes(),
+        good.clone().with("X-Long", "cl1ent-token".repeat(6000)).bytes(),
+        Delivery::of("payl0ad-marker").bytes(),
+        Delivery::of("{\"event_id\":\"a\",\"event_id\":\"payl0ad-marker\"}").bytes(),
+        b"Authorization: Bearer cl1ent-token\r\npayl0ad-marker\r\n\r\n".to_vec(),
+    ] {
+        let mut client = gateway.connect();
+        client.send(request);
+        client.finish();
+        let _ = client.rest(SOON);
+    }
+    // What the upstream sends is no more for the logs than what the client sends.
+    for behaviour in [
+        Behaviour::raw_then_close("HTTP/1.1 200 OK\r\nBro ken: payl0ad-marker\r\n\r\n"),
+        Behaviour::raw_then_close("payl0ad-marker c00kie\r\n\r\n"),
+        Behaviour::answer(&Reply::new(200).with("Set-Cookie", "session=c00kie").body("payl0ad-marker")),
+    ] {
+        upstream.next(behaviour);
+        let mut client = gateway.connect();
+        client.send(Delivery::of(body(&fresh_event_id())).bytes());
+        client.finish();
+        let _ = client.rest(SOON);
+    }
+    gateway.expect_serving();
+    gateway.signal("TERM");
+    assert!(gateway.wait_exit(SOON).is_some());
+    let outputs = [("standard output", gateway.stdout()), ("standard error", gateway.stderr())];
+    assert!(outputs.iter().all(|(_, text)| !text.is_empty()), "there was something to look at");
+    for (place, text) in outputs {
+        for hidden in [SECRET, "the-gateway-token-0123456789", &signature, "payl0ad-marker", "cl1ent-token", "c00kie"] {
+            let line = text.lines().find(|line| line.contains(hidden));
+            assert!(line.is_none(), "{hidden} is on {place}: {line:?}");
+        }
+    }
+}
+
+#[test]
+fn lg_07_a_refusal_echoes_nothing_of_the_request() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(&Config::for_upstream(&upstream));
+    let mut cases = Cases::new();
+    for (name, request) in [
+        ("path", Delivery::fresh().target("/ech0-marker")),
+        ("query", Delivery::fresh().target("/x?ech0-marker")),
+        ("method", Delivery::fresh().method("ECH0-MARKER")),
+        ("host", Delivery::fresh().set("Host", "ech0-marker/")),
+        ("header", Delivery::fresh().with_line("ech0-marker")),
+        ("expectation", Delivery::fresh().with("Expect", "ech0-marker")),
+        ("request id", Delivery::fresh().with("X-Request-Id", "ech0-marker").target("/x")),
+        ("signature", Delivery::fresh().set("X-Webhook-Signature-256", "ech0-marker")),
+        ("timestamp", Delivery::fresh().set("X-Webhook-Timestamp", "ech0-marker")),
+        ("body", Delivery::of("ech0-marker")),
+        ("event id", Delivery::of("{\"event_id\":[\"ech0-marker\"]}")),
+        ("chunk", Delivery::fresh().chunked_as("ech0-marker\r\n")),
+    ] {
+        cases.case(name, || {
+            let answer = gateway.ask(request);
+            assert!(answer.status >= 400, "{answer}");
+            crate::support::answer::check_gateway_answer(&answer);
+            let shown = [answer.raw_head.as_slice(), &answer.body].concat();
+            let shown = String::from_utf8_lossy(&shown).to_ascii_lowercase();
+            assert!(!shown.contains("ech0-marker"), "{answer}");
+        });
+    }
+    cases.finish();
+}
+
+/// A gateway whose standard output nobody reads.
+struct Unread {
+    child: Child,
+    traffic: SocketAddr,
+    admin: SocketAddr,
+    folder: tempfile::TempDir,
+}
+
+impl Unread {
+    fn start(config: &Config) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("verigate.toml");
+        std::fs::write(&file, config.toml()).expect("a configuration file");
+        let mut command = binary();
+        command.args(["run", "--config"]).arg(&file).envs(config.environment.iter().map(|(name, value)| (name, value)));
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let pipe = child.stderr.take().expect("a pipe");
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let collected = Arc::clone(&said);
+        std::thread::spawn(move || {
+            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                collected.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            }
+        });
+        let addresses = || -> Vec<SocketAddr> {
+            let lines = said.lock().unwrap_or_else(PoisonError::into_inner);
+            let shown = lines.iter().filter_map(|line| line.split_once("listening on "));
+            shown.filter_map(|(_, rest)| rest.split_whitespace().next()?.parse().ok()).collect()
+        };
+        assert!(eventually(LATE, || addresses().len() >= 2), "the gateway did not start: {said:?}");
+        let addresses = addresses();
+        Self { child, traffic: addresses[0], admin: addresses[1], folder }
+    }
+
+    fn metrics(&self) -> Metrics {
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.admin);
+        let answer = Client::connect(self.admin).ask(request);
+        answer.expect_status(200);
+        Metrics { text: String::from_utf8(answer.body).expect("metrics are UTF-8") }
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        assert!(self.folder.path().is_dir(), "the folder outlives the child");
+    }
+}
+
+#[test]
+fn lg_05_a_blocked_standard_output_holds_nobody_up_and_its_losses_are_counted() {
+    let upstream = Upstream::start();
+    let gateway = Unread::start(&Config::for_upstream(&upstream));
+    // A replay's line is as long as a line can be, and costs the gateway little.
+    let wide = "\u{2028}".repeat(300);
+    let id = fresh_event_id();
+    let body = format!("{{\"event_id\":\"{id}\",\"event_type\":\"{wide}\",\"organization_uuid\":\"{wide}\"}}");
+    let replayed = Delivery::of(body);
+    Client::connect(gateway.traffic).ask(replayed.bytes()).expect_status(200);
+    let over = Arc::new(AtomicBool::new(false));
+    let wrong = Arc::new(Mutex::new(Vec::new()));
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let (over, wrong, bytes) = (Arc::clone(&over), Arc::clone(&wrong), replayed.bytes());
+            let mut client = Client::connect(gateway.traffic);
+            std::thread::spawn(move || {
+                let mut count = 0;
+                while !over.load(Ordering::SeqCst) {
+                    client.send(&bytes);
+                    match client.try_answer(SOON) {
+                        Ok(answer) if answer.status == 409 => count += 1,
+                        other => {
+                            wrong.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{other:?}"));
+                            break;
+                        }
+                    }
+                }
+                count
+            })
+        })
+        .collect();
+    let dropped = || gateway.metrics().value("verigate_log_lines_dropped_total", &[]);
+    let filled = eventually(LATE, || dropped() > 0.5);
+    over.store(true, Ordering::SeqCst);
+    let answered: usize = threads.into_iter().map(|thread| thread.join().expect("a sending thread")).sum();
+    let wrong = wrong.lock().unwrap_or_else(PoisonError::into_inner);
+    assert!(wrong.is_empty(), "with nobody reading the log, a delivery got {}", wrong[0]);
+    assert!(filled, "{answered} deliveries were answered, and no line was lost yet");
+    Client::connect(gateway.traffic).ask(Delivery::fresh().bytes()).expect_status(200);
+    assert_eq!(upstream.count(), 2);
+}
