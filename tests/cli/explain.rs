@@ -1,0 +1,128 @@
+//! `explain` (SPEC 7): which common mistake would make a rejected delivery match.
+
+#![expect(clippy::expect_used, reason = "test code: a panic is how a test fails")]
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use crate::stage::{Ended, Folder};
+use crate::support::cases::Cases;
+use crate::support::delivery::{event_with, sign};
+use crate::support::now;
+
+const SECRET: &str = "a-secret-of-the-environment";
+
+fn hmac(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any key length will do");
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().to_vec()
+}
+
+fn headers(timestamp: &str, signature: &str) -> String {
+    format!("X-Webhook-Timestamp: {timestamp}\nX-Webhook-Signature-256: {signature}\n")
+}
+
+fn explain(folder: &Folder, provider: &str, headers: &str, body: &[u8]) -> Ended {
+    folder.write("headers.txt", headers);
+    folder.write("body", body);
+    folder.run(["explain", "--provider", provider, "--secret", "env:S", "--headers", "headers.txt", "--body", "body"])
+}
+
+/// It is rejected, and one of the words for the mistake is there.
+#[track_caller]
+fn expect_named(ended: &Ended, words: &[&str]) {
+    ended.expect_code(1).expect_hidden(&["panicked"]);
+    let text = ended.all().to_lowercase();
+    assert!(words.iter().any(|word| text.contains(word)), "none of {words:?} in {ended}");
+}
+
+#[test]
+fn a_valid_delivery_needs_no_explanation() {
+    let folder = Folder::new().env("S", SECRET);
+    let (body, at) = (event_with("a"), now().to_string());
+    let ended = explain(&folder, "itellico", &headers(&at, &sign(SECRET, &body, &at)), &body);
+    ended.expect_code(0).expect_words(&["valid"]).expect_hidden(&[SECRET]);
+}
+
+#[test]
+fn common_mistakes_are_named() {
+    let (body, at) = (event_with("a"), now().to_string());
+    let millis = format!("{at}000");
+    // As a serialiser with spaces behind its signs writes it.
+    let text = String::from_utf8(body.clone()).expect("UTF-8");
+    let spaced = text.replace("\":", "\": ").replace(",\"", ", \"").into_bytes();
+    let dots: [&[u8]; 3] = [at.as_bytes(), b".", &body];
+    let mut cases = Cases::new();
+    let with_newline = format!("{SECRET}\n");
+    // One line end at the end of a variable is dropped when it is read.
+    let with_two = format!("{SECRET}\n\n");
+    for (name, secret, signature, timestamp, captured, words) in [
+        (
+            "the sender's secret ends in a line end",
+            SECRET,
+            sign(&with_newline, &body, &at),
+            &at,
+            &body,
+            &["newline", "line end", "line feed", "line break"][..],
+        ),
+        (
+            "the secret here ends in a line end",
+            with_two.as_str(),
+            sign(SECRET, &body, &at),
+            &at,
+            &body,
+            &["newline", "line end", "line feed", "line break"],
+        ),
+        (
+            "the body was written anew",
+            SECRET,
+            sign(SECRET, &body, &at),
+            &at,
+            &spaced,
+            &["serial", "re-encoded", "reformatted", "white space"],
+        ),
+        (
+            "the parts are in the wrong order",
+            SECRET,
+            hex::encode(hmac(SECRET.as_bytes(), &dots)),
+            &at,
+            &body,
+            &["order"],
+        ),
+        ("milliseconds for seconds", SECRET, sign(SECRET, &body, &millis), &millis, &body, &["millisecond"]),
+        (
+            "base64 instead of hex",
+            SECRET,
+            STANDARD.encode(hmac(SECRET.as_bytes(), &[&body, b".", at.as_bytes()])),
+            &at,
+            &body,
+            &["base64"],
+        ),
+    ] {
+        cases.case(name, || {
+            let folder = Folder::new().env("S", secret);
+            let ended = explain(&folder, "itellico", &headers(timestamp, &signature), captured);
+            expect_named(&ended, words);
+            ended.expect_hidden(&[SECRET]);
+        });
+    }
+    cases.case("a base64 secret that was not decoded", || {
+        let text = STANDARD.encode(b"0123456789abcdef0123456789abcdef");
+        let folder = Folder::new().env("S", &text);
+        let mac = hmac(b"0123456789abcdef0123456789abcdef", &[&body, b".", at.as_bytes()]);
+        expect_named(&explain(&folder, "itellico", &headers(&at, &hex::encode(mac)), &body), &["base64"]);
+    });
+    cases.finish();
+}
+
+#[test]
+fn what_no_mistake_explains_is_said_to_be_so() {
+    let folder = Folder::new().env("S", SECRET);
+    let (body, at) = (event_with("a"), now().to_string());
+    let ended = explain(&folder, "itellico", &headers(&at, &sign("another secret", &body, &at)), &body);
+    ended.expect_code(1).expect_words(&["bad_signature"]).expect_hidden(&[SECRET]);
+}
