@@ -1,0 +1,72 @@
+//! What judging a delivery costs: signature over 1 KiB, 64 KiB and 1 MiB, and the scan for the event's id.
+#![expect(clippy::expect_used, reason = "a bench whose preparation fails has nothing to measure")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use verigate::config::presets;
+use verigate::verify::clock::{Now, UnixMillis};
+use verigate::verify::envelope::Envelope;
+use verigate::verify::scheme::{Settings, Tolerance};
+use verigate::verify::secret::{Secret, SecretText};
+use verigate::verify::sign::{SignRequest, sign};
+use verigate::verify::verifier::Verifier;
+use verigate::wire::head::{Head, Limits};
+
+const AT: UnixMillis = UnixMillis::from_secs(1_750_000_000);
+
+fn body(size: usize) -> Vec<u8> {
+    let start = br#"{"event_id":"00000000-0000-4000-8000-000000000001","event_type":"conversation.ended","organization_uuid":"6f1c0c7e","data":""#;
+    let mut body = start.to_vec();
+    body.resize(size - 2, b'x');
+    body.extend_from_slice(b"\"}");
+    body
+}
+
+fn judging(c: &mut Criterion) {
+    let scheme = Arc::new(presets::find("itellico").expect("a preset").scheme.clone());
+    let text = SecretText::new(b"a secret of some length".to_vec());
+    let secret = Secret { name: "bench".into(), text, not_before: None, not_after: None };
+    let tolerance = Tolerance::Within(Duration::from_secs(300));
+    let settings = Settings { tolerance, future_tolerance: tolerance, public_url: None };
+    let verifier = Verifier::new(Arc::clone(&scheme), vec![secret.clone()], settings).expect("a key");
+    let envelope = Envelope::of(&scheme);
+    let now = Now { wall: AT, mono: Duration::ZERO };
+    let mut group = c.benchmark_group("verify");
+    for size in [1024, 64 * 1024, 1024 * 1024] {
+        let body = body(size);
+        let request =
+            SignRequest { method: "POST", target: "/", body: &body, id: None, at: AT, public_url: None, headers: &[] };
+        let headers = sign(&scheme, &secret, &request).expect("a signature");
+        let head =
+            Head::from_parts("POST", "/", headers.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()))).expect("a head");
+        group.throughput(Throughput::Bytes(size as u64));
+        group.bench_with_input(BenchmarkId::new("signature", size), &body, |b, body| {
+            b.iter(|| {
+                let mut verification = verifier.begin(black_box(&head), now).expect("fresh");
+                verification.update(body);
+                black_box(verification.finish(body, now).expect("valid"))
+            });
+        });
+        group.bench_with_input(BenchmarkId::new("envelope", size), &body, |b, body| {
+            b.iter(|| black_box(envelope.extract(&head, black_box(body)).expect("an id")));
+        });
+    }
+    group.finish();
+}
+
+fn parsing(c: &mut Criterion) {
+    let head = Bytes::from_static(
+        b"POST /webhooks/itellico HTTP/1.1\r\nHost: hooks.example.com\r\nUser-Agent: itellico/1.0\r\n\
+          Content-Type: application/json\r\nContent-Length: 1024\r\nAccept: */*\r\nAccept-Encoding: gzip\r\n\
+          X-Webhook-Timestamp: 1750000000\r\n\
+          X-Webhook-Signature-256: d3ec594e8e68e8755a398faf52aa698755a57a0b6bf5397a276cdcac95107966\r\n\r\n",
+    );
+    c.bench_function("head", |b| b.iter(|| Head::parse(black_box(head.clone()), &Limits::default()).expect("a head")));
+}
+
+criterion_group!(benches, judging, parsing);
+criterion_main!(benches);
