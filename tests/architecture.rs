@@ -1,0 +1,242 @@
+//! Holds the repository to what ARCHITECTURE.md and README.md say of it: who imports whom, where which crate is used,
+//! how long files are, and that README's tables and examples are those of the code.
+//!
+//! Sources are read as text (`reader`): comments and literals blanked out, paths taken as written. What a macro would
+//! expand to is not seen. What README says is compared in `documents`.
+
+#![expect(clippy::unwrap_used, reason = "a file that is missing or unreadable is a failed test")]
+
+#[path = "architecture/documents.rs"]
+mod documents;
+#[path = "architecture/reader.rs"]
+mod reader;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use reader::{code_of, following, is_word, uses};
+
+/// The modules of the crate from the bottom up. Each may import what stands before it.
+const ORDER: [&str; 7] = ["wire", "verify", "config", "replay", "telemetry", "gateway", "cli"];
+
+/// What `wire` may name above itself: the closed list of refusals, which imports nothing.
+const SHARED_WORDS: &str = "verdict";
+
+/// Floor 1.
+const PURE: [&str; 2] = ["wire", "verify"];
+
+/// All that floor 1 may use besides the standard library: buffers, JSON, cryptography, and what its tests need.
+const PURE_CRATES: [&str; 18] = [
+    "base64",
+    "bytes",
+    "hex",
+    "hmac",
+    "http",
+    "httparse",
+    "insta",
+    "memchr",
+    "proptest",
+    "serde_json",
+    "sha1",
+    "sha2",
+    "siphasher",
+    "subtle",
+    "tempfile",
+    "thiserror",
+    "zeroize",
+    "criterion",
+];
+
+/// What floor 1 may not have of the standard library: files, sockets, processes, the environment, the clocks.
+const IMPURE_MODULES: [&str; 5] = ["fs", "env", "process", "os", "thread"];
+const IMPURE_TYPES: [&str; 7] =
+    ["TcpStream", "TcpListener", "UdpSocket", "ToSocketAddrs", "UnixStream", "SystemTime", "Instant"];
+/// The one file that reads clocks.
+const CLOCK: &str = "verify/clock.rs";
+
+/// Crates with one home.
+const HOMES: [(&str, &str); 6] = [
+    ("pingora", "gateway"),
+    ("tokio", "gateway"),
+    ("prometheus", "telemetry"),
+    ("toml", "config"),
+    ("clap", "cli"),
+    ("anyhow", "cli"),
+];
+
+const MOST_LINES: usize = 450;
+
+/// One file under `src`.
+struct Source {
+    /// Below `src`, with `/`.
+    path: String,
+    text: String,
+    /// The text without comments and literals.
+    code: String,
+}
+
+impl Source {
+    /// The top module that it belongs to; its own name for `main.rs` and `lib.rs`.
+    fn module(&self) -> &str {
+        self.path.split('/').next().unwrap_or_default()
+    }
+
+    fn is_pure(&self) -> bool {
+        PURE.contains(&self.module())
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap()
+}
+
+fn sources() -> Vec<Source> {
+    let top = root().join("src");
+    let mut found = Vec::new();
+    let mut folders = vec![top.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let path = path.strip_prefix(&top).unwrap().to_str().unwrap().to_owned();
+                found.push(Source { path, code: code_of(&text), text });
+            }
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+/// The modules of this crate that a file names, by `crate::` or by as many `super::` as lead to the root.
+fn imports(source: &Source) -> Vec<(usize, String)> {
+    let depth = source.path.trim_end_matches("/mod.rs").split('/').count();
+    // tests inside the file are one module further down: there the same chain leads elsewhere
+    let outside_tests = source.code.split("#[cfg(test)]").next().unwrap_or_default();
+    let mut found = following(&source.code, "crate");
+    found.extend(following(outside_tests, &vec!["super"; depth].join("::")));
+    found.retain(|(_, name)| ORDER.contains(&name.as_str()));
+    found
+}
+
+/// The dependencies in Cargo.toml as they are written in code.
+fn dependencies() -> BTreeSet<String> {
+    let manifest = read("Cargo.toml");
+    let mut found = BTreeSet::new();
+    let mut is_inside = false;
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            is_inside = matches!(line, "[dependencies]" | "[dev-dependencies]");
+        } else if let Some((name, _)) = line.split_once(" = ").filter(|(name, _)| is_inside && !name.starts_with('#')) {
+            found.insert(name.replace('-', "_"));
+        }
+    }
+    assert!(found.contains("pingora") && found.contains("arc_swap"), "{found:?}");
+    found
+}
+
+#[track_caller]
+fn nothing(found: &[String], rule: &str) {
+    assert!(found.is_empty(), "{rule}:\n  {}", found.join("\n  "));
+}
+
+#[test]
+fn imports_go_down_the_floors_only() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let Some(own) = ORDER.iter().position(|module| *module == source.module()) else { continue };
+        for (line, name) in imports(&source) {
+            let is_above = ORDER.iter().position(|module| *module == name).is_some_and(|place| place > own);
+            if is_above && !is_shared_words(&source, &name) {
+                wrong.push(format!("src/{}:{line} imports {name}", source.path));
+            }
+        }
+    }
+    nothing(&wrong, &format!("a module may import those before it in {ORDER:?}"));
+}
+
+/// Whether all that `wire` names of `verify` is the list of refusals.
+fn is_shared_words(source: &Source, name: &str) -> bool {
+    let named = following(&source.code, "crate::verify");
+    source.module() == "wire" && name == "verify" && named.iter().all(|(_, part)| part == SHARED_WORDS)
+}
+
+#[test]
+fn the_list_of_refusals_imports_nothing() {
+    let verdict = sources().into_iter().find(|source| source.path == "verify/verdict.rs").unwrap();
+    let found: Vec<_> = imports(&verdict).into_iter().map(|(line, name)| format!("line {line}: {name}")).collect();
+    nothing(&found, "verify/verdict.rs is named from below, so it may name nothing");
+}
+
+#[test]
+fn every_module_has_its_place() {
+    let known = |module: &str| ORDER.contains(&module) || matches!(module, "main.rs" | "lib.rs");
+    let wrong: Vec<_> = sources().iter().filter(|s| !known(s.module())).map(|s| format!("src/{}", s.path)).collect();
+    nothing(&wrong, "a new top module needs a place in ORDER, lib.rs and ARCHITECTURE.md");
+}
+
+#[test]
+fn floor_one_uses_pure_crates_only() {
+    let forbidden: Vec<_> = dependencies().into_iter().filter(|d| !PURE_CRATES.contains(&d.as_str())).collect();
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| source.is_pure()) {
+        for name in &forbidden {
+            wrong.extend(uses(&source.code, name).iter().map(|line| format!("src/{}:{line} uses {name}", source.path)));
+        }
+    }
+    nothing(&wrong, "wire and verify know no runtime, log, file or server");
+}
+
+#[test]
+fn floor_one_touches_no_file_socket_environment_or_clock() {
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| source.is_pure() && source.path != CLOCK) {
+        for (line, name) in following(&source.code, "std") {
+            if IMPURE_MODULES.contains(&name.as_str()) {
+                wrong.push(format!("src/{}:{line} uses std::{name}", source.path));
+            }
+        }
+        for (text, line) in source.code.lines().zip(1..) {
+            let mut words = text.split(|c| !is_word(c));
+            if let Some(word) = words.find(|word| IMPURE_TYPES.contains(word)) {
+                wrong.push(format!("src/{}:{line} uses {word}", source.path));
+            }
+        }
+    }
+    nothing(&wrong, &format!("wire and verify do no input or output; only {CLOCK} reads clocks"));
+}
+
+#[test]
+fn some_crates_have_one_home() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        for (name, home) in HOMES.iter().filter(|(_, home)| *home != source.module()) {
+            for line in uses(&source.code, name) {
+                wrong.push(format!("src/{}:{line} uses {name}, which belongs to {home}", source.path));
+            }
+        }
+    }
+    nothing(&wrong, "crates used where they do not belong");
+}
+
+#[test]
+fn every_file_says_what_it_is_for_and_stays_short() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        if !source.text.starts_with("//! ") {
+            wrong.push(format!("src/{} does not open with `//!`", source.path));
+        }
+        let lines = source.text.lines().count();
+        if lines > MOST_LINES {
+            wrong.push(format!("src/{} has {lines} lines, more than {MOST_LINES}", source.path));
+        }
+    }
+    nothing(&wrong, "split a long file along its reasons to change");
+}
