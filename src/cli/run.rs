@@ -24,9 +24,8 @@ pub(super) struct Run {
 impl Run {
     /// Runs until stopped. A file with problems is a usage error; an address that is taken a failure.
     pub(super) fn run(&self) -> Exit {
-        if operational::init().is_err() {
-            note("verigate: another logger is installed already");
-        }
+        // finished when it is dropped, last of all
+        let _messages = operational::init().map_err(|error| note(&format!("verigate: no messages: {error}")));
         let config = match config::load(&self.file.config) {
             Ok(config) => config,
             Err(problems) => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::forward::Fault;
-use crate::telemetry::operational::RateLimit;
+use crate::telemetry::rate_limit::RateLimit;
 use crate::verify::clock::Now;
 
 const INTERVAL: Duration = Duration::from_secs(10);

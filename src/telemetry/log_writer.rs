@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use prometheus::IntCounter;
 
-use super::operational::RateLimit;
+use super::rate_limit::RateLimit;
 use crate::verify::clock::Clock;
 
 /// Bytes that may wait for the sink, those being written included. Some twenty thousand lines.
@@ -184,7 +184,7 @@ fn write_batches<W: Write>(queue: &Queue, mut sink: Sink<W>) {
             queue.dropped.inc_by(lost);
             if let Some(more) = warnings.allow(clock.now().mono) {
                 log::warn!(
-                    "access log: cannot write, {lost} lines are lost: {error} \
+                    "a log cannot be written, {lost} lines are lost: {error} \
                      ({more} more failures since the last such warning)"
                 );
             }

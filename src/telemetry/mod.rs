@@ -9,6 +9,7 @@ mod json;
 mod log_writer;
 pub mod metrics;
 pub mod operational;
+pub mod rate_limit;
 pub mod route_metrics;
 mod series;
 

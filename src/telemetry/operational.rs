@@ -1,59 +1,62 @@
 //! Messages for the operator on standard error: the level is `RUST_LOG`'s, `info` without it.
 //!
 //! Other crates' messages below `warn` are never shown, whatever `RUST_LOG` says: Pingora's debug and trace lines print
-//! buffers, and with them headers and payload. The access log is elsewhere. A message waits for a slow reader of
-//! standard error: what can happen to any request is therefore counted or in the access log, and at most warned about
-//! through a [`RateLimit`].
+//! buffers, and with them headers and payload. The access log is elsewhere, but the way to the sink is the same: no
+//! message ever waits for the reader of standard error.
 
+use std::fs::File;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use log::{Level, Log, Metadata, Record, SetLoggerError};
+use prometheus::IntCounter;
 
 use super::json::is_shown_as_is;
+use super::log_writer::{LogWriter, Queue};
 
-/// Sends the messages of the `log` macros to standard error from now on.
+/// Why messages cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// The process has a logger already.
+    #[error(transparent)]
+    Logger(#[from] SetLoggerError),
+    /// The system gives no thread or descriptor.
+    #[error("cannot write to standard error: {0}")]
+    Output(#[from] io::Error),
+    /// A fault of ours.
+    #[error("cannot count messages: {0}")]
+    Counter(#[from] prometheus::Error),
+}
+
+/// Sends the messages of the `log` macros to standard error from now on, by a thread of its own: a reader of standard
+/// error that blocks holds up no delivery. The guard is to be finished last of all.
 ///
-/// Fails when the process has a logger already.
-pub fn init() -> Result<(), SetLoggerError> {
+/// # Errors
+/// See [`InitError`]; messages go nowhere then.
+pub fn init() -> Result<LogWriter, InitError> {
+    let output = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+    let dropped = IntCounter::new("messages_dropped", "Messages lost because standard error was blocked")?;
+    let (queue, writer) = LogWriter::start(output, dropped)?;
     let mut builder = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"));
+    builder.target(env_logger::Target::Pipe(Box::new(Queued(queue))));
     let logger = OwnDetail::around(&mut builder);
     log::set_max_level(logger.inner.filter());
-    log::set_boxed_logger(Box::new(logger))
+    log::set_boxed_logger(Box::new(logger))?;
+    Ok(writer)
 }
 
-/// At most one message per interval; the others are counted, for the next one to tell.
-///
-/// Reads no clock: whoever asks passes the monotonic time.
-#[derive(Debug)]
-pub struct RateLimit {
-    interval: Duration,
-    // Relaxed throughout: each is a number of its own, nothing else is read on the strength of it.
-    // Nanoseconds of monotonic time.
-    next: AtomicU64,
-    suppressed: AtomicU64,
-}
+/// Hands whole messages to the writing thread; `env_logger` writes each in one piece.
+struct Queued(Arc<Queue>);
 
-impl RateLimit {
-    /// A limit of one message per `interval`; the first is allowed at once.
-    pub const fn new(interval: Duration) -> Self {
-        Self { interval, next: AtomicU64::new(0), suppressed: AtomicU64::new(0) }
+impl Write for Queued {
+    fn write(&mut self, message: &[u8]) -> io::Result<usize> {
+        self.0.push(message);
+        Ok(message.len())
     }
 
-    /// Whether a message may be shown at `now` (monotonic): `Some` with the number suppressed since the last one.
-    pub fn allow(&self, now: Duration) -> Option<u64> {
-        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let next = self.next.load(Ordering::Relaxed);
-        let after = nanos(now.saturating_add(self.interval));
-        // of several at the same instant one wins the exchange, the others count as suppressed
-        let allowed =
-            nanos(now) >= next && self.next.compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if allowed {
-            return Some(self.suppressed.swap(0, Ordering::Relaxed));
-        }
-        self.suppressed.fetch_add(1, Ordering::Relaxed);
-        None
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -183,30 +186,5 @@ mod tests {
         assert_eq!(rest, "WARN  one\n    two\\u{1b}[2J\n");
         let detail = shown("debug", "verigate::x", "verigate::x", Level::Debug, "one");
         assert!(detail.ends_with(" DEBUG verigate::x: one\n"), "{detail}");
-    }
-
-    #[test]
-    fn one_message_per_interval_tells_how_many_were_suppressed() {
-        let limit = RateLimit::new(Duration::from_secs(10));
-        let at = Duration::from_millis;
-        assert_eq!(limit.allow(at(0)), Some(0));
-        assert_eq!(limit.allow(at(1)), None);
-        assert_eq!(limit.allow(at(9_999)), None);
-        assert_eq!(limit.allow(at(10_000)), Some(2));
-        assert_eq!(limit.allow(at(10_001)), None);
-        assert_eq!(limit.allow(at(60_000)), Some(1));
-    }
-
-    #[test]
-    fn of_many_at_one_instant_exactly_one_is_allowed_and_none_is_forgotten() {
-        let limit = RateLimit::new(Duration::from_secs(1));
-        let allowed: usize = std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..4).map(|_| scope.spawn(|| (0..1000).filter_map(|_| limit.allow(Duration::ZERO)).count())).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
-        });
-        assert_eq!(allowed, 1);
-        // the winner may have taken some of the early ones along
-        assert!(limit.allow(Duration::from_secs(1)).is_some_and(|suppressed| suppressed <= 3999));
     }
 }

@@ -1,23 +1,16 @@
-//! The access log and what never reaches an output (SPEC 8; ATTACKS LG-01, LG-03, LG-05, LG-07, CF-12).
+//! The access log and what never reaches an output (SPEC 8; ATTACKS LG-01, LG-03, LG-07, CF-12).
 
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test code: a panic is how a test fails")]
-
-use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+#![expect(clippy::expect_used, reason = "test code: a panic is how a test fails")]
 
 use serde_json::Value;
 
 use crate::support::behaviour::{Behaviour, Reply};
 use crate::support::cases::Cases;
-use crate::support::client::Client;
 use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event, event_with, fresh_event_id};
-use crate::support::gateway::{Gateway, Metrics, binary};
+use crate::support::gateway::Gateway;
 use crate::support::upstream::{ClosedPort, Upstream};
-use crate::support::{LATE, SECRET, SOON, eventually, now};
+use crate::support::{SECRET, SOON, now};
 
 /// Every field of SPEC 8, in its order.
 const FIELDS: [&str; 21] = [
@@ -328,97 +321,4 @@ fn lg_07_a_refusal_echoes_nothing_of_the_request() {
         });
     }
     cases.finish();
-}
-
-/// A gateway whose standard output nobody reads.
-struct Unread {
-    child: Child,
-    traffic: SocketAddr,
-    admin: SocketAddr,
-    folder: tempfile::TempDir,
-}
-
-impl Unread {
-    fn start(config: &Config) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("verigate.toml");
-        std::fs::write(&file, config.toml()).expect("a configuration file");
-        let mut command = binary();
-        command.args(["run", "--config"]).arg(&file).envs(config.environment.iter().map(|(name, value)| (name, value)));
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
-        let pipe = child.stderr.take().expect("a pipe");
-        let said = Arc::new(Mutex::new(Vec::new()));
-        let collected = Arc::clone(&said);
-        std::thread::spawn(move || {
-            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-                collected.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-            }
-        });
-        let addresses = || -> Vec<SocketAddr> {
-            let lines = said.lock().unwrap_or_else(PoisonError::into_inner);
-            let shown = lines.iter().filter_map(|line| line.split_once("listening on "));
-            shown.filter_map(|(_, rest)| rest.split_whitespace().next()?.parse().ok()).collect()
-        };
-        assert!(eventually(LATE, || addresses().len() >= 2), "the gateway did not start: {said:?}");
-        let addresses = addresses();
-        Self { child, traffic: addresses[0], admin: addresses[1], folder }
-    }
-
-    fn metrics(&self) -> Metrics {
-        let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.admin);
-        let answer = Client::connect(self.admin).ask(request);
-        answer.expect_status(200);
-        Metrics { text: String::from_utf8(answer.body).expect("metrics are UTF-8") }
-    }
-}
-
-impl Drop for Unread {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        assert!(self.folder.path().is_dir(), "the folder outlives the child");
-    }
-}
-
-#[test]
-fn lg_05_a_blocked_standard_output_holds_nobody_up_and_its_losses_are_counted() {
-    let upstream = Upstream::start();
-    let gateway = Unread::start(&Config::for_upstream(&upstream));
-    // A replay's line is as long as a line can be, and costs the gateway little.
-    let wide = "\u{2028}".repeat(300);
-    let id = fresh_event_id();
-    let body = format!("{{\"event_id\":\"{id}\",\"event_type\":\"{wide}\",\"organization_uuid\":\"{wide}\"}}");
-    let replayed = Delivery::of(body);
-    Client::connect(gateway.traffic).ask(replayed.bytes()).expect_status(200);
-    let over = Arc::new(AtomicBool::new(false));
-    let wrong = Arc::new(Mutex::new(Vec::new()));
-    let threads: Vec<_> = (0..4)
-        .map(|_| {
-            let (over, wrong, bytes) = (Arc::clone(&over), Arc::clone(&wrong), replayed.bytes());
-            let mut client = Client::connect(gateway.traffic);
-            std::thread::spawn(move || {
-                let mut count = 0;
-                while !over.load(Ordering::SeqCst) {
-                    client.send(&bytes);
-                    match client.try_answer(SOON) {
-                        Ok(answer) if answer.status == 409 => count += 1,
-                        other => {
-                            wrong.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{other:?}"));
-                            break;
-                        }
-                    }
-                }
-                count
-            })
-        })
-        .collect();
-    let dropped = || gateway.metrics().value("verigate_log_lines_dropped_total", &[]);
-    let filled = eventually(LATE, || dropped() > 0.5);
-    over.store(true, Ordering::SeqCst);
-    let answered: usize = threads.into_iter().map(|thread| thread.join().expect("a sending thread")).sum();
-    let wrong = wrong.lock().unwrap_or_else(PoisonError::into_inner);
-    assert!(wrong.is_empty(), "with nobody reading the log, a delivery got {}", wrong[0]);
-    assert!(filled, "{answered} deliveries were answered, and no line was lost yet");
-    Client::connect(gateway.traffic).ask(Delivery::fresh().bytes()).expect_status(200);
-    assert_eq!(upstream.count(), 2);
 }

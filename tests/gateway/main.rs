@@ -5,6 +5,7 @@ mod support;
 
 mod admin;
 mod answers;
+mod blocked;
 mod bodies;
 mod claims;
 mod expect;

@@ -46,7 +46,7 @@ impl Demo {
 
     fn try_run(&self) -> anyhow::Result<bool> {
         // the tour provokes warnings on purpose; the table tells them better
-        let _ = operational::init();
+        let _messages = operational::init()?;
         let level = log::max_level();
         log::set_max_level(log::LevelFilter::Off);
         let mut receiver = Receiver::start().context("cannot start the receiver")?;
