@@ -168,6 +168,9 @@ fn rx_05_connections_above_the_limit_are_turned_away_and_places_come_back() {
     for client in &mut open {
         client.send(b"POST /webhooks/itellico HTTP/1.1\r\n");
     }
+    // only once all ten are counted is the next one the eleventh
+    let counted = eventually(SOON, || gateway.metrics().value("verigate_open_connections", &[]) > 9.5);
+    assert!(counted, "ten connections are not ten open ones");
     let turned_away = eventually(SOON, || {
         let Ok(mut extra) = Client::try_connect(gateway.addr()) else { return true };
         extra.send(Delivery::fresh().bytes());
