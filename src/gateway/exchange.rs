@@ -72,7 +72,7 @@ pub(super) async fn refuse<C: Client>(gate: &Gate, client: &mut C, refusal: Refu
     if answer::write(client, &answer, &record.request_id.0, now.wall, false).await.is_err() {
         record.outcome = Outcome::ClientGone;
     }
-    record.total = gate.clock.now().mono.saturating_sub(now.mono);
+    record.total = gate.clock.mono().saturating_sub(now.mono);
     gate.shared.telemetry.finish(&snapshot.unrouted, &record);
 }
 
@@ -370,7 +370,7 @@ impl Exchange<'_> {
     }
 
     fn since(&self, then: Now) -> Duration {
-        self.gate.clock.now().mono.saturating_sub(then.mono)
+        self.gate.clock.mono().saturating_sub(then.mono)
     }
 }
 

@@ -157,15 +157,13 @@ impl H1 {
     ) -> Result<Option<Head>, Refusal> {
         let limits = self.settings.head;
         let mut scanner = HeadScanner::new(limits);
-        let now = Instant::now();
-        let mut deadline = now + self.settings.head_timeout;
+        let Settings { head_timeout, idle_timeout, .. } = self.settings;
+        // the first head's time runs from the start of the connection, another's from its first byte
+        let mut deadline = first.then(|| Instant::now() + head_timeout);
         if self.inbound.is_empty() {
-            let idle = if first { deadline } else { now + self.settings.idle_timeout };
-            if !self.wait_for_first_byte(idle, stopping.as_mut()).await {
+            let limit = if first { head_timeout } else { idle_timeout };
+            if !self.wait_for_first_byte(limit, stopping.as_mut()).await {
                 return Ok(None);
-            }
-            if !first {
-                deadline = Instant::now() + self.settings.head_timeout;
             }
         }
         loop {
@@ -174,6 +172,7 @@ impl H1 {
                 let _ = taken.split_to(found.start);
                 return Head::parse(taken.freeze(), &limits).map(Some);
             }
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + head_timeout);
             match self.read_more(deadline).await {
                 Ok(Ok(1..)) => {}
                 Ok(_) => return Ok(None),
@@ -185,7 +184,7 @@ impl H1 {
     /// Waits between requests, where neither silence nor shutdown deserves an answer. `false`: the connection ends.
     async fn wait_for_first_byte(
         &mut self,
-        deadline: Instant,
+        limit: Duration,
         mut stopping: Pin<&mut (impl Future<Output = ()> + Send)>,
     ) -> bool {
         self.make_room();
@@ -197,7 +196,7 @@ impl H1 {
             }
             stopping.as_mut().poll(cx).map(|()| false)
         });
-        reading.bound(deadline, wait).await.unwrap_or(false)
+        reading.within(limit, wait).await.unwrap_or(false)
     }
 
     /// Makes room for the next read, more the fuller the buffer already is.
@@ -215,9 +214,8 @@ impl H1 {
     async fn flush(&mut self) -> Result<(), Gone> {
         let mut written = 0;
         while let Some(rest) = self.outbound.get(written..).filter(|rest| !rest.is_empty()) {
-            let deadline = Instant::now() + self.settings.write_timeout;
             let stream = Pin::new(&mut self.stream);
-            match self.writing.bound(deadline, write_some(stream, rest)).await {
+            match self.writing.within(self.settings.write_timeout, write_some(stream, rest)).await {
                 Ok(Ok(count @ 1..)) => written += count,
                 _ => {
                     self.keep_alive = false;

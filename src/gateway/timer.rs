@@ -6,6 +6,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -25,11 +26,26 @@ impl LazyTimer {
     /// # Errors
     /// [`Elapsed`] when the deadline passes first; the future is dropped then.
     pub(super) async fn bound<F: Future>(&mut self, deadline: Instant, future: F) -> Result<F::Output, Elapsed> {
+        self.race(|| deadline, future).await
+    }
+
+    /// Waits for `future` for at most `limit`, counted from when it is first found unfinished: one that is ready at
+    /// once costs no look at the clock.
+    ///
+    /// # Errors
+    /// As [`Self::bound`].
+    pub(super) async fn within<F: Future>(&mut self, limit: Duration, future: F) -> Result<F::Output, Elapsed> {
+        self.race(|| Instant::now() + limit, future).await
+    }
+
+    async fn race<F: Future>(&mut self, end: impl Fn() -> Instant, future: F) -> Result<F::Output, Elapsed> {
         let mut future = pin!(future);
+        let mut deadline = None;
         poll_fn(|cx| {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
                 return Poll::Ready(Ok(output));
             }
+            let deadline = *deadline.get_or_insert_with(&end);
             let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
             if sleep.deadline() > deadline {
                 sleep.as_mut().reset(deadline);
@@ -49,7 +65,6 @@ impl LazyTimer {
 #[cfg(test)]
 mod tests {
     use std::future::pending;
-    use std::time::Duration;
 
     use super::*;
 

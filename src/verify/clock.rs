@@ -68,6 +68,14 @@ impl Clock {
         }
     }
 
+    /// The monotonic clock alone, for measuring: half the cost of [`Self::now`].
+    pub fn mono(&self) -> Duration {
+        match &self.0 {
+            Source::System { start } => start.elapsed(),
+            Source::Set { .. } => self.now().mono,
+        }
+    }
+
     /// Moves a set clock: `wall` by milliseconds either way, the monotonic clock by `mono`.
     /// The system's clocks cannot be moved; the call does nothing there.
     pub fn step(&self, wall: i64, mono: Duration) {
