@@ -13,7 +13,10 @@ use crate::verify::secret::Secret;
 /// Arguments of `check`.
 #[derive(Args, Debug)]
 #[command(after_help = "Exit status: 0 good, warnings included; 2 if the file has problems, which are all shown.\n\n\
-    Example:\n  verigate check --config conf/verigate.toml && kill -HUP $(pidof verigate)")]
+    `env:` secrets are looked up in this shell's environment; a running gateway has its own and judges a\n\
+    file itself when told to load it.\n\n\
+    Example:\n  verigate check --config conf/verigate.toml\n  \
+    curl --fail-with-body -X POST http://127.0.0.1:9090/reload")]
 pub(super) struct Check {
     #[command(flatten)]
     file: ConfigFile,

@@ -12,7 +12,7 @@ use crate::verify::scheme::Place;
 /// Arguments of `providers`.
 #[derive(Args, Debug)]
 #[command(after_help = "A sender that is not listed is spelled out in [route.scheme].\n\nExample:\n  \
-    verigate providers itellico >> conf/verigate.toml")]
+    verigate providers itellico > verigate.toml")]
 pub(super) struct Providers {
     /// Show what is known of this one, and a route for it in TOML
     name: Option<String>,

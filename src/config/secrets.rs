@@ -75,7 +75,9 @@ pub fn resolve(reference: &str, sources: &Sources<'_>) -> Result<Resolved, UnitF
             return Err(fault("names no environment variable".to_owned(), "write it as in `env:WEBHOOK_SECRET`"));
         }
         let Some(value) = (sources.env)(variable) else {
-            let help = format!("set it before the start, as in `export {variable}=…`");
+            let help = format!(
+                "set it before the start, as in `export {variable}=…`; to add a secret to a running gateway, use `file:`"
+            );
             return Err(fault(format!("needs the environment variable {variable}, which is not set"), help));
         };
         (value.into_encoded_bytes(), Some(reference.to_owned()), format!("the environment variable {variable}"))
@@ -232,7 +234,8 @@ fn read_entry(
         let help = "put `not_before` before `not_after`";
         findings.problem(bounds, format!("the secret `{}` is never active", secret.name), help);
     } else if not_after.is_some_and(|end| end <= sources.now) {
-        findings.warn(bounds, format!("the secret `{}` is past its `not_after`: it can be removed", secret.name));
+        findings
+            .warn(bounds, format!("the secret `{}` is past its `not_after` and proves nothing any more", secret.name));
     }
     Some(secret)
 }

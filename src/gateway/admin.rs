@@ -211,7 +211,12 @@ impl Admin {
                 log::info!("forgot {count} entries of the replay window on request");
                 Ok(Answer::json(200, format!(r#"{{"ok":true,"forgotten":{count}}}"#)))
             }
-            Ok(Forgotten::Unknown) => Err(Answer::error(404, "unknown_event", "no such event is remembered")),
+            Ok(Forgotten::Unknown) => {
+                let snapshot = self.gate.snapshot.load();
+                let is_route = snapshot.routes.iter().any(|(_, known)| Some(&*known.name) == text("route"));
+                let words = if is_route { "no such event is remembered" } else { "there is no route of this name" };
+                Err(Answer::error(404, "unknown_event", words))
+            }
             Ok(Forgotten::InFlight) => Err(Answer::refusal(Code::EventInFlight.into(), None)),
             Err(_) => Err(Answer::refusal(Code::ReplayStoreUnavailable.into(), None)),
         }

@@ -35,7 +35,8 @@ pub(super) async fn claim(
         Ok(Claimed::Denied(decision)) => {
             if decision == Decision::Conflict {
                 route.metrics.count_conflict();
-                gate.warnings.conflict(&route.name, now);
+                let is_preset = route.policy.id_trust == IdTrust::SignedPresetPlace;
+                gate.warnings.conflict(&route.name, is_preset, request_id, now);
             }
             Err(claim::refusal(decision, &route.policy).unwrap_or(Code::InternalError).into())
         }

@@ -28,11 +28,17 @@ impl Warnings {
     }
 
     /// An event id came again with another body.
-    pub(super) fn conflict(&self, route: &str, now: Now) {
+    ///
+    /// `is_preset`: its place is the provider's own, so the body was rendered anew and is answered as a duplicate.
+    pub(super) fn conflict(&self, route: &str, is_preset: bool, request_id: &str, now: Now) {
         if let Some(others) = self.conflict.allow(now.mono) {
+            let advice = if is_preset {
+                "it was answered as a duplicate; `POST /replay/forget` lets it through"
+            } else {
+                "if this goes on, check the place of `event_id`"
+            };
             log::warn!(
-                "route {route}: an event id was seen again with another body; if this goes on, check the place of \
-                 `event_id`{}",
+                "route {route}, request {request_id}: an event id was seen again with another body: {advice}{}",
                 more(others)
             );
         }
