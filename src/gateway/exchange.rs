@@ -165,7 +165,13 @@ impl Exchange<'_> {
         let response = response.map_err(Ended::Unanswered)?;
         self.record.status = self.record.upstream_status;
         let is_head = self.head.method() == "HEAD";
-        Ok(Ended::Relayed(relay::relay(client, response, &self.record.request_id.0, is_head).await))
+        match relay::relay(client, response, &self.record.request_id.0, is_head).await {
+            Relayed::NotBegun(fault) => {
+                self.record.status = None;
+                Err(Ended::Unanswered(fault))
+            }
+            relayed => Ok(Ended::Relayed(relayed)),
+        }
     }
 
     /// Step 2: host and path.
@@ -326,7 +332,7 @@ impl Exchange<'_> {
                 self.record.outcome = Outcome::ClientGone;
                 next = Next::Close;
             }
-            Ended::Relayed(Relayed::BrokenOff(fault)) => {
+            Ended::Relayed(Relayed::BrokenOff(fault) | Relayed::NotBegun(fault)) => {
                 self.record.outcome = match fault {
                     forward::Fault::Late => Outcome::UpstreamTimeout,
                     _ => Outcome::UpstreamFailed,

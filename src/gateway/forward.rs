@@ -21,6 +21,9 @@ use crate::wire::response::{BodyEnd, ResponseHead, ResponseScanner};
 
 /// Interim answers that are read and dropped before the final one; more is a fault (RX-11).
 const INTERIM_ANSWERS: usize = 16;
+/// How much of an answer is read while its request is still being sent; an upstream that answers more than this
+/// without reading is given up.
+const EARLY_ANSWER: usize = 1024 * 1024;
 /// How much is read from an upstream at once.
 const READ: usize = 16 * 1024;
 
@@ -117,10 +120,28 @@ async fn converse(
     let mut timer = std::mem::take(&mut connection.timer);
     let mut interim = 0;
     let mut scanner = ResponseScanner::new();
+    let mut early = None;
     let answer = poll_fn(|cx| {
         // an upstream may answer before it has read everything, so both directions are looked at each time
         sending.poll(cx, &mut connection);
         loop {
+            if early.is_some() {
+                // accepted before it was read whole: the rest is sent all the same, for the claim will say it was done
+                if sending.is_done() || sending.broken {
+                    return Poll::Ready(early.take().ok_or(Broken::Afterwards("its answer was lost")));
+                }
+                if connection.inbound.len() >= EARLY_ANSWER {
+                    return Poll::Ready(Err(Broken::Afterwards("it answers without reading the request")));
+                }
+                match poll_read(cx, &mut connection) {
+                    Poll::Ready(Ok(1..)) => continue,
+                    // it closes: what it said stands (it needs no more)
+                    Poll::Ready(_) => {
+                        return Poll::Ready(early.take().ok_or(Broken::Afterwards("its answer was lost")));
+                    }
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
             let found = scanner.advance(&connection.inbound).and_then(|end| {
                 let head = end.map(|end| connection.inbound.split_to(end).freeze());
                 head.map(ResponseHead::from_bytes).transpose()
@@ -135,6 +156,10 @@ async fn converse(
                         }
                         100..=199 => {
                             interim += 1;
+                            continue;
+                        }
+                        200..=299 if !sending.is_done() && !sending.broken => {
+                            early = Some(head);
                             continue;
                         }
                         _ => return Poll::Ready(Ok(head)),
@@ -236,6 +261,10 @@ impl Response {
                 return Ok(None);
             }
             let Some(connection) = &mut self.connection else { return Ok(None) };
+            // an upstream that always has more never lets the timer be looked at
+            if Instant::now() >= self.deadline {
+                return Err(Fault::Late);
+            }
             let mut timer = std::mem::take(&mut connection.timer);
             let read = timer.bound(self.deadline, poll_fn(|cx| poll_read(cx, connection))).await;
             connection.timer = timer;

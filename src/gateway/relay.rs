@@ -12,6 +12,8 @@ pub(super) enum Relayed {
     Whole,
     /// The client left or took nothing for too long.
     ClientGone,
+    /// The upstream's answer was broken before anything of it was written.
+    NotBegun(Fault),
     /// The upstream broke off or was late; the client's connection must break as well.
     BrokenOff(Fault),
 }
@@ -26,7 +28,7 @@ pub(super) async fn relay<C: Client>(
     // what came together with the head leaves together with it
     let first = match response.ready() {
         Ok(first) => first.unwrap_or_default(),
-        Err(fault) => return Relayed::BrokenOff(fault),
+        Err(fault) => return Relayed::NotBegun(fault),
     };
     let head = RelayedHead { head: &response.head, request_id, is_head };
     let mut done = response.is_done();

@@ -1,5 +1,6 @@
 //! A body is forwarded whole and unchanged, whatever its size and framing (SPEC 2, last paragraph).
 
+use crate::support::behaviour::{Behaviour, Step};
 use crate::support::cases::Cases;
 use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event_of};
@@ -146,4 +147,23 @@ fn no_budget_is_held_when_bodies_are_done() {
             && metrics.value("verigate_buffered_bytes", &[]) == 0.0
     });
     assert!(returned, "{}", gateway.metrics().text);
+}
+
+/// An app that sent its 200 before it had read the request got a part of the body, and the claim said it was done.
+#[test]
+fn an_upstream_that_accepts_early_still_gets_the_whole_body() {
+    let upstream = Upstream::start();
+    let gateway = large_gateway(&upstream);
+    let delivery = Delivery::of(event_of(24 * MIB));
+    upstream.next(Behaviour(vec![
+        Step::Send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec()),
+        Step::ReadBody,
+        Step::Send(b"2\r\nok\r\n0\r\n\r\n".to_vec()),
+    ]));
+    let mut client = gateway.connect();
+    client.send(delivery.bytes());
+    let answer = client.answer_within(LATE);
+    answer.expect_status(200);
+    assert_eq!(answer.body, b"ok");
+    upstream.last().expect_body(delivery.body());
 }

@@ -216,3 +216,12 @@ fn an_old_client_gets_a_length_or_the_end_of_the_connection() {
     }
     cases.finish();
 }
+
+#[test]
+fn an_answer_that_is_broken_from_its_first_piece_is_a_502() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(&Config::for_upstream(&upstream));
+    let broken = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n".to_vec();
+    upstream.next(Behaviour(vec![Step::ReadBody, Step::Send(broken), Step::Close]));
+    gateway.ask(Delivery::fresh()).expect_refusal(502, "upstream_failed");
+}
