@@ -47,6 +47,8 @@ pub(super) async fn claim(
 
 fn arrival(gate: &Gate, route: &RouteState, proof: &Proof, event: &Event, body: &[u8], request_id: &str) -> Arrival {
     let key = &gate.shared.fingerprints;
+    // what no signature covers decides nothing (SPEC 4)
+    let body = if route.verifier.scheme().signed.covers_body() { body } else { b"".as_slice() };
     let signed_id = event.id.as_ref().filter(|_| route.policy.id_trust != IdTrust::Unsigned);
     let (claim_key, content) = if let Some(id) = signed_id {
         (key.by_id(&route.name, id), key.body(body))

@@ -369,3 +369,25 @@ fn forget(gateway: &Gateway, body: &str, status: u16) {
 fn close_to(value: f64, expected: f64) -> bool {
     (value - expected).abs() < 0.5
 }
+
+/// A body that nothing signs must not make a captured signature new again.
+#[test]
+fn an_unsigned_body_makes_no_captured_delivery_new() {
+    let upstream = Upstream::start();
+    let route = Route::plain(&upstream)
+        .scheme("signed", "\"{timestamp}.{method}\"")
+        .scheme("covers_body", "false")
+        .scheme("timestamp", "{ header = \"X-Timestamp\" }");
+    let gateway = Gateway::start(&Config::new().route(route));
+    let at = now().to_string();
+    let signature = format!("sha256={}", sign_body(PLAIN_SECRET, format!("{at}.POST").as_bytes()));
+    let with = |body: &str| {
+        Delivery::unsigned("/hooks/plain", body.as_bytes())
+            .with("X-Timestamp", at.clone())
+            .with("X-Signature", signature.clone())
+    };
+    gateway.ask(with("one")).expect_status(200);
+    gateway.ask(with("one")).expect_refusal(409, "replayed_event");
+    gateway.ask(with("two")).expect_refusal(409, "replayed_event");
+    assert_eq!(upstream.count(), 1);
+}
