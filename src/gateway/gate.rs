@@ -1,7 +1,7 @@
 //! What lives as long as the process, whatever is reloaded: replay window, budget, counters, clock, connections.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -31,6 +31,8 @@ pub(super) struct Gate {
     pub(super) stopping: AtomicBool,
     /// Client connections open now; relaxed likewise.
     pub(super) connections: AtomicUsize,
+    /// Held by a reload from reading its file to putting it in force; reloads may wait for files.
+    pub(super) reloading: Mutex<()>,
     /// Limits the warnings that a stranger can provoke.
     pub(super) warnings: super::warnings::Warnings,
 }

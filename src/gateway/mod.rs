@@ -28,8 +28,8 @@ mod warnings;
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -149,6 +149,7 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Gate, StartError> {
         names: origin::Names::new().ok_or_else(|| StartError::Build("header names".into()))?,
         stopping: AtomicBool::new(false),
         connections: AtomicUsize::new(0),
+        reloading: Mutex::new(()),
         warnings: warnings::Warnings::new(),
     })
 }

@@ -1,7 +1,7 @@
 //! SIGHUP and `POST /reload`: a new file whole or not at all (SPEC 5).
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use super::gate::Gate;
 use super::snapshot::{Fixed, Snapshot};
@@ -37,6 +37,8 @@ impl ReloadError {
 ///
 /// Reads files: call it where blocking is allowed.
 pub(super) fn reload(gate: &Gate, path: &Path) -> Result<(), ReloadError> {
+    // one at a time: an older file must not be put in force after a newer one
+    let _turn = gate.reloading.lock().unwrap_or_else(PoisonError::into_inner);
     let result = load(gate, path);
     gate.shared.telemetry.metrics.count_reload(result.is_ok());
     match &result {
@@ -55,8 +57,9 @@ fn load(gate: &Gate, path: &Path) -> Result<(), ReloadError> {
     for warning in &config.warnings {
         log::warn!("{warning}");
     }
-    gate.budget.set_limit(config.server.max_buffered);
+    let max_buffered = config.server.max_buffered;
     let snapshot = Snapshot::build(config, &gate.shared)?;
+    gate.budget.set_limit(max_buffered);
     gate.snapshot.store(Arc::new(snapshot));
     Ok(())
 }
