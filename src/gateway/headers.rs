@@ -45,12 +45,14 @@ pub(super) fn forwarded(
     out.extend_from_slice(head.target().as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     put(&mut out, b"Host", fixed.host.or(head.host()).unwrap_or(fixed.authority).as_bytes());
+    // read once: a head may name thousands
+    let listed: Vec<&[u8]> = head.connection_names().collect();
     for (name, value) in head.lines() {
         if is_end_to_end(name)
             && !is_ours(name)
             && (origin.trusted.is_some() || !folds_to(name, b"forwarded"))
             && !fixed.headers.iter().any(|(set, _)| set.is_or_aliases(name))
-            && !head.connection_names().any(|listed| listed.eq_ignore_ascii_case(name))
+            && !listed.iter().any(|listed| listed.eq_ignore_ascii_case(name))
         {
             put(&mut out, name, value);
         }

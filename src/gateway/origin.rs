@@ -30,7 +30,7 @@ pub(super) struct Origin<'a> {
 /// What a trusted proxy says of the client in front of it.
 #[derive(Debug, Default)]
 pub(super) struct Trusted<'a> {
-    /// The last [`MEMBERS`] members of `X-Forwarded-For`, addresses only.
+    /// The last [`MEMBERS`] members of `X-Forwarded-For`, as far as they are addresses.
     pub(super) forwarded_for: Vec<&'a str>,
     /// `X-Forwarded-Proto`
     pub(super) proto: Option<&'a str>,
@@ -65,14 +65,12 @@ pub(super) fn is_trusted(peer: Option<IpAddr>, networks: &[IpNet]) -> bool {
 
 /// What a trusted proxy's head says.
 pub(super) fn trusted<'h>(head: &'h Head, names: &Names) -> Trusted<'h> {
-    let mut members: Vec<&str> = head
-        .lines()
-        .filter(|(name, _)| names.forwarded_for.is(name))
-        .flat_map(|(_, value)| value.split(|b| *b == b','))
-        .filter_map(|member| address_in(member).map(|(text, _)| text))
-        .collect();
-    let surplus = members.len().saturating_sub(MEMBERS);
-    members.drain(..surplus);
+    let lines: Vec<&[u8]> = head.lines().filter(|(name, _)| names.forwarded_for.is(name)).map(|(_, v)| v).collect();
+    let from_the_right = lines.iter().rev().flat_map(|line| line.rsplit(|b| *b == b','));
+    // what stands left of a member that is no address was not written by a proxy that we know
+    let mut members: Vec<&str> =
+        from_the_right.map_while(|member| address_in(member).map(|(text, _)| text)).take(MEMBERS).collect();
+    members.reverse();
     let text = |name| match head.find(name) {
         Found::One(value) => std::str::from_utf8(value).ok().filter(|v| visible_ascii(v)),
         Found::Nothing | Found::Several => None,
@@ -108,11 +106,15 @@ pub(super) fn given_request_id<'h>(head: &'h Head, names: &Names) -> Option<&'h 
 /// An address as `X-Forwarded-For` writes it: bare, in brackets, or with a port.
 fn address_in(member: &[u8]) -> Option<(&str, IpAddr)> {
     let text = std::str::from_utf8(member).ok()?.trim_ascii();
-    let bare = match text.strip_prefix('[') {
-        Some(rest) => rest.split_once(']')?.0,
-        None if text.matches(':').count() == 1 => text.split_once(':')?.0,
-        None => text,
+    let (bare, rest) = match text.strip_prefix('[') {
+        Some(inner) => inner.split_once(']')?,
+        None if text.matches(':').count() == 1 => text.split_at(text.find(':')?),
+        None => (text, ""),
     };
+    let is_port = |rest: &str| rest.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()));
+    if !rest.is_empty() && !is_port(rest) {
+        return None;
+    }
     bare.parse().ok().map(|address| (text, address))
 }
 
@@ -154,7 +156,9 @@ mod tests {
             ("no list", vec![], "10.0.0.1"),
             ("one", vec!["192.0.2.1"], "192.0.2.1"),
             ("a claim before it is not believed", vec!["203.0.113.9, 192.0.2.1, 10.0.0.2"], "192.0.2.1"),
-            ("junk is skipped", vec!["evil, 192.0.2.1:80", "\"x\""], "192.0.2.1"),
+            ("what stands before junk is not believed", vec!["9.9.9.9, unix:, 192.0.2.1:80"], "192.0.2.1"),
+            ("junk from the nearest proxy", vec!["9.9.9.9, unknown"], "10.0.0.1"),
+            ("junk behind an address", vec!["9.9.9.9:x"], "10.0.0.1"),
             ("only proxies", vec!["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
             ("IPv6 with port", vec!["[2001:db8::1]:443"], "2001:db8::1"),
         ];

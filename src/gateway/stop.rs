@@ -52,6 +52,8 @@ impl Signals {
         self.stop.send_replace(true);
         let grace = self.gate.snapshot.load().shutdown_grace;
         let end = Instant::now() + grace;
+        // connections that the system has accepted already are counted first
+        sleep(Duration::from_millis(50)).await;
         let open = || self.gate.connections.load(Ordering::Relaxed);
         log::info!("stopping: {} connections are open, waiting at most {grace:?}", open());
         while open() > 0 && Instant::now() < end {
