@@ -214,27 +214,8 @@ mod sample {
 
     /// A client that left before anything was known.
     pub(super) fn unread() -> Record {
-        Record {
-            route: None,
-            provider: None,
-            client: None,
-            method: String::new(),
-            path: String::new(),
-            status: None,
-            proved: false,
-            event_id: None,
-            event_type: None,
-            account: None,
-            delivery_timestamp: None,
-            secret: None,
-            body_bytes: 0,
-            verify: Duration::ZERO,
-            upstream: None,
-            upstream_status: None,
-            upstream_time: None,
-            outcome: Outcome::ClientGone,
-            ..forwarded()
-        }
+        let Record { time, request_id, total, .. } = forwarded();
+        Record { total, outcome: Outcome::ClientGone, ..Record::begun(time, request_id.0) }
     }
 }
 
