@@ -125,22 +125,24 @@ async fn converse(
         // an upstream may answer before it has read everything, so both directions are looked at each time
         sending.poll(cx, &mut connection);
         loop {
-            if early.is_some() {
+            if let Some(head) = early.take() {
                 // accepted before it was read whole: the rest is sent all the same, for the claim will say it was done
                 if sending.is_done() || sending.broken {
-                    return Poll::Ready(early.take().ok_or(Broken::Afterwards("its answer was lost")));
+                    return Poll::Ready(Ok(head));
                 }
                 if connection.inbound.len() >= EARLY_ANSWER {
                     return Poll::Ready(Err(Broken::Afterwards("it answers without reading the request")));
                 }
-                match poll_read(cx, &mut connection) {
-                    Poll::Ready(Ok(1..)) => continue,
+                let read = poll_read(cx, &mut connection);
+                if matches!(read, Poll::Ready(Ok(0) | Err(_))) {
                     // it closes: what it said stands (it needs no more)
-                    Poll::Ready(_) => {
-                        return Poll::Ready(early.take().ok_or(Broken::Afterwards("its answer was lost")));
-                    }
-                    Poll::Pending => return Poll::Pending,
+                    return Poll::Ready(Ok(head));
                 }
+                early = Some(head);
+                if read.is_pending() {
+                    return Poll::Pending;
+                }
+                continue;
             }
             let found = scanner.advance(&connection.inbound).and_then(|end| {
                 let head = end.map(|end| connection.inbound.split_to(end).freeze());
