@@ -177,10 +177,7 @@ fn read_timestamp(item: &Item<'_>, findings: &mut Findings) -> Option<TimestampP
         if is_elsewhere { table.item("header") } else { table.required(findings, "header", "\"X-Timestamp\"") };
     let header = header.and_then(|item| read_field(&item, findings));
     let unit = match table.item("unit") {
-        Some(item) => {
-            let later = ["rfc3339", "iso8601-utc", "http-date"];
-            item.one_of(findings, &Unit::ALL.map(Unit::name), &later, Unit::named)
-        }
+        Some(item) => item.one_of(findings, &Unit::ALL.map(Unit::name), &[], Unit::named),
         None => Some(Unit::Seconds),
     };
     let stamped = match table.item("stamped") {

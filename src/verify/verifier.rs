@@ -162,8 +162,6 @@ const NO_DIGEST: Refusal = Refusal::because(
 );
 const SEVERAL_TIMESTAMPS: Refusal =
     Refusal::because(Code::MalformedTimestamp, "the timestamp header is there more than once");
-const NO_NUMBER: Refusal =
-    Refusal::because(Code::MalformedTimestamp, "the timestamp is not a plain decimal number without a leading zero");
 
 fn signature(scheme: &Scheme, head: &Head) -> Result<Digest, Refusal> {
     let place = &scheme.signature;
@@ -180,7 +178,10 @@ fn timestamp<'h>(place: &TimestampPlace, head: &'h Head) -> Result<(&'h [u8], Un
     match head.find(&place.header) {
         Found::Nothing | Found::One(b"") => Err(Code::MissingTimestamp.into()),
         Found::Several => Err(SEVERAL_TIMESTAMPS),
-        Found::One(text) => place.unit.parse(text).map(|at| (text, at)).ok_or(NO_NUMBER),
+        Found::One(text) => match place.unit.parse(text) {
+            Some(at) => Ok((text, at)),
+            None => Err(Refusal::because(Code::MalformedTimestamp, place.unit.refusal())),
+        },
     }
 }
 

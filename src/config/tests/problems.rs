@@ -251,7 +251,7 @@ fn a_scheme_is_told_what_is_wrong() {
         (signature("{ header = \"X-Timestamp\" }"), "stand in the same header"),
         (timestamp("{ }"), "`route.scheme.timestamp.header` is missing"),
         (timestamp("{ field = \"t\" }"), "`route.scheme.timestamp.field` is not supported yet"),
-        (timestamp("{ header = \"T\", unit = \"rfc3339\" }"), "= `rfc3339` is not supported yet"),
+        (timestamp("{ header = \"T\", unit = \"rfc3399\" }"), "did you mean `rfc3339`?"),
         (timestamp("{ header = \"T\", unit = \"second\" }"), "did you mean `seconds`?"),
         (timestamp("{ header = \"T\", stamped = \"never\" }"), "known: `unknown`, `attempt`, `event`"),
         (timestamp("{ header = \"T\", unsigned = true }"), "called unsigned"),

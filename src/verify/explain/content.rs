@@ -51,9 +51,10 @@ pub(super) fn unit_of_signed_time(case: &Case<'_>) -> Option<Finding> {
     found(secret, || Mistake::OtherUnitSigned)
 }
 
-/// The timestamp's text was signed, whatever it is: a date, a number with a fraction or a leading zero.
+/// The timestamp's text was signed, whatever it is: a date, a number with a fraction or a leading zero. Where the scheme
+/// itself has dates, what is wrong with one stands in the refusal.
 pub(super) fn time_as_text(case: &Case<'_>) -> Option<Finding> {
-    let place = case.scheme.timestamp.as_ref()?;
+    let place = case.scheme.timestamp.as_ref().filter(|place| place.unit.is_number())?;
     let Found::One(value) = case.head.find(&place.header) else { return None };
     if [Unit::Seconds, Unit::Milliseconds].into_iter().any(|unit| unit.parse(value).is_some()) {
         return None;

@@ -198,13 +198,13 @@ fn a_secret_that_is_no_key_is_named() {
 }
 
 #[test]
-fn the_other_algorithms_and_milliseconds_work_the_same_way() {
-    for algorithm in Algorithm::ALL {
+fn the_other_algorithms_and_units_work_the_same_way() {
+    for (algorithm, unit) in Algorithm::ALL.into_iter().flat_map(|algorithm| Unit::ALL.map(|unit| (algorithm, unit))) {
         for encoding in Encoding::ALL {
-            let mut scheme = timestamped("{timestamp}.{body}");
+            let mut scheme = timestamped("{timestamp}|{body}");
             scheme.algorithm = algorithm;
             scheme.signature.encoding = encoding;
-            scheme.timestamp.as_mut().unwrap().unit = Unit::Milliseconds;
+            scheme.timestamp.as_mut().unwrap().unit = unit;
             let request = SignRequest {
                 method: "POST",
                 target: "/in/x",
@@ -218,8 +218,27 @@ fn the_other_algorithms_and_milliseconds_work_the_same_way() {
             let headers = sign(&scheme, &secret, &request).unwrap();
             let lines: Vec<_> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
             let verdict = code(&verifier(scheme, vec![secret]), &lines, BODY);
-            assert_eq!(verdict, None, "{} {}", algorithm.name(), encoding.name());
+            assert_eq!(verdict, None, "{} {} {}", algorithm.name(), encoding.name(), unit.name());
         }
+    }
+}
+
+#[test]
+fn a_timestamp_of_another_unit_is_refused_and_the_right_shape_is_told() {
+    let rows = [
+        (Unit::Seconds, "2025-06-15T15:06:40Z", "plain decimal number"),
+        (Unit::Rfc3339, "1750000000", "RFC 3339"),
+        (Unit::Iso8601Utc, "2025-06-15T15:06:40Z", "without a zone"),
+        (Unit::HttpDate, "2025-06-15T15:06:40Z", "HTTP date"),
+    ];
+    for (unit, text, told) in rows {
+        let mut scheme = timestamped("{timestamp}|{body}");
+        scheme.timestamp.as_mut().unwrap().unit = unit;
+        let signed = mac(b"k", &[text.as_bytes(), b"|", BODY].concat());
+        let route = verifier(scheme, vec![secret("s", "k")]);
+        let refusal = route.begin(&head(&[("X-Signature", &*signed), ("X-Timestamp", text)]), now()).unwrap_err();
+        assert_eq!(refusal.code, Code::MalformedTimestamp);
+        assert!(refusal.why.contains(told), "{refusal}");
     }
 }
 
