@@ -3,6 +3,7 @@
 //! The loader asks for every fault at once. Nothing here reads a file or knows where in it a key stands.
 
 use super::{Part, Place, PublicUrl, Scheme, Settings, Tolerance};
+use crate::verify::timestamp::Unit;
 
 /// One thing a scheme must not say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +120,7 @@ impl Scheme {
         let is_judged = self.timestamp.is_some()
             && settings.tolerance != Tolerance::Off
             && settings.future_tolerance != Tolerance::Off;
+        let has_open_end = self.timestamp.as_ref().is_some_and(|place| place.unit == Unit::Iso8601Utc);
         let (mut left, mut between) = (None::<&Part>, "");
         for part in self.signed.parts() {
             if let Part::Literal(text) = part {
@@ -127,10 +129,13 @@ impl Scheme {
             }
             if let Some(left) = left {
                 let has_timestamp = *left == Part::Timestamp || *part == Part::Timestamp;
-                // A digit divides a timestamp from nothing.
-                let is_divided = between.bytes().any(|b| !(has_timestamp && b.is_ascii_digit()));
-                if !is_divided {
-                    faults.extend(border_fault(left, part, has_timestamp, is_judged));
+                // Decimals that may be there or not, with no zone behind them: they could move, and the time stay fresh.
+                let is_open = *left == Part::Timestamp && has_open_end;
+                // A digit divides a timestamp from nothing, nor does the point before its decimals.
+                let could_belong = |b: u8| has_timestamp && b.is_ascii_digit() || is_open && b == b'.';
+                if between.bytes().all(could_belong) {
+                    let open = is_open.then(open_end_fault);
+                    faults.extend(open.or_else(|| border_fault(left, part, has_timestamp, is_judged)));
                 }
             }
             (left, between) = (Some(part), "");
@@ -138,10 +143,19 @@ impl Scheme {
     }
 }
 
+fn open_end_fault() -> SchemeFault {
+    fault(
+        "signed",
+        "nothing divides `{timestamp}` in `iso8601-utc` from what follows: its decimals could move there",
+        "put the text that the provider signs between them, as in `{timestamp}:{body}`; `.` alone divides nothing here",
+    )
+}
+
 /// What is wrong with two values side by side.
 fn border_fault(left: &Part, right: &Part, has_timestamp: bool, is_judged: bool) -> Option<SchemeFault> {
     if has_timestamp {
         // Digits only, and a window far smaller than any number of another length: no byte can move over the border.
+        // A date has its four digits and a hyphen in front, and its zone behind.
         return (!is_judged).then(|| {
             fault(
                 "signed",
@@ -171,6 +185,7 @@ fn fault(key: &'static str, message: &str, help: &str) -> SchemeFault {
 #[cfg(test)]
 mod tests {
     use super::super::fixtures::{TOLERANCE, field, itellico, plain, timestamped};
+    use super::Unit::{Iso8601Utc, Rfc3339};
     use super::*;
 
     fn settings(tolerance: Tolerance) -> Settings {
@@ -201,6 +216,11 @@ mod tests {
         let json_id = |scheme| Scheme { event_id: None, ..scheme };
         let same_header = |mut scheme: Scheme| {
             scheme.timestamp.as_mut().unwrap().header = field("X-Signature");
+            scheme
+        };
+        let dated = |unit, template| {
+            let mut scheme = timestamped(template);
+            scheme.timestamp.as_mut().unwrap().unit = unit;
             scheme
         };
         let rows: Vec<(&str, Scheme, &Settings, &[&str])> = vec![
@@ -238,6 +258,13 @@ mod tests {
             ("a digit between", timestamped("{timestamp}0{body}"), &off, &["signed"]),
             ("a digit and more between", timestamped("{timestamp}0.{body}"), &off, &[]),
             ("divided, not judged", timestamped("{timestamp}.{body}"), &off, &[]),
+            ("decimals beside body", dated(Iso8601Utc, "{timestamp}{body}"), &on, &["signed"]),
+            ("decimals, a point and body", dated(Iso8601Utc, "{timestamp}.{body}"), &on, &["signed"]),
+            ("decimals, a digit and body", dated(Iso8601Utc, "{timestamp}0{body}"), &off, &["signed"]),
+            ("decimals, divided", dated(Iso8601Utc, "v1:{timestamp}:{body}"), &off, &[]),
+            ("decimals last", dated(Iso8601Utc, "{body}{timestamp}"), &on, &[]),
+            ("a zone, a point and body", dated(Rfc3339, "{timestamp}.{body}"), &off, &[]),
+            ("a zone beside body", dated(Rfc3339, "{timestamp}{body}"), &on, &[]),
             ("method, path, body, timestamp", timestamped("{method}{path}{body}{timestamp}"), &on, &[]),
         ];
         let wrong: Vec<_> = rows
