@@ -7,6 +7,7 @@
 //!
 //! May import: [`crate::wire`], and the crypto and buffer crates. Never pingora, tokio, files or logs.
 
+pub mod body_form;
 pub mod claim;
 pub mod clock;
 pub mod encoding;
