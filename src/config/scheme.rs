@@ -106,7 +106,7 @@ fn read_template(item: &Item<'_>, findings: &mut Findings) -> Option<Template> {
 
 fn read_key(item: &Item<'_>, findings: &mut Findings) -> Option<KeyForm> {
     if item.value.get_ref().is_str() {
-        return Some(KeyForm { encoding: read_key_encoding(item, findings)?, strip: None });
+        return Some(KeyForm { encoding: read_key_encoding(item, findings)?, ..KeyForm::default() });
     }
     if item.value.get_ref().is_array() {
         findings.hide_all(item.value);
@@ -115,14 +115,26 @@ fn read_key(item: &Item<'_>, findings: &mut Findings) -> Option<KeyForm> {
     }
     let mut table = item.table(findings, "key = \"utf8\"")?;
     let encoding = table.required(findings, "encoding", "\"base64\"");
-    let strip = table.item("strip").and_then(|item| item.label(findings, 64, "whsec_").map(ToOwned::to_owned));
+    let strip = table.item("strip");
+    let has_strip = strip.is_some();
+    let strip = strip.and_then(|item| item.label(findings, 64, "whsec_").map(ToOwned::to_owned));
+    let required = table.item("required");
+    let strip_required = required.as_ref().and_then(|item| item.flag(findings)).unwrap_or(false);
+    if let Some(item) = required.filter(|_| strip_required && !has_strip) {
+        item.refuse(
+            findings,
+            "is set without a prefix",
+            "say which, as in `strip = \"whsec_\"`, or leave `required` out",
+        );
+    }
     table.finish(findings);
-    Some(KeyForm { encoding: read_key_encoding(&encoding?, findings)?, strip })
+    Some(KeyForm { encoding: read_key_encoding(&encoding?, findings)?, strip, strip_required })
 }
 
 fn read_key_encoding(item: &Item<'_>, findings: &mut Findings) -> Option<KeyEncoding> {
-    let encoding = item.one_of(findings, &["utf8", "base64", "hex"], &["utf8-nfkd"], |name| match name {
+    let encoding = item.one_of(findings, &["utf8", "utf8-nfkd", "base64", "hex"], &[], |name| match name {
         "utf8" => Some(KeyEncoding::Utf8),
+        "utf8-nfkd" => Some(KeyEncoding::Utf8Nfkd),
         "base64" => Some(KeyEncoding::Base64),
         "hex" => Some(KeyEncoding::Hex),
         _ => None,

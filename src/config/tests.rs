@@ -175,7 +175,7 @@ fn every_key_is_read() {
         signed = "{id}.{timestamp}.{body}"
         covers_body = true
         body = ["raw"]
-        key = { encoding = "utf8", strip = "whsec_" }
+        key = { encoding = "utf8-nfkd", strip = "whsec_", required = false }
         signature = { header = "X-Signature", encoding = "base64", prefix = "v1," }
         timestamp = { header = "X-Timestamp", unit = "milliseconds", stamped = "attempt", unsigned = false }
         tolerance = "1s"
@@ -222,7 +222,8 @@ fn every_key_is_read() {
     let scheme = &route.scheme;
     assert_eq!((scheme.provider.as_str(), scheme.preset), ("custom", false));
     assert_eq!((scheme.algorithm.name(), scheme.signed.text()), ("hmac-sha512", "{id}.{timestamp}.{body}"));
-    assert_eq!(scheme.key, KeyForm { encoding: KeyEncoding::Utf8, strip: Some("whsec_".into()) });
+    let key = KeyForm { encoding: KeyEncoding::Utf8Nfkd, strip: Some("whsec_".into()), strip_required: false };
+    assert_eq!(scheme.key, key);
     assert_eq!((scheme.signature.encoding.name(), scheme.signature.prefix.as_str()), ("base64", "v1,"));
     let timestamp = scheme.timestamp.as_ref().unwrap();
     assert_eq!(

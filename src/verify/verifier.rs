@@ -4,6 +4,7 @@
 //! Judges signature and freshness only; the event is named by `envelope`, and who may forward it is decided in `claim`.
 //! A verification that is dropped half way leaves nothing behind.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::clock::{Now, UnixMillis};
@@ -50,7 +51,7 @@ pub struct KeyFault {
     /// The secret's name.
     pub secret: String,
     /// What is wrong, without a byte of it.
-    pub why: &'static str,
+    pub why: Cow<'static, str>,
 }
 
 impl Verifier {

@@ -69,11 +69,11 @@ pub(super) fn not_decoded(case: &Case<'_>) -> Option<Finding> {
 /// The scheme decodes the text, the sender takes it as it is.
 pub(super) fn wrongly_decoded(case: &Case<'_>) -> Option<Finding> {
     let encoding = match case.scheme.key.encoding {
-        KeyEncoding::Utf8 => return None,
+        KeyEncoding::Utf8 | KeyEncoding::Utf8Nfkd => return None,
         KeyEncoding::Base64 => "base64",
         KeyEncoding::Hex => "hex",
     };
-    let form = |strip| KeyForm { encoding: KeyEncoding::Utf8, strip };
+    let form = |strip| KeyForm { strip, ..KeyForm::default() };
     let with = |strip| case.with_scheme(Scheme { key: form(strip), ..Scheme::clone(case.scheme) });
     let secret = with(None).or_else(|| with(case.scheme.key.strip.clone()));
     found(secret, || Mistake::SecretWronglyDecoded(encoding))

@@ -25,7 +25,7 @@ fn changed(signed: &[u8], body: &[u8]) -> Sample {
 }
 
 fn keyed(encoding: KeyEncoding, strip: Option<&str>) -> Scheme {
-    like_itellico(|scheme| scheme.key = KeyForm { encoding, strip: strip.map(str::to_owned) })
+    like_itellico(|scheme| scheme.key = KeyForm { encoding, strip: strip.map(str::to_owned), strip_required: false })
 }
 
 /// Collects every row whose mistake is not the one expected.

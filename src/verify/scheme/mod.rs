@@ -113,6 +113,8 @@ pub struct KeyForm {
     pub encoding: KeyEncoding,
     /// A prefix removed first where it is there (`whsec_`).
     pub strip: Option<String>,
+    /// Set by `required = true`: a secret without that prefix is refused. Means nothing without `strip`.
+    pub strip_required: bool,
 }
 
 /// The encodings a secret may be written in.
@@ -121,6 +123,8 @@ pub enum KeyEncoding {
     /// The text's own bytes.
     #[default]
     Utf8,
+    /// `utf8-nfkd`: the UTF-8 bytes of the text's compatibility decomposition (Unicode Standard Annex 15).
+    Utf8Nfkd,
     /// Standard base64, padded.
     Base64,
     /// Hexadecimal digits of either case.
