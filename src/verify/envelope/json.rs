@@ -1,15 +1,21 @@
 //! One pass over a JSON text: is it one, and what stands at a few places in it (SPEC 2.6)?
 //!
 //! No tree is built: the text is judged by RFC 8259's grammar and by our own limits (UTF-8 without a byte-order mark,
-//! nothing after the value, nesting up to [`MAX_DEPTH`]), and the values at the places asked for are handed out as
+//! nothing after the value, nesting up to [`MAX_DEPTH`]), and the values at the [`Places`] asked for are handed out as
 //! slices of it. A key on the way to such a place must not appear twice in its object, since two parsers could
 //! disagree about which one counts. What the values mean is not decided here but in [`super`].
 
+mod each;
+mod places;
+
+pub use self::places::{EachSlot, Places, Slot, Values};
 use super::text::Text;
-use crate::verify::scheme::Pointer;
 
 /// How many objects and arrays may stand within each other. One bit of the scanner's state each.
 pub const MAX_DEPTH: usize = 128;
+
+/// How many values are kept for a pointer with `*`.
+pub const MAX_EACH: usize = 1024;
 
 /// Why a body is not taken as a JSON text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +48,8 @@ pub enum Fault {
     BadNumber,
     /// A key on the way to a place, a second time in its object.
     RepeatedKey,
+    /// More than [`MAX_EACH`] places for a pointer with `*`.
+    TooManyElements,
 }
 
 impl Fault {
@@ -61,7 +69,8 @@ impl Fault {
             Self::RawControl => "the body is not JSON: a string holds a raw control character",
             Self::BadEscape => "the body is not JSON: a string holds an unknown or broken escape",
             Self::BadNumber => "the body is not JSON: a number is malformed",
-            Self::RepeatedKey => "a key on the way to the event id, type or account appears twice in its object",
+            Self::RepeatedKey => "a key on the way to a value that is looked for appears twice in its object",
+            Self::TooManyElements => "the JSON body holds more than 1024 elements where each one is looked at",
         }
     }
 }
@@ -87,105 +96,35 @@ pub enum Value<'b> {
     Object,
 }
 
-/// The places to look at, merged into a tree so that each key of the text is compared once per level.
-#[derive(Clone, Debug)]
-pub struct Places {
-    root: Node,
-    count: usize,
+/// What a walk looks for. `P` is a place of a value: how far on the way to what is looked for it is.
+trait Search<'b, P> {
+    /// An object or array on the way.
+    type Step;
+
+    /// A value at a place. The step of an array or object whose inside matters; for any other value it is dropped.
+    fn value(&mut self, place: P, value: Value<'b>) -> Result<Option<Self::Step>, Fault>;
+
+    /// A key in an object on the way; the place of its value, where that is on the way too. Called once for each key, so
+    /// it can tell a repeated one.
+    fn key(&mut self, step: &mut Self::Step, key: Text<'b>) -> Result<Option<P>, Fault>;
+
+    /// The next element of an array on the way; its place, where it is on the way too.
+    fn element(&mut self, step: &mut Self::Step) -> Option<P>;
+
+    /// The end of an object or array on the way.
+    fn close(&mut self, step: Self::Step) -> Result<(), Fault>;
 }
 
-/// Where [`Values`] keeps what stands at one place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot(usize);
-
-/// One step on the way to a place.
-#[derive(Clone, Debug)]
-struct Node {
-    /// The key in an object.
-    key: String,
-    /// The same token as an index into an array, where it is one (RFC 6901 section 4: no leading zeros).
-    index: Option<usize>,
-    slot: usize,
-    children: Vec<Node>,
-}
-
-impl Default for Places {
-    fn default() -> Self {
-        Self { root: Node::new("", 0), count: 1 }
-    }
-}
-
-impl Places {
-    /// Adds a place; the same pointer always has the same slot.
-    pub fn add(&mut self, pointer: &Pointer) -> Slot {
-        let mut node = &mut self.root;
-        for token in &pointer.tokens {
-            let known = node.children.iter().position(|child| child.key == *token);
-            let place = known.unwrap_or_else(|| {
-                node.children.push(Node::new(token, self.count));
-                self.count += 1;
-                node.children.len() - 1
-            });
-            // `place` was found or pushed just above.
-            let Some(child) = node.children.get_mut(place) else { break };
-            node = child;
-        }
-        Slot(node.slot)
-    }
-
-    /// Judges `body` and finds what stands at the places, in one pass.
-    ///
-    /// # Errors
-    /// Why it is not one JSON text, or that a key is repeated.
-    pub fn scan<'b>(&self, body: &'b [u8]) -> Result<Values<'b>, Fault> {
-        let text = std::str::from_utf8(body).map_err(|_| Fault::NotUtf8)?;
-        if text.starts_with('\u{feff}') {
-            return Err(Fault::ByteOrderMark);
-        }
-        let mut values = vec![Value::Absent; self.count];
-        walk(text, &self.root, &mut values)?;
-        Ok(Values(values))
-    }
-}
-
-impl Node {
-    fn new(token: &str, slot: usize) -> Self {
-        let canonical = token == "0" || !token.starts_with('0');
-        let is_index = canonical && token.bytes().all(|b| b.is_ascii_digit());
-        let index = if is_index { token.parse().ok() } else { None };
-        Self { key: token.to_owned(), index, slot, children: Vec::new() }
-    }
-}
-
-/// What a scan found.
-#[derive(Clone, Debug)]
-pub struct Values<'b>(Vec<Value<'b>>);
-
-impl<'b> Values<'b> {
-    /// What stands at the place of `slot`.
-    pub fn at(&self, slot: Slot) -> Value<'b> {
-        self.0.get(slot.0).copied().unwrap_or(Value::Absent)
-    }
-}
-
-/// An object or array on the way to a place.
-struct Step<'p> {
-    node: &'p Node,
-    /// Of the element that comes next, in an array.
-    index: usize,
-}
-
-/// Reads the whole text. `values` are by slot: as no key on the way may be repeated, each place is come to at most
-/// once, so a slot that is taken also tells that its key was seen before.
-fn walk<'b>(text: &'b str, root: &Node, values: &mut [Value<'b>]) -> Result<(), Fault> {
+/// Reads the whole text, whose only value is at the place `root`.
+fn walk<'b, P: Copy, S: Search<'b, P>>(text: &'b str, search: &mut S, root: P) -> Result<(), Fault> {
     let bytes = text.as_bytes();
     // The containers that are open, innermost in the lowest bit: 1 for an object.
     let mut kinds = 0_u128;
     let mut depth = 0;
     // The outermost of them as long as they are on the way to a place; what is opened elsewhere is only judged.
-    let mut way: Vec<Step<'_>> = Vec::new();
+    let mut way: Vec<S::Step> = Vec::new();
     // The place of the value that comes next, where it is on the way to one.
-    let mut node = Some(root);
+    let mut place = Some(root);
     let mut at = skip_space(bytes, 0);
     if at == bytes.len() {
         return Err(Fault::Empty);
@@ -198,7 +137,7 @@ fn walk<'b>(text: &'b str, root: &Node, values: &mut [Value<'b>]) -> Result<(), 
             b'"' => {
                 let (end, escaped) = end_of_string(bytes, at + 1)?;
                 at = end + 1;
-                if node.is_none() { Value::Absent } else { Value::Text(string(text, start + 1, end, escaped)) }
+                if place.is_none() { Value::Absent } else { Value::Text(string(text, start + 1, end, escaped)) }
             }
             b'{' | b'[' => {
                 if depth == MAX_DEPTH {
@@ -221,12 +160,10 @@ fn walk<'b>(text: &'b str, root: &Node, values: &mut [Value<'b>]) -> Result<(), 
             b'n' => word(bytes, &mut at, b"null", Value::Null)?,
             _ => return Err(Fault::NoValue),
         };
-        if let Some(node) = node {
-            if let Some(slot) = values.get_mut(node.slot) {
-                *slot = value;
-            }
-            if opened && !node.children.is_empty() {
-                way.push(Step { node, index: 0 });
+        if let Some(place) = place {
+            let step = search.value(place, value)?;
+            if opened {
+                way.extend(step);
             }
         }
         // To the next value, or to the end.
@@ -239,8 +176,10 @@ fn walk<'b>(text: &'b str, root: &Node, values: &mut [Value<'b>]) -> Result<(), 
             let byte = bytes.get(at).copied().ok_or(Fault::CutOff)?;
             if byte == if in_object { b'}' } else { b']' } {
                 at += 1;
-                if way.len() == depth {
-                    way.pop();
+                if way.len() == depth
+                    && let Some(step) = way.pop()
+                {
+                    search.close(step)?;
                 }
                 kinds >>= 1;
                 depth -= 1;
@@ -262,14 +201,10 @@ fn walk<'b>(text: &'b str, root: &Node, values: &mut [Value<'b>]) -> Result<(), 
                     None => return Err(Fault::CutOff),
                 }
                 let (end, escaped) = end_of_string(bytes, at + 1)?;
-                node = None;
-                if let Some(step) = step {
-                    let key = string(text, start + 1, end, escaped);
-                    node = step.node.children.iter().find(|child| key.is(&child.key));
-                    if node.is_some_and(|node| values.get(node.slot) != Some(&Value::Absent)) {
-                        return Err(Fault::RepeatedKey);
-                    }
-                }
+                place = match step {
+                    Some(step) => search.key(step, string(text, start + 1, end, escaped))?,
+                    None => None,
+                };
                 at = skip_space(bytes, end + 1);
                 match bytes.get(at) {
                     Some(b':') => at = skip_space(bytes, at + 1),
@@ -277,10 +212,7 @@ fn walk<'b>(text: &'b str, root: &Node, values: &mut [Value<'b>]) -> Result<(), 
                     None => return Err(Fault::CutOff),
                 }
             } else {
-                node = step.and_then(|step| {
-                    step.index += 1;
-                    step.node.children.iter().find(|child| child.index == Some(step.index - 1))
-                });
+                place = step.and_then(|step| search.element(step));
             }
             break;
         }

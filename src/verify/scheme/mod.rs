@@ -184,12 +184,21 @@ pub struct Pointer {
 }
 
 impl Pointer {
+    /// The token that stands for each element of an array, where a place may be many.
+    pub const EACH: &'static str = "*";
+
     /// Parses `/a/b~1c`; `/` alone points at the key that is the empty string. `None` where the text is no pointer, or
     /// is the empty one: the whole document is no id.
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix('/')?;
         let tokens = rest.split('/').map(unescape).collect::<Option<Vec<_>>>()?;
         Some(Self { tokens })
+    }
+
+    /// Whether a token is `*`, so that the pointer can name each element of an array. To RFC 6901 that is a key like any
+    /// other, and it has no escape for it; what is meant is for the place to say that the pointer is read for.
+    pub fn is_each(&self) -> bool {
+        self.tokens.iter().any(|token| token == Self::EACH)
     }
 }
 

@@ -10,6 +10,7 @@ use super::Fault::{
     RepeatedKey, TooDeep, Trailing,
 };
 use super::*;
+use crate::verify::scheme::Pointer;
 
 fn places(pointers: &[&str]) -> (Places, Vec<Slot>) {
     let mut places = Places::default();
@@ -241,7 +242,7 @@ fn the_end_of_plain_text_is_found_at_every_offset() {
 }
 
 /// JSON of any shape, keys taken from a few so that pointers meet them.
-fn tree() -> impl Strategy<Value = Tree> {
+pub(super) fn tree() -> impl Strategy<Value = Tree> {
     let leaf = prop_oneof![
         Just(Tree::Null),
         any::<bool>().prop_map(Tree::from),
@@ -259,7 +260,7 @@ fn tree() -> impl Strategy<Value = Tree> {
     })
 }
 
-fn key() -> impl Strategy<Value = String> {
+pub(super) fn key() -> impl Strategy<Value = String> {
     prop_oneof![
         prop::sample::select(vec!["id", "data", "0", "1", "", "a/b", "m~n", "é", "01"]).prop_map(str::to_owned),
         any::<String>()
@@ -267,7 +268,7 @@ fn key() -> impl Strategy<Value = String> {
 }
 
 /// Writes each character of each string as an escape where `escape` says so, and white space between all tokens.
-fn write(tree: &Tree, escape: bool, out: &mut String) {
+pub(super) fn write(tree: &Tree, escape: bool, out: &mut String) {
     let string = |text: &str, out: &mut String| {
         if escape {
             out.push('"');
