@@ -14,6 +14,7 @@ pub mod encoding;
 pub mod envelope;
 pub mod explain;
 pub mod path;
+pub mod public_key;
 pub mod routes;
 pub mod scheme;
 pub mod secret;
