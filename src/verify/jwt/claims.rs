@@ -1,0 +1,181 @@
+//! What the claims of a token are worth: when it may be taken, and whether it speaks of this very delivery (SCHEMES 1).
+//!
+//! Times are whole seconds: RFC 7519 section 2 would let them have a fraction, but nobody who signs deliveries writes one,
+//! and one spelling of each moment is enough. Whether the token is signed is not judged here. Its audience is not looked
+//! at: the key already tells who may be meant.
+
+use std::time::Duration;
+
+use subtle::ConstantTimeEq as _;
+
+use super::token::NO_CLAIMS;
+use super::{DigestClaim, JwtRule, MAX_BYTES_WITH_BODY, Times, Token, members};
+use crate::verify::clock::UnixMillis;
+use crate::verify::envelope::json::Value;
+use crate::verify::scheme::PublicUrl;
+use crate::verify::timestamp::{Tolerance, Unit, Window};
+use crate::verify::verdict::{Code, Refusal};
+use crate::wire::head::Head;
+
+/// The longest text of a digest: SHA-512 in hexadecimal.
+const MAX_DIGEST_TEXT: usize = 128;
+
+const fn malformed(why: &'static str) -> Refusal {
+    Refusal::because(Code::MalformedSignature, why)
+}
+
+const fn bad(why: &'static str) -> Refusal {
+    Refusal::because(Code::BadSignature, why)
+}
+
+const NO_EXPIRY: Refusal = Refusal::because(Code::MissingTimestamp, "the token does not say when it expires (`exp`)");
+const NO_ISSUE: Refusal = Refusal::because(Code::MissingTimestamp, "the token does not say when it was made (`iat`)");
+const NO_DATE: Refusal =
+    Refusal::because(Code::MalformedTimestamp, "a time in the token is not a whole number of seconds since 1970");
+const NO_ISSUER: Refusal = malformed("the token does not say who issued it (`iss`)");
+const OTHER_ISSUER: Refusal = bad("the token was issued by somebody else than this scheme names");
+const NO_BODY_CLAIM: Refusal =
+    malformed("the token has no claim for the body, or it does not read as this scheme says");
+const OTHER_BODY: Refusal = bad("the token is that of another body");
+const BODY_GONE: Refusal = bad("the token speaks of a body, but this delivery has none");
+const NO_URL_CLAIM: Refusal = malformed("the token has no digest of the URL, or it is not written as this scheme says");
+const OTHER_URL: Refusal = bad("the token is that of another URL; compare the route's `public_url`");
+const NO_PUBLIC_URL: Refusal = bad("the token is bound to a URL, but the route has no `public_url`");
+
+/// What is looked at of a token's claims; `Absent` also where the rule asks for no such claim.
+pub(super) struct Claims<'t> {
+    expires: Value<'t>,
+    begins: Value<'t>,
+    issued: Value<'t>,
+    issuer: Value<'t>,
+    body_digest: Value<'t>,
+    body: Value<'t>,
+    url_digest: Value<'t>,
+}
+
+impl JwtRule {
+    /// The claims that this rule speaks of; `None` where the text is not one JSON object that has each of them once.
+    pub(super) fn look_at<'t>(&self, claims: &'t [u8]) -> Option<Claims<'t>> {
+        let [body_digest, body, url_digest] = [
+            self.body_digest.as_ref().map(|digest| digest.claim.as_str()),
+            self.body_claim.as_deref(),
+            self.url_digest.as_ref().map(|digest| digest.claim.as_str()),
+        ];
+        let names = [Some("exp"), Some("nbf"), Some("iat"), Some("iss"), body_digest, body, url_digest];
+        let [expires, begins, issued, issuer, body_digest, body, url_digest] = members(claims, names)?;
+        Some(Claims { expires, begins, issued, issuer, body_digest, body, url_digest })
+    }
+
+    /// What a token says of time, for freshness to be judged before the body is read and again when claiming.
+    ///
+    /// With a greatest age, `iat` is required and `exp` and `nbf` count where they are there; without one, `exp` is
+    /// required, but for a provider whose tokens carry no time. Bounds are wide by the leeway on either side. As everywhere, the greatest age itself is fresh still;
+    /// the moment of `exp` no longer is (RFC 7519 section 4.1.4), that of `nbf` already is (section 4.1.5).
+    ///
+    /// # Errors
+    /// `missing_timestamp`, `malformed_timestamp`.
+    pub fn times(&self, token: &Token) -> Result<Times, Refusal> {
+        let claims = self.look_at(&token.claims).ok_or(NO_CLAIMS)?;
+        let (expires, begins, issued) = (date(claims.expires)?, date(claims.begins)?, date(claims.issued)?);
+        let mut window = Window {
+            from: begins.map(|at| UnixMillis(at.0.saturating_sub(self.leeway))),
+            until: expires.map(|at| UnixMillis(at.0.saturating_add(self.leeway))),
+        };
+        if let Some(max_age) = self.max_age {
+            let past = within(max_age.saturating_add(self.leeway));
+            let aged = Unit::Seconds.window(issued.ok_or(NO_ISSUE)?, past, within(self.leeway));
+            window.from = window.from.max(aged.from);
+            window.until = [window.until, aged.until].into_iter().flatten().min();
+        } else if expires.is_none() && !self.timeless {
+            return Err(NO_EXPIRY);
+        }
+        Ok(Times { window, made: issued.or(begins).or(expires) })
+    }
+
+    /// Judges the claims of a token whose signature holds against the rest of the delivery.
+    ///
+    /// # Errors
+    /// `bad_signature` where a digest is that of other content, or the issuer another one; `malformed_signature` where a
+    /// claim is missing or cannot be read.
+    pub fn judge(&self, token: &Token, head: &Head, body: &[u8], url: Option<&PublicUrl>) -> Result<(), Refusal> {
+        let claims = self.look_at(&token.claims).ok_or(NO_CLAIMS)?;
+        if let Some(issuer) = &self.issuer {
+            match claims.issuer {
+                Value::Text(text) if text.is(issuer) => {}
+                Value::Absent => return Err(NO_ISSUER),
+                _ => return Err(OTHER_ISSUER),
+            }
+        }
+        if self.absent_if_empty && body.is_empty() {
+            if claims.body_digest != Value::Absent || claims.body != Value::Absent {
+                return Err(BODY_GONE);
+            }
+        } else {
+            if let Some(digest) = &self.body_digest
+                && !digest.is_of(claims.body_digest, body).ok_or(NO_BODY_CLAIM)?
+            {
+                return Err(OTHER_BODY);
+            }
+            if self.body_claim.is_some() && !is_text(claims.body, body).ok_or(NO_BODY_CLAIM)? {
+                return Err(OTHER_BODY);
+            }
+        }
+        if let Some(digest) = &self.url_digest {
+            let mut target = Vec::new();
+            url.ok_or(NO_PUBLIC_URL)?.write(head.target(), &mut target);
+            if !digest.is_of(claims.url_digest, &target).ok_or(NO_URL_CLAIM)? {
+                return Err(OTHER_URL);
+            }
+        }
+        Ok(())
+    }
+
+    /// The text of a claim, for event id, type and account; integers by their exact text. `None` where there is no such
+    /// claim, where it is there twice, or where it is of another kind.
+    pub fn claim(&self, head: &Head, name: &str) -> Option<String> {
+        let token = self.read(head).ok()?;
+        match members(&token.claims, [Some(name)])? {
+            [Value::Text(text)] => text.read(token.claims.len()).ok().map(|(text, _)| text),
+            [Value::Integer(text)] => Some(text.to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl DigestClaim {
+    /// Whether `value` is the digest of `content`; `None` where it is no digest of this hash in this encoding.
+    fn is_of(&self, value: Value<'_>, content: &[u8]) -> Option<bool> {
+        let Value::Text(text) = value else { return None };
+        let Ok((text, true)) = text.read(MAX_DIGEST_TEXT) else { return None };
+        let mut claimed = vec![0; text.len()];
+        let len = self.encoding.decode(text.as_bytes(), &mut claimed)?;
+        claimed.truncate(len);
+        if len != self.hash.len() {
+            return None;
+        }
+        // A plain hash takes no key.
+        let mut hash = self.hash.mac(b"");
+        hash.update(content);
+        Some(hash.verify(&claimed))
+    }
+}
+
+/// Whether `value` is the text `body`; `None` where it is no text.
+fn is_text(value: Value<'_>, body: &[u8]) -> Option<bool> {
+    let Value::Text(text) = value else { return None };
+    let (text, _) = text.read(MAX_BYTES_WITH_BODY).ok()?;
+    Some(text.as_bytes().ct_eq(body).into())
+}
+
+/// A `NumericDate` (RFC 7519 section 2); `None` where there is none.
+fn date(value: Value<'_>) -> Result<Option<UnixMillis>, Refusal> {
+    match value {
+        Value::Absent => Ok(None),
+        Value::Integer(text) => Unit::Seconds.parse(text.as_bytes()).ok_or(NO_DATE).map(Some),
+        _ => Err(NO_DATE),
+    }
+}
+
+fn within(millis: i64) -> Tolerance {
+    Tolerance::Within(Duration::from_millis(u64::try_from(millis).unwrap_or(0)))
+}

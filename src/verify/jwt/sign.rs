@@ -1,0 +1,85 @@
+//! The same rule the other way round: a token that it takes, for `sign`, the demo and tests (RFC 7515 section 5.1).
+//!
+//! HMAC only: no private key is held here. What is signed is not verified by the same code: tokens made here are judged
+//! by `token` and `claims`, which are tested with those of others.
+
+use serde_json::{Map, Value};
+
+use super::{DigestClaim, JwtRule};
+use crate::verify::clock::UnixMillis;
+use crate::verify::encoding::Encoding;
+use crate::verify::scheme::Kind;
+use crate::verify::timestamp::Unit;
+
+/// For how long a token may be taken whose rule gives it no greatest age, in milliseconds.
+const LIFETIME: i64 = 300_000;
+
+impl JwtRule {
+    /// The value of the header that carries the token of a delivery made at `at`, prefix and all. `url` is the whole URL
+    /// as the provider signs it, which [`PublicUrl::write`](crate::verify::scheme::PublicUrl::write) gives; `more` are
+    /// claims besides, as an event id, which never stand in the place of the rule's own.
+    ///
+    /// `None` where the rule allows no HMAC, the key is empty, `at` lies before 1970, a body that the token carries is
+    /// not UTF-8, or a URL is signed and none is given.
+    pub fn sign(
+        &self,
+        key: &[u8],
+        body: &[u8],
+        url: Option<&[u8]>,
+        at: UnixMillis,
+        more: &[(&str, &str)],
+    ) -> Option<String> {
+        let hmac = |algorithm: &super::JwtAlgorithm| match algorithm.kind() {
+            Kind::Digest(digest) => Some((algorithm.name(), digest)),
+            _ => None,
+        };
+        let (name, digest) = self.algorithms.iter().find_map(hmac).filter(|_| !key.is_empty())?;
+        let header = object([("alg", name.into()), ("typ", "JWT".into())]);
+        let claims = self.write_claims(body, url, at, more)?;
+        let text = [header, claims].map(|part| Encoding::Base64Url.encode(part.as_bytes())).join(".");
+        let mut mac = digest.mac(key);
+        mac.update(text.as_bytes());
+        let signature = Encoding::Base64Url.encode(mac.finalize().as_bytes());
+        Some(format!("{}{text}.{signature}", self.prefix))
+    }
+
+    fn write_claims(&self, body: &[u8], url: Option<&[u8]>, at: UnixMillis, more: &[(&str, &str)]) -> Option<String> {
+        let seconds = |at| Unit::Seconds.write(at)?.parse::<i64>().ok().map(Value::from);
+        let mut claims: Vec<(&str, Value)> = more.iter().map(|(name, value)| (*name, (*value).into())).collect();
+        claims.push(("iat", seconds(at)?));
+        if self.max_age.is_none() && !self.timeless {
+            claims.push(("nbf", seconds(at)?));
+            claims.push(("exp", seconds(UnixMillis(at.0.saturating_add(LIFETIME)))?));
+        }
+        if let Some(issuer) = &self.issuer {
+            claims.push(("iss", issuer.as_str().into()));
+        }
+        if !(self.absent_if_empty && body.is_empty()) {
+            if let Some(digest) = &self.body_digest {
+                claims.push((&digest.claim, digest.write(body).into()));
+            }
+            if let Some(name) = &self.body_claim {
+                claims.push((name, std::str::from_utf8(body).ok()?.into()));
+            }
+        }
+        if let Some(digest) = &self.url_digest {
+            claims.push((&digest.claim, digest.write(url?).into()));
+        }
+        Some(object(claims))
+    }
+}
+
+impl DigestClaim {
+    /// The digest of `content`, as the claim holds it.
+    fn write(&self, content: &[u8]) -> String {
+        let mut hash = self.hash.mac(b"");
+        hash.update(content);
+        self.encoding.encode(hash.finalize().as_bytes())
+    }
+}
+
+/// One JSON object; of members of the same name the last one counts.
+fn object<'m>(members: impl IntoIterator<Item = (&'m str, Value)>) -> String {
+    let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
+    Value::Object(members.collect::<Map<_, _>>()).to_string()
+}
