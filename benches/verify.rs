@@ -31,7 +31,7 @@ fn judging(c: &mut Criterion) {
     let text = SecretText::new(b"a secret of some length".to_vec());
     let secret = Secret { name: "bench".into(), text, not_before: None, not_after: None };
     let tolerance = Tolerance::Within(Duration::from_secs(300));
-    let settings = Settings { tolerance, future_tolerance: tolerance, public_url: None };
+    let settings = Settings { tolerance, future_tolerance: tolerance, public_url: None, max_body: 1 << 20 };
     let verifier = Verifier::new(Arc::clone(&scheme), vec![secret.clone()], settings).expect("a key");
     let envelope = Envelope::of(&scheme);
     let now = Now { wall: AT, mono: Duration::ZERO };

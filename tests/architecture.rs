@@ -30,9 +30,10 @@ const PURE: [&str; 2] = ["wire", "verify"];
 const PURE_CRATES: [&str; 23] = [
     "base64",
     "bytes",
-    "flate2",
+    "criterion",
     "der",
     "ed25519_dalek",
+    "flate2",
     "hex",
     "hmac",
     "http",
@@ -50,7 +51,6 @@ const PURE_CRATES: [&str; 23] = [
     "thiserror",
     "unicode_normalization",
     "zeroize",
-    "criterion",
 ];
 
 /// What floor 1 may not have of the standard library: files, sockets, processes, the environment, the clocks.

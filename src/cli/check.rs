@@ -1,5 +1,7 @@
 //! `verigate check`: what would run, secrets hidden (SPEC 7).
 
+use std::time::Duration;
+
 use clap::Args;
 
 use super::output::{note, print, table};
@@ -7,8 +9,9 @@ use super::{ConfigFile, Exit};
 use crate::config::units::{written_duration, written_size};
 use crate::config::{self, Config, Route};
 use crate::verify::clock::{Clock, UnixMillis};
+use crate::verify::public_key::{KeyType, PublicKey};
 use crate::verify::scheme::{Scheme, Tolerance};
-use crate::verify::secret::Secret;
+use crate::verify::secret::{Secret, Validity};
 
 /// Arguments of `check`.
 #[derive(Args, Debug)]
@@ -53,8 +56,15 @@ fn report(config: &Config, wall: UnixMillis) -> String {
     let mut rows = vec![["route", "secret", "now", "active"].map(str::to_owned)];
     for route in &config.routes {
         rows.extend(route.secrets.iter().map(|secret| secret_row(route, secret, wall)));
+        let awaited = route.learn.as_deref().filter(|_| route.secrets.is_empty()).map(config::learned_name);
+        rows.extend(awaited.map(|name| [route.name.clone(), name, "awaited".to_owned(), "once learned".to_owned()]));
     }
     parts.push(table(&rows));
+    let keys: Vec<_> = config.routes.iter().flat_map(key_rows).collect();
+    if !keys.is_empty() {
+        let titles = ["route", "secret", "public key", "fingerprint", "valid"].map(str::to_owned);
+        parts.push(table(&[vec![titles], keys].concat()));
+    }
     parts.join("\n\n")
 }
 
@@ -100,7 +110,13 @@ fn row(route: &Route) -> [String; 7] {
 
 /// What a delivery is known by (SPEC 4).
 pub(super) fn identity(scheme: &Scheme) -> &'static str {
-    if scheme.id_is_signed() { "signed id" } else { "signed content" }
+    if scheme.id_is_signed() {
+        "signed id"
+    } else if scheme.is_token() {
+        "body"
+    } else {
+        "signed content"
+    }
 }
 
 /// How far a timestamp may be off.
@@ -109,7 +125,11 @@ pub(super) fn tolerance(scheme: &Scheme, past: Tolerance, future: Tolerance) -> 
         Tolerance::Off => "OFF".to_owned(),
         Tolerance::Within(time) => written_duration(time),
     };
-    if scheme.timestamp.is_none() {
+    if let Some(rule) = &scheme.jwt {
+        let age = rule.max_age.and_then(|age| u64::try_from(age).ok());
+        let otherwise = if rule.timeless { "OFF" } else { "by its token" };
+        age.map_or(otherwise.to_owned(), |age| written_duration(Duration::from_millis(age)))
+    } else if !scheme.has_timestamp() {
         "no timestamp".to_owned()
     } else if past == future {
         one(past)
@@ -119,20 +139,53 @@ pub(super) fn tolerance(scheme: &Scheme, past: Tolerance, future: Tolerance) -> 
 }
 
 fn secret_row(route: &Route, secret: &Secret, wall: UnixMillis) -> [String; 4] {
-    let now = if secret.is_active(wall) {
+    // A certificate has dates of its own, and holds no longer than the secret that it is.
+    let keys = config::public_keys(&route.scheme, secret);
+    let all: Vec<Validity> = if keys.is_empty() {
+        vec![secret.validity()]
+    } else {
+        keys.iter().map(|key| both(secret.validity(), key.validity())).collect()
+    };
+    let now = if all.iter().any(|validity| validity.includes(wall)) {
         "active"
-    } else if secret.not_after.is_some_and(|end| end <= wall) {
+    } else if all.iter().all(|validity| validity.not_after.is_some_and(|end| end <= wall)) {
         "EXPIRED"
     } else {
         "not yet"
     };
-    let active = match (secret.not_before, secret.not_after) {
+    [route.name.clone(), secret.name.clone(), now.to_owned(), written_validity(secret.validity())]
+}
+
+/// The public keys of a route's secrets.
+fn key_rows(route: &Route) -> Vec<[String; 5]> {
+    let row = |secret: &Secret, key: PublicKey| {
+        let kind = match key.key_type() {
+            KeyType::Ed25519 => "Ed25519",
+            KeyType::EcdsaP256 => "ECDSA P-256",
+            KeyType::Rsa => "RSA",
+        };
+        let kind = key.key_id().map_or(kind.to_owned(), |id| format!("{kind} ({})", id.escape_default()));
+        let valid = written_validity(key.validity());
+        [route.name.clone(), secret.name.clone(), kind, key.fingerprint(), valid]
+    };
+    let of = |secret| config::public_keys(&route.scheme, secret).into_iter().map(move |key| row(secret, key));
+    route.secrets.iter().flat_map(of).collect()
+}
+
+fn both(one: Validity, other: Validity) -> Validity {
+    Validity {
+        not_before: one.not_before.max(other.not_before),
+        not_after: one.not_after.into_iter().chain(other.not_after).min(),
+    }
+}
+
+fn written_validity(validity: Validity) -> String {
+    match (validity.not_before, validity.not_after) {
         (None, None) => "always".to_owned(),
         (Some(from), None) => format!("from {}", moment(from)),
         (None, Some(end)) => format!("until {}", moment(end)),
         (Some(from), Some(end)) => format!("from {} until {}", moment(from), moment(end)),
-    };
-    [route.name.clone(), secret.name.clone(), now.to_owned(), active]
+    }
 }
 
 fn moment(at: UnixMillis) -> String {
@@ -144,7 +197,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::Sources;
+    use crate::config::{Sources, fixtures};
 
     const FILE: &str = r#"
 [admin]
@@ -198,6 +251,47 @@ timestamp = { header = "X-Timestamp" }
         itellico  env:NEW  active   always
         itellico  old      EXPIRED  until 2025-01-01T00:00:00Z
         erp       env:NEW  active   always
+        ");
+    }
+
+    #[test]
+    fn public_keys_are_shown_by_their_fingerprints_and_an_awaited_secret_by_its_name() {
+        let file = r#"
+[[route]]
+name = "keys"
+path = "/keys"
+secrets = [{ name = "old", value = "env:CERTIFICATE" }, "env:KEY"]
+upstream = "http://127.0.0.1:3000"
+[route.scheme]
+algorithm = "ecdsa-p256-sha256"
+signed = "{timestamp}.{body}"
+signature = { header = "X-Signature" }
+timestamp = { header = "X-Timestamp" }
+
+[[route]]
+name = "asana"
+path = "/asana"
+provider = "asana"
+secrets = ["learn:not-there-yet.secret"]
+upstream = "http://127.0.0.1:3000"
+"#;
+        let env = |name: &str| match name {
+            "CERTIFICATE" => Some(fixtures::P256_CERTIFICATE.into()),
+            _ => Some(fixtures::P256_PEM.into()),
+        };
+        let sources = Sources { base_dir: Path::new(""), env: &env, now: UnixMillis(0) };
+        let config = config::parse("a.toml", file, &sources).unwrap_or_else(|problems| panic!("{problems}"));
+        let shown = report(&config, UnixMillis::from_secs(1_750_000_000));
+        let rows = shown.split_once("route  secret").map(|(_, rows)| format!("route  secret{rows}"));
+        insta::assert_snapshot!(rows.unwrap_or(shown), @r"
+        route  secret                      now      active
+        keys   old                         EXPIRED  always
+        keys   env:KEY                     active   always
+        asana  learn:not-there-yet.secret  awaited  once learned
+
+        route  secret   public key   fingerprint                                                              valid
+        keys   old      ECDSA P-256  SHA256:9c9895d59c3d03237396168e6efee7fddb345662bb39c5eb8c2051e23209cbbe  from 2020-01-01T00:00:00Z until 2021-01-01T00:00:01Z
+        keys   env:KEY  ECDSA P-256  SHA256:9c9895d59c3d03237396168e6efee7fddb345662bb39c5eb8c2051e23209cbbe  always
         ");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Reads lines exactly; what they may hold is judged by [`Head::from_parts`], as on the wire.
 
+use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -106,14 +107,16 @@ pub(super) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// Splits a URL into its origin, where it has one, and its target.
+/// Splits a URL into its origin, where it has one, and its target. What no target can hold as it is (RFC 3986: white
+/// space, letters beyond ASCII, quotes, braces) is percent-encoded byte by byte, since captures may show a URL decoded; a
+/// `%` that is there stays.
 pub(super) fn split_url(url: &str) -> anyhow::Result<(Option<&str>, String)> {
     let right = "write it as in `https://hooks.example.com/in/x?y=1`, or only `/in/x?y=1`";
     if url.contains('#') {
         bail!("`--url` has a fragment, which is never sent: {right}");
     }
     if url.starts_with('/') {
-        return Ok((None, url.to_owned()));
+        return Ok((None, encoded(url)));
     }
     let (scheme, rest) = url.split_once("://").with_context(|| format!("`--url` is no URL: {right}"))?;
     if !matches!(scheme, "http" | "https") {
@@ -124,8 +127,28 @@ pub(super) fn split_url(url: &str) -> anyhow::Result<(Option<&str>, String)> {
         bail!("`--url` names no host: {right}");
     }
     let (origin, target) = url.split_at_checked(scheme.len() + 3 + host_len).unwrap_or((url, ""));
+    if !origin.bytes().all(|b| b.is_ascii_graphic()) {
+        bail!(
+            "`--url` names a host that is not ASCII: write it as it is looked up, as in `https://xn--bcher-kva.example/in`"
+        );
+    }
     let slash = if target.starts_with('/') { "" } else { "/" };
-    Ok((Some(origin), format!("{slash}{target}")))
+    Ok((Some(origin), format!("{slash}{}", encoded(target))))
+}
+
+/// The target as it stands in a request line.
+fn encoded(target: &str) -> String {
+    let mut out = String::with_capacity(target.len());
+    for byte in target.bytes() {
+        // unreserved, reserved without `#`, `[` and `]`, and the percent sign (RFC 3986 2, 3.3 and 3.4)
+        if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
 }
 
 /// The lines of a headers file.
@@ -222,10 +245,18 @@ mod tests {
             ("ftp://a/x", None),
             ("https:///x", None),
             ("a.example/x", None),
+            ("https://a.example/a b?q=\u{e9}+%20", Some((Some("https://a.example"), "/a%20b?q=%C3%A9+%20"))),
+            ("/x?a[]=\"{1}\"", Some((None, "/x?a%5B%5D=%22%7B1%7D%22"))),
+            ("/a\\b|c^`<>\n", Some((None, "/a%5Cb%7Cc%5E%60%3C%3E%0A"))),
+            ("https://a.example?q= ", Some((Some("https://a.example"), "/?q=%20"))),
+            ("https://b\u{fc}cher.example/x", None),
+            ("https://a b/x", None),
         ];
         for (url, expected) in rows {
             let found = split_url(url).ok();
             assert_eq!(found.as_ref().map(|(o, t)| (*o, t.as_str())), expected, "{url}");
+            let can_be_sent = found.is_none_or(|(_, target)| Head::from_parts("POST", &target, []).is_ok());
+            assert!(can_be_sent, "{url}");
         }
     }
 }

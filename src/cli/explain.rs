@@ -9,8 +9,10 @@ use super::output::{complain, json_object, print};
 use super::subject::Subject;
 use super::verify::{Judgement, Judging, case, judge};
 use crate::config::presets;
-use crate::verify::explain::{Explanation, Fault, Finding, Mistake, explain};
+use crate::verify::explain::{Around, Explanation, Fault, Finding, Mistake, explain};
+use crate::verify::scheme::TimestampPlace;
 use crate::verify::verdict::Code;
+use crate::wire::head::FieldName;
 
 /// Arguments of `explain`.
 #[derive(Args, Debug)]
@@ -93,13 +95,20 @@ fn account(subject: &Subject, delivery: &Delivery) -> Account {
         }
     };
     let schemes: Vec<_> = presets::all().iter().map(|preset| &preset.scheme).collect();
-    match explain(&case(subject, head, delivery), &schemes) {
+    let around = Around { presets: &schemes, routes: &subject.others };
+    match explain(&case(subject, head, delivery), &around) {
         Explanation::Valid(_) => Account { mistake: None, secret: None, lines: Vec::new() },
         Explanation::Mistaken { finding: Finding { mistake, secret }, besides, .. } => {
             let mut lines = vec![mistake.sentence(), format!("Fix: {}", mistake.fix())];
             lines.push(format!("Confirmed with the secret `{secret}`."));
             lines.extend(besides.map(|also| format!("Besides: {} {}", also.sentence(), also.fix())));
             Account { mistake: Some(mistake), secret: Some(secret.to_string()), lines }
+        }
+        Explanation::Suspected { mistake, besides, .. } => {
+            let mut lines = vec![mistake.sentence(), format!("Fix: {}", mistake.fix())];
+            lines.push("No signature confirms it: nothing that was tried makes the delivery match.".to_owned());
+            lines.extend(besides.map(|also| format!("Besides: {} {}", also.sentence(), also.fix())));
+            Account { mistake: Some(mistake), secret: None, lines }
         }
         Explanation::Unexplained { fault, besides } => {
             let mut lines = vec![unexplained(subject, &fault)];
@@ -112,8 +121,8 @@ fn account(subject: &Subject, delivery: &Delivery) -> Account {
 /// The honest end: what is known, and what to look at.
 fn unexplained(subject: &Subject, fault: &Fault) -> String {
     let scheme = &subject.scheme;
-    let signature = scheme.signature.header.as_str();
-    let timestamp = scheme.timestamp.as_ref().map_or("", |place| place.header.as_str());
+    let signature = scheme.signature.header().map_or("", FieldName::as_str);
+    let timestamp = scheme.timestamp.as_ref().and_then(TimestampPlace::header).map_or("", FieldName::as_str);
     let refusal = match fault {
         Fault::Key(fault) => {
             return format!(
@@ -188,5 +197,14 @@ mod tests {
         }
         let told = told("itellico_test_secret", "X-A : 1\n");
         assert!(told.lines.join(" ").contains("No HTTP request can have this head"), "{:?}", told.lines);
+    }
+
+    #[test]
+    fn what_no_signature_confirms_is_said_to_be_so() {
+        let told = told("whpk_tops3cret", &headers(SIGNATURE));
+        assert_eq!(told.mistake, Some(Mistake::PublicKeyForSecret));
+        let text = json_object(&told.members());
+        assert!(text.contains(r#""mistake":"public_key_for_secret","mistake_secret":null"#), "{text}");
+        assert!(text.contains("No signature confirms it") && !text.contains("tops3cret"), "{text}");
     }
 }

@@ -9,6 +9,8 @@ mod explain;
 mod output;
 mod providers;
 mod run;
+#[cfg(test)]
+mod samples;
 mod sign;
 mod subject;
 mod verify;

@@ -1,28 +1,36 @@
 //! `verigate sign`: the headers that make a body a valid delivery, or a whole command that sends it (SPEC 7).
 //!
-//! Prints neither the secret nor anything else of the configuration.
+//! Prints neither the secret nor anything else of the configuration, but where the secret itself is what is sent.
 
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+mod curl;
+
+#[cfg(test)]
+mod every_preset;
+
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 
+use self::curl::Signed;
 use super::Exit;
-use super::delivery::{is_stdin, moment, read_input, split_url};
+use super::delivery::{moment, read_input, split_url};
 use super::output::{complain, note, print};
 use super::subject::{By, Subject};
+use crate::config::takes_public_keys;
 use crate::verify::clock::Now;
-use crate::verify::scheme::{Part, Place};
+use crate::verify::explain::{Case, Fault};
+use crate::verify::scheme::{Part, Place, Special};
 use crate::verify::secret::Secret;
-use crate::verify::sign::{SignRequest, sign};
+use crate::verify::sign::{SignFault, SignRequest, public_half, sign};
 use crate::wire::head::{FieldName, Head};
 
 /// Arguments of `sign`.
 #[derive(Args, Debug)]
 #[command(
     override_usage = "verigate sign --provider NAME --secret SECRET [OPTIONS]\n       verigate sign --route NAME [OPTIONS]",
-    after_help = "The first active secret signs.\n\nExamples:\n  \
+    after_help = "The first active secret signs. Ed25519 takes the private key: PEM, whsk_…, or 64 hex digits.\n\nExamples:\n  \
     verigate sign --provider itellico --secret env:WEBHOOK_SECRET --body event.json > headers.txt\n  \
     verigate sign --route itellico --body event.json --curl | sh"
 )]
@@ -41,7 +49,7 @@ pub(super) struct Sign {
     /// The method it will have
     #[arg(long, default_value = "POST")]
     method: String,
-    /// The URL it will be sent to [default: the gateway's address and the route's path]
+    /// The URL it will be sent to; needed where it is signed, and for --curl [default: the route's]
     #[arg(long)]
     url: Option<String>,
     /// A further header, for schemes that sign one; may be given several times
@@ -50,14 +58,6 @@ pub(super) struct Sign {
     /// Print a whole curl command instead of the headers alone
     #[arg(long)]
     curl: bool,
-}
-
-/// A signed request, ready to be shown.
-#[derive(Debug)]
-struct Signed<'s> {
-    method: &'s str,
-    url: String,
-    headers: Vec<(String, String)>,
 }
 
 impl Sign {
@@ -82,15 +82,27 @@ impl Sign {
         let now = moment(self.at);
         let secret = active(&subject, now)?;
         let scheme = &subject.scheme;
-        let depends_on_path = |part: &Part| matches!(part, Part::Path | Part::Url);
-        if subject.is_prefix && given.is_none() && (self.curl || scheme.signed.parts().iter().any(depends_on_path)) {
+        let depends_on_path = scheme.signs_url()
+            || scheme.special == Some(Special::Contentful)
+            || scheme.signed.parts().contains(&Part::Path);
+        if subject.is_prefix && given.is_none() && (self.curl || depends_on_path) {
             bail!("the route takes every path under {0}: name one, as in `--url {0}x`", subject.path);
+        }
+        if self.curl && given.is_none() && !self.by.is_route() {
+            bail!("`--curl` sends it, but where to? Name it, as in `--url http://127.0.0.1:8080/webhooks/x`");
+        }
+        if depends_on_path && given.is_none() && !self.by.is_route() {
+            bail!("this scheme signs the URL or its path: name the one that the provider calls with `--url`");
         }
         let target = given.map_or_else(|| subject.path.clone(), |(_, target)| target);
         let has_origin = origin.is_some();
         let url = origin.unwrap_or_else(|| subject.gateway.clone()) + &target;
-        if scheme.signed.parts().contains(&Part::Url) && subject.settings.public_url.is_none() {
-            bail!("this scheme signs the URL: name the one that the provider calls with `--url`");
+        if scheme.signs_url() && subject.settings.public_url.is_none() {
+            bail!("this scheme signs the URL: name the one that the provider calls, host and all, with `--url`");
+        }
+        // As hexadecimal digits both halves of a pair look alike.
+        if self.by.is_route() && takes_public_keys(scheme) && public_half(scheme, secret).is_some() {
+            bail!("cannot sign: {OF_A_ROUTE}");
         }
         let id = self.id(&subject)?;
         let extra = self.header.iter().map(|line| split_header(line)).collect::<anyhow::Result<Vec<_>>>()?;
@@ -104,15 +116,13 @@ impl Sign {
             public_url: subject.settings.public_url.as_deref(),
             headers: &extra,
         };
-        let mut headers = sign(scheme, secret, &request).map_err(|fault| anyhow!("cannot sign: {fault}"))?;
+        let mut headers = sign(scheme, secret, &request).map_err(|fault| self.cannot(&fault, &subject))?;
         headers.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let lines = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let head = Head::from_parts(&self.method, &target, lines).map_err(|refusal| {
             anyhow!("no HTTP request can be like this: {}; see `--url`, `--method` and `--header`", refusal.why)
         })?;
-        if let Err(refusal) = subject.envelope.extract(&head, &body) {
-            note(&format!("warning: the signature is right, but the gateway would answer {refusal}"));
-        }
+        remark(&subject, secret, &head, &body, now);
         if !self.curl {
             let lines: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
             return Ok(lines.join("\n"));
@@ -126,14 +136,32 @@ impl Sign {
         Signed { method: &self.method, url, headers }.curl(&self.body, &body)
     }
 
-    /// The id to put into its header: the one given, a random one where none is, nothing where no header holds it.
-    fn id(&self, subject: &Subject) -> anyhow::Result<Option<String>> {
-        match (&subject.scheme.event_id, &self.id) {
-            (Some(Place::Header(name)), None) if !self.names(name) => {
-                let mut random = [0; 12];
-                getrandom::fill(&mut random).map_err(|error| anyhow!("no random bytes for an event id: {error}"))?;
-                Ok(Some(format!("evt_{}", hex::encode(random))))
+    /// Why it cannot be signed, and what would help.
+    fn cannot(&self, fault: &SignFault, subject: &Subject) -> anyhow::Error {
+        let help = match fault {
+            SignFault::Header(name) => format!(": add it, as in `--header '{name}: VALUE'`"),
+            SignFault::Key(_) if self.by.is_route() && takes_public_keys(&subject.scheme) => {
+                format!("; {OF_A_ROUTE}")
             }
+            _ => String::new(),
+        };
+        anyhow!("cannot sign: {fault}{help}")
+    }
+
+    /// The id to put into its header or token: the one given, a random one where none is, nothing where neither has one.
+    fn id(&self, subject: &Subject) -> anyhow::Result<Option<String>> {
+        // Code of its own has a header for an id that is no event's.
+        let is_own = matches!(subject.scheme.special, Some(Special::PlivoV3 | Special::MercadoPago));
+        let random_id = || {
+            let mut random = [0; 12];
+            getrandom::fill(&mut random).map_err(|error| anyhow!("no random bytes for an event id: {error}"))?;
+            Ok(Some(format!("evt_{}", hex::encode(random))))
+        };
+        match (&subject.scheme.event_id, &self.id) {
+            (_, Some(id)) if is_own => Ok(Some(id.clone())),
+            (Some(Place::Claim(_)), None) => random_id(),
+            (Some(Place::Claim(_)), Some(id)) => Ok(Some(id.clone())),
+            (Some(Place::Header(name)), None) if !self.names(name) => random_id(),
             (Some(Place::Header(_)), id) => Ok(id.clone()),
             (_, None) => Ok(None),
             (Some(Place::Json(_)), Some(_)) => {
@@ -149,6 +177,37 @@ impl Sign {
     }
 }
 
+const OF_A_ROUTE: &str =
+    "the route has the public key: sign with `--provider` or `--scheme`, and the private key as `--secret`";
+
+/// Says on standard error what the signer should know: what a gateway would answer to this delivery, by the verifier of
+/// live traffic, and what the key is.
+fn remark(subject: &Subject, secret: &Secret, head: &Head, body: &[u8], now: Now) {
+    let scheme = &subject.scheme;
+    if scheme.is_token() {
+        note("note: nothing is signed here: the header holds the secret itself");
+    }
+    let refusal = if let Some(public) = public_half(scheme, secret) {
+        let fingerprint = public.fingerprint();
+        note(&format!(
+            "note: signed with a private key; the gateway needs its public key, whose fingerprint is {fingerprint}"
+        ));
+        None
+    } else {
+        let secrets = std::slice::from_ref(secret);
+        let settings = &subject.settings;
+        let case = Case { scheme: &Arc::clone(scheme), settings, secrets, head, body, now };
+        match case.judge() {
+            Err(Fault::Refused(refusal)) => Some(refusal),
+            Ok(_) | Err(Fault::Key(_)) => None,
+        }
+    };
+    let refusal = refusal.or_else(|| subject.envelope.extract(head, body).err());
+    if let Some(refusal) = refusal {
+        note(&format!("warning: it is signed, but the gateway would answer {refusal}"));
+    }
+}
+
 fn active(subject: &Subject, now: Now) -> anyhow::Result<&Secret> {
     let mut active = subject.secrets.iter().filter(|secret| secret.is_active(now.wall));
     active
@@ -161,47 +220,6 @@ fn split_header(line: &str) -> anyhow::Result<(&str, &str)> {
     Ok((name, value.trim_ascii()))
 }
 
-impl Signed<'_> {
-    /// A command for a POSIX shell that sends exactly this.
-    fn curl(&self, file: &Path, body: &[u8]) -> anyhow::Result<String> {
-        // curl reads brackets and dot segments of a URL as its own business unless told otherwise.
-        let mut command = format!("curl -sS --globoff --path-as-is -X {} {}", quoted(self.method), quoted(&self.url));
-        let has_type = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-        if !has_type {
-            let is_json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
-            let kind = if is_json { "application/json" } else { "application/octet-stream" };
-            put_header(&mut command, "Content-Type", kind);
-        }
-        for (name, value) in &self.headers {
-            put_header(&mut command, name, value);
-        }
-        // `--data-binary` takes a text that begins with `@` for a file, `--data-raw` does not; neither changes a byte.
-        let data = if is_stdin(file) {
-            let text = std::str::from_utf8(body).ok().filter(|text| !text.contains('\0'));
-            let text =
-                text.context("the body is not text that can stand in a command: name it as a file with `--body FILE`")?;
-            format!("--data-raw {}", quoted(text))
-        } else {
-            let path = file.to_str().context("the name of the body file is not UTF-8: rename it")?;
-            format!("--data-binary {}", quoted(&format!("@{path}")))
-        };
-        Ok(command + " \\\n  " + &data)
-    }
-}
-
-fn put_header(command: &mut String, name: &str, value: &str) {
-    // curl drops a header without a value unless it ends in a semicolon.
-    let line = if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") };
-    // Writing to a String cannot fail.
-    let _ = write!(command, " \\\n  -H {}", quoted(&line));
-}
-
-/// A word for a POSIX shell, in single quotes unless it is plainly harmless.
-fn quoted(text: &str) -> String {
-    let is_plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._/:@=".contains(&b));
-    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;
@@ -209,7 +227,6 @@ mod tests {
     use clap::Parser as _;
 
     use super::super::{Cli, Command};
-    use super::*;
 
     const CONFIG: &str = r#"
 [server]
@@ -258,43 +275,10 @@ event_id = { header = "X-Id" }
         let command = printed(&["--url", "/hooks/x", "--curl"]).unwrap();
         assert!(command.contains(" http://127.0.0.1:8181/hooks/x "), "{command}");
         assert!(command.contains("-H 'Host: hooks.example.com'"), "{command}");
+        assert!(printed(&["--url", "/hooks/x", "--id", "a b"]).is_ok());
         let elsewhere = printed(&["--url", "https://a.example/hooks/x", "--curl"]).unwrap();
         assert!(elsewhere.contains(" https://a.example/hooks/x ") && !elsewhere.contains("Host:"), "{elsewhere}");
         assert!(printed(&["--curl"]).unwrap_err().contains("--url /hooks/x"));
         assert!(!command.contains("c2VjcmV0"), "{command}");
-    }
-
-    fn signed() -> Signed<'static> {
-        let headers = vec![("X-Time".to_owned(), "1".to_owned()), ("X-Empty".to_owned(), String::new())];
-        Signed { method: "POST", url: "http://127.0.0.1:8080/in/x?a=1&b=2".to_owned(), headers }
-    }
-
-    #[test]
-    fn a_shell_reads_back_what_was_quoted() {
-        let nasty = ["", "it's", "$HOME `id` \\ \"x\"", "a\nb\n", "'''", "!x", "-n", "*", "\u{e9}'\t"];
-        let words: Vec<String> = nasty.iter().map(|word| quoted(word)).collect();
-        let script = format!("printf '%s\\0' {}", words.join(" "));
-        let output = std::process::Command::new("sh").arg("-c").arg(script).output().unwrap();
-        let expected = nasty.map(|word| word.to_owned() + "\0").concat();
-        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
-    }
-
-    #[test]
-    fn a_command_names_the_file_or_holds_the_text() {
-        let file = signed().curl(Path::new("my event's.json"), b"[]").unwrap();
-        insta::assert_snapshot!(file, @r"
-        curl -sS --globoff --path-as-is -X POST 'http://127.0.0.1:8080/in/x?a=1&b=2' \
-          -H 'Content-Type: application/json' \
-          -H 'X-Time: 1' \
-          -H 'X-Empty;' \
-          --data-binary '@my event'\''s.json'
-        ");
-        let inline = signed().curl(Path::new("-"), b"@it's\n").unwrap();
-        assert!(inline.ends_with("--data-raw '@it'\\''s\n'"), "{inline}");
-        assert!(inline.contains("application/octet-stream"), "{inline}");
-        for body in [&b"\xff"[..], b"a\0b"] {
-            let message = signed().curl(Path::new("-"), body).unwrap_err().to_string();
-            assert!(message.contains("--body FILE"), "{message}");
-        }
     }
 }

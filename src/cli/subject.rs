@@ -41,6 +41,8 @@ pub(super) struct Subject {
     pub(super) scheme: Arc<Scheme>,
     pub(super) secrets: Vec<Secret>,
     pub(super) settings: Settings,
+    /// The secrets of other routes, by route: what `explain` tries besides.
+    pub(super) others: Vec<(String, Vec<Secret>)>,
     pub(super) envelope: Envelope,
     /// The path of the route, or `/`.
     pub(super) path: String,
@@ -53,6 +55,11 @@ pub(super) struct Subject {
 }
 
 impl By {
+    /// Whether a route of the configuration is named.
+    pub(super) fn is_route(&self) -> bool {
+        self.route.is_some()
+    }
+
     /// Loads what is named. `origin` is the URL's, for schemes that sign it and no route to say which.
     pub(super) fn load(&self, origin: Option<String>) -> anyhow::Result<Subject> {
         if let Some(name) = &self.route {
@@ -63,14 +70,19 @@ impl By {
             (None, Some(path)) => config::load_scheme(path)?,
             (None, None) => bail!("name what to judge by: `--provider NAME`, `--scheme FILE` or `--route NAME`"),
         };
-        let settings =
-            Settings { tolerance: scheme.tolerance, future_tolerance: scheme.future_tolerance, public_url: origin };
+        let settings = Settings {
+            tolerance: scheme.tolerance,
+            future_tolerance: scheme.future_tolerance,
+            public_url: origin,
+            max_body: MAX_INFLATED,
+        };
         let secrets = self.secret.iter().enumerate().map(|(place, text)| secret(text, place + 1));
         Ok(Subject {
             secrets: secrets.collect::<anyhow::Result<_>>()?,
             envelope: Envelope::of(&scheme),
             scheme: Arc::new(scheme),
             settings,
+            others: Vec::new(),
             path: "/".to_owned(),
             is_prefix: false,
             host: None,
@@ -87,14 +99,21 @@ impl By {
         });
         let names: Vec<String> = config.routes.iter().map(|route| route.name.clone()).collect();
         let shown = config.path.display();
-        let route = config.routes.into_iter().find(|route| route.name == name);
-        let Route { scheme, secrets, tolerance, future_tolerance, public_url, pattern, .. } =
+        let (named, others): (Vec<_>, Vec<_>) = config.routes.into_iter().partition(|route| route.name == name);
+        let route = named.into_iter().next();
+        let Route { scheme, secrets, tolerance, future_tolerance, public_url, pattern, max_body, .. } =
             route.with_context(|| format!("{shown} has no route `{name}`; its routes: {}", names.join(", ")))?;
         Ok(Subject {
             envelope: Envelope::of(&scheme),
             scheme,
             secrets,
-            settings: Settings { tolerance, future_tolerance, public_url: public_url.or(origin) },
+            others: others.into_iter().map(|route| (route.name, route.secrets)).collect(),
+            settings: Settings {
+                tolerance,
+                future_tolerance,
+                public_url: public_url.or(origin),
+                max_body: usize::try_from(max_body).unwrap_or(usize::MAX),
+            },
             is_prefix: matches!(pattern.path, PathPattern::Prefix(_)),
             path: match pattern.path {
                 PathPattern::Exact(path) | PathPattern::Prefix(path) => path,
@@ -104,6 +123,9 @@ impl By {
         })
     }
 }
+
+/// The most that a packed body may hold, where no route says so.
+const MAX_INFLATED: usize = 64 << 20;
 
 /// Where a gateway listens by default.
 const GATEWAY: &str = "http://127.0.0.1:8080";
@@ -129,9 +151,11 @@ pub(super) fn tolerance(text: &str) -> Result<Tolerance, String> {
 }
 
 fn preset(name: &str) -> anyhow::Result<Scheme> {
-    let near = presets::nearest(name).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
     let preset = presets::find(name).with_context(|| {
-        format!("`{name}` is not a provider that this version knows: {near}`verigate providers` lists them; any other scheme goes into a file, `--scheme FILE`")
+        format!(
+            "`{name}` is not a provider that this version knows: {}; a scheme of your own goes into a file, `--scheme FILE`",
+            presets::why_not(name)
+        )
     })?;
     Ok(preset.scheme.clone())
 }
@@ -148,7 +172,7 @@ fn secret(reference: &str, place: usize) -> anyhow::Result<Secret> {
     let is_named = resolved.name.is_some();
     let name = resolved.name.unwrap_or_else(|| format!("plain-{place}"));
     // A literal is warned about for standing in a file, which it does not here.
-    for warning in resolved.warnings.iter().filter(|_| is_named) {
+    for warning in resolved.warnings.iter().chain(resolved.exposures.iter().filter(|_| is_named)) {
         note(&format!("warning: the secret `{name}` {warning}"));
     }
     Ok(Secret { name, text: resolved.text, not_before: None, not_after: None })

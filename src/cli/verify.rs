@@ -10,7 +10,7 @@ use super::output::{complain, json_object, note, print};
 use super::subject::{By, Subject, tolerance};
 use crate::verify::envelope::Event;
 use crate::verify::explain::{Case, Fault};
-use crate::verify::scheme::{Part, Tolerance};
+use crate::verify::scheme::Tolerance;
 use crate::verify::verdict::Refusal;
 
 /// Arguments of `verify`.
@@ -59,7 +59,7 @@ impl Judging {
     pub(super) fn read(&self) -> anyhow::Result<(Subject, Delivery)> {
         let mut subject = self.by.load(self.captured.origin()?)?;
         subject.tolerate(self.tolerance);
-        if subject.scheme.signed.parts().contains(&Part::Url) && subject.settings.public_url.is_none() {
+        if subject.scheme.signs_url() && subject.settings.public_url.is_none() {
             bail!("this scheme signs the URL: name the one that was called, host and all, with `--url`");
         }
         let delivery = self.captured.read(&subject)?;
@@ -105,7 +105,7 @@ pub(super) fn judge(subject: &Subject, delivery: &Delivery, is_envelope_judged: 
     };
     match case(subject, head, delivery).judge() {
         Ok(proof) => {
-            let event = subject.envelope.extract(head, &delivery.body);
+            let event = subject.envelope.extract(head, proof.signed_body(&delivery.body));
             let refusal = event.as_ref().err().copied().filter(|_| is_envelope_judged);
             Ok(Judgement { refusal, secret: Some(proof.secret.to_string()), envelope: Some(event) })
         }
@@ -215,6 +215,28 @@ pub(super) mod tests {
         let Command::Verify(verify) = command else { panic!("another command") };
         let (subject, delivery) = verify.judging.read()?;
         judge(&subject, &delivery, verify.envelope)
+    }
+
+    #[test]
+    fn a_packed_body_is_read_as_live_traffic_reads_it() {
+        use std::io::Write as _;
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packer.write_all(br#"{"type":"message.new"}"#).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+            folder.path().join(name).display().to_string()
+        };
+        let body = file("body", &packer.finish().unwrap());
+        // printf '{"type":"message.new"}' | openssl dgst -sha256 -hmac k
+        let headers =
+            file("headers", b"X-Signature: 49ae507dcf418ac2d0f37dfccd5bb52b824f234d873c71f62a8d060ecd8e8549\n");
+        let arguments = ["verigate", "verify", "-p", "stream", "-s", "plain:k", "--headers", &headers, "--body", &body];
+        let Command::Verify(verify) = Cli::parse_from(arguments).command else { panic!("verify") };
+        let (subject, delivery) = verify.judging.read().unwrap();
+        let judgement = judge(&subject, &delivery, false).unwrap();
+        let kind = judgement.members().into_iter().find(|(name, _)| *name == "event_type").unwrap().1;
+        assert_eq!(kind, "message.new", "{judgement:?}");
     }
 
     #[test]

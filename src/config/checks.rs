@@ -3,13 +3,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
+use std::time::Duration;
 
 use super::reader::{Findings, Table};
 use super::route::Draft;
 use super::server::collide;
 use super::units::{written_duration, written_size};
 use super::upstream::Upstream;
-use super::{Admin, Replay, Server};
+use super::{Admin, Replay, Route, Server};
 use crate::verify::routes::Pattern;
 use crate::verify::scheme::Tolerance;
 
@@ -127,28 +128,39 @@ fn budget(draft: &Draft<'_>, server: &Server, places: &Places, findings: &mut Fi
 }
 
 /// SPEC 4: an entry must outlive the time in which its delivery could be sent again.
-fn memory(draft: &Draft<'_>, server: &Server, window: &Replay, places: &Places, findings: &mut Findings) {
+fn memory(draft: &Draft<'_>, server: &Server, replay: &Replay, places: &Places, findings: &mut Findings) {
     let Some(route) = &draft.route else { return };
-    if route.scheme.timestamp.is_none() || !route.replay.enabled {
+    if !route.replay.enabled {
         return;
     }
-    let length = |tolerance| if let Tolerance::Within(within) = tolerance { Some(within) } else { None };
-    let Some(tolerance) = length(route.tolerance) else { return };
-    let widest = length(route.future_tolerance).map_or(tolerance, |future| future.max(tolerance));
-    let needed = widest.saturating_mul(2).saturating_add(server.body_timeout);
+    let Some(window) = freshness(route) else { return };
+    let needed = window.saturating_add(server.body_timeout);
     if route.replay.ttl >= needed {
         return;
     }
     let table: &Table<'_> = &draft.table;
-    let own = Some(table.span_of("replay.ttl")).filter(|_| route.replay.ttl != window.ttl);
+    let own = Some(table.span_of("replay.ttl")).filter(|_| route.replay.ttl != replay.ttl);
     let span = own.or_else(|| places.ttl.clone()).unwrap_or_else(|| table.span_of("tolerance"));
     let message = format!(
-        "route `{}`: `ttl` ({}) is shorter than twice the tolerance plus `body_timeout`: a delivery could be forgotten \
-         and sent again while it is still in time",
+        "route `{}`: `ttl` ({}) is shorter than {} plus `body_timeout`: a delivery could be forgotten and sent again while \
+         it is still in time",
         route.name,
-        written_duration(route.replay.ttl)
+        written_duration(route.replay.ttl),
+        if route.scheme.jwt.is_some() { "`jwt.max_age` and twice `leeway`" } else { "twice the tolerance" }
     );
     findings.problem(span, message, format!("set `ttl` to at least {}", written_duration(needed)));
+}
+
+/// For how long one delivery may be in time; `None` where that is not judged, or not known beforehand.
+fn freshness(route: &Route) -> Option<Duration> {
+    if let Some(rule) = &route.scheme.jwt {
+        let millis = rule.max_age?.saturating_add(rule.leeway.saturating_mul(2));
+        return u64::try_from(millis).ok().map(Duration::from_millis);
+    }
+    let length = |tolerance| if let Tolerance::Within(within) = tolerance { Some(within) } else { None };
+    let tolerance = length(route.tolerance).filter(|_| route.scheme.has_timestamp())?;
+    let widest = length(route.future_tolerance).map_or(tolerance, |future| future.max(tolerance));
+    Some(widest.saturating_mul(2))
 }
 
 #[cfg(test)]

@@ -13,16 +13,21 @@ const MASK: &str = "********";
 /// Keys whose line may be shown even where the tree cannot be trusted.
 const HARMLESS: &[&str] = &[
     "account",
+    "ack",
     "algorithm",
+    "body",
     "body_timeout",
     "capacity",
+    "code",
     "covers_body",
     "encoding",
     "enforce",
     "event_id",
     "event_type",
     "event_types",
+    "events_repeat",
     "future_tolerance",
+    "handshake",
     "head_timeout",
     "header",
     "health_path",
@@ -36,6 +41,7 @@ const HARMLESS: &[&str] = &[
     "max_head",
     "max_headers",
     "methods",
+    "mode",
     "name",
     "on_conflict",
     "on_duplicate",
@@ -60,7 +66,8 @@ const HARMLESS: &[&str] = &[
 ];
 
 /// Keys that may be named beside a hidden value.
-const SECRET_BEARING: &[&str] = &["secret", "secrets", "token", "value", "upstream_headers", "upstream", "public_url"];
+const SECRET_BEARING: &[&str] =
+    &["secret", "secrets", "token", "value", "upstream_headers", "upstream", "public_url", "verify_token"];
 
 /// What makes any line suspect, whatever its key: inline tables and several keys on one line are for the tree to judge.
 const SUSPECT: &[&str] = &["secret", "token", "value", "upstream_headers", "plain:", "://"];
@@ -195,6 +202,10 @@ mod tests {
             ("secrets = [\"hunter2\"", "secrets =********"),
             ("route.secrets=hunter2", "route.secrets=********"),
             ("admin.token = hunter2", "admin.token =********"),
+            ("verify_token = \"hunter2", "verify_token =********"),
+            ("handshake = { verify_token = \"hunter2 }", "handshake =********"),
+            ("mode = \"answer", "mode = \"answer"),
+            ("key = \"hunter2", "********"),
             ("  \"hunter2\",", "  ********"),
             ("  aHVudGVyMg==,", "  ********"),
             ("hunter2", "********"),

@@ -4,9 +4,13 @@
 
 pub mod admin;
 mod checks;
+mod handshake;
+mod judge;
+mod learned;
 mod mask;
 pub mod presets;
 pub mod problem;
+mod public_keys;
 mod reader;
 pub mod replay;
 pub mod route;
@@ -19,6 +23,8 @@ mod upstream;
 mod upstream_headers;
 
 #[cfg(test)]
+pub(crate) mod fixtures;
+#[cfg(test)]
 mod tests;
 
 use std::io::{self, Read as _};
@@ -28,7 +34,10 @@ use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
 pub use admin::Admin;
+pub use handshake::{HandshakeMode, HandshakeSettings};
+pub use learned::{is_learned, learned_name, store_learned};
 pub use problem::{Position, Problem, Problems};
+pub use public_keys::{public_keys, takes_public_keys};
 pub use replay::{Replay, RouteReplay, Statuses};
 pub use route::Route;
 pub use scheme_file::{load_scheme, parse_scheme};

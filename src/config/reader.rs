@@ -165,7 +165,9 @@ impl<'t> Table<'t> {
 
     /// The item under `key`, which is known from now on.
     pub(super) fn item(&mut self, key: &'static str) -> Option<Item<'t>> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         let (name, value) = self.entries.get_key_value(key)?;
         Some(Item { path: self.path_of(key), key_span: name.span(), value })
     }

@@ -69,18 +69,21 @@ fn read_capacity(item: &Item<'_>, findings: &mut Findings) -> Option<usize> {
 }
 
 impl RouteReplay {
-    /// Reads a route's `replay`: `"off"`, a table, or nothing. What a scheme says of its timestamps decides a default.
+    /// Reads a route's `replay`: `"off"`, a table, or nothing. What a scheme says of its timestamps, and whether its events
+    /// may be alike, decides the defaults.
     pub(super) fn read(
         item: Option<&Item<'_>>,
         findings: &mut Findings,
         window: &Replay,
         scheme: Option<&Scheme>,
     ) -> Self {
-        let stamped = scheme.and_then(|scheme| scheme.timestamp.as_ref()).map(|place| place.stamped);
-        let on_replay = if stamped == Some(Stamped::Event) { 200 } else { 409 };
+        let on_replay = if scheme.map(Scheme::stamped) == Some(Stamped::Event) { 200 } else { 409 };
         let statuses = Statuses { on_replay, on_duplicate: 200, on_conflict: 409 };
         let mut replay = Self { enabled: true, statuses, capacity: None, ttl: window.ttl };
-        let Some(item) = item else { return replay };
+        let Some(item) = item else {
+            replay.enabled = !scheme.is_some_and(|scheme| scheme.events_repeat);
+            return replay;
+        };
         match item.value.get_ref().as_str() {
             Some("off") => {
                 replay.enabled = false;

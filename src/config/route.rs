@@ -2,22 +2,25 @@
 //!
 //! A route is judged by itself here; what it may not have in common with others is judged in [`super::checks`].
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::handshake::{self, HandshakeSettings};
+use super::judge;
 use super::presets;
-use super::reader::{Findings, Item, Table, suggestion};
+use super::public_keys::Taken;
+use super::reader::{Findings, Item, Table};
 use super::replay::{Replay, RouteReplay};
 use super::scheme::{self, Envelope};
-use super::secrets::{self, Sources};
+use super::secrets::{self, Listed, Sources, Wanted};
 use super::server::{Server, read_public_url, size};
 use super::units::{self, UnitFault};
 use super::upstream::Upstream;
 use super::upstream_headers;
 use crate::verify::routes::Pattern;
-use crate::verify::scheme::{Scheme, Settings, Tolerance};
+use crate::verify::scheme::{Scheme, Tolerance};
 use crate::verify::secret::{Secret, SecretText};
-use crate::verify::verifier::Verifier;
 use crate::wire::head::FieldName;
 
 /// One `[[route]]`, checked.
@@ -31,7 +34,7 @@ pub struct Route {
     pub methods: Vec<String>,
     /// The scheme, from its preset or spelled out.
     pub scheme: Arc<Scheme>,
-    /// At least one.
+    /// At least one, unless it is still to come (`learn`).
     pub secrets: Vec<Secret>,
     /// Where proved deliveries go.
     pub upstream: Upstream,
@@ -55,6 +58,10 @@ pub struct Route {
     pub public_url: Option<String>,
     /// Only these event types are taken, where given.
     pub event_types: Option<Vec<String>>,
+    /// What becomes of the handshake that the scheme names.
+    pub handshake: HandshakeSettings,
+    /// Where the secret is kept that comes with a handshake; it has come where there are `secrets`.
+    pub learn: Option<PathBuf>,
 }
 
 /// The default and the bounds of `max_body`; how much of it fits the budget is judged in `checks`.
@@ -89,9 +96,11 @@ pub(super) fn read<'t>(
     let enforce = table.item("enforce").and_then(|item| item.flag(findings)).unwrap_or(true);
     let upstream_host = table.item("upstream_host").and_then(|item| read_upstream_host(&item, findings));
     let public_url = table.item("public_url").and_then(|item| read_public_url(&item, findings));
-    let secret_items = table.required(findings, "secrets", "[\"env:WEBHOOK_SECRET\"]");
-    let secrets = secret_items.as_ref().map(|item| secrets::read_list(item, findings, sources)).unwrap_or_default();
     let scheme = read_scheme(&mut table, findings);
+    let secrets = table.required(findings, "secrets", "[\"env:WEBHOOK_SECRET\"]");
+    let wanted = wanted(scheme.as_ref());
+    let Listed { secrets, learn } =
+        secrets.map(|item| secrets::read_list(&item, findings, sources, wanted)).unwrap_or_default();
     let own_tolerance = scheme::read_tolerance(&mut table, findings, "tolerance");
     let own_future = scheme::read_tolerance(&mut table, findings, "future_tolerance");
     let headers = table.item("upstream_headers");
@@ -104,7 +113,8 @@ pub(super) fn read<'t>(
         let relay = |name: &str| (name == "relay").then_some(());
         item.one_of(findings, &["relay"], &["queue"], relay);
     }
-    table.not_yet(findings, "handshake", "handshakes are not answered by this version; leave the table out");
+    let handshake = table.item("handshake");
+    let handshake = handshake.map(|item| HandshakeSettings::read(&item, findings, sources, scheme.as_ref()));
     table.finish(findings);
 
     let route = scheme.zip(name.clone()).zip(pattern.clone()).zip(upstream.clone()).map(
@@ -128,79 +138,25 @@ pub(super) fn read<'t>(
                 enforce,
                 public_url: public_url.or_else(|| server.public_url.clone()),
                 event_types,
+                handshake: handshake.unwrap_or_default(),
+                learn,
             }
         },
     );
     if let Some(route) = &route {
-        judge(route, &table, &secrets, findings);
+        judge::judge(route, &table, &secrets, sources.now, findings);
     }
     Draft { table, name, pattern, upstream, route }
 }
 
-/// What only shows once scheme, secrets and settings are put together.
-fn judge(route: &Route, table: &Table<'_>, secrets: &[(Item<'_>, Secret)], findings: &mut Findings) {
-    let scheme = &route.scheme;
-    // Where a key of the scheme stands: in `[route.scheme]`, or as the route's own; else the preset says it.
-    let place = |key: &str| {
-        let own = table.span_of(key);
-        match scheme.provider == CUSTOM {
-            true if own == table.span() => table.span_of(&format!("scheme.{key}")),
-            false if own == table.span() => table.span_of("provider"),
-            _ => own,
-        }
-    };
-    let settings = Settings {
-        tolerance: route.tolerance,
-        future_tolerance: route.future_tolerance,
-        public_url: route.public_url.clone(),
-    };
-    for fault in scheme.faults(&settings) {
-        findings.problem(place(fault.key), fault.message, fault.help);
-    }
-    for (item, secret) in secrets {
-        if let Err(fault) = Verifier::new(Arc::clone(scheme), vec![secret.clone()], settings.clone()) {
-            let message = format!("the secret `{}` is no key of this scheme: {}", secret.name, fault.why);
-            findings.problem(item.span(), message, "copy it again from the provider, or correct `key` in the scheme");
-        }
-    }
-    let name = &route.name;
-    if !route.enforce {
-        let message =
-            format!("route `{name}`: shadow mode (`enforce = false`): deliveries are forwarded whatever their verdict");
-        findings.warn(table.span_of("enforce"), message);
-    }
-    if !route.replay.enabled {
-        let message = format!("route `{name}`: replay protection is off: a captured delivery can be sent again");
-        findings.warn(table.span_of("replay"), message);
-    }
-    let judges_time = scheme.timestamp.is_some();
-    if judges_time && route.tolerance == Tolerance::Off {
-        let message = format!("route `{name}`: `tolerance` is off: timestamps may be of any age");
-        findings.warn(place("tolerance"), message);
-    } else if judges_time && route.future_tolerance == Tolerance::Off {
-        let message = format!("route `{name}`: `future_tolerance` is off: timestamps may lie anywhere in the future");
-        findings.warn(place("future_tolerance"), message);
-    }
-    if !judges_time && table.span_of("tolerance") != table.span() {
-        let message = format!("route `{name}`: its scheme has no timestamp, so `tolerance` judges nothing");
-        findings.warn(table.span_of("tolerance"), message);
-    }
-    if !scheme.covers_body {
-        let message = format!("route `{name}`: the signature does not cover the body, so nothing authenticates it");
-        findings.warn(place("covers_body"), message);
-    }
-    if route.replay.enabled && !scheme.id_is_signed() && scheme.event_type.is_some() && !scheme.event_type_is_signed() {
-        let narrowed = if route.event_types.is_some() { " of `event_types`" } else { "; `event_types` narrows that" };
-        let message = format!(
-            "route `{name}`: neither event id nor event type is signed: a captured delivery could be sent again under \
-             another type{narrowed}"
-        );
-        findings.warn(place("event_type"), message);
-    }
+/// What the entries of `secrets` may be. Where the scheme is not known, nothing that it might allow is refused.
+fn wanted(scheme: Option<&Scheme>) -> Wanted {
+    let Some(scheme) = scheme else { return Wanted { taken: Taken::Either, learns: true } };
+    Wanted { taken: Taken::by(scheme), learns: scheme.handshake.is_some_and(handshake::brings_secret) }
 }
 
 /// What a scheme without a preset is called.
-const CUSTOM: &str = "custom";
+pub(super) const CUSTOM: &str = "custom";
 
 fn read_name(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
     let name = item.label(findings, 128, "billing")?;
@@ -301,13 +257,7 @@ fn read_provider(item: &Item<'_>, findings: &mut Findings) -> Option<Scheme> {
     let name = item.text(findings, "\"itellico\"")?;
     let scheme = presets::find(name).map(|preset| preset.scheme.clone());
     if scheme.is_none() {
-        let help = match suggestion(name, presets::names()) {
-            Some(near) => format!("did you mean `{near}`? `verigate providers` lists them all"),
-            None => {
-                "`verigate providers` lists the known ones; any other is spelled out in `[route.scheme]`".to_owned()
-            }
-        };
-        item.refuse(findings, "is not a provider that this version knows", help);
+        item.refuse(findings, "is not a provider that this version knows", presets::why_not(name));
     }
     scheme
 }

@@ -46,6 +46,7 @@ pub fn parse_scheme(path: &str, text: &str) -> Result<Scheme, Problems> {
             tolerance: scheme.tolerance,
             future_tolerance: scheme.future_tolerance,
             public_url: Some("https://hooks.example.com".to_owned()),
+            max_body: usize::MAX,
         };
         for fault in scheme.faults(&settings) {
             findings.problem(table.span_of(fault.key), fault.message, fault.help);

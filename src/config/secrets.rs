@@ -1,17 +1,23 @@
 //! `env:`, `file:` and `plain:` references become secret text (SPEC 5); a route's `secrets` become [`Secret`]s.
 //!
+//! A public key may stand as it is; a secret that a handshake brings is `learn:PATH` (in `learn`).
+//!
 //! The only reader of the environment, and of files other than the configuration itself. No message holds a byte of a
 //! secret. Whether a text is a key of its scheme is not judged here.
+
+pub(super) mod learn;
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::DeValue;
 use zeroize::Zeroizing;
 
+use self::learn::Learned;
+use super::public_keys::Taken;
 use super::reader::{Findings, Item};
 use super::units::{UnitFault, moment};
 use crate::verify::clock::{Clock, UnixMillis};
@@ -59,8 +65,10 @@ pub struct Resolved {
     pub text: SecretText,
     /// `env:NAME` or `file:BASENAME`; `None` for `plain:`.
     pub name: Option<String>,
-    /// What is worth a warning: wide file modes, line endings, a literal. Each completes "secret NAME …".
+    /// What is worth a warning, such as line endings. Each completes "secret NAME …".
     pub warnings: Vec<String>,
+    /// Likewise, where it is a secret: that others can read it. A public key is for all to read.
+    pub exposures: Vec<String>,
 }
 
 /// Follows one reference, as in `env:NAME`.
@@ -68,7 +76,7 @@ pub struct Resolved {
 /// # Errors
 /// What is wrong with it; its text is repeated only where it names a variable or a file.
 pub fn resolve(reference: &str, sources: &Sources<'_>) -> Result<Resolved, UnitFault> {
-    let mut warnings = Vec::new();
+    let (mut warnings, mut exposures) = (Vec::new(), Vec::new());
     let (bytes, name, emptiness) = if let Some(variable) = reference.strip_prefix("env:") {
         let is_name = !variable.is_empty() && !variable.contains(['=', '\0']);
         if !is_name {
@@ -82,12 +90,17 @@ pub fn resolve(reference: &str, sources: &Sources<'_>) -> Result<Resolved, UnitF
         };
         (value.into_encoded_bytes(), Some(reference.to_owned()), format!("the environment variable {variable}"))
     } else if let Some(path) = reference.strip_prefix("file:") {
-        let bytes = read_file(&sources.base_dir.join(path), &mut warnings).map_err(|why| file_fault(path, &why))?;
+        let bytes = read_file(&sources.base_dir.join(path), &mut warnings, &mut exposures)
+            .map_err(|why| file_fault(path, &why))?;
         let base = Path::new(path).file_name().map_or_else(|| path.into(), |base| base.to_string_lossy());
         (bytes, Some(format!("file:{base}")), format!("the file {path}"))
     } else if let Some(text) = reference.strip_prefix("plain:") {
-        warnings.push("stands in the configuration file for all its readers to see".to_owned());
+        exposures.push("stands in the configuration file for all its readers to see".to_owned());
         (text.as_bytes().to_vec(), None, "it".to_owned())
+    } else if reference.starts_with(learn::PREFIX) {
+        let help =
+            "`secrets = [\"learn:PATH\"]`, and nothing else, stands on a route whose handshake brings the secret";
+        return Err(fault("cannot be learned here".to_owned(), help));
     } else {
         return Err(fault("is not a reference to a secret (its text is not shown)".to_owned(), FORMS));
     };
@@ -107,7 +120,7 @@ pub fn resolve(reference: &str, sources: &Sources<'_>) -> Result<Resolved, UnitF
     ];
     warnings.extend(oddities.into_iter().filter(|(is_so, _)| *is_so).map(|(_, words)| words.to_owned()));
     // A copy of the exact length: a buffer cut short would keep what it no longer shows.
-    Ok(Resolved { text: SecretText::new(bytes.as_slice().to_vec()), name, warnings })
+    Ok(Resolved { text: SecretText::new(bytes.as_slice().to_vec()), name, warnings, exposures })
 }
 
 fn fault(message: String, help: impl Into<String>) -> UnitFault {
@@ -127,7 +140,7 @@ fn file_fault(path: &str, why: &io::Error) -> UnitFault {
 }
 
 /// Reads a regular file of at most [`MAX_FILE`] bytes, links followed; never waits for a pipe or a device.
-fn read_file(path: &Path, warnings: &mut Vec<String>) -> io::Result<Vec<u8>> {
+fn read_file(path: &Path, warnings: &mut Vec<String>, exposures: &mut Vec<String>) -> io::Result<Vec<u8>> {
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
     // Asked first, so that nothing is opened that takes offence at it; and again of what was opened.
     let is_regular = std::fs::metadata(path)?.is_file();
@@ -147,7 +160,8 @@ fn read_file(path: &Path, warnings: &mut Vec<String>) -> io::Result<Vec<u8>> {
     }
     let mode = facts.mode() & 0o777;
     if mode & 0o066 != 0 {
-        warnings.push(format!("can be read or written by others than its owner (mode {mode:04o}); 0600 is enough"));
+        let list = if mode & 0o022 == 0 { exposures } else { &mut *warnings };
+        list.push(format!("can be read or written by others than its owner (mode {mode:04o}); 0600 is enough"));
     }
     let (owner, own) = (facts.uid(), rustix::process::geteuid().as_raw());
     if owner != own && owner != 0 {
@@ -158,37 +172,52 @@ fn read_file(path: &Path, warnings: &mut Vec<String>) -> io::Result<Vec<u8>> {
 
 /// Reads a value that is one reference (`admin.token`, a value of `upstream_headers`). A literal is kept out of messages.
 pub(super) fn read_reference(item: &Item<'_>, findings: &mut Findings, sources: &Sources<'_>) -> Option<SecretText> {
-    let resolved = follow(item, findings, sources)?;
-    for warning in &resolved.warnings {
+    hide_literal(item, findings);
+    let reference = item.text(findings, "\"env:NAME\"")?;
+    let resolved = item.checked(findings, resolve(reference, sources))?;
+    for warning in resolved.warnings.iter().chain(&resolved.exposures) {
         findings.warn(item.span(), format!("the secret of `{}` {warning}", item.path));
     }
     Some(resolved.text)
 }
 
-fn follow(item: &Item<'_>, findings: &mut Findings, sources: &Sources<'_>) -> Option<Resolved> {
-    hide_literal(item, findings);
-    let reference = item.text(findings, "\"env:NAME\"")?;
-    item.checked(findings, resolve(reference, sources))
-}
-
 /// Keeps a value out of messages unless it names a variable or a file.
 fn hide_literal(item: &Item<'_>, findings: &mut Findings) {
-    let is_reference = |text: &str| text.starts_with("env:") || text.starts_with("file:");
+    let is_reference = |text: &str| ["env:", "file:", learn::PREFIX].iter().any(|form| text.starts_with(form));
     if !item.value.get_ref().as_str().is_some_and(is_reference) {
         findings.hide_all(item.value);
     }
 }
 
-/// Reads a route's `secrets`, each with the place where it stands. Empty where none could be read.
+/// What a scheme's secrets may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) taken: Taken,
+    /// Whether the handshake brings the secret.
+    pub(super) learns: bool,
+}
+
+/// A route's secrets.
+#[derive(Debug, Default)]
+pub(super) struct Listed<'t> {
+    /// Each with the place where it stands. Empty where none could be read, or where it is still to come.
+    pub(super) secrets: Vec<(Item<'t>, Secret)>,
+    /// Where the secret is kept that a handshake brings.
+    pub(super) learn: Option<PathBuf>,
+}
+
+/// Reads a route's `secrets`.
 pub(super) fn read_list<'t>(
     item: &Item<'t>,
     findings: &mut Findings,
     sources: &Sources<'_>,
-) -> Vec<(Item<'t>, Secret)> {
+    wanted: Wanted,
+) -> Listed<'t> {
+    let mut listed = Listed::default();
     let DeValue::Array(entries) = item.value.get_ref() else {
         hide_literal(item, findings);
         item.refuse(findings, "must be a list", "write it as in `secrets = [\"env:WEBHOOK_SECRET\"]`");
-        return Vec::new();
+        return listed;
     };
     if entries.is_empty() {
         item.refuse(
@@ -197,47 +226,80 @@ pub(super) fn read_list<'t>(
             "name at least one, as in `[\"env:WEBHOOK_SECRET\"]`",
         );
     }
-    let mut secrets: Vec<(Item<'t>, Secret)> = Vec::new();
-    let mut literals = 0;
+    let mut reading = Reading { sources, taken: wanted.taken, literals: 0, keys: 0 };
     for value in entries {
         let entry = Item { path: item.path.clone(), key_span: value.span(), value };
-        let Some(secret) = read_entry(&entry, &mut literals, findings, sources) else { continue };
-        if secrets.iter().any(|(_, other)| other.name == secret.name) {
+        if learn::is_one(&entry) {
+            let learned = learn::read(&entry, findings, sources, wanted.learns, entries.len() == 1);
+            if let Some(Learned { path, secret }) = learned {
+                listed.learn = Some(path);
+                listed.secrets.extend(secret.map(|secret| (entry, secret)));
+            }
+            continue;
+        }
+        let Some(secret) = reading.entry(&entry, findings) else { continue };
+        if listed.secrets.iter().any(|(_, other)| other.name == secret.name) {
             let message = format!("two secrets of this route are called `{}`", secret.name);
             findings.problem(entry.span(), message, "give one another name: `{ name = \"…\", value = \"…\" }`");
             continue;
         }
-        secrets.push((entry, secret));
+        listed.secrets.push((entry, secret));
     }
-    secrets
+    listed
 }
 
-fn read_entry(
-    entry: &Item<'_>,
-    literals: &mut usize,
-    findings: &mut Findings,
-    sources: &Sources<'_>,
-) -> Option<Secret> {
-    if !matches!(entry.value.get_ref(), DeValue::Table(_)) {
-        return secret(entry, None, literals, findings, sources);
+/// A list under way.
+struct Reading<'s, 'e> {
+    sources: &'s Sources<'e>,
+    taken: Taken,
+    // How many of each had no name of their own so far.
+    literals: usize,
+    keys: usize,
+}
+
+impl Reading<'_, '_> {
+    fn entry(&mut self, entry: &Item<'_>, findings: &mut Findings) -> Option<Secret> {
+        if !matches!(entry.value.get_ref(), DeValue::Table(_)) {
+            return self.secret(entry, None, findings);
+        }
+        let mut table = entry.table(findings, "")?;
+        let name = table.item("name");
+        let name = name.and_then(|item| item.label(findings, 128, "2026-q4").map(ToOwned::to_owned));
+        let value = table.required(findings, "value", "\"env:WEBHOOK_SECRET\"");
+        let mut bound = |key| table.item(key).and_then(|item| read_moment(&item, findings));
+        let (not_before, not_after) = (bound("not_before"), bound("not_after"));
+        let bounds = table.span_of("not_after");
+        table.finish(findings);
+        let secret = Secret { not_before, not_after, ..self.secret(&value?, name, findings)? };
+        if not_before.zip(not_after).is_some_and(|(from, end)| from >= end) {
+            let help = "put `not_before` before `not_after`";
+            findings.problem(bounds, format!("the secret `{}` is never active", secret.name), help);
+        } else if not_after.is_some_and(|end| end <= self.sources.now) {
+            let message = format!("the secret `{}` is past its `not_after` and proves nothing any more", secret.name);
+            findings.warn(bounds, message);
+        }
+        Some(secret)
     }
-    let mut table = entry.table(findings, "")?;
-    let name = table.item("name");
-    let name = name.and_then(|item| item.label(findings, 128, "2026-q4").map(ToOwned::to_owned));
-    let value = table.required(findings, "value", "\"env:WEBHOOK_SECRET\"");
-    let mut bound = |key| table.item(key).and_then(|item| read_moment(&item, findings));
-    let (not_before, not_after) = (bound("not_before"), bound("not_after"));
-    let bounds = table.span_of("not_after");
-    table.finish(findings);
-    let secret = Secret { not_before, not_after, ..secret(&value?, name, literals, findings, sources)? };
-    if not_before.zip(not_after).is_some_and(|(from, end)| from >= end) {
-        let help = "put `not_before` before `not_after`";
-        findings.problem(bounds, format!("the secret `{}` is never active", secret.name), help);
-    } else if not_after.is_some_and(|end| end <= sources.now) {
-        findings
-            .warn(bounds, format!("the secret `{}` is past its `not_after` and proves nothing any more", secret.name));
+
+    fn secret(&mut self, value: &Item<'_>, name: Option<String>, findings: &mut Findings) -> Option<Secret> {
+        hide_literal(value, findings);
+        let written = value.text(findings, "\"env:NAME\"")?;
+        let is_reference = ["env:", "file:", "plain:"].iter().any(|form| written.starts_with(form));
+        if !is_reference && self.taken.is_public(written.as_bytes()) {
+            self.keys += 1;
+            let name = name.unwrap_or_else(|| format!("key-{}", self.keys));
+            let text = SecretText::new(written.as_bytes().to_vec());
+            return Some(Secret { name, text, not_before: None, not_after: None });
+        }
+        let resolved = value.checked(findings, resolve(written, self.sources))?;
+        self.literals += usize::from(resolved.name.is_none());
+        let name = name.or(resolved.name).unwrap_or_else(|| format!("plain-{}", self.literals));
+        let is_secret = !self.taken.is_public(resolved.text.expose());
+        for warning in resolved.warnings.iter().chain(resolved.exposures.iter().filter(|_| is_secret)) {
+            findings.warn(value.span(), format!("the secret `{name}` {warning}"));
+        }
+        Some(Secret { name, text: resolved.text, not_before: None, not_after: None })
     }
-    Some(secret)
 }
 
 fn read_moment(item: &Item<'_>, findings: &mut Findings) -> Option<UnixMillis> {
@@ -246,22 +308,6 @@ fn read_moment(item: &Item<'_>, findings: &mut Findings) -> Option<UnixMillis> {
         return item.checked(findings, moment(&written.to_string()));
     }
     item.unit(findings, "\"2026-12-31T00:00:00Z\"", moment)
-}
-
-fn secret(
-    value: &Item<'_>,
-    name: Option<String>,
-    literals: &mut usize,
-    findings: &mut Findings,
-    sources: &Sources<'_>,
-) -> Option<Secret> {
-    let resolved = follow(value, findings, sources)?;
-    *literals += usize::from(resolved.name.is_none());
-    let name = name.or(resolved.name).unwrap_or_else(|| format!("plain-{literals}"));
-    for warning in &resolved.warnings {
-        findings.warn(value.span(), format!("the secret `{name}` {warning}"));
-    }
-    Some(Secret { name, text: resolved.text, not_before: None, not_after: None })
 }
 
 #[cfg(test)]

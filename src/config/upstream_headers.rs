@@ -4,7 +4,7 @@
 use super::reader::{Findings, Item};
 use super::scheme::is_field_value;
 use super::secrets::{self, Sources};
-use crate::verify::scheme::{Part, Place, Scheme};
+use crate::verify::scheme::{Part, Place, Scheme, TimestampAt};
 use crate::verify::secret::SecretText;
 use crate::wire::head::{FieldName, fold};
 
@@ -80,8 +80,12 @@ fn is_reserved(field: &FieldName) -> bool {
 fn is_read_by(scheme: &Scheme, field: &FieldName) -> bool {
     let is_it = |name: &FieldName| name.is_or_aliases(field.as_str().as_bytes());
     let places = [&scheme.event_id, &scheme.event_type, &scheme.account];
-    is_it(&scheme.signature.header)
-        || scheme.timestamp.as_ref().is_some_and(|place| is_it(&place.header))
+    let timestamps = match scheme.timestamp.as_ref().map(|place| &place.at) {
+        Some(TimestampAt::Headers(names)) => names.as_slice(),
+        _ => &[],
+    };
+    scheme.signature.headers.iter().chain(timestamps).any(is_it)
+        || scheme.jwt.as_ref().is_some_and(|rule| is_it(&rule.header))
         || scheme.require.iter().any(|(name, _)| is_it(name))
         || scheme.signed.parts().iter().any(|part| matches!(part, Part::Header(name) if is_it(name)))
         || places.into_iter().any(|place| matches!(place, Some(Place::Header(name)) if is_it(name)))

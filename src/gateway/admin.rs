@@ -171,7 +171,7 @@ impl Admin {
 
     fn metrics(&self) -> Answer {
         let mut answer = Answer::json(200, self.gate.render_metrics());
-        answer.content_type = metrics::CONTENT_TYPE;
+        answer.content_type = metrics::CONTENT_TYPE.into();
         answer
     }
 

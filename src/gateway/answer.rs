@@ -1,10 +1,15 @@
 //! The gateway's own answers: the one table from refusals to statuses (SPEC 3), and their JSON.
 
+use std::borrow::Cow;
+
 use jiff::fmt::rfc2822::DateTimePrinter;
 
 use super::client::{AnswerHead, Client, Gone, Length};
 use crate::config::Statuses;
 use crate::verify::clock::UnixMillis;
+use crate::verify::handshake::Reply;
+use crate::verify::scheme::Ack;
+use crate::verify::secret::SecretText;
 use crate::verify::verdict::{Code, Refusal};
 
 /// An answer of the gateway's own, ready to be written.
@@ -13,13 +18,17 @@ pub(super) struct Answer {
     /// The status.
     pub(super) status: u16,
     /// `Content-Type`
-    pub(super) content_type: &'static str,
+    pub(super) content_type: Cow<'static, str>,
     /// `Allow`, for 405.
     pub(super) allow: Option<String>,
     /// `Retry-After` in seconds.
     pub(super) retry_after: Option<u32>,
     /// `WWW-Authenticate`, for a 401 of the admin port.
     pub(super) authenticate: Option<&'static str>,
+    /// `X-Content-Type-Options: nosniff`, where the body holds what a stranger sent.
+    pub(super) nosniff: bool,
+    /// `X-Hook-Secret`, where a handshake asks for its secret back.
+    pub(super) hook_secret: Option<Box<SecretText>>,
     /// The connection ends after this answer.
     pub(super) close: bool,
     /// The body.
@@ -31,10 +40,12 @@ impl Answer {
     pub(super) fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self {
             status,
-            content_type: "application/json",
+            content_type: Cow::Borrowed("application/json"),
             allow: None,
             retry_after: None,
             authenticate: None,
+            nosniff: false,
+            hook_secret: None,
             close: false,
             body: body.into(),
         }
@@ -54,6 +65,26 @@ impl Answer {
             Code::BadRequest | Code::UriTooLong | Code::HeadersTooLarge | Code::HeadTimeout | Code::InternalError
         );
         answer
+    }
+
+    /// Says to a duplicate, where it is acknowledged at all, what the provider wants to hear.
+    pub(super) fn acknowledge(&mut self, ack: &Ack) {
+        if (200..300).contains(&self.status) {
+            self.status = ack.status;
+            self.content_type = Cow::Owned(ack.content_type.clone());
+            self.body = ack.body.clone().into_bytes();
+        }
+    }
+
+    /// The answer to a handshake.
+    pub(super) fn handshake(reply: Reply) -> Self {
+        let Reply { status, content_type, body, hook_secret } = reply;
+        Self {
+            content_type: content_type.into(),
+            nosniff: true,
+            hook_secret: hook_secret.map(Box::new),
+            ..Self::json(status, body)
+        }
     }
 
     /// `{"ok":false,"error":…,"code":…}`
@@ -112,10 +143,20 @@ impl AnswerHead for Dated<'_> {
         if let Some(authenticate) = self.answer.authenticate {
             put(b"WWW-Authenticate", authenticate.as_bytes());
         }
+        if self.answer.nosniff {
+            put(b"X-Content-Type-Options", b"nosniff");
+        }
+        if let Some(secret) = &self.answer.hook_secret {
+            put(b"X-Hook-Secret", secret.expose());
+        }
     }
 
     fn length(&self) -> Length {
-        if self.is_to_head { Length::NoBody } else { Length::Known(self.answer.body.len() as u64) }
+        if self.is_to_head || self.answer.status == 204 {
+            Length::NoBody
+        } else {
+            Length::Known(self.answer.body.len() as u64)
+        }
     }
 
     fn closes(&self) -> bool {
@@ -126,7 +167,7 @@ impl AnswerHead for Dated<'_> {
 /// SPEC 3: the status of each code.
 fn status(code: Code, statuses: Option<&Statuses>) -> u16 {
     match code {
-        Code::BadRequest | Code::BadPath => 400,
+        Code::BadRequest | Code::BadPath | Code::MalformedHandshake => 400,
         Code::UriTooLong => 414,
         Code::HeadersTooLarge => 431,
         Code::ExpectationFailed => 417,
@@ -138,7 +179,9 @@ fn status(code: Code, statuses: Option<&Statuses>) -> u16 {
         | Code::MalformedTimestamp
         | Code::StaleTimestamp
         | Code::FutureTimestamp
-        | Code::BadSignature => 401,
+        | Code::BadSignature
+        | Code::HandshakeProbe => 401,
+        Code::WrongVerifyToken => 403,
         Code::BodyTooLarge => 413,
         Code::BodyTimeout | Code::HeadTimeout => 408,
         Code::InvalidEnvelope => 422,
@@ -146,7 +189,7 @@ fn status(code: Code, statuses: Option<&Statuses>) -> u16 {
         Code::EventIdConflict => statuses.map_or(409, |s| s.on_conflict),
         Code::EventInFlight => 409,
         Code::DuplicateEvent => statuses.map_or(200, |s| s.on_duplicate),
-        Code::Overloaded | Code::ReplayStoreUnavailable => 503,
+        Code::Overloaded | Code::ReplayStoreUnavailable | Code::SecretNotLearned => 503,
         Code::UpstreamUnreachable | Code::UpstreamFailed => 502,
         Code::UpstreamTimeout => 504,
         Code::InternalError => 500,
@@ -157,6 +200,8 @@ fn status(code: Code, statuses: Option<&Statuses>) -> u16 {
 fn retry_after(code: Code) -> Option<u32> {
     match code {
         Code::EventInFlight | Code::Overloaded | Code::ReplayStoreUnavailable => Some(1),
+        // somebody has to do something at the provider first
+        Code::SecretNotLearned => Some(60),
         _ => None,
     }
 }

@@ -26,7 +26,7 @@ pub(super) async fn claim(
     request_id: &str,
 ) -> Result<Claim<MemoryWindow>, Refusal> {
     let now = gate.clock.now();
-    route.verifier.recheck(proof, now)?;
+    route.verifier().recheck(proof, now)?;
     if snapshot.refuse_older_than_start && proof.signed_at.is_some_and(|at| is_before(at, gate.started.wall)) {
         return Err(Refusal::because(Code::StaleTimestamp, "the timestamp is from before the gateway's start"));
     }
@@ -48,7 +48,7 @@ pub(super) async fn claim(
 fn arrival(gate: &Gate, route: &RouteState, proof: &Proof, event: &Event, body: &[u8], request_id: &str) -> Arrival {
     let key = &gate.shared.fingerprints;
     // what no signature covers decides nothing (SPEC 4)
-    let body = if route.verifier.scheme().signed.covers_body() { body } else { b"".as_slice() };
+    let body = if route.verifier().scheme().is_told_by_body() { body } else { b"".as_slice() };
     let signed_id = event.id.as_ref().filter(|_| route.policy.id_trust != IdTrust::Unsigned);
     let (claim_key, content) = if let Some(id) = signed_id {
         (key.by_id(&route.name, id), key.body(body))
@@ -64,7 +64,7 @@ fn arrival(gate: &Gate, route: &RouteState, proof: &Proof, event: &Event, body: 
         event: event.id.as_ref().map(|id| key.event(&route.name, id)),
         request: key.request(&route.name, request_id),
         ttl: route.config.replay.ttl,
-        fresh_until: route.verifier.fresh_until(proof),
+        fresh_until: route.verifier().fresh_until(proof),
         route_capacity: route.config.replay.capacity,
     }
 }

@@ -15,15 +15,17 @@ use super::client::Client;
 use super::forward::{self, VerifiedRequest};
 use super::gate::Gate;
 use super::h1::Next;
-use super::headers::{self, Fixed, Statement};
+use super::handshaking::{self, Met};
+use super::headers::{self, Fixed};
 use super::origin::{self, Origin, Trusted};
 use super::relay::{self, Relayed};
+use super::right::{Proved, Right};
 use super::snapshot::{RouteState, Snapshot};
 use super::unwind;
 use crate::replay::{Claim, MemoryWindow};
 use crate::telemetry::{Outcome, Record};
 use crate::verify::clock::Now;
-use crate::verify::envelope::Event;
+use crate::verify::handshake::{Handshake, Passage};
 use crate::verify::routes::Match;
 use crate::verify::verdict::{Code, Refusal};
 use crate::verify::verifier::{Proof, Verification};
@@ -96,6 +98,8 @@ struct Exchange<'x> {
 enum Ended {
     /// The gateway answers.
     Refused(Refusal),
+    /// The gateway answers a handshake.
+    Answered(Box<Answer>),
     /// The upstream was asked and did not answer; the delivery itself was fine.
     Unanswered(forward::Fault),
     /// The upstream's answer was relayed, or as much of it as came.
@@ -121,13 +125,15 @@ impl From<body::Fault> for Ended {
     }
 }
 
-/// What is proved of a delivery.
-struct Proved {
-    proof: Proof,
-    /// `None` in shadow mode, where the envelope was refused.
-    event: Option<Event>,
-    /// `None` in shadow mode where the claim was refused, and on routes without replay protection.
-    claim: Option<Claim<MemoryWindow>>,
+/// What the head alone has shown.
+#[expect(clippy::large_enum_variant, reason = "one lives per request; a box would be an allocation for each delivery")]
+enum Begun {
+    /// A delivery; `None` in shadow mode, where its head was refused.
+    Delivery(Option<Verification>),
+    /// No signature, on a route where a handshake may stand in the body; else this is the refusal.
+    Unsigned(Refusal),
+    /// A handshake for the app.
+    Handshake(Passage),
 }
 
 impl Exchange<'_> {
@@ -141,18 +147,20 @@ impl Exchange<'_> {
     async fn steps<C: Client>(&mut self, client: &mut C, now: Now) -> Result<Ended, Ended> {
         let gate = self.gate;
         let route = self.find_route()?;
-        self.check_head(&route)?;
-        let begun = self.enforce(&route, route.verifier.begin(self.head, now))?;
+        let passage = match handshaking::in_head(gate, &route, self.head).await? {
+            Some(Met::Answered(answer)) => return Err(Ended::Answered(answer)),
+            Some(Met::Passed(passage)) => Some(passage),
+            None => None,
+        };
+        self.check_head(&route, passage.is_some())?;
+        let mut begun = passage.map_or_else(|| self.begin(&route, now), |passage| Ok(Begun::Handshake(passage)))?;
         self.record.verify = self.since(now);
         if self.head.expect() == Expect::Continue && client.proceed().await.is_err() {
             return Err(Ended::Gone);
         }
-        let (body, proof) = self.take_body(client, &route, begun).await?;
-        let proved = match proof {
-            Some(proof) => Some(self.identify_and_claim(&route, proof, &body).await?),
-            None => None,
-        };
-        let request = self.request(&route, client.is_tls(), proved.as_ref(), &body);
+        let body = self.take_body(client, &route, &mut begun).await?;
+        let right = self.judge(&route, begun, &body).await?;
+        let request = self.request(&route, client.is_tls(), &right, &body);
         let asked = gate.clock.now();
         let deadline = gate.deadline(asked, route.config.upstream_timeout);
         let response = forward::send(request, &route.upstream, deadline).await;
@@ -160,7 +168,7 @@ impl Exchange<'_> {
         self.record.upstream = Some(Arc::clone(&route.upstream.label));
         self.record.upstream_time = Some(answered.mono.saturating_sub(asked.mono));
         self.record.upstream_status = response.as_ref().ok().map(|r| r.head.status());
-        self.settle(proved.and_then(|p| p.claim), answered).await;
+        self.settle(right.claim(), answered).await;
         drop(body);
         let response = response.map_err(Ended::Unanswered)?;
         self.record.status = self.record.upstream_status;
@@ -188,9 +196,9 @@ impl Exchange<'_> {
         }
     }
 
-    /// Step 3, what does not concern the signature.
-    fn check_head(&self, route: &RouteState) -> Result<(), Refusal> {
-        if !route.config.methods.iter().any(|method| method == self.head.method()) {
+    /// Step 3, what does not concern the signature. A handshake may come by a method that deliveries may not.
+    fn check_head(&self, route: &RouteState, is_handshake: bool) -> Result<(), Refusal> {
+        if !is_handshake && !route.config.methods.iter().any(|method| method == self.head.method()) {
             return Err(Code::MethodNotAllowed.into());
         }
         if self.head.expect() == Expect::Other {
@@ -202,39 +210,87 @@ impl Exchange<'_> {
         }
     }
 
-    /// Steps 4 and 5: the body, and the proof that it is what was signed.
+    /// Step 3, the signature's and the timestamp's form.
+    fn begin(&mut self, route: &RouteState, now: Now) -> Result<Begun, Refusal> {
+        match route.begin(self.head, now) {
+            Err(refusal) if handshaking::may_be_in_body(route, self.head, refusal) => Ok(Begun::Unsigned(refusal)),
+            judged => self.enforce(route, judged).map(Begun::Delivery),
+        }
+    }
+
+    /// Step 4: the body.
     async fn take_body<C: Client>(
         &mut self,
         client: &mut C,
         route: &RouteState,
-        mut begun: Option<Verification>,
-    ) -> Result<(Body, Option<Proof>), Ended> {
+        begun: &mut Begun,
+    ) -> Result<Body, Ended> {
         let gate = self.gate;
         let account = gate.budget.client(self.address.unwrap_or(IpAddr::from([0, 0, 0, 0])));
         let reservation = gate.budget.reservation(account);
-        let timeout = self.snapshot.body_timeout;
-        let read = body::read(client, route.config.max_body, timeout, reservation, begun.as_mut()).await;
-        let body = read?;
-        self.record.body_bytes = body.bytes.len() as u64;
-        let now = gate.clock.now();
-        let proof = match begun {
-            Some(verification) => self.enforce(route, verification.finish(&body.bytes, now))?,
-            None => None,
+        let verification = match begun {
+            Begun::Delivery(verification) => verification.as_mut(),
+            Begun::Unsigned(_) | Begun::Handshake(_) => None,
         };
+        let timeout = self.snapshot.body_timeout;
+        let body = body::read(client, route.config.max_body, timeout, reservation, verification).await?;
+        self.record.body_bytes = body.bytes.len() as u64;
+        Ok(body)
+    }
+
+    /// Steps 5 to 7: by what right it is forwarded.
+    async fn judge(&mut self, route: &Arc<RouteState>, begun: Begun, body: &Body) -> Result<Right, Ended> {
+        let (gate, head) = (self.gate, self.head);
+        let (met, proof) = match begun {
+            Begun::Handshake(passage) => (Some(Met::Passed(passage)), None),
+            Begun::Unsigned(refusal) => {
+                let met = handshaking::in_body(gate, route, &body.bytes).await?;
+                if met.is_none() {
+                    self.enforce::<()>(route, Err(refusal))?;
+                }
+                (met, None)
+            }
+            Begun::Delivery(verification) => match self.prove(route, verification, body)? {
+                Some(proof) => (handshaking::in_proved(gate, route, head, &body.bytes, &proof).await?, Some(proof)),
+                None => (None, None),
+            },
+        };
+        match (met, proof) {
+            (Some(Met::Answered(answer)), _) => Err(Ended::Answered(answer)),
+            (Some(Met::Passed(passage)), proof) => Ok(Right::Handshake(passage, proof.map(|proof| proof.secret))),
+            (None, Some(proof)) => self.identify_and_claim(route, proof, body).await.map(Right::Proved),
+            (None, None) => Ok(Right::Shadow),
+        }
+    }
+
+    /// Step 5: the proof that the body is what was signed.
+    fn prove(
+        &mut self,
+        route: &RouteState,
+        verification: Option<Verification>,
+        body: &Body,
+    ) -> Result<Option<Proof>, Refusal> {
+        let Some(verification) = verification else { return Ok(None) };
+        let now = self.gate.clock.now();
+        let judged = verification.finish(&body.bytes, now);
+        // a probe wants to be refused, in shadow mode too
+        let probe = judged.as_ref().err().and_then(|refusal| handshaking::probe(route, &body.bytes, *refusal));
+        let proof = probe.map_or_else(|| self.enforce(route, judged), Err)?;
         self.record.verify += self.since(now);
         if let Some(proof) = &proof {
             self.record.proved = true;
             self.record.secret = Some(Arc::clone(&proof.secret));
             self.record.delivery_timestamp = proof.timestamp;
         }
-        Ok((body, proof))
+        Ok(proof)
     }
 
     /// Steps 6 and 7: whose event it is, and the right to forward it.
     async fn identify_and_claim(&mut self, route: &RouteState, proof: Proof, body: &Body) -> Result<Proved, Ended> {
         let gate = self.gate;
         let now = gate.clock.now();
-        let found = route.envelope.extract(self.head, &body.bytes).and_then(|event| accept_type(route, event));
+        let signed = proof.signed_body(&body.bytes);
+        let found = route.envelope.extract(self.head, signed).and_then(|event| route.accept(event));
         let event = self.enforce(route, found)?;
         self.record.verify += self.since(now);
         if let Some(event) = &event {
@@ -246,7 +302,7 @@ impl Exchange<'_> {
         let claim = match &event {
             Some(event) if route.config.replay.enabled => {
                 let request_id = &self.record.request_id.0;
-                let claimed = claiming::claim(gate, self.snapshot, route, &proof, event, &body.bytes, request_id).await;
+                let claimed = claiming::claim(gate, self.snapshot, route, &proof, event, signed, request_id).await;
                 self.enforce(route, claimed)?
             }
             _ => None,
@@ -254,17 +310,9 @@ impl Exchange<'_> {
         Ok(Proved { proof, event, claim })
     }
 
-    /// Step 8: what is sent, proved or let through.
-    fn request(&self, route: &RouteState, is_tls: bool, proved: Option<&Proved>, body: &Body) -> VerifiedRequest {
-        let event = proved.and_then(|p| p.event.as_ref());
-        let statement = Statement {
-            route: &route.name,
-            provider: &route.provider,
-            verdict: self.shadowed.map_or("valid", |refusal| refusal.code.name()),
-            secret: proved.map(|p| &*p.proof.secret),
-            event_id: event.and_then(|e| e.id.as_deref()),
-            event_type: event.and_then(|e| e.event_type.as_deref()),
-        };
+    /// Step 8: what is sent.
+    fn request(&self, route: &RouteState, is_tls: bool, right: &Right, body: &Body) -> VerifiedRequest {
+        let statement = right.statement(route, self.shadowed);
         let origin =
             Origin { peer: self.peer, is_tls, request_id: &self.record.request_id.0, trusted: self.trusted.as_ref() };
         let fixed = Fixed {
@@ -273,11 +321,7 @@ impl Exchange<'_> {
             headers: &route.config.upstream_headers,
         };
         let head = headers::forwarded(self.head, &origin, &statement, &fixed, body.bytes.len());
-        let is_head = self.head.method() == "HEAD";
-        match proved {
-            Some(proved) => VerifiedRequest::proved(&proved.proof, head, body.bytes.clone(), is_head),
-            None => VerifiedRequest::unproved_in_shadow_mode(head, body.bytes.clone(), is_head),
-        }
+        right.request(head, body.bytes.clone(), self.head.method() == "HEAD")
     }
 
     /// Step 9: the claim's true outcome, from the upstream's final status line.
@@ -315,7 +359,11 @@ impl Exchange<'_> {
                 if self.record.outcome != Outcome::Aborted && refusal.code == Code::DuplicateEvent {
                     self.record.outcome = Outcome::Duplicate;
                 }
-                next = self.answer(client, refusal).await;
+                next = self.refuse(client, refusal).await;
+            }
+            Ended::Answered(answer) => {
+                self.record.outcome = Outcome::Handshake;
+                next = self.answer(client, &answer).await;
             }
             Ended::Unanswered(fault) => {
                 let (code, outcome) = match &fault {
@@ -325,7 +373,7 @@ impl Exchange<'_> {
                 };
                 self.record.outcome = outcome;
                 self.warn(&fault, began);
-                next = self.answer(client, code.into()).await;
+                next = self.refuse(client, code.into()).await;
             }
             Ended::Relayed(Relayed::Whole) => self.record.outcome = Outcome::Forwarded,
             Ended::Relayed(Relayed::ClientGone) | Ended::Gone => {
@@ -348,17 +396,30 @@ impl Exchange<'_> {
         next
     }
 
-    async fn answer<C: Client>(&mut self, client: &mut C, refusal: Refusal) -> Next {
+    async fn refuse<C: Client>(&mut self, client: &mut C, refusal: Refusal) -> Next {
         let route = self.route.as_deref();
         let mut answer = Answer::refusal(refusal, route.map(|r| &r.config.replay.statuses));
         if refusal.code == Code::MethodNotAllowed {
             answer.allow = route.map(|r| r.allow.clone());
         }
+        if refusal.code == Code::DuplicateEvent
+            && let Some(ack) = route.and_then(|r| r.verifier().scheme().ack.as_ref())
+        {
+            answer.acknowledge(ack);
+        }
+        let handshake = route.and_then(|r| r.handshake);
+        if answer.status == 401 && handshake.is_some_and(Handshake::refuses_without_words) {
+            answer.body.clear();
+        }
+        self.answer(client, &answer).await
+    }
+
+    async fn answer<C: Client>(&mut self, client: &mut C, answer: &Answer) -> Next {
         self.record.status = Some(answer.status);
         let in_step = client.is_body_complete();
         let wall = self.gate.clock.now().wall;
         let to_head = self.head.method() == "HEAD";
-        let written = answer::write(client, &answer, &self.record.request_id.0, wall, to_head).await;
+        let written = answer::write(client, answer, &self.record.request_id.0, wall, to_head).await;
         match written {
             Err(_) => {
                 self.record.outcome = Outcome::ClientGone;
@@ -377,15 +438,5 @@ impl Exchange<'_> {
 
     fn since(&self, then: Now) -> Duration {
         self.gate.clock.mono().saturating_sub(then.mono)
-    }
-}
-
-/// A route with `event_types` takes no others (SPEC 4).
-fn accept_type(route: &RouteState, event: Event) -> Result<Event, Refusal> {
-    match &route.config.event_types {
-        Some(types) if !event.event_type.as_ref().is_some_and(|t| types.contains(t)) => {
-            Err(Refusal::because(Code::InvalidEnvelope, "this route does not take this type of event"))
-        }
-        _ => Ok(event),
     }
 }

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::timer::Elapsed;
 use super::upstream::{Connection, Upstream};
+use crate::verify::handshake::Passage;
 use crate::verify::verifier::Proof;
 use crate::wire::chunked::{ChunkedDecoder, Piece};
 use crate::wire::response::{BodyEnd, ResponseHead, ResponseScanner};
@@ -37,6 +38,11 @@ pub(super) struct VerifiedRequest {
 impl VerifiedRequest {
     /// A proved delivery. `_proof` is the evidence; only a verifier can have made it.
     pub(super) fn proved(_proof: &Proof, head: Vec<u8>, body: Bytes, is_head: bool) -> Self {
+        Self { head, body, is_head }
+    }
+
+    /// A handshake for the app to answer; `_passage` is the evidence that it has the form of one.
+    pub(super) fn handshake(_passage: &Passage, head: Vec<u8>, body: Bytes, is_head: bool) -> Self {
         Self { head, body, is_head }
     }
 

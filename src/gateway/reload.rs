@@ -39,7 +39,10 @@ impl ReloadError {
 pub(super) fn reload(gate: &Gate, path: &Path) -> Result<(), ReloadError> {
     // one at a time: an older file must not be put in force after a newer one
     let _turn = gate.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-    let result = load(gate, path);
+    let mut result = load(gate, path);
+    if result.is_ok() && has_missed_a_secret(gate) {
+        result = load(gate, path);
+    }
     gate.shared.telemetry.metrics.count_reload(result.is_ok());
     match &result {
         Ok(()) => log::info!("{} is loaded and in force", path.display()),
@@ -62,6 +65,14 @@ fn load(gate: &Gate, path: &Path) -> Result<(), ReloadError> {
     gate.budget.set_limit(max_buffered);
     gate.snapshot.store(Arc::new(snapshot));
     Ok(())
+}
+
+/// Whether a secret came with a handshake after the file had been looked for in vain, and before the new snapshot was in
+/// force.
+fn has_missed_a_secret(gate: &Gate) -> bool {
+    let snapshot = gate.snapshot.load();
+    let mut awaited = snapshot.routes.iter().filter_map(|(_, route)| route.awaited.as_ref());
+    awaited.any(|awaited| config::is_learned(&awaited.path))
 }
 
 /// The first key that a reload would change and cannot. Capacity is the store's: it belongs to them.

@@ -3,20 +3,26 @@
 //! A request takes the running snapshot once and holds it to its end; a reload swaps in another. Replay window, budget
 //! and counters live outside (see [`super::gate`]).
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 use super::shared::Shared;
 use super::upstream::Upstream;
-use crate::config::{self, Config, Route};
+use crate::config::{self, Config, HandshakeMode, Route};
 use crate::telemetry::route_metrics::RouteMetrics;
 use crate::verify::claim::{Fingerprint, IdTrust, Policy};
-use crate::verify::envelope::Envelope;
+use crate::verify::clock::Now;
+use crate::verify::envelope::{Envelope, Event};
+use crate::verify::handshake::{Handshake, Learning};
 use crate::verify::routes::RouteTable;
 use crate::verify::scheme::{Settings, Stamped};
-use crate::verify::verifier::{KeyFault, Verifier};
+use crate::verify::secret::Secret;
+use crate::verify::verdict::{Code, Refusal};
+use crate::verify::verifier::{KeyFault, Verification, Verifier};
+use crate::wire::head::Head;
 
 /// One loaded configuration at work.
 pub(super) struct Snapshot {
@@ -52,7 +58,12 @@ pub(super) struct RouteState {
     pub(super) config: Route,
     pub(super) name: Arc<str>,
     pub(super) provider: Arc<str>,
-    pub(super) verifier: Verifier,
+    /// With the configured secrets; none of them is there while the route waits for its own.
+    verifier: Verifier,
+    /// Where the secret is still to come with a handshake.
+    pub(super) awaited: Option<Awaited>,
+    /// The handshake that is looked for; `None` where the route says `off`.
+    pub(super) handshake: Option<Handshake>,
     pub(super) envelope: Envelope,
     pub(super) policy: Policy,
     /// `Allow`, for 405.
@@ -60,6 +71,14 @@ pub(super) struct RouteState {
     pub(super) upstream: Arc<Upstream>,
     pub(super) metrics: RouteMetrics,
     pub(super) fingerprint: Fingerprint,
+}
+
+/// A secret that comes with a handshake.
+pub(super) struct Awaited {
+    /// Where it will be kept.
+    pub(super) path: PathBuf,
+    /// Once it has come.
+    verifier: OnceLock<Verifier>,
 }
 
 impl Snapshot {
@@ -107,24 +126,85 @@ impl RouteState {
             tolerance: route.tolerance,
             future_tolerance: route.future_tolerance,
             public_url: route.public_url.clone(),
+            max_body: usize::try_from(route.max_body).unwrap_or(usize::MAX),
         };
         let id_trust = match (scheme.id_is_signed(), scheme.preset) {
             (false, _) => IdTrust::Unsigned,
             (true, true) => IdTrust::SignedPresetPlace,
             (true, false) => IdTrust::SignedOperatorPlace,
         };
-        let stamped_by_event = scheme.timestamp.as_ref().is_some_and(|place| place.stamped == Stamped::Event);
+        // only where nothing is kept there yet does the loader give no secret
+        let awaited = route.learn.clone().filter(|_| route.secrets.is_empty());
+        let learned_name = awaited.as_deref().map(config::learned_name);
+        let secret_names = route.secrets.iter().map(|secret| secret.name.as_str()).chain(learned_name.as_deref());
+        let stamped_by_event = scheme.stamped() == Stamped::Event;
         Ok(Self {
             name: route.name.as_str().into(),
             provider: scheme.provider.as_str().into(),
             verifier: Verifier::new(Arc::clone(scheme), route.secrets.clone(), settings)?,
+            awaited: awaited.map(|path| Awaited { path, verifier: OnceLock::new() }),
+            handshake: scheme.handshake.filter(|_| route.handshake.mode != HandshakeMode::Off),
             envelope: Envelope::of(scheme),
             policy: Policy { id_trust, stamped_by_event },
             allow: route.methods.join(", "),
             upstream: shared.upstreams.get(&route.upstream, &shared.connector),
-            metrics: shared.telemetry.metrics.route(&route.name, route.secrets.iter().map(|s| s.name.as_str())),
+            metrics: shared.telemetry.metrics.route(&route.name, secret_names),
             fingerprint: shared.fingerprints.route(&route.name),
             config: route,
         })
+    }
+
+    /// What verifies deliveries now.
+    pub(super) fn verifier(&self) -> &Verifier {
+        self.awaited.as_ref().and_then(|awaited| awaited.verifier.get()).unwrap_or(&self.verifier)
+    }
+
+    /// Judges the head of a delivery (SPEC 2.3).
+    ///
+    /// # Errors
+    /// As [`Verifier::begin`], and `secret_not_learned` for what could be a delivery before there is a secret.
+    pub(super) fn begin(&self, head: &Head, now: Now) -> Result<Verification, Refusal> {
+        // asked first: a secret that comes in between is for the next delivery
+        let learning = self.learning();
+        let verification = self.verifier().begin(head, now)?;
+        if learning == Learning::Open { Err(Code::SecretNotLearned.into()) } else { Ok(verification) }
+    }
+
+    /// Takes an event; of a route with `event_types` only those (SPEC 4).
+    ///
+    /// # Errors
+    /// `invalid_envelope` for any other.
+    pub(super) fn accept(&self, event: Event) -> Result<Event, Refusal> {
+        match &self.config.event_types {
+            Some(types) if !event.event_type.as_ref().is_some_and(|t| types.contains(t)) => {
+                Err(Refusal::because(Code::InvalidEnvelope, "this route does not take this type of event"))
+            }
+            _ => Ok(event),
+        }
+    }
+
+    /// Whether the secret comes with a handshake.
+    pub(super) fn learning(&self) -> Learning {
+        match &self.awaited {
+            Some(awaited) if awaited.verifier.get().is_none() => Learning::Open,
+            Some(_) => Learning::Done,
+            None if self.config.learn.is_some() => Learning::Done,
+            None => Learning::Never,
+        }
+    }
+
+    /// A verifier as this route's, with one secret.
+    ///
+    /// # Errors
+    /// That the secret is no key of the scheme.
+    pub(super) fn verifier_with(&self, secret: Secret) -> Result<Verifier, KeyFault> {
+        Verifier::new(Arc::clone(self.verifier.scheme()), vec![secret], self.verifier.settings().clone())
+    }
+
+    /// Verifies by the secret that has come; the first one counts.
+    pub(super) fn learn(&self, verifier: Verifier) {
+        if let Some(awaited) = &self.awaited {
+            let _ = awaited.verifier.set(verifier);
+        }
     }
 }

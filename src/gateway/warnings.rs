@@ -14,6 +14,7 @@ pub(super) struct Warnings {
     upstream: RateLimit,
     overload: RateLimit,
     eviction: RateLimit,
+    learning: RateLimit,
 }
 
 impl Warnings {
@@ -24,6 +25,7 @@ impl Warnings {
             upstream: RateLimit::new(INTERVAL),
             overload: RateLimit::new(INTERVAL),
             eviction: RateLimit::new(INTERVAL),
+            learning: RateLimit::new(INTERVAL),
         }
     }
 
@@ -60,6 +62,13 @@ impl Warnings {
     pub(super) fn overload(&self, open: usize, now: Now) {
         if let Some(others) = self.overload.allow(now.mono) {
             log::warn!("{open} connections are open, more than `server.max_connections`: refused one{}", more(others));
+        }
+    }
+
+    /// A secret that came with a handshake could not be taken.
+    pub(super) fn learning(&self, route: &str, reason: &dyn std::fmt::Display, now: Now) {
+        if let Some(others) = self.learning.allow(now.mono) {
+            log::warn!("route {route}: the secret of a handshake was not taken: {reason}{}", more(others));
         }
     }
 

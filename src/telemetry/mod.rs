@@ -59,7 +59,7 @@ pub enum Outcome {
     Refused,
     /// The gateway answered that the event was already processed.
     Duplicate,
-    /// The gateway answered a handshake.
+    /// The gateway answered a handshake; one that the app answers is forwarded.
     Handshake,
     /// The upstream could not be reached, broke off, or answered what is not HTTP.
     UpstreamFailed,

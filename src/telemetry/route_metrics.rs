@@ -88,7 +88,7 @@ impl RouteMetrics {
     }
 }
 
-/// The series of one route's name, made when they are first used: a loaded route has twenty-eight codes, most of which
+/// The series of one route's name, made when they are first used: a loaded route has thirty-two codes, most of which
 /// it never answers, and what no route matched is never verified.
 #[derive(Debug)]
 pub(super) struct RouteSeries {

@@ -44,6 +44,10 @@ codes! {
     StaleTimestamp => "stale_timestamp", "the timestamp is too old";
     FutureTimestamp => "future_timestamp", "the timestamp is in the future";
     BadSignature => "bad_signature", "no active secret matches the signature";
+    HandshakeProbe => "handshake_probe", "a handshake with a wrong signature, as the provider sends on purpose";
+    MalformedHandshake => "malformed_handshake", "the handshake is not of the form that the provider sends";
+    WrongVerifyToken => "wrong_verify_token", "the handshake does not bring the verify token of this route";
+    SecretNotLearned => "secret_not_learned", "the provider has not sent its secret yet";
     BodyTooLarge => "body_too_large", "the body is larger than this route takes";
     BodyTimeout => "body_timeout", "the body did not arrive in time";
     HeadTimeout => "head_timeout", "the request head did not arrive in time";

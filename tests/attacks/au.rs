@@ -1,7 +1,7 @@
 //! AU: signatures, on the wire; timestamps are in `au_timestamps`.
 //!
-//! AU-10, AU-11, AU-17, AU-18 and AU-19 belong to the pure core or to schemes that are not here; AU-20 to AU-22 are in
-//! the gateway's `secrets`, AU-23 in its `shadow`, AU-24 and AU-25 with the handshakes.
+//! AU-10, AU-11 and AU-19 belong to the pure core, AU-17 and AU-18 are in `au_lists`; AU-20 to AU-22 are in
+//! the gateway's `secrets`, AU-23 in its `shadow`, AU-24 and AU-25 in `au_handshakes`.
 
 #![expect(
     clippy::indexing_slicing,

@@ -8,6 +8,8 @@ mod support;
 mod stage;
 
 mod au;
+mod au_handshakes;
+mod au_lists;
 mod au_timestamps;
 mod en;
 mod en_values;

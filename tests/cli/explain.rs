@@ -126,3 +126,35 @@ fn what_no_mistake_explains_is_said_to_be_so() {
     let ended = explain(&folder, "itellico", &headers(&at, &sign("another secret", &body, &at)), &body);
     ended.expect_code(1).expect_words(&["bad_signature"]).expect_hidden(&[SECRET]);
 }
+
+#[test]
+fn a_secret_of_another_route_is_named_by_its_route() {
+    let folder = Folder::new().env("S", SECRET).env("T", "the-secret-of-the-shop");
+    let route = |name: &str, secret: &str| {
+        format!(
+            "[[route]]\nname = \"{name}\"\npath = \"/{name}\"\nprovider = \"itellico\"\nsecrets = [\"env:{secret}\"]\n\
+             upstream = \"http://127.0.0.1:3000\"\n"
+        )
+    };
+    folder.write("verigate.toml", route("calls", "S") + &route("shop", "T"));
+    let (body, at) = (event_with("a"), now().to_string());
+    folder.write("headers.txt", headers(&at, &sign("the-secret-of-the-shop", &body, &at)));
+    folder.write("body", &body);
+    let arguments = ["explain", "--route", "calls", "--config", "verigate.toml", "--headers", "headers.txt"];
+    let ended = folder.run(arguments.iter().chain(&["--body", "body"]));
+    expect_named(&ended, &["route `shop`"]);
+    ended.expect_hidden(&[SECRET, "the-secret-of-the-shop"]);
+}
+
+#[test]
+fn a_delivery_of_another_provider_is_named_by_it() {
+    let key = b"0123456789abcdef0123456789abcdef";
+    let secret = format!("whsec_{}", STANDARD.encode(key));
+    let folder = Folder::new().env("S", &secret);
+    let (body, at) = (event_with("a"), now().to_string());
+    let mac = STANDARD.encode(hmac(key, &[b"msg_1.", at.as_bytes(), b".", &body]));
+    let svix = format!("svix-id: msg_1\nsvix-timestamp: {at}\nsvix-signature: v1,{mac}\n");
+    let ended = explain(&folder, "stripe", &svix, &body);
+    expect_named(&ended, &["`svix`"]);
+    ended.expect_hidden(&[&secret, &mac]);
+}

@@ -12,3 +12,4 @@ mod explain;
 mod help;
 mod providers;
 mod run;
+mod signing;

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acks;
 mod admin;
 mod answers;
 mod blocked;
@@ -10,8 +11,10 @@ mod bodies;
 mod claims;
 mod expect;
 mod framing;
+mod handshakes;
 mod headers;
 mod keepalive;
+mod learning;
 mod limits;
 mod logs;
 mod metrics;
@@ -22,3 +25,4 @@ mod replay;
 mod secrets;
 mod shadow;
 mod shutdown;
+mod spellings;

@@ -99,7 +99,7 @@ pub(crate) fn check_gateway_answer(answer: &Answer) {
 /// The status of each code of SPEC 3, but for the three that a route may choose.
 fn status_of(code: &str) -> Option<u16> {
     Some(match code {
-        "bad_request" | "bad_path" => 400,
+        "bad_request" | "bad_path" | "malformed_handshake" => 400,
         "uri_too_long" => 414,
         "headers_too_large" => 431,
         "expectation_failed" => 417,
@@ -111,12 +111,14 @@ fn status_of(code: &str) -> Option<u16> {
         | "malformed_timestamp"
         | "stale_timestamp"
         | "future_timestamp"
-        | "bad_signature" => 401,
+        | "bad_signature"
+        | "handshake_probe" => 401,
+        "wrong_verify_token" => 403,
         "body_too_large" => 413,
         "body_timeout" | "head_timeout" => 408,
         "invalid_envelope" => 422,
         "event_in_flight" => 409,
-        "overloaded" | "replay_store_unavailable" => 503,
+        "overloaded" | "replay_store_unavailable" | "secret_not_learned" => 503,
         "upstream_unreachable" | "upstream_failed" => 502,
         "upstream_timeout" => 504,
         "internal_error" => 500,
@@ -184,7 +186,7 @@ pub(crate) fn gateway_answer_faults(answer: &Answer) -> Vec<String> {
     if code == "method_not_allowed" {
         fault(answer.headers_named("Allow").len() != 1, "405 without Allow".to_owned());
     }
-    if matches!(code, "overloaded" | "replay_store_unavailable" | "event_in_flight") {
+    if matches!(code, "overloaded" | "replay_store_unavailable" | "event_in_flight" | "secret_not_learned") {
         fault(answer.headers_named("Retry-After").len() != 1, format!("{code} without Retry-After"));
     }
     if matches!(code, "bad_request" | "uri_too_long" | "headers_too_large" | "internal_error") {

@@ -36,12 +36,13 @@ fn write(out: &mut String, header: &str, keys: &Keys) {
 pub(crate) struct Route {
     keys: Keys,
     scheme: Keys,
+    handshake: Keys,
 }
 
 impl Route {
     /// A route with nothing but a name, a path and an upstream.
     pub(crate) fn new(name: &str, path: &str, upstream: &Upstream) -> Self {
-        Self { keys: Vec::new(), scheme: Vec::new() }
+        Self { keys: Vec::new(), scheme: Vec::new(), handshake: Vec::new() }
             .set("name", &text(name))
             .set("path", &text(path))
             .set("upstream", &text(&upstream.url()))
@@ -78,6 +79,12 @@ impl Route {
     /// Sets a key of `[route.scheme]` to TOML text.
     pub(crate) fn scheme(mut self, key: &str, toml: &str) -> Self {
         put(&mut self.scheme, key, toml);
+        self
+    }
+
+    /// Sets a key of `[route.handshake]` to TOML text.
+    pub(crate) fn handshake(mut self, key: &str, toml: &str) -> Self {
+        put(&mut self.handshake, key, toml);
         self
     }
 }
@@ -175,6 +182,9 @@ impl Config {
             write(&mut out, "[[route]]", &route.keys);
             if !route.scheme.is_empty() {
                 write(&mut out, "[route.scheme]", &route.scheme);
+            }
+            if !route.handshake.is_empty() {
+                write(&mut out, "[route.handshake]", &route.handshake);
             }
         }
         out.push_str(&self.extra);

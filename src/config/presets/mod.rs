@@ -1,16 +1,36 @@
 //! The providers that are known by name (SPEC 6): `*.toml` by family, each scheme written exactly as `[route.scheme]` and
 //! read by the very same code, so that a preset can say nothing that a user cannot.
 
+use std::time::Duration;
+
 use once_cell::sync::Lazy;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::Problems;
 use super::reader::{Findings, Item, Table, suggestion};
-use super::scheme;
+use super::{scheme, units};
 use crate::verify::scheme::Scheme;
 
-/// The files, with the name that a message about one would have.
-const FAMILIES: &[(&str, &str)] = &[("presets/timestamped.toml", include_str!("timestamped.toml"))];
+/// The files: the family that each belongs to, its name, its text.
+const FAMILIES: &[(&str, &str, &str)] = &[
+    ("standard-webhooks", "standard-webhooks", include_str!("standard-webhooks.toml")),
+    ("timestamped-hmac", "timestamped-hmac", include_str!("timestamped-hmac.toml")),
+    ("timestamped-hmac", "timestamped-hmac-headers", include_str!("timestamped-hmac-headers.toml")),
+    ("timestamped-hmac", "timestamped-hmac-lists", include_str!("timestamped-hmac-lists.toml")),
+    ("timestamped-hmac", "timestamped-hmac-unconfirmed", include_str!("timestamped-hmac-unconfirmed.toml")),
+    ("body-hmac", "body-hmac-a-k", include_str!("body-hmac-a-k.toml")),
+    ("body-hmac", "body-hmac-l-z", include_str!("body-hmac-l-z.toml")),
+    ("body-hmac", "body-hmac-unconfirmed", include_str!("body-hmac-unconfirmed.toml")),
+    ("url-hmac", "url-hmac", include_str!("url-hmac.toml")),
+    ("keyed-hash", "keyed-hash", include_str!("keyed-hash.toml")),
+    ("asymmetric", "asymmetric", include_str!("asymmetric.toml")),
+    ("jwt-digest", "jwt-digest", include_str!("jwt-digest.toml")),
+    ("token", "token", include_str!("token.toml")),
+    ("special", "special", include_str!("special.toml")),
+];
+
+/// Providers that are no preset.
+const UNSUPPORTED: &str = include_str!("unsupported.toml");
 
 /// A provider's scheme, and what is known about it.
 #[derive(Clone, Debug)]
@@ -19,33 +39,85 @@ pub struct Preset {
     pub name: String,
     /// What it calls itself.
     pub title: String,
+    /// Other names for it that are taken.
+    pub aliases: Vec<String>,
+    /// The family that its file stands for.
+    pub family: &'static str,
     /// How deliveries are signed; its own tolerance is the default one.
     pub scheme: Scheme,
     /// How the facts are known: `primary` (the provider's own pages) or `secondary`.
     pub basis: String,
+    /// Whether test vectors prove it.
+    pub proved: bool,
     /// Where they stand.
     pub source: String,
     /// How the provider retries.
     pub retries: String,
+    /// Over how long, where that is known.
+    pub horizon: Option<Duration>,
     /// What a user should know.
     pub notes: Vec<String>,
     /// The preset as shipped, in TOML.
     pub text: &'static str,
 }
 
+impl Preset {
+    /// Whether the facts are the provider's own.
+    pub fn is_documented(&self) -> bool {
+        self.basis == "primary"
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.aliases.iter().any(|alias| alias == name)
+    }
+}
+
+/// A provider that is no preset, and why.
+#[derive(Clone, Debug)]
+pub struct Unsupported {
+    /// What one would call it.
+    pub name: String,
+    /// What it calls itself.
+    pub title: String,
+    /// Why it is none; completes "is not supported: …".
+    pub reason: String,
+    /// What to do instead, where something can be done.
+    pub instead: Option<String>,
+}
+
 static PRESETS: Lazy<Vec<Preset>> = Lazy::new(|| {
     // A file that cannot be read is a fault of ours, which a test finds; the others go on working.
-    FAMILIES.iter().flat_map(|(path, text)| read_family(path, text).unwrap_or_default()).collect()
+    FAMILIES.iter().flat_map(|(family, file, text)| read_family(family, file, text).unwrap_or_default()).collect()
 });
+
+static NONE_OF_OURS: Lazy<Vec<Unsupported>> = Lazy::new(|| read_unsupported(UNSUPPORTED).unwrap_or_default());
 
 /// Every preset, in the order of the files.
 pub fn all() -> &'static [Preset] {
     &PRESETS
 }
 
-/// The preset of this name.
+/// Every provider that is known to be no preset.
+pub fn unsupported() -> &'static [Unsupported] {
+    &NONE_OF_OURS
+}
+
+/// The preset of this name or alias.
 pub fn find(name: &str) -> Option<&'static Preset> {
-    all().iter().find(|preset| preset.name == name)
+    all().iter().find(|preset| preset.is_called(name))
+}
+
+/// What to tell somebody whose provider is none of ours, without a capital letter: the reason where it is known, else the
+/// name that was probably meant.
+pub fn why_not(name: &str) -> String {
+    if let Some(known) = unsupported().iter().find(|known| known.name == name) {
+        let instead = known.instead.as_ref().map(|instead| format!("; {instead}")).unwrap_or_default();
+        return format!("{} is not supported: {}{instead}", known.title, known.reason);
+    }
+    match nearest(name) {
+        Some(near) => format!("did you mean `{near}`? `verigate providers` lists them all"),
+        None => "`verigate providers` lists the known ones; any other is spelled out in `[route.scheme]`".to_owned(),
+    }
 }
 
 /// The names of all presets.
@@ -53,12 +125,13 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     all().iter().map(|preset| preset.name.as_str())
 }
 
-/// The preset whose name this one is probably a misspelling of.
+/// The name or alias that this one is probably a misspelling of.
 pub fn nearest(name: &str) -> Option<&'static str> {
-    suggestion(name, names())
+    let called = all().iter().flat_map(|preset| std::iter::once(&preset.name).chain(&preset.aliases));
+    suggestion(name, called.map(String::as_str))
 }
 
-fn read_family(path: &str, text: &'static str) -> Result<Vec<Preset>, Problems> {
+fn read_family(family: &'static str, file: &str, text: &'static str) -> Result<Vec<Preset>, Problems> {
     let mut findings = Findings::default();
     let (tree, errors) = DeTable::parse_recoverable(text);
     findings.syntax(text, &errors);
@@ -69,22 +142,55 @@ fn read_family(path: &str, text: &'static str) -> Result<Vec<Preset>, Problems> 
             continue;
         };
         let name: &str = name.get_ref();
-        presets.extend(read_preset(name, text, Table::new(name, value.span(), entries), &mut findings));
+        let table = Table::new(name, value.span(), entries);
+        presets.extend(read_preset(name, family, text, table, &mut findings));
     }
-    findings.finish(path, text)?;
+    findings.finish(&format!("presets/{file}.toml"), text)?;
     Ok(presets)
 }
 
-fn read_preset(name: &str, text: &'static str, mut table: Table<'_>, findings: &mut Findings) -> Option<Preset> {
-    let mut fact = |key: &'static str, findings: &mut Findings| {
-        let item = table.required(findings, key, "\"…\"")?;
-        item.text(findings, "\"…\"").map(ToOwned::to_owned)
+fn read_unsupported(text: &'static str) -> Result<Vec<Unsupported>, Problems> {
+    let mut findings = Findings::default();
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    findings.syntax(text, &errors);
+    let mut known = Vec::new();
+    for (name, value) in tree.get_ref() {
+        let DeValue::Table(entries) = value.get_ref() else { continue };
+        let name: &str = name.get_ref();
+        let mut table = Table::new(name, value.span(), entries);
+        let (title, reason) = (fact(&mut table, &mut findings, "title"), fact(&mut table, &mut findings, "reason"));
+        let instead = table.item("instead").and_then(|item| item.text(&mut findings, "\"…\"")).map(ToOwned::to_owned);
+        table.finish(&mut findings);
+        if let (Some(title), Some(reason)) = (title, reason) {
+            known.push(Unsupported { name: name.to_owned(), title, reason, instead });
+        }
+    }
+    findings.finish("presets/unsupported.toml", text)?;
+    Ok(known)
+}
+
+fn fact(table: &mut Table<'_>, findings: &mut Findings, key: &'static str) -> Option<String> {
+    let item = table.required(findings, key, "\"…\"")?;
+    item.text(findings, "\"…\"").map(ToOwned::to_owned)
+}
+
+fn read_preset(
+    name: &str,
+    family: &'static str,
+    text: &'static str,
+    mut table: Table<'_>,
+    findings: &mut Findings,
+) -> Option<Preset> {
+    let (title, basis) = (fact(&mut table, findings, "title"), fact(&mut table, findings, "basis"));
+    let (source, retries) = (fact(&mut table, findings, "source"), fact(&mut table, findings, "retries"));
+    let mut list = |key: &'static str, findings: &mut Findings| -> Vec<String> {
+        let entries = table.item(key).and_then(|item| item.list(findings, "[\"…\"]")).unwrap_or_default();
+        let text = |item: &Item<'_>| item.text(findings, "\"…\"").map(ToOwned::to_owned);
+        entries.iter().filter_map(text).collect()
     };
-    let (title, basis) = (fact("title", findings), fact("basis", findings));
-    let (source, retries) = (fact("source", findings), fact("retries", findings));
-    let notes = table.item("notes").and_then(|item| item.list(findings, "notes = [\"…\"]")).unwrap_or_default();
-    let note = |item: &Item<'_>| item.text(findings, "\"…\"").map(ToOwned::to_owned);
-    let notes = notes.iter().filter_map(note).collect();
+    let (notes, aliases) = (list("notes", findings), list("aliases", findings));
+    let proved = table.item("proved").and_then(|item| item.flag(findings)).unwrap_or(true);
+    let horizon = table.item("horizon").and_then(|item| item.unit(findings, "\"72h\"", units::duration));
     let scheme = table.required(findings, "scheme", "{ … }")?;
     let mut scheme = scheme.table(findings, "[name.scheme]")?;
     let scheme = scheme::read(&mut scheme, findings, name, true);
@@ -92,10 +198,14 @@ fn read_preset(name: &str, text: &'static str, mut table: Table<'_>, findings: &
     Some(Preset {
         name: name.to_owned(),
         title: title?,
+        aliases,
+        family,
         scheme: scheme?,
         basis: basis?,
+        proved,
         source: source?,
         retries: retries?,
+        horizon,
         notes,
         text: own_text(name, text),
     })
@@ -125,13 +235,15 @@ mod tests {
 
     #[test]
     fn every_family_can_be_read_and_no_scheme_has_a_fault() {
-        let mut names: Vec<String> = Vec::new();
-        for (path, text) in FAMILIES {
-            for preset in read_family(path, text).unwrap_or_else(|problems| panic!("{problems}")) {
+        let mut called: Vec<String> = Vec::new();
+        let mut count = 0;
+        for (family, file, text) in FAMILIES {
+            for preset in read_family(family, file, text).unwrap_or_else(|problems| panic!("{problems}")) {
                 let settings = Settings {
                     tolerance: preset.scheme.tolerance,
                     future_tolerance: preset.scheme.future_tolerance,
                     public_url: Some("https://hooks.example.com".into()),
+                    max_body: 1 << 20,
                 };
                 assert_eq!(preset.scheme.faults(&settings), [], "{}", preset.name);
                 assert!(preset.text.starts_with(&format!("[{}]\n", preset.name)), "{}", preset.text);
@@ -139,11 +251,40 @@ mod tests {
                 assert_eq!(preset.scheme.provider, preset.name);
                 assert!(preset.scheme.preset, "{}", preset.name);
                 assert!(["primary", "secondary"].contains(&preset.basis.as_str()), "{}", preset.name);
-                assert!(!names.contains(&preset.name), "{} twice", preset.name);
-                names.push(preset.name);
+                for name in std::iter::once(&preset.name).chain(&preset.aliases) {
+                    assert!(!called.contains(name), "{name} twice");
+                    called.push(name.clone());
+                }
+                count += 1;
             }
         }
-        assert_eq!(super::names().collect::<Vec<_>>(), names);
+        assert_eq!(all().len(), count);
+        let known = read_unsupported(UNSUPPORTED).unwrap_or_else(|problems| panic!("{problems}"));
+        assert!(known.len() > 5 && known.iter().all(|one| !called.contains(&one.name)), "{known:?}");
+    }
+
+    #[test]
+    fn no_file_is_forgotten() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/presets");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter_map(|name| name.strip_suffix(".toml").map(str::to_owned))
+            .collect();
+        files.sort();
+        let mut named: Vec<_> = FAMILIES.iter().map(|(_, file, _)| *file).chain(["unsupported"]).collect();
+        named.sort_unstable();
+        assert_eq!(files, named);
+    }
+
+    #[test]
+    fn a_provider_is_found_by_its_aliases_and_others_are_told_why_not() {
+        assert_eq!(find("gh").map(|preset| preset.name.as_str()), Some("github"));
+        assert_eq!(find("cal.com").map(|preset| preset.name.as_str()), Some("cal-com"));
+        assert!(find("paypal").is_none());
+        assert!(why_not("paypal").contains("CRC-32"));
+        assert!(why_not("strype").contains("`stripe`"));
+        assert!(why_not("zzzzzzzzz").contains("[route.scheme]"));
     }
 
     #[test]
@@ -151,14 +292,40 @@ mod tests {
         let scheme = &find("itellico").unwrap().scheme;
         let place = |pointer| Some(Place::Json(vec![Pointer::parse(pointer).unwrap()]));
         assert_eq!(scheme.signed.text(), "{body}.{timestamp}");
-        assert_eq!(scheme.signature.header.as_str(), "x-webhook-signature-256");
-        assert_eq!(scheme.timestamp.as_ref().unwrap().header.as_str(), "x-webhook-timestamp");
+        assert_eq!(scheme.signature.header().unwrap().as_str(), "x-webhook-signature-256");
+        assert_eq!(scheme.timestamp.as_ref().unwrap().header().unwrap().as_str(), "x-webhook-timestamp");
         assert_eq!(scheme.event_id, place("/event_id"));
         assert_eq!(scheme.event_type, place("/event_type"));
         assert_eq!(scheme.account, place("/organization_uuid"));
         assert!(scheme.event_id_required && scheme.id_is_signed());
-        assert_eq!(scheme.tolerance, Tolerance::Within(std::time::Duration::from_secs(300)));
+        assert_eq!(scheme.tolerance, Tolerance::Within(Duration::from_secs(300)));
         assert_eq!(scheme.future_tolerance, scheme.tolerance);
+    }
+
+    #[test]
+    fn freshness_is_off_where_the_notes_say_so() {
+        let is_off = |preset: &&Preset| preset.scheme.has_timestamp() && preset.scheme.tolerance == Tolerance::Off;
+        let off: Vec<_> = all().iter().filter(is_off).map(|preset| preset.name.as_str()).collect();
+        assert_eq!(off, ["aws-sns", "dropbox-sign", "mercadopago"]);
+    }
+
+    #[test]
+    fn no_id_is_taken_where_one_would_stand_for_several_events() {
+        // `transcript_updated` comes several times in a call, so call and kind of event are no id
+        assert_eq!(find("retell").unwrap().scheme.event_id, None);
+        let alike: Vec<_> = all().iter().filter(|preset| preset.scheme.events_repeat).collect();
+        let names: Vec<_> = alike.iter().map(|preset| preset.name.as_str()).collect();
+        assert_eq!(names, ["attio", "dropbox", "grafana", "microsoft-graph", "supabase-db"]);
+        for preset in alike {
+            assert!(!preset.scheme.id_is_signed() && !preset.scheme.signs_timestamp(), "{}", preset.name);
+            assert!(preset.notes.iter().any(|note| note.contains("replay = {}")), "{}", preset.name);
+        }
+    }
+
+    #[test]
+    fn tokens_that_hold_from_now_on_may_come_from_a_clock_that_is_ahead() {
+        // LiveKit's begin (`nbf`) when they are made; its own library allows a minute (livekit-api 1.2.2, access_token.py)
+        assert_eq!(find("livekit").unwrap().scheme.jwt.as_ref().unwrap().leeway, 60_000);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod text;
 use self::json::{Fault, Places, Slot, Value, Values};
 pub use self::text::Text;
 use self::text::cut;
+use super::jwt::JwtRule;
 use super::scheme::{Place, Scheme};
 use super::verdict::{Code, Refusal};
 use crate::wire::head::{FieldName, Found, Head};
@@ -21,6 +22,9 @@ pub const MAX_ID_DIGITS: usize = 64;
 pub const MAX_LABEL_BYTES: usize = 1024;
 
 const MISSING: &str = "the event id is missing";
+const EXTENDED: &str = "the body holds a zero byte, so it may have been added to behind what was signed";
+const NO_TYPE: &str = "the event type is missing";
+const NO_ACCOUNT: &str = "the account is missing";
 const EMPTY: &str = "the event id is empty";
 const TOO_LONG: &str = "the event id is longer than 256 bytes";
 const CONTROL: &str = "the event id holds a control character";
@@ -46,13 +50,17 @@ pub struct Event {
 
 /// Where the event's parts stand, made once per route.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "one question each, asked of three parts and of the body")]
 pub struct Envelope {
     id: Option<Source>,
     id_required: bool,
     event_type: Option<Source>,
+    type_required: bool,
     account: Option<Source>,
+    account_required: bool,
     places: Places,
     needs_json: bool,
+    is_extendable: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -60,29 +68,37 @@ enum Source {
     Header(FieldName),
     /// One slot for each pointer.
     Json(Vec<Slot>),
+    /// A claim of the token that these rules describe.
+    Claim(Box<JwtRule>, String),
 }
 
 impl Envelope {
-    /// An envelope with these places. `id_required` means nothing where there is no place for an id.
-    pub fn new(event_id: Option<Place>, id_required: bool, event_type: Option<Place>, account: Option<Place>) -> Self {
+    /// The envelope that a scheme describes. That a part is required means nothing where it has no place.
+    pub fn of(scheme: &Scheme) -> Self {
         let mut places = Places::default();
         let mut needs_json = false;
-        let mut source = |place| match place {
-            Place::Header(name) => Source::Header(name),
+        let mut source = |place: &Place| match place {
+            Place::Header(name) => Some(Source::Header(name.clone())),
             Place::Json(pointers) => {
                 needs_json = true;
-                Source::Json(pointers.iter().map(|pointer| places.add(pointer)).collect())
+                Some(Source::Json(pointers.iter().map(|pointer| places.add(pointer)).collect()))
             }
+            Place::Claim(name) => scheme.jwt.clone().map(|rule| Source::Claim(Box::new(rule), name.clone())),
         };
-        let id = event_id.map(&mut source);
-        let event_type = event_type.map(&mut source);
-        let account = account.map(&mut source);
-        Self { id_required: id_required && id.is_some(), id, event_type, account, places, needs_json }
-    }
-
-    /// The envelope that a scheme describes.
-    pub fn of(scheme: &Scheme) -> Self {
-        Self::new(scheme.event_id.clone(), scheme.event_id_required, scheme.event_type.clone(), scheme.account.clone())
+        let id = scheme.event_id.as_ref().and_then(&mut source);
+        let event_type = scheme.event_type.as_ref().and_then(&mut source);
+        let account = scheme.account.as_ref().and_then(&mut source);
+        Self {
+            id_required: scheme.event_id_required && id.is_some(),
+            type_required: scheme.event_type_required && event_type.is_some(),
+            account_required: scheme.account_required && account.is_some(),
+            id,
+            event_type,
+            account,
+            places,
+            needs_json,
+            is_extendable: scheme.is_extendable(),
+        }
     }
 
     /// Whether any part is looked for in a JSON body. Where none is, bodies are opaque and never looked at.
@@ -100,8 +116,13 @@ impl Envelope {
     }
 
     fn read(&self, head: &Head, body: &[u8]) -> Result<Event, &'static str> {
+        // What fills up a hash's last block before more can be added always holds a zero byte; no text does.
+        if self.is_extendable && memchr::memchr(0, body).is_some() {
+            return Err(EXTENDED);
+        }
         // Where no id is required, a body of another kind (a form) just has none; its first byte tells (SCHEMES 2).
-        let is_asked = self.needs_json && (self.id_required || begins_as_container(body));
+        let is_required = self.id_required || self.type_required || self.account_required;
+        let is_asked = self.needs_json && (is_required || begins_as_container(body));
         let values = if is_asked { Some(self.places.scan(body).map_err(Fault::why)?) } else { None };
         let id = match &self.id {
             Some(source) => id(source, head, values.as_ref())?,
@@ -118,6 +139,12 @@ impl Envelope {
             Some(source) => label(source, head, values.as_ref())?,
             None => None,
         };
+        if event_type.is_none() && self.type_required {
+            return Err(NO_TYPE);
+        }
+        if account.is_none() && self.account_required {
+            return Err(NO_ACCOUNT);
+        }
         Ok(Event { id, event_type, account })
     }
 }
@@ -156,6 +183,11 @@ fn id(source: &Source, head: &Head, values: Option<&Values<'_>>) -> Result<Optio
             }
             join(parts)
         }
+        Source::Claim(rule, name) => match rule.claim(head, name) {
+            None => return Ok(None),
+            Some(id) if id.is_empty() => return Err(EMPTY),
+            Some(id) => id,
+        },
     };
     if id.len() > MAX_ID_BYTES {
         return Err(TOO_LONG);
@@ -208,6 +240,10 @@ fn label(source: &Source, head: &Head, values: Option<&Values<'_>>) -> Result<Op
             joined.truncate(kept);
             joined
         }
+        Source::Claim(rule, name) => match rule.claim(head, name) {
+            None => return Ok(None),
+            Some(text) => cut(&text, MAX_LABEL_BYTES).to_owned(),
+        },
     };
     Ok((!label.is_empty()).then_some(label))
 }

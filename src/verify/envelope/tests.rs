@@ -26,11 +26,17 @@ fn head(lines: Lines<'_>) -> Head {
 
 /// Reads only the id at `/id`, which is required.
 fn id_of(body: &[u8]) -> Result<String, &'static str> {
-    let envelope = Envelope::new(json(&["/id"]), true, None, None);
+    let envelope = reading(json(&["/id"]), true, None, None);
     envelope.extract(&head(&[]), body).map(|event| event.id.unwrap_or_default()).map_err(|refusal| {
         assert_eq!(refusal.code, Code::InvalidEnvelope);
         refusal.why
     })
+}
+
+/// An envelope with these places.
+fn reading(event_id: Option<Place>, id_required: bool, event_type: Option<Place>, account: Option<Place>) -> Envelope {
+    let scheme = crate::verify::scheme::fixtures::plain("{body}");
+    Envelope::of(&Scheme { event_id, event_id_required: id_required, event_type, account, ..scheme })
 }
 
 #[test]
@@ -102,7 +108,7 @@ fn an_id_is_one_that_everybody_reads_alike() {
 
 #[test]
 fn en_01_a_repeated_key_is_an_invalid_envelope_wherever_something_is_extracted() {
-    let envelope = Envelope::new(json(&["/id"]), true, json(&["/type"]), json(&["/data/account"]));
+    let envelope = reading(json(&["/id"]), true, json(&["/type"]), json(&["/data/account"]));
     for body in [
         r#"{"id":"a","id":"a"}"#,
         r#"{"id":"a","type":"x","type":"y"}"#,
@@ -137,7 +143,7 @@ fn an_id_in_a_header_is_as_strict() {
         ("EN-08 257 bytes", &[("X-Event-Id", &long)], Err(TOO_LONG)),
         ("UTF-8", &[("X-Event-Id", "é".as_bytes())], Ok("é")),
     ];
-    let envelope = Envelope::new(header("X-Event-Id"), true, None, None);
+    let envelope = reading(header("X-Event-Id"), true, None, None);
     assert!(!envelope.needs_json());
     let mut wrong = Vec::new();
     for (row, lines, want) in rows {
@@ -152,14 +158,14 @@ fn an_id_in_a_header_is_as_strict() {
 #[test]
 fn en_13_the_place_decides_where_header_and_body_both_hold_an_id() {
     let (lines, body) = (head(&[("X-Event-Id", b"from-header")]), br#"{"id":"from-body"}"#);
-    let of = |place| Envelope::new(place, true, None, None).extract(&lines, body).expect("event").id;
+    let of = |place| reading(place, true, None, None).extract(&lines, body).expect("event").id;
     assert_eq!(of(header("X-Event-Id")).as_deref(), Some("from-header"));
     assert_eq!(of(json(&["/id"])).as_deref(), Some("from-body"));
 }
 
 #[test]
 fn where_no_id_is_required_one_may_be_missing_but_not_wrong() {
-    let envelope = Envelope::new(json(&["/id"]), false, json(&["/type"]), None);
+    let envelope = reading(json(&["/id"]), false, json(&["/type"]), None);
     let rows: [(&str, &[u8], Read<IdAndType<'_>>); 15] = [
         ("there", br#"{"id":"a","type":"t"}"#, Ok((Some("a"), Some("t")))),
         ("missing", br#"{"type":"t"}"#, Ok((None, Some("t")))),
@@ -190,7 +196,7 @@ fn where_no_id_is_required_one_may_be_missing_but_not_wrong() {
 
 #[test]
 fn a_body_must_be_json_where_the_id_is_required_and_any_part_is_in_it() {
-    let envelope = Envelope::new(header("X-Event-Id"), true, json(&["/type"]), None);
+    let envelope = reading(header("X-Event-Id"), true, json(&["/type"]), None);
     assert!(envelope.needs_json());
     let lines = head(&[("X-Event-Id", b"a")]);
     assert!(envelope.extract(&lines, b"{}").is_ok());
@@ -198,7 +204,7 @@ fn a_body_must_be_json_where_the_id_is_required_and_any_part_is_in_it() {
         assert_eq!(envelope.extract(&lines, body).expect_err("refusal").code, Code::InvalidEnvelope);
     }
     // Without a place for an id, none can be required.
-    let event = Envelope::new(None, true, json(&["/type"]), None).extract(&lines, b"payload=1");
+    let event = reading(None, true, json(&["/type"]), None).extract(&lines, b"payload=1");
     assert_eq!(event, Ok(Event::default()));
 }
 
@@ -223,9 +229,7 @@ fn en_12_type_and_account_are_taken_where_they_are_there() {
         ("10 KB of digits", format!(r#"{{"type":{}}}"#, "1".repeat(10_240)), Some("1".repeat(1024))),
     ];
     for (row, body, want) in rows {
-        for envelope in
-            [Envelope::new(None, false, json(&["/type"]), None), Envelope::new(None, false, None, json(&["/type"]))]
-        {
+        for envelope in [reading(None, false, json(&["/type"]), None), reading(None, false, None, json(&["/type"]))] {
             let event = envelope.extract(&head(&[]), body.as_bytes()).expect(row);
             assert_eq!(event.event_type.or(event.account), want, "{row}");
         }
@@ -234,7 +238,7 @@ fn en_12_type_and_account_are_taken_where_they_are_there() {
 
 #[test]
 fn en_12_a_type_in_a_header_is_taken_where_it_is_there() {
-    let envelope = Envelope::new(None, false, header("X-Type"), None);
+    let envelope = reading(None, false, header("X-Type"), None);
     let long = [b'x'; 2000];
     let rows: [(&str, Lines<'_>, Read<Option<&str>>); 6] = [
         ("one", &[("X-Type", b"push")], Ok(Some("push"))),
@@ -252,7 +256,7 @@ fn en_12_a_type_in_a_header_is_taken_where_it_is_there() {
 
 #[test]
 fn several_parts_are_joined_unambiguously() {
-    let envelope = Envelope::new(json(&["/call", "/event"]), true, None, None);
+    let envelope = reading(json(&["/call", "/event"]), true, None, None);
     let rows = [
         (r#"{"event":"ended","call":"c1"}"#, Ok(r"c1|ended")),
         (r#"{"event":2,"call":1}"#, Ok("1|2")),
@@ -296,8 +300,8 @@ proptest! {
         value in prop::collection::vec(prop_oneof![Just(b'\t'), b' '..=b'~', 0x80_u8..], 0..300),
     ) {
         for envelope in [
-            Envelope::new(json(&["/id"]), true, json(&["/type"]), header("X-A")),
-            Envelope::new(header("X-A"), false, header("X-A"), json(&["/id", "/id"])),
+            reading(json(&["/id"]), true, json(&["/type"]), header("X-A")),
+            reading(header("X-A"), false, header("X-A"), json(&["/id", "/id"])),
         ] {
             if let Ok(Event { id: Some(id), .. }) = envelope.extract(&head(&[("X-A", &value)]), &body) {
                 prop_assert!(!id.is_empty() && id.len() <= MAX_ID_BYTES && !id.chars().any(char::is_control));
@@ -310,5 +314,24 @@ proptest! {
         one in prop::collection::vec("[a|\\\\]{0,3}", 2..4), other in prop::collection::vec("[a|\\\\]{0,3}", 2..4),
     ) {
         prop_assert_eq!(one == other, join(one.clone()) == join(other.clone()));
+    }
+}
+
+#[test]
+fn a_body_that_was_added_to_behind_a_plain_hash_is_refused_wherever_the_parts_stand() {
+    use crate::verify::scheme::{Algorithm, Template};
+    let envelope = |algorithm, signed: &str| {
+        let signed = Template::parse(signed).expect("a template");
+        let plain = crate::verify::scheme::fixtures::plain("{body}");
+        Envelope::of(&Scheme { algorithm, signed, event_type: header("X-Type"), ..plain })
+    };
+    let why = |envelope: &Envelope, body: &[u8]| envelope.extract(&head(&[]), body).err().map(|refusal| refusal.why);
+    // SHA-256 fills up with 0x80, zeros and the length in bits
+    let added = [&b"a=1\x80"[..], &[0; 50], b"\x01\x80&a=2"].concat();
+    let extendable = envelope(Algorithm::Sha256, "{timestamp}{secret}{body}");
+    assert_eq!(why(&extendable, &added), Some(EXTENDED));
+    assert_eq!(why(&extendable, b"a=1&a=2"), None);
+    for (algorithm, signed) in [(Algorithm::Sha1, "{body}{timestamp}{secret}"), (Algorithm::HmacSha256, "{body}")] {
+        assert_eq!(why(&envelope(algorithm, signed), &added), None, "{signed}");
     }
 }

@@ -1,9 +1,15 @@
 //! What is wrong with the timestamp, the signature aside: its unit, its zone, its age.
+//!
+//! Wherever it stands: in a header, under a label, in the body, or where code of its own finds it. A JWT's times are
+//! judged in `jwt`.
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::{Case, Fault, Mistake};
 use crate::verify::clock::UnixMillis;
+use crate::verify::scheme::{PublicUrl, TimestampAt};
 use crate::verify::timestamp::Unit;
 use crate::verify::verifier::Verifier;
 
@@ -23,18 +29,44 @@ const MAX_HOURS: i64 = 14;
 
 /// What is wrong with the time of a case; `None` where it is fresh, cannot be read, or is not judged.
 pub(super) fn judge(case: &Case<'_>) -> Option<Mistake> {
-    let place = case.scheme.timestamp.as_ref()?;
-    let verifier = Verifier::new(std::sync::Arc::clone(case.scheme), Vec::new(), case.settings.clone());
-    let at = verifier.map_err(Fault::Key).ok()?.timestamp_of(case.head)?;
+    let (at, unit) = moment(case)?;
     let wall = case.now.wall;
     let settings = case.settings;
-    place.unit.judge(at, wall, settings.tolerance, settings.future_tolerance).err()?;
+    unit.judge(at, wall, settings.tolerance, settings.future_tolerance).err()?;
     let near = |at: i64| wall.0.saturating_sub(at).saturating_abs() < PLAUSIBLE_MS;
-    match place.unit {
+    match unit {
         Unit::Seconds if !near(at.0) && near(at.0 / 1000) => Some(Mistake::MillisecondsForSeconds),
         Unit::Milliseconds if !near(at.0) && near(at.0.saturating_mul(1000)) => Some(Mistake::SecondsForMilliseconds),
         _ => Some(zone(at, wall).unwrap_or_else(|| plain(at, wall))),
     }
+}
+
+/// The time that a delivery claims, in the unit that it is read in.
+fn moment(case: &Case<'_>) -> Option<(UnixMillis, Unit)> {
+    if let Some(special) = case.scheme.special {
+        if let Some(early) = special.begin(case.head).ok()? {
+            return Some(early);
+        }
+        let labels = special.labels(case.secrets.iter().map(|secret| &secret.text));
+        let url = case.settings.public_url.as_deref().map(PublicUrl::new);
+        return special.read(case.head, case.body, url.as_ref(), &labels).ok()?.timestamp;
+    }
+    let place = case.scheme.timestamp.as_ref()?;
+    let at = match &place.at {
+        TimestampAt::Json(pointer) => {
+            let document: Value = serde_json::from_slice(case.body).ok()?;
+            match document.pointer(&pointer.text())? {
+                Value::String(text) => place.unit.parse(text.as_bytes()),
+                Value::Number(number) => place.unit.parse(number.to_string().as_bytes()),
+                _ => None,
+            }
+        }
+        TimestampAt::Headers(_) | TimestampAt::Field(_) => {
+            let verifier = Verifier::new(std::sync::Arc::clone(case.scheme), Vec::new(), case.settings.clone());
+            verifier.map_err(Fault::Key).ok()?.timestamp_of(case.head)
+        }
+    };
+    Some((at?, place.unit))
 }
 
 fn zone(at: UnixMillis, wall: UnixMillis) -> Option<Mistake> {
@@ -47,7 +79,8 @@ fn zone(at: UnixMillis, wall: UnixMillis) -> Option<Mistake> {
     is_zone.then_some(Mistake::Zone { hours, is_behind })
 }
 
-fn plain(at: UnixMillis, wall: UnixMillis) -> Mistake {
+/// Too old, or too far ahead, and nothing more.
+pub(super) fn plain(at: UnixMillis, wall: UnixMillis) -> Mistake {
     let off = Duration::from_millis(wall.0.saturating_sub(at.0).unsigned_abs());
     if at < wall { Mistake::Stale(off) } else { Mistake::Future(off) }
 }

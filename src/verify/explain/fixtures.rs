@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Case, Explanation, Finding, Mistake, explain};
+use super::{Around, Case, Explanation, Finding, Mistake, explain};
 use crate::verify::clock::{Now, UnixMillis};
 use crate::verify::scheme::fixtures::{itellico, secret};
 use crate::verify::scheme::{Scheme, Settings};
@@ -16,7 +16,11 @@ pub(super) const SECRET: &str = "itellico_test_secret";
 pub(super) const SIGNATURE: &str = "X-Webhook-Signature-256";
 pub(super) const TIMESTAMP: &str = "X-Webhook-Timestamp";
 
+/// The target that samples are sent to.
+pub(super) const TARGET: &str = "/in/itellico";
+
 /// A delivery as it left the sender, and the receiver that judges it.
+#[derive(Clone)]
 pub(super) struct Sample {
     pub(super) scheme: Scheme,
     pub(super) secrets: Vec<Secret>,
@@ -24,6 +28,9 @@ pub(super) struct Sample {
     pub(super) body: Vec<u8>,
     pub(super) now: i64,
     pub(super) presets: Vec<Scheme>,
+    pub(super) routes: Vec<(String, Vec<Secret>)>,
+    pub(super) target: String,
+    pub(super) public_url: Option<String>,
 }
 
 /// A body as a sender of compact JSON writes it.
@@ -39,7 +46,7 @@ impl Sample {
     pub(super) fn sent(scheme: &Scheme, text: &str, body: &[u8]) -> Self {
         let request = SignRequest {
             method: "POST",
-            target: "/in/itellico",
+            target: TARGET,
             body,
             id: Some("id_1"),
             at: UnixMillis::from_secs(AT),
@@ -53,6 +60,9 @@ impl Sample {
             body: body.to_vec(),
             now: AT,
             presets: Vec::new(),
+            routes: Vec::new(),
+            target: TARGET.to_owned(),
+            public_url: None,
         }
     }
 
@@ -72,14 +82,16 @@ impl Sample {
         self
     }
 
-    pub(super) fn explained(&self) -> Explanation {
+    /// Hands it over as a case.
+    pub(super) fn as_case<T>(&self, with: impl FnOnce(Case<'_>) -> T) -> T {
         let scheme = Arc::new(self.scheme.clone());
         let lines = self.lines.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        let head = Head::from_parts("POST", "/in/itellico", lines).unwrap();
+        let head = Head::from_parts("POST", &self.target, lines).unwrap();
         let settings = Settings {
+            max_body: 1 << 20,
             tolerance: self.scheme.tolerance,
             future_tolerance: self.scheme.future_tolerance,
-            public_url: None,
+            public_url: self.public_url.clone(),
         };
         let case = Case {
             scheme: &scheme,
@@ -89,7 +101,12 @@ impl Sample {
             body: &self.body,
             now: Now { wall: UnixMillis::from_secs(self.now), mono: Duration::ZERO },
         };
-        explain(&case, &self.presets.iter().collect::<Vec<_>>())
+        with(case)
+    }
+
+    pub(super) fn explained(&self) -> Explanation {
+        let presets: Vec<&Scheme> = self.presets.iter().collect();
+        self.as_case(|case| explain(&case, &Around { presets: &presets, routes: &self.routes }))
     }
 
     /// The mistake that the explanation names.
@@ -99,4 +116,59 @@ impl Sample {
             _ => None,
         }
     }
+
+    /// Panics where a mistake shows a secret, of the sender or the receiver, or a signature.
+    fn expect_hidden(&self, mistake: Option<&Mistake>) {
+        let text = mistake.map(|mistake| format!("{mistake:?} {} {}", mistake.sentence(), mistake.fix()));
+        let text = text.unwrap_or_default();
+        let own = self.secrets.iter().map(|secret| String::from_utf8_lossy(secret.text.expose()).into_owned());
+        let sent = self.lines.iter().map(|(_, value)| value.clone()).filter(|value| value.len() >= 40);
+        let hidden = own.chain([SECRET.to_owned()]).filter(|text| text.len() >= 6).chain(sent);
+        let shown: Vec<_> = hidden.filter(|one| text.contains(one.as_str())).collect();
+        assert!(shown.is_empty(), "{shown:?} in {text}");
+    }
+
+    /// What it suspects where nothing is confirmed.
+    pub(super) fn suspicion(&self) -> Option<Mistake> {
+        match self.explained() {
+            Explanation::Suspected { mistake, .. } => Some(mistake),
+            _ => None,
+        }
+    }
+
+    /// With another header line.
+    pub(super) fn and(mut self, name: &str, value: &str) -> Self {
+        self.lines.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A header under another name.
+    pub(super) fn renamed(mut self, name: &str, to: &str) -> Self {
+        for (known, _) in &mut self.lines {
+            if known.eq_ignore_ascii_case(name) {
+                to.clone_into(known);
+            }
+        }
+        self
+    }
+}
+
+/// Collects every row whose mistake is not the one expected.
+pub(super) fn compare(rows: Vec<(&str, Sample, Mistake)>) {
+    judged(rows, Sample::mistake);
+}
+
+/// Collects every row whose suspicion is not the one expected.
+pub(super) fn compare_suspicions(rows: Vec<(&str, Sample, Mistake)>) {
+    judged(rows, Sample::suspicion);
+}
+
+fn judged(rows: Vec<(&str, Sample, Mistake)>, judge: fn(&Sample) -> Option<Mistake>) {
+    let judged = rows.into_iter().filter_map(|(name, sample, expected)| {
+        let found = judge(&sample);
+        sample.expect_hidden(found.as_ref());
+        (found.as_ref() != Some(&expected)).then(|| (name.to_owned(), expected, found))
+    });
+    let wrong: Vec<_> = judged.collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

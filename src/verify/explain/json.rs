@@ -3,7 +3,9 @@
 //! `serde_json` says whether it is a document, and sorts; the rest is done on its tokens, since a tree would lose the
 //! order of keys.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 /// How tokens are set apart.
 #[derive(Clone, Copy)]
@@ -12,21 +14,28 @@ struct Style {
     colon: &'static str,
     indent: Option<&'static str>,
     end: &'static str,
+    words: &'static str,
 }
 
-const fn style(comma: &'static str, colon: &'static str, indent: Option<&'static str>, end: &'static str) -> Style {
-    Style { comma, colon, indent, end }
+const fn style(
+    comma: &'static str,
+    colon: &'static str,
+    indent: Option<&'static str>,
+    end: &'static str,
+    words: &'static str,
+) -> Style {
+    Style { comma, colon, indent, end, words }
 }
 
 /// `JSON.stringify`, Python's default, Go's encoder, and the usual indentations.
 const STYLES: &[Style] = &[
-    style(",", ":", None, ""),
-    style(", ", ": ", None, ""),
-    style(",", ":", None, "\n"),
-    style(",", ": ", Some("  "), ""),
-    style(",", ": ", Some("    "), ""),
-    style(",", ": ", Some("\t"), ""),
-    style(",", ": ", Some("  "), "\n"),
+    style(",", ":", None, "", "without white space"),
+    style(", ", ": ", None, "", "with a space behind each comma and colon"),
+    style(",", ":", None, "\n", "without white space but a newline at the end"),
+    style(",", ": ", Some("  "), "", "indented by two spaces"),
+    style(",", ": ", Some("    "), "", "indented by four spaces"),
+    style(",", ": ", Some("\t"), "", "indented by tabs"),
+    style(",", ": ", Some("  "), "\n", "indented by two spaces, with a newline at the end"),
 ];
 
 /// How strings and numbers are written.
@@ -46,23 +55,54 @@ enum Text {
     Html,
 }
 
+impl Text {
+    /// What is said of it; `None` for what goes without saying.
+    const fn words(self) -> Option<&'static str> {
+        match self {
+            Self::AsIs => None,
+            Self::Plain => Some("with no needless escapes"),
+            Self::PlainNumbers => Some("with numbers as JavaScript writes them"),
+            Self::Ascii => Some("with all beyond ASCII escaped as \\u…"),
+            Self::AsciiSlashes => Some("with slashes and all beyond ASCII escaped"),
+            Self::Html => Some("with <, > and & escaped"),
+        }
+    }
+}
+
 const TEXTS: &[Text] = &[Text::AsIs, Text::Plain, Text::PlainNumbers, Text::Ascii, Text::AsciiSlashes, Text::Html];
 
-/// Every form of a JSON document that is not the document itself, likely ones first; none where it is not JSON.
-pub(super) fn forms(body: &[u8]) -> impl Iterator<Item = String> {
+/// Every form of a JSON document that is not the document itself, each once, likely ones first, with the words for what
+/// is special about it; none where it is not JSON.
+pub(super) fn forms(body: &[u8]) -> impl Iterator<Item = (String, String)> {
     let original = std::str::from_utf8(body).unwrap_or_default().to_owned();
     let value: Option<serde_json::Value> = serde_json::from_str(&original).ok();
     let mut documents = Vec::new();
     if let Some(value) = value {
         let sorted = value.to_string();
-        documents.push(tokens(&original).into_iter().map(str::to_owned).collect::<Vec<_>>());
-        documents.push(tokens(&sorted).into_iter().map(str::to_owned).collect());
+        documents.push((None, tokens(&original).into_iter().map(str::to_owned).collect::<Vec<_>>()));
+        documents.push((Some("with sorted keys"), tokens(&sorted).into_iter().map(str::to_owned).collect()));
     }
+    // By their hashes, so that no form is kept.
+    let mut seen = HashSet::from([fingerprint(&original)]);
     documents
         .into_iter()
-        .flat_map(|document| TEXTS.iter().map(move |text| document.iter().map(|t| rewrite(t, *text)).collect()))
-        .flat_map(|document: Vec<String>| STYLES.iter().map(move |style| write(&document, *style)))
-        .filter(move |form| *form != original)
+        .flat_map(|(order, document)| {
+            let rewritten = move |text: &Text| (order, *text, document.iter().map(|t| rewrite(t, *text)).collect());
+            TEXTS.iter().map(rewritten)
+        })
+        .flat_map(|(order, text, document): (_, _, Vec<String>)| {
+            STYLES.iter().map(move |style| {
+                let words = [Some(style.words), order, text.words()];
+                (write(&document, *style), words.into_iter().flatten().collect::<Vec<_>>().join(", "))
+            })
+        })
+        .filter(move |(form, _)| seen.insert(fingerprint(form)))
+}
+
+fn fingerprint(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// An object with its outermost members in every order, without white space and as Python spaces it; none where it has
@@ -253,7 +293,7 @@ mod tests {
             ("sorted", "{\"a\":\"é/é<\\\"\",\"b\":[1.0,{},[]]}"),
             ("indented", "{\n  \"b\": [\n    1,\n    {},\n    []\n  ],\n  \"a\": \"é/é<\\\"\"\n}"),
         ];
-        let all: Vec<String> = forms(body.as_bytes()).collect();
+        let all: Vec<String> = forms(body.as_bytes()).map(|(form, _)| form).collect();
         let missing: Vec<_> = rows.iter().filter(|(_, form)| !all.iter().any(|one| one == form)).collect();
         assert!(missing.is_empty(), "{missing:#?} not in {all:#?}");
     }
@@ -277,6 +317,6 @@ mod tests {
         for body in [&b"hello"[..], b"", b"{\"a\":", b"\"\\", b"\xff", b"{} {}"] {
             assert_eq!(forms(body).count(), 0, "{body:?}");
         }
-        assert!(forms(b"{}").all(|form| form != "{}"));
+        assert!(forms(b"{}").all(|(form, _)| form != "{}"));
     }
 }

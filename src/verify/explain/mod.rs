@@ -1,16 +1,32 @@
 //! Which common mistake would make a rejected delivery match (SPEC 7, `explain`).
 //!
-//! Each candidate is a pure function over one [`Case`]: it changes one thing, judges again with the verifier of live
+//! Each candidate is a pure function over one case: it changes one thing, judges again with the verifier of live
 //! traffic, and names the mistake where that matches. They are tried in order of likelihood, the first that matches
-//! counts. Nothing here ever holds an expected signature in its result, nor a byte of a secret: only names.
+//! counts. What no signature can confirm, but shows by itself, is a suspicion, told only where nothing matches. Nothing
+//! here ever holds an expected signature in its result, nor a byte of a secret: only names.
+//!
+//! The work is bounded by the bytes that are hashed, counted in [`trials`]: 64 MiB, or 48 times the body where that is
+//! more, and no candidate takes more than a third of what is left. So likely mistakes are found in a body of any length,
+//! and of the long enumerations (orders, separators, forms of JSON, URLs, other providers) as many as there is room for.
 
 mod body;
 mod clock;
 mod content;
+mod form;
+mod headers;
 mod json;
+mod jwt;
+mod lists;
 mod mistake;
+mod percent;
+mod providers;
 mod secrets;
+mod shape;
 mod signature;
+mod timestamp;
+mod tokens;
+mod trials;
+mod url;
 
 #[cfg(test)]
 mod fixtures;
@@ -20,12 +36,13 @@ mod tests;
 use std::sync::Arc;
 
 pub use self::mistake::Mistake;
+use self::trials::Trials;
 use super::clock::Now;
-use super::scheme::{Scheme, Settings, Tolerance};
-use super::secret::{Secret, SecretText};
+use super::scheme::{Scheme, Settings};
+use super::secret::Secret;
 use super::verdict::Refusal;
 use super::verifier::{KeyFault, Proof, Verifier};
-use crate::wire::head::{FieldName, Head};
+use crate::wire::head::Head;
 
 /// A captured delivery, and all that it is judged by.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +59,15 @@ pub struct Case<'c> {
     pub body: &'c [u8],
     /// The moment it is judged at.
     pub now: Now,
+}
+
+/// What else the delivery may have been meant for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Around<'a> {
+    /// The schemes of other providers.
+    pub presets: &'a [&'a Scheme],
+    /// The secrets of other routes, each with its route's name.
+    pub routes: &'a [(String, Vec<Secret>)],
 }
 
 /// Why a case is not valid.
@@ -76,6 +102,15 @@ pub enum Explanation {
         /// The timestamp is off too: nothing that a signature hangs on, but the next thing to be refused.
         besides: Option<Mistake>,
     },
+    /// Refused, nothing that was tried makes it match, and this much is to be seen of it: likely, not confirmed.
+    Suspected {
+        /// Why it is refused.
+        fault: Fault,
+        /// What is likely wrong.
+        mistake: Mistake,
+        /// What is wrong with the timestamp.
+        besides: Option<Mistake>,
+    },
     /// Refused, and no mistake that is known here would make it match.
     Unexplained {
         /// Why it is refused.
@@ -86,7 +121,7 @@ pub enum Explanation {
 }
 
 /// One candidate: gives its finding where the mistake it looks for was made.
-type Candidate = fn(&Case<'_>) -> Option<Finding>;
+type Candidate = fn(&Trials<'_>) -> Option<Finding>;
 
 /// In order of likelihood. What is cheap and certain to be meant comes first; another provider's scheme and a body
 /// written anew, which take many trials, come last.
@@ -98,44 +133,93 @@ const CANDIDATES: &[Candidate] = &[
     secrets::surplus_space,
     secrets::quotes,
     secrets::byte_order_mark,
+    secrets::name,
+    secrets::escaped_newlines,
     secrets::not_decoded,
     secrets::wrongly_decoded,
     secrets::prefix,
     secrets::lacks_newline,
+    secrets::percent_encoded,
+    tokens::user,
     signature::upper_case,
     signature::quotes,
     signature::prefix,
     signature::encoding,
-    signature::elsewhere,
+    headers::elsewhere,
+    headers::family,
+    headers::joined,
+    headers::several,
+    headers::required,
+    lists::separator,
+    lists::label,
+    lists::bare,
+    lists::listed,
+    jwt::written_elsewhere,
+    jwt::algorithm,
+    url::one_thing,
+    url::several_things,
+    body::still_packed,
+    body::too_long,
     content::order_and_separator,
-    content::unit_of_signed_time,
-    content::time_as_text,
+    timestamp::unit_signed,
+    timestamp::other_unit,
+    timestamp::as_text,
+    timestamp::rewritten,
     body::line_ends,
     body::empty,
     body::byte_order_mark,
     body::still_base64,
+    body::in_string,
+    body::charset,
+    form::encoding,
+    form::member,
     content::algorithm,
+    content::plain_hash,
+    content::part_added,
     body::reserialised,
+    body::escaped,
     body::reordered,
+    jwt::other_claims,
 ];
 
-/// Explains a case. `presets` are the schemes of other providers, tried after all else.
-pub fn explain(case: &Case<'_>, presets: &[&Scheme]) -> Explanation {
+/// One suspicion: what is to be seen without a signature that holds.
+type Suspicion = fn(&Trials<'_>) -> Option<Mistake>;
+
+/// In order of how much they say.
+const SUSPICIONS: &[Suspicion] =
+    &[lists::other_labels, headers::missing, shape::of_secret, jwt::unknown, body::cut, body::unpacked, shape::of_mode];
+
+/// Explains a case. What is around it is tried after all else.
+pub fn explain(case: &Case<'_>, around: &Around<'_>) -> Explanation {
     let fault = match case.judge() {
         Ok(proof) => return Explanation::Valid(proof),
         Err(fault) => fault,
     };
-    let besides = clock::judge(case);
-    if let Some(secret) = case.proves(case.scheme, case.secrets, case.head, case.body) {
+    let trials = Trials::new(*case);
+    let besides = clock::judge(case).or_else(|| jwt::clock(case));
+    if let Some(secret) = trials.proves(&trials.as_is()) {
         // The signature holds, so it is the clock.
         return match besides {
             Some(mistake) => Explanation::Mistaken { fault, finding: Finding { mistake, secret }, besides: None },
             None => Explanation::Unexplained { fault, besides },
         };
     }
-    let found = CANDIDATES.iter().find_map(|candidate| candidate(case));
-    match found.or_else(|| content::other_provider(case, presets)) {
-        Some(finding) => Explanation::Mistaken { fault, finding, besides },
+    let mut candidates = CANDIDATES.iter().map(|candidate| {
+        trials.share();
+        candidate(&trials)
+    });
+    let found = candidates.find_map(|found| found).or_else(|| {
+        trials.share();
+        let found = secrets::of_other_route(&trials, around.routes);
+        trials.share();
+        found.or_else(|| providers::signs_alike(&trials, around.presets))
+    });
+    if let Some(finding) = found {
+        return Explanation::Mistaken { fault, finding, besides };
+    }
+    let likely = providers::looks_alike(&trials, around.presets);
+    match likely.or_else(|| SUSPICIONS.iter().find_map(|suspicion| suspicion(&trials))) {
+        Some(mistake) => Explanation::Suspected { fault, mistake, besides },
         None => Explanation::Unexplained { fault, besides },
     }
 }
@@ -147,58 +231,14 @@ impl Case<'_> {
     /// A secret that is no key, or the refusal.
     pub fn judge(&self) -> Result<Proof, Fault> {
         let verifier = Verifier::new(Arc::clone(self.scheme), self.secrets.to_vec(), self.settings.clone());
-        run(&verifier.map_err(Fault::Key)?, self.head, self.body, self.now).map_err(Fault::Refused)
-    }
-
-    /// The name of the secret with which a changed case holds, its time not judged.
-    fn proves(&self, scheme: &Arc<Scheme>, secrets: &[Secret], head: &Head, body: &[u8]) -> Option<Arc<str>> {
-        let settings = Settings {
-            tolerance: Tolerance::Off,
-            future_tolerance: Tolerance::Off,
-            public_url: self.settings.public_url.clone(),
+        let verifier = verifier.map_err(Fault::Key)?;
+        let judge = || {
+            let mut verification = verifier.begin(self.head, self.now)?;
+            verification.update(self.body);
+            verification.finish(self.body, self.now)
         };
-        // One by one: a secret that is no key of this scheme must not hide another that is.
-        secrets.iter().find_map(|secret| {
-            let verifier = Verifier::new(Arc::clone(scheme), vec![secret.clone()], settings.clone()).ok()?;
-            run(&verifier, head, body, self.now).ok().map(|proof| proof.secret)
-        })
+        judge().map_err(Fault::Refused)
     }
-
-    /// With another scheme.
-    fn with_scheme(&self, scheme: Scheme) -> Option<Arc<str>> {
-        self.proves(&Arc::new(scheme), self.secrets, self.head, self.body)
-    }
-
-    /// With another body.
-    fn with_body(&self, body: &[u8]) -> Option<Arc<str>> {
-        self.proves(self.scheme, self.secrets, self.head, body)
-    }
-
-    /// With each secret's text changed, those of which `change` makes nothing left out.
-    fn with_texts(&self, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Arc<str>> {
-        self.proves(self.scheme, &self.changed(change), self.head, self.body)
-    }
-
-    fn changed(&self, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<Secret> {
-        let changed = |secret: &Secret| {
-            let text = SecretText::new(change(secret.text.expose())?);
-            Some(Secret { text, ..secret.clone() })
-        };
-        self.secrets.iter().filter_map(changed).collect()
-    }
-
-    /// With another value under one header, which stands there once.
-    fn with_header(&self, name: &FieldName, value: &[u8]) -> Option<Arc<str>> {
-        let lines = self.head.lines().map(|(n, v)| if name.is(n) { (n, value) } else { (n, v) });
-        let head = Head::from_parts(self.head.method(), self.head.target(), lines).ok()?;
-        self.proves(self.scheme, self.secrets, &head, self.body)
-    }
-}
-
-fn run(verifier: &Verifier, head: &Head, body: &[u8], now: Now) -> Result<Proof, Refusal> {
-    let mut verification = verifier.begin(head, now)?;
-    verification.update(body);
-    verification.finish(body, now)
 }
 
 /// A finding of `mistake`, where a trial gave a secret's name.

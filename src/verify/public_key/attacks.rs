@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::fixtures::*;
 use super::*;
-use crate::verify::scheme::algorithm::Algorithm;
+use crate::verify::scheme::algorithm::{Algorithm, Kind};
 
 use PublicAlgorithm::{EcdsaP256Der, EcdsaP256Raw, Ed25519, RsaPkcs1Sha256, RsaPkcs1Sha384, RsaPkcs1Sha512};
 
@@ -114,8 +114,9 @@ fn an_rsa_key_whose_jwk_names_a_hash_verifies_with_it_alone() {
 fn a_mac_keyed_with_the_public_keys_text_is_no_signature() {
     for (text, algorithm, _) in GOOD {
         for mac in Algorithm::ALL {
+            let Kind::Digest(digest) = mac.kind() else { continue };
             for secret in [text.as_bytes(), text.trim_end().as_bytes()] {
-                let mut state = mac.mac(secret);
+                let mut state = digest.mac(secret);
                 state.update(MESSAGE);
                 let digest = state.finalize();
                 let padded = [digest.as_bytes(), &[0; 256]].concat();

@@ -27,7 +27,13 @@ pub(super) fn parse_all(text: &[u8]) -> Result<Vec<PublicKey>, &'static str> {
 /// See [`PublicKey::looks_public`].
 pub(super) fn looks_public(text: &[u8]) -> bool {
     let text = text.trim_ascii_start();
-    [&b"-----BEGIN"[..], b"{", b"whpk_"].iter().any(|shape| text.starts_with(shape))
+    // A shared secret may begin with a brace by chance, but does not name the type of a key.
+    let is_json = text.starts_with(b"{") && [&br#""kty""#[..], br#""keys""#].iter().any(|name| has(text, name));
+    is_json || [&b"-----BEGIN"[..], b"whpk_"].iter().any(|shape| text.starts_with(shape))
+}
+
+fn has(text: &[u8], part: &[u8]) -> bool {
+    memchr::memmem::find(text, part).is_some()
 }
 
 fn pem_keys(text: &[u8]) -> Result<Vec<PublicKey>, &'static str> {

@@ -121,7 +121,7 @@ impl PublicKey {
         form::parse_all(text)
     }
 
-    /// Whether the text has a shape that no symmetric secret has: PEM, JSON or `whpk_`. It may still hold no key that
+    /// Whether the text has a shape that no symmetric secret has: PEM, a JWK or `whpk_`. It may still hold no key that
     /// [`parse_all`](Self::parse_all) takes.
     pub fn looks_public(text: &[u8]) -> bool {
         form::looks_public(text)

@@ -238,10 +238,12 @@ fn a_certificate_is_active_from_its_first_second_through_its_last() {
 
 #[test]
 fn looking_public_is_a_matter_of_shape() {
-    for text in ["-----BEGIN ", " \n-----BEGIN PRIVATE KEY-----", "{", "{}", "whpk_", P256_CERTIFICATE] {
+    for text in
+        ["-----BEGIN ", " \n-----BEGIN PRIVATE KEY-----", r#"{"kty":"#, r#"{ "keys": []"#, "whpk_", P256_CERTIFICATE]
+    {
         assert!(PublicKey::looks_public(text.as_bytes()), "{text}");
     }
-    for text in ["", "-----END", "whsec_AAAA", "whsk_", "[", ED25519_HEX, "MFkwEwYHKoZIzj0C"] {
+    for text in ["", "{", "{}", "{secret", "-----END", "whsec_AAAA", "whsk_", "[", ED25519_HEX, "MFkwEwYHKoZIzj0C"] {
         assert!(!PublicKey::looks_public(text.as_bytes()), "{text}");
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The loader asks for every fault at once. Nothing here reads a file or knows where in it a key stands.
 
-use super::{Part, Place, PublicUrl, Scheme, Settings, Tolerance};
+use super::algorithm::DigestAlgorithm;
+use super::{Algorithm, BodyForm, Kind, Part, Place, PublicUrl, Scheme, Settings, TimestampAt, Tolerance};
 use crate::verify::timestamp::Unit;
 
 /// One thing a scheme must not say.
@@ -20,27 +21,128 @@ impl Scheme {
     /// Everything that makes this scheme unsafe or unusable on a route with these settings; empty where all is well.
     pub fn faults(&self, settings: &Settings) -> Vec<SchemeFault> {
         let mut faults = Vec::new();
-        self.body_faults(&mut faults);
-        self.place_faults(settings, &mut faults);
-        self.timestamp_faults(&mut faults);
-        self.border_faults(settings, &mut faults);
+        self.method_faults(&mut faults);
+        self.handshake_faults(&mut faults);
+        self.url_faults(settings, &mut faults);
+        if self.is_template() {
+            self.body_faults(&mut faults);
+            self.place_faults(&mut faults);
+            self.signature_faults(&mut faults);
+            self.timestamp_faults(&mut faults);
+            self.border_faults(settings, &mut faults);
+        }
         faults
     }
 
+    /// Whether `signed` says what is signed.
+    fn is_template(&self) -> bool {
+        self.special.is_none() && self.jwt.is_none() && !self.is_token()
+    }
+
+    /// What cannot stand together.
+    fn method_faults(&self, faults: &mut Vec<SchemeFault>) {
+        if let Some(special) = self.special
+            && self.algorithm != special.algorithm()
+        {
+            faults.push(SchemeFault {
+                key: "algorithm",
+                message: format!("the code `{}` verifies another algorithm", special.name()),
+                help: format!("write `{}`", special.algorithm().name()),
+            });
+        }
+        if (self.algorithm == Algorithm::Jwt) != self.jwt.is_some() {
+            faults.push(fault(
+                "jwt",
+                "`algorithm = \"jwt\"` and a `jwt` table belong together",
+                "write both, as in `jwt = { header = \"X-Token\", algorithms = [\"HS256\"] }`, or neither",
+            ));
+        }
+        if !self.is_template() && !self.signed.parts().is_empty() {
+            faults.push(fault(
+                "signed",
+                "`signed` means nothing here: what is signed is known, or nothing is",
+                "leave `signed` out",
+            ));
+        }
+        if !self.is_template() && self.timestamp.is_some() {
+            faults.push(fault(
+                "timestamp",
+                "a timestamp that nothing here signs, or that is read elsewhere",
+                "leave `timestamp` out",
+            ));
+        }
+        let claims = [&self.event_id, &self.event_type, &self.account];
+        if self.jwt.is_none() && claims.iter().any(|place| matches!(place, Some(Place::Claim(_)))) {
+            faults.push(fault(
+                "event_id",
+                "a `claim` is asked for, but no JWT signs this delivery",
+                "take it from a header or from the JSON body",
+            ));
+        }
+    }
+
+    /// A handshake that is answered with a MAC needs the key of that MAC; and a delivery must show in its body that it is
+    /// none of the texts that are answered so (SCHEMES 5).
+    fn handshake_faults(&self, faults: &mut Vec<SchemeFault>) {
+        let Some((handshake, wanted)) = self.handshake.and_then(|known| Some((known, known.mac_algorithm()?))) else {
+            return;
+        };
+        if self.algorithm.kind() != Kind::Digest(wanted) {
+            faults.push(SchemeFault {
+                key: "handshake",
+                message: format!("the handshake `{}` is answered with another algorithm's key", handshake.name()),
+                help: format!("name `{}` as `algorithm`, or leave `handshake` out", mac_name(wanted)),
+            });
+        }
+        if !self.covers_body() {
+            faults.push(SchemeFault {
+                key: "handshake",
+                message: format!(
+                    "the handshake `{}` is answered with a MAC, and the signature does not cover the body: the answer \
+                     could sign a delivery",
+                    handshake.name()
+                ),
+                help: "put `{body}` into `signed`, or leave `handshake` out".to_owned(),
+            });
+        }
+    }
+
+    fn url_faults(&self, settings: &Settings, faults: &mut Vec<SchemeFault>) {
+        if !self.signs_url() {
+            return;
+        }
+        match settings.public_url.as_deref().map(PublicUrl::new) {
+            None => faults.push(fault(
+                "signed",
+                "the URL is signed, but the route has no `public_url`",
+                "set the URL that the provider calls, as in `public_url = \"https://hooks.example.com\"`",
+            )),
+            Some(url) => faults.extend(url.fault().map(|why| SchemeFault {
+                key: "public_url",
+                message: format!("`public_url` is not a URL that a provider signs: {why}"),
+                help: "write an origin, as in `https://hooks.example.com`, or a URL with a path".to_owned(),
+            })),
+        }
+    }
+
     fn body_faults(&self, faults: &mut Vec<SchemeFault>) {
-        if self.covers_body && !self.signed.covers_body() {
+        let covers_body = self.signed.covers_body();
+        if !self.may_leave_body && !covers_body {
             faults.push(fault(
                 "signed",
                 "the signed content has no `{body}`: anybody could put another body under a signature",
                 "add `{body}` where the provider signs it, or say `covers_body = false` if it does not",
             ));
         }
-        if !self.covers_body && self.signed.covers_body() {
+        if self.may_leave_body && covers_body {
             faults.push(fault(
                 "covers_body",
                 "`covers_body` is false, but the signed content has a `{body}`",
                 "leave `covers_body` out",
             ));
+        }
+        if !covers_body && self.body.iter().any(|form| *form != BodyForm::Raw) {
+            faults.push(fault("body", "forms of a body that nothing signs", "leave `body` out"));
         }
         if self.signed.parts().iter().all(Part::is_settled) {
             faults.push(fault(
@@ -49,16 +151,39 @@ impl Scheme {
                 "name what the provider signs of a delivery: `{body}`, `{timestamp}`, `{id}` …",
             ));
         }
+        let secrets = self.signed.parts().iter().filter(|part| **part == Part::Secret).count();
+        if self.algorithm.is_plain_hash() && secrets != 1 {
+            faults.push(fault(
+                "signed",
+                "a plain hash without exactly one `{secret}`: anybody could compute it",
+                "put `{secret}` where the provider puts it, or name an HMAC as `algorithm`",
+            ));
+        }
+        if !self.algorithm.is_plain_hash() && secrets > 0 {
+            faults.push(fault(
+                "signed",
+                "`{secret}` is part of the signed content, but this algorithm takes the secret as its key",
+                "leave it out, or name `sha256` or `sha1` as `algorithm` if the provider hashes without a key",
+            ));
+        }
     }
 
-    fn place_faults(&self, settings: &Settings, faults: &mut Vec<SchemeFault>) {
+    fn place_faults(&self, faults: &mut Vec<SchemeFault>) {
         let parts = self.signed.parts();
-        if parts.contains(&Part::Timestamp) && self.timestamp.is_none() {
-            faults.push(fault(
-                "timestamp",
-                "`{timestamp}` is signed, but the scheme has no `timestamp`",
-                "say where it stands, as in `timestamp = { header = \"X-Timestamp\", unit = \"seconds\" }`",
-            ));
+        if parts.contains(&Part::Timestamp) {
+            match self.timestamp.as_ref().map(|place| &place.at) {
+                Some(TimestampAt::Json(pointer)) => faults.push(SchemeFault {
+                    key: "signed",
+                    message: "`{timestamp}` is signed, but it stands in the body".to_owned(),
+                    help: format!("write `{{json:{}}}` where it is signed apart from the body", pointer.text()),
+                }),
+                Some(_) => {}
+                None => faults.push(fault(
+                    "timestamp",
+                    "`{timestamp}` is signed, but the scheme has no `timestamp`",
+                    "say where it stands, as in `timestamp = { header = \"X-Timestamp\", unit = \"seconds\" }`",
+                )),
+            }
         }
         if parts.contains(&Part::Id) && !matches!(self.event_id, Some(Place::Header(_))) {
             faults.push(fault(
@@ -67,21 +192,8 @@ impl Scheme {
                 "say which header holds it, as in `event_id = { header = \"X-Event-Id\" }`",
             ));
         }
-        if parts.contains(&Part::Url) {
-            match settings.public_url.as_deref().map(PublicUrl::new) {
-                None => faults.push(fault(
-                    "signed",
-                    "`{url}` is signed, but the route has no `public_url`",
-                    "set the URL that the provider calls, as in `public_url = \"https://hooks.example.com\"`",
-                )),
-                Some(url) => faults.extend(url.fault().map(|why| SchemeFault {
-                    key: "public_url",
-                    message: format!("`public_url` is not a URL that a provider signs: {why}"),
-                    help: "write an origin, as in `https://hooks.example.com`, or a URL with a path".to_owned(),
-                })),
-            }
-        }
-        if parts.iter().any(|part| matches!(part, Part::Header(name) if *name == self.signature.header)) {
+        let is_signature = |part: &Part| matches!(part, Part::Header(name) if self.signature.headers.contains(name));
+        if parts.iter().any(is_signature) {
             faults.push(fault(
                 "signed",
                 "the signature's own header is signed",
@@ -90,13 +202,63 @@ impl Scheme {
         }
     }
 
+    fn signature_faults(&self, faults: &mut Vec<SchemeFault>) {
+        let place = &self.signature;
+        if place.json.is_some() && self.signed.covers_body() {
+            faults.push(fault(
+                "signature.json",
+                "the signature stands in the body that it signs",
+                "name the header that carries it, or what is signed of the body: `{json:/token}` …",
+            ));
+        }
+        let items = &place.items;
+        if items.assign.is_some() && items.accept.is_empty() {
+            faults.push(fault("signature.accept", "no label counts", "name the labels, as in `accept = [\"v1\"]`"));
+        }
+        let is_plain = |algorithm: Algorithm| matches!(algorithm.kind(), Kind::Digest(_) | Kind::Public(_));
+        if items.accept.iter().any(|(_, algorithm)| !is_plain(*algorithm)) {
+            faults.push(fault(
+                "signature.accept",
+                "a label with an algorithm that signs no content",
+                "name an HMAC or a public-key algorithm for each label",
+            ));
+        }
+        if items.assign.is_some() && !items.accept.iter().any(|(_, algorithm)| *algorithm == self.algorithm) {
+            faults.push(fault(
+                "signature.accept",
+                "no label has the algorithm of the scheme",
+                "give one label the algorithm that `algorithm` names",
+            ));
+        }
+    }
+
     fn timestamp_faults(&self, faults: &mut Vec<SchemeFault>) {
         let Some(place) = &self.timestamp else { return };
-        if place.header == self.signature.header {
+        match &place.at {
+            TimestampAt::Headers(names) if names.iter().any(|name| self.signature.headers.contains(name)) => {
+                faults.push(fault(
+                    "timestamp.header",
+                    "signature and timestamp stand in the same header",
+                    "name the header of each, or the label of the timestamp, as in `field = \"t\"`",
+                ));
+            }
+            TimestampAt::Field(label) => {
+                let items = &self.signature.items;
+                if items.assign.is_none() || items.accept.iter().any(|(accepted, _)| accepted == label) {
+                    faults.push(fault(
+                        "timestamp.field",
+                        "the signature header has no such label, or it is a signature's",
+                        "name another label, and `signature.assign`, as in `assign = \"=\"`",
+                    ));
+                }
+            }
+            _ => {}
+        }
+        if !place.required && !self.signed.covers_body() {
             faults.push(fault(
-                "timestamp.header",
-                "signature and timestamp stand in the same header",
-                "name the header of each",
+                "timestamp.required",
+                "a time that may be missing, in a body that nothing signs: anybody could leave it out",
+                "leave `required` out",
             ));
         }
         if !place.unsigned && !self.signs_timestamp() {
@@ -128,9 +290,9 @@ impl Scheme {
                 continue;
             }
             if let Some(left) = left {
-                let has_timestamp = *left == Part::Timestamp || *part == Part::Timestamp;
+                let has_timestamp = self.is_timestamp(left) || self.is_timestamp(part);
                 // Decimals that may be there or not, with no zone behind them: they could move, and the time stay fresh.
-                let is_open = *left == Part::Timestamp && has_open_end;
+                let is_open = self.is_timestamp(left) && has_open_end;
                 // A digit divides a timestamp from nothing, nor does the point before its decimals.
                 let could_belong = |b: u8| has_timestamp && b.is_ascii_digit() || is_open && b == b'.';
                 if between.bytes().all(could_belong) {
@@ -154,8 +316,8 @@ fn open_end_fault() -> SchemeFault {
 /// What is wrong with two values side by side.
 fn border_fault(left: &Part, right: &Part, has_timestamp: bool, is_judged: bool) -> Option<SchemeFault> {
     if has_timestamp {
-        // Digits only, and a window far smaller than any number of another length: no byte can move over the border.
         // A date has its four digits and a hyphen in front, and its zone behind.
+        // Digits only, and a window far smaller than any number of another length: no byte can move over the border.
         return (!is_judged).then(|| {
             fault(
                 "signed",
@@ -163,6 +325,10 @@ fn border_fault(left: &Part, right: &Part, has_timestamp: bool, is_judged: bool)
                 "set `tolerance` and `future_tolerance` to a time, so that no digit can move into the neighbour",
             )
         });
+    }
+    if *left == Part::Secret || *right == Part::Secret {
+        // Nobody who does not know it can shift it.
+        return None;
     }
     match (left.is_settled(), right.is_settled()) {
         (true, true) => None,
@@ -182,6 +348,12 @@ fn fault(key: &'static str, message: &str, help: &str) -> SchemeFault {
     SchemeFault { key, message: message.to_owned(), help: help.to_owned() }
 }
 
+/// The name of the algorithm that makes this digest.
+fn mac_name(wanted: DigestAlgorithm) -> &'static str {
+    let named = Algorithm::ALL.into_iter().find(|algorithm| algorithm.kind() == Kind::Digest(wanted));
+    named.map_or("", Algorithm::name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::fixtures::{TOLERANCE, field, itellico, plain, timestamped};
@@ -189,7 +361,7 @@ mod tests {
     use super::*;
 
     fn settings(tolerance: Tolerance) -> Settings {
-        Settings { tolerance, future_tolerance: tolerance, public_url: None }
+        Settings { tolerance, future_tolerance: tolerance, public_url: None, max_body: 1 << 20 }
     }
 
     fn keys(scheme: &Scheme, settings: &Settings) -> Vec<&'static str> {
@@ -208,14 +380,14 @@ mod tests {
         let (origin, no_url) = (public("https://a.example"), public("a.example"));
         let (on, off) = (settings(TOLERANCE), settings(Tolerance::Off));
         let no_future = Settings { future_tolerance: Tolerance::Off, ..on.clone() };
-        let without_body = |scheme| Scheme { covers_body: false, ..scheme };
+        let without_body = |scheme| Scheme { may_leave_body: true, ..scheme };
         let unsigned = |mut scheme: Scheme| {
             scheme.timestamp.as_mut().unwrap().unsigned = true;
             scheme
         };
         let json_id = |scheme| Scheme { event_id: None, ..scheme };
         let same_header = |mut scheme: Scheme| {
-            scheme.timestamp.as_mut().unwrap().header = field("X-Signature");
+            scheme.timestamp.as_mut().unwrap().at = TimestampAt::Headers(vec![field("X-Signature")]);
             scheme
         };
         let dated = |unit, template| {
@@ -258,6 +430,7 @@ mod tests {
             ("a digit between", timestamped("{timestamp}0{body}"), &off, &["signed"]),
             ("a digit and more between", timestamped("{timestamp}0.{body}"), &off, &[]),
             ("divided, not judged", timestamped("{timestamp}.{body}"), &off, &[]),
+            ("method, path, body, timestamp", timestamped("{method}{path}{body}{timestamp}"), &on, &[]),
             ("decimals beside body", dated(Iso8601Utc, "{timestamp}{body}"), &on, &["signed"]),
             ("decimals, a point and body", dated(Iso8601Utc, "{timestamp}.{body}"), &on, &["signed"]),
             ("decimals, a digit and body", dated(Iso8601Utc, "{timestamp}0{body}"), &off, &["signed"]),
@@ -265,7 +438,6 @@ mod tests {
             ("decimals last", dated(Iso8601Utc, "{body}{timestamp}"), &on, &[]),
             ("a zone, a point and body", dated(Rfc3339, "{timestamp}.{body}"), &off, &[]),
             ("a zone beside body", dated(Rfc3339, "{timestamp}{body}"), &on, &[]),
-            ("method, path, body, timestamp", timestamped("{method}{path}{body}{timestamp}"), &on, &[]),
         ];
         let wrong: Vec<_> = rows
             .iter()

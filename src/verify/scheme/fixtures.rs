@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Algorithm, KeyForm, Place, Pointer, Scheme, SignaturePlace, Stamped, Template, TimestampPlace, Tolerance};
+use super::{
+    Algorithm, BodyForm, Items, KeyForm, Place, Pointer, Scheme, SignaturePlace, Stamped, Template, TimestampAt,
+    TimestampPlace, Tolerance,
+};
 use crate::verify::clock::UnixMillis;
 use crate::verify::encoding::Encoding;
 use crate::verify::secret::{Secret, SecretText};
@@ -24,9 +27,19 @@ pub(crate) fn plain(template: &str) -> Scheme {
         preset: false,
         algorithm: Algorithm::HmacSha256,
         signed: Template::parse(template).expect("tests write templates that can be read"),
-        covers_body: true,
-        key: KeyForm::default(),
-        signature: SignaturePlace { header: field("X-Signature"), encoding: Encoding::Hex, prefix: String::new() },
+        special: None,
+        jwt: None,
+        may_leave_body: false,
+        body: vec![BodyForm::Raw],
+        key: vec![KeyForm::default()],
+        signature: SignaturePlace {
+            headers: vec![field("X-Signature")],
+            json: None,
+            repeat: false,
+            encoding: Encoding::Hex,
+            prefix: String::new(),
+            items: Items::default(),
+        },
         timestamp: None,
         tolerance: TOLERANCE,
         future_tolerance: TOLERANCE,
@@ -34,17 +47,23 @@ pub(crate) fn plain(template: &str) -> Scheme {
         event_id: Some(Place::Header(field("X-Id"))),
         event_id_required: false,
         event_type: None,
+        event_type_required: false,
         account: None,
+        account_required: false,
+        events_repeat: false,
+        ack: None,
+        handshake: None,
     }
 }
 
 /// [`plain`] with a timestamp in seconds in `X-Timestamp`.
 pub(crate) fn timestamped(template: &str) -> Scheme {
     let timestamp = TimestampPlace {
-        header: field("X-Timestamp"),
+        at: TimestampAt::Headers(vec![field("X-Timestamp")]),
         unit: Unit::Seconds,
         stamped: Stamped::Unknown,
         unsigned: false,
+        required: true,
     };
     Scheme { timestamp: Some(timestamp), ..plain(template) }
 }
@@ -61,9 +80,43 @@ pub(crate) fn itellico() -> Scheme {
         account: json("/organization_uuid"),
         ..timestamped("{body}.{timestamp}")
     };
-    scheme.signature.header = field("X-Webhook-Signature-256");
+    scheme.signature.headers = vec![field("X-Webhook-Signature-256")];
     if let Some(timestamp) = &mut scheme.timestamp {
-        timestamp.header = field("X-Webhook-Timestamp");
+        timestamp.at = TimestampAt::Headers(vec![field("X-Webhook-Timestamp")]);
+    }
+    scheme
+}
+
+/// Stripe's: `t=…,v1=…` in one header.
+pub(crate) fn stripe() -> Scheme {
+    let mut scheme = timestamped("{timestamp}.{body}");
+    scheme.signature.headers = vec![field("Stripe-Signature")];
+    scheme.signature.items = Items {
+        separator: Some(",".into()),
+        assign: Some(b'='),
+        accept: vec![("v1".into(), Algorithm::HmacSha256)],
+        ..Items::default()
+    };
+    if let Some(timestamp) = &mut scheme.timestamp {
+        timestamp.at = TimestampAt::Field("t".into());
+    }
+    scheme
+}
+
+/// That of Standard Webhooks, with both versions of signatures, the key as it is.
+pub(crate) fn standard_webhooks() -> Scheme {
+    let mut scheme = timestamped("{id}.{timestamp}.{body}");
+    scheme.event_id = Some(Place::Header(field("webhook-id")));
+    scheme.signature.headers = vec![field("webhook-signature")];
+    scheme.signature.encoding = Encoding::Base64;
+    scheme.signature.items = Items {
+        separator: Some(" ".into()),
+        assign: Some(b','),
+        accept: vec![("v1".into(), Algorithm::HmacSha256), ("v1a".into(), Algorithm::Ed25519)],
+        ..Items::default()
+    };
+    if let Some(timestamp) = &mut scheme.timestamp {
+        timestamp.at = TimestampAt::Headers(vec![field("webhook-timestamp")]);
     }
     scheme
 }

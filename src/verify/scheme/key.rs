@@ -63,7 +63,7 @@ fn decoded(encoding: Encoding, text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::scheme::Algorithm;
+    use crate::verify::scheme::algorithm::DigestAlgorithm;
 
     #[test]
     fn a_secret_becomes_the_key_its_form_says_or_a_fault() {
@@ -125,7 +125,7 @@ mod tests {
         let signature = hex::decode("e93977c8ccb20363d51a62b3fe1fc402b7829be1152da9e88cf9e8d07115a46b").unwrap();
         let verifies = |encoding| {
             let form = KeyForm { encoding, ..KeyForm::default() };
-            let mut mac = Algorithm::HmacSha256.mac(&form.key(&SecretText::new("s\u{e9}cret".into())).unwrap());
+            let mut mac = DigestAlgorithm::HmacSha256.mac(&form.key(&SecretText::new("s\u{e9}cret".into())).unwrap());
             mac.update(body.as_bytes());
             mac.verify(&signature)
         };

@@ -3,26 +3,35 @@
 //! What a scheme must not say is in [`faults`]; this file holds what it can say, and what follows from it.
 
 pub mod algorithm;
+pub mod content;
 pub mod faults;
 pub mod key;
+mod places;
+mod pointer;
 pub mod public_url;
 pub mod template;
+mod weakness;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
 
-pub use algorithm::Algorithm;
+pub use algorithm::{Algorithm, Kind};
 pub use faults::SchemeFault;
+pub use places::{Ack, Items, KeyEncoding, KeyForm, SignaturePlace, Stamped, TimestampAt, TimestampPlace};
+pub use pointer::Pointer;
 pub use public_url::PublicUrl;
 pub use template::{Part, Template, TemplateProblem};
 
-use super::encoding::Encoding;
+pub use super::body_form::BodyForm;
+pub use super::handshake::Handshake;
+pub use super::jwt::JwtRule;
+pub use super::special::Special;
 pub use super::timestamp::Tolerance;
-use super::timestamp::Unit;
 use crate::wire::head::FieldName;
 
 /// How deliveries of one provider are signed, and where their parts are found.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the form, written and read by itself")]
 pub struct Scheme {
     /// The provider's name: a preset's id, or `custom` for `[route.scheme]`.
     pub provider: String,
@@ -30,12 +39,18 @@ pub struct Scheme {
     pub preset: bool,
     /// The signature's algorithm; never taken from the wire.
     pub algorithm: Algorithm,
-    /// The signed content.
+    /// The signed content. Without parts where `special`, a token or a JWT takes its place.
     pub signed: Template,
+    /// Code of its own in place of `signed`, for what no template can say.
+    pub special: Option<Special>,
+    /// What a JWT must say, where `algorithm` is one.
+    pub jwt: Option<JwtRule>,
     /// `covers_body`: false allows a template without `{body}`, so a body that nothing authenticates.
-    pub covers_body: bool,
-    /// How the secret's text becomes the key.
-    pub key: KeyForm,
+    pub may_leave_body: bool,
+    /// The forms of the body that may have been signed, tried in order.
+    pub body: Vec<BodyForm>,
+    /// How the secret's text becomes the key; each that fits is a candidate.
+    pub key: Vec<KeyForm>,
     /// Where the signature stands.
     pub signature: SignaturePlace,
     /// Where the timestamp stands; `None` where the scheme has none.
@@ -52,11 +67,71 @@ pub struct Scheme {
     pub event_id_required: bool,
     /// The event's kind.
     pub event_type: Option<Place>,
+    /// Whether a delivery without one is refused.
+    pub event_type_required: bool,
     /// Whose event it is.
     pub account: Option<Place>,
+    /// Whether a delivery without one is refused.
+    pub account_required: bool,
+    /// Whether two events may be the same, byte for byte, in all that tells deliveries apart. Then nothing tells a captured
+    /// delivery from the next event, and replay protection is off unless a route asks for it.
+    pub events_repeat: bool,
+    /// What a duplicate is answered where the provider wants certain words.
+    pub ack: Option<Ack>,
+    /// How the provider makes sure of the endpoint.
+    pub handshake: Option<Handshake>,
 }
 
 impl Scheme {
+    /// Whether the signature authenticates the body.
+    pub fn covers_body(&self) -> bool {
+        match (self.special, &self.jwt) {
+            (Some(special), _) => special.covers_body(),
+            (None, Some(rule)) => rule.covers_body(),
+            (None, None) => self.signed.covers_body(),
+        }
+    }
+
+    /// Whether the secret itself is sent along: then nothing is signed, and it vouches for the whole request.
+    pub fn is_token(&self) -> bool {
+        self.algorithm.kind() == Kind::Token
+    }
+
+    /// Whether the body, besides the rest of the signed content, tells one delivery from another. Code of its own gives
+    /// all that is signed as content; a token signs nothing, so all that comes with it counts.
+    pub fn is_told_by_body(&self) -> bool {
+        self.special.is_none() && (self.is_token() || self.covers_body())
+    }
+
+    /// When the provider makes its timestamp.
+    pub fn stamped(&self) -> Stamped {
+        match (self.special, &self.timestamp) {
+            (Some(special), _) => special.stamped(),
+            (None, Some(place)) => place.stamped,
+            (None, None) => Stamped::Unknown,
+        }
+    }
+
+    /// Whether deliveries carry a time that can be judged.
+    pub fn has_timestamp(&self) -> bool {
+        self.timestamp.is_some()
+            || self.jwt.as_ref().is_some_and(|rule| !rule.timeless)
+            || self.special.is_some_and(Special::signs_timestamp)
+    }
+
+    /// Whether bytes could be added behind what was signed by somebody who knows the digest and not the secret: a plain
+    /// hash that does not end in the secret (length extension).
+    pub fn is_extendable(&self) -> bool {
+        self.algorithm.is_plain_hash() && self.signed.parts().last() != Some(&Part::Secret)
+    }
+
+    /// Whether `{url}` is part of what is signed, so that a `public_url` is needed.
+    pub fn signs_url(&self) -> bool {
+        self.signed.parts().contains(&Part::Url)
+            || self.special.is_some_and(Special::signs_url)
+            || self.jwt.as_ref().is_some_and(JwtRule::signs_url)
+    }
+
     /// Whether the signature covers the event id (SPEC 4): a header that occurs in `signed`, or a place in a signed body.
     /// False where the scheme has no id.
     pub fn id_is_signed(&self) -> bool {
@@ -68,28 +143,59 @@ impl Scheme {
         self.is_signed(self.event_type.as_ref())
     }
 
-    /// Whether the scheme has a timestamp and the signature covers it: only then may replay protection rest on it.
+    /// Whether the signature covers a timestamp: only then may replay protection rest on it.
     pub fn signs_timestamp(&self) -> bool {
-        let signed = |place: &TimestampPlace| {
-            self.signed.parts().contains(&Part::Timestamp) || self.header_is_signed(&place.header)
-        };
-        self.timestamp.as_ref().is_some_and(signed)
+        if let Some(special) = self.special {
+            return special.signs_timestamp();
+        }
+        if let Some(rule) = &self.jwt {
+            return !rule.timeless;
+        }
+        self.timestamp.as_ref().is_some_and(|place| match &place.at {
+            _ if self.signed.parts().contains(&Part::Timestamp) => true,
+            TimestampAt::Headers(names) => names.iter().all(|name| self.header_is_signed(name)),
+            TimestampAt::Field(_) => false,
+            TimestampAt::Json(pointer) => self.json_is_signed(pointer),
+        })
+    }
+
+    /// Whether a part of the template is the timestamp, under whatever name the template calls it.
+    pub(super) fn is_timestamp(&self, part: &Part) -> bool {
+        let at = self.timestamp.as_ref().map(|place| &place.at);
+        match (part, at) {
+            (Part::Timestamp, _) => true,
+            (Part::Json(signed), Some(TimestampAt::Json(pointer))) => signed == pointer,
+            _ => false,
+        }
     }
 
     fn is_signed(&self, place: Option<&Place>) -> bool {
-        match place {
-            None => false,
-            Some(Place::Header(name)) => self.header_is_signed(name),
-            Some(Place::Json(_)) => self.signed.covers_body(),
+        match (place, self.special) {
+            (None, _) => false,
+            (Some(Place::Claim(_)), _) => self.jwt.is_some(),
+            (Some(place), Some(special)) => special.signs(place),
+            (Some(Place::Header(name)), None) => self.header_is_signed(name),
+            (Some(Place::Json(pointers)), None) => {
+                !pointers.is_empty() && pointers.iter().all(|pointer| self.json_is_signed(pointer))
+            }
         }
+    }
+
+    fn json_is_signed(&self, pointer: &Pointer) -> bool {
+        self.covers_body() || self.signed.parts().iter().any(|part| matches!(part, Part::Json(at) if at == pointer))
     }
 
     /// Whether a header's value is part of the signed content, under whatever name the template calls it.
     fn header_is_signed(&self, name: &FieldName) -> bool {
+        let is_timestamp = |place: &TimestampPlace| match &place.at {
+            // Of several, only the first that is there is signed.
+            TimestampAt::Headers(names) => names.len() == 1 && names.contains(name),
+            _ => false,
+        };
         self.signed.parts().iter().any(|part| match part {
             Part::Header(signed) => signed == name,
             Part::Id => matches!(&self.event_id, Some(Place::Header(id)) if id == name),
-            Part::Timestamp => self.timestamp.as_ref().is_some_and(|place| place.header == *name),
+            Part::Timestamp => self.timestamp.as_ref().is_some_and(is_timestamp),
             _ => false,
         })
     }
@@ -104,67 +210,8 @@ pub struct Settings {
     pub future_tolerance: Tolerance,
     /// The URL that the provider signed, where the scheme signs it.
     pub public_url: Option<String>,
-}
-
-/// How the secret's text becomes key bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct KeyForm {
-    /// How what is left after `strip` is decoded.
-    pub encoding: KeyEncoding,
-    /// A prefix removed first where it is there (`whsec_`).
-    pub strip: Option<String>,
-    /// Set by `required = true`: a secret without that prefix is refused. Means nothing without `strip`.
-    pub strip_required: bool,
-}
-
-/// The encodings a secret may be written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum KeyEncoding {
-    /// The text's own bytes.
-    #[default]
-    Utf8,
-    /// `utf8-nfkd`: the UTF-8 bytes of the text's compatibility decomposition (Unicode Standard Annex 15).
-    Utf8Nfkd,
-    /// Standard base64, padded.
-    Base64,
-    /// Hexadecimal digits of either case.
-    Hex,
-}
-
-/// Where the signature stands and how it is written.
-#[derive(Clone, Debug)]
-pub struct SignaturePlace {
-    /// The header that carries it.
-    pub header: FieldName,
-    /// How its bytes are written.
-    pub encoding: Encoding,
-    /// Text before it: exact, case-sensitive, required when given.
-    pub prefix: String,
-}
-
-/// Where the timestamp stands and how it is written.
-#[derive(Clone, Debug)]
-pub struct TimestampPlace {
-    /// The header that carries it.
-    pub header: FieldName,
-    /// Its unit.
-    pub unit: Unit,
-    /// When the provider makes it.
-    pub stamped: Stamped,
-    /// Set by `unsigned = true`: nothing signs it, so it may only refuse, and replay treats the scheme as one without.
-    pub unsigned: bool,
-}
-
-/// When a provider makes its timestamp.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Stamped {
-    /// Not documented.
-    #[default]
-    Unknown,
-    /// For each attempt anew.
-    Attempt,
-    /// Once for the event: honest retries carry the old one.
-    Event,
+    /// The most bytes that a packed body may hold once inflated.
+    pub max_body: usize,
 }
 
 /// A place in a delivery that holds an id, a type or an account.
@@ -174,88 +221,14 @@ pub enum Place {
     Header(FieldName),
     /// JSON pointers (RFC 6901) into the body; several are joined unambiguously.
     Json(Vec<Pointer>),
-}
-
-/// A JSON pointer (RFC 6901), split and unescaped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pointer {
-    /// The reference tokens, `~0` and `~1` already undone.
-    pub tokens: Vec<String>,
-}
-
-impl Pointer {
-    /// The token that stands for each element of an array, where a place may be many.
-    pub const EACH: &'static str = "*";
-
-    /// Parses `/a/b~1c`; `/` alone points at the key that is the empty string. `None` where the text is no pointer, or
-    /// is the empty one: the whole document is no id.
-    pub fn parse(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix('/')?;
-        let tokens = rest.split('/').map(unescape).collect::<Option<Vec<_>>>()?;
-        Some(Self { tokens })
-    }
-
-    /// Whether a token is `*`, so that the pointer can name each element of an array. To RFC 6901 that is a key like any
-    /// other, and it has no escape for it; what is meant is for the place to say that the pointer is read for.
-    pub fn is_each(&self) -> bool {
-        self.tokens.iter().any(|token| token == Self::EACH)
-    }
-}
-
-/// Undoes `~1` and `~0`; `None` for any other use of a tilde.
-fn unescape(token: &str) -> Option<String> {
-    let mut out = String::with_capacity(token.len());
-    let mut chars = token.chars();
-    while let Some(c) = chars.next() {
-        out.push(match c {
-            '~' => match chars.next() {
-                Some('0') => '~',
-                Some('1') => '/',
-                _ => return None,
-            },
-            other => other,
-        });
-    }
-    Some(out)
+    /// A claim of the JWT that signs the delivery.
+    Claim(String),
 }
 
 #[cfg(test)]
 mod tests {
     use super::fixtures;
     use super::*;
-
-    #[test]
-    fn en_14_a_pointer_is_split_and_unescaped_by_rfc_6901() {
-        let rows: &[(&str, Option<&[&str]>)] = &[
-            ("", None),
-            ("a", None),
-            ("a/b", None),
-            ("#/a", None),
-            ("/", Some(&[""])),
-            ("//", Some(&["", ""])),
-            ("/a", Some(&["a"])),
-            ("/a/", Some(&["a", ""])),
-            ("/a/0/b", Some(&["a", "0", "b"])),
-            ("/a~1b", Some(&["a/b"])),
-            ("/m~0n", Some(&["m~n"])),
-            ("/~01", Some(&["~1"])),
-            ("/~10", Some(&["/0"])),
-            ("/~", None),
-            ("/~2", None),
-            ("/a~/b", None),
-            ("/__proto__/constructor", Some(&["__proto__", "constructor"])),
-            ("/ / \"/\\", Some(&[" ", " \"", "\\"])),
-            ("/caf\u{e9}", Some(&["caf\u{e9}"])),
-        ];
-        let wrong: Vec<_> = rows
-            .iter()
-            .filter(|(text, tokens)| {
-                Pointer::parse(text).map(|p| p.tokens) != tokens.map(|t| t.iter().map(ToString::to_string).collect())
-            })
-            .map(|(text, _)| text)
-            .collect();
-        assert!(wrong.is_empty(), "{wrong:?}");
-    }
 
     #[test]
     fn what_is_signed_follows_from_the_template() {

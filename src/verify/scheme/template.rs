@@ -3,12 +3,14 @@
 //!
 //! Which parts a scheme may combine is judged in `faults`; here a template only has to be readable.
 
+use super::Pointer;
+use super::content::{Gap, Open, SignedContent};
 use super::public_url::PublicUrl;
 use crate::verify::verdict::{Code, Refusal};
 use crate::wire::head::{FieldName, Found};
 
 /// What may stand in braces, for messages.
-const KNOWN: &str = "{body} {timestamp} {id} {method} {path} {query} {url} {header:NAME}";
+const KNOWN: &str = "{body} {timestamp} {id} {method} {path} {query} {url} {header:NAME} {json:/POINTER} {secret}";
 
 /// One part of the signed content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,18 +33,23 @@ pub enum Part {
     Url,
     /// `{header:NAME}`: that header's value.
     Header(FieldName),
+    /// `{json:/POINTER}`: what stands there in the body.
+    Json(Pointer),
+    /// `{secret}`: the secret, in a plain hash.
+    Secret,
 }
 
 impl Part {
-    /// Whether its value is settled before a signature is looked at: by the template, or by the route, which picks
-    /// method and path (a URL's query is the sender's, though). Everything else is for the sender to choose.
+    /// Whether its value is settled before a signature is looked at: by the template, by the route, which picks
+    /// method and path (a URL's query is the sender's, though), or by the secret. Everything else is for the sender to
+    /// choose.
     pub(super) fn is_settled(&self) -> bool {
-        matches!(self, Self::Literal(_) | Self::Method | Self::Path | Self::Url)
+        matches!(self, Self::Literal(_) | Self::Method | Self::Path | Self::Url | Self::Secret)
     }
 }
 
-/// A parsed template.
-#[derive(Clone, Debug)]
+/// A parsed template; the default one has no parts.
+#[derive(Clone, Debug, Default)]
 pub struct Template {
     text: String,
     parts: Vec<Part>,
@@ -142,18 +149,27 @@ impl Template {
         self.covers_body
     }
 
-    /// Appends what stands before and after the body to `out`, and returns the length of the former.
+    /// The pointers of its `{json:…}` parts, in order.
+    pub fn pointers(&self) -> impl Iterator<Item = &Pointer> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Json(pointer) => Some(pointer),
+            _ => None,
+        })
+    }
+
+    /// Renders all that the head decides. Values of the body and the secret are left open, to be filled in.
     ///
     /// # Errors
     /// `invalid_envelope` where `{id}` is missing, doubled, empty or holds a delimiter; `malformed_signature` for
     /// another header or a query of that kind, and for a `{url}` that cannot be made; `missing_timestamp`.
-    pub fn render(&self, facts: &impl Facts, out: &mut Vec<u8>) -> Result<usize, Refusal> {
-        let start = out.len();
+    pub fn render(&self, facts: &impl Facts) -> Result<SignedContent, Refusal> {
+        let mut out = Vec::with_capacity(CONTENT_ROOM);
+        let mut gaps = Vec::new();
         let mut before = None;
         for (part, delimiters) in self.parts.iter().zip(&self.delimiters) {
             match part {
                 Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Body => before = Some(out.len() - start),
+                Part::Body => before = Some(out.len()),
                 Part::Timestamp => {
                     out.extend_from_slice(facts.timestamp().ok_or(Refusal::from(Code::MissingTimestamp))?);
                 }
@@ -167,15 +183,23 @@ impl Template {
                     let query = facts.target().split_once('?').map_or("", |(_, query)| query);
                     out.extend_from_slice(divided(query.as_bytes(), *delimiters, QUERY_NOT_DIVIDED)?);
                 }
-                Part::Url => facts.public_url().ok_or(NO_PUBLIC_URL)?.write(facts.target(), out),
+                Part::Url => facts.public_url().ok_or(NO_PUBLIC_URL)?.write(facts.target(), &mut out),
                 Part::Header(name) => {
                     out.extend_from_slice(divided(header(facts.header(name))?, *delimiters, HEADER_NOT_DIVIDED)?);
                 }
+                Part::Json(_) | Part::Secret => {
+                    let is_behind_body = before.is_some();
+                    let what = if *part == Part::Secret { Open::Secret } else { Open::Json(*delimiters) };
+                    gaps.push(Gap { at: out.len(), is_behind_body, what });
+                }
             }
         }
-        Ok(before.unwrap_or(out.len() - start))
+        Ok(SignedContent { before: before.unwrap_or(out.len()), bytes: out, gaps })
     }
 }
+
+/// Room for what is signed besides the body in nearly all schemes, so that it is allocated once.
+const CONTENT_ROOM: usize = 64;
 
 const ID_NOT_DIVIDED: Refusal = Refusal::because(
     Code::InvalidEnvelope,
@@ -210,7 +234,7 @@ fn header(found: Found<'_>) -> Result<&[u8], Refusal> {
     }
 }
 
-fn divided(value: &[u8], delimiters: [Option<u8>; 2], otherwise: Refusal) -> Result<&[u8], Refusal> {
+pub(super) fn divided(value: &[u8], delimiters: [Option<u8>; 2], otherwise: Refusal) -> Result<&[u8], Refusal> {
     if delimiters.into_iter().flatten().any(|byte| value.contains(&byte)) { Err(otherwise) } else { Ok(value) }
 }
 
@@ -235,20 +259,20 @@ fn part(name: &str, offset: usize) -> Result<Part, TemplateProblem> {
         "path" => Part::Path,
         "query" => Part::Query,
         "url" => Part::Url,
-        "secret" => {
-            let help = "leave it out: an HMAC takes the secret as its key";
-            return Err(problem(offset, "`{secret}` cannot be signed with an HMAC", help));
-        }
-        _ => match name.strip_prefix("header:").map(FieldName::new) {
-            Some(Some(field)) => Part::Header(field),
-            Some(None) => {
+        "secret" => Part::Secret,
+        _ => {
+            if let Some(field) = name.strip_prefix("header:") {
                 let at = offset + "{header:".len();
-                return Err(problem(at, "this is not a header name", "write it as in `{header:X-Nonce}`"));
-            }
-            None => {
+                let help = "write it as in `{header:X-Nonce}`";
+                Part::Header(FieldName::new(field).ok_or_else(|| problem(at, "this is not a header name", help))?)
+            } else if let Some(pointer) = name.strip_prefix("json:") {
+                let at = offset + "{json:".len();
+                let help = "begin it with `/`, as in `{json:/data/id}` (RFC 6901)";
+                Part::Json(Pointer::parse(pointer).ok_or_else(|| problem(at, "this is no JSON pointer", help))?)
+            } else {
                 return Err(problem(offset, &format!("`{{{name}}}` is not known"), &format!("one of {KNOWN}")));
             }
-        },
+        }
     })
 }
 

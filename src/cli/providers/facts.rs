@@ -1,0 +1,270 @@
+//! What is known of a preset, in words: for the list, the page and README alike.
+
+use std::time::Duration;
+
+use super::places::{kinds, place};
+use crate::config::presets::Preset;
+use crate::config::units::written_duration;
+use crate::verify::jwt::DigestClaim;
+use crate::verify::public_key::KeyType;
+use crate::verify::scheme::algorithm::DigestAlgorithm;
+use crate::verify::scheme::{Algorithm, KeyEncoding, KeyForm, Kind, Scheme, Special};
+
+/// How long a done event is remembered unless somebody says otherwise (SPEC 5).
+const DEFAULT_TTL: Duration = Duration::from_secs(72 * 3600);
+
+const DAY: u64 = 24 * 3600;
+
+/// How the facts are known; `secondary` ones come from others than the provider (SCHEMES 3).
+pub(super) fn basis(preset: &Preset) -> &'static str {
+    if preset.is_documented() { "documented" } else { "unconfirmed" }
+}
+
+/// Whether test vectors prove the scheme.
+pub(super) fn vectors(preset: &Preset) -> &'static str {
+    if preset.proved { "yes" } else { "none" }
+}
+
+/// Both in one.
+pub(super) fn status(preset: &Preset) -> String {
+    let vectors = if preset.proved { "" } else { ", no vector" };
+    format!("{}{vectors}", basis(preset))
+}
+
+/// What is signed: the template, or words where none says it.
+pub(super) fn signed(scheme: &Scheme) -> String {
+    if let Some(special) = scheme.special {
+        return special_content(special).to_owned();
+    }
+    if let Some(rule) = &scheme.jwt {
+        let mut parts = Vec::new();
+        parts.extend(rule.body_digest.as_ref().map(|digest| format!("the {} of the body", hash(digest))));
+        parts.extend(rule.body_claim.as_ref().map(|_| "the body".to_owned()));
+        parts.extend(rule.url_digest.as_ref().map(|digest| format!("the {} of the URL", hash(digest))));
+        return format!(
+            "a token with {}",
+            if parts.is_empty() { "nothing of the body".to_owned() } else { parts.join(" and ") }
+        );
+    }
+    match scheme.algorithm {
+        Algorithm::Token => "nothing: the secret is sent".to_owned(),
+        Algorithm::Basic => "nothing: user and password are sent".to_owned(),
+        _ => format!("`{}`", scheme.signed.text().replace('\n', "\\n")),
+    }
+}
+
+const fn hash(claim: &DigestClaim) -> &'static str {
+    match claim.hash {
+        DigestAlgorithm::Sha1 | DigestAlgorithm::HmacSha1 => "SHA-1",
+        DigestAlgorithm::HmacSha384 => "SHA-384",
+        DigestAlgorithm::HmacSha512 => "SHA-512",
+        DigestAlgorithm::Sha256 | DigestAlgorithm::HmacSha256 => "SHA-256",
+    }
+}
+
+const fn special_content(special: Special) -> &'static str {
+    match special {
+        Special::Twilio => "the URL and the form's fields, sorted, or `bodySHA256` in the URL",
+        Special::PlivoV3 => "the URL, the form's fields, sorted, and a nonce",
+        Special::Adyen => "eight fields of each item",
+        Special::AwsSns => "the fields of the message",
+        Special::Contentful => "method, path, the listed headers and the body",
+        Special::Braintree => "`bt_payload` of the form",
+        Special::DropboxSign => "time and type of the event",
+        Special::MercadoPago => "the ids of resource and request, and the time",
+    }
+}
+
+/// What authenticates the body.
+pub(super) fn body(scheme: &Scheme) -> &'static str {
+    match scheme.covers_body() {
+        true => "signed",
+        false if scheme.is_token() => "not signed: who has read the secret once can send what they like",
+        false => "not signed: nothing authenticates it",
+    }
+}
+
+/// What text the secret is.
+pub(super) fn secret(scheme: &Scheme) -> String {
+    if let Some(special) = scheme.special {
+        return special_secret(special).to_owned();
+    }
+    if scheme.algorithm == Algorithm::Basic {
+        return "`user:password`".to_owned();
+    }
+    let mut ways = Vec::new();
+    for kind in kinds(scheme) {
+        let way = match kind {
+            Kind::Token => "the token itself, as it is sent".to_owned(),
+            Kind::Public(algorithm) => public_key(algorithm.key_type()).to_owned(),
+            Kind::Digest(_) | Kind::Jwt => {
+                let forms: Vec<_> = scheme.key.iter().map(shared).collect();
+                forms.join("; or ")
+            }
+        };
+        if !ways.contains(&way) {
+            ways.push(way);
+        }
+    }
+    ways.join("; or ")
+}
+
+fn shared(form: &KeyForm) -> String {
+    let text = match form.encoding {
+        KeyEncoding::Utf8 => "the text as the provider shows it: its bytes are the key",
+        KeyEncoding::Utf8Nfkd => "the text as the provider shows it: its compatibility decomposition (NFKD) is the key",
+        KeyEncoding::Base64 => "base64 of the key, as the provider shows it",
+        KeyEncoding::Hex => "the key in hexadecimal digits, as the provider shows it",
+    };
+    match &form.strip {
+        Some(prefix) if form.strip_required => format!("`{prefix}` and {text}"),
+        Some(prefix) => format!("{text}, with or without `{prefix}` in front"),
+        None => text.to_owned(),
+    }
+}
+
+const fn public_key(key: KeyType) -> &'static str {
+    match key {
+        KeyType::Ed25519 => "the provider's public key (Ed25519): `whpk_…`, 64 hex digits, base64, PEM or JWK",
+        KeyType::EcdsaP256 => "the provider's public key (P-256): PEM, base64 of DER, JWK or JWKS",
+        KeyType::Rsa => "the provider's public key (RSA): PEM of key or certificate, base64 of DER, JWK or JWKS",
+    }
+}
+
+const fn special_secret(special: Special) -> &'static str {
+    match special {
+        Special::Twilio => "the account's auth token; `hmac-sha1:` or `hmac-sha256:` in front pins the algorithm",
+        Special::PlivoV3 => "the account's auth token: its bytes are the key",
+        Special::Adyen => "the HMAC key in hexadecimal digits",
+        Special::AwsSns => "the signing certificate of your region (PEM), or its public key",
+        Special::Contentful => "the signing secret of the space: its bytes are the key",
+        Special::Braintree => "`PUBLIC_KEY:PRIVATE_KEY`",
+        Special::DropboxSign => "the API key: its bytes are the key",
+        Special::MercadoPago => "the secret signature of the application: its bytes are the key",
+    }
+}
+
+/// What a delivery is known by in the replay window (SPEC 4).
+pub(super) fn replay_key(scheme: &Scheme) -> String {
+    if scheme.events_repeat {
+        return "nothing: two events may be alike, so replay protection is off unless the route asks for it".to_owned();
+    }
+    match &scheme.event_id {
+        Some(id) if scheme.id_is_signed() => {
+            let without = if scheme.event_id_required { "" } else { "; without one the signed content" };
+            format!("the event's id, {}, which is signed{without}", place(id))
+        }
+        id => {
+            let content = if scheme.is_token() { "the body, which nothing signs" } else { "the signed content" };
+            let names =
+                id.as_ref().map(|id| format!("; the id, {}, is not signed and only names the event", place(id)));
+            format!("{content}{}", names.unwrap_or_default())
+        }
+    }
+}
+
+/// How long a done event is best remembered: not shorter than the provider retries, in whole days, nor than by default.
+pub(super) fn advised_ttl(preset: &Preset) -> Duration {
+    let days = preset.horizon.map_or(0, |horizon| horizon.as_secs().div_ceil(DAY));
+    DEFAULT_TTL.max(Duration::from_secs(days * DAY))
+}
+
+/// The same as it is written in a file; `None` where nothing has to be.
+pub(super) fn longer_ttl(preset: &Preset) -> Option<String> {
+    let ttl = advised_ttl(preset);
+    (ttl > DEFAULT_TTL).then(|| written_duration(ttl))
+}
+
+/// Retries and what follows for the replay window.
+pub(super) fn remembered(preset: &Preset) -> String {
+    match (preset.horizon, longer_ttl(preset)) {
+        (None, _) => "for how long it retries is not known; the default `ttl` of 72h is our choice".to_owned(),
+        (Some(horizon), None) => {
+            format!("it retries for {}: the default `ttl` of 72h is enough", written_duration(horizon))
+        }
+        (Some(horizon), Some(ttl)) => format!("it retries for {}: set `ttl = \"{ttl}\"`", written_duration(horizon)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::presets::{all, find};
+
+    #[test]
+    fn a_window_is_advised_that_outlives_the_retries() {
+        let rows = [("github", None), ("stripe", None), ("adyen", Some("30d")), ("chargebee", Some("4d"))];
+        for (name, expected) in rows {
+            assert_eq!(longer_ttl(find(name).unwrap()).as_deref(), expected, "{name}");
+        }
+        let mut preset = find("github").unwrap().clone();
+        for (hours, expected) in [(1, None), (72, None), (73, Some("4d")), (96, Some("4d")), (97, Some("5d"))] {
+            preset.horizon = Some(Duration::from_secs(hours * 3600));
+            assert_eq!(longer_ttl(&preset).as_deref(), expected, "{hours} hours");
+        }
+        for preset in all() {
+            let ttl = advised_ttl(preset);
+            assert!(preset.horizon.is_none_or(|horizon| horizon <= ttl), "{}", preset.name);
+            assert!(ttl.as_secs().is_multiple_of(DAY) && ttl >= DEFAULT_TTL, "{}", preset.name);
+        }
+        assert!(remembered(find("stripe").unwrap()).contains("72h is enough"));
+        assert!(remembered(find("adyen").unwrap()).contains("`ttl = \"30d\"`"));
+        assert!(remembered(find("itellico").unwrap()).contains("not known"));
+    }
+
+    #[test]
+    fn the_secret_s_form_is_said_for_every_kind_of_key() {
+        let rows: [(&str, &[&str]); 12] = [
+            ("github", &["its bytes are the key"]),
+            ("standard-webhooks", &["base64 of the key", "with or without `whsec_`", "; or ", "Ed25519"]),
+            ("openai", &["`whsec_` and base64"]),
+            ("polar", &["its bytes are the key; or base64"]),
+            ("easypost", &["NFKD"]),
+            ("adyen-platform", &["hexadecimal"]),
+            ("airtable", &["base64"]),
+            ("sendgrid", &["P-256"]),
+            ("kick", &["RSA"]),
+            ("gitlab", &["the token itself"]),
+            ("chargebee", &["`user:password`"]),
+            ("messagebird", &["its bytes are the key"]),
+        ];
+        for (name, words) in rows {
+            let told = secret(&find(name).unwrap().scheme);
+            assert!(words.iter().all(|word| told.contains(word)), "{name}: {told}");
+        }
+    }
+
+    #[test]
+    fn what_a_delivery_is_known_by_is_said_with_its_place() {
+        let rows = [
+            ("itellico", "the event's id, `/event_id` of the JSON body, which is signed"),
+            ("svix", "the event's id, header `Svix-Id`, which is signed"),
+            (
+                "github",
+                "the signed content; the id, header `X-Github-Delivery`, is not signed and only names the event",
+            ),
+            ("contentful", "the signed content"),
+            ("deepgram", "the body, which nothing signs"),
+            ("slack", "the event's id, `/event_id` of the JSON body, which is signed; without one the signed content"),
+        ];
+        for (name, expected) in rows {
+            assert_eq!(replay_key(&find(name).unwrap().scheme), expected, "{name}");
+        }
+        let dropbox = replay_key(&find("dropbox").unwrap().scheme);
+        assert!(dropbox.starts_with("nothing: two events may be alike"), "{dropbox}");
+    }
+
+    #[test]
+    fn what_is_signed_is_said_where_no_template_says_it() {
+        assert_eq!(signed(&find("stripe").unwrap().scheme), "`{timestamp}.{body}`");
+        assert_eq!(
+            signed(&find("messagebird").unwrap().scheme),
+            "a token with the SHA-256 of the body and the SHA-256 of the URL"
+        );
+        assert_eq!(signed(&find("lago").unwrap().scheme), "a token with the body");
+        for preset in all() {
+            assert!(!signed(&preset.scheme).trim_matches('`').is_empty(), "{}", preset.name);
+            assert_eq!(body(&preset.scheme) == "signed", preset.scheme.covers_body(), "{}", preset.name);
+        }
+    }
+}

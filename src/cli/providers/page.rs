@@ -1,0 +1,172 @@
+//! All that is known of one provider, as a file to start from: facts as comments, a route, and its scheme.
+
+use super::places::{place, signature, timestamp};
+use super::{facts, handshakes};
+use crate::cli::check::tolerance;
+use crate::config::presets::Preset;
+use crate::config::takes_public_keys;
+
+/// The whole page; loads as a configuration once its secret is set.
+pub(super) fn page(preset: &Preset) -> String {
+    let facts = comments(preset);
+    let scheme = preset.text.split_once(&format!("[{}.scheme]\n", preset.name)).map_or("", |(_, scheme)| scheme);
+    let scheme: Vec<_> = scheme.lines().map(|line| format!("# {line}").trim_end().to_owned()).collect();
+    let meant = format!("# `provider = \"{}\"` stands for this scheme:", preset.name);
+    [facts.join("\n"), String::new(), route(preset), String::new(), meant, scheme.join("\n")].join("\n")
+}
+
+/// What is known, a line each.
+fn comments(preset: &Preset) -> Vec<String> {
+    let scheme = &preset.scheme;
+    let mut lines = vec![format!("# {}: {}", preset.title, facts::status(preset))];
+    let mut line = |name: &str, words: &str| lines.push(format!("# {:<13}{words}", format!("{name}:")));
+    if !preset.aliases.is_empty() {
+        line("also", &preset.aliases.join(", "));
+    }
+    if !preset.is_documented() {
+        line(
+            "unconfirmed",
+            "these facts come from others than the provider: try it in shadow mode (`enforce = false`) first",
+        );
+    }
+    if !preset.proved {
+        line("no vector", "no published example proves this scheme: see a delivery verified before you rely on it");
+    }
+    line("family", preset.family);
+    line("algorithm", scheme.algorithm.name());
+    line("signed", &facts::signed(scheme));
+    line("signature", &signature(scheme));
+    line("timestamp", &timestamp(scheme));
+    line("tolerance", &tolerance(scheme, scheme.tolerance, scheme.future_tolerance));
+    line("body", facts::body(scheme));
+    if let Some(weakness) = scheme.weakness() {
+        line("weak", weakness);
+    }
+    line("secret", &facts::secret(scheme));
+    line("replay key", &facts::replay_key(scheme));
+    let by_type = scheme
+        .event_type
+        .as_ref()
+        .map(|at| format!("{}, {}", place(at), if scheme.event_type_is_signed() { "signed" } else { "not signed" }));
+    line("event type", by_type.as_deref().unwrap_or("none"));
+    line("handshake", scheme.handshake.map_or("none", handshakes::words));
+    line("retries", &preset.retries);
+    line("replay ttl", &facts::remembered(preset));
+    for note in &preset.notes {
+        line("note", note);
+    }
+    line("source", &preset.source);
+    lines
+}
+
+/// The route, with what this provider needs besides.
+fn route(preset: &Preset) -> String {
+    let Preset { name, scheme, .. } = preset;
+    let variable: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    let mut lines = vec![
+        "[[route]]".to_owned(),
+        format!("name = \"{name}\""),
+        format!("path = \"/webhooks/{name}\""),
+        format!("provider = \"{name}\""),
+        format!(
+            "secrets = [\"env:{variable}_{}\"]",
+            if takes_public_keys(scheme) { "PUBLIC_KEY" } else { "WEBHOOK_SECRET" }
+        ),
+    ];
+    if scheme.handshake.is_some_and(handshakes::brings_the_secret) {
+        lines.push(
+            "# The handshake brings the secret; to have the gateway keep it, in a file that is not there yet:"
+                .to_owned(),
+        );
+        lines.push(format!("# secrets = [\"learn:{name}.secret\"]"));
+    }
+    lines.push("upstream = \"http://127.0.0.1:3000\"".to_owned());
+    if scheme.signs_url() {
+        lines.push(
+            "# The URL is signed: write where the provider calls, whole if it is signed without its query.".to_owned(),
+        );
+        lines.push("public_url = \"https://hooks.example.com\"".to_owned());
+    }
+    if let Some(ttl) = facts::longer_ttl(preset) {
+        lines.push(format!("replay = {{ ttl = \"{ttl}\" }}"));
+    }
+    if scheme.event_type.is_some() && !scheme.event_type_is_signed() {
+        lines.push("# The type is not signed: take only those that you handle.".to_owned());
+        lines.push("# event_types = [\"…\"]".to_owned());
+    }
+    if scheme.handshake.is_some_and(handshakes::needs_verify_token) {
+        lines.push("[route.handshake]".to_owned());
+        lines.push(format!("verify_token = \"env:{variable}_VERIFY_TOKEN\""));
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::cli::samples;
+    use crate::config::Sources;
+    use crate::config::presets::{all, find};
+    use crate::verify::clock::UnixMillis;
+
+    #[test]
+    fn every_preset_has_a_route_that_can_be_loaded() {
+        let mut wrong = Vec::new();
+        for preset in all() {
+            let env = |name: &str| {
+                Some(if name.ends_with("_VERIFY_TOKEN") {
+                    "a-token".into()
+                } else {
+                    samples::secret(&preset.scheme).into()
+                })
+            };
+            let sources = Sources { base_dir: Path::new(""), env: &env, now: UnixMillis(0) };
+            let page = page(preset);
+            match crate::config::parse("a.toml", &page, &sources) {
+                Ok(config) if config.routes.len() == 1 && config.routes[0].scheme.provider == preset.name => {
+                    let ttl = config.routes[0].replay.ttl;
+                    if ttl != facts::advised_ttl(preset) {
+                        wrong.push(format!("{}: remembers for {ttl:?}", preset.name));
+                    }
+                }
+                other => wrong.push(format!("{}: {other:?}", preset.name)),
+            }
+            if !page.contains("# algorithm = ") || page.lines().any(|line| line.ends_with(' ')) {
+                wrong.push(format!("{}: {page}", preset.name));
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn what_a_provider_needs_stands_in_its_route() {
+        let rows: [(&str, &[&str], &[&str]); 10] = [
+            ("itellico", &["{body}.{timestamp}", "X-Webhook-Signature-256"], &["public_url", "ttl =", "event_types"]),
+            ("square", &["\npublic_url = ", "URL is signed"], &["[route.handshake]"]),
+            ("twilio", &["\npublic_url = "], &[]),
+            ("adyen", &["\nreplay = { ttl = \"30d\" }", "nothing authenticates it"], &[]),
+            ("github", &["\n# event_types = ", "header `X-Github-Event`, not signed"], &["learn:"]),
+            (
+                "meta",
+                &["\n[route.handshake]\nverify_token = \"env:META_VERIFY_TOKEN\"", "unconfirmed:", "no vector:"],
+                &[],
+            ),
+            (
+                "asana",
+                &["\n# secrets = [\"learn:", "\nsecrets = [\"env:ASANA_WEBHOOK_SECRET\"]"],
+                &["[route.handshake]"],
+            ),
+            ("discord", &["secrets = [\"env:DISCORD_INTERACTIONS_PUBLIC_KEY\"]"], &[]),
+            ("cloudinary", &["weak:        a plain SHA-1"], &[]),
+            ("chargebee", &["secret:      `user:password`", "note:"], &[]),
+        ];
+        for (name, there, absent) in rows {
+            let page = page(find(name).unwrap());
+            assert!(there.iter().all(|words| page.contains(words)), "{name}: {page}");
+            assert!(!absent.iter().any(|words| page.contains(words)), "{name}: {page}");
+        }
+    }
+}

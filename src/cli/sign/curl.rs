@@ -1,0 +1,96 @@
+//! A signed request as a command to paste: quoted for a POSIX shell, told to curl so that it changes nothing.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::cli::delivery::is_stdin;
+
+/// A signed request, ready to be shown.
+#[derive(Debug)]
+pub(super) struct Signed<'s> {
+    pub(super) method: &'s str,
+    pub(super) url: String,
+    pub(super) headers: Vec<(String, String)>,
+}
+
+impl Signed<'_> {
+    /// A command for a POSIX shell that sends exactly this.
+    pub(super) fn curl(&self, file: &Path, body: &[u8]) -> anyhow::Result<String> {
+        // curl reads brackets and dot segments of a URL as its own business unless told otherwise.
+        let mut command = format!("curl -sS --globoff --path-as-is -X {} {}", quoted(self.method), quoted(&self.url));
+        let has_type = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        if !has_type {
+            let is_json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
+            let kind = if is_json { "application/json" } else { "application/octet-stream" };
+            put_header(&mut command, "Content-Type", kind);
+        }
+        for (name, value) in &self.headers {
+            put_header(&mut command, name, value);
+        }
+        // `--data-binary` takes a text that begins with `@` for a file, `--data-raw` does not; neither changes a byte.
+        let data = if is_stdin(file) {
+            let text = std::str::from_utf8(body).ok().filter(|text| !text.contains('\0'));
+            let text =
+                text.context("the body is not text that can stand in a command: name it as a file with `--body FILE`")?;
+            format!("--data-raw {}", quoted(text))
+        } else {
+            let path = file.to_str().context("the name of the body file is not UTF-8: rename it")?;
+            format!("--data-binary {}", quoted(&format!("@{path}")))
+        };
+        Ok(command + " \\\n  " + &data)
+    }
+}
+
+fn put_header(command: &mut String, name: &str, value: &str) {
+    // curl drops a header without a value unless it ends in a semicolon.
+    let line = if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") };
+    // Writing to a String cannot fail.
+    let _ = write!(command, " \\\n  -H {}", quoted(&line));
+}
+
+/// A word for a POSIX shell, in single quotes unless it is plainly harmless.
+fn quoted(text: &str) -> String {
+    let is_plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._/:@=".contains(&b));
+    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signed() -> Signed<'static> {
+        let headers = vec![("X-Time".to_owned(), "1".to_owned()), ("X-Empty".to_owned(), String::new())];
+        Signed { method: "POST", url: "http://127.0.0.1:8080/in/x?a=1&b=2".to_owned(), headers }
+    }
+
+    #[test]
+    fn a_shell_reads_back_what_was_quoted() {
+        let nasty = ["", "it's", "$HOME `id` \\ \"x\"", "a\nb\n", "'''", "!x", "-n", "*", "\u{e9}'\t"];
+        let words: Vec<String> = nasty.iter().map(|word| quoted(word)).collect();
+        let script = format!("printf '%s\\0' {}", words.join(" "));
+        let output = std::process::Command::new("sh").arg("-c").arg(script).output().unwrap();
+        let expected = nasty.map(|word| word.to_owned() + "\0").concat();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_command_names_the_file_or_holds_the_text() {
+        let file = signed().curl(Path::new("my event's.json"), b"[]").unwrap();
+        insta::assert_snapshot!(file, @r"
+        curl -sS --globoff --path-as-is -X POST 'http://127.0.0.1:8080/in/x?a=1&b=2' \
+          -H 'Content-Type: application/json' \
+          -H 'X-Time: 1' \
+          -H 'X-Empty;' \
+          --data-binary '@my event'\''s.json'
+        ");
+        let inline = signed().curl(Path::new("-"), b"@it's\n").unwrap();
+        assert!(inline.ends_with("--data-raw '@it'\\''s\n'"), "{inline}");
+        assert!(inline.contains("application/octet-stream"), "{inline}");
+        for body in [&b"\xff"[..], b"a\0b"] {
+            let message = signed().curl(Path::new("-"), body).unwrap_err().to_string();
+            assert!(message.contains("--body FILE"), "{message}");
+        }
+    }
+}

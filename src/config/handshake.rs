@@ -1,0 +1,120 @@
+//! `[route.handshake]`: what becomes of a provider's handshake, and what it is answered with (SCHEMES 5).
+
+use super::reader::{Findings, Item, Table};
+use super::secrets::{self, Sources};
+use crate::verify::scheme::{Handshake, Scheme, Special};
+use crate::verify::secret::{Secret, SecretText};
+
+/// What a route does with the handshake of its scheme.
+#[derive(Clone, Debug, Default)]
+pub struct HandshakeSettings {
+    /// Who answers.
+    pub mode: HandshakeMode,
+    /// What the provider was told to say (Meta, Lark).
+    pub verify_token: Option<SecretText>,
+    /// The public half of a pair of keys (Braintree).
+    pub public_key: Option<String>,
+}
+
+/// Who answers a handshake. Without meaning where the scheme has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HandshakeMode {
+    /// `answer`: the gateway.
+    #[default]
+    Answer,
+    /// `forward`: the application behind it.
+    Forward,
+    /// `off`: nobody; it is judged as any delivery.
+    Off,
+}
+
+const EXAMPLE: &str = "[route.handshake]\nmode = \"answer\"";
+
+impl HandshakeSettings {
+    /// Reads the table of a route whose scheme is this one.
+    pub(super) fn read(
+        item: &Item<'_>,
+        findings: &mut Findings,
+        sources: &Sources<'_>,
+        scheme: Option<&Scheme>,
+    ) -> Self {
+        let handshake = scheme.map(|scheme| scheme.handshake);
+        if handshake == Some(None) {
+            findings.hide_all(item.value);
+            let message = format!("the route has `{}`, but its scheme has no handshake", item.path);
+            let help = "leave the table out, or name the handshake in the scheme, as in `handshake = \"slack\"`";
+            findings.problem(item.key_span.clone(), message, help);
+            return Self::default();
+        }
+        let Some(mut table) = item.table(findings, EXAMPLE) else { return Self::default() };
+        let mode = table.item("mode").and_then(|item| {
+            item.one_of(findings, &["answer", "forward", "off"], &[], |name| match name {
+                "answer" => Some(HandshakeMode::Answer),
+                "forward" => Some(HandshakeMode::Forward),
+                "off" => Some(HandshakeMode::Off),
+                _ => None,
+            })
+        });
+        let token_item = table.item("verify_token");
+        let verify_token = token_item.as_ref().and_then(|item| secrets::read_reference(item, findings, sources));
+        let key_item = table.item("public_key");
+        let public_key = key_item.as_ref().and_then(|item| read_public_key(item, findings));
+        table.finish(findings);
+        if let Some(handshake) = handshake.flatten() {
+            let uses = [(token_item, wants_token(handshake)), (key_item, handshake == Handshake::Braintree)];
+            for item in uses.into_iter().filter(|(_, is_used)| !is_used).filter_map(|(item, _)| item) {
+                let message = format_args!("means nothing for the handshake `{}`", handshake.name());
+                item.refuse(findings, message, "leave it out");
+            }
+        }
+        Self { mode: mode.unwrap_or_default(), verify_token, public_key }
+    }
+
+    /// Says what the handshake of this scheme could not be answered without.
+    pub(super) fn judge(&self, scheme: &Scheme, secrets: &[Secret], table: &Table<'_>, findings: &mut Findings) {
+        let Some(handshake) = scheme.handshake.filter(|_| self.mode == HandshakeMode::Answer) else { return };
+        let span = table.span_of("handshake");
+        let name = handshake.name();
+        // A token that could not be read has its own problem.
+        let says_token = table.span_of("handshake.verify_token") != span;
+        if wants_token(handshake) && self.verify_token.is_none() && !says_token {
+            findings.absence(
+                span,
+                format!("the handshake `{name}` is answered by a token that you choose, and the route has none"),
+                "write `verify_token = \"env:VERIFY_TOKEN\"` under `[route.handshake]`, or `mode = \"forward\"` there to \
+                 let the application answer",
+            );
+        } else if handshake == Handshake::Braintree && self.public_key.is_none() && !secrets.is_empty() {
+            let says_key = table.span_of("handshake.public_key") != span;
+            let brings_public = !Special::Braintree.labels(secrets.iter().map(|secret| &secret.text)).is_empty();
+            if !brings_public && !says_key {
+                findings.absence(
+                    span,
+                    format!("the handshake `{name}` is answered with the public key, and the route has none"),
+                    "write the secret as `PUBLIC_KEY:PRIVATE_KEY`, or `public_key = \"…\"` under `[route.handshake]`, or \
+                     `mode = \"forward\"` there to let the application answer",
+                );
+            }
+        }
+    }
+}
+
+/// Whether the answer depends on a token that the operator and the provider share.
+pub(super) fn wants_token(handshake: Handshake) -> bool {
+    matches!(handshake, Handshake::Meta | Handshake::Lark)
+}
+
+/// Whether the handshake brings the secret itself.
+pub(super) fn brings_secret(handshake: Handshake) -> bool {
+    matches!(handshake, Handshake::Asana | Handshake::Notion)
+}
+
+fn read_public_key(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
+    let text = item.text(findings, "public_key = \"integration_public_key\"")?;
+    // It is answered before a `|`, and stands before a `:` in a secret.
+    let is_fit = (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && !b"|:".contains(&b));
+    if !is_fit {
+        item.refuse(findings, "is no public key of Braintree", "copy it from the control panel: letters and digits");
+    }
+    is_fit.then(|| text.to_owned())
+}

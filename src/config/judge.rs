@@ -1,0 +1,161 @@
+//! What only shows once a route's scheme, secrets and settings are put together (SPEC 5, SCHEMES 2 and 3): what cannot work
+//! is a problem, what is allowed but weak is a warning.
+//!
+//! What routes may not have in common is judged in [`super::checks`].
+
+use std::sync::Arc;
+
+use super::handshake::HandshakeMode;
+use super::presets;
+use super::public_keys::public_keys;
+use super::reader::{Findings, Item, Table};
+use super::route::{CUSTOM, Route};
+use crate::verify::clock::UnixMillis;
+use crate::verify::scheme::{Scheme, Settings, Stamped, Tolerance};
+use crate::verify::secret::Secret;
+use crate::verify::verifier::Verifier;
+
+/// Judges a route that could be read; each secret comes with its place in the file. `now` is the moment of loading.
+pub(super) fn judge(
+    route: &Route,
+    table: &Table<'_>,
+    secrets: &[(Item<'_>, Secret)],
+    now: UnixMillis,
+    findings: &mut Findings,
+) {
+    let place = |key: &str| place(route, table, key);
+    let settings = Settings {
+        tolerance: route.tolerance,
+        future_tolerance: route.future_tolerance,
+        public_url: route.public_url.clone(),
+        max_body: usize::try_from(route.max_body).unwrap_or(usize::MAX),
+    };
+    for fault in route.scheme.faults(&settings) {
+        findings.problem(place(fault.key), fault.message, fault.help);
+    }
+    for (item, secret) in secrets {
+        if let Err(fault) = Verifier::new(Arc::clone(&route.scheme), vec![secret.clone()], settings.clone()) {
+            let message = format!("the secret `{}` is no key of this scheme: {}", secret.name, fault.why);
+            findings.problem(item.span(), message, "copy it again from the provider, or correct `key` in the scheme");
+        }
+    }
+    route.handshake.judge(&route.scheme, &route.secrets, table, findings);
+    learning(route, table, findings);
+    for (key, message) in warnings(route, table, now) {
+        findings.warn(place(key), format!("route `{}`: {message}", route.name));
+    }
+}
+
+/// Where a key of the scheme stands: in `[route.scheme]`, or as the route's own; else the preset says it.
+fn place(route: &Route, table: &Table<'_>, key: &str) -> std::ops::Range<usize> {
+    let own = table.span_of(key);
+    match route.scheme.provider == CUSTOM {
+        true if own == table.span() => table.span_of(&format!("scheme.{key}")),
+        false if own == table.span() => table.span_of("provider"),
+        _ => own,
+    }
+}
+
+/// A secret that comes with a handshake needs somebody who takes it.
+fn learning(route: &Route, table: &Table<'_>, findings: &mut Findings) {
+    if route.learn.is_some() && route.handshake.mode != HandshakeMode::Answer {
+        let message = "`learn:` waits for a handshake that this route does not answer";
+        let help = "leave `mode` out, or name the secret itself in `secrets`";
+        findings.problem(table.span_of("handshake.mode"), message, help);
+    }
+}
+
+/// All that is allowed but worth a sentence, with the key that it is about.
+fn warnings(route: &Route, table: &Table<'_>, now: UnixMillis) -> Vec<(&'static str, String)> {
+    let scheme = &route.scheme;
+    let mut found: Vec<(&'static str, String)> = Vec::new();
+    let mut warn = |key, message: &str| found.push((key, message.to_owned()));
+    if !route.enforce {
+        warn("enforce", "shadow mode (`enforce = false`): deliveries are forwarded whatever their verdict");
+    }
+    if !route.replay.enabled {
+        warn("replay", "replay protection is off: a captured delivery can be sent again");
+    }
+    if let Some((key, message)) = freshness(route, table) {
+        warn(key, message);
+    }
+    if scheme.is_token() {
+        warn(
+            "signature",
+            "the secret itself is sent along; nothing is signed, so who sees one delivery can forge others",
+        );
+    } else if !scheme.covers_body() {
+        warn("covers_body", "the signature does not cover the body, so nothing authenticates it");
+    }
+    if let Some(weakness) = scheme.weakness() {
+        warn("signed", weakness);
+    }
+    if let Some(doubt) = doubt(scheme) {
+        warn("provider", doubt);
+    }
+    if route.learn.is_some() && route.secrets.is_empty() {
+        warn("secrets", "there is no secret until the provider's handshake brings it; deliveries before get 503");
+    } else if !route.secrets.is_empty() && !route.secrets.iter().any(|secret| is_active(scheme, secret, now)) {
+        warn("secrets", "none of its secrets is active now: every delivery is refused");
+    }
+    if route.replay.enabled && !scheme.id_is_signed() && scheme.event_type.is_some() && !scheme.event_type_is_signed() {
+        let narrowed = if route.event_types.is_some() { " of `event_types`" } else { "; `event_types` narrows that" };
+        let message = format!(
+            "neither event id nor event type is signed: a captured delivery could be sent again under another \
+             type{narrowed}"
+        );
+        found.push(("event_type", message));
+    }
+    found
+}
+
+/// What is to be said of tolerances.
+fn freshness(route: &Route, table: &Table<'_>) -> Option<(&'static str, &'static str)> {
+    let scheme = &route.scheme;
+    let written = ["tolerance", "future_tolerance"].into_iter().find(|key| table.span_of(key) != table.span());
+    if let Some(rule) = &scheme.jwt {
+        if rule.timeless {
+            return Some(("jwt.max_age", "`max_age` is off: a token may be of any age"));
+        }
+        return Some((written?, "the token tells how long it holds, so the route's tolerance judges nothing"));
+    }
+    if !scheme.has_timestamp() {
+        let message = match written? {
+            "tolerance" => "its scheme has no timestamp, so `tolerance` judges nothing",
+            _ => "its scheme has no timestamp, so `future_tolerance` judges nothing",
+        };
+        return Some((written?, message));
+    }
+    if route.tolerance == Tolerance::Off && scheme.stamped() == Stamped::Event && written.is_none() {
+        let message = "its timestamps are the events' own and may be of any age: an old delivery is known by the replay \
+                       window alone";
+        return Some(("tolerance", message));
+    }
+    if route.tolerance == Tolerance::Off {
+        return Some(("tolerance", "`tolerance` is off: timestamps may be of any age"));
+    }
+    let is_off = route.future_tolerance == Tolerance::Off;
+    is_off.then_some(("future_tolerance", "`future_tolerance` is off: timestamps may lie anywhere in the future"))
+}
+
+/// What is doubtful about a preset.
+fn doubt(scheme: &Scheme) -> Option<&'static str> {
+    let preset = presets::find(&scheme.provider).filter(|_| scheme.provider != CUSTOM)?;
+    match (preset.is_documented(), preset.proved) {
+        (true, true) => None,
+        (true, false) => Some("no test vector exists for this provider: see that a real delivery is taken"),
+        (false, true) => {
+            Some("unconfirmed: the facts come from others than the provider; see that a real delivery is taken")
+        }
+        (false, false) => Some(
+            "unconfirmed: the facts come from others than the provider, and no test vector exists; see that a real \
+             delivery is taken",
+        ),
+    }
+}
+
+/// Whether a secret, or one of the keys that it holds, may prove a delivery at `now`.
+fn is_active(scheme: &Scheme, secret: &Secret, now: UnixMillis) -> bool {
+    let keys = public_keys(scheme, secret);
+    secret.is_active(now) && (keys.is_empty() || keys.iter().any(|key| key.validity().includes(now)))
+}

@@ -1,0 +1,203 @@
+//! `signature`: where a signature stands, and how a header is taken apart (SCHEMES 1).
+
+use super::super::reader::{Findings, Item, Table};
+use super::fields::read_fields;
+use crate::verify::encoding::Encoding;
+use crate::verify::scheme::{Algorithm, Items, Kind, Pointer, SignaturePlace};
+use crate::wire::head::FieldName;
+
+const EXAMPLE: &str = "signature = { header = \"X-Signature\", encoding = \"hex\" }";
+
+/// What counts where labels are used and nobody says.
+const DEFAULT_LABEL: &str = "v1";
+
+/// Keys that take a header apart.
+const OF_LISTS: [&str; 5] = ["repeat", "separator", "assign", "accept", "limit"];
+
+/// A place that nothing is read from: where a JWT or code of its own knows.
+pub(super) fn nowhere() -> SignaturePlace {
+    SignaturePlace {
+        headers: Vec::new(),
+        json: None,
+        repeat: false,
+        encoding: Encoding::Hex,
+        prefix: String::new(),
+        items: Items::default(),
+    }
+}
+
+/// The place of HTTP's own credentials.
+pub(super) fn authorization() -> SignaturePlace {
+    SignaturePlace { headers: FieldName::new("Authorization").into_iter().collect(), ..nowhere() }
+}
+
+/// Reads the place of a signature made with `algorithm`, which is `None` where that could not be read.
+pub(super) fn read(item: &Item<'_>, findings: &mut Findings, algorithm: Option<Algorithm>) -> Option<SignaturePlace> {
+    let mut table = item.table(findings, EXAMPLE)?;
+    let (header, json) = (table.item("header"), table.item("json"));
+    let headers = header.as_ref().map_or(Some(Vec::new()), |item| read_fields(item, findings));
+    let pointer = json.as_ref().map_or(Some(None), |item| read_pointer(item, findings).map(Some));
+    let is_credential = algorithm.is_some_and(|algorithm| algorithm.kind() == Kind::Token);
+    let mut refused: Vec<(&'static str, &str)> = Vec::new();
+    if is_credential {
+        refused.push(("encoding", "the secret itself is sent along"));
+        refused.extend(OF_LISTS.map(|key| (key, "the secret itself is sent along")));
+    } else if json.is_some() {
+        refused.extend(OF_LISTS.map(|key| (key, "the signature stands in the body, not in a header")));
+    }
+    if algorithm == Some(Algorithm::Basic) {
+        refused.push(("prefix", "`Basic ` is known to stand there"));
+    }
+    let mut is_usable = true;
+    for (key, why) in refused {
+        if let Some(item) = table.item(key) {
+            item.refuse(findings, format_args!("means nothing here: {why}"), "leave it out");
+            is_usable = false;
+        }
+    }
+    if !is_usable {
+        return None;
+    }
+    let encoding = match table.item("encoding") {
+        Some(item) => item.one_of(findings, &Encoding::ALL.map(Encoding::name), &[], Encoding::named),
+        None => Some(Encoding::Hex),
+    };
+    let prefix = table.item("prefix").map_or(Some(String::new()), |item| read_prefix(&item, findings));
+    let repeat = table.item("repeat").and_then(|item| item.flag(findings)).unwrap_or(false);
+    let items = read_items(&mut table, findings, algorithm);
+    table.finish(findings);
+    if header.is_some() && json.is_some() {
+        item.refuse(findings, "names two places", "keep either `header` or `json`");
+        return None;
+    }
+    if header.is_none() && json.is_none() {
+        if algorithm == Some(Algorithm::Basic) {
+            return Some(authorization());
+        }
+        let path = table.path_of("header");
+        findings.absence(item.span(), format!("`{path}` is missing"), format!("add it, as in `{EXAMPLE}`"));
+        return None;
+    }
+    Some(SignaturePlace {
+        headers: headers?,
+        json: pointer?,
+        repeat,
+        encoding: encoding?,
+        prefix: prefix?,
+        items: items?,
+    })
+}
+
+/// A pointer that may name each element of an array.
+fn read_pointer(item: &Item<'_>, findings: &mut Findings) -> Option<Pointer> {
+    let pointer = Pointer::parse(item.text(findings, "\"/signature\"")?);
+    if pointer.is_none() {
+        let help = "begin it with `/`, as in `/value/*/clientState`; `*` stands for each element of an array";
+        item.refuse(findings, "is no JSON pointer", help);
+    }
+    pointer
+}
+
+/// Reads text that stands before a value in a header.
+pub(super) fn read_prefix(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
+    let text = item.text(findings, "prefix = \"sha256=\"")?;
+    let is_fit = text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) && !text.starts_with(' ');
+    if !is_fit {
+        let help = "write visible ASCII characters; white space around a header's value is no part of it";
+        item.refuse(findings, "could never begin a header's value", help);
+    }
+    is_fit.then(|| text.to_owned())
+}
+
+/// How a header's value is taken apart.
+fn read_items(table: &mut Table<'_>, findings: &mut Findings, algorithm: Option<Algorithm>) -> Option<Items> {
+    let separator = table.item("separator").map_or(Some(None), |item| read_separator(&item, findings).map(Some));
+    let assign_item = table.item("assign");
+    let assign = assign_item.as_ref().map_or(Some(None), |item| {
+        let read = item.one_of(findings, &["=", ","], &[], |text| match text {
+            "=" => Some(b'='),
+            "," => Some(b','),
+            _ => None,
+        });
+        read.map(Some)
+    });
+    let accept = table.item("accept");
+    let labels = match &accept {
+        Some(item) if assign_item.is_none() => {
+            let help = "say what stands between label and value, as in `assign = \"=\"`";
+            item.refuse(findings, "names labels, but items have none without `assign`", help);
+            None
+        }
+        Some(item) => read_accept(item, findings, algorithm),
+        None if assign_item.is_some() => algorithm.map(|algorithm| vec![(DEFAULT_LABEL.to_owned(), algorithm)]),
+        None => Some(Vec::new()),
+    };
+    let limit = match table.item("limit") {
+        Some(item) => item.integer(findings, 1..=64).and_then(|limit| usize::try_from(limit).ok()),
+        None => Some(Items::LIMIT),
+    };
+    let (separator, assign) = (separator?, assign?);
+    if let (Some(item), Some(separator), Some(assign)) = (&assign_item, &separator, assign)
+        && separator.as_bytes() == [assign]
+    {
+        item.refuse(findings, "is also what divides the items", "write each as the provider does: they differ");
+        return None;
+    }
+    let divides = |label: &str| {
+        separator.as_ref().is_some_and(|separator| label.contains(separator))
+            || assign.is_some_and(|assign| label.as_bytes().contains(&assign))
+    };
+    if let Some(item) = &accept
+        && let Some((label, _)) = labels.iter().flatten().find(|(label, _)| divides(label))
+    {
+        let help = "write the label alone, without what stands around it";
+        item.refuse(findings, format_args!("holds `{label}`, which `separator` or `assign` would cut"), help);
+        return None;
+    }
+    Some(Items { separator, assign, accept: labels?, limit: limit? })
+}
+
+fn read_separator(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
+    let text = item.text(findings, "separator = \",\"")?;
+    let is_fit = (1..=4).contains(&text.len()) && text.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
+    if !is_fit {
+        let help = "write the exact text, one to four visible characters, as in `\",\"` or `\", \"`";
+        item.refuse(findings, "is nothing that divides items", help);
+    }
+    is_fit.then(|| text.to_owned())
+}
+
+/// A list of labels, or a table that gives each its algorithm.
+fn read_accept(
+    item: &Item<'_>,
+    findings: &mut Findings,
+    algorithm: Option<Algorithm>,
+) -> Option<Vec<(String, Algorithm)>> {
+    const LIST: &str = "accept = [\"v1\"]";
+    const TABLE: &str = "accept = { v1 = \"hmac-sha256\" }";
+    let mut labels: Vec<(String, Option<Algorithm>)> = Vec::new();
+    if item.value.get_ref().is_table() {
+        let signing = Algorithm::ALL.into_iter().filter(|a| matches!(a.kind(), Kind::Digest(_) | Kind::Public(_)));
+        let names: Vec<&str> = signing.map(Algorithm::name).collect();
+        let named = |name: &str| Algorithm::named(name).filter(|algorithm| names.contains(&algorithm.name()));
+        for (label, entry) in item.table(findings, TABLE)?.items() {
+            if label.is_empty() || label.chars().any(char::is_control) {
+                findings.problem(entry.key_span.clone(), "no item can have this label", format!("write `{TABLE}`"));
+            }
+            labels.push((label.to_owned(), entry.one_of(findings, &names, &[], named)));
+        }
+    } else {
+        for entry in item.list(findings, LIST)? {
+            let label = entry.label(findings, 64, "v1")?;
+            if labels.iter().any(|(other, _)| other == label) {
+                entry.refuse(findings, "names a label twice", "keep one");
+            }
+            labels.push((label.to_owned(), algorithm));
+        }
+    }
+    if labels.is_empty() {
+        item.refuse(findings, "is empty: no signature could count", format!("name the labels, as in `{LIST}`"));
+        return None;
+    }
+    labels.into_iter().map(|(label, algorithm)| Some((label, algorithm?))).collect()
+}

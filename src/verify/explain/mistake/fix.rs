@@ -1,0 +1,183 @@
+//! What to do about each mistake, in one plain sentence.
+
+use super::Mistake;
+
+impl Mistake {
+    /// What to do about it, in one plain sentence.
+    pub fn fix(&self) -> String {
+        let text = match self {
+            Self::SecretHasName => "Configure only what stands behind the name and its sign.",
+            Self::SecretEscapedNewlines => "Put the secret into a file with real line feeds: `file:PATH`.",
+            Self::SecretPercentEncoded => "Configure the secret decoded, as the provider shows it.",
+            Self::SecretBase64Spelling => {
+                "Copy it as the provider shows it; else write it in the standard alphabet (`+`, `/`) with `=` at its end."
+            }
+            Self::PublicKeyForSecret => "Copy the signing secret of this endpoint from the provider.",
+            Self::PrivateKeyForSecret => {
+                "Take it out of the configuration, have the sender renew it, and configure its public key or the shared secret."
+            }
+            Self::SecretForPublicKey => {
+                "Copy the public key (PEM, JWK, `whpk_…` or as the provider shows it) from the provider."
+            }
+            Self::ApiKeyForSecret(_) | Self::IdForSecret(_) | Self::UrlForSecret => {
+                "Copy the signing secret of this very endpoint; providers show it beside the endpoint's URL."
+            }
+            Self::TestAndLive { .. } => "Copy the secret of the endpoint in the same mode: each mode has its own.",
+            Self::BasicUser { .. } => "Write the secret as `user:password`, both as the provider sends them.",
+            Self::BodyOtherForm("inflated") => {
+                "Say `body = [\"raw\", \"inflated\"]` in the scheme, or have nothing on the way pack the body."
+            }
+            Self::BodyOtherForm(_) => "Say `body = [\"raw\", \"json-ascii\"]` in the scheme.",
+            Self::BodyTooLong => "Capture the body byte for byte; something was appended to it.",
+            Self::BodyInString => "Pass on and store the raw bytes, not a JSON value with them in it.",
+            Self::BodyCharset => "Pass on and store the body as bytes, never as text.",
+            Self::BodyFormEncoding | Self::BodyFormMember(_) => {
+                "Verify the raw bytes of the request, before any form parser has touched them."
+            }
+            Self::BodyCut { .. } => {
+                "Raise the limit that cut it, of a proxy, a log or the capture, and capture a whole delivery."
+            }
+            Self::BodyUnpacked => "Have the proxy pass the body on packed as it came.",
+            Self::TimestampUnit("number") => {
+                "Say `unit = \"seconds\"` or `unit = \"milliseconds\"` in `timestamp` of the scheme."
+            }
+            Self::TimestampRewritten => "Have the proxy pass on the sender's `Date` unchanged.",
+            Self::UrlScheme(_)
+            | Self::UrlHost(_)
+            | Self::UrlPort(_)
+            | Self::UrlSlash { .. }
+            | Self::UrlPath(_)
+            | Self::UrlOther(_) => {
+                "Write `public_url` of the route exactly as the provider has the endpoint, or correct it there; offline, give it with `--url`."
+            }
+            Self::UrlQueryNotSigned => {
+                "Leave the query out of the URL that the provider calls, or out of what is signed."
+            }
+            Self::UrlEncoding => "Have every proxy pass on the target unchanged, or register the URL without escapes.",
+            Self::TokenExpired(_) | Self::TokenNotYet(_) => {
+                "For a captured delivery, judge it at its own time with `--at`; on live traffic compare the clocks."
+            }
+            Self::TokenAlgorithm(_) => {
+                "If the provider documents it, allow it in `algorithms` of `jwt`, with the key that belongs to it; otherwise it is a forgery."
+            }
+            Self::TokenOtherBody => {
+                "Pass on and store the body byte for byte; else the token was taken from another delivery."
+            }
+            Self::TokenOtherUrl => "Write `public_url` of the route exactly as the provider has the endpoint.",
+            Self::TokenOtherIssuer => "Compare `issuer` in `jwt` with what the provider documents.",
+            Self::TokenKeyUnknown => "Fetch the provider's present keys and configure them beside the old ones.",
+            Self::SecretOfOtherRoute(_) => {
+                "Swap the secrets of the routes, or have the provider call the other route's path."
+            }
+            Self::LooksLikeProvider(_) => {
+                "Set that `provider` on the route, or correct the path that the sender calls."
+            }
+            Self::HeaderJoined(_) => {
+                "Have the proxy keep header lines apart, or the sender send one; several of one name may be joined by anybody on the way."
+            }
+            Self::HeaderTwice(_) => "Have the sender or the proxy send it once.",
+            Self::RequiredHeader(_) => {
+                "Compare it with what the provider documents; a newer version may sign in another way."
+            }
+            Self::HeaderMissing(_) => "See whether a proxy drops it, and whether the capture is whole.",
+            Self::PlainHash { .. } => {
+                "Have the sender take an HMAC; otherwise spell its scheme out in `[route.scheme]`."
+            }
+            Self::Unkeyed(_) => "Have the sender take an HMAC with the secret: such a delivery proves nothing.",
+            Self::ListSeparator(_) => {
+                "Say so in `separator` and `assign` of `signature`, or see whether a proxy rewrote the header."
+            }
+            Self::LabelMissing(_) => {
+                "Have the sender write the label, or leave `assign` and `accept` out of `signature`."
+            }
+            Self::OnlyOtherLabels { .. } => {
+                "See whether the delivery is a test event or of another version; say the right ones in `accept` of `signature`."
+            }
+            Self::NeedsPublicKey(_) => {
+                "Configure the sender's public key (`whpk_…`), or have it sign with the shared secret."
+            }
+            Self::NeedsSharedSecret(_) => {
+                "Configure the shared secret (`whsec_…`), or have the sender sign with its private key."
+            }
+            Self::TimestampUnit(unit) => return format!("Say `unit = \"{unit}\"` in `timestamp` of the scheme."),
+            Self::OtherLabel { found, .. } | Self::SignatureLabelled(found) => {
+                return format!("Say `accept = [\"{found}\"]` in `signature` of the scheme, or correct the sender.");
+            }
+            Self::SecretEndsInNewline => {
+                "Write the secret without it: `printf %s` instead of `echo`; of a file one line feed is dropped, a carriage return is not."
+            }
+            Self::SecretLacksNewline => "Set the secret at the sender again without the newline, or copy it with it.",
+            Self::SecretInSpace => "Remove the white space before and after the secret.",
+            Self::SecretInQuotes => {
+                "Remove the quotation marks; in `.env` and unit files they are often taken literally."
+            }
+            Self::SecretHasByteOrderMark => "Save the file as UTF-8 without a byte order mark.",
+            Self::SecretNotDecoded("hex") => "Say `key = \"hex\"` in the scheme.",
+            Self::SecretNotDecoded(_) => "Say `key = \"base64\"` in the scheme.",
+            Self::SecretWronglyDecoded(_) => {
+                "Say `key = \"utf8\"` in the scheme, or set the provider's own form of the secret."
+            }
+            Self::SecretPrefix(_) => {
+                "Say `key = { encoding = \"…\", strip = \"…\" }` in the scheme as the provider documents it, and copy the secret whole."
+            }
+            Self::SecretInactive { is_past: true } => {
+                "Have the sender take the new secret, or give the old one a later `not_after`."
+            }
+            Self::SecretInactive { is_past: false } => {
+                "Give the secret an earlier `not_before`, or have the sender keep the old one until then."
+            }
+            Self::BodyGainedNewline => "Pass on and store the body byte for byte; an editor or `echo` adds a newline.",
+            Self::BodyLostNewline => "Pass on and store the body byte for byte; nothing may trim it.",
+            Self::BodyLineEnds => "Pass on the body byte for byte; capture it in binary mode.",
+            Self::BodyReserialised(_) => {
+                "Verify the raw bytes of the request, before any JSON parser has touched them."
+            }
+            Self::BodyWasEmpty => {
+                "Have the sender sign the very bytes that it sends; a stream that was read before is often the cause."
+            }
+            Self::BodyByteOrderMark => "Pass on the body byte for byte.",
+            Self::BodyStillBase64 => "Decode the body first; some platforms hand bodies over in base64.",
+            Self::BodyAloneSigned
+            | Self::OtherOrder(_)
+            | Self::OtherSeparator(_)
+            | Self::PartLeftOut(_)
+            | Self::PartAdded(_) => {
+                "If the sender is right, spell its scheme out in `[route.scheme]` with this `signed`; otherwise correct the sender."
+            }
+            Self::OtherAlgorithm(_) => "Say so in `algorithm` of the scheme, or correct the sender.",
+            Self::OtherProvider(names) if names.contains('`') => {
+                "Set `provider` on the route to the one of them that sends it."
+            }
+            Self::OtherProvider(name) => return format!("Set `provider = \"{name}\"` on the route."),
+            Self::SignatureUpperCase => {
+                "Have the sender write lower-case digits, or say `encoding = \"hex-any\"` in the scheme."
+            }
+            Self::SignatureInQuotes => "Have the sender leave them out.",
+            Self::SignatureEncoding(name) => {
+                return format!("Say `encoding = \"{name}\"` in `signature` of the scheme, or correct the sender.");
+            }
+            Self::SignaturePrefix(prefix) => {
+                return format!("Say `prefix = \"{prefix}\"` in `signature` of the scheme, or correct the sender.");
+            }
+            Self::OtherHeader { .. } | Self::OtherHeaderFamily { .. } => {
+                "Name that header in the scheme, or see whether a proxy on the way renames it."
+            }
+            Self::MillisecondsForSeconds => {
+                "Have the sender write seconds, or say `unit = \"milliseconds\"` in the scheme."
+            }
+            Self::SecondsForMilliseconds => {
+                "Have the sender write milliseconds, or say `unit = \"seconds\"` in the scheme."
+            }
+            Self::OtherUnitSigned => "Have the sender sign the very text that it puts into the header.",
+            Self::TimestampNoNumber => "Have the sender write Unix time in digits alone.",
+            Self::Zone { .. } => {
+                "Have the sender take Unix time, which is UTC, and check the time zone of both clocks."
+            }
+            Self::Stale(_) => {
+                "For a captured delivery, judge it at its own time with `--at`; on live traffic compare the clocks, or raise `tolerance`."
+            }
+            Self::Future(_) => "Set both clocks by NTP; for a captured delivery name the time with `--at`.",
+        };
+        text.to_owned()
+    }
+}

@@ -1,0 +1,294 @@
+//! What went wrong, in one plain sentence for each mistake.
+
+use std::time::Duration;
+
+use super::Mistake;
+
+impl Mistake {
+    /// What went wrong, in one plain sentence.
+    pub fn sentence(&self) -> String {
+        let text = match self {
+            Self::SecretHasName => "The configured secret has the name of its variable in front of it.",
+            Self::SecretEscapedNewlines => {
+                "The configured secret has a backslash and an n in it where the sender's has a line feed."
+            }
+            Self::SecretPercentEncoded => "The configured secret is percent-encoded, and the sender's is not.",
+            Self::SecretBase64Spelling => {
+                "The secret is base64 in another alphabet, or without its padding, than this scheme takes."
+            }
+            Self::PublicKeyForSecret => {
+                "The configured secret is a public key, and this scheme needs the shared signing secret."
+            }
+            Self::PrivateKeyForSecret => "The configured secret is a private key, which only a sender may have.",
+            Self::SecretForPublicKey => {
+                "The configured secret is no public key, and this scheme verifies with the sender's public key."
+            }
+            Self::UrlForSecret => "The configured secret is a URL.",
+            Self::TestAndLive { is_live: true } => {
+                "The secret's prefix says that it is a test one, and the body that the delivery is live."
+            }
+            Self::TestAndLive { is_live: false } => {
+                "The secret's prefix says that it is a live one, and the body that the delivery is a test."
+            }
+            Self::BasicUser { is_missing: true } => {
+                "The configured secret is the password alone, and this scheme takes user and password."
+            }
+            Self::BasicUser { is_missing: false } => "The password is right, and the user is another one.",
+            Self::BodyTooLong => {
+                "There is more of the body than `Content-Length` announces, and only that much was signed."
+            }
+            Self::BodyInString => {
+                "The body is a JSON string with the text in it that was signed: it was serialised twice."
+            }
+            Self::BodyCharset => "The body's text was moved between UTF-8 and ISO 8859-1 after it was signed.",
+            Self::BodyFormEncoding => "The form in the body was decoded, or percent-encoded anew, after it was signed.",
+            Self::BodyUnpacked => {
+                "The headers say that the body is gzip, and it is not: something on the way unpacked it, and the signature may be that of the packed bytes."
+            }
+            Self::TimestampRewritten => {
+                "The `Date` header was written anew on the way, by a proxy, after it was signed."
+            }
+            Self::UrlSlash { is_signed: true } => "The path of the URL that was signed ends in a slash.",
+            Self::UrlSlash { is_signed: false } => "The path of the URL that was signed does not end in a slash.",
+            Self::UrlPort(None) => "The URL that was signed names no port.",
+            Self::UrlQueryNotSigned => "The URL was signed without its query.",
+            Self::UrlEncoding => "The URL that was signed has other percent escapes than the one received.",
+            Self::TokenOtherBody => "The token is genuine, but it is that of another body.",
+            Self::TokenOtherUrl => "The token is genuine, but it is that of another URL.",
+            Self::TokenOtherIssuer => {
+                "The token is genuine, but it was issued by somebody else than this scheme names."
+            }
+            Self::TokenKeyUnknown => "The token asks by its `kid` for a key that is not among the configured ones.",
+            Self::SecretEndsInNewline => {
+                "The configured secret ends in a newline that the sender's secret does not have."
+            }
+            Self::SecretLacksNewline => "The sender's secret ends in a newline that the configured one does not have.",
+            Self::SecretInSpace => "The configured secret has white space around it that the sender's does not have.",
+            Self::SecretInQuotes => "The configured secret has quotation marks around it that are not part of it.",
+            Self::SecretHasByteOrderMark => {
+                "The configured secret begins with a byte order mark that is not part of it."
+            }
+            Self::SecretInactive { is_past: true } => "It was signed with a secret whose `not_after` has passed.",
+            Self::SecretInactive { is_past: false } => {
+                "It was signed with a secret whose `not_before` is still to come."
+            }
+            Self::BodyGainedNewline => "The body ends in a newline that was not signed.",
+            Self::BodyLostNewline => "The body that was signed ended in a newline, and this one does not.",
+            Self::BodyLineEnds => "The line ends of the body were changed between CRLF and LF after it was signed.",
+            Self::BodyWasEmpty => "The signature is that of an empty body.",
+            Self::BodyByteOrderMark => {
+                "A byte order mark at the start of the body was added or dropped after it was signed."
+            }
+            Self::BodyStillBase64 => "The body is the base64 text of what was signed.",
+            Self::BodyAloneSigned => "The sender signs the body alone, without the other parts that this scheme signs.",
+            Self::SignatureUpperCase => "The signature is right but written in capital hexadecimal digits.",
+            Self::SignatureInQuotes => "The signature is right but has quotation marks around it.",
+            Self::MillisecondsForSeconds => "The timestamp counts milliseconds, and this scheme takes seconds.",
+            Self::SecondsForMilliseconds => "The timestamp counts seconds, and this scheme takes milliseconds.",
+            Self::OtherUnitSigned => {
+                "The timestamp was signed in another unit, seconds or milliseconds, than it is sent in."
+            }
+            Self::TimestampNoNumber => {
+                "The timestamp is signed as it stands there, but it is not a plain decimal number."
+            }
+            Self::SecretOfOtherRoute(route) => return format!("It was signed with a secret of the route `{route}`."),
+            Self::ApiKeyForSecret(prefix) => {
+                return format!(
+                    "The configured secret begins with `{prefix}`: that is an API key, not a signing secret."
+                );
+            }
+            Self::IdForSecret(prefix) => {
+                return format!("The configured secret begins with `{prefix}`: that is an id, not the secret.");
+            }
+            Self::BodyReserialised(form) => {
+                return format!(
+                    "The body was parsed and written anew (re-serialised) after it was signed: what was signed is the same JSON {form}."
+                );
+            }
+            Self::BodyOtherForm("inflated") => {
+                return "The body is gzip, and what it holds was signed.".to_owned();
+            }
+            Self::BodyOtherForm(form) => return format!("Another form of the body was signed: `{form}`."),
+            Self::BodyFormMember(name) => {
+                return format!(
+                    "Of the form that the sender sent and the JSON in its member `{name}`, one was signed and the other is here."
+                );
+            }
+            Self::BodyCut { length, announced: Some(announced), .. } => {
+                return format!(
+                    "The body has {length} bytes, and `Content-Length` announces {announced}: it was cut off."
+                );
+            }
+            Self::BodyCut { length, is_round: true, .. } => {
+                return format!(
+                    "The body breaks off after {length} bytes, the size of a buffer: it was likely cut there."
+                );
+            }
+            Self::BodyCut { length, .. } => {
+                return format!("The body ends in the middle of its JSON, after {length} bytes: it was cut off.");
+            }
+            Self::PartAdded(template) => {
+                return format!("The sender signs more than this scheme says: `{template}`.");
+            }
+            Self::PlainHash { algorithm, signed } => {
+                return format!("The sender takes a plain {algorithm} hash, not an HMAC, of `{signed}`.");
+            }
+            Self::Unkeyed(algorithm) => {
+                return format!(
+                    "The signature is a plain {algorithm} hash without any secret, which anybody can make."
+                );
+            }
+            Self::LooksLikeProvider(names) => {
+                return format!(
+                    "The header that this scheme takes the signature from is not there, and those of `{names}` are."
+                );
+            }
+            Self::OtherHeaderFamily { expected, found } => {
+                return format!("This scheme looks for headers named `{expected}…`, and they are named `{found}…`.");
+            }
+            Self::HeaderJoined(name) => {
+                return format!(
+                    "The header `{name}` holds several values with commas between them, and one of them is right."
+                );
+            }
+            Self::HeaderTwice(name) => {
+                return format!(
+                    "The header `{name}`, or an alias of it, is there more than once, and one of them is right."
+                );
+            }
+            Self::RequiredHeader(name) => {
+                return format!(
+                    "The signature is right, but the header `{name}` has not the value that this scheme requires."
+                );
+            }
+            Self::HeaderMissing(name) => {
+                return format!("The header `{name}`, which is part of what is signed, is not there.");
+            }
+            Self::ListSeparator(separator) => {
+                return format!(
+                    "The items of the signature header are set apart by `{separator}`, or have another sign behind their labels."
+                );
+            }
+            Self::OtherLabel { expected, found } => {
+                return format!(
+                    "The right signature stands under the label `{found}`, and this scheme takes `{expected}`."
+                );
+            }
+            Self::LabelMissing(expected) => {
+                return format!("The signature is right, but stands there without the label `{expected}`.");
+            }
+            Self::SignatureLabelled(label) => {
+                return format!(
+                    "The signature stands in a list, under the label `{label}`, and this scheme takes a bare one."
+                );
+            }
+            Self::OnlyOtherLabels { expected, found } => {
+                return format!("There is no signature under `{expected}`, only under `{found}`.");
+            }
+            Self::NeedsPublicKey(label) => {
+                return format!(
+                    "There are only signatures under `{label}`, which the sender's public key verifies, and the configured secret is a shared one."
+                );
+            }
+            Self::NeedsSharedSecret(label) => {
+                return format!(
+                    "There are only signatures under `{label}`, which the shared secret verifies, and the configured secret is a public key."
+                );
+            }
+            Self::TimestampUnit("number") => {
+                return "The timestamp is signed as it stands there, but it is a number, and this scheme takes a date."
+                    .to_owned();
+            }
+            Self::TimestampUnit(unit) => {
+                return format!("The timestamp is signed as it stands there, but it is written as `{unit}`.");
+            }
+            Self::UrlScheme(scheme) => return format!("The URL that was signed begins with `{scheme}://`."),
+            Self::UrlHost(host) => return format!("The URL that was signed has the host `{host}`."),
+            Self::UrlPort(Some(port)) => return format!("The URL that was signed has the port `:{port}` written out."),
+            Self::UrlPath(path) => {
+                return format!("The URL that was signed has the path `{path}`, which a proxy changed.");
+            }
+            Self::UrlOther(url) => return format!("The URL that was signed is `{url}`, its query left aside."),
+            Self::TokenExpired(age) => return format!("The token expired {} ago.", spoken(*age)),
+            Self::TokenNotYet(ahead) => return format!("The token counts only in {} from now.", spoken(*ahead)),
+            Self::TokenAlgorithm(name) => {
+                return format!("The token names the algorithm {name}, which this scheme does not allow.");
+            }
+            Self::SecretNotDecoded(encoding) => {
+                return format!(
+                    "The secret is {encoding} text whose decoded bytes are the key, and this scheme takes the text itself."
+                );
+            }
+            Self::SecretWronglyDecoded(encoding) => {
+                return format!(
+                    "The secret's text itself is the key, and this scheme decodes it from {encoding} first."
+                );
+            }
+            Self::SecretPrefix(prefix) => {
+                return format!("The sender and this scheme disagree about whether `{prefix}` is part of the key.");
+            }
+            Self::OtherOrder(template) => {
+                return format!("The sender signs the parts in another order: `{template}`.");
+            }
+            Self::OtherSeparator(template) => {
+                return format!("The sender joins the parts in another way: `{template}`.");
+            }
+            Self::PartLeftOut(template) => {
+                return format!("The sender leaves out a part that this scheme signs: `{template}`.");
+            }
+            Self::OtherAlgorithm("token" | "basic") => {
+                return "The sender sends the secret itself along, and signs nothing.".to_owned();
+            }
+            Self::OtherAlgorithm(name) => return format!("The sender signs with {name}."),
+            Self::OtherProvider(name) => return format!("It is signed as the provider `{name}` signs."),
+            Self::SignatureEncoding(name) => return format!("The signature is right but written in {name}."),
+            Self::SignaturePrefix(prefix) if prefix.is_empty() => {
+                return "The signature is right but the text that this scheme expects in front of it is missing."
+                    .to_owned();
+            }
+            Self::SignaturePrefix(prefix) => {
+                return format!(
+                    "The signature is right but has `{prefix}` in front of it, which this scheme does not expect."
+                );
+            }
+            Self::OtherHeader { expected, found } => {
+                return format!("This scheme looks for the header `{expected}`, and its value stands in `{found}`.");
+            }
+            Self::Zone { hours, is_behind } => {
+                let side = if *is_behind { "behind" } else { "ahead of" };
+                let noun = if *hours == 1 { "hour" } else { "hours" };
+                return format!(
+                    "The timestamp is {hours} {noun} {side} the clock, nearly to the minute, as a wrong time zone makes it."
+                );
+            }
+            Self::Stale(age) => return format!("The timestamp is {} old, which is too old.", spoken(*age)),
+            Self::Future(ahead) => {
+                return format!("The timestamp is {} ahead of the clock, which is too far.", spoken(*ahead));
+            }
+        };
+        text.to_owned()
+    }
+}
+
+/// A duration in words, in its two largest units.
+fn spoken(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let parts = [(seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
+    let largest = parts.iter().position(|(count, _)| *count != 0).unwrap_or(3);
+    let shown = parts.iter().skip(largest).take(2).filter(|(count, _)| *count != 0 || seconds == 0);
+    shown.map(|(count, unit)| format!("{count} {unit}")).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_spoken_in_its_two_largest_units() {
+        let spoken = |s| spoken(Duration::from_secs(s));
+        assert_eq!(
+            [spoken(0), spoken(59), spoken(301), spoken(3600), spoken(90_061)],
+            ["0 s", "59 s", "5 min 1 s", "1 h", "1 d 1 h"].map(str::to_owned)
+        );
+    }
+}

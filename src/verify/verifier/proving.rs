@@ -1,0 +1,220 @@
+//! The last step: which keys, which forms of the body, which signatures are tried, once the body is there.
+//!
+//! A refusal has tried every active key. What is proved is told with the form of the body that was signed.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::keys::{Key, Keyed};
+use super::signatures::{self, Candidate, Signatures};
+use super::{InBody, Inner, Proof, Running, SignedContent, Verification, Way, why_no_time};
+use crate::verify::clock::{Now, UnixMillis};
+use crate::verify::envelope::json::{Places, Slot, Value};
+use crate::verify::scheme::{BodyForm, TimestampPlace};
+use crate::verify::special::{Assertion, Statement};
+use crate::verify::timestamp::Window;
+use crate::verify::verdict::{Code, Refusal};
+use crate::wire::head::Head;
+
+/// Proves a delivery whose body is whole.
+pub(super) fn prove(verification: Verification, body: &[u8], now: Now) -> Result<Proof, Refusal> {
+    let Verification { verifier, way, at, window, running } = verification;
+    let inner = &*verifier.0;
+    match way {
+        Way::Template { signatures, content } => {
+            template(inner, Given { signatures, content, at, window, running }, body, now)
+        }
+        Way::Special(head) => special(inner, &head, body, at.map(|at| (at, window)), now),
+        Way::Jwt(parts) => {
+            let (head, token) = *parts;
+            let rule = inner.scheme.jwt.as_ref().ok_or(Refusal::from(Code::BadSignature))?;
+            let kind = token.algorithm.kind();
+            let content = SignedContent::whole(token.signing_input.clone());
+            let signatures = Signatures::of([Candidate::new(kind, token.signature.clone())]);
+            // A key of another name is not the one that the token asks for; one without a name may be.
+            let is_asked =
+                |key: &Key| token.key_id.is_none() || key.id().is_none() || key.id() == token.key_id.as_deref();
+            let secret = find(inner, now, |key| is_asked(key) && key.holds(&content, b"", &signatures))?;
+            rule.judge(&token, &head, body, inner.public_url.as_ref())?;
+            Ok(Proof { secret: Arc::clone(&secret.name), signed_at: at, timestamp: at, content, window, form: None })
+        }
+    }
+}
+
+/// What the head gave.
+struct Given {
+    signatures: Signatures,
+    content: SignedContent,
+    at: Option<UnixMillis>,
+    window: Window,
+    running: Option<Running>,
+}
+
+fn template(inner: &Inner, given: Given, body: &[u8], now: Now) -> Result<Proof, Refusal> {
+    let Inner { scheme, in_body, .. } = inner;
+    let Given { mut signatures, mut content, mut at, mut window, running } = given;
+    let covered = if scheme.signed.covers_body() { body } else { b"" };
+    let reads_first = in_body.as_ref().is_some_and(|places| places.signature.is_some() || !places.parts.is_empty());
+    if let Some(places) = in_body
+        && reads_first
+    {
+        read_body(inner, places, body, &mut signatures, &mut content)?;
+    }
+
+    // A hash over another number of bytes is not one over this body.
+    let mut running = running.filter(|running| running.body_bytes == covered.len());
+    let mut forms = Forms { wanted: &scheme.body, raw: covered, limit: inner.settings.max_body, made: Vec::new() };
+    let mut found = None;
+    'secrets: for (index, secret) in inner.secrets.iter().enumerate() {
+        for (place, key) in secret.active(now.wall) {
+            for form in 0..scheme.body.len() {
+                let holds = match running.take_if(|running| form == 0 && running.place == (index, place)) {
+                    Some(running) => key.holds_for(running.mac, &content, &signatures),
+                    None => forms.get(form).is_some_and(|body| key.holds(&content, body, &signatures)),
+                };
+                if holds {
+                    found = Some((secret, form));
+                    break 'secrets;
+                }
+            }
+        }
+    }
+    let (secret, form) = found.ok_or(Refusal::from(Code::BadSignature))?;
+    let form = forms.owned(form);
+    if let (Some(InBody { places, timestamp: Some(slot), .. }), Some(place)) = (in_body, &scheme.timestamp)
+        && let Some(moment) = moment_in(places, *slot, place, form.as_deref().unwrap_or(body))?
+    {
+        window = place.unit.window(moment, inner.settings.tolerance, inner.settings.future_tolerance);
+        window.judge(now.wall)?;
+        at = Some(moment);
+    }
+    let signed_at = at.filter(|_| scheme.signs_timestamp());
+    Ok(Proof { secret: Arc::clone(&secret.name), signed_at, timestamp: at, content, window, form })
+}
+
+/// Puts in what a signature's own bytes and the signed content take from the body.
+fn read_body(
+    inner: &Inner,
+    places: &InBody,
+    body: &[u8],
+    signatures: &mut Signatures,
+    content: &mut SignedContent,
+) -> Result<(), Refusal> {
+    let why = |fault: crate::verify::envelope::json::Fault| Refusal::because(Code::MalformedSignature, fault.why());
+    let values = places.places.scan(body).map_err(why)?;
+    if let Some(slot) = places.signature {
+        *signatures = signatures::read_values(&inner.scheme, values.each(slot).iter().copied())?;
+    }
+    content.fill(places.parts.iter().map(|slot| values.at(*slot)))
+}
+
+/// The timestamp that stands in a signed body; `None` where it is not there and need not be.
+fn moment_in(places: &Places, slot: Slot, place: &TimestampPlace, body: &[u8]) -> Result<Option<UnixMillis>, Refusal> {
+    let values = match places.scan(body) {
+        Ok(values) => values,
+        Err(_) if !place.required => return Ok(None),
+        Err(fault) => return Err(Refusal::because(Code::MalformedTimestamp, fault.why())),
+    };
+    match values.at(slot) {
+        Value::Absent if !place.required => Ok(None),
+        value => moment(place, value).map(Some),
+    }
+}
+
+fn moment(place: &TimestampPlace, value: Value<'_>) -> Result<UnixMillis, Refusal> {
+    let text = match value {
+        Value::Text(text) => match text.read(MAX_TIMESTAMP) {
+            Ok((text, true)) => text,
+            _ => return Err(why_no_time(place.unit)),
+        },
+        Value::Integer(text) => text.to_owned(),
+        Value::Absent | Value::Null => return Err(Code::MissingTimestamp.into()),
+        _ => return Err(why_no_time(place.unit)),
+    };
+    place.unit.parse(text.as_bytes()).ok_or(why_no_time(place.unit))
+}
+
+/// The longest timestamp, as text.
+const MAX_TIMESTAMP: usize = 64;
+
+/// The forms that a body may have been signed in, each made when it is first needed.
+struct Forms<'b> {
+    wanted: &'b [BodyForm],
+    raw: &'b [u8],
+    limit: usize,
+    made: Vec<Option<Cow<'b, [u8]>>>,
+}
+
+impl Forms<'_> {
+    /// The body in this form; `None` where it has none.
+    fn get(&mut self, place: usize) -> Option<&[u8]> {
+        while self.made.len() <= place {
+            let form = self.wanted.get(self.made.len())?;
+            self.made.push(form.apply(self.raw, self.limit));
+        }
+        self.made.get(place)?.as_deref()
+    }
+
+    /// The body in this form, where that is not the raw one.
+    fn owned(mut self, place: usize) -> Option<Vec<u8>> {
+        if self.wanted.get(place) == Some(&BodyForm::Raw) {
+            return None;
+        }
+        self.get(place)?;
+        self.made.into_iter().nth(place)?.map(Cow::into_owned)
+    }
+}
+
+fn special(
+    inner: &Inner,
+    head: &Head,
+    body: &[u8],
+    early: Option<(UnixMillis, Window)>,
+    now: Now,
+) -> Result<Proof, Refusal> {
+    let special = inner.scheme.special.ok_or(Refusal::from(Code::BadSignature))?;
+    let Statement { assertions, timestamp } = special.read(head, body, inner.public_url.as_ref(), &inner.labels)?;
+    let parts: Vec<_> = assertions.into_iter().map(Part::new).collect();
+    if parts.is_empty() {
+        return Err(Code::BadSignature.into());
+    }
+    let secret = find(inner, now, |key| parts.iter().fold(true, |all, part| part.holds(key) & all))?;
+    let settings = &inner.settings;
+    let late = timestamp.map(|(at, unit)| (at, unit.window(at, settings.tolerance, settings.future_tolerance)));
+    let stamp = late.or(early);
+    let window = stamp.map_or(Window::ALWAYS, |(_, window)| window);
+    window.judge(now.wall)?;
+    let at = stamp.map(|(at, _)| at);
+    let signed_at = at.filter(|_| special.signs_timestamp());
+    // Which of several forms was signed makes nothing new: the first stands for all.
+    let content: Vec<u8> =
+        parts.iter().filter_map(|part| part.contents.first()).flat_map(|c| c.before().to_vec()).collect();
+    let content = SignedContent::whole(content);
+    Ok(Proof { secret: Arc::clone(&secret.name), signed_at, timestamp: at, content, window, form: None })
+}
+
+/// One assertion, ready to be tried.
+struct Part {
+    contents: Vec<SignedContent>,
+    signatures: Signatures,
+}
+
+impl Part {
+    fn new(assertion: Assertion) -> Self {
+        let kind = assertion.algorithm.kind();
+        Self {
+            contents: assertion.contents.into_iter().map(SignedContent::whole).collect(),
+            signatures: Signatures::of(assertion.signatures.into_iter().map(|bytes| Candidate::new(kind, bytes))),
+        }
+    }
+
+    fn holds(&self, key: &Key) -> bool {
+        self.contents.iter().fold(false, |any, content| key.holds(content, b"", &self.signatures) | any)
+    }
+}
+
+/// The first active secret with a key that holds.
+fn find(inner: &Inner, now: Now, holds: impl Fn(&Key) -> bool) -> Result<&Keyed, Refusal> {
+    let has = |secret: &&Keyed| secret.active(now.wall).any(|(_, key)| holds(key));
+    inner.secrets.iter().find(has).ok_or(Code::BadSignature.into())
+}

@@ -1,0 +1,270 @@
+//! How a signature header is taken apart: a whole value, a prefix, `t=…,v1=…`, lists, several headers (SCHEMES 1).
+//!
+//! Allocates nothing but room for decoded signatures, at most as many as the scheme's limit. What they are worth is not
+//! judged here.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::verify::encoding::Encoding;
+use crate::verify::envelope::json::Value;
+use crate::verify::scheme::{Algorithm, Kind, Scheme, SignaturePlace, TimestampAt};
+use crate::verify::verdict::{Code, Refusal};
+use crate::wire::head::{FieldName, Found, Head};
+
+/// The longest signature held without an allocation: an ECDSA one in DER.
+const INLINE: usize = 72;
+
+const SEVERAL_SIGNATURES: Refusal =
+    Refusal::because(Code::MalformedSignature, "the signature header is there more than once");
+const NO_PREFIX: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the signature does not begin with the text that this scheme puts there",
+);
+const NO_SIGNATURE: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the signature does not have the encoding and length that this scheme gives it",
+);
+const NONE_IN_LIST: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the signature header lists no signature of the label, encoding and length that this scheme gives it",
+);
+const NONE_IN_BODY: Refusal =
+    Refusal::because(Code::MalformedSignature, "the body holds no signature where this scheme puts it");
+
+/// The signatures that a delivery carries, decoded.
+#[derive(Debug, Default)]
+pub(super) struct Signatures {
+    first: Option<Candidate>,
+    more: Vec<Candidate>,
+    /// Whether all must hold, and not only one.
+    pub(super) all: bool,
+}
+
+/// One decoded signature. For a shared token, the SHA-256 of what was sent.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    /// What it would be checked as.
+    pub(super) kind: Kind,
+    bytes: Bytes,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Short([u8; INLINE], usize),
+    Long(Vec<u8>),
+}
+
+impl Candidate {
+    pub(super) fn new(kind: Kind, bytes: Vec<u8>) -> Self {
+        Self { kind, bytes: Bytes::Long(bytes) }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::Short(bytes, len) => bytes.get(..*len).unwrap_or_default(),
+            Bytes::Long(bytes) => bytes,
+        }
+    }
+}
+
+impl Signatures {
+    pub(super) fn of(candidates: impl IntoIterator<Item = Candidate>) -> Self {
+        let mut candidates = candidates.into_iter();
+        Self { first: candidates.next(), more: candidates.collect(), all: false }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Candidate> {
+        self.first.iter().chain(&self.more)
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.more.len()
+    }
+
+    fn push(&mut self, candidate: Candidate) {
+        if self.first.is_none() {
+            self.first = Some(candidate);
+        } else {
+            self.more.push(candidate);
+        }
+    }
+}
+
+/// What a signature header says of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stamp<'h> {
+    /// Its label is not there.
+    Nothing,
+    /// It is there once, with this text.
+    One(&'h [u8]),
+    /// It is there more than once.
+    Several,
+}
+
+/// Reads the signatures of a head, and the timestamp that stands among them.
+///
+/// # Errors
+/// `missing_signature`, `malformed_signature`.
+pub(super) fn read<'h>(scheme: &Scheme, head: &'h Head) -> Result<(Signatures, Stamp<'h>), Refusal> {
+    let place = &scheme.signature;
+    let mut reading = Reading { scheme, found: Signatures::default(), stamp: Stamp::Nothing, why: None };
+    let mut is_there = false;
+    for name in &place.headers {
+        if place.repeat {
+            for value in lines(head, name)? {
+                is_there |= !value.is_empty();
+                reading.value(value);
+            }
+            continue;
+        }
+        match head.find(name) {
+            Found::Nothing | Found::One(b"") => {}
+            Found::Several => return Err(SEVERAL_SIGNATURES),
+            Found::One(value) => {
+                is_there = true;
+                reading.value(value);
+            }
+        }
+    }
+    if !is_there {
+        return Err(Code::MissingSignature.into());
+    }
+    if reading.found.first.is_none() {
+        return Err(reading.why.unwrap_or(NONE_IN_LIST));
+    }
+    Ok((reading.found, reading.stamp))
+}
+
+/// Reads the signatures that stand in the body: every one must hold, at least one must be there.
+///
+/// # Errors
+/// `malformed_signature`.
+pub(super) fn read_values<'b>(
+    scheme: &Scheme,
+    values: impl IntoIterator<Item = Value<'b>>,
+) -> Result<Signatures, Refusal> {
+    let mut found = Signatures { all: true, ..Signatures::default() };
+    for value in values {
+        let Value::Text(text) = value else { return Err(NONE_IN_BODY) };
+        let Ok((text, true)) = text.read(MAX_IN_BODY) else { return Err(NONE_IN_BODY) };
+        let text = text.as_bytes().strip_prefix(scheme.signature.prefix.as_bytes()).ok_or(NO_PREFIX)?;
+        found.push(decode(scheme.algorithm, &scheme.signature, text).ok_or(NO_SIGNATURE)?);
+    }
+    if found.first.is_none() { Err(NONE_IN_BODY) } else { Ok(found) }
+}
+
+/// The longest signature taken from a body, as text.
+const MAX_IN_BODY: usize = 4096;
+
+/// All lines of this very name; an alias beside them could be meant as one of them by a receiver.
+fn lines<'h>(head: &'h Head, name: &FieldName) -> Result<impl Iterator<Item = &'h [u8]>, Refusal> {
+    if head.lines().any(|(line, _)| name.is_or_aliases(line) && !name.is(line)) {
+        return Err(SEVERAL_SIGNATURES);
+    }
+    let name = name.clone();
+    Ok(head.lines().filter(move |(line, _)| name.is(line)).map(|(_, value)| value))
+}
+
+struct Reading<'s, 'h> {
+    scheme: &'s Scheme,
+    found: Signatures,
+    stamp: Stamp<'h>,
+    /// Why a value that is one single signature is none.
+    why: Option<Refusal>,
+}
+
+impl<'h> Reading<'_, 'h> {
+    fn value(&mut self, value: &'h [u8]) {
+        match self.scheme.signature.items.separator.as_deref().map(str::as_bytes) {
+            Some(separator) if !separator.is_empty() => {
+                let mut rest = value;
+                while let Some(at) = memchr::memmem::find(rest, separator) {
+                    let (item, behind) = rest.split_at_checked(at).unwrap_or((rest, b""));
+                    self.item(item);
+                    rest = behind.get(separator.len()..).unwrap_or_default();
+                }
+                self.item(rest);
+            }
+            _ => self.item(value),
+        }
+    }
+
+    fn item(&mut self, item: &'h [u8]) {
+        let items = &self.scheme.signature.items;
+        let Some(assign) = items.assign else {
+            return self.signature(self.scheme.algorithm, item);
+        };
+        let Some(at) = memchr::memchr(assign, item) else { return };
+        let (label, value) = item.split_at_checked(at).unwrap_or((item, b""));
+        let value = value.get(1..).unwrap_or_default();
+        if let Some(place) = &self.scheme.timestamp
+            && let TimestampAt::Field(field) = &place.at
+            && field.as_bytes() == label
+        {
+            self.stamp = if self.stamp == Stamp::Nothing { Stamp::One(value) } else { Stamp::Several };
+        }
+        if let Some((_, algorithm)) = items.accept.iter().find(|(accepted, _)| accepted.as_bytes() == label) {
+            self.signature(*algorithm, value);
+        }
+    }
+
+    fn signature(&mut self, algorithm: Algorithm, text: &[u8]) {
+        let place = &self.scheme.signature;
+        if self.found.len() >= place.items.limit {
+            return;
+        }
+        let Some(text) = strip(algorithm, place, text) else {
+            self.why = Some(NO_PREFIX);
+            return;
+        };
+        match decode(algorithm, place, text) {
+            Some(candidate) => self.found.push(candidate),
+            None => self.why = Some(NO_SIGNATURE),
+        }
+    }
+}
+
+/// Takes the prefix off; `None` where another text stands there. The name of HTTP's own `Basic` has no case (RFC 7617).
+fn strip<'t>(algorithm: Algorithm, place: &SignaturePlace, text: &'t [u8]) -> Option<&'t [u8]> {
+    if algorithm != Algorithm::Basic {
+        return text.strip_prefix(place.prefix.as_bytes());
+    }
+    let (name, behind) = text.split_at_checked(BASIC.len())?;
+    name.eq_ignore_ascii_case(BASIC).then_some(behind)
+}
+
+/// What RFC 7617 puts in front of user and password.
+const BASIC: &[u8] = b"Basic ";
+
+/// Decodes one signature; `None` where `text` is no spelling of one of this algorithm.
+fn decode(algorithm: Algorithm, place: &SignaturePlace, text: &[u8]) -> Option<Candidate> {
+    let kind = algorithm.kind();
+    let encoding = match algorithm {
+        Algorithm::Token => return (!text.is_empty()).then(|| hashed(text)),
+        Algorithm::Basic => Encoding::Base64,
+        _ => place.encoding,
+    };
+    let mut short = [0; INLINE];
+    if let Some(len) = encoding.decode(text, &mut short)
+        && algorithm != Algorithm::Basic
+    {
+        return algorithm.takes_length(len).then_some(Candidate { kind, bytes: Bytes::Short(short, len) });
+    }
+    let mut long = vec![0; text.len()];
+    let len = encoding.decode(text, &mut long)?;
+    long.truncate(len);
+    if algorithm == Algorithm::Basic {
+        return long.contains(&b':').then(|| hashed(&long));
+    }
+    algorithm.takes_length(len).then(|| Candidate::new(kind, long))
+}
+
+/// A shared token is compared by its hash, so that its length does not show either.
+fn hashed(token: &[u8]) -> Candidate {
+    let mut bytes = [0; INLINE];
+    let digest = Sha256::digest(token);
+    for (to, from) in bytes.iter_mut().zip(&digest) {
+        *to = *from;
+    }
+    Candidate { kind: Kind::Token, bytes: Bytes::Short(bytes, digest.len()) }
+}
