@@ -1,0 +1,214 @@
+//! Providers' own SDKs sign, the running gateway accepts, and refuses after one flipped byte (`sdks/`, ATTACKS AU).
+//!
+//! Each SDK gives deliveries for the preset of its provider; one gateway has a route for each. What is wrong with a
+//! preset (a place, an encoding, a separator) shows here, because no code of this project signs.
+//!
+//! A runtime or package that is not installed is named on standard error and counts as passed, unless
+//! `VERIGATE_REQUIRE_SDKS=1` is set. A provider that the gateway does not know fails the test in any case.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "test code: a panic is how a test fails, and its output is for the one who reads the failure"
+)]
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::support::answer::Answer;
+use crate::support::cases::Cases;
+use crate::support::config::{Config, Route, text};
+use crate::support::delivery::Delivery;
+use crate::support::gateway::Gateway;
+use crate::support::upstream::Upstream;
+
+/// Where the signers say that the deliveries go.
+const ORIGIN: &str = "https://hooks.example.com";
+
+/// Providers whose own tolerance is shorter than a loaded machine may need from signing to sending.
+const SHORT_TOLERANCES: &[&str] = &["contentful", "paddle"];
+
+#[test]
+fn what_python_sdks_sign_is_accepted_until_a_byte_is_flipped() {
+    let own = folder(".venv/bin/python");
+    let python = if own.exists() { own } else { PathBuf::from("python3") };
+    agree("python", Command::new(python).arg(folder("python/sign.py")), 23);
+}
+
+#[test]
+fn what_node_sdks_sign_is_accepted_until_a_byte_is_flipped() {
+    agree("node", Command::new("node").arg(folder("node/sign.js")), 9);
+}
+
+/// Runs the signer, which asks this many SDKs, and sends each of its deliveries changed and as it is.
+fn agree(runtime: &str, signer: &mut Command, sdks: usize) {
+    let output = match signer.stdin(Stdio::null()).output() {
+        Ok(output) => output,
+        Err(why) => return skipped(runtime, &why.to_string()),
+    };
+    assert!(output.status.success(), "the {runtime} signer fails:\n{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).expect("lines of UTF-8");
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
+    let (missing, lines): (Vec<Value>, Vec<Value>) = lines.into_iter().partition(|line| line["missing"].is_string());
+    for line in &missing {
+        skipped(text_of(line, "missing"), text_of(line, "why"));
+    }
+    let signed: Vec<Signed> = lines.iter().map(Signed::read).collect();
+    let asked: BTreeSet<&str> = signed.iter().map(|signed| signed.sdk.as_str()).collect();
+    assert_eq!(asked.len() + missing.len(), sdks, "the {runtime} signer lost an SDK: {asked:?}");
+    if signed.is_empty() {
+        return;
+    }
+
+    let upstream = Upstream::start();
+    let mut config = Config::new().server("public_url", &text(ORIGIN));
+    for (number, signed) in signed.iter().enumerate() {
+        let variable = format!("SDK_SECRET_{number}");
+        config = config.env(&variable, &signed.secret).route(signed.route(&variable, &upstream));
+    }
+    let gateway = Gateway::start(&config);
+    let mut cases = Cases::new();
+    for signed in &signed {
+        let name = format!("{} for {}, {} {}", signed.sdk, signed.provider, signed.method, signed.target);
+        cases.case(&name, || signed.check(&gateway, &upstream));
+    }
+    cases.finish();
+}
+
+/// One delivery as an SDK signed it, or accepted it.
+struct Signed {
+    provider: String,
+    sdk: String,
+    secret: String,
+    method: String,
+    target: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    /// Where in the body a change must be seen; everywhere if `None`.
+    flip: Option<usize>,
+}
+
+impl Signed {
+    fn read(line: &Value) -> Self {
+        let own = |key: &str| text_of(line, key).to_owned();
+        let url = own("url");
+        let target = url.strip_prefix(ORIGIN).unwrap_or_else(|| panic!("{url} is elsewhere than at {ORIGIN}"));
+        let headers = line["headers"].as_object().expect("headers");
+        let header = |(name, value): (&String, &Value)| (name.clone(), value.as_str().expect("a text").to_owned());
+        let body = STANDARD.decode(own("body_b64")).expect("the body is base64");
+        let flip = line["flip"].as_str().map(|part| {
+            let at = body.windows(part.len()).position(|window| window == part.as_bytes());
+            at.unwrap_or_else(|| panic!("{part} is not in the body"))
+        });
+        Self {
+            provider: own("provider"),
+            sdk: own("sdk"),
+            secret: own("secret"),
+            method: own("method"),
+            target: target.to_owned(),
+            headers: headers.iter().map(header).collect(),
+            body,
+            flip,
+        }
+    }
+
+    fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
+    fn route(&self, variable: &str, upstream: &Upstream) -> Route {
+        let route = Route::new(self.path(), self.path(), upstream)
+            .set("provider", &text(&self.provider))
+            .set("secrets", &format!("[\"env:{variable}\"]"))
+            .set("methods", &format!("[{}]", text(&self.method)));
+        if SHORT_TOLERANCES.contains(&self.provider.as_str()) {
+            return route.set("tolerance", &text("5m"));
+        }
+        route
+    }
+
+    /// The request with this target and body; everything else as it was signed.
+    fn request(&self, target: &str, body: &[u8]) -> Delivery {
+        let host = ORIGIN.trim_start_matches("https://");
+        let mut request = Delivery::unsigned(target, body).method(&self.method).set("Host", host);
+        if self.body.is_empty() {
+            request = request.without("Content-Length");
+        }
+        for (name, value) in &self.headers {
+            request = request.with(name, value);
+        }
+        request
+    }
+
+    /// The request with one bit of one byte of what was signed changed, at each of a few places.
+    fn flipped(&self) -> Vec<(usize, Delivery)> {
+        if self.body.is_empty() {
+            let last = self.target.len() - 1;
+            let target = String::from_utf8(flip(self.target.as_bytes(), last)).expect("a target of ASCII");
+            return vec![(last, self.request(&target, &[]))];
+        }
+        let everywhere = BTreeSet::from([0, self.body.len() / 2, self.body.len() - 1]);
+        let places = self.flip.map_or(everywhere, |at| BTreeSet::from([at]));
+        places.into_iter().map(|at| (at, self.request(&self.target, &flip(&self.body, at)))).collect()
+    }
+
+    /// The changed ones are refused for their signature and go nowhere; the true one arrives as it was signed.
+    fn check(&self, gateway: &Gateway, upstream: &Upstream) {
+        let before = upstream.count();
+        for (at, request) in self.flipped() {
+            let answer = gateway.ask(request);
+            let refused = answer.status == 401 && is_about_the_signature(&answer);
+            assert!(refused, "with byte {at} flipped: {answer}");
+        }
+        assert_eq!(upstream.count(), before, "a changed delivery was forwarded");
+        gateway.ask(self.request(&self.target, &self.body)).expect_status(200);
+        assert_eq!(upstream.count(), before + 1, "it was forwarded once");
+        let forwarded = upstream.last();
+        assert_eq!(forwarded.target, self.target.as_bytes(), "{forwarded}");
+        assert_eq!(forwarded.method, self.method, "{forwarded}");
+        assert_eq!(forwarded.header("X-Verigate-Verdict").as_deref(), Some("valid"), "{forwarded}");
+        if self.body.is_empty() {
+            assert_eq!(forwarded.body, b"", "{forwarded}");
+        } else {
+            forwarded.expect_body(&self.body);
+        }
+    }
+}
+
+/// Not about its age, which would hide that nothing looked at the changed byte.
+fn is_about_the_signature(answer: &Answer) -> bool {
+    matches!(answer.code().as_str(), "bad_signature" | "malformed_signature" | "missing_signature")
+}
+
+fn flip(bytes: &[u8], at: usize) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[at] ^= 1;
+    bytes
+}
+
+fn text_of<'v>(line: &'v Value, key: &str) -> &'v str {
+    line[key].as_str().unwrap_or_else(|| panic!("no {key} in {line}"))
+}
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdks").join(name)
+}
+
+/// Says visibly that an SDK was not asked; fails where every one is required.
+fn skipped(name: &str, why: &str) {
+    // Straight to the handle, which the test harness does not capture as it does the print macros.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {name}: {why}");
+    #[expect(clippy::disallowed_methods, reason = "the tests' own switch, none of the product's")]
+    let required = std::env::var("VERIGATE_REQUIRE_SDKS").is_ok_and(|value| value == "1");
+    assert!(!required, "VERIGATE_REQUIRE_SDKS=1, but {name}: {why}");
+}

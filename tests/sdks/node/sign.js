@@ -1,0 +1,133 @@
+// One delivery for each webhook SDK of npm, signed now by the SDK's own function, as one JSON object a line on
+// standard output. A package that is not there is said as {"missing": ..., "why": ...}. The fields are those of
+// ../python/sign.py.
+
+import { createHash, randomBytes, webcrypto } from "node:crypto";
+import { readFileSync } from "node:fs";
+
+// Node 18 does not show it, and several of the SDKs ask for it there.
+globalThis.crypto ??= webcrypto;
+
+const ORIGIN = "https://hooks.example.com";
+const JSON_TYPE = { "Content-Type": "application/json" };
+const FORM_TYPE = { "Content-Type": "application/x-www-form-urlencoded" };
+
+const fresh = (prefix = "") => prefix + randomBytes(16).toString("hex");
+const seconds = () => Math.floor(Date.now() / 1000);
+const event = (places) => JSON.stringify({ ...places, note: "é 漢 \u{1f512} <&>" });
+
+function delivery(provider, secret, headers, body, { path = `/in/${provider}`, method = "POST" } = {}) {
+  const body_b64 = Buffer.from(body, "utf8").toString("base64");
+  return { provider, proof: "signed", secret, method, url: ORIGIN + path, headers, body_b64 };
+}
+
+const signers = {
+  async "@octokit/webhooks-methods"({ sign }) {
+    const secret = "octokit-webhook-secret";
+    const body = event({ action: "opened", number: 7 });
+    const headers = { ...JSON_TYPE, "X-GitHub-Event": "pull_request", "X-GitHub-Delivery": webcrypto.randomUUID() };
+    return [delivery("github", secret, { ...headers, "X-Hub-Signature-256": await sign(secret, body) }, body)];
+  },
+
+  async "@sanity/webhook"({ encodeSignatureHeader }) {
+    const secret = "sanity-webhook-secret";
+    const body = event({ _id: fresh(), _type: "post" });
+    const header = await encodeSignatureHeader(body, Date.now(), secret);
+    const headers = { ...JSON_TYPE, "sanity-webhook-signature": header, "idempotency-key": fresh() };
+    return [delivery("sanity", secret, headers, body)];
+  },
+
+  async "@mux/mux-node"({ default: Mux }) {
+    const secret = "mux-webhook-secret";
+    const body = event({ id: fresh(), type: "video.asset.ready" });
+    const stamp = seconds();
+    const { webhooks } = new Mux({ tokenId: "none", tokenSecret: "none", webhookSecret: secret });
+    const digest = await webhooks.computeSignature(`${stamp}.${body}`, secret);
+    return [delivery("mux", secret, { ...JSON_TYPE, "Mux-Signature": `t=${stamp},v1=${digest}` }, body)];
+  },
+
+  async "@contentful/node-apps-toolkit"({ signRequest }) {
+    const secret = fresh() + fresh();
+    const path = "/in/contentful?b=2&a=%20x";
+    const body = event({ sys: { id: fresh(), type: "Entry" } });
+    const headers = { "content-type": "application/json", "x-contentful-topic": "ContentManagement.Entry.publish" };
+    const request = { method: "POST", path, headers: { ...headers }, body };
+    const signed = signRequest(secret, request, Date.now(), { spaceId: "space", appId: "app" });
+    return [delivery("contentful", secret, { ...headers, ...signed }, body, { path })];
+  },
+
+  async stripe({ default: Stripe }) {
+    const secret = "whsec_stripe0sdk0node0test";
+    const body = event({ id: fresh("evt_"), object: "event", type: "charge.failed" });
+    const { webhooks } = new Stripe("none");
+    const header = webhooks.generateTestHeaderString({ payload: body, secret });
+    // As while secrets rotate: one header with two signatures, of which the gateway knows the second one's secret.
+    const timestamp = Number(/^t=(\d+)/.exec(header)[1]);
+    const other = webhooks.generateTestHeaderString({ payload: body, secret: "whsec_rotated0away", timestamp });
+    const both = `${other},${header.split(",")[1]}`;
+    return [delivery("stripe", secret, { ...JSON_TYPE, "Stripe-Signature": both }, body)];
+  },
+
+  async standardwebhooks({ Webhook }) {
+    const secret = `whsec_${randomBytes(32).toString("base64")}`;
+    const body = event({ type: "contact.updated" });
+    const id = fresh("msg_");
+    const moment = new Date();
+    const headers = {
+      ...JSON_TYPE,
+      "webhook-id": id,
+      "webhook-timestamp": String(Math.floor(moment.getTime() / 1000)),
+      "webhook-signature": new Webhook(secret).sign(id, moment, body),
+    };
+    return [delivery("standard-webhooks", secret, headers, body)];
+  },
+
+  async twilio({ default: twilio }) {
+    const secret = "node0twilio0auth0token";
+    const form = { CallSid: fresh("CA"), From: "é & =", To: ["+2", "+10", "+2"], a: "lower", B: "upper", empty: "" };
+    const pairs = Object.entries(form).flatMap(([name, all]) => [all].flat().map((value) => [name, value]));
+    const json = event({ MessageSid: fresh("SM") });
+    const cases = [
+      [FORM_TYPE, "/in/twilio?x=%20y", form, new URLSearchParams(pairs).toString()],
+      [JSON_TYPE, `/in/twilio-json?bodySHA256=${twilio.getExpectedBodyHash(json)}`, null, json],
+    ];
+    return cases.map(([kind, path, parameters, body]) => {
+      const signature = twilio.getExpectedTwilioSignature(secret, ORIGIN + path, parameters);
+      const headers = { ...kind, "X-Twilio-Signature": signature, "I-Twilio-Idempotency-Token": fresh() };
+      return delivery("twilio", secret, headers, body, { path });
+    });
+  },
+
+  async "@kontent-ai/webhook-helper"({ signatureHelper }) {
+    const secret = Buffer.from("kontent-ai secret, used as text").toString("base64");
+    const body = signatureHelper.replaceLinebreaks(JSON.stringify({ message: { id: fresh() }, data: [1] }, null, 2));
+    const headers = { ...JSON_TYPE, "X-Kontent-ai-Signature": signatureHelper.getHashFromString(body, secret) };
+    return [delivery("kontent-ai", secret, headers, body)];
+  },
+
+  async "livekit-server-sdk"({ AccessToken }) {
+    const secret = "livekit-api-secret-of-32-bytes-?";
+    const body = event({ id: fresh("EV_"), event: "room_finished" });
+    const token = new AccessToken("APIkey", secret, { ttl: 300 });
+    token.sha256 = createHash("sha256").update(body).digest("base64");
+    const headers = { "Content-Type": "application/webhook+json", Authorization: await token.toJwt() };
+    return [delivery("livekit", secret, headers, body)];
+  },
+};
+
+function version(name) {
+  const file = new URL(`node_modules/${name}/package.json`, import.meta.url);
+  return JSON.parse(readFileSync(file, "utf8")).version;
+}
+
+for (const [name, signer] of Object.entries(signers)) {
+  let lines;
+  try {
+    const [sdk, module] = [`${name} ${version(name)}`, await import(name)];
+    lines = (await signer(module)).map((line) => ({ sdk, ...line }));
+  } catch (why) {
+    if (!["ENOENT", "ERR_MODULE_NOT_FOUND"].includes(why.code)) throw why;
+    lines = [{ missing: name, why: `not in ${new URL("node_modules", import.meta.url).pathname}` }];
+  }
+  for (const line of lines) console.log(JSON.stringify(line));
+}
