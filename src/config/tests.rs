@@ -5,6 +5,7 @@ mod judgements;
 mod problems;
 mod public_keys;
 mod schemes;
+mod traps;
 mod whole_lists;
 
 use std::ffi::OsString;

@@ -1,0 +1,95 @@
+//! Facts of single providers that were found to be traps (SCHEMES 4), held by the presets.
+
+use crate::config::presets::{self, Preset};
+use crate::verify::scheme::{BodyForm, Handshake, Place, Pointer, Stamped, Tolerance};
+
+fn preset(name: &str) -> &'static Preset {
+    presets::find(name).unwrap_or_else(|| panic!("{name} is no preset"))
+}
+
+#[test]
+fn box_is_known_by_the_bodys_id_and_signs_its_escaped_form_too() {
+    let scheme = &preset("box").scheme;
+    let id = Place::Json(vec![Pointer::parse("/id").unwrap()]);
+    assert_eq!(scheme.event_id, Some(id), "its delivery id is new at every retry");
+    assert_eq!(scheme.body, [BodyForm::Raw, BodyForm::JsonAscii]);
+    assert_eq!(scheme.signature.headers.len(), 2);
+}
+
+#[test]
+fn discord_is_two_schemes_with_two_pings() {
+    assert_eq!(preset("discord-interactions").scheme.handshake, Some(Handshake::DiscordInteractions));
+    assert_eq!(preset("discord-events").scheme.handshake, Some(Handshake::DiscordEvents));
+    assert_eq!(preset("discord").name, "discord-interactions");
+}
+
+#[test]
+fn mollie_may_send_its_header_twice_and_nobody_else_may() {
+    let repeating: Vec<_> = presets::all().iter().filter(|preset| preset.scheme.signature.repeat).collect();
+    assert_eq!(repeating.iter().map(|preset| preset.name.as_str()).collect::<Vec<_>>(), ["mollie"]);
+}
+
+#[test]
+fn a_time_stamped_by_the_event_is_not_judged() {
+    let stamped: Vec<_> = presets::all().iter().filter(|preset| preset.scheme.stamped() == Stamped::Event).collect();
+    let names: Vec<_> = stamped.iter().map(|preset| preset.name.as_str()).collect();
+    assert_eq!(names, ["aws-sns", "dropbox-sign"]);
+    assert!(stamped.iter().all(|preset| preset.scheme.tolerance == Tolerance::Off));
+}
+
+#[test]
+fn five_minutes_are_ours_where_nothing_is_documented() {
+    for name in ["linear", "zendesk", "sendgrid", "kick", "sanity", "discord-interactions"] {
+        let preset = preset(name);
+        assert_eq!(preset.scheme.tolerance, Tolerance::Within(std::time::Duration::from_secs(300)), "{name}");
+        assert!(preset.notes.iter().any(|note| note.to_lowercase().contains("five minutes")), "{name} does not say so");
+    }
+}
+
+#[test]
+fn a_body_that_nothing_authenticates_is_known_as_such() {
+    let mut open: Vec<_> = presets::all()
+        .iter()
+        .filter(|preset| !preset.scheme.covers_body())
+        .map(|preset| preset.name.as_str())
+        .collect();
+    open.sort_unstable();
+    let expected = [
+        "adyen",
+        "chargebee",
+        "deepgram",
+        "dropbox-sign",
+        "gitlab",
+        "mailgun",
+        "mercadopago",
+        "microsoft-graph",
+        "okta",
+        "supabase-db",
+    ];
+    assert_eq!(open, expected);
+}
+
+#[test]
+fn an_id_that_is_new_at_every_attempt_names_no_event() {
+    for name in ["configcat", "zendesk"] {
+        assert_eq!(preset(name).scheme.event_id, None, "{name}");
+    }
+}
+
+#[test]
+fn an_id_that_no_signature_covers_is_never_required() {
+    let wrong: Vec<_> = presets::all()
+        .iter()
+        .filter(|preset| preset.scheme.event_id_required && !preset.scheme.id_is_signed())
+        .map(|preset| &preset.name)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn whsec_is_part_of_stripes_key_and_stripped_from_that_of_standard_webhooks() {
+    let strips = |name: &str| preset(name).scheme.key.iter().any(|form| form.strip.as_deref() == Some("whsec_"));
+    assert!(!strips("stripe") && strips("standard-webhooks") && strips("svix"));
+    assert!(preset("openai").scheme.key.iter().all(|form| form.strip_required));
+    assert_eq!(preset("polar").scheme.key.len(), 2, "both readings of the secret");
+}
