@@ -96,6 +96,24 @@ pub enum Value<'b> {
     Object,
 }
 
+impl Value<'_> {
+    /// A string of at most `max` bytes, escapes undone; `None` where it is longer, none, or holds a lone surrogate.
+    pub fn string(self, max: usize) -> Option<String> {
+        match self {
+            Self::Text(text) => text.read(max).ok().filter(|(_, is_whole)| *is_whole).map(|(text, _)| text),
+            _ => None,
+        }
+    }
+
+    /// A [`string`](Self::string), or an integer's exact text.
+    pub fn string_or_integer(self, max: usize) -> Option<String> {
+        match self {
+            Self::Integer(text) => Some(text.to_owned()),
+            other => other.string(max),
+        }
+    }
+}
+
 /// What a walk looks for. `P` is a place of a value: how far on the way to what is looked for it is.
 trait Search<'b, P> {
     /// An object or array on the way.

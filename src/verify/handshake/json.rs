@@ -50,10 +50,7 @@ pub(super) fn fields<const N: usize>(body: &[u8], pointers: [&str; N]) -> Option
 fn field(value: Value<'_>) -> Field {
     match value {
         Value::Absent => Field::Absent,
-        Value::Text(text) => match text.read(MAX_ECHO) {
-            Ok((text, true)) => Field::Text(text),
-            _ => Field::Other,
-        },
+        Value::Text(_) => value.string(MAX_ECHO).map_or(Field::Other, Field::Text),
         Value::Integer(text) => Field::Integer(text.to_owned()),
         Value::Array => Field::Array,
         Value::Object => Field::Object,

@@ -84,8 +84,7 @@ impl JwtRule {
         if let Some(max_age) = self.max_age {
             let past = within(max_age.saturating_add(self.leeway));
             let aged = Unit::Seconds.window(issued.ok_or(NO_ISSUE)?, past, within(self.leeway));
-            window.from = window.from.max(aged.from);
-            window.until = [window.until, aged.until].into_iter().flatten().min();
+            window = window.within(aged);
         } else if expires.is_none() && !self.timeless {
             return Err(NO_EXPIRY);
         }
@@ -145,8 +144,7 @@ impl JwtRule {
 impl DigestClaim {
     /// Whether `value` is the digest of `content`; `None` where it is no digest of this hash in this encoding.
     fn is_of(&self, value: Value<'_>, content: &[u8]) -> Option<bool> {
-        let Value::Text(text) = value else { return None };
-        let Ok((text, true)) = text.read(MAX_DIGEST_TEXT) else { return None };
+        let text = value.string(MAX_DIGEST_TEXT)?;
         let mut claimed = vec![0; text.len()];
         let len = self.encoding.decode(text.as_bytes(), &mut claimed)?;
         claimed.truncate(len);

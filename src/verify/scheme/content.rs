@@ -106,7 +106,7 @@ impl SignedContent {
             filled.extend_from_slice(self.bytes.get(from..gap.at).unwrap_or_default());
             from = gap.at;
             if let Open::Json(delimiters) = gap.what {
-                let text = text(values.next())?;
+                let text = values.next().and_then(|value| value.string_or_integer(MAX_VALUE)).ok_or(NO_TEXT)?;
                 divided(text.as_bytes(), delimiters, NOT_DIVIDED)?;
                 filled.extend_from_slice(text.as_bytes());
                 if !gap.is_behind_body {
@@ -119,17 +119,6 @@ impl SignedContent {
         filled.extend_from_slice(self.bytes.get(from..).unwrap_or_default());
         *self = Self { bytes: filled, before, gaps };
         Ok(())
-    }
-}
-
-fn text(value: Option<Value<'_>>) -> Result<String, Refusal> {
-    match value {
-        Some(Value::Text(text)) => match text.read(MAX_VALUE) {
-            Ok((text, true)) => Ok(text),
-            _ => Err(NO_TEXT),
-        },
-        Some(Value::Integer(text)) => Ok(text.to_owned()),
-        _ => Err(NO_TEXT),
     }
 }
 

@@ -68,13 +68,8 @@ pub(super) fn read(body: &[u8]) -> Result<Statement, Refusal> {
             content.push_str(&text);
         }
         let mut bytes = [0; 64];
-        let decoded = match signature {
-            Value::Text(text) => match text.read(MAX_FIELD) {
-                Ok((text, true)) => Encoding::Base64.decode(text.as_bytes(), &mut bytes),
-                _ => None,
-            },
-            _ => None,
-        };
+        let text = signature.string(MAX_FIELD);
+        let decoded = text.and_then(|text| Encoding::Base64.decode(text.as_bytes(), &mut bytes));
         let digest = decoded.filter(|len| *len == 32).and_then(|len| bytes.get(..len)).ok_or(NO_SIGNATURE)?;
         assertions.push(Assertion {
             contents: vec![content.into_bytes()],
@@ -92,12 +87,7 @@ pub(super) fn read(body: &[u8]) -> Result<Statement, Refusal> {
 fn field(value: Option<&Value<'_>>) -> Result<String, Refusal> {
     match value {
         None | Some(Value::Absent | Value::Null) => Ok(String::new()),
-        Some(Value::Integer(text)) => Ok((*text).to_owned()),
-        Some(Value::Text(text)) => match text.read(MAX_FIELD) {
-            Ok((text, true)) => Ok(text),
-            _ => Err(NO_TEXT),
-        },
-        Some(_) => Err(NO_TEXT),
+        Some(value) => value.string_or_integer(MAX_FIELD).ok_or(NO_TEXT),
     }
 }
 

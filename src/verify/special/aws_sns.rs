@@ -42,23 +42,16 @@ pub(super) fn read(body: &[u8]) -> Result<Statement, Refusal> {
     let (timestamp, notification, confirmation) =
         (add("Timestamp"), NOTIFICATION.map(&mut add), CONFIRMATION.map(&mut add));
     let values = places.scan(body).map_err(|fault| Refusal::because(Code::MalformedSignature, fault.why()))?;
-    let text = |value: Value<'_>, max: usize| match value {
-        Value::Text(text) => match text.read(max) {
-            Ok((text, true)) => Some(text),
-            _ => None,
-        },
-        _ => None,
-    };
-    let signature = text(values.at(signature), MAX_FIELD).ok_or(NO_SIGNATURE)?;
-    if text(values.at(version), MAX_FIELD).as_deref() != Some("2") {
+    let signature = values.at(signature).string(MAX_FIELD).ok_or(NO_SIGNATURE)?;
+    if values.at(version).string(MAX_FIELD).as_deref() != Some("2") {
         return Err(NO_VERSION);
     }
-    if let Some(url) = text(values.at(url), MAX_FIELD)
+    if let Some(url) = values.at(url).string(MAX_FIELD)
         && !is_amazons(&url)
     {
         return Err(OTHER_HOST);
     }
-    let kind = text(values.at(kind), MAX_FIELD).ok_or(NO_TYPE)?;
+    let kind = values.at(kind).string(MAX_FIELD).ok_or(NO_TYPE)?;
     let (names, slots): (&[&str], &[_]) = match kind.as_str() {
         "Notification" => (&NOTIFICATION, &notification),
         "SubscriptionConfirmation" | "UnsubscribeConfirmation" => (&CONFIRMATION, &confirmation),
@@ -73,7 +66,7 @@ pub(super) fn read(body: &[u8]) -> Result<Statement, Refusal> {
         // A line end in a value could begin a line of another name: only the message may hold one (a subject has none
         // by SNS's own rules), so each text has one reading.
         let max = if *name == "Message" { body.len() } else { MAX_FIELD };
-        let value = text(value, max).ok_or(NO_FIELD)?;
+        let value = value.string(max).ok_or(NO_FIELD)?;
         if *name != "Message" && value.bytes().any(|b| b.is_ascii_control()) {
             return Err(NO_FIELD);
         }
@@ -82,7 +75,7 @@ pub(super) fn read(body: &[u8]) -> Result<Statement, Refusal> {
         content.extend_from_slice(value.as_bytes());
         content.push(b'\n');
     }
-    let time = text(values.at(timestamp), MAX_FIELD).ok_or(Refusal::from(Code::MissingTimestamp))?;
+    let time = values.at(timestamp).string(MAX_FIELD).ok_or(Refusal::from(Code::MissingTimestamp))?;
     let at = Unit::Rfc3339.parse(time.as_bytes()).ok_or(NO_TIME)?;
     let mut bytes = vec![0; signature.len()];
     let len = Encoding::Base64.decode(signature.as_bytes(), &mut bytes).ok_or(NO_BASE64)?;

@@ -7,7 +7,7 @@
 use super::form;
 use super::{Assertion, Statement};
 use crate::verify::encoding::Encoding;
-use crate::verify::envelope::json::{Places, Value};
+use crate::verify::envelope::json::Places;
 use crate::verify::scheme::{Algorithm, Pointer};
 use crate::verify::timestamp::Unit;
 use crate::verify::verdict::{Code, Refusal};
@@ -31,23 +31,16 @@ pub(super) fn read(head: &Head, body: &[u8]) -> Result<Statement, Refusal> {
     let mut add = |name: &str| places.add(&Pointer { tokens: vec!["event".to_owned(), name.to_owned()] });
     let (time, kind, hash) = (add("event_time"), add("event_type"), add("event_hash"));
     let values = places.scan(&json).map_err(|fault| Refusal::because(Code::MalformedSignature, fault.why()))?;
-    let text = |value: Value<'_>| match value {
-        Value::Text(text) => match text.read(MAX_FIELD) {
-            Ok((text, true)) => Some(text),
-            _ => None,
-        },
-        Value::Integer(text) => Some(text.to_owned()),
-        _ => None,
-    };
-    let hash = text(values.at(hash)).ok_or(Refusal::from(Code::MissingSignature))?;
+    let text = |slot| values.at(slot).string_or_integer(MAX_FIELD);
+    let hash = text(hash).ok_or(Refusal::from(Code::MissingSignature))?;
     let mut bytes = [0; 32];
     if hash.len() != 64 || Encoding::Hex.decode(hash.as_bytes(), &mut bytes).is_none() {
         return Err(NO_HASH);
     }
-    let time = text(values.at(time)).ok_or(Refusal::from(Code::MissingTimestamp))?;
+    let time = text(time).ok_or(Refusal::from(Code::MissingTimestamp))?;
     let at = Unit::Seconds.parse(time.as_bytes()).ok_or(NO_TIME)?;
     // A type that began with a digit could lend it to the time beside it.
-    let kind = text(values.at(kind)).filter(|kind| kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+    let kind = text(kind).filter(|kind| kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
     let kind = kind.filter(|kind| !kind.is_empty()).ok_or(NO_TYPE)?;
     let assertion = Assertion {
         contents: vec![(time + &kind).into_bytes()],

@@ -122,16 +122,11 @@ fn moment_in(places: &Places, slot: Slot, place: &TimestampPlace, body: &[u8]) -
 }
 
 fn moment(place: &TimestampPlace, value: Value<'_>) -> Result<UnixMillis, Refusal> {
-    let text = match value {
-        Value::Text(text) => match text.read(MAX_TIMESTAMP) {
-            Ok((text, true)) => text,
-            _ => return Err(why_no_time(place.unit)),
-        },
-        Value::Integer(text) => text.to_owned(),
-        Value::Absent | Value::Null => return Err(Code::MissingTimestamp.into()),
-        _ => return Err(why_no_time(place.unit)),
-    };
-    place.unit.parse(text.as_bytes()).ok_or(why_no_time(place.unit))
+    if matches!(value, Value::Absent | Value::Null) {
+        return Err(Code::MissingTimestamp.into());
+    }
+    let text = value.string_or_integer(MAX_TIMESTAMP);
+    text.and_then(|text| place.unit.parse(text.as_bytes())).ok_or(why_no_time(place.unit))
 }
 
 /// The longest timestamp, as text.

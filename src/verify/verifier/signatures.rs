@@ -145,8 +145,7 @@ pub(super) fn read_values<'b>(
 ) -> Result<Signatures, Refusal> {
     let mut found = Signatures { all: true, ..Signatures::default() };
     for value in values {
-        let Value::Text(text) = value else { return Err(NONE_IN_BODY) };
-        let Ok((text, true)) = text.read(MAX_IN_BODY) else { return Err(NONE_IN_BODY) };
+        let text = value.string(MAX_IN_BODY).ok_or(NONE_IN_BODY)?;
         let text = text.as_bytes().strip_prefix(scheme.signature.prefix.as_bytes()).ok_or(NO_PREFIX)?;
         found.push(decode(scheme.algorithm, &scheme.signature, text).ok_or(NO_SIGNATURE)?);
     }
