@@ -7,9 +7,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use verigate::clock::{Now, UnixMillis};
 use verigate::replay::{Claimed, MemoryWindow, ReplayWindow};
 use verigate::verify::claim::{Arrival, FingerprintKey};
-use verigate::verify::clock::{Now, UnixMillis};
 
 /// The memory window's futures are ready at once.
 fn ready<F: Future>(future: F) -> F::Output {

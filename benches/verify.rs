@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use verigate::clock::{Now, UnixMillis};
 use verigate::config::presets;
-use verigate::verify::clock::{Now, UnixMillis};
+use verigate::key::secret::{Secret, SecretText};
+use verigate::notation::timestamp::Tolerance;
+use verigate::scheme::Settings;
+use verigate::sign::{SignRequest, sign};
 use verigate::verify::envelope::Envelope;
-use verigate::verify::scheme::{Settings, Tolerance};
-use verigate::verify::secret::{Secret, SecretText};
-use verigate::verify::sign::{SignRequest, sign};
 use verigate::verify::verifier::Verifier;
 use verigate::wire::head::{Head, Limits};
 

@@ -1,17 +1,33 @@
 //! verigate: a webhook verification gateway.
 //!
-//! The crate is built in floors; imports go downwards only (`tests/architecture.rs` holds them to it):
-//!
-//! 1. [`wire`] and [`verify`]: HTTP/1 as bytes, and the judgement on a delivery. Pure: no socket, file, runtime or log.
-//! 2. [`config`] and [`replay`]: what the operator wrote; the stores of claims.
-//! 3. [`telemetry`] and [`gateway`]: the only floor that knows Pingora.
-//! 4. [`cli`]: the command line.
+//! The crate is a ladder of rooms, listed here from the bottom up. A room imports only rooms before it
+//! (`tests/architecture.rs` checks it). All rooms before [`config`] are pure: bytes, headers and a clock reading go in, a
+//! verdict comes out, and no socket, file, runtime or log is touched.
+
+pub mod verdict;
+
+pub mod clock;
 
 pub mod wire;
 
+pub mod notation;
+
+pub mod key;
+
+pub mod scheme;
+
+pub mod providers;
+
 pub mod verify;
 
+pub mod routes;
+
+pub mod sign;
+
+pub mod explain;
+
 pub mod config;
+
 pub mod replay;
 
 pub mod telemetry;

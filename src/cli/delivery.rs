@@ -10,8 +10,8 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use super::subject::Subject;
-use crate::verify::clock::{Clock, Now, UnixMillis};
-use crate::verify::verdict::Refusal;
+use crate::clock::{Clock, Now, UnixMillis};
+use crate::verdict::Refusal;
 use crate::wire::head::{FieldName, Head};
 
 /// The delivery that `verify` and `explain` judge.

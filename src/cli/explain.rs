@@ -9,9 +9,9 @@ use super::output::{complain, json_object, print};
 use super::subject::Subject;
 use super::verify::{Judgement, Judging, case, judge};
 use crate::config::presets;
-use crate::verify::explain::{Around, Explanation, Fault, Finding, Mistake, explain};
-use crate::verify::scheme::TimestampPlace;
-use crate::verify::verdict::Code;
+use crate::explain::{Around, Explanation, Fault, Finding, Mistake, explain};
+use crate::scheme::TimestampPlace;
+use crate::verdict::Code;
 use crate::wire::head::FieldName;
 
 /// Arguments of `explain`.

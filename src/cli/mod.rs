@@ -9,11 +9,12 @@ mod explain;
 mod output;
 mod providers;
 mod run;
-#[cfg(test)]
-mod samples;
 mod sign;
 mod subject;
 mod verify;
+
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -97,30 +98,4 @@ pub fn main() -> ExitCode {
         Command::Providers(providers) => providers.run(),
     };
     exit.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    use super::*;
-
-    #[test]
-    fn every_help_fits_a_screen_and_shows_an_example() {
-        let mut cli = Cli::command();
-        cli.build();
-        let mut wrong = Vec::new();
-        for command in std::iter::once(&cli).chain(cli.get_subcommands()) {
-            let help = command.clone().term_width(80).render_help().to_string();
-            if command.get_name() != "help" && (help.lines().count() > 50 || !help.contains("Example")) {
-                wrong.push(help);
-            }
-        }
-        assert!(wrong.is_empty(), "{wrong:#?}");
-    }
-
-    #[test]
-    fn the_definitions_hold_together() {
-        Cli::command().debug_assert();
-    }
 }

@@ -7,7 +7,8 @@ use clap::Args;
 use super::output::note;
 use super::{ConfigFile, Exit};
 use crate::config;
-use crate::gateway::{self, Addresses, Stopper, Surroundings};
+use crate::gateway;
+use crate::gateway::{Addresses, Stopper, Surroundings};
 use crate::telemetry::access_log::standard_output;
 use crate::telemetry::operational;
 

@@ -7,11 +7,13 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::{ArgGroup, Args};
 
 use super::output::note;
-use crate::config::{self, Route, Sources, presets, secrets, units};
+use crate::config;
+use crate::config::{Route, Sources, presets, secrets, units};
+use crate::key::secret::Secret;
+use crate::notation::timestamp::Tolerance;
+use crate::routes::PathPattern;
+use crate::scheme::{Scheme, Settings};
 use crate::verify::envelope::Envelope;
-use crate::verify::routes::PathPattern;
-use crate::verify::scheme::{Scheme, Settings, Tolerance};
-use crate::verify::secret::Secret;
 
 /// Names the scheme and the secrets.
 #[derive(Args, Debug)]

@@ -8,10 +8,10 @@ use super::Exit;
 use super::delivery::{Captured, Delivery};
 use super::output::{complain, json_object, note, print};
 use super::subject::{By, Subject, tolerance};
+use crate::explain::{Case, Fault};
+use crate::notation::timestamp::Tolerance;
+use crate::verdict::Refusal;
 use crate::verify::envelope::Event;
-use crate::verify::explain::{Case, Fault};
-use crate::verify::scheme::Tolerance;
-use crate::verify::verdict::Refusal;
 
 /// Arguments of `verify`.
 #[derive(Args, Debug)]

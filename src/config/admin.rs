@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::reader::{Findings, Item, Table};
 use super::secrets::{Sources, read_reference};
 use super::units;
-use crate::verify::secret::SecretText;
+use crate::key::secret::SecretText;
 
 /// `[admin]`, each value checked.
 #[derive(Clone, Debug)]

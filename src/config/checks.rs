@@ -11,8 +11,8 @@ use super::server::collide;
 use super::units::{written_duration, written_size};
 use super::upstream::Upstream;
 use super::{Admin, Replay, Route, Server};
-use crate::verify::routes::Pattern;
-use crate::verify::scheme::Tolerance;
+use crate::notation::timestamp::Tolerance;
+use crate::routes::Pattern;
 
 /// Where the values that belong to no route stand.
 #[derive(Debug)]

@@ -1,9 +1,12 @@
 //! `[route.handshake]`: what becomes of a provider's handshake, and what it is answered with (SCHEMES 5).
 
 use super::reader::{Findings, Item, Table};
-use super::secrets::{self, Sources};
-use crate::verify::scheme::{Handshake, Scheme, Special};
-use crate::verify::secret::{Secret, SecretText};
+use super::secrets;
+use super::secrets::Sources;
+use crate::key::secret::{Secret, SecretText};
+use crate::providers::Special;
+use crate::scheme::Scheme;
+use crate::verify::handshake::Handshake;
 
 /// What a route does with the handshake of its scheme.
 #[derive(Clone, Debug, Default)]

@@ -10,9 +10,10 @@ use super::presets;
 use super::public_keys::public_keys;
 use super::reader::{Findings, Item, Table};
 use super::route::{CUSTOM, Route};
-use crate::verify::clock::UnixMillis;
-use crate::verify::scheme::{Scheme, Settings, Stamped, Tolerance};
-use crate::verify::secret::Secret;
+use crate::clock::UnixMillis;
+use crate::key::secret::Secret;
+use crate::notation::timestamp::Tolerance;
+use crate::scheme::{Scheme, Settings, Stamped};
 use crate::verify::verifier::Verifier;
 
 /// Judges a route that could be read; each secret comes with its place in the file. `now` is the moment of loading.

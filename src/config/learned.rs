@@ -8,7 +8,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use crate::verify::secret::SecretText;
+use crate::key::secret::SecretText;
 
 /// What logs, metrics and `X-Verigate-Secret` call a secret that is kept at `path`.
 pub fn learned_name(path: &Path) -> String {

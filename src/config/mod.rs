@@ -23,9 +23,7 @@ mod upstream;
 mod upstream_headers;
 
 #[cfg(test)]
-pub(crate) mod fixtures;
-#[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};

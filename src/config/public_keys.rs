@@ -2,9 +2,9 @@
 //!
 //! Such an entry may stand in the file as it is, since it is no secret. Reading the keys themselves is `verify`'s.
 
-use crate::verify::public_key::PublicKey;
-use crate::verify::scheme::{Algorithm, Kind, Scheme};
-use crate::verify::secret::Secret;
+use crate::key::public::PublicKey;
+use crate::key::secret::Secret;
+use crate::scheme::{Algorithm, Kind, Scheme};
 
 /// What the secrets of a scheme are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

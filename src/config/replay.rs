@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::reader::{Findings, Item, Table};
 use super::units;
-use crate::verify::scheme::{Scheme, Stamped};
+use crate::scheme::{Scheme, Stamped};
 
 /// `[replay]`, each value checked.
 #[derive(Clone, Debug)]

@@ -6,21 +6,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::handshake::{self, HandshakeSettings};
+use super::handshake;
+use super::handshake::HandshakeSettings;
 use super::judge;
 use super::presets;
 use super::public_keys::Taken;
 use super::reader::{Findings, Item, Table};
 use super::replay::{Replay, RouteReplay};
-use super::scheme::{self, Envelope};
-use super::secrets::{self, Listed, Sources, Wanted};
+use super::scheme;
+use super::scheme::Envelope;
+use super::secrets;
+use super::secrets::{Listed, Sources, Wanted};
 use super::server::{Server, read_public_url, size};
-use super::units::{self, UnitFault};
+use super::units;
+use super::units::UnitFault;
 use super::upstream::Upstream;
 use super::upstream_headers;
-use crate::verify::routes::Pattern;
-use crate::verify::scheme::{Scheme, Tolerance};
-use crate::verify::secret::{Secret, SecretText};
+use crate::key::secret::{Secret, SecretText};
+use crate::notation::timestamp::Tolerance;
+use crate::routes::Pattern;
+use crate::scheme::Scheme;
 use crate::wire::head::FieldName;
 
 /// One `[[route]]`, checked.

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::problem::Problems;
 use super::reader::{Findings, Table};
 use super::{read_text, scheme};
-use crate::verify::scheme::{Scheme, Settings};
+use crate::scheme::{Scheme, Settings};
 
 /// Reads and checks the scheme in the file at `path`.
 ///

@@ -188,7 +188,7 @@ pub(super) fn read_public_url(item: &Item<'_>, findings: &mut Findings) -> Optio
     } else if authority.is_empty() || authority.starts_with(':') || authority.contains(['[', ']', '%']) {
         Some("it names no host")
     } else {
-        crate::verify::scheme::PublicUrl::new(text).fault()
+        crate::scheme::PublicUrl::new(text).fault()
     };
     if let Some(why) = fault {
         let help = "write an origin, as in `https://hooks.example.com`, or a URL with a path";

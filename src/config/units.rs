@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::verify::clock::UnixMillis;
-use crate::verify::scheme::Tolerance;
+use crate::clock::UnixMillis;
+use crate::notation::timestamp::Tolerance;
 
 /// The longest duration taken: timers and clocks of every kind can still add it.
 const MAX_DURATION: Duration = Duration::from_secs(10 * 366 * 86_400);

@@ -3,9 +3,10 @@
 
 use super::reader::{Findings, Item};
 use super::scheme::is_field_value;
-use super::secrets::{self, Sources};
-use crate::verify::scheme::{Part, Place, Scheme, TimestampAt};
-use crate::verify::secret::SecretText;
+use super::secrets;
+use super::secrets::Sources;
+use crate::key::secret::SecretText;
+use crate::scheme::{Part, Place, Scheme, TimestampAt};
 use crate::wire::head::{FieldName, fold};
 
 /// Header names that no `upstream_headers` may set: framing and connection, and what the gateway itself says.

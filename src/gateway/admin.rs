@@ -10,14 +10,15 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use subtle::ConstantTimeEq;
 
-use super::answer::{self, Answer};
+use super::answer;
+use super::answer::Answer;
 use super::client::Client;
 use super::gate::Gate;
 use super::h1::{H1, Handler, Next};
 use super::reload;
 use crate::replay::{Forget, Forgotten, ReplayWindow};
 use crate::telemetry::metrics;
-use crate::verify::verdict::{Code, Refusal};
+use crate::verdict::{Code, Refusal};
 use crate::wire::head::{FieldName, Found, Framing, Head};
 
 /// The largest body the admin port reads.

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use jiff::fmt::rfc2822::DateTimePrinter;
 
 use super::client::{AnswerHead, Client, Gone, Length};
+use crate::clock::UnixMillis;
 use crate::config::Statuses;
-use crate::verify::clock::UnixMillis;
+use crate::key::secret::SecretText;
+use crate::scheme::Ack;
+use crate::verdict::{Code, Refusal};
 use crate::verify::handshake::Reply;
-use crate::verify::scheme::Ack;
-use crate::verify::secret::SecretText;
-use crate::verify::verdict::{Code, Refusal};
 
 /// An answer of the gateway's own, ready to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::budget::{Exhausted, Reservation};
 use super::client::{BodyFault, Client};
-use crate::verify::verdict::{Code, Refusal};
+use crate::verdict::{Code, Refusal};
 use crate::verify::verifier::Verification;
 
 /// A body slower than this over [`WINDOW`] is given up, in bytes a second.

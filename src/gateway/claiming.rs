@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use super::gate::Gate;
 use super::snapshot::{RouteState, Snapshot};
+use crate::clock::UnixMillis;
 use crate::replay::{Claim, Claimed, MemoryWindow, ReplayWindow, WindowError};
-use crate::verify::claim::{self, Arrival, Decision, IdTrust};
-use crate::verify::clock::UnixMillis;
+use crate::verdict::{Code, Refusal};
+use crate::verify::claim;
+use crate::verify::claim::{Arrival, Decision, IdTrust};
 use crate::verify::envelope::Event;
-use crate::verify::verdict::{Code, Refusal};
 use crate::verify::verifier::Proof;
 
 /// Claims a proved delivery, its freshness judged once more: its body may have taken long to arrive.

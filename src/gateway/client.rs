@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use bytes::BytesMut;
 use tokio::time::Instant;
 
-use crate::verify::verdict::Refusal;
+use crate::verdict::Refusal;
 
 /// Why no further piece of a body comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use super::budget::Budget;
 use super::origin::{Names, RequestIds};
 use super::shared::Shared;
 use super::snapshot::Snapshot;
+use crate::clock::{Clock, Now};
 use crate::replay::{MemoryWindow, ReplayWindow};
-use crate::verify::clock::{Clock, Now};
 
 /// The whole gateway at work.
 pub(super) struct Gate {

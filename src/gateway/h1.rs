@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::client::{AnswerHead, BodyFault, Client, Gone, Length};
 use super::timer::{Elapsed, LazyTimer};
-use crate::verify::verdict::{Code, Refusal};
+use crate::verdict::{Code, Refusal};
 use crate::wire::chunked::{ChunkedDecoder, Piece};
 use crate::wire::head::{Framing, Head, HeadScanner, Limits, Version};
 

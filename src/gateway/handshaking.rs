@@ -9,11 +9,12 @@ use std::sync::Arc;
 use super::answer::Answer;
 use super::gate::Gate;
 use super::snapshot::RouteState;
-use crate::config::{self, HandshakeMode};
-use crate::verify::clock::Now;
+use crate::clock::Now;
+use crate::config;
+use crate::config::HandshakeMode;
+use crate::key::secret::{Secret, SecretText};
+use crate::verdict::{Code, Refusal};
 use crate::verify::handshake::{Asked, Context, Handshake, MAX_OPEN_BODY, Passage, Reply, Step};
-use crate::verify::secret::{Secret, SecretText};
-use crate::verify::verdict::{Code, Refusal};
 use crate::verify::verifier::Proof;
 use crate::wire::head::{Framing, Head};
 

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use super::origin::Origin;
+use crate::key::secret::SecretText;
 use crate::verify::envelope::visible_ascii;
-use crate::verify::secret::SecretText;
 use crate::wire::head::{FieldName, Head, fold};
 
 /// What the gateway says about a delivery to the receiver behind it.

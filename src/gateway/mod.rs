@@ -41,11 +41,11 @@ use pingora::server::{RunArgs, Server};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::replay::MemoryWindow;
 use crate::telemetry::Telemetry;
 use crate::verify::claim::FingerprintKey;
-use crate::verify::clock::Clock;
 use gate::Gate;
 pub use listen::BindError;
 use shared::Shared;

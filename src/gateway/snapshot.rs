@@ -11,16 +11,17 @@ use ipnet::IpNet;
 
 use super::shared::Shared;
 use super::upstream::Upstream;
-use crate::config::{self, Config, HandshakeMode, Route};
+use crate::clock::Now;
+use crate::config;
+use crate::config::{Config, HandshakeMode, Route};
+use crate::key::secret::Secret;
+use crate::routes::RouteTable;
+use crate::scheme::{Settings, Stamped};
 use crate::telemetry::route_metrics::RouteMetrics;
+use crate::verdict::{Code, Refusal};
 use crate::verify::claim::{Fingerprint, IdTrust, Policy};
-use crate::verify::clock::Now;
 use crate::verify::envelope::{Envelope, Event};
 use crate::verify::handshake::{Handshake, Learning};
-use crate::verify::routes::RouteTable;
-use crate::verify::scheme::{Settings, Stamped};
-use crate::verify::secret::Secret;
-use crate::verify::verdict::{Code, Refusal};
 use crate::verify::verifier::{KeyFault, Verification, Verifier};
 use crate::wire::head::Head;
 

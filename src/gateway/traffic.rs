@@ -10,7 +10,7 @@ use pingora::server::ShutdownWatch;
 use super::exchange;
 use super::gate::{Gate, OpenConnection};
 use super::h1::{H1, Handler, Next};
-use crate::verify::verdict::{Code, Refusal};
+use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
 
 /// The traffic port's handler: one exchange per request.

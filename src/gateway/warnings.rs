@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::forward::Fault;
+use crate::clock::Now;
 use crate::telemetry::rate_limit::RateLimit;
-use crate::verify::clock::Now;
 
 const INTERVAL: Duration = Duration::from_secs(10);
 

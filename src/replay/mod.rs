@@ -7,8 +7,8 @@ pub mod memory;
 use std::future::Future;
 use std::sync::Arc;
 
+use crate::clock::Now;
 use crate::verify::claim::{Arrival, ClaimKey, Decision, Fingerprint};
-use crate::verify::clock::Now;
 
 pub use memory::MemoryWindow;
 
@@ -142,7 +142,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::verify::clock::UnixMillis;
+    use crate::clock::UnixMillis;
 
     const NOW: Now = Now { wall: UnixMillis(1_750_000_000_000), mono: Duration::ZERO };
 

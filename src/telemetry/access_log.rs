@@ -119,9 +119,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::clock::UnixMillis;
     use crate::telemetry::{Outcome, sample};
-    use crate::verify::clock::UnixMillis;
-    use crate::verify::verdict::Code;
+    use crate::verdict::Code;
 
     const KEYS: [&str; 21] = [
         "time",

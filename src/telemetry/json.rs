@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::verify::clock::UnixMillis;
+use crate::clock::UnixMillis;
 
 /// How many characters of a value from the network are kept (SPEC 8).
 pub(super) const KEPT_CHARACTERS: usize = 200;

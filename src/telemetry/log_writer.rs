@@ -11,7 +11,7 @@ use std::time::Duration;
 use prometheus::IntCounter;
 
 use super::rate_limit::RateLimit;
-use crate::verify::clock::Clock;
+use crate::clock::Clock;
 
 /// Bytes that may wait for the sink, those being written included. Some twenty thousand lines.
 const MAX_PENDING: usize = 8 << 20;

@@ -22,8 +22,8 @@ use access_log::{AccessLog, LogWriter};
 use metrics::Metrics;
 use route_metrics::RouteMetrics;
 
-use crate::verify::clock::UnixMillis;
-use crate::verify::verdict::Code;
+use crate::clock::UnixMillis;
+use crate::verdict::Code;
 
 /// The access log and the metrics of one gateway. Cheap to clone; clones share both.
 #[derive(Clone, Debug)]

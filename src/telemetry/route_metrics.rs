@@ -13,7 +13,7 @@ use super::descriptions::{
     VERIFICATION_DURATION,
 };
 use super::series::Series;
-use crate::verify::verdict::Code;
+use crate::verdict::Code;
 
 /// Upper bounds in seconds for exchanges: half a millisecond for a refusal on the same machine, a minute for the
 /// longest timeouts in use.

@@ -8,6 +8,5 @@ pub mod chunked;
 pub mod head;
 pub mod response;
 pub mod rules;
-
 #[cfg(test)]
-mod properties;
+pub(crate) mod tests;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use verigate::telemetry::descriptions::DESCRIPTIONS;
-use verigate::verify::verdict::Code;
+use verigate::verdict::Code;
 
 use crate::{nothing, read, root};
 

@@ -19,7 +19,7 @@ pub(crate) fn sign(secret: &str, body: &[u8], timestamp: &str) -> String {
     hex::encode(mac.finalize().into_bytes())
 }
 
-/// HMAC-SHA256 over the body alone, in lower-case hex: what [`super::config::Route::plain`] asks for, behind `sha256=`.
+/// HMAC-SHA256 over the body alone, in lower-case hex: what [`crate::config::Route::plain`] asks for, behind `sha256=`.
 pub(crate) fn sign_body(secret: &str, body: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key length will do");
     mac.update(body);
@@ -84,17 +84,17 @@ pub(crate) struct Delivery {
 }
 
 impl Delivery {
-    /// A valid, fresh, unseen delivery for [`super::config::Route::itellico`].
+    /// A valid, fresh, unseen delivery for [`crate::config::Route::itellico`].
     pub(crate) fn fresh() -> Self {
         Self::of(event())
     }
 
-    /// A valid delivery of this body for [`super::config::Route::itellico`], signed now.
+    /// A valid delivery of this body for [`crate::config::Route::itellico`], signed now.
     pub(crate) fn of(body: impl Into<Vec<u8>>) -> Self {
         Self::at(body, now())
     }
 
-    /// A delivery of this body for [`super::config::Route::itellico`], well signed at this Unix time.
+    /// A delivery of this body for [`crate::config::Route::itellico`], well signed at this Unix time.
     pub(crate) fn at(body: impl Into<Vec<u8>>, unix_seconds: u64) -> Self {
         Self::signed(SECRET, body, &unix_seconds.to_string())
     }
@@ -108,7 +108,7 @@ impl Delivery {
             .with("X-Webhook-Signature-256", &signature)
     }
 
-    /// A valid delivery of this body for [`super::config::Route::plain`].
+    /// A valid delivery of this body for [`crate::config::Route::plain`].
     pub(crate) fn plain(body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
         let signature = format!("sha256={}", sign_body(PLAIN_SECRET, &body));

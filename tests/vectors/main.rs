@@ -13,10 +13,11 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use verigate::clock::{Now, UnixMillis};
 use verigate::config::presets;
-use verigate::verify::clock::{Now, UnixMillis};
-use verigate::verify::scheme::{Settings, Tolerance};
-use verigate::verify::secret::{Secret, SecretText};
+use verigate::key::secret::{Secret, SecretText};
+use verigate::notation::timestamp::Tolerance;
+use verigate::scheme::Settings;
 use verigate::verify::verifier::Verifier;
 use verigate::wire::head::Head;
 

@@ -14,11 +14,12 @@ use clap::Args;
 
 use super::Exit;
 use super::output::{note, print, table};
+use crate::clock::Clock;
 use crate::config;
-use crate::gateway::{self, Addresses, Stopper, Surroundings};
+use crate::gateway;
+use crate::gateway::{Addresses, Stopper, Surroundings};
 use crate::telemetry::access_log::standard_output;
 use crate::telemetry::operational;
-use crate::verify::clock::Clock;
 use receiver::Receiver;
 
 /// Arguments of `demo`.

@@ -5,10 +5,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::receiver::Receiver;
-use crate::verify::clock::UnixMillis;
-use crate::verify::scheme::Scheme;
-use crate::verify::secret::{Secret, SecretText};
-use crate::verify::sign::{SignRequest, sign};
+use crate::clock::UnixMillis;
+use crate::key::secret::{Secret, SecretText};
+use crate::scheme::Scheme;
+use crate::sign::{SignRequest, sign};
 
 /// The route that the tour is sent to.
 pub(super) const PATH: &str = "/webhooks/itellico";

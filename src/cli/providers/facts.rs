@@ -5,10 +5,11 @@ use std::time::Duration;
 use super::places::{kinds, place};
 use crate::config::presets::Preset;
 use crate::config::units::written_duration;
+use crate::key::public::KeyType;
+use crate::providers::Special;
+use crate::scheme::algorithm::DigestAlgorithm;
+use crate::scheme::{Algorithm, KeyEncoding, KeyForm, Kind, Scheme};
 use crate::verify::jwt::DigestClaim;
-use crate::verify::public_key::KeyType;
-use crate::verify::scheme::algorithm::DigestAlgorithm;
-use crate::verify::scheme::{Algorithm, KeyEncoding, KeyForm, Kind, Scheme, Special};
 
 /// How long a done event is remembered unless somebody says otherwise (SPEC 5).
 const DEFAULT_TTL: Duration = Duration::from_secs(72 * 3600);

@@ -3,8 +3,9 @@
 use clap::Args;
 
 use super::places;
-use crate::config::presets::{self, Preset, Unsupported};
-use crate::verify::scheme::{Algorithm, Scheme};
+use crate::config::presets;
+use crate::config::presets::{Preset, Unsupported};
+use crate::scheme::{Algorithm, Scheme};
 
 /// The options that narrow the list.
 #[derive(Args, Debug, Default)]

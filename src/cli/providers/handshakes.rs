@@ -1,6 +1,6 @@
 //! What is answered to each provider that makes sure of the endpoint, in words (SCHEMES 5).
 
-use crate::verify::scheme::Handshake;
+use crate::verify::handshake::Handshake;
 
 /// What the provider asks and what it is answered, as a clause.
 pub(super) const fn words(handshake: Handshake) -> &'static str {

@@ -8,7 +8,10 @@ use super::places;
 use crate::cli::check::{identity, tolerance};
 use crate::config::presets::{Preset, Unsupported};
 use crate::config::units::written_duration;
-use crate::verify::scheme::{Handshake, Place, Pointer, Special};
+use crate::notation::json::Pointer;
+use crate::providers::Special;
+use crate::scheme::Place;
+use crate::verify::handshake::Handshake;
 use crate::wire::head::FieldName;
 
 /// A preset.

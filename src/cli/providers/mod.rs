@@ -16,7 +16,8 @@ use serde_json::Value;
 use self::filter::Filter;
 use super::Exit;
 use super::output::{note, print};
-use crate::config::presets::{self, Preset, Unsupported};
+use crate::config::presets;
+use crate::config::presets::{Preset, Unsupported};
 
 /// Arguments of `providers`.
 #[derive(Args, Debug)]

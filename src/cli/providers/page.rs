@@ -107,10 +107,10 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::cli::samples;
+    use crate::cli::tests::samples;
+    use crate::clock::UnixMillis;
     use crate::config::Sources;
     use crate::config::presets::{all, find};
-    use crate::verify::clock::UnixMillis;
 
     #[test]
     fn every_preset_has_a_route_that_can_be_loaded() {

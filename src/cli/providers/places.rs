@@ -1,9 +1,9 @@
 //! Where a delivery has its parts, in words: signature, timestamp, id. And which headers are read at all.
 
-use crate::verify::scheme::{
-    Algorithm, Items, Kind, Part, Place, Pointer, Scheme, Special, Stamped, TimestampAt, TimestampPlace,
-};
-use crate::verify::sign::canonical;
+use crate::notation::json::Pointer;
+use crate::providers::Special;
+use crate::scheme::{Algorithm, Items, Kind, Part, Place, Scheme, Stamped, TimestampAt, TimestampPlace};
+use crate::sign::canonical;
 use crate::wire::head::FieldName;
 
 /// Every header that the scheme reads, as it is usually written.
@@ -187,7 +187,7 @@ mod tests {
         let place = scheme.timestamp.as_mut().unwrap();
         (place.stamped, place.unsigned) = (Stamped::Attempt, true);
         assert!(timestamp(&scheme).ends_with("seconds; new for each attempt"));
-        scheme.signed = crate::verify::scheme::Template::parse("{body}").unwrap();
+        scheme.signed = crate::scheme::Template::parse("{body}").unwrap();
         assert!(timestamp(&scheme).ends_with("; not signed, so it can only refuse"));
         assert_eq!(of("linear", timestamp), "`/webhookTimestamp` of the JSON body, milliseconds");
         assert_eq!(of("plaid", timestamp), "`iat` of the token");

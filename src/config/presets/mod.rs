@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::problem::Problems;
 use super::reader::{Findings, Item, Table, suggestion};
 use super::{scheme, units};
-use crate::verify::scheme::Scheme;
+use crate::scheme::Scheme;
 
 /// The files: the family that each belongs to, its name, its text.
 const FAMILIES: &[(&str, &str, &str)] = &[
@@ -231,7 +231,9 @@ fn own_text(name: &str, text: &'static str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::scheme::{Place, Pointer, Settings, Tolerance};
+    use crate::notation::json::Pointer;
+    use crate::notation::timestamp::Tolerance;
+    use crate::scheme::{Place, Settings};
 
     #[test]
     fn every_family_can_be_read_and_no_scheme_has_a_fault() {

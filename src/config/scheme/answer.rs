@@ -1,7 +1,7 @@
 //! `ack`: what a duplicate is answered where the provider wants certain words (SCHEMES 1).
 
 use super::super::reader::{Findings, Item};
-use crate::verify::scheme::Ack;
+use crate::scheme::Ack;
 
 const EXAMPLE: &str = "ack = { status = 200, body = \"ok\" }";
 

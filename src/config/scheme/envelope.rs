@@ -2,7 +2,8 @@
 
 use super::super::reader::{Findings, Item, Table};
 use super::fields::read_field;
-use crate::verify::scheme::{Place, Pointer, Scheme};
+use crate::notation::json::Pointer;
+use crate::scheme::{Place, Scheme};
 
 /// Where id, type and account are: keys of a scheme, and of a route that knows better than its preset.
 #[derive(Debug)]

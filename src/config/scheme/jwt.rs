@@ -6,9 +6,9 @@ use super::super::reader::{Findings, Item, Table};
 use super::super::units;
 use super::fields::read_field;
 use super::signature::read_prefix;
-use crate::verify::encoding::Encoding;
+use crate::notation::encoding::Encoding;
+use crate::scheme::algorithm::DigestAlgorithm;
 use crate::verify::jwt::{DigestClaim, JwtAlgorithm, JwtRule};
-use crate::verify::scheme::algorithm::DigestAlgorithm;
 
 /// What the table may look like.
 pub(super) const EXAMPLE: &str = "{ header = \"X-Token\", algorithms = [\"HS256\"], max_age = \"5m\" }";

@@ -1,7 +1,7 @@
 //! `key`: how a secret's text becomes the key (SCHEMES 1).
 
 use super::super::reader::{Findings, Item};
-use crate::verify::scheme::{KeyEncoding, KeyForm};
+use crate::scheme::{KeyEncoding, KeyForm};
 
 /// Reads one form, or a list of candidates.
 pub(super) fn read(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<KeyForm>> {

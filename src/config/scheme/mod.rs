@@ -17,10 +17,11 @@ pub(super) use self::envelope::Envelope;
 pub(super) use self::fields::is_field_value;
 use super::reader::{Findings, Item, Table};
 use super::units;
-use crate::verify::scheme::{
-    Algorithm, BodyForm, Handshake, KeyForm, Kind, Pointer, Scheme, SignaturePlace, Special, Stamped, Template,
-    Tolerance,
-};
+use crate::notation::json::Pointer;
+use crate::notation::timestamp::Tolerance;
+use crate::providers::Special;
+use crate::scheme::{Algorithm, BodyForm, KeyForm, Kind, Scheme, SignaturePlace, Stamped, Template};
+use crate::verify::handshake::Handshake;
 
 /// How far a timestamp may be off where nobody says.
 const DEFAULT_TOLERANCE: Tolerance = Tolerance::Within(Duration::from_secs(300));

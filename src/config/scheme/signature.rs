@@ -2,8 +2,9 @@
 
 use super::super::reader::{Findings, Item, Table};
 use super::fields::read_fields;
-use crate::verify::encoding::Encoding;
-use crate::verify::scheme::{Algorithm, Items, Kind, Pointer, SignaturePlace};
+use crate::notation::encoding::Encoding;
+use crate::notation::json::Pointer;
+use crate::scheme::{Algorithm, Items, Kind, SignaturePlace};
 use crate::wire::head::FieldName;
 
 const EXAMPLE: &str = "signature = { header = \"X-Signature\", encoding = \"hex\" }";

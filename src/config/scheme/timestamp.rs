@@ -2,8 +2,9 @@
 
 use super::super::reader::{Findings, Item};
 use super::fields::read_fields;
-use crate::verify::scheme::{Pointer, Stamped, TimestampAt, TimestampPlace};
-use crate::verify::timestamp::Unit;
+use crate::notation::json::Pointer;
+use crate::notation::timestamp::Unit;
+use crate::scheme::{Stamped, TimestampAt, TimestampPlace};
 
 const EXAMPLE: &str = "timestamp = { header = \"X-Timestamp\", unit = \"seconds\" }";
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{Sources, hide_literal, resolve};
 use crate::config::learned_name;
 use crate::config::reader::{Findings, Item};
-use crate::verify::secret::Secret;
+use crate::key::secret::Secret;
 
 /// What such an entry begins with.
 pub(super) const PREFIX: &str = "learn:";

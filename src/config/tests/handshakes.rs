@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::problems::each_says;
 use super::{env, good};
+use crate::clock::UnixMillis;
 use crate::config::{Config, HandshakeMode, Problems, Sources, parse};
-use crate::verify::clock::UnixMillis;
-use crate::verify::scheme::Handshake;
+use crate::verify::handshake::Handshake;
 
 /// A route whose scheme has this handshake; `lines` are the route's own.
 fn with(handshake: &str, lines: &str) -> String {

@@ -2,8 +2,9 @@
 
 use super::problems::problems;
 use super::{CUSTOM, ROUTE, good, read};
-use crate::config::presets::{self, Preset};
-use crate::verify::scheme::Tolerance;
+use crate::config::presets;
+use crate::config::presets::Preset;
+use crate::notation::timestamp::Tolerance;
 
 /// A route with a scheme of its own; `own` are the route's lines, `scheme` those of the scheme.
 fn custom(own: &str, scheme: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::good;
 use super::problems::{each_says, problems};
-use crate::config::fixtures::{
+use crate::config::tests::fixtures::{
     ED25519_FINGERPRINT, ED25519_HEX, ED25519_PEM, ED25519_PRIVATE, P256_CERTIFICATE, P256_PEM, RSA_PEM,
 };
 use crate::config::{Config, public_keys, takes_public_keys};

@@ -3,12 +3,14 @@
 use super::problems::{each_says, problems, scheme};
 use super::{CUSTOM, good};
 use crate::config::{Problems, parse_scheme};
-use crate::verify::encoding::Encoding;
+use crate::notation::encoding::Encoding;
+use crate::notation::json::Pointer;
+use crate::notation::timestamp::Tolerance;
+use crate::notation::timestamp::Unit;
+use crate::providers::Special;
+use crate::scheme::{Algorithm, BodyForm, KeyEncoding, Place, Scheme, Stamped, TimestampAt};
+use crate::verify::handshake::Handshake;
 use crate::verify::jwt::JwtAlgorithm;
-use crate::verify::scheme::{
-    Algorithm, BodyForm, Handshake, KeyEncoding, Place, Pointer, Scheme, Special, Stamped, TimestampAt, Tolerance,
-};
-use crate::verify::timestamp::Unit;
 
 fn read(text: &str) -> Result<Scheme, Problems> {
     parse_scheme("s.toml", text)

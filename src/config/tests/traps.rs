@@ -1,7 +1,11 @@
 //! Facts of single providers that were found to be traps (SCHEMES 4), held by the presets.
 
-use crate::config::presets::{self, Preset};
-use crate::verify::scheme::{BodyForm, Handshake, Place, Pointer, Stamped, Tolerance};
+use crate::config::presets;
+use crate::config::presets::Preset;
+use crate::notation::json::Pointer;
+use crate::notation::timestamp::Tolerance;
+use crate::scheme::{BodyForm, Place, Stamped};
+use crate::verify::handshake::Handshake;
 
 fn preset(name: &str) -> &'static Preset {
     presets::find(name).unwrap_or_else(|| panic!("{name} is no preset"))

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::slab::{Chain, Class, Entry, List, Slab, Slot, nanos};
+use crate::clock::{Now, UnixMillis};
 use crate::replay::Ticket;
 use crate::verify::claim::{Arrival, ClaimKey, Decision, Fingerprint, Stored, decide};
-use crate::verify::clock::{Now, UnixMillis};
 
 /// Slots looked at for what may be forgotten, per claim. A claim fills one slot at most, so entries are found sooner
 /// than new ones come, and no claim ever pays for many.

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
+use crate::clock::{Now, UnixMillis};
 use crate::verify::claim::{Arrival, ClaimKey, Fingerprint};
-use crate::verify::clock::{Now, UnixMillis};
 
 /// The number of an entry's place in its shard's [`Slab`].
 pub(super) type Slot = u32;

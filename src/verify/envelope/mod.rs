@@ -3,15 +3,12 @@
 //! The id decides what is claimed, so it is judged strictly; type and account are for logs, headers and narrowing, so
 //! they are taken where they are there. Whether the id is signed, and what a duplicate is answered, is not known here.
 
-pub mod json;
-mod text;
-
-use self::json::{Fault, Places, Slot, Value, Values};
-pub use self::text::Text;
-use self::text::cut;
 use super::jwt::JwtRule;
-use super::scheme::{Place, Scheme};
-use super::verdict::{Code, Refusal};
+pub use crate::notation::json::text::Text;
+use crate::notation::json::text::cut;
+use crate::notation::json::{Fault, Places, Slot, Value, Values};
+use crate::scheme::{Place, Scheme};
+use crate::verdict::{Code, Refusal};
 use crate::wire::head::{FieldName, Found, Head};
 
 /// The longest event id, in bytes of UTF-8 after unescaping and joining.

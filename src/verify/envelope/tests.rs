@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::verify::scheme::Pointer;
+use crate::notation::json::Pointer;
 
 /// Header lines.
 type Lines<'a> = &'a [(&'a str, &'a [u8])];
@@ -35,7 +35,7 @@ fn id_of(body: &[u8]) -> Result<String, &'static str> {
 
 /// An envelope with these places.
 fn reading(event_id: Option<Place>, id_required: bool, event_type: Option<Place>, account: Option<Place>) -> Envelope {
-    let scheme = crate::verify::scheme::fixtures::plain("{body}");
+    let scheme = crate::scheme::tests::fixtures::plain("{body}");
     Envelope::of(&Scheme { event_id, event_id_required: id_required, event_type, account, ..scheme })
 }
 
@@ -319,10 +319,10 @@ proptest! {
 
 #[test]
 fn a_body_that_was_added_to_behind_a_plain_hash_is_refused_wherever_the_parts_stand() {
-    use crate::verify::scheme::{Algorithm, Template};
+    use crate::scheme::{Algorithm, Template};
     let envelope = |algorithm, signed: &str| {
         let signed = Template::parse(signed).expect("a template");
-        let plain = crate::verify::scheme::fixtures::plain("{body}");
+        let plain = crate::scheme::tests::fixtures::plain("{body}");
         Envelope::of(&Scheme { algorithm, signed, event_type: header("X-Type"), ..plain })
     };
     let why = |envelope: &Envelope, body: &[u8]| envelope.extract(&head(&[]), body).err().map(|refusal| refusal.why);

@@ -4,9 +4,9 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::challenge::Challenge;
-use crate::verify::clock::Now;
-use crate::verify::secret::SecretText;
-use crate::verify::verdict::{Code, Refusal};
+use crate::clock::Now;
+use crate::key::secret::SecretText;
+use crate::verdict::{Code, Refusal};
 use crate::verify::verifier::Verifier;
 
 /// The answer to a handshake. Its body is written with `X-Content-Type-Options: nosniff`, never as HTML.

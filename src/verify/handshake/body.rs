@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use super::asked::{Asked, Reply};
 use super::echo;
 use super::json::{Field, fields};
-use crate::verify::secret::SecretText;
-use crate::verify::verdict::Refusal;
+use crate::key::secret::SecretText;
+use crate::verdict::Refusal;
 
 /// One block of AES, in bytes.
 const BLOCK: usize = 16;

@@ -5,9 +5,9 @@
 
 use super::Handshake;
 use super::asked::Reply;
-use crate::verify::encoding::Encoding;
-use crate::verify::scheme::algorithm::{Digest, DigestAlgorithm};
-use crate::verify::verdict::{Code, Refusal};
+use crate::notation::encoding::Encoding;
+use crate::scheme::algorithm::{Digest, DigestAlgorithm};
+use crate::verdict::{Code, Refusal};
 
 /// The longest text of any form, in bytes.
 pub(super) const MAX_TEXT: usize = 128;
@@ -43,7 +43,7 @@ impl Challenge {
     }
 
     /// What the MAC is made with.
-    pub(in crate::verify) fn algorithm(&self) -> DigestAlgorithm {
+    pub(crate) fn algorithm(&self) -> DigestAlgorithm {
         match self.formula {
             Formula::Zoom | Formula::XTwitter => DigestAlgorithm::HmacSha256,
             Formula::Braintree => DigestAlgorithm::HmacSha1,
@@ -51,7 +51,7 @@ impl Challenge {
     }
 
     /// What the MAC is made of.
-    pub(in crate::verify) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 

@@ -1,8 +1,8 @@
 //! A few values out of a small JSON body, read strictly: what two parsers could read in two ways is no handshake.
 
 use super::MAX_ECHO;
-use crate::verify::envelope::json::{Places, Value};
-use crate::verify::scheme::Pointer;
+use crate::notation::json::Pointer;
+use crate::notation::json::{Places, Value};
 
 /// What stands at a place.
 #[derive(Clone, Debug, PartialEq, Eq)]

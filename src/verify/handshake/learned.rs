@@ -5,8 +5,8 @@
 use super::asked::{Asked, Reply};
 use super::header;
 use super::json::{Field, fields};
-use crate::verify::secret::SecretText;
-use crate::verify::verdict::{Code, Refusal};
+use crate::key::secret::SecretText;
+use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Found, Framing, Head};
 
 /// The lengths that a secret may have, in bytes.

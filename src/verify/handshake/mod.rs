@@ -23,7 +23,7 @@ mod tests;
 pub use asked::{Asked, Context, Learning, Passage, Reply, Step};
 pub use challenge::Challenge;
 
-use super::verdict::{Code, Refusal};
+use crate::verdict::{Code, Refusal};
 use crate::wire::head::{FieldName, Found, Head};
 
 /// The largest body, in bytes, in which an unsigned handshake is looked for.

@@ -7,8 +7,8 @@
 use super::asked::{Asked, Reply};
 use super::challenge::Challenge;
 use super::{Handshake, echo, header, printable};
-use crate::verify::secret::SecretText;
-use crate::verify::verdict::{Code, Refusal};
+use crate::key::secret::SecretText;
+use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Found, Framing, Head};
 
 const REPEATED: Refusal =

@@ -6,7 +6,7 @@ use super::asked::{Asked, Reply};
 use super::challenge::Challenge;
 use super::json::{Field, fields};
 use super::{Handshake, body, echo, header};
-use crate::verify::verdict::Refusal;
+use crate::verdict::Refusal;
 use crate::wire::head::{Found, Head};
 
 /// Of Twitch: what kind of message this is. Not signed, so it alone makes no handshake.

@@ -10,11 +10,11 @@ use subtle::ConstantTimeEq as _;
 
 use super::token::NO_CLAIMS;
 use super::{DigestClaim, JwtRule, MAX_BYTES_WITH_BODY, Times, Token, members};
-use crate::verify::clock::UnixMillis;
-use crate::verify::envelope::json::Value;
-use crate::verify::scheme::PublicUrl;
-use crate::verify::timestamp::{Tolerance, Unit, Window};
-use crate::verify::verdict::{Code, Refusal};
+use crate::clock::UnixMillis;
+use crate::notation::json::Value;
+use crate::notation::timestamp::{Tolerance, Unit, Window};
+use crate::scheme::PublicUrl;
+use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
 
 /// The longest text of a digest: SHA-512 in hexadecimal.

@@ -6,17 +6,17 @@
 use serde_json::{Map, Value};
 
 use super::{DigestClaim, JwtRule};
-use crate::verify::clock::UnixMillis;
-use crate::verify::encoding::Encoding;
-use crate::verify::scheme::Kind;
-use crate::verify::timestamp::Unit;
+use crate::clock::UnixMillis;
+use crate::notation::encoding::Encoding;
+use crate::notation::timestamp::Unit;
+use crate::scheme::Kind;
 
 /// For how long a token may be taken whose rule gives it no greatest age, in milliseconds.
 const LIFETIME: i64 = 300_000;
 
 impl JwtRule {
     /// The value of the header that carries the token of a delivery made at `at`, prefix and all. `url` is the whole URL
-    /// as the provider signs it, which [`PublicUrl::write`](crate::verify::scheme::PublicUrl::write) gives; `more` are
+    /// as the provider signs it, which [`PublicUrl::write`](crate::scheme::PublicUrl::write) gives; `more` are
     /// claims besides, as an event id, which never stand in the place of the rule's own.
     ///
     /// `None` where the rule allows no HMAC, the key is empty, `at` lies before 1970, a body that the token carries is

@@ -5,9 +5,9 @@
 //! `cty` and the thumbprints `x5t` and `x5t#S256` mean nothing here.
 
 use super::{JwtAlgorithm, JwtRule, MAX_BYTES, MAX_BYTES_WITH_BODY, Token, members};
-use crate::verify::encoding::Encoding;
-use crate::verify::envelope::json::Value;
-use crate::verify::verdict::{Code, Refusal};
+use crate::notation::encoding::Encoding;
+use crate::notation::json::Value;
+use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Found, Head};
 
 const fn malformed(why: &'static str) -> Refusal {

@@ -11,12 +11,12 @@ use subtle::{Choice, ConstantTimeEq as _};
 use zeroize::Zeroizing;
 
 use super::signatures::Signatures;
-use crate::verify::clock::UnixMillis;
-use crate::verify::public_key::{PublicAlgorithm, PublicKey};
-use crate::verify::scheme::algorithm::{Digest, DigestAlgorithm, Mac};
-use crate::verify::scheme::content::{Piece, SignedContent};
-use crate::verify::scheme::{Kind, Scheme};
-use crate::verify::secret::{Secret, Validity};
+use crate::clock::UnixMillis;
+use crate::key::public::{PublicAlgorithm, PublicKey};
+use crate::key::secret::{Secret, Validity};
+use crate::scheme::algorithm::{Digest, DigestAlgorithm, Mac};
+use crate::scheme::content::{Piece, SignedContent};
+use crate::scheme::{Kind, Scheme};
 
 /// A secret, made ready.
 #[derive(Debug)]

@@ -6,14 +6,16 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::keys::{Key, Keyed};
-use super::signatures::{self, Candidate, Signatures};
-use super::{InBody, Inner, Proof, Running, SignedContent, Verification, Way, why_no_time};
-use crate::verify::clock::{Now, UnixMillis};
-use crate::verify::envelope::json::{Places, Slot, Value};
-use crate::verify::scheme::{BodyForm, TimestampPlace};
-use crate::verify::special::{Assertion, Statement};
-use crate::verify::timestamp::Window;
-use crate::verify::verdict::{Code, Refusal};
+use super::signatures;
+use super::signatures::{Candidate, Signatures};
+use super::{InBody, Inner, Proof, Running, Verification, Way, why_no_time};
+use crate::clock::{Now, UnixMillis};
+use crate::notation::json::{Places, Slot, Value};
+use crate::notation::timestamp::Window;
+use crate::providers::{Assertion, Statement};
+use crate::scheme::content::SignedContent;
+use crate::scheme::{BodyForm, TimestampPlace};
+use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
 
 /// Proves a delivery whose body is whole.
@@ -100,7 +102,7 @@ fn read_body(
     signatures: &mut Signatures,
     content: &mut SignedContent,
 ) -> Result<(), Refusal> {
-    let why = |fault: crate::verify::envelope::json::Fault| Refusal::because(Code::MalformedSignature, fault.why());
+    let why = |fault: crate::notation::json::Fault| Refusal::because(Code::MalformedSignature, fault.why());
     let values = places.places.scan(body).map_err(why)?;
     if let Some(slot) = places.signature {
         *signatures = signatures::read_values(&inner.scheme, values.each(slot).iter().copied())?;

@@ -5,10 +5,10 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::verify::encoding::Encoding;
-use crate::verify::envelope::json::Value;
-use crate::verify::scheme::{Algorithm, Kind, Scheme, SignaturePlace, TimestampAt};
-use crate::verify::verdict::{Code, Refusal};
+use crate::notation::encoding::Encoding;
+use crate::notation::json::Value;
+use crate::scheme::{Algorithm, Kind, Scheme, SignaturePlace, TimestampAt};
+use crate::verdict::{Code, Refusal};
 use crate::wire::head::{FieldName, Found, Head};
 
 /// The longest signature held without an allocation: an ECDSA one in DER.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{Expect, Field, Head, Limits, Span, Version};
-use crate::verify::verdict::Refusal;
+use crate::verdict::Refusal;
 use crate::wire::rules::framing::FramingLines;
 use crate::wire::rules::{MAX_LINE, Reason, fields, host, request_line};
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use memchr::memchr_iter;
 
-use crate::verify::verdict::Refusal;
+use crate::verdict::Refusal;
 use crate::wire::rules::{Limits, MAX_EMPTY_LINES, MAX_LINE, Reason, is_token_byte, request_line};
 
 /// Finds where a request head begins and ends. One for each request of a connection.

@@ -2,7 +2,7 @@
 //!
 //! Each file below judges one part and answers with a [`Reason`]; no part is repaired, folded or guessed. A reason
 //! becomes a [`Refusal`] where the client broke the rule ([`From`]) and where the upstream did
-//! ([`Reason::of_upstream`]). Not judged here: whether a path is ambiguous (`verify::path`), whether a size is wanted.
+//! ([`Reason::of_upstream`]). Not judged here: whether a path is ambiguous (`routes::path`), whether a size is wanted.
 
 pub(in crate::wire) mod fields;
 pub(in crate::wire) mod framing;
@@ -14,7 +14,7 @@ mod tests;
 
 use std::fmt;
 
-use crate::verify::verdict::{Code, Refusal};
+use crate::verdict::{Code, Refusal};
 
 /// How much a head may hold (SPEC 2.1); the limits of a line and of the target are fixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 mod parts;
 
 use super::*;
-use crate::verify::verdict::{Code, Refusal};
+use crate::verdict::{Code, Refusal};
 
 /// Scans and parses `bytes` as a server would; `None` where more is waited for.
 fn read(bytes: &[u8]) -> Result<Option<Head>, Refusal> {

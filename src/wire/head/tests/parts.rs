@@ -1,7 +1,7 @@
 //! What a good head holds, received or made from parts.
 
 use super::{good, with};
-use crate::verify::verdict::Code;
+use crate::verdict::Code;
 use crate::wire::head::{Expect, FieldName, Found, Framing, Head, Version};
 
 #[test]

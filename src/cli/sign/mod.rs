@@ -1,0 +1,222 @@
+//! `verigate sign`: the headers that make a body a valid delivery, or a whole command that sends it (SPEC 7).
+//!
+//! Prints neither the secret nor anything else of the configuration, but where the secret itself is what is sent.
+
+mod curl;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::Args;
+
+use self::curl::Signed;
+use super::Exit;
+use super::delivery::{moment, read_input, split_url};
+use super::output::{complain, note, print};
+use super::subject::{By, Subject};
+use crate::clock::Now;
+use crate::config::takes_public_keys;
+use crate::explain::{Case, Fault};
+use crate::key::secret::Secret;
+use crate::providers::Special;
+use crate::scheme::{Part, Place};
+use crate::sign::{SignFault, SignRequest, public_half, sign};
+use crate::wire::head::{FieldName, Head};
+
+/// Arguments of `sign`.
+#[derive(Args, Debug)]
+#[command(
+    override_usage = "verigate sign --provider NAME --secret SECRET [OPTIONS]\n       verigate sign --route NAME [OPTIONS]",
+    after_help = "The first active secret signs. Ed25519 takes the private key: PEM, whsk_…, or 64 hex digits.\n\nExamples:\n  \
+    verigate sign --provider itellico --secret env:WEBHOOK_SECRET --body event.json > headers.txt\n  \
+    verigate sign --route itellico --body event.json --curl | sh"
+)]
+pub(super) struct Sign {
+    #[command(flatten)]
+    by: By,
+    /// The body [- for stdin]
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    body: PathBuf,
+    /// The event id, where the scheme has a header for it [default: a random one]
+    #[arg(long)]
+    id: Option<String>,
+    /// When it is signed, in Unix seconds [default: now]
+    #[arg(long, value_name = "UNIX")]
+    at: Option<i64>,
+    /// The method it will have
+    #[arg(long, default_value = "POST")]
+    method: String,
+    /// The URL it will be sent to; needed where it is signed, and for --curl [default: the route's]
+    #[arg(long)]
+    url: Option<String>,
+    /// A further header, for schemes that sign one; may be given several times
+    #[arg(long, value_name = "NAME: VALUE")]
+    header: Vec<String>,
+    /// Print a whole curl command instead of the headers alone
+    #[arg(long)]
+    curl: bool,
+}
+
+impl Sign {
+    /// Signs the body and prints.
+    pub(super) fn run(&self) -> Exit {
+        match self.try_run() {
+            Ok(text) => {
+                print(&text);
+                Exit::Success
+            }
+            Err(error) => {
+                complain(&error);
+                Exit::Usage
+            }
+        }
+    }
+
+    fn try_run(&self) -> anyhow::Result<String> {
+        let given = self.url.as_deref().map(split_url).transpose()?;
+        let origin = given.as_ref().and_then(|(origin, _)| *origin).map(str::to_owned);
+        let subject = self.by.load(origin.clone())?;
+        let now = moment(self.at);
+        let secret = active(&subject, now)?;
+        let scheme = &subject.scheme;
+        let depends_on_path = scheme.signs_url()
+            || scheme.special == Some(Special::Contentful)
+            || scheme.signed.parts().contains(&Part::Path);
+        if subject.is_prefix && given.is_none() && (self.curl || depends_on_path) {
+            bail!("the route takes every path under {0}: name one, as in `--url {0}x`", subject.path);
+        }
+        if self.curl && given.is_none() && !self.by.is_route() {
+            bail!("`--curl` sends it, but where to? Name it, as in `--url http://127.0.0.1:8080/webhooks/x`");
+        }
+        if depends_on_path && given.is_none() && !self.by.is_route() {
+            bail!("this scheme signs the URL or its path: name the one that the provider calls with `--url`");
+        }
+        let target = given.map_or_else(|| subject.path.clone(), |(_, target)| target);
+        let has_origin = origin.is_some();
+        let url = origin.unwrap_or_else(|| subject.gateway.clone()) + &target;
+        if scheme.signs_url() && subject.settings.public_url.is_none() {
+            bail!("this scheme signs the URL: name the one that the provider calls, host and all, with `--url`");
+        }
+        // As hexadecimal digits both halves of a pair look alike.
+        if self.by.is_route() && takes_public_keys(scheme) && public_half(scheme, secret).is_some() {
+            bail!("cannot sign: {OF_A_ROUTE}");
+        }
+        let id = self.id(&subject)?;
+        let extra = self.header.iter().map(|line| split_header(line)).collect::<anyhow::Result<Vec<_>>>()?;
+        let body = read_input(&self.body).context("`--body`")?;
+        let request = SignRequest {
+            method: &self.method,
+            target: &target,
+            body: &body,
+            id: id.as_deref(),
+            at: now.wall,
+            public_url: subject.settings.public_url.as_deref(),
+            headers: &extra,
+        };
+        let mut headers = sign(scheme, secret, &request).map_err(|fault| self.cannot(&fault, &subject))?;
+        headers.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let lines = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let head = Head::from_parts(&self.method, &target, lines).map_err(|refusal| {
+            anyhow!("no HTTP request can be like this: {}; see `--url`, `--method` and `--header`", refusal.why)
+        })?;
+        remark(&subject, secret, &head, &body, now);
+        if !self.curl {
+            let lines: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+            return Ok(lines.join("\n"));
+        }
+        if let Some(host) = &subject.host
+            && !has_origin
+            && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"))
+        {
+            headers.insert(0, ("Host".to_owned(), host.clone()));
+        }
+        Signed { method: &self.method, url, headers }.curl(&self.body, &body)
+    }
+
+    /// Why it cannot be signed, and what would help.
+    fn cannot(&self, fault: &SignFault, subject: &Subject) -> anyhow::Error {
+        let help = match fault {
+            SignFault::Header(name) => format!(": add it, as in `--header '{name}: VALUE'`"),
+            SignFault::Key(_) if self.by.is_route() && takes_public_keys(&subject.scheme) => {
+                format!("; {OF_A_ROUTE}")
+            }
+            _ => String::new(),
+        };
+        anyhow!("cannot sign: {fault}{help}")
+    }
+
+    /// The id to put into its header or token: the one given, a random one where none is, nothing where neither has one.
+    fn id(&self, subject: &Subject) -> anyhow::Result<Option<String>> {
+        // Code of its own has a header for an id that is no event's.
+        let is_own = matches!(subject.scheme.special, Some(Special::PlivoV3 | Special::MercadoPago));
+        let random_id = || {
+            let mut random = [0; 12];
+            getrandom::fill(&mut random).map_err(|error| anyhow!("no random bytes for an event id: {error}"))?;
+            Ok(Some(format!("evt_{}", hex::encode(random))))
+        };
+        match (&subject.scheme.event_id, &self.id) {
+            (_, Some(id)) if is_own => Ok(Some(id.clone())),
+            (Some(Place::Claim(_)), None) => random_id(),
+            (Some(Place::Claim(_)), Some(id)) => Ok(Some(id.clone())),
+            (Some(Place::Header(name)), None) if !self.names(name) => random_id(),
+            (Some(Place::Header(_)), id) => Ok(id.clone()),
+            (_, None) => Ok(None),
+            (Some(Place::Json(_)), Some(_)) => {
+                bail!("`--id` has no place: this scheme has the event id in the body, so write it there")
+            }
+            (None, Some(_)) => bail!("`--id` has no place: this scheme has no event id"),
+        }
+    }
+
+    /// Whether `--header` names this one.
+    fn names(&self, name: &FieldName) -> bool {
+        self.header.iter().any(|line| line.split(':').next().is_some_and(|n| name.is_or_aliases(n.trim().as_bytes())))
+    }
+}
+
+const OF_A_ROUTE: &str =
+    "the route has the public key: sign with `--provider` or `--scheme`, and the private key as `--secret`";
+
+/// Says on standard error what the signer should know: what a gateway would answer to this delivery, by the verifier of
+/// live traffic, and what the key is.
+fn remark(subject: &Subject, secret: &Secret, head: &Head, body: &[u8], now: Now) {
+    let scheme = &subject.scheme;
+    if scheme.is_token() {
+        note("note: nothing is signed here: the header holds the secret itself");
+    }
+    let refusal = if let Some(public) = public_half(scheme, secret) {
+        let fingerprint = public.fingerprint();
+        note(&format!(
+            "note: signed with a private key; the gateway needs its public key, whose fingerprint is {fingerprint}"
+        ));
+        None
+    } else {
+        let secrets = std::slice::from_ref(secret);
+        let settings = &subject.settings;
+        let case = Case { scheme: &Arc::clone(scheme), settings, secrets, head, body, now };
+        match case.judge() {
+            Err(Fault::Refused(refusal)) => Some(refusal),
+            Ok(_) | Err(Fault::Key(_)) => None,
+        }
+    };
+    let refusal = refusal.or_else(|| subject.envelope.extract(head, body).err());
+    if let Some(refusal) = refusal {
+        note(&format!("warning: it is signed, but the gateway would answer {refusal}"));
+    }
+}
+
+fn active(subject: &Subject, now: Now) -> anyhow::Result<&Secret> {
+    let mut active = subject.secrets.iter().filter(|secret| secret.is_active(now.wall));
+    active
+        .next()
+        .context("no secret is active at that time: see `not_before` and `not_after`, or choose another `--at`")
+}
+
+fn split_header(line: &str) -> anyhow::Result<(&str, &str)> {
+    let (name, value) = line.split_once(':').context("`--header` has no colon: write it as in `X-Event: push`")?;
+    Ok((name, value.trim_ascii()))
+}

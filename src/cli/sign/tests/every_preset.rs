@@ -1,0 +1,200 @@
+//! `sign` against the verifier of live traffic, over all presets: what one makes the other takes, a body that was
+//! changed is refused where the signature covers it, and what cannot be signed is written down here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::cli::tests::samples;
+use crate::clock::{Now, UnixMillis};
+use crate::config::presets;
+use crate::config::presets::Preset;
+use crate::key::public::PublicAlgorithm;
+use crate::key::secret::{Secret, SecretText};
+use crate::notation::json::Pointer;
+use crate::providers::Special;
+use crate::scheme::{Algorithm, Kind, Part, Scheme, Settings, TimestampAt};
+use crate::sign::{SignFault, SignRequest, sign};
+use crate::verdict::Refusal;
+use crate::verify::verifier::Verifier;
+use crate::wire::head::Head;
+
+const AT: UnixMillis = UnixMillis(1_750_000_000_000);
+const ORIGIN: &str = "https://hooks.example.com";
+const TARGET: &str = "/in/x?data.id=abc123";
+
+/// Presets whose deliveries `sign` cannot make, each with the reason.
+const NOT_SIGNED: [(&str, SignFault); 10] = [
+    ("adyen", SignFault::InBody),
+    ("aws-sns", SignFault::InBody),
+    ("braintree", SignFault::InBody),
+    ("dropbox-sign", SignFault::InBody),
+    ("kick", SignFault::PrivateKey),
+    ("lago", SignFault::PrivateKey),
+    ("mailgun", SignFault::InBody),
+    ("microsoft-graph", SignFault::InBody),
+    ("plaid", SignFault::PrivateKey),
+    ("sendgrid", SignFault::PrivateKey),
+];
+
+/// A delivery that is to be signed.
+struct Sample {
+    body: Vec<u8>,
+    headers: Vec<(String, String)>,
+}
+
+impl Sample {
+    /// With all that the scheme takes from body and headers.
+    fn of(scheme: &Scheme) -> Self {
+        let named = scheme.signed.parts().iter().filter_map(|part| match part {
+            Part::Header(name) => Some((name.as_str().to_owned(), "a-nonce".to_owned())),
+            _ => None,
+        });
+        let mut headers: Vec<_> = named.collect();
+        if matches!(scheme.special, Some(Special::Twilio | Special::PlivoV3)) {
+            headers.push(("Content-Type".to_owned(), "application/x-www-form-urlencoded".to_owned()));
+            return Self { body: b"From=%2B15551234&Body=hello+there".to_vec(), headers };
+        }
+        let mut body = Value::from(Map::from_iter([("text".to_owned(), "gr\u{fc}n".into())]));
+        if let Some(place) = &scheme.timestamp
+            && let TimestampAt::Json(pointer) = &place.at
+        {
+            let text = place.unit.write(AT).unwrap();
+            put(
+                &mut body,
+                pointer,
+                if place.unit.is_number() { text.parse::<i64>().unwrap().into() } else { text.into() },
+            );
+        }
+        for pointer in scheme.signed.pointers() {
+            put(&mut body, pointer, "abc".into());
+        }
+        Self { body: body.to_string().into_bytes(), headers }
+    }
+
+    fn signed(&self, scheme: &Scheme, secret: &str) -> Result<Vec<(String, String)>, SignFault> {
+        let given: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let request = SignRequest {
+            method: "POST",
+            target: TARGET,
+            body: &self.body,
+            id: Some("evt_1"),
+            at: AT,
+            public_url: Some(ORIGIN),
+            headers: &given,
+        };
+        sign(scheme, &named(secret), &request).map(|signed| [self.headers.clone(), signed].concat())
+    }
+}
+
+fn put(body: &mut Value, pointer: &Pointer, value: Value) {
+    let mut at = body;
+    for token in &pointer.tokens {
+        if !at.is_object() {
+            *at = Value::from(Map::new());
+        }
+        at = at.as_object_mut().unwrap().entry(token).or_insert(Value::Null);
+    }
+    *at = value;
+}
+
+fn named(text: &str) -> Secret {
+    Secret { name: "s".into(), text: SecretText::new(text.into()), not_before: None, not_after: None }
+}
+
+fn verifier(scheme: &Scheme, secret: &str) -> Verifier {
+    let settings = Settings {
+        tolerance: scheme.tolerance,
+        future_tolerance: scheme.future_tolerance,
+        public_url: Some(ORIGIN.to_owned()),
+        max_body: 1 << 20,
+    };
+    Verifier::new(Arc::new(scheme.clone()), vec![named(secret)], settings).unwrap()
+}
+
+/// What becomes of a delivery, by `begin` and `finish`.
+fn judge(verifier: &Verifier, headers: &[(String, String)], body: &[u8]) -> Result<(), Refusal> {
+    let lines = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let head = Head::from_parts("POST", TARGET, lines)?;
+    let now = Now { wall: AT, mono: Duration::ZERO };
+    let mut verification = verifier.begin(&head, now)?;
+    verification.update(body);
+    verification.finish(body, now).map(|_| ())
+}
+
+/// What is wrong with what `sign` makes for a scheme; the secret that verifies is another where a private key signs.
+fn faults_of(scheme: &Scheme, signs: &str, verifies: &str) -> Result<Vec<String>, SignFault> {
+    let mut wrong = Vec::new();
+    let sample = Sample::of(scheme);
+    let headers = sample.signed(scheme, signs)?;
+    let verifier = verifier(scheme, verifies);
+    if let Err(refusal) = judge(&verifier, &headers, &sample.body) {
+        wrong.push(format!("is refused as signed: {refusal}"));
+    }
+    // A bit of every byte: what the body says must not change by one.
+    for place in 0..sample.body.len() {
+        let mut changed = sample.body.clone();
+        changed[place] ^= 1;
+        let is_taken = judge(&verifier, &headers, &changed).is_ok();
+        if scheme.covers_body() && is_taken {
+            wrong.push(format!("is taken with byte {place} of the body changed"));
+        }
+        // The first one is a bracket, without which values of the body cannot be found.
+        if !scheme.covers_body() && place == sample.body.len() / 2 && !is_taken {
+            wrong.push("covers the body, and says that it does not".to_owned());
+        }
+    }
+    // Each header that was made matters, but for an id that nothing signs.
+    let unsigned_id = if scheme.id_is_signed() { None } else { Some("evt_1") };
+    for place in 0..headers.len() {
+        let mut changed = headers.clone();
+        changed[place].1.push('0');
+        let is_nothing = Some(headers[place].1.as_str()) == unsigned_id || sample.headers.contains(&headers[place]);
+        if !is_nothing && judge(&verifier, &changed, &sample.body).is_ok() {
+            wrong.push(format!("is taken with `{}` changed", headers[place].0));
+        }
+    }
+    Ok(wrong)
+}
+
+/// The private key's text, where one signs.
+fn signing_secret(scheme: &Scheme) -> &'static str {
+    let is_ed25519 = scheme.algorithm.kind() == Kind::Public(PublicAlgorithm::Ed25519);
+    if is_ed25519 { samples::ED25519_SEED } else { samples::secret(scheme) }
+}
+
+#[test]
+fn what_is_signed_verifies_and_a_changed_body_does_not_for_every_preset() {
+    let mut wrong = Vec::new();
+    let mut not_signed = Vec::new();
+    for Preset { name, scheme, .. } in presets::all() {
+        match faults_of(scheme, signing_secret(scheme), samples::secret(scheme)) {
+            Ok(faults) => wrong.extend(faults.into_iter().map(|fault| format!("{name} {fault}"))),
+            Err(fault) => not_signed.push((name.as_str(), fault)),
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    not_signed.sort_by_key(|(name, _)| *name);
+    assert_eq!(not_signed, NOT_SIGNED, "what cannot be signed");
+}
+
+#[test]
+fn a_whsk_key_signs_where_the_public_half_verifies() {
+    let text = |prefix: &str, hex: &str| {
+        format!("{prefix}{}", crate::notation::encoding::Encoding::Base64.encode(&hex::decode(hex).unwrap()))
+    };
+    let (private, public) = (text("whsk_", samples::ED25519_SEED), text("whpk_", samples::ED25519));
+    let is_one = |preset: &&Preset| {
+        let accepted = &preset.scheme.signature.items.accept;
+        accepted.iter().any(|(_, algorithm)| *algorithm == Algorithm::Ed25519)
+    };
+    let takes_both: Vec<_> = presets::all().iter().filter(is_one).collect();
+    assert!(!takes_both.is_empty());
+    for Preset { name, scheme, .. } in takes_both {
+        assert_eq!(faults_of(scheme, &private, &public), Ok(Vec::new()), "{name}");
+        let headers = Sample::of(scheme).signed(scheme, &private).unwrap();
+        assert!(headers.iter().any(|(_, value)| value.starts_with("v1a,")), "{headers:?}");
+        assert!(matches!(Sample::of(scheme).signed(scheme, &public), Err(SignFault::Key(_))), "{name}");
+    }
+}

@@ -1,0 +1,244 @@
+//! Which common mistake would make a rejected delivery match (SPEC 7, `explain`).
+//!
+//! Each candidate is a pure function over one case: it changes one thing, judges again with the verifier of live
+//! traffic, and names the mistake where that matches. They are tried in order of likelihood, the first that matches
+//! counts. What no signature can confirm, but shows by itself, is a suspicion, told only where nothing matches. Nothing
+//! here ever holds an expected signature in its result, nor a byte of a secret: only names.
+//!
+//! The work is bounded by the bytes that are hashed, counted in [`trials`]: 64 MiB, or 48 times the body where that is
+//! more, and no candidate takes more than a third of what is left. So likely mistakes are found in a body of any length,
+//! and of the long enumerations (orders, separators, forms of JSON, URLs, other providers) as many as there is room for.
+
+mod body;
+mod clock;
+mod content;
+mod form;
+mod headers;
+mod json;
+mod jwt;
+mod lists;
+mod mistake;
+mod providers;
+mod secrets;
+mod shape;
+mod signature;
+mod timestamp;
+mod tokens;
+mod trials;
+mod url;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::sync::Arc;
+
+pub use self::mistake::Mistake;
+use self::trials::Trials;
+use crate::clock::Now;
+use crate::key::secret::Secret;
+use crate::scheme::{Scheme, Settings};
+use crate::verdict::Refusal;
+use crate::verify::verifier::{KeyFault, Proof, Verifier};
+use crate::wire::head::Head;
+
+/// A captured delivery, and all that it is judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'c> {
+    /// The scheme it should follow.
+    pub scheme: &'c Arc<Scheme>,
+    /// Tolerances and URL.
+    pub settings: &'c Settings,
+    /// The configured secrets, active or not.
+    pub secrets: &'c [Secret],
+    /// Its head.
+    pub head: &'c Head,
+    /// Its body as received.
+    pub body: &'c [u8],
+    /// The moment it is judged at.
+    pub now: Now,
+}
+
+/// What else the delivery may have been meant for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Around<'a> {
+    /// The schemes of other providers.
+    pub presets: &'a [&'a Scheme],
+    /// The secrets of other routes, each with its route's name.
+    pub routes: &'a [(String, Vec<Secret>)],
+}
+
+/// Why a case is not valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A secret is no key of the scheme, so nothing could be judged.
+    Key(KeyFault),
+    /// It was judged and refused.
+    Refused(Refusal),
+}
+
+/// A mistake that was confirmed, and with which secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What went wrong.
+    pub mistake: Mistake,
+    /// The name of the secret with which it matches.
+    pub secret: Arc<str>,
+}
+
+/// What can be said of a case.
+#[derive(Debug)]
+pub enum Explanation {
+    /// Nothing is wrong.
+    Valid(Proof),
+    /// Refused, and with one mistake undone it matches.
+    Mistaken {
+        /// Why it is refused as it is.
+        fault: Fault,
+        /// What would make it match.
+        finding: Finding,
+        /// The timestamp is off too: nothing that a signature hangs on, but the next thing to be refused.
+        besides: Option<Mistake>,
+    },
+    /// Refused, nothing that was tried makes it match, and this much is to be seen of it: likely, not confirmed.
+    Suspected {
+        /// Why it is refused.
+        fault: Fault,
+        /// What is likely wrong.
+        mistake: Mistake,
+        /// What is wrong with the timestamp.
+        besides: Option<Mistake>,
+    },
+    /// Refused, and no mistake that is known here would make it match.
+    Unexplained {
+        /// Why it is refused.
+        fault: Fault,
+        /// What is wrong with the timestamp.
+        besides: Option<Mistake>,
+    },
+}
+
+/// One candidate: gives its finding where the mistake it looks for was made.
+type Candidate = fn(&Trials<'_>) -> Option<Finding>;
+
+/// In order of likelihood. What is cheap and certain to be meant comes first; another provider's scheme and a body
+/// written anew, which take many trials, come last.
+const CANDIDATES: &[Candidate] = &[
+    secrets::surplus_newline,
+    secrets::inactive,
+    body::surplus_newline,
+    body::lost_newline,
+    secrets::surplus_space,
+    secrets::quotes,
+    secrets::byte_order_mark,
+    secrets::name,
+    secrets::escaped_newlines,
+    secrets::not_decoded,
+    secrets::wrongly_decoded,
+    secrets::prefix,
+    secrets::lacks_newline,
+    secrets::percent_encoded,
+    tokens::user,
+    signature::upper_case,
+    signature::quotes,
+    signature::prefix,
+    signature::encoding,
+    headers::elsewhere,
+    headers::family,
+    headers::joined,
+    headers::several,
+    headers::required,
+    lists::separator,
+    lists::label,
+    lists::bare,
+    lists::listed,
+    jwt::written_elsewhere,
+    jwt::algorithm,
+    url::one_thing,
+    url::several_things,
+    body::still_packed,
+    body::too_long,
+    content::order_and_separator,
+    timestamp::unit_signed,
+    timestamp::other_unit,
+    timestamp::as_text,
+    timestamp::rewritten,
+    body::line_ends,
+    body::empty,
+    body::byte_order_mark,
+    body::still_base64,
+    body::in_string,
+    body::charset,
+    form::encoding,
+    form::member,
+    content::algorithm,
+    content::plain_hash,
+    content::part_added,
+    body::reserialised,
+    body::escaped,
+    body::reordered,
+    jwt::other_claims,
+];
+
+/// One suspicion: what is to be seen without a signature that holds.
+type Suspicion = fn(&Trials<'_>) -> Option<Mistake>;
+
+/// In order of how much they say.
+const SUSPICIONS: &[Suspicion] =
+    &[lists::other_labels, headers::missing, shape::of_secret, jwt::unknown, body::cut, body::unpacked, shape::of_mode];
+
+/// Explains a case. What is around it is tried after all else.
+pub fn explain(case: &Case<'_>, around: &Around<'_>) -> Explanation {
+    let fault = match case.judge() {
+        Ok(proof) => return Explanation::Valid(proof),
+        Err(fault) => fault,
+    };
+    let trials = Trials::new(*case);
+    let besides = clock::judge(case).or_else(|| jwt::clock(case));
+    if let Some(secret) = trials.proves(&trials.as_is()) {
+        // The signature holds, so it is the clock.
+        return match besides {
+            Some(mistake) => Explanation::Mistaken { fault, finding: Finding { mistake, secret }, besides: None },
+            None => Explanation::Unexplained { fault, besides },
+        };
+    }
+    let mut candidates = CANDIDATES.iter().map(|candidate| {
+        trials.share();
+        candidate(&trials)
+    });
+    let found = candidates.find_map(|found| found).or_else(|| {
+        trials.share();
+        let found = secrets::of_other_route(&trials, around.routes);
+        trials.share();
+        found.or_else(|| providers::signs_alike(&trials, around.presets))
+    });
+    if let Some(finding) = found {
+        return Explanation::Mistaken { fault, finding, besides };
+    }
+    let likely = providers::looks_alike(&trials, around.presets);
+    match likely.or_else(|| SUSPICIONS.iter().find_map(|suspicion| suspicion(&trials))) {
+        Some(mistake) => Explanation::Suspected { fault, mistake, besides },
+        None => Explanation::Unexplained { fault, besides },
+    }
+}
+
+impl Case<'_> {
+    /// Judges the case exactly as live traffic would: signature and freshness.
+    ///
+    /// # Errors
+    /// A secret that is no key, or the refusal.
+    pub fn judge(&self) -> Result<Proof, Fault> {
+        let verifier = Verifier::new(Arc::clone(self.scheme), self.secrets.to_vec(), self.settings.clone());
+        let verifier = verifier.map_err(Fault::Key)?;
+        let judge = || {
+            let mut verification = verifier.begin(self.head, self.now)?;
+            verification.update(self.body);
+            verification.finish(self.body, self.now)
+        };
+        judge().map_err(Fault::Refused)
+    }
+}
+
+/// A finding of `mistake`, where a trial gave a secret's name.
+fn found(secret: Option<Arc<str>>, mistake: impl FnOnce() -> Mistake) -> Option<Finding> {
+    secret.map(|secret| Finding { mistake: mistake(), secret })
+}

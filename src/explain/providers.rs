@@ -1,0 +1,61 @@
+//! Another provider's scheme: every preset is tried with the same secrets, lists and all.
+//!
+//! About 120 of them; those whose headers are not there cost nothing.
+
+use super::trials::Trials;
+use super::{Finding, Mistake, found};
+use crate::scheme::{Scheme, TimestampAt};
+use crate::wire::head::{FieldName, Found};
+
+/// The preset that many providers follow.
+const STANDARD: &str = "standard-webhooks";
+
+/// It holds under another provider's scheme. Where many sign alike, the one whose name is in the header, the standard, or
+/// the first three of them.
+pub(super) fn signs_alike(case: &Trials<'_>, presets: &[&Scheme]) -> Option<Finding> {
+    let others = presets.iter().filter(|preset| preset.provider != case.scheme.provider);
+    let mut alike: Vec<_> =
+        others.filter_map(|preset| Some((*preset, case.with_scheme(Scheme::clone(preset))?))).collect();
+    let is_named = |preset: &Scheme| {
+        let own = format!("-{}-", preset.provider);
+        headers(preset).iter().any(|name| format!("-{}-", name.as_str()).contains(&own))
+    };
+    let rank = |preset: &Scheme| (!is_named(preset), preset.provider != STANDARD);
+    alike.sort_by_key(|(preset, _)| rank(preset));
+    let (first, secret) = alike.first()?;
+    let shown = if rank(first) == (true, true) { 3 } else { 1 };
+    let names: Vec<&str> = alike.iter().take(shown).map(|(preset, _)| preset.provider.as_str()).collect();
+    found(Some(std::sync::Arc::clone(secret)), || Mistake::OtherProvider(names.join("`, `")))
+}
+
+/// Its own signature is not there, and the headers of at most three other providers are: more would tell nothing.
+pub(super) fn looks_alike(case: &Trials<'_>, presets: &[&Scheme]) -> Option<Mistake> {
+    let own = headers(case.scheme);
+    let is_there = |name: &FieldName| matches!(case.head.find(name), Found::One(value) if !value.is_empty());
+    if own.iter().any(is_there) || own.is_empty() {
+        return None;
+    }
+    let matched = |preset: &Scheme| {
+        let signature = headers(preset);
+        let times = match preset.timestamp.as_ref().map(|place| &place.at) {
+            Some(TimestampAt::Headers(names)) => names.clone(),
+            _ => Vec::new(),
+        };
+        let is_like = signature.iter().any(is_there) && (times.is_empty() || times.iter().any(is_there));
+        is_like.then(|| signature.len() + times.len())
+    };
+    let others = presets.iter().filter(|preset| preset.provider != case.scheme.provider);
+    let mut likely: Vec<(usize, &str)> =
+        others.filter_map(|preset| Some((matched(preset)?, preset.provider.as_str()))).collect();
+    let most = likely.iter().map(|(count, _)| *count).max()?;
+    likely.retain(|(count, _)| *count == most);
+    let names: Vec<&str> = likely.iter().map(|(_, name)| *name).collect();
+    (names.len() <= 3).then(|| Mistake::LooksLikeProvider(names.join("`, `")))
+}
+
+/// The headers that carry a scheme's signature. `Authorization` tells no provider from another.
+fn headers(scheme: &Scheme) -> Vec<FieldName> {
+    let of_token = scheme.jwt.iter().map(|rule| &rule.header);
+    let names = scheme.signature.headers.iter().chain(of_token);
+    names.filter(|name| name.as_str() != "authorization").cloned().collect()
+}

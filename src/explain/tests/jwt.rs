@@ -1,0 +1,113 @@
+//! JSON Web Tokens: expired, another algorithm, another body, URL or issuer.
+
+use super::*;
+use crate::scheme::algorithm::DigestAlgorithm;
+use crate::scheme::tests::fixtures::plain;
+use crate::verify::jwt::{DigestClaim, JwtAlgorithm, JwtRule};
+use std::time::Duration;
+
+const HEADER: &str = "Authorization";
+const URL: &str = "https://a.example";
+
+/// Claims: a digest of the body, an issuer, an expiry five minutes after the reference time.
+fn scheme() -> Scheme {
+    let digest =
+        |claim: &str| DigestClaim { claim: claim.into(), hash: DigestAlgorithm::Sha256, encoding: Encoding::Hex };
+    let rule = JwtRule {
+        header: field(HEADER),
+        prefix: "Bearer ".into(),
+        algorithms: vec![JwtAlgorithm::Hs256],
+        body_digest: Some(digest("body")),
+        body_claim: None,
+        url_digest: Some(digest("url")),
+        absent_if_empty: false,
+        issuer: Some("acme".into()),
+        max_age: None,
+        leeway: 0,
+        timeless: false,
+    };
+    Scheme {
+        algorithm: Algorithm::Jwt,
+        signed: Template::default(),
+        jwt: Some(rule),
+        event_id: None,
+        ..plain("{body}")
+    }
+}
+
+fn sha256(content: &str) -> String {
+    let mut hash = DigestAlgorithm::Sha256.mac(b"");
+    hash.update(content.as_bytes());
+    hex::encode(hash.finalize().as_bytes())
+}
+
+/// A token of these parts under [`SECRET`].
+fn token(algorithm: JwtAlgorithm, issuer: &str, url: &str) -> String {
+    let header = format!(r#"{{"alg":"{}","typ":"JWT"}}"#, algorithm.name());
+    let claims = format!(
+        r#"{{"iss":"{issuer}","nbf":{},"exp":{},"body":"{}","url":"{}"}}"#,
+        AT - 10,
+        AT + 300,
+        sha256(BODY),
+        sha256(url),
+    );
+    let input = [header, claims].map(|part| Encoding::Base64Url.encode(part.as_bytes())).join(".");
+    let crate::scheme::Kind::Digest(digest) = algorithm.kind() else { panic!("tests sign with HMAC") };
+    let mut mac = digest.mac(SECRET.as_bytes());
+    mac.update(input.as_bytes());
+    format!("Bearer {input}.{}", Encoding::Base64Url.encode(mac.finalize().as_bytes()))
+}
+
+fn sent(token: &str) -> Sample {
+    let sample = Sample { scheme: scheme(), lines: Vec::new(), public_url: Some(URL.into()), ..Sample::good() };
+    sample.and(HEADER, token)
+}
+
+fn good() -> Sample {
+    sent(&token(JwtAlgorithm::Hs256, "acme", &format!("{URL}/in/itellico")))
+}
+
+#[test]
+fn mistakes_with_a_json_web_token_are_named() {
+    assert!(matches!(good().explained(), Explanation::Valid(_)), "{:?}", good().explained());
+    let of = |issuer: &str, url: &str| sent(&token(JwtAlgorithm::Hs256, issuer, url));
+    let own = format!("{URL}/in/itellico");
+    compare(vec![
+        ("expired", Sample { now: AT + 310, ..good() }, Mistake::TokenExpired(Duration::from_secs(10))),
+        ("not yet", Sample { now: AT - 70, ..good() }, Mistake::TokenNotYet(Duration::from_secs(60))),
+        ("HS512", sent(&token(JwtAlgorithm::Hs512, "acme", &own)), Mistake::TokenAlgorithm("HS512".into())),
+        ("another body", Sample { body: b"{}".to_vec(), ..good() }, Mistake::TokenOtherBody),
+        ("a newline too many", Sample { body: format!("{BODY}\n").into_bytes(), ..good() }, Mistake::BodyGainedNewline),
+        ("another issuer", of("other", &own), Mistake::TokenOtherIssuer),
+        ("another URL", of("acme", "https://b.example/x"), Mistake::TokenOtherUrl),
+        ("http", of("acme", "http://a.example/in/itellico"), Mistake::UrlScheme("http")),
+        ("no Bearer", good().with(HEADER, |s| s.replace("Bearer ", "")), Mistake::SignaturePrefix(String::new())),
+        (
+            "in another header",
+            good().renamed(HEADER, "X-Token"),
+            Mistake::OtherHeader { expected: "authorization".into(), found: "x-token".into() },
+        ),
+        ("the secret's newline", good().with_secret(format!("{SECRET}\n").as_bytes()), Mistake::SecretEndsInNewline),
+    ]);
+    let none = Encoding::Base64Url.encode(br#"{"alg":"none"}"#);
+    let unsigned = good().with(HEADER, |s| format!("Bearer {none}.{}.", s.split('.').nth(1).unwrap()));
+    assert_eq!(unsigned.suspicion(), Some(Mistake::TokenAlgorithm("none".into())));
+    assert!(matches!(good().with_secret(b"other").explained(), Explanation::Unexplained { .. }));
+}
+
+#[test]
+fn a_token_that_asks_for_another_key_is_told_so() {
+    let mut scheme = scheme();
+    let rule = scheme.jwt.as_mut().unwrap();
+    rule.algorithms = vec![JwtAlgorithm::EdDsa];
+    let part = |text: &str| Encoding::Base64Url.encode(text.as_bytes());
+    let header = part(r#"{"alg":"EdDSA","kid":"a"}"#);
+    let claims = part(&format!(r#"{{"exp":{}}}"#, AT + 300));
+    let token = format!("Bearer {header}.{claims}.{}", Encoding::Base64Url.encode(&[7; 64]));
+    let point = hex::decode("cdfb17ad6ea5031f7e90f3b3a442a47613a25d1f90ec3c621a722c18889f1ab1").unwrap();
+    let x = Encoding::Base64Url.encode(&point);
+    let key = |name: &str| format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"{x}","kid":"{name}"}}]}}"#);
+    let judged = |name: &str| Sample { scheme: scheme.clone(), ..sent(&token) }.with_secret(key(name).as_bytes());
+    assert_eq!(judged("b").suspicion(), Some(Mistake::TokenKeyUnknown));
+    assert_eq!(judged("a").suspicion(), None);
+}

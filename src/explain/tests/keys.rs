@@ -1,0 +1,110 @@
+//! Tokens, Basic authentication, and secrets that look like another kind of key.
+
+use super::grown::{by, with_secret};
+use super::*;
+use crate::explain::tests::fixtures::compare_suspicions;
+use crate::scheme::tests::fixtures::{plain, standard_webhooks, stripe};
+
+#[test]
+fn the_fixtures_themselves_are_valid() {
+    for scheme in [itellico(), stripe(), standard_webhooks(), plain("{body}"), basic(), bearer()] {
+        let sample = if scheme.is_token() { token(&scheme) } else { by(&scheme) };
+        assert!(matches!(sample.explained(), Explanation::Valid(_)), "{:?}", scheme.signature);
+    }
+}
+
+#[test]
+fn the_look_of_a_secret_is_told_by_its_prefix_alone() {
+    let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAtops3cret\n-----END PUBLIC KEY-----";
+    let private = pem.replace("PUBLIC", "EC PRIVATE");
+    let live = |text: &str| Sample { body: br#"{"livemode":true}"#.to_vec(), ..with_secret(by(&stripe()), text) };
+    let mut public = itellico();
+    public.algorithm = Algorithm::Ed25519;
+    let rows = vec![
+        ("a public key", with_secret(Sample::good(), "whpk_tops3cret"), Mistake::PublicKeyForSecret),
+        ("one in PEM", with_secret(Sample::good(), pem), Mistake::PublicKeyForSecret),
+        ("a private key", with_secret(Sample::good(), &private), Mistake::PrivateKeyForSecret),
+        ("an API key", with_secret(by(&stripe()), "sk_live_tops3cret"), Mistake::ApiKeyForSecret("sk_live_")),
+        ("an endpoint's id", with_secret(by(&stripe()), "we_tops3cret"), Mistake::IdForSecret("we_")),
+        ("a URL", with_secret(Sample::good(), "https://tops3cret.example"), Mistake::UrlForSecret),
+        (
+            "a shared secret",
+            with_secret(Sample { scheme: public, ..Sample::good() }, "whsec_tops3cret"),
+            Mistake::SecretForPublicKey,
+        ),
+        ("test and live", live("whsec_test_tops3cret"), Mistake::TestAndLive { is_live: true }),
+    ];
+    for (name, sample, _) in &rows {
+        let shown = sample.suspicion().map(|mistake| format!("{mistake:?}{}{}", mistake.sentence(), mistake.fix()));
+        assert!(shown.is_some_and(|text| !text.contains("tops3cret")), "{name}");
+    }
+    compare_suspicions(rows);
+}
+
+fn bearer() -> Scheme {
+    let mut scheme = Scheme { algorithm: Algorithm::Token, signed: Template::default(), ..plain("{body}") };
+    scheme.signature.headers = vec![field("Authorization")];
+    scheme.signature.prefix = "Bearer ".into();
+    scheme
+}
+
+fn basic() -> Scheme {
+    let mut scheme = Scheme { algorithm: Algorithm::Basic, ..bearer() };
+    scheme.signature.prefix = String::new();
+    scheme
+}
+
+/// What a token's scheme gets from a sender who does it right.
+fn token(scheme: &Scheme) -> Sample {
+    let (secret, value) = match scheme.algorithm {
+        Algorithm::Basic => ("hook:pass", format!("Basic {}", Encoding::Base64.encode(b"hook:pass"))),
+        _ => (SECRET, format!("Bearer {SECRET}")),
+    };
+    let sample = Sample { scheme: scheme.clone(), lines: Vec::new(), ..Sample::good() };
+    sample.and("Authorization", &value).with_secret(secret.as_bytes())
+}
+
+#[test]
+fn mistakes_with_tokens_are_named() {
+    let (basic, bearer) = (basic(), bearer());
+    let bare = Scheme {
+        signature: crate::scheme::SignaturePlace { prefix: String::new(), ..bearer.signature.clone() },
+        ..bearer.clone()
+    };
+    let hmac = Scheme { signature: bare.signature.clone(), ..plain("{body}") };
+    compare(vec![
+        (
+            "no Bearer",
+            token(&bearer).with("Authorization", |s| s.replace("Bearer ", "")),
+            Mistake::SignaturePrefix(String::new()),
+        ),
+        ("a Bearer", Sample { scheme: bare, ..token(&bearer) }, Mistake::SignaturePrefix("Bearer ".into())),
+        (
+            "Bearer in the secret",
+            with_secret(token(&bearer), &format!("Bearer {SECRET}")),
+            Mistake::SecretPrefix("Bearer ".into()),
+        ),
+        ("a token's newline", with_secret(token(&bearer), &format!("{SECRET}\n")), Mistake::SecretEndsInNewline),
+        (
+            "in another header",
+            token(&bearer).renamed("Authorization", "X-Token"),
+            Mistake::OtherHeader { expected: "authorization".into(), found: "x-token".into() },
+        ),
+        ("no user", with_secret(token(&basic), "pass"), Mistake::BasicUser { is_missing: true }),
+        ("another user", with_secret(token(&basic), "admin:pass"), Mistake::BasicUser { is_missing: false }),
+        (
+            "Basic encoded already",
+            with_secret(token(&basic), &Encoding::Base64.encode(b"hook:pass")),
+            Mistake::SecretNotDecoded("base64"),
+        ),
+        (
+            "a token for a signature",
+            Sample { scheme: hmac, ..token(&bearer) }
+                .with("Authorization", |_| SECRET.into())
+                .with_secret(SECRET.as_bytes()),
+            Mistake::OtherAlgorithm("token"),
+        ),
+    ]);
+    let wrong = with_secret(token(&bearer), "other");
+    assert!(matches!(wrong.explained(), Explanation::Unexplained { .. }), "{:?}", wrong.explained());
+}

@@ -1,0 +1,241 @@
+//! How a changed case is judged again, and how much of that there may be.
+//!
+//! A trial that fails before its body is hashed (no signature of the right form, no such header) costs nothing; any
+//! other costs the body's length. What a candidate may spend is set before it begins.
+
+use std::cell::Cell;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::Case;
+use crate::key::secret::{Secret, SecretText};
+use crate::notation::timestamp::Tolerance;
+use crate::scheme::{Kind, Scheme, Settings, TimestampAt};
+use crate::verify::verifier::Verifier;
+use crate::wire::head::{FieldName, Found, Head};
+
+/// The bytes that are hashed at least, if need be, before the search is given up.
+const LEAST: u64 = 64 << 20;
+
+/// And how many times the body, where that is more.
+const BODIES: u64 = 48;
+
+/// What a trial costs besides its body: keys, head, a short hash; and what a public key costs.
+const TRIAL: u64 = 1024;
+const PUBLIC_KEY: u64 = 64 * 1024;
+
+/// How far a token's times may be off where only its signature is looked at: a hundred years, in milliseconds.
+const CENTURY_MS: i64 = 100 * 366 * 86_400_000;
+
+/// A case, and the room left for trying.
+pub(super) struct Trials<'c> {
+    case: Case<'c>,
+    left: Cell<u64>,
+    share: Cell<u64>,
+}
+
+/// A case with something changed.
+#[derive(Clone)]
+pub(super) struct Changed<'a> {
+    pub(super) scheme: Arc<Scheme>,
+    pub(super) secrets: &'a [Secret],
+    pub(super) head: &'a Head,
+    pub(super) body: &'a [u8],
+    pub(super) public_url: Option<String>,
+}
+
+impl<'c> Deref for Trials<'c> {
+    type Target = Case<'c>;
+
+    fn deref(&self) -> &Case<'c> {
+        &self.case
+    }
+}
+
+impl<'c> Trials<'c> {
+    pub(super) fn new(case: Case<'c>) -> Self {
+        let left = LEAST.max((case.body.len() as u64).saturating_mul(BODIES));
+        Self { case, left: Cell::new(left), share: Cell::new(left) }
+    }
+
+    /// Gives the next candidate its share: a third of what is left.
+    pub(super) fn share(&self) {
+        self.share.set(self.left.get() / 3);
+    }
+
+    /// Takes a trial's cost; `None` where there is no room for it.
+    fn spend(&self, bytes: u64) -> Option<()> {
+        let share = self.share.get().checked_sub(bytes)?;
+        self.share.set(share);
+        self.left.set(self.left.get().saturating_sub(bytes));
+        Some(())
+    }
+
+    /// The case as it is.
+    pub(super) fn as_is(&self) -> Changed<'_> {
+        Changed {
+            scheme: Arc::clone(self.case.scheme),
+            secrets: self.case.secrets,
+            head: self.case.head,
+            body: self.case.body,
+            public_url: self.case.settings.public_url.clone(),
+        }
+    }
+
+    /// The name of the secret with which a changed case holds, its time not judged.
+    pub(super) fn proves(&self, changed: &Changed<'_>) -> Option<Arc<str>> {
+        let settings = Settings {
+            tolerance: Tolerance::Off,
+            future_tolerance: Tolerance::Off,
+            public_url: changed.public_url.clone(),
+            max_body: self.case.settings.max_body,
+        };
+        let scheme = timeless(&changed.scheme);
+        let is_public = matches!(scheme.algorithm.kind(), Kind::Public(_) | Kind::Jwt);
+        let cost = TRIAL + changed.body.len() as u64 + if is_public { PUBLIC_KEY } else { 0 };
+        // One by one: a secret that is no key of this scheme must not hide another that is.
+        changed.secrets.iter().find_map(|secret| {
+            let verifier = Verifier::new(Arc::clone(&scheme), vec![secret.clone()], settings.clone()).ok()?;
+            let mut verification = verifier.begin(changed.head, self.case.now).ok()?;
+            self.spend(cost)?;
+            verification.update(changed.body);
+            verification.finish(changed.body, self.case.now).ok().map(|proof| proof.secret)
+        })
+    }
+
+    /// With another scheme.
+    pub(super) fn with_scheme(&self, scheme: Scheme) -> Option<Arc<str>> {
+        self.proves(&Changed { scheme: Arc::new(scheme), ..self.as_is() })
+    }
+
+    /// With a scheme changed in something.
+    pub(super) fn with_change(&self, change: impl FnOnce(&mut Scheme)) -> Option<Arc<str>> {
+        let mut scheme = Scheme::clone(self.case.scheme);
+        change(&mut scheme);
+        self.with_scheme(scheme)
+    }
+
+    /// With another body; none where no signature speaks of it.
+    pub(super) fn with_body(&self, body: &[u8]) -> Option<Arc<str>> {
+        if self.case.scheme.is_token() { None } else { self.proves(&Changed { body, ..self.as_is() }) }
+    }
+
+    /// With each secret's text changed, those of which `change` makes nothing left out.
+    pub(super) fn with_texts(&self, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Arc<str>> {
+        self.proves(&Changed { secrets: &self.changed(change), ..self.as_is() })
+    }
+
+    pub(super) fn changed(&self, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<Secret> {
+        let changed = |secret: &Secret| {
+            let text = SecretText::new(change(secret.text.expose())?);
+            Some(Secret { text, ..secret.clone() })
+        };
+        self.case.secrets.iter().filter_map(changed).collect()
+    }
+
+    /// With another value under one header, which stands there once.
+    pub(super) fn with_header(&self, name: &FieldName, value: &[u8]) -> Option<Arc<str>> {
+        let lines = self.case.head.lines().map(|(n, v)| if name.is(n) { (n, value) } else { (n, v) });
+        self.with_lines(lines)
+    }
+
+    /// With other header lines.
+    pub(super) fn with_lines<'l>(&self, lines: impl IntoIterator<Item = (&'l [u8], &'l [u8])>) -> Option<Arc<str>> {
+        let head = Head::from_parts(self.case.head.method(), self.case.head.target(), lines).ok()?;
+        self.proves(&Changed { head: &head, ..self.as_is() })
+    }
+
+    /// With another text for the timestamp, in its header or under its label; none where it stands in the body.
+    pub(super) fn with_time(&self, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Arc<str>> {
+        let one = |name: &FieldName| match self.case.head.find(name) {
+            Found::One(value) if !value.is_empty() => Some(value),
+            _ => None,
+        };
+        match &self.case.scheme.timestamp.as_ref()?.at {
+            TimestampAt::Headers(names) => {
+                let (name, value) = names.iter().find_map(|name| Some((name, one(name)?)))?;
+                self.with_header(name, &change(value)?)
+            }
+            TimestampAt::Field(field) => self.case.scheme.signature.headers.iter().find_map(|name| {
+                let items = &self.case.scheme.signature.items;
+                let separator = items.separator.as_deref().unwrap_or(",");
+                let begin = format!("{field}{}", char::from(items.assign?));
+                let value = std::str::from_utf8(one(name)?).ok()?;
+                let mut is_changed = false;
+                let changed = value.split(separator).map(|item| match item.strip_prefix(&begin) {
+                    Some(text) => change(text.as_bytes()).and_then(|text| String::from_utf8(text).ok()).map(|text| {
+                        is_changed = true;
+                        format!("{begin}{text}")
+                    }),
+                    None => Some(item.to_owned()),
+                });
+                let changed = changed.collect::<Option<Vec<_>>>()?.join(separator);
+                is_changed.then(|| self.with_header(name, changed.as_bytes()))?
+            }),
+            TimestampAt::Json(_) => None,
+        }
+    }
+
+    /// Whether a template says what is signed: no code of its own, no JWT, no token.
+    pub(super) fn is_template(&self) -> bool {
+        self.case.scheme.special.is_none() && self.case.scheme.jwt.is_none() && !self.case.scheme.is_token()
+    }
+
+    /// The non-empty values of the headers that carry the signature, each there once.
+    pub(super) fn signature_values(&self) -> impl Iterator<Item = (&FieldName, &[u8])> {
+        self.case.scheme.signature.headers.iter().filter_map(|name| match self.case.head.find(name) {
+            Found::One(value) if !value.is_empty() => Some((name, value)),
+            _ => None,
+        })
+    }
+}
+
+/// A JWT's times are its rule's, not the route's: a scheme that does not judge them either.
+fn timeless(scheme: &Arc<Scheme>) -> Arc<Scheme> {
+    let Some(rule) = &scheme.jwt else { return Arc::clone(scheme) };
+    let mut rule = rule.clone();
+    rule.leeway = CENTURY_MS;
+    Arc::new(Scheme { jwt: Some(rule), ..Scheme::clone(scheme) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::fixtures::Sample;
+    use super::*;
+
+    #[test]
+    fn no_candidate_takes_more_than_a_third_of_what_is_left() {
+        let sample = Sample { body: vec![b'x'; 1 << 20], ..Sample::good() };
+        sample.as_case(|case| {
+            let trials = Trials::new(case);
+            let spent: Vec<usize> = (0..3)
+                .map(|_| {
+                    trials.share();
+                    std::iter::from_fn(|| trials.spend(1 << 20)).count()
+                })
+                .collect();
+            assert_eq!(spent, [21, 14, 9]);
+        });
+    }
+
+    #[test]
+    fn a_body_that_fills_the_room_still_has_its_trials() {
+        let sample = Sample { body: vec![b'x'; 4 << 20], ..Sample::good() };
+        sample.as_case(|case| {
+            let trials = Trials::new(case);
+            trials.share();
+            assert_eq!(std::iter::from_fn(|| trials.spend(4 << 20)).count(), 16);
+        });
+    }
+
+    #[test]
+    fn a_trial_that_no_signature_can_win_costs_nothing() {
+        let sample = Sample::good().with("X-Webhook-Signature-256", |_| "no signature".to_owned());
+        sample.as_case(|case| {
+            let trials = Trials::new(case);
+            assert_eq!(trials.proves(&trials.as_is()), None);
+            assert_eq!(trials.left.get(), LEAST);
+            assert_eq!(Trials::new(case).spend(LEAST), Some(()));
+        });
+    }
+}

@@ -1,0 +1,4 @@
+//! Keys: from a secret's text to what verifies a signature.
+
+pub mod public;
+pub mod secret;

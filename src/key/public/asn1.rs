@@ -1,0 +1,235 @@
+//! DER in and out: `SubjectPublicKeyInfo`, certificates, RSA public keys and Ed25519 private keys (RFC 5280 4.1,
+//! RFC 3279 2.3, RFC 8017 A.1.1, RFC 8410).
+//!
+//! Of a certificate only its key and its dates are read. It is pinned by the operator, so neither its signature nor
+//! its issuer, names or extensions are looked at.
+
+use der::asn1::{AnyRef, BitStringRef, GeneralizedTime, ObjectIdentifier, OctetStringRef, UintRef, UtcTime};
+use der::{ErrorKind, Reader, SliceReader, Tag, TagNumber, Tagged as _};
+use zeroize::Zeroizing;
+
+use super::PublicKey;
+use super::key::Key;
+use crate::clock::UnixMillis;
+use crate::key::secret::Validity;
+
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const PRIME256V1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
+
+/// Why DER is not taken, in plain words.
+pub(super) struct Fault(pub(super) &'static str);
+
+impl From<der::Error> for Fault {
+    fn from(error: der::Error) -> Self {
+        Self(match error.kind() {
+            ErrorKind::Incomplete { .. } => "the key's DER is cut off",
+            ErrorKind::TrailingData { .. } => "something follows the key's DER",
+            _ => "the key's DER cannot be read",
+        })
+    }
+}
+
+/// The key of a `SubjectPublicKeyInfo` or a certificate, whichever it is.
+pub(super) fn key_or_certificate(bytes: &[u8]) -> Result<PublicKey, Fault> {
+    // SEQUENCE { SEQUENCE { OBJECT IDENTIFIER … is the one, SEQUENCE { SEQUENCE … the other
+    let outer = AnyRef::try_from(bytes)?;
+    let inner = first(outer.value())?;
+    if inner.tag() == Tag::Integer {
+        return Err(Fault(match inner.value() {
+            [_] => super::form::PRIVATE,
+            _ => "the DER is a bare RSA key: write it as PEM, or as a SubjectPublicKeyInfo",
+        }));
+    }
+    if first(inner.value())?.tag() == Tag::ObjectIdentifier { public_key(bytes) } else { certificate(bytes) }
+}
+
+/// What stands first in a constructed value.
+fn first(bytes: &[u8]) -> Result<AnyRef<'_>, Fault> {
+    Ok(SliceReader::new(bytes)?.decode()?)
+}
+
+/// The key of a `SubjectPublicKeyInfo`.
+pub(super) fn public_key(bytes: &[u8]) -> Result<PublicKey, Fault> {
+    whole(bytes, |reader| Ok(PublicKey::new(key_info(reader)?)))
+}
+
+/// The key and the dates of a certificate.
+pub(super) fn certificate(bytes: &[u8]) -> Result<PublicKey, Fault> {
+    whole(bytes, |reader| {
+        reader.sequence(|reader| {
+            let key = reader.sequence(to_be_signed)?;
+            let _signature_algorithm = any(reader)?;
+            let _signature: BitStringRef<'_> = reader.decode()?;
+            Ok(key)
+        })
+    })
+}
+
+fn to_be_signed<'r>(reader: &mut SliceReader<'r>) -> Result<PublicKey, Fault> {
+    let version_or_serial = any(reader)?;
+    if version_or_serial.tag() != Tag::Integer {
+        let _serial = any(reader)?;
+    }
+    let _signature_algorithm = any(reader)?;
+    let _issuer = any(reader)?;
+    let validity = reader.sequence(|reader: &mut SliceReader<'r>| {
+        let not_before = seconds(reader)?;
+        let not_after = seconds(reader)?;
+        if not_after < not_before {
+            return Err(Fault("the certificate's last date is before its first"));
+        }
+        Ok(Validity {
+            not_before: Some(UnixMillis::from_secs(not_before)),
+            // the last second belongs to it (RFC 5280 4.1.2.5)
+            not_after: Some(UnixMillis::from_secs(not_after + 1)),
+        })
+    })?;
+    let _subject = any(reader)?;
+    let key = key_info(reader)?;
+    while !reader.is_finished() {
+        any(reader)?;
+    }
+    Ok(PublicKey { validity, ..PublicKey::new(key) })
+}
+
+/// A date of a certificate, in seconds since 1970.
+fn seconds(reader: &mut SliceReader<'_>) -> Result<i64, Fault> {
+    const DATES: Fault = Fault("the certificate's dates cannot be read, or lie before 1970");
+    let date = any(reader)?;
+    let since = if date.tag() == Tag::UtcTime {
+        date.decode_as::<UtcTime>().map(|date| date.to_unix_duration())
+    } else {
+        date.decode_as::<GeneralizedTime>().map(|date| date.to_unix_duration())
+    };
+    since.ok().and_then(|since| i64::try_from(since.as_secs()).ok()).ok_or(DATES)
+}
+
+fn key_info<'r>(reader: &mut SliceReader<'r>) -> Result<Key, Fault> {
+    reader.sequence(|reader: &mut SliceReader<'r>| {
+        let (algorithm, parameters) = algorithm(reader)?;
+        let bits: BitStringRef<'_> = reader.decode()?;
+        let bits = bits.as_bytes().ok_or(Fault("the key's DER cannot be read"))?;
+        match algorithm {
+            ED25519 if parameters.is_none() => Key::ed25519(bits).map_err(Fault),
+            EC_PUBLIC_KEY => match parameters.map(AnyRef::decode_as::<ObjectIdentifier>) {
+                Some(Ok(PRIME256V1)) => Key::ecdsa_p256(bits).map_err(Fault),
+                _ => Err(Fault("the key is of an unsupported curve: P-256 alone is supported for ECDSA")),
+            },
+            RSA if parameters.is_none_or(AnyRef::is_null) => rsa_public_key(bits),
+            RSA_PSS => Err(Fault("the key is for RSASSA-PSS alone, which is not supported")),
+            ED25519 | RSA => Err(Fault("the key's DER cannot be read")),
+            _ => Err(Fault("the key is of an unsupported type: Ed25519, ECDSA P-256 and RSA are supported")),
+        }
+    })
+}
+
+fn algorithm<'r>(reader: &mut SliceReader<'r>) -> Result<(ObjectIdentifier, Option<AnyRef<'r>>), Fault> {
+    reader.sequence(|reader: &mut SliceReader<'r>| {
+        let algorithm = reader.decode()?;
+        let parameters = if reader.is_finished() { None } else { Some(any(reader)?) };
+        Ok((algorithm, parameters))
+    })
+}
+
+/// The key of an `RSAPublicKey`.
+pub(super) fn rsa_public_key(bytes: &[u8]) -> Result<Key, Fault> {
+    whole(bytes, |reader| {
+        reader.sequence(|reader: &mut SliceReader<'_>| {
+            let modulus: UintRef<'_> = reader.decode()?;
+            let exponent: UintRef<'_> = reader.decode()?;
+            Key::rsa(modulus.as_bytes(), exponent.as_bytes()).map_err(Fault)
+        })
+    })
+}
+
+/// What an Ed25519 private key of PKCS #8 holds.
+pub(super) struct Ed25519Private {
+    pub(super) seed: Zeroizing<[u8; 32]>,
+    pub(super) public: Option<[u8; 32]>,
+}
+
+/// Reads an Ed25519 private key of PKCS #8 (RFC 8410 7).
+pub(super) fn ed25519_private_key(bytes: &[u8]) -> Result<Ed25519Private, Fault> {
+    whole(bytes, |reader| {
+        reader.sequence(|reader: &mut SliceReader<'_>| {
+            let _version: u8 = reader.decode()?;
+            if algorithm(reader)? != (ED25519, None) {
+                return Err(Fault("the private key is not an Ed25519 key"));
+            }
+            let wrapped: &OctetStringRef = reader.decode()?;
+            let seed = whole(wrapped.as_bytes(), |reader| {
+                let seed: &OctetStringRef = reader.decode()?;
+                seed.as_bytes().try_into().map(Zeroizing::new).map_err(|_| Fault("an Ed25519 seed has 32 bytes"))
+            })?;
+            let mut public = None;
+            while !reader.is_finished() {
+                let field = any(reader)?;
+                // [1] IMPLICIT BIT STRING: the count of unused bits, then the key
+                if let Tag::ContextSpecific { number: TagNumber(1), .. } = field.tag() {
+                    let key = field.value().strip_prefix(&[0]).and_then(|key| key.try_into().ok());
+                    public = Some(key.ok_or(Fault("the key's DER cannot be read"))?);
+                }
+            }
+            Ok(Ed25519Private { seed, public })
+        })
+    })
+}
+
+fn any<'r>(reader: &mut SliceReader<'r>) -> Result<AnyRef<'r>, Fault> {
+    Ok(reader.decode()?)
+}
+
+/// Reads something that must be all there is.
+fn whole<'r, T>(bytes: &'r [u8], read: impl FnOnce(&mut SliceReader<'r>) -> Result<T, Fault>) -> Result<T, Fault> {
+    let mut reader = SliceReader::new(bytes)?;
+    let read = read(&mut reader)?;
+    reader.finish()?;
+    Ok(read)
+}
+
+/// An Ed25519 key as a `SubjectPublicKeyInfo` (RFC 8410 4).
+pub(super) fn ed25519_info(key: &[u8; 32]) -> Vec<u8> {
+    let algorithm = value(0x30, &[&value(0x06, &[ED25519.as_bytes()])]);
+    value(0x30, &[&algorithm, &value(0x03, &[&[0], key])])
+}
+
+/// A P-256 key as a `SubjectPublicKeyInfo` (RFC 5480 2).
+pub(super) fn ecdsa_p256_info(point: &[u8; 65]) -> Vec<u8> {
+    let identifiers = [value(0x06, &[EC_PUBLIC_KEY.as_bytes()]), value(0x06, &[PRIME256V1.as_bytes()])];
+    let algorithm = value(0x30, &[&identifiers.concat()]);
+    value(0x30, &[&algorithm, &value(0x03, &[&[0], point])])
+}
+
+/// An RSA key as a `SubjectPublicKeyInfo` (RFC 3279 2.3.1).
+pub(super) fn rsa_info(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+    let algorithm = value(0x30, &[&value(0x06, &[RSA.as_bytes()]), &value(0x05, &[])]);
+    let key = value(0x30, &[&integer(modulus), &integer(exponent)]);
+    value(0x30, &[&algorithm, &value(0x03, &[&[0], &key])])
+}
+
+/// A positive number, from big-endian bytes of which the first is not zero.
+fn integer(number: &[u8]) -> Vec<u8> {
+    let sign: &[u8] = if number.first().is_some_and(|byte| byte & 0x80 != 0) { &[0] } else { &[] };
+    value(0x02, &[sign, number])
+}
+
+/// Tag, length, and the parts as content.
+fn value(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let len: usize = parts.iter().map(|part| part.len()).sum();
+    let mut bytes = vec![tag];
+    match u8::try_from(len) {
+        Ok(len @ ..=0x7f) => bytes.push(len),
+        _ => {
+            let digits: Vec<u8> = len.to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect();
+            bytes.push(0x80 | u8::try_from(digits.len()).unwrap_or_default());
+            bytes.extend(digits);
+        }
+    }
+    for part in parts {
+        bytes.extend(*part);
+    }
+    bytes
+}

@@ -1,0 +1,141 @@
+//! Strict parsing of `application/x-www-form-urlencoded` (WHATWG URL 5.1): names and values as bytes, in order.
+//!
+//! Strict where the standard is lenient: a `%` without two hex digits behind it, or too many pairs, and there is no
+//! form at all. So no escape is left standing that another parser could read in its own way. Knows no `Content-Type`.
+
+use crate::wire::head::Found;
+
+/// A name and its value, both decoded.
+pub(crate) type Pair = (Vec<u8>, Vec<u8>);
+
+/// The most pairs that a form may have.
+pub(crate) const MAX_PAIRS: usize = 1024;
+
+/// Takes a form apart: pieces between `&`, split at their first `=`; `+` is a space, `%hh` a byte. A piece without `=`
+/// is a name with an empty value, an empty piece is nothing. `None` where an escape is broken or there are more than
+/// [`MAX_PAIRS`].
+pub(crate) fn pairs(body: &[u8]) -> Option<Vec<Pair>> {
+    let mut pairs = Vec::new();
+    for piece in body.split(|byte| *byte == b'&').filter(|piece| !piece.is_empty()) {
+        if pairs.len() == MAX_PAIRS {
+            return None;
+        }
+        let mut halves = piece.splitn(2, |byte| *byte == b'=');
+        let name = decoded(halves.next().unwrap_or_default())?;
+        let value = decoded(halves.next().unwrap_or_default())?;
+        pairs.push((name, value));
+    }
+    Some(pairs)
+}
+
+/// The value under this decoded name, case-sensitive.
+pub(crate) fn one<'p>(pairs: &'p [Pair], name: &[u8]) -> Found<'p> {
+    let mut values = pairs.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_slice());
+    match (values.next(), values.next()) {
+        (None, _) => Found::Nothing,
+        (Some(value), None) => Found::One(value),
+        (Some(_), Some(_)) => Found::Several,
+    }
+}
+
+/// The bytes that a name or a value stands for; `None` where an escape is broken.
+fn decoded(text: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.iter();
+    while let Some(byte) = rest.next() {
+        out.push(match byte {
+            b'+' => b' ',
+            b'%' => digit(*rest.next()?)? << 4 | digit(*rest.next()?)?,
+            other => *other,
+        });
+    }
+    Some(out)
+}
+
+/// What a hex digit of either case is worth.
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_form_is_taken_apart_as_browsers_write_it_and_broken_escapes_are_none() {
+        type Row = (&'static str, &'static [u8], Option<&'static [(&'static str, &'static [u8])]>);
+        let rows: &[Row] = &[
+            ("nothing", b"", Some(&[])),
+            ("one pair", b"a=1", Some(&[("a", b"1")])),
+            ("order is kept, names may repeat", b"b=2&a=1&b=1", Some(&[("b", b"2"), ("a", b"1"), ("b", b"1")])),
+            ("an empty value", b"a=&b=1", Some(&[("a", b""), ("b", b"1")])),
+            ("no equals sign", b"a&b=1", Some(&[("a", b""), ("b", b"1")])),
+            ("an empty name", b"=1", Some(&[("", b"1")])),
+            ("an equals sign alone", b"=", Some(&[("", b"")])),
+            ("equals signs in a value", b"a=b=c==", Some(&[("a", b"b=c==")])),
+            ("empty pieces", b"&&a=1&", Some(&[("a", b"1")])),
+            ("a semicolon divides nothing", b"a=1;b=2", Some(&[("a", b"1;b=2")])),
+            ("plus and escapes, in names too", b"a+%2B=%26%3d+%e2%82%AC", Some(&[("a +", b"&= \xe2\x82\xac")])),
+            ("bytes that are no UTF-8", b"a=%ff\xfe", Some(&[("a", b"\xff\xfe")])),
+            ("a zero byte", b"a=%00", Some(&[("a", b"\0")])),
+            ("an escape is undone once", b"a=%2541", Some(&[("a", b"%41")])),
+            ("a lone percent sign", b"a=%", None),
+            ("one digit", b"a=%4", None),
+            ("no digit", b"a=%zz", None),
+            ("a sign for a digit", b"a=%+1", None),
+            ("an escape over the border", b"a=%2&1=b", None),
+            ("a broken name", b"%g0=1", None),
+            ("another escape", b"a=%u0041", None),
+        ];
+        let mut wrong = Vec::new();
+        for (name, body, expected) in rows {
+            let found = pairs(body);
+            let expected = expected.map(|list| {
+                list.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec())).collect::<Vec<_>>()
+            });
+            if found != expected {
+                wrong.push((name, found));
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+
+    #[test]
+    fn more_pairs_than_the_limit_are_none() {
+        let form = |count: usize| vec!["a=1"; count].join("&");
+        assert_eq!(pairs(form(MAX_PAIRS).as_bytes()).map(|pairs| pairs.len()), Some(MAX_PAIRS));
+        assert_eq!(pairs(form(MAX_PAIRS + 1).as_bytes()), None);
+    }
+
+    #[test]
+    fn a_name_is_found_once_or_said_to_stand_there_several_times() {
+        let pairs = pairs(b"a=1&b=2&b=2&A=3&%63=4").unwrap();
+        assert_eq!(one(&pairs, b"a"), Found::One(b"1"));
+        assert_eq!(one(&pairs, b"b"), Found::Several);
+        assert_eq!(one(&pairs, b"c"), Found::One(b"4"));
+        assert_eq!(one(&pairs, b"d"), Found::Nothing);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_arrives_is_taken_apart_without_a_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Some(pairs) = pairs(&body) {
+                let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
+                prop_assert!(bytes <= body.len() && pairs.len() <= MAX_PAIRS);
+            }
+        }
+
+        #[test]
+        fn what_is_escaped_reads_back(value in prop::collection::vec(any::<u8>(), 0..50)) {
+            let escaped = value.iter().fold(String::new(), |text, byte| text + &format!("%{byte:02x}"));
+            prop_assert_eq!(pairs(format!("a={escaped}").as_bytes()), Some(vec![(b"a".to_vec(), value)]));
+        }
+    }
+}

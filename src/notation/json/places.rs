@@ -1,0 +1,159 @@
+//! The places that are looked at in a JSON text, and what was found there.
+//!
+//! Pointers are taken apart once per route. The pass over a body is [`super::walk`]; pointers with `*` are in
+//! [`super::each`].
+
+use super::each::Chain;
+use super::{Fault, Search, Value, walk};
+use crate::notation::json::Pointer;
+use crate::notation::json::text::Text;
+
+/// The places to look at, merged into a tree so that each key of the text is compared once per level.
+#[derive(Clone, Debug)]
+pub struct Places {
+    root: Node,
+    count: usize,
+    each: Vec<Chain>,
+}
+
+/// Where [`Values`] keeps what stands at one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(usize);
+
+/// Where [`Values`] keeps what stands at the places of one pointer with `*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EachSlot(usize);
+
+/// One step on the way to a place.
+#[derive(Clone, Debug)]
+struct Node {
+    /// The key in an object.
+    key: String,
+    /// The same token as an index into an array, where it is one.
+    index: Option<usize>,
+    slot: usize,
+    children: Vec<Node>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self { root: Node::new("", 0), count: 1, each: Vec::new() }
+    }
+}
+
+impl Places {
+    /// Adds a place; the same pointer always has the same slot. A `*` in it is a key like any other.
+    pub fn add(&mut self, pointer: &Pointer) -> Slot {
+        let mut node = &mut self.root;
+        for token in &pointer.tokens {
+            let known = node.children.iter().position(|child| child.key == *token);
+            let place = known.unwrap_or_else(|| {
+                node.children.push(Node::new(token, self.count));
+                self.count += 1;
+                node.children.len() - 1
+            });
+            // `place` was found or pushed just above.
+            let Some(child) = node.children.get_mut(place) else { break };
+            node = child;
+        }
+        Slot(node.slot)
+    }
+
+    /// Adds all places that a pointer names whose `*` stand for each element of an array; the same pointer always has
+    /// the same slot. See [`Values::each`].
+    pub fn add_each(&mut self, pointer: &Pointer) -> EachSlot {
+        let chain = Chain::new(pointer);
+        EachSlot(self.each.iter().position(|known| *known == chain).unwrap_or_else(|| {
+            self.each.push(chain);
+            self.each.len() - 1
+        }))
+    }
+
+    /// Judges `body` and finds what stands at the places: in one pass, and one more for each pointer with `*`.
+    ///
+    /// # Errors
+    /// Why it is not one JSON text, that a key is repeated, or that there are more than [`MAX_EACH`] places for a
+    /// pointer with `*`.
+    pub fn scan<'b>(&self, body: &'b [u8]) -> Result<Values<'b>, Fault> {
+        let text = std::str::from_utf8(body).map_err(|_| Fault::NotUtf8)?;
+        if text.starts_with('\u{feff}') {
+            return Err(Fault::ByteOrderMark);
+        }
+        let mut slots = Slots(vec![Value::Absent; self.count]);
+        walk(text, &mut slots, &self.root)?;
+        let each = self.each.iter().map(|chain| chain.scan(text)).collect::<Result<_, _>>()?;
+        Ok(Values { slots: slots.0, each })
+    }
+}
+
+impl Node {
+    fn new(token: &str, slot: usize) -> Self {
+        Self { key: token.to_owned(), index: index(token), slot, children: Vec::new() }
+    }
+}
+
+/// A token as an index into an array; `None` where it is none (RFC 6901 section 4: no leading zeros).
+pub(super) fn index(token: &str) -> Option<usize> {
+    let is_canonical = token == "0" || !token.starts_with('0');
+    if is_canonical && token.bytes().all(|b| b.is_ascii_digit()) { token.parse().ok() } else { None }
+}
+
+/// What a scan found.
+#[derive(Clone, Debug)]
+pub struct Values<'b> {
+    slots: Vec<Value<'b>>,
+    each: Vec<Vec<Value<'b>>>,
+}
+
+impl<'b> Values<'b> {
+    /// What stands at the place of `slot`.
+    pub fn at(&self, slot: Slot) -> Value<'b> {
+        self.slots.get(slot.0).copied().unwrap_or(Value::Absent)
+    }
+
+    /// What stands at the places of `slot`, in the order of the text; at most [`MAX_EACH`]. An empty array adds none. So
+    /// that nothing passes unseen, [`Value::Absent`] stands for each element that lacks the rest of the pointer, and for
+    /// whatever is no array where a `*` wants one, also where nothing is there at all.
+    pub fn each(&self, slot: EachSlot) -> &[Value<'b>] {
+        self.each.get(slot.0).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// What was found so far, by slot. As no key on the way may be repeated, each place is come to at most once, so a slot
+/// that is taken also tells that its key was seen before.
+struct Slots<'b>(Vec<Value<'b>>);
+
+/// An object or array on the way to a place.
+struct Step<'p> {
+    node: &'p Node,
+    /// Of the element that comes next, in an array.
+    index: usize,
+}
+
+impl<'p, 'b> Search<'b, &'p Node> for Slots<'b> {
+    type Step = Step<'p>;
+
+    fn value(&mut self, node: &'p Node, value: Value<'b>) -> Result<Option<Step<'p>>, Fault> {
+        if let Some(slot) = self.0.get_mut(node.slot) {
+            *slot = value;
+        }
+        Ok((!node.children.is_empty()).then_some(Step { node, index: 0 }))
+    }
+
+    fn key(&mut self, step: &mut Step<'p>, key: Text<'b>) -> Result<Option<&'p Node>, Fault> {
+        let node = step.node.children.iter().find(|child| key.is(&child.key));
+        if node.is_some_and(|node| self.0.get(node.slot) != Some(&Value::Absent)) {
+            return Err(Fault::RepeatedKey);
+        }
+        Ok(node)
+    }
+
+    fn element(&mut self, step: &mut Step<'p>) -> Option<&'p Node> {
+        step.index += 1;
+        step.node.children.iter().find(|child| child.index == Some(step.index - 1))
+    }
+
+    fn close(&mut self, _: Step<'p>) -> Result<(), Fault> {
+        Ok(())
+    }
+}

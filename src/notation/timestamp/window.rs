@@ -1,0 +1,163 @@
+//! When a delivery's timestamp counts as fresh, as a stretch of the wall clock (SPEC 2.5; SCHEMES 1, `tolerance`).
+//!
+//! Says the same as [`Unit::judge`], once for all moments: so it can be kept beside a proof, narrowed by what else
+//! bounds it (a token's own dates), and asked again later.
+
+use super::{Tolerance, Unit, millis};
+use crate::clock::UnixMillis;
+use crate::verdict::Code;
+
+/// When a delivery's timestamp counts as fresh, by the wall clock: from `from` on, until `until` (excluded).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The first moment at which it is not in the future; `None` where the future is not judged.
+    pub from: Option<UnixMillis>,
+    /// The first moment at which it is stale; `None` where it never is.
+    pub until: Option<UnixMillis>,
+}
+
+impl Window {
+    /// Fresh at any time.
+    pub const ALWAYS: Self = Self { from: None, until: None };
+
+    /// Judges freshness at `wall`.
+    ///
+    /// # Errors
+    /// `stale_timestamp` at and after `until`, also where the window is empty; `future_timestamp` before `from`.
+    pub fn judge(self, wall: UnixMillis) -> Result<(), Code> {
+        if self.until.is_some_and(|until| wall >= until) {
+            Err(Code::StaleTimestamp)
+        } else if self.from.is_some_and(|from| wall < from) {
+            Err(Code::FutureTimestamp)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The time that lies in both windows; empty where there is none.
+    #[must_use]
+    pub fn within(self, other: Self) -> Self {
+        // `None` is the least of options, which fits `from` alone.
+        let until = self.until.into_iter().chain(other.until).min();
+        Self { from: self.from.max(other.from), until }
+    }
+}
+
+impl Unit {
+    /// When the timestamp `at` is fresh: what [`judge`](Self::judge) allows, as moments of the wall clock.
+    ///
+    /// A bound that lies outside the range of [`UnixMillis`] becomes the end of that range, which no clock reads; one
+    /// that could never refuse is `None`.
+    pub fn window(self, at: UnixMillis, past: Tolerance, future: Tolerance) -> Window {
+        let step = i128::from(self.step());
+        let at = i128::from(at.0);
+        // The clock is judged in whole units, so either bound is the beginning of one.
+        let from = match future {
+            Tolerance::Off => None,
+            Tolerance::Within(future) => {
+                let earliest = at - i128::from(millis(future));
+                let from = -(-earliest).div_euclid(step) * step;
+                (from > i128::from(i64::MIN)).then(|| saturated(from))
+            }
+        };
+        let until = match past {
+            Tolerance::Off => None,
+            Tolerance::Within(past) => {
+                let last = at + i128::from(millis(past));
+                let until = (last.div_euclid(step) + 1) * step;
+                (until <= i128::from(i64::MAX)).then(|| saturated(until))
+            }
+        };
+        Window { from, until }
+    }
+}
+
+fn saturated(millis: i128) -> UnixMillis {
+    UnixMillis(i64::try_from(millis).unwrap_or(if millis < 0 { i64::MIN } else { i64::MAX }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tolerance() -> impl Strategy<Value = Tolerance> {
+        let within = |ms| Tolerance::Within(Duration::from_millis(ms));
+        prop_oneof![
+            1 => Just(Tolerance::Off),
+            1 => Just(Tolerance::Within(Duration::MAX)),
+            4 => (0..700_000_u64).prop_map(within),
+            1 => any::<u64>().prop_map(within),
+        ]
+    }
+
+    /// Moments near each other, around the epoch, now and the ends of the range, and any.
+    fn moment() -> impl Strategy<Value = i64> {
+        prop_oneof![
+            4 => 1_750_000_000_000 - 800_000..1_750_000_000_000_i64 + 800_000,
+            1 => -800_000..800_000_i64,
+            1 => i64::MIN + 1000..i64::MIN + 800_000,
+            1 => i64::MAX - 800_000..i64::MAX,
+            1 => any::<i64>().prop_map(|at| at.clamp(i64::MIN + 1000, i64::MAX - 1)),
+        ]
+    }
+
+    fn window() -> impl Strategy<Value = Window> {
+        let end = || prop::option::of((0..20_i64).prop_map(UnixMillis));
+        (end(), end()).prop_map(|(from, until)| Window { from, until })
+    }
+
+    #[test]
+    fn a_window_in_seconds_holds_whole_seconds() {
+        let five_minutes = Tolerance::Within(Duration::from_secs(300));
+        let window = Unit::Seconds.window(UnixMillis::from_secs(1000), five_minutes, Tolerance::Within(Duration::ZERO));
+        assert_eq!(window, Window { from: Some(UnixMillis(1_000_000)), until: Some(UnixMillis(1_301_000)) });
+        assert_eq!(Unit::Seconds.window(UnixMillis(5), Tolerance::Off, Tolerance::Off), Window::ALWAYS);
+    }
+
+    #[test]
+    fn the_lower_bound_is_in_and_the_upper_one_is_out() {
+        let window = Window { from: Some(UnixMillis(10)), until: Some(UnixMillis(20)) };
+        let judged = [9, 10, 19, 20].map(|wall| window.judge(UnixMillis(wall)));
+        assert_eq!(judged, [Err(Code::FutureTimestamp), Ok(()), Ok(()), Err(Code::StaleTimestamp)]);
+    }
+
+    #[test]
+    fn a_moment_at_the_end_of_the_range_is_in_the_future_for_any_clock() {
+        let never = Unit::Seconds.window(UnixMillis(i64::MAX), Tolerance::Off, Tolerance::Within(Duration::ZERO));
+        assert_eq!(never.judge(UnixMillis(i64::MAX - 1)), Err(Code::FutureTimestamp));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn a_window_says_what_judge_says(
+            at in prop_oneof![moment(), any::<i64>()], wall in moment(), past in tolerance(), future in tolerance(),
+        ) {
+            for unit in Unit::ALL {
+                let (at, wall) = (UnixMillis(at), UnixMillis(wall));
+                let window = unit.window(at, past, future);
+                prop_assert_eq!(window.judge(wall), unit.judge(at, wall, past, future), "{:?} {:?}", unit, window);
+                // Both bounds themselves, and the moments before them.
+                for end in [window.from, window.until].into_iter().flatten() {
+                    for wall in [end.0.saturating_sub(1), end.0].map(|ms| UnixMillis(ms.clamp(i64::MIN + 1000, i64::MAX - 1))) {
+                        prop_assert_eq!(window.judge(wall), unit.judge(at, wall, past, future), "{:?} {:?}", unit, window);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn a_moment_lies_within_two_windows_if_it_lies_in_each(one in window(), other in window(), wall in -1..21_i64) {
+            let wall = UnixMillis(wall);
+            let both = one.judge(wall).is_ok() && other.judge(wall).is_ok();
+            prop_assert_eq!(one.within(other).judge(wall).is_ok(), both);
+            prop_assert_eq!(one.within(other), other.within(one));
+            prop_assert_eq!(one.within(Window::ALWAYS), one);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Braintree: an HMAC over one field of a form, under the SHA-1 of the private key, labelled with the public key (SCHEMES 3).
+//!
+//! Source: the Braintree libraries (`WebhookNotificationGateway`). The secret is `PUBLIC_KEY:PRIVATE_KEY`, or the private
+//! key alone; then a pair of any public key counts. The other fields of the form are not authenticated, and a form with a
+//! second `bt_payload` or `bt_signature` is refused.
+
+use sha1::{Digest as _, Sha1};
+use zeroize::Zeroizing;
+
+use super::{Assertion, Statement};
+use crate::key::secret::SecretText;
+use crate::notation::encoding::Encoding;
+use crate::notation::form;
+use crate::scheme::Algorithm;
+use crate::verdict::{Code, Refusal};
+use crate::wire::head::Found;
+
+const NO_FORM: Refusal =
+    Refusal::because(Code::MalformedSignature, "the body is no form with one bt_signature and one bt_payload");
+const NO_PAIR: Refusal =
+    Refusal::because(Code::MalformedSignature, "bt_signature holds no pair of a public key and a signature in hex");
+const NO_BASE64: Refusal = Refusal::because(Code::MalformedSignature, "bt_payload is not base64 text");
+/// How many pairs are tried.
+const LIMIT: usize = 16;
+
+/// Public and private key of a secret's text.
+pub(crate) fn keys(text: &SecretText) -> (Option<&[u8]>, &[u8]) {
+    let text = text.expose();
+    match text.iter().position(|byte| *byte == b':') {
+        Some(at) => (text.get(..at), text.get(at + 1..).unwrap_or_default()),
+        None => (None, text),
+    }
+}
+
+/// The key of the HMAC.
+pub(super) fn key(text: &SecretText) -> Result<(Algorithm, Zeroizing<Vec<u8>>), &'static str> {
+    let (public, private) = keys(text);
+    if private.is_empty() || public.is_some_and(<[u8]>::is_empty) {
+        return Err("the secret is not `PUBLIC_KEY:PRIVATE_KEY`, nor a private key");
+    }
+    Ok((Algorithm::HmacSha1, Zeroizing::new(Sha1::digest(private).to_vec())))
+}
+
+/// What a form says. Of the pairs those count whose public key is among `publics`; all where that is empty.
+pub(super) fn read(body: &[u8], publics: &[Vec<u8>]) -> Result<Statement, Refusal> {
+    let pairs = form::pairs(body).ok_or(NO_FORM)?;
+    let (signature, payload) = match (form::one(&pairs, b"bt_signature"), form::one(&pairs, b"bt_payload")) {
+        (Found::Nothing | Found::One(b""), _) => return Err(Code::MissingSignature.into()),
+        (Found::One(signature), Found::One(payload)) => (signature, payload),
+        _ => return Err(NO_FORM),
+    };
+    let is_text = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'\n');
+    if payload.is_empty() || !payload.iter().all(is_text) {
+        return Err(NO_BASE64);
+    }
+    let mut signatures = Vec::new();
+    let mut is_pair = false;
+    for pair in signature.split(|byte| *byte == b'&') {
+        let Some(at) = pair.iter().position(|byte| *byte == b'|') else { continue };
+        let (public, digest) = (pair.get(..at).unwrap_or_default(), pair.get(at + 1..).unwrap_or_default());
+        let mut bytes = [0; 20];
+        if digest.len() != 40 || Encoding::Hex.decode(digest, &mut bytes).is_none() {
+            continue;
+        }
+        is_pair = true;
+        if (publics.is_empty() || publics.iter().any(|known| known == public)) && signatures.len() < LIMIT {
+            signatures.push(bytes.to_vec());
+        }
+    }
+    if !is_pair {
+        return Err(NO_PAIR);
+    }
+    // What is signed ends in a line feed in some versions, and what is sent may have lost it or not. The text without any
+    // comes first: it is the same delivery whichever way it is sent.
+    let text = payload.trim_ascii_end();
+    let contents = vec![text.to_vec(), [text, b"\n"].concat()];
+    let assertion = Assertion { contents, signatures, algorithm: Algorithm::HmacSha1 };
+    Ok(Statement { assertions: vec![assertion], timestamp: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: &str = "8e985832e7920ef3331b34af17d1ee137be821d0";
+
+    fn refused(body: &str) -> Option<Code> {
+        read(body.as_bytes(), &[]).err().map(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn a_payload_is_the_same_with_a_line_feed_at_its_end_and_without() {
+        // else a captured delivery could be sent again as a new one, by taking the line feed off
+        for end in ["", "%0A", "%0A%0A"] {
+            let body = format!("bt_signature=a%7C{DIGEST}%26b%7C{DIGEST}&bt_payload=YQ%3D%3D%0Ab{end}");
+            let assertion = &read(body.as_bytes(), &[]).unwrap().assertions[0];
+            assert_eq!(assertion.contents, [b"YQ==\nb".to_vec(), b"YQ==\nb\n".to_vec()], "{end}");
+            assert_eq!(assertion.signatures.len(), 2);
+        }
+    }
+
+    #[test]
+    fn only_pairs_of_a_known_public_key_count() {
+        let body = format!("bt_signature=other%7C{DIGEST}&bt_payload=YQ%3D%3D");
+        let counted = |publics: &[Vec<u8>]| read(body.as_bytes(), publics).unwrap().assertions[0].signatures.len();
+        assert_eq!((counted(&[]), counted(&[b"mine".to_vec()]), counted(&[b"other".to_vec()])), (1, 0, 1));
+    }
+
+    #[test]
+    fn what_is_no_such_form_is_refused() {
+        let rows = [
+            ("", Some(Code::MissingSignature)),
+            ("bt_payload=YQ%3D%3D", Some(Code::MissingSignature)),
+            (&format!("bt_signature=a%7C{DIGEST}"), Some(Code::MalformedSignature)),
+            (&format!("bt_signature=a%7C{DIGEST}&bt_payload=a&bt_payload=b"), Some(Code::MalformedSignature)),
+            (&format!("bt_signature=a%7C{DIGEST}&bt_signature=a&bt_payload=b"), Some(Code::MalformedSignature)),
+            (&format!("bt_signature=a%7C{DIGEST}&bt_payload=hello%20world"), Some(Code::MalformedSignature)),
+            (&format!("bt_signature={DIGEST}&bt_payload=YQ%3D%3D"), Some(Code::MalformedSignature)),
+            ("bt_signature=a%7Cabc&bt_payload=YQ%3D%3D", Some(Code::MalformedSignature)),
+            (
+                &format!("bt_signature=a%7C{}&bt_payload=YQ%3D%3D", DIGEST.to_uppercase()),
+                Some(Code::MalformedSignature),
+            ),
+            (&format!("bt_signature=a%7C{DIGEST}&bt_payload=%zz"), Some(Code::MalformedSignature)),
+        ];
+        let wrong: Vec<_> = rows.iter().filter(|(body, code)| refused(body) != *code).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_secret_holds_both_keys_or_the_private_one() {
+        let text = |text: &str| SecretText::new(text.as_bytes().to_vec());
+        assert_eq!(keys(&text("pub:priv")), (Some(&b"pub"[..]), &b"priv"[..]));
+        assert_eq!(keys(&text("priv")), (None, &b"priv"[..]));
+        assert!(key(&text(":priv")).is_err() && key(&text("pub:")).is_err());
+        // Braintree's own test of its key derivation: the HMAC of "hello world" under "secretKey".
+        let (algorithm, key) = key(&text("pub:secretKey")).unwrap();
+        let crate::scheme::Kind::Digest(digest) = algorithm.kind() else { panic!("a digest") };
+        let mut mac = digest.mac(&key);
+        mac.update(b"hello world");
+        assert_eq!(hex::encode(mac.finalize().as_bytes()), "d503d7a1a6adba1e6474e9ff2c4167f9dfdf4247");
+    }
+}

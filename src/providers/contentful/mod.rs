@@ -1,0 +1,184 @@
+//! `contentful`: method, path and query, a list of headers, and the body (SCHEMES 3; the provider's own library,
+//! `@contentful/node-apps-toolkit` 3.16.1).
+//!
+//! Which headers are signed is said by one of them, so the list must name itself and the timestamp; each that it names
+//! must be there once. Other headers are not signed, the topic only where the list names it.
+
+use super::fields;
+use super::{Assertion, Statement};
+use crate::clock::UnixMillis;
+use crate::notation::encoding::Encoding;
+use crate::notation::timestamp::Unit;
+use crate::scheme::Algorithm;
+use crate::sign::SignRequest;
+use crate::verdict::{Code, Refusal};
+use crate::wire::head::{Found, Head};
+
+const SIGNATURE: &str = "x-contentful-signature";
+pub(super) const SIGNED_HEADERS: &str = "x-contentful-signed-headers";
+pub(super) const TIMESTAMP: &str = "x-contentful-timestamp";
+pub(super) const HEADERS: &[&str] = &[SIGNATURE, SIGNED_HEADERS, TIMESTAMP];
+const ALGORITHM: Algorithm = Algorithm::HmacSha256;
+const UNIT: Unit = Unit::Milliseconds;
+
+const NO_LIST: Refusal =
+    Refusal::because(Code::MalformedSignature, "x-contentful-signed-headers is missing, or there more than once");
+const BAD_LIST: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "x-contentful-signed-headers is not a list of names in lower case, sorted, without white space, each named once",
+);
+const SHORT_LIST: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "x-contentful-signed-headers does not name both itself and x-contentful-timestamp",
+);
+const NO_HEADER: Refusal =
+    Refusal::because(Code::MalformedSignature, "a signed header is missing, or there more than once");
+const NOT_DIVIDED: Refusal =
+    Refusal::because(Code::MalformedSignature, "a signed header holds the text that divides it from the next one");
+const TWO_QUERIES: Refusal =
+    Refusal::because(Code::MalformedSignature, "the signature leaves out what follows a second question mark");
+const SEVERAL_TIMESTAMPS: Refusal =
+    Refusal::because(Code::MalformedTimestamp, "the timestamp header is there more than once");
+const NO_TIME: Refusal =
+    Refusal::because(Code::MalformedTimestamp, "the timestamp is not a plain decimal number without a leading zero");
+
+/// Judges the head; gives its timestamp.
+pub(super) fn begin(head: &Head) -> Result<(UnixMillis, Unit), Refusal> {
+    signature(head)?;
+    match fields::header(head, TIMESTAMP) {
+        Found::Nothing | Found::One(b"") => Err(Code::MissingTimestamp.into()),
+        Found::Several => Err(SEVERAL_TIMESTAMPS),
+        Found::One(text) => Ok((UNIT.parse(text).ok_or(NO_TIME)?, UNIT)),
+    }
+}
+
+pub(super) fn read(head: &Head, body: &[u8]) -> Result<Statement, Refusal> {
+    let signatures = vec![signature(head)?];
+    let contents = contents(head, body)?;
+    Ok(Statement { assertions: vec![Assertion { contents, signatures, algorithm: ALGORITHM }], timestamp: None })
+}
+
+/// The headers that make a request a delivery; those that it has already are signed too.
+pub(super) fn sign(key: &[u8], request: &SignRequest<'_>) -> Result<Option<Vec<(String, String)>>, Refusal> {
+    let mut names: Vec<_> = request.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+    names.extend([SIGNED_HEADERS, TIMESTAMP].map(str::to_owned));
+    names.sort_unstable();
+    let time = UNIT.write(request.at).ok_or(NO_TIME)?;
+    let headers = vec![(TIMESTAMP.to_owned(), time), (SIGNED_HEADERS.to_owned(), names.join(","))];
+    let head = super::unsigned(request, &headers)?;
+    let contents = contents(&head, request.body)?;
+    Ok(super::completed(headers, SIGNATURE, &contents, ALGORITHM, key, Encoding::Hex))
+}
+
+fn signature(head: &Head) -> Result<Vec<u8>, Refusal> {
+    fields::signature(head, SIGNATURE, Encoding::Hex, ALGORITHM)
+}
+
+/// What may have been signed, one for each spelling of the path.
+fn contents(head: &Head, body: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
+    let headers = headers(head)?;
+    let content = |path: Vec<u8>| [head.method().as_bytes(), &path, &headers, body].join(&b'\n');
+    Ok(paths(head)?.into_iter().map(content).collect())
+}
+
+/// The signed headers: `name:value`, joined by semicolons.
+fn headers(head: &Head) -> Result<Vec<u8>, Refusal> {
+    let Found::One(list) = fields::header(head, SIGNED_HEADERS) else { return Err(NO_LIST) };
+    let list = std::str::from_utf8(list).map_err(|_| BAD_LIST)?;
+    if list.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Err(BAD_LIST);
+    }
+    for name in [SIGNED_HEADERS, TIMESTAMP] {
+        if !list.split(',').any(|listed| listed == name) {
+            return Err(SHORT_LIST);
+        }
+    }
+    let mut out = Vec::new();
+    let mut names = list.split(',').peekable();
+    while let Some(name) = names.next() {
+        let Found::One(value) = fields::header(head, name) else { return Err(NO_HEADER) };
+        out.extend_from_slice(name.as_bytes());
+        out.push(b':');
+        out.extend_from_slice(value);
+        if let Some(next) = names.peek() {
+            if name >= *next {
+                return Err(BAD_LIST);
+            }
+            // So that there is one way only to take the headers apart again.
+            let divider = [b";", next.as_bytes(), b":"].concat();
+            if memchr::memmem::find(value, &divider).is_some() {
+                return Err(NOT_DIVIDED);
+            }
+            out.push(b';');
+        }
+    }
+    Ok(out)
+}
+
+/// Path and query as they are signed: the query escaped as a whole, then both once more.
+///
+/// A target that holds escapes may also have been signed as the text that they stand for. That is tried only where
+/// each of them stands for a byte that no target can hold as it is, so two targets never become one.
+fn paths(head: &Head) -> Result<Vec<Vec<u8>>, Refusal> {
+    let query = head.query().unwrap_or_default();
+    if query.contains('?') {
+        return Err(TWO_QUERIES);
+    }
+    let (path, query) = (head.path().as_bytes(), query.as_bytes());
+    let mut paths = vec![encoded(path, query)];
+    if let (true, Some(path), Some(query)) = (head.target().contains('%'), plain(path), plain(query)) {
+        paths.push(encoded(&path, &query));
+    }
+    Ok(paths)
+}
+
+fn encoded(path: &[u8], query: &[u8]) -> Vec<u8> {
+    let mut uri = path.to_vec();
+    if !query.is_empty() {
+        uri.push(b'?');
+        uri.extend(escaped(query, |byte| byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte)));
+    }
+    escaped(&uri, |byte| byte.is_ascii_alphanumeric() || b"-_.!~*'();/?:@&=+$,#".contains(&byte))
+}
+
+/// Writes every byte that is not kept as `%HH`.
+fn escaped(text: &[u8], keeps: impl Fn(u8) -> bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for byte in text {
+        if keeps(*byte) {
+            out.push(*byte);
+        } else {
+            out.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        }
+    }
+    out
+}
+
+/// The text that a part of a target stands for; `None` where an escape is written otherwise than the provider's
+/// library writes it, or stands for a byte that may also stand there as it is, or for `%`.
+fn plain(text: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [first, behind @ ..] = rest {
+        rest = behind;
+        if *first != b'%' {
+            out.push(*first);
+            continue;
+        }
+        let (digits, behind) = rest.split_at_checked(2)?;
+        let mut byte = [0];
+        if digits.iter().any(u8::is_ascii_lowercase) || Encoding::HexAny.decode(digits, &mut byte) != Some(1) {
+            return None;
+        }
+        let [byte] = byte;
+        if byte < 0x80 && !b" \"<>[]^`{|}".contains(&byte) {
+            return None;
+        }
+        out.push(byte);
+        rest = behind;
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests;

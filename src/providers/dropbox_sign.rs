@@ -1,0 +1,183 @@
+//! Dropbox Sign: a JSON text in the field `json` of a form, with an HMAC over the time and the type of its event
+//! (SCHEMES 3).
+//!
+//! Source: developers.hellosign.com, Events and Callbacks; the Dropbox Sign libraries (`EventCallbackHelper`). The form is
+//! urlencoded or multipart. Nothing else is authenticated: any body could stand beside these two.
+
+use super::{Assertion, Statement};
+use crate::notation::encoding::Encoding;
+use crate::notation::form;
+use crate::notation::json::Places;
+use crate::notation::json::Pointer;
+use crate::notation::timestamp::Unit;
+use crate::scheme::Algorithm;
+use crate::verdict::{Code, Refusal};
+use crate::wire::head::{FieldName, Found, Head};
+
+/// The longest field taken, in bytes.
+const MAX_FIELD: usize = 256;
+/// The longest boundary (RFC 2046 5.1.1).
+const MAX_BOUNDARY: usize = 70;
+
+const NO_FORM: Refusal = Refusal::because(Code::MalformedSignature, "the body is no form with one field `json`");
+const NO_HASH: Refusal = Refusal::because(Code::MalformedSignature, "the event has no `event_hash` of 32 bytes in hex");
+const NO_TYPE: Refusal = Refusal::because(Code::MalformedSignature, "the event has no `event_type`");
+const NO_TIME: Refusal =
+    Refusal::because(Code::MalformedTimestamp, "the event's `event_time` is not a plain decimal number of seconds");
+
+/// What a form says.
+pub(super) fn read(head: &Head, body: &[u8]) -> Result<Statement, Refusal> {
+    let json = field(head, body).ok_or(NO_FORM)?;
+    let mut places = Places::default();
+    let mut add = |name: &str| places.add(&Pointer { tokens: vec!["event".to_owned(), name.to_owned()] });
+    let (time, kind, hash) = (add("event_time"), add("event_type"), add("event_hash"));
+    let values = places.scan(&json).map_err(|fault| Refusal::because(Code::MalformedSignature, fault.why()))?;
+    let text = |slot| values.at(slot).string_or_integer(MAX_FIELD);
+    let hash = text(hash).ok_or(Refusal::from(Code::MissingSignature))?;
+    let mut bytes = [0; 32];
+    if hash.len() != 64 || Encoding::Hex.decode(hash.as_bytes(), &mut bytes).is_none() {
+        return Err(NO_HASH);
+    }
+    let time = text(time).ok_or(Refusal::from(Code::MissingTimestamp))?;
+    let at = Unit::Seconds.parse(time.as_bytes()).ok_or(NO_TIME)?;
+    // A type that began with a digit could lend it to the time beside it.
+    let kind = text(kind).filter(|kind| kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+    let kind = kind.filter(|kind| !kind.is_empty()).ok_or(NO_TYPE)?;
+    let assertion = Assertion {
+        contents: vec![(time + &kind).into_bytes()],
+        signatures: vec![bytes.to_vec()],
+        algorithm: Algorithm::HmacSha256,
+    };
+    Ok(Statement { assertions: vec![assertion], timestamp: Some((at, Unit::Seconds)) })
+}
+
+/// The value of the field `json`, which stands in the form once.
+fn field(head: &Head, body: &[u8]) -> Option<Vec<u8>> {
+    let name = FieldName::new("content-type")?;
+    let Found::One(kind) = head.find(&name) else { return None };
+    let kind = std::str::from_utf8(kind).ok()?;
+    let (media, parameters) = kind.split_once(';').unwrap_or((kind, ""));
+    if media.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        let pairs = form::pairs(body)?;
+        return match form::one(&pairs, b"json") {
+            Found::One(value) => Some(value.to_vec()),
+            Found::Nothing | Found::Several => None,
+        };
+    }
+    if !media.trim().eq_ignore_ascii_case("multipart/form-data") {
+        return None;
+    }
+    let boundary = parameters.split(';').find_map(|parameter| {
+        let (name, value) = parameter.trim().split_once('=')?;
+        name.eq_ignore_ascii_case("boundary").then(|| value.trim_matches('"'))
+    })?;
+    (!boundary.is_empty() && boundary.len() <= MAX_BOUNDARY).then(|| part(boundary, body))?
+}
+
+/// The one part called `json` of a multipart body (RFC 7578); `None` where there is none, or another beside it.
+fn part(boundary: &str, body: &[u8]) -> Option<Vec<u8>> {
+    let line = [b"\r\n--", boundary.as_bytes()].concat();
+    // The first boundary has no line end before it.
+    let body = [b"\r\n", body].concat();
+    let mut found = None;
+    let mut rest = body.get(memchr::memmem::find(&body, &line)? + line.len()..)?;
+    while let Some(behind) = rest.strip_prefix(b"\r\n") {
+        let end = memchr::memmem::find(behind, &line)?;
+        let one = behind.get(..end)?;
+        rest = behind.get(end + line.len()..)?;
+        let at = memchr::memmem::find(one, b"\r\n\r\n")?;
+        let (head, content) = (one.get(..at)?, one.get(at + 4..)?);
+        if is_named_json(std::str::from_utf8(head).ok()?) && found.replace(content.to_vec()).is_some() {
+            return None;
+        }
+    }
+    // What ends it is the boundary with two hyphens behind it.
+    rest.starts_with(b"--").then_some(found)?
+}
+
+/// Whether the head of a part gives it the name `json`.
+fn is_named_json(head: &str) -> bool {
+    head.split("\r\n").any(|line| {
+        let Some((name, value)) = line.split_once(':') else { return false };
+        name.eq_ignore_ascii_case("content-disposition")
+            && value.split(';').any(|parameter| matches!(parameter.trim(), "name=\"json\"" | "name=json"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::UnixMillis;
+
+    const EVENT: &str = r#"{"account_guid":"6352","event":{"event_time":"1348177752","event_type":"unknown_error",
+        "event_hash":"c574f5d3090c2936360b4e36cf6835cf3e2206b84fdc6347e6b28ca721ae1371"}}"#;
+
+    fn head(kind: &str) -> Head {
+        Head::from_parts("POST", "/x", [(&b"Content-Type"[..], kind.as_bytes())]).unwrap()
+    }
+
+    fn encoded(json: &str) -> String {
+        json.bytes().fold("json=".to_owned(), |form, byte| form + &format!("%{byte:02X}"))
+    }
+
+    fn multipart(parts: &[(&str, &str)]) -> String {
+        let part = |(name, value): &(&str, &str)| {
+            format!("--XyZ\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        parts.iter().map(part).collect::<String>() + "--XyZ--\r\n"
+    }
+
+    const FORM: &str = "application/x-www-form-urlencoded";
+    const MULTIPART: &str = "multipart/form-data; boundary=XyZ";
+
+    #[test]
+    fn time_and_type_are_signed_in_either_kind_of_form() {
+        let bodies = [
+            (FORM, encoded(EVENT)),
+            (MULTIPART, multipart(&[("json", EVENT)])),
+            (MULTIPART, multipart(&[("other", "x"), ("json", EVENT)])),
+            ("multipart/form-data; boundary=\"XyZ\"", multipart(&[("json", EVENT)])),
+        ];
+        for (kind, body) in bodies {
+            let statement = read(&head(kind), body.as_bytes()).unwrap_or_else(|refusal| panic!("{body}: {refusal}"));
+            assert_eq!(statement.assertions[0].contents, [b"1348177752unknown_error".to_vec()]);
+            assert_eq!(statement.timestamp, Some((UnixMillis::from_secs(1_348_177_752), Unit::Seconds)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_such_form_or_event_is_refused() {
+        let event = |from: &str, to: &str| encoded(&EVENT.replace(from, to));
+        let rows = [
+            (FORM, String::new()),
+            (FORM, encoded(EVENT) + "&json=%7B%7D"),
+            (FORM, "json=%".to_owned()),
+            (FORM, event("c574", "C574")),
+            (FORM, event("c574", "")),
+            (FORM, event("event_hash", "other")),
+            (FORM, event("event_time", "other")),
+            (FORM, event("1348177752", "01348177752")),
+            (FORM, event("unknown_error", "")),
+            (FORM, event("unknown_error", "1_error")),
+            (FORM, event("\"event_type\":", "\"event_type\":\"x\",\"event_type\":")),
+            ("application/json", EVENT.to_owned()),
+            ("multipart/form-data", multipart(&[("json", EVENT)])),
+            (MULTIPART, multipart(&[("json", EVENT), ("json", EVENT)])),
+            (MULTIPART, multipart(&[("other", EVENT)])),
+            (MULTIPART, multipart(&[("json", EVENT)]).replace("--XyZ--", "--XyZ")),
+        ];
+        let wrong: Vec<_> = rows.iter().filter(|(kind, body)| read(&head(kind), body.as_bytes()).is_ok()).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bodies_never_panic(body in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = read(&head(MULTIPART), &body);
+            let _ = read(&head(FORM), &body);
+            let _ = read(&head(MULTIPART), &[b"--XyZ\r\n", body.as_slice(), b"--XyZ--"].concat());
+        }
+    }
+}

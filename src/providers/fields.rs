@@ -1,0 +1,170 @@
+//! What several schemes here read in the same way: a header, a signature, the signed URL, the kind of the body.
+//!
+//! Decides nothing about what is signed.
+
+use crate::notation::encoding::Encoding;
+use crate::scheme::algorithm::DigestAlgorithm;
+use crate::scheme::{Algorithm, Kind, PublicUrl};
+use crate::verdict::{Code, Refusal};
+use crate::wire::head::{FieldName, Found, Head};
+
+const SEVERAL_SIGNATURES: Refusal =
+    Refusal::because(Code::MalformedSignature, "the signature header is there more than once");
+const NO_PUBLIC_URL: Refusal =
+    Refusal::because(Code::MalformedSignature, "the signed URL is not known: the route has no public_url");
+const SEVERAL_TYPES: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "Content-Type, which says how the body is signed, is there more than once",
+);
+
+/// A signature that is not written as its scheme writes it.
+pub(super) const NO_SIGNATURE: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the signature does not have the encoding and length that this scheme gives it",
+);
+/// A list without one.
+pub(super) const NONE_IN_LIST: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the signature header lists no signature of the label, encoding and length that this scheme gives it",
+);
+/// A body that the scheme would leave out of what is signed.
+pub(super) const BODY_NOT_SIGNED: Refusal =
+    Refusal::because(Code::MalformedSignature, "the signature does not cover the body of this delivery");
+/// A form that cannot be read.
+pub(super) const NO_FORM: Refusal =
+    Refusal::because(Code::MalformedSignature, "the body, whose fields are signed, is not a form that can be read");
+
+/// What stands under this name.
+pub(super) fn header<'h>(head: &'h Head, name: &str) -> Found<'h> {
+    FieldName::new(name).map_or(Found::Nothing, |name| head.find(&name))
+}
+
+/// The text of a signature header; `None` where it is not there, or empty.
+///
+/// # Errors
+/// `malformed_signature` where it is there more than once.
+pub(super) fn signature_text<'h>(head: &'h Head, name: &str) -> Result<Option<&'h [u8]>, Refusal> {
+    match header(head, name) {
+        Found::Nothing | Found::One(b"") => Ok(None),
+        Found::One(text) => Ok(Some(text)),
+        Found::Several => Err(SEVERAL_SIGNATURES),
+    }
+}
+
+/// The one signature that this header holds, decoded.
+///
+/// # Errors
+/// `missing_signature`, `malformed_signature`.
+pub(super) fn signature(head: &Head, name: &str, encoding: Encoding, algorithm: Algorithm) -> Result<Vec<u8>, Refusal> {
+    let text = signature_text(head, name)?.ok_or(Refusal::from(Code::MissingSignature))?;
+    decoded(text, encoding, algorithm).ok_or(NO_SIGNATURE)
+}
+
+/// The signature that `text` spells; `None` where it is no spelling of one.
+pub(super) fn decoded(text: &[u8], encoding: Encoding, algorithm: Algorithm) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; text.len()];
+    let len = encoding.decode(text, &mut bytes)?;
+    bytes.truncate(len);
+    algorithm.takes_length(len).then_some(bytes)
+}
+
+/// The signature of this content as text; `None` where the algorithm is not one of a shared secret.
+pub(super) fn signed(content: &[u8], algorithm: Algorithm, key: &[u8], encoding: Encoding) -> Option<String> {
+    let Kind::Digest(algorithm) = algorithm.kind() else { return None };
+    let mut mac = DigestAlgorithm::mac(algorithm, key);
+    mac.update(content);
+    Some(encoding.encode(mac.finalize().as_bytes()))
+}
+
+/// The spellings of the URL that was signed: `https://a.example` and `https://a.example/` ask for the same, and a
+/// request cannot tell which of the two was configured at the provider.
+///
+/// # Errors
+/// `malformed_signature` where the route has no `public_url`.
+pub(super) fn urls(public_url: Option<&PublicUrl>, target: &str) -> Result<Vec<Vec<u8>>, Refusal> {
+    let public_url = public_url.ok_or(NO_PUBLIC_URL)?;
+    let url = |target: &str| {
+        let mut url = Vec::new();
+        public_url.write(target, &mut url);
+        url
+    };
+    let mut urls = vec![url(target)];
+    if let Some(query) = target.strip_prefix('/')
+        && (query.is_empty() || query.starts_with('?'))
+    {
+        let bare = url(query);
+        if !urls.contains(&bare) {
+            urls.push(bare);
+        }
+    }
+    Ok(urls)
+}
+
+/// What `Content-Type` says of the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyKind {
+    /// Nothing.
+    Unsaid,
+    /// `application/x-www-form-urlencoded`, with or without parameters.
+    Form,
+    /// Anything else.
+    Other,
+}
+
+/// Reads `Content-Type`, which nothing signs: whoever asks must leave no kind without what covers the body.
+///
+/// # Errors
+/// `malformed_signature` where it is there more than once.
+pub(super) fn body_kind(head: &Head) -> Result<BodyKind, Refusal> {
+    match header(head, "content-type") {
+        Found::Nothing | Found::One(b"") => Ok(BodyKind::Unsaid),
+        Found::One(text) => {
+            let kind = text.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+            let is_form = kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded");
+            Ok(if is_form { BodyKind::Form } else { BodyKind::Other })
+        }
+        Found::Several => Err(SEVERAL_TYPES),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(lines: &[(&str, &str)]) -> Head {
+        Head::from_parts("POST", "/", lines.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()))).unwrap()
+    }
+
+    #[test]
+    fn a_url_of_no_path_has_two_spellings_and_any_other_one() {
+        let rows: &[(&str, &str, &[&str])] = &[
+            ("https://a.example", "/", &["https://a.example/", "https://a.example"]),
+            ("https://a.example", "/?b=1", &["https://a.example/?b=1", "https://a.example?b=1"]),
+            ("https://a.example", "/in", &["https://a.example/in"]),
+            ("https://a.example", "//", &["https://a.example//"]),
+            ("https://a.example/hook", "/", &["https://a.example/hook"]),
+            ("https://a.example/", "/?b=1", &["https://a.example/?b=1"]),
+        ];
+        for (public, target, expected) in rows {
+            let urls = urls(Some(&PublicUrl::new(public)), target).unwrap();
+            let urls: Vec<_> = urls.into_iter().map(|url| String::from_utf8(url).unwrap()).collect();
+            assert_eq!(&urls, expected, "{public} + {target}");
+        }
+        assert_eq!(urls(None, "/").unwrap_err().code, Code::MalformedSignature);
+    }
+
+    #[test]
+    fn a_form_is_known_by_its_media_type_alone() {
+        let kind = |text| body_kind(&head(&[("Content-Type", text)]));
+        assert_eq!(kind("application/x-www-form-urlencoded"), Ok(BodyKind::Form));
+        assert_eq!(kind("Application/X-WWW-Form-URLencoded ; charset=UTF-8"), Ok(BodyKind::Form));
+        assert_eq!(kind("application/x-www-form-urlencoded2"), Ok(BodyKind::Other));
+        assert_eq!(kind("application/json; x=application/x-www-form-urlencoded"), Ok(BodyKind::Other));
+        assert_eq!(kind(""), Ok(BodyKind::Unsaid));
+        assert_eq!(body_kind(&head(&[])), Ok(BodyKind::Unsaid));
+        let two = head(&[("Content-Type", "application/json"), ("content-type", "application/json")]);
+        assert_eq!(body_kind(&two), Err(SEVERAL_TYPES));
+        let alias = head(&[("Content-Type", "application/json"), ("content_type", "text/plain")]);
+        assert_eq!(body_kind(&alias), Err(SEVERAL_TYPES));
+    }
+}

@@ -1,0 +1,121 @@
+//! `plivo-v3`: the URL, its query and the form's fields, each sorted, and a nonce (SCHEMES 3; the provider's own
+//! libraries, `plivo` 4.63.0 for Python and 4.79.0 for Node).
+//!
+//! Two headers sign the same: `X-Plivo-Signature-V3` with the token of the account that a call belongs to,
+//! `X-Plivo-Signature-Ma-V3` with that of its main account. Each lists signatures; any of all these may hold. Nothing
+//! divides the query from the fields but a dot, nor names from values: that is the provider's scheme, and why the
+//! content and not the body tells one delivery from another.
+
+use super::fields;
+use super::fields::{BODY_NOT_SIGNED, BodyKind, NO_FORM, NONE_IN_LIST};
+use super::{Assertion, Statement};
+use crate::notation::encoding::Encoding;
+use crate::notation::form;
+use crate::notation::timestamp::Unit;
+use crate::scheme::{Algorithm, Items, PublicUrl};
+use crate::sign::SignRequest;
+use crate::verdict::{Code, Refusal};
+use crate::wire::head::{Found, Head};
+
+const SIGNATURES: [&str; 2] = ["X-Plivo-Signature-V3", "X-Plivo-Signature-Ma-V3"];
+pub(super) const NONCE: &str = "X-Plivo-Signature-V3-Nonce";
+pub(super) const HEADERS: &[&str] = &[SIGNATURES[0], SIGNATURES[1], NONCE];
+const ALGORITHM: Algorithm = Algorithm::HmacSha256;
+
+const NO_NONCE: Refusal =
+    Refusal::because(Code::MalformedSignature, "X-Plivo-Signature-V3-Nonce, which is signed, is missing");
+const SEVERAL_NONCES: Refusal =
+    Refusal::because(Code::MalformedSignature, "X-Plivo-Signature-V3-Nonce is there more than once");
+const NONCE_NOT_DIVIDED: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the nonce holds the dot that divides it from the rest of what is signed",
+);
+const OTHER_METHOD: Refusal =
+    Refusal::because(Code::MalformedSignature, "deliveries of this scheme are signed for GET and POST alone");
+const NO_QUERY: Refusal =
+    Refusal::because(Code::MalformedSignature, "the query, which is signed, is not one that can be read");
+
+/// Judges the head.
+pub(super) fn begin(head: &Head) -> Result<(), Refusal> {
+    signatures(head)?;
+    nonce(head).map(drop)
+}
+
+pub(super) fn read(head: &Head, body: &[u8], public_url: Option<&PublicUrl>) -> Result<Statement, Refusal> {
+    let signatures = signatures(head)?;
+    let contents = contents(head, body, public_url)?;
+    Ok(Statement { assertions: vec![Assertion { contents, signatures, algorithm: ALGORITHM }], timestamp: None })
+}
+
+/// The headers that make a request a delivery; the nonce is the event's id, or else the time.
+pub(super) fn sign(key: &[u8], request: &SignRequest<'_>) -> Result<Option<Vec<(String, String)>>, Refusal> {
+    let nonce = request.id.map(str::to_owned).or_else(|| Unit::Milliseconds.write(request.at)).ok_or(NO_NONCE)?;
+    let headers = vec![(NONCE.to_owned(), nonce)];
+    let head = super::unsigned(request, &headers)?;
+    let contents = contents(&head, request.body, request.public_url.map(PublicUrl::new).as_ref())?;
+    let [name, _] = SIGNATURES;
+    Ok(super::completed(headers, name, &contents, ALGORITHM, key, Encoding::Base64))
+}
+
+/// The signatures of both headers; what is none is passed over.
+fn signatures(head: &Head) -> Result<Vec<Vec<u8>>, Refusal> {
+    let mut found = Vec::new();
+    let mut is_there = false;
+    for name in SIGNATURES {
+        let Some(list) = fields::signature_text(head, name)? else { continue };
+        is_there = true;
+        let room = Items::LIMIT.saturating_sub(found.len());
+        let decoded = |text: &[u8]| fields::decoded(text, Encoding::Base64, ALGORITHM);
+        found.extend(list.split(|byte| *byte == b',').filter_map(decoded).take(room));
+    }
+    match (is_there, found.is_empty()) {
+        (false, _) => Err(Code::MissingSignature.into()),
+        (true, true) => Err(NONE_IN_LIST),
+        (true, false) => Ok(found),
+    }
+}
+
+fn nonce(head: &Head) -> Result<&[u8], Refusal> {
+    match fields::header(head, NONCE) {
+        Found::Nothing | Found::One(b"") => Err(NO_NONCE),
+        Found::Several => Err(SEVERAL_NONCES),
+        Found::One(nonce) if nonce.contains(&b'.') => Err(NONCE_NOT_DIVIDED),
+        Found::One(nonce) => Ok(nonce),
+    }
+}
+
+/// What may have been signed, one for each spelling of the URL.
+fn contents(head: &Head, body: &[u8], public_url: Option<&PublicUrl>) -> Result<Vec<Vec<u8>>, Refusal> {
+    let nonce = nonce(head)?;
+    let mut sent = match (head.method(), fields::body_kind(head)?) {
+        ("GET" | "POST", _) if body.is_empty() => Vec::new(),
+        ("POST", BodyKind::Form | BodyKind::Unsaid) => form::pairs(body).ok_or(NO_FORM)?,
+        ("GET" | "POST", _) => return Err(BODY_NOT_SIGNED),
+        _ => return Err(OTHER_METHOD),
+    };
+    if sent.is_empty() && !body.is_empty() {
+        return Err(BODY_NOT_SIGNED);
+    }
+    let mut asked = form::pairs(head.query().unwrap_or_default().as_bytes()).ok_or(NO_QUERY)?;
+    sent.sort_unstable();
+    asked.sort_unstable();
+    let query: Vec<_> = asked.iter().map(|(name, value)| [name.as_slice(), b"=", value].concat()).collect();
+    let mut rest = Vec::new();
+    if !asked.is_empty() || !sent.is_empty() {
+        rest.push(b'?');
+        rest.extend(query.join(&b'&'));
+    }
+    if !asked.is_empty() && !sent.is_empty() {
+        rest.push(b'.');
+    }
+    for (name, value) in &sent {
+        rest.extend_from_slice(name);
+        rest.extend_from_slice(value);
+    }
+    rest.push(b'.');
+    rest.extend_from_slice(nonce);
+    Ok(fields::urls(public_url, head.path())?.into_iter().map(|url| [url, rest.clone()].concat()).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,315 @@
+//! What holds for every scheme here whose signature stands in a header, and the ground that their own tests stand on.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::clock::Now;
+use crate::notation::timestamp::Tolerance;
+use crate::scheme::tests::fixtures::{TOLERANCE, plain, secret};
+use crate::scheme::{Scheme, Settings, Template};
+use crate::sign::sign;
+use crate::verify::verifier::Verifier;
+
+pub(super) const NOW_MS: i64 = 1_750_000_000_000;
+pub(super) const ORIGIN: &str = "https://hooks.example.com";
+
+pub(super) fn scheme(special: Special) -> Scheme {
+    Scheme {
+        special: Some(special),
+        algorithm: special.algorithm(),
+        signed: Template::default(),
+        may_leave_body: true,
+        event_id: None,
+        ..plain("{body}")
+    }
+}
+
+/// A delivery as it arrives.
+#[derive(Clone, Debug)]
+pub(super) struct Delivery {
+    pub(super) method: &'static str,
+    pub(super) origin: &'static str,
+    pub(super) target: String,
+    pub(super) lines: Vec<(String, Vec<u8>)>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Delivery {
+    pub(super) fn new(target: &str, lines: &[(&str, &str)], body: &[u8]) -> Self {
+        let lines = lines.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+        Self { method: "POST", origin: ORIGIN, target: target.to_owned(), lines, body: body.to_vec() }
+    }
+
+    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+        self.lines.push((name.to_owned(), value.as_bytes().to_vec()));
+        self
+    }
+
+    /// Signed with `text`, its own headers kept.
+    pub(super) fn signed(mut self, special: Special, text: &str, id: Option<&str>) -> Self {
+        let lines: Vec<_> = self.lines.iter().map(|(n, v)| (n.as_str(), std::str::from_utf8(v).unwrap())).collect();
+        let request = SignRequest {
+            method: self.method,
+            target: &self.target,
+            body: &self.body,
+            id,
+            at: UnixMillis(NOW_MS),
+            public_url: Some(self.origin),
+            headers: &lines,
+        };
+        let headers = sign(&scheme(special), &secret("s", text), &request).unwrap();
+        self.lines.extend(headers.into_iter().map(|(name, value)| (name, value.into_bytes())));
+        self
+    }
+
+    /// What becomes of it on a route of this scheme and secret; the signed content where it is proved.
+    pub(super) fn judge(&self, special: Special, text: &str) -> Result<Vec<u8>, Refusal> {
+        self.judge_within(special, text, TOLERANCE)
+    }
+
+    pub(super) fn judge_within(&self, special: Special, text: &str, within: Tolerance) -> Result<Vec<u8>, Refusal> {
+        let settings = Settings {
+            tolerance: within,
+            future_tolerance: within,
+            public_url: Some(self.origin.to_owned()),
+            max_body: 1 << 20,
+        };
+        let verifier = Verifier::new(Arc::new(scheme(special)), vec![secret("s", text)], settings).unwrap();
+        let lines = self.lines.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
+        let head = Head::from_parts(self.method, &self.target, lines)?;
+        let now = Now { wall: UnixMillis(NOW_MS), mono: std::time::Duration::ZERO };
+        let proof = verifier.begin(&head, now)?.finish(&self.body, now)?;
+        Ok(proof.content.before().to_vec())
+    }
+
+    pub(super) fn code(&self, special: Special, text: &str) -> Option<&'static str> {
+        self.judge(special, text).err().map(|refusal| refusal.code.name())
+    }
+}
+
+const FOUR: [Special; 4] = [Special::Twilio, Special::PlivoV3, Special::Contentful, Special::MercadoPago];
+const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
+
+fn fields() -> impl Strategy<Value = String> {
+    prop::collection::vec(("[A-Za-z]{1,8}", "[A-Za-z0-9._~-]{0,8}"), 1..6)
+        .prop_map(|pairs| pairs.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join("&"))
+}
+
+/// A delivery of each scheme, signed.
+fn delivery(special: Special, key: &str, query: &str, body: &str) -> Delivery {
+    let target = format!("/in/x?data.id=abc123&{query}");
+    Delivery::new(&target, &[FORM], body.as_bytes()).signed(special, key, Some("evt-1"))
+}
+
+#[test]
+fn what_cannot_be_signed_says_why() {
+    let request = SignRequest {
+        method: "POST",
+        target: "/",
+        body: b"",
+        id: None,
+        at: UnixMillis(NOW_MS),
+        public_url: None,
+        headers: &[],
+    };
+    let fault =
+        |special, text, request| sign(&scheme(special), &secret("mine", text), &request).unwrap_err().to_string();
+    for special in FOUR {
+        assert_eq!(fault(special, "", request), "secret mine: the secret is empty");
+        assert_eq!(
+            fault(special, "k", SignRequest { at: UnixMillis(-1), ..request }),
+            "the time to sign at lies before 1970"
+        );
+    }
+    for special in [Special::Twilio, Special::PlivoV3] {
+        assert!(fault(special, "k", request).contains("public_url"));
+    }
+    assert!(fault(Special::PlivoV3, "k", SignRequest { id: Some(" a"), ..request }).contains("event id"));
+}
+
+#[test]
+fn what_is_signed_is_said_of_each_place() {
+    let header = |name| Place::Header(FieldName::new(name).unwrap());
+    let json = Place::Json(vec![crate::notation::json::Pointer::parse("/id").unwrap()]);
+    let rows = [
+        (Special::Twilio, header("I-Twilio-Idempotency-Token"), false),
+        (Special::Twilio, json.clone(), true),
+        (Special::PlivoV3, header("x-plivo-signature-v3-nonce"), true),
+        (Special::PlivoV3, header("x-other"), false),
+        (Special::Contentful, header("x-contentful-topic"), false),
+        (Special::Contentful, header("x-contentful-timestamp"), true),
+        (Special::Contentful, json.clone(), true),
+        (Special::MercadoPago, header("x-request-id"), true),
+        (Special::MercadoPago, json, false),
+    ];
+    for (special, place, expected) in rows {
+        assert_eq!(special.signs(&place), expected, "{} {place:?}", special.name());
+    }
+}
+
+#[test]
+fn without_a_signature_or_with_an_empty_one_it_is_missing() {
+    for special in FOUR {
+        let mut delivery = delivery(special, "k", "a=1", "a=1");
+        let mut lines = delivery.lines.clone();
+        let (_, signature) = lines.last_mut().unwrap();
+        signature.clear();
+        delivery.lines.pop();
+        assert_eq!(delivery.code(special, "k"), Some("missing_signature"), "{}", special.name());
+        delivery.lines = lines;
+        assert_eq!(delivery.code(special, "k"), Some("missing_signature"), "{}", special.name());
+    }
+}
+
+#[test]
+fn a_signature_or_signed_header_that_is_there_twice_or_beside_an_alias_is_refused() {
+    for special in FOUR {
+        let good = delivery(special, "k", "a=1", "a=1");
+        assert_eq!(good.code(special, "k"), None, "{}", special.name());
+        for (name, value) in good.lines.clone() {
+            for name in [name.clone(), name.replacen('-', "_", 1)] {
+                let twice = good.clone().with(&name, std::str::from_utf8(&value).unwrap());
+                let signs_it = name.to_lowercase().contains("content_type") || name == FORM.0;
+                // The body's type is nothing to a scheme that does not sign the body.
+                if signs_it && special == Special::MercadoPago {
+                    continue;
+                }
+                assert!(twice.judge(special, "k").is_err(), "{} {name}", special.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_too_old_or_ahead_is_refused_where_a_time_is_signed() {
+    for (special, at, expected) in [
+        (Special::Contentful, NOW_MS - 300_001, "stale_timestamp"),
+        (Special::Contentful, NOW_MS + 300_001, "future_timestamp"),
+        (Special::MercadoPago, NOW_MS - 300_001, "stale_timestamp"),
+        (Special::MercadoPago, NOW_MS + 300_001, "future_timestamp"),
+    ] {
+        let request = SignRequest {
+            method: "POST",
+            target: "/",
+            body: b"",
+            id: Some("i"),
+            at: UnixMillis(at),
+            public_url: None,
+            headers: &[],
+        };
+        let mut delivery = Delivery::new("/", &[], b"");
+        let headers = sign(&scheme(special), &secret("s", "k"), &request).unwrap();
+        delivery.lines = headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
+        assert_eq!(delivery.code(special, "k"), Some(expected));
+        assert!(delivery.judge_within(special, "k", Tolerance::Off).is_ok());
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_signed_verifies_and_under_another_secret_does_not(
+        which in 0..4_usize, key in "[a-z]{1,70}", other in "[a-z]{1,70}", query in fields(), body in fields(),
+    ) {
+        let special = FOUR[which];
+        let delivery = delivery(special, &key, &query, &body);
+        prop_assert_eq!(delivery.code(special, &key), None);
+        prop_assume!(key != other);
+        prop_assert_eq!(delivery.code(special, &other), Some("bad_signature"));
+    }
+
+    #[test]
+    fn one_bit_changed_anywhere_that_is_signed_is_refused(
+        which in 0..4_usize, query in fields(), body in fields(), place: prop::sample::Index, part in 0..3_usize,
+    ) {
+        let special = FOUR[which];
+        let mut changed = delivery(special, "k", &query, &body);
+        let before = changed.judge(special, "k").unwrap();
+        let flip = |bytes: &mut [u8]| {
+            let bit = place.index(bytes.len() * 8);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        };
+        match part {
+            0 => flip(&mut changed.body),
+            1 => {
+                let mut target = changed.target.clone().into_bytes();
+                flip(&mut target);
+                let Ok(target) = String::from_utf8(target) else { return Ok(()) };
+                changed.target = target;
+            }
+            // The first line is the body's type, which of these only contentful signs.
+            _ => {
+                let first = usize::from(special != Special::Contentful);
+                let line = first + place.index(changed.lines.len() - first);
+                let before = changed.lines[line].1.clone();
+                flip(&mut changed.lines[line].1);
+                prop_assert!(changed.judge(special, "k").is_err(), "{before:?} {changed:?}");
+            }
+        }
+        // Where it is proved all the same, what was changed is not signed, or the same fields in another order.
+        if let Ok(after) = changed.judge(special, "k") {
+            prop_assert_eq!(&before, &after);
+            prop_assert_eq!(says(special, &changed), says(special, &delivery(special, "k", &query, &body)));
+        }
+    }
+
+    #[test]
+    fn whatever_arrives_is_refused_without_a_panic(
+        which in 0..4_usize,
+        target in "/[ -~]{0,60}",
+        values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..100), 8),
+        body in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let names = [
+            "X-Twilio-Signature", "X-Twilio-Webhooks-Signature-Settings", "X-Plivo-Signature-V3",
+            "X-Plivo-Signature-V3-Nonce", "x-contentful-signature", "x-contentful-signed-headers",
+            "x-contentful-timestamp", "x-signature",
+        ];
+        let special = FOUR[which];
+        let mut delivery = Delivery::new(&target, &[], &body);
+        delivery.lines = names.map(str::to_owned).into_iter().zip(values).collect();
+        prop_assert!(delivery.judge(special, "k").is_err());
+    }
+
+    #[test]
+    fn well_formed_but_forged_deliveries_are_never_proved(
+        which in 0..4_usize, digest in any::<[u8; 32]>(), query in fields(), body in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let special = FOUR[which];
+        let hex = hex::encode(digest);
+        let base64 = Encoding::Base64.encode(&digest);
+        let mercadopago = format!("ts={NOW_MS},v1={hex}");
+        let lines = [
+            ("X-Twilio-Signature", base64.as_str()), ("X-Twilio-Webhooks-Signature-Settings", "algorithm=HMAC_SHA256"),
+            ("X-Plivo-Signature-V3", &base64), ("X-Plivo-Signature-V3-Nonce", "1"), ("x-contentful-signature", &hex),
+            ("x-contentful-signed-headers", "x-contentful-signed-headers,x-contentful-timestamp"),
+            ("x-contentful-timestamp", "1750000000000"), ("x-signature", &mercadopago), FORM,
+        ];
+        let delivery = Delivery::new(&format!("/in?{query}"), &lines, &body);
+        prop_assert!(matches!(delivery.code(special, "k"), Some("bad_signature" | "malformed_signature")));
+    }
+}
+
+/// What a delivery says to its receiver that its scheme must sign.
+fn says(special: Special, delivery: &Delivery) -> Vec<Vec<u8>> {
+    let pairs = |text: &str| {
+        let mut pairs = crate::notation::form::pairs(text.as_bytes()).unwrap();
+        pairs.sort_unstable();
+        pairs.into_iter().flat_map(|(name, value)| [name, value])
+    };
+    let (path, query) = delivery.target.split_once('?').unwrap();
+    let body = || String::from_utf8(delivery.body.clone()).unwrap();
+    let target = delivery.target.clone().into_bytes();
+    match special {
+        Special::Twilio => std::iter::once(target).chain(pairs(&body())).collect(),
+        Special::PlivoV3 => std::iter::once(path.into()).chain(pairs(query)).chain(pairs(&body())).collect(),
+        Special::MercadoPago => {
+            match crate::notation::form::one(&crate::notation::form::pairs(query.as_bytes()).unwrap(), b"data.id") {
+                crate::wire::head::Found::One(id) => vec![id.to_vec()],
+                _ => Vec::new(),
+            }
+        }
+        _ => vec![target, delivery.body.clone()],
+    }
+}

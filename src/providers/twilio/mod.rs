@@ -1,0 +1,171 @@
+//! `twilio`: the URL, and behind it every form field with its value, sorted (SCHEMES 3; the provider's own libraries,
+//! `twilio` 9.13.0 for Python and 6.2.0 for Node).
+//!
+//! A body that is no form is covered by its hash, which the signed URL holds as `bodySHA256`; without one it is refused.
+//! The URL may have been signed with or without its port. Nothing divides names from values in what is signed: that is
+//! the provider's scheme, and why the content and not the body tells one delivery from another.
+//!
+//! The provider signs with the account's token by HMAC-SHA1, or with a shared key by HMAC-SHA256, and says which in a
+//! header that nothing signs. What a secret is good for is its own: `hmac-sha1:TEXT` or `hmac-sha256:TEXT` is pinned to
+//! one, a bare text is a key of each, so the header chooses among keys and never adds one.
+
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use super::fields;
+use super::fields::{BODY_NOT_SIGNED, BodyKind, NO_FORM};
+use super::{Assertion, PinnedKey, Statement};
+use crate::key::secret::SecretText;
+use crate::notation::encoding::Encoding;
+use crate::notation::form;
+use crate::scheme::{Algorithm, PublicUrl};
+use crate::sign::SignRequest;
+use crate::verdict::{Code, Refusal};
+use crate::wire::head::{Found, Head};
+
+const SIGNATURE: &str = "X-Twilio-Signature";
+const SETTINGS: &str = "X-Twilio-Webhooks-Signature-Settings";
+pub(super) const HEADERS: &[&str] = &[SIGNATURE, SETTINGS];
+const BODY_HASH: &str = "bodySHA256";
+
+const SEVERAL_SETTINGS: Refusal =
+    Refusal::because(Code::MalformedSignature, "the header with the signature's settings is there more than once");
+const NO_ALGORITHM: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the signature's settings do not name one algorithm, HMAC_SHA1 or HMAC_SHA256",
+);
+const SEVERAL_HASHES: Refusal =
+    Refusal::because(Code::MalformedSignature, "the signed URL holds bodySHA256 more than once");
+const OTHER_BODY: Refusal =
+    Refusal::because(Code::BadSignature, "the body is not the one whose SHA-256 the signed URL holds as bodySHA256");
+
+/// What pins a secret, and to which algorithm.
+const PINS: [(&[u8], Algorithm); 2] = [(b"hmac-sha1:", Algorithm::HmacSha1), (b"hmac-sha256:", Algorithm::HmacSha256)];
+
+/// The keys that a secret's text stands for, each with its algorithm.
+pub(super) fn keys(text: &SecretText) -> Result<Vec<PinnedKey>, &'static str> {
+    let text = text.expose();
+    let pinned = PINS.into_iter().find_map(|(pin, algorithm)| Some((text.strip_prefix(pin)?, algorithm)));
+    let (key, algorithms) = match &pinned {
+        Some((key, algorithm)) => (*key, std::slice::from_ref(algorithm)),
+        None => (text, &[Algorithm::HmacSha1, Algorithm::HmacSha256][..]),
+    };
+    if key.is_empty() {
+        return Err("the secret is empty");
+    }
+    Ok(algorithms.iter().map(|algorithm| (*algorithm, Zeroizing::new(key.to_vec()))).collect())
+}
+
+/// The signature, and what it is announced as.
+pub(super) fn signature(head: &Head) -> Result<(Algorithm, Vec<u8>), Refusal> {
+    let algorithm = announced(head)?;
+    Ok((algorithm, fields::signature(head, SIGNATURE, Encoding::Base64, algorithm)?))
+}
+
+pub(super) fn read(head: &Head, body: &[u8], public_url: Option<&PublicUrl>) -> Result<Statement, Refusal> {
+    let (algorithm, signature) = signature(head)?;
+    let contents = contents(head, body, public_url)?;
+    Ok(Statement { assertions: vec![Assertion { contents, signatures: vec![signature], algorithm }], timestamp: None })
+}
+
+/// The headers that make a request a delivery.
+pub(super) fn sign(
+    algorithm: Algorithm,
+    key: &[u8],
+    request: &SignRequest<'_>,
+) -> Result<Option<Vec<(String, String)>>, Refusal> {
+    let mut headers = Vec::new();
+    if algorithm == Algorithm::HmacSha256 {
+        headers.push((SETTINGS.to_owned(), "algorithm=HMAC_SHA256".to_owned()));
+    }
+    let head = super::unsigned(request, &headers)?;
+    let contents = contents(&head, request.body, request.public_url.map(PublicUrl::new).as_ref())?;
+    Ok(super::completed(headers, SIGNATURE, &contents, algorithm, key, Encoding::Base64))
+}
+
+/// The algorithm that the settings name; HMAC-SHA1 where they name none.
+fn announced(head: &Head) -> Result<Algorithm, Refusal> {
+    let settings = match fields::header(head, SETTINGS) {
+        Found::Nothing => return Ok(Algorithm::HmacSha1),
+        Found::One(settings) => settings,
+        Found::Several => return Err(SEVERAL_SETTINGS),
+    };
+    let named = settings.split(|byte| *byte == b',').filter_map(|item| {
+        let at = memchr::memchr(b'=', item)?;
+        let (name, value) = item.split_at_checked(at)?;
+        let value = value.get(1..)?.trim_ascii();
+        (name.trim_ascii() == b"algorithm" && !value.is_empty()).then_some(value)
+    });
+    let mut named = named.fuse();
+    match (named.next(), named.next()) {
+        (None, _) => Ok(Algorithm::HmacSha1),
+        (Some(name), None) if name.eq_ignore_ascii_case(b"HMAC_SHA1") => Ok(Algorithm::HmacSha1),
+        (Some(name), None) if name.eq_ignore_ascii_case(b"HMAC_SHA256") => Ok(Algorithm::HmacSha256),
+        _ => Err(NO_ALGORITHM),
+    }
+}
+
+/// What may have been signed, one for each spelling of the URL.
+fn contents(head: &Head, body: &[u8], public_url: Option<&PublicUrl>) -> Result<Vec<Vec<u8>>, Refusal> {
+    let hash = body_hash(head.query().unwrap_or_default())?;
+    let is_form = match fields::body_kind(head)? {
+        BodyKind::Form => true,
+        BodyKind::Unsaid => hash.is_none(),
+        BodyKind::Other => false,
+    };
+    let mut pairs = if is_form { form::pairs(body).ok_or(NO_FORM)? } else { Vec::new() };
+    // Fields cover the body. Where there are none the hash must, for an emptied body as well.
+    if pairs.is_empty() {
+        match hash {
+            Some(hash) if !is_hash_of(hash, body) => return Err(OTHER_BODY),
+            None if !body.is_empty() => return Err(BODY_NOT_SIGNED),
+            _ => {}
+        }
+    }
+    pairs.sort_unstable();
+    pairs.dedup();
+    let fields: Vec<u8> = pairs.iter().flat_map(|(name, value)| [name.as_slice(), value]).flatten().copied().collect();
+    let mut contents = Vec::new();
+    for url in fields::urls(public_url, head.target())? {
+        for url in ports(&url) {
+            contents.push([url.as_slice(), &fields].concat());
+        }
+    }
+    Ok(contents)
+}
+
+/// The value of `bodySHA256` in a query. The name is looked for as the provider writes it: the query is signed.
+fn body_hash(query: &str) -> Result<Option<&str>, Refusal> {
+    let values = query.split('&').filter_map(|pair| pair.strip_prefix(BODY_HASH)?.strip_prefix('='));
+    let mut values = values.fuse();
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        (_, Some(_)) => Err(SEVERAL_HASHES),
+    }
+}
+
+/// Whether `text` is the SHA-256 of `body` in lower-case hex.
+fn is_hash_of(text: &str, body: &[u8]) -> bool {
+    let mut hash = [0; 32];
+    Encoding::Hex.decode(text.as_bytes(), &mut hash) == Some(hash.len()) && Sha256::digest(body).ct_eq(&hash).into()
+}
+
+/// The URL without its port, and with it: its own, or else the one that its scheme stands for.
+fn ports(url: &[u8]) -> [Vec<u8>; 2] {
+    let start = memchr::memmem::find(url, b"://").map_or(0, |at| at + 3);
+    let (scheme, rest) = url.split_at_checked(start).unwrap_or((b"", url));
+    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, b""));
+    let host = authority.iter().rposition(|byte| matches!(byte, b'@' | b']')).map_or(0, |at| at + 1);
+    let port = authority.iter().skip(host).position(|byte| *byte == b':').map(|at| host + at);
+    let (name, port) = match port.and_then(|at| authority.split_at_checked(at)) {
+        Some((name, port)) => (name, port),
+        None if scheme.eq_ignore_ascii_case(b"https://") => (authority, &b":443"[..]),
+        None => (authority, &b":80"[..]),
+    };
+    [[scheme, name, path].concat(), [scheme, name, port, path].concat()]
+}
+
+#[cfg(test)]
+mod tests;

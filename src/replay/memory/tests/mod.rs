@@ -1,0 +1,338 @@
+//! What the memory window promises, case by case: claims, clocks and forgetting here, capacity in [`room`].
+
+mod room;
+#[cfg(test)]
+mod simulation;
+
+use std::pin::pin;
+use std::sync::Barrier;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use super::*;
+use crate::clock::{Clock, UnixMillis};
+
+const TTL: Duration = Duration::from_secs(3600);
+const TOLERANCE_MS: i64 = 300_000;
+const START: UnixMillis = UnixMillis(1_750_000_000_000);
+
+/// The window's futures are ready at the first poll.
+pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("the memory window never waits"),
+    }
+}
+
+/// A window, its clock, and routes by number.
+struct Setting {
+    window: MemoryWindow,
+    clock: Clock,
+}
+
+impl Setting {
+    fn new(capacity: usize) -> Self {
+        Self::sharded(capacity, 1)
+    }
+
+    fn sharded(capacity: usize, shards: usize) -> Self {
+        Self { window: MemoryWindow::with_shards(capacity, shards), clock: Clock::set_to(START) }
+    }
+
+    fn claim(&self, arrival: Arrival) -> Result<Claimed, WindowError> {
+        ready(self.window.claim(arrival, self.clock.now()))
+    }
+
+    fn granted(&self, arrival: Arrival) -> Ticket {
+        match self.claim(arrival) {
+            Ok(Claimed::Granted(ticket)) => ticket,
+            other => panic!("{other:?} instead of a claim"),
+        }
+    }
+
+    fn commit(&self, ticket: Ticket) {
+        ready(self.window.commit(ticket, self.clock.now())).unwrap();
+    }
+
+    fn done(&self, arrival: Arrival) {
+        self.commit(self.granted(arrival));
+    }
+
+    fn denied(&self, arrival: Arrival) -> Option<Decision> {
+        match self.claim(arrival) {
+            Ok(Claimed::Denied(decision)) => Some(decision),
+            Ok(Claimed::Granted(ticket)) => {
+                ready(self.window.release(ticket)).unwrap();
+                None
+            }
+            Err(error) => panic!("{error} instead of an answer"),
+        }
+    }
+
+    fn forget(&self, what: Forget) -> Forgotten {
+        ready(self.window.forget(what)).unwrap()
+    }
+}
+
+/// Event number `id` of a route, signed at the start.
+fn event(route: u128, id: u128) -> Arrival {
+    Arrival {
+        // spread over the shards
+        key: ClaimKey((route << 64 | id).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)),
+        body: Fingerprint(id),
+        signed_at: Some(START),
+        route: Fingerprint(route),
+        event: Some(Fingerprint(route << 64 | id)),
+        request: Fingerprint(route << 64 | id | 1 << 100),
+        ttl: TTL,
+        fresh_until: Some(UnixMillis(START.0 + TOLERANCE_MS + 1)),
+        route_capacity: None,
+    }
+}
+
+fn signed_at(arrival: Arrival, at: UnixMillis) -> Arrival {
+    Arrival { signed_at: Some(at), fresh_until: Some(UnixMillis(at.0 + TOLERANCE_MS + 1)), ..arrival }
+}
+
+fn undated(arrival: Arrival) -> Arrival {
+    Arrival { signed_at: None, fresh_until: None, ..arrival }
+}
+
+#[test]
+fn a_done_event_is_replayed_redelivered_or_in_conflict() {
+    // RP-01, RP-02
+    let it = Setting::new(10);
+    it.done(event(1, 1));
+    assert_eq!(it.denied(event(1, 1)), Some(Decision::Replay));
+    assert_eq!(it.denied(signed_at(event(1, 1), UnixMillis(START.0 + 1000))), Some(Decision::Redelivery));
+    assert_eq!(it.denied(Arrival { body: Fingerprint(99), ..event(1, 1) }), Some(Decision::Conflict));
+    assert_eq!(it.window.entries(), 1);
+}
+
+#[test]
+fn content_with_a_timestamp_is_a_replay_and_without_one_a_redelivery() {
+    // RP-18
+    let it = Setting::new(10);
+    it.done(event(1, 1));
+    it.done(undated(event(1, 2)));
+    assert_eq!(it.denied(event(1, 1)), Some(Decision::Replay));
+    assert_eq!(it.denied(undated(event(1, 2))), Some(Decision::Redelivery));
+}
+
+#[test]
+fn of_64_copies_at_one_instant_exactly_one_is_granted() {
+    // RP-04
+    let it = Setting::sharded(1000, 4);
+    for round in 0..20 {
+        let start = Barrier::new(64);
+        let answers: Vec<_> = thread::scope(|scope| {
+            let copies: Vec<_> = (0..64)
+                .map(|_| {
+                    scope.spawn(|| {
+                        start.wait();
+                        it.claim(event(1, round))
+                    })
+                })
+                .collect();
+            copies.into_iter().map(|copy| copy.join().unwrap().unwrap()).collect()
+        });
+        let in_flight = answers.iter().filter(|answer| **answer == Claimed::Denied(Decision::InFlight)).count();
+        assert_eq!(in_flight, 63, "round {round}: {answers:?}");
+        let ticket = answers.into_iter().find_map(|answer| match answer {
+            Claimed::Granted(ticket) => Some(ticket),
+            Claimed::Denied(_) => None,
+        });
+        it.commit(ticket.unwrap());
+        assert_eq!(it.denied(event(1, round)), Some(Decision::Replay));
+    }
+}
+
+#[test]
+fn a_released_claim_lets_the_next_copy_through() {
+    // RP-05, RP-08
+    let it = Setting::new(10);
+    let ticket = it.granted(event(1, 1));
+    assert_eq!(it.denied(event(1, 1)), Some(Decision::InFlight));
+    ready(it.window.release(ticket)).unwrap();
+    assert_eq!(it.window.entries(), 0);
+    it.done(event(1, 1));
+    assert_eq!(it.denied(event(1, 1)), Some(Decision::Replay));
+}
+
+#[test]
+fn a_ticket_settles_its_own_claim_only() {
+    let it = Setting::new(10);
+    let first = it.granted(event(1, 1));
+    it.window.abandon(first);
+    let second = it.granted(event(1, 1));
+    // late, of a claim that is over
+    it.window.abandon(first);
+    it.commit(first);
+    assert_eq!(it.denied(event(1, 1)), Some(Decision::InFlight));
+    it.commit(second);
+    it.window.abandon(second);
+    assert_eq!(it.denied(event(1, 1)), Some(Decision::Replay));
+    assert_eq!(it.window.entries(), 1);
+}
+
+#[test]
+fn a_future_that_is_never_polled_claims_nothing() {
+    let it = Setting::new(10);
+    drop(it.window.claim(event(1, 1), it.clock.now()));
+    assert_eq!(it.window.entries(), 0);
+    it.granted(event(1, 1));
+}
+
+#[test]
+fn the_ttl_is_over_only_after_it() {
+    // RP-12
+    let it = Setting::new(10);
+    it.done(undated(event(1, 1)));
+    it.clock.step(0, TTL.checked_sub(Duration::from_secs(1)).unwrap());
+    assert_eq!(it.denied(undated(event(1, 1))), Some(Decision::Redelivery), "ttl - 1 s");
+    it.clock.step(0, Duration::from_secs(1));
+    assert_eq!(it.denied(undated(event(1, 1))), Some(Decision::Redelivery), "ttl: being refused did not prolong it");
+    it.clock.step(0, Duration::from_secs(1));
+    assert_eq!(it.denied(undated(event(1, 1))), None, "ttl + 1 s");
+}
+
+#[test]
+fn the_ttl_counts_from_when_it_was_done() {
+    let it = Setting::new(10);
+    let ticket = it.granted(undated(event(1, 1)));
+    it.clock.step(0, TTL * 2);
+    assert_eq!(it.denied(undated(event(1, 1))), Some(Decision::InFlight), "a claim in flight never expires");
+    it.commit(ticket);
+    it.clock.step(0, TTL);
+    assert_eq!(it.denied(undated(event(1, 1))), Some(Decision::Redelivery));
+}
+
+#[test]
+fn a_step_of_either_clock_lets_no_replay_in() {
+    // RP-12. Wall steps in milliseconds, then how much of the monotonic clock passes with it.
+    const HOUR: i64 = 3_600_000;
+    const TEN_YEARS: i64 = 87_660 * HOUR;
+    let long = TTL + Duration::from_secs(1);
+    let rows: &[(&str, &[(i64, Duration)])] = &[
+        ("an hour back", &[(-HOUR, Duration::ZERO)]),
+        ("an hour on", &[(HOUR, Duration::ZERO)]),
+        ("ten years on", &[(TEN_YEARS, Duration::ZERO)]),
+        ("ten years on and back", &[(TEN_YEARS, Duration::ZERO), (-TEN_YEARS, Duration::ZERO)]),
+        ("an hour back, then the ttl passes", &[(-HOUR, Duration::ZERO), (0, long)]),
+        ("the ttl passes while the wall clock stands still", &[(0, long)]),
+        ("both pass, then the wall clock is set back", &[(HOUR, long), (-HOUR, Duration::ZERO)]),
+        ("ten years on, the ttl passes, and back", &[(TEN_YEARS, long), (-TEN_YEARS, Duration::ZERO)]),
+    ];
+    let mut wrong = Vec::new();
+    for (name, steps) in rows {
+        // looked at by its own key after the steps; and after others have swept in between
+        for busy in [false, true] {
+            let it = Setting::new(100);
+            it.done(event(1, 1));
+            for (wall, mono) in *steps {
+                it.clock.step(*wall, *mono);
+                for id in 0..if busy { 10 } else { 0 } {
+                    it.denied(signed_at(event(1, 100 + id), it.clock.now().wall));
+                }
+            }
+            let fresh = it.clock.now().wall < event(1, 1).fresh_until.unwrap();
+            if fresh && it.denied(event(1, 1)) != Some(Decision::Replay) {
+                wrong.push((name, busy));
+            }
+            it.denied(event(1, 1));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn forgetting_stale_entries_refuses_no_honest_delivery() {
+    let it = Setting::new(100);
+    for hour in 0..50 {
+        let now = it.clock.now().wall;
+        assert_eq!(
+            it.denied(signed_at(event(1, hour * 3), UnixMillis(now.0 - TOLERANCE_MS))),
+            None,
+            "as old as can be"
+        );
+        it.done(signed_at(event(1, hour * 3 + 1), now));
+        it.done(signed_at(event(1, hour * 3 + 2), UnixMillis(now.0 + TOLERANCE_MS)));
+        it.clock.step(1_800_000, Duration::from_secs(1800));
+    }
+    assert!(it.window.entries() < 20, "{} entries: stale ones stay", it.window.entries());
+    assert_eq!(it.window.evictions(), Evictions::default());
+}
+
+#[test]
+fn an_entry_outlives_the_latest_copy_it_refused() {
+    let it = Setting::new(10);
+    it.done(event(1, 1));
+    it.clock.step(3_599_000, Duration::from_secs(3599));
+    let redelivery = signed_at(event(1, 1), it.clock.now().wall);
+    assert_eq!(it.denied(redelivery), Some(Decision::Redelivery));
+    // past the ttl, and the first copy has long been stale; the redelivery has not
+    it.clock.step(10_000, Duration::from_secs(10));
+    assert_eq!(it.denied(redelivery), Some(Decision::Redelivery));
+}
+
+#[test]
+fn what_both_clocks_let_go_is_found_by_later_claims_and_is_no_eviction() {
+    let it = Setting::new(1000);
+    for id in 0..100 {
+        it.done(event(1, id));
+    }
+    it.clock.step(7_200_000, TTL * 2);
+    for id in 0..60 {
+        it.done(signed_at(event(2, id), it.clock.now().wall));
+    }
+    assert_eq!(it.window.entries(), 60);
+    assert_eq!(it.window.evictions(), Evictions::default());
+}
+
+#[test]
+fn forget_drops_a_done_event_and_lets_the_same_bytes_through_once() {
+    // RP-17
+    let it = Setting::sharded(100, 4);
+    let named = event(1, 1).event.unwrap();
+    assert_eq!(it.forget(Forget::Event(named)), Forgotten::Unknown);
+    let ticket = it.granted(event(1, 1));
+    it.done(event(1, 2));
+    assert_eq!(it.forget(Forget::Event(named)), Forgotten::InFlight);
+    it.commit(ticket);
+    assert_eq!(it.forget(Forget::Event(named)), Forgotten::Dropped(1));
+    assert_eq!(it.window.entries(), 1);
+    it.done(event(1, 1));
+    assert_eq!(it.denied(event(1, 1)), Some(Decision::Replay));
+    assert_eq!(it.denied(event(1, 2)), Some(Decision::Replay), "another event stays");
+}
+
+#[test]
+fn forget_by_request_drops_every_entry_of_the_same_event() {
+    let it = Setting::sharded(100, 4);
+    // one unsigned id, three contents, each its own key
+    let shared = Some(Fingerprint(77));
+    let contents: Vec<_> = (0..3).map(|id| Arrival { event: shared, ..event(1, id) }).collect();
+    for content in &contents {
+        it.done(*content);
+    }
+    it.done(event(1, 9));
+    assert_eq!(it.forget(Forget::Request(Fingerprint(5))), Forgotten::Unknown);
+    let open = it.granted(Arrival { event: shared, ..event(1, 4) });
+    assert_eq!(it.forget(Forget::Request(contents[1].request)), Forgotten::InFlight);
+    assert_eq!(it.window.entries(), 5, "one is in flight: nothing is dropped");
+    it.window.abandon(open);
+    assert_eq!(it.forget(Forget::Request(contents[1].request)), Forgotten::Dropped(3));
+    assert_eq!(it.denied(event(1, 9)), Some(Decision::Replay));
+}
+
+#[test]
+fn forget_by_request_drops_an_entry_without_an_event_id_alone() {
+    let it = Setting::new(100);
+    let nameless = |id| Arrival { event: None, ..event(1, id) };
+    it.done(nameless(1));
+    it.done(nameless(2));
+    assert_eq!(it.forget(Forget::Request(nameless(1).request)), Forgotten::Dropped(1));
+    assert_eq!(it.denied(nameless(1)), None);
+    assert_eq!(it.denied(nameless(2)), Some(Decision::Replay));
+}

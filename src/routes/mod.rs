@@ -1,0 +1,153 @@
+//! The routing table: host and path to route (SPEC 2.2).
+//!
+//! A path is matched byte for byte as received. The most specific path wins: an exact one before a longer prefix
+//! before a shorter one; among routes of the same path, one that names the host before one that does not. So a prefix
+//! that names the host stands back behind an exact path that does not. Configuration builds [`Pattern`]s and asks them
+//! whether they overlap; the gateway looks up in a [`RouteTable`]. Methods are not known here.
+
+pub mod path;
+mod pattern;
+
+use std::collections::HashMap;
+
+pub use self::pattern::{BadPattern, PathPattern, Pattern, PatternPart};
+use crate::routes::path::ambiguity;
+
+const NOTHING_AFTER_PREFIX: &str = "the path ends where the route's prefix does";
+
+/// Routes of type `T`, ready to be looked up in.
+#[derive(Clone, Debug)]
+pub struct RouteTable<T> {
+    routes: Vec<(Pattern, T)>,
+    exact: HashMap<String, Hosts>,
+    prefixes: Vec<Prefix>,
+}
+
+/// What a lookup comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Match<'t, T> {
+    /// The most specific route.
+    Found(&'t T),
+    /// No route for this host and path (`no_route`).
+    NoRoute,
+    /// A prefix route, but an ambiguous path (`bad_path`), with the reason in plain words.
+    Ambiguous(&'static str),
+}
+
+/// The routes of one path, as places in [`RouteTable::routes`].
+#[derive(Clone, Debug, Default)]
+struct Hosts {
+    /// Hosts in lower case, sorted.
+    named: Vec<(String, usize)>,
+    any: Option<usize>,
+}
+
+#[derive(Clone, Debug)]
+struct Prefix {
+    /// With its closing slash.
+    text: String,
+    hosts: Hosts,
+    /// The place of the longest other prefix that this one begins with.
+    shorter: Option<usize>,
+}
+
+impl<T> RouteTable<T> {
+    /// Builds the table. Of patterns that overlap the first one counts; configuration refuses them beforehand.
+    pub fn new(routes: Vec<(Pattern, T)>) -> Self {
+        let mut exact: HashMap<String, Hosts> = HashMap::new();
+        let mut by_prefix: HashMap<String, Hosts> = HashMap::new();
+        for (place, (pattern, _)) in routes.iter().enumerate() {
+            let (group, path) = match &pattern.path {
+                PathPattern::Exact(path) => (&mut exact, path),
+                PathPattern::Prefix(path) => (&mut by_prefix, path),
+            };
+            group.entry(path.clone()).or_default().add(pattern.host.as_deref(), place);
+        }
+        let mut sorted: Vec<_> = by_prefix.into_iter().collect();
+        sorted.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut prefixes: Vec<Prefix> = Vec::with_capacity(sorted.len());
+        for (text, hosts) in sorted {
+            // In this order it is the one before, or one that that one begins with.
+            let mut shorter = prefixes.len().checked_sub(1);
+            while let Some(prefix) = shorter.and_then(|place| prefixes.get(place))
+                && !text.starts_with(&prefix.text)
+            {
+                shorter = prefix.shorter;
+            }
+            prefixes.push(Prefix { text, hosts, shorter });
+        }
+        Self { routes, exact, prefixes }
+    }
+
+    /// The route for a request. `host` is the value of `Host` as received, a port and all; `path` is without its
+    /// query. Case and port of the host are of no account; a dot at its end makes it another host. Allocates nothing.
+    pub fn find(&self, host: Option<&str>, path: &str) -> Match<'_, T> {
+        let host = host.map(without_port);
+        if let Some(route) = self.exact.get(path).and_then(|hosts| self.route(hosts, host)) {
+            return Match::Found(route);
+        }
+        // Whatever prefix the path begins with is the last one that sorts before it, or one that this one begins with.
+        let mut place = self.prefixes.partition_point(|prefix| prefix.text.as_str() <= path).checked_sub(1);
+        while let Some(prefix) = place.and_then(|place| self.prefixes.get(place)) {
+            if let Some(rest) = path.strip_prefix(&prefix.text)
+                && let Some(route) = self.route(&prefix.hosts, host)
+            {
+                return match ambiguity(path) {
+                    Some(why) => Match::Ambiguous(why),
+                    None if rest.is_empty() => Match::Ambiguous(NOTHING_AFTER_PREFIX),
+                    None => Match::Found(route),
+                };
+            }
+            place = prefix.shorter;
+        }
+        Match::NoRoute
+    }
+
+    fn route(&self, hosts: &Hosts, host: Option<&str>) -> Option<&T> {
+        hosts.find(host).and_then(|place| self.routes.get(place)).map(|(_, route)| route)
+    }
+
+    /// Whether there is no route at all.
+    pub fn is_empty(&self) -> bool {
+        self.routes.is_empty()
+    }
+
+    /// All routes in the order they were given in.
+    pub fn iter(&self) -> impl Iterator<Item = (&Pattern, &T)> {
+        self.routes.iter().map(|(pattern, route)| (pattern, route))
+    }
+}
+
+impl Hosts {
+    fn add(&mut self, host: Option<&str>, place: usize) {
+        match host {
+            None => _ = self.any.get_or_insert(place),
+            Some(host) => {
+                if let Err(at) = self.named.binary_search_by(|(named, _)| named.as_str().cmp(host)) {
+                    self.named.insert(at, (host.to_owned(), place));
+                }
+            }
+        }
+    }
+
+    fn find(&self, host: Option<&str>) -> Option<usize> {
+        let named = host.filter(|_| !self.named.is_empty()).and_then(|host| {
+            let lower = || host.bytes().map(|byte| byte.to_ascii_lowercase());
+            let at = self.named.binary_search_by(|(named, _)| named.bytes().cmp(lower())).ok()?;
+            self.named.get(at).map(|(_, place)| *place)
+        });
+        named.or(self.any)
+    }
+}
+
+/// `Host` without `:port`; the colons within an IPv6 literal's brackets are none of a port.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.contains(':') => name,
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && name.ends_with(']') => name,
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests;

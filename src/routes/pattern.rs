@@ -1,0 +1,295 @@
+//! What one route matches, and how `host` and `path` of a `[[route]]` are read (SPEC 2.2, 5).
+//!
+//! A pattern that was parsed can be matched byte for byte. Looking up is [`super::RouteTable`]'s.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use crate::routes::path::{ambiguity, is_path_byte};
+
+/// What one route matches.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pattern {
+    /// The host in lower case, without a port; an IPv6 address in brackets. `None` matches any host, and none.
+    pub host: Option<String>,
+    /// The path.
+    pub path: PathPattern,
+}
+
+/// Which paths a route matches.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PathPattern {
+    /// This path alone.
+    Exact(String),
+    /// Every path that begins with this one, which ends in a slash, and goes on after it.
+    Prefix(String),
+}
+
+/// Why a route's host or path cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadPattern {
+    /// Which of the two it is.
+    pub part: PatternPart,
+    /// What is wrong, lower case, no full stop.
+    pub message: &'static str,
+    /// What would be right.
+    pub help: &'static str,
+}
+
+/// The parts of a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatternPart {
+    /// `host`
+    Host,
+    /// `path`
+    Path,
+}
+
+impl Pattern {
+    /// Reads a route's `host` and `path`.
+    ///
+    /// # Errors
+    /// The first thing wrong, the path being looked at first.
+    pub fn parse(host: Option<&str>, path: &str) -> Result<Self, BadPattern> {
+        let path = parse_path(path).map_err(|(message, help)| BadPattern { part: PatternPart::Path, message, help })?;
+        let host = host.map(parse_host).transpose().map_err(|(message, help)| BadPattern {
+            part: PatternPart::Host,
+            message,
+            help,
+        })?;
+        Ok(Self { host, path })
+    }
+
+    /// Whether some request fits both and neither is the more specific: same host or none, and the same path. A prefix
+    /// and a path under it do not overlap, nor do a host and none.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
+/// As written in the configuration, e.g. `hooks.example.com/hooks/*`.
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.host.as_deref().unwrap_or_default())?;
+        match &self.path {
+            PathPattern::Exact(path) => f.write_str(path),
+            PathPattern::Prefix(path) => write!(f, "{path}*"),
+        }
+    }
+}
+
+/// A message, and what would be right.
+type Wrong = (&'static str, &'static str);
+
+fn parse_path(path: &str) -> Result<PathPattern, Wrong> {
+    let (stem, is_prefix) = match path.strip_suffix("/*") {
+        // The slash is one byte, so the cut leaves it on the stem.
+        Some(_) => (path.strip_suffix('*').unwrap_or(path), true),
+        None => (path, false),
+    };
+    if !stem.starts_with('/') {
+        return Err(("the path does not start with `/`", "write it as in the URL, e.g. `/hooks/stripe`"));
+    }
+    if stem.contains('*') {
+        return Err((
+            "`*` stands elsewhere than after the last `/`",
+            "`/hooks/*` matches all paths under `/hooks/`; other patterns are not known",
+        ));
+    }
+    if stem.contains(['?', '#']) {
+        return Err((
+            "the path holds a query or a fragment",
+            "leave out what follows `?` or `#`; only the path is matched",
+        ));
+    }
+    if !stem.bytes().all(is_path_byte) {
+        return Err((
+            "the path holds a character that no URL path may hold",
+            "percent-encode it, exactly as the provider sends it",
+        ));
+    }
+    if let Some(message) = ambiguity(stem) {
+        return Err((message, "write the path in its plain form; servers disagree about what this one means"));
+    }
+    Ok(if is_prefix { PathPattern::Prefix(stem.to_owned()) } else { PathPattern::Exact(stem.to_owned()) })
+}
+
+fn parse_host(host: &str) -> Result<String, Wrong> {
+    const EXAMPLE: &str = "write a name like `hooks.example.com`, or an address";
+    if host.parse::<Ipv6Addr>().is_ok() {
+        return Err(("the host is an IPv6 address without brackets", "write it as in a URL, e.g. `[::1]`"));
+    }
+    if let Some(literal) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        // Senders write an address in its shortest form, so that is what is matched.
+        return match literal.parse::<Ipv6Addr>() {
+            Ok(address) => Ok(format!("[{address}]")),
+            Err(_) => Err(("the host is in brackets but no IPv6 address", "write it as in a URL, e.g. `[::1]`")),
+        };
+    }
+    if host.contains("://") || host.contains('/') {
+        return Err(("the host is a URL or holds a path", "write the name alone, e.g. `hooks.example.com`"));
+    }
+    if host.contains(':') {
+        return Err(("the host holds a port", "leave the port out; requests for any port match"));
+    }
+    if host.contains('*') {
+        return Err(("the host holds a wildcard", "name one host, or leave `host` out to match them all"));
+    }
+    if host.ends_with('.') {
+        return Err(("the host ends in a dot", "leave the dot out"));
+    }
+    if !host.is_ascii() {
+        return Err(("the host holds letters outside ASCII", "write it in its `xn--` form"));
+    }
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    if host.len() > 253 || !host.split('.').all(is_label) {
+        return Err(("the host is no host name", EXAMPLE));
+    }
+    let is_numeric = host.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    if is_numeric && host.parse::<Ipv4Addr>().is_err() {
+        return Err(("the host is neither a name nor a whole IPv4 address", EXAMPLE));
+    }
+    Ok(host.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> Result<PathPattern, &'static str> {
+        Pattern::parse(None, text).map(|pattern| pattern.path).map_err(|bad| {
+            assert_eq!(bad.part, PatternPart::Path);
+            bad.message
+        })
+    }
+
+    fn host(text: &str) -> Result<String, &'static str> {
+        Pattern::parse(Some(text), "/").map(|pattern| pattern.host.expect("a host")).map_err(|bad| {
+            assert_eq!(bad.part, PatternPart::Host);
+            bad.message
+        })
+    }
+
+    #[test]
+    fn a_path_is_exact_or_a_prefix() {
+        let exact = |text: &str| Ok(PathPattern::Exact(text.to_owned()));
+        let prefix = |text: &str| Ok(PathPattern::Prefix(text.to_owned()));
+        let rows = [
+            ("/", exact("/")),
+            ("/hooks/stripe", exact("/hooks/stripe")),
+            ("/hooks/", exact("/hooks/")),
+            ("/hooks/%C3%a9", exact("/hooks/%C3%a9")),
+            ("/hooks/*", prefix("/hooks/")),
+            ("/*", prefix("/")),
+        ];
+        for (text, want) in rows {
+            assert_eq!(path(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_matched_is_refused() {
+        let rows = [
+            ("", "does not start"),
+            ("hooks", "does not start"),
+            ("*", "does not start"),
+            ("https://a/b", "does not start"),
+            ("/hooks*", "elsewhere"),
+            ("/hooks/*/a", "elsewhere"),
+            ("/hooks/**", "elsewhere"),
+            ("/*/*", "elsewhere"),
+            ("/a?b", "query"),
+            ("/a#b", "query"),
+            ("/a b", "no URL path may hold"),
+            ("/é", "no URL path may hold"),
+            (r"/a\b", "no URL path may hold"),
+            ("/{id}", "no URL path may hold"),
+            ("//a", "empty segment"),
+            ("/a//*", "empty segment"),
+            ("/a/../b", "dot segment"),
+            ("/a/./*", "dot segment"),
+            ("/a%2fb", "encoded slash"),
+            ("/a%", "two hexadecimal digits"),
+            ("/a;b", "semicolon"),
+        ];
+        let wrong: Vec<_> = rows
+            .iter()
+            .map(|(text, want)| (text, want, path(text)))
+            .filter(|(_, want, found)| !found.as_ref().is_err_and(|found| found.contains(**want)))
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_in_lower_case() {
+        for (text, want) in [
+            ("Hooks.Example.COM", "hooks.example.com"),
+            ("localhost", "localhost"),
+            ("my_service-1", "my_service-1"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("3com.example", "3com.example"),
+            ("[::1]", "[::1]"),
+            ("[2001:DB8:0:0::1]", "[2001:db8::1]"),
+        ] {
+            assert_eq!(host(text).as_deref(), Ok(want), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_cannot_be_matched_is_refused() {
+        let label = "a".repeat(64);
+        let long = "a.".repeat(127) + "a";
+        let rows = [
+            ("", "no host name"),
+            ("a..b", "no host name"),
+            ("-a", "no host name"),
+            ("a-.b", "no host name"),
+            ("a b", "no host name"),
+            ("u@a", "no host name"),
+            (label.as_str(), "no host name"),
+            (long.as_str(), "no host name"),
+            ("a.example.", "dot"),
+            ("a.example:80", "port"),
+            ("[::1]:80", "port"),
+            ("https://a.example", "URL"),
+            ("a.example/x", "URL"),
+            ("*.example.com", "wildcard"),
+            ("ä.example", "outside ASCII"),
+            ("::1", "without brackets"),
+            ("[::g]", "brackets"),
+            ("[a.example]", "brackets"),
+            ("1.2.3", "whole IPv4"),
+            ("1.2.3.256", "whole IPv4"),
+        ];
+        let wrong: Vec<_> = rows
+            .iter()
+            .map(|(text, want)| (text, want, host(text)))
+            .filter(|(_, want, found)| !found.as_ref().is_err_and(|found| found.contains(**want)))
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn only_the_same_host_and_path_overlap() {
+        let pattern = |host, path| Pattern::parse(host, path).expect(path);
+        let rows = [
+            (pattern(None, "/a"), pattern(None, "/a"), true),
+            (pattern(Some("A.example"), "/a"), pattern(Some("a.EXAMPLE"), "/a"), true),
+            (pattern(None, "/a/*"), pattern(None, "/a/*"), true),
+            (pattern(None, "/a"), pattern(Some("a.example"), "/a"), false),
+            (pattern(None, "/a/b"), pattern(None, "/a/*"), false),
+            (pattern(None, "/a/*"), pattern(None, "/*"), false),
+            (pattern(None, "/a/"), pattern(None, "/a/*"), false),
+            (pattern(None, "/a"), pattern(None, "/A"), false),
+        ];
+        for (one, other, want) in rows {
+            assert_eq!(one.overlaps(&other), want, "{one} {other}");
+            assert_eq!(other.overlaps(&one), want, "{other} {one}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The signed content of one delivery: what a template makes of it, without the body (SCHEMES 1, `signed`).
+//!
+//! What only the body or the secret decides is left open by the template. Values of the body are filled in here; the
+//! secret never is: it is put in where the content is hashed, so that no content holds it.
+
+use super::template::divided;
+use crate::notation::json::Value;
+use crate::verdict::{Code, Refusal};
+
+/// The signed content without the body: what stands before it and after it. Where the template has no `{body}`, all of
+/// it stands before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignedContent {
+    pub(super) bytes: Vec<u8>,
+    pub(super) before: usize,
+    // In order; empty but for schemes with `{json:…}` or `{secret}`.
+    pub(super) gaps: Vec<Gap>,
+}
+
+/// A place where something is still to be put in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Gap {
+    pub(super) at: usize,
+    pub(super) is_behind_body: bool,
+    pub(super) what: Open,
+}
+
+/// What belongs into a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Open {
+    Secret,
+    // The bytes that must not occur in the value.
+    Json([Option<u8>; 2]),
+}
+
+/// A piece of the signed content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'c> {
+    /// These bytes.
+    Bytes(&'c [u8]),
+    /// The secret.
+    Secret,
+}
+
+const NO_TEXT: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "a signed value of the body is missing, or neither a string nor an integer",
+);
+const NOT_DIVIDED: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "a signed value of the body holds a byte that divides it from the rest of what is signed",
+);
+
+/// The longest value of the body that is signed by itself, in bytes.
+const MAX_VALUE: usize = 4096;
+
+impl SignedContent {
+    /// Content that is all there, with nothing after the body.
+    pub fn whole(bytes: Vec<u8>) -> Self {
+        Self { before: bytes.len(), bytes, gaps: Vec::new() }
+    }
+
+    /// What stands before the body, the secret left out.
+    pub fn before(&self) -> &[u8] {
+        self.bytes.get(..self.before).unwrap_or_default()
+    }
+
+    /// What stands after the body, the secret left out.
+    pub fn after(&self) -> &[u8] {
+        self.bytes.get(self.before..).unwrap_or_default()
+    }
+
+    /// The pieces that stand before the body, or those after it.
+    pub fn pieces(&self, behind_body: bool) -> impl Iterator<Item = Piece<'_>> {
+        let (start, end) = if behind_body { (self.before, self.bytes.len()) } else { (0, self.before) };
+        let secrets = move |gap: &&Gap| gap.is_behind_body == behind_body && gap.what == Open::Secret;
+        let mut from = start;
+        let mut gaps = self.gaps.iter().filter(secrets).map(|gap| gap.at);
+        let mut pending_secret = false;
+        let mut is_over = false;
+        std::iter::from_fn(move || {
+            if std::mem::take(&mut pending_secret) {
+                return Some(Piece::Secret);
+            }
+            if is_over {
+                return None;
+            }
+            let to = gaps.next();
+            (pending_secret, is_over) = (to.is_some(), to.is_none());
+            let bytes = self.bytes.get(from..to.unwrap_or(end)).unwrap_or_default();
+            from = to.unwrap_or(end);
+            Some(Piece::Bytes(bytes))
+        })
+    }
+
+    /// Puts in what stands in the body, one value for each `{json:…}` of the template in its order.
+    ///
+    /// # Errors
+    /// `malformed_signature` where a value is missing, is no text or integer, or holds a delimiter.
+    pub(crate) fn fill<'b>(&mut self, values: impl IntoIterator<Item = Value<'b>>) -> Result<(), Refusal> {
+        let mut values = values.into_iter();
+        let mut filled = Vec::with_capacity(self.bytes.len() + 64);
+        let (mut from, mut before) = (0, self.before);
+        let mut gaps = Vec::new();
+        for gap in &self.gaps {
+            filled.extend_from_slice(self.bytes.get(from..gap.at).unwrap_or_default());
+            from = gap.at;
+            if let Open::Json(delimiters) = gap.what {
+                let text = values.next().and_then(|value| value.string_or_integer(MAX_VALUE)).ok_or(NO_TEXT)?;
+                divided(text.as_bytes(), delimiters, NOT_DIVIDED)?;
+                filled.extend_from_slice(text.as_bytes());
+                if !gap.is_behind_body {
+                    before += text.len();
+                }
+            } else {
+                gaps.push(Gap { at: filled.len(), ..gap.clone() });
+            }
+        }
+        filled.extend_from_slice(self.bytes.get(from..).unwrap_or_default());
+        *self = Self { bytes: filled, before, gaps };
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notation::json::Places;
+    use crate::notation::json::Pointer;
+    use crate::scheme::template::Facts;
+    use crate::scheme::{PublicUrl, Template};
+    use crate::wire::head::{FieldName, Found};
+
+    /// A head that holds nothing.
+    struct Nothing;
+
+    impl Facts for Nothing {
+        fn method(&self) -> &'static str {
+            "POST"
+        }
+        fn target(&self) -> &'static str {
+            "/"
+        }
+        fn timestamp(&self) -> Option<&[u8]> {
+            None
+        }
+        fn id(&self) -> Found<'_> {
+            Found::Nothing
+        }
+        fn header(&self, _: &FieldName) -> Found<'_> {
+            Found::Nothing
+        }
+        fn public_url(&self) -> Option<&PublicUrl> {
+            None
+        }
+    }
+
+    fn pieces(content: &SignedContent, behind_body: bool) -> Vec<Piece<'_>> {
+        content.pieces(behind_body).filter(|piece| *piece != Piece::Bytes(b"")).collect()
+    }
+
+    #[test]
+    fn the_secret_stays_a_gap_and_values_of_the_body_are_put_in() {
+        let template = Template::parse("a{secret}b{json:/x}c{body}{json:/y}d{secret}").unwrap();
+        let mut content = template.render(&Nothing).unwrap();
+        let mut places = Places::default();
+        let slots: Vec<_> = template.pointers().map(|pointer| places.add(pointer)).collect();
+        let values = places.scan(br#"{"x":"1\u0032","y":34}"#).unwrap();
+        content.fill(slots.iter().map(|slot| values.at(*slot))).unwrap();
+        assert_eq!(pieces(&content, false), [Piece::Bytes(b"a"), Piece::Secret, Piece::Bytes(b"b12c")]);
+        assert_eq!(pieces(&content, true), [Piece::Bytes(b"34d"), Piece::Secret]);
+        assert_eq!((content.before(), content.after()), (&b"ab12c"[..], &b"34d"[..]));
+    }
+
+    #[test]
+    fn a_value_that_is_missing_no_text_or_not_divided_is_refused() {
+        let template = Template::parse("{json:/x}.{body}").unwrap();
+        let mut places = Places::default();
+        let slot = places.add(&Pointer::parse("/x").unwrap());
+        for body in [&b"{}"[..], br#"{"x":1.5}"#, br#"{"x":{}}"#, br#"{"x":null}"#, br#"{"x":"a.b"}"#] {
+            let mut content = template.render(&Nothing).unwrap();
+            let values = places.scan(body).unwrap();
+            let refusal = content.fill([values.at(slot)]).unwrap_err();
+            assert_eq!(refusal.code, Code::MalformedSignature, "{}", String::from_utf8_lossy(body));
+        }
+    }
+}

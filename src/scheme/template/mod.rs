@@ -1,0 +1,284 @@
+//! Signed-content templates: parsed once at load, rendered per delivery into what stands before and after `{body}`
+//! (SCHEMES 1, `signed`; SCHEMES 2, delimiters).
+//!
+//! Which parts a scheme may combine is judged in `faults`; here a template only has to be readable.
+
+use super::content::{Gap, Open, SignedContent};
+use super::public_url::PublicUrl;
+use crate::notation::json::Pointer;
+use crate::verdict::{Code, Refusal};
+use crate::wire::head::{FieldName, Found};
+
+/// What may stand in braces, for messages.
+const KNOWN: &str = "{body} {timestamp} {id} {method} {path} {query} {url} {header:NAME} {json:/POINTER} {secret}";
+
+/// One part of the signed content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Text of the template itself; never empty, never next to another one.
+    Literal(String),
+    /// `{body}`
+    Body,
+    /// `{timestamp}`: the received text.
+    Timestamp,
+    /// `{id}`: the header that `event_id` names.
+    Id,
+    /// `{method}`
+    Method,
+    /// `{path}`: the target up to its `?`, as received.
+    Path,
+    /// `{query}`: what follows the `?`, as received; empty where there is none.
+    Query,
+    /// `{url}`: see [`PublicUrl`].
+    Url,
+    /// `{header:NAME}`: that header's value.
+    Header(FieldName),
+    /// `{json:/POINTER}`: what stands there in the body.
+    Json(Pointer),
+    /// `{secret}`: the secret, in a plain hash.
+    Secret,
+}
+
+impl Part {
+    /// Whether its value is settled before a signature is looked at: by the template, by the route, which picks
+    /// method and path (a URL's query is the sender's, though), or by the secret. Everything else is for the sender to
+    /// choose.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(self, Self::Literal(_) | Self::Method | Self::Path | Self::Url | Self::Secret)
+    }
+}
+
+/// A parsed template; the default one has no parts.
+#[derive(Clone, Debug, Default)]
+pub struct Template {
+    text: String,
+    parts: Vec<Part>,
+    // One for each part: the first bytes of the literals beside it that divide it from other values.
+    delimiters: Vec<[Option<u8>; 2]>,
+    covers_body: bool,
+}
+
+/// What is wrong with a template's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateProblem {
+    /// Byte offset within the template's text.
+    pub offset: usize,
+    /// What is wrong, lower case, no full stop.
+    pub message: String,
+    /// What would be right.
+    pub help: String,
+}
+
+/// Where a template's values come from.
+pub trait Facts {
+    /// The method as received.
+    fn method(&self) -> &str;
+    /// The target as received.
+    fn target(&self) -> &str;
+    /// The timestamp's text as received; `None` where the scheme has none.
+    fn timestamp(&self) -> Option<&[u8]>;
+    /// What stands in the event id's header.
+    fn id(&self) -> Found<'_>;
+    /// What stands under this name.
+    fn header(&self, name: &FieldName) -> Found<'_>;
+    /// The route's `public_url`.
+    fn public_url(&self) -> Option<&PublicUrl>;
+}
+
+impl Template {
+    /// Parses a template: literal text, parts in braces, `{{` and `}}` for braces themselves.
+    ///
+    /// # Errors
+    /// The first thing that cannot be read, with its place.
+    pub fn parse(text: &str) -> Result<Self, TemplateProblem> {
+        let mut parts: Vec<Part> = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(found) = rest.find(['{', '}']) {
+            let offset = text.len() - rest.len() + found;
+            let (plain, from_brace) = rest.split_at_checked(found).unwrap_or((rest, ""));
+            literal.push_str(plain);
+            if let Some(behind) = from_brace.strip_prefix("{{") {
+                literal.push('{');
+                rest = behind;
+            } else if let Some(behind) = from_brace.strip_prefix("}}") {
+                literal.push('}');
+                rest = behind;
+            } else if let Some(inside) = from_brace.strip_prefix('{') {
+                let closed = inside.split_once('}').filter(|(name, _)| !name.contains('{'));
+                let Some((name, behind)) = closed else {
+                    return Err(problem(offset, "this `{` is not closed", "write `{{` for a brace itself"));
+                };
+                let part = part(name, offset)?;
+                if part == Part::Body && parts.contains(&Part::Body) {
+                    return Err(problem(offset, "`{body}` stands here a second time", "sign the body once"));
+                }
+                if !literal.is_empty() {
+                    parts.push(Part::Literal(std::mem::take(&mut literal)));
+                }
+                parts.push(part);
+                rest = behind;
+            } else {
+                return Err(problem(offset, "this `}` closes nothing", "write `}}` for a brace itself"));
+            }
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal));
+        }
+        if parts.is_empty() {
+            return Err(problem(0, "nothing is signed", &format!("name the parts: {KNOWN}")));
+        }
+        let delimiters = (0..parts.len()).map(|at| delimiters(&parts, at)).collect();
+        let covers_body = parts.contains(&Part::Body);
+        Ok(Self { text: text.to_owned(), parts, delimiters, covers_body })
+    }
+
+    /// The template as written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its parts in order.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Whether `{body}` is among its parts.
+    pub fn covers_body(&self) -> bool {
+        self.covers_body
+    }
+
+    /// The pointers of its `{json:…}` parts, in order.
+    pub fn pointers(&self) -> impl Iterator<Item = &Pointer> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Json(pointer) => Some(pointer),
+            _ => None,
+        })
+    }
+
+    /// Renders all that the head decides. Values of the body and the secret are left open, to be filled in.
+    ///
+    /// # Errors
+    /// `invalid_envelope` where `{id}` is missing, doubled, empty or holds a delimiter; `malformed_signature` for
+    /// another header or a query of that kind, and for a `{url}` that cannot be made; `missing_timestamp`.
+    pub fn render(&self, facts: &impl Facts) -> Result<SignedContent, Refusal> {
+        let mut out = Vec::with_capacity(CONTENT_ROOM);
+        let mut gaps = Vec::new();
+        let mut before = None;
+        for (part, delimiters) in self.parts.iter().zip(&self.delimiters) {
+            match part {
+                Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
+                Part::Body => before = Some(out.len()),
+                Part::Timestamp => {
+                    out.extend_from_slice(facts.timestamp().ok_or(Refusal::from(Code::MissingTimestamp))?);
+                }
+                Part::Id => out.extend_from_slice(divided(id(facts.id())?, *delimiters, ID_NOT_DIVIDED)?),
+                Part::Method => out.extend_from_slice(facts.method().as_bytes()),
+                Part::Path => {
+                    let target = facts.target();
+                    out.extend_from_slice(target.split_once('?').map_or(target, |(path, _)| path).as_bytes());
+                }
+                Part::Query => {
+                    let query = facts.target().split_once('?').map_or("", |(_, query)| query);
+                    out.extend_from_slice(divided(query.as_bytes(), *delimiters, QUERY_NOT_DIVIDED)?);
+                }
+                Part::Url => facts.public_url().ok_or(NO_PUBLIC_URL)?.write(facts.target(), &mut out),
+                Part::Header(name) => {
+                    out.extend_from_slice(divided(header(facts.header(name))?, *delimiters, HEADER_NOT_DIVIDED)?);
+                }
+                Part::Json(_) | Part::Secret => {
+                    let is_behind_body = before.is_some();
+                    let what = if *part == Part::Secret { Open::Secret } else { Open::Json(*delimiters) };
+                    gaps.push(Gap { at: out.len(), is_behind_body, what });
+                }
+            }
+        }
+        Ok(SignedContent { before: before.unwrap_or(out.len()), bytes: out, gaps })
+    }
+}
+
+/// Room for what is signed besides the body in nearly all schemes, so that it is allocated once.
+const CONTENT_ROOM: usize = 64;
+
+const ID_NOT_DIVIDED: Refusal = Refusal::because(
+    Code::InvalidEnvelope,
+    "the event id holds a byte that divides it from the rest of what is signed",
+);
+const HEADER_NOT_DIVIDED: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "a signed header holds a byte that divides it from the rest of what is signed",
+);
+const QUERY_NOT_DIVIDED: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the query holds a byte that divides it from the rest of what is signed",
+);
+const NO_PUBLIC_URL: Refusal =
+    Refusal::because(Code::MalformedSignature, "the signed URL is not known: the route has no public_url");
+
+fn id(found: Found<'_>) -> Result<&[u8], Refusal> {
+    match found {
+        Found::Nothing | Found::One(b"") => {
+            Err(Refusal::because(Code::InvalidEnvelope, "the event id, which is signed, is missing"))
+        }
+        Found::One(value) => Ok(value),
+        Found::Several => Err(Refusal::because(Code::InvalidEnvelope, "the event id header is there more than once")),
+    }
+}
+
+fn header(found: Found<'_>) -> Result<&[u8], Refusal> {
+    match found {
+        Found::Nothing => Err(Refusal::because(Code::MalformedSignature, "a signed header is missing")),
+        Found::One(value) => Ok(value),
+        Found::Several => Err(Refusal::because(Code::MalformedSignature, "a signed header is there more than once")),
+    }
+}
+
+pub(super) fn divided(value: &[u8], delimiters: [Option<u8>; 2], otherwise: Refusal) -> Result<&[u8], Refusal> {
+    if delimiters.into_iter().flatten().any(|byte| value.contains(&byte)) { Err(otherwise) } else { Ok(value) }
+}
+
+/// The first bytes of the literals on either side of the part at `at`. A literal divides only where some other value
+/// of the sender's choice stands beyond it: the `v0:` at the start of `v0:{id}:{body}` divides nothing.
+fn delimiters(parts: &[Part], at: usize) -> [Option<u8>; 2] {
+    let literal = |part: Option<&Part>| match part {
+        Some(Part::Literal(text)) => text.bytes().next(),
+        _ => None,
+    };
+    let (left, right) = (parts.get(..at).unwrap_or_default(), parts.get(at + 1..).unwrap_or_default());
+    let is_chosen = |side: &[Part]| side.iter().any(|part| !part.is_settled());
+    [literal(left.last()).filter(|_| is_chosen(left)), literal(right.first()).filter(|_| is_chosen(right))]
+}
+
+fn part(name: &str, offset: usize) -> Result<Part, TemplateProblem> {
+    Ok(match name {
+        "body" => Part::Body,
+        "timestamp" => Part::Timestamp,
+        "id" => Part::Id,
+        "method" => Part::Method,
+        "path" => Part::Path,
+        "query" => Part::Query,
+        "url" => Part::Url,
+        "secret" => Part::Secret,
+        _ => {
+            if let Some(field) = name.strip_prefix("header:") {
+                let at = offset + "{header:".len();
+                let help = "write it as in `{header:X-Nonce}`";
+                Part::Header(FieldName::new(field).ok_or_else(|| problem(at, "this is not a header name", help))?)
+            } else if let Some(pointer) = name.strip_prefix("json:") {
+                let at = offset + "{json:".len();
+                let help = "begin it with `/`, as in `{json:/data/id}` (RFC 6901)";
+                Part::Json(Pointer::parse(pointer).ok_or_else(|| problem(at, "this is no JSON pointer", help))?)
+            } else {
+                return Err(problem(offset, &format!("`{{{name}}}` is not known"), &format!("one of {KNOWN}")));
+            }
+        }
+    })
+}
+
+fn problem(offset: usize, message: &str, help: &str) -> TemplateProblem {
+    TemplateProblem { offset, message: message.to_owned(), help: help.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

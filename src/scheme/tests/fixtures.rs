@@ -1,0 +1,133 @@
+//! Schemes for tests, built by hand as presets and `[route.scheme]` would build them.
+
+use std::time::Duration;
+
+use crate::clock::UnixMillis;
+use crate::key::secret::{Secret, SecretText};
+use crate::notation::encoding::Encoding;
+use crate::notation::json::Pointer;
+use crate::notation::timestamp::Tolerance;
+use crate::notation::timestamp::Unit;
+use crate::scheme::{
+    Algorithm, BodyForm, Items, KeyForm, Place, Scheme, SignaturePlace, Stamped, Template, TimestampAt, TimestampPlace,
+};
+use crate::wire::head::FieldName;
+
+/// Five minutes.
+pub(crate) const TOLERANCE: Tolerance = Tolerance::Within(Duration::from_secs(300));
+
+/// A header name.
+pub(crate) fn field(name: &str) -> FieldName {
+    FieldName::new(name).expect("tests name headers by tokens")
+}
+
+/// HMAC-SHA256 over `template`, in hex in `X-Signature`, without a timestamp; the id is in `X-Id`.
+pub(crate) fn plain(template: &str) -> Scheme {
+    Scheme {
+        provider: "custom".into(),
+        preset: false,
+        algorithm: Algorithm::HmacSha256,
+        signed: Template::parse(template).expect("tests write templates that can be read"),
+        special: None,
+        jwt: None,
+        may_leave_body: false,
+        body: vec![BodyForm::Raw],
+        key: vec![KeyForm::default()],
+        signature: SignaturePlace {
+            headers: vec![field("X-Signature")],
+            json: None,
+            repeat: false,
+            encoding: Encoding::Hex,
+            prefix: String::new(),
+            items: Items::default(),
+        },
+        timestamp: None,
+        tolerance: TOLERANCE,
+        future_tolerance: TOLERANCE,
+        require: Vec::new(),
+        event_id: Some(Place::Header(field("X-Id"))),
+        event_id_required: false,
+        event_type: None,
+        event_type_required: false,
+        account: None,
+        account_required: false,
+        events_repeat: false,
+        ack: None,
+        handshake: None,
+    }
+}
+
+/// [`plain`] with a timestamp in seconds in `X-Timestamp`.
+pub(crate) fn timestamped(template: &str) -> Scheme {
+    let timestamp = TimestampPlace {
+        at: TimestampAt::Headers(vec![field("X-Timestamp")]),
+        unit: Unit::Seconds,
+        stamped: Stamped::Unknown,
+        unsigned: false,
+        required: true,
+    };
+    Scheme { timestamp: Some(timestamp), ..plain(template) }
+}
+
+/// The reference receiver's scheme (SPEC 1).
+pub(crate) fn itellico() -> Scheme {
+    let json = |pointer| Some(Place::Json(vec![Pointer::parse(pointer).expect("a pointer")]));
+    let mut scheme = Scheme {
+        provider: "itellico".into(),
+        preset: true,
+        event_id: json("/event_id"),
+        event_id_required: true,
+        event_type: json("/event_type"),
+        account: json("/organization_uuid"),
+        ..timestamped("{body}.{timestamp}")
+    };
+    scheme.signature.headers = vec![field("X-Webhook-Signature-256")];
+    if let Some(timestamp) = &mut scheme.timestamp {
+        timestamp.at = TimestampAt::Headers(vec![field("X-Webhook-Timestamp")]);
+    }
+    scheme
+}
+
+/// Stripe's: `t=…,v1=…` in one header.
+pub(crate) fn stripe() -> Scheme {
+    let mut scheme = timestamped("{timestamp}.{body}");
+    scheme.signature.headers = vec![field("Stripe-Signature")];
+    scheme.signature.items = Items {
+        separator: Some(",".into()),
+        assign: Some(b'='),
+        accept: vec![("v1".into(), Algorithm::HmacSha256)],
+        ..Items::default()
+    };
+    if let Some(timestamp) = &mut scheme.timestamp {
+        timestamp.at = TimestampAt::Field("t".into());
+    }
+    scheme
+}
+
+/// That of Standard Webhooks, with both versions of signatures, the key as it is.
+pub(crate) fn standard_webhooks() -> Scheme {
+    let mut scheme = timestamped("{id}.{timestamp}.{body}");
+    scheme.event_id = Some(Place::Header(field("webhook-id")));
+    scheme.signature.headers = vec![field("webhook-signature")];
+    scheme.signature.encoding = Encoding::Base64;
+    scheme.signature.items = Items {
+        separator: Some(" ".into()),
+        assign: Some(b','),
+        accept: vec![("v1".into(), Algorithm::HmacSha256), ("v1a".into(), Algorithm::Ed25519)],
+        ..Items::default()
+    };
+    if let Some(timestamp) = &mut scheme.timestamp {
+        timestamp.at = TimestampAt::Headers(vec![field("webhook-timestamp")]);
+    }
+    scheme
+}
+
+/// A secret that is always active.
+pub(crate) fn secret(name: &str, text: &str) -> Secret {
+    Secret {
+        name: name.into(),
+        text: SecretText::new(text.as_bytes().to_vec()),
+        not_before: None::<UnixMillis>,
+        not_after: None,
+    }
+}

@@ -1,0 +1,69 @@
+//! What a scheme is weak in although it has no fault: plain hashes, which were not made to be signatures (SCHEMES 3, 4).
+//!
+//! Their providers sign so, and no other way is offered; an operator should know. Nothing is refused for it.
+
+use super::{Algorithm, Part, Place, Scheme};
+
+impl Scheme {
+    /// The weakness in a sentence without a capital letter; `None` where none is known.
+    pub fn weakness(&self) -> Option<&'static str> {
+        if !self.algorithm.is_plain_hash() {
+            return None;
+        }
+        let behind = self.signed.parts().iter().skip_while(|part| **part != Part::Secret);
+        if behind.into_iter().any(|part| !part.is_settled()) {
+            // Whoever adds to the end of a hash adds padding too, which is no part of any JSON text.
+            return (!self.demands_json()).then_some(
+                "a plain hash with the secret before what is signed: bytes could be added at its end without the secret",
+            );
+        }
+        (self.algorithm == Algorithm::Sha1).then_some(
+            "a plain SHA-1 with the secret behind what is signed: two contents made to collide have one signature",
+        )
+    }
+
+    /// Whether a body that is not JSON is refused whatever it begins with.
+    fn demands_json(&self) -> bool {
+        let places = [
+            (&self.event_id, self.event_id_required),
+            (&self.event_type, self.event_type_required),
+            (&self.account, self.account_required),
+        ];
+        self.signed.covers_body()
+            && places.into_iter().any(|(place, is_required)| is_required && matches!(place, Some(Place::Json(_))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Scheme;
+    use super::super::tests::fixtures::{plain, timestamped};
+    use super::*;
+    use crate::notation::json::Pointer;
+
+    #[test]
+    fn a_plain_hash_is_weak_where_its_secret_stands() {
+        let hash = |algorithm, scheme| Scheme { algorithm, ..scheme };
+        let json = Some(Place::Json(vec![Pointer::parse("/id").unwrap()]));
+        let strict = Scheme { event_id: json.clone(), event_id_required: true, ..plain("{secret}{body}") };
+        let lax = Scheme { event_id: json, ..plain("{secret}{body}") };
+        let (sha256, sha1) = (Algorithm::Sha256, Algorithm::Sha1);
+        let rows = [
+            ("an HMAC", timestamped("{timestamp}.{body}"), None),
+            ("secret first", hash(sha256, plain("{secret}{body}")), Some("added at its end")),
+            ("secret between", hash(sha256, timestamped("{timestamp}{secret}{body}")), Some("added at its end")),
+            ("a literal last", hash(sha256, plain("{secret}{body}.")), Some("added at its end")),
+            ("secret first, JSON demanded", hash(sha256, strict), None),
+            ("secret first, JSON not demanded", hash(sha256, lax), Some("added at its end")),
+            ("secret last", hash(sha256, plain("{body}{secret}")), None),
+            ("secret and a literal last", hash(sha256, plain("{body}{secret}.")), None),
+            ("SHA-1, secret last", hash(sha1, plain("{body}{secret}")), Some("collide")),
+            ("SHA-1, secret first", hash(sha1, plain("{secret}{body}")), Some("added at its end")),
+        ];
+        for (name, scheme, expected) in rows {
+            let found = scheme.weakness();
+            let is_right = expected.map_or(found.is_none(), |words| found.is_some_and(|found| found.contains(words)));
+            assert!(is_right, "{name}: {found:?}");
+        }
+    }
+}

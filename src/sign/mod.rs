@@ -1,0 +1,326 @@
+//! The same scheme the other way round: the headers that make a body a valid delivery (SPEC 7, `sign`).
+//!
+//! Shares the template and the key with `verifier`, so what is signed here is what is verified there. A signature that
+//! stands in the body is not written: the body is the caller's. Of private keys only Ed25519 ones sign.
+
+mod outgoing;
+
+#[cfg(test)]
+mod tests;
+
+use zeroize::Zeroizing;
+
+use self::outgoing::Outgoing;
+use crate::clock::UnixMillis;
+use crate::key::public::{PublicAlgorithm, PublicKey, SigningKey};
+use crate::key::secret::Secret;
+use crate::notation::encoding::Encoding;
+use crate::notation::json::Places;
+use crate::providers::Special;
+use crate::scheme::content::{Piece, SignedContent};
+use crate::scheme::template::Facts as _;
+use crate::scheme::{Algorithm, Kind, Part, Place, PublicUrl, Scheme, TimestampAt, TimestampPlace};
+use crate::verdict::{Code, Refusal};
+use crate::verify::jwt::JwtRule;
+use crate::verify::verifier::KeyFault;
+use crate::wire::head::{FieldName, Found};
+
+/// What is to be signed.
+#[derive(Clone, Copy, Debug)]
+pub struct SignRequest<'r> {
+    /// The method that the delivery will have.
+    pub method: &'r str,
+    /// Its target: path and query.
+    pub target: &'r str,
+    /// Its body.
+    pub body: &'r [u8],
+    /// The event's id, where the scheme keeps it in a header or a token; `plivo-v3` takes it for the nonce.
+    pub id: Option<&'r str>,
+    /// When it is signed; written in the scheme's unit, rounded down.
+    pub at: UnixMillis,
+    /// The URL that the provider calls, where the scheme signs it.
+    pub public_url: Option<&'r str>,
+    /// Other headers that the delivery will have, for schemes that sign them.
+    pub headers: &'r [(&'r str, &'r str)],
+}
+
+/// Why a request cannot be signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignFault {
+    /// The secret is no key of this scheme.
+    #[error(transparent)]
+    Key(#[from] KeyFault),
+    /// The time lies before 1970.
+    #[error("the time to sign at lies before 1970")]
+    Time,
+    /// The id cannot stand in a header.
+    #[error("the event id is empty, begins or ends with white space, or holds a control character")]
+    Id,
+    /// A signed header was not given.
+    #[error("the scheme signs the header `{0}`, which is not given")]
+    Header(String),
+    /// The signature stands in the body.
+    #[error(
+        "the signature of this scheme stands in the body, and a body is signed as it is: capture a delivery of the provider"
+    )]
+    InBody,
+    /// Deliveries are signed with a private key that is not made here.
+    #[error("deliveries of this scheme cannot be signed here: the provider's private key is needed")]
+    PrivateKey,
+    /// The body is none that the scheme signs.
+    #[error("the body has none of the forms that this scheme signs")]
+    Form,
+    /// What is to be signed would be refused.
+    #[error("the delivery would be refused: {0}")]
+    Refused(Refusal),
+}
+
+const NO_URL: Refusal =
+    Refusal::because(Code::MalformedSignature, "the signed URL is not known: the route has no public_url");
+
+/// The most bytes that a packed body may hold.
+const MAX_INFLATED: usize = 64 << 20;
+
+/// The headers that the scheme wants on this delivery, in the order required ones, id, timestamp, signature. The other
+/// headers of the request are not repeated. For a scheme without a signature the last one is the token itself.
+///
+/// # Errors
+/// See [`SignFault`].
+pub fn sign(scheme: &Scheme, secret: &Secret, request: &SignRequest<'_>) -> Result<Vec<(String, String)>, SignFault> {
+    request.id.map_or(Ok(()), judge_id)?;
+    let mut headers: Vec<(&FieldName, String)> = Vec::new();
+    for (name, value) in &scheme.require {
+        headers.push((name, String::from_utf8_lossy(value).into_owned()));
+    }
+    if let Some(special) = scheme.special {
+        let required = headers.into_iter().map(|(name, value)| (canonical(name), value));
+        return Ok(required.chain(by_code(special, secret, request)?).collect());
+    }
+    if let (Some(Place::Header(name)), Some(id)) = (&scheme.event_id, request.id) {
+        headers.push((name, id.to_owned()));
+    }
+    let timestamp = scheme.timestamp.as_ref().map(|place| place.unit.write(request.at).ok_or(SignFault::Time));
+    let timestamp = timestamp.transpose()?;
+    if let (Some(name), Some(text)) = (scheme.timestamp.as_ref().and_then(TimestampPlace::header), &timestamp) {
+        headers.push((name, text.clone()));
+    }
+    if let Some(rule) = &scheme.jwt {
+        headers.push((&rule.header, by_token(rule, scheme, secret, request)?));
+    } else {
+        // Without a header of its own the signature stands in the body.
+        let name = scheme.signature.header().ok_or(SignFault::InBody)?;
+        let value = match scheme.algorithm.kind() {
+            Kind::Token => the_secret_itself(scheme, secret)?,
+            _ => {
+                let signature = by_template(scheme, secret, request, &headers, timestamp.as_deref())?;
+                listed(scheme, timestamp.as_deref(), signature)
+            }
+        };
+        headers.push((name, value));
+    }
+    Ok(headers.into_iter().map(|(name, value)| (canonical(name), value)).collect())
+}
+
+/// The public half of the private key that [`sign`] signs with; `None` where it signs with a shared secret, or not at all.
+pub fn public_half(scheme: &Scheme, secret: &Secret) -> Option<PublicKey> {
+    if scheme.special.is_some() || scheme.jwt.is_some() {
+        return None;
+    }
+    let (_, algorithm) = chosen(scheme, secret.text.expose()).ok()?;
+    let is_ed25519 = algorithm.kind() == Kind::Public(PublicAlgorithm::Ed25519);
+    is_ed25519.then(|| SigningKey::parse(secret.text.expose()).ok()).flatten().map(|key| key.public())
+}
+
+/// A signature made by the scheme's template, with the label and the algorithm that the secret is good for.
+fn by_template<'s>(
+    scheme: &'s Scheme,
+    secret: &Secret,
+    request: &SignRequest<'_>,
+    headers: &[(&FieldName, String)],
+    timestamp: Option<&str>,
+) -> Result<(Option<&'s str>, String), SignFault> {
+    let (label, algorithm) = chosen(scheme, secret.text.expose())?;
+    let facts = Outgoing { scheme, request, headers, timestamp, public_url: request.public_url.map(PublicUrl::new) };
+    for part in scheme.signed.parts() {
+        if let Part::Header(name) = part
+            && facts.header(name) == Found::Nothing
+        {
+            return Err(SignFault::Header(canonical(name)));
+        }
+    }
+    let mut content = scheme.signed.render(&facts).map_err(SignFault::Refused)?;
+    fill(scheme, request.body, &mut content)?;
+    let form = scheme.body.iter().find_map(|form| form.apply(request.body, MAX_INFLATED)).ok_or(SignFault::Form)?;
+    let body = if scheme.signed.covers_body() { &*form } else { b"" };
+    let signature = match algorithm.kind() {
+        Kind::Digest(algorithm) => {
+            let key = digest_key(scheme, secret)?;
+            let mut mac = algorithm.mac(&key);
+            for piece in pieces(&content, body) {
+                mac.update(match piece {
+                    Piece::Bytes(bytes) => bytes,
+                    Piece::Secret => &key,
+                });
+            }
+            scheme.signature.encoding.encode(mac.finalize().as_bytes())
+        }
+        Kind::Public(PublicAlgorithm::Ed25519) => {
+            let message = [content.before(), body, content.after()].concat();
+            scheme.signature.encoding.encode(&signing_key(secret)?.sign(&message))
+        }
+        _ => return Err(SignFault::PrivateKey),
+    };
+    Ok((label, scheme.signature.prefix.clone() + &signature))
+}
+
+/// All that is signed, in order.
+fn pieces<'c>(content: &'c SignedContent, body: &'c [u8]) -> impl Iterator<Item = Piece<'c>> {
+    content.pieces(false).chain([Piece::Bytes(body)]).chain(content.pieces(true))
+}
+
+/// Puts in what the template takes from the body.
+fn fill(scheme: &Scheme, body: &[u8], content: &mut SignedContent) -> Result<(), SignFault> {
+    let mut places = Places::default();
+    let slots: Vec<_> = scheme.signed.pointers().map(|pointer| places.add(pointer)).collect();
+    if slots.is_empty() {
+        return Ok(());
+    }
+    let why = |why| SignFault::Refused(Refusal::because(Code::MalformedSignature, why));
+    let values = places.scan(body).map_err(|fault| why(fault.why()))?;
+    content.fill(slots.iter().map(|slot| values.at(*slot))).map_err(SignFault::Refused)
+}
+
+/// What the secret is good for under this scheme: the label that its signatures have in a list, and their algorithm.
+fn chosen<'s>(scheme: &'s Scheme, text: &[u8]) -> Result<(Option<&'s str>, Algorithm), SignFault> {
+    let items = &scheme.signature.items;
+    let offered: Vec<(Option<&str>, Algorithm)> = match items.assign {
+        Some(_) => items.accept.iter().map(|(label, algorithm)| (Some(label.as_str()), *algorithm)).collect(),
+        None => vec![(None, scheme.algorithm)],
+    };
+    let is_digest = |(_, algorithm): &&(_, Algorithm)| matches!(algorithm.kind(), Kind::Digest(_));
+    let is_ed25519 = |(_, algorithm): &&(_, Algorithm)| algorithm.kind() == Kind::Public(PublicAlgorithm::Ed25519);
+    let own = offered.iter().filter(is_digest).find(|(_, algorithm)| *algorithm == scheme.algorithm);
+    let digest = own.or_else(|| offered.iter().find(is_digest));
+    match (digest, offered.iter().find(is_ed25519)) {
+        (Some(_), Some(ed25519)) if is_asymmetric(text) => Ok(*ed25519),
+        (Some(digest), _) => Ok(*digest),
+        (None, Some(ed25519)) => Ok(*ed25519),
+        (None, None) => Err(SignFault::PrivateKey),
+    }
+}
+
+/// Whether a secret's form is that of half a pair of keys, and none of a shared secret.
+fn is_asymmetric(text: &[u8]) -> bool {
+    // A shared secret may begin with a brace by chance, as where deliveries are verified.
+    let is_brace_only = || text.starts_with(b"{") && PublicKey::parse_all(text).is_err();
+    text.trim_ascii_start().starts_with(b"whsk_") || PublicKey::looks_public(text) && !is_brace_only()
+}
+
+fn signing_key(secret: &Secret) -> Result<SigningKey, SignFault> {
+    let text = secret.text.expose();
+    let why = if text.trim_ascii_start().starts_with(b"whpk_") {
+        "this is the public key, which verifies; signing takes the private one, `whsk_…`"
+    } else {
+        match SigningKey::parse(text) {
+            Ok(key) => return Ok(key),
+            Err(why) => why,
+        }
+    };
+    Err(KeyFault { secret: secret.name.clone(), why: why.into() }.into())
+}
+
+/// The key that the secret's text stands for, in the first of the scheme's forms that it has.
+fn digest_key(scheme: &Scheme, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, SignFault> {
+    let key = scheme.key.iter().map(|form| form.key(&secret.text)).reduce(Result::or);
+    let key = key.unwrap_or(Err("the scheme takes no secret".into()));
+    key.map_err(|why| KeyFault { secret: secret.name.clone(), why }.into())
+}
+
+/// The header's value where nothing is signed: the shared secret, as it is or by RFC 7617.
+fn the_secret_itself(scheme: &Scheme, secret: &Secret) -> Result<String, SignFault> {
+    let fault = |why: &'static str| SignFault::Key(KeyFault { secret: secret.name.clone(), why: why.into() });
+    let key = digest_key(scheme, secret)?;
+    if scheme.algorithm == Algorithm::Basic {
+        let is_pair = key.contains(&b':');
+        return if is_pair {
+            Ok(format!("Basic {}", Encoding::Base64.encode(&key)))
+        } else {
+            Err(fault("the secret has no colon: write it as `user:password`"))
+        };
+    }
+    let text = std::str::from_utf8(&key).map_err(|_| fault("the token is not UTF-8 text"))?;
+    if text.trim_ascii() != text || text.bytes().any(|b| b.is_ascii_control()) {
+        return Err(fault("the token begins or ends with white space, or holds a control character: no header has it"));
+    }
+    Ok(scheme.signature.prefix.clone() + text)
+}
+
+/// The value of a token's header.
+fn by_token(rule: &JwtRule, scheme: &Scheme, secret: &Secret, request: &SignRequest<'_>) -> Result<String, SignFault> {
+    if !rule.algorithms.iter().any(|algorithm| matches!(algorithm.kind(), Kind::Digest(_))) {
+        return Err(SignFault::PrivateKey);
+    }
+    if request.at.0 < 0 {
+        return Err(SignFault::Time);
+    }
+    let url = match (rule.signs_url(), request.public_url) {
+        (false, _) => None,
+        (true, None) => return Err(SignFault::Refused(NO_URL)),
+        (true, Some(public_url)) => {
+            let mut url = Vec::new();
+            PublicUrl::new(public_url).write(request.target, &mut url);
+            Some(url)
+        }
+    };
+    let key = digest_key(scheme, secret)?;
+    let claims: Vec<(&str, &str)> = match (&scheme.event_id, request.id) {
+        (Some(Place::Claim(name)), Some(id)) => vec![(name, id)],
+        _ => Vec::new(),
+    };
+    // All else that it needs is there: only a body that the token carries can be none.
+    rule.sign(&key, request.body, url.as_deref(), request.at, &claims).ok_or(SignFault::Form)
+}
+
+/// The headers of a scheme with code of its own, signed with the first key that the secret stands for.
+fn by_code(special: Special, secret: &Secret, request: &SignRequest<'_>) -> Result<Vec<(String, String)>, SignFault> {
+    if special.headers().is_empty() {
+        return Err(SignFault::InBody);
+    }
+    if request.at.0 < 0 {
+        return Err(SignFault::Time);
+    }
+    let Kind::Digest(_) = special.algorithm().kind() else { return Err(SignFault::PrivateKey) };
+    let keys = special.keys(&secret.text).map_err(|why| KeyFault { secret: secret.name.clone(), why: why.into() })?;
+    let (algorithm, key) = keys.first().ok_or(SignFault::PrivateKey)?;
+    special.sign((*algorithm, key), request).map_err(SignFault::Refused)?.ok_or(SignFault::InBody)
+}
+
+fn judge_id(id: &str) -> Result<(), SignFault> {
+    let is_none = id.is_empty() || id.trim_ascii() != id || id.bytes().any(|b| b.is_ascii_control());
+    if is_none { Err(SignFault::Id) } else { Ok(()) }
+}
+
+/// The value of the signature header: the signature alone, or with its label and the timestamp's.
+fn listed(scheme: &Scheme, timestamp: Option<&str>, (label, signature): (Option<&str>, String)) -> String {
+    let items = &scheme.signature.items;
+    let (Some(assign), Some(label)) = (items.assign, label) else { return signature };
+    let item = |label: &str, value: &str| format!("{label}{}{value}", char::from(assign));
+    let signature = item(label, &signature);
+    match (scheme.timestamp.as_ref().map(|place| &place.at), timestamp) {
+        (Some(TimestampAt::Field(field)), Some(text)) => {
+            [item(field, text), signature].join(items.separator.as_deref().unwrap_or(","))
+        }
+        _ => signature,
+    }
+}
+
+/// `X-Webhook-Signature-256`: each letter that begins a word is a capital one.
+pub fn canonical(name: &FieldName) -> String {
+    let mut begins = true;
+    let letter = |c: char| {
+        let out = if begins { c.to_ascii_uppercase() } else { c };
+        begins = c == '-';
+        out
+    };
+    name.as_str().chars().map(letter).collect()
+}

@@ -1,0 +1,4 @@
+//! ROOM wire/tests
+
+#[cfg(test)]
+mod properties;
