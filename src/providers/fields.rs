@@ -2,8 +2,8 @@
 //!
 //! Decides nothing about what is signed.
 
+use crate::key::digest::DigestAlgorithm;
 use crate::notation::encoding::Encoding;
-use crate::scheme::algorithm::DigestAlgorithm;
 use crate::scheme::{Algorithm, Kind, PublicUrl};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{FieldName, Found, Head};

@@ -2,8 +2,8 @@
 //!
 //! The loader asks for every fault at once. Nothing here reads a file or knows where in it a key stands.
 
-use super::algorithm::DigestAlgorithm;
 use super::{Algorithm, BodyForm, Kind, Part, Place, PublicUrl, Scheme, Settings, TimestampAt};
+use crate::key::digest::DigestAlgorithm;
 use crate::notation::timestamp::Tolerance;
 use crate::notation::timestamp::Unit;
 

@@ -63,7 +63,7 @@ fn decoded(encoding: Encoding, text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scheme::algorithm::DigestAlgorithm;
+    use crate::key::digest::DigestAlgorithm;
 
     #[test]
     fn a_secret_becomes_the_key_its_form_says_or_a_fault() {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::places::{kinds, place};
 use crate::config::presets::Preset;
 use crate::config::units::written_duration;
+use crate::key::digest::DigestAlgorithm;
 use crate::key::public::KeyType;
 use crate::providers::Special;
-use crate::scheme::algorithm::DigestAlgorithm;
 use crate::scheme::{Algorithm, KeyEncoding, KeyForm, Kind, Scheme};
 use crate::verify::jwt::DigestClaim;
 

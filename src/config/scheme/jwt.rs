@@ -6,8 +6,8 @@ use super::super::reader::{Findings, Item, Table};
 use super::super::units;
 use super::fields::read_field;
 use super::signature::read_prefix;
+use crate::key::digest::DigestAlgorithm;
 use crate::notation::encoding::Encoding;
-use crate::scheme::algorithm::DigestAlgorithm;
 use crate::verify::jwt::{DigestClaim, JwtAlgorithm, JwtRule};
 
 /// What the table may look like.

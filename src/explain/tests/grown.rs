@@ -309,7 +309,7 @@ fn plain_hashes_and_parts_too_many_are_named() {
     let sent = |scheme: &Scheme| between(scheme, &plain("{body}"));
     let unkeyed = {
         let mut sample = by(&plain("{body}"));
-        let mut hash = crate::scheme::algorithm::DigestAlgorithm::Sha256.mac(b"");
+        let mut hash = crate::key::digest::DigestAlgorithm::Sha256.mac(b"");
         hash.update(BODY.as_bytes());
         sample.lines = vec![("X-Signature".into(), hex::encode(hash.finalize().as_bytes()))];
         sample

@@ -1,7 +1,7 @@
 //! JSON Web Tokens: expired, another algorithm, another body, URL or issuer.
 
 use super::*;
-use crate::scheme::algorithm::DigestAlgorithm;
+use crate::key::digest::DigestAlgorithm;
 use crate::scheme::tests::fixtures::plain;
 use crate::verify::jwt::{DigestClaim, JwtAlgorithm, JwtRule};
 use std::time::Duration;

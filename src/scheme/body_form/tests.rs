@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use proptest::prelude::*;
 
 use super::*;
-use crate::scheme::algorithm::DigestAlgorithm;
+use crate::key::digest::DigestAlgorithm;
 
 const STREAM_001: &[u8] =
     br#"{"id":"evt_0001","type":"conversation.ended","created":"2026-04-19T14:30:00.000000+00:00","data":{"n":1}}"#;

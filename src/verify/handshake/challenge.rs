@@ -5,8 +5,8 @@
 
 use super::Handshake;
 use super::asked::Reply;
+use crate::key::digest::{Digest, DigestAlgorithm};
 use crate::notation::encoding::Encoding;
-use crate::scheme::algorithm::{Digest, DigestAlgorithm};
 use crate::verdict::{Code, Refusal};
 
 /// The longest text of any form, in bytes.

@@ -11,13 +11,13 @@ mod tests;
 mod token;
 
 use crate::clock::UnixMillis;
+use crate::key::digest::DigestAlgorithm;
 use crate::key::public::PublicAlgorithm;
 use crate::notation::encoding::Encoding;
 use crate::notation::json::Pointer;
 use crate::notation::json::{Places, Value};
 use crate::notation::timestamp::Window;
 use crate::scheme::Kind;
-use crate::scheme::algorithm::DigestAlgorithm;
 use crate::wire::head::FieldName;
 
 /// The longest token, in bytes of its text, where it carries digests only.

@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 
 use super::signatures::Signatures;
 use crate::clock::UnixMillis;
+use crate::key::digest::{Digest, DigestAlgorithm, Mac};
 use crate::key::public::{PublicAlgorithm, PublicKey};
 use crate::key::secret::{Secret, Validity};
-use crate::scheme::algorithm::{Digest, DigestAlgorithm, Mac};
 use crate::scheme::content::{Piece, SignedContent};
 use crate::scheme::{Kind, Scheme};
 

@@ -1,8 +1,8 @@
 //! The rows of the attack catalogue's class AU that the pure core answers; each test names its rows.
 
 use super::*;
+use crate::key::digest::DigestAlgorithm;
 use crate::notation::encoding::Encoding;
-use crate::scheme::algorithm::DigestAlgorithm;
 use crate::scheme::tests::fixtures::{itellico, plain, secret, timestamped};
 use crate::verify::verifier::*;
 

@@ -1,9 +1,9 @@
 //! Signature headers that are taken apart: labels, lists, several headers, the timestamp among them (ATTACKS AU-17, AU-18).
 
 use super::{BODY, NOW_S, code, head, now, verifier, verify};
+use crate::key::digest::DigestAlgorithm;
 use crate::notation::encoding::Encoding;
 use crate::notation::json::Pointer;
-use crate::scheme::algorithm::DigestAlgorithm;
 use crate::scheme::tests::fixtures::{field, plain, secret, standard_webhooks, stripe};
 use crate::scheme::{Algorithm, Items, TimestampAt};
 use crate::verify::verifier::*;

@@ -8,10 +8,10 @@ mod lists;
 mod properties;
 
 use super::*;
+use crate::key::digest::DigestAlgorithm;
 use crate::notation::encoding::Encoding;
 use crate::notation::timestamp::Tolerance;
 use crate::notation::timestamp::Unit;
-use crate::scheme::algorithm::DigestAlgorithm;
 use crate::scheme::tests::fixtures::{TOLERANCE, field, itellico, plain, secret, timestamped};
 use crate::scheme::{Algorithm, Kind};
 use crate::sign::{SignRequest, sign};

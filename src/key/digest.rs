@@ -1,0 +1,198 @@
+//! Digests under a shared secret: hash states with the key already absorbed, made once for each secret and cloned for
+//! each delivery.
+
+use std::fmt;
+
+use hmac::Hmac;
+use hmac::digest::{FixedOutput as _, Update as _};
+use sha1::Sha1;
+use sha2::{Sha256, Sha384, Sha512};
+use subtle::ConstantTimeEq as _;
+
+/// The longest digest, in bytes.
+const MAX_DIGEST: usize = 64;
+
+/// The algorithms that end in a digest which both sides can compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DigestAlgorithm {
+    /// HMAC with SHA-256.
+    HmacSha256,
+    /// HMAC with SHA-1.
+    HmacSha1,
+    /// HMAC with SHA-384.
+    HmacSha384,
+    /// HMAC with SHA-512.
+    HmacSha512,
+    /// SHA-256 alone.
+    Sha256,
+    /// SHA-1 alone.
+    Sha1,
+}
+
+impl DigestAlgorithm {
+    /// The length of its digest in bytes.
+    #[expect(clippy::len_without_is_empty, reason = "no digest is empty")]
+    pub const fn len(self) -> usize {
+        match self {
+            Self::HmacSha1 | Self::Sha1 => 20,
+            Self::HmacSha256 | Self::Sha256 => 32,
+            Self::HmacSha384 => 48,
+            Self::HmacSha512 => 64,
+        }
+    }
+
+    /// Absorbs a key. Any length is taken, an empty one too: that it has bytes at all is for the caller to see to. A
+    /// plain hash absorbs nothing: its secret is part of the content.
+    pub fn mac(self, key: &[u8]) -> Mac {
+        Mac(match self {
+            Self::HmacSha1 => State::HmacSha1(keyed(key)),
+            Self::HmacSha256 => State::HmacSha256(keyed(key)),
+            Self::HmacSha384 => State::HmacSha384(keyed(key)),
+            Self::HmacSha512 => State::HmacSha512(keyed(key)),
+            Self::Sha256 => State::Sha256(Sha256::default()),
+            Self::Sha1 => State::Sha1(Sha1::default()),
+        })
+    }
+}
+
+#[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104 2); the error exists for other MACs")]
+fn keyed<H: hmac::KeyInit>(key: &[u8]) -> H {
+    H::new_from_slice(key).expect("HMAC takes keys of any length")
+}
+
+/// A digest under way. Wiped on drop, shown by nothing.
+#[derive(Clone)]
+pub struct Mac(State);
+
+#[derive(Clone)]
+enum State {
+    HmacSha1(Hmac<Sha1>),
+    HmacSha256(Hmac<Sha256>),
+    HmacSha384(Hmac<Sha384>),
+    HmacSha512(Hmac<Sha512>),
+    Sha256(Sha256),
+    Sha1(Sha1),
+}
+
+impl Mac {
+    /// Takes in more of the signed content.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match &mut self.0 {
+            State::HmacSha1(mac) => hmac::Mac::update(mac, bytes),
+            State::HmacSha256(mac) => hmac::Mac::update(mac, bytes),
+            State::HmacSha384(mac) => hmac::Mac::update(mac, bytes),
+            State::HmacSha512(mac) => hmac::Mac::update(mac, bytes),
+            State::Sha256(hash) => hash.update(bytes),
+            State::Sha1(hash) => hash.update(bytes),
+        }
+    }
+
+    /// Whether the content taken in has this digest, in constant time for digests of the right length.
+    pub fn verify(self, expected: &[u8]) -> bool {
+        self.finalize().as_bytes().ct_eq(expected).into()
+    }
+
+    /// The digest of the content taken in.
+    pub fn finalize(self) -> Digest {
+        match self.0 {
+            State::HmacSha1(mac) => Digest::copied(&mac.finalize_fixed()),
+            State::HmacSha256(mac) => Digest::copied(&mac.finalize_fixed()),
+            State::HmacSha384(mac) => Digest::copied(&mac.finalize_fixed()),
+            State::HmacSha512(mac) => Digest::copied(&mac.finalize_fixed()),
+            State::Sha256(hash) => Digest::copied(&hash.finalize_fixed()),
+            State::Sha1(hash) => Digest::copied(&hash.finalize_fixed()),
+        }
+    }
+}
+
+impl fmt::Debug for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mac(hidden)")
+    }
+}
+
+/// A digest, without an allocation.
+#[derive(Clone, Copy)]
+pub struct Digest {
+    bytes: [u8; MAX_DIGEST],
+    len: usize,
+}
+
+impl Digest {
+    fn copied(digest: &[u8]) -> Self {
+        let mut bytes = [0; MAX_DIGEST];
+        let mut len = 0;
+        for (to, from) in bytes.iter_mut().zip(digest) {
+            *to = *from;
+            len += 1;
+        }
+        Self { bytes, len }
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+// A digest that we computed is the signature that a forger is after.
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest(hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digests_are_those_of_rfc_2202_and_rfc_4231() {
+        // Test case 2 of both: key "Jefe", data "what do ya want for nothing?".
+        let rows = [
+            (DigestAlgorithm::HmacSha1, "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
+            (DigestAlgorithm::HmacSha256, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),
+            (
+                DigestAlgorithm::HmacSha384,
+                "af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e8e2240ca5e69e2c78b3239ecfab21649",
+            ),
+            (
+                DigestAlgorithm::HmacSha512,
+                "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554\
+                 9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737",
+            ),
+        ];
+        for (algorithm, expected) in rows {
+            let mut mac = algorithm.mac(b"Jefe");
+            mac.update(b"what do ya want ");
+            mac.update(b"for nothing?");
+            assert_eq!(hex::encode(mac.clone().finalize().as_bytes()), expected, "{algorithm:?}");
+            assert_eq!(expected.len(), 2 * algorithm.len());
+            let received = hex::decode(expected).unwrap();
+            assert!(mac.clone().verify(&received));
+            assert!(!mac.clone().verify(&received[1..]), "a shorter digest is none");
+            assert!(!mac.verify(b""));
+        }
+    }
+
+    #[test]
+    fn a_plain_hash_absorbs_no_key() {
+        // FIPS 180-4's example "abc".
+        let rows = [
+            (DigestAlgorithm::Sha1, "a9993e364706816aba3e25717850c26c9cd0d89d"),
+            (DigestAlgorithm::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        ];
+        for (algorithm, expected) in rows {
+            let mut hash = algorithm.mac(b"key");
+            hash.update(b"a");
+            hash.update(b"bc");
+            assert_eq!(hex::encode(hash.finalize().as_bytes()), expected, "{algorithm:?}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_neither_state_nor_digest() {
+        let mac = DigestAlgorithm::HmacSha256.mac(b"key");
+        assert_eq!(format!("{mac:?} {:?}", mac.clone().finalize()), "Mac(hidden) Digest(hidden)");
+    }
+}
