@@ -39,7 +39,7 @@ pub(crate) fn one<'p>(pairs: &'p [Pair], name: &[u8]) -> Found<'p> {
 }
 
 /// The bytes that a name or a value stands for; `None` where an escape is broken.
-fn decoded(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn decoded(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {

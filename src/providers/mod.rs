@@ -8,9 +8,9 @@ mod aws_sns;
 pub(crate) mod braintree;
 mod contentful;
 mod dropbox_sign;
-mod fields;
 mod mercadopago;
 mod plivo;
+mod reading;
 #[cfg(test)]
 mod tests;
 mod twilio;
@@ -283,6 +283,6 @@ fn completed(
     key: &[u8],
     encoding: Encoding,
 ) -> Option<Vec<(String, String)>> {
-    headers.push((name.to_owned(), fields::signed(contents.first()?, algorithm, key, encoding)?));
+    headers.push((name.to_owned(), reading::signed(contents.first()?, algorithm, key, encoding)?));
     Some(headers)
 }

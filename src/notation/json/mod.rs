@@ -6,10 +6,12 @@
 //! disagree about which one counts. What the values mean is not decided here but in [`super`].
 
 mod each;
+mod fields;
 mod places;
 mod pointer;
 pub mod text;
 
+pub use self::fields::{Field, Fields, MAX_TEXT};
 pub use self::places::{EachSlot, Places, Slot, Values};
 pub use self::pointer::Pointer;
 use self::text::Text;

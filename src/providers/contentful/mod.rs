@@ -4,7 +4,7 @@
 //! Which headers are signed is said by one of them, so the list must name itself and the timestamp; each that it names
 //! must be there once. Other headers are not signed, the topic only where the list names it.
 
-use super::fields;
+use super::reading;
 use super::{Assertion, Statement};
 use crate::clock::UnixMillis;
 use crate::notation::encoding::Encoding;
@@ -45,7 +45,7 @@ const NO_TIME: Refusal =
 /// Judges the head; gives its timestamp.
 pub(super) fn begin(head: &Head) -> Result<(UnixMillis, Unit), Refusal> {
     signature(head)?;
-    match fields::header(head, TIMESTAMP) {
+    match head.find_str(TIMESTAMP) {
         Found::Nothing | Found::One(b"") => Err(Code::MissingTimestamp.into()),
         Found::Several => Err(SEVERAL_TIMESTAMPS),
         Found::One(text) => Ok((UNIT.parse(text).ok_or(NO_TIME)?, UNIT)),
@@ -71,7 +71,7 @@ pub(super) fn sign(key: &[u8], request: &SignRequest<'_>) -> Result<Option<Vec<(
 }
 
 fn signature(head: &Head) -> Result<Vec<u8>, Refusal> {
-    fields::signature(head, SIGNATURE, Encoding::Hex, ALGORITHM)
+    reading::signature(head, SIGNATURE, Encoding::Hex, ALGORITHM)
 }
 
 /// What may have been signed, one for each spelling of the path.
@@ -83,7 +83,7 @@ fn contents(head: &Head, body: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
 
 /// The signed headers: `name:value`, joined by semicolons.
 fn headers(head: &Head) -> Result<Vec<u8>, Refusal> {
-    let Found::One(list) = fields::header(head, SIGNED_HEADERS) else { return Err(NO_LIST) };
+    let Found::One(list) = head.find_str(SIGNED_HEADERS) else { return Err(NO_LIST) };
     let list = std::str::from_utf8(list).map_err(|_| BAD_LIST)?;
     if list.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Err(BAD_LIST);
@@ -96,7 +96,7 @@ fn headers(head: &Head) -> Result<Vec<u8>, Refusal> {
     let mut out = Vec::new();
     let mut names = list.split(',').peekable();
     while let Some(name) = names.next() {
-        let Found::One(value) = fields::header(head, name) else { return Err(NO_HEADER) };
+        let Found::One(value) = head.find_str(name) else { return Err(NO_HEADER) };
         out.extend_from_slice(name.as_bytes());
         out.push(b':');
         out.extend_from_slice(value);

@@ -1,7 +1,7 @@
 //! Signatures of the provider's library, 3.16.1, and what an attacker would make of them.
 
 use super::super::Special::Contentful;
-use super::super::tests::Delivery;
+use super::super::tests::codes::Delivery;
 use super::*;
 
 const KEY: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -77,7 +77,7 @@ fn the_list_must_name_itself_and_the_timestamp_and_what_is_there_once_in_order()
         };
         let headers: Vec<_> = list.split(',').map(|name| format!("{name}:{}", value(name))).collect();
         let content = format!("POST\n/in\n{}\n{{}}", headers.join(";"));
-        let signature = fields::signed(content.as_bytes(), ALGORITHM, KEY.as_bytes(), Encoding::Hex).unwrap();
+        let signature = reading::signed(content.as_bytes(), ALGORITHM, KEY.as_bytes(), Encoding::Hex).unwrap();
         sent("/in", list, &signature, b"{}").with("A", "1").with("B", "2").code(Contentful, KEY)
     };
     let malformed = Some("malformed_signature");
@@ -116,7 +116,7 @@ impl Delivery {
             target: &self.target,
             body: &self.body,
             id: None,
-            at: UnixMillis(super::super::tests::NOW_MS),
+            at: UnixMillis(super::super::tests::codes::NOW_MS),
             public_url: None,
             headers: &lines,
         };

@@ -4,8 +4,8 @@
 //! What is absent is left out of what is signed, so an id that holds what divides the parts is refused. The time is in
 //! seconds or in milliseconds, both are seen; which of the two its size tells, as no number is a likely time in both.
 
-use super::fields;
-use super::fields::NONE_IN_LIST;
+use super::reading;
+use super::reading::NONE_IN_LIST;
 use super::{Assertion, Statement};
 use crate::clock::UnixMillis;
 use crate::notation::encoding::Encoding;
@@ -66,7 +66,7 @@ pub(super) fn sign(key: &[u8], request: &SignRequest<'_>) -> Result<Option<Vec<(
 
 /// Timestamp and signatures, as the header lists them; labels of no meaning and what is no signature are passed over.
 fn listed(head: &Head) -> Result<(&[u8], Vec<Vec<u8>>), Refusal> {
-    let list = fields::signature_text(head, SIGNATURE)?.ok_or(Refusal::from(Code::MissingSignature))?;
+    let list = reading::signature_text(head, SIGNATURE)?.ok_or(Refusal::from(Code::MissingSignature))?;
     let mut times = Vec::new();
     let mut signatures = Vec::new();
     for item in list.split(|byte| *byte == b',') {
@@ -75,7 +75,7 @@ fn listed(head: &Head) -> Result<(&[u8], Vec<Vec<u8>>), Refusal> {
         } else if let Some(text) = item.strip_prefix(b"v1=")
             && signatures.len() < Items::LIMIT
         {
-            signatures.extend(fields::decoded(text, Encoding::Hex, ALGORITHM));
+            signatures.extend(reading::decoded(text, Encoding::Hex, ALGORITHM));
         }
     }
     if signatures.is_empty() {
@@ -100,7 +100,7 @@ fn moment(text: &[u8]) -> Result<(UnixMillis, Unit), Refusal> {
 fn contents(head: &Head, time: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
     let query = form::pairs(head.query().unwrap_or_default().as_bytes()).ok_or(NO_QUERY)?;
     let resource = id(form::one(&query, b"data.id"))?;
-    let request = id(fields::header(head, REQUEST_ID))?;
+    let request = id(head.find_str(REQUEST_ID))?;
     let manifest = |resource: Option<&[u8]>| {
         let mut manifest = Vec::new();
         for (name, value) in [(&b"id"[..], resource), (b"request-id", request), (b"ts", Some(time))] {

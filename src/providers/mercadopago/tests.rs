@@ -1,7 +1,7 @@
 //! Deliveries that the provider's library accepts, and what an attacker would make of them.
 
 use super::super::Special::MercadoPago;
-use super::super::tests::{Delivery, NOW_MS};
+use super::super::tests::codes::{Delivery, NOW_MS};
 use super::*;
 use crate::notation::timestamp::Tolerance;
 
@@ -13,7 +13,7 @@ fn sent(target: &str, signature: &str) -> Delivery {
 
 /// The signature of a manifest, in hex.
 fn hash(manifest: &str) -> String {
-    fields::signed(manifest.as_bytes(), ALGORITHM, KEY.as_bytes(), Encoding::Hex).unwrap()
+    reading::signed(manifest.as_bytes(), ALGORITHM, KEY.as_bytes(), Encoding::Hex).unwrap()
 }
 
 fn code(delivery: &Delivery) -> Option<&'static str> {

@@ -6,8 +6,8 @@
 //! divides the query from the fields but a dot, nor names from values: that is the provider's scheme, and why the
 //! content and not the body tells one delivery from another.
 
-use super::fields;
-use super::fields::{BODY_NOT_SIGNED, BodyKind, NO_FORM, NONE_IN_LIST};
+use super::reading;
+use super::reading::{BODY_NOT_SIGNED, BodyKind, NO_FORM, NONE_IN_LIST};
 use super::{Assertion, Statement};
 use crate::notation::encoding::Encoding;
 use crate::notation::form;
@@ -62,10 +62,10 @@ fn signatures(head: &Head) -> Result<Vec<Vec<u8>>, Refusal> {
     let mut found = Vec::new();
     let mut is_there = false;
     for name in SIGNATURES {
-        let Some(list) = fields::signature_text(head, name)? else { continue };
+        let Some(list) = reading::signature_text(head, name)? else { continue };
         is_there = true;
         let room = Items::LIMIT.saturating_sub(found.len());
-        let decoded = |text: &[u8]| fields::decoded(text, Encoding::Base64, ALGORITHM);
+        let decoded = |text: &[u8]| reading::decoded(text, Encoding::Base64, ALGORITHM);
         found.extend(list.split(|byte| *byte == b',').filter_map(decoded).take(room));
     }
     match (is_there, found.is_empty()) {
@@ -76,7 +76,7 @@ fn signatures(head: &Head) -> Result<Vec<Vec<u8>>, Refusal> {
 }
 
 fn nonce(head: &Head) -> Result<&[u8], Refusal> {
-    match fields::header(head, NONCE) {
+    match head.find_str(NONCE) {
         Found::Nothing | Found::One(b"") => Err(NO_NONCE),
         Found::Several => Err(SEVERAL_NONCES),
         Found::One(nonce) if nonce.contains(&b'.') => Err(NONCE_NOT_DIVIDED),
@@ -87,7 +87,7 @@ fn nonce(head: &Head) -> Result<&[u8], Refusal> {
 /// What may have been signed, one for each spelling of the URL.
 fn contents(head: &Head, body: &[u8], public_url: Option<&PublicUrl>) -> Result<Vec<Vec<u8>>, Refusal> {
     let nonce = nonce(head)?;
-    let mut sent = match (head.method(), fields::body_kind(head)?) {
+    let mut sent = match (head.method(), reading::body_kind(head)?) {
         ("GET" | "POST", _) if body.is_empty() => Vec::new(),
         ("POST", BodyKind::Form | BodyKind::Unsaid) => form::pairs(body).ok_or(NO_FORM)?,
         ("GET" | "POST", _) => return Err(BODY_NOT_SIGNED),
@@ -114,7 +114,7 @@ fn contents(head: &Head, body: &[u8], public_url: Option<&PublicUrl>) -> Result<
     }
     rest.push(b'.');
     rest.extend_from_slice(nonce);
-    Ok(fields::urls(public_url, head.path())?.into_iter().map(|url| [url, rest.clone()].concat()).collect())
+    Ok(reading::urls(public_url, head.path())?.into_iter().map(|url| [url, rest.clone()].concat()).collect())
 }
 
 #[cfg(test)]

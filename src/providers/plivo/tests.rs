@@ -1,7 +1,7 @@
 //! Signatures of the provider's Python library, 4.63.0, and what an attacker would make of them.
 
 use super::super::Special::PlivoV3;
-use super::super::tests::{Delivery, ORIGIN};
+use super::super::tests::codes::{Delivery, ORIGIN};
 use super::*;
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");

@@ -13,8 +13,8 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use super::fields;
-use super::fields::{BODY_NOT_SIGNED, BodyKind, NO_FORM};
+use super::reading;
+use super::reading::{BODY_NOT_SIGNED, BodyKind, NO_FORM};
 use super::{Assertion, PinnedKey, Statement};
 use crate::key::secret::SecretText;
 use crate::notation::encoding::Encoding;
@@ -60,7 +60,7 @@ pub(super) fn keys(text: &SecretText) -> Result<Vec<PinnedKey>, &'static str> {
 /// The signature, and what it is announced as.
 pub(super) fn signature(head: &Head) -> Result<(Algorithm, Vec<u8>), Refusal> {
     let algorithm = announced(head)?;
-    Ok((algorithm, fields::signature(head, SIGNATURE, Encoding::Base64, algorithm)?))
+    Ok((algorithm, reading::signature(head, SIGNATURE, Encoding::Base64, algorithm)?))
 }
 
 pub(super) fn read(head: &Head, body: &[u8], public_url: Option<&PublicUrl>) -> Result<Statement, Refusal> {
@@ -86,7 +86,7 @@ pub(super) fn sign(
 
 /// The algorithm that the settings name; HMAC-SHA1 where they name none.
 fn announced(head: &Head) -> Result<Algorithm, Refusal> {
-    let settings = match fields::header(head, SETTINGS) {
+    let settings = match head.find_str(SETTINGS) {
         Found::Nothing => return Ok(Algorithm::HmacSha1),
         Found::One(settings) => settings,
         Found::Several => return Err(SEVERAL_SETTINGS),
@@ -109,7 +109,7 @@ fn announced(head: &Head) -> Result<Algorithm, Refusal> {
 /// What may have been signed, one for each spelling of the URL.
 fn contents(head: &Head, body: &[u8], public_url: Option<&PublicUrl>) -> Result<Vec<Vec<u8>>, Refusal> {
     let hash = body_hash(head.query().unwrap_or_default())?;
-    let is_form = match fields::body_kind(head)? {
+    let is_form = match reading::body_kind(head)? {
         BodyKind::Form => true,
         BodyKind::Unsaid => hash.is_none(),
         BodyKind::Other => false,
@@ -127,7 +127,7 @@ fn contents(head: &Head, body: &[u8], public_url: Option<&PublicUrl>) -> Result<
     pairs.dedup();
     let fields: Vec<u8> = pairs.iter().flat_map(|(name, value)| [name.as_slice(), value]).flatten().copied().collect();
     let mut contents = Vec::new();
-    for url in fields::urls(public_url, head.target())? {
+    for url in reading::urls(public_url, head.target())? {
         for url in ports(&url) {
             contents.push([url.as_slice(), &fields].concat());
         }

@@ -1,7 +1,7 @@
 //! Deliveries of the provider and of its libraries, and what an attacker would make of them.
 
 use super::super::Special::Twilio;
-use super::super::tests::{Delivery, ORIGIN};
+use super::super::tests::codes::{Delivery, ORIGIN};
 use super::*;
 use crate::key::secret::SecretText;
 
@@ -173,7 +173,7 @@ impl Delivery {
     /// Signs the URL alone and puts the body in afterwards.
     fn signed_by_url(self, key: &str, body: &[u8]) -> Self {
         let url = format!("{}{}", self.origin, self.target);
-        let signature = fields::signed(url.as_bytes(), Algorithm::HmacSha1, key.as_bytes(), Encoding::Base64).unwrap();
+        let signature = reading::signed(url.as_bytes(), Algorithm::HmacSha1, key.as_bytes(), Encoding::Base64).unwrap();
         Self { body: body.to_vec(), ..self.with(SIGNATURE, &signature) }
     }
 }

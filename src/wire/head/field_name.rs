@@ -25,8 +25,13 @@ impl FieldName {
     /// Whether `name` is this name or an alias of it: equal in any case once every byte that is neither letter nor
     /// digit is read as `-` (SPEC 2.3; CGI and WSGI receivers fold such names together).
     pub fn is_or_aliases(&self, name: &[u8]) -> bool {
-        self.0.len() == name.len() && self.0.bytes().zip(name).all(|(a, b)| fold(a) == fold(*b))
+        is_or_aliases(self.0.as_bytes(), name)
     }
+}
+
+/// Whether two names are equal or aliases of each other.
+pub(super) fn is_or_aliases(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| fold(*a) == fold(*b))
 }
 
 /// Lower case; any byte that is neither letter nor digit becomes `-`.

@@ -143,16 +143,22 @@ impl Head {
         fields::connection_names(&self.bytes, &self.fields)
     }
 
-    /// What stands under `name`.
+    /// The line of this name.
     pub fn find(&self, name: &FieldName) -> Found<'_> {
+        self.find_str(name.as_str())
+    }
+
+    /// The line of this name, written in any case. A name that is no token finds nothing.
+    pub fn find_str(&self, name: &str) -> Found<'_> {
+        let name = name.as_bytes();
         let mut real = None;
         let mut count = 0;
-        for field in self.fields.iter().filter(|field| field.name.len() == name.as_str().len()) {
+        for field in self.fields.iter().filter(|field| field.name.len() == name.len()) {
             let received = self.slice(field.name);
-            if name.is(received) {
+            if name.eq_ignore_ascii_case(received) {
                 count += 1;
                 real = Some(field.value);
-            } else if name.is_or_aliases(received) {
+            } else if field_name::is_or_aliases(name, received) {
                 count += 1;
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::*;
+use super::super::*;
 use crate::clock::Now;
 use crate::notation::timestamp::Tolerance;
 use crate::scheme::tests::fixtures::{TOLERANCE, plain, secret};
@@ -12,10 +12,10 @@ use crate::scheme::{Scheme, Settings, Template};
 use crate::sign::sign;
 use crate::verify::verifier::Verifier;
 
-pub(super) const NOW_MS: i64 = 1_750_000_000_000;
-pub(super) const ORIGIN: &str = "https://hooks.example.com";
+pub(in crate::providers) const NOW_MS: i64 = 1_750_000_000_000;
+pub(in crate::providers) const ORIGIN: &str = "https://hooks.example.com";
 
-pub(super) fn scheme(special: Special) -> Scheme {
+pub(in crate::providers) fn scheme(special: Special) -> Scheme {
     Scheme {
         special: Some(special),
         algorithm: special.algorithm(),
@@ -28,27 +28,27 @@ pub(super) fn scheme(special: Special) -> Scheme {
 
 /// A delivery as it arrives.
 #[derive(Clone, Debug)]
-pub(super) struct Delivery {
-    pub(super) method: &'static str,
-    pub(super) origin: &'static str,
-    pub(super) target: String,
-    pub(super) lines: Vec<(String, Vec<u8>)>,
-    pub(super) body: Vec<u8>,
+pub(in crate::providers) struct Delivery {
+    pub(in crate::providers) method: &'static str,
+    pub(in crate::providers) origin: &'static str,
+    pub(in crate::providers) target: String,
+    pub(in crate::providers) lines: Vec<(String, Vec<u8>)>,
+    pub(in crate::providers) body: Vec<u8>,
 }
 
 impl Delivery {
-    pub(super) fn new(target: &str, lines: &[(&str, &str)], body: &[u8]) -> Self {
+    pub(in crate::providers) fn new(target: &str, lines: &[(&str, &str)], body: &[u8]) -> Self {
         let lines = lines.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
         Self { method: "POST", origin: ORIGIN, target: target.to_owned(), lines, body: body.to_vec() }
     }
 
-    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+    pub(in crate::providers) fn with(mut self, name: &str, value: &str) -> Self {
         self.lines.push((name.to_owned(), value.as_bytes().to_vec()));
         self
     }
 
     /// Signed with `text`, its own headers kept.
-    pub(super) fn signed(mut self, special: Special, text: &str, id: Option<&str>) -> Self {
+    pub(in crate::providers) fn signed(mut self, special: Special, text: &str, id: Option<&str>) -> Self {
         let lines: Vec<_> = self.lines.iter().map(|(n, v)| (n.as_str(), std::str::from_utf8(v).unwrap())).collect();
         let request = SignRequest {
             method: self.method,
@@ -65,11 +65,16 @@ impl Delivery {
     }
 
     /// What becomes of it on a route of this scheme and secret; the signed content where it is proved.
-    pub(super) fn judge(&self, special: Special, text: &str) -> Result<Vec<u8>, Refusal> {
+    pub(in crate::providers) fn judge(&self, special: Special, text: &str) -> Result<Vec<u8>, Refusal> {
         self.judge_within(special, text, TOLERANCE)
     }
 
-    pub(super) fn judge_within(&self, special: Special, text: &str, within: Tolerance) -> Result<Vec<u8>, Refusal> {
+    pub(in crate::providers) fn judge_within(
+        &self,
+        special: Special,
+        text: &str,
+        within: Tolerance,
+    ) -> Result<Vec<u8>, Refusal> {
         let settings = Settings {
             tolerance: within,
             future_tolerance: within,
@@ -84,7 +89,7 @@ impl Delivery {
         Ok(proof.content.before().to_vec())
     }
 
-    pub(super) fn code(&self, special: Special, text: &str) -> Option<&'static str> {
+    pub(in crate::providers) fn code(&self, special: Special, text: &str) -> Option<&'static str> {
         self.judge(special, text).err().map(|refusal| refusal.code.name())
     }
 }

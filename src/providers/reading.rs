@@ -6,7 +6,7 @@ use crate::key::digest::DigestAlgorithm;
 use crate::notation::encoding::Encoding;
 use crate::scheme::{Algorithm, Kind, PublicUrl};
 use crate::verdict::{Code, Refusal};
-use crate::wire::head::{FieldName, Found, Head};
+use crate::wire::head::{Found, Head};
 
 const SEVERAL_SIGNATURES: Refusal =
     Refusal::because(Code::MalformedSignature, "the signature header is there more than once");
@@ -34,17 +34,12 @@ pub(super) const BODY_NOT_SIGNED: Refusal =
 pub(super) const NO_FORM: Refusal =
     Refusal::because(Code::MalformedSignature, "the body, whose fields are signed, is not a form that can be read");
 
-/// What stands under this name.
-pub(super) fn header<'h>(head: &'h Head, name: &str) -> Found<'h> {
-    FieldName::new(name).map_or(Found::Nothing, |name| head.find(&name))
-}
-
 /// The text of a signature header; `None` where it is not there, or empty.
 ///
 /// # Errors
 /// `malformed_signature` where it is there more than once.
 pub(super) fn signature_text<'h>(head: &'h Head, name: &str) -> Result<Option<&'h [u8]>, Refusal> {
-    match header(head, name) {
+    match head.find_str(name) {
         Found::Nothing | Found::One(b"") => Ok(None),
         Found::One(text) => Ok(Some(text)),
         Found::Several => Err(SEVERAL_SIGNATURES),
@@ -116,7 +111,7 @@ pub(super) enum BodyKind {
 /// # Errors
 /// `malformed_signature` where it is there more than once.
 pub(super) fn body_kind(head: &Head) -> Result<BodyKind, Refusal> {
-    match header(head, "content-type") {
+    match head.find_str("content-type") {
         Found::Nothing | Found::One(b"") => Ok(BodyKind::Unsaid),
         Found::One(text) => {
             let kind = text.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();

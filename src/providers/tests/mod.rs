@@ -1,0 +1,3 @@
+//! Rules that hold for all providers of this room.
+
+pub(super) mod codes;
