@@ -4,13 +4,16 @@
 //! fetched: a URL in the message is believed by nobody, and one that is not Amazon's is refused for what it is. Version 1
 //! signs with SHA-1 and is refused.
 
+use once_cell::sync::Lazy;
+
 use super::{Assertion, Statement};
 use crate::notation::encoding::Encoding;
-use crate::notation::json::Pointer;
-use crate::notation::json::{Places, Value};
+use crate::notation::json::{Fields, Places, Pointer, Value};
 use crate::notation::timestamp::Unit;
+use crate::scheme::handshake::{Asked, Handshake};
 use crate::scheme::{Algorithm, Place};
 use crate::verdict::{Code, Refusal};
+use crate::wire::head::Head;
 
 /// The signed fields of a notification, in their order; `Subject` only where it is there.
 const NOTIFICATION: [&str; 6] = ["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"];
@@ -33,6 +36,29 @@ const NO_TIME: Refusal =
     Refusal::because(Code::MalformedTimestamp, "the body's `Timestamp` is not written as this scheme writes it");
 const OTHER_HOST: Refusal =
     Refusal::because(Code::MalformedSignature, "the body's `SigningCertURL` is not a certificate of Amazon SNS");
+
+/// Amazon SNS's handshake.
+#[derive(Debug)]
+pub(super) struct AwsSns;
+
+static KIND: Lazy<Fields<1>> = Lazy::new(|| Fields::at(["/Type"]));
+
+impl Handshake for AwsSns {
+    fn name(&self) -> &'static str {
+        "aws-sns"
+    }
+
+    fn words(&self) -> &'static str {
+        "a signed `SubscriptionConfirmation` is forwarded: your app or you confirm it"
+    }
+
+    fn in_proved(&self, _head: &Head, body: &[u8]) -> Result<Option<Asked>, Refusal> {
+        match KIND.read(body) {
+            Some([kind]) if kind.is("SubscriptionConfirmation") => Ok(Some(Asked::ForApp)),
+            _ => Ok(None),
+        }
+    }
+}
 
 /// What a message says.
 pub(super) fn read(body: &[u8]) -> Result<Statement, Refusal> {

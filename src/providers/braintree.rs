@@ -7,13 +7,16 @@
 use sha1::{Digest as _, Sha1};
 use zeroize::Zeroizing;
 
+use super::query;
 use super::{Assertion, Statement};
+use crate::key::digest::DigestAlgorithm;
 use crate::key::secret::SecretText;
 use crate::notation::encoding::Encoding;
 use crate::notation::form;
 use crate::scheme::Algorithm;
+use crate::scheme::handshake::{Asked, Challenge, Formula, Handshake, Reply};
 use crate::verdict::{Code, Refusal};
-use crate::wire::head::Found;
+use crate::wire::head::{Found, Head};
 
 const NO_FORM: Refusal =
     Refusal::because(Code::MalformedSignature, "the body is no form with one bt_signature and one bt_payload");
@@ -23,8 +26,49 @@ const NO_BASE64: Refusal = Refusal::because(Code::MalformedSignature, "bt_payloa
 /// How many pairs are tried.
 const LIMIT: usize = 16;
 
+/// Braintree's handshake.
+#[derive(Debug)]
+pub(super) struct Braintree;
+
+/// `[a-f0-9]{20,32}`
+static FORMULA: Formula = Formula {
+    algorithm: DigestAlgorithm::HmacSha1,
+    lengths: 20..=32,
+    takes_byte: |byte| matches!(byte, b'a'..=b'f' | b'0'..=b'9'),
+    reply: |_, mac, public_key| Some(Reply::text(format!("{}|{}", public_key?, Encoding::Hex.encode(mac.as_bytes())))),
+};
+
+impl Handshake for Braintree {
+    fn name(&self) -> &'static str {
+        "braintree"
+    }
+
+    fn words(&self) -> &'static str {
+        "`GET ?bt_challenge=…` is answered with the public key and an HMAC of the challenge"
+    }
+
+    fn formula(&self) -> Option<&'static Formula> {
+        Some(&FORMULA)
+    }
+
+    fn wants_public_key(&self) -> bool {
+        true
+    }
+
+    fn public_half<'s>(&self, secret: &'s SecretText) -> Option<&'s [u8]> {
+        keys(secret).0
+    }
+
+    fn in_head(&self, head: &Head) -> Result<Option<Asked>, Refusal> {
+        match query::parameter_of(head, "GET", "bt_challenge")? {
+            Some(challenge) => Ok(Some(Asked::Mac(Challenge::new(&FORMULA, &challenge)?))),
+            None => Ok(None),
+        }
+    }
+}
+
 /// Public and private key of a secret's text.
-pub(crate) fn keys(text: &SecretText) -> (Option<&[u8]>, &[u8]) {
+pub(super) fn keys(text: &SecretText) -> (Option<&[u8]>, &[u8]) {
     let text = text.expose();
     match text.iter().position(|byte| *byte == b':') {
         Some(at) => (text.get(..at), text.get(at + 1..).unwrap_or_default()),

@@ -4,16 +4,33 @@
 //! comparison, freshness and rotation are the verifier's, the same for all.
 
 mod adyen;
+mod asana;
 mod aws_sns;
 pub(crate) mod braintree;
 mod contentful;
+mod discord;
+mod dropbox;
 mod dropbox_sign;
+mod lark;
 mod mercadopago;
+mod meta;
+mod microsoft_graph;
+mod monday;
+mod notion;
+mod okta;
 mod plivo;
+mod query;
 mod reading;
+mod slack;
+mod trello;
+mod twilio;
+mod twitch;
+mod x_twitter;
+mod xero;
+mod zoom;
+
 #[cfg(test)]
 mod tests;
-mod twilio;
 
 use zeroize::Zeroizing;
 
@@ -21,10 +38,38 @@ use crate::clock::UnixMillis;
 use crate::key::secret::SecretText;
 use crate::notation::encoding::Encoding;
 use crate::notation::timestamp::Unit;
+use crate::scheme::handshake::Handshake;
 use crate::scheme::{Algorithm, KeyEncoding, KeyForm, Place, PublicUrl, Stamped};
 use crate::sign::SignRequest;
 use crate::verdict::Refusal;
 use crate::wire::head::{FieldName, Head};
+
+/// Every handshake, in the order in which they are documented.
+pub static HANDSHAKES: [&dyn Handshake; 18] = [
+    &slack::Slack,
+    &zoom::Zoom,
+    &twitch::Twitch,
+    &discord::Interactions,
+    &discord::Events,
+    &aws_sns::AwsSns,
+    &xero::Xero,
+    &x_twitter::XTwitter,
+    &braintree::Braintree,
+    &okta::Okta,
+    &microsoft_graph::MicrosoftGraph,
+    &meta::Meta,
+    &lark::Lark,
+    &asana::Asana,
+    &notion::Notion,
+    &trello::Trello,
+    &dropbox::Dropbox,
+    &monday::Monday,
+];
+
+/// The handshake of this name.
+pub fn handshake(name: &str) -> Option<&'static dyn Handshake> {
+    HANDSHAKES.into_iter().find(|handshake| handshake.name() == name)
+}
 
 /// The schemes with code of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

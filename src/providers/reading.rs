@@ -3,7 +3,9 @@
 //! Decides nothing about what is signed.
 
 use crate::key::digest::DigestAlgorithm;
+use crate::key::secret::SecretText;
 use crate::notation::encoding::Encoding;
+use crate::notation::json::MAX_TEXT;
 use crate::scheme::{Algorithm, Kind, PublicUrl};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Found, Head};
@@ -16,6 +18,11 @@ const SEVERAL_TYPES: Refusal = Refusal::because(
     Code::MalformedSignature,
     "Content-Type, which says how the body is signed, is there more than once",
 );
+
+const NO_ECHO: Refusal =
+    Refusal::because(Code::MalformedHandshake, "the challenge is not visible ASCII of 1 to 1024 bytes");
+const NO_SECRET: Refusal =
+    Refusal::because(Code::MalformedHandshake, "the secret is not visible ASCII of 8 to 512 bytes");
 
 /// A signature that is not written as its scheme writes it.
 pub(super) const NO_SIGNATURE: Refusal = Refusal::because(
@@ -120,6 +127,36 @@ pub(super) fn body_kind(head: &Head) -> Result<BodyKind, Refusal> {
         }
         Found::Several => Err(SEVERAL_TYPES),
     }
+}
+
+/// A challenge that may be sent back: visible ASCII, not empty, at most [`MAX_TEXT`] bytes.
+///
+/// # Errors
+/// `malformed_handshake` for any other text.
+pub(super) fn echo(text: &[u8]) -> Result<String, Refusal> {
+    printable(text, u8::is_ascii_graphic)
+}
+
+/// As [`echo`], for a text of the ASCII bytes that `takes` accepts.
+///
+/// # Errors
+/// `malformed_handshake` for any other text.
+pub(super) fn printable(text: &[u8], takes: impl Fn(&u8) -> bool) -> Result<String, Refusal> {
+    let fits = !text.is_empty() && text.len() <= MAX_TEXT && text.is_ascii() && text.iter().all(takes);
+    let text = fits.then(|| std::str::from_utf8(text).ok()).flatten();
+    text.map(str::to_owned).ok_or(NO_ECHO)
+}
+
+/// The lengths of a secret that a handshake may bring, in bytes.
+const SECRET_LENGTHS: std::ops::RangeInclusive<usize> = 8..=512;
+
+/// A secret that a handshake brings. Whether it is taken is decided by the route, and where it is kept by the gateway.
+///
+/// # Errors
+/// `malformed_handshake` for a text that is no secret.
+pub(super) fn brought(value: &[u8]) -> Result<SecretText, Refusal> {
+    let fits = SECRET_LENGTHS.contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
+    fits.then(|| SecretText::new(value.to_vec())).ok_or(NO_SECRET)
 }
 
 #[cfg(test)]

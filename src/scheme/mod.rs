@@ -6,6 +6,7 @@ pub mod algorithm;
 pub mod body_form;
 pub mod content;
 pub mod faults;
+pub mod handshake;
 pub mod key;
 mod places;
 pub mod public_url;

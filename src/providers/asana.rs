@@ -1,0 +1,47 @@
+//! Asana: a header brings the secret, and the answer repeats the header (schemes: Handshakes).
+
+use super::reading::brought;
+use crate::scheme::handshake::{Asked, Handshake, Reply};
+use crate::verdict::{Code, Refusal};
+use crate::wire::head::{Found, Framing, Head};
+
+/// Asana's handshake.
+#[derive(Debug)]
+pub(super) struct Asana;
+
+/// The longest body, in bytes: none, or `{}`.
+const BARE: u64 = 2;
+
+const REPEATED: Refusal =
+    Refusal::because(Code::MalformedHandshake, "the header that brings the secret is there more than once");
+
+impl Handshake for Asana {
+    fn name(&self) -> &'static str {
+        "asana"
+    }
+
+    fn words(&self) -> &'static str {
+        "the POST that brings `X-Hook-Secret` is forwarded; with `learn:PATH` as the secret it is answered and kept, once"
+    }
+
+    fn brings_secret(&self) -> bool {
+        true
+    }
+
+    fn in_head(&self, head: &Head) -> Result<Option<Asked>, Refusal> {
+        // The request may reach the application unproved, so there is no room in it for an event.
+        let is_bare = matches!(head.framing(), Framing::None | Framing::Length(0..=BARE));
+        if head.method() != "POST" || head.find_str("X-Hook-Signature") != Found::Nothing || !is_bare {
+            return Ok(None);
+        }
+        match head.find_str("X-Hook-Secret") {
+            Found::Nothing => Ok(None),
+            Found::Several => Err(REPEATED),
+            Found::One(value) => {
+                let secret = brought(value)?;
+                let reply = Reply { hook_secret: Some(secret.clone()), ..Reply::empty(200) };
+                Ok(Some(Asked::Secret { secret, reply }))
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The query of a handshake without a body.
+//!
+//! Parameters are decoded as a form's: `%hh` is a byte, `+` a space. A parameter that is there twice, or with a broken
+//! escape, is refused: nothing is sent back that two parsers could read in two ways.
+
+use crate::notation::form;
+use crate::verdict::{Code, Refusal};
+use crate::wire::head::{Framing, Head};
+
+/// The refusal of a repeated parameter or header.
+pub(super) const REPEATED: Refusal =
+    Refusal::because(Code::MalformedHandshake, "a parameter or header of the handshake is there more than once");
+const BROKEN_ESCAPE: Refusal =
+    Refusal::because(Code::MalformedHandshake, "a parameter of the handshake holds a broken percent escape");
+
+/// Whether a request has this method and no body. A request with a body is no handshake of this kind.
+pub(super) fn is_bare(head: &Head, method: &str) -> bool {
+    head.method() == method && matches!(head.framing(), Framing::None | Framing::Length(0))
+}
+
+/// The decoded parameter of a request with this method and no body; `None` where the request is another, or the
+/// parameter is missing.
+pub(super) fn parameter_of(head: &Head, method: &str, name: &str) -> Result<Option<Vec<u8>>, Refusal> {
+    if is_bare(head, method) { parameter(head.query(), name) } else { Ok(None) }
+}
+
+/// The decoded value of a parameter; `None` where it is missing.
+pub(super) fn parameter(query: Option<&str>, name: &str) -> Result<Option<Vec<u8>>, Refusal> {
+    let mut found = None;
+    for piece in query.unwrap_or_default().split('&') {
+        let (own, value) = piece.split_once('=').unwrap_or((piece, ""));
+        if form::decoded(own.as_bytes()).as_deref() == Some(name.as_bytes()) {
+            let value = form::decoded(value.as_bytes()).ok_or(BROKEN_ESCAPE)?;
+            if found.replace(value).is_some() {
+                return Err(REPEATED);
+            }
+        }
+    }
+    Ok(found)
+}
