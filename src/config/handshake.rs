@@ -4,9 +4,7 @@ use super::reader::{Findings, Item, Table};
 use super::secrets;
 use super::secrets::Sources;
 use crate::key::secret::{Secret, SecretText};
-use crate::providers::Special;
 use crate::scheme::Scheme;
-use crate::verify::handshake::Handshake;
 
 /// What a route does with the handshake of its scheme.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +40,7 @@ impl HandshakeSettings {
         scheme: Option<&Scheme>,
     ) -> Self {
         let handshake = scheme.map(|scheme| scheme.handshake);
-        if handshake == Some(None) {
+        if matches!(handshake, Some(None)) {
             findings.hide_all(item.value);
             let message = format!("the route has `{}`, but its scheme has no handshake", item.path);
             let help = "leave the table out, or name the handshake in the scheme, as in `handshake = \"slack\"`";
@@ -64,7 +62,7 @@ impl HandshakeSettings {
         let public_key = key_item.as_ref().and_then(|item| read_public_key(item, findings));
         table.finish(findings);
         if let Some(handshake) = handshake.flatten() {
-            let uses = [(token_item, wants_token(handshake)), (key_item, handshake == Handshake::Braintree)];
+            let uses = [(token_item, handshake.wants_verify_token()), (key_item, handshake.wants_public_key())];
             for item in uses.into_iter().filter(|(_, is_used)| !is_used).filter_map(|(item, _)| item) {
                 let message = format_args!("means nothing for the handshake `{}`", handshake.name());
                 item.refuse(findings, message, "leave it out");
@@ -80,16 +78,16 @@ impl HandshakeSettings {
         let name = handshake.name();
         // A token that could not be read has its own problem.
         let says_token = table.span_of("handshake.verify_token") != span;
-        if wants_token(handshake) && self.verify_token.is_none() && !says_token {
+        if handshake.wants_verify_token() && self.verify_token.is_none() && !says_token {
             findings.absence(
                 span,
                 format!("the handshake `{name}` is answered by a token that you choose, and the route has none"),
                 "write `verify_token = \"env:VERIFY_TOKEN\"` under `[route.handshake]`, or `mode = \"forward\"` there to \
                  let the application answer",
             );
-        } else if handshake == Handshake::Braintree && self.public_key.is_none() && !secrets.is_empty() {
+        } else if handshake.wants_public_key() && self.public_key.is_none() && !secrets.is_empty() {
             let says_key = table.span_of("handshake.public_key") != span;
-            let brings_public = !Special::Braintree.labels(secrets.iter().map(|secret| &secret.text)).is_empty();
+            let brings_public = secrets.iter().all(|secret| handshake.public_half(&secret.text).is_some());
             if !brings_public && !says_key {
                 findings.absence(
                     span,
@@ -100,16 +98,6 @@ impl HandshakeSettings {
             }
         }
     }
-}
-
-/// Whether the answer depends on a token that the operator and the provider share.
-pub(super) fn wants_token(handshake: Handshake) -> bool {
-    matches!(handshake, Handshake::Meta | Handshake::Lark)
-}
-
-/// Whether the handshake brings the secret itself.
-pub(super) fn brings_secret(handshake: Handshake) -> bool {
-    matches!(handshake, Handshake::Asana | Handshake::Notion)
 }
 
 fn read_public_key(item: &Item<'_>, findings: &mut Findings) -> Option<String> {

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::handshake;
 use super::handshake::HandshakeSettings;
 use super::judge;
 use super::presets;
@@ -25,6 +24,7 @@ use super::upstream_headers;
 use crate::key::secret::{Secret, SecretText};
 use crate::notation::timestamp::Tolerance;
 use crate::routes::Pattern;
+use crate::scheme::Handshake;
 use crate::scheme::Scheme;
 use crate::wire::head::FieldName;
 
@@ -157,7 +157,7 @@ pub(super) fn read<'t>(
 /// What the entries of `secrets` may be. Where the scheme is not known, nothing that it might allow is refused.
 fn wanted(scheme: Option<&Scheme>) -> Wanted {
     let Some(scheme) = scheme else { return Wanted { taken: Taken::Either, learns: true } };
-    Wanted { taken: Taken::by(scheme), learns: scheme.handshake.is_some_and(handshake::brings_secret) }
+    Wanted { taken: Taken::by(scheme), learns: scheme.handshake.is_some_and(Handshake::brings_secret) }
 }
 
 /// What a scheme without a preset is called.

@@ -9,8 +9,8 @@ use crate::clock::UnixMillis;
 use crate::config::Statuses;
 use crate::key::secret::SecretText;
 use crate::scheme::Ack;
+use crate::scheme::handshake::Reply;
 use crate::verdict::{Code, Refusal};
-use crate::verify::handshake::Reply;
 
 /// An answer of the gateway's own, ready to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -32,9 +32,9 @@ use super::unwind;
 use crate::clock::Now;
 use crate::replay::{Claim, MemoryWindow};
 use crate::routes::Match;
+use crate::scheme::handshake::{Handshake, Passage};
 use crate::telemetry::{Outcome, Record};
 use crate::verdict::{Code, Refusal};
-use crate::verify::handshake::{Handshake, Passage};
 use crate::verify::verifier::{Proof, Verification};
 use crate::wire::head::{Expect, Framing, Head};
 

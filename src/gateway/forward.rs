@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::timer::Elapsed;
 use super::upstream::{Connection, Upstream};
-use crate::verify::handshake::Passage;
+use crate::scheme::handshake::Passage;
 use crate::verify::verifier::Proof;
 use crate::wire::chunked::{ChunkedDecoder, Piece};
 use crate::wire::response::{BodyEnd, ResponseHead, ResponseScanner};

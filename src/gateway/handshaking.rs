@@ -13,8 +13,9 @@ use crate::clock::Now;
 use crate::config;
 use crate::config::HandshakeMode;
 use crate::key::secret::{Secret, SecretText};
+use crate::scheme::handshake::{Asked, Handshake, MAX_OPEN_BODY, Passage, Reply};
 use crate::verdict::{Code, Refusal};
-use crate::verify::handshake::{Asked, Context, Handshake, MAX_OPEN_BODY, Passage, Reply, Step};
+use crate::verify::handshake::{self, RouteFacts, Step};
 use crate::verify::verifier::Proof;
 use crate::wire::head::{Framing, Head};
 
@@ -47,7 +48,7 @@ pub(super) fn may_be_in_body(route: &RouteState, head: &Head, refusal: Refusal) 
 
 /// The unsigned handshake that a body asks for; `None` where it is none.
 pub(super) async fn in_body(gate: &Gate, route: &Arc<RouteState>, body: &[u8]) -> Result<Option<Met>, Refusal> {
-    match route.handshake.map_or(Ok(None), |handshake| handshake.in_body(body))? {
+    match route.handshake.map_or(Ok(None), |handshake| handshake.asked_in_body(body))? {
         Some(asked) => meet(gate, route, asked, None).await.map(Some),
         None => Ok(None),
     }
@@ -61,7 +62,7 @@ pub(super) async fn in_proved(
     body: &[u8],
     proof: &Proof,
 ) -> Result<Option<Met>, Refusal> {
-    match route.handshake.map_or(Ok(None), |handshake| handshake.in_proved(head, proof.signed_body(body)))? {
+    match route.handshake.map_or(Ok(None), |handshake| handshake.asked_in_proved(head, proof.signed_body(body)))? {
         Some(asked) => meet(gate, route, asked, Some(&proof.secret)).await.map(Some),
         None => Ok(None),
     }
@@ -69,7 +70,7 @@ pub(super) async fn in_proved(
 
 /// A wrong signature that the provider sent on purpose, by the name that such a one has.
 pub(super) fn probe(route: &RouteState, body: &[u8], refusal: Refusal) -> Option<Refusal> {
-    let is_probe = refusal.code == Code::BadSignature && route.handshake.is_some_and(|known| known.is_probe(body));
+    let is_probe = refusal.code == Code::BadSignature && route.handshake.is_some_and(|known| known.probes_with(body));
     is_probe.then(|| Code::HandshakeProbe.into())
 }
 
@@ -81,7 +82,7 @@ async fn meet(gate: &Gate, route: &Arc<RouteState>, asked: Asked, proved_by: Opt
     }
     let now = gate.clock.now();
     let public_key = settings.public_key.as_deref().or_else(|| paired_public_key(route, now));
-    let context = Context {
+    let facts = RouteFacts {
         verifier: route.verifier(),
         proved_by,
         now,
@@ -89,7 +90,7 @@ async fn meet(gate: &Gate, route: &Arc<RouteState>, asked: Asked, proved_by: Opt
         public_key,
         learning: route.learning(),
     };
-    let reply = match asked.step(&context)? {
+    let reply = match handshake::step(asked, &facts)? {
         Step::Answer(reply) => reply,
         Step::Forward(passage) => return Ok(Met::Passed(passage)),
         Step::Learn { secret, reply } => keep(gate, route, secret, reply, now).await?,
@@ -100,9 +101,7 @@ async fn meet(gate: &Gate, route: &Arc<RouteState>, asked: Asked, proved_by: Opt
 /// The public half of the first active secret, where that is written `PUBLIC:PRIVATE`.
 fn paired_public_key(route: &RouteState, now: Now) -> Option<&str> {
     let secret = route.config.secrets.iter().find(|secret| secret.is_active(now.wall))?;
-    let at = secret.text.expose().iter().position(|byte| *byte == b':')?;
-    let public = std::str::from_utf8(secret.text.expose().get(..at)?).ok()?;
-    (!public.is_empty() && public.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(public)
+    route.handshake?.public_key(&secret.text)
 }
 
 /// Keeps the secret of a handshake, and verifies by it from then on.

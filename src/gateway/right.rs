@@ -10,9 +10,9 @@ use super::forward::VerifiedRequest;
 use super::headers::Statement;
 use super::snapshot::RouteState;
 use crate::replay::{Claim, MemoryWindow};
+use crate::scheme::handshake::Passage;
 use crate::verdict::Refusal;
 use crate::verify::envelope::Event;
-use crate::verify::handshake::Passage;
 use crate::verify::verifier::Proof;
 
 /// By what right a request is forwarded.

@@ -16,12 +16,13 @@ use crate::config;
 use crate::config::{Config, HandshakeMode, Route};
 use crate::key::secret::Secret;
 use crate::routes::RouteTable;
+use crate::scheme::handshake::Handshake;
 use crate::scheme::{Settings, Stamped};
 use crate::telemetry::route_metrics::RouteMetrics;
 use crate::verdict::{Code, Refusal};
 use crate::verify::claim::{Fingerprint, IdTrust, Policy};
 use crate::verify::envelope::{Envelope, Event};
-use crate::verify::handshake::{Handshake, Learning};
+use crate::verify::handshake::Learning;
 use crate::verify::verifier::{KeyFault, Verification, Verifier};
 use crate::wire::head::Head;
 
@@ -64,7 +65,7 @@ pub(super) struct RouteState {
     /// Where the secret is still to come with a handshake.
     pub(super) awaited: Option<Awaited>,
     /// The handshake that is looked for; `None` where the route says `off`.
-    pub(super) handshake: Option<Handshake>,
+    pub(super) handshake: Option<&'static dyn Handshake>,
     pub(super) envelope: Envelope,
     pub(super) policy: Policy,
     /// `Allow`, for 405.

@@ -6,7 +6,7 @@
 mod adyen;
 mod asana;
 mod aws_sns;
-pub(crate) mod braintree;
+mod braintree;
 mod contentful;
 mod discord;
 mod dropbox;

@@ -23,10 +23,10 @@ pub use public_url::PublicUrl;
 pub use template::{Part, Template, TemplateProblem};
 
 pub use self::body_form::BodyForm;
+pub use self::handshake::Handshake;
 use crate::notation::json::Pointer;
 use crate::notation::timestamp::Tolerance;
 use crate::providers::Special;
-use crate::verify::handshake::Handshake;
 use crate::verify::jwt::JwtRule;
 use crate::wire::head::FieldName;
 
@@ -80,7 +80,7 @@ pub struct Scheme {
     /// What a duplicate is answered where the provider wants certain words.
     pub ack: Option<Ack>,
     /// How the provider makes sure of the endpoint.
-    pub handshake: Option<Handshake>,
+    pub handshake: Option<&'static dyn Handshake>,
 }
 
 impl Scheme {

@@ -3,7 +3,6 @@
 use serde_json::{Map, Value};
 
 use super::facts;
-use super::handshakes;
 use super::places;
 use crate::cli::check::{identity, tolerance};
 use crate::config::presets::{Preset, Unsupported};
@@ -11,7 +10,7 @@ use crate::config::units::written_duration;
 use crate::notation::json::Pointer;
 use crate::providers::Special;
 use crate::scheme::Place;
-use crate::verify::handshake::Handshake;
+use crate::scheme::handshake::Handshake;
 use crate::wire::head::FieldName;
 
 /// A preset.
@@ -69,7 +68,7 @@ pub(super) fn object(preset: &Preset) -> Value {
         ("replay_key", identity(scheme).into()),
         ("replay_key_words", facts::replay_key(scheme).into()),
         ("handshake", scheme.handshake.map(Handshake::name).into()),
-        ("handshake_words", scheme.handshake.map(handshakes::words).into()),
+        ("handshake_words", scheme.handshake.map(Handshake::words).into()),
         ("toml", preset.text.into()),
     ];
     map(members)

@@ -4,7 +4,6 @@
 
 mod facts;
 mod filter;
-mod handshakes;
 mod json;
 mod page;
 mod places;

@@ -1,10 +1,11 @@
 //! All that is known of one provider, as a file to start from: facts as comments, a route, and its scheme.
 
+use super::facts;
 use super::places::{place, signature, timestamp};
-use super::{facts, handshakes};
 use crate::cli::check::tolerance;
 use crate::config::presets::Preset;
 use crate::config::takes_public_keys;
+use crate::scheme::Handshake;
 
 /// The whole page; loads as a configuration once its secret is set.
 pub(super) fn page(preset: &Preset) -> String {
@@ -49,7 +50,7 @@ fn comments(preset: &Preset) -> Vec<String> {
         .as_ref()
         .map(|at| format!("{}, {}", place(at), if scheme.event_type_is_signed() { "signed" } else { "not signed" }));
     line("event type", by_type.as_deref().unwrap_or("none"));
-    line("handshake", scheme.handshake.map_or("none", handshakes::words));
+    line("handshake", scheme.handshake.map_or("none", Handshake::words));
     line("retries", &preset.retries);
     line("replay ttl", &facts::remembered(preset));
     for note in &preset.notes {
@@ -74,7 +75,7 @@ fn route(preset: &Preset) -> String {
             if takes_public_keys(scheme) { "PUBLIC_KEY" } else { "WEBHOOK_SECRET" }
         ),
     ];
-    if scheme.handshake.is_some_and(handshakes::brings_the_secret) {
+    if scheme.handshake.is_some_and(Handshake::brings_secret) {
         lines.push(
             "# The handshake brings the secret; to have the gateway keep it, in a file that is not there yet:"
                 .to_owned(),
@@ -95,7 +96,7 @@ fn route(preset: &Preset) -> String {
         lines.push("# The type is not signed: take only those that you handle.".to_owned());
         lines.push("# event_types = [\"…\"]".to_owned());
     }
-    if scheme.handshake.is_some_and(handshakes::needs_verify_token) {
+    if scheme.handshake.is_some_and(Handshake::wants_verify_token) {
         lines.push("[route.handshake]".to_owned());
         lines.push(format!("verify_token = \"env:{variable}_VERIFY_TOKEN\""));
     }

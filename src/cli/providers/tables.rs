@@ -6,7 +6,7 @@ use super::facts;
 use crate::cli::check::{identity, tolerance};
 use crate::cli::output::table;
 use crate::config::presets::{Preset, Unsupported};
-use crate::verify::handshake::Handshake;
+use crate::scheme::handshake::Handshake;
 
 /// For a terminal, those that are no preset below with the reason.
 pub(super) fn list(presets: &[&Preset], others: &[&Unsupported]) -> String {

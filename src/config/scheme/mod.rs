@@ -19,9 +19,10 @@ use super::reader::{Findings, Item, Table};
 use super::units;
 use crate::notation::json::Pointer;
 use crate::notation::timestamp::Tolerance;
+use crate::providers;
 use crate::providers::Special;
+use crate::scheme::handshake::Handshake;
 use crate::scheme::{Algorithm, BodyForm, KeyForm, Kind, Scheme, SignaturePlace, Stamped, Template};
-use crate::verify::handshake::Handshake;
 
 /// How far a timestamp may be off where nobody says.
 const DEFAULT_TOLERANCE: Tolerance = Tolerance::Within(Duration::from_secs(300));
@@ -96,7 +97,7 @@ pub(super) fn read(table: &mut Table<'_>, findings: &mut Findings, provider: &st
     let events_repeat = table.item("events_repeat").and_then(|item| item.flag(findings)).unwrap_or(false);
     let ack = usable(table.item("ack"), &mut is_usable, |item| answer::read(item, findings));
     let handshake = usable(table.item("handshake"), &mut is_usable, |item| {
-        item.one_of(findings, &Handshake::ALL.map(Handshake::name), &[], Handshake::named)
+        item.one_of(findings, &providers::HANDSHAKES.map(Handshake::name), &[], providers::handshake)
     });
     table.finish(findings);
     if !is_usable || !envelope.is_usable {

@@ -1,3 +1,4 @@
 //! Rules that hold for all providers of this room.
 
 pub(super) mod codes;
+mod handshakes;

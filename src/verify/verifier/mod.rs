@@ -17,7 +17,6 @@ use std::sync::Arc;
 
 use self::keys::Keyed;
 use self::signatures::{Signatures, Stamp};
-use super::handshake::Challenge;
 use super::jwt::Token;
 use crate::clock::{Now, UnixMillis};
 use crate::key::digest::{Digest, Mac};
@@ -26,6 +25,7 @@ use crate::notation::json::{EachSlot, Places, Slot};
 use crate::notation::timestamp::{Tolerance, Unit, Window};
 use crate::scheme::Settings;
 use crate::scheme::content::SignedContent;
+use crate::scheme::handshake::Challenge;
 use crate::scheme::template::Facts;
 use crate::scheme::{BodyForm, Place, PublicUrl, Scheme, TimestampAt, TimestampPlace};
 use crate::verdict::{Code, Refusal};

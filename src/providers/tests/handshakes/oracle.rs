@@ -1,0 +1,127 @@
+//! No answer signs a delivery (ATTACKS AU-24), and which key a MAC is made with.
+
+use super::*;
+use crate::scheme::handshake::Challenge;
+
+#[test]
+fn au_24_only_the_narrow_form_of_a_challenge_gets_a_mac() {
+    let long = "a".repeat(129);
+    let rows: Vec<(&str, Way, String)> = vec![
+        ("x-twitter", Way::Head, "/x?crc_token=%7B%22event%22%3A1%7D".into()),
+        ("x-twitter", Way::Head, "/x?crc_token=".into()),
+        ("x-twitter", Way::Head, "/x?crc_token".into()),
+        ("x-twitter", Way::Head, format!("/x?crc_token={long}")),
+        ("x-twitter", Way::Head, "/x?crc_token=a&crc_token=a".into()),
+        ("x-twitter", Way::Head, "/x?crc_token=a&crc%5ftoken=b".into()),
+        ("x-twitter", Way::Head, "/x?crc_token=a%2".into()),
+        ("x-twitter", Way::Head, "/x?crc_token=a%zz".into()),
+        ("x-twitter", Way::Head, "/x?crc_token=a%00".into()),
+        ("x-twitter", Way::Head, "/x?crc_token=a+b".into()),
+        ("x-twitter", Way::Head, "/x?crc_token=a%0a".into()),
+        ("x-twitter", Way::Head, "/x?crc_token=%c3%a9".into()),
+        ("braintree", Way::Head, "/x?bt_challenge=20F9F8ED05F77439FE955C977E4C8A53".into()),
+        ("braintree", Way::Head, "/x?bt_challenge=20f9f8ed05f77439fe955c977e4c8a5g".into()),
+        ("braintree", Way::Head, "/x?bt_challenge=20f9f8ed05f77439fe9".into()),
+        ("braintree", Way::Head, "/x?bt_challenge=20f9f8ed05f77439fe955c977e4c8a530".into()),
+        ("braintree", Way::Head, "/x?bt_challenge=20f9f8ed05f77439fe955c977e4c8a5%0A".into()),
+        ("zoom", Way::Proved, "v0:1654503849:{}".into()),
+        ("zoom", Way::Proved, "a.b".into()),
+        ("zoom", Way::Proved, String::new()),
+        ("zoom", Way::Proved, long),
+    ];
+    let mut wrong = Vec::new();
+    for (handshake, way, text) in rows {
+        let target = if matches!(way, Way::Head) { &*text } else { "/" };
+        let body = format!(r#"{{"event":"endpoint.url_validation","payload":{{"plainToken":"{text}"}}}}"#);
+        match asked(handshake, way, &head("GET", target, &[]), body.as_bytes()) {
+            Err(refusal) if refusal.code == Code::MalformedHandshake => {}
+            other => wrong.push(format!("{handshake:?} {text}: {other:?}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What becomes of a body that is signed well, on a route with this handshake.
+fn delivered(handshake: Option<&str>, mut scheme: Scheme, body: &[u8]) -> Result<Proof, Refusal> {
+    scheme.handshake = handshake.map(of);
+    let verifier = verifier(scheme, &[("s", "6b")]);
+    let request =
+        SignRequest { method: "POST", target: "/", body, id: None, at: NOW.wall, public_url: None, headers: &[] };
+    let lines = sign(verifier.scheme(), &secret("s", "6b"), &request).unwrap();
+    let head = Head::from_parts("POST", "/", lines.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()))).unwrap();
+    verifier.begin(&head, NOW).unwrap().finish(body, NOW)
+}
+
+#[test]
+fn au_24_a_delivery_that_an_answer_could_have_signed_proves_nothing() {
+    let rows: &[(&str, &str, bool)] = &[
+        ("x-twitter", "challenge_string", false),
+        ("x-twitter", "1", false),
+        ("x-twitter", "eyJhIjoxfQ==", false),
+        // no token is like these, so no answer has signed them
+        ("x-twitter", "", true),
+        ("x-twitter", "[]", true),
+        ("x-twitter", "\"a b\"", true),
+        ("x-twitter", "{} ", true),
+        ("x-twitter", "{}x", true),
+        ("x-twitter", r#"{"for_user_id":"2244994945"}"#, true),
+        ("zoom", "qgg8vlvZRS6UYooatFL8Aw", false),
+        ("zoom", r#"{"event":"meeting.started"}"#, true),
+        ("braintree", "20f9f8ed05f77439fe955c977e4c8a53", false),
+        ("braintree", "bt_signature=a&bt_payload=PD94bWw", true),
+    ];
+    let mut wrong = Vec::new();
+    for (handshake, body, is_taken) in rows {
+        let judged = delivered(Some(handshake), scheme(handshake), body.as_bytes());
+        let code = judged.as_ref().err().map(|refusal| refusal.code);
+        if code != (!is_taken).then_some(Code::BadSignature) {
+            wrong.push((handshake, body, code));
+        }
+        // the signature itself is right
+        assert!(delivered(None, scheme(handshake), body.as_bytes()).is_ok(), "{body}");
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn au_24_the_parts_of_what_is_signed_count_together() {
+    assert!(of("x-twitter").forbids(b"", b"abc", b""));
+    assert!(of("zoom").forbids(b"ab", b"c", b"d"));
+    assert!(!of("zoom").forbids(b"v0:1654503849:", b"abc", b""));
+    assert!(!of("zoom").forbids(b"", &[b'a'; 129], b""));
+    assert!(!of("slack").forbids(b"", b"abc", b""));
+}
+
+#[test]
+fn the_mac_is_made_with_the_secret_that_proved_the_request_or_the_first_active_one() {
+    let mut ended = secret("ended", "x");
+    ended.not_after = Some(NOW.wall);
+    let settings = Settings { tolerance: TOLERANCE, future_tolerance: TOLERANCE, public_url: None, max_body: 1 << 20 };
+    let secrets = vec![ended, secret("new", "n"), secret("old", "o")];
+    let verifier = Verifier::new(Arc::new(scheme("zoom")), secrets, settings).unwrap();
+    let mac = |key: &[u8]| {
+        let mut mac = of("zoom").mac_algorithm().unwrap().mac(key);
+        mac.update(b"token");
+        mac.finalize().as_bytes().to_vec()
+    };
+    let challenge = Challenge::new(of("zoom").formula().unwrap(), b"token").unwrap();
+    let made = |name| verifier.answer_mac(&challenge, name, NOW).map(|digest| digest.as_bytes().to_vec());
+    assert_eq!(made(None), Some(mac(b"n")));
+    assert_eq!(made(Some("old")), Some(mac(b"o")));
+    assert_eq!(made(Some("ended")), None);
+    // a key of another algorithm answers nothing
+    let other = Challenge::new(of("braintree").formula().unwrap(), b"20f9f8ed05f77439fe955c977e4c8a53").unwrap();
+    assert!(verifier.answer_mac(&other, None, NOW).is_none());
+}
+
+#[test]
+fn a_scheme_whose_key_cannot_answer_or_whose_deliveries_an_answer_could_sign_is_at_fault() {
+    let settings = Settings { tolerance: TOLERANCE, future_tolerance: TOLERANCE, public_url: None, max_body: 1 << 20 };
+    let faults = |scheme: Scheme| -> Vec<_> { scheme.faults(&settings).iter().map(|fault| fault.key).collect() };
+    let sha512 = Scheme { algorithm: Algorithm::HmacSha512, ..scheme("x-twitter") };
+    assert_eq!(faults(sha512), ["handshake"]);
+    let bare = Scheme { handshake: Some(of("x-twitter")), may_leave_body: true, ..plain("{header:x-nonce}") };
+    assert_eq!(faults(bare), ["handshake"]);
+    let echo = Scheme { handshake: Some(of("slack")), may_leave_body: true, ..plain("{header:x-nonce}") };
+    assert_eq!(faults(echo), [""; 0]);
+}

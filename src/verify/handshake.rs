@@ -1,0 +1,94 @@
+//! The next step after a handshake was recognised: answer it, hand it to the application, or keep its secret
+//! (schemes: Handshakes).
+
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::verifier::Verifier;
+use crate::clock::Now;
+use crate::key::secret::SecretText;
+use crate::scheme::handshake::{Asked, Passage, Reply};
+use crate::verdict::{Code, Refusal};
+
+/// The facts of a route that an answer depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct RouteFacts<'r> {
+    /// Holds the keys.
+    pub verifier: &'r Verifier,
+    /// The name of the secret that proved a signed request: the answer is made with the same secret.
+    pub proved_by: Option<&'r str>,
+    /// Decides which secrets are active.
+    pub now: Now,
+    /// The text that the operator gave to the provider.
+    pub verify_token: Option<&'r SecretText>,
+    /// The public half of a pair of keys.
+    pub public_key: Option<&'r str>,
+    /// Whether the route takes its secret from a handshake.
+    pub learning: Learning,
+}
+
+/// Whether a route takes its secret from a handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learning {
+    /// Never: the route's secrets are configured.
+    Never,
+    /// The route still waits for its secret.
+    Open,
+    /// The route has learned its secret and takes no other.
+    Done,
+}
+
+/// The next step about a handshake.
+#[derive(Debug)]
+pub enum Step {
+    /// Answer it.
+    Answer(Reply),
+    /// Hand it to the application.
+    Forward(Passage),
+    /// Keep the secret, then answer; refuse if another request was faster.
+    Learn {
+        /// The secret to keep.
+        secret: SecretText,
+        /// The answer, once the secret is kept.
+        reply: Reply,
+    },
+}
+
+const WRONG_TOKEN: Refusal =
+    Refusal::because(Code::WrongVerifyToken, "the handshake does not bring the verify token of this route");
+const HAS_SECRET: Refusal =
+    Refusal::because(Code::BadSignature, "this route has its secret already and takes none from a handshake");
+const NO_MAC: Refusal =
+    Refusal::because(Code::InternalError, "no active secret of this route can answer this handshake");
+
+/// Decides the next step about a handshake that the gateway answers.
+///
+/// # Errors
+/// `wrong_verify_token`; `bad_signature` for a second secret; `internal_error` where no secret is active.
+pub fn step(asked: Asked, route: &RouteFacts<'_>) -> Result<Step, Refusal> {
+    match asked {
+        Asked::Echo(reply) => Ok(Step::Answer(reply)),
+        Asked::Guarded { token, reply } => {
+            let holds = route.verify_token.is_some_and(|wanted| is_same(wanted, &token));
+            if holds { Ok(Step::Answer(reply)) } else { Err(WRONG_TOKEN) }
+        }
+        Asked::Mac(challenge) => {
+            let digest = route.verifier.answer_mac(&challenge, route.proved_by, route.now);
+            let reply = digest.and_then(|digest| challenge.reply(&digest, route.public_key));
+            reply.map(Step::Answer).ok_or(NO_MAC)
+        }
+        Asked::Secret { secret, reply } => match route.learning {
+            Learning::Never => Ok(Step::Forward(Asked::ForApp.pass())),
+            Learning::Open => Ok(Step::Learn { secret, reply }),
+            Learning::Done => Err(HAS_SECRET),
+        },
+        Asked::ForApp => Ok(Step::Forward(Asked::ForApp.pass())),
+    }
+}
+
+/// Whether two texts are equal, in a time that depends on neither. An empty text equals nothing.
+fn is_same(wanted: &SecretText, given: &SecretText) -> bool {
+    let hash = |text: &SecretText| Sha256::digest(text.expose());
+    let same = hash(wanted).ct_eq(&hash(given));
+    bool::from(same) && !wanted.expose().is_empty()
+}
