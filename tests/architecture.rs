@@ -38,7 +38,7 @@ const ORDER: [&str; 16] = [
 ];
 
 /// Imports from one room into a later one that are still to be taken out.
-const STILL_UP: [(&str, &str); 3] = [("scheme", "providers"), ("scheme", "verify"), ("providers", "sign")];
+const STILL_UP: [(&str, &str); 1] = [("scheme", "verify")];
 
 /// The pure rooms: all before `config`.
 fn pure_rooms() -> &'static [&'static str] {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{Case, Fault, Mistake};
 use crate::clock::UnixMillis;
 use crate::notation::timestamp::Unit;
+use crate::scheme::code::RouteFacts;
 use crate::scheme::{PublicUrl, TimestampAt};
 use crate::verify::verifier::Verifier;
 
@@ -43,13 +44,15 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Mistake> {
 
 /// The time that a delivery claims, in the unit that it is read in.
 fn moment(case: &Case<'_>) -> Option<(UnixMillis, Unit)> {
-    if let Some(special) = case.scheme.special {
-        if let Some(early) = special.begin(case.head).ok()? {
+    if let Some(code) = case.scheme.code {
+        let begun = code.begin(case.head).ok()?;
+        if let Some(early) = begun.timestamp {
             return Some(early);
         }
-        let labels = special.labels(case.secrets.iter().map(|secret| &secret.text));
+        let labels = code.labels(case.secrets.iter().map(|secret| &secret.text));
         let url = case.settings.public_url.as_deref().map(PublicUrl::new);
-        return special.read(case.head, case.body, url.as_ref(), &labels).ok()?.timestamp;
+        let facts = RouteFacts { public_url: url.as_ref(), labels: &labels };
+        return code.read(case.head, begun, case.body, facts).ok()?.timestamp;
     }
     let place = case.scheme.timestamp.as_ref()?;
     let at = match &place.at {

@@ -64,7 +64,7 @@ fn received<'c>(case: &'c Trials<'_>) -> impl Iterator<Item = FieldName> + 'c {
 
 /// Signature, timestamp or another signed value under another name: an alias that a proxy made, or a renamed header.
 pub(super) fn elsewhere(case: &Trials<'_>) -> Option<Finding> {
-    if case.scheme.special.is_some() || case.scheme.jwt.is_some() {
+    if case.scheme.code.is_some() || case.scheme.jwt.is_some() {
         return None;
     }
     let other = |expected: &FieldName, found: &FieldName| Mistake::OtherHeader {

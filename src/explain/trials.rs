@@ -178,7 +178,7 @@ impl<'c> Trials<'c> {
 
     /// Whether a template says what is signed: no code of its own, no JWT, no token.
     pub(super) fn is_template(&self) -> bool {
-        self.case.scheme.special.is_none() && self.case.scheme.jwt.is_none() && !self.case.scheme.is_token()
+        self.case.scheme.code.is_none() && self.case.scheme.jwt.is_none() && !self.case.scheme.is_token()
     }
 
     /// The non-empty values of the headers that carry the signature, each there once.

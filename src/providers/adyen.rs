@@ -4,12 +4,14 @@
 //! escaped. Only the merchant's own reference may hold a `:`, so that each text has one reading. The rest of an item is
 //! not authenticated.
 
-use super::{Assertion, Statement};
+use crate::key::secret::SecretText;
 use crate::notation::encoding::Encoding;
 use crate::notation::json::Pointer;
 use crate::notation::json::{Places, Value};
-use crate::scheme::{Algorithm, Place};
+use crate::scheme::code::{Assertion, Begun, PinnedKey, ProviderCode, RouteFacts, Statement};
+use crate::scheme::{Algorithm, KeyEncoding, KeyForm, Place};
 use crate::verdict::{Code, Refusal};
+use crate::wire::head::Head;
 
 /// Where items stand.
 const ITEM: [&str; 3] = ["notificationItems", Pointer::EACH, "NotificationRequestItem"];
@@ -42,8 +44,44 @@ const NOT_DIVIDED: Refusal = Refusal::because(
     "a signed field of a notification item holds the colon that divides it from the others",
 );
 
+/// Adyen's code.
+#[derive(Debug)]
+pub(super) struct Adyen;
+
+impl ProviderCode for Adyen {
+    fn name(&self) -> &'static str {
+        "adyen"
+    }
+
+    fn content_words(&self) -> &'static str {
+        "eight fields of each item"
+    }
+
+    fn secret_words(&self) -> &'static str {
+        "the HMAC key in hexadecimal digits"
+    }
+
+    fn covers_body(&self) -> bool {
+        false
+    }
+
+    fn signs(&self, place: &Place) -> bool {
+        signs(place)
+    }
+
+    fn keys(&self, text: &SecretText) -> Result<Vec<PinnedKey>, &'static str> {
+        let form = KeyForm { encoding: KeyEncoding::Hex, ..KeyForm::default() };
+        let key = form.key(text).map_err(|_| "the secret is not hexadecimal: an even number of digits")?;
+        Ok(vec![(self.algorithm(), key)])
+    }
+
+    fn read(&self, _head: &Head, _begun: Begun, body: &[u8], _route: RouteFacts<'_>) -> Result<Statement, Refusal> {
+        read(body)
+    }
+}
+
 /// The items of a body, each an assertion.
-pub(super) fn read(body: &[u8]) -> Result<Statement, Refusal> {
+fn read(body: &[u8]) -> Result<Statement, Refusal> {
     let mut places = Places::default();
     let mut slot = |field: &[&str]| {
         places.add_each(&Pointer { tokens: ITEM.iter().chain(field).map(|token| (*token).to_owned()).collect() })
@@ -93,7 +131,7 @@ fn field(value: Option<&Value<'_>>) -> Result<String, Refusal> {
 }
 
 /// Whether a place is one of the signed fields of an item.
-pub(super) fn signs(place: &Place) -> bool {
+fn signs(place: &Place) -> bool {
     let is_field = |pointer: &Pointer| {
         let [items, index, item, field @ ..] = pointer.tokens.as_slice() else { return false };
         items == ITEM[0]

@@ -6,12 +6,13 @@
 
 use once_cell::sync::Lazy;
 
-use super::{Assertion, Statement};
+use crate::key::secret::SecretText;
 use crate::notation::encoding::Encoding;
 use crate::notation::json::{Fields, Places, Pointer, Value};
 use crate::notation::timestamp::Unit;
+use crate::scheme::code::{Assertion, Begun, PinnedKey, ProviderCode, RouteFacts, Statement};
 use crate::scheme::handshake::{Asked, Handshake};
-use crate::scheme::{Algorithm, Place};
+use crate::scheme::{Algorithm, Place, Stamped};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
 
@@ -37,7 +38,7 @@ const NO_TIME: Refusal =
 const OTHER_HOST: Refusal =
     Refusal::because(Code::MalformedSignature, "the body's `SigningCertURL` is not a certificate of Amazon SNS");
 
-/// Amazon SNS's handshake.
+/// Amazon SNS's code and handshake.
 #[derive(Debug)]
 pub(super) struct AwsSns;
 
@@ -60,8 +61,50 @@ impl Handshake for AwsSns {
     }
 }
 
-/// What a message says.
-pub(super) fn read(body: &[u8]) -> Result<Statement, Refusal> {
+impl ProviderCode for AwsSns {
+    fn name(&self) -> &'static str {
+        "aws-sns"
+    }
+
+    fn content_words(&self) -> &'static str {
+        "the fields of the message"
+    }
+
+    fn secret_words(&self) -> &'static str {
+        "the signing certificate of your region (PEM), or its public key"
+    }
+
+    fn timestamp_words(&self) -> Option<&'static str> {
+        Some("`/Timestamp` of the body")
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::RsaPkcs1Sha256
+    }
+
+    fn signs_timestamp(&self) -> bool {
+        true
+    }
+
+    fn stamped(&self) -> Stamped {
+        Stamped::Event
+    }
+
+    fn signs(&self, place: &Place) -> bool {
+        signs(place)
+    }
+
+    fn keys(&self, _text: &SecretText) -> Result<Vec<PinnedKey>, &'static str> {
+        Err("the secret is no key of this kind")
+    }
+
+    fn read(&self, _head: &Head, _begun: Begun, body: &[u8], _route: RouteFacts<'_>) -> Result<Statement, Refusal> {
+        read(body)
+    }
+}
+
+/// The claims of a message.
+fn read(body: &[u8]) -> Result<Statement, Refusal> {
     let mut places = Places::default();
     let mut add = |name: &str| places.add(&Pointer { tokens: vec![name.to_owned()] });
     let (kind, version, signature, url) =
@@ -128,7 +171,7 @@ fn is_amazons(url: &str) -> bool {
 }
 
 /// Whether what stands at a place is signed, whatever the type of the message.
-pub(super) fn signs(place: &Place) -> bool {
+fn signs(place: &Place) -> bool {
     let is_field = |pointer: &Pointer| match pointer.tokens.as_slice() {
         [name] => NOTIFICATION.contains(&name.as_str()) && CONFIRMATION.contains(&name.as_str()),
         _ => false,

@@ -8,12 +8,12 @@ use sha1::{Digest as _, Sha1};
 use zeroize::Zeroizing;
 
 use super::query;
-use super::{Assertion, Statement};
 use crate::key::digest::DigestAlgorithm;
 use crate::key::secret::SecretText;
 use crate::notation::encoding::Encoding;
 use crate::notation::form;
 use crate::scheme::Algorithm;
+use crate::scheme::code::{Assertion, Begun, PinnedKey, ProviderCode, RouteFacts, Statement};
 use crate::scheme::handshake::{Asked, Challenge, Formula, Handshake, Reply};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Found, Head};
@@ -26,7 +26,7 @@ const NO_BASE64: Refusal = Refusal::because(Code::MalformedSignature, "bt_payloa
 /// How many pairs are tried.
 const LIMIT: usize = 16;
 
-/// Braintree's handshake.
+/// Braintree's code and handshake.
 #[derive(Debug)]
 pub(super) struct Braintree;
 
@@ -37,6 +37,36 @@ static FORMULA: Formula = Formula {
     takes_byte: |byte| matches!(byte, b'a'..=b'f' | b'0'..=b'9'),
     reply: |_, mac, public_key| Some(Reply::text(format!("{}|{}", public_key?, Encoding::Hex.encode(mac.as_bytes())))),
 };
+
+impl ProviderCode for Braintree {
+    fn name(&self) -> &'static str {
+        "braintree"
+    }
+
+    fn content_words(&self) -> &'static str {
+        "`bt_payload` of the form"
+    }
+
+    fn secret_words(&self) -> &'static str {
+        "`PUBLIC_KEY:PRIVATE_KEY`"
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::HmacSha1
+    }
+
+    fn label<'s>(&self, secret: &'s SecretText) -> Option<&'s [u8]> {
+        keys(secret).0
+    }
+
+    fn keys(&self, text: &SecretText) -> Result<Vec<PinnedKey>, &'static str> {
+        key(text).map(|key| vec![key])
+    }
+
+    fn read(&self, _head: &Head, _begun: Begun, body: &[u8], route: RouteFacts<'_>) -> Result<Statement, Refusal> {
+        read(body, route.labels)
+    }
+}
 
 impl Handshake for Braintree {
     fn name(&self) -> &'static str {
@@ -68,7 +98,7 @@ impl Handshake for Braintree {
 }
 
 /// Public and private key of a secret's text.
-pub(super) fn keys(text: &SecretText) -> (Option<&[u8]>, &[u8]) {
+fn keys(text: &SecretText) -> (Option<&[u8]>, &[u8]) {
     let text = text.expose();
     match text.iter().position(|byte| *byte == b':') {
         Some(at) => (text.get(..at), text.get(at + 1..).unwrap_or_default()),
@@ -77,7 +107,7 @@ pub(super) fn keys(text: &SecretText) -> (Option<&[u8]>, &[u8]) {
 }
 
 /// The key of the HMAC.
-pub(super) fn key(text: &SecretText) -> Result<(Algorithm, Zeroizing<Vec<u8>>), &'static str> {
+fn key(text: &SecretText) -> Result<PinnedKey, &'static str> {
     let (public, private) = keys(text);
     if private.is_empty() || public.is_some_and(<[u8]>::is_empty) {
         return Err("the secret is not `PUBLIC_KEY:PRIVATE_KEY`, nor a private key");
@@ -85,8 +115,8 @@ pub(super) fn key(text: &SecretText) -> Result<(Algorithm, Zeroizing<Vec<u8>>), 
     Ok((Algorithm::HmacSha1, Zeroizing::new(Sha1::digest(private).to_vec())))
 }
 
-/// What a form says. Of the pairs those count whose public key is among `publics`; all where that is empty.
-pub(super) fn read(body: &[u8], publics: &[Vec<u8>]) -> Result<Statement, Refusal> {
+/// The claims of a form. Only pairs whose public key is among `publics` count; all pairs if `publics` is empty.
+fn read(body: &[u8], publics: &[Vec<u8>]) -> Result<Statement, Refusal> {
     let pairs = form::pairs(body).ok_or(NO_FORM)?;
     let (signature, payload) = match (form::one(&pairs, b"bt_signature"), form::one(&pairs, b"bt_payload")) {
         (Found::Nothing | Found::One(b""), _) => return Err(Code::MissingSignature.into()),

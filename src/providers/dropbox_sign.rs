@@ -4,13 +4,13 @@
 //! Source: developers.hellosign.com, Events and Callbacks; the Dropbox Sign libraries (`EventCallbackHelper`). The form is
 //! urlencoded or multipart. Nothing else is authenticated: any body could stand beside these two.
 
-use super::{Assertion, Statement};
 use crate::notation::encoding::Encoding;
 use crate::notation::form;
 use crate::notation::json::Places;
 use crate::notation::json::Pointer;
 use crate::notation::timestamp::Unit;
-use crate::scheme::Algorithm;
+use crate::scheme::code::{Assertion, Begun, ProviderCode, RouteFacts, Statement};
+use crate::scheme::{Algorithm, Stamped};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{FieldName, Found, Head};
 
@@ -25,8 +25,46 @@ const NO_TYPE: Refusal = Refusal::because(Code::MalformedSignature, "the event h
 const NO_TIME: Refusal =
     Refusal::because(Code::MalformedTimestamp, "the event's `event_time` is not a plain decimal number of seconds");
 
-/// What a form says.
-pub(super) fn read(head: &Head, body: &[u8]) -> Result<Statement, Refusal> {
+/// Dropbox Sign's code.
+#[derive(Debug)]
+pub(super) struct DropboxSign;
+
+impl ProviderCode for DropboxSign {
+    fn name(&self) -> &'static str {
+        "dropbox-sign"
+    }
+
+    fn content_words(&self) -> &'static str {
+        "time and type of the event"
+    }
+
+    fn secret_words(&self) -> &'static str {
+        "the API key: its bytes are the key"
+    }
+
+    fn timestamp_words(&self) -> Option<&'static str> {
+        Some("`/event/event_time` of the form's JSON, seconds")
+    }
+
+    fn covers_body(&self) -> bool {
+        false
+    }
+
+    fn signs_timestamp(&self) -> bool {
+        true
+    }
+
+    fn stamped(&self) -> Stamped {
+        Stamped::Event
+    }
+
+    fn read(&self, head: &Head, _begun: Begun, body: &[u8], _route: RouteFacts<'_>) -> Result<Statement, Refusal> {
+        read(head, body)
+    }
+}
+
+/// The claims of a form.
+fn read(head: &Head, body: &[u8]) -> Result<Statement, Refusal> {
     let json = field(head, body).ok_or(NO_FORM)?;
     let mut places = Places::default();
     let mut add = |name: &str| places.add(&Pointer { tokens: vec!["event".to_owned(), name.to_owned()] });

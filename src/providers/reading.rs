@@ -6,6 +6,7 @@ use crate::key::digest::DigestAlgorithm;
 use crate::key::secret::SecretText;
 use crate::notation::encoding::Encoding;
 use crate::notation::json::MAX_TEXT;
+use crate::scheme::code::{Assertion, Begun, SignRequest, Statement};
 use crate::scheme::{Algorithm, Kind, PublicUrl};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Found, Head};
@@ -76,6 +77,35 @@ pub(super) fn signed(content: &[u8], algorithm: Algorithm, key: &[u8], encoding:
     let mut mac = DigestAlgorithm::mac(algorithm, key);
     mac.update(content);
     Some(encoding.encode(mac.finalize().as_bytes()))
+}
+
+/// The statement of a delivery whose signatures are in its head.
+pub(super) fn statement(contents: Vec<Vec<u8>>, begun: Begun) -> Statement {
+    let Begun { signatures, algorithm, .. } = begun;
+    Statement { assertions: vec![Assertion { contents, signatures, algorithm }], timestamp: None }
+}
+
+/// The head of a request to be signed, without its signature.
+///
+/// # Errors
+/// Why the head would be refused.
+pub(super) fn unsigned(request: &SignRequest<'_>, headers: &[(String, String)]) -> Result<Head, Refusal> {
+    let given = request.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let ours = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    Head::from_parts(request.method, request.target, given.chain(ours))
+}
+
+/// The headers, and behind them the signature of the first form of the content.
+pub(super) fn completed(
+    mut headers: Vec<(String, String)>,
+    name: &str,
+    contents: &[Vec<u8>],
+    algorithm: Algorithm,
+    key: &[u8],
+    encoding: Encoding,
+) -> Option<Vec<(String, String)>> {
+    headers.push((name.to_owned(), signed(contents.first()?, algorithm, key, encoding)?));
+    Some(headers)
 }
 
 /// The spellings of the URL that was signed: `https://a.example` and `https://a.example/` ask for the same, and a

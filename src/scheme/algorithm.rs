@@ -6,9 +6,10 @@ use crate::key::digest::DigestAlgorithm;
 use crate::key::public::PublicAlgorithm;
 
 /// How a signature is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Algorithm {
     /// `hmac-sha256`
+    #[default]
     HmacSha256,
     /// `hmac-sha1`
     HmacSha1,

@@ -37,18 +37,18 @@ impl Scheme {
 
     /// Whether `signed` says what is signed.
     fn is_template(&self) -> bool {
-        self.special.is_none() && self.jwt.is_none() && !self.is_token()
+        self.code.is_none() && self.jwt.is_none() && !self.is_token()
     }
 
     /// What cannot stand together.
     fn method_faults(&self, faults: &mut Vec<SchemeFault>) {
-        if let Some(special) = self.special
-            && self.algorithm != special.algorithm()
+        if let Some(code) = self.code
+            && self.algorithm != code.algorithm()
         {
             faults.push(SchemeFault {
                 key: "algorithm",
-                message: format!("the code `{}` verifies another algorithm", special.name()),
-                help: format!("write `{}`", special.algorithm().name()),
+                message: format!("the code `{}` verifies another algorithm", code.name()),
+                help: format!("write `{}`", code.algorithm().name()),
             });
         }
         if (self.algorithm == Algorithm::Jwt) != self.jwt.is_some() {

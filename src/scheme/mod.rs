@@ -4,6 +4,7 @@
 
 pub mod algorithm;
 pub mod body_form;
+pub mod code;
 pub mod content;
 pub mod faults;
 pub mod handshake;
@@ -23,10 +24,10 @@ pub use public_url::PublicUrl;
 pub use template::{Part, Template, TemplateProblem};
 
 pub use self::body_form::BodyForm;
+pub use self::code::ProviderCode;
 pub use self::handshake::Handshake;
 use crate::notation::json::Pointer;
 use crate::notation::timestamp::Tolerance;
-use crate::providers::Special;
 use crate::verify::jwt::JwtRule;
 use crate::wire::head::FieldName;
 
@@ -40,10 +41,10 @@ pub struct Scheme {
     pub preset: bool,
     /// The signature's algorithm; never taken from the wire.
     pub algorithm: Algorithm,
-    /// The signed content. Without parts where `special`, a token or a JWT takes its place.
+    /// The signed content. Without parts where `code`, a token or a JWT takes its place.
     pub signed: Template,
     /// Code of its own in place of `signed`, for what no template can say.
-    pub special: Option<Special>,
+    pub code: Option<&'static dyn ProviderCode>,
     /// What a JWT must say, where `algorithm` is one.
     pub jwt: Option<JwtRule>,
     /// `covers_body`: false allows a template without `{body}`, so a body that nothing authenticates.
@@ -86,8 +87,8 @@ pub struct Scheme {
 impl Scheme {
     /// Whether the signature authenticates the body.
     pub fn covers_body(&self) -> bool {
-        match (self.special, &self.jwt) {
-            (Some(special), _) => special.covers_body(),
+        match (self.code, &self.jwt) {
+            (Some(code), _) => code.covers_body(),
             (None, Some(rule)) => rule.covers_body(),
             (None, None) => self.signed.covers_body(),
         }
@@ -101,13 +102,13 @@ impl Scheme {
     /// Whether the body, besides the rest of the signed content, tells one delivery from another. Code of its own gives
     /// all that is signed as content; a token signs nothing, so all that comes with it counts.
     pub fn is_told_by_body(&self) -> bool {
-        self.special.is_none() && (self.is_token() || self.covers_body())
+        self.code.is_none() && (self.is_token() || self.covers_body())
     }
 
     /// When the provider makes its timestamp.
     pub fn stamped(&self) -> Stamped {
-        match (self.special, &self.timestamp) {
-            (Some(special), _) => special.stamped(),
+        match (self.code, &self.timestamp) {
+            (Some(code), _) => code.stamped(),
             (None, Some(place)) => place.stamped,
             (None, None) => Stamped::Unknown,
         }
@@ -117,7 +118,7 @@ impl Scheme {
     pub fn has_timestamp(&self) -> bool {
         self.timestamp.is_some()
             || self.jwt.as_ref().is_some_and(|rule| !rule.timeless)
-            || self.special.is_some_and(Special::signs_timestamp)
+            || self.code.is_some_and(ProviderCode::signs_timestamp)
     }
 
     /// Whether bytes could be added behind what was signed by somebody who knows the digest and not the secret: a plain
@@ -129,7 +130,7 @@ impl Scheme {
     /// Whether `{url}` is part of what is signed, so that a `public_url` is needed.
     pub fn signs_url(&self) -> bool {
         self.signed.parts().contains(&Part::Url)
-            || self.special.is_some_and(Special::signs_url)
+            || self.code.is_some_and(ProviderCode::signs_url)
             || self.jwt.as_ref().is_some_and(JwtRule::signs_url)
     }
 
@@ -146,8 +147,8 @@ impl Scheme {
 
     /// Whether the signature covers a timestamp: only then may replay protection rest on it.
     pub fn signs_timestamp(&self) -> bool {
-        if let Some(special) = self.special {
-            return special.signs_timestamp();
+        if let Some(code) = self.code {
+            return code.signs_timestamp();
         }
         if let Some(rule) = &self.jwt {
             return !rule.timeless;
@@ -171,10 +172,10 @@ impl Scheme {
     }
 
     fn is_signed(&self, place: Option<&Place>) -> bool {
-        match (place, self.special) {
+        match (place, self.code) {
             (None, _) => false,
             (Some(Place::Claim(_)), _) => self.jwt.is_some(),
-            (Some(place), Some(special)) => special.signs(place),
+            (Some(place), Some(code)) => code.signs(place),
             (Some(Place::Header(name)), None) => self.header_is_signed(name),
             (Some(Place::Json(pointers)), None) => {
                 !pointers.is_empty() && pointers.iter().all(|pointer| self.json_is_signed(pointer))

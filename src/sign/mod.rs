@@ -11,12 +11,12 @@ mod tests;
 use zeroize::Zeroizing;
 
 use self::outgoing::Outgoing;
-use crate::clock::UnixMillis;
 use crate::key::public::{PublicAlgorithm, PublicKey, SigningKey};
 use crate::key::secret::Secret;
 use crate::notation::encoding::Encoding;
 use crate::notation::json::Places;
-use crate::providers::Special;
+use crate::scheme::ProviderCode;
+pub use crate::scheme::code::SignRequest;
 use crate::scheme::content::{Piece, SignedContent};
 use crate::scheme::template::Facts as _;
 use crate::scheme::{Algorithm, Kind, Part, Place, PublicUrl, Scheme, TimestampAt, TimestampPlace};
@@ -24,25 +24,6 @@ use crate::verdict::{Code, Refusal};
 use crate::verify::jwt::JwtRule;
 use crate::verify::verifier::KeyFault;
 use crate::wire::head::{FieldName, Found};
-
-/// What is to be signed.
-#[derive(Clone, Copy, Debug)]
-pub struct SignRequest<'r> {
-    /// The method that the delivery will have.
-    pub method: &'r str,
-    /// Its target: path and query.
-    pub target: &'r str,
-    /// Its body.
-    pub body: &'r [u8],
-    /// The event's id, where the scheme keeps it in a header or a token; `plivo-v3` takes it for the nonce.
-    pub id: Option<&'r str>,
-    /// When it is signed; written in the scheme's unit, rounded down.
-    pub at: UnixMillis,
-    /// The URL that the provider calls, where the scheme signs it.
-    pub public_url: Option<&'r str>,
-    /// Other headers that the delivery will have, for schemes that sign them.
-    pub headers: &'r [(&'r str, &'r str)],
-}
 
 /// Why a request cannot be signed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,9 +73,9 @@ pub fn sign(scheme: &Scheme, secret: &Secret, request: &SignRequest<'_>) -> Resu
     for (name, value) in &scheme.require {
         headers.push((name, String::from_utf8_lossy(value).into_owned()));
     }
-    if let Some(special) = scheme.special {
+    if let Some(code) = scheme.code {
         let required = headers.into_iter().map(|(name, value)| (canonical(name), value));
-        return Ok(required.chain(by_code(special, secret, request)?).collect());
+        return Ok(required.chain(by_code(code, secret, request)?).collect());
     }
     if let (Some(Place::Header(name)), Some(id)) = (&scheme.event_id, request.id) {
         headers.push((name, id.to_owned()));
@@ -123,7 +104,7 @@ pub fn sign(scheme: &Scheme, secret: &Secret, request: &SignRequest<'_>) -> Resu
 
 /// The public half of the private key that [`sign`] signs with; `None` where it signs with a shared secret, or not at all.
 pub fn public_half(scheme: &Scheme, secret: &Secret) -> Option<PublicKey> {
-    if scheme.special.is_some() || scheme.jwt.is_some() {
+    if scheme.code.is_some() || scheme.jwt.is_some() {
         return None;
     }
     let (_, algorithm) = chosen(scheme, secret.text.expose()).ok()?;
@@ -282,17 +263,21 @@ fn by_token(rule: &JwtRule, scheme: &Scheme, secret: &Secret, request: &SignRequ
 }
 
 /// The headers of a scheme with code of its own, signed with the first key that the secret stands for.
-fn by_code(special: Special, secret: &Secret, request: &SignRequest<'_>) -> Result<Vec<(String, String)>, SignFault> {
-    if special.headers().is_empty() {
+fn by_code(
+    code: &dyn ProviderCode,
+    secret: &Secret,
+    request: &SignRequest<'_>,
+) -> Result<Vec<(String, String)>, SignFault> {
+    if code.headers().is_empty() {
         return Err(SignFault::InBody);
     }
     if request.at.0 < 0 {
         return Err(SignFault::Time);
     }
-    let Kind::Digest(_) = special.algorithm().kind() else { return Err(SignFault::PrivateKey) };
-    let keys = special.keys(&secret.text).map_err(|why| KeyFault { secret: secret.name.clone(), why: why.into() })?;
+    let Kind::Digest(_) = code.algorithm().kind() else { return Err(SignFault::PrivateKey) };
+    let keys = code.keys(&secret.text).map_err(|why| KeyFault { secret: secret.name.clone(), why: why.into() })?;
     let (algorithm, key) = keys.first().ok_or(SignFault::PrivateKey)?;
-    special.sign((*algorithm, key), request).map_err(SignFault::Refused)?.ok_or(SignFault::InBody)
+    code.sign((*algorithm, key), request).map_err(SignFault::Refused)?.ok_or(SignFault::InBody)
 }
 
 fn judge_id(id: &str) -> Result<(), SignFault> {

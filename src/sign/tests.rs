@@ -1,6 +1,7 @@
 //! What is signed, byte by byte, and what cannot be. That it verifies is tested over all presets in `cli`.
 
 use super::*;
+use crate::clock::UnixMillis;
 use crate::key::digest::DigestAlgorithm;
 use crate::scheme::tests::fixtures::{field, itellico, plain, secret, standard_webhooks, timestamped};
 use crate::scheme::{BodyForm, Template};

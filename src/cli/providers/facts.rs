@@ -7,7 +7,6 @@ use crate::config::presets::Preset;
 use crate::config::units::written_duration;
 use crate::key::digest::DigestAlgorithm;
 use crate::key::public::KeyType;
-use crate::providers::Special;
 use crate::scheme::{Algorithm, KeyEncoding, KeyForm, Kind, Scheme};
 use crate::verify::jwt::DigestClaim;
 
@@ -34,8 +33,8 @@ pub(super) fn status(preset: &Preset) -> String {
 
 /// What is signed: the template, or words where none says it.
 pub(super) fn signed(scheme: &Scheme) -> String {
-    if let Some(special) = scheme.special {
-        return special_content(special).to_owned();
+    if let Some(code) = scheme.code {
+        return code.content_words().to_owned();
     }
     if let Some(rule) = &scheme.jwt {
         let mut parts = Vec::new();
@@ -63,19 +62,6 @@ const fn hash(claim: &DigestClaim) -> &'static str {
     }
 }
 
-const fn special_content(special: Special) -> &'static str {
-    match special {
-        Special::Twilio => "the URL and the form's fields, sorted, or `bodySHA256` in the URL",
-        Special::PlivoV3 => "the URL, the form's fields, sorted, and a nonce",
-        Special::Adyen => "eight fields of each item",
-        Special::AwsSns => "the fields of the message",
-        Special::Contentful => "method, path, the listed headers and the body",
-        Special::Braintree => "`bt_payload` of the form",
-        Special::DropboxSign => "time and type of the event",
-        Special::MercadoPago => "the ids of resource and request, and the time",
-    }
-}
-
 /// What authenticates the body.
 pub(super) fn body(scheme: &Scheme) -> &'static str {
     match scheme.covers_body() {
@@ -87,8 +73,8 @@ pub(super) fn body(scheme: &Scheme) -> &'static str {
 
 /// What text the secret is.
 pub(super) fn secret(scheme: &Scheme) -> String {
-    if let Some(special) = scheme.special {
-        return special_secret(special).to_owned();
+    if let Some(code) = scheme.code {
+        return code.secret_words().to_owned();
     }
     if scheme.algorithm == Algorithm::Basic {
         return "`user:password`".to_owned();
@@ -129,19 +115,6 @@ const fn public_key(key: KeyType) -> &'static str {
         KeyType::Ed25519 => "the provider's public key (Ed25519): `whpk_…`, 64 hex digits, base64, PEM or JWK",
         KeyType::EcdsaP256 => "the provider's public key (P-256): PEM, base64 of DER, JWK or JWKS",
         KeyType::Rsa => "the provider's public key (RSA): PEM of key or certificate, base64 of DER, JWK or JWKS",
-    }
-}
-
-const fn special_secret(special: Special) -> &'static str {
-    match special {
-        Special::Twilio => "the account's auth token; `hmac-sha1:` or `hmac-sha256:` in front pins the algorithm",
-        Special::PlivoV3 => "the account's auth token: its bytes are the key",
-        Special::Adyen => "the HMAC key in hexadecimal digits",
-        Special::AwsSns => "the signing certificate of your region (PEM), or its public key",
-        Special::Contentful => "the signing secret of the space: its bytes are the key",
-        Special::Braintree => "`PUBLIC_KEY:PRIVATE_KEY`",
-        Special::DropboxSign => "the API key: its bytes are the key",
-        Special::MercadoPago => "the secret signature of the application: its bytes are the key",
     }
 }
 

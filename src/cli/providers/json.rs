@@ -8,8 +8,8 @@ use crate::cli::check::{identity, tolerance};
 use crate::config::presets::{Preset, Unsupported};
 use crate::config::units::written_duration;
 use crate::notation::json::Pointer;
-use crate::providers::Special;
 use crate::scheme::Place;
+use crate::scheme::ProviderCode;
 use crate::scheme::handshake::Handshake;
 use crate::wire::head::FieldName;
 
@@ -28,8 +28,7 @@ pub(super) fn object(preset: &Preset) -> Value {
     let is_template = !scheme.signed.parts().is_empty();
     let encoding = is_template.then(|| scheme.signature.encoding.name());
     let timestamp = scheme.timestamp.as_ref();
-    let own =
-        scheme.special.and_then(|special| Special::headers(special).first()).map(|name| name.to_ascii_lowercase());
+    let own = scheme.code.and_then(|code| code.headers().first()).map(|name| name.to_ascii_lowercase());
     let header = scheme.jwt.as_ref().map(|rule| &rule.header).or_else(|| scheme.signature.header());
     let members: [(&str, Value); 38] = [
         ("id", preset.name.clone().into()),
@@ -46,7 +45,7 @@ pub(super) fn object(preset: &Preset) -> Value {
         ("advised_ttl", facts::longer_ttl(preset).unwrap_or_else(|| "72h".to_owned()).into()),
         ("notes", preset.notes.clone().into()),
         ("algorithm", scheme.algorithm.name().into()),
-        ("code", scheme.special.map(Special::name).into()),
+        ("code", scheme.code.map(ProviderCode::name).into()),
         ("signed", scheme.signed.text().into()),
         ("signed_words", facts::signed(scheme).into()),
         ("covers_body", scheme.covers_body().into()),

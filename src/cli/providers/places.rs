@@ -1,7 +1,7 @@
 //! Where a delivery has its parts, in words: signature, timestamp, id. And which headers are read at all.
 
 use crate::notation::json::Pointer;
-use crate::providers::Special;
+use crate::scheme::ProviderCode;
 use crate::scheme::{Algorithm, Items, Kind, Part, Place, Scheme, Stamped, TimestampAt, TimestampPlace};
 use crate::sign::canonical;
 use crate::wire::head::FieldName;
@@ -23,7 +23,7 @@ pub(super) fn headers(scheme: &Scheme) -> Vec<String> {
             names.push(name);
         }
     }
-    let own = scheme.special.map(Special::headers).unwrap_or_default();
+    let own = scheme.code.map(ProviderCode::headers).unwrap_or_default();
     let mut all: Vec<String> =
         names.into_iter().map(canonical).chain(own.iter().map(|name| (*name).to_owned())).collect();
     let mut seen = Vec::new();
@@ -39,8 +39,8 @@ pub(super) fn headers(scheme: &Scheme) -> Vec<String> {
 /// Where the signature stands and how it is written.
 pub(super) fn signature(scheme: &Scheme) -> String {
     let place = &scheme.signature;
-    if let Some(special) = scheme.special {
-        return match special.headers() {
+    if let Some(code) = scheme.code {
+        return match code.headers() {
             [] => "in the body".to_owned(),
             [first, ..] => format!("header `{first}`"),
         };
@@ -87,15 +87,9 @@ pub(super) fn timestamp(scheme: &Scheme) -> String {
         Stamped::Event => "; the event's own, so that a retry carries the old one",
         Stamped::Unknown => "",
     };
-    let words = if let Some(special) = scheme.special {
-        match special {
-            Special::Contentful => "header `x-contentful-timestamp`, milliseconds",
-            Special::MercadoPago => "`ts` in the signature's header, seconds or milliseconds",
-            Special::AwsSns => "`/Timestamp` of the body",
-            Special::DropboxSign => "`/event/event_time` of the form's JSON, seconds",
-            Special::Twilio | Special::PlivoV3 | Special::Adyen | Special::Braintree => return "none".to_owned(),
-        }
-        .to_owned()
+    let words = if let Some(code) = scheme.code {
+        let Some(words) = code.timestamp_words() else { return "none".to_owned() };
+        words.to_owned()
     } else if let Some(rule) = &scheme.jwt {
         let claims = if rule.max_age.is_some() { "`iat`" } else { "`exp`" };
         format!("{claims} of the token")

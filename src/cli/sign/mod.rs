@@ -22,7 +22,7 @@ use crate::clock::Now;
 use crate::config::takes_public_keys;
 use crate::explain::{Case, Fault};
 use crate::key::secret::Secret;
-use crate::providers::Special;
+use crate::scheme::ProviderCode;
 use crate::scheme::{Part, Place};
 use crate::sign::{SignFault, SignRequest, public_half, sign};
 use crate::wire::head::{FieldName, Head};
@@ -84,7 +84,7 @@ impl Sign {
         let secret = active(&subject, now)?;
         let scheme = &subject.scheme;
         let depends_on_path = scheme.signs_url()
-            || scheme.special == Some(Special::Contentful)
+            || scheme.code.is_some_and(ProviderCode::signs_path)
             || scheme.signed.parts().contains(&Part::Path);
         if subject.is_prefix && given.is_none() && (self.curl || depends_on_path) {
             bail!("the route takes every path under {0}: name one, as in `--url {0}x`", subject.path);
@@ -152,7 +152,7 @@ impl Sign {
     /// The id to put into its header or token: the one given, a random one where none is, nothing where neither has one.
     fn id(&self, subject: &Subject) -> anyhow::Result<Option<String>> {
         // Code of its own has a header for an id that is no event's.
-        let is_own = matches!(subject.scheme.special, Some(Special::PlivoV3 | Special::MercadoPago));
+        let is_own = subject.scheme.code.is_some_and(ProviderCode::has_own_id);
         let random_id = || {
             let mut random = [0; 12];
             getrandom::fill(&mut random).map_err(|error| anyhow!("no random bytes for an event id: {error}"))?;

@@ -20,7 +20,7 @@ use super::units;
 use crate::notation::json::Pointer;
 use crate::notation::timestamp::Tolerance;
 use crate::providers;
-use crate::providers::Special;
+use crate::scheme::code::ProviderCode;
 use crate::scheme::handshake::Handshake;
 use crate::scheme::{Algorithm, BodyForm, KeyForm, Kind, Scheme, SignaturePlace, Stamped, Template};
 
@@ -64,8 +64,8 @@ pub(super) fn read(table: &mut Table<'_>, findings: &mut Findings, provider: &st
         algorithm.and_then(|item| item.one_of(findings, &Algorithm::ALL.map(Algorithm::name), &[], Algorithm::named));
     let code = table.item("code");
     let has_code = code.is_some();
-    let special = usable(code, &mut is_usable, |item| {
-        item.one_of(findings, &Special::ALL.map(Special::name), &[], Special::named)
+    let code = usable(code, &mut is_usable, |item| {
+        item.one_of(findings, &providers::CODES.map(ProviderCode::name), &[], providers::code)
     });
     let is_jwt = algorithm == Some(Algorithm::Jwt);
     let jwt = if is_jwt { table.required(findings, "jwt", jwt::EXAMPLE) } else { table.item("jwt") };
@@ -108,7 +108,7 @@ pub(super) fn read(table: &mut Table<'_>, findings: &mut Findings, provider: &st
         preset,
         algorithm: algorithm?,
         signed: signed?,
-        special,
+        code,
         jwt,
         may_leave_body: false,
         body: body?,
@@ -141,7 +141,7 @@ pub(super) fn read(table: &mut Table<'_>, findings: &mut Findings, provider: &st
 /// Whether the body may be left out of a template; elsewhere it is known whether it is, and only that can be said.
 fn set_covers_body(scheme: &mut Scheme, item: &Item<'_>, findings: &mut Findings) -> Option<()> {
     let covers_body = item.flag(findings)?;
-    if scheme.special.is_none() && scheme.jwt.is_none() && !scheme.is_token() {
+    if scheme.code.is_none() && scheme.jwt.is_none() && !scheme.is_token() {
         scheme.may_leave_body = !covers_body;
     } else if covers_body != scheme.covers_body() {
         let known = if covers_body { "the body is not covered here" } else { "the body is covered here" };

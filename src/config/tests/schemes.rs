@@ -7,10 +7,10 @@ use crate::notation::encoding::Encoding;
 use crate::notation::json::Pointer;
 use crate::notation::timestamp::Tolerance;
 use crate::notation::timestamp::Unit;
+use crate::providers::CODES;
 use crate::providers::HANDSHAKES;
-use crate::providers::Special;
-use crate::scheme::Handshake;
 use crate::scheme::{Algorithm, BodyForm, KeyEncoding, Place, Scheme, Stamped, TimestampAt};
+use crate::scheme::{Handshake, ProviderCode};
 use crate::verify::jwt::JwtAlgorithm;
 
 fn read(text: &str) -> Result<Scheme, Problems> {
@@ -120,16 +120,16 @@ fn what_signs_nothing_needs_no_template() {
 
 #[test]
 fn code_of_its_own_knows_what_is_signed_and_when_it_is_stamped() {
-    for special in Special::ALL {
+    for code in CODES {
         let scheme = read_good(&format!(
             "algorithm = \"{}\"\ncode = \"{}\"\nevent_id = {{ json = \"/id\", required = false }}\n",
-            special.algorithm().name(),
-            special.name()
+            code.algorithm().name(),
+            code.name()
         ));
-        assert_eq!(scheme.special, Some(special));
-        assert_eq!(scheme.covers_body(), special.covers_body());
+        assert_eq!(scheme.code.map(ProviderCode::name), Some(code.name()));
+        assert_eq!(scheme.covers_body(), code.covers_body());
         let is_off = scheme.tolerance == Tolerance::Off && scheme.future_tolerance == Tolerance::Off;
-        assert_eq!(is_off, special.stamped() == Stamped::Event, "{}", special.name());
+        assert_eq!(is_off, code.stamped() == Stamped::Event, "{}", code.name());
     }
 }
 

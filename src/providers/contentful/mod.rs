@@ -5,19 +5,16 @@
 //! must be there once. Other headers are not signed, the topic only where the list names it.
 
 use super::reading;
-use super::{Assertion, Statement};
-use crate::clock::UnixMillis;
 use crate::notation::encoding::Encoding;
 use crate::notation::timestamp::Unit;
-use crate::scheme::Algorithm;
-use crate::sign::SignRequest;
+use crate::scheme::code::{Begun, ProviderCode, RouteFacts, SignRequest, Statement};
+use crate::scheme::{Algorithm, Place};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Found, Head};
 
 const SIGNATURE: &str = "x-contentful-signature";
-pub(super) const SIGNED_HEADERS: &str = "x-contentful-signed-headers";
-pub(super) const TIMESTAMP: &str = "x-contentful-timestamp";
-pub(super) const HEADERS: &[&str] = &[SIGNATURE, SIGNED_HEADERS, TIMESTAMP];
+const SIGNED_HEADERS: &str = "x-contentful-signed-headers";
+const TIMESTAMP: &str = "x-contentful-timestamp";
 const ALGORITHM: Algorithm = Algorithm::HmacSha256;
 const UNIT: Unit = Unit::Milliseconds;
 
@@ -42,36 +39,77 @@ const SEVERAL_TIMESTAMPS: Refusal =
 const NO_TIME: Refusal =
     Refusal::because(Code::MalformedTimestamp, "the timestamp is not a plain decimal number without a leading zero");
 
-/// Judges the head; gives its timestamp.
-pub(super) fn begin(head: &Head) -> Result<(UnixMillis, Unit), Refusal> {
-    signature(head)?;
-    match head.find_str(TIMESTAMP) {
-        Found::Nothing | Found::One(b"") => Err(Code::MissingTimestamp.into()),
-        Found::Several => Err(SEVERAL_TIMESTAMPS),
-        Found::One(text) => Ok((UNIT.parse(text).ok_or(NO_TIME)?, UNIT)),
+/// Contentful's code.
+#[derive(Debug)]
+pub(super) struct Contentful;
+
+impl ProviderCode for Contentful {
+    fn name(&self) -> &'static str {
+        "contentful"
     }
-}
 
-pub(super) fn read(head: &Head, body: &[u8]) -> Result<Statement, Refusal> {
-    let signatures = vec![signature(head)?];
-    let contents = contents(head, body)?;
-    Ok(Statement { assertions: vec![Assertion { contents, signatures, algorithm: ALGORITHM }], timestamp: None })
-}
+    fn content_words(&self) -> &'static str {
+        "method, path, the listed headers and the body"
+    }
 
-/// The headers that make a request a delivery; those that it has already are signed too.
-pub(super) fn sign(key: &[u8], request: &SignRequest<'_>) -> Result<Option<Vec<(String, String)>>, Refusal> {
-    let mut names: Vec<_> = request.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
-    names.extend([SIGNED_HEADERS, TIMESTAMP].map(str::to_owned));
-    names.sort_unstable();
-    let time = UNIT.write(request.at).ok_or(NO_TIME)?;
-    let headers = vec![(TIMESTAMP.to_owned(), time), (SIGNED_HEADERS.to_owned(), names.join(","))];
-    let head = super::unsigned(request, &headers)?;
-    let contents = contents(&head, request.body)?;
-    Ok(super::completed(headers, SIGNATURE, &contents, ALGORITHM, key, Encoding::Hex))
-}
+    fn secret_words(&self) -> &'static str {
+        "the signing secret of the space: its bytes are the key"
+    }
 
-fn signature(head: &Head) -> Result<Vec<u8>, Refusal> {
-    reading::signature(head, SIGNATURE, Encoding::Hex, ALGORITHM)
+    fn timestamp_words(&self) -> Option<&'static str> {
+        Some("header `x-contentful-timestamp`, milliseconds")
+    }
+
+    fn headers(&self) -> &'static [&'static str] {
+        &[SIGNATURE, SIGNED_HEADERS, TIMESTAMP]
+    }
+
+    fn signs_path(&self) -> bool {
+        true
+    }
+
+    fn signs_timestamp(&self) -> bool {
+        true
+    }
+
+    fn signs(&self, place: &Place) -> bool {
+        match place {
+            Place::Json(_) => true,
+            Place::Header(name) => name.is_one_of(&[TIMESTAMP, SIGNED_HEADERS]),
+            Place::Claim(_) => false,
+        }
+    }
+
+    fn begin(&self, head: &Head) -> Result<Begun, Refusal> {
+        let signature = reading::signature(head, SIGNATURE, Encoding::Hex, ALGORITHM)?;
+        let at = match head.find_str(TIMESTAMP) {
+            Found::Nothing | Found::One(b"") => return Err(Code::MissingTimestamp.into()),
+            Found::Several => return Err(SEVERAL_TIMESTAMPS),
+            Found::One(text) => UNIT.parse(text).ok_or(NO_TIME)?,
+        };
+        let timestamp = Some((at, UNIT));
+        Ok(Begun { timestamp, signatures: vec![signature], algorithm: ALGORITHM, ..Begun::default() })
+    }
+
+    fn read(&self, head: &Head, begun: Begun, body: &[u8], _route: RouteFacts<'_>) -> Result<Statement, Refusal> {
+        Ok(reading::statement(contents(head, body)?, begun))
+    }
+
+    /// Signs the headers that the request has already, too.
+    fn sign(
+        &self,
+        (algorithm, key): (Algorithm, &[u8]),
+        request: &SignRequest<'_>,
+    ) -> Result<Option<Vec<(String, String)>>, Refusal> {
+        let mut names: Vec<_> = request.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        names.extend([SIGNED_HEADERS, TIMESTAMP].map(str::to_owned));
+        names.sort_unstable();
+        let time = UNIT.write(request.at).ok_or(NO_TIME)?;
+        let headers = vec![(TIMESTAMP.to_owned(), time), (SIGNED_HEADERS.to_owned(), names.join(","))];
+        let head = reading::unsigned(request, &headers)?;
+        let contents = contents(&head, request.body)?;
+        Ok(reading::completed(headers, SIGNATURE, &contents, algorithm, key, Encoding::Hex))
+    }
 }
 
 /// What may have been signed, one for each spelling of the path.

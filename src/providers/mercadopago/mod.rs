@@ -6,19 +6,16 @@
 
 use super::reading;
 use super::reading::NONE_IN_LIST;
-use super::{Assertion, Statement};
-use crate::clock::UnixMillis;
 use crate::notation::encoding::Encoding;
 use crate::notation::form;
 use crate::notation::timestamp::Unit;
-use crate::scheme::{Algorithm, Items};
-use crate::sign::SignRequest;
+use crate::scheme::code::{Begun, ProviderCode, RouteFacts, SignRequest, Stamp, Statement};
+use crate::scheme::{Algorithm, Items, Place};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Found, Head};
 
 const SIGNATURE: &str = "x-signature";
-pub(super) const REQUEST_ID: &str = "x-request-id";
-pub(super) const HEADERS: &[&str] = &[SIGNATURE, REQUEST_ID];
+const REQUEST_ID: &str = "x-request-id";
 const ALGORITHM: Algorithm = Algorithm::HmacSha256;
 
 const NOT_ONE_TIME: Refusal =
@@ -34,34 +31,77 @@ const NOT_DIVIDED: Refusal = Refusal::because(
     "a signed id holds a colon, a semicolon, white space, or what is not visible ASCII",
 );
 
-/// Judges the head; gives its timestamp.
-pub(super) fn begin(head: &Head) -> Result<(UnixMillis, Unit), Refusal> {
-    let (time, _) = listed(head)?;
-    moment(time)
-}
+/// Mercado Pago's code.
+#[derive(Debug)]
+pub(super) struct MercadoPago;
 
-pub(super) fn read(head: &Head) -> Result<Statement, Refusal> {
-    let (time, signatures) = listed(head)?;
-    let contents = contents(head, time)?;
-    Ok(Statement { assertions: vec![Assertion { contents, signatures, algorithm: ALGORITHM }], timestamp: None })
-}
-
-/// The headers that make a request a delivery.
-pub(super) fn sign(key: &[u8], request: &SignRequest<'_>) -> Result<Option<Vec<(String, String)>>, Refusal> {
-    let mut headers = Vec::new();
-    if let Some(id) = request.id {
-        headers.push((REQUEST_ID.to_owned(), id.to_owned()));
+impl ProviderCode for MercadoPago {
+    fn name(&self) -> &'static str {
+        "mercadopago"
     }
-    let head = super::unsigned(request, &headers)?;
-    let time = Unit::Milliseconds.write(request.at).ok_or(NO_TIME)?;
-    let contents = contents(&head, time.as_bytes())?;
-    let signed = super::completed(headers, SIGNATURE, &contents, ALGORITHM, key, Encoding::Hex);
-    Ok(signed.map(|mut headers| {
-        if let Some((_, signature)) = headers.last_mut() {
-            *signature = format!("ts={time},v1={signature}");
+
+    fn content_words(&self) -> &'static str {
+        "the ids of resource and request, and the time"
+    }
+
+    fn secret_words(&self) -> &'static str {
+        "the secret signature of the application: its bytes are the key"
+    }
+
+    fn timestamp_words(&self) -> Option<&'static str> {
+        Some("`ts` in the signature's header, seconds or milliseconds")
+    }
+
+    fn headers(&self) -> &'static [&'static str] {
+        &[SIGNATURE, REQUEST_ID]
+    }
+
+    fn covers_body(&self) -> bool {
+        false
+    }
+
+    fn has_own_id(&self) -> bool {
+        true
+    }
+
+    fn signs_timestamp(&self) -> bool {
+        true
+    }
+
+    fn signs(&self, place: &Place) -> bool {
+        matches!(place, Place::Header(name) if name.is_one_of(&[REQUEST_ID]))
+    }
+
+    fn begin(&self, head: &Head) -> Result<Begun, Refusal> {
+        let (time, signatures) = listed(head)?;
+        let timestamp = Some(moment(time)?);
+        Ok(Begun { timestamp, signatures, algorithm: ALGORITHM, timestamp_text: time.to_vec() })
+    }
+
+    fn read(&self, head: &Head, begun: Begun, _body: &[u8], _route: RouteFacts<'_>) -> Result<Statement, Refusal> {
+        Ok(reading::statement(contents(head, &begun.timestamp_text)?, begun))
+    }
+
+    fn sign(
+        &self,
+        (algorithm, key): (Algorithm, &[u8]),
+        request: &SignRequest<'_>,
+    ) -> Result<Option<Vec<(String, String)>>, Refusal> {
+        let mut headers = Vec::new();
+        if let Some(id) = request.id {
+            headers.push((REQUEST_ID.to_owned(), id.to_owned()));
         }
-        headers
-    }))
+        let head = reading::unsigned(request, &headers)?;
+        let time = Unit::Milliseconds.write(request.at).ok_or(NO_TIME)?;
+        let contents = contents(&head, time.as_bytes())?;
+        let signed = reading::completed(headers, SIGNATURE, &contents, algorithm, key, Encoding::Hex);
+        Ok(signed.map(|mut headers| {
+            if let Some((_, signature)) = headers.last_mut() {
+                *signature = format!("ts={time},v1={signature}");
+            }
+            headers
+        }))
+    }
 }
 
 /// Timestamp and signatures, as the header lists them; labels of no meaning and what is no signature are passed over.
@@ -86,7 +126,7 @@ fn listed(head: &Head) -> Result<(&[u8], Vec<Vec<u8>>), Refusal> {
 }
 
 /// Seconds up to the year 5138, which as milliseconds are in 1973.
-fn moment(text: &[u8]) -> Result<(UnixMillis, Unit), Refusal> {
+fn moment(text: &[u8]) -> Result<Stamp, Refusal> {
     const SECONDS_DIGITS: usize = 11;
     let unit = if text.len() <= SECONDS_DIGITS { Unit::Seconds } else { Unit::Milliseconds };
     Ok((unit.parse(text).ok_or(NO_TIME)?, unit))

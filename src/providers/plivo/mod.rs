@@ -8,18 +8,16 @@
 
 use super::reading;
 use super::reading::{BODY_NOT_SIGNED, BodyKind, NO_FORM, NONE_IN_LIST};
-use super::{Assertion, Statement};
 use crate::notation::encoding::Encoding;
 use crate::notation::form;
 use crate::notation::timestamp::Unit;
-use crate::scheme::{Algorithm, Items, PublicUrl};
-use crate::sign::SignRequest;
+use crate::scheme::code::{Begun, ProviderCode, RouteFacts, SignRequest, Statement};
+use crate::scheme::{Algorithm, Items, Place, PublicUrl};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Found, Head};
 
 const SIGNATURES: [&str; 2] = ["X-Plivo-Signature-V3", "X-Plivo-Signature-Ma-V3"];
-pub(super) const NONCE: &str = "X-Plivo-Signature-V3-Nonce";
-pub(super) const HEADERS: &[&str] = &[SIGNATURES[0], SIGNATURES[1], NONCE];
+const NONCE: &str = "X-Plivo-Signature-V3-Nonce";
 const ALGORITHM: Algorithm = Algorithm::HmacSha256;
 
 const NO_NONCE: Refusal =
@@ -35,26 +33,66 @@ const OTHER_METHOD: Refusal =
 const NO_QUERY: Refusal =
     Refusal::because(Code::MalformedSignature, "the query, which is signed, is not one that can be read");
 
-/// Judges the head.
-pub(super) fn begin(head: &Head) -> Result<(), Refusal> {
-    signatures(head)?;
-    nonce(head).map(drop)
-}
+/// Plivo's code, version 3.
+#[derive(Debug)]
+pub(super) struct PlivoV3;
 
-pub(super) fn read(head: &Head, body: &[u8], public_url: Option<&PublicUrl>) -> Result<Statement, Refusal> {
-    let signatures = signatures(head)?;
-    let contents = contents(head, body, public_url)?;
-    Ok(Statement { assertions: vec![Assertion { contents, signatures, algorithm: ALGORITHM }], timestamp: None })
-}
+impl ProviderCode for PlivoV3 {
+    fn name(&self) -> &'static str {
+        "plivo-v3"
+    }
 
-/// The headers that make a request a delivery; the nonce is the event's id, or else the time.
-pub(super) fn sign(key: &[u8], request: &SignRequest<'_>) -> Result<Option<Vec<(String, String)>>, Refusal> {
-    let nonce = request.id.map(str::to_owned).or_else(|| Unit::Milliseconds.write(request.at)).ok_or(NO_NONCE)?;
-    let headers = vec![(NONCE.to_owned(), nonce)];
-    let head = super::unsigned(request, &headers)?;
-    let contents = contents(&head, request.body, request.public_url.map(PublicUrl::new).as_ref())?;
-    let [name, _] = SIGNATURES;
-    Ok(super::completed(headers, name, &contents, ALGORITHM, key, Encoding::Base64))
+    fn content_words(&self) -> &'static str {
+        "the URL, the form's fields, sorted, and a nonce"
+    }
+
+    fn secret_words(&self) -> &'static str {
+        "the account's auth token: its bytes are the key"
+    }
+
+    fn headers(&self) -> &'static [&'static str] {
+        &[SIGNATURES[0], SIGNATURES[1], NONCE]
+    }
+
+    fn signs_url(&self) -> bool {
+        true
+    }
+
+    fn has_own_id(&self) -> bool {
+        true
+    }
+
+    fn signs(&self, place: &Place) -> bool {
+        match place {
+            Place::Json(_) => true,
+            Place::Header(name) => name.is_one_of(&[NONCE]),
+            Place::Claim(_) => false,
+        }
+    }
+
+    fn begin(&self, head: &Head) -> Result<Begun, Refusal> {
+        let signatures = signatures(head)?;
+        nonce(head)?;
+        Ok(Begun { signatures, algorithm: ALGORITHM, ..Begun::default() })
+    }
+
+    fn read(&self, head: &Head, begun: Begun, body: &[u8], route: RouteFacts<'_>) -> Result<Statement, Refusal> {
+        Ok(reading::statement(contents(head, body, route.public_url)?, begun))
+    }
+
+    /// Takes the event's id for the nonce, or else the time.
+    fn sign(
+        &self,
+        (algorithm, key): (Algorithm, &[u8]),
+        request: &SignRequest<'_>,
+    ) -> Result<Option<Vec<(String, String)>>, Refusal> {
+        let nonce = request.id.map(str::to_owned).or_else(|| Unit::Milliseconds.write(request.at)).ok_or(NO_NONCE)?;
+        let headers = vec![(NONCE.to_owned(), nonce)];
+        let head = reading::unsigned(request, &headers)?;
+        let contents = contents(&head, request.body, request.public_url.map(PublicUrl::new).as_ref())?;
+        let [name, _] = SIGNATURES;
+        Ok(reading::completed(headers, name, &contents, algorithm, key, Encoding::Base64))
+    }
 }
 
 /// The signatures of both headers; what is none is passed over.

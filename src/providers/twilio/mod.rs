@@ -15,18 +15,16 @@ use zeroize::Zeroizing;
 
 use super::reading;
 use super::reading::{BODY_NOT_SIGNED, BodyKind, NO_FORM};
-use super::{Assertion, PinnedKey, Statement};
 use crate::key::secret::SecretText;
 use crate::notation::encoding::Encoding;
 use crate::notation::form;
-use crate::scheme::{Algorithm, PublicUrl};
-use crate::sign::SignRequest;
+use crate::scheme::code::{Begun, PinnedKey, ProviderCode, RouteFacts, SignRequest, Statement};
+use crate::scheme::{Algorithm, Place, PublicUrl};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Found, Head};
 
 const SIGNATURE: &str = "X-Twilio-Signature";
 const SETTINGS: &str = "X-Twilio-Webhooks-Signature-Settings";
-pub(super) const HEADERS: &[&str] = &[SIGNATURE, SETTINGS];
 const BODY_HASH: &str = "bodySHA256";
 
 const SEVERAL_SETTINGS: Refusal =
@@ -43,45 +41,75 @@ const OTHER_BODY: Refusal =
 /// What pins a secret, and to which algorithm.
 const PINS: [(&[u8], Algorithm); 2] = [(b"hmac-sha1:", Algorithm::HmacSha1), (b"hmac-sha256:", Algorithm::HmacSha256)];
 
-/// The keys that a secret's text stands for, each with its algorithm.
-pub(super) fn keys(text: &SecretText) -> Result<Vec<PinnedKey>, &'static str> {
-    let text = text.expose();
-    let pinned = PINS.into_iter().find_map(|(pin, algorithm)| Some((text.strip_prefix(pin)?, algorithm)));
-    let (key, algorithms) = match &pinned {
-        Some((key, algorithm)) => (*key, std::slice::from_ref(algorithm)),
-        None => (text, &[Algorithm::HmacSha1, Algorithm::HmacSha256][..]),
-    };
-    if key.is_empty() {
-        return Err("the secret is empty");
+/// Twilio's code.
+#[derive(Debug)]
+pub(super) struct Twilio;
+
+impl ProviderCode for Twilio {
+    fn name(&self) -> &'static str {
+        "twilio"
     }
-    Ok(algorithms.iter().map(|algorithm| (*algorithm, Zeroizing::new(key.to_vec()))).collect())
-}
 
-/// The signature, and what it is announced as.
-pub(super) fn signature(head: &Head) -> Result<(Algorithm, Vec<u8>), Refusal> {
-    let algorithm = announced(head)?;
-    Ok((algorithm, reading::signature(head, SIGNATURE, Encoding::Base64, algorithm)?))
-}
-
-pub(super) fn read(head: &Head, body: &[u8], public_url: Option<&PublicUrl>) -> Result<Statement, Refusal> {
-    let (algorithm, signature) = signature(head)?;
-    let contents = contents(head, body, public_url)?;
-    Ok(Statement { assertions: vec![Assertion { contents, signatures: vec![signature], algorithm }], timestamp: None })
-}
-
-/// The headers that make a request a delivery.
-pub(super) fn sign(
-    algorithm: Algorithm,
-    key: &[u8],
-    request: &SignRequest<'_>,
-) -> Result<Option<Vec<(String, String)>>, Refusal> {
-    let mut headers = Vec::new();
-    if algorithm == Algorithm::HmacSha256 {
-        headers.push((SETTINGS.to_owned(), "algorithm=HMAC_SHA256".to_owned()));
+    fn content_words(&self) -> &'static str {
+        "the URL and the form's fields, sorted, or `bodySHA256` in the URL"
     }
-    let head = super::unsigned(request, &headers)?;
-    let contents = contents(&head, request.body, request.public_url.map(PublicUrl::new).as_ref())?;
-    Ok(super::completed(headers, SIGNATURE, &contents, algorithm, key, Encoding::Base64))
+
+    fn secret_words(&self) -> &'static str {
+        "the account's auth token; `hmac-sha1:` or `hmac-sha256:` in front pins the algorithm"
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::HmacSha1
+    }
+
+    fn headers(&self) -> &'static [&'static str] {
+        &[SIGNATURE, SETTINGS]
+    }
+
+    fn signs_url(&self) -> bool {
+        true
+    }
+
+    fn signs(&self, place: &Place) -> bool {
+        matches!(place, Place::Json(_))
+    }
+
+    fn keys(&self, text: &SecretText) -> Result<Vec<PinnedKey>, &'static str> {
+        let text = text.expose();
+        let pinned = PINS.into_iter().find_map(|(pin, algorithm)| Some((text.strip_prefix(pin)?, algorithm)));
+        let (key, algorithms) = match &pinned {
+            Some((key, algorithm)) => (*key, std::slice::from_ref(algorithm)),
+            None => (text, &[Algorithm::HmacSha1, Algorithm::HmacSha256][..]),
+        };
+        if key.is_empty() {
+            return Err("the secret is empty");
+        }
+        Ok(algorithms.iter().map(|algorithm| (*algorithm, Zeroizing::new(key.to_vec()))).collect())
+    }
+
+    fn begin(&self, head: &Head) -> Result<Begun, Refusal> {
+        let algorithm = announced(head)?;
+        let signature = reading::signature(head, SIGNATURE, Encoding::Base64, algorithm)?;
+        Ok(Begun { signatures: vec![signature], algorithm, ..Begun::default() })
+    }
+
+    fn read(&self, head: &Head, begun: Begun, body: &[u8], route: RouteFacts<'_>) -> Result<Statement, Refusal> {
+        Ok(reading::statement(contents(head, body, route.public_url)?, begun))
+    }
+
+    fn sign(
+        &self,
+        (algorithm, key): (Algorithm, &[u8]),
+        request: &SignRequest<'_>,
+    ) -> Result<Option<Vec<(String, String)>>, Refusal> {
+        let mut headers = Vec::new();
+        if algorithm == Algorithm::HmacSha256 {
+            headers.push((SETTINGS.to_owned(), "algorithm=HMAC_SHA256".to_owned()));
+        }
+        let head = reading::unsigned(request, &headers)?;
+        let contents = contents(&head, request.body, request.public_url.map(PublicUrl::new).as_ref())?;
+        Ok(reading::completed(headers, SIGNATURE, &contents, algorithm, key, Encoding::Base64))
+    }
 }
 
 /// The algorithm that the settings name; HMAC-SHA1 where they name none.

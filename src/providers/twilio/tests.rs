@@ -1,6 +1,5 @@
 //! Deliveries of the provider and of its libraries, and what an attacker would make of them.
 
-use super::super::Special::Twilio;
 use super::super::tests::codes::{Delivery, ORIGIN};
 use super::*;
 use crate::key::secret::SecretText;
@@ -51,8 +50,8 @@ fn deliveries_of_the_provider_are_proved() {
     ];
     for (name, origin, target, kind, signature, body) in rows {
         let delivery = from(origin, target, kind, signature, body);
-        assert_eq!(delivery.code(Twilio, "12345"), None, "{name}");
-        assert_eq!(delivery.code(Twilio, "12346"), Some("bad_signature"), "{name}");
+        assert_eq!(delivery.code("twilio", "12345"), None, "{name}");
+        assert_eq!(delivery.code("twilio", "12346"), Some("bad_signature"), "{name}");
     }
 }
 
@@ -79,19 +78,19 @@ fn fields_are_sorted_and_named_once_as_the_provider_s_library_does_it() {
         let old = from(ORIGIN, target, FORM, legacy, body);
         let new = from(ORIGIN, target, FORM, shared, body).with(SHARED.0, SHARED.1);
         for delivery in [&old, &new] {
-            assert_eq!(delivery.code(Twilio, "12345"), None, "{body:?}");
+            assert_eq!(delivery.code("twilio", "12345"), None, "{body:?}");
         }
-        let pinned = |delivery: &Delivery, text| delivery.code(Twilio, text);
+        let pinned = |delivery: &Delivery, text| delivery.code("twilio", text);
         assert_eq!(pinned(&old, "hmac-sha1:12345"), None);
         assert_eq!(pinned(&new, "hmac-sha256:12345"), None);
         assert_eq!(pinned(&old, "hmac-sha256:12345"), Some("bad_signature"));
         assert_eq!(pinned(&new, "hmac-sha1:12345"), Some("bad_signature"));
     }
     let bare = from(ORIGIN, "/", FORM, "FQJfGJVYmpqSCcudQBFvLnPrTQ4=", b"a=1");
-    assert_eq!(bare.code(Twilio, "12345"), None, "the URL was signed without a path");
+    assert_eq!(bare.code("twilio", "12345"), None, "the URL was signed without a path");
     let hash = "/in/twilio?foo=1&bodySHA256=015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862";
     let json = from(ORIGIN, hash, JSON, "6gtwP5+zx3TH6iMP4Bflm7XgeJQmIZA7fRAg5RD8Ho4=", br#"{"a":1}"#);
-    assert_eq!(json.with(SHARED.0, SHARED.1).code(Twilio, "12345"), None);
+    assert_eq!(json.with(SHARED.0, SHARED.1).code("twilio", "12345"), None);
 }
 
 #[test]
@@ -119,7 +118,7 @@ fn an_algorithm_counts_only_as_it_is_announced() {
         if let Some(settings) = settings {
             delivery = delivery.with(SETTINGS, settings);
         }
-        assert_eq!(delivery.code(Twilio, "12345"), expected, "{name}");
+        assert_eq!(delivery.code("twilio", "12345"), expected, "{name}");
     }
 }
 
@@ -128,7 +127,7 @@ fn a_body_that_neither_fields_nor_a_hash_cover_is_refused() {
     // A signature of the URL alone.
     let url = "l3M939XW6t9CqU5OYzlafcJzCms=";
     let body = br#"{"id":"evt"}"#;
-    let sent = |kind, body: &[u8]| from(ORIGIN, "/in/twilio", kind, url, body).code(Twilio, "12345");
+    let sent = |kind, body: &[u8]| from(ORIGIN, "/in/twilio", kind, url, body).code("twilio", "12345");
     assert_eq!(sent(JSON, body), Some("malformed_signature"));
     assert_eq!(sent(JSON, b"a=1"), Some("malformed_signature"));
     assert_eq!(sent(FORM, b"&&"), Some("malformed_signature"));
@@ -136,9 +135,9 @@ fn a_body_that_neither_fields_nor_a_hash_cover_is_refused() {
     assert_eq!(sent(JSON, b""), None, "nothing is there to be covered");
     assert_eq!(sent(FORM, b""), None);
     let untyped = Delivery::new("/in/twilio", &[(SIGNATURE, url)], body);
-    assert_eq!(untyped.code(Twilio, "12345"), Some("bad_signature"));
+    assert_eq!(untyped.code("twilio", "12345"), Some("bad_signature"));
     let broken = from(ORIGIN, "/in/twilio", FORM, url, b"a=%zz");
-    assert_eq!(broken.code(Twilio, "12345"), Some("malformed_signature"));
+    assert_eq!(broken.code("twilio", "12345"), Some("malformed_signature"));
 }
 
 #[test]
@@ -146,11 +145,11 @@ fn a_hashed_body_can_be_neither_changed_nor_emptied_nor_renamed() {
     let hash = "015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862";
     let target = format!("/in/twilio?foo=1&bodySHA256={hash}");
     let sent = |target: &str, kind, body: &[u8]| from(ORIGIN, target, kind, "xo63M2XhtG/uNxDu5neO/ZbQdvI=", body);
-    let code = |target: &str, kind, body| sent(target, kind, body).code(Twilio, "12345");
+    let code = |target: &str, kind, body| sent(target, kind, body).code("twilio", "12345");
     assert_eq!(code(&target, JSON, br#"{"a":1}"#), None);
     assert_eq!(
         Delivery { lines: sent(&target, JSON, b"").lines.split_off(1), ..sent(&target, JSON, br#"{"a":1}"#) }
-            .code(Twilio, "12345"),
+            .code("twilio", "12345"),
         None,
         "without a type"
     );
@@ -166,7 +165,7 @@ fn a_hashed_body_can_be_neither_changed_nor_emptied_nor_renamed() {
     assert_eq!(code(&format!("{target}&bodySHA256={hash}"), JSON, br#"{"a":1}"#), Some("malformed_signature"));
     let upper = format!("/in/twilio?bodySHA256={}", hash.to_uppercase());
     let upper = Delivery::new(&upper, &[JSON], b"").signed_by_url("12345", br#"{"a":1}"#);
-    assert_eq!(upper.code(Twilio, "12345"), Some("bad_signature"), "one spelling only");
+    assert_eq!(upper.code("twilio", "12345"), Some("bad_signature"), "one spelling only");
 }
 
 impl Delivery {
@@ -180,18 +179,18 @@ impl Delivery {
 
 #[test]
 fn the_same_fields_in_another_order_or_spelling_are_the_same_delivery() {
-    let good = Delivery::new("/in/twilio", &[FORM], b"b=2&a=x+y").signed(Twilio, "k", None);
-    let content = good.judge(Twilio, "k").unwrap();
+    let good = Delivery::new("/in/twilio", &[FORM], b"b=2&a=x+y").signed("twilio", "k", None);
+    let content = good.judge("twilio", "k").unwrap();
     for body in [&b"a=x+y&b=2"[..], b"a=x%20y&b=2&b=2", b"&%61=x+y&b=%32"] {
         let other = Delivery { body: body.to_vec(), ..good.clone() };
-        assert_eq!(other.judge(Twilio, "k").as_ref(), Ok(&content), "{body:?}");
+        assert_eq!(other.judge("twilio", "k").as_ref(), Ok(&content), "{body:?}");
     }
 }
 
 #[test]
 fn bytes_that_are_no_text_are_signed_as_they_are() {
-    let good = Delivery::new("/in", &[FORM], b"a=%FF%00\xfe").signed(Twilio, "k", None);
-    assert_eq!(good.judge(Twilio, "k"), Ok(b"https://hooks.example.com/ina\xff\0\xfe".to_vec()));
+    let good = Delivery::new("/in", &[FORM], b"a=%FF%00\xfe").signed("twilio", "k", None);
+    assert_eq!(good.judge("twilio", "k"), Ok(b"https://hooks.example.com/ina\xff\0\xfe".to_vec()));
 }
 
 #[test]
@@ -213,7 +212,7 @@ fn a_port_is_found_in_any_authority() {
 #[test]
 fn a_secret_is_a_key_of_both_algorithms_or_pinned_to_one() {
     let keys = |text: &str| {
-        let keys = keys(&SecretText::new(text.as_bytes().to_vec()));
+        let keys = Twilio.keys(&SecretText::new(text.as_bytes().to_vec()));
         keys.map(|keys| keys.into_iter().map(|(algorithm, key)| (algorithm.name(), key.to_vec())).collect::<Vec<_>>())
     };
     assert_eq!(keys("k"), Ok(vec![("hmac-sha1", b"k".to_vec()), ("hmac-sha256", b"k".to_vec())]));
@@ -226,10 +225,10 @@ fn a_secret_is_a_key_of_both_algorithms_or_pinned_to_one() {
 
 #[test]
 fn a_request_is_signed_as_its_secret_is_pinned() {
-    let signed = |text| Delivery::new("/in", &[FORM], b"a=1").signed(Twilio, text, None);
+    let signed = |text| Delivery::new("/in", &[FORM], b"a=1").signed("twilio", text, None);
     let shared = signed("hmac-sha256:k");
     assert_eq!(shared.lines[1], (SETTINGS.to_owned(), b"algorithm=HMAC_SHA256".to_vec()));
-    assert_eq!(shared.code(Twilio, "hmac-sha256:k"), None);
-    assert_eq!(shared.code(Twilio, "k"), None);
-    assert_eq!(signed("k").code(Twilio, "hmac-sha1:k"), None);
+    assert_eq!(shared.code("twilio", "hmac-sha256:k"), None);
+    assert_eq!(shared.code("twilio", "k"), None);
+    assert_eq!(signed("k").code("twilio", "hmac-sha1:k"), None);
 }

@@ -28,7 +28,7 @@ pub(crate) fn plain(template: &str) -> Scheme {
         preset: false,
         algorithm: Algorithm::HmacSha256,
         signed: Template::parse(template).expect("tests write templates that can be read"),
-        special: None,
+        code: None,
         jwt: None,
         may_leave_body: false,
         body: vec![BodyForm::Raw],

@@ -56,8 +56,8 @@ impl Keyed {
             Err(reason) => why = reason,
         };
         let text = secret.text.expose();
-        if let Some(special) = scheme.special.filter(|special| matches!(special.algorithm().kind(), Kind::Digest(_))) {
-            take(special.keys(&secret.text).map_err(Cow::Borrowed).map(|keys| {
+        if let Some(code) = scheme.code.filter(|code| matches!(code.algorithm().kind(), Kind::Digest(_))) {
+            take(code.keys(&secret.text).map_err(Cow::Borrowed).map(|keys| {
                 let digests = keys.iter().filter_map(|(algorithm, key)| match algorithm.kind() {
                     Kind::Digest(digest) => Some(Key::digest(digest, key)),
                     _ => None,

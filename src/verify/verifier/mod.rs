@@ -24,6 +24,7 @@ use crate::key::secret::Secret;
 use crate::notation::json::{EachSlot, Places, Slot};
 use crate::notation::timestamp::{Tolerance, Unit, Window};
 use crate::scheme::Settings;
+use crate::scheme::code::Begun;
 use crate::scheme::content::SignedContent;
 use crate::scheme::handshake::Challenge;
 use crate::scheme::template::Facts;
@@ -77,11 +78,11 @@ impl Verifier {
         let keyed =
             |secret: Secret| Keyed::new(&scheme, &secret).map_err(|why| KeyFault { secret: secret.name.clone(), why });
         let texts = secrets.iter().map(|secret| &secret.text);
-        let labels = scheme.special.map(|special| special.labels(texts)).unwrap_or_default();
+        let labels = scheme.code.map(|code| code.labels(texts)).unwrap_or_default();
         let secrets = secrets.into_iter().map(keyed).collect::<Result<_, _>>()?;
         let public_url = settings.public_url.as_deref().map(PublicUrl::new);
         let in_body = InBody::of(&scheme, &settings);
-        let streams = scheme.special.is_none()
+        let streams = scheme.code.is_none()
             && scheme.jwt.is_none()
             && scheme.signature.json.is_none()
             && scheme.signed.pointers().next().is_none()
@@ -114,11 +115,12 @@ impl Verifier {
                 return Err(WRONG_REQUIRED);
             }
         }
-        let (way, at, window) = if let Some(special) = scheme.special {
-            let stamp = special.begin(head)?;
+        let (way, at, window) = if let Some(code) = scheme.code {
+            let begun = code.begin(head)?;
+            let stamp = begun.timestamp;
             let window =
                 |(at, unit): (UnixMillis, Unit)| unit.window(at, settings.tolerance, settings.future_tolerance);
-            (Way::Special(Box::new(head.clone())), stamp.map(|(at, _)| at), stamp.map_or(Window::ALWAYS, window))
+            (Way::Code(Box::new((head.clone(), begun))), stamp.map(|(at, _)| at), stamp.map_or(Window::ALWAYS, window))
         } else if let Some(rule) = &scheme.jwt {
             let token = rule.read(head)?;
             let times = rule.times(&token)?;
@@ -177,8 +179,8 @@ impl Verifier {
     /// The timestamp that a head claims, for logs of what was refused; `None` where there is none that can be read.
     pub fn timestamp_of(&self, head: &Head) -> Option<UnixMillis> {
         let scheme = &self.0.scheme;
-        if let Some(special) = scheme.special {
-            return special.begin(head).ok()?.map(|(at, _)| at);
+        if let Some(code) = scheme.code {
+            return code.begin(head).ok()?.timestamp.map(|(at, _)| at);
         }
         if let Some(rule) = &scheme.jwt {
             return rule.times(&rule.read(head).ok()?).ok()?.made;
@@ -304,7 +306,7 @@ enum Way {
     /// By a template: its content as far as the head decides it.
     Template { signatures: Signatures, content: SignedContent },
     /// By code of its own, which needs head and body together.
-    Special(Box<Head>),
+    Code(Box<(Head, Begun)>),
     /// By a token.
     Jwt(Box<(Head, Token)>),
 }
@@ -358,7 +360,7 @@ impl Verification {
         let scheme = Arc::clone(&self.verifier.0.scheme);
         let proof = proving::prove(self, body, now)?;
         if let Some(handshake) = scheme.handshake {
-            let signed = if scheme.special.is_none() && scheme.covers_body() { proof.signed_body(body) } else { b"" };
+            let signed = if scheme.code.is_none() && scheme.covers_body() { proof.signed_body(body) } else { b"" };
             if handshake.forbids(proof.content.before(), signed, proof.content.after()) {
                 return Err(ANSWER_OF_A_HANDSHAKE);
             }

@@ -12,7 +12,7 @@ use super::{InBody, Inner, Proof, Running, Verification, Way, why_no_time};
 use crate::clock::{Now, UnixMillis};
 use crate::notation::json::{Places, Slot, Value};
 use crate::notation::timestamp::Window;
-use crate::providers::{Assertion, Statement};
+use crate::scheme::code::{Assertion, Begun, RouteFacts, Statement};
 use crate::scheme::content::SignedContent;
 use crate::scheme::{BodyForm, TimestampPlace};
 use crate::verdict::{Code, Refusal};
@@ -26,7 +26,10 @@ pub(super) fn prove(verification: Verification, body: &[u8], now: Now) -> Result
         Way::Template { signatures, content } => {
             template(inner, Given { signatures, content, at, window, running }, body, now)
         }
-        Way::Special(head) => special(inner, &head, body, at.map(|at| (at, window)), now),
+        Way::Code(parts) => {
+            let (head, begun) = *parts;
+            by_code(inner, &head, begun, body, at.map(|at| (at, window)), now)
+        }
         Way::Jwt(parts) => {
             let (head, token) = *parts;
             let rule = inner.scheme.jwt.as_ref().ok_or(Refusal::from(Code::BadSignature))?;
@@ -162,15 +165,17 @@ impl Forms<'_> {
     }
 }
 
-fn special(
+fn by_code(
     inner: &Inner,
     head: &Head,
+    begun: Begun,
     body: &[u8],
     early: Option<(UnixMillis, Window)>,
     now: Now,
 ) -> Result<Proof, Refusal> {
-    let special = inner.scheme.special.ok_or(Refusal::from(Code::BadSignature))?;
-    let Statement { assertions, timestamp } = special.read(head, body, inner.public_url.as_ref(), &inner.labels)?;
+    let code = inner.scheme.code.ok_or(Refusal::from(Code::BadSignature))?;
+    let facts = RouteFacts { public_url: inner.public_url.as_ref(), labels: &inner.labels };
+    let Statement { assertions, timestamp } = code.read(head, begun, body, facts)?;
     let parts: Vec<_> = assertions.into_iter().map(Part::new).collect();
     if parts.is_empty() {
         return Err(Code::BadSignature.into());
@@ -182,7 +187,7 @@ fn special(
     let window = stamp.map_or(Window::ALWAYS, |(_, window)| window);
     window.judge(now.wall)?;
     let at = stamp.map(|(at, _)| at);
-    let signed_at = at.filter(|_| special.signs_timestamp());
+    let signed_at = at.filter(|_| code.signs_timestamp());
     // Which of several forms was signed makes nothing new: the first stands for all.
     let content: Vec<u8> =
         parts.iter().filter_map(|part| part.contents.first()).flat_map(|c| c.before().to_vec()).collect();

@@ -22,6 +22,11 @@ impl FieldName {
         self.0.as_bytes().eq_ignore_ascii_case(name)
     }
 
+    /// Whether this name is in the list, in any case.
+    pub fn is_one_of(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.is(name.as_bytes()))
+    }
+
     /// Whether `name` is this name or an alias of it: equal in any case once every byte that is neither letter nor
     /// digit is read as `-` (SPEC 2.3; CGI and WSGI receivers fold such names together).
     pub fn is_or_aliases(&self, name: &[u8]) -> bool {

@@ -13,7 +13,7 @@ use crate::config::presets::Preset;
 use crate::key::public::PublicAlgorithm;
 use crate::key::secret::{Secret, SecretText};
 use crate::notation::json::Pointer;
-use crate::providers::Special;
+use crate::scheme::ProviderCode;
 use crate::scheme::{Algorithm, Kind, Part, Scheme, Settings, TimestampAt};
 use crate::sign::{SignFault, SignRequest, sign};
 use crate::verdict::Refusal;
@@ -52,7 +52,7 @@ impl Sample {
             _ => None,
         });
         let mut headers: Vec<_> = named.collect();
-        if matches!(scheme.special, Some(Special::Twilio | Special::PlivoV3)) {
+        if scheme.code.is_some_and(ProviderCode::signs_url) {
             headers.push(("Content-Type".to_owned(), "application/x-www-form-urlencoded".to_owned()));
             return Self { body: b"From=%2B15551234&Body=hello+there".to_vec(), headers };
         }
