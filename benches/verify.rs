@@ -53,7 +53,7 @@ fn judging(c: &mut Criterion) {
             });
         });
         group.bench_with_input(BenchmarkId::new("envelope", size), &body, |b, body| {
-            b.iter(|| black_box(envelope.extract(&head, black_box(body)).expect("an id")));
+            b.iter(|| black_box(envelope.extract(&head, black_box(body), None).expect("an id")));
         });
     }
     group.finish();

@@ -105,7 +105,7 @@ pub(super) fn judge(subject: &Subject, delivery: &Delivery, is_envelope_judged: 
     };
     match case(subject, head, delivery).judge() {
         Ok(proof) => {
-            let event = subject.envelope.extract(head, proof.signed_body(&delivery.body));
+            let event = subject.envelope.extract(head, proof.signed_body(&delivery.body), proof.claims());
             let refusal = event.as_ref().err().copied().filter(|_| is_envelope_judged);
             Ok(Judgement { refusal, secret: Some(proof.secret.to_string()), envelope: Some(event) })
         }

@@ -11,7 +11,8 @@ use super::{Case, Finding, Mistake, clock, found};
 use crate::clock::UnixMillis;
 use crate::key::public::PublicKey;
 use crate::notation::encoding::Encoding;
-use crate::verify::jwt::{JwtAlgorithm, JwtRule, Token};
+use crate::scheme::jwt::{JwtAlgorithm, JwtRule};
+use crate::verify::jwt::Token;
 use crate::wire::head::{FieldName, Found};
 
 /// With another rule.

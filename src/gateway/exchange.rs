@@ -297,7 +297,7 @@ impl Exchange<'_> {
         let gate = self.gate;
         let now = gate.clock.now();
         let signed = proof.signed_body(&body.bytes);
-        let found = route.envelope.extract(self.head, signed).and_then(|event| route.accept(event));
+        let found = route.envelope.extract(self.head, signed, proof.claims()).and_then(|event| route.accept(event));
         let event = self.enforce(route, found)?;
         self.record.verify += self.since(now);
         if let Some(event) = &event {

@@ -15,7 +15,8 @@ use crate::config::HandshakeMode;
 use crate::key::secret::{Secret, SecretText};
 use crate::scheme::handshake::{Asked, Handshake, MAX_OPEN_BODY, Passage, Reply};
 use crate::verdict::{Code, Refusal};
-use crate::verify::handshake::{self, RouteFacts, Step};
+use crate::verify::handshake;
+use crate::verify::handshake::{RouteFacts, Step};
 use crate::verify::verifier::Proof;
 use crate::wire::head::{Framing, Head};
 

@@ -8,6 +8,7 @@ pub mod code;
 pub mod content;
 pub mod faults;
 pub mod handshake;
+pub mod jwt;
 pub mod key;
 mod places;
 pub mod public_url;
@@ -26,9 +27,9 @@ pub use template::{Part, Template, TemplateProblem};
 pub use self::body_form::BodyForm;
 pub use self::code::ProviderCode;
 pub use self::handshake::Handshake;
+pub use self::jwt::JwtRule;
 use crate::notation::json::Pointer;
 use crate::notation::timestamp::Tolerance;
-use crate::verify::jwt::JwtRule;
 use crate::wire::head::FieldName;
 
 /// How deliveries of one provider are signed, and where their parts are found.

@@ -18,10 +18,10 @@ use crate::notation::json::Places;
 use crate::scheme::ProviderCode;
 pub use crate::scheme::code::SignRequest;
 use crate::scheme::content::{Piece, SignedContent};
+use crate::scheme::jwt::JwtRule;
 use crate::scheme::template::Facts as _;
 use crate::scheme::{Algorithm, Kind, Part, Place, PublicUrl, Scheme, TimestampAt, TimestampPlace};
 use crate::verdict::{Code, Refusal};
-use crate::verify::jwt::JwtRule;
 use crate::verify::verifier::KeyFault;
 use crate::wire::head::{FieldName, Found};
 

@@ -7,8 +7,8 @@ use crate::config::presets::Preset;
 use crate::config::units::written_duration;
 use crate::key::digest::DigestAlgorithm;
 use crate::key::public::KeyType;
+use crate::scheme::jwt::DigestClaim;
 use crate::scheme::{Algorithm, KeyEncoding, KeyForm, Kind, Scheme};
-use crate::verify::jwt::DigestClaim;
 
 /// How long a done event is remembered unless somebody says otherwise (SPEC 5).
 const DEFAULT_TTL: Duration = Duration::from_secs(72 * 3600);

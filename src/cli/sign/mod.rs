@@ -25,6 +25,7 @@ use crate::key::secret::Secret;
 use crate::scheme::ProviderCode;
 use crate::scheme::{Part, Place};
 use crate::sign::{SignFault, SignRequest, public_half, sign};
+use crate::verify::verifier::Proof;
 use crate::wire::head::{FieldName, Head};
 
 /// Arguments of `sign`.
@@ -188,22 +189,24 @@ fn remark(subject: &Subject, secret: &Secret, head: &Head, body: &[u8], now: Now
     if scheme.is_token() {
         note("note: nothing is signed here: the header holds the secret itself");
     }
-    let refusal = if let Some(public) = public_half(scheme, secret) {
+    let (refusal, proof) = if let Some(public) = public_half(scheme, secret) {
         let fingerprint = public.fingerprint();
         note(&format!(
             "note: signed with a private key; the gateway needs its public key, whose fingerprint is {fingerprint}"
         ));
-        None
+        (None, None)
     } else {
         let secrets = std::slice::from_ref(secret);
         let settings = &subject.settings;
         let case = Case { scheme: &Arc::clone(scheme), settings, secrets, head, body, now };
         match case.judge() {
-            Err(Fault::Refused(refusal)) => Some(refusal),
-            Ok(_) | Err(Fault::Key(_)) => None,
+            Err(Fault::Refused(refusal)) => (Some(refusal), None),
+            Err(Fault::Key(_)) => (None, None),
+            Ok(proof) => (None, Some(proof)),
         }
     };
-    let refusal = refusal.or_else(|| subject.envelope.extract(head, body).err());
+    let refusal =
+        refusal.or_else(|| subject.envelope.extract(head, body, proof.as_ref().and_then(Proof::claims)).err());
     if let Some(refusal) = refusal {
         note(&format!("warning: it is signed, but the gateway would answer {refusal}"));
     }

@@ -8,7 +8,7 @@ use super::fields::read_field;
 use super::signature::read_prefix;
 use crate::key::digest::DigestAlgorithm;
 use crate::notation::encoding::Encoding;
-use crate::verify::jwt::{DigestClaim, JwtAlgorithm, JwtRule};
+use crate::scheme::jwt::{DigestClaim, JwtAlgorithm, JwtRule};
 
 /// What the table may look like.
 pub(super) const EXAMPLE: &str = "{ header = \"X-Token\", algorithms = [\"HS256\"], max_age = \"5m\" }";

@@ -9,9 +9,9 @@ use crate::notation::timestamp::Tolerance;
 use crate::notation::timestamp::Unit;
 use crate::providers::CODES;
 use crate::providers::HANDSHAKES;
+use crate::scheme::jwt::JwtAlgorithm;
 use crate::scheme::{Algorithm, BodyForm, KeyEncoding, Place, Scheme, Stamped, TimestampAt};
 use crate::scheme::{Handshake, ProviderCode};
-use crate::verify::jwt::JwtAlgorithm;
 
 fn read(text: &str) -> Result<Scheme, Problems> {
     parse_scheme("s.toml", text)

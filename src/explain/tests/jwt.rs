@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::key::digest::DigestAlgorithm;
+use crate::scheme::jwt::{DigestClaim, JwtAlgorithm, JwtRule};
 use crate::scheme::tests::fixtures::plain;
-use crate::verify::jwt::{DigestClaim, JwtAlgorithm, JwtRule};
 use std::time::Duration;
 
 const HEADER: &str = "Authorization";

@@ -3,12 +3,12 @@
 //! The id decides what is claimed, so it is judged strictly; type and account are for logs, headers and narrowing, so
 //! they are taken where they are there. Whether the id is signed, and what a duplicate is answered, is not known here.
 
-use super::jwt::JwtRule;
 pub use crate::notation::json::text::Text;
 use crate::notation::json::text::cut;
 use crate::notation::json::{Fault, Places, Slot, Value, Values};
 use crate::scheme::{Place, Scheme};
 use crate::verdict::{Code, Refusal};
+use crate::verify::jwt::claim;
 use crate::wire::head::{FieldName, Found, Head};
 
 /// The longest event id, in bytes of UTF-8 after unescaping and joining.
@@ -65,8 +65,15 @@ enum Source {
     Header(FieldName),
     /// One slot for each pointer.
     Json(Vec<Slot>),
-    /// A claim of the token that these rules describe.
-    Claim(Box<JwtRule>, String),
+    /// A claim of the token that signs the delivery.
+    Claim(String),
+}
+
+/// The parts of a delivery that hold its event.
+struct Parts<'d> {
+    head: &'d Head,
+    values: Option<Values<'d>>,
+    claims: Option<&'d [u8]>,
 }
 
 impl Envelope {
@@ -80,7 +87,7 @@ impl Envelope {
                 needs_json = true;
                 Some(Source::Json(pointers.iter().map(|pointer| places.add(pointer)).collect()))
             }
-            Place::Claim(name) => scheme.jwt.clone().map(|rule| Source::Claim(Box::new(rule), name.clone())),
+            Place::Claim(name) => scheme.jwt.is_some().then(|| Source::Claim(name.clone())),
         };
         let id = scheme.event_id.as_ref().and_then(&mut source);
         let event_type = scheme.event_type.as_ref().and_then(&mut source);
@@ -103,16 +110,17 @@ impl Envelope {
         self.needs_json
     }
 
-    /// The event of a delivery.
+    /// The event of a delivery. `body` is the body in the form that was signed, `claims` are those of the token that
+    /// signs the delivery.
     ///
     /// # Errors
     /// [`Code::InvalidEnvelope`]: the body is not one JSON text although a part is looked for in it, a key or header
     /// that is looked for is repeated, or the id is not one that everybody reads alike.
-    pub fn extract(&self, head: &Head, body: &[u8]) -> Result<Event, Refusal> {
-        self.read(head, body).map_err(|why| Refusal::because(Code::InvalidEnvelope, why))
+    pub fn extract(&self, head: &Head, body: &[u8], claims: Option<&[u8]>) -> Result<Event, Refusal> {
+        self.read(head, body, claims).map_err(|why| Refusal::because(Code::InvalidEnvelope, why))
     }
 
-    fn read(&self, head: &Head, body: &[u8]) -> Result<Event, &'static str> {
+    fn read(&self, head: &Head, body: &[u8], claims: Option<&[u8]>) -> Result<Event, &'static str> {
         // What fills up a hash's last block before more can be added always holds a zero byte; no text does.
         if self.is_extendable && memchr::memchr(0, body).is_some() {
             return Err(EXTENDED);
@@ -121,19 +129,20 @@ impl Envelope {
         let is_required = self.id_required || self.type_required || self.account_required;
         let is_asked = self.needs_json && (is_required || begins_as_container(body));
         let values = if is_asked { Some(self.places.scan(body).map_err(Fault::why)?) } else { None };
+        let parts = Parts { head, values, claims };
         let id = match &self.id {
-            Some(source) => id(source, head, values.as_ref())?,
+            Some(source) => id(source, &parts)?,
             None => None,
         };
         if id.is_none() && self.id_required {
             return Err(MISSING);
         }
         let event_type = match &self.event_type {
-            Some(source) => label(source, head, values.as_ref())?,
+            Some(source) => label(source, &parts)?,
             None => None,
         };
         let account = match &self.account {
-            Some(source) => label(source, head, values.as_ref())?,
+            Some(source) => label(source, &parts)?,
             None => None,
         };
         if event_type.is_none() && self.type_required {
@@ -157,9 +166,9 @@ fn begins_as_container(body: &[u8]) -> bool {
     matches!(first, Some(b'{' | b'['))
 }
 
-fn id(source: &Source, head: &Head, values: Option<&Values<'_>>) -> Result<Option<String>, &'static str> {
+fn id(source: &Source, parts: &Parts<'_>) -> Result<Option<String>, &'static str> {
     let id = match source {
-        Source::Header(name) => match head.find(name) {
+        Source::Header(name) => match parts.head.find(name) {
             Found::Nothing | Found::One(b"") => return Ok(None),
             Found::Several => return Err(REPEATED_ID),
             // A proxy may have joined two lines into a list; then, too, it is unknown which one counts.
@@ -167,20 +176,20 @@ fn id(source: &Source, head: &Head, values: Option<&Values<'_>>) -> Result<Optio
             Found::One(value) => std::str::from_utf8(value).map_err(|_| ID_NOT_UTF8)?.to_owned(),
         },
         Source::Json(slots) => {
-            let Some(values) = values else { return Ok(None) };
-            let mut parts = Vec::with_capacity(slots.len());
+            let Some(values) = &parts.values else { return Ok(None) };
+            let mut texts = Vec::with_capacity(slots.len());
             for slot in slots {
                 match id_part(values.at(*slot))? {
-                    Some(part) => parts.push(part),
+                    Some(part) => texts.push(part),
                     None => return Ok(None),
                 }
             }
-            if parts.is_empty() {
+            if texts.is_empty() {
                 return Ok(None);
             }
-            join(parts)
+            join(texts)
         }
-        Source::Claim(rule, name) => match rule.claim(head, name) {
+        Source::Claim(name) => match parts.claims.and_then(|claims| claim(claims, name)) {
             None => return Ok(None),
             Some(id) if id.is_empty() => return Err(EMPTY),
             Some(id) => id,
@@ -212,9 +221,9 @@ fn id_part(value: Value<'_>) -> Result<Option<String>, &'static str> {
 }
 
 /// An event type or account: what can be read as one, cut to its limit.
-fn label(source: &Source, head: &Head, values: Option<&Values<'_>>) -> Result<Option<String>, &'static str> {
+fn label(source: &Source, parts: &Parts<'_>) -> Result<Option<String>, &'static str> {
     let label = match source {
-        Source::Header(name) => match head.find(name) {
+        Source::Header(name) => match parts.head.find(name) {
             Found::Nothing => return Ok(None),
             Found::Several => return Err(REPEATED_LABEL),
             Found::One(value) => match std::str::from_utf8(value) {
@@ -223,21 +232,21 @@ fn label(source: &Source, head: &Head, values: Option<&Values<'_>>) -> Result<Op
             },
         },
         Source::Json(slots) => {
-            let Some(values) = values else { return Ok(None) };
-            let mut parts = Vec::with_capacity(slots.len());
+            let Some(values) = &parts.values else { return Ok(None) };
+            let mut texts = Vec::with_capacity(slots.len());
             for slot in slots {
                 match values.at(*slot) {
-                    Value::Text(text) => parts.push(text.read(MAX_LABEL_BYTES)?.0),
-                    Value::Integer(text) => parts.push(cut(text, MAX_LABEL_BYTES).to_owned()),
+                    Value::Text(text) => texts.push(text.read(MAX_LABEL_BYTES)?.0),
+                    Value::Integer(text) => texts.push(cut(text, MAX_LABEL_BYTES).to_owned()),
                     _ => return Ok(None),
                 }
             }
-            let mut joined = join(parts);
+            let mut joined = join(texts);
             let kept = cut(&joined, MAX_LABEL_BYTES).len();
             joined.truncate(kept);
             joined
         }
-        Source::Claim(rule, name) => match rule.claim(head, name) {
+        Source::Claim(name) => match parts.claims.and_then(|claims| claim(claims, name)) {
             None => return Ok(None),
             Some(text) => cut(&text, MAX_LABEL_BYTES).to_owned(),
         },

@@ -27,7 +27,7 @@ fn head(lines: Lines<'_>) -> Head {
 /// Reads only the id at `/id`, which is required.
 fn id_of(body: &[u8]) -> Result<String, &'static str> {
     let envelope = reading(json(&["/id"]), true, None, None);
-    envelope.extract(&head(&[]), body).map(|event| event.id.unwrap_or_default()).map_err(|refusal| {
+    envelope.extract(&head(&[]), body, None).map(|event| event.id.unwrap_or_default()).map_err(|refusal| {
         assert_eq!(refusal.code, Code::InvalidEnvelope);
         refusal.why
     })
@@ -116,7 +116,7 @@ fn en_01_a_repeated_key_is_an_invalid_envelope_wherever_something_is_extracted()
         r#"{"id":"a","data":{"account":1,"account":2}}"#,
         r#"{"id":"a","data":1,"data":{}}"#,
     ] {
-        let refusal = envelope.extract(&head(&[]), body.as_bytes()).expect_err(body);
+        let refusal = envelope.extract(&head(&[]), body.as_bytes(), None).expect_err(body);
         assert!(refusal.why.contains("twice"), "{body}: {refusal}");
         assert_eq!(refusal.code, Code::InvalidEnvelope);
     }
@@ -147,7 +147,7 @@ fn an_id_in_a_header_is_as_strict() {
     assert!(!envelope.needs_json());
     let mut wrong = Vec::new();
     for (row, lines, want) in rows {
-        let found = envelope.extract(&head(lines), b"\xff not looked at").map_err(|refusal| refusal.why);
+        let found = envelope.extract(&head(lines), b"\xff not looked at", None).map_err(|refusal| refusal.why);
         if found.as_ref().map(|event| event.id.as_deref().unwrap_or_default()).map_err(|why| *why) != want {
             wrong.push((row, found));
         }
@@ -158,7 +158,7 @@ fn an_id_in_a_header_is_as_strict() {
 #[test]
 fn en_13_the_place_decides_where_header_and_body_both_hold_an_id() {
     let (lines, body) = (head(&[("X-Event-Id", b"from-header")]), br#"{"id":"from-body"}"#);
-    let of = |place| reading(place, true, None, None).extract(&lines, body).expect("event").id;
+    let of = |place| reading(place, true, None, None).extract(&lines, body, None).expect("event").id;
     assert_eq!(of(header("X-Event-Id")).as_deref(), Some("from-header"));
     assert_eq!(of(json(&["/id"])).as_deref(), Some("from-body"));
 }
@@ -185,7 +185,7 @@ fn where_no_id_is_required_one_may_be_missing_but_not_wrong() {
     ];
     let mut wrong = Vec::new();
     for (row, body, want) in rows {
-        let found = envelope.extract(&head(&[]), body).map_err(|refusal| refusal.why);
+        let found = envelope.extract(&head(&[]), body, None).map_err(|refusal| refusal.why);
         let plain = found.as_ref().map(|event| (event.id.as_deref(), event.event_type.as_deref()));
         if plain.map_err(|why| *why) != want {
             wrong.push((row, found));
@@ -199,12 +199,12 @@ fn a_body_must_be_json_where_the_id_is_required_and_any_part_is_in_it() {
     let envelope = reading(header("X-Event-Id"), true, json(&["/type"]), None);
     assert!(envelope.needs_json());
     let lines = head(&[("X-Event-Id", b"a")]);
-    assert!(envelope.extract(&lines, b"{}").is_ok());
+    assert!(envelope.extract(&lines, b"{}", None).is_ok());
     for body in [&b"payload=1"[..], b"", b"\xef\xbb\xbf{}", b"{}{}"] {
-        assert_eq!(envelope.extract(&lines, body).expect_err("refusal").code, Code::InvalidEnvelope);
+        assert_eq!(envelope.extract(&lines, body, None).expect_err("refusal").code, Code::InvalidEnvelope);
     }
     // Without a place for an id, none can be required.
-    let event = reading(None, true, json(&["/type"]), None).extract(&lines, b"payload=1");
+    let event = reading(None, true, json(&["/type"]), None).extract(&lines, b"payload=1", None);
     assert_eq!(event, Ok(Event::default()));
 }
 
@@ -230,7 +230,7 @@ fn en_12_type_and_account_are_taken_where_they_are_there() {
     ];
     for (row, body, want) in rows {
         for envelope in [reading(None, false, json(&["/type"]), None), reading(None, false, None, json(&["/type"]))] {
-            let event = envelope.extract(&head(&[]), body.as_bytes()).expect(row);
+            let event = envelope.extract(&head(&[]), body.as_bytes(), None).expect(row);
             assert_eq!(event.event_type.or(event.account), want, "{row}");
         }
     }
@@ -249,7 +249,7 @@ fn en_12_a_type_in_a_header_is_taken_where_it_is_there() {
         ("twice", &[("X-Type", b"a"), ("X-Type", b"b")], Err(REPEATED_LABEL)),
     ];
     for (row, lines, want) in rows {
-        let event = envelope.extract(&head(lines), b"").map_err(|refusal| refusal.why);
+        let event = envelope.extract(&head(lines), b"", None).map_err(|refusal| refusal.why);
         assert_eq!(event.as_ref().map(|event| event.event_type.as_deref()).map_err(|why| *why), want, "{row}");
     }
 }
@@ -269,13 +269,13 @@ fn several_parts_are_joined_unambiguously() {
         (r#"{"call":"a","event":"\u0000"}"#, Err(CONTROL)),
     ];
     for (body, want) in rows {
-        let id = envelope.extract(&head(&[]), body.as_bytes()).map(|event| event.id.unwrap_or_default());
+        let id = envelope.extract(&head(&[]), body.as_bytes(), None).map(|event| event.id.unwrap_or_default());
         assert_eq!(id.as_deref().map_err(|refusal| refusal.why), want, "{body}");
     }
     // The bound is on what is claimed, the whole.
     let body = |len| format!(r#"{{"call":"{}","event":"{}"}}"#, "a".repeat(len), "b".repeat(128));
-    assert!(envelope.extract(&head(&[]), body(127).as_bytes()).is_ok());
-    assert_eq!(envelope.extract(&head(&[]), body(128).as_bytes()).expect_err("long").why, TOO_LONG);
+    assert!(envelope.extract(&head(&[]), body(127).as_bytes(), None).is_ok());
+    assert_eq!(envelope.extract(&head(&[]), body(128).as_bytes(), None).expect_err("long").why, TOO_LONG);
     // One part stays as it is.
     assert_eq!(id_of(br#"{"id":"a|b\\c"}"#).as_deref(), Ok(r"a|b\c"));
 }
@@ -303,7 +303,7 @@ proptest! {
             reading(json(&["/id"]), true, json(&["/type"]), header("X-A")),
             reading(header("X-A"), false, header("X-A"), json(&["/id", "/id"])),
         ] {
-            if let Ok(Event { id: Some(id), .. }) = envelope.extract(&head(&[("X-A", &value)]), &body) {
+            if let Ok(Event { id: Some(id), .. }) = envelope.extract(&head(&[("X-A", &value)]), &body, None) {
                 prop_assert!(!id.is_empty() && id.len() <= MAX_ID_BYTES && !id.chars().any(char::is_control));
             }
         }
@@ -325,7 +325,8 @@ fn a_body_that_was_added_to_behind_a_plain_hash_is_refused_wherever_the_parts_st
         let plain = crate::scheme::tests::fixtures::plain("{body}");
         Envelope::of(&Scheme { algorithm, signed, event_type: header("X-Type"), ..plain })
     };
-    let why = |envelope: &Envelope, body: &[u8]| envelope.extract(&head(&[]), body).err().map(|refusal| refusal.why);
+    let why =
+        |envelope: &Envelope, body: &[u8]| envelope.extract(&head(&[]), body, None).err().map(|refusal| refusal.why);
     // SHA-256 fills up with 0x80, zeros and the length in bits
     let added = [&b"a=1\x80"[..], &[0; 50], b"\x01\x80&a=2"].concat();
     let extendable = envelope(Algorithm::Sha256, "{timestamp}{secret}{body}");

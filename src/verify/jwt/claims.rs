@@ -9,11 +9,12 @@ use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 
 use super::token::NO_CLAIMS;
-use super::{DigestClaim, JwtRule, MAX_BYTES_WITH_BODY, Times, Token, members};
+use super::{MAX_BYTES_WITH_BODY, Times, Token, members};
 use crate::clock::UnixMillis;
 use crate::notation::json::Value;
 use crate::notation::timestamp::{Tolerance, Unit, Window};
 use crate::scheme::PublicUrl;
+use crate::scheme::jwt::{DigestClaim, JwtRule};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
 
@@ -128,16 +129,15 @@ impl JwtRule {
         }
         Ok(())
     }
+}
 
-    /// The text of a claim, for event id, type and account; integers by their exact text. `None` where there is no such
-    /// claim, where it is there twice, or where it is of another kind.
-    pub fn claim(&self, head: &Head, name: &str) -> Option<String> {
-        let token = self.read(head).ok()?;
-        match members(&token.claims, [Some(name)])? {
-            [Value::Text(text)] => text.read(token.claims.len()).ok().map(|(text, _)| text),
-            [Value::Integer(text)] => Some(text.to_owned()),
-            _ => None,
-        }
+/// The text of a claim, for event id, type and account; an integer by its exact text. `None` where the claims of a token
+/// hold no such claim, hold it twice, or hold a value of another kind.
+pub fn claim(claims: &[u8], name: &str) -> Option<String> {
+    match members(claims, [Some(name)])? {
+        [Value::Text(text)] => text.read(claims.len()).ok().map(|(text, _)| text),
+        [Value::Integer(text)] => Some(text.to_owned()),
+        _ => None,
     }
 }
 

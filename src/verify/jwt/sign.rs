@@ -5,11 +5,11 @@
 
 use serde_json::{Map, Value};
 
-use super::{DigestClaim, JwtRule};
 use crate::clock::UnixMillis;
 use crate::notation::encoding::Encoding;
 use crate::notation::timestamp::Unit;
 use crate::scheme::Kind;
+use crate::scheme::jwt::{DigestClaim, JwtRule};
 
 /// For how long a token may be taken whose rule gives it no greatest age, in milliseconds.
 const LIFETIME: i64 = 300_000;
@@ -29,7 +29,7 @@ impl JwtRule {
         at: UnixMillis,
         more: &[(&str, &str)],
     ) -> Option<String> {
-        let hmac = |algorithm: &super::JwtAlgorithm| match algorithm.kind() {
+        let hmac = |algorithm: &crate::scheme::jwt::JwtAlgorithm| match algorithm.kind() {
             Kind::Digest(digest) => Some((algorithm.name(), digest)),
             _ => None,
         };

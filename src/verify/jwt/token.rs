@@ -4,9 +4,10 @@
 //! or an extension that must be understood (`jwk`, `jku`, `x5c`, `x5u`, `crit`, `b64`) is refused, never followed. `typ`,
 //! `cty` and the thumbprints `x5t` and `x5t#S256` mean nothing here.
 
-use super::{JwtAlgorithm, JwtRule, MAX_BYTES, MAX_BYTES_WITH_BODY, Token, members};
+use super::{MAX_BYTES, MAX_BYTES_WITH_BODY, Token, members};
 use crate::notation::encoding::Encoding;
 use crate::notation::json::Value;
+use crate::scheme::jwt::{JwtAlgorithm, JwtRule};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Found, Head};
 

@@ -386,6 +386,8 @@ pub struct Proof {
     window: Window,
     // The body in the form that was signed, where that is not the raw one.
     form: Option<Vec<u8>>,
+    // The claims of the token that signs the delivery.
+    claims: Option<Vec<u8>>,
 }
 
 impl Proof {
@@ -393,5 +395,10 @@ impl Proof {
     /// delivery from another. Two raw bodies of one signed form are the same delivery.
     pub fn signed_body<'b>(&'b self, raw: &'b [u8]) -> &'b [u8] {
         self.form.as_deref().unwrap_or(raw)
+    }
+
+    /// The claims of the token that signs the delivery, a JSON text; `None` under any other scheme.
+    pub fn claims(&self) -> Option<&[u8]> {
+        self.claims.as_deref()
     }
 }

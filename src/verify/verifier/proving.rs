@@ -41,7 +41,15 @@ pub(super) fn prove(verification: Verification, body: &[u8], now: Now) -> Result
                 |key: &Key| token.key_id.is_none() || key.id().is_none() || key.id() == token.key_id.as_deref();
             let secret = find(inner, now, |key| is_asked(key) && key.holds(&content, b"", &signatures))?;
             rule.judge(&token, &head, body, inner.public_url.as_ref())?;
-            Ok(Proof { secret: Arc::clone(&secret.name), signed_at: at, timestamp: at, content, window, form: None })
+            Ok(Proof {
+                secret: Arc::clone(&secret.name),
+                signed_at: at,
+                timestamp: at,
+                content,
+                window,
+                form: None,
+                claims: Some(token.claims),
+            })
         }
     }
 }
@@ -94,7 +102,7 @@ fn template(inner: &Inner, given: Given, body: &[u8], now: Now) -> Result<Proof,
         at = Some(moment);
     }
     let signed_at = at.filter(|_| scheme.signs_timestamp());
-    Ok(Proof { secret: Arc::clone(&secret.name), signed_at, timestamp: at, content, window, form })
+    Ok(Proof { secret: Arc::clone(&secret.name), signed_at, timestamp: at, content, window, form, claims: None })
 }
 
 /// Puts in what a signature's own bytes and the signed content take from the body.
@@ -192,7 +200,7 @@ fn by_code(
     let content: Vec<u8> =
         parts.iter().filter_map(|part| part.contents.first()).flat_map(|c| c.before().to_vec()).collect();
     let content = SignedContent::whole(content);
-    Ok(Proof { secret: Arc::clone(&secret.name), signed_at, timestamp: at, content, window, form: None })
+    Ok(Proof { secret: Arc::clone(&secret.name), signed_at, timestamp: at, content, window, form: None, claims: None })
 }
 
 /// One assertion, ready to be tried.

@@ -237,8 +237,8 @@ fn judge_all(value: &[u8], body: &[u8]) {
         if let Ok(token) = rule.read(&head) {
             let _ = rule.times(&token);
             let _ = rule.judge(&token, &head, body, Some(&url));
+            let _ = claim(&token.claims, "jti");
         }
-        let _ = rule.claim(&head, "jti");
     }
 }
 
