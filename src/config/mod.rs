@@ -8,6 +8,7 @@ mod handshake;
 mod judge;
 mod learned;
 mod mask;
+mod preset;
 pub mod presets;
 pub mod problem;
 mod public_keys;

@@ -1,15 +1,13 @@
 //! The providers that are known by name (SPEC 6): `*.toml` by family, each scheme written exactly as `[route.scheme]` and
 //! read by the very same code, so that a preset can say nothing that a user cannot.
 
-use std::time::Duration;
-
 use once_cell::sync::Lazy;
 use toml::de::{DeTable, DeValue};
 
+pub use super::preset::Preset;
+use super::preset::fact;
 use super::problem::Problems;
-use super::reader::{Findings, Item, Table, suggestion};
-use super::{scheme, units};
-use crate::scheme::Scheme;
+use super::reader::{Findings, Table, suggestion};
 
 /// The files: the family that each belongs to, its name, its text.
 const FAMILIES: &[(&str, &str, &str)] = &[
@@ -31,46 +29,6 @@ const FAMILIES: &[(&str, &str, &str)] = &[
 
 /// Providers that are no preset.
 const UNSUPPORTED: &str = include_str!("unsupported.toml");
-
-/// A provider's scheme, and what is known about it.
-#[derive(Clone, Debug)]
-pub struct Preset {
-    /// What `provider = "…"` calls it.
-    pub name: String,
-    /// What it calls itself.
-    pub title: String,
-    /// Other names for it that are taken.
-    pub aliases: Vec<String>,
-    /// The family that its file stands for.
-    pub family: &'static str,
-    /// How deliveries are signed; its own tolerance is the default one.
-    pub scheme: Scheme,
-    /// How the facts are known: `primary` (the provider's own pages) or `secondary`.
-    pub basis: String,
-    /// Whether test vectors prove it.
-    pub proved: bool,
-    /// Where they stand.
-    pub source: String,
-    /// How the provider retries.
-    pub retries: String,
-    /// Over how long, where that is known.
-    pub horizon: Option<Duration>,
-    /// What a user should know.
-    pub notes: Vec<String>,
-    /// The preset as shipped, in TOML.
-    pub text: &'static str,
-}
-
-impl Preset {
-    /// Whether the facts are the provider's own.
-    pub fn is_documented(&self) -> bool {
-        self.basis == "primary"
-    }
-
-    fn is_called(&self, name: &str) -> bool {
-        self.name == name || self.aliases.iter().any(|alias| alias == name)
-    }
-}
 
 /// A provider that is no preset, and why.
 #[derive(Clone, Debug)]
@@ -143,7 +101,7 @@ fn read_family(family: &'static str, file: &str, text: &'static str) -> Result<V
         };
         let name: &str = name.get_ref();
         let table = Table::new(name, value.span(), entries);
-        presets.extend(read_preset(name, family, text, table, &mut findings));
+        presets.extend(Preset::read(name, family, own_text(name, text), table, &mut findings));
     }
     findings.finish(&format!("presets/{file}.toml"), text)?;
     Ok(presets)
@@ -169,48 +127,6 @@ fn read_unsupported(text: &'static str) -> Result<Vec<Unsupported>, Problems> {
     Ok(known)
 }
 
-fn fact(table: &mut Table<'_>, findings: &mut Findings, key: &'static str) -> Option<String> {
-    let item = table.required(findings, key, "\"…\"")?;
-    item.text(findings, "\"…\"").map(ToOwned::to_owned)
-}
-
-fn read_preset(
-    name: &str,
-    family: &'static str,
-    text: &'static str,
-    mut table: Table<'_>,
-    findings: &mut Findings,
-) -> Option<Preset> {
-    let (title, basis) = (fact(&mut table, findings, "title"), fact(&mut table, findings, "basis"));
-    let (source, retries) = (fact(&mut table, findings, "source"), fact(&mut table, findings, "retries"));
-    let mut list = |key: &'static str, findings: &mut Findings| -> Vec<String> {
-        let entries = table.item(key).and_then(|item| item.list(findings, "[\"…\"]")).unwrap_or_default();
-        let text = |item: &Item<'_>| item.text(findings, "\"…\"").map(ToOwned::to_owned);
-        entries.iter().filter_map(text).collect()
-    };
-    let (notes, aliases) = (list("notes", findings), list("aliases", findings));
-    let proved = table.item("proved").and_then(|item| item.flag(findings)).unwrap_or(true);
-    let horizon = table.item("horizon").and_then(|item| item.unit(findings, "\"72h\"", units::duration));
-    let scheme = table.required(findings, "scheme", "{ … }")?;
-    let mut scheme = scheme.table(findings, "[name.scheme]")?;
-    let scheme = scheme::read(&mut scheme, findings, name, true);
-    table.finish(findings);
-    Some(Preset {
-        name: name.to_owned(),
-        title: title?,
-        aliases,
-        family,
-        scheme: scheme?,
-        basis: basis?,
-        proved,
-        source: source?,
-        retries: retries?,
-        horizon,
-        notes,
-        text: own_text(name, text),
-    })
-}
-
 /// The part of a family's file that is one preset's: from its header to the next one's.
 fn own_text(name: &str, text: &'static str) -> &'static str {
     let is_own = |line: &str| line == format!("[{name}]") || line.starts_with(&format!("[{name}."));
@@ -230,6 +146,8 @@ fn own_text(name: &str, text: &'static str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::notation::json::Pointer;
     use crate::notation::timestamp::Tolerance;
