@@ -3,8 +3,7 @@
 use clap::Args;
 
 use super::places;
-use crate::config::presets;
-use crate::config::presets::{Preset, Unsupported};
+use crate::config::presets::{Family, Preset, Unsupported};
 use crate::scheme::{Algorithm, Scheme};
 
 /// The options that narrow the list.
@@ -12,7 +11,7 @@ use crate::scheme::{Algorithm, Scheme};
 pub(super) struct Filter {
     /// Only those of one family, as in `body-hmac`
     #[arg(long, value_parser = family, conflicts_with = "name")]
-    family: Option<String>,
+    family: Option<Family>,
     /// Only those with this algorithm, as in `ed25519`
     #[arg(long, value_parser = algorithm, conflicts_with = "name")]
     algorithm: Option<Algorithm>,
@@ -34,7 +33,7 @@ impl Filter {
     /// Whether a preset is shown.
     pub(super) fn takes(&self, preset: &Preset) -> bool {
         let scheme = &preset.scheme;
-        self.family.as_deref().is_none_or(|family| family == preset.family)
+        self.family.is_none_or(|family| family == preset.family)
             && self.algorithm.is_none_or(|algorithm| has(scheme, algorithm))
             && (!self.unconfirmed || !preset.is_documented())
             && (!self.handshake || scheme.handshake.is_some())
@@ -65,10 +64,8 @@ fn has(scheme: &Scheme, algorithm: Algorithm) -> bool {
     scheme.algorithm == algorithm || scheme.signature.items.accept.iter().any(|(_, one)| *one == algorithm)
 }
 
-fn family(text: &str) -> Result<String, String> {
-    let mut families: Vec<&str> = presets::all().iter().map(|preset| preset.family).collect();
-    families.dedup();
-    if families.contains(&text) { Ok(text.to_owned()) } else { Err(format!("one of {}", families.join(", "))) }
+fn family(text: &str) -> Result<Family, String> {
+    Family::named(text).ok_or_else(|| format!("one of {}", Family::ALL.map(Family::name).join(", ")))
 }
 
 fn algorithm(text: &str) -> Result<Algorithm, String> {
@@ -78,6 +75,7 @@ fn algorithm(text: &str) -> Result<Algorithm, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::presets;
 
     fn found(filter: &Filter) -> Vec<&'static str> {
         let all = presets::all().iter();
@@ -92,7 +90,7 @@ mod tests {
     fn each_option_narrows_the_list() {
         let all = found(&Filter::default()).len();
         assert_eq!(all, presets::all().len());
-        let token = found(&Filter { family: Some("token".into()), ..Filter::default() });
+        let token = found(&Filter { family: Some(Family::Token), ..Filter::default() });
         assert!(token.contains(&"gitlab") && !token.contains(&"gitlab-signing"), "{token:?}");
         let ed25519 = found(&Filter { algorithm: Some(Algorithm::Ed25519), ..Filter::default() });
         assert!(

@@ -35,7 +35,7 @@ pub(super) fn object(preset: &Preset) -> Value {
         ("title", preset.title.clone().into()),
         ("aliases", preset.aliases.clone().into()),
         ("supported", true.into()),
-        ("family", preset.family.into()),
+        ("family", preset.family.name().into()),
         ("basis", facts::basis(preset).into()),
         ("proved", preset.proved.into()),
         ("source", preset.source.clone().into()),
@@ -68,7 +68,7 @@ pub(super) fn object(preset: &Preset) -> Value {
         ("replay_key_words", facts::replay_key(scheme).into()),
         ("handshake", scheme.handshake.map(Handshake::name).into()),
         ("handshake_words", scheme.handshake.map(Handshake::words).into()),
-        ("toml", preset.text.into()),
+        ("toml", preset.text.clone().into()),
     ];
     map(members)
 }

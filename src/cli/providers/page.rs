@@ -33,7 +33,7 @@ fn comments(preset: &Preset) -> Vec<String> {
     if !preset.proved {
         line("no vector", "no published example proves this scheme: see a delivery verified before you rely on it");
     }
-    line("family", preset.family);
+    line("family", preset.family.name());
     line("algorithm", scheme.algorithm.name());
     line("signed", &facts::signed(scheme));
     line("signature", &signature(scheme));

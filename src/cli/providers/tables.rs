@@ -19,7 +19,7 @@ pub(super) fn list(presets: &[&Preset], others: &[&Unsupported]) -> String {
             [
                 preset.name.clone(),
                 preset.title.clone(),
-                preset.family.to_owned(),
+                preset.family.name().to_owned(),
                 tolerance(scheme, scheme.tolerance, scheme.future_tolerance),
                 identity(scheme).to_owned(),
                 scheme.handshake.map_or("-", Handshake::name).to_owned(),

@@ -1,11 +1,39 @@
 //! One preset: what its table says about a provider, and the provider's scheme, read by the code that reads
 //! `[route.scheme]`.
 
+mod family;
+
 use std::time::Duration;
 
+pub use self::family::Family;
 use crate::config::reader::{Findings, Item, Table};
 use crate::config::{scheme, units};
 use crate::scheme::Scheme;
+
+/// The provider whose preset comes first in its family: README's example.
+const EXAMPLE: &str = "itellico";
+
+/// How well the facts of a preset are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// `primary`: from the provider's own pages or packages.
+    Primary,
+    /// `secondary`: from somebody else's.
+    Secondary,
+}
+
+impl Basis {
+    /// The names, in the order of a message that lists them.
+    const NAMES: [&str; 2] = ["primary", "secondary"];
+
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "primary" => Some(Self::Primary),
+            "secondary" => Some(Self::Secondary),
+            _ => None,
+        }
+    }
+}
 
 /// A provider's scheme, and the known facts about the provider.
 #[derive(Clone, Debug)]
@@ -16,12 +44,12 @@ pub struct Preset {
     pub title: String,
     /// Other names that `provider = "…"` takes for it.
     pub aliases: Vec<String>,
-    /// The family that its file stands for.
-    pub family: &'static str,
+    /// What it has in common with other providers.
+    pub family: Family,
     /// How the provider signs its deliveries; the tolerance in it is the default of a route.
     pub scheme: Scheme,
-    /// How the facts are known: `primary` (the provider's own pages) or `secondary`.
-    pub basis: String,
+    /// How well the facts are known.
+    pub basis: Basis,
     /// Whether test vectors prove the scheme.
     pub proved: bool,
     /// The pages or packages that the facts were read from.
@@ -32,20 +60,18 @@ pub struct Preset {
     pub horizon: Option<Duration>,
     /// Warnings and peculiarities, each a sentence for the user.
     pub notes: Vec<String>,
-    /// The preset as shipped, in TOML.
-    pub text: &'static str,
+    /// The preset as shipped, in TOML, without its family.
+    pub text: String,
 }
 
 impl Preset {
     /// Reads the table called `name`. `None` where a key is missing or wrong, which `findings` then knows.
-    pub(super) fn read(
-        name: &str,
-        family: &'static str,
-        text: &'static str,
-        mut table: Table<'_>,
-        findings: &mut Findings,
-    ) -> Option<Self> {
-        let (title, basis) = (fact(&mut table, findings, "title"), fact(&mut table, findings, "basis"));
+    pub(super) fn read(name: &str, text: String, mut table: Table<'_>, findings: &mut Findings) -> Option<Self> {
+        let title = fact(&mut table, findings, "title");
+        let family = table.required(findings, "family", "\"body-hmac\"");
+        let family = family.and_then(|item| item.one_of(findings, &Family::ALL.map(Family::name), &[], Family::named));
+        let basis = table.required(findings, "basis", "\"primary\"");
+        let basis = basis.and_then(|item| item.one_of(findings, &Basis::NAMES, &[], Basis::named));
         let (source, retries) = (fact(&mut table, findings, "source"), fact(&mut table, findings, "retries"));
         let mut list = |key: &'static str, findings: &mut Findings| -> Vec<String> {
             let entries = table.item(key).and_then(|item| item.list(findings, "[\"…\"]")).unwrap_or_default();
@@ -63,7 +89,7 @@ impl Preset {
             name: name.to_owned(),
             title: title?,
             aliases,
-            family,
+            family: family?,
             scheme: scheme?,
             basis: basis?,
             proved,
@@ -77,7 +103,21 @@ impl Preset {
 
     /// Whether the facts are the provider's own.
     pub fn is_documented(&self) -> bool {
-        self.basis == "primary"
+        self.basis == Basis::Primary
+    }
+
+    /// The place in every list: by family, then by part of the family, then by name. The two large families have parts:
+    /// confirmed facts come before unconfirmed ones, and in `timestamped-hmac` a signature with a header of its own comes
+    /// before lists of labelled signatures.
+    pub(super) fn place(&self) -> (Family, u8, &str) {
+        let has_labels = self.scheme.signature.items.assign.is_some();
+        let part = match self.family {
+            Family::TimestampedHmac if self.name == EXAMPLE => 0,
+            Family::TimestampedHmac | Family::BodyHmac if !self.is_documented() => 3,
+            Family::TimestampedHmac if has_labels => 2,
+            _ => 1,
+        };
+        (self.family, part, &self.name)
     }
 
     /// Whether this is the preset's name or one of its aliases.

@@ -1,30 +1,30 @@
-//! The providers that are known by name (SPEC 6): `*.toml` by family, each scheme written exactly as `[route.scheme]` and
+//! The providers that are known by name (SPEC 6): `*.toml`, each scheme written exactly as `[route.scheme]` and
 //! read by the very same code, so that a preset can say nothing that a user cannot.
 
 use once_cell::sync::Lazy;
 use toml::de::{DeTable, DeValue};
 
-pub use super::preset::Preset;
 use super::preset::fact;
+pub use super::preset::{Family, Preset};
 use super::problem::Problems;
 use super::reader::{Findings, Table, suggestion};
 
-/// The files: the family that each belongs to, its name, its text.
-const FAMILIES: &[(&str, &str, &str)] = &[
-    ("standard-webhooks", "standard-webhooks", include_str!("standard-webhooks.toml")),
-    ("timestamped-hmac", "timestamped-hmac", include_str!("timestamped-hmac.toml")),
-    ("timestamped-hmac", "timestamped-hmac-headers", include_str!("timestamped-hmac-headers.toml")),
-    ("timestamped-hmac", "timestamped-hmac-lists", include_str!("timestamped-hmac-lists.toml")),
-    ("timestamped-hmac", "timestamped-hmac-unconfirmed", include_str!("timestamped-hmac-unconfirmed.toml")),
-    ("body-hmac", "body-hmac-a-k", include_str!("body-hmac-a-k.toml")),
-    ("body-hmac", "body-hmac-l-z", include_str!("body-hmac-l-z.toml")),
-    ("body-hmac", "body-hmac-unconfirmed", include_str!("body-hmac-unconfirmed.toml")),
-    ("url-hmac", "url-hmac", include_str!("url-hmac.toml")),
-    ("keyed-hash", "keyed-hash", include_str!("keyed-hash.toml")),
-    ("asymmetric", "asymmetric", include_str!("asymmetric.toml")),
-    ("jwt-digest", "jwt-digest", include_str!("jwt-digest.toml")),
-    ("token", "token", include_str!("token.toml")),
-    ("special", "special", include_str!("special.toml")),
+/// The files: name and text.
+const FILES: &[(&str, &str)] = &[
+    ("standard-webhooks", include_str!("standard-webhooks.toml")),
+    ("timestamped-hmac", include_str!("timestamped-hmac.toml")),
+    ("timestamped-hmac-headers", include_str!("timestamped-hmac-headers.toml")),
+    ("timestamped-hmac-lists", include_str!("timestamped-hmac-lists.toml")),
+    ("timestamped-hmac-unconfirmed", include_str!("timestamped-hmac-unconfirmed.toml")),
+    ("body-hmac-a-k", include_str!("body-hmac-a-k.toml")),
+    ("body-hmac-l-z", include_str!("body-hmac-l-z.toml")),
+    ("body-hmac-unconfirmed", include_str!("body-hmac-unconfirmed.toml")),
+    ("url-hmac", include_str!("url-hmac.toml")),
+    ("keyed-hash", include_str!("keyed-hash.toml")),
+    ("asymmetric", include_str!("asymmetric.toml")),
+    ("jwt-digest", include_str!("jwt-digest.toml")),
+    ("token", include_str!("token.toml")),
+    ("special", include_str!("special.toml")),
 ];
 
 /// Providers that are no preset.
@@ -45,12 +45,14 @@ pub struct Unsupported {
 
 static PRESETS: Lazy<Vec<Preset>> = Lazy::new(|| {
     // A file that cannot be read is a fault of ours, which a test finds; the others go on working.
-    FAMILIES.iter().flat_map(|(family, file, text)| read_family(family, file, text).unwrap_or_default()).collect()
+    let mut presets: Vec<_> = FILES.iter().flat_map(|(file, text)| read_file(file, text).unwrap_or_default()).collect();
+    presets.sort_by(|a, b| a.place().cmp(&b.place()));
+    presets
 });
 
 static NONE_OF_OURS: Lazy<Vec<Unsupported>> = Lazy::new(|| read_unsupported(UNSUPPORTED).unwrap_or_default());
 
-/// Every preset, in the order of the files.
+/// Every preset, by family.
 pub fn all() -> &'static [Preset] {
     &PRESETS
 }
@@ -89,7 +91,7 @@ pub fn nearest(name: &str) -> Option<&'static str> {
     suggestion(name, called.map(String::as_str))
 }
 
-fn read_family(family: &'static str, file: &str, text: &'static str) -> Result<Vec<Preset>, Problems> {
+fn read_file(file: &str, text: &str) -> Result<Vec<Preset>, Problems> {
     let mut findings = Findings::default();
     let (tree, errors) = DeTable::parse_recoverable(text);
     findings.syntax(text, &errors);
@@ -101,7 +103,7 @@ fn read_family(family: &'static str, file: &str, text: &'static str) -> Result<V
         };
         let name: &str = name.get_ref();
         let table = Table::new(name, value.span(), entries);
-        presets.extend(Preset::read(name, family, own_text(name, text), table, &mut findings));
+        presets.extend(Preset::read(name, own_text(name, text), table, &mut findings));
     }
     findings.finish(&format!("presets/{file}.toml"), text)?;
     Ok(presets)
@@ -127,21 +129,20 @@ fn read_unsupported(text: &'static str) -> Result<Vec<Unsupported>, Problems> {
     Ok(known)
 }
 
-/// The part of a family's file that is one preset's: from its header to the next one's.
-fn own_text(name: &str, text: &'static str) -> &'static str {
+/// The part of a file that is one preset's, from its header to the next one's, without the family.
+fn own_text(name: &str, text: &str) -> String {
     let is_own = |line: &str| line == format!("[{name}]") || line.starts_with(&format!("[{name}."));
-    let mut from = None;
-    let mut offset = 0;
-    for line in text.split_inclusive('\n') {
-        let is_header = line.starts_with('[');
-        if is_header && is_own(line.trim_end()) {
-            from = from.or(Some(offset));
-        } else if is_header && let Some(from) = from {
-            return text.get(from..offset).unwrap_or_default().trim_end();
+    let mut own = String::new();
+    for line in text.lines().skip_while(|line| !is_own(line)) {
+        if line.starts_with('[') && !is_own(line) {
+            break;
         }
-        offset += line.len();
+        if !line.starts_with("family = ") {
+            own.push_str(line);
+            own.push('\n');
+        }
     }
-    from.and_then(|from| text.get(from..)).unwrap_or_default().trim_end()
+    own.trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -157,8 +158,8 @@ mod tests {
     fn every_family_can_be_read_and_no_scheme_has_a_fault() {
         let mut called: Vec<String> = Vec::new();
         let mut count = 0;
-        for (family, file, text) in FAMILIES {
-            for preset in read_family(family, file, text).unwrap_or_else(|problems| panic!("{problems}")) {
+        for (file, text) in FILES {
+            for preset in read_file(file, text).unwrap_or_else(|problems| panic!("{problems}")) {
                 let settings = Settings {
                     tolerance: preset.scheme.tolerance,
                     future_tolerance: preset.scheme.future_tolerance,
@@ -170,7 +171,6 @@ mod tests {
                 assert!(preset.text.contains("\nalgorithm = "), "{}", preset.text);
                 assert_eq!(preset.scheme.provider, preset.name);
                 assert!(preset.scheme.preset, "{}", preset.name);
-                assert!(["primary", "secondary"].contains(&preset.basis.as_str()), "{}", preset.name);
                 for name in std::iter::once(&preset.name).chain(&preset.aliases) {
                     assert!(!called.contains(name), "{name} twice");
                     called.push(name.clone());
@@ -192,7 +192,7 @@ mod tests {
             .filter_map(|name| name.strip_suffix(".toml").map(str::to_owned))
             .collect();
         files.sort();
-        let mut named: Vec<_> = FAMILIES.iter().map(|(_, file, _)| *file).chain(["unsupported"]).collect();
+        let mut named: Vec<_> = FILES.iter().map(|(file, _)| *file).chain(["unsupported"]).collect();
         named.sort_unstable();
         assert_eq!(files, named);
     }
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_preset_is_cut_out_of_its_file_as_a_whole() {
-        let file = "# all\n[a]\nx = 1\n[a.scheme]\ny = 2\n\n[ab]\nz = 3\n";
+        let file = "# all\n[a]\nfamily = \"token\"\nx = 1\n[a.scheme]\ny = 2\n\n[ab]\nz = 3\n";
         assert_eq!(own_text("a", file), "[a]\nx = 1\n[a.scheme]\ny = 2");
         assert_eq!(own_text("ab", file), "[ab]\nz = 3");
     }

@@ -3,7 +3,7 @@
 use super::problems::problems;
 use super::{CUSTOM, ROUTE, good, read};
 use crate::config::presets;
-use crate::config::presets::Preset;
+use crate::config::presets::{Family, Preset};
 use crate::notation::timestamp::Tolerance;
 
 /// A route with a scheme of its own; `own` are the route's lines, `scheme` those of the scheme.
@@ -78,7 +78,7 @@ fn a_preset_that_is_doubtful_says_so_at_the_line_that_names_it() {
     // Those of this family need nothing but a secret.
     let find = |is_documented: bool, proved: bool| {
         let is_so = |preset: &&Preset| {
-            preset.family == "body-hmac" && preset.is_documented() == is_documented && preset.proved == proved
+            preset.family == Family::BodyHmac && preset.is_documented() == is_documented && preset.proved == proved
         };
         presets::all().iter().find(is_so).map(|preset| preset.name.clone()).unwrap()
     };
