@@ -1,6 +1,7 @@
 //! The providers that are known by name (SPEC 6): `*.toml`, each scheme written exactly as `[route.scheme]` and
 //! read by the very same code, so that a preset can say nothing that a user cannot.
 
+use include_dir::{Dir, include_dir};
 use once_cell::sync::Lazy;
 use toml::de::{DeTable, DeValue};
 
@@ -9,26 +10,12 @@ pub use super::preset::{Family, Preset};
 use super::problem::Problems;
 use super::reader::{Findings, Table, suggestion};
 
-/// The files: name and text.
-const FILES: &[(&str, &str)] = &[
-    ("standard-webhooks", include_str!("standard-webhooks.toml")),
-    ("timestamped-hmac", include_str!("timestamped-hmac.toml")),
-    ("timestamped-hmac-headers", include_str!("timestamped-hmac-headers.toml")),
-    ("timestamped-hmac-lists", include_str!("timestamped-hmac-lists.toml")),
-    ("timestamped-hmac-unconfirmed", include_str!("timestamped-hmac-unconfirmed.toml")),
-    ("body-hmac-a-k", include_str!("body-hmac-a-k.toml")),
-    ("body-hmac-l-z", include_str!("body-hmac-l-z.toml")),
-    ("body-hmac-unconfirmed", include_str!("body-hmac-unconfirmed.toml")),
-    ("url-hmac", include_str!("url-hmac.toml")),
-    ("keyed-hash", include_str!("keyed-hash.toml")),
-    ("asymmetric", include_str!("asymmetric.toml")),
-    ("jwt-digest", include_str!("jwt-digest.toml")),
-    ("token", include_str!("token.toml")),
-    ("special", include_str!("special.toml")),
-];
+/// The folder of this file, put into the program when it is compiled. Directly in it are the presets; those that are no
+/// preset have a folder of their own, so that they can never be taken for presets.
+static FOLDER: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/src/config/presets");
 
-/// Providers that are no preset.
-const UNSUPPORTED: &str = include_str!("unsupported.toml");
+/// The folder of the providers that are no preset, with the reasons.
+const UNSUPPORTED: &str = "unsupported";
 
 /// A provider that is no preset, and why.
 #[derive(Clone, Debug)]
@@ -45,12 +32,16 @@ pub struct Unsupported {
 
 static PRESETS: Lazy<Vec<Preset>> = Lazy::new(|| {
     // A file that cannot be read is a fault of ours, which a test finds; the others go on working.
-    let mut presets: Vec<_> = FILES.iter().flat_map(|(file, text)| read_file(file, text).unwrap_or_default()).collect();
+    let mut presets: Vec<_> =
+        files(&FOLDER).flat_map(|(file, text)| read_file(file, text).unwrap_or_default()).collect();
     presets.sort_by(|a, b| a.place().cmp(&b.place()));
     presets
 });
 
-static NONE_OF_OURS: Lazy<Vec<Unsupported>> = Lazy::new(|| read_unsupported(UNSUPPORTED).unwrap_or_default());
+static NONE_OF_OURS: Lazy<Vec<Unsupported>> = Lazy::new(|| {
+    let files = FOLDER.get_dir(UNSUPPORTED).into_iter().flat_map(files);
+    files.flat_map(|(_, text)| read_unsupported(text).unwrap_or_default()).collect()
+});
 
 /// Every preset, by family.
 pub fn all() -> &'static [Preset] {
@@ -89,6 +80,13 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 pub fn nearest(name: &str) -> Option<&'static str> {
     let called = all().iter().flat_map(|preset| std::iter::once(&preset.name).chain(&preset.aliases));
     suggestion(name, called.map(String::as_str))
+}
+
+/// The TOML files of a folder: the name without its ending, and the text.
+fn files(folder: &'static Dir<'static>) -> impl Iterator<Item = (&'static str, &'static str)> {
+    folder
+        .files()
+        .filter_map(|file| Some((file.path().file_name()?.to_str()?.strip_suffix(".toml")?, file.contents_utf8()?)))
 }
 
 fn read_file(file: &str, text: &str) -> Result<Vec<Preset>, Problems> {
@@ -147,6 +145,8 @@ fn own_text(name: &str, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
     use std::time::Duration;
 
     use super::*;
@@ -158,7 +158,7 @@ mod tests {
     fn every_family_can_be_read_and_no_scheme_has_a_fault() {
         let mut called: Vec<String> = Vec::new();
         let mut count = 0;
-        for (file, text) in FILES {
+        for (file, text) in files(&FOLDER) {
             for preset in read_file(file, text).unwrap_or_else(|problems| panic!("{problems}")) {
                 let settings = Settings {
                     tolerance: preset.scheme.tolerance,
@@ -179,22 +179,28 @@ mod tests {
             }
         }
         assert_eq!(all().len(), count);
-        let known = read_unsupported(UNSUPPORTED).unwrap_or_else(|problems| panic!("{problems}"));
+        let folder = FOLDER.get_dir(UNSUPPORTED).unwrap();
+        let read = |(_, text)| read_unsupported(text).unwrap_or_else(|problems| panic!("{problems}"));
+        let known: Vec<_> = files(folder).flat_map(read).collect();
+        assert_eq!(known.len(), unsupported().len());
         assert!(known.len() > 5 && known.iter().all(|one| !called.contains(&one.name)), "{known:?}");
     }
 
+    /// Cargo notices a file that was changed or removed, but not one that was added while no other source changed.
     #[test]
-    fn no_file_is_forgotten() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/presets");
-        let mut files: Vec<String> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter_map(|name| name.strip_suffix(".toml").map(str::to_owned))
-            .collect();
-        files.sort();
-        let mut named: Vec<_> = FILES.iter().map(|(file, _)| *file).chain(["unsupported"]).collect();
-        named.sort_unstable();
-        assert_eq!(files, named);
+    fn every_file_of_the_folder_is_in_the_program() {
+        for folder in ["", UNSUPPORTED] {
+            let on_disk = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/presets").join(folder);
+            let entries = std::fs::read_dir(on_disk).unwrap();
+            let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let names: BTreeSet<String> =
+                names.filter_map(|name| name.strip_suffix(".toml").map(str::to_owned)).collect();
+            let compiled = if folder.is_empty() { &FOLDER } else { FOLDER.get_dir(folder).unwrap() };
+            let missing: Vec<_> = names.iter().filter(|name| !files(compiled).any(|(file, _)| file == *name)).collect();
+            let help = "cargo does not notice a new file: run `touch src/config/presets/mod.rs` and build again";
+            assert!(missing.is_empty(), "src/config/presets/{folder}: not compiled in: {missing:?}; {help}");
+            assert_eq!(names.len(), files(compiled).count(), "files of {folder} that are compiled in and not there");
+        }
     }
 
     #[test]
