@@ -1,4 +1,4 @@
-//! One preset: what its table says about a provider, and the provider's scheme, read by the code that reads
+//! One preset file: facts about a provider, and under `[scheme]` the provider's scheme, read by the code that reads
 //! `[route.scheme]`.
 
 mod family;
@@ -60,13 +60,14 @@ pub struct Preset {
     pub horizon: Option<Duration>,
     /// Warnings and peculiarities, each a sentence for the user.
     pub notes: Vec<String>,
-    /// The preset as shipped, in TOML, without its family.
+    /// Its file as `verigate providers` shows it: under the provider's name, and without the family.
     pub text: String,
 }
 
 impl Preset {
-    /// Reads the table called `name`. `None` where a key is missing or wrong, which `findings` then knows.
-    pub(super) fn read(name: &str, text: String, mut table: Table<'_>, findings: &mut Findings) -> Option<Self> {
+    /// Reads the file called `name`, whose text is `text` and whose keys are in `table`. `None` where a key is missing or
+    /// wrong, which `findings` then knows.
+    pub(super) fn read(name: &str, text: &str, mut table: Table<'_>, findings: &mut Findings) -> Option<Self> {
         let title = fact(&mut table, findings, "title");
         let family = table.required(findings, "family", "\"body-hmac\"");
         let family = family.and_then(|item| item.one_of(findings, &Family::ALL.map(Family::name), &[], Family::named));
@@ -81,8 +82,8 @@ impl Preset {
         let (notes, aliases) = (list("notes", findings), list("aliases", findings));
         let proved = table.item("proved").and_then(|item| item.flag(findings)).unwrap_or(true);
         let horizon = table.item("horizon").and_then(|item| item.unit(findings, "\"72h\"", units::duration));
-        let scheme = table.required(findings, "scheme", "{ … }")?;
-        let mut scheme = scheme.table(findings, "[name.scheme]")?;
+        let scheme = table.required(findings, "scheme", "{ algorithm = \"hmac-sha256\", … }")?;
+        let mut scheme = scheme.table(findings, "[scheme]")?;
         let scheme = scheme::read(&mut scheme, findings, name, true);
         table.finish(findings);
         Some(Self {
@@ -97,7 +98,7 @@ impl Preset {
             retries: retries?,
             horizon,
             notes,
-            text,
+            text: shown(name, text),
         })
     }
 
@@ -124,6 +125,20 @@ impl Preset {
     pub(super) fn is_called(&self, name: &str) -> bool {
         self.name == name || self.aliases.iter().any(|alias| alias == name)
     }
+}
+
+/// The text of a preset file with the provider's name in front of every table, `[name]` and `[name.scheme]`, and without
+/// the family.
+fn shown(name: &str, text: &str) -> String {
+    let mut shown = format!("[{name}]\n");
+    for line in text.lines().filter(|line| !line.starts_with("family = ")) {
+        match line.strip_prefix('[') {
+            Some(header) => shown.extend(["[", name, ".", header]),
+            None => shown.push_str(line),
+        }
+        shown.push('\n');
+    }
+    shown.trim_end().to_owned()
 }
 
 /// The text under `key`, which must be there.

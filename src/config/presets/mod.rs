@@ -1,56 +1,68 @@
-//! The providers that are known by name (SPEC 6): `*.toml`, each scheme written exactly as `[route.scheme]` and
-//! read by the very same code, so that a preset can say nothing that a user cannot.
+//! The providers that are known by name (SPEC 6): one file each, `stripe.toml` for `provider = "stripe"`.
+//!
+//! A scheme is written exactly as in `[route.scheme]` and read by the same code, so a preset can say nothing that a user
+//! cannot. Below `unsupported/` are the providers that have no preset, each with the reason.
+
+use std::path::Path;
 
 use include_dir::{Dir, include_dir};
 use once_cell::sync::Lazy;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::preset::fact;
-pub use super::preset::{Family, Preset};
+pub use super::preset::{Basis, Family, Preset};
 use super::problem::Problems;
 use super::reader::{Findings, Table, suggestion};
 
-/// The folder of this file, put into the program when it is compiled. Directly in it are the presets; those that are no
-/// preset have a folder of their own, so that they can never be taken for presets.
+/// The folder of this file as it was when the program was compiled. Presets are the TOML files directly in it.
 static FOLDER: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/src/config/presets");
 
-/// The folder of the providers that are no preset, with the reasons.
+/// The folder in [`FOLDER`] for providers that have no preset.
 const UNSUPPORTED: &str = "unsupported";
 
-/// A provider that is no preset, and why.
-#[derive(Clone, Debug)]
-pub struct Unsupported {
-    /// What one would call it.
-    pub name: String,
-    /// What it calls itself.
-    pub title: String,
-    /// Why it is none; completes "is not supported: …".
-    pub reason: String,
-    /// What to do instead, where something can be done.
-    pub instead: Option<String>,
-}
-
+// A file with a mistake is left out and the others go on working; a test refuses to let one be shipped.
 static PRESETS: Lazy<Vec<Preset>> = Lazy::new(|| {
-    // A file that cannot be read is a fault of ours, which a test finds; the others go on working.
-    let mut presets: Vec<_> =
-        files(&FOLDER).flat_map(|(file, text)| read_file(file, text).unwrap_or_default()).collect();
+    let mut presets: Vec<_> = read_presets().filter_map(Result::ok).collect();
     presets.sort_by(|a, b| a.place().cmp(&b.place()));
     presets
 });
 
-static NONE_OF_OURS: Lazy<Vec<Unsupported>> = Lazy::new(|| {
-    let files = FOLDER.get_dir(UNSUPPORTED).into_iter().flat_map(files);
-    files.flat_map(|(_, text)| read_unsupported(text).unwrap_or_default()).collect()
+static WITHOUT_PRESET: Lazy<Vec<Unsupported>> = Lazy::new(|| {
+    let mut unsupported: Vec<_> = read_unsupported().filter_map(Result::ok).collect();
+    unsupported.sort_by(|a, b| a.name.cmp(&b.name));
+    unsupported
 });
+
+/// A provider that has no preset, and the reason.
+#[derive(Clone, Debug)]
+pub struct Unsupported {
+    /// The name that a user would try.
+    pub name: String,
+    /// The provider's own name.
+    pub title: String,
+    /// The reason; completes "… is not supported: ".
+    pub reason: String,
+    /// Advice on how to receive its deliveries in another way, if there is any.
+    pub instead: Option<String>,
+}
+
+impl Unsupported {
+    fn read(name: &str, mut table: Table<'_>, findings: &mut Findings) -> Option<Self> {
+        let (title, reason) = (fact(&mut table, findings, "title"), fact(&mut table, findings, "reason"));
+        let instead = table.item("instead").and_then(|item| item.text(findings, "\"…\"")).map(ToOwned::to_owned);
+        table.finish(findings);
+        Some(Self { name: name.to_owned(), title: title?, reason: reason?, instead })
+    }
+}
 
 /// Every preset, by family.
 pub fn all() -> &'static [Preset] {
     &PRESETS
 }
 
-/// Every provider that is known to be no preset.
+/// Every provider that is known to have no preset, by name.
 pub fn unsupported() -> &'static [Unsupported] {
-    &NONE_OF_OURS
+    &WITHOUT_PRESET
 }
 
 /// The preset of this name or alias.
@@ -58,8 +70,8 @@ pub fn find(name: &str) -> Option<&'static Preset> {
     all().iter().find(|preset| preset.is_called(name))
 }
 
-/// What to tell somebody whose provider is none of ours, without a capital letter: the reason where it is known, else the
-/// name that was probably meant.
+/// The answer to a user who named a provider without a preset, without a capital letter: the reason if it is known, else
+/// the name that was probably meant.
 pub fn why_not(name: &str) -> String {
     if let Some(known) = unsupported().iter().find(|known| known.name == name) {
         let instead = known.instead.as_ref().map(|instead| format!("; {instead}")).unwrap_or_default();
@@ -76,188 +88,41 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     all().iter().map(|preset| preset.name.as_str())
 }
 
-/// The name or alias that this one is probably a misspelling of.
+/// The name or alias that this is probably a misspelling of.
 pub fn nearest(name: &str) -> Option<&'static str> {
     let called = all().iter().flat_map(|preset| std::iter::once(&preset.name).chain(&preset.aliases));
     suggestion(name, called.map(String::as_str))
 }
 
-/// The TOML files of a folder: the name without its ending, and the text.
-fn files(folder: &'static Dir<'static>) -> impl Iterator<Item = (&'static str, &'static str)> {
-    folder
-        .files()
-        .filter_map(|file| Some((file.path().file_name()?.to_str()?.strip_suffix(".toml")?, file.contents_utf8()?)))
+/// Every preset file, read.
+pub(super) fn read_presets() -> impl Iterator<Item = Result<Preset, Problems>> {
+    read_files("", Preset::read)
 }
 
-fn read_file(file: &str, text: &str) -> Result<Vec<Preset>, Problems> {
-    let mut findings = Findings::default();
-    let (tree, errors) = DeTable::parse_recoverable(text);
-    findings.syntax(text, &errors);
-    let mut presets = Vec::new();
-    for (name, value) in tree.get_ref() {
-        let DeValue::Table(entries) = value.get_ref() else {
-            findings.problem(value.span(), "a preset is a table", "write `[name]`");
-            continue;
-        };
-        let name: &str = name.get_ref();
-        let table = Table::new(name, value.span(), entries);
-        presets.extend(Preset::read(name, own_text(name, text), table, &mut findings));
-    }
-    findings.finish(&format!("presets/{file}.toml"), text)?;
-    Ok(presets)
+/// Every file below `unsupported/`, read.
+pub(super) fn read_unsupported() -> impl Iterator<Item = Result<Unsupported, Problems>> {
+    read_files(UNSUPPORTED, |name, _, table, findings| Unsupported::read(name, table, findings))
 }
 
-fn read_unsupported(text: &'static str) -> Result<Vec<Unsupported>, Problems> {
-    let mut findings = Findings::default();
-    let (tree, errors) = DeTable::parse_recoverable(text);
-    findings.syntax(text, &errors);
-    let mut known = Vec::new();
-    for (name, value) in tree.get_ref() {
-        let DeValue::Table(entries) = value.get_ref() else { continue };
-        let name: &str = name.get_ref();
-        let mut table = Table::new(name, value.span(), entries);
-        let (title, reason) = (fact(&mut table, &mut findings, "title"), fact(&mut table, &mut findings, "reason"));
-        let instead = table.item("instead").and_then(|item| item.text(&mut findings, "\"…\"")).map(ToOwned::to_owned);
-        table.finish(&mut findings);
-        if let (Some(title), Some(reason)) = (title, reason) {
-            known.push(Unsupported { name: name.to_owned(), title, reason, instead });
-        }
-    }
-    findings.finish("presets/unsupported.toml", text)?;
-    Ok(known)
+/// Reads each TOML file of a folder, given by its path in [`FOLDER`].
+fn read_files<T>(
+    folder: &'static str,
+    read: impl Fn(&str, &str, Table<'_>, &mut Findings) -> Option<T>,
+) -> impl Iterator<Item = Result<T, Problems>> {
+    files(folder).filter_map(move |(name, text)| {
+        let mut findings = Findings::default();
+        let (tree, errors) = DeTable::parse_recoverable(text);
+        findings.syntax(text, &errors);
+        let value = read(name, text, Table::new("", 0..0, tree.get_ref()), &mut findings);
+        let path = Path::new("src/config/presets").join(folder).join(name).with_extension("toml");
+        findings.finish(&path.to_string_lossy(), text).map(|_| value).transpose()
+    })
 }
 
-/// The part of a file that is one preset's, from its header to the next one's, without the family.
-fn own_text(name: &str, text: &str) -> String {
-    let is_own = |line: &str| line == format!("[{name}]") || line.starts_with(&format!("[{name}."));
-    let mut own = String::new();
-    for line in text.lines().skip_while(|line| !is_own(line)) {
-        if line.starts_with('[') && !is_own(line) {
-            break;
-        }
-        if !line.starts_with("family = ") {
-            own.push_str(line);
-            own.push('\n');
-        }
-    }
-    own.trim_end().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::path::Path;
-    use std::time::Duration;
-
-    use super::*;
-    use crate::notation::json::Pointer;
-    use crate::notation::timestamp::Tolerance;
-    use crate::scheme::{Place, Settings};
-
-    #[test]
-    fn every_family_can_be_read_and_no_scheme_has_a_fault() {
-        let mut called: Vec<String> = Vec::new();
-        let mut count = 0;
-        for (file, text) in files(&FOLDER) {
-            for preset in read_file(file, text).unwrap_or_else(|problems| panic!("{problems}")) {
-                let settings = Settings {
-                    tolerance: preset.scheme.tolerance,
-                    future_tolerance: preset.scheme.future_tolerance,
-                    public_url: Some("https://hooks.example.com".into()),
-                    max_body: 1 << 20,
-                };
-                assert_eq!(preset.scheme.faults(&settings), [], "{}", preset.name);
-                assert!(preset.text.starts_with(&format!("[{}]\n", preset.name)), "{}", preset.text);
-                assert!(preset.text.contains("\nalgorithm = "), "{}", preset.text);
-                assert_eq!(preset.scheme.provider, preset.name);
-                assert!(preset.scheme.preset, "{}", preset.name);
-                for name in std::iter::once(&preset.name).chain(&preset.aliases) {
-                    assert!(!called.contains(name), "{name} twice");
-                    called.push(name.clone());
-                }
-                count += 1;
-            }
-        }
-        assert_eq!(all().len(), count);
-        let folder = FOLDER.get_dir(UNSUPPORTED).unwrap();
-        let read = |(_, text)| read_unsupported(text).unwrap_or_else(|problems| panic!("{problems}"));
-        let known: Vec<_> = files(folder).flat_map(read).collect();
-        assert_eq!(known.len(), unsupported().len());
-        assert!(known.len() > 5 && known.iter().all(|one| !called.contains(&one.name)), "{known:?}");
-    }
-
-    /// Cargo notices a file that was changed or removed, but not one that was added while no other source changed.
-    #[test]
-    fn every_file_of_the_folder_is_in_the_program() {
-        for folder in ["", UNSUPPORTED] {
-            let on_disk = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/presets").join(folder);
-            let entries = std::fs::read_dir(on_disk).unwrap();
-            let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-            let names: BTreeSet<String> =
-                names.filter_map(|name| name.strip_suffix(".toml").map(str::to_owned)).collect();
-            let compiled = if folder.is_empty() { &FOLDER } else { FOLDER.get_dir(folder).unwrap() };
-            let missing: Vec<_> = names.iter().filter(|name| !files(compiled).any(|(file, _)| file == *name)).collect();
-            let help = "cargo does not notice a new file: run `touch src/config/presets/mod.rs` and build again";
-            assert!(missing.is_empty(), "src/config/presets/{folder}: not compiled in: {missing:?}; {help}");
-            assert_eq!(names.len(), files(compiled).count(), "files of {folder} that are compiled in and not there");
-        }
-    }
-
-    #[test]
-    fn a_provider_is_found_by_its_aliases_and_others_are_told_why_not() {
-        assert_eq!(find("gh").map(|preset| preset.name.as_str()), Some("github"));
-        assert_eq!(find("cal.com").map(|preset| preset.name.as_str()), Some("cal-com"));
-        assert!(find("paypal").is_none());
-        assert!(why_not("paypal").contains("CRC-32"));
-        assert!(why_not("strype").contains("`stripe`"));
-        assert!(why_not("zzzzzzzzz").contains("[route.scheme]"));
-    }
-
-    #[test]
-    fn itellico_is_the_reference_receiver() {
-        let scheme = &find("itellico").unwrap().scheme;
-        let place = |pointer| Some(Place::Json(vec![Pointer::parse(pointer).unwrap()]));
-        assert_eq!(scheme.signed.text(), "{body}.{timestamp}");
-        assert_eq!(scheme.signature.header().unwrap().as_str(), "x-webhook-signature-256");
-        assert_eq!(scheme.timestamp.as_ref().unwrap().header().unwrap().as_str(), "x-webhook-timestamp");
-        assert_eq!(scheme.event_id, place("/event_id"));
-        assert_eq!(scheme.event_type, place("/event_type"));
-        assert_eq!(scheme.account, place("/organization_uuid"));
-        assert!(scheme.event_id_required && scheme.id_is_signed());
-        assert_eq!(scheme.tolerance, Tolerance::Within(Duration::from_secs(300)));
-        assert_eq!(scheme.future_tolerance, scheme.tolerance);
-    }
-
-    #[test]
-    fn freshness_is_off_where_the_notes_say_so() {
-        let is_off = |preset: &&Preset| preset.scheme.has_timestamp() && preset.scheme.tolerance == Tolerance::Off;
-        let off: Vec<_> = all().iter().filter(is_off).map(|preset| preset.name.as_str()).collect();
-        assert_eq!(off, ["aws-sns", "dropbox-sign", "mercadopago"]);
-    }
-
-    #[test]
-    fn no_id_is_taken_where_one_would_stand_for_several_events() {
-        // `transcript_updated` comes several times in a call, so call and kind of event are no id
-        assert_eq!(find("retell").unwrap().scheme.event_id, None);
-        let alike: Vec<_> = all().iter().filter(|preset| preset.scheme.events_repeat).collect();
-        let names: Vec<_> = alike.iter().map(|preset| preset.name.as_str()).collect();
-        assert_eq!(names, ["attio", "dropbox", "grafana", "microsoft-graph", "supabase-db"]);
-        for preset in alike {
-            assert!(!preset.scheme.id_is_signed() && !preset.scheme.signs_timestamp(), "{}", preset.name);
-            assert!(preset.notes.iter().any(|note| note.contains("replay = {}")), "{}", preset.name);
-        }
-    }
-
-    #[test]
-    fn tokens_that_hold_from_now_on_may_come_from_a_clock_that_is_ahead() {
-        // LiveKit's begin (`nbf`) when they are made; its own library allows a minute (livekit-api 1.2.2, access_token.py)
-        assert_eq!(find("livekit").unwrap().scheme.jwt.as_ref().unwrap().leeway, 60_000);
-    }
-
-    #[test]
-    fn a_preset_is_cut_out_of_its_file_as_a_whole() {
-        let file = "# all\n[a]\nfamily = \"token\"\nx = 1\n[a.scheme]\ny = 2\n\n[ab]\nz = 3\n";
-        assert_eq!(own_text("a", file), "[a]\nx = 1\n[a.scheme]\ny = 2");
-        assert_eq!(own_text("ab", file), "[ab]\nz = 3");
-    }
+/// The TOML files directly in a folder, given by its path in [`FOLDER`]: each name without its ending, and the text.
+pub(super) fn files(folder: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let folder = if folder.is_empty() { Some(&FOLDER) } else { FOLDER.get_dir(folder) };
+    let is_toml = |path: &Path| path.extension().is_some_and(|end| end == "toml");
+    let files = folder.into_iter().flat_map(Dir::files).filter(move |file| is_toml(file.path()));
+    files.filter_map(|file| Some((file.path().file_stem()?.to_str()?, file.contents_utf8()?)))
 }

@@ -4,6 +4,7 @@
 pub(crate) mod fixtures;
 mod handshakes;
 mod judgements;
+mod presets;
 mod problems;
 mod public_keys;
 mod schemes;
