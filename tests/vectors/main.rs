@@ -1,11 +1,15 @@
 //! Every vector, judged by the presets: through the functions of live traffic, and through `verigate verify`.
 //!
+//! `public.json` holds published vectors of many providers. A file `NAME.json` beside it holds those of the preset
+//! `NAME`, in the same form; it is found without being listed. docs/adding-a-provider.md explains the form.
+//!
 //! The vectors prove signature and freshness; each brings its own clock and tolerance. Where a vector leaves the choice
 //! open (`expected: null`), the strict one is made and listed in [`STRICT_CHOICES`].
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests; the lints spare only tests themselves")]
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +18,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use verigate::clock::{Now, UnixMillis};
-use verigate::config::presets;
+use verigate::config::presets::{self, Preset};
 use verigate::key::secret::{Secret, SecretText};
 use verigate::notation::timestamp::Tolerance;
 use verigate::scheme::Settings;
@@ -46,10 +50,42 @@ const NO_PRESET: &[&str] = &["plivo-v2", "hubspot-v1", "hubspot-v2"];
 /// Given an empty secret: usage, before anything is judged.
 const NO_SECRET: &str = "messagebird-044";
 
+/// Presets that count as proved without a vector here, and what proves them.
+const PROVED_ELSEWHERE: &[(&str, &str)] = &[
+    ("discord-events", "signed as `discord-interactions`, which has vectors"),
+    ("easypost", "the SDK in tests/sdks"),
+    ("linear", "the SDK that its preset names, which tests/sdks does not hold"),
+    ("lithic", "signed as `standard-webhooks`, which has vectors"),
+    ("plivo", "the SDK in tests/sdks"),
+];
+
 fn vectors() -> Vec<Value> {
-    let all: Vec<Value> = serde_json::from_str(include_str!("public.json")).unwrap();
+    let mut all: Vec<Value> = serde_json::from_str(include_str!("public.json")).unwrap();
     assert_eq!(all.len(), 599);
+    for (name, own) in own_vectors() {
+        let is_own = |vector: &Value| text(vector, "provider") == name;
+        assert!(!own.is_empty() && own.iter().all(is_own), "tests/vectors/{name}.json holds vectors of `{name}` alone");
+        all.extend(own);
+    }
+    let mut ids = BTreeSet::new();
+    let twice: Vec<_> = all.iter().map(|vector| text(vector, "id")).filter(|id| !ids.insert(*id)).collect();
+    assert!(twice.is_empty(), "ids of several vectors: {twice:?}");
     all.into_iter().filter(|vector| !NO_PRESET.contains(&text(vector, "provider"))).collect()
+}
+
+/// The vectors beside `public.json`, by the name of their file.
+fn own_vectors() -> Vec<(String, Vec<Value>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = paths.filter(|path| path.extension().is_some_and(|end| end == "json"));
+    let named = files.map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), path));
+    let mut own: Vec<_> = named.filter(|(name, _)| name != "public").collect();
+    own.sort();
+    let read = |(name, path): (String, PathBuf)| match serde_json::from_str(&fs::read_to_string(path).unwrap()) {
+        Ok(vectors) => (name, vectors),
+        Err(why) => panic!("tests/vectors/{name}.json: {why}"),
+    };
+    own.into_iter().map(read).collect()
 }
 
 fn text<'v>(vector: &'v Value, key: &str) -> &'v str {
@@ -63,6 +99,9 @@ fn expected(vector: &Value) -> bool {
 }
 
 fn body(vector: &Value) -> Vec<u8> {
+    if let Some(plain) = vector.get("body") {
+        return plain.as_str().unwrap().as_bytes().to_vec();
+    }
     let Some(rule) = vector.get("body_rule") else { return STANDARD.decode(text(vector, "body_b64")).unwrap() };
     let part = |key: &str| STANDARD.decode(text(rule, key)).unwrap();
     let count = usize::try_from(rule["count"].as_u64().unwrap()).unwrap();
@@ -195,4 +234,20 @@ fn every_open_choice_is_that_of_a_vector() {
         vectors().iter().filter(|v| v["expected"].is_null()).map(|v| text(v, "id").to_owned()).collect();
     let chosen: BTreeSet<String> = STRICT_CHOICES.iter().map(|(id, _)| (*id).to_owned()).collect();
     assert!(open.is_subset(&chosen) && chosen.is_subset(&open), "{:?}", open.symmetric_difference(&chosen));
+}
+
+#[test]
+fn every_preset_that_counts_as_proved_has_a_vector() {
+    let vectors = vectors();
+    let with_vector: BTreeSet<_> = vectors
+        .iter()
+        .filter_map(|vector| presets::find(text(vector, "provider")))
+        .map(|preset| &preset.name)
+        .collect();
+    let is_elsewhere = |name: &str| PROVED_ELSEWHERE.iter().any(|(other, _)| *other == name);
+    let is_wrong =
+        |preset: &&Preset| preset.proved != (with_vector.contains(&preset.name) || is_elsewhere(&preset.name));
+    let wrong: Vec<_> = presets::all().iter().filter(is_wrong).map(|preset| &preset.name).collect();
+    let help = "add tests/vectors/NAME.json, or say `proved = false` where there is no vector";
+    assert!(wrong.is_empty(), "`proved` is wrong of {wrong:?}: {help}");
 }
