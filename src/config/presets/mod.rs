@@ -96,27 +96,35 @@ pub fn nearest(name: &str) -> Option<&'static str> {
 
 /// Every preset file, read.
 pub(super) fn read_presets() -> impl Iterator<Item = Result<Preset, Problems>> {
-    read_files("", Preset::read)
+    files("").filter_map(|(name, text)| read_preset(name, text).transpose())
+}
+
+/// The preset file called `name`, read.
+pub(super) fn read_preset(name: &str, text: &str) -> Result<Option<Preset>, Problems> {
+    read_file(Path::new(name), text, |table, findings| Preset::read(name, text, table, findings))
 }
 
 /// Every file below `unsupported/`, read.
 pub(super) fn read_unsupported() -> impl Iterator<Item = Result<Unsupported, Problems>> {
-    read_files(UNSUPPORTED, |name, _, table, findings| Unsupported::read(name, table, findings))
+    let read = |(name, text)| {
+        let path = Path::new(UNSUPPORTED).join(name);
+        read_file(&path, text, |table, findings| Unsupported::read(name, table, findings)).transpose()
+    };
+    files(UNSUPPORTED).filter_map(read)
 }
 
-/// Reads each TOML file of a folder, given by its path in [`FOLDER`].
-fn read_files<T>(
-    folder: &'static str,
-    read: impl Fn(&str, &str, Table<'_>, &mut Findings) -> Option<T>,
-) -> impl Iterator<Item = Result<T, Problems>> {
-    files(folder).filter_map(move |(name, text)| {
-        let mut findings = Findings::default();
-        let (tree, errors) = DeTable::parse_recoverable(text);
-        findings.syntax(text, &errors);
-        let value = read(name, text, Table::new("", 0..0, tree.get_ref()), &mut findings);
-        let path = Path::new("src/config/presets").join(folder).join(name).with_extension("toml");
-        findings.finish(&path.to_string_lossy(), text).map(|_| value).transpose()
-    })
+/// Reads a TOML file, given by its path in [`FOLDER`] without the ending. A value of `None` comes with a problem.
+fn read_file<T>(
+    path: &Path,
+    text: &str,
+    read: impl FnOnce(Table<'_>, &mut Findings) -> Option<T>,
+) -> Result<Option<T>, Problems> {
+    let mut findings = Findings::default();
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    findings.syntax(text, &errors);
+    let value = read(Table::new("", 0..0, tree.get_ref()), &mut findings);
+    findings.finish(&format!("src/config/presets/{}.toml", path.display()), text)?;
+    Ok(value)
 }
 
 /// The TOML files directly in a folder, given by its path in [`FOLDER`]: each name without its ending, and the text.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::presets::{Preset, all, files, find, read_presets, read_unsupported, unsupported, why_not};
+use crate::config::presets::{
+    Family, Preset, all, files, find, read_preset, read_presets, read_unsupported, unsupported, why_not,
+};
 use crate::notation::json::Pointer;
 use crate::notation::timestamp::Tolerance;
 use crate::scheme::{Place, Settings};
@@ -68,6 +70,17 @@ fn the_text_that_is_shown_says_what_the_file_says() {
         (read.provider, read.preset) = (name.clone(), true);
         assert_eq!(format!("{read:?}"), format!("{:?}", preset.scheme));
     }
+}
+
+#[test]
+fn the_preset_that_the_guide_shows_can_be_read() {
+    let guide = include_str!("../../../docs/adding-a-provider.md");
+    let example = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let preset = read_preset("acme", example).unwrap_or_else(|problems| panic!("{problems}")).unwrap();
+    assert_eq!((preset.title.as_str(), preset.is_documented(), preset.proved), ("Acme", true, true));
+    let families = Family::ALL.map(|family| format!("| `{}` |", family.name()));
+    let missing: Vec<_> = families.iter().filter(|row| !guide.contains(*row)).collect();
+    assert!(missing.is_empty(), "families that docs/adding-a-provider.md does not explain: {missing:?}");
 }
 
 #[test]
