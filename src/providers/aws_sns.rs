@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn only_amazons_own_urls_are_its_own() {
+    fn au_11_only_amazons_own_urls_are_its_own() {
         for good in ["https://sns.us-east-1.amazonaws.com/a.pem", "https://sns.cn-north-1.amazonaws.com.cn/a-b.pem"] {
             assert!(is_amazons(good), "{good}");
         }

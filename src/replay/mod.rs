@@ -176,8 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_dropped_unsettled_is_released() {
-        // RP-09
+    fn rp_09_a_claim_dropped_unsettled_is_released() {
         let window = Arc::new(MemoryWindow::new(10));
         let held = claim(&window);
         assert_eq!(ask(&*window), Ok(Claimed::Denied(Decision::InFlight)));
@@ -188,8 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_while_holding_a_claim_releases_it() {
-        // RP-09
+    fn rp_09_a_panic_while_holding_a_claim_releases_it() {
         let window = Arc::new(MemoryWindow::new(10));
         let caught = catch_unwind(AssertUnwindSafe(|| {
             let _held = claim(&window);

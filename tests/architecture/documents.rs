@@ -128,8 +128,7 @@ fn ci_runs_the_test_command_of_readme() {
 }
 
 #[test]
-fn locked_dependencies_have_no_known_bad_version() {
-    // SC-01, SC-02
+fn sc_01_sc_02_locked_dependencies_have_no_known_bad_version() {
     let lock = read("Cargo.lock");
     let value = |line: &str, key: &str| line.strip_prefix(key).map(|rest| rest.trim_matches('"').to_owned());
     let names = lock.lines().filter_map(|line| value(line, "name = "));

@@ -331,3 +331,24 @@ fn settled(gateway: &Gateway, delivery: &Delivery) -> Answer {
     assert!(over, "still in flight");
     answer.expect("asked")
 }
+
+#[test]
+fn rp_22_a_gateway_that_is_killed_before_it_settles_loses_no_event() {
+    let upstream = Upstream::start();
+    let config = Config::for_upstream(&upstream);
+    let mut gateway = Gateway::start(&config);
+    let delivery = Delivery::fresh();
+    upstream.next(Behaviour::never());
+    let mut client = gateway.connect();
+    client.send(delivery.bytes());
+    upstream.wait_for(1);
+    gateway.signal("KILL");
+    assert!(gateway.wait_exit(SOON).is_some(), "the gateway is gone");
+    assert_eq!(client.try_answer(SOON).err(), Some(Missing::Closed));
+    // The provider tries again, and the window of the process that is gone does not stand in its way.
+    let again = Gateway::start(&config);
+    again.ask(delivery.clone()).expect_status(200);
+    upstream.last().expect_body(delivery.body());
+    assert_eq!(upstream.count(), 2, "forwarded");
+    again.ask(delivery).expect_refusal(409, "replayed_event");
+}

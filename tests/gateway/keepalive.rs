@@ -85,7 +85,7 @@ fn a_client_that_says_close_is_closed() {
 }
 
 #[test]
-fn a_pooled_connection_that_the_upstream_closed_costs_no_delivery() {
+fn rx_14_a_kept_connection_that_the_upstream_closed_costs_no_delivery() {
     let (upstream, gateway) = start();
     let mut client = gateway.connect();
     for _ in 0..5 {
@@ -97,7 +97,7 @@ fn a_pooled_connection_that_the_upstream_closed_costs_no_delivery() {
 }
 
 #[test]
-fn a_delivery_that_was_sent_is_not_sent_again() {
+fn rx_14_a_delivery_that_was_sent_is_not_sent_again() {
     let (upstream, gateway) = start();
     let mut cases = Cases::new();
     for (name, behaviour) in [("closes", Behaviour::close()), ("resets", Behaviour::reset())] {

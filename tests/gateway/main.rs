@@ -10,6 +10,7 @@ mod blocked;
 mod bodies;
 mod claims;
 mod expect;
+mod floods;
 mod framing;
 mod handshakes;
 mod headers;

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_border_that_moves_makes_another_key() {
+    fn rp_13_a_border_that_moves_makes_another_key() {
         let k = key();
         assert_ne!(k.by_id("a", b"b:c"), k.by_id("a:b", b"c"));
         assert_ne!(k.by_id("a", b"bc"), k.by_id("ab", b"c"));
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_id_on_two_routes_is_two_events() {
+    fn rp_13_the_same_id_on_two_routes_is_two_events() {
         assert_ne!(key().by_id("one", b"evt_1"), key().by_id("two", b"evt_1"));
     }
 
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn another_process_makes_other_digests() {
+    fn rx_19_another_process_makes_other_digests() {
         assert_ne!(key().by_id("a", b"b"), FingerprintKey::from_bytes([0; 16]).by_id("a", b"b"));
         assert_eq!(key().by_id("a", b"b"), key().by_id("a", b"b"));
     }

@@ -111,7 +111,7 @@ fn an_rsa_key_whose_jwk_names_a_hash_verifies_with_it_alone() {
 }
 
 #[test]
-fn a_mac_keyed_with_the_public_keys_text_is_no_signature() {
+fn au_08_a_mac_keyed_with_the_public_keys_text_is_no_signature() {
     for (text, algorithm, _) in GOOD {
         for mac in Algorithm::ALL {
             let Kind::Digest(digest) = mac.kind() else { continue };
@@ -129,7 +129,7 @@ fn a_mac_keyed_with_the_public_keys_text_is_no_signature() {
 }
 
 #[test]
-fn ed25519_r_of_small_order_is_refused_though_the_equation_holds() {
+fn au_10_ed25519_r_of_small_order_is_refused_though_the_equation_holds() {
     for signature in [ED25519_SMALL_R, ED25519_SMALL_R_NOT_CANONICAL, ED25519_SMALL_R_SIGNED] {
         assert!(!is_good(ED25519_PEM, Ed25519, &bytes(signature)));
     }
@@ -141,7 +141,7 @@ fn ed25519_r_of_small_order_is_refused_though_the_equation_holds() {
 }
 
 #[test]
-fn ed25519_s_of_the_group_order_or_more_is_refused() {
+fn au_10_ed25519_s_of_the_group_order_or_more_is_refused() {
     let order = hex::decode("1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed").unwrap();
     let good = bytes(ED25519_SIGNATURE);
     let mut s = good[32..].to_vec();
@@ -154,7 +154,7 @@ fn ed25519_s_of_the_group_order_or_more_is_refused() {
 }
 
 #[test]
-fn ed25519_keys_of_small_order_and_of_second_spellings_are_refused() {
+fn au_10_ed25519_keys_of_small_order_and_of_second_spellings_are_refused() {
     let parse = |mut y: [u8; 32], sign: u8| {
         y[31] |= sign;
         PublicKey::parse_all(hex::encode(y).as_bytes())
@@ -190,7 +190,7 @@ fn der_of(r: &[u8], s: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn ecdsa_takes_one_spelling_of_a_signature() {
+fn au_10_ecdsa_takes_one_spelling_of_a_signature() {
     let raw = bytes(P256_RAW_SIGNATURE);
     let (r, s) = raw.split_at(32);
     let n = hex::decode(N).unwrap();
@@ -246,7 +246,7 @@ fn ecdsa_takes_one_spelling_of_a_signature() {
 }
 
 #[test]
-fn ecdsa_takes_the_twin_of_a_signature_so_a_signature_is_no_identity() {
+fn au_10_ecdsa_takes_the_twin_of_a_signature_so_a_signature_is_no_identity() {
     let raw = bytes(P256_RAW_SIGNATURE);
     let (r, s) = raw.split_at(32);
     let twin = difference(&hex::decode(N).unwrap(), s);
@@ -254,7 +254,7 @@ fn ecdsa_takes_the_twin_of_a_signature_so_a_signature_is_no_identity() {
 }
 
 #[test]
-fn rsa_takes_the_one_padded_block_of_a_digest() {
+fn au_10_rsa_takes_the_one_padded_block_of_a_digest() {
     for (at, (name, signature)) in RSA_BLOCKS.into_iter().enumerate() {
         assert_eq!(is_good(RSA_PEM, RsaPkcs1Sha256, &bytes(signature)), at == 0, "{name}");
     }

@@ -100,8 +100,7 @@ fn undated(arrival: Arrival) -> Arrival {
 }
 
 #[test]
-fn a_done_event_is_replayed_redelivered_or_in_conflict() {
-    // RP-01, RP-02
+fn rp_01_rp_02_a_done_event_is_replayed_redelivered_or_in_conflict() {
     let it = Setting::new(10);
     it.done(event(1, 1));
     assert_eq!(it.denied(event(1, 1)), Some(Decision::Replay));
@@ -111,8 +110,7 @@ fn a_done_event_is_replayed_redelivered_or_in_conflict() {
 }
 
 #[test]
-fn content_with_a_timestamp_is_a_replay_and_without_one_a_redelivery() {
-    // RP-18
+fn rp_18_content_with_a_timestamp_is_a_replay_and_without_one_a_redelivery() {
     let it = Setting::new(10);
     it.done(event(1, 1));
     it.done(undated(event(1, 2)));
@@ -121,8 +119,7 @@ fn content_with_a_timestamp_is_a_replay_and_without_one_a_redelivery() {
 }
 
 #[test]
-fn of_64_copies_at_one_instant_exactly_one_is_granted() {
-    // RP-04
+fn rp_04_of_sixty_four_copies_at_one_instant_exactly_one_is_granted() {
     let it = Setting::sharded(1000, 4);
     for round in 0..20 {
         let start = Barrier::new(64);
@@ -149,8 +146,7 @@ fn of_64_copies_at_one_instant_exactly_one_is_granted() {
 }
 
 #[test]
-fn a_released_claim_lets_the_next_copy_through() {
-    // RP-05, RP-08
+fn rp_05_rp_08_a_released_claim_lets_the_next_copy_through() {
     let it = Setting::new(10);
     let ticket = it.granted(event(1, 1));
     assert_eq!(it.denied(event(1, 1)), Some(Decision::InFlight));
@@ -185,8 +181,7 @@ fn a_future_that_is_never_polled_claims_nothing() {
 }
 
 #[test]
-fn the_ttl_is_over_only_after_it() {
-    // RP-12
+fn rp_12_the_ttl_is_over_only_after_it() {
     let it = Setting::new(10);
     it.done(undated(event(1, 1)));
     it.clock.step(0, TTL.checked_sub(Duration::from_secs(1)).unwrap());
@@ -209,8 +204,8 @@ fn the_ttl_counts_from_when_it_was_done() {
 }
 
 #[test]
-fn a_step_of_either_clock_lets_no_replay_in() {
-    // RP-12. Wall steps in milliseconds, then how much of the monotonic clock passes with it.
+fn rp_12_a_step_of_either_clock_lets_no_replay_in() {
+    // Wall steps in milliseconds, then how much of the monotonic clock passes with it.
     const HOUR: i64 = 3_600_000;
     const TEN_YEARS: i64 = 87_660 * HOUR;
     let long = TTL + Duration::from_secs(1);
@@ -291,8 +286,7 @@ fn what_both_clocks_let_go_is_found_by_later_claims_and_is_no_eviction() {
 }
 
 #[test]
-fn forget_drops_a_done_event_and_lets_the_same_bytes_through_once() {
-    // RP-17
+fn rp_17_forget_drops_a_done_event_and_lets_the_same_bytes_through_once() {
     let it = Setting::sharded(100, 4);
     let named = event(1, 1).event.unwrap();
     assert_eq!(it.forget(Forget::Event(named)), Forgotten::Unknown);

@@ -3,8 +3,7 @@
 use super::*;
 
 #[test]
-fn a_capacity_holds_exactly_so_many() {
-    // RP-11
+fn rp_11_a_capacity_holds_exactly_so_many() {
     for (capacity, shards) in [(1, 1), (2, 1), (3, 1), (8, 4), (100, 16)] {
         let it = Setting::sharded(capacity, shards);
         for id in 0..=capacity as u128 {
@@ -27,8 +26,7 @@ fn a_window_without_capacity_refuses_all() {
 }
 
 #[test]
-fn an_entry_in_flight_is_never_evicted() {
-    // RP-11
+fn rp_11_an_entry_in_flight_is_never_evicted() {
     for shards in [1, 4] {
         let it = Setting::sharded(2, shards);
         let open = it.granted(event(1, 1));
