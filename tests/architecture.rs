@@ -10,6 +10,8 @@
 mod documents;
 #[path = "architecture/reader.rs"]
 mod reader;
+#[path = "architecture/supply.rs"]
+mod supply;
 
 use std::collections::BTreeSet;
 use std::fs;
