@@ -2,10 +2,13 @@
 //! how long files are, and that README's tables and examples are those of the code.
 //!
 //! Sources are read as text (`reader`): comments and literals blanked out, paths taken as written. What a macro would
-//! expand to is not seen. What README says is compared in `documents`.
+//! expand to is not seen. What README says is compared in `documents`, and the catalogue of attacks with the tests in
+//! `catalogue`.
 
 #![expect(clippy::unwrap_used, reason = "a file that is missing or unreadable is a failed test")]
 
+#[path = "architecture/catalogue.rs"]
+mod catalogue;
 #[path = "architecture/documents.rs"]
 mod documents;
 #[path = "architecture/reader.rs"]
@@ -126,24 +129,36 @@ fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap()
 }
 
-fn sources() -> Vec<Source> {
-    let top = root().join("src");
+/// Every Rust file below one of these folders, its path from the root of the repository and its text.
+fn rust_files_in(tops: &[&str]) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    let mut folders = vec![top.clone()];
+    let mut folders: Vec<PathBuf> = tops.iter().map(|top| root().join(top)).collect();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path: PathBuf = entry.unwrap().path();
-            if path.is_dir() {
+            // Packages and environments of other languages' tests are not ours.
+            let is_foreign = path.file_name().is_some_and(|name| name == "node_modules" || name == ".venv");
+            if path.is_dir() && !is_foreign {
                 folders.push(path);
             } else if path.extension().is_some_and(|e| e == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
-                let path = path.strip_prefix(&top).unwrap().to_str().unwrap().to_owned();
-                found.push(Source { path, code: code_of(&text), text });
+                found.push((path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned(), text));
             }
         }
     }
-    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found.sort();
     found
+}
+
+/// Every Rust file of the crate and its tests.
+fn rust_files() -> Vec<(String, String)> {
+    rust_files_in(&["src", "tests"])
+}
+
+fn sources() -> Vec<Source> {
+    let below = |path: String| path.trim_start_matches("src/").to_owned();
+    let source = |(path, text): (String, String)| Source { path: below(path), code: code_of(&text), text };
+    rust_files_in(&["src"]).into_iter().map(source).collect()
 }
 
 /// The modules of this crate that a file names, by `crate::` or by as many `super::` as lead to the root.

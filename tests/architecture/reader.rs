@@ -1,32 +1,83 @@
-//! Rust source as text: what is code in it, and which paths it names. Knows no grammar beyond that.
+//! Rust source as text: what is code in it, what is a comment or a string, and which paths it names. Knows no grammar
+//! beyond that.
+
+/// What a piece of source text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Code,
+    Comment,
+    /// A string or a character, with its quotes.
+    Literal,
+}
+
+/// The text in pieces, in order.
+pub(crate) fn pieces(text: &str) -> Vec<(Kind, &str)> {
+    let mut found = Vec::new();
+    // Where the code begins that leads up to `at`.
+    let (mut begun, mut at) = (0, 0);
+    while let Some(first) = text.get(at..).and_then(|rest| rest.chars().next()) {
+        let (before, rest) = text.split_at(at);
+        let other = if rest.starts_with("//") {
+            Some((Kind::Comment, rest.find('\n').unwrap_or(rest.len())))
+        } else if rest.starts_with("/*") {
+            Some((Kind::Comment, block_comment(rest)))
+        } else if let Some(hashes) = raw_string(rest).filter(|_| !before.ends_with(is_word)) {
+            let end = format!("\"{}", "#".repeat(hashes));
+            let open = rest.find('"').unwrap_or_default() + 1;
+            let inner = rest.get(open..).and_then(|inner| inner.find(&end));
+            Some((Kind::Literal, inner.map_or(rest.len(), |at| open + at + end.len())))
+        } else if first == '"' || first == '\'' && is_character(rest) {
+            Some((Kind::Literal, quoted(rest, first)))
+        } else {
+            None
+        };
+        let Some((kind, length)) = other else {
+            at += first.len_utf8();
+            continue;
+        };
+        found.extend(text.get(begun..at).filter(|code| !code.is_empty()).map(|code| (Kind::Code, code)));
+        found.extend(text.get(at..at + length).map(|piece| (kind, piece)));
+        at += length;
+        begun = at;
+    }
+    found.extend(text.get(begun..).filter(|code| !code.is_empty()).map(|code| (Kind::Code, code)));
+    found
+}
 
 /// `text` with comments, strings and characters blanked out; line ends stay.
 pub(crate) fn code_of(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let length = if rest.starts_with("//") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("/*") {
-            block_comment(rest)
-        } else if let Some(hashes) = raw_string(rest).filter(|_| !out.ends_with(is_word)) {
-            let end = format!("\"{}", "#".repeat(hashes));
-            let open = rest.find('"').unwrap_or_default() + 1;
-            rest.get(open..).and_then(|inner| inner.find(&end)).map_or(rest.len(), |at| open + at + end.len())
-        } else if first == '"' {
-            quoted(rest, '"')
-        } else if first == '\'' && is_character(rest) {
-            quoted(rest, '\'')
-        } else {
-            out.push(first);
-            rest = rest.get(first.len_utf8()..).unwrap_or_default();
-            continue;
-        };
-        let (blank, after) = rest.split_at(length);
-        out.extend(blank.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
-        rest = after;
+    let blank = |piece: &str| piece.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect::<String>();
+    let seen = |(kind, piece): (Kind, &str)| if kind == Kind::Code { piece.to_owned() } else { blank(piece) };
+    pieces(text).into_iter().map(seen).collect()
+}
+
+/// The comments of `text`, each with the line on which it begins. Comments that only white space divides are one, their
+/// lines joined by a space and without their slashes.
+pub(crate) fn comments(text: &str) -> Vec<(usize, String)> {
+    let mut found: Vec<(usize, String)> = Vec::new();
+    let (mut line, mut is_next) = (1, false);
+    for (kind, piece) in pieces(text) {
+        if kind == Kind::Comment {
+            let words = piece.trim_start_matches(['/', '!', '*']).trim_end_matches(['*', '/']).trim();
+            match found.last_mut().filter(|_| is_next) {
+                Some((_, joined)) => {
+                    joined.push(' ');
+                    joined.push_str(words);
+                }
+                None => found.push((line, words.to_owned())),
+            }
+        }
+        is_next = kind == Kind::Comment || is_next && piece.trim().is_empty();
+        line += piece.matches('\n').count();
     }
-    out
+    found
+}
+
+/// The strings of `text`, without their quotes, as they are written.
+pub(crate) fn strings(text: &str) -> Vec<&str> {
+    let is_string = |(kind, piece): &(Kind, &str)| *kind == Kind::Literal && piece.contains('"');
+    let inside = |piece: &'_ str| -> Option<std::ops::Range<usize>> { Some(piece.find('"')? + 1..piece.rfind('"')?) };
+    pieces(text).into_iter().filter(is_string).filter_map(|(_, piece)| piece.get(inside(piece)?)).collect()
 }
 
 pub(crate) fn is_word(c: char) -> bool {
@@ -137,4 +188,12 @@ fn the_reader_sees_paths_and_neither_comments_nor_literals() {
     let names: Vec<_> = following(group, "crate").into_iter().map(|(_, name)| name).collect();
     assert_eq!(names, ["one", "four", "five"]);
     assert_eq!(uses("use log;\nlog::warn!();\nmy_log::x; self::log::y", "log"), [2, 1]);
+}
+
+#[test]
+fn the_reader_tells_comments_and_strings_from_code() {
+    let text = "//! one\n//! two\nfn f() {\n    // three\n\n    /* four */ g(\"// five\", r#\"six\"#, '\"');\n}";
+    let comments = comments(text);
+    assert_eq!(comments, [(1, "one two".to_owned()), (4, "three four".to_owned())]);
+    assert_eq!(strings(text), ["// five", "six"]);
 }
