@@ -2,13 +2,15 @@
 //! how long files are, and that README's tables and examples are those of the code.
 //!
 //! Sources are read as text (`reader`): comments and literals blanked out, paths taken as written. What a macro would
-//! expand to is not seen. What README says is compared in `documents`, and the catalogue of attacks with the tests in
-//! `catalogue`.
+//! expand to is not seen. What README says is compared in `documents`, what comments cite in `citations`, and the
+//! catalogue of attacks with the tests in `catalogue`.
 
 #![expect(clippy::unwrap_used, reason = "a file that is missing or unreadable is a failed test")]
 
 #[path = "architecture/catalogue.rs"]
 mod catalogue;
+#[path = "architecture/citations.rs"]
+mod citations;
 #[path = "architecture/documents.rs"]
 mod documents;
 #[path = "architecture/reader.rs"]
