@@ -39,6 +39,12 @@ pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// A word for a POSIX shell, in single quotes unless it is plainly harmless.
+pub(super) fn quoted(text: &str) -> String {
+    let is_plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._/:@=".contains(&b));
+    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
 /// One JSON object on one line, its members in this order.
 pub(super) fn json_object(members: &[(&str, Value)]) -> String {
     let members: Vec<String> = members.iter().map(|(name, value)| format!("{}:{value}", Value::from(*name))).collect();
@@ -48,6 +54,16 @@ pub(super) fn json_object(members: &[(&str, Value)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shell_reads_back_what_was_quoted() {
+        let nasty = ["", "it's", "$HOME `id` \\ \"x\"", "a\nb\n", "'''", "!x", "-n", "*", "\u{e9}'\t"];
+        let words: Vec<String> = nasty.iter().map(|word| quoted(word)).collect();
+        let script = format!("printf '%s\\0' {}", words.join(" "));
+        let output = std::process::Command::new("sh").arg("-c").arg(script).output().unwrap();
+        let expected = nasty.map(|word| word.to_owned() + "\0").concat();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+    }
 
     #[test]
     fn an_object_keeps_the_order_of_its_members_and_escapes() {

@@ -13,7 +13,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::Exit;
-use super::output::{note, print, table};
+use super::output::{note, print, quoted, table};
 use crate::clock::Clock;
 use crate::config;
 use crate::gateway;
@@ -52,8 +52,8 @@ impl Demo {
         log::set_max_level(log::LevelFilter::Off);
         let mut receiver = Receiver::start().context("cannot start the receiver")?;
         let folder = Folder::make().context("cannot make a folder for the demo's files")?;
-        let file = write_files(&folder.0, &receiver).context("cannot write the demo's files")?;
-        let config = config::load(&file).map_err(|problems| anyhow::anyhow!("{problems}"))?;
+        let files = write_files(&folder.0, &receiver).context("cannot write the demo's files")?;
+        let config = config::load(&files.config).map_err(|problems| anyhow::anyhow!("{problems}"))?;
         let route = config.routes.first().context("the demo's file has no route")?;
         let (scheme, secret) = (Arc::clone(&route.scheme), route.secrets.first().context("no secret")?.clone());
         let access_log = LogAfterTour { left: tour::deliveries(), output: standard_output()? };
@@ -81,7 +81,7 @@ impl Demo {
         } else {
             let body = tour::body(4242);
             let headers = tour::signed(&body, clock.now().wall, &scheme, &secret)?;
-            invite(&addresses, &receiver, &file, &body, &headers);
+            invite(&addresses, &receiver, &files, &body, &headers);
             log::set_max_level(level);
         }
         gateway.join().map_err(|_| anyhow::anyhow!("the gateway panicked"))??;
@@ -103,24 +103,32 @@ fn show(visits: &[tour::Visit]) {
     }
 }
 
-fn invite(addresses: &Addresses, receiver: &Receiver, file: &Path, body: &str, headers: &[(String, String)]) {
+/// Prints where everything listens and how to send deliveries by hand. Each printed command works in any directory.
+fn invite(addresses: &Addresses, receiver: &Receiver, files: &Files, body: &str, headers: &[(String, String)]) {
     let Some(traffic) = addresses.traffic.first() else { return };
     let lines = headers.iter().map(|(name, value)| format!("  -H '{name}: {value}' \\\n")).collect::<Vec<_>>().concat();
     print(&format!(
         "\ngateway   http://{traffic}{path}\nreceiver  http://{receiver}\nmetrics   http://{admin}/metrics\n\n\
          Send one yourself (good for five minutes; a second time it is a replay):\n\n\
          curl -i http://{traffic}{path} \\\n{lines}  -d '{body}'\n\n\
-         Or sign your own:\n\n\
-         verigate sign --route itellico --config {file} --body event.json --curl --url http://{traffic}{path}\n\n\
+         Or sign your own, from a file that you can edit:\n\n\
+         {program} sign --route itellico --config {config} --body {event} --curl --url http://{traffic}{path} | sh\n\n\
          Ctrl-C ends it. The access log follows.\n",
         path = tour::PATH,
         receiver = receiver.address,
         admin = addresses.admin,
-        file = file.display(),
+        program = quoted(&program()),
+        config = quoted(&files.config.display().to_string()),
+        event = quoted(&files.event.display().to_string()),
     ));
 }
 
-/// The files of one demo; removed with it.
+/// How this program is started again from any directory. A system that does not say leaves its plain name.
+fn program() -> String {
+    std::env::current_exe().map_or_else(|_| "verigate".to_owned(), |path| path.display().to_string())
+}
+
+/// The folder of one demo's files, removed with the demo.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -138,8 +146,15 @@ impl Drop for Folder {
     }
 }
 
-/// Writes a configuration and a fresh secret for it, readable by this user alone.
-fn write_files(folder: &Path, receiver: &Receiver) -> anyhow::Result<PathBuf> {
+/// The files that a printed command names.
+struct Files {
+    config: PathBuf,
+    /// The body of an event that the tour did not send.
+    event: PathBuf,
+}
+
+/// Writes a configuration, a fresh secret for it that only this user can read, and an event to sign.
+fn write_files(folder: &Path, receiver: &Receiver) -> anyhow::Result<Files> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut random = [0; 32];
     getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random bytes: {error}"))?;
@@ -157,7 +172,9 @@ fn write_files(folder: &Path, receiver: &Receiver) -> anyhow::Result<PathBuf> {
         receiver.address,
     );
     std::fs::write(&file, text)?;
-    Ok(file)
+    let event = folder.join("event.json");
+    std::fs::write(&event, tour::body(4243))?;
+    Ok(Files { config: file, event })
 }
 
 /// The usual port where it is free, else any.
