@@ -16,7 +16,7 @@ use crate::telemetry::operational;
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  export ITELLICO_WEBHOOK_SECRET=…\n  verigate run --config conf/verigate.toml\n\n\
     SIGHUP loads the file again, SIGTERM stops after what is in flight. The access log goes to\n\
-    standard output, messages to standard error (RUST_LOG=debug for more).")]
+    standard output, messages for the operator to standard error.")]
 pub(super) struct Run {
     #[command(flatten)]
     file: ConfigFile,
