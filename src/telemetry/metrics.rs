@@ -1,4 +1,4 @@
-//! Every metric of SPEC 8, declared once with its help text and labels ([`DESCRIPTIONS`]), and how they are shown.
+//! Every metric of SPEC 8, declared once with its help text and labels (`DESCRIPTIONS`), and how they are shown.
 //!
 //! Label values come from the configuration or a fixed set, so traffic cannot add series without end. Per-route handles
 //! are made at load (`route_metrics`). Each [`Metrics`] has a registry of its own, so tests can have several.

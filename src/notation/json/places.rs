@@ -72,7 +72,7 @@ impl Places {
     /// Judges `body` and finds what stands at the places: in one pass, and one more for each pointer with `*`.
     ///
     /// # Errors
-    /// Why it is not one JSON text, that a key is repeated, or that there are more than [`MAX_EACH`] places for a
+    /// Why it is not one JSON text, that a key is repeated, or that there are more than `MAX_EACH` places for a
     /// pointer with `*`.
     pub fn scan<'b>(&self, body: &'b [u8]) -> Result<Values<'b>, Fault> {
         let text = std::str::from_utf8(body).map_err(|_| Fault::NotUtf8)?;
@@ -111,7 +111,7 @@ impl<'b> Values<'b> {
         self.slots.get(slot.0).copied().unwrap_or(Value::Absent)
     }
 
-    /// What stands at the places of `slot`, in the order of the text; at most [`MAX_EACH`]. An empty array adds none. So
+    /// What stands at the places of `slot`, in the order of the text; at most `MAX_EACH`. An empty array adds none. So
     /// that nothing passes unseen, [`Value::Absent`] stands for each element that lacks the rest of the pointer, and for
     /// whatever is no array where a `*` wants one, also where nothing is there at all.
     pub fn each(&self, slot: EachSlot) -> &[Value<'b>] {

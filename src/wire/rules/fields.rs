@@ -6,7 +6,7 @@ use memchr::{Memchr, memchr_iter};
 
 use super::{Limits, MAX_LINE, Reason, is_token_byte};
 
-/// A part of the head, as a byte range of [`Head::bytes`].
+/// A part of the head, as a byte range of `Head::bytes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// First byte.
