@@ -33,6 +33,47 @@ use crate::verdict::{Code, Refusal};
 use crate::wire::head::{FieldName, Found, Head};
 
 /// A route's scheme, keys and settings. Clones share them.
+///
+/// A delivery is judged in three calls, the same for live traffic and for every command:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use verigate::config::presets;
+/// use verigate::verify::clock::{Clock, UnixMillis};
+/// use verigate::verify::secret::{Secret, SecretText};
+/// use verigate::verify::verdict::{Code, Refusal};
+/// use verigate::verify::verifier::{Proof, Settings, Verifier};
+/// use verigate::wire::head::Head;
+///
+/// let scheme = Arc::new(presets::find("github").ok_or("no such preset")?.scheme.clone());
+/// // The secret, body and signature of GitHub's own documentation.
+/// let text = SecretText::new(b"It's a Secret to Everybody".to_vec());
+/// let secret = Secret { name: "example".to_owned(), text, not_before: None, not_after: None };
+/// let settings = Settings {
+///     tolerance: scheme.tolerance,
+///     future_tolerance: scheme.future_tolerance,
+///     public_url: None,
+///     max_body: 1 << 20,
+/// };
+/// let verifier = Verifier::new(scheme, vec![secret], settings)?;
+///
+/// let clock = Clock::set_to(UnixMillis::from_secs(1_750_000_000));
+/// let name = b"X-Hub-Signature-256";
+/// let value = b"sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+///
+/// let judge = |chunks: [&[u8]; 2]| -> Result<Proof, Refusal> {
+///     let head = Head::from_parts("POST", "/hooks/github", [(&name[..], &value[..])])?;
+///     let mut verification = verifier.begin(&head, clock.now())?; // before the body is read
+///     chunks.iter().for_each(|chunk| verification.update(chunk)); // as the body arrives
+///     // Without this proof nothing is forwarded.
+///     verification.finish(&chunks.concat(), clock.now())
+/// };
+/// assert!(judge([b"Hello, ", b"World!"]).is_ok_and(|proof| &*proof.secret == "example"));
+/// let forged = judge([b"Hello, ", b"world!"]);
+/// assert!(forged.is_err_and(|refusal| refusal.code == Code::BadSignature));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Verifier(Arc<Inner>);
 
