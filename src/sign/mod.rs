@@ -65,6 +65,31 @@ const MAX_INFLATED: usize = 64 << 20;
 /// The headers that the scheme wants on this delivery, in the order required ones, id, timestamp, signature. The other
 /// headers of the request are not repeated. For a scheme without a signature the last one is the token itself.
 ///
+/// ```
+/// use verigate::config::presets;
+/// use verigate::verify::clock::UnixMillis;
+/// use verigate::verify::secret::{Secret, SecretText};
+/// use verigate::verify::sign::{SignRequest, sign};
+///
+/// let scheme = &presets::find("stripe").ok_or("no such preset")?.scheme;
+/// let text = SecretText::new(b"whsec_example".to_vec());
+/// let secret = Secret { name: "example".to_owned(), text, not_before: None, not_after: None };
+/// let request = SignRequest {
+///     method: "POST",
+///     target: "/webhooks/stripe",
+///     body: br#"{"id":"evt_1"}"#,
+///     id: None, // Stripe's is in the body
+///     at: UnixMillis::from_secs(1_750_000_000),
+///     public_url: None,
+///     headers: &[],
+/// };
+/// let headers = sign(scheme, &secret, &request)?;
+/// // printf '1750000000.{"id":"evt_1"}' | openssl dgst -sha256 -hmac whsec_example
+/// let signature = "t=1750000000,v1=90bfd420a5cf401f5bd98e6ac1fc700e55981f32485c12f1f439145ed11a87b8";
+/// assert_eq!(headers, [("Stripe-Signature".to_owned(), signature.to_owned())]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// See [`SignFault`].
 pub fn sign(scheme: &Scheme, secret: &Secret, request: &SignRequest<'_>) -> Result<Vec<(String, String)>, SignFault> {
