@@ -1,4 +1,4 @@
-//! What is known of a preset, in words: for the list, the page and README alike.
+//! What is known of a preset, in words: for the list, the page and docs/providers.md alike.
 
 use std::time::Duration;
 

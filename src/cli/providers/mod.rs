@@ -32,7 +32,7 @@ pub(super) struct Providers {
     /// Print JSON: an array, or one object
     #[arg(long)]
     json: bool,
-    /// Print the table of README
+    /// Print docs/providers.md
     #[arg(long, hide = true, conflicts_with_all = ["name", "json"])]
     markdown: bool,
 }
@@ -47,7 +47,7 @@ impl Providers {
         let others: Vec<&Unsupported> =
             presets::unsupported().iter().filter(|other| self.filter.takes_unsupported(other)).collect();
         if self.markdown {
-            print(&tables::markdown(&shown));
+            print(&tables::markdown(&shown, &others));
         } else if self.json {
             let presets = shown.iter().map(|preset| json::object(preset));
             print(

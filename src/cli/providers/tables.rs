@@ -1,6 +1,4 @@
-//! The list of providers: as text for a terminal, and as the table of README.
-
-use std::fmt::Write as _;
+//! The list of providers: as text for a terminal, and as docs/providers.md.
 
 use super::facts;
 use crate::cli::check::{identity, tolerance};
@@ -44,15 +42,44 @@ fn why(other: &Unsupported) -> String {
     format!("{}{}", other.reason, instead.unwrap_or_default())
 }
 
-/// For README.
-pub(super) fn markdown(presets: &[&Preset]) -> String {
-    let mut out = String::from(
-        "| id | provider | signed | tolerance | replay key | handshake | status |\n\
-         | --- | --- | --- | --- | --- | --- | --- |",
-    );
-    for preset in presets {
+/// The text of docs/providers.md around its tables.
+const ABOVE: &str = "\
+# Providers
+
+<!-- Printed by `verigate providers --markdown`; a test compares it. -->
+
+`provider = \"NAME\"` on a route takes everything from a preset: what is signed and how, where the signature, the
+timestamp and the event's id and type are, the tolerance, and the handshake. `verigate providers NAME` prints all that is
+known of a provider (its secret, headers, retries, handshake and caveats) and a route to copy. `verigate providers`
+without a name lists them; `--search`, `--family`, `--algorithm`, `--unconfirmed`, `--handshake` and `--unsigned-body`
+narrow the list.
+
+- **id** is the name to write; some providers have other names too, which `verigate providers NAME` shows.
+- **signed** is the content that the signature covers, in the notation of [schemes](schemes.md#signed-content).
+- **tolerance** is how far the signed timestamp may be off, both ways or `-PAST +FUTURE`. `no timestamp`: nothing signed
+  says when a delivery was made, so only the replay window knows an old one. `OFF`: the timestamp is the event's own, or
+  may be of any age. `by its token`: a JSON Web Token says how long it holds.
+- **replay key** is how the same event is known again. Where it is not the signed id, the same content signed again with
+  another timestamp counts as a new delivery.
+- **handshake**: `yes` if the provider asks the endpoint for an answer before it delivers.
+- **status**: `documented` if the facts are the provider's own; `unconfirmed` if they come from others, so try the route
+  in [shadow mode](operating.md#moving-in) first; `no vector` if no published example proves the scheme, so see one real
+  delivery verified before you rely on it.
+";
+
+/// The text between the two tables.
+const BETWEEN: &str = "\
+## Not supported
+
+These have no preset, each for a reason. Some can be spelled out in [`[route.scheme]`](schemes.md).
+";
+
+/// The text of docs/providers.md: the presets, and the providers that have none.
+pub(super) fn markdown(presets: &[&Preset], others: &[&Unsupported]) -> String {
+    let titles = ["id", "provider", "signed", "tolerance", "replay key", "handshake", "status"];
+    let rows = presets.iter().map(|preset| {
         let scheme = &preset.scheme;
-        let cells = [
+        [
             format!("`{}`", preset.name),
             preset.title.clone(),
             facts::signed(scheme),
@@ -60,11 +87,25 @@ pub(super) fn markdown(presets: &[&Preset]) -> String {
             identity(scheme).to_owned(),
             scheme.handshake.map_or("", |_| "yes").to_owned(),
             facts::status(preset),
-        ];
-        // Writing to a String cannot fail.
-        let _ = write!(out, "\n| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | ").replace("|  |", "| |"));
-    }
-    out
+        ]
+    });
+    let known = markdown_table(titles, rows);
+    let rows = others.iter().map(|other| {
+        let instead = other.instead.clone().unwrap_or_default();
+        [format!("`{}`", other.name), other.title.clone(), other.reason.clone(), instead]
+    });
+    let unknown = markdown_table(["id", "provider", "why not", "instead"], rows);
+    [ABOVE, &known, "", BETWEEN, &unknown].join("\n")
+}
+
+fn markdown_table<const N: usize>(titles: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let line = |cells: &[String]| {
+        let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        format!("| {} |", cells.join(" | ")).replace("|  |", "| |")
+    };
+    let mut lines = vec![format!("| {} |", titles.join(" | ")), format!("|{}", " --- |".repeat(N))];
+    lines.extend(rows.map(|row| line(&row)));
+    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -90,13 +131,18 @@ mod tests {
     }
 
     #[test]
-    fn every_row_of_the_markdown_table_has_its_seven_cells() {
-        let all: Vec<_> = all().iter().collect();
-        let text = markdown(&all);
-        assert_eq!(text.lines().count(), all.len() + 2);
-        for line in text.lines() {
-            assert_eq!(line.replace("\\|", "").matches('|').count(), 8, "{line}");
-        }
+    fn every_row_of_the_markdown_tables_has_its_cells() {
+        let (all, others): (Vec<_>, Vec<_>) = (all().iter().collect(), unsupported().iter().collect());
+        let text = markdown(&all, &others);
+        let rows = |part: &str, bars: usize| {
+            let rows: Vec<_> = part.lines().filter(|line| line.starts_with('|')).map(str::to_owned).collect();
+            for line in &rows {
+                assert_eq!(line.replace("\\|", "").matches('|').count(), bars, "{line}");
+            }
+            rows.len()
+        };
+        let (known, unknown) = text.split_once("\n## ").unwrap();
+        assert_eq!((rows(known, 8), rows(unknown, 5)), (all.len() + 2, others.len() + 2));
         assert!(text.contains("| `telnyx` | Telnyx | `{timestamp}\\|{body}` | 5m |"), "{text}");
         assert!(text.contains("| `slack` | Slack |") && text.contains("| yes | documented |"), "{text}");
     }
