@@ -1,9 +1,9 @@
-//! Holds the repository to what ARCHITECTURE.md and README.md say of it: who imports whom, where which crate is used,
-//! how long files are, and that README's tables and examples are those of the code.
+//! Holds the repository to what its pages say of it: who imports whom, where which crate is used, how long files are,
+//! and that the tables and examples of the pages are those of the code.
 //!
 //! Sources are read as text (`reader`): comments and literals blanked out, paths taken as written. What a macro would
-//! expand to is not seen. What README says is compared in `documents`, what comments cite in `citations`, and the
-//! catalogue of attacks with the tests in `catalogue`.
+//! expand to is not seen. The pages are compared with the code in `documents`;
+//! the headings that comments cite are compared in `citations`, the catalogue of attacks with the tests in `catalogue`.
 
 #![expect(clippy::unwrap_used, reason = "a file that is missing or unreadable is a failed test")]
 

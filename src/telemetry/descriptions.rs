@@ -1,6 +1,6 @@
 //! Every metric of SPEC 8, declared once with its help text and labels.
 
-/// What a metric is, for its declaration and for README's table.
+/// What a metric is, for its declaration and for the table of docs/operating.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Description {
     /// The full name.
