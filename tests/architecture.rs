@@ -2,8 +2,8 @@
 //! and that the tables and examples of the pages are those of the code.
 //!
 //! Sources are read as text (`reader`): comments and literals blanked out, paths taken as written. What a macro would
-//! expand to is not seen. The pages are compared with the code in `documents`;
-//! the headings that comments cite are compared in `citations`, the catalogue of attacks with the tests in `catalogue`.
+//! expand to is not seen. The pages are compared with the code in `documents` and `keys`, the headings that comments cite
+//! in `citations`, the catalogue of attacks with the tests in `catalogue`.
 
 #![expect(clippy::unwrap_used, reason = "a file that is missing or unreadable is a failed test")]
 
@@ -13,6 +13,8 @@ mod catalogue;
 mod citations;
 #[path = "architecture/documents.rs"]
 mod documents;
+#[path = "architecture/keys.rs"]
+mod keys;
 #[path = "architecture/reader.rs"]
 mod reader;
 #[path = "architecture/supply.rs"]

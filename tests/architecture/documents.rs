@@ -1,5 +1,5 @@
 //! The pages, `.ci/run` and Cargo.lock compared with the code: metrics, answers, log fields, whole configurations,
-//! providers, the minimum Rust version, locked versions.
+//! providers, the minimum Rust version, locked versions. Keys are compared in `keys`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -38,6 +38,21 @@ pub(crate) fn table(page: &str, title: &str) -> Vec<Vec<String>> {
     let rows: Vec<_> = lines.by_ref().skip(2).take_while(|row| row.len() > 2).collect();
     assert!(!rows.is_empty(), "{page} has no table whose first column is `{title}`");
     rows.into_iter().map(|row| row.into_iter().skip(1).collect()).collect()
+}
+
+/// The lines of a page outside of its fenced blocks.
+pub(crate) fn prose(page: &str) -> Vec<String> {
+    let text = read(page);
+    let mut is_fenced = false;
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            is_fenced = !is_fenced;
+        } else if !is_fenced {
+            lines.push(line.to_owned());
+        }
+    }
+    lines
 }
 
 /// The words between backticks in `cell`.
