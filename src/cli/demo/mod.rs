@@ -33,7 +33,7 @@ pub(super) struct Demo {
 }
 
 impl Demo {
-    /// Runs the tour, and serves on unless told otherwise.
+    /// Runs the tour, and then serves unless `--once` is given.
     pub(super) fn run(&self) -> Exit {
         match self.try_run() {
             Ok(true) => Exit::Success,

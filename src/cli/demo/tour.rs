@@ -53,7 +53,7 @@ const fn stop(
 const STOPS: &[Stop] = &[
     stop("good", "a signed delivery", (1, 0), Twist::None, ("valid", 200)),
     stop("replayed", "the very same bytes again", (1, 0), Twist::None, ("replayed_event", 409)),
-    stop("redelivered", "the same event, signed anew", (1, -1), Twist::None, ("duplicate_event", 200)),
+    stop("redelivered", "the same event, signed again", (1, -1), Twist::None, ("duplicate_event", 200)),
     stop("forged", "signed with another secret", (2, 0), Twist::WrongSecret, ("bad_signature", 401)),
     stop("tampered", "one digit of the body changed", (3, 0), Twist::ChangedBody, ("bad_signature", 401)),
     stop("unsigned", "no signature header", (4, 0), Twist::Unsigned, ("missing_signature", 401)),
