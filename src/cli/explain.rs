@@ -9,7 +9,7 @@ use super::output::{complain, json_object, print};
 use super::subject::Subject;
 use super::verify::{Judgement, Judging, case, judge};
 use crate::config::presets;
-use crate::explain::{Around, Explanation, Fault, Finding, Mistake, explain};
+use crate::explain::{Around, CaseError, Explanation, Finding, Mistake, explain};
 use crate::scheme::TimestampPlace;
 use crate::verdict::Code;
 use crate::wire::head::FieldName;
@@ -110,8 +110,8 @@ fn account(subject: &Subject, delivery: &Delivery) -> Account {
             lines.extend(besides.map(|also| format!("Besides: {} {}", also.sentence(), also.fix())));
             Account { mistake: Some(mistake), secret: None, lines }
         }
-        Explanation::Unexplained { fault, besides } => {
-            let mut lines = vec![unexplained(subject, &fault)];
+        Explanation::Unexplained { error, besides } => {
+            let mut lines = vec![unexplained(subject, &error)];
             lines.extend(besides.map(|also| format!("Besides: {}", also.sentence())));
             Account { mistake: None, secret: None, lines }
         }
@@ -119,18 +119,18 @@ fn account(subject: &Subject, delivery: &Delivery) -> Account {
 }
 
 /// The honest end: what is known, and what to look at.
-fn unexplained(subject: &Subject, fault: &Fault) -> String {
+fn unexplained(subject: &Subject, error: &CaseError) -> String {
     let scheme = &subject.scheme;
     let signature = scheme.signature.header().map_or("", FieldName::as_str);
     let timestamp = scheme.timestamp.as_ref().and_then(TimestampPlace::header).map_or("", FieldName::as_str);
-    let refusal = match fault {
-        Fault::Key(fault) => {
+    let refusal = match error {
+        CaseError::Key(error) => {
             return format!(
                 "The secret is no key of this scheme ({}), and no common mistake explains it: copy it again from the provider.",
-                fault.why
+                error.why
             );
         }
-        Fault::Refused(refusal) => refusal,
+        CaseError::Refused(refusal) => refusal,
     };
     match refusal.code {
         Code::MissingSignature => format!(

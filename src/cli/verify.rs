@@ -8,7 +8,7 @@ use super::Exit;
 use super::delivery::{Captured, Delivery};
 use super::output::{complain, json_object, note, print};
 use super::subject::{By, Subject, tolerance};
-use crate::explain::{Case, Fault};
+use crate::explain::{Case, CaseError};
 use crate::notation::timestamp::Tolerance;
 use crate::verdict::Refusal;
 use crate::verify::envelope::Event;
@@ -109,8 +109,8 @@ pub(super) fn judge(subject: &Subject, delivery: &Delivery, is_envelope_judged: 
             let refusal = event.as_ref().err().copied().filter(|_| is_envelope_judged);
             Ok(Judgement { refusal, secret: Some(proof.secret.to_string()), envelope: Some(event) })
         }
-        Err(Fault::Refused(refusal)) => Ok(refused(refusal)),
-        Err(Fault::Key(fault)) => Err(anyhow::anyhow!("{fault}; copy it again from the provider")),
+        Err(CaseError::Refused(refusal)) => Ok(refused(refusal)),
+        Err(CaseError::Key(error)) => Err(anyhow::anyhow!("{error}; copy it again from the provider")),
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! Forms of `application/x-www-form-urlencoded` are in `form`.
 
+use super::json;
+use super::mistake::{Finding, Mistake, found};
 use super::secrets::any_base64;
 use super::trials::Trials;
-use super::{Finding, Mistake, found, json};
 use crate::scheme::BodyForm;
 use crate::wire::head::{FieldName, Found, Framing};
 

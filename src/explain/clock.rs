@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Case, Fault, Mistake};
+use super::case::Case;
+use super::mistake::Mistake;
 use crate::clock::UnixMillis;
 use crate::notation::timestamp::Unit;
 use crate::scheme::code::RouteFacts;
@@ -66,7 +67,7 @@ fn moment(case: &Case<'_>) -> Option<(UnixMillis, Unit)> {
         }
         TimestampAt::Headers(_) | TimestampAt::Field(_) => {
             let verifier = Verifier::new(std::sync::Arc::clone(case.scheme), Vec::new(), case.settings.clone());
-            verifier.map_err(Fault::Key).ok()?.timestamp_of(case.head)
+            verifier.ok()?.timestamp_of(case.head)
         }
     };
     Some((at?, place.unit))

@@ -1,7 +1,7 @@
 //! Mistakes made in what is signed: order, separators, parts left out or added, algorithm.
 
+use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
-use super::{Finding, Mistake, found};
 use crate::scheme::{Algorithm, Kind, Part, Template};
 use crate::wire::head::FieldName;
 

@@ -1,8 +1,8 @@
 //! Mistakes made with a form body (`application/x-www-form-urlencoded`): decoded, encoded in another manner, or only one
 //! member of it kept.
 
+use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
-use super::{Finding, Mistake, found};
 use crate::notation::percent::{MANNERS, decode, encode};
 
 /// The members in which providers send JSON.

@@ -2,8 +2,9 @@
 //!
 //! A scheme needs its signature's headers, its timestamp's, and what its template signs besides.
 
+use super::content;
+use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
-use super::{Finding, Mistake, content, found};
 use crate::scheme::{Part, Place, Scheme, Template, TimestampAt};
 use crate::wire::head::{FieldName, Found};
 

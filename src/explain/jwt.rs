@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::case::Case;
+use super::clock;
+use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
-use super::{Case, Finding, Mistake, clock, found};
 use crate::clock::UnixMillis;
 use crate::key::public::PublicKey;
 use crate::notation::encoding::Encoding;

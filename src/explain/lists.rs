@@ -2,8 +2,8 @@
 //!
 //! A label is told only where it looks like one, so that no part of a signature ever is.
 
+use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
-use super::{Finding, Mistake, found};
 use crate::key::public::PublicKey;
 use crate::scheme::{Algorithm, Items, Kind, TimestampAt};
 

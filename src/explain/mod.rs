@@ -10,6 +10,7 @@
 //! and of the long enumerations (orders, separators, forms of JSON, URLs, other providers) as many as there is room for.
 
 mod body;
+mod case;
 mod clock;
 mod content;
 mod form;
@@ -30,33 +31,12 @@ mod url;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::sync::Arc;
-
-pub use self::mistake::Mistake;
+pub use self::case::{Case, CaseError};
+pub use self::mistake::{Finding, Mistake};
 use self::trials::Trials;
-use crate::clock::Now;
 use crate::key::secret::Secret;
-use crate::scheme::{Scheme, Settings};
-use crate::verdict::Refusal;
-use crate::verify::verifier::{KeyFault, Proof, Verifier};
-use crate::wire::head::Head;
-
-/// A captured delivery, and all that it is judged by.
-#[derive(Clone, Copy, Debug)]
-pub struct Case<'c> {
-    /// The scheme it should follow.
-    pub scheme: &'c Arc<Scheme>,
-    /// Tolerances and URL.
-    pub settings: &'c Settings,
-    /// The configured secrets, active or not.
-    pub secrets: &'c [Secret],
-    /// Its head.
-    pub head: &'c Head,
-    /// Its body as received.
-    pub body: &'c [u8],
-    /// The moment it is judged at.
-    pub now: Now,
-}
+use crate::scheme::Scheme;
+use crate::verify::verifier::Proof;
 
 /// What else the delivery may have been meant for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,24 +47,6 @@ pub struct Around<'a> {
     pub routes: &'a [(String, Vec<Secret>)],
 }
 
-/// Why a case is not valid.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// A secret is no key of the scheme, so nothing could be judged.
-    Key(KeyFault),
-    /// It was judged and refused.
-    Refused(Refusal),
-}
-
-/// A mistake that was confirmed, and with which secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What went wrong.
-    pub mistake: Mistake,
-    /// The name of the secret with which it matches.
-    pub secret: Arc<str>,
-}
-
 /// What can be said of a case.
 #[derive(Debug)]
 pub enum Explanation {
@@ -93,7 +55,7 @@ pub enum Explanation {
     /// Refused, and with one mistake undone it matches.
     Mistaken {
         /// Why it is refused as it is.
-        fault: Fault,
+        error: CaseError,
         /// What would make it match.
         finding: Finding,
         /// The timestamp is off too: nothing that a signature hangs on, but the next thing to be refused.
@@ -102,7 +64,7 @@ pub enum Explanation {
     /// Refused, nothing that was tried makes it match, and this much is to be seen of it: likely, not confirmed.
     Suspected {
         /// Why it is refused.
-        fault: Fault,
+        error: CaseError,
         /// What is likely wrong.
         mistake: Mistake,
         /// What is wrong with the timestamp.
@@ -111,18 +73,18 @@ pub enum Explanation {
     /// Refused, and no mistake that is known here would make it match.
     Unexplained {
         /// Why it is refused.
-        fault: Fault,
+        error: CaseError,
         /// What is wrong with the timestamp.
         besides: Option<Mistake>,
     },
 }
 
-/// One candidate: gives its finding where the mistake it looks for was made.
-type Candidate = fn(&Trials<'_>) -> Option<Finding>;
+/// A finder gives its finding if the mistake that it looks for was made.
+type Finder = fn(&Trials<'_>) -> Option<Finding>;
 
 /// In order of likelihood. What is cheap and certain to be meant comes first; another provider's scheme and a body
 /// written anew, which take many trials, come last.
-const CANDIDATES: &[Candidate] = &[
+const FINDERS: &[Finder] = &[
     secrets::surplus_newline,
     secrets::inactive,
     body::surplus_newline,
@@ -188,57 +150,35 @@ const SUSPICIONS: &[Suspicion] =
 
 /// Explains a case. What is around it is tried after all else.
 pub fn explain(case: &Case<'_>, around: &Around<'_>) -> Explanation {
-    let fault = match case.judge() {
+    let error = match case.judge() {
         Ok(proof) => return Explanation::Valid(proof),
-        Err(fault) => fault,
+        Err(error) => error,
     };
     let trials = Trials::new(*case);
     let besides = clock::judge(case).or_else(|| jwt::clock(case));
     if let Some(secret) = trials.proves(&trials.as_is()) {
         // The signature holds, so it is the clock.
         return match besides {
-            Some(mistake) => Explanation::Mistaken { fault, finding: Finding { mistake, secret }, besides: None },
-            None => Explanation::Unexplained { fault, besides },
+            Some(mistake) => Explanation::Mistaken { error, finding: Finding { mistake, secret }, besides: None },
+            None => Explanation::Unexplained { error, besides },
         };
     }
-    let mut candidates = CANDIDATES.iter().map(|candidate| {
+    let mut findings = FINDERS.iter().map(|finder| {
         trials.share();
-        candidate(&trials)
+        finder(&trials)
     });
-    let found = candidates.find_map(|found| found).or_else(|| {
+    let found = findings.find_map(|found| found).or_else(|| {
         trials.share();
         let found = secrets::of_other_route(&trials, around.routes);
         trials.share();
         found.or_else(|| providers::signs_alike(&trials, around.presets))
     });
     if let Some(finding) = found {
-        return Explanation::Mistaken { fault, finding, besides };
+        return Explanation::Mistaken { error, finding, besides };
     }
     let likely = providers::looks_alike(&trials, around.presets);
     match likely.or_else(|| SUSPICIONS.iter().find_map(|suspicion| suspicion(&trials))) {
-        Some(mistake) => Explanation::Suspected { fault, mistake, besides },
-        None => Explanation::Unexplained { fault, besides },
+        Some(mistake) => Explanation::Suspected { error, mistake, besides },
+        None => Explanation::Unexplained { error, besides },
     }
-}
-
-impl Case<'_> {
-    /// Judges the case exactly as live traffic would: signature and freshness.
-    ///
-    /// # Errors
-    /// A secret that is no key, or the refusal.
-    pub fn judge(&self) -> Result<Proof, Fault> {
-        let verifier = Verifier::new(Arc::clone(self.scheme), self.secrets.to_vec(), self.settings.clone());
-        let verifier = verifier.map_err(Fault::Key)?;
-        let judge = || {
-            let mut verification = verifier.begin(self.head, self.now)?;
-            verification.update(self.body);
-            verification.finish(self.body, self.now)
-        };
-        judge().map_err(Fault::Refused)
-    }
-}
-
-/// A finding of `mistake`, where a trial gave a secret's name.
-fn found(secret: Option<Arc<str>>, mistake: impl FnOnce() -> Mistake) -> Option<Finding> {
-    secret.map(|secret| Finding { mistake: mistake(), secret })
 }

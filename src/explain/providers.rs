@@ -2,8 +2,8 @@
 //!
 //! About 120 of them; those whose headers are not there cost nothing.
 
+use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
-use super::{Finding, Mistake, found};
 use crate::scheme::{Scheme, TimestampAt};
 use crate::wire::head::{FieldName, Found};
 

@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use super::mistake::{Finding, Mistake, found};
 use super::trials::{Changed, Trials};
-use super::{Finding, Mistake, found};
 use crate::key::secret::Secret;
 use crate::notation::percent;
 use crate::scheme::{KeyEncoding, KeyForm, Scheme};

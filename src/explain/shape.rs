@@ -2,7 +2,7 @@
 //!
 //! Only well-known prefixes are looked at and told, nothing behind them. A suspicion: the right secret is not known.
 
-use super::Mistake;
+use super::mistake::Mistake;
 use super::trials::Trials;
 use crate::key::public::PublicKey;
 use crate::scheme::{Kind, Scheme};

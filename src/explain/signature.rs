@@ -2,8 +2,8 @@
 //!
 //! They hold for every item of a list alike. Where it stands is for `headers`, how a list is taken apart for `lists`.
 
+use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
-use super::{Finding, Mistake, found};
 use crate::notation::encoding::Encoding;
 use crate::scheme::Algorithm;
 

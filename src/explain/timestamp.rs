@@ -3,8 +3,8 @@
 //! In a header, under a label of the signature header, or in the body alike, as far as it can be changed there. Whether
 //! it is fresh is judged in `clock`.
 
+use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
-use super::{Finding, Mistake, found};
 use crate::clock::UnixMillis;
 use crate::notation::timestamp::Unit;
 use crate::scheme::{Template, TimestampAt};

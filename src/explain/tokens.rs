@@ -1,8 +1,8 @@
 //! Mistakes made with user and password of HTTP's Basic authentication (RFC 7617): the secret is `user:password`.
 
+use super::mistake::{Finding, Mistake, found};
 use super::secrets::any_base64;
 use super::trials::Trials;
-use super::{Finding, Mistake, found};
 use crate::scheme::Algorithm;
 
 /// The configured secret is the password alone, or has another user than the delivery.

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::Case;
+use super::case::Case;
 use crate::key::secret::{Secret, SecretText};
 use crate::notation::timestamp::Tolerance;
 use crate::scheme::{Kind, Scheme, Settings, TimestampAt};

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
+use super::mistake::{Finding, Mistake, found};
 use super::trials::{Changed, Trials};
-use super::{Finding, Mistake, found};
 use crate::notation::percent::{MANNERS, decode, encode, rewrite};
 use crate::scheme::{Part, PublicUrl};
 use crate::wire::head::{FieldName, Found, Head};

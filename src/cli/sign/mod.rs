@@ -20,7 +20,7 @@ use super::output::{complain, note, print};
 use super::subject::{By, Subject};
 use crate::clock::Now;
 use crate::config::takes_public_keys;
-use crate::explain::{Case, Fault};
+use crate::explain::{Case, CaseError};
 use crate::key::secret::Secret;
 use crate::scheme::ProviderCode;
 use crate::scheme::{Part, Place};
@@ -200,8 +200,8 @@ fn remark(subject: &Subject, secret: &Secret, head: &Head, body: &[u8], now: Now
         let settings = &subject.settings;
         let case = Case { scheme: &Arc::clone(scheme), settings, secrets, head, body, now };
         match case.judge() {
-            Err(Fault::Refused(refusal)) => (Some(refusal), None),
-            Err(Fault::Key(_)) => (None, None),
+            Err(CaseError::Refused(refusal)) => (Some(refusal), None),
+            Err(CaseError::Key(_)) => (None, None),
             Ok(proof) => (None, Some(proof)),
         }
     };

@@ -5,6 +5,7 @@
 mod fix;
 mod sentence;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A common mistake.
@@ -237,6 +238,15 @@ pub enum Mistake {
     TokenKeyUnknown,
 }
 
+/// A mistake that was confirmed, and with which secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What went wrong.
+    pub mistake: Mistake,
+    /// The name of the secret with which it matches.
+    pub secret: Arc<str>,
+}
+
 impl Mistake {
     /// Its name, for programs.
     pub fn name(&self) -> &'static str {
@@ -331,4 +341,9 @@ impl Mistake {
             Self::TokenKeyUnknown => "token_key_unknown",
         }
     }
+}
+
+/// A finding of `mistake`, if a trial gave a secret's name.
+pub(super) fn found(secret: Option<Arc<str>>, mistake: impl FnOnce() -> Mistake) -> Option<Finding> {
+    secret.map(|secret| Finding { mistake: mistake(), secret })
 }

@@ -48,7 +48,7 @@ fn an_unrelated_forgery_is_explained_by_no_mistake() {
     let mut sample = Sample::sent(&itellico(), "somebody else's", BODY.as_bytes());
     sample.presets = vec![timestamped("{timestamp}.{body}")];
     match sample.explained() {
-        Explanation::Unexplained { fault: Fault::Refused(refusal), besides: None } => {
+        Explanation::Unexplained { error: CaseError::Refused(refusal), besides: None } => {
             assert_eq!(refusal.code, Code::BadSignature);
         }
         other => panic!("{other:?}"),
@@ -280,7 +280,7 @@ fn an_old_delivery_with_another_mistake_is_told_both() {
     let mut sample = Sample::good().with_secret(format!("{SECRET}\n").as_bytes());
     sample.now += 1000;
     match sample.explained() {
-        Explanation::Mistaken { fault: Fault::Refused(refusal), finding, besides } => {
+        Explanation::Mistaken { error: CaseError::Refused(refusal), finding, besides } => {
             assert_eq!(refusal.code, Code::StaleTimestamp);
             assert_eq!(finding.mistake, Mistake::SecretEndsInNewline);
             assert_eq!(besides, Some(Mistake::Stale(std::time::Duration::from_secs(1000))));

@@ -1,0 +1,54 @@
+//! A case: a captured delivery with all that it is judged by, and the verdict of live traffic on it.
+
+use std::sync::Arc;
+
+use crate::clock::Now;
+use crate::key::secret::Secret;
+use crate::scheme::{Scheme, Settings};
+use crate::verdict::Refusal;
+use crate::verify::verifier::{KeyFault, Proof, Verifier};
+use crate::wire::head::Head;
+
+/// A captured delivery, and all that it is judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'c> {
+    /// The scheme it should follow.
+    pub scheme: &'c Arc<Scheme>,
+    /// Tolerances and URL.
+    pub settings: &'c Settings,
+    /// The configured secrets, active or not.
+    pub secrets: &'c [Secret],
+    /// Its head.
+    pub head: &'c Head,
+    /// Its body as received.
+    pub body: &'c [u8],
+    /// The moment it is judged at.
+    pub now: Now,
+}
+
+/// The reason why a case is not valid.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CaseError {
+    /// A secret is not a key of the scheme, so the delivery could not be judged.
+    #[error(transparent)]
+    Key(#[from] KeyFault),
+    /// The delivery was judged and refused.
+    #[error("{0}")]
+    Refused(Refusal),
+}
+
+impl Case<'_> {
+    /// Judges the case exactly as live traffic would: signature and freshness.
+    ///
+    /// # Errors
+    /// A secret that is not a key of the scheme, or the refusal.
+    pub fn judge(&self) -> Result<Proof, CaseError> {
+        let verifier = Verifier::new(Arc::clone(self.scheme), self.secrets.to_vec(), self.settings.clone())?;
+        let judge = || {
+            let mut verification = verifier.begin(self.head, self.now)?;
+            verification.update(self.body);
+            verification.finish(self.body, self.now)
+        };
+        judge().map_err(CaseError::Refused)
+    }
+}
