@@ -26,6 +26,15 @@ pub struct Case<'c> {
     pub now: Now,
 }
 
+/// What else the delivery may have been meant for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Around<'a> {
+    /// The schemes of other providers.
+    pub presets: &'a [&'a Scheme],
+    /// The secrets of other routes, each with its route's name.
+    pub routes: &'a [(String, Vec<Secret>)],
+}
+
 /// The reason why a case is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CaseError {

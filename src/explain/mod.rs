@@ -31,21 +31,10 @@ mod url;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use self::case::{Case, CaseError};
+pub use self::case::{Around, Case, CaseError};
 pub use self::mistake::{Finding, Mistake};
 use self::trials::Trials;
-use crate::key::secret::Secret;
-use crate::scheme::Scheme;
 use crate::verify::verifier::Proof;
-
-/// What else the delivery may have been meant for.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Around<'a> {
-    /// The schemes of other providers.
-    pub presets: &'a [&'a Scheme],
-    /// The secrets of other routes, each with its route's name.
-    pub routes: &'a [(String, Vec<Secret>)],
-}
 
 /// What can be said of a case.
 #[derive(Debug)]
@@ -139,14 +128,24 @@ const FINDERS: &[Finder] = &[
     body::escaped,
     body::reordered,
     jwt::other_claims,
+    secrets::of_other_route,
+    providers::signs_alike,
 ];
 
 /// One suspicion: what is to be seen without a signature that holds.
 type Suspicion = fn(&Trials<'_>) -> Option<Mistake>;
 
 /// In order of how much they say.
-const SUSPICIONS: &[Suspicion] =
-    &[lists::other_labels, headers::missing, shape::of_secret, jwt::unknown, body::cut, body::unpacked, shape::of_mode];
+const SUSPICIONS: &[Suspicion] = &[
+    providers::looks_alike,
+    lists::other_labels,
+    headers::missing,
+    shape::of_secret,
+    jwt::unknown,
+    body::cut,
+    body::unpacked,
+    shape::of_mode,
+];
 
 /// Explains a case. What is around it is tried after all else.
 pub fn explain(case: &Case<'_>, around: &Around<'_>) -> Explanation {
@@ -154,7 +153,7 @@ pub fn explain(case: &Case<'_>, around: &Around<'_>) -> Explanation {
         Ok(proof) => return Explanation::Valid(proof),
         Err(error) => error,
     };
-    let trials = Trials::new(*case);
+    let trials = Trials::new(*case, *around);
     let besides = clock::judge(case).or_else(|| jwt::clock(case));
     if let Some(secret) = trials.proves(&trials.as_is()) {
         // The signature holds, so it is the clock.
@@ -167,17 +166,10 @@ pub fn explain(case: &Case<'_>, around: &Around<'_>) -> Explanation {
         trials.share();
         finder(&trials)
     });
-    let found = findings.find_map(|found| found).or_else(|| {
-        trials.share();
-        let found = secrets::of_other_route(&trials, around.routes);
-        trials.share();
-        found.or_else(|| providers::signs_alike(&trials, around.presets))
-    });
-    if let Some(finding) = found {
+    if let Some(finding) = findings.find_map(|finding| finding) {
         return Explanation::Mistaken { error, finding, besides };
     }
-    let likely = providers::looks_alike(&trials, around.presets);
-    match likely.or_else(|| SUSPICIONS.iter().find_map(|suspicion| suspicion(&trials))) {
+    match SUSPICIONS.iter().find_map(|suspicion| suspicion(&trials)) {
         Some(mistake) => Explanation::Suspected { error, mistake, besides },
         None => Explanation::Unexplained { error, besides },
     }

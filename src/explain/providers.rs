@@ -12,8 +12,8 @@ const STANDARD: &str = "standard-webhooks";
 
 /// It holds under another provider's scheme. Where many sign alike, the one whose name is in the header, the standard, or
 /// the first three of them.
-pub(super) fn signs_alike(case: &Trials<'_>, presets: &[&Scheme]) -> Option<Finding> {
-    let others = presets.iter().filter(|preset| preset.provider != case.scheme.provider);
+pub(super) fn signs_alike(case: &Trials<'_>) -> Option<Finding> {
+    let others = case.around.presets.iter().filter(|preset| preset.provider != case.scheme.provider);
     let mut alike: Vec<_> =
         others.filter_map(|preset| Some((*preset, case.with_scheme(Scheme::clone(preset))?))).collect();
     let is_named = |preset: &Scheme| {
@@ -29,7 +29,7 @@ pub(super) fn signs_alike(case: &Trials<'_>, presets: &[&Scheme]) -> Option<Find
 }
 
 /// Its own signature is not there, and the headers of at most three other providers are: more would tell nothing.
-pub(super) fn looks_alike(case: &Trials<'_>, presets: &[&Scheme]) -> Option<Mistake> {
+pub(super) fn looks_alike(case: &Trials<'_>) -> Option<Mistake> {
     let own = headers(case.scheme);
     let is_there = |name: &FieldName| matches!(case.head.find(name), Found::One(value) if !value.is_empty());
     if own.iter().any(is_there) || own.is_empty() {
@@ -44,7 +44,7 @@ pub(super) fn looks_alike(case: &Trials<'_>, presets: &[&Scheme]) -> Option<Mist
         let is_like = signature.iter().any(is_there) && (times.is_empty() || times.iter().any(is_there));
         is_like.then(|| signature.len() + times.len())
     };
-    let others = presets.iter().filter(|preset| preset.provider != case.scheme.provider);
+    let others = case.around.presets.iter().filter(|preset| preset.provider != case.scheme.provider);
     let mut likely: Vec<(usize, &str)> =
         others.filter_map(|preset| Some((matched(preset)?, preset.provider.as_str()))).collect();
     let most = likely.iter().map(|(count, _)| *count).max()?;

@@ -165,8 +165,8 @@ pub(super) fn inactive(case: &Trials<'_>) -> Option<Finding> {
 }
 
 /// A secret that another route has.
-pub(super) fn of_other_route(case: &Trials<'_>, routes: &[(String, Vec<Secret>)]) -> Option<Finding> {
-    routes.iter().find_map(|(route, secrets)| {
+pub(super) fn of_other_route(case: &Trials<'_>) -> Option<Finding> {
+    case.around.routes.iter().find_map(|(route, secrets)| {
         found(case.proves(&Changed { secrets, ..case.as_is() }), || Mistake::SecretOfOtherRoute(route.clone()))
     })
 }

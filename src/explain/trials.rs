@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::case::Case;
+use super::case::{Around, Case};
 use crate::key::secret::{Secret, SecretText};
 use crate::notation::timestamp::Tolerance;
 use crate::scheme::{Kind, Scheme, Settings, TimestampAt};
@@ -30,6 +30,8 @@ const CENTURY_MS: i64 = 100 * 366 * 86_400_000;
 /// A case, and the room left for trying.
 pub(super) struct Trials<'c> {
     case: Case<'c>,
+    /// The other providers and routes that the delivery may have been meant for.
+    pub(super) around: Around<'c>,
     left: Cell<u64>,
     share: Cell<u64>,
 }
@@ -53,9 +55,9 @@ impl<'c> Deref for Trials<'c> {
 }
 
 impl<'c> Trials<'c> {
-    pub(super) fn new(case: Case<'c>) -> Self {
+    pub(super) fn new(case: Case<'c>, around: Around<'c>) -> Self {
         let left = LEAST.max((case.body.len() as u64).saturating_mul(BODIES));
-        Self { case, left: Cell::new(left), share: Cell::new(left) }
+        Self { case, around, left: Cell::new(left), share: Cell::new(left) }
     }
 
     /// Gives the next candidate its share: a third of what is left.
@@ -207,7 +209,7 @@ mod tests {
     fn no_candidate_takes_more_than_a_third_of_what_is_left() {
         let sample = Sample { body: vec![b'x'; 1 << 20], ..Sample::good() };
         sample.as_case(|case| {
-            let trials = Trials::new(case);
+            let trials = Trials::new(case, Around::default());
             let spent: Vec<usize> = (0..3)
                 .map(|_| {
                     trials.share();
@@ -222,7 +224,7 @@ mod tests {
     fn a_body_that_fills_the_room_still_has_its_trials() {
         let sample = Sample { body: vec![b'x'; 4 << 20], ..Sample::good() };
         sample.as_case(|case| {
-            let trials = Trials::new(case);
+            let trials = Trials::new(case, Around::default());
             trials.share();
             assert_eq!(std::iter::from_fn(|| trials.spend(4 << 20)).count(), 16);
         });
@@ -232,10 +234,10 @@ mod tests {
     fn a_trial_that_no_signature_can_win_costs_nothing() {
         let sample = Sample::good().with("X-Webhook-Signature-256", |_| "no signature".to_owned());
         sample.as_case(|case| {
-            let trials = Trials::new(case);
+            let trials = Trials::new(case, Around::default());
             assert_eq!(trials.proves(&trials.as_is()), None);
             assert_eq!(trials.left.get(), LEAST);
-            assert_eq!(Trials::new(case).spend(LEAST), Some(()));
+            assert_eq!(Trials::new(case, Around::default()).spend(LEAST), Some(()));
         });
     }
 }

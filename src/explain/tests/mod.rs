@@ -9,11 +9,12 @@ mod places;
 
 use super::tests::fixtures::{AT, BODY, SECRET, SIGNATURE, Sample, TIMESTAMP, compare};
 use super::*;
+use crate::key::secret::Secret;
 use crate::notation::encoding::Encoding;
 use crate::notation::timestamp::Unit;
 use crate::scheme::TimestampAt;
 use crate::scheme::tests::fixtures::{field, itellico, secret, timestamped};
-use crate::scheme::{Algorithm, KeyEncoding, KeyForm, Template};
+use crate::scheme::{Algorithm, KeyEncoding, KeyForm, Scheme, Template};
 use crate::verdict::Code;
 
 /// The reference scheme with something changed.
