@@ -67,9 +67,9 @@ const MAX_INFLATED: usize = 64 << 20;
 ///
 /// ```
 /// use verigate::config::presets;
-/// use verigate::verify::clock::UnixMillis;
-/// use verigate::verify::secret::{Secret, SecretText};
-/// use verigate::verify::sign::{SignRequest, sign};
+/// use verigate::clock::UnixMillis;
+/// use verigate::key::secret::{Secret, SecretText};
+/// use verigate::sign::{SignRequest, sign};
 ///
 /// let scheme = &presets::find("stripe").ok_or("no such preset")?.scheme;
 /// let text = SecretText::new(b"whsec_example".to_vec());

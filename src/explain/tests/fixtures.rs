@@ -153,21 +153,41 @@ impl Sample {
     }
 }
 
-/// Collects every row whose mistake is not the one expected.
-pub(crate) fn compare(rows: Vec<(&str, Sample, Mistake)>) {
+/// Compares the mistake of each row with the expected one, and collects every row where they differ.
+///
+/// A row is its name, the sample and the mistake, as [`is_named`] takes it.
+pub(crate) fn compare<E: AsRef<str>>(rows: Vec<(&str, Sample, E)>) {
     judged(rows, Sample::mistake);
 }
 
-/// Collects every row whose suspicion is not the one expected.
-pub(crate) fn compare_suspicions(rows: Vec<(&str, Sample, Mistake)>) {
+/// Compares the suspicion of each row with the expected one, and collects every row where they differ.
+pub(crate) fn compare_suspicions<E: AsRef<str>>(rows: Vec<(&str, Sample, E)>) {
     judged(rows, Sample::suspicion);
 }
 
-fn judged(rows: Vec<(&str, Sample, Mistake)>, judge: fn(&Sample) -> Option<Mistake>) {
+/// Panics if a mistake is not the expected one.
+#[track_caller]
+pub(crate) fn expect(mistake: Option<&Mistake>, expected: &str) {
+    assert!(mistake.is_some_and(|mistake| is_named(mistake, expected)), "{mistake:?} is not {expected}");
+}
+
+/// Whether a mistake is `name`, or `name: words … words`: sentence and fix hold the words in that order.
+fn is_named(mistake: &Mistake, expected: &str) -> bool {
+    let (name, words) = expected.split_once(": ").unwrap_or((expected, ""));
+    let text = format!("{} {}", mistake.sentence(), mistake.fix());
+    let mut rest = Some(text.as_str());
+    for words in words.split(" … ") {
+        rest = rest.and_then(|rest| rest.split_once(words)).map(|(_, behind)| behind);
+    }
+    mistake.name() == name && rest.is_some()
+}
+
+fn judged<E: AsRef<str>>(rows: Vec<(&str, Sample, E)>, judge: fn(&Sample) -> Option<Mistake>) {
     let judged = rows.into_iter().filter_map(|(name, sample, expected)| {
         let found = judge(&sample);
         sample.expect_hidden(found.as_ref());
-        (found.as_ref() != Some(&expected)).then(|| (name.to_owned(), expected, found))
+        let is_right = found.as_ref().is_some_and(|found| is_named(found, expected.as_ref()));
+        (!is_right).then(|| (name, expected.as_ref().to_owned(), found))
     });
     let wrong: Vec<_> = judged.collect();
     assert!(wrong.is_empty(), "{wrong:#?}");

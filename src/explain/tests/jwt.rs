@@ -4,7 +4,7 @@ use super::*;
 use crate::key::digest::DigestAlgorithm;
 use crate::scheme::jwt::{DigestClaim, JwtAlgorithm, JwtRule};
 use crate::scheme::tests::fixtures::plain;
-use std::time::Duration;
+use crate::verify::jwt::{DigestClaim, JwtAlgorithm, JwtRule};
 
 const HEADER: &str = "Authorization";
 const URL: &str = "https://a.example";
@@ -73,25 +73,21 @@ fn mistakes_with_a_json_web_token_are_named() {
     let of = |issuer: &str, url: &str| sent(&token(JwtAlgorithm::Hs256, issuer, url));
     let own = format!("{URL}/in/itellico");
     compare(vec![
-        ("expired", Sample { now: AT + 310, ..good() }, Mistake::TokenExpired(Duration::from_secs(10))),
-        ("not yet", Sample { now: AT - 70, ..good() }, Mistake::TokenNotYet(Duration::from_secs(60))),
-        ("HS512", sent(&token(JwtAlgorithm::Hs512, "acme", &own)), Mistake::TokenAlgorithm("HS512".into())),
-        ("another body", Sample { body: b"{}".to_vec(), ..good() }, Mistake::TokenOtherBody),
-        ("a newline too many", Sample { body: format!("{BODY}\n").into_bytes(), ..good() }, Mistake::BodyGainedNewline),
-        ("another issuer", of("other", &own), Mistake::TokenOtherIssuer),
-        ("another URL", of("acme", "https://b.example/x"), Mistake::TokenOtherUrl),
-        ("http", of("acme", "http://a.example/in/itellico"), Mistake::UrlScheme("http")),
-        ("no Bearer", good().with(HEADER, |s| s.replace("Bearer ", "")), Mistake::SignaturePrefix(String::new())),
-        (
-            "in another header",
-            good().renamed(HEADER, "X-Token"),
-            Mistake::OtherHeader { expected: "authorization".into(), found: "x-token".into() },
-        ),
-        ("the secret's newline", good().with_secret(format!("{SECRET}\n").as_bytes()), Mistake::SecretEndsInNewline),
+        ("expired", Sample { now: AT + 310, ..good() }, "token_expired: 10 s ago"),
+        ("not yet", Sample { now: AT - 70, ..good() }, "token_not_yet: 1 min"),
+        ("HS512", sent(&token(JwtAlgorithm::Hs512, "acme", &own)), "token_algorithm: the algorithm HS512"),
+        ("another body", Sample { body: b"{}".to_vec(), ..good() }, "token_other_body"),
+        ("a newline too many", Sample { body: format!("{BODY}\n").into_bytes(), ..good() }, "body_gained_newline"),
+        ("another issuer", of("other", &own), "token_other_issuer"),
+        ("another URL", of("acme", "https://b.example/x"), "token_other_url"),
+        ("http", of("acme", "http://a.example/in/itellico"), "url_scheme: `http://`"),
+        ("no Bearer", good().with(HEADER, |s| s.replace("Bearer ", "")), "signature_prefix: is missing"),
+        ("in another header", good().renamed(HEADER, "X-Token"), "other_header: `authorization` … `x-token`"),
+        ("the secret's newline", good().with_secret(format!("{SECRET}\n").as_bytes()), "secret_ends_in_newline"),
     ]);
     let none = Encoding::Base64Url.encode(br#"{"alg":"none"}"#);
     let unsigned = good().with(HEADER, |s| format!("Bearer {none}.{}.", s.split('.').nth(1).unwrap()));
-    assert_eq!(unsigned.suspicion(), Some(Mistake::TokenAlgorithm("none".into())));
+    expect(unsigned.suspicion().as_ref(), "token_algorithm: the algorithm none");
     assert!(matches!(good().with_secret(b"other").explained(), Explanation::Unexplained { .. }));
 }
 
@@ -108,6 +104,6 @@ fn a_token_that_asks_for_another_key_is_told_so() {
     let x = Encoding::Base64Url.encode(&point);
     let key = |name: &str| format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"{x}","kid":"{name}"}}]}}"#);
     let judged = |name: &str| Sample { scheme: scheme.clone(), ..sent(&token) }.with_secret(key(name).as_bytes());
-    assert_eq!(judged("b").suspicion(), Some(Mistake::TokenKeyUnknown));
+    expect(judged("b").suspicion().as_ref(), "token_key_unknown");
     assert_eq!(judged("a").suspicion(), None);
 }

@@ -40,9 +40,9 @@ use crate::wire::head::{FieldName, Found, Head};
 /// use std::sync::Arc;
 ///
 /// use verigate::config::presets;
-/// use verigate::verify::clock::{Clock, UnixMillis};
-/// use verigate::verify::secret::{Secret, SecretText};
-/// use verigate::verify::verdict::{Code, Refusal};
+/// use verigate::clock::{Clock, UnixMillis};
+/// use verigate::key::secret::{Secret, SecretText};
+/// use verigate::verdict::{Code, Refusal};
 /// use verigate::verify::verifier::{Proof, Settings, Verifier};
 /// use verigate::wire::head::Head;
 ///
