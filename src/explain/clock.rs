@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::case::Case;
-use super::mistake::Mistake;
+use super::mistake::{Known, Mistake};
 use crate::clock::UnixMillis;
 use crate::notation::timestamp::Unit;
 use crate::scheme::code::RouteFacts;
@@ -37,8 +37,10 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Mistake> {
     unit.judge(at, wall, settings.tolerance, settings.future_tolerance).err()?;
     let near = |at: i64| wall.0.saturating_sub(at).saturating_abs() < PLAUSIBLE_MS;
     match unit {
-        Unit::Seconds if !near(at.0) && near(at.0 / 1000) => Some(Mistake::MillisecondsForSeconds),
-        Unit::Milliseconds if !near(at.0) && near(at.0.saturating_mul(1000)) => Some(Mistake::SecondsForMilliseconds),
+        Unit::Seconds if !near(at.0) && near(at.0 / 1000) => Some(Known::MillisecondsForSeconds.into()),
+        Unit::Milliseconds if !near(at.0) && near(at.0.saturating_mul(1000)) => {
+            Some(Known::SecondsForMilliseconds.into())
+        }
         _ => Some(zone(at, wall).unwrap_or_else(|| plain(at, wall))),
     }
 }
@@ -80,11 +82,11 @@ fn zone(at: UnixMillis, wall: UnixMillis) -> Option<Mistake> {
     let near = if is_behind { NEAR_PAST_MS } else { NEAR_FUTURE_MS };
     let is_zone = (1..=MAX_HOURS).contains(&hours) && (off - hours * HOUR_MS).abs() <= near;
     let hours = u32::try_from(hours).ok()?;
-    is_zone.then_some(Mistake::Zone { hours, is_behind })
+    is_zone.then(|| Known::Zone { hours, is_behind }.into())
 }
 
 /// Too old, or too far ahead, and nothing more.
 pub(super) fn plain(at: UnixMillis, wall: UnixMillis) -> Mistake {
     let off = Duration::from_millis(wall.0.saturating_sub(at.0).unsigned_abs());
-    if at < wall { Mistake::Stale(off) } else { Mistake::Future(off) }
+    if at < wall { Known::Stale(off).into() } else { Known::Future(off).into() }
 }

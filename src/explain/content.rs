@@ -1,6 +1,6 @@
 //! Mistakes made in what is signed: order, separators, parts left out or added, algorithm.
 
-use super::mistake::{Finding, Mistake, found};
+use super::mistake::{Finding, Known, found};
 use super::trials::Trials;
 use crate::scheme::{Algorithm, Kind, Part, Template};
 use crate::wire::head::FieldName;
@@ -38,10 +38,10 @@ pub(super) fn order_and_separator(case: &Trials<'_>) -> Option<Finding> {
             found(case.with_change(|scheme| scheme.signed = template), || {
                 let shown = text.replace('\r', "\\r").replace('\n', "\\n");
                 match parts.as_slice() {
-                    [_] => Mistake::BodyAloneSigned,
-                    some if some.len() < own.len() => Mistake::PartLeftOut(shown),
-                    same if same == own => Mistake::OtherSeparator(shown),
-                    _ => Mistake::OtherOrder(shown),
+                    [_] => Known::BodyAloneSigned,
+                    some if some.len() < own.len() => Known::PartLeftOut(shown),
+                    same if same == own => Known::OtherSeparator(shown),
+                    _ => Known::OtherOrder(shown),
                 }
             })
         })
@@ -67,7 +67,7 @@ pub(super) fn part_added(case: &Trials<'_>) -> Option<Finding> {
             [format!("{part}{separator}{{body}}"), format!("{{body}}{separator}{part}")].into_iter().find_map(|text| {
                 let template = Template::parse(&text).ok()?;
                 let secret = case.with_change(|scheme| scheme.signed = template);
-                found(secret, || Mistake::PartAdded(text.replace('\n', "\\n")))
+                found(secret, || Known::PartAdded(text.replace('\n', "\\n")))
             })
         })
     })
@@ -90,7 +90,7 @@ pub(super) fn algorithm(case: &Trials<'_>) -> Option<Finding> {
             }
             scheme.algorithm = algorithm;
         });
-        found(secret, || Mistake::OtherAlgorithm(algorithm.name()))
+        found(secret, || Known::OtherAlgorithm(algorithm.name()))
     })
 }
 
@@ -114,10 +114,10 @@ pub(super) fn plain_hash(case: &Trials<'_>) -> Option<Finding> {
         let templates =
             [format!("{{secret}}{own}"), format!("{own}{{secret}}"), "{secret}{body}".into(), "{body}{secret}".into()];
         let keyed = templates.iter().find_map(|text| {
-            found(with(text), || Mistake::PlainHash { algorithm: algorithm.name(), signed: text.clone() })
+            found(with(text), || Known::PlainHash { algorithm: algorithm.name(), signed: text.clone() })
         });
         keyed.or_else(|| {
-            [own, "{body}"].into_iter().find_map(|text| found(with(text), || Mistake::Unkeyed(algorithm.name())))
+            [own, "{body}"].into_iter().find_map(|text| found(with(text), || Known::Unkeyed(algorithm.name())))
         })
     })
 }

@@ -1,7 +1,7 @@
 //! Mistakes made with a form body (`application/x-www-form-urlencoded`): decoded, encoded in another manner, or only one
 //! member of it kept.
 
-use super::mistake::{Finding, Mistake, found};
+use super::mistake::{Finding, Known, found};
 use super::trials::Trials;
 use crate::notation::percent::{MANNERS, decode, encode};
 
@@ -31,12 +31,12 @@ pub(super) fn encoding(case: &Trials<'_>) -> Option<Finding> {
         [true, false].map(|has_plus| rewritten(&|half| encode(&decode(half, has_plus), manner).into_bytes()))
     });
     let secret = decoded.chain(again).find_map(|body| (body != case.body).then(|| case.with_body(&body))?);
-    found(secret, || Mistake::BodyFormEncoding)
+    found(secret, || Known::BodyFormEncoding)
 }
 
 /// The whole form was signed, and only the JSON in one member of it is here; or the other way round.
 pub(super) fn member(case: &Trials<'_>) -> Option<Finding> {
-    let mistake = |name: &str| Mistake::BodyFormMember(name.to_owned());
+    let mistake = |name: &str| Known::BodyFormMember(name.to_owned());
     if is_json(case.body) {
         return MEMBERS.into_iter().find_map(|name| {
             MANNERS.into_iter().find_map(|manner| {

@@ -3,7 +3,7 @@
 //! A scheme needs its signature's headers, its timestamp's, and what its template signs besides.
 
 use super::content;
-use super::mistake::{Finding, Mistake, found};
+use super::mistake::{Finding, Known, Mistake, found};
 use super::trials::Trials;
 use crate::scheme::{Part, Place, Scheme, Template, TimestampAt};
 use crate::wire::head::{FieldName, Found};
@@ -68,7 +68,7 @@ pub(super) fn elsewhere(case: &Trials<'_>) -> Option<Finding> {
     if case.scheme.code.is_some() || case.scheme.jwt.is_some() {
         return None;
     }
-    let other = |expected: &FieldName, found: &FieldName| Mistake::OtherHeader {
+    let other = |expected: &FieldName, found: &FieldName| Known::OtherHeader {
         expected: expected.as_str().to_owned(),
         found: found.as_str().to_owned(),
     };
@@ -131,7 +131,7 @@ pub(super) fn family(case: &Trials<'_>) -> Option<Finding> {
             let Some(rest) = old.as_str().strip_prefix(own) else { continue };
             scheme = renamed(&scheme, old, &FieldName::new(&format!("{other}{rest}"))?)?;
         }
-        found(case.with_scheme(scheme), || Mistake::OtherHeaderFamily {
+        found(case.with_scheme(scheme), || Known::OtherHeaderFamily {
             expected: format!("{own}-"),
             found: format!("{other}-"),
         })
@@ -147,7 +147,7 @@ pub(super) fn joined(case: &Trials<'_>) -> Option<Finding> {
         let pieces = whole.flat_map(|separator| value.split(separator).take(MAX_JOINED)).map(str::trim);
         pieces.chain(lists(case.scheme, value)).find_map(|one| {
             let secret = case.with_header(name, one.as_bytes());
-            found(secret, || Mistake::HeaderJoined(name.as_str().to_owned()))
+            found(secret, || Known::HeaderJoined(name.as_str().to_owned()))
         })
     })
 }
@@ -175,7 +175,7 @@ pub(super) fn several(case: &Trials<'_>) -> Option<Finding> {
             let lines = case.head.lines().enumerate().filter(|(place, _)| place == kept || !places.contains(place));
             let lines = lines
                 .map(|(place, (line, value))| (if place == *kept { name.as_str().as_bytes() } else { line }, value));
-            found(case.with_lines(lines), || Mistake::HeaderTwice(name.as_str().to_owned()))
+            found(case.with_lines(lines), || Known::HeaderTwice(name.as_str().to_owned()))
         })
     })
 }
@@ -185,12 +185,12 @@ pub(super) fn required(case: &Trials<'_>) -> Option<Finding> {
     let is_wrong = |(name, value): &&(FieldName, Vec<u8>)| case.head.find(name) != Found::One(value);
     let (name, _) = case.scheme.require.iter().find(is_wrong)?;
     let secret = case.with_change(|scheme| scheme.require.clear());
-    found(secret, || Mistake::RequiredHeader(name.as_str().to_owned()))
+    found(secret, || Known::RequiredHeader(name.as_str().to_owned()))
 }
 
 /// A header besides signature and timestamp that is signed and not there. Of those two the refusal itself speaks.
 pub(super) fn missing(case: &Trials<'_>) -> Option<Mistake> {
     case.signature_values().next()?;
     let is_missing = |name: &FieldName| matches!(case.head.find(name), Found::Nothing | Found::One(b""));
-    signed(case.scheme).into_iter().find(is_missing).map(|name| Mistake::HeaderMissing(name.as_str().to_owned()))
+    signed(case.scheme).into_iter().find(is_missing).map(|name| Known::HeaderMissing(name.as_str().to_owned()).into())
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::case::Case;
 use super::clock;
-use super::mistake::{Finding, Mistake, found};
+use super::mistake::{Finding, Known, Mistake, found};
 use super::trials::Trials;
 use crate::clock::UnixMillis;
 use crate::key::public::PublicKey;
@@ -30,13 +30,13 @@ pub(super) fn written_elsewhere(case: &Trials<'_>) -> Option<Finding> {
     let prefixed = ["", "Bearer ", "bearer ", "JWT "].into_iter().filter(|prefix| *prefix != rule.prefix);
     let in_prefix = prefixed.into_iter().find_map(|prefix| {
         let secret = with(case, |rule| prefix.clone_into(&mut rule.prefix));
-        found(secret, || Mistake::SignaturePrefix(prefix.to_owned()))
+        found(secret, || Known::SignaturePrefix(prefix.to_owned()))
     });
     in_prefix.or_else(|| {
         let names = case.head.lines().filter_map(|(name, _)| FieldName::new(std::str::from_utf8(name).ok()?));
         names.filter(|name| *name != rule.header).take(64).find_map(|name| {
             let secret = with(case, |rule| rule.header = name.clone());
-            found(secret, || Mistake::OtherHeader {
+            found(secret, || Known::OtherHeader {
                 expected: rule.header.as_str().to_owned(),
                 found: name.as_str().to_owned(),
             })
@@ -49,19 +49,19 @@ pub(super) fn algorithm(case: &Trials<'_>) -> Option<Finding> {
     let rule = case.scheme.jwt.as_ref()?;
     let named = JwtAlgorithm::named(&algorithm_of(case, rule)?).filter(|named| !rule.algorithms.contains(named))?;
     let secret = with(case, |rule| rule.algorithms = vec![named]);
-    found(secret, || Mistake::TokenAlgorithm(named.name().to_owned()))
+    found(secret, || Known::TokenAlgorithm(named.name().to_owned()))
 }
 
 /// The token is genuine, but speaks of another body, another URL, or comes from another issuer.
 pub(super) fn other_claims(case: &Trials<'_>) -> Option<Finding> {
     let rule = case.scheme.jwt.as_ref()?;
-    let issuer = || found(with(case, |rule| rule.issuer = None), || Mistake::TokenOtherIssuer);
-    let url = || found(with(case, |rule| rule.url_digest = None), || Mistake::TokenOtherUrl);
+    let issuer = || found(with(case, |rule| rule.issuer = None), || Known::TokenOtherIssuer);
+    let url = || found(with(case, |rule| rule.url_digest = None), || Known::TokenOtherUrl);
     let body = || {
         let secret = with(case, |rule| {
             (rule.body_digest, rule.body_claim, rule.absent_if_empty) = (None, None, false);
         });
-        found(secret, || Mistake::TokenOtherBody)
+        found(secret, || Known::TokenOtherBody)
     };
     let in_issuer = rule.issuer.as_ref().and_then(|_| issuer());
     let in_url = || rule.url_digest.as_ref().and_then(|_| url());
@@ -76,12 +76,12 @@ pub(super) fn unknown(case: &Trials<'_>) -> Option<Mistake> {
         // What is not one of the known names is the sender's own text, and not repeated.
         let known = JwtAlgorithm::named(&name).map(JwtAlgorithm::name);
         let none = name.eq_ignore_ascii_case("none").then_some("none");
-        return Some(Mistake::TokenAlgorithm(known.or(none).unwrap_or("an unknown one").to_owned()));
+        return Some(Known::TokenAlgorithm(known.or(none).unwrap_or("an unknown one").to_owned()).into());
     }
     let asked = rule.read(case.head).ok()?.key_id?;
     let keys: Vec<PublicKey> =
         case.secrets.iter().filter_map(|secret| PublicKey::parse_all(secret.text.expose()).ok()).flatten().collect();
-    is_unknown(&asked, &keys.iter().map(PublicKey::key_id).collect::<Vec<_>>()).then_some(Mistake::TokenKeyUnknown)
+    is_unknown(&asked, &keys.iter().map(PublicKey::key_id).collect::<Vec<_>>()).then(|| Known::TokenKeyUnknown.into())
 }
 
 /// Whether none of the keys, of which each has a name, has this one. Without names, any may be meant.
@@ -98,8 +98,8 @@ pub(super) fn clock(case: &Case<'_>) -> Option<Mistake> {
     times.window.judge(wall).err()?;
     let off = |at: UnixMillis| Duration::from_millis(wall.0.saturating_sub(at.0).unsigned_abs());
     match (moment(&token, "exp"), moment(&token, "nbf")) {
-        (Some(end), _) if end <= wall => Some(Mistake::TokenExpired(off(end))),
-        (_, Some(begin)) if begin > wall => Some(Mistake::TokenNotYet(off(begin))),
+        (Some(end), _) if end <= wall => Some(Known::TokenExpired(off(end)).into()),
+        (_, Some(begin)) if begin > wall => Some(Known::TokenNotYet(off(begin)).into()),
         _ => times.made.map(|made| clock::plain(made, wall)),
     }
 }

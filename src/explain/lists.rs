@@ -2,7 +2,7 @@
 //!
 //! A label is told only where it looks like one, so that no part of a signature ever is.
 
-use super::mistake::{Finding, Mistake, found};
+use super::mistake::{Finding, Known, Mistake, found};
 use super::trials::Trials;
 use crate::key::public::PublicKey;
 use crate::scheme::{Algorithm, Items, Kind, TimestampAt};
@@ -66,7 +66,7 @@ pub(super) fn separator(case: &Trials<'_>) -> Option<Finding> {
                 scheme.signature.items.separator = Some((*other).to_owned());
                 scheme.signature.items.assign = scheme.signature.items.assign.and(Some(assign));
             });
-            found(secret, || Mistake::ListSeparator((*other).to_owned()))
+            found(secret, || Known::ListSeparator((*other).to_owned()))
         })
     })
 }
@@ -78,7 +78,7 @@ pub(super) fn label(case: &Trials<'_>) -> Option<Finding> {
     let known = |label: &String| items.accept.iter().any(|(accepted, _)| accepted == label);
     own_labels(case).into_iter().filter(|label| !known(label)).find_map(|label| {
         let secret = case.with_change(|scheme| scheme.signature.items.accept = vec![(label.clone(), algorithm)]);
-        found(secret, || Mistake::OtherLabel { expected: expected(items), found: label.clone() })
+        found(secret, || Known::OtherLabel { expected: expected(items), found: label.clone() })
     })
 }
 
@@ -89,7 +89,7 @@ pub(super) fn bare(case: &Trials<'_>) -> Option<Finding> {
     let secret = case.with_change(|scheme| {
         scheme.signature.items = Items { assign: None, accept: Vec::new(), ..items.clone() };
     });
-    found(secret, || Mistake::LabelMissing(expected(items)))
+    found(secret, || Known::LabelMissing(expected(items)))
 }
 
 /// The scheme expects one signature, and it stands in a list under a label.
@@ -118,7 +118,7 @@ pub(super) fn listed(case: &Trials<'_>) -> Option<Finding> {
                     }
                 })
             });
-            found(secret, || Mistake::SignatureLabelled(label.clone()))
+            found(secret, || Known::SignatureLabelled(label.clone()))
         })
     })
 }
@@ -131,16 +131,16 @@ pub(super) fn other_labels(case: &Trials<'_>) -> Option<Mistake> {
     let taken: Vec<(&String, Algorithm)> = there.iter().filter_map(|label| Some((label, algorithm(label)?))).collect();
     let Some((label, _)) = taken.first() else {
         let found = (!there.is_empty()).then(|| there.join("`, `"))?;
-        return Some(Mistake::OnlyOtherLabels { expected: expected(items), found });
+        return Some(Known::OnlyOtherLabels { expected: expected(items), found }.into());
     };
     let label = (*label).clone();
     let is_public = |secret: &crate::key::secret::Secret| PublicKey::looks_public(secret.text.expose());
     let are_public =
         |public: bool| taken.iter().all(|(_, algorithm)| matches!(algorithm.kind(), Kind::Public(_)) == public);
     if are_public(true) && !case.secrets.iter().any(is_public) {
-        Some(Mistake::NeedsPublicKey(label))
+        Some(Known::NeedsPublicKey(label).into())
     } else if are_public(false) && !case.secrets.is_empty() && case.secrets.iter().all(is_public) {
-        Some(Mistake::NeedsSharedSecret(label))
+        Some(Known::NeedsSharedSecret(label).into())
     } else {
         None
     }

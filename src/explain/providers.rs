@@ -2,7 +2,7 @@
 //!
 //! About 120 of them; those whose headers are not there cost nothing.
 
-use super::mistake::{Finding, Mistake, found};
+use super::mistake::{Finding, Known, Mistake, found};
 use super::trials::Trials;
 use crate::scheme::{Scheme, TimestampAt};
 use crate::wire::head::{FieldName, Found};
@@ -25,7 +25,7 @@ pub(super) fn signs_alike(case: &Trials<'_>) -> Option<Finding> {
     let (first, secret) = alike.first()?;
     let shown = if rank(first) == (true, true) { 3 } else { 1 };
     let names: Vec<&str> = alike.iter().take(shown).map(|(preset, _)| preset.provider.as_str()).collect();
-    found(Some(std::sync::Arc::clone(secret)), || Mistake::OtherProvider(names.join("`, `")))
+    found(Some(std::sync::Arc::clone(secret)), || Known::OtherProvider(names.join("`, `")))
 }
 
 /// Its own signature is not there, and the headers of at most three other providers are: more would tell nothing.
@@ -50,7 +50,7 @@ pub(super) fn looks_alike(case: &Trials<'_>) -> Option<Mistake> {
     let most = likely.iter().map(|(count, _)| *count).max()?;
     likely.retain(|(count, _)| *count == most);
     let names: Vec<&str> = likely.iter().map(|(_, name)| *name).collect();
-    (names.len() <= 3).then(|| Mistake::LooksLikeProvider(names.join("`, `")))
+    (names.len() <= 3).then(|| Known::LooksLikeProvider(names.join("`, `")).into())
 }
 
 /// The headers that carry a scheme's signature. `Authorization` tells no provider from another.

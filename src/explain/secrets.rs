@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::mistake::{Finding, Mistake, found};
+use super::mistake::{Finding, Known, found};
 use super::trials::{Changed, Trials};
 use crate::key::secret::Secret;
 use crate::notation::percent;
@@ -25,12 +25,12 @@ pub(super) fn surplus_newline(case: &Trials<'_>) -> Option<Finding> {
         let end = text.iter().rposition(|b| !matches!(b, b'\r' | b'\n')).map_or(0, |last| last + 1);
         text.get(..end).filter(|rest| rest.len() < text.len()).map(<[u8]>::to_vec)
     });
-    found(secret, || Mistake::SecretEndsInNewline)
+    found(secret, || Known::SecretEndsInNewline)
 }
 
 pub(super) fn lacks_newline(case: &Trials<'_>) -> Option<Finding> {
     let with = |end: &'static [u8]| case.with_texts(|text| Some([text, end].concat()));
-    found(with(b"\n").or_else(|| with(b"\r\n")), || Mistake::SecretLacksNewline)
+    found(with(b"\n").or_else(|| with(b"\r\n")), || Known::SecretLacksNewline)
 }
 
 pub(super) fn surplus_space(case: &Trials<'_>) -> Option<Finding> {
@@ -38,12 +38,12 @@ pub(super) fn surplus_space(case: &Trials<'_>) -> Option<Finding> {
         let inner = text.trim_ascii();
         (inner.len() < text.len()).then(|| inner.to_vec())
     });
-    found(secret, || Mistake::SecretInSpace)
+    found(secret, || Known::SecretInSpace)
 }
 
 pub(super) fn quotes(case: &Trials<'_>) -> Option<Finding> {
     let secret = case.with_texts(|text| unquoted(text.trim_ascii()).map(<[u8]>::to_vec));
-    found(secret, || Mistake::SecretInQuotes)
+    found(secret, || Known::SecretInQuotes)
 }
 
 fn unquoted(text: &[u8]) -> Option<&[u8]> {
@@ -55,7 +55,7 @@ fn unquoted(text: &[u8]) -> Option<&[u8]> {
 
 pub(super) fn byte_order_mark(case: &Trials<'_>) -> Option<Finding> {
     let secret = case.with_texts(|text| text.strip_prefix(BYTE_ORDER_MARK).map(<[u8]>::to_vec));
-    found(secret, || Mistake::SecretHasByteOrderMark)
+    found(secret, || Known::SecretHasByteOrderMark)
 }
 
 /// The whole line of an `.env` file: `NAME=secret`, perhaps quoted.
@@ -69,7 +69,7 @@ pub(super) fn name(case: &Trials<'_>) -> Option<Finding> {
         let value = behind.get(1..)?.trim_ascii();
         (is_name && !value.is_empty()).then(|| unquoted(value).unwrap_or(value).to_vec())
     });
-    found(secret, || Mistake::SecretHasName)
+    found(secret, || Known::SecretHasName)
 }
 
 /// `\n` as two characters, as PEM texts get into environment variables.
@@ -78,13 +78,13 @@ pub(super) fn escaped_newlines(case: &Trials<'_>) -> Option<Finding> {
         let text = std::str::from_utf8(text).ok().filter(|text| text.contains("\\n"))?;
         Some(text.replace("\\r\\n", "\n").replace("\\n", "\n").into_bytes())
     });
-    found(secret, || Mistake::SecretEscapedNewlines)
+    found(secret, || Known::SecretEscapedNewlines)
 }
 
 pub(super) fn percent_encoded(case: &Trials<'_>) -> Option<Finding> {
     let secret =
         case.with_texts(|text| Some(percent::decode(text, false)).filter(|decoded| decoded.as_slice() != text));
-    found(secret, || Mistake::SecretPercentEncoded)
+    found(secret, || Known::SecretPercentEncoded)
 }
 
 /// The scheme takes the text, the sender its decoded bytes.
@@ -106,10 +106,10 @@ pub(super) fn not_decoded(case: &Trials<'_>) -> Option<Finding> {
     };
     // A text of hexadecimal digits is base64 as well, but was hardly meant so; a match decides.
     if let Some(secret) = with(&|text| hex::decode(text).ok()) {
-        return Some(Finding { mistake: Mistake::SecretNotDecoded("hex"), secret });
+        return Some(Finding { mistake: Known::SecretNotDecoded("hex").into(), secret });
     }
     let is_decoded = forms.iter().any(|form| form.encoding == KeyEncoding::Base64);
-    let mistake = || if is_decoded { Mistake::SecretBase64Spelling } else { Mistake::SecretNotDecoded("base64") };
+    let mistake = || if is_decoded { Known::SecretBase64Spelling } else { Known::SecretNotDecoded("base64") };
     found(with(&|text| any_base64(text)), mistake)
 }
 
@@ -126,7 +126,7 @@ pub(super) fn wrongly_decoded(case: &Trials<'_>) -> Option<Finding> {
         };
         let form = |strip| KeyForm { encoding: KeyEncoding::Utf8, strip, strip_required: false };
         let with = |strip| case.with_change(|scheme| scheme.key = vec![form(strip)]);
-        found(with(None).or_else(|| with(own.strip.clone())), || Mistake::SecretWronglyDecoded(encoding))
+        found(with(None).or_else(|| with(own.strip.clone())), || Known::SecretWronglyDecoded(encoding))
     })
 }
 
@@ -138,7 +138,7 @@ pub(super) fn prefix(case: &Trials<'_>) -> Option<Finding> {
             let form = KeyForm { strip: strip.map(str::to_owned), strip_required: false, ..form.clone() };
             case.with_change(|scheme| scheme.key = vec![form])
         };
-        let named = |prefix: &str| Mistake::SecretPrefix(prefix.to_owned());
+        let named = |prefix: &str| Known::SecretPrefix(prefix.to_owned());
         let kept = own.and_then(|own| found(with(None).or_else(|| with(Some(own))), || named(own)));
         kept.or_else(|| {
             let others = PREFIXES.iter().filter(|prefix| own != Some(**prefix));
@@ -160,14 +160,14 @@ pub(super) fn inactive(case: &Trials<'_>) -> Option<Finding> {
         let always = Secret { not_before: None, not_after: None, ..secret.clone() };
         let name = case.proves(&Changed { secrets: &[always], ..case.as_is() });
         let is_past = secret.not_after.is_some_and(|end| end <= case.now.wall);
-        found(name, || Mistake::SecretInactive { is_past })
+        found(name, || Known::SecretInactive { is_past })
     })
 }
 
 /// A secret that another route has.
 pub(super) fn of_other_route(case: &Trials<'_>) -> Option<Finding> {
     case.around.routes.iter().find_map(|(route, secrets)| {
-        found(case.proves(&Changed { secrets, ..case.as_is() }), || Mistake::SecretOfOtherRoute(route.clone()))
+        found(case.proves(&Changed { secrets, ..case.as_is() }), || Known::SecretOfOtherRoute(route.clone()))
     })
 }
 

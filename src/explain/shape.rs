@@ -2,7 +2,7 @@
 //!
 //! Only well-known prefixes are looked at and told, nothing behind them. A suspicion: the right secret is not known.
 
-use super::mistake::Mistake;
+use super::mistake::{Known, Mistake};
 use super::trials::Trials;
 use crate::key::public::PublicKey;
 use crate::scheme::{Kind, Scheme};
@@ -53,23 +53,23 @@ pub(super) fn of_secret(case: &Trials<'_>) -> Option<Mistake> {
             || (text.starts_with(b"-----BEGIN ") && memchr::memmem::find(text, b"PRIVATE KEY-----").is_some());
         let is_public = text.starts_with(b"whpk_") || text.starts_with(b"-----BEGIN ");
         if is_private {
-            return Some(Mistake::PrivateKeyForSecret);
+            return Some(Known::PrivateKeyForSecret.into());
         }
         if is_public && takes_shared && !takes_public {
-            return Some(Mistake::PublicKeyForSecret);
+            return Some(Known::PublicKeyForSecret.into());
         }
         if text.starts_with(b"https://") || text.starts_with(b"http://") {
-            return Some(Mistake::UrlForSecret);
+            return Some(Known::UrlForSecret.into());
         }
         if let Some(prefix) = API_KEYS.iter().find(begins) {
-            return Some(Mistake::ApiKeyForSecret(prefix));
+            return Some(Known::ApiKeyForSecret(prefix).into());
         }
         if let Some(prefix) = IDS.iter().find(begins) {
-            return Some(Mistake::IdForSecret(prefix));
+            return Some(Known::IdForSecret(prefix).into());
         }
         let is_shared = text.starts_with(b"whsec_") || !PublicKey::looks_public(text);
         let is_key = PublicKey::parse_all(text).is_ok();
-        (takes_public && !takes_shared && is_shared && !is_key).then_some(Mistake::SecretForPublicKey)
+        (takes_public && !takes_shared && is_shared && !is_key).then(|| Known::SecretForPublicKey.into())
     })
 }
 
@@ -89,5 +89,5 @@ pub(super) fn of_mode(case: &Trials<'_>) -> Option<Mistake> {
         })
     };
     let (own, other) = if is_live { ("_live_", "_test_") } else { ("_test_", "_live_") };
-    (says(other) && !says(own)).then_some(Mistake::TestAndLive { is_live })
+    (says(other) && !says(own)).then(|| Known::TestAndLive { is_live }.into())
 }

@@ -2,7 +2,7 @@
 //!
 //! They hold for every item of a list alike. Where it stands is for `headers`, how a list is taken apart for `lists`.
 
-use super::mistake::{Finding, Mistake, found};
+use super::mistake::{Finding, Known, found};
 use super::trials::Trials;
 use crate::notation::encoding::Encoding;
 use crate::scheme::Algorithm;
@@ -31,14 +31,14 @@ const PREFIXES: &[&str] = &[
 pub(super) fn upper_case(case: &Trials<'_>) -> Option<Finding> {
     let is_hex = case.is_template() && case.scheme.signature.encoding == Encoding::Hex;
     let secret = is_hex.then(|| case.with_change(|scheme| scheme.signature.encoding = Encoding::HexAny))?;
-    found(secret, || Mistake::SignatureUpperCase)
+    found(secret, || Known::SignatureUpperCase)
 }
 
 pub(super) fn quotes(case: &Trials<'_>) -> Option<Finding> {
     case.signature_values().find_map(|(name, value)| {
         let bare: Vec<u8> = value.iter().copied().filter(|byte| !matches!(byte, b'"' | b'\'')).collect();
         let secret = (bare.len() < value.len()).then(|| case.with_header(name, &bare))?;
-        found(secret, || Mistake::SignatureInQuotes)
+        found(secret, || Known::SignatureInQuotes)
     })
 }
 
@@ -49,7 +49,7 @@ pub(super) fn prefix(case: &Trials<'_>) -> Option<Finding> {
     }
     PREFIXES.iter().filter(|prefix| **prefix != case.scheme.signature.prefix).find_map(|prefix| {
         let secret = case.with_change(|scheme| (*prefix).clone_into(&mut scheme.signature.prefix));
-        found(secret, || Mistake::SignaturePrefix((*prefix).to_owned()))
+        found(secret, || Known::SignaturePrefix((*prefix).to_owned()))
     })
 }
 
@@ -66,6 +66,6 @@ pub(super) fn encoding(case: &Trials<'_>) -> Option<Finding> {
                 (*prefix).clone_into(&mut scheme.signature.prefix);
             })
         });
-        found(secret, || Mistake::SignatureEncoding(encoding.name()))
+        found(secret, || Known::SignatureEncoding(encoding.name()))
     })
 }

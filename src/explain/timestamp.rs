@@ -3,7 +3,7 @@
 //! In a header, under a label of the signature header, or in the body alike, as far as it can be changed there. Whether
 //! it is fresh is judged in `clock`.
 
-use super::mistake::{Finding, Mistake, found};
+use super::mistake::{Finding, Known, found};
 use super::trials::Trials;
 use crate::clock::UnixMillis;
 use crate::notation::timestamp::Unit;
@@ -18,7 +18,7 @@ pub(super) fn unit_signed(case: &Trials<'_>) -> Option<Finding> {
     let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<i64>().ok();
     let down = || case.with_time(|text| Some((number(text)? / 1000).to_string().into_bytes()));
     let up = || case.with_time(|text| Some(number(text)?.checked_mul(1000)?.to_string().into_bytes()));
-    found(down().or_else(up), || Mistake::OtherUnitSigned)
+    found(down().or_else(up), || Known::OtherUnitSigned)
 }
 
 /// The timestamp is signed as it stands there, and is a date where the scheme has a number, or another kind of date.
@@ -33,9 +33,9 @@ pub(super) fn other_unit(case: &Trials<'_>) -> Option<Finding> {
             }
         });
         found(secret, || match (own.is_number(), unit.is_number()) {
-            (true, _) => Mistake::TimestampNoNumber,
-            (false, true) => Mistake::TimestampUnit("number"),
-            (false, false) => Mistake::TimestampUnit(unit.name()),
+            (true, _) => Known::TimestampNoNumber,
+            (false, true) => Known::TimestampUnit("number"),
+            (false, false) => Known::TimestampUnit(unit.name()),
         })
     })
 }
@@ -58,7 +58,7 @@ pub(super) fn as_text(case: &Trials<'_>) -> Option<Finding> {
         scheme.signed = signed;
         scheme.timestamp = None;
     });
-    found(secret, || Mistake::TimestampNoNumber)
+    found(secret, || Known::TimestampNoNumber)
 }
 
 /// The timestamp is HTTP's own `Date`, which proxies may write anew.
@@ -74,5 +74,5 @@ pub(super) fn rewritten(case: &Trials<'_>) -> Option<Finding> {
             Some(place.unit.write(UnixMillis(at.0.saturating_sub(seconds * 1000)))?.into_bytes())
         })
     });
-    found(secret, || Mistake::TimestampRewritten)
+    found(secret, || Known::TimestampRewritten)
 }

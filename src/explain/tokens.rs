@@ -1,6 +1,6 @@
 //! Mistakes made with user and password of HTTP's Basic authentication (RFC 7617): the secret is `user:password`.
 
-use super::mistake::{Finding, Mistake, found};
+use super::mistake::{Finding, Known, found};
 use super::secrets::any_base64;
 use super::trials::Trials;
 use crate::scheme::Algorithm;
@@ -15,9 +15,9 @@ pub(super) fn user(case: &Trials<'_>) -> Option<Finding> {
         let sent = name.eq_ignore_ascii_case(b"Basic ").then(|| any_base64(encoded.trim_ascii()))??;
         let (user, _) = split(&sent)?;
         let alone = case.with_texts(|text| Some([user, b":", text].concat()));
-        found(alone, || Mistake::BasicUser { is_missing: true }).or_else(|| {
+        found(alone, || Known::BasicUser { is_missing: true }).or_else(|| {
             let other = case.with_texts(|text| Some([user, b":", split(text)?.1].concat()));
-            found(other, || Mistake::BasicUser { is_missing: false })
+            found(other, || Known::BasicUser { is_missing: false })
         })
     })
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::mistake::{Finding, Mistake, found};
+use super::mistake::{Finding, Known, found};
 use super::trials::{Changed, Trials};
 use crate::notation::percent::{MANNERS, decode, encode, rewrite};
 use crate::scheme::{Part, PublicUrl};
@@ -72,7 +72,7 @@ pub(super) fn one_thing(case: &Trials<'_>) -> Option<Finding> {
     let own = is_signed(case).then(|| Url::of(case))??;
     let in_scheme = || {
         let other = Url { scheme: own.other_scheme().to_owned(), ..own.clone() };
-        found(with(case, &other), || Mistake::UrlScheme(own.other_scheme()))
+        found(with(case, &other), || Known::UrlScheme(own.other_scheme()))
     };
     let in_authority = || {
         authorities(case, &own)
@@ -99,17 +99,17 @@ pub(super) fn several_things(case: &Trials<'_>) -> Option<Finding> {
             paths.iter().find_map(|target| {
                 let url = Url { scheme: scheme.to_owned(), authority: authority.clone(), target: target.clone() };
                 let shown = || format!("{}://{}{}", url.scheme, url.authority, url.path());
-                found(with(case, &url), || Mistake::UrlOther(shown()))
+                found(with(case, &url), || Known::UrlOther(shown()))
             })
         })
     })
 }
 
 /// Other hosts and ports, each with the mistake that it is.
-fn authorities(case: &Trials<'_>, own: &Url) -> Vec<(String, Mistake)> {
+fn authorities(case: &Trials<'_>, own: &Url) -> Vec<(String, Known)> {
     let (host, port) = own.host_and_port();
-    let mut found: Vec<(String, Mistake)> = Vec::new();
-    let mut add = |authority: String, mistake: Mistake| {
+    let mut found: Vec<(String, Known)> = Vec::new();
+    let mut add = |authority: String, mistake: Known| {
         let is_new = authority != own.authority && found.iter().all(|(known, _)| *known != authority);
         if is_new && found.len() < MAX_HOSTS {
             found.push((authority, mistake));
@@ -118,10 +118,10 @@ fn authorities(case: &Trials<'_>, own: &Url) -> Vec<(String, Mistake)> {
     let mut ports = vec!["443".to_owned(), "80".to_owned()];
     ports.extend(one(case, "x-forwarded-port").filter(|text| text.bytes().all(|b| b.is_ascii_digit())));
     if port.is_some() {
-        add(host.to_owned(), Mistake::UrlPort(None));
+        add(host.to_owned(), Known::UrlPort(None));
     }
     for port in &ports {
-        add(format!("{host}:{port}"), Mistake::UrlPort(Some(port.clone())));
+        add(format!("{host}:{port}"), Known::UrlPort(Some(port.clone())));
     }
     let forwarded = one(case, "forwarded").and_then(|text| {
         let parts = text.split([';', ',']).filter_map(|part| part.trim().split_once('='));
@@ -137,26 +137,26 @@ fn authorities(case: &Trials<'_>, own: &Url) -> Vec<(String, Mistake)> {
         }
         let without = text.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
         let bare = without.map_or(text.as_str(), |(host, _)| host).to_owned();
-        add(text.clone(), Mistake::UrlHost(text.clone()));
-        add(bare.clone(), Mistake::UrlHost(bare.clone()));
+        add(text.clone(), Known::UrlHost(text.clone()));
+        add(bare.clone(), Known::UrlHost(bare.clone()));
         for port in &ports {
-            add(format!("{bare}:{port}"), Mistake::UrlHost(format!("{bare}:{port}")));
+            add(format!("{bare}:{port}"), Known::UrlHost(format!("{bare}:{port}")));
         }
     }
     found
 }
 
 /// Other targets, each with the mistake that it is.
-fn targets(case: &Trials<'_>, own: &Url) -> Vec<(String, Mistake)> {
+fn targets(case: &Trials<'_>, own: &Url) -> Vec<(String, Known)> {
     let (path, query) = (own.path(), own.query());
     let whole = |path: &str| query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
     let mut all = Vec::new();
     match path.strip_suffix('/') {
-        Some(without) => all.push((whole(without), Mistake::UrlSlash { is_signed: false })),
-        None => all.push((whole(&format!("{path}/")), Mistake::UrlSlash { is_signed: true })),
+        Some(without) => all.push((whole(without), Known::UrlSlash { is_signed: false })),
+        None => all.push((whole(&format!("{path}/")), Known::UrlSlash { is_signed: true })),
     }
     if query.is_some() {
-        all.push((path.to_owned(), Mistake::UrlQueryNotSigned));
+        all.push((path.to_owned(), Known::UrlQueryNotSigned));
     }
     for name in TARGETS {
         // Some write a whole URL there.
@@ -166,16 +166,16 @@ fn targets(case: &Trials<'_>, own: &Url) -> Vec<(String, Mistake)> {
             .map_or(text.as_str(), |(_, rest)| rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"));
         let shown = target.split_once('?').map_or(target, |(path, _)| path).to_owned();
         if target.starts_with('/') {
-            all.push((target.to_owned(), Mistake::UrlPath(shown.clone())));
-            all.push((whole(&shown), Mistake::UrlPath(shown)));
+            all.push((target.to_owned(), Known::UrlPath(shown.clone())));
+            all.push((whole(&shown), Known::UrlPath(shown)));
         }
     }
     if let Some(prefix) = one(case, "x-forwarded-prefix") {
         let prefixed = format!("{}{path}", prefix.trim_end_matches('/'));
-        all.push((whole(&prefixed), Mistake::UrlPath(prefixed)));
+        all.push((whole(&prefixed), Known::UrlPath(prefixed)));
     }
     // A `public_url` with a path of its own, and another one received.
-    all.push((case.head.target().to_owned(), Mistake::UrlPath(case.head.path().to_owned())));
+    all.push((case.head.target().to_owned(), Known::UrlPath(case.head.path().to_owned())));
     let plain = |byte: u8| {
         let is_plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         if is_plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
@@ -196,8 +196,8 @@ fn targets(case: &Trials<'_>, own: &Url) -> Vec<(String, Mistake)> {
         let query = query.map(|query| format!("?{}", encoded(query, *manner))).unwrap_or_default();
         encoded(path, *manner) + &query
     }));
-    all.extend(forms.into_iter().map(|form| (form, Mistake::UrlEncoding)));
-    let mut found: Vec<(String, Mistake)> = Vec::new();
+    all.extend(forms.into_iter().map(|form| (form, Known::UrlEncoding)));
+    let mut found: Vec<(String, Known)> = Vec::new();
     for (target, mistake) in all {
         if target != own.target && found.iter().all(|(known, _)| *known != target) && found.len() < MAX_TARGETS {
             found.push((target, mistake));

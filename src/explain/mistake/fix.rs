@@ -1,10 +1,10 @@
 //! What to do about each mistake, in one plain sentence.
 
-use super::Mistake;
+use super::Known;
 
-impl Mistake {
+impl Known {
     /// What to do about it, in one plain sentence.
-    pub fn fix(&self) -> String {
+    pub(super) fn fix(&self) -> String {
         let text = match self {
             Self::SecretHasName => "Configure only what stands behind the name and its sign.",
             Self::SecretEscapedNewlines => "Put the secret into a file with real line feeds: `file:PATH`.",

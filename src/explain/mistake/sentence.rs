@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::Mistake;
+use super::Known;
 
-impl Mistake {
+impl Known {
     /// What went wrong, in one plain sentence.
-    pub fn sentence(&self) -> String {
+    pub(super) fn sentence(&self) -> String {
         let text = match self {
             Self::SecretHasName => "The configured secret has the name of its variable in front of it.",
             Self::SecretEscapedNewlines => {

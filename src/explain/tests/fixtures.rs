@@ -119,7 +119,7 @@ impl Sample {
 
     /// Panics where a mistake shows a secret, of the sender or the receiver, or a signature.
     fn expect_hidden(&self, mistake: Option<&Mistake>) {
-        let text = mistake.map(|mistake| format!("{mistake:?} {} {}", mistake.sentence(), mistake.fix()));
+        let text = mistake.map(|mistake| format!("{mistake:?} {} {}", mistake.sentence, mistake.fix));
         let text = text.unwrap_or_default();
         let own = self.secrets.iter().map(|secret| String::from_utf8_lossy(secret.text.expose()).into_owned());
         let sent = self.lines.iter().map(|(_, value)| value.clone()).filter(|value| value.len() >= 40);
@@ -174,12 +174,12 @@ pub(crate) fn expect(mistake: Option<&Mistake>, expected: &str) {
 /// Whether a mistake is `name`, or `name: words … words`: sentence and fix hold the words in that order.
 fn is_named(mistake: &Mistake, expected: &str) -> bool {
     let (name, words) = expected.split_once(": ").unwrap_or((expected, ""));
-    let text = format!("{} {}", mistake.sentence(), mistake.fix());
+    let text = format!("{} {}", mistake.sentence, mistake.fix);
     let mut rest = Some(text.as_str());
     for words in words.split(" … ") {
         rest = rest.and_then(|rest| rest.split_once(words)).map(|(_, behind)| behind);
     }
-    mistake.name() == name && rest.is_some()
+    mistake.name == name && rest.is_some()
 }
 
 fn judged<E: AsRef<str>>(rows: Vec<(&str, Sample, E)>, judge: fn(&Sample) -> Option<Mistake>) {

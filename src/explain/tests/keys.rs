@@ -35,7 +35,7 @@ fn the_look_of_a_secret_is_told_by_its_prefix_alone() {
         ("test and live", live("whsec_test_tops3cret"), "test_and_live: delivery is live"),
     ];
     for (name, sample, _) in &rows {
-        let shown = sample.suspicion().map(|mistake| format!("{mistake:?}{}{}", mistake.sentence(), mistake.fix()));
+        let shown = sample.suspicion().map(|mistake| format!("{mistake:?}{}{}", mistake.sentence, mistake.fix));
         assert!(shown.is_some_and(|text| !text.contains("tops3cret")), "{name}");
     }
     compare_suspicions(rows);

@@ -296,7 +296,7 @@ fn no_explanation_shows_a_secret_or_the_expected_signature() {
         let explanation = sample.explained();
         let mut text = format!("{explanation:?}");
         if let Explanation::Mistaken { finding, .. } = explanation {
-            text += &(finding.mistake.sentence() + &finding.mistake.fix());
+            text = text + &finding.mistake.sentence + &finding.mistake.fix;
         }
         assert!(!text.contains(SECRET) && !text.contains(signature), "{text}");
     }

@@ -1,0 +1,337 @@
+//! The mistakes whose words are not yet beside their finders.
+
+use std::time::Duration;
+
+use super::Mistake;
+
+/// A common mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// The configured secret ends in a newline.
+    SecretEndsInNewline,
+    /// The sender's secret ends in a newline, ours does not.
+    SecretLacksNewline,
+    /// There is white space around the configured secret.
+    SecretInSpace,
+    /// There are quotation marks around the configured secret.
+    SecretInQuotes,
+    /// The configured secret begins with a byte order mark.
+    SecretHasByteOrderMark,
+    /// The secret is text in this encoding, and its bytes are the key.
+    SecretNotDecoded(&'static str),
+    /// The scheme decodes the secret from this encoding, and its text is the key.
+    SecretWronglyDecoded(&'static str),
+    /// A prefix of the secret (`whsec_`) is or is not part of the key.
+    SecretPrefix(String),
+    /// The secret that matches is not active at this moment.
+    SecretInactive {
+        /// Whether its time is over, or still to come.
+        is_past: bool,
+    },
+    /// The configured secret is `NAME=secret`, as in an `.env` file.
+    SecretHasName,
+    /// The configured secret has `\n` in it where the sender's has a line feed.
+    SecretEscapedNewlines,
+    /// The configured secret is percent-encoded.
+    SecretPercentEncoded,
+    /// The secret is base64, but in another alphabet or without its padding.
+    SecretBase64Spelling,
+    /// The secret of the route of this name was used.
+    SecretOfOtherRoute(String),
+    /// A public key stands where a shared secret belongs.
+    PublicKeyForSecret,
+    /// A private key stands there.
+    PrivateKeyForSecret,
+    /// A shared secret stands where a public key belongs.
+    SecretForPublicKey,
+    /// An API key of this well-known prefix stands there.
+    ApiKeyForSecret(&'static str),
+    /// The id of an endpoint or a message, of this well-known prefix, stands there.
+    IdForSecret(&'static str),
+    /// A URL stands there.
+    UrlForSecret,
+    /// The secret's prefix and the body say test and live.
+    TestAndLive {
+        /// Whether the delivery is the live one.
+        is_live: bool,
+    },
+    /// User or password of Basic authentication do not fit together.
+    BasicUser {
+        /// Whether the configured secret is the password alone.
+        is_missing: bool,
+    },
+    /// The body ends in a newline that was not signed.
+    BodyGainedNewline,
+    /// A newline at the end of the body was signed and is gone.
+    BodyLostNewline,
+    /// CRLF became LF or the other way round.
+    BodyLineEnds,
+    /// The body was parsed and written anew; how what was signed is written.
+    BodyReserialised(String),
+    /// The signature is that of an empty body.
+    BodyWasEmpty,
+    /// A byte order mark at the start of the body was added or lost.
+    BodyByteOrderMark,
+    /// The body is base64 of what was signed.
+    BodyStillBase64,
+    /// What was signed is another form of the body, by its name in `body`.
+    BodyOtherForm(&'static str),
+    /// There is more of the body than its announced length, which was signed.
+    BodyTooLong,
+    /// The body is a JSON string that holds what was signed.
+    BodyInString,
+    /// The body's text was moved to another character set.
+    BodyCharset,
+    /// A form was decoded, or percent-encoded anew.
+    BodyFormEncoding,
+    /// Of a form and its member of this name, one was signed and the other is here.
+    BodyFormMember(String),
+    /// The body looks cut off.
+    BodyCut {
+        /// Its length in bytes.
+        length: usize,
+        /// The longer one that `Content-Length` announces.
+        announced: Option<u64>,
+        /// Whether it is the size of a buffer.
+        is_round: bool,
+    },
+    /// The headers say gzip, and the body is not packed any more.
+    BodyUnpacked,
+    /// The body alone was signed.
+    BodyAloneSigned,
+    /// The parts were signed in another order.
+    OtherOrder(String),
+    /// The parts were joined by something else.
+    OtherSeparator(String),
+    /// A part of the signed content was left out.
+    PartLeftOut(String),
+    /// More than the body was signed.
+    PartAdded(String),
+    /// A plain hash with the secret in it, not an HMAC.
+    PlainHash {
+        /// The hash.
+        algorithm: &'static str,
+        /// What it is taken over.
+        signed: String,
+    },
+    /// A plain hash without any secret.
+    Unkeyed(&'static str),
+    /// Signed with another algorithm.
+    OtherAlgorithm(&'static str),
+    /// Signed as another provider does, or several, with "`, `" between their names.
+    OtherProvider(String),
+    /// The headers are those of these providers.
+    LooksLikeProvider(String),
+    /// The hexadecimal signature has capital letters.
+    SignatureUpperCase,
+    /// There are quotation marks around the signature.
+    SignatureInQuotes,
+    /// The signature is written in another encoding.
+    SignatureEncoding(&'static str),
+    /// The prefix of the signature is missing, or another one; the one found.
+    SignaturePrefix(String),
+    /// The signature, or the timestamp, stands in another header.
+    OtherHeader {
+        /// Where the scheme looks.
+        expected: String,
+        /// Where it is.
+        found: String,
+    },
+    /// All headers have another first part.
+    OtherHeaderFamily {
+        /// The scheme's.
+        expected: String,
+        /// The delivery's.
+        found: String,
+    },
+    /// Two header lines of one name were joined by a comma.
+    HeaderJoined(String),
+    /// The header is there more than once, and one of them is right.
+    HeaderTwice(String),
+    /// A header that must have a certain value has another one, or is not there.
+    RequiredHeader(String),
+    /// A header that is signed is not there.
+    HeaderMissing(String),
+    /// The items of the signature's list are set apart by this.
+    ListSeparator(String),
+    /// The right signature stands under another label.
+    OtherLabel {
+        /// Those that the scheme takes.
+        expected: String,
+        /// The one that it has.
+        found: String,
+    },
+    /// The signature has no label; the one expected.
+    LabelMissing(String),
+    /// The signature stands in a list, under this label.
+    SignatureLabelled(String),
+    /// None of the labels that the scheme takes is there.
+    OnlyOtherLabels {
+        /// Those that the scheme takes.
+        expected: String,
+        /// Those that are there.
+        found: String,
+    },
+    /// Only signatures under this label are there, which a public key verifies.
+    NeedsPublicKey(String),
+    /// Only signatures under this label are there, which a shared secret verifies.
+    NeedsSharedSecret(String),
+    /// The timestamp counts milliseconds where the scheme takes seconds.
+    MillisecondsForSeconds,
+    /// The timestamp counts seconds where the scheme takes milliseconds.
+    SecondsForMilliseconds,
+    /// The signed timestamp has another unit than the one in the header.
+    OtherUnitSigned,
+    /// The timestamp is not a plain number, but signed as it stands there.
+    TimestampNoNumber,
+    /// The timestamp is signed as it stands there, but in another unit, of this name.
+    TimestampUnit(&'static str),
+    /// The `Date` header was written anew on the way.
+    TimestampRewritten,
+    /// The clocks are apart by whole hours: a time zone.
+    Zone {
+        /// How many.
+        hours: u32,
+        /// Whether the timestamp lies behind the clock.
+        is_behind: bool,
+    },
+    /// The delivery is just too old.
+    Stale(Duration),
+    /// The delivery's timestamp lies too far ahead.
+    Future(Duration),
+    /// The URL that was signed begins with this scheme.
+    UrlScheme(&'static str),
+    /// It has this host.
+    UrlHost(String),
+    /// It has this port, or none.
+    UrlPort(Option<String>),
+    /// Its path ends in a slash, or does not.
+    UrlSlash {
+        /// Whether the one that was signed does.
+        is_signed: bool,
+    },
+    /// It has this path.
+    UrlPath(String),
+    /// It has no query.
+    UrlQueryNotSigned,
+    /// It has other escapes.
+    UrlEncoding,
+    /// It is this one, its query left out.
+    UrlOther(String),
+    /// The token expired this long ago.
+    TokenExpired(Duration),
+    /// The token counts only from this time on.
+    TokenNotYet(Duration),
+    /// The token names this algorithm.
+    TokenAlgorithm(String),
+    /// The token is genuine and speaks of another body.
+    TokenOtherBody,
+    /// The token is genuine and speaks of another URL.
+    TokenOtherUrl,
+    /// The token is genuine and comes from another issuer.
+    TokenOtherIssuer,
+    /// The token asks for a key that is not configured.
+    TokenKeyUnknown,
+}
+
+impl Known {
+    /// Its name, for programs.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::SecretEndsInNewline => "secret_ends_in_newline",
+            Self::SecretLacksNewline => "secret_lacks_newline",
+            Self::SecretInSpace => "secret_in_space",
+            Self::SecretInQuotes => "secret_in_quotes",
+            Self::SecretHasByteOrderMark => "secret_has_byte_order_mark",
+            Self::SecretNotDecoded(_) => "secret_not_decoded",
+            Self::SecretWronglyDecoded(_) => "secret_wrongly_decoded",
+            Self::SecretPrefix(_) => "secret_prefix",
+            Self::SecretInactive { .. } => "secret_inactive",
+            Self::SecretHasName => "secret_has_name",
+            Self::SecretEscapedNewlines => "secret_escaped_newlines",
+            Self::SecretPercentEncoded => "secret_percent_encoded",
+            Self::SecretBase64Spelling => "secret_base64_spelling",
+            Self::SecretOfOtherRoute(_) => "secret_of_other_route",
+            Self::PublicKeyForSecret => "public_key_for_secret",
+            Self::PrivateKeyForSecret => "private_key_for_secret",
+            Self::SecretForPublicKey => "secret_for_public_key",
+            Self::ApiKeyForSecret(_) => "api_key_for_secret",
+            Self::IdForSecret(_) => "id_for_secret",
+            Self::UrlForSecret => "url_for_secret",
+            Self::TestAndLive { .. } => "test_and_live",
+            Self::BasicUser { .. } => "basic_user",
+            Self::BodyGainedNewline => "body_gained_newline",
+            Self::BodyLostNewline => "body_lost_newline",
+            Self::BodyLineEnds => "body_line_ends",
+            Self::BodyReserialised(_) => "body_reserialised",
+            Self::BodyWasEmpty => "body_was_empty",
+            Self::BodyByteOrderMark => "body_byte_order_mark",
+            Self::BodyStillBase64 => "body_still_base64",
+            Self::BodyOtherForm(_) => "body_other_form",
+            Self::BodyTooLong => "body_too_long",
+            Self::BodyInString => "body_in_string",
+            Self::BodyCharset => "body_charset",
+            Self::BodyFormEncoding => "body_form_encoding",
+            Self::BodyFormMember(_) => "body_form_member",
+            Self::BodyCut { .. } => "body_cut",
+            Self::BodyUnpacked => "body_unpacked",
+            Self::BodyAloneSigned => "body_alone_signed",
+            Self::OtherOrder(_) => "other_order",
+            Self::OtherSeparator(_) => "other_separator",
+            Self::PartLeftOut(_) => "part_left_out",
+            Self::PartAdded(_) => "part_added",
+            Self::PlainHash { .. } => "plain_hash",
+            Self::Unkeyed(_) => "unkeyed",
+            Self::OtherAlgorithm(_) => "other_algorithm",
+            Self::OtherProvider(_) => "other_provider",
+            Self::LooksLikeProvider(_) => "looks_like_provider",
+            Self::SignatureUpperCase => "signature_upper_case",
+            Self::SignatureInQuotes => "signature_in_quotes",
+            Self::SignatureEncoding(_) => "signature_encoding",
+            Self::SignaturePrefix(_) => "signature_prefix",
+            Self::OtherHeader { .. } => "other_header",
+            Self::OtherHeaderFamily { .. } => "other_header_family",
+            Self::HeaderJoined(_) => "header_joined",
+            Self::HeaderTwice(_) => "header_twice",
+            Self::RequiredHeader(_) => "required_header",
+            Self::HeaderMissing(_) => "header_missing",
+            Self::ListSeparator(_) => "list_separator",
+            Self::OtherLabel { .. } => "other_label",
+            Self::LabelMissing(_) => "label_missing",
+            Self::SignatureLabelled(_) => "signature_labelled",
+            Self::OnlyOtherLabels { .. } => "only_other_labels",
+            Self::NeedsPublicKey(_) => "needs_public_key",
+            Self::NeedsSharedSecret(_) => "needs_shared_secret",
+            Self::MillisecondsForSeconds => "milliseconds_for_seconds",
+            Self::SecondsForMilliseconds => "seconds_for_milliseconds",
+            Self::OtherUnitSigned => "other_unit_signed",
+            Self::TimestampNoNumber => "timestamp_no_number",
+            Self::TimestampUnit(_) => "timestamp_unit",
+            Self::TimestampRewritten => "timestamp_rewritten",
+            Self::Zone { .. } => "time_zone",
+            Self::Stale(_) => "stale",
+            Self::Future(_) => "future",
+            Self::UrlScheme(_) => "url_scheme",
+            Self::UrlHost(_) => "url_host",
+            Self::UrlPort(_) => "url_port",
+            Self::UrlSlash { .. } => "url_slash",
+            Self::UrlPath(_) => "url_path",
+            Self::UrlQueryNotSigned => "url_query_not_signed",
+            Self::UrlEncoding => "url_encoding",
+            Self::UrlOther(_) => "url_other",
+            Self::TokenExpired(_) => "token_expired",
+            Self::TokenNotYet(_) => "token_not_yet",
+            Self::TokenAlgorithm(_) => "token_algorithm",
+            Self::TokenOtherBody => "token_other_body",
+            Self::TokenOtherUrl => "token_other_url",
+            Self::TokenOtherIssuer => "token_other_issuer",
+            Self::TokenKeyUnknown => "token_key_unknown",
+        }
+    }
+}
+
+impl From<Known> for Mistake {
+    fn from(known: Known) -> Self {
+        Self { name: known.name(), sentence: known.sentence().into(), fix: known.fix().into() }
+    }
+}
