@@ -6,24 +6,6 @@ impl Known {
     /// What to do about it, in one plain sentence.
     pub(super) fn fix(&self) -> String {
         let text = match self {
-            Self::SecretHasName => "Configure only what stands behind the name and its sign.",
-            Self::SecretEscapedNewlines => "Put the secret into a file with real line feeds: `file:PATH`.",
-            Self::SecretPercentEncoded => "Configure the secret decoded, as the provider shows it.",
-            Self::SecretBase64Spelling => {
-                "Copy it as the provider shows it; else write it in the standard alphabet (`+`, `/`) with `=` at its end."
-            }
-            Self::PublicKeyForSecret => "Copy the signing secret of this endpoint from the provider.",
-            Self::PrivateKeyForSecret => {
-                "Take it out of the configuration, have the sender renew it, and configure its public key or the shared secret."
-            }
-            Self::SecretForPublicKey => {
-                "Copy the public key (PEM, JWK, `whpk_…` or as the provider shows it) from the provider."
-            }
-            Self::ApiKeyForSecret(_) | Self::IdForSecret(_) | Self::UrlForSecret => {
-                "Copy the signing secret of this very endpoint; providers show it beside the endpoint's URL."
-            }
-            Self::TestAndLive { .. } => "Copy the secret of the endpoint in the same mode: each mode has its own.",
-            Self::BasicUser { .. } => "Write the secret as `user:password`, both as the provider sends them.",
             Self::BodyOtherForm("inflated") => {
                 "Say `body = [\"raw\", \"inflated\"]` in the scheme, or have nothing on the way pack the body."
             }
@@ -66,9 +48,6 @@ impl Known {
             Self::TokenOtherUrl => "Write `public_url` of the route exactly as the provider has the endpoint.",
             Self::TokenOtherIssuer => "Compare `issuer` in `jwt` with what the provider documents.",
             Self::TokenKeyUnknown => "Fetch the provider's present keys and configure them beside the old ones.",
-            Self::SecretOfOtherRoute(_) => {
-                "Swap the secrets of the routes, or have the provider call the other route's path."
-            }
             Self::LooksLikeProvider(_) => {
                 "Set that `provider` on the route, or correct the path that the sender calls."
             }
@@ -102,29 +81,6 @@ impl Known {
             Self::TimestampUnit(unit) => return format!("Say `unit = \"{unit}\"` in `timestamp` of the scheme."),
             Self::OtherLabel { found, .. } | Self::SignatureLabelled(found) => {
                 return format!("Say `accept = [\"{found}\"]` in `signature` of the scheme, or correct the sender.");
-            }
-            Self::SecretEndsInNewline => {
-                "Write the secret without it: `printf %s` instead of `echo`; of a file one line feed is dropped, a carriage return is not."
-            }
-            Self::SecretLacksNewline => "Set the secret at the sender again without the newline, or copy it with it.",
-            Self::SecretInSpace => "Remove the white space before and after the secret.",
-            Self::SecretInQuotes => {
-                "Remove the quotation marks; in `.env` and unit files they are often taken literally."
-            }
-            Self::SecretHasByteOrderMark => "Save the file as UTF-8 without a byte order mark.",
-            Self::SecretNotDecoded("hex") => "Say `key = \"hex\"` in the scheme.",
-            Self::SecretNotDecoded(_) => "Say `key = \"base64\"` in the scheme.",
-            Self::SecretWronglyDecoded(_) => {
-                "Say `key = \"utf8\"` in the scheme, or set the provider's own form of the secret."
-            }
-            Self::SecretPrefix(_) => {
-                "Say `key = { encoding = \"…\", strip = \"…\" }` in the scheme as the provider documents it, and copy the secret whole."
-            }
-            Self::SecretInactive { is_past: true } => {
-                "Have the sender take the new secret, or give the old one a later `not_after`."
-            }
-            Self::SecretInactive { is_past: false } => {
-                "Give the secret an earlier `not_before`, or have the sender keep the old one until then."
             }
             Self::BodyGainedNewline => "Pass on and store the body byte for byte; an editor or `echo` adds a newline.",
             Self::BodyLostNewline => "Pass on and store the body byte for byte; nothing may trim it.",

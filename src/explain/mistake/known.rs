@@ -7,59 +7,6 @@ use super::Mistake;
 /// A common mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Known {
-    /// The configured secret ends in a newline.
-    SecretEndsInNewline,
-    /// The sender's secret ends in a newline, ours does not.
-    SecretLacksNewline,
-    /// There is white space around the configured secret.
-    SecretInSpace,
-    /// There are quotation marks around the configured secret.
-    SecretInQuotes,
-    /// The configured secret begins with a byte order mark.
-    SecretHasByteOrderMark,
-    /// The secret is text in this encoding, and its bytes are the key.
-    SecretNotDecoded(&'static str),
-    /// The scheme decodes the secret from this encoding, and its text is the key.
-    SecretWronglyDecoded(&'static str),
-    /// A prefix of the secret (`whsec_`) is or is not part of the key.
-    SecretPrefix(String),
-    /// The secret that matches is not active at this moment.
-    SecretInactive {
-        /// Whether its time is over, or still to come.
-        is_past: bool,
-    },
-    /// The configured secret is `NAME=secret`, as in an `.env` file.
-    SecretHasName,
-    /// The configured secret has `\n` in it where the sender's has a line feed.
-    SecretEscapedNewlines,
-    /// The configured secret is percent-encoded.
-    SecretPercentEncoded,
-    /// The secret is base64, but in another alphabet or without its padding.
-    SecretBase64Spelling,
-    /// The secret of the route of this name was used.
-    SecretOfOtherRoute(String),
-    /// A public key stands where a shared secret belongs.
-    PublicKeyForSecret,
-    /// A private key stands there.
-    PrivateKeyForSecret,
-    /// A shared secret stands where a public key belongs.
-    SecretForPublicKey,
-    /// An API key of this well-known prefix stands there.
-    ApiKeyForSecret(&'static str),
-    /// The id of an endpoint or a message, of this well-known prefix, stands there.
-    IdForSecret(&'static str),
-    /// A URL stands there.
-    UrlForSecret,
-    /// The secret's prefix and the body say test and live.
-    TestAndLive {
-        /// Whether the delivery is the live one.
-        is_live: bool,
-    },
-    /// User or password of Basic authentication do not fit together.
-    BasicUser {
-        /// Whether the configured secret is the password alone.
-        is_missing: bool,
-    },
     /// The body ends in a newline that was not signed.
     BodyGainedNewline,
     /// A newline at the end of the body was signed and is gone.
@@ -238,28 +185,6 @@ impl Known {
     /// Its name, for programs.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::SecretEndsInNewline => "secret_ends_in_newline",
-            Self::SecretLacksNewline => "secret_lacks_newline",
-            Self::SecretInSpace => "secret_in_space",
-            Self::SecretInQuotes => "secret_in_quotes",
-            Self::SecretHasByteOrderMark => "secret_has_byte_order_mark",
-            Self::SecretNotDecoded(_) => "secret_not_decoded",
-            Self::SecretWronglyDecoded(_) => "secret_wrongly_decoded",
-            Self::SecretPrefix(_) => "secret_prefix",
-            Self::SecretInactive { .. } => "secret_inactive",
-            Self::SecretHasName => "secret_has_name",
-            Self::SecretEscapedNewlines => "secret_escaped_newlines",
-            Self::SecretPercentEncoded => "secret_percent_encoded",
-            Self::SecretBase64Spelling => "secret_base64_spelling",
-            Self::SecretOfOtherRoute(_) => "secret_of_other_route",
-            Self::PublicKeyForSecret => "public_key_for_secret",
-            Self::PrivateKeyForSecret => "private_key_for_secret",
-            Self::SecretForPublicKey => "secret_for_public_key",
-            Self::ApiKeyForSecret(_) => "api_key_for_secret",
-            Self::IdForSecret(_) => "id_for_secret",
-            Self::UrlForSecret => "url_for_secret",
-            Self::TestAndLive { .. } => "test_and_live",
-            Self::BasicUser { .. } => "basic_user",
             Self::BodyGainedNewline => "body_gained_newline",
             Self::BodyLostNewline => "body_lost_newline",
             Self::BodyLineEnds => "body_line_ends",

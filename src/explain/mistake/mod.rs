@@ -23,6 +23,16 @@ pub struct Mistake {
     pub fix: Cow<'static, str>,
 }
 
+impl Mistake {
+    pub(super) fn new(
+        name: &'static str,
+        sentence: impl Into<Cow<'static, str>>,
+        fix: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { name, sentence: sentence.into(), fix: fix.into() }
+    }
+}
+
 /// A mistake that was confirmed, and with which secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {

@@ -8,32 +8,6 @@ impl Known {
     /// What went wrong, in one plain sentence.
     pub(super) fn sentence(&self) -> String {
         let text = match self {
-            Self::SecretHasName => "The configured secret has the name of its variable in front of it.",
-            Self::SecretEscapedNewlines => {
-                "The configured secret has a backslash and an n in it where the sender's has a line feed."
-            }
-            Self::SecretPercentEncoded => "The configured secret is percent-encoded, and the sender's is not.",
-            Self::SecretBase64Spelling => {
-                "The secret is base64 in another alphabet, or without its padding, than this scheme takes."
-            }
-            Self::PublicKeyForSecret => {
-                "The configured secret is a public key, and this scheme needs the shared signing secret."
-            }
-            Self::PrivateKeyForSecret => "The configured secret is a private key, which only a sender may have.",
-            Self::SecretForPublicKey => {
-                "The configured secret is no public key, and this scheme verifies with the sender's public key."
-            }
-            Self::UrlForSecret => "The configured secret is a URL.",
-            Self::TestAndLive { is_live: true } => {
-                "The secret's prefix says that it is a test one, and the body that the delivery is live."
-            }
-            Self::TestAndLive { is_live: false } => {
-                "The secret's prefix says that it is a live one, and the body that the delivery is a test."
-            }
-            Self::BasicUser { is_missing: true } => {
-                "The configured secret is the password alone, and this scheme takes user and password."
-            }
-            Self::BasicUser { is_missing: false } => "The password is right, and the user is another one.",
             Self::BodyTooLong => {
                 "There is more of the body than `Content-Length` announces, and only that much was signed."
             }
@@ -59,19 +33,6 @@ impl Known {
                 "The token is genuine, but it was issued by somebody else than this scheme names."
             }
             Self::TokenKeyUnknown => "The token asks by its `kid` for a key that is not among the configured ones.",
-            Self::SecretEndsInNewline => {
-                "The configured secret ends in a newline that the sender's secret does not have."
-            }
-            Self::SecretLacksNewline => "The sender's secret ends in a newline that the configured one does not have.",
-            Self::SecretInSpace => "The configured secret has white space around it that the sender's does not have.",
-            Self::SecretInQuotes => "The configured secret has quotation marks around it that are not part of it.",
-            Self::SecretHasByteOrderMark => {
-                "The configured secret begins with a byte order mark that is not part of it."
-            }
-            Self::SecretInactive { is_past: true } => "It was signed with a secret whose `not_after` has passed.",
-            Self::SecretInactive { is_past: false } => {
-                "It was signed with a secret whose `not_before` is still to come."
-            }
             Self::BodyGainedNewline => "The body ends in a newline that was not signed.",
             Self::BodyLostNewline => "The body that was signed ended in a newline, and this one does not.",
             Self::BodyLineEnds => "The line ends of the body were changed between CRLF and LF after it was signed.",
@@ -90,15 +51,6 @@ impl Known {
             }
             Self::TimestampNoNumber => {
                 "The timestamp is signed as it stands there, but it is not a plain decimal number."
-            }
-            Self::SecretOfOtherRoute(route) => return format!("It was signed with a secret of the route `{route}`."),
-            Self::ApiKeyForSecret(prefix) => {
-                return format!(
-                    "The configured secret begins with `{prefix}`: that is an API key, not a signing secret."
-                );
-            }
-            Self::IdForSecret(prefix) => {
-                return format!("The configured secret begins with `{prefix}`: that is an id, not the secret.");
             }
             Self::BodyReserialised(form) => {
                 return format!(
@@ -213,19 +165,6 @@ impl Known {
             Self::TokenNotYet(ahead) => return format!("The token counts only in {} from now.", spoken(*ahead)),
             Self::TokenAlgorithm(name) => {
                 return format!("The token names the algorithm {name}, which this scheme does not allow.");
-            }
-            Self::SecretNotDecoded(encoding) => {
-                return format!(
-                    "The secret is {encoding} text whose decoded bytes are the key, and this scheme takes the text itself."
-                );
-            }
-            Self::SecretWronglyDecoded(encoding) => {
-                return format!(
-                    "The secret's text itself is the key, and this scheme decodes it from {encoding} first."
-                );
-            }
-            Self::SecretPrefix(prefix) => {
-                return format!("The sender and this scheme disagree about whether `{prefix}` is part of the key.");
             }
             Self::OtherOrder(template) => {
                 return format!("The sender signs the parts in another order: `{template}`.");
