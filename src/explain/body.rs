@@ -1,9 +1,9 @@
-//! Mistakes made with the body: what was changed between the signing and here.
+//! Mistakes made with the body: changes to it between the signing and the judgement.
 //!
-//! Forms of `application/x-www-form-urlencoded` are in `form`.
+//! Bodies that are forms (`application/x-www-form-urlencoded`) are in `form`.
 
 use super::json;
-use super::mistake::{Finding, Known, Mistake, found};
+use super::mistake::{Finding, Mistake, found};
 use super::secrets::any_base64;
 use super::trials::Trials;
 use crate::scheme::BodyForm;
@@ -11,7 +11,7 @@ use crate::wire::head::{FieldName, Found, Framing};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// What gzip begins with (RFC 1952 section 2.3.1).
+/// The bytes that gzip begins with (RFC 1952 section 2.3.1).
 const GZIP: &[u8] = b"\x1f\x8b";
 
 pub(super) fn surplus_newline(case: &Trials<'_>) -> Option<Finding> {
@@ -19,12 +19,24 @@ pub(super) fn surplus_newline(case: &Trials<'_>) -> Option<Finding> {
     let one = case.body.strip_suffix(b"\n")?;
     let one = one.strip_suffix(b"\r").unwrap_or(one);
     let all = case.body.get(..end).unwrap_or_default();
-    found(case.with_body(one).or_else(|| case.with_body(all)), || Known::BodyGainedNewline)
+    found(case.with_body(one).or_else(|| case.with_body(all)), || {
+        Mistake::new(
+            "body_gained_newline",
+            "The body ends in a newline that was not signed.",
+            "Pass on and store the body byte for byte; an editor or `echo` adds a newline.",
+        )
+    })
 }
 
 pub(super) fn lost_newline(case: &Trials<'_>) -> Option<Finding> {
     let with = |end: &[u8]| case.with_body(&[case.body, end].concat());
-    found(with(b"\n").or_else(|| with(b"\r\n")), || Known::BodyLostNewline)
+    found(with(b"\n").or_else(|| with(b"\r\n")), || {
+        Mistake::new(
+            "body_lost_newline",
+            "The body that was signed ended in a newline, and the received body does not.",
+            "Pass on and store the body byte for byte; nothing may trim it.",
+        )
+    })
 }
 
 pub(super) fn line_ends(case: &Trials<'_>) -> Option<Finding> {
@@ -45,11 +57,27 @@ pub(super) fn line_ends(case: &Trials<'_>) -> Option<Finding> {
         }
         dos.push(*byte);
     }
-    found(case.with_body(&unix).or_else(|| case.with_body(&dos)), || Known::BodyLineEnds)
+    found(case.with_body(&unix).or_else(|| case.with_body(&dos)), || {
+        Mistake::new(
+            "body_line_ends",
+            "The line ends of the body were changed between CRLF and LF after it was signed.",
+            "Pass on the body byte for byte, and capture it in binary mode.",
+        )
+    })
 }
 
 pub(super) fn empty(case: &Trials<'_>) -> Option<Finding> {
-    if case.body.is_empty() { None } else { found(case.with_body(b""), || Known::BodyWasEmpty) }
+    if case.body.is_empty() {
+        return None;
+    }
+    found(case.with_body(b""), || {
+        Mistake::new(
+            "body_was_empty",
+            "The signature is that of an empty body.",
+            "Have the sender sign the very bytes that it sends; often its body stream was read to the end before \
+             it was signed.",
+        )
+    })
 }
 
 pub(super) fn byte_order_mark(case: &Trials<'_>) -> Option<Finding> {
@@ -57,86 +85,143 @@ pub(super) fn byte_order_mark(case: &Trials<'_>) -> Option<Finding> {
         Some(without) => case.with_body(without),
         None => case.with_body(&[BYTE_ORDER_MARK, case.body].concat()),
     };
-    found(secret, || Known::BodyByteOrderMark)
+    found(secret, || {
+        Mistake::new(
+            "body_byte_order_mark",
+            "A byte order mark at the start of the body was added or dropped after it was signed.",
+            "Pass on the body byte for byte.",
+        )
+    })
 }
 
 pub(super) fn still_base64(case: &Trials<'_>) -> Option<Finding> {
     let decoded = any_base64(case.body.trim_ascii())?;
-    found(case.with_body(&decoded), || Known::BodyStillBase64)
+    found(case.with_body(&decoded), || {
+        Mistake::new(
+            "body_still_base64",
+            "The body is base64 text, and its decoded bytes were signed.",
+            "Decode the body first; some platforms hand bodies over in base64.",
+        )
+    })
 }
 
-/// What was signed is what a gzip body holds.
 pub(super) fn still_packed(case: &Trials<'_>) -> Option<Finding> {
-    if case.scheme.body.contains(&BodyForm::Inflated) {
-        return None;
-    }
-    let inflated = BodyForm::Inflated.apply(case.body, case.settings.max_body)?;
-    found(case.with_body(&inflated), || Known::BodyOtherForm(BodyForm::Inflated.name()))
+    let fix = "Set `body = [\"raw\", \"inflated\"]` in the scheme, or have nothing on the way compress the body.";
+    with_form(case, BodyForm::Inflated, "The body is gzip, and its unpacked bytes were signed.", fix)
 }
 
-/// Characters beyond ASCII were escaped in the text that was signed, as Box does; JSON written anew comes first.
+/// The sender signed its text with the characters beyond ASCII escaped, as Box does.
+///
+/// A body that was serialised again is tried before.
 pub(super) fn escaped(case: &Trials<'_>) -> Option<Finding> {
-    if case.scheme.body.contains(&BodyForm::JsonAscii) {
-        return None;
-    }
-    let escaped = BodyForm::JsonAscii.apply(case.body, case.settings.max_body)?;
-    found(case.with_body(&escaped), || Known::BodyOtherForm(BodyForm::JsonAscii.name()))
+    let fix = "Set `body = [\"raw\", \"json-ascii\"]` in the scheme.";
+    let sentence = "The sender signed the body with all characters beyond ASCII escaped (`json-ascii`).";
+    with_form(case, BodyForm::JsonAscii, sentence, fix)
 }
 
-/// Only as much as `Content-Length` says was signed.
+/// The sender signed a form of the body that the scheme does not try.
+fn with_form(case: &Trials<'_>, form: BodyForm, sentence: &'static str, fix: &'static str) -> Option<Finding> {
+    if case.scheme.body.contains(&form) {
+        return None;
+    }
+    let changed = form.apply(case.body, case.settings.max_body)?;
+    found(case.with_body(&changed), || Mistake::new("body_other_form", sentence, fix))
+}
+
 pub(super) fn too_long(case: &Trials<'_>) -> Option<Finding> {
     let Framing::Length(announced) = case.head.framing() else { return None };
     let first = case.body.get(..usize::try_from(announced).ok()?).filter(|first| first.len() < case.body.len())?;
-    found(case.with_body(first), || Known::BodyTooLong)
+    found(case.with_body(first), || {
+        Mistake::new(
+            "body_too_long",
+            "The body is longer than `Content-Length` announces, and only the announced part was signed.",
+            "Capture the body byte for byte; something was appended to it.",
+        )
+    })
 }
 
-/// The body is a JSON string whose text was signed: serialised twice.
 pub(super) fn in_string(case: &Trials<'_>) -> Option<Finding> {
     let text: String = serde_json::from_slice(case.body).ok()?;
-    found(case.with_body(text.as_bytes()), || Known::BodyInString)
+    found(case.with_body(text.as_bytes()), || {
+        Mistake::new(
+            "body_in_string",
+            "The body is a JSON string that holds the signed text: it was serialised twice.",
+            "Pass on and store the raw bytes, not a JSON value that holds them.",
+        )
+    })
 }
 
-/// Its text was moved between UTF-8 and ISO 8859-1.
 pub(super) fn charset(case: &Trials<'_>) -> Option<Finding> {
     let other: Vec<u8> = match std::str::from_utf8(case.body) {
         Ok(text) if !text.is_ascii() => text.chars().map(u8::try_from).collect::<Result<_, _>>().ok()?,
         Ok(_) => return None,
         Err(_) => case.body.iter().copied().map(char::from).collect::<String>().into_bytes(),
     };
-    found(case.with_body(&other), || Known::BodyCharset)
+    found(case.with_body(&other), || {
+        Mistake::new(
+            "body_charset",
+            "The text of the body was converted between UTF-8 and ISO 8859-1 after it was signed.",
+            "Pass on and store the body as bytes, never as text.",
+        )
+    })
 }
 
 pub(super) fn reserialised(case: &Trials<'_>) -> Option<Finding> {
-    json::forms(case.body)
-        .find_map(|(form, words)| found(case.with_body(form.as_bytes()), || Known::BodyReserialised(words)))
+    json::forms(case.body).find_map(|(form, words)| found(case.with_body(form.as_bytes()), || written_again(&words)))
 }
 
-/// Written anew in sorted order, say: which order the sender had is not known, so the members of the outermost object
-/// are tried in every one.
+/// A serialiser wrote the members of the outermost object in another order, sorted for example.
+///
+/// The sender's order is not known, so every order is tried.
 pub(super) fn reordered(case: &Trials<'_>) -> Option<Finding> {
     let secret = json::orders(case.body).find_map(|form| case.with_body(form.as_bytes()));
-    found(secret, || Known::BodyReserialised("with its members in another order".to_owned()))
+    found(secret, || written_again("with its members in another order"))
 }
 
-/// Shorter than announced, or ending in the middle of its JSON, perhaps at a size that a buffer has.
+fn written_again(words: &str) -> Mistake {
+    Mistake::new(
+        "body_reserialised",
+        format!(
+            "The body was parsed and serialised again after it was signed: the sender signed the same JSON {words}."
+        ),
+        "Verify the raw bytes of the request, before any JSON parser has touched them.",
+    )
+}
+
+/// The body is shorter than announced, or ends in the middle of its JSON, perhaps at a size that a buffer has.
 pub(super) fn cut(case: &Trials<'_>) -> Option<Mistake> {
     let length = case.body.len();
-    let announced = match case.head.framing() {
-        Framing::Length(announced) if announced > length as u64 => Some(announced),
-        _ => None,
-    };
     let is_json = matches!(case.body.trim_ascii_start(), [b'{' | b'[', ..]);
     let read = serde_json::from_slice::<serde_json::Value>(case.body);
     let is_broken_off = is_json && read.as_ref().is_err_and(serde_json::Error::is_eof);
     let is_round = length >= 1024 && [length, length + 1].iter().any(|size| size % 1024 == 0 || size % 10_000 == 0);
-    let is_cut = announced.is_some() || is_broken_off || (is_round && read.is_err());
-    is_cut.then(|| Known::BodyCut { length, announced, is_round }.into())
+    let sentence = match case.head.framing() {
+        Framing::Length(announced) if announced > length as u64 => {
+            format!("The body has {length} bytes, and `Content-Length` announces {announced}: it was cut off.")
+        }
+        _ if is_round && read.is_err() => {
+            format!("The body breaks off after {length} bytes, the size of a buffer: it was probably cut there.")
+        }
+        _ if is_broken_off => {
+            format!("The body ends in the middle of its JSON, after {length} bytes: it was cut off.")
+        }
+        _ => return None,
+    };
+    let fix = "Raise the limit that cut it, of a proxy, a log or the capture, and capture a whole delivery.";
+    Some(Mistake::new("body_cut", sentence, fix))
 }
 
-/// The headers speak of gzip, and the body is none.
+/// The headers say gzip, and the body does not begin as gzip does.
 pub(super) fn unpacked(case: &Trials<'_>) -> Option<Mistake> {
     let name = FieldName::new("content-encoding")?;
     let Found::One(value) = case.head.find(&name) else { return None };
     let is_packed = value.eq_ignore_ascii_case(b"gzip") || value.eq_ignore_ascii_case(b"x-gzip");
-    (is_packed && !case.body.starts_with(GZIP)).then(|| Known::BodyUnpacked.into())
+    (is_packed && !case.body.starts_with(GZIP)).then(|| {
+        Mistake::new(
+            "body_unpacked",
+            "The headers say that the body is gzip, but it is not: something on the way unpacked it, and the \
+             signature may be that of the packed bytes.",
+            "Have the proxy pass on the body as it came, still packed.",
+        )
+    })
 }

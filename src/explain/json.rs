@@ -1,13 +1,13 @@
-//! The forms in which common JSON libraries would write a document anew: white space, escapes, order of keys, numbers.
+//! The forms in which common JSON libraries would write a document again: white space, escapes, order of keys, numbers.
 //!
-//! `serde_json` says whether it is a document, and sorts; the rest is done on its tokens, since a tree would lose the
-//! order of keys.
+//! `serde_json` says whether a text is a document, and sorts its keys. The rest is done on its tokens, since a tree would
+//! lose the order of the keys.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-/// How tokens are set apart.
+/// The signs and the white space between tokens.
 #[derive(Clone, Copy)]
 struct Style {
     comma: &'static str,
@@ -27,10 +27,10 @@ const fn style(
     Style { comma, colon, indent, end, words }
 }
 
-/// `JSON.stringify`, Python's default, Go's encoder, and the usual indentations.
+/// The styles of `JSON.stringify`, Python's default and Go's encoder, and the usual indentations.
 const STYLES: &[Style] = &[
     style(",", ":", None, "", "without white space"),
-    style(", ", ": ", None, "", "with a space behind each comma and colon"),
+    style(", ", ": ", None, "", "with a space after each comma and colon"),
     style(",", ":", None, "\n", "without white space but a newline at the end"),
     style(",", ": ", Some("  "), "", "indented by two spaces"),
     style(",", ": ", Some("    "), "", "indented by four spaces"),
@@ -38,32 +38,32 @@ const STYLES: &[Style] = &[
     style(",", ": ", Some("  "), "\n", "indented by two spaces, with a newline at the end"),
 ];
 
-/// How strings and numbers are written.
+/// The spelling of strings and numbers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Text {
-    /// As they are.
+    /// All as received.
     AsIs,
-    /// Only what must be escaped is.
+    /// Only those characters escaped that must be.
     Plain,
-    /// The same, and numbers as `JavaScript` writes them.
+    /// The same, with numbers as `JavaScript` writes them.
     PlainNumbers,
-    /// Nothing beyond ASCII (Python).
+    /// All characters beyond ASCII escaped (Python).
     Ascii,
-    /// Slashes escaped and nothing beyond ASCII (PHP).
+    /// Slashes and all characters beyond ASCII escaped (PHP).
     AsciiSlashes,
     /// `<`, `>` and `&` escaped (Go).
     Html,
 }
 
 impl Text {
-    /// What is said of it; `None` for what goes without saying.
+    /// The words for this spelling; `None` for the spelling as received.
     const fn words(self) -> Option<&'static str> {
         match self {
             Self::AsIs => None,
-            Self::Plain => Some("with no needless escapes"),
+            Self::Plain => Some("without needless escapes"),
             Self::PlainNumbers => Some("with numbers as JavaScript writes them"),
-            Self::Ascii => Some("with all beyond ASCII escaped as \\u…"),
-            Self::AsciiSlashes => Some("with slashes and all beyond ASCII escaped"),
+            Self::Ascii => Some("with all characters beyond ASCII escaped as \\u…"),
+            Self::AsciiSlashes => Some("with slashes and all characters beyond ASCII escaped"),
             Self::Html => Some("with <, > and & escaped"),
         }
     }
@@ -71,8 +71,8 @@ impl Text {
 
 const TEXTS: &[Text] = &[Text::AsIs, Text::Plain, Text::PlainNumbers, Text::Ascii, Text::AsciiSlashes, Text::Html];
 
-/// Every form of a JSON document that is not the document itself, each once, likely ones first, with the words for what
-/// is special about it; none where it is not JSON.
+/// Every form of a JSON document that differs from the document itself, each once, likely forms first, with the words
+/// that describe it. A body that is not JSON has no forms.
 pub(super) fn forms(body: &[u8]) -> impl Iterator<Item = (String, String)> {
     let original = std::str::from_utf8(body).unwrap_or_default().to_owned();
     let value: Option<serde_json::Value> = serde_json::from_str(&original).ok();
@@ -82,7 +82,7 @@ pub(super) fn forms(body: &[u8]) -> impl Iterator<Item = (String, String)> {
         documents.push((None, tokens(&original).into_iter().map(str::to_owned).collect::<Vec<_>>()));
         documents.push((Some("with sorted keys"), tokens(&sorted).into_iter().map(str::to_owned).collect()));
     }
-    // By their hashes, so that no form is kept.
+    // Hashes of the forms rather than the forms: a large body has many.
     let mut seen = HashSet::from([fingerprint(&original)]);
     documents
         .into_iter()
@@ -105,8 +105,9 @@ fn fingerprint(text: &str) -> u64 {
     hasher.finish()
 }
 
-/// An object with its outermost members in every order, without white space and as Python spaces it; none where it has
-/// too many members, or is too long, to try them all.
+/// An object with its outermost members in every order, without white space and as Python spaces it.
+///
+/// A body that has too many members or is too long has no orders, and neither has a body that is not an object.
 pub(super) fn orders(body: &[u8]) -> impl Iterator<Item = String> {
     const MAX_MEMBERS: usize = 6;
     const MAX_BYTES: usize = 32 * 1024;
@@ -114,7 +115,7 @@ pub(super) fn orders(body: &[u8]) -> impl Iterator<Item = String> {
     let is_object = |text: &&str| serde_json::from_str::<serde_json::Value>(text).is_ok_and(|value| value.is_object());
     let members = text.filter(is_object).map(members).filter(|members| members.len() <= MAX_MEMBERS);
     let members = members.filter(|members| members.len() > 1).unwrap_or_default();
-    // By place, so that no order holds a copy of the members.
+    // Places of the members, so that no order holds a copy of them.
     let mut orders: Vec<Vec<usize>> = if members.is_empty() { Vec::new() } else { vec![Vec::new()] };
     for member in 0..members.len() {
         let longer = |order: Vec<usize>| {
@@ -136,7 +137,7 @@ pub(super) fn orders(body: &[u8]) -> impl Iterator<Item = String> {
     })
 }
 
-/// The members of an object, each as its tokens without the comma behind it.
+/// The members of an object, each as its tokens without the comma after it.
 fn members(text: &str) -> Vec<Vec<String>> {
     let mut members = vec![Vec::new()];
     let mut depth = 0_usize;
@@ -198,7 +199,7 @@ fn rewrite(token: &str, text: Text) -> String {
     if !token.starts_with('"') {
         return if text == Text::PlainNumbers { number(token) } else { token.to_owned() };
     }
-    // Both fail only for what is no JSON string.
+    // Both steps fail only for a token that is not a JSON string.
     let read = serde_json::from_str::<String>(token).and_then(|read| serde_json::to_string(&read));
     let plain = read.unwrap_or_else(|_| token.to_owned());
     match text {
@@ -225,9 +226,9 @@ fn ascii(text: &str) -> String {
     out
 }
 
-/// A whole number without its fraction and exponent, anything else as it is.
+/// A whole number without its fraction and exponent, and any other number as it is.
 fn number(token: &str) -> String {
-    // 2^53: beyond, not every whole number is a double.
+    // 2^53: beyond it, not every whole number is a double.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match token.parse::<f64>() {
         Ok(number) if number.fract() == 0.0 && number.abs() < EXACT => format!("{}", number + 0.0),

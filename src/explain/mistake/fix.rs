@@ -6,20 +6,6 @@ impl Known {
     /// What to do about it, in one plain sentence.
     pub(super) fn fix(&self) -> String {
         let text = match self {
-            Self::BodyOtherForm("inflated") => {
-                "Say `body = [\"raw\", \"inflated\"]` in the scheme, or have nothing on the way pack the body."
-            }
-            Self::BodyOtherForm(_) => "Say `body = [\"raw\", \"json-ascii\"]` in the scheme.",
-            Self::BodyTooLong => "Capture the body byte for byte; something was appended to it.",
-            Self::BodyInString => "Pass on and store the raw bytes, not a JSON value with them in it.",
-            Self::BodyCharset => "Pass on and store the body as bytes, never as text.",
-            Self::BodyFormEncoding | Self::BodyFormMember(_) => {
-                "Verify the raw bytes of the request, before any form parser has touched them."
-            }
-            Self::BodyCut { .. } => {
-                "Raise the limit that cut it, of a proxy, a log or the capture, and capture a whole delivery."
-            }
-            Self::BodyUnpacked => "Have the proxy pass the body on packed as it came.",
             Self::TimestampUnit("number") => {
                 "Say `unit = \"seconds\"` or `unit = \"milliseconds\"` in `timestamp` of the scheme."
             }
@@ -82,17 +68,6 @@ impl Known {
             Self::OtherLabel { found, .. } | Self::SignatureLabelled(found) => {
                 return format!("Say `accept = [\"{found}\"]` in `signature` of the scheme, or correct the sender.");
             }
-            Self::BodyGainedNewline => "Pass on and store the body byte for byte; an editor or `echo` adds a newline.",
-            Self::BodyLostNewline => "Pass on and store the body byte for byte; nothing may trim it.",
-            Self::BodyLineEnds => "Pass on the body byte for byte; capture it in binary mode.",
-            Self::BodyReserialised(_) => {
-                "Verify the raw bytes of the request, before any JSON parser has touched them."
-            }
-            Self::BodyWasEmpty => {
-                "Have the sender sign the very bytes that it sends; a stream that was read before is often the cause."
-            }
-            Self::BodyByteOrderMark => "Pass on the body byte for byte.",
-            Self::BodyStillBase64 => "Decode the body first; some platforms hand bodies over in base64.",
             Self::BodyAloneSigned
             | Self::OtherOrder(_)
             | Self::OtherSeparator(_)

@@ -7,43 +7,6 @@ use super::Mistake;
 /// A common mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Known {
-    /// The body ends in a newline that was not signed.
-    BodyGainedNewline,
-    /// A newline at the end of the body was signed and is gone.
-    BodyLostNewline,
-    /// CRLF became LF or the other way round.
-    BodyLineEnds,
-    /// The body was parsed and written anew; how what was signed is written.
-    BodyReserialised(String),
-    /// The signature is that of an empty body.
-    BodyWasEmpty,
-    /// A byte order mark at the start of the body was added or lost.
-    BodyByteOrderMark,
-    /// The body is base64 of what was signed.
-    BodyStillBase64,
-    /// What was signed is another form of the body, by its name in `body`.
-    BodyOtherForm(&'static str),
-    /// There is more of the body than its announced length, which was signed.
-    BodyTooLong,
-    /// The body is a JSON string that holds what was signed.
-    BodyInString,
-    /// The body's text was moved to another character set.
-    BodyCharset,
-    /// A form was decoded, or percent-encoded anew.
-    BodyFormEncoding,
-    /// Of a form and its member of this name, one was signed and the other is here.
-    BodyFormMember(String),
-    /// The body looks cut off.
-    BodyCut {
-        /// Its length in bytes.
-        length: usize,
-        /// The longer one that `Content-Length` announces.
-        announced: Option<u64>,
-        /// Whether it is the size of a buffer.
-        is_round: bool,
-    },
-    /// The headers say gzip, and the body is not packed any more.
-    BodyUnpacked,
     /// The body alone was signed.
     BodyAloneSigned,
     /// The parts were signed in another order.
@@ -185,21 +148,6 @@ impl Known {
     /// Its name, for programs.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::BodyGainedNewline => "body_gained_newline",
-            Self::BodyLostNewline => "body_lost_newline",
-            Self::BodyLineEnds => "body_line_ends",
-            Self::BodyReserialised(_) => "body_reserialised",
-            Self::BodyWasEmpty => "body_was_empty",
-            Self::BodyByteOrderMark => "body_byte_order_mark",
-            Self::BodyStillBase64 => "body_still_base64",
-            Self::BodyOtherForm(_) => "body_other_form",
-            Self::BodyTooLong => "body_too_long",
-            Self::BodyInString => "body_in_string",
-            Self::BodyCharset => "body_charset",
-            Self::BodyFormEncoding => "body_form_encoding",
-            Self::BodyFormMember(_) => "body_form_member",
-            Self::BodyCut { .. } => "body_cut",
-            Self::BodyUnpacked => "body_unpacked",
             Self::BodyAloneSigned => "body_alone_signed",
             Self::OtherOrder(_) => "other_order",
             Self::OtherSeparator(_) => "other_separator",

@@ -8,17 +8,6 @@ impl Known {
     /// What went wrong, in one plain sentence.
     pub(super) fn sentence(&self) -> String {
         let text = match self {
-            Self::BodyTooLong => {
-                "There is more of the body than `Content-Length` announces, and only that much was signed."
-            }
-            Self::BodyInString => {
-                "The body is a JSON string with the text in it that was signed: it was serialised twice."
-            }
-            Self::BodyCharset => "The body's text was moved between UTF-8 and ISO 8859-1 after it was signed.",
-            Self::BodyFormEncoding => "The form in the body was decoded, or percent-encoded anew, after it was signed.",
-            Self::BodyUnpacked => {
-                "The headers say that the body is gzip, and it is not: something on the way unpacked it, and the signature may be that of the packed bytes."
-            }
             Self::TimestampRewritten => {
                 "The `Date` header was written anew on the way, by a proxy, after it was signed."
             }
@@ -33,14 +22,6 @@ impl Known {
                 "The token is genuine, but it was issued by somebody else than this scheme names."
             }
             Self::TokenKeyUnknown => "The token asks by its `kid` for a key that is not among the configured ones.",
-            Self::BodyGainedNewline => "The body ends in a newline that was not signed.",
-            Self::BodyLostNewline => "The body that was signed ended in a newline, and this one does not.",
-            Self::BodyLineEnds => "The line ends of the body were changed between CRLF and LF after it was signed.",
-            Self::BodyWasEmpty => "The signature is that of an empty body.",
-            Self::BodyByteOrderMark => {
-                "A byte order mark at the start of the body was added or dropped after it was signed."
-            }
-            Self::BodyStillBase64 => "The body is the base64 text of what was signed.",
             Self::BodyAloneSigned => "The sender signs the body alone, without the other parts that this scheme signs.",
             Self::SignatureUpperCase => "The signature is right but written in capital hexadecimal digits.",
             Self::SignatureInQuotes => "The signature is right but has quotation marks around it.",
@@ -51,33 +32,6 @@ impl Known {
             }
             Self::TimestampNoNumber => {
                 "The timestamp is signed as it stands there, but it is not a plain decimal number."
-            }
-            Self::BodyReserialised(form) => {
-                return format!(
-                    "The body was parsed and written anew (re-serialised) after it was signed: what was signed is the same JSON {form}."
-                );
-            }
-            Self::BodyOtherForm("inflated") => {
-                return "The body is gzip, and what it holds was signed.".to_owned();
-            }
-            Self::BodyOtherForm(form) => return format!("Another form of the body was signed: `{form}`."),
-            Self::BodyFormMember(name) => {
-                return format!(
-                    "Of the form that the sender sent and the JSON in its member `{name}`, one was signed and the other is here."
-                );
-            }
-            Self::BodyCut { length, announced: Some(announced), .. } => {
-                return format!(
-                    "The body has {length} bytes, and `Content-Length` announces {announced}: it was cut off."
-                );
-            }
-            Self::BodyCut { length, is_round: true, .. } => {
-                return format!(
-                    "The body breaks off after {length} bytes, the size of a buffer: it was likely cut there."
-                );
-            }
-            Self::BodyCut { length, .. } => {
-                return format!("The body ends in the middle of its JSON, after {length} bytes: it was cut off.");
             }
             Self::PartAdded(template) => {
                 return format!("The sender signs more than this scheme says: `{template}`.");

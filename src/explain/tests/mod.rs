@@ -150,17 +150,17 @@ fn mistakes_with_the_body_are_named() {
         (
             "Python's form signed",
             changed(python.as_bytes(), plain),
-            "body_reserialised: JSON with a space behind each comma and colon, with all beyond ASCII escaped as \\u….",
+            "body_reserialised: JSON with a space after each comma and colon, with all characters beyond ASCII escaped as \\u….",
         ),
         (
             "Python's form received",
             changed(plain, python.as_bytes()),
-            "body_reserialised: JSON without white space, with no needless escapes.",
+            "body_reserialised: JSON without white space, without needless escapes.",
         ),
         (
             "PHP's form signed",
             changed(php.as_bytes(), plain),
-            "body_reserialised: JSON without white space, with slashes and all beyond ASCII escaped.",
+            "body_reserialised: JSON without white space, with slashes and all characters beyond ASCII escaped.",
         ),
         (
             "sorted keys signed",

@@ -48,9 +48,15 @@ fn each_way_to_write_json_anew_is_named() {
     let rows = [
         (r#"{"b":{"y":"/é<"},"a":[1.0,{}]}"#, "without white space"),
         (r#"{"a":[1.0,{}],"b":{"y":"/é<"}}"#, "without white space, with sorted keys"),
-        (r#"{"a": [1.0, {}], "b": {"y": "/é<"}}"#, "with a space behind each comma and colon, with sorted keys"),
-        (r#"{"b":{"y":"/\u00e9<"},"a":[1.0,{}]}"#, "without white space, with all beyond ASCII escaped as \\u…"),
-        (r#"{"b":{"y":"\/\u00e9<"},"a":[1.0,{}]}"#, "without white space, with slashes and all beyond ASCII escaped"),
+        (r#"{"a": [1.0, {}], "b": {"y": "/é<"}}"#, "with a space after each comma and colon, with sorted keys"),
+        (
+            r#"{"b":{"y":"/\u00e9<"},"a":[1.0,{}]}"#,
+            "without white space, with all characters beyond ASCII escaped as \\u…",
+        ),
+        (
+            r#"{"b":{"y":"\/\u00e9<"},"a":[1.0,{}]}"#,
+            "without white space, with slashes and all characters beyond ASCII escaped",
+        ),
         (r#"{"b":{"y":"/é\u003c"},"a":[1.0,{}]}"#, "without white space, with <, > and & escaped"),
         (r#"{"b":{"y":"/é<"},"a":[1,{}]}"#, "without white space, with numbers as JavaScript writes them"),
         ("{\n  \"b\": {\n    \"y\": \"/é<\"\n  },\n  \"a\": [\n    1.0,\n    {}\n  ]\n}", "indented by two spaces"),
