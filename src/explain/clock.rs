@@ -1,14 +1,14 @@
-//! What is wrong with the timestamp, the signature aside: its unit, its zone, its age.
+//! Mistakes made with the time of a delivery, whatever its signature: its unit, its zone, its age.
 //!
-//! Wherever it stands: in a header, under a label, in the body, or where code of its own finds it. A JWT's times are
-//! judged in `jwt`.
+//! The timestamp may be in a header, under a label, in the body, or where the code of a provider finds it. The times of a
+//! JWT are judged in `jwt`.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::case::Case;
-use super::mistake::{Known, Mistake};
+use super::mistake::Mistake;
 use crate::clock::UnixMillis;
 use crate::notation::timestamp::Unit;
 use crate::scheme::code::RouteFacts;
@@ -17,19 +17,19 @@ use crate::verify::verifier::Verifier;
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// A timestamp in the wrong unit lies within this time of the clock once it is read in the right one: ten years.
+/// A timestamp in the wrong unit lies within this time of the clock once it is read in the right unit: ten years.
 const PLAUSIBLE_MS: i64 = 10 * 366 * 24 * HOUR_MS;
 
-/// What lies in the past by whole hours is more often just old; only this near to the hour it is called a zone.
+/// A delivery that is whole hours old is more often just old: only this near to the hour it is called a time zone.
 const NEAR_PAST_MS: i64 = 60_000;
 
-/// Nothing lies in the future by itself.
+/// A timestamp in the future hardly has another cause than a time zone, so it may be further from the hour.
 const NEAR_FUTURE_MS: i64 = 300_000;
 
-/// The furthest that a zone is off.
+/// The most hours that a time zone is off.
 const MAX_HOURS: i64 = 14;
 
-/// What is wrong with the time of a case; `None` where it is fresh, cannot be read, or is not judged.
+/// The mistake in the time of a case; `None` if the time is fresh, cannot be read, or is not judged.
 pub(super) fn judge(case: &Case<'_>) -> Option<Mistake> {
     let (at, unit) = moment(case)?;
     let wall = case.now.wall;
@@ -37,15 +37,21 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Mistake> {
     unit.judge(at, wall, settings.tolerance, settings.future_tolerance).err()?;
     let near = |at: i64| wall.0.saturating_sub(at).saturating_abs() < PLAUSIBLE_MS;
     match unit {
-        Unit::Seconds if !near(at.0) && near(at.0 / 1000) => Some(Known::MillisecondsForSeconds.into()),
-        Unit::Milliseconds if !near(at.0) && near(at.0.saturating_mul(1000)) => {
-            Some(Known::SecondsForMilliseconds.into())
-        }
+        Unit::Seconds if !near(at.0) && near(at.0 / 1000) => Some(Mistake::new(
+            "milliseconds_for_seconds",
+            "The timestamp counts milliseconds, and this scheme takes seconds.",
+            "Have the sender write seconds, or set `unit = \"milliseconds\"` in the scheme.",
+        )),
+        Unit::Milliseconds if !near(at.0) && near(at.0.saturating_mul(1000)) => Some(Mistake::new(
+            "seconds_for_milliseconds",
+            "The timestamp counts seconds, and this scheme takes milliseconds.",
+            "Have the sender write milliseconds, or set `unit = \"seconds\"` in the scheme.",
+        )),
         _ => Some(zone(at, wall).unwrap_or_else(|| plain(at, wall))),
     }
 }
 
-/// The time that a delivery claims, in the unit that it is read in.
+/// The time that a delivery claims, and the unit in which it is read.
 fn moment(case: &Case<'_>) -> Option<(UnixMillis, Unit)> {
     if let Some(code) = case.scheme.code {
         let begun = code.begin(case.head).ok()?;
@@ -75,18 +81,69 @@ fn moment(case: &Case<'_>) -> Option<(UnixMillis, Unit)> {
     Some((at?, place.unit))
 }
 
+/// The clocks are apart by whole hours, as a wrong time zone makes them.
 fn zone(at: UnixMillis, wall: UnixMillis) -> Option<Mistake> {
     let age = wall.0.saturating_sub(at.0);
     let (is_behind, off) = (age > 0, age.saturating_abs());
     let hours = off.saturating_add(HOUR_MS / 2) / HOUR_MS;
     let near = if is_behind { NEAR_PAST_MS } else { NEAR_FUTURE_MS };
     let is_zone = (1..=MAX_HOURS).contains(&hours) && (off - hours * HOUR_MS).abs() <= near;
-    let hours = u32::try_from(hours).ok()?;
-    is_zone.then(|| Known::Zone { hours, is_behind }.into())
+    is_zone.then(|| {
+        let side = if is_behind { "behind" } else { "ahead of" };
+        let noun = if hours == 1 { "hour" } else { "hours" };
+        Mistake::new(
+            "time_zone",
+            format!(
+                "The timestamp is {hours} {noun} {side} the clock, nearly to the minute, as a wrong time zone makes it."
+            ),
+            "Have the sender use Unix time, which is UTC, and check the time zone of both clocks.",
+        )
+    })
 }
 
-/// Too old, or too far ahead, and nothing more.
+/// The timestamp is too old or too far ahead, and nothing more is known of it.
 pub(super) fn plain(at: UnixMillis, wall: UnixMillis) -> Mistake {
-    let off = Duration::from_millis(wall.0.saturating_sub(at.0).unsigned_abs());
-    if at < wall { Known::Stale(off).into() } else { Known::Future(off).into() }
+    let off = in_words(between(at, wall));
+    if at < wall {
+        Mistake::new(
+            "stale",
+            format!("The timestamp is {off} old, which is too old."),
+            "For a captured delivery, judge it at its own time with `--at`; on live traffic, compare the clocks or \
+             raise `tolerance`.",
+        )
+    } else {
+        Mistake::new(
+            "future",
+            format!("The timestamp is {off} ahead of the clock, which is too far."),
+            "Synchronise both clocks by NTP; for a captured delivery, judge it at its own time with `--at`.",
+        )
+    }
+}
+
+/// The time between two moments.
+pub(super) fn between(at: UnixMillis, wall: UnixMillis) -> Duration {
+    Duration::from_millis(wall.0.saturating_sub(at.0).unsigned_abs())
+}
+
+/// A duration in words, in its two largest units.
+pub(super) fn in_words(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let parts = [(seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
+    let largest = parts.iter().position(|(count, _)| *count != 0).unwrap_or(3);
+    let shown = parts.iter().skip(largest).take(2).filter(|(count, _)| *count != 0 || seconds == 0);
+    shown.map(|(count, unit)| format!("{count} {unit}")).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_spoken_in_its_two_largest_units() {
+        let words = |s| in_words(Duration::from_secs(s));
+        assert_eq!(
+            [words(0), words(59), words(301), words(3600), words(90_061)],
+            ["0 s", "59 s", "5 min 1 s", "1 h", "1 d 1 h"].map(str::to_owned)
+        );
+    }
 }

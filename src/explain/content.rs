@@ -1,18 +1,24 @@
-//! Mistakes made in what is signed: order, separators, parts left out or added, algorithm.
+//! Mistakes made with the signed content: order, separators, parts left out or added, algorithm.
 
-use super::mistake::{Finding, Known, found};
+use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
 use crate::scheme::{Algorithm, Kind, Part, Template};
 use crate::wire::head::FieldName;
 
-/// What senders put between the parts.
+/// The separators that senders put between the parts.
 const SEPARATORS: &[&str] = &[".", "", ":", "\n", "|", "-", "_", ",", " ", "&", "\r\n"];
+
+/// The fix for a sender that signs other content than this scheme says.
+const WRITE_ITS_SCHEME: &str =
+    "If the sender is right, write its scheme in `[route.scheme]` with this `signed`; otherwise correct the sender.";
 
 /// The most parts of which every order is tried.
 const MAX_PARTS: usize = 4;
 
-/// Every order and subset of the parts that this scheme signs, the body always among them where it is one, under every separator, and
-/// behind the text that the template begins with or without it.
+/// The sender signs other parts than this scheme, in another order or with other separators.
+///
+/// Every order of every subset of the scheme's parts is tried with every separator, with and without the text that the
+/// template begins with. If the body is a part, it is always among them.
 pub(super) fn order_and_separator(case: &Trials<'_>) -> Option<Finding> {
     let signed = &case.scheme.signed;
     let own: Vec<String> =
@@ -23,9 +29,9 @@ pub(super) fn order_and_separator(case: &Trials<'_>) -> Option<Finding> {
     let begin = signed.parts().first().filter(|part| matches!(part, Part::Literal(_))).map(spelled);
     let begins: Vec<String> = std::iter::once(String::new()).chain(begin).collect();
     let mut arrangements = arrangements(&own);
-    // A part alone proves little where it is not the body.
+    // A single part proves little if it is not the body.
     arrangements.retain(|parts| signed.covers_body() || (parts.len() == own.len() && parts.len() > 1));
-    // The whole before its parts, the scheme's own order before others.
+    // All parts before fewer, and the scheme's own order before others.
     arrangements.sort_by_key(|parts| (std::cmp::Reverse(parts.len()), *parts != own));
     arrangements.iter().find_map(|parts| {
         let separators = if parts.len() == 1 { SEPARATORS.get(..1).unwrap_or_default() } else { SEPARATORS };
@@ -35,20 +41,30 @@ pub(super) fn order_and_separator(case: &Trials<'_>) -> Option<Finding> {
         });
         texts.filter(|text| text != signed.text()).find_map(|text| {
             let template = Template::parse(&text).ok()?;
-            found(case.with_change(|scheme| scheme.signed = template), || {
-                let shown = text.replace('\r', "\\r").replace('\n', "\\n");
-                match parts.as_slice() {
-                    [_] => Known::BodyAloneSigned,
-                    some if some.len() < own.len() => Known::PartLeftOut(shown),
-                    same if same == own => Known::OtherSeparator(shown),
-                    _ => Known::OtherOrder(shown),
-                }
-            })
+            found(case.with_change(|scheme| scheme.signed = template), || other_content(&own, parts, &text))
         })
     })
 }
 
-/// The body with a header of the delivery that looks like a time, an id or a nonce, or with the path.
+/// The sender signs `parts`, joined as in `template`, where this scheme signs `own`.
+fn other_content(own: &[String], parts: &[String], template: &str) -> Mistake {
+    let shown = template.replace('\r', "\\r").replace('\n', "\\n");
+    let (name, sentence) = match parts {
+        [_] => (
+            "body_alone_signed",
+            "The sender signs the body alone, without the other parts that this scheme signs.".to_owned(),
+        ),
+        some if some.len() < own.len() => {
+            ("part_left_out", format!("The sender leaves out a part that this scheme signs, and signs `{shown}`."))
+        }
+        same if same == own => ("other_separator", format!("The sender joins the parts in another way: `{shown}`.")),
+        _ => ("other_order", format!("The sender signs the parts in another order: `{shown}`.")),
+    };
+    Mistake::new(name, sentence, WRITE_ITS_SCHEME)
+}
+
+/// The sender signs the body with a header of the delivery that looks like a time, an id or a nonce, or with the
+/// path, the method or the URL.
 pub(super) fn part_added(case: &Trials<'_>) -> Option<Finding> {
     const LIKELY: [&str; 5] = ["time", "date", "id", "nonce", "delivery"];
     let [Part::Body] = case.scheme.signed.parts() else { return None };
@@ -67,19 +83,25 @@ pub(super) fn part_added(case: &Trials<'_>) -> Option<Finding> {
             [format!("{part}{separator}{{body}}"), format!("{{body}}{separator}{part}")].into_iter().find_map(|text| {
                 let template = Template::parse(&text).ok()?;
                 let secret = case.with_change(|scheme| scheme.signed = template);
-                found(secret, || Known::PartAdded(text.replace('\n', "\\n")))
+                found(secret, || {
+                    let shown = text.replace('\n', "\\n");
+                    let sentence = format!("The sender signs more than this scheme does: `{shown}`.");
+                    Mistake::new("part_added", sentence, WRITE_ITS_SCHEME)
+                })
             })
         })
     })
 }
 
+/// The sender signs with another algorithm, or sends the secret itself.
 pub(super) fn algorithm(case: &Trials<'_>) -> Option<Finding> {
     if !case.is_template() && !case.scheme.is_token() {
         return None;
     }
     let own = case.scheme.algorithm;
     let others = Algorithm::ALL.into_iter().filter(|other| *other != own);
-    // A token signs nothing, so nothing else can be made of it; a plain hash would need its secret in the template.
+    // A scheme of a token has no template, so only the other kind of token can be tried in its place. A plain hash
+    // needs a template with the secret in it.
     let others = others.filter(|other| {
         (other.kind() == Kind::Token || !case.scheme.is_token()) && (!other.is_plain_hash() || own.is_plain_hash())
     });
@@ -90,11 +112,22 @@ pub(super) fn algorithm(case: &Trials<'_>) -> Option<Finding> {
             }
             scheme.algorithm = algorithm;
         });
-        found(secret, || Known::OtherAlgorithm(algorithm.name()))
+        found(secret, || {
+            let name = algorithm.name();
+            let sentence = match algorithm {
+                Algorithm::Token | Algorithm::Basic => {
+                    "The sender sends the secret itself, and signs nothing.".to_owned()
+                }
+                _ => format!("The sender signs with {name}."),
+            };
+            let fix = format!("Set `algorithm = \"{name}\"` in the scheme, or correct the sender.");
+            Mistake::new("other_algorithm", sentence, fix)
+        })
     })
 }
 
-/// A plain hash instead of an HMAC: with the secret before or behind what is signed, or with none at all.
+/// The sender takes a plain hash instead of an HMAC: with the secret before or after the signed content, or without any
+/// secret.
 pub(super) fn plain_hash(case: &Trials<'_>) -> Option<Finding> {
     if !case.is_template() || case.scheme.algorithm.is_plain_hash() {
         return None;
@@ -114,10 +147,25 @@ pub(super) fn plain_hash(case: &Trials<'_>) -> Option<Finding> {
         let templates =
             [format!("{{secret}}{own}"), format!("{own}{{secret}}"), "{secret}{body}".into(), "{body}{secret}".into()];
         let keyed = templates.iter().find_map(|text| {
-            found(with(text), || Known::PlainHash { algorithm: algorithm.name(), signed: text.clone() })
+            found(with(text), || {
+                Mistake::new(
+                    "plain_hash",
+                    format!("The sender takes a plain {} hash of `{text}`, and not an HMAC.", algorithm.name()),
+                    "Have the sender use an HMAC; otherwise write its scheme in `[route.scheme]`.",
+                )
+            })
         });
         keyed.or_else(|| {
-            [own, "{body}"].into_iter().find_map(|text| found(with(text), || Known::Unkeyed(algorithm.name())))
+            [own, "{body}"].into_iter().find_map(|text| {
+                found(with(text), || {
+                    let name = algorithm.name();
+                    Mistake::new(
+                        "unkeyed",
+                        format!("The signature is a plain {name} hash without any secret, which anybody can make."),
+                        "Have the sender use an HMAC with the secret: such a delivery proves nothing.",
+                    )
+                })
+            })
         })
     })
 }

@@ -1,13 +1,14 @@
-//! Mistakes made in writing the signature down: case, encoding, prefix, quotes.
+//! Mistakes made in the spelling of the signature: case, encoding, prefix, quotes.
 //!
-//! They hold for every item of a list alike. Where it stands is for `headers`, how a list is taken apart for `lists`.
+//! They are the same for every item of a list. The header that a signature is in is for `headers`, and the taking apart
+//! of a list for `lists`.
 
-use super::mistake::{Finding, Known, found};
+use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
 use crate::notation::encoding::Encoding;
 use crate::scheme::Algorithm;
 
-/// What senders put in front of a signature.
+/// The texts that senders put in front of a signature.
 const PREFIXES: &[&str] = &[
     "",
     "sha256=",
@@ -31,26 +32,49 @@ const PREFIXES: &[&str] = &[
 pub(super) fn upper_case(case: &Trials<'_>) -> Option<Finding> {
     let is_hex = case.is_template() && case.scheme.signature.encoding == Encoding::Hex;
     let secret = is_hex.then(|| case.with_change(|scheme| scheme.signature.encoding = Encoding::HexAny))?;
-    found(secret, || Known::SignatureUpperCase)
+    found(secret, || {
+        Mistake::new(
+            "signature_upper_case",
+            "The signature is right, but written in capital hexadecimal digits.",
+            "Have the sender write lower-case digits, or set `encoding = \"hex-any\"` in `signature` of the scheme.",
+        )
+    })
 }
 
 pub(super) fn quotes(case: &Trials<'_>) -> Option<Finding> {
     case.signature_values().find_map(|(name, value)| {
         let bare: Vec<u8> = value.iter().copied().filter(|byte| !matches!(byte, b'"' | b'\'')).collect();
         let secret = (bare.len() < value.len()).then(|| case.with_header(name, &bare))?;
-        found(secret, || Known::SignatureInQuotes)
+        found(secret, || {
+            Mistake::new(
+                "signature_in_quotes",
+                "The signature is right, but has quotation marks around it.",
+                "Have the sender leave them out.",
+            )
+        })
     })
 }
 
 pub(super) fn prefix(case: &Trials<'_>) -> Option<Finding> {
-    // The prefix of Basic is HTTP's own.
+    // `Basic` itself is a prefix that HTTP prescribes.
     if !case.is_template() && case.scheme.algorithm != Algorithm::Token {
         return None;
     }
     PREFIXES.iter().filter(|prefix| **prefix != case.scheme.signature.prefix).find_map(|prefix| {
         let secret = case.with_change(|scheme| (*prefix).clone_into(&mut scheme.signature.prefix));
-        found(secret, || Known::SignaturePrefix((*prefix).to_owned()))
+        found(secret, || other_prefix(prefix))
     })
+}
+
+/// The signature has this prefix instead of the scheme's.
+pub(super) fn other_prefix(prefix: &str) -> Mistake {
+    let sentence = if prefix.is_empty() {
+        "The signature is right, but the prefix that this scheme expects is missing.".to_owned()
+    } else {
+        format!("The signature is right, but has `{prefix}` in front of it, which this scheme does not expect.")
+    };
+    let fix = format!("Set `prefix = \"{prefix}\"` in `signature` of the scheme, or correct the sender.");
+    Mistake::new("signature_prefix", sentence, fix)
 }
 
 pub(super) fn encoding(case: &Trials<'_>) -> Option<Finding> {
@@ -58,7 +82,7 @@ pub(super) fn encoding(case: &Trials<'_>) -> Option<Finding> {
         return None;
     }
     Encoding::ALL.into_iter().filter(|encoding| *encoding != case.scheme.signature.encoding).find_map(|encoding| {
-        // With a right prefix, and with any other: two habits of one sender are one mistake.
+        // With the scheme's prefix and with any other: two habits of a sender are a single mistake.
         let own = case.scheme.signature.prefix.as_str();
         let secret = std::iter::once(&own).chain(PREFIXES).find_map(|prefix| {
             case.with_change(|scheme| {
@@ -66,6 +90,13 @@ pub(super) fn encoding(case: &Trials<'_>) -> Option<Finding> {
                 (*prefix).clone_into(&mut scheme.signature.prefix);
             })
         });
-        found(secret, || Known::SignatureEncoding(encoding.name()))
+        found(secret, || {
+            let name = encoding.name();
+            Mistake::new(
+                "signature_encoding",
+                format!("The signature is right, but written in {name}."),
+                format!("Set `encoding = \"{name}\"` in `signature` of the scheme, or correct the sender."),
+            )
+        })
     })
 }

@@ -1,16 +1,12 @@
 //! What went wrong, in one plain sentence for each mistake.
 
-use std::time::Duration;
-
 use super::Known;
+use crate::explain::clock::in_words as spoken;
 
 impl Known {
     /// What went wrong, in one plain sentence.
     pub(super) fn sentence(&self) -> String {
         let text = match self {
-            Self::TimestampRewritten => {
-                "The `Date` header was written anew on the way, by a proxy, after it was signed."
-            }
             Self::UrlSlash { is_signed: true } => "The path of the URL that was signed ends in a slash.",
             Self::UrlSlash { is_signed: false } => "The path of the URL that was signed does not end in a slash.",
             Self::UrlPort(None) => "The URL that was signed names no port.",
@@ -22,28 +18,6 @@ impl Known {
                 "The token is genuine, but it was issued by somebody else than this scheme names."
             }
             Self::TokenKeyUnknown => "The token asks by its `kid` for a key that is not among the configured ones.",
-            Self::BodyAloneSigned => "The sender signs the body alone, without the other parts that this scheme signs.",
-            Self::SignatureUpperCase => "The signature is right but written in capital hexadecimal digits.",
-            Self::SignatureInQuotes => "The signature is right but has quotation marks around it.",
-            Self::MillisecondsForSeconds => "The timestamp counts milliseconds, and this scheme takes seconds.",
-            Self::SecondsForMilliseconds => "The timestamp counts seconds, and this scheme takes milliseconds.",
-            Self::OtherUnitSigned => {
-                "The timestamp was signed in another unit, seconds or milliseconds, than it is sent in."
-            }
-            Self::TimestampNoNumber => {
-                "The timestamp is signed as it stands there, but it is not a plain decimal number."
-            }
-            Self::PartAdded(template) => {
-                return format!("The sender signs more than this scheme says: `{template}`.");
-            }
-            Self::PlainHash { algorithm, signed } => {
-                return format!("The sender takes a plain {algorithm} hash, not an HMAC, of `{signed}`.");
-            }
-            Self::Unkeyed(algorithm) => {
-                return format!(
-                    "The signature is a plain {algorithm} hash without any secret, which anybody can make."
-                );
-            }
             Self::LooksLikeProvider(names) => {
                 return format!(
                     "The header that this scheme takes the signature from is not there, and those of `{names}` are."
@@ -101,13 +75,6 @@ impl Known {
                     "There are only signatures under `{label}`, which the shared secret verifies, and the configured secret is a public key."
                 );
             }
-            Self::TimestampUnit("number") => {
-                return "The timestamp is signed as it stands there, but it is a number, and this scheme takes a date."
-                    .to_owned();
-            }
-            Self::TimestampUnit(unit) => {
-                return format!("The timestamp is signed as it stands there, but it is written as `{unit}`.");
-            }
             Self::UrlScheme(scheme) => return format!("The URL that was signed begins with `{scheme}://`."),
             Self::UrlHost(host) => return format!("The URL that was signed has the host `{host}`."),
             Self::UrlPort(Some(port)) => return format!("The URL that was signed has the port `:{port}` written out."),
@@ -120,21 +87,7 @@ impl Known {
             Self::TokenAlgorithm(name) => {
                 return format!("The token names the algorithm {name}, which this scheme does not allow.");
             }
-            Self::OtherOrder(template) => {
-                return format!("The sender signs the parts in another order: `{template}`.");
-            }
-            Self::OtherSeparator(template) => {
-                return format!("The sender joins the parts in another way: `{template}`.");
-            }
-            Self::PartLeftOut(template) => {
-                return format!("The sender leaves out a part that this scheme signs: `{template}`.");
-            }
-            Self::OtherAlgorithm("token" | "basic") => {
-                return "The sender sends the secret itself along, and signs nothing.".to_owned();
-            }
-            Self::OtherAlgorithm(name) => return format!("The sender signs with {name}."),
             Self::OtherProvider(name) => return format!("It is signed as the provider `{name}` signs."),
-            Self::SignatureEncoding(name) => return format!("The signature is right but written in {name}."),
             Self::SignaturePrefix(prefix) if prefix.is_empty() => {
                 return "The signature is right but the text that this scheme expects in front of it is missing."
                     .to_owned();
@@ -147,41 +100,7 @@ impl Known {
             Self::OtherHeader { expected, found } => {
                 return format!("This scheme looks for the header `{expected}`, and its value stands in `{found}`.");
             }
-            Self::Zone { hours, is_behind } => {
-                let side = if *is_behind { "behind" } else { "ahead of" };
-                let noun = if *hours == 1 { "hour" } else { "hours" };
-                return format!(
-                    "The timestamp is {hours} {noun} {side} the clock, nearly to the minute, as a wrong time zone makes it."
-                );
-            }
-            Self::Stale(age) => return format!("The timestamp is {} old, which is too old.", spoken(*age)),
-            Self::Future(ahead) => {
-                return format!("The timestamp is {} ahead of the clock, which is too far.", spoken(*ahead));
-            }
         };
         text.to_owned()
-    }
-}
-
-/// A duration in words, in its two largest units.
-fn spoken(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let parts = [(seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
-    let largest = parts.iter().position(|(count, _)| *count != 0).unwrap_or(3);
-    let shown = parts.iter().skip(largest).take(2).filter(|(count, _)| *count != 0 || seconds == 0);
-    shown.map(|(count, unit)| format!("{count} {unit}")).collect::<Vec<_>>().join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_duration_is_spoken_in_its_two_largest_units() {
-        let spoken = |s| spoken(Duration::from_secs(s));
-        assert_eq!(
-            [spoken(0), spoken(59), spoken(301), spoken(3600), spoken(90_061)],
-            ["0 s", "59 s", "5 min 1 s", "1 h", "1 d 1 h"].map(str::to_owned)
-        );
     }
 }
