@@ -1,9 +1,9 @@
-//! Mistakes made with header lines: renamed, joined, doubled, of another value, gone.
+//! Mistakes made with header lines: renamed, joined, doubled, missing, or with another value.
 //!
-//! A scheme needs its signature's headers, its timestamp's, and what its template signs besides.
+//! A scheme needs the headers of its signature and its timestamp, and the headers that its template signs besides.
 
 use super::content;
-use super::mistake::{Finding, Known, Mistake, found};
+use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
 use crate::scheme::{Part, Place, Scheme, Template, TimestampAt};
 use crate::wire::head::{FieldName, Found};
@@ -11,10 +11,10 @@ use crate::wire::head::{FieldName, Found};
 /// The most header names that are tried in the place of one.
 const MAX_NAMES: usize = 64;
 
-/// The most values that are taken for joined ones.
+/// The most values that a header is taken to be joined from.
 const MAX_JOINED: usize = 16;
 
-/// The headers that this scheme takes something from, or signs.
+/// The headers that a scheme reads or signs.
 fn needed(scheme: &Scheme) -> Vec<FieldName> {
     let mut names = scheme.signature.headers.clone();
     if let Some(TimestampAt::Headers(of_time)) = scheme.timestamp.as_ref().map(|place| &place.at) {
@@ -24,7 +24,7 @@ fn needed(scheme: &Scheme) -> Vec<FieldName> {
     names
 }
 
-/// The headers that the template names, the id's among them.
+/// The headers that the template names, with the header of the id.
 fn signed(scheme: &Scheme) -> Vec<FieldName> {
     let name = |part: &Part| match (part, &scheme.event_id) {
         (Part::Header(name), _) | (Part::Id, Some(Place::Header(name))) => Some(name.clone()),
@@ -33,7 +33,7 @@ fn signed(scheme: &Scheme) -> Vec<FieldName> {
     scheme.signed.parts().iter().filter_map(name).collect()
 }
 
-/// Puts `new` in the place of `old` wherever the scheme names it; `None` where the template could not be read anew.
+/// The scheme with `new` in the place of `old` wherever it names it; `None` if its template could not be parsed again.
 fn renamed(scheme: &Scheme, old: &FieldName, new: &FieldName) -> Option<Scheme> {
     let mut scheme = scheme.clone();
     let swap = |name: &mut FieldName| {
@@ -58,62 +58,74 @@ fn renamed(scheme: &Scheme, old: &FieldName, new: &FieldName) -> Option<Scheme> 
     Some(scheme)
 }
 
+/// The names of the headers that were received.
 fn received<'c>(case: &'c Trials<'_>) -> impl Iterator<Item = FieldName> + 'c {
     let names = case.head.lines().filter_map(|(name, _)| FieldName::new(std::str::from_utf8(name).ok()?));
     names.take(MAX_NAMES)
 }
 
-/// Signature, timestamp or another signed value under another name: an alias that a proxy made, or a renamed header.
+/// The signature, the timestamp or another signed value is in a header of another name, as by an alias of a proxy.
 pub(super) fn elsewhere(case: &Trials<'_>) -> Option<Finding> {
     if case.scheme.code.is_some() || case.scheme.jwt.is_some() {
         return None;
     }
-    let other = |expected: &FieldName, found: &FieldName| Known::OtherHeader {
-        expected: expected.as_str().to_owned(),
-        found: found.as_str().to_owned(),
-    };
     let expected = case.scheme.signature.header()?;
-    let is_new = |name: &FieldName| !case.scheme.signature.headers.contains(name);
-    let in_signature = received(case).filter(is_new).find_map(|name| {
-        let secret = case.with_change(|scheme| scheme.signature.headers = vec![name.clone()]);
-        found(secret, || other(expected, &name))
-    });
-    let in_time = || match &case.scheme.timestamp.as_ref()?.at {
-        TimestampAt::Headers(names) => received(case).filter(|name| !names.contains(name)).find_map(|name| {
-            let secret = case.with_change(|scheme| {
-                if let Some(place) = &mut scheme.timestamp {
-                    place.at = TimestampAt::Headers(vec![name.clone()]);
-                }
-            });
-            let first = names.first()?;
-            found(secret, || other(first, &name))
-        }),
-        TimestampAt::Field(_) | TimestampAt::Json(_) => None,
-    };
-    let in_content = || {
-        let missing = signed(case.scheme).into_iter().filter(|name| case.head.find(name) == Found::Nothing);
-        let mut missing = missing.map(|old| (renames(case, &old), old));
-        missing.find_map(|(names, old)| {
-            names.into_iter().find_map(|new| {
-                let scheme = renamed(case.scheme, &old, &new)?;
-                found(case.with_scheme(scheme), || other(&old, &new))
-            })
-        })
-    };
-    in_signature.or_else(in_time).or_else(in_content)
+    let in_signature = signature_elsewhere(case, expected);
+    in_signature.or_else(|| timestamp_elsewhere(case)).or_else(|| content_elsewhere(case))
 }
 
-/// The headers that could stand for another one: all but those that the scheme needs itself.
+fn signature_elsewhere(case: &Trials<'_>, expected: &FieldName) -> Option<Finding> {
+    let is_new = |name: &FieldName| !case.scheme.signature.headers.contains(name);
+    received(case).filter(is_new).find_map(|name| {
+        let secret = case.with_change(|scheme| scheme.signature.headers = vec![name.clone()]);
+        found(secret, || other_header(expected, &name))
+    })
+}
+
+fn timestamp_elsewhere(case: &Trials<'_>) -> Option<Finding> {
+    let TimestampAt::Headers(names) = &case.scheme.timestamp.as_ref()?.at else { return None };
+    let expected = names.first()?;
+    received(case).filter(|name| !names.contains(name)).find_map(|name| {
+        let secret = case.with_change(|scheme| {
+            if let Some(place) = &mut scheme.timestamp {
+                place.at = TimestampAt::Headers(vec![name.clone()]);
+            }
+        });
+        found(secret, || other_header(expected, &name))
+    })
+}
+
+fn content_elsewhere(case: &Trials<'_>) -> Option<Finding> {
+    let mut missing = signed(case.scheme).into_iter().filter(|name| case.head.find(name) == Found::Nothing);
+    missing.find_map(|old| {
+        renames(case, &old).into_iter().find_map(|new| {
+            let scheme = renamed(case.scheme, &old, &new)?;
+            found(case.with_scheme(scheme), || other_header(&old, &new))
+        })
+    })
+}
+
+/// A value is in the header `found` instead of `expected`.
+pub(super) fn other_header(expected: &FieldName, found: &FieldName) -> Mistake {
+    let (expected, found) = (expected.as_str(), found.as_str());
+    Mistake::new(
+        "other_header",
+        format!("This scheme looks for the header `{expected}`, and its value is in the header `{found}`."),
+        "Name that header in the scheme, or see whether a proxy on the way renames it.",
+    )
+}
+
+/// The headers that could be `old` renamed: all but those that the scheme needs itself.
 fn renames(case: &Trials<'_>, old: &FieldName) -> Vec<FieldName> {
     let needed = needed(case.scheme);
     let mut names: Vec<FieldName> = received(case).filter(|name| !needed.contains(name)).collect();
-    // One that ends alike is tried first.
+    // A name that ends alike is tried first.
     let ending = old.as_str().rsplit('-').next().unwrap_or_default().to_owned();
     names.sort_by_key(|name| !name.as_str().ends_with(&ending));
     names
 }
 
-/// All of its headers with another first part: `svix-id` and so on for `webhook-id`.
+/// All headers of the scheme have another first part: `svix-id` and so on for `webhook-id`.
 pub(super) fn family(case: &Trials<'_>) -> Option<Finding> {
     if !case.is_template() {
         return None;
@@ -131,28 +143,39 @@ pub(super) fn family(case: &Trials<'_>) -> Option<Finding> {
             let Some(rest) = old.as_str().strip_prefix(own) else { continue };
             scheme = renamed(&scheme, old, &FieldName::new(&format!("{other}{rest}"))?)?;
         }
-        found(case.with_scheme(scheme), || Known::OtherHeaderFamily {
-            expected: format!("{own}-"),
-            found: format!("{other}-"),
+        found(case.with_scheme(scheme), || {
+            Mistake::new(
+                "other_header_family",
+                format!("This scheme looks for headers named `{own}-…`, and they are named `{other}-…`."),
+                "Name those headers in the scheme, or see whether a proxy on the way renames them.",
+            )
         })
     })
 }
 
-/// Two lines of one name made one, with a comma between their values (RFC 9110 5.3).
+/// Two lines of the same name were joined by a comma (RFC 9110 section 5.3), and the value of either is right.
 pub(super) fn joined(case: &Trials<'_>) -> Option<Finding> {
     needed(case.scheme).iter().find_map(|name| {
         let Found::One(value) = case.head.find(name) else { return None };
         let value = std::str::from_utf8(value).ok()?;
         let whole = [", ", ","].into_iter().filter(|separator| value.contains(separator));
         let pieces = whole.flat_map(|separator| value.split(separator).take(MAX_JOINED)).map(str::trim);
-        pieces.chain(lists(case.scheme, value)).find_map(|one| {
-            let secret = case.with_header(name, one.as_bytes());
-            found(secret, || Known::HeaderJoined(name.as_str().to_owned()))
+        pieces.chain(lists(case.scheme, value)).find_map(|piece| {
+            let secret = case.with_header(name, piece.as_bytes());
+            found(secret, || {
+                let name = name.as_str();
+                let sentence = format!(
+                    "The header `{name}` holds several values with commas between them, and one of the values is right."
+                );
+                let fix = "Have the proxy keep header lines apart, or the sender send a single line; any hop may join \
+                           lines of the same name.";
+                Mistake::new("header_joined", sentence, fix)
+            })
         })
     })
 }
 
-/// The lists that a value is made of, where each begins with the timestamp.
+/// The lists that a value was joined from, if each of them begins with the timestamp.
 fn lists<'v>(scheme: &Scheme, value: &'v str) -> Vec<&'v str> {
     let (Some(TimestampAt::Field(field)), Some(assign)) =
         (scheme.timestamp.as_ref().map(|place| &place.at), scheme.signature.items.assign)
@@ -166,7 +189,7 @@ fn lists<'v>(scheme: &Scheme, value: &'v str) -> Vec<&'v str> {
     lists.map(|list| list.trim_end_matches([',', ';', ' '])).collect()
 }
 
-/// A line too many of a name, or an alias beside it; one of them is right.
+/// A header is there more than once, or beside an alias of it, and one of the lines is right.
 pub(super) fn several(case: &Trials<'_>) -> Option<Finding> {
     needed(case.scheme).iter().filter(|name| case.head.find(name) == Found::Several).find_map(|name| {
         let places = case.head.lines().enumerate().filter(|(_, (line, _))| name.is_or_aliases(line));
@@ -175,22 +198,45 @@ pub(super) fn several(case: &Trials<'_>) -> Option<Finding> {
             let lines = case.head.lines().enumerate().filter(|(place, _)| place == kept || !places.contains(place));
             let lines = lines
                 .map(|(place, (line, value))| (if place == *kept { name.as_str().as_bytes() } else { line }, value));
-            found(case.with_lines(lines), || Known::HeaderTwice(name.as_str().to_owned()))
+            found(case.with_lines(lines), || {
+                let name = name.as_str();
+                let sentence = format!(
+                    "The header `{name}`, or an alias of it, is there more than once, and one of the lines is right."
+                );
+                Mistake::new("header_twice", sentence, "Have the sender or the proxy send the header once.")
+            })
         })
     })
 }
 
-/// All is right but a header that must have one certain value.
+/// All is right except a header that must have a certain value.
 pub(super) fn required(case: &Trials<'_>) -> Option<Finding> {
     let is_wrong = |(name, value): &&(FieldName, Vec<u8>)| case.head.find(name) != Found::One(value);
     let (name, _) = case.scheme.require.iter().find(is_wrong)?;
     let secret = case.with_change(|scheme| scheme.require.clear());
-    found(secret, || Known::RequiredHeader(name.as_str().to_owned()))
+    found(secret, || {
+        let name = name.as_str();
+        Mistake::new(
+            "required_header",
+            format!(
+                "The signature is right, but the header `{name}` does not have the value that this scheme requires."
+            ),
+            "Compare it with the documentation of the provider; a newer version may sign in another way.",
+        )
+    })
 }
 
-/// A header besides signature and timestamp that is signed and not there. Of those two the refusal itself speaks.
+/// A signed header is missing.
+///
+/// The headers of signature and timestamp are not looked at: if they are missing, the refusal itself says so.
 pub(super) fn missing(case: &Trials<'_>) -> Option<Mistake> {
     case.signature_values().next()?;
     let is_missing = |name: &FieldName| matches!(case.head.find(name), Found::Nothing | Found::One(b""));
-    signed(case.scheme).into_iter().find(is_missing).map(|name| Known::HeaderMissing(name.as_str().to_owned()).into())
+    signed(case.scheme).into_iter().find(is_missing).map(|name| {
+        Mistake::new(
+            "header_missing",
+            format!("The header `{}`, which is part of the signed content, is missing.", name.as_str()),
+            "See whether a proxy drops it, and whether the capture is whole.",
+        )
+    })
 }

@@ -1,14 +1,14 @@
-//! Mistakes made with a JSON Web Token: expired, another algorithm, another body, URL or issuer, a key that is not there.
+//! Mistakes made with a JSON Web Token: expired, another algorithm, another body, URL or issuer, an unknown key.
 //!
-//! What a token says is read by the rule itself, its header and claims here only to say what is wrong with them.
-
-use std::time::Duration;
+//! The rule of the scheme reads and judges the token. Its header and claims are read here only to say what is wrong.
 
 use serde_json::Value;
 
 use super::case::Case;
-use super::clock;
-use super::mistake::{Finding, Known, Mistake, found};
+use super::clock::{self, between, in_words};
+use super::headers::other_header;
+use super::mistake::{Finding, Mistake, found};
+use super::signature::other_prefix;
 use super::trials::Trials;
 use crate::clock::UnixMillis;
 use crate::key::public::PublicKey;
@@ -17,99 +17,139 @@ use crate::scheme::jwt::{JwtAlgorithm, JwtRule};
 use crate::verify::jwt::Token;
 use crate::wire::head::{FieldName, Found};
 
-/// With another rule.
+/// The secret with which the case holds under another rule.
 fn with(case: &Trials<'_>, change: impl FnOnce(&mut JwtRule)) -> Option<std::sync::Arc<str>> {
     let mut rule = case.scheme.jwt.clone()?;
     change(&mut rule);
     case.with_change(|scheme| scheme.jwt = Some(rule))
 }
 
-/// In another header, or with or without `Bearer `.
+/// The token is in another header, or has another word in front of it.
 pub(super) fn written_elsewhere(case: &Trials<'_>) -> Option<Finding> {
     let rule = case.scheme.jwt.as_ref()?;
     let prefixed = ["", "Bearer ", "bearer ", "JWT "].into_iter().filter(|prefix| *prefix != rule.prefix);
     let in_prefix = prefixed.into_iter().find_map(|prefix| {
         let secret = with(case, |rule| prefix.clone_into(&mut rule.prefix));
-        found(secret, || Known::SignaturePrefix(prefix.to_owned()))
+        found(secret, || other_prefix(prefix))
     });
     in_prefix.or_else(|| {
         let names = case.head.lines().filter_map(|(name, _)| FieldName::new(std::str::from_utf8(name).ok()?));
         names.filter(|name| *name != rule.header).take(64).find_map(|name| {
             let secret = with(case, |rule| rule.header = name.clone());
-            found(secret, || Known::OtherHeader {
-                expected: rule.header.as_str().to_owned(),
-                found: name.as_str().to_owned(),
-            })
+            found(secret, || other_header(&rule.header, &name))
         })
     })
 }
 
-/// Signed with another algorithm than the scheme allows.
+/// The token is signed with an algorithm that the scheme does not allow.
 pub(super) fn algorithm(case: &Trials<'_>) -> Option<Finding> {
     let rule = case.scheme.jwt.as_ref()?;
     let named = JwtAlgorithm::named(&algorithm_of(case, rule)?).filter(|named| !rule.algorithms.contains(named))?;
     let secret = with(case, |rule| rule.algorithms = vec![named]);
-    found(secret, || Known::TokenAlgorithm(named.name().to_owned()))
+    found(secret, || other_algorithm(Some(named.name())))
 }
 
-/// The token is genuine, but speaks of another body, another URL, or comes from another issuer.
+/// The token names an algorithm that the scheme does not allow; `None` if the algorithm is not a known one.
+fn other_algorithm(name: Option<&str>) -> Mistake {
+    let sentence = match name {
+        Some(name) => format!("The token names the algorithm {name}, which this scheme does not allow."),
+        None => "The token names an unknown algorithm, which this scheme does not allow.".to_owned(),
+    };
+    let fix = "If the provider documents the algorithm, allow it in `algorithms` of `jwt`, with the key that belongs to \
+               it; otherwise the token is a forgery.";
+    Mistake::new("token_algorithm", sentence, fix)
+}
+
+/// The token is genuine, but was made for another body or URL, or by another issuer.
 pub(super) fn other_claims(case: &Trials<'_>) -> Option<Finding> {
     let rule = case.scheme.jwt.as_ref()?;
-    let issuer = || found(with(case, |rule| rule.issuer = None), || Known::TokenOtherIssuer);
-    let url = || found(with(case, |rule| rule.url_digest = None), || Known::TokenOtherUrl);
+    let issuer = || {
+        found(with(case, |rule| rule.issuer = None), || {
+            let sentence = "The token is genuine, but its issuer is not the one that this scheme names.";
+            let fix = "Compare `issuer` in `jwt` with the documentation of the provider.";
+            Mistake::new("token_other_issuer", sentence, fix)
+        })
+    };
+    let url = || {
+        found(with(case, |rule| rule.url_digest = None), || {
+            let sentence = "The token is genuine, but was made for another URL.";
+            let fix = "Set `public_url` of the route to the endpoint exactly as the provider has it.";
+            Mistake::new("token_other_url", sentence, fix)
+        })
+    };
     let body = || {
         let secret = with(case, |rule| {
             (rule.body_digest, rule.body_claim, rule.absent_if_empty) = (None, None, false);
         });
-        found(secret, || Known::TokenOtherBody)
+        found(secret, || {
+            let sentence = "The token is genuine, but was made for another body.";
+            let fix = "Pass on and store the body byte for byte; if it is unchanged, the token was taken from another \
+                       delivery.";
+            Mistake::new("token_other_body", sentence, fix)
+        })
     };
     let in_issuer = rule.issuer.as_ref().and_then(|_| issuer());
     let in_url = || rule.url_digest.as_ref().and_then(|_| url());
     in_issuer.or_else(in_url).or_else(|| rule.covers_body().then(body)?)
 }
 
-/// Another algorithm than the key could confirm, or a `kid` that none of the keys has.
+/// The token names an algorithm that no configured key could confirm, or a key that is not configured.
 pub(super) fn unknown(case: &Trials<'_>) -> Option<Mistake> {
     let rule = case.scheme.jwt.as_ref()?;
     let name = algorithm_of(case, rule)?;
     if rule.algorithms.iter().all(|algorithm| algorithm.name() != name) {
-        // What is not one of the known names is the sender's own text, and not repeated.
+        // A name that is not known is the sender's own text, which is not repeated.
         let known = JwtAlgorithm::named(&name).map(JwtAlgorithm::name);
         let none = name.eq_ignore_ascii_case("none").then_some("none");
-        return Some(Known::TokenAlgorithm(known.or(none).unwrap_or("an unknown one").to_owned()).into());
+        return Some(other_algorithm(known.or(none)));
     }
     let asked = rule.read(case.head).ok()?.key_id?;
     let keys: Vec<PublicKey> =
         case.secrets.iter().filter_map(|secret| PublicKey::parse_all(secret.text.expose()).ok()).flatten().collect();
-    is_unknown(&asked, &keys.iter().map(PublicKey::key_id).collect::<Vec<_>>()).then(|| Known::TokenKeyUnknown.into())
+    is_unknown(&asked, &keys.iter().map(PublicKey::key_id).collect::<Vec<_>>()).then(|| {
+        Mistake::new(
+            "token_key_unknown",
+            "The token asks by its `kid` for a key that is not configured.",
+            "Fetch the provider's present keys, and configure them beside the old ones.",
+        )
+    })
 }
 
-/// Whether none of the keys, of which each has a name, has this one. Without names, any may be meant.
+/// Whether every key has a name, and each another name than `asked`. A key without a name may be the right one.
 fn is_unknown(asked: &str, known: &[Option<&str>]) -> bool {
     !known.is_empty() && known.iter().all(|name| name.is_some_and(|name| name != asked))
 }
 
-/// What is wrong with a token's times; `None` where it is fresh or cannot be read.
+/// The mistake in a token's times; `None` if they are fresh or cannot be read.
 pub(super) fn clock(case: &Case<'_>) -> Option<Mistake> {
     let rule = case.scheme.jwt.as_ref()?;
     let token = rule.read(case.head).ok()?;
     let times = rule.times(&token).ok()?;
     let wall = case.now.wall;
     times.window.judge(wall).err()?;
-    let off = |at: UnixMillis| Duration::from_millis(wall.0.saturating_sub(at.0).unsigned_abs());
+    let out_of_time = |name, sentence: String| {
+        let fix = "For a captured delivery, judge it at its own time with `--at`; on live traffic, compare the clocks.";
+        Some(Mistake::new(name, sentence, fix))
+    };
     match (moment(&token, "exp"), moment(&token, "nbf")) {
-        (Some(end), _) if end <= wall => Some(Known::TokenExpired(off(end)).into()),
-        (_, Some(begin)) if begin > wall => Some(Known::TokenNotYet(off(begin)).into()),
+        (Some(end), _) if end <= wall => {
+            out_of_time("token_expired", format!("The token expired {} ago.", in_words(between(end, wall))))
+        }
+        (_, Some(begin)) if begin > wall => {
+            let ahead = in_words(between(begin, wall));
+            out_of_time("token_not_yet", format!("The token becomes valid only in {ahead} from now."))
+        }
         _ => times.made.map(|made| clock::plain(made, wall)),
     }
 }
 
+/// The moment that a claim names.
 fn moment(token: &Token, claim: &str) -> Option<UnixMillis> {
     let claims: Value = serde_json::from_slice(&token.claims).ok()?;
     claims.get(claim)?.as_i64().map(UnixMillis::from_secs)
 }
 
-/// `alg` of the token's header.
+/// The `alg` of the token's header.
 fn algorithm_of(case: &Trials<'_>, rule: &JwtRule) -> Option<String> {
     let Found::One(value) = case.head.find(&rule.header) else { return None };
     let token = value.strip_prefix(rule.prefix.as_bytes())?;

@@ -1,25 +1,27 @@
-//! Mistakes made with signatures in lists: `t=…,v1=…`, `v1,… v1a,…`, bare ones where labels are expected.
+//! Mistakes made with signatures in lists: `t=…,v1=…`, `v1,… v1a,…`, and signatures without the label that is expected.
 //!
-//! A label is told only where it looks like one, so that no part of a signature ever is.
+//! A text is repeated as a label only if it looks like a label, so that no part of a signature is ever shown.
 
-use super::mistake::{Finding, Known, Mistake, found};
+use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
 use crate::key::public::PublicKey;
 use crate::scheme::{Algorithm, Items, Kind, TimestampAt};
 
-/// What stands between items, and between label and value.
+/// The signs between items.
 const SEPARATORS: &[&str] = &[",", ", ", ";", "; ", " ", "&", "|"];
+
+/// The signs between label and value.
 const ASSIGNS: &[u8] = b"=,:";
 
 /// The most labels that are tried.
 const MAX_LABELS: usize = 8;
 
-/// The labels of a value taken apart in this way, each once, and what stands behind them.
+/// The labels of a value that is taken apart in this way, each once, and the texts after them.
 fn labelled(value: &str, separator: &str, assign: u8) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
     for item in value.split(separator) {
         let Some((label, text)) = item.split_once(char::from(assign)) else { continue };
-        // The padding of base64 is no sign behind a label.
+        // The `=` that pads base64 is not a sign after a label.
         let is_label = (1..=8).contains(&label.len())
             && text.trim_matches('=').len() >= 8
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
@@ -30,7 +32,7 @@ fn labelled(value: &str, separator: &str, assign: u8) -> Vec<(String, String)> {
     found
 }
 
-/// The labels that a delivery has, by the scheme's own way of taking a list apart.
+/// The labels of a delivery, if its list is taken apart as the scheme says.
 fn own_labels(case: &Trials<'_>) -> Vec<String> {
     let items = &case.scheme.signature.items;
     let (Some(assign), true) = (items.assign, case.is_template()) else { return Vec::new() };
@@ -49,7 +51,7 @@ fn expected(items: &Items) -> String {
     items.accept.iter().map(|(label, _)| label.as_str()).collect::<Vec<_>>().join("`, `")
 }
 
-/// The list is right, but its items are set apart in another way.
+/// The signatures are right, but the list has other separators than the scheme.
 pub(super) fn separator(case: &Trials<'_>) -> Option<Finding> {
     let items = &case.scheme.signature.items;
     let own = items.separator.as_deref().filter(|_| case.is_template())?;
@@ -66,33 +68,57 @@ pub(super) fn separator(case: &Trials<'_>) -> Option<Finding> {
                 scheme.signature.items.separator = Some((*other).to_owned());
                 scheme.signature.items.assign = scheme.signature.items.assign.and(Some(assign));
             });
-            found(secret, || Known::ListSeparator((*other).to_owned()))
+            found(secret, || {
+                let sentence = format!(
+                    "The items of the signature header are separated by `{other}`, or their labels are followed by \
+                     another sign than this scheme takes."
+                );
+                let fix = "Set `separator` and `assign` in `signature` of the scheme to what the sender writes, or see \
+                           whether a proxy rewrote the header.";
+                Mistake::new("list_separator", sentence, fix)
+            })
         })
     })
 }
 
-/// The right signature stands under a label that the scheme does not take.
+/// The right signature is under a label that the scheme does not take.
 pub(super) fn label(case: &Trials<'_>) -> Option<Finding> {
     let items = &case.scheme.signature.items;
     let (_, algorithm) = *items.accept.iter().find(|(_, algorithm)| matches!(algorithm.kind(), Kind::Digest(_)))?;
     let known = |label: &String| items.accept.iter().any(|(accepted, _)| accepted == label);
     own_labels(case).into_iter().filter(|label| !known(label)).find_map(|label| {
         let secret = case.with_change(|scheme| scheme.signature.items.accept = vec![(label.clone(), algorithm)]);
-        found(secret, || Known::OtherLabel { expected: expected(items), found: label.clone() })
+        found(secret, || {
+            let expected = expected(items);
+            let sentence =
+                format!("The right signature is under the label `{label}`, and this scheme takes `{expected}`.");
+            Mistake::new("other_label", sentence, accept(&label))
+        })
     })
 }
 
-/// The signature stands there alone, without the label that the scheme expects.
+/// The fix for a label that the scheme does not take.
+fn accept(label: &str) -> String {
+    format!("Set `accept = [\"{label}\"]` in `signature` of the scheme, or correct the sender.")
+}
+
+/// The signature has no label, and the scheme expects one.
 pub(super) fn bare(case: &Trials<'_>) -> Option<Finding> {
     let items = &case.scheme.signature.items;
     items.assign.filter(|_| case.is_template())?;
     let secret = case.with_change(|scheme| {
         scheme.signature.items = Items { assign: None, accept: Vec::new(), ..items.clone() };
     });
-    found(secret, || Known::LabelMissing(expected(items)))
+    found(secret, || {
+        Mistake::new(
+            "label_missing",
+            format!("The signature is right, but does not have the label `{}`.", expected(items)),
+            "Have the sender write the label, or leave `assign` and `accept` out of `signature` in the scheme.",
+        )
+    })
 }
 
-/// The scheme expects one signature, and it stands in a list under a label.
+/// The scheme expects a signature alone, and the signature is in a list, under a label.
 pub(super) fn listed(case: &Trials<'_>) -> Option<Finding> {
     if case.scheme.signature.items.assign.is_some() || !case.is_template() {
         return None;
@@ -101,7 +127,7 @@ pub(super) fn listed(case: &Trials<'_>) -> Option<Finding> {
     let ways = SEPARATORS.iter().flat_map(|separator| ASSIGNS.iter().map(move |assign| (*separator, *assign)));
     ways.filter(|(separator, assign)| !separator.contains(char::from(*assign))).find_map(|(separator, assign)| {
         let labels: Vec<_> = values.iter().flat_map(|value| labelled(value, separator, assign)).collect();
-        // The time may stand among them too: in the place of the header, where that is not there.
+        // The timestamp may be an item too, if its header is missing.
         let times = labels.iter().filter(|(_, text)| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
         let times: Vec<_> = std::iter::once(None).chain(times.map(|(label, _)| Some(label))).collect();
         labels.iter().find_map(|(label, _)| {
@@ -118,12 +144,18 @@ pub(super) fn listed(case: &Trials<'_>) -> Option<Finding> {
                     }
                 })
             });
-            found(secret, || Known::SignatureLabelled(label.clone()))
+            found(secret, || {
+                Mistake::new(
+                    "signature_labelled",
+                    format!("The signature is in a list, under the label `{label}`, and this scheme takes it alone."),
+                    accept(label),
+                )
+            })
         })
     })
 }
 
-/// No label that the scheme takes is there, or only such as need another kind of key than the secrets are.
+/// The delivery has no label that the scheme takes, or only labels that need another kind of key than the secrets are.
 pub(super) fn other_labels(case: &Trials<'_>) -> Option<Mistake> {
     let items = &case.scheme.signature.items;
     let there = own_labels(case);
@@ -131,16 +163,34 @@ pub(super) fn other_labels(case: &Trials<'_>) -> Option<Mistake> {
     let taken: Vec<(&String, Algorithm)> = there.iter().filter_map(|label| Some((label, algorithm(label)?))).collect();
     let Some((label, _)) = taken.first() else {
         let found = (!there.is_empty()).then(|| there.join("`, `"))?;
-        return Some(Known::OnlyOtherLabels { expected: expected(items), found }.into());
+        return Some(Mistake::new(
+            "only_other_labels",
+            format!("There is no signature under `{}`, only under `{found}`.", expected(items)),
+            "See whether the delivery is a test event or of another version, and set the right labels in `accept` of \
+             `signature`.",
+        ));
     };
-    let label = (*label).clone();
     let is_public = |secret: &crate::key::secret::Secret| PublicKey::looks_public(secret.text.expose());
     let are_public =
         |public: bool| taken.iter().all(|(_, algorithm)| matches!(algorithm.kind(), Kind::Public(_)) == public);
     if are_public(true) && !case.secrets.iter().any(is_public) {
-        Some(Known::NeedsPublicKey(label).into())
+        Some(Mistake::new(
+            "needs_public_key",
+            format!(
+                "There are only signatures under `{label}`, which need the sender's public key, and the configured \
+                 secret is a shared one."
+            ),
+            "Configure the sender's public key (`whpk_…`), or have it sign with the shared secret.",
+        ))
     } else if are_public(false) && !case.secrets.is_empty() && case.secrets.iter().all(is_public) {
-        Some(Known::NeedsSharedSecret(label).into())
+        Some(Mistake::new(
+            "needs_shared_secret",
+            format!(
+                "There are only signatures under `{label}`, which need the shared secret, and the configured secret is a \
+                 public key."
+            ),
+            "Configure the shared secret (`whsec_…`), or have the sender sign with its private key.",
+        ))
     } else {
         None
     }

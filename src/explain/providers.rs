@@ -1,8 +1,8 @@
-//! Another provider's scheme: every preset is tried with the same secrets, lists and all.
+//! Deliveries of another provider: every preset is tried with the same secrets, lists of signatures included.
 //!
-//! About 120 of them; those whose headers are not there cost nothing.
+//! A preset whose headers are missing costs nothing.
 
-use super::mistake::{Finding, Known, Mistake, found};
+use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
 use crate::scheme::{Scheme, TimestampAt};
 use crate::wire::head::{FieldName, Found};
@@ -10,8 +10,10 @@ use crate::wire::head::{FieldName, Found};
 /// The preset that many providers follow.
 const STANDARD: &str = "standard-webhooks";
 
-/// It holds under another provider's scheme. Where many sign alike, the one whose name is in the header, the standard, or
-/// the first three of them.
+/// The delivery holds under the scheme of another provider.
+///
+/// If many providers sign alike, the provider whose name is in the header is named, else the standard, else the first
+/// three of them.
 pub(super) fn signs_alike(case: &Trials<'_>) -> Option<Finding> {
     let others = case.around.presets.iter().filter(|preset| preset.provider != case.scheme.provider);
     let mut alike: Vec<_> =
@@ -25,10 +27,22 @@ pub(super) fn signs_alike(case: &Trials<'_>) -> Option<Finding> {
     let (first, secret) = alike.first()?;
     let shown = if rank(first) == (true, true) { 3 } else { 1 };
     let names: Vec<&str> = alike.iter().take(shown).map(|(preset, _)| preset.provider.as_str()).collect();
-    found(Some(std::sync::Arc::clone(secret)), || Known::OtherProvider(names.join("`, `")))
+    found(Some(std::sync::Arc::clone(secret)), || match names.as_slice() {
+        [name] => Mistake::new(
+            "other_provider",
+            format!("The delivery is signed as the provider `{name}` signs."),
+            format!("Set `provider = \"{name}\"` on the route."),
+        ),
+        names => Mistake::new(
+            "other_provider",
+            format!("The delivery is signed as the providers `{}` sign.", names.join("`, `")),
+            "Set `provider` on the route to the provider that sends it.",
+        ),
+    })
 }
 
-/// Its own signature is not there, and the headers of at most three other providers are: more would tell nothing.
+/// The headers of the scheme's own signature are missing, and those of at most three other providers are there: more
+/// providers would tell the operator nothing.
 pub(super) fn looks_alike(case: &Trials<'_>) -> Option<Mistake> {
     let own = headers(case.scheme);
     let is_there = |name: &FieldName| matches!(case.head.find(name), Found::One(value) if !value.is_empty());
@@ -50,7 +64,14 @@ pub(super) fn looks_alike(case: &Trials<'_>) -> Option<Mistake> {
     let most = likely.iter().map(|(count, _)| *count).max()?;
     likely.retain(|(count, _)| *count == most);
     let names: Vec<&str> = likely.iter().map(|(_, name)| *name).collect();
-    (names.len() <= 3).then(|| Known::LooksLikeProvider(names.join("`, `")).into())
+    (names.len() <= 3).then(|| {
+        let names = names.join("`, `");
+        Mistake::new(
+            "looks_like_provider",
+            format!("The header with the signature of this scheme is missing, and the headers of `{names}` are there."),
+            "Set that `provider` on the route, or correct the path that the sender calls.",
+        )
+    })
 }
 
 /// The headers that carry a scheme's signature. `Authorization` tells no provider from another.

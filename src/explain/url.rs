@@ -1,11 +1,11 @@
-//! Mistakes made with the URL that is signed: scheme, host, port, path, query, percent-encoding; what proxies change.
+//! Mistakes made with the signed URL: scheme, host, port, path, query, percent-encoding, and the changes of proxies.
 //!
-//! The host may come from the capture's `Host` and `X-Forwarded-…` lines here, as a candidate that a signature must
-//! confirm. At most 20 hosts and ports, 2 schemes and 16 targets are put together.
+//! The host may come from the capture's `Host` and `X-Forwarded-…` lines here, since a signature must confirm it. At most
+//! 20 hosts and ports, 2 schemes and 16 targets are combined.
 
 use std::sync::Arc;
 
-use super::mistake::{Finding, Known, found};
+use super::mistake::{Finding, Mistake, found};
 use super::trials::{Changed, Trials};
 use crate::notation::percent::{MANNERS, decode, encode, rewrite};
 use crate::scheme::{Part, PublicUrl};
@@ -14,10 +14,16 @@ use crate::wire::head::{FieldName, Found, Head};
 const MAX_HOSTS: usize = 20;
 const MAX_TARGETS: usize = 16;
 
-/// Where proxies write the host, the port, the path in front, and the whole target that they were asked for.
+/// The headers in which proxies write the host that they were asked for.
 const HOSTS: [&str; 4] = ["x-forwarded-host", "x-original-host", "x-forwarded-server", "host"];
+
+/// The headers in which proxies write the target that they were asked for.
 const TARGETS: [&str; 5] =
     ["x-original-uri", "x-original-url", "x-forwarded-uri", "x-rewrite-url", "x-envoy-original-path"];
+
+/// The fix for a `public_url` that is not the provider's URL.
+const WRITE_PUBLIC_URL: &str = "Set `public_url` of the route to the endpoint exactly as the provider has it, or \
+                                correct it at the provider; offline, give it with `--url`.";
 
 /// A URL in its parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +34,7 @@ struct Url {
 }
 
 impl Url {
-    /// The URL that the case is judged with now, or the best guess where none is configured.
+    /// The URL that the case is judged with now, or the best guess if no `public_url` is configured.
     fn of(case: &Trials<'_>) -> Option<Self> {
         let configured = case.settings.public_url.as_deref().unwrap_or("https://");
         let mut text = Vec::new();
@@ -53,26 +59,57 @@ impl Url {
         self.target.split_once('?').map(|(_, query)| query)
     }
 
-    /// Host and port; brackets of IPv6 stay with the host.
+    /// Another path with the same query.
+    fn with_path(&self, path: &str) -> String {
+        self.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
+    }
+
+    /// Host and port. The brackets of IPv6 stay with the host.
     fn host_and_port(&self) -> (&str, Option<&str>) {
         match self.authority.rsplit_once(':') {
-            Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => (host, Some(port)),
+            Some((host, port)) if !port.is_empty() && is_number(port) => (host, Some(port)),
             _ => (&self.authority, None),
         }
     }
 }
 
-/// Whether anything of the URL is signed.
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Other values for a part of the URL, each once, with the mistakes that they would be.
+struct Others<'u> {
+    own: &'u str,
+    most: usize,
+    all: Vec<(String, Mistake)>,
+}
+
+impl<'u> Others<'u> {
+    fn new(own: &'u str, most: usize) -> Self {
+        Self { own, most, all: Vec::new() }
+    }
+
+    fn add(&mut self, value: String, mistake: Mistake) {
+        let is_new = value != self.own && self.all.iter().all(|(known, _)| *known != value);
+        if is_new && self.all.len() < self.most {
+            self.all.push((value, mistake));
+        }
+    }
+}
+
+/// Whether the sender signs the URL or a part of it.
 fn is_signed(case: &Trials<'_>) -> bool {
     case.scheme.signs_url() || case.scheme.signed.parts().iter().any(|part| matches!(part, Part::Path | Part::Query))
 }
 
-/// A URL that differs in one thing.
+/// The signed URL differs in its scheme, its authority or its target.
 pub(super) fn one_thing(case: &Trials<'_>) -> Option<Finding> {
     let own = is_signed(case).then(|| Url::of(case))??;
     let in_scheme = || {
-        let other = Url { scheme: own.other_scheme().to_owned(), ..own.clone() };
-        found(with(case, &other), || Known::UrlScheme(own.other_scheme()))
+        let scheme = own.other_scheme();
+        found(with(case, &Url { scheme: scheme.to_owned(), ..own.clone() }), || {
+            Mistake::new("url_scheme", format!("The signed URL begins with `{scheme}://`."), WRITE_PUBLIC_URL)
+        })
     };
     let in_authority = || {
         authorities(case, &own)
@@ -87,7 +124,7 @@ pub(super) fn one_thing(case: &Trials<'_>) -> Option<Finding> {
     if case.scheme.signs_url() { in_scheme().or_else(in_authority).or_else(in_target) } else { in_target() }
 }
 
-/// A URL that differs in several things, as behind a proxy that was not reckoned with.
+/// The signed URL differs in several parts, as behind a proxy that the configuration does not know of.
 pub(super) fn several_things(case: &Trials<'_>) -> Option<Finding> {
     let own = case.scheme.signs_url().then(|| Url::of(case))??;
     let mut hosts = vec![own.authority.clone()];
@@ -98,84 +135,109 @@ pub(super) fn several_things(case: &Trials<'_>) -> Option<Finding> {
         hosts.iter().find_map(|authority| {
             paths.iter().find_map(|target| {
                 let url = Url { scheme: scheme.to_owned(), authority: authority.clone(), target: target.clone() };
-                let shown = || format!("{}://{}{}", url.scheme, url.authority, url.path());
-                found(with(case, &url), || Known::UrlOther(shown()))
+                found(with(case, &url), || {
+                    let shown = format!("{}://{}{}", url.scheme, url.authority, url.path());
+                    let sentence = format!("The signed URL is `{shown}` (its query is left out here).");
+                    Mistake::new("url_other", sentence, WRITE_PUBLIC_URL)
+                })
             })
         })
     })
 }
 
-/// Other hosts and ports, each with the mistake that it is.
-fn authorities(case: &Trials<'_>, own: &Url) -> Vec<(String, Known)> {
+/// Other hosts and ports.
+fn authorities(case: &Trials<'_>, own: &Url) -> Vec<(String, Mistake)> {
     let (host, port) = own.host_and_port();
-    let mut found: Vec<(String, Known)> = Vec::new();
-    let mut add = |authority: String, mistake: Known| {
-        let is_new = authority != own.authority && found.iter().all(|(known, _)| *known != authority);
-        if is_new && found.len() < MAX_HOSTS {
-            found.push((authority, mistake));
-        }
-    };
+    let mut others = Others::new(&own.authority, MAX_HOSTS);
     let mut ports = vec!["443".to_owned(), "80".to_owned()];
-    ports.extend(one(case, "x-forwarded-port").filter(|text| text.bytes().all(|b| b.is_ascii_digit())));
+    ports.extend(one(case, "x-forwarded-port").filter(|text| is_number(text)));
     if port.is_some() {
-        add(host.to_owned(), Known::UrlPort(None));
+        let mistake = Mistake::new("url_port", "The signed URL names no port.", WRITE_PUBLIC_URL);
+        others.add(host.to_owned(), mistake);
     }
     for port in &ports {
-        add(format!("{host}:{port}"), Known::UrlPort(Some(port.clone())));
+        let sentence = format!("The signed URL has the port `:{port}` written out.");
+        others.add(format!("{host}:{port}"), Mistake::new("url_port", sentence, WRITE_PUBLIC_URL));
     }
+    let mut add_host = |host: String| {
+        let sentence = format!("The signed URL has the host `{host}`.");
+        others.add(host, Mistake::new("url_host", sentence, WRITE_PUBLIC_URL));
+    };
+    for text in named_hosts(case) {
+        let without = text.rsplit_once(':').filter(|(_, port)| is_number(port));
+        let bare = without.map_or(text.as_str(), |(host, _)| host).to_owned();
+        add_host(text);
+        add_host(bare.clone());
+        for port in &ports {
+            add_host(format!("{bare}:{port}"));
+        }
+    }
+    others.all
+}
+
+/// The hosts that the headers of proxies name.
+fn named_hosts(case: &Trials<'_>) -> Vec<String> {
     let forwarded = one(case, "forwarded").and_then(|text| {
         let parts = text.split([';', ',']).filter_map(|part| part.trim().split_once('='));
         let mut hosts = parts.filter(|(name, _)| name.eq_ignore_ascii_case("host"));
         hosts.next().map(|(_, host)| host.trim_matches('"').to_owned())
     });
     let named = HOSTS.iter().filter_map(|name| one(case, name)).chain(forwarded);
-    for text in named.flat_map(|text| text.split(',').map(|host| host.trim().to_owned()).collect::<Vec<_>>()) {
-        let is_host = !text.is_empty()
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']' | b'_'));
-        if !is_host {
-            continue;
-        }
-        let without = text.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
-        let bare = without.map_or(text.as_str(), |(host, _)| host).to_owned();
-        add(text.clone(), Known::UrlHost(text.clone()));
-        add(bare.clone(), Known::UrlHost(bare.clone()));
-        for port in &ports {
-            add(format!("{bare}:{port}"), Known::UrlHost(format!("{bare}:{port}")));
-        }
-    }
-    found
+    let hosts = named.flat_map(|text| text.split(',').map(|host| host.trim().to_owned()).collect::<Vec<_>>());
+    let is_of_host = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']' | b'_');
+    hosts.filter(|host| !host.is_empty() && host.bytes().all(is_of_host)).collect()
 }
 
-/// Other targets, each with the mistake that it is.
-fn targets(case: &Trials<'_>, own: &Url) -> Vec<(String, Known)> {
-    let (path, query) = (own.path(), own.query());
-    let whole = |path: &str| query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-    let mut all = Vec::new();
-    match path.strip_suffix('/') {
-        Some(without) => all.push((whole(without), Known::UrlSlash { is_signed: false })),
-        None => all.push((whole(&format!("{path}/")), Known::UrlSlash { is_signed: true })),
+/// Other paths and queries.
+fn targets(case: &Trials<'_>, own: &Url) -> Vec<(String, Mistake)> {
+    let path = own.path();
+    let mut others = Others::new(&own.target, MAX_TARGETS);
+    let (other, sentence) = match path.strip_suffix('/') {
+        Some(without) => (without.to_owned(), "The path of the signed URL does not end in a slash."),
+        None => (format!("{path}/"), "The path of the signed URL ends in a slash."),
+    };
+    others.add(own.with_path(&other), Mistake::new("url_slash", sentence, WRITE_PUBLIC_URL));
+    if own.query().is_some() {
+        let sentence = "The URL was signed without its query.";
+        let fix = "Leave the query out of the URL that the provider calls, or out of the signed content.";
+        others.add(path.to_owned(), Mistake::new("url_query_not_signed", sentence, fix));
     }
-    if query.is_some() {
-        all.push((path.to_owned(), Known::UrlQueryNotSigned));
-    }
-    for name in TARGETS {
-        // Some write a whole URL there.
-        let Some(text) = one(case, name) else { continue };
-        let target = text
-            .split_once("://")
-            .map_or(text.as_str(), |(_, rest)| rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"));
-        let shown = target.split_once('?').map_or(target, |(path, _)| path).to_owned();
-        if target.starts_with('/') {
-            all.push((target.to_owned(), Known::UrlPath(shown.clone())));
-            all.push((whole(&shown), Known::UrlPath(shown)));
-        }
+    let other_path = |path: &str| {
+        let sentence = format!("The signed URL has the path `{path}`, which a proxy changed.");
+        Mistake::new("url_path", sentence, WRITE_PUBLIC_URL)
+    };
+    for target in TARGETS.into_iter().filter_map(|name| named_target(case, name)) {
+        let path = target.split_once('?').map_or(target.as_str(), |(path, _)| path);
+        others.add(target.clone(), other_path(path));
+        others.add(own.with_path(path), other_path(path));
     }
     if let Some(prefix) = one(case, "x-forwarded-prefix") {
         let prefixed = format!("{}{path}", prefix.trim_end_matches('/'));
-        all.push((whole(&prefixed), Known::UrlPath(prefixed)));
+        others.add(own.with_path(&prefixed), other_path(&prefixed));
     }
-    // A `public_url` with a path of its own, and another one received.
-    all.push((case.head.target().to_owned(), Known::UrlPath(case.head.path().to_owned())));
+    // The `public_url` may have a path of its own, and the received path may be the right one.
+    others.add(case.head.target().to_owned(), other_path(case.head.path()));
+    for target in respelled(own) {
+        let sentence = "The signed URL has other percent escapes than the received one.";
+        let fix = "Have every proxy pass on the target unchanged, or register the URL without escapes.";
+        others.add(target, Mistake::new("url_encoding", sentence, fix));
+    }
+    others.all
+}
+
+/// The target that a proxy's header names. Some write a whole URL there.
+fn named_target(case: &Trials<'_>, header: &str) -> Option<String> {
+    let text = one(case, header)?;
+    let target = match text.split_once("://") {
+        Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"),
+        None => &text,
+    };
+    target.starts_with('/').then(|| target.to_owned())
+}
+
+/// The target with other percent escapes, as proxies and libraries write them.
+fn respelled(own: &Url) -> Vec<String> {
+    let (path, query) = (own.path(), own.query());
     let plain = |byte: u8| {
         let is_plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         if is_plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
@@ -196,17 +258,10 @@ fn targets(case: &Trials<'_>, own: &Url) -> Vec<(String, Known)> {
         let query = query.map(|query| format!("?{}", encoded(query, *manner))).unwrap_or_default();
         encoded(path, *manner) + &query
     }));
-    all.extend(forms.into_iter().map(|form| (form, Known::UrlEncoding)));
-    let mut found: Vec<(String, Known)> = Vec::new();
-    for (target, mistake) in all {
-        if target != own.target && found.iter().all(|(known, _)| *known != target) && found.len() < MAX_TARGETS {
-            found.push((target, mistake));
-        }
-    }
-    found
+    forms
 }
 
-/// The one value under a header, where it is visible ASCII.
+/// The value of a header that is there once, if it is visible ASCII.
 fn one(case: &Trials<'_>, name: &str) -> Option<String> {
     let Found::One(value) = case.head.find(&FieldName::new(name)?) else { return None };
     let text = std::str::from_utf8(value).ok()?;
@@ -220,7 +275,7 @@ fn with(case: &Trials<'_>, url: &Url) -> Option<Arc<str>> {
     if let Ok(head) = Head::from_parts(case.head.method(), &url.target, lines()) {
         return case.proves(&Changed { head: &head, public_url: Some(origin), ..case.as_is() });
     }
-    // No request has such a target, but what is signed may: a URL with a path is taken as written.
+    // No request has such a target, but a sender may sign it: a URL with a path is taken as written.
     let written = url.target.starts_with('/').then(|| format!("{origin}{}", url.target))?;
     let head = Head::from_parts(case.head.method(), "/", lines()).ok()?;
     case.proves(&Changed { head: &head, public_url: Some(written), ..case.as_is() })

@@ -3,16 +3,10 @@
 //! A mistake is made where it is found, and its words are beside its finder. Words name headers, templates, encodings
 //! and providers, never a secret, a signature or a byte of the body.
 
-mod fix;
-mod known;
-mod sentence;
-
 use std::borrow::Cow;
 use std::sync::Arc;
 
-pub(super) use self::known::Known;
-
-/// A common mistake.
+/// A common mistake, as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
     /// The name for programs, which does not change.
@@ -33,16 +27,16 @@ impl Mistake {
     }
 }
 
-/// A mistake that was confirmed, and with which secret.
+/// A mistake that a signature confirms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What went wrong.
+    /// The mistake without which the delivery matches.
     pub mistake: Mistake,
     /// The name of the secret with which it matches.
     pub secret: Arc<str>,
 }
 
 /// A finding of `mistake`, if a trial gave a secret's name.
-pub(super) fn found<M: Into<Mistake>>(secret: Option<Arc<str>>, mistake: impl FnOnce() -> M) -> Option<Finding> {
-    secret.map(|secret| Finding { mistake: mistake().into(), secret })
+pub(super) fn found(secret: Option<Arc<str>>, mistake: impl FnOnce() -> Mistake) -> Option<Finding> {
+    secret.map(|secret| Finding { mistake: mistake(), secret })
 }
