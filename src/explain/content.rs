@@ -49,18 +49,24 @@ pub(super) fn order_and_separator(case: &Trials<'_>) -> Option<Finding> {
 /// The sender signs `parts`, joined as in `template`, where this scheme signs `own`.
 fn other_content(own: &[String], parts: &[String], template: &str) -> Mistake {
     let shown = template.replace('\r', "\\r").replace('\n', "\\n");
-    let (name, sentence) = match parts {
-        [_] => (
-            "body_alone_signed",
-            "The sender signs the body alone, without the other parts that this scheme signs.".to_owned(),
-        ),
-        some if some.len() < own.len() => {
-            ("part_left_out", format!("The sender leaves out a part that this scheme signs, and signs `{shown}`."))
+    match parts {
+        [_] => {
+            let sentence = "The sender signs the body alone, without the other parts that this scheme signs.";
+            Mistake::new("body_alone_signed", sentence, WRITE_ITS_SCHEME)
         }
-        same if same == own => ("other_separator", format!("The sender joins the parts in another way: `{shown}`.")),
-        _ => ("other_order", format!("The sender signs the parts in another order: `{shown}`.")),
-    };
-    Mistake::new(name, sentence, WRITE_ITS_SCHEME)
+        some if some.len() < own.len() => {
+            let sentence = format!("The sender leaves out a part that this scheme signs, and signs `{shown}`.");
+            Mistake::new("part_left_out", sentence, WRITE_ITS_SCHEME)
+        }
+        same if same == own => {
+            let sentence = format!("The sender joins the parts in another way: `{shown}`.");
+            Mistake::new("other_separator", sentence, WRITE_ITS_SCHEME)
+        }
+        _ => {
+            let sentence = format!("The sender signs the parts in another order: `{shown}`.");
+            Mistake::new("other_order", sentence, WRITE_ITS_SCHEME)
+        }
+    }
 }
 
 /// The sender signs the body with a header of the delivery that looks like a time, an id or a nonce, or with the

@@ -17,6 +17,10 @@ use crate::scheme::jwt::{JwtAlgorithm, JwtRule};
 use crate::verify::jwt::Token;
 use crate::wire::head::{FieldName, Found};
 
+/// The fix for a token that is out of its time.
+const COMPARE_CLOCKS: &str =
+    "For a captured delivery, judge it at its own time with `--at`; on live traffic, compare the clocks.";
+
 /// The secret with which the case holds under another rule.
 fn with(case: &Trials<'_>, change: impl FnOnce(&mut JwtRule)) -> Option<std::sync::Arc<str>> {
     let mut rule = case.scheme.jwt.clone()?;
@@ -127,17 +131,14 @@ pub(super) fn clock(case: &Case<'_>) -> Option<Mistake> {
     let times = rule.times(&token).ok()?;
     let wall = case.now.wall;
     times.window.judge(wall).err()?;
-    let out_of_time = |name, sentence: String| {
-        let fix = "For a captured delivery, judge it at its own time with `--at`; on live traffic, compare the clocks.";
-        Some(Mistake::new(name, sentence, fix))
-    };
     match (moment(&token, "exp"), moment(&token, "nbf")) {
         (Some(end), _) if end <= wall => {
-            out_of_time("token_expired", format!("The token expired {} ago.", in_words(between(end, wall))))
+            let sentence = format!("The token expired {} ago.", in_words(between(end, wall)));
+            Some(Mistake::new("token_expired", sentence, COMPARE_CLOCKS))
         }
         (_, Some(begin)) if begin > wall => {
-            let ahead = in_words(between(begin, wall));
-            out_of_time("token_not_yet", format!("The token becomes valid only in {ahead} from now."))
+            let sentence = format!("The token becomes valid only in {} from now.", in_words(between(begin, wall)));
+            Some(Mistake::new("token_not_yet", sentence, COMPARE_CLOCKS))
         }
         _ => times.made.map(|made| clock::plain(made, wall)),
     }

@@ -5,6 +5,7 @@ pub(crate) mod fixtures;
 mod grown;
 mod jwt;
 mod keys;
+mod names;
 mod places;
 
 use super::tests::fixtures::{AT, BODY, SECRET, SIGNATURE, Sample, TIMESTAMP, compare, expect};

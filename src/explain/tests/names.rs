@@ -1,0 +1,74 @@
+//! The names of all mistakes, read from the sources: each is said in a single file, and made by a test.
+
+use std::collections::BTreeMap;
+
+/// The files of the room that may say mistakes.
+const SOURCES: [(&str, &str); 18] = [
+    ("body", include_str!("../body.rs")),
+    ("case", include_str!("../case.rs")),
+    ("clock", include_str!("../clock.rs")),
+    ("content", include_str!("../content.rs")),
+    ("form", include_str!("../form.rs")),
+    ("headers", include_str!("../headers.rs")),
+    ("json", include_str!("../json.rs")),
+    ("jwt", include_str!("../jwt.rs")),
+    ("lists", include_str!("../lists.rs")),
+    ("mistake", include_str!("../mistake.rs")),
+    ("providers", include_str!("../providers.rs")),
+    ("secrets", include_str!("../secrets.rs")),
+    ("shape", include_str!("../shape.rs")),
+    ("signature", include_str!("../signature.rs")),
+    ("timestamp", include_str!("../timestamp.rs")),
+    ("tokens", include_str!("../tokens.rs")),
+    ("trials", include_str!("../trials.rs")),
+    ("url", include_str!("../url.rs")),
+];
+
+/// The tests that make the mistakes.
+const TESTS: [&str; 5] = [
+    include_str!("grown.rs"),
+    include_str!("jwt.rs"),
+    include_str!("keys.rs"),
+    include_str!("mod.rs"),
+    include_str!("places.rs"),
+];
+
+/// The names of all mistakes, each with the files that say it.
+fn names() -> BTreeMap<&'static str, Vec<&'static str>> {
+    let mut names: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (file, source) in SOURCES {
+        for call in source.split("Mistake::new(").skip(1) {
+            let name = call.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
+            let files = names.entry(name.expect("a mistake's name is a literal")).or_default();
+            if !files.contains(&file) {
+                files.push(file);
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn every_name_is_said_in_a_single_file() {
+    let names = names();
+    let is_plain = |name: &str| name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    let wrong: Vec<_> = names.iter().filter(|(name, files)| files.len() > 1 || !is_plain(name)).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    assert!(names.len() >= 88, "{} mistakes", names.len());
+}
+
+#[test]
+fn every_mistake_is_made_by_a_test() {
+    let is_made = |name: &&str| {
+        TESTS.iter().any(|test| test.contains(&format!("\"{name}\"")) || test.contains(&format!("\"{name}: ")))
+    };
+    let missing: Vec<_> = names().into_keys().filter(|name| !is_made(name)).collect();
+    assert!(missing.is_empty(), "no test makes {missing:?}");
+}
+
+#[test]
+fn every_file_of_the_room_is_searched_for_names() {
+    let modules = include_str!("../mod.rs").lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
+    let missing: Vec<_> = modules.filter(|module| SOURCES.iter().all(|(file, _)| file != module)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
