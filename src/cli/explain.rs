@@ -1,4 +1,5 @@
-//! `verigate explain`: as `verify`, and where it fails, which common mistake would make it match (SPEC 7).
+//! `verigate explain`: the same as `verify`, and for a refusal also the mistake without which the delivery would match
+//! (contract: Command line).
 
 use clap::Args;
 use serde_json::Value;
@@ -27,11 +28,11 @@ pub(super) struct Explain {
     judging: Judging,
 }
 
-/// What is told.
+/// The explanation in words.
 #[derive(Debug)]
-struct Account {
+struct Report {
     mistake: Option<Mistake>,
-    /// The name of the secret with which it matches.
+    /// The name of the secret with which the delivery would match.
     secret: Option<String>,
     lines: Vec<String>,
 }
@@ -39,7 +40,7 @@ struct Account {
 impl Explain {
     /// Judges the delivery and explains a refusal.
     pub(super) fn run(&self) -> Exit {
-        match self.judging.read().map(|(subject, delivery)| self.tell(&subject, &delivery)) {
+        match self.judging.read().map(|(subject, delivery)| self.show(&subject, &delivery)) {
             Ok(exit) => exit,
             Err(error) => {
                 complain(&error);
@@ -48,17 +49,16 @@ impl Explain {
         }
     }
 
-    fn tell(&self, subject: &Subject, delivery: &Delivery) -> Exit {
-        let mut account = account(subject, delivery);
-        account
-            .lines
-            .extend(delivery.doubt().filter(|_| account.mistake.is_none()).map(|doubt| format!("Note: {doubt}.")));
-        // A secret that is no key is told as the mistake that it is.
+    fn show(&self, subject: &Subject, delivery: &Delivery) -> Exit {
+        let mut report = report(subject, delivery);
+        let doubt = delivery.doubt().filter(|_| report.mistake.is_none());
+        report.lines.extend(doubt.map(|doubt| format!("Note: {doubt}.")));
+        // A secret that is not a key cannot be judged, but its mistake can be reported.
         let judgement = judge(subject, delivery, false);
         let exit = judgement.as_ref().map_or(Exit::Usage, Judgement::exit);
         if self.judging.json {
             let mut members = judgement.map(|judgement| judgement.members()).unwrap_or_default();
-            members.extend(account.members());
+            members.extend(report.members());
             print(&json_object(&members));
             return exit;
         }
@@ -66,14 +66,14 @@ impl Explain {
             Ok(judgement) => print(&judgement.words()),
             Err(error) => print(&format!("not judged: {error:#}")),
         }
-        if !account.lines.is_empty() {
-            print(&format!("\n{}", account.lines.join("\n")));
+        if !report.lines.is_empty() {
+            print(&format!("\n{}", report.lines.join("\n")));
         }
         exit
     }
 }
 
-impl Account {
+impl Report {
     fn members(&self) -> Vec<(&'static str, Value)> {
         vec![
             ("mistake", self.mistake.as_ref().map(|mistake| mistake.name).into()),
@@ -83,42 +83,45 @@ impl Account {
     }
 }
 
-fn account(subject: &Subject, delivery: &Delivery) -> Account {
+fn report(subject: &Subject, delivery: &Delivery) -> Report {
     let head = match &delivery.head {
         Ok(head) => head,
         Err(refusal) => {
             let line = format!(
-                "No HTTP request can have this head: {}. See what captured it, and the given URL.",
+                "No HTTP request can have this head: {}. Check how it was captured, and the given URL.",
                 refusal.why
             );
-            return Account { mistake: None, secret: None, lines: vec![line] };
+            return Report { mistake: None, secret: None, lines: vec![line] };
         }
     };
     let schemes: Vec<_> = presets::all().iter().map(|preset| &preset.scheme).collect();
     let around = Around { presets: &schemes, routes: &subject.others };
     match explain(&case(subject, head, delivery), &around) {
-        Explanation::Valid(_) => Account { mistake: None, secret: None, lines: Vec::new() },
+        Explanation::Valid(_) => Report { mistake: None, secret: None, lines: Vec::new() },
         Explanation::Mistaken { finding: Finding { mistake, secret }, besides, .. } => {
             let mut lines = vec![mistake.sentence.to_string(), format!("Fix: {}", mistake.fix)];
             lines.push(format!("Confirmed with the secret `{secret}`."));
-            lines.extend(besides.map(|also| format!("Besides: {} {}", also.sentence, also.fix)));
-            Account { mistake: Some(mistake), secret: Some(secret.to_string()), lines }
+            lines.extend(besides.map(|also| format!("Also: {} {}", also.sentence, also.fix)));
+            Report { mistake: Some(mistake), secret: Some(secret.to_string()), lines }
         }
         Explanation::Suspected { mistake, besides, .. } => {
             let mut lines = vec![mistake.sentence.to_string(), format!("Fix: {}", mistake.fix)];
-            lines.push("No signature confirms it: nothing that was tried makes the delivery match.".to_owned());
-            lines.extend(besides.map(|also| format!("Besides: {} {}", also.sentence, also.fix)));
-            Account { mistake: Some(mistake), secret: None, lines }
+            lines.push(
+                "This is likely, but no signature confirms it: no change that was tried makes the delivery match."
+                    .to_owned(),
+            );
+            lines.extend(besides.map(|also| format!("Also: {} {}", also.sentence, also.fix)));
+            Report { mistake: Some(mistake), secret: None, lines }
         }
         Explanation::Unexplained { error, besides } => {
             let mut lines = vec![unexplained(subject, &error)];
-            lines.extend(besides.map(|also| format!("Besides: {}", also.sentence)));
-            Account { mistake: None, secret: None, lines }
+            lines.extend(besides.map(|also| format!("Also: {}", also.sentence)));
+            Report { mistake: None, secret: None, lines }
         }
     }
 }
 
-/// The honest end: what is known, and what to look at.
+/// The words for a delivery that no known mistake explains: its refusal, and where to look.
 fn unexplained(subject: &Subject, error: &CaseError) -> String {
     let scheme = &subject.scheme;
     let signature = scheme.signature.header().map_or("", FieldName::as_str);
@@ -126,7 +129,8 @@ fn unexplained(subject: &Subject, error: &CaseError) -> String {
     let refusal = match error {
         CaseError::Key(error) => {
             return format!(
-                "The secret is no key of this scheme ({}), and no common mistake explains it: copy it again from the provider.",
+                "The secret is not a key of this scheme ({}), and no common mistake explains why: copy it again from the \
+                 provider.",
                 error.why
             );
         }
@@ -134,18 +138,20 @@ fn unexplained(subject: &Subject, error: &CaseError) -> String {
     };
     match refusal.code {
         Code::MissingSignature => format!(
-            "There is no `{signature}`: the sender has no secret set, a proxy dropped the header, or it is another provider."
+            "There is no `{signature}` header: the sender has no secret set, a proxy dropped the header, or the delivery \
+             comes from another provider."
         ),
         Code::MissingTimestamp => format!(
-            "There is no `{timestamp}`: a proxy dropped the header, or it is another provider."
+            "There is no `{timestamp}` header: a proxy dropped it, or the delivery comes from another provider."
         ),
         Code::MalformedSignature | Code::MalformedTimestamp | Code::InvalidEnvelope => format!(
-            "No common mistake would make it match: {}. Compare the headers with what the provider documents.",
+            "No common mistake would make the delivery match: {}. Compare the headers with the documentation of the \
+             provider.",
             refusal.why
         ),
-        _ => "No common mistake would make it match. Check that this is the secret of this very endpoint (test and live, \
-              and each endpoint, have their own), that the body is the raw bytes as they came, and that all headers were \
-              captured; else it is a forgery."
+        _ => "No common mistake would make the delivery match. Check that this is the secret of this very endpoint (each \
+              endpoint has its own, and test and live mode differ), that the body is the raw bytes as they came, and that \
+              all headers were captured. If so, the delivery is a forgery."
             .to_owned(),
     }
 }
@@ -156,13 +162,13 @@ mod tests {
     use super::super::verify::tests::{BODY, SIGNATURE, command};
     use super::*;
 
-    /// What `explain` tells of these headers when it has this secret.
-    fn told(secret: &str, headers: &str) -> Account {
+    /// The report on these headers with this secret.
+    fn reported(secret: &str, headers: &str) -> Report {
         let secret = format!("plain:{secret}");
         let (_folder, command) = command("explain", headers.as_bytes(), BODY, &["--secret", &secret]).unwrap();
         let Command::Explain(explain) = command else { panic!("another command") };
         let (subject, delivery) = explain.judging.read().unwrap();
-        account(&subject, &delivery)
+        report(&subject, &delivery)
     }
 
     fn headers(signature: &str) -> String {
@@ -170,10 +176,10 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_told_with_its_fix_and_without_the_secret() {
-        let told = told(" itellico_test_secret", &headers(SIGNATURE));
-        assert_eq!(told.mistake.as_ref().map(|mistake| mistake.name), Some("secret_in_space"));
-        let text = json_object(&told.members());
+    fn a_mistake_is_reported_with_its_fix_and_without_the_secret() {
+        let report = reported(" itellico_test_secret", &headers(SIGNATURE));
+        assert_eq!(report.mistake.as_ref().map(|mistake| mistake.name), Some("secret_in_space"));
+        let text = json_object(&report.members());
         assert!(text.contains(r#""mistake":"secret_in_space","mistake_secret":"plain-1""#), "{text}");
         assert!(
             text.contains("Fix: ") && !text.contains("itellico_test_secret") && !text.contains(SIGNATURE),
@@ -190,21 +196,21 @@ mod tests {
             ("none", String::new(), "itellico_test_secret", "no `x-webhook-signature-256`"),
         ];
         for (name, signature, secret, expected) in rows {
-            let told = told(secret, &headers(&signature));
-            assert_eq!(told.mistake, None, "{name}");
-            let text = told.lines.join(" ");
+            let report = reported(secret, &headers(&signature));
+            assert_eq!(report.mistake, None, "{name}");
+            let text = report.lines.join(" ");
             assert!(text.contains(expected) && text.is_empty() == expected.is_empty(), "{name}: {text}");
         }
-        let told = told("itellico_test_secret", "X-A : 1\n");
-        assert!(told.lines.join(" ").contains("No HTTP request can have this head"), "{:?}", told.lines);
+        let report = reported("itellico_test_secret", "X-A : 1\n");
+        assert!(report.lines.join(" ").contains("No HTTP request can have this head"), "{:?}", report.lines);
     }
 
     #[test]
     fn what_no_signature_confirms_is_said_to_be_so() {
-        let told = told("whpk_tops3cret", &headers(SIGNATURE));
-        assert_eq!(told.mistake.as_ref().map(|mistake| mistake.name), Some("public_key_for_secret"));
-        let text = json_object(&told.members());
+        let report = reported("whpk_tops3cret", &headers(SIGNATURE));
+        assert_eq!(report.mistake.as_ref().map(|mistake| mistake.name), Some("public_key_for_secret"));
+        let text = json_object(&report.members());
         assert!(text.contains(r#""mistake":"public_key_for_secret","mistake_secret":null"#), "{text}");
-        assert!(text.contains("No signature confirms it") && !text.contains("tops3cret"), "{text}");
+        assert!(text.contains("no signature confirms it") && !text.contains("tops3cret"), "{text}");
     }
 }

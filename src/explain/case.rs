@@ -12,21 +12,21 @@ use crate::wire::head::Head;
 /// A captured delivery, and all that it is judged by.
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'c> {
-    /// The scheme it should follow.
+    /// The scheme that the delivery should follow.
     pub scheme: &'c Arc<Scheme>,
-    /// Tolerances and URL.
+    /// The tolerances and the public URL.
     pub settings: &'c Settings,
     /// The configured secrets, active or not.
     pub secrets: &'c [Secret],
-    /// Its head.
+    /// The head of the delivery.
     pub head: &'c Head,
-    /// Its body as received.
+    /// The body as received.
     pub body: &'c [u8],
-    /// The moment it is judged at.
+    /// The moment at which the delivery is judged.
     pub now: Now,
 }
 
-/// What else the delivery may have been meant for.
+/// The other providers and routes that the delivery may have been meant for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Around<'a> {
     /// The schemes of other providers.

@@ -1,13 +1,19 @@
-//! Which common mistake would make a rejected delivery match (SPEC 7, `explain`).
+//! The search for the common mistake without which a rejected delivery would match (contract: Command line).
 //!
-//! Each candidate is a pure function over one case: it changes one thing, judges again with the verifier of live
-//! traffic, and names the mistake where that matches. They are tried in order of likelihood, the first that matches
-//! counts. What no signature can confirm, but shows by itself, is a suspicion, told only where nothing matches. Nothing
-//! here ever holds an expected signature in its result, nor a byte of a secret: only names.
+//! A captured delivery with its scheme and secrets comes in, and an explanation comes out. The room imports `verify` and
+//! the rooms below it; the commands `explain`, `verify` and `sign` call it.
 //!
-//! The work is bounded by the bytes that are hashed, counted in [`trials`]: 64 MiB, or 48 times the body where that is
-//! more, and no candidate takes more than a third of what is left. So likely mistakes are found in a body of any length,
-//! and of the long enumerations (orders, separators, forms of JSON, URLs, other providers) as many as there is room for.
+//! Each finder is a pure function over a case: it changes one thing, judges again with the verifier of live traffic, and
+//! says the mistake if the changed case matches. Finders run in order of likelihood, and the first match counts. A
+//! mistake that no signature can confirm, but that can be seen, is a suspicion; it counts only if no finder matches. An
+//! explanation never holds an expected signature or a byte of a secret: only names.
+//!
+//! The work is bounded by the bytes that are hashed, counted in [`trials`]: 64 MiB, or 48 times the body if that is more,
+//! and no finder takes more than a third of the rest. So likely mistakes are found in a body of any length, and the long
+//! enumerations (orders, separators, forms of JSON, URLs, other providers) run as far as the bound allows.
+//!
+//! A new mistake is a finder in the file of its subject, with the words of the mistake in it, a line in [`FINDERS`] or
+//! [`SUSPICIONS`], and a row of a test that makes it.
 
 mod body;
 mod case;
@@ -36,34 +42,34 @@ pub use self::mistake::{Finding, Mistake};
 use self::trials::Trials;
 use crate::verify::verifier::Proof;
 
-/// What can be said of a case.
+/// The explanation of a case.
 #[derive(Debug)]
 pub enum Explanation {
-    /// Nothing is wrong.
+    /// The case is valid.
     Valid(Proof),
-    /// Refused, and with one mistake undone it matches.
+    /// The delivery is not valid, and with one mistake undone it matches.
     Mistaken {
-        /// Why it is refused as it is.
+        /// The reason why it is not valid.
         error: CaseError,
-        /// What would make it match.
+        /// The mistake, confirmed by a signature.
         finding: Finding,
-        /// The timestamp is off too: nothing that a signature hangs on, but the next thing to be refused.
+        /// A second mistake, in the timestamp: no signature depends on it, but it would be refused next.
         besides: Option<Mistake>,
     },
-    /// Refused, nothing that was tried makes it match, and this much is to be seen of it: likely, not confirmed.
+    /// The delivery is not valid, no finder makes it match, and a likely mistake can be seen.
     Suspected {
-        /// Why it is refused.
+        /// The reason why it is not valid.
         error: CaseError,
-        /// What is likely wrong.
+        /// The likely mistake, which no signature confirms.
         mistake: Mistake,
-        /// What is wrong with the timestamp.
+        /// A second mistake, in the timestamp.
         besides: Option<Mistake>,
     },
-    /// Refused, and no mistake that is known here would make it match.
+    /// The delivery is not valid, and no known mistake would make it match.
     Unexplained {
-        /// Why it is refused.
+        /// The reason why it is not valid.
         error: CaseError,
-        /// What is wrong with the timestamp.
+        /// A second mistake, in the timestamp.
         besides: Option<Mistake>,
     },
 }
@@ -71,8 +77,10 @@ pub enum Explanation {
 /// A finder gives its finding if the mistake that it looks for was made.
 type Finder = fn(&Trials<'_>) -> Option<Finding>;
 
-/// In order of likelihood. What is cheap and certain to be meant comes first; another provider's scheme and a body
-/// written anew, which take many trials, come last.
+/// All finders, in order of likelihood.
+///
+/// Cheap and telling finders come first. The schemes of other providers and the forms of JSON take many trials and come
+/// last.
 const FINDERS: &[Finder] = &[
     secrets::surplus_newline,
     secrets::inactive,
@@ -132,10 +140,10 @@ const FINDERS: &[Finder] = &[
     providers::signs_alike,
 ];
 
-/// One suspicion: what is to be seen without a signature that holds.
+/// A suspicion gives the mistake that can be seen without a signature that holds.
 type Suspicion = fn(&Trials<'_>) -> Option<Mistake>;
 
-/// In order of how much they say.
+/// All suspicions, the most telling first.
 const SUSPICIONS: &[Suspicion] = &[
     providers::looks_alike,
     lists::other_labels,
@@ -147,7 +155,7 @@ const SUSPICIONS: &[Suspicion] = &[
     shape::of_mode,
 ];
 
-/// Explains a case. What is around it is tried after all else.
+/// Explains a case. The other routes and providers `around` it are tried last.
 pub fn explain(case: &Case<'_>, around: &Around<'_>) -> Explanation {
     let error = match case.judge() {
         Ok(proof) => return Explanation::Valid(proof),
@@ -156,7 +164,7 @@ pub fn explain(case: &Case<'_>, around: &Around<'_>) -> Explanation {
     let trials = Trials::new(*case, *around);
     let besides = clock::judge(case).or_else(|| jwt::clock(case));
     if let Some(secret) = trials.proves(&trials.as_is()) {
-        // The signature holds, so it is the clock.
+        // The signature holds, so only the time can be wrong.
         return match besides {
             Some(mistake) => Explanation::Mistaken { error, finding: Finding { mistake, secret }, besides: None },
             None => Explanation::Unexplained { error, besides },

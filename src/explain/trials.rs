@@ -1,7 +1,7 @@
-//! How a changed case is judged again, and how much of that there may be.
+//! The trials: a changed case is judged again, and the work of all trials is bounded.
 //!
-//! A trial that fails before its body is hashed (no signature of the right form, no such header) costs nothing; any
-//! other costs the body's length. What a candidate may spend is set before it begins.
+//! A trial that fails before its body is hashed (no signature of the right form, no such header) costs nothing. Any other
+//! costs the length of the body. The share that a finder may spend is set before it begins.
 
 use std::cell::Cell;
 use std::ops::Deref;
@@ -14,20 +14,22 @@ use crate::scheme::{Kind, Scheme, Settings, TimestampAt};
 use crate::verify::verifier::Verifier;
 use crate::wire::head::{FieldName, Found, Head};
 
-/// The bytes that are hashed at least, if need be, before the search is given up.
+/// The search budget, in bytes hashed: this many, or [`BODIES`] times the body if that is more.
 const LEAST: u64 = 64 << 20;
 
-/// And how many times the body, where that is more.
+/// The search budget as a multiple of the body's length.
 const BODIES: u64 = 48;
 
-/// What a trial costs besides its body: keys, head, a short hash; and what a public key costs.
+/// The cost of a trial besides its body: keys, head, a short hash.
 const TRIAL: u64 = 1024;
+
+/// The further cost of a trial with a public key.
 const PUBLIC_KEY: u64 = 64 * 1024;
 
-/// How far a token's times may be off where only its signature is looked at: a hundred years, in milliseconds.
+/// The leeway of a token's times if only its signature matters: a hundred years, in milliseconds.
 const CENTURY_MS: i64 = 100 * 366 * 86_400_000;
 
-/// A case, and the room left for trying.
+/// A case, and the budget for its trials.
 pub(super) struct Trials<'c> {
     case: Case<'c>,
     /// The other providers and routes that the delivery may have been meant for.
@@ -36,7 +38,7 @@ pub(super) struct Trials<'c> {
     share: Cell<u64>,
 }
 
-/// A case with something changed.
+/// The parts of a case that a trial may change.
 #[derive(Clone)]
 pub(super) struct Changed<'a> {
     pub(super) scheme: Arc<Scheme>,
@@ -60,12 +62,12 @@ impl<'c> Trials<'c> {
         Self { case, around, left: Cell::new(left), share: Cell::new(left) }
     }
 
-    /// Gives the next candidate its share: a third of what is left.
+    /// Gives the next finder its share: a third of the rest.
     pub(super) fn share(&self) {
         self.share.set(self.left.get() / 3);
     }
 
-    /// Takes a trial's cost; `None` where there is no room for it.
+    /// Takes the cost of a trial from the share; `None` if the share is too small.
     fn spend(&self, bytes: u64) -> Option<()> {
         let share = self.share.get().checked_sub(bytes)?;
         self.share.set(share);
@@ -84,7 +86,7 @@ impl<'c> Trials<'c> {
         }
     }
 
-    /// The name of the secret with which a changed case holds, its time not judged.
+    /// The name of the secret with which a changed case holds. Its time is not judged.
     pub(super) fn proves(&self, changed: &Changed<'_>) -> Option<Arc<str>> {
         let settings = Settings {
             tolerance: Tolerance::Off,
@@ -95,7 +97,7 @@ impl<'c> Trials<'c> {
         let scheme = timeless(&changed.scheme);
         let is_public = matches!(scheme.algorithm.kind(), Kind::Public(_) | Kind::Jwt);
         let cost = TRIAL + changed.body.len() as u64 + if is_public { PUBLIC_KEY } else { 0 };
-        // One by one: a secret that is no key of this scheme must not hide another that is.
+        // Each secret is tried alone, so that a secret that is not a key of this scheme hides no other.
         changed.secrets.iter().find_map(|secret| {
             let verifier = Verifier::new(Arc::clone(&scheme), vec![secret.clone()], settings.clone()).ok()?;
             let mut verification = verifier.begin(changed.head, self.case.now).ok()?;
@@ -105,28 +107,29 @@ impl<'c> Trials<'c> {
         })
     }
 
-    /// With another scheme.
+    /// Tries another scheme.
     pub(super) fn with_scheme(&self, scheme: Scheme) -> Option<Arc<str>> {
         self.proves(&Changed { scheme: Arc::new(scheme), ..self.as_is() })
     }
 
-    /// With a scheme changed in something.
+    /// Tries a change of the scheme.
     pub(super) fn with_change(&self, change: impl FnOnce(&mut Scheme)) -> Option<Arc<str>> {
         let mut scheme = Scheme::clone(self.case.scheme);
         change(&mut scheme);
         self.with_scheme(scheme)
     }
 
-    /// With another body; none where no signature speaks of it.
+    /// Tries another body; `None` at once if no signature covers the body.
     pub(super) fn with_body(&self, body: &[u8]) -> Option<Arc<str>> {
         if self.case.scheme.is_token() { None } else { self.proves(&Changed { body, ..self.as_is() }) }
     }
 
-    /// With each secret's text changed, those of which `change` makes nothing left out.
+    /// Tries changed texts of the secrets. A secret for which `change` gives `None` is left out.
     pub(super) fn with_texts(&self, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Arc<str>> {
         self.proves(&Changed { secrets: &self.changed(change), ..self.as_is() })
     }
 
+    /// The secrets with changed texts, without those for which `change` gives `None`.
     pub(super) fn changed(&self, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<Secret> {
         let changed = |secret: &Secret| {
             let text = SecretText::new(change(secret.text.expose())?);
@@ -135,19 +138,19 @@ impl<'c> Trials<'c> {
         self.case.secrets.iter().filter_map(changed).collect()
     }
 
-    /// With another value under one header, which stands there once.
+    /// Tries another value of a header that is there once.
     pub(super) fn with_header(&self, name: &FieldName, value: &[u8]) -> Option<Arc<str>> {
         let lines = self.case.head.lines().map(|(n, v)| if name.is(n) { (n, value) } else { (n, v) });
         self.with_lines(lines)
     }
 
-    /// With other header lines.
+    /// Tries other header lines.
     pub(super) fn with_lines<'l>(&self, lines: impl IntoIterator<Item = (&'l [u8], &'l [u8])>) -> Option<Arc<str>> {
         let head = Head::from_parts(self.case.head.method(), self.case.head.target(), lines).ok()?;
         self.proves(&Changed { head: &head, ..self.as_is() })
     }
 
-    /// With another text for the timestamp, in its header or under its label; none where it stands in the body.
+    /// Tries another text of the timestamp, in its header or under its label; `None` at once if it is in the body.
     pub(super) fn with_time(&self, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Arc<str>> {
         let one = |name: &FieldName| match self.case.head.find(name) {
             Found::One(value) if !value.is_empty() => Some(value),
@@ -178,12 +181,12 @@ impl<'c> Trials<'c> {
         }
     }
 
-    /// Whether a template says what is signed: no code of its own, no JWT, no token.
+    /// Whether a template says what is signed, rather than the code of a provider, a JWT or a token.
     pub(super) fn is_template(&self) -> bool {
         self.case.scheme.code.is_none() && self.case.scheme.jwt.is_none() && !self.case.scheme.is_token()
     }
 
-    /// The non-empty values of the headers that carry the signature, each there once.
+    /// The values of the headers that carry the signature, if they are there once and not empty.
     pub(super) fn signature_values(&self) -> impl Iterator<Item = (&FieldName, &[u8])> {
         self.case.scheme.signature.headers.iter().filter_map(|name| match self.case.head.find(name) {
             Found::One(value) if !value.is_empty() => Some((name, value)),
@@ -192,7 +195,7 @@ impl<'c> Trials<'c> {
     }
 }
 
-/// A JWT's times are its rule's, not the route's: a scheme that does not judge them either.
+/// The scheme without a judgement on a token's times, which are set by its rule and not by the route.
 fn timeless(scheme: &Arc<Scheme>) -> Arc<Scheme> {
     let Some(rule) = &scheme.jwt else { return Arc::clone(scheme) };
     let mut rule = rule.clone();
@@ -206,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_candidate_takes_more_than_a_third_of_what_is_left() {
+    fn no_finder_takes_more_than_a_third_of_what_is_left() {
         let sample = Sample { body: vec![b'x'; 1 << 20], ..Sample::good() };
         sample.as_case(|case| {
             let trials = Trials::new(case, Around::default());

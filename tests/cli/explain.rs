@@ -1,4 +1,4 @@
-//! `explain` (SPEC 7): which common mistake would make a rejected delivery match.
+//! `explain`: the common mistake without which a rejected delivery would match (contract: Command line).
 
 #![expect(clippy::expect_used, reason = "test code: a panic is how a test fails")]
 
@@ -32,7 +32,7 @@ fn explain(folder: &Folder, provider: &str, headers: &str, body: &[u8]) -> Ended
     folder.run(["explain", "--provider", provider, "--secret", "env:S", "--headers", "headers.txt", "--body", "body"])
 }
 
-/// It is rejected, and one of the words for the mistake is there.
+/// Expects a rejection whose words name the mistake in any of these ways.
 #[track_caller]
 fn expect_named(ended: &Ended, words: &[&str]) {
     ended.expect_code(1).expect_hidden(&["panicked"]);
@@ -52,13 +52,13 @@ fn a_valid_delivery_needs_no_explanation() {
 fn common_mistakes_are_named() {
     let (body, at) = (event_with("a"), now().to_string());
     let millis = format!("{at}000");
-    // As a serialiser with spaces behind its signs writes it.
+    // The body as a serialiser with spaces after its commas and colons writes it.
     let text = String::from_utf8(body.clone()).expect("UTF-8");
     let spaced = text.replace("\":", "\": ").replace(",\"", ", \"").into_bytes();
     let dots: [&[u8]; 3] = [at.as_bytes(), b".", &body];
     let mut cases = Cases::new();
     let with_newline = format!("{SECRET}\n");
-    // One line end at the end of a variable is dropped when it is read.
+    // A single line end at the end of a variable is dropped when it is read.
     let with_two = format!("{SECRET}\n\n");
     for (name, secret, signature, timestamp, captured, words) in [
         (
