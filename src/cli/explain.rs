@@ -1,5 +1,5 @@
-//! `verigate explain`: the same as `verify`, and for a refusal also the mistake without which the delivery would match
-//! (contract: Command line).
+//! `verigate explain`: the same as `verify`, and for a refusal also the mistake without which the
+//! delivery would match (contract: Command line).
 
 use clap::Args;
 use serde_json::Value;
@@ -18,10 +18,14 @@ use crate::wire::head::FieldName;
 /// Arguments of `explain`.
 #[derive(Args, Debug)]
 #[command(
-    override_usage = "verigate explain --provider NAME --secret SECRET --headers FILE --body FILE [OPTIONS]\n       verigate explain --route NAME --headers FILE --body FILE [OPTIONS]",
-    after_help = "Exit status: 0 valid, 1 rejected, 2 usage. Neither the secret nor the expected signature is \
-    shown.\n\nExample:\n  verigate explain --provider itellico --secret env:ITELLICO_WEBHOOK_SECRET \\\n    \
-    --headers headers.txt --body event.json --at 1750000000"
+    override_usage = "verigate explain --provider NAME --secret SECRET --headers FILE --body FILE \
+                      [OPTIONS]\n       \
+                      verigate explain --route NAME --headers FILE --body FILE [OPTIONS]",
+    after_help = "Exit status: 0 valid, 1 rejected, 2 usage. Neither the secret nor the expected \
+                  signature is shown.\n\n\
+                  Example:\n  \
+                  verigate explain --provider itellico --secret env:ITELLICO_WEBHOOK_SECRET \\\n    \
+                  --headers headers.txt --body event.json --at 1750000000"
 )]
 pub(super) struct Explain {
     #[command(flatten)]
@@ -88,7 +92,8 @@ fn report(subject: &Subject, delivery: &Delivery) -> Report {
         Ok(head) => head,
         Err(refusal) => {
             let line = format!(
-                "No HTTP request can have this head: {}. Check how it was captured, and the given URL.",
+                "No HTTP request can have this head: {}. Check how it was captured, and the given \
+                 URL.",
                 refusal.why
             );
             return Report { mistake: None, secret: None, lines: vec![line] };
@@ -107,7 +112,8 @@ fn report(subject: &Subject, delivery: &Delivery) -> Report {
         Explanation::Suspected { mistake, besides, .. } => {
             let mut lines = vec![mistake.sentence.to_string(), format!("Fix: {}", mistake.fix)];
             lines.push(
-                "This is likely, but no signature confirms it: no change that was tried makes the delivery match."
+                "This is likely, but no signature confirms it: no change that was tried makes the \
+                 delivery match."
                     .to_owned(),
             );
             lines.extend(besides.map(|also| format!("Also: {} {}", also.sentence, also.fix)));
@@ -129,8 +135,8 @@ fn unexplained(subject: &Subject, error: &CaseError) -> String {
     let refusal = match error {
         CaseError::Key(error) => {
             return format!(
-                "The secret is not a key of this scheme ({}), and no common mistake explains why: copy it again from the \
-                 provider.",
+                "The secret is not a key of this scheme ({}), and no common mistake explains why: \
+                 copy it again from the provider.",
                 error.why
             );
         }
@@ -138,20 +144,22 @@ fn unexplained(subject: &Subject, error: &CaseError) -> String {
     };
     match refusal.code {
         Code::MissingSignature => format!(
-            "There is no `{signature}` header: the sender has no secret set, a proxy dropped the header, or the delivery \
-             comes from another provider."
+            "There is no `{signature}` header: the sender has no secret set, a proxy dropped the \
+             header, or the delivery comes from another provider."
         ),
         Code::MissingTimestamp => format!(
-            "There is no `{timestamp}` header: a proxy dropped it, or the delivery comes from another provider."
+            "There is no `{timestamp}` header: a proxy dropped it, or the delivery comes from \
+             another provider."
         ),
         Code::MalformedSignature | Code::MalformedTimestamp | Code::InvalidEnvelope => format!(
-            "No common mistake would make the delivery match: {}. Compare the headers with the documentation of the \
-             provider.",
+            "No common mistake would make the delivery match: {}. Compare the headers with the \
+             documentation of the provider.",
             refusal.why
         ),
-        _ => "No common mistake would make the delivery match. Check that this is the secret of this very endpoint (each \
-              endpoint has its own, and test and live mode differ), that the body is the raw bytes as they came, and that \
-              all headers were captured. If so, the delivery is a forgery."
+        _ => "No common mistake would make the delivery match. Check that this is the secret of \
+              this very endpoint (each endpoint has its own, and test and live mode differ), that \
+              the body is the raw bytes as they came, and that all headers were captured. If so, \
+              the delivery is a forgery."
             .to_owned(),
     }
 }

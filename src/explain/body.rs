@@ -74,8 +74,8 @@ pub(super) fn empty(case: &Trials<'_>) -> Option<Finding> {
         Mistake::new(
             "body_was_empty",
             "The signature is that of an empty body.",
-            "Have the sender sign the very bytes that it sends; often its body stream was read to the end before \
-             it was signed.",
+            "Have the sender sign the very bytes that it sends; often its body stream was read to \
+             the end before it was signed.",
         )
     })
 }
@@ -106,7 +106,8 @@ pub(super) fn still_base64(case: &Trials<'_>) -> Option<Finding> {
 }
 
 pub(super) fn still_packed(case: &Trials<'_>) -> Option<Finding> {
-    let fix = "Set `body = [\"raw\", \"inflated\"]` in the scheme, or have nothing on the way compress the body.";
+    let fix = "Set `body = [\"raw\", \"inflated\"]` in the scheme, or have nothing on the way \
+               compress the body.";
     with_form(case, BodyForm::Inflated, "The body is gzip, and its unpacked bytes were signed.", fix)
 }
 
@@ -115,7 +116,8 @@ pub(super) fn still_packed(case: &Trials<'_>) -> Option<Finding> {
 /// A body that was serialised again is tried before.
 pub(super) fn escaped(case: &Trials<'_>) -> Option<Finding> {
     let fix = "Set `body = [\"raw\", \"json-ascii\"]` in the scheme.";
-    let sentence = "The sender signed the body with all characters beyond ASCII escaped (`json-ascii`).";
+    let sentence = "The sender signed the body with all characters beyond ASCII escaped \
+                    (`json-ascii`).";
     with_form(case, BodyForm::JsonAscii, sentence, fix)
 }
 
@@ -134,7 +136,8 @@ pub(super) fn too_long(case: &Trials<'_>) -> Option<Finding> {
     found(case.with_body(first), || {
         Mistake::new(
             "body_too_long",
-            "The body is longer than `Content-Length` announces, and only the announced part was signed.",
+            "The body is longer than `Content-Length` announces, and only the announced part was \
+             signed.",
             "Capture the body byte for byte; something was appended to it.",
         )
     })
@@ -182,13 +185,15 @@ fn written_again(words: &str) -> Mistake {
     Mistake::new(
         "body_reserialised",
         format!(
-            "The body was parsed and serialised again after it was signed: the sender signed the same JSON {words}."
+            "The body was parsed and serialised again after it was signed: the sender signed the \
+             same JSON {words}."
         ),
         "Verify the raw bytes of the request, before any JSON parser has touched them.",
     )
 }
 
-/// The body is shorter than announced, or ends in the middle of its JSON, perhaps at a size that a buffer has.
+/// The body is shorter than announced, or ends in the middle of its JSON, perhaps at a size that a
+/// buffer has.
 pub(super) fn cut(case: &Trials<'_>) -> Option<Mistake> {
     let length = case.body.len();
     let is_json = matches!(case.body.trim_ascii_start(), [b'{' | b'[', ..]);
@@ -197,17 +202,24 @@ pub(super) fn cut(case: &Trials<'_>) -> Option<Mistake> {
     let is_round = length >= 1024 && [length, length + 1].iter().any(|size| size % 1024 == 0 || size % 10_000 == 0);
     let sentence = match case.head.framing() {
         Framing::Length(announced) if announced > length as u64 => {
-            format!("The body has {length} bytes, and `Content-Length` announces {announced}: it was cut off.")
+            format!(
+                "The body has {length} bytes, and `Content-Length` announces {announced}: it was \
+                 cut off."
+            )
         }
         _ if is_round && read.is_err() => {
-            format!("The body breaks off after {length} bytes, the size of a buffer: it was probably cut there.")
+            format!(
+                "The body breaks off after {length} bytes, the size of a buffer: it was probably \
+                 cut there."
+            )
         }
         _ if is_broken_off => {
             format!("The body ends in the middle of its JSON, after {length} bytes: it was cut off.")
         }
         _ => return None,
     };
-    let fix = "Raise the limit that cut it, of a proxy, a log or the capture, and capture a whole delivery.";
+    let fix = "Raise the limit that cut it, of a proxy, a log or the capture, and capture a whole \
+               delivery.";
     Some(Mistake::new("body_cut", sentence, fix))
 }
 
@@ -219,8 +231,8 @@ pub(super) fn unpacked(case: &Trials<'_>) -> Option<Mistake> {
     (is_packed && !case.body.starts_with(GZIP)).then(|| {
         Mistake::new(
             "body_unpacked",
-            "The headers say that the body is gzip, but it is not: something on the way unpacked it, and the \
-             signature may be that of the packed bytes.",
+            "The headers say that the body is gzip, but it is not: something on the way unpacked \
+             it, and the signature may be that of the packed bytes.",
             "Have the proxy pass on the body as it came, still packed.",
         )
     })

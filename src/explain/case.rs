@@ -1,4 +1,5 @@
-//! A case: a captured delivery with all that it is judged by, and the verdict of live traffic on it.
+//! A case: a captured delivery with all that it is judged by, and the verdict of live traffic on
+//! it.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Mistakes made with the time of a delivery, whatever its signature: its unit, its zone, its age.
 //!
-//! The timestamp may be in a header, under a label, in the body, or where the code of a provider finds it. The times of a
-//! JWT are judged in `jwt`.
+//! The timestamp may be in a header, under a label, in the body, or where the code of a provider
+//! finds it. The times of a JWT are judged in `jwt`.
 
 use std::time::Duration;
 
@@ -17,19 +17,23 @@ use crate::verify::verifier::Verifier;
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// A timestamp in the wrong unit lies within this time of the clock once it is read in the right unit: ten years.
+/// A timestamp in the wrong unit lies within this time of the clock once it is read in the right
+/// unit: ten years.
 const PLAUSIBLE_MS: i64 = 10 * 366 * 24 * HOUR_MS;
 
-/// A delivery that is whole hours old is more often just old: only this near to the hour it is called a time zone.
+/// A delivery that is whole hours old is more often just old: only this near to the hour it is
+/// called a time zone.
 const NEAR_PAST_MS: i64 = 60_000;
 
-/// A timestamp in the future hardly has another cause than a time zone, so it may be further from the hour.
+/// A timestamp in the future hardly has another cause than a time zone, so it may be further from
+/// the hour.
 const NEAR_FUTURE_MS: i64 = 300_000;
 
 /// The most hours that a time zone is off.
 const MAX_HOURS: i64 = 14;
 
-/// The mistake in the time of a case; `None` if the time is fresh, cannot be read, or is not judged.
+/// The mistake in the time of a case; `None` if the time is fresh, cannot be read, or is not
+/// judged.
 pub(super) fn judge(case: &Case<'_>) -> Option<Mistake> {
     let (at, unit) = moment(case)?;
     let wall = case.now.wall;
@@ -94,7 +98,8 @@ fn zone(at: UnixMillis, wall: UnixMillis) -> Option<Mistake> {
         Mistake::new(
             "time_zone",
             format!(
-                "The timestamp is {hours} {noun} {side} the clock, nearly to the minute, as a wrong time zone makes it."
+                "The timestamp is {hours} {noun} {side} the clock, nearly to the minute, as a \
+                 wrong time zone makes it."
             ),
             "Have the sender use Unix time, which is UTC, and check the time zone of both clocks.",
         )
@@ -108,14 +113,15 @@ pub(super) fn plain(at: UnixMillis, wall: UnixMillis) -> Mistake {
         Mistake::new(
             "stale",
             format!("The timestamp is {off} old, which is too old."),
-            "For a captured delivery, judge it at its own time with `--at`; on live traffic, compare the clocks or \
-             raise `tolerance`.",
+            "For a captured delivery, judge it at its own time with `--at`; on live traffic, \
+             compare the clocks or raise `tolerance`.",
         )
     } else {
         Mistake::new(
             "future",
             format!("The timestamp is {off} ahead of the clock, which is too far."),
-            "Synchronise both clocks by NTP; for a captured delivery, judge it at its own time with `--at`.",
+            "Synchronise both clocks by NTP; for a captured delivery, judge it at its own time \
+             with `--at`.",
         )
     }
 }

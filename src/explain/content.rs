@@ -9,16 +9,16 @@ use crate::wire::head::FieldName;
 const SEPARATORS: &[&str] = &[".", "", ":", "\n", "|", "-", "_", ",", " ", "&", "\r\n"];
 
 /// The fix for a sender that signs other content than this scheme says.
-const WRITE_ITS_SCHEME: &str =
-    "If the sender is right, write its scheme in `[route.scheme]` with this `signed`; otherwise correct the sender.";
+const WRITE_ITS_SCHEME: &str = "If the sender is right, write its scheme in `[route.scheme]` with \
+                                this `signed`; otherwise correct the sender.";
 
 /// The most parts of which every order is tried.
 const MAX_PARTS: usize = 4;
 
 /// The sender signs other parts than this scheme, in another order or with other separators.
 ///
-/// Every order of every subset of the scheme's parts is tried with every separator, with and without the text that the
-/// template begins with. If the body is a part, it is always among them.
+/// Every order of every subset of the scheme's parts is tried with every separator, with and
+/// without the text that the template begins with. If the body is a part, it is always among them.
 pub(super) fn order_and_separator(case: &Trials<'_>) -> Option<Finding> {
     let signed = &case.scheme.signed;
     let own: Vec<String> =
@@ -51,7 +51,8 @@ fn other_content(own: &[String], parts: &[String], template: &str) -> Mistake {
     let shown = template.replace('\r', "\\r").replace('\n', "\\n");
     match parts {
         [_] => {
-            let sentence = "The sender signs the body alone, without the other parts that this scheme signs.";
+            let sentence = "The sender signs the body alone, without the other parts that this \
+                            scheme signs.";
             Mistake::new("body_alone_signed", sentence, WRITE_ITS_SCHEME)
         }
         some if some.len() < own.len() => {
@@ -69,8 +70,8 @@ fn other_content(own: &[String], parts: &[String], template: &str) -> Mistake {
     }
 }
 
-/// The sender signs the body with a header of the delivery that looks like a time, an id or a nonce, or with the
-/// path, the method or the URL.
+/// The sender signs the body with a header of the delivery that looks like a time, an id or a
+/// nonce, or with the path, the method or the URL.
 pub(super) fn part_added(case: &Trials<'_>) -> Option<Finding> {
     const LIKELY: [&str; 5] = ["time", "date", "id", "nonce", "delivery"];
     let [Part::Body] = case.scheme.signed.parts() else { return None };
@@ -106,8 +107,8 @@ pub(super) fn algorithm(case: &Trials<'_>) -> Option<Finding> {
     }
     let own = case.scheme.algorithm;
     let others = Algorithm::ALL.into_iter().filter(|other| *other != own);
-    // A scheme of a token has no template, so only the other kind of token can be tried in its place. A plain hash
-    // needs a template with the secret in it.
+    // A scheme of a token has no template, so only the other kind of token can be tried in its
+    // place. A plain hash needs a template with the secret in it.
     let others = others.filter(|other| {
         (other.kind() == Kind::Token || !case.scheme.is_token()) && (!other.is_plain_hash() || own.is_plain_hash())
     });
@@ -132,8 +133,8 @@ pub(super) fn algorithm(case: &Trials<'_>) -> Option<Finding> {
     })
 }
 
-/// The sender takes a plain hash instead of an HMAC: with the secret before or after the signed content, or without any
-/// secret.
+/// The sender takes a plain hash instead of an HMAC: with the secret before or after the signed
+/// content, or without any secret.
 pub(super) fn plain_hash(case: &Trials<'_>) -> Option<Finding> {
     if !case.is_template() || case.scheme.algorithm.is_plain_hash() {
         return None;
@@ -152,28 +153,29 @@ pub(super) fn plain_hash(case: &Trials<'_>) -> Option<Finding> {
         };
         let templates =
             [format!("{{secret}}{own}"), format!("{own}{{secret}}"), "{secret}{body}".into(), "{body}{secret}".into()];
-        let keyed = templates.iter().find_map(|text| {
-            found(with(text), || {
-                Mistake::new(
-                    "plain_hash",
-                    format!("The sender takes a plain {} hash of `{text}`, and not an HMAC.", algorithm.name()),
-                    "Have the sender use an HMAC; otherwise write its scheme in `[route.scheme]`.",
-                )
-            })
-        });
+        let keyed = templates.iter().find_map(|text| found(with(text), || hash_with_secret(algorithm, text)));
         keyed.or_else(|| {
-            [own, "{body}"].into_iter().find_map(|text| {
-                found(with(text), || {
-                    let name = algorithm.name();
-                    Mistake::new(
-                        "unkeyed",
-                        format!("The signature is a plain {name} hash without any secret, which anybody can make."),
-                        "Have the sender use an HMAC with the secret: such a delivery proves nothing.",
-                    )
-                })
-            })
+            let mut contents = [own, "{body}"].into_iter();
+            contents.find_map(|text| found(with(text), || hash_without_secret(algorithm)))
         })
     })
+}
+
+fn hash_with_secret(algorithm: Algorithm, text: &str) -> Mistake {
+    Mistake::new(
+        "plain_hash",
+        format!("The sender takes a plain {} hash of `{text}`, and not an HMAC.", algorithm.name()),
+        "Have the sender use an HMAC; otherwise write its scheme in `[route.scheme]`.",
+    )
+}
+
+fn hash_without_secret(algorithm: Algorithm) -> Mistake {
+    let name = algorithm.name();
+    Mistake::new(
+        "unkeyed",
+        format!("The signature is a plain {name} hash without any secret, which anybody can make."),
+        "Have the sender use an HMAC with the secret: such a delivery proves nothing.",
+    )
 }
 
 /// A part as a template writes it.

@@ -1,5 +1,5 @@
-//! Mistakes made with a body that is a urlencoded form (`application/x-www-form-urlencoded`): decoded, encoded in
-//! another manner, or only one member of it kept.
+//! Mistakes made with a body that is a urlencoded form (`application/x-www-form-urlencoded`):
+//! decoded, encoded in another manner, or only one member of it kept.
 
 use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
@@ -8,7 +8,8 @@ use crate::notation::percent::{MANNERS, decode, encode};
 /// The members in which providers send JSON.
 const MEMBERS: [&str; 4] = ["payload", "json", "data", "body"];
 
-const VERIFY_RAW_BYTES: &str = "Verify the raw bytes of the request, before any form parser has touched them.";
+const VERIFY_RAW_BYTES: &str = "Verify the raw bytes of the request, before any form parser has \
+                                touched them.";
 
 fn is_json(body: &[u8]) -> bool {
     matches!(body.trim_ascii_start(), [b'{' | b'[' | b'"', ..])
@@ -36,13 +37,15 @@ pub(super) fn encoding(case: &Trials<'_>) -> Option<Finding> {
     found(secret, || {
         Mistake::new(
             "body_form_encoding",
-            "The form in the body was decoded, or percent-encoded in another way, after it was signed.",
+            "The form in the body was decoded, or percent-encoded in another way, after it was \
+             signed.",
             VERIFY_RAW_BYTES,
         )
     })
 }
 
-/// The whole form was signed, and only the JSON in one member of it was received; or the other way round.
+/// The whole form was signed, and only the JSON in one member of it was received; or the other way
+/// round.
 pub(super) fn member(case: &Trials<'_>) -> Option<Finding> {
     let mistake = |sentence: String| Mistake::new("body_form_member", sentence, VERIFY_RAW_BYTES);
     if is_json(case.body) {
@@ -60,7 +63,8 @@ pub(super) fn member(case: &Trials<'_>) -> Option<Finding> {
         let value = pairs.into_iter().find_map(|rest| rest.strip_prefix(b"="))?;
         found(case.with_body(&decode(value, true)), || {
             mistake(format!(
-                "Only the JSON in the member `{name}` of a form was signed, and the body is the whole form."
+                "Only the JSON in the member `{name}` of a form was signed, and the body is the \
+                 whole form."
             ))
         })
     })

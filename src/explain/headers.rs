@@ -1,6 +1,9 @@
 //! Mistakes made with header lines: renamed, joined, doubled, missing, or with another value.
 //!
-//! A scheme needs the headers of its signature and its timestamp, and the headers that its template signs besides.
+//! A scheme needs the headers of its signature and its timestamp, and the headers that its template
+//! signs besides.
+
+use std::sync::Arc;
 
 use super::content;
 use super::mistake::{Finding, Mistake, found};
@@ -33,7 +36,8 @@ fn signed(scheme: &Scheme) -> Vec<FieldName> {
     scheme.signed.parts().iter().filter_map(name).collect()
 }
 
-/// The scheme with `new` in the place of `old` wherever it names it; `None` if its template could not be parsed again.
+/// The scheme with `new` in the place of `old` wherever it names it; `None` if its template could
+/// not be parsed again.
 fn renamed(scheme: &Scheme, old: &FieldName, new: &FieldName) -> Option<Scheme> {
     let mut scheme = scheme.clone();
     let swap = |name: &mut FieldName| {
@@ -64,7 +68,8 @@ fn received<'c>(case: &'c Trials<'_>) -> impl Iterator<Item = FieldName> + 'c {
     names.take(MAX_NAMES)
 }
 
-/// The signature, the timestamp or another signed value is in a header of another name, as by an alias of a proxy.
+/// The signature, the timestamp or another signed value is in a header of another name, as by an
+/// alias of a proxy.
 pub(super) fn elsewhere(case: &Trials<'_>) -> Option<Finding> {
     if case.scheme.code.is_some() || case.scheme.jwt.is_some() {
         return None;
@@ -110,7 +115,10 @@ pub(super) fn other_header(expected: &FieldName, found: &FieldName) -> Mistake {
     let (expected, found) = (expected.as_str(), found.as_str());
     Mistake::new(
         "other_header",
-        format!("This scheme looks for the header `{expected}`, and its value is in the header `{found}`."),
+        format!(
+            "This scheme looks for the header `{expected}`, and its value is in the header \
+             `{found}`."
+        ),
         "Name that header in the scheme, or see whether a proxy on the way renames it.",
     )
 }
@@ -146,14 +154,18 @@ pub(super) fn family(case: &Trials<'_>) -> Option<Finding> {
         found(case.with_scheme(scheme), || {
             Mistake::new(
                 "other_header_family",
-                format!("This scheme looks for headers named `{own}-…`, and they are named `{other}-…`."),
+                format!(
+                    "This scheme looks for headers named `{own}-…`, and they are named \
+                     `{other}-…`."
+                ),
                 "Name those headers in the scheme, or see whether a proxy on the way renames them.",
             )
         })
     })
 }
 
-/// Two lines of the same name were joined by a comma (RFC 9110 section 5.3), and the value of either is right.
+/// Two lines of the same name were joined by a comma (RFC 9110 section 5.3), and the value of
+/// either is right.
 pub(super) fn joined(case: &Trials<'_>) -> Option<Finding> {
     needed(case.scheme).iter().find_map(|name| {
         let Found::One(value) = case.head.find(name) else { return None };
@@ -165,10 +177,11 @@ pub(super) fn joined(case: &Trials<'_>) -> Option<Finding> {
             found(secret, || {
                 let name = name.as_str();
                 let sentence = format!(
-                    "The header `{name}` holds several values with commas between them, and one of the values is right."
+                    "The header `{name}` holds several values with commas between them, and one \
+                     of the values is right."
                 );
-                let fix = "Have the proxy keep header lines apart, or the sender send a single line; any hop may join \
-                           lines of the same name.";
+                let fix = "Have the proxy keep header lines apart, or the sender send a single \
+                           line; any hop may join lines of the same name.";
                 Mistake::new("header_joined", sentence, fix)
             })
         })
@@ -191,22 +204,32 @@ fn lists<'v>(scheme: &Scheme, value: &'v str) -> Vec<&'v str> {
 
 /// A header is there more than once, or beside an alias of it, and one of the lines is right.
 pub(super) fn several(case: &Trials<'_>) -> Option<Finding> {
-    needed(case.scheme).iter().filter(|name| case.head.find(name) == Found::Several).find_map(|name| {
+    let needed = needed(case.scheme);
+    let mut doubled = needed.iter().filter(|name| case.head.find(name) == Found::Several);
+    doubled.find_map(|name| {
         let places = case.head.lines().enumerate().filter(|(_, (line, _))| name.is_or_aliases(line));
         let places: Vec<usize> = places.map(|(place, _)| place).take(MAX_JOINED).collect();
-        places.iter().find_map(|kept| {
-            let lines = case.head.lines().enumerate().filter(|(place, _)| place == kept || !places.contains(place));
-            let lines = lines
-                .map(|(place, (line, value))| (if place == *kept { name.as_str().as_bytes() } else { line }, value));
-            found(case.with_lines(lines), || {
-                let name = name.as_str();
-                let sentence = format!(
-                    "The header `{name}`, or an alias of it, is there more than once, and one of the lines is right."
-                );
-                Mistake::new("header_twice", sentence, "Have the sender or the proxy send the header once.")
-            })
-        })
+        places.iter().find_map(|kept| found(with_single(case, name, &places, *kept), || sent_twice(name)))
     })
+}
+
+/// Tries the head with `kept` as the only line of the header that the lines at `places` carry.
+fn with_single(case: &Trials<'_>, name: &FieldName, places: &[usize], kept: usize) -> Option<Arc<str>> {
+    let lines = case.head.lines().enumerate();
+    let lines = lines.filter(|(place, _)| *place == kept || !places.contains(place));
+    case.with_lines(lines.map(|(place, (line, value))| {
+        let line = if place == kept { name.as_str().as_bytes() } else { line };
+        (line, value)
+    }))
+}
+
+fn sent_twice(name: &FieldName) -> Mistake {
+    let name = name.as_str();
+    let sentence = format!(
+        "The header `{name}`, or an alias of it, is there more than once, and one of the lines is \
+         right."
+    );
+    Mistake::new("header_twice", sentence, "Have the sender or the proxy send the header once.")
 }
 
 /// All is right except a header that must have a certain value.
@@ -219,16 +242,19 @@ pub(super) fn required(case: &Trials<'_>) -> Option<Finding> {
         Mistake::new(
             "required_header",
             format!(
-                "The signature is right, but the header `{name}` does not have the value that this scheme requires."
+                "The signature is right, but the header `{name}` does not have the value that \
+                 this scheme requires."
             ),
-            "Compare it with the documentation of the provider; a newer version may sign in another way.",
+            "Compare it with the documentation of the provider; a newer version may sign in \
+             another way.",
         )
     })
 }
 
 /// A signed header is missing.
 ///
-/// The headers of signature and timestamp are not looked at: if they are missing, the refusal itself says so.
+/// The headers of signature and timestamp are not looked at: if they are missing, the refusal
+/// itself says so.
 pub(super) fn missing(case: &Trials<'_>) -> Option<Mistake> {
     case.signature_values().next()?;
     let is_missing = |name: &FieldName| matches!(case.head.find(name), Found::Nothing | Found::One(b""));

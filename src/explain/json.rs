@@ -1,7 +1,8 @@
-//! The forms in which common JSON libraries would write a document again: white space, escapes, order of keys, numbers.
+//! The forms in which common JSON libraries would write a document again: white space, escapes,
+//! order of keys, numbers.
 //!
-//! `serde_json` says whether a text is a document, and sorts its keys. The rest is done on its tokens, since a tree would
-//! lose the order of the keys.
+//! `serde_json` says whether a text is a document, and sorts its keys. The rest is done on its
+//! tokens, since a tree would lose the order of the keys.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -71,8 +72,8 @@ impl Text {
 
 const TEXTS: &[Text] = &[Text::AsIs, Text::Plain, Text::PlainNumbers, Text::Ascii, Text::AsciiSlashes, Text::Html];
 
-/// Every form of a JSON document that differs from the document itself, each once, likely forms first, with the words
-/// that describe it. A body that is not JSON has no forms.
+/// Every form of a JSON document that differs from the document itself, each once, likely forms
+/// first, with the words that describe it. A body that is not JSON has no forms.
 pub(super) fn forms(body: &[u8]) -> impl Iterator<Item = (String, String)> {
     let original = std::str::from_utf8(body).unwrap_or_default().to_owned();
     let value: Option<serde_json::Value> = serde_json::from_str(&original).ok();
@@ -105,9 +106,11 @@ fn fingerprint(text: &str) -> u64 {
     hasher.finish()
 }
 
-/// An object with its outermost members in every order, without white space and as Python spaces it.
+/// An object with its outermost members in every order, without white space and as Python spaces
+/// it.
 ///
-/// A body that has too many members or is too long has no orders, and neither has a body that is not an object.
+/// A body that has too many members or is too long has no orders, and neither has a body that is
+/// not an object.
 pub(super) fn orders(body: &[u8]) -> impl Iterator<Item = String> {
     const MAX_MEMBERS: usize = 6;
     const MAX_BYTES: usize = 32 * 1024;

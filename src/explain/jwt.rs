@@ -1,6 +1,8 @@
-//! Mistakes made with a JSON Web Token: expired, another algorithm, another body, URL or issuer, an unknown key.
+//! Mistakes made with a JSON Web Token: expired, another algorithm, another body, URL or issuer, an
+//! unknown key.
 //!
-//! The rule of the scheme reads and judges the token. Its header and claims are read here only to say what is wrong.
+//! The rule of the scheme reads and judges the token. Its header and claims are read here only to
+//! say what is wrong.
 
 use serde_json::Value;
 
@@ -18,8 +20,8 @@ use crate::verify::jwt::Token;
 use crate::wire::head::{FieldName, Found};
 
 /// The fix for a token that is out of its time.
-const COMPARE_CLOCKS: &str =
-    "For a captured delivery, judge it at its own time with `--at`; on live traffic, compare the clocks.";
+const COMPARE_CLOCKS: &str = "For a captured delivery, judge it at its own time with `--at`; on \
+                              live traffic, compare the clocks.";
 
 /// The secret with which the case holds under another rule.
 fn with(case: &Trials<'_>, change: impl FnOnce(&mut JwtRule)) -> Option<std::sync::Arc<str>> {
@@ -53,14 +55,17 @@ pub(super) fn algorithm(case: &Trials<'_>) -> Option<Finding> {
     found(secret, || other_algorithm(Some(named.name())))
 }
 
-/// The token names an algorithm that the scheme does not allow; `None` if the algorithm is not a known one.
+/// The token names an algorithm that the scheme does not allow; `None` if the algorithm is not a
+/// known one.
 fn other_algorithm(name: Option<&str>) -> Mistake {
     let sentence = match name {
-        Some(name) => format!("The token names the algorithm {name}, which this scheme does not allow."),
+        Some(name) => {
+            format!("The token names the algorithm {name}, which this scheme does not allow.")
+        }
         None => "The token names an unknown algorithm, which this scheme does not allow.".to_owned(),
     };
-    let fix = "If the provider documents the algorithm, allow it in `algorithms` of `jwt`, with the key that belongs to \
-               it; otherwise the token is a forgery.";
+    let fix = "If the provider documents the algorithm, allow it in `algorithms` of `jwt`, with \
+               the key that belongs to it; otherwise the token is a forgery.";
     Mistake::new("token_algorithm", sentence, fix)
 }
 
@@ -69,7 +74,8 @@ pub(super) fn other_claims(case: &Trials<'_>) -> Option<Finding> {
     let rule = case.scheme.jwt.as_ref()?;
     let issuer = || {
         found(with(case, |rule| rule.issuer = None), || {
-            let sentence = "The token is genuine, but its issuer is not the one that this scheme names.";
+            let sentence = "The token is genuine, but its issuer is not the one that this scheme \
+                            names.";
             let fix = "Compare `issuer` in `jwt` with the documentation of the provider.";
             Mistake::new("token_other_issuer", sentence, fix)
         })
@@ -77,7 +83,8 @@ pub(super) fn other_claims(case: &Trials<'_>) -> Option<Finding> {
     let url = || {
         found(with(case, |rule| rule.url_digest = None), || {
             let sentence = "The token is genuine, but was made for another URL.";
-            let fix = "Set `public_url` of the route to the endpoint exactly as the provider has it.";
+            let fix = "Set `public_url` of the route to the endpoint exactly as the provider has \
+                       it.";
             Mistake::new("token_other_url", sentence, fix)
         })
     };
@@ -87,8 +94,8 @@ pub(super) fn other_claims(case: &Trials<'_>) -> Option<Finding> {
         });
         found(secret, || {
             let sentence = "The token is genuine, but was made for another body.";
-            let fix = "Pass on and store the body byte for byte; if it is unchanged, the token was taken from another \
-                       delivery.";
+            let fix = "Pass on and store the body byte for byte; if it is unchanged, the token \
+                       was taken from another delivery.";
             Mistake::new("token_other_body", sentence, fix)
         })
     };
@@ -97,7 +104,8 @@ pub(super) fn other_claims(case: &Trials<'_>) -> Option<Finding> {
     in_issuer.or_else(in_url).or_else(|| rule.covers_body().then(body)?)
 }
 
-/// The token names an algorithm that no configured key could confirm, or a key that is not configured.
+/// The token names an algorithm that no configured key could confirm, or a key that is not
+/// configured.
 pub(super) fn unknown(case: &Trials<'_>) -> Option<Mistake> {
     let rule = case.scheme.jwt.as_ref()?;
     let name = algorithm_of(case, rule)?;
@@ -119,7 +127,8 @@ pub(super) fn unknown(case: &Trials<'_>) -> Option<Mistake> {
     })
 }
 
-/// Whether every key has a name, and each another name than `asked`. A key without a name may be the right one.
+/// Whether every key has a name, and each another name than `asked`. A key without a name may be
+/// the right one.
 fn is_unknown(asked: &str, known: &[Option<&str>]) -> bool {
     !known.is_empty() && known.iter().all(|name| name.is_some_and(|name| name != asked))
 }

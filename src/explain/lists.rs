@@ -1,10 +1,13 @@
-//! Mistakes made with signatures in lists: `t=…,v1=…`, `v1,… v1a,…`, and signatures without the label that is expected.
+//! Mistakes made with signatures in lists: `t=…,v1=…`, `v1,… v1a,…`, and signatures without the
+//! label that is expected.
 //!
-//! A text is repeated as a label only if it looks like a label, so that no part of a signature is ever shown.
+//! A text is repeated as a label only if it looks like a label, so that no part of a signature is
+//! ever shown.
 
 use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
 use crate::key::public::PublicKey;
+use crate::key::secret::Secret;
 use crate::scheme::{Algorithm, Items, Kind, TimestampAt};
 
 /// The signs between items.
@@ -43,7 +46,8 @@ fn own_labels(case: &Trials<'_>) -> Vec<String> {
 }
 
 fn is_of_time(case: &Trials<'_>, label: &str) -> bool {
-    matches!(case.scheme.timestamp.as_ref().map(|place| &place.at), Some(TimestampAt::Field(field)) if field == label)
+    let at = case.scheme.timestamp.as_ref().map(|place| &place.at);
+    matches!(at, Some(TimestampAt::Field(field)) if field == label)
 }
 
 /// The labels that the scheme takes, for a message.
@@ -70,11 +74,11 @@ pub(super) fn separator(case: &Trials<'_>) -> Option<Finding> {
             });
             found(secret, || {
                 let sentence = format!(
-                    "The items of the signature header are separated by `{other}`, or their labels are followed by \
-                     another sign than this scheme takes."
+                    "The items of the signature header are separated by `{other}`, or their \
+                     labels are followed by another sign than this scheme takes."
                 );
-                let fix = "Set `separator` and `assign` in `signature` of the scheme to what the sender writes, or see \
-                           whether a proxy rewrote the header.";
+                let fix = "Set `separator` and `assign` in `signature` of the scheme to what the \
+                           sender writes, or see whether a proxy rewrote the header.";
                 Mistake::new("list_separator", sentence, fix)
             })
         })
@@ -90,8 +94,10 @@ pub(super) fn label(case: &Trials<'_>) -> Option<Finding> {
         let secret = case.with_change(|scheme| scheme.signature.items.accept = vec![(label.clone(), algorithm)]);
         found(secret, || {
             let expected = expected(items);
-            let sentence =
-                format!("The right signature is under the label `{label}`, and this scheme takes `{expected}`.");
+            let sentence = format!(
+                "The right signature is under the label `{label}`, and this scheme takes \
+                 `{expected}`."
+            );
             Mistake::new("other_label", sentence, accept(&label))
         })
     })
@@ -113,7 +119,8 @@ pub(super) fn bare(case: &Trials<'_>) -> Option<Finding> {
         Mistake::new(
             "label_missing",
             format!("The signature is right, but does not have the label `{}`.", expected(items)),
-            "Have the sender write the label, or leave `assign` and `accept` out of `signature` in the scheme.",
+            "Have the sender write the label, or leave `assign` and `accept` out of `signature` \
+             in the scheme.",
         )
     })
 }
@@ -128,8 +135,8 @@ pub(super) fn listed(case: &Trials<'_>) -> Option<Finding> {
     ways.filter(|(separator, assign)| !separator.contains(char::from(*assign))).find_map(|(separator, assign)| {
         let labels: Vec<_> = values.iter().flat_map(|value| labelled(value, separator, assign)).collect();
         // The timestamp may be an item too, if its header is missing.
-        let times = labels.iter().filter(|(_, text)| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
-        let times: Vec<_> = std::iter::once(None).chain(times.map(|(label, _)| Some(label))).collect();
+        let numbers = labels.iter().filter(|(_, text)| is_number(text)).map(|(label, _)| label);
+        let times: Vec<_> = std::iter::once(None).chain(numbers.map(Some)).collect();
         labels.iter().find_map(|(label, _)| {
             let secret = times.iter().find_map(|time| {
                 case.with_change(|scheme| {
@@ -144,18 +151,28 @@ pub(super) fn listed(case: &Trials<'_>) -> Option<Finding> {
                     }
                 })
             });
-            found(secret, || {
-                Mistake::new(
-                    "signature_labelled",
-                    format!("The signature is in a list, under the label `{label}`, and this scheme takes it alone."),
-                    accept(label),
-                )
-            })
+            found(secret, || in_a_list(label))
         })
     })
 }
 
-/// The delivery has no label that the scheme takes, or only labels that need another kind of key than the secrets are.
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn in_a_list(label: &str) -> Mistake {
+    Mistake::new(
+        "signature_labelled",
+        format!(
+            "The signature is in a list, under the label `{label}`, and this scheme takes it \
+             alone."
+        ),
+        accept(label),
+    )
+}
+
+/// The delivery has no label that the scheme takes, or only labels that need another kind of key
+/// than the secrets are.
 pub(super) fn other_labels(case: &Trials<'_>) -> Option<Mistake> {
     let items = &case.scheme.signature.items;
     let there = own_labels(case);
@@ -166,19 +183,25 @@ pub(super) fn other_labels(case: &Trials<'_>) -> Option<Mistake> {
         return Some(Mistake::new(
             "only_other_labels",
             format!("There is no signature under `{}`, only under `{found}`.", expected(items)),
-            "See whether the delivery is a test event or of another version, and set the right labels in `accept` of \
-             `signature`.",
+            "See whether the delivery is a test event or of another version, and set the right \
+             labels in `accept` of `signature`.",
         ));
     };
-    let is_public = |secret: &crate::key::secret::Secret| PublicKey::looks_public(secret.text.expose());
+    let algorithms: Vec<Algorithm> = taken.iter().map(|(_, algorithm)| *algorithm).collect();
+    other_kind_of_key(case, label, &algorithms)
+}
+
+/// All algorithms need public keys and all secrets are shared, or the other way round.
+fn other_kind_of_key(case: &Trials<'_>, label: &str, algorithms: &[Algorithm]) -> Option<Mistake> {
+    let is_public = |secret: &Secret| PublicKey::looks_public(secret.text.expose());
     let are_public =
-        |public: bool| taken.iter().all(|(_, algorithm)| matches!(algorithm.kind(), Kind::Public(_)) == public);
+        |public: bool| algorithms.iter().all(|algorithm| matches!(algorithm.kind(), Kind::Public(_)) == public);
     if are_public(true) && !case.secrets.iter().any(is_public) {
         Some(Mistake::new(
             "needs_public_key",
             format!(
-                "There are only signatures under `{label}`, which need the sender's public key, and the configured \
-                 secret is a shared one."
+                "There are only signatures under `{label}`, which need the sender's public key, \
+                 and the configured secret is a shared one."
             ),
             "Configure the sender's public key (`whpk_…`), or have it sign with the shared secret.",
         ))
@@ -186,10 +209,11 @@ pub(super) fn other_labels(case: &Trials<'_>) -> Option<Mistake> {
         Some(Mistake::new(
             "needs_shared_secret",
             format!(
-                "There are only signatures under `{label}`, which need the shared secret, and the configured secret is a \
-                 public key."
+                "There are only signatures under `{label}`, which need the shared secret, and the \
+                 configured secret is a public key."
             ),
-            "Configure the shared secret (`whsec_…`), or have the sender sign with its private key.",
+            "Configure the shared secret (`whsec_…`), or have the sender sign with its private \
+             key.",
         ))
     } else {
         None

@@ -1,7 +1,7 @@
 //! The type of a mistake: its name, one sentence and the fix.
 //!
-//! A mistake is made where it is found, and its words are beside its finder. Words name headers, templates, encodings
-//! and providers, never a secret, a signature or a byte of the body.
+//! A mistake is made where it is found, and its words are beside its finder. Words name headers,
+//! templates, encodings and providers, never a secret, a signature or a byte of the body.
 
 use std::borrow::Cow;
 use std::sync::Arc;

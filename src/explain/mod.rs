@@ -1,19 +1,22 @@
-//! The search for the common mistake without which a rejected delivery would match (contract: Command line).
+//! The search for the common mistake without which a rejected delivery would match (contract:
+//! Command line).
 //!
-//! A captured delivery with its scheme and secrets comes in, and an explanation comes out. The room imports `verify` and
-//! the rooms below it; the commands `explain`, `verify` and `sign` call it.
+//! A captured delivery with its scheme and secrets comes in, and an explanation comes out. The room
+//! imports `verify` and the rooms below it; the commands `explain`, `verify` and `sign` call it.
 //!
-//! Each finder is a pure function over a case: it changes one thing, judges again with the verifier of live traffic, and
-//! says the mistake if the changed case matches. Finders run in order of likelihood, and the first match counts. A
-//! mistake that no signature can confirm, but that can be seen, is a suspicion; it counts only if no finder matches. An
-//! explanation never holds an expected signature or a byte of a secret: only names.
+//! Each finder is a pure function over a case: it changes one thing, judges again with the verifier
+//! of live traffic, and says the mistake if the changed case matches. Finders run in order of
+//! likelihood, and the first match counts. A mistake that no signature can confirm, but that can be
+//! seen, is a suspicion; it counts only if no finder matches. An explanation never holds an
+//! expected signature or a byte of a secret: only names.
 //!
-//! The work is bounded by the bytes that are hashed, counted in [`trials`]: 64 MiB, or 48 times the body if that is more,
-//! and no finder takes more than a third of the rest. So likely mistakes are found in a body of any length, and the long
-//! enumerations (orders, separators, forms of JSON, URLs, other providers) run as far as the bound allows.
+//! The work is bounded by the bytes that are hashed, counted in [`trials`]: 64 MiB, or 48 times the
+//! body if that is more, and no finder takes more than a third of the rest. So likely mistakes are
+//! found in a body of any length, and the long enumerations (orders, separators, forms of JSON,
+//! URLs, other providers) run as far as the bound allows.
 //!
-//! A new mistake is a finder in the file of its subject, with the words of the mistake in it, a line in [`FINDERS`] or
-//! [`SUSPICIONS`], and a row of a test that makes it.
+//! A new mistake is a finder in the file of its subject, with the words of the mistake in it, a
+//! line in [`FINDERS`] or [`SUSPICIONS`], and a row of a test that makes it.
 
 mod body;
 mod case;
@@ -53,7 +56,8 @@ pub enum Explanation {
         error: CaseError,
         /// The mistake, confirmed by a signature.
         finding: Finding,
-        /// A second mistake, in the timestamp: no signature depends on it, but it would be refused next.
+        /// A second mistake, in the timestamp: no signature depends on it, but it would be refused
+        /// next.
         besides: Option<Mistake>,
     },
     /// The delivery is not valid, no finder makes it match, and a likely mistake can be seen.
@@ -79,8 +83,8 @@ type Finder = fn(&Trials<'_>) -> Option<Finding>;
 
 /// All finders, in order of likelihood.
 ///
-/// Cheap and telling finders come first. The schemes of other providers and the forms of JSON take many trials and come
-/// last.
+/// Cheap and telling finders come first. The schemes of other providers and the forms of JSON take
+/// many trials and come last.
 const FINDERS: &[Finder] = &[
     secrets::surplus_newline,
     secrets::inactive,

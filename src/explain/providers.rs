@@ -1,4 +1,5 @@
-//! Deliveries of another provider: every preset is tried with the same secrets, lists of signatures included.
+//! Deliveries of another provider: every preset is tried with the same secrets, lists of signatures
+//! included.
 //!
 //! A preset whose headers are missing costs nothing.
 
@@ -12,8 +13,8 @@ const STANDARD: &str = "standard-webhooks";
 
 /// The delivery holds under the scheme of another provider.
 ///
-/// If many providers sign alike, the provider whose name is in the header is named, else the standard, else the first
-/// three of them.
+/// If many providers sign alike, the provider whose name is in the header is named, else the
+/// standard, else the first three of them.
 pub(super) fn signs_alike(case: &Trials<'_>) -> Option<Finding> {
     let others = case.around.presets.iter().filter(|preset| preset.provider != case.scheme.provider);
     let mut alike: Vec<_> =
@@ -41,8 +42,8 @@ pub(super) fn signs_alike(case: &Trials<'_>) -> Option<Finding> {
     })
 }
 
-/// The headers of the scheme's own signature are missing, and those of at most three other providers are there: more
-/// providers would tell the operator nothing.
+/// The headers of the scheme's own signature are missing, and those of at most three other
+/// providers are there: more providers would tell the operator nothing.
 pub(super) fn looks_alike(case: &Trials<'_>) -> Option<Mistake> {
     let own = headers(case.scheme);
     let is_there = |name: &FieldName| matches!(case.head.find(name), Found::One(value) if !value.is_empty());
@@ -68,7 +69,10 @@ pub(super) fn looks_alike(case: &Trials<'_>) -> Option<Mistake> {
         let names = names.join("`, `");
         Mistake::new(
             "looks_like_provider",
-            format!("The header with the signature of this scheme is missing, and the headers of `{names}` are there."),
+            format!(
+                "The header with the signature of this scheme is missing, and the headers of \
+                 `{names}` are there."
+            ),
             "Set that `provider` on the route, or correct the path that the sender calls.",
         )
     })

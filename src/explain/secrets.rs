@@ -14,7 +14,8 @@ use crate::key::secret::Secret;
 use crate::notation::percent;
 use crate::scheme::{KeyEncoding, KeyForm, Scheme};
 
-/// Prefixes that providers put in front of secrets: part of the key for some providers and not for others.
+/// Prefixes that providers put in front of secrets: part of the key for some providers and not for
+/// others.
 const PREFIXES: &[&str] = &["whsec_", "v1_", "sk_", "base64:", "hex:"];
 
 /// Words that are copied along with a token from a header.
@@ -31,8 +32,8 @@ pub(super) fn surplus_newline(case: &Trials<'_>) -> Option<Finding> {
         Mistake::new(
             "secret_ends_in_newline",
             "The configured secret ends in a newline, and the sender's secret does not.",
-            "Store the secret without the newline, with `printf %s` instead of `echo`; one line feed at the \
-             end of a file is dropped, but a carriage return is not.",
+            "Store the secret without the newline, with `printf %s` instead of `echo`; one line \
+             feed at the end of a file is dropped, but a carriage return is not.",
         )
     })
 }
@@ -43,7 +44,8 @@ pub(super) fn lacks_newline(case: &Trials<'_>) -> Option<Finding> {
         Mistake::new(
             "secret_lacks_newline",
             "The sender's secret ends in a newline, and the configured secret does not.",
-            "Set the secret at the sender again without the newline, or configure it with the newline.",
+            "Set the secret at the sender again without the newline, or configure it with the \
+             newline.",
         )
     })
 }
@@ -56,7 +58,8 @@ pub(super) fn surplus_space(case: &Trials<'_>) -> Option<Finding> {
     found(secret, || {
         Mistake::new(
             "secret_in_space",
-            "The configured secret has white space around it that the sender's secret does not have.",
+            "The configured secret has white space around it that the sender's secret does not \
+             have.",
             "Remove the white space before and after the secret.",
         )
     })
@@ -120,7 +123,8 @@ pub(super) fn escaped_newlines(case: &Trials<'_>) -> Option<Finding> {
     found(secret, || {
         Mistake::new(
             "secret_escaped_newlines",
-            "The configured secret has a backslash and an `n` where the sender's secret has a line feed.",
+            "The configured secret has a backslash and an `n` where the sender's secret has a \
+             line feed.",
             "Put the secret into a file with real line feeds, and configure it as `file:PATH`.",
         )
     })
@@ -158,7 +162,10 @@ pub(super) fn not_decoded(case: &Trials<'_>) -> Option<Finding> {
     let not_decoded = |encoding: &str| {
         Mistake::new(
             "secret_not_decoded",
-            format!("The key is the bytes of the secret decoded from {encoding}, and this scheme takes its text."),
+            format!(
+                "The key is the bytes of the secret decoded from {encoding}, and this scheme \
+                 takes its text."
+            ),
             format!("Set `key = \"{encoding}\"` in the scheme."),
         )
     };
@@ -173,9 +180,10 @@ pub(super) fn not_decoded(case: &Trials<'_>) -> Option<Finding> {
 fn base64_spelling() -> Mistake {
     Mistake::new(
         "secret_base64_spelling",
-        "The secret is base64, but in another alphabet than this scheme takes, or without its padding.",
-        "Copy the secret as the provider shows it, or write it in the standard alphabet (`+` and `/`) with `=` \
-         at its end.",
+        "The secret is base64, but in another alphabet than this scheme takes, or without its \
+         padding.",
+        "Copy the secret as the provider shows it, or write it in the standard alphabet (`+` and \
+         `/`) with `=` at its end.",
     )
 }
 
@@ -195,8 +203,12 @@ pub(super) fn wrongly_decoded(case: &Trials<'_>) -> Option<Finding> {
         found(with(None).or_else(|| with(own.strip.clone())), || {
             Mistake::new(
                 "secret_wrongly_decoded",
-                format!("The key is the text of the secret, and this scheme decodes it from {encoding} first."),
-                "Set `key = \"utf8\"` in the scheme, or configure the secret in the form that the provider shows.",
+                format!(
+                    "The key is the text of the secret, and this scheme decodes it from \
+                     {encoding} first."
+                ),
+                "Set `key = \"utf8\"` in the scheme, or configure the secret in the form that the \
+                 provider shows.",
             )
         })
     })
@@ -226,8 +238,8 @@ fn disputed_prefix(prefix: &str) -> Mistake {
     Mistake::new(
         "secret_prefix",
         format!("The sender and this scheme disagree about whether `{prefix}` is part of the key."),
-        "Copy the secret whole, and set `key = { encoding = \"…\", strip = \"…\" }` in the scheme as the provider \
-         documents it.",
+        "Copy the secret whole, and set `key = { encoding = \"…\", strip = \"…\" }` in the scheme \
+         as the provider documents it.",
     )
 }
 
@@ -245,7 +257,8 @@ pub(super) fn inactive(case: &Trials<'_>) -> Option<Finding> {
         } else {
             (
                 "The delivery was signed with a secret whose `not_before` is still to come.",
-                "Give the secret an earlier `not_before`, or have the sender use the old secret until then.",
+                "Give the secret an earlier `not_before`, or have the sender use the old secret \
+                 until then.",
             )
         };
         found(name, || Mistake::new("secret_inactive", sentence, fix))
@@ -258,7 +271,8 @@ pub(super) fn of_other_route(case: &Trials<'_>) -> Option<Finding> {
             Mistake::new(
                 "secret_of_other_route",
                 format!("The delivery was signed with a secret of the route `{route}`."),
-                "Swap the secrets of the two routes, or have the provider call the path of that route.",
+                "Swap the secrets of the two routes, or have the provider call the path of that \
+                 route.",
             )
         })
     })

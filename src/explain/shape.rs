@@ -1,7 +1,8 @@
-//! Mistakes that the look of a secret shows: another kind of key, another value copied in its place, test or live.
+//! Mistakes that the look of a secret shows: another kind of key, another value copied in its
+//! place, test or live.
 //!
-//! Only well-known prefixes are looked at and repeated, never the text behind them. These are suspicions: the right
-//! secret is not known, so no signature can confirm them.
+//! Only well-known prefixes are looked at and repeated, never the text behind them. These are
+//! suspicions: the right secret is not known, so no signature can confirm them.
 
 use memchr::memmem;
 
@@ -32,8 +33,8 @@ const API_KEYS: &[&str] = &[
 const IDS: &[&str] = &["we_", "ep_", "wh_", "evt_", "msg_"];
 
 /// The fix for a value that is not a secret at all.
-const COPY_THE_SECRET: &str =
-    "Copy the signing secret of this very endpoint; providers show it beside the URL of the endpoint.";
+const COPY_THE_SECRET: &str = "Copy the signing secret of this very endpoint; providers show it \
+                               beside the URL of the endpoint.";
 
 /// Whether a scheme takes shared secrets, and whether it takes public keys.
 fn takes(scheme: &Scheme) -> (bool, bool) {
@@ -63,14 +64,15 @@ fn of_text(text: &[u8], (takes_shared, takes_public): (bool, bool)) -> Option<Mi
         return Some(Mistake::new(
             "private_key_for_secret",
             "The configured secret is a private key, which only a sender may have.",
-            "Take it out of the configuration, have the sender replace the key, and configure the public key of \
-             the new one or the shared secret.",
+            "Take it out of the configuration, have the sender replace the key, and configure the \
+             public key of the new one or the shared secret.",
         ));
     }
     if (text.starts_with(b"whpk_") || is_pem) && takes_shared && !takes_public {
         return Some(Mistake::new(
             "public_key_for_secret",
-            "The configured secret is a public key, and this scheme needs the shared signing secret.",
+            "The configured secret is a public key, and this scheme needs the shared signing \
+             secret.",
             "Copy the signing secret of this endpoint from the provider.",
         ));
     }
@@ -90,8 +92,10 @@ fn of_text(text: &[u8], (takes_shared, takes_public): (bool, bool)) -> Option<Mi
     (takes_public && !takes_shared && is_shared && !is_key).then(|| {
         Mistake::new(
             "secret_for_public_key",
-            "The configured secret is not a public key, and this scheme verifies with the sender's public key.",
-            "Copy the public key from the provider: PEM, JWK, `whpk_…`, or in the form that the provider shows.",
+            "The configured secret is not a public key, and this scheme verifies with the \
+             sender's public key.",
+            "Copy the public key from the provider: PEM, JWK, `whpk_…`, or in the form that the \
+             provider shows.",
         )
     })
 }

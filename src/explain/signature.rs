@@ -1,7 +1,7 @@
 //! Mistakes made in the spelling of the signature: case, encoding, prefix, quotes.
 //!
-//! They are the same for every item of a list. The header that a signature is in is for `headers`, and the taking apart
-//! of a list for `lists`.
+//! They are the same for every item of a list. The header that a signature is in is for `headers`,
+//! and the taking apart of a list for `lists`.
 
 use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
@@ -36,7 +36,8 @@ pub(super) fn upper_case(case: &Trials<'_>) -> Option<Finding> {
         Mistake::new(
             "signature_upper_case",
             "The signature is right, but written in capital hexadecimal digits.",
-            "Have the sender write lower-case digits, or set `encoding = \"hex-any\"` in `signature` of the scheme.",
+            "Have the sender write lower-case digits, or set `encoding = \"hex-any\"` in \
+             `signature` of the scheme.",
         )
     })
 }
@@ -71,7 +72,10 @@ pub(super) fn other_prefix(prefix: &str) -> Mistake {
     let sentence = if prefix.is_empty() {
         "The signature is right, but the prefix that this scheme expects is missing.".to_owned()
     } else {
-        format!("The signature is right, but has `{prefix}` in front of it, which this scheme does not expect.")
+        format!(
+            "The signature is right, but has `{prefix}` in front of it, which this scheme does \
+             not expect."
+        )
     };
     let fix = format!("Set `prefix = \"{prefix}\"` in `signature` of the scheme, or correct the sender.");
     Mistake::new("signature_prefix", sentence, fix)
@@ -82,7 +86,8 @@ pub(super) fn encoding(case: &Trials<'_>) -> Option<Finding> {
         return None;
     }
     Encoding::ALL.into_iter().filter(|encoding| *encoding != case.scheme.signature.encoding).find_map(|encoding| {
-        // With the scheme's prefix and with any other: two habits of a sender are a single mistake.
+        // With the scheme's prefix and with any other: two habits of a sender are a single
+        // mistake.
         let own = case.scheme.signature.prefix.as_str();
         let secret = std::iter::once(&own).chain(PREFIXES).find_map(|prefix| {
             case.with_change(|scheme| {
@@ -95,7 +100,10 @@ pub(super) fn encoding(case: &Trials<'_>) -> Option<Finding> {
             Mistake::new(
                 "signature_encoding",
                 format!("The signature is right, but written in {name}."),
-                format!("Set `encoding = \"{name}\"` in `signature` of the scheme, or correct the sender."),
+                format!(
+                    "Set `encoding = \"{name}\"` in `signature` of the scheme, or correct the \
+                         sender."
+                ),
             )
         })
     })

@@ -1,7 +1,7 @@
 //! Mistakes made with the signed timestamp: its unit, its form, a proxy that rewrote it.
 //!
-//! A timestamp in a header or under a label of the signature header can be changed and tried; a timestamp in the body
-//! cannot. Freshness is judged in `clock`.
+//! A timestamp in a header or under a label of the signature header can be changed and tried; a
+//! timestamp in the body cannot. Freshness is judged in `clock`.
 
 use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
@@ -21,13 +21,15 @@ pub(super) fn unit_signed(case: &Trials<'_>) -> Option<Finding> {
     found(down().or_else(up), || {
         Mistake::new(
             "other_unit_signed",
-            "The timestamp was signed in another unit, seconds or milliseconds, than it was sent in.",
+            "The timestamp was signed in another unit, seconds or milliseconds, than it was sent \
+             in.",
             "Have the sender sign the very text that it sends as the timestamp.",
         )
     })
 }
 
-/// The timestamp is signed as it was sent, but is a date where the scheme has a number, or another kind of date.
+/// The timestamp is signed as it was sent, but is a date where the scheme has a number, or another
+/// kind of date.
 pub(super) fn other_unit(case: &Trials<'_>) -> Option<Finding> {
     let own = case.scheme.timestamp.as_ref()?.unit;
     // Seconds and milliseconds are read alike, so another unit of number would prove nothing.
@@ -55,7 +57,8 @@ fn another_date(unit: Unit) -> Mistake {
     if unit.is_number() {
         return Mistake::new(
             "timestamp_unit",
-            "The timestamp is signed as it was sent, but it is a number, and this scheme takes a date.",
+            "The timestamp is signed as it was sent, but it is a number, and this scheme takes a \
+             date.",
             "Set `unit = \"seconds\"` or `unit = \"milliseconds\"` in `timestamp` of the scheme.",
         );
     }
@@ -67,8 +70,8 @@ fn another_date(unit: Unit) -> Mistake {
     )
 }
 
-/// The text of the timestamp was signed, whatever it is: a number with a sign, a fraction or a leading zero, as far as
-/// the signed content lets a header have such bytes.
+/// The text of the timestamp was signed, whatever it is: a number with a sign, a fraction or a
+/// leading zero, as far as the signed content lets a header have such bytes.
 pub(super) fn as_text(case: &Trials<'_>) -> Option<Finding> {
     let place = case.scheme.timestamp.as_ref().filter(|place| place.unit.is_number())?;
     let TimestampAt::Headers(names) = &place.at else { return None };

@@ -1,4 +1,5 @@
-//! Mistakes made with user and password of HTTP's Basic authentication (RFC 7617): the secret is `user:password`.
+//! Mistakes made with user and password of HTTP's Basic authentication (RFC 7617): the secret is
+//! `user:password`.
 
 use super::mistake::{Finding, Mistake, found};
 use super::secrets::any_base64;
@@ -18,7 +19,8 @@ pub(super) fn user(case: &Trials<'_>) -> Option<Finding> {
         let sent = name.eq_ignore_ascii_case(b"Basic ").then(|| any_base64(encoded.trim_ascii()))??;
         let (user, _) = split(&sent)?;
         let alone = case.with_texts(|text| Some([user, b":", text].concat()));
-        let missing = "The configured secret is the password alone, and this scheme needs user and password.";
+        let missing = "The configured secret is the password alone, and this scheme needs user \
+                       and password.";
         found(alone, || mistake(missing)).or_else(|| {
             let other = case.with_texts(|text| Some([user, b":", split(text)?.1].concat()));
             found(other, || mistake("The password is right, but the user is a different one."))

@@ -1,7 +1,8 @@
 //! The trials: a changed case is judged again, and the work of all trials is bounded.
 //!
-//! A trial that fails before its body is hashed (no signature of the right form, no such header) costs nothing. Any other
-//! costs the length of the body. The share that a finder may spend is set before it begins.
+//! A trial that fails before its body is hashed (no signature of the right form, no such header)
+//! costs nothing. Any other costs the length of the body. The share that a finder may spend is set
+//! before it begins.
 
 use std::cell::Cell;
 use std::ops::Deref;
@@ -97,7 +98,8 @@ impl<'c> Trials<'c> {
         let scheme = timeless(&changed.scheme);
         let is_public = matches!(scheme.algorithm.kind(), Kind::Public(_) | Kind::Jwt);
         let cost = TRIAL + changed.body.len() as u64 + if is_public { PUBLIC_KEY } else { 0 };
-        // Each secret is tried alone, so that a secret that is not a key of this scheme hides no other.
+        // Each secret is tried alone, so that a secret that is not a key of this scheme hides no
+        // other.
         changed.secrets.iter().find_map(|secret| {
             let verifier = Verifier::new(Arc::clone(&scheme), vec![secret.clone()], settings.clone()).ok()?;
             let mut verification = verifier.begin(changed.head, self.case.now).ok()?;
@@ -150,7 +152,8 @@ impl<'c> Trials<'c> {
         self.proves(&Changed { head: &head, ..self.as_is() })
     }
 
-    /// Tries another text of the timestamp, in its header or under its label; `None` at once if it is in the body.
+    /// Tries another text of the timestamp, in its header or under its label; `None` at once if it
+    /// is in the body.
     pub(super) fn with_time(&self, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Arc<str>> {
         let one = |name: &FieldName| match self.case.head.find(name) {
             Found::One(value) if !value.is_empty() => Some(value),
@@ -181,7 +184,8 @@ impl<'c> Trials<'c> {
         }
     }
 
-    /// Whether a template says what is signed, rather than the code of a provider, a JWT or a token.
+    /// Whether a template says what is signed, rather than the code of a provider, a JWT or a
+    /// token.
     pub(super) fn is_template(&self) -> bool {
         self.case.scheme.code.is_none() && self.case.scheme.jwt.is_none() && !self.case.scheme.is_token()
     }
@@ -195,7 +199,8 @@ impl<'c> Trials<'c> {
     }
 }
 
-/// The scheme without a judgement on a token's times, which are set by its rule and not by the route.
+/// The scheme without a judgement on a token's times, which are set by its rule and not by the
+/// route.
 fn timeless(scheme: &Arc<Scheme>) -> Arc<Scheme> {
     let Some(rule) = &scheme.jwt else { return Arc::clone(scheme) };
     let mut rule = rule.clone();

@@ -1,7 +1,8 @@
-//! Mistakes made with the signed URL: scheme, host, port, path, query, percent-encoding, and the changes of proxies.
+//! Mistakes made with the signed URL: scheme, host, port, path, query, percent-encoding, and the
+//! changes of proxies.
 //!
-//! The host may come from the capture's `Host` and `X-Forwarded-…` lines here, since a signature must confirm it. At most
-//! 20 hosts and ports, 2 schemes and 16 targets are combined.
+//! The host may come from the capture's `Host` and `X-Forwarded-…` lines here, since a signature
+//! must confirm it. At most 20 hosts and ports, 2 schemes and 16 targets are combined.
 
 use std::sync::Arc;
 
@@ -22,8 +23,9 @@ const TARGETS: [&str; 5] =
     ["x-original-uri", "x-original-url", "x-forwarded-uri", "x-rewrite-url", "x-envoy-original-path"];
 
 /// The fix for a `public_url` that is not the provider's URL.
-const WRITE_PUBLIC_URL: &str = "Set `public_url` of the route to the endpoint exactly as the provider has it, or \
-                                correct it at the provider; offline, give it with `--url`.";
+const WRITE_PUBLIC_URL: &str = "Set `public_url` of the route to the endpoint exactly as the \
+                                provider has it, or correct it at the provider; offline, give it \
+                                with `--url`.";
 
 /// A URL in its parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +36,8 @@ struct Url {
 }
 
 impl Url {
-    /// The URL that the case is judged with now, or the best guess if no `public_url` is configured.
+    /// The URL that the case is judged with now, or the best guess if no `public_url` is
+    /// configured.
     fn of(case: &Trials<'_>) -> Option<Self> {
         let configured = case.settings.public_url.as_deref().unwrap_or("https://");
         let mut text = Vec::new();
@@ -124,7 +127,8 @@ pub(super) fn one_thing(case: &Trials<'_>) -> Option<Finding> {
     if case.scheme.signs_url() { in_scheme().or_else(in_authority).or_else(in_target) } else { in_target() }
 }
 
-/// The signed URL differs in several parts, as behind a proxy that the configuration does not know of.
+/// The signed URL differs in several parts, as behind a proxy that the configuration does not know
+/// of.
 pub(super) fn several_things(case: &Trials<'_>) -> Option<Finding> {
     let own = case.scheme.signs_url().then(|| Url::of(case))??;
     let mut hosts = vec![own.authority.clone()];
@@ -199,7 +203,8 @@ fn targets(case: &Trials<'_>, own: &Url) -> Vec<(String, Mistake)> {
     others.add(own.with_path(&other), Mistake::new("url_slash", sentence, WRITE_PUBLIC_URL));
     if own.query().is_some() {
         let sentence = "The URL was signed without its query.";
-        let fix = "Leave the query out of the URL that the provider calls, or out of the signed content.";
+        let fix = "Leave the query out of the URL that the provider calls, or out of the signed \
+                   content.";
         others.add(path.to_owned(), Mistake::new("url_query_not_signed", sentence, fix));
     }
     let other_path = |path: &str| {
@@ -219,7 +224,8 @@ fn targets(case: &Trials<'_>, own: &Url) -> Vec<(String, Mistake)> {
     others.add(case.head.target().to_owned(), other_path(case.head.path()));
     for target in respelled(own) {
         let sentence = "The signed URL has other percent escapes than the received one.";
-        let fix = "Have every proxy pass on the target unchanged, or register the URL without escapes.";
+        let fix = "Have every proxy pass on the target unchanged, or register the URL without \
+                   escapes.";
         others.add(target, Mistake::new("url_encoding", sentence, fix));
     }
     others.all
@@ -275,7 +281,8 @@ fn with(case: &Trials<'_>, url: &Url) -> Option<Arc<str>> {
     if let Ok(head) = Head::from_parts(case.head.method(), &url.target, lines()) {
         return case.proves(&Changed { head: &head, public_url: Some(origin), ..case.as_is() });
     }
-    // No request has such a target, but a sender may sign it: a URL with a path is taken as written.
+    // No request has such a target, but a sender may sign it: a URL with a path is taken as
+    // written.
     let written = url.target.starts_with('/').then(|| format!("{origin}{}", url.target))?;
     let head = Head::from_parts(case.head.method(), "/", lines()).ok()?;
     case.proves(&Changed { head: &head, public_url: Some(written), ..case.as_is() })

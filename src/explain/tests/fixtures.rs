@@ -42,7 +42,8 @@ impl Sample {
         Self::sent(&itellico(), SECRET, BODY.as_bytes())
     }
 
-    /// Signed by `scheme` with a secret, and received by the reference scheme with the reference secret.
+    /// Signed by `scheme` with a secret, and received by the reference scheme with the reference
+    /// secret.
     pub(crate) fn sent(scheme: &Scheme, text: &str, body: &[u8]) -> Self {
         let request = SignRequest {
             method: "POST",
@@ -153,14 +154,16 @@ impl Sample {
     }
 }
 
-/// Compares the mistake of each row with the expected one, and collects every row where they differ.
+/// Compares the mistake of each row with the expected one, and collects every row where they
+/// differ.
 ///
 /// A row is its name, the sample and the mistake, as [`is_named`] takes it.
 pub(crate) fn compare<E: AsRef<str>>(rows: Vec<(&str, Sample, E)>) {
     judged(rows, Sample::mistake);
 }
 
-/// Compares the suspicion of each row with the expected one, and collects every row where they differ.
+/// Compares the suspicion of each row with the expected one, and collects every row where they
+/// differ.
 pub(crate) fn compare_suspicions<E: AsRef<str>>(rows: Vec<(&str, Sample, E)>) {
     judged(rows, Sample::suspicion);
 }
@@ -171,7 +174,8 @@ pub(crate) fn expect(mistake: Option<&Mistake>, expected: &str) {
     assert!(mistake.is_some_and(|mistake| is_named(mistake, expected)), "{mistake:?} is not {expected}");
 }
 
-/// Whether a mistake is `name`, or `name: words … words`: sentence and fix hold the words in that order.
+/// Whether a mistake is `name`, or `name: words … words`: sentence and fix hold the words in that
+/// order.
 fn is_named(mistake: &Mistake, expected: &str) -> bool {
     let (name, words) = expected.split_once(": ").unwrap_or((expected, ""));
     let text = format!("{} {}", mistake.sentence, mistake.fix);

@@ -1,4 +1,5 @@
-//! Secrets, lists, labels, header lines, other providers, plain hashes: what the grown schemes brought.
+//! Secrets, lists, labels, header lines, other providers, plain hashes: what the grown schemes
+//! brought.
 
 use super::*;
 use crate::explain::tests::fixtures::compare_suspicions;

@@ -151,7 +151,8 @@ fn mistakes_with_the_body_are_named() {
         (
             "Python's form signed",
             changed(python.as_bytes(), plain),
-            "body_reserialised: JSON with a space after each comma and colon, with all characters beyond ASCII escaped as \\u….",
+            "body_reserialised: JSON with a space after each comma and colon, with all characters \
+             beyond ASCII escaped as \\u….",
         ),
         (
             "Python's form received",
@@ -161,7 +162,8 @@ fn mistakes_with_the_body_are_named() {
         (
             "PHP's form signed",
             changed(php.as_bytes(), plain),
-            "body_reserialised: JSON without white space, with slashes and all characters beyond ASCII escaped.",
+            "body_reserialised: JSON without white space, with slashes and all characters beyond \
+             ASCII escaped.",
         ),
         (
             "sorted keys signed",
@@ -213,8 +215,9 @@ fn mistakes_in_the_signature_s_form_are_named() {
     let base64 = like_itellico(|scheme| scheme.signature.encoding = Encoding::Base64);
     let prefixed = like_itellico(|scheme| scheme.signature.prefix = "sha256=".into());
     let renamed = like_itellico(|scheme| scheme.signature.headers = vec![field("X_Webhook_Signature_256")]);
-    let timed =
-        like_itellico(|scheme| scheme.timestamp.as_mut().unwrap().at = TimestampAt::Headers(vec![field("X-Time")]));
+    let timed = like_itellico(|scheme| {
+        scheme.timestamp.as_mut().unwrap().at = TimestampAt::Headers(vec![field("X-Time")]);
+    });
     let sent = |scheme: &Scheme| Sample::sent(scheme, SECRET, BODY.as_bytes());
     compare(vec![
         ("capitals", Sample::good().with(SIGNATURE, str::to_ascii_uppercase), "signature_upper_case"),

@@ -1,4 +1,5 @@
-//! The names of all mistakes, read from the sources: each is said in a single file, and made by a test.
+//! The names of all mistakes, read from the sources: each is said in a single file, and made by a
+//! test.
 
 use std::collections::BTreeMap;
 
