@@ -24,7 +24,8 @@ use crate::wire::head::FieldName;
     after_help = "Exit status: 0 valid, 1 rejected, 2 usage. Neither the secret nor the expected \
                   signature is shown.\n\n\
                   Example:\n  \
-                  verigate explain --provider itellico --secret env:ITELLICO_WEBHOOK_SECRET \\\n    \
+                  verigate explain --provider itellico \
+                  --secret env:ITELLICO_WEBHOOK_SECRET \\\n    \
                   --headers headers.txt --body event.json --at 1750000000"
 )]
 pub(super) struct Explain {

@@ -195,7 +195,7 @@ pub(super) fn spelled(part: &Part) -> String {
     }
 }
 
-/// Every order of every subset that holds the body, and the secret where the template has it.
+/// Every order of every subset that holds the body, and the secret if the template has it.
 fn arrangements(parts: &[String]) -> Vec<Vec<String>> {
     let mut all: Vec<Vec<String>> = vec![Vec::new()];
     for part in parts {

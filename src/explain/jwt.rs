@@ -74,8 +74,7 @@ pub(super) fn other_claims(case: &Trials<'_>) -> Option<Finding> {
     let rule = case.scheme.jwt.as_ref()?;
     let issuer = || {
         found(with(case, |rule| rule.issuer = None), || {
-            let sentence = "The token is genuine, but its issuer is not the one that this scheme \
-                            names.";
+            let sentence = "The token is genuine, but this scheme names another issuer.";
             let fix = "Compare `issuer` in `jwt` with the documentation of the provider.";
             Mistake::new("token_other_issuer", sentence, fix)
         })

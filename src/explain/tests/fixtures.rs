@@ -37,13 +37,13 @@ pub(crate) struct Sample {
 pub(crate) const BODY: &str = r#"{"type":"conversation.ended","event_id":"e/1","data":{"n":1,"who":"Zoë"}}"#;
 
 impl Sample {
-    /// Signed by the reference scheme with [`SECRET`], and received as it was sent.
+    /// A delivery signed by the reference scheme with [`SECRET`], and received as it was sent.
     pub(crate) fn good() -> Self {
         Self::sent(&itellico(), SECRET, BODY.as_bytes())
     }
 
-    /// Signed by `scheme` with a secret, and received by the reference scheme with the reference
-    /// secret.
+    /// A delivery signed by `scheme` with a secret, and received by the reference scheme with the
+    /// reference secret.
     pub(crate) fn sent(scheme: &Scheme, text: &str, body: &[u8]) -> Self {
         let request = SignRequest {
             method: "POST",
@@ -67,13 +67,13 @@ impl Sample {
         }
     }
 
-    /// The receiver has other secrets.
+    /// The same delivery for a receiver with another secret.
     pub(crate) fn with_secret(mut self, text: &[u8]) -> Self {
         self.secrets = vec![Secret { text: SecretText::new(text.to_vec()), ..secret("env:S", "") }];
         self
     }
 
-    /// Another value under a header.
+    /// The same delivery with another value of a header.
     pub(crate) fn with(mut self, name: &str, change: impl Fn(&str) -> String) -> Self {
         for (known, value) in &mut self.lines {
             if known == name {
@@ -83,7 +83,7 @@ impl Sample {
         self
     }
 
-    /// Hands it over as a case.
+    /// Hands the delivery over as a case.
     pub(crate) fn as_case<T>(&self, with: impl FnOnce(Case<'_>) -> T) -> T {
         let scheme = Arc::new(self.scheme.clone());
         let lines = self.lines.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
@@ -118,18 +118,18 @@ impl Sample {
         }
     }
 
-    /// Panics where a mistake shows a secret, of the sender or the receiver, or a signature.
+    /// Panics if a mistake shows a secret of the sender or the receiver, or a signature.
     fn expect_hidden(&self, mistake: Option<&Mistake>) {
         let text = mistake.map(|mistake| format!("{mistake:?} {} {}", mistake.sentence, mistake.fix));
         let text = text.unwrap_or_default();
         let own = self.secrets.iter().map(|secret| String::from_utf8_lossy(secret.text.expose()).into_owned());
         let sent = self.lines.iter().map(|(_, value)| value.clone()).filter(|value| value.len() >= 40);
         let hidden = own.chain([SECRET.to_owned()]).filter(|text| text.len() >= 6).chain(sent);
-        let shown: Vec<_> = hidden.filter(|one| text.contains(one.as_str())).collect();
+        let shown: Vec<_> = hidden.filter(|hidden| text.contains(hidden.as_str())).collect();
         assert!(shown.is_empty(), "{shown:?} in {text}");
     }
 
-    /// What it suspects where nothing is confirmed.
+    /// The mistake that is suspected if no mistake is confirmed.
     pub(crate) fn suspicion(&self) -> Option<Mistake> {
         match self.explained() {
             Explanation::Suspected { mistake, .. } => Some(mistake),
@@ -137,13 +137,13 @@ impl Sample {
         }
     }
 
-    /// With another header line.
+    /// The same delivery with another header line.
     pub(crate) fn and(mut self, name: &str, value: &str) -> Self {
         self.lines.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// A header under another name.
+    /// The same delivery with a header under another name.
     pub(crate) fn renamed(mut self, name: &str, to: &str) -> Self {
         for (known, _) in &mut self.lines {
             if known.eq_ignore_ascii_case(name) {
@@ -152,6 +152,20 @@ impl Sample {
         }
         self
     }
+}
+
+/// A delivery sent and received by the same scheme.
+pub(crate) fn by(scheme: &Scheme) -> Sample {
+    Sample { scheme: scheme.clone(), ..Sample::sent(scheme, SECRET, BODY.as_bytes()) }
+}
+
+/// A delivery sent by the scheme `sent`, and received by the scheme `received`.
+pub(crate) fn between(sent: &Scheme, received: &Scheme) -> Sample {
+    Sample { scheme: received.clone(), ..by(sent) }
+}
+
+pub(crate) fn with_secret(sample: Sample, text: &str) -> Sample {
+    sample.with_secret(text.as_bytes())
 }
 
 /// Compares the mistake of each row with the expected one, and collects every row where they

@@ -4,12 +4,12 @@ use super::*;
 use crate::key::digest::DigestAlgorithm;
 use crate::scheme::jwt::{DigestClaim, JwtAlgorithm, JwtRule};
 use crate::scheme::tests::fixtures::plain;
-use crate::verify::jwt::{DigestClaim, JwtAlgorithm, JwtRule};
 
 const HEADER: &str = "Authorization";
 const URL: &str = "https://a.example";
 
-/// Claims: a digest of the body, an issuer, an expiry five minutes after the reference time.
+/// A scheme of tokens with these claims: a digest of the body, an issuer, an expiry five minutes
+/// after the reference time.
 fn scheme() -> Scheme {
     let digest =
         |claim: &str| DigestClaim { claim: claim.into(), hash: DigestAlgorithm::Sha256, encoding: Encoding::Hex };
@@ -92,7 +92,7 @@ fn mistakes_with_a_json_web_token_are_named() {
 }
 
 #[test]
-fn a_token_that_asks_for_another_key_is_told_so() {
+fn a_token_that_asks_for_another_key_is_named() {
     let mut scheme = scheme();
     let rule = scheme.jwt.as_mut().unwrap();
     rule.algorithms = vec![JwtAlgorithm::EdDsa];

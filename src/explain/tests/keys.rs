@@ -1,8 +1,7 @@
 //! Tokens, Basic authentication, and secrets that look like another kind of key.
 
-use super::grown::{by, with_secret};
 use super::*;
-use crate::explain::tests::fixtures::compare_suspicions;
+use crate::explain::tests::fixtures::{by, compare_suspicions, with_secret};
 use crate::scheme::tests::fixtures::{plain, standard_webhooks, stripe};
 
 #[test]
@@ -14,7 +13,7 @@ fn the_fixtures_themselves_are_valid() {
 }
 
 #[test]
-fn the_look_of_a_secret_is_told_by_its_prefix_alone() {
+fn the_look_of_a_secret_is_named_by_its_prefix_alone() {
     let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAtops3cret\n-----END PUBLIC KEY-----";
     let private = pem.replace("PUBLIC", "EC PRIVATE");
     let live = |text: &str| Sample { body: br#"{"livemode":true}"#.to_vec(), ..with_secret(by(&stripe()), text) };
@@ -54,7 +53,7 @@ fn basic() -> Scheme {
     scheme
 }
 
-/// What a token's scheme gets from a sender who does it right.
+/// The delivery of a sender who sends the token rightly.
 fn token(scheme: &Scheme) -> Sample {
     let (secret, value) = match scheme.algorithm {
         Algorithm::Basic => ("hook:pass", format!("Basic {}", Encoding::Base64.encode(b"hook:pass"))),

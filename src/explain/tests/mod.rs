@@ -1,12 +1,16 @@
-//! Each mistake is made here, and must be named; what is no mistake must not.
+//! Each mistake is made here and must be named, and a delivery without a mistake must not be
+//! explained by any.
 
+mod content;
 #[cfg(test)]
 pub(crate) mod fixtures;
-mod grown;
+mod headers;
 mod jwt;
 mod keys;
+mod lists;
 mod names;
 mod places;
+mod secrets;
 
 use super::tests::fixtures::{AT, BODY, SECRET, SIGNATURE, Sample, TIMESTAMP, compare, expect};
 use super::*;
@@ -29,7 +33,7 @@ fn signing(template: &str) -> Scheme {
     like_itellico(|scheme| scheme.signed = Template::parse(template).unwrap())
 }
 
-/// Signed over `signed`, received with `body`.
+/// A delivery signed over `signed`, and received with `body`.
 fn changed(signed: &[u8], body: &[u8]) -> Sample {
     Sample { body: body.to_vec(), ..Sample::sent(&itellico(), SECRET, signed) }
 }
@@ -240,7 +244,7 @@ fn mistakes_with_the_time_are_named() {
     let millis = like_itellico(|scheme| scheme.timestamp.as_mut().unwrap().unit = Unit::Milliseconds);
     let sent = |scheme: &Scheme| Sample::sent(scheme, SECRET, BODY.as_bytes());
     let at = |now| Sample { now: AT + now, ..Sample::good() };
-    // Signed as it stands there, whatever it is.
+    // The text of the header is signed, whatever it is.
     let texts = Scheme { timestamp: None, ..signing("{body}.{header:X-Date}") };
     let as_text = |text: &str| {
         let request = crate::sign::SignRequest {
@@ -274,7 +278,7 @@ fn mistakes_with_the_time_are_named() {
 }
 
 #[test]
-fn an_old_delivery_with_another_mistake_is_told_both() {
+fn an_old_delivery_with_another_mistake_is_explained_by_both() {
     let mut sample = Sample::good().with_secret(format!("{SECRET}\n").as_bytes());
     sample.now += 1000;
     match sample.explained() {

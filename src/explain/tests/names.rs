@@ -26,12 +26,15 @@ const SOURCES: [(&str, &str); 18] = [
 ];
 
 /// The tests that make the mistakes.
-const TESTS: [&str; 5] = [
-    include_str!("grown.rs"),
+const TESTS: [&str; 8] = [
+    include_str!("content.rs"),
+    include_str!("headers.rs"),
     include_str!("jwt.rs"),
     include_str!("keys.rs"),
+    include_str!("lists.rs"),
     include_str!("mod.rs"),
     include_str!("places.rs"),
+    include_str!("secrets.rs"),
 ];
 
 /// The names of all mistakes, each with the files that say it.

@@ -43,7 +43,7 @@ fn more_mistakes_with_the_body_are_named() {
 }
 
 #[test]
-fn each_way_to_write_json_anew_is_named() {
+fn each_way_to_write_json_again_is_named() {
     let body = r#"{"b": {"y": "/é<"}, "a": [1.0, {}]}"#;
     let rows = [
         (r#"{"b":{"y":"/é<"},"a":[1.0,{}]}"#, "without white space"),
@@ -84,12 +84,12 @@ fn a_body_that_looks_cut_is_suspected() {
             "body_unpacked",
         ),
     ]);
-    // A size alone proves nothing where the document is whole.
+    // A size alone proves nothing if the document is whole.
     let whole = format!("\"{}\"", "x".repeat(1022));
     assert_eq!(changed(b"{}", whole.as_bytes()).suspicion(), None);
 }
 
-/// Signed with one URL, received under another.
+/// A delivery signed with the URL `signed`, and received for another.
 fn called(signed: &str, public_url: &str, received: &str) -> Sample {
     let scheme = plain("{url}{body}");
     let (begin, rest) = signed.split_once("://").unwrap();
