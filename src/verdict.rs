@@ -1,6 +1,6 @@
 //! The closed list of SPEC 3: every way in which a request can be refused, by name.
 //!
-//! A refusal is a value, not an error. This file knows no HTTP status: those live in `gateway::answer`.
+//! A refusal is a value, not an error. This file knows no HTTP status: those live in `gateway::client::answer`.
 
 use std::fmt;
 

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use subtle::ConstantTimeEq;
 
-use super::answer;
-use super::answer::Answer;
 use super::client::Client;
+use super::client::answer;
+use super::client::answer::Answer;
+use super::client::h1::{H1, Handler, Next};
 use super::gate::Gate;
-use super::h1::{H1, Handler, Next};
 use super::reload;
 use crate::replay::{Forget, Forgotten, ReplayWindow};
 use crate::telemetry::metrics;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
-use super::budget::Budget;
-use super::origin::{Names, RequestIds};
+use super::client::budget::Budget;
+use super::client::origin::{Names, RequestIds};
 use super::shared::Shared;
 use super::snapshot::Snapshot;
 use crate::clock::{Clock, Now};

@@ -6,17 +6,18 @@
 use std::io;
 use std::sync::Arc;
 
-use super::answer::Answer;
+use super::client::answer::Answer;
 use super::gate::Gate;
 use super::snapshot::RouteState;
 use crate::clock::Now;
 use crate::config;
 use crate::config::HandshakeMode;
 use crate::key::secret::{Secret, SecretText};
-use crate::scheme::handshake::{Asked, Handshake, MAX_OPEN_BODY, Passage, Reply};
+use crate::scheme::Handshake;
+use crate::scheme::handshake::{Asked, MAX_OPEN_BODY, Passage, Reply};
 use crate::verdict::{Code, Refusal};
 use crate::verify::handshake;
-use crate::verify::handshake::{RouteFacts, Step};
+use crate::verify::handshake::{RouteFacts as Context, Step};
 use crate::verify::verifier::Proof;
 use crate::wire::head::{Framing, Head};
 

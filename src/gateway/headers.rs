@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::origin::Origin;
+use super::client::origin::Origin;
 use crate::key::secret::SecretText;
 use crate::verify::envelope::visible_ascii;
 use crate::wire::head::{FieldName, Head, fold};
@@ -182,7 +182,7 @@ fn folds_to(name: &[u8], folded: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::origin::Trusted;
+    use crate::gateway::client::origin::Trusted;
 
     fn forward(lines: &[(&str, &str)], trusted: Option<&Trusted<'_>>, fixed: &Fixed<'_>) -> String {
         let lines = lines.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()));

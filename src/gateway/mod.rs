@@ -1,21 +1,16 @@
 //! The gateway: the only floor that knows Pingora. Start and stop: build everything, run until told otherwise.
 //!
-//! [`exchange`] is the file to read first; [`h1`] is what surrounds it. Statuses live in [`answer`] alone.
+//! [`exchange`] is the file to read first; [`client::h1`] is what surrounds it. Statuses live in [`client::answer`] alone.
 
 mod admin;
-mod answer;
-mod body;
-mod budget;
 mod claiming;
 mod client;
 mod exchange;
 mod forward;
 mod gate;
-mod h1;
 mod handshaking;
 mod headers;
 mod listen;
-mod origin;
 mod relay;
 mod reload;
 mod right;
@@ -136,7 +131,7 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Gate, StartError> {
     };
     let clock = Clock::system();
     let epoch = Instant::now();
-    let budget = budget::Budget::new(config.server.max_buffered);
+    let budget = client::budget::Budget::new(config.server.max_buffered);
     let window = Arc::new(MemoryWindow::new(config.replay.capacity));
     let snapshot = snapshot::Snapshot::build(config, &shared).map_err(|fault| StartError::Build(fault.to_string()))?;
     Ok(Gate {
@@ -147,8 +142,8 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Gate, StartError> {
         started: clock.now(),
         clock,
         epoch,
-        request_ids: origin::RequestIds::new(random()?),
-        names: origin::Names::new().ok_or_else(|| StartError::Build("header names".into()))?,
+        request_ids: client::origin::RequestIds::new(random()?),
+        names: client::origin::Names::new().ok_or_else(|| StartError::Build("header names".into()))?,
         stopping: AtomicBool::new(false),
         connections: AtomicUsize::new(0),
         reloading: Mutex::new(()),

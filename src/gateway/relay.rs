@@ -60,7 +60,7 @@ impl AnswerHead for RelayedHead<'_> {
     }
 
     fn reason(&self) -> &[u8] {
-        super::answer::reason(self.head.status()).as_bytes()
+        super::client::answer::reason(self.head.status()).as_bytes()
     }
 
     fn lines(&self, put: &mut dyn FnMut(&[u8], &[u8])) {

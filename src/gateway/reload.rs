@@ -5,8 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::gate::Gate;
 use super::snapshot::{Fixed, Snapshot};
-use crate::config;
-use crate::config::{Config, Position, Problem, Problems};
+use crate::config::{self, Config, Position, Problem, Problems};
 use crate::verify::verifier::KeyFault;
 
 /// Why the running configuration stays.

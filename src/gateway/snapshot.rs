@@ -16,7 +16,7 @@ use crate::config;
 use crate::config::{Config, HandshakeMode, Route};
 use crate::key::secret::Secret;
 use crate::routes::RouteTable;
-use crate::scheme::handshake::Handshake;
+use crate::scheme::Handshake;
 use crate::scheme::{Settings, Stamped};
 use crate::telemetry::route_metrics::RouteMetrics;
 use crate::verdict::{Code, Refusal};
@@ -36,7 +36,7 @@ pub(super) struct Snapshot {
     pub(super) health_path: Option<String>,
     /// Timestamps before the start are refused (SPEC 4).
     pub(super) refuse_older_than_start: bool,
-    pub(super) connection: super::h1::Settings,
+    pub(super) connection: super::client::h1::Settings,
     pub(super) max_connections: usize,
     /// How long what is in flight may take once the gateway stops.
     pub(super) shutdown_grace: Duration,
@@ -102,7 +102,7 @@ impl Snapshot {
             trusted_proxies: server.trusted_proxies,
             health_path: server.health_path,
             refuse_older_than_start: config.replay.refuse_older_than_start,
-            connection: super::h1::Settings {
+            connection: super::client::h1::Settings {
                 head: crate::wire::head::Limits { max_head: server.max_head, max_headers: server.max_headers },
                 head_timeout: server.head_timeout,
                 idle_timeout: server.idle_timeout,

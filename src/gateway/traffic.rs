@@ -7,9 +7,9 @@ use pingora::apps::ServerApp;
 use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 
+use super::client::h1::{H1, Handler, Next};
 use super::exchange;
 use super::gate::{Gate, OpenConnection};
-use super::h1::{H1, Handler, Next};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
 

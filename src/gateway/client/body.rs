@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::budget::{Exhausted, Reservation};
-use super::client::{BodyFault, Client};
+use super::{BodyFault, Client};
 use crate::verdict::{Code, Refusal};
 use crate::verify::verifier::Verification;
 
@@ -16,15 +16,15 @@ const SLOWEST: u64 = 1024;
 const WINDOW: Duration = Duration::from_secs(5);
 
 /// A body that was read whole, and its place in the budget.
-pub(super) struct Body {
+pub(crate) struct Body {
     /// The bytes, exactly as signed.
-    pub(super) bytes: Bytes,
+    pub(crate) bytes: Bytes,
     /// Given back when the body is dropped.
     _reservation: Reservation,
 }
 
 /// What keeps a body from being read whole.
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// To be answered.
     Refused(Refusal),
     /// Nobody is left to answer.
@@ -40,7 +40,7 @@ impl From<Code> for Fault {
 /// Reads the client's body of at most `limit` bytes, all of it within `timeout`.
 ///
 /// Dropped half way, nothing of the body is kept and its budget is free again.
-pub(super) async fn read<C: Client>(
+pub(crate) async fn read<C: Client>(
     client: &mut C,
     limit: u64,
     timeout: Duration,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use jiff::fmt::rfc2822::DateTimePrinter;
 
-use super::client::{AnswerHead, Client, Gone, Length};
+use super::{AnswerHead, Client, Gone, Length};
 use crate::clock::UnixMillis;
 use crate::config::Statuses;
 use crate::key::secret::SecretText;
@@ -14,30 +14,30 @@ use crate::verdict::{Code, Refusal};
 
 /// An answer of the gateway's own, ready to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// The status.
-    pub(super) status: u16,
+    pub(crate) status: u16,
     /// `Content-Type`
-    pub(super) content_type: Cow<'static, str>,
+    pub(crate) content_type: Cow<'static, str>,
     /// `Allow`, for 405.
-    pub(super) allow: Option<String>,
+    pub(crate) allow: Option<String>,
     /// `Retry-After` in seconds.
-    pub(super) retry_after: Option<u32>,
+    pub(crate) retry_after: Option<u32>,
     /// `WWW-Authenticate`, for a 401 of the admin port.
-    pub(super) authenticate: Option<&'static str>,
+    pub(crate) authenticate: Option<&'static str>,
     /// `X-Content-Type-Options: nosniff`, where the body holds what a stranger sent.
-    pub(super) nosniff: bool,
+    pub(crate) nosniff: bool,
     /// `X-Hook-Secret`, where a handshake asks for its secret back.
-    pub(super) hook_secret: Option<Box<SecretText>>,
+    pub(crate) hook_secret: Option<Box<SecretText>>,
     /// The connection ends after this answer.
-    pub(super) close: bool,
+    pub(crate) close: bool,
     /// The body.
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
     /// A JSON answer.
-    pub(super) fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self {
             status,
             content_type: Cow::Borrowed("application/json"),
@@ -52,7 +52,7 @@ impl Answer {
     }
 
     /// The answer to a refusal; `statuses` are the route's own, where a route was found.
-    pub(super) fn refusal(refusal: Refusal, statuses: Option<&Statuses>) -> Self {
+    pub(crate) fn refusal(refusal: Refusal, statuses: Option<&Statuses>) -> Self {
         let status = status(refusal.code, statuses);
         let mut answer = if refusal.code == Code::DuplicateEvent && (200..300).contains(&status) {
             Self::json(status, br#"{"ok":true,"duplicate":true}"#.as_slice())
@@ -68,7 +68,7 @@ impl Answer {
     }
 
     /// Says to a duplicate, where it is acknowledged at all, what the provider wants to hear.
-    pub(super) fn acknowledge(&mut self, ack: &Ack) {
+    pub(crate) fn acknowledge(&mut self, ack: &Ack) {
         if (200..300).contains(&self.status) {
             self.status = ack.status;
             self.content_type = Cow::Owned(ack.content_type.clone());
@@ -77,7 +77,7 @@ impl Answer {
     }
 
     /// The answer to a handshake.
-    pub(super) fn handshake(reply: Reply) -> Self {
+    pub(crate) fn handshake(reply: Reply) -> Self {
         let Reply { status, content_type, body, hook_secret } = reply;
         Self {
             content_type: content_type.into(),
@@ -88,14 +88,14 @@ impl Answer {
     }
 
     /// `{"ok":false,"error":…,"code":…}`
-    pub(super) fn error(status: u16, code: &str, words: &str) -> Self {
+    pub(crate) fn error(status: u16, code: &str, words: &str) -> Self {
         let words = serde_json::Value::from(words);
         Self::json(status, format!(r#"{{"ok":false,"error":{words},"code":"{code}"}}"#))
     }
 }
 
 /// Writes an answer, dated `wall`; a HEAD request gets its head alone.
-pub(super) async fn write<C: Client>(
+pub(crate) async fn write<C: Client>(
     client: &mut C,
     answer: &Answer,
     request_id: &str,
@@ -207,7 +207,7 @@ fn retry_after(code: Code) -> Option<u32> {
 }
 
 /// The reason phrase that goes with a status; empty where it has none of its own.
-pub(super) fn reason(status: u16) -> &'static str {
+pub(crate) fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
         201 => "Created",

@@ -16,15 +16,15 @@ use pingora::protocols::Stream;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
-use super::client::{AnswerHead, BodyFault, Client, Gone, Length};
-use super::timer::{Elapsed, LazyTimer};
+use super::{AnswerHead, BodyFault, Client, Gone, Length};
+use crate::gateway::timer::{Elapsed, LazyTimer};
 use crate::verdict::{Code, Refusal};
 use crate::wire::chunked::{ChunkedDecoder, Piece};
 use crate::wire::head::{Framing, Head, HeadScanner, Limits, Version};
 
 /// What becomes of a connection after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(crate) enum Next {
     /// The next request may follow.
     KeepAlive,
     /// The connection ends here.
@@ -36,7 +36,7 @@ pub(super) enum Next {
 }
 
 /// What is done with a request.
-pub(super) trait Handler: Send + Sync + 'static {
+pub(crate) trait Handler: Send + Sync + 'static {
     /// Answers one request.
     fn handle(&self, client: &mut H1, head: Head) -> impl Future<Output = Next> + Send;
 
@@ -46,15 +46,15 @@ pub(super) trait Handler: Send + Sync + 'static {
 
 /// The limits of a connection (SPEC 5 `[server]`).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Settings {
-    pub(super) head: Limits,
-    pub(super) head_timeout: Duration,
-    pub(super) idle_timeout: Duration,
-    pub(super) write_timeout: Duration,
+pub(crate) struct Settings {
+    pub(crate) head: Limits,
+    pub(crate) head_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) write_timeout: Duration,
 }
 
 /// One client connection.
-pub(super) struct H1 {
+pub(crate) struct H1 {
     stream: Stream,
     peer: Option<IpAddr>,
     settings: Settings,
@@ -90,7 +90,7 @@ const LINGER_BYTES: usize = 4 * 1024 * 1024;
 
 impl H1 {
     /// Takes a connection over.
-    pub(super) fn new(stream: Stream, peer: Option<IpAddr>, settings: Settings) -> Self {
+    pub(crate) fn new(stream: Stream, peer: Option<IpAddr>, settings: Settings) -> Self {
         Self {
             stream,
             peer,
@@ -107,7 +107,7 @@ impl H1 {
     }
 
     /// Serves the connection to its end. `stopping` resolves when no further request shall be taken.
-    pub(super) async fn serve<H: Handler>(mut self, handler: &Arc<H>, stopping: impl Future<Output = ()> + Send) {
+    pub(crate) async fn serve<H: Handler>(mut self, handler: &Arc<H>, stopping: impl Future<Output = ()> + Send) {
         let mut stopping = pin!(stopping);
         let mut first = true;
         loop {

@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// No room is left, for everyone or for this client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Exhausted;
+pub(crate) struct Exhausted;
 
 /// The budget. Shared by all connections.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     limit: AtomicU64,
     // Relaxed everywhere: the counters guard amounts, not other memory
     held: AtomicU64,
@@ -24,7 +24,7 @@ pub(super) struct Budget {
 
 /// What one client address holds.
 #[derive(Debug, Default)]
-pub(super) struct Client {
+pub(crate) struct Client {
     held: AtomicU64,
 }
 
@@ -33,22 +33,22 @@ const KNOWN_CLIENTS: usize = 16 * 1024;
 
 impl Budget {
     /// A budget of `limit` bytes.
-    pub(super) fn new(limit: u64) -> Arc<Self> {
+    pub(crate) fn new(limit: u64) -> Arc<Self> {
         Arc::new(Self { limit: AtomicU64::new(limit), held: AtomicU64::new(0), clients: Mutex::default() })
     }
 
     /// Changes the limit; what is held already stays.
-    pub(super) fn set_limit(&self, limit: u64) {
+    pub(crate) fn set_limit(&self, limit: u64) {
         self.limit.store(limit, Ordering::Relaxed);
     }
 
     /// Bytes held now.
-    pub(super) fn held(&self) -> u64 {
+    pub(crate) fn held(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
     }
 
     /// The account of one client address.
-    pub(super) fn client(&self, address: IpAddr) -> Arc<Client> {
+    pub(crate) fn client(&self, address: IpAddr) -> Arc<Client> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if clients.len() >= KNOWN_CLIENTS && !clients.contains_key(&address) {
             clients.retain(|_, client| Arc::strong_count(client) > 1);
@@ -57,14 +57,14 @@ impl Budget {
     }
 
     /// A reservation of nothing yet.
-    pub(super) fn reservation(self: &Arc<Self>, client: Arc<Client>) -> Reservation {
+    pub(crate) fn reservation(self: &Arc<Self>, client: Arc<Client>) -> Reservation {
         Reservation { budget: Arc::clone(self), client, held: 0 }
     }
 }
 
 /// One request's share; gives itself back when dropped.
 #[derive(Debug)]
-pub(super) struct Reservation {
+pub(crate) struct Reservation {
     budget: Arc<Budget>,
     client: Arc<Client>,
     held: u64,
@@ -75,7 +75,7 @@ impl Reservation {
     ///
     /// # Errors
     /// [`Exhausted`] when the whole budget or the client's quarter would be passed; nothing is charged then.
-    pub(super) fn charge(&mut self, bytes: u64) -> Result<(), Exhausted> {
+    pub(crate) fn charge(&mut self, bytes: u64) -> Result<(), Exhausted> {
         let limit = self.budget.limit.load(Ordering::Relaxed);
         if self.client.held.fetch_add(bytes, Ordering::Relaxed) + bytes > limit / 4 {
             self.client.held.fetch_sub(bytes, Ordering::Relaxed);

@@ -16,30 +16,30 @@ const MEMBERS: usize = 19;
 const REQUEST_ID: usize = 128;
 
 /// Where one request comes from.
-pub(super) struct Origin<'a> {
+pub(crate) struct Origin<'a> {
     /// The other end of the connection.
-    pub(super) peer: Option<IpAddr>,
+    pub(crate) peer: Option<IpAddr>,
     /// Whether it came over TLS.
-    pub(super) is_tls: bool,
+    pub(crate) is_tls: bool,
     /// The id it is known by.
-    pub(super) request_id: &'a str,
+    pub(crate) request_id: &'a str,
     /// What its proxy says, where the peer is a trusted one.
-    pub(super) trusted: Option<&'a Trusted<'a>>,
+    pub(crate) trusted: Option<&'a Trusted<'a>>,
 }
 
 /// What a trusted proxy says of the client in front of it.
 #[derive(Debug, Default)]
-pub(super) struct Trusted<'a> {
+pub(crate) struct Trusted<'a> {
     /// The last [`MEMBERS`] members of `X-Forwarded-For`, as far as they are addresses.
-    pub(super) forwarded_for: Vec<&'a str>,
+    pub(crate) forwarded_for: Vec<&'a str>,
     /// `X-Forwarded-Proto`
-    pub(super) proto: Option<&'a str>,
+    pub(crate) proto: Option<&'a str>,
     /// `X-Forwarded-Host`
-    pub(super) host: Option<&'a str>,
+    pub(crate) host: Option<&'a str>,
 }
 
 /// The names looked for, made once.
-pub(super) struct Names {
+pub(crate) struct Names {
     forwarded_for: FieldName,
     proto: FieldName,
     host: FieldName,
@@ -48,7 +48,7 @@ pub(super) struct Names {
 
 impl Names {
     /// The usual names.
-    pub(super) fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         Some(Self {
             forwarded_for: FieldName::new("X-Forwarded-For")?,
             proto: FieldName::new("X-Forwarded-Proto")?,
@@ -59,12 +59,12 @@ impl Names {
 }
 
 /// Whether `peer` is one of the trusted networks.
-pub(super) fn is_trusted(peer: Option<IpAddr>, networks: &[IpNet]) -> bool {
+pub(crate) fn is_trusted(peer: Option<IpAddr>, networks: &[IpNet]) -> bool {
     peer.is_some_and(|peer| networks.iter().any(|net| net.contains(&peer.to_canonical())))
 }
 
 /// What a trusted proxy's head says.
-pub(super) fn trusted<'h>(head: &'h Head, names: &Names) -> Trusted<'h> {
+pub(crate) fn trusted<'h>(head: &'h Head, names: &Names) -> Trusted<'h> {
     let lines: Vec<&[u8]> = head.lines().filter(|(name, _)| names.forwarded_for.is(name)).map(|(_, v)| v).collect();
     let from_the_right = lines.iter().rev().flat_map(|line| line.rsplit(|b| *b == b','));
     // what stands left of a member that is no address was not written by a proxy that we know
@@ -83,7 +83,7 @@ pub(super) fn trusted<'h>(head: &'h Head, names: &Names) -> Trusted<'h> {
 }
 
 /// The client behind trusted proxies: the last member that is not itself a trusted proxy, else the first one.
-pub(super) fn client(peer: Option<IpAddr>, trusted: &Trusted<'_>, networks: &[IpNet]) -> Option<IpAddr> {
+pub(crate) fn client(peer: Option<IpAddr>, trusted: &Trusted<'_>, networks: &[IpNet]) -> Option<IpAddr> {
     let mut client = peer;
     for member in trusted.forwarded_for.iter().rev() {
         let Some((_, address)) = address_in(member.as_bytes()) else { break };
@@ -96,7 +96,7 @@ pub(super) fn client(peer: Option<IpAddr>, trusted: &Trusted<'_>, networks: &[Ip
 }
 
 /// The id that a trusted proxy gave the request, where it is fit for logs and headers.
-pub(super) fn given_request_id<'h>(head: &'h Head, names: &Names) -> Option<&'h str> {
+pub(crate) fn given_request_id<'h>(head: &'h Head, names: &Names) -> Option<&'h str> {
     match head.find(&names.request_id) {
         Found::One(id) => std::str::from_utf8(id).ok().filter(|id| id.len() <= REQUEST_ID && visible_ascii(id)),
         Found::Nothing | Found::Several => None,
@@ -119,7 +119,7 @@ fn address_in(member: &[u8]) -> Option<(&str, IpAddr)> {
 }
 
 /// Makes request ids: 128 bits that nobody else can predict, from a random key and a counter.
-pub(super) struct RequestIds {
+pub(crate) struct RequestIds {
     key: [u8; 16],
     // Relaxed: only uniqueness matters
     count: AtomicU64,
@@ -127,12 +127,12 @@ pub(super) struct RequestIds {
 
 impl RequestIds {
     /// A source keyed with random bytes.
-    pub(super) fn new(key: [u8; 16]) -> Self {
+    pub(crate) fn new(key: [u8; 16]) -> Self {
         Self { key, count: AtomicU64::new(0) }
     }
 
     /// The next id: 32 lower-case hex digits.
-    pub(super) fn next(&self) -> String {
+    pub(crate) fn next(&self) -> String {
         let mut hasher = SipHasher24::new_with_key(&self.key);
         hasher.write_u64(self.count.fetch_add(1, Ordering::Relaxed));
         let digest = hasher.finish128().as_bytes();

@@ -1,6 +1,12 @@
 //! What an exchange needs of a client: its body piece by piece, and a place for the answer.
 //!
-//! HTTP/1 ([`super::h1`]) is the one kind today; HTTP/2 becomes another beside it.
+//! HTTP/1 ([`h1`]) is the one kind today; HTTP/2 becomes another beside it.
+
+pub(crate) mod answer;
+pub(crate) mod body;
+pub(crate) mod budget;
+pub(crate) mod h1;
+pub(crate) mod origin;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -12,7 +18,7 @@ use crate::verdict::Refusal;
 
 /// Why no further piece of a body comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BodyFault {
+pub(crate) enum BodyFault {
     /// The deadline passed.
     Late,
     /// The client left, or ended the body early.
@@ -23,11 +29,11 @@ pub(super) enum BodyFault {
 
 /// The client takes nothing more: it left, or was too slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gone;
+pub(crate) struct Gone;
 
 /// How long an answer's body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Length {
+pub(crate) enum Length {
     /// So many bytes.
     Known(u64),
     /// It ends when it ends.
@@ -37,7 +43,7 @@ pub(super) enum Length {
 }
 
 /// A final answer's head, without what frames it.
-pub(super) trait AnswerHead: Sync {
+pub(crate) trait AnswerHead: Sync {
     /// The status.
     fn status(&self) -> u16;
     /// The reason phrase; may be empty.
@@ -51,7 +57,7 @@ pub(super) trait AnswerHead: Sync {
 }
 
 /// One client's side of one request.
-pub(super) trait Client: Send {
+pub(crate) trait Client: Send {
     /// The address at the other end of the connection.
     fn peer(&self) -> Option<IpAddr>;
 
