@@ -6,7 +6,6 @@ mod admin;
 mod claiming;
 mod client;
 mod exchange;
-mod forward;
 mod gate;
 mod handshaking;
 mod headers;

@@ -1,8 +1,8 @@
 //! The upstream's response to the client, as it comes (SPEC 2.10). A truncated answer never looks complete.
 
 use super::client::{AnswerHead, Client, Gone, Length};
-use super::forward::{Fault, Response};
 use super::headers::is_relayed;
+use super::upstream::forward::{Fault, Response};
 use crate::wire::response::{BodyEnd, ResponseHead};
 
 /// How relaying ended.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::forward::VerifiedRequest;
 use super::headers::Statement;
 use super::snapshot::RouteState;
+use super::upstream::forward::VerifiedRequest;
 use crate::replay::{Claim, MemoryWindow};
 use crate::scheme::handshake::Passage;
 use crate::verdict::Refusal;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::forward::Fault;
+use super::upstream::forward::Fault;
 use crate::clock::Now;
 use crate::telemetry::rate_limit::RateLimit;
 

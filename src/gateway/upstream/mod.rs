@@ -2,6 +2,8 @@
 //!
 //! Pingora's connector opens them; keeping the idle ones is ours, because its pool spawns a task for each return.
 
+pub(crate) mod forward;
+
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
@@ -17,8 +19,8 @@ use pingora::upstreams::peer::BasicPeer;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use super::timer::LazyTimer;
 use crate::config;
+use crate::gateway::timer::LazyTimer;
 
 /// A name is resolved anew when its addresses are older than this (SPEC 5).
 const RESOLVE_EVERY: Duration = Duration::from_secs(30);
@@ -30,7 +32,7 @@ const IDLE_CONNECTIONS: usize = 256;
 
 /// Why no connection could be had; nothing was sent.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectError {
+pub(crate) enum ConnectError {
     #[error("cannot resolve {host}: {source}")]
     Resolve { host: String, source: std::io::Error },
     #[error("{host} has no address")]
@@ -40,20 +42,20 @@ pub(super) enum ConnectError {
 }
 
 /// One connection to an upstream, with its read buffer.
-pub(super) struct Connection {
-    pub(super) stream: Stream,
-    pub(super) inbound: BytesMut,
-    pub(super) timer: LazyTimer,
+pub(crate) struct Connection {
+    pub(crate) stream: Stream,
+    pub(crate) inbound: BytesMut,
+    pub(crate) timer: LazyTimer,
     address: SocketAddr,
 }
 
 /// One upstream.
-pub(super) struct Upstream {
+pub(crate) struct Upstream {
     target: config::Upstream,
     /// `http://host:port`, for logs.
-    pub(super) label: Arc<str>,
+    pub(crate) label: Arc<str>,
     /// `host:port`, for requests without `Host`.
-    pub(super) authority: String,
+    pub(crate) authority: String,
     connector: Arc<TransportConnector>,
     // held for a push or a pop only, never across a wait
     idle: Mutex<Vec<(Connection, Instant)>>,
@@ -63,7 +65,7 @@ pub(super) struct Upstream {
 
 impl Upstream {
     /// An idle connection that is still open and silent, the one used last first.
-    pub(super) async fn reuse(&self) -> Option<Connection> {
+    pub(crate) async fn reuse(&self) -> Option<Connection> {
         loop {
             let (mut connection, since) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
             if since.elapsed() >= IDLE {
@@ -78,7 +80,7 @@ impl Upstream {
     }
 
     /// A new connection, to the first address that takes one.
-    pub(super) async fn connect(&self) -> Result<Connection, ConnectError> {
+    pub(crate) async fn connect(&self) -> Result<Connection, ConnectError> {
         let mut failed = ConnectError::NoAddress { host: self.target.host.clone() };
         for address in self.addresses().await?.iter().copied() {
             match self.connector.new_stream(&BasicPeer::new(&address.to_string())).await {
@@ -95,7 +97,7 @@ impl Upstream {
     }
 
     /// Takes back a connection whose last answer ended exactly.
-    pub(super) fn keep(&self, connection: Connection) {
+    pub(crate) fn keep(&self, connection: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_CONNECTIONS {
             idle.push((connection, Instant::now()));
@@ -151,13 +153,13 @@ async fn is_silent(connection: &mut Connection) -> bool {
 
 /// Every upstream in use, so that a reload keeps the connections of those that stay.
 #[derive(Default)]
-pub(super) struct Upstreams {
+pub(crate) struct Upstreams {
     known: Mutex<HashMap<config::Upstream, Weak<Upstream>>>,
 }
 
 impl Upstreams {
     /// The upstream at `target`, the same one for the same target.
-    pub(super) fn get(&self, target: &config::Upstream, connector: &Arc<TransportConnector>) -> Arc<Upstream> {
+    pub(crate) fn get(&self, target: &config::Upstream, connector: &Arc<TransportConnector>) -> Arc<Upstream> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(upstream) = known.get(target).and_then(Weak::upgrade) {
             return upstream;
@@ -176,7 +178,7 @@ impl Upstreams {
     }
 
     /// Closes idle connections that are too old, in all upstreams, and forgets those that no route uses.
-    pub(super) fn sweep(&self) {
+    pub(crate) fn sweep(&self) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, upstream| upstream.strong_count() > 0);
         let upstreams: Vec<_> = known.values().filter_map(Weak::upgrade).collect();

@@ -13,8 +13,8 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::time::Instant;
 
-use super::timer::Elapsed;
-use super::upstream::{Connection, Upstream};
+use super::{Connection, Upstream};
+use crate::gateway::timer::Elapsed;
 use crate::scheme::handshake::Passage;
 use crate::verify::verifier::Proof;
 use crate::wire::chunked::{ChunkedDecoder, Piece};
@@ -29,7 +29,7 @@ const EARLY_ANSWER: usize = 1024 * 1024;
 const READ: usize = 16 * 1024;
 
 /// A request that may be forwarded: its head as it will be sent, and its body, whole.
-pub(super) struct VerifiedRequest {
+pub(crate) struct VerifiedRequest {
     head: Vec<u8>,
     body: Bytes,
     is_head: bool,
@@ -37,24 +37,24 @@ pub(super) struct VerifiedRequest {
 
 impl VerifiedRequest {
     /// A proved delivery. `_proof` is the evidence; only a verifier can have made it.
-    pub(super) fn proved(_proof: &Proof, head: Vec<u8>, body: Bytes, is_head: bool) -> Self {
+    pub(crate) fn proved(_proof: &Proof, head: Vec<u8>, body: Bytes, is_head: bool) -> Self {
         Self { head, body, is_head }
     }
 
     /// A handshake for the app to answer; `_passage` is the evidence that it has the form of one.
-    pub(super) fn handshake(_passage: &Passage, head: Vec<u8>, body: Bytes, is_head: bool) -> Self {
+    pub(crate) fn handshake(_passage: &Passage, head: Vec<u8>, body: Bytes, is_head: bool) -> Self {
         Self { head, body, is_head }
     }
 
     /// A delivery that nobody proved, let through because its route is in shadow mode. Nothing else may call this.
-    pub(super) fn unproved_in_shadow_mode(head: Vec<u8>, body: Bytes, is_head: bool) -> Self {
+    pub(crate) fn unproved_in_shadow_mode(head: Vec<u8>, body: Bytes, is_head: bool) -> Self {
         Self { head, body, is_head }
     }
 }
 
 /// Why no answer, or no whole answer, came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// No connection could be had; nothing was sent.
     Unreachable(String),
     /// The deadline passed.
@@ -64,9 +64,9 @@ pub(super) enum Fault {
 }
 
 /// An upstream's answer: its final head, and its body as it comes.
-pub(super) struct Response {
+pub(crate) struct Response {
     /// The final head.
-    pub(super) head: ResponseHead,
+    pub(crate) head: ResponseHead,
     rest: Rest,
     connection: Option<Connection>,
     upstream: Arc<Upstream>,
@@ -91,7 +91,7 @@ enum Broken {
 }
 
 /// Sends `request` and waits for the final head of the answer, all before `deadline`.
-pub(super) async fn send(
+pub(crate) async fn send(
     request: VerifiedRequest,
     upstream: &Arc<Upstream>,
     deadline: Instant,
@@ -260,7 +260,7 @@ fn poll_read(cx: &mut Context<'_>, connection: &mut Connection) -> Poll<std::io:
 
 impl Response {
     /// The next piece of the body; `None`: it ended, and the connection went back where it can be used again.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
         loop {
             if let Some(piece) = self.ready()? {
                 return Ok(Some(piece));
@@ -286,12 +286,12 @@ impl Response {
     }
 
     /// Whether the whole body was taken.
-    pub(super) fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         matches!(self.rest, Rest::Nothing)
     }
 
     /// What of the body is here already.
-    pub(super) fn ready(&mut self) -> Result<Option<Bytes>, Fault> {
+    pub(crate) fn ready(&mut self) -> Result<Option<Bytes>, Fault> {
         let Some(connection) = &mut self.connection else { return Ok(None) };
         let inbound = &mut connection.inbound;
         let piece = match &mut self.rest {
