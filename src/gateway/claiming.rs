@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use super::gate::Gate;
-use super::snapshot::{RouteState, Snapshot};
+use super::running::Gate;
+use super::running::snapshot::{RouteState, Snapshot};
 use crate::clock::UnixMillis;
 use crate::replay::{Claim, Claimed, MemoryWindow, ReplayWindow, WindowError};
 use crate::verdict::{Code, Refusal};

@@ -7,8 +7,8 @@ use std::io;
 use std::sync::Arc;
 
 use super::client::answer::Answer;
-use super::gate::Gate;
-use super::snapshot::RouteState;
+use super::running::Gate;
+use super::running::snapshot::RouteState;
 use crate::clock::Now;
 use crate::config;
 use crate::config::HandshakeMode;

@@ -6,21 +6,18 @@ mod admin;
 mod claiming;
 mod client;
 mod exchange;
-mod gate;
 mod handshaking;
 mod headers;
 mod listen;
 mod relay;
 mod reload;
 mod right;
-mod shared;
-mod snapshot;
+mod running;
 mod stop;
 mod timer;
 mod traffic;
 mod unwind;
 mod upstream;
-mod warnings;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -40,9 +37,9 @@ use crate::config::Config;
 use crate::replay::MemoryWindow;
 use crate::telemetry::Telemetry;
 use crate::verify::claim::FingerprintKey;
-use gate::Gate;
 pub use listen::BindError;
-use shared::Shared;
+use running::Gate;
+use running::shared::Shared;
 pub use stop::Stopper;
 
 /// Why the gateway did not start.
@@ -132,7 +129,8 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Gate, StartError> {
     let epoch = Instant::now();
     let budget = client::budget::Budget::new(config.server.max_buffered);
     let window = Arc::new(MemoryWindow::new(config.replay.capacity));
-    let snapshot = snapshot::Snapshot::build(config, &shared).map_err(|fault| StartError::Build(fault.to_string()))?;
+    let snapshot =
+        running::snapshot::Snapshot::build(config, &shared).map_err(|fault| StartError::Build(fault.to_string()))?;
     Ok(Gate {
         shared,
         snapshot: ArcSwap::from_pointee(snapshot),
@@ -146,6 +144,6 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Gate, StartError> {
         stopping: AtomicBool::new(false),
         connections: AtomicUsize::new(0),
         reloading: Mutex::new(()),
-        warnings: warnings::Warnings::new(),
+        warnings: running::warnings::Warnings::new(),
     })
 }

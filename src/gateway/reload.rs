@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
-use super::gate::Gate;
-use super::snapshot::{Fixed, Snapshot};
+use super::running::Gate;
+use super::running::snapshot::{Fixed, Snapshot};
 use crate::config::{self, Config, Position, Problem, Problems};
 use crate::verify::verifier::KeyFault;
 

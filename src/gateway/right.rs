@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::headers::Statement;
-use super::snapshot::RouteState;
+use super::running::snapshot::RouteState;
 use super::upstream::forward::VerifiedRequest;
 use crate::replay::{Claim, MemoryWindow};
 use crate::scheme::handshake::Passage;

@@ -11,8 +11,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
-use super::gate::Gate;
 use super::reload;
+use super::running::Gate;
 
 /// Stops a gateway from within its process.
 #[derive(Clone, Debug, Default)]

@@ -9,7 +9,7 @@ use pingora::server::ShutdownWatch;
 
 use super::client::h1::{H1, Handler, Next};
 use super::exchange;
-use super::gate::{Gate, OpenConnection};
+use super::running::{Gate, OpenConnection};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
 

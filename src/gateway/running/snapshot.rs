@@ -1,7 +1,7 @@
 //! What one loaded configuration builds: routes with their verifiers, upstreams and metric handles.
 //!
 //! A request takes the running snapshot once and holds it to its end; a reload swaps in another. Replay window, budget
-//! and counters live outside (see [`super::gate`]).
+//! and counters live outside (see [`super`]).
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -10,10 +10,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::shared::Shared;
-use super::upstream::Upstream;
 use crate::clock::Now;
 use crate::config;
 use crate::config::{Config, HandshakeMode, Route};
+use crate::gateway::upstream::Upstream;
 use crate::key::secret::Secret;
 use crate::routes::RouteTable;
 use crate::scheme::Handshake;
@@ -27,58 +27,58 @@ use crate::verify::verifier::{KeyFault, Verification, Verifier};
 use crate::wire::head::Head;
 
 /// One loaded configuration at work.
-pub(super) struct Snapshot {
-    pub(super) routes: RouteTable<Arc<RouteState>>,
+pub(crate) struct Snapshot {
+    pub(crate) routes: RouteTable<Arc<RouteState>>,
     /// Counts what matched no route.
-    pub(super) unrouted: RouteMetrics,
-    pub(super) body_timeout: Duration,
-    pub(super) trusted_proxies: Vec<IpNet>,
-    pub(super) health_path: Option<String>,
+    pub(crate) unrouted: RouteMetrics,
+    pub(crate) body_timeout: Duration,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) health_path: Option<String>,
     /// Timestamps before the start are refused (SPEC 4).
-    pub(super) refuse_older_than_start: bool,
-    pub(super) connection: super::client::h1::Settings,
-    pub(super) max_connections: usize,
+    pub(crate) refuse_older_than_start: bool,
+    pub(crate) connection: crate::gateway::client::h1::Settings,
+    pub(crate) max_connections: usize,
     /// How long what is in flight may take once the gateway stops.
-    pub(super) shutdown_grace: Duration,
+    pub(crate) shutdown_grace: Duration,
     /// Who may do what on the admin port.
-    pub(super) admin: config::Admin,
+    pub(crate) admin: config::Admin,
     /// The file's own text of what cannot change live, compared at a reload.
-    pub(super) fixed: Fixed,
+    pub(crate) fixed: Fixed,
 }
 
 /// What a reload cannot change (SPEC 5).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fixed {
-    pub(super) listen: Vec<std::net::SocketAddr>,
-    pub(super) threads: usize,
-    pub(super) admin_listen: std::net::SocketAddr,
-    pub(super) capacity: usize,
+pub(crate) struct Fixed {
+    pub(crate) listen: Vec<std::net::SocketAddr>,
+    pub(crate) threads: usize,
+    pub(crate) admin_listen: std::net::SocketAddr,
+    pub(crate) capacity: usize,
 }
 
 /// One route at work.
-pub(super) struct RouteState {
-    pub(super) config: Route,
-    pub(super) name: Arc<str>,
-    pub(super) provider: Arc<str>,
+pub(crate) struct RouteState {
+    pub(crate) config: Route,
+    pub(crate) name: Arc<str>,
+    pub(crate) provider: Arc<str>,
     /// With the configured secrets; none of them is there while the route waits for its own.
     verifier: Verifier,
     /// Where the secret is still to come with a handshake.
-    pub(super) awaited: Option<Awaited>,
+    pub(crate) awaited: Option<Awaited>,
     /// The handshake that is looked for; `None` where the route says `off`.
-    pub(super) handshake: Option<&'static dyn Handshake>,
-    pub(super) envelope: Envelope,
-    pub(super) policy: Policy,
+    pub(crate) handshake: Option<&'static dyn Handshake>,
+    pub(crate) envelope: Envelope,
+    pub(crate) policy: Policy,
     /// `Allow`, for 405.
-    pub(super) allow: String,
-    pub(super) upstream: Arc<Upstream>,
-    pub(super) metrics: RouteMetrics,
-    pub(super) fingerprint: Fingerprint,
+    pub(crate) allow: String,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) metrics: RouteMetrics,
+    pub(crate) fingerprint: Fingerprint,
 }
 
 /// A secret that comes with a handshake.
-pub(super) struct Awaited {
+pub(crate) struct Awaited {
     /// Where it will be kept.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Once it has come.
     verifier: OnceLock<Verifier>,
 }
@@ -88,7 +88,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// A secret that is no key for its scheme (the loader has tried them, so this is a fault of ours).
-    pub(super) fn build(config: Config, shared: &Shared) -> Result<Self, KeyFault> {
+    pub(crate) fn build(config: Config, shared: &Shared) -> Result<Self, KeyFault> {
         let mut routes = Vec::with_capacity(config.routes.len());
         for route in config.routes {
             let state = RouteState::build(route, shared)?;
@@ -102,7 +102,7 @@ impl Snapshot {
             trusted_proxies: server.trusted_proxies,
             health_path: server.health_path,
             refuse_older_than_start: config.replay.refuse_older_than_start,
-            connection: super::client::h1::Settings {
+            connection: crate::gateway::client::h1::Settings {
                 head: crate::wire::head::Limits { max_head: server.max_head, max_headers: server.max_headers },
                 head_timeout: server.head_timeout,
                 idle_timeout: server.idle_timeout,
@@ -157,7 +157,7 @@ impl RouteState {
     }
 
     /// What verifies deliveries now.
-    pub(super) fn verifier(&self) -> &Verifier {
+    pub(crate) fn verifier(&self) -> &Verifier {
         self.awaited.as_ref().and_then(|awaited| awaited.verifier.get()).unwrap_or(&self.verifier)
     }
 
@@ -165,7 +165,7 @@ impl RouteState {
     ///
     /// # Errors
     /// As [`Verifier::begin`], and `secret_not_learned` for what could be a delivery before there is a secret.
-    pub(super) fn begin(&self, head: &Head, now: Now) -> Result<Verification, Refusal> {
+    pub(crate) fn begin(&self, head: &Head, now: Now) -> Result<Verification, Refusal> {
         // asked first: a secret that comes in between is for the next delivery
         let learning = self.learning();
         let verification = self.verifier().begin(head, now)?;
@@ -176,7 +176,7 @@ impl RouteState {
     ///
     /// # Errors
     /// `invalid_envelope` for any other.
-    pub(super) fn accept(&self, event: Event) -> Result<Event, Refusal> {
+    pub(crate) fn accept(&self, event: Event) -> Result<Event, Refusal> {
         match &self.config.event_types {
             Some(types) if !event.event_type.as_ref().is_some_and(|t| types.contains(t)) => {
                 Err(Refusal::because(Code::InvalidEnvelope, "this route does not take this type of event"))
@@ -186,7 +186,7 @@ impl RouteState {
     }
 
     /// Whether the secret comes with a handshake.
-    pub(super) fn learning(&self) -> Learning {
+    pub(crate) fn learning(&self) -> Learning {
         match &self.awaited {
             Some(awaited) if awaited.verifier.get().is_none() => Learning::Open,
             Some(_) => Learning::Done,
@@ -199,12 +199,12 @@ impl RouteState {
     ///
     /// # Errors
     /// That the secret is no key of the scheme.
-    pub(super) fn verifier_with(&self, secret: Secret) -> Result<Verifier, KeyFault> {
+    pub(crate) fn verifier_with(&self, secret: Secret) -> Result<Verifier, KeyFault> {
         Verifier::new(Arc::clone(self.verifier.scheme()), vec![secret], self.verifier.settings().clone())
     }
 
     /// Verifies by the secret that has come; the first one counts.
-    pub(super) fn learn(&self, verifier: Verifier) {
+    pub(crate) fn learn(&self, verifier: Verifier) {
         if let Some(awaited) = &self.awaited {
             let _ = awaited.verifier.set(verifier);
         }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::upstream::forward::Fault;
 use crate::clock::Now;
+use crate::gateway::upstream::forward::Fault;
 use crate::telemetry::rate_limit::RateLimit;
 
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// One limit per kind of warning.
-pub(super) struct Warnings {
+pub(crate) struct Warnings {
     conflict: RateLimit,
     upstream: RateLimit,
     overload: RateLimit,
@@ -19,7 +19,7 @@ pub(super) struct Warnings {
 
 impl Warnings {
     /// Nothing was warned about yet.
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             conflict: RateLimit::new(INTERVAL),
             upstream: RateLimit::new(INTERVAL),
@@ -32,7 +32,7 @@ impl Warnings {
     /// An event id came again with another body.
     ///
     /// `is_preset`: its place is the provider's own, so the body was rendered anew and is answered as a duplicate.
-    pub(super) fn conflict(&self, route: &str, is_preset: bool, request_id: &str, now: Now) {
+    pub(crate) fn conflict(&self, route: &str, is_preset: bool, request_id: &str, now: Now) {
         if let Some(others) = self.conflict.allow(now.mono) {
             let advice = if is_preset {
                 "it was answered as a duplicate; `POST /replay/forget` lets it through"
@@ -47,7 +47,7 @@ impl Warnings {
     }
 
     /// An upstream could not be reached, was late, or broke off.
-    pub(super) fn upstream(&self, route: &str, upstream: &str, fault: &Fault, now: Now) {
+    pub(crate) fn upstream(&self, route: &str, upstream: &str, fault: &Fault, now: Now) {
         if let Some(others) = self.upstream.allow(now.mono) {
             let reason = match fault {
                 Fault::Unreachable(reason) => reason,
@@ -59,21 +59,21 @@ impl Warnings {
     }
 
     /// A connection was refused because too many are open.
-    pub(super) fn overload(&self, open: usize, now: Now) {
+    pub(crate) fn overload(&self, open: usize, now: Now) {
         if let Some(others) = self.overload.allow(now.mono) {
             log::warn!("{open} connections are open, more than `server.max_connections`: refused one{}", more(others));
         }
     }
 
     /// A secret that came with a handshake could not be taken.
-    pub(super) fn learning(&self, route: &str, reason: &dyn std::fmt::Display, now: Now) {
+    pub(crate) fn learning(&self, route: &str, reason: &dyn std::fmt::Display, now: Now) {
         if let Some(others) = self.learning.allow(now.mono) {
             log::warn!("route {route}: the secret of a handshake was not taken: {reason}{}", more(others));
         }
     }
 
     /// Events that could still be replayed had to be forgotten for room.
-    pub(super) fn eviction(&self, evicted: u64, now: Now) {
+    pub(crate) fn eviction(&self, evicted: u64, now: Now) {
         if let Some(others) = self.eviction.allow(now.mono) {
             log::warn!(
                 "the replay window is full: forgot {evicted} events within their tolerance; raise `replay.capacity`{}",

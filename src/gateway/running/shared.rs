@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use pingora::connectors::TransportConnector;
 
-use super::upstream::Upstreams;
+use crate::gateway::upstream::Upstreams;
 use crate::telemetry::Telemetry;
 use crate::verify::claim::FingerprintKey;
 
 /// What a snapshot is built with, and outlives it.
-pub(super) struct Shared {
-    pub(super) telemetry: Telemetry,
-    pub(super) fingerprints: FingerprintKey,
-    pub(super) upstreams: Upstreams,
-    pub(super) connector: Arc<TransportConnector>,
+pub(crate) struct Shared {
+    pub(crate) telemetry: Telemetry,
+    pub(crate) fingerprints: FingerprintKey,
+    pub(crate) upstreams: Upstreams,
+    pub(crate) connector: Arc<TransportConnector>,
 }

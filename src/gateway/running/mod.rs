@@ -1,5 +1,9 @@
 //! What lives as long as the process, whatever is reloaded: replay window, budget, counters, clock, connections.
 
+pub(crate) mod shared;
+pub(crate) mod snapshot;
+pub(crate) mod warnings;
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,44 +11,44 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
-use super::client::budget::Budget;
-use super::client::origin::{Names, RequestIds};
-use super::shared::Shared;
-use super::snapshot::Snapshot;
 use crate::clock::{Clock, Now};
+use crate::gateway::client::budget::Budget;
+use crate::gateway::client::origin::{Names, RequestIds};
 use crate::replay::{MemoryWindow, ReplayWindow};
+use shared::Shared;
+use snapshot::Snapshot;
 
 /// The whole gateway at work.
-pub(super) struct Gate {
-    pub(super) shared: Shared,
-    pub(super) snapshot: ArcSwap<Snapshot>,
-    pub(super) window: Arc<MemoryWindow>,
-    pub(super) budget: Arc<Budget>,
-    pub(super) clock: Clock,
+pub(crate) struct Gate {
+    pub(crate) shared: Shared,
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) window: Arc<MemoryWindow>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) clock: Clock,
     /// The runtime's time at which `clock`'s monotonic time was 0, so that one reading serves both.
-    pub(super) epoch: Instant,
+    pub(crate) epoch: Instant,
     /// Both clocks at the start.
-    pub(super) started: Now,
-    pub(super) request_ids: RequestIds,
-    pub(super) names: Names,
+    pub(crate) started: Now,
+    pub(crate) request_ids: RequestIds,
+    pub(crate) names: Names,
     /// Set at SIGTERM: `/readyz` answers 503 from then on. Relaxed: nothing else is read through it.
-    pub(super) stopping: AtomicBool,
+    pub(crate) stopping: AtomicBool,
     /// Client connections open now; relaxed likewise.
-    pub(super) connections: AtomicUsize,
+    pub(crate) connections: AtomicUsize,
     /// Held by a reload from reading its file to putting it in force; reloads may wait for files.
-    pub(super) reloading: Mutex<()>,
+    pub(crate) reloading: Mutex<()>,
     /// Limits the warnings that a stranger can provoke.
-    pub(super) warnings: super::warnings::Warnings,
+    pub(crate) warnings: warnings::Warnings,
 }
 
 impl Gate {
     /// Whether new traffic is welcome.
-    pub(super) fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         !self.stopping.load(Ordering::Relaxed)
     }
 
     /// The text of `/metrics`.
-    pub(super) fn render_metrics(&self) -> String {
+    pub(crate) fn render_metrics(&self) -> String {
         let metrics = &self.shared.telemetry.metrics;
         metrics.buffered_bytes.set(i64::try_from(self.budget.held()).unwrap_or(i64::MAX));
         let open = self.connections.load(Ordering::Relaxed);
@@ -54,7 +58,7 @@ impl Gate {
     }
 
     /// Warns of evictions of events that could still be replayed, beyond those `reported` already; returns their number.
-    pub(super) fn report_evictions(&self, reported: u64) -> u64 {
+    pub(crate) fn report_evictions(&self, reported: u64) -> u64 {
         let fresh = self.window.evictions().fresh;
         if fresh > reported {
             self.warnings.eviction(fresh - reported, self.clock.now());
@@ -63,17 +67,17 @@ impl Gate {
     }
 
     /// The moment `after` a clock reading, in the runtime's time.
-    pub(super) fn deadline(&self, now: Now, after: Duration) -> Instant {
+    pub(crate) fn deadline(&self, now: Now, after: Duration) -> Instant {
         self.epoch + now.mono + after
     }
 }
 
 /// Counts a connection while it is open.
-pub(super) struct OpenConnection<'g>(&'g AtomicUsize);
+pub(crate) struct OpenConnection<'g>(&'g AtomicUsize);
 
 impl<'g> OpenConnection<'g> {
     /// Counts one more; the number includes it.
-    pub(super) fn count(counter: &'g AtomicUsize) -> (Self, usize) {
+    pub(crate) fn count(counter: &'g AtomicUsize) -> (Self, usize) {
         let open = counter.fetch_add(1, Ordering::Relaxed) + 1;
         (Self(counter), open)
     }
