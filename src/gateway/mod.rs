@@ -3,20 +3,14 @@
 //! [`exchange`] is the file to read first; [`client::h1`] is what surrounds it. Statuses live in [`client::answer`] alone.
 
 mod admin;
-mod claiming;
 mod client;
 mod exchange;
-mod handshaking;
-mod headers;
 mod listen;
-mod relay;
 mod reload;
-mod right;
 mod running;
 mod stop;
 mod timer;
 mod traffic;
-mod unwind;
 mod upstream;
 
 use std::io::Write;

@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use super::running::Gate;
-use super::running::snapshot::{RouteState, Snapshot};
 use crate::clock::UnixMillis;
+use crate::gateway::running::Gate;
+use crate::gateway::running::snapshot::{RouteState, Snapshot};
 use crate::replay::{Claim, Claimed, MemoryWindow, ReplayWindow, WindowError};
 use crate::verdict::{Code, Refusal};
 use crate::verify::claim;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::headers::Statement;
-use super::running::snapshot::RouteState;
-use super::upstream::forward::VerifiedRequest;
+use crate::gateway::running::snapshot::RouteState;
+use crate::gateway::upstream::forward::VerifiedRequest;
 use crate::replay::{Claim, MemoryWindow};
 use crate::scheme::handshake::Passage;
 use crate::verdict::Refusal;

@@ -1,8 +1,8 @@
 //! The upstream's response to the client, as it comes (SPEC 2.10). A truncated answer never looks complete.
 
-use super::client::{AnswerHead, Client, Gone, Length};
 use super::headers::is_relayed;
-use super::upstream::forward::{Fault, Response};
+use crate::gateway::client::{AnswerHead, Client, Gone, Length};
+use crate::gateway::upstream::forward::{Fault, Response};
 use crate::wire::response::{BodyEnd, ResponseHead};
 
 /// How relaying ended.
@@ -60,7 +60,7 @@ impl AnswerHead for RelayedHead<'_> {
     }
 
     fn reason(&self) -> &[u8] {
-        super::client::answer::reason(self.head.status()).as_bytes()
+        crate::gateway::client::answer::reason(self.head.status()).as_bytes()
     }
 
     fn lines(&self, put: &mut dyn FnMut(&[u8], &[u8])) {

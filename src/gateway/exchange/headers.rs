@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::client::origin::Origin;
+use crate::gateway::client::origin::Origin;
 use crate::key::secret::SecretText;
 use crate::verify::envelope::visible_ascii;
 use crate::wire::head::{FieldName, Head, fold};

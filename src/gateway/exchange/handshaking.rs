@@ -6,12 +6,12 @@
 use std::io;
 use std::sync::Arc;
 
-use super::client::answer::Answer;
-use super::running::Gate;
-use super::running::snapshot::RouteState;
 use crate::clock::Now;
 use crate::config;
 use crate::config::HandshakeMode;
+use crate::gateway::client::answer::Answer;
+use crate::gateway::running::Gate;
+use crate::gateway::running::snapshot::RouteState;
 use crate::key::secret::{Secret, SecretText};
 use crate::scheme::Handshake;
 use crate::scheme::handshake::{Asked, MAX_OPEN_BODY, Passage, Reply};

@@ -4,32 +4,30 @@
 //! knows of shadow mode. The exchange is never cancelled by the client's departure: nothing here watches the client
 //! while the upstream works, so the claim learns its true outcome.
 
+mod claiming;
+mod handshaking;
+mod headers;
+mod relay;
+mod right;
+mod unwind;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::claiming;
-use super::client::Client;
-use super::client::answer;
-use super::client::answer::Answer;
-use super::client::body;
-use super::client::body::Body;
-use super::client::h1::Next;
-use super::client::origin;
-use super::client::origin::{Origin, Trusted};
-use super::handshaking;
-use super::handshaking::Met;
-use super::headers;
-use super::headers::Fixed;
-use super::relay;
-use super::relay::Relayed;
-use super::right::{Proved, Right};
-use super::running::Gate;
-use super::running::snapshot::{RouteState, Snapshot};
-use super::unwind;
-use super::upstream::forward;
-use super::upstream::forward::VerifiedRequest;
 use crate::clock::Now;
+use crate::gateway::client::Client;
+use crate::gateway::client::answer;
+use crate::gateway::client::answer::Answer;
+use crate::gateway::client::body;
+use crate::gateway::client::body::Body;
+use crate::gateway::client::h1::Next;
+use crate::gateway::client::origin;
+use crate::gateway::client::origin::{Origin, Trusted};
+use crate::gateway::running::Gate;
+use crate::gateway::running::snapshot::{RouteState, Snapshot};
+use crate::gateway::upstream::forward;
+use crate::gateway::upstream::forward::VerifiedRequest;
 use crate::replay::{Claim, MemoryWindow};
 use crate::routes::Match;
 use crate::scheme::Handshake;
@@ -38,13 +36,17 @@ use crate::telemetry::{Outcome, Record};
 use crate::verdict::{Code, Refusal};
 use crate::verify::verifier::{Proof, Verification};
 use crate::wire::head::{Expect, Framing, Head};
+use handshaking::Met;
+use headers::Fixed;
+use relay::Relayed;
+use right::{Proved, Right};
 
 /// Serves one request whose head is read: judges it, forwards it or answers it, and writes its log line.
-pub(super) async fn serve<C: Client>(gate: &Gate, client: &mut C, head: &Head) -> Next {
+pub(crate) async fn serve<C: Client>(gate: &Gate, client: &mut C, head: &Head) -> Next {
     let now = gate.clock.now();
     let snapshot = gate.snapshot.load_full();
     if snapshot.health_path.as_deref() == Some(head.path()) {
-        return super::admin::answer_readiness(gate, client, head).await;
+        return crate::gateway::admin::answer_readiness(gate, client, head).await;
     }
     let peer = client.peer();
     let trusted = origin::is_trusted(peer, &snapshot.trusted_proxies).then(|| origin::trusted(head, &gate.names));
@@ -71,7 +73,7 @@ pub(super) async fn serve<C: Client>(gate: &Gate, client: &mut C, head: &Head) -
 }
 
 /// Answers what never became a request (SPEC 2.1), and writes its log line.
-pub(super) async fn refuse<C: Client>(gate: &Gate, client: &mut C, refusal: Refusal) {
+pub(crate) async fn refuse<C: Client>(gate: &Gate, client: &mut C, refusal: Refusal) {
     let now = gate.clock.now();
     let snapshot = gate.snapshot.load();
     let mut record = Record::begun(now.wall, gate.request_ids.next());
