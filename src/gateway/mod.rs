@@ -2,13 +2,10 @@
 //!
 //! [`exchange`] is the file to read first; [`client::h1`] is what surrounds it. Statuses live in [`client::answer`] alone.
 
-mod admin;
 mod client;
 mod exchange;
-mod listen;
-mod reload;
+mod operating;
 mod running;
-mod stop;
 mod timer;
 mod traffic;
 mod upstream;
@@ -31,10 +28,11 @@ use crate::config::Config;
 use crate::replay::MemoryWindow;
 use crate::telemetry::Telemetry;
 use crate::verify::claim::FingerprintKey;
-pub use listen::BindError;
+pub use operating::listen::BindError;
+pub use operating::stop::Stopper;
+use operating::{admin, listen, stop};
 use running::Gate;
 use running::shared::Shared;
-pub use stop::Stopper;
 
 /// Why the gateway did not start.
 #[derive(Debug, thiserror::Error)]

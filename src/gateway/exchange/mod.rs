@@ -46,7 +46,7 @@ pub(crate) async fn serve<C: Client>(gate: &Gate, client: &mut C, head: &Head) -
     let now = gate.clock.now();
     let snapshot = gate.snapshot.load_full();
     if snapshot.health_path.as_deref() == Some(head.path()) {
-        return crate::gateway::admin::answer_readiness(gate, client, head).await;
+        return crate::gateway::operating::admin::answer_readiness(gate, client, head).await;
     }
     let peer = client.peer();
     let trusted = origin::is_trusted(peer, &snapshot.trusted_proxies).then(|| origin::trusted(head, &gate.names));

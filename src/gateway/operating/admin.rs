@@ -10,12 +10,12 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use subtle::ConstantTimeEq;
 
-use super::client::Client;
-use super::client::answer;
-use super::client::answer::Answer;
-use super::client::h1::{H1, Handler, Next};
 use super::reload;
-use super::running::Gate;
+use crate::gateway::client::Client;
+use crate::gateway::client::answer;
+use crate::gateway::client::answer::Answer;
+use crate::gateway::client::h1::{H1, Handler, Next};
+use crate::gateway::running::Gate;
 use crate::replay::{Forget, Forgotten, ReplayWindow};
 use crate::telemetry::metrics;
 use crate::verdict::{Code, Refusal};
@@ -25,15 +25,15 @@ use crate::wire::head::{FieldName, Found, Framing, Head};
 const MAX_BODY: u64 = 4 * 1024;
 
 /// The admin port's handler.
-pub(super) struct Admin {
-    pub(super) gate: Arc<Gate>,
-    pub(super) address: SocketAddr,
-    pub(super) file: PathBuf,
-    pub(super) names: Names,
+pub(crate) struct Admin {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) address: SocketAddr,
+    pub(crate) file: PathBuf,
+    pub(crate) names: Names,
 }
 
 /// The headers that the admin port looks at.
-pub(super) struct Names {
+pub(crate) struct Names {
     authorization: FieldName,
     origin: FieldName,
     fetch_site: FieldName,
@@ -41,7 +41,7 @@ pub(super) struct Names {
 
 impl Names {
     /// The usual names.
-    pub(super) fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         Some(Self {
             authorization: FieldName::new("Authorization")?,
             origin: FieldName::new("Origin")?,
@@ -51,7 +51,7 @@ impl Names {
 }
 
 /// `/readyz` on either port: 200, or 503 while stopping.
-pub(super) fn readiness(gate: &Gate) -> Answer {
+pub(crate) fn readiness(gate: &Gate) -> Answer {
     if gate.is_ready() {
         Answer::json(200, br#"{"ok":true}"#.as_slice())
     } else {
@@ -62,7 +62,7 @@ pub(super) fn readiness(gate: &Gate) -> Answer {
 }
 
 /// Answers `server.health_path` on the traffic port. A probe is no delivery: it is neither logged nor counted.
-pub(super) async fn answer_readiness<C: Client>(gate: &Gate, client: &mut C, head: &Head) -> Next {
+pub(crate) async fn answer_readiness<C: Client>(gate: &Gate, client: &mut C, head: &Head) -> Next {
     let mut answer = readiness(gate);
     if !matches!(head.method(), "GET" | "HEAD") {
         answer = not_allowed("GET, HEAD");
@@ -163,7 +163,7 @@ impl Admin {
         while !client.is_body_complete() {
             match client.read_body(&mut body, MAX_BODY, deadline).await {
                 Ok(_) => {}
-                Err(super::client::BodyFault::Refused(refusal)) => return Err(Answer::refusal(refusal, None)),
+                Err(crate::gateway::client::BodyFault::Refused(refusal)) => return Err(Answer::refusal(refusal, None)),
                 Err(_) => return Err(Answer::refusal(Code::BodyTimeout.into(), None)),
             }
         }

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
-use super::running::Gate;
-use super::running::snapshot::{Fixed, Snapshot};
 use crate::config::{self, Config, Position, Problem, Problems};
+use crate::gateway::running::Gate;
+use crate::gateway::running::snapshot::{Fixed, Snapshot};
 use crate::verify::verifier::KeyFault;
 
 /// Why the running configuration stays.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ReloadError {
+pub(crate) enum ReloadError {
     #[error("{0}")]
     Problems(#[from] Problems),
     #[error("this configuration cannot run: {0}")]
@@ -21,7 +21,7 @@ pub(super) enum ReloadError {
 
 impl ReloadError {
     /// Each problem in a sentence of its own, for `POST /reload`.
-    pub(super) fn list(&self) -> Vec<String> {
+    pub(crate) fn list(&self) -> Vec<String> {
         let Self::Problems(problems) = self else { return vec![self.to_string()] };
         let place = |at: Position| format!("{}:{}:{}: ", problems.path, at.line, at.column);
         let sentence = |problem: &Problem| {
@@ -36,7 +36,7 @@ impl ReloadError {
 /// Reads the file again and swaps it in. Requests in flight finish under the old one.
 ///
 /// Reads files: call it where blocking is allowed.
-pub(super) fn reload(gate: &Gate, path: &Path) -> Result<(), ReloadError> {
+pub(crate) fn reload(gate: &Gate, path: &Path) -> Result<(), ReloadError> {
     // one at a time: an older file must not be put in force after a newer one
     let _turn = gate.reloading.lock().unwrap_or_else(PoisonError::into_inner);
     let mut result = load(gate, path);

@@ -24,14 +24,14 @@ pub struct BindError {
 }
 
 /// A socket that accepts already.
-pub(super) struct Bound {
+pub(crate) struct Bound {
     socket: TcpListener,
     /// Where it listens, the port resolved.
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 /// Binds one address.
-pub(super) fn bind(address: SocketAddr) -> Result<Bound, BindError> {
+pub(crate) fn bind(address: SocketAddr) -> Result<Bound, BindError> {
     let bound = TcpListener::bind(address).and_then(|socket| {
         socket.set_nonblocking(true)?;
         Ok(Bound { address: socket.local_addr()?, socket })
@@ -40,7 +40,7 @@ pub(super) fn bind(address: SocketAddr) -> Result<Bound, BindError> {
 }
 
 /// A Pingora service over sockets that are bound already, stopped by our own signal rather than the server's.
-pub(super) struct Listening<A> {
+pub(crate) struct Listening<A> {
     inner: Service<A>,
     bound: Vec<Bound>,
     stopping: ShutdownWatch,
@@ -49,7 +49,7 @@ pub(super) struct Listening<A> {
 
 impl<A> Listening<A> {
     /// `app` serves what the sockets accept, on `threads` threads, until `stopping` turns true.
-    pub(super) fn new(name: &str, app: A, bound: Vec<Bound>, stopping: ShutdownWatch, threads: usize) -> Self {
+    pub(crate) fn new(name: &str, app: A, bound: Vec<Bound>, stopping: ShutdownWatch, threads: usize) -> Self {
         let mut inner = Service::new(name.to_owned(), app);
         for socket in &bound {
             // our own buffers are behind every stream: Pingora's would only copy once more

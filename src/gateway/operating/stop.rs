@@ -12,7 +12,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
 use super::reload;
-use super::running::Gate;
+use crate::gateway::running::Gate;
 
 /// Stops a gateway from within its process.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +26,7 @@ impl Stopper {
 }
 
 /// What Pingora's server waits for. By the time it returns, traffic has drained, so the server may end at once.
-pub(super) struct Signals {
+pub(crate) struct Signals {
     gate: Arc<Gate>,
     stop: watch::Sender<bool>,
     file: PathBuf,
@@ -37,7 +37,7 @@ pub(super) struct Signals {
 
 impl Signals {
     /// `on_ready` is called when the services have been started.
-    pub(super) fn new(
+    pub(crate) fn new(
         gate: Arc<Gate>,
         stop: watch::Sender<bool>,
         file: PathBuf,
