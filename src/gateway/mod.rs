@@ -17,7 +17,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pingora::connectors::TransportConnector;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use tokio::sync::watch;
@@ -31,8 +30,9 @@ use crate::verify::claim::FingerprintKey;
 pub use operating::listen::BindError;
 pub use operating::stop::Stopper;
 use operating::{admin, listen, stop};
-use running::Gate;
-use running::shared::Shared;
+use running::Running;
+use running::snapshot::Snapshot;
+use upstream::Upstreams;
 
 /// Why the gateway did not start.
 #[derive(Debug, thiserror::Error)]
@@ -86,19 +86,19 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
     }
     let (telemetry, log_writer) =
         Telemetry::start(surroundings.access_log, env!("CARGO_PKG_VERSION")).map_err(StartError::Thread)?;
-    let gate = Arc::new(build(config, telemetry)?);
+    let running = Arc::new(build(config, telemetry)?);
     let (stop, stopping) = watch::channel(false);
     let names = admin::Names::new().ok_or_else(|| StartError::Build("header names".into()))?;
-    let admin = admin::Admin { gate: Arc::clone(&gate), address: addresses.admin, file: file.clone(), names };
+    let admin = admin::Admin { running: Arc::clone(&running), address: addresses.admin, file: file.clone(), names };
     // the admin port goes on answering while traffic drains
     let (_admin_stop, admin_stopping) = watch::channel(false);
     let conf = ServerConf { threads, ..ServerConf::default() };
     let mut server = Server::new_with_opt_and_conf(None, conf);
-    let traffic = traffic::Traffic::new(Arc::clone(&gate));
+    let traffic = traffic::Traffic::new(Arc::clone(&running));
     server.add_service(listen::Listening::new("traffic", traffic, traffic_sockets, stopping, threads));
-    let admin = traffic::App::new_beside(Arc::clone(&gate), admin);
+    let admin = traffic::App::new_beside(Arc::clone(&running), admin);
     server.add_service(listen::Listening::new("admin", admin, vec![admin_socket], admin_stopping, 1));
-    let signals = stop::Signals::new(Arc::clone(&gate), stop, file, surroundings.stopper, move || {
+    let signals = stop::Signals::new(Arc::clone(&running), stop, file, surroundings.stopper, move || {
         (surroundings.on_ready)(&addresses);
     });
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
@@ -106,25 +106,23 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
     Ok(())
 }
 
-fn build(config: Config, telemetry: Telemetry) -> Result<Gate, StartError> {
+fn build(config: Config, telemetry: Telemetry) -> Result<Running, StartError> {
     let random = || {
         let mut key = [0; 16];
         getrandom::fill(&mut key).map(|()| key).map_err(StartError::Random)
     };
-    let shared = Shared {
-        telemetry,
-        fingerprints: FingerprintKey::from_bytes(random()?),
-        upstreams: upstream::Upstreams::default(),
-        connector: Arc::new(TransportConnector::new(None)),
-    };
+    let fingerprints = FingerprintKey::from_bytes(random()?);
+    let upstreams = Upstreams::new();
     let clock = Clock::system();
     let epoch = Instant::now();
     let budget = client::budget::Budget::new(config.server.max_buffered);
     let window = Arc::new(MemoryWindow::new(config.replay.capacity));
-    let snapshot =
-        running::snapshot::Snapshot::build(config, &shared).map_err(|fault| StartError::Build(fault.to_string()))?;
-    Ok(Gate {
-        shared,
+    let snapshot = Snapshot::build(config, &telemetry.metrics, &upstreams, &fingerprints)
+        .map_err(|fault| StartError::Build(fault.to_string()))?;
+    Ok(Running {
+        telemetry,
+        fingerprints,
+        upstreams,
         snapshot: ArcSwap::from_pointee(snapshot),
         window,
         budget,

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::clock::UnixMillis;
-use crate::gateway::running::Gate;
+use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RouteState, Snapshot};
 use crate::replay::{Claim, Claimed, MemoryWindow, ReplayWindow, WindowError};
 use crate::verdict::{Code, Refusal};
@@ -18,7 +18,7 @@ use crate::verify::verifier::Proof;
 ///
 /// Dropped half way, a claim that was granted is released.
 pub(super) async fn claim(
-    gate: &Gate,
+    running: &Running,
     snapshot: &Snapshot,
     route: &RouteState,
     proof: &Proof,
@@ -26,18 +26,18 @@ pub(super) async fn claim(
     body: &[u8],
     request_id: &str,
 ) -> Result<Claim<MemoryWindow>, Refusal> {
-    let now = gate.clock.now();
+    let now = running.clock.now();
     route.verifier().recheck(proof, now)?;
-    if snapshot.refuse_older_than_start && proof.signed_at.is_some_and(|at| is_before(at, gate.started.wall)) {
+    if snapshot.refuse_older_than_start && proof.signed_at.is_some_and(|at| is_before(at, running.started.wall)) {
         return Err(Refusal::because(Code::StaleTimestamp, "the timestamp is from before the gateway's start"));
     }
-    match gate.window.claim(arrival(gate, route, proof, event, body, request_id), now).await {
-        Ok(Claimed::Granted(ticket)) => Ok(Claim::new(Arc::clone(&gate.window), ticket)),
+    match running.window.claim(arrival(running, route, proof, event, body, request_id), now).await {
+        Ok(Claimed::Granted(ticket)) => Ok(Claim::new(Arc::clone(&running.window), ticket)),
         Ok(Claimed::Denied(decision)) => {
             if decision == Decision::Conflict {
                 route.metrics.count_conflict();
                 let is_preset = route.policy.id_trust == IdTrust::SignedPresetPlace;
-                gate.warnings.conflict(&route.name, is_preset, request_id, now);
+                running.warnings.conflict(&route.name, is_preset, request_id, now);
             }
             Err(claim::refusal(decision, &route.policy).unwrap_or(Code::InternalError).into())
         }
@@ -46,8 +46,15 @@ pub(super) async fn claim(
     }
 }
 
-fn arrival(gate: &Gate, route: &RouteState, proof: &Proof, event: &Event, body: &[u8], request_id: &str) -> Arrival {
-    let key = &gate.shared.fingerprints;
+fn arrival(
+    running: &Running,
+    route: &RouteState,
+    proof: &Proof,
+    event: &Event,
+    body: &[u8],
+    request_id: &str,
+) -> Arrival {
+    let key = &running.fingerprints;
     // what no signature covers decides nothing (SPEC 4)
     let body = if route.verifier().scheme().is_told_by_body() { body } else { b"".as_slice() };
     let signed_id = event.id.as_ref().filter(|_| route.policy.id_trust != IdTrust::Unsigned);

@@ -10,7 +10,7 @@ use crate::clock::Now;
 use crate::config;
 use crate::config::HandshakeMode;
 use crate::gateway::client::answer::Answer;
-use crate::gateway::running::Gate;
+use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::RouteState;
 use crate::key::secret::{Secret, SecretText};
 use crate::scheme::Handshake;
@@ -30,9 +30,9 @@ pub(super) enum Met {
 }
 
 /// The unsigned handshake that a head asks for; `None` where it is none.
-pub(super) async fn in_head(gate: &Gate, route: &Arc<RouteState>, head: &Head) -> Result<Option<Met>, Refusal> {
+pub(super) async fn in_head(running: &Running, route: &Arc<RouteState>, head: &Head) -> Result<Option<Met>, Refusal> {
     match route.handshake.map_or(Ok(None), |handshake| handshake.in_head(head))? {
-        Some(asked) => meet(gate, route, asked, None).await.map(Some),
+        Some(asked) => meet(running, route, asked, None).await.map(Some),
         None => Ok(None),
     }
 }
@@ -49,23 +49,23 @@ pub(super) fn may_be_in_body(route: &RouteState, head: &Head, refusal: Refusal) 
 }
 
 /// The unsigned handshake that a body asks for; `None` where it is none.
-pub(super) async fn in_body(gate: &Gate, route: &Arc<RouteState>, body: &[u8]) -> Result<Option<Met>, Refusal> {
+pub(super) async fn in_body(running: &Running, route: &Arc<RouteState>, body: &[u8]) -> Result<Option<Met>, Refusal> {
     match route.handshake.map_or(Ok(None), |handshake| handshake.asked_in_body(body))? {
-        Some(asked) => meet(gate, route, asked, None).await.map(Some),
+        Some(asked) => meet(running, route, asked, None).await.map(Some),
         None => Ok(None),
     }
 }
 
 /// The handshake that a proved delivery is; `None` where it is an event.
 pub(super) async fn in_proved(
-    gate: &Gate,
+    running: &Running,
     route: &Arc<RouteState>,
     head: &Head,
     body: &[u8],
     proof: &Proof,
 ) -> Result<Option<Met>, Refusal> {
     match route.handshake.map_or(Ok(None), |handshake| handshake.asked_in_proved(head, proof.signed_body(body)))? {
-        Some(asked) => meet(gate, route, asked, Some(&proof.secret)).await.map(Some),
+        Some(asked) => meet(running, route, asked, Some(&proof.secret)).await.map(Some),
         None => Ok(None),
     }
 }
@@ -77,12 +77,17 @@ pub(super) fn probe(route: &RouteState, body: &[u8], refusal: Refusal) -> Option
 }
 
 /// Does what the route says with a handshake.
-async fn meet(gate: &Gate, route: &Arc<RouteState>, asked: Asked, proved_by: Option<&str>) -> Result<Met, Refusal> {
+async fn meet(
+    running: &Running,
+    route: &Arc<RouteState>,
+    asked: Asked,
+    proved_by: Option<&str>,
+) -> Result<Met, Refusal> {
     let settings = &route.config.handshake;
     if settings.mode == HandshakeMode::Forward {
         return Ok(Met::Passed(asked.pass()));
     }
-    let now = gate.clock.now();
+    let now = running.clock.now();
     let public_key = settings.public_key.as_deref().or_else(|| paired_public_key(route, now));
     let facts = RouteFacts {
         verifier: route.verifier(),
@@ -95,7 +100,7 @@ async fn meet(gate: &Gate, route: &Arc<RouteState>, asked: Asked, proved_by: Opt
     let reply = match handshake::step(asked, &facts)? {
         Step::Answer(reply) => reply,
         Step::Forward(passage) => return Ok(Met::Passed(passage)),
-        Step::Learn { secret, reply } => keep(gate, route, secret, reply, now).await?,
+        Step::Learn { secret, reply } => keep(running, route, secret, reply, now).await?,
     };
     Ok(Met::Answered(Box::new(Answer::handshake(reply))))
 }
@@ -108,7 +113,7 @@ fn paired_public_key(route: &RouteState, now: Now) -> Option<&str> {
 
 /// Keeps the secret of a handshake, and verifies by it from then on.
 async fn keep(
-    gate: &Gate,
+    running: &Running,
     route: &Arc<RouteState>,
     secret: SecretText,
     reply: Reply,
@@ -119,7 +124,7 @@ async fn keep(
     };
     let named = Secret { name: config::learned_name(&path), text: secret.clone(), not_before: None, not_after: None };
     let verifier = route.verifier_with(named.clone()).map_err(|fault| {
-        gate.warnings.learning(&route.name, &fault, now);
+        running.warnings.learning(&route.name, &fault, now);
         Refusal::because(Code::MalformedHandshake, "the secret of the handshake is no key of this route's scheme")
     })?;
     let (own, file) = (Arc::clone(route), path.clone());
@@ -135,16 +140,16 @@ async fn keep(
             return Err(Refusal::because(Code::BadSignature, "the secret of this route has come already"));
         }
         Err(error) => {
-            gate.warnings.learning(&route.name, &format_args!("{}: {error}", path.display()), now);
+            running.warnings.learning(&route.name, &format_args!("{}: {error}", path.display()), now);
             return Err(Refusal::because(Code::InternalError, "the secret of the handshake could not be kept"));
         }
     }
     // a reload that found no file may have come in between; that it finds one afterwards is its own concern
-    for (_, running) in gate.snapshot.load().routes.iter() {
-        if running.awaited.as_ref().is_some_and(|awaited| awaited.path == path)
-            && let Ok(verifier) = running.verifier_with(named.clone())
+    for (_, other) in running.snapshot.load().routes.iter() {
+        if other.awaited.as_ref().is_some_and(|awaited| awaited.path == path)
+            && let Ok(verifier) = other.verifier_with(named.clone())
         {
-            running.learn(verifier);
+            other.learn(verifier);
         }
     }
     log::info!("route {}: its secret has come with a handshake and is kept in {}", route.name, path.display());

@@ -24,7 +24,7 @@ use crate::gateway::client::body::Body;
 use crate::gateway::client::h1::Next;
 use crate::gateway::client::origin;
 use crate::gateway::client::origin::{Origin, Trusted};
-use crate::gateway::running::Gate;
+use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RouteState, Snapshot};
 use crate::gateway::upstream::forward;
 use crate::gateway::upstream::forward::VerifiedRequest;
@@ -42,17 +42,17 @@ use relay::Relayed;
 use right::{Proved, Right};
 
 /// Serves one request whose head is read: judges it, forwards it or answers it, and writes its log line.
-pub(crate) async fn serve<C: Client>(gate: &Gate, client: &mut C, head: &Head) -> Next {
-    let now = gate.clock.now();
-    let snapshot = gate.snapshot.load_full();
+pub(crate) async fn serve<C: Client>(running: &Running, client: &mut C, head: &Head) -> Next {
+    let now = running.clock.now();
+    let snapshot = running.snapshot.load_full();
     if snapshot.health_path.as_deref() == Some(head.path()) {
-        return crate::gateway::operating::admin::answer_readiness(gate, client, head).await;
+        return crate::gateway::operating::admin::answer_readiness(running, client, head).await;
     }
     let peer = client.peer();
-    let trusted = origin::is_trusted(peer, &snapshot.trusted_proxies).then(|| origin::trusted(head, &gate.names));
-    let given_id = trusted.as_ref().and_then(|_| origin::given_request_id(head, &gate.names));
+    let trusted = origin::is_trusted(peer, &snapshot.trusted_proxies).then(|| origin::trusted(head, &running.names));
+    let given_id = trusted.as_ref().and_then(|_| origin::given_request_id(head, &running.names));
     let mut exchange = Exchange {
-        gate,
+        running,
         snapshot: &snapshot,
         head,
         peer,
@@ -60,7 +60,7 @@ pub(crate) async fn serve<C: Client>(gate: &Gate, client: &mut C, head: &Head) -
         trusted,
         route: None,
         shadowed: None,
-        record: Record::begun(now.wall, given_id.map_or_else(|| gate.request_ids.next(), str::to_owned)),
+        record: Record::begun(now.wall, given_id.map_or_else(|| running.request_ids.next(), str::to_owned)),
     };
     exchange.record.method = head.method().to_owned();
     exchange.record.path = head.path().to_owned();
@@ -73,10 +73,10 @@ pub(crate) async fn serve<C: Client>(gate: &Gate, client: &mut C, head: &Head) -
 }
 
 /// Answers what never became a request (SPEC 2.1), and writes its log line.
-pub(crate) async fn refuse<C: Client>(gate: &Gate, client: &mut C, refusal: Refusal) {
-    let now = gate.clock.now();
-    let snapshot = gate.snapshot.load();
-    let mut record = Record::begun(now.wall, gate.request_ids.next());
+pub(crate) async fn refuse<C: Client>(running: &Running, client: &mut C, refusal: Refusal) {
+    let now = running.clock.now();
+    let snapshot = running.snapshot.load();
+    let mut record = Record::begun(now.wall, running.request_ids.next());
     record.client = client.peer();
     record.refused = Some(refusal.code);
     let answer = Answer::refusal(refusal, None);
@@ -84,13 +84,13 @@ pub(crate) async fn refuse<C: Client>(gate: &Gate, client: &mut C, refusal: Refu
     if answer::write(client, &answer, &record.request_id.0, now.wall, false).await.is_err() {
         record.outcome = Outcome::ClientGone;
     }
-    record.total = gate.clock.mono().saturating_sub(now.mono);
-    gate.shared.telemetry.finish(&snapshot.unrouted, &record);
+    record.total = running.clock.mono().saturating_sub(now.mono);
+    running.telemetry.finish(&snapshot.unrouted, &record);
 }
 
 /// One request on its way.
 struct Exchange<'x> {
-    gate: &'x Gate,
+    running: &'x Running,
     snapshot: &'x Snapshot,
     head: &'x Head,
     /// The other end of the connection.
@@ -155,9 +155,9 @@ impl Exchange<'_> {
 
     /// SPEC 2, from step 2 on.
     async fn steps<C: Client>(&mut self, client: &mut C, now: Now) -> Result<Ended, Ended> {
-        let gate = self.gate;
+        let running = self.running;
         let route = self.find_route()?;
-        let passage = match handshaking::in_head(gate, &route, self.head).await? {
+        let passage = match handshaking::in_head(running, &route, self.head).await? {
             Some(Met::Answered(answer)) => return Err(Ended::Answered(answer)),
             Some(Met::Passed(passage)) => Some(passage),
             None => None,
@@ -171,10 +171,10 @@ impl Exchange<'_> {
         let body = self.take_body(client, &route, &mut begun).await?;
         let right = self.judge(&route, begun, &body).await?;
         let request = self.request(&route, client.is_tls(), &right, &body);
-        let asked = gate.clock.now();
-        let deadline = gate.deadline(asked, route.config.upstream_timeout);
+        let asked = running.clock.now();
+        let deadline = running.deadline(asked, route.config.upstream_timeout);
         let response = forward::send(request, &route.upstream, deadline).await;
-        let answered = gate.clock.now();
+        let answered = running.clock.now();
         self.record.upstream = Some(Arc::clone(&route.upstream.label));
         self.record.upstream_time = Some(answered.mono.saturating_sub(asked.mono));
         self.record.upstream_status = response.as_ref().ok().map(|r| r.head.status());
@@ -235,9 +235,9 @@ impl Exchange<'_> {
         route: &RouteState,
         begun: &mut Begun,
     ) -> Result<Body, Ended> {
-        let gate = self.gate;
-        let account = gate.budget.client(self.address.unwrap_or(IpAddr::from([0, 0, 0, 0])));
-        let reservation = gate.budget.reservation(account);
+        let running = self.running;
+        let account = running.budget.client(self.address.unwrap_or(IpAddr::from([0, 0, 0, 0])));
+        let reservation = running.budget.reservation(account);
         let verification = match begun {
             Begun::Delivery(verification) => verification.as_mut(),
             Begun::Unsigned(_) | Begun::Handshake(_) => None,
@@ -250,18 +250,18 @@ impl Exchange<'_> {
 
     /// Steps 5 to 7: by what right it is forwarded.
     async fn judge(&mut self, route: &Arc<RouteState>, begun: Begun, body: &Body) -> Result<Right, Ended> {
-        let (gate, head) = (self.gate, self.head);
+        let (running, head) = (self.running, self.head);
         let (met, proof) = match begun {
             Begun::Handshake(passage) => (Some(Met::Passed(passage)), None),
             Begun::Unsigned(refusal) => {
-                let met = handshaking::in_body(gate, route, &body.bytes).await?;
+                let met = handshaking::in_body(running, route, &body.bytes).await?;
                 if met.is_none() {
                     self.enforce::<()>(route, Err(refusal))?;
                 }
                 (met, None)
             }
             Begun::Delivery(verification) => match self.prove(route, verification, body)? {
-                Some(proof) => (handshaking::in_proved(gate, route, head, &body.bytes, &proof).await?, Some(proof)),
+                Some(proof) => (handshaking::in_proved(running, route, head, &body.bytes, &proof).await?, Some(proof)),
                 None => (None, None),
             },
         };
@@ -281,7 +281,7 @@ impl Exchange<'_> {
         body: &Body,
     ) -> Result<Option<Proof>, Refusal> {
         let Some(verification) = verification else { return Ok(None) };
-        let now = self.gate.clock.now();
+        let now = self.running.clock.now();
         let judged = verification.finish(&body.bytes, now);
         // a probe wants to be refused, in shadow mode too
         let probe = judged.as_ref().err().and_then(|refusal| handshaking::probe(route, &body.bytes, *refusal));
@@ -297,8 +297,8 @@ impl Exchange<'_> {
 
     /// Steps 6 and 7: whose event it is, and the right to forward it.
     async fn identify_and_claim(&mut self, route: &RouteState, proof: Proof, body: &Body) -> Result<Proved, Ended> {
-        let gate = self.gate;
-        let now = gate.clock.now();
+        let running = self.running;
+        let now = running.clock.now();
         let signed = proof.signed_body(&body.bytes);
         let found = route.envelope.extract(self.head, signed, proof.claims()).and_then(|event| route.accept(event));
         let event = self.enforce(route, found)?;
@@ -312,7 +312,7 @@ impl Exchange<'_> {
         let claim = match &event {
             Some(event) if route.config.replay.enabled => {
                 let request_id = &self.record.request_id.0;
-                let claimed = claiming::claim(gate, self.snapshot, route, &proof, event, signed, request_id).await;
+                let claimed = claiming::claim(running, self.snapshot, route, &proof, event, signed, request_id).await;
                 self.enforce(route, claimed)?
             }
             _ => None,
@@ -402,7 +402,7 @@ impl Exchange<'_> {
         }
         self.record.total = self.since(began);
         let metrics = self.route.as_ref().map_or(&self.snapshot.unrouted, |route| &route.metrics);
-        self.gate.shared.telemetry.finish(metrics, &self.record);
+        self.running.telemetry.finish(metrics, &self.record);
         next
     }
 
@@ -427,7 +427,7 @@ impl Exchange<'_> {
     async fn answer<C: Client>(&mut self, client: &mut C, answer: &Answer) -> Next {
         self.record.status = Some(answer.status);
         let in_step = client.is_body_complete();
-        let wall = self.gate.clock.now().wall;
+        let wall = self.running.clock.now().wall;
         let to_head = self.head.method() == "HEAD";
         let written = answer::write(client, answer, &self.record.request_id.0, wall, to_head).await;
         match written {
@@ -442,11 +442,11 @@ impl Exchange<'_> {
 
     fn warn(&self, fault: &forward::Fault, now: Now) {
         if let Some(route) = &self.route {
-            self.gate.warnings.upstream(&route.name, &route.upstream.label, fault, now);
+            self.running.warnings.upstream(&route.name, &route.upstream.label, fault, now);
         }
     }
 
     fn since(&self, then: Now) -> Duration {
-        self.gate.clock.mono().saturating_sub(then.mono)
+        self.running.clock.mono().saturating_sub(then.mono)
     }
 }

@@ -15,7 +15,7 @@ use crate::gateway::client::Client;
 use crate::gateway::client::answer;
 use crate::gateway::client::answer::Answer;
 use crate::gateway::client::h1::{H1, Handler, Next};
-use crate::gateway::running::Gate;
+use crate::gateway::running::Running;
 use crate::replay::{Forget, Forgotten, ReplayWindow};
 use crate::telemetry::metrics;
 use crate::verdict::{Code, Refusal};
@@ -26,7 +26,7 @@ const MAX_BODY: u64 = 4 * 1024;
 
 /// The admin port's handler.
 pub(crate) struct Admin {
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) running: Arc<Running>,
     pub(crate) address: SocketAddr,
     pub(crate) file: PathBuf,
     pub(crate) names: Names,
@@ -51,8 +51,8 @@ impl Names {
 }
 
 /// `/readyz` on either port: 200, or 503 while stopping.
-pub(crate) fn readiness(gate: &Gate) -> Answer {
-    if gate.is_ready() {
+pub(crate) fn readiness(running: &Running) -> Answer {
+    if running.is_ready() {
         Answer::json(200, br#"{"ok":true}"#.as_slice())
     } else {
         let mut answer = Answer::error(503, "stopping", "the gateway is stopping");
@@ -62,18 +62,18 @@ pub(crate) fn readiness(gate: &Gate) -> Answer {
 }
 
 /// Answers `server.health_path` on the traffic port. A probe is no delivery: it is neither logged nor counted.
-pub(crate) async fn answer_readiness<C: Client>(gate: &Gate, client: &mut C, head: &Head) -> Next {
-    let mut answer = readiness(gate);
+pub(crate) async fn answer_readiness<C: Client>(running: &Running, client: &mut C, head: &Head) -> Next {
+    let mut answer = readiness(running);
     if !matches!(head.method(), "GET" | "HEAD") {
         answer = not_allowed("GET, HEAD");
     }
-    write(gate, client, &answer, head).await
+    write(running, client, &answer, head).await
 }
 
-async fn write<C: Client>(gate: &Gate, client: &mut C, answer: &Answer, head: &Head) -> Next {
+async fn write<C: Client>(running: &Running, client: &mut C, answer: &Answer, head: &Head) -> Next {
     let in_step = client.is_body_complete();
-    let wall = gate.clock.now().wall;
-    match answer::write(client, answer, &gate.request_ids.next(), wall, head.method() == "HEAD").await {
+    let wall = running.clock.now().wall;
+    match answer::write(client, answer, &running.request_ids.next(), wall, head.method() == "HEAD").await {
         Ok(()) if in_step && !answer.close => Next::KeepAlive,
         Ok(()) => Next::Linger,
         Err(_) => Next::Close,
@@ -85,14 +85,14 @@ impl Handler for Admin {
         let answer = match self.answer(client, &head).await {
             Ok(answer) | Err(answer) => answer,
         };
-        write(&self.gate, client, &answer, &head).await
+        write(&self.running, client, &answer, &head).await
     }
 
     async fn refuse(&self, client: &mut H1, refusal: Refusal) {
         let answer = Answer::refusal(refusal, None);
         // the connection ends either way
-        let wall = self.gate.clock.now().wall;
-        let _ = answer::write(client, &answer, &self.gate.request_ids.next(), wall, false).await;
+        let wall = self.running.clock.now().wall;
+        let _ = answer::write(client, &answer, &self.running.request_ids.next(), wall, false).await;
     }
 }
 
@@ -102,7 +102,7 @@ impl Admin {
         let is_read = matches!(method, "GET" | "HEAD");
         match path {
             "/healthz" if is_read => return Ok(Answer::json(200, br#"{"ok":true}"#.as_slice())),
-            "/readyz" if is_read => return Ok(readiness(&self.gate)),
+            "/readyz" if is_read => return Ok(readiness(&self.running)),
             "/healthz" | "/readyz" => return Err(not_allowed("GET, HEAD")),
             "/metrics" | "/reload" | "/replay/forget" => self.check_token(head)?,
             _ => return Err(Answer::refusal(Refusal::because(Code::NoRoute, "no such page on the admin port"), None)),
@@ -121,7 +121,7 @@ impl Admin {
 
     /// SPEC 5: a token guards all but health, where one is set.
     fn check_token(&self, head: &Head) -> Result<(), Answer> {
-        let snapshot = self.gate.snapshot.load();
+        let snapshot = self.running.snapshot.load();
         let Some(token) = &snapshot.admin.token else { return Ok(()) };
         let given = match head.find(&self.names.authorization) {
             Found::One(value) => value.strip_prefix(b"Bearer ").unwrap_or_default(),
@@ -141,7 +141,7 @@ impl Admin {
         let host = head.host_name().unwrap_or_default();
         let is_ours = host.eq_ignore_ascii_case("localhost")
             || host.trim_matches(['[', ']']).parse() == Ok(self.address.ip())
-            || self.gate.snapshot.load().admin.hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
+            || self.running.snapshot.load().admin.hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
         if !is_ours {
             return foreign("this `Host` is not the admin port's: add it to `admin.hosts`");
         }
@@ -158,7 +158,7 @@ impl Admin {
         if matches!(head.framing(), Framing::Length(bytes) if bytes > MAX_BODY) {
             return Err(Answer::refusal(Refusal::because(Code::BodyTooLarge, "at most 4 KiB are read here"), None));
         }
-        let deadline = self.gate.deadline(self.gate.clock.now(), self.gate.snapshot.load().body_timeout);
+        let deadline = self.running.deadline(self.running.clock.now(), self.running.snapshot.load().body_timeout);
         let mut body = BytesMut::new();
         while !client.is_body_complete() {
             match client.read_body(&mut body, MAX_BODY, deadline).await {
@@ -171,14 +171,14 @@ impl Admin {
     }
 
     fn metrics(&self) -> Answer {
-        let mut answer = Answer::json(200, self.gate.render_metrics());
+        let mut answer = Answer::json(200, self.running.render_metrics());
         answer.content_type = metrics::CONTENT_TYPE.into();
         answer
     }
 
     async fn reload(&self) -> Answer {
-        let (gate, file) = (Arc::clone(&self.gate), self.file.clone());
-        match tokio::task::spawn_blocking(move || reload::reload(&gate, &file)).await {
+        let (running, file) = (Arc::clone(&self.running), self.file.clone());
+        match tokio::task::spawn_blocking(move || reload::reload(&running, &file)).await {
             Ok(Ok(())) => Answer::json(200, br#"{"ok":true}"#.as_slice()),
             Ok(Err(error)) => {
                 let problems = error.list();
@@ -201,19 +201,19 @@ impl Admin {
         };
         let asked: serde_json::Value = serde_json::from_slice(body).map_err(|_| usage())?;
         let text = |key: &str| asked.get(key).and_then(serde_json::Value::as_str);
-        let key = &self.gate.shared.fingerprints;
+        let key = &self.running.fingerprints;
         let what = match (text("route"), text("event_id"), text("request_id")) {
             (Some(route), Some(event), None) => Forget::Event(key.event(route, event)),
             (Some(route), None, Some(request)) => Forget::Request(key.request(route, request)),
             _ => return Err(usage()),
         };
-        match self.gate.window.forget(what).await {
+        match self.running.window.forget(what).await {
             Ok(Forgotten::Dropped(count)) => {
                 log::info!("forgot {count} entries of the replay window on request");
                 Ok(Answer::json(200, format!(r#"{{"ok":true,"forgotten":{count}}}"#)))
             }
             Ok(Forgotten::Unknown) => {
-                let snapshot = self.gate.snapshot.load();
+                let snapshot = self.running.snapshot.load();
                 let is_route = snapshot.routes.iter().any(|(_, known)| Some(&*known.name) == text("route"));
                 let words = if is_route { "no such event is remembered" } else { "there is no route of this name" };
                 Err(Answer::error(404, "unknown_event", words))

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 use crate::config::{self, Config, Position, Problem, Problems};
-use crate::gateway::running::Gate;
+use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{Fixed, Snapshot};
 use crate::verify::verifier::KeyFault;
 
@@ -36,14 +36,14 @@ impl ReloadError {
 /// Reads the file again and swaps it in. Requests in flight finish under the old one.
 ///
 /// Reads files: call it where blocking is allowed.
-pub(crate) fn reload(gate: &Gate, path: &Path) -> Result<(), ReloadError> {
+pub(crate) fn reload(running: &Running, path: &Path) -> Result<(), ReloadError> {
     // one at a time: an older file must not be put in force after a newer one
-    let _turn = gate.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut result = load(gate, path);
-    if result.is_ok() && has_missed_a_secret(gate) {
-        result = load(gate, path);
+    let _turn = running.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut result = load(running, path);
+    if result.is_ok() && has_missed_a_secret(running) {
+        result = load(running, path);
     }
-    gate.shared.telemetry.metrics.count_reload(result.is_ok());
+    running.telemetry.metrics.count_reload(result.is_ok());
     match &result {
         Ok(()) => log::info!("{} is loaded and in force", path.display()),
         Err(error) => log::error!("{} is not loaded, the running configuration stays:\n{error}", path.display()),
@@ -51,37 +51,37 @@ pub(crate) fn reload(gate: &Gate, path: &Path) -> Result<(), ReloadError> {
     result
 }
 
-fn load(gate: &Gate, path: &Path) -> Result<(), ReloadError> {
+fn load(running: &Running, path: &Path) -> Result<(), ReloadError> {
     let config = config::load(path)?;
-    let running = gate.snapshot.load_full();
-    if let Some(key) = fixed_difference(&running.fixed, &config) {
+    let in_force = running.snapshot.load_full();
+    if let Some(key) = fixed_difference(&in_force.fixed, &config) {
         return Err(ReloadError::Fixed(key));
     }
     for warning in &config.warnings {
         log::warn!("{warning}");
     }
     let max_buffered = config.server.max_buffered;
-    let snapshot = Snapshot::build(config, &gate.shared)?;
-    gate.budget.set_limit(max_buffered);
-    gate.snapshot.store(Arc::new(snapshot));
+    let snapshot = Snapshot::build(config, &running.telemetry.metrics, &running.upstreams, &running.fingerprints)?;
+    running.budget.set_limit(max_buffered);
+    running.snapshot.store(Arc::new(snapshot));
     Ok(())
 }
 
 /// Whether a secret came with a handshake after the file had been looked for in vain, and before the new snapshot was in
 /// force.
-fn has_missed_a_secret(gate: &Gate) -> bool {
-    let snapshot = gate.snapshot.load();
+fn has_missed_a_secret(running: &Running) -> bool {
+    let snapshot = running.snapshot.load();
     let mut awaited = snapshot.routes.iter().filter_map(|(_, route)| route.awaited.as_ref());
     awaited.any(|awaited| config::is_learned(&awaited.path))
 }
 
 /// The first key that a reload would change and cannot. Capacity is the store's: it belongs to them.
-fn fixed_difference(running: &Fixed, config: &Config) -> Option<&'static str> {
+fn fixed_difference(in_force: &Fixed, config: &Config) -> Option<&'static str> {
     [
-        ("server.listen", running.listen != config.server.listen),
-        ("server.threads", running.threads != config.server.threads),
-        ("admin.listen", running.admin_listen != config.admin.listen),
-        ("replay.capacity", running.capacity != config.replay.capacity),
+        ("server.listen", in_force.listen != config.server.listen),
+        ("server.threads", in_force.threads != config.server.threads),
+        ("admin.listen", in_force.admin_listen != config.admin.listen),
+        ("replay.capacity", in_force.capacity != config.replay.capacity),
     ]
     .into_iter()
     .find_map(|(key, differs)| differs.then_some(key))

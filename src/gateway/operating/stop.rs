@@ -12,7 +12,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
 use super::reload;
-use crate::gateway::running::Gate;
+use crate::gateway::running::Running;
 
 /// Stops a gateway from within its process.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +27,7 @@ impl Stopper {
 
 /// What Pingora's server waits for. By the time it returns, traffic has drained, so the server may end at once.
 pub(crate) struct Signals {
-    gate: Arc<Gate>,
+    running: Arc<Running>,
     stop: watch::Sender<bool>,
     file: PathBuf,
     stopper: Stopper,
@@ -38,23 +38,23 @@ pub(crate) struct Signals {
 impl Signals {
     /// `on_ready` is called when the services have been started.
     pub(crate) fn new(
-        gate: Arc<Gate>,
+        running: Arc<Running>,
         stop: watch::Sender<bool>,
         file: PathBuf,
         stopper: Stopper,
         on_ready: impl FnOnce() + Send + 'static,
     ) -> Self {
-        Self { gate, stop, file, stopper, on_ready: Mutex::new(Some(Box::new(on_ready))) }
+        Self { running, stop, file, stopper, on_ready: Mutex::new(Some(Box::new(on_ready))) }
     }
 
     async fn drain(&self) {
-        self.gate.stopping.store(true, Ordering::Relaxed);
+        self.running.stopping.store(true, Ordering::Relaxed);
         self.stop.send_replace(true);
-        let grace = self.gate.snapshot.load().shutdown_grace;
+        let grace = self.running.snapshot.load().shutdown_grace;
         let end = Instant::now() + grace;
         // connections that the system has accepted already are counted first
         sleep(Duration::from_millis(50)).await;
-        let open = || self.gate.connections.load(Ordering::Relaxed);
+        let open = || self.running.connections.load(Ordering::Relaxed);
         log::info!("stopping: {} connections are open, waiting at most {grace:?}", open());
         while open() > 0 && Instant::now() < end {
             sleep(Duration::from_millis(10)).await;
@@ -69,16 +69,16 @@ impl Signals {
         let mut reported = 0;
         loop {
             sleep(Duration::from_secs(1)).await;
-            self.gate.shared.upstreams.sweep();
-            reported = self.gate.report_evictions(reported);
+            self.running.upstreams.sweep();
+            reported = self.running.report_evictions(reported);
         }
     }
 
     async fn reload_on(&self, mut hangup: Signal) {
         while hangup.recv().await.is_some() {
-            let (gate, file) = (Arc::clone(&self.gate), self.file.clone());
+            let (running, file) = (Arc::clone(&self.running), self.file.clone());
             // what went wrong is logged and counted there
-            let _ = tokio::task::spawn_blocking(move || reload::reload(&gate, &file).is_ok()).await;
+            let _ = tokio::task::spawn_blocking(move || reload::reload(&running, &file).is_ok()).await;
         }
     }
 }

@@ -1,6 +1,5 @@
 //! What lives as long as the process, whatever is reloaded: replay window, budget, counters, clock, connections.
 
-pub(crate) mod shared;
 pub(crate) mod snapshot;
 pub(crate) mod warnings;
 
@@ -14,13 +13,20 @@ use tokio::time::Instant;
 use crate::clock::{Clock, Now};
 use crate::gateway::client::budget::Budget;
 use crate::gateway::client::origin::{Names, RequestIds};
+use crate::gateway::upstream::Upstreams;
 use crate::replay::{MemoryWindow, ReplayWindow};
-use shared::Shared;
+use crate::telemetry::Telemetry;
+use crate::verify::claim::FingerprintKey;
 use snapshot::Snapshot;
 
 /// The whole gateway at work.
-pub(crate) struct Gate {
-    pub(crate) shared: Shared,
+pub(crate) struct Running {
+    /// The access log and the metrics.
+    pub(crate) telemetry: Telemetry,
+    /// What replay protection makes its keys with: the same for every snapshot, so that a reload forgets no claim.
+    pub(crate) fingerprints: FingerprintKey,
+    /// Connections to upstreams: a reload keeps those of the upstreams that stay.
+    pub(crate) upstreams: Upstreams,
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) window: Arc<MemoryWindow>,
     pub(crate) budget: Arc<Budget>,
@@ -41,7 +47,7 @@ pub(crate) struct Gate {
     pub(crate) warnings: warnings::Warnings,
 }
 
-impl Gate {
+impl Running {
     /// Whether new traffic is welcome.
     pub(crate) fn is_ready(&self) -> bool {
         !self.stopping.load(Ordering::Relaxed)
@@ -49,7 +55,7 @@ impl Gate {
 
     /// The text of `/metrics`.
     pub(crate) fn render_metrics(&self) -> String {
-        let metrics = &self.shared.telemetry.metrics;
+        let metrics = &self.telemetry.metrics;
         metrics.buffered_bytes.set(i64::try_from(self.budget.held()).unwrap_or(i64::MAX));
         let open = self.connections.load(Ordering::Relaxed);
         metrics.open_connections.set(i64::try_from(open).unwrap_or(i64::MAX));

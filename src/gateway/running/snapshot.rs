@@ -9,18 +9,18 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::shared::Shared;
 use crate::clock::Now;
 use crate::config;
 use crate::config::{Config, HandshakeMode, Route};
-use crate::gateway::upstream::Upstream;
+use crate::gateway::upstream::{Upstream, Upstreams};
 use crate::key::secret::Secret;
 use crate::routes::RouteTable;
 use crate::scheme::Handshake;
 use crate::scheme::{Settings, Stamped};
+use crate::telemetry::metrics::Metrics;
 use crate::telemetry::route_metrics::RouteMetrics;
 use crate::verdict::{Code, Refusal};
-use crate::verify::claim::{Fingerprint, IdTrust, Policy};
+use crate::verify::claim::{Fingerprint, FingerprintKey, IdTrust, Policy};
 use crate::verify::envelope::{Envelope, Event};
 use crate::verify::handshake::Learning;
 use crate::verify::verifier::{KeyFault, Verification, Verifier};
@@ -88,16 +88,21 @@ impl Snapshot {
     ///
     /// # Errors
     /// A secret that is no key for its scheme (the loader has tried them, so this is a fault of ours).
-    pub(crate) fn build(config: Config, shared: &Shared) -> Result<Self, KeyFault> {
+    pub(crate) fn build(
+        config: Config,
+        metrics: &Metrics,
+        upstreams: &Upstreams,
+        fingerprints: &FingerprintKey,
+    ) -> Result<Self, KeyFault> {
         let mut routes = Vec::with_capacity(config.routes.len());
         for route in config.routes {
-            let state = RouteState::build(route, shared)?;
+            let state = RouteState::build(route, metrics, upstreams, fingerprints)?;
             routes.push((state.config.pattern.clone(), Arc::new(state)));
         }
         let server = config.server;
         Ok(Self {
             routes: RouteTable::new(routes),
-            unrouted: shared.telemetry.metrics.no_route(),
+            unrouted: metrics.no_route(),
             body_timeout: server.body_timeout,
             trusted_proxies: server.trusted_proxies,
             health_path: server.health_path,
@@ -122,7 +127,12 @@ impl Snapshot {
 }
 
 impl RouteState {
-    fn build(route: Route, shared: &Shared) -> Result<Self, KeyFault> {
+    fn build(
+        route: Route,
+        metrics: &Metrics,
+        upstreams: &Upstreams,
+        fingerprints: &FingerprintKey,
+    ) -> Result<Self, KeyFault> {
         let scheme = &route.scheme;
         let settings = Settings {
             tolerance: route.tolerance,
@@ -149,9 +159,9 @@ impl RouteState {
             envelope: Envelope::of(scheme),
             policy: Policy { id_trust, stamped_by_event },
             allow: route.methods.join(", "),
-            upstream: shared.upstreams.get(&route.upstream, &shared.connector),
-            metrics: shared.telemetry.metrics.route(&route.name, secret_names),
-            fingerprint: shared.fingerprints.route(&route.name),
+            upstream: upstreams.get(&route.upstream),
+            metrics: metrics.route(&route.name, secret_names),
+            fingerprint: fingerprints.route(&route.name),
             config: route,
         })
     }

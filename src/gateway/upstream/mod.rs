@@ -152,14 +152,20 @@ async fn is_silent(connection: &mut Connection) -> bool {
 }
 
 /// Every upstream in use, so that a reload keeps the connections of those that stay.
-#[derive(Default)]
 pub(crate) struct Upstreams {
+    connector: Arc<TransportConnector>,
+    // Held at load and once a second, never by a delivery.
     known: Mutex<HashMap<config::Upstream, Weak<Upstream>>>,
 }
 
 impl Upstreams {
+    /// No upstream yet; all of them will share one connector.
+    pub(crate) fn new() -> Self {
+        Self { connector: Arc::new(TransportConnector::new(None)), known: Mutex::default() }
+    }
+
     /// The upstream at `target`, the same one for the same target.
-    pub(crate) fn get(&self, target: &config::Upstream, connector: &Arc<TransportConnector>) -> Arc<Upstream> {
+    pub(crate) fn get(&self, target: &config::Upstream) -> Arc<Upstream> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(upstream) = known.get(target).and_then(Weak::upgrade) {
             return upstream;
@@ -169,7 +175,7 @@ impl Upstreams {
             target: target.clone(),
             authority: label.trim_start_matches("http://").to_owned(),
             label: label.into(),
-            connector: Arc::clone(connector),
+            connector: Arc::clone(&self.connector),
             idle: Mutex::default(),
             resolved: Mutex::default(),
         });
