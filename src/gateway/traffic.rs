@@ -7,20 +7,26 @@ use pingora::apps::ServerApp;
 use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 
-use super::client::h1::{H1, Handler, Next};
+use super::client::Next;
+use super::client::answer::{Answer, Denied};
+use super::client::h1::{H1, Port};
 use super::exchange;
 use super::running::{OpenConnection, Running};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
 
-/// The traffic port's handler: one exchange per request.
+/// The traffic port: one exchange per request.
 pub(super) struct Exchanges {
     running: Arc<Running>,
 }
 
-impl Handler for Exchanges {
-    async fn handle(&self, client: &mut H1, head: Head) -> Next {
-        exchange::serve(&self.running, client, &head).await
+impl Port for Exchanges {
+    async fn answer(&self, client: &mut H1, head: Head) -> Next {
+        let snapshot = self.running.snapshot.load_full();
+        if snapshot.health_path.as_deref() == Some(head.path()) {
+            return answer_probe(&self.running, client, &head).await;
+        }
+        exchange::serve(&self.running, &snapshot, client, &head).await
     }
 
     async fn refuse(&self, client: &mut H1, refusal: Refusal) {
@@ -28,10 +34,20 @@ impl Handler for Exchanges {
     }
 }
 
-/// A Pingora application over a handler.
-pub(super) struct App<H> {
+/// Answers `server.health_path`. A probe is no delivery: it is neither logged nor counted.
+async fn answer_probe(running: &Running, client: &mut H1, head: &Head) -> Next {
+    let answer = if matches!(head.method(), "GET" | "HEAD") {
+        Answer::readiness(running.is_ready())
+    } else {
+        Answer::denied(Denied::NotAllowed("GET, HEAD"))
+    };
+    running.answer_unlogged(client, &answer, head.method() == "HEAD").await
+}
+
+/// A Pingora application that serves the connections of one port.
+pub(super) struct App<P> {
     running: Arc<Running>,
-    handler: Arc<H>,
+    port: Arc<P>,
     is_traffic: bool,
     open: std::sync::atomic::AtomicUsize,
 }
@@ -42,20 +58,20 @@ pub(super) type Traffic = App<Exchanges>;
 impl Traffic {
     /// Serves exchanges.
     pub(super) fn new(running: Arc<Running>) -> Self {
-        let handler = Arc::new(Exchanges { running: Arc::clone(&running) });
-        Self { running, handler, is_traffic: true, open: std::sync::atomic::AtomicUsize::new(0) }
+        let port = Arc::new(Exchanges { running: Arc::clone(&running) });
+        Self { running, port, is_traffic: true, open: std::sync::atomic::AtomicUsize::new(0) }
     }
 }
 
-impl<H: Handler> App<H> {
-    /// Serves `handler` beside the traffic, with a count of its own.
-    pub(super) fn new_beside(running: Arc<Running>, handler: H) -> Self {
-        Self { running, handler: Arc::new(handler), is_traffic: false, open: std::sync::atomic::AtomicUsize::new(0) }
+impl<P: Port> App<P> {
+    /// Serves `port` beside the traffic, with a count of its own.
+    pub(super) fn new_beside(running: Arc<Running>, port: P) -> Self {
+        Self { running, port: Arc::new(port), is_traffic: false, open: std::sync::atomic::AtomicUsize::new(0) }
     }
 }
 
 #[async_trait]
-impl<H: Handler> ServerApp for App<H> {
+impl<P: Port> ServerApp for App<P> {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         let counter = if self.is_traffic { &self.running.connections } else { &self.open };
         let (_counted, open) = OpenConnection::count(counter);
@@ -68,17 +84,17 @@ impl<H: Handler> ServerApp for App<H> {
         let mut connection = H1::new(stream, peer, settings);
         if open > limit {
             self.running.warnings.overload(open, self.running.clock.now());
-            self.handler.refuse(&mut connection, Refusal::because(Code::Overloaded, "too many connections")).await;
+            self.port.refuse(&mut connection, Refusal::because(Code::Overloaded, "too many connections")).await;
             return None;
         }
         let mut shutdown = shutdown.clone();
         let stopping = async move {
-            // an error means that the sender is gone: nobody will stop us any more
+            // An error means that the sender is gone: nobody will stop this connection any more.
             if shutdown.wait_for(|stop| *stop).await.is_err() {
                 std::future::pending::<()>().await;
             }
         };
-        connection.serve(&self.handler, stopping).await;
+        connection.serve(&self.port, stopping).await;
         None
     }
 }

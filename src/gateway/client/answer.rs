@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use jiff::fmt::rfc2822::DateTimePrinter;
 
-use super::{AnswerHead, Client, Gone, Length};
+use super::{AnswerHead, Client, Gone, Length, Next};
 use crate::clock::UnixMillis;
 use crate::config::Statuses;
 use crate::key::secret::SecretText;
@@ -76,6 +76,46 @@ impl Answer {
         }
     }
 
+    /// The answer to what the admin port does not do.
+    pub(crate) fn denied(denied: Denied) -> Self {
+        match denied {
+            Denied::Unauthorized => {
+                let words = "send the admin token as `Authorization: Bearer …`";
+                Self { authenticate: Some("Bearer"), ..Self::error(401, "unauthorized", words) }
+            }
+            Denied::Forbidden(words) => Self::error(403, "forbidden", words),
+            Denied::NotAllowed(allow) => {
+                Self { allow: Some(allow.to_owned()), ..Self::refusal(Code::MethodNotAllowed.into(), None) }
+            }
+            Denied::BadRequest(words) => Self::error(400, "bad_request", words),
+            Denied::UnknownEvent(words) => Self::error(404, "unknown_event", words),
+            Denied::ReloadFailed(problems) => {
+                let words = serde_json::Value::from(problems.first().map_or("", String::as_str));
+                let problems = serde_json::Value::from(problems);
+                Self::json(
+                    422,
+                    format!(r#"{{"ok":false,"error":{words},"code":"reload_failed","problems":{problems}}}"#),
+                )
+            }
+            Denied::Refused(refusal) => Self::refusal(refusal, None),
+        }
+    }
+
+    /// The answer to a request that was carried out and has nothing to tell.
+    pub(crate) fn done() -> Self {
+        Self::json(200, br#"{"ok":true}"#.as_slice())
+    }
+
+    /// The answer to a probe that asks whether new traffic is welcome.
+    pub(crate) fn readiness(is_ready: bool) -> Self {
+        if is_ready {
+            return Self::done();
+        }
+        let mut answer = Self::error(503, "stopping", "the gateway is stopping");
+        answer.retry_after = Some(1);
+        answer
+    }
+
     /// The answer to a handshake.
     pub(crate) fn handshake(reply: Reply) -> Self {
         let Reply { status, content_type, body, hook_secret } = reply;
@@ -94,18 +134,48 @@ impl Answer {
     }
 }
 
-/// Writes an answer, dated `wall`; a HEAD request gets its head alone.
+/// Why the admin port does not do what it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Denied {
+    /// The token is missing or wrong.
+    Unauthorized,
+    /// The request may come from somebody's browser; says how that shows.
+    Forbidden(&'static str),
+    /// The page takes only these methods.
+    NotAllowed(&'static str),
+    /// The body cannot be understood; says how to write it.
+    BadRequest(&'static str),
+    /// No such delivery is remembered; says whether its route is known.
+    UnknownEvent(&'static str),
+    /// The configuration on disk is not in force, by these problems.
+    ReloadFailed(Vec<String>),
+    /// A reason that deliveries are refused for as well.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Writes an answer, dated `wall`, and says what becomes of the connection. A HEAD request gets the head alone.
+///
+/// # Errors
+/// The client did not take all of it.
 pub(crate) async fn write<C: Client>(
     client: &mut C,
     answer: &Answer,
     request_id: &str,
     wall: UnixMillis,
     is_to_head: bool,
-) -> Result<(), Gone> {
+) -> Result<Next, Gone> {
+    let in_step = client.is_body_complete();
     let time = jiff::Timestamp::from_millisecond(wall.0).ok();
     let date = time.and_then(|time| DateTimePrinter::new().timestamp_to_rfc9110_string(&time).ok());
     let head = Dated { answer, request_id, date, is_to_head };
-    client.start(&head, &answer.body, true).await
+    client.start(&head, &answer.body, true).await?;
+    Ok(if in_step && !answer.close { Next::KeepAlive } else { Next::Linger })
 }
 
 /// An answer with what belongs to one request.

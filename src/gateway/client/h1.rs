@@ -1,7 +1,7 @@
 //! A client connection's life over HTTP/1: heads under one deadline, keep-alive, shutdown, lingering close.
 //!
-//! Carries out SPEC 2.1 (limits and time around a head), 2.3 (`100 Continue`), 2.11 (lingering close). What becomes of
-//! a request is the [`Handler`]'s business. One buffer in, one buffer out; each answer is one write where it fits.
+//! Carries out SPEC 2.1 (limits and time around a head), 2.3 (`100 Continue`), 2.11 (lingering close). The [`Port`]
+//! decides what a request is answered. One buffer in, one buffer out; each answer is one write where it fits.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -16,31 +16,18 @@ use pingora::protocols::Stream;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
-use super::{AnswerHead, BodyFault, Client, Gone, Length};
+use super::{AnswerHead, BodyFault, Client, Gone, Length, Next};
 use crate::gateway::timer::{Elapsed, LazyTimer};
 use crate::verdict::{Code, Refusal};
 use crate::wire::chunked::{ChunkedDecoder, Piece};
 use crate::wire::head::{Framing, Head, HeadScanner, Limits, Version};
 
-/// What becomes of a connection after a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// The next request may follow.
-    KeepAlive,
-    /// The connection ends here.
-    Close,
-    /// It ends here, but the client may still be sending: it must be able to read the answer (SPEC 2.11).
-    Linger,
-    /// It breaks here: the answer is not complete and must not look so.
-    Abort,
-}
-
-/// What is done with a request.
-pub(crate) trait Handler: Send + Sync + 'static {
+/// A port of the gateway, by what it answers to its clients.
+pub(crate) trait Port: Send + Sync + 'static {
     /// Answers one request.
-    fn handle(&self, client: &mut H1, head: Head) -> impl Future<Output = Next> + Send;
+    fn answer(&self, client: &mut H1, head: Head) -> impl Future<Output = Next> + Send;
 
-    /// Answers what is no request, or one that did not come in time.
+    /// Answers bytes that are no request, or a request whose head did not come in time. The connection ends afterwards.
     fn refuse(&self, client: &mut H1, refusal: Refusal) -> impl Future<Output = ()> + Send;
 }
 
@@ -107,7 +94,7 @@ impl H1 {
     }
 
     /// Serves the connection to its end. `stopping` resolves when no further request shall be taken.
-    pub(crate) async fn serve<H: Handler>(mut self, handler: &Arc<H>, stopping: impl Future<Output = ()> + Send) {
+    pub(crate) async fn serve<P: Port>(mut self, port: &Arc<P>, stopping: impl Future<Output = ()> + Send) {
         let mut stopping = pin!(stopping);
         let mut first = true;
         loop {
@@ -116,7 +103,7 @@ impl H1 {
                 Ok(None) => return,
                 Err(refusal) => {
                     self.keep_alive = false;
-                    handler.refuse(&mut self, refusal).await;
+                    port.refuse(&mut self, refusal).await;
                     return self.linger().await;
                 }
             };
@@ -137,7 +124,7 @@ impl H1 {
             if poll_fn(|cx| Poll::Ready(stopping.as_mut().poll(cx).is_ready())).await {
                 self.keep_alive = false;
             }
-            match handler.handle(&mut self, head).await {
+            match port.answer(&mut self, head).await {
                 Next::KeepAlive if self.keep_alive => {}
                 Next::KeepAlive | Next::Close => {
                     let _ = self.stream.shutdown().await;

@@ -42,6 +42,19 @@ pub(crate) enum Length {
     NoBody,
 }
 
+/// What becomes of a connection after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// The next request may follow.
+    KeepAlive,
+    /// The connection ends here.
+    Close,
+    /// It ends here, but the client may still be sending: it must be able to read the answer (SPEC 2.11).
+    Linger,
+    /// It breaks here: the answer is not complete and must not look so.
+    Abort,
+}
+
 /// A final answer's head, without what frames it.
 pub(crate) trait AnswerHead: Sync {
     /// The status.

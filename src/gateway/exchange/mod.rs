@@ -16,14 +16,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Now;
-use crate::gateway::client::Client;
 use crate::gateway::client::answer;
 use crate::gateway::client::answer::Answer;
 use crate::gateway::client::body;
 use crate::gateway::client::body::Body;
-use crate::gateway::client::h1::Next;
 use crate::gateway::client::origin;
 use crate::gateway::client::origin::{Origin, Trusted};
+use crate::gateway::client::{Client, Gone, Next};
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RouteState, Snapshot};
 use crate::gateway::upstream::forward;
@@ -42,18 +41,16 @@ use relay::Relayed;
 use right::{Proved, Right};
 
 /// Serves one request whose head is read: judges it, forwards it or answers it, and writes its log line.
-pub(crate) async fn serve<C: Client>(running: &Running, client: &mut C, head: &Head) -> Next {
+///
+/// `snapshot` is the configuration in force when the head was there: it holds to the end of the exchange.
+pub(crate) async fn serve<C: Client>(running: &Running, snapshot: &Snapshot, client: &mut C, head: &Head) -> Next {
     let now = running.clock.now();
-    let snapshot = running.snapshot.load_full();
-    if snapshot.health_path.as_deref() == Some(head.path()) {
-        return crate::gateway::operating::admin::answer_readiness(running, client, head).await;
-    }
     let peer = client.peer();
     let trusted = origin::is_trusted(peer, &snapshot.trusted_proxies).then(|| origin::trusted(head, &running.names));
     let given_id = trusted.as_ref().and_then(|_| origin::given_request_id(head, &running.names));
     let mut exchange = Exchange {
         running,
-        snapshot: &snapshot,
+        snapshot,
         head,
         peer,
         address: trusted.as_ref().map_or(peer, |t| origin::client(peer, t, &snapshot.trusted_proxies)),
@@ -426,18 +423,12 @@ impl Exchange<'_> {
 
     async fn answer<C: Client>(&mut self, client: &mut C, answer: &Answer) -> Next {
         self.record.status = Some(answer.status);
-        let in_step = client.is_body_complete();
         let wall = self.running.clock.now().wall;
         let to_head = self.head.method() == "HEAD";
-        let written = answer::write(client, answer, &self.record.request_id.0, wall, to_head).await;
-        match written {
-            Err(_) => {
-                self.record.outcome = Outcome::ClientGone;
-                Next::Close
-            }
-            Ok(()) if in_step && !answer.close => Next::KeepAlive,
-            Ok(()) => Next::Linger,
-        }
+        answer::write(client, answer, &self.record.request_id.0, wall, to_head).await.unwrap_or_else(|Gone| {
+            self.record.outcome = Outcome::ClientGone;
+            Next::Close
+        })
     }
 
     fn warn(&self, fault: &forward::Fault, now: Now) {

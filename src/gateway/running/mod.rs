@@ -11,8 +11,11 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use crate::clock::{Clock, Now};
+use crate::gateway::client::answer;
+use crate::gateway::client::answer::Answer;
 use crate::gateway::client::budget::Budget;
 use crate::gateway::client::origin::{Names, RequestIds};
+use crate::gateway::client::{Client, Next};
 use crate::gateway::upstream::Upstreams;
 use crate::replay::{MemoryWindow, ReplayWindow};
 use crate::telemetry::Telemetry;
@@ -51,6 +54,12 @@ impl Running {
     /// Whether new traffic is welcome.
     pub(crate) fn is_ready(&self) -> bool {
         !self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Writes an answer that belongs to no exchange: it is neither logged nor counted.
+    pub(crate) async fn answer_unlogged<C: Client>(&self, client: &mut C, answer: &Answer, is_to_head: bool) -> Next {
+        let wall = self.clock.now().wall;
+        answer::write(client, answer, &self.request_ids.next(), wall, is_to_head).await.unwrap_or(Next::Close)
     }
 
     /// The text of `/metrics`.
