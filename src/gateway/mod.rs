@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::replay::MemoryWindow;
+use crate::replay::Window;
 use crate::telemetry::Telemetry;
 use crate::verify::claim::FingerprintKey;
 pub use operating::listen::BindError;
@@ -116,7 +116,7 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Running, StartError> {
     let clock = Clock::system();
     let epoch = Instant::now();
     let budget = client::budget::Budget::new(config.server.max_buffered);
-    let window = Arc::new(MemoryWindow::new(config.replay.capacity));
+    let window = Arc::new(Window::new(config.replay.capacity));
     let snapshot = Snapshot::build(config, &telemetry.metrics, &upstreams, &fingerprints)
         .map_err(|fault| StartError::Build(fault.to_string()))?;
     Ok(Running {

@@ -12,6 +12,9 @@ use crate::verify::claim::{Arrival, ClaimKey, Decision, Fingerprint};
 
 pub use memory::MemoryWindow;
 
+/// The store of claims that the gateway runs with. Another store takes effect here, and nowhere else.
+pub type Window = MemoryWindow;
+
 /// The right to settle one claim. Carries what a store needs to find its entry again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
@@ -68,10 +71,10 @@ pub trait ReplayWindow: Send + Sync + 'static {
     /// Asks for the claim of `arrival`, atomically against all others. Nothing is claimed before the first poll.
     fn claim(&self, arrival: Arrival, now: Now) -> impl Future<Output = Result<Claimed, WindowError>> + Send;
 
-    /// Settles as done: the upstream's final status was 2xx. A ticket that was settled before changes nothing.
+    /// Settles as [`Settlement::Done`]. A ticket that was settled before changes nothing.
     fn commit(&self, ticket: Ticket, now: Now) -> impl Future<Output = Result<(), WindowError>> + Send;
 
-    /// Settles as released: the next copy may be forwarded. A ticket that was settled before changes nothing.
+    /// Settles as [`Settlement::Released`]. A ticket that was settled before changes nothing.
     fn release(&self, ticket: Ticket) -> impl Future<Output = Result<(), WindowError>> + Send;
 
     /// Releases without waiting, for a guard that is dropped unsettled.
@@ -96,9 +99,18 @@ pub struct Evictions {
     pub fresh: u64,
 }
 
-/// A granted claim. Settle it with [`Claim::commit`] or [`Claim::release`]; dropped unsettled, it is released.
+/// What a claim is settled as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// The delivery is processed: a copy of it is a duplicate from now on.
+    Done,
+    /// The delivery is not processed: its next copy may be forwarded.
+    Released,
+}
+
+/// A granted claim, to be settled by [`Claim::settle`]. A claim that is dropped unsettled is released.
 #[derive(Debug)]
-pub struct Claim<W: ReplayWindow> {
+pub struct Claim<W: ReplayWindow = Window> {
     window: Arc<W>,
     ticket: Option<Ticket>,
 }
@@ -109,18 +121,13 @@ impl<W: ReplayWindow> Claim<W> {
         Self { window, ticket: Some(ticket) }
     }
 
-    /// Settles as done. Dropped half way, the claim counts as released.
-    pub async fn commit(mut self, now: Now) -> Result<(), WindowError> {
+    /// Settles the claim. Dropped half way, it counts as released.
+    pub async fn settle(mut self, settlement: Settlement, now: Now) -> Result<(), WindowError> {
         let Some(ticket) = self.ticket else { return Ok(()) };
-        let result = self.window.commit(ticket, now).await;
-        self.ticket = None;
-        result
-    }
-
-    /// Settles as released.
-    pub async fn release(mut self) -> Result<(), WindowError> {
-        let Some(ticket) = self.ticket else { return Ok(()) };
-        let result = self.window.release(ticket).await;
+        let result = match settlement {
+            Settlement::Done => self.window.commit(ticket, now).await,
+            Settlement::Released => self.window.release(ticket).await,
+        };
         self.ticket = None;
         result
     }
@@ -182,7 +189,7 @@ mod tests {
         assert_eq!(ask(&*window), Ok(Claimed::Denied(Decision::InFlight)));
         drop(held);
         assert_eq!(window.entries(), 0);
-        ready(claim(&window).commit(NOW)).unwrap();
+        ready(claim(&window).settle(Settlement::Done, NOW)).unwrap();
         assert_eq!(ask(&*window), Ok(Claimed::Denied(Decision::Redelivery)));
     }
 
@@ -194,15 +201,15 @@ mod tests {
             panic!("the exchange breaks (expected by this test)");
         }));
         assert!(caught.is_err());
-        ready(claim(&window).release()).unwrap();
+        ready(claim(&window).settle(Settlement::Released, NOW)).unwrap();
         assert_eq!(window.entries(), 0);
     }
 
     #[test]
     fn a_settling_dropped_before_its_first_poll_releases() {
         let window = Arc::new(MemoryWindow::new(10));
-        drop(claim(&window).commit(NOW));
-        drop(claim(&window).release());
+        drop(claim(&window).settle(Settlement::Done, NOW));
+        drop(claim(&window).settle(Settlement::Released, NOW));
         assert_eq!(window.entries(), 0);
     }
 
@@ -243,13 +250,13 @@ mod tests {
     fn a_settling_dropped_half_way_releases() {
         let window = Arc::new(Stuck(MemoryWindow::new(10)));
         {
-            let mut commit = pin!(claim(&window).commit(NOW));
+            let mut commit = pin!(claim(&window).settle(Settlement::Done, NOW));
             assert!(commit.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
             assert_eq!(window.entries(), 1);
         }
         assert_eq!(window.entries(), 0);
         {
-            let mut release = pin!(claim(&window).release());
+            let mut release = pin!(claim(&window).settle(Settlement::Released, NOW));
             assert!(release.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         }
         assert_eq!(window.entries(), 0);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::clock::UnixMillis;
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RouteState, Snapshot};
-use crate::replay::{Claim, Claimed, MemoryWindow, ReplayWindow, WindowError};
+use crate::replay::{Claim, Claimed, ReplayWindow, WindowError};
 use crate::verdict::{Code, Refusal};
 use crate::verify::claim;
 use crate::verify::claim::{Arrival, Decision, IdTrust};
@@ -25,7 +25,7 @@ pub(super) async fn claim(
     event: &Event,
     body: &[u8],
     request_id: &str,
-) -> Result<Claim<MemoryWindow>, Refusal> {
+) -> Result<Claim, Refusal> {
     let now = running.clock.now();
     route.verifier().recheck(proof, now)?;
     if snapshot.refuse_older_than_start && proof.signed_at.is_some_and(|at| is_before(at, running.started.wall)) {

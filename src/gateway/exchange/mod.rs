@@ -27,7 +27,7 @@ use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RouteState, Snapshot};
 use crate::gateway::upstream::forward;
 use crate::gateway::upstream::forward::VerifiedRequest;
-use crate::replay::{Claim, MemoryWindow};
+use crate::replay::{Claim, Settlement};
 use crate::routes::Match;
 use crate::scheme::Handshake;
 use crate::scheme::handshake::Passage;
@@ -332,13 +332,13 @@ impl Exchange<'_> {
     }
 
     /// Step 9: the claim's true outcome, from the upstream's final status line.
-    async fn settle(&self, claim: Option<Claim<MemoryWindow>>, now: Now) {
+    async fn settle(&self, claim: Option<Claim>, now: Now) {
         let Some(claim) = claim else { return };
-        let settled = match self.record.upstream_status {
-            Some(200..=299) => claim.commit(now).await,
-            _ => claim.release().await,
+        let settlement = match self.record.upstream_status {
+            Some(200..=299) => Settlement::Done,
+            _ => Settlement::Released,
         };
-        if let Err(error) = settled {
+        if let Err(error) = claim.settle(settlement, now).await {
             log::error!("a claim could not be settled: {error}; its event may be delivered again");
         }
     }

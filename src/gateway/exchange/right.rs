@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::headers::Statement;
 use crate::gateway::running::snapshot::RouteState;
 use crate::gateway::upstream::forward::VerifiedRequest;
-use crate::replay::{Claim, MemoryWindow};
+use crate::replay::Claim;
 use crate::scheme::handshake::Passage;
 use crate::verdict::Refusal;
 use crate::verify::envelope::Event;
@@ -32,7 +32,7 @@ pub(super) struct Proved {
     /// `None` in shadow mode, where the envelope was refused.
     pub(super) event: Option<Event>,
     /// `None` in shadow mode where the claim was refused, and on routes without replay protection.
-    pub(super) claim: Option<Claim<MemoryWindow>>,
+    pub(super) claim: Option<Claim>,
 }
 
 impl Right {
@@ -67,7 +67,7 @@ impl Right {
     }
 
     /// The claim, to be settled by what becomes of the request.
-    pub(super) fn claim(self) -> Option<Claim<MemoryWindow>> {
+    pub(super) fn claim(self) -> Option<Claim> {
         match self {
             Self::Proved(proved) => proved.claim,
             Self::Handshake(..) | Self::Shadow => None,

@@ -17,7 +17,7 @@ use crate::gateway::client::budget::Budget;
 use crate::gateway::client::origin::{Names, RequestIds};
 use crate::gateway::client::{Client, Next};
 use crate::gateway::upstream::Upstreams;
-use crate::replay::{MemoryWindow, ReplayWindow};
+use crate::replay::{ReplayWindow, Window};
 use crate::telemetry::Telemetry;
 use crate::verify::claim::FingerprintKey;
 use snapshot::Snapshot;
@@ -31,7 +31,7 @@ pub(crate) struct Running {
     /// Connections to upstreams: a reload keeps those of the upstreams that stay.
     pub(crate) upstreams: Upstreams,
     pub(crate) snapshot: ArcSwap<Snapshot>,
-    pub(crate) window: Arc<MemoryWindow>,
+    pub(crate) window: Arc<Window>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) clock: Clock,
     /// The runtime's time at which `clock`'s monotonic time was 0, so that one reading serves both.
