@@ -25,12 +25,7 @@ pub(super) fn judge(
     findings: &mut Findings,
 ) {
     let place = |key: &str| place(route, table, key);
-    let settings = Settings {
-        tolerance: route.tolerance,
-        future_tolerance: route.future_tolerance,
-        public_url: route.public_url.clone(),
-        max_body: usize::try_from(route.max_body).unwrap_or(usize::MAX),
-    };
+    let settings = route.settings();
     for fault in route.scheme.faults(&settings) {
         findings.problem(place(fault.key), fault.message, fault.help);
     }

@@ -69,6 +69,18 @@ pub struct Route {
     pub learn: Option<PathBuf>,
 }
 
+impl Route {
+    /// The settings that the route verifies with.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            tolerance: self.tolerance,
+            future_tolerance: self.future_tolerance,
+            public_url: self.public_url.clone(),
+            max_body: usize::try_from(self.max_body).unwrap_or(usize::MAX),
+        }
+    }
+}
+
 /// The default and the bounds of `max_body`; how much of it fits the budget is judged in `checks`.
 const DEFAULT_MAX_BODY: u64 = 1 << 20;
 
