@@ -16,11 +16,10 @@ use crate::gateway::upstream::{Upstream, Upstreams};
 use crate::key::secret::Secret;
 use crate::routes::RouteTable;
 use crate::scheme::Handshake;
-use crate::scheme::{Settings, Stamped};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::route_metrics::RouteMetrics;
 use crate::verdict::{Code, Refusal};
-use crate::verify::claim::{Fingerprint, FingerprintKey, IdTrust, Policy};
+use crate::verify::claim::{Fingerprint, FingerprintKey, Policy};
 use crate::verify::envelope::{Envelope, Event};
 use crate::verify::handshake::Learning;
 use crate::verify::verifier::{KeyFault, Verification, Verifier};
@@ -134,30 +133,18 @@ impl RouteState {
         fingerprints: &FingerprintKey,
     ) -> Result<Self, KeyFault> {
         let scheme = &route.scheme;
-        let settings = Settings {
-            tolerance: route.tolerance,
-            future_tolerance: route.future_tolerance,
-            public_url: route.public_url.clone(),
-            max_body: usize::try_from(route.max_body).unwrap_or(usize::MAX),
-        };
-        let id_trust = match (scheme.id_is_signed(), scheme.preset) {
-            (false, _) => IdTrust::Unsigned,
-            (true, true) => IdTrust::SignedPresetPlace,
-            (true, false) => IdTrust::SignedOperatorPlace,
-        };
         // only where nothing is kept there yet does the loader give no secret
         let awaited = route.learn.clone().filter(|_| route.secrets.is_empty());
         let learned_name = awaited.as_deref().map(config::learned_name);
         let secret_names = route.secrets.iter().map(|secret| secret.name.as_str()).chain(learned_name.as_deref());
-        let stamped_by_event = scheme.stamped() == Stamped::Event;
         Ok(Self {
             name: route.name.as_str().into(),
             provider: scheme.provider.as_str().into(),
-            verifier: Verifier::new(Arc::clone(scheme), route.secrets.clone(), settings)?,
+            verifier: Verifier::new(Arc::clone(scheme), route.secrets.clone(), route.settings())?,
             awaited: awaited.map(|path| Awaited { path, verifier: OnceLock::new() }),
             handshake: scheme.handshake.filter(|_| route.handshake.mode != HandshakeMode::Off),
             envelope: Envelope::of(scheme),
-            policy: Policy { id_trust, stamped_by_event },
+            policy: Policy::of(scheme),
             allow: route.methods.join(", "),
             upstream: upstreams.get(&route.upstream),
             metrics: metrics.route(&route.name, secret_names),

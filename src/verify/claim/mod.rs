@@ -10,6 +10,7 @@ use std::time::Duration;
 
 pub use fingerprint::FingerprintKey;
 
+use super::scheme::{Scheme, Stamped};
 use crate::clock::UnixMillis;
 use crate::verdict::Code;
 
@@ -114,6 +115,18 @@ pub struct Policy {
     pub id_trust: IdTrust,
     /// The signed timestamp is the event's, not the attempt's: honest retries look like replays.
     pub stamped_by_event: bool,
+}
+
+impl Policy {
+    /// The policy of every route with this scheme.
+    pub fn of(scheme: &Scheme) -> Self {
+        let id_trust = match (scheme.id_is_signed(), scheme.preset) {
+            (false, _) => IdTrust::Unsigned,
+            (true, true) => IdTrust::SignedPresetPlace,
+            (true, false) => IdTrust::SignedOperatorPlace,
+        };
+        Self { id_trust, stamped_by_event: scheme.stamped() == Stamped::Event }
+    }
 }
 
 /// The code that a decision is answered with (SPEC 3 and 4); `None` for [`Decision::Claim`] alone.
