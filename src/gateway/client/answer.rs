@@ -35,6 +35,19 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
+/// What a route says about the answers to its refusals.
+#[derive(Clone, Debug)]
+pub(crate) struct RouteAnswers {
+    /// The statuses that it chose.
+    pub(crate) statuses: Statuses,
+    /// `Allow`, for 405.
+    pub(crate) allow: String,
+    /// What the provider wants to hear about a duplicate.
+    pub(crate) ack: Option<Ack>,
+    /// The provider takes a 401 for one only without a body.
+    pub(crate) silent_401: bool,
+}
+
 impl Answer {
     /// A JSON answer.
     pub(crate) fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
@@ -51,14 +64,19 @@ impl Answer {
         }
     }
 
-    /// The answer to a refusal; `statuses` are the route's own, where a route was found.
-    pub(crate) fn refusal(refusal: Refusal, statuses: Option<&Statuses>) -> Self {
-        let status = status(refusal.code, statuses);
-        let mut answer = if refusal.code == Code::DuplicateEvent && (200..300).contains(&status) {
-            Self::json(status, br#"{"ok":true,"duplicate":true}"#.as_slice())
-        } else {
-            Self::error(status, refusal.code.name(), refusal.why)
+    /// The answer to a refusal. `route` is what the route says about answers, where a route was found.
+    pub(crate) fn refusal(refusal: Refusal, route: Option<&RouteAnswers>) -> Self {
+        let status = status(refusal.code, route.map(|route| &route.statuses));
+        let mut answer = match route {
+            _ if refusal.code == Code::DuplicateEvent && (200..300).contains(&status) => {
+                Self::duplicate(status, route.and_then(|route| route.ack.as_ref()))
+            }
+            Some(RouteAnswers { silent_401: true, .. }) if status == 401 => Self::json(status, ""),
+            _ => Self::error(status, refusal.code.name(), refusal.why),
         };
+        if refusal.code == Code::MethodNotAllowed {
+            answer.allow = route.map(|route| route.allow.clone());
+        }
         answer.retry_after = retry_after(refusal.code);
         answer.close = matches!(
             refusal.code,
@@ -67,12 +85,13 @@ impl Answer {
         answer
     }
 
-    /// Says to a duplicate, where it is acknowledged at all, what the provider wants to hear.
-    pub(crate) fn acknowledge(&mut self, ack: &Ack) {
-        if (200..300).contains(&self.status) {
-            self.status = ack.status;
-            self.content_type = Cow::Owned(ack.content_type.clone());
-            self.body = ack.body.clone().into_bytes();
+    /// Acknowledges a duplicate with `status`, or as its provider wants to hear it.
+    fn duplicate(status: u16, ack: Option<&Ack>) -> Self {
+        match ack {
+            Some(Ack { status, content_type, body }) => {
+                Self { content_type: Cow::Owned(content_type.clone()), ..Self::json(*status, body.clone()) }
+            }
+            None => Self::json(status, br#"{"ok":true,"duplicate":true}"#.as_slice()),
         }
     }
 
@@ -323,6 +342,7 @@ mod tests {
         let usual = Answer::refusal(Code::DuplicateEvent.into(), None);
         assert_eq!((usual.status, usual.body.as_slice()), (200, br#"{"ok":true,"duplicate":true}"#.as_slice()));
         let strict = Statuses { on_replay: 410, on_duplicate: 409, on_conflict: 409 };
+        let strict = RouteAnswers { statuses: strict, allow: "POST".into(), ack: None, silent_401: false };
         let other = Answer::refusal(Code::DuplicateEvent.into(), Some(&strict));
         assert_eq!(other.status, 409);
         assert_eq!(

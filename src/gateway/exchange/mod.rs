@@ -29,7 +29,6 @@ use crate::gateway::upstream::forward;
 use crate::gateway::upstream::forward::VerifiedRequest;
 use crate::replay::{Claim, Settlement};
 use crate::routes::Match;
-use crate::scheme::Handshake;
 use crate::scheme::handshake::Passage;
 use crate::telemetry::{Outcome, Record};
 use crate::verdict::{Code, Refusal};
@@ -404,20 +403,7 @@ impl Exchange<'_> {
     }
 
     async fn refuse<C: Client>(&mut self, client: &mut C, refusal: Refusal) -> Next {
-        let route = self.route.as_deref();
-        let mut answer = Answer::refusal(refusal, route.map(|r| &r.config.replay.statuses));
-        if refusal.code == Code::MethodNotAllowed {
-            answer.allow = route.map(|r| r.allow.clone());
-        }
-        if refusal.code == Code::DuplicateEvent
-            && let Some(ack) = route.and_then(|r| r.verifier().scheme().ack.as_ref())
-        {
-            answer.acknowledge(ack);
-        }
-        let handshake = route.and_then(|r| r.handshake);
-        if answer.status == 401 && handshake.is_some_and(Handshake::refuses_without_words) {
-            answer.body.clear();
-        }
+        let answer = Answer::refusal(refusal, self.route.as_ref().map(|route| &route.answers));
         self.answer(client, &answer).await
     }
 

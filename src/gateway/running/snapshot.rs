@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use crate::clock::Now;
 use crate::config;
 use crate::config::{Config, HandshakeMode, Route};
+use crate::gateway::client::answer::RouteAnswers;
 use crate::gateway::upstream::{Upstream, Upstreams};
 use crate::key::secret::Secret;
 use crate::routes::RouteTable;
@@ -67,8 +68,7 @@ pub(crate) struct RouteState {
     pub(crate) handshake: Option<&'static dyn Handshake>,
     pub(crate) envelope: Envelope,
     pub(crate) policy: Policy,
-    /// `Allow`, for 405.
-    pub(crate) allow: String,
+    pub(crate) answers: RouteAnswers,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) metrics: RouteMetrics,
     pub(crate) fingerprint: Fingerprint,
@@ -137,15 +137,21 @@ impl RouteState {
         let awaited = route.learn.clone().filter(|_| route.secrets.is_empty());
         let learned_name = awaited.as_deref().map(config::learned_name);
         let secret_names = route.secrets.iter().map(|secret| secret.name.as_str()).chain(learned_name.as_deref());
+        let handshake = scheme.handshake.filter(|_| route.handshake.mode != HandshakeMode::Off);
         Ok(Self {
             name: route.name.as_str().into(),
             provider: scheme.provider.as_str().into(),
             verifier: Verifier::new(Arc::clone(scheme), route.secrets.clone(), route.settings())?,
             awaited: awaited.map(|path| Awaited { path, verifier: OnceLock::new() }),
-            handshake: scheme.handshake.filter(|_| route.handshake.mode != HandshakeMode::Off),
+            handshake,
             envelope: Envelope::of(scheme),
             policy: Policy::of(scheme),
-            allow: route.methods.join(", "),
+            answers: RouteAnswers {
+                statuses: route.replay.statuses,
+                allow: route.methods.join(", "),
+                ack: scheme.ack.clone(),
+                silent_401: handshake.is_some_and(Handshake::refuses_without_words),
+            },
             upstream: upstreams.get(&route.upstream),
             metrics: metrics.route(&route.name, secret_names),
             fingerprint: fingerprints.route(&route.name),
