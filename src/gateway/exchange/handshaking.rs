@@ -3,18 +3,15 @@
 //!
 //! Which step comes when is the exchange's. None is claimed.
 
-use std::io;
 use std::sync::Arc;
 
 use crate::clock::Now;
-use crate::config;
 use crate::config::HandshakeMode;
 use crate::gateway::client::answer::Answer;
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::RouteState;
-use crate::key::secret::{Secret, SecretText};
 use crate::scheme::Handshake;
-use crate::scheme::handshake::{Asked, MAX_OPEN_BODY, Passage, Reply};
+use crate::scheme::handshake::{Asked, MAX_OPEN_BODY, Passage};
 use crate::verdict::{Code, Refusal};
 use crate::verify::handshake;
 use crate::verify::handshake::{RouteFacts as Context, Step};
@@ -95,12 +92,15 @@ async fn meet(
         now,
         verify_token: settings.verify_token.as_ref(),
         public_key,
-        learning: route.learning(),
+        learning: route.secret_source.learning(),
     };
     let reply = match handshake::step(asked, &facts)? {
         Step::Answer(reply) => reply,
         Step::Forward(passage) => return Ok(Met::Passed(passage)),
-        Step::Learn { secret, reply } => keep(running, route, secret, reply, now).await?,
+        Step::Learn { secret, reply } => {
+            running.learn(route, secret, now).await?;
+            reply
+        }
     };
     Ok(Met::Answered(Box::new(Answer::handshake(reply))))
 }
@@ -109,49 +109,4 @@ async fn meet(
 fn paired_public_key(route: &RouteState, now: Now) -> Option<&str> {
     let secret = route.config.secrets.iter().find(|secret| secret.is_active(now.wall))?;
     route.handshake?.public_key(&secret.text)
-}
-
-/// Keeps the secret of a handshake, and verifies by it from then on.
-async fn keep(
-    running: &Running,
-    route: &Arc<RouteState>,
-    secret: SecretText,
-    reply: Reply,
-    now: Now,
-) -> Result<Reply, Refusal> {
-    let Some(path) = route.awaited.as_ref().map(|awaited| awaited.path.clone()) else {
-        return Err(Code::BadSignature.into());
-    };
-    let named = Secret { name: config::learned_name(&path), text: secret.clone(), not_before: None, not_after: None };
-    let verifier = route.verifier_with(named.clone()).map_err(|fault| {
-        running.warnings.learning(&route.name, &fault, now);
-        Refusal::because(Code::MalformedHandshake, "the secret of the handshake is no key of this route's scheme")
-    })?;
-    let (own, file) = (Arc::clone(route), path.clone());
-    // kept and in force in one go, even if nobody waits for it any more
-    let storing = tokio::task::spawn_blocking(move || {
-        config::store_learned(&file, &secret)?;
-        own.learn(verifier);
-        Ok(())
-    });
-    match storing.await.unwrap_or_else(|panicked| Err(io::Error::other(panicked))) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return Err(Refusal::because(Code::BadSignature, "the secret of this route has come already"));
-        }
-        Err(error) => {
-            running.warnings.learning(&route.name, &format_args!("{}: {error}", path.display()), now);
-            return Err(Refusal::because(Code::InternalError, "the secret of the handshake could not be kept"));
-        }
-    }
-    // a reload that found no file may have come in between; that it finds one afterwards is its own concern
-    for (_, other) in running.snapshot.load().routes.iter() {
-        if other.awaited.as_ref().is_some_and(|awaited| awaited.path == path)
-            && let Ok(verifier) = other.verifier_with(named.clone())
-        {
-            other.learn(verifier);
-        }
-    }
-    log::info!("route {}: its secret has come with a handshake and is kept in {}", route.name, path.display());
-    Ok(reply)
 }

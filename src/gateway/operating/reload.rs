@@ -40,7 +40,8 @@ pub(crate) fn reload(running: &Running, path: &Path) -> Result<(), ReloadError> 
     // one at a time: an older file must not be put in force after a newer one
     let _turn = running.reloading.lock().unwrap_or_else(PoisonError::into_inner);
     let mut result = load(running, path);
-    if result.is_ok() && has_missed_a_secret(running) {
+    // A secret may have come after its file was looked for in vain, and before the new snapshot was in force.
+    if result.is_ok() && running.snapshot.load().awaited().any(|awaited| awaited.is_missed()) {
         result = load(running, path);
     }
     running.telemetry.metrics.count_reload(result.is_ok());
@@ -65,14 +66,6 @@ fn load(running: &Running, path: &Path) -> Result<(), ReloadError> {
     running.budget.set_limit(max_buffered);
     running.snapshot.store(Arc::new(snapshot));
     Ok(())
-}
-
-/// Whether a secret came with a handshake after the file had been looked for in vain, and before the new snapshot was in
-/// force.
-fn has_missed_a_secret(running: &Running) -> bool {
-    let snapshot = running.snapshot.load();
-    let mut awaited = snapshot.routes.iter().filter_map(|(_, route)| route.awaited.as_ref());
-    awaited.any(|awaited| config::is_learned(&awaited.path))
 }
 
 /// The first key that a reload would change and cannot. Capacity is the store's: it belongs to them.

@@ -1,5 +1,6 @@
 //! What lives as long as the process, whatever is reloaded: replay window, budget, counters, clock, connections.
 
+pub(crate) mod learning;
 pub(crate) mod snapshot;
 pub(crate) mod warnings;
 
@@ -17,10 +18,12 @@ use crate::gateway::client::budget::Budget;
 use crate::gateway::client::origin::{Names, RequestIds};
 use crate::gateway::client::{Client, Next};
 use crate::gateway::upstream::Upstreams;
+use crate::key::secret::SecretText;
 use crate::replay::{ReplayWindow, Window};
 use crate::telemetry::Telemetry;
+use crate::verdict::{Code, Refusal};
 use crate::verify::claim::FingerprintKey;
-use snapshot::Snapshot;
+use snapshot::{RouteState, Snapshot};
 
 /// The whole gateway at work.
 pub(crate) struct Running {
@@ -54,6 +57,13 @@ impl Running {
     /// Whether new traffic is welcome.
     pub(crate) fn is_ready(&self) -> bool {
         !self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Takes the secret that a handshake of `route` brings, as [`learning::keep`] does.
+    pub(crate) async fn learn(&self, route: &RouteState, secret: SecretText, now: Now) -> Result<(), Refusal> {
+        let Some(awaited) = route.secret_source.awaited() else { return Err(Code::BadSignature.into()) };
+        let in_force = || self.snapshot.load().awaited().cloned().collect();
+        learning::keep(awaited, secret, &route.name, &self.warnings, now, in_force).await
     }
 
     /// Writes an answer that belongs to no exchange: it is neither logged nor counted.

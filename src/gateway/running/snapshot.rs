@@ -3,18 +3,17 @@
 //! A request takes the running snapshot once and holds it to its end; a reload swaps in another. Replay window, budget
 //! and counters live outside (see [`super`]).
 
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::learning::{Awaited, SecretSource};
 use crate::clock::Now;
 use crate::config;
 use crate::config::{Config, HandshakeMode, Route};
 use crate::gateway::client::answer::RouteAnswers;
 use crate::gateway::upstream::{Upstream, Upstreams};
-use crate::key::secret::Secret;
 use crate::routes::RouteTable;
 use crate::scheme::Handshake;
 use crate::telemetry::metrics::Metrics;
@@ -60,10 +59,10 @@ pub(crate) struct RouteState {
     pub(crate) config: Route,
     pub(crate) name: Arc<str>,
     pub(crate) provider: Arc<str>,
-    /// With the configured secrets; none of them is there while the route waits for its own.
+    /// With the secrets that the loader found; with none while the route waits for its own.
     verifier: Verifier,
-    /// Where the secret is still to come with a handshake.
-    pub(crate) awaited: Option<Awaited>,
+    /// Where the secret comes from; with a handshake, it may not be there yet.
+    pub(crate) secret_source: SecretSource,
     /// The handshake that is looked for; `None` where the route says `off`.
     pub(crate) handshake: Option<&'static dyn Handshake>,
     pub(crate) envelope: Envelope,
@@ -72,14 +71,6 @@ pub(crate) struct RouteState {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) metrics: RouteMetrics,
     pub(crate) fingerprint: Fingerprint,
-}
-
-/// A secret that comes with a handshake.
-pub(crate) struct Awaited {
-    /// Where it will be kept.
-    pub(crate) path: PathBuf,
-    /// Once it has come.
-    verifier: OnceLock<Verifier>,
 }
 
 impl Snapshot {
@@ -123,6 +114,11 @@ impl Snapshot {
             admin: config.admin,
         })
     }
+
+    /// The secrets that its routes wait for.
+    pub(crate) fn awaited(&self) -> impl Iterator<Item = &Arc<Awaited>> {
+        self.routes.iter().filter_map(|(_, route)| route.secret_source.awaited())
+    }
 }
 
 impl RouteState {
@@ -133,16 +129,16 @@ impl RouteState {
         fingerprints: &FingerprintKey,
     ) -> Result<Self, KeyFault> {
         let scheme = &route.scheme;
-        // only where nothing is kept there yet does the loader give no secret
-        let awaited = route.learn.clone().filter(|_| route.secrets.is_empty());
-        let learned_name = awaited.as_deref().map(config::learned_name);
+        let verifier = Verifier::new(Arc::clone(scheme), route.secrets.clone(), route.settings())?;
+        let secret_source = SecretSource::of(&route, &verifier);
+        let learned_name = secret_source.awaited().map(|awaited| awaited.name());
         let secret_names = route.secrets.iter().map(|secret| secret.name.as_str()).chain(learned_name.as_deref());
         let handshake = scheme.handshake.filter(|_| route.handshake.mode != HandshakeMode::Off);
         Ok(Self {
             name: route.name.as_str().into(),
             provider: scheme.provider.as_str().into(),
-            verifier: Verifier::new(Arc::clone(scheme), route.secrets.clone(), route.settings())?,
-            awaited: awaited.map(|path| Awaited { path, verifier: OnceLock::new() }),
+            verifier,
+            secret_source,
             handshake,
             envelope: Envelope::of(scheme),
             policy: Policy::of(scheme),
@@ -161,7 +157,7 @@ impl RouteState {
 
     /// What verifies deliveries now.
     pub(crate) fn verifier(&self) -> &Verifier {
-        self.awaited.as_ref().and_then(|awaited| awaited.verifier.get()).unwrap_or(&self.verifier)
+        self.secret_source.awaited().and_then(|awaited| awaited.verifier()).unwrap_or(&self.verifier)
     }
 
     /// Judges the head of a delivery (SPEC 2.3).
@@ -169,8 +165,8 @@ impl RouteState {
     /// # Errors
     /// As [`Verifier::begin`], and `secret_not_learned` for what could be a delivery before there is a secret.
     pub(crate) fn begin(&self, head: &Head, now: Now) -> Result<Verification, Refusal> {
-        // asked first: a secret that comes in between is for the next delivery
-        let learning = self.learning();
+        // Asked first: a secret that comes in between is for the next delivery.
+        let learning = self.secret_source.learning();
         let verification = self.verifier().begin(head, now)?;
         if learning == Learning::Open { Err(Code::SecretNotLearned.into()) } else { Ok(verification) }
     }
@@ -185,31 +181,6 @@ impl RouteState {
                 Err(Refusal::because(Code::InvalidEnvelope, "this route does not take this type of event"))
             }
             _ => Ok(event),
-        }
-    }
-
-    /// Whether the secret comes with a handshake.
-    pub(crate) fn learning(&self) -> Learning {
-        match &self.awaited {
-            Some(awaited) if awaited.verifier.get().is_none() => Learning::Open,
-            Some(_) => Learning::Done,
-            None if self.config.learn.is_some() => Learning::Done,
-            None => Learning::Never,
-        }
-    }
-
-    /// A verifier as this route's, with one secret.
-    ///
-    /// # Errors
-    /// That the secret is no key of the scheme.
-    pub(crate) fn verifier_with(&self, secret: Secret) -> Result<Verifier, KeyFault> {
-        Verifier::new(Arc::clone(self.verifier.scheme()), vec![secret], self.verifier.settings().clone())
-    }
-
-    /// Verifies by the secret that has come; the first one counts.
-    pub(crate) fn learn(&self, verifier: Verifier) {
-        if let Some(awaited) = &self.awaited {
-            let _ = awaited.verifier.set(verifier);
         }
     }
 }
