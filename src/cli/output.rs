@@ -13,7 +13,8 @@ pub(super) fn print(line: &str) {
 
 /// Writes a line for whoever watches.
 pub(super) fn note(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    // In one write: the thread of operational messages writes to standard error as well, and could come in between.
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// Says why a command could not do its work. Problems of a file speak for themselves.
