@@ -39,10 +39,10 @@ impl ReloadError {
 pub(crate) fn reload(running: &Running, path: &Path) -> Result<(), ReloadError> {
     // one at a time: an older file must not be put in force after a newer one
     let _turn = running.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut result = load(running, path);
-    // A secret may have come after its file was looked for in vain, and before the new snapshot was in force.
-    if result.is_ok() && running.snapshot.load().awaited().any(|awaited| awaited.is_missed()) {
-        result = load(running, path);
+    let mut result = replace(running, path);
+    // A secret may still come between that look and the moment when the new snapshot is in force.
+    if result.is_ok() && misses_a_secret(&running.snapshot.load()) {
+        result = replace(running, path);
     }
     running.telemetry.metrics.count_reload(result.is_ok());
     match &result {
@@ -52,7 +52,29 @@ pub(crate) fn reload(running: &Running, path: &Path) -> Result<(), ReloadError> 
     result
 }
 
-fn load(running: &Running, path: &Path) -> Result<(), ReloadError> {
+fn replace(running: &Running, path: &Path) -> Result<(), ReloadError> {
+    let mut loaded = load(running, path)?;
+    // A secret may come with a handshake after its file was looked for in vain. Deliveries must not meet a snapshot
+    // that waits for it still.
+    if misses_a_secret(&loaded.snapshot) {
+        loaded = load(running, path)?;
+    }
+    running.budget.set_limit(loaded.max_buffered);
+    running.snapshot.store(Arc::new(loaded.snapshot));
+    Ok(())
+}
+
+fn misses_a_secret(snapshot: &Snapshot) -> bool {
+    snapshot.awaited().any(|awaited| awaited.is_missed())
+}
+
+/// A configuration that is not in force yet.
+struct Loaded {
+    snapshot: Snapshot,
+    max_buffered: u64,
+}
+
+fn load(running: &Running, path: &Path) -> Result<Loaded, ReloadError> {
     let config = config::load(path)?;
     let in_force = running.snapshot.load_full();
     if let Some(key) = fixed_difference(&in_force.fixed, &config) {
@@ -63,9 +85,7 @@ fn load(running: &Running, path: &Path) -> Result<(), ReloadError> {
     }
     let max_buffered = config.server.max_buffered;
     let snapshot = Snapshot::build(config, &running.telemetry.metrics, &running.upstreams, &running.fingerprints)?;
-    running.budget.set_limit(max_buffered);
-    running.snapshot.store(Arc::new(snapshot));
-    Ok(())
+    Ok(Loaded { snapshot, max_buffered })
 }
 
 /// The first key that a reload would change and cannot. Capacity is the store's: it belongs to them.

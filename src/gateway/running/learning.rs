@@ -1,8 +1,8 @@
 //! Secrets that come with a handshake (`secrets = ["learn:PATH"]`): awaited, kept in their file, in force from then on.
 //!
 //! A reload may run at the same moment. If it looked for the file too early, its routes wait in vain: [`keep`] gives the
-//! secret to the routes that are in force by the time it is kept, and a reload asks [`Awaited::is_missed`] once its
-//! routes are in force. Whichever of the two comes last finds what the other did.
+//! secret to the routes that are in force by the time it is kept, and a reload asks [`Awaited::is_missed`] before and
+//! after its routes are in force. Whichever of the two comes last finds what the other did.
 
 use std::io;
 use std::path::PathBuf;
