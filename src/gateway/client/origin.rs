@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use siphasher::sip128::{Hasher128, SipHasher24};
 use std::hash::Hasher;
 
+use super::Client;
 use crate::verify::envelope::visible_ascii;
 use crate::wire::head::{FieldName, Found, Head};
 
@@ -15,27 +16,39 @@ const MEMBERS: usize = 19;
 /// A request id from a trusted proxy may be so long.
 const REQUEST_ID: usize = 128;
 
-/// Where one request comes from.
-pub(crate) struct Origin<'a> {
+/// The origin of one request.
+pub(crate) struct Origin<'h> {
     /// The other end of the connection.
     pub(crate) peer: Option<IpAddr>,
-    /// Whether it came over TLS.
+    /// Whether the connection came over TLS.
     pub(crate) is_tls: bool,
-    /// The id it is known by.
-    pub(crate) request_id: &'a str,
-    /// What its proxy says, where the peer is a trusted one.
-    pub(crate) trusted: Option<&'a Trusted<'a>>,
+    /// The client's address: the peer's, or behind trusted proxies the address that they name.
+    pub(crate) address: Option<IpAddr>,
+    /// What the peer says of the client in front of it, where it is a trusted proxy.
+    pub(crate) trusted: Option<Trusted<'h>>,
+}
+
+impl<'h> Origin<'h> {
+    /// The origin of the request with this head; `networks` are those of trusted proxies.
+    pub(crate) fn of(client: &impl Client, head: &'h Head, names: &Names, networks: &[IpNet]) -> Self {
+        let peer = client.peer();
+        let trusted = is_trusted(peer, networks).then(|| trusted(head, names));
+        let address = trusted.as_ref().map_or(peer, |trusted| address(peer, trusted, networks));
+        Self { peer, is_tls: client.is_tls(), address, trusted }
+    }
 }
 
 /// What a trusted proxy says of the client in front of it.
 #[derive(Debug, Default)]
-pub(crate) struct Trusted<'a> {
+pub(crate) struct Trusted<'h> {
     /// The last [`MEMBERS`] members of `X-Forwarded-For`, as far as they are addresses.
-    pub(crate) forwarded_for: Vec<&'a str>,
+    pub(crate) forwarded_for: Vec<&'h str>,
     /// `X-Forwarded-Proto`
-    pub(crate) proto: Option<&'a str>,
+    pub(crate) proto: Option<&'h str>,
     /// `X-Forwarded-Host`
-    pub(crate) host: Option<&'a str>,
+    pub(crate) host: Option<&'h str>,
+    /// `X-Request-Id`, where it is fit for logs and headers.
+    pub(crate) request_id: Option<&'h str>,
 }
 
 /// The names looked for, made once.
@@ -59,12 +72,12 @@ impl Names {
 }
 
 /// Whether `peer` is one of the trusted networks.
-pub(crate) fn is_trusted(peer: Option<IpAddr>, networks: &[IpNet]) -> bool {
+fn is_trusted(peer: Option<IpAddr>, networks: &[IpNet]) -> bool {
     peer.is_some_and(|peer| networks.iter().any(|net| net.contains(&peer.to_canonical())))
 }
 
 /// What a trusted proxy's head says.
-pub(crate) fn trusted<'h>(head: &'h Head, names: &Names) -> Trusted<'h> {
+fn trusted<'h>(head: &'h Head, names: &Names) -> Trusted<'h> {
     let lines: Vec<&[u8]> = head.lines().filter(|(name, _)| names.forwarded_for.is(name)).map(|(_, v)| v).collect();
     let from_the_right = lines.iter().rev().flat_map(|line| line.rsplit(|b| *b == b','));
     // what stands left of a member that is no address was not written by a proxy that we know
@@ -79,24 +92,25 @@ pub(crate) fn trusted<'h>(head: &'h Head, names: &Names) -> Trusted<'h> {
         forwarded_for: members,
         proto: text(&names.proto).filter(|p| matches!(*p, "http" | "https")),
         host: text(&names.host),
+        request_id: given_request_id(head, names),
     }
 }
 
-/// The client behind trusted proxies: the last member that is not itself a trusted proxy, else the first one.
-pub(crate) fn client(peer: Option<IpAddr>, trusted: &Trusted<'_>, networks: &[IpNet]) -> Option<IpAddr> {
-    let mut client = peer;
+/// The client's address behind trusted proxies: the last member that is not itself a trusted proxy, else the first one.
+fn address(peer: Option<IpAddr>, trusted: &Trusted<'_>, networks: &[IpNet]) -> Option<IpAddr> {
+    let mut found = peer;
     for member in trusted.forwarded_for.iter().rev() {
         let Some((_, address)) = address_in(member.as_bytes()) else { break };
-        client = Some(address);
-        if !is_trusted(client, networks) {
+        found = Some(address);
+        if !is_trusted(found, networks) {
             break;
         }
     }
-    client
+    found
 }
 
 /// The id that a trusted proxy gave the request, where it is fit for logs and headers.
-pub(crate) fn given_request_id<'h>(head: &'h Head, names: &Names) -> Option<&'h str> {
+fn given_request_id<'h>(head: &'h Head, names: &Names) -> Option<&'h str> {
     match head.find(&names.request_id) {
         Found::One(id) => std::str::from_utf8(id).ok().filter(|id| id.len() <= REQUEST_ID && visible_ascii(id)),
         Found::Nothing | Found::Several => None,
@@ -165,7 +179,7 @@ mod tests {
         for (name, values, expected) in cases {
             let lines: Vec<_> = values.iter().map(|v| ("X-Forwarded-For", *v)).collect();
             let head = head(&lines);
-            let found = client(peer, &trusted(&head, &Names::new().unwrap()), &networks);
+            let found = address(peer, &trusted(&head, &Names::new().unwrap()), &networks);
             assert_eq!(found, Some(expected.parse().unwrap()), "{name}");
         }
     }

@@ -13,6 +13,8 @@ pub(super) struct Statement<'a> {
     pub(super) provider: &'a str,
     /// `valid`, or the code of a refusal in shadow mode.
     pub(super) verdict: &'a str,
+    /// The id that the request is known by.
+    pub(super) request_id: &'a str,
     /// Only of a proved delivery.
     pub(super) secret: Option<&'a str>,
     /// Only of a proved delivery.
@@ -77,6 +79,7 @@ fn put_statement(out: &mut Vec<u8>, statement: &Statement<'_>) {
         (b"X-Verigate-Secret", statement.secret),
         (b"X-Verigate-Event-Id", statement.event_id),
         (b"X-Verigate-Event-Type", statement.event_type),
+        (b"X-Request-Id", Some(statement.request_id)),
     ];
     for (name, value) in lines {
         // a value that cannot stand in a header is left out rather than changed
@@ -87,7 +90,6 @@ fn put_statement(out: &mut Vec<u8>, statement: &Statement<'_>) {
 }
 
 fn put_origin(out: &mut Vec<u8>, head: &Head, origin: &Origin<'_>) {
-    put(out, b"X-Request-Id", origin.request_id.as_bytes());
     out.extend_from_slice(b"X-Forwarded-For: ");
     let before = origin.trusted.iter().flat_map(|trusted| &trusted.forwarded_for);
     for member in before {
@@ -96,7 +98,7 @@ fn put_origin(out: &mut Vec<u8>, head: &Head, origin: &Origin<'_>) {
     }
     put_address(out, origin.peer);
     out.extend_from_slice(b"\r\n");
-    let trusted = origin.trusted;
+    let trusted = origin.trusted.as_ref();
     let scheme = if origin.is_tls { "https" } else { "http" };
     put(out, b"X-Forwarded-Proto", trusted.and_then(|t| t.proto).unwrap_or(scheme).as_bytes());
     if let Some(host) = trusted.and_then(|t| t.host).or(head.host()) {
@@ -184,14 +186,16 @@ mod tests {
     use super::*;
     use crate::gateway::client::origin::Trusted;
 
-    fn forward(lines: &[(&str, &str)], trusted: Option<&Trusted<'_>>, fixed: &Fixed<'_>) -> String {
+    fn forward(lines: &[(&str, &str)], trusted: Option<Trusted<'_>>, fixed: &Fixed<'_>) -> String {
         let lines = lines.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()));
         let head = Head::from_parts("POST", "/in?a=%20b", lines).unwrap();
-        let origin = Origin { peer: Some(IpAddr::from([192, 0, 2, 7])), is_tls: false, request_id: "r1", trusted };
+        let peer = Some(IpAddr::from([192, 0, 2, 7]));
+        let origin = Origin { peer, is_tls: false, address: peer, trusted };
         let statement = Statement {
             route: "in",
             provider: "itellico",
             verdict: "valid",
+            request_id: "r1",
             secret: Some("env:S"),
             event_id: Some("e\u{e9}"),
             event_type: Some("t"),
@@ -254,9 +258,13 @@ mod tests {
 
     #[test]
     fn a_trusted_proxy_is_believed_and_appended_to() {
-        let trusted =
-            Trusted { forwarded_for: vec!["198.51.100.1"], proto: Some("https"), host: Some("hooks.example") };
-        let out = forward(&[("Host", "a"), ("X-Forwarded-For", "198.51.100.1")], Some(&trusted), &PLAIN);
+        let trusted = Trusted {
+            forwarded_for: vec!["198.51.100.1"],
+            proto: Some("https"),
+            host: Some("hooks.example"),
+            request_id: None,
+        };
+        let out = forward(&[("Host", "a"), ("X-Forwarded-For", "198.51.100.1")], Some(trusted), &PLAIN);
         for line in
             ["X-Forwarded-For: 198.51.100.1, 192.0.2.7", "X-Forwarded-Proto: https", "X-Forwarded-Host: hooks.example"]
         {

@@ -20,8 +20,7 @@ use crate::gateway::client::answer;
 use crate::gateway::client::answer::Answer;
 use crate::gateway::client::body;
 use crate::gateway::client::body::Body;
-use crate::gateway::client::origin;
-use crate::gateway::client::origin::{Origin, Trusted};
+use crate::gateway::client::origin::Origin;
 use crate::gateway::client::{Client, Gone, Next};
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RouteState, Snapshot};
@@ -44,23 +43,21 @@ use right::{Proved, Right};
 /// `snapshot` is the configuration in force when the head was there: it holds to the end of the exchange.
 pub(crate) async fn serve<C: Client>(running: &Running, snapshot: &Snapshot, client: &mut C, head: &Head) -> Next {
     let now = running.clock.now();
-    let peer = client.peer();
-    let trusted = origin::is_trusted(peer, &snapshot.trusted_proxies).then(|| origin::trusted(head, &running.names));
-    let given_id = trusted.as_ref().and_then(|_| origin::given_request_id(head, &running.names));
+    let origin = Origin::of(client, head, &running.names, &snapshot.trusted_proxies);
+    let given_id = origin.trusted.as_ref().and_then(|trusted| trusted.request_id);
+    let request_id = given_id.map_or_else(|| running.request_ids.next(), str::to_owned);
     let mut exchange = Exchange {
         running,
         snapshot,
         head,
-        peer,
-        address: trusted.as_ref().map_or(peer, |t| origin::client(peer, t, &snapshot.trusted_proxies)),
-        trusted,
+        origin,
         route: None,
         shadowed: None,
-        record: Record::begun(now.wall, given_id.map_or_else(|| running.request_ids.next(), str::to_owned)),
+        record: Record::begun(now.wall, request_id),
     };
     exchange.record.method = head.method().to_owned();
     exchange.record.path = head.path().to_owned();
-    exchange.record.client = exchange.address;
+    exchange.record.client = exchange.origin.address;
     let ended = unwind::caught(exchange.run(client, now)).await.unwrap_or_else(|unwind::Panicked| {
         exchange.record.outcome = Outcome::Aborted;
         if exchange.record.status.is_some() { Ended::Torn } else { Ended::Refused(Code::InternalError.into()) }
@@ -89,11 +86,7 @@ struct Exchange<'x> {
     running: &'x Running,
     snapshot: &'x Snapshot,
     head: &'x Head,
-    /// The other end of the connection.
-    peer: Option<IpAddr>,
-    /// The client's address, behind trusted proxies.
-    address: Option<IpAddr>,
-    trusted: Option<Trusted<'x>>,
+    origin: Origin<'x>,
     route: Option<Arc<RouteState>>,
     /// What would have been refused, had the route not been in shadow mode.
     shadowed: Option<Refusal>,
@@ -166,7 +159,7 @@ impl Exchange<'_> {
         }
         let body = self.take_body(client, &route, &mut begun).await?;
         let right = self.judge(&route, begun, &body).await?;
-        let request = self.request(&route, client.is_tls(), &right, &body);
+        let request = self.request(&route, &right, &body);
         let asked = running.clock.now();
         let deadline = running.deadline(asked, route.config.upstream_timeout);
         let response = forward::send(request, &route.upstream, deadline).await;
@@ -232,7 +225,7 @@ impl Exchange<'_> {
         begun: &mut Begun,
     ) -> Result<Body, Ended> {
         let running = self.running;
-        let account = running.budget.client(self.address.unwrap_or(IpAddr::from([0, 0, 0, 0])));
+        let account = running.budget.client(self.origin.address.unwrap_or(IpAddr::from([0, 0, 0, 0])));
         let reservation = running.budget.reservation(account);
         let verification = match begun {
             Begun::Delivery(verification) => verification.as_mut(),
@@ -317,16 +310,14 @@ impl Exchange<'_> {
     }
 
     /// Step 8: what is sent.
-    fn request(&self, route: &RouteState, is_tls: bool, right: &Right, body: &Body) -> VerifiedRequest {
-        let statement = right.statement(route, self.shadowed);
-        let origin =
-            Origin { peer: self.peer, is_tls, request_id: &self.record.request_id.0, trusted: self.trusted.as_ref() };
+    fn request(&self, route: &RouteState, right: &Right, body: &Body) -> VerifiedRequest {
+        let statement = right.statement(route, &self.record.request_id.0, self.shadowed);
         let fixed = Fixed {
             host: route.config.upstream_host.as_deref(),
             authority: &route.upstream.authority,
             headers: &route.config.upstream_headers,
         };
-        let head = headers::forwarded(self.head, &origin, &statement, &fixed, body.bytes.len());
+        let head = headers::forwarded(self.head, &self.origin, &statement, &fixed, body.bytes.len());
         right.request(head, body.bytes.clone(), self.head.method() == "HEAD")
     }
 

@@ -37,7 +37,12 @@ pub(super) struct Proved {
 
 impl Right {
     /// What is told of the request; `shadowed` is what would have been refused.
-    pub(super) fn statement<'s>(&'s self, route: &'s RouteState, shadowed: Option<Refusal>) -> Statement<'s> {
+    pub(super) fn statement<'s>(
+        &'s self,
+        route: &'s RouteState,
+        request_id: &'s str,
+        shadowed: Option<Refusal>,
+    ) -> Statement<'s> {
         let (secret, event) = match self {
             Self::Proved(proved) => (Some(&proved.proof.secret), proved.event.as_ref()),
             Self::Handshake(_, secret) => (secret.as_ref(), None),
@@ -51,6 +56,7 @@ impl Right {
                 Self::Handshake(..) => "handshake",
                 Self::Proved(_) | Self::Shadow => shadowed.map_or("valid", |refusal| refusal.code.name()),
             },
+            request_id,
             secret: secret.map(|name| &**name),
             event_id: event.and_then(|e| e.id.as_deref()),
             event_type: event.and_then(|e| e.event_type.as_deref()),
