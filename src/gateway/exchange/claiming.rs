@@ -1,13 +1,14 @@
-//! Step 7 of an exchange: the right to forward one event, from the replay window (SPEC 4).
+//! Steps 7 and 9 of an exchange: one event is claimed, and the claim settled (SPEC 4).
 //!
-//! Which digest is claimed is decided here; what becomes of the claim is `verify::claim`'s decision.
+//! Which digest is claimed is decided here; whether it may be is `verify::claim`'s decision, and as what the claim is
+//! settled that of [`super::deliver`].
 
 use std::sync::Arc;
 
-use crate::clock::UnixMillis;
+use crate::clock::{Now, UnixMillis};
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RouteState, Snapshot};
-use crate::replay::{Claim, Claimed, ReplayWindow, WindowError};
+use crate::replay::{Claim, Claimed, ReplayWindow, Settlement, WindowError};
 use crate::verdict::{Code, Refusal};
 use crate::verify::claim;
 use crate::verify::claim::{Arrival, Decision, IdTrust};
@@ -43,6 +44,14 @@ pub(super) async fn claim(
         }
         Err(WindowError::Full) => Err(Refusal::because(Code::Overloaded, "every place for events is in flight")),
         Err(WindowError::Unavailable) => Err(Code::ReplayStoreUnavailable.into()),
+    }
+}
+
+/// Settles a claim.
+pub(super) async fn settle(claim: Option<Claim>, settlement: Settlement, now: Now) {
+    let Some(claim) = claim else { return };
+    if let Err(error) = claim.settle(settlement, now).await {
+        log::error!("a claim could not be settled: {error}; its event may be delivered again");
     }
 }
 

@@ -1,10 +1,11 @@
 //! Handshakes on their way through an exchange: recognised by `verify::handshake`, then answered, handed to the app, or
 //! their secret kept (SCHEMES 5).
 //!
-//! Which step comes when is the exchange's. None is claimed.
+//! Each of the three functions looks for a handshake in a part of the request. It gives the [`Passage`] of a handshake
+//! that the app is to answer, and `None` for a request that is no handshake; a handshake that the gateway answers ends
+//! the exchange. When to look is the exchange's choice. No handshake is claimed.
 
-use std::sync::Arc;
-
+use super::ended::Ended;
 use crate::clock::Now;
 use crate::config::HandshakeMode;
 use crate::gateway::client::answer::Answer;
@@ -12,26 +13,17 @@ use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::RouteState;
 use crate::scheme::Handshake;
 use crate::scheme::handshake::{Asked, MAX_OPEN_BODY, Passage};
+use crate::telemetry::Outcome;
 use crate::verdict::{Code, Refusal};
 use crate::verify::handshake;
 use crate::verify::handshake::{RouteFacts as Context, Step};
 use crate::verify::verifier::Proof;
 use crate::wire::head::{Framing, Head};
 
-/// What has become of a handshake that was not refused.
-pub(super) enum Met {
-    /// The gateway answers it.
-    Answered(Box<Answer>),
-    /// The app does.
-    Passed(Passage),
-}
-
-/// The unsigned handshake that a head asks for; `None` where it is none.
-pub(super) async fn in_head(running: &Running, route: &Arc<RouteState>, head: &Head) -> Result<Option<Met>, Refusal> {
-    match route.handshake.map_or(Ok(None), |handshake| handshake.in_head(head))? {
-        Some(asked) => meet(running, route, asked, None).await.map(Some),
-        None => Ok(None),
-    }
+/// Looks for an unsigned handshake in a head.
+pub(super) async fn in_head(running: &Running, route: &RouteState, head: &Head) -> Result<Option<Passage>, Ended> {
+    let Some(handshake) = route.handshake else { return Ok(None) };
+    meet(running, route, handshake.in_head(head)?, None).await
 }
 
 /// Whether a request whose head was refused may yet be a handshake by its body.
@@ -39,50 +31,48 @@ pub(super) fn may_be_in_body(route: &RouteState, head: &Head, refusal: Refusal) 
     let is_short = match head.framing() {
         Framing::None => false,
         Framing::Length(bytes) => bytes <= MAX_OPEN_BODY as u64,
-        // as much of it is read as of a delivery with a wrong signature
+        // As much of it is read as of a delivery with a wrong signature.
         Framing::Chunked => true,
     };
     is_short && refusal.code == Code::MissingSignature && route.handshake.is_some_and(Handshake::reads_body)
 }
 
-/// The unsigned handshake that a body asks for; `None` where it is none.
-pub(super) async fn in_body(running: &Running, route: &Arc<RouteState>, body: &[u8]) -> Result<Option<Met>, Refusal> {
-    match route.handshake.map_or(Ok(None), |handshake| handshake.asked_in_body(body))? {
-        Some(asked) => meet(running, route, asked, None).await.map(Some),
-        None => Ok(None),
-    }
+/// Looks for an unsigned handshake in a body.
+pub(super) async fn in_body(running: &Running, route: &RouteState, body: &[u8]) -> Result<Option<Passage>, Ended> {
+    let Some(handshake) = route.handshake else { return Ok(None) };
+    meet(running, route, handshake.asked_in_body(body)?, None).await
 }
 
-/// The handshake that a proved delivery is; `None` where it is an event.
+/// Looks whether a proved delivery is a handshake rather than an event.
 pub(super) async fn in_proved(
     running: &Running,
-    route: &Arc<RouteState>,
+    route: &RouteState,
     head: &Head,
     body: &[u8],
     proof: &Proof,
-) -> Result<Option<Met>, Refusal> {
-    match route.handshake.map_or(Ok(None), |handshake| handshake.asked_in_proved(head, proof.signed_body(body)))? {
-        Some(asked) => meet(running, route, asked, Some(&proof.secret)).await.map(Some),
-        None => Ok(None),
-    }
+) -> Result<Option<Passage>, Ended> {
+    let Some(handshake) = route.handshake else { return Ok(None) };
+    let asked = handshake.asked_in_proved(head, proof.signed_body(body))?;
+    meet(running, route, asked, Some(&proof.secret)).await
 }
 
-/// A wrong signature that the provider sent on purpose, by the name that such a one has.
+/// The refusal of a wrong signature that the provider sent on purpose, to see it refused.
 pub(super) fn probe(route: &RouteState, body: &[u8], refusal: Refusal) -> Option<Refusal> {
     let is_probe = refusal.code == Code::BadSignature && route.handshake.is_some_and(|known| known.probes_with(body));
     is_probe.then(|| Code::HandshakeProbe.into())
 }
 
-/// Does what the route says with a handshake.
+/// Does with a handshake, where there is one, what its route says. `proved_by` names the secret of a signed one.
 async fn meet(
     running: &Running,
-    route: &Arc<RouteState>,
-    asked: Asked,
+    route: &RouteState,
+    asked: Option<Asked>,
     proved_by: Option<&str>,
-) -> Result<Met, Refusal> {
+) -> Result<Option<Passage>, Ended> {
+    let Some(asked) = asked else { return Ok(None) };
     let settings = &route.config.handshake;
     if settings.mode == HandshakeMode::Forward {
-        return Ok(Met::Passed(asked.pass()));
+        return Ok(Some(asked.pass()));
     }
     let now = running.clock.now();
     let public_key = settings.public_key.as_deref().or_else(|| paired_public_key(route, now));
@@ -96,13 +86,13 @@ async fn meet(
     };
     let reply = match handshake::step(asked, &facts)? {
         Step::Answer(reply) => reply,
-        Step::Forward(passage) => return Ok(Met::Passed(passage)),
+        Step::Forward(passage) => return Ok(Some(passage)),
         Step::Learn { secret, reply } => {
             running.learn(route, secret, now).await?;
             reply
         }
     };
-    Ok(Met::Answered(Box::new(Answer::handshake(reply))))
+    Err(Ended::Answered(Box::new(Answer::handshake(reply)), Outcome::Handshake))
 }
 
 /// The public half of the first active secret, where that is written `PUBLIC:PRIVATE`.

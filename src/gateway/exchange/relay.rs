@@ -1,51 +1,33 @@
 //! The upstream's response to the client, as it comes (SPEC 2.10). A truncated answer never looks complete.
 
+use super::ended::Ended;
 use super::headers::is_relayed;
-use crate::gateway::client::{AnswerHead, Client, Gone, Length};
-use crate::gateway::upstream::forward::{Fault, Response};
+use crate::gateway::client::answer::reason;
+use crate::gateway::client::{AnswerHead, Client, Length};
+use crate::gateway::upstream::forward::Response;
 use crate::wire::response::{BodyEnd, ResponseHead};
 
-/// How relaying ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Relayed {
-    /// The client has all of it.
-    Whole,
-    /// The client left or took nothing for too long.
-    ClientGone,
-    /// The upstream's answer was broken before anything of it was written.
-    NotBegun(Fault),
-    /// The upstream broke off or was late; the client's connection must break as well.
-    BrokenOff(Fault),
-}
-
 /// Writes `response` to `client`. The claim is settled by then: whatever happens here changes nothing of it.
+///
+/// # Errors
+/// [`Ended::Unanswered`] while nothing was written, [`Ended::BrokenOff`] afterwards; [`Ended::Gone`].
 pub(super) async fn relay<C: Client>(
     client: &mut C,
     mut response: Response,
     request_id: &str,
     is_head: bool,
-) -> Relayed {
-    // what came together with the head leaves together with it
-    let first = match response.ready() {
-        Ok(first) => first.unwrap_or_default(),
-        Err(fault) => return Relayed::NotBegun(fault),
-    };
+) -> Result<(), Ended> {
+    // The part of the body that came together with the head leaves together with it.
+    let first = response.ready().map_err(Ended::Unanswered)?.unwrap_or_default();
     let head = RelayedHead { head: &response.head, request_id, is_head };
     let mut done = response.is_done();
-    if client.start(&head, &first, done).await == Err(Gone) {
-        return Relayed::ClientGone;
-    }
+    client.start(&head, &first, done).await?;
     while !done {
-        let piece = match response.next().await {
-            Ok(piece) => piece,
-            Err(fault) => return Relayed::BrokenOff(fault),
-        };
+        let piece = response.next().await.map_err(Ended::BrokenOff)?;
         done = response.is_done();
-        if client.piece(piece.as_deref().unwrap_or_default(), done).await == Err(Gone) {
-            return Relayed::ClientGone;
-        }
+        client.piece(piece.as_deref().unwrap_or_default(), done).await?;
     }
-    Relayed::Whole
+    Ok(())
 }
 
 struct RelayedHead<'a> {
@@ -60,11 +42,11 @@ impl AnswerHead for RelayedHead<'_> {
     }
 
     fn reason(&self) -> &[u8] {
-        crate::gateway::client::answer::reason(self.head.status()).as_bytes()
+        reason(self.head.status()).as_bytes()
     }
 
     fn lines(&self, put: &mut dyn FnMut(&[u8], &[u8])) {
-        // the length of a body that is not sent (HEAD, 304) is information, not framing
+        // The length of a body that is not sent (HEAD, 304) is information, not framing.
         let tells_length = self.length() == Length::NoBody && self.head.status() != 204;
         for (name, value) in self.head.lines() {
             let is_listed = || self.head.connection_names().any(|listed| listed.eq_ignore_ascii_case(name));

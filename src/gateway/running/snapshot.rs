@@ -14,7 +14,7 @@ use crate::config;
 use crate::config::{Config, HandshakeMode, Route};
 use crate::gateway::client::answer::RouteAnswers;
 use crate::gateway::upstream::{Upstream, Upstreams};
-use crate::routes::RouteTable;
+use crate::routes::{Match, RouteTable};
 use crate::scheme::Handshake;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::route_metrics::RouteMetrics;
@@ -27,7 +27,7 @@ use crate::wire::head::Head;
 
 /// One loaded configuration at work.
 pub(crate) struct Snapshot {
-    pub(crate) routes: RouteTable<Arc<RouteState>>,
+    pub(crate) routes: RouteTable<Box<RouteState>>,
     /// Counts what matched no route.
     pub(crate) unrouted: RouteMetrics,
     pub(crate) body_timeout: Duration,
@@ -87,7 +87,7 @@ impl Snapshot {
         let mut routes = Vec::with_capacity(config.routes.len());
         for route in config.routes {
             let state = RouteState::build(route, metrics, upstreams, fingerprints)?;
-            routes.push((state.config.pattern.clone(), Arc::new(state)));
+            routes.push((state.config.pattern.clone(), Box::new(state)));
         }
         let server = config.server;
         Ok(Self {
@@ -113,6 +113,18 @@ impl Snapshot {
             },
             admin: config.admin,
         })
+    }
+
+    /// The route of a request, by host and path.
+    ///
+    /// # Errors
+    /// `no_route`, and `bad_path` for a path that other programs could read differently.
+    pub(crate) fn find_route(&self, head: &Head) -> Result<&RouteState, Refusal> {
+        match self.routes.find(head.host(), head.path()) {
+            Match::Found(route) => Ok(route),
+            Match::NoRoute => Err(Code::NoRoute.into()),
+            Match::Ambiguous(why) => Err(Refusal::because(Code::BadPath, why)),
+        }
     }
 
     /// The secrets that its routes wait for.

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::{Connection, Upstream};
 use crate::gateway::timer::Elapsed;
 use crate::scheme::handshake::Passage;
+use crate::verdict::Code;
 use crate::verify::verifier::Proof;
 use crate::wire::chunked::{ChunkedDecoder, Piece};
 use crate::wire::response::{BodyEnd, ResponseHead, ResponseScanner};
@@ -61,6 +62,17 @@ pub(crate) enum Fault {
     Late,
     /// The upstream broke off, or answered what is not HTTP.
     Failed(&'static str),
+}
+
+impl Fault {
+    /// The code that the client is answered with.
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::Unreachable(_) => Code::UpstreamUnreachable,
+            Self::Late => Code::UpstreamTimeout,
+            Self::Failed(_) => Code::UpstreamFailed,
+        }
+    }
 }
 
 /// An upstream's answer: its final head, and its body as it comes.
