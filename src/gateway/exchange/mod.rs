@@ -84,23 +84,26 @@ struct Exchange<'x> {
 impl<'x> Exchange<'x> {
     /// Steps 2 to 10. `Ok`: the client has the whole answer of the upstream.
     async fn steps<C: Client>(&mut self, client: &mut C, now: Now) -> Result<(), Ended> {
-        let route = self.find_route()?; // Step 2.
-        let mut begun = self.begin(route, now).await?; // Step 3.
+        let route = self.find_route()?;
+        let mut begun = self.begin(route, now).await?;
         self.record.verify = self.since(now);
         if self.head.expect() == Expect::Continue {
             client.proceed().await?;
         }
-        let body = self.take_body(client, route, &mut begun).await?; // Step 4.
-        let admission = self.admit(route, begun, &body).await?; // Steps 5 to 7.
+        let body = self.take_body(client, route, &mut begun).await?;
+        let admission = self.admit(route, begun, &body).await?;
+        // Step 8: the request that is sent.
         let request_id = &self.record.request_id.0;
-        let request = admission.request(route, self.head, &self.origin, request_id, self.shadowed, &body.bytes); // Step 8.
+        let request = admission.request(route, self.head, &self.origin, request_id, self.shadowed, &body.bytes);
+        // Step 9: the claim's true outcome, as soon as it is known.
         let delivered = deliver::deliver(self.running, route, request).await;
         delivered.note(&mut self.record);
-        claiming::settle(admission.claim(), delivered.settlement(), delivered.at).await; // Step 9.
+        claiming::settle(admission.claim(), delivered.settlement(), delivered.at).await;
         drop(body);
+        // Step 10: the answer.
         let response = delivered.answer()?;
         self.record.status = Some(response.head.status());
-        relay::relay(client, response, &self.record.request_id.0, self.head.method() == "HEAD").await // Step 10.
+        relay::relay(client, response, &self.record.request_id.0, self.head.method() == "HEAD").await
     }
 
     /// Step 2: host and path.
