@@ -4,7 +4,7 @@
 //! address may hold at most a quarter of the whole.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,23 +18,43 @@ pub(crate) struct Budget {
     limit: AtomicU64,
     // Relaxed everywhere: the counters guard amounts, not other memory
     held: AtomicU64,
-    // taken once per connection (or per request behind a trusted proxy), for a map look-up: a plain mutex is enough
-    clients: Mutex<HashMap<IpAddr, Arc<Client>>>,
+    // Taken once per connection (or per request behind a trusted proxy), for a map look-up: a plain mutex is enough.
+    accounts: Mutex<Accounts>,
 }
 
 /// What one client address holds.
 #[derive(Debug, Default)]
-pub(crate) struct Client {
+pub(crate) struct Account {
     held: AtomicU64,
 }
 
-/// Above so many known addresses, those that hold nothing are dropped before another is added.
-const KNOWN_CLIENTS: usize = 16 * 1024;
+/// The accounts of all client addresses that were seen.
+#[derive(Debug)]
+struct Accounts {
+    known: HashMap<IpAddr, Arc<Account>>,
+    /// At so many addresses, those in nobody's use are dropped before another is added.
+    full: usize,
+}
+
+/// The least number of addresses at which the accounts are gone through.
+const FULL: usize = 16 * 1024;
+
+impl Accounts {
+    fn get(&mut self, address: IpAddr) -> &Arc<Account> {
+        if self.known.len() >= self.full && !self.known.contains_key(&address) {
+            self.known.retain(|_, account| Arc::strong_count(account) > 1);
+            // Open connections hold theirs. Where most are held, it takes as many new ones until the next look.
+            self.full = FULL.max(self.known.len() * 2);
+        }
+        self.known.entry(address).or_default()
+    }
+}
 
 impl Budget {
     /// A budget of `limit` bytes.
     pub(crate) fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self { limit: AtomicU64::new(limit), held: AtomicU64::new(0), clients: Mutex::default() })
+        let accounts = Mutex::new(Accounts { known: HashMap::new(), full: FULL });
+        Arc::new(Self { limit: AtomicU64::new(limit), held: AtomicU64::new(0), accounts })
     }
 
     /// Changes the limit; what is held already stays.
@@ -47,18 +67,15 @@ impl Budget {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// The account of one client address.
-    pub(crate) fn client(&self, address: IpAddr) -> Arc<Client> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if clients.len() >= KNOWN_CLIENTS && !clients.contains_key(&address) {
-            clients.retain(|_, client| Arc::strong_count(client) > 1);
-        }
-        Arc::clone(clients.entry(address).or_default())
+    /// The account of one client address. All clients without an address share one.
+    pub(crate) fn account(&self, address: Option<IpAddr>) -> Arc<Account> {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(accounts.get(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))))
     }
 
     /// A reservation of nothing yet.
-    pub(crate) fn reservation(self: &Arc<Self>, client: Arc<Client>) -> Reservation {
-        Reservation { budget: Arc::clone(self), client, held: 0 }
+    pub(crate) fn reservation(self: &Arc<Self>, account: Arc<Account>) -> Reservation {
+        Reservation { budget: Arc::clone(self), account, held: 0 }
     }
 }
 
@@ -66,7 +83,7 @@ impl Budget {
 #[derive(Debug)]
 pub(crate) struct Reservation {
     budget: Arc<Budget>,
-    client: Arc<Client>,
+    account: Arc<Account>,
     held: u64,
 }
 
@@ -77,13 +94,13 @@ impl Reservation {
     /// [`Exhausted`] when the whole budget or the client's quarter would be passed; nothing is charged then.
     pub(crate) fn charge(&mut self, bytes: u64) -> Result<(), Exhausted> {
         let limit = self.budget.limit.load(Ordering::Relaxed);
-        if self.client.held.fetch_add(bytes, Ordering::Relaxed) + bytes > limit / 4 {
-            self.client.held.fetch_sub(bytes, Ordering::Relaxed);
+        if self.account.held.fetch_add(bytes, Ordering::Relaxed) + bytes > limit / 4 {
+            self.account.held.fetch_sub(bytes, Ordering::Relaxed);
             return Err(Exhausted);
         }
         if self.budget.held.fetch_add(bytes, Ordering::Relaxed) + bytes > limit {
             self.budget.held.fetch_sub(bytes, Ordering::Relaxed);
-            self.client.held.fetch_sub(bytes, Ordering::Relaxed);
+            self.account.held.fetch_sub(bytes, Ordering::Relaxed);
             return Err(Exhausted);
         }
         self.held += bytes;
@@ -94,7 +111,7 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.budget.held.fetch_sub(self.held, Ordering::Relaxed);
-        self.client.held.fetch_sub(self.held, Ordering::Relaxed);
+        self.account.held.fetch_sub(self.held, Ordering::Relaxed);
     }
 }
 
@@ -102,19 +119,43 @@ impl Drop for Reservation {
 mod tests {
     use super::*;
 
-    const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
-    const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+    const A: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    const B: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
 
     #[test]
     fn one_client_gets_a_quarter_and_what_it_drops_is_free_again() {
         let budget = Budget::new(400);
-        let mut first = budget.reservation(budget.client(A));
+        let mut first = budget.reservation(budget.account(Some(A)));
         assert_eq!(first.charge(100), Ok(()));
-        assert_eq!(budget.reservation(budget.client(A)).charge(1), Err(Exhausted));
-        assert_eq!(budget.reservation(budget.client(B)).charge(1), Ok(()));
+        assert_eq!(budget.reservation(budget.account(Some(A))).charge(1), Err(Exhausted));
+        assert_eq!(budget.reservation(budget.account(Some(B))).charge(1), Ok(()));
         drop(first);
         assert_eq!(budget.held(), 0);
-        assert_eq!(budget.reservation(budget.client(A)).charge(100), Ok(()));
+        assert_eq!(budget.reservation(budget.account(Some(A))).charge(100), Ok(()));
+    }
+
+    #[test]
+    fn an_account_in_use_is_kept_however_many_addresses_come() {
+        let budget = Budget::new(400);
+        let mut first = budget.reservation(budget.account(Some(A)));
+        first.charge(100).unwrap();
+        for number in 0..3 * u32::try_from(FULL).unwrap() {
+            budget.account(Some(IpAddr::from(number.to_be_bytes())));
+        }
+        assert_eq!(budget.reservation(budget.account(Some(A))).charge(1), Err(Exhausted));
+        assert!(budget.accounts.lock().unwrap().known.len() <= FULL);
+    }
+
+    #[test]
+    fn accounts_that_are_all_in_use_are_not_gone_through_for_each_new_one() {
+        let mut accounts = Accounts { known: HashMap::new(), full: FULL };
+        let addresses = (0..=FULL).map(|number| IpAddr::from(u32::try_from(number).unwrap().to_be_bytes()));
+        let held: Vec<_> = addresses.map(|address| Arc::clone(accounts.get(address))).collect();
+        assert_eq!((accounts.known.len(), accounts.full), (held.len(), 2 * FULL));
+        drop(held);
+        accounts.full = accounts.known.len();
+        accounts.get(A);
+        assert_eq!((accounts.known.len(), accounts.full), (1, FULL));
     }
 
     #[test]
@@ -122,7 +163,7 @@ mod tests {
         let budget = Budget::new(16);
         let mut held = Vec::new();
         for last in 0..5 {
-            let mut share = budget.reservation(budget.client(IpAddr::from([192, 0, 2, last])));
+            let mut share = budget.reservation(budget.account(Some(IpAddr::from([192, 0, 2, last]))));
             assert_eq!(share.charge(4).is_ok(), last < 4, "client {last}");
             held.push(share);
         }

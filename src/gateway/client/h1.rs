@@ -16,6 +16,7 @@ use pingora::protocols::Stream;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
+use super::budget::{Account, Budget};
 use super::{AnswerHead, BodyFault, Client, Gone, Length, Next};
 use crate::gateway::timer::{Elapsed, LazyTimer};
 use crate::verdict::{Code, Refusal};
@@ -44,6 +45,8 @@ pub(crate) struct Settings {
 pub(crate) struct H1 {
     stream: Stream,
     peer: Option<IpAddr>,
+    /// The peer's, from the first request on.
+    account: Option<Arc<Account>>,
     settings: Settings,
     inbound: BytesMut,
     outbound: Vec<u8>,
@@ -81,6 +84,7 @@ impl H1 {
         Self {
             stream,
             peer,
+            account: None,
             settings,
             inbound: BytesMut::new(),
             outbound: Vec::new(),
@@ -277,6 +281,10 @@ impl Client for H1 {
 
     fn is_tls(&self) -> bool {
         self.stream.get_ssl().is_some()
+    }
+
+    fn account(&mut self, budget: &Budget) -> Arc<Account> {
+        Arc::clone(self.account.get_or_insert_with(|| budget.account(self.peer)))
     }
 
     async fn proceed(&mut self) -> Result<(), Gone> {

@@ -10,11 +10,13 @@ pub(crate) mod origin;
 
 use std::future::Future;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use tokio::time::Instant;
 
 use crate::verdict::Refusal;
+use budget::{Account, Budget};
 
 /// Why no further piece of a body comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +78,9 @@ pub(crate) trait Client: Send {
 
     /// Whether the connection came over TLS.
     fn is_tls(&self) -> bool;
+
+    /// The account of [`peer`](Self::peer) in the budget, looked up once for all requests of a connection.
+    fn account(&mut self, budget: &Budget) -> Arc<Account>;
 
     /// Tells the client to send its body (`100 Continue`).
     fn proceed(&mut self) -> impl Future<Output = Result<(), Gone>> + Send;

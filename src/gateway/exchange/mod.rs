@@ -15,7 +15,6 @@ mod headers;
 mod relay;
 mod unwind;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -151,7 +150,9 @@ impl<'x> Exchange<'x> {
         begun: &mut Begun,
     ) -> Result<Body, Ended> {
         let budget = &self.running.budget;
-        let account = budget.client(self.origin.address.unwrap_or(IpAddr::from([0, 0, 0, 0])));
+        // A trusted proxy brings the requests of many clients over one connection.
+        let is_own = self.origin.address == self.origin.peer;
+        let account = if is_own { client.account(budget) } else { budget.account(self.origin.address) };
         let (limit, timeout) = (route.config.max_body, self.snapshot.body_timeout);
         let body = body::read(client, limit, timeout, budget.reservation(account), begun.verification()).await?;
         self.record.body_bytes = body.bytes.len() as u64;
