@@ -126,7 +126,7 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Running, StartError> {
         snapshot: ArcSwap::from_pointee(snapshot),
         window,
         budget,
-        started: clock.now(),
+        started: clock.now().wall,
         clock,
         epoch,
         request_ids: client::origin::RequestIds::new(random()?),

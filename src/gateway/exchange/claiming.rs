@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::clock::{Now, UnixMillis};
+use crate::clock::Now;
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RouteState, Snapshot};
 use crate::replay::{Claim, Claimed, ReplayWindow, Settlement, WindowError};
@@ -29,8 +29,8 @@ pub(super) async fn claim(
 ) -> Result<Claim, Refusal> {
     let now = running.clock.now();
     route.verifier().recheck(proof, now)?;
-    if snapshot.refuse_older_than_start && proof.signed_at.is_some_and(|at| is_before(at, running.started.wall)) {
-        return Err(Refusal::because(Code::StaleTimestamp, "the timestamp is from before the gateway's start"));
+    if snapshot.refuse_older_than_start {
+        route.verifier().judge_start(proof, running.started)?;
     }
     match running.window.claim(arrival(running, route, proof, event, body, request_id), now).await {
         Ok(Claimed::Granted(ticket)) => Ok(Claim::new(Arc::clone(&running.window), ticket)),
@@ -84,9 +84,4 @@ fn arrival(
         fresh_until: route.verifier().fresh_until(proof),
         route_capacity: route.config.replay.capacity,
     }
-}
-
-/// Whether a timestamp lies before the start, by whole seconds: most schemes know no smaller unit.
-fn is_before(at: UnixMillis, start: UnixMillis) -> bool {
-    at.0.div_euclid(1000) < start.0.div_euclid(1000)
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
-use crate::clock::{Clock, Now};
+use crate::clock::{Clock, Now, UnixMillis};
 use crate::gateway::client::answer;
 use crate::gateway::client::answer::Answer;
 use crate::gateway::client::budget::Budget;
@@ -39,8 +39,8 @@ pub(crate) struct Running {
     pub(crate) clock: Clock,
     /// The runtime's time at which `clock`'s monotonic time was 0, so that one reading serves both.
     pub(crate) epoch: Instant,
-    /// Both clocks at the start.
-    pub(crate) started: Now,
+    /// The wall clock at the start.
+    pub(crate) started: UnixMillis,
     pub(crate) request_ids: RequestIds,
     pub(crate) names: Names,
     /// Set at SIGTERM: `/readyz` answers 503 from then on. Relaxed: nothing else is read through it.

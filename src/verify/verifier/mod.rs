@@ -203,6 +203,17 @@ impl Verifier {
         Ok(proof.window.judge(now.wall)?)
     }
 
+    /// Judges that a proof was not signed before `start`, by whole seconds: most schemes know no smaller unit. A proof
+    /// without a signed timestamp passes.
+    ///
+    /// # Errors
+    /// `stale_timestamp`.
+    pub fn judge_start(&self, proof: &Proof, start: UnixMillis) -> Result<(), Refusal> {
+        let seconds = |at: UnixMillis| at.0.div_euclid(1000);
+        let is_older = proof.signed_at.is_some_and(|at| seconds(at) < seconds(start));
+        if is_older { Err(FROM_BEFORE_THE_START) } else { Ok(()) }
+    }
+
     /// The first moment of the wall clock at which the timestamp of `proof` is stale. `None` where no timestamp is
     /// signed, or the past is not judged.
     pub fn fresh_until(&self, proof: &Proof) -> Option<UnixMillis> {
@@ -256,6 +267,8 @@ const ANSWER_OF_A_HANDSHAKE: Refusal = Refusal::because(
     Code::BadSignature,
     "what is signed could be the challenge of a handshake, whose answer is such a signature, so it proves nothing",
 );
+const FROM_BEFORE_THE_START: Refusal =
+    Refusal::because(Code::StaleTimestamp, "the timestamp is from before the gateway's start");
 const WRONG_REQUIRED: Refusal =
     Refusal::because(Code::MalformedSignature, "a header that this scheme requires is missing or has another value");
 const SEVERAL_TIMESTAMPS: Refusal =
