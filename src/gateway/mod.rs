@@ -1,6 +1,19 @@
-//! The gateway: the only floor that knows Pingora. Start and stop: build everything, run until told otherwise.
+//! The gateway: from sockets to log lines. No other module knows Pingora or Tokio. This file starts it and waits for
+//! its end.
 //!
-//! [`exchange`] is the file to read first; [`client::h1`] is what surrounds it. Statuses live in [`client::answer`] alone.
+//! Read [`exchange`] first: one request from top to bottom. The rooms, each of which may import those before it:
+//!
+//! | room | what it holds |
+//! | --- | --- |
+//! | `timer` | deadlines that cost nothing while they are not reached |
+//! | `client` | the client's side: connections, bodies, where a request comes from, the gateway's own answers |
+//! | `upstream` | the upstream's side: connections kept, a request sent, its answer read |
+//! | `running` | all that outlives a request: the snapshot in force, window, budget, counters |
+//! | `exchange` | one request |
+//! | `traffic` | connections handed over by Pingora, each served to its end |
+//! | `operating` | what an operator does: listen, reload, stop, the admin port |
+//!
+//! Statuses live in [`client::answer`] alone.
 
 mod client;
 mod exchange;
@@ -90,7 +103,7 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
     let (stop, stopping) = watch::channel(false);
     let names = admin::Names::new().ok_or_else(|| StartError::Build("header names".into()))?;
     let admin = admin::Admin { running: Arc::clone(&running), address: addresses.admin, file: file.clone(), names };
-    // the admin port goes on answering while traffic drains
+    // The admin port goes on answering while traffic drains.
     let (_admin_stop, admin_stopping) = watch::channel(false);
     let conf = ServerConf { threads, ..ServerConf::default() };
     let mut server = Server::new_with_opt_and_conf(None, conf);

@@ -1,6 +1,7 @@
-//! Takes accepted connections over from Pingora and serves each over HTTP/1, within the connection limit.
+//! Accepted connections, taken over from Pingora: each is served over HTTP/1 to its end, within the connection limit.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use async_trait::async_trait;
 use pingora::apps::ServerApp;
@@ -49,24 +50,25 @@ pub(super) struct App<P> {
     running: Arc<Running>,
     port: Arc<P>,
     is_traffic: bool,
-    open: std::sync::atomic::AtomicUsize,
+    /// Connections open now, where they are not traffic's. Relaxed: nothing else is read through it.
+    open: AtomicUsize,
 }
 
 /// The application of the traffic port.
 pub(super) type Traffic = App<Exchanges>;
 
 impl Traffic {
-    /// Serves exchanges.
+    /// The application that serves exchanges.
     pub(super) fn new(running: Arc<Running>) -> Self {
         let port = Arc::new(Exchanges { running: Arc::clone(&running) });
-        Self { running, port, is_traffic: true, open: std::sync::atomic::AtomicUsize::new(0) }
+        Self { running, port, is_traffic: true, open: AtomicUsize::new(0) }
     }
 }
 
 impl<P: Port> App<P> {
-    /// Serves `port` beside the traffic, with a count of its own.
+    /// The application that serves `port` beside the traffic, with a count of connections of its own.
     pub(super) fn new_beside(running: Arc<Running>, port: P) -> Self {
-        Self { running, port: Arc::new(port), is_traffic: false, open: std::sync::atomic::AtomicUsize::new(0) }
+        Self { running, port: Arc::new(port), is_traffic: false, open: AtomicUsize::new(0) }
     }
 }
 

@@ -153,7 +153,7 @@ impl Answer {
     }
 }
 
-/// Why the admin port does not do what it is asked.
+/// Why the admin port does not do what it is asked. A probe on the traffic port is refused the same way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Denied {
     /// The token is missing or wrong.

@@ -1,6 +1,8 @@
-//! What an exchange needs of a client: its body piece by piece, and a place for the answer.
+//! The client's side of an exchange. This file says what an exchange needs of a client: its body piece by piece, and a
+//! place for the answer.
 //!
-//! HTTP/1 ([`h1`]) is the one kind today; HTTP/2 becomes another beside it.
+//! HTTP/1 ([`h1`]) is the one kind of client today; HTTP/2 becomes another beside it. Whatever speaks to clients enters
+//! here, and the gateway's own answers with it. The room may import `timer`, and no other room of the gateway.
 
 pub(crate) mod answer;
 pub(crate) mod body;

@@ -4,7 +4,8 @@
 //! [`Exchange::enforce`] is the one place that knows of shadow mode. The exchange is never cancelled by the client's
 //! departure: nothing here watches the client while the upstream works, so the claim learns its true outcome.
 //!
-//! The room holds one request. It may import the rooms `client`, `upstream` and `running`; only `traffic.rs` calls it.
+//! The room holds what happens to one request, a file for each step that needs one; nothing in it outlives the request.
+//! It may import `client`, `upstream` and `running`; only `traffic` imports it.
 
 mod admission;
 mod claiming;

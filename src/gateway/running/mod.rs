@@ -1,4 +1,9 @@
-//! What lives as long as the process, whatever is reloaded: replay window, budget, counters, clock, connections.
+//! All that outlives a request. This file holds what lives as long as the process, whatever is reloaded: replay window,
+//! budget, counters, clock, connections.
+//!
+//! [`snapshot`] is what one loaded configuration builds, [`learning`] a secret that comes while it is in force. Values
+//! that many requests share enter here, never what one request does. The room may import `client`, `upstream` and
+//! `timer`.
 
 pub(crate) mod learning;
 pub(crate) mod snapshot;

@@ -1,6 +1,9 @@
-//! Connections to one upstream: names resolved anew, idle connections kept and checked before use.
+//! The upstream's side of an exchange. This file keeps the connections to one upstream: its name is resolved from time
+//! to time, and an idle connection is looked at before use.
 //!
-//! Pingora's connector opens them; keeping the idle ones is ours, because its pool spawns a task for each return.
+//! Pingora's connector opens connections; keeping the idle ones is ours, because its pool spawns a task for each return.
+//! Whatever speaks to upstreams enters here. The room may import `timer`, and no other room of the gateway: it knows
+//! neither clients nor routes.
 
 pub(crate) mod forward;
 
@@ -22,7 +25,7 @@ use tokio::time::Instant;
 use crate::config;
 use crate::gateway::timer::LazyTimer;
 
-/// A name is resolved anew when its addresses are older than this (SPEC 5).
+/// A name is resolved again when its addresses are older than this (SPEC 5).
 const RESOLVE_EVERY: Duration = Duration::from_secs(30);
 /// An idle connection is not used after this time: servers commonly close theirs after 5 s (Node.js), and a delivery
 /// written to a connection that is just being closed cannot be sent again safely.
