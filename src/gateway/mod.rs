@@ -1,7 +1,7 @@
 //! The gateway: from sockets to log lines. No other module knows Pingora or Tokio. This file starts it and waits for
 //! its end.
 //!
-//! Read [`exchange`] first: one request from top to bottom. The rooms, each of which may import those before it:
+//! Read `exchange` first: one request from top to bottom. The rooms, each of which may import those before it:
 //!
 //! | room | what it holds |
 //! | --- | --- |
@@ -13,7 +13,7 @@
 //! | `traffic` | connections handed over by Pingora, each served to its end |
 //! | `operating` | what an operator does: listen, reload, stop, the admin port |
 //!
-//! Statuses live in [`client::answer`] alone.
+//! Statuses live in `client::answer` alone.
 
 mod client;
 mod exchange;

@@ -289,13 +289,13 @@ fn status(code: Code, statuses: Option<&Statuses>) -> u16 {
 fn retry_after(code: Code) -> Option<u32> {
     match code {
         Code::EventInFlight | Code::Overloaded | Code::ReplayStoreUnavailable => Some(1),
-        // somebody has to do something at the provider first
+        // Somebody has to set the webhook up at the provider first.
         Code::SecretNotLearned => Some(60),
         _ => None,
     }
 }
 
-/// The reason phrase that goes with a status; empty where it has none of its own.
+/// The reason phrase that goes with a status; empty for a status without a phrase of its own.
 pub(crate) fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",

@@ -51,10 +51,10 @@ pub(crate) struct H1 {
     inbound: BytesMut,
     outbound: Vec<u8>,
     body: Body,
-    // the request's: HTTP/1.0 knows no chunks and no keep-alive
+    // The request's: HTTP/1.0 knows no chunks and no keep-alive.
     version: Version,
     keep_alive: bool,
-    // the answer's
+    // The answer's.
     chunked_answer: bool,
     reading: LazyTimer,
     writing: LazyTimer,
@@ -149,7 +149,7 @@ impl H1 {
         let limits = self.settings.head;
         let mut scanner = HeadScanner::new(limits);
         let Settings { head_timeout, idle_timeout, .. } = self.settings;
-        // the first head's time runs from the start of the connection, another's from its first byte
+        // The first head's time runs from the start of the connection, that of the others from their first byte.
         let mut deadline = first.then(|| Instant::now() + head_timeout);
         if self.inbound.is_empty() {
             let limit = if first { head_timeout } else { idle_timeout };
@@ -218,7 +218,7 @@ impl H1 {
         if self.outbound.capacity() > LARGE_READ * 2 {
             self.outbound.shrink_to(FIRST_READ);
         }
-        // the stream writes through; this only reaches a layer that would hold bytes back (TLS)
+        // The stream writes through; this only reaches a layer that would hold bytes back (TLS).
         self.stream.flush().await.map_err(|_| Gone)
     }
 
@@ -288,7 +288,7 @@ impl Client for H1 {
     }
 
     async fn proceed(&mut self) -> Result<(), Gone> {
-        // a client that is sending already needs no permission
+        // A client that is sending already needs no permission.
         if self.is_body_complete() || !self.inbound.is_empty() {
             return Ok(());
         }
@@ -303,7 +303,7 @@ impl Client for H1 {
                 Body::Length(left) => {
                     let count = if !self.inbound.is_empty() {
                         let count = self.inbound.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-                        // a body that begins in the connection's buffer goes on there, without a copy
+                        // A body that begins in the connection's buffer goes on there, without a copy.
                         into.unsplit(self.inbound.split_to(count));
                         count
                     } else if self.inbound.capacity() >= SPARE_READ {
@@ -313,7 +313,7 @@ impl Client for H1 {
                             Err(Elapsed) => return Err(BodyFault::Late),
                         }
                     } else {
-                        // the connection's buffer is full: the rest goes straight to where it is kept
+                        // The connection's buffer is full: the rest goes straight to where it is kept.
                         let most = usize::try_from(*left).unwrap_or(usize::MAX);
                         into.reserve(most.min(into.len().max(FIRST_READ)));
                         let mut limited = (&mut self.stream).take(*left);
@@ -370,7 +370,7 @@ impl Client for H1 {
     }
 
     async fn start(&mut self, head: &dyn AnswerHead, first: &[u8], last: bool) -> Result<(), Gone> {
-        // an answer in front of an unread body ends the connection: the next request could not be found
+        // An answer in front of an unread body ends the connection: the next request could not be found.
         self.keep_alive &= self.is_body_complete() && !head.closes();
         self.outbound.extend_from_slice(b"HTTP/1.1 ");
         put_decimal(&mut self.outbound, u64::from(head.status()));
@@ -421,6 +421,6 @@ fn put_decimal(into: &mut Vec<u8>, mut number: u64) {
 
 fn put_hex(into: &mut Vec<u8>, number: usize) {
     use io::Write;
-    // writing to a Vec cannot fail
+    // Writing to a `Vec` cannot fail.
     let _ = write!(into, "{number:x}");
 }

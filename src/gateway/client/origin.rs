@@ -80,7 +80,7 @@ fn is_trusted(peer: Option<IpAddr>, networks: &[IpNet]) -> bool {
 fn trusted<'h>(head: &'h Head, names: &Names) -> Trusted<'h> {
     let lines: Vec<&[u8]> = head.lines().filter(|(name, _)| names.forwarded_for.is(name)).map(|(_, v)| v).collect();
     let from_the_right = lines.iter().rev().flat_map(|line| line.rsplit(|b| *b == b','));
-    // what stands left of a member that is no address was not written by a proxy that we know
+    // Members to the left of one that is no address were not written by a proxy that we know.
     let mut members: Vec<&str> =
         from_the_right.map_while(|member| address_in(member).map(|(text, _)| text)).take(MEMBERS).collect();
     members.reverse();

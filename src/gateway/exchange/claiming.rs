@@ -64,7 +64,7 @@ fn arrival(
     request_id: &str,
 ) -> Arrival {
     let key = &running.fingerprints;
-    // what no signature covers decides nothing (SPEC 4)
+    // Bytes that no signature covers decide nothing (SPEC 4).
     let body = if route.verifier().scheme().is_told_by_body() { body } else { b"".as_slice() };
     let signed_id = event.id.as_ref().filter(|_| route.policy.id_trust != IdTrust::Unsigned);
     let (claim_key, content) = if let Some(id) = signed_id {

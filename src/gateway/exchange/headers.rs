@@ -47,7 +47,7 @@ pub(super) fn forwarded(
     out.extend_from_slice(head.target().as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     put(&mut out, b"Host", fixed.host.or(head.host()).unwrap_or(fixed.authority).as_bytes());
-    // read once: a head may name thousands
+    // Read once: a head may name thousands.
     let listed: Vec<&[u8]> = head.connection_names().collect();
     for (name, value) in head.lines() {
         if is_end_to_end(name)
@@ -82,7 +82,7 @@ fn put_statement(out: &mut Vec<u8>, statement: &Statement<'_>) {
         (b"X-Request-Id", Some(statement.request_id)),
     ];
     for (name, value) in lines {
-        // a value that cannot stand in a header is left out rather than changed
+        // A value that a header cannot hold is left out rather than changed.
         if let Some(value) = value.filter(|v| visible_ascii(v)) {
             put(out, name, value.as_bytes());
         }
@@ -108,7 +108,7 @@ fn put_origin(out: &mut Vec<u8>, head: &Head, origin: &Origin<'_>) {
 
 fn put_address(out: &mut Vec<u8>, address: Option<IpAddr>) {
     use std::io::Write;
-    // writing to a Vec cannot fail
+    // Writing to a `Vec` cannot fail.
     let _ = match address {
         Some(address) => write!(out, "{address}"),
         None => write!(out, "unknown"),
@@ -122,7 +122,7 @@ fn put(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Whether a header is for the receiver rather than for this connection (RFC 9110 7.6.1), and none that is set anew.
+/// Whether a header is for the receiver rather than for this connection (RFC 9110 7.6.1), and not replaced by our own.
 /// Aliases of what frames the body count as it (receivers may fold them together).
 fn is_end_to_end(name: &[u8]) -> bool {
     let dropped: &[&[u8]] = match name.len() {

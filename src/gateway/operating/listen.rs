@@ -52,7 +52,7 @@ impl<A> Listening<A> {
     pub(crate) fn new(name: &str, app: A, bound: Vec<Bound>, stopping: ShutdownWatch, threads: usize) -> Self {
         let mut inner = Service::new(name.to_owned(), app);
         for socket in &bound {
-            // our own buffers are behind every stream: Pingora's would only copy once more
+            // Our own buffers are behind every stream: Pingora's would only copy once more.
             let unbuffered = L4BufferSettings::unbuffered();
             inner.add_listener(ListenerConfig::tcp(socket.address.to_string()).l4_buffer(unbuffered));
         }

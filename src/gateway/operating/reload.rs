@@ -37,7 +37,7 @@ impl ReloadError {
 ///
 /// Reads files: call it where blocking is allowed.
 pub(crate) fn reload(running: &Running, path: &Path) -> Result<(), ReloadError> {
-    // one at a time: an older file must not be put in force after a newer one
+    // One at a time: an older file must not be put in force after a newer one.
     let _turn = running.reloading.lock().unwrap_or_else(PoisonError::into_inner);
     let mut result = replace(running, path);
     // A secret may still come between that look and the moment when the new snapshot is in force.
@@ -88,7 +88,8 @@ fn load(running: &Running, path: &Path) -> Result<Loaded, ReloadError> {
     Ok(Loaded { snapshot, max_buffered })
 }
 
-/// The first key that a reload would change and cannot. Capacity is the store's: it belongs to them.
+/// The first setting that differs and only takes effect at a restart. `replay.capacity` is one of them: the window is
+/// built once.
 fn fixed_difference(in_force: &Fixed, config: &Config) -> Option<&'static str> {
     [
         ("server.listen", in_force.listen != config.server.listen),

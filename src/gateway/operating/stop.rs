@@ -31,7 +31,7 @@ pub(crate) struct Signals {
     stop: watch::Sender<bool>,
     file: PathBuf,
     stopper: Stopper,
-    // called once; a mutex because the trait gives `&self`
+    // Called once; a mutex because the trait gives `&self`.
     on_ready: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
@@ -52,7 +52,7 @@ impl Signals {
         self.stop.send_replace(true);
         let grace = self.running.snapshot.load().shutdown_grace;
         let end = Instant::now() + grace;
-        // connections that the system has accepted already are counted first
+        // Connections that the system has accepted already are to be counted first.
         sleep(Duration::from_millis(50)).await;
         let open = || self.running.connections.load(Ordering::Relaxed);
         log::info!("stopping: {} connections are open, waiting at most {grace:?}", open());
@@ -77,7 +77,7 @@ impl Signals {
     async fn reload_on(&self, mut hangup: Signal) {
         while hangup.recv().await.is_some() {
             let (running, file) = (Arc::clone(&self.running), self.file.clone());
-            // what went wrong is logged and counted there
+            // `reload` itself logs and counts how it went.
             let _ = tokio::task::spawn_blocking(move || reload::reload(&running, &file).is_ok()).await;
         }
     }
@@ -104,7 +104,7 @@ impl ShutdownSignalWatch for Signals {
         }
         tokio::select! {
             () = self.drain() => {}
-            // a second one is impatient
+            // A second signal means that somebody is impatient.
             _ = interrupt.recv() => log::warn!("stopping at once"),
         }
         ShutdownSignal::FastShutdown

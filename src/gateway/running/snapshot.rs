@@ -59,11 +59,11 @@ pub(crate) struct RouteState {
     pub(crate) config: Route,
     pub(crate) name: Arc<str>,
     pub(crate) provider: Arc<str>,
-    /// With the secrets that the loader found; with none while the route waits for its own.
+    /// Made with the secrets that the loader found, of which there are none while the route waits for its own.
     verifier: Verifier,
     /// Where the secret comes from; with a handshake, it may not be there yet.
     pub(crate) secret_source: SecretSource,
-    /// The handshake that is looked for; `None` where the route says `off`.
+    /// The handshake that requests are searched for; `None` where the scheme has none or the route says `off`.
     pub(crate) handshake: Option<&'static dyn Handshake>,
     pub(crate) envelope: Envelope,
     pub(crate) policy: Policy,

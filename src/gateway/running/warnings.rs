@@ -31,7 +31,8 @@ impl Warnings {
 
     /// An event id came again with another body.
     ///
-    /// `is_preset`: its place is the provider's own, so the body was rendered anew and is answered as a duplicate.
+    /// `is_preset`: the place of the id is the provider's own, so the provider has rendered the body of a retry again,
+    /// and the delivery is answered as a duplicate.
     pub(crate) fn conflict(&self, route: &str, is_preset: bool, request_id: &str, now: Now) {
         if let Some(others) = self.conflict.allow(now.mono) {
             let advice = if is_preset {

@@ -140,11 +140,12 @@ async fn converse(
     let mut scanner = ResponseScanner::new();
     let mut early = None;
     let answer = poll_fn(|cx| {
-        // an upstream may answer before it has read everything, so both directions are looked at each time
+        // An upstream may answer before it has read everything, so each poll looks at both directions.
         sending.poll(cx, &mut connection);
         loop {
             if let Some(head) = early.take() {
-                // accepted before it was read whole: the rest is sent all the same, for the claim will say it was done
+                // The upstream answered 2xx before it read the whole request. The rest is sent all the same: the
+                // claim will be committed, so the app must have got everything.
                 if sending.is_done() || sending.broken {
                     return Poll::Ready(Ok(head));
                 }
@@ -153,7 +154,7 @@ async fn converse(
                 }
                 let read = poll_read(cx, &mut connection);
                 if matches!(read, Poll::Ready(Ok(0) | Err(_))) {
-                    // it closes: what it said stands (it needs no more)
+                    // The upstream closes: its answer counts, and it needs no more of the request.
                     return Poll::Ready(Ok(head));
                 }
                 early = Some(head);
@@ -271,7 +272,7 @@ fn poll_read(cx: &mut Context<'_>, connection: &mut Connection) -> Poll<std::io:
 }
 
 impl Response {
-    /// The next piece of the body; `None`: it ended, and the connection went back where it can be used again.
+    /// The next piece of the body. `None`: the body ended, and the connection was given back if it can be used again.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
         loop {
             if let Some(piece) = self.ready()? {
@@ -281,7 +282,7 @@ impl Response {
                 return Ok(None);
             }
             let Some(connection) = &mut self.connection else { return Ok(None) };
-            // an upstream that always has more never lets the timer be looked at
+            // An upstream that always has more to read would never let the timer fire.
             if Instant::now() >= self.deadline {
                 return Err(Fault::Late);
             }

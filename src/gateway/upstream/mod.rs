@@ -60,9 +60,9 @@ pub(crate) struct Upstream {
     /// `host:port`, for requests without `Host`.
     pub(crate) authority: String,
     connector: Arc<TransportConnector>,
-    // held for a push or a pop only, never across a wait
+    // Held for a push or a pop only, never across a wait.
     idle: Mutex<Vec<(Connection, Instant)>>,
-    // likewise; two tasks may resolve at the same time, and both answers are good
+    // Likewise. Two tasks may resolve at the same time, and both answers are good.
     resolved: Mutex<Option<(Arc<[SocketAddr]>, Instant)>>,
 }
 
@@ -72,7 +72,7 @@ impl Upstream {
         loop {
             let (mut connection, since) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
             if since.elapsed() >= IDLE {
-                // those below are older still
+                // The connections below are older still.
                 self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 return None;
             }
@@ -113,7 +113,7 @@ impl Upstream {
         let old = idle.iter().take_while(|(_, since)| since.elapsed() >= IDLE).count();
         let dropped: Vec<_> = idle.drain(..old).collect();
         drop(idle);
-        // closed outside the lock
+        // Connections are closed outside the lock.
         drop(dropped);
     }
 
@@ -135,7 +135,7 @@ impl Upstream {
         Ok(addresses)
     }
 
-    /// Whether a name still stands for the address of an idle connection, as far as is known.
+    /// Whether the upstream's name still resolves to the address of an idle connection, as far as is known.
     fn is_current(&self, address: SocketAddr) -> bool {
         let resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
         resolved.as_ref().is_none_or(|(known, since)| since.elapsed() < RESOLVE_EVERY && known.contains(&address))
@@ -150,7 +150,7 @@ async fn is_silent(connection: &mut Connection) -> bool {
     let Connection { stream, inbound, .. } = connection;
     inbound.reserve(1);
     let mut read = pin!(stream.read_buf(inbound));
-    // unconstrained: the runtime's own budget must not make a closed connection look silent
+    // Unconstrained: the runtime's own budget must not make a closed connection look silent.
     tokio::task::unconstrained(poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx).is_pending()))).await
 }
 
