@@ -34,7 +34,7 @@ pub(crate) trait Port: Send + Sync + 'static {
 
 /// The limits of a connection (SPEC 5 `[server]`).
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
+pub(crate) struct ConnectionLimits {
     pub(crate) head: Limits,
     pub(crate) head_timeout: Duration,
     pub(crate) idle_timeout: Duration,
@@ -47,10 +47,10 @@ pub(crate) struct H1 {
     peer: Option<IpAddr>,
     /// The peer's, from the first request on.
     account: Option<Arc<Account>>,
-    settings: Settings,
+    limits: ConnectionLimits,
     inbound: BytesMut,
     outbound: Vec<u8>,
-    body: Body,
+    unread: Unread,
     // The request's: HTTP/1.0 knows no chunks and no keep-alive.
     version: Version,
     keep_alive: bool,
@@ -61,8 +61,8 @@ pub(crate) struct H1 {
 }
 
 /// What is still to be read of the request's body.
-enum Body {
-    Complete,
+enum Unread {
+    Nothing,
     Length(u64),
     Chunked(Box<ChunkedDecoder>),
 }
@@ -80,15 +80,15 @@ const LINGER_BYTES: usize = 4 * 1024 * 1024;
 
 impl H1 {
     /// Takes a connection over.
-    pub(crate) fn new(stream: Stream, peer: Option<IpAddr>, settings: Settings) -> Self {
+    pub(crate) fn new(stream: Stream, peer: Option<IpAddr>, limits: ConnectionLimits) -> Self {
         Self {
             stream,
             peer,
             account: None,
-            settings,
+            limits,
             inbound: BytesMut::new(),
             outbound: Vec::new(),
-            body: Body::Complete,
+            unread: Unread::Nothing,
             version: Version::Http11,
             keep_alive: false,
             chunked_answer: false,
@@ -114,16 +114,16 @@ impl H1 {
             first = false;
             self.version = head.version();
             self.keep_alive = head.keep_alive() && self.version == Version::Http11;
-            self.body = match head.framing() {
+            self.unread = match head.framing() {
                 Framing::None => {
                     // Bytes after a head that frames no body are no request either (SM-20): a method that usually
                     // has a body ends the connection.
                     self.keep_alive &= matches!(head.method(), "GET" | "HEAD" | "OPTIONS");
-                    Body::Complete
+                    Unread::Nothing
                 }
-                Framing::Length(0) => Body::Complete,
-                Framing::Length(left) => Body::Length(left),
-                Framing::Chunked => Body::Chunked(Box::default()),
+                Framing::Length(0) => Unread::Nothing,
+                Framing::Length(left) => Unread::Length(left),
+                Framing::Chunked => Unread::Chunked(Box::default()),
             };
             if poll_fn(|cx| Poll::Ready(stopping.as_mut().poll(cx).is_ready())).await {
                 self.keep_alive = false;
@@ -146,9 +146,9 @@ impl H1 {
         first: bool,
         mut stopping: Pin<&mut (impl Future<Output = ()> + Send)>,
     ) -> Result<Option<Head>, Refusal> {
-        let limits = self.settings.head;
+        let limits = self.limits.head;
         let mut scanner = HeadScanner::new(limits);
-        let Settings { head_timeout, idle_timeout, .. } = self.settings;
+        let ConnectionLimits { head_timeout, idle_timeout, .. } = self.limits;
         // The first head's time runs from the start of the connection, that of the others from their first byte.
         let mut deadline = first.then(|| Instant::now() + head_timeout);
         if self.inbound.is_empty() {
@@ -206,7 +206,7 @@ impl H1 {
         let mut written = 0;
         while let Some(rest) = self.outbound.get(written..).filter(|rest| !rest.is_empty()) {
             let stream = Pin::new(&mut self.stream);
-            match self.writing.within(self.settings.write_timeout, write_some(stream, rest)).await {
+            match self.writing.within(self.limits.write_timeout, write_some(stream, rest)).await {
                 Ok(Ok(count @ 1..)) => written += count,
                 _ => {
                     self.keep_alive = false;
@@ -298,9 +298,9 @@ impl Client for H1 {
 
     async fn read_body(&mut self, into: &mut BytesMut, limit: u64, deadline: Instant) -> Result<usize, BodyFault> {
         loop {
-            match &mut self.body {
-                Body::Complete => return Ok(0),
-                Body::Length(left) => {
+            match &mut self.unread {
+                Unread::Nothing => return Ok(0),
+                Unread::Length(left) => {
                     let count = if !self.inbound.is_empty() {
                         let count = self.inbound.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                         // A body that begins in the connection's buffer goes on there, without a copy.
@@ -325,11 +325,11 @@ impl Client for H1 {
                     };
                     *left -= count as u64;
                     if *left == 0 {
-                        self.body = Body::Complete;
+                        self.unread = Unread::Nothing;
                     }
                     return Ok(count);
                 }
-                Body::Chunked(decoder) => {
+                Unread::Chunked(decoder) => {
                     let mut gained = 0;
                     while !self.inbound.is_empty() {
                         let (consumed, piece) =
@@ -348,7 +348,7 @@ impl Client for H1 {
                             return Err(BodyFault::Refused(Code::BodyTooLarge.into()));
                         }
                         if ended {
-                            self.body = Body::Complete;
+                            self.unread = Unread::Nothing;
                             return Ok(gained);
                         }
                     }
@@ -366,7 +366,7 @@ impl Client for H1 {
     }
 
     fn is_body_complete(&self) -> bool {
-        matches!(self.body, Body::Complete)
+        matches!(self.unread, Unread::Nothing)
     }
 
     async fn start(&mut self, head: &dyn AnswerHead, first: &[u8], last: bool) -> Result<(), Gone> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::headers;
-use super::headers::{Fixed, Statement};
+use super::headers::{RouteHeaders, Statement};
 use crate::gateway::client::origin::Origin;
 use crate::gateway::running::snapshot::RouteState;
 use crate::gateway::upstream::forward::VerifiedRequest;
@@ -73,7 +73,7 @@ impl Admission {
         body: &Bytes,
     ) -> VerifiedRequest {
         let statement = self.statement(route, request_id, shadowed);
-        let fixed = Fixed {
+        let fixed = RouteHeaders {
             host: route.config.upstream_host.as_deref(),
             authority: &route.upstream.authority,
             headers: &route.config.upstream_headers,

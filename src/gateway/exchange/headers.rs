@@ -24,7 +24,7 @@ pub(super) struct Statement<'a> {
 }
 
 /// What a route sets on everything that it forwards.
-pub(super) struct Fixed<'a> {
+pub(super) struct RouteHeaders<'a> {
     /// Replaces `Host`.
     pub(super) host: Option<&'a str>,
     /// The upstream's own authority, for a request without `Host`.
@@ -38,7 +38,7 @@ pub(super) fn forwarded(
     head: &Head,
     origin: &Origin<'_>,
     statement: &Statement<'_>,
-    fixed: &Fixed<'_>,
+    fixed: &RouteHeaders<'_>,
     length: usize,
 ) -> Vec<u8> {
     let mut out = Vec::with_capacity(head.bytes().len() + 512);
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
     use crate::gateway::client::origin::Trusted;
 
-    fn forward(lines: &[(&str, &str)], trusted: Option<Trusted<'_>>, fixed: &Fixed<'_>) -> String {
+    fn forward(lines: &[(&str, &str)], trusted: Option<Trusted<'_>>, fixed: &RouteHeaders<'_>) -> String {
         let lines = lines.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()));
         let head = Head::from_parts("POST", "/in?a=%20b", lines).unwrap();
         let peer = Some(IpAddr::from([192, 0, 2, 7]));
@@ -203,7 +203,7 @@ mod tests {
         String::from_utf8(forwarded(&head, &origin, &statement, fixed, 3)).unwrap()
     }
 
-    const PLAIN: Fixed<'static> = Fixed { host: None, authority: "up:80", headers: &[] };
+    const PLAIN: RouteHeaders<'static> = RouteHeaders { host: None, authority: "up:80", headers: &[] };
 
     #[test]
     fn a_plain_head_keeps_its_end_to_end_lines_and_gains_ours() {
@@ -236,7 +236,7 @@ mod tests {
             ("X-Named", "x-gone"),
         ];
         let token = [(FieldName::new("X-Gateway-Token").unwrap(), SecretText::new(b"tok".to_vec()))];
-        let fixed = Fixed { host: Some("inner"), authority: "up:80", headers: &token };
+        let fixed = RouteHeaders { host: Some("inner"), authority: "up:80", headers: &token };
         let mut lines = vec![("Host", "a"), ("Connection", "x-named"), ("X-Stays", "yes")];
         lines.extend(dropped);
         let out = forward(&lines, None, &fixed);

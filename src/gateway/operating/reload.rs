@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use crate::config::{self, Config, Position, Problem, Problems};
 use crate::gateway::running::Running;
-use crate::gateway::running::snapshot::{Fixed, Snapshot};
+use crate::gateway::running::snapshot::{RestartSettings, Snapshot};
 use crate::verify::verifier::KeyFault;
 
 /// Why the running configuration stays.
@@ -77,7 +77,7 @@ struct Loaded {
 fn load(running: &Running, path: &Path) -> Result<Loaded, ReloadError> {
     let config = config::load(path)?;
     let in_force = running.snapshot.load_full();
-    if let Some(key) = fixed_difference(&in_force.fixed, &config) {
+    if let Some(key) = first_difference(&in_force.restart_settings, &config) {
         return Err(ReloadError::Fixed(key));
     }
     for warning in &config.warnings {
@@ -90,7 +90,7 @@ fn load(running: &Running, path: &Path) -> Result<Loaded, ReloadError> {
 
 /// The first setting that differs and only takes effect at a restart. `replay.capacity` is one of them: the window is
 /// built once.
-fn fixed_difference(in_force: &Fixed, config: &Config) -> Option<&'static str> {
+fn first_difference(in_force: &RestartSettings, config: &Config) -> Option<&'static str> {
     [
         ("server.listen", in_force.listen != config.server.listen),
         ("server.threads", in_force.threads != config.server.threads),

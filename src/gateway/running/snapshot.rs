@@ -35,19 +35,19 @@ pub(crate) struct Snapshot {
     pub(crate) health_path: Option<String>,
     /// Timestamps before the start are refused (SPEC 4).
     pub(crate) refuse_older_than_start: bool,
-    pub(crate) connection: crate::gateway::client::h1::Settings,
+    pub(crate) connection: crate::gateway::client::h1::ConnectionLimits,
     pub(crate) max_connections: usize,
     /// How long what is in flight may take once the gateway stops.
     pub(crate) shutdown_grace: Duration,
     /// Who may do what on the admin port.
     pub(crate) admin: config::Admin,
     /// The file's own text of what cannot change live, compared at a reload.
-    pub(crate) fixed: Fixed,
+    pub(crate) restart_settings: RestartSettings,
 }
 
 /// What a reload cannot change (SPEC 5).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fixed {
+pub(crate) struct RestartSettings {
     pub(crate) listen: Vec<std::net::SocketAddr>,
     pub(crate) threads: usize,
     pub(crate) admin_listen: std::net::SocketAddr,
@@ -97,7 +97,7 @@ impl Snapshot {
             trusted_proxies: server.trusted_proxies,
             health_path: server.health_path,
             refuse_older_than_start: config.replay.refuse_older_than_start,
-            connection: crate::gateway::client::h1::Settings {
+            connection: crate::gateway::client::h1::ConnectionLimits {
                 head: crate::wire::head::Limits { max_head: server.max_head, max_headers: server.max_headers },
                 head_timeout: server.head_timeout,
                 idle_timeout: server.idle_timeout,
@@ -105,7 +105,7 @@ impl Snapshot {
             },
             max_connections: server.max_connections,
             shutdown_grace: server.shutdown_grace,
-            fixed: Fixed {
+            restart_settings: RestartSettings {
                 listen: server.listen,
                 threads: server.threads,
                 admin_listen: config.admin.listen,
