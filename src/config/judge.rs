@@ -13,7 +13,7 @@ use super::route::{CUSTOM, Route};
 use crate::clock::UnixMillis;
 use crate::key::secret::Secret;
 use crate::notation::timestamp::Tolerance;
-use crate::scheme::{Scheme, Settings, Stamped};
+use crate::scheme::{Scheme, Stamped};
 use crate::verify::verifier::Verifier;
 
 /// Judges a route that could be read; each secret comes with its place in the file. `now` is the moment of loading.

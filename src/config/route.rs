@@ -25,7 +25,7 @@ use crate::key::secret::{Secret, SecretText};
 use crate::notation::timestamp::Tolerance;
 use crate::routes::Pattern;
 use crate::scheme::Handshake;
-use crate::scheme::Scheme;
+use crate::scheme::{Scheme, Settings};
 use crate::wire::head::FieldName;
 
 /// One `[[route]]`, checked.

@@ -16,7 +16,7 @@ use crate::scheme::handshake::{Asked, MAX_OPEN_BODY, Passage};
 use crate::telemetry::Outcome;
 use crate::verdict::{Code, Refusal};
 use crate::verify::handshake;
-use crate::verify::handshake::{RouteFacts as Context, Step};
+use crate::verify::handshake::{RouteFacts, Step};
 use crate::verify::verifier::Proof;
 use crate::wire::head::{Framing, Head};
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 pub use fingerprint::FingerprintKey;
 
-use super::scheme::{Scheme, Stamped};
 use crate::clock::UnixMillis;
+use crate::scheme::{Scheme, Stamped};
 use crate::verdict::Code;
 
 /// The identity under which a delivery is claimed: a keyed 128-bit digest, so its size is fixed and its input hidden.
