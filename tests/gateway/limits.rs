@@ -161,6 +161,23 @@ fn rx_04_one_address_may_hold_a_quarter_of_the_budget() {
 }
 
 #[test]
+fn rx_04_behind_a_trusted_proxy_each_client_has_a_quarter_of_its_own() {
+    let upstream = Upstream::start();
+    let gateway = start(&upstream, &[("max_buffered", "\"4MiB\""), ("trusted_proxies", "[\"127.0.0.1/32\"]")]);
+    let of = |client: &str, bytes| Delivery::of(event_of(bytes)).with("X-Forwarded-For", client);
+    let (greedy, other) = ("192.0.2.1", "192.0.2.2");
+    let mut held = gateway.connect();
+    held.send(of(greedy, 1_000_000).head());
+    held.send(&event_of(1_000_000)[..900_000]);
+    let charged = eventually(SOON, || gateway.metrics().value("verigate_buffered_bytes", &[]) >= 900_000.0);
+    assert!(charged, "{}", gateway.metrics().text);
+    // The proxy brings both clients over one connection.
+    let mut proxy = gateway.connect();
+    proxy.ask(of(other, 600_000).bytes()).expect_status(200);
+    proxy.ask(of(greedy, 600_000).bytes()).expect_refusal(503, "overloaded");
+}
+
+#[test]
 fn rx_05_connections_above_the_limit_are_turned_away_and_places_come_back() {
     let upstream = Upstream::start();
     let gateway = start(&upstream, &[("max_connections", "10")]);
