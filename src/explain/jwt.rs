@@ -145,7 +145,7 @@ pub(super) fn clock(case: &Case<'_>) -> Option<Mistake> {
             Some(Mistake::new("token_expired", sentence, COMPARE_CLOCKS))
         }
         (_, Some(begin)) if begin > wall => {
-            let sentence = format!("The token becomes valid only in {} from now.", in_words(between(begin, wall)));
+            let sentence = format!("The token becomes valid only {} from now.", in_words(between(begin, wall)));
             Some(Mistake::new("token_not_yet", sentence, COMPARE_CLOCKS))
         }
         _ => times.made.map(|made| clock::plain(made, wall)),

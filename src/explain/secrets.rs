@@ -163,8 +163,8 @@ pub(super) fn not_decoded(case: &Trials<'_>) -> Option<Finding> {
         Mistake::new(
             "secret_not_decoded",
             format!(
-                "The key is the bytes of the secret decoded from {encoding}, and this scheme \
-                 takes its text."
+                "The sender decodes the secret from {encoding} to get the key, and this scheme \
+                 takes its text as the key."
             ),
             format!("Set `key = \"{encoding}\"` in the scheme."),
         )
@@ -204,8 +204,8 @@ pub(super) fn wrongly_decoded(case: &Trials<'_>) -> Option<Finding> {
             Mistake::new(
                 "secret_wrongly_decoded",
                 format!(
-                    "The key is the text of the secret, and this scheme decodes it from \
-                     {encoding} first."
+                    "The sender takes the text of the secret as the key, and this scheme decodes \
+                     it from {encoding} first."
                 ),
                 "Set `key = \"utf8\"` in the scheme, or configure the secret in the form that the \
                  provider shows.",
