@@ -10,13 +10,13 @@
 //! seen, is a suspicion; it counts only if no finder matches. An explanation never holds an
 //! expected signature or a byte of a secret: only names.
 //!
-//! The work is bounded by the bytes that are hashed, counted in [`trials`]: 64 MiB, or 48 times the
+//! The work is bounded by the bytes that are hashed, counted in `trials`: 64 MiB, or 48 times the
 //! body if that is more, and no finder takes more than a third of the rest. So likely mistakes are
 //! found in a body of any length, and the long enumerations (orders, separators, forms of JSON,
 //! URLs, other providers) run as far as the bound allows.
 //!
 //! A new mistake is a finder in the file of its subject, with the words of the mistake in it, a
-//! line in [`FINDERS`] or [`SUSPICIONS`], and a row of a test that makes it.
+//! line in `FINDERS` or `SUSPICIONS`, and a row of a test that makes it.
 
 mod body;
 mod case;
