@@ -36,7 +36,10 @@ fn arrival(key: &FingerprintKey, number: u64) -> Arrival {
 
 fn claims(c: &mut Criterion) {
     let key = FingerprintKey::from_bytes([7; 16]);
-    let now = Now { wall: UnixMillis::from_secs(1_750_000_000), mono: Duration::ZERO };
+    let now = Now {
+        wall: UnixMillis::from_secs(1_750_000_000),
+        mono: Duration::ZERO,
+    };
     let mut group = c.benchmark_group("claim");
     for capacity in [1_000, 1_000_000] {
         let window = MemoryWindow::new(capacity);
@@ -56,7 +59,9 @@ fn claims(c: &mut Criterion) {
     if let Ok(Claimed::Granted(ticket)) = ready(window.claim(known, now)) {
         let _ = ready(window.commit(ticket, now));
     }
-    group.bench_function("denied", |b| b.iter(|| black_box(ready(window.claim(known, now)))));
+    group.bench_function("denied", |b| {
+        b.iter(|| black_box(ready(window.claim(known, now))))
+    });
     group.finish();
 }
 

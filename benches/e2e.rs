@@ -4,7 +4,10 @@
 //! delivery is unique and signed beforehand; the access log goes to a file. Figures of two runs are comparable only as
 //! ratios, taken side by side: see `benches/README.md`.
 #![expect(clippy::print_stdout, reason = "its figures are its output")]
-#![expect(clippy::disallowed_methods, reason = "measures real time, and signs for a gateway that judges real time")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "measures real time, and signs for a gateway that judges real time"
+)]
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -26,8 +29,16 @@ fn main() -> io::Result<()> {
         return Ok(());
     }
     let upstream = upstream()?;
-    println!("{:>9} {:>10} {:>12} {:>12} {:>12}", "body", "deliveries", "per second", "user µs", "system µs");
-    for (size, count) in [(1024, 60_000), (16 * 1024, 20_000), (1024, 60_000), (16 * 1024, 20_000)] {
+    println!(
+        "{:>9} {:>10} {:>12} {:>12} {:>12}",
+        "body", "deliveries", "per second", "user µs", "system µs"
+    );
+    for (size, count) in [
+        (1024, 60_000),
+        (16 * 1024, 20_000),
+        (1024, 60_000),
+        (16 * 1024, 20_000),
+    ] {
         measure(upstream, size, count)?;
     }
     Ok(())
@@ -45,14 +56,23 @@ fn measure(upstream: SocketAddr, size: usize, count: usize) -> io::Result<()> {
     let share = count / CLIENTS;
     let deliver = |from: usize, deliveries: usize| -> io::Result<f64> {
         let prepared: Vec<Vec<Vec<u8>>> = (0..CLIENTS)
-            .map(|client| (0..deliveries).map(|n| delivery(size, from + client * deliveries + n)).collect())
+            .map(|client| {
+                (0..deliveries)
+                    .map(|n| delivery(size, from + client * deliveries + n))
+                    .collect()
+            })
             .collect();
         let start = Instant::now();
         thread::scope(|scope| {
-            let clients: Vec<_> = prepared.iter().map(|own| scope.spawn(move || send_all(address, own))).collect();
-            clients
-                .into_iter()
-                .try_for_each(|client| client.join().map_err(|_| io::Error::other("a client panicked"))?)
+            let clients: Vec<_> = prepared
+                .iter()
+                .map(|own| scope.spawn(move || send_all(address, own)))
+                .collect();
+            clients.into_iter().try_for_each(|client| {
+                client
+                    .join()
+                    .map_err(|_| io::Error::other("a client panicked"))?
+            })
         })?;
         Ok(start.elapsed().as_secs_f64())
     };
@@ -65,7 +85,10 @@ fn measure(upstream: SocketAddr, size: usize, count: usize) -> io::Result<()> {
     let done = f64::from(u32::try_from(share * CLIENTS).map_err(io::Error::other)?);
     let user = (after.user - before.user) / done * 1e6;
     let system = (after.system - before.system) / done * 1e6;
-    println!("{size:>9} {done:>10} {:>12.0} {user:>12.1} {system:>12.1}", done / seconds);
+    println!(
+        "{size:>9} {done:>10} {:>12.0} {user:>12.1} {system:>12.1}",
+        done / seconds
+    );
     Ok(())
 }
 
@@ -77,7 +100,10 @@ fn start(config: &std::path::Path, log: &std::path::Path) -> io::Result<(Child, 
         .stdout(File::create(log)?)
         .stderr(Stdio::piped())
         .spawn()?;
-    let messages = gateway.stderr.take().ok_or_else(|| io::Error::other("no standard error"))?;
+    let messages = gateway
+        .stderr
+        .take()
+        .ok_or_else(|| io::Error::other("no standard error"))?;
     let mut address = None;
     let mut messages = BufReader::new(messages).lines();
     for line in messages.by_ref() {
@@ -91,7 +117,9 @@ fn start(config: &std::path::Path, log: &std::path::Path) -> io::Result<(Child, 
     }
     // what it says later must not fill the pipe
     thread::spawn(move || messages.for_each(drop));
-    address.map(|address| (gateway, address)).ok_or_else(|| io::Error::other("the gateway does not listen"))
+    address
+        .map(|address| (gateway, address))
+        .ok_or_else(|| io::Error::other("the gateway does not listen"))
 }
 
 /// Seconds of CPU time.
@@ -104,19 +132,31 @@ struct Cpu {
 fn cpu(pid: u32) -> io::Result<Cpu> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    let field = |index| rest.split(' ').nth(index).and_then(|field| field.parse::<f64>().ok());
+    let field = |index| {
+        rest.split(' ')
+            .nth(index)
+            .and_then(|field| field.parse::<f64>().ok())
+    };
     match (field(11), field(12)) {
-        (Some(user), Some(system)) => Ok(Cpu { user: user / 100.0, system: system / 100.0 }),
+        (Some(user), Some(system)) => Ok(Cpu {
+            user: user / 100.0,
+            system: system / 100.0,
+        }),
         _ => Err(io::Error::other("/proc/PID/stat has another form")),
     }
 }
 
 fn delivery(size: usize, number: usize) -> Vec<u8> {
-    let mut body = format!(r#"{{"event_id":"{number:032}","event_type":"conversation.ended","data":""#).into_bytes();
+    let mut body =
+        format!(r#"{{"event_id":"{number:032}","event_type":"conversation.ended","data":""#)
+            .into_bytes();
     body.resize(size - 2, b'x');
     body.extend_from_slice(b"\"}");
     let at = timestamp();
-    #[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104)")]
+    #[expect(
+        clippy::expect_used,
+        reason = "HMAC takes keys of any length (RFC 2104)"
+    )]
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("a key");
     mac.update(&body);
     mac.update(format!(".{at}").as_bytes());
@@ -132,7 +172,9 @@ fn delivery(size: usize, number: usize) -> Vec<u8> {
 }
 
 fn timestamp() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 fn send_all(gateway: SocketAddr, deliveries: &[Vec<u8>]) -> io::Result<()> {
@@ -149,8 +191,12 @@ fn send_all(gateway: SocketAddr, deliveries: &[Vec<u8>]) -> io::Result<()> {
             if so_far.ends_with(b"\r\n\r\nok") {
                 break;
             }
-            if count == 0 || !b"HTTP/1.1 200".starts_with(so_far.get(..12.min(length)).unwrap_or_default()) {
-                return Err(io::Error::other(String::from_utf8_lossy(so_far).into_owned()));
+            if count == 0
+                || !b"HTTP/1.1 200".starts_with(so_far.get(..12.min(length)).unwrap_or_default())
+            {
+                return Err(io::Error::other(
+                    String::from_utf8_lossy(so_far).into_owned(),
+                ));
             }
         }
     }
@@ -181,9 +227,15 @@ fn serve(mut stream: TcpStream, served: &AtomicU64) -> io::Result<()> {
         }
         filled += count;
         let so_far = buffer.get(..filled).unwrap_or_default();
-        let Some(end) = so_far.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
-        let head = String::from_utf8_lossy(so_far.get(..end).unwrap_or_default()).to_ascii_lowercase();
-        let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split('\r').next());
+        let Some(end) = so_far.windows(4).position(|four| four == b"\r\n\r\n") else {
+            continue;
+        };
+        let head =
+            String::from_utf8_lossy(so_far.get(..end).unwrap_or_default()).to_ascii_lowercase();
+        let length = head
+            .split("content-length: ")
+            .nth(1)
+            .and_then(|rest| rest.split('\r').next());
         let length: usize = length.and_then(|length| length.parse().ok()).unwrap_or(0);
         if filled >= end + 4 + length {
             filled = 0;

@@ -1,5 +1,8 @@
 //! What judging a delivery costs: signature over 1 KiB, 64 KiB and 1 MiB, and the scan for the event's id.
-#![expect(clippy::expect_used, reason = "a bench whose preparation fails has nothing to measure")]
+#![expect(
+    clippy::expect_used,
+    reason = "a bench whose preparation fails has nothing to measure"
+)]
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -30,20 +33,45 @@ fn body(size: usize) -> Vec<u8> {
 fn judging(c: &mut Criterion) {
     let scheme = Arc::new(presets::find("itellico").expect("a preset").scheme.clone());
     let text = SecretText::new(b"a secret of some length".to_vec());
-    let secret = Secret { name: "bench".into(), text, not_before: None, not_after: None };
+    let secret = Secret {
+        name: "bench".into(),
+        text,
+        not_before: None,
+        not_after: None,
+    };
     let tolerance = Tolerance::Within(Duration::from_secs(300));
-    let settings = Settings { tolerance, future_tolerance: tolerance, public_url: None, max_body: 1 << 20 };
-    let verifier = Verifier::new(Arc::clone(&scheme), vec![secret.clone()], settings).expect("a key");
+    let settings = Settings {
+        tolerance,
+        future_tolerance: tolerance,
+        public_url: None,
+        max_body: 1 << 20,
+    };
+    let verifier =
+        Verifier::new(Arc::clone(&scheme), vec![secret.clone()], settings).expect("a key");
     let envelope = Envelope::of(&scheme);
-    let now = Now { wall: AT, mono: Duration::ZERO };
+    let now = Now {
+        wall: AT,
+        mono: Duration::ZERO,
+    };
     let mut group = c.benchmark_group("verify");
     for size in [1024, 64 * 1024, 1024 * 1024] {
         let body = body(size);
-        let request =
-            SignRequest { method: "POST", target: "/", body: &body, id: None, at: AT, public_url: None, headers: &[] };
+        let request = SignRequest {
+            method: "POST",
+            target: "/",
+            body: &body,
+            id: None,
+            at: AT,
+            public_url: None,
+            headers: &[],
+        };
         let headers = sign(&scheme, &secret, &request).expect("a signature");
-        let head =
-            Head::from_parts("POST", "/", headers.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()))).expect("a head");
+        let head = Head::from_parts(
+            "POST",
+            "/",
+            headers.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())),
+        )
+        .expect("a head");
         group.throughput(Throughput::Bytes(size as u64));
         group.bench_with_input(BenchmarkId::new("signature", size), &body, |b, body| {
             b.iter(|| {
@@ -53,7 +81,13 @@ fn judging(c: &mut Criterion) {
             });
         });
         group.bench_with_input(BenchmarkId::new("envelope", size), &body, |b, body| {
-            b.iter(|| black_box(envelope.extract(&head, black_box(body), None).expect("an id")));
+            b.iter(|| {
+                black_box(
+                    envelope
+                        .extract(&head, black_box(body), None)
+                        .expect("an id"),
+                )
+            });
         });
     }
     group.finish();
@@ -66,7 +100,9 @@ fn parsing(c: &mut Criterion) {
           X-Webhook-Timestamp: 1750000000\r\n\
           X-Webhook-Signature-256: d3ec594e8e68e8755a398faf52aa698755a57a0b6bf5397a276cdcac95107966\r\n\r\n",
     );
-    c.bench_function("head", |b| b.iter(|| Head::parse(black_box(head.clone()), &Limits::default()).expect("a head")));
+    c.bench_function("head", |b| {
+        b.iter(|| Head::parse(black_box(head.clone()), &Limits::default()).expect("a head"))
+    });
 }
 
 criterion_group!(benches, judging, parsing);

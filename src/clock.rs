@@ -32,38 +32,61 @@ pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    System { start: Instant },
+    System {
+        start: Instant,
+    },
     // both in milliseconds, shared so that a test can move what others hold
-    Set { wall: Arc<AtomicI64>, mono: Arc<AtomicI64> },
+    Set {
+        wall: Arc<AtomicI64>,
+        mono: Arc<AtomicI64>,
+    },
 }
 
 impl Clock {
     /// The machine's clocks.
-    #[expect(clippy::disallowed_methods, reason = "this file is the one reader of the clocks")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this file is the one reader of the clocks"
+    )]
     pub fn system() -> Self {
-        Self(Source::System { start: Instant::now() })
+        Self(Source::System {
+            start: Instant::now(),
+        })
     }
 
     /// A clock that stands still at `wall` until it is moved.
     pub fn set_to(wall: UnixMillis) -> Self {
-        Self(Source::Set { wall: Arc::new(AtomicI64::new(wall.0)), mono: Arc::new(AtomicI64::new(0)) })
+        Self(Source::Set {
+            wall: Arc::new(AtomicI64::new(wall.0)),
+            mono: Arc::new(AtomicI64::new(0)),
+        })
     }
 
     /// Both clocks now.
-    #[expect(clippy::disallowed_methods, reason = "this file is the one reader of the clocks")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this file is the one reader of the clocks"
+    )]
     pub fn now(&self) -> Now {
         match &self.0 {
             Source::System { start } => {
                 let wall = match SystemTime::now().duration_since(UNIX_EPOCH) {
                     Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
-                    Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
+                    Err(before) => {
+                        -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX)
+                    }
                 };
-                Now { wall: UnixMillis(wall), mono: start.elapsed() }
+                Now {
+                    wall: UnixMillis(wall),
+                    mono: start.elapsed(),
+                }
             }
             // Relaxed: a test moves the clock and reads it from one thread, or joins in between.
             Source::Set { wall, mono } => Now {
                 wall: UnixMillis(wall.load(Ordering::Relaxed)),
-                mono: Duration::from_millis(u64::try_from(mono.load(Ordering::Relaxed)).unwrap_or(0)),
+                mono: Duration::from_millis(
+                    u64::try_from(mono.load(Ordering::Relaxed)).unwrap_or(0),
+                ),
             },
         }
     }
@@ -81,7 +104,10 @@ impl Clock {
     pub fn step(&self, wall: i64, mono: Duration) {
         if let Source::Set { wall: w, mono: m } = &self.0 {
             w.fetch_add(wall, Ordering::Relaxed);
-            m.fetch_add(i64::try_from(mono.as_millis()).unwrap_or(i64::MAX), Ordering::Relaxed);
+            m.fetch_add(
+                i64::try_from(mono.as_millis()).unwrap_or(i64::MAX),
+                Ordering::Relaxed,
+            );
         }
     }
 }

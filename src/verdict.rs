@@ -84,7 +84,10 @@ impl Refusal {
 
 impl From<Code> for Refusal {
     fn from(code: Code) -> Self {
-        Self { code, why: code.words() }
+        Self {
+            code,
+            why: code.words(),
+        }
     }
 }
 

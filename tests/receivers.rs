@@ -35,7 +35,13 @@ fn a_flask_app_gets_what_was_signed_and_nothing_else() {
         Ok(python) => python,
         Err(why) => return skipped("flask", &why),
     };
-    drive("flask", Command::new(python).arg(folder("flask").join("app.py")).arg("0"), None);
+    drive(
+        "flask",
+        Command::new(python)
+            .arg(folder("flask").join("app.py"))
+            .arg("0"),
+        None,
+    );
 }
 
 #[test]
@@ -43,7 +49,13 @@ fn a_plain_python_app_gets_what_was_signed_and_nothing_else() {
     if let Err(why) = works("python3", &["--version"]) {
         return skipped("python", &why);
     }
-    drive("python", Command::new("python3").arg(folder("python").join("app.py")).arg("0"), None);
+    drive(
+        "python",
+        Command::new("python3")
+            .arg(folder("python").join("app.py"))
+            .arg("0"),
+        None,
+    );
 }
 
 #[test]
@@ -53,9 +65,16 @@ fn an_express_app_gets_what_was_signed_and_nothing_else() {
         return skipped("node/express", &why);
     }
     if !app.join("node_modules/express").is_dir() {
-        return skipped("node/express", "no express: run npm install --prefix tests/receivers/express");
+        return skipped(
+            "node/express",
+            "no express: run npm install --prefix tests/receivers/express",
+        );
     }
-    drive("express", Command::new("node").arg(app.join("app.js")).arg("0"), None);
+    drive(
+        "express",
+        Command::new("node").arg(app.join("app.js")).arg("0"),
+        None,
+    );
 }
 
 #[test]
@@ -64,9 +83,13 @@ fn a_php_app_gets_what_was_signed_and_nothing_else() {
         return skipped("php", &why);
     }
     // PHP's server cannot say which port it took, so one that was free a moment ago is given to it.
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let free = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port");
     let mut command = Command::new("php");
-    command.args(["-S", &free.to_string()]).arg(folder("php").join("app.php"));
+    command
+        .args(["-S", &free.to_string()])
+        .arg(folder("php").join("app.php"));
     drive("php", &mut command, Some(free.port()));
 }
 
@@ -79,14 +102,22 @@ fn a_go_app_gets_what_was_signed_and_nothing_else() {
     let program = built.path().join("receiver");
     let output = Command::new("go")
         .current_dir(folder("go"))
-        .envs([("GO111MODULE", "off"), ("GOPROXY", "off"), ("GOTOOLCHAIN", "local")])
+        .envs([
+            ("GO111MODULE", "off"),
+            ("GOPROXY", "off"),
+            ("GOTOOLCHAIN", "local"),
+        ])
         .env("GOCACHE", built.path().join("cache"))
         .args(["build", "-o"])
         .arg(&program)
         .arg("main.go")
         .output()
         .expect("go runs");
-    assert!(output.status.success(), "go build: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "go build: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     drive("go", Command::new(program).arg("0"), None);
 }
 
@@ -95,14 +126,23 @@ fn a_ruby_app_gets_what_was_signed_and_nothing_else() {
     if let Err(why) = works("ruby", &["-e", "require 'webrick'"]) {
         return skipped("ruby", &why);
     }
-    drive("ruby", Command::new("ruby").arg(folder("ruby").join("app.rb")).arg("0"), None);
+    drive(
+        "ruby",
+        Command::new("ruby")
+            .arg(folder("ruby").join("app.rb"))
+            .arg("0"),
+        None,
+    );
 }
 
 /// Sends good, forged and replayed deliveries through a gateway in front of the app, and compares what it noted.
 fn drive(name: &str, command: &mut Command, port: Option<u16>) {
     let receiver = Receiver::start(name, command, port);
     let nobody = Upstream::start();
-    let route = Route::itellico(&nobody).set("upstream", &text(&format!("http://127.0.0.1:{}", receiver.port)));
+    let route = Route::itellico(&nobody).set(
+        "upstream",
+        &text(&format!("http://127.0.0.1:{}", receiver.port)),
+    );
     let gateway = Gateway::start(&Config::new().route(route));
 
     let odd = format!(
@@ -112,8 +152,14 @@ fn drive(name: &str, command: &mut Command, port: Option<u16>) {
     let plain = Delivery::fresh();
     let good = [
         ("plain", plain.clone()),
-        ("bytes above ASCII, odd white space, a line end at the end", Delivery::of(odd)),
-        ("100 KiB in chunks", Delivery::of(event_of(100 * 1024)).chunked_by(4096)),
+        (
+            "bytes above ASCII, odd white space, a line end at the end",
+            Delivery::of(odd),
+        ),
+        (
+            "100 KiB in chunks",
+            Delivery::of(event_of(100 * 1024)).chunked_by(4096),
+        ),
         ("900 KiB", Delivery::of(event_of(900 * 1024))),
         (
             "headers of the gateway's own, made up",
@@ -131,35 +177,76 @@ fn drive(name: &str, command: &mut Command, port: Option<u16>) {
     }
     let stale = Delivery::at(event_of(400), now() - 3600);
     for (case, delivery, status, code) in [
-        ("forged", Delivery::signed("guessed", event_of(400), &now().to_string()), 401, "bad_signature"),
-        ("changed on the way", Delivery::fresh().payload(Delivery::fresh().body().to_vec()), 401, "bad_signature"),
-        ("unsigned", Delivery::unsigned("/webhooks/itellico", event_of(400)), 401, "missing_signature"),
+        (
+            "forged",
+            Delivery::signed("guessed", event_of(400), &now().to_string()),
+            401,
+            "bad_signature",
+        ),
+        (
+            "changed on the way",
+            Delivery::fresh().payload(Delivery::fresh().body().to_vec()),
+            401,
+            "bad_signature",
+        ),
+        (
+            "unsigned",
+            Delivery::unsigned("/webhooks/itellico", event_of(400)),
+            401,
+            "missing_signature",
+        ),
         ("stale", stale, 401, "stale_timestamp"),
         ("replayed", plain.clone(), 409, "replayed_event"),
     ] {
         let answer = gateway.ask(delivery);
-        assert!(answer.status == status && answer.code() == code, "{name}, {case}: {answer}");
+        assert!(
+            answer.status == status && answer.code() == code,
+            "{name}, {case}: {answer}"
+        );
     }
-    gateway.ask(Delivery::at(plain.body().to_vec(), now() + 1)).expect_duplicate();
+    gateway
+        .ask(Delivery::at(plain.body().to_vec(), now() + 1))
+        .expect_duplicate();
 
     let noted = receiver.noted();
-    assert_eq!(noted.len(), good.len(), "{name} saw what it should not have seen: {noted:#?}");
+    assert_eq!(
+        noted.len(),
+        good.len(),
+        "{name} saw what it should not have seen: {noted:#?}"
+    );
     for ((case, delivery), entry) in good.iter().zip(&noted) {
         let expected = [
             ("path", entry["path"] == "/webhooks/itellico"),
             ("length", entry["length"] == delivery.body().len()),
-            ("sha256", entry["sha256"] == hex::encode(Sha256::digest(delivery.body())).as_str()),
-            ("event id", entry["headers"]["X-Verigate-Event-Id"] == event_id(delivery).as_str()),
-            ("event type", entry["headers"]["X-Verigate-Event-Type"] == event_type(delivery).as_str()),
+            (
+                "sha256",
+                entry["sha256"] == hex::encode(Sha256::digest(delivery.body())).as_str(),
+            ),
+            (
+                "event id",
+                entry["headers"]["X-Verigate-Event-Id"] == event_id(delivery).as_str(),
+            ),
+            (
+                "event type",
+                entry["headers"]["X-Verigate-Event-Type"] == event_type(delivery).as_str(),
+            ),
             ("verdict", entry["headers"]["X-Verigate-Verdict"] == "valid"),
-            ("secret's name", entry["headers"]["X-Verigate-Secret"] == "env:ITELLICO_WEBHOOK_SECRET"),
+            (
+                "secret's name",
+                entry["headers"]["X-Verigate-Secret"] == "env:ITELLICO_WEBHOOK_SECRET",
+            ),
             (
                 "signature",
-                entry["headers"]["X-Webhook-Signature-256"] == delivery.value("X-Webhook-Signature-256").as_str(),
+                entry["headers"]["X-Webhook-Signature-256"]
+                    == delivery.value("X-Webhook-Signature-256").as_str(),
             ),
             ("client", entry["headers"]["X-Forwarded-For"] == "127.0.0.1"),
         ];
-        let wrong: Vec<&str> = expected.iter().filter(|(_, right)| !right).map(|(what, _)| *what).collect();
+        let wrong: Vec<&str> = expected
+            .iter()
+            .filter(|(_, right)| !right)
+            .map(|(what, _)| *what)
+            .collect();
         assert!(wrong.is_empty(), "{name}, {case}: {wrong:?} in {entry:#}");
     }
 }
@@ -191,14 +278,28 @@ impl Receiver {
     fn start(name: &str, command: &mut Command, port: Option<u16>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let notes = folder.path().join("received.jsonl");
-        command.env("RECEIVED", &notes).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .env("RECEIVED", &notes)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the app starts");
         let output = Arc::new(Mutex::new(String::new()));
         collect(child.stdout.take().expect("a pipe"), &output);
         collect(child.stderr.take().expect("a pipe"), &output);
-        let mut receiver = Self { child, port: port.unwrap_or_default(), notes, output, _folder: folder };
+        let mut receiver = Self {
+            child,
+            port: port.unwrap_or_default(),
+            notes,
+            output,
+            _folder: folder,
+        };
         let ready = eventually(LATE, || receiver.learn_port(port) || receiver.has_ended());
-        assert!(ready && !receiver.has_ended(), "the {name} app did not start:\n{}", receiver.shown());
+        assert!(
+            ready && !receiver.has_ended(),
+            "the {name} app did not start:\n{}",
+            receiver.shown()
+        );
         receiver
     }
 
@@ -207,7 +308,9 @@ impl Receiver {
         if given.is_some() {
             return shown.contains("Development Server (http");
         }
-        let said = shown.lines().find_map(|line| line.strip_prefix("ready ")?.parse().ok());
+        let said = shown
+            .lines()
+            .find_map(|line| line.strip_prefix("ready ")?.parse().ok());
         self.port = said.unwrap_or_default();
         said.is_some()
     }
@@ -217,13 +320,18 @@ impl Receiver {
     }
 
     fn shown(&self) -> String {
-        self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.output
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// What the app noted, in order.
     fn noted(&self) -> Vec<Value> {
         let text = fs::read_to_string(&self.notes).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).expect("a note is JSON")).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("a note is JSON"))
+            .collect()
     }
 }
 
@@ -249,12 +357,17 @@ fn collect(pipe: impl Read + Send + 'static, into: &Arc<Mutex<String>>) {
 }
 
 fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/receivers").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/receivers")
+        .join(name)
 }
 
 /// `Err` says what is missing.
 fn works(program: &str, arguments: &[&str]) -> Result<(), String> {
-    let run = Command::new(program).args(arguments).stdin(Stdio::null()).output();
+    let run = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output();
     match run {
         Ok(output) if output.status.success() => Ok(()),
         Ok(_) => Err(format!("{program} {} fails", arguments.join(" "))),
@@ -265,14 +378,21 @@ fn works(program: &str, arguments: &[&str]) -> Result<(), String> {
 fn python_with_flask() -> Result<PathBuf, String> {
     let own = folder(".venv/bin/python");
     let candidates = [own, PathBuf::from("python3")];
-    let found = candidates.iter().find(|python| works(&python.to_string_lossy(), &["-c", "import flask"]).is_ok());
-    found.cloned().ok_or_else(|| "no python with flask, neither in tests/receivers/.venv nor in PATH".to_owned())
+    let found = candidates
+        .iter()
+        .find(|python| works(&python.to_string_lossy(), &["-c", "import flask"]).is_ok());
+    found.cloned().ok_or_else(|| {
+        "no python with flask, neither in tests/receivers/.venv nor in PATH".to_owned()
+    })
 }
 
 /// Says visibly that a test did not run; fails where every runtime is required.
 fn skipped(name: &str, why: &str) {
     say(&format!("SKIPPED: {name}: {why}"));
-    #[expect(clippy::disallowed_methods, reason = "the tests' own switch, none of the product's")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the tests' own switch, none of the product's"
+    )]
     let required = std::env::var("VERIGATE_REQUIRE_RECEIVERS").is_ok_and(|value| value == "1");
     assert!(!required, "VERIGATE_REQUIRE_RECEIVERS=1, but {name}: {why}");
 }

@@ -41,8 +41,16 @@ const SHORT_TOLERANCES: &[&str] = &["contentful", "paddle"];
 #[test]
 fn what_python_sdks_sign_is_accepted_until_a_byte_is_flipped() {
     let own = folder(".venv/bin/python");
-    let python = if own.exists() { own } else { PathBuf::from("python3") };
-    agree("python", Command::new(python).arg(folder("python/sign.py")), 23);
+    let python = if own.exists() {
+        own
+    } else {
+        PathBuf::from("python3")
+    };
+    agree(
+        "python",
+        Command::new(python).arg(folder("python/sign.py")),
+        23,
+    );
 }
 
 #[test]
@@ -56,16 +64,29 @@ fn agree(runtime: &str, signer: &mut Command, sdks: usize) {
         Ok(output) => output,
         Err(why) => return skipped(runtime, &why.to_string()),
     };
-    assert!(output.status.success(), "the {runtime} signer fails:\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "the {runtime} signer fails:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let lines = String::from_utf8(output.stdout).expect("lines of UTF-8");
-    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
-    let (missing, lines): (Vec<Value>, Vec<Value>) = lines.into_iter().partition(|line| line["missing"].is_string());
+    let lines: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a line is JSON"))
+        .collect();
+    let (missing, lines): (Vec<Value>, Vec<Value>) = lines
+        .into_iter()
+        .partition(|line| line["missing"].is_string());
     for line in &missing {
         skipped(text_of(line, "missing"), text_of(line, "why"));
     }
     let signed: Vec<Signed> = lines.iter().map(Signed::read).collect();
     let asked: BTreeSet<&str> = signed.iter().map(|signed| signed.sdk.as_str()).collect();
-    assert_eq!(asked.len() + missing.len(), sdks, "the {runtime} signer lost an SDK: {asked:?}");
+    assert_eq!(
+        asked.len() + missing.len(),
+        sdks,
+        "the {runtime} signer lost an SDK: {asked:?}"
+    );
     if signed.is_empty() {
         return;
     }
@@ -74,12 +95,17 @@ fn agree(runtime: &str, signer: &mut Command, sdks: usize) {
     let mut config = Config::new().server("public_url", &text(ORIGIN));
     for (number, signed) in signed.iter().enumerate() {
         let variable = format!("SDK_SECRET_{number}");
-        config = config.env(&variable, &signed.secret).route(signed.route(&variable, &upstream));
+        config = config
+            .env(&variable, &signed.secret)
+            .route(signed.route(&variable, &upstream));
     }
     let gateway = Gateway::start(&config);
     let mut cases = Cases::new();
     for signed in &signed {
-        let name = format!("{} for {}, {} {}", signed.sdk, signed.provider, signed.method, signed.target);
+        let name = format!(
+            "{} for {}, {} {}",
+            signed.sdk, signed.provider, signed.method, signed.target
+        );
         cases.case(&name, || signed.check(&gateway, &upstream));
     }
     cases.finish();
@@ -102,12 +128,20 @@ impl Signed {
     fn read(line: &Value) -> Self {
         let own = |key: &str| text_of(line, key).to_owned();
         let url = own("url");
-        let target = url.strip_prefix(ORIGIN).unwrap_or_else(|| panic!("{url} is elsewhere than at {ORIGIN}"));
+        let target = url
+            .strip_prefix(ORIGIN)
+            .unwrap_or_else(|| panic!("{url} is elsewhere than at {ORIGIN}"));
         let headers = line["headers"].as_object().expect("headers");
-        let header = |(name, value): (&String, &Value)| (name.clone(), value.as_str().expect("a text").to_owned());
-        let body = STANDARD.decode(own("body_b64")).expect("the body is base64");
+        let header = |(name, value): (&String, &Value)| {
+            (name.clone(), value.as_str().expect("a text").to_owned())
+        };
+        let body = STANDARD
+            .decode(own("body_b64"))
+            .expect("the body is base64");
         let flip = line["flip"].as_str().map(|part| {
-            let at = body.windows(part.len()).position(|window| window == part.as_bytes());
+            let at = body
+                .windows(part.len())
+                .position(|window| window == part.as_bytes());
             at.unwrap_or_else(|| panic!("{part} is not in the body"))
         });
         Self {
@@ -140,7 +174,9 @@ impl Signed {
     /// The request with this target and body; everything else as it was signed.
     fn request(&self, target: &str, body: &[u8]) -> Delivery {
         let host = ORIGIN.trim_start_matches("https://");
-        let mut request = Delivery::unsigned(target, body).method(&self.method).set("Host", host);
+        let mut request = Delivery::unsigned(target, body)
+            .method(&self.method)
+            .set("Host", host);
         if self.body.is_empty() {
             request = request.without("Content-Length");
         }
@@ -154,12 +190,16 @@ impl Signed {
     fn flipped(&self) -> Vec<(usize, Delivery)> {
         if self.body.is_empty() {
             let last = self.target.len() - 1;
-            let target = String::from_utf8(flip(self.target.as_bytes(), last)).expect("a target of ASCII");
+            let target =
+                String::from_utf8(flip(self.target.as_bytes(), last)).expect("a target of ASCII");
             return vec![(last, self.request(&target, &[]))];
         }
         let everywhere = BTreeSet::from([0, self.body.len() / 2, self.body.len() - 1]);
         let places = self.flip.map_or(everywhere, |at| BTreeSet::from([at]));
-        places.into_iter().map(|at| (at, self.request(&self.target, &flip(&self.body, at)))).collect()
+        places
+            .into_iter()
+            .map(|at| (at, self.request(&self.target, &flip(&self.body, at))))
+            .collect()
     }
 
     /// The changed ones are refused for their signature and go nowhere; the true one arrives as it was signed.
@@ -171,12 +211,18 @@ impl Signed {
             assert!(refused, "with byte {at} flipped: {answer}");
         }
         assert_eq!(upstream.count(), before, "a changed delivery was forwarded");
-        gateway.ask(self.request(&self.target, &self.body)).expect_status(200);
+        gateway
+            .ask(self.request(&self.target, &self.body))
+            .expect_status(200);
         assert_eq!(upstream.count(), before + 1, "it was forwarded once");
         let forwarded = upstream.last();
         assert_eq!(forwarded.target, self.target.as_bytes(), "{forwarded}");
         assert_eq!(forwarded.method, self.method, "{forwarded}");
-        assert_eq!(forwarded.header("X-Verigate-Verdict").as_deref(), Some("valid"), "{forwarded}");
+        assert_eq!(
+            forwarded.header("X-Verigate-Verdict").as_deref(),
+            Some("valid"),
+            "{forwarded}"
+        );
         if self.body.is_empty() {
             assert_eq!(forwarded.body, b"", "{forwarded}");
         } else {
@@ -187,7 +233,10 @@ impl Signed {
 
 /// Not about its age, which would hide that nothing looked at the changed byte.
 fn is_about_the_signature(answer: &Answer) -> bool {
-    matches!(answer.code().as_str(), "bad_signature" | "malformed_signature" | "missing_signature")
+    matches!(
+        answer.code().as_str(),
+        "bad_signature" | "malformed_signature" | "missing_signature"
+    )
 }
 
 fn flip(bytes: &[u8], at: usize) -> Vec<u8> {
@@ -197,18 +246,25 @@ fn flip(bytes: &[u8], at: usize) -> Vec<u8> {
 }
 
 fn text_of<'v>(line: &'v Value, key: &str) -> &'v str {
-    line[key].as_str().unwrap_or_else(|| panic!("no {key} in {line}"))
+    line[key]
+        .as_str()
+        .unwrap_or_else(|| panic!("no {key} in {line}"))
 }
 
 fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdks").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/sdks")
+        .join(name)
 }
 
 /// Says visibly that an SDK was not asked; fails where every one is required.
 fn skipped(name: &str, why: &str) {
     // Straight to the handle, which the test harness does not capture as it does the print macros.
     let _ = writeln!(std::io::stderr(), "SKIPPED: {name}: {why}");
-    #[expect(clippy::disallowed_methods, reason = "the tests' own switch, none of the product's")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the tests' own switch, none of the product's"
+    )]
     let required = std::env::var("VERIGATE_REQUIRE_SDKS").is_ok_and(|value| value == "1");
     assert!(!required, "VERIGATE_REQUIRE_SDKS=1, but {name}: {why}");
 }

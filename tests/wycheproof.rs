@@ -4,7 +4,10 @@
 //! Each public key is read in every form that it is given in. MACs are compared in full length alone, so the vectors
 //! of shortened tags must all be refused.
 
-#![expect(clippy::unwrap_used, reason = "a key or a file that cannot be read is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a key or a file that cannot be read is a failed test"
+)]
 
 use std::collections::BTreeMap;
 
@@ -44,7 +47,9 @@ impl Tally {
             }
         };
         if verifies != expected {
-            self.wrong.push(format!("{name} {id}: {result:?} {flags} verifies: {verifies}"));
+            self.wrong.push(format!(
+                "{name} {id}: {result:?} {flags} verifies: {verifies}"
+            ));
         }
     }
 
@@ -52,19 +57,39 @@ impl Tally {
     #[track_caller]
     fn done(self, valid: usize, invalid: usize, missing_null: usize) {
         assert!(self.wrong.is_empty(), "{:#?}", self.wrong);
-        let acceptable = self.acceptable.get("[MissingNull]").copied().unwrap_or_default();
-        assert_eq!((self.valid, self.invalid, acceptable), (valid, invalid, missing_null), "vectors counted");
-        assert_eq!(self.acceptable.len(), usize::from(missing_null > 0), "{:?}", self.acceptable);
+        let acceptable = self
+            .acceptable
+            .get("[MissingNull]")
+            .copied()
+            .unwrap_or_default();
+        assert_eq!(
+            (self.valid, self.invalid, acceptable),
+            (valid, invalid, missing_null),
+            "vectors counted"
+        );
+        assert_eq!(
+            self.acceptable.len(),
+            usize::from(missing_null > 0),
+            "{:?}",
+            self.acceptable
+        );
     }
 }
 
 /// The key that all of `forms` hold.
 #[track_caller]
 fn key(key_type: KeyType, forms: &[String]) -> PublicKey {
-    let mut found: Vec<_> = forms.iter().flat_map(|form| PublicKey::parse_all(form.as_bytes()).unwrap()).collect();
+    let mut found: Vec<_> = forms
+        .iter()
+        .flat_map(|form| PublicKey::parse_all(form.as_bytes()).unwrap())
+        .collect();
     assert_eq!(found.len(), forms.len());
     let key = found.remove(0);
-    assert!(found.iter().all(|other| other.fingerprint() == key.fingerprint()));
+    assert!(
+        found
+            .iter()
+            .all(|other| other.fingerprint() == key.fingerprint())
+    );
     assert_eq!(key.key_type(), key_type);
     key
 }
@@ -76,7 +101,10 @@ fn base64url(bytes: &[u8]) -> String {
 #[test]
 fn ed25519() {
     let mut tally = Tally::default();
-    for group in eddsa::TestSet::load(eddsa::TestName::Ed25519).unwrap().test_groups {
+    for group in eddsa::TestSet::load(eddsa::TestName::Ed25519)
+        .unwrap()
+        .test_groups
+    {
         let raw = &group.key.pk;
         let forms = [
             group.pem.clone(),
@@ -84,12 +112,21 @@ fn ed25519() {
             hex::encode(raw),
             STANDARD.encode(raw),
             format!("whpk_{}", STANDARD.encode(raw)),
-            format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{}"}}"#, base64url(raw)),
+            format!(
+                r#"{{"kty":"OKP","crv":"Ed25519","x":"{}"}}"#,
+                base64url(raw)
+            ),
         ];
         let key = key(KeyType::Ed25519, &forms);
         for test in group.tests {
             let verifies = key.verify(PublicAlgorithm::Ed25519, &test.msg, &test.sig);
-            tally.judge("Ed25519", test.tc_id, test.result, &format!("{:?}", test.flags), verifies);
+            tally.judge(
+                "Ed25519",
+                test.tc_id,
+                test.result,
+                &format!("{:?}", test.flags),
+                verifies,
+            );
         }
     }
     tally.done(88, 63, 0);
@@ -98,19 +135,42 @@ fn ed25519() {
 #[test]
 fn ecdsa_p256() {
     let sets = [
-        (ecdsa::TestName::EcdsaSecp256r1Sha256, PublicAlgorithm::EcdsaP256Der, 174, 310),
-        (ecdsa::TestName::EcdsaSecp256r1Sha256P1363, PublicAlgorithm::EcdsaP256Raw, 173, 89),
+        (
+            ecdsa::TestName::EcdsaSecp256r1Sha256,
+            PublicAlgorithm::EcdsaP256Der,
+            174,
+            310,
+        ),
+        (
+            ecdsa::TestName::EcdsaSecp256r1Sha256P1363,
+            PublicAlgorithm::EcdsaP256Raw,
+            173,
+            89,
+        ),
     ];
     for (name, algorithm, valid, invalid) in sets {
         let mut tally = Tally::default();
         for group in ecdsa::TestSet::load(name).unwrap().test_groups {
             let point = &group.key.key;
             let (x, y) = point[1..].split_at(32);
-            let jwk = format!(r#"{{"kty":"EC","crv":"P-256","x":"{}","y":"{}"}}"#, base64url(x), base64url(y));
-            let key = key(KeyType::EcdsaP256, &[group.pem.clone(), STANDARD.encode(&group.der), jwk]);
+            let jwk = format!(
+                r#"{{"kty":"EC","crv":"P-256","x":"{}","y":"{}"}}"#,
+                base64url(x),
+                base64url(y)
+            );
+            let key = key(
+                KeyType::EcdsaP256,
+                &[group.pem.clone(), STANDARD.encode(&group.der), jwk],
+            );
             for test in group.tests {
                 let verifies = key.verify(algorithm, &test.msg, &test.sig);
-                tally.judge(&format!("{name:?}"), test.tc_id, test.result, &format!("{:?}", test.flags), verifies);
+                tally.judge(
+                    &format!("{name:?}"),
+                    test.tc_id,
+                    test.result,
+                    &format!("{:?}", test.flags),
+                    verifies,
+                );
             }
         }
         tally.done(valid, invalid, 0);
@@ -136,10 +196,19 @@ fn rsa_pkcs1() {
                 base64url(group.key.n.as_slice()),
                 base64url(group.key.e.as_slice())
             );
-            let key = key(KeyType::Rsa, &[group.pem.clone(), STANDARD.encode(&group.der), jwk]);
+            let key = key(
+                KeyType::Rsa,
+                &[group.pem.clone(), STANDARD.encode(&group.der), jwk],
+            );
             for test in group.tests {
                 let verifies = key.verify(algorithm, &test.msg, &test.sig);
-                tally.judge(&format!("{name:?}"), test.tc_id, test.result, &format!("{:?}", test.flags), verifies);
+                tally.judge(
+                    &format!("{name:?}"),
+                    test.tc_id,
+                    test.result,
+                    &format!("{:?}", test.flags),
+                    verifies,
+                );
             }
         }
         tally.done(valid, invalid, 1);
@@ -155,7 +224,9 @@ fn hmac() {
         (mac::TestName::HmacSha512, Algorithm::HmacSha512, 33, 54, 87),
     ];
     for (name, algorithm, valid, invalid, expected_shortened) in sets {
-        let Kind::Digest(digest) = algorithm.kind() else { panic!("{} is no MAC", algorithm.name()) };
+        let Kind::Digest(digest) = algorithm.kind() else {
+            panic!("{} is no MAC", algorithm.name())
+        };
         let mut tally = Tally::default();
         let mut shortened = 0;
         for group in mac::TestSet::load(name).unwrap().test_groups {
@@ -164,14 +235,30 @@ fn hmac() {
                 mac.update(&test.msg);
                 let verifies = mac.verify(&test.tag);
                 if group.tag_size == 8 * digest.len() {
-                    tally.judge(algorithm.name(), test.tc_id, test.result, &format!("{:?}", test.flags), verifies);
+                    tally.judge(
+                        algorithm.name(),
+                        test.tc_id,
+                        test.result,
+                        &format!("{:?}", test.flags),
+                        verifies,
+                    );
                 } else {
                     shortened += 1;
-                    assert!(!verifies, "{} {}: a shortened tag", algorithm.name(), test.tc_id);
+                    assert!(
+                        !verifies,
+                        "{} {}: a shortened tag",
+                        algorithm.name(),
+                        test.tc_id
+                    );
                 }
             }
         }
-        assert_eq!(shortened, expected_shortened, "{}: vectors of shortened tags counted", algorithm.name());
+        assert_eq!(
+            shortened,
+            expected_shortened,
+            "{}: vectors of shortened tags counted",
+            algorithm.name()
+        );
         tally.done(valid, invalid, 0);
     }
 }

@@ -17,11 +17,13 @@ use crate::scheme::Scheme;
 
 /// Arguments of `check`.
 #[derive(Args, Debug)]
-#[command(after_help = "Exit status: 0 good, warnings included; 2 if the file has problems, which are all shown.\n\n\
+#[command(
+    after_help = "Exit status: 0 good, warnings included; 2 if the file has problems, which are all shown.\n\n\
     `env:` secrets are looked up in this shell's environment; a running gateway has its own and judges a\n\
     file itself when told to load it.\n\n\
     Example:\n  verigate check --config conf/verigate.toml\n  \
-    curl --fail-with-body -X POST http://127.0.0.1:9090/reload")]
+    curl --fail-with-body -X POST http://127.0.0.1:9090/reload"
+)]
 pub(super) struct Check {
     #[command(flatten)]
     file: ConfigFile,
@@ -48,18 +50,48 @@ impl Check {
 
 /// What a checked file would run at `wall`.
 fn report(config: &Config, wall: UnixMillis) -> String {
-    let routes =
-        if config.routes.len() == 1 { "1 route".to_owned() } else { format!("{} routes", config.routes.len()) };
-    let mut parts = vec![format!("{}: good, {routes}", config.path.display()), settings(config)];
-    let titles = ["route", "takes", "provider", "forwards to", "tolerance", "max body", "replay"];
+    let routes = if config.routes.len() == 1 {
+        "1 route".to_owned()
+    } else {
+        format!("{} routes", config.routes.len())
+    };
+    let mut parts = vec![
+        format!("{}: good, {routes}", config.path.display()),
+        settings(config),
+    ];
+    let titles = [
+        "route",
+        "takes",
+        "provider",
+        "forwards to",
+        "tolerance",
+        "max body",
+        "replay",
+    ];
     let mut rows = vec![titles.map(str::to_owned)];
     rows.extend(config.routes.iter().map(row));
     parts.push(table(&rows));
     let mut rows = vec![["route", "secret", "now", "active"].map(str::to_owned)];
     for route in &config.routes {
-        rows.extend(route.secrets.iter().map(|secret| secret_row(route, secret, wall)));
-        let awaited = route.learn.as_deref().filter(|_| route.secrets.is_empty()).map(config::learned_name);
-        rows.extend(awaited.map(|name| [route.name.clone(), name, "awaited".to_owned(), "once learned".to_owned()]));
+        rows.extend(
+            route
+                .secrets
+                .iter()
+                .map(|secret| secret_row(route, secret, wall)),
+        );
+        let awaited = route
+            .learn
+            .as_deref()
+            .filter(|_| route.secrets.is_empty())
+            .map(config::learned_name);
+        rows.extend(awaited.map(|name| {
+            [
+                route.name.clone(),
+                name,
+                "awaited".to_owned(),
+                "once learned".to_owned(),
+            ]
+        }));
     }
     parts.push(table(&rows));
     let keys: Vec<_> = config.routes.iter().flat_map(key_rows).collect();
@@ -71,20 +103,55 @@ fn report(config: &Config, wall: UnixMillis) -> String {
 }
 
 fn settings(config: &Config) -> String {
-    let listen: Vec<String> = config.server.listen.iter().map(|address| format!("http://{address}")).collect();
-    let token = if config.admin.token.is_some() { ", with a token" } else { "" };
-    let proxies: Vec<String> = config.server.trusted_proxies.iter().map(ToString::to_string).collect();
-    let proxies = if proxies.is_empty() { "none".to_owned() } else { proxies.join(", ") };
+    let listen: Vec<String> = config
+        .server
+        .listen
+        .iter()
+        .map(|address| format!("http://{address}"))
+        .collect();
+    let token = if config.admin.token.is_some() {
+        ", with a token"
+    } else {
+        ""
+    };
+    let proxies: Vec<String> = config
+        .server
+        .trusted_proxies
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let proxies = if proxies.is_empty() {
+        "none".to_owned()
+    } else {
+        proxies.join(", ")
+    };
     let window = &config.replay;
-    let remembers = format!("{} events for {}", window.capacity, written_duration(window.ttl));
-    let start = if window.refuse_older_than_start { ", none from before the start" } else { "" };
+    let remembers = format!(
+        "{} events for {}",
+        window.capacity,
+        written_duration(window.ttl)
+    );
+    let start = if window.refuse_older_than_start {
+        ", none from before the start"
+    } else {
+        ""
+    };
     let mut rows = vec![
         ["listens on".to_owned(), listen.join(", ")],
-        ["admin".to_owned(), format!("http://{}{token}", config.admin.listen)],
+        [
+            "admin".to_owned(),
+            format!("http://{}{token}", config.admin.listen),
+        ],
         ["trusts proxies".to_owned(), proxies],
         ["remembers".to_owned(), remembers + start],
     ];
-    rows.extend(config.server.health_path.iter().map(|path| ["health".to_owned(), path.clone()]));
+    rows.extend(
+        config
+            .server
+            .health_path
+            .iter()
+            .map(|path| ["health".to_owned(), path.clone()]),
+    );
     table(&rows)
 }
 
@@ -93,12 +160,19 @@ fn row(route: &Route) -> [String; 7] {
     let replay = &route.replay;
     let replay = if replay.enabled {
         let statuses = &replay.statuses;
-        let own = format!("{}/{}/{}", statuses.on_replay, statuses.on_duplicate, statuses.on_conflict);
+        let own = format!(
+            "{}/{}/{}",
+            statuses.on_replay, statuses.on_duplicate, statuses.on_conflict
+        );
         format!("by {}, {own}", identity(scheme))
     } else {
         "OFF".to_owned()
     };
-    let shadow = if route.enforce { "" } else { " (SHADOW: forwards all)" };
+    let shadow = if route.enforce {
+        ""
+    } else {
+        " (SHADOW: forwards all)"
+    };
     [
         route.name.clone(),
         format!("{} {}", route.methods.join(","), route.pattern),
@@ -130,7 +204,9 @@ pub(super) fn tolerance(scheme: &Scheme, past: Tolerance, future: Tolerance) -> 
     if let Some(rule) = &scheme.jwt {
         let age = rule.max_age.and_then(|age| u64::try_from(age).ok());
         let otherwise = if rule.timeless { "OFF" } else { "by its token" };
-        age.map_or(otherwise.to_owned(), |age| written_duration(Duration::from_millis(age)))
+        age.map_or(otherwise.to_owned(), |age| {
+            written_duration(Duration::from_millis(age))
+        })
     } else if !scheme.has_timestamp() {
         "no timestamp".to_owned()
     } else if past == future {
@@ -146,16 +222,26 @@ fn secret_row(route: &Route, secret: &Secret, wall: UnixMillis) -> [String; 4] {
     let all: Vec<Validity> = if keys.is_empty() {
         vec![secret.validity()]
     } else {
-        keys.iter().map(|key| both(secret.validity(), key.validity())).collect()
+        keys.iter()
+            .map(|key| both(secret.validity(), key.validity()))
+            .collect()
     };
     let now = if all.iter().any(|validity| validity.includes(wall)) {
         "active"
-    } else if all.iter().all(|validity| validity.not_after.is_some_and(|end| end <= wall)) {
+    } else if all
+        .iter()
+        .all(|validity| validity.not_after.is_some_and(|end| end <= wall))
+    {
         "EXPIRED"
     } else {
         "not yet"
     };
-    [route.name.clone(), secret.name.clone(), now.to_owned(), written_validity(secret.validity())]
+    [
+        route.name.clone(),
+        secret.name.clone(),
+        now.to_owned(),
+        written_validity(secret.validity()),
+    ]
 }
 
 /// The public keys of a route's secrets.
@@ -166,11 +252,23 @@ fn key_rows(route: &Route) -> Vec<[String; 5]> {
             KeyType::EcdsaP256 => "ECDSA P-256",
             KeyType::Rsa => "RSA",
         };
-        let kind = key.key_id().map_or(kind.to_owned(), |id| format!("{kind} ({})", id.escape_default()));
+        let kind = key.key_id().map_or(kind.to_owned(), |id| {
+            format!("{kind} ({})", id.escape_default())
+        });
         let valid = written_validity(key.validity());
-        [route.name.clone(), secret.name.clone(), kind, key.fingerprint(), valid]
+        [
+            route.name.clone(),
+            secret.name.clone(),
+            kind,
+            key.fingerprint(),
+            valid,
+        ]
     };
-    let of = |secret| config::public_keys(&route.scheme, secret).into_iter().map(move |key| row(secret, key));
+    let of = |secret| {
+        config::public_keys(&route.scheme, secret)
+            .into_iter()
+            .map(move |key| row(secret, key))
+    };
     route.secrets.iter().flat_map(of).collect()
 }
 
@@ -191,7 +289,8 @@ fn written_validity(validity: Validity) -> String {
 }
 
 fn moment(at: UnixMillis) -> String {
-    jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| format!("{} ms", at.0), |at| at.to_string())
+    jiff::Timestamp::from_millisecond(at.0)
+        .map_or_else(|_| format!("{} ms", at.0), |at| at.to_string())
 }
 
 #[cfg(test)]
@@ -234,8 +333,13 @@ timestamp = { header = "X-Timestamp" }
     #[test]
     fn what_would_run_is_shown_with_secrets_by_name_alone() {
         let env = |_: &str| Some("tops3cret-too".into());
-        let sources = Sources { base_dir: Path::new(""), env: &env, now: UnixMillis(0) };
-        let config = config::parse("a.toml", FILE, &sources).unwrap_or_else(|problems| panic!("{problems}"));
+        let sources = Sources {
+            base_dir: Path::new(""),
+            env: &env,
+            now: UnixMillis(0),
+        };
+        let config =
+            config::parse("a.toml", FILE, &sources).unwrap_or_else(|problems| panic!("{problems}"));
         let shown = report(&config, UnixMillis::from_secs(1_750_000_000));
         assert!(!shown.contains("tops3cret"), "{shown}");
         insta::assert_snapshot!(shown, @r"
@@ -282,10 +386,17 @@ upstream = "http://127.0.0.1:3000"
             "CERTIFICATE" => Some(fixtures::P256_CERTIFICATE.into()),
             _ => Some(fixtures::P256_PEM.into()),
         };
-        let sources = Sources { base_dir: Path::new(""), env: &env, now: UnixMillis(0) };
-        let config = config::parse("a.toml", file, &sources).unwrap_or_else(|problems| panic!("{problems}"));
+        let sources = Sources {
+            base_dir: Path::new(""),
+            env: &env,
+            now: UnixMillis(0),
+        };
+        let config =
+            config::parse("a.toml", file, &sources).unwrap_or_else(|problems| panic!("{problems}"));
         let shown = report(&config, UnixMillis::from_secs(1_750_000_000));
-        let rows = shown.split_once("route  secret").map(|(_, rows)| format!("route  secret{rows}"));
+        let rows = shown
+            .split_once("route  secret")
+            .map(|(_, rows)| format!("route  secret{rows}"));
         insta::assert_snapshot!(rows.unwrap_or(shown), @r"
         route  secret                      now      active
         keys   old                         EXPIRED  always

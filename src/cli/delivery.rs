@@ -46,7 +46,12 @@ pub(super) struct Delivery {
 impl Captured {
     /// Where the URL begins, scheme and host: what `{url}` is signed with where no route says otherwise.
     pub(super) fn origin(&self) -> anyhow::Result<Option<String>> {
-        Ok(self.url.as_deref().map(split_url).transpose()?.and_then(|(origin, _)| origin.map(str::to_owned)))
+        Ok(self
+            .url
+            .as_deref()
+            .map(split_url)
+            .transpose()?
+            .and_then(|(origin, _)| origin.map(str::to_owned)))
     }
 
     /// Reads the files.
@@ -57,16 +62,24 @@ impl Captured {
         let text = read_input(&self.headers).context("`--headers`")?;
         let shown = self.headers.display();
         let lines = HeaderLines::parse(&text).map_err(|line| {
-            anyhow::anyhow!("{shown}:{line}: this line has no colon; write each header as `Name: value`")
+            anyhow::anyhow!(
+                "{shown}:{line}: this line has no colon; write each header as `Name: value`"
+            )
         })?;
         let target = match &self.url {
             Some(url) => split_url(url)?.1,
-            None => lines.target.map_or_else(|| subject.path.clone(), str::to_owned),
+            None => lines
+                .target
+                .map_or_else(|| subject.path.clone(), str::to_owned),
         };
         let method = self.method.as_deref().or(lines.method).unwrap_or("POST");
         let head = Head::from_parts(method, &target, lines.fields.iter().copied());
         let body = read_input(&self.body).context("`--body`")?;
-        Ok(Delivery { head, body, now: moment(self.at) })
+        Ok(Delivery {
+            head,
+            body,
+            now: moment(self.at),
+        })
     }
 }
 
@@ -74,7 +87,9 @@ impl Delivery {
     /// What the capture itself contradicts: its `Content-Length` against the body that was read.
     pub(super) fn doubt(&self) -> Option<String> {
         let head = self.head.as_ref().ok()?;
-        let crate::wire::head::Framing::Length(said) = head.framing() else { return None };
+        let crate::wire::head::Framing::Length(said) = head.framing() else {
+            return None;
+        };
         let held = self.body.len() as u64;
         (said != held).then(|| {
             format!(
@@ -96,7 +111,10 @@ pub(super) fn moment(at: Option<i64>) -> Now {
 pub(super) fn read_input(path: &Path) -> anyhow::Result<Vec<u8>> {
     if is_stdin(path) {
         let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes).context("cannot read standard input")?;
+        std::io::stdin()
+            .lock()
+            .read_to_end(&mut bytes)
+            .context("cannot read standard input")?;
         return Ok(bytes);
     }
     std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
@@ -118,7 +136,9 @@ pub(super) fn split_url(url: &str) -> anyhow::Result<(Option<&str>, String)> {
     if url.starts_with('/') {
         return Ok((None, encoded(url)));
     }
-    let (scheme, rest) = url.split_once("://").with_context(|| format!("`--url` is no URL: {right}"))?;
+    let (scheme, rest) = url
+        .split_once("://")
+        .with_context(|| format!("`--url` is no URL: {right}"))?;
     if !matches!(scheme, "http" | "https") {
         bail!("`--url` begins with neither http:// nor https://: {right}");
     }
@@ -126,7 +146,9 @@ pub(super) fn split_url(url: &str) -> anyhow::Result<(Option<&str>, String)> {
     if host_len == 0 {
         bail!("`--url` names no host: {right}");
     }
-    let (origin, target) = url.split_at_checked(scheme.len() + 3 + host_len).unwrap_or((url, ""));
+    let (origin, target) = url
+        .split_at_checked(scheme.len() + 3 + host_len)
+        .unwrap_or((url, ""));
     if !origin.bytes().all(|b| b.is_ascii_graphic()) {
         bail!(
             "`--url` names a host that is not ASCII: write it as it is looked up, as in `https://xn--bcher-kva.example/in`"
@@ -164,7 +186,11 @@ impl<'t> HeaderLines<'t> {
     /// Takes lines apart that end in LF or CRLF; blank ones count for nothing, nor do HTTP/2's own (`:authority`) but
     /// for method and path. The error is the number of a line without a colon.
     fn parse(text: &'t [u8]) -> Result<Self, usize> {
-        let mut parsed = Self { method: None, target: None, fields: Vec::new() };
+        let mut parsed = Self {
+            method: None,
+            target: None,
+            fields: Vec::new(),
+        };
         let mut is_first = true;
         for (place, line) in text.split(|b| *b == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -187,7 +213,9 @@ impl<'t> HeaderLines<'t> {
             }
             let colon = line.iter().position(|b| *b == b':').ok_or(place + 1)?;
             let (name, value) = line.split_at_checked(colon).unwrap_or((line, b""));
-            parsed.fields.push((name, value.strip_prefix(b":").unwrap_or(value)));
+            parsed
+                .fields
+                .push((name, value.strip_prefix(b":").unwrap_or(value)));
         }
         Ok(parsed)
     }
@@ -198,7 +226,10 @@ fn pseudo_header(line: &[u8]) -> Option<(&str, &str)> {
     let line = std::str::from_utf8(line).ok()?;
     let colon = line.get(1..)?.find(':')? + 1;
     let (name, value) = (line.get(..colon)?, line.get(colon + 1..)?);
-    let is_one = matches!(name, ":method" | ":path" | ":authority" | ":scheme" | ":protocol");
+    let is_one = matches!(
+        name,
+        ":method" | ":path" | ":authority" | ":scheme" | ":protocol"
+    );
     is_one.then(|| (name, value.trim_ascii()))
 }
 
@@ -217,10 +248,19 @@ mod tests {
 
     #[test]
     fn lines_are_names_and_values_under_an_optional_request_line() {
-        let text = b"POST /in/x?y=1 HTTP/1.1\r\nX-A: 1\r\n\r\nx-b:2: \t\n  \nX-C:\n:authority: a\n: 3";
+        let text =
+            b"POST /in/x?y=1 HTTP/1.1\r\nX-A: 1\r\n\r\nx-b:2: \t\n  \nX-C:\n:authority: a\n: 3";
         let lines = HeaderLines::parse(text).unwrap();
-        assert_eq!((lines.method, lines.target), (Some("POST"), Some("/in/x?y=1")));
-        let expected: [(&[u8], &[u8]); 4] = [(b"X-A", b" 1"), (b"x-b", b"2: \t"), (b"X-C", b""), (b"", b" 3")];
+        assert_eq!(
+            (lines.method, lines.target),
+            (Some("POST"), Some("/in/x?y=1"))
+        );
+        let expected: [(&[u8], &[u8]); 4] = [
+            (b"X-A", b" 1"),
+            (b"x-b", b"2: \t"),
+            (b"X-C", b""),
+            (b"", b" 3"),
+        ];
         // A line whose name is empty is left for the head to refuse.
         assert_eq!(lines.fields, expected);
         let h2 = HeaderLines::parse(b":method: PUT\n:path: /p\nx: 1").unwrap();
@@ -230,7 +270,11 @@ mod tests {
     #[test]
     fn a_line_without_a_colon_is_named_by_its_number() {
         assert_eq!(HeaderLines::parse(b"A: 1\n\nB 2\nC: 3"), Err(3));
-        assert_eq!(HeaderLines::parse(b"A: 1\nPOST / HTTP/1.1"), Err(2), "a request line comes first");
+        assert_eq!(
+            HeaderLines::parse(b"A: 1\nPOST / HTTP/1.1"),
+            Err(2),
+            "a request line comes first"
+        );
         assert_eq!(HeaderLines::parse(b"").unwrap().fields.len(), 0);
     }
 
@@ -238,24 +282,38 @@ mod tests {
     fn a_url_is_split_into_origin_and_target() {
         let rows = [
             ("https://a.example/x?y#z", None),
-            ("https://a.example/x?y=/", Some((Some("https://a.example"), "/x?y=/"))),
+            (
+                "https://a.example/x?y=/",
+                Some((Some("https://a.example"), "/x?y=/")),
+            ),
             ("http://a:8080", Some((Some("http://a:8080"), "/"))),
             ("http://a?x", Some((Some("http://a"), "/?x"))),
             ("/x", Some((None, "/x"))),
             ("ftp://a/x", None),
             ("https:///x", None),
             ("a.example/x", None),
-            ("https://a.example/a b?q=\u{e9}+%20", Some((Some("https://a.example"), "/a%20b?q=%C3%A9+%20"))),
+            (
+                "https://a.example/a b?q=\u{e9}+%20",
+                Some((Some("https://a.example"), "/a%20b?q=%C3%A9+%20")),
+            ),
             ("/x?a[]=\"{1}\"", Some((None, "/x?a%5B%5D=%22%7B1%7D%22"))),
             ("/a\\b|c^`<>\n", Some((None, "/a%5Cb%7Cc%5E%60%3C%3E%0A"))),
-            ("https://a.example?q= ", Some((Some("https://a.example"), "/?q=%20"))),
+            (
+                "https://a.example?q= ",
+                Some((Some("https://a.example"), "/?q=%20")),
+            ),
             ("https://b\u{fc}cher.example/x", None),
             ("https://a b/x", None),
         ];
         for (url, expected) in rows {
             let found = split_url(url).ok();
-            assert_eq!(found.as_ref().map(|(o, t)| (*o, t.as_str())), expected, "{url}");
-            let can_be_sent = found.is_none_or(|(_, target)| Head::from_parts("POST", &target, []).is_ok());
+            assert_eq!(
+                found.as_ref().map(|(o, t)| (*o, t.as_str())),
+                expected,
+                "{url}"
+            );
+            let can_be_sent =
+                found.is_none_or(|(_, target)| Head::from_parts("POST", &target, []).is_ok());
             assert!(can_be_sent, "{url}");
         }
     }

@@ -45,7 +45,11 @@ struct Report {
 impl Explain {
     /// Judges the delivery and explains a refusal.
     pub(super) fn run(&self) -> Exit {
-        match self.judging.read().map(|(subject, delivery)| self.show(&subject, &delivery)) {
+        match self
+            .judging
+            .read()
+            .map(|(subject, delivery)| self.show(&subject, &delivery))
+        {
             Ok(exit) => exit,
             Err(error) => {
                 complain(&error);
@@ -57,12 +61,16 @@ impl Explain {
     fn show(&self, subject: &Subject, delivery: &Delivery) -> Exit {
         let mut report = report(subject, delivery);
         let doubt = delivery.doubt().filter(|_| report.mistake.is_none());
-        report.lines.extend(doubt.map(|doubt| format!("Note: {doubt}.")));
+        report
+            .lines
+            .extend(doubt.map(|doubt| format!("Note: {doubt}.")));
         // A secret that is not a key cannot be judged, but its mistake can be reported.
         let judgement = judge(subject, delivery, false);
         let exit = judgement.as_ref().map_or(Exit::Usage, Judgement::exit);
         if self.judging.json {
-            let mut members = judgement.map(|judgement| judgement.members()).unwrap_or_default();
+            let mut members = judgement
+                .map(|judgement| judgement.members())
+                .unwrap_or_default();
             members.extend(report.members());
             print(&json_object(&members));
             return exit;
@@ -81,9 +89,19 @@ impl Explain {
 impl Report {
     fn members(&self) -> Vec<(&'static str, Value)> {
         vec![
-            ("mistake", self.mistake.as_ref().map(|mistake| mistake.name).into()),
+            (
+                "mistake",
+                self.mistake.as_ref().map(|mistake| mistake.name).into(),
+            ),
             ("mistake_secret", self.secret.clone().into()),
-            ("explanation", if self.lines.is_empty() { Value::Null } else { self.lines.join(" ").into() }),
+            (
+                "explanation",
+                if self.lines.is_empty() {
+                    Value::Null
+                } else {
+                    self.lines.join(" ").into()
+                },
+            ),
         ]
     }
 }
@@ -97,33 +115,68 @@ fn report(subject: &Subject, delivery: &Delivery) -> Report {
                  URL.",
                 refusal.why
             );
-            return Report { mistake: None, secret: None, lines: vec![line] };
+            return Report {
+                mistake: None,
+                secret: None,
+                lines: vec![line],
+            };
         }
     };
     let schemes: Vec<_> = presets::all().iter().map(|preset| &preset.scheme).collect();
-    let around = Around { presets: &schemes, routes: &subject.others };
+    let around = Around {
+        presets: &schemes,
+        routes: &subject.others,
+    };
     match explain(&case(subject, head, delivery), &around) {
-        Explanation::Valid(_) => Report { mistake: None, secret: None, lines: Vec::new() },
-        Explanation::Mistaken { finding: Finding { mistake, secret }, besides, .. } => {
-            let mut lines = vec![mistake.sentence.to_string(), format!("Fix: {}", mistake.fix)];
+        Explanation::Valid(_) => Report {
+            mistake: None,
+            secret: None,
+            lines: Vec::new(),
+        },
+        Explanation::Mistaken {
+            finding: Finding { mistake, secret },
+            besides,
+            ..
+        } => {
+            let mut lines = vec![
+                mistake.sentence.to_string(),
+                format!("Fix: {}", mistake.fix),
+            ];
             lines.push(format!("Confirmed with the secret `{secret}`."));
             lines.extend(besides.map(|also| format!("Also: {} {}", also.sentence, also.fix)));
-            Report { mistake: Some(mistake), secret: Some(secret.to_string()), lines }
+            Report {
+                mistake: Some(mistake),
+                secret: Some(secret.to_string()),
+                lines,
+            }
         }
-        Explanation::Suspected { mistake, besides, .. } => {
-            let mut lines = vec![mistake.sentence.to_string(), format!("Fix: {}", mistake.fix)];
+        Explanation::Suspected {
+            mistake, besides, ..
+        } => {
+            let mut lines = vec![
+                mistake.sentence.to_string(),
+                format!("Fix: {}", mistake.fix),
+            ];
             lines.push(
                 "This is likely, but no signature confirms it: no change that was tried makes the \
                  delivery match."
                     .to_owned(),
             );
             lines.extend(besides.map(|also| format!("Also: {} {}", also.sentence, also.fix)));
-            Report { mistake: Some(mistake), secret: None, lines }
+            Report {
+                mistake: Some(mistake),
+                secret: None,
+                lines,
+            }
         }
         Explanation::Unexplained { error, besides } => {
             let mut lines = vec![unexplained(subject, &error)];
             lines.extend(besides.map(|also| format!("Also: {}", also.sentence)));
-            Report { mistake: None, secret: None, lines }
+            Report {
+                mistake: None,
+                secret: None,
+                lines,
+            }
         }
     }
 }
@@ -132,7 +185,11 @@ fn report(subject: &Subject, delivery: &Delivery) -> Report {
 fn unexplained(subject: &Subject, error: &CaseError) -> String {
     let scheme = &subject.scheme;
     let signature = scheme.signature.header().map_or("", FieldName::as_str);
-    let timestamp = scheme.timestamp.as_ref().and_then(TimestampPlace::header).map_or("", FieldName::as_str);
+    let timestamp = scheme
+        .timestamp
+        .as_ref()
+        .and_then(TimestampPlace::header)
+        .map_or("", FieldName::as_str);
     let refusal = match error {
         CaseError::Key(error) => {
             return format!(
@@ -174,8 +231,11 @@ mod tests {
     /// The report on these headers with this secret.
     fn reported(secret: &str, headers: &str) -> Report {
         let secret = format!("plain:{secret}");
-        let (_folder, command) = command("explain", headers.as_bytes(), BODY, &["--secret", &secret]).unwrap();
-        let Command::Explain(explain) = command else { panic!("another command") };
+        let (_folder, command) =
+            command("explain", headers.as_bytes(), BODY, &["--secret", &secret]).unwrap();
+        let Command::Explain(explain) = command else {
+            panic!("another command")
+        };
         let (subject, delivery) = explain.judging.read().unwrap();
         report(&subject, &delivery)
     }
@@ -187,11 +247,19 @@ mod tests {
     #[test]
     fn a_mistake_is_reported_with_its_fix_and_without_the_secret() {
         let report = reported(" itellico_test_secret", &headers(SIGNATURE));
-        assert_eq!(report.mistake.as_ref().map(|mistake| mistake.name), Some("secret_in_space"));
+        assert_eq!(
+            report.mistake.as_ref().map(|mistake| mistake.name),
+            Some("secret_in_space")
+        );
         let text = json_object(&report.members());
-        assert!(text.contains(r#""mistake":"secret_in_space","mistake_secret":"plain-1""#), "{text}");
         assert!(
-            text.contains("Fix: ") && !text.contains("itellico_test_secret") && !text.contains(SIGNATURE),
+            text.contains(r#""mistake":"secret_in_space","mistake_secret":"plain-1""#),
+            "{text}"
+        );
+        assert!(
+            text.contains("Fix: ")
+                && !text.contains("itellico_test_secret")
+                && !text.contains(SIGNATURE),
             "{text}"
         );
     }
@@ -200,26 +268,60 @@ mod tests {
     fn what_no_mistake_explains_says_what_to_check() {
         let rows = [
             ("valid", SIGNATURE.to_owned(), "itellico_test_secret", ""),
-            ("forged", "0".repeat(64), "itellico_test_secret", "the secret of this very endpoint"),
-            ("cut", "00".to_owned(), "itellico_test_secret", "encoding and length"),
-            ("none", String::new(), "itellico_test_secret", "no `x-webhook-signature-256`"),
+            (
+                "forged",
+                "0".repeat(64),
+                "itellico_test_secret",
+                "the secret of this very endpoint",
+            ),
+            (
+                "cut",
+                "00".to_owned(),
+                "itellico_test_secret",
+                "encoding and length",
+            ),
+            (
+                "none",
+                String::new(),
+                "itellico_test_secret",
+                "no `x-webhook-signature-256`",
+            ),
         ];
         for (name, signature, secret, expected) in rows {
             let report = reported(secret, &headers(&signature));
             assert_eq!(report.mistake, None, "{name}");
             let text = report.lines.join(" ");
-            assert!(text.contains(expected) && text.is_empty() == expected.is_empty(), "{name}: {text}");
+            assert!(
+                text.contains(expected) && text.is_empty() == expected.is_empty(),
+                "{name}: {text}"
+            );
         }
         let report = reported("itellico_test_secret", "X-A : 1\n");
-        assert!(report.lines.join(" ").contains("No HTTP request can have this head"), "{:?}", report.lines);
+        assert!(
+            report
+                .lines
+                .join(" ")
+                .contains("No HTTP request can have this head"),
+            "{:?}",
+            report.lines
+        );
     }
 
     #[test]
     fn what_no_signature_confirms_is_said_to_be_so() {
         let report = reported("whpk_tops3cret", &headers(SIGNATURE));
-        assert_eq!(report.mistake.as_ref().map(|mistake| mistake.name), Some("public_key_for_secret"));
+        assert_eq!(
+            report.mistake.as_ref().map(|mistake| mistake.name),
+            Some("public_key_for_secret")
+        );
         let text = json_object(&report.members());
-        assert!(text.contains(r#""mistake":"public_key_for_secret","mistake_secret":null"#), "{text}");
-        assert!(text.contains("no signature confirms it") && !text.contains("tops3cret"), "{text}");
+        assert!(
+            text.contains(r#""mistake":"public_key_for_secret","mistake_secret":null"#),
+            "{text}"
+        );
+        assert!(
+            text.contains("no signature confirms it") && !text.contains("tops3cret"),
+            "{text}"
+        );
     }
 }

@@ -34,7 +34,11 @@ pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
         }
     }
     let line = |row: &[String; N]| {
-        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<_> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         cells.join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -42,13 +46,23 @@ pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
 
 /// A word for a POSIX shell, in single quotes unless it is plainly harmless.
 pub(super) fn quoted(text: &str) -> String {
-    let is_plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._/:@=".contains(&b));
-    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    let is_plain = !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-._/:@=".contains(&b));
+    if is_plain {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 /// One JSON object on one line, its members in this order.
 pub(super) fn json_object(members: &[(&str, Value)]) -> String {
-    let members: Vec<String> = members.iter().map(|(name, value)| format!("{}:{value}", Value::from(*name))).collect();
+    let members: Vec<String> = members
+        .iter()
+        .map(|(name, value)| format!("{}:{value}", Value::from(*name)))
+        .collect();
     format!("{{{}}}", members.join(","))
 }
 
@@ -58,17 +72,35 @@ mod tests {
 
     #[test]
     fn a_shell_reads_back_what_was_quoted() {
-        let nasty = ["", "it's", "$HOME `id` \\ \"x\"", "a\nb\n", "'''", "!x", "-n", "*", "\u{e9}'\t"];
+        let nasty = [
+            "",
+            "it's",
+            "$HOME `id` \\ \"x\"",
+            "a\nb\n",
+            "'''",
+            "!x",
+            "-n",
+            "*",
+            "\u{e9}'\t",
+        ];
         let words: Vec<String> = nasty.iter().map(|word| quoted(word)).collect();
         let script = format!("printf '%s\\0' {}", words.join(" "));
-        let output = std::process::Command::new("sh").arg("-c").arg(script).output().unwrap();
+        let output = std::process::Command::new("sh")
+            .arg("-c")
+            .arg(script)
+            .output()
+            .unwrap();
         let expected = nasty.map(|word| word.to_owned() + "\0").concat();
         assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
     }
 
     #[test]
     fn an_object_keeps_the_order_of_its_members_and_escapes() {
-        let object = json_object(&[("b", "x\"\n".into()), ("a", Value::Null), ("c", true.into())]);
+        let object = json_object(&[
+            ("b", "x\"\n".into()),
+            ("a", Value::Null),
+            ("c", true.into()),
+        ]);
         assert_eq!(object, r#"{"b":"x\"\n","a":null,"c":true}"#);
     }
 

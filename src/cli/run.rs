@@ -14,9 +14,11 @@ use crate::telemetry::operational;
 
 /// Arguments of `run`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  export ITELLICO_WEBHOOK_SECRET=…\n  verigate run --config conf/verigate.toml\n\n\
+#[command(
+    after_help = "Example:\n  export ITELLICO_WEBHOOK_SECRET=…\n  verigate run --config conf/verigate.toml\n\n\
     SIGHUP loads the file again, SIGTERM stops after what is in flight. The access log goes to\n\
-    standard output, messages for the operator to standard error.")]
+    standard output, messages for the operator to standard error."
+)]
 pub(super) struct Run {
     #[command(flatten)]
     file: ConfigFile,
@@ -26,7 +28,8 @@ impl Run {
     /// Runs until stopped. A file with problems is a usage error; an address that is taken a failure.
     pub(super) fn run(&self) -> Exit {
         // finished when it is dropped, last of all
-        let _messages = operational::init().map_err(|error| note(&format!("verigate: no messages: {error}")));
+        let _messages =
+            operational::init().map_err(|error| note(&format!("verigate: no messages: {error}")));
         let config = match config::load(&self.file.config) {
             Ok(config) => config,
             Err(problems) => {
@@ -37,11 +40,17 @@ impl Run {
         let access_log: Box<dyn Write + Send> = match standard_output() {
             Ok(output) => Box::new(output),
             Err(error) => {
-                note(&format!("verigate: cannot write to standard output: {error}"));
+                note(&format!(
+                    "verigate: cannot write to standard output: {error}"
+                ));
                 return Exit::Failure;
             }
         };
-        let surroundings = Surroundings { access_log, on_ready: Box::new(announce), stopper: Stopper::default() };
+        let surroundings = Surroundings {
+            access_log,
+            on_ready: Box::new(announce),
+            stopper: Stopper::default(),
+        };
         match gateway::run(config, surroundings) {
             Ok(()) => Exit::Success,
             Err(error) => {

@@ -21,7 +21,13 @@ use crate::verify::envelope::Envelope;
 #[command(group(ArgGroup::new("subject").required(true)))]
 pub(super) struct By {
     /// A provider that `verigate providers` lists
-    #[arg(long, short, value_name = "NAME", group = "subject", requires = "secret")]
+    #[arg(
+        long,
+        short,
+        value_name = "NAME",
+        group = "subject",
+        requires = "secret"
+    )]
     provider: Option<String>,
     /// A TOML file with the keys of [route.scheme]
     #[arg(long, value_name = "FILE", group = "subject", requires = "secret")]
@@ -70,7 +76,9 @@ impl By {
         let scheme = match (&self.provider, &self.scheme) {
             (Some(name), _) => preset(name)?,
             (None, Some(path)) => config::load_scheme(path)?,
-            (None, None) => bail!("name what to judge by: `--provider NAME`, `--scheme FILE` or `--route NAME`"),
+            (None, None) => {
+                bail!("name what to judge by: `--provider NAME`, `--scheme FILE` or `--route NAME`")
+            }
         };
         let settings = Settings {
             tolerance: scheme.tolerance,
@@ -78,7 +86,11 @@ impl By {
             public_url: origin,
             max_body: MAX_INFLATED,
         };
-        let secrets = self.secret.iter().enumerate().map(|(place, text)| secret(text, place + 1));
+        let secrets = self
+            .secret
+            .iter()
+            .enumerate()
+            .map(|(place, text)| secret(text, place + 1));
         Ok(Subject {
             secrets: secrets.collect::<anyhow::Result<_>>()?,
             envelope: Envelope::of(&scheme),
@@ -94,22 +106,49 @@ impl By {
 
     fn load_route(&self, name: &str, origin: Option<String>) -> anyhow::Result<Subject> {
         let config = config::load(&self.config)?;
-        let listen = config.server.listen.first().filter(|address| address.port() != 0);
+        let listen = config
+            .server
+            .listen
+            .first()
+            .filter(|address| address.port() != 0);
         let gateway = listen.map(|address| match address.ip() {
             ip if ip.is_unspecified() => format!("http://127.0.0.1:{}", address.port()),
             _ => format!("http://{address}"),
         });
-        let names: Vec<String> = config.routes.iter().map(|route| route.name.clone()).collect();
+        let names: Vec<String> = config
+            .routes
+            .iter()
+            .map(|route| route.name.clone())
+            .collect();
         let shown = config.path.display();
-        let (named, others): (Vec<_>, Vec<_>) = config.routes.into_iter().partition(|route| route.name == name);
+        let (named, others): (Vec<_>, Vec<_>) = config
+            .routes
+            .into_iter()
+            .partition(|route| route.name == name);
         let route = named.into_iter().next();
-        let Route { scheme, secrets, tolerance, future_tolerance, public_url, pattern, max_body, .. } =
-            route.with_context(|| format!("{shown} has no route `{name}`; its routes: {}", names.join(", ")))?;
+        let Route {
+            scheme,
+            secrets,
+            tolerance,
+            future_tolerance,
+            public_url,
+            pattern,
+            max_body,
+            ..
+        } = route.with_context(|| {
+            format!(
+                "{shown} has no route `{name}`; its routes: {}",
+                names.join(", ")
+            )
+        })?;
         Ok(Subject {
             envelope: Envelope::of(&scheme),
             scheme,
             secrets,
-            others: others.into_iter().map(|route| (route.name, route.secrets)).collect(),
+            others: others
+                .into_iter()
+                .map(|route| (route.name, route.secrets))
+                .collect(),
             settings: Settings {
                 tolerance,
                 future_tolerance,
@@ -149,7 +188,12 @@ pub(super) fn tolerance(text: &str) -> Result<Tolerance, String> {
     }
     units::duration(text)
         .map(Tolerance::Within)
-        .map_err(|fault| format!("it {}: write a time with its unit, as in `300s` or `5m`, or `off`", fault.message))
+        .map_err(|fault| {
+            format!(
+                "it {}: write a time with its unit, as in `300s` or `5m`, or `off`",
+                fault.message
+            )
+        })
 }
 
 fn preset(name: &str) -> anyhow::Result<Scheme> {
@@ -164,7 +208,10 @@ fn preset(name: &str) -> anyhow::Result<Scheme> {
 
 /// Follows a reference of the command line; relative paths are the shell's.
 fn secret(reference: &str, place: usize) -> anyhow::Result<Secret> {
-    if !["env:", "file:", "plain:"].iter().any(|form| reference.starts_with(form)) {
+    if !["env:", "file:", "plain:"]
+        .iter()
+        .any(|form| reference.starts_with(form))
+    {
         bail!(
             "`--secret` is not a reference to a secret (its text is not shown): write `env:NAME`, `file:PATH` or `plain:TEXT`"
         );
@@ -174,10 +221,19 @@ fn secret(reference: &str, place: usize) -> anyhow::Result<Secret> {
     let is_named = resolved.name.is_some();
     let name = resolved.name.unwrap_or_else(|| format!("plain-{place}"));
     // A literal is warned about for standing in a file, which it does not here.
-    for warning in resolved.warnings.iter().chain(resolved.exposures.iter().filter(|_| is_named)) {
+    for warning in resolved
+        .warnings
+        .iter()
+        .chain(resolved.exposures.iter().filter(|_| is_named))
+    {
         note(&format!("warning: the secret `{name}` {warning}"));
     }
-    Ok(Secret { name, text: resolved.text, not_before: None, not_after: None })
+    Ok(Secret {
+        name,
+        text: resolved.text,
+        not_before: None,
+        not_after: None,
+    })
 }
 
 #[cfg(test)]
@@ -187,7 +243,10 @@ mod tests {
 
     #[test]
     fn a_tolerance_is_a_time_zero_included_or_off() {
-        assert_eq!(tolerance("300s"), Ok(Tolerance::Within(Duration::from_secs(300))));
+        assert_eq!(
+            tolerance("300s"),
+            Ok(Tolerance::Within(Duration::from_secs(300)))
+        );
         assert_eq!(tolerance("0s"), Ok(Tolerance::Within(Duration::ZERO)));
         assert_eq!(tolerance("off"), Ok(Tolerance::Off));
         assert!(tolerance("300").unwrap_err().contains("300s"));
@@ -197,6 +256,9 @@ mod tests {
     fn a_literal_secret_is_named_by_its_place_and_never_repeated() {
         assert_eq!(secret("plain:abc", 2).unwrap().name, "plain-2");
         let message = format!("{:#}", secret("tops3cret", 1).unwrap_err());
-        assert!(!message.contains("tops3cret") && message.contains("env:NAME"), "{message}");
+        assert!(
+            !message.contains("tops3cret") && message.contains("env:NAME"),
+            "{message}"
+        );
     }
 }

@@ -60,7 +60,9 @@ impl Judging {
         let mut subject = self.by.load(self.captured.origin()?)?;
         subject.tolerate(self.tolerance);
         if subject.scheme.signs_url() && subject.settings.public_url.is_none() {
-            bail!("this scheme signs the URL: name the one that was called, host and all, with `--url`");
+            bail!(
+                "this scheme signs the URL: name the one that was called, host and all, with `--url`"
+            );
         }
         let delivery = self.captured.read(&subject)?;
         Ok((subject, delivery))
@@ -97,25 +99,46 @@ impl Verify {
 ///
 /// # Errors
 /// A secret that is no key of the scheme.
-pub(super) fn judge(subject: &Subject, delivery: &Delivery, is_envelope_judged: bool) -> anyhow::Result<Judgement> {
-    let refused = |refusal| Judgement { refusal: Some(refusal), secret: None, envelope: None };
+pub(super) fn judge(
+    subject: &Subject,
+    delivery: &Delivery,
+    is_envelope_judged: bool,
+) -> anyhow::Result<Judgement> {
+    let refused = |refusal| Judgement {
+        refusal: Some(refusal),
+        secret: None,
+        envelope: None,
+    };
     let head = match &delivery.head {
         Ok(head) => head,
         Err(refusal) => return Ok(refused(*refusal)),
     };
     match case(subject, head, delivery).judge() {
         Ok(proof) => {
-            let event = subject.envelope.extract(head, proof.signed_body(&delivery.body), proof.claims());
+            let event =
+                subject
+                    .envelope
+                    .extract(head, proof.signed_body(&delivery.body), proof.claims());
             let refusal = event.as_ref().err().copied().filter(|_| is_envelope_judged);
-            Ok(Judgement { refusal, secret: Some(proof.secret.to_string()), envelope: Some(event) })
+            Ok(Judgement {
+                refusal,
+                secret: Some(proof.secret.to_string()),
+                envelope: Some(event),
+            })
         }
         Err(CaseError::Refused(refusal)) => Ok(refused(refusal)),
-        Err(CaseError::Key(error)) => Err(anyhow::anyhow!("{error}; copy it again from the provider")),
+        Err(CaseError::Key(error)) => {
+            Err(anyhow::anyhow!("{error}; copy it again from the provider"))
+        }
     }
 }
 
 /// The case that a delivery makes.
-pub(super) fn case<'c>(subject: &'c Subject, head: &'c crate::wire::head::Head, delivery: &'c Delivery) -> Case<'c> {
+pub(super) fn case<'c>(
+    subject: &'c Subject,
+    head: &'c crate::wire::head::Head,
+    delivery: &'c Delivery,
+) -> Case<'c> {
     Case {
         scheme: &subject.scheme,
         settings: &subject.settings,
@@ -129,20 +152,29 @@ pub(super) fn case<'c>(subject: &'c Subject, head: &'c crate::wire::head::Head, 
 impl Judgement {
     /// 0 valid, 1 rejected.
     pub(super) fn exit(&self) -> Exit {
-        if self.refusal.is_some() { Exit::Failure } else { Exit::Success }
+        if self.refusal.is_some() {
+            Exit::Failure
+        } else {
+            Exit::Success
+        }
     }
 
     /// The members of the JSON object (SPEC 7).
     pub(super) fn members(&self) -> Vec<(&'static str, Value)> {
         let event = self.envelope.as_ref().and_then(|event| event.as_ref().ok());
-        let part = |part: fn(&Event) -> &Option<String>| event.and_then(|event| part(event).clone()).into();
+        let part = |part: fn(&Event) -> &Option<String>| {
+            event.and_then(|event| part(event).clone()).into()
+        };
         let envelope = self.envelope.as_ref().map(|event| match event {
             Ok(_) => "ok",
             Err(refusal) => refusal.why,
         });
         vec![
             ("valid", self.refusal.is_none().into()),
-            ("code", self.refusal.map(|refusal| refusal.code.name()).into()),
+            (
+                "code",
+                self.refusal.map(|refusal| refusal.code.name()).into(),
+            ),
             ("secret", self.secret.clone().into()),
             ("envelope", envelope.into()),
             ("event_id", part(|event| &event.id)),
@@ -169,7 +201,10 @@ impl Judgement {
                 line("account", event.account.as_deref());
             }
             Some(Err(refusal)) if self.refusal.is_none() => {
-                line("envelope", Some(&format!("live traffic would refuse it: {refusal}")));
+                line(
+                    "envelope",
+                    Some(&format!("live traffic would refuse it: {refusal}")),
+                );
             }
             _ => {}
         }
@@ -184,9 +219,11 @@ pub(super) mod tests {
     use super::super::{Cli, Command};
     use super::*;
 
-    pub(in crate::cli) const BODY: &str = r#"{"event_id":"e1","event_type":"x","organization_uuid":"o"}"#;
+    pub(in crate::cli) const BODY: &str =
+        r#"{"event_id":"e1","event_type":"x","organization_uuid":"o"}"#;
     // printf '%s.1750000000' BODY | openssl dgst -sha256 -hmac itellico_test_secret
-    pub(in crate::cli) const SIGNATURE: &str = "5d406f62eb5c5593d5cd4acb2209fc78f57aa6a074f39adf1be48cc055df7c0f";
+    pub(in crate::cli) const SIGNATURE: &str =
+        "5d406f62eb5c5593d5cd4acb2209fc78f57aa6a074f39adf1be48cc055df7c0f";
 
     /// A command that judges these files; they are gone with the folder.
     pub(in crate::cli) fn command(
@@ -202,7 +239,14 @@ pub(super) mod tests {
             Ok(path.display().to_string())
         };
         let (headers, body) = (file("headers", headers)?, file("body", body.as_bytes())?);
-        let fixed = ["verigate", name, "--provider", "itellico", "--at", "1750000000"];
+        let fixed = [
+            "verigate",
+            name,
+            "--provider",
+            "itellico",
+            "--at",
+            "1750000000",
+        ];
         let files = ["--headers", &headers, "--body", &body];
         let arguments = fixed.into_iter().chain(files).chain(more.iter().copied());
         Ok((folder, Cli::try_parse_from(arguments)?.command))
@@ -212,7 +256,9 @@ pub(super) mod tests {
     fn judged(headers: &[u8], body: &str, more: &[&str]) -> anyhow::Result<Judgement> {
         let more = [&["--secret", "plain:itellico_test_secret"], more].concat();
         let (_folder, command) = command("verify", headers, body, &more)?;
-        let Command::Verify(verify) = command else { panic!("another command") };
+        let Command::Verify(verify) = command else {
+            panic!("another command")
+        };
         let (subject, delivery) = verify.judging.read()?;
         judge(&subject, &delivery, verify.envelope)
     }
@@ -229,13 +275,33 @@ pub(super) mod tests {
         };
         let body = file("body", &packer.finish().unwrap());
         // printf '{"type":"message.new"}' | openssl dgst -sha256 -hmac k
-        let headers =
-            file("headers", b"X-Signature: 49ae507dcf418ac2d0f37dfccd5bb52b824f234d873c71f62a8d060ecd8e8549\n");
-        let arguments = ["verigate", "verify", "-p", "stream", "-s", "plain:k", "--headers", &headers, "--body", &body];
-        let Command::Verify(verify) = Cli::parse_from(arguments).command else { panic!("verify") };
+        let headers = file(
+            "headers",
+            b"X-Signature: 49ae507dcf418ac2d0f37dfccd5bb52b824f234d873c71f62a8d060ecd8e8549\n",
+        );
+        let arguments = [
+            "verigate",
+            "verify",
+            "-p",
+            "stream",
+            "-s",
+            "plain:k",
+            "--headers",
+            &headers,
+            "--body",
+            &body,
+        ];
+        let Command::Verify(verify) = Cli::parse_from(arguments).command else {
+            panic!("verify")
+        };
         let (subject, delivery) = verify.judging.read().unwrap();
         let judgement = judge(&subject, &delivery, false).unwrap();
-        let kind = judgement.members().into_iter().find(|(name, _)| *name == "event_type").unwrap().1;
+        let kind = judgement
+            .members()
+            .into_iter()
+            .find(|(name, _)| *name == "event_type")
+            .unwrap()
+            .1;
         assert_eq!(kind, "message.new", "{judgement:?}");
     }
 
@@ -245,27 +311,107 @@ pub(super) mod tests {
         let sign = format!("X-Webhook-Signature-256: {SIGNATURE}\n");
         let rows: &[(&str, String, Option<&str>)] = &[
             ("good", format!("{time}{sign}"), None),
-            ("CRLF and blank lines", format!("{time}\n{sign}\n").replace('\n', "\r\n"), None),
-            ("no line end at the end", format!("{time}{}", sign.trim_end()), None),
-            ("white space around values", format!("{time}X-Webhook-Signature-256:\t {SIGNATURE} \t\n"), None),
-            ("names in any case", format!("{time}{sign}").to_ascii_lowercase(), None),
-            ("a request line", format!("POST /in/x HTTP/1.1\r\nHost: a\r\n{time}{sign}"), None),
+            (
+                "CRLF and blank lines",
+                format!("{time}\n{sign}\n").replace('\n', "\r\n"),
+                None,
+            ),
+            (
+                "no line end at the end",
+                format!("{time}{}", sign.trim_end()),
+                None,
+            ),
+            (
+                "white space around values",
+                format!("{time}X-Webhook-Signature-256:\t {SIGNATURE} \t\n"),
+                None,
+            ),
+            (
+                "names in any case",
+                format!("{time}{sign}").to_ascii_lowercase(),
+                None,
+            ),
+            (
+                "a request line",
+                format!("POST /in/x HTTP/1.1\r\nHost: a\r\n{time}{sign}"),
+                None,
+            ),
             ("AU-01 none", time.into(), Some("missing_signature")),
-            ("AU-01 white space", format!("{time}X-Webhook-Signature-256: \t\n"), Some("missing_signature")),
-            ("AU-03 capitals", format!("{time}{}", sign.to_ascii_uppercase()), Some("malformed_signature")),
-            ("AU-04 two lines", format!("{time}{sign}{sign}"), Some("malformed_signature")),
-            ("AU-04 two timestamps", format!("{time}{time}{sign}"), Some("malformed_timestamp")),
-            ("an alias beside", format!("{time}{sign}X_Webhook_Signature_256: 1\n"), Some("malformed_signature")),
-            ("an alias alone", format!("{time}{}", sign.replace('-', "_")), Some("missing_signature")),
-            ("AU-05 other bits", format!("{time}{}", sign.replace("5d40", "5d41")), Some("bad_signature")),
-            ("AU-12 no timestamp", sign.clone(), Some("missing_timestamp")),
-            ("AU-13 a sign", format!("X-Webhook-Timestamp: +1750000000\n{sign}"), Some("malformed_timestamp")),
-            ("AU-14 milliseconds", format!("X-Webhook-Timestamp: 1750000000000\n{sign}"), Some("future_timestamp")),
-            ("AU-15 zero", format!("X-Webhook-Timestamp: 0\n{sign}"), Some("stale_timestamp")),
-            ("white space before a colon", format!("{time}{sign}X-A : 1\n"), Some("bad_request")),
-            ("a folded line", format!("{time}{sign} x: 1\n"), Some("bad_request")),
-            ("a carriage return inside", format!("{time}{sign}X-A: 1\r2\n"), Some("bad_request")),
-            ("two lengths", format!("{time}{sign}Content-Length: 1\nContent-Length: 1\n"), Some("bad_request")),
+            (
+                "AU-01 white space",
+                format!("{time}X-Webhook-Signature-256: \t\n"),
+                Some("missing_signature"),
+            ),
+            (
+                "AU-03 capitals",
+                format!("{time}{}", sign.to_ascii_uppercase()),
+                Some("malformed_signature"),
+            ),
+            (
+                "AU-04 two lines",
+                format!("{time}{sign}{sign}"),
+                Some("malformed_signature"),
+            ),
+            (
+                "AU-04 two timestamps",
+                format!("{time}{time}{sign}"),
+                Some("malformed_timestamp"),
+            ),
+            (
+                "an alias beside",
+                format!("{time}{sign}X_Webhook_Signature_256: 1\n"),
+                Some("malformed_signature"),
+            ),
+            (
+                "an alias alone",
+                format!("{time}{}", sign.replace('-', "_")),
+                Some("missing_signature"),
+            ),
+            (
+                "AU-05 other bits",
+                format!("{time}{}", sign.replace("5d40", "5d41")),
+                Some("bad_signature"),
+            ),
+            (
+                "AU-12 no timestamp",
+                sign.clone(),
+                Some("missing_timestamp"),
+            ),
+            (
+                "AU-13 a sign",
+                format!("X-Webhook-Timestamp: +1750000000\n{sign}"),
+                Some("malformed_timestamp"),
+            ),
+            (
+                "AU-14 milliseconds",
+                format!("X-Webhook-Timestamp: 1750000000000\n{sign}"),
+                Some("future_timestamp"),
+            ),
+            (
+                "AU-15 zero",
+                format!("X-Webhook-Timestamp: 0\n{sign}"),
+                Some("stale_timestamp"),
+            ),
+            (
+                "white space before a colon",
+                format!("{time}{sign}X-A : 1\n"),
+                Some("bad_request"),
+            ),
+            (
+                "a folded line",
+                format!("{time}{sign} x: 1\n"),
+                Some("bad_request"),
+            ),
+            (
+                "a carriage return inside",
+                format!("{time}{sign}X-A: 1\r2\n"),
+                Some("bad_request"),
+            ),
+            (
+                "two lengths",
+                format!("{time}{sign}Content-Length: 1\nContent-Length: 1\n"),
+                Some("bad_request"),
+            ),
         ];
         let mut wrong = Vec::new();
         for (name, headers, expected) in rows {
@@ -285,21 +431,42 @@ pub(super) mod tests {
         let shown = |more| json_object(&judged(headers.as_bytes(), "{}", more).unwrap().members());
         let rest = r#""secret":"plain-1","envelope":"the event id is missing","event_id":null,"event_type":null,"account":null}"#;
         assert_eq!(shown(&[]), format!(r#"{{"valid":true,"code":null,{rest}"#));
-        assert_eq!(shown(&["--envelope"]), format!(r#"{{"valid":false,"code":"invalid_envelope",{rest}"#));
+        assert_eq!(
+            shown(&["--envelope"]),
+            format!(r#"{{"valid":false,"code":"invalid_envelope",{rest}"#)
+        );
     }
 
     #[test]
     fn what_the_sender_chose_cannot_fake_a_line() {
-        let event = Event { id: Some("a\nvalid\u{1b}[2J".into()), ..Event::default() };
-        let judgement = Judgement { refusal: None, secret: Some("s".into()), envelope: Some(Ok(event)) };
-        assert_eq!(judgement.words(), "valid\nsecret      s\nevent id    a\\nvalid\\u{1b}[2J");
+        let event = Event {
+            id: Some("a\nvalid\u{1b}[2J".into()),
+            ..Event::default()
+        };
+        let judgement = Judgement {
+            refusal: None,
+            secret: Some("s".into()),
+            envelope: Some(Ok(event)),
+        };
+        assert_eq!(
+            judgement.words(),
+            "valid\nsecret      s\nevent id    a\\nvalid\\u{1b}[2J"
+        );
     }
 
     #[test]
     fn a_url_s_fragment_and_a_line_without_a_colon_are_usage_errors() {
-        assert!(judged(b"a: 1\nb", BODY, &[]).unwrap_err().to_string().contains("headers:2: "));
+        assert!(
+            judged(b"a: 1\nb", BODY, &[])
+                .unwrap_err()
+                .to_string()
+                .contains("headers:2: ")
+        );
         assert!(judged(b"", BODY, &["--url", "https://a/#b"]).is_err());
         assert!(judged(b"", BODY, &["--tolerance", "5"]).is_err());
-        assert!(judged(b"", BODY, &["--route", "x"]).is_err(), "either a provider or a route");
+        assert!(
+            judged(b"", BODY, &["--route", "x"]).is_err(),
+            "either a provider or a route"
+        );
     }
 }

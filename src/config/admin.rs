@@ -19,13 +19,21 @@ pub struct Admin {
 }
 
 impl Admin {
-    pub(super) fn read(mut table: Table<'_>, findings: &mut Findings, sources: &Sources<'_>) -> Self {
+    pub(super) fn read(
+        mut table: Table<'_>,
+        findings: &mut Findings,
+        sources: &Sources<'_>,
+    ) -> Self {
         let listen = table.item("listen");
-        let address = listen.as_ref().and_then(|item| item.unit(findings, "\"127.0.0.1:9090\"", units::listen_address));
+        let address = listen
+            .as_ref()
+            .and_then(|item| item.unit(findings, "\"127.0.0.1:9090\"", units::listen_address));
         let token = table.item("token");
         let has_token = token.is_some();
         let token = token.and_then(|item| read_token(&item, findings, sources));
-        let hosts = table.item("hosts").and_then(|item| read_hosts(&item, findings));
+        let hosts = table
+            .item("hosts")
+            .and_then(|item| read_hosts(&item, findings));
         table.finish(findings);
         let admin = Self {
             listen: address.unwrap_or_else(|| ([127, 0, 0, 1], 9090).into()),
@@ -36,19 +44,29 @@ impl Admin {
             && !admin.listen.ip().to_canonical().is_loopback()
             && !has_token
         {
-            let help = "add `token = \"env:VERIGATE_ADMIN_TOKEN\"` to `[admin]`, or listen on 127.0.0.1";
-            item.refuse(findings, "is open beyond this machine, and there is no token", help);
+            let help =
+                "add `token = \"env:VERIGATE_ADMIN_TOKEN\"` to `[admin]`, or listen on 127.0.0.1";
+            item.refuse(
+                findings,
+                "is open beyond this machine, and there is no token",
+                help,
+            );
         }
         admin
     }
 }
 
-fn read_token(item: &Item<'_>, findings: &mut Findings, sources: &Sources<'_>) -> Option<SecretText> {
+fn read_token(
+    item: &Item<'_>,
+    findings: &mut Findings,
+    sources: &Sources<'_>,
+) -> Option<SecretText> {
     let token = read_reference(item, findings, sources)?;
     if token.expose().iter().all(u8::is_ascii_graphic) {
         return Some(token);
     }
-    let help = "use visible ASCII characters only: the token is sent as `Authorization: Bearer TOKEN`";
+    let help =
+        "use visible ASCII characters only: the token is sent as `Authorization: Bearer TOKEN`";
     item.refuse(findings, "holds a byte that no request could send", help);
     None
 }
@@ -56,9 +74,14 @@ fn read_token(item: &Item<'_>, findings: &mut Findings, sources: &Sources<'_>) -
 fn read_hosts(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<String>> {
     let mut hosts = Vec::new();
     for entry in item.list(findings, "hosts = [\"verigate.internal\"]")? {
-        let Some(host) = entry.text(findings, "\"verigate.internal\"") else { continue };
+        let Some(host) = entry.text(findings, "\"verigate.internal\"") else {
+            continue;
+        };
         let is_address = host.parse::<std::net::IpAddr>().is_ok();
-        let is_name = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+        let is_name = !host.is_empty()
+            && host
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
         if is_address || is_name {
             hosts.push(host.to_ascii_lowercase());
         } else {

@@ -33,16 +33,36 @@ pub(super) fn judge(
     drafts: &[Draft<'_>],
     findings: &mut Findings,
 ) {
-    if server.listen.iter().any(|listen| collide(*listen, admin.listen)) {
+    if server
+        .listen
+        .iter()
+        .any(|listen| collide(*listen, admin.listen))
+    {
         let message = "`admin.listen` and `server.listen` name the same address";
-        findings.problem(places.admin_listen.clone(), message, "give the admin port an address of its own");
+        findings.problem(
+            places.admin_listen.clone(),
+            message,
+            "give the admin port an address of its own",
+        );
     }
     if drafts.is_empty() {
         let help = "add a `[[route]]`; conf/examples holds some to copy";
-        findings.absence(places.server.clone(), "the file has no route: nothing could be taken in", help);
+        findings.absence(
+            places.server.clone(),
+            "the file has no route: nothing could be taken in",
+            help,
+        );
     }
-    let listeners: Vec<SocketAddr> = server.listen.iter().copied().chain([admin.listen]).collect();
-    let health = server.health_path.as_deref().and_then(|path| Pattern::parse(None, path).ok());
+    let listeners: Vec<SocketAddr> = server
+        .listen
+        .iter()
+        .copied()
+        .chain([admin.listen])
+        .collect();
+    let health = server
+        .health_path
+        .as_deref()
+        .and_then(|path| Pattern::parse(None, path).ok());
     for (place, draft) in drafts.iter().enumerate() {
         let (earlier, _) = drafts.split_at(place);
         unique(draft, earlier, findings);
@@ -50,13 +70,24 @@ pub(super) fn judge(
             && health.overlaps(pattern)
         {
             let help = "give the health path or the route another path";
-            findings.problem(places.health_path.clone(), "`server.health_path` is the path of a route", help);
+            findings.problem(
+                places.health_path.clone(),
+                "`server.health_path` is the path of a route",
+                help,
+            );
         }
         if let Some(upstream) = &draft.upstream
-            && listeners.iter().any(|listener| leads_to(upstream, *listener))
+            && listeners
+                .iter()
+                .any(|listener| leads_to(upstream, *listener))
         {
-            let help = "name the application behind the gateway; a request would go round in circles";
-            findings.problem(draft.table.span_of("upstream"), "`upstream` is an address of this gateway", help);
+            let help =
+                "name the application behind the gateway; a request would go round in circles";
+            findings.problem(
+                draft.table.span_of("upstream"),
+                "`upstream` is an address of this gateway",
+                help,
+            );
         }
         budget(draft, server, places, findings);
         memory(draft, server, window, places, findings);
@@ -64,17 +95,40 @@ pub(super) fn judge(
 }
 
 fn unique(draft: &Draft<'_>, earlier: &[Draft<'_>], findings: &mut Findings) {
-    let other = |draft: &Draft<'_>| draft.name.clone().unwrap_or_else(|| "another one".to_owned());
+    let other = |draft: &Draft<'_>| {
+        draft
+            .name
+            .clone()
+            .unwrap_or_else(|| "another one".to_owned())
+    };
     if let Some(name) = &draft.name
-        && earlier.iter().any(|other| other.name.as_ref() == Some(name))
+        && earlier
+            .iter()
+            .any(|other| other.name.as_ref() == Some(name))
     {
         let message = format!("two routes are called `{name}`");
-        findings.problem(draft.table.span_of("name"), message, "give each route a name of its own");
+        findings.problem(
+            draft.table.span_of("name"),
+            message,
+            "give each route a name of its own",
+        );
     }
-    let Some(pattern) = &draft.pattern else { return };
-    if let Some(same) = earlier.iter().find(|other| other.pattern.as_ref().is_some_and(|p| p.overlaps(pattern))) {
-        let message = format!("`{pattern}` takes the same requests as route `{}`", other(same));
-        findings.problem(draft.table.span_of("path"), message, "change `path` or `host` of one, or drop it");
+    let Some(pattern) = &draft.pattern else {
+        return;
+    };
+    if let Some(same) = earlier
+        .iter()
+        .find(|other| other.pattern.as_ref().is_some_and(|p| p.overlaps(pattern)))
+    {
+        let message = format!(
+            "`{pattern}` takes the same requests as route `{}`",
+            other(same)
+        );
+        findings.problem(
+            draft.table.span_of("path"),
+            message,
+            "change `path` or `host` of one, or drop it",
+        );
     }
 }
 
@@ -88,7 +142,10 @@ fn leads_to(upstream: &Upstream, listener: SocketAddr) -> bool {
     let is_localhost = name == "localhost" || name.ends_with(".localhost");
     let targets = match upstream.host.parse::<IpAddr>() {
         Ok(address) => vec![address.to_canonical()],
-        Err(_) if is_localhost => vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)],
+        Err(_) if is_localhost => vec![
+            IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ],
         Err(_) => return false,
     };
     let listening = listener.ip().to_canonical();
@@ -105,7 +162,11 @@ fn budget(draft: &Draft<'_>, server: &Server, places: &Places, findings: &mut Fi
     let Some(route) = &draft.route else { return };
     let (body, all) = (route.max_body, server.max_buffered);
     let own = draft.table.span_of("max_body");
-    let span = if own == draft.table.span() { places.max_buffered.clone() } else { own };
+    let span = if own == draft.table.span() {
+        places.max_buffered.clone()
+    } else {
+        own
+    };
     let (body_text, all_text) = (written_size(body), written_size(all));
     if body > all {
         let message = format!(
@@ -113,7 +174,10 @@ fn budget(draft: &Draft<'_>, server: &Server, places: &Places, findings: &mut Fi
              received",
             route.name
         );
-        let help = format!("set `max_body` to at most a quarter of `max_buffered`, {}", written_size(all / 4));
+        let help = format!(
+            "set `max_body` to at most a quarter of `max_buffered`, {}",
+            written_size(all / 4)
+        );
         findings.problem(span, message, help);
     } else if body > all / 4 {
         findings.warn(
@@ -128,27 +192,45 @@ fn budget(draft: &Draft<'_>, server: &Server, places: &Places, findings: &mut Fi
 }
 
 /// SPEC 4: an entry must outlive the time in which its delivery could be sent again.
-fn memory(draft: &Draft<'_>, server: &Server, replay: &Replay, places: &Places, findings: &mut Findings) {
+fn memory(
+    draft: &Draft<'_>,
+    server: &Server,
+    replay: &Replay,
+    places: &Places,
+    findings: &mut Findings,
+) {
     let Some(route) = &draft.route else { return };
     if !route.replay.enabled {
         return;
     }
-    let Some(window) = freshness(route) else { return };
+    let Some(window) = freshness(route) else {
+        return;
+    };
     let needed = window.saturating_add(server.body_timeout);
     if route.replay.ttl >= needed {
         return;
     }
     let table: &Table<'_> = &draft.table;
     let own = Some(table.span_of("replay.ttl")).filter(|_| route.replay.ttl != replay.ttl);
-    let span = own.or_else(|| places.ttl.clone()).unwrap_or_else(|| table.span_of("tolerance"));
+    let span = own
+        .or_else(|| places.ttl.clone())
+        .unwrap_or_else(|| table.span_of("tolerance"));
     let message = format!(
         "route `{}`: `ttl` ({}) is shorter than {} plus `body_timeout`: a delivery could be forgotten and sent again while \
          it is still in time",
         route.name,
         written_duration(route.replay.ttl),
-        if route.scheme.jwt.is_some() { "`jwt.max_age` and twice `leeway`" } else { "twice the tolerance" }
+        if route.scheme.jwt.is_some() {
+            "`jwt.max_age` and twice `leeway`"
+        } else {
+            "twice the tolerance"
+        }
     );
-    findings.problem(span, message, format!("set `ttl` to at least {}", written_duration(needed)));
+    findings.problem(
+        span,
+        message,
+        format!("set `ttl` to at least {}", written_duration(needed)),
+    );
 }
 
 /// For how long one delivery may be in time; `None` where that is not judged, or not known beforehand.
@@ -157,7 +239,13 @@ fn freshness(route: &Route) -> Option<Duration> {
         let millis = rule.max_age?.saturating_add(rule.leeway.saturating_mul(2));
         return u64::try_from(millis).ok().map(Duration::from_millis);
     }
-    let length = |tolerance| if let Tolerance::Within(within) = tolerance { Some(within) } else { None };
+    let length = |tolerance| {
+        if let Tolerance::Within(within) = tolerance {
+            Some(within)
+        } else {
+            None
+        }
+    };
     let tolerance = length(route.tolerance).filter(|_| route.scheme.has_timestamp())?;
     let widest = length(route.future_tolerance).map_or(tolerance, |future| future.max(tolerance));
     Some(widest.saturating_mul(2))
@@ -186,10 +274,15 @@ mod tests {
             ("10.0.0.2", "0.0.0.0:80", false),
             ("app", "127.0.0.1:80", false),
         ];
-        let upstream = |host: &str| Upstream { host: host.to_owned(), port: 80 };
+        let upstream = |host: &str| Upstream {
+            host: host.to_owned(),
+            port: 80,
+        };
         let wrong: Vec<_> = rows
             .iter()
-            .filter(|(host, listener, expected)| leads_to(&upstream(host), listener.parse().unwrap()) != *expected)
+            .filter(|(host, listener, expected)| {
+                leads_to(&upstream(host), listener.parse().unwrap()) != *expected
+            })
             .collect();
         assert!(wrong.is_empty(), "{wrong:?}");
     }

@@ -42,38 +42,75 @@ impl HandshakeSettings {
         let handshake = scheme.map(|scheme| scheme.handshake);
         if matches!(handshake, Some(None)) {
             findings.hide_all(item.value);
-            let message = format!("the route has `{}`, but its scheme has no handshake", item.path);
+            let message = format!(
+                "the route has `{}`, but its scheme has no handshake",
+                item.path
+            );
             let help = "leave the table out, or name the handshake in the scheme, as in `handshake = \"slack\"`";
             findings.problem(item.key_span.clone(), message, help);
             return Self::default();
         }
-        let Some(mut table) = item.table(findings, EXAMPLE) else { return Self::default() };
+        let Some(mut table) = item.table(findings, EXAMPLE) else {
+            return Self::default();
+        };
         let mode = table.item("mode").and_then(|item| {
-            item.one_of(findings, &["answer", "forward", "off"], &[], |name| match name {
-                "answer" => Some(HandshakeMode::Answer),
-                "forward" => Some(HandshakeMode::Forward),
-                "off" => Some(HandshakeMode::Off),
-                _ => None,
-            })
+            item.one_of(
+                findings,
+                &["answer", "forward", "off"],
+                &[],
+                |name| match name {
+                    "answer" => Some(HandshakeMode::Answer),
+                    "forward" => Some(HandshakeMode::Forward),
+                    "off" => Some(HandshakeMode::Off),
+                    _ => None,
+                },
+            )
         });
         let token_item = table.item("verify_token");
-        let verify_token = token_item.as_ref().and_then(|item| secrets::read_reference(item, findings, sources));
+        let verify_token = token_item
+            .as_ref()
+            .and_then(|item| secrets::read_reference(item, findings, sources));
         let key_item = table.item("public_key");
-        let public_key = key_item.as_ref().and_then(|item| read_public_key(item, findings));
+        let public_key = key_item
+            .as_ref()
+            .and_then(|item| read_public_key(item, findings));
         table.finish(findings);
         if let Some(handshake) = handshake.flatten() {
-            let uses = [(token_item, handshake.wants_verify_token()), (key_item, handshake.wants_public_key())];
-            for item in uses.into_iter().filter(|(_, is_used)| !is_used).filter_map(|(item, _)| item) {
-                let message = format_args!("means nothing for the handshake `{}`", handshake.name());
+            let uses = [
+                (token_item, handshake.wants_verify_token()),
+                (key_item, handshake.wants_public_key()),
+            ];
+            for item in uses
+                .into_iter()
+                .filter(|(_, is_used)| !is_used)
+                .filter_map(|(item, _)| item)
+            {
+                let message =
+                    format_args!("means nothing for the handshake `{}`", handshake.name());
                 item.refuse(findings, message, "leave it out");
             }
         }
-        Self { mode: mode.unwrap_or_default(), verify_token, public_key }
+        Self {
+            mode: mode.unwrap_or_default(),
+            verify_token,
+            public_key,
+        }
     }
 
     /// Says what the handshake of this scheme could not be answered without.
-    pub(super) fn judge(&self, scheme: &Scheme, secrets: &[Secret], table: &Table<'_>, findings: &mut Findings) {
-        let Some(handshake) = scheme.handshake.filter(|_| self.mode == HandshakeMode::Answer) else { return };
+    pub(super) fn judge(
+        &self,
+        scheme: &Scheme,
+        secrets: &[Secret],
+        table: &Table<'_>,
+        findings: &mut Findings,
+    ) {
+        let Some(handshake) = scheme
+            .handshake
+            .filter(|_| self.mode == HandshakeMode::Answer)
+        else {
+            return;
+        };
         let span = table.span_of("handshake");
         let name = handshake.name();
         // A token that could not be read has its own problem.
@@ -87,7 +124,9 @@ impl HandshakeSettings {
             );
         } else if handshake.wants_public_key() && self.public_key.is_none() && !secrets.is_empty() {
             let says_key = table.span_of("handshake.public_key") != span;
-            let brings_public = secrets.iter().all(|secret| handshake.public_half(&secret.text).is_some());
+            let brings_public = secrets
+                .iter()
+                .all(|secret| handshake.public_half(&secret.text).is_some());
             if !brings_public && !says_key {
                 findings.absence(
                     span,
@@ -103,9 +142,16 @@ impl HandshakeSettings {
 fn read_public_key(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
     let text = item.text(findings, "public_key = \"integration_public_key\"")?;
     // It is answered before a `|`, and stands before a `:` in a secret.
-    let is_fit = (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && !b"|:".contains(&b));
+    let is_fit = (1..=256).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !b"|:".contains(&b));
     if !is_fit {
-        item.refuse(findings, "is no public key of Braintree", "copy it from the control panel: letters and digits");
+        item.refuse(
+            findings,
+            "is no public key of Braintree",
+            "copy it from the control panel: letters and digits",
+        );
     }
     is_fit.then(|| text.to_owned())
 }

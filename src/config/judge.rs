@@ -30,12 +30,25 @@ pub(super) fn judge(
         findings.problem(place(fault.key), fault.message, fault.help);
     }
     for (item, secret) in secrets {
-        if let Err(fault) = Verifier::new(Arc::clone(&route.scheme), vec![secret.clone()], settings.clone()) {
-            let message = format!("the secret `{}` is no key of this scheme: {}", secret.name, fault.why);
-            findings.problem(item.span(), message, "copy it again from the provider, or correct `key` in the scheme");
+        if let Err(fault) = Verifier::new(
+            Arc::clone(&route.scheme),
+            vec![secret.clone()],
+            settings.clone(),
+        ) {
+            let message = format!(
+                "the secret `{}` is no key of this scheme: {}",
+                secret.name, fault.why
+            );
+            findings.problem(
+                item.span(),
+                message,
+                "copy it again from the provider, or correct `key` in the scheme",
+            );
         }
     }
-    route.handshake.judge(&route.scheme, &route.secrets, table, findings);
+    route
+        .handshake
+        .judge(&route.scheme, &route.secrets, table, findings);
     learning(route, table, findings);
     for (key, message) in warnings(route, table, now) {
         findings.warn(place(key), format!("route `{}`: {message}", route.name));
@@ -67,10 +80,16 @@ fn warnings(route: &Route, table: &Table<'_>, now: UnixMillis) -> Vec<(&'static 
     let mut found: Vec<(&'static str, String)> = Vec::new();
     let mut warn = |key, message: &str| found.push((key, message.to_owned()));
     if !route.enforce {
-        warn("enforce", "shadow mode (`enforce = false`): deliveries are forwarded whatever their verdict");
+        warn(
+            "enforce",
+            "shadow mode (`enforce = false`): deliveries are forwarded whatever their verdict",
+        );
     }
     if !route.replay.enabled {
-        warn("replay", "replay protection is off: a captured delivery can be sent again");
+        warn(
+            "replay",
+            "replay protection is off: a captured delivery can be sent again",
+        );
     }
     if let Some((key, message)) = freshness(route, table) {
         warn(key, message);
@@ -81,7 +100,10 @@ fn warnings(route: &Route, table: &Table<'_>, now: UnixMillis) -> Vec<(&'static 
             "the secret itself is sent along; nothing is signed, so who sees one delivery can forge others",
         );
     } else if !scheme.covers_body() {
-        warn("covers_body", "the signature does not cover the body, so nothing authenticates it");
+        warn(
+            "covers_body",
+            "the signature does not cover the body, so nothing authenticates it",
+        );
     }
     if let Some(weakness) = scheme.weakness() {
         warn("signed", weakness);
@@ -90,12 +112,31 @@ fn warnings(route: &Route, table: &Table<'_>, now: UnixMillis) -> Vec<(&'static 
         warn("provider", doubt);
     }
     if route.learn.is_some() && route.secrets.is_empty() {
-        warn("secrets", "there is no secret until the provider's handshake brings it; deliveries before get 503");
-    } else if !route.secrets.is_empty() && !route.secrets.iter().any(|secret| is_active(scheme, secret, now)) {
-        warn("secrets", "none of its secrets is active now: every delivery is refused");
+        warn(
+            "secrets",
+            "there is no secret until the provider's handshake brings it; deliveries before get 503",
+        );
+    } else if !route.secrets.is_empty()
+        && !route
+            .secrets
+            .iter()
+            .any(|secret| is_active(scheme, secret, now))
+    {
+        warn(
+            "secrets",
+            "none of its secrets is active now: every delivery is refused",
+        );
     }
-    if route.replay.enabled && !scheme.id_is_signed() && scheme.event_type.is_some() && !scheme.event_type_is_signed() {
-        let narrowed = if route.event_types.is_some() { " of `event_types`" } else { "; `event_types` narrows that" };
+    if route.replay.enabled
+        && !scheme.id_is_signed()
+        && scheme.event_type.is_some()
+        && !scheme.event_type_is_signed()
+    {
+        let narrowed = if route.event_types.is_some() {
+            " of `event_types`"
+        } else {
+            "; `event_types` narrows that"
+        };
         let message = format!(
             "neither event id nor event type is signed: a captured delivery could be sent again under another \
              type{narrowed}"
@@ -108,12 +149,17 @@ fn warnings(route: &Route, table: &Table<'_>, now: UnixMillis) -> Vec<(&'static 
 /// What is to be said of tolerances.
 fn freshness(route: &Route, table: &Table<'_>) -> Option<(&'static str, &'static str)> {
     let scheme = &route.scheme;
-    let written = ["tolerance", "future_tolerance"].into_iter().find(|key| table.span_of(key) != table.span());
+    let written = ["tolerance", "future_tolerance"]
+        .into_iter()
+        .find(|key| table.span_of(key) != table.span());
     if let Some(rule) = &scheme.jwt {
         if rule.timeless {
             return Some(("jwt.max_age", "`max_age` is off: a token may be of any age"));
         }
-        return Some((written?, "the token tells how long it holds, so the route's tolerance judges nothing"));
+        return Some((
+            written?,
+            "the token tells how long it holds, so the route's tolerance judges nothing",
+        ));
     }
     if !scheme.has_timestamp() {
         let message = match written? {
@@ -122,16 +168,23 @@ fn freshness(route: &Route, table: &Table<'_>) -> Option<(&'static str, &'static
         };
         return Some((written?, message));
     }
-    if route.tolerance == Tolerance::Off && scheme.stamped() == Stamped::Event && written.is_none() {
+    if route.tolerance == Tolerance::Off && scheme.stamped() == Stamped::Event && written.is_none()
+    {
         let message = "its timestamps are the events' own and may be of any age: an old delivery is known by the replay \
                        window alone";
         return Some(("tolerance", message));
     }
     if route.tolerance == Tolerance::Off {
-        return Some(("tolerance", "`tolerance` is off: timestamps may be of any age"));
+        return Some((
+            "tolerance",
+            "`tolerance` is off: timestamps may be of any age",
+        ));
     }
     let is_off = route.future_tolerance == Tolerance::Off;
-    is_off.then_some(("future_tolerance", "`future_tolerance` is off: timestamps may lie anywhere in the future"))
+    is_off.then_some((
+        "future_tolerance",
+        "`future_tolerance` is off: timestamps may lie anywhere in the future",
+    ))
 }
 
 /// What is doubtful about a preset.
@@ -139,10 +192,12 @@ fn doubt(scheme: &Scheme) -> Option<&'static str> {
     let preset = presets::find(&scheme.provider).filter(|_| scheme.provider != CUSTOM)?;
     match (preset.is_documented(), preset.proved) {
         (true, true) => None,
-        (true, false) => Some("no test vector exists for this provider: see that a real delivery is taken"),
-        (false, true) => {
-            Some("unconfirmed: the facts come from others than the provider; see that a real delivery is taken")
+        (true, false) => {
+            Some("no test vector exists for this provider: see that a real delivery is taken")
         }
+        (false, true) => Some(
+            "unconfirmed: the facts come from others than the provider; see that a real delivery is taken",
+        ),
         (false, false) => Some(
             "unconfirmed: the facts come from others than the provider, and no test vector exists; see that a real \
              delivery is taken",
@@ -153,5 +208,6 @@ fn doubt(scheme: &Scheme) -> Option<&'static str> {
 /// Whether a secret, or one of the keys that it holds, may prove a delivery at `now`.
 fn is_active(scheme: &Scheme, secret: &Secret, now: UnixMillis) -> bool {
     let keys = public_keys(scheme, secret);
-    secret.is_active(now) && (keys.is_empty() || keys.iter().any(|key| key.validity().includes(now)))
+    secret.is_active(now)
+        && (keys.is_empty() || keys.iter().any(|key| key.validity().includes(now)))
 }

@@ -12,7 +12,12 @@ use crate::key::secret::SecretText;
 
 /// What logs, metrics and `X-Verigate-Secret` call a secret that is kept at `path`.
 pub fn learned_name(path: &Path) -> String {
-    format!("learn:{}", path.file_name().unwrap_or(path.as_os_str()).to_string_lossy())
+    format!(
+        "learn:{}",
+        path.file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy()
+    )
 }
 
 /// Whether a secret is kept at `path`. Where that cannot be known, none is.
@@ -26,12 +31,19 @@ pub fn is_learned(path: &Path) -> bool {
 /// # Errors
 /// [`io::ErrorKind::AlreadyExists`] where there is a file; anything else leaves none.
 pub fn store_learned(path: &Path, secret: &SecretText) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     // beside it under a name of its own, then given its name: a link never replaces what is there
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(io::Error::other)?;
-    let draft = folder.join(format!(".{}.{}", name.to_string_lossy(), hex::encode(random)));
+    let draft = folder.join(format!(
+        ".{}.{}",
+        name.to_string_lossy(),
+        hex::encode(random)
+    ));
     let written = write_new(&draft, secret).and_then(|()| fs::hard_link(&draft, path));
     // only ever a leftover, which holds nothing that the file does not
     let removed = fs::remove_file(&draft);
@@ -41,7 +53,11 @@ pub fn store_learned(path: &Path, secret: &SecretText) -> io::Result<()> {
 }
 
 fn write_new(path: &Path, secret: &SecretText) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(secret.expose())?;
     file.sync_all()
 }
@@ -69,7 +85,11 @@ mod tests {
         let again = store_learned(&path, &text("second-secret")).unwrap_err();
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&path).unwrap(), b"first-secret");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a draft is left behind");
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "a draft is left behind"
+        );
         assert_eq!(learned_name(&path), "learn:asana.secret");
     }
 
@@ -77,12 +97,18 @@ mod tests {
     fn what_cannot_be_written_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("no/such/folder");
-        assert_eq!(store_learned(&path, &text("secret-1")).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            store_learned(&path, &text("secret-1")).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         // a link that leads nowhere is there: what it leads to is not made
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(folder.path().join("target"), &link).unwrap();
-        assert_eq!(store_learned(&link, &text("secret-1")).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(
+            store_learned(&link, &text("secret-1")).unwrap_err().kind(),
+            io::ErrorKind::AlreadyExists
+        );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
@@ -102,7 +128,10 @@ mod tests {
                     })
                 })
                 .collect();
-            threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+            threads
+                .into_iter()
+                .filter_map(|thread| thread.join().unwrap())
+                .collect()
         });
         assert_eq!(won.len(), 1, "{won:?}");
         assert_eq!(fs::read(&path).unwrap(), won[0].as_bytes());

@@ -66,11 +66,26 @@ const HARMLESS: &[&str] = &[
 ];
 
 /// Keys that may be named beside a hidden value.
-const SECRET_BEARING: &[&str] =
-    &["secret", "secrets", "token", "value", "upstream_headers", "upstream", "public_url", "verify_token"];
+const SECRET_BEARING: &[&str] = &[
+    "secret",
+    "secrets",
+    "token",
+    "value",
+    "upstream_headers",
+    "upstream",
+    "public_url",
+    "verify_token",
+];
 
 /// What makes any line suspect, whatever its key: inline tables and several keys on one line are for the tree to judge.
-const SUSPECT: &[&str] = &["secret", "token", "value", "upstream_headers", "plain:", "://"];
+const SUSPECT: &[&str] = &[
+    "secret",
+    "token",
+    "value",
+    "upstream_headers",
+    "plain:",
+    "://",
+];
 
 /// A file's text with its secrets masked, and where its bytes have gone.
 #[derive(Debug)]
@@ -95,7 +110,10 @@ impl Masked {
         ranges.retain(|range| range.start < range.end && text.get(range.clone()).is_some());
         ranges.sort_by_key(|range| range.start);
 
-        let mut masked = Self { text: String::with_capacity(text.len()), hidden: Vec::new() };
+        let mut masked = Self {
+            text: String::with_capacity(text.len()),
+            hidden: Vec::new(),
+        };
         let mut done = 0;
         for range in ranges {
             if range.start < done {
@@ -106,7 +124,9 @@ impl Masked {
                 }
                 continue;
             }
-            masked.text.push_str(text.get(done..range.start).unwrap_or_default());
+            masked
+                .text
+                .push_str(text.get(done..range.start).unwrap_or_default());
             masked.hidden.push((range.clone(), masked.text.len()));
             masked.text.push_str(MASK);
             done = range.end;
@@ -122,8 +142,12 @@ impl Masked {
     }
 
     fn moved(&self, offset: usize, is_end: bool) -> usize {
-        let at = self.hidden.partition_point(|(range, _)| range.start <= offset);
-        let Some((range, mask)) = at.checked_sub(1).and_then(|at| self.hidden.get(at)) else { return offset };
+        let at = self
+            .hidden
+            .partition_point(|(range, _)| range.start <= offset);
+        let Some((range, mask)) = at.checked_sub(1).and_then(|at| self.hidden.get(at)) else {
+            return offset;
+        };
         if offset >= range.end {
             mask + MASK.len() + (offset - range.end)
         } else if is_end && offset > range.start {
@@ -141,8 +165,13 @@ fn unsafe_part(line: &str) -> Option<usize> {
     if content.is_empty() || is_header(content) {
         return None;
     }
-    let (key, assigned) = content.split_once('=').map_or((content, None), |(key, _)| (key, Some(key.len() + 1)));
-    let word = key.split(|c: char| c == '.' || c.is_whitespace()).find(|word| !word.is_empty()).unwrap_or_default();
+    let (key, assigned) = content
+        .split_once('=')
+        .map_or((content, None), |(key, _)| (key, Some(key.len() + 1)));
+    let word = key
+        .split(|c: char| c == '.' || c.is_whitespace())
+        .find(|word| !word.is_empty())
+        .unwrap_or_default();
     let last = key.trim_end().rsplit('.').next().unwrap_or_default().trim();
     let lower = content.to_ascii_lowercase();
     let is_suspect = SUSPECT.iter().any(|word| lower.contains(word));
@@ -155,12 +184,19 @@ fn unsafe_part(line: &str) -> Option<usize> {
 
 /// `[table]` or `[[table]]`, with or without a comment, which is not shown to be harmless.
 fn is_header(line: &str) -> bool {
-    let inner = line.strip_prefix("[[").and_then(|rest| rest.strip_suffix("]]"));
-    let inner = inner.or_else(|| line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')));
+    let inner = line
+        .strip_prefix("[[")
+        .and_then(|rest| rest.strip_suffix("]]"));
+    let inner = inner.or_else(|| {
+        line.strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+    });
     let is_table = |name: &str| ["server", "admin", "replay", "route"].contains(&name);
     inner.is_some_and(|name| {
         is_table(name.split('.').next().unwrap_or_default())
-            && name.bytes().all(|b| b.is_ascii_lowercase() || b"_.-".contains(&b))
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b"_.-".contains(&b))
     })
 }
 
@@ -192,7 +228,10 @@ mod tests {
     fn a_line_of_a_broken_file_is_shown_only_if_it_is_plainly_harmless() {
         let rows = [
             ("threads = ", "threads = "),
-            ("  listen = [\"127.0.0.1:80\"", "  listen = [\"127.0.0.1:80\""),
+            (
+                "  listen = [\"127.0.0.1:80\"",
+                "  listen = [\"127.0.0.1:80\"",
+            ),
             ("threads 4", "threads 4"),
             ("[server]", "[server]"),
             ("[[route]]", "[[route]]"),
@@ -203,7 +242,10 @@ mod tests {
             ("route.secrets=hunter2", "route.secrets=********"),
             ("admin.token = hunter2", "admin.token =********"),
             ("verify_token = \"hunter2", "verify_token =********"),
-            ("handshake = { verify_token = \"hunter2 }", "handshake =********"),
+            (
+                "handshake = { verify_token = \"hunter2 }",
+                "handshake =********",
+            ),
             ("mode = \"answer", "mode = \"answer"),
             ("key = \"hunter2", "********"),
             ("  \"hunter2\",", "  ********"),

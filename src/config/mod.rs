@@ -114,9 +114,20 @@ pub fn parse(path: &str, text: &str, sources: &Sources<'_>) -> Result<Config, Pr
     if let Some(drafts) = &drafts {
         checks::judge(&places, &server, &admin, &replay, drafts, &mut findings);
     }
-    let routes = drafts.unwrap_or_default().into_iter().filter_map(|draft| draft.route).collect();
+    let routes = drafts
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|draft| draft.route)
+        .collect();
     let warnings = findings.finish(path, text)?;
-    Ok(Config { path: path.into(), server, admin, replay, routes, warnings })
+    Ok(Config {
+        path: path.into(),
+        server,
+        admin,
+        replay,
+        routes,
+        warnings,
+    })
 }
 
 /// Every `[[route]]`; `None` where `route` is something else, so that nobody is told besides that there is none.
@@ -127,11 +138,17 @@ fn read_routes<'t>(
     server: &Server,
     replay: &Replay,
 ) -> Option<Vec<Draft<'t>>> {
-    let Some(item) = file.item("route") else { return Some(Vec::new()) };
+    let Some(item) = file.item("route") else {
+        return Some(Vec::new());
+    };
     let DeValue::Array(entries) = item.value.get_ref() else {
         findings.hide_all(item.value);
         let message = "`route` must be a list of tables";
-        findings.problem(item.key_span, message, "write each route under `[[route]]`, in double brackets");
+        findings.problem(
+            item.key_span,
+            message,
+            "write each route under `[[route]]`, in double brackets",
+        );
         return None;
     };
     let mut drafts = Vec::with_capacity(entries.len());
@@ -141,7 +158,11 @@ fn read_routes<'t>(
             drafts.push(route::read(table, findings, sources, server, replay));
         } else {
             findings.hide_all(value);
-            findings.problem(value.span(), "a route must be a table", "write each route under `[[route]]`");
+            findings.problem(
+                value.span(),
+                "a route must be a table",
+                "write each route under `[[route]]`",
+            );
         }
     }
     Some(drafts)
@@ -150,17 +171,28 @@ fn read_routes<'t>(
 fn read_text(path: &Path, shown: &str) -> Result<Zeroizing<String>, Problems> {
     let whole = |message: String, help: &str| Problems::whole_file(shown, message, help);
     // One allocation, so that a growing buffer leaves no half-read copy of a literal secret behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_FILE).unwrap_or(0) + 32));
-    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(
+        usize::try_from(MAX_FILE).unwrap_or(0) + 32,
+    ));
+    let read =
+        std::fs::File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
     if let Err(why) = read {
         let other = "name a configuration file that can be read with `--config FILE`";
         return Err(match why.kind() {
-            io::ErrorKind::NotFound => whole(format!("there is no configuration file {shown}"), other),
-            _ => whole(format!("the configuration file {shown} cannot be read: {why}"), other),
+            io::ErrorKind::NotFound => {
+                whole(format!("there is no configuration file {shown}"), other)
+            }
+            _ => whole(
+                format!("the configuration file {shown} cannot be read: {why}"),
+                other,
+            ),
         });
     }
     if bytes.len() as u64 > MAX_FILE {
-        return Err(whole(format!("{shown} is larger than 1 MiB"), "name a configuration file with `--config FILE`"));
+        return Err(whole(
+            format!("{shown} is larger than 1 MiB"),
+            "name a configuration file with `--config FILE`",
+        ));
     }
     let bad_line = |at: usize| bytes.iter().take(at).filter(|b| **b == b'\n').count() + 1;
     if let Some(at) = bytes.iter().position(|b| *b == 0) {
@@ -170,7 +202,10 @@ fn read_text(path: &Path, shown: &str) -> Result<Zeroizing<String>, Problems> {
     match std::str::from_utf8(&bytes) {
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),
         Err(why) => {
-            let message = format!("line {} of {shown} is not UTF-8", bad_line(why.valid_up_to()));
+            let message = format!(
+                "line {} of {shown} is not UTF-8",
+                bad_line(why.valid_up_to())
+            );
             Err(whole(message, "save it as UTF-8 text"))
         }
     }

@@ -44,16 +44,27 @@ pub(super) struct Lines<'t> {
 impl<'t> Lines<'t> {
     pub(super) fn of(text: &'t str) -> Self {
         let behind = text.match_indices('\n').map(|(newline, _)| newline + 1);
-        Self { text, starts: std::iter::once(0).chain(behind).collect() }
+        Self {
+            text,
+            starts: std::iter::once(0).chain(behind).collect(),
+        }
     }
 
     /// The place of a byte; the end of its line where no character begins there.
     pub(super) fn position(&self, offset: usize) -> Position {
         let line = self.starts.partition_point(|start| *start <= offset).max(1);
         let start = self.starts.get(line - 1).copied().unwrap_or_default();
-        let line_text = || self.text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let line_text = || {
+            self.text
+                .get(start..)
+                .and_then(|rest| rest.lines().next())
+                .unwrap_or_default()
+        };
         let before = self.text.get(start..offset).unwrap_or_else(line_text);
-        Position { line, column: before.chars().count() + 1 }
+        Position {
+            line,
+            column: before.chars().count() + 1,
+        }
     }
 }
 
@@ -71,13 +82,26 @@ pub struct Problems {
 impl Problems {
     /// A file of which nothing can be said but that it is unusable as a whole.
     pub fn whole_file(path: &str, message: impl Into<String>, help: impl Into<String>) -> Self {
-        let problem = Problem { span: None, position: None, message: message.into(), help: Some(help.into()) };
-        Self { path: path.to_owned(), text: String::new(), list: vec![problem] }
+        let problem = Problem {
+            span: None,
+            position: None,
+            message: message.into(),
+            help: Some(help.into()),
+        };
+        Self {
+            path: path.to_owned(),
+            text: String::new(),
+            list: vec![problem],
+        }
     }
 
     /// The list as it is shown to the operator, a newline at its end; with ANSI colours where `color`.
     pub fn render(&self, color: bool) -> String {
-        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let renderer = if color {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
         let mut out = String::new();
         for problem in self.list.iter().take(MAX_PRINTED) {
             out.push_str(&renderer.render(&[self.report(problem)]));
@@ -100,7 +124,10 @@ impl Problems {
         if let (Some(span), Some(position)) = (&problem.span, problem.position) {
             let (line, within) = self.line_at(span);
             let mark = AnnotationKind::Primary.span(within);
-            let snippet = Snippet::source(line).path(path).line_start(position.line).fold(false);
+            let snippet = Snippet::source(line)
+                .path(path)
+                .line_start(position.line)
+                .fold(false);
             group = group.element(snippet.annotation(mark));
         } else {
             group = group.element(Origin::path(path));
@@ -115,9 +142,18 @@ impl Problems {
     fn line_at(&self, span: &Range<usize>) -> (&str, Range<usize>) {
         let before = self.text.get(..span.start).unwrap_or(&self.text);
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line = self.text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let line = self
+            .text
+            .get(start..)
+            .and_then(|rest| rest.lines().next())
+            .unwrap_or_default();
         // The renderer takes character boundaries only.
-        let boundary = |at: usize| (0..=at.min(line.len())).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
+        let boundary = |at: usize| {
+            (0..=at.min(line.len()))
+                .rev()
+                .find(|at| line.is_char_boundary(*at))
+                .unwrap_or(0)
+        };
         let from = boundary(span.start.saturating_sub(start));
         let to = boundary(span.end.saturating_sub(start)).max(from);
         (line, from..to)
@@ -143,7 +179,11 @@ mod tests {
             message: "this is wrong".into(),
             help: Some("that would be right".into()),
         };
-        Problems { path: "a.toml".into(), text: text.into(), list: vec![problem] }
+        Problems {
+            path: "a.toml".into(),
+            text: text.into(),
+            list: vec![problem],
+        }
     }
 
     #[test]
@@ -183,7 +223,11 @@ mod tests {
     fn columns_are_counted_in_characters() {
         let text = "a = 1\n\u{e9}\u{e9} = 2";
         for (offset, line, column) in [(0, 1, 1), (5, 1, 6), (6, 2, 1), (11, 2, 4), (99, 2, 7)] {
-            assert_eq!(Lines::of(text).position(offset), Position { line, column }, "{offset}");
+            assert_eq!(
+                Lines::of(text).position(offset),
+                Position { line, column },
+                "{offset}"
+            );
         }
     }
 
@@ -193,6 +237,9 @@ mod tests {
         many.list = vec![many.list[0].clone(); 60];
         let shown = many.render(false);
         assert_eq!(shown.matches("this is wrong").count(), 50);
-        assert!(shown.ends_with("60 problems in a.toml, of which the first 50 are shown\n"), "{shown}");
+        assert!(
+            shown.ends_with("60 problems in a.toml, of which the first 50 are shown\n"),
+            "{shown}"
+        );
     }
 }

@@ -22,11 +22,22 @@ impl Taken {
     pub(super) fn by(scheme: &Scheme) -> Self {
         let items = &scheme.signature.items;
         let kinds: Vec<Kind> = match &scheme.jwt {
-            Some(rule) => rule.algorithms.iter().map(|algorithm| algorithm.kind()).collect(),
-            None if items.assign.is_some() => items.accept.iter().map(|(_, algorithm)| algorithm.kind()).collect(),
+            Some(rule) => rule
+                .algorithms
+                .iter()
+                .map(|algorithm| algorithm.kind())
+                .collect(),
+            None if items.assign.is_some() => items
+                .accept
+                .iter()
+                .map(|(_, algorithm)| algorithm.kind())
+                .collect(),
             None => vec![Algorithm::kind(scheme.algorithm)],
         };
-        let public = kinds.iter().filter(|kind| matches!(kind, Kind::Public(_))).count();
+        let public = kinds
+            .iter()
+            .filter(|kind| matches!(kind, Kind::Public(_)))
+            .count();
         match public {
             0 => Self::Shared,
             _ if public == kinds.len() => Self::Public,
@@ -53,5 +64,9 @@ pub fn takes_public_keys(scheme: &Scheme) -> bool {
 /// The public keys that a secret of this scheme holds, for showing; none where it is a shared secret.
 pub fn public_keys(scheme: &Scheme, secret: &Secret) -> Vec<PublicKey> {
     let text = secret.text.expose();
-    if Taken::by(scheme).is_public(text) { PublicKey::parse_all(text).unwrap_or_default() } else { Vec::new() }
+    if Taken::by(scheme).is_public(text) {
+        PublicKey::parse_all(text).unwrap_or_default()
+    } else {
+        Vec::new()
+    }
 }

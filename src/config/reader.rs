@@ -37,13 +37,33 @@ struct Finding {
 
 impl Findings {
     /// Something that is wrong.
-    pub(super) fn problem(&mut self, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
-        self.problems.push(Finding { span, message: message.into(), help: help.into(), is_syntax: false });
+    pub(super) fn problem(
+        &mut self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.problems.push(Finding {
+            span,
+            message: message.into(),
+            help: help.into(),
+            is_syntax: false,
+        });
     }
 
     /// Something that is not there and should be; `span` is where it would belong.
-    pub(super) fn absence(&mut self, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
-        self.absences.push(Finding { span, message: message.into(), help: help.into(), is_syntax: false });
+    pub(super) fn absence(
+        &mut self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.absences.push(Finding {
+            span,
+            message: message.into(),
+            help: help.into(),
+            is_syntax: false,
+        });
     }
 
     /// The errors of the TOML parser, in the order of the text: the first of each line, since the parser goes on with
@@ -55,18 +75,32 @@ impl Findings {
             let span = error.span().unwrap_or(text.len()..text.len());
             // An open list swallows every line that follows, and each of them would be wrong in several ways.
             if error.message().starts_with("unexpected `=` in array") {
-                let line_start = text.get(..span.start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
-                self.problems.retain(|earlier| earlier.span.start < line_start);
+                let line_start = text
+                    .get(..span.start)
+                    .and_then(|before| before.rfind('\n'))
+                    .map_or(0, |at| at + 1);
+                self.problems
+                    .retain(|earlier| earlier.span.start < line_start);
                 self.unreadable_from = Some(line_start);
                 let message = "a key stands within a list that was not closed".to_owned();
                 let help = "close the list before it with `]`".to_owned();
-                self.problems.push(Finding { span, message, help, is_syntax: true });
+                self.problems.push(Finding {
+                    span,
+                    message,
+                    help,
+                    is_syntax: true,
+                });
                 break;
             }
             let line = lines.position(span.start).line;
             if self.broken_lines.insert(line) {
                 let message = error.message().to_owned();
-                self.problems.push(Finding { span, message, help: String::new(), is_syntax: true });
+                self.problems.push(Finding {
+                    span,
+                    message,
+                    help: String::new(),
+                    is_syntax: true,
+                });
             }
         }
     }
@@ -74,7 +108,11 @@ impl Findings {
     /// How messages call a key: where the syntax is broken, what looks like a key may be a part of a secret.
     pub(super) fn shown_key(&self, path: &str) -> String {
         let is_plain = path.len() <= 128 && path.chars().all(|c| c.is_ascii_graphic() || c == ' ');
-        if self.is_broken || !is_plain { "(not shown)".to_owned() } else { format!("`{path}`") }
+        if self.is_broken || !is_plain {
+            "(not shown)".to_owned()
+        } else {
+            format!("`{path}`")
+        }
     }
 
     /// Something allowed but worth a sentence.
@@ -104,8 +142,11 @@ impl Findings {
         let lines = Lines::of(text);
         // What a broken line seems to say is not what was meant.
         let end = self.unreadable_from.unwrap_or(usize::MAX);
-        let is_readable = |at: usize| at < end && !self.broken_lines.contains(&lines.position(at).line);
-        self.problems.retain(|finding| finding.is_syntax || !self.is_broken || is_readable(finding.span.start));
+        let is_readable =
+            |at: usize| at < end && !self.broken_lines.contains(&lines.position(at).line);
+        self.problems.retain(|finding| {
+            finding.is_syntax || !self.is_broken || is_readable(finding.span.start)
+        });
         if self.problems.is_empty() {
             self.warnings.sort_by_key(|(span, _)| span.start);
             let warning = |(span, message): (Range<usize>, String)| {
@@ -121,7 +162,11 @@ impl Findings {
             message: found.message,
             help: (!found.help.is_empty()).then_some(found.help),
         });
-        Err(Problems { path: path.to_owned(), list: list.collect(), text: masked.text })
+        Err(Problems {
+            path: path.to_owned(),
+            list: list.collect(),
+            text: masked.text,
+        })
     }
 }
 
@@ -137,8 +182,18 @@ pub(super) struct Table<'t> {
 
 impl<'t> Table<'t> {
     /// A table called `path` in messages (empty for the file itself), whose header or opening stands at `span`.
-    pub(super) fn new(path: impl Into<String>, span: Range<usize>, entries: &'t DeTable<'t>) -> Self {
-        Self { path: path.into(), span, entries, known: Vec::new(), later: Vec::new() }
+    pub(super) fn new(
+        path: impl Into<String>,
+        span: Range<usize>,
+        entries: &'t DeTable<'t>,
+    ) -> Self {
+        Self {
+            path: path.into(),
+            span,
+            entries,
+            known: Vec::new(),
+            later: Vec::new(),
+        }
     }
 
     /// Where the table begins: a place for what is missing in it.
@@ -148,16 +203,24 @@ impl<'t> Table<'t> {
 
     /// How messages call a key of this table.
     pub(super) fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
     }
 
     /// Where a key of this table stands, or of a table in it (`timestamp.unit`), as deep as there is one.
     pub(super) fn span_of(&self, dotted: &str) -> Range<usize> {
         let (mut span, mut entries) = (self.span(), self.entries);
         for key in dotted.split('.') {
-            let Some((key, value)) = entries.get_key_value(key) else { break };
+            let Some((key, value)) = entries.get_key_value(key) else {
+                break;
+            };
             span = key.span();
-            let DeValue::Table(inner) = value.get_ref() else { break };
+            let DeValue::Table(inner) = value.get_ref() else {
+                break;
+            };
             entries = inner;
         }
         span
@@ -169,15 +232,28 @@ impl<'t> Table<'t> {
             self.known.push(key);
         }
         let (name, value) = self.entries.get_key_value(key)?;
-        Some(Item { path: self.path_of(key), key_span: name.span(), value })
+        Some(Item {
+            path: self.path_of(key),
+            key_span: name.span(),
+            value,
+        })
     }
 
     /// The item under `key`; that it is not there is a problem.
-    pub(super) fn required(&mut self, findings: &mut Findings, key: &'static str, example: &str) -> Option<Item<'t>> {
+    pub(super) fn required(
+        &mut self,
+        findings: &mut Findings,
+        key: &'static str,
+        example: &str,
+    ) -> Option<Item<'t>> {
         let item = self.item(key);
         if item.is_none() {
             let message = format!("`{}` is missing", self.path_of(key));
-            findings.absence(self.span(), message, format!("add it, as in `{key} = {example}`"));
+            findings.absence(
+                self.span(),
+                message,
+                format!("add it, as in `{key} = {example}`"),
+            );
         }
         item
     }
@@ -187,7 +263,11 @@ impl<'t> Table<'t> {
         self.later.push(key);
         if let Some((name, value)) = self.entries.get_key_value(key) {
             findings.hide_all(value);
-            findings.problem(name.span(), format!("`{}` is not supported yet", self.path_of(key)), help);
+            findings.problem(
+                name.span(),
+                format!("`{}` is not supported yet", self.path_of(key)),
+                help,
+            );
         }
     }
 
@@ -196,9 +276,20 @@ impl<'t> Table<'t> {
         let path = |key: &str| self.path_of(key);
         let item = move |(key, value): (&'t Spanned<_>, &'t _)| -> (&'t str, Item<'t>) {
             let name: &'t std::borrow::Cow<'t, str> = key.get_ref();
-            (name, Item { path: path(name), key_span: key.span(), value })
+            (
+                name,
+                Item {
+                    path: path(name),
+                    key_span: key.span(),
+                    value,
+                },
+            )
         };
-        self.entries.iter().map(item).collect::<Vec<_>>().into_iter()
+        self.entries
+            .iter()
+            .map(item)
+            .collect::<Vec<_>>()
+            .into_iter()
     }
 
     /// Ends the table: what was never asked for is unknown.
@@ -227,11 +318,19 @@ fn sorted(keys: &[&str]) -> String {
 }
 
 /// The candidate that `word` is probably a misspelling of.
-pub(super) fn suggestion<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub(super) fn suggestion<'c>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<&'c str> {
     let word = word.to_ascii_lowercase().replace('-', "_");
-    let distance = |candidate: &str| strsim::damerau_levenshtein(&word, &candidate.replace('-', "_"));
-    let near = candidates.into_iter().map(|candidate| (distance(candidate), candidate)).min_by_key(|(d, _)| *d);
-    near.filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 3).map(|(_, candidate)| candidate)
+    let distance =
+        |candidate: &str| strsim::damerau_levenshtein(&word, &candidate.replace('-', "_"));
+    let near = candidates
+        .into_iter()
+        .map(|candidate| (distance(candidate), candidate))
+        .min_by_key(|(d, _)| *d);
+    near.filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 3)
+        .map(|(_, candidate)| candidate)
 }
 
 /// A value, with the key it stands under.
@@ -252,7 +351,12 @@ impl<'t> Item<'t> {
     }
 
     /// Says that the value is wrong; `help` is what would be right.
-    pub(super) fn refuse(&self, findings: &mut Findings, message: impl std::fmt::Display, help: impl Into<String>) {
+    pub(super) fn refuse(
+        &self,
+        findings: &mut Findings,
+        message: impl std::fmt::Display,
+        help: impl Into<String>,
+    ) {
         findings.problem(self.span(), format!("`{}` {message}", self.path), help);
     }
 
@@ -269,8 +373,16 @@ impl<'t> Item<'t> {
             DeValue::Array(_) => "a list",
             DeValue::Table(_) => "a table",
         };
-        let help = if example.is_empty() { String::new() } else { format!("write it as in `{example}`") };
-        self.refuse(findings, format_args!("must be {expected}, not {found}"), help);
+        let help = if example.is_empty() {
+            String::new()
+        } else {
+            format!("write it as in `{example}`")
+        };
+        self.refuse(
+            findings,
+            format_args!("must be {expected}, not {found}"),
+            help,
+        );
     }
 
     /// A string.
@@ -283,12 +395,25 @@ impl<'t> Item<'t> {
     }
 
     /// A string that is not empty and holds no control characters.
-    pub(super) fn label(&self, findings: &mut Findings, max_bytes: usize, example: &str) -> Option<&'t str> {
+    pub(super) fn label(
+        &self,
+        findings: &mut Findings,
+        max_bytes: usize,
+        example: &str,
+    ) -> Option<&'t str> {
         let text = self.text(findings, example)?;
         if text.trim().is_empty() {
-            self.refuse(findings, "is empty", format!("write something like `{example}`"));
+            self.refuse(
+                findings,
+                "is empty",
+                format!("write something like `{example}`"),
+            );
         } else if text.len() > max_bytes {
-            self.refuse(findings, format_args!("is longer than {max_bytes} bytes"), "shorten it");
+            self.refuse(
+                findings,
+                format_args!("is longer than {max_bytes} bytes"),
+                "shorten it",
+            );
         } else if text.chars().any(char::is_control) {
             self.refuse(findings, "holds a control character", "leave it out");
         } else {
@@ -309,7 +434,11 @@ impl<'t> Item<'t> {
     }
 
     /// What a parser made of this value, or its fault as a problem.
-    pub(super) fn checked<T>(&self, findings: &mut Findings, parsed: Result<T, UnitFault>) -> Option<T> {
+    pub(super) fn checked<T>(
+        &self,
+        findings: &mut Findings,
+        parsed: Result<T, UnitFault>,
+    ) -> Option<T> {
         match parsed {
             Ok(value) => Some(value),
             Err(fault) => {
@@ -327,24 +456,45 @@ impl<'t> Item<'t> {
         later: &[&str],
         named: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
-        let example = names.first().map(|name| format!("\"{name}\"")).unwrap_or_default();
+        let example = names
+            .first()
+            .map(|name| format!("\"{name}\""))
+            .unwrap_or_default();
         let text = self.text(findings, &example)?;
         let found = named(text);
         if found.is_none() {
-            let known = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let known = names
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", ");
             if later.contains(&text) {
-                self.refuse(findings, format_args!("= `{text}` is not supported yet"), format!("supported: {known}"));
+                self.refuse(
+                    findings,
+                    format_args!("= `{text}` is not supported yet"),
+                    format!("supported: {known}"),
+                );
             } else {
                 let near = suggestion(text, names.iter().copied());
-                let near = near.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
-                self.refuse(findings, "is none of the known ones", format!("{near}known: {known}"));
+                let near = near
+                    .map(|name| format!("did you mean `{name}`? "))
+                    .unwrap_or_default();
+                self.refuse(
+                    findings,
+                    "is none of the known ones",
+                    format!("{near}known: {known}"),
+                );
             }
         }
         found
     }
 
     /// A whole number within `range`.
-    pub(super) fn integer(&self, findings: &mut Findings, range: RangeInclusive<u64>) -> Option<u64> {
+    pub(super) fn integer(
+        &self,
+        findings: &mut Findings,
+        range: RangeInclusive<u64>,
+    ) -> Option<u64> {
         let DeValue::Integer(digits) = self.value.get_ref() else {
             self.wrong_type(findings, "a whole number", "");
             return None;
@@ -353,7 +503,11 @@ impl<'t> Item<'t> {
         let within = number.filter(|number| range.contains(number));
         if within.is_none() {
             let (from, to) = range.into_inner();
-            self.refuse(findings, "is out of range", format!("write a whole number from {from} to {to}"));
+            self.refuse(
+                findings,
+                "is out of range",
+                format!("write a whole number from {from} to {to}"),
+            );
         }
         within
     }
@@ -373,7 +527,11 @@ impl<'t> Item<'t> {
         if list.is_none() {
             self.wrong_type(findings, "a list", example);
         }
-        let element = |value: &'t Spanned<DeValue<'t>>| Item { path: self.path.clone(), key_span: value.span(), value };
+        let element = |value: &'t Spanned<DeValue<'t>>| Item {
+            path: self.path.clone(),
+            key_span: value.span(),
+            value,
+        };
         Some(list?.iter().map(element).collect())
     }
 
@@ -383,6 +541,10 @@ impl<'t> Item<'t> {
         if entries.is_none() {
             self.wrong_type(findings, "a table", example);
         }
-        Some(Table::new(self.path.clone(), self.key_span.clone(), entries?))
+        Some(Table::new(
+            self.path.clone(),
+            self.key_span.clone(),
+            entries?,
+        ))
     }
 }

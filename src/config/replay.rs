@@ -52,9 +52,15 @@ impl Replay {
             let memory = |name: &str| (name == "memory").then_some(());
             item.one_of(findings, &["memory"], &["disk", "redis", "valkey"], memory);
         }
-        let capacity = table.item("capacity").and_then(|item| read_capacity(&item, findings));
-        let ttl = table.item("ttl").and_then(|item| item.unit(findings, "\"72h\"", units::timeout));
-        let refuse = table.item("refuse_older_than_start").and_then(|item| item.flag(findings));
+        let capacity = table
+            .item("capacity")
+            .and_then(|item| read_capacity(&item, findings));
+        let ttl = table
+            .item("ttl")
+            .and_then(|item| item.unit(findings, "\"72h\"", units::timeout));
+        let refuse = table
+            .item("refuse_older_than_start")
+            .and_then(|item| item.flag(findings));
         table.finish(findings);
         Self {
             capacity: capacity.unwrap_or(1_000_000),
@@ -65,7 +71,8 @@ impl Replay {
 }
 
 fn read_capacity(item: &Item<'_>, findings: &mut Findings) -> Option<usize> {
-    item.integer(findings, 1..=MAX_CAPACITY).and_then(|capacity| usize::try_from(capacity).ok())
+    item.integer(findings, 1..=MAX_CAPACITY)
+        .and_then(|capacity| usize::try_from(capacity).ok())
 }
 
 impl RouteReplay {
@@ -77,9 +84,22 @@ impl RouteReplay {
         window: &Replay,
         scheme: Option<&Scheme>,
     ) -> Self {
-        let on_replay = if scheme.map(Scheme::stamped) == Some(Stamped::Event) { 200 } else { 409 };
-        let statuses = Statuses { on_replay, on_duplicate: 200, on_conflict: 409 };
-        let mut replay = Self { enabled: true, statuses, capacity: None, ttl: window.ttl };
+        let on_replay = if scheme.map(Scheme::stamped) == Some(Stamped::Event) {
+            200
+        } else {
+            409
+        };
+        let statuses = Statuses {
+            on_replay,
+            on_duplicate: 200,
+            on_conflict: 409,
+        };
+        let mut replay = Self {
+            enabled: true,
+            statuses,
+            capacity: None,
+            ttl: window.ttl,
+        };
         let Some(item) = item else {
             replay.enabled = !scheme.is_some_and(|scheme| scheme.events_repeat);
             return replay;
@@ -90,14 +110,24 @@ impl RouteReplay {
                 return replay;
             }
             Some(_) => {
-                item.refuse(findings, "is neither `\"off\"` nor a table", format!("write `\"off\"` or `{EXAMPLE}`"));
+                item.refuse(
+                    findings,
+                    "is neither `\"off\"` nor a table",
+                    format!("write `\"off\"` or `{EXAMPLE}`"),
+                );
                 return replay;
             }
             None => {}
         }
-        let Some(mut table) = item.table(findings, EXAMPLE) else { return replay };
-        let mut status =
-            |key, default| table.item(key).and_then(|item| read_status(&item, findings)).unwrap_or(default);
+        let Some(mut table) = item.table(findings, EXAMPLE) else {
+            return replay;
+        };
+        let mut status = |key, default| {
+            table
+                .item(key)
+                .and_then(|item| read_status(&item, findings))
+                .unwrap_or(default)
+        };
         replay.statuses = Statuses {
             on_replay: status("on_replay", on_replay),
             on_duplicate: status("on_duplicate", 200),
@@ -106,10 +136,16 @@ impl RouteReplay {
         if let Some(item) = table.item("capacity") {
             replay.capacity = read_capacity(&item, findings);
             if replay.capacity.is_some_and(|own| own > window.capacity) {
-                findings.warn(item.span(), "the route's `replay.capacity` is above that of `[replay]`, which holds");
+                findings.warn(
+                    item.span(),
+                    "the route's `replay.capacity` is above that of `[replay]`, which holds",
+                );
             }
         }
-        if let Some(ttl) = table.item("ttl").and_then(|item| item.unit(findings, "\"72h\"", units::timeout)) {
+        if let Some(ttl) = table
+            .item("ttl")
+            .and_then(|item| item.unit(findings, "\"72h\"", units::timeout))
+        {
             replay.ttl = ttl;
         }
         table.finish(findings);
@@ -118,10 +154,16 @@ impl RouteReplay {
 }
 
 fn read_status(item: &Item<'_>, findings: &mut Findings) -> Option<u16> {
-    let status = item.integer(findings, 200..=599).and_then(|status| u16::try_from(status).ok())?;
+    let status = item
+        .integer(findings, 200..=599)
+        .and_then(|status| u16::try_from(status).ok())?;
     // The answer is JSON, and these have no body.
     if matches!(status, 204 | 205 | 304) {
-        item.refuse(findings, "is a status without a body, and the answer has one", "write 200, for instance");
+        item.refuse(
+            findings,
+            "is a status without a body, and the answer has one",
+            "write 200, for instance",
+        );
         return None;
     }
     Some(status)

@@ -103,39 +103,66 @@ pub(super) fn read<'t>(
     server: &Server,
     window: &Replay,
 ) -> Draft<'t> {
-    let name = table.required(findings, "name", "\"billing\"").and_then(|item| read_name(&item, findings));
+    let name = table
+        .required(findings, "name", "\"billing\"")
+        .and_then(|item| read_name(&item, findings));
     let pattern = read_pattern(&mut table, findings);
     let upstream = table.required(findings, "upstream", "\"http://127.0.0.1:3000\"");
     let upstream = upstream.and_then(|item| read_upstream(&item, findings));
-    let methods = table.item("methods").and_then(|item| read_methods(&item, findings));
-    let max_body = size(&mut table, findings, "max_body", 1..=u64::MAX, DEFAULT_MAX_BODY);
-    let timeout = table.item("upstream_timeout").and_then(|item| item.unit(findings, "\"10s\"", units::timeout));
-    let enforce = table.item("enforce").and_then(|item| item.flag(findings)).unwrap_or(true);
-    let upstream_host = table.item("upstream_host").and_then(|item| read_upstream_host(&item, findings));
-    let public_url = table.item("public_url").and_then(|item| read_public_url(&item, findings));
+    let methods = table
+        .item("methods")
+        .and_then(|item| read_methods(&item, findings));
+    let max_body = size(
+        &mut table,
+        findings,
+        "max_body",
+        1..=u64::MAX,
+        DEFAULT_MAX_BODY,
+    );
+    let timeout = table
+        .item("upstream_timeout")
+        .and_then(|item| item.unit(findings, "\"10s\"", units::timeout));
+    let enforce = table
+        .item("enforce")
+        .and_then(|item| item.flag(findings))
+        .unwrap_or(true);
+    let upstream_host = table
+        .item("upstream_host")
+        .and_then(|item| read_upstream_host(&item, findings));
+    let public_url = table
+        .item("public_url")
+        .and_then(|item| read_public_url(&item, findings));
     let scheme = read_scheme(&mut table, findings);
     let secrets = table.required(findings, "secrets", "[\"env:WEBHOOK_SECRET\"]");
     let wanted = wanted(scheme.as_ref());
-    let Listed { secrets, learn } =
-        secrets.map(|item| secrets::read_list(&item, findings, sources, wanted)).unwrap_or_default();
+    let Listed { secrets, learn } = secrets
+        .map(|item| secrets::read_list(&item, findings, sources, wanted))
+        .unwrap_or_default();
     let own_tolerance = scheme::read_tolerance(&mut table, findings, "tolerance");
     let own_future = scheme::read_tolerance(&mut table, findings, "future_tolerance");
     let headers = table.item("upstream_headers");
-    let upstream_headers =
-        headers.map(|item| upstream_headers::read(&item, findings, sources, scheme.as_ref())).unwrap_or_default();
+    let upstream_headers = headers
+        .map(|item| upstream_headers::read(&item, findings, sources, scheme.as_ref()))
+        .unwrap_or_default();
     let replay = table.item("replay");
     let replay = RouteReplay::read(replay.as_ref(), findings, window, scheme.as_ref());
-    let event_types = table.item("event_types").and_then(|item| read_event_types(&item, findings, scheme.as_ref()));
+    let event_types = table
+        .item("event_types")
+        .and_then(|item| read_event_types(&item, findings, scheme.as_ref()));
     if let Some(item) = table.item("mode") {
         let relay = |name: &str| (name == "relay").then_some(());
         item.one_of(findings, &["relay"], &["queue"], relay);
     }
     let handshake = table.item("handshake");
-    let handshake = handshake.map(|item| HandshakeSettings::read(&item, findings, sources, scheme.as_ref()));
+    let handshake =
+        handshake.map(|item| HandshakeSettings::read(&item, findings, sources, scheme.as_ref()));
     table.finish(findings);
 
-    let route = scheme.zip(name.clone()).zip(pattern.clone()).zip(upstream.clone()).map(
-        |(((scheme, name), pattern), upstream)| {
+    let route = scheme
+        .zip(name.clone())
+        .zip(pattern.clone())
+        .zip(upstream.clone())
+        .map(|(((scheme, name), pattern), upstream)| {
             // The route's own past stands for the future too, unless somebody says otherwise of that.
             let tolerance = own_tolerance.unwrap_or(scheme.tolerance);
             Route {
@@ -143,7 +170,9 @@ pub(super) fn read<'t>(
                 pattern,
                 methods: methods.unwrap_or_else(|| vec!["POST".to_owned()]),
                 tolerance,
-                future_tolerance: own_future.or(own_tolerance).unwrap_or(scheme.future_tolerance),
+                future_tolerance: own_future
+                    .or(own_tolerance)
+                    .unwrap_or(scheme.future_tolerance),
                 scheme: Arc::new(scheme),
                 secrets: secrets.iter().map(|(_, secret)| secret.clone()).collect(),
                 upstream,
@@ -158,18 +187,31 @@ pub(super) fn read<'t>(
                 handshake: handshake.unwrap_or_default(),
                 learn,
             }
-        },
-    );
+        });
     if let Some(route) = &route {
         judge::judge(route, &table, &secrets, sources.now, findings);
     }
-    Draft { table, name, pattern, upstream, route }
+    Draft {
+        table,
+        name,
+        pattern,
+        upstream,
+        route,
+    }
 }
 
 /// What the entries of `secrets` may be. Where the scheme is not known, nothing that it might allow is refused.
 fn wanted(scheme: Option<&Scheme>) -> Wanted {
-    let Some(scheme) = scheme else { return Wanted { taken: Taken::Either, learns: true } };
-    Wanted { taken: Taken::by(scheme), learns: scheme.handshake.is_some_and(Handshake::brings_secret) }
+    let Some(scheme) = scheme else {
+        return Wanted {
+            taken: Taken::Either,
+            learns: true,
+        };
+    };
+    Wanted {
+        taken: Taken::by(scheme),
+        learns: scheme.handshake.is_some_and(Handshake::brings_secret),
+    }
 }
 
 /// What a scheme without a preset is called.
@@ -178,7 +220,11 @@ pub(super) const CUSTOM: &str = "custom";
 fn read_name(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
     let name = item.label(findings, 128, "billing")?;
     if name == "-" {
-        item.refuse(findings, "is what logs and metrics write where no route matched", "choose another name");
+        item.refuse(
+            findings,
+            "is what logs and metrics write where no route matched",
+            "choose another name",
+        );
         return None;
     }
     Some(name.to_owned())
@@ -187,25 +233,38 @@ fn read_name(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
 fn read_pattern(table: &mut Table<'_>, findings: &mut Findings) -> Option<Pattern> {
     let path_item = table.required(findings, "path", "\"/webhooks/itellico\"");
     let host_item = table.item("host");
-    let host = host_item.as_ref().map(|item| item.text(findings, "\"hooks.example.com\""));
+    let host = host_item
+        .as_ref()
+        .map(|item| item.text(findings, "\"hooks.example.com\""));
     let path_item = path_item?;
     let path = path_item.text(findings, "\"/webhooks/itellico\"");
     let mut parse = |host, path, item: &Item<'_>| match Pattern::parse(host, path) {
         Ok(pattern) => Some(pattern),
         Err(problem) => {
-            item.refuse(findings, format_args!("cannot be matched: {}", problem.message), problem.help);
+            item.refuse(
+                findings,
+                format_args!("cannot be matched: {}", problem.message),
+                problem.help,
+            );
             None
         }
     };
     let alone = parse(None, path?, &path_item);
     match (host, host_item) {
-        (Some(host), Some(item)) => parse(Some(host?), "/", &item).and_then(|_| Pattern::parse(host, path?).ok()),
+        (Some(host), Some(item)) => {
+            parse(Some(host?), "/", &item).and_then(|_| Pattern::parse(host, path?).ok())
+        }
         _ => alone,
     }
 }
 
 fn read_upstream(item: &Item<'_>, findings: &mut Findings) -> Option<Upstream> {
-    if item.value.get_ref().as_str().is_some_and(|text| text.contains('@')) {
+    if item
+        .value
+        .get_ref()
+        .as_str()
+        .is_some_and(|text| text.contains('@'))
+    {
         findings.hide(item.span());
     }
     item.unit(findings, "\"http://127.0.0.1:3000\"", Upstream::parse)
@@ -216,7 +275,8 @@ fn read_upstream_host(item: &Item<'_>, findings: &mut Findings) -> Option<String
     // The form of an upstream's authority, with or without a port, is what `Host` may hold.
     let parsed = Upstream::parse(&format!("http://{host}")).map_err(|_| UnitFault {
         message: "is no value for `Host`".to_owned(),
-        help: "write a host, with a port if need be, as in `app.internal` or `app.internal:8443`".to_owned(),
+        help: "write a host, with a port if need be, as in `app.internal` or `app.internal:8443`"
+            .to_owned(),
     });
     item.checked(findings, parsed).map(|_| host.to_owned())
 }
@@ -224,16 +284,31 @@ fn read_upstream_host(item: &Item<'_>, findings: &mut Findings) -> Option<String
 fn read_methods(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<String>> {
     let entries = item.list(findings, "methods = [\"POST\"]")?;
     if entries.is_empty() {
-        item.refuse(findings, "is empty: no request could be taken", "write at least one, as in `[\"POST\"]`");
+        item.refuse(
+            findings,
+            "is empty: no request could be taken",
+            "write at least one, as in `[\"POST\"]`",
+        );
     }
     let mut methods: Vec<String> = Vec::new();
     for entry in entries {
-        let Some(method) = entry.text(findings, "\"POST\"") else { continue };
-        let is_name = !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
+        let Some(method) = entry.text(findings, "\"POST\"") else {
+            continue;
+        };
+        let is_name =
+            !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
         if !is_name || method.len() > 32 {
-            entry.refuse(findings, "is no method", "write it in capitals, as in `POST`: methods are case-sensitive");
+            entry.refuse(
+                findings,
+                "is no method",
+                "write it in capitals, as in `POST`: methods are case-sensitive",
+            );
         } else if matches!(method, "CONNECT" | "TRACE") {
-            entry.refuse(findings, "is a method that carries no delivery", "leave it out");
+            entry.refuse(
+                findings,
+                "is a method that carries no delivery",
+                "leave it out",
+            );
         } else if !methods.iter().any(|known| known == method) {
             methods.push(method.to_owned());
         }
@@ -252,12 +327,21 @@ fn read_scheme(table: &mut Table<'_>, findings: &mut Findings) -> Option<Scheme>
         }
         (Some(provider), Some(item)) => {
             let message = format!("the route has both `{}` and `{}`", provider.path, item.path);
-            findings.problem(item.key_span.clone(), message, "keep one: a preset, or a scheme spelled out");
+            findings.problem(
+                item.key_span.clone(),
+                message,
+                "keep one: a preset, or a scheme spelled out",
+            );
             return None;
         }
         (None, None) => {
-            let message = "the route has neither `provider` nor `[route.scheme]`: nothing could be verified";
-            findings.absence(table.span(), message, "add a preset, as in `provider = \"itellico\"`, or a scheme");
+            let message =
+                "the route has neither `provider` nor `[route.scheme]`: nothing could be verified";
+            findings.absence(
+                table.span(),
+                message,
+                "add a preset, as in `provider = \"itellico\"`, or a scheme",
+            );
             return None;
         }
     };
@@ -274,21 +358,41 @@ fn read_provider(item: &Item<'_>, findings: &mut Findings) -> Option<Scheme> {
     let name = item.text(findings, "\"itellico\"")?;
     let scheme = presets::find(name).map(|preset| preset.scheme.clone());
     if scheme.is_none() {
-        item.refuse(findings, "is not a provider that this version knows", presets::why_not(name));
+        item.refuse(
+            findings,
+            "is not a provider that this version knows",
+            presets::why_not(name),
+        );
     }
     scheme
 }
 
-fn read_event_types(item: &Item<'_>, findings: &mut Findings, scheme: Option<&Scheme>) -> Option<Vec<String>> {
+fn read_event_types(
+    item: &Item<'_>,
+    findings: &mut Findings,
+    scheme: Option<&Scheme>,
+) -> Option<Vec<String>> {
     const EXAMPLE: &str = "event_types = [\"conversation.ended\"]";
     let entries = item.list(findings, EXAMPLE)?;
     if entries.is_empty() {
-        item.refuse(findings, "is empty: no delivery could be taken", format!("leave it out, or write `{EXAMPLE}`"));
+        item.refuse(
+            findings,
+            "is empty: no delivery could be taken",
+            format!("leave it out, or write `{EXAMPLE}`"),
+        );
     }
     if scheme.is_some_and(|scheme| scheme.event_type.is_none()) {
         let help = "say where it is, as in `event_type = { json = \"/type\" }`";
-        item.refuse(findings, "needs an event type, and the scheme names no place for it", help);
+        item.refuse(
+            findings,
+            "needs an event type, and the scheme names no place for it",
+            help,
+        );
     }
-    let label = |entry: &Item<'_>| entry.label(findings, 256, "conversation.ended").map(ToOwned::to_owned);
+    let label = |entry: &Item<'_>| {
+        entry
+            .label(findings, 256, "conversation.ended")
+            .map(ToOwned::to_owned)
+    };
     Some(entries.iter().filter_map(label).collect())
 }

@@ -53,7 +53,13 @@ pub fn parse_scheme(path: &str, text: &str) -> Result<Scheme, Problems> {
         }
     }
     findings.finish(path, text)?;
-    let missing = || Problems::whole_file(path, "the file holds no scheme", "write the keys of `[route.scheme]` in it");
+    let missing = || {
+        Problems::whole_file(
+            path,
+            "the file holds no scheme",
+            "write the keys of `[route.scheme]` in it",
+        )
+    };
     scheme.ok_or_else(missing)
 }
 
@@ -67,7 +73,8 @@ mod tests {
     #[test]
     fn the_keys_may_stand_at_the_top_or_under_their_table() {
         for header in ["", "[scheme]\n", "[route.scheme]\n"] {
-            let scheme = parse_scheme("s.toml", &format!("{header}{KEYS}")).unwrap_or_else(|p| panic!("{header}: {p}"));
+            let scheme = parse_scheme("s.toml", &format!("{header}{KEYS}"))
+                .unwrap_or_else(|p| panic!("{header}: {p}"));
             assert_eq!(scheme.signed.text(), "{timestamp}.{body}");
             assert_eq!((scheme.provider.as_str(), scheme.preset), ("custom", false));
         }
@@ -77,9 +84,21 @@ mod tests {
     fn every_problem_is_told_with_its_place() {
         let text = "[scheme]\nalgorithm = \"md5\"\nsigned = \"{bdy}\"\nx = 1\n";
         let problems = parse_scheme("s.toml", text).unwrap_err();
-        let lines: Vec<_> = problems.list.iter().filter_map(|p| p.position.map(|at| at.line)).collect();
-        assert!([2, 3, 4].iter().all(|line| lines.contains(line)), "{problems}");
+        let lines: Vec<_> = problems
+            .list
+            .iter()
+            .filter_map(|p| p.position.map(|at| at.line))
+            .collect();
+        assert!(
+            [2, 3, 4].iter().all(|line| lines.contains(line)),
+            "{problems}"
+        );
         let unsafe_one = KEYS.replace("{timestamp}.{body}", "{timestamp}");
-        assert!(parse_scheme("s.toml", &unsafe_one).unwrap_err().to_string().contains("{body}"));
+        assert!(
+            parse_scheme("s.toml", &unsafe_one)
+                .unwrap_err()
+                .to_string()
+                .contains("{body}")
+        );
     }
 }

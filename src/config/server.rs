@@ -47,21 +47,42 @@ const HEAD_BOUNDS: std::ops::RangeInclusive<u64> = 1024..=1 << 20;
 
 impl Server {
     pub(super) fn read(mut table: Table<'_>, findings: &mut Findings) -> Self {
-        let listen = table.item("listen").and_then(|item| read_listen(&item, findings));
-        let threads = table.item("threads").and_then(|item| item.integer(findings, 0..=1024));
+        let listen = table
+            .item("listen")
+            .and_then(|item| read_listen(&item, findings));
+        let threads = table
+            .item("threads")
+            .and_then(|item| item.integer(findings, 0..=1024));
         let head_timeout = timeout(&mut table, findings, "head_timeout", 10);
         let body_timeout = timeout(&mut table, findings, "body_timeout", 30);
         let idle_timeout = timeout(&mut table, findings, "idle_timeout", 60);
         let write_timeout = timeout(&mut table, findings, "write_timeout", 30);
-        let max_buffered = size(&mut table, findings, "max_buffered", 1..=u64::MAX, 256 << 20);
-        let max_connections = table.item("max_connections").and_then(|item| item.integer(findings, 1..=10_000_000));
-        let trusted_proxies = table.item("trusted_proxies").and_then(|item| read_networks(&item, findings));
-        let shutdown_grace =
-            table.item("shutdown_grace").and_then(|item| item.unit(findings, "\"30s\"", units::duration));
+        let max_buffered = size(
+            &mut table,
+            findings,
+            "max_buffered",
+            1..=u64::MAX,
+            256 << 20,
+        );
+        let max_connections = table
+            .item("max_connections")
+            .and_then(|item| item.integer(findings, 1..=10_000_000));
+        let trusted_proxies = table
+            .item("trusted_proxies")
+            .and_then(|item| read_networks(&item, findings));
+        let shutdown_grace = table
+            .item("shutdown_grace")
+            .and_then(|item| item.unit(findings, "\"30s\"", units::duration));
         let max_head = size(&mut table, findings, "max_head", HEAD_BOUNDS, 64 << 10);
-        let max_headers = table.item("max_headers").and_then(|item| item.integer(findings, 1..=10_000));
-        let health_path = table.item("health_path").and_then(|item| read_health_path(&item, findings));
-        let public_url = table.item("public_url").and_then(|item| read_public_url(&item, findings));
+        let max_headers = table
+            .item("max_headers")
+            .and_then(|item| item.integer(findings, 1..=10_000));
+        let health_path = table
+            .item("health_path")
+            .and_then(|item| read_health_path(&item, findings));
+        let public_url = table
+            .item("public_url")
+            .and_then(|item| read_public_url(&item, findings));
         table.not_yet(
             findings,
             "tls",
@@ -97,8 +118,15 @@ fn whole(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-fn timeout(table: &mut Table<'_>, findings: &mut Findings, key: &'static str, default_secs: u64) -> Duration {
-    let read = table.item(key).and_then(|item| item.unit(findings, "\"10s\"", units::timeout));
+fn timeout(
+    table: &mut Table<'_>,
+    findings: &mut Findings,
+    key: &'static str,
+    default_secs: u64,
+) -> Duration {
+    let read = table
+        .item(key)
+        .and_then(|item| item.unit(findings, "\"10s\"", units::timeout));
     read.unwrap_or(Duration::from_secs(default_secs))
 }
 
@@ -110,7 +138,9 @@ pub(super) fn size(
     range: std::ops::RangeInclusive<u64>,
     default: u64,
 ) -> u64 {
-    let Some(item) = table.item(key) else { return default };
+    let Some(item) = table.item(key) else {
+        return default;
+    };
     let read = if matches!(item.value.get_ref(), toml::de::DeValue::Integer(_)) {
         item.integer(findings, 0..=1 << 50)
     } else {
@@ -120,10 +150,17 @@ pub(super) fn size(
     if range.contains(&bytes) {
         return bytes;
     }
-    let (from, to) = (units::written_size(*range.start()), units::written_size(*range.end()));
+    let (from, to) = (
+        units::written_size(*range.start()),
+        units::written_size(*range.end()),
+    );
     match bytes {
         0 => item.refuse(findings, "is zero", "write a size above zero, as in `1MiB`"),
-        _ => item.refuse(findings, "is out of range", format!("write a size from {from} to {to}")),
+        _ => item.refuse(
+            findings,
+            "is out of range",
+            format!("write a size from {from} to {to}"),
+        ),
     }
     default
 }
@@ -132,16 +169,30 @@ fn read_listen(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<SocketAdd
     const EXAMPLE: &str = "listen = [\"127.0.0.1:8080\"]";
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for entry in item.list(findings, EXAMPLE)? {
-        let Some(address) = entry.unit(findings, EXAMPLE, units::listen_address) else { continue };
+        let Some(address) = entry.unit(findings, EXAMPLE, units::listen_address) else {
+            continue;
+        };
         if addresses.iter().any(|other| collide(*other, address)) {
-            entry.refuse(findings, "names an address that is already listened on", "name each address once");
+            entry.refuse(
+                findings,
+                "names an address that is already listened on",
+                "name each address once",
+            );
         }
         addresses.push(address);
     }
     if addresses.is_empty() {
-        let is_empty = item.value.get_ref().as_array().is_some_and(|list| list.is_empty());
+        let is_empty = item
+            .value
+            .get_ref()
+            .as_array()
+            .is_some_and(|list| list.is_empty());
         if is_empty {
-            item.refuse(findings, "is empty", format!("name at least one address, as in `{EXAMPLE}`"));
+            item.refuse(
+                findings,
+                "is empty",
+                format!("name at least one address, as in `{EXAMPLE}`"),
+            );
         }
         return None;
     }
@@ -151,7 +202,8 @@ fn read_listen(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<SocketAdd
 /// Whether two sockets cannot both be bound: the same address, or one of a family beside all of it. Port 0 never
 /// collides.
 pub(super) fn collide(a: SocketAddr, b: SocketAddr) -> bool {
-    let is_wild = a.is_ipv4() == b.is_ipv4() && (a.ip().is_unspecified() || b.ip().is_unspecified());
+    let is_wild =
+        a.is_ipv4() == b.is_ipv4() && (a.ip().is_unspecified() || b.ip().is_unspecified());
     a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || is_wild)
 }
 
@@ -159,9 +211,14 @@ fn read_networks(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<IpNet>>
     let entries = item.list(findings, "trusted_proxies = [\"10.0.0.0/8\"]")?;
     let mut networks = Vec::with_capacity(entries.len());
     for entry in entries {
-        let Some(network) = entry.unit(findings, "\"10.0.0.0/8\"", units::network) else { continue };
+        let Some(network) = entry.unit(findings, "\"10.0.0.0/8\"", units::network) else {
+            continue;
+        };
         if network.prefix_len() == 0 {
-            findings.warn(entry.span(), "`trusted_proxies` trusts everybody: any client can claim any address");
+            findings.warn(
+                entry.span(),
+                "`trusted_proxies` trusts everybody: any client can claim any address",
+            );
         }
         networks.push(network);
     }
@@ -174,25 +231,38 @@ fn read_health_path(item: &Item<'_>, findings: &mut Findings) -> Option<String> 
     if path.starts_with('/') && path.bytes().all(is_plain) {
         return Some(path.to_owned());
     }
-    item.refuse(findings, "is no plain path", "begin it with `/` and use letters, digits and `/-._~` only");
+    item.refuse(
+        findings,
+        "is no plain path",
+        "begin it with `/` and use letters, digits and `/-._~` only",
+    );
     None
 }
 
 /// Reads a `public_url`, of the server or a route.
 pub(super) fn read_public_url(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
     let text = item.text(findings, "\"https://hooks.example.com\"")?;
-    let authority = text.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
+    let authority = text
+        .split_once("://")
+        .map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
     let fault = if text.contains('@') {
         findings.hide(item.span());
         Some("it holds a user name or password")
-    } else if authority.is_empty() || authority.starts_with(':') || authority.contains(['[', ']', '%']) {
+    } else if authority.is_empty()
+        || authority.starts_with(':')
+        || authority.contains(['[', ']', '%'])
+    {
         Some("it names no host")
     } else {
         crate::scheme::PublicUrl::new(text).fault()
     };
     if let Some(why) = fault {
         let help = "write an origin, as in `https://hooks.example.com`, or a URL with a path";
-        item.refuse(findings, format_args!("is not a URL that a provider signs: {why}"), help);
+        item.refuse(
+            findings,
+            format_args!("is not a URL that a provider signs: {why}"),
+            help,
+        );
         return None;
     }
     Some(text.to_owned())

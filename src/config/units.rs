@@ -25,7 +25,10 @@ pub struct UnitFault {
 
 impl UnitFault {
     pub(super) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { message: message.into(), help: help.into() }
+        Self {
+            message: message.into(),
+            help: help.into(),
+        }
     }
 }
 
@@ -58,7 +61,14 @@ pub fn duration(text: &str) -> Result<Duration, UnitFault> {
 /// What is wrong with the text.
 pub fn timeout(text: &str) -> Result<Duration, UnitFault> {
     let timeout = duration(text)?;
-    if timeout.is_zero() { Err(UnitFault::new("is zero", "write a time above zero, as in `10s`")) } else { Ok(timeout) }
+    if timeout.is_zero() {
+        Err(UnitFault::new(
+            "is zero",
+            "write a time above zero, as in `10s`",
+        ))
+    } else {
+        Ok(timeout)
+    }
 }
 
 /// A duration above zero, or `off`.
@@ -69,11 +79,16 @@ pub fn tolerance(text: &str) -> Result<Tolerance, UnitFault> {
     if text == "off" {
         return Ok(Tolerance::Off);
     }
-    let within =
-        duration(text).map_err(|fault| UnitFault { help: "write a time, as in `5m`, or `off`".to_owned(), ..fault })?;
+    let within = duration(text).map_err(|fault| UnitFault {
+        help: "write a time, as in `5m`, or `off`".to_owned(),
+        ..fault
+    })?;
     if within.is_zero() {
         let help = "write a time above zero, as in `5m`; `off` judges no timestamp";
-        return Err(UnitFault::new("is zero: no delivery could be in time", help));
+        return Err(UnitFault::new(
+            "is zero: no delivery could be in time",
+            help,
+        ));
     }
     Ok(Tolerance::Within(within))
 }
@@ -100,11 +115,19 @@ pub fn size(text: &str) -> Result<u64, UnitFault> {
     number
         .checked_mul(factor)
         .filter(|bytes| *bytes <= 1 << 50)
-        .ok_or_else(|| UnitFault::new("is larger than any machine can hold", "write a smaller size"))
+        .ok_or_else(|| {
+            UnitFault::new(
+                "is larger than any machine can hold",
+                "write a smaller size",
+            )
+        })
 }
 
 fn split_number(text: &str) -> Option<(&str, &str)> {
-    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let (digits, unit) = text.split_at(
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len()),
+    );
     (!digits.is_empty()).then_some((digits, unit))
 }
 
@@ -113,9 +136,9 @@ fn split_number(text: &str) -> Option<(&str, &str)> {
 /// # Errors
 /// What is wrong with the text.
 pub fn listen_address(text: &str) -> Result<SocketAddr, UnitFault> {
-    let help =
-        "write an IP address and a port, as in `127.0.0.1:8080` or `[::1]:8080`; `0.0.0.0:8080` is every interface";
-    text.parse().map_err(|_| UnitFault::new("is no address to listen on", help))
+    let help = "write an IP address and a port, as in `127.0.0.1:8080` or `[::1]:8080`; `0.0.0.0:8080` is every interface";
+    text.parse()
+        .map_err(|_| UnitFault::new("is no address to listen on", help))
 }
 
 /// A network in CIDR notation, or a single address.
@@ -124,9 +147,12 @@ pub fn listen_address(text: &str) -> Result<SocketAddr, UnitFault> {
 /// What is wrong with the text.
 pub fn network(text: &str) -> Result<IpNet, UnitFault> {
     let single = || text.parse::<IpAddr>().map(IpNet::from);
-    text.parse::<IpNet>()
-        .or_else(|_| single())
-        .map_err(|_| UnitFault::new("is no network", "write it as in `10.0.0.0/8`, or a single address"))
+    text.parse::<IpNet>().or_else(|_| single()).map_err(|_| {
+        UnitFault::new(
+            "is no network",
+            "write it as in `10.0.0.0/8`, or a single address",
+        )
+    })
 }
 
 /// An RFC 3339 moment with its zone.
@@ -136,22 +162,42 @@ pub fn network(text: &str) -> Result<IpNet, UnitFault> {
 pub fn moment(text: &str) -> Result<UnixMillis, UnitFault> {
     text.parse::<jiff::Timestamp>()
         .map(|moment| UnixMillis(moment.as_millisecond()))
-        .map_err(|_| UnitFault::new("is no moment", "write date, time and zone, as in `2026-12-31T00:00:00Z`"))
+        .map_err(|_| {
+            UnitFault::new(
+                "is no moment",
+                "write date, time and zone, as in `2026-12-31T00:00:00Z`",
+            )
+        })
 }
 
 /// The number of bytes in the largest unit that says it exactly, for messages.
 pub(crate) fn written_size(bytes: u64) -> String {
     let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    let exact = units.into_iter().find(|(unit, _)| bytes != 0 && bytes.is_multiple_of(*unit));
-    exact.map_or_else(|| bytes.to_string(), |(unit, name)| format!("{}{name}", bytes / unit))
+    let exact = units
+        .into_iter()
+        .find(|(unit, _)| bytes != 0 && bytes.is_multiple_of(*unit));
+    exact.map_or_else(
+        || bytes.to_string(),
+        |(unit, name)| format!("{}{name}", bytes / unit),
+    )
 }
 
 /// A duration in the largest unit that says it exactly, for messages.
 pub(crate) fn written_duration(duration: Duration) -> String {
     let ms = duration.as_millis();
-    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    let exact = units.into_iter().find(|(unit, _)| ms != 0 && ms.is_multiple_of(*unit));
-    exact.map_or_else(|| format!("{ms}ms"), |(unit, name)| format!("{}{name}", ms / unit))
+    let units = [
+        (86_400_000, "d"),
+        (3_600_000, "h"),
+        (60_000, "m"),
+        (1_000, "s"),
+    ];
+    let exact = units
+        .into_iter()
+        .find(|(unit, _)| ms != 0 && ms.is_multiple_of(*unit));
+    exact.map_or_else(
+        || format!("{ms}ms"),
+        |(unit, name)| format!("{}{name}", ms / unit),
+    )
 }
 
 #[cfg(test)]
@@ -163,8 +209,11 @@ mod tests {
         rows: &[(&str, Option<T>)],
         parse: impl Fn(&str) -> Result<T, UnitFault>,
     ) {
-        let wrong: Vec<_> =
-            rows.iter().map(|row| (row, parse(row.0).ok())).filter(|(row, found)| row.1 != *found).collect();
+        let wrong: Vec<_> = rows
+            .iter()
+            .map(|row| (row, parse(row.0).ok()))
+            .filter(|(row, found)| row.1 != *found)
+            .collect();
         assert!(wrong.is_empty(), "{wrong:#?}");
     }
 
@@ -200,9 +249,21 @@ mod tests {
 
     #[test]
     fn zero_is_no_timeout_and_no_tolerance() {
-        compare(&[("0s", None), ("1ms", Some(Duration::from_millis(1)))], timeout);
+        compare(
+            &[("0s", None), ("1ms", Some(Duration::from_millis(1)))],
+            timeout,
+        );
         let five = Some(Tolerance::Within(Duration::from_secs(300)));
-        compare(&[("0s", None), ("off", Some(Tolerance::Off)), ("5m", five), ("Off", None), ("none", None)], tolerance);
+        compare(
+            &[
+                ("0s", None),
+                ("off", Some(Tolerance::Off)),
+                ("5m", five),
+                ("Off", None),
+                ("none", None),
+            ],
+            tolerance,
+        );
     }
 
     #[test]
@@ -270,7 +331,16 @@ mod tests {
         for bytes in [0, 1, 1023, 1024, 1536, 1 << 20, 3 << 30] {
             assert_eq!(size(&written_size(bytes)), Ok(bytes));
         }
-        for ms in [0, 1, 1000, 61_000, 60_000, 3_600_000, 86_400_000, 259_200_000] {
+        for ms in [
+            0,
+            1,
+            1000,
+            61_000,
+            60_000,
+            3_600_000,
+            86_400_000,
+            259_200_000,
+        ] {
             let time = Duration::from_millis(ms);
             assert_eq!(duration(&written_duration(time)), Ok(time));
         }

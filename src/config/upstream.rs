@@ -32,7 +32,10 @@ impl Upstream {
             let help = "write scheme, host and port only; the request's own path and query are forwarded unchanged";
             return Err(UnitFault::new("has a path, query or fragment", help));
         }
-        let (host, port) = match authority.rsplit_once(':').filter(|_| !authority.ends_with(']')) {
+        let (host, port) = match authority
+            .rsplit_once(':')
+            .filter(|_| !authority.ends_with(']'))
+        {
             Some((host, port)) => (host, port),
             None => (authority, "80"),
         };
@@ -45,16 +48,24 @@ impl Upstream {
             let label = |label: &str| {
                 !label.is_empty()
                     && label.len() <= 63
-                    && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+                    && label
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
             };
             host.len() <= 253 && host.strip_suffix('.').unwrap_or(host).split('.').all(label)
         };
-        let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let host = match host
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
             Some(inner) if inner.parse::<std::net::Ipv6Addr>().is_ok() => inner,
             None if is_name(host) => host,
             _ => return Err(UnitFault::new("has no valid host", HELP)),
         };
-        Ok(Self { host: host.to_ascii_lowercase(), port })
+        Ok(Self {
+            host: host.to_ascii_lowercase(),
+            port,
+        })
     }
 }
 
@@ -74,7 +85,12 @@ mod tests {
 
     #[test]
     fn an_upstream_is_scheme_host_and_port_only() {
-        let at = |host: &str, port| Some(Upstream { host: host.into(), port });
+        let at = |host: &str, port| {
+            Some(Upstream {
+                host: host.into(),
+                port,
+            })
+        };
         let rows = [
             ("http://127.0.0.1:3000", at("127.0.0.1", 3000)),
             ("http://App.Internal:80", at("app.internal", 80)),

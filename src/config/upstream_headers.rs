@@ -39,26 +39,46 @@ pub(super) fn read(
 ) -> Vec<(FieldName, SecretText)> {
     const EXAMPLE: &str = "upstream_headers = { \"X-Gateway-Token\" = \"env:GATEWAY_TOKEN\" }";
     let mut headers: Vec<(FieldName, SecretText)> = Vec::new();
-    let Some(table) = item.table(findings, EXAMPLE) else { return headers };
+    let Some(table) = item.table(findings, EXAMPLE) else {
+        return headers;
+    };
     for (name, entry) in table.items() {
         // Even under a wrong name this is a secret.
         let value = secrets::read_reference(&entry, findings, sources);
         let problem = match FieldName::new(name) {
-            None => Some(("is no header name", "write letters, digits and `-`, as in `X-Gateway-Token`")),
-            Some(field) if field.is_or_aliases(b"host") => Some(("is set by `upstream_host`", "use that key")),
-            Some(field) if is_reserved(&field) => Some(("is set by the gateway itself", "choose another name")),
+            None => Some((
+                "is no header name",
+                "write letters, digits and `-`, as in `X-Gateway-Token`",
+            )),
+            Some(field) if field.is_or_aliases(b"host") => {
+                Some(("is set by `upstream_host`", "use that key"))
+            }
+            Some(field) if is_reserved(&field) => {
+                Some(("is set by the gateway itself", "choose another name"))
+            }
             Some(field) if scheme.is_some_and(|scheme| is_read_by(scheme, &field)) => {
                 Some(("is a header that the provider sends", "choose another name"))
             }
-            Some(field) if headers.iter().any(|(other, _)| other.is_or_aliases(field.as_str().as_bytes())) => {
-                Some(("is there already, in this or another spelling", "set each header once"))
+            Some(field)
+                if headers
+                    .iter()
+                    .any(|(other, _)| other.is_or_aliases(field.as_str().as_bytes())) =>
+            {
+                Some((
+                    "is there already, in this or another spelling",
+                    "set each header once",
+                ))
             }
             Some(field) => {
                 if let Some(value) = value {
                     if is_field_value(value.expose()) {
                         headers.push((field, value));
                     } else {
-                        entry.refuse(findings, "holds what no header may hold", "use visible characters only");
+                        entry.refuse(
+                            findings,
+                            "holds what no header may hold",
+                            "use visible characters only",
+                        );
                     }
                 }
                 None
@@ -74,7 +94,10 @@ pub(super) fn read(
 
 fn is_reserved(field: &FieldName) -> bool {
     let folded: Vec<u8> = field.as_str().bytes().map(fold).collect();
-    folded.starts_with(b"x-verigate-") || RESERVED_HEADERS.iter().any(|name| name.as_bytes() == folded)
+    folded.starts_with(b"x-verigate-")
+        || RESERVED_HEADERS
+            .iter()
+            .any(|name| name.as_bytes() == folded)
 }
 
 /// Whether the scheme takes something from this header.
@@ -88,6 +111,12 @@ fn is_read_by(scheme: &Scheme, field: &FieldName) -> bool {
     scheme.signature.headers.iter().chain(timestamps).any(is_it)
         || scheme.jwt.as_ref().is_some_and(|rule| is_it(&rule.header))
         || scheme.require.iter().any(|(name, _)| is_it(name))
-        || scheme.signed.parts().iter().any(|part| matches!(part, Part::Header(name) if is_it(name)))
-        || places.into_iter().any(|place| matches!(place, Some(Place::Header(name)) if is_it(name)))
+        || scheme
+            .signed
+            .parts()
+            .iter()
+            .any(|part| matches!(part, Part::Header(name) if is_it(name)))
+        || places
+            .into_iter()
+            .any(|place| matches!(place, Some(Place::Header(name)) if is_it(name)))
 }

@@ -15,7 +15,11 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 const GZIP: &[u8] = b"\x1f\x8b";
 
 pub(super) fn surplus_newline(case: &Trials<'_>) -> Option<Finding> {
-    let end = case.body.iter().rposition(|b| !matches!(b, b'\r' | b'\n')).map_or(0, |last| last + 1);
+    let end = case
+        .body
+        .iter()
+        .rposition(|b| !matches!(b, b'\r' | b'\n'))
+        .map_or(0, |last| last + 1);
     let one = case.body.strip_suffix(b"\n")?;
     let one = one.strip_suffix(b"\r").unwrap_or(one);
     let all = case.body.get(..end).unwrap_or_default();
@@ -57,13 +61,16 @@ pub(super) fn line_ends(case: &Trials<'_>) -> Option<Finding> {
         }
         dos.push(*byte);
     }
-    found(case.with_body(&unix).or_else(|| case.with_body(&dos)), || {
-        Mistake::new(
-            "body_line_ends",
-            "The line ends of the body were changed between CRLF and LF after it was signed.",
-            "Pass on the body byte for byte, and capture it in binary mode.",
-        )
-    })
+    found(
+        case.with_body(&unix).or_else(|| case.with_body(&dos)),
+        || {
+            Mistake::new(
+                "body_line_ends",
+                "The line ends of the body were changed between CRLF and LF after it was signed.",
+                "Pass on the body byte for byte, and capture it in binary mode.",
+            )
+        },
+    )
 }
 
 pub(super) fn empty(case: &Trials<'_>) -> Option<Finding> {
@@ -108,7 +115,12 @@ pub(super) fn still_base64(case: &Trials<'_>) -> Option<Finding> {
 pub(super) fn still_packed(case: &Trials<'_>) -> Option<Finding> {
     let fix = "Set `body = [\"raw\", \"inflated\"]` in the scheme, or have nothing on the way \
                compress the body.";
-    with_form(case, BodyForm::Inflated, "The body is gzip, and its unpacked bytes were signed.", fix)
+    with_form(
+        case,
+        BodyForm::Inflated,
+        "The body is gzip, and its unpacked bytes were signed.",
+        fix,
+    )
 }
 
 /// The sender signed its text with the characters beyond ASCII escaped, as Box does.
@@ -122,17 +134,29 @@ pub(super) fn escaped(case: &Trials<'_>) -> Option<Finding> {
 }
 
 /// The sender signed a form of the body that the scheme does not try.
-fn with_form(case: &Trials<'_>, form: BodyForm, sentence: &'static str, fix: &'static str) -> Option<Finding> {
+fn with_form(
+    case: &Trials<'_>,
+    form: BodyForm,
+    sentence: &'static str,
+    fix: &'static str,
+) -> Option<Finding> {
     if case.scheme.body.contains(&form) {
         return None;
     }
     let changed = form.apply(case.body, case.settings.max_body)?;
-    found(case.with_body(&changed), || Mistake::new("body_other_form", sentence, fix))
+    found(case.with_body(&changed), || {
+        Mistake::new("body_other_form", sentence, fix)
+    })
 }
 
 pub(super) fn too_long(case: &Trials<'_>) -> Option<Finding> {
-    let Framing::Length(announced) = case.head.framing() else { return None };
-    let first = case.body.get(..usize::try_from(announced).ok()?).filter(|first| first.len() < case.body.len())?;
+    let Framing::Length(announced) = case.head.framing() else {
+        return None;
+    };
+    let first = case
+        .body
+        .get(..usize::try_from(announced).ok()?)
+        .filter(|first| first.len() < case.body.len())?;
     found(case.with_body(first), || {
         Mistake::new(
             "body_too_long",
@@ -156,9 +180,19 @@ pub(super) fn in_string(case: &Trials<'_>) -> Option<Finding> {
 
 pub(super) fn charset(case: &Trials<'_>) -> Option<Finding> {
     let other: Vec<u8> = match std::str::from_utf8(case.body) {
-        Ok(text) if !text.is_ascii() => text.chars().map(u8::try_from).collect::<Result<_, _>>().ok()?,
+        Ok(text) if !text.is_ascii() => text
+            .chars()
+            .map(u8::try_from)
+            .collect::<Result<_, _>>()
+            .ok()?,
         Ok(_) => return None,
-        Err(_) => case.body.iter().copied().map(char::from).collect::<String>().into_bytes(),
+        Err(_) => case
+            .body
+            .iter()
+            .copied()
+            .map(char::from)
+            .collect::<String>()
+            .into_bytes(),
     };
     found(case.with_body(&other), || {
         Mistake::new(
@@ -170,7 +204,8 @@ pub(super) fn charset(case: &Trials<'_>) -> Option<Finding> {
 }
 
 pub(super) fn reserialised(case: &Trials<'_>) -> Option<Finding> {
-    json::forms(case.body).find_map(|(form, words)| found(case.with_body(form.as_bytes()), || written_again(&words)))
+    json::forms(case.body)
+        .find_map(|(form, words)| found(case.with_body(form.as_bytes()), || written_again(&words)))
 }
 
 /// A serialiser wrote the members of the outermost object in another order, sorted for example.
@@ -178,7 +213,9 @@ pub(super) fn reserialised(case: &Trials<'_>) -> Option<Finding> {
 /// The sender's order is not known, so every order is tried.
 pub(super) fn reordered(case: &Trials<'_>) -> Option<Finding> {
     let secret = json::orders(case.body).find_map(|form| case.with_body(form.as_bytes()));
-    found(secret, || written_again("with its members in another order"))
+    found(secret, || {
+        written_again("with its members in another order")
+    })
 }
 
 fn written_again(words: &str) -> Mistake {
@@ -199,7 +236,10 @@ pub(super) fn cut(case: &Trials<'_>) -> Option<Mistake> {
     let is_json = matches!(case.body.trim_ascii_start(), [b'{' | b'[', ..]);
     let read = serde_json::from_slice::<serde_json::Value>(case.body);
     let is_broken_off = is_json && read.as_ref().is_err_and(serde_json::Error::is_eof);
-    let is_round = length >= 1024 && [length, length + 1].iter().any(|size| size % 1024 == 0 || size % 10_000 == 0);
+    let is_round = length >= 1024
+        && [length, length + 1]
+            .iter()
+            .any(|size| size % 1024 == 0 || size % 10_000 == 0);
     let sentence = match case.head.framing() {
         Framing::Length(announced) if announced > length as u64 => {
             format!(
@@ -214,7 +254,9 @@ pub(super) fn cut(case: &Trials<'_>) -> Option<Mistake> {
             )
         }
         _ if is_broken_off => {
-            format!("The body ends in the middle of its JSON, after {length} bytes: it was cut off.")
+            format!(
+                "The body ends in the middle of its JSON, after {length} bytes: it was cut off."
+            )
         }
         _ => return None,
     };
@@ -226,7 +268,9 @@ pub(super) fn cut(case: &Trials<'_>) -> Option<Mistake> {
 /// The headers say gzip, and the body does not begin as gzip does.
 pub(super) fn unpacked(case: &Trials<'_>) -> Option<Mistake> {
     let name = FieldName::new("content-encoding")?;
-    let Found::One(value) = case.head.find(&name) else { return None };
+    let Found::One(value) = case.head.find(&name) else {
+        return None;
+    };
     let is_packed = value.eq_ignore_ascii_case(b"gzip") || value.eq_ignore_ascii_case(b"x-gzip");
     (is_packed && !case.body.starts_with(GZIP)).then(|| {
         Mistake::new(

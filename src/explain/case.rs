@@ -53,7 +53,11 @@ impl Case<'_> {
     /// # Errors
     /// A secret that is not a key of the scheme, or the refusal.
     pub fn judge(&self) -> Result<Proof, CaseError> {
-        let verifier = Verifier::new(Arc::clone(self.scheme), self.secrets.to_vec(), self.settings.clone())?;
+        let verifier = Verifier::new(
+            Arc::clone(self.scheme),
+            self.secrets.to_vec(),
+            self.settings.clone(),
+        )?;
         let judge = || {
             let mut verification = verifier.begin(self.head, self.now)?;
             verification.update(self.body);

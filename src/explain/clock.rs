@@ -38,7 +38,8 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Mistake> {
     let (at, unit) = moment(case)?;
     let wall = case.now.wall;
     let settings = case.settings;
-    unit.judge(at, wall, settings.tolerance, settings.future_tolerance).err()?;
+    unit.judge(at, wall, settings.tolerance, settings.future_tolerance)
+        .err()?;
     let near = |at: i64| wall.0.saturating_sub(at).saturating_abs() < PLAUSIBLE_MS;
     match unit {
         Unit::Seconds if !near(at.0) && near(at.0 / 1000) => Some(Mistake::new(
@@ -64,8 +65,14 @@ fn moment(case: &Case<'_>) -> Option<(UnixMillis, Unit)> {
         }
         let labels = code.labels(case.secrets.iter().map(|secret| &secret.text));
         let url = case.settings.public_url.as_deref().map(PublicUrl::new);
-        let facts = RouteFacts { public_url: url.as_ref(), labels: &labels };
-        return code.read(case.head, begun, case.body, facts).ok()?.timestamp;
+        let facts = RouteFacts {
+            public_url: url.as_ref(),
+            labels: &labels,
+        };
+        return code
+            .read(case.head, begun, case.body, facts)
+            .ok()?
+            .timestamp;
     }
     let place = case.scheme.timestamp.as_ref()?;
     let at = match &place.at {
@@ -78,7 +85,11 @@ fn moment(case: &Case<'_>) -> Option<(UnixMillis, Unit)> {
             }
         }
         TimestampAt::Headers(_) | TimestampAt::Field(_) => {
-            let verifier = Verifier::new(std::sync::Arc::clone(case.scheme), Vec::new(), case.settings.clone());
+            let verifier = Verifier::new(
+                std::sync::Arc::clone(case.scheme),
+                Vec::new(),
+                case.settings.clone(),
+            );
             verifier.ok()?.timestamp_of(case.head)
         }
     };
@@ -90,7 +101,11 @@ fn zone(at: UnixMillis, wall: UnixMillis) -> Option<Mistake> {
     let age = wall.0.saturating_sub(at.0);
     let (is_behind, off) = (age > 0, age.saturating_abs());
     let hours = off.saturating_add(HOUR_MS / 2) / HOUR_MS;
-    let near = if is_behind { NEAR_PAST_MS } else { NEAR_FUTURE_MS };
+    let near = if is_behind {
+        NEAR_PAST_MS
+    } else {
+        NEAR_FUTURE_MS
+    };
     let is_zone = (1..=MAX_HOURS).contains(&hours) && (off - hours * HOUR_MS).abs() <= near;
     is_zone.then(|| {
         let side = if is_behind { "behind" } else { "ahead of" };
@@ -134,10 +149,22 @@ pub(super) fn between(at: UnixMillis, wall: UnixMillis) -> Duration {
 /// A duration in words, in its two largest units.
 pub(super) fn in_words(duration: Duration) -> String {
     let seconds = duration.as_secs();
-    let parts = [(seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
+    let parts = [
+        (seconds / 86_400, "d"),
+        (seconds / 3600 % 24, "h"),
+        (seconds / 60 % 60, "min"),
+        (seconds % 60, "s"),
+    ];
     let largest = parts.iter().position(|(count, _)| *count != 0).unwrap_or(3);
-    let shown = parts.iter().skip(largest).take(2).filter(|(count, _)| *count != 0 || seconds == 0);
-    shown.map(|(count, unit)| format!("{count} {unit}")).collect::<Vec<_>>().join(" ")
+    let shown = parts
+        .iter()
+        .skip(largest)
+        .take(2)
+        .filter(|(count, _)| *count != 0 || seconds == 0);
+    shown
+        .map(|(count, unit)| format!("{count} {unit}"))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(test)]

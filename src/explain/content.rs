@@ -21,27 +21,42 @@ const MAX_PARTS: usize = 4;
 /// without the text that the template begins with. If the body is a part, it is always among them.
 pub(super) fn order_and_separator(case: &Trials<'_>) -> Option<Finding> {
     let signed = &case.scheme.signed;
-    let own: Vec<String> =
-        signed.parts().iter().filter(|part| !matches!(part, Part::Literal(_))).map(spelled).collect();
+    let own: Vec<String> = signed
+        .parts()
+        .iter()
+        .filter(|part| !matches!(part, Part::Literal(_)))
+        .map(spelled)
+        .collect();
     if own.len() > MAX_PARTS || !case.is_template() {
         return None;
     }
-    let begin = signed.parts().first().filter(|part| matches!(part, Part::Literal(_))).map(spelled);
+    let begin = signed
+        .parts()
+        .first()
+        .filter(|part| matches!(part, Part::Literal(_)))
+        .map(spelled);
     let begins: Vec<String> = std::iter::once(String::new()).chain(begin).collect();
     let mut arrangements = arrangements(&own);
     // A single part proves little if it is not the body.
-    arrangements.retain(|parts| signed.covers_body() || (parts.len() == own.len() && parts.len() > 1));
+    arrangements
+        .retain(|parts| signed.covers_body() || (parts.len() == own.len() && parts.len() > 1));
     // All parts before fewer, and the scheme's own order before others.
     arrangements.sort_by_key(|parts| (std::cmp::Reverse(parts.len()), *parts != own));
     arrangements.iter().find_map(|parts| {
-        let separators = if parts.len() == 1 { SEPARATORS.get(..1).unwrap_or_default() } else { SEPARATORS };
+        let separators = if parts.len() == 1 {
+            SEPARATORS.get(..1).unwrap_or_default()
+        } else {
+            SEPARATORS
+        };
         let texts = separators.iter().flat_map(|separator| {
             let text = parts.join(separator);
             begins.iter().map(move |begin| format!("{begin}{text}"))
         });
         texts.filter(|text| text != signed.text()).find_map(|text| {
             let template = Template::parse(&text).ok()?;
-            found(case.with_change(|scheme| scheme.signed = template), || other_content(&own, parts, &text))
+            found(case.with_change(|scheme| scheme.signed = template), || {
+                other_content(&own, parts, &text)
+            })
         })
     })
 }
@@ -56,7 +71,9 @@ fn other_content(own: &[String], parts: &[String], template: &str) -> Mistake {
             Mistake::new("body_alone_signed", sentence, WRITE_ITS_SCHEME)
         }
         some if some.len() < own.len() => {
-            let sentence = format!("The sender leaves out a part that this scheme signs, and signs `{shown}`.");
+            let sentence = format!(
+                "The sender leaves out a part that this scheme signs, and signs `{shown}`."
+            );
             Mistake::new("part_left_out", sentence, WRITE_ITS_SCHEME)
         }
         same if same == own => {
@@ -74,25 +91,39 @@ fn other_content(own: &[String], parts: &[String], template: &str) -> Mistake {
 /// nonce, or with the path, the method or the URL.
 pub(super) fn part_added(case: &Trials<'_>) -> Option<Finding> {
     const LIKELY: [&str; 5] = ["time", "date", "id", "nonce", "delivery"];
-    let [Part::Body] = case.scheme.signed.parts() else { return None };
-    let names = case.head.lines().filter_map(|(name, _)| FieldName::new(std::str::from_utf8(name).ok()?));
+    let [Part::Body] = case.scheme.signed.parts() else {
+        return None;
+    };
+    let names = case
+        .head
+        .lines()
+        .filter_map(|(name, _)| FieldName::new(std::str::from_utf8(name).ok()?));
     let names = names.filter(|name| {
         let is_likely = LIKELY.iter().any(|word| name.as_str().contains(word));
         is_likely && !case.scheme.signature.headers.contains(name)
     });
-    let mut parts: Vec<String> = names.take(8).map(|name| spelled(&Part::Header(name))).collect();
+    let mut parts: Vec<String> = names
+        .take(8)
+        .map(|name| spelled(&Part::Header(name)))
+        .collect();
     parts.extend(["{path}".to_owned(), "{method}".to_owned()]);
     if case.settings.public_url.is_some() {
         parts.push("{url}".to_owned());
     }
     parts.iter().find_map(|part| {
         [".", "", ":", "\n", "|"].into_iter().find_map(|separator| {
-            [format!("{part}{separator}{{body}}"), format!("{{body}}{separator}{part}")].into_iter().find_map(|text| {
+            [
+                format!("{part}{separator}{{body}}"),
+                format!("{{body}}{separator}{part}"),
+            ]
+            .into_iter()
+            .find_map(|text| {
                 let template = Template::parse(&text).ok()?;
                 let secret = case.with_change(|scheme| scheme.signed = template);
                 found(secret, || {
                     let shown = text.replace('\n', "\\n");
-                    let sentence = format!("The sender signs more than this scheme does: `{shown}`.");
+                    let sentence =
+                        format!("The sender signs more than this scheme does: `{shown}`.");
                     Mistake::new("part_added", sentence, WRITE_ITS_SCHEME)
                 })
             })
@@ -110,12 +141,17 @@ pub(super) fn algorithm(case: &Trials<'_>) -> Option<Finding> {
     // A scheme of a token has no template, so only the other kind of token can be tried in its
     // place. A plain hash needs a template with the secret in it.
     let others = others.filter(|other| {
-        (other.kind() == Kind::Token || !case.scheme.is_token()) && (!other.is_plain_hash() || own.is_plain_hash())
+        (other.kind() == Kind::Token || !case.scheme.is_token())
+            && (!other.is_plain_hash() || own.is_plain_hash())
     });
     others.into_iter().find_map(|algorithm| {
         let secret = case.with_change(|scheme| {
             for (_, accepted) in &mut scheme.signature.items.accept {
-                *accepted = if *accepted == scheme.algorithm { algorithm } else { *accepted };
+                *accepted = if *accepted == scheme.algorithm {
+                    algorithm
+                } else {
+                    *accepted
+                };
             }
             scheme.algorithm = algorithm;
         });
@@ -140,31 +176,42 @@ pub(super) fn plain_hash(case: &Trials<'_>) -> Option<Finding> {
         return None;
     }
     let own = case.scheme.signed.text();
-    [Algorithm::Sha256, Algorithm::Sha1].into_iter().find_map(|algorithm| {
-        let with = |text: &str| {
-            let template = Template::parse(text).ok()?;
-            case.with_change(|scheme| {
-                for (_, accepted) in &mut scheme.signature.items.accept {
-                    *accepted = algorithm;
-                }
-                scheme.algorithm = algorithm;
-                scheme.signed = template;
+    [Algorithm::Sha256, Algorithm::Sha1]
+        .into_iter()
+        .find_map(|algorithm| {
+            let with = |text: &str| {
+                let template = Template::parse(text).ok()?;
+                case.with_change(|scheme| {
+                    for (_, accepted) in &mut scheme.signature.items.accept {
+                        *accepted = algorithm;
+                    }
+                    scheme.algorithm = algorithm;
+                    scheme.signed = template;
+                })
+            };
+            let templates = [
+                format!("{{secret}}{own}"),
+                format!("{own}{{secret}}"),
+                "{secret}{body}".into(),
+                "{body}{secret}".into(),
+            ];
+            let keyed = templates
+                .iter()
+                .find_map(|text| found(with(text), || hash_with_secret(algorithm, text)));
+            keyed.or_else(|| {
+                let mut contents = [own, "{body}"].into_iter();
+                contents.find_map(|text| found(with(text), || hash_without_secret(algorithm)))
             })
-        };
-        let templates =
-            [format!("{{secret}}{own}"), format!("{own}{{secret}}"), "{secret}{body}".into(), "{body}{secret}".into()];
-        let keyed = templates.iter().find_map(|text| found(with(text), || hash_with_secret(algorithm, text)));
-        keyed.or_else(|| {
-            let mut contents = [own, "{body}"].into_iter();
-            contents.find_map(|text| found(with(text), || hash_without_secret(algorithm)))
         })
-    })
 }
 
 fn hash_with_secret(algorithm: Algorithm, text: &str) -> Mistake {
     Mistake::new(
         "plain_hash",
-        format!("The sender takes a plain {} hash of `{text}`, and not an HMAC.", algorithm.name()),
+        format!(
+            "The sender takes a plain {} hash of `{text}`, and not an HMAC.",
+            algorithm.name()
+        ),
         "Have the sender use an HMAC; otherwise write its scheme in `[route.scheme]`.",
     )
 }
@@ -209,8 +256,13 @@ fn arrangements(parts: &[String]) -> Vec<Vec<String>> {
         }
         all.append(&mut longer);
     }
-    let kept = ["{body}", "{secret}"].into_iter().filter(|kept| parts.iter().any(|part| part == kept));
+    let kept = ["{body}", "{secret}"]
+        .into_iter()
+        .filter(|kept| parts.iter().any(|part| part == kept));
     let kept: Vec<&str> = kept.collect();
-    all.retain(|parts| kept.iter().all(|kept| parts.iter().any(|part| part == kept)));
+    all.retain(|parts| {
+        kept.iter()
+            .all(|kept| parts.iter().any(|part| part == kept))
+    });
     all
 }

@@ -28,12 +28,17 @@ pub(super) fn encoding(case: &Trials<'_>) -> Option<Finding> {
         });
         pairs.collect::<Vec<_>>().join(&b'&')
     };
-    let decoded = [true, false].into_iter().map(|has_plus| rewritten(&|half| decode(half, has_plus)));
+    let decoded = [true, false]
+        .into_iter()
+        .map(|has_plus| rewritten(&|half| decode(half, has_plus)));
     // In a form that was decoded a `+` is a plus sign, and not a space.
     let again = MANNERS.into_iter().flat_map(|manner| {
-        [true, false].map(|has_plus| rewritten(&|half| encode(&decode(half, has_plus), manner).into_bytes()))
+        [true, false]
+            .map(|has_plus| rewritten(&|half| encode(&decode(half, has_plus), manner).into_bytes()))
     });
-    let secret = decoded.chain(again).find_map(|body| (body != case.body).then(|| case.with_body(&body))?);
+    let secret = decoded
+        .chain(again)
+        .find_map(|body| (body != case.body).then(|| case.with_body(&body))?);
     found(secret, || {
         Mistake::new(
             "body_form_encoding",
@@ -53,13 +58,18 @@ pub(super) fn member(case: &Trials<'_>) -> Option<Finding> {
             MANNERS.into_iter().find_map(|manner| {
                 let form = format!("{name}={}", encode(case.body, manner));
                 found(case.with_body(form.as_bytes()), || {
-                    mistake(format!("A form was signed, and the body is only the JSON in its member `{name}`."))
+                    mistake(format!(
+                        "A form was signed, and the body is only the JSON in its member `{name}`."
+                    ))
                 })
             })
         });
     }
     MEMBERS.into_iter().find_map(|name| {
-        let pairs = case.body.split(|byte| *byte == b'&').filter_map(|pair| pair.strip_prefix(name.as_bytes()));
+        let pairs = case
+            .body
+            .split(|byte| *byte == b'&')
+            .filter_map(|pair| pair.strip_prefix(name.as_bytes()));
         let value = pairs.into_iter().find_map(|rest| rest.strip_prefix(b"="))?;
         found(case.with_body(&decode(value, true)), || {
             mistake(format!(

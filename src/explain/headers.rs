@@ -46,7 +46,8 @@ fn renamed(scheme: &Scheme, old: &FieldName, new: &FieldName) -> Option<Scheme> 
         }
     };
     scheme.signature.headers.iter_mut().for_each(swap);
-    if let Some(TimestampAt::Headers(names)) = scheme.timestamp.as_mut().map(|place| &mut place.at) {
+    if let Some(TimestampAt::Headers(names)) = scheme.timestamp.as_mut().map(|place| &mut place.at)
+    {
         names.iter_mut().for_each(swap);
     }
     if let Some(Place::Header(name)) = &mut scheme.event_id {
@@ -64,7 +65,10 @@ fn renamed(scheme: &Scheme, old: &FieldName, new: &FieldName) -> Option<Scheme> 
 
 /// The names of the headers that were received.
 fn received<'c>(case: &'c Trials<'_>) -> impl Iterator<Item = FieldName> + 'c {
-    let names = case.head.lines().filter_map(|(name, _)| FieldName::new(std::str::from_utf8(name).ok()?));
+    let names = case
+        .head
+        .lines()
+        .filter_map(|(name, _)| FieldName::new(std::str::from_utf8(name).ok()?));
     names.take(MAX_NAMES)
 }
 
@@ -76,7 +80,9 @@ pub(super) fn elsewhere(case: &Trials<'_>) -> Option<Finding> {
     }
     let expected = case.scheme.signature.header()?;
     let in_signature = signature_elsewhere(case, expected);
-    in_signature.or_else(|| timestamp_elsewhere(case)).or_else(|| content_elsewhere(case))
+    in_signature
+        .or_else(|| timestamp_elsewhere(case))
+        .or_else(|| content_elsewhere(case))
 }
 
 fn signature_elsewhere(case: &Trials<'_>, expected: &FieldName) -> Option<Finding> {
@@ -88,20 +94,26 @@ fn signature_elsewhere(case: &Trials<'_>, expected: &FieldName) -> Option<Findin
 }
 
 fn timestamp_elsewhere(case: &Trials<'_>) -> Option<Finding> {
-    let TimestampAt::Headers(names) = &case.scheme.timestamp.as_ref()?.at else { return None };
+    let TimestampAt::Headers(names) = &case.scheme.timestamp.as_ref()?.at else {
+        return None;
+    };
     let expected = names.first()?;
-    received(case).filter(|name| !names.contains(name)).find_map(|name| {
-        let secret = case.with_change(|scheme| {
-            if let Some(place) = &mut scheme.timestamp {
-                place.at = TimestampAt::Headers(vec![name.clone()]);
-            }
-        });
-        found(secret, || other_header(expected, &name))
-    })
+    received(case)
+        .filter(|name| !names.contains(name))
+        .find_map(|name| {
+            let secret = case.with_change(|scheme| {
+                if let Some(place) = &mut scheme.timestamp {
+                    place.at = TimestampAt::Headers(vec![name.clone()]);
+                }
+            });
+            found(secret, || other_header(expected, &name))
+        })
 }
 
 fn content_elsewhere(case: &Trials<'_>) -> Option<Finding> {
-    let mut missing = signed(case.scheme).into_iter().filter(|name| case.head.find(name) == Found::Nothing);
+    let mut missing = signed(case.scheme)
+        .into_iter()
+        .filter(|name| case.head.find(name) == Found::Nothing);
     missing.find_map(|old| {
         renames(case, &old).into_iter().find_map(|new| {
             let scheme = renamed(case.scheme, &old, &new)?;
@@ -126,9 +138,16 @@ pub(super) fn other_header(expected: &FieldName, found: &FieldName) -> Mistake {
 /// The headers that could be `old` renamed: all but those that the scheme needs itself.
 fn renames(case: &Trials<'_>, old: &FieldName) -> Vec<FieldName> {
     let needed = needed(case.scheme);
-    let mut names: Vec<FieldName> = received(case).filter(|name| !needed.contains(name)).collect();
+    let mut names: Vec<FieldName> = received(case)
+        .filter(|name| !needed.contains(name))
+        .collect();
     // A name that ends alike is tried first.
-    let ending = old.as_str().rsplit('-').next().unwrap_or_default().to_owned();
+    let ending = old
+        .as_str()
+        .rsplit('-')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     names.sort_by_key(|name| !name.as_str().ends_with(&ending));
     names
 }
@@ -168,10 +187,16 @@ pub(super) fn family(case: &Trials<'_>) -> Option<Finding> {
 /// either is right.
 pub(super) fn joined(case: &Trials<'_>) -> Option<Finding> {
     needed(case.scheme).iter().find_map(|name| {
-        let Found::One(value) = case.head.find(name) else { return None };
+        let Found::One(value) = case.head.find(name) else {
+            return None;
+        };
         let value = std::str::from_utf8(value).ok()?;
-        let whole = [", ", ","].into_iter().filter(|separator| value.contains(separator));
-        let pieces = whole.flat_map(|separator| value.split(separator).take(MAX_JOINED)).map(str::trim);
+        let whole = [", ", ","]
+            .into_iter()
+            .filter(|separator| value.contains(separator));
+        let pieces = whole
+            .flat_map(|separator| value.split(separator).take(MAX_JOINED))
+            .map(str::trim);
         pieces.chain(lists(case.scheme, value)).find_map(|piece| {
             let secret = case.with_header(name, piece.as_bytes());
             found(secret, || {
@@ -190,35 +215,61 @@ pub(super) fn joined(case: &Trials<'_>) -> Option<Finding> {
 
 /// The lists that a value was joined from, if each of them begins with the timestamp.
 fn lists<'v>(scheme: &Scheme, value: &'v str) -> Vec<&'v str> {
-    let (Some(TimestampAt::Field(field)), Some(assign)) =
-        (scheme.timestamp.as_ref().map(|place| &place.at), scheme.signature.items.assign)
-    else {
+    let (Some(TimestampAt::Field(field)), Some(assign)) = (
+        scheme.timestamp.as_ref().map(|place| &place.at),
+        scheme.signature.items.assign,
+    ) else {
         return Vec::new();
     };
     let begin = format!("{field}{}", char::from(assign));
-    let mut begins: Vec<usize> = value.match_indices(&begin).map(|(at, _)| at).take(MAX_JOINED).collect();
+    let mut begins: Vec<usize> = value
+        .match_indices(&begin)
+        .map(|(at, _)| at)
+        .take(MAX_JOINED)
+        .collect();
     begins.push(value.len());
-    let lists = begins.windows(2).filter_map(|range| value.get(*range.first()?..*range.last()?));
-    lists.map(|list| list.trim_end_matches([',', ';', ' '])).collect()
+    let lists = begins
+        .windows(2)
+        .filter_map(|range| value.get(*range.first()?..*range.last()?));
+    lists
+        .map(|list| list.trim_end_matches([',', ';', ' ']))
+        .collect()
 }
 
 /// A header is there more than once, or beside an alias of it, and one of the lines is right.
 pub(super) fn several(case: &Trials<'_>) -> Option<Finding> {
     let needed = needed(case.scheme);
-    let mut doubled = needed.iter().filter(|name| case.head.find(name) == Found::Several);
+    let mut doubled = needed
+        .iter()
+        .filter(|name| case.head.find(name) == Found::Several);
     doubled.find_map(|name| {
-        let places = case.head.lines().enumerate().filter(|(_, (line, _))| name.is_or_aliases(line));
+        let places = case
+            .head
+            .lines()
+            .enumerate()
+            .filter(|(_, (line, _))| name.is_or_aliases(line));
         let places: Vec<usize> = places.map(|(place, _)| place).take(MAX_JOINED).collect();
-        places.iter().find_map(|kept| found(with_single(case, name, &places, *kept), || sent_twice(name)))
+        places
+            .iter()
+            .find_map(|kept| found(with_single(case, name, &places, *kept), || sent_twice(name)))
     })
 }
 
 /// Tries the head with `kept` as the only line of the header that the lines at `places` carry.
-fn with_single(case: &Trials<'_>, name: &FieldName, places: &[usize], kept: usize) -> Option<Arc<str>> {
+fn with_single(
+    case: &Trials<'_>,
+    name: &FieldName,
+    places: &[usize],
+    kept: usize,
+) -> Option<Arc<str>> {
     let lines = case.head.lines().enumerate();
     let lines = lines.filter(|(place, _)| *place == kept || !places.contains(place));
     case.with_lines(lines.map(|(place, (line, value))| {
-        let line = if place == kept { name.as_str().as_bytes() } else { line };
+        let line = if place == kept {
+            name.as_str().as_bytes()
+        } else {
+            line
+        };
         (line, value)
     }))
 }
@@ -229,12 +280,17 @@ fn sent_twice(name: &FieldName) -> Mistake {
         "The header `{name}`, or an alias of it, is there more than once, and one of the lines is \
          right."
     );
-    Mistake::new("header_twice", sentence, "Have the sender or the proxy send the header once.")
+    Mistake::new(
+        "header_twice",
+        sentence,
+        "Have the sender or the proxy send the header once.",
+    )
 }
 
 /// All is right except a header that must have a certain value.
 pub(super) fn required(case: &Trials<'_>) -> Option<Finding> {
-    let is_wrong = |(name, value): &&(FieldName, Vec<u8>)| case.head.find(name) != Found::One(value);
+    let is_wrong =
+        |(name, value): &&(FieldName, Vec<u8>)| case.head.find(name) != Found::One(value);
     let (name, _) = case.scheme.require.iter().find(is_wrong)?;
     let secret = case.with_change(|scheme| scheme.require.clear());
     found(secret, || {
@@ -257,12 +313,19 @@ pub(super) fn required(case: &Trials<'_>) -> Option<Finding> {
 /// itself says so.
 pub(super) fn missing(case: &Trials<'_>) -> Option<Mistake> {
     case.signature_values().next()?;
-    let is_missing = |name: &FieldName| matches!(case.head.find(name), Found::Nothing | Found::One(b""));
-    signed(case.scheme).into_iter().find(is_missing).map(|name| {
-        Mistake::new(
-            "header_missing",
-            format!("The header `{}`, which is part of the signed content, is missing.", name.as_str()),
-            "See whether a proxy drops it, and whether the capture is whole.",
-        )
-    })
+    let is_missing =
+        |name: &FieldName| matches!(case.head.find(name), Found::Nothing | Found::One(b""));
+    signed(case.scheme)
+        .into_iter()
+        .find(is_missing)
+        .map(|name| {
+            Mistake::new(
+                "header_missing",
+                format!(
+                    "The header `{}`, which is part of the signed content, is missing.",
+                    name.as_str()
+                ),
+                "See whether a proxy drops it, and whether the capture is whole.",
+            )
+        })
 }

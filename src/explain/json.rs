@@ -25,18 +25,42 @@ const fn style(
     end: &'static str,
     words: &'static str,
 ) -> Style {
-    Style { comma, colon, indent, end, words }
+    Style {
+        comma,
+        colon,
+        indent,
+        end,
+        words,
+    }
 }
 
 /// The styles of `JSON.stringify`, Python's default and Go's encoder, and the usual indentations.
 const STYLES: &[Style] = &[
     style(",", ":", None, "", "without white space"),
-    style(", ", ": ", None, "", "with a space after each comma and colon"),
-    style(",", ":", None, "\n", "without white space but a newline at the end"),
+    style(
+        ", ",
+        ": ",
+        None,
+        "",
+        "with a space after each comma and colon",
+    ),
+    style(
+        ",",
+        ":",
+        None,
+        "\n",
+        "without white space but a newline at the end",
+    ),
     style(",", ": ", Some("  "), "", "indented by two spaces"),
     style(",", ": ", Some("    "), "", "indented by four spaces"),
     style(",", ": ", Some("\t"), "", "indented by tabs"),
-    style(",", ": ", Some("  "), "\n", "indented by two spaces, with a newline at the end"),
+    style(
+        ",",
+        ": ",
+        Some("  "),
+        "\n",
+        "indented by two spaces, with a newline at the end",
+    ),
 ];
 
 /// The spelling of strings and numbers.
@@ -70,7 +94,14 @@ impl Text {
     }
 }
 
-const TEXTS: &[Text] = &[Text::AsIs, Text::Plain, Text::PlainNumbers, Text::Ascii, Text::AsciiSlashes, Text::Html];
+const TEXTS: &[Text] = &[
+    Text::AsIs,
+    Text::Plain,
+    Text::PlainNumbers,
+    Text::Ascii,
+    Text::AsciiSlashes,
+    Text::Html,
+];
 
 /// Every form of a JSON document that differs from the document itself, each once, likely forms
 /// first, with the words that describe it. A body that is not JSON has no forms.
@@ -80,21 +111,39 @@ pub(super) fn forms(body: &[u8]) -> impl Iterator<Item = (String, String)> {
     let mut documents = Vec::new();
     if let Some(value) = value {
         let sorted = value.to_string();
-        documents.push((None, tokens(&original).into_iter().map(str::to_owned).collect::<Vec<_>>()));
-        documents.push((Some("with sorted keys"), tokens(&sorted).into_iter().map(str::to_owned).collect()));
+        documents.push((
+            None,
+            tokens(&original)
+                .into_iter()
+                .map(str::to_owned)
+                .collect::<Vec<_>>(),
+        ));
+        documents.push((
+            Some("with sorted keys"),
+            tokens(&sorted).into_iter().map(str::to_owned).collect(),
+        ));
     }
     // Hashes of the forms rather than the forms: a large body has many.
     let mut seen = HashSet::from([fingerprint(&original)]);
     documents
         .into_iter()
         .flat_map(|(order, document)| {
-            let rewritten = move |text: &Text| (order, *text, document.iter().map(|t| rewrite(t, *text)).collect());
+            let rewritten = move |text: &Text| {
+                (
+                    order,
+                    *text,
+                    document.iter().map(|t| rewrite(t, *text)).collect(),
+                )
+            };
             TEXTS.iter().map(rewritten)
         })
         .flat_map(|(order, text, document): (_, _, Vec<String>)| {
             STYLES.iter().map(move |style| {
                 let words = [Some(style.words), order, text.words()];
-                (write(&document, *style), words.into_iter().flatten().collect::<Vec<_>>().join(", "))
+                (
+                    write(&document, *style),
+                    words.into_iter().flatten().collect::<Vec<_>>().join(", "),
+                )
             })
         })
         .filter(move |(form, _)| seen.insert(fingerprint(form)))
@@ -114,12 +163,25 @@ fn fingerprint(text: &str) -> u64 {
 pub(super) fn orders(body: &[u8]) -> impl Iterator<Item = String> {
     const MAX_MEMBERS: usize = 6;
     const MAX_BYTES: usize = 32 * 1024;
-    let text = std::str::from_utf8(body).ok().filter(|text| text.len() <= MAX_BYTES);
-    let is_object = |text: &&str| serde_json::from_str::<serde_json::Value>(text).is_ok_and(|value| value.is_object());
-    let members = text.filter(is_object).map(members).filter(|members| members.len() <= MAX_MEMBERS);
-    let members = members.filter(|members| members.len() > 1).unwrap_or_default();
+    let text = std::str::from_utf8(body)
+        .ok()
+        .filter(|text| text.len() <= MAX_BYTES);
+    let is_object = |text: &&str| {
+        serde_json::from_str::<serde_json::Value>(text).is_ok_and(|value| value.is_object())
+    };
+    let members = text
+        .filter(is_object)
+        .map(members)
+        .filter(|members| members.len() <= MAX_MEMBERS);
+    let members = members
+        .filter(|members| members.len() > 1)
+        .unwrap_or_default();
     // Places of the members, so that no order holds a copy of them.
-    let mut orders: Vec<Vec<usize>> = if members.is_empty() { Vec::new() } else { vec![Vec::new()] };
+    let mut orders: Vec<Vec<usize>> = if members.is_empty() {
+        Vec::new()
+    } else {
+        vec![Vec::new()]
+    };
     for member in 0..members.len() {
         let longer = |order: Vec<usize>| {
             (0..=order.len()).map(move |place| {
@@ -133,10 +195,17 @@ pub(super) fn orders(body: &[u8]) -> impl Iterator<Item = String> {
     STYLES.iter().take(2).flat_map(move |style| {
         let texts: Vec<String> = members.iter().map(|member| write(member, *style)).collect();
         let document = move |order: &Vec<usize>| {
-            let inner: Vec<&str> = order.iter().filter_map(|place| texts.get(*place)).map(String::as_str).collect();
+            let inner: Vec<&str> = order
+                .iter()
+                .filter_map(|place| texts.get(*place))
+                .map(String::as_str)
+                .collect();
             format!("{{{}}}", inner.join(style.comma))
         };
-        orders.clone().into_iter().map(move |order| document(&order))
+        orders
+            .clone()
+            .into_iter()
+            .map(move |order| document(&order))
     })
 }
 
@@ -172,9 +241,14 @@ fn tokens(text: &str) -> Vec<&str> {
         let len = match first {
             b'"' => string_len(rest),
             b'{' | b'}' | b'[' | b']' | b',' | b':' => 1,
-            _ => rest.find([',', ':', '}', ']', ' ', '\t', '\r', '\n']).unwrap_or(rest.len()).max(1),
+            _ => rest
+                .find([',', ':', '}', ']', ' ', '\t', '\r', '\n'])
+                .unwrap_or(rest.len())
+                .max(1),
         };
-        let Some((token, behind)) = rest.split_at_checked(len) else { break };
+        let Some((token, behind)) = rest.split_at_checked(len) else {
+            break;
+        };
         tokens.push(token);
         rest = behind.trim_start();
     }
@@ -200,7 +274,11 @@ fn rewrite(token: &str, text: Text) -> String {
         return token.to_owned();
     }
     if !token.starts_with('"') {
-        return if text == Text::PlainNumbers { number(token) } else { token.to_owned() };
+        return if text == Text::PlainNumbers {
+            number(token)
+        } else {
+            token.to_owned()
+        };
     }
     // Both steps fail only for a token that is not a JSON string.
     let read = serde_json::from_str::<String>(token).and_then(|read| serde_json::to_string(&read));
@@ -209,7 +287,10 @@ fn rewrite(token: &str, text: Text) -> String {
         Text::AsIs | Text::Plain | Text::PlainNumbers => plain,
         Text::Ascii => ascii(&plain),
         Text::AsciiSlashes => ascii(&plain).replace('/', "\\/"),
-        Text::Html => plain.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"),
+        Text::Html => plain
+            .replace('<', "\\u003c")
+            .replace('>', "\\u003e")
+            .replace('&', "\\u0026"),
     }
 }
 
@@ -291,24 +372,41 @@ mod tests {
         let body = "{ \"b\" : [1.0, {}, []],\r\n \"a\":\"\\u00e9/\u{e9}<\\\"\" }";
         let rows = [
             ("JSON.stringify", "{\"b\":[1,{},[]],\"a\":\"é/é<\\\"\"}"),
-            ("json.dumps", "{\"b\": [1.0, {}, []], \"a\": \"\\u00e9/\\u00e9<\\\"\"}"),
-            ("json_encode", "{\"b\":[1.0,{},[]],\"a\":\"\\u00e9\\/\\u00e9<\\\"\"}"),
-            ("Go's encoder", "{\"a\":\"é/é\\u003c\\\"\",\"b\":[1.0,{},[]]}\n"),
+            (
+                "json.dumps",
+                "{\"b\": [1.0, {}, []], \"a\": \"\\u00e9/\\u00e9<\\\"\"}",
+            ),
+            (
+                "json_encode",
+                "{\"b\":[1.0,{},[]],\"a\":\"\\u00e9\\/\\u00e9<\\\"\"}",
+            ),
+            (
+                "Go's encoder",
+                "{\"a\":\"é/é\\u003c\\\"\",\"b\":[1.0,{},[]]}\n",
+            ),
             ("sorted", "{\"a\":\"é/é<\\\"\",\"b\":[1.0,{},[]]}"),
-            ("indented", "{\n  \"b\": [\n    1,\n    {},\n    []\n  ],\n  \"a\": \"é/é<\\\"\"\n}"),
+            (
+                "indented",
+                "{\n  \"b\": [\n    1,\n    {},\n    []\n  ],\n  \"a\": \"é/é<\\\"\"\n}",
+            ),
         ];
         let all: Vec<String> = forms(body.as_bytes()).map(|(form, _)| form).collect();
-        let missing: Vec<_> = rows.iter().filter(|(_, form)| !all.iter().any(|one| one == form)).collect();
+        let missing: Vec<_> = rows
+            .iter()
+            .filter(|(_, form)| !all.iter().any(|one| one == form))
+            .collect();
         assert!(missing.is_empty(), "{missing:#?} not in {all:#?}");
     }
 
     #[test]
     fn members_come_in_every_order() {
-        let all: Vec<String> = orders(b"{ \"a\" : [1, {\"x\": 2}],\n\"b\":{},\"c\":\"},{\" }").collect();
+        let all: Vec<String> =
+            orders(b"{ \"a\" : [1, {\"x\": 2}],\n\"b\":{},\"c\":\"},{\" }").collect();
         assert_eq!(all.len(), 12, "{all:#?}");
-        for form in
-            ["{\"c\":\"},{\",\"a\":[1,{\"x\":2}],\"b\":{}}", "{\"b\": {}, \"a\": [1, {\"x\": 2}], \"c\": \"},{\"}"]
-        {
+        for form in [
+            "{\"c\":\"},{\",\"a\":[1,{\"x\":2}],\"b\":{}}",
+            "{\"b\": {}, \"a\": [1, {\"x\": 2}], \"c\": \"},{\"}",
+        ] {
             assert!(all.iter().any(|one| one == form), "{form} not in {all:#?}");
         }
         for none in [&b"[1,2]"[..], b"{}", b"{\"a\":1}", b"{\"a\":1", b"\xff"] {

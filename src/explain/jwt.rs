@@ -33,24 +33,33 @@ fn with(case: &Trials<'_>, change: impl FnOnce(&mut JwtRule)) -> Option<std::syn
 /// The token is in another header, or has another word in front of it.
 pub(super) fn written_elsewhere(case: &Trials<'_>) -> Option<Finding> {
     let rule = case.scheme.jwt.as_ref()?;
-    let prefixed = ["", "Bearer ", "bearer ", "JWT "].into_iter().filter(|prefix| *prefix != rule.prefix);
+    let prefixed = ["", "Bearer ", "bearer ", "JWT "]
+        .into_iter()
+        .filter(|prefix| *prefix != rule.prefix);
     let in_prefix = prefixed.into_iter().find_map(|prefix| {
         let secret = with(case, |rule| prefix.clone_into(&mut rule.prefix));
         found(secret, || other_prefix(prefix))
     });
     in_prefix.or_else(|| {
-        let names = case.head.lines().filter_map(|(name, _)| FieldName::new(std::str::from_utf8(name).ok()?));
-        names.filter(|name| *name != rule.header).take(64).find_map(|name| {
-            let secret = with(case, |rule| rule.header = name.clone());
-            found(secret, || other_header(&rule.header, &name))
-        })
+        let names = case
+            .head
+            .lines()
+            .filter_map(|(name, _)| FieldName::new(std::str::from_utf8(name).ok()?));
+        names
+            .filter(|name| *name != rule.header)
+            .take(64)
+            .find_map(|name| {
+                let secret = with(case, |rule| rule.header = name.clone());
+                found(secret, || other_header(&rule.header, &name))
+            })
     })
 }
 
 /// The token is signed with an algorithm that the scheme does not allow.
 pub(super) fn algorithm(case: &Trials<'_>) -> Option<Finding> {
     let rule = case.scheme.jwt.as_ref()?;
-    let named = JwtAlgorithm::named(&algorithm_of(case, rule)?).filter(|named| !rule.algorithms.contains(named))?;
+    let named = JwtAlgorithm::named(&algorithm_of(case, rule)?)
+        .filter(|named| !rule.algorithms.contains(named))?;
     let secret = with(case, |rule| rule.algorithms = vec![named]);
     found(secret, || other_algorithm(Some(named.name())))
 }
@@ -62,7 +71,9 @@ fn other_algorithm(name: Option<&str>) -> Mistake {
         Some(name) => {
             format!("The token names the algorithm {name}, which this scheme does not allow.")
         }
-        None => "The token names an unknown algorithm, which this scheme does not allow.".to_owned(),
+        None => {
+            "The token names an unknown algorithm, which this scheme does not allow.".to_owned()
+        }
     };
     let fix = "If the provider documents the algorithm, allow it in `algorithms` of `jwt`, with \
                the key that belongs to it; otherwise the token is a forgery.";
@@ -100,7 +111,9 @@ pub(super) fn other_claims(case: &Trials<'_>) -> Option<Finding> {
     };
     let in_issuer = rule.issuer.as_ref().and_then(|_| issuer());
     let in_url = || rule.url_digest.as_ref().and_then(|_| url());
-    in_issuer.or_else(in_url).or_else(|| rule.covers_body().then(body)?)
+    in_issuer
+        .or_else(in_url)
+        .or_else(|| rule.covers_body().then(body)?)
 }
 
 /// The token names an algorithm that no configured key could confirm, or a key that is not
@@ -108,16 +121,28 @@ pub(super) fn other_claims(case: &Trials<'_>) -> Option<Finding> {
 pub(super) fn unknown(case: &Trials<'_>) -> Option<Mistake> {
     let rule = case.scheme.jwt.as_ref()?;
     let name = algorithm_of(case, rule)?;
-    if rule.algorithms.iter().all(|algorithm| algorithm.name() != name) {
+    if rule
+        .algorithms
+        .iter()
+        .all(|algorithm| algorithm.name() != name)
+    {
         // A name that is not known is the sender's own text, which is not repeated.
         let known = JwtAlgorithm::named(&name).map(JwtAlgorithm::name);
         let none = name.eq_ignore_ascii_case("none").then_some("none");
         return Some(other_algorithm(known.or(none)));
     }
     let asked = rule.read(case.head).ok()?.key_id?;
-    let keys: Vec<PublicKey> =
-        case.secrets.iter().filter_map(|secret| PublicKey::parse_all(secret.text.expose()).ok()).flatten().collect();
-    is_unknown(&asked, &keys.iter().map(PublicKey::key_id).collect::<Vec<_>>()).then(|| {
+    let keys: Vec<PublicKey> = case
+        .secrets
+        .iter()
+        .filter_map(|secret| PublicKey::parse_all(secret.text.expose()).ok())
+        .flatten()
+        .collect();
+    is_unknown(
+        &asked,
+        &keys.iter().map(PublicKey::key_id).collect::<Vec<_>>(),
+    )
+    .then(|| {
         Mistake::new(
             "token_key_unknown",
             "The token asks by its `kid` for a key that is not configured.",
@@ -129,7 +154,10 @@ pub(super) fn unknown(case: &Trials<'_>) -> Option<Mistake> {
 /// Whether every key has a name, and each another name than `asked`. A key without a name may be
 /// the right one.
 fn is_unknown(asked: &str, known: &[Option<&str>]) -> bool {
-    !known.is_empty() && known.iter().all(|name| name.is_some_and(|name| name != asked))
+    !known.is_empty()
+        && known
+            .iter()
+            .all(|name| name.is_some_and(|name| name != asked))
 }
 
 /// The mistake in a token's times; `None` if they are fresh or cannot be read.
@@ -145,7 +173,10 @@ pub(super) fn clock(case: &Case<'_>) -> Option<Mistake> {
             Some(Mistake::new("token_expired", sentence, COMPARE_CLOCKS))
         }
         (_, Some(begin)) if begin > wall => {
-            let sentence = format!("The token becomes valid only {} from now.", in_words(between(begin, wall)));
+            let sentence = format!(
+                "The token becomes valid only {} from now.",
+                in_words(between(begin, wall))
+            );
             Some(Mistake::new("token_not_yet", sentence, COMPARE_CLOCKS))
         }
         _ => times.made.map(|made| clock::plain(made, wall)),
@@ -160,7 +191,9 @@ fn moment(token: &Token, claim: &str) -> Option<UnixMillis> {
 
 /// The `alg` of the token's header.
 fn algorithm_of(case: &Trials<'_>, rule: &JwtRule) -> Option<String> {
-    let Found::One(value) = case.head.find(&rule.header) else { return None };
+    let Found::One(value) = case.head.find(&rule.header) else {
+        return None;
+    };
     let token = value.strip_prefix(rule.prefix.as_bytes())?;
     let header = token.split(|byte| *byte == b'.').next()?;
     let mut bytes = vec![0; header.len()];

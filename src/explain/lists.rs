@@ -23,11 +23,15 @@ const MAX_LABELS: usize = 8;
 fn labelled(value: &str, separator: &str, assign: u8) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
     for item in value.split(separator) {
-        let Some((label, text)) = item.split_once(char::from(assign)) else { continue };
+        let Some((label, text)) = item.split_once(char::from(assign)) else {
+            continue;
+        };
         // The `=` that pads base64 is not a sign after a label.
         let is_label = (1..=8).contains(&label.len())
             && text.trim_matches('=').len() >= 8
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
         if is_label && found.len() < MAX_LABELS && found.iter().all(|(known, _)| known != label) {
             found.push((label.to_owned(), text.to_owned()));
         }
@@ -38,11 +42,18 @@ fn labelled(value: &str, separator: &str, assign: u8) -> Vec<(String, String)> {
 /// The labels of a delivery, if its list is taken apart as the scheme says.
 fn own_labels(case: &Trials<'_>) -> Vec<String> {
     let items = &case.scheme.signature.items;
-    let (Some(assign), true) = (items.assign, case.is_template()) else { return Vec::new() };
+    let (Some(assign), true) = (items.assign, case.is_template()) else {
+        return Vec::new();
+    };
     let separator = items.separator.as_deref().unwrap_or(",");
-    let values = case.signature_values().filter_map(|(_, value)| std::str::from_utf8(value).ok());
+    let values = case
+        .signature_values()
+        .filter_map(|(_, value)| std::str::from_utf8(value).ok());
     let labels = values.flat_map(|value| labelled(value, separator, assign));
-    labels.map(|(label, _)| label).filter(|label| !is_of_time(case, label)).collect()
+    labels
+        .map(|(label, _)| label)
+        .filter(|label| !is_of_time(case, label))
+        .collect()
 }
 
 fn is_of_time(case: &Trials<'_>, label: &str) -> bool {
@@ -52,7 +63,12 @@ fn is_of_time(case: &Trials<'_>, label: &str) -> bool {
 
 /// The labels that the scheme takes, for a message.
 fn expected(items: &Items) -> String {
-    items.accept.iter().map(|(label, _)| label.as_str()).collect::<Vec<_>>().join("`, `")
+    items
+        .accept
+        .iter()
+        .map(|(label, _)| label.as_str())
+        .collect::<Vec<_>>()
+        .join("`, `")
 }
 
 /// The signatures are right, but the list has other separators than the scheme.
@@ -61,7 +77,9 @@ pub(super) fn separator(case: &Trials<'_>) -> Option<Finding> {
     let own = items.separator.as_deref().filter(|_| case.is_template())?;
     let assigns = |other: &str| {
         let own = items.assign.into_iter();
-        own.chain(ASSIGNS.iter().copied()).filter(move |_| !other.is_empty()).collect::<Vec<u8>>()
+        own.chain(ASSIGNS.iter().copied())
+            .filter(move |_| !other.is_empty())
+            .collect::<Vec<u8>>()
     };
     SEPARATORS.iter().find_map(|other| {
         assigns(other).into_iter().find_map(|assign| {
@@ -88,19 +106,27 @@ pub(super) fn separator(case: &Trials<'_>) -> Option<Finding> {
 /// The right signature is under a label that the scheme does not take.
 pub(super) fn label(case: &Trials<'_>) -> Option<Finding> {
     let items = &case.scheme.signature.items;
-    let (_, algorithm) = *items.accept.iter().find(|(_, algorithm)| matches!(algorithm.kind(), Kind::Digest(_)))?;
+    let (_, algorithm) = *items
+        .accept
+        .iter()
+        .find(|(_, algorithm)| matches!(algorithm.kind(), Kind::Digest(_)))?;
     let known = |label: &String| items.accept.iter().any(|(accepted, _)| accepted == label);
-    own_labels(case).into_iter().filter(|label| !known(label)).find_map(|label| {
-        let secret = case.with_change(|scheme| scheme.signature.items.accept = vec![(label.clone(), algorithm)]);
-        found(secret, || {
-            let expected = expected(items);
-            let sentence = format!(
-                "The right signature is under the label `{label}`, and this scheme takes \
+    own_labels(case)
+        .into_iter()
+        .filter(|label| !known(label))
+        .find_map(|label| {
+            let secret = case.with_change(|scheme| {
+                scheme.signature.items.accept = vec![(label.clone(), algorithm)]
+            });
+            found(secret, || {
+                let expected = expected(items);
+                let sentence = format!(
+                    "The right signature is under the label `{label}`, and this scheme takes \
                  `{expected}`."
-            );
-            Mistake::new("other_label", sentence, accept(&label))
+                );
+                Mistake::new("other_label", sentence, accept(&label))
+            })
         })
-    })
 }
 
 /// The fix for a label that the scheme does not take.
@@ -113,12 +139,19 @@ pub(super) fn bare(case: &Trials<'_>) -> Option<Finding> {
     let items = &case.scheme.signature.items;
     items.assign.filter(|_| case.is_template())?;
     let secret = case.with_change(|scheme| {
-        scheme.signature.items = Items { assign: None, accept: Vec::new(), ..items.clone() };
+        scheme.signature.items = Items {
+            assign: None,
+            accept: Vec::new(),
+            ..items.clone()
+        };
     });
     found(secret, || {
         Mistake::new(
             "label_missing",
-            format!("The signature is right, but does not have the label `{}`.", expected(items)),
+            format!(
+                "The signature is right, but does not have the label `{}`.",
+                expected(items)
+            ),
             "Have the sender write the label, or leave `assign` and `accept` out of `signature` \
              in the scheme.",
         )
@@ -130,30 +163,42 @@ pub(super) fn listed(case: &Trials<'_>) -> Option<Finding> {
     if case.scheme.signature.items.assign.is_some() || !case.is_template() {
         return None;
     }
-    let values: Vec<&str> = case.signature_values().filter_map(|(_, value)| std::str::from_utf8(value).ok()).collect();
-    let ways = SEPARATORS.iter().flat_map(|separator| ASSIGNS.iter().map(move |assign| (*separator, *assign)));
-    ways.filter(|(separator, assign)| !separator.contains(char::from(*assign))).find_map(|(separator, assign)| {
-        let labels: Vec<_> = values.iter().flat_map(|value| labelled(value, separator, assign)).collect();
-        // The timestamp may be an item too, if its header is missing.
-        let numbers = labels.iter().filter(|(_, text)| is_number(text)).map(|(label, _)| label);
-        let times: Vec<_> = std::iter::once(None).chain(numbers.map(Some)).collect();
-        labels.iter().find_map(|(label, _)| {
-            let secret = times.iter().find_map(|time| {
-                case.with_change(|scheme| {
-                    scheme.signature.items = Items {
-                        separator: Some(separator.to_owned()),
-                        assign: Some(assign),
-                        accept: vec![(label.clone(), scheme.algorithm)],
-                        ..Items::default()
-                    };
-                    if let (Some(time), Some(place)) = (time, &mut scheme.timestamp) {
-                        place.at = TimestampAt::Field((*time).clone());
-                    }
-                })
-            });
-            found(secret, || in_a_list(label))
+    let values: Vec<&str> = case
+        .signature_values()
+        .filter_map(|(_, value)| std::str::from_utf8(value).ok())
+        .collect();
+    let ways = SEPARATORS
+        .iter()
+        .flat_map(|separator| ASSIGNS.iter().map(move |assign| (*separator, *assign)));
+    ways.filter(|(separator, assign)| !separator.contains(char::from(*assign)))
+        .find_map(|(separator, assign)| {
+            let labels: Vec<_> = values
+                .iter()
+                .flat_map(|value| labelled(value, separator, assign))
+                .collect();
+            // The timestamp may be an item too, if its header is missing.
+            let numbers = labels
+                .iter()
+                .filter(|(_, text)| is_number(text))
+                .map(|(label, _)| label);
+            let times: Vec<_> = std::iter::once(None).chain(numbers.map(Some)).collect();
+            labels.iter().find_map(|(label, _)| {
+                let secret = times.iter().find_map(|time| {
+                    case.with_change(|scheme| {
+                        scheme.signature.items = Items {
+                            separator: Some(separator.to_owned()),
+                            assign: Some(assign),
+                            accept: vec![(label.clone(), scheme.algorithm)],
+                            ..Items::default()
+                        };
+                        if let (Some(time), Some(place)) = (time, &mut scheme.timestamp) {
+                            place.at = TimestampAt::Field((*time).clone());
+                        }
+                    })
+                });
+                found(secret, || in_a_list(label))
+            })
         })
-    })
 }
 
 fn is_number(text: &str) -> bool {
@@ -176,13 +221,25 @@ fn in_a_list(label: &str) -> Mistake {
 pub(super) fn other_labels(case: &Trials<'_>) -> Option<Mistake> {
     let items = &case.scheme.signature.items;
     let there = own_labels(case);
-    let algorithm = |label: &String| items.accept.iter().find(|(taken, _)| taken == label).map(|(_, one)| *one);
-    let taken: Vec<(&String, Algorithm)> = there.iter().filter_map(|label| Some((label, algorithm(label)?))).collect();
+    let algorithm = |label: &String| {
+        items
+            .accept
+            .iter()
+            .find(|(taken, _)| taken == label)
+            .map(|(_, one)| *one)
+    };
+    let taken: Vec<(&String, Algorithm)> = there
+        .iter()
+        .filter_map(|label| Some((label, algorithm(label)?)))
+        .collect();
     let Some((label, _)) = taken.first() else {
         let found = (!there.is_empty()).then(|| there.join("`, `"))?;
         return Some(Mistake::new(
             "only_other_labels",
-            format!("There is no signature under `{}`, only under `{found}`.", expected(items)),
+            format!(
+                "There is no signature under `{}`, only under `{found}`.",
+                expected(items)
+            ),
             "See whether the delivery is a test event or of another version, and set the right \
              labels in `accept` of `signature`.",
         ));
@@ -194,8 +251,11 @@ pub(super) fn other_labels(case: &Trials<'_>) -> Option<Mistake> {
 /// All algorithms need public keys and all secrets are shared, or the other way round.
 fn other_kind_of_key(case: &Trials<'_>, label: &str, algorithms: &[Algorithm]) -> Option<Mistake> {
     let is_public = |secret: &Secret| PublicKey::looks_public(secret.text.expose());
-    let are_public =
-        |public: bool| algorithms.iter().all(|algorithm| matches!(algorithm.kind(), Kind::Public(_)) == public);
+    let are_public = |public: bool| {
+        algorithms
+            .iter()
+            .all(|algorithm| matches!(algorithm.kind(), Kind::Public(_)) == public)
+    };
     if are_public(true) && !case.secrets.iter().any(is_public) {
         Some(Mistake::new(
             "needs_public_key",

@@ -23,7 +23,11 @@ impl Mistake {
         sentence: impl Into<Cow<'static, str>>,
         fix: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { name, sentence: sentence.into(), fix: fix.into() }
+        Self {
+            name,
+            sentence: sentence.into(),
+            fix: fix.into(),
+        }
     }
 }
 
@@ -37,6 +41,12 @@ pub struct Finding {
 }
 
 /// A finding of `mistake`, if a trial gave a secret's name.
-pub(super) fn found(secret: Option<Arc<str>>, mistake: impl FnOnce() -> Mistake) -> Option<Finding> {
-    secret.map(|secret| Finding { mistake: mistake(), secret })
+pub(super) fn found(
+    secret: Option<Arc<str>>,
+    mistake: impl FnOnce() -> Mistake,
+) -> Option<Finding> {
+    secret.map(|secret| Finding {
+        mistake: mistake(),
+        secret,
+    })
 }

@@ -170,7 +170,11 @@ pub fn explain(case: &Case<'_>, around: &Around<'_>) -> Explanation {
     if let Some(secret) = trials.proves(&trials.as_is()) {
         // The signature holds, so only the time can be wrong.
         return match besides {
-            Some(mistake) => Explanation::Mistaken { error, finding: Finding { mistake, secret }, besides: None },
+            Some(mistake) => Explanation::Mistaken {
+                error,
+                finding: Finding { mistake, secret },
+                besides: None,
+            },
             None => Explanation::Unexplained { error, besides },
         };
     }
@@ -179,10 +183,18 @@ pub fn explain(case: &Case<'_>, around: &Around<'_>) -> Explanation {
         finder(&trials)
     });
     if let Some(finding) = findings.find_map(|finding| finding) {
-        return Explanation::Mistaken { error, finding, besides };
+        return Explanation::Mistaken {
+            error,
+            finding,
+            besides,
+        };
     }
     match SUSPICIONS.iter().find_map(|suspicion| suspicion(&trials)) {
-        Some(mistake) => Explanation::Suspected { error, mistake, besides },
+        Some(mistake) => Explanation::Suspected {
+            error,
+            mistake,
+            besides,
+        },
         None => Explanation::Unexplained { error, besides },
     }
 }

@@ -16,29 +16,45 @@ const STANDARD: &str = "standard-webhooks";
 /// If many providers sign alike, the provider whose name is in the header is named, else the
 /// standard, else the first three of them.
 pub(super) fn signs_alike(case: &Trials<'_>) -> Option<Finding> {
-    let others = case.around.presets.iter().filter(|preset| preset.provider != case.scheme.provider);
-    let mut alike: Vec<_> =
-        others.filter_map(|preset| Some((*preset, case.with_scheme(Scheme::clone(preset))?))).collect();
+    let others = case
+        .around
+        .presets
+        .iter()
+        .filter(|preset| preset.provider != case.scheme.provider);
+    let mut alike: Vec<_> = others
+        .filter_map(|preset| Some((*preset, case.with_scheme(Scheme::clone(preset))?)))
+        .collect();
     let is_named = |preset: &Scheme| {
         let own = format!("-{}-", preset.provider);
-        headers(preset).iter().any(|name| format!("-{}-", name.as_str()).contains(&own))
+        headers(preset)
+            .iter()
+            .any(|name| format!("-{}-", name.as_str()).contains(&own))
     };
     let rank = |preset: &Scheme| (!is_named(preset), preset.provider != STANDARD);
     alike.sort_by_key(|(preset, _)| rank(preset));
     let (first, secret) = alike.first()?;
     let shown = if rank(first) == (true, true) { 3 } else { 1 };
-    let names: Vec<&str> = alike.iter().take(shown).map(|(preset, _)| preset.provider.as_str()).collect();
-    found(Some(std::sync::Arc::clone(secret)), || match names.as_slice() {
-        [name] => Mistake::new(
-            "other_provider",
-            format!("The delivery is signed as the provider `{name}` signs."),
-            format!("Set `provider = \"{name}\"` on the route."),
-        ),
-        names => Mistake::new(
-            "other_provider",
-            format!("The delivery is signed as the providers `{}` sign.", names.join("`, `")),
-            "Set `provider` on the route to the provider that sends it.",
-        ),
+    let names: Vec<&str> = alike
+        .iter()
+        .take(shown)
+        .map(|(preset, _)| preset.provider.as_str())
+        .collect();
+    found(Some(std::sync::Arc::clone(secret)), || {
+        match names.as_slice() {
+            [name] => Mistake::new(
+                "other_provider",
+                format!("The delivery is signed as the provider `{name}` signs."),
+                format!("Set `provider = \"{name}\"` on the route."),
+            ),
+            names => Mistake::new(
+                "other_provider",
+                format!(
+                    "The delivery is signed as the providers `{}` sign.",
+                    names.join("`, `")
+                ),
+                "Set `provider` on the route to the provider that sends it.",
+            ),
+        }
     })
 }
 
@@ -46,7 +62,8 @@ pub(super) fn signs_alike(case: &Trials<'_>) -> Option<Finding> {
 /// providers are there: more providers would tell the operator nothing.
 pub(super) fn looks_alike(case: &Trials<'_>) -> Option<Mistake> {
     let own = headers(case.scheme);
-    let is_there = |name: &FieldName| matches!(case.head.find(name), Found::One(value) if !value.is_empty());
+    let is_there =
+        |name: &FieldName| matches!(case.head.find(name), Found::One(value) if !value.is_empty());
     if own.iter().any(is_there) || own.is_empty() {
         return None;
     }
@@ -56,12 +73,18 @@ pub(super) fn looks_alike(case: &Trials<'_>) -> Option<Mistake> {
             Some(TimestampAt::Headers(names)) => names.clone(),
             _ => Vec::new(),
         };
-        let is_like = signature.iter().any(is_there) && (times.is_empty() || times.iter().any(is_there));
+        let is_like =
+            signature.iter().any(is_there) && (times.is_empty() || times.iter().any(is_there));
         is_like.then(|| signature.len() + times.len())
     };
-    let others = case.around.presets.iter().filter(|preset| preset.provider != case.scheme.provider);
-    let mut likely: Vec<(usize, &str)> =
-        others.filter_map(|preset| Some((matched(preset)?, preset.provider.as_str()))).collect();
+    let others = case
+        .around
+        .presets
+        .iter()
+        .filter(|preset| preset.provider != case.scheme.provider);
+    let mut likely: Vec<(usize, &str)> = others
+        .filter_map(|preset| Some((matched(preset)?, preset.provider.as_str())))
+        .collect();
     let most = likely.iter().map(|(count, _)| *count).max()?;
     likely.retain(|(count, _)| *count == most);
     let names: Vec<&str> = likely.iter().map(|(_, name)| *name).collect();
@@ -82,5 +105,8 @@ pub(super) fn looks_alike(case: &Trials<'_>) -> Option<Mistake> {
 fn headers(scheme: &Scheme) -> Vec<FieldName> {
     let of_token = scheme.jwt.iter().map(|rule| &rule.header);
     let names = scheme.signature.headers.iter().chain(of_token);
-    names.filter(|name| name.as_str() != "authorization").cloned().collect()
+    names
+        .filter(|name| name.as_str() != "authorization")
+        .cloned()
+        .collect()
 }

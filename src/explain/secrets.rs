@@ -25,8 +25,13 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 pub(super) fn surplus_newline(case: &Trials<'_>) -> Option<Finding> {
     let secret = case.with_texts(|text| {
-        let end = text.iter().rposition(|b| !matches!(b, b'\r' | b'\n')).map_or(0, |last| last + 1);
-        text.get(..end).filter(|rest| rest.len() < text.len()).map(<[u8]>::to_vec)
+        let end = text
+            .iter()
+            .rposition(|b| !matches!(b, b'\r' | b'\n'))
+            .map_or(0, |last| last + 1);
+        text.get(..end)
+            .filter(|rest| rest.len() < text.len())
+            .map(<[u8]>::to_vec)
     });
     found(secret, || {
         Mistake::new(
@@ -78,7 +83,9 @@ pub(super) fn quotes(case: &Trials<'_>) -> Option<Finding> {
 
 fn unquoted(text: &[u8]) -> Option<&[u8]> {
     match text {
-        [b'"', inner @ .., b'"'] | [b'\'', inner @ .., b'\''] | [b'`', inner @ .., b'`'] => Some(inner),
+        [b'"', inner @ .., b'"'] | [b'\'', inner @ .., b'\''] | [b'`', inner @ .., b'`'] => {
+            Some(inner)
+        }
         _ => None,
     }
 }
@@ -101,7 +108,10 @@ pub(super) fn name(case: &Trials<'_>) -> Option<Finding> {
         let text = text.strip_prefix(b"export ").unwrap_or(text);
         let at = text.iter().position(|byte| matches!(byte, b'=' | b':'))?;
         let (name, behind) = text.split_at_checked(at)?;
-        let is_name = !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        let is_name = !name.is_empty()
+            && name
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
         let value = behind.get(1..)?.trim_ascii();
         (is_name && !value.is_empty()).then(|| unquoted(value).unwrap_or(value).to_vec())
     });
@@ -117,8 +127,14 @@ pub(super) fn name(case: &Trials<'_>) -> Option<Finding> {
 /// `\n` was written as two characters, as PEM texts get into environment variables.
 pub(super) fn escaped_newlines(case: &Trials<'_>) -> Option<Finding> {
     let secret = case.with_texts(|text| {
-        let text = std::str::from_utf8(text).ok().filter(|text| text.contains("\\n"))?;
-        Some(text.replace("\\r\\n", "\n").replace("\\n", "\n").into_bytes())
+        let text = std::str::from_utf8(text)
+            .ok()
+            .filter(|text| text.contains("\\n"))?;
+        Some(
+            text.replace("\\r\\n", "\n")
+                .replace("\\n", "\n")
+                .into_bytes(),
+        )
     });
     found(secret, || {
         Mistake::new(
@@ -131,8 +147,9 @@ pub(super) fn escaped_newlines(case: &Trials<'_>) -> Option<Finding> {
 }
 
 pub(super) fn percent_encoded(case: &Trials<'_>) -> Option<Finding> {
-    let secret =
-        case.with_texts(|text| Some(percent::decode(text, false)).filter(|decoded| decoded.as_slice() != text));
+    let secret = case.with_texts(|text| {
+        Some(percent::decode(text, false)).filter(|decoded| decoded.as_slice() != text)
+    });
     found(secret, || {
         Mistake::new(
             "secret_percent_encoded",
@@ -148,16 +165,29 @@ pub(super) fn not_decoded(case: &Trials<'_>) -> Option<Finding> {
     if forms.iter().any(|form| form.encoding == KeyEncoding::Hex) {
         return None;
     }
-    let raw: Arc<Scheme> = Scheme { key: vec![KeyForm::default()], ..Scheme::clone(case.scheme) }.into();
-    let mut strips: Vec<&str> = forms.iter().filter_map(|form| form.strip.as_deref()).collect();
+    let raw: Arc<Scheme> = Scheme {
+        key: vec![KeyForm::default()],
+        ..Scheme::clone(case.scheme)
+    }
+    .into();
+    let mut strips: Vec<&str> = forms
+        .iter()
+        .filter_map(|form| form.strip.as_deref())
+        .collect();
     strips.push("whsec_");
     let with = |decode: &dyn Fn(&[u8]) -> Option<Vec<u8>>| {
         let bare = |text: &[u8]| {
-            let rest = strips.iter().find_map(|strip| text.strip_prefix(strip.as_bytes()));
+            let rest = strips
+                .iter()
+                .find_map(|strip| text.strip_prefix(strip.as_bytes()));
             rest.unwrap_or(text).trim_ascii().to_vec()
         };
         let changed = case.changed(|text| decode(&bare(text)));
-        case.proves(&Changed { scheme: Arc::clone(&raw), secrets: &changed, ..case.as_is() })
+        case.proves(&Changed {
+            scheme: Arc::clone(&raw),
+            secrets: &changed,
+            ..case.as_is()
+        })
     };
     let not_decoded = |encoding: &str| {
         Mistake::new(
@@ -172,8 +202,16 @@ pub(super) fn not_decoded(case: &Trials<'_>) -> Option<Finding> {
     // A text of hexadecimal digits is base64 as well, but was hardly meant so; a match decides.
     let in_hex = found(with(&|text| hex::decode(text).ok()), || not_decoded("hex"));
     in_hex.or_else(|| {
-        let is_decoded = forms.iter().any(|form| form.encoding == KeyEncoding::Base64);
-        found(with(&|text| any_base64(text)), || if is_decoded { base64_spelling() } else { not_decoded("base64") })
+        let is_decoded = forms
+            .iter()
+            .any(|form| form.encoding == KeyEncoding::Base64);
+        found(with(&|text| any_base64(text)), || {
+            if is_decoded {
+                base64_spelling()
+            } else {
+                not_decoded("base64")
+            }
+        })
     })
 }
 
@@ -189,7 +227,12 @@ fn base64_spelling() -> Mistake {
 
 /// The scheme decodes the secret's text, and the sender takes the text as the key.
 pub(super) fn wrongly_decoded(case: &Trials<'_>) -> Option<Finding> {
-    if case.scheme.key.iter().any(|form| form.encoding == KeyEncoding::Utf8 && form.strip.is_none()) {
+    if case
+        .scheme
+        .key
+        .iter()
+        .any(|form| form.encoding == KeyEncoding::Utf8 && form.strip.is_none())
+    {
         return None;
     }
     case.scheme.key.iter().find_map(|own| {
@@ -198,7 +241,11 @@ pub(super) fn wrongly_decoded(case: &Trials<'_>) -> Option<Finding> {
             KeyEncoding::Base64 => "base64",
             KeyEncoding::Hex => "hex",
         };
-        let form = |strip| KeyForm { encoding: KeyEncoding::Utf8, strip, strip_required: false };
+        let form = |strip| KeyForm {
+            encoding: KeyEncoding::Utf8,
+            strip,
+            strip_required: false,
+        };
         let with = |strip| case.with_change(|scheme| scheme.key = vec![form(strip)]);
         found(with(None).or_else(|| with(own.strip.clone())), || {
             Mistake::new(
@@ -219,17 +266,36 @@ pub(super) fn prefix(case: &Trials<'_>) -> Option<Finding> {
     case.scheme.key.iter().find_map(|form| {
         let own = form.strip.as_deref();
         let with = |strip: Option<&str>| {
-            let form = KeyForm { strip: strip.map(str::to_owned), strip_required: false, ..form.clone() };
+            let form = KeyForm {
+                strip: strip.map(str::to_owned),
+                strip_required: false,
+                ..form.clone()
+            };
             case.with_change(|scheme| scheme.key = vec![form])
         };
-        let kept = own.and_then(|own| found(with(None).or_else(|| with(Some(own))), || disputed_prefix(own)));
+        let kept = own.and_then(|own| {
+            found(with(None).or_else(|| with(Some(own))), || {
+                disputed_prefix(own)
+            })
+        });
         kept.or_else(|| {
             let others = PREFIXES.iter().filter(|prefix| own != Some(**prefix));
-            let has = |prefix: &str| case.secrets.iter().any(|s| s.text.expose().starts_with(prefix.as_bytes()));
-            let strip = |prefix: &&str| has(prefix).then(|| found(with(Some(prefix)), || disputed_prefix(prefix)))?;
-            let add = |prefix: &str| case.with_texts(|text| Some([prefix.as_bytes(), text].concat()));
+            let has = |prefix: &str| {
+                case.secrets
+                    .iter()
+                    .any(|s| s.text.expose().starts_with(prefix.as_bytes()))
+            };
+            let strip = |prefix: &&str| {
+                has(prefix).then(|| found(with(Some(prefix)), || disputed_prefix(prefix)))?
+            };
+            let add =
+                |prefix: &str| case.with_texts(|text| Some([prefix.as_bytes(), text].concat()));
             let stripped = others.clone().chain(OF_HEADERS).find_map(strip);
-            stripped.or_else(|| others.clone().find_map(|prefix| found(add(prefix), || disputed_prefix(prefix))))
+            stripped.or_else(|| {
+                others
+                    .clone()
+                    .find_map(|prefix| found(add(prefix), || disputed_prefix(prefix)))
+            })
         })
     })
 }
@@ -280,7 +346,10 @@ pub(super) fn of_other_route(case: &Trials<'_>) -> Option<Finding> {
 
 /// Decodes base64 of either alphabet, padded or not.
 pub(super) fn any_base64(text: &[u8]) -> Option<Vec<u8>> {
-    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let config =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let decode = |alphabet| GeneralPurpose::new(alphabet, config).decode(text).ok();
-    decode(&alphabet::STANDARD).or_else(|| decode(&alphabet::URL_SAFE)).filter(|bytes| !bytes.is_empty())
+    decode(&alphabet::STANDARD)
+        .or_else(|| decode(&alphabet::URL_SAFE))
+        .filter(|bytes| !bytes.is_empty())
 }

@@ -40,21 +40,34 @@ const COPY_THE_SECRET: &str = "Copy the signing secret of this very endpoint; pr
 fn takes(scheme: &Scheme) -> (bool, bool) {
     let items = &scheme.signature.items;
     let mut kinds: Vec<Kind> = match (&scheme.jwt, items.assign) {
-        (Some(rule), _) => rule.algorithms.iter().map(|algorithm| algorithm.kind()).collect(),
-        (None, Some(_)) => items.accept.iter().map(|(_, algorithm)| algorithm.kind()).collect(),
+        (Some(rule), _) => rule
+            .algorithms
+            .iter()
+            .map(|algorithm| algorithm.kind())
+            .collect(),
+        (None, Some(_)) => items
+            .accept
+            .iter()
+            .map(|(_, algorithm)| algorithm.kind())
+            .collect(),
         (None, None) => Vec::new(),
     };
     if kinds.is_empty() {
         kinds.push(scheme.algorithm.kind());
     }
     let is_public = |kind: &Kind| matches!(kind, Kind::Public(_));
-    (kinds.iter().any(|kind| !is_public(kind)), kinds.iter().any(is_public))
+    (
+        kinds.iter().any(|kind| !is_public(kind)),
+        kinds.iter().any(is_public),
+    )
 }
 
 /// A secret is another kind of key than this scheme takes, or not a key at all.
 pub(super) fn of_secret(case: &Trials<'_>) -> Option<Mistake> {
     let takes = takes(case.scheme);
-    case.secrets.iter().find_map(|secret| of_text(secret.text.expose().trim_ascii(), takes))
+    case.secrets
+        .iter()
+        .find_map(|secret| of_text(secret.text.expose().trim_ascii(), takes))
 }
 
 fn of_text(text: &[u8], (takes_shared, takes_public): (bool, bool)) -> Option<Mistake> {
@@ -77,14 +90,25 @@ fn of_text(text: &[u8], (takes_shared, takes_public): (bool, bool)) -> Option<Mi
         ));
     }
     if text.starts_with(b"https://") || text.starts_with(b"http://") {
-        return Some(Mistake::new("url_for_secret", "The configured secret is a URL.", COPY_THE_SECRET));
+        return Some(Mistake::new(
+            "url_for_secret",
+            "The configured secret is a URL.",
+            COPY_THE_SECRET,
+        ));
     }
     if let Some(prefix) = API_KEYS.iter().find(begins) {
-        let sentence = format!("The configured secret begins with `{prefix}`: it is an API key, not a signing secret.");
-        return Some(Mistake::new("api_key_for_secret", sentence, COPY_THE_SECRET));
+        let sentence = format!(
+            "The configured secret begins with `{prefix}`: it is an API key, not a signing secret."
+        );
+        return Some(Mistake::new(
+            "api_key_for_secret",
+            sentence,
+            COPY_THE_SECRET,
+        ));
     }
     if let Some(prefix) = IDS.iter().find(begins) {
-        let sentence = format!("The configured secret begins with `{prefix}`: it is an id, not a secret.");
+        let sentence =
+            format!("The configured secret begins with `{prefix}`: it is an id, not a secret.");
         return Some(Mistake::new("id_for_secret", sentence, COPY_THE_SECRET));
     }
     let is_shared = text.starts_with(b"whsec_") || !PublicKey::looks_public(text);
@@ -103,7 +127,9 @@ fn of_text(text: &[u8], (takes_shared, takes_public): (bool, bool)) -> Option<Mi
 /// The prefix of a secret says test or live, and the delivery says the other.
 pub(super) fn of_mode(case: &Trials<'_>) -> Option<Mistake> {
     let document: serde_json::Value = serde_json::from_slice(case.body).ok()?;
-    let is_live = ["livemode", "live_mode"].iter().find_map(|name| document.get(name)?.as_bool());
+    let is_live = ["livemode", "live_mode"]
+        .iter()
+        .find_map(|name| document.get(name)?.as_bool());
     let is_live = is_live.or_else(|| match document.get("mode")?.as_str()? {
         "live" => Some(true),
         "test" => Some(false),
@@ -111,11 +137,19 @@ pub(super) fn of_mode(case: &Trials<'_>) -> Option<Mistake> {
     })?;
     let says = |word: &str| {
         case.secrets.iter().any(|secret| {
-            let begin = secret.text.expose().get(..16).unwrap_or(secret.text.expose());
+            let begin = secret
+                .text
+                .expose()
+                .get(..16)
+                .unwrap_or(secret.text.expose());
             memmem::find(begin, word.as_bytes()).is_some()
         })
     };
-    let (own, other) = if is_live { ("_live_", "_test_") } else { ("_test_", "_live_") };
+    let (own, other) = if is_live {
+        ("_live_", "_test_")
+    } else {
+        ("_test_", "_live_")
+    };
     let sentence = if is_live {
         "The prefix of the secret says test, and the body says that the delivery is live."
     } else {

@@ -31,7 +31,8 @@ const PREFIXES: &[&str] = &[
 
 pub(super) fn upper_case(case: &Trials<'_>) -> Option<Finding> {
     let is_hex = case.is_template() && case.scheme.signature.encoding == Encoding::Hex;
-    let secret = is_hex.then(|| case.with_change(|scheme| scheme.signature.encoding = Encoding::HexAny))?;
+    let secret =
+        is_hex.then(|| case.with_change(|scheme| scheme.signature.encoding = Encoding::HexAny))?;
     found(secret, || {
         Mistake::new(
             "signature_upper_case",
@@ -44,7 +45,11 @@ pub(super) fn upper_case(case: &Trials<'_>) -> Option<Finding> {
 
 pub(super) fn quotes(case: &Trials<'_>) -> Option<Finding> {
     case.signature_values().find_map(|(name, value)| {
-        let bare: Vec<u8> = value.iter().copied().filter(|byte| !matches!(byte, b'"' | b'\'')).collect();
+        let bare: Vec<u8> = value
+            .iter()
+            .copied()
+            .filter(|byte| !matches!(byte, b'"' | b'\''))
+            .collect();
         let secret = (bare.len() < value.len()).then(|| case.with_header(name, &bare))?;
         found(secret, || {
             Mistake::new(
@@ -61,10 +66,14 @@ pub(super) fn prefix(case: &Trials<'_>) -> Option<Finding> {
     if !case.is_template() && case.scheme.algorithm != Algorithm::Token {
         return None;
     }
-    PREFIXES.iter().filter(|prefix| **prefix != case.scheme.signature.prefix).find_map(|prefix| {
-        let secret = case.with_change(|scheme| (*prefix).clone_into(&mut scheme.signature.prefix));
-        found(secret, || other_prefix(prefix))
-    })
+    PREFIXES
+        .iter()
+        .filter(|prefix| **prefix != case.scheme.signature.prefix)
+        .find_map(|prefix| {
+            let secret =
+                case.with_change(|scheme| (*prefix).clone_into(&mut scheme.signature.prefix));
+            found(secret, || other_prefix(prefix))
+        })
 }
 
 /// The signature has this prefix instead of the scheme's.
@@ -77,7 +86,8 @@ pub(super) fn other_prefix(prefix: &str) -> Mistake {
              not expect."
         )
     };
-    let fix = format!("Set `prefix = \"{prefix}\"` in `signature` of the scheme, or correct the sender.");
+    let fix =
+        format!("Set `prefix = \"{prefix}\"` in `signature` of the scheme, or correct the sender.");
     Mistake::new("signature_prefix", sentence, fix)
 }
 
@@ -85,26 +95,29 @@ pub(super) fn encoding(case: &Trials<'_>) -> Option<Finding> {
     if !case.is_template() {
         return None;
     }
-    Encoding::ALL.into_iter().filter(|encoding| *encoding != case.scheme.signature.encoding).find_map(|encoding| {
-        // With the scheme's prefix and with any other: two habits of a sender are a single
-        // mistake.
-        let own = case.scheme.signature.prefix.as_str();
-        let secret = std::iter::once(&own).chain(PREFIXES).find_map(|prefix| {
-            case.with_change(|scheme| {
-                scheme.signature.encoding = encoding;
-                (*prefix).clone_into(&mut scheme.signature.prefix);
-            })
-        });
-        found(secret, || {
-            let name = encoding.name();
-            Mistake::new(
-                "signature_encoding",
-                format!("The signature is right, but written in {name}."),
-                format!(
-                    "Set `encoding = \"{name}\"` in `signature` of the scheme, or correct the \
+    Encoding::ALL
+        .into_iter()
+        .filter(|encoding| *encoding != case.scheme.signature.encoding)
+        .find_map(|encoding| {
+            // With the scheme's prefix and with any other: two habits of a sender are a single
+            // mistake.
+            let own = case.scheme.signature.prefix.as_str();
+            let secret = std::iter::once(&own).chain(PREFIXES).find_map(|prefix| {
+                case.with_change(|scheme| {
+                    scheme.signature.encoding = encoding;
+                    (*prefix).clone_into(&mut scheme.signature.prefix);
+                })
+            });
+            found(secret, || {
+                let name = encoding.name();
+                Mistake::new(
+                    "signature_encoding",
+                    format!("The signature is right, but written in {name}."),
+                    format!(
+                        "Set `encoding = \"{name}\"` in `signature` of the scheme, or correct the \
                          sender."
-                ),
-            )
+                    ),
+                )
+            })
         })
-    })
 }

@@ -17,7 +17,8 @@ const REWRITTEN: std::ops::RangeInclusive<i64> = -5..=30;
 pub(super) fn unit_signed(case: &Trials<'_>) -> Option<Finding> {
     let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<i64>().ok();
     let down = || case.with_time(|text| Some((number(text)? / 1000).to_string().into_bytes()));
-    let up = || case.with_time(|text| Some(number(text)?.checked_mul(1000)?.to_string().into_bytes()));
+    let up =
+        || case.with_time(|text| Some(number(text)?.checked_mul(1000)?.to_string().into_bytes()));
     found(down().or_else(up), || {
         Mistake::new(
             "other_unit_signed",
@@ -33,14 +34,22 @@ pub(super) fn unit_signed(case: &Trials<'_>) -> Option<Finding> {
 pub(super) fn other_unit(case: &Trials<'_>) -> Option<Finding> {
     let own = case.scheme.timestamp.as_ref()?.unit;
     // Seconds and milliseconds are read alike, so another unit of number would prove nothing.
-    let others = Unit::ALL.into_iter().filter(|other| *other != own && !(other.is_number() && own.is_number()));
+    let others = Unit::ALL
+        .into_iter()
+        .filter(|other| *other != own && !(other.is_number() && own.is_number()));
     others.into_iter().find_map(|unit| {
         let secret = case.with_change(|scheme| {
             if let Some(place) = &mut scheme.timestamp {
                 place.unit = unit;
             }
         });
-        found(secret, || if own.is_number() { not_a_number() } else { another_date(unit) })
+        found(secret, || {
+            if own.is_number() {
+                not_a_number()
+            } else {
+                another_date(unit)
+            }
+        })
     })
 }
 
@@ -73,16 +82,29 @@ fn another_date(unit: Unit) -> Mistake {
 /// The text of the timestamp was signed, whatever it is: a number with a sign, a fraction or a
 /// leading zero, as far as the signed content lets a header have such bytes.
 pub(super) fn as_text(case: &Trials<'_>) -> Option<Finding> {
-    let place = case.scheme.timestamp.as_ref().filter(|place| place.unit.is_number())?;
-    let TimestampAt::Headers(names) = &place.at else { return None };
+    let place = case
+        .scheme
+        .timestamp
+        .as_ref()
+        .filter(|place| place.unit.is_number())?;
+    let TimestampAt::Headers(names) = &place.at else {
+        return None;
+    };
     let (header, value) = names.iter().find_map(|name| match case.head.find(name) {
         Found::One(value) if !value.is_empty() => Some((name, value)),
         _ => None,
     })?;
-    if Unit::ALL.into_iter().any(|unit| unit.parse(value).is_some()) {
+    if Unit::ALL
+        .into_iter()
+        .any(|unit| unit.parse(value).is_some())
+    {
         return None;
     }
-    let text = case.scheme.signed.text().replace("{timestamp}", &format!("{{header:{}}}", header.as_str()));
+    let text = case
+        .scheme
+        .signed
+        .text()
+        .replace("{timestamp}", &format!("{{header:{}}}", header.as_str()));
     let signed = Template::parse(&text).ok()?;
     let secret = case.with_change(|scheme| {
         scheme.signed = signed;
@@ -94,16 +116,25 @@ pub(super) fn as_text(case: &Trials<'_>) -> Option<Finding> {
 /// The timestamp is HTTP's own `Date`, which proxies may rewrite.
 pub(super) fn rewritten(case: &Trials<'_>) -> Option<Finding> {
     let place = case.scheme.timestamp.as_ref()?;
-    let TimestampAt::Headers(names) = &place.at else { return None };
+    let TimestampAt::Headers(names) = &place.at else {
+        return None;
+    };
     if !names.iter().any(|name| name.as_str() == "date") {
         return None;
     }
-    let secret = REWRITTEN.filter(|seconds| *seconds != 0).find_map(|seconds| {
-        case.with_time(|text| {
-            let at = place.unit.parse(text)?;
-            Some(place.unit.write(UnixMillis(at.0.saturating_sub(seconds * 1000)))?.into_bytes())
-        })
-    });
+    let secret = REWRITTEN
+        .filter(|seconds| *seconds != 0)
+        .find_map(|seconds| {
+            case.with_time(|text| {
+                let at = place.unit.parse(text)?;
+                Some(
+                    place
+                        .unit
+                        .write(UnixMillis(at.0.saturating_sub(seconds * 1000)))?
+                        .into_bytes(),
+                )
+            })
+        });
     found(secret, || {
         Mistake::new(
             "timestamp_rewritten",

@@ -60,7 +60,12 @@ impl<'c> Deref for Trials<'c> {
 impl<'c> Trials<'c> {
     pub(super) fn new(case: Case<'c>, around: Around<'c>) -> Self {
         let left = LEAST.max((case.body.len() as u64).saturating_mul(BODIES));
-        Self { case, around, left: Cell::new(left), share: Cell::new(left) }
+        Self {
+            case,
+            around,
+            left: Cell::new(left),
+            share: Cell::new(left),
+        }
     }
 
     /// Gives the next finder its share: a third of the rest.
@@ -101,17 +106,24 @@ impl<'c> Trials<'c> {
         // Each secret is tried alone, so that a secret that is not a key of this scheme hides no
         // other.
         changed.secrets.iter().find_map(|secret| {
-            let verifier = Verifier::new(Arc::clone(&scheme), vec![secret.clone()], settings.clone()).ok()?;
+            let verifier =
+                Verifier::new(Arc::clone(&scheme), vec![secret.clone()], settings.clone()).ok()?;
             let mut verification = verifier.begin(changed.head, self.case.now).ok()?;
             self.spend(cost)?;
             verification.update(changed.body);
-            verification.finish(changed.body, self.case.now).ok().map(|proof| proof.secret)
+            verification
+                .finish(changed.body, self.case.now)
+                .ok()
+                .map(|proof| proof.secret)
         })
     }
 
     /// Tries another scheme.
     pub(super) fn with_scheme(&self, scheme: Scheme) -> Option<Arc<str>> {
-        self.proves(&Changed { scheme: Arc::new(scheme), ..self.as_is() })
+        self.proves(&Changed {
+            scheme: Arc::new(scheme),
+            ..self.as_is()
+        })
     }
 
     /// Tries a change of the scheme.
@@ -123,33 +135,57 @@ impl<'c> Trials<'c> {
 
     /// Tries another body; `None` at once if no signature covers the body.
     pub(super) fn with_body(&self, body: &[u8]) -> Option<Arc<str>> {
-        if self.case.scheme.is_token() { None } else { self.proves(&Changed { body, ..self.as_is() }) }
+        if self.case.scheme.is_token() {
+            None
+        } else {
+            self.proves(&Changed {
+                body,
+                ..self.as_is()
+            })
+        }
     }
 
     /// Tries changed texts of the secrets. A secret for which `change` gives `None` is left out.
     pub(super) fn with_texts(&self, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Arc<str>> {
-        self.proves(&Changed { secrets: &self.changed(change), ..self.as_is() })
+        self.proves(&Changed {
+            secrets: &self.changed(change),
+            ..self.as_is()
+        })
     }
 
     /// The secrets with changed texts, without those for which `change` gives `None`.
     pub(super) fn changed(&self, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<Secret> {
         let changed = |secret: &Secret| {
             let text = SecretText::new(change(secret.text.expose())?);
-            Some(Secret { text, ..secret.clone() })
+            Some(Secret {
+                text,
+                ..secret.clone()
+            })
         };
         self.case.secrets.iter().filter_map(changed).collect()
     }
 
     /// Tries another value of a header that is there once.
     pub(super) fn with_header(&self, name: &FieldName, value: &[u8]) -> Option<Arc<str>> {
-        let lines = self.case.head.lines().map(|(n, v)| if name.is(n) { (n, value) } else { (n, v) });
+        let lines = self
+            .case
+            .head
+            .lines()
+            .map(|(n, v)| if name.is(n) { (n, value) } else { (n, v) });
         self.with_lines(lines)
     }
 
     /// Tries other header lines.
-    pub(super) fn with_lines<'l>(&self, lines: impl IntoIterator<Item = (&'l [u8], &'l [u8])>) -> Option<Arc<str>> {
-        let head = Head::from_parts(self.case.head.method(), self.case.head.target(), lines).ok()?;
-        self.proves(&Changed { head: &head, ..self.as_is() })
+    pub(super) fn with_lines<'l>(
+        &self,
+        lines: impl IntoIterator<Item = (&'l [u8], &'l [u8])>,
+    ) -> Option<Arc<str>> {
+        let head =
+            Head::from_parts(self.case.head.method(), self.case.head.target(), lines).ok()?;
+        self.proves(&Changed {
+            head: &head,
+            ..self.as_is()
+        })
     }
 
     /// Tries another text of the timestamp, in its header or under its label; `None` at once if it
@@ -164,22 +200,29 @@ impl<'c> Trials<'c> {
                 let (name, value) = names.iter().find_map(|name| Some((name, one(name)?)))?;
                 self.with_header(name, &change(value)?)
             }
-            TimestampAt::Field(field) => self.case.scheme.signature.headers.iter().find_map(|name| {
-                let items = &self.case.scheme.signature.items;
-                let separator = items.separator.as_deref().unwrap_or(",");
-                let begin = format!("{field}{}", char::from(items.assign?));
-                let value = std::str::from_utf8(one(name)?).ok()?;
-                let mut is_changed = false;
-                let changed = value.split(separator).map(|item| match item.strip_prefix(&begin) {
-                    Some(text) => change(text.as_bytes()).and_then(|text| String::from_utf8(text).ok()).map(|text| {
-                        is_changed = true;
-                        format!("{begin}{text}")
-                    }),
-                    None => Some(item.to_owned()),
-                });
-                let changed = changed.collect::<Option<Vec<_>>>()?.join(separator);
-                is_changed.then(|| self.with_header(name, changed.as_bytes()))?
-            }),
+            TimestampAt::Field(field) => {
+                self.case.scheme.signature.headers.iter().find_map(|name| {
+                    let items = &self.case.scheme.signature.items;
+                    let separator = items.separator.as_deref().unwrap_or(",");
+                    let begin = format!("{field}{}", char::from(items.assign?));
+                    let value = std::str::from_utf8(one(name)?).ok()?;
+                    let mut is_changed = false;
+                    let changed =
+                        value
+                            .split(separator)
+                            .map(|item| match item.strip_prefix(&begin) {
+                                Some(text) => change(text.as_bytes())
+                                    .and_then(|text| String::from_utf8(text).ok())
+                                    .map(|text| {
+                                        is_changed = true;
+                                        format!("{begin}{text}")
+                                    }),
+                                None => Some(item.to_owned()),
+                            });
+                    let changed = changed.collect::<Option<Vec<_>>>()?.join(separator);
+                    is_changed.then(|| self.with_header(name, changed.as_bytes()))?
+                })
+            }
             TimestampAt::Json(_) => None,
         }
     }
@@ -187,25 +230,37 @@ impl<'c> Trials<'c> {
     /// Whether a template says what is signed, rather than the code of a provider, a JWT or a
     /// token.
     pub(super) fn is_template(&self) -> bool {
-        self.case.scheme.code.is_none() && self.case.scheme.jwt.is_none() && !self.case.scheme.is_token()
+        self.case.scheme.code.is_none()
+            && self.case.scheme.jwt.is_none()
+            && !self.case.scheme.is_token()
     }
 
     /// The values of the headers that carry the signature, if they are there once and not empty.
     pub(super) fn signature_values(&self) -> impl Iterator<Item = (&FieldName, &[u8])> {
-        self.case.scheme.signature.headers.iter().filter_map(|name| match self.case.head.find(name) {
-            Found::One(value) if !value.is_empty() => Some((name, value)),
-            _ => None,
-        })
+        self.case
+            .scheme
+            .signature
+            .headers
+            .iter()
+            .filter_map(|name| match self.case.head.find(name) {
+                Found::One(value) if !value.is_empty() => Some((name, value)),
+                _ => None,
+            })
     }
 }
 
 /// The scheme without a judgement on a token's times, which are set by its rule and not by the
 /// route.
 fn timeless(scheme: &Arc<Scheme>) -> Arc<Scheme> {
-    let Some(rule) = &scheme.jwt else { return Arc::clone(scheme) };
+    let Some(rule) = &scheme.jwt else {
+        return Arc::clone(scheme);
+    };
     let mut rule = rule.clone();
     rule.leeway = CENTURY_MS;
-    Arc::new(Scheme { jwt: Some(rule), ..Scheme::clone(scheme) })
+    Arc::new(Scheme {
+        jwt: Some(rule),
+        ..Scheme::clone(scheme)
+    })
 }
 
 #[cfg(test)]
@@ -215,7 +270,10 @@ mod tests {
 
     #[test]
     fn no_finder_takes_more_than_a_third_of_what_is_left() {
-        let sample = Sample { body: vec![b'x'; 1 << 20], ..Sample::good() };
+        let sample = Sample {
+            body: vec![b'x'; 1 << 20],
+            ..Sample::good()
+        };
         sample.as_case(|case| {
             let trials = Trials::new(case, Around::default());
             let spent: Vec<usize> = (0..3)
@@ -230,7 +288,10 @@ mod tests {
 
     #[test]
     fn a_body_that_fills_the_room_still_has_its_trials() {
-        let sample = Sample { body: vec![b'x'; 4 << 20], ..Sample::good() };
+        let sample = Sample {
+            body: vec![b'x'; 4 << 20],
+            ..Sample::good()
+        };
         sample.as_case(|case| {
             let trials = Trials::new(case, Around::default());
             trials.share();

@@ -88,33 +88,69 @@ pub struct Surroundings {
 /// # Errors
 /// Before anything is accepted: an address that cannot be bound, no randomness. Afterwards it does not fail.
 pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError> {
-    let traffic_sockets = config.server.listen.iter().map(|a| listen::bind(*a)).collect::<Result<Vec<_>, _>>()?;
+    let traffic_sockets = config
+        .server
+        .listen
+        .iter()
+        .map(|a| listen::bind(*a))
+        .collect::<Result<Vec<_>, _>>()?;
     let admin_socket = listen::bind(config.admin.listen)?;
-    let addresses =
-        Addresses { traffic: traffic_sockets.iter().map(|bound| bound.address).collect(), admin: admin_socket.address };
+    let addresses = Addresses {
+        traffic: traffic_sockets.iter().map(|bound| bound.address).collect(),
+        admin: admin_socket.address,
+    };
     let threads = config.server.threads;
     let file = config.path.clone();
     for warning in &config.warnings {
         log::warn!("{warning}");
     }
     let (telemetry, log_writer) =
-        Telemetry::start(surroundings.access_log, env!("CARGO_PKG_VERSION")).map_err(StartError::Thread)?;
+        Telemetry::start(surroundings.access_log, env!("CARGO_PKG_VERSION"))
+            .map_err(StartError::Thread)?;
     let running = Arc::new(build(config, telemetry)?);
     let (stop, stopping) = watch::channel(false);
     let names = admin::Names::new().ok_or_else(|| StartError::Build("header names".into()))?;
-    let admin = admin::Admin { running: Arc::clone(&running), address: addresses.admin, file: file.clone(), names };
+    let admin = admin::Admin {
+        running: Arc::clone(&running),
+        address: addresses.admin,
+        file: file.clone(),
+        names,
+    };
     // The admin port goes on answering while traffic drains.
     let (_admin_stop, admin_stopping) = watch::channel(false);
-    let conf = ServerConf { threads, ..ServerConf::default() };
+    let conf = ServerConf {
+        threads,
+        ..ServerConf::default()
+    };
     let mut server = Server::new_with_opt_and_conf(None, conf);
     let traffic = traffic::Traffic::new(Arc::clone(&running));
-    server.add_service(listen::Listening::new("traffic", traffic, traffic_sockets, stopping, threads));
+    server.add_service(listen::Listening::new(
+        "traffic",
+        traffic,
+        traffic_sockets,
+        stopping,
+        threads,
+    ));
     let admin = traffic::App::new_beside(Arc::clone(&running), admin);
-    server.add_service(listen::Listening::new("admin", admin, vec![admin_socket], admin_stopping, 1));
-    let signals = stop::Signals::new(Arc::clone(&running), stop, file, surroundings.stopper, move || {
-        (surroundings.on_ready)(&addresses);
+    server.add_service(listen::Listening::new(
+        "admin",
+        admin,
+        vec![admin_socket],
+        admin_stopping,
+        1,
+    ));
+    let signals = stop::Signals::new(
+        Arc::clone(&running),
+        stop,
+        file,
+        surroundings.stopper,
+        move || {
+            (surroundings.on_ready)(&addresses);
+        },
+    );
+    server.run(RunArgs {
+        shutdown_signal: Box::new(signals),
     });
-    server.run(RunArgs { shutdown_signal: Box::new(signals) });
     log_writer.finish(Duration::from_secs(1));
     Ok(())
 }
@@ -122,7 +158,9 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
 fn build(config: Config, telemetry: Telemetry) -> Result<Running, StartError> {
     let random = || {
         let mut key = [0; 16];
-        getrandom::fill(&mut key).map(|()| key).map_err(StartError::Random)
+        getrandom::fill(&mut key)
+            .map(|()| key)
+            .map_err(StartError::Random)
     };
     let fingerprints = FingerprintKey::from_bytes(random()?);
     let upstreams = Upstreams::new();
@@ -143,7 +181,8 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Running, StartError> {
         clock,
         epoch,
         request_ids: client::origin::RequestIds::new(random()?),
-        names: client::origin::Names::new().ok_or_else(|| StartError::Build("header names".into()))?,
+        names: client::origin::Names::new()
+            .ok_or_else(|| StartError::Build("header names".into()))?,
         stopping: AtomicBool::new(false),
         connections: AtomicUsize::new(0),
         reloading: Mutex::new(()),

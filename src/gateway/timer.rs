@@ -25,7 +25,11 @@ impl LazyTimer {
     ///
     /// # Errors
     /// [`Elapsed`] when the deadline passes first; the future is dropped then.
-    pub(super) async fn bound<F: Future>(&mut self, deadline: Instant, future: F) -> Result<F::Output, Elapsed> {
+    pub(super) async fn bound<F: Future>(
+        &mut self,
+        deadline: Instant,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
         self.race(|| deadline, future).await
     }
 
@@ -34,11 +38,19 @@ impl LazyTimer {
     ///
     /// # Errors
     /// As [`Self::bound`].
-    pub(super) async fn within<F: Future>(&mut self, limit: Duration, future: F) -> Result<F::Output, Elapsed> {
+    pub(super) async fn within<F: Future>(
+        &mut self,
+        limit: Duration,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
         self.race(|| Instant::now() + limit, future).await
     }
 
-    async fn race<F: Future>(&mut self, end: impl Fn() -> Instant, future: F) -> Result<F::Output, Elapsed> {
+    async fn race<F: Future>(
+        &mut self,
+        end: impl Fn() -> Instant,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
         let mut future = pin!(future);
         let mut deadline = None;
         poll_fn(|cx| {
@@ -46,7 +58,9 @@ impl LazyTimer {
                 return Poll::Ready(Ok(output));
             }
             let deadline = *deadline.get_or_insert_with(&end);
-            let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+            let sleep = self
+                .sleep
+                .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
             if sleep.deadline() > deadline {
                 sleep.as_mut().reset(deadline);
             }
@@ -77,13 +91,24 @@ mod tests {
             let deadline = Instant::now() + Duration::from_millis(millis);
             assert_eq!(timer.bound(deadline, pending::<()>()).await, Err(Elapsed));
             let waited = start.elapsed().checked_sub(began).unwrap();
-            assert!(waited >= Duration::from_millis(millis), "{waited:?} for {millis} ms");
-            assert!(waited <= Duration::from_millis(millis + 5), "{waited:?} for {millis} ms");
+            assert!(
+                waited >= Duration::from_millis(millis),
+                "{waited:?} for {millis} ms"
+            );
+            assert!(
+                waited <= Duration::from_millis(millis + 5),
+                "{waited:?} for {millis} ms"
+            );
         }
     }
 
     #[tokio::test]
     async fn a_ready_future_wins_over_a_passed_deadline() {
-        assert_eq!(LazyTimer::default().bound(Instant::now(), async { 7 }).await, Ok(7));
+        assert_eq!(
+            LazyTimer::default()
+                .bound(Instant::now(), async { 7 })
+                .await,
+            Ok(7)
+        );
     }
 }

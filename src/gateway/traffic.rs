@@ -42,7 +42,9 @@ async fn answer_probe(running: &Running, client: &mut H1, head: &Head) -> Next {
     } else {
         Answer::denied(Denied::NotAllowed("GET, HEAD"))
     };
-    running.answer_unlogged(client, &answer, head.method() == "HEAD").await
+    running
+        .answer_unlogged(client, &answer, head.method() == "HEAD")
+        .await
 }
 
 /// A Pingora application that serves the connections of one port.
@@ -60,33 +62,64 @@ pub(super) type Traffic = App<Exchanges>;
 impl Traffic {
     /// The application that serves exchanges.
     pub(super) fn new(running: Arc<Running>) -> Self {
-        let port = Arc::new(Exchanges { running: Arc::clone(&running) });
-        Self { running, port, is_traffic: true, open: AtomicUsize::new(0) }
+        let port = Arc::new(Exchanges {
+            running: Arc::clone(&running),
+        });
+        Self {
+            running,
+            port,
+            is_traffic: true,
+            open: AtomicUsize::new(0),
+        }
     }
 }
 
 impl<P: Port> App<P> {
     /// The application that serves `port` beside the traffic, with a count of connections of its own.
     pub(super) fn new_beside(running: Arc<Running>, port: P) -> Self {
-        Self { running, port: Arc::new(port), is_traffic: false, open: AtomicUsize::new(0) }
+        Self {
+            running,
+            port: Arc::new(port),
+            is_traffic: false,
+            open: AtomicUsize::new(0),
+        }
     }
 }
 
 #[async_trait]
 impl<P: Port> ServerApp for App<P> {
-    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        let counter = if self.is_traffic { &self.running.connections } else { &self.open };
+    async fn process_new(
+        self: &Arc<Self>,
+        stream: Stream,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Stream> {
+        let counter = if self.is_traffic {
+            &self.running.connections
+        } else {
+            &self.open
+        };
         let (_counted, open) = OpenConnection::count(counter);
         let (settings, limit) = {
             let snapshot = self.running.snapshot.load();
             (snapshot.connection, snapshot.max_connections)
         };
         let digest = stream.get_socket_digest();
-        let peer = digest.and_then(|d| d.peer_addr().and_then(|a| a.as_inet()).map(|a| a.ip().to_canonical()));
+        let peer = digest.and_then(|d| {
+            d.peer_addr()
+                .and_then(|a| a.as_inet())
+                .map(|a| a.ip().to_canonical())
+        });
         let mut connection = H1::new(stream, peer, settings);
         if open > limit {
-            self.running.warnings.overload(open, self.running.clock.now());
-            self.port.refuse(&mut connection, Refusal::because(Code::Overloaded, "too many connections")).await;
+            self.running
+                .warnings
+                .overload(open, self.running.clock.now());
+            self.port
+                .refuse(
+                    &mut connection,
+                    Refusal::because(Code::Overloaded, "too many connections"),
+                )
+                .await;
             return None;
         }
         let mut shutdown = shutdown.clone();

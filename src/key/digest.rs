@@ -55,7 +55,10 @@ impl DigestAlgorithm {
     }
 }
 
-#[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104 2); the error exists for other MACs")]
+#[expect(
+    clippy::expect_used,
+    reason = "HMAC takes keys of any length (RFC 2104 2); the error exists for other MACs"
+)]
 fn keyed<H: hmac::KeyInit>(key: &[u8]) -> H {
     H::new_from_slice(key).expect("HMAC takes keys of any length")
 }
@@ -150,8 +153,14 @@ mod tests {
     fn the_digests_are_those_of_rfc_2202_and_rfc_4231() {
         // Test case 2 of both: key "Jefe", data "what do ya want for nothing?".
         let rows = [
-            (DigestAlgorithm::HmacSha1, "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
-            (DigestAlgorithm::HmacSha256, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),
+            (
+                DigestAlgorithm::HmacSha1,
+                "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79",
+            ),
+            (
+                DigestAlgorithm::HmacSha256,
+                "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+            ),
             (
                 DigestAlgorithm::HmacSha384,
                 "af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e8e2240ca5e69e2c78b3239ecfab21649",
@@ -166,11 +175,18 @@ mod tests {
             let mut mac = algorithm.mac(b"Jefe");
             mac.update(b"what do ya want ");
             mac.update(b"for nothing?");
-            assert_eq!(hex::encode(mac.clone().finalize().as_bytes()), expected, "{algorithm:?}");
+            assert_eq!(
+                hex::encode(mac.clone().finalize().as_bytes()),
+                expected,
+                "{algorithm:?}"
+            );
             assert_eq!(expected.len(), 2 * algorithm.len());
             let received = hex::decode(expected).unwrap();
             assert!(mac.clone().verify(&received));
-            assert!(!mac.clone().verify(&received[1..]), "a shorter digest is none");
+            assert!(
+                !mac.clone().verify(&received[1..]),
+                "a shorter digest is none"
+            );
             assert!(!mac.verify(b""));
         }
     }
@@ -179,20 +195,33 @@ mod tests {
     fn a_plain_hash_absorbs_no_key() {
         // FIPS 180-4's example "abc".
         let rows = [
-            (DigestAlgorithm::Sha1, "a9993e364706816aba3e25717850c26c9cd0d89d"),
-            (DigestAlgorithm::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            (
+                DigestAlgorithm::Sha1,
+                "a9993e364706816aba3e25717850c26c9cd0d89d",
+            ),
+            (
+                DigestAlgorithm::Sha256,
+                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            ),
         ];
         for (algorithm, expected) in rows {
             let mut hash = algorithm.mac(b"key");
             hash.update(b"a");
             hash.update(b"bc");
-            assert_eq!(hex::encode(hash.finalize().as_bytes()), expected, "{algorithm:?}");
+            assert_eq!(
+                hex::encode(hash.finalize().as_bytes()),
+                expected,
+                "{algorithm:?}"
+            );
         }
     }
 
     #[test]
     fn debug_shows_neither_state_nor_digest() {
         let mac = DigestAlgorithm::HmacSha256.mac(b"key");
-        assert_eq!(format!("{mac:?} {:?}", mac.clone().finalize()), "Mac(hidden) Digest(hidden)");
+        assert_eq!(
+            format!("{mac:?} {:?}", mac.clone().finalize()),
+            "Mac(hidden) Digest(hidden)"
+        );
     }
 }

@@ -51,7 +51,10 @@ impl Secret {
 
     /// When it is active, without the text.
     pub fn validity(&self) -> Validity {
-        Validity { not_before: self.not_before, not_after: self.not_after }
+        Validity {
+            not_before: self.not_before,
+            not_after: self.not_after,
+        }
     }
 }
 
@@ -67,7 +70,8 @@ pub struct Validity {
 impl Validity {
     /// Whether `wall` lies within it.
     pub fn includes(self, wall: UnixMillis) -> bool {
-        self.not_before.is_none_or(|from| wall >= from) && self.not_after.is_none_or(|end| wall < end)
+        self.not_before.is_none_or(|from| wall >= from)
+            && self.not_after.is_none_or(|end| wall < end)
     }
 }
 
@@ -83,7 +87,9 @@ mod tests {
             not_before: Some(UnixMillis(10)),
             not_after: Some(UnixMillis(20)),
         };
-        let active: Vec<bool> = [9, 10, 19, 20].map(|t| secret.is_active(UnixMillis(t))).to_vec();
+        let active: Vec<bool> = [9, 10, 19, 20]
+            .map(|t| secret.is_active(UnixMillis(t)))
+            .to_vec();
         assert_eq!(active, [false, true, true, false]);
     }
 

@@ -36,7 +36,9 @@ impl Encoding {
 
     /// The encoding of this name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|encoding| encoding.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|encoding| encoding.name() == name)
     }
 
     /// Writes `bytes` in the canonical spelling.
@@ -56,7 +58,9 @@ impl Encoding {
             Self::Hex if text.iter().any(u8::is_ascii_uppercase) => None,
             Self::Hex | Self::HexAny => {
                 let len = text.len() / 2;
-                hex::decode_to_slice(text, out.get_mut(..len)?).ok().map(|()| len)
+                hex::decode_to_slice(text, out.get_mut(..len)?)
+                    .ok()
+                    .map(|()| len)
             }
             // Both engines demand canonical padding and zero trailing bits.
             Self::Base64 => STANDARD.decode_slice(text, out).ok(),
@@ -73,12 +77,17 @@ mod tests {
 
     fn decoded(encoding: Encoding, text: &[u8]) -> Option<Vec<u8>> {
         let mut out = [0; 64];
-        encoding.decode(text, &mut out).map(|len| out[..len].to_vec())
+        encoding
+            .decode(text, &mut out)
+            .map(|len| out[..len].to_vec())
     }
 
     #[test]
     fn every_name_leads_back_to_its_encoding() {
-        assert_eq!(Encoding::ALL.map(|e| Encoding::named(e.name())), Encoding::ALL.map(Some));
+        assert_eq!(
+            Encoding::ALL.map(|e| Encoding::named(e.name())),
+            Encoding::ALL.map(Some)
+        );
         assert_eq!(Encoding::named("HEX"), None);
     }
 
@@ -90,7 +99,12 @@ mod tests {
             ("hex", Hex, b"00ff1a", Some(&[0, 255, 26])),
             ("hex: upper case", Hex, b"00FF1A", None),
             ("hex: mixed case", Hex, b"00fF1a", None),
-            ("hex-any: mixed case", HexAny, b"00fF1A", Some(&[0, 255, 26])),
+            (
+                "hex-any: mixed case",
+                HexAny,
+                b"00fF1A",
+                Some(&[0, 255, 26]),
+            ),
             ("hex: odd length", Hex, b"00f", None),
             ("hex: no digit", Hex, b"0g", None),
             ("hex: 0x in front", Hex, b"0x00", None),
@@ -112,7 +126,9 @@ mod tests {
         ];
         let wrong: Vec<_> = rows
             .iter()
-            .filter(|(_, encoding, text, expected)| decoded(*encoding, text).as_deref() != *expected)
+            .filter(|(_, encoding, text, expected)| {
+                decoded(*encoding, text).as_deref() != *expected
+            })
             .map(|(name, ..)| name)
             .collect();
         assert!(wrong.is_empty(), "{wrong:?}");
@@ -123,8 +139,18 @@ mod tests {
         let bytes = [7; 64];
         for encoding in Encoding::ALL {
             let text = encoding.encode(&bytes);
-            assert_eq!(encoding.decode(text.as_bytes(), &mut [0; 64]), Some(64), "{}", encoding.name());
-            assert_eq!(encoding.decode(text.as_bytes(), &mut [0; 63]), None, "{}", encoding.name());
+            assert_eq!(
+                encoding.decode(text.as_bytes(), &mut [0; 64]),
+                Some(64),
+                "{}",
+                encoding.name()
+            );
+            assert_eq!(
+                encoding.decode(text.as_bytes(), &mut [0; 63]),
+                None,
+                "{}",
+                encoding.name()
+            );
         }
     }
 

@@ -16,7 +16,10 @@ pub(crate) const MAX_PAIRS: usize = 1024;
 /// [`MAX_PAIRS`].
 pub(crate) fn pairs(body: &[u8]) -> Option<Vec<Pair>> {
     let mut pairs = Vec::new();
-    for piece in body.split(|byte| *byte == b'&').filter(|piece| !piece.is_empty()) {
+    for piece in body
+        .split(|byte| *byte == b'&')
+        .filter(|piece| !piece.is_empty())
+    {
         if pairs.len() == MAX_PAIRS {
             return None;
         }
@@ -30,7 +33,10 @@ pub(crate) fn pairs(body: &[u8]) -> Option<Vec<Pair>> {
 
 /// The value under this decoded name, case-sensitive.
 pub(crate) fn one<'p>(pairs: &'p [Pair], name: &[u8]) -> Found<'p> {
-    let mut values = pairs.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_slice());
+    let mut values = pairs
+        .iter()
+        .filter(|(found, _)| found == name)
+        .map(|(_, value)| value.as_slice());
     match (values.next(), values.next()) {
         (None, _) => Found::Nothing,
         (Some(value), None) => Found::One(value),
@@ -70,22 +76,54 @@ mod tests {
 
     #[test]
     fn a_form_is_taken_apart_as_browsers_write_it_and_broken_escapes_are_none() {
-        type Row = (&'static str, &'static [u8], Option<&'static [(&'static str, &'static [u8])]>);
+        type Row = (
+            &'static str,
+            &'static [u8],
+            Option<&'static [(&'static str, &'static [u8])]>,
+        );
         let rows: &[Row] = &[
             ("nothing", b"", Some(&[])),
             ("one pair", b"a=1", Some(&[("a", b"1")])),
-            ("order is kept, names may repeat", b"b=2&a=1&b=1", Some(&[("b", b"2"), ("a", b"1"), ("b", b"1")])),
-            ("an empty value", b"a=&b=1", Some(&[("a", b""), ("b", b"1")])),
+            (
+                "order is kept, names may repeat",
+                b"b=2&a=1&b=1",
+                Some(&[("b", b"2"), ("a", b"1"), ("b", b"1")]),
+            ),
+            (
+                "an empty value",
+                b"a=&b=1",
+                Some(&[("a", b""), ("b", b"1")]),
+            ),
             ("no equals sign", b"a&b=1", Some(&[("a", b""), ("b", b"1")])),
             ("an empty name", b"=1", Some(&[("", b"1")])),
             ("an equals sign alone", b"=", Some(&[("", b"")])),
-            ("equals signs in a value", b"a=b=c==", Some(&[("a", b"b=c==")])),
+            (
+                "equals signs in a value",
+                b"a=b=c==",
+                Some(&[("a", b"b=c==")]),
+            ),
             ("empty pieces", b"&&a=1&", Some(&[("a", b"1")])),
-            ("a semicolon divides nothing", b"a=1;b=2", Some(&[("a", b"1;b=2")])),
-            ("plus and escapes, in names too", b"a+%2B=%26%3d+%e2%82%AC", Some(&[("a +", b"&= \xe2\x82\xac")])),
-            ("bytes that are no UTF-8", b"a=%ff\xfe", Some(&[("a", b"\xff\xfe")])),
+            (
+                "a semicolon divides nothing",
+                b"a=1;b=2",
+                Some(&[("a", b"1;b=2")]),
+            ),
+            (
+                "plus and escapes, in names too",
+                b"a+%2B=%26%3d+%e2%82%AC",
+                Some(&[("a +", b"&= \xe2\x82\xac")]),
+            ),
+            (
+                "bytes that are no UTF-8",
+                b"a=%ff\xfe",
+                Some(&[("a", b"\xff\xfe")]),
+            ),
             ("a zero byte", b"a=%00", Some(&[("a", b"\0")])),
-            ("an escape is undone once", b"a=%2541", Some(&[("a", b"%41")])),
+            (
+                "an escape is undone once",
+                b"a=%2541",
+                Some(&[("a", b"%41")]),
+            ),
             ("a lone percent sign", b"a=%", None),
             ("one digit", b"a=%4", None),
             ("no digit", b"a=%zz", None),
@@ -98,7 +136,9 @@ mod tests {
         for (name, body, expected) in rows {
             let found = pairs(body);
             let expected = expected.map(|list| {
-                list.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec())).collect::<Vec<_>>()
+                list.iter()
+                    .map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec()))
+                    .collect::<Vec<_>>()
             });
             if found != expected {
                 wrong.push((name, found));
@@ -110,7 +150,10 @@ mod tests {
     #[test]
     fn more_pairs_than_the_limit_are_none() {
         let form = |count: usize| vec!["a=1"; count].join("&");
-        assert_eq!(pairs(form(MAX_PAIRS).as_bytes()).map(|pairs| pairs.len()), Some(MAX_PAIRS));
+        assert_eq!(
+            pairs(form(MAX_PAIRS).as_bytes()).map(|pairs| pairs.len()),
+            Some(MAX_PAIRS)
+        );
         assert_eq!(pairs(form(MAX_PAIRS + 1).as_bytes()), None);
     }
 

@@ -11,10 +11,22 @@ pub(crate) struct Manner {
 
 /// Forms of browsers, Python's `quote_plus`, RFC 3986, and `encodeURIComponent`.
 pub(crate) const MANNERS: [Manner; 4] = [
-    Manner { kept: "*-._", has_plus: true },
-    Manner { kept: "-._~", has_plus: true },
-    Manner { kept: "-._~", has_plus: false },
-    Manner { kept: "-_.!~*'()", has_plus: false },
+    Manner {
+        kept: "*-._",
+        has_plus: true,
+    },
+    Manner {
+        kept: "-._~",
+        has_plus: true,
+    },
+    Manner {
+        kept: "-._~",
+        has_plus: false,
+    },
+    Manner {
+        kept: "-_.!~*'()",
+        has_plus: false,
+    },
 ];
 
 /// Encodes all that this manner does not keep.
@@ -41,7 +53,9 @@ pub(crate) fn decode(bytes: &[u8], has_plus: bool) -> Vec<u8> {
     while let [first, behind @ ..] = rest {
         rest = behind;
         match (first, behind) {
-            (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+            (b'%', [high, low, after @ ..])
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
                 out.push(digit(*high) << 4 | digit(*low));
                 rest = after;
             }
@@ -88,7 +102,11 @@ mod tests {
         let text = "a b+c/d=é&~*'%41".as_bytes();
         for manner in MANNERS {
             let encoded = encode(text, manner);
-            assert_eq!(decode(encoded.as_bytes(), manner.has_plus), text, "{encoded}");
+            assert_eq!(
+                decode(encoded.as_bytes(), manner.has_plus),
+                text,
+                "{encoded}"
+            );
         }
         assert_eq!(encode(b"a b~*", MANNERS[0]), "a+b%7E*");
         assert_eq!(encode(b"a b~*", MANNERS[2]), "a%20b~%2A");
@@ -97,6 +115,9 @@ mod tests {
     #[test]
     fn a_percent_sign_that_begins_no_escape_stays() {
         assert_eq!(decode(b"%zz%4%41%", true), b"%zz%4A%");
-        assert_eq!(rewrite("/%zz%c3%4", |byte| format!("%{byte:02X}")), "/%zz%C3%4");
+        assert_eq!(
+            rewrite("/%zz%c3%4", |byte| format!("%{byte:02X}")),
+            "/%zz%C3%4"
+        );
     }
 }

@@ -14,7 +14,11 @@ use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
 
 /// Where items stand.
-const ITEM: [&str; 3] = ["notificationItems", Pointer::EACH, "NotificationRequestItem"];
+const ITEM: [&str; 3] = [
+    "notificationItems",
+    Pointer::EACH,
+    "NotificationRequestItem",
+];
 /// The signed fields of an item, in the order in which they are joined.
 const FIELDS: [&[&str]; 8] = [
     &["pspReference"],
@@ -32,9 +36,14 @@ const SIGNATURE: [&str; 2] = ["additionalData", "hmacSignature"];
 /// The longest field taken, in bytes.
 const MAX_FIELD: usize = 1024;
 
-const NO_ITEM: Refusal = Refusal::because(Code::MalformedSignature, "the body holds no notification item");
-const NO_SIGNATURE: Refusal =
-    Refusal::because(Code::MalformedSignature, "a notification item has no signature of 32 bytes in base64");
+const NO_ITEM: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the body holds no notification item",
+);
+const NO_SIGNATURE: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "a notification item has no signature of 32 bytes in base64",
+);
 const NO_TEXT: Refusal = Refusal::because(
     Code::MalformedSignature,
     "a signed field of a notification item is no string, integer or boolean",
@@ -70,12 +79,23 @@ impl ProviderCode for Adyen {
     }
 
     fn keys(&self, text: &SecretText) -> Result<Vec<PinnedKey>, &'static str> {
-        let form = KeyForm { encoding: KeyEncoding::Hex, ..KeyForm::default() };
-        let key = form.key(text).map_err(|_| "the secret is not hexadecimal: an even number of digits")?;
+        let form = KeyForm {
+            encoding: KeyEncoding::Hex,
+            ..KeyForm::default()
+        };
+        let key = form
+            .key(text)
+            .map_err(|_| "the secret is not hexadecimal: an even number of digits")?;
         Ok(vec![(self.algorithm(), key)])
     }
 
-    fn read(&self, _head: &Head, _begun: Begun, body: &[u8], _route: RouteFacts<'_>) -> Result<Statement, Refusal> {
+    fn read(
+        &self,
+        _head: &Head,
+        _begun: Begun,
+        body: &[u8],
+        _route: RouteFacts<'_>,
+    ) -> Result<Statement, Refusal> {
         read(body)
     }
 }
@@ -84,11 +104,19 @@ impl ProviderCode for Adyen {
 fn read(body: &[u8]) -> Result<Statement, Refusal> {
     let mut places = Places::default();
     let mut slot = |field: &[&str]| {
-        places.add_each(&Pointer { tokens: ITEM.iter().chain(field).map(|token| (*token).to_owned()).collect() })
+        places.add_each(&Pointer {
+            tokens: ITEM
+                .iter()
+                .chain(field)
+                .map(|token| (*token).to_owned())
+                .collect(),
+        })
     };
     let fields = FIELDS.map(&mut slot);
     let signature = slot(&SIGNATURE);
-    let values = places.scan(body).map_err(|fault| Refusal::because(Code::MalformedSignature, fault.why()))?;
+    let values = places
+        .scan(body)
+        .map_err(|fault| Refusal::because(Code::MalformedSignature, fault.why()))?;
     let signatures = values.each(signature);
     if signatures.is_empty() {
         return Err(NO_ITEM);
@@ -109,7 +137,10 @@ fn read(body: &[u8]) -> Result<Statement, Refusal> {
         let mut bytes = [0; 64];
         let text = signature.string(MAX_FIELD);
         let decoded = text.and_then(|text| Encoding::Base64.decode(text.as_bytes(), &mut bytes));
-        let digest = decoded.filter(|len| *len == 32).and_then(|len| bytes.get(..len)).ok_or(NO_SIGNATURE)?;
+        let digest = decoded
+            .filter(|len| *len == 32)
+            .and_then(|len| bytes.get(..len))
+            .ok_or(NO_SIGNATURE)?;
         assertions.push(Assertion {
             contents: vec![content.into_bytes()],
             signatures: vec![digest.to_vec()],
@@ -119,7 +150,10 @@ fn read(body: &[u8]) -> Result<Statement, Refusal> {
     // Nothing signs their order, nor that there is one of each: neither makes anything new.
     assertions.sort_unstable_by(|one, other| one.contents.cmp(&other.contents));
     assertions.dedup();
-    Ok(Statement { assertions, timestamp: None })
+    Ok(Statement {
+        assertions,
+        timestamp: None,
+    })
 }
 
 /// A field as it is signed: absent and null ones are empty.
@@ -133,7 +167,9 @@ fn field(value: Option<&Value<'_>>) -> Result<String, Refusal> {
 /// Whether a place is one of the signed fields of an item.
 fn signs(place: &Place) -> bool {
     let is_field = |pointer: &Pointer| {
-        let [items, index, item, field @ ..] = pointer.tokens.as_slice() else { return false };
+        let [items, index, item, field @ ..] = pointer.tokens.as_slice() else {
+            return false;
+        };
         items == ITEM[0]
             && index.bytes().all(|b| b.is_ascii_digit())
             && item == ITEM[2]
@@ -151,12 +187,16 @@ mod tests {
         "success":"true","additionalData":{"hmacSignature":"R1EvClQFHeAQxS9kswshJbtAsSExkYf0Y5w2Rlt00HI="},"reason":"x"}}"#;
 
     fn body(items: &[&str]) -> String {
-        format!(r#"{{"live":"false","notificationItems":[{}]}}"#, items.join(","))
+        format!(
+            r#"{{"live":"false","notificationItems":[{}]}}"#,
+            items.join(",")
+        )
     }
 
     #[test]
     fn each_item_asserts_its_eight_fields() {
-        let statement = read(body(&[&ITEM_TEXT.replace("EUR", "USD"), ITEM_TEXT]).as_bytes()).unwrap();
+        let statement =
+            read(body(&[&ITEM_TEXT.replace("EUR", "USD"), ITEM_TEXT]).as_bytes()).unwrap();
         assert_eq!(statement.assertions.len(), 2);
         let content = &statement.assertions[0].contents[0];
         assert_eq!(
@@ -183,26 +223,47 @@ mod tests {
         let rows = [
             ("no items", body(&[])),
             ("no list", r#"{"live":"false"}"#.to_owned()),
-            ("an item without a signature", body(&[ITEM_TEXT, r#"{"NotificationRequestItem":{}}"#])),
-            ("an item of another kind", body(&[ITEM_TEXT, r#"{"Other":{}}"#])),
+            (
+                "an item without a signature",
+                body(&[ITEM_TEXT, r#"{"NotificationRequestItem":{}}"#]),
+            ),
+            (
+                "an item of another kind",
+                body(&[ITEM_TEXT, r#"{"Other":{}}"#]),
+            ),
             ("an item that is no object", body(&[ITEM_TEXT, "1"])),
-            ("a colon elsewhere", body(&[&ITEM_TEXT.replace("TestMerchant", "Test:Merchant")])),
-            ("a doubled field", body(&[&ITEM_TEXT.replace("\"success\":", "\"success\":\"false\",\"success\":")])),
+            (
+                "a colon elsewhere",
+                body(&[&ITEM_TEXT.replace("TestMerchant", "Test:Merchant")]),
+            ),
+            (
+                "a doubled field",
+                body(&[&ITEM_TEXT.replace("\"success\":", "\"success\":\"false\",\"success\":")]),
+            ),
             ("a fraction", body(&[&ITEM_TEXT.replace("1130", "1130.0")])),
             ("a short signature", body(&[&ITEM_TEXT.replace("R1Ev", "")])),
             ("no JSON", "live=false".to_owned()),
         ];
-        let wrong: Vec<_> =
-            rows.iter().filter(|(_, body)| read(body.as_bytes()).is_ok()).map(|(name, _)| name).collect();
+        let wrong: Vec<_> = rows
+            .iter()
+            .filter(|(_, body)| read(body.as_bytes()).is_ok())
+            .map(|(name, _)| name)
+            .collect();
         assert!(wrong.is_empty(), "{wrong:?}");
     }
 
     #[test]
     fn the_signed_fields_of_an_item_are_known() {
         let json = |text: &str| Place::Json(vec![Pointer::parse(text).unwrap()]);
-        assert!(signs(&json("/notificationItems/0/NotificationRequestItem/pspReference")));
-        assert!(signs(&json("/notificationItems/0/NotificationRequestItem/amount/value")));
-        assert!(!signs(&json("/notificationItems/0/NotificationRequestItem/reason")));
+        assert!(signs(&json(
+            "/notificationItems/0/NotificationRequestItem/pspReference"
+        )));
+        assert!(signs(&json(
+            "/notificationItems/0/NotificationRequestItem/amount/value"
+        )));
+        assert!(!signs(&json(
+            "/notificationItems/0/NotificationRequestItem/reason"
+        )));
         assert!(!signs(&json("/live")));
     }
 }

@@ -12,8 +12,10 @@ pub(super) struct Asana;
 /// The longest body, in bytes: none, or `{}`.
 const BARE: u64 = 2;
 
-const REPEATED: Refusal =
-    Refusal::because(Code::MalformedHandshake, "the header that brings the secret is there more than once");
+const REPEATED: Refusal = Refusal::because(
+    Code::MalformedHandshake,
+    "the header that brings the secret is there more than once",
+);
 
 impl Handshake for Asana {
     fn name(&self) -> &'static str {
@@ -31,7 +33,10 @@ impl Handshake for Asana {
     fn in_head(&self, head: &Head) -> Result<Option<Asked>, Refusal> {
         // The request may reach the application unproved, so there is no room in it for an event.
         let is_bare = matches!(head.framing(), Framing::None | Framing::Length(0..=BARE));
-        if head.method() != "POST" || head.find_str("X-Hook-Signature") != Found::Nothing || !is_bare {
+        if head.method() != "POST"
+            || head.find_str("X-Hook-Signature") != Found::Nothing
+            || !is_bare
+        {
             return Ok(None);
         }
         match head.find_str("X-Hook-Secret") {
@@ -39,7 +44,10 @@ impl Handshake for Asana {
             Found::Several => Err(REPEATED),
             Found::One(value) => {
                 let secret = brought(value)?;
-                let reply = Reply { hook_secret: Some(secret.clone()), ..Reply::empty(200) };
+                let reply = Reply {
+                    hook_secret: Some(secret.clone()),
+                    ..Reply::empty(200)
+                };
                 Ok(Some(Asked::Secret { secret, reply }))
             }
         }

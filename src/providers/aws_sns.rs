@@ -17,26 +17,53 @@ use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
 
 /// The signed fields of a notification, in their order; `Subject` only where it is there.
-const NOTIFICATION: [&str; 6] = ["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"];
+const NOTIFICATION: [&str; 6] = [
+    "Message",
+    "MessageId",
+    "Subject",
+    "Timestamp",
+    "TopicArn",
+    "Type",
+];
 /// Those of a confirmation.
-const CONFIRMATION: [&str; 7] = ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"];
+const CONFIRMATION: [&str; 7] = [
+    "Message",
+    "MessageId",
+    "SubscribeURL",
+    "Timestamp",
+    "Token",
+    "TopicArn",
+    "Type",
+];
 /// The longest field taken besides the message, in bytes.
 const MAX_FIELD: usize = 8192;
 
-const NO_SIGNATURE: Refusal = Refusal::because(Code::MissingSignature, "the body holds no `Signature`");
-const NO_BASE64: Refusal =
-    Refusal::because(Code::MalformedSignature, "the body's `Signature` is no RSA signature in base64");
+const NO_SIGNATURE: Refusal =
+    Refusal::because(Code::MissingSignature, "the body holds no `Signature`");
+const NO_BASE64: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the body's `Signature` is no RSA signature in base64",
+);
 const NO_VERSION: Refusal = Refusal::because(
     Code::MalformedSignature,
     "the signature is not of version 2: set the topic's attribute SignatureVersion to 2 (version 1 is SHA-1)",
 );
-const NO_TYPE: Refusal = Refusal::because(Code::MalformedSignature, "the body's `Type` is none that is known");
-const NO_FIELD: Refusal =
-    Refusal::because(Code::MalformedSignature, "a signed field of the body is missing or no text");
-const NO_TIME: Refusal =
-    Refusal::because(Code::MalformedTimestamp, "the body's `Timestamp` is not written as this scheme writes it");
-const OTHER_HOST: Refusal =
-    Refusal::because(Code::MalformedSignature, "the body's `SigningCertURL` is not a certificate of Amazon SNS");
+const NO_TYPE: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the body's `Type` is none that is known",
+);
+const NO_FIELD: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "a signed field of the body is missing or no text",
+);
+const NO_TIME: Refusal = Refusal::because(
+    Code::MalformedTimestamp,
+    "the body's `Timestamp` is not written as this scheme writes it",
+);
+const OTHER_HOST: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the body's `SigningCertURL` is not a certificate of Amazon SNS",
+);
 
 /// Amazon SNS's code and handshake.
 #[derive(Debug)]
@@ -98,7 +125,13 @@ impl ProviderCode for AwsSns {
         Err("the secret is no key of this kind")
     }
 
-    fn read(&self, _head: &Head, _begun: Begun, body: &[u8], _route: RouteFacts<'_>) -> Result<Statement, Refusal> {
+    fn read(
+        &self,
+        _head: &Head,
+        _begun: Begun,
+        body: &[u8],
+        _route: RouteFacts<'_>,
+    ) -> Result<Statement, Refusal> {
         read(body)
     }
 }
@@ -106,12 +139,25 @@ impl ProviderCode for AwsSns {
 /// The claims of a message.
 fn read(body: &[u8]) -> Result<Statement, Refusal> {
     let mut places = Places::default();
-    let mut add = |name: &str| places.add(&Pointer { tokens: vec![name.to_owned()] });
-    let (kind, version, signature, url) =
-        (add("Type"), add("SignatureVersion"), add("Signature"), add("SigningCertURL"));
-    let (timestamp, notification, confirmation) =
-        (add("Timestamp"), NOTIFICATION.map(&mut add), CONFIRMATION.map(&mut add));
-    let values = places.scan(body).map_err(|fault| Refusal::because(Code::MalformedSignature, fault.why()))?;
+    let mut add = |name: &str| {
+        places.add(&Pointer {
+            tokens: vec![name.to_owned()],
+        })
+    };
+    let (kind, version, signature, url) = (
+        add("Type"),
+        add("SignatureVersion"),
+        add("Signature"),
+        add("SigningCertURL"),
+    );
+    let (timestamp, notification, confirmation) = (
+        add("Timestamp"),
+        NOTIFICATION.map(&mut add),
+        CONFIRMATION.map(&mut add),
+    );
+    let values = places
+        .scan(body)
+        .map_err(|fault| Refusal::because(Code::MalformedSignature, fault.why()))?;
     let signature = values.at(signature).string(MAX_FIELD).ok_or(NO_SIGNATURE)?;
     if values.at(version).string(MAX_FIELD).as_deref() != Some("2") {
         return Err(NO_VERSION);
@@ -135,7 +181,11 @@ fn read(body: &[u8]) -> Result<Statement, Refusal> {
         }
         // A line end in a value could begin a line of another name: only the message may hold one (a subject has none
         // by SNS's own rules), so each text has one reading.
-        let max = if *name == "Message" { body.len() } else { MAX_FIELD };
+        let max = if *name == "Message" {
+            body.len()
+        } else {
+            MAX_FIELD
+        };
         let value = value.string(max).ok_or(NO_FIELD)?;
         if *name != "Message" && value.bytes().any(|b| b.is_ascii_control()) {
             return Err(NO_FIELD);
@@ -145,29 +195,50 @@ fn read(body: &[u8]) -> Result<Statement, Refusal> {
         content.extend_from_slice(value.as_bytes());
         content.push(b'\n');
     }
-    let time = values.at(timestamp).string(MAX_FIELD).ok_or(Refusal::from(Code::MissingTimestamp))?;
+    let time = values
+        .at(timestamp)
+        .string(MAX_FIELD)
+        .ok_or(Refusal::from(Code::MissingTimestamp))?;
     let at = Unit::Rfc3339.parse(time.as_bytes()).ok_or(NO_TIME)?;
     let mut bytes = vec![0; signature.len()];
-    let len = Encoding::Base64.decode(signature.as_bytes(), &mut bytes).ok_or(NO_BASE64)?;
+    let len = Encoding::Base64
+        .decode(signature.as_bytes(), &mut bytes)
+        .ok_or(NO_BASE64)?;
     bytes.truncate(len);
     if !Algorithm::RsaPkcs1Sha256.takes_length(len) {
         return Err(NO_BASE64);
     }
-    let assertion =
-        Assertion { contents: vec![content], signatures: vec![bytes], algorithm: Algorithm::RsaPkcs1Sha256 };
-    Ok(Statement { assertions: vec![assertion], timestamp: Some((at, Unit::Rfc3339)) })
+    let assertion = Assertion {
+        contents: vec![content],
+        signatures: vec![bytes],
+        algorithm: Algorithm::RsaPkcs1Sha256,
+    };
+    Ok(Statement {
+        assertions: vec![assertion],
+        timestamp: Some((at, Unit::Rfc3339)),
+    })
 }
 
 /// Whether a URL is one of Amazon's own for certificates: `https://sns.REGION.amazonaws.com[.cn]/….pem`.
 fn is_amazons(url: &str) -> bool {
-    let Some((host, path)) = url.strip_prefix("https://sns.").and_then(|rest| rest.split_once('/')) else {
+    let Some((host, path)) = url
+        .strip_prefix("https://sns.")
+        .and_then(|rest| rest.split_once('/'))
+    else {
         return false;
     };
-    let region = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"));
+    let region = host
+        .strip_suffix(".amazonaws.com")
+        .or_else(|| host.strip_suffix(".amazonaws.com.cn"));
     let is_region = |region: &str| {
-        !region.is_empty() && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        !region.is_empty()
+            && region
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
-    region.is_some_and(is_region) && path.as_bytes().ends_with(b".pem") && !path.contains(['?', '#', '\\'])
+    region.is_some_and(is_region)
+        && path.as_bytes().ends_with(b".pem")
+        && !path.contains(['?', '#', '\\'])
 }
 
 /// Whether what stands at a place is signed, whatever the type of the message.
@@ -205,10 +276,21 @@ mod tests {
             2025-06-15T15:06:40.000Z\nTopicArn\narn:aws:sns:us-west-2:123456789012:MyTopic\nType\nNotification\n";
         assert_eq!(content(&body(|_| {})), all);
         let bare = all.replace("Subject\nMy subject\n", "");
-        assert_eq!(content(&body(|b| b["Subject"] = serde_json::Value::Null)), bare);
-        assert_eq!(content(&body(|b| drop(b.as_object_mut().unwrap().remove("Subject")))), bare);
+        assert_eq!(
+            content(&body(|b| b["Subject"] = serde_json::Value::Null)),
+            bare
+        );
+        assert_eq!(
+            content(&body(|b| drop(
+                b.as_object_mut().unwrap().remove("Subject")
+            ))),
+            bare
+        );
         let statement = read(&body(|_| {})).unwrap();
-        assert_eq!(statement.timestamp.unwrap().0, UnixMillis::from_secs(1_750_000_000));
+        assert_eq!(
+            statement.timestamp.unwrap().0,
+            UnixMillis::from_secs(1_750_000_000)
+        );
     }
 
     #[test]
@@ -216,10 +298,14 @@ mod tests {
         let confirmation = body(|b| {
             b["Type"] = "SubscriptionConfirmation".into();
             b["Token"] = "2336412f37".into();
-            b["SubscribeURL"] = "https://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription".into();
+            b["SubscribeURL"] =
+                "https://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription".into();
         });
         let text = content(&confirmation);
-        assert!(text.contains("SubscribeURL\nhttps://sns.") && text.contains("Token\n2336412f37\n"), "{text}");
+        assert!(
+            text.contains("SubscribeURL\nhttps://sns.") && text.contains("Token\n2336412f37\n"),
+            "{text}"
+        );
         assert!(!text.contains("Subject"), "{text}");
     }
 
@@ -227,25 +313,74 @@ mod tests {
     fn what_cannot_be_meant_is_refused() {
         type Change = fn(&mut serde_json::Value);
         let rows: [(&str, Change, Code); 11] = [
-            ("version 1", |b| b["SignatureVersion"] = "1".into(), Code::MalformedSignature),
-            ("no version", |b| b["SignatureVersion"] = 2.into(), Code::MalformedSignature),
-            ("no signature", |b| b["Signature"] = serde_json::Value::Null, Code::MissingSignature),
-            ("a short signature", |b| b["Signature"] = "AAAA".into(), Code::MalformedSignature),
-            ("another type", |b| b["Type"] = "Other".into(), Code::MalformedSignature),
-            ("no message", |b| b["Message"] = 1.into(), Code::MalformedSignature),
-            ("a line end in a subject", |b| b["Subject"] = "a\nTimestamp".into(), Code::MalformedSignature),
-            ("a line end in an id", |b| b["MessageId"] = "a\nType".into(), Code::MalformedSignature),
-            ("no time", |b| b["Timestamp"] = serde_json::Value::Null, Code::MalformedSignature),
-            ("a wrong time", |b| b["Timestamp"] = "yesterday".into(), Code::MalformedTimestamp),
+            (
+                "version 1",
+                |b| b["SignatureVersion"] = "1".into(),
+                Code::MalformedSignature,
+            ),
+            (
+                "no version",
+                |b| b["SignatureVersion"] = 2.into(),
+                Code::MalformedSignature,
+            ),
+            (
+                "no signature",
+                |b| b["Signature"] = serde_json::Value::Null,
+                Code::MissingSignature,
+            ),
+            (
+                "a short signature",
+                |b| b["Signature"] = "AAAA".into(),
+                Code::MalformedSignature,
+            ),
+            (
+                "another type",
+                |b| b["Type"] = "Other".into(),
+                Code::MalformedSignature,
+            ),
+            (
+                "no message",
+                |b| b["Message"] = 1.into(),
+                Code::MalformedSignature,
+            ),
+            (
+                "a line end in a subject",
+                |b| b["Subject"] = "a\nTimestamp".into(),
+                Code::MalformedSignature,
+            ),
+            (
+                "a line end in an id",
+                |b| b["MessageId"] = "a\nType".into(),
+                Code::MalformedSignature,
+            ),
+            (
+                "no time",
+                |b| b["Timestamp"] = serde_json::Value::Null,
+                Code::MalformedSignature,
+            ),
+            (
+                "a wrong time",
+                |b| b["Timestamp"] = "yesterday".into(),
+                Code::MalformedTimestamp,
+            ),
             (
                 "another host",
-                |b| b["SigningCertURL"] = "https://evil.example/sns.us-west-2.amazonaws.com.pem".into(),
+                |b| {
+                    b["SigningCertURL"] =
+                        "https://evil.example/sns.us-west-2.amazonaws.com.pem".into()
+                },
                 Code::MalformedSignature,
             ),
         ];
         let wrong: Vec<_> = rows
             .iter()
-            .map(|(name, change, code)| (name, read(&body(change)).err().map(|refusal| refusal.code), code))
+            .map(|(name, change, code)| {
+                (
+                    name,
+                    read(&body(change)).err().map(|refusal| refusal.code),
+                    code,
+                )
+            })
             .filter(|(_, found, code)| *found != Some(**code))
             .collect();
         assert!(wrong.is_empty(), "{wrong:?}");
@@ -254,7 +389,10 @@ mod tests {
 
     #[test]
     fn au_11_only_amazons_own_urls_are_its_own() {
-        for good in ["https://sns.us-east-1.amazonaws.com/a.pem", "https://sns.cn-north-1.amazonaws.com.cn/a-b.pem"] {
+        for good in [
+            "https://sns.us-east-1.amazonaws.com/a.pem",
+            "https://sns.cn-north-1.amazonaws.com.cn/a-b.pem",
+        ] {
             assert!(is_amazons(good), "{good}");
         }
         for bad in [

@@ -18,11 +18,16 @@ use crate::scheme::handshake::{Asked, Challenge, Formula, Handshake, Reply};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Found, Head};
 
-const NO_FORM: Refusal =
-    Refusal::because(Code::MalformedSignature, "the body is no form with one bt_signature and one bt_payload");
-const NO_PAIR: Refusal =
-    Refusal::because(Code::MalformedSignature, "bt_signature holds no pair of a public key and a signature in hex");
-const NO_BASE64: Refusal = Refusal::because(Code::MalformedSignature, "bt_payload is not base64 text");
+const NO_FORM: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the body is no form with one bt_signature and one bt_payload",
+);
+const NO_PAIR: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "bt_signature holds no pair of a public key and a signature in hex",
+);
+const NO_BASE64: Refusal =
+    Refusal::because(Code::MalformedSignature, "bt_payload is not base64 text");
 /// How many pairs are tried.
 const LIMIT: usize = 16;
 
@@ -35,7 +40,13 @@ static FORMULA: Formula = Formula {
     algorithm: DigestAlgorithm::HmacSha1,
     lengths: 20..=32,
     takes_byte: |byte| matches!(byte, b'a'..=b'f' | b'0'..=b'9'),
-    reply: |_, mac, public_key| Some(Reply::text(format!("{}|{}", public_key?, Encoding::Hex.encode(mac.as_bytes())))),
+    reply: |_, mac, public_key| {
+        Some(Reply::text(format!(
+            "{}|{}",
+            public_key?,
+            Encoding::Hex.encode(mac.as_bytes())
+        )))
+    },
 };
 
 impl ProviderCode for Braintree {
@@ -63,7 +74,13 @@ impl ProviderCode for Braintree {
         key(text).map(|key| vec![key])
     }
 
-    fn read(&self, _head: &Head, _begun: Begun, body: &[u8], route: RouteFacts<'_>) -> Result<Statement, Refusal> {
+    fn read(
+        &self,
+        _head: &Head,
+        _begun: Begun,
+        body: &[u8],
+        route: RouteFacts<'_>,
+    ) -> Result<Statement, Refusal> {
         read(body, route.labels)
     }
 }
@@ -112,32 +129,46 @@ fn key(text: &SecretText) -> Result<PinnedKey, &'static str> {
     if private.is_empty() || public.is_some_and(<[u8]>::is_empty) {
         return Err("the secret is not `PUBLIC_KEY:PRIVATE_KEY`, nor a private key");
     }
-    Ok((Algorithm::HmacSha1, Zeroizing::new(Sha1::digest(private).to_vec())))
+    Ok((
+        Algorithm::HmacSha1,
+        Zeroizing::new(Sha1::digest(private).to_vec()),
+    ))
 }
 
 /// The claims of a form. Only pairs whose public key is among `publics` count; all pairs if `publics` is empty.
 fn read(body: &[u8], publics: &[Vec<u8>]) -> Result<Statement, Refusal> {
     let pairs = form::pairs(body).ok_or(NO_FORM)?;
-    let (signature, payload) = match (form::one(&pairs, b"bt_signature"), form::one(&pairs, b"bt_payload")) {
+    let (signature, payload) = match (
+        form::one(&pairs, b"bt_signature"),
+        form::one(&pairs, b"bt_payload"),
+    ) {
         (Found::Nothing | Found::One(b""), _) => return Err(Code::MissingSignature.into()),
         (Found::One(signature), Found::One(payload)) => (signature, payload),
         _ => return Err(NO_FORM),
     };
-    let is_text = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'\n');
+    let is_text =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'\n');
     if payload.is_empty() || !payload.iter().all(is_text) {
         return Err(NO_BASE64);
     }
     let mut signatures = Vec::new();
     let mut is_pair = false;
     for pair in signature.split(|byte| *byte == b'&') {
-        let Some(at) = pair.iter().position(|byte| *byte == b'|') else { continue };
-        let (public, digest) = (pair.get(..at).unwrap_or_default(), pair.get(at + 1..).unwrap_or_default());
+        let Some(at) = pair.iter().position(|byte| *byte == b'|') else {
+            continue;
+        };
+        let (public, digest) = (
+            pair.get(..at).unwrap_or_default(),
+            pair.get(at + 1..).unwrap_or_default(),
+        );
         let mut bytes = [0; 20];
         if digest.len() != 40 || Encoding::Hex.decode(digest, &mut bytes).is_none() {
             continue;
         }
         is_pair = true;
-        if (publics.is_empty() || publics.iter().any(|known| known == public)) && signatures.len() < LIMIT {
+        if (publics.is_empty() || publics.iter().any(|known| known == public))
+            && signatures.len() < LIMIT
+        {
             signatures.push(bytes.to_vec());
         }
     }
@@ -148,8 +179,15 @@ fn read(body: &[u8], publics: &[Vec<u8>]) -> Result<Statement, Refusal> {
     // comes first: it is the same delivery whichever way it is sent.
     let text = payload.trim_ascii_end();
     let contents = vec![text.to_vec(), [text, b"\n"].concat()];
-    let assertion = Assertion { contents, signatures, algorithm: Algorithm::HmacSha1 };
-    Ok(Statement { assertions: vec![assertion], timestamp: None })
+    let assertion = Assertion {
+        contents,
+        signatures,
+        algorithm: Algorithm::HmacSha1,
+    };
+    Ok(Statement {
+        assertions: vec![assertion],
+        timestamp: None,
+    })
 }
 
 #[cfg(test)]
@@ -166,9 +204,14 @@ mod tests {
     fn a_payload_is_the_same_with_a_line_feed_at_its_end_and_without() {
         // else a captured delivery could be sent again as a new one, by taking the line feed off
         for end in ["", "%0A", "%0A%0A"] {
-            let body = format!("bt_signature=a%7C{DIGEST}%26b%7C{DIGEST}&bt_payload=YQ%3D%3D%0Ab{end}");
+            let body =
+                format!("bt_signature=a%7C{DIGEST}%26b%7C{DIGEST}&bt_payload=YQ%3D%3D%0Ab{end}");
             let assertion = &read(body.as_bytes(), &[]).unwrap().assertions[0];
-            assert_eq!(assertion.contents, [b"YQ==\nb".to_vec(), b"YQ==\nb\n".to_vec()], "{end}");
+            assert_eq!(
+                assertion.contents,
+                [b"YQ==\nb".to_vec(), b"YQ==\nb\n".to_vec()],
+                "{end}"
+            );
             assert_eq!(assertion.signatures.len(), 2);
         }
     }
@@ -176,8 +219,19 @@ mod tests {
     #[test]
     fn only_pairs_of_a_known_public_key_count() {
         let body = format!("bt_signature=other%7C{DIGEST}&bt_payload=YQ%3D%3D");
-        let counted = |publics: &[Vec<u8>]| read(body.as_bytes(), publics).unwrap().assertions[0].signatures.len();
-        assert_eq!((counted(&[]), counted(&[b"mine".to_vec()]), counted(&[b"other".to_vec()])), (1, 0, 1));
+        let counted = |publics: &[Vec<u8>]| {
+            read(body.as_bytes(), publics).unwrap().assertions[0]
+                .signatures
+                .len()
+        };
+        assert_eq!(
+            (
+                counted(&[]),
+                counted(&[b"mine".to_vec()]),
+                counted(&[b"other".to_vec()])
+            ),
+            (1, 0, 1)
+        );
     }
 
     #[test]
@@ -185,19 +239,46 @@ mod tests {
         let rows = [
             ("", Some(Code::MissingSignature)),
             ("bt_payload=YQ%3D%3D", Some(Code::MissingSignature)),
-            (&format!("bt_signature=a%7C{DIGEST}"), Some(Code::MalformedSignature)),
-            (&format!("bt_signature=a%7C{DIGEST}&bt_payload=a&bt_payload=b"), Some(Code::MalformedSignature)),
-            (&format!("bt_signature=a%7C{DIGEST}&bt_signature=a&bt_payload=b"), Some(Code::MalformedSignature)),
-            (&format!("bt_signature=a%7C{DIGEST}&bt_payload=hello%20world"), Some(Code::MalformedSignature)),
-            (&format!("bt_signature={DIGEST}&bt_payload=YQ%3D%3D"), Some(Code::MalformedSignature)),
-            ("bt_signature=a%7Cabc&bt_payload=YQ%3D%3D", Some(Code::MalformedSignature)),
             (
-                &format!("bt_signature=a%7C{}&bt_payload=YQ%3D%3D", DIGEST.to_uppercase()),
+                &format!("bt_signature=a%7C{DIGEST}"),
                 Some(Code::MalformedSignature),
             ),
-            (&format!("bt_signature=a%7C{DIGEST}&bt_payload=%zz"), Some(Code::MalformedSignature)),
+            (
+                &format!("bt_signature=a%7C{DIGEST}&bt_payload=a&bt_payload=b"),
+                Some(Code::MalformedSignature),
+            ),
+            (
+                &format!("bt_signature=a%7C{DIGEST}&bt_signature=a&bt_payload=b"),
+                Some(Code::MalformedSignature),
+            ),
+            (
+                &format!("bt_signature=a%7C{DIGEST}&bt_payload=hello%20world"),
+                Some(Code::MalformedSignature),
+            ),
+            (
+                &format!("bt_signature={DIGEST}&bt_payload=YQ%3D%3D"),
+                Some(Code::MalformedSignature),
+            ),
+            (
+                "bt_signature=a%7Cabc&bt_payload=YQ%3D%3D",
+                Some(Code::MalformedSignature),
+            ),
+            (
+                &format!(
+                    "bt_signature=a%7C{}&bt_payload=YQ%3D%3D",
+                    DIGEST.to_uppercase()
+                ),
+                Some(Code::MalformedSignature),
+            ),
+            (
+                &format!("bt_signature=a%7C{DIGEST}&bt_payload=%zz"),
+                Some(Code::MalformedSignature),
+            ),
         ];
-        let wrong: Vec<_> = rows.iter().filter(|(body, code)| refused(body) != *code).collect();
+        let wrong: Vec<_> = rows
+            .iter()
+            .filter(|(body, code)| refused(body) != *code)
+            .collect();
         assert!(wrong.is_empty(), "{wrong:?}");
     }
 
@@ -209,9 +290,14 @@ mod tests {
         assert!(key(&text(":priv")).is_err() && key(&text("pub:")).is_err());
         // Braintree's own test of its key derivation: the HMAC of "hello world" under "secretKey".
         let (algorithm, key) = key(&text("pub:secretKey")).unwrap();
-        let crate::scheme::Kind::Digest(digest) = algorithm.kind() else { panic!("a digest") };
+        let crate::scheme::Kind::Digest(digest) = algorithm.kind() else {
+            panic!("a digest")
+        };
         let mut mac = digest.mac(&key);
         mac.update(b"hello world");
-        assert_eq!(hex::encode(mac.finalize().as_bytes()), "d503d7a1a6adba1e6474e9ff2c4167f9dfdf4247");
+        assert_eq!(
+            hex::encode(mac.finalize().as_bytes()),
+            "d503d7a1a6adba1e6474e9ff2c4167f9dfdf4247"
+        );
     }
 }

@@ -18,7 +18,9 @@ pub(super) struct Events;
 static FIELDS: Lazy<Fields<1>> = Lazy::new(|| Fields::at(["/type"]));
 
 fn is_ping(body: &[u8], kind: &str) -> bool {
-    FIELDS.read(body).is_some_and(|[field]| field == Field::Integer(kind.to_owned()))
+    FIELDS
+        .read(body)
+        .is_some_and(|[field]| field == Field::Integer(kind.to_owned()))
 }
 
 impl Handshake for Interactions {

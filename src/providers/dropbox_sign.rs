@@ -19,11 +19,20 @@ const MAX_FIELD: usize = 256;
 /// The longest boundary (RFC 2046 5.1.1).
 const MAX_BOUNDARY: usize = 70;
 
-const NO_FORM: Refusal = Refusal::because(Code::MalformedSignature, "the body is no form with one field `json`");
-const NO_HASH: Refusal = Refusal::because(Code::MalformedSignature, "the event has no `event_hash` of 32 bytes in hex");
-const NO_TYPE: Refusal = Refusal::because(Code::MalformedSignature, "the event has no `event_type`");
-const NO_TIME: Refusal =
-    Refusal::because(Code::MalformedTimestamp, "the event's `event_time` is not a plain decimal number of seconds");
+const NO_FORM: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the body is no form with one field `json`",
+);
+const NO_HASH: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the event has no `event_hash` of 32 bytes in hex",
+);
+const NO_TYPE: Refusal =
+    Refusal::because(Code::MalformedSignature, "the event has no `event_type`");
+const NO_TIME: Refusal = Refusal::because(
+    Code::MalformedTimestamp,
+    "the event's `event_time` is not a plain decimal number of seconds",
+);
 
 /// Dropbox Sign's code.
 #[derive(Debug)]
@@ -58,7 +67,13 @@ impl ProviderCode for DropboxSign {
         Stamped::Event
     }
 
-    fn read(&self, head: &Head, _begun: Begun, body: &[u8], _route: RouteFacts<'_>) -> Result<Statement, Refusal> {
+    fn read(
+        &self,
+        head: &Head,
+        _begun: Begun,
+        body: &[u8],
+        _route: RouteFacts<'_>,
+    ) -> Result<Statement, Refusal> {
         read(head, body)
     }
 }
@@ -67,9 +82,15 @@ impl ProviderCode for DropboxSign {
 fn read(head: &Head, body: &[u8]) -> Result<Statement, Refusal> {
     let json = field(head, body).ok_or(NO_FORM)?;
     let mut places = Places::default();
-    let mut add = |name: &str| places.add(&Pointer { tokens: vec!["event".to_owned(), name.to_owned()] });
+    let mut add = |name: &str| {
+        places.add(&Pointer {
+            tokens: vec!["event".to_owned(), name.to_owned()],
+        })
+    };
     let (time, kind, hash) = (add("event_time"), add("event_type"), add("event_hash"));
-    let values = places.scan(&json).map_err(|fault| Refusal::because(Code::MalformedSignature, fault.why()))?;
+    let values = places
+        .scan(&json)
+        .map_err(|fault| Refusal::because(Code::MalformedSignature, fault.why()))?;
     let text = |slot| values.at(slot).string_or_integer(MAX_FIELD);
     let hash = text(hash).ok_or(Refusal::from(Code::MissingSignature))?;
     let mut bytes = [0; 32];
@@ -86,16 +107,24 @@ fn read(head: &Head, body: &[u8]) -> Result<Statement, Refusal> {
         signatures: vec![bytes.to_vec()],
         algorithm: Algorithm::HmacSha256,
     };
-    Ok(Statement { assertions: vec![assertion], timestamp: Some((at, Unit::Seconds)) })
+    Ok(Statement {
+        assertions: vec![assertion],
+        timestamp: Some((at, Unit::Seconds)),
+    })
 }
 
 /// The value of the field `json`, which stands in the form once.
 fn field(head: &Head, body: &[u8]) -> Option<Vec<u8>> {
     let name = FieldName::new("content-type")?;
-    let Found::One(kind) = head.find(&name) else { return None };
+    let Found::One(kind) = head.find(&name) else {
+        return None;
+    };
     let kind = std::str::from_utf8(kind).ok()?;
     let (media, parameters) = kind.split_once(';').unwrap_or((kind, ""));
-    if media.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+    if media
+        .trim()
+        .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    {
         let pairs = form::pairs(body)?;
         return match form::one(&pairs, b"json") {
             Found::One(value) => Some(value.to_vec()),
@@ -107,7 +136,8 @@ fn field(head: &Head, body: &[u8]) -> Option<Vec<u8>> {
     }
     let boundary = parameters.split(';').find_map(|parameter| {
         let (name, value) = parameter.trim().split_once('=')?;
-        name.eq_ignore_ascii_case("boundary").then(|| value.trim_matches('"'))
+        name.eq_ignore_ascii_case("boundary")
+            .then(|| value.trim_matches('"'))
     })?;
     (!boundary.is_empty() && boundary.len() <= MAX_BOUNDARY).then(|| part(boundary, body))?
 }
@@ -125,7 +155,9 @@ fn part(boundary: &str, body: &[u8]) -> Option<Vec<u8>> {
         rest = behind.get(end + line.len()..)?;
         let at = memchr::memmem::find(one, b"\r\n\r\n")?;
         let (head, content) = (one.get(..at)?, one.get(at + 4..)?);
-        if is_named_json(std::str::from_utf8(head).ok()?) && found.replace(content.to_vec()).is_some() {
+        if is_named_json(std::str::from_utf8(head).ok()?)
+            && found.replace(content.to_vec()).is_some()
+        {
             return None;
         }
     }
@@ -136,9 +168,13 @@ fn part(boundary: &str, body: &[u8]) -> Option<Vec<u8>> {
 /// Whether the head of a part gives it the name `json`.
 fn is_named_json(head: &str) -> bool {
     head.split("\r\n").any(|line| {
-        let Some((name, value)) = line.split_once(':') else { return false };
+        let Some((name, value)) = line.split_once(':') else {
+            return false;
+        };
         name.eq_ignore_ascii_case("content-disposition")
-            && value.split(';').any(|parameter| matches!(parameter.trim(), "name=\"json\"" | "name=json"))
+            && value
+                .split(';')
+                .any(|parameter| matches!(parameter.trim(), "name=\"json\"" | "name=json"))
     })
 }
 
@@ -157,7 +193,9 @@ mod tests {
     }
 
     fn encoded(json: &str) -> String {
-        json.bytes().fold("json=".to_owned(), |form, byte| form + &format!("%{byte:02X}"))
+        json.bytes().fold("json=".to_owned(), |form, byte| {
+            form + &format!("%{byte:02X}")
+        })
     }
 
     fn multipart(parts: &[(&str, &str)]) -> String {
@@ -176,12 +214,22 @@ mod tests {
             (FORM, encoded(EVENT)),
             (MULTIPART, multipart(&[("json", EVENT)])),
             (MULTIPART, multipart(&[("other", "x"), ("json", EVENT)])),
-            ("multipart/form-data; boundary=\"XyZ\"", multipart(&[("json", EVENT)])),
+            (
+                "multipart/form-data; boundary=\"XyZ\"",
+                multipart(&[("json", EVENT)]),
+            ),
         ];
         for (kind, body) in bodies {
-            let statement = read(&head(kind), body.as_bytes()).unwrap_or_else(|refusal| panic!("{body}: {refusal}"));
-            assert_eq!(statement.assertions[0].contents, [b"1348177752unknown_error".to_vec()]);
-            assert_eq!(statement.timestamp, Some((UnixMillis::from_secs(1_348_177_752), Unit::Seconds)));
+            let statement = read(&head(kind), body.as_bytes())
+                .unwrap_or_else(|refusal| panic!("{body}: {refusal}"));
+            assert_eq!(
+                statement.assertions[0].contents,
+                [b"1348177752unknown_error".to_vec()]
+            );
+            assert_eq!(
+                statement.timestamp,
+                Some((UnixMillis::from_secs(1_348_177_752), Unit::Seconds))
+            );
         }
     }
 
@@ -199,14 +247,23 @@ mod tests {
             (FORM, event("1348177752", "01348177752")),
             (FORM, event("unknown_error", "")),
             (FORM, event("unknown_error", "1_error")),
-            (FORM, event("\"event_type\":", "\"event_type\":\"x\",\"event_type\":")),
+            (
+                FORM,
+                event("\"event_type\":", "\"event_type\":\"x\",\"event_type\":"),
+            ),
             ("application/json", EVENT.to_owned()),
             ("multipart/form-data", multipart(&[("json", EVENT)])),
             (MULTIPART, multipart(&[("json", EVENT), ("json", EVENT)])),
             (MULTIPART, multipart(&[("other", EVENT)])),
-            (MULTIPART, multipart(&[("json", EVENT)]).replace("--XyZ--", "--XyZ")),
+            (
+                MULTIPART,
+                multipart(&[("json", EVENT)]).replace("--XyZ--", "--XyZ"),
+            ),
         ];
-        let wrong: Vec<_> = rows.iter().filter(|(kind, body)| read(&head(kind), body.as_bytes()).is_ok()).collect();
+        let wrong: Vec<_> = rows
+            .iter()
+            .filter(|(kind, body)| read(&head(kind), body.as_bytes()).is_ok())
+            .collect();
         assert!(wrong.is_empty(), "{wrong:?}");
     }
 

@@ -46,7 +46,11 @@ impl Handshake for Lark {
     }
 
     fn in_body(&self, body: &[u8]) -> Result<Option<Asked>, Refusal> {
-        if is_encrypted(body) { Ok(Some(Asked::ForApp)) } else { in_clear(body) }
+        if is_encrypted(body) {
+            Ok(Some(Asked::ForApp))
+        } else {
+            in_clear(body)
+        }
     }
 
     fn in_proved(&self, _head: &Head, body: &[u8]) -> Result<Option<Asked>, Refusal> {
@@ -59,7 +63,10 @@ fn in_clear(body: &[u8]) -> Result<Option<Asked>, Refusal> {
     match FIELDS.read(body) {
         Some([kind, challenge, token]) if kind.is("url_verification") => {
             let reply = Reply::json([("challenge", &*echo(challenge.bytes())?)]);
-            Ok(Some(Asked::Guarded { token: SecretText::new(token.bytes().to_vec()), reply }))
+            Ok(Some(Asked::Guarded {
+                token: SecretText::new(token.bytes().to_vec()),
+                reply,
+            }))
         }
         _ => Ok(None),
     }
@@ -68,8 +75,10 @@ fn in_clear(body: &[u8]) -> Result<Option<Asked>, Refusal> {
 /// Whether the body is an object whose `encrypt` holds an initial vector and whole blocks behind it, at most
 /// [`MAX_ENCRYPTED`] bytes.
 fn is_encrypted(body: &[u8]) -> bool {
-    let Some([Field::Text(text)]) = ENCRYPTED.read(body) else { return false };
-    STANDARD
-        .decode(text)
-        .is_ok_and(|bytes| (2 * BLOCK..=MAX_ENCRYPTED).contains(&bytes.len()) && bytes.len() % BLOCK == 0)
+    let Some([Field::Text(text)]) = ENCRYPTED.read(body) else {
+        return false;
+    };
+    STANDARD.decode(text).is_ok_and(|bytes| {
+        (2 * BLOCK..=MAX_ENCRYPTED).contains(&bytes.len()) && bytes.len() % BLOCK == 0
+    })
 }

@@ -12,8 +12,10 @@ use crate::wire::head::Head;
 #[derive(Debug)]
 pub(super) struct Meta;
 
-const NOT_SUBSCRIBE: Refusal =
-    Refusal::because(Code::MalformedHandshake, "`hub.mode` of the handshake is not `subscribe`");
+const NOT_SUBSCRIBE: Refusal = Refusal::because(
+    Code::MalformedHandshake,
+    "`hub.mode` of the handshake is not `subscribe`",
+);
 
 impl Handshake for Meta {
     fn name(&self) -> &'static str {
@@ -33,7 +35,11 @@ impl Handshake for Meta {
             return Ok(None);
         }
         let value = |name| query::parameter(head.query(), name);
-        let (mode, challenge, token) = (value("hub.mode")?, value("hub.challenge")?, value("hub.verify_token")?);
+        let (mode, challenge, token) = (
+            value("hub.mode")?,
+            value("hub.challenge")?,
+            value("hub.verify_token")?,
+        );
         if mode.is_none() && challenge.is_none() && token.is_none() {
             return Ok(None);
         }
@@ -41,6 +47,9 @@ impl Handshake for Meta {
             return Err(NOT_SUBSCRIBE);
         }
         let reply = Reply::text(echo(&challenge.unwrap_or_default())?);
-        Ok(Some(Asked::Guarded { token: SecretText::new(token.unwrap_or_default()), reply }))
+        Ok(Some(Asked::Guarded {
+            token: SecretText::new(token.unwrap_or_default()),
+            reply,
+        }))
     }
 }

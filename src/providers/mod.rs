@@ -79,5 +79,7 @@ pub static HANDSHAKES: [&dyn Handshake; 18] = [
 
 /// The handshake of this name.
 pub fn handshake(name: &str) -> Option<&'static dyn Handshake> {
-    HANDSHAKES.into_iter().find(|handshake| handshake.name() == name)
+    HANDSHAKES
+        .into_iter()
+        .find(|handshake| handshake.name() == name)
 }

@@ -29,9 +29,9 @@ impl Handshake for Monday {
 
     fn in_body(&self, body: &[u8]) -> Result<Option<Asked>, Refusal> {
         match FIELDS.read(body) {
-            Some([challenge, Field::Absent]) if challenge != Field::Absent => {
-                Ok(Some(Asked::Echo(Reply::json([("challenge", &*echo(challenge.bytes())?)]))))
-            }
+            Some([challenge, Field::Absent]) if challenge != Field::Absent => Ok(Some(
+                Asked::Echo(Reply::json([("challenge", &*echo(challenge.bytes())?)])),
+            )),
             _ => Ok(None),
         }
     }

@@ -11,7 +11,8 @@ use crate::verdict::Refusal;
 #[derive(Debug)]
 pub(super) struct Notion;
 
-static FIELDS: Lazy<Fields<5>> = Lazy::new(|| Fields::at(["/verification_token", "/type", "/id", "/entity", "/data"]));
+static FIELDS: Lazy<Fields<5>> =
+    Lazy::new(|| Fields::at(["/verification_token", "/type", "/id", "/entity", "/data"]));
 
 impl Handshake for Notion {
     fn name(&self) -> &'static str {
@@ -32,8 +33,13 @@ impl Handshake for Notion {
 
     fn in_body(&self, body: &[u8]) -> Result<Option<Asked>, Refusal> {
         match FIELDS.read(body) {
-            Some([token, rest @ ..]) if token != Field::Absent && rest.iter().all(|field| *field == Field::Absent) => {
-                Ok(Some(Asked::Secret { secret: brought(token.bytes())?, reply: Reply::empty(200) }))
+            Some([token, rest @ ..])
+                if token != Field::Absent && rest.iter().all(|field| *field == Field::Absent) =>
+            {
+                Ok(Some(Asked::Secret {
+                    secret: brought(token.bytes())?,
+                    reply: Reply::empty(200),
+                }))
             }
             _ => Ok(None),
         }

@@ -26,7 +26,10 @@ impl Handshake for Okta {
         match head.find_str("X-Okta-Verification-Challenge") {
             Found::Nothing => Ok(None),
             Found::Several => Err(query::REPEATED),
-            Found::One(challenge) => Ok(Some(Asked::Echo(Reply::json([("verification", &*echo(challenge)?)])))),
+            Found::One(challenge) => Ok(Some(Asked::Echo(Reply::json([(
+                "verification",
+                &*echo(challenge)?,
+            )])))),
         }
     }
 }

@@ -8,10 +8,14 @@ use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Framing, Head};
 
 /// The refusal of a repeated parameter or header.
-pub(super) const REPEATED: Refusal =
-    Refusal::because(Code::MalformedHandshake, "a parameter or header of the handshake is there more than once");
-const BROKEN_ESCAPE: Refusal =
-    Refusal::because(Code::MalformedHandshake, "a parameter of the handshake holds a broken percent escape");
+pub(super) const REPEATED: Refusal = Refusal::because(
+    Code::MalformedHandshake,
+    "a parameter or header of the handshake is there more than once",
+);
+const BROKEN_ESCAPE: Refusal = Refusal::because(
+    Code::MalformedHandshake,
+    "a parameter of the handshake holds a broken percent escape",
+);
 
 /// Whether a request has this method and no body. A request with a body is no handshake of this kind.
 pub(super) fn is_bare(head: &Head, method: &str) -> bool {
@@ -20,8 +24,16 @@ pub(super) fn is_bare(head: &Head, method: &str) -> bool {
 
 /// The decoded parameter of a request with this method and no body; `None` where the request is another, or the
 /// parameter is missing.
-pub(super) fn parameter_of(head: &Head, method: &str, name: &str) -> Result<Option<Vec<u8>>, Refusal> {
-    if is_bare(head, method) { parameter(head.query(), name) } else { Ok(None) }
+pub(super) fn parameter_of(
+    head: &Head,
+    method: &str,
+    name: &str,
+) -> Result<Option<Vec<u8>>, Refusal> {
+    if is_bare(head, method) {
+        parameter(head.query(), name)
+    } else {
+        Ok(None)
+    }
 }
 
 /// The decoded value of a parameter; `None` where it is missing.

@@ -11,19 +11,27 @@ use crate::scheme::{Algorithm, Kind, PublicUrl};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Found, Head};
 
-const SEVERAL_SIGNATURES: Refusal =
-    Refusal::because(Code::MalformedSignature, "the signature header is there more than once");
-const NO_PUBLIC_URL: Refusal =
-    Refusal::because(Code::MalformedSignature, "the signed URL is not known: the route has no public_url");
+const SEVERAL_SIGNATURES: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the signature header is there more than once",
+);
+const NO_PUBLIC_URL: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the signed URL is not known: the route has no public_url",
+);
 const SEVERAL_TYPES: Refusal = Refusal::because(
     Code::MalformedSignature,
     "Content-Type, which says how the body is signed, is there more than once",
 );
 
-const NO_ECHO: Refusal =
-    Refusal::because(Code::MalformedHandshake, "the challenge is not visible ASCII of 1 to 1024 bytes");
-const NO_SECRET: Refusal =
-    Refusal::because(Code::MalformedHandshake, "the secret is not visible ASCII of 8 to 512 bytes");
+const NO_ECHO: Refusal = Refusal::because(
+    Code::MalformedHandshake,
+    "the challenge is not visible ASCII of 1 to 1024 bytes",
+);
+const NO_SECRET: Refusal = Refusal::because(
+    Code::MalformedHandshake,
+    "the secret is not visible ASCII of 8 to 512 bytes",
+);
 
 /// A signature that is not written as its scheme writes it.
 pub(super) const NO_SIGNATURE: Refusal = Refusal::because(
@@ -36,11 +44,15 @@ pub(super) const NONE_IN_LIST: Refusal = Refusal::because(
     "the signature header lists no signature of the label, encoding and length that this scheme gives it",
 );
 /// A body that the scheme would leave out of what is signed.
-pub(super) const BODY_NOT_SIGNED: Refusal =
-    Refusal::because(Code::MalformedSignature, "the signature does not cover the body of this delivery");
+pub(super) const BODY_NOT_SIGNED: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the signature does not cover the body of this delivery",
+);
 /// A form that cannot be read.
-pub(super) const NO_FORM: Refusal =
-    Refusal::because(Code::MalformedSignature, "the body, whose fields are signed, is not a form that can be read");
+pub(super) const NO_FORM: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the body, whose fields are signed, is not a form that can be read",
+);
 
 /// The text of a signature header; `None` where it is not there, or empty.
 ///
@@ -58,7 +70,12 @@ pub(super) fn signature_text<'h>(head: &'h Head, name: &str) -> Result<Option<&'
 ///
 /// # Errors
 /// `missing_signature`, `malformed_signature`.
-pub(super) fn signature(head: &Head, name: &str, encoding: Encoding, algorithm: Algorithm) -> Result<Vec<u8>, Refusal> {
+pub(super) fn signature(
+    head: &Head,
+    name: &str,
+    encoding: Encoding,
+    algorithm: Algorithm,
+) -> Result<Vec<u8>, Refusal> {
     let text = signature_text(head, name)?.ok_or(Refusal::from(Code::MissingSignature))?;
     decoded(text, encoding, algorithm).ok_or(NO_SIGNATURE)
 }
@@ -72,8 +89,15 @@ pub(super) fn decoded(text: &[u8], encoding: Encoding, algorithm: Algorithm) -> 
 }
 
 /// The signature of this content as text; `None` where the algorithm is not one of a shared secret.
-pub(super) fn signed(content: &[u8], algorithm: Algorithm, key: &[u8], encoding: Encoding) -> Option<String> {
-    let Kind::Digest(algorithm) = algorithm.kind() else { return None };
+pub(super) fn signed(
+    content: &[u8],
+    algorithm: Algorithm,
+    key: &[u8],
+    encoding: Encoding,
+) -> Option<String> {
+    let Kind::Digest(algorithm) = algorithm.kind() else {
+        return None;
+    };
     let mut mac = DigestAlgorithm::mac(algorithm, key);
     mac.update(content);
     Some(encoding.encode(mac.finalize().as_bytes()))
@@ -81,17 +105,36 @@ pub(super) fn signed(content: &[u8], algorithm: Algorithm, key: &[u8], encoding:
 
 /// The statement of a delivery whose signatures are in its head.
 pub(super) fn statement(contents: Vec<Vec<u8>>, begun: Begun) -> Statement {
-    let Begun { signatures, algorithm, .. } = begun;
-    Statement { assertions: vec![Assertion { contents, signatures, algorithm }], timestamp: None }
+    let Begun {
+        signatures,
+        algorithm,
+        ..
+    } = begun;
+    Statement {
+        assertions: vec![Assertion {
+            contents,
+            signatures,
+            algorithm,
+        }],
+        timestamp: None,
+    }
 }
 
 /// The head of a request to be signed, without its signature.
 ///
 /// # Errors
 /// Why the head would be refused.
-pub(super) fn unsigned(request: &SignRequest<'_>, headers: &[(String, String)]) -> Result<Head, Refusal> {
-    let given = request.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    let ours = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+pub(super) fn unsigned(
+    request: &SignRequest<'_>,
+    headers: &[(String, String)],
+) -> Result<Head, Refusal> {
+    let given = request
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let ours = headers
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     Head::from_parts(request.method, request.target, given.chain(ours))
 }
 
@@ -104,7 +147,10 @@ pub(super) fn completed(
     key: &[u8],
     encoding: Encoding,
 ) -> Option<Vec<(String, String)>> {
-    headers.push((name.to_owned(), signed(contents.first()?, algorithm, key, encoding)?));
+    headers.push((
+        name.to_owned(),
+        signed(contents.first()?, algorithm, key, encoding)?,
+    ));
     Some(headers)
 }
 
@@ -151,9 +197,17 @@ pub(super) fn body_kind(head: &Head) -> Result<BodyKind, Refusal> {
     match head.find_str("content-type") {
         Found::Nothing | Found::One(b"") => Ok(BodyKind::Unsaid),
         Found::One(text) => {
-            let kind = text.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+            let kind = text
+                .split(|byte| *byte == b';')
+                .next()
+                .unwrap_or_default()
+                .trim_ascii();
             let is_form = kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded");
-            Ok(if is_form { BodyKind::Form } else { BodyKind::Other })
+            Ok(if is_form {
+                BodyKind::Form
+            } else {
+                BodyKind::Other
+            })
         }
         Found::Several => Err(SEVERAL_TYPES),
     }
@@ -172,7 +226,8 @@ pub(super) fn echo(text: &[u8]) -> Result<String, Refusal> {
 /// # Errors
 /// `malformed_handshake` for any other text.
 pub(super) fn printable(text: &[u8], takes: impl Fn(&u8) -> bool) -> Result<String, Refusal> {
-    let fits = !text.is_empty() && text.len() <= MAX_TEXT && text.is_ascii() && text.iter().all(takes);
+    let fits =
+        !text.is_empty() && text.len() <= MAX_TEXT && text.is_ascii() && text.iter().all(takes);
     let text = fits.then(|| std::str::from_utf8(text).ok()).flatten();
     text.map(str::to_owned).ok_or(NO_ECHO)
 }
@@ -186,7 +241,8 @@ const SECRET_LENGTHS: std::ops::RangeInclusive<usize> = 8..=512;
 /// `malformed_handshake` for a text that is no secret.
 pub(super) fn brought(value: &[u8]) -> Result<SecretText, Refusal> {
     let fits = SECRET_LENGTHS.contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
-    fits.then(|| SecretText::new(value.to_vec())).ok_or(NO_SECRET)
+    fits.then(|| SecretText::new(value.to_vec()))
+        .ok_or(NO_SECRET)
 }
 
 #[cfg(test)]
@@ -194,14 +250,27 @@ mod tests {
     use super::*;
 
     fn head(lines: &[(&str, &str)]) -> Head {
-        Head::from_parts("POST", "/", lines.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()))).unwrap()
+        Head::from_parts(
+            "POST",
+            "/",
+            lines.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())),
+        )
+        .unwrap()
     }
 
     #[test]
     fn a_url_of_no_path_has_two_spellings_and_any_other_one() {
         let rows: &[(&str, &str, &[&str])] = &[
-            ("https://a.example", "/", &["https://a.example/", "https://a.example"]),
-            ("https://a.example", "/?b=1", &["https://a.example/?b=1", "https://a.example?b=1"]),
+            (
+                "https://a.example",
+                "/",
+                &["https://a.example/", "https://a.example"],
+            ),
+            (
+                "https://a.example",
+                "/?b=1",
+                &["https://a.example/?b=1", "https://a.example?b=1"],
+            ),
             ("https://a.example", "/in", &["https://a.example/in"]),
             ("https://a.example", "//", &["https://a.example//"]),
             ("https://a.example/hook", "/", &["https://a.example/hook"]),
@@ -209,7 +278,10 @@ mod tests {
         ];
         for (public, target, expected) in rows {
             let urls = urls(Some(&PublicUrl::new(public)), target).unwrap();
-            let urls: Vec<_> = urls.into_iter().map(|url| String::from_utf8(url).unwrap()).collect();
+            let urls: Vec<_> = urls
+                .into_iter()
+                .map(|url| String::from_utf8(url).unwrap())
+                .collect();
             assert_eq!(&urls, expected, "{public} + {target}");
         }
         assert_eq!(urls(None, "/").unwrap_err().code, Code::MalformedSignature);
@@ -218,15 +290,33 @@ mod tests {
     #[test]
     fn a_form_is_known_by_its_media_type_alone() {
         let kind = |text| body_kind(&head(&[("Content-Type", text)]));
-        assert_eq!(kind("application/x-www-form-urlencoded"), Ok(BodyKind::Form));
-        assert_eq!(kind("Application/X-WWW-Form-URLencoded ; charset=UTF-8"), Ok(BodyKind::Form));
-        assert_eq!(kind("application/x-www-form-urlencoded2"), Ok(BodyKind::Other));
-        assert_eq!(kind("application/json; x=application/x-www-form-urlencoded"), Ok(BodyKind::Other));
+        assert_eq!(
+            kind("application/x-www-form-urlencoded"),
+            Ok(BodyKind::Form)
+        );
+        assert_eq!(
+            kind("Application/X-WWW-Form-URLencoded ; charset=UTF-8"),
+            Ok(BodyKind::Form)
+        );
+        assert_eq!(
+            kind("application/x-www-form-urlencoded2"),
+            Ok(BodyKind::Other)
+        );
+        assert_eq!(
+            kind("application/json; x=application/x-www-form-urlencoded"),
+            Ok(BodyKind::Other)
+        );
         assert_eq!(kind(""), Ok(BodyKind::Unsaid));
         assert_eq!(body_kind(&head(&[])), Ok(BodyKind::Unsaid));
-        let two = head(&[("Content-Type", "application/json"), ("content-type", "application/json")]);
+        let two = head(&[
+            ("Content-Type", "application/json"),
+            ("content-type", "application/json"),
+        ]);
         assert_eq!(body_kind(&two), Err(SEVERAL_TYPES));
-        let alias = head(&[("Content-Type", "application/json"), ("content_type", "text/plain")]);
+        let alias = head(&[
+            ("Content-Type", "application/json"),
+            ("content_type", "text/plain"),
+        ]);
         assert_eq!(body_kind(&alias), Err(SEVERAL_TYPES));
     }
 }

@@ -14,7 +14,9 @@ pub(super) struct Xero;
 static FIELDS: Lazy<Fields<2>> = Lazy::new(|| Fields::at(["/events", "/events/0"]));
 
 fn is_without_events(body: &[u8]) -> bool {
-    FIELDS.read(body).is_some_and(|found| found == [Field::Array, Field::Absent])
+    FIELDS
+        .read(body)
+        .is_some_and(|found| found == [Field::Array, Field::Absent])
 }
 
 impl Handshake for Xero {

@@ -22,7 +22,10 @@ static FORMULA: Formula = Formula {
     takes_byte: |byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte),
     reply: |token, mac, _| {
         let mac = Encoding::Hex.encode(mac.as_bytes());
-        Some(Reply::json([("plainToken", token), ("encryptedToken", &*mac)]))
+        Some(Reply::json([
+            ("plainToken", token),
+            ("encryptedToken", &*mac),
+        ]))
     },
 };
 

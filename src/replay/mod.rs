@@ -69,10 +69,18 @@ pub enum Forgotten {
 /// future must end by itself (memory: it cannot happen, `claim` never waits).
 pub trait ReplayWindow: Send + Sync + 'static {
     /// Asks for the claim of `arrival`, atomically against all others. Nothing is claimed before the first poll.
-    fn claim(&self, arrival: Arrival, now: Now) -> impl Future<Output = Result<Claimed, WindowError>> + Send;
+    fn claim(
+        &self,
+        arrival: Arrival,
+        now: Now,
+    ) -> impl Future<Output = Result<Claimed, WindowError>> + Send;
 
     /// Settles as [`Settlement::Done`]. A ticket that was settled before changes nothing.
-    fn commit(&self, ticket: Ticket, now: Now) -> impl Future<Output = Result<(), WindowError>> + Send;
+    fn commit(
+        &self,
+        ticket: Ticket,
+        now: Now,
+    ) -> impl Future<Output = Result<(), WindowError>> + Send;
 
     /// Settles as [`Settlement::Released`]. A ticket that was settled before changes nothing.
     fn release(&self, ticket: Ticket) -> impl Future<Output = Result<(), WindowError>> + Send;
@@ -118,12 +126,17 @@ pub struct Claim<W: ReplayWindow = Window> {
 impl<W: ReplayWindow> Claim<W> {
     /// Guards a ticket that `window` has just granted.
     pub fn new(window: Arc<W>, ticket: Ticket) -> Self {
-        Self { window, ticket: Some(ticket) }
+        Self {
+            window,
+            ticket: Some(ticket),
+        }
     }
 
     /// Settles the claim. Dropped half way, it counts as released.
     pub async fn settle(mut self, settlement: Settlement, now: Now) -> Result<(), WindowError> {
-        let Some(ticket) = self.ticket else { return Ok(()) };
+        let Some(ticket) = self.ticket else {
+            return Ok(());
+        };
         let result = match settlement {
             Settlement::Done => self.window.commit(ticket, now).await,
             Settlement::Released => self.window.release(ticket).await,
@@ -151,7 +164,10 @@ mod tests {
     use super::*;
     use crate::clock::UnixMillis;
 
-    const NOW: Now = Now { wall: UnixMillis(1_750_000_000_000), mono: Duration::ZERO };
+    const NOW: Now = Now {
+        wall: UnixMillis(1_750_000_000_000),
+        mono: Duration::ZERO,
+    };
 
     fn ready<T>(future: impl Future<Output = T>) -> T {
         match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -251,13 +267,23 @@ mod tests {
         let window = Arc::new(Stuck(MemoryWindow::new(10)));
         {
             let mut commit = pin!(claim(&window).settle(Settlement::Done, NOW));
-            assert!(commit.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert!(
+                commit
+                    .as_mut()
+                    .poll(&mut Context::from_waker(Waker::noop()))
+                    .is_pending()
+            );
             assert_eq!(window.entries(), 1);
         }
         assert_eq!(window.entries(), 0);
         {
             let mut release = pin!(claim(&window).settle(Settlement::Released, NOW));
-            assert!(release.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert!(
+                release
+                    .as_mut()
+                    .poll(&mut Context::from_waker(Waker::noop()))
+                    .is_pending()
+            );
         }
         assert_eq!(window.entries(), 0);
     }

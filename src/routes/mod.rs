@@ -61,7 +61,10 @@ impl<T> RouteTable<T> {
                 PathPattern::Exact(path) => (&mut exact, path),
                 PathPattern::Prefix(path) => (&mut by_prefix, path),
             };
-            group.entry(path.clone()).or_default().add(pattern.host.as_deref(), place);
+            group
+                .entry(path.clone())
+                .or_default()
+                .add(pattern.host.as_deref(), place);
         }
         let mut sorted: Vec<_> = by_prefix.into_iter().collect();
         sorted.sort_by(|a, b| a.0.cmp(&b.0));
@@ -74,20 +77,35 @@ impl<T> RouteTable<T> {
             {
                 shorter = prefix.shorter;
             }
-            prefixes.push(Prefix { text, hosts, shorter });
+            prefixes.push(Prefix {
+                text,
+                hosts,
+                shorter,
+            });
         }
-        Self { routes, exact, prefixes }
+        Self {
+            routes,
+            exact,
+            prefixes,
+        }
     }
 
     /// The route for a request. `host` is the value of `Host` as received, a port and all; `path` is without its
     /// query. Case and port of the host are of no account; a dot at its end makes it another host. Allocates nothing.
     pub fn find(&self, host: Option<&str>, path: &str) -> Match<'_, T> {
         let host = host.map(without_port);
-        if let Some(route) = self.exact.get(path).and_then(|hosts| self.route(hosts, host)) {
+        if let Some(route) = self
+            .exact
+            .get(path)
+            .and_then(|hosts| self.route(hosts, host))
+        {
             return Match::Found(route);
         }
         // Whatever prefix the path begins with is the last one that sorts before it, or one that this one begins with.
-        let mut place = self.prefixes.partition_point(|prefix| prefix.text.as_str() <= path).checked_sub(1);
+        let mut place = self
+            .prefixes
+            .partition_point(|prefix| prefix.text.as_str() <= path)
+            .checked_sub(1);
         while let Some(prefix) = place.and_then(|place| self.prefixes.get(place)) {
             if let Some(rest) = path.strip_prefix(&prefix.text)
                 && let Some(route) = self.route(&prefix.hosts, host)
@@ -104,7 +122,10 @@ impl<T> RouteTable<T> {
     }
 
     fn route(&self, hosts: &Hosts, host: Option<&str>) -> Option<&T> {
-        hosts.find(host).and_then(|place| self.routes.get(place)).map(|(_, route)| route)
+        hosts
+            .find(host)
+            .and_then(|place| self.routes.get(place))
+            .map(|(_, route)| route)
     }
 
     /// Whether there is no route at all.
@@ -123,7 +144,10 @@ impl Hosts {
         match host {
             None => _ = self.any.get_or_insert(place),
             Some(host) => {
-                if let Err(at) = self.named.binary_search_by(|(named, _)| named.as_str().cmp(host)) {
+                if let Err(at) = self
+                    .named
+                    .binary_search_by(|(named, _)| named.as_str().cmp(host))
+                {
                     self.named.insert(at, (host.to_owned(), place));
                 }
             }
@@ -133,7 +157,10 @@ impl Hosts {
     fn find(&self, host: Option<&str>) -> Option<usize> {
         let named = host.filter(|_| !self.named.is_empty()).and_then(|host| {
             let lower = || host.bytes().map(|byte| byte.to_ascii_lowercase());
-            let at = self.named.binary_search_by(|(named, _)| named.bytes().cmp(lower())).ok()?;
+            let at = self
+                .named
+                .binary_search_by(|(named, _)| named.bytes().cmp(lower()))
+                .ok()?;
             self.named.get(at).map(|(_, place)| *place)
         });
         named.or(self.any)
@@ -143,8 +170,16 @@ impl Hosts {
 /// `Host` without `:port`; the colons within an IPv6 literal's brackets are none of a port.
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.contains(':') => name,
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && name.ends_with(']') => name,
+        Some((name, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.contains(':') =>
+        {
+            name
+        }
+        Some((name, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit()) && name.ends_with(']') =>
+        {
+            name
+        }
         _ => host,
     }
 }

@@ -10,7 +10,8 @@ const EMPTY_SEGMENT: &str = "the path holds an empty segment";
 const BACKSLASH: &str = "the path holds a backslash";
 const PARAMETER: &str = "the path holds a semicolon, which some servers cut it at";
 const FOREIGN_BYTE: &str = "the path holds a byte that no path may hold unencoded";
-const BROKEN_ESCAPE: &str = "the path holds a percent sign that is not followed by two hexadecimal digits";
+const BROKEN_ESCAPE: &str =
+    "the path holds a percent sign that is not followed by two hexadecimal digits";
 const ENCODED_SEPARATOR: &str = "the path holds an encoded slash, backslash, dot or semicolon";
 const ENCODED_CONTROL: &str = "the path holds an encoded control character";
 const ENCODED_TWICE: &str = "the path holds a character that is percent-encoded twice";
@@ -18,8 +19,13 @@ const NOT_UTF8: &str = "the path holds percent-encoded bytes that are not UTF-8"
 
 /// Why `path` (without its query) is ambiguous, in plain words; `None` where it is not. A trailing slash is not.
 pub fn ambiguity(path: &str) -> Option<&'static str> {
-    let Some(rest) = path.strip_prefix('/') else { return Some(NOT_ABSOLUTE) };
-    rest.contains("//").then_some(EMPTY_SEGMENT).or_else(|| ambiguous_segments(rest)).or_else(|| ambiguous_bytes(rest))
+    let Some(rest) = path.strip_prefix('/') else {
+        return Some(NOT_ABSOLUTE);
+    };
+    rest.contains("//")
+        .then_some(EMPTY_SEGMENT)
+        .or_else(|| ambiguous_segments(rest))
+        .or_else(|| ambiguous_bytes(rest))
 }
 
 /// Whether a path may hold `byte` as it is (RFC 3986 section 3.3), the percent sign of an escape included.
@@ -32,7 +38,9 @@ fn ambiguous_segments(rest: &str) -> Option<&'static str> {
     if rest.starts_with('/') {
         return Some(EMPTY_SEGMENT);
     }
-    rest.split('/').any(|segment| matches!(segment, "." | "..")).then_some(DOT_SEGMENT)
+    rest.split('/')
+        .any(|segment| matches!(segment, "." | ".."))
+        .then_some(DOT_SEGMENT)
 }
 
 fn ambiguous_bytes(rest: &str) -> Option<&'static str> {
@@ -45,7 +53,9 @@ fn ambiguous_bytes(rest: &str) -> Option<&'static str> {
         let byte = match (*first, after) {
             (b'%', [high, low, after @ ..]) => {
                 bytes = after;
-                let Some(byte) = hex_pair(*high, *low) else { return Some(BROKEN_ESCAPE) };
+                let Some(byte) = hex_pair(*high, *low) else {
+                    return Some(BROKEN_ESCAPE);
+                };
                 match byte {
                     b'/' | b'\\' | b'.' | b';' => return Some(ENCODED_SEPARATOR),
                     0..0x20 | 0x7f => return Some(ENCODED_CONTROL),
@@ -82,7 +92,11 @@ fn ambiguous_bytes(rest: &str) -> Option<&'static str> {
 }
 
 fn hex_pair(high: u8, low: u8) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
     Some(digit(high)? << 4 | digit(low)?)
 }
 
@@ -100,7 +114,9 @@ impl Utf8 {
 
     /// Takes one more byte; false where that cannot be UTF-8 any more.
     fn takes(&mut self, byte: u8) -> bool {
-        let Some(next) = self.bytes.get_mut(self.len) else { return false };
+        let Some(next) = self.bytes.get_mut(self.len) else {
+            return false;
+        };
         *next = byte;
         self.len += 1;
         match std::str::from_utf8(self.bytes.get(..self.len).unwrap_or_default()) {
@@ -204,7 +220,10 @@ mod tests {
             ("plain", "/hooks/100%25"),
             ("plain", "/hooks/%25zz%2561"),
         ];
-        let wrong: Vec<_> = rows.iter().filter(|(_, path)| ambiguity(path).is_some()).collect();
+        let wrong: Vec<_> = rows
+            .iter()
+            .filter(|(_, path)| ambiguity(path).is_some())
+            .collect();
         assert!(wrong.is_empty(), "{wrong:#?}");
     }
 

@@ -51,12 +51,19 @@ impl Pattern {
     /// # Errors
     /// The first thing wrong, the path being looked at first.
     pub fn parse(host: Option<&str>, path: &str) -> Result<Self, BadPattern> {
-        let path = parse_path(path).map_err(|(message, help)| BadPattern { part: PatternPart::Path, message, help })?;
-        let host = host.map(parse_host).transpose().map_err(|(message, help)| BadPattern {
-            part: PatternPart::Host,
+        let path = parse_path(path).map_err(|(message, help)| BadPattern {
+            part: PatternPart::Path,
             message,
             help,
         })?;
+        let host = host
+            .map(parse_host)
+            .transpose()
+            .map_err(|(message, help)| BadPattern {
+                part: PatternPart::Host,
+                message,
+                help,
+            })?;
         Ok(Self { host, path })
     }
 
@@ -88,7 +95,10 @@ fn parse_path(path: &str) -> Result<PathPattern, Wrong> {
         None => (path, false),
     };
     if !stem.starts_with('/') {
-        return Err(("the path does not start with `/`", "write it as in the URL, e.g. `/hooks/stripe`"));
+        return Err((
+            "the path does not start with `/`",
+            "write it as in the URL, e.g. `/hooks/stripe`",
+        ));
     }
     if stem.contains('*') {
         return Err((
@@ -109,50 +119,86 @@ fn parse_path(path: &str) -> Result<PathPattern, Wrong> {
         ));
     }
     if let Some(message) = ambiguity(stem) {
-        return Err((message, "write the path in its plain form; servers disagree about what this one means"));
+        return Err((
+            message,
+            "write the path in its plain form; servers disagree about what this one means",
+        ));
     }
-    Ok(if is_prefix { PathPattern::Prefix(stem.to_owned()) } else { PathPattern::Exact(stem.to_owned()) })
+    Ok(if is_prefix {
+        PathPattern::Prefix(stem.to_owned())
+    } else {
+        PathPattern::Exact(stem.to_owned())
+    })
 }
 
 fn parse_host(host: &str) -> Result<String, Wrong> {
     const EXAMPLE: &str = "write a name like `hooks.example.com`, or an address";
     if host.parse::<Ipv6Addr>().is_ok() {
-        return Err(("the host is an IPv6 address without brackets", "write it as in a URL, e.g. `[::1]`"));
+        return Err((
+            "the host is an IPv6 address without brackets",
+            "write it as in a URL, e.g. `[::1]`",
+        ));
     }
-    if let Some(literal) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+    if let Some(literal) = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
         // Senders write an address in its shortest form, so that is what is matched.
         return match literal.parse::<Ipv6Addr>() {
             Ok(address) => Ok(format!("[{address}]")),
-            Err(_) => Err(("the host is in brackets but no IPv6 address", "write it as in a URL, e.g. `[::1]`")),
+            Err(_) => Err((
+                "the host is in brackets but no IPv6 address",
+                "write it as in a URL, e.g. `[::1]`",
+            )),
         };
     }
     if host.contains("://") || host.contains('/') {
-        return Err(("the host is a URL or holds a path", "write the name alone, e.g. `hooks.example.com`"));
+        return Err((
+            "the host is a URL or holds a path",
+            "write the name alone, e.g. `hooks.example.com`",
+        ));
     }
     if host.contains(':') {
-        return Err(("the host holds a port", "leave the port out; requests for any port match"));
+        return Err((
+            "the host holds a port",
+            "leave the port out; requests for any port match",
+        ));
     }
     if host.contains('*') {
-        return Err(("the host holds a wildcard", "name one host, or leave `host` out to match them all"));
+        return Err((
+            "the host holds a wildcard",
+            "name one host, or leave `host` out to match them all",
+        ));
     }
     if host.ends_with('.') {
         return Err(("the host ends in a dot", "leave the dot out"));
     }
     if !host.is_ascii() {
-        return Err(("the host holds letters outside ASCII", "write it in its `xn--` form"));
+        return Err((
+            "the host holds letters outside ASCII",
+            "write it in its `xn--` form",
+        ));
     }
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
     if host.len() > 253 || !host.split('.').all(is_label) {
         return Err(("the host is no host name", EXAMPLE));
     }
-    let is_numeric = host.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_numeric = host
+        .rsplit('.')
+        .next()
+        .is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
     if is_numeric && host.parse::<Ipv4Addr>().is_err() {
-        return Err(("the host is neither a name nor a whole IPv4 address", EXAMPLE));
+        return Err((
+            "the host is neither a name nor a whole IPv4 address",
+            EXAMPLE,
+        ));
     }
     Ok(host.to_ascii_lowercase())
 }
@@ -162,17 +208,21 @@ mod tests {
     use super::*;
 
     fn path(text: &str) -> Result<PathPattern, &'static str> {
-        Pattern::parse(None, text).map(|pattern| pattern.path).map_err(|bad| {
-            assert_eq!(bad.part, PatternPart::Path);
-            bad.message
-        })
+        Pattern::parse(None, text)
+            .map(|pattern| pattern.path)
+            .map_err(|bad| {
+                assert_eq!(bad.part, PatternPart::Path);
+                bad.message
+            })
     }
 
     fn host(text: &str) -> Result<String, &'static str> {
-        Pattern::parse(Some(text), "/").map(|pattern| pattern.host.expect("a host")).map_err(|bad| {
-            assert_eq!(bad.part, PatternPart::Host);
-            bad.message
-        })
+        Pattern::parse(Some(text), "/")
+            .map(|pattern| pattern.host.expect("a host"))
+            .map_err(|bad| {
+                assert_eq!(bad.part, PatternPart::Host);
+                bad.message
+            })
     }
 
     #[test]
@@ -279,7 +329,11 @@ mod tests {
         let pattern = |host, path| Pattern::parse(host, path).expect(path);
         let rows = [
             (pattern(None, "/a"), pattern(None, "/a"), true),
-            (pattern(Some("A.example"), "/a"), pattern(Some("a.EXAMPLE"), "/a"), true),
+            (
+                pattern(Some("A.example"), "/a"),
+                pattern(Some("a.EXAMPLE"), "/a"),
+                true,
+            ),
             (pattern(None, "/a/*"), pattern(None, "/a/*"), true),
             (pattern(None, "/a"), pattern(Some("a.example"), "/a"), false),
             (pattern(None, "/a/b"), pattern(None, "/a/*"), false),

@@ -28,7 +28,11 @@ fn check(table: &RouteTable<String>, rows: &[(&str, &str, &str, &str)]) {
     let mut wrong = Vec::new();
     for row in rows {
         let (_, host, path, want) = row;
-        let found = find(table, Some(host).filter(|host| !host.is_empty()).copied(), path);
+        let found = find(
+            table,
+            Some(host).filter(|host| !host.is_empty()).copied(),
+            path,
+        );
         if found != *want {
             wrong.push((row, found));
         }
@@ -89,7 +93,12 @@ fn no_spelling_of_a_path_picks_another_route() {
 
 #[test]
 fn hd_14_a_host_is_matched_without_case_and_port_but_with_its_last_dot() {
-    let table = table(&["a.example/x", "b.example/x", "[2001:db8::1]/x", "127.0.0.1/x"]);
+    let table = table(&[
+        "a.example/x",
+        "b.example/x",
+        "[2001:db8::1]/x",
+        "127.0.0.1/x",
+    ]);
     check(
         &table,
         &[
@@ -126,17 +135,62 @@ fn the_path_is_compared_before_the_host() {
     check(
         &table,
         &[
-            ("exact before a prefix of the host", "x.example", "/hooks/a", "/hooks/a"),
-            ("host before none", "x.example", "/hooks/c", "x.example/hooks/*"),
-            ("none where the host differs", "z.example", "/hooks/c", "/hooks/*"),
-            ("longer prefix before one of the host", "x.example", "/hooks/deep/c", "/hooks/deep/*"),
-            ("the longest where the host fits", "x.example", "/hooks/deep/er/c", "x.example/hooks/deep/er/*"),
-            ("a shorter one where it does not", "z.example", "/hooks/deep/er/c", "/hooks/deep/*"),
+            (
+                "exact before a prefix of the host",
+                "x.example",
+                "/hooks/a",
+                "/hooks/a",
+            ),
+            (
+                "host before none",
+                "x.example",
+                "/hooks/c",
+                "x.example/hooks/*",
+            ),
+            (
+                "none where the host differs",
+                "z.example",
+                "/hooks/c",
+                "/hooks/*",
+            ),
+            (
+                "longer prefix before one of the host",
+                "x.example",
+                "/hooks/deep/c",
+                "/hooks/deep/*",
+            ),
+            (
+                "the longest where the host fits",
+                "x.example",
+                "/hooks/deep/er/c",
+                "x.example/hooks/deep/er/*",
+            ),
+            (
+                "a shorter one where it does not",
+                "z.example",
+                "/hooks/deep/er/c",
+                "/hooks/deep/*",
+            ),
             ("exact of another host", "z.example", "/hooks/b", "/hooks/*"),
-            ("exact of another host, own prefix", "x.example", "/hooks/b", "x.example/hooks/*"),
-            ("exact of this host", "y.example", "/hooks/b", "y.example/hooks/b"),
+            (
+                "exact of another host, own prefix",
+                "x.example",
+                "/hooks/b",
+                "x.example/hooks/*",
+            ),
+            (
+                "exact of this host",
+                "y.example",
+                "/hooks/b",
+                "y.example/hooks/b",
+            ),
             ("the whole tree", "z.example", "/other", "/*"),
-            ("empty rest of a longer prefix", "z.example", "/hooks/deep/", "bad_path"),
+            (
+                "empty rest of a longer prefix",
+                "z.example",
+                "/hooks/deep/",
+                "bad_path",
+            ),
             ("empty rest of all", "z.example", "/", "bad_path"),
             ("under the whole tree", "z.example", "//hooks/a", "bad_path"),
         ],
@@ -155,7 +209,10 @@ fn routes_are_listed_as_given_and_written_as_configured() {
     let patterns = ["/z", "x.example/a/*", "/a", "/*"];
     let table = table(&patterns);
     assert!(!table.is_empty());
-    let listed: Vec<_> = table.iter().map(|(pattern, name)| (pattern.to_string(), name.as_str())).collect();
+    let listed: Vec<_> = table
+        .iter()
+        .map(|(pattern, name)| (pattern.to_string(), name.as_str()))
+        .collect();
     let wanted: Vec<_> = patterns.map(|text| (text.to_owned(), text)).to_vec();
     assert_eq!(listed, wanted);
 }
@@ -164,10 +221,20 @@ fn routes_are_listed_as_given_and_written_as_configured() {
 fn model<'t>(routes: &'t RouteTable<String>, host: &str, path: &str) -> &'t str {
     let mut fitting: Vec<_> = routes
         .iter()
-        .filter(|(pattern, _)| pattern.host.as_deref().is_none_or(|own| own.eq_ignore_ascii_case(host)))
+        .filter(|(pattern, _)| {
+            pattern
+                .host
+                .as_deref()
+                .is_none_or(|own| own.eq_ignore_ascii_case(host))
+        })
         .filter_map(|(pattern, name)| match &pattern.path {
-            PathPattern::Exact(own) => (own == path).then_some((usize::MAX, pattern.host.is_some(), name)),
-            PathPattern::Prefix(own) => path.starts_with(own).then_some((own.len(), pattern.host.is_some(), name)),
+            PathPattern::Exact(own) => {
+                (own == path).then_some((usize::MAX, pattern.host.is_some(), name))
+            }
+            PathPattern::Prefix(own) => {
+                path.starts_with(own)
+                    .then_some((own.len(), pattern.host.is_some(), name))
+            }
         })
         .collect();
     fitting.sort();

@@ -89,7 +89,9 @@ impl Algorithm {
 
     /// The algorithm of this name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.name() == name)
     }
 
     /// What it takes and how it is checked.
@@ -131,14 +133,30 @@ mod tests {
 
     #[test]
     fn every_name_leads_back_to_its_algorithm() {
-        assert_eq!(Algorithm::ALL.map(|a| Algorithm::named(a.name())), Algorithm::ALL.map(Some));
+        assert_eq!(
+            Algorithm::ALL.map(|a| Algorithm::named(a.name())),
+            Algorithm::ALL.map(Some)
+        );
     }
 
     #[test]
     fn a_signature_of_another_length_is_none() {
-        for (bytes, is_one) in [(31, false), (32, true), (33, false), (0, false), (64, false)] {
-            assert_eq!(Algorithm::HmacSha256.takes_length(bytes), is_one, "{bytes} bytes");
+        for (bytes, is_one) in [
+            (31, false),
+            (32, true),
+            (33, false),
+            (0, false),
+            (64, false),
+        ] {
+            assert_eq!(
+                Algorithm::HmacSha256.takes_length(bytes),
+                is_one,
+                "{bytes} bytes"
+            );
         }
-        assert!(Algorithm::RsaPkcs1Sha256.takes_length(256) && !Algorithm::RsaPkcs1Sha256.takes_length(20));
+        assert!(
+            Algorithm::RsaPkcs1Sha256.takes_length(256)
+                && !Algorithm::RsaPkcs1Sha256.takes_length(20)
+        );
     }
 }

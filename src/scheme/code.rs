@@ -158,7 +158,11 @@ pub trait ProviderCode: fmt::Debug + Sync {
     /// Says, without a byte of the text, why the text is no secret of this provider.
     fn keys(&self, text: &SecretText) -> Result<Vec<PinnedKey>, &'static str> {
         let key = Zeroizing::new(text.expose().to_vec());
-        if key.is_empty() { Err("the secret is empty") } else { Ok(vec![(self.algorithm(), key)]) }
+        if key.is_empty() {
+            Err("the secret is empty")
+        } else {
+            Ok(vec![(self.algorithm(), key)])
+        }
     }
 
     /// Reads the parts that the head alone shows, before a byte of the body is read.
@@ -173,7 +177,13 @@ pub trait ProviderCode: fmt::Debug + Sync {
     ///
     /// # Errors
     /// As [`begin`](Self::begin), for the parts in the body.
-    fn read(&self, head: &Head, begun: Begun, body: &[u8], route: RouteFacts<'_>) -> Result<Statement, Refusal>;
+    fn read(
+        &self,
+        head: &Head,
+        begun: Begun,
+        body: &[u8],
+        route: RouteFacts<'_>,
+    ) -> Result<Statement, Refusal>;
 
     /// The headers that make a request a delivery, the signature last, with one of the [`keys`](Self::keys); the other
     /// headers of the request are not repeated. `None` where deliveries are not signed in a header with a shared secret.
@@ -192,7 +202,9 @@ pub trait ProviderCode: fmt::Debug + Sync {
 impl dyn ProviderCode {
     /// The labels of all the route's secrets; empty where a secret has no label, since any signature may be its own.
     pub fn labels<'s>(&self, secrets: impl IntoIterator<Item = &'s SecretText>) -> Vec<Vec<u8>> {
-        let labels = secrets.into_iter().map(|text| self.label(text).map(<[u8]>::to_vec));
+        let labels = secrets
+            .into_iter()
+            .map(|text| self.label(text).map(<[u8]>::to_vec));
         labels.collect::<Option<_>>().unwrap_or_default()
     }
 }

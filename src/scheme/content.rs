@@ -57,7 +57,11 @@ const MAX_VALUE: usize = 4096;
 impl SignedContent {
     /// Content that is all there, with nothing after the body.
     pub fn whole(bytes: Vec<u8>) -> Self {
-        Self { before: bytes.len(), bytes, gaps: Vec::new() }
+        Self {
+            before: bytes.len(),
+            bytes,
+            gaps: Vec::new(),
+        }
     }
 
     /// What stands before the body, the secret left out.
@@ -72,8 +76,13 @@ impl SignedContent {
 
     /// The pieces that stand before the body, or those after it.
     pub fn pieces(&self, behind_body: bool) -> impl Iterator<Item = Piece<'_>> {
-        let (start, end) = if behind_body { (self.before, self.bytes.len()) } else { (0, self.before) };
-        let secrets = move |gap: &&Gap| gap.is_behind_body == behind_body && gap.what == Open::Secret;
+        let (start, end) = if behind_body {
+            (self.before, self.bytes.len())
+        } else {
+            (0, self.before)
+        };
+        let secrets =
+            move |gap: &&Gap| gap.is_behind_body == behind_body && gap.what == Open::Secret;
         let mut from = start;
         let mut gaps = self.gaps.iter().filter(secrets).map(|gap| gap.at);
         let mut pending_secret = false;
@@ -97,7 +106,10 @@ impl SignedContent {
     ///
     /// # Errors
     /// `malformed_signature` where a value is missing, is no text or integer, or holds a delimiter.
-    pub(crate) fn fill<'b>(&mut self, values: impl IntoIterator<Item = Value<'b>>) -> Result<(), Refusal> {
+    pub(crate) fn fill<'b>(
+        &mut self,
+        values: impl IntoIterator<Item = Value<'b>>,
+    ) -> Result<(), Refusal> {
         let mut values = values.into_iter();
         let mut filled = Vec::with_capacity(self.bytes.len() + 64);
         let (mut from, mut before) = (0, self.before);
@@ -106,18 +118,28 @@ impl SignedContent {
             filled.extend_from_slice(self.bytes.get(from..gap.at).unwrap_or_default());
             from = gap.at;
             if let Open::Json(delimiters) = gap.what {
-                let text = values.next().and_then(|value| value.string_or_integer(MAX_VALUE)).ok_or(NO_TEXT)?;
+                let text = values
+                    .next()
+                    .and_then(|value| value.string_or_integer(MAX_VALUE))
+                    .ok_or(NO_TEXT)?;
                 divided(text.as_bytes(), delimiters, NOT_DIVIDED)?;
                 filled.extend_from_slice(text.as_bytes());
                 if !gap.is_behind_body {
                     before += text.len();
                 }
             } else {
-                gaps.push(Gap { at: filled.len(), ..gap.clone() });
+                gaps.push(Gap {
+                    at: filled.len(),
+                    ..gap.clone()
+                });
             }
         }
         filled.extend_from_slice(self.bytes.get(from..).unwrap_or_default());
-        *self = Self { bytes: filled, before, gaps };
+        *self = Self {
+            bytes: filled,
+            before,
+            gaps,
+        };
         Ok(())
     }
 }
@@ -156,7 +178,10 @@ mod tests {
     }
 
     fn pieces(content: &SignedContent, behind_body: bool) -> Vec<Piece<'_>> {
-        content.pieces(behind_body).filter(|piece| *piece != Piece::Bytes(b"")).collect()
+        content
+            .pieces(behind_body)
+            .filter(|piece| *piece != Piece::Bytes(b""))
+            .collect()
     }
 
     #[test]
@@ -164,12 +189,26 @@ mod tests {
         let template = Template::parse("a{secret}b{json:/x}c{body}{json:/y}d{secret}").unwrap();
         let mut content = template.render(&Nothing).unwrap();
         let mut places = Places::default();
-        let slots: Vec<_> = template.pointers().map(|pointer| places.add(pointer)).collect();
+        let slots: Vec<_> = template
+            .pointers()
+            .map(|pointer| places.add(pointer))
+            .collect();
         let values = places.scan(br#"{"x":"1\u0032","y":34}"#).unwrap();
-        content.fill(slots.iter().map(|slot| values.at(*slot))).unwrap();
-        assert_eq!(pieces(&content, false), [Piece::Bytes(b"a"), Piece::Secret, Piece::Bytes(b"b12c")]);
-        assert_eq!(pieces(&content, true), [Piece::Bytes(b"34d"), Piece::Secret]);
-        assert_eq!((content.before(), content.after()), (&b"ab12c"[..], &b"34d"[..]));
+        content
+            .fill(slots.iter().map(|slot| values.at(*slot)))
+            .unwrap();
+        assert_eq!(
+            pieces(&content, false),
+            [Piece::Bytes(b"a"), Piece::Secret, Piece::Bytes(b"b12c")]
+        );
+        assert_eq!(
+            pieces(&content, true),
+            [Piece::Bytes(b"34d"), Piece::Secret]
+        );
+        assert_eq!(
+            (content.before(), content.after()),
+            (&b"ab12c"[..], &b"34d"[..])
+        );
     }
 
     #[test]
@@ -177,11 +216,22 @@ mod tests {
         let template = Template::parse("{json:/x}.{body}").unwrap();
         let mut places = Places::default();
         let slot = places.add(&Pointer::parse("/x").unwrap());
-        for body in [&b"{}"[..], br#"{"x":1.5}"#, br#"{"x":{}}"#, br#"{"x":null}"#, br#"{"x":"a.b"}"#] {
+        for body in [
+            &b"{}"[..],
+            br#"{"x":1.5}"#,
+            br#"{"x":{}}"#,
+            br#"{"x":null}"#,
+            br#"{"x":"a.b"}"#,
+        ] {
             let mut content = template.render(&Nothing).unwrap();
             let values = places.scan(body).unwrap();
             let refusal = content.fill([values.at(slot)]).unwrap_err();
-            assert_eq!(refusal.code, Code::MalformedSignature, "{}", String::from_utf8_lossy(body));
+            assert_eq!(
+                refusal.code,
+                Code::MalformedSignature,
+                "{}",
+                String::from_utf8_lossy(body)
+            );
         }
     }
 }

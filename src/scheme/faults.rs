@@ -73,7 +73,11 @@ impl Scheme {
             ));
         }
         let claims = [&self.event_id, &self.event_type, &self.account];
-        if self.jwt.is_none() && claims.iter().any(|place| matches!(place, Some(Place::Claim(_)))) {
+        if self.jwt.is_none()
+            && claims
+                .iter()
+                .any(|place| matches!(place, Some(Place::Claim(_))))
+        {
             faults.push(fault(
                 "event_id",
                 "a `claim` is asked for, but no JWT signs this delivery",
@@ -85,14 +89,23 @@ impl Scheme {
     /// A handshake that is answered with a MAC needs the key of that MAC; and a delivery must show in its body that it is
     /// none of the texts that are answered so (SCHEMES 5).
     fn handshake_faults(&self, faults: &mut Vec<SchemeFault>) {
-        let Some((handshake, wanted)) = self.handshake.and_then(|known| Some((known, known.mac_algorithm()?))) else {
+        let Some((handshake, wanted)) = self
+            .handshake
+            .and_then(|known| Some((known, known.mac_algorithm()?)))
+        else {
             return;
         };
         if self.algorithm.kind() != Kind::Digest(wanted) {
             faults.push(SchemeFault {
                 key: "handshake",
-                message: format!("the handshake `{}` is answered with another algorithm's key", handshake.name()),
-                help: format!("name `{}` as `algorithm`, or leave `handshake` out", mac_name(wanted)),
+                message: format!(
+                    "the handshake `{}` is answered with another algorithm's key",
+                    handshake.name()
+                ),
+                help: format!(
+                    "name `{}` as `algorithm`, or leave `handshake` out",
+                    mac_name(wanted)
+                ),
             });
         }
         if !self.covers_body() {
@@ -143,7 +156,11 @@ impl Scheme {
             ));
         }
         if !covers_body && self.body.iter().any(|form| *form != BodyForm::Raw) {
-            faults.push(fault("body", "forms of a body that nothing signs", "leave `body` out"));
+            faults.push(fault(
+                "body",
+                "forms of a body that nothing signs",
+                "leave `body` out",
+            ));
         }
         if self.signed.parts().iter().all(Part::is_settled) {
             faults.push(fault(
@@ -152,7 +169,12 @@ impl Scheme {
                 "name what the provider signs of a delivery: `{body}`, `{timestamp}`, `{id}` …",
             ));
         }
-        let secrets = self.signed.parts().iter().filter(|part| **part == Part::Secret).count();
+        let secrets = self
+            .signed
+            .parts()
+            .iter()
+            .filter(|part| **part == Part::Secret)
+            .count();
         if self.algorithm.is_plain_hash() && secrets != 1 {
             faults.push(fault(
                 "signed",
@@ -214,17 +236,31 @@ impl Scheme {
         }
         let items = &place.items;
         if items.assign.is_some() && items.accept.is_empty() {
-            faults.push(fault("signature.accept", "no label counts", "name the labels, as in `accept = [\"v1\"]`"));
+            faults.push(fault(
+                "signature.accept",
+                "no label counts",
+                "name the labels, as in `accept = [\"v1\"]`",
+            ));
         }
-        let is_plain = |algorithm: Algorithm| matches!(algorithm.kind(), Kind::Digest(_) | Kind::Public(_));
-        if items.accept.iter().any(|(_, algorithm)| !is_plain(*algorithm)) {
+        let is_plain =
+            |algorithm: Algorithm| matches!(algorithm.kind(), Kind::Digest(_) | Kind::Public(_));
+        if items
+            .accept
+            .iter()
+            .any(|(_, algorithm)| !is_plain(*algorithm))
+        {
             faults.push(fault(
                 "signature.accept",
                 "a label with an algorithm that signs no content",
                 "name an HMAC or a public-key algorithm for each label",
             ));
         }
-        if items.assign.is_some() && !items.accept.iter().any(|(_, algorithm)| *algorithm == self.algorithm) {
+        if items.assign.is_some()
+            && !items
+                .accept
+                .iter()
+                .any(|(_, algorithm)| *algorithm == self.algorithm)
+        {
             faults.push(fault(
                 "signature.accept",
                 "no label has the algorithm of the scheme",
@@ -236,7 +272,11 @@ impl Scheme {
     fn timestamp_faults(&self, faults: &mut Vec<SchemeFault>) {
         let Some(place) = &self.timestamp else { return };
         match &place.at {
-            TimestampAt::Headers(names) if names.iter().any(|name| self.signature.headers.contains(name)) => {
+            TimestampAt::Headers(names)
+                if names
+                    .iter()
+                    .any(|name| self.signature.headers.contains(name)) =>
+            {
                 faults.push(fault(
                     "timestamp.header",
                     "signature and timestamp stand in the same header",
@@ -245,7 +285,9 @@ impl Scheme {
             }
             TimestampAt::Field(label) => {
                 let items = &self.signature.items;
-                if items.assign.is_none() || items.accept.iter().any(|(accepted, _)| accepted == label) {
+                if items.assign.is_none()
+                    || items.accept.iter().any(|(accepted, _)| accepted == label)
+                {
                     faults.push(fault(
                         "timestamp.field",
                         "the signature header has no such label, or it is a signature's",
@@ -283,7 +325,10 @@ impl Scheme {
         let is_judged = self.timestamp.is_some()
             && settings.tolerance != Tolerance::Off
             && settings.future_tolerance != Tolerance::Off;
-        let has_open_end = self.timestamp.as_ref().is_some_and(|place| place.unit == Unit::Iso8601Utc);
+        let has_open_end = self
+            .timestamp
+            .as_ref()
+            .is_some_and(|place| place.unit == Unit::Iso8601Utc);
         let (mut left, mut between) = (None::<&Part>, "");
         for part in self.signed.parts() {
             if let Part::Literal(text) = part {
@@ -295,10 +340,13 @@ impl Scheme {
                 // Decimals that may be there or not, with no zone behind them: they could move, and the time stay fresh.
                 let is_open = self.is_timestamp(left) && has_open_end;
                 // A digit divides a timestamp from nothing, nor does the point before its decimals.
-                let could_belong = |b: u8| has_timestamp && b.is_ascii_digit() || is_open && b == b'.';
+                let could_belong =
+                    |b: u8| has_timestamp && b.is_ascii_digit() || is_open && b == b'.';
                 if between.bytes().all(could_belong) {
                     let open = is_open.then(open_end_fault);
-                    faults.extend(open.or_else(|| border_fault(left, part, has_timestamp, is_judged)));
+                    faults.extend(
+                        open.or_else(|| border_fault(left, part, has_timestamp, is_judged)),
+                    );
                 }
             }
             (left, between) = (Some(part), "");
@@ -315,7 +363,12 @@ fn open_end_fault() -> SchemeFault {
 }
 
 /// What is wrong with two values side by side.
-fn border_fault(left: &Part, right: &Part, has_timestamp: bool, is_judged: bool) -> Option<SchemeFault> {
+fn border_fault(
+    left: &Part,
+    right: &Part,
+    has_timestamp: bool,
+    is_judged: bool,
+) -> Option<SchemeFault> {
     if has_timestamp {
         // A date has its four digits and a hyphen in front, and its zone behind.
         // Digits only, and a window far smaller than any number of another length: no byte can move over the border.
@@ -346,12 +399,18 @@ fn border_fault(left: &Part, right: &Part, has_timestamp: bool, is_judged: bool)
 }
 
 fn fault(key: &'static str, message: &str, help: &str) -> SchemeFault {
-    SchemeFault { key, message: message.to_owned(), help: help.to_owned() }
+    SchemeFault {
+        key,
+        message: message.to_owned(),
+        help: help.to_owned(),
+    }
 }
 
 /// The name of the algorithm that makes this digest.
 fn mac_name(wanted: DigestAlgorithm) -> &'static str {
-    let named = Algorithm::ALL.into_iter().find(|algorithm| algorithm.kind() == Kind::Digest(wanted));
+    let named = Algorithm::ALL
+        .into_iter()
+        .find(|algorithm| algorithm.kind() == Kind::Digest(wanted));
     named.map_or("", Algorithm::name)
 }
 
@@ -362,11 +421,20 @@ mod tests {
     use super::*;
 
     fn settings(tolerance: Tolerance) -> Settings {
-        Settings { tolerance, future_tolerance: tolerance, public_url: None, max_body: 1 << 20 }
+        Settings {
+            tolerance,
+            future_tolerance: tolerance,
+            public_url: None,
+            max_body: 1 << 20,
+        }
     }
 
     fn keys(scheme: &Scheme, settings: &Settings) -> Vec<&'static str> {
-        scheme.faults(settings).into_iter().map(|fault| fault.key).collect()
+        scheme
+            .faults(settings)
+            .into_iter()
+            .map(|fault| fault.key)
+            .collect()
     }
 
     #[test]
@@ -377,18 +445,31 @@ mod tests {
 
     #[test]
     fn each_rule_of_the_loader_is_held() {
-        let public = |url: &str| Settings { public_url: Some(url.into()), ..settings(TOLERANCE) };
+        let public = |url: &str| Settings {
+            public_url: Some(url.into()),
+            ..settings(TOLERANCE)
+        };
         let (origin, no_url) = (public("https://a.example"), public("a.example"));
         let (on, off) = (settings(TOLERANCE), settings(Tolerance::Off));
-        let no_future = Settings { future_tolerance: Tolerance::Off, ..on.clone() };
-        let without_body = |scheme| Scheme { may_leave_body: true, ..scheme };
+        let no_future = Settings {
+            future_tolerance: Tolerance::Off,
+            ..on.clone()
+        };
+        let without_body = |scheme| Scheme {
+            may_leave_body: true,
+            ..scheme
+        };
         let unsigned = |mut scheme: Scheme| {
             scheme.timestamp.as_mut().unwrap().unsigned = true;
             scheme
         };
-        let json_id = |scheme| Scheme { event_id: None, ..scheme };
+        let json_id = |scheme| Scheme {
+            event_id: None,
+            ..scheme
+        };
         let same_header = |mut scheme: Scheme| {
-            scheme.timestamp.as_mut().unwrap().at = TimestampAt::Headers(vec![field("X-Signature")]);
+            scheme.timestamp.as_mut().unwrap().at =
+                TimestampAt::Headers(vec![field("X-Signature")]);
             scheme
         };
         let dated = |unit, template| {
@@ -398,13 +479,48 @@ mod tests {
         };
         let rows: Vec<(&str, Scheme, &Settings, &[&str])> = vec![
             ("no body", timestamped("{timestamp}.{id}"), &on, &["signed"]),
-            ("no body, and said so", without_body(timestamped("{timestamp}.{id}")), &on, &[]),
-            ("a body, and said not so", without_body(plain("{body}")), &on, &["covers_body"]),
-            ("nothing of the delivery", without_body(plain("{method}")), &on, &["signed"]),
-            ("timestamp without a place", plain("{timestamp}.{body}"), &on, &["timestamp"]),
-            ("timestamp that nothing signs", timestamped("{body}"), &on, &["timestamp"]),
-            ("timestamp that may only refuse", unsigned(timestamped("{body}")), &on, &[]),
-            ("timestamp signed by its header's name", timestamped("{header:x-timestamp}.{body}"), &on, &[]),
+            (
+                "no body, and said so",
+                without_body(timestamped("{timestamp}.{id}")),
+                &on,
+                &[],
+            ),
+            (
+                "a body, and said not so",
+                without_body(plain("{body}")),
+                &on,
+                &["covers_body"],
+            ),
+            (
+                "nothing of the delivery",
+                without_body(plain("{method}")),
+                &on,
+                &["signed"],
+            ),
+            (
+                "timestamp without a place",
+                plain("{timestamp}.{body}"),
+                &on,
+                &["timestamp"],
+            ),
+            (
+                "timestamp that nothing signs",
+                timestamped("{body}"),
+                &on,
+                &["timestamp"],
+            ),
+            (
+                "timestamp that may only refuse",
+                unsigned(timestamped("{body}")),
+                &on,
+                &[],
+            ),
+            (
+                "timestamp signed by its header's name",
+                timestamped("{header:x-timestamp}.{body}"),
+                &on,
+                &[],
+            ),
             (
                 "signed timestamp called unsigned",
                 unsigned(timestamped("{timestamp}.{body}")),
@@ -417,28 +533,128 @@ mod tests {
                 &on,
                 &["timestamp.header"],
             ),
-            ("id without a header", json_id(plain("{id}.{body}")), &on, &["event_id"]),
-            ("url without public_url", plain("{url}{body}"), &on, &["signed"]),
+            (
+                "id without a header",
+                json_id(plain("{id}.{body}")),
+                &on,
+                &["event_id"],
+            ),
+            (
+                "url without public_url",
+                plain("{url}{body}"),
+                &on,
+                &["signed"],
+            ),
             ("url with it", plain("{url}{body}"), &origin, &[]),
-            ("url with a wrong one", plain("{body}{url}"), &no_url, &["public_url"]),
-            ("the signature signed", plain("{header:X-Signature}.{body}"), &on, &["signed"]),
+            (
+                "url with a wrong one",
+                plain("{body}{url}"),
+                &no_url,
+                &["public_url"],
+            ),
+            (
+                "the signature signed",
+                plain("{header:X-Signature}.{body}"),
+                &on,
+                &["signed"],
+            ),
             ("id beside body", plain("{id}{body}"), &on, &["signed"]),
-            ("id beside body, with a timestamp elsewhere", timestamped("{timestamp}.{id}{body}"), &on, &["signed"]),
-            ("header beside query", plain("{header:a}{query}.{body}"), &on, &["signed"]),
-            ("id, timestamp and body, judged", timestamped("{id}{timestamp}{body}"), &on, &[]),
-            ("id, timestamp and body, not judged", timestamped("{id}{timestamp}{body}"), &off, &["signed", "signed"]),
-            ("the future not judged", timestamped("{body}{timestamp}"), &no_future, &["signed"]),
-            ("a digit between", timestamped("{timestamp}0{body}"), &off, &["signed"]),
-            ("a digit and more between", timestamped("{timestamp}0.{body}"), &off, &[]),
-            ("divided, not judged", timestamped("{timestamp}.{body}"), &off, &[]),
-            ("method, path, body, timestamp", timestamped("{method}{path}{body}{timestamp}"), &on, &[]),
-            ("decimals beside body", dated(Iso8601Utc, "{timestamp}{body}"), &on, &["signed"]),
-            ("decimals, a point and body", dated(Iso8601Utc, "{timestamp}.{body}"), &on, &["signed"]),
-            ("decimals, a digit and body", dated(Iso8601Utc, "{timestamp}0{body}"), &off, &["signed"]),
-            ("decimals, divided", dated(Iso8601Utc, "v1:{timestamp}:{body}"), &off, &[]),
-            ("decimals last", dated(Iso8601Utc, "{body}{timestamp}"), &on, &[]),
-            ("a zone, a point and body", dated(Rfc3339, "{timestamp}.{body}"), &off, &[]),
-            ("a zone beside body", dated(Rfc3339, "{timestamp}{body}"), &on, &[]),
+            (
+                "id beside body, with a timestamp elsewhere",
+                timestamped("{timestamp}.{id}{body}"),
+                &on,
+                &["signed"],
+            ),
+            (
+                "header beside query",
+                plain("{header:a}{query}.{body}"),
+                &on,
+                &["signed"],
+            ),
+            (
+                "id, timestamp and body, judged",
+                timestamped("{id}{timestamp}{body}"),
+                &on,
+                &[],
+            ),
+            (
+                "id, timestamp and body, not judged",
+                timestamped("{id}{timestamp}{body}"),
+                &off,
+                &["signed", "signed"],
+            ),
+            (
+                "the future not judged",
+                timestamped("{body}{timestamp}"),
+                &no_future,
+                &["signed"],
+            ),
+            (
+                "a digit between",
+                timestamped("{timestamp}0{body}"),
+                &off,
+                &["signed"],
+            ),
+            (
+                "a digit and more between",
+                timestamped("{timestamp}0.{body}"),
+                &off,
+                &[],
+            ),
+            (
+                "divided, not judged",
+                timestamped("{timestamp}.{body}"),
+                &off,
+                &[],
+            ),
+            (
+                "method, path, body, timestamp",
+                timestamped("{method}{path}{body}{timestamp}"),
+                &on,
+                &[],
+            ),
+            (
+                "decimals beside body",
+                dated(Iso8601Utc, "{timestamp}{body}"),
+                &on,
+                &["signed"],
+            ),
+            (
+                "decimals, a point and body",
+                dated(Iso8601Utc, "{timestamp}.{body}"),
+                &on,
+                &["signed"],
+            ),
+            (
+                "decimals, a digit and body",
+                dated(Iso8601Utc, "{timestamp}0{body}"),
+                &off,
+                &["signed"],
+            ),
+            (
+                "decimals, divided",
+                dated(Iso8601Utc, "v1:{timestamp}:{body}"),
+                &off,
+                &[],
+            ),
+            (
+                "decimals last",
+                dated(Iso8601Utc, "{body}{timestamp}"),
+                &on,
+                &[],
+            ),
+            (
+                "a zone, a point and body",
+                dated(Rfc3339, "{timestamp}.{body}"),
+                &off,
+                &[],
+            ),
+            (
+                "a zone beside body",
+                dated(Rfc3339, "{timestamp}{body}"),
+                &on,
+                &[],
+            ),
         ];
         let wrong: Vec<_> = rows
             .iter()

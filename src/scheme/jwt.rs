@@ -67,8 +67,16 @@ pub enum JwtAlgorithm {
 
 impl JwtAlgorithm {
     /// Every algorithm, in the order in which they are documented.
-    pub const ALL: [Self; 8] =
-        [Self::Hs256, Self::Hs384, Self::Hs512, Self::Rs256, Self::Rs384, Self::Rs512, Self::Es256, Self::EdDsa];
+    pub const ALL: [Self; 8] = [
+        Self::Hs256,
+        Self::Hs384,
+        Self::Hs512,
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+        Self::Es256,
+        Self::EdDsa,
+    ];
 
     /// Its name in a token's `alg` and in a configuration file.
     pub const fn name(self) -> &'static str {
@@ -86,7 +94,9 @@ impl JwtAlgorithm {
 
     /// The algorithm of this name, in exactly this case.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.name() == name)
     }
 
     /// The family, in which one key serves all: the first two letters of the name.

@@ -20,7 +20,9 @@ pub(crate) mod tests;
 
 pub use algorithm::{Algorithm, Kind};
 pub use faults::SchemeFault;
-pub use places::{Ack, Items, KeyEncoding, KeyForm, SignaturePlace, Stamped, TimestampAt, TimestampPlace};
+pub use places::{
+    Ack, Items, KeyEncoding, KeyForm, SignaturePlace, Stamped, TimestampAt, TimestampPlace,
+};
 pub use public_url::PublicUrl;
 pub use template::{Part, Template, TemplateProblem};
 
@@ -34,7 +36,10 @@ use crate::wire::head::FieldName;
 
 /// How deliveries of one provider are signed, and where their parts are found.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a key of the form, written and read by itself")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of the form, written and read by itself"
+)]
 pub struct Scheme {
     /// The provider's name: a preset's id, or `custom` for `[route.scheme]`.
     pub provider: String,
@@ -154,12 +159,14 @@ impl Scheme {
         if let Some(rule) = &self.jwt {
             return !rule.timeless;
         }
-        self.timestamp.as_ref().is_some_and(|place| match &place.at {
-            _ if self.signed.parts().contains(&Part::Timestamp) => true,
-            TimestampAt::Headers(names) => names.iter().all(|name| self.header_is_signed(name)),
-            TimestampAt::Field(_) => false,
-            TimestampAt::Json(pointer) => self.json_is_signed(pointer),
-        })
+        self.timestamp
+            .as_ref()
+            .is_some_and(|place| match &place.at {
+                _ if self.signed.parts().contains(&Part::Timestamp) => true,
+                TimestampAt::Headers(names) => names.iter().all(|name| self.header_is_signed(name)),
+                TimestampAt::Field(_) => false,
+                TimestampAt::Json(pointer) => self.json_is_signed(pointer),
+            })
     }
 
     /// Whether a part of the template is the timestamp, under whatever name the template calls it.
@@ -185,7 +192,12 @@ impl Scheme {
     }
 
     fn json_is_signed(&self, pointer: &Pointer) -> bool {
-        self.covers_body() || self.signed.parts().iter().any(|part| matches!(part, Part::Json(at) if at == pointer))
+        self.covers_body()
+            || self
+                .signed
+                .parts()
+                .iter()
+                .any(|part| matches!(part, Part::Json(at) if at == pointer))
     }
 
     /// Whether a header's value is part of the signed content, under whatever name the template calls it.

@@ -78,7 +78,12 @@ impl Items {
 
 impl Default for Items {
     fn default() -> Self {
-        Self { separator: None, assign: None, accept: Vec::new(), limit: Self::LIMIT }
+        Self {
+            separator: None,
+            assign: None,
+            accept: Vec::new(),
+            limit: Self::LIMIT,
+        }
     }
 }
 

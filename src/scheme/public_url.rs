@@ -13,17 +13,25 @@ impl PublicUrl {
     /// Takes the text as configured; what is wrong with it is said by [`PublicUrl::fault`].
     pub fn new(text: &str) -> Self {
         let behind_scheme = text.split_once("://").map_or(text, |(_, rest)| rest);
-        Self { text: text.to_owned(), is_origin: !behind_scheme.contains('/') }
+        Self {
+            text: text.to_owned(),
+            is_origin: !behind_scheme.contains('/'),
+        }
     }
 
     /// What keeps this text from being a URL that a provider signs.
     pub fn fault(&self) -> Option<&'static str> {
-        let authority = self.text.strip_prefix("https://").or_else(|| self.text.strip_prefix("http://"));
+        let authority = self
+            .text
+            .strip_prefix("https://")
+            .or_else(|| self.text.strip_prefix("http://"));
         match authority {
             None => Some("it does not begin with https:// or http://"),
             Some(rest) if rest.is_empty() || rest.starts_with('/') => Some("it names no host"),
             Some(_) if self.text.contains(['?', '#']) => Some("it has a query or a fragment"),
-            Some(_) if !self.text.bytes().all(|b| b.is_ascii_graphic()) => Some("it holds a byte that no URL may hold"),
+            Some(_) if !self.text.bytes().all(|b| b.is_ascii_graphic()) => {
+                Some("it holds a byte that no URL may hold")
+            }
             Some(_) => None,
         }
     }
@@ -48,25 +56,51 @@ mod tests {
     #[test]
     fn an_origin_takes_the_target_and_a_path_only_the_query() {
         let rows = [
-            ("https://a.example", "/in/x?b=1", "https://a.example/in/x?b=1"),
-            ("https://a.example:8443", "/in/x", "https://a.example:8443/in/x"),
-            ("https://a.example/hook", "/in/x?b=1&c=?", "https://a.example/hook?b=1&c=?"),
+            (
+                "https://a.example",
+                "/in/x?b=1",
+                "https://a.example/in/x?b=1",
+            ),
+            (
+                "https://a.example:8443",
+                "/in/x",
+                "https://a.example:8443/in/x",
+            ),
+            (
+                "https://a.example/hook",
+                "/in/x?b=1&c=?",
+                "https://a.example/hook?b=1&c=?",
+            ),
             ("https://a.example/hook", "/in/x", "https://a.example/hook"),
-            ("https://a.example/hook", "/in/x?", "https://a.example/hook?"),
+            (
+                "https://a.example/hook",
+                "/in/x?",
+                "https://a.example/hook?",
+            ),
             ("https://a.example/", "/in/x", "https://a.example/"),
         ];
         for (public, target, expected) in rows {
             let mut out = Vec::new();
             PublicUrl::new(public).write(target, &mut out);
-            assert_eq!(String::from_utf8(out).unwrap(), expected, "{public} + {target}");
+            assert_eq!(
+                String::from_utf8(out).unwrap(),
+                expected,
+                "{public} + {target}"
+            );
         }
     }
 
     #[test]
     fn what_is_no_such_url_is_named() {
-        for bad in
-            ["a.example", "ftp://a.example", "https://", "https:///x", "https://a/x?y", "https://a/#f", "https://a b"]
-        {
+        for bad in [
+            "a.example",
+            "ftp://a.example",
+            "https://",
+            "https:///x",
+            "https://a/x?y",
+            "https://a/#f",
+            "https://a b",
+        ] {
             assert!(PublicUrl::new(bad).fault().is_some(), "{bad}");
         }
         for good in ["https://a.example", "http://127.0.0.1:8080/x/"] {

@@ -10,7 +10,11 @@ impl Scheme {
         if !self.algorithm.is_plain_hash() {
             return None;
         }
-        let behind = self.signed.parts().iter().skip_while(|part| **part != Part::Secret);
+        let behind = self
+            .signed
+            .parts()
+            .iter()
+            .skip_while(|part| **part != Part::Secret);
         if behind.into_iter().any(|part| !part.is_settled()) {
             // Whoever adds to the end of a hash adds padding too, which is no part of any JSON text.
             return (!self.demands_json()).then_some(
@@ -30,7 +34,9 @@ impl Scheme {
             (&self.account, self.account_required),
         ];
         self.signed.covers_body()
-            && places.into_iter().any(|(place, is_required)| is_required && matches!(place, Some(Place::Json(_))))
+            && places
+                .into_iter()
+                .any(|(place, is_required)| is_required && matches!(place, Some(Place::Json(_))))
     }
 }
 
@@ -43,26 +49,66 @@ mod tests {
 
     #[test]
     fn a_plain_hash_is_weak_where_its_secret_stands() {
-        let hash = |algorithm, scheme| Scheme { algorithm, ..scheme };
+        let hash = |algorithm, scheme| Scheme {
+            algorithm,
+            ..scheme
+        };
         let json = Some(Place::Json(vec![Pointer::parse("/id").unwrap()]));
-        let strict = Scheme { event_id: json.clone(), event_id_required: true, ..plain("{secret}{body}") };
-        let lax = Scheme { event_id: json, ..plain("{secret}{body}") };
+        let strict = Scheme {
+            event_id: json.clone(),
+            event_id_required: true,
+            ..plain("{secret}{body}")
+        };
+        let lax = Scheme {
+            event_id: json,
+            ..plain("{secret}{body}")
+        };
         let (sha256, sha1) = (Algorithm::Sha256, Algorithm::Sha1);
         let rows = [
             ("an HMAC", timestamped("{timestamp}.{body}"), None),
-            ("secret first", hash(sha256, plain("{secret}{body}")), Some("added at its end")),
-            ("secret between", hash(sha256, timestamped("{timestamp}{secret}{body}")), Some("added at its end")),
-            ("a literal last", hash(sha256, plain("{secret}{body}.")), Some("added at its end")),
+            (
+                "secret first",
+                hash(sha256, plain("{secret}{body}")),
+                Some("added at its end"),
+            ),
+            (
+                "secret between",
+                hash(sha256, timestamped("{timestamp}{secret}{body}")),
+                Some("added at its end"),
+            ),
+            (
+                "a literal last",
+                hash(sha256, plain("{secret}{body}.")),
+                Some("added at its end"),
+            ),
             ("secret first, JSON demanded", hash(sha256, strict), None),
-            ("secret first, JSON not demanded", hash(sha256, lax), Some("added at its end")),
+            (
+                "secret first, JSON not demanded",
+                hash(sha256, lax),
+                Some("added at its end"),
+            ),
             ("secret last", hash(sha256, plain("{body}{secret}")), None),
-            ("secret and a literal last", hash(sha256, plain("{body}{secret}.")), None),
-            ("SHA-1, secret last", hash(sha1, plain("{body}{secret}")), Some("collide")),
-            ("SHA-1, secret first", hash(sha1, plain("{secret}{body}")), Some("added at its end")),
+            (
+                "secret and a literal last",
+                hash(sha256, plain("{body}{secret}.")),
+                None,
+            ),
+            (
+                "SHA-1, secret last",
+                hash(sha1, plain("{body}{secret}")),
+                Some("collide"),
+            ),
+            (
+                "SHA-1, secret first",
+                hash(sha1, plain("{secret}{body}")),
+                Some("added at its end"),
+            ),
         ];
         for (name, scheme, expected) in rows {
             let found = scheme.weakness();
-            let is_right = expected.map_or(found.is_none(), |words| found.is_some_and(|found| found.contains(words)));
+            let is_right = expected.map_or(found.is_none(), |words| {
+                found.is_some_and(|found| found.contains(words))
+            });
             assert!(is_right, "{name}: {found:?}");
         }
     }

@@ -46,7 +46,9 @@ pub enum SignFault {
     )]
     InBody,
     /// Deliveries are signed with a private key that is not made here.
-    #[error("deliveries of this scheme cannot be signed here: the provider's private key is needed")]
+    #[error(
+        "deliveries of this scheme cannot be signed here: the provider's private key is needed"
+    )]
     PrivateKey,
     /// The body is none that the scheme signs.
     #[error("the body has none of the forms that this scheme signs")]
@@ -56,8 +58,10 @@ pub enum SignFault {
     Refused(Refusal),
 }
 
-const NO_URL: Refusal =
-    Refusal::because(Code::MalformedSignature, "the signed URL is not known: the route has no public_url");
+const NO_URL: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the signed URL is not known: the route has no public_url",
+);
 
 /// The most bytes that a packed body may hold.
 const MAX_INFLATED: usize = 64 << 20;
@@ -92,22 +96,34 @@ const MAX_INFLATED: usize = 64 << 20;
 ///
 /// # Errors
 /// See [`SignFault`].
-pub fn sign(scheme: &Scheme, secret: &Secret, request: &SignRequest<'_>) -> Result<Vec<(String, String)>, SignFault> {
+pub fn sign(
+    scheme: &Scheme,
+    secret: &Secret,
+    request: &SignRequest<'_>,
+) -> Result<Vec<(String, String)>, SignFault> {
     request.id.map_or(Ok(()), judge_id)?;
     let mut headers: Vec<(&FieldName, String)> = Vec::new();
     for (name, value) in &scheme.require {
         headers.push((name, String::from_utf8_lossy(value).into_owned()));
     }
     if let Some(code) = scheme.code {
-        let required = headers.into_iter().map(|(name, value)| (canonical(name), value));
+        let required = headers
+            .into_iter()
+            .map(|(name, value)| (canonical(name), value));
         return Ok(required.chain(by_code(code, secret, request)?).collect());
     }
     if let (Some(Place::Header(name)), Some(id)) = (&scheme.event_id, request.id) {
         headers.push((name, id.to_owned()));
     }
-    let timestamp = scheme.timestamp.as_ref().map(|place| place.unit.write(request.at).ok_or(SignFault::Time));
+    let timestamp = scheme
+        .timestamp
+        .as_ref()
+        .map(|place| place.unit.write(request.at).ok_or(SignFault::Time));
     let timestamp = timestamp.transpose()?;
-    if let (Some(name), Some(text)) = (scheme.timestamp.as_ref().and_then(TimestampPlace::header), &timestamp) {
+    if let (Some(name), Some(text)) = (
+        scheme.timestamp.as_ref().and_then(TimestampPlace::header),
+        &timestamp,
+    ) {
         headers.push((name, text.clone()));
     }
     if let Some(rule) = &scheme.jwt {
@@ -118,13 +134,17 @@ pub fn sign(scheme: &Scheme, secret: &Secret, request: &SignRequest<'_>) -> Resu
         let value = match scheme.algorithm.kind() {
             Kind::Token => the_secret_itself(scheme, secret)?,
             _ => {
-                let signature = by_template(scheme, secret, request, &headers, timestamp.as_deref())?;
+                let signature =
+                    by_template(scheme, secret, request, &headers, timestamp.as_deref())?;
                 listed(scheme, timestamp.as_deref(), signature)
             }
         };
         headers.push((name, value));
     }
-    Ok(headers.into_iter().map(|(name, value)| (canonical(name), value)).collect())
+    Ok(headers
+        .into_iter()
+        .map(|(name, value)| (canonical(name), value))
+        .collect())
 }
 
 /// The public half of the private key that [`sign`] signs with; `None` where it signs with a shared secret, or not at all.
@@ -134,7 +154,10 @@ pub fn public_half(scheme: &Scheme, secret: &Secret) -> Option<PublicKey> {
     }
     let (_, algorithm) = chosen(scheme, secret.text.expose()).ok()?;
     let is_ed25519 = algorithm.kind() == Kind::Public(PublicAlgorithm::Ed25519);
-    is_ed25519.then(|| SigningKey::parse(secret.text.expose()).ok()).flatten().map(|key| key.public())
+    is_ed25519
+        .then(|| SigningKey::parse(secret.text.expose()).ok())
+        .flatten()
+        .map(|key| key.public())
 }
 
 /// A signature made by the scheme's template, with the label and the algorithm that the secret is good for.
@@ -146,7 +169,13 @@ fn by_template<'s>(
     timestamp: Option<&str>,
 ) -> Result<(Option<&'s str>, String), SignFault> {
     let (label, algorithm) = chosen(scheme, secret.text.expose())?;
-    let facts = Outgoing { scheme, request, headers, timestamp, public_url: request.public_url.map(PublicUrl::new) };
+    let facts = Outgoing {
+        scheme,
+        request,
+        headers,
+        timestamp,
+        public_url: request.public_url.map(PublicUrl::new),
+    };
     for part in scheme.signed.parts() {
         if let Part::Header(name) = part
             && facts.header(name) == Found::Nothing
@@ -156,8 +185,16 @@ fn by_template<'s>(
     }
     let mut content = scheme.signed.render(&facts).map_err(SignFault::Refused)?;
     fill(scheme, request.body, &mut content)?;
-    let form = scheme.body.iter().find_map(|form| form.apply(request.body, MAX_INFLATED)).ok_or(SignFault::Form)?;
-    let body = if scheme.signed.covers_body() { &*form } else { b"" };
+    let form = scheme
+        .body
+        .iter()
+        .find_map(|form| form.apply(request.body, MAX_INFLATED))
+        .ok_or(SignFault::Form)?;
+    let body = if scheme.signed.covers_body() {
+        &*form
+    } else {
+        b""
+    };
     let signature = match algorithm.kind() {
         Kind::Digest(algorithm) => {
             let key = digest_key(scheme, secret)?;
@@ -172,7 +209,10 @@ fn by_template<'s>(
         }
         Kind::Public(PublicAlgorithm::Ed25519) => {
             let message = [content.before(), body, content.after()].concat();
-            scheme.signature.encoding.encode(&signing_key(secret)?.sign(&message))
+            scheme
+                .signature
+                .encoding
+                .encode(&signing_key(secret)?.sign(&message))
         }
         _ => return Err(SignFault::PrivateKey),
     };
@@ -181,31 +221,49 @@ fn by_template<'s>(
 
 /// All that is signed, in order.
 fn pieces<'c>(content: &'c SignedContent, body: &'c [u8]) -> impl Iterator<Item = Piece<'c>> {
-    content.pieces(false).chain([Piece::Bytes(body)]).chain(content.pieces(true))
+    content
+        .pieces(false)
+        .chain([Piece::Bytes(body)])
+        .chain(content.pieces(true))
 }
 
 /// Puts in what the template takes from the body.
 fn fill(scheme: &Scheme, body: &[u8], content: &mut SignedContent) -> Result<(), SignFault> {
     let mut places = Places::default();
-    let slots: Vec<_> = scheme.signed.pointers().map(|pointer| places.add(pointer)).collect();
+    let slots: Vec<_> = scheme
+        .signed
+        .pointers()
+        .map(|pointer| places.add(pointer))
+        .collect();
     if slots.is_empty() {
         return Ok(());
     }
     let why = |why| SignFault::Refused(Refusal::because(Code::MalformedSignature, why));
     let values = places.scan(body).map_err(|fault| why(fault.why()))?;
-    content.fill(slots.iter().map(|slot| values.at(*slot))).map_err(SignFault::Refused)
+    content
+        .fill(slots.iter().map(|slot| values.at(*slot)))
+        .map_err(SignFault::Refused)
 }
 
 /// What the secret is good for under this scheme: the label that its signatures have in a list, and their algorithm.
 fn chosen<'s>(scheme: &'s Scheme, text: &[u8]) -> Result<(Option<&'s str>, Algorithm), SignFault> {
     let items = &scheme.signature.items;
     let offered: Vec<(Option<&str>, Algorithm)> = match items.assign {
-        Some(_) => items.accept.iter().map(|(label, algorithm)| (Some(label.as_str()), *algorithm)).collect(),
+        Some(_) => items
+            .accept
+            .iter()
+            .map(|(label, algorithm)| (Some(label.as_str()), *algorithm))
+            .collect(),
         None => vec![(None, scheme.algorithm)],
     };
     let is_digest = |(_, algorithm): &&(_, Algorithm)| matches!(algorithm.kind(), Kind::Digest(_));
-    let is_ed25519 = |(_, algorithm): &&(_, Algorithm)| algorithm.kind() == Kind::Public(PublicAlgorithm::Ed25519);
-    let own = offered.iter().filter(is_digest).find(|(_, algorithm)| *algorithm == scheme.algorithm);
+    let is_ed25519 = |(_, algorithm): &&(_, Algorithm)| {
+        algorithm.kind() == Kind::Public(PublicAlgorithm::Ed25519)
+    };
+    let own = offered
+        .iter()
+        .filter(is_digest)
+        .find(|(_, algorithm)| *algorithm == scheme.algorithm);
     let digest = own.or_else(|| offered.iter().find(is_digest));
     match (digest, offered.iter().find(is_ed25519)) {
         (Some(_), Some(ed25519)) if is_asymmetric(text) => Ok(*ed25519),
@@ -219,7 +277,8 @@ fn chosen<'s>(scheme: &'s Scheme, text: &[u8]) -> Result<(Option<&'s str>, Algor
 fn is_asymmetric(text: &[u8]) -> bool {
     // A shared secret may begin with a brace by chance, as where deliveries are verified.
     let is_brace_only = || text.starts_with(b"{") && PublicKey::parse_all(text).is_err();
-    text.trim_ascii_start().starts_with(b"whsk_") || PublicKey::looks_public(text) && !is_brace_only()
+    text.trim_ascii_start().starts_with(b"whsk_")
+        || PublicKey::looks_public(text) && !is_brace_only()
 }
 
 fn signing_key(secret: &Secret) -> Result<SigningKey, SignFault> {
@@ -232,38 +291,70 @@ fn signing_key(secret: &Secret) -> Result<SigningKey, SignFault> {
             Err(why) => why,
         }
     };
-    Err(KeyFault { secret: secret.name.clone(), why: why.into() }.into())
+    Err(KeyFault {
+        secret: secret.name.clone(),
+        why: why.into(),
+    }
+    .into())
 }
 
 /// The key that the secret's text stands for, in the first of the scheme's forms that it has.
 fn digest_key(scheme: &Scheme, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, SignFault> {
-    let key = scheme.key.iter().map(|form| form.key(&secret.text)).reduce(Result::or);
+    let key = scheme
+        .key
+        .iter()
+        .map(|form| form.key(&secret.text))
+        .reduce(Result::or);
     let key = key.unwrap_or(Err("the scheme takes no secret".into()));
-    key.map_err(|why| KeyFault { secret: secret.name.clone(), why }.into())
+    key.map_err(|why| {
+        KeyFault {
+            secret: secret.name.clone(),
+            why,
+        }
+        .into()
+    })
 }
 
 /// The header's value where nothing is signed: the shared secret, as it is or by RFC 7617.
 fn the_secret_itself(scheme: &Scheme, secret: &Secret) -> Result<String, SignFault> {
-    let fault = |why: &'static str| SignFault::Key(KeyFault { secret: secret.name.clone(), why: why.into() });
+    let fault = |why: &'static str| {
+        SignFault::Key(KeyFault {
+            secret: secret.name.clone(),
+            why: why.into(),
+        })
+    };
     let key = digest_key(scheme, secret)?;
     if scheme.algorithm == Algorithm::Basic {
         let is_pair = key.contains(&b':');
         return if is_pair {
             Ok(format!("Basic {}", Encoding::Base64.encode(&key)))
         } else {
-            Err(fault("the secret has no colon: write it as `user:password`"))
+            Err(fault(
+                "the secret has no colon: write it as `user:password`",
+            ))
         };
     }
     let text = std::str::from_utf8(&key).map_err(|_| fault("the token is not UTF-8 text"))?;
     if text.trim_ascii() != text || text.bytes().any(|b| b.is_ascii_control()) {
-        return Err(fault("the token begins or ends with white space, or holds a control character: no header has it"));
+        return Err(fault(
+            "the token begins or ends with white space, or holds a control character: no header has it",
+        ));
     }
     Ok(scheme.signature.prefix.clone() + text)
 }
 
 /// The value of a token's header.
-fn by_token(rule: &JwtRule, scheme: &Scheme, secret: &Secret, request: &SignRequest<'_>) -> Result<String, SignFault> {
-    if !rule.algorithms.iter().any(|algorithm| matches!(algorithm.kind(), Kind::Digest(_))) {
+fn by_token(
+    rule: &JwtRule,
+    scheme: &Scheme,
+    secret: &Secret,
+    request: &SignRequest<'_>,
+) -> Result<String, SignFault> {
+    if !rule
+        .algorithms
+        .iter()
+        .any(|algorithm| matches!(algorithm.kind(), Kind::Digest(_)))
+    {
         return Err(SignFault::PrivateKey);
     }
     if request.at.0 < 0 {
@@ -284,7 +375,8 @@ fn by_token(rule: &JwtRule, scheme: &Scheme, secret: &Secret, request: &SignRequ
         _ => Vec::new(),
     };
     // All else that it needs is there: only a body that the token carries can be none.
-    rule.sign(&key, request.body, url.as_deref(), request.at, &claims).ok_or(SignFault::Form)
+    rule.sign(&key, request.body, url.as_deref(), request.at, &claims)
+        .ok_or(SignFault::Form)
 }
 
 /// The headers of a scheme with code of its own, signed with the first key that the secret stands for.
@@ -299,21 +391,35 @@ fn by_code(
     if request.at.0 < 0 {
         return Err(SignFault::Time);
     }
-    let Kind::Digest(_) = code.algorithm().kind() else { return Err(SignFault::PrivateKey) };
-    let keys = code.keys(&secret.text).map_err(|why| KeyFault { secret: secret.name.clone(), why: why.into() })?;
+    let Kind::Digest(_) = code.algorithm().kind() else {
+        return Err(SignFault::PrivateKey);
+    };
+    let keys = code.keys(&secret.text).map_err(|why| KeyFault {
+        secret: secret.name.clone(),
+        why: why.into(),
+    })?;
     let (algorithm, key) = keys.first().ok_or(SignFault::PrivateKey)?;
-    code.sign((*algorithm, key), request).map_err(SignFault::Refused)?.ok_or(SignFault::InBody)
+    code.sign((*algorithm, key), request)
+        .map_err(SignFault::Refused)?
+        .ok_or(SignFault::InBody)
 }
 
 fn judge_id(id: &str) -> Result<(), SignFault> {
-    let is_none = id.is_empty() || id.trim_ascii() != id || id.bytes().any(|b| b.is_ascii_control());
+    let is_none =
+        id.is_empty() || id.trim_ascii() != id || id.bytes().any(|b| b.is_ascii_control());
     if is_none { Err(SignFault::Id) } else { Ok(()) }
 }
 
 /// The value of the signature header: the signature alone, or with its label and the timestamp's.
-fn listed(scheme: &Scheme, timestamp: Option<&str>, (label, signature): (Option<&str>, String)) -> String {
+fn listed(
+    scheme: &Scheme,
+    timestamp: Option<&str>,
+    (label, signature): (Option<&str>, String),
+) -> String {
     let items = &scheme.signature.items;
-    let (Some(assign), Some(label)) = (items.assign, label) else { return signature };
+    let (Some(assign), Some(label)) = (items.assign, label) else {
+        return signature;
+    };
     let item = |label: &str, value: &str| format!("{label}{}{value}", char::from(assign));
     let signature = item(label, &signature);
     match (scheme.timestamp.as_ref().map(|place| &place.at), timestamp) {

@@ -37,8 +37,17 @@ impl Facts for Outgoing<'_> {
     }
 
     fn header(&self, name: &FieldName) -> Found<'_> {
-        let ours = self.headers.iter().filter(|(n, _)| *n == name).map(|(_, value)| value.as_str());
-        let others = self.request.headers.iter().filter(|(n, _)| name.is_or_aliases(n.as_bytes())).map(|(_, v)| *v);
+        let ours = self
+            .headers
+            .iter()
+            .filter(|(n, _)| *n == name)
+            .map(|(_, value)| value.as_str());
+        let others = self
+            .request
+            .headers
+            .iter()
+            .filter(|(n, _)| name.is_or_aliases(n.as_bytes()))
+            .map(|(_, v)| *v);
         let mut values = ours.chain(others);
         match (values.next(), values.next()) {
             (None, _) => Found::Nothing,

@@ -26,7 +26,10 @@ pub struct AccessLog {
 impl AccessLog {
     /// Starts a log into `sink`. Lines that are lost, because the sink is blocked, fails, or was finished, are counted
     /// in `dropped`. Fails when the system gives no thread.
-    pub fn start(sink: impl Write + Send + 'static, dropped: IntCounter) -> io::Result<(Self, LogWriter)> {
+    pub fn start(
+        sink: impl Write + Send + 'static,
+        dropped: IntCounter,
+    ) -> io::Result<(Self, LogWriter)> {
         let (queue, writer) = LogWriter::start(sink, dropped)?;
         Ok((Self { queue }, writer))
     }
@@ -59,25 +62,48 @@ fn push_line(line: &mut Vec<u8>, record: &Record) {
     fields.own(b",\"route\":", record.route.as_deref());
     fields.own(b",\"provider\":", record.provider.as_deref());
     fields.maybe(b",\"client\":", record.client, json::push_address);
-    fields.cut(b",\"method\":", Some(&*record.method).filter(|method| !method.is_empty()));
+    fields.cut(
+        b",\"method\":",
+        Some(&*record.method).filter(|method| !method.is_empty()),
+    );
     // the record's path has no query; should one ever come this far, it ends here
     let path = record.path.split('?').next();
     fields.cut(b",\"path\":", path.filter(|path| !path.is_empty()));
-    fields.maybe(b",\"status\":", record.status, |line, status| json::push_number(line, status.into()));
+    fields.maybe(b",\"status\":", record.status, |line, status| {
+        json::push_number(line, status.into())
+    });
     fields.own(b",\"verdict\":", record.verdict());
     fields.cut(b",\"event_id\":", record.event_id.as_deref());
     fields.cut(b",\"event_type\":", record.event_type.as_deref());
     fields.cut(b",\"account\":", record.account.as_deref());
-    fields.maybe(b",\"delivery_timestamp\":", record.delivery_timestamp, json::push_time);
+    fields.maybe(
+        b",\"delivery_timestamp\":",
+        record.delivery_timestamp,
+        json::push_time,
+    );
     fields.own(b",\"secret\":", record.secret.as_deref());
-    fields.with(b",\"body_bytes\":", |line| json::push_number(line, record.body_bytes));
-    fields.with(b",\"verify_us\":", |line| json::push_micros(line, record.verify));
-    fields.own(b",\"upstream\":", record.upstream.as_deref());
-    fields.maybe(b",\"upstream_status\":", record.upstream_status, |line, status| {
-        json::push_number(line, status.into());
+    fields.with(b",\"body_bytes\":", |line| {
+        json::push_number(line, record.body_bytes)
     });
-    fields.maybe(b",\"upstream_ms\":", record.upstream_time, json::push_millis);
-    fields.with(b",\"total_ms\":", |line| json::push_millis(line, record.total));
+    fields.with(b",\"verify_us\":", |line| {
+        json::push_micros(line, record.verify)
+    });
+    fields.own(b",\"upstream\":", record.upstream.as_deref());
+    fields.maybe(
+        b",\"upstream_status\":",
+        record.upstream_status,
+        |line, status| {
+            json::push_number(line, status.into());
+        },
+    );
+    fields.maybe(
+        b",\"upstream_ms\":",
+        record.upstream_time,
+        json::push_millis,
+    );
+    fields.with(b",\"total_ms\":", |line| {
+        json::push_millis(line, record.total)
+    });
     fields.own(b",\"outcome\":", Some(record.outcome.name()));
     line.extend_from_slice(b"}\n");
 }
@@ -178,11 +204,29 @@ mod tests {
     #[test]
     fn what_is_not_known_is_null_under_the_same_keys() {
         let line = line_of(&sample::unread());
-        let found: Vec<&str> = line.split('"').skip(1).step_by(2).filter(|word| KEYS.contains(word)).collect();
+        let found: Vec<&str> = line
+            .split('"')
+            .skip(1)
+            .step_by(2)
+            .filter(|word| KEYS.contains(word))
+            .collect();
         assert_eq!(found, KEYS);
         let value = value_of(&sample::unread());
-        let known: Vec<&str> = KEYS.into_iter().filter(|key| !value[*key].is_null()).collect();
-        assert_eq!(known, ["time", "request_id", "body_bytes", "verify_us", "total_ms", "outcome"]);
+        let known: Vec<&str> = KEYS
+            .into_iter()
+            .filter(|key| !value[*key].is_null())
+            .collect();
+        assert_eq!(
+            known,
+            [
+                "time",
+                "request_id",
+                "body_bytes",
+                "verify_us",
+                "total_ms",
+                "outcome"
+            ]
+        );
     }
 
     #[test]
@@ -196,7 +240,12 @@ mod tests {
         let failures: Vec<_> = rows
             .into_iter()
             .map(|(proved, refused, expected)| {
-                let record = Record { proved, refused, outcome: Outcome::UpstreamFailed, ..sample::forwarded() };
+                let record = Record {
+                    proved,
+                    refused,
+                    outcome: Outcome::UpstreamFailed,
+                    ..sample::forwarded()
+                };
                 (value_of(&record)["verdict"].clone(), expected)
             })
             .filter(|(found, expected)| found != expected)
@@ -206,7 +255,10 @@ mod tests {
 
     #[test]
     fn a_query_is_never_logged() {
-        let record = Record { path: "/hooks?token=s3cr3t".into(), ..sample::forwarded() };
+        let record = Record {
+            path: "/hooks?token=s3cr3t".into(),
+            ..sample::forwarded()
+        };
         assert!(!line_of(&record).contains("s3cr3t"));
         assert_eq!(value_of(&record)["path"], "/hooks");
     }
@@ -215,8 +267,15 @@ mod tests {
     fn a_timestamp_that_no_calendar_holds_is_null() {
         for millis in [i64::MIN, i64::MAX] {
             let time = UnixMillis(millis);
-            let value = value_of(&Record { time, delivery_timestamp: Some(time), ..sample::forwarded() });
-            assert_eq!((&value["time"], &value["delivery_timestamp"]), (&Value::Null, &Value::Null));
+            let value = value_of(&Record {
+                time,
+                delivery_timestamp: Some(time),
+                ..sample::forwarded()
+            });
+            assert_eq!(
+                (&value["time"], &value["delivery_timestamp"]),
+                (&Value::Null, &Value::Null)
+            );
         }
     }
 
@@ -244,7 +303,10 @@ mod tests {
         assert_eq!(writer.finish(Duration::from_secs(20)), 0);
         let written = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
         let expected = line_of(&sample::forwarded());
-        assert_eq!(written.lines().filter(|line| *line == expected).count(), 1000);
+        assert_eq!(
+            written.lines().filter(|line| *line == expected).count(),
+            1000
+        );
         assert_eq!(dropped.get(), 0);
     }
 

@@ -23,7 +23,10 @@ pub(super) fn push_cut(line: &mut Vec<u8>, value: &str) {
     if value.len() <= KEPT_CHARACTERS {
         return push_text(line, value);
     }
-    let end = value.char_indices().nth(KEPT_CHARACTERS).map_or(value.len(), |(at, _)| at);
+    let end = value
+        .char_indices()
+        .nth(KEPT_CHARACTERS)
+        .map_or(value.len(), |(at, _)| at);
     push_text(line, value.get(..end).unwrap_or_default());
 }
 
@@ -33,7 +36,11 @@ pub(super) fn push_text(line: &mut Vec<u8>, value: &str) {
     line.push(b'"');
     // a fold and not `all`: without an early end the compiler looks at many bytes at once
     let is_plain = |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
-    if value.bytes().fold(0, |others, byte| others | u8::from(!is_plain(byte))) == 0 {
+    if value
+        .bytes()
+        .fold(0, |others, byte| others | u8::from(!is_plain(byte)))
+        == 0
+    {
         line.extend_from_slice(value.as_bytes());
     } else {
         for character in value.chars() {
@@ -141,8 +148,13 @@ pub(super) fn push_time(line: &mut Vec<u8>, time: UnixMillis) {
     const CYCLE: u64 = 146_097;
 
     // one cycle is added, and 400 years taken off again, so that January and February of the year 0 are not negative
-    let days = time.0.div_euclid(DAY).saturating_add(EPOCH).saturating_add(146_097);
-    let (Ok(days), Ok(millis)) = (u64::try_from(days), u64::try_from(time.0.rem_euclid(DAY))) else {
+    let days = time
+        .0
+        .div_euclid(DAY)
+        .saturating_add(EPOCH)
+        .saturating_add(146_097);
+    let (Ok(days), Ok(millis)) = (u64::try_from(days), u64::try_from(time.0.rem_euclid(DAY)))
+    else {
         return push_null(line);
     };
     if !(FIRST..=LAST).contains(&time.0) {
@@ -150,12 +162,18 @@ pub(super) fn push_time(line: &mut Vec<u8>, time: UnixMillis) {
     }
     let day_of_cycle = days % CYCLE;
     // leap days before this day are taken out, so that years are 365 days each
-    let year_of_cycle = (day_of_cycle - day_of_cycle / 1460 + day_of_cycle / 36_524 - day_of_cycle / 146_096) / 365;
-    let day_of_year = day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
+    let year_of_cycle =
+        (day_of_cycle - day_of_cycle / 1460 + day_of_cycle / 36_524 - day_of_cycle / 146_096) / 365;
+    let day_of_year =
+        day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
     // five months from March on are 153 days, and again, in the same pattern
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     let year = days / CYCLE * 400 + year_of_cycle + u64::from(month <= 2);
 
     let [y1, y2, y3, y4] = digits(year.saturating_sub(400));
@@ -167,8 +185,8 @@ pub(super) fn push_time(line: &mut Vec<u8>, time: UnixMillis) {
     let [f1, f2, f3] = digits(millis % 1000);
     // one append: this runs twice a line
     line.extend_from_slice(&[
-        b'"', y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b'T', h1, h2, b':', mi1, mi2, b':', s1, s2, b'.', f1, f2,
-        f3, b'Z', b'"',
+        b'"', y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b'T', h1, h2, b':', mi1, mi2, b':', s1,
+        s2, b'.', f1, f2, f3, b'Z', b'"',
     ]);
 }
 
@@ -199,12 +217,20 @@ mod tests {
         let rows = [
             ("plain", "evt_1-2.3/x y", r#""evt_1-2.3/x y""#),
             ("empty", "", r#""""#),
-            ("injection", "a\n{\"verdict\":\"valid\"}", r#""a\u000a{\"verdict\":\"valid\"}""#),
+            (
+                "injection",
+                "a\n{\"verdict\":\"valid\"}",
+                r#""a\u000a{\"verdict\":\"valid\"}""#,
+            ),
             ("backslash", r"a\b", r#""a\\b""#),
             ("escape and DEL", "\x1b[2J\x7f", r#""\u001b[2J\u007f""#),
             ("C1", "\u{85}\u{9b}", r#""\u0085\u009b""#),
             ("separators", "\u{2028}\u{2029}", r#""\u2028\u2029""#),
-            ("bidi", "\u{202e}\u{2066}\u{200f}\u{61c}", r#""\u202e\u2066\u200f\u061c""#),
+            (
+                "bidi",
+                "\u{202e}\u{2066}\u{200f}\u{61c}",
+                r#""\u202e\u2066\u200f\u061c""#,
+            ),
             ("no width", "\u{200b}\u{feff}", r#""\u200b\ufeff""#),
             ("tags, as a pair", "\u{e0041}", r#""\udb40\udc41""#),
             ("letters", "Größe 数 🎈", "\"Größe 数 🎈\""),
@@ -219,10 +245,16 @@ mod tests {
 
     #[test]
     fn a_value_is_cut_at_200_characters_whatever_their_length() {
-        for (character, name) in [('a', "ascii"), ('é', "two bytes"), ('🎈', "four bytes"), ('\n', "escaped")] {
+        for (character, name) in [
+            ('a', "ascii"),
+            ('é', "two bytes"),
+            ('🎈', "four bytes"),
+            ('\n', "escaped"),
+        ] {
             for length in [199, 200, 201, 5000] {
                 let value: String = std::iter::repeat_n(character, length).collect();
-                let read: String = serde_json::from_str(&written(|line| push_cut(line, &value))).unwrap();
+                let read: String =
+                    serde_json::from_str(&written(|line| push_cut(line, &value))).unwrap();
                 assert_eq!(read.chars().count(), length.min(200), "{name} {length}");
             }
         }
@@ -245,7 +277,12 @@ mod tests {
         ];
         let failures: Vec<_> = rows
             .iter()
-            .map(|(millis, expected)| (written(|line| push_time(line, UnixMillis(*millis))), expected))
+            .map(|(millis, expected)| {
+                (
+                    written(|line| push_time(line, UnixMillis(*millis))),
+                    expected,
+                )
+            })
             .filter(|(found, expected)| found != *expected)
             .collect();
         assert!(failures.is_empty(), "{failures:?}");
@@ -254,14 +291,35 @@ mod tests {
     #[test]
     fn numbers_keep_their_decimals() {
         assert_eq!(written(|line| push_number(line, 0)), "0");
-        assert_eq!(written(|line| push_number(line, u64::MAX)), "18446744073709551615");
-        assert_eq!(written(|line| push_millis(line, Duration::from_micros(12_005))), "12.005");
+        assert_eq!(
+            written(|line| push_number(line, u64::MAX)),
+            "18446744073709551615"
+        );
+        assert_eq!(
+            written(|line| push_millis(line, Duration::from_micros(12_005))),
+            "12.005"
+        );
         assert_eq!(written(|line| push_millis(line, Duration::ZERO)), "0.000");
-        assert_eq!(written(|line| push_millis(line, Duration::MAX)), "18446744073709551.615");
-        assert_eq!(written(|line| push_micros(line, Duration::from_nanos(2_500))), "3");
-        assert_eq!(written(|line| push_micros(line, Duration::MAX)), "18446744073709551615");
-        assert_eq!(written(|line| push_address(line, "203.0.113.9".parse().unwrap())), r#""203.0.113.9""#);
-        assert_eq!(written(|line| push_address(line, "2001:db8::1".parse().unwrap())), r#""2001:db8::1""#);
+        assert_eq!(
+            written(|line| push_millis(line, Duration::MAX)),
+            "18446744073709551.615"
+        );
+        assert_eq!(
+            written(|line| push_micros(line, Duration::from_nanos(2_500))),
+            "3"
+        );
+        assert_eq!(
+            written(|line| push_micros(line, Duration::MAX)),
+            "18446744073709551615"
+        );
+        assert_eq!(
+            written(|line| push_address(line, "203.0.113.9".parse().unwrap())),
+            r#""203.0.113.9""#
+        );
+        assert_eq!(
+            written(|line| push_address(line, "2001:db8::1".parse().unwrap())),
+            r#""2001:db8::1""#
+        );
     }
 
     proptest! {

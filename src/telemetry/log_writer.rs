@@ -59,7 +59,9 @@ impl Queue {
     /// Takes one whole line, its line feed included, or drops and counts it. Returns at once.
     pub(super) fn push(&self, line: &[u8]) {
         let mut pending = self.lock();
-        let room = MAX_PENDING.saturating_sub(pending.bytes.len()).saturating_sub(pending.written_bytes);
+        let room = MAX_PENDING
+            .saturating_sub(pending.bytes.len())
+            .saturating_sub(pending.written_bytes);
         if pending.is_closed || line.len() > room {
             drop(pending);
             self.dropped.inc();
@@ -85,7 +87,9 @@ impl Queue {
         let pending = self.lock();
         let pending = self
             .filled
-            .wait_while(pending, |pending| pending.bytes.is_empty() && !pending.is_closed)
+            .wait_while(pending, |pending| {
+                pending.bytes.is_empty() && !pending.is_closed
+            })
             .unwrap_or_else(PoisonError::into_inner);
         let (mut pending, _) = self
             .filled
@@ -113,17 +117,32 @@ pub struct LogWriter {
 
 impl LogWriter {
     /// Starts the thread. Lines that are lost, whatever the reason, are counted in `dropped`.
-    pub(super) fn start(sink: impl Write + Send + 'static, dropped: IntCounter) -> io::Result<(Arc<Queue>, Self)> {
-        let queue =
-            Arc::new(Queue { pending: Mutex::default(), filled: Condvar::new(), ended: Condvar::new(), dropped });
+    pub(super) fn start(
+        sink: impl Write + Send + 'static,
+        dropped: IntCounter,
+    ) -> io::Result<(Arc<Queue>, Self)> {
+        let queue = Arc::new(Queue {
+            pending: Mutex::default(),
+            filled: Condvar::new(),
+            ended: Condvar::new(),
+            dropped,
+        });
         let of_thread = Arc::clone(&queue);
-        let thread = thread::Builder::new().name("access-log".into()).spawn(move || {
-            let queue = of_thread;
-            // tells the guard, however the thread ends
-            let _ended = Ended(&queue);
-            write_batches(&queue, Sink::new(sink));
-        })?;
-        Ok((Arc::clone(&queue), Self { queue, thread: Some(thread) }))
+        let thread = thread::Builder::new()
+            .name("access-log".into())
+            .spawn(move || {
+                let queue = of_thread;
+                // tells the guard, however the thread ends
+                let _ended = Ended(&queue);
+                write_batches(&queue, Sink::new(sink));
+            })?;
+        Ok((
+            Arc::clone(&queue),
+            Self {
+                queue,
+                thread: Some(thread),
+            },
+        ))
     }
 
     /// Takes no more lines, writes the pending ones, and ends the thread; gives up after `limit`, which a blocked sink
@@ -134,7 +153,9 @@ impl LogWriter {
     }
 
     fn close(&mut self, limit: Duration) -> u64 {
-        let Some(thread) = self.thread.take() else { return 0 };
+        let Some(thread) = self.thread.take() else {
+            return 0;
+        };
         let mut pending = self.queue.lock();
         pending.is_closed = true;
         self.queue.filled.notify_all();
@@ -203,14 +224,18 @@ struct Sink<W> {
 
 impl<W: Write> Sink<W> {
     fn new(inner: W) -> Self {
-        Self { inner, is_torn: false }
+        Self {
+            inner,
+            is_torn: false,
+        }
     }
 
     /// Writes a batch of lines, at best by one call. On an error the rest is given up: so many lines are lost, the one
     /// that was torn among them. A line after it starts afresh.
     fn write_batch(&mut self, batch: &[u8]) -> Result<(), (u64, io::Error)> {
         if self.is_torn {
-            self.write_all(b"\n").map_err(|(_, error)| (count_lines(batch), error))?;
+            self.write_all(b"\n")
+                .map_err(|(_, error)| (count_lines(batch), error))?;
             self.is_torn = false;
         }
         let written = self.write_all(batch);
@@ -261,7 +286,11 @@ mod tests {
         answers: mpsc::Receiver<io::Result<usize>>,
     }
 
-    fn told() -> (Told, mpsc::Receiver<Vec<u8>>, mpsc::Sender<io::Result<usize>>) {
+    fn told() -> (
+        Told,
+        mpsc::Receiver<Vec<u8>>,
+        mpsc::Sender<io::Result<usize>>,
+    ) {
         let (entered, writes) = mpsc::channel();
         let (answer, answers) = mpsc::channel();
         (Told { entered, answers }, writes, answer)
@@ -269,8 +298,13 @@ mod tests {
 
     impl Write for Told {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.entered.send(bytes.to_vec()).map_err(|_| io::Error::from(ErrorKind::BrokenPipe))?;
-            self.answers.recv().unwrap_or(Ok(bytes.len())).map(|count| count.min(bytes.len()))
+            self.entered
+                .send(bytes.to_vec())
+                .map_err(|_| io::Error::from(ErrorKind::BrokenPipe))?;
+            self.answers
+                .recv()
+                .unwrap_or(Ok(bytes.len()))
+                .map(|count| count.min(bytes.len()))
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -297,7 +331,9 @@ mod tests {
         let (queue, writer) = LogWriter::start(sink, counter()).unwrap();
         queue.push(b"0\n");
         writes.recv_timeout(LONG).unwrap();
-        let expected: Vec<u8> = (1..1000).flat_map(|n| format!("{n}\n").into_bytes()).collect();
+        let expected: Vec<u8> = (1..1000)
+            .flat_map(|n| format!("{n}\n").into_bytes())
+            .collect();
         for n in 1..1000 {
             queue.push(format!("{n}\n").as_bytes());
         }
@@ -324,7 +360,10 @@ mod tests {
         answer.send(ALL).unwrap();
         received.extend(writes.recv_timeout(LONG).unwrap());
         answer.send(ALL).unwrap();
-        assert!(received.chunks(line.len()).all(|chunk| chunk == line), "a line was torn");
+        assert!(
+            received.chunks(line.len()).all(|chunk| chunk == line),
+            "a line was torn"
+        );
         assert_eq!(received.len() / line.len(), fit + 1);
         // there is room again
         queue.push(&line);
@@ -392,7 +431,11 @@ mod tests {
         let dropped = counter();
         let (queue, writer) = LogWriter::start(sink, dropped.clone()).unwrap();
         queue.push(b"line\n");
-        for reply in [Err(ErrorKind::WouldBlock.into()), Err(ErrorKind::Interrupted.into()), ALL] {
+        for reply in [
+            Err(ErrorKind::WouldBlock.into()),
+            Err(ErrorKind::Interrupted.into()),
+            ALL,
+        ] {
             assert_eq!(writes.recv_timeout(LONG).unwrap(), b"line\n");
             answer.send(reply).unwrap();
         }

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prometheus::{IntCounter, IntGauge, TextEncoder};
 
 use super::descriptions::{
-    BUFFERED_BYTES, BUILD_INFO, CONFIG_RELOADS, LOG_LINES_DROPPED, OPEN_CONNECTIONS, REPLAY_ENTRIES, REPLAY_EVICTIONS,
+    BUFFERED_BYTES, BUILD_INFO, CONFIG_RELOADS, LOG_LINES_DROPPED, OPEN_CONNECTIONS,
+    REPLAY_ENTRIES, REPLAY_EVICTIONS,
 };
 use super::route_metrics::{RouteMetrics, RouteSeries};
 use super::series::Series;
@@ -69,7 +70,11 @@ impl Metrics {
     ///
     /// A route that was there before (a reload) goes on counting where it stood. The series of a route that is gone
     /// stay until the process ends, as counters should.
-    pub fn route<'a>(&self, name: &str, secrets: impl IntoIterator<Item = &'a str>) -> RouteMetrics {
+    pub fn route<'a>(
+        &self,
+        name: &str,
+        secrets: impl IntoIterator<Item = &'a str>,
+    ) -> RouteMetrics {
         let route = self.route_series(name);
         route.make_expected();
         RouteMetrics::new(route, secrets)
@@ -81,18 +86,30 @@ impl Metrics {
     }
 
     fn route_series(&self, name: &str) -> Arc<RouteSeries> {
-        let mut routes = self.shared.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        let route =
-            routes.entry(name.to_owned()).or_insert_with(|| Arc::new(RouteSeries::new(name, self.series.clone())));
+        let mut routes = self
+            .shared
+            .routes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let route = routes
+            .entry(name.to_owned())
+            .or_insert_with(|| Arc::new(RouteSeries::new(name, self.series.clone())));
         Arc::clone(route)
     }
 
     /// The state of the replay window, to be told at each scrape: entries held now, evictions since the start.
     pub fn set_replay(&self, entries: usize, evictions: Evictions) {
-        self.replay_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
-        let mut seen = self.shared.evictions.lock().unwrap_or_else(PoisonError::into_inner);
-        self.evictions_fresh.inc_by(evictions.fresh.saturating_sub(seen.fresh));
-        self.evictions_capacity.inc_by(evictions.old.saturating_sub(seen.old));
+        self.replay_entries
+            .set(i64::try_from(entries).unwrap_or(i64::MAX));
+        let mut seen = self
+            .shared
+            .evictions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.evictions_fresh
+            .inc_by(evictions.fresh.saturating_sub(seen.fresh));
+        self.evictions_capacity
+            .inc_by(evictions.old.saturating_sub(seen.old));
         // of two scrapes at once the older reading may come last; nothing is counted twice for it
         seen.fresh = seen.fresh.max(evictions.fresh);
         seen.old = seen.old.max(evictions.old);
@@ -100,15 +117,21 @@ impl Metrics {
 
     /// Counts a reload: `is_loaded` where the new configuration runs, not where the old one was kept.
     pub fn count_reload(&self, is_loaded: bool) {
-        if is_loaded { self.reloads_ok.inc() } else { self.reloads_error.inc() }
+        if is_loaded {
+            self.reloads_ok.inc()
+        } else {
+            self.reloads_error.inc()
+        }
     }
 
     /// All metrics in Prometheus' text form, of type [`CONTENT_TYPE`].
     pub fn render(&self) -> String {
-        TextEncoder::new().encode_to_string(&self.series.gather()).unwrap_or_else(|error| {
-            log::error!("metrics cannot be shown: {error}");
-            String::new()
-        })
+        TextEncoder::new()
+            .encode_to_string(&self.series.gather())
+            .unwrap_or_else(|error| {
+                log::error!("metrics cannot be shown: {error}");
+                String::new()
+            })
     }
 }
 
@@ -139,16 +162,28 @@ mod tests {
             .collect();
         assert!(missing.is_empty(), "{missing:?} in {rendered}");
         assert_eq!(rendered.matches("# TYPE").count(), DESCRIPTIONS.len());
-        assert!(rendered.contains("verigate_build_info{version=\"1.2.3\"} 1\n"), "{rendered}");
+        assert!(
+            rendered.contains("verigate_build_info{version=\"1.2.3\"} 1\n"),
+            "{rendered}"
+        );
     }
 
     #[test]
     fn two_gateways_do_not_share_their_counts() {
         let (one, other) = (Metrics::new("1"), Metrics::new("1"));
         one.count_reload(true);
-        assert!(has_line(&one, "verigate_config_reloads_total{result=\"ok\"} 1"));
-        assert!(has_line(&other, "verigate_config_reloads_total{result=\"ok\"} 0"));
-        assert!(has_line(&one, "verigate_config_reloads_total{result=\"error\"} 0"));
+        assert!(has_line(
+            &one,
+            "verigate_config_reloads_total{result=\"ok\"} 1"
+        ));
+        assert!(has_line(
+            &other,
+            "verigate_config_reloads_total{result=\"ok\"} 0"
+        ));
+        assert!(has_line(
+            &one,
+            "verigate_config_reloads_total{result=\"error\"} 0"
+        ));
     }
 
     #[test]
@@ -158,34 +193,64 @@ mod tests {
             metrics.set_replay(entries, Evictions { old, fresh });
         }
         assert!(has_line(&metrics, "verigate_replay_entries 9"));
-        assert!(has_line(&metrics, "verigate_replay_evictions_total{reason=\"capacity\"} 5"));
-        assert!(has_line(&metrics, "verigate_replay_evictions_total{reason=\"fresh\"} 2"));
+        assert!(has_line(
+            &metrics,
+            "verigate_replay_evictions_total{reason=\"capacity\"} 5"
+        ));
+        assert!(has_line(
+            &metrics,
+            "verigate_replay_evictions_total{reason=\"fresh\"} 2"
+        ));
     }
 
     #[test]
     fn a_reloaded_route_goes_on_counting_where_it_stood() {
         let metrics = Metrics::new("1");
-        metrics.route("itellico", ["env:S"]).count(&sample::forwarded());
+        metrics
+            .route("itellico", ["env:S"])
+            .count(&sample::forwarded());
         let reloaded = metrics.route("itellico", ["new", "env:S"]);
         reloaded.count(&sample::forwarded());
-        assert!(has_line(&metrics, "verigate_requests_total{route=\"itellico\",verdict=\"valid\"} 2"));
-        assert!(has_line(&metrics, "verigate_secret_matches_total{route=\"itellico\",secret=\"env:S\"} 2"));
-        assert!(has_line(&metrics, "verigate_secret_matches_total{route=\"itellico\",secret=\"new\"} 0"));
+        assert!(has_line(
+            &metrics,
+            "verigate_requests_total{route=\"itellico\",verdict=\"valid\"} 2"
+        ));
+        assert!(has_line(
+            &metrics,
+            "verigate_secret_matches_total{route=\"itellico\",secret=\"env:S\"} 2"
+        ));
+        assert!(has_line(
+            &metrics,
+            "verigate_secret_matches_total{route=\"itellico\",secret=\"new\"} 0"
+        ));
     }
 
     #[test]
     fn names_that_read_the_same_side_by_side_are_counted_apart() {
         let metrics = Metrics::new("1");
-        let record = crate::telemetry::Record { secret: Some("bc".into()), ..sample::forwarded() };
+        let record = crate::telemetry::Record {
+            secret: Some("bc".into()),
+            ..sample::forwarded()
+        };
         metrics.route("a", ["bc"]).count(&record);
         metrics.route("ab", ["c"]);
-        assert!(has_line(&metrics, "verigate_secret_matches_total{route=\"a\",secret=\"bc\"} 1"));
-        assert!(has_line(&metrics, "verigate_secret_matches_total{route=\"ab\",secret=\"c\"} 0"));
+        assert!(has_line(
+            &metrics,
+            "verigate_secret_matches_total{route=\"a\",secret=\"bc\"} 1"
+        ));
+        assert!(has_line(
+            &metrics,
+            "verigate_secret_matches_total{route=\"ab\",secret=\"c\"} 0"
+        ));
     }
 
     #[test]
     fn a_label_from_the_configuration_cannot_break_its_line() {
         let metrics = Metrics::new("1\"}\n2");
-        assert!(has_line(&metrics, r#"verigate_build_info{version="1\"}\n2"} 1"#), "{}", metrics.render());
+        assert!(
+            has_line(&metrics, r#"verigate_build_info{version="1\"}\n2"} 1"#),
+            "{}",
+            metrics.render()
+        );
     }
 }

@@ -37,7 +37,10 @@ impl Telemetry {
     /// Starts the access log into `sink` and all metrics at zero. The guard is to be finished last of all.
     ///
     /// Fails when the system gives no thread.
-    pub fn start(sink: impl Write + Send + 'static, version: &str) -> io::Result<(Self, LogWriter)> {
+    pub fn start(
+        sink: impl Write + Send + 'static,
+        version: &str,
+    ) -> io::Result<(Self, LogWriter)> {
         let metrics = Metrics::new(version);
         let (log, writer) = AccessLog::start(sink, metrics.log_lines_dropped.clone())?;
         Ok((Self { log, metrics }, writer))
@@ -214,8 +217,17 @@ mod sample {
 
     /// A client that left before anything was known.
     pub(super) fn unread() -> Record {
-        let Record { time, request_id, total, .. } = forwarded();
-        Record { total, outcome: Outcome::ClientGone, ..Record::begun(time, request_id.0) }
+        let Record {
+            time,
+            request_id,
+            total,
+            ..
+        } = forwarded();
+        Record {
+            total,
+            outcome: Outcome::ClientGone,
+            ..Record::begun(time, request_id.0)
+        }
     }
 }
 
@@ -257,8 +269,13 @@ mod tests {
             exchanges += 1;
         }
         let rendered = telemetry.metrics.render();
-        assert!(rendered.contains("verigate_log_lines_dropped_total 100\n"), "{rendered}");
-        let counted = format!("verigate_requests_total{{route=\"itellico\",verdict=\"valid\"}} {exchanges}\n");
+        assert!(
+            rendered.contains("verigate_log_lines_dropped_total 100\n"),
+            "{rendered}"
+        );
+        let counted = format!(
+            "verigate_requests_total{{route=\"itellico\",verdict=\"valid\"}} {exchanges}\n"
+        );
         assert!(rendered.contains(&counted), "{rendered}");
         // at the end the pending ones are lost as well, and none is counted twice
         let left = writer.finish(Duration::from_millis(5));

@@ -36,9 +36,13 @@ pub enum InitError {
 /// See [`InitError`]; messages go nowhere then.
 pub fn init() -> Result<LogWriter, InitError> {
     let output = File::from(io::stderr().as_fd().try_clone_to_owned()?);
-    let dropped = IntCounter::new("messages_dropped", "Messages lost because standard error was blocked")?;
+    let dropped = IntCounter::new(
+        "messages_dropped",
+        "Messages lost because standard error was blocked",
+    )?;
     let (queue, writer) = LogWriter::start(output, dropped)?;
-    let mut builder = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"));
+    let mut builder =
+        env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"));
     builder.target(env_logger::Target::Pipe(Box::new(Queued(queue))));
     let logger = OwnDetail::around(&mut builder);
     log::set_max_level(logger.inner.filter());
@@ -77,7 +81,8 @@ impl OwnDetail {
 
 impl Log for OwnDetail {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        (metadata.level() <= Level::Warn || is_own(metadata.target())) && self.inner.enabled(metadata)
+        (metadata.level() <= Level::Warn || is_own(metadata.target()))
+            && self.inner.enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -94,7 +99,9 @@ impl Log for OwnDetail {
 }
 
 fn is_own(module: &str) -> bool {
-    module.strip_prefix(env!("CARGO_CRATE_NAME")).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    module
+        .strip_prefix(env!("CARGO_CRATE_NAME"))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
 /// `time level message`, the module only where the level is for developers. Further lines of a message are indented,
@@ -141,7 +148,9 @@ mod tests {
     fn shown(filters: &str, target: &str, module: &str, level: Level, message: &str) -> String {
         let sink = Sink::default();
         let mut builder = env_logger::Builder::new();
-        builder.parse_filters(filters).target(env_logger::Target::Pipe(Box::new(sink.clone())));
+        builder
+            .parse_filters(filters)
+            .target(env_logger::Target::Pipe(Box::new(sink.clone())));
         let logger = OwnDetail::around(&mut builder);
         let mut record = Record::builder();
         record.target(target).module_path(Some(module)).level(level);
@@ -156,7 +165,13 @@ mod tests {
         let rows = [
             ("trace", pingora, pingora, Level::Trace, false),
             ("trace", pingora, pingora, Level::Debug, false),
-            ("pingora_core::protocols::http::v1::server=trace", pingora, pingora, Level::Trace, false),
+            (
+                "pingora_core::protocols::http::v1::server=trace",
+                pingora,
+                pingora,
+                Level::Trace,
+                false,
+            ),
             ("pingora_core=debug", pingora, pingora, Level::Info, false),
             ("verigate=trace", "verigate", pingora, Level::Trace, false),
             ("trace", pingora, "verigate", Level::Trace, false),
@@ -164,15 +179,34 @@ mod tests {
             ("trace", "h2::codec", "h2::codec", Level::Trace, false),
             ("info", pingora, pingora, Level::Warn, true),
             ("error", pingora, pingora, Level::Warn, false),
-            ("info", "verigate::gateway", "verigate::gateway", Level::Info, true),
-            ("info", "verigate::gateway", "verigate::gateway", Level::Debug, false),
-            ("trace", "verigate::gateway", "verigate::gateway", Level::Trace, true),
+            (
+                "info",
+                "verigate::gateway",
+                "verigate::gateway",
+                Level::Info,
+                true,
+            ),
+            (
+                "info",
+                "verigate::gateway",
+                "verigate::gateway",
+                Level::Debug,
+                false,
+            ),
+            (
+                "trace",
+                "verigate::gateway",
+                "verigate::gateway",
+                Level::Trace,
+                true,
+            ),
             ("verigate=debug", "verigate", "verigate", Level::Debug, true),
         ];
         let failures: Vec<_> = rows
             .iter()
             .filter(|(filters, target, module, level, expected)| {
-                shown(filters, target, module, *level, "buffer: s3cr3t").contains("s3cr3t") != *expected
+                shown(filters, target, module, *level, "buffer: s3cr3t").contains("s3cr3t")
+                    != *expected
             })
             .collect();
         assert!(failures.is_empty(), "{failures:?}");
@@ -180,7 +214,13 @@ mod tests {
 
     #[test]
     fn a_message_names_its_module_only_in_detail_and_stays_one_message() {
-        let info = shown("info", "verigate::x", "verigate::x", Level::Warn, "one\ntwo\x1b[2J\r\n");
+        let info = shown(
+            "info",
+            "verigate::x",
+            "verigate::x",
+            Level::Warn,
+            "one\ntwo\x1b[2J\r\n",
+        );
         let (time, rest) = info.split_once(' ').unwrap();
         assert!(time.parse::<jiff::Timestamp>().is_ok(), "{time}");
         assert_eq!(rest, "WARN  one\n    two\\u{1b}[2J\n");

@@ -18,7 +18,11 @@ pub struct RateLimit {
 impl RateLimit {
     /// A limit of one message per `interval`; the first is allowed at once.
     pub const fn new(interval: Duration) -> Self {
-        Self { interval, next: AtomicU64::new(0), suppressed: AtomicU64::new(0) }
+        Self {
+            interval,
+            next: AtomicU64::new(0),
+            suppressed: AtomicU64::new(0),
+        }
     }
 
     /// Whether a message may be shown at `now` (monotonic): `Some` with the number suppressed since the last one.
@@ -27,8 +31,11 @@ impl RateLimit {
         let next = self.next.load(Ordering::Relaxed);
         let after = nanos(now.saturating_add(self.interval));
         // of several at the same instant one wins the exchange, the others count as suppressed
-        let allowed =
-            nanos(now) >= next && self.next.compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let allowed = nanos(now) >= next
+            && self
+                .next
+                .compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
         if allowed {
             return Some(self.suppressed.swap(0, Ordering::Relaxed));
         }
@@ -57,12 +64,26 @@ mod tests {
     fn of_many_at_one_instant_exactly_one_is_allowed_and_none_is_forgotten() {
         let limit = RateLimit::new(Duration::from_secs(1));
         let allowed: usize = std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..4).map(|_| scope.spawn(|| (0..1000).filter_map(|_| limit.allow(Duration::ZERO)).count())).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+            let threads: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(|| {
+                        (0..1000)
+                            .filter_map(|_| limit.allow(Duration::ZERO))
+                            .count()
+                    })
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .sum()
         });
         assert_eq!(allowed, 1);
         // the winner may have taken some of the early ones along
-        assert!(limit.allow(Duration::from_secs(1)).is_some_and(|suppressed| suppressed <= 3999));
+        assert!(
+            limit
+                .allow(Duration::from_secs(1))
+                .is_some_and(|suppressed| suppressed <= 3999)
+        );
     }
 }

@@ -9,21 +9,24 @@ use prometheus::{Histogram, IntCounter};
 
 use super::Record;
 use super::descriptions::{
-    Description, EVENT_ID_CONFLICTS, REQUEST_DURATION, REQUESTS, SECRET_MATCHES, UPSTREAM_DURATION, UPSTREAM_RESPONSES,
-    VERIFICATION_DURATION,
+    Description, EVENT_ID_CONFLICTS, REQUEST_DURATION, REQUESTS, SECRET_MATCHES, UPSTREAM_DURATION,
+    UPSTREAM_RESPONSES, VERIFICATION_DURATION,
 };
 use super::series::Series;
 use crate::verdict::Code;
 
 /// Upper bounds in seconds for exchanges: half a millisecond for a refusal on the same machine, a minute for the
 /// longest timeouts in use.
-const EXCHANGE_BUCKETS: &[f64] =
-    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+const EXCHANGE_BUCKETS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+    60.0,
+];
 
 /// Upper bounds in seconds for judgements: a few microseconds for a small body, tens of milliseconds for the largest
 /// body with several secrets.
-const JUDGEMENT_BUCKETS: &[f64] =
-    &[0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1];
+const JUDGEMENT_BUCKETS: &[f64] = &[
+    0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1,
+];
 
 /// The labels beyond the codes that `verdict` can have, in the places after them.
 const VALID: usize = Code::ALL.len();
@@ -42,8 +45,14 @@ pub struct RouteMetrics {
 }
 
 impl RouteMetrics {
-    pub(super) fn new<'a>(route: Arc<RouteSeries>, secrets: impl IntoIterator<Item = &'a str>) -> Self {
-        let secrets = secrets.into_iter().map(|secret| (secret.into(), route.secret(secret))).collect();
+    pub(super) fn new<'a>(
+        route: Arc<RouteSeries>,
+        secrets: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let secrets = secrets
+            .into_iter()
+            .map(|secret| (secret.into(), route.secret(secret)))
+            .collect();
         Self { route, secrets }
     }
 
@@ -62,10 +71,14 @@ impl RouteMetrics {
         if let Some(requests) = self.route.requests(verdict) {
             requests.inc();
         }
-        self.route.request_duration().observe(record.total.as_secs_f64());
+        self.route
+            .request_duration()
+            .observe(record.total.as_secs_f64());
         // no time at all was spent on a judgement that did not take place
         if record.verify > Duration::ZERO {
-            self.route.verification_duration().observe(record.verify.as_secs_f64());
+            self.route
+                .verification_duration()
+                .observe(record.verify.as_secs_f64());
         }
         if let Some(name) = record.secret.as_deref()
             && let Some((_, matches)) = self.secrets.iter().find(|(secret, _)| **secret == *name)
@@ -149,7 +162,10 @@ impl RouteSeries {
 
     fn upstream_responses(&self, class: usize) -> Option<&IntCounter> {
         let (slot, label) = self.upstream_responses.get(class).zip(CLASSES.get(class))?;
-        Some(slot.get_or_init(|| self.series.counter(&UPSTREAM_RESPONSES, &[&self.name, label])))
+        Some(slot.get_or_init(|| {
+            self.series
+                .counter(&UPSTREAM_RESPONSES, &[&self.name, label])
+        }))
     }
 
     fn request_duration(&self) -> &Histogram {
@@ -157,11 +173,19 @@ impl RouteSeries {
     }
 
     fn verification_duration(&self) -> &Histogram {
-        self.histogram(&self.verification_duration, &VERIFICATION_DURATION, JUDGEMENT_BUCKETS)
+        self.histogram(
+            &self.verification_duration,
+            &VERIFICATION_DURATION,
+            JUDGEMENT_BUCKETS,
+        )
     }
 
     fn upstream_duration(&self) -> &Histogram {
-        self.histogram(&self.upstream_duration, &UPSTREAM_DURATION, EXCHANGE_BUCKETS)
+        self.histogram(
+            &self.upstream_duration,
+            &UPSTREAM_DURATION,
+            EXCHANGE_BUCKETS,
+        )
     }
 
     fn histogram<'a>(
@@ -174,7 +198,8 @@ impl RouteSeries {
     }
 
     fn conflicts(&self) -> &IntCounter {
-        self.conflicts.get_or_init(|| self.series.counter(&EVENT_ID_CONFLICTS, &[&self.name]))
+        self.conflicts
+            .get_or_init(|| self.series.counter(&EVENT_ID_CONFLICTS, &[&self.name]))
     }
 
     fn secret(&self, secret: &str) -> IntCounter {
@@ -198,16 +223,27 @@ mod tests {
     fn counted(metrics: &Metrics, name: &str) -> Vec<String> {
         let rendered = metrics.render();
         let lines = rendered.lines().filter_map(|line| line.strip_prefix(name));
-        lines.filter(|line| !line.starts_with('_') && !line.ends_with(" 0")).map(str::to_owned).collect()
+        lines
+            .filter(|line| !line.starts_with('_') && !line.ends_with(" 0"))
+            .map(str::to_owned)
+            .collect()
     }
 
     #[test]
     fn each_verdict_has_its_own_series() {
         let mut failures = Vec::new();
-        let refusals = Code::ALL.iter().map(|code| (false, Some(*code), code.name()));
-        for (proved, refused, label) in refusals.chain([(true, None, "valid"), (false, None, "none")]) {
+        let refusals = Code::ALL
+            .iter()
+            .map(|code| (false, Some(*code), code.name()));
+        for (proved, refused, label) in
+            refusals.chain([(true, None, "valid"), (false, None, "none")])
+        {
             let metrics = Metrics::new("1");
-            metrics.route("r", []).count(&Record { refused, proved, ..sample::forwarded() });
+            metrics.route("r", []).count(&Record {
+                refused,
+                proved,
+                ..sample::forwarded()
+            });
             let found = counted(&metrics, "verigate_requests_total");
             if found != [format!("{{route=\"r\",verdict=\"{label}\"}} 1")] {
                 failures.push((label, found));
@@ -232,9 +268,16 @@ mod tests {
         for (was_asked, upstream_status, class) in rows {
             let metrics = Metrics::new("1");
             let upstream = was_asked.then(|| "http://u".into());
-            metrics.route("r", []).count(&Record { upstream, upstream_status, ..sample::forwarded() });
+            metrics.route("r", []).count(&Record {
+                upstream,
+                upstream_status,
+                ..sample::forwarded()
+            });
             let found = counted(&metrics, "verigate_upstream_responses_total");
-            let expected: Vec<_> = class.iter().map(|class| format!("{{class=\"{class}\",route=\"r\"}} 1")).collect();
+            let expected: Vec<_> = class
+                .iter()
+                .map(|class| format!("{{class=\"{class}\",route=\"r\"}} 1"))
+                .collect();
             if found != expected {
                 failures.push((upstream_status, found));
             }
@@ -249,14 +292,38 @@ mod tests {
         metrics.no_route().count(&sample::unread());
         let rendered = metrics.render();
         for (line, expected) in [
-            ("verigate_request_duration_seconds_count{route=\"r\"} 1", true),
-            ("verigate_verification_duration_seconds_count{route=\"r\"} 1", true),
-            ("verigate_verification_duration_seconds_bucket{route=\"r\",le=\"0.000005\"} 1", true),
-            ("verigate_upstream_duration_seconds_count{route=\"r\"} 1", true),
-            ("verigate_upstream_duration_seconds_sum{route=\"r\"} 0.00425", true),
-            ("verigate_request_duration_seconds_count{route=\"-\"} 1", true),
-            ("verigate_verification_duration_seconds_count{route=\"-\"}", false),
-            ("verigate_upstream_duration_seconds_count{route=\"-\"}", false),
+            (
+                "verigate_request_duration_seconds_count{route=\"r\"} 1",
+                true,
+            ),
+            (
+                "verigate_verification_duration_seconds_count{route=\"r\"} 1",
+                true,
+            ),
+            (
+                "verigate_verification_duration_seconds_bucket{route=\"r\",le=\"0.000005\"} 1",
+                true,
+            ),
+            (
+                "verigate_upstream_duration_seconds_count{route=\"r\"} 1",
+                true,
+            ),
+            (
+                "verigate_upstream_duration_seconds_sum{route=\"r\"} 0.00425",
+                true,
+            ),
+            (
+                "verigate_request_duration_seconds_count{route=\"-\"} 1",
+                true,
+            ),
+            (
+                "verigate_verification_duration_seconds_count{route=\"-\"}",
+                false,
+            ),
+            (
+                "verigate_upstream_duration_seconds_count{route=\"-\"}",
+                false,
+            ),
         ] {
             assert_eq!(rendered.contains(line), expected, "{line} in {rendered}");
         }
@@ -290,6 +357,9 @@ mod tests {
     fn conflicts_are_counted_by_themselves() {
         let metrics = Metrics::new("1");
         metrics.route("r", []).count_conflict();
-        assert_eq!(counted(&metrics, "verigate_event_id_conflicts_total"), ["{route=\"r\"} 1"]);
+        assert_eq!(
+            counted(&metrics, "verigate_event_id_conflicts_total"),
+            ["{route=\"r\"} 1"]
+        );
     }
 }

@@ -22,19 +22,39 @@ impl Series {
     }
 
     pub(super) fn counter(&self, description: &Description, values: &[&str]) -> IntCounter {
-        self.register(description, IntCounter::with_opts(options(description, values)))
+        self.register(
+            description,
+            IntCounter::with_opts(options(description, values)),
+        )
     }
 
-    pub(super) fn histogram(&self, description: &Description, values: &[&str], buckets: &[f64]) -> Histogram {
+    pub(super) fn histogram(
+        &self,
+        description: &Description,
+        values: &[&str],
+        buckets: &[f64],
+    ) -> Histogram {
         let common_opts = options(description, values);
-        self.register(description, Histogram::with_opts(HistogramOpts { common_opts, buckets: buckets.to_vec() }))
+        self.register(
+            description,
+            Histogram::with_opts(HistogramOpts {
+                common_opts,
+                buckets: buckets.to_vec(),
+            }),
+        )
     }
 
     pub(super) fn gauge(&self, description: &Description, values: &[&str]) -> IntGauge {
-        self.register(description, IntGauge::with_opts(options(description, values)))
+        self.register(
+            description,
+            IntGauge::with_opts(options(description, values)),
+        )
     }
 
-    #[expect(clippy::expect_used, reason = "names, labels and buckets are constants, each of which a test makes")]
+    #[expect(
+        clippy::expect_used,
+        reason = "names, labels and buckets are constants, each of which a test makes"
+    )]
     fn register<M: Collector + Clone + 'static>(
         &self,
         description: &Description,
@@ -43,18 +63,18 @@ impl Series {
         let metric = made.expect("a declared metric is well-formed");
         if let Err(error) = self.registry.register(Box::new(metric.clone())) {
             // it counts on, unseen: no reason to refuse a delivery
-            log::error!("a series of {} will be missing from the metrics: {error}", description.name);
+            log::error!(
+                "a series of {} will be missing from the metrics: {error}",
+                description.name
+            );
         }
         metric
     }
 }
 
 fn options(description: &Description, values: &[&str]) -> Opts {
-    description
-        .labels
-        .iter()
-        .zip(values)
-        .fold(Opts::new(description.name, description.help), |options, (label, value)| {
-            options.const_label(*label, *value)
-        })
+    description.labels.iter().zip(values).fold(
+        Opts::new(description.name, description.help),
+        |options, (label, value)| options.const_label(*label, *value),
+    )
 }

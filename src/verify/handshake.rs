@@ -54,12 +54,18 @@ pub enum Step {
     },
 }
 
-const WRONG_TOKEN: Refusal =
-    Refusal::because(Code::WrongVerifyToken, "the handshake does not bring the verify token of this route");
-const HAS_SECRET: Refusal =
-    Refusal::because(Code::BadSignature, "this route has its secret already and takes none from a handshake");
-const NO_MAC: Refusal =
-    Refusal::because(Code::InternalError, "no active secret of this route can answer this handshake");
+const WRONG_TOKEN: Refusal = Refusal::because(
+    Code::WrongVerifyToken,
+    "the handshake does not bring the verify token of this route",
+);
+const HAS_SECRET: Refusal = Refusal::because(
+    Code::BadSignature,
+    "this route has its secret already and takes none from a handshake",
+);
+const NO_MAC: Refusal = Refusal::because(
+    Code::InternalError,
+    "no active secret of this route can answer this handshake",
+);
 
 /// Decides the next step about a handshake that the gateway answers.
 ///
@@ -69,11 +75,19 @@ pub fn step(asked: Asked, route: &RouteFacts<'_>) -> Result<Step, Refusal> {
     match asked {
         Asked::Echo(reply) => Ok(Step::Answer(reply)),
         Asked::Guarded { token, reply } => {
-            let holds = route.verify_token.is_some_and(|wanted| is_same(wanted, &token));
-            if holds { Ok(Step::Answer(reply)) } else { Err(WRONG_TOKEN) }
+            let holds = route
+                .verify_token
+                .is_some_and(|wanted| is_same(wanted, &token));
+            if holds {
+                Ok(Step::Answer(reply))
+            } else {
+                Err(WRONG_TOKEN)
+            }
         }
         Asked::Mac(challenge) => {
-            let digest = route.verifier.answer_mac(&challenge, route.proved_by, route.now);
+            let digest = route
+                .verifier
+                .answer_mac(&challenge, route.proved_by, route.now);
             let reply = digest.and_then(|digest| challenge.reply(&digest, route.public_key));
             reply.map(Step::Answer).ok_or(NO_MAC)
         }

@@ -62,17 +62,32 @@ fn rows_of_function(name: &str) -> Vec<String> {
 
 /// The names of the functions in `code`.
 fn functions(code: &str) -> impl Iterator<Item = &str> {
-    code.split("fn ").skip(1).map(|rest| rest.split(|c| !is_word(c)).next().unwrap_or_default())
+    code.split("fn ")
+        .skip(1)
+        .map(|rest| rest.split(|c| !is_word(c)).next().unwrap_or_default())
 }
 
 /// The rows that tests name, each with the places of those tests and one file that names it.
 fn held() -> BTreeMap<String, (BTreeSet<&'static str>, String)> {
     let mut held: BTreeMap<String, (BTreeSet<&'static str>, String)> = BTreeMap::new();
-    for (path, text) in rust_files().iter().filter(|(path, _)| !path.ends_with("architecture/catalogue.rs")) {
-        let mut rows: Vec<String> = functions(&code_of(text)).flat_map(rows_of_function).collect();
-        rows.extend(strings(text).into_iter().filter_map(row_at).map(str::to_owned));
+    for (path, text) in rust_files()
+        .iter()
+        .filter(|(path, _)| !path.ends_with("architecture/catalogue.rs"))
+    {
+        let mut rows: Vec<String> = functions(&code_of(text))
+            .flat_map(rows_of_function)
+            .collect();
+        rows.extend(
+            strings(text)
+                .into_iter()
+                .filter_map(row_at)
+                .map(str::to_owned),
+        );
         for row in rows {
-            held.entry(row).or_insert_with(|| (BTreeSet::new(), path.clone())).0.insert(place_of(path));
+            held.entry(row)
+                .or_insert_with(|| (BTreeSet::new(), path.clone()))
+                .0
+                .insert(place_of(path));
         }
     }
     held
@@ -87,7 +102,11 @@ fn catalogue() -> Vec<(String, String)> {
         Some((name.to_owned(), last.to_owned()))
     };
     let rows: Vec<_> = page.lines().filter_map(row).collect();
-    assert!(rows.len() > 150, "docs/attacks.md was not understood: {} rows", rows.len());
+    assert!(
+        rows.len() > 150,
+        "docs/attacks.md was not understood: {} rows",
+        rows.len()
+    );
     rows
 }
 
@@ -98,12 +117,21 @@ fn every_row_of_the_catalogue_is_held_by_a_test_or_says_what_it_waits_for() {
     for (row, last) in catalogue() {
         let (said, waits) = last.split_once(WAITS).unwrap_or((&last, ""));
         let said = said.trim_end_matches("; ");
-        let places = held.get(&row).map(|(places, _)| places.clone()).unwrap_or_default();
-        let found = PLACES.into_iter().filter(|place| places.contains(place)).collect::<Vec<_>>().join(", ");
+        let places = held
+            .get(&row)
+            .map(|(places, _)| places.clone())
+            .unwrap_or_default();
+        let found = PLACES
+            .into_iter()
+            .filter(|place| places.contains(place))
+            .collect::<Vec<_>>()
+            .join(", ");
         if found.is_empty() && waits.is_empty() {
             wrong.push(format!("{row} is named by no test and waits for nothing"));
         } else if said != found {
-            wrong.push(format!("{row} says `{said}`, and its tests are in `{found}`"));
+            wrong.push(format!(
+                "{row} says `{said}`, and its tests are in `{found}`"
+            ));
         }
     }
     nothing(&wrong, "the last column of docs/attacks.md");
@@ -116,9 +144,15 @@ fn every_row_that_a_test_names_is_in_the_catalogue_once() {
     assert_eq!(known.len(), rows.len(), "docs/attacks.md has a row twice");
     let unknown = |row: &str| !known.contains(row);
     let held = held();
-    let mut wrong: Vec<_> =
-        held.iter().filter(|(row, _)| unknown(row)).map(|(row, (_, path))| format!("{path} names {row}")).collect();
-    for (path, text) in rust_files().iter().filter(|(path, _)| !path.ends_with("architecture/catalogue.rs")) {
+    let mut wrong: Vec<_> = held
+        .iter()
+        .filter(|(row, _)| unknown(row))
+        .map(|(row, (_, path))| format!("{path} names {row}"))
+        .collect();
+    for (path, text) in rust_files()
+        .iter()
+        .filter(|(path, _)| !path.ends_with("architecture/catalogue.rs"))
+    {
         for (line, comment) in comments(text) {
             let words = comment.split(|c: char| !is_word(c) && c != '-');
             let rows = words.filter_map(row_at).filter(|row| unknown(row));
@@ -130,9 +164,18 @@ fn every_row_that_a_test_names_is_in_the_catalogue_once() {
 
 #[test]
 fn rows_are_read_out_of_names_and_strings() {
-    assert_eq!(rows_of_function("sm_01_content_length_beside_chunked"), ["SM-01"]);
-    assert_eq!(rows_of_function("au_02_au_03_h2_08_a_signature"), ["AU-02", "AU-03", "H2-08"]);
-    assert_eq!(rows_of_function("a_signature_of_an_hd_09_route"), Vec::<String>::new());
+    assert_eq!(
+        rows_of_function("sm_01_content_length_beside_chunked"),
+        ["SM-01"]
+    );
+    assert_eq!(
+        rows_of_function("au_02_au_03_h2_08_a_signature"),
+        ["AU-02", "AU-03", "H2-08"]
+    );
+    assert_eq!(
+        rows_of_function("a_signature_of_an_hd_09_route"),
+        Vec::<String>::new()
+    );
     assert_eq!(rows_of_function("sm_1_x"), Vec::<String>::new());
     assert_eq!(row_at("SM-10 a line feed"), Some("SM-10"));
     assert_eq!(row_at("H2-19"), Some("H2-19"));

@@ -16,24 +16,37 @@ const PAGES: [&str; 3] = ["contract", "schemes", "attacks"];
 /// The headings of a page, without the number that some begin with.
 fn headings(page: &str) -> BTreeSet<String> {
     let text = read(&format!("docs/{page}.md"));
-    let heading =
-        |line: &str| Some(line.trim_start_matches('#')).filter(|rest| *rest != line)?.strip_prefix(' ').map(titled);
+    let heading = |line: &str| {
+        Some(line.trim_start_matches('#'))
+            .filter(|rest| *rest != line)?
+            .strip_prefix(' ')
+            .map(titled)
+    };
     text.lines().filter_map(heading).collect()
 }
 
 /// A heading's title: `4. Body` is called `Body`.
 fn titled(heading: &str) -> String {
-    let numbered = heading.split_once(". ").filter(|(number, _)| number.bytes().all(|b| b.is_ascii_digit()));
+    let numbered = heading
+        .split_once(". ")
+        .filter(|(number, _)| number.bytes().all(|b| b.is_ascii_digit()));
     numbered.map_or(heading, |(_, title)| title).to_owned()
 }
 
 /// The citations of one comment: page and title. Parts of a parenthesis that cite nothing are left out.
 fn citations(comment: &str) -> Vec<(&str, &str)> {
-    let groups = comment.split('(').skip(1).filter_map(|rest| rest.split(')').next());
+    let groups = comment
+        .split('(')
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next());
     let mut found = Vec::new();
     for part in groups.flat_map(|group| group.split(';')) {
         for page in PAGES {
-            if let Some(titles) = part.trim().strip_prefix(page).and_then(|rest| rest.strip_prefix(": ")) {
+            if let Some(titles) = part
+                .trim()
+                .strip_prefix(page)
+                .and_then(|rest| rest.strip_prefix(": "))
+            {
                 found.extend(titles.split(", ").map(|title| (page, title.trim())));
             }
         }
@@ -45,21 +58,32 @@ fn citations(comment: &str) -> Vec<(&str, &str)> {
 fn every_citation_names_a_heading_of_its_page() {
     let known = PAGES.map(|page| (page, headings(page)));
     let mut wrong = Vec::new();
-    for (path, text) in rust_files().iter().filter(|(path, _)| !path.ends_with("architecture/citations.rs")) {
+    for (path, text) in rust_files()
+        .iter()
+        .filter(|(path, _)| !path.ends_with("architecture/citations.rs"))
+    {
         for (line, comment) in comments(text) {
             let cited = citations(&comment);
             for (page, title) in &cited {
-                let is_known = known.iter().any(|(known, titles)| known == page && titles.contains(*title));
+                let is_known = known
+                    .iter()
+                    .any(|(known, titles)| known == page && titles.contains(*title));
                 if !is_known {
                     wrong.push(format!("{path}:{line} cites `{page}: {title}`"));
                 }
             }
             for page in PAGES {
                 let mentions = comment.matches(&format!("{page}: ")).count();
-                let parts =
-                    comment.split([';', '(']).filter(|part| part.trim().starts_with(&format!("{page}: "))).count();
-                if mentions != parts || mentions > 0 && !cited.iter().any(|(cited, _)| *cited == page) {
-                    wrong.push(format!("{path}:{line} cites {page} outside of a parenthesis"));
+                let parts = comment
+                    .split([';', '('])
+                    .filter(|part| part.trim().starts_with(&format!("{page}: ")))
+                    .count();
+                if mentions != parts
+                    || mentions > 0 && !cited.iter().any(|(cited, _)| *cited == page)
+                {
+                    wrong.push(format!(
+                        "{path}:{line} cites {page} outside of a parenthesis"
+                    ));
                 }
             }
         }
@@ -69,8 +93,14 @@ fn every_citation_names_a_heading_of_its_page() {
 
 #[test]
 fn citations_are_read_out_of_comments() {
-    let comment = "The claim (RFC 1; contract: Claim, The window; schemes: Tokens). And (contract: 4).";
-    let found = [("contract", "Claim"), ("contract", "The window"), ("schemes", "Tokens"), ("contract", "4")];
+    let comment =
+        "The claim (RFC 1; contract: Claim, The window; schemes: Tokens). And (contract: 4).";
+    let found = [
+        ("contract", "Claim"),
+        ("contract", "The window"),
+        ("schemes", "Tokens"),
+        ("contract", "4"),
+    ];
     assert_eq!(citations(comment), found);
     assert_eq!(titled("4. Body"), "Body");
     assert_eq!(titled("The window"), "The window");
@@ -80,32 +110,74 @@ fn citations_are_read_out_of_comments() {
 fn first_column(page: &str, title: &str) -> Vec<String> {
     let text = read(page);
     let head = format!("| {title} |");
-    let rows =
-        text.lines().skip_while(|line| !line.starts_with(&head)).skip(2).take_while(|line| line.starts_with('|'));
+    let rows = text
+        .lines()
+        .skip_while(|line| !line.starts_with(&head))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
     let cells = rows.filter_map(|line| line.split(" | ").next().map(str::to_owned));
-    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()).collect()
+    cells
+        .flat_map(|cell| {
+            cell.split('`')
+                .skip(1)
+                .step_by(2)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 #[test]
 fn the_contract_names_exactly_the_answers_and_metrics_there_are() {
     let told = first_column("docs/contract.md", "code");
-    let declared: BTreeSet<_> = Code::ALL.iter().map(|code| code.name().to_owned()).collect();
-    assert_eq!(told.iter().cloned().collect::<BTreeSet<_>>(), declared, "the table of answers");
-    assert_eq!(told.len(), declared.len(), "the table of answers has a code twice");
-    let labelled =
-        |labels: &[&str]| if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-    let declared: Vec<_> = DESCRIPTIONS.iter().map(|d| format!("{}{}", d.name, labelled(d.labels))).collect();
-    assert_eq!(first_column("docs/contract.md", "metric"), declared, "the table of metrics");
+    let declared: BTreeSet<_> = Code::ALL
+        .iter()
+        .map(|code| code.name().to_owned())
+        .collect();
+    assert_eq!(
+        told.iter().cloned().collect::<BTreeSet<_>>(),
+        declared,
+        "the table of answers"
+    );
+    assert_eq!(
+        told.len(),
+        declared.len(),
+        "the table of answers has a code twice"
+    );
+    let labelled = |labels: &[&str]| {
+        if labels.is_empty() {
+            String::new()
+        } else {
+            format!("{{{}}}", labels.join(","))
+        }
+    };
+    let declared: Vec<_> = DESCRIPTIONS
+        .iter()
+        .map(|d| format!("{}{}", d.name, labelled(d.labels)))
+        .collect();
+    assert_eq!(
+        first_column("docs/contract.md", "metric"),
+        declared,
+        "the table of metrics"
+    );
 }
 
 #[test]
 fn every_scheme_of_the_page_of_schemes_loads() {
     let page = read("docs/schemes.md");
-    let blocks = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
-    let schemes: Vec<_> = blocks.filter(|block| block.contains("[route.scheme]")).collect();
-    assert!(schemes.len() >= 4, "docs/schemes.md shows {} schemes", schemes.len());
-    let route =
-        "[[route]]\nname = \"r\"\npath = \"/in\"\nupstream = \"http://127.0.0.1:3000\"\nsecrets = [\"env:S\"]\n";
+    let blocks = page
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next());
+    let schemes: Vec<_> = blocks
+        .filter(|block| block.contains("[route.scheme]"))
+        .collect();
+    assert!(
+        schemes.len() >= 4,
+        "docs/schemes.md shows {} schemes",
+        schemes.len()
+    );
+    let route = "[[route]]\nname = \"r\"\npath = \"/in\"\nupstream = \"http://127.0.0.1:3000\"\nsecrets = [\"env:S\"]\n";
     let mut wrong = Vec::new();
     for scheme in schemes {
         let folder = tempfile::tempdir().unwrap();
@@ -113,10 +185,17 @@ fn every_scheme_of_the_page_of_schemes_loads() {
         std::fs::write(&file, format!("{route}{scheme}")).unwrap();
         let mut check = Command::new(env!("CARGO_BIN_EXE_verigate"));
         // Readable as text, base64 and hex.
-        check.arg("check").arg("--config").arg(&file).env("S", "0123456789abcdef0123456789abcdef");
+        check
+            .arg("check")
+            .arg("--config")
+            .arg(&file)
+            .env("S", "0123456789abcdef0123456789abcdef");
         let output = check.output().unwrap();
         if !output.status.success() {
-            wrong.push(format!("{scheme}{}", String::from_utf8_lossy(&output.stderr)));
+            wrong.push(format!(
+                "{scheme}{}",
+                String::from_utf8_lossy(&output.stderr)
+            ));
         }
     }
     nothing(&wrong, "schemes in docs/schemes.md that do not load");

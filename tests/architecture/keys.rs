@@ -72,16 +72,29 @@ fn known() -> Keys {
     let file = folder.path().join("verigate.toml");
     fs::write(&file, PROBE.replace("KEY", UNKNOWN)).unwrap();
     let program = env!("CARGO_BIN_EXE_verigate");
-    let output = Command::new(program).arg("check").arg("--config").arg(&file).output().unwrap();
+    let output = Command::new(program)
+        .arg("check")
+        .arg("--config")
+        .arg(&file)
+        .output()
+        .unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     let mut known = Keys::new();
     for problem in text.split("error: ") {
-        let Some(path) = problem.strip_prefix("unknown key `").and_then(|rest| rest.split('`').next()) else {
+        let Some(path) = problem
+            .strip_prefix("unknown key `")
+            .and_then(|rest| rest.split('`').next())
+        else {
             continue;
         };
         let (_, keys) = problem.split_once("known here: ").unwrap();
         let keys = keys.lines().next().unwrap().split(", ").map(str::to_owned);
-        known.insert(path.trim_end_matches(UNKNOWN).trim_end_matches('.').to_owned(), keys.collect());
+        known.insert(
+            path.trim_end_matches(UNKNOWN)
+                .trim_end_matches('.')
+                .to_owned(),
+            keys.collect(),
+        );
     }
     assert_eq!(known.len(), PROBE.matches("KEY").count(), "{text}");
     known
@@ -105,12 +118,28 @@ fn configuration_explains_exactly_the_keys_there_are() {
             rows.iter().all(|row| row.len() == 5),
             "{title}: a row has not key, type, default and meaning: {rows:?}"
         );
-        let named: Vec<_> = rows.iter().filter_map(|row| row.first()).flat_map(|cell| names_in(cell)).collect();
+        let named: Vec<_> = rows
+            .iter()
+            .filter_map(|row| row.first())
+            .flat_map(|cell| names_in(cell))
+            .collect();
         let named_once: BTreeSet<_> = named.iter().cloned().collect();
-        assert_eq!(named.len(), named_once.len(), "{title}: a key is there twice");
+        assert_eq!(
+            named.len(),
+            named_once.len(),
+            "{title}: a key is there twice"
+        );
         let known = &known[path];
-        wrong.extend(known.difference(&named_once).map(|key| format!("{path}.{key} is not explained")));
-        wrong.extend(named_once.difference(known).map(|key| format!("{path}.{key} is unknown to the program")));
+        wrong.extend(
+            known
+                .difference(&named_once)
+                .map(|key| format!("{path}.{key} is not explained")),
+        );
+        wrong.extend(
+            named_once
+                .difference(known)
+                .map(|key| format!("{path}.{key} is unknown to the program")),
+        );
     }
     nothing(&wrong, "docs/configuration.md");
 }
@@ -122,15 +151,26 @@ fn shown() -> Keys {
     for line in read("conf/verigate.toml").lines() {
         let line = line.trim_start_matches('#').trim_start();
         if let Some(header) = line.strip_prefix('[') {
-            header.trim_start_matches('[').split(']').next().unwrap().clone_into(&mut path);
+            header
+                .trim_start_matches('[')
+                .split(']')
+                .next()
+                .unwrap()
+                .clone_into(&mut path);
             // The header of a table shows the key that it is.
             if let Some((outer, key)) = path.rsplit_once('.') {
-                shown.entry(outer.to_owned()).or_default().insert(key.to_owned());
+                shown
+                    .entry(outer.to_owned())
+                    .or_default()
+                    .insert(key.to_owned());
             }
         } else if let Some((key, _)) = line.split_once(" = ")
             && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
         {
-            shown.entry(path.clone()).or_default().insert(key.to_owned());
+            shown
+                .entry(path.clone())
+                .or_default()
+                .insert(key.to_owned());
         }
     }
     shown
@@ -140,27 +180,51 @@ fn shown() -> Keys {
 fn the_default_file_shows_every_key() {
     let (known, shown) = (known(), shown());
     let mut wrong = Vec::new();
-    for path in ["server", "admin", "replay", "route", "route.replay", "route.handshake"] {
-        let missing = known[path].iter().filter(|key| !shown.get(path).is_some_and(|keys| keys.contains(*key)));
+    for path in [
+        "server",
+        "admin",
+        "replay",
+        "route",
+        "route.replay",
+        "route.handshake",
+    ] {
+        let missing = known[path]
+            .iter()
+            .filter(|key| !shown.get(path).is_some_and(|keys| keys.contains(*key)));
         wrong.extend(missing.map(|key| format!("{path}.{key} is not shown")));
     }
-    nothing(&wrong, "conf/verigate.toml shows every key of every table but `[route.scheme]`");
+    nothing(
+        &wrong,
+        "conf/verigate.toml shows every key of every table but `[route.scheme]`",
+    );
 }
 
 #[test]
 fn schemes_explains_every_key_of_a_scheme() {
     let known = known();
-    let named: BTreeSet<_> = prose("docs/schemes.md").iter().flat_map(|line| names_in(line)).collect();
+    let named: BTreeSet<_> = prose("docs/schemes.md")
+        .iter()
+        .flat_map(|line| names_in(line))
+        .collect();
     let mut wrong = Vec::new();
-    for (path, keys) in known.iter().filter(|(path, _)| path.starts_with("route.scheme")) {
+    for (path, keys) in known
+        .iter()
+        .filter(|(path, _)| path.starts_with("route.scheme"))
+    {
         // A key is named alone, with its table in front, or with a value behind it, perhaps within a table.
         let is_told = |key: &String| {
             let table = path.rsplit('.').next().unwrap_or_default();
             let begins = |part: &str| part.trim_start().starts_with(&format!("{key} = "));
             let names = |name: &String| name == key || *name == format!("{table}.{key}");
-            named.iter().any(|name| names(name) || name.split(['{', ',']).any(begins))
+            named
+                .iter()
+                .any(|name| names(name) || name.split(['{', ',']).any(begins))
         };
-        wrong.extend(keys.iter().filter(|key| !is_told(key)).map(|key| format!("{path}.{key}")));
+        wrong.extend(
+            keys.iter()
+                .filter(|key| !is_told(key))
+                .map(|key| format!("{path}.{key}")),
+        );
     }
     nothing(&wrong, "keys that docs/schemes.md does not explain");
 }

@@ -25,7 +25,10 @@ pub(crate) fn pieces(text: &str) -> Vec<(Kind, &str)> {
             let end = format!("\"{}", "#".repeat(hashes));
             let open = rest.find('"').unwrap_or_default() + 1;
             let inner = rest.get(open..).and_then(|inner| inner.find(&end));
-            Some((Kind::Literal, inner.map_or(rest.len(), |at| open + at + end.len())))
+            Some((
+                Kind::Literal,
+                inner.map_or(rest.len(), |at| open + at + end.len()),
+            ))
         } else if first == '"' || first == '\'' && is_character(rest) {
             Some((Kind::Literal, quoted(rest, first)))
         } else {
@@ -35,19 +38,38 @@ pub(crate) fn pieces(text: &str) -> Vec<(Kind, &str)> {
             at += first.len_utf8();
             continue;
         };
-        found.extend(text.get(begun..at).filter(|code| !code.is_empty()).map(|code| (Kind::Code, code)));
+        found.extend(
+            text.get(begun..at)
+                .filter(|code| !code.is_empty())
+                .map(|code| (Kind::Code, code)),
+        );
         found.extend(text.get(at..at + length).map(|piece| (kind, piece)));
         at += length;
         begun = at;
     }
-    found.extend(text.get(begun..).filter(|code| !code.is_empty()).map(|code| (Kind::Code, code)));
+    found.extend(
+        text.get(begun..)
+            .filter(|code| !code.is_empty())
+            .map(|code| (Kind::Code, code)),
+    );
     found
 }
 
 /// `text` with comments, strings and characters blanked out; line ends stay.
 pub(crate) fn code_of(text: &str) -> String {
-    let blank = |piece: &str| piece.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect::<String>();
-    let seen = |(kind, piece): (Kind, &str)| if kind == Kind::Code { piece.to_owned() } else { blank(piece) };
+    let blank = |piece: &str| {
+        piece
+            .chars()
+            .map(|c| if c == '\n' { '\n' } else { ' ' })
+            .collect::<String>()
+    };
+    let seen = |(kind, piece): (Kind, &str)| {
+        if kind == Kind::Code {
+            piece.to_owned()
+        } else {
+            blank(piece)
+        }
+    };
     pieces(text).into_iter().map(seen).collect()
 }
 
@@ -58,7 +80,10 @@ pub(crate) fn comments(text: &str) -> Vec<(usize, String)> {
     let (mut line, mut is_next) = (1, false);
     for (kind, piece) in pieces(text) {
         if kind == Kind::Comment {
-            let words = piece.trim_start_matches(['/', '!', '*']).trim_end_matches(['*', '/']).trim();
+            let words = piece
+                .trim_start_matches(['/', '!', '*'])
+                .trim_end_matches(['*', '/'])
+                .trim();
             match found.last_mut().filter(|_| is_next) {
                 Some((_, joined)) => {
                     joined.push(' ');
@@ -76,8 +101,14 @@ pub(crate) fn comments(text: &str) -> Vec<(usize, String)> {
 /// The strings of `text`, without their quotes, as they are written.
 pub(crate) fn strings(text: &str) -> Vec<&str> {
     let is_string = |(kind, piece): &(Kind, &str)| *kind == Kind::Literal && piece.contains('"');
-    let inside = |piece: &'_ str| -> Option<std::ops::Range<usize>> { Some(piece.find('"')? + 1..piece.rfind('"')?) };
-    pieces(text).into_iter().filter(is_string).filter_map(|(_, piece)| piece.get(inside(piece)?)).collect()
+    let inside = |piece: &'_ str| -> Option<std::ops::Range<usize>> {
+        Some(piece.find('"')? + 1..piece.rfind('"')?)
+    };
+    pieces(text)
+        .into_iter()
+        .filter(is_string)
+        .filter_map(|(_, piece)| piece.get(inside(piece)?))
+        .collect()
 }
 
 pub(crate) fn is_word(c: char) -> bool {
@@ -153,8 +184,15 @@ pub(crate) fn following(code: &str, from: &str) -> Vec<(usize, String)> {
 
 /// `a::b` → a; `{a::b, c::{d}, e as f}` → a, c, e.
 fn first_segments(path: &str) -> Vec<String> {
-    let word = |text: &str| text.trim_start().chars().take_while(|c| is_word(*c)).collect::<String>();
-    let Some(group) = path.strip_prefix('{') else { return vec![word(path)] };
+    let word = |text: &str| {
+        text.trim_start()
+            .chars()
+            .take_while(|c| is_word(*c))
+            .collect::<String>()
+    };
+    let Some(group) = path.strip_prefix('{') else {
+        return vec![word(path)];
+    };
     let mut found = vec![word(group)];
     let mut depth = 1;
     for (at, c) in group.char_indices() {
@@ -174,9 +212,21 @@ fn first_segments(path: &str) -> Vec<String> {
 
 /// The lines on which `code` uses the crate of this name.
 pub(crate) fn uses(code: &str, name: &str) -> Vec<usize> {
-    let mut lines: Vec<_> = following(code, name).into_iter().map(|(line, _)| line).collect();
-    let bare = [format!("use {name};"), format!("extern crate {name}"), format!("use {name} as")];
-    lines.extend(code.lines().zip(1..).filter(|(text, _)| bare.iter().any(|b| text.contains(b))).map(|(_, line)| line));
+    let mut lines: Vec<_> = following(code, name)
+        .into_iter()
+        .map(|(line, _)| line)
+        .collect();
+    let bare = [
+        format!("use {name};"),
+        format!("extern crate {name}"),
+        format!("use {name} as"),
+    ];
+    lines.extend(
+        code.lines()
+            .zip(1..)
+            .filter(|(text, _)| bare.iter().any(|b| text.contains(b)))
+            .map(|(_, line)| line),
+    );
     lines
 }
 
@@ -185,15 +235,24 @@ fn the_reader_sees_paths_and_neither_comments_nor_literals() {
     let text = "a /* crate::x /* */ crate::y */ 'b' '\\'' \"crate::\\\"z\" r#\"crate::\"w\"#\n//! crate::v\nf::<'c>(br\"\\\"); crate::u";
     assert_eq!(following(&code_of(text), "crate"), [(3, "u".to_owned())]);
     let group = "use crate::{one::{two, three}, four, five as six};\nuse other_crate::seven; x::crate::eight;";
-    let names: Vec<_> = following(group, "crate").into_iter().map(|(_, name)| name).collect();
+    let names: Vec<_> = following(group, "crate")
+        .into_iter()
+        .map(|(_, name)| name)
+        .collect();
     assert_eq!(names, ["one", "four", "five"]);
-    assert_eq!(uses("use log;\nlog::warn!();\nmy_log::x; self::log::y", "log"), [2, 1]);
+    assert_eq!(
+        uses("use log;\nlog::warn!();\nmy_log::x; self::log::y", "log"),
+        [2, 1]
+    );
 }
 
 #[test]
 fn the_reader_tells_comments_and_strings_from_code() {
     let text = "//! one\n//! two\nfn f() {\n    // three\n\n    /* four */ g(\"// five\", r#\"six\"#, '\"');\n}";
     let comments = comments(text);
-    assert_eq!(comments, [(1, "one two".to_owned()), (4, "three four".to_owned())]);
+    assert_eq!(
+        comments,
+        [(1, "one two".to_owned()), (4, "three four".to_owned())]
+    );
     assert_eq!(strings(text), ["// five", "six"]);
 }

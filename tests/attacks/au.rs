@@ -46,11 +46,13 @@ fn signed_as(change: impl FnOnce(&str) -> String) -> Delivery {
 
 /// A fresh delivery whose signature is HMAC-SHA256 with this key over these parts.
 fn with_mac(body: &[u8], key: &[u8], parts: &[&[u8]], timestamp: &str) -> Delivery {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| panic!("any key length will do"));
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| panic!("any key length will do"));
     for part in parts {
         mac.update(part);
     }
-    Delivery::signed(SECRET, body, timestamp).set(SIGNATURE, hex::encode(mac.finalize().into_bytes()))
+    Delivery::signed(SECRET, body, timestamp)
+        .set(SIGNATURE, hex::encode(mac.finalize().into_bytes()))
 }
 
 #[test]
@@ -61,14 +63,40 @@ fn au_01_an_absent_signature_is_missing() {
         &stage,
         [
             ("none", fresh().without(SIGNATURE), "missing_signature"),
-            ("empty", fresh().without(SIGNATURE).with_line("X-Webhook-Signature-256:"), "missing_signature"),
+            (
+                "empty",
+                fresh()
+                    .without(SIGNATURE)
+                    .with_line("X-Webhook-Signature-256:"),
+                "missing_signature",
+            ),
             ("spaces", fresh().set(SIGNATURE, "   "), "missing_signature"),
             ("tabs", fresh().set(SIGNATURE, "\t \t"), "missing_signature"),
-            ("another header", fresh().without(SIGNATURE).with("X-Signature", "00"), "missing_signature"),
-            ("only a prefix", fresh().set(SIGNATURE, "sha256="), "malformed_signature"),
-            ("none on a prefixed route", Delivery::plain("a").without("X-Signature"), "missing_signature"),
-            ("only the prefix there", Delivery::plain("a").set("X-Signature", "sha256="), "malformed_signature"),
-            ("half the prefix there", Delivery::plain("a").set("X-Signature", "sha25"), "malformed_signature"),
+            (
+                "another header",
+                fresh().without(SIGNATURE).with("X-Signature", "00"),
+                "missing_signature",
+            ),
+            (
+                "only a prefix",
+                fresh().set(SIGNATURE, "sha256="),
+                "malformed_signature",
+            ),
+            (
+                "none on a prefixed route",
+                Delivery::plain("a").without("X-Signature"),
+                "missing_signature",
+            ),
+            (
+                "only the prefix there",
+                Delivery::plain("a").set("X-Signature", "sha256="),
+                "malformed_signature",
+            ),
+            (
+                "half the prefix there",
+                Delivery::plain("a").set("X-Signature", "sha25"),
+                "malformed_signature",
+            ),
         ],
     );
 }
@@ -82,21 +110,48 @@ fn au_02_a_signature_of_another_shape_is_malformed() {
         ("65 digits", malformed(|mac| format!("{mac}0"))),
         ("62 digits", malformed(|mac| mac[..62].to_owned())),
         ("1 digit", malformed(|mac| mac[..1].to_owned())),
-        ("twice the right one", malformed(|mac| format!("{mac}{mac}"))),
+        (
+            "twice the right one",
+            malformed(|mac| format!("{mac}{mac}")),
+        ),
         ("40 digits", malformed(|mac| mac[..40].to_owned())),
         ("128 digits", malformed(|_| "0".repeat(128))),
         ("a comma behind", malformed(|mac| format!("{mac},"))),
-        ("a second one behind", malformed(|mac| format!("{mac},{mac}"))),
-        ("a second one behind a space", malformed(|mac| format!("{mac} {mac}"))),
-        ("full-width digits", malformed(|mac| mac.replacen(&mac[..1], "\u{ff11}", 1))),
-        ("Arabic digits", malformed(|mac| format!("{}\u{661}", &mac[..63]))),
+        (
+            "a second one behind",
+            malformed(|mac| format!("{mac},{mac}")),
+        ),
+        (
+            "a second one behind a space",
+            malformed(|mac| format!("{mac} {mac}")),
+        ),
+        (
+            "full-width digits",
+            malformed(|mac| mac.replacen(&mac[..1], "\u{ff11}", 1)),
+        ),
+        (
+            "Arabic digits",
+            malformed(|mac| format!("{}\u{661}", &mac[..63])),
+        ),
         ("0x in front", malformed(|mac| format!("0x{mac}"))),
-        ("0x instead of two digits", malformed(|mac| format!("0x{}", &mac[2..]))),
-        ("a space inside", malformed(|mac| format!("{} {}", &mac[..32], &mac[33..]))),
+        (
+            "0x instead of two digits",
+            malformed(|mac| format!("0x{}", &mac[2..])),
+        ),
+        (
+            "a space inside",
+            malformed(|mac| format!("{} {}", &mac[..32], &mac[33..])),
+        ),
         ("quotes around", malformed(|mac| format!("\"{mac}\""))),
-        ("a prefix that this scheme has not", malformed(|mac| format!("sha256={mac}"))),
+        (
+            "a prefix that this scheme has not",
+            malformed(|mac| format!("sha256={mac}")),
+        ),
     ];
-    refuse_all(&stage, rows.map(|(name, delivery)| (name, delivery, "malformed_signature")));
+    refuse_all(
+        &stage,
+        rows.map(|(name, delivery)| (name, delivery, "malformed_signature")),
+    );
     // Optional white space around a value is not part of it (SPEC 2.3).
     stage.accepts(signed_as(|mac| format!(" \t{mac} \t")));
 }
@@ -107,11 +162,19 @@ fn au_03_a_signature_has_one_spelling() {
     // A signature that is digits only has no other case: take bodies until there is a letter in it.
     let upper = signed_as(str::to_ascii_uppercase);
     let mixed = signed_as(|mac| {
-        let letter = mac.find(|c: char| c.is_ascii_alphabetic()).unwrap_or_else(|| panic!("no letter in {mac}"));
+        let letter = mac
+            .find(|c: char| c.is_ascii_alphabetic())
+            .unwrap_or_else(|| panic!("no letter in {mac}"));
         let (start, rest) = mac.split_at(letter);
         format!("{start}{}{}", rest[..1].to_ascii_uppercase(), &rest[1..])
     });
-    refuse_all(&stage, [("upper", upper, "malformed_signature"), ("mixed", mixed, "malformed_signature")]);
+    refuse_all(
+        &stage,
+        [
+            ("upper", upper, "malformed_signature"),
+            ("mixed", mixed, "malformed_signature"),
+        ],
+    );
 }
 
 #[test]
@@ -121,25 +184,73 @@ fn au_04_a_header_that_occurs_twice_is_malformed() {
     let twice = |first: Option<&str>, second: Option<&str>| {
         let delivery = Delivery::fresh();
         let good = delivery.value(SIGNATURE);
-        delivery.set(SIGNATURE, first.unwrap_or(&good)).with(SIGNATURE, second.unwrap_or(&good))
+        delivery
+            .set(SIGNATURE, first.unwrap_or(&good))
+            .with(SIGNATURE, second.unwrap_or(&good))
     };
-    let timestamps = |first: &str, second: &str| Delivery::signed(SECRET, event(), first).with(TIMESTAMP, second);
+    let timestamps = |first: &str, second: &str| {
+        Delivery::signed(SECRET, event(), first).with(TIMESTAMP, second)
+    };
     let (at, other) = (now().to_string(), (now() - 1).to_string());
     refuse_all(
         &stage,
         [
             ("equal signatures", twice(None, None), "malformed_signature"),
-            ("good, then bad", twice(None, Some(&bad)), "malformed_signature"),
-            ("bad, then good", twice(Some(&bad), None), "malformed_signature"),
-            ("good, then empty", twice(None, Some("")), "malformed_signature"),
-            ("empty, then good", twice(Some(""), None), "malformed_signature"),
-            ("names in another case", Delivery::fresh().with("x-webhook-signature-256", &bad), "malformed_signature"),
-            ("one line, good and bad", signed_as(|mac| format!("{mac}, {}", "0".repeat(64))), "malformed_signature"),
-            ("one line, bad and good", signed_as(|mac| format!("{}, {mac}", "0".repeat(64))), "malformed_signature"),
-            ("equal timestamps", timestamps(&at, &at), "malformed_timestamp"),
-            ("timestamps, good one first", timestamps(&at, &other), "malformed_timestamp"),
-            ("timestamps, good and empty", timestamps(&at, ""), "malformed_timestamp"),
-            ("timestamps in one line", Delivery::fresh().set(TIMESTAMP, format!("{at}, {at}")), "malformed_timestamp"),
+            (
+                "good, then bad",
+                twice(None, Some(&bad)),
+                "malformed_signature",
+            ),
+            (
+                "bad, then good",
+                twice(Some(&bad), None),
+                "malformed_signature",
+            ),
+            (
+                "good, then empty",
+                twice(None, Some("")),
+                "malformed_signature",
+            ),
+            (
+                "empty, then good",
+                twice(Some(""), None),
+                "malformed_signature",
+            ),
+            (
+                "names in another case",
+                Delivery::fresh().with("x-webhook-signature-256", &bad),
+                "malformed_signature",
+            ),
+            (
+                "one line, good and bad",
+                signed_as(|mac| format!("{mac}, {}", "0".repeat(64))),
+                "malformed_signature",
+            ),
+            (
+                "one line, bad and good",
+                signed_as(|mac| format!("{}, {mac}", "0".repeat(64))),
+                "malformed_signature",
+            ),
+            (
+                "equal timestamps",
+                timestamps(&at, &at),
+                "malformed_timestamp",
+            ),
+            (
+                "timestamps, good one first",
+                timestamps(&at, &other),
+                "malformed_timestamp",
+            ),
+            (
+                "timestamps, good and empty",
+                timestamps(&at, ""),
+                "malformed_timestamp",
+            ),
+            (
+                "timestamps in one line",
+                Delivery::fresh().set(TIMESTAMP, format!("{at}, {at}")),
+                "malformed_timestamp",
+            ),
         ],
     );
 }
@@ -155,33 +266,63 @@ fn au_05_each_bit_and_each_byte_counts() {
                 bytes[byte] ^= 1 << (byte % 8);
                 hex::encode(bytes)
             });
-            stage.gateway.ask(delivery).expect_refusal(401, "bad_signature");
+            stage
+                .gateway
+                .ask(delivery)
+                .expect_refusal(401, "bad_signature");
         });
     }
     let body = event();
     let at = now().to_string();
     let reordered = {
         let text = String::from_utf8(body.clone()).unwrap_or_else(|error| panic!("{error}"));
-        text.replacen("\"event_type\":\"conversation.ended\",", "", 1).replacen(
-            '{',
-            "{\"event_type\":\"conversation.ended\",",
-            1,
-        )
+        text.replacen("\"event_type\":\"conversation.ended\",", "", 1)
+            .replacen('{', "{\"event_type\":\"conversation.ended\",", 1)
     };
     for (name, delivery) in [
-        ("MAC of the empty body on a body", with_mac(&body, SECRET.as_bytes(), &[b".", at.as_bytes()], &at)),
+        (
+            "MAC of the empty body on a body",
+            with_mac(&body, SECRET.as_bytes(), &[b".", at.as_bytes()], &at),
+        ),
         (
             "MAC of a body on the empty one",
-            Delivery::of("").set(SIGNATURE, sign(SECRET, &body, &at)).set(TIMESTAMP, &at),
+            Delivery::of("")
+                .set(SIGNATURE, sign(SECRET, &body, &at))
+                .set(TIMESTAMP, &at),
         ),
-        ("a line end behind", Delivery::of([body.as_slice(), b"\n"].concat()).set(SIGNATURE, sign(SECRET, &body, &at))),
-        ("a space in front", Delivery::of([b" ", body.as_slice()].concat()).set(SIGNATURE, sign(SECRET, &body, &at))),
-        ("keys in another order", Delivery::of(reordered).set(SIGNATURE, sign(SECRET, &body, &at))),
-        ("timestamp first", with_mac(&body, SECRET.as_bytes(), &[at.as_bytes(), b".", &body], &at)),
-        ("body alone", with_mac(&body, SECRET.as_bytes(), &[&body], &at)),
-        ("no full stop", with_mac(&body, SECRET.as_bytes(), &[&body, at.as_bytes()], &at)),
-        ("another timestamp", Delivery::of(body.clone()).set(TIMESTAMP, (now() - 7).to_string())),
-        ("nothing signed", with_mac(&body, SECRET.as_bytes(), &[], &at)),
+        (
+            "a line end behind",
+            Delivery::of([body.as_slice(), b"\n"].concat())
+                .set(SIGNATURE, sign(SECRET, &body, &at)),
+        ),
+        (
+            "a space in front",
+            Delivery::of([b" ", body.as_slice()].concat()).set(SIGNATURE, sign(SECRET, &body, &at)),
+        ),
+        (
+            "keys in another order",
+            Delivery::of(reordered).set(SIGNATURE, sign(SECRET, &body, &at)),
+        ),
+        (
+            "timestamp first",
+            with_mac(&body, SECRET.as_bytes(), &[at.as_bytes(), b".", &body], &at),
+        ),
+        (
+            "body alone",
+            with_mac(&body, SECRET.as_bytes(), &[&body], &at),
+        ),
+        (
+            "no full stop",
+            with_mac(&body, SECRET.as_bytes(), &[&body, at.as_bytes()], &at),
+        ),
+        (
+            "another timestamp",
+            Delivery::of(body.clone()).set(TIMESTAMP, (now() - 7).to_string()),
+        ),
+        (
+            "nothing signed",
+            with_mac(&body, SECRET.as_bytes(), &[], &at),
+        ),
     ] {
         cases.case(name, || drop(stage.refuses(delivery, 401, "bad_signature")));
     }
@@ -196,7 +337,9 @@ fn au_07_a_signature_by_another_key_or_construction_is_bad() {
     let by = |key: &[u8]| with_mac(&body, key, &content, &at);
     let plain_hash = |parts: &[&[u8]]| {
         let hash = parts.iter().fold(Sha256::new(), Sha256::chain_update);
-        Delivery::of(body.clone()).set(SIGNATURE, hex::encode(hash.finalize())).set(TIMESTAMP, &at)
+        Delivery::of(body.clone())
+            .set(SIGNATURE, hex::encode(hash.finalize()))
+            .set(TIMESTAMP, &at)
     };
     let joined = content.concat();
     refuse_all(
@@ -205,15 +348,47 @@ fn au_07_a_signature_by_another_key_or_construction_is_bad() {
             ("empty key", by(b""), "bad_signature"),
             ("zero key", by(&[0; 32]), "bad_signature"),
             ("the route's name", by(b"itellico"), "bad_signature"),
-            ("the secret's name", by(b"env:ITELLICO_WEBHOOK_SECRET"), "bad_signature"),
-            ("the secret and a line end", by(format!("{SECRET}\n").as_bytes()), "bad_signature"),
-            ("the secret in capitals", by(SECRET.to_uppercase().as_bytes()), "bad_signature"),
-            ("another route's secret", by(PLAIN_SECRET.as_bytes()), "bad_signature"),
+            (
+                "the secret's name",
+                by(b"env:ITELLICO_WEBHOOK_SECRET"),
+                "bad_signature",
+            ),
+            (
+                "the secret and a line end",
+                by(format!("{SECRET}\n").as_bytes()),
+                "bad_signature",
+            ),
+            (
+                "the secret in capitals",
+                by(SECRET.to_uppercase().as_bytes()),
+                "bad_signature",
+            ),
+            (
+                "another route's secret",
+                by(PLAIN_SECRET.as_bytes()),
+                "bad_signature",
+            ),
             ("a common default", by(b"secret"), "bad_signature"),
-            ("plain hash, secret first", plain_hash(&[SECRET.as_bytes(), &joined]), "bad_signature"),
-            ("plain hash, secret last", plain_hash(&[&joined, SECRET.as_bytes()]), "bad_signature"),
-            ("plain hash of the content", plain_hash(&[&joined]), "bad_signature"),
-            ("all zeros", Delivery::fresh().set(SIGNATURE, "0".repeat(64)), "bad_signature"),
+            (
+                "plain hash, secret first",
+                plain_hash(&[SECRET.as_bytes(), &joined]),
+                "bad_signature",
+            ),
+            (
+                "plain hash, secret last",
+                plain_hash(&[&joined, SECRET.as_bytes()]),
+                "bad_signature",
+            ),
+            (
+                "plain hash of the content",
+                plain_hash(&[&joined]),
+                "bad_signature",
+            ),
+            (
+                "all zeros",
+                Delivery::fresh().set(SIGNATURE, "0".repeat(64)),
+                "bad_signature",
+            ),
         ],
     );
 }
@@ -222,10 +397,12 @@ fn au_07_a_signature_by_another_key_or_construction_is_bad() {
 fn au_08_the_algorithm_never_comes_from_the_wire() {
     let stage = Stage::new();
     let (body, at) = (event(), now().to_string());
-    let mut sha1 = Hmac::<Sha1>::new_from_slice(SECRET.as_bytes()).unwrap_or_else(|_| panic!("any key"));
+    let mut sha1 =
+        Hmac::<Sha1>::new_from_slice(SECRET.as_bytes()).unwrap_or_else(|_| panic!("any key"));
     sha1.update(&[body.as_slice(), b".", at.as_bytes()].concat());
     let sha1 = hex::encode(sha1.finalize().into_bytes());
-    let mut plain_sha1 = Hmac::<Sha1>::new_from_slice(PLAIN_SECRET.as_bytes()).unwrap_or_else(|_| panic!("any key"));
+    let mut plain_sha1 =
+        Hmac::<Sha1>::new_from_slice(PLAIN_SECRET.as_bytes()).unwrap_or_else(|_| panic!("any key"));
     plain_sha1.update(&body);
     let plain_sha1 = hex::encode(plain_sha1.finalize().into_bytes());
     let itellico = |value: &str| Delivery::signed(SECRET, body.clone(), &at).set(SIGNATURE, value);
@@ -234,12 +411,36 @@ fn au_08_the_algorithm_never_comes_from_the_wire() {
     refuse_all(
         &stage,
         [
-            ("SHA-1 in the header of SHA-256", itellico(&sha1), "malformed_signature"),
-            ("with its name in front", itellico(&format!("sha1={sha1}")), "malformed_signature"),
-            ("on a prefixed route", plain(&format!("sha256={plain_sha1}")), "malformed_signature"),
-            ("sha1= on a prefixed route", plain(&format!("sha1={plain_sha1}")), "malformed_signature"),
-            ("prefix in capitals", plain(&right.replacen("sha256", "SHA256", 1)), "malformed_signature"),
-            ("prefix twice", plain(&format!("sha256={right}")), "malformed_signature"),
+            (
+                "SHA-1 in the header of SHA-256",
+                itellico(&sha1),
+                "malformed_signature",
+            ),
+            (
+                "with its name in front",
+                itellico(&format!("sha1={sha1}")),
+                "malformed_signature",
+            ),
+            (
+                "on a prefixed route",
+                plain(&format!("sha256={plain_sha1}")),
+                "malformed_signature",
+            ),
+            (
+                "sha1= on a prefixed route",
+                plain(&format!("sha1={plain_sha1}")),
+                "malformed_signature",
+            ),
+            (
+                "prefix in capitals",
+                plain(&right.replacen("sha256", "SHA256", 1)),
+                "malformed_signature",
+            ),
+            (
+                "prefix twice",
+                plain(&format!("sha256={right}")),
+                "malformed_signature",
+            ),
             ("none", plain("none"), "malformed_signature"),
             ("alg=none", plain("alg=none;sha256="), "malformed_signature"),
             (
@@ -258,12 +459,16 @@ fn with_base64(upstream: &crate::support::upstream::Upstream) -> Config {
     let route = Route::plain(upstream)
         .set("name", "\"b64\"")
         .set("path", "\"/b64\"")
-        .scheme("signature", "{ header = \"X-Signature\", encoding = \"base64\" }");
+        .scheme(
+            "signature",
+            "{ header = \"X-Signature\", encoding = \"base64\" }",
+        );
     Config::for_upstream(upstream).route(route)
 }
 
 fn base64_delivery(body: &[u8], spell: impl FnOnce(&[u8]) -> String) -> Delivery {
-    let mut mac = Hmac::<Sha256>::new_from_slice(PLAIN_SECRET.as_bytes()).unwrap_or_else(|_| panic!("any key"));
+    let mut mac = Hmac::<Sha256>::new_from_slice(PLAIN_SECRET.as_bytes())
+        .unwrap_or_else(|_| panic!("any key"));
     mac.update(body);
     Delivery::unsigned("/b64", body).with("X-Signature", spell(&mac.finalize().into_bytes()))
 }
@@ -276,7 +481,10 @@ fn with_trailing_bits(mac: &[u8]) -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let text = STANDARD.encode(mac);
     let last = text.as_bytes()[42];
-    let place = ALPHABET.iter().position(|digit| *digit == last).unwrap_or_else(|| panic!("no digit: {text}"));
+    let place = ALPHABET
+        .iter()
+        .position(|digit| *digit == last)
+        .unwrap_or_else(|| panic!("no digit: {text}"));
     format!("{}{}=", &text[..42], char::from(ALPHABET[place + 1]))
 }
 
@@ -287,11 +495,31 @@ fn au_09_base64_has_one_spelling() {
         ("padding missing", |mac| STANDARD_NO_PAD.encode(mac)),
         ("padding twice", |mac| format!("{}=", STANDARD.encode(mac))),
         ("another alphabet", |mac| URL_SAFE.encode(mac)),
-        ("another alphabet, no padding", |mac| URL_SAFE_NO_PAD.encode(mac)),
-        ("a space inside", |mac| format!("{} {}", &STANDARD.encode(mac)[..10], &STANDARD.encode(mac)[10..])),
-        ("a tab inside", |mac| format!("{}\t{}", &STANDARD.encode(mac)[..10], &STANDARD.encode(mac)[10..])),
+        ("another alphabet, no padding", |mac| {
+            URL_SAFE_NO_PAD.encode(mac)
+        }),
+        ("a space inside", |mac| {
+            format!(
+                "{} {}",
+                &STANDARD.encode(mac)[..10],
+                &STANDARD.encode(mac)[10..]
+            )
+        }),
+        ("a tab inside", |mac| {
+            format!(
+                "{}\t{}",
+                &STANDARD.encode(mac)[..10],
+                &STANDARD.encode(mac)[10..]
+            )
+        }),
         ("trailing bits", with_trailing_bits),
-        ("padding inside", |mac| format!("{}=={}", &STANDARD.encode(mac)[..4], &STANDARD.encode(mac)[6..])),
+        ("padding inside", |mac| {
+            format!(
+                "{}=={}",
+                &STANDARD.encode(mac)[..4],
+                &STANDARD.encode(mac)[6..]
+            )
+        }),
         ("hex", |mac| hex::encode(mac)),
         ("31 bytes", |mac| STANDARD.encode(&mac[..31])),
         ("33 bytes", |mac| STANDARD.encode([mac, &[0]].concat())),
@@ -304,7 +532,9 @@ fn au_09_base64_has_one_spelling() {
             let body = (0..1000)
                 .map(|n| format!("body {n} {}", now()).into_bytes())
                 .find(|body| {
-                    base64_delivery(body, |mac| STANDARD.encode(mac)).value("X-Signature").contains(['+', '/'])
+                    base64_delivery(body, |mac| STANDARD.encode(mac))
+                        .value("X-Signature")
+                        .contains(['+', '/'])
                 })
                 .unwrap_or_default();
             let right = base64_delivery(&body, |mac| STANDARD.encode(mac));
@@ -328,16 +558,26 @@ fn rp_19_bytes_behind_the_signed_body_are_not_let_through() {
     let delivery = Delivery::fresh();
     let longer = [delivery.body(), b" "].concat();
     let in_chunks = Delivery::fresh();
-    let more = [crate::support::delivery::chunk(in_chunks.body(), false), crate::support::delivery::chunk(b" ", true)];
+    let more = [
+        crate::support::delivery::chunk(in_chunks.body(), false),
+        crate::support::delivery::chunk(b" ", true),
+    ];
     refuse_all(
         &stage,
         [
             (
                 "a larger length",
-                delivery.clone().set("Content-Length", longer.len().to_string()).payload(longer),
+                delivery
+                    .clone()
+                    .set("Content-Length", longer.len().to_string())
+                    .payload(longer),
                 "bad_signature",
             ),
-            ("another chunk", in_chunks.chunked_as(more.concat()), "bad_signature"),
+            (
+                "another chunk",
+                in_chunks.chunked_as(more.concat()),
+                "bad_signature",
+            ),
         ],
     );
 }

@@ -10,39 +10,81 @@ fn stage() -> Stage {
     Stage::with(|upstream| {
         let route = |name: &str| {
             let path = text(&format!("/h/{name}"));
-            Route::plain(upstream).set("name", &text(name)).set("path", &path).scheme("handshake", &text(name))
+            Route::plain(upstream)
+                .set("name", &text(name))
+                .set("path", &path)
+                .scheme("handshake", &text(name))
         };
-        let braintree = route("braintree").scheme("algorithm", "\"hmac-sha1\"").handshake("public_key", "\"p\"");
+        let braintree = route("braintree")
+            .scheme("algorithm", "\"hmac-sha1\"")
+            .handshake("public_key", "\"p\"");
         let meta = route("meta").handshake("verify_token", "\"plain:right-token\"");
         let zoom = route("zoom").scheme("signed", "\"v0:{timestamp}:{body}\"");
         let zoom = zoom.scheme("timestamp", "{ header = \"X-Timestamp\" }");
-        let others = [route("x-twitter"), route("microsoft-graph"), route("dropbox"), braintree, meta, zoom];
-        others.into_iter().fold(Config::for_upstream(upstream), Config::route)
+        let others = [
+            route("x-twitter"),
+            route("microsoft-graph"),
+            route("dropbox"),
+            braintree,
+            meta,
+            zoom,
+        ];
+        others
+            .into_iter()
+            .fold(Config::for_upstream(upstream), Config::route)
     })
 }
 
 fn get(target: &str) -> Delivery {
-    Delivery::unsigned(target, "").method("GET").without("Content-Length")
+    Delivery::unsigned(target, "")
+        .method("GET")
+        .without("Content-Length")
 }
 
 #[test]
 fn au_24_a_handshake_does_not_sign_what_a_delivery_could_be() {
     let stage = stage();
     let mut cases = Cases::new();
-    for token in ["%7B%22event%22%3A1%7D", "%7B%7D", "a%20b", "%22a%22", "", "a&crc_token=b"] {
+    for token in [
+        "%7B%22event%22%3A1%7D",
+        "%7B%7D",
+        "a%20b",
+        "%22a%22",
+        "",
+        "a&crc_token=b",
+    ] {
         let request = get(&format!("/h/x-twitter?crc_token={token}"));
-        cases.case(token, || drop(stage.refuses(request, 400, "malformed_handshake")));
+        cases.case(token, || {
+            drop(stage.refuses(request, 400, "malformed_handshake"))
+        });
     }
-    cases.case("as it is", || stage.rejects(get("/h/x-twitter?crc_token={\"event\":1}")));
-    for challenge in ["20F9F8ED05F77439FE955C977E4C8A53", "bt_payload=a", "20f9f8ed05f77439fe955c977e4c8a53%0A", "00"] {
+    cases.case("as it is", || {
+        stage.rejects(get("/h/x-twitter?crc_token={\"event\":1}"))
+    });
+    for challenge in [
+        "20F9F8ED05F77439FE955C977E4C8A53",
+        "bt_payload=a",
+        "20f9f8ed05f77439fe955c977e4c8a53%0A",
+        "00",
+    ] {
         let request = get(&format!("/h/braintree?bt_challenge={challenge}"));
-        cases.case(challenge, || drop(stage.refuses(request, 400, "malformed_handshake")));
+        cases.case(challenge, || {
+            drop(stage.refuses(request, 400, "malformed_handshake"))
+        });
     }
     let zoom = r#"{"event":"endpoint.url_validation","payload":{"plainToken":"v0:1654503849:{}"}}"#;
-    let unsigned = Delivery::unsigned("/h/zoom", zoom).with("X-Timestamp", crate::support::now().to_string());
-    cases.case("zoom, unsigned", || drop(stage.refuses(unsigned.clone(), 401, "missing_signature")));
-    let forged = unsigned.with("X-Signature", format!("sha256={}", sign_body("guessed", b"")));
-    cases.case("zoom, forged", || drop(stage.refuses(forged, 401, "bad_signature")));
+    let unsigned =
+        Delivery::unsigned("/h/zoom", zoom).with("X-Timestamp", crate::support::now().to_string());
+    cases.case("zoom, unsigned", || {
+        drop(stage.refuses(unsigned.clone(), 401, "missing_signature"))
+    });
+    let forged = unsigned.with(
+        "X-Signature",
+        format!("sha256={}", sign_body("guessed", b"")),
+    );
+    cases.case("zoom, forged", || {
+        drop(stage.refuses(forged, 401, "bad_signature"))
+    });
     cases.finish();
 }
 
@@ -50,28 +92,46 @@ fn au_24_a_handshake_does_not_sign_what_a_delivery_could_be() {
 fn au_24_the_answer_to_a_handshake_signs_no_delivery() {
     let stage = stage();
     for token in ["abc", "0", "true", "e30="] {
-        let answer = stage.gateway.ask(get(&format!("/h/x-twitter?crc_token={token}")));
+        let answer = stage
+            .gateway
+            .ask(get(&format!("/h/x-twitter?crc_token={token}")));
         answer.expect_status(200);
         let mac = sign_body(PLAIN_SECRET, token.as_bytes());
-        let delivery = Delivery::unsigned("/h/x-twitter", token).with("X-Signature", format!("sha256={mac}"));
+        let delivery =
+            Delivery::unsigned("/h/x-twitter", token).with("X-Signature", format!("sha256={mac}"));
         stage.refuses(delivery, 401, "bad_signature");
     }
     let event = r#"{"for_user_id":"1"}"#;
     let mac = sign_body(PLAIN_SECRET, event.as_bytes());
-    stage.accepts(Delivery::unsigned("/h/x-twitter", event).with("X-Signature", format!("sha256={mac}")));
+    stage.accepts(
+        Delivery::unsigned("/h/x-twitter", event).with("X-Signature", format!("sha256={mac}")),
+    );
 }
 
 #[test]
 fn au_25_what_a_stranger_sent_comes_back_as_plain_text_or_not_at_all() {
     let stage = stage();
     let page = "%3Chtml%3E%3Cscript%3Ealert(1)%3C/script%3E";
-    let graph = |token: &str| Delivery::unsigned(&format!("/h/microsoft-graph?validationToken={token}"), "");
+    let graph = |token: &str| {
+        Delivery::unsigned(&format!("/h/microsoft-graph?validationToken={token}"), "")
+    };
     let mut cases = Cases::new();
-    for (name, request) in [("graph", graph(page)), ("dropbox", get(&format!("/h/dropbox?challenge={page}")))] {
+    for (name, request) in [
+        ("graph", graph(page)),
+        ("dropbox", get(&format!("/h/dropbox?challenge={page}"))),
+    ] {
         cases.case(name, || {
             let answer = stage.gateway.ask(request);
-            assert_eq!(answer.header("Content-Type"), Some("text/plain"), "{answer}");
-            assert_eq!(answer.header("X-Content-Type-Options"), Some("nosniff"), "{answer}");
+            assert_eq!(
+                answer.header("Content-Type"),
+                Some("text/plain"),
+                "{answer}"
+            );
+            assert_eq!(
+                answer.header("X-Content-Type-Options"),
+                Some("nosniff"),
+                "{answer}"
+            );
             assert_eq!(answer.body, b"<html><script>alert(1)</script>");
         });
     }
@@ -79,10 +139,20 @@ fn au_25_what_a_stranger_sent_comes_back_as_plain_text_or_not_at_all() {
     for (name, request, status, code) in [
         ("too long", graph(&more), 400, "malformed_handshake"),
         ("10 KB", graph(&most), 414, "uri_too_long"),
-        ("a line end", graph("a%0d%0aSet-Cookie:%20a=b"), 400, "malformed_handshake"),
+        (
+            "a line end",
+            graph("a%0d%0aSet-Cookie:%20a=b"),
+            400,
+            "malformed_handshake",
+        ),
         ("a zero", graph("a%00"), 400, "malformed_handshake"),
         ("no ASCII", graph("%C3%A9"), 400, "malformed_handshake"),
-        ("no token", get("/h/meta?hub.mode=subscribe&hub.challenge=1"), 403, "wrong_verify_token"),
+        (
+            "no token",
+            get("/h/meta?hub.mode=subscribe&hub.challenge=1"),
+            403,
+            "wrong_verify_token",
+        ),
         (
             "another token",
             get("/h/meta?hub.mode=subscribe&hub.challenge=1&hub.verify_token=right-tokem"),
@@ -93,7 +163,15 @@ fn au_25_what_a_stranger_sent_comes_back_as_plain_text_or_not_at_all() {
         cases.case(name, || drop(stage.refuses(request, status, code)));
     }
     cases.finish();
-    let log = stage.gateway.wait_for_log(SOON, |line| line["status"] == 403);
-    assert_eq!((log["verdict"].as_str(), log["outcome"].as_str()), (Some("wrong_verify_token"), Some("refused")));
-    assert!(!stage.gateway.stdout().contains("right-toke"), "a verify token was logged");
+    let log = stage
+        .gateway
+        .wait_for_log(SOON, |line| line["status"] == 403);
+    assert_eq!(
+        (log["verdict"].as_str(), log["outcome"].as_str()),
+        (Some("wrong_verify_token"), Some("refused"))
+    );
+    assert!(
+        !stage.gateway.stdout().contains("right-toke"),
+        "a verify token was logged"
+    );
 }

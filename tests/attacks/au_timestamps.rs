@@ -1,6 +1,9 @@
 //! AU: timestamps, on the wire. The exact bounds of a tolerance are tested on the pure core with a set clock.
 
-#![expect(clippy::string_slice, reason = "test code: a panic is how a test fails")]
+#![expect(
+    clippy::string_slice,
+    reason = "test code: a panic is how a test fails"
+)]
 
 use crate::au::{SIGNATURE, TIMESTAMP, refuse_all};
 use crate::stage::Stage;
@@ -15,7 +18,9 @@ fn au_06_a_timestamp_takes_nothing_from_the_body() {
     let at = now().to_string();
     // `{}.1` at `2` and `{}` at `1.2` are the same signed bytes.
     let signature = sign(SECRET, b"{}.1", &at);
-    let shifted = Delivery::of("{}").set(TIMESTAMP, format!("1.{at}")).set(SIGNATURE, signature);
+    let shifted = Delivery::of("{}")
+        .set(TIMESTAMP, format!("1.{at}"))
+        .set(SIGNATURE, signature);
     refuse_all(&stage, [("shifted", shifted, "malformed_timestamp")]);
 }
 
@@ -26,14 +31,30 @@ fn au_12_an_absent_timestamp_is_missing_and_a_huge_one_malformed() {
     refuse_all(
         &stage,
         [
-            ("none", Delivery::fresh().without(TIMESTAMP), "missing_timestamp"),
-            ("none, and signed as empty", at("").without(TIMESTAMP), "missing_timestamp"),
+            (
+                "none",
+                Delivery::fresh().without(TIMESTAMP),
+                "missing_timestamp",
+            ),
+            (
+                "none, and signed as empty",
+                at("").without(TIMESTAMP),
+                "missing_timestamp",
+            ),
             ("empty", at(""), "missing_timestamp"),
             ("spaces", at("").set(TIMESTAMP, "  "), "missing_timestamp"),
-            ("20 digits", at("17600000000000000000"), "malformed_timestamp"),
+            (
+                "20 digits",
+                at("17600000000000000000"),
+                "malformed_timestamp",
+            ),
             ("2^63", at("9223372036854775808"), "malformed_timestamp"),
             ("2^64", at("18446744073709551616"), "malformed_timestamp"),
-            ("2^64 and now", at(&(u128::from(u64::MAX) + 1 + u128::from(now())).to_string()), "malformed_timestamp"),
+            (
+                "2^64 and now",
+                at(&(u128::from(u64::MAX) + 1 + u128::from(now())).to_string()),
+                "malformed_timestamp",
+            ),
             ("400 digits", at(&"1".repeat(400)), "malformed_timestamp"),
         ],
     );
@@ -56,9 +77,24 @@ fn au_13_a_timestamp_is_digits_only() {
         ("thousands", format!("{},{}", &seconds[..1], &seconds[1..])),
         ("NaN", "NaN".to_owned()),
         ("infinity", "Infinity".to_owned()),
-        ("full width", seconds.chars().map(|c| char::from_u32(u32::from(c) + 0xfee0).unwrap_or(c)).collect()),
-        ("Arabic", seconds.chars().map(|c| char::from_u32(u32::from(c) + 0x630).unwrap_or(c)).collect()),
-        ("a space inside", format!("{} {}", &seconds[..5], &seconds[5..])),
+        (
+            "full width",
+            seconds
+                .chars()
+                .map(|c| char::from_u32(u32::from(c) + 0xfee0).unwrap_or(c))
+                .collect(),
+        ),
+        (
+            "Arabic",
+            seconds
+                .chars()
+                .map(|c| char::from_u32(u32::from(c) + 0x630).unwrap_or(c))
+                .collect(),
+        ),
+        (
+            "a space inside",
+            format!("{} {}", &seconds[..5], &seconds[5..]),
+        ),
         ("a unit", format!("{seconds}s")),
         ("quotes", format!("\"{seconds}\"")),
         ("a date", "2026-01-02T03:04:05Z".to_owned()),
@@ -86,11 +122,23 @@ fn au_15_freshness_holds_both_ways_round_the_clock() {
     refuse_all(
         &stage,
         [
-            ("a second too old", Delivery::at(event(), now() - 301), "stale_timestamp"),
-            ("too far ahead", Delivery::at(event(), now() + 330), "future_timestamp"),
+            (
+                "a second too old",
+                Delivery::at(event(), now() - 301),
+                "stale_timestamp",
+            ),
+            (
+                "too far ahead",
+                Delivery::at(event(), now() + 330),
+                "future_timestamp",
+            ),
             ("zero", Delivery::at(event(), 0), "stale_timestamp"),
             ("one", Delivery::at(event(), 1), "stale_timestamp"),
-            ("18 digits", Delivery::signed(SECRET, event(), &"9".repeat(18)), "future_timestamp"),
+            (
+                "18 digits",
+                Delivery::signed(SECRET, event(), &"9".repeat(18)),
+                "future_timestamp",
+            ),
         ],
     );
     stage.accepts(Delivery::at(event(), now() - 270));
@@ -100,14 +148,19 @@ fn au_15_freshness_holds_both_ways_round_the_clock() {
 #[test]
 fn au_15_a_route_has_its_own_tolerance() {
     let stage = Stage::with(|upstream| {
-        let narrow =
-            Route::itellico(upstream).set("name", "\"narrow\"").set("path", "\"/narrow\"").set("tolerance", "\"30s\"");
+        let narrow = Route::itellico(upstream)
+            .set("name", "\"narrow\"")
+            .set("path", "\"/narrow\"")
+            .set("tolerance", "\"30s\"");
         Config::for_upstream(upstream).route(narrow)
     });
     let at = |at: u64| Delivery::at(event(), at).target("/narrow");
     refuse_all(
         &stage,
-        [("too old", at(now() - 31), "stale_timestamp"), ("too far ahead", at(now() + 60), "future_timestamp")],
+        [
+            ("too old", at(now() - 31), "stale_timestamp"),
+            ("too far ahead", at(now() + 60), "future_timestamp"),
+        ],
     );
     stage.accepts(at(now() - 5));
 }
@@ -127,10 +180,19 @@ fn au_16_a_stale_delivery_learns_nothing_of_its_signature() {
     .into_iter()
     .map(|delivery| {
         let answer = stage.refuses(delivery, 401, "stale_timestamp");
-        let differs = |name: &str| ["x-request-id", "date"].contains(&name.to_ascii_lowercase().as_str());
-        let headers: Vec<_> = answer.headers.iter().filter(|(name, _)| !differs(name)).cloned().collect();
+        let differs =
+            |name: &str| ["x-request-id", "date"].contains(&name.to_ascii_lowercase().as_str());
+        let headers: Vec<_> = answer
+            .headers
+            .iter()
+            .filter(|(name, _)| !differs(name))
+            .cloned()
+            .collect();
         (headers, answer.body)
     })
     .collect();
-    assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "the answers differ: {answers:#?}");
+    assert!(
+        answers.windows(2).all(|pair| pair[0] == pair[1]),
+        "the answers differ: {answers:#?}"
+    );
 }

@@ -20,22 +20,41 @@ const OWN: [&str; 6] = [
 #[track_caller]
 fn expect_own_headers_only(request: &Recorded, id: &str) {
     let folded = |name: &str| -> String {
-        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
+        name.chars()
+            .map(|c| {
+                if c.is_ascii_alphanumeric() {
+                    c.to_ascii_lowercase()
+                } else {
+                    '-'
+                }
+            })
+            .collect()
     };
     for (name, _) in &request.headers {
         if folded(name).starts_with("x-verigate") {
             assert!(OWN.contains(&name.as_str()), "{name} in {request}");
         }
     }
-    for (name, value) in
-        OWN.iter().zip(["itellico", "itellico", "env:ITELLICO_WEBHOOK_SECRET", id, "conversation.ended", "valid"])
-    {
-        assert_eq!(request.header(name).as_deref(), Some(value), "{name} in {request}");
+    for (name, value) in OWN.iter().zip([
+        "itellico",
+        "itellico",
+        "env:ITELLICO_WEBHOOK_SECRET",
+        id,
+        "conversation.ended",
+        "valid",
+    ]) {
+        assert_eq!(
+            request.header(name).as_deref(),
+            Some(value),
+            "{name} in {request}"
+        );
     }
 }
 
 fn trusting() -> Stage {
-    Stage::with(|upstream| Config::for_upstream(upstream).server("trusted_proxies", "[\"127.0.0.1/32\"]"))
+    Stage::with(|upstream| {
+        Config::for_upstream(upstream).server("trusted_proxies", "[\"127.0.0.1/32\"]")
+    })
 }
 
 #[test]
@@ -53,8 +72,16 @@ fn hb_02_a_signature_named_by_connection_is_used_and_not_forwarded() {
     let delivery = || Delivery::fresh().with("Connection", "X-Webhook-Signature-256");
     let request = stage.accepts(delivery());
     assert!(!request.has("X-Webhook-Signature-256"), "{request}");
-    stage.refuses(delivery().set("X-Webhook-Signature-256", "0".repeat(64)), 401, "bad_signature");
-    stage.refuses(delivery().without("X-Webhook-Signature-256"), 401, "missing_signature");
+    stage.refuses(
+        delivery().set("X-Webhook-Signature-256", "0".repeat(64)),
+        401,
+        "bad_signature",
+    );
+    stage.refuses(
+        delivery().without("X-Webhook-Signature-256"),
+        401,
+        "missing_signature",
+    );
 }
 
 #[test]
@@ -63,35 +90,52 @@ fn hb_03_connection_cannot_take_the_gateways_own_headers_away() {
     let mut cases = Cases::new();
     cases.case("ours named", || {
         let id = fresh_event_id();
-        let delivery = Delivery::of(event_with(&id))
-            .with("Connection", "X-Verigate-Event-Id, X-Verigate-Verdict, X-Forwarded-For");
+        let delivery = Delivery::of(event_with(&id)).with(
+            "Connection",
+            "X-Verigate-Event-Id, X-Verigate-Verdict, X-Forwarded-For",
+        );
         let request = stage.accepts(delivery);
         expect_own_headers_only(&request, &id);
-        assert_eq!(request.header("X-Forwarded-For").as_deref(), Some("127.0.0.1"));
+        assert_eq!(
+            request.header("X-Forwarded-For").as_deref(),
+            Some("127.0.0.1")
+        );
     });
-    cases.case("named over two lines, in odd case, with tabs and empty members", || {
-        let delivery = Delivery::fresh()
-            .with("X-One", "1")
-            .with("X-Two", "2")
-            .with("X-Three", "3")
-            .with("X-Four", "4")
-            .with("Connection", ",\tx-oNE\t,, X-TWO")
-            .with("connection", "keep-alive ,x-three,")
-            .with("X-Two", "2b");
-        let request = stage.accepts(delivery);
-        for name in ["X-One", "X-Two", "X-Three"] {
-            assert!(!request.has(name), "{name} in {request}");
-        }
-        assert!(request.has("X-Four"), "{request}");
-    });
+    cases.case(
+        "named over two lines, in odd case, with tabs and empty members",
+        || {
+            let delivery = Delivery::fresh()
+                .with("X-One", "1")
+                .with("X-Two", "2")
+                .with("X-Three", "3")
+                .with("X-Four", "4")
+                .with("Connection", ",\tx-oNE\t,, X-TWO")
+                .with("connection", "keep-alive ,x-three,")
+                .with("X-Two", "2b");
+            let request = stage.accepts(delivery);
+            for name in ["X-One", "X-Two", "X-Three"] {
+                assert!(!request.has(name), "{name} in {request}");
+            }
+            assert!(request.has("X-Four"), "{request}");
+        },
+    );
     cases.finish();
 }
 
 #[test]
 fn hb_04_hop_by_hop_headers_are_not_forwarded() {
     let stage = Stage::new();
-    let names = ["Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "TE", "Trailer", "Upgrade"];
-    let delivery = names.iter().fold(Delivery::fresh(), |delivery, name| delivery.with(name, "x"));
+    let names = [
+        "Keep-Alive",
+        "Proxy-Connection",
+        "Proxy-Authorization",
+        "TE",
+        "Trailer",
+        "Upgrade",
+    ];
+    let delivery = names
+        .iter()
+        .fold(Delivery::fresh(), |delivery, name| delivery.with(name, "x"));
     let request = stage.accepts(delivery);
     for name in names {
         assert!(!request.has(name), "{name} in {request}");
@@ -102,12 +146,23 @@ fn hb_04_hop_by_hop_headers_are_not_forwarded() {
 fn hb_05_the_gateways_own_headers_cannot_be_sent_by_a_client() {
     let stage = Stage::new();
     let id = fresh_event_id();
-    let delivery = OWN.iter().fold(Delivery::of(event_with(&id)), |delivery, name| {
-        delivery.with(name, "spoofed").with(&name.to_ascii_lowercase(), "spoofed")
-    });
-    let request = stage.accepts(delivery.with("X-Verigate-Foo", "spoofed").with("x-verigate-", "spoofed"));
+    let delivery = OWN
+        .iter()
+        .fold(Delivery::of(event_with(&id)), |delivery, name| {
+            delivery
+                .with(name, "spoofed")
+                .with(&name.to_ascii_lowercase(), "spoofed")
+        });
+    let request = stage.accepts(
+        delivery
+            .with("X-Verigate-Foo", "spoofed")
+            .with("x-verigate-", "spoofed"),
+    );
     expect_own_headers_only(&request, &id);
-    assert!(!String::from_utf8_lossy(&request.raw_head).contains("spoofed"), "{request}");
+    assert!(
+        !String::from_utf8_lossy(&request.raw_head).contains("spoofed"),
+        "{request}"
+    );
 }
 
 #[test]
@@ -125,10 +180,15 @@ fn hb_06_aliases_of_the_gateways_own_headers_are_stripped() {
         "X_Forwarded_Proto",
     ]
     .iter()
-    .fold(Delivery::of(event_with(&id)), |delivery, name| delivery.with(name, "spoofed"));
+    .fold(Delivery::of(event_with(&id)), |delivery, name| {
+        delivery.with(name, "spoofed")
+    });
     let request = stage.accepts(delivery);
     expect_own_headers_only(&request, &id);
-    assert!(!String::from_utf8_lossy(&request.raw_head).contains("spoofed"), "{request}");
+    assert!(
+        !String::from_utf8_lossy(&request.raw_head).contains("spoofed"),
+        "{request}"
+    );
 }
 
 #[test]
@@ -137,22 +197,34 @@ fn hb_07_an_alias_of_the_signature_is_a_duplicate_and_never_the_signature() {
     let mut cases = Cases::new();
     for alias in ["X_Webhook_Signature_256", "x.webhook-signature_256"] {
         cases.case(&format!("{alias} beside it"), || {
-            stage.refuses(Delivery::fresh().with(alias, "00"), 401, "malformed_signature");
+            stage.refuses(
+                Delivery::fresh().with(alias, "00"),
+                401,
+                "malformed_signature",
+            );
         });
         cases.case(&format!("{alias} alone"), || {
             let delivery = Delivery::fresh();
             let signature = delivery.value("X-Webhook-Signature-256");
-            let aliased = delivery.without("X-Webhook-Signature-256").with(alias, signature);
+            let aliased = delivery
+                .without("X-Webhook-Signature-256")
+                .with(alias, signature);
             stage.refuses(aliased, 401, "missing_signature");
         });
     }
     cases.case("timestamp beside it", || {
-        stage.refuses(Delivery::fresh().with("X_Webhook_Timestamp", "1"), 401, "malformed_timestamp");
+        stage.refuses(
+            Delivery::fresh().with("X_Webhook_Timestamp", "1"),
+            401,
+            "malformed_timestamp",
+        );
     });
     cases.case("timestamp alone", || {
         let delivery = Delivery::fresh();
         let timestamp = delivery.value("X-Webhook-Timestamp");
-        let aliased = delivery.without("X-Webhook-Timestamp").with("X_Webhook_Timestamp", timestamp);
+        let aliased = delivery
+            .without("X-Webhook-Timestamp")
+            .with("X_Webhook_Timestamp", timestamp);
         stage.refuses(aliased, 401, "missing_timestamp");
     });
     cases.finish();
@@ -171,11 +243,17 @@ fn with_origin(delivery: Delivery, addresses: &str) -> Delivery {
 fn hb_08_a_strangers_word_on_its_origin_is_replaced() {
     let stage = Stage::new();
     let request = stage.accepts(with_origin(Delivery::fresh(), "1.2.3.4"));
-    assert_eq!(request.header("X-Forwarded-For").as_deref(), Some("127.0.0.1"));
+    assert_eq!(
+        request.header("X-Forwarded-For").as_deref(),
+        Some("127.0.0.1")
+    );
     assert_eq!(request.header("X-Forwarded-Proto").as_deref(), Some("http"));
     assert_eq!(request.header("X-Forwarded-Host").as_deref(), Some("a"));
     assert!(!request.has("Forwarded"), "{request}");
-    assert_ne!(request.header("X-Request-Id").as_deref(), Some("spoofed-id"));
+    assert_ne!(
+        request.header("X-Request-Id").as_deref(),
+        Some("spoofed-id")
+    );
     assert!(request.has("X-Request-Id"));
 }
 
@@ -183,12 +261,27 @@ fn hb_08_a_strangers_word_on_its_origin_is_replaced() {
 fn hb_08_a_trusted_proxys_word_is_kept_and_cut() {
     let stage = trusting();
     let mut cases = Cases::new();
-    let many = (0..500).map(|n| format!("198.51.100.{}", n % 250)).collect::<Vec<_>>().join(", ");
+    let many = (0..500)
+        .map(|n| format!("198.51.100.{}", n % 250))
+        .collect::<Vec<_>>()
+        .join(", ");
     for (name, sent, client) in [
         ("one", "203.0.113.7".to_owned(), Some("203.0.113.7")),
-        ("spoofed before", "6.6.6.6, 203.0.113.7".to_owned(), Some("203.0.113.7")),
-        ("through two trusted", "203.0.113.7, 127.0.0.1".to_owned(), Some("203.0.113.7")),
-        ("junk before", "junk, <script>, 203.0.113.7".to_owned(), Some("203.0.113.7")),
+        (
+            "spoofed before",
+            "6.6.6.6, 203.0.113.7".to_owned(),
+            Some("203.0.113.7"),
+        ),
+        (
+            "through two trusted",
+            "203.0.113.7, 127.0.0.1".to_owned(),
+            Some("203.0.113.7"),
+        ),
+        (
+            "junk before",
+            "junk, <script>, 203.0.113.7".to_owned(),
+            Some("203.0.113.7"),
+        ),
         ("only junk", "junk".to_owned(), Some("127.0.0.1")),
         ("500 members", many, Some("198.51.100.249")),
     ] {
@@ -202,15 +295,26 @@ fn hb_08_a_trusted_proxys_word_is_kept_and_cut() {
             let members: Vec<&str> = list.split(',').map(str::trim).collect();
             assert_eq!(members.last(), Some(&"127.0.0.1"), "{list}");
             assert!(members.len() <= 20, "{} members", members.len());
-            assert_eq!(request.header("X-Forwarded-Proto").as_deref(), Some("https"));
-            assert_eq!(request.header("X-Forwarded-Host").as_deref(), Some("spoofed.example"));
-            assert_eq!(request.header("X-Request-Id").as_deref(), Some("spoofed-id"));
+            assert_eq!(
+                request.header("X-Forwarded-Proto").as_deref(),
+                Some("https")
+            );
+            assert_eq!(
+                request.header("X-Forwarded-Host").as_deref(),
+                Some("spoofed.example")
+            );
+            assert_eq!(
+                request.header("X-Request-Id").as_deref(),
+                Some("spoofed-id")
+            );
             assert_eq!(answer.header("X-Request-Id"), Some("spoofed-id"));
         });
         // The request id is the same in every case, so the log is searched for the address.
         if let Some(client) = client {
             cases.case(&format!("{name}: log"), || {
-                stage.gateway.wait_for_log(crate::support::SOON, |line| line["client"] == client);
+                stage
+                    .gateway
+                    .wait_for_log(crate::support::SOON, |line| line["client"] == client);
             });
         }
     }
@@ -236,11 +340,16 @@ fn hb_09_a_request_id_that_is_long_or_not_visible_is_replaced() {
             let forwarded = request.headers_named("X-Request-Id");
             assert_eq!(forwarded.len(), 1, "{request}");
             assert_eq!(forwarded[0] == id, kept, "{request}");
-            assert!(!forwarded[0].is_empty() && forwarded[0].iter().all(u8::is_ascii_graphic), "{request}");
+            assert!(
+                !forwarded[0].is_empty() && forwarded[0].iter().all(u8::is_ascii_graphic),
+                "{request}"
+            );
         });
     }
     cases.case("a quote does not break the log", || {
-        let answer = stage.gateway.ask(Delivery::fresh().with("X-Request-Id", &quoted));
+        let answer = stage
+            .gateway
+            .ask(Delivery::fresh().with("X-Request-Id", &quoted));
         answer.expect_status(200);
         stage.gateway.log_of(&answer);
     });
@@ -256,8 +365,14 @@ fn hb_10_doubled_headers_are_forwarded_in_order() {
             .with("Content-Type", "text/plain")
             .with("Authorization", "Basic two"),
     );
-    assert_eq!(request.headers_named("Content-Type"), [b"application/json".as_slice(), b"text/plain"]);
-    assert_eq!(request.headers_named("Authorization"), [b"Basic one", b"Basic two"]);
+    assert_eq!(
+        request.headers_named("Content-Type"),
+        [b"application/json".as_slice(), b"text/plain"]
+    );
+    assert_eq!(
+        request.headers_named("Authorization"),
+        [b"Basic one", b"Basic two"]
+    );
 }
 
 /// `{"a":1}` as gzip has it.
@@ -278,7 +393,8 @@ fn hb_11_compressed_bodies_are_only_bytes() {
     let mut cases = Cases::new();
     for (name, body) in [("small", gzip.clone()), ("bomb", bomb())] {
         cases.case(name, || {
-            let request = stage.accepts(Delivery::plain(body.clone()).with("Content-Encoding", "gzip"));
+            let request =
+                stage.accepts(Delivery::plain(body.clone()).with("Content-Encoding", "gzip"));
             request.expect_body(&body);
             assert_eq!(request.header("Content-Encoding").as_deref(), Some("gzip"));
         });
@@ -293,19 +409,37 @@ fn hb_11_compressed_bodies_are_only_bytes() {
 #[test]
 fn hb_12_a_proxy_header_is_dropped_and_override_headers_override_nothing() {
     let stage = Stage::with(|upstream| {
-        let other = Route::itellico(upstream).set("name", "\"other\"").set("path", "\"/other\"");
+        let other = Route::itellico(upstream)
+            .set("name", "\"other\"")
+            .set("path", "\"/other\"");
         Config::for_upstream(upstream).route(other)
     });
     let request = stage.accepts(Delivery::fresh().with("Proxy", "http://evil"));
     assert!(!request.has("Proxy"), "{request}");
-    let overrides = [("X-Original-URL", "/other"), ("X-Rewrite-URL", "/other"), ("X-HTTP-Method-Override", "DELETE")];
-    let delivery = overrides.iter().fold(Delivery::fresh(), |delivery, (name, value)| delivery.with(name, value));
+    let overrides = [
+        ("X-Original-URL", "/other"),
+        ("X-Rewrite-URL", "/other"),
+        ("X-HTTP-Method-Override", "DELETE"),
+    ];
+    let delivery = overrides
+        .iter()
+        .fold(Delivery::fresh(), |delivery, (name, value)| {
+            delivery.with(name, value)
+        });
     let request = stage.accepts(delivery);
-    assert_eq!(request.header("X-Verigate-Route").as_deref(), Some("itellico"));
-    assert_eq!((request.method.as_str(), request.target.as_slice()), ("POST", b"/webhooks/itellico".as_slice()));
+    assert_eq!(
+        request.header("X-Verigate-Route").as_deref(),
+        Some("itellico")
+    );
+    assert_eq!(
+        (request.method.as_str(), request.target.as_slice()),
+        ("POST", b"/webhooks/itellico".as_slice())
+    );
     for (name, value) in overrides {
         assert_eq!(request.header(name).as_deref(), Some(value));
     }
-    let delivery = Delivery::fresh().method("GET").with("X-HTTP-Method-Override", "POST");
+    let delivery = Delivery::fresh()
+        .method("GET")
+        .with("X-HTTP-Method-Override", "POST");
     stage.refuses(delivery, 405, "method_not_allowed");
 }

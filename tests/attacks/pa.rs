@@ -64,7 +64,14 @@ fn pa_01_dot_segments_and_encoded_separators_are_refused_under_a_prefix() {
 #[test]
 fn pa_02_empty_segments_backslashes_and_parameters_are_refused_under_a_prefix() {
     let stage = stage();
-    let refused = ["/hooks//a", "/hooks/a//", "/hooks/x//y", "/hooks/x\\y", "/hooks/a;v=1", "/hooks/..;/x"];
+    let refused = [
+        "/hooks//a",
+        "/hooks/a//",
+        "/hooks/x//y",
+        "/hooks/x\\y",
+        "/hooks/a;v=1",
+        "/hooks/..;/x",
+    ];
     refuses_all(&stage, &refused, 400, "bad_path");
     refuses_all(&stage, &["//hooks/a", "/hooks\\a"], 404, "no_route");
 }
@@ -74,7 +81,10 @@ fn pa_03_an_encoded_letter_is_not_the_letter() {
     let stage = stage();
     let request = stage.accepts(delivery("secret-b", "/hooks/%61"));
     assert_eq!(request.target, b"/hooks/%61");
-    assert_eq!(request.header("X-Verigate-Route").as_deref(), Some("prefix"));
+    assert_eq!(
+        request.header("X-Verigate-Route").as_deref(),
+        Some("prefix")
+    );
     stage.refuses(delivery("secret-a", "/hooks/%61"), 401, "bad_signature");
 }
 
@@ -85,7 +95,10 @@ fn pa_04_case_and_a_slash_at_the_end_count() {
     for target in ["/hooks/A", "/hooks/a/"] {
         cases.case(target, || {
             let request = stage.accepts(delivery("secret-b", target));
-            assert_eq!(request.header("X-Verigate-Route").as_deref(), Some("prefix"));
+            assert_eq!(
+                request.header("X-Verigate-Route").as_deref(),
+                Some("prefix")
+            );
             assert_eq!(request.target, target.as_bytes());
             stage.refuses(delivery("secret-a", target), 401, "bad_signature");
         });
@@ -128,7 +141,9 @@ fn pa_06_encoded_controls_and_broken_escapes_are_refused_under_a_prefix() {
     refuses_all(&stage, &refused, 400, "bad_path");
     // The space ends the target: malformed before any route is looked for.
     stage.rejects(delivery("secret-b", "/hooks/%0d%0aX: y"));
-    let twice = stage.gateway.ask(delivery("secret-b", "/hooks/%252e%252e/x"));
+    let twice = stage
+        .gateway
+        .ask(delivery("secret-b", "/hooks/%252e%252e/x"));
     if twice.status == 200 {
         assert_eq!(stage.upstream.last().target, b"/hooks/%252e%252e/x");
     } else {
@@ -141,7 +156,10 @@ fn pa_07_a_host_bound_route_takes_its_own_secret_only() {
     let stage = stage();
     let bound = |secret: &str| delivery(secret, "/hooks/a").set("Host", "x.example");
     let request = stage.accepts(bound("secret-x"));
-    assert_eq!(request.header("X-Verigate-Route").as_deref(), Some("hosted"));
+    assert_eq!(
+        request.header("X-Verigate-Route").as_deref(),
+        Some("hosted")
+    );
     stage.refuses(bound("secret-a"), 401, "bad_signature");
     stage.refuses(bound("secret-b"), 401, "bad_signature");
     stage.refuses(delivery("secret-x", "/hooks/a"), 401, "bad_signature");

@@ -73,7 +73,11 @@ impl Stage {
     pub(crate) fn expect_forwarded(&self, before: usize, more: usize) {
         assert_eq!(self.upstream.count(), before + more, "forwarded requests");
         self.gateway.expect_serving();
-        assert_eq!(self.upstream.count(), before + more + 1, "forwarded requests, the good delivery counted");
+        assert_eq!(
+            self.upstream.count(),
+            before + more + 1,
+            "forwarded requests, the good delivery counted"
+        );
     }
 }
 

@@ -36,19 +36,30 @@ fn outcome_of(stage: &Stage, behaviour: Behaviour, delivery: &Delivery) -> Resul
 #[track_caller]
 fn expect_fresh_connection(stage: &Stage) {
     let used = stage.upstream.last().connection;
-    stage.upstream.next(Behaviour::answer(&Reply::new(200).body("its own")));
+    stage
+        .upstream
+        .next(Behaviour::answer(&Reply::new(200).body("its own")));
     let answer = stage.gateway.ask(Delivery::fresh());
     answer.expect_status(200);
     assert_eq!(answer.body, b"its own");
-    assert_ne!(stage.upstream.last().connection, used, "the connection was used again");
+    assert_ne!(
+        stage.upstream.last().connection,
+        used,
+        "the connection was used again"
+    );
 }
 
 /// The last two requests came over different connections.
 #[track_caller]
 fn expect_two_connections(stage: &Stage) {
     let requests = stage.upstream.requests();
-    let [.., first, second] = requests.as_slice() else { panic!("two requests") };
-    assert_ne!(first.connection, second.connection, "a connection with bytes left was used again");
+    let [.., first, second] = requests.as_slice() else {
+        panic!("two requests")
+    };
+    assert_ne!(
+        first.connection, second.connection,
+        "a connection with bytes left was used again"
+    );
 }
 
 #[track_caller]
@@ -74,10 +85,22 @@ fn up_01_an_answer_of_ambiguous_framing_is_a_failure() {
     let stage = Stage::new();
     let mut cases = Cases::new();
     for (name, raw) in [
-        ("length and chunked", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-        ("chunked and length", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"),
-        ("gzip without chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nxx"),
-        ("chunked twice", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n"),
+        (
+            "length and chunked",
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "chunked and length",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "gzip without chunked",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nxx",
+        ),
+        (
+            "chunked twice",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+        ),
     ] {
         cases.case(name, || expect_failed(&stage, raw));
     }
@@ -89,27 +112,48 @@ fn up_02_an_answer_that_is_no_http_is_a_failure() {
     let stage = Stage::new();
     let mut cases = Cases::new();
     for (name, raw) in [
-        ("two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!"),
-        ("negative length", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"),
-        ("a list of lengths", "HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\nhello!"),
-        ("a length with a plus", "HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello"),
+        (
+            "two lengths",
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+        ),
+        (
+            "negative length",
+            "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        ),
+        (
+            "a list of lengths",
+            "HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\nhello!",
+        ),
+        (
+            "a length with a plus",
+            "HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello",
+        ),
         ("status 99", "HTTP/1.1 99 X\r\nContent-Length: 0\r\n\r\n"),
-        ("status 1000", "HTTP/1.1 1000 X\r\nContent-Length: 0\r\n\r\n"),
+        (
+            "status 1000",
+            "HTTP/1.1 1000 X\r\nContent-Length: 0\r\n\r\n",
+        ),
         ("version 2", "HTTP/2 200 OK\r\nContent-Length: 0\r\n\r\n"),
         ("garbage", "\x01\x02\x03garbage\r\n\r\n"),
         ("no version", "200 OK\r\n\r\n"),
     ] {
         cases.case(name, || expect_failed(&stage, raw));
     }
-    let chunked = |rest: &str| format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n{rest}");
+    let chunked = |rest: &str| {
+        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n{rest}")
+    };
     for (name, rest) in [
         ("bad chunk size", "zz\r\nhello\r\n0\r\n\r\n"),
         ("chunk lines ended by LF", "5\nhello\n0\n\n"),
         ("line feed in an extension", "5;a\nb\r\nhello\r\n0\r\n\r\n"),
     ] {
-        cases.case(name, || expect_broken(&stage, Behaviour::raw(chunked(rest))));
+        cases.case(name, || {
+            expect_broken(&stage, Behaviour::raw(chunked(rest)))
+        });
     }
-    cases.case("no last chunk", || expect_broken(&stage, Behaviour::raw_then_close(chunked(""))));
+    cases.case("no last chunk", || {
+        expect_broken(&stage, Behaviour::raw_then_close(chunked("")))
+    });
     cases.finish();
 }
 
@@ -121,14 +165,20 @@ fn up_03_bytes_behind_an_answer_reach_nobody() {
     for (name, extra) in [("some", b"extra".as_slice()), ("a whole answer", poison)] {
         cases.case(name, || {
             let raw = [Reply::new(200).body("hello").bytes().as_slice(), extra].concat();
-            let answer = outcome(&stage, Behaviour::raw(raw)).unwrap_or_else(|missing| panic!("{missing}"));
+            let answer =
+                outcome(&stage, Behaviour::raw(raw)).unwrap_or_else(|missing| panic!("{missing}"));
             assert_eq!(answer.body, b"hello");
             expect_fresh_connection(&stage);
         });
     }
     cases.case("behind a chunked answer", || {
-        let raw = [Reply::new(200).body("hello").chunked_bytes(2).as_slice(), poison].concat();
-        let answer = outcome(&stage, Behaviour::raw(raw)).unwrap_or_else(|missing| panic!("{missing}"));
+        let raw = [
+            Reply::new(200).body("hello").chunked_bytes(2).as_slice(),
+            poison,
+        ]
+        .concat();
+        let answer =
+            outcome(&stage, Behaviour::raw(raw)).unwrap_or_else(|missing| panic!("{missing}"));
         assert_eq!(answer.body, b"hello");
         expect_fresh_connection(&stage);
     });
@@ -141,8 +191,12 @@ fn up_04_an_answer_that_nobody_asked_for_is_not_the_next_ones() {
     let mut client = stage.gateway.connect();
     for _ in 0..5 {
         client.ask(Delivery::fresh().bytes()).expect_status(200);
-        stage.upstream.send_unasked(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison");
-        stage.upstream.next(Behaviour::answer(&Reply::new(200).body("its own")));
+        stage
+            .upstream
+            .send_unasked(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison");
+        stage
+            .upstream
+            .next(Behaviour::answer(&Reply::new(200).body("its own")));
         let answer = client.ask(Delivery::fresh().bytes());
         answer.expect_status(200);
         assert_eq!(answer.body, b"its own");
@@ -164,7 +218,8 @@ fn up_05_no_header_of_the_upstream_splits_our_answer() {
         cases.case(name, || {
             let raw = format!("HTTP/1.1 200 OK\r\n{line}\r\nContent-Length: 2\r\n\r\nok");
             // The client itself refuses control bytes in a head.
-            let answer = outcome(&stage, Behaviour::raw(raw)).unwrap_or_else(|missing| panic!("{missing}"));
+            let answer =
+                outcome(&stage, Behaviour::raw(raw)).unwrap_or_else(|missing| panic!("{missing}"));
             if answer.status == 200 {
                 assert!(answer.headers_named("Evil").is_empty(), "{answer}");
             } else {
@@ -179,26 +234,49 @@ fn up_05_no_header_of_the_upstream_splits_our_answer() {
 #[test]
 fn up_06_hop_by_hop_headers_are_not_relayed() {
     let stage = Stage::new();
-    let names = ["X-Foo", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Upgrade", "TE", "Trailer"];
-    let reply = names.iter().fold(Reply::new(200).with("Connection", "X-Foo"), |reply, name| reply.with(name, "1"));
-    let answer = outcome(&stage, Behaviour::answer(&reply.with("X-Kept", "1"))).unwrap_or_else(|m| panic!("{m}"));
+    let names = [
+        "X-Foo",
+        "Keep-Alive",
+        "Proxy-Authenticate",
+        "Proxy-Connection",
+        "Upgrade",
+        "TE",
+        "Trailer",
+    ];
+    let reply = names.iter().fold(
+        Reply::new(200).with("Connection", "X-Foo"),
+        |reply, name| reply.with(name, "1"),
+    );
+    let answer = outcome(&stage, Behaviour::answer(&reply.with("X-Kept", "1")))
+        .unwrap_or_else(|m| panic!("{m}"));
     answer.expect_status(200);
     for name in names {
         assert!(answer.headers_named(name).is_empty(), "{name} in {answer}");
     }
-    assert!(!answer.headers_named("Connection").iter().any(|value| value.contains("Foo")), "{answer}");
+    assert!(
+        !answer
+            .headers_named("Connection")
+            .iter()
+            .any(|value| value.contains("Foo")),
+        "{answer}"
+    );
     assert_eq!(answer.header("X-Kept"), Some("1"));
 }
 
 #[test]
 fn up_07_a_switch_of_protocols_is_a_failure() {
     let stage = Stage::new();
-    let raw = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+    let raw =
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
     expect_failed(&stage, raw);
     let mut client = stage.gateway.connect();
     stage.upstream.next(Behaviour::raw(raw));
-    let asked = Delivery::fresh().with("Upgrade", "websocket").with("Connection", "Upgrade");
-    client.ask(asked.bytes()).expect_refusal(502, "upstream_failed");
+    let asked = Delivery::fresh()
+        .with("Upgrade", "websocket")
+        .with("Connection", "Upgrade");
+    client
+        .ask(asked.bytes())
+        .expect_refusal(502, "upstream_failed");
 }
 
 #[test]
@@ -218,12 +296,14 @@ fn up_09_an_answer_ended_by_the_connection_is_whole_only_when_it_ended_well() {
     let mut cases = Cases::new();
     let reply = Reply::new(200).body("x".repeat(100_000));
     cases.case("whole", || {
-        let answer = outcome(&stage, Behaviour::close_delimited(&reply)).unwrap_or_else(|missing| panic!("{missing}"));
+        let answer = outcome(&stage, Behaviour::close_delimited(&reply))
+            .unwrap_or_else(|missing| panic!("{missing}"));
         assert_eq!(answer.body.len(), 100_000);
     });
     cases.case("HTTP/1.0", || {
         let raw = "HTTP/1.0 200 OK\r\nX-A: b\r\n\r\nold";
-        let answer = outcome(&stage, Behaviour::raw_then_close(raw)).unwrap_or_else(|missing| panic!("{missing}"));
+        let answer = outcome(&stage, Behaviour::raw_then_close(raw))
+            .unwrap_or_else(|missing| panic!("{missing}"));
         assert_eq!(answer.body, b"old");
     });
     cases.case("cut by a reset", || {
@@ -253,7 +333,9 @@ fn up_10_bodies_where_none_belongs_are_not_relayed() {
     for status in [204, 304] {
         cases.case(&status.to_string(), || {
             let mut client = stage.gateway.connect();
-            stage.upstream.next(Behaviour::raw(format!("HTTP/1.1 {status} X\r\nContent-Length: 4\r\n\r\nbody")));
+            stage.upstream.next(Behaviour::raw(format!(
+                "HTTP/1.1 {status} X\r\nContent-Length: 4\r\n\r\nbody"
+            )));
             client.ask(Delivery::fresh().bytes()).expect_status(status);
             // Anything of the body would stand before the next answer.
             client.ask(Delivery::fresh().bytes()).expect_status(200);
@@ -262,19 +344,33 @@ fn up_10_bodies_where_none_belongs_are_not_relayed() {
     }
     cases.case("HEAD", || {
         let mut client = stage.gateway.connect();
-        stage.upstream.next(Behaviour::raw("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"));
+        stage.upstream.next(Behaviour::raw(
+            "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody",
+        ));
         client.send(Delivery::plain("").method("HEAD").bytes());
         client.answer_to_head().expect_status(200);
         client.ask(Delivery::fresh().bytes()).expect_status(200);
         expect_two_connections(&stage);
     });
     cases.case("half of a length", || {
-        let raw = format!("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}", "x".repeat(50));
+        let raw = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}",
+            "x".repeat(50)
+        );
         let delivery = Delivery::fresh();
         let missing = outcome_of(&stage, Behaviour::raw_then_close(raw), &delivery);
-        assert!(matches!(missing, Err(Missing::Truncated(_) | Missing::Closed)), "{missing:?}");
-        let id = stage.upstream.last().header("X-Verigate-Event-Id").expect("an event id");
-        let log = stage.gateway.wait_for_log(SOON, |line| line["event_id"] == id.as_str());
+        assert!(
+            matches!(missing, Err(Missing::Truncated(_) | Missing::Closed)),
+            "{missing:?}"
+        );
+        let id = stage
+            .upstream
+            .last()
+            .header("X-Verigate-Event-Id")
+            .expect("an event id");
+        let log = stage
+            .gateway
+            .wait_for_log(SOON, |line| line["event_id"] == id.as_str());
         assert_eq!(log["outcome"], "upstream_failed", "{log}");
     });
     cases.finish();
@@ -284,7 +380,9 @@ fn up_10_bodies_where_none_belongs_are_not_relayed() {
 fn up_11_an_early_answer_counts() {
     let stage = Stage::with(|upstream| {
         let route = Route::itellico(upstream).set("max_body", "\"16MiB\"");
-        Config::new().route(route).server("max_buffered", "\"256MiB\"")
+        Config::new()
+            .route(route)
+            .server("max_buffered", "\"256MiB\"")
     });
     let mut cases = Cases::new();
     cases.case("200 and closes before the body is read", || {
@@ -299,11 +397,17 @@ fn up_11_an_early_answer_counts() {
         let mut client = stage.gateway.connect();
         client.send(delivery.bytes());
         client.answer_within(LATE).expect_status(200);
-        stage.gateway.ask(delivery).expect_refusal(409, "replayed_event");
+        stage
+            .gateway
+            .ask(delivery)
+            .expect_refusal(409, "replayed_event");
     });
     cases.case("413 early and resets", || {
         let delivery = Delivery::of(event_of(8 << 20));
-        stage.upstream.next(Behaviour(vec![Step::Send(Reply::new(413).bytes()), Step::Reset]));
+        stage.upstream.next(Behaviour(vec![
+            Step::Send(Reply::new(413).bytes()),
+            Step::Reset,
+        ]));
         let mut client = stage.gateway.connect();
         client.send(delivery.bytes());
         let answer = client.answer_within(LATE);
@@ -324,14 +428,16 @@ fn up_12_the_upstreams_headers_pass_but_for_the_gateways_own() {
         .with("X-Request-Id", "spoofed")
         .with("SERVER", "mine/1")
         .with("Set-Cookie", "a=b; HttpOnly");
-    let answer = outcome(&stage, Behaviour::answer(&reply)).unwrap_or_else(|missing| panic!("{missing}"));
+    let answer =
+        outcome(&stage, Behaviour::answer(&reply)).unwrap_or_else(|missing| panic!("{missing}"));
     answer.expect_status(200);
     assert_eq!(answer.header("Server"), Some("mine/1"));
     assert_eq!(answer.header("Set-Cookie"), Some("a=b; HttpOnly"));
     assert!(answer.header("X-Request-Id").is_some());
     assert!(!answer.to_string().contains("spoofed"), "{answer}");
     let large = Reply::new(200).with("X-Large", &"v".repeat(200_000));
-    let answer = outcome(&stage, Behaviour::answer(&large)).unwrap_or_else(|missing| panic!("{missing}"));
+    let answer =
+        outcome(&stage, Behaviour::answer(&large)).unwrap_or_else(|missing| panic!("{missing}"));
     if answer.status == 200 {
         assert_eq!(answer.header("X-Large").map(str::len), Some(200_000));
     } else {
@@ -344,18 +450,25 @@ fn up_12_the_upstreams_headers_pass_but_for_the_gateways_own() {
 fn up_14_an_upstream_that_is_the_gateway_itself_is_refused_at_start() {
     let upstream = Upstream::start();
     // A port that was free a moment ago: the configuration has to name it before the gateway binds it.
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port();
     for host in ["127.0.0.1", "localhost"] {
         let config = Config::new()
             .server("listen", &format!("[\"127.0.0.1:{port}\"]"))
-            .route(Route::itellico(&upstream).set("upstream", &text(&format!("http://{host}:{port}"))));
+            .route(
+                Route::itellico(&upstream).set("upstream", &text(&format!("http://{host}:{port}"))),
+            );
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("verigate.toml");
         std::fs::write(&file, config.toml()).expect("a file");
         let mut command = binary();
         command.arg("run").arg("--config").arg(&file);
         command.envs(config.environment.iter().map(|(name, value)| (name, value)));
-        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
         let mut child = command.spawn().expect("the binary starts");
         let mut exit = None;
         let ended = eventually(SOON, || {
@@ -366,6 +479,10 @@ fn up_14_an_upstream_that_is_the_gateway_itself_is_refused_at_start() {
             child.kill().expect("the child can be ended");
             child.wait().expect("the child ends");
         }
-        assert_eq!(exit.and_then(|exit| exit.code()), Some(2), "an upstream at our own port, as {host}");
+        assert_eq!(
+            exit.and_then(|exit| exit.code()),
+            Some(2),
+            "an upstream at our own port, as {host}"
+        );
     }
 }

@@ -17,13 +17,28 @@ fn file(route: &str) -> String {
 #[test]
 fn a_good_file_shows_what_would_run() {
     let folder = Folder::new().env("S", SECRET);
-    folder.write("verigate.toml", file("secrets = [{ name = \"2026-q4\", value = \"env:S\" }]"));
+    folder.write(
+        "verigate.toml",
+        file("secrets = [{ name = \"2026-q4\", value = \"env:S\" }]"),
+    );
     let ended = folder.run(["check", "--config", "verigate.toml"]);
     ended.expect_code(0).expect_hidden(&[SECRET, "panicked"]);
-    for word in ["conversations", "/webhooks/itellico", "itellico", "http://127.0.0.1:3000", "2026-q4"] {
-        assert!(ended.stdout.contains(word), "{word} is not on standard output: {ended}");
+    for word in [
+        "conversations",
+        "/webhooks/itellico",
+        "itellico",
+        "http://127.0.0.1:3000",
+        "2026-q4",
+    ] {
+        assert!(
+            ended.stdout.contains(word),
+            "{word} is not on standard output: {ended}"
+        );
     }
-    assert!(!ended.all().to_lowercase().contains("warning"), "nothing to warn about: {ended}");
+    assert!(
+        !ended.all().to_lowercase().contains("warning"),
+        "nothing to warn about: {ended}"
+    );
 }
 
 #[test]
@@ -39,20 +54,47 @@ fn what_is_allowed_but_unwise_is_warned_about() {
     let of_file = |path: &std::path::Path| format!("secrets = [\"file:{}\"]", path.display());
     let mut cases = Cases::new();
     for (name, route, words) in [
-        ("a literal secret", "secrets = [\"plain:a-literal-secret-77\"]".to_owned(), &["plain"][..]),
-        ("no replay protection", "secrets = [\"env:S\"]\nreplay = \"off\"".to_owned(), &["replay"]),
-        ("no freshness", "secrets = [\"env:S\"]\ntolerance = \"off\"".to_owned(), &["tolerance"]),
-        ("shadow mode", "secrets = [\"env:S\"]\nenforce = false".to_owned(), &["enforce"]),
-        ("a secret file that others can read", of_file(&secret_file), &["secret"]),
+        (
+            "a literal secret",
+            "secrets = [\"plain:a-literal-secret-77\"]".to_owned(),
+            &["plain"][..],
+        ),
+        (
+            "no replay protection",
+            "secrets = [\"env:S\"]\nreplay = \"off\"".to_owned(),
+            &["replay"],
+        ),
+        (
+            "no freshness",
+            "secrets = [\"env:S\"]\ntolerance = \"off\"".to_owned(),
+            &["tolerance"],
+        ),
+        (
+            "shadow mode",
+            "secrets = [\"env:S\"]\nenforce = false".to_owned(),
+            &["enforce"],
+        ),
+        (
+            "a secret file that others can read",
+            of_file(&secret_file),
+            &["secret"],
+        ),
         ("a secret file with CRLF", of_file(&crlf), &["crlf"]),
-        ("a secret file with a byte-order mark", of_file(&bom), &["bom"]),
+        (
+            "a secret file with a byte-order mark",
+            of_file(&bom),
+            &["bom"],
+        ),
     ] {
         cases.case(name, || {
             folder.write("verigate.toml", file(&route));
             let ended = folder.run(["check", "--config", "verigate.toml"]);
             ended.expect_code(0).expect_words(words);
             ended.expect_hidden(&[SECRET, "a-literal-secret-77", "a-secret-of-the-file"]);
-            assert!(ended.all().to_lowercase().contains("warning"), "no warning: {ended}");
+            assert!(
+                ended.all().to_lowercase().contains("warning"),
+                "no warning: {ended}"
+            );
         });
     }
     cases.finish();
@@ -63,5 +105,9 @@ fn the_default_file_of_a_folder_is_taken() {
     let folder = Folder::new().env("S", SECRET);
     std::fs::create_dir(folder.path().join("conf")).expect("a folder");
     folder.write("conf/verigate.toml", file("secrets = [\"env:S\"]"));
-    folder.run(["check"]).expect_code(0).expect_words(&["conversations"]).expect_hidden(&[SECRET]);
+    folder
+        .run(["check"])
+        .expect_code(0)
+        .expect_words(&["conversations"])
+        .expect_hidden(&[SECRET]);
 }

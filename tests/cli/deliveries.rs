@@ -1,7 +1,11 @@
 //! `sign` and `verify` (SPEC 7; ATTACKS CF-12, CF-13): what one makes the other accepts, and what was changed since is
 //! rejected with the code that live traffic would get.
 
-#![expect(clippy::panic, clippy::string_slice, reason = "test code: a panic is how a test fails")]
+#![expect(
+    clippy::panic,
+    clippy::string_slice,
+    reason = "test code: a panic is how a test fails"
+)]
 
 use serde_json::Value;
 
@@ -21,7 +25,15 @@ fn folder() -> Folder {
 /// The headers file that `sign` makes for `body.json`.
 #[track_caller]
 fn sign(folder: &Folder, provider: &str, more: &[&str]) -> String {
-    let arguments = ["sign", "--provider", provider, "--secret", "env:S", "--body", "body.json"];
+    let arguments = [
+        "sign",
+        "--provider",
+        provider,
+        "--secret",
+        "env:S",
+        "--body",
+        "body.json",
+    ];
     let ended = folder.run(arguments.iter().chain(more));
     ended.expect_code(0).expect_hidden(&[SECRET]);
     ended.stdout
@@ -30,14 +42,24 @@ fn sign(folder: &Folder, provider: &str, more: &[&str]) -> String {
 /// `verify` of `body.json` with these headers.
 fn verify(folder: &Folder, provider: &str, headers: &str, more: &[&str]) -> Ended {
     folder.write("headers.txt", headers);
-    let arguments =
-        ["verify", "--provider", provider, "--secret", "env:S", "--headers", "headers.txt", "--body", "body.json"];
+    let arguments = [
+        "verify",
+        "--provider",
+        provider,
+        "--secret",
+        "env:S",
+        "--headers",
+        "headers.txt",
+        "--body",
+        "body.json",
+    ];
     folder.run(arguments.iter().chain(more))
 }
 
 #[track_caller]
 fn json(ended: &Ended) -> Value {
-    serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("standard output is no JSON ({error}): {ended}"))
+    serde_json::from_str(&ended.stdout)
+        .unwrap_or_else(|error| panic!("standard output is no JSON ({error}): {ended}"))
 }
 
 /// The headers file of a delivery made by hand.
@@ -50,12 +72,17 @@ fn headers_of(delivery: &Delivery) -> String {
 fn what_sign_makes_verify_accepts() {
     let folder = folder();
     let headers = sign(&folder, "itellico", &[]);
-    assert!(headers.lines().all(|line| line.split_once(": ").is_some()), "{headers}");
+    assert!(
+        headers.lines().all(|line| line.split_once(": ").is_some()),
+        "{headers}"
+    );
     let ended = verify(&folder, "itellico", &headers, &[]);
     ended.expect_code(0).expect_hidden(&[SECRET]);
     assert!(ended.stdout.contains("valid"), "{ended}");
     folder.write("body.json", event_with("evt-2"));
-    verify(&folder, "itellico", &headers, &[]).expect_code(1).expect_words(&["bad_signature"]);
+    verify(&folder, "itellico", &headers, &[])
+        .expect_code(1)
+        .expect_words(&["bad_signature"]);
 }
 
 #[test]
@@ -65,17 +92,38 @@ fn sign_agrees_with_a_signature_made_by_hand() {
     let headers = sign(&folder, "itellico", &["--at", "1760000000"]);
     let expected = sign_by_hand(SECRET, &body, "1760000000");
     let line = |name: &str| {
-        let found = headers.lines().find(|line| line.to_lowercase().starts_with(&format!("{}:", name.to_lowercase())));
-        found.and_then(|line| line.split_once(": ")).map(|(_, value)| value.to_owned())
+        let found = headers.lines().find(|line| {
+            line.to_lowercase()
+                .starts_with(&format!("{}:", name.to_lowercase()))
+        });
+        found
+            .and_then(|line| line.split_once(": "))
+            .map(|(_, value)| value.to_owned())
     };
-    assert_eq!(line("X-Webhook-Timestamp").as_deref(), Some("1760000000"), "{headers}");
-    assert_eq!(line("X-Webhook-Signature-256").as_deref(), Some(expected.as_str()), "{headers}");
+    assert_eq!(
+        line("X-Webhook-Timestamp").as_deref(),
+        Some("1760000000"),
+        "{headers}"
+    );
+    assert_eq!(
+        line("X-Webhook-Signature-256").as_deref(),
+        Some(expected.as_str()),
+        "{headers}"
+    );
 }
 
 #[test]
 fn sign_reads_a_body_from_standard_input() {
     let folder = folder();
-    let arguments = ["sign", "--provider", "itellico", "--secret", "env:S", "--body", "-"];
+    let arguments = [
+        "sign",
+        "--provider",
+        "itellico",
+        "--secret",
+        "env:S",
+        "--body",
+        "-",
+    ];
     let signed = folder.pipe(arguments, &event_with("evt-1"));
     signed.expect_code(0);
     verify(&folder, "itellico", &signed.stdout, &[]).expect_code(0);
@@ -89,11 +137,28 @@ fn sign_takes_a_route_of_a_file() {
         "[[route]]\nname = \"conversations\"\npath = \"/w\"\nprovider = \"itellico\"\nsecrets = [\"env:S\"]\n\
          upstream = \"http://127.0.0.1:3000\"\n",
     );
-    let of_route = ["--route", "conversations", "--config", "verigate.toml", "--body", "body.json"];
+    let of_route = [
+        "--route",
+        "conversations",
+        "--config",
+        "verigate.toml",
+        "--body",
+        "body.json",
+    ];
     let signed = folder.run(["sign"].iter().chain(&of_route));
     signed.expect_code(0).expect_hidden(&[SECRET]);
     verify(&folder, "itellico", &signed.stdout, &[]).expect_code(0);
-    folder.run(["sign", "--route", "nowhere", "--config", "verigate.toml", "--body", "body.json"]).expect_code(2);
+    folder
+        .run([
+            "sign",
+            "--route",
+            "nowhere",
+            "--config",
+            "verigate.toml",
+            "--body",
+            "body.json",
+        ])
+        .expect_code(2);
 }
 
 #[test]
@@ -106,23 +171,44 @@ fn sign_knows_a_scheme_that_a_route_spells_out() {
          signature = { header = \"X-Signature\", encoding = \"hex\", prefix = \"v0=\" }\n\
          timestamp = { header = \"X-Timestamp\", unit = \"seconds\" }\n",
     );
-    let arguments =
-        ["sign", "--route", "erp", "--config", "verigate.toml", "--body", "body.json", "--at", "1760000000"];
+    let arguments = [
+        "sign",
+        "--route",
+        "erp",
+        "--config",
+        "verigate.toml",
+        "--body",
+        "body.json",
+        "--at",
+        "1760000000",
+    ];
     let ended = folder.run(arguments);
     let content = [b"v0:1760000000:".as_slice(), &event_with("evt-1")].concat();
     let signature = format!("X-Signature: v0={}", sign_body(SECRET, &content));
-    ended.expect_code(0).expect_hidden(&[SECRET]).expect_words(&[&signature, "X-Timestamp: 1760000000"]);
+    ended
+        .expect_code(0)
+        .expect_hidden(&[SECRET])
+        .expect_words(&[&signature, "X-Timestamp: 1760000000"]);
 }
 
 #[test]
 fn sign_makes_a_whole_command() {
     let folder = folder();
-    let more = ["--curl", "--url", "http://127.0.0.1:8080/webhooks/itellico", "--at", "1760000000"];
+    let more = [
+        "--curl",
+        "--url",
+        "http://127.0.0.1:8080/webhooks/itellico",
+        "--at",
+        "1760000000",
+    ];
     let command = sign(&folder, "itellico", &more);
     assert!(command.trim_start().starts_with("curl "), "{command}");
-    for part in
-        ["http://127.0.0.1:8080/webhooks/itellico", "X-Webhook-Timestamp: 1760000000", "--data-binary", "body.json"]
-    {
+    for part in [
+        "http://127.0.0.1:8080/webhooks/itellico",
+        "X-Webhook-Timestamp: 1760000000",
+        "--data-binary",
+        "body.json",
+    ] {
         assert!(command.contains(part), "{part} in {command}");
     }
 }
@@ -135,16 +221,43 @@ fn verify_judges_at_the_chosen_time() {
     for (name, more, code, words) in [
         ("now", &[][..], 1, "stale_timestamp"),
         ("then", &["--at", "1760000000"], 0, "valid"),
-        ("at the end of its tolerance", &["--at", "1760000300"], 0, "valid"),
-        ("a second later", &["--at", "1760000301"], 1, "stale_timestamp"),
+        (
+            "at the end of its tolerance",
+            &["--at", "1760000300"],
+            0,
+            "valid",
+        ),
+        (
+            "a second later",
+            &["--at", "1760000301"],
+            1,
+            "stale_timestamp",
+        ),
         ("as long before", &["--at", "1759999700"], 0, "valid"),
-        ("a second more", &["--at", "1759999699"], 1, "future_timestamp"),
-        ("another tolerance", &["--at", "1760000301", "--tolerance", "301s"], 0, "valid"),
-        ("a narrower one", &["--at", "1760000031", "--tolerance", "30s"], 1, "stale_timestamp"),
+        (
+            "a second more",
+            &["--at", "1759999699"],
+            1,
+            "future_timestamp",
+        ),
+        (
+            "another tolerance",
+            &["--at", "1760000301", "--tolerance", "301s"],
+            0,
+            "valid",
+        ),
+        (
+            "a narrower one",
+            &["--at", "1760000031", "--tolerance", "30s"],
+            1,
+            "stale_timestamp",
+        ),
         ("no tolerance", &["--tolerance", "off"], 0, "valid"),
     ] {
         cases.case(name, || {
-            verify(&folder, "itellico", &headers, more).expect_code(code).expect_words(&[words]);
+            verify(&folder, "itellico", &headers, more)
+                .expect_code(code)
+                .expect_words(&[words]);
         });
     }
     cases.finish();
@@ -169,8 +282,12 @@ fn verify_says_everything_as_json() {
     }
     assert!(valid.get("code").is_some(), "{valid}");
 
-    let ended =
-        verify(&folder, "itellico", &good.replace("X-Webhook-Timestamp: 1", "X-Webhook-Timestamp: 2"), &["--json"]);
+    let ended = verify(
+        &folder,
+        "itellico",
+        &good.replace("X-Webhook-Timestamp: 1", "X-Webhook-Timestamp: 2"),
+        &["--json"],
+    );
     ended.expect_code(1);
     let invalid = json(&ended);
     assert_eq!(
@@ -194,7 +311,10 @@ fn verify_judges_the_envelope_apart() {
         ("byte-order mark", b"\xef\xbb\xbf{\"event_id\":\"a\"}"),
         ("trailing bytes", b"{\"event_id\":\"a\"}{}"),
         ("control character", b"{\"event_id\":\"a\\n\"}"),
-        ("too long", format!("{{\"event_id\":\"{}\"}}", "a".repeat(257)).as_bytes()),
+        (
+            "too long",
+            format!("{{\"event_id\":\"{}\"}}", "a".repeat(257)).as_bytes(),
+        ),
     ] {
         cases.case(name, || {
             let folder = folder();
@@ -204,8 +324,15 @@ fn verify_judges_the_envelope_apart() {
             ended.expect_code(0);
             let judged = json(&ended);
             assert_eq!(judged["valid"], true, "{judged}");
-            assert!(judged["envelope"].as_str().is_some_and(|reason| reason != "ok"), "{judged}");
-            verify(&folder, "itellico", &headers, &["--envelope"]).expect_code(1).expect_words(&["invalid_envelope"]);
+            assert!(
+                judged["envelope"]
+                    .as_str()
+                    .is_some_and(|reason| reason != "ok"),
+                "{judged}"
+            );
+            verify(&folder, "itellico", &headers, &["--envelope"])
+                .expect_code(1)
+                .expect_words(&["invalid_envelope"]);
         });
     }
     cases.finish();
@@ -222,18 +349,54 @@ fn cf_13_verify_gives_the_codes_of_live_traffic() {
     };
     let mut cases = Cases::new();
     for (name, file, code) in [
-        ("no signature", format!("X-Webhook-Timestamp: {at}\n"), "missing_signature"),
+        (
+            "no signature",
+            format!("X-Webhook-Timestamp: {at}\n"),
+            "missing_signature",
+        ),
         ("empty signature", headers(&at, ""), "missing_signature"),
-        ("no timestamp", format!("X-Webhook-Signature-256: {mac}\n"), "missing_timestamp"),
+        (
+            "no timestamp",
+            format!("X-Webhook-Signature-256: {mac}\n"),
+            "missing_timestamp",
+        ),
         ("63 digits", headers(&at, &mac[..63]), "malformed_signature"),
-        ("upper case", headers(&at, &mac.to_uppercase()), "malformed_signature"),
-        ("a prefix", headers(&at, &format!("sha256={mac}")), "malformed_signature"),
-        ("signature twice", format!("{}X-Webhook-Signature-256: {mac}\n", headers(&at, &mac)), "malformed_signature"),
-        ("alias beside it", format!("{}X_Webhook_Signature_256: 00\n", headers(&at, &mac)), "malformed_signature"),
-        ("timestamp twice", format!("{}X-Webhook-Timestamp: {at}\n", headers(&at, &mac)), "malformed_timestamp"),
+        (
+            "upper case",
+            headers(&at, &mac.to_uppercase()),
+            "malformed_signature",
+        ),
+        (
+            "a prefix",
+            headers(&at, &format!("sha256={mac}")),
+            "malformed_signature",
+        ),
+        (
+            "signature twice",
+            format!("{}X-Webhook-Signature-256: {mac}\n", headers(&at, &mac)),
+            "malformed_signature",
+        ),
+        (
+            "alias beside it",
+            format!("{}X_Webhook_Signature_256: 00\n", headers(&at, &mac)),
+            "malformed_signature",
+        ),
+        (
+            "timestamp twice",
+            format!("{}X-Webhook-Timestamp: {at}\n", headers(&at, &mac)),
+            "malformed_timestamp",
+        ),
         ("exponent", headers("1e9", &mac), "malformed_timestamp"),
-        ("2^64", headers("18446744073709551616", &mac), "malformed_timestamp"),
-        ("milliseconds", headers(&format!("{at}000"), &mac), "future_timestamp"),
+        (
+            "2^64",
+            headers("18446744073709551616", &mac),
+            "malformed_timestamp",
+        ),
+        (
+            "milliseconds",
+            headers(&format!("{at}000"), &mac),
+            "future_timestamp",
+        ),
         ("zero", headers("0", &mac), "stale_timestamp"),
         ("all zeros", headers(&at, &"0".repeat(64)), "bad_signature"),
     ] {
@@ -241,15 +404,25 @@ fn cf_13_verify_gives_the_codes_of_live_traffic() {
             let ended = verify(&folder, "itellico", &file, &["--json"]);
             ended.expect_code(1).expect_hidden(&[SECRET]);
             assert_eq!(json(&ended)["code"], code, "{ended}");
-            verify(&folder, "itellico", &file, &[]).expect_code(1).expect_words(&[code]);
+            verify(&folder, "itellico", &file, &[])
+                .expect_code(1)
+                .expect_words(&[code]);
         });
     }
     cases.case("names in another case, other headers beside them", || {
-        let file = format!("host: a\nx-webhook-timestamp: {at}\nX-WEBHOOK-SIGNATURE-256:   {mac}\nX-Other: 1\n");
+        let file = format!(
+            "host: a\nx-webhook-timestamp: {at}\nX-WEBHOOK-SIGNATURE-256:   {mac}\nX-Other: 1\n"
+        );
         verify(&folder, "itellico", &file, &[]).expect_code(0);
     });
     cases.case("line ends of another system", || {
-        verify(&folder, "itellico", &headers(&at, &mac).replace('\n', "\r\n"), &[]).expect_code(0);
+        verify(
+            &folder,
+            "itellico",
+            &headers(&at, &mac).replace('\n', "\r\n"),
+            &[],
+        )
+        .expect_code(0);
     });
     cases.finish();
 }
@@ -285,26 +458,53 @@ fn wrong_arguments_are_told_apart_from_a_rejected_delivery() {
         ("nothing", folder.run::<&str>([])),
         ("unknown command", folder.run(["serve"])),
         ("unknown flag", folder.run(["run", "--confg", "a"])),
-        ("verify without a body", folder.run(["verify", "--provider", "itellico", "--secret", "env:S"])),
+        (
+            "verify without a body",
+            folder.run(["verify", "--provider", "itellico", "--secret", "env:S"]),
+        ),
         ("unknown provider", verify(&["--provider", "itelico"])),
         ("unset secret", verify(&["--secret", "env:NOT_SET"])),
-        ("literal secret", verify(&["--secret", "a-literal-secret-77"])),
+        (
+            "literal secret",
+            verify(&["--secret", "a-literal-secret-77"]),
+        ),
         ("headers missing", verify(&["--headers", "nowhere.txt"])),
         ("headers broken", verify(&["--headers", "broken.txt"])),
         ("body missing", verify(&["--body", "nowhere.json"])),
         ("time that is none", verify(&["--at", "yesterday"])),
         ("tolerance that is none", verify(&["--tolerance", "soon"])),
-        ("sign without a secret", folder.run(["sign", "--provider", "itellico", "--body", "body.json"])),
+        (
+            "sign without a secret",
+            folder.run(["sign", "--provider", "itellico", "--body", "body.json"]),
+        ),
         (
             "sign with a route and a provider",
-            folder.run(["sign", "--route", "a", "--provider", "itellico", "--secret", "env:S", "--body", "body.json"]),
+            folder.run([
+                "sign",
+                "--route",
+                "a",
+                "--provider",
+                "itellico",
+                "--secret",
+                "env:S",
+                "--body",
+                "body.json",
+            ]),
         ),
         ("explain without anything", folder.run(["explain"])),
-        ("providers with an unknown name", folder.run(["providers", "itelico"])),
+        (
+            "providers with an unknown name",
+            folder.run(["providers", "itelico"]),
+        ),
     ] {
         cases.case(name, || {
-            ended.expect_code(2).expect_hidden(&[SECRET, "a-literal-secret-77", "panicked"]);
-            assert!(!ended.stderr.is_empty() && ended.stdout.is_empty(), "{ended}");
+            ended
+                .expect_code(2)
+                .expect_hidden(&[SECRET, "a-literal-secret-77", "panicked"]);
+            assert!(
+                !ended.stderr.is_empty() && ended.stdout.is_empty(),
+                "{ended}"
+            );
         });
     }
     cases.finish();

@@ -18,12 +18,29 @@ fn the_tour_shows_at_least_ten_deliveries_and_ends_well() {
     let ended = folder.run(["demo", "--once"]);
     ended.expect_code(0).expect_hidden(&["panicked"]);
     // A row has a status of HTTP in a cell of its own.
-    let is_status =
-        |word: &str| word.len() == 3 && word.parse::<u16>().is_ok_and(|status| (200..600).contains(&status));
-    let rows: Vec<&str> = ended.stdout.lines().filter(|line| line.split_whitespace().any(is_status)).collect();
+    let is_status = |word: &str| {
+        word.len() == 3
+            && word
+                .parse::<u16>()
+                .is_ok_and(|status| (200..600).contains(&status))
+    };
+    let rows: Vec<&str> = ended
+        .stdout
+        .lines()
+        .filter(|line| line.split_whitespace().any(is_status))
+        .collect();
     assert!(rows.len() >= 10, "{} rows in {ended}", rows.len());
-    for verdict in ["valid", "bad_signature", "stale_timestamp", "replayed_event", "duplicate_event"] {
-        assert!(rows.iter().any(|row| row.contains(verdict)), "{verdict} in {ended}");
+    for verdict in [
+        "valid",
+        "bad_signature",
+        "stale_timestamp",
+        "replayed_event",
+        "duplicate_event",
+    ] {
+        assert!(
+            rows.iter().any(|row| row.contains(verdict)),
+            "{verdict} in {ended}"
+        );
     }
 }
 
@@ -32,10 +49,20 @@ fn the_printed_commands_work_as_printed_in_any_directory() {
     let files = Folder::new();
     let _turn = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut command = binary();
-    command.arg("demo").env("TMPDIR", files.path()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+        .arg("demo")
+        .env("TMPDIR", files.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     let mut demo = Demo(command.spawn().expect("the binary starts"));
-    let mut lines = BufReader::new(demo.0.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
-    let mut after = |words: &str| lines.find(|line| line.contains(words)).unwrap_or_else(|| panic!("no {words}"));
+    let mut lines = BufReader::new(demo.0.stdout.take().expect("a pipe"))
+        .lines()
+        .map_while(Result::ok);
+    let mut after = |words: &str| {
+        lines
+            .find(|line| line.contains(words))
+            .unwrap_or_else(|| panic!("no {words}"))
+    };
     let mut curl = vec![after("curl -i ")];
     while curl.last().is_some_and(|line| line.ends_with('\\')) {
         curl.push(after(""));
@@ -48,13 +75,28 @@ fn the_printed_commands_work_as_printed_in_any_directory() {
         (sign.clone(), "\"received\":true"),
         (sign, "\"ok\":"),
     ] {
-        let output = Command::new("sh").arg("-c").arg(&typed).current_dir(elsewhere.path()).output().expect("a shell");
+        let output = Command::new("sh")
+            .arg("-c")
+            .arg(&typed)
+            .current_dir(elsewhere.path())
+            .output()
+            .expect("a shell");
         let printed = String::from_utf8_lossy(&output.stdout);
-        assert!(printed.contains(answer), "{typed}\n{printed}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            printed.contains(answer),
+            "{typed}\n{printed}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
-    let interrupted = Command::new("kill").args(["-INT", &demo.0.id().to_string()]).status().expect("kill");
+    let interrupted = Command::new("kill")
+        .args(["-INT", &demo.0.id().to_string()])
+        .status()
+        .expect("kill");
     assert!(interrupted.success());
-    assert!(eventually(LATE, || !matches!(demo.0.try_wait(), Ok(None))), "Ctrl-C did not end it");
+    assert!(
+        eventually(LATE, || !matches!(demo.0.try_wait(), Ok(None))),
+        "Ctrl-C did not end it"
+    );
     let left: Vec<_> = std::fs::read_dir(files.path()).expect("a folder").collect();
     assert!(left.is_empty(), "{left:?}");
 }

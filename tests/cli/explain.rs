@@ -29,7 +29,17 @@ fn headers(timestamp: &str, signature: &str) -> String {
 fn explain(folder: &Folder, provider: &str, headers: &str, body: &[u8]) -> Ended {
     folder.write("headers.txt", headers);
     folder.write("body", body);
-    folder.run(["explain", "--provider", provider, "--secret", "env:S", "--headers", "headers.txt", "--body", "body"])
+    folder.run([
+        "explain",
+        "--provider",
+        provider,
+        "--secret",
+        "env:S",
+        "--headers",
+        "headers.txt",
+        "--body",
+        "body",
+    ])
 }
 
 /// Expects a rejection whose words name the mistake in any of these ways.
@@ -37,15 +47,26 @@ fn explain(folder: &Folder, provider: &str, headers: &str, body: &[u8]) -> Ended
 fn expect_named(ended: &Ended, words: &[&str]) {
     ended.expect_code(1).expect_hidden(&["panicked"]);
     let text = ended.all().to_lowercase();
-    assert!(words.iter().any(|word| text.contains(word)), "none of {words:?} in {ended}");
+    assert!(
+        words.iter().any(|word| text.contains(word)),
+        "none of {words:?} in {ended}"
+    );
 }
 
 #[test]
 fn a_valid_delivery_needs_no_explanation() {
     let folder = Folder::new().env("S", SECRET);
     let (body, at) = (event_with("a"), now().to_string());
-    let ended = explain(&folder, "itellico", &headers(&at, &sign(SECRET, &body, &at)), &body);
-    ended.expect_code(0).expect_words(&["valid"]).expect_hidden(&[SECRET]);
+    let ended = explain(
+        &folder,
+        "itellico",
+        &headers(&at, &sign(SECRET, &body, &at)),
+        &body,
+    );
+    ended
+        .expect_code(0)
+        .expect_words(&["valid"])
+        .expect_hidden(&[SECRET]);
 }
 
 #[test]
@@ -54,7 +75,10 @@ fn common_mistakes_are_named() {
     let millis = format!("{at}000");
     // The body as a serialiser with spaces after its commas and colons writes it.
     let text = String::from_utf8(body.clone()).expect("UTF-8");
-    let spaced = text.replace("\":", "\": ").replace(",\"", ", \"").into_bytes();
+    let spaced = text
+        .replace("\":", "\": ")
+        .replace(",\"", ", \"")
+        .into_bytes();
     let dots: [&[u8]; 3] = [at.as_bytes(), b".", &body];
     let mut cases = Cases::new();
     let with_newline = format!("{SECRET}\n");
@@ -93,7 +117,14 @@ fn common_mistakes_are_named() {
             &body,
             &["order"],
         ),
-        ("milliseconds for seconds", SECRET, sign(SECRET, &body, &millis), &millis, &body, &["millisecond"]),
+        (
+            "milliseconds for seconds",
+            SECRET,
+            sign(SECRET, &body, &millis),
+            &millis,
+            &body,
+            &["millisecond"],
+        ),
         (
             "base64 instead of hex",
             SECRET,
@@ -105,7 +136,12 @@ fn common_mistakes_are_named() {
     ] {
         cases.case(name, || {
             let folder = Folder::new().env("S", secret);
-            let ended = explain(&folder, "itellico", &headers(timestamp, &signature), captured);
+            let ended = explain(
+                &folder,
+                "itellico",
+                &headers(timestamp, &signature),
+                captured,
+            );
             expect_named(&ended, words);
             ended.expect_hidden(&[SECRET]);
         });
@@ -113,8 +149,14 @@ fn common_mistakes_are_named() {
     cases.case("a base64 secret that was not decoded", || {
         let text = STANDARD.encode(b"0123456789abcdef0123456789abcdef");
         let folder = Folder::new().env("S", &text);
-        let mac = hmac(b"0123456789abcdef0123456789abcdef", &[&body, b".", at.as_bytes()]);
-        expect_named(&explain(&folder, "itellico", &headers(&at, &hex::encode(mac)), &body), &["base64"]);
+        let mac = hmac(
+            b"0123456789abcdef0123456789abcdef",
+            &[&body, b".", at.as_bytes()],
+        );
+        expect_named(
+            &explain(&folder, "itellico", &headers(&at, &hex::encode(mac)), &body),
+            &["base64"],
+        );
     });
     cases.finish();
 }
@@ -123,13 +165,23 @@ fn common_mistakes_are_named() {
 fn what_no_mistake_explains_is_said_to_be_so() {
     let folder = Folder::new().env("S", SECRET);
     let (body, at) = (event_with("a"), now().to_string());
-    let ended = explain(&folder, "itellico", &headers(&at, &sign("another secret", &body, &at)), &body);
-    ended.expect_code(1).expect_words(&["bad_signature"]).expect_hidden(&[SECRET]);
+    let ended = explain(
+        &folder,
+        "itellico",
+        &headers(&at, &sign("another secret", &body, &at)),
+        &body,
+    );
+    ended
+        .expect_code(1)
+        .expect_words(&["bad_signature"])
+        .expect_hidden(&[SECRET]);
 }
 
 #[test]
 fn a_secret_of_another_route_is_named_by_its_route() {
-    let folder = Folder::new().env("S", SECRET).env("T", "the-secret-of-the-shop");
+    let folder = Folder::new()
+        .env("S", SECRET)
+        .env("T", "the-secret-of-the-shop");
     let route = |name: &str, secret: &str| {
         format!(
             "[[route]]\nname = \"{name}\"\npath = \"/{name}\"\nprovider = \"itellico\"\nsecrets = [\"env:{secret}\"]\n\
@@ -138,9 +190,20 @@ fn a_secret_of_another_route_is_named_by_its_route() {
     };
     folder.write("verigate.toml", route("calls", "S") + &route("shop", "T"));
     let (body, at) = (event_with("a"), now().to_string());
-    folder.write("headers.txt", headers(&at, &sign("the-secret-of-the-shop", &body, &at)));
+    folder.write(
+        "headers.txt",
+        headers(&at, &sign("the-secret-of-the-shop", &body, &at)),
+    );
     folder.write("body", &body);
-    let arguments = ["explain", "--route", "calls", "--config", "verigate.toml", "--headers", "headers.txt"];
+    let arguments = [
+        "explain",
+        "--route",
+        "calls",
+        "--config",
+        "verigate.toml",
+        "--headers",
+        "headers.txt",
+    ];
     let ended = folder.run(arguments.iter().chain(&["--body", "body"]));
     expect_named(&ended, &["route `shop`"]);
     ended.expect_hidden(&[SECRET, "the-secret-of-the-shop"]);

@@ -26,7 +26,10 @@ fn expect_refused(folder: &Folder, toml: impl AsRef<[u8]>, words: &[&str], hidde
     folder.write("bad.toml", toml);
     for command in ["run", "check"] {
         let ended = folder.run_within(SOON, [command, "--config", "bad.toml"], b"");
-        ended.expect_code(2).expect_words(words).expect_hidden(hidden);
+        ended
+            .expect_code(2)
+            .expect_words(words)
+            .expect_hidden(hidden);
         assert!(!ended.stderr.is_empty(), "{command}: {ended}");
         assert!(!ended.all().contains("panicked"), "{command}: {ended}");
     }
@@ -44,19 +47,22 @@ fn every_problem_of_a_file_is_told_at_once() {
     folder.write("bad.toml", toml);
     for command in ["run", "check"] {
         let ended = folder.run([command, "--config", "bad.toml"]);
-        ended.expect_code(2).expect_hidden(&["a-secret-of-the-environment"]).expect_words(&[
-            "bad.toml",
-            // What is wrong, and what would be right where that can be told.
-            "thread",
-            "threads",
-            "head_timeout",
-            "max_buffered",
-            "ttl",
-            "itelico",
-            "itellico",
-            "NOT_SET",
-            "ftp",
-        ]);
+        ended
+            .expect_code(2)
+            .expect_hidden(&["a-secret-of-the-environment"])
+            .expect_words(&[
+                "bad.toml",
+                // What is wrong, and what would be right where that can be told.
+                "thread",
+                "threads",
+                "head_timeout",
+                "max_buffered",
+                "ttl",
+                "itelico",
+                "itellico",
+                "NOT_SET",
+                "ftp",
+            ]);
         // Line and column of two of them.
         for place in ["3:1", "4:16"] {
             assert!(ended.stderr.contains(place), "{place}: {ended}");
@@ -67,9 +73,18 @@ fn every_problem_of_a_file_is_told_at_once() {
 #[test]
 fn a_file_that_is_not_there_is_named() {
     let folder = Folder::new();
-    folder.run(["run", "--config", "nowhere.toml"]).expect_code(2).expect_words(&["nowhere.toml"]);
-    folder.run(["run"]).expect_code(2).expect_words(&["conf/verigate.toml"]);
-    folder.run(["check"]).expect_code(2).expect_words(&["conf/verigate.toml"]);
+    folder
+        .run(["run", "--config", "nowhere.toml"])
+        .expect_code(2)
+        .expect_words(&["nowhere.toml"]);
+    folder
+        .run(["run"])
+        .expect_code(2)
+        .expect_words(&["conf/verigate.toml"]);
+    folder
+        .run(["check"])
+        .expect_code(2)
+        .expect_words(&["conf/verigate.toml"]);
 }
 
 #[test]
@@ -81,8 +96,22 @@ fn an_address_in_use_ends_it_at_once_and_is_named() {
     let mut cases = Cases::new();
     for (name, toml) in [
         ("traffic", good.replacen("127.0.0.1:0", &addr, 1)),
-        ("the second of two", good.replacen("\"127.0.0.1:0\"]", &format!("\"127.0.0.1:0\", \"{addr}\"]"), 1)),
-        ("admin", good.replacen("listen = \"127.0.0.1:0\"", &format!("listen = \"{addr}\""), 1)),
+        (
+            "the second of two",
+            good.replacen(
+                "\"127.0.0.1:0\"]",
+                &format!("\"127.0.0.1:0\", \"{addr}\"]"),
+                1,
+            ),
+        ),
+        (
+            "admin",
+            good.replacen(
+                "listen = \"127.0.0.1:0\"",
+                &format!("listen = \"{addr}\""),
+                1,
+            ),
+        ),
     ] {
         cases.case(name, || {
             folder.write("verigate.toml", toml);
@@ -101,7 +130,12 @@ fn cf_01_a_secret_that_is_none_is_refused_by_name() {
         ("unset", "\"env:NOT_SET\"", &["NOT_SET"][..], &[][..]),
         ("empty", "\"env:EMPTY\"", &["EMPTY"], &[]),
         ("only a line end", "\"env:NEWLINE\"", &["NEWLINE"], &[]),
-        ("literal", "\"a-literal-secret-77\"", &["plain:"], &["a-literal-secret-77"]),
+        (
+            "literal",
+            "\"a-literal-secret-77\"",
+            &["plain:"],
+            &["a-literal-secret-77"],
+        ),
         (
             "literal with a name",
             "{ name = \"n\", value = \"a-literal-secret-77\" }",
@@ -110,10 +144,16 @@ fn cf_01_a_secret_that_is_none_is_refused_by_name() {
         ),
         ("empty literal", "\"plain:\"", &["secrets"], &[]),
     ] {
-        cases.case(name, || expect_refused(&folder, with_secret(secret), words, hidden));
+        cases.case(name, || {
+            expect_refused(&folder, with_secret(secret), words, hidden)
+        });
     }
-    cases.case("none at all", || expect_refused(&folder, file("", "", ""), &["secrets"], &[]));
-    cases.case("an empty list", || expect_refused(&folder, with_secret(""), &["secrets"], &[]));
+    cases.case("none at all", || {
+        expect_refused(&folder, file("", "", ""), &["secrets"], &[])
+    });
+    cases.case("an empty list", || {
+        expect_refused(&folder, with_secret(""), &["secrets"], &[])
+    });
     cases.finish();
 }
 
@@ -124,7 +164,10 @@ fn cf_02_a_secret_file_that_is_none_is_refused_in_time() {
     folder.write("empty", "");
     folder.write("line-end", "\n");
     let fifo = folder.path().join("fifo");
-    let made = Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs");
+    let made = Command::new("mkfifo")
+        .arg(&fifo)
+        .status()
+        .expect("mkfifo runs");
     assert!(made.success());
     let mut cases = Cases::new();
     for name in ["missing", "huge", "empty", "line-end", "fifo", "."] {
@@ -138,7 +181,14 @@ fn cf_02_a_secret_file_that_is_none_is_refused_in_time() {
             );
         });
     }
-    cases.case("/dev/zero", || expect_refused(&folder, with_secret("\"file:/dev/zero\""), &["/dev/zero"], &[]));
+    cases.case("/dev/zero", || {
+        expect_refused(
+            &folder,
+            with_secret("\"file:/dev/zero\""),
+            &["/dev/zero"],
+            &[],
+        )
+    });
     cases.finish();
 }
 
@@ -156,27 +206,95 @@ fn cf_04_what_cannot_run_is_refused_and_says_what_would_be_right() {
     let server = |line: &str| file(line, "", "secrets = [\"env:S\"]\n");
     let mut cases = Cases::new();
     for (name, toml, words) in [
-        ("unknown key", route("tolerence = \"5m\""), &["tolerence", "tolerance"][..]),
+        (
+            "unknown key",
+            route("tolerence = \"5m\""),
+            &["tolerence", "tolerance"][..],
+        ),
         ("unknown table", format!("{good}[servers]\n"), &["servers"]),
         ("duplicate name", another("itellico", "/b"), &["itellico"]),
-        ("duplicate path", another("b", "/webhooks/itellico"), &["/webhooks/itellico"]),
-        ("key twice", route("max_body = \"1MiB\"\nmax_body = \"2MiB\""), &["max_body"]),
-        ("ttl too short", format!("{good}[replay]\nttl = \"5m\"\n"), &["ttl"]),
+        (
+            "duplicate path",
+            another("b", "/webhooks/itellico"),
+            &["/webhooks/itellico"],
+        ),
+        (
+            "key twice",
+            route("max_body = \"1MiB\"\nmax_body = \"2MiB\""),
+            &["max_body"],
+        ),
+        (
+            "ttl too short",
+            format!("{good}[replay]\nttl = \"5m\"\n"),
+            &["ttl"],
+        ),
         ("tolerance 0", route("tolerance = \"0s\""), &["tolerance"]),
-        ("max_body above max_buffered", route("max_body = \"1GiB\""), &["max_body"]),
-        ("timeout 0", server("head_timeout = \"0s\""), &["head_timeout"]),
-        ("negative duration", server("body_timeout = \"-1s\""), &["body_timeout"]),
-        ("duration without a unit", server("body_timeout = \"30\""), &["body_timeout"]),
-        ("duration of the wrong type", server("body_timeout = 30"), &["body_timeout"]),
-        ("absurd duration", server("body_timeout = \"99999999999999999999h\""), &["body_timeout"]),
-        ("absurd size", route("max_body = \"99999999999999999999GiB\""), &["max_body"]),
-        ("status out of range", route("replay = { on_replay = 99 }"), &["on_replay"]),
+        (
+            "max_body above max_buffered",
+            route("max_body = \"1GiB\""),
+            &["max_body"],
+        ),
+        (
+            "timeout 0",
+            server("head_timeout = \"0s\""),
+            &["head_timeout"],
+        ),
+        (
+            "negative duration",
+            server("body_timeout = \"-1s\""),
+            &["body_timeout"],
+        ),
+        (
+            "duration without a unit",
+            server("body_timeout = \"30\""),
+            &["body_timeout"],
+        ),
+        (
+            "duration of the wrong type",
+            server("body_timeout = 30"),
+            &["body_timeout"],
+        ),
+        (
+            "absurd duration",
+            server("body_timeout = \"99999999999999999999h\""),
+            &["body_timeout"],
+        ),
+        (
+            "absurd size",
+            route("max_body = \"99999999999999999999GiB\""),
+            &["max_body"],
+        ),
+        (
+            "status out of range",
+            route("replay = { on_replay = 99 }"),
+            &["on_replay"],
+        ),
         ("no address", server("listen2 = 1"), &["listen2"]),
-        ("upstream with a path", good.replacen("3000\"", "3000/x\"", 1), &["upstream"]),
-        ("upstream with a user", good.replacen("127.0.0.1:3000", "a:b@127.0.0.1:3000", 1), &["upstream"]),
-        ("relative path", good.replacen("/webhooks", "webhooks", 1), &["path"]),
-        ("star inside a path", good.replacen("/webhooks/itellico", "/a/*/b", 1), &["path"]),
-        ("unknown provider", good.replacen("provider = \"itellico\"", "provider = \"itelico\"", 1), &["itelico"]),
+        (
+            "upstream with a path",
+            good.replacen("3000\"", "3000/x\"", 1),
+            &["upstream"],
+        ),
+        (
+            "upstream with a user",
+            good.replacen("127.0.0.1:3000", "a:b@127.0.0.1:3000", 1),
+            &["upstream"],
+        ),
+        (
+            "relative path",
+            good.replacen("/webhooks", "webhooks", 1),
+            &["path"],
+        ),
+        (
+            "star inside a path",
+            good.replacen("/webhooks/itellico", "/a/*/b", 1),
+            &["path"],
+        ),
+        (
+            "unknown provider",
+            good.replacen("provider = \"itellico\"", "provider = \"itelico\"", 1),
+            &["itelico"],
+        ),
         (
             "provider and scheme",
             format!(
@@ -184,15 +302,33 @@ fn cf_04_what_cannot_run_is_refused_and_says_what_would_be_right() {
             ),
             &["scheme"],
         ),
-        ("not_after that is no date", with_secret("{ value = \"env:S\", not_after = \"tomorrow\" }"), &["not_after"]),
+        (
+            "not_after that is no date",
+            with_secret("{ value = \"env:S\", not_after = \"tomorrow\" }"),
+            &["not_after"],
+        ),
     ] {
-        cases.case(name, || expect_refused(&folder, toml, words, &["a-secret-of-the-environment"]));
+        cases.case(name, || {
+            expect_refused(&folder, toml, words, &["a-secret-of-the-environment"])
+        });
     }
     for (name, toml) in [
-        ("10 MB", format!("x = \"{}\"", "a".repeat(10 << 20)).into_bytes()),
-        ("nesting", format!("x = {}{}", "[".repeat(10_000), "]".repeat(10_000)).into_bytes()),
-        ("nesting without an end", format!("x = {}", "[".repeat(10_000)).into_bytes()),
-        ("nested tables", format!("[{}a]", "a.".repeat(10_000)).into_bytes()),
+        (
+            "10 MB",
+            format!("x = \"{}\"", "a".repeat(10 << 20)).into_bytes(),
+        ),
+        (
+            "nesting",
+            format!("x = {}{}", "[".repeat(10_000), "]".repeat(10_000)).into_bytes(),
+        ),
+        (
+            "nesting without an end",
+            format!("x = {}", "[".repeat(10_000)).into_bytes(),
+        ),
+        (
+            "nested tables",
+            format!("[{}a]", "a.".repeat(10_000)).into_bytes(),
+        ),
         ("invalid UTF-8", b"[server]\nlisten = [\"\xff\"]\n".to_vec()),
         ("NUL", b"[server]\nlisten = [\"\0\"]\n".to_vec()),
         ("empty", Vec::new()),
@@ -210,18 +346,24 @@ fn cf_04_what_cannot_run_is_refused_and_says_what_would_be_right() {
 #[test]
 fn cf_07_an_upstream_that_is_the_gateway_itself_is_refused() {
     let folder = Folder::new().env("S", "a-secret-of-the-environment");
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
-    let toml = with_secret("\"env:S\"").replacen("[\"127.0.0.1:0\"]", &format!("[\"127.0.0.1:{port}\"]"), 1).replacen(
-        "http://127.0.0.1:3000",
-        &format!("http://127.0.0.1:{port}"),
-        1,
-    );
+    let port = TcpListener::bind("127.0.0.1:0")
+        .and_then(|l| l.local_addr())
+        .expect("a free port")
+        .port();
+    let toml = with_secret("\"env:S\"")
+        .replacen("[\"127.0.0.1:0\"]", &format!("[\"127.0.0.1:{port}\"]"), 1)
+        .replacen(
+            "http://127.0.0.1:3000",
+            &format!("http://127.0.0.1:{port}"),
+            1,
+        );
     expect_refused(&folder, toml, &["upstream"], &[]);
 }
 
 #[test]
 fn cf_08_an_admin_port_beyond_loopback_needs_a_token() {
     let folder = Folder::new().env("S", "a-secret-of-the-environment");
-    let toml = with_secret("\"env:S\"").replacen("listen = \"127.0.0.1:0\"", "listen = \"0.0.0.0:0\"", 1);
+    let toml =
+        with_secret("\"env:S\"").replacen("listen = \"127.0.0.1:0\"", "listen = \"0.0.0.0:0\"", 1);
     expect_refused(&folder, toml, &["token"], &[]);
 }

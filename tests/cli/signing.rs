@@ -16,13 +16,35 @@ fn folder(secret: &str, body: &str) -> Folder {
 }
 
 fn sign(folder: &Folder, provider: &str, more: &[&str]) -> Ended {
-    folder.run(["sign", "--provider", provider, "--secret", "env:S", "--body", "body"].iter().chain(more))
+    folder.run(
+        [
+            "sign",
+            "--provider",
+            provider,
+            "--secret",
+            "env:S",
+            "--body",
+            "body",
+        ]
+        .iter()
+        .chain(more),
+    )
 }
 
 fn verify(folder: &Folder, provider: &str, secret: &str, headers: &str, more: &[&str]) -> Ended {
     folder.write("headers", headers);
     let secret = format!("plain:{secret}");
-    let arguments = ["verify", "--provider", provider, "--secret", &secret, "--headers", "headers", "--body", "body"];
+    let arguments = [
+        "verify",
+        "--provider",
+        provider,
+        "--secret",
+        &secret,
+        "--headers",
+        "headers",
+        "--body",
+        "body",
+    ];
     folder.run(arguments.iter().chain(more))
 }
 
@@ -31,11 +53,41 @@ fn every_kind_of_scheme_is_signed_so_that_verify_takes_it() {
     let url = ["--url", PUBLIC_URL];
     let mut cases = Cases::new();
     for (provider, secret, public, header, more) in [
-        ("gitlab", "a-token", "a-token", "X-Gitlab-Token: a-token", &[][..]),
-        ("supabase-db", "a-token", "a-token", "Authorization: Bearer a-token", &[]),
-        ("chargebee", "Aladdin:open sesame", "Aladdin:open sesame", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", &[]),
-        ("telnyx", ED25519_SEED, ED25519, "Telnyx-Signature-Ed25519: ", &[]),
-        ("discord", ED25519_SEED, ED25519, "X-Signature-Ed25519: ", &[]),
+        (
+            "gitlab",
+            "a-token",
+            "a-token",
+            "X-Gitlab-Token: a-token",
+            &[][..],
+        ),
+        (
+            "supabase-db",
+            "a-token",
+            "a-token",
+            "Authorization: Bearer a-token",
+            &[],
+        ),
+        (
+            "chargebee",
+            "Aladdin:open sesame",
+            "Aladdin:open sesame",
+            "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+            &[],
+        ),
+        (
+            "telnyx",
+            ED25519_SEED,
+            ED25519,
+            "Telnyx-Signature-Ed25519: ",
+            &[],
+        ),
+        (
+            "discord",
+            ED25519_SEED,
+            ED25519,
+            "X-Signature-Ed25519: ",
+            &[],
+        ),
         (
             "standard-webhooks",
             "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=",
@@ -43,24 +95,65 @@ fn every_kind_of_scheme_is_signed_so_that_verify_takes_it() {
             "Webhook-Signature: v1a,",
             &[],
         ),
-        ("livekit", "an-api-secret", "an-api-secret", "Authorization: ey", &[]),
-        ("messagebird", "a-key", "a-key", "Messagebird-Signature-Jwt: ey", &url),
-        ("square", "a-key", "a-key", "X-Square-Hmacsha256-Signature: ", &url),
+        (
+            "livekit",
+            "an-api-secret",
+            "an-api-secret",
+            "Authorization: ey",
+            &[],
+        ),
+        (
+            "messagebird",
+            "a-key",
+            "a-key",
+            "Messagebird-Signature-Jwt: ey",
+            &url,
+        ),
+        (
+            "square",
+            "a-key",
+            "a-key",
+            "X-Square-Hmacsha256-Signature: ",
+            &url,
+        ),
         ("plivo", "a-key", "a-key", "X-Plivo-Signature-V3: ", &url),
-        ("contentful", "a-key", "a-key", "x-contentful-signature: ", &url),
+        (
+            "contentful",
+            "a-key",
+            "a-key",
+            "x-contentful-signature: ",
+            &url,
+        ),
         ("mercadopago", "a-key", "a-key", "x-signature: ts=", &url),
-        ("lark", "a-key", "a-key", "X-Lark-Signature: ", &["--header", "X-Lark-Request-Nonce: n1"]),
+        (
+            "lark",
+            "a-key",
+            "a-key",
+            "X-Lark-Signature: ",
+            &["--header", "X-Lark-Request-Nonce: n1"],
+        ),
     ] {
         cases.case(provider, || {
-            let body = if provider == "plivo" { "From=%2B15551234" } else { "{\"id\":\"e1\",\"event\":\"x\"}" };
+            let body = if provider == "plivo" {
+                "From=%2B15551234"
+            } else {
+                "{\"id\":\"e1\",\"event\":\"x\"}"
+            };
             let folder = folder(secret, body);
             let signed = sign(&folder, provider, more);
             signed.expect_code(0).expect_words(&[header]);
-            let url: &[&str] = if more.first() == Some(&"--url") { more } else { &[] };
-            verify(&folder, provider, public, &signed.stdout, url).expect_code(0).expect_words(&["valid"]);
+            let url: &[&str] = if more.first() == Some(&"--url") {
+                more
+            } else {
+                &[]
+            };
+            verify(&folder, provider, public, &signed.stdout, url)
+                .expect_code(0)
+                .expect_words(&["valid"]);
             let body = std::fs::read_to_string(folder.path().join("body")).expect("the body");
             folder.write("body", body.replace('1', "2"));
-            let is_covered = !["gitlab", "supabase-db", "chargebee", "mercadopago"].contains(&provider);
+            let is_covered =
+                !["gitlab", "supabase-db", "chargebee", "mercadopago"].contains(&provider);
             let changed = verify(&folder, provider, public, &signed.stdout, url);
             if is_covered {
                 changed.expect_code(1).expect_words(&["bad_signature"])
@@ -88,20 +181,74 @@ fn what_is_no_signature_or_signed_privately_is_remarked_on_beside_the_headers() 
 fn what_cannot_be_signed_says_what_stands_in_the_way() {
     let mut cases = Cases::new();
     for (name, provider, secret, more, words) in [
-        ("in the body", "mailgun", "k", &[][..], &["stands in the body"][..]),
-        ("in the body, by code", "adyen", "00ff", &[], &["stands in the body"]),
-        ("RSA", "kick", "k", &[], &["cannot be signed here", "private key"]),
-        ("ECDSA", "sendgrid", "k", &[], &["cannot be signed here", "private key"]),
-        ("a token of RSA", "lago", "k", &[], &["cannot be signed here", "private key"]),
-        ("the public key", "standard-webhooks", "whpk_11qYAYKxCrfVS", &[], &["public key", "whsk_"]),
+        (
+            "in the body",
+            "mailgun",
+            "k",
+            &[][..],
+            &["stands in the body"][..],
+        ),
+        (
+            "in the body, by code",
+            "adyen",
+            "00ff",
+            &[],
+            &["stands in the body"],
+        ),
+        (
+            "RSA",
+            "kick",
+            "k",
+            &[],
+            &["cannot be signed here", "private key"],
+        ),
+        (
+            "ECDSA",
+            "sendgrid",
+            "k",
+            &[],
+            &["cannot be signed here", "private key"],
+        ),
+        (
+            "a token of RSA",
+            "lago",
+            "k",
+            &[],
+            &["cannot be signed here", "private key"],
+        ),
+        (
+            "the public key",
+            "standard-webhooks",
+            "whpk_11qYAYKxCrfVS",
+            &[],
+            &["public key", "whsk_"],
+        ),
         ("no key at all", "telnyx", "a-word", &[], &["signing key"]),
-        ("a nonce is missing", "lark", "k", &[], &["X-Lark-Request-Nonce", "--header"]),
+        (
+            "a nonce is missing",
+            "lark",
+            "k",
+            &[],
+            &["X-Lark-Request-Nonce", "--header"],
+        ),
         ("no colon", "chargebee", "k", &[], &["user:password"]),
         ("no URL", "square", "k", &[], &["--url"]),
         ("no URL, by code", "twilio", "k", &[], &["--url"]),
         ("no URL, by a token", "messagebird", "k", &[], &["--url"]),
-        ("a URL without a host", "twilio", "k", &["--url", "/in/x"], &["--url", "host and all"]),
-        ("a command without a URL", "itellico", "k", &["--curl"], &["--url", "where to"]),
+        (
+            "a URL without a host",
+            "twilio",
+            "k",
+            &["--url", "/in/x"],
+            &["--url", "host and all"],
+        ),
+        (
+            "a command without a URL",
+            "itellico",
+            "k",
+            &["--curl"],
+            &["--url", "where to"],
+        ),
     ] {
         cases.case(name, || {
             let ended = sign(&folder(secret, "{}"), provider, more);
@@ -125,8 +272,18 @@ fn a_route_that_has_the_public_key_cannot_sign() {
                  upstream = \"http://127.0.0.1:3000\"\n"
             ),
         );
-        let ended = folder.run(["sign", "--route", "a", "--config", "verigate.toml", "--body", "body"]);
-        ended.expect_code(2).expect_words(&["the route has the public key", "--provider"]);
+        let ended = folder.run([
+            "sign",
+            "--route",
+            "a",
+            "--config",
+            "verigate.toml",
+            "--body",
+            "body",
+        ]);
+        ended
+            .expect_code(2)
+            .expect_words(&["the route has the public key", "--provider"]);
     }
 }
 
@@ -134,19 +291,37 @@ fn a_route_that_has_the_public_key_cannot_sign() {
 fn verify_asks_for_the_url_wherever_it_is_signed() {
     for provider in ["square", "twilio", "messagebird"] {
         let ended = verify(&folder("k", "{}"), provider, "k", "A: 1\n", &[]);
-        ended.expect_code(2).expect_words(&["signs the URL", "--url"]);
+        ended
+            .expect_code(2)
+            .expect_words(&["signs the URL", "--url"]);
     }
 }
 
 #[test]
 fn a_url_that_a_capture_shows_decoded_is_taken_as_it_was_sent() {
     let folder = folder("k", "{\"event_id\":\"e1\",\"type\":\"x\"}");
-    let signed = sign(&folder, "square", &["--url", "https://hooks.example.com/in?name=J%C3%BCrgen%20K&a%5B%5D=1"]);
+    let signed = sign(
+        &folder,
+        "square",
+        &[
+            "--url",
+            "https://hooks.example.com/in?name=J%C3%BCrgen%20K&a%5B%5D=1",
+        ],
+    );
     signed.expect_code(0);
-    let decoded = ["--url", "https://hooks.example.com/in?name=J\u{fc}rgen K&a[]=1"];
+    let decoded = [
+        "--url",
+        "https://hooks.example.com/in?name=J\u{fc}rgen K&a[]=1",
+    ];
     verify(&folder, "square", "k", &signed.stdout, &decoded).expect_code(0);
-    let other = ["--url", "https://hooks.example.com/in?name=J\u{fc}rgen+K&a[]=1"];
-    verify(&folder, "square", "k", &signed.stdout, &other).expect_code(1).expect_words(&["bad_signature"]);
+    let other = [
+        "--url",
+        "https://hooks.example.com/in?name=J\u{fc}rgen+K&a[]=1",
+    ];
+    verify(&folder, "square", "k", &signed.stdout, &other)
+        .expect_code(1)
+        .expect_words(&["bad_signature"]);
     let curl = sign(&folder, "square", &["--curl", decoded[0], decoded[1]]);
-    curl.expect_code(0).expect_words(&["https://hooks.example.com/in?name=J%C3%BCrgen%20K&a%5B%5D=1"]);
+    curl.expect_code(0)
+        .expect_words(&["https://hooks.example.com/in?name=J%C3%BCrgen%20K&a%5B%5D=1"]);
 }

@@ -1,6 +1,10 @@
 //! One command, run to its end with a deadline, its output collected.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "test code: a panic is how a test fails")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code: a panic is how a test fails"
+)]
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -57,7 +61,13 @@ impl Ended {
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cut = |text: &str| text.chars().take(4000).collect::<String>();
-        write!(f, "exit {:?}\n--- stdout\n{}\n--- stderr\n{}", self.code, cut(&self.stdout), cut(&self.stderr))
+        write!(
+            f,
+            "exit {:?}\n--- stdout\n{}\n--- stderr\n{}",
+            self.code,
+            cut(&self.stdout),
+            cut(&self.stderr)
+        )
     }
 }
 
@@ -70,7 +80,10 @@ pub(crate) struct Folder {
 impl Folder {
     /// An empty one.
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder"), environment: Vec::new() }
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            environment: Vec::new(),
+        }
     }
 
     /// Sets a variable of the commands' environment.
@@ -98,7 +111,11 @@ impl Folder {
 
     /// Runs a command to its end with this on standard input.
     #[track_caller]
-    pub(crate) fn pipe<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>, input: &[u8]) -> Ended {
+    pub(crate) fn pipe<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+        input: &[u8],
+    ) -> Ended {
         self.run_within(LATE, arguments, input)
     }
 
@@ -113,14 +130,21 @@ impl Folder {
         let mut command = binary();
         command.args(arguments).current_dir(self.path());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let stdout = collect(child.stdout.take().expect("a pipe"));
         let stderr = collect(child.stderr.take().expect("a pipe"));
         // A command that reads no input may be gone already.
         let _ = child.stdin.take().expect("a pipe").write_all(input);
         let code = wait(&mut child, deadline);
-        Ended { code, stdout: read(stdout), stderr: read(stderr) }
+        Ended {
+            code,
+            stdout: read(stdout),
+            stderr: read(stderr),
+        }
     }
 }
 
@@ -142,6 +166,8 @@ fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
 }
 
 fn read(collected: JoinHandle<Vec<u8>>) -> String {
-    let bytes = collected.join().unwrap_or_else(|_| panic!("the reading thread panicked"));
+    let bytes = collected
+        .join()
+        .unwrap_or_else(|_| panic!("the reading thread panicked"));
     String::from_utf8(bytes).unwrap_or_else(|error| panic!("the output is not UTF-8: {error}"))
 }

@@ -28,7 +28,12 @@ fn ask(gateway: &Gateway, request_line: &str, lines: &[&str], body: &str) -> Ans
     for line in lines {
         write!(request, "{line}\r\n").expect("a String takes all");
     }
-    write!(request, "Connection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len()).expect("a String takes all");
+    write!(
+        request,
+        "Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .expect("a String takes all");
     Client::connect(gateway.admin_addr()).ask(request)
 }
 
@@ -38,8 +43,16 @@ fn expect_no(answer: &Answer, status: u16) {
     assert_eq!(answer.status, status, "{answer}");
     let json = answer.json();
     assert_eq!(json["ok"], false, "{answer}");
-    assert!(json["error"].as_str().is_some_and(|error| !error.is_empty()), "{answer}");
-    assert!(json["code"].as_str().is_some_and(|code| !code.is_empty()), "{answer}");
+    assert!(
+        json["error"]
+            .as_str()
+            .is_some_and(|error| !error.is_empty()),
+        "{answer}"
+    );
+    assert!(
+        json["code"].as_str().is_some_and(|code| !code.is_empty()),
+        "{answer}"
+    );
     assert_eq!(answer.headers_named("X-Request-Id").len(), 1, "{answer}");
 }
 
@@ -73,12 +86,18 @@ fn a_health_path_answers_on_the_traffic_port() {
 #[test]
 fn cf_08_a_token_guards_all_but_health() {
     let upstream = Upstream::start();
-    let config = Config::for_upstream(&upstream).admin("token", "\"env:ADMIN_TOKEN\"").env("ADMIN_TOKEN", TOKEN);
+    let config = Config::for_upstream(&upstream)
+        .admin("token", "\"env:ADMIN_TOKEN\"")
+        .env("ADMIN_TOKEN", TOKEN);
     let gateway = Gateway::start(&config);
     let host = format!("Host: {}", gateway.admin_addr());
     let right = format!("Authorization: Bearer {TOKEN}");
     let off_by_one = format!("Authorization: Bearer {}e", &TOKEN[..TOKEN.len() - 1]);
-    let guarded = [("GET /metrics", ""), ("POST /reload", ""), ("POST /replay/forget", "{}")];
+    let guarded = [
+        ("GET /metrics", ""),
+        ("POST /reload", ""),
+        ("POST /replay/forget", "{}"),
+    ];
     let mut cases = Cases::new();
     for (request, body) in guarded {
         for (name, line) in [
@@ -88,14 +107,26 @@ fn cf_08_a_token_guards_all_but_health() {
             ("one byte off", off_by_one.clone()),
             ("longer", format!("{right}0")),
             ("shorter", right[..right.len() - 1].to_owned()),
-            ("Basic", "Authorization: Basic YWRtaW46YWRtaW4tdG9rZW4tMDEyMzQ1Njc4OWFiY2RlZg==".to_owned()),
+            (
+                "Basic",
+                "Authorization: Basic YWRtaW46YWRtaW4tdG9rZW4tMDEyMzQ1Njc4OWFiY2RlZg==".to_owned(),
+            ),
             ("no scheme", format!("Authorization: {TOKEN}")),
             ("two lines", format!("{right}\r\n{right}")),
             ("in the query", "X-Token: a".to_owned()),
         ] {
             cases.case(&format!("{request}, {name}"), || {
-                let query = if name == "in the query" { format!("?token={TOKEN}") } else { String::new() };
-                let answer = ask(&gateway, &format!("{request}{query}"), &[&host, &line], body);
+                let query = if name == "in the query" {
+                    format!("?token={TOKEN}")
+                } else {
+                    String::new()
+                };
+                let answer = ask(
+                    &gateway,
+                    &format!("{request}{query}"),
+                    &[&host, &line],
+                    body,
+                );
                 expect_no(&answer, 401);
                 assert!(!answer.to_string().contains(TOKEN), "{answer}");
             });
@@ -113,7 +144,10 @@ fn cf_08_a_token_guards_all_but_health() {
         }
     });
     cases.finish();
-    assert!(!gateway.stdout().contains(TOKEN) && !gateway.stderr().contains(TOKEN), "the token is on an output");
+    assert!(
+        !gateway.stdout().contains(TOKEN) && !gateway.stderr().contains(TOKEN),
+        "the token is on an output"
+    );
 }
 
 #[test]
@@ -126,18 +160,48 @@ fn cf_09_a_browser_is_refused() {
     let mut cases = Cases::new();
     for (name, lines) in [
         ("another host", vec!["Host: evil.example".to_owned()]),
-        ("another host with our port", vec![format!("Host: evil.example:{port}")]),
-        ("our name as a prefix", vec![format!("Host: localhost.evil.example:{port}")]),
-        ("our address as a prefix", vec![format!("Host: 127.0.0.1.evil.example:{port}")]),
-        ("foreign origin", vec![host.clone(), "Origin: http://evil.example".to_owned()]),
-        ("our own origin", vec![host.clone(), format!("Origin: http://{addr}")]),
+        (
+            "another host with our port",
+            vec![format!("Host: evil.example:{port}")],
+        ),
+        (
+            "our name as a prefix",
+            vec![format!("Host: localhost.evil.example:{port}")],
+        ),
+        (
+            "our address as a prefix",
+            vec![format!("Host: 127.0.0.1.evil.example:{port}")],
+        ),
+        (
+            "foreign origin",
+            vec![host.clone(), "Origin: http://evil.example".to_owned()],
+        ),
+        (
+            "our own origin",
+            vec![host.clone(), format!("Origin: http://{addr}")],
+        ),
         ("null origin", vec![host.clone(), "Origin: null".to_owned()]),
-        ("cross-site", vec![host.clone(), "Sec-Fetch-Site: cross-site".to_owned()]),
-        ("same-site", vec![host.clone(), "Sec-Fetch-Site: same-site".to_owned()]),
-        ("same-origin", vec![host.clone(), "Sec-Fetch-Site: same-origin".to_owned()]),
+        (
+            "cross-site",
+            vec![host.clone(), "Sec-Fetch-Site: cross-site".to_owned()],
+        ),
+        (
+            "same-site",
+            vec![host.clone(), "Sec-Fetch-Site: same-site".to_owned()],
+        ),
+        (
+            "same-origin",
+            vec![host.clone(), "Sec-Fetch-Site: same-origin".to_owned()],
+        ),
     ] {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-        for (path, body) in [("/reload", ""), ("/replay/forget", "{\"route\":\"itellico\",\"event_id\":\"x\"}")] {
+        for (path, body) in [
+            ("/reload", ""),
+            (
+                "/replay/forget",
+                "{\"route\":\"itellico\",\"event_id\":\"x\"}",
+            ),
+        ] {
             cases.case(&format!("{path}, {name}"), || {
                 expect_no(&ask(&gateway, &format!("POST {path}"), &lines, body), 403);
             });
@@ -150,10 +214,14 @@ fn cf_09_a_browser_is_refused() {
         ("a host of the list", format!("Host: admin.example:{port}")),
         ("not from a page", format!("{host}\r\nSec-Fetch-Site: none")),
     ] {
-        cases.case(name, || ask(&gateway, "POST /reload", &[&line], "").expect_status(200));
+        cases.case(name, || {
+            ask(&gateway, "POST /reload", &[&line], "").expect_status(200)
+        });
     }
     cases.finish();
-    let reloads = gateway.metrics().value("verigate_config_reloads_total", &[]);
+    let reloads = gateway
+        .metrics()
+        .value("verigate_config_reloads_total", &[]);
     assert!((reloads - 5.0).abs() < 0.5, "{reloads} reloads");
 }
 
@@ -174,21 +242,38 @@ fn cf_10_each_path_has_its_methods_and_its_port() {
         cases.case(request, || {
             let answer = ask(&gateway, request, &[&host], "");
             expect_no(&answer, 405);
-            assert!(answer.header("Allow").is_some_and(|allow| allow.contains(allowed)), "{answer}");
+            assert!(
+                answer
+                    .header("Allow")
+                    .is_some_and(|allow| allow.contains(allowed)),
+                "{answer}"
+            );
         });
     }
-    for request in ["GET /", "GET /metrics/", "GET /metrics/../metrics", "GET /Metrics", "POST /webhooks/itellico"] {
+    for request in [
+        "GET /",
+        "GET /metrics/",
+        "GET /metrics/../metrics",
+        "GET /Metrics",
+        "POST /webhooks/itellico",
+    ] {
         cases.case(&format!("{request} on the admin port"), || {
             let answer = ask(&gateway, request, &[&host], "");
             assert!([400, 404].contains(&answer.status), "{answer}");
         });
     }
-    for (method, path) in
-        [("GET", "/metrics"), ("GET", "/healthz"), ("GET", "/readyz"), ("POST", "/reload"), ("POST", "/replay/forget")]
-    {
+    for (method, path) in [
+        ("GET", "/metrics"),
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("POST", "/reload"),
+        ("POST", "/replay/forget"),
+    ] {
         cases.case(&format!("{method} {path} on the traffic port"), || {
-            let request =
-                format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n", gateway.admin_addr());
+            let request = format!(
+                "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n",
+                gateway.admin_addr()
+            );
             gateway.ask(request).expect_refusal(404, "no_route");
         });
     }
@@ -202,32 +287,47 @@ fn cf_10_each_path_has_its_methods_and_its_port() {
 #[test]
 fn cf_11_the_admin_port_has_limits_too() {
     let upstream = Upstream::start();
-    let config = Config::for_upstream(&upstream).server("head_timeout", "\"1s\"").server("body_timeout", "\"1s\"");
+    let config = Config::for_upstream(&upstream)
+        .server("head_timeout", "\"1s\"")
+        .server("body_timeout", "\"1s\"");
     let gateway = Gateway::start(&config);
     let host = format!("Host: {}", gateway.admin_addr());
     let mut cases = Cases::new();
-    let padded = |size: usize| format!("{{\"route\":\"itellico\",\"event_id\":\"x\"{}}}", " ".repeat(size));
+    let padded = |size: usize| {
+        format!(
+            "{{\"route\":\"itellico\",\"event_id\":\"x\"{}}}",
+            " ".repeat(size)
+        )
+    };
     cases.case("a body within 4 KiB", || {
         ask(&gateway, "POST /replay/forget", &[&host], &padded(4000)).expect_status(404);
     });
     cases.case("a body over 4 KiB", || {
-        expect_no(&ask(&gateway, "POST /replay/forget", &[&host], &padded(5000)), 413);
+        expect_no(
+            &ask(&gateway, "POST /replay/forget", &[&host], &padded(5000)),
+            413,
+        );
     });
     cases.case("a body over 4 KiB in chunks", || {
         let body = padded(5000);
         let mut client = Client::connect(gateway.admin_addr());
-        let head = format!("POST /replay/forget HTTP/1.1\r\n{host}\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let head =
+            format!("POST /replay/forget HTTP/1.1\r\n{host}\r\nTransfer-Encoding: chunked\r\n\r\n");
         let answer = client.ask(format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len()));
         expect_no(&answer, 413);
     });
     cases.case("a declared body over 4 KiB that never comes", || {
         let mut client = Client::connect(gateway.admin_addr());
-        let answer = client.ask(format!("POST /replay/forget HTTP/1.1\r\n{host}\r\nContent-Length: 1000000\r\n\r\n"));
+        let answer = client.ask(format!(
+            "POST /replay/forget HTTP/1.1\r\n{host}\r\nContent-Length: 1000000\r\n\r\n"
+        ));
         expect_no(&answer, 413);
     });
     cases.case("a slow body", || {
         let mut client = Client::connect(gateway.admin_addr());
-        let answer = client.ask(format!("POST /replay/forget HTTP/1.1\r\n{host}\r\nContent-Length: 10\r\n\r\n{{"));
+        let answer = client.ask(format!(
+            "POST /replay/forget HTTP/1.1\r\n{host}\r\nContent-Length: 10\r\n\r\n{{"
+        ));
         expect_no(&answer, 408);
     });
     cases.case("a slow head", || {
@@ -240,7 +340,12 @@ fn cf_11_the_admin_port_has_limits_too() {
         }
     });
     cases.case("a long head", || {
-        let answer = ask(&gateway, "GET /metrics", &[&host, &format!("X-A: {}", "a".repeat(70_000))], "");
+        let answer = ask(
+            &gateway,
+            "GET /metrics",
+            &[&host, &format!("X-A: {}", "a".repeat(70_000))],
+            "",
+        );
         expect_no(&answer, 431);
     });
     cases.case("malformed HTTP", || {
@@ -261,21 +366,29 @@ fn rp_17_forget_answers_by_what_it_finds() {
     let (upstream, gateway) = start();
     let host = format!("Host: {}", gateway.admin_addr());
     let forget = |body: &str| ask(&gateway, "POST /replay/forget", &[&host], body);
-    let by_event = |route: &str, id: &str| format!("{{\"route\":{},\"event_id\":{}}}", text(route), text(id));
+    let by_event =
+        |route: &str, id: &str| format!("{{\"route\":{},\"event_id\":{}}}", text(route), text(id));
     let (done, open) = (fresh_event_id(), fresh_event_id());
     let gate = Gate::closed();
-    gateway.ask(Delivery::of(event_with(&done))).expect_status(200);
+    gateway
+        .ask(Delivery::of(event_with(&done)))
+        .expect_status(200);
     upstream.next(Behaviour::answer_after(&gate, &Reply::new(200)));
     let mut client = gateway.connect();
     client.send(Delivery::of(event_with(&open)).bytes());
     upstream.wait_for(2);
     let mut cases = Cases::new();
-    cases.case("in flight", || expect_no(&forget(&by_event("itellico", &open)), 409));
+    cases.case("in flight", || {
+        expect_no(&forget(&by_event("itellico", &open)), 409)
+    });
     for (name, body) in [
         ("unknown id", by_event("itellico", "unknown")),
         ("unknown route", by_event("nowhere", &done)),
         ("another route", by_event("plain", &done)),
-        ("unknown request", "{\"route\":\"itellico\",\"request_id\":\"unknown\"}".to_owned()),
+        (
+            "unknown request",
+            "{\"route\":\"itellico\",\"request_id\":\"unknown\"}".to_owned(),
+        ),
     ] {
         cases.case(name, || expect_no(&forget(&body), 404));
     }
@@ -285,9 +398,15 @@ fn rp_17_forget_answers_by_what_it_finds() {
         ("no object", "[\"itellico\",\"a\"]"),
         ("no route", "{\"event_id\":\"a\"}"),
         ("no id", "{\"route\":\"itellico\"}"),
-        ("an id that is no text", "{\"route\":\"itellico\",\"event_id\":7}"),
+        (
+            "an id that is no text",
+            "{\"route\":\"itellico\",\"event_id\":7}",
+        ),
         ("cut off", "{\"route\":\"itellico\",\"event_id\":\"a\""),
-        ("both ids", "{\"route\":\"itellico\",\"event_id\":\"a\",\"request_id\":\"b\"}"),
+        (
+            "both ids",
+            "{\"route\":\"itellico\",\"event_id\":\"a\",\"request_id\":\"b\"}",
+        ),
     ] {
         cases.case(name, || expect_no(&forget(body), 400));
     }
@@ -295,33 +414,55 @@ fn rp_17_forget_answers_by_what_it_finds() {
         let answer = forget(&by_event("itellico", &done));
         answer.expect_status(200);
         let json = answer.json();
-        assert_eq!((json["ok"].as_bool(), json["forgotten"].as_u64()), (Some(true), Some(1)), "{answer}");
+        assert_eq!(
+            (json["ok"].as_bool(), json["forgotten"].as_u64()),
+            (Some(true), Some(1)),
+            "{answer}"
+        );
     });
-    cases.case("done, but forgotten already", || expect_no(&forget(&by_event("itellico", &done)), 404));
+    cases.case("done, but forgotten already", || {
+        expect_no(&forget(&by_event("itellico", &done)), 404)
+    });
     gate.open();
     client.answer().expect_status(200);
-    cases.case("no longer in flight", || forget(&by_event("itellico", &open)).expect_status(200));
+    cases.case("no longer in flight", || {
+        forget(&by_event("itellico", &open)).expect_status(200)
+    });
     cases.finish();
-    gateway.ask(Delivery::of(event_with(&done))).expect_status(200);
+    gateway
+        .ask(Delivery::of(event_with(&done)))
+        .expect_status(200);
     assert_eq!(upstream.count(), 3);
 }
 
 #[test]
 fn cf_12_no_page_shows_what_is_secret() {
     let (_upstream, gateway) = start();
-    let delivery =
-        Delivery::of("{\"event_id\":\"visible\",\"data\":\"payl0ad\"}").target("/webhooks/itellico?q=s3cr3t");
+    let delivery = Delivery::of("{\"event_id\":\"visible\",\"data\":\"payl0ad\"}")
+        .target("/webhooks/itellico?q=s3cr3t");
     let signature = delivery.value("X-Webhook-Signature-256");
     gateway.ask(delivery).expect_status(200);
-    gateway.ask(Delivery::of("payl0ad")).expect_refusal(422, "invalid_envelope");
-    for (method, path) in
-        [("GET", "/metrics"), ("GET", "/healthz"), ("GET", "/readyz"), ("POST", "/reload"), ("GET", "/")]
-    {
+    gateway
+        .ask(Delivery::of("payl0ad"))
+        .expect_refusal(422, "invalid_envelope");
+    for (method, path) in [
+        ("GET", "/metrics"),
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("POST", "/reload"),
+        ("GET", "/"),
+    ] {
         let answer = gateway.admin(method, path, &[], "");
         let shown = [answer.raw_head.as_slice(), &answer.body].concat();
         let shown = String::from_utf8_lossy(&shown);
-        for hidden in [crate::support::SECRET, crate::support::PLAIN_SECRET, &signature, "payl0ad", "s3cr3t", "visible"]
-        {
+        for hidden in [
+            crate::support::SECRET,
+            crate::support::PLAIN_SECRET,
+            &signature,
+            "payl0ad",
+            "s3cr3t",
+            "visible",
+        ] {
             assert!(!shown.contains(hidden), "{hidden} is on {path}");
         }
     }

@@ -1,6 +1,10 @@
 //! LG-05: outputs that nobody reads hold up no delivery.
 
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test code: a panic is how a test fails")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "test code: a panic is how a test fails"
+)]
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -31,15 +35,26 @@ impl Unread {
         let file = folder.path().join("verigate.toml");
         std::fs::write(&file, config.toml()).expect("a configuration file");
         let mut command = binary();
-        command.args(["run", "--config"]).arg(&file).envs(config.environment.iter().map(|(name, value)| (name, value)));
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        command
+            .args(["run", "--config"])
+            .arg(&file)
+            .envs(config.environment.iter().map(|(name, value)| (name, value)));
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
         let mut pipe = BufReader::new(child.stderr.take().expect("a pipe"));
         let mut addresses = Vec::new();
         while addresses.len() < 2 {
             let mut line = String::new();
-            assert!(pipe.read_line(&mut line).expect("a line") > 0, "the gateway did not start");
-            let shown =
-                line.split_once("listening on ").and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
+            assert!(
+                pipe.read_line(&mut line).expect("a line") > 0,
+                "the gateway did not start"
+            );
+            let shown = line
+                .split_once("listening on ")
+                .and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
             addresses.extend::<Option<SocketAddr>>(shown);
         }
         let kept = if reads_errors {
@@ -48,14 +63,25 @@ impl Unread {
         } else {
             Some(pipe)
         };
-        Self { child, _pipe: kept, traffic: addresses[0], admin: addresses[1], folder }
+        Self {
+            child,
+            _pipe: kept,
+            traffic: addresses[0],
+            admin: addresses[1],
+            folder,
+        }
     }
 
     fn metrics(&self) -> Metrics {
-        let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.admin);
+        let request = format!(
+            "GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.admin
+        );
         let answer = Client::connect(self.admin).ask(request);
         answer.expect_status(200);
-        Metrics { text: String::from_utf8(answer.body).expect("metrics are UTF-8") }
+        Metrics {
+            text: String::from_utf8(answer.body).expect("metrics are UTF-8"),
+        }
     }
 }
 
@@ -74,9 +100,13 @@ fn lg_05_a_blocked_standard_output_holds_nobody_up_and_its_losses_are_counted() 
     // A replay's line is as long as a line can be, and costs the gateway little.
     let wide = "\u{2028}".repeat(300);
     let id = fresh_event_id();
-    let body = format!("{{\"event_id\":\"{id}\",\"event_type\":\"{wide}\",\"organization_uuid\":\"{wide}\"}}");
+    let body = format!(
+        "{{\"event_id\":\"{id}\",\"event_type\":\"{wide}\",\"organization_uuid\":\"{wide}\"}}"
+    );
     let replayed = Delivery::of(body);
-    Client::connect(gateway.traffic).ask(replayed.bytes()).expect_status(200);
+    Client::connect(gateway.traffic)
+        .ask(replayed.bytes())
+        .expect_status(200);
     let over = Arc::new(AtomicBool::new(false));
     let wrong = Arc::new(Mutex::new(Vec::new()));
     let threads: Vec<_> = (0..4)
@@ -90,7 +120,10 @@ fn lg_05_a_blocked_standard_output_holds_nobody_up_and_its_losses_are_counted() 
                     match client.try_answer(SOON) {
                         Ok(answer) if answer.status == 409 => count += 1,
                         other => {
-                            wrong.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{other:?}"));
+                            wrong
+                                .lock()
+                                .unwrap_or_else(PoisonError::into_inner)
+                                .push(format!("{other:?}"));
                             break;
                         }
                     }
@@ -99,14 +132,30 @@ fn lg_05_a_blocked_standard_output_holds_nobody_up_and_its_losses_are_counted() 
             })
         })
         .collect();
-    let dropped = || gateway.metrics().value("verigate_log_lines_dropped_total", &[]);
+    let dropped = || {
+        gateway
+            .metrics()
+            .value("verigate_log_lines_dropped_total", &[])
+    };
     let filled = eventually(LATE, || dropped() > 0.5);
     over.store(true, Ordering::SeqCst);
-    let answered: usize = threads.into_iter().map(|thread| thread.join().expect("a sending thread")).sum();
+    let answered: usize = threads
+        .into_iter()
+        .map(|thread| thread.join().expect("a sending thread"))
+        .sum();
     let wrong = wrong.lock().unwrap_or_else(PoisonError::into_inner);
-    assert!(wrong.is_empty(), "with nobody reading the log, a delivery got {}", wrong[0]);
-    assert!(filled, "{answered} deliveries were answered, and no line was lost yet");
-    Client::connect(gateway.traffic).ask(Delivery::fresh().bytes()).expect_status(200);
+    assert!(
+        wrong.is_empty(),
+        "with nobody reading the log, a delivery got {}",
+        wrong[0]
+    );
+    assert!(
+        filled,
+        "{answered} deliveries were answered, and no line was lost yet"
+    );
+    Client::connect(gateway.traffic)
+        .ask(Delivery::fresh().bytes())
+        .expect_status(200);
     assert_eq!(upstream.count(), 2);
 }
 
@@ -118,12 +167,19 @@ fn lg_05_a_blocked_standard_error_holds_nobody_up_either() {
     // each refused reload says many lines; a pipe holds 64 KiB, which these pass many times over
     let broken = "[[route]]\nname = 1\n".repeat(60);
     std::fs::write(gateway.folder.path().join("verigate.toml"), broken).expect("a file");
-    let reload = format!("POST /reload HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n", gateway.admin);
+    let reload = format!(
+        "POST /reload HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n",
+        gateway.admin
+    );
     let mut admin = Client::connect(gateway.admin);
     for _ in 0..100 {
         admin.send(reload.as_bytes());
-        let answer = admin.try_answer(SOON).expect("an answer although nobody reads standard error");
+        let answer = admin
+            .try_answer(SOON)
+            .expect("an answer although nobody reads standard error");
         assert_eq!(answer.status, 422);
     }
-    Client::connect(gateway.traffic).ask(Delivery::fresh().bytes()).expect_status(200);
+    Client::connect(gateway.traffic)
+        .ask(Delivery::fresh().bytes())
+        .expect_status(200);
 }

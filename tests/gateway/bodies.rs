@@ -27,8 +27,16 @@ fn large_gateway(upstream: &Upstream) -> Gateway {
     let config = Config::new()
         .server("max_buffered", "\"1GiB\"")
         .server("body_timeout", "\"120s\"")
-        .route(Route::itellico(upstream).set("max_body", "\"64MiB\"").set("upstream_timeout", "\"120s\""))
-        .route(Route::plain(upstream).set("max_body", "\"64MiB\"").set("upstream_timeout", "\"120s\""));
+        .route(
+            Route::itellico(upstream)
+                .set("max_body", "\"64MiB\"")
+                .set("upstream_timeout", "\"120s\""),
+        )
+        .route(
+            Route::plain(upstream)
+                .set("max_body", "\"64MiB\"")
+                .set("upstream_timeout", "\"120s\""),
+        );
     Gateway::start(&config)
 }
 
@@ -37,12 +45,29 @@ fn every_size_around_64_kib_arrives_byte_for_byte() {
     let upstream = Upstream::start();
     let gateway = large_gateway(&upstream);
     let mut cases = Cases::new();
-    for size in [0, 1, 1023, 1024, 16 * KIB, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 128 * KIB, MIB] {
+    for size in [
+        0,
+        1,
+        1023,
+        1024,
+        16 * KIB,
+        64 * KIB - 1,
+        64 * KIB,
+        64 * KIB + 1,
+        128 * KIB,
+        MIB,
+    ] {
         let body = bytes_of(size);
         for (framing, delivery) in [
             ("length", Delivery::plain(body.clone())),
-            ("one chunk", Delivery::plain([b"c", body.as_slice()].concat()).chunked()),
-            ("many chunks", Delivery::plain([b"m", body.as_slice()].concat()).chunked_by(1000)),
+            (
+                "one chunk",
+                Delivery::plain([b"c", body.as_slice()].concat()).chunked(),
+            ),
+            (
+                "many chunks",
+                Delivery::plain([b"m", body.as_slice()].concat()).chunked_by(1000),
+            ),
         ] {
             cases.case(&format!("{size} by {framing}"), || {
                 gateway.ask(delivery.clone()).expect_status(200);
@@ -51,9 +76,10 @@ fn every_size_around_64_kib_arrives_byte_for_byte() {
         }
     }
     for size in [300, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, MIB] {
-        for (framing, delivery) in
-            [("length", Delivery::of(event_of(size))), ("chunks", Delivery::of(event_of(size)).chunked_by(4096))]
-        {
+        for (framing, delivery) in [
+            ("length", Delivery::of(event_of(size))),
+            ("chunks", Delivery::of(event_of(size)).chunked_by(4096)),
+        ] {
             cases.case(&format!("envelope of {size} by {framing}"), || {
                 gateway.ask(delivery.clone()).expect_status(200);
                 upstream.last().expect_body(delivery.body());
@@ -67,7 +93,9 @@ fn every_size_around_64_kib_arrives_byte_for_byte() {
 fn an_empty_chunked_body_is_an_empty_body() {
     let upstream = Upstream::start();
     let gateway = Gateway::start(&Config::for_upstream(&upstream));
-    gateway.ask(Delivery::plain("").chunked()).expect_status(200);
+    gateway
+        .ask(Delivery::plain("").chunked())
+        .expect_status(200);
     upstream.last().expect_body(b"");
 }
 
@@ -98,7 +126,10 @@ fn bytes_that_arrive_one_by_one_make_the_same_body() {
     let upstream = Upstream::start();
     let gateway = Gateway::start(&Config::for_upstream(&upstream));
     let mut cases = Cases::new();
-    for (name, delivery) in [("length", Delivery::fresh()), ("chunks", Delivery::fresh().chunked_by(10))] {
+    for (name, delivery) in [
+        ("length", Delivery::fresh()),
+        ("chunks", Delivery::fresh().chunked_by(10)),
+    ] {
         cases.case(name, || {
             let mut client = gateway.connect();
             for byte in delivery.bytes() {
@@ -121,14 +152,18 @@ fn a_body_that_was_changed_on_the_way_is_refused_at_every_size() {
             let delivery = Delivery::of(event_of(size));
             let mut changed = delivery.body().to_vec();
             changed[size - 10] ^= 1;
-            gateway.ask(delivery.payload(changed)).expect_refusal(401, "bad_signature");
+            gateway
+                .ask(delivery.payload(changed))
+                .expect_refusal(401, "bad_signature");
         });
     }
     cases.case("one byte more than was signed", || {
         let body = event_of(400);
         let signed = Delivery::signed(SECRET, body.clone(), &crate::support::now().to_string());
         let longer = [body.as_slice(), b"\n"].concat();
-        let request = signed.set("Content-Length", longer.len().to_string()).payload(longer);
+        let request = signed
+            .set("Content-Length", longer.len().to_string())
+            .payload(longer);
         gateway.ask(request).expect_refusal(401, "bad_signature");
     });
     cases.finish();
@@ -140,7 +175,9 @@ fn no_budget_is_held_when_bodies_are_done() {
     let upstream = Upstream::start();
     let gateway = large_gateway(&upstream);
     gateway.ask(Delivery::of(event_of(MIB))).expect_status(200);
-    gateway.ask(Delivery::of(event_of(MIB)).payload(event_of(MIB))).expect_refusal(401, "bad_signature");
+    gateway
+        .ask(Delivery::of(event_of(MIB)).payload(event_of(MIB)))
+        .expect_refusal(401, "bad_signature");
     let returned = crate::support::eventually(crate::support::SOON, || {
         let metrics = gateway.metrics();
         !metrics.series("verigate_buffered_bytes", &[]).is_empty()

@@ -48,15 +48,27 @@ fn at_one_instant(
         })
         .collect();
     drop(answered);
-    let early: Vec<_> = (1..deliveries.len()).map_while(|_| answers.recv_timeout(SOON).ok()).collect();
+    let early: Vec<_> = (1..deliveries.len())
+        .map_while(|_| answers.recv_timeout(SOON).ok())
+        .collect();
     gate.open();
     let late: Vec<_> = answers.iter().collect();
     for thread in threads {
         thread.join().expect("a sending thread");
     }
-    assert_eq!((early.len(), late.len()), (deliveries.len() - 1, 1), "answered before and after the upstream did");
-    let early = early.into_iter().map(|answer| answer.expect("an answer")).collect();
-    (early, late.into_iter().next().expect("one").expect("an answer"))
+    assert_eq!(
+        (early.len(), late.len()),
+        (deliveries.len() - 1, 1),
+        "answered before and after the upstream did"
+    );
+    let early = early
+        .into_iter()
+        .map(|answer| answer.expect("an answer"))
+        .collect();
+    (
+        early,
+        late.into_iter().next().expect("one").expect("an answer"),
+    )
 }
 
 #[track_caller]
@@ -81,7 +93,9 @@ fn rp_04_of_many_copies_at_one_instant_one_is_forwarded() {
             let (others, first) = at_one_instant(&gateway, &upstream, &copies, 200);
             first.expect_status(200);
             others.iter().for_each(expect_in_flight);
-            gateway.ask(copies[0].clone()).expect_refusal(409, "replayed_event");
+            gateway
+                .ask(copies[0].clone())
+                .expect_refusal(409, "replayed_event");
             assert_eq!(upstream.count(), before + 1, "forwarded");
         });
     }
@@ -93,7 +107,9 @@ fn rp_04_of_many_redeliveries_at_one_instant_one_is_forwarded() {
     let upstream = Upstream::start();
     let gateway = four_threads(&upstream);
     let (body, at) = (event(), now());
-    let signed: Vec<Delivery> = (0..COPIES as u64).map(|n| Delivery::at(body.clone(), at + 32 - n)).collect();
+    let signed: Vec<Delivery> = (0..COPIES as u64)
+        .map(|n| Delivery::at(body.clone(), at + 32 - n))
+        .collect();
     let (others, first) = at_one_instant(&gateway, &upstream, &signed, 200);
     first.expect_status(200);
     others.iter().for_each(expect_in_flight);
@@ -123,7 +139,9 @@ fn rp_08_a_released_claim_goes_to_one_of_many_again() {
         first.expect_status(status);
         others.iter().for_each(expect_in_flight);
     }
-    gateway.ask(copies[0].clone()).expect_refusal(409, "replayed_event");
+    gateway
+        .ask(copies[0].clone())
+        .expect_refusal(409, "replayed_event");
     assert_eq!(upstream.count(), 3, "forwarded");
 }
 
@@ -137,12 +155,32 @@ fn rp_05_what_is_not_2xx_lets_the_retry_through() {
     for (name, behaviour, status, code) in [
         ("500", Behaviour::status(500), 500, ""),
         ("404", Behaviour::status(404), 404, ""),
-        ("301", Behaviour::answer(&Reply::new(301).with("Location", "/elsewhere")), 301, ""),
+        (
+            "301",
+            Behaviour::answer(&Reply::new(301).with("Location", "/elsewhere")),
+            301,
+            "",
+        ),
         ("timeout", Behaviour::never(), 504, "upstream_timeout"),
         ("reset", Behaviour::reset(), 502, "upstream_failed"),
-        ("closed without an answer", Behaviour::close(), 502, "upstream_failed"),
-        ("cut off in the status line", cut("HTTP/1.1 20"), 502, "upstream_failed"),
-        ("cut off in the head", cut("HTTP/1.1 200 OK\r\nContent-Le"), 502, "upstream_failed"),
+        (
+            "closed without an answer",
+            Behaviour::close(),
+            502,
+            "upstream_failed",
+        ),
+        (
+            "cut off in the status line",
+            cut("HTTP/1.1 20"),
+            502,
+            "upstream_failed",
+        ),
+        (
+            "cut off in the head",
+            cut("HTTP/1.1 200 OK\r\nContent-Le"),
+            502,
+            "upstream_failed",
+        ),
         (
             "101",
             cut("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"),
@@ -171,11 +209,16 @@ fn rp_05_what_is_not_2xx_lets_the_retry_through() {
 fn rp_05_a_refused_connection_lets_the_retry_through() {
     let upstream = Upstream::start();
     let port = ClosedPort::take();
-    let nowhere = Config::new().route(Route::itellico(&upstream).set("upstream", &text(&port.url())));
+    let nowhere =
+        Config::new().route(Route::itellico(&upstream).set("upstream", &text(&port.url())));
     let gateway = Gateway::start(&nowhere);
     let delivery = Delivery::fresh();
-    gateway.ask(delivery.clone()).expect_refusal(502, "upstream_unreachable");
-    gateway.ask(delivery.clone()).expect_refusal(502, "upstream_unreachable");
+    gateway
+        .ask(delivery.clone())
+        .expect_refusal(502, "upstream_unreachable");
+    gateway
+        .ask(delivery.clone())
+        .expect_refusal(502, "upstream_unreachable");
     // The same window, another upstream: nothing but the claim could hold the retry up.
     gateway.rewrite(&Config::new().route(Route::itellico(&upstream)));
     gateway.admin("POST", "/reload", &[], "").expect_status(200);
@@ -190,9 +233,18 @@ fn rp_06_a_body_that_breaks_off_after_a_2xx_is_done_all_the_same() {
     let gateway = Gateway::start(&Config::for_upstream(&upstream));
     let mut cases = Cases::new();
     for (name, answer) in [
-        ("length", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789"),
-        ("chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\n0123456789\r\n"),
-        ("inside a chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n0123456789"),
+        (
+            "length",
+            "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789",
+        ),
+        (
+            "chunks",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\n0123456789\r\n",
+        ),
+        (
+            "inside a chunk",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n0123456789",
+        ),
     ] {
         cases.case(name, || {
             let before = upstream.count();
@@ -204,7 +256,9 @@ fn rp_06_a_body_that_breaks_off_after_a_2xx_is_done_all_the_same() {
                 Err(Missing::Closed | Missing::Truncated(_)) => {}
                 other => panic!("a cut answer looks complete: {other:?}"),
             }
-            gateway.ask(delivery.clone()).expect_refusal(409, "replayed_event");
+            gateway
+                .ask(delivery.clone())
+                .expect_refusal(409, "replayed_event");
             assert_eq!(upstream.count(), before + 1, "forwarded");
         });
     }
@@ -252,7 +306,11 @@ fn rp_07_a_client_that_goes_away_in_its_body_claims_nothing() {
     for client_resets in [false, true] {
         let mut client = gateway.connect();
         client.send(&bytes[..bytes.len() - 1]);
-        if client_resets { client.reset() } else { drop(client) }
+        if client_resets {
+            client.reset()
+        } else {
+            drop(client)
+        }
     }
     gateway.ask(delivery.clone()).expect_status(200);
     gateway.ask(delivery).expect_refusal(409, "replayed_event");
@@ -298,7 +356,11 @@ fn a_claim_is_settled_before_the_answer_is_relayed() {
     gate.open();
     copy.expect_refusal(409, "replayed_event");
     let answer = client.answer();
-    assert_eq!((answer.status, answer.body.as_slice()), (200, b"0123456789".as_slice()), "{answer}");
+    assert_eq!(
+        (answer.status, answer.body.as_slice()),
+        (200, b"0123456789".as_slice()),
+        "{answer}"
+    );
     assert_eq!(upstream.count(), 1);
 }
 
@@ -306,8 +368,12 @@ fn a_claim_is_settled_before_the_answer_is_relayed() {
 fn up_11_an_answer_before_the_body_was_read_settles_the_claim() {
     let upstream = Upstream::start();
     let gateway = Gateway::start(&Config::for_upstream(&upstream));
-    let early =
-        |status| Behaviour(vec![Step::Send(Reply::new(status).with("Connection", "close").bytes()), Step::Finish]);
+    let early = |status| {
+        Behaviour(vec![
+            Step::Send(Reply::new(status).with("Connection", "close").bytes()),
+            Step::Finish,
+        ])
+    };
     let delivery = Delivery::of(crate::support::delivery::event_of(900 * 1024));
     upstream.next(early(413));
     let first = gateway.ask(delivery.clone());

@@ -22,15 +22,25 @@ fn a_good_head_is_told_to_continue_and_then_served() {
     for (name, delivery) in [
         ("length", Delivery::fresh().with("Expect", "100-continue")),
         ("any case", Delivery::fresh().with("expect", "100-Continue")),
-        ("chunked", Delivery::fresh().chunked_by(20).with("Expect", "100-continue")),
+        (
+            "chunked",
+            Delivery::fresh()
+                .chunked_by(20)
+                .with("Expect", "100-continue"),
+        ),
     ] {
         cases.case(name, || {
             let mut client = gateway.connect();
             let interim = client.ask(delivery.head());
             interim.expect_status(100);
-            assert!(!client.has_heard(Duration::from_millis(20)), "nothing else may come before the body");
+            assert!(
+                !client.has_heard(Duration::from_millis(20)),
+                "nothing else may come before the body"
+            );
             let bytes = delivery.bytes();
-            client.ask(&bytes[delivery.head().len()..]).expect_status(200);
+            client
+                .ask(&bytes[delivery.head().len()..])
+                .expect_status(200);
             let request = upstream.last();
             request.expect_body(delivery.body());
             assert!(!request.has("Expect"), "{request}");
@@ -54,7 +64,11 @@ fn a_body_that_does_not_wait_is_served_with_one_final_answer() {
     let mut client = gateway.connect();
     let first = client.ask(delivery.bytes());
     // The body was there already: 100 may be left out (RFC 9110 10.1.1).
-    let last = if first.status == 100 { client.answer() } else { first };
+    let last = if first.status == 100 {
+        client.answer()
+    } else {
+        first
+    };
     last.expect_status(200);
     upstream.last().expect_body(delivery.body());
 }
@@ -65,16 +79,48 @@ fn a_refused_head_is_never_told_to_continue() {
     let mut cases = Cases::new();
     for (name, delivery, status, code) in [
         ("no route", Delivery::fresh().target("/x"), 404, "no_route"),
-        ("method", Delivery::fresh().method("PUT"), 405, "method_not_allowed"),
-        ("no signature", Delivery::fresh().without("X-Webhook-Signature-256"), 401, "missing_signature"),
-        ("odd signature", Delivery::fresh().set("X-Webhook-Signature-256", "0"), 401, "malformed_signature"),
-        ("stale", Delivery::at(event(), now() - 400), 401, "stale_timestamp"),
-        ("future", Delivery::at(event(), now() + 400), 401, "future_timestamp"),
-        ("too large", Delivery::of(event_of(1_048_577)), 413, "body_too_large"),
+        (
+            "method",
+            Delivery::fresh().method("PUT"),
+            405,
+            "method_not_allowed",
+        ),
+        (
+            "no signature",
+            Delivery::fresh().without("X-Webhook-Signature-256"),
+            401,
+            "missing_signature",
+        ),
+        (
+            "odd signature",
+            Delivery::fresh().set("X-Webhook-Signature-256", "0"),
+            401,
+            "malformed_signature",
+        ),
+        (
+            "stale",
+            Delivery::at(event(), now() - 400),
+            401,
+            "stale_timestamp",
+        ),
+        (
+            "future",
+            Delivery::at(event(), now() + 400),
+            401,
+            "future_timestamp",
+        ),
+        (
+            "too large",
+            Delivery::of(event_of(1_048_577)),
+            413,
+            "body_too_large",
+        ),
     ] {
         cases.case(name, || {
             let mut client = gateway.connect();
-            client.ask(delivery.with("Expect", "100-continue").head()).expect_refusal(status, code);
+            client
+                .ask(delivery.with("Expect", "100-continue").head())
+                .expect_refusal(status, code);
             client.finish();
             client.expect_closed();
         });

@@ -16,15 +16,29 @@ fn rp_10_forged_deliveries_take_no_place_in_the_window() {
     let remembered = Delivery::fresh();
     gateway.ask(remembered.clone()).expect_status(200);
     let entries = || gateway.metrics().value("verigate_replay_entries", &[]);
-    assert!(eventually(SOON, || entries() > 0.5), "the good delivery has an entry");
+    assert!(
+        eventually(SOON, || entries() > 0.5),
+        "the good delivery has an entry"
+    );
     let mut client = gateway.connect();
     for _ in 0..1000 {
-        let forged =
-            Delivery::signed("another secret", Delivery::fresh().body(), &remembered.value("X-Webhook-Timestamp"));
-        client.ask(forged.bytes()).expect_refusal(401, "bad_signature");
+        let forged = Delivery::signed(
+            "another secret",
+            Delivery::fresh().body(),
+            &remembered.value("X-Webhook-Timestamp"),
+        );
+        client
+            .ask(forged.bytes())
+            .expect_refusal(401, "bad_signature");
     }
-    assert!((entries() - 1.0).abs() < 0.5, "{} entries after 1000 forged deliveries", entries());
-    gateway.ask(remembered).expect_refusal(409, "replayed_event");
+    assert!(
+        (entries() - 1.0).abs() < 0.5,
+        "{} entries after 1000 forged deliveries",
+        entries()
+    );
+    gateway
+        .ask(remembered)
+        .expect_refusal(409, "replayed_event");
     assert_eq!(upstream.count(), 1, "forwarded");
 }
 
@@ -36,9 +50,15 @@ fn lg_06_of_many_refusals_each_has_its_log_line_and_warnings_are_few() {
     let port = ClosedPort::take();
     let nowhere = Route::plain(&upstream).set("upstream", &text(&port.url()));
     let gateway = Gateway::start(
-        &Config::for_upstream(&upstream).route(nowhere.set("name", "\"nowhere\"").set("path", "\"/nowhere\"")),
+        &Config::for_upstream(&upstream).route(
+            nowhere
+                .set("name", "\"nowhere\"")
+                .set("path", "\"/nowhere\""),
+        ),
     );
-    let forged = Delivery::fresh().set("X-Webhook-Signature-256", "0".repeat(64)).bytes();
+    let forged = Delivery::fresh()
+        .set("X-Webhook-Signature-256", "0".repeat(64))
+        .bytes();
     let flooders: Vec<_> = (0..4)
         .map(|_| {
             let (mut client, batch) = (gateway.connect(), forged.repeat(10));
@@ -58,18 +78,33 @@ fn lg_06_of_many_refusals_each_has_its_log_line_and_warnings_are_few() {
     let mut client = gateway.connect();
     for _ in 0..UNREACHABLE {
         let delivery = Delivery::plain(Delivery::fresh().body()).target("/nowhere");
-        client.ask(delivery.bytes()).expect_refusal(502, "upstream_unreachable");
+        client
+            .ask(delivery.bytes())
+            .expect_refusal(502, "upstream_unreachable");
     }
     let all = REFUSED + UNREACHABLE;
-    let lost = || gateway.metrics().value("verigate_log_lines_dropped_total", &[]);
+    let lost = || {
+        gateway
+            .metrics()
+            .value("verigate_log_lines_dropped_total", &[])
+    };
     let is_complete = || {
         let expected = i32::try_from(all - gateway.log_lines().len()).map(f64::from);
         expected.is_ok_and(|missing| (lost() - missing).abs() < 0.5)
     };
-    assert!(eventually(LATE, is_complete), "{} lines and {} lost of {all}", gateway.log_lines().len(), lost());
+    assert!(
+        eventually(LATE, is_complete),
+        "{} lines and {} lost of {all}",
+        gateway.log_lines().len(),
+        lost()
+    );
     let warnings = gateway.stderr().matches("WARN").count();
     // One for each ten seconds, and this takes a few.
-    assert!((1..=6).contains(&warnings), "{warnings} warnings:\n{}", gateway.stderr());
+    assert!(
+        (1..=6).contains(&warnings),
+        "{warnings} warnings:\n{}",
+        gateway.stderr()
+    );
 }
 
 #[test]
@@ -77,17 +112,30 @@ fn rx_17_without_a_file_descriptor_left_it_waits_and_serves_again() {
     let upstream = Upstream::start();
     let gateway = Gateway::start(&Config::for_upstream(&upstream));
     gateway.expect_serving();
-    let pid = Pid::from_raw(i32::try_from(gateway.pid()).expect("a process id")).expect("a process id");
-    let limit = |current| Rlimit { current: Some(current), maximum: Some(4096) };
+    let pid =
+        Pid::from_raw(i32::try_from(gateway.pid()).expect("a process id")).expect("a process id");
+    let limit = |current| Rlimit {
+        current: Some(current),
+        maximum: Some(4096),
+    };
     prlimit(Some(pid), Resource::Nofile, limit(60)).expect("a limit");
     let waiting: Vec<Client> = (0..100).map(|_| gateway.connect()).collect();
-    assert!(gateway.says("Too many open files"), "the gateway says what it lacks");
+    assert!(
+        gateway.says("Too many open files"),
+        "the gateway says what it lacks"
+    );
     let before = gateway.cpu_ticks();
     std::thread::sleep(std::time::Duration::from_secs(2));
     let spent = gateway.cpu_ticks() - before;
-    assert!(spent < 50, "{spent} hundredths of a second of CPU in two seconds without a descriptor");
+    assert!(
+        spent < 50,
+        "{spent} hundredths of a second of CPU in two seconds without a descriptor"
+    );
     let said = gateway.stderr().matches("Too many open files").count();
     assert!(said < 20, "said {said} times");
     drop(waiting);
-    assert!(eventually(LATE, || gateway.ask(Delivery::fresh()).status == 200), "it serves again");
+    assert!(
+        eventually(LATE, || gateway.ask(Delivery::fresh()).status == 200),
+        "it serves again"
+    );
 }

@@ -41,14 +41,20 @@ fn every_legal_framing_becomes_one_exact_length() {
         ("trailers", trailed(Delivery::fresh())),
         (
             "odd case of names",
-            Delivery::fresh().chunked().without("Transfer-Encoding").with("tRANSFER-eNCODING", "CHUNKED"),
+            Delivery::fresh()
+                .chunked()
+                .without("Transfer-Encoding")
+                .with("tRANSFER-eNCODING", "CHUNKED"),
         ),
     ] {
         cases.case(name, || {
             gateway.ask(delivery.clone()).expect_status(200);
             let request = upstream.last();
             request.expect_body(delivery.body());
-            assert!(!request.has("X-Checksum") && !request.has("Trailer") && !request.has("Expect"), "{request}");
+            assert!(
+                !request.has("X-Checksum") && !request.has("Trailer") && !request.has("Expect"),
+                "{request}"
+            );
             assert_eq!(request.version, "HTTP/1.1");
         });
     }
@@ -67,7 +73,10 @@ fn a_request_may_be_cut_anywhere() {
             let bytes = delivery.bytes();
             let mut client = gateway.connect();
             client.send(&bytes[..at]);
-            assert!(!client.has_heard(std::time::Duration::from_millis(3)), "answered too early");
+            assert!(
+                !client.has_heard(std::time::Duration::from_millis(3)),
+                "answered too early"
+            );
             client.send(&bytes[at..]);
             client.answer().expect_status(200);
             upstream.last().expect_body(delivery.body());
@@ -79,9 +88,18 @@ fn a_request_may_be_cut_anywhere() {
 #[test]
 fn pipelined_deliveries_are_answered_in_order_or_the_connection_closes() {
     let (upstream, gateway) = start();
-    let deliveries = [Delivery::fresh(), Delivery::fresh().chunked_by(9), Delivery::fresh()];
+    let deliveries = [
+        Delivery::fresh(),
+        Delivery::fresh().chunked_by(9),
+        Delivery::fresh(),
+    ];
     let mut client = gateway.connect();
-    client.send(deliveries.iter().flat_map(Delivery::bytes).collect::<Vec<u8>>());
+    client.send(
+        deliveries
+            .iter()
+            .flat_map(Delivery::bytes)
+            .collect::<Vec<u8>>(),
+    );
     client.answer().expect_status(200);
     let mut answered = 1;
     while let Ok(answer) = client.try_answer(std::time::Duration::from_secs(2)) {
@@ -92,7 +110,11 @@ fn pipelined_deliveries_are_answered_in_order_or_the_connection_closes() {
         }
     }
     let requests = upstream.requests();
-    assert_eq!(requests.len(), answered, "one answer for each request that was forwarded");
+    assert_eq!(
+        requests.len(),
+        answered,
+        "one answer for each request that was forwarded"
+    );
     for (request, delivery) in requests.iter().zip(&deliveries) {
         request.expect_body(delivery.body());
     }
@@ -104,7 +126,9 @@ fn pipelined_deliveries_are_answered_in_order_or_the_connection_closes() {
 #[test]
 fn http_1_0_is_served_and_the_connection_closed() {
     let (upstream, gateway) = start();
-    let delivery = Delivery::fresh().request_line("POST /webhooks/itellico HTTP/1.0").with("Connection", "keep-alive");
+    let delivery = Delivery::fresh()
+        .request_line("POST /webhooks/itellico HTTP/1.0")
+        .with("Connection", "keep-alive");
     let mut client = gateway.connect();
     let answer = client.ask(delivery.bytes());
     answer.expect_status(200);

@@ -27,7 +27,10 @@ fn the_request_arrives_as_it_was_sent() {
         .with("Accept-Encoding", "gzip")
         .with("Cookie", "a=b");
     let request = forwarded(&gateway, &upstream, delivery.clone());
-    assert_eq!((request.method.as_str(), request.version.as_str()), ("POST", "HTTP/1.1"));
+    assert_eq!(
+        (request.method.as_str(), request.version.as_str()),
+        ("POST", "HTTP/1.1")
+    );
     assert_eq!(request.target, b"/webhooks/itellico?a=%20b&c=/../&&d");
     for name in [
         "Host",
@@ -41,7 +44,11 @@ fn the_request_arrives_as_it_was_sent() {
         "X-Webhook-Timestamp",
         "X-Webhook-Signature-256",
     ] {
-        let sent = if name == "X-Odd-Case" { delivery.value("x-odd-CASE") } else { delivery.value(name) };
+        let sent = if name == "X-Odd-Case" {
+            delivery.value("x-odd-CASE")
+        } else {
+            delivery.value(name)
+        };
         assert_eq!(request.header(name), Some(sent), "{name} in {request}");
     }
 }
@@ -50,7 +57,11 @@ fn the_request_arrives_as_it_was_sent() {
 fn lines_of_one_name_stay_in_order() {
     let upstream = Upstream::start();
     let gateway = Gateway::start(&Config::for_upstream(&upstream));
-    let delivery = Delivery::fresh().with("X-Many", "1").with("X-Between", "b").with("x-many", "2").with("X-Many", "3");
+    let delivery = Delivery::fresh()
+        .with("X-Many", "1")
+        .with("X-Between", "b")
+        .with("x-many", "2")
+        .with("X-Many", "3");
     let request = forwarded(&gateway, &upstream, delivery);
     assert_eq!(request.headers_named("X-Many"), [b"1", b"2", b"3"]);
 }
@@ -72,10 +83,17 @@ fn the_gateways_own_headers_say_what_was_proved() {
         ("X-Forwarded-Proto", "http"),
         ("X-Forwarded-Host", "a"),
     ] {
-        assert_eq!(request.header(name).as_deref(), Some(value), "{name} in {request}");
+        assert_eq!(
+            request.header(name).as_deref(),
+            Some(value),
+            "{name} in {request}"
+        );
     }
     let text = String::from_utf8_lossy(&request.raw_head).into_owned();
-    assert!(!text.contains(crate::support::SECRET), "a secret's value is never forwarded: {text}");
+    assert!(
+        !text.contains(crate::support::SECRET),
+        "a secret's value is never forwarded: {text}"
+    );
 }
 
 #[test]
@@ -98,7 +116,10 @@ fn a_value_that_is_not_visible_ascii_gets_no_header() {
     let id = format!("{}-\u{e9}", fresh_event_id());
     let request = forwarded(&gateway, &upstream, Delivery::of(event_with(&id)));
     assert!(!request.has("X-Verigate-Event-Id"), "{request}");
-    assert_eq!(request.header("X-Verigate-Event-Type").as_deref(), Some("conversation.ended"));
+    assert_eq!(
+        request.header("X-Verigate-Event-Type").as_deref(),
+        Some("conversation.ended")
+    );
 }
 
 #[test]
@@ -106,29 +127,55 @@ fn a_route_sets_its_host_and_its_own_headers() {
     let upstream = Upstream::start();
     let route = Route::itellico(&upstream)
         .set("upstream_host", "\"inner.example\"")
-        .set("upstream_headers", "{ \"X-Gateway-Token\" = \"env:GATEWAY_TOKEN\" }");
-    let gateway = Gateway::start(&Config::new().route(route).env("GATEWAY_TOKEN", "t0ken-of-the-gateway"));
+        .set(
+            "upstream_headers",
+            "{ \"X-Gateway-Token\" = \"env:GATEWAY_TOKEN\" }",
+        );
+    let gateway = Gateway::start(
+        &Config::new()
+            .route(route)
+            .env("GATEWAY_TOKEN", "t0ken-of-the-gateway"),
+    );
     let mut cases = Cases::new();
     for (name, delivery) in [
         ("none sent", Delivery::fresh()),
-        ("one sent", Delivery::fresh().with("X-Gateway-Token", "mine")),
-        ("an alias sent", Delivery::fresh().with("X_Gateway_Token", "mine").with("X.Gateway.Token", "mine")),
+        (
+            "one sent",
+            Delivery::fresh().with("X-Gateway-Token", "mine"),
+        ),
+        (
+            "an alias sent",
+            Delivery::fresh()
+                .with("X_Gateway_Token", "mine")
+                .with("X.Gateway.Token", "mine"),
+        ),
     ] {
         cases.case(name, || {
             let request = forwarded(&gateway, &upstream, delivery);
-            assert_eq!(request.header("X-Gateway-Token").as_deref(), Some("t0ken-of-the-gateway"));
+            assert_eq!(
+                request.header("X-Gateway-Token").as_deref(),
+                Some("t0ken-of-the-gateway")
+            );
             assert_eq!(request.header("Host").as_deref(), Some("inner.example"));
-            assert!(!String::from_utf8_lossy(&request.raw_head).contains("mine"), "{request}");
+            assert!(
+                !String::from_utf8_lossy(&request.raw_head).contains("mine"),
+                "{request}"
+            );
         });
     }
     cases.finish();
-    assert!(!gateway.stdout().contains("t0ken") && !gateway.stderr().contains("t0ken"), "it is never logged");
+    assert!(
+        !gateway.stdout().contains("t0ken") && !gateway.stderr().contains("t0ken"),
+        "it is never logged"
+    );
 }
 
 #[test]
 fn a_trusted_proxy_is_believed_and_a_stranger_is_not() {
     let upstream = Upstream::start();
-    let trusting = Gateway::start(&Config::for_upstream(&upstream).server("trusted_proxies", "[\"127.0.0.1/32\"]"));
+    let trusting = Gateway::start(
+        &Config::for_upstream(&upstream).server("trusted_proxies", "[\"127.0.0.1/32\"]"),
+    );
     let doubting = Gateway::start(&Config::for_upstream(&upstream));
     let delivery = || {
         Delivery::fresh()
@@ -140,9 +187,18 @@ fn a_trusted_proxy_is_believed_and_a_stranger_is_not() {
     let answer = trusting.ask(delivery());
     answer.expect_status(200);
     let request = upstream.last();
-    assert_eq!(request.header("X-Forwarded-For").as_deref(), Some("203.0.113.7, 127.0.0.1"));
-    assert_eq!(request.header("X-Forwarded-Proto").as_deref(), Some("https"));
-    assert_eq!(request.header("X-Forwarded-Host").as_deref(), Some("hooks.example.com"));
+    assert_eq!(
+        request.header("X-Forwarded-For").as_deref(),
+        Some("203.0.113.7, 127.0.0.1")
+    );
+    assert_eq!(
+        request.header("X-Forwarded-Proto").as_deref(),
+        Some("https")
+    );
+    assert_eq!(
+        request.header("X-Forwarded-Host").as_deref(),
+        Some("hooks.example.com")
+    );
     assert_eq!(request.header("X-Request-Id").as_deref(), Some("abc-123"));
     assert_eq!(answer.header("X-Request-Id"), Some("abc-123"));
     assert_eq!(trusting.log_of(&answer)["client"], "203.0.113.7");
@@ -150,7 +206,10 @@ fn a_trusted_proxy_is_believed_and_a_stranger_is_not() {
     let answer = doubting.ask(delivery());
     answer.expect_status(200);
     let request = upstream.last();
-    assert_eq!(request.header("X-Forwarded-For").as_deref(), Some("127.0.0.1"));
+    assert_eq!(
+        request.header("X-Forwarded-For").as_deref(),
+        Some("127.0.0.1")
+    );
     assert_eq!(request.header("X-Forwarded-Proto").as_deref(), Some("http"));
     assert_eq!(request.header("X-Forwarded-Host").as_deref(), Some("a"));
     assert_ne!(request.header("X-Request-Id").as_deref(), Some("abc-123"));
@@ -170,7 +229,10 @@ fn white_space_around_a_value_is_not_part_of_it() {
         .set("Host", "  a ");
     gateway.ask(delivery).expect_status(200);
     let tight = Delivery::fresh();
-    let (signature, timestamp) = (tight.value("X-Webhook-Signature-256"), tight.value("X-Webhook-Timestamp"));
+    let (signature, timestamp) = (
+        tight.value("X-Webhook-Signature-256"),
+        tight.value("X-Webhook-Timestamp"),
+    );
     let tight = tight
         .without("X-Webhook-Signature-256")
         .without("X-Webhook-Timestamp")

@@ -19,13 +19,21 @@ fn one_client_connection_carries_many_deliveries_over_one_upstream_connection() 
     let (upstream, gateway) = start();
     let mut client = gateway.connect();
     for n in 0..20 {
-        let delivery = if n % 2 == 0 { Delivery::fresh() } else { Delivery::fresh().chunked_by(50) };
+        let delivery = if n % 2 == 0 {
+            Delivery::fresh()
+        } else {
+            Delivery::fresh().chunked_by(50)
+        };
         let answer = client.ask(delivery.bytes());
         answer.expect_status(200);
         assert!(!answer.closes(), "{answer}");
     }
     assert_eq!(upstream.count(), 20);
-    assert!(upstream.connections() <= 2, "{} connections for 20 deliveries in a row", upstream.connections());
+    assert!(
+        upstream.connections() <= 2,
+        "{} connections for 20 deliveries in a row",
+        upstream.connections()
+    );
 }
 
 #[test]
@@ -35,7 +43,11 @@ fn many_client_connections_share_upstream_connections() {
         gateway.expect_serving();
     }
     assert_eq!(upstream.count(), 20);
-    assert!(upstream.connections() < 20, "{} connections for 20 deliveries in a row", upstream.connections());
+    assert!(
+        upstream.connections() < 20,
+        "{} connections for 20 deliveries in a row",
+        upstream.connections()
+    );
 }
 
 #[test]
@@ -64,12 +76,17 @@ fn chunked_and_empty_answers_leave_the_upstream_connection_usable() {
 #[test]
 fn an_upstream_that_says_close_is_not_used_again() {
     let (upstream, gateway) = start();
-    upstream.behave(Behaviour::answer(&Reply::new(200).with("Connection", "close")));
+    upstream.behave(Behaviour::answer(
+        &Reply::new(200).with("Connection", "close"),
+    ));
     let mut client = gateway.connect();
     for _ in 0..3 {
         let answer = client.ask(Delivery::fresh().bytes());
         answer.expect_status(200);
-        assert!(!answer.closes(), "the upstream's connection is not the client's: {answer}");
+        assert!(
+            !answer.closes(),
+            "the upstream's connection is not the client's: {answer}"
+        );
     }
     assert_eq!(upstream.connections(), 3);
 }
@@ -100,14 +117,19 @@ fn rx_14_a_kept_connection_that_the_upstream_closed_costs_no_delivery() {
 fn rx_14_a_delivery_that_was_sent_is_not_sent_again() {
     let (upstream, gateway) = start();
     let mut cases = Cases::new();
-    for (name, behaviour) in [("closes", Behaviour::close()), ("resets", Behaviour::reset())] {
+    for (name, behaviour) in [
+        ("closes", Behaviour::close()),
+        ("resets", Behaviour::reset()),
+    ] {
         cases.case(name, || {
             let mut client = gateway.connect();
             client.ask(Delivery::fresh().bytes()).expect_status(200);
             let before = upstream.count();
             upstream.next(behaviour);
             let delivery = Delivery::fresh();
-            client.ask(delivery.bytes()).expect_refusal(502, "upstream_failed");
+            client
+                .ask(delivery.bytes())
+                .expect_refusal(502, "upstream_failed");
             assert_eq!(upstream.count(), before + 1, "a POST is not idempotent");
             gateway.ask(delivery).expect_status(200);
         });

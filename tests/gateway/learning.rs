@@ -22,7 +22,9 @@ fn route(upstream: &Upstream, name: &str) -> Route {
 }
 
 fn config(upstream: &Upstream) -> Config {
-    Config::for_upstream(upstream).route(route(upstream, "asana")).route(route(upstream, "notion"))
+    Config::for_upstream(upstream)
+        .route(route(upstream, "asana"))
+        .route(route(upstream, "notion"))
 }
 
 fn file(gateway: &Gateway, name: &str) -> PathBuf {
@@ -34,7 +36,10 @@ fn asana(secret: &str) -> Delivery {
 }
 
 fn notion(secret: &str) -> Delivery {
-    Delivery::unsigned("/h/notion", format!(r#"{{"verification_token":"{secret}"}}"#))
+    Delivery::unsigned(
+        "/h/notion",
+        format!(r#"{{"verification_token":"{secret}"}}"#),
+    )
 }
 
 fn delivery(name: &str, secret: &str, body: &str) -> Delivery {
@@ -51,42 +56,93 @@ fn a_route_learns_its_secret_once_and_verifies_by_it_at_once() {
         early.expect_refusal(503, "secret_not_learned");
         assert_eq!(early.header("Retry-After"), Some("60"), "{early}");
         let unsigned = Delivery::unsigned(&format!("/h/{name}"), "{}");
-        gateway.ask(unsigned).expect_refusal(401, "missing_signature");
+        gateway
+            .ask(unsigned)
+            .expect_refusal(401, "missing_signature");
         assert!(!file(&gateway, name).exists());
     }
-    gateway.ask(asana("1234567")).expect_refusal(400, "malformed_handshake");
+    gateway
+        .ask(asana("1234567"))
+        .expect_refusal(400, "malformed_handshake");
 
     let answer = gateway.ask(asana(LEARNED));
     answer.expect_status(200);
     assert_eq!(answer.header("X-Hook-Secret"), Some(LEARNED), "{answer}");
     assert_eq!(
-        (answer.header("Content-Length"), answer.header("X-Content-Type-Options")),
+        (
+            answer.header("Content-Length"),
+            answer.header("X-Content-Type-Options")
+        ),
         (Some("0"), Some("nosniff"))
     );
     let log = gateway.log_of(&answer);
-    assert_eq!((log["verdict"].as_str(), log["outcome"].as_str()), (None, Some("handshake")), "{log}");
+    assert_eq!(
+        (log["verdict"].as_str(), log["outcome"].as_str()),
+        (None, Some("handshake")),
+        "{log}"
+    );
     let answer = gateway.ask(notion(LEARNED));
     answer.expect_status(200);
-    assert!(answer.body.is_empty() && answer.header("X-Hook-Secret").is_none(), "{answer}");
+    assert!(
+        answer.body.is_empty() && answer.header("X-Hook-Secret").is_none(),
+        "{answer}"
+    );
 
     for name in ["asana", "notion"] {
-        assert_eq!(fs::read_to_string(file(&gateway, name)).unwrap_or_default(), LEARNED, "{name}");
-        assert_eq!(fs::metadata(file(&gateway, name)).map(|facts| facts.mode() & 0o777).ok(), Some(0o600), "{name}");
+        assert_eq!(
+            fs::read_to_string(file(&gateway, name)).unwrap_or_default(),
+            LEARNED,
+            "{name}"
+        );
+        assert_eq!(
+            fs::metadata(file(&gateway, name))
+                .map(|facts| facts.mode() & 0o777)
+                .ok(),
+            Some(0o600),
+            "{name}"
+        );
         assert_eq!(upstream.count(), usize::from(name == "notion"));
-        gateway.ask(delivery(name, LEARNED, "{\"a\":1}")).expect_status(200);
+        gateway
+            .ask(delivery(name, LEARNED, "{\"a\":1}"))
+            .expect_status(200);
         let secret = format!("learn:{name}.secret");
-        assert_eq!(upstream.last().header("X-Verigate-Secret"), Some(secret.clone()));
+        assert_eq!(
+            upstream.last().header("X-Verigate-Secret"),
+            Some(secret.clone())
+        );
         let labels = [("route", name), ("secret", &*secret)];
-        let counted = || gateway.metrics().value("verigate_secret_matches_total", &labels) > 0.5;
-        assert!(crate::support::eventually(SOON, counted), "{}", gateway.metrics().text);
-        gateway.ask(delivery(name, "another secret", "{\"a\":2}")).expect_refusal(401, "bad_signature");
+        let counted = || {
+            gateway
+                .metrics()
+                .value("verigate_secret_matches_total", &labels)
+                > 0.5
+        };
+        assert!(
+            crate::support::eventually(SOON, counted),
+            "{}",
+            gateway.metrics().text
+        );
+        gateway
+            .ask(delivery(name, "another secret", "{\"a\":2}"))
+            .expect_refusal(401, "bad_signature");
     }
-    for again in [asana(LEARNED), asana("another-secret"), notion(LEARNED), notion("another-secret")] {
+    for again in [
+        asana(LEARNED),
+        asana("another-secret"),
+        notion(LEARNED),
+        notion("another-secret"),
+    ] {
         gateway.ask(again).expect_refusal(401, "bad_signature");
     }
-    assert_eq!(fs::read_to_string(file(&gateway, "asana")).unwrap_or_default(), LEARNED);
+    assert_eq!(
+        fs::read_to_string(file(&gateway, "asana")).unwrap_or_default(),
+        LEARNED
+    );
     let told = gateway.stdout() + &gateway.stderr();
-    assert!(!told.contains(LEARNED) && !told.contains("another-secret"), "a secret was logged");
+    assert!(
+        !told.contains(LEARNED) && !told.contains("another-secret"),
+        "a secret was logged"
+    );
 }
 
 #[test]
@@ -95,16 +151,30 @@ fn a_learned_secret_outlives_a_reload_and_a_restart() {
     let gateway = Gateway::start(&config(&upstream));
     gateway.ask(asana(LEARNED)).expect_status(200);
     gateway.signal("HUP");
-    assert!(gateway.says("is loaded and in force"), "{}", gateway.stderr());
-    gateway.ask(delivery("asana", LEARNED, "{\"a\":1}")).expect_status(200);
-    gateway.ask(asana("another-secret")).expect_refusal(401, "bad_signature");
-    gateway.ask(delivery("notion", LEARNED, "{}")).expect_refusal(503, "secret_not_learned");
+    assert!(
+        gateway.says("is loaded and in force"),
+        "{}",
+        gateway.stderr()
+    );
+    gateway
+        .ask(delivery("asana", LEARNED, "{\"a\":1}"))
+        .expect_status(200);
+    gateway
+        .ask(asana("another-secret"))
+        .expect_refusal(401, "bad_signature");
+    gateway
+        .ask(delivery("notion", LEARNED, "{}"))
+        .expect_refusal(503, "secret_not_learned");
     let again = tempfile::tempdir().unwrap_or_else(|error| panic!("a folder: {error}"));
     let copied = fs::copy(file(&gateway, "asana"), again.path().join("asana.secret"));
     assert!(copied.is_ok(), "{copied:?}");
     let restarted = Gateway::start_in(again, &config(&upstream));
-    restarted.ask(delivery("asana", LEARNED, "{\"a\":2}")).expect_status(200);
-    restarted.ask(asana("another-secret")).expect_refusal(401, "bad_signature");
+    restarted
+        .ask(delivery("asana", LEARNED, "{\"a\":2}"))
+        .expect_status(200);
+    restarted
+        .ask(asana("another-secret"))
+        .expect_refusal(401, "bad_signature");
 }
 
 #[test]
@@ -128,22 +198,42 @@ fn of_many_handshakes_at_once_exactly_one_is_accepted() {
         }
     }
     assert_eq!(won.len(), 1, "{won:?}");
-    assert_eq!(fs::read_to_string(file(&gateway, "asana")).unwrap_or_default(), won[0]);
-    gateway.ask(delivery("asana", &won[0], "{\"a\":1}")).expect_status(200);
+    assert_eq!(
+        fs::read_to_string(file(&gateway, "asana")).unwrap_or_default(),
+        won[0]
+    );
+    gateway
+        .ask(delivery("asana", &won[0], "{\"a\":1}"))
+        .expect_status(200);
 }
 
 #[test]
 fn a_secret_that_cannot_be_kept_is_not_taken() {
     let upstream = Upstream::start();
     let folder = tempfile::tempdir().unwrap();
-    let path = format!("[{}]", text(&format!("learn:{}", folder.path().join("asana.secret").display())));
-    let gateway =
-        Gateway::start(&Config::for_upstream(&upstream).route(route(&upstream, "asana").set("secrets", &path)));
+    let path = format!(
+        "[{}]",
+        text(&format!(
+            "learn:{}",
+            folder.path().join("asana.secret").display()
+        ))
+    );
+    let gateway = Gateway::start(
+        &Config::for_upstream(&upstream).route(route(&upstream, "asana").set("secrets", &path)),
+    );
     // The loader saw that the folder was there.
     folder.close().unwrap();
-    gateway.ask(asana(LEARNED)).expect_refusal(500, "internal_error");
-    assert!(gateway.says("the secret of a handshake was not taken"), "{}", gateway.stderr());
-    gateway.ask(delivery("asana", LEARNED, "{}")).expect_refusal(503, "secret_not_learned");
+    gateway
+        .ask(asana(LEARNED))
+        .expect_refusal(500, "internal_error");
+    assert!(
+        gateway.says("the secret of a handshake was not taken"),
+        "{}",
+        gateway.stderr()
+    );
+    gateway
+        .ask(delivery("asana", LEARNED, "{}"))
+        .expect_refusal(503, "secret_not_learned");
     assert!(!gateway.stderr().contains(LEARNED));
 }
 
@@ -158,8 +248,16 @@ fn a_reload_at_the_same_moment_loses_no_secret() {
         gateway.signal("HUP");
         client.answer().expect_status(200);
         let body = format!("{{\"round\":{round}}}");
-        gateway.ask(delivery("asana", LEARNED, &body)).expect_status(200);
-        assert!(gateway.says("is loaded and in force"), "{}", gateway.stderr());
-        gateway.ask(delivery("asana", LEARNED, &format!("{body} "))).expect_status(200);
+        gateway
+            .ask(delivery("asana", LEARNED, &body))
+            .expect_status(200);
+        assert!(
+            gateway.says("is loaded and in force"),
+            "{}",
+            gateway.stderr()
+        );
+        gateway
+            .ask(delivery("asana", LEARNED, &format!("{body} ")))
+            .expect_status(200);
     }
 }

@@ -18,7 +18,11 @@ use crate::support::{Deadline, LATE, SOON, eventually};
 const PAUSE: Duration = Duration::from_millis(150);
 
 fn start(upstream: &Upstream, server: &[(&str, &str)]) -> Gateway {
-    let config = server.iter().fold(Config::for_upstream(upstream), |config, (key, value)| config.server(key, value));
+    let config = server
+        .iter()
+        .fold(Config::for_upstream(upstream), |config, (key, value)| {
+            config.server(key, value)
+        });
     Gateway::start(&config)
 }
 
@@ -54,7 +58,10 @@ fn rx_01_a_head_has_one_time_limit_in_all() {
 #[test]
 fn rx_02_a_second_head_has_the_same_limit_as_the_first() {
     let upstream = Upstream::start();
-    let gateway = start(&upstream, &[("head_timeout", "\"1s\""), ("idle_timeout", "\"30s\"")]);
+    let gateway = start(
+        &upstream,
+        &[("head_timeout", "\"1s\""), ("idle_timeout", "\"30s\"")],
+    );
     let mut client = gateway.connect();
     client.ask(Delivery::fresh().bytes()).expect_status(200);
     let sent = client.drip(&Delivery::fresh().head(), PAUSE);
@@ -69,7 +76,10 @@ fn rx_03_a_body_has_one_time_limit_in_all() {
     let upstream = Upstream::start();
     let gateway = start(&upstream, &[("body_timeout", "\"1s\"")]);
     let mut cases = Cases::new();
-    for (name, delivery) in [("length", Delivery::fresh()), ("chunks", Delivery::fresh().chunked_by(1))] {
+    for (name, delivery) in [
+        ("length", Delivery::fresh()),
+        ("chunks", Delivery::fresh().chunked_by(1)),
+    ] {
         cases.case(name, || {
             let mut client = gateway.connect();
             client.send(delivery.head());
@@ -82,7 +92,9 @@ fn rx_03_a_body_has_one_time_limit_in_all() {
     }
     cases.finish();
     assert_eq!(upstream.count(), 0);
-    let returned = eventually(SOON, || gateway.metrics().value("verigate_buffered_bytes", &[]) == 0.0);
+    let returned = eventually(SOON, || {
+        gateway.metrics().value("verigate_buffered_bytes", &[]) == 0.0
+    });
     assert!(returned, "the buffer budget was not returned");
     gateway.expect_serving();
 }
@@ -104,7 +116,10 @@ fn rx_03_a_body_slower_than_a_kib_a_second_is_given_up_before_its_limit() {
 #[test]
 fn rx_04_stalled_bodies_hold_what_they_sent_and_not_what_they_announced() {
     let upstream = Upstream::start();
-    let gateway = start(&upstream, &[("max_buffered", "\"4MiB\""), ("body_timeout", "\"4s\"")]);
+    let gateway = start(
+        &upstream,
+        &[("max_buffered", "\"4MiB\""), ("body_timeout", "\"4s\"")],
+    );
     let mut stalled: Vec<Client> = (0..200)
         .map(|_| {
             let mut client = gateway.connect();
@@ -115,19 +130,26 @@ fn rx_04_stalled_bodies_hold_what_they_sent_and_not_what_they_announced() {
         })
         .collect();
     for _ in 0..50 {
-        gateway.ask(Delivery::of(event_of(65536))).expect_status(200);
+        gateway
+            .ask(Delivery::of(event_of(65536)))
+            .expect_status(200);
     }
     let mut cases = Cases::new();
     // One deadline for all of them together: they began together.
     let deadline = Deadline::after(LATE);
     for (number, client) in stalled.iter_mut().enumerate() {
         cases.case(&format!("stalled connection {number}"), || {
-            client.answer_within(deadline.left()).expect_refusal(408, "body_timeout");
+            client
+                .answer_within(deadline.left())
+                .expect_refusal(408, "body_timeout");
         });
     }
     cases.finish();
     assert_eq!(upstream.count(), 50);
-    assert!(eventually(SOON, || gateway.metrics().value("verigate_buffered_bytes", &[]) == 0.0));
+    assert!(eventually(SOON, || gateway
+        .metrics()
+        .value("verigate_buffered_bytes", &[])
+        == 0.0));
 }
 
 #[test]
@@ -142,39 +164,60 @@ fn rx_04_one_address_may_hold_a_quarter_of_the_budget() {
         client
     };
     let mut held: Vec<Client> = (0..3).map(|_| hold()).collect();
-    let charged = eventually(SOON, || gateway.metrics().value("verigate_buffered_bytes", &[]) >= 900_000.0);
+    let charged = eventually(SOON, || {
+        gateway.metrics().value("verigate_buffered_bytes", &[]) >= 900_000.0
+    });
     assert!(charged, "{}", gateway.metrics().text);
     held.push(hold());
     let refused = eventually(SOON, || {
         held.iter_mut().any(|client| {
-            client.try_answer(Duration::from_millis(1)).is_ok_and(|answer| {
-                answer.expect_refusal(503, "overloaded");
-                true
-            })
+            client
+                .try_answer(Duration::from_millis(1))
+                .is_ok_and(|answer| {
+                    answer.expect_refusal(503, "overloaded");
+                    true
+                })
         })
     });
     assert!(refused, "1.2 MB of a 4 MiB budget were held by one address");
-    gateway.ask(Delivery::of(event_of(600_000))).expect_status(200);
+    gateway
+        .ask(Delivery::of(event_of(600_000)))
+        .expect_status(200);
     drop(held);
-    assert!(eventually(SOON, || gateway.metrics().value("verigate_buffered_bytes", &[]) == 0.0));
-    Client::connect_from(greedy, gateway.addr()).ask(Delivery::fresh().bytes()).expect_status(200);
+    assert!(eventually(SOON, || gateway
+        .metrics()
+        .value("verigate_buffered_bytes", &[])
+        == 0.0));
+    Client::connect_from(greedy, gateway.addr())
+        .ask(Delivery::fresh().bytes())
+        .expect_status(200);
 }
 
 #[test]
 fn rx_04_behind_a_trusted_proxy_each_client_has_a_quarter_of_its_own() {
     let upstream = Upstream::start();
-    let gateway = start(&upstream, &[("max_buffered", "\"4MiB\""), ("trusted_proxies", "[\"127.0.0.1/32\"]")]);
+    let gateway = start(
+        &upstream,
+        &[
+            ("max_buffered", "\"4MiB\""),
+            ("trusted_proxies", "[\"127.0.0.1/32\"]"),
+        ],
+    );
     let of = |client: &str, bytes| Delivery::of(event_of(bytes)).with("X-Forwarded-For", client);
     let (greedy, other) = ("192.0.2.1", "192.0.2.2");
     let mut held = gateway.connect();
     held.send(of(greedy, 1_000_000).head());
     held.send(&event_of(1_000_000)[..900_000]);
-    let charged = eventually(SOON, || gateway.metrics().value("verigate_buffered_bytes", &[]) >= 900_000.0);
+    let charged = eventually(SOON, || {
+        gateway.metrics().value("verigate_buffered_bytes", &[]) >= 900_000.0
+    });
     assert!(charged, "{}", gateway.metrics().text);
     // The proxy brings both clients over one connection.
     let mut proxy = gateway.connect();
     proxy.ask(of(other, 600_000).bytes()).expect_status(200);
-    proxy.ask(of(greedy, 600_000).bytes()).expect_refusal(503, "overloaded");
+    proxy
+        .ask(of(greedy, 600_000).bytes())
+        .expect_refusal(503, "overloaded");
 }
 
 #[test]
@@ -186,10 +229,14 @@ fn rx_05_connections_above_the_limit_are_turned_away_and_places_come_back() {
         client.send(b"POST /webhooks/itellico HTTP/1.1\r\n");
     }
     // only once all ten are counted is the next one the eleventh
-    let counted = eventually(SOON, || gateway.metrics().value("verigate_open_connections", &[]) > 9.5);
+    let counted = eventually(SOON, || {
+        gateway.metrics().value("verigate_open_connections", &[]) > 9.5
+    });
     assert!(counted, "ten connections are not ten open ones");
     let turned_away = eventually(SOON, || {
-        let Ok(mut extra) = Client::try_connect(gateway.addr()) else { return true };
+        let Ok(mut extra) = Client::try_connect(gateway.addr()) else {
+            return true;
+        };
         extra.send(Delivery::fresh().bytes());
         match extra.try_answer(SOON) {
             Ok(answer) if answer.status == 503 => {
@@ -200,12 +247,17 @@ fn rx_05_connections_above_the_limit_are_turned_away_and_places_come_back() {
             Err(missing) => missing == Missing::Closed,
         }
     });
-    assert!(turned_away, "an eleventh connection was served beside ten open ones");
+    assert!(
+        turned_away,
+        "an eleventh connection was served beside ten open ones"
+    );
     drop(open);
     let again = eventually(SOON, || {
         let mut client = gateway.connect();
         client.send(Delivery::fresh().bytes());
-        client.try_answer(SOON).is_ok_and(|answer| answer.status == 200)
+        client
+            .try_answer(SOON)
+            .is_ok_and(|answer| answer.status == 200)
     });
     assert!(again, "the places did not come back");
 }
@@ -224,16 +276,26 @@ fn rx_06_a_hundred_thousand_chunks_of_one_byte_are_one_body() {
 #[test]
 fn rx_07_a_body_may_be_as_large_as_the_limit_and_not_a_byte_larger() {
     let upstream = Upstream::start();
-    let gateway = Gateway::start(&Config::new().route(Route::itellico(&upstream).set("max_body", "\"10KiB\"")));
+    let gateway = Gateway::start(
+        &Config::new().route(Route::itellico(&upstream).set("max_body", "\"10KiB\"")),
+    );
     let limit = 10 * 1024;
     let mut cases = Cases::new();
-    cases.case("at the limit", || gateway.ask(Delivery::of(event_of(limit))).expect_status(200));
+    cases.case("at the limit", || {
+        gateway
+            .ask(Delivery::of(event_of(limit)))
+            .expect_status(200)
+    });
     cases.case("at the limit, chunked", || {
-        gateway.ask(Delivery::of(event_of(limit)).chunked_by(999)).expect_status(200);
+        gateway
+            .ask(Delivery::of(event_of(limit)).chunked_by(999))
+            .expect_status(200);
     });
     cases.case("one more, by its head alone", || {
         let mut client = gateway.connect();
-        client.ask(Delivery::of(event_of(limit + 1)).head()).expect_refusal(413, "body_too_large");
+        client
+            .ask(Delivery::of(event_of(limit + 1)).head())
+            .expect_refusal(413, "body_too_large");
         client.finish();
         client.expect_closed();
     });
@@ -242,7 +304,9 @@ fn rx_07_a_body_may_be_as_large_as_the_limit_and_not_a_byte_larger() {
         let delivery = Delivery::of(event_of(limit + 1)).chunked_by(1000);
         let bytes = delivery.bytes();
         // Without the last chunk: the answer must not wait for the end.
-        client.ask(&bytes[..bytes.len() - 5]).expect_refusal(413, "body_too_large");
+        client
+            .ask(&bytes[..bytes.len() - 5])
+            .expect_refusal(413, "body_too_large");
         client.finish();
         client.expect_closed();
     });
@@ -257,7 +321,10 @@ fn rx_08_a_head_that_cannot_be_proved_is_refused_before_its_body() {
     let gateway = start(&upstream, &[]);
     let unsigned = Delivery::of(event_of(1_048_576)).without("X-Webhook-Signature-256");
     let malformed = Delivery::of(event_of(1_048_576)).set("X-Webhook-Signature-256", "abc");
-    gateway.connect().ask(malformed.head()).expect_refusal(401, "malformed_signature");
+    gateway
+        .connect()
+        .ask(malformed.head())
+        .expect_refusal(401, "malformed_signature");
     let mut clients: Vec<Client> = (0..50).map(|_| gateway.connect()).collect();
     for client in &mut clients {
         client.send(unsigned.head());
@@ -283,25 +350,38 @@ fn rx_09_a_client_that_takes_nothing_loses_its_answer_and_the_event_is_done() {
     let delivery = Delivery::fresh();
     let mut client = Client::connect_with_small_window(gateway.addr());
     client.send(delivery.bytes());
-    let id = upstream.wait_for(1)[0].header("X-Verigate-Event-Id").expect("an event id");
+    let id = upstream.wait_for(1)[0]
+        .header("X-Verigate-Event-Id")
+        .expect("an event id");
     let log = gateway.wait_for_log(LATE, |line| line["event_id"] == id.as_str());
-    assert!(log["outcome"] == "client_gone" || log["outcome"] == "aborted", "{log}");
+    assert!(
+        log["outcome"] == "client_gone" || log["outcome"] == "aborted",
+        "{log}"
+    );
     gateway.ask(delivery).expect_refusal(409, "replayed_event");
-    assert!(client.try_answer(LATE).is_err(), "a cut answer looks complete");
+    assert!(
+        client.try_answer(LATE).is_err(),
+        "a cut answer looks complete"
+    );
     assert_eq!(upstream.count(), 1);
 }
 
 #[test]
 fn rx_10_the_upstream_has_one_time_limit_in_all() {
     let upstream = Upstream::start();
-    let gateway = Gateway::start(&Config::new().route(Route::itellico(&upstream).set("upstream_timeout", "\"1s\"")));
+    let gateway = Gateway::start(
+        &Config::new().route(Route::itellico(&upstream).set("upstream_timeout", "\"1s\"")),
+    );
     let mut cases = Cases::new();
     for (name, behaviour) in [
         ("never answers", Behaviour::never()),
         ("drips its head", Behaviour::drip(&Reply::new(200), PAUSE)),
         (
             "interim answers only",
-            Behaviour(vec![Step::ReadBody, Step::Drip(b"HTTP/1.1 102 P\r\n\r\n".repeat(9), PAUSE)]),
+            Behaviour(vec![
+                Step::ReadBody,
+                Step::Drip(b"HTTP/1.1 102 P\r\n\r\n".repeat(9), PAUSE),
+            ]),
         ),
     ] {
         cases.case(name, || {
@@ -316,12 +396,19 @@ fn rx_10_the_upstream_has_one_time_limit_in_all() {
     cases.case("drips its body", || {
         let mut bytes = Reply::new(200).body("x".repeat(100)).bytes();
         let body = bytes.split_off(bytes.len() - 100);
-        upstream.next(Behaviour(vec![Step::ReadBody, Step::Send(bytes), Step::Drip(body, PAUSE)]));
+        upstream.next(Behaviour(vec![
+            Step::ReadBody,
+            Step::Send(bytes),
+            Step::Drip(body, PAUSE),
+        ]));
         let delivery = Delivery::fresh();
         let mut client = gateway.connect();
         client.send(delivery.bytes());
         let missing = client.try_answer(SOON);
-        assert!(matches!(missing, Err(Missing::Truncated(_) | Missing::Closed)), "{missing:?}");
+        assert!(
+            matches!(missing, Err(Missing::Truncated(_) | Missing::Closed)),
+            "{missing:?}"
+        );
         // Its head said 2xx: the event is done.
         gateway.ask(delivery).expect_refusal(409, "replayed_event");
     });
@@ -340,13 +427,22 @@ fn rx_11_an_upstreams_head_is_bounded() {
             Behaviour(vec![
                 Step::ReadBody,
                 Step::Send(b"HTTP/1.1 200 OK\r\n".to_vec()),
-                Step::Repeat(b"X-A: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\r\n".to_vec(), 1_000_000),
+                Step::Repeat(
+                    b"X-A: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\r\n".to_vec(),
+                    1_000_000,
+                ),
             ]),
         ),
-        ("300 headers", Behaviour::raw(lines(300, "X-A: b\r\n") + "Content-Length: 0\r\n\r\n")),
+        (
+            "300 headers",
+            Behaviour::raw(lines(300, "X-A: b\r\n") + "Content-Length: 0\r\n\r\n"),
+        ),
         (
             "2 MB head",
-            Behaviour::raw(lines(1, &format!("X-A: {}\r\n", "b".repeat(2_000_000))) + "Content-Length: 0\r\n\r\n"),
+            Behaviour::raw(
+                lines(1, &format!("X-A: {}\r\n", "b".repeat(2_000_000)))
+                    + "Content-Length: 0\r\n\r\n",
+            ),
         ),
         (
             "10,000 interim answers",
@@ -359,7 +455,9 @@ fn rx_11_an_upstreams_head_is_bounded() {
         cases.case(name, || {
             upstream.next(behaviour);
             let delivery = Delivery::fresh();
-            gateway.ask(delivery.clone()).expect_refusal(502, "upstream_failed");
+            gateway
+                .ask(delivery.clone())
+                .expect_refusal(502, "upstream_failed");
             gateway.ask(delivery).expect_status(200);
         });
     }
@@ -392,14 +490,19 @@ fn rx_12_a_large_answer_streams_in_little_memory() {
         }
     }
     assert!(taken > 128 << 20, "{taken} bytes came");
-    assert!(most < before + (32 << 20), "resident memory grew from {before} to {most}");
+    assert!(
+        most < before + (32 << 20),
+        "resident memory grew from {before} to {most}"
+    );
 }
 
 #[test]
 fn rx_13_an_upstream_that_refuses_connections_costs_no_event() {
     let upstream = Upstream::start();
     let port = ClosedPort::take();
-    let gateway = Gateway::start(&Config::new().route(Route::itellico(&upstream).set("upstream", &text(&port.url()))));
+    let gateway = Gateway::start(
+        &Config::new().route(Route::itellico(&upstream).set("upstream", &text(&port.url()))),
+    );
     let mut client = gateway.connect();
     let delivery = Delivery::fresh();
     for _ in 0..20 {
@@ -415,7 +518,9 @@ fn rx_13_an_upstream_that_refuses_connections_costs_no_event() {
 fn rx_15_thousands_of_headers_are_refused() {
     let upstream = Upstream::start();
     let gateway = start(&upstream, &[]);
-    let many = (0..5000).fold(Delivery::fresh(), |delivery, n| delivery.with(&format!("A{n}"), "b"));
+    let many = (0..5000).fold(Delivery::fresh(), |delivery, n| {
+        delivery.with(&format!("A{n}"), "b")
+    });
     gateway.ask(many).expect_refusal(431, "headers_too_large");
     assert_eq!(upstream.count(), 0);
     gateway.expect_serving();
@@ -424,10 +529,19 @@ fn rx_15_thousands_of_headers_are_refused() {
 #[test]
 fn the_limits_of_a_head_can_be_set() {
     let upstream = Upstream::start();
-    let gateway = start(&upstream, &[("max_head", "\"4KiB\""), ("max_headers", "20")]);
-    gateway.ask(Delivery::fresh().with("X-Long", "v".repeat(5000))).expect_refusal(431, "headers_too_large");
-    let many = (0..20).fold(Delivery::fresh(), |delivery, n| delivery.with(&format!("A{n}"), "b"));
+    let gateway = start(
+        &upstream,
+        &[("max_head", "\"4KiB\""), ("max_headers", "20")],
+    );
+    gateway
+        .ask(Delivery::fresh().with("X-Long", "v".repeat(5000)))
+        .expect_refusal(431, "headers_too_large");
+    let many = (0..20).fold(Delivery::fresh(), |delivery, n| {
+        delivery.with(&format!("A{n}"), "b")
+    });
     gateway.ask(many).expect_refusal(431, "headers_too_large");
-    let few = (0..16).fold(Delivery::fresh(), |delivery, n| delivery.with(&format!("A{n}"), "b"));
+    let few = (0..16).fold(Delivery::fresh(), |delivery, n| {
+        delivery.with(&format!("A{n}"), "b")
+    });
     gateway.ask(few).expect_status(200);
 }

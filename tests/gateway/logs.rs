@@ -40,9 +40,18 @@ const FIELDS: [&str; 21] = [
 #[track_caller]
 fn expect_fields(line: &Value) {
     let object = line.as_object().expect("an object");
-    let missing: Vec<_> = FIELDS.iter().filter(|field| !object.contains_key(**field)).collect();
-    let unknown: Vec<_> = object.keys().filter(|key| !FIELDS.contains(&key.as_str())).collect();
-    assert!(missing.is_empty() && unknown.is_empty(), "missing {missing:?}, unknown {unknown:?} in {line}");
+    let missing: Vec<_> = FIELDS
+        .iter()
+        .filter(|field| !object.contains_key(**field))
+        .collect();
+    let unknown: Vec<_> = object
+        .keys()
+        .filter(|key| !FIELDS.contains(&key.as_str()))
+        .collect();
+    assert!(
+        missing.is_empty() && unknown.is_empty(),
+        "missing {missing:?}, unknown {unknown:?} in {line}"
+    );
 }
 
 #[test]
@@ -71,15 +80,26 @@ fn a_line_says_everything_of_a_good_delivery() {
         ("upstream_status", 201.into()),
         ("outcome", "forwarded".into()),
     ];
-    let wrong: Vec<_> = expected.iter().filter(|(field, value)| line[field] != *value).collect();
+    let wrong: Vec<_> = expected
+        .iter()
+        .filter(|(field, value)| line[field] != *value)
+        .collect();
     assert!(wrong.is_empty(), "{wrong:#?} expected in {line:#}");
     for field in ["verify_us", "upstream_ms", "total_ms"] {
-        assert!(line[field].as_f64().is_some_and(|number| number >= 0.0), "{field} in {line:#}");
+        assert!(
+            line[field].as_f64().is_some_and(|number| number >= 0.0),
+            "{field} in {line:#}"
+        );
     }
     for field in ["time", "delivery_timestamp"] {
         assert!(!line[field].is_null(), "{field} in {line:#}");
     }
-    assert!(line["upstream"].as_str().is_some_and(|shown| shown.contains(&upstream.addr().to_string())), "{line:#}");
+    assert!(
+        line["upstream"]
+            .as_str()
+            .is_some_and(|shown| shown.contains(&upstream.addr().to_string())),
+        "{line:#}"
+    );
 }
 
 #[test]
@@ -93,19 +113,57 @@ fn a_line_has_every_field_whatever_happened() {
     let mut cases = Cases::new();
     for (name, request, verdict, outcome) in [
         ("replay", done.bytes(), "replayed_event", "refused"),
-        ("redelivery", Delivery::at(done.body().to_vec(), now() + 1).bytes(), "duplicate_event", "duplicate"),
-        ("forged", Delivery::signed("guessed", event(), &now().to_string()).bytes(), "bad_signature", "refused"),
-        ("no route", Delivery::fresh().target("/nowhere").bytes(), "no_route", "refused"),
-        ("malformed", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n".to_vec(), "bad_request", "refused"),
-        ("no HTTP at all", b"SSH-2.0-x\r\n\r\n".to_vec(), "bad_request", "refused"),
-        ("no upstream", Delivery::plain(event()).bytes(), "valid", "upstream_failed"),
+        (
+            "redelivery",
+            Delivery::at(done.body().to_vec(), now() + 1).bytes(),
+            "duplicate_event",
+            "duplicate",
+        ),
+        (
+            "forged",
+            Delivery::signed("guessed", event(), &now().to_string()).bytes(),
+            "bad_signature",
+            "refused",
+        ),
+        (
+            "no route",
+            Delivery::fresh().target("/nowhere").bytes(),
+            "no_route",
+            "refused",
+        ),
+        (
+            "malformed",
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n".to_vec(),
+            "bad_request",
+            "refused",
+        ),
+        (
+            "no HTTP at all",
+            b"SSH-2.0-x\r\n\r\n".to_vec(),
+            "bad_request",
+            "refused",
+        ),
+        (
+            "no upstream",
+            Delivery::plain(event()).bytes(),
+            "valid",
+            "upstream_failed",
+        ),
     ] {
         cases.case(name, || {
             let answer = gateway.ask(request);
             let line = gateway.log_of(&answer);
             expect_fields(&line);
-            assert_eq!((line["verdict"].as_str(), line["outcome"].as_str()), (Some(verdict), Some(outcome)), "{line}");
-            assert_eq!(line["status"].as_u64(), Some(u64::from(answer.status)), "{line}");
+            assert_eq!(
+                (line["verdict"].as_str(), line["outcome"].as_str()),
+                (Some(verdict), Some(outcome)),
+                "{line}"
+            );
+            assert_eq!(
+                line["status"].as_u64(),
+                Some(u64::from(answer.status)),
+                "{line}"
+            );
             if outcome != "upstream_failed" {
                 assert!(line["upstream_status"].is_null(), "{line}");
             }
@@ -114,7 +172,10 @@ fn a_line_has_every_field_whatever_happened() {
     cases.finish();
     let unproved = gateway.wait_for_log(SOON, |line| line["verdict"] == "bad_signature");
     for field in ["secret", "event_id", "event_type", "account"] {
-        assert!(unproved[field].is_null(), "{field} of a forged delivery in {unproved}");
+        assert!(
+            unproved[field].is_null(),
+            "{field} of a forged delivery in {unproved}"
+        );
     }
 }
 
@@ -125,19 +186,29 @@ fn lg_01_values_from_the_network_stay_inside_their_field() {
     let injected = "\\n{\\\"verdict\\\":\\\"valid\\\"}";
     let typed = |kind: &str| {
         let id = fresh_event_id();
-        Delivery::of(format!("{{\"event_id\":\"{id}\",\"event_type\":\"{kind}\",\"organization_uuid\":\"{kind}\"}}"))
+        Delivery::of(format!(
+            "{{\"event_id\":\"{id}\",\"event_type\":\"{kind}\",\"organization_uuid\":\"{kind}\"}}"
+        ))
     };
     let mut cases = Cases::new();
     for (name, kind, visible) in [
         ("a line end and an object", injected.to_owned(), false),
         ("quotes and backslashes", "a\\\"b\\\\c".to_owned(), true),
         ("escape sequence", "\\u001b[31mred".to_owned(), false),
-        ("line separators", "a\u{2028}b\u{2029}c\\u2028".to_owned(), false),
+        (
+            "line separators",
+            "a\u{2028}b\u{2029}c\\u2028".to_owned(),
+            false,
+        ),
         ("direction override", "a\u{202e}b".to_owned(), false),
         ("delete and C1", "a\u{7f}b\u{9b}c".to_owned(), false),
         ("NUL", "a\\u0000b".to_owned(), false),
         ("10 KB", "x".repeat(10_000), true),
-        ("10 KB of two-byte characters, odd offset", format!("a{}", "é".repeat(5000)), false),
+        (
+            "10 KB of two-byte characters, odd offset",
+            format!("a{}", "é".repeat(5000)),
+            false,
+        ),
         ("10 KB of four-byte characters", "🦀".repeat(2500), false),
     ] {
         cases.case(name, || {
@@ -145,10 +216,17 @@ fn lg_01_values_from_the_network_stay_inside_their_field() {
             answer.expect_status(200);
             let line = gateway.log_of(&answer);
             expect_fields(&line);
-            let expected: String = serde_json::from_str(&format!("\"{kind}\"")).expect("a JSON text");
+            let expected: String =
+                serde_json::from_str(&format!("\"{kind}\"")).expect("a JSON text");
             for field in ["event_type", "account"] {
-                let shown = line[field].as_str().unwrap_or_else(|| panic!("{field} in {line}"));
-                assert!(shown.chars().count() <= 201, "{field} is {} characters long", shown.chars().count());
+                let shown = line[field]
+                    .as_str()
+                    .unwrap_or_else(|| panic!("{field} in {line}"));
+                assert!(
+                    shown.chars().count() <= 201,
+                    "{field} is {} characters long",
+                    shown.chars().count()
+                );
                 let start: String = shown.chars().take(100).collect();
                 if expected.chars().count() > 200 {
                     assert!(expected.starts_with(&start), "{field}: {start}");
@@ -158,14 +236,21 @@ fn lg_01_values_from_the_network_stay_inside_their_field() {
             }
             let forwarded = upstream.last();
             match forwarded.header("X-Verigate-Event-Type") {
-                None => assert!(!visible || expected.len() > 200, "left out though visible ASCII: {expected}"),
+                None => assert!(
+                    !visible || expected.len() > 200,
+                    "left out though visible ASCII: {expected}"
+                ),
                 Some(value) => assert!(visible, "sent though not visible ASCII: {value:?}"),
             }
         });
     }
     for (name, target, logged) in [
         ("long path", format!("/{}", "p".repeat(600)), "/ppp"),
-        ("escapes in the path", "/a%0a%7b%22verdict%22%3a%22valid%22%7d".to_owned(), "/a%0a%7b%22"),
+        (
+            "escapes in the path",
+            "/a%0a%7b%22verdict%22%3a%22valid%22%7d".to_owned(),
+            "/a%0a%7b%22",
+        ),
         ("quote in the path", "/a'b".to_owned(), "/a'b"),
     ] {
         cases.case(name, || {
@@ -174,14 +259,35 @@ fn lg_01_values_from_the_network_stay_inside_their_field() {
             let line = gateway.log_of(&answer);
             expect_fields(&line);
             let path = line["path"].as_str().expect("a path");
-            assert!(path.starts_with(logged) && path.chars().count() <= 201, "{path}");
+            assert!(
+                path.starts_with(logged) && path.chars().count() <= 201,
+                "{path}"
+            );
         });
     }
     for (name, request) in [
-        ("quote in the method", Delivery::fresh().request_line("PO\"ST /webhooks/itellico HTTP/1.1").bytes()),
-        ("bytes in the target", Delivery::fresh().target(b"/\xff\x1b[31m\"x".as_slice()).bytes()),
-        ("bytes in the host", Delivery::fresh().set("Host", b"a\xff\"{}".as_slice()).bytes()),
-        ("long method", Delivery::fresh().method(&"M".repeat(500)).bytes()),
+        (
+            "quote in the method",
+            Delivery::fresh()
+                .request_line("PO\"ST /webhooks/itellico HTTP/1.1")
+                .bytes(),
+        ),
+        (
+            "bytes in the target",
+            Delivery::fresh()
+                .target(b"/\xff\x1b[31m\"x".as_slice())
+                .bytes(),
+        ),
+        (
+            "bytes in the host",
+            Delivery::fresh()
+                .set("Host", b"a\xff\"{}".as_slice())
+                .bytes(),
+        ),
+        (
+            "long method",
+            Delivery::fresh().method(&"M".repeat(500)).bytes(),
+        ),
     ] {
         cases.case(name, || {
             let mut client = gateway.connect();
@@ -189,12 +295,21 @@ fn lg_01_values_from_the_network_stay_inside_their_field() {
             if let Ok(answer) = client.try_answer(SOON) {
                 let line = gateway.log_of(&answer);
                 expect_fields(&line);
-                assert!(line["method"].as_str().is_none_or(|method| method.chars().count() <= 201), "{line}");
+                assert!(
+                    line["method"]
+                        .as_str()
+                        .is_none_or(|method| method.chars().count() <= 201),
+                    "{line}"
+                );
             }
         });
     }
     cases.finish();
-    let forged = gateway.log_lines().into_iter().filter(|line| line.get("request_id").is_none()).count();
+    let forged = gateway
+        .log_lines()
+        .into_iter()
+        .filter(|line| line.get("request_id").is_none())
+        .count();
     assert_eq!(forged, 0, "a line that the gateway did not mean");
 }
 
@@ -204,25 +319,63 @@ fn lg_01_a_query_is_never_shown() {
     let gateway = Gateway::start(&Config::for_upstream(&upstream).env("RUST_LOG", "trace"));
     let mut cases = Cases::new();
     for (name, delivery, status) in [
-        ("forwarded", Delivery::fresh().target("/webhooks/itellico?token=s3cr3t"), 200),
-        ("refused", Delivery::fresh().without("X-Webhook-Timestamp").target("/webhooks/itellico?token=s3cr3t"), 401),
-        ("no route", Delivery::fresh().target("/nowhere?token=s3cr3t"), 404),
-        ("two question marks", Delivery::fresh().target("/nowhere?a?token=s3cr3t"), 404),
-        ("malformed", Delivery::fresh().target("/webhooks/itellico?token=s3cr3t\"<"), 400),
-        ("method", Delivery::fresh().target("/webhooks/itellico?token=s3cr3t").method("PUT"), 405),
+        (
+            "forwarded",
+            Delivery::fresh().target("/webhooks/itellico?token=s3cr3t"),
+            200,
+        ),
+        (
+            "refused",
+            Delivery::fresh()
+                .without("X-Webhook-Timestamp")
+                .target("/webhooks/itellico?token=s3cr3t"),
+            401,
+        ),
+        (
+            "no route",
+            Delivery::fresh().target("/nowhere?token=s3cr3t"),
+            404,
+        ),
+        (
+            "two question marks",
+            Delivery::fresh().target("/nowhere?a?token=s3cr3t"),
+            404,
+        ),
+        (
+            "malformed",
+            Delivery::fresh().target("/webhooks/itellico?token=s3cr3t\"<"),
+            400,
+        ),
+        (
+            "method",
+            Delivery::fresh()
+                .target("/webhooks/itellico?token=s3cr3t")
+                .method("PUT"),
+            405,
+        ),
     ] {
         cases.case(name, || {
             let answer = gateway.ask(delivery);
             answer.expect_status(status);
             let line = gateway.log_of(&answer);
-            assert!(!line["path"].as_str().unwrap_or_default().contains('?'), "{line}");
+            assert!(
+                !line["path"].as_str().unwrap_or_default().contains('?'),
+                "{line}"
+            );
             let shown = [answer.raw_head.as_slice(), &answer.body].concat();
-            assert!(!String::from_utf8_lossy(&shown).contains("s3cr3t"), "{answer}");
+            assert!(
+                !String::from_utf8_lossy(&shown).contains("s3cr3t"),
+                "{answer}"
+            );
         });
     }
     cases.finish();
     let metrics = gateway.metrics();
-    for (place, text) in [("stdout", gateway.stdout()), ("stderr", gateway.stderr()), ("metrics", metrics.text)] {
+    for (place, text) in [
+        ("stdout", gateway.stdout()),
+        ("stderr", gateway.stderr()),
+        ("metrics", metrics.text),
+    ] {
         assert!(!text.contains("s3cr3t"), "the query is on {place}");
     }
 }
@@ -230,15 +383,20 @@ fn lg_01_a_query_is_never_shown() {
 #[test]
 fn lg_03_neither_secrets_nor_signatures_nor_payload_reach_an_output() {
     let upstream = Upstream::start();
-    let route = Route::itellico(&upstream).set("upstream_headers", "{ \"X-Gateway-Token\" = \"env:TOKEN\" }");
+    let route = Route::itellico(&upstream).set(
+        "upstream_headers",
+        "{ \"X-Gateway-Token\" = \"env:TOKEN\" }",
+    );
     let config = Config::new()
         .route(route)
         .route(Route::plain(&upstream))
         .env("TOKEN", "the-gateway-token-0123456789")
         .env("RUST_LOG", "trace");
     let mut gateway = Gateway::start(&config);
-    let body =
-        |id: &str| format!("{{\"event_id\":\"{id}\",\"event_type\":\"t\",\"data\":\"payl0ad-marker\"}}").into_bytes();
+    let body = |id: &str| {
+        format!("{{\"event_id\":\"{id}\",\"event_type\":\"t\",\"data\":\"payl0ad-marker\"}}")
+            .into_bytes()
+    };
     let good = Delivery::of(body(&fresh_event_id()))
         .with("Authorization", "Bearer cl1ent-token")
         .with("Cookie", "session=c00kie");
@@ -251,13 +409,21 @@ fn lg_03_neither_secrets_nor_signatures_nor_payload_reach_an_output() {
     for request in [
         good.clone().bytes(),
         good.clone().payload("payl0ad-marker").bytes(),
-        good.clone().set("X-Webhook-Signature-256", format!("{signature}00")).bytes(),
+        good.clone()
+            .set("X-Webhook-Signature-256", format!("{signature}00"))
+            .bytes(),
         good.clone().chunked_as("zz payl0ad-marker\r\n").bytes(),
-        good.clone().chunked_as("5\r\npayl0ad-marker\r\n0\r\n\r\n").bytes(),
-        good.clone().with_line("Bro ken: Bearer cl1ent-token").bytes(),
+        good.clone()
+            .chunked_as("5\r\npayl0ad-marker\r\n0\r\n\r\n")
+            .bytes(),
+        good.clone()
+            .with_line("Bro ken: Bearer cl1ent-token")
+            .bytes(),
         good.clone().with_line("NoColon cl1ent-token").bytes(),
         good.clone().with("X-Bad", b"cl1ent-token\x01").bytes(),
-        good.clone().with("X-Long", "cl1ent-token".repeat(6000)).bytes(),
+        good.clone()
+            .with("X-Long", "cl1ent-token".repeat(6000))
+            .bytes(),
         Delivery::of("payl0ad-marker").bytes(),
         Delivery::of("{\"event_id\":\"a\",\"event_id\":\"payl0ad-marker\"}").bytes(),
         b"Authorization: Bearer cl1ent-token\r\npayl0ad-marker\r\n\r\n".to_vec(),
@@ -271,7 +437,11 @@ fn lg_03_neither_secrets_nor_signatures_nor_payload_reach_an_output() {
     for behaviour in [
         Behaviour::raw_then_close("HTTP/1.1 200 OK\r\nBro ken: payl0ad-marker\r\n\r\n"),
         Behaviour::raw_then_close("payl0ad-marker c00kie\r\n\r\n"),
-        Behaviour::answer(&Reply::new(200).with("Set-Cookie", "session=c00kie").body("payl0ad-marker")),
+        Behaviour::answer(
+            &Reply::new(200)
+                .with("Set-Cookie", "session=c00kie")
+                .body("payl0ad-marker"),
+        ),
     ] {
         upstream.next(behaviour);
         let mut client = gateway.connect();
@@ -282,10 +452,23 @@ fn lg_03_neither_secrets_nor_signatures_nor_payload_reach_an_output() {
     gateway.expect_serving();
     gateway.signal("TERM");
     assert!(gateway.wait_exit(SOON).is_some());
-    let outputs = [("standard output", gateway.stdout()), ("standard error", gateway.stderr())];
-    assert!(outputs.iter().all(|(_, text)| !text.is_empty()), "there was something to look at");
+    let outputs = [
+        ("standard output", gateway.stdout()),
+        ("standard error", gateway.stderr()),
+    ];
+    assert!(
+        outputs.iter().all(|(_, text)| !text.is_empty()),
+        "there was something to look at"
+    );
     for (place, text) in outputs {
-        for hidden in [SECRET, "the-gateway-token-0123456789", &signature, "payl0ad-marker", "cl1ent-token", "c00kie"] {
+        for hidden in [
+            SECRET,
+            "the-gateway-token-0123456789",
+            &signature,
+            "payl0ad-marker",
+            "cl1ent-token",
+            "c00kie",
+        ] {
             let line = text.lines().find(|line| line.contains(hidden));
             assert!(line.is_none(), "{hidden} is on {place}: {line:?}");
         }
@@ -303,10 +486,24 @@ fn lg_07_a_refusal_echoes_nothing_of_the_request() {
         ("method", Delivery::fresh().method("ECH0-MARKER")),
         ("host", Delivery::fresh().set("Host", "ech0-marker/")),
         ("header", Delivery::fresh().with_line("ech0-marker")),
-        ("expectation", Delivery::fresh().with("Expect", "ech0-marker")),
-        ("request id", Delivery::fresh().with("X-Request-Id", "ech0-marker").target("/x")),
-        ("signature", Delivery::fresh().set("X-Webhook-Signature-256", "ech0-marker")),
-        ("timestamp", Delivery::fresh().set("X-Webhook-Timestamp", "ech0-marker")),
+        (
+            "expectation",
+            Delivery::fresh().with("Expect", "ech0-marker"),
+        ),
+        (
+            "request id",
+            Delivery::fresh()
+                .with("X-Request-Id", "ech0-marker")
+                .target("/x"),
+        ),
+        (
+            "signature",
+            Delivery::fresh().set("X-Webhook-Signature-256", "ech0-marker"),
+        ),
+        (
+            "timestamp",
+            Delivery::fresh().set("X-Webhook-Timestamp", "ech0-marker"),
+        ),
         ("body", Delivery::of("ech0-marker")),
         ("event id", Delivery::of("{\"event_id\":[\"ech0-marker\"]}")),
         ("chunk", Delivery::fresh().chunked_as("ech0-marker\r\n")),

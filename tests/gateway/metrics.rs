@@ -15,12 +15,28 @@ use crate::support::{LATE, SOON, eventually, now};
 const METRICS: [(&str, &str, &[&str]); 14] = [
     ("verigate_requests_total", "counter", &["route", "verdict"]),
     ("verigate_request_duration_seconds", "histogram", &["route"]),
-    ("verigate_verification_duration_seconds", "histogram", &["route"]),
-    ("verigate_upstream_duration_seconds", "histogram", &["route"]),
-    ("verigate_upstream_responses_total", "counter", &["class", "route"]),
+    (
+        "verigate_verification_duration_seconds",
+        "histogram",
+        &["route"],
+    ),
+    (
+        "verigate_upstream_duration_seconds",
+        "histogram",
+        &["route"],
+    ),
+    (
+        "verigate_upstream_responses_total",
+        "counter",
+        &["class", "route"],
+    ),
     ("verigate_buffered_bytes", "gauge", &[]),
     ("verigate_open_connections", "gauge", &[]),
-    ("verigate_secret_matches_total", "counter", &["route", "secret"]),
+    (
+        "verigate_secret_matches_total",
+        "counter",
+        &["route", "secret"],
+    ),
     ("verigate_replay_entries", "gauge", &[]),
     ("verigate_replay_evictions_total", "counter", &["reason"]),
     ("verigate_event_id_conflicts_total", "counter", &["route"]),
@@ -31,14 +47,22 @@ const METRICS: [(&str, &str, &[&str]); 14] = [
 
 fn series_of(metrics: &Metrics) -> BTreeSet<String> {
     let lines = metrics.text.lines().filter(|line| !line.starts_with('#'));
-    lines.filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect()
+    lines
+        .filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned()))
+        .collect()
 }
 
 /// Waits until a series has this value: an exchange is counted when it ends, which is after its answer was read.
 #[track_caller]
 fn expect_value(gateway: &Gateway, name: &str, labels: &[(&str, &str)], expected: u32) {
-    let reached = eventually(SOON, || close_to(gateway.metrics().value(name, labels), expected));
-    assert!(reached, "{name} {labels:?} is {} and not {expected}", gateway.metrics().value(name, labels));
+    let reached = eventually(SOON, || {
+        close_to(gateway.metrics().value(name, labels), expected)
+    });
+    assert!(
+        reached,
+        "{name} {labels:?} is {} and not {expected}",
+        gateway.metrics().value(name, labels)
+    );
 }
 
 fn close_to(value: f64, expected: u32) -> bool {
@@ -51,7 +75,12 @@ fn every_metric_has_its_name_type_help_and_labels() {
     let gateway = Gateway::start(&Config::for_upstream(&upstream));
     gateway.expect_serving();
     gateway.admin("POST", "/reload", &[], "").expect_status(200);
-    expect_value(&gateway, "verigate_requests_total", &[("route", "itellico"), ("verdict", "valid")], 1);
+    expect_value(
+        &gateway,
+        "verigate_requests_total",
+        &[("route", "itellico"), ("verdict", "valid")],
+        1,
+    );
     let answer = gateway.admin("GET", "/metrics", &[], "");
     let content_type = answer.header("Content-Type").unwrap_or_default().to_owned();
     assert!(content_type.starts_with("text/plain"), "{content_type}");
@@ -59,15 +88,26 @@ fn every_metric_has_its_name_type_help_and_labels() {
     let mut cases = Cases::new();
     for (name, kind, labels) in METRICS {
         cases.case(name, || {
-            assert!(metrics.text.contains(&format!("# TYPE {name} {kind}\n")), "its type is not {kind}");
+            assert!(
+                metrics.text.contains(&format!("# TYPE {name} {kind}\n")),
+                "its type is not {kind}"
+            );
             assert!(metrics.text.contains(&format!("# HELP {name} ")), "no help");
-            let sample = if kind == "histogram" { format!("{name}_count") } else { name.to_owned() };
+            let sample = if kind == "histogram" {
+                format!("{name}_count")
+            } else {
+                name.to_owned()
+            };
             let series = metrics.series(&sample, &[]);
             assert!(!series.is_empty(), "no series of {sample}");
             for (series, _) in series {
-                let shown = series.split_once('{').map_or("", |(_, labels)| labels.trim_end_matches('}'));
-                let mut found: Vec<&str> =
-                    shown.split("\",").filter_map(|pair| Some(pair.split_once('=')?.0)).collect();
+                let shown = series
+                    .split_once('{')
+                    .map_or("", |(_, labels)| labels.trim_end_matches('}'));
+                let mut found: Vec<&str> = shown
+                    .split("\",")
+                    .filter_map(|pair| Some(pair.split_once('=')?.0))
+                    .collect();
                 found.sort_unstable();
                 assert_eq!(found, labels, "labels of {series}");
             }
@@ -75,14 +115,25 @@ fn every_metric_has_its_name_type_help_and_labels() {
     }
     let known: BTreeSet<&str> = METRICS.iter().map(|(name, ..)| *name).collect();
     cases.case("no other name", || {
-        for line in metrics.text.lines().filter_map(|line| line.strip_prefix("# TYPE verigate_")) {
+        for line in metrics
+            .text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE verigate_"))
+        {
             let name = format!("verigate_{}", line.split(' ').next().unwrap_or_default());
             assert!(known.contains(name.as_str()), "{name} is not in SPEC 8");
         }
     });
     cases.case("version", || {
         let version = env!("CARGO_PKG_VERSION");
-        assert!(close_to(metrics.value("verigate_build_info", &[("version", version)]), 1), "{}", metrics.text);
+        assert!(
+            close_to(
+                metrics.value("verigate_build_info", &[("version", version)]),
+                1
+            ),
+            "{}",
+            metrics.text
+        );
     });
     cases.finish();
 }
@@ -102,8 +153,12 @@ fn the_counts_agree_with_the_traffic() {
     ask(1, &|| Delivery::at(body.clone(), at));
     ask(3, &|| Delivery::at(body.clone(), at));
     ask(2, &|| Delivery::at(body.clone(), at + 1));
-    ask(1, &|| Delivery::at(format!("{{\"event_id\":\"{id}\",\"n\":1}}"), at));
-    ask(4, &|| Delivery::signed("guessed", event(), &now().to_string()));
+    ask(1, &|| {
+        Delivery::at(format!("{{\"event_id\":\"{id}\",\"n\":1}}"), at)
+    });
+    ask(4, &|| {
+        Delivery::signed("guessed", event(), &now().to_string())
+    });
     ask(5, &|| Delivery::fresh().without("X-Webhook-Signature-256"));
     ask(6, &|| Delivery::fresh().target("/nowhere"));
     ask(2, &|| Delivery::of("no json"));
@@ -118,31 +173,104 @@ fn the_counts_agree_with_the_traffic() {
     let mut cases = Cases::new();
     let requests = "verigate_requests_total";
     for (name, labels, expected) in [
-        (requests, &[("route", "itellico"), ("verdict", "valid")][..], 13),
-        (requests, &[("route", "itellico"), ("verdict", "replayed_event")], 3),
-        (requests, &[("route", "itellico"), ("verdict", "duplicate_event")], 3),
-        (requests, &[("route", "itellico"), ("verdict", "bad_signature")], 4),
-        (requests, &[("route", "itellico"), ("verdict", "missing_signature")], 5),
-        (requests, &[("route", "itellico"), ("verdict", "invalid_envelope")], 2),
+        (
+            requests,
+            &[("route", "itellico"), ("verdict", "valid")][..],
+            13,
+        ),
+        (
+            requests,
+            &[("route", "itellico"), ("verdict", "replayed_event")],
+            3,
+        ),
+        (
+            requests,
+            &[("route", "itellico"), ("verdict", "duplicate_event")],
+            3,
+        ),
+        (
+            requests,
+            &[("route", "itellico"), ("verdict", "bad_signature")],
+            4,
+        ),
+        (
+            requests,
+            &[("route", "itellico"), ("verdict", "missing_signature")],
+            5,
+        ),
+        (
+            requests,
+            &[("route", "itellico"), ("verdict", "invalid_envelope")],
+            2,
+        ),
         (requests, &[("route", "-"), ("verdict", "no_route")], 6),
         (requests, &[("route", "plain"), ("verdict", "valid")], 3),
         (requests, &[("route", "itellico")], 30),
-        ("verigate_request_duration_seconds_count", &[("route", "itellico")], 30),
-        ("verigate_request_duration_seconds_count", &[("route", "plain")], 3),
-        ("verigate_upstream_responses_total", &[("route", "itellico"), ("class", "2xx")], 9),
-        ("verigate_upstream_responses_total", &[("route", "itellico"), ("class", "3xx")], 1),
-        ("verigate_upstream_responses_total", &[("route", "itellico"), ("class", "4xx")], 1),
-        ("verigate_upstream_responses_total", &[("route", "itellico"), ("class", "5xx")], 1),
-        ("verigate_upstream_responses_total", &[("route", "itellico"), ("class", "none")], 1),
-        ("verigate_upstream_responses_total", &[("route", "plain"), ("class", "2xx")], 3),
-        ("verigate_secret_matches_total", &[("route", "itellico"), ("secret", "env:ITELLICO_WEBHOOK_SECRET")], 21),
-        ("verigate_secret_matches_total", &[("route", "plain"), ("secret", "env:PLAIN_SECRET")], 3),
-        ("verigate_event_id_conflicts_total", &[("route", "itellico")], 1),
+        (
+            "verigate_request_duration_seconds_count",
+            &[("route", "itellico")],
+            30,
+        ),
+        (
+            "verigate_request_duration_seconds_count",
+            &[("route", "plain")],
+            3,
+        ),
+        (
+            "verigate_upstream_responses_total",
+            &[("route", "itellico"), ("class", "2xx")],
+            9,
+        ),
+        (
+            "verigate_upstream_responses_total",
+            &[("route", "itellico"), ("class", "3xx")],
+            1,
+        ),
+        (
+            "verigate_upstream_responses_total",
+            &[("route", "itellico"), ("class", "4xx")],
+            1,
+        ),
+        (
+            "verigate_upstream_responses_total",
+            &[("route", "itellico"), ("class", "5xx")],
+            1,
+        ),
+        (
+            "verigate_upstream_responses_total",
+            &[("route", "itellico"), ("class", "none")],
+            1,
+        ),
+        (
+            "verigate_upstream_responses_total",
+            &[("route", "plain"), ("class", "2xx")],
+            3,
+        ),
+        (
+            "verigate_secret_matches_total",
+            &[
+                ("route", "itellico"),
+                ("secret", "env:ITELLICO_WEBHOOK_SECRET"),
+            ],
+            21,
+        ),
+        (
+            "verigate_secret_matches_total",
+            &[("route", "plain"), ("secret", "env:PLAIN_SECRET")],
+            3,
+        ),
+        (
+            "verigate_event_id_conflicts_total",
+            &[("route", "itellico")],
+            1,
+        ),
         ("verigate_replay_entries", &[], 12),
         ("verigate_buffered_bytes", &[], 0),
         ("verigate_log_lines_dropped_total", &[], 0),
     ] {
-        cases.case(&format!("{name} {labels:?}"), || expect_value(&gateway, name, labels, expected));
+        cases.case(&format!("{name} {labels:?}"), || {
+            expect_value(&gateway, name, labels, expected)
+        });
     }
     cases.finish();
     assert_eq!(upstream.count(), 16);
@@ -159,7 +287,10 @@ fn gauges_go_up_and_down() {
     upstream.wait_for(1);
     expect_value(&gateway, "verigate_replay_entries", &[], 1);
     let held = gateway.metrics().value("verigate_buffered_bytes", &[]);
-    assert!(held >= 50_000.0, "{held} bytes are held while the delivery is in flight");
+    assert!(
+        held >= 50_000.0,
+        "{held} bytes are held while the delivery is in flight"
+    );
     let open = gateway.metrics().value("verigate_open_connections", &[]);
     assert!(open > 0.5, "{open} connections are open");
     gate.open();
@@ -167,7 +298,10 @@ fn gauges_go_up_and_down() {
     drop(client);
     expect_value(&gateway, "verigate_buffered_bytes", &[], 0);
     // The admin port's own connection may be counted as well.
-    assert!(eventually(SOON, || gateway.metrics().value("verigate_open_connections", &[]) < open + 0.5));
+    assert!(eventually(SOON, || gateway
+        .metrics()
+        .value("verigate_open_connections", &[])
+        < open + 0.5));
 }
 
 /// The n-th delivery of a kind.
@@ -176,17 +310,31 @@ type Kind = fn(usize) -> Delivery;
 #[test]
 fn lg_02_series_do_not_grow_with_what_comes_from_the_network() {
     let upstream = Upstream::start();
-    let prefix = Route::plain(&upstream).set("name", "\"below\"").set("path", "\"/below/*\"");
+    let prefix = Route::plain(&upstream)
+        .set("name", "\"below\"")
+        .set("path", "\"/below/*\"");
     let gateway = Gateway::start(&Config::for_upstream(&upstream).route(prefix));
     let kinds: [(&str, Kind); 8] = [
         ("paths", |n| Delivery::fresh().target(format!("/path-{n}"))),
-        ("paths below a prefix", |n| Delivery::plain(format!("{n}")).target(format!("/below/{n}"))),
-        ("queries", |n| Delivery::fresh().target(format!("/webhooks/itellico?n={n}"))),
+        ("paths below a prefix", |n| {
+            Delivery::plain(format!("{n}")).target(format!("/below/{n}"))
+        }),
+        ("queries", |n| {
+            Delivery::fresh().target(format!("/webhooks/itellico?n={n}"))
+        }),
         ("methods", |n| Delivery::fresh().method(&format!("M{n}"))),
-        ("hosts", |n| Delivery::fresh().set("Host", format!("h{n}.example"))),
+        ("hosts", |n| {
+            Delivery::fresh().set("Host", format!("h{n}.example"))
+        }),
         ("ids", |n| Delivery::of(event_with(&format!("id-{n}")))),
-        ("types", |n| Delivery::of(format!("{{\"event_id\":\"t-{n}\",\"event_type\":\"type-{n}\"}}"))),
-        ("signatures", |n| Delivery::signed(&format!("s{n}"), event(), &now().to_string())),
+        ("types", |n| {
+            Delivery::of(format!(
+                "{{\"event_id\":\"t-{n}\",\"event_type\":\"type-{n}\"}}"
+            ))
+        }),
+        ("signatures", |n| {
+            Delivery::signed(&format!("s{n}"), event(), &now().to_string())
+        }),
     ];
     let send = |numbers: std::ops::Range<usize>| {
         for (_, kind) in kinds {
@@ -201,10 +349,18 @@ fn lg_02_series_do_not_grow_with_what_comes_from_the_network() {
     };
     let counted = || gateway.metrics().value("verigate_requests_total", &[]);
     send(0..1);
-    assert!(eventually(SOON, || close_to(counted(), 8)), "{} are counted", counted());
+    assert!(
+        eventually(SOON, || close_to(counted(), 8)),
+        "{} are counted",
+        counted()
+    );
     let before = series_of(&gateway.metrics());
     send(1..126);
-    assert!(eventually(LATE, || close_to(counted(), 1008)), "{} are counted", counted());
+    assert!(
+        eventually(LATE, || close_to(counted(), 1008)),
+        "{} are counted",
+        counted()
+    );
     let after = series_of(&gateway.metrics());
     let new: Vec<_> = after.difference(&before).collect();
     assert!(new.is_empty(), "{} new series: {new:#?}", new.len());

@@ -19,13 +19,21 @@ fn start(routes: &[(&str, &str, Option<&str>)]) -> (Upstream, Gateway) {
         if let Some(host) = host {
             route = route.set("host", &text(host));
         }
-        config = config.route(route).env(&variable, &format!("the secret of {name}"));
+        config = config
+            .route(route)
+            .env(&variable, &format!("the secret of {name}"));
     }
     (upstream, Gateway::start(&config))
 }
 
 fn delivery(route: &str, host: &str, target: &str) -> Delivery {
-    Delivery::signed(&format!("the secret of {route}"), event(), &now().to_string()).set("Host", host).target(target)
+    Delivery::signed(
+        &format!("the secret of {route}"),
+        event(),
+        &now().to_string(),
+    )
+    .set("Host", host)
+    .target(target)
 }
 
 #[test]
@@ -54,7 +62,9 @@ fn the_most_specific_route_wins() {
         ("y.x.example", "/hooks/a/b", "exact"),
     ] {
         cases.case(&format!("{host}{target}"), || {
-            gateway.ask(delivery(route, host, target)).expect_status(200);
+            gateway
+                .ask(delivery(route, host, target))
+                .expect_status(200);
             let request = upstream.last();
             assert_eq!(request.header("X-Verigate-Route").as_deref(), Some(route));
             assert_eq!(request.target, target.as_bytes());
@@ -67,7 +77,9 @@ fn the_most_specific_route_wins() {
 #[test]
 fn an_exact_path_is_matched_byte_for_byte() {
     let (upstream, gateway) = start(&[("one", "/hooks/one", None)]);
-    gateway.ask(delivery("one", "a", "/hooks/one")).expect_status(200);
+    gateway
+        .ask(delivery("one", "a", "/hooks/one"))
+        .expect_status(200);
     let mut cases = Cases::new();
     for target in [
         "/",
@@ -81,7 +93,11 @@ fn an_exact_path_is_matched_byte_for_byte() {
         "/x/../hooks/one",
         "//hooks/one",
     ] {
-        cases.case(target, || gateway.ask(delivery("one", "a", target)).expect_refusal(404, "no_route"));
+        cases.case(target, || {
+            gateway
+                .ask(delivery("one", "a", target))
+                .expect_refusal(404, "no_route")
+        });
     }
     cases.finish();
     assert_eq!(upstream.count(), 1);
@@ -90,11 +106,24 @@ fn an_exact_path_is_matched_byte_for_byte() {
 #[test]
 fn a_host_bound_route_is_for_that_host_only() {
     let (upstream, gateway) = start(&[("one", "/hooks/one", Some("hooks.example.com"))]);
-    for host in ["hooks.example.com", "HOOKS.example.com", "hooks.example.com:443"] {
-        gateway.ask(delivery("one", host, "/hooks/one")).expect_status(200);
+    for host in [
+        "hooks.example.com",
+        "HOOKS.example.com",
+        "hooks.example.com:443",
+    ] {
+        gateway
+            .ask(delivery("one", host, "/hooks/one"))
+            .expect_status(200);
     }
-    for host in ["a", "example.com", "hooks.example.com.", "hooks.example.com.evil"] {
-        gateway.ask(delivery("one", host, "/hooks/one")).expect_refusal(404, "no_route");
+    for host in [
+        "a",
+        "example.com",
+        "hooks.example.com.",
+        "hooks.example.com.evil",
+    ] {
+        gateway
+            .ask(delivery("one", host, "/hooks/one"))
+            .expect_refusal(404, "no_route");
     }
     assert_eq!(upstream.count(), 3);
 }
@@ -104,11 +133,18 @@ fn a_route_takes_the_methods_it_names() {
     let upstream = Upstream::start();
     let route = Route::plain(&upstream).set("methods", "[\"POST\", \"PUT\"]");
     let gateway = Gateway::start(&Config::new().route(route));
-    gateway.ask(Delivery::plain("put").method("PUT")).expect_status(200);
+    gateway
+        .ask(Delivery::plain("put").method("PUT"))
+        .expect_status(200);
     assert_eq!(upstream.last().method, "PUT");
     let answer = gateway.ask(Delivery::plain("delete").method("DELETE"));
     answer.expect_refusal(405, "method_not_allowed");
-    let mut allowed: Vec<&str> = answer.header("Allow").expect("Allow").split(',').map(str::trim).collect();
+    let mut allowed: Vec<&str> = answer
+        .header("Allow")
+        .expect("Allow")
+        .split(',')
+        .map(str::trim)
+        .collect();
     allowed.sort_unstable();
     assert_eq!(allowed, ["POST", "PUT"]);
 }

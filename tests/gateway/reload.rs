@@ -1,7 +1,11 @@
 //! Another configuration while running (SPEC 5; ATTACKS CF-05, CF-06, RP-16): whole or not at all, nothing dropped,
 //! and a bad file leaves the running one.
 
-#![expect(clippy::indexing_slicing, clippy::panic, reason = "test code: a panic is how a test fails")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "test code: a panic is how a test fails"
+)]
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -35,32 +39,56 @@ fn expect_reloaded(gateway: &Gateway, config: &Config) {
 fn expect_not_reloaded(answer: &Answer) -> String {
     assert_eq!(answer.status, 422, "{answer}");
     let json = answer.json();
-    assert_eq!((json["ok"].as_bool(), json["code"].as_str()), (Some(false), Some("reload_failed")), "{answer}");
-    assert!(json["error"].as_str().is_some_and(|error| !error.is_empty()), "{answer}");
-    let problems = json["problems"].as_array().unwrap_or_else(|| panic!("no list of problems in {answer}"));
+    assert_eq!(
+        (json["ok"].as_bool(), json["code"].as_str()),
+        (Some(false), Some("reload_failed")),
+        "{answer}"
+    );
+    assert!(
+        json["error"]
+            .as_str()
+            .is_some_and(|error| !error.is_empty()),
+        "{answer}"
+    );
+    let problems = json["problems"]
+        .as_array()
+        .unwrap_or_else(|| panic!("no list of problems in {answer}"));
     assert!(!problems.is_empty(), "{answer}");
     json.to_string()
 }
 
 fn reloads(gateway: &Gateway, result: &str) -> f64 {
-    gateway.metrics().value("verigate_config_reloads_total", &[("result", result)])
+    gateway
+        .metrics()
+        .value("verigate_config_reloads_total", &[("result", result)])
 }
 
 fn named(upstream: &Upstream, name: &str, path: &str) -> Route {
-    Route::itellico(upstream).set("name", &text(name)).set("path", &text(path))
+    Route::itellico(upstream)
+        .set("name", &text(name))
+        .set("path", &text(path))
 }
 
 #[test]
 fn a_new_admin_token_is_asked_for_at_once() {
     let upstream = Upstream::start();
-    let gateway = Gateway::start(&Config::for_upstream(&upstream).env("ADMIN_TOKEN", "admin-token-0123456789"));
+    let gateway = Gateway::start(
+        &Config::for_upstream(&upstream).env("ADMIN_TOKEN", "admin-token-0123456789"),
+    );
     gateway.admin("GET", "/metrics", &[], "").expect_status(200);
-    expect_reloaded(&gateway, &Config::for_upstream(&upstream).admin("token", "\"env:ADMIN_TOKEN\""));
+    expect_reloaded(
+        &gateway,
+        &Config::for_upstream(&upstream).admin("token", "\"env:ADMIN_TOKEN\""),
+    );
     gateway.admin("GET", "/metrics", &[], "").expect_status(401);
     let with_token = [("Authorization", "Bearer admin-token-0123456789")];
-    gateway.admin("GET", "/metrics", &with_token, "").expect_status(200);
+    gateway
+        .admin("GET", "/metrics", &with_token, "")
+        .expect_status(200);
     gateway.rewrite(&Config::for_upstream(&upstream));
-    gateway.admin("POST", "/reload", &with_token, "").expect_status(200);
+    gateway
+        .admin("POST", "/reload", &with_token, "")
+        .expect_status(200);
     gateway.admin("GET", "/metrics", &[], "").expect_status(200);
 }
 
@@ -68,11 +96,20 @@ fn a_new_admin_token_is_asked_for_at_once() {
 fn post_reload_loads_the_file_again() {
     let upstream = Upstream::start();
     let gateway = Gateway::start(&Config::for_upstream(&upstream));
-    gateway.ask(Delivery::fresh().target("/second")).expect_refusal(404, "no_route");
-    expect_reloaded(&gateway, &Config::for_upstream(&upstream).route(named(&upstream, "second", "/second")));
-    gateway.ask(Delivery::fresh().target("/second")).expect_status(200);
+    gateway
+        .ask(Delivery::fresh().target("/second"))
+        .expect_refusal(404, "no_route");
+    expect_reloaded(
+        &gateway,
+        &Config::for_upstream(&upstream).route(named(&upstream, "second", "/second")),
+    );
+    gateway
+        .ask(Delivery::fresh().target("/second"))
+        .expect_status(200);
     expect_reloaded(&gateway, &Config::for_upstream(&upstream));
-    gateway.ask(Delivery::fresh().target("/second")).expect_refusal(404, "no_route");
+    gateway
+        .ask(Delivery::fresh().target("/second"))
+        .expect_refusal(404, "no_route");
     gateway.expect_serving();
     assert!((reloads(&gateway, "ok") - 2.0).abs() < 0.5);
 }
@@ -83,12 +120,17 @@ fn sighup_loads_the_file_again() {
     let gateway = Gateway::start(&Config::for_upstream(&upstream));
     gateway.rewrite(&Config::for_upstream(&upstream).route(named(&upstream, "second", "/second")));
     gateway.signal("HUP");
-    assert!(eventually(SOON, || gateway.ask(Delivery::fresh().target("/second")).status == 200));
+    assert!(eventually(SOON, || gateway
+        .ask(Delivery::fresh().target("/second"))
+        .status
+        == 200));
     gateway.rewrite(&Config::for_upstream(&upstream).extra("[[route]]\nnme = 1\n"));
     gateway.signal("HUP");
     assert!(gateway.says("nme"), "a bad file says why on standard error");
     assert!(eventually(SOON, || reloads(&gateway, "error") > 0.5));
-    gateway.ask(Delivery::fresh().target("/second")).expect_status(200);
+    gateway
+        .ask(Delivery::fresh().target("/second"))
+        .expect_status(200);
     gateway.expect_serving();
 }
 
@@ -99,33 +141,73 @@ fn cf_05_a_bad_file_leaves_the_running_one_and_says_why() {
     let secret_file = folder.path().join("secret");
     fs::write(&secret_file, "the-file-secret-0123456789\n").expect("a secret file");
     let secret = format!("[{}]", text(&format!("file:{}", secret_file.display())));
-    let good = Config::for_upstream(&upstream).route(named(&upstream, "file", "/file").set("secrets", &secret));
+    let good = Config::for_upstream(&upstream)
+        .route(named(&upstream, "file", "/file").set("secrets", &secret));
     let gateway = Gateway::start_in(folder, &good);
-    let signed = || Delivery::signed("the-file-secret-0123456789", event(), &now().to_string()).target("/file");
+    let signed = || {
+        Delivery::signed("the-file-secret-0123456789", event(), &now().to_string()).target("/file")
+    };
     let mut failures = 0.0;
     let mut cases = Cases::new();
     let literal = "[\"literal-secret-in-the-file-77\"]";
     for (name, config, says) in [
-        ("unknown key", good.clone().server("thread", "2"), &["thread"][..]),
+        (
+            "unknown key",
+            good.clone().server("thread", "2"),
+            &["thread"][..],
+        ),
         ("no TOML", good.clone().extra("[[["), &[]),
-        ("duplicate name", good.clone().route(named(&upstream, "file", "/other")), &["file"]),
-        ("overlapping route", good.clone().route(named(&upstream, "again", "/file")), &["`file`", "path"]),
+        (
+            "duplicate name",
+            good.clone().route(named(&upstream, "file", "/other")),
+            &["file"],
+        ),
+        (
+            "overlapping route",
+            good.clone().route(named(&upstream, "again", "/file")),
+            &["`file`", "path"],
+        ),
         (
             "secret unset",
-            good.clone().route(named(&upstream, "x", "/x").set("secrets", "[\"env:NOT_SET_77\"]")),
+            good.clone()
+                .route(named(&upstream, "x", "/x").set("secrets", "[\"env:NOT_SET_77\"]")),
             &["NOT_SET_77"],
         ),
         (
             "secret file missing",
-            good.clone().route(named(&upstream, "x", "/x").set("secrets", "[\"file:/nowhere/secret\"]")),
+            good.clone()
+                .route(named(&upstream, "x", "/x").set("secrets", "[\"file:/nowhere/secret\"]")),
             &["/nowhere/secret"],
         ),
-        ("literal secret", good.clone().route(named(&upstream, "x", "/x").set("secrets", literal)), &["plain:"]),
-        ("two problems at once", good.clone().server("thread", "2").replay("ttl", "\"soon\""), &["thread", "ttl"]),
-        ("route without a secret", good.clone().route(named(&upstream, "x", "/x").unset("secrets")), &["secrets"]),
-        ("listen", good.clone().server("listen", "[\"127.0.0.1:0\", \"127.0.0.1:0\"]"), &["listen"]),
+        (
+            "literal secret",
+            good.clone()
+                .route(named(&upstream, "x", "/x").set("secrets", literal)),
+            &["plain:"],
+        ),
+        (
+            "two problems at once",
+            good.clone().server("thread", "2").replay("ttl", "\"soon\""),
+            &["thread", "ttl"],
+        ),
+        (
+            "route without a secret",
+            good.clone()
+                .route(named(&upstream, "x", "/x").unset("secrets")),
+            &["secrets"],
+        ),
+        (
+            "listen",
+            good.clone()
+                .server("listen", "[\"127.0.0.1:0\", \"127.0.0.1:0\"]"),
+            &["listen"],
+        ),
         ("threads", good.clone().server("threads", "3"), &["threads"]),
-        ("admin.listen", good.clone().admin("listen", "\"127.0.0.2:0\""), &["admin.listen"]),
+        (
+            "admin.listen",
+            good.clone().admin("listen", "\"127.0.0.2:0\""),
+            &["admin.listen"],
+        ),
     ] {
         cases.case(name, || {
             gateway.rewrite(&config);
@@ -154,10 +236,21 @@ fn cf_05_a_bad_file_leaves_the_running_one_and_says_why() {
         });
     }
     cases.finish();
-    assert!((reloads(&gateway, "error") - failures).abs() < 0.5, "{}", gateway.metrics().text);
+    assert!(
+        (reloads(&gateway, "error") - failures).abs() < 0.5,
+        "{}",
+        gateway.metrics().text
+    );
     assert!(reloads(&gateway, "ok") < 0.5);
-    for secret in ["the-file-secret-0123456789", "literal-secret-in-the-file-77", crate::support::SECRET] {
-        assert!(!gateway.stderr().contains(secret), "a secret is on standard error");
+    for secret in [
+        "the-file-secret-0123456789",
+        "literal-secret-in-the-file-77",
+        crate::support::SECRET,
+    ] {
+        assert!(
+            !gateway.stderr().contains(secret),
+            "a secret is on standard error"
+        );
     }
 }
 
@@ -168,12 +261,28 @@ fn cf_05_no_answer_holds_a_secret() {
     let mut cases = Cases::new();
     for (name, key, value) in [
         ("literal secret", "secrets", "[\"literal-secret-77\"]"),
-        ("literal secret with a name", "secrets", "[{ name = \"a\", value = \"literal-secret-77\" }]"),
+        (
+            "literal secret with a name",
+            "secrets",
+            "[{ name = \"a\", value = \"literal-secret-77\" }]",
+        ),
         ("wrong type", "secrets", "\"literal-secret-77\""),
-        ("wrong scheme before it", "secrets", "[\"evn:literal-secret-77\"]"),
+        (
+            "wrong scheme before it",
+            "secrets",
+            "[\"evn:literal-secret-77\"]",
+        ),
         ("unterminated text", "secrets", "[\"plain:literal-secret-77"),
-        ("plain beside a mistake", "secrets", "[\"plain:literal-secret-77\"]\nnme = 1"),
-        ("a header's value", "upstream_headers", "{ \"X-Token\" = \"literal-secret-77\" }"),
+        (
+            "plain beside a mistake",
+            "secrets",
+            "[\"plain:literal-secret-77\"]\nnme = 1",
+        ),
+        (
+            "a header's value",
+            "upstream_headers",
+            "{ \"X-Token\" = \"literal-secret-77\" }",
+        ),
     ] {
         cases.case(name, || {
             gateway.rewrite(&Config::new().route(named(&upstream, "x", "/x").set(key, value)));
@@ -184,7 +293,10 @@ fn cf_05_no_answer_holds_a_secret() {
         });
     }
     cases.finish();
-    assert!(!gateway.stderr().contains("literal-secret-77"), "a secret is on standard error");
+    assert!(
+        !gateway.stderr().contains("literal-secret-77"),
+        "a secret is on standard error"
+    );
     gateway.expect_serving();
 }
 
@@ -198,10 +310,16 @@ fn cf_06_a_hundred_reloads_under_load_drop_nothing() {
     let addr = gateway.addr();
     let threads: Vec<_> = (0..4)
         .map(|number| {
-            let (over, sent, failures) = (Arc::clone(&over), Arc::clone(&sent), Arc::clone(&failures));
+            let (over, sent, failures) =
+                (Arc::clone(&over), Arc::clone(&sent), Arc::clone(&failures));
             std::thread::spawn(move || {
                 let mut kept = Client::connect(addr);
-                let failed = |text: String| failures.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+                let failed = |text: String| {
+                    failures
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(text)
+                };
                 let mut turn = 0;
                 while !over.load(Ordering::SeqCst) {
                     turn += 1;
@@ -236,7 +354,11 @@ fn cf_06_a_hundred_reloads_under_load_drop_nothing() {
         .route(named(&upstream, "second", "/second"))
         .server("max_buffered", "\"64MiB\"");
     for turn in 0..100 {
-        let config = if turn % 2 == 0 { other.clone() } else { Config::for_upstream(&upstream) };
+        let config = if turn % 2 == 0 {
+            other.clone()
+        } else {
+            Config::for_upstream(&upstream)
+        };
         expect_reloaded(&gateway, &config);
     }
     let enough = eventually(SOON, || sent.load(Ordering::SeqCst) >= 100);
@@ -245,7 +367,12 @@ fn cf_06_a_hundred_reloads_under_load_drop_nothing() {
         thread.join().expect("a sending thread");
     }
     let failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
-    assert!(failures.is_empty(), "{} of {sent:?} failed, the first: {}", failures.len(), failures[0]);
+    assert!(
+        failures.is_empty(),
+        "{} of {sent:?} failed, the first: {}",
+        failures.len(),
+        failures[0]
+    );
     assert!(enough, "{sent:?} were sent");
     assert_eq!(upstream.count(), sent.load(Ordering::SeqCst));
     assert!((reloads(&gateway, "ok") - 100.0).abs() < 0.5);
@@ -261,12 +388,20 @@ fn a_secret_file_is_read_again() {
     let config = Config::new().route(Route::itellico(&upstream).set("secrets", &secrets));
     let gateway = Gateway::start_in(folder, &config);
     let signed = |secret: &str| Delivery::signed(secret, event(), &now().to_string());
-    gateway.ask(signed("first-secret-0123456789")).expect_status(200);
+    gateway
+        .ask(signed("first-secret-0123456789"))
+        .expect_status(200);
     fs::write(&file, "second-secret-0123456789\n").expect("a secret file");
-    gateway.ask(signed("first-secret-0123456789")).expect_status(200);
+    gateway
+        .ask(signed("first-secret-0123456789"))
+        .expect_status(200);
     reload(&gateway).expect_status(200);
-    gateway.ask(signed("first-secret-0123456789")).expect_refusal(401, "bad_signature");
-    gateway.ask(signed("second-secret-0123456789")).expect_status(200);
+    gateway
+        .ask(signed("first-secret-0123456789"))
+        .expect_refusal(401, "bad_signature");
+    gateway
+        .ask(signed("second-secret-0123456789"))
+        .expect_status(200);
 }
 
 #[test]
@@ -287,7 +422,9 @@ fn what_is_in_flight_finishes_under_the_old_file() {
     let elsewhere = Upstream::start();
     let changed = Route::itellico(&elsewhere).set("secrets", "[\"env:PLAIN_SECRET\"]");
     expect_reloaded(&gateway, &Config::new().route(changed));
-    gateway.ask(Delivery::fresh()).expect_refusal(401, "bad_signature");
+    gateway
+        .ask(Delivery::fresh())
+        .expect_refusal(401, "bad_signature");
 
     in_its_body.send(&arriving.body()[20..]);
     in_its_body.answer().expect_status(200);
@@ -299,16 +436,28 @@ fn what_is_in_flight_finishes_under_the_old_file() {
 #[test]
 fn rp_16_a_reload_keeps_the_window_of_every_route_but_a_renamed_one() {
     let upstream = Upstream::start();
-    let base = || Config::new().route(named(&upstream, "one", "/one")).env("NEXT", "the-next-secret-0123456789");
+    let base = || {
+        Config::new()
+            .route(named(&upstream, "one", "/one"))
+            .env("NEXT", "the-next-secret-0123456789")
+    };
     let gateway = Gateway::start(&base().route(named(&upstream, "two", "/two")));
-    let (one, two) = (Delivery::fresh().target("/one"), Delivery::fresh().target("/two"));
+    let (one, two) = (
+        Delivery::fresh().target("/one"),
+        Delivery::fresh().target("/two"),
+    );
     for delivery in [&one, &two] {
         gateway.ask(delivery.clone()).expect_status(200);
     }
     let both = "[\"env:ITELLICO_WEBHOOK_SECRET\", \"env:NEXT\"]";
-    expect_reloaded(&gateway, &base().route(named(&upstream, "two", "/two").set("secrets", both)));
+    expect_reloaded(
+        &gateway,
+        &base().route(named(&upstream, "two", "/two").set("secrets", both)),
+    );
     for delivery in [&one, &two] {
-        gateway.ask(delivery.clone()).expect_refusal(409, "replayed_event");
+        gateway
+            .ask(delivery.clone())
+            .expect_refusal(409, "replayed_event");
     }
     expect_reloaded(&gateway, &base().route(named(&upstream, "renamed", "/two")));
     gateway.ask(one).expect_refusal(409, "replayed_event");

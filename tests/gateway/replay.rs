@@ -20,7 +20,10 @@ fn timed(upstream: &Upstream) -> Route {
         .set("name", "\"timed\"")
         .set("path", "\"/hooks/timed\"")
         .scheme("signed", "\"{timestamp}.{body}\"")
-        .scheme("timestamp", "{ header = \"X-Timestamp\", unit = \"seconds\" }")
+        .scheme(
+            "timestamp",
+            "{ header = \"X-Timestamp\", unit = \"seconds\" }",
+        )
 }
 
 /// A delivery for [`timed`].
@@ -28,7 +31,10 @@ fn timed_delivery(body: &[u8], timestamp: u64) -> Delivery {
     let signed = [timestamp.to_string().as_bytes(), b".", body].concat();
     Delivery::unsigned("/hooks/timed", body)
         .with("X-Timestamp", timestamp.to_string())
-        .with("X-Signature", format!("sha256={}", sign_body(PLAIN_SECRET, &signed)))
+        .with(
+            "X-Signature",
+            format!("sha256={}", sign_body(PLAIN_SECRET, &signed)),
+        )
 }
 
 /// The reference receiver's scheme spelled out, so that the id's place is the operator's own.
@@ -37,13 +43,20 @@ fn spelled_out(upstream: &Upstream) -> Route {
         .unset("provider")
         .scheme("algorithm", "\"hmac-sha256\"")
         .scheme("signed", "\"{body}.{timestamp}\"")
-        .scheme("signature", "{ header = \"X-Webhook-Signature-256\", encoding = \"hex\" }")
-        .scheme("timestamp", "{ header = \"X-Webhook-Timestamp\", unit = \"seconds\" }")
+        .scheme(
+            "signature",
+            "{ header = \"X-Webhook-Signature-256\", encoding = \"hex\" }",
+        )
+        .scheme(
+            "timestamp",
+            "{ header = \"X-Webhook-Timestamp\", unit = \"seconds\" }",
+        )
         .scheme("event_id", "{ json = \"/event_id\" }")
 }
 
 fn other_body_of(id: &str) -> Vec<u8> {
-    format!("{{\"event_id\":\"{id}\",\"event_type\":\"conversation.ended\",\"data\":\"another\"}}").into_bytes()
+    format!("{{\"event_id\":\"{id}\",\"event_type\":\"conversation.ended\",\"data\":\"another\"}}")
+        .into_bytes()
 }
 
 #[test]
@@ -56,19 +69,31 @@ fn rp_01_the_same_delivery_is_a_replay_and_a_new_signature_a_redelivery() {
     let mut cases = Cases::new();
     for round in 0..3 {
         let name = |what: &str| format!("{what}, round {round}");
-        cases.case(&name("replay"), || gateway.ask(first.clone()).expect_refusal(409, "replayed_event"));
+        cases.case(&name("replay"), || {
+            gateway
+                .ask(first.clone())
+                .expect_refusal(409, "replayed_event")
+        });
         cases.case(&name("replay in chunks"), || {
-            gateway.ask(first.clone().chunked_by(7)).expect_refusal(409, "replayed_event");
+            gateway
+                .ask(first.clone().chunked_by(7))
+                .expect_refusal(409, "replayed_event");
         });
         // The signature is looked at, not the spelling of what nothing signs.
         cases.case(&name("replay with other unsigned headers"), || {
-            gateway.ask(first.clone().with("X-Attempt", "2")).expect_refusal(409, "replayed_event");
+            gateway
+                .ask(first.clone().with("X-Attempt", "2"))
+                .expect_refusal(409, "replayed_event");
         });
         cases.case(&name("redelivery, later"), || {
-            gateway.ask(Delivery::at(body.clone(), now() + round)).expect_duplicate();
+            gateway
+                .ask(Delivery::at(body.clone(), now() + round))
+                .expect_duplicate();
         });
         cases.case(&name("redelivery, earlier"), || {
-            gateway.ask(Delivery::at(body.clone(), now() - 120 - round)).expect_duplicate();
+            gateway
+                .ask(Delivery::at(body.clone(), now() - 120 - round))
+                .expect_duplicate();
         });
     }
     cases.finish();
@@ -81,7 +106,9 @@ fn rp_01_a_forged_copy_of_a_done_event_is_told_nothing_of_it() {
     let gateway = Gateway::start(&Config::for_upstream(&upstream));
     let body = event();
     gateway.ask(Delivery::of(body.clone())).expect_status(200);
-    gateway.ask(Delivery::signed("guessed", body, &now().to_string())).expect_refusal(401, "bad_signature");
+    gateway
+        .ask(Delivery::signed("guessed", body, &now().to_string()))
+        .expect_refusal(401, "bad_signature");
     assert_eq!(upstream.count(), 1);
 }
 
@@ -91,18 +118,30 @@ fn rp_02_another_body_under_a_presets_id_is_a_duplicate_and_counted() {
     let gateway = Gateway::start(&Config::for_upstream(&upstream));
     let id = fresh_event_id();
     let at = now();
-    gateway.ask(Delivery::at(event_with(&id), at)).expect_status(200);
+    gateway
+        .ask(Delivery::at(event_with(&id), at))
+        .expect_status(200);
     for timestamp in [at, at + 1] {
-        gateway.ask(Delivery::at(other_body_of(&id), timestamp)).expect_duplicate();
+        gateway
+            .ask(Delivery::at(other_body_of(&id), timestamp))
+            .expect_duplicate();
     }
     assert_eq!(upstream.count(), 1);
     let labels = [("route", "itellico")];
     assert!(
-        eventually(SOON, || close_to(gateway.metrics().value("verigate_event_id_conflicts_total", &labels), 2.0)),
+        eventually(SOON, || close_to(
+            gateway
+                .metrics()
+                .value("verigate_event_id_conflicts_total", &labels),
+            2.0
+        )),
         "{}",
         gateway.metrics().text
     );
-    assert!(gateway.says("itellico"), "the conflict is warned about, naming the route");
+    assert!(
+        gateway.says("itellico"),
+        "the conflict is warned about, naming the route"
+    );
 }
 
 #[test]
@@ -110,14 +149,30 @@ fn rp_02_another_body_under_an_operators_id_is_refused_and_counted() {
     let upstream = Upstream::start();
     let gateway = Gateway::start(&Config::new().route(spelled_out(&upstream)));
     let id = fresh_event_id();
-    gateway.ask(Delivery::of(event_with(&id))).expect_status(200);
-    gateway.ask(Delivery::of(other_body_of(&id))).expect_refusal(409, "event_id_conflict");
-    gateway.ask(Delivery::at(event_with(&id), now() + 2)).expect_duplicate();
+    gateway
+        .ask(Delivery::of(event_with(&id)))
+        .expect_status(200);
+    gateway
+        .ask(Delivery::of(other_body_of(&id)))
+        .expect_refusal(409, "event_id_conflict");
+    gateway
+        .ask(Delivery::at(event_with(&id), now() + 2))
+        .expect_duplicate();
     assert_eq!(upstream.count(), 1);
     let labels = [("route", "itellico")];
-    let counted = || close_to(gateway.metrics().value("verigate_event_id_conflicts_total", &labels), 1.0);
+    let counted = || {
+        close_to(
+            gateway
+                .metrics()
+                .value("verigate_event_id_conflicts_total", &labels),
+            1.0,
+        )
+    };
     assert!(eventually(SOON, counted), "{}", gateway.metrics().text);
-    assert!(!gateway.stderr().contains(&id), "an event id is not for operational messages");
+    assert!(
+        !gateway.stderr().contains(&id),
+        "an event id is not for operational messages"
+    );
 }
 
 #[test]
@@ -126,39 +181,71 @@ fn rp_02_a_route_chooses_the_status_of_a_conflict() {
     let route = spelled_out(&upstream).set("replay", "{ on_conflict = 422 }");
     let gateway = Gateway::start(&Config::new().route(route));
     let id = fresh_event_id();
-    gateway.ask(Delivery::of(event_with(&id))).expect_status(200);
-    gateway.ask(Delivery::of(other_body_of(&id))).expect_refusal(422, "event_id_conflict");
+    gateway
+        .ask(Delivery::of(event_with(&id)))
+        .expect_status(200);
+    gateway
+        .ask(Delivery::of(other_body_of(&id)))
+        .expect_refusal(422, "event_id_conflict");
     assert_eq!(upstream.count(), 1);
 }
 
 #[test]
 fn rp_03_an_unsigned_id_makes_nothing_new_and_refuses_nothing() {
     let upstream = Upstream::start();
-    let gateway = Gateway::start(&Config::new().route(unsigned_id(&upstream)).route(timed(&upstream)));
+    let gateway = Gateway::start(
+        &Config::new()
+            .route(unsigned_id(&upstream))
+            .route(timed(&upstream)),
+    );
     let body = event();
-    gateway.ask(Delivery::plain(body.clone()).with("X-Event-Id", "a")).expect_status(200);
+    gateway
+        .ask(Delivery::plain(body.clone()).with("X-Event-Id", "a"))
+        .expect_status(200);
     let at = now();
-    gateway.ask(timed_delivery(&body, at).with("X-Event-Id", "a")).expect_status(200);
+    gateway
+        .ask(timed_delivery(&body, at).with("X-Event-Id", "a"))
+        .expect_status(200);
     assert_eq!(upstream.count(), 2);
     let mut cases = Cases::new();
-    for (name, id) in [("same", Some("a")), ("changed", Some("b")), ("removed", None)] {
+    for (name, id) in [
+        ("same", Some("a")),
+        ("changed", Some("b")),
+        ("removed", None),
+    ] {
         let named = |delivery: Delivery| match id {
             Some(id) => delivery.with("X-Event-Id", id),
             None => delivery,
         };
         cases.case(&format!("{name}, no timestamp"), || {
-            gateway.ask(named(Delivery::plain(body.clone()))).expect_duplicate();
+            gateway
+                .ask(named(Delivery::plain(body.clone())))
+                .expect_duplicate();
         });
         cases.case(&format!("{name}, signed timestamp"), || {
-            gateway.ask(named(timed_delivery(&body, at))).expect_refusal(409, "replayed_event");
+            gateway
+                .ask(named(timed_delivery(&body, at)))
+                .expect_refusal(409, "replayed_event");
         });
     }
     cases.finish();
     assert_eq!(upstream.count(), 2, "an old delivery became new");
-    gateway.ask(Delivery::plain(event()).with("X-Event-Id", "a")).expect_status(200);
-    gateway.ask(timed_delivery(&event(), at).with("X-Event-Id", "a")).expect_status(200);
-    assert_eq!(upstream.count(), 4, "an unsigned id refused another honest delivery");
-    assert_eq!(upstream.last().header("X-Verigate-Event-Id").as_deref(), Some("a"), "it still names the event");
+    gateway
+        .ask(Delivery::plain(event()).with("X-Event-Id", "a"))
+        .expect_status(200);
+    gateway
+        .ask(timed_delivery(&event(), at).with("X-Event-Id", "a"))
+        .expect_status(200);
+    assert_eq!(
+        upstream.count(),
+        4,
+        "an unsigned id refused another honest delivery"
+    );
+    assert_eq!(
+        upstream.last().header("X-Verigate-Event-Id").as_deref(),
+        Some("a"),
+        "it still names the event"
+    );
 }
 
 #[test]
@@ -166,21 +253,32 @@ fn rp_03_githubs_delivery_id_makes_nothing_new() {
     let upstream = Upstream::start();
     let route = Route::plain(&upstream)
         .set("path", "\"/hooks/github\"")
-        .scheme("signature", "{ header = \"X-Hub-Signature-256\", encoding = \"hex\", prefix = \"sha256=\" }")
-        .scheme("event_id", "{ header = \"X-GitHub-Delivery\", required = false }")
+        .scheme(
+            "signature",
+            "{ header = \"X-Hub-Signature-256\", encoding = \"hex\", prefix = \"sha256=\" }",
+        )
+        .scheme(
+            "event_id",
+            "{ header = \"X-GitHub-Delivery\", required = false }",
+        )
         .scheme("event_type", "{ header = \"X-GitHub-Event\" }");
     let gateway = Gateway::start(&Config::new().route(route));
     let push = |body: &[u8], id: &str, kind: &str| {
         Delivery::unsigned("/hooks/github", body)
             .with("X-GitHub-Event", kind)
             .with("X-GitHub-Delivery", id)
-            .with("X-Hub-Signature-256", format!("sha256={}", sign_body(PLAIN_SECRET, body)))
+            .with(
+                "X-Hub-Signature-256",
+                format!("sha256={}", sign_body(PLAIN_SECRET, body)),
+            )
     };
     let (one, other) = (event(), event());
     gateway.ask(push(&one, "d-1", "push")).expect_status(200);
     gateway.ask(push(&one, "d-1", "push")).expect_duplicate();
     gateway.ask(push(&one, "d-2", "push")).expect_duplicate();
-    gateway.ask(push(&one, "d-3", "push").without("X-GitHub-Delivery")).expect_duplicate();
+    gateway
+        .ask(push(&one, "d-3", "push").without("X-GitHub-Delivery"))
+        .expect_duplicate();
     assert_eq!(upstream.count(), 1);
     gateway.ask(push(&other, "d-1", "push")).expect_status(200);
     // Honest events of two types may share a body (SPEC 4).
@@ -197,8 +295,12 @@ fn rp_13_a_claim_belongs_to_its_route() {
             .set("path", &text(path))
             .set("replay", "{ on_replay = 409 }")
     };
-    let gateway =
-        Gateway::start(&Config::new().route(named("a", "/a")).route(named("a:b", "/b")).route(named("b", "/c")));
+    let gateway = Gateway::start(
+        &Config::new()
+            .route(named("a", "/a"))
+            .route(named("a:b", "/b"))
+            .route(named("b", "/c")),
+    );
     let body = event();
     let mut cases = Cases::new();
     for (name, target, body) in [
@@ -224,9 +326,14 @@ fn rp_13_a_claim_belongs_to_its_route() {
 fn rp_14_timestamps_before_the_start_are_refused_where_asked_for() {
     let upstream = Upstream::start();
     let at = now();
-    let gateway = Gateway::start(&Config::for_upstream(&upstream).replay("refuse_older_than_start", "true"));
-    gateway.ask(Delivery::at(event(), at - 30)).expect_refusal(401, "stale_timestamp");
-    gateway.ask(Delivery::at(event(), now() + 2)).expect_status(200);
+    let gateway =
+        Gateway::start(&Config::for_upstream(&upstream).replay("refuse_older_than_start", "true"));
+    gateway
+        .ask(Delivery::at(event(), at - 30))
+        .expect_refusal(401, "stale_timestamp");
+    gateway
+        .ask(Delivery::at(event(), now() + 2))
+        .expect_status(200);
     assert_eq!(upstream.count(), 1);
 }
 
@@ -237,8 +344,14 @@ fn rp_17_a_forgotten_event_goes_through_once_more() {
     let id = fresh_event_id();
     let delivery = Delivery::of(event_with(&id));
     gateway.ask(delivery.clone()).expect_status(200);
-    gateway.ask(delivery.clone()).expect_refusal(409, "replayed_event");
-    forget(&gateway, &format!("{{\"route\":\"itellico\",\"event_id\":\"{id}\"}}"), 200);
+    gateway
+        .ask(delivery.clone())
+        .expect_refusal(409, "replayed_event");
+    forget(
+        &gateway,
+        &format!("{{\"route\":\"itellico\",\"event_id\":\"{id}\"}}"),
+        200,
+    );
     gateway.ask(delivery.clone()).expect_status(200);
     gateway.ask(delivery).expect_refusal(409, "replayed_event");
     assert_eq!(upstream.count(), 2);
@@ -247,9 +360,18 @@ fn rp_17_a_forgotten_event_goes_through_once_more() {
     let plain = timed_delivery(&event(), now());
     let answer = gateway.ask(plain.clone());
     answer.expect_status(200);
-    let request = upstream.last().header("X-Request-Id").expect("X-Request-Id at the upstream");
-    gateway.ask(plain.clone()).expect_refusal(409, "replayed_event");
-    forget(&gateway, &format!("{{\"route\":\"timed\",\"request_id\":\"{request}\"}}"), 200);
+    let request = upstream
+        .last()
+        .header("X-Request-Id")
+        .expect("X-Request-Id at the upstream");
+    gateway
+        .ask(plain.clone())
+        .expect_refusal(409, "replayed_event");
+    forget(
+        &gateway,
+        &format!("{{\"route\":\"timed\",\"request_id\":\"{request}\"}}"),
+        200,
+    );
     gateway.ask(plain.clone()).expect_status(200);
     gateway.ask(plain).expect_refusal(409, "replayed_event");
     assert_eq!(upstream.count(), 4);
@@ -262,7 +384,11 @@ fn rp_17_an_unsigned_id_names_what_is_to_be_forgotten() {
     let delivery = Delivery::plain(event()).with("X-Event-Id", "named-1");
     gateway.ask(delivery.clone()).expect_status(200);
     gateway.ask(delivery.clone()).expect_duplicate();
-    forget(&gateway, "{\"route\":\"plain\",\"event_id\":\"named-1\"}", 200);
+    forget(
+        &gateway,
+        "{\"route\":\"plain\",\"event_id\":\"named-1\"}",
+        200,
+    );
     gateway.ask(delivery.clone()).expect_status(200);
     gateway.ask(delivery).expect_duplicate();
     assert_eq!(upstream.count(), 2);
@@ -273,21 +399,36 @@ fn rp_18_without_an_id_the_signed_content_is_the_event() {
     let upstream = Upstream::start();
     let gateway = Gateway::start(&Config::for_upstream(&upstream).route(timed(&upstream)));
     let mut cases = Cases::new();
-    for (name, body) in [("json", event()), ("form", b"a=1&b=2".to_vec()), ("empty", Vec::new())] {
+    for (name, body) in [
+        ("json", event()),
+        ("form", b"a=1&b=2".to_vec()),
+        ("empty", Vec::new()),
+    ] {
         cases.case(&format!("{name}, no timestamp: a redelivery"), || {
             let before = upstream.count();
-            gateway.ask(Delivery::plain(body.clone())).expect_status(200);
-            gateway.ask(Delivery::plain(body.clone())).expect_duplicate();
+            gateway
+                .ask(Delivery::plain(body.clone()))
+                .expect_status(200);
+            gateway
+                .ask(Delivery::plain(body.clone()))
+                .expect_duplicate();
             assert_eq!(upstream.count(), before + 1);
         });
-        cases.case(&format!("{name}, signed timestamp: a replay, but new at another time"), || {
-            let before = upstream.count();
-            let at = now();
-            gateway.ask(timed_delivery(&body, at)).expect_status(200);
-            gateway.ask(timed_delivery(&body, at)).expect_refusal(409, "replayed_event");
-            gateway.ask(timed_delivery(&body, at + 1)).expect_status(200);
-            assert_eq!(upstream.count(), before + 2);
-        });
+        cases.case(
+            &format!("{name}, signed timestamp: a replay, but new at another time"),
+            || {
+                let before = upstream.count();
+                let at = now();
+                gateway.ask(timed_delivery(&body, at)).expect_status(200);
+                gateway
+                    .ask(timed_delivery(&body, at))
+                    .expect_refusal(409, "replayed_event");
+                gateway
+                    .ask(timed_delivery(&body, at + 1))
+                    .expect_status(200);
+                assert_eq!(upstream.count(), before + 2);
+            },
+        );
     }
     cases.finish();
 }
@@ -310,10 +451,16 @@ fn rp_20_what_nothing_signs_does_not_make_a_delivery_new() {
         .with("x-webhook-timestamp", &timestamp);
     let first = Delivery::signed(SECRET, body.clone(), &timestamp).target("/hooks/i/a?x=1&y=2");
     gateway.ask(first.clone()).expect_status(200);
-    gateway.ask(Delivery::plain(body.clone()).target("/hooks/p/a?x=1&y=2")).expect_status(200);
-    gateway.ask(timed_delivery(&body, at).target("/hooks/t/a?x=1&y=2")).expect_status(200);
+    gateway
+        .ask(Delivery::plain(body.clone()).target("/hooks/p/a?x=1&y=2"))
+        .expect_status(200);
+    gateway
+        .ask(timed_delivery(&body, at).target("/hooks/t/a?x=1&y=2"))
+        .expect_status(200);
     let mut cases = Cases::new();
-    cases.case("headers in another order", || gateway.ask(reordered).expect_refusal(409, "replayed_event"));
+    cases.case("headers in another order", || {
+        gateway.ask(reordered).expect_refusal(409, "replayed_event")
+    });
     for (name, rest) in [
         ("query reordered", "a?y=2&x=1"),
         ("query gone", "a"),
@@ -323,10 +470,14 @@ fn rp_20_what_nothing_signs_does_not_make_a_delivery_new() {
         ("escaped", "%61?x=1&y=2"),
     ] {
         cases.case(&format!("{name}, signed id"), || {
-            gateway.ask(first.clone().target(format!("/hooks/i/{rest}"))).expect_refusal(409, "replayed_event");
+            gateway
+                .ask(first.clone().target(format!("/hooks/i/{rest}")))
+                .expect_refusal(409, "replayed_event");
         });
         cases.case(&format!("{name}, no id"), || {
-            gateway.ask(Delivery::plain(body.clone()).target(format!("/hooks/p/{rest}"))).expect_duplicate();
+            gateway
+                .ask(Delivery::plain(body.clone()).target(format!("/hooks/p/{rest}")))
+                .expect_duplicate();
         });
         cases.case(&format!("{name}, no id, signed timestamp"), || {
             let copy = timed_delivery(&body, at).target(format!("/hooks/t/{rest}"));
@@ -340,30 +491,51 @@ fn rp_20_what_nothing_signs_does_not_make_a_delivery_new() {
 #[test]
 fn a_second_secret_does_not_make_a_delivery_new() {
     let upstream = Upstream::start();
-    let route = Route::itellico(&upstream)
-        .set("secrets", &format!("[\"env:{SECRET_VARIABLE}\", {{ name = \"next\", value = \"env:NEXT\" }}]"));
-    let gateway = Gateway::start(&Config::new().route(route).env("NEXT", "the-next-secret-0123456789"));
+    let route = Route::itellico(&upstream).set(
+        "secrets",
+        &format!("[\"env:{SECRET_VARIABLE}\", {{ name = \"next\", value = \"env:NEXT\" }}]"),
+    );
+    let gateway = Gateway::start(
+        &Config::new()
+            .route(route)
+            .env("NEXT", "the-next-secret-0123456789"),
+    );
     let (body, at) = (event(), now().to_string());
-    gateway.ask(Delivery::signed(SECRET, body.clone(), &at)).expect_status(200);
-    gateway.ask(Delivery::signed("the-next-secret-0123456789", body, &at)).expect_refusal(409, "replayed_event");
+    gateway
+        .ask(Delivery::signed(SECRET, body.clone(), &at))
+        .expect_status(200);
+    gateway
+        .ask(Delivery::signed("the-next-secret-0123456789", body, &at))
+        .expect_refusal(409, "replayed_event");
     assert_eq!(upstream.count(), 1);
 }
 
 #[test]
 fn replay_off_forwards_every_copy() {
     let upstream = Upstream::start();
-    let gateway = Gateway::start(&Config::new().route(Route::itellico(&upstream).set("replay", "\"off\"")));
+    let gateway =
+        Gateway::start(&Config::new().route(Route::itellico(&upstream).set("replay", "\"off\"")));
     let delivery = Delivery::fresh();
     for _ in 0..3 {
         gateway.ask(delivery.clone()).expect_status(200);
     }
     assert_eq!(upstream.count(), 3);
-    assert!(gateway.says("replay"), "replay = \"off\" is warned about at the start");
+    assert!(
+        gateway.says("replay"),
+        "replay = \"off\" is warned about at the start"
+    );
 }
 
 #[track_caller]
 fn forget(gateway: &Gateway, body: &str, status: u16) {
-    gateway.admin("POST", "/replay/forget", &[("Content-Type", "application/json")], body).expect_status(status);
+    gateway
+        .admin(
+            "POST",
+            "/replay/forget",
+            &[("Content-Type", "application/json")],
+            body,
+        )
+        .expect_status(status);
 }
 
 fn close_to(value: f64, expected: f64) -> bool {
@@ -380,14 +552,21 @@ fn an_unsigned_body_makes_no_captured_delivery_new() {
         .scheme("timestamp", "{ header = \"X-Timestamp\" }");
     let gateway = Gateway::start(&Config::new().route(route));
     let at = now().to_string();
-    let signature = format!("sha256={}", sign_body(PLAIN_SECRET, format!("{at}.POST").as_bytes()));
+    let signature = format!(
+        "sha256={}",
+        sign_body(PLAIN_SECRET, format!("{at}.POST").as_bytes())
+    );
     let with = |body: &str| {
         Delivery::unsigned("/hooks/plain", body.as_bytes())
             .with("X-Timestamp", at.clone())
             .with("X-Signature", signature.clone())
     };
     gateway.ask(with("one")).expect_status(200);
-    gateway.ask(with("one")).expect_refusal(409, "replayed_event");
-    gateway.ask(with("two")).expect_refusal(409, "replayed_event");
+    gateway
+        .ask(with("one"))
+        .expect_refusal(409, "replayed_event");
+    gateway
+        .ask(with("two"))
+        .expect_refusal(409, "replayed_event");
     assert_eq!(upstream.count(), 1);
 }

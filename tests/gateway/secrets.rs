@@ -18,7 +18,9 @@ const NEW: &str = "the-new-secret-0123456789abcdef";
 /// Unix seconds as RFC 3339.
 fn rfc3339(unix_seconds: u64) -> String {
     let seconds = i64::try_from(unix_seconds).expect("in range");
-    jiff::Timestamp::from_second(seconds).expect("in range").to_string()
+    jiff::Timestamp::from_second(seconds)
+        .expect("in range")
+        .to_string()
 }
 
 fn signed(secret: &str) -> Delivery {
@@ -39,14 +41,27 @@ fn a_rotation_takes_both_and_names_the_one_that_matched() {
         for _ in 0..count {
             let answer = gateway.ask(signed(secret));
             answer.expect_status(200);
-            assert_eq!(upstream.last().header("X-Verigate-Secret").as_deref(), Some(name));
+            assert_eq!(
+                upstream.last().header("X-Verigate-Secret").as_deref(),
+                Some(name)
+            );
             assert_eq!(gateway.log_of(&answer)["secret"], name);
         }
         let labels = [("route", "itellico"), ("secret", name)];
-        let counted = || gateway.metrics().value("verigate_secret_matches_total", &labels);
-        assert!(eventually(SOON, || (counted() - f64::from(count)).abs() < 0.5), "{name}: {}", counted());
+        let counted = || {
+            gateway
+                .metrics()
+                .value("verigate_secret_matches_total", &labels)
+        };
+        assert!(
+            eventually(SOON, || (counted() - f64::from(count)).abs() < 0.5),
+            "{name}: {}",
+            counted()
+        );
     }
-    gateway.ask(signed(SECRET)).expect_refusal(401, "bad_signature");
+    gateway
+        .ask(signed(SECRET))
+        .expect_refusal(401, "bad_signature");
 }
 
 #[test]
@@ -56,7 +71,9 @@ fn a_secret_without_a_name_is_called_by_its_source() {
     let file = folder.path().join("itellico_previous");
     fs::write(&file, format!("{OLD}\n")).expect("a secret file");
     let path = text(&format!("file:{}", file.display()));
-    let secrets = format!("[\"env:NEW\", {path}, \"plain:first-plain-secret-01\", \"plain:other-plain-secret-02\"]");
+    let secrets = format!(
+        "[\"env:NEW\", {path}, \"plain:first-plain-secret-01\", \"plain:other-plain-secret-02\"]"
+    );
     let gateway = Gateway::start_in(folder, &with_secrets(&upstream, &secrets));
     let mut names = Vec::new();
     for secret in [NEW, OLD, "first-plain-secret-01", "other-plain-secret-02"] {
@@ -65,32 +82,50 @@ fn a_secret_without_a_name_is_called_by_its_source() {
     }
     assert_eq!(&names[..2], ["env:NEW", "file:itellico_previous"]);
     assert!(
-        names[2..].iter().all(|name| name.strip_prefix("plain-").is_some_and(|n| n.parse::<u8>().is_ok())),
+        names[2..].iter().all(|name| name
+            .strip_prefix("plain-")
+            .is_some_and(|n| n.parse::<u8>().is_ok())),
         "{names:?}"
     );
     assert_ne!(names[2], names[3]);
     assert!(gateway.says("plain"), "a literal secret is warned about");
     for secret in [NEW, OLD, "first-plain-secret-01", "other-plain-secret-02"] {
-        assert!(!gateway.stderr().contains(secret) && !gateway.stdout().contains(secret), "a secret is on an output");
+        assert!(
+            !gateway.stderr().contains(secret) && !gateway.stdout().contains(secret),
+            "a secret is on an output"
+        );
     }
 }
 
 #[test]
 fn au_20_a_secret_counts_only_between_its_dates() {
     let upstream = Upstream::start();
-    let dated = |key: &str, at: u64| format!("[\"env:NEW\", {{ value = \"env:OLD\", {key} = \"{}\" }}]", rfc3339(at));
+    let dated = |key: &str, at: u64| {
+        format!(
+            "[\"env:NEW\", {{ value = \"env:OLD\", {key} = \"{}\" }}]",
+            rfc3339(at)
+        )
+    };
     let mut cases = Cases::new();
     for (name, secrets, counts) in [
         ("not_after passed", dated("not_after", now() - 60), false),
         ("not_after to come", dated("not_after", now() + 600), true),
         ("not_before passed", dated("not_before", now() - 60), true),
-        ("not_before to come", dated("not_before", now() + 600), false),
+        (
+            "not_before to come",
+            dated("not_before", now() + 600),
+            false,
+        ),
     ] {
         cases.case(name, || {
             let gateway = Gateway::start(&with_secrets(&upstream, &secrets));
             gateway.ask(signed(NEW)).expect_status(200);
             let answer = gateway.ask(signed(OLD));
-            if counts { answer.expect_status(200) } else { answer.expect_refusal(401, "bad_signature") }
+            if counts {
+                answer.expect_status(200)
+            } else {
+                answer.expect_refusal(401, "bad_signature")
+            }
         });
     }
     cases.finish();
@@ -100,13 +135,19 @@ fn au_20_a_secret_counts_only_between_its_dates() {
 fn au_20_a_rotation_ends_by_itself_while_running() {
     let upstream = Upstream::start();
     let end = now() + 4;
-    let secrets = format!("[\"env:NEW\", {{ value = \"env:OLD\", not_after = \"{}\" }}]", rfc3339(end));
+    let secrets = format!(
+        "[\"env:NEW\", {{ value = \"env:OLD\", not_after = \"{}\" }}]",
+        rfc3339(end)
+    );
     let gateway = Gateway::start(&with_secrets(&upstream, &secrets));
     let first = gateway.ask(signed(OLD));
     if now() < end {
         first.expect_status(200);
     }
-    assert!(eventually(LATE, || gateway.ask(signed(OLD)).code() == "bad_signature"), "the old secret still counts");
+    assert!(
+        eventually(LATE, || gateway.ask(signed(OLD)).code() == "bad_signature"),
+        "the old secret still counts"
+    );
     assert!(now() >= end, "it ended too early");
     gateway.ask(signed(NEW)).expect_status(200);
 }
@@ -120,10 +161,18 @@ fn au_21_a_delivery_for_one_route_is_forged_on_another() {
             .set("path", &text(&format!("/{name}")))
             .set("secrets", &format!("[\"env:{secret}\"]"))
     };
-    let config = Config::new().route(named("x", "OLD")).route(named("y", "NEW")).env("OLD", OLD).env("NEW", NEW);
+    let config = Config::new()
+        .route(named("x", "OLD"))
+        .route(named("y", "NEW"))
+        .env("OLD", OLD)
+        .env("NEW", NEW);
     let gateway = Gateway::start(&config);
-    gateway.ask(signed(OLD).target("/y")).expect_refusal(401, "bad_signature");
-    gateway.ask(signed(NEW).target("/x")).expect_refusal(401, "bad_signature");
+    gateway
+        .ask(signed(OLD).target("/y"))
+        .expect_refusal(401, "bad_signature");
+    gateway
+        .ask(signed(NEW).target("/x"))
+        .expect_refusal(401, "bad_signature");
     gateway.ask(signed(OLD).target("/x")).expect_status(200);
     gateway.ask(signed(NEW).target("/y")).expect_status(200);
     assert_eq!(upstream.count(), 2);
@@ -148,7 +197,9 @@ fn au_22_one_line_end_of_a_secret_file_is_dropped_and_nothing_else() {
             let gateway = Gateway::start_in(folder, &with_secrets(&upstream, &secrets));
             gateway.ask(signed(&secret)).expect_status(200);
             if secret != OLD {
-                gateway.ask(signed(OLD)).expect_refusal(401, "bad_signature");
+                gateway
+                    .ask(signed(OLD))
+                    .expect_refusal(401, "bad_signature");
             }
         });
     }
@@ -158,7 +209,8 @@ fn au_22_one_line_end_of_a_secret_file_is_dropped_and_nothing_else() {
 #[test]
 fn a_gateway_token_reaches_the_upstream_and_nobody_can_forge_it() {
     let upstream = Upstream::start();
-    let route = Route::itellico(&upstream).set("upstream_headers", "{ \"X-Gateway-Token\" = \"env:NEW\" }");
+    let route =
+        Route::itellico(&upstream).set("upstream_headers", "{ \"X-Gateway-Token\" = \"env:NEW\" }");
     let gateway = Gateway::start(&Config::new().route(route).env("NEW", NEW));
     let delivery = Delivery::fresh()
         .with("X-Gateway-Token", "forged")
@@ -168,6 +220,13 @@ fn a_gateway_token_reaches_the_upstream_and_nobody_can_forge_it() {
     answer.expect_status(200);
     let forwarded = upstream.last();
     assert_eq!(forwarded.header("X-Gateway-Token").as_deref(), Some(NEW));
-    assert!(!String::from_utf8_lossy(&forwarded.raw_head).contains("forged"), "{forwarded}");
-    assert!(!answer.to_string().contains(NEW) && !gateway.stdout().contains(NEW) && !gateway.stderr().contains(NEW));
+    assert!(
+        !String::from_utf8_lossy(&forwarded.raw_head).contains("forged"),
+        "{forwarded}"
+    );
+    assert!(
+        !answer.to_string().contains(NEW)
+            && !gateway.stdout().contains(NEW)
+            && !gateway.stderr().contains(NEW)
+    );
 }

@@ -20,7 +20,10 @@ fn expect_clean_exit(gateway: &mut Gateway) {
 /// The status of `/readyz` on the admin port; `None` where nobody answers.
 fn readiness(gateway: &Gateway) -> Option<u16> {
     let mut client = Client::try_connect(gateway.admin_addr()).ok()?;
-    client.send(format!("GET /readyz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", gateway.admin_addr()));
+    client.send(format!(
+        "GET /readyz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+        gateway.admin_addr()
+    ));
     client.try_answer(SOON).ok().map(|answer| answer.status)
 }
 
@@ -44,7 +47,12 @@ fn idle_connections_do_not_hold_it_up() {
     kept.ask(Delivery::fresh().bytes()).expect_status(200);
     let mut silent = gateway.connect();
     let mut admin = Client::connect(gateway.admin_addr());
-    admin.ask(format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", gateway.admin_addr())).expect_status(200);
+    admin
+        .ask(format!(
+            "GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n",
+            gateway.admin_addr()
+        ))
+        .expect_status(200);
     let connected = || gateway.metrics().value("verigate_open_connections", &[]) > 1.5;
     assert!(eventually(SOON, connected), "{}", gateway.metrics().text);
     gateway.signal("TERM");
@@ -63,12 +71,28 @@ fn rx_18_what_is_in_flight_finishes_and_nothing_new_is_taken() {
     for client in &mut clients {
         client.send(Delivery::fresh().bytes());
     }
-    assert!(eventually(LATE, || upstream.count() == IN_FLIGHT), "{} are in flight", upstream.count());
+    assert!(
+        eventually(LATE, || upstream.count() == IN_FLIGHT),
+        "{} are in flight",
+        upstream.count()
+    );
     gateway.signal("TERM");
-    assert!(eventually(SOON, || readiness(&gateway) == Some(503)), "/readyz says {:?}", readiness(&gateway));
+    assert!(
+        eventually(SOON, || readiness(&gateway) == Some(503)),
+        "/readyz says {:?}",
+        readiness(&gateway)
+    );
     let refused = || Client::try_connect(gateway.addr()).is_err();
-    assert!(eventually(SOON, refused), "a new connection is taken while stopping");
-    assert!(gateway.wait_exit(std::time::Duration::from_millis(1)).is_none(), "ended with deliveries in flight");
+    assert!(
+        eventually(SOON, refused),
+        "a new connection is taken while stopping"
+    );
+    assert!(
+        gateway
+            .wait_exit(std::time::Duration::from_millis(1))
+            .is_none(),
+        "ended with deliveries in flight"
+    );
     gate.open();
     let mut lost = Vec::new();
     for (number, client) in clients.iter_mut().enumerate() {
@@ -77,12 +101,21 @@ fn rx_18_what_is_in_flight_finishes_and_nothing_new_is_taken() {
             other => lost.push(format!("{number}: {other:?}")),
         }
     }
-    assert!(lost.is_empty(), "{} of {IN_FLIGHT} were lost: {}", lost.len(), lost[0]);
+    assert!(
+        lost.is_empty(),
+        "{} of {IN_FLIGHT} were lost: {}",
+        lost.len(),
+        lost[0]
+    );
     let status = gateway.wait_exit(LATE).expect("the gateway ends");
     assert_eq!(status.code(), Some(0), "{status}");
     assert_eq!(upstream.count(), IN_FLIGHT);
     // What was still in the log's queue was written before the end.
-    assert!(eventually(SOON, || gateway.log_lines().len() == IN_FLIGHT), "{} log lines", gateway.log_lines().len());
+    assert!(
+        eventually(SOON, || gateway.log_lines().len() == IN_FLIGHT),
+        "{} log lines",
+        gateway.log_lines().len()
+    );
 }
 
 #[test]
@@ -94,7 +127,11 @@ fn a_delivery_whose_body_is_arriving_finishes() {
     client.send(delivery.clone().with("Expect", "100-continue").head());
     client.answer().expect_status(100);
     gateway.signal("TERM");
-    assert!(eventually(SOON, || readiness(&gateway) == Some(503)), "/readyz says {:?}", readiness(&gateway));
+    assert!(
+        eventually(SOON, || readiness(&gateway) == Some(503)),
+        "/readyz says {:?}",
+        readiness(&gateway)
+    );
     client.send(delivery.body());
     client.answer().expect_status(200);
     client.expect_closed();
@@ -111,6 +148,9 @@ fn it_ends_even_when_the_grace_is_exceeded() {
     client.send(Delivery::fresh().bytes());
     upstream.wait_for(1);
     gateway.signal("TERM");
-    assert!(gateway.wait_exit(SOON).is_some(), "still there after its grace");
+    assert!(
+        gateway.wait_exit(SOON).is_some(),
+        "still there after its grace"
+    );
     client.expect_closed();
 }

@@ -10,15 +10,21 @@ use crate::support::upstream::Upstream;
 fn route(upstream: &Upstream, provider: &str, secret: &str) -> Route {
     Route::new(provider, "/in", upstream)
         .set("provider", &text(provider))
-        .set("secrets", &format!("[{}]", text(&format!("plain:{secret}"))))
+        .set(
+            "secrets",
+            &format!("[{}]", text(&format!("plain:{secret}"))),
+        )
 }
 
 #[test]
 fn a_braintree_payload_without_its_last_line_feed_is_a_duplicate() {
     let upstream = Upstream::start();
-    let gateway = Gateway::start(&Config::new().route(route(&upstream, "braintree", "public:private")));
+    let gateway =
+        Gateway::start(&Config::new().route(route(&upstream, "braintree", "public:private")));
     let delivery = |payload: &str| {
-        let form = format!("bt_signature=public%7Cbe38792461cdf359376a2bf538778368a21ec66e&bt_payload={payload}");
+        let form = format!(
+            "bt_signature=public%7Cbe38792461cdf359376a2bf538778368a21ec66e&bt_payload={payload}"
+        );
         Delivery::unsigned("/in", form).with("Content-Type", "application/x-www-form-urlencoded")
     };
     gateway.ask(delivery("PG4%2B%0A")).expect_status(200);
@@ -47,7 +53,10 @@ fn adyens_items_in_another_order_or_twice_are_a_duplicate() {
     };
     let delivery = |values: &[u8]| {
         let items: Vec<_> = values.iter().map(|value| item(*value)).collect();
-        Delivery::unsigned("/in", format!("{{\"notificationItems\":[{}]}}", items.join(",")))
+        Delivery::unsigned(
+            "/in",
+            format!("{{\"notificationItems\":[{}]}}", items.join(",")),
+        )
     };
     gateway.ask(delivery(&[1])).expect_status(200);
     gateway.ask(delivery(&[1, 1])).expect_duplicate();
@@ -60,12 +69,18 @@ fn adyens_items_in_another_order_or_twice_are_a_duplicate() {
 #[test]
 fn two_changes_that_dropbox_tells_in_the_same_words_are_two_events() {
     let upstream = Upstream::start();
-    let asked = route(&upstream, "dropbox", "app").set("name", "\"asked\"").set("path", "\"/asked\"");
-    let routes = Config::new().route(route(&upstream, "dropbox", "app")).route(asked.set("replay", "{}"));
+    let asked = route(&upstream, "dropbox", "app")
+        .set("name", "\"asked\"")
+        .set("path", "\"/asked\"");
+    let routes = Config::new()
+        .route(route(&upstream, "dropbox", "app"))
+        .route(asked.set("replay", "{}"));
     let gateway = Gateway::start(&routes);
     let delivery = |path: &str| {
-        Delivery::unsigned(path, "{\"list_folder\":{\"accounts\":[\"dbid:1\"]}}")
-            .with("X-Dropbox-Signature", "b6bcd2fbc4b4292ed721fd46eb0be7bd454f0b2978c369eda912845b957ab8e8")
+        Delivery::unsigned(path, "{\"list_folder\":{\"accounts\":[\"dbid:1\"]}}").with(
+            "X-Dropbox-Signature",
+            "b6bcd2fbc4b4292ed721fd46eb0be7bd454f0b2978c369eda912845b957ab8e8",
+        )
     };
     for _ in 0..3 {
         gateway.ask(delivery("/in")).expect_status(200);

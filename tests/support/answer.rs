@@ -40,12 +40,17 @@ impl Answer {
 
     /// Every value of that name, in order.
     pub(crate) fn headers_named(&self, name: &str) -> Vec<&str> {
-        self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str()).collect()
+        self.headers
+            .iter()
+            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.as_str())
+            .collect()
     }
 
     /// The body as JSON.
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("the body is no JSON ({error}): {self}"))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("the body is no JSON ({error}): {self}"))
     }
 
     /// `code` of the JSON body; empty where there is none.
@@ -58,13 +63,18 @@ impl Answer {
 
     /// Whether it says `Connection: close`.
     pub(crate) fn closes(&self) -> bool {
-        self.headers_named("Connection").iter().any(|v| v.split(',').any(|m| m.trim().eq_ignore_ascii_case("close")))
+        self.headers_named("Connection")
+            .iter()
+            .any(|v| v.split(',').any(|m| m.trim().eq_ignore_ascii_case("close")))
     }
 
     /// Panics unless it is the gateway's own answer with this status and code.
     #[track_caller]
     pub(crate) fn expect_refusal(&self, status: u16, code: &str) {
-        assert!(self.status == status && self.code() == code, "expected {status} {code}, got {self}");
+        assert!(
+            self.status == status && self.code() == code,
+            "expected {status} {code}, got {self}"
+        );
         check_gateway_answer(self);
     }
 
@@ -77,7 +87,10 @@ impl Answer {
     /// Panics unless it is `{"ok":true,"duplicate":true}` of SPEC 3.
     #[track_caller]
     pub(crate) fn expect_duplicate(&self) {
-        assert!(self.status == 200 && self.json()["duplicate"] == true, "expected a duplicate's 200, got {self}");
+        assert!(
+            self.status == 200 && self.json()["duplicate"] == true,
+            "expected a duplicate's 200, got {self}"
+        );
         check_gateway_answer(self);
     }
 }
@@ -85,7 +98,12 @@ impl Answer {
 impl std::fmt::Display for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let shown = &self.body[..self.body.len().min(300)];
-        write!(f, "{}{}", String::from_utf8_lossy(&self.raw_head), String::from_utf8_lossy(shown))
+        write!(
+            f,
+            "{}{}",
+            String::from_utf8_lossy(&self.raw_head),
+            String::from_utf8_lossy(shown)
+        )
     }
 }
 
@@ -136,10 +154,17 @@ pub(crate) fn gateway_answer_faults(answer: &Answer) -> Vec<String> {
     };
     let one = |name: &str| {
         let all = answer.headers_named(name);
-        if all.len() == 1 { Ok(all[0]) } else { Err(format!("{name} occurs {} times", all.len())) }
+        if all.len() == 1 {
+            Ok(all[0])
+        } else {
+            Err(format!("{name} occurs {} times", all.len()))
+        }
     };
     match one("Content-Type") {
-        Ok(value) => fault(value != "application/json", format!("Content-Type is {value}")),
+        Ok(value) => fault(
+            value != "application/json",
+            format!("Content-Type is {value}"),
+        ),
         Err(text) => fault(true, text),
     }
     match one("X-Request-Id") {
@@ -150,18 +175,30 @@ pub(crate) fn gateway_answer_faults(answer: &Answer) -> Vec<String> {
         Err(text) => fault(true, text),
     }
     for (name, value) in &answer.headers {
-        let folded: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-        fault(folded.to_ascii_lowercase().starts_with("x-verigate"), format!("{name} is for the upstream only"));
+        let folded: String = name
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .collect();
+        fault(
+            folded.to_ascii_lowercase().starts_with("x-verigate"),
+            format!("{name} is for the upstream only"),
+        );
         fault(
             name.eq_ignore_ascii_case("server") && value.to_ascii_lowercase().contains("pingora"),
             format!("Server names the framework: {value}"),
         );
     }
-    fault(answer.version != "HTTP/1.1", format!("version is {}", answer.version));
+    fault(
+        answer.version != "HTTP/1.1",
+        format!("version is {}", answer.version),
+    );
     if answer.framing == Framing::None {
         return faults;
     }
-    fault(answer.framing != Framing::Length, format!("framed by {:?}, not by a length", answer.framing));
+    fault(
+        answer.framing != Framing::Length,
+        format!("framed by {:?}, not by a length", answer.framing),
+    );
     let json: Value = match serde_json::from_slice(&answer.body) {
         Ok(json) => json,
         Err(error) => {
@@ -170,27 +207,60 @@ pub(crate) fn gateway_answer_faults(answer: &Answer) -> Vec<String> {
         }
     };
     if json["ok"] == true {
-        fault(json["duplicate"] != true, "ok is true without duplicate".to_owned());
+        fault(
+            json["duplicate"] != true,
+            "ok is true without duplicate".to_owned(),
+        );
         return faults;
     }
-    fault(json["ok"] != false, "ok is neither true nor false".to_owned());
-    fault(json["error"].as_str().is_none_or(str::is_empty), "error is no text".to_owned());
+    fault(
+        json["ok"] != false,
+        "ok is neither true nor false".to_owned(),
+    );
+    fault(
+        json["error"].as_str().is_none_or(str::is_empty),
+        "error is no text".to_owned(),
+    );
     let code = json["code"].as_str().unwrap_or_default();
     fault(code.is_empty(), "code is no text".to_owned());
     if let Some(status) = status_of(code) {
-        fault(status != answer.status, format!("{code} goes with {status}, not {}", answer.status));
+        fault(
+            status != answer.status,
+            format!("{code} goes with {status}, not {}", answer.status),
+        );
     } else {
-        let chosen = matches!(code, "replayed_event" | "duplicate_event" | "event_id_conflict");
-        fault(!chosen && !code.is_empty(), format!("{code} is no code of SPEC 3"));
+        let chosen = matches!(
+            code,
+            "replayed_event" | "duplicate_event" | "event_id_conflict"
+        );
+        fault(
+            !chosen && !code.is_empty(),
+            format!("{code} is no code of SPEC 3"),
+        );
     }
     if code == "method_not_allowed" {
-        fault(answer.headers_named("Allow").len() != 1, "405 without Allow".to_owned());
+        fault(
+            answer.headers_named("Allow").len() != 1,
+            "405 without Allow".to_owned(),
+        );
     }
-    if matches!(code, "overloaded" | "replay_store_unavailable" | "event_in_flight" | "secret_not_learned") {
-        fault(answer.headers_named("Retry-After").len() != 1, format!("{code} without Retry-After"));
+    if matches!(
+        code,
+        "overloaded" | "replay_store_unavailable" | "event_in_flight" | "secret_not_learned"
+    ) {
+        fault(
+            answer.headers_named("Retry-After").len() != 1,
+            format!("{code} without Retry-After"),
+        );
     }
-    if matches!(code, "bad_request" | "uri_too_long" | "headers_too_large" | "internal_error") {
-        fault(!answer.closes(), format!("{code} without Connection: close"));
+    if matches!(
+        code,
+        "bad_request" | "uri_too_long" | "headers_too_large" | "internal_error"
+    ) {
+        fault(
+            !answer.closes(),
+            format!("{code} without Connection: close"),
+        );
     }
     faults
 }

@@ -66,7 +66,11 @@ pub(crate) struct Reply {
 impl Reply {
     /// With `{"received":true}` as its body.
     pub(crate) fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: b"{\"received\":true}".to_vec() }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: b"{\"received\":true}".to_vec(),
+        }
     }
 
     /// Adds a header.
@@ -133,7 +137,11 @@ impl Behaviour {
 
     /// Reads the body and answers when the gate opens.
     pub(crate) fn answer_after(gate: &Gate, reply: &Reply) -> Self {
-        Self(vec![Step::ReadBody, Step::Wait(gate.clone()), Step::Send(reply.bytes())])
+        Self(vec![
+            Step::ReadBody,
+            Step::Wait(gate.clone()),
+            Step::Send(reply.bytes()),
+        ])
     }
 
     /// Reads the body and answers in chunks.
@@ -143,7 +151,11 @@ impl Behaviour {
 
     /// Reads the body, answers, and ends the answer by closing.
     pub(crate) fn close_delimited(reply: &Reply) -> Self {
-        Self(vec![Step::ReadBody, Step::Send(reply.unframed_bytes()), Step::Finish])
+        Self(vec![
+            Step::ReadBody,
+            Step::Send(reply.unframed_bytes()),
+            Step::Finish,
+        ])
     }
 
     /// Reads the body and sends these bytes.

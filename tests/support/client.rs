@@ -41,26 +41,44 @@ impl Client {
 
     /// Opens a connection from another local address (`127.0.0.2`), as another client would.
     pub(crate) fn connect_from(source: IpAddr, addr: SocketAddr) -> Self {
-        let socket =
-            socket2::Socket::new(socket2::Domain::for_address(addr), socket2::Type::STREAM, None).expect("a socket");
-        socket.bind(&SocketAddr::new(source, 0).into()).expect("a local address");
-        socket.connect_timeout(&addr.into(), SOON).unwrap_or_else(|error| panic!("cannot connect to {addr}: {error}"));
+        let socket = socket2::Socket::new(
+            socket2::Domain::for_address(addr),
+            socket2::Type::STREAM,
+            None,
+        )
+        .expect("a socket");
+        socket
+            .bind(&SocketAddr::new(source, 0).into())
+            .expect("a local address");
+        socket
+            .connect_timeout(&addr.into(), SOON)
+            .unwrap_or_else(|error| panic!("cannot connect to {addr}: {error}"));
         Self::over(socket.into())
     }
 
     /// Opens a connection whose receive buffer is so small that a large answer soon stalls the sender.
     pub(crate) fn connect_with_small_window(addr: SocketAddr) -> Self {
-        let socket =
-            socket2::Socket::new(socket2::Domain::for_address(addr), socket2::Type::STREAM, None).expect("a socket");
+        let socket = socket2::Socket::new(
+            socket2::Domain::for_address(addr),
+            socket2::Type::STREAM,
+            None,
+        )
+        .expect("a socket");
         socket.set_recv_buffer_size(2048).expect("a small buffer");
-        socket.connect_timeout(&addr.into(), SOON).unwrap_or_else(|error| panic!("cannot connect to {addr}: {error}"));
+        socket
+            .connect_timeout(&addr.into(), SOON)
+            .unwrap_or_else(|error| panic!("cannot connect to {addr}: {error}"));
         Self::over(socket.into())
     }
 
     fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("no delay");
         stream.set_write_timeout(Some(LATE)).expect("a time limit");
-        Self { stream, buffer: Vec::new(), ended: false }
+        Self {
+            stream,
+            buffer: Vec::new(),
+            ended: false,
+        }
     }
 
     /// The address of this end.
@@ -73,7 +91,11 @@ impl Client {
         match self.stream.write_all(bytes.as_ref()) {
             Ok(()) => true,
             Err(error) => {
-                let gone = [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset, ErrorKind::ConnectionAborted];
+                let gone = [
+                    ErrorKind::BrokenPipe,
+                    ErrorKind::ConnectionReset,
+                    ErrorKind::ConnectionAborted,
+                ];
                 assert!(gone.contains(&error.kind()), "sending failed: {error}");
                 false
             }
@@ -93,7 +115,9 @@ impl Client {
 
     /// Waits up to `pause`; whether bytes or the end of the connection have arrived by then.
     pub(crate) fn has_heard(&mut self, pause: Duration) -> bool {
-        !self.buffer.is_empty() || self.ended || !matches!(self.fill(Deadline::after(pause)), Fill::TimedOut)
+        !self.buffer.is_empty()
+            || self.ended
+            || !matches!(self.fill(Deadline::after(pause)), Fill::TimedOut)
     }
 
     /// Closes the sending side.
@@ -104,7 +128,9 @@ impl Client {
 
     /// Ends the connection by a reset.
     pub(crate) fn reset(self) {
-        socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("linger");
+        socket2::SockRef::from(&self.stream)
+            .set_linger(Some(Duration::ZERO))
+            .expect("linger");
     }
 
     /// Sends a request and reads its answer.
@@ -123,13 +149,15 @@ impl Client {
     /// The next answer, waited for as long as said.
     #[track_caller]
     pub(crate) fn answer_within(&mut self, wait: Duration) -> Answer {
-        self.try_answer(wait).unwrap_or_else(|missing| panic!("no answer: {missing}"))
+        self.try_answer(wait)
+            .unwrap_or_else(|missing| panic!("no answer: {missing}"))
     }
 
     /// The answer to a HEAD request.
     #[track_caller]
     pub(crate) fn answer_to_head(&mut self) -> Answer {
-        self.read(Deadline::after(SOON), true).unwrap_or_else(|missing| panic!("no answer: {missing}"))
+        self.read(Deadline::after(SOON), true)
+            .unwrap_or_else(|missing| panic!("no answer: {missing}"))
     }
 
     /// The next answer, or why there is none.
@@ -178,7 +206,9 @@ impl Client {
         }
         let mut piece = [0; 8192];
         loop {
-            self.stream.set_read_timeout(Some(deadline.left())).expect("a time limit");
+            self.stream
+                .set_read_timeout(Some(deadline.left()))
+                .expect("a time limit");
             match self.stream.read(&mut piece) {
                 Ok(0) => {
                     self.ended = true;
@@ -188,7 +218,9 @@ impl Client {
                     self.buffer.extend_from_slice(&piece[..count]);
                     return Fill::Bytes;
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+                {
                     if deadline.passed() {
                         return Fill::TimedOut;
                     }
@@ -213,7 +245,10 @@ impl Client {
 
     fn line_end(&mut self, from: usize, deadline: Deadline) -> Result<usize, Missing> {
         loop {
-            if let Some(at) = self.buffer[from..].windows(2).position(|pair| pair == b"\r\n") {
+            if let Some(at) = self.buffer[from..]
+                .windows(2)
+                .position(|pair| pair == b"\r\n")
+            {
                 return Ok(from + at);
             }
             self.more(deadline)?;
@@ -254,7 +289,14 @@ impl Client {
             Body::Chunked => Framing::Chunked,
             Body::Close => Framing::Close,
         };
-        Ok(Answer { version, status, headers, body, raw_head, framing })
+        Ok(Answer {
+            version,
+            status,
+            headers,
+            body,
+            raw_head,
+            framing,
+        })
     }
 
     fn chunks(&mut self, start: usize, deadline: Deadline) -> Result<(Vec<u8>, usize), Missing> {
@@ -270,7 +312,9 @@ impl Client {
                 self.more(deadline)?;
             }
             if &self.buffer[at + size..at + size + 2] != b"\r\n" {
-                return Err(Missing::Malformed("no line end after a chunk of the answer".to_owned()));
+                return Err(Missing::Malformed(
+                    "no line end after a chunk of the answer".to_owned(),
+                ));
             }
             body.extend_from_slice(&self.buffer[at..at + size]);
             at += size + 2;
@@ -307,7 +351,11 @@ impl std::fmt::Display for Missing {
 
 /// The first bytes, readable.
 fn show(bytes: &[u8]) -> String {
-    format!("{} bytes {:?}", bytes.len(), String::from_utf8_lossy(&bytes[..bytes.len().min(400)]))
+    format!(
+        "{} bytes {:?}",
+        bytes.len(),
+        String::from_utf8_lossy(&bytes[..bytes.len().min(400)])
+    )
 }
 
 type Head = (String, u16, Vec<(String, String)>);
@@ -320,25 +368,42 @@ fn head(bytes: &[u8]) -> Result<Head, String> {
     let mut parts = first.splitn(3, ' ');
     let version = parts.next().unwrap_or_default();
     let status = parts.next().unwrap_or_default();
-    if !matches!(version, "HTTP/1.1" | "HTTP/1.0") || status.len() != 3 || !status.bytes().all(|b| b.is_ascii_digit()) {
+    if !matches!(version, "HTTP/1.1" | "HTTP/1.0")
+        || status.len() != 3
+        || !status.bytes().all(|b| b.is_ascii_digit())
+    {
         return Err(format!("status line {first:?}"));
     }
     let mut headers = Vec::new();
     for line in lines.take_while(|line| !line.is_empty()) {
-        let (name, value) = line.split_once(':').ok_or_else(|| format!("header line {line:?}"))?;
-        let token =
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+        let (name, value) = line
+            .split_once(':')
+            .ok_or_else(|| format!("header line {line:?}"))?;
+        let token = !name.is_empty()
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
         if !token || value.bytes().any(|b| b.is_ascii_control() && b != b'\t') {
             return Err(format!("header line {line:?}"));
         }
         headers.push((name.to_owned(), value.trim_matches([' ', '\t']).to_owned()));
     }
-    Ok((version.to_owned(), status.parse().map_err(|_| format!("status line {first:?}"))?, headers))
+    Ok((
+        version.to_owned(),
+        status
+            .parse()
+            .map_err(|_| format!("status line {first:?}"))?,
+        headers,
+    ))
 }
 
 fn framing(status: u16, headers: &[(String, String)], to_head: bool) -> Result<Body, String> {
     let all = |name: &str| -> Vec<&str> {
-        headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str()).collect()
+        headers
+            .iter()
+            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.as_str())
+            .collect()
     };
     let (lengths, codings) = (all("content-length"), all("transfer-encoding"));
     if !lengths.is_empty() && !codings.is_empty() {
@@ -351,11 +416,19 @@ fn framing(status: u16, headers: &[(String, String)], to_head: bool) -> Result<B
         return Ok(Body::None);
     }
     if let Some(coding) = codings.first() {
-        return if *coding == "chunked" { Ok(Body::Chunked) } else { Err(format!("Transfer-Encoding {coding}")) };
+        return if *coding == "chunked" {
+            Ok(Body::Chunked)
+        } else {
+            Err(format!("Transfer-Encoding {coding}"))
+        };
     }
     match lengths.first() {
         Some(length) if length.bytes().all(|b| b.is_ascii_digit()) && !length.is_empty() => {
-            Ok(Body::Length(length.parse().map_err(|_| format!("Content-Length {length}"))?))
+            Ok(Body::Length(
+                length
+                    .parse()
+                    .map_err(|_| format!("Content-Length {length}"))?,
+            ))
         }
         Some(length) => Err(format!("Content-Length {length}")),
         None => Ok(Body::Close),

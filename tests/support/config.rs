@@ -42,10 +42,14 @@ pub(crate) struct Route {
 impl Route {
     /// A route with nothing but a name, a path and an upstream.
     pub(crate) fn new(name: &str, path: &str, upstream: &Upstream) -> Self {
-        Self { keys: Vec::new(), scheme: Vec::new(), handshake: Vec::new() }
-            .set("name", &text(name))
-            .set("path", &text(path))
-            .set("upstream", &text(&upstream.url()))
+        Self {
+            keys: Vec::new(),
+            scheme: Vec::new(),
+            handshake: Vec::new(),
+        }
+        .set("name", &text(name))
+        .set("path", &text(path))
+        .set("upstream", &text(&upstream.url()))
     }
 
     /// The reference receiver's route, `/webhooks/itellico`, with [`SECRET`].
@@ -61,7 +65,10 @@ impl Route {
             .set("secrets", "[\"env:PLAIN_SECRET\"]")
             .scheme("algorithm", "\"hmac-sha256\"")
             .scheme("signed", "\"{body}\"")
-            .scheme("signature", "{ header = \"X-Signature\", encoding = \"hex\", prefix = \"sha256=\" }")
+            .scheme(
+                "signature",
+                "{ header = \"X-Signature\", encoding = \"hex\", prefix = \"sha256=\" }",
+            )
     }
 
     /// Sets a key to TOML text.
@@ -124,7 +131,9 @@ impl Config {
 
     /// The reference receiver's route and the plain one, to this upstream.
     pub(crate) fn for_upstream(upstream: &Upstream) -> Self {
-        Self::new().route(Route::itellico(upstream)).route(Route::plain(upstream))
+        Self::new()
+            .route(Route::itellico(upstream))
+            .route(Route::plain(upstream))
     }
 
     /// Sets a key of `[server]` to TOML text.

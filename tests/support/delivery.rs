@@ -12,7 +12,8 @@ use super::{PLAIN_SECRET, SECRET, now};
 
 /// The reference receiver's signature: HMAC-SHA256 over body, full stop, and the timestamp's text; lower-case hex.
 pub(crate) fn sign(secret: &str, body: &[u8], timestamp: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key length will do");
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key length will do");
     mac.update(body);
     mac.update(b".");
     mac.update(timestamp.as_bytes());
@@ -21,7 +22,8 @@ pub(crate) fn sign(secret: &str, body: &[u8], timestamp: &str) -> String {
 
 /// HMAC-SHA256 over the body alone, in lower-case hex: what [`crate::config::Route::plain`] asks for, behind `sha256=`.
 pub(crate) fn sign_body(secret: &str, body: &[u8]) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key length will do");
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key length will do");
     mac.update(body);
     hex::encode(mac.finalize().into_bytes())
 }
@@ -31,7 +33,11 @@ pub(crate) fn fresh_event_id() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     // Relaxed: the number only has to differ, it orders nothing.
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    format!("{:08x}-{:04x}-4000-8000-{number:012x}", now() & 0xffff_ffff, process::id() & 0xffff)
+    format!(
+        "{:08x}-{:04x}-4000-8000-{number:012x}",
+        now() & 0xffff_ffff,
+        process::id() & 0xffff
+    )
 }
 
 /// An envelope with a fresh event id.
@@ -51,7 +57,9 @@ pub(crate) fn event_with(id: &str) -> Vec<u8> {
 /// An envelope with a fresh event id that is exactly `size` bytes long, at least 300.
 pub(crate) fn event_of(size: usize) -> Vec<u8> {
     let mut body = event();
-    let fill = size.checked_sub(body.len() + ",\"fill\":\"\"".len()).expect("300 bytes at least");
+    let fill = size
+        .checked_sub(body.len() + ",\"fill\":\"\"".len())
+        .expect("300 bytes at least");
     body.pop();
     body.extend_from_slice(b",\"fill\":\"");
     body.extend((0..fill).map(|n| b"abcdefghijklmnopqrstuvwxyz0123456789"[n % 36]));
@@ -120,7 +128,10 @@ impl Delivery {
         let body = body.into();
         Self {
             request_line: format!("POST {target} HTTP/1.1").into_bytes(),
-            lines: vec![b"Host: a".to_vec(), format!("Content-Length: {}", body.len()).into_bytes()],
+            lines: vec![
+                b"Host: a".to_vec(),
+                format!("Content-Length: {}", body.len()).into_bytes(),
+            ],
             payload: body.clone(),
             body,
         }
@@ -145,7 +156,11 @@ impl Delivery {
 
     /// Replaces the method, keeping target and version.
     pub(crate) fn method(self, method: &str) -> Self {
-        let rest = self.request_line.iter().position(|b| *b == b' ').expect("a space behind the method");
+        let rest = self
+            .request_line
+            .iter()
+            .position(|b| *b == b' ')
+            .expect("a space behind the method");
         let line = [method.as_bytes(), &self.request_line[rest..]].concat();
         self.request_line(line)
     }
@@ -188,8 +203,14 @@ impl Delivery {
 
     /// The value of the first header of that name.
     pub(crate) fn value(&self, name: &str) -> String {
-        let line = self.lines.iter().find(|line| is_named(line, name)).unwrap_or_else(|| panic!("no header {name}"));
-        String::from_utf8_lossy(&line[name.len() + 1..]).trim().to_owned()
+        let line = self
+            .lines
+            .iter()
+            .find(|line| is_named(line, name))
+            .unwrap_or_else(|| panic!("no header {name}"));
+        String::from_utf8_lossy(&line[name.len() + 1..])
+            .trim()
+            .to_owned()
     }
 
     /// Replaces what follows the head on the wire; the signature stays that of [`Self::body`].
@@ -206,14 +227,20 @@ impl Delivery {
 
     /// Sends the body chunked, in chunks of `size` bytes.
     pub(crate) fn chunked_by(self, size: usize) -> Self {
-        let mut payload: Vec<u8> = self.body.chunks(size).flat_map(|piece| chunk(piece, false)).collect();
+        let mut payload: Vec<u8> = self
+            .body
+            .chunks(size)
+            .flat_map(|piece| chunk(piece, false))
+            .collect();
         payload.extend_from_slice(b"0\r\n\r\n");
         self.chunked_as(payload)
     }
 
     /// Says `Transfer-Encoding: chunked` and sends these bytes behind the head.
     pub(crate) fn chunked_as(self, payload: impl Into<Vec<u8>>) -> Self {
-        self.without("Content-Length").with("Transfer-Encoding", "chunked").payload(payload)
+        self.without("Content-Length")
+            .with("Transfer-Encoding", "chunked")
+            .payload(payload)
     }
 
     /// The head, its empty line included.
@@ -248,6 +275,7 @@ impl From<Delivery> for Vec<u8> {
 }
 
 fn is_named(line: &[u8], name: &str) -> bool {
-    line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
+    line.get(..name.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
         && line.get(name.len()) == Some(&b':')
 }

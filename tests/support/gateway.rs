@@ -20,7 +20,10 @@ use super::{LATE, SOON, eventually};
 /// The product's binary, to be run with an empty environment but for `PATH`.
 pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_verigate"));
-    command.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+    command
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .stdin(Stdio::null());
     command
 }
 
@@ -52,15 +55,38 @@ impl Gateway {
         let file = folder.path().join("verigate.toml");
         fs::write(&file, config.toml()).expect("a configuration file");
         let mut command = binary();
-        command.args(["run", "--config"]).arg(&file).current_dir(folder.path()).env("RUST_BACKTRACE", "1");
+        command
+            .args(["run", "--config"])
+            .arg(&file)
+            .current_dir(folder.path())
+            .env("RUST_BACKTRACE", "1");
         command.envs(config.environment.iter().map(|(name, value)| (name, value)));
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
         let stdout = collect(child.stdout.take().expect("a pipe"));
         let stderr = collect(child.stderr.take().expect("a pipe"));
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut gateway = Self { child, folder, addresses: Vec::new(), admin: unknown, stdout, stderr, exit: None };
-        let all = eventually(LATE, || gateway.learn_addresses(config) || gateway.try_exit().is_some());
-        assert!(all && gateway.exit.is_none(), "the gateway did not start: {:?}\n{}", gateway.exit, config.toml());
+        let mut gateway = Self {
+            child,
+            folder,
+            addresses: Vec::new(),
+            admin: unknown,
+            stdout,
+            stderr,
+            exit: None,
+        };
+        let all = eventually(LATE, || {
+            gateway.learn_addresses(config) || gateway.try_exit().is_some()
+        });
+        assert!(
+            all && gateway.exit.is_none(),
+            "the gateway did not start: {:?}\n{}",
+            gateway.exit,
+            config.toml()
+        );
         gateway
     }
 
@@ -69,11 +95,21 @@ impl Gateway {
         let mut bound: Vec<SocketAddr> = Vec::new();
         let mut admin = None;
         for line in lines(&self.stderr) {
-            let Some((_, rest)) = line.split_once("listening on ") else { continue };
+            let Some((_, rest)) = line.split_once("listening on ") else {
+                continue;
+            };
             let word = rest.split_whitespace().next().unwrap_or_default();
-            let word = word.trim_start_matches("http://").trim_start_matches("https://");
-            let Ok(addr) = word.trim_end_matches(['/', ',', '.', ';']).parse() else { continue };
-            if rest.contains("admin") { admin = Some(addr) } else { bound.push(addr) }
+            let word = word
+                .trim_start_matches("http://")
+                .trim_start_matches("https://");
+            let Ok(addr) = word.trim_end_matches(['/', ',', '.', ';']).parse() else {
+                continue;
+            };
+            if rest.contains("admin") {
+                admin = Some(addr)
+            } else {
+                bound.push(addr)
+            }
         }
         if bound.len() + usize::from(admin.is_some()) < config.addresses() {
             return false;
@@ -133,12 +169,22 @@ impl Gateway {
 
     /// A request to the admin port, with a `Host` that it accepts.
     #[track_caller]
-    pub(crate) fn admin(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.admin);
+    pub(crate) fn admin(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
+            self.admin
+        );
         for (name, value) in headers {
             write!(request, "{name}: {value}\r\n").expect("a String takes all");
         }
-        write!(request, "Content-Length: {}\r\n\r\n{body}", body.len()).expect("a String takes all");
+        write!(request, "Content-Length: {}\r\n\r\n{body}", body.len())
+            .expect("a String takes all");
         Client::connect(self.admin).ask(request)
     }
 
@@ -147,7 +193,9 @@ impl Gateway {
     pub(crate) fn metrics(&self) -> Metrics {
         let answer = self.admin("GET", "/metrics", &[], "");
         answer.expect_status(200);
-        Metrics { text: String::from_utf8(answer.body).expect("metrics are UTF-8") }
+        Metrics {
+            text: String::from_utf8(answer.body).expect("metrics are UTF-8"),
+        }
     }
 
     /// Every access-log line so far. Panics at a line on standard output that is no JSON object.
@@ -164,20 +212,31 @@ impl Gateway {
 
     /// The first access-log line of which `wanted` holds, waited for.
     #[track_caller]
-    pub(crate) fn wait_for_log(&self, deadline: Duration, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn wait_for_log(
+        &self,
+        deadline: Duration,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
         let mut found = None;
         let came = eventually(deadline, || {
             found = self.log_lines().into_iter().find(|line| wanted(line));
             found.is_some()
         });
-        assert!(came, "no such access-log line among {:#?}", self.log_lines());
+        assert!(
+            came,
+            "no such access-log line among {:#?}",
+            self.log_lines()
+        );
         found.expect("found")
     }
 
     /// The access-log line of this answer, by its `X-Request-Id`.
     #[track_caller]
     pub(crate) fn log_of(&self, answer: &Answer) -> Value {
-        let id = answer.header("X-Request-Id").unwrap_or_else(|| panic!("no X-Request-Id in {answer}")).to_owned();
+        let id = answer
+            .header("X-Request-Id")
+            .unwrap_or_else(|| panic!("no X-Request-Id in {answer}"))
+            .to_owned();
         self.wait_for_log(SOON, |line| line["request_id"] == id.as_str())
     }
 
@@ -204,7 +263,10 @@ impl Gateway {
 
     /// Sends a signal by its name: `TERM`, `HUP`.
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().expect("kill runs");
+        let status = Command::new("kill")
+            .args(["-s", name, &self.pid().to_string()])
+            .status()
+            .expect("kill runs");
         assert!(status.success(), "kill -s {name} failed");
     }
 
@@ -223,16 +285,30 @@ impl Gateway {
 
     /// Resident memory in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the child runs");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a resident size");
-        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number of KiB") * 1024
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the child runs");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .expect("a resident size");
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|kib| kib.parse::<u64>().ok())
+            .expect("a number of KiB")
+            * 1024
     }
 
     /// CPU time used so far, user and system, in hundredths of a second.
     pub(crate) fn cpu_ticks(&self) -> u64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("the child runs");
+        let stat =
+            fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("the child runs");
         let (_, fields) = stat.rsplit_once(") ").expect("a name in brackets");
-        fields.split(' ').skip(11).take(2).map(|n| n.parse::<u64>().expect("a number")).sum()
+        fields
+            .split(' ')
+            .skip(11)
+            .take(2)
+            .map(|n| n.parse::<u64>().expect("a number"))
+            .sum()
     }
 }
 
@@ -242,7 +318,10 @@ impl Drop for Gateway {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            for (name, collected) in [("standard output", &self.stdout), ("standard error", &self.stderr)] {
+            for (name, collected) in [
+                ("standard output", &self.stdout),
+                ("standard error", &self.stderr),
+            ] {
                 let all = lines(collected);
                 eprintln!("--- the gateway's {name}, last of {} lines", all.len());
                 for line in &all[all.len().saturating_sub(60)..] {
@@ -254,7 +333,10 @@ impl Drop for Gateway {
 }
 
 fn lines(collected: &Lines) -> Vec<String> {
-    collected.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    collected
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone()
 }
 
 fn collect(pipe: impl Read + Send + 'static) -> Lines {
@@ -263,9 +345,16 @@ fn collect(pipe: impl Read + Send + 'static) -> Lines {
     std::thread::spawn(move || {
         let mut reader = BufReader::new(pipe);
         let mut line = Vec::new();
-        while reader.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
-            let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
-            into.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        while reader
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|count| count > 0)
+        {
+            let text = String::from_utf8_lossy(&line)
+                .trim_end_matches('\n')
+                .to_owned();
+            into.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(text);
             line.clear();
         }
     });
@@ -282,19 +371,26 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// The sum of all series of that name that carry these labels; 0 where there is none.
     pub(crate) fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.series(name, labels).iter().map(|(_, value)| value).sum()
+        self.series(name, labels)
+            .iter()
+            .map(|(_, value)| value)
+            .sum()
     }
 
     /// Every series of exactly that name that carries these labels, with its value.
     pub(crate) fn series(&self, name: &str, labels: &[(&str, &str)]) -> Vec<(String, f64)> {
-        let wanted: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+        let wanted: Vec<String> = labels
+            .iter()
+            .map(|(label, value)| format!("{label}=\"{value}\""))
+            .collect();
         self.text
             .lines()
             .filter(|line| !line.starts_with('#'))
             .filter_map(|line| {
                 let (series, value) = line.rsplit_once(' ')?;
                 let (metric, shown) = series.split_once('{').unwrap_or((series, ""));
-                let carries = metric == name && wanted.iter().all(|label| shown.contains(label.as_str()));
+                let carries =
+                    metric == name && wanted.iter().all(|label| shown.contains(label.as_str()));
                 carries.then(|| Some((series.to_owned(), value.parse().ok()?)))?
             })
             .collect()

@@ -46,7 +46,10 @@ pub(crate) const PLAIN_SECRET: &str = "plain-test-secret-fedcba9876543210";
 
 /// Seconds since 1970 by the machine's clock.
 pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970").as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("the clock is past 1970")
+        .as_secs()
 }
 
 /// Asks `condition` again and again until it holds; `false` when `deadline` has passed first.
@@ -76,7 +79,9 @@ impl Deadline {
 
     /// What is left, at least a millisecond (a socket's time limit of zero means none).
     pub(crate) fn left(self) -> Duration {
-        self.0.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+        self.0
+            .saturating_duration_since(Instant::now())
+            .max(Duration::from_millis(1))
     }
 
     /// Whether it is over.

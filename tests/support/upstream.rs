@@ -34,12 +34,17 @@ impl Recorded {
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         let all = self.headers_named(name);
         assert!(all.len() < 2, "{name} occurs {} times in {self}", all.len());
-        all.first().map(|value| String::from_utf8_lossy(value).into_owned())
+        all.first()
+            .map(|value| String::from_utf8_lossy(value).into_owned())
     }
 
     /// Every value of that name, in order.
     pub(crate) fn headers_named(&self, name: &str) -> Vec<&[u8]> {
-        self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_slice()).collect()
+        self.headers
+            .iter()
+            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.as_slice())
+            .collect()
     }
 
     /// Whether there is a header of that name.
@@ -50,7 +55,11 @@ impl Recorded {
     /// Panics unless it is framed as SPEC 2.8 has it: one exact `Content-Length`, no `Transfer-Encoding`, this body.
     #[track_caller]
     pub(crate) fn expect_body(&self, body: &[u8]) {
-        assert_eq!(self.header("Content-Length"), Some(body.len().to_string()), "{self}");
+        assert_eq!(
+            self.header("Content-Length"),
+            Some(body.len().to_string()),
+            "{self}"
+        );
         assert!(!self.has("Transfer-Encoding"), "{self}");
         assert!(self.complete, "the body was cut off: {self}");
         // Not assert_eq: a difference in 64 MiB is not for reading.
@@ -67,7 +76,12 @@ impl Recorded {
 impl std::fmt::Display for Recorded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let body = &self.body[..self.body.len().min(300)];
-        write!(f, "{}{}", String::from_utf8_lossy(&self.raw_head), String::from_utf8_lossy(body))
+        write!(
+            f,
+            "{}{}",
+            String::from_utf8_lossy(&self.raw_head),
+            String::from_utf8_lossy(body)
+        )
     }
 }
 
@@ -145,7 +159,10 @@ impl Upstream {
     }
 
     /// From now on decides by the request's head.
-    pub(crate) fn behave_by(&self, choose: impl Fn(&Recorded) -> Behaviour + Send + Sync + 'static) {
+    pub(crate) fn behave_by(
+        &self,
+        choose: impl Fn(&Recorded) -> Behaviour + Send + Sync + 'static,
+    ) {
         *held(&self.shared.choose) = Arc::new(choose);
     }
 
@@ -166,7 +183,10 @@ impl Upstream {
 
     /// How many connections are open now.
     pub(crate) fn open_connections(&self) -> usize {
-        held(&self.shared.open).iter().filter(|stream| stream.strong_count() > 0).count()
+        held(&self.shared.open)
+            .iter()
+            .filter(|stream| stream.strong_count() > 0)
+            .count()
     }
 
     /// Every request so far, in the order in which their bodies were read.
@@ -184,7 +204,11 @@ impl Upstream {
     #[track_caller]
     pub(crate) fn wait_for(&self, count: usize) -> Vec<Arc<Recorded>> {
         let came = eventually(SOON, || held(&self.shared.recorded).len() >= count);
-        assert!(came, "the upstream saw {} requests, not {count}", self.requests().len());
+        assert!(
+            came,
+            "the upstream saw {} requests, not {count}",
+            self.requests().len()
+        );
         self.requests()
     }
 
@@ -280,7 +304,9 @@ fn perform(step: Step, stream: &TcpStream, reader: &mut BufReader<&TcpStream>) -
         }
         Step::Close => return None,
         Step::Reset => {
-            socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).ok()?;
+            socket2::SockRef::from(stream)
+                .set_linger(Some(Duration::ZERO))
+                .ok()?;
             return None;
         }
     }
@@ -301,7 +327,9 @@ fn read_head(reader: &mut BufReader<&TcpStream>, connection: usize) -> Option<Re
             return None;
         }
     }
-    let mut lines = raw_head.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut lines = raw_head
+        .split(|b| *b == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let first = lines.next()?.to_vec();
     let mut parts = first.split(|b| *b == b' ');
     let method = String::from_utf8_lossy(parts.next()?).into_owned();
@@ -314,7 +342,16 @@ fn read_head(reader: &mut BufReader<&TcpStream>, connection: usize) -> Option<Re
             Some((name, line[colon + 1..].trim_ascii().to_vec()))
         })
         .collect();
-    Some(Recorded { connection, raw_head, method, target, version, headers, body: Vec::new(), complete: false })
+    Some(Recorded {
+        connection,
+        raw_head,
+        method,
+        target,
+        version,
+        headers,
+        body: Vec::new(),
+        complete: false,
+    })
 }
 
 fn read_body(reader: &mut BufReader<&TcpStream>, request: &mut Recorded) -> Option<()> {
@@ -322,7 +359,11 @@ fn read_body(reader: &mut BufReader<&TcpStream>, request: &mut Recorded) -> Opti
         let length = request
             .headers_named("Content-Length")
             .first()
-            .map_or(Some(0), |text| std::str::from_utf8(text).ok().and_then(|text| text.parse::<u64>().ok()))?;
+            .map_or(Some(0), |text| {
+                std::str::from_utf8(text)
+                    .ok()
+                    .and_then(|text| text.parse::<u64>().ok())
+            })?;
         let mut body = Vec::new();
         let read = reader.take(length).read_to_end(&mut body);
         request.body = body;
@@ -356,14 +397,21 @@ pub(crate) struct ClosedPort {
 impl ClosedPort {
     /// Takes one.
     pub(crate) fn take() -> Self {
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
-        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
+            .expect("a socket");
+        socket
+            .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+            .expect("a free port");
         Self { socket }
     }
 
     /// Its address.
     pub(crate) fn addr(&self) -> SocketAddr {
-        self.socket.local_addr().expect("an address").as_socket().expect("an internet address")
+        self.socket
+            .local_addr()
+            .expect("an address")
+            .as_socket()
+            .expect("an internet address")
     }
 
     /// `http://ADDR`, as a route's `upstream` has it.

@@ -5,7 +5,11 @@
 //!
 //! The vectors prove signature and freshness; each brings its own clock and tolerance. Where a vector leaves the choice
 //! open (`expected: null`), the strict one is made and listed in [`STRICT_CHOICES`].
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests; the lints spare only tests themselves")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests; the lints spare only tests themselves"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,21 +31,21 @@ use verigate::wire::head::Head;
 
 /// What is chosen where a vector leaves the choice open, and why.
 const STRICT_CHOICES: &[(&str, bool)] = &[
-    ("braintree-001", false),         // the payload is no base64 text, as every real one is
-    ("stripe-028", false),            // ahead of the clock by more than the tolerance
-    ("hubspot-028", false),           // likewise
+    ("braintree-001", false), // the payload is no base64 text, as every real one is
+    ("stripe-028", false),    // ahead of the clock by more than the tolerance
+    ("hubspot-028", false),   // likewise
     ("standard-webhooks-036", false), // a signature without its version
     ("standard-webhooks-037", false), // a timestamp with a leading zero
     ("standard-webhooks-038", false), // a timestamp with a fraction
     ("standard-webhooks-041", false), // an id that holds the delimiter
-    ("twilio-017", false),            // JSON without `bodySHA256`: nothing would authenticate the body
-    ("notion-026", false),            // upper-case hex: one spelling only
-    ("github-029", false),            // likewise
-    ("itellico-032", false),          // likewise
-    ("sanity-016", false),            // a space after the comma
-    ("itellico-033", false),          // milliseconds: the unit is seconds
-    ("itellico-034", false),          // ISO 8601: likewise
-    ("segment-002", false),           // of a batch only the first event is signed
+    ("twilio-017", false),    // JSON without `bodySHA256`: nothing would authenticate the body
+    ("notion-026", false),    // upper-case hex: one spelling only
+    ("github-029", false),    // likewise
+    ("itellico-032", false),  // likewise
+    ("sanity-016", false),    // a space after the comma
+    ("itellico-033", false),  // milliseconds: the unit is seconds
+    ("itellico-034", false),  // ISO 8601: likewise
+    ("segment-002", false),   // of a batch only the first event is signed
 ];
 
 /// Vectors of schemes that are no preset: what they sign leaves the body open, and a better scheme of the provider is one.
@@ -52,9 +56,15 @@ const NO_SECRET: &str = "messagebird-044";
 
 /// Presets that count as proved without a vector here, and what proves them.
 const PROVED_ELSEWHERE: &[(&str, &str)] = &[
-    ("discord-events", "signed as `discord-interactions`, which has vectors"),
+    (
+        "discord-events",
+        "signed as `discord-interactions`, which has vectors",
+    ),
     ("easypost", "the SDK in tests/sdks"),
-    ("linear", "the SDK that its preset names, which tests/sdks does not hold"),
+    (
+        "linear",
+        "the SDK that its preset names, which tests/sdks does not hold",
+    ),
     ("lithic", "signed as `standard-webhooks`, which has vectors"),
     ("plivo", "the SDK in tests/sdks"),
 ];
@@ -64,24 +74,42 @@ fn vectors() -> Vec<Value> {
     assert_eq!(all.len(), 599);
     for (name, own) in own_vectors() {
         let is_own = |vector: &Value| text(vector, "provider") == name;
-        assert!(!own.is_empty() && own.iter().all(is_own), "tests/vectors/{name}.json holds vectors of `{name}` alone");
+        assert!(
+            !own.is_empty() && own.iter().all(is_own),
+            "tests/vectors/{name}.json holds vectors of `{name}` alone"
+        );
         all.extend(own);
     }
     let mut ids = BTreeSet::new();
-    let twice: Vec<_> = all.iter().map(|vector| text(vector, "id")).filter(|id| !ids.insert(*id)).collect();
+    let twice: Vec<_> = all
+        .iter()
+        .map(|vector| text(vector, "id"))
+        .filter(|id| !ids.insert(*id))
+        .collect();
     assert!(twice.is_empty(), "ids of several vectors: {twice:?}");
-    all.into_iter().filter(|vector| !NO_PRESET.contains(&text(vector, "provider"))).collect()
+    all.into_iter()
+        .filter(|vector| !NO_PRESET.contains(&text(vector, "provider")))
+        .collect()
 }
 
 /// The vectors beside `public.json`, by the name of their file.
 fn own_vectors() -> Vec<(String, Vec<Value>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
-    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let paths = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let files = paths.filter(|path| path.extension().is_some_and(|end| end == "json"));
-    let named = files.map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), path));
+    let named = files.map(|path| {
+        (
+            path.file_stem().unwrap().to_string_lossy().into_owned(),
+            path,
+        )
+    });
     let mut own: Vec<_> = named.filter(|(name, _)| name != "public").collect();
     own.sort();
-    let read = |(name, path): (String, PathBuf)| match serde_json::from_str(&fs::read_to_string(path).unwrap()) {
+    let read = |(name, path): (String, PathBuf)| match serde_json::from_str(
+        &fs::read_to_string(path).unwrap(),
+    ) {
         Ok(vectors) => (name, vectors),
         Err(why) => panic!("tests/vectors/{name}.json: {why}"),
     };
@@ -94,19 +122,37 @@ fn text<'v>(vector: &'v Value, key: &str) -> &'v str {
 
 fn expected(vector: &Value) -> bool {
     let id = text(vector, "id");
-    let chosen = STRICT_CHOICES.iter().find(|(open, _)| *open == id).map(|(_, choice)| *choice);
-    vector["expected"].as_bool().or(chosen).unwrap_or_else(|| panic!("{id}: no choice is made"))
+    let chosen = STRICT_CHOICES
+        .iter()
+        .find(|(open, _)| *open == id)
+        .map(|(_, choice)| *choice);
+    vector["expected"]
+        .as_bool()
+        .or(chosen)
+        .unwrap_or_else(|| panic!("{id}: no choice is made"))
 }
 
 fn body(vector: &Value) -> Vec<u8> {
     if let Some(plain) = vector.get("body") {
         return plain.as_str().unwrap().as_bytes().to_vec();
     }
-    let Some(rule) = vector.get("body_rule") else { return STANDARD.decode(text(vector, "body_b64")).unwrap() };
+    let Some(rule) = vector.get("body_rule") else {
+        return STANDARD.decode(text(vector, "body_b64")).unwrap();
+    };
     let part = |key: &str| STANDARD.decode(text(rule, key)).unwrap();
     let count = usize::try_from(rule["count"].as_u64().unwrap()).unwrap();
-    let body = [part("prefix_b64"), part("unit_b64").repeat(count), part("suffix_b64")].concat();
-    assert_eq!(body.len() as u64, rule["length"].as_u64().unwrap(), "{}", vector["id"]);
+    let body = [
+        part("prefix_b64"),
+        part("unit_b64").repeat(count),
+        part("suffix_b64"),
+    ]
+    .concat();
+    assert_eq!(
+        body.len() as u64,
+        rule["length"].as_u64().unwrap(),
+        "{}",
+        vector["id"]
+    );
     body
 }
 
@@ -124,30 +170,61 @@ fn judge(vector: &Value, body: &[u8]) -> Result<(), String> {
     let url = text(vector, "url");
     let (origin_end, _) = url.match_indices('/').nth(2).unwrap_or((url.len(), ""));
     let (origin, target) = url.split_at(origin_end);
-    let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
+    let target = if target.starts_with('/') {
+        target.to_owned()
+    } else {
+        format!("/{target}")
+    };
     // A target is ASCII; a vector may show it as the text that it stands for.
-    let escaped =
-        |byte: u8| if byte.is_ascii_graphic() { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    let escaped = |byte: u8| {
+        if byte.is_ascii_graphic() {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
+    };
     let target: String = target.bytes().map(escaped).collect();
-    let tolerance =
-        vector["tolerance_s"].as_u64().map_or(Tolerance::Off, |s| Tolerance::Within(Duration::from_secs(s)));
-    let settings =
-        Settings { tolerance, future_tolerance: tolerance, public_url: Some(origin.to_owned()), max_body: 1 << 20 };
+    let tolerance = vector["tolerance_s"].as_u64().map_or(Tolerance::Off, |s| {
+        Tolerance::Within(Duration::from_secs(s))
+    });
+    let settings = Settings {
+        tolerance,
+        future_tolerance: tolerance,
+        public_url: Some(origin.to_owned()),
+        max_body: 1 << 20,
+    };
     let provider = text(vector, "provider");
     let preset = presets::find(provider).ok_or_else(|| format!("{provider} is no preset"))?;
     let text = SecretText::new(secret(vector).into_bytes());
-    let secret = Secret { name: "vector".into(), text, not_before: None, not_after: None };
-    let verifier = Verifier::new(Arc::new(preset.scheme.clone()), vec![secret], settings).map_err(|f| f.to_string())?;
+    let secret = Secret {
+        name: "vector".into(),
+        text,
+        not_before: None,
+        not_after: None,
+    };
+    let verifier = Verifier::new(Arc::new(preset.scheme.clone()), vec![secret], settings)
+        .map_err(|f| f.to_string())?;
     let headers = vector["headers"].as_object().unwrap();
-    let lines = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_str().unwrap().as_bytes()));
-    let head = Head::from_parts(text_or(vector, "method", "POST"), &target, lines).map_err(|r| r.to_string())?;
+    let lines = headers
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), value.as_str().unwrap().as_bytes()));
+    let head = Head::from_parts(text_or(vector, "method", "POST"), &target, lines)
+        .map_err(|r| r.to_string())?;
     let seconds = vector["now"].as_i64().unwrap_or(1_750_000_000);
-    let now = Now { wall: UnixMillis::from_secs(seconds), mono: Duration::ZERO };
-    let mut verification = verifier.begin(&head, now).map_err(|refusal| refusal.to_string())?;
+    let now = Now {
+        wall: UnixMillis::from_secs(seconds),
+        mono: Duration::ZERO,
+    };
+    let mut verification = verifier
+        .begin(&head, now)
+        .map_err(|refusal| refusal.to_string())?;
     let (first, second) = body.split_at(body.len() / 3);
     verification.update(first);
     verification.update(second);
-    verification.finish(body, now).map(drop).map_err(|refusal| refusal.to_string())
+    verification
+        .finish(body, now)
+        .map(drop)
+        .map_err(|refusal| refusal.to_string())
 }
 
 fn text_or<'v>(vector: &'v Value, key: &str, otherwise: &'v str) -> &'v str {
@@ -161,10 +238,20 @@ fn every_vector_is_judged_as_expected() {
     for vector in &vectors {
         let judged = judge(vector, &body(vector));
         if judged.is_ok() != expected(vector) {
-            wrong.push(format!("{} ({}): {judged:?}", text(vector, "id"), text(vector, "case")));
+            wrong.push(format!(
+                "{} ({}): {judged:?}",
+                text(vector, "id"),
+                text(vector, "case")
+            ));
         }
     }
-    assert!(wrong.is_empty(), "{} of {} are wrong:\n{}", wrong.len(), vectors.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} are wrong:\n{}",
+        wrong.len(),
+        vectors.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -178,15 +265,31 @@ fn the_command_judges_every_vector_alike() {
     let mut wrong = Vec::new();
     for vector in vectors() {
         let headers = vector["headers"].as_object().unwrap().iter();
-        let headers =
-            headers.fold(String::new(), |lines, (name, value)| lines + name + ": " + value.as_str().unwrap() + "\n");
-        let tolerance = vector["tolerance_s"].as_u64().map_or("off".to_owned(), |s| format!("{s}s"));
+        let headers = headers.fold(String::new(), |lines, (name, value)| {
+            lines + name + ": " + value.as_str().unwrap() + "\n"
+        });
+        let tolerance = vector["tolerance_s"]
+            .as_u64()
+            .map_or("off".to_owned(), |s| format!("{s}s"));
         let output = Command::new(env!("CARGO_BIN_EXE_verigate"))
             .args(["verify", "--json", "--provider", text(&vector, "provider")])
-            .args(["--method", text_or(&vector, "method", "POST"), "--url", text(&vector, "url")])
-            .args(["--at", &vector["now"].as_i64().unwrap_or(1_750_000_000).to_string(), "--tolerance", &tolerance])
+            .args([
+                "--method",
+                text_or(&vector, "method", "POST"),
+                "--url",
+                text(&vector, "url"),
+            ])
+            .args([
+                "--at",
+                &vector["now"].as_i64().unwrap_or(1_750_000_000).to_string(),
+                "--tolerance",
+                &tolerance,
+            ])
             .arg("--secret")
-            .arg(format!("file:{}", file("secret", secret(&vector).as_bytes()).display()))
+            .arg(format!(
+                "file:{}",
+                file("secret", secret(&vector).as_bytes()).display()
+            ))
             .arg("--headers")
             .arg(file("headers", headers.as_bytes()))
             .arg("--body")
@@ -201,7 +304,11 @@ fn the_command_judges_every_vector_alike() {
         };
         if told["valid"].as_bool() != valid || output.status.code() != Some(exit) {
             let said = String::from_utf8_lossy(&output.stderr);
-            wrong.push(format!("{}: {told} {:?} {said}", text(&vector, "id"), output.status.code()));
+            wrong.push(format!(
+                "{}: {told} {:?} {said}",
+                text(&vector, "id"),
+                output.status.code()
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
@@ -212,12 +319,18 @@ fn one_flipped_bit_in_a_covered_body_spoils_every_good_vector() {
     let mut passed = Vec::new();
     let mut tried = BTreeSet::new();
     for vector in vectors() {
-        let covers_body = presets::find(text(&vector, "provider")).is_some_and(|preset| preset.scheme.covers_body());
-        if vector["expected"] != Value::Bool(true) || vector.get("body_rule").is_some() || !covers_body {
+        let covers_body = presets::find(text(&vector, "provider"))
+            .is_some_and(|preset| preset.scheme.covers_body());
+        if vector["expected"] != Value::Bool(true)
+            || vector.get("body_rule").is_some()
+            || !covers_body
+        {
             continue;
         }
         let mut bytes = body(&vector);
-        let Some(middle) = bytes.len().checked_sub(1).map(|last| last / 2) else { continue };
+        let Some(middle) = bytes.len().checked_sub(1).map(|last| last / 2) else {
+            continue;
+        };
         bytes[middle] ^= 1;
         tried.insert(text(&vector, "provider").to_owned());
         if judge(&vector, &bytes).is_ok() {
@@ -230,10 +343,20 @@ fn one_flipped_bit_in_a_covered_body_spoils_every_good_vector() {
 
 #[test]
 fn every_open_choice_is_that_of_a_vector() {
-    let open: BTreeSet<String> =
-        vectors().iter().filter(|v| v["expected"].is_null()).map(|v| text(v, "id").to_owned()).collect();
-    let chosen: BTreeSet<String> = STRICT_CHOICES.iter().map(|(id, _)| (*id).to_owned()).collect();
-    assert!(open.is_subset(&chosen) && chosen.is_subset(&open), "{:?}", open.symmetric_difference(&chosen));
+    let open: BTreeSet<String> = vectors()
+        .iter()
+        .filter(|v| v["expected"].is_null())
+        .map(|v| text(v, "id").to_owned())
+        .collect();
+    let chosen: BTreeSet<String> = STRICT_CHOICES
+        .iter()
+        .map(|(id, _)| (*id).to_owned())
+        .collect();
+    assert!(
+        open.is_subset(&chosen) && chosen.is_subset(&open),
+        "{:?}",
+        open.symmetric_difference(&chosen)
+    );
 }
 
 #[test]
@@ -245,9 +368,14 @@ fn every_preset_that_counts_as_proved_has_a_vector() {
         .map(|preset| &preset.name)
         .collect();
     let is_elsewhere = |name: &str| PROVED_ELSEWHERE.iter().any(|(other, _)| *other == name);
-    let is_wrong =
-        |preset: &&Preset| preset.proved != (with_vector.contains(&preset.name) || is_elsewhere(&preset.name));
-    let wrong: Vec<_> = presets::all().iter().filter(is_wrong).map(|preset| &preset.name).collect();
+    let is_wrong = |preset: &&Preset| {
+        preset.proved != (with_vector.contains(&preset.name) || is_elsewhere(&preset.name))
+    };
+    let wrong: Vec<_> = presets::all()
+        .iter()
+        .filter(is_wrong)
+        .map(|preset| &preset.name)
+        .collect();
     let help = "add tests/vectors/NAME.json, or say `proved = false` where there is no vector";
     assert!(wrong.is_empty(), "`proved` is wrong of {wrong:?}: {help}");
 }

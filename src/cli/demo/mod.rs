@@ -24,8 +24,10 @@ use receiver::Receiver;
 
 /// Arguments of `demo`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  verigate demo            tour, then serve until Ctrl-C\n  \
-    verigate demo --once     tour only; exit status 0 if every verdict was the expected one")]
+#[command(
+    after_help = "Example:\n  verigate demo            tour, then serve until Ctrl-C\n  \
+    verigate demo --once     tour only; exit status 0 if every verdict was the expected one"
+)]
 pub(super) struct Demo {
     /// End after the tour
     #[arg(long)]
@@ -53,10 +55,20 @@ impl Demo {
         let mut receiver = Receiver::start().context("cannot start the receiver")?;
         let folder = Folder::make().context("cannot make a folder for the demo's files")?;
         let files = write_files(&folder.0, &receiver).context("cannot write the demo's files")?;
-        let config = config::load(&files.config).map_err(|problems| anyhow::anyhow!("{problems}"))?;
-        let route = config.routes.first().context("the demo's file has no route")?;
-        let (scheme, secret) = (Arc::clone(&route.scheme), route.secrets.first().context("no secret")?.clone());
-        let access_log = LogAfterTour { left: tour::deliveries(), output: standard_output()? };
+        let config =
+            config::load(&files.config).map_err(|problems| anyhow::anyhow!("{problems}"))?;
+        let route = config
+            .routes
+            .first()
+            .context("the demo's file has no route")?;
+        let (scheme, secret) = (
+            Arc::clone(&route.scheme),
+            route.secrets.first().context("no secret")?.clone(),
+        );
+        let access_log = LogAfterTour {
+            left: tour::deliveries(),
+            output: standard_output()?,
+        };
         let stopper = Stopper::default();
         let (ready, is_ready) = mpsc::channel();
         let surroundings = Surroundings {
@@ -67,11 +79,16 @@ impl Demo {
         let gateway = std::thread::spawn(move || gateway::run(config, surroundings));
         let Ok(addresses) = is_ready.recv() else {
             // it never became ready: its error says why
-            let ended = gateway.join().map_err(|_| anyhow::anyhow!("the gateway panicked"))?;
+            let ended = gateway
+                .join()
+                .map_err(|_| anyhow::anyhow!("the gateway panicked"))?;
             ended.context("cannot start the gateway")?;
             anyhow::bail!("the gateway ended before it was ready");
         };
-        let traffic = *addresses.traffic.first().context("the gateway listens nowhere")?;
+        let traffic = *addresses
+            .traffic
+            .first()
+            .context("the gateway listens nowhere")?;
         let clock = Clock::system();
         let visits = tour::travel(traffic, &scheme, &secret, clock.now().wall, &mut receiver)?;
         let as_expected = visits.iter().all(|visit| visit.as_expected);
@@ -84,29 +101,54 @@ impl Demo {
             invite(&addresses, &receiver, &files, &body, &headers);
             log::set_max_level(level);
         }
-        gateway.join().map_err(|_| anyhow::anyhow!("the gateway panicked"))??;
+        gateway
+            .join()
+            .map_err(|_| anyhow::anyhow!("the gateway panicked"))??;
         Ok(as_expected)
     }
 }
 
 fn show(visits: &[tour::Visit]) {
-    let titles = ["delivery", "what was sent", "verdict", "status", "the receiver saw"];
+    let titles = [
+        "delivery",
+        "what was sent",
+        "verdict",
+        "status",
+        "the receiver saw",
+    ];
     let mut rows = vec![titles.map(str::to_owned)];
     rows.extend(visits.iter().map(|visit| visit.cells.clone()));
     print(&table(&rows));
     let surprises = visits.iter().filter(|visit| !visit.as_expected);
-    let names: Vec<_> = surprises.filter_map(|visit| visit.cells.first().cloned()).collect();
+    let names: Vec<_> = surprises
+        .filter_map(|visit| visit.cells.first().cloned())
+        .collect();
     if names.is_empty() {
-        print(&format!("\n{} deliveries, each with the expected verdict.", visits.len()));
+        print(&format!(
+            "\n{} deliveries, each with the expected verdict.",
+            visits.len()
+        ));
     } else {
         print(&format!("\nNot as expected: {}", names.join(", ")));
     }
 }
 
 /// Prints where everything listens and how to send deliveries by hand. Each printed command works in any directory.
-fn invite(addresses: &Addresses, receiver: &Receiver, files: &Files, body: &str, headers: &[(String, String)]) {
-    let Some(traffic) = addresses.traffic.first() else { return };
-    let lines = headers.iter().map(|(name, value)| format!("  -H '{name}: {value}' \\\n")).collect::<Vec<_>>().concat();
+fn invite(
+    addresses: &Addresses,
+    receiver: &Receiver,
+    files: &Files,
+    body: &str,
+    headers: &[(String, String)],
+) {
+    let Some(traffic) = addresses.traffic.first() else {
+        return;
+    };
+    let lines = headers
+        .iter()
+        .map(|(name, value)| format!("  -H '{name}: {value}' \\\n"))
+        .collect::<Vec<_>>()
+        .concat();
     print(&format!(
         "\ngateway   http://{traffic}{path}\nreceiver  http://{receiver}\nmetrics   http://{admin}/metrics\n\n\
          Send one yourself (good for five minutes; a second time it is a replay):\n\n\
@@ -125,7 +167,8 @@ fn invite(addresses: &Addresses, receiver: &Receiver, files: &Files, body: &str,
 
 /// How this program is started again from any directory. A system that does not say leaves its plain name.
 fn program() -> String {
-    std::env::current_exe().map_or_else(|_| "verigate".to_owned(), |path| path.display().to_string())
+    std::env::current_exe()
+        .map_or_else(|_| "verigate".to_owned(), |path| path.display().to_string())
 }
 
 /// The folder of one demo's files, removed with the demo.
@@ -160,7 +203,12 @@ fn write_files(folder: &Path, receiver: &Receiver) -> anyhow::Result<Files> {
     getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random bytes: {error}"))?;
     let secret = folder.join("secret");
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600).open(&secret)?.write_all(hex::encode(random).as_bytes())?;
+    options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&secret)?
+        .write_all(hex::encode(random).as_bytes())?;
     let file = folder.join("verigate.toml");
     let text = format!(
         "[server]\nlisten = [\"{}\"]\n\n[admin]\nlisten = \"{}\"\n\n[[route]]\nname = \"itellico\"\npath = \"{}\"\n\
@@ -174,12 +222,19 @@ fn write_files(folder: &Path, receiver: &Receiver) -> anyhow::Result<Files> {
     std::fs::write(&file, text)?;
     let event = folder.join("event.json");
     std::fs::write(&event, tour::body(4243))?;
-    Ok(Files { config: file, event })
+    Ok(Files {
+        config: file,
+        event,
+    })
 }
 
 /// The usual port where it is free, else any.
 fn free_or_any(port: u16) -> String {
-    let port = if TcpListener::bind(("127.0.0.1", port)).is_ok() { port } else { 0 };
+    let port = if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        port
+    } else {
+        0
+    };
     format!("127.0.0.1:{port}")
 }
 
@@ -195,7 +250,10 @@ impl<W: Write> Write for LogAfterTour<W> {
         if self.left == 0 {
             return self.output.write(lines);
         }
-        let end = lines.iter().position(|byte| *byte == b'\n').map_or(lines.len(), |newline| newline + 1);
+        let end = lines
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .map_or(lines.len(), |newline| newline + 1);
         let is_whole = lines.get(..end).is_some_and(|line| line.ends_with(b"\n"));
         self.left -= usize::from(is_whole);
         Ok(end)
@@ -212,7 +270,10 @@ mod tests {
 
     #[test]
     fn the_lines_of_the_tour_are_left_out_and_no_other() {
-        let mut log = LogAfterTour { left: 2, output: Vec::new() };
+        let mut log = LogAfterTour {
+            left: 2,
+            output: Vec::new(),
+        };
         for batch in ["one\ntw", "o\nthree\n", "four\n"] {
             log.write_all(batch.as_bytes()).unwrap();
         }

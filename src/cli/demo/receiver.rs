@@ -36,7 +36,11 @@ impl Receiver {
     /// Starts one on a free port.
     pub(super) fn start() -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        let mut receiver = Self { address: listener.local_addr()?, seen: Arc::default(), running: None };
+        let mut receiver = Self {
+            address: listener.local_addr()?,
+            seen: Arc::default(),
+            running: None,
+        };
         receiver.accept_on(listener);
         Ok(receiver)
     }
@@ -60,7 +64,10 @@ impl Receiver {
 
     /// Everything it saw so far.
     pub(super) fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn accept_on(&mut self, listener: TcpListener) {
@@ -101,7 +108,13 @@ fn receive(mut stream: TcpStream, seen: &Mutex<Vec<Seen>>) -> io::Result<()> {
     }
     let mut body = Vec::new();
     reader.take(length).read_to_end(&mut body)?;
-    seen.lock().unwrap_or_else(PoisonError::into_inner).push(Seen { event_type, event_id, body });
+    seen.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(Seen {
+            event_type,
+            event_id,
+            body,
+        });
     stream.write_all(
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 17\r\nConnection: close\r\n\r\n{\"received\":true}",
     )

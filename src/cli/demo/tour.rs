@@ -47,24 +47,116 @@ const fn stop(
     twist: Twist,
     (verdict, status): (&'static str, u16),
 ) -> Stop {
-    Stop { name, sent, event, off, twist, verdict, status }
+    Stop {
+        name,
+        sent,
+        event,
+        off,
+        twist,
+        verdict,
+        status,
+    }
 }
 
 const STOPS: &[Stop] = &[
-    stop("good", "a signed delivery", (1, 0), Twist::None, ("valid", 200)),
-    stop("replayed", "the very same bytes again", (1, 0), Twist::None, ("replayed_event", 409)),
-    stop("redelivered", "the same event, signed again", (1, -1), Twist::None, ("duplicate_event", 200)),
-    stop("forged", "signed with another secret", (2, 0), Twist::WrongSecret, ("bad_signature", 401)),
-    stop("tampered", "one digit of the body changed", (3, 0), Twist::ChangedBody, ("bad_signature", 401)),
-    stop("unsigned", "no signature header", (4, 0), Twist::Unsigned, ("missing_signature", 401)),
-    stop("stale", "signed ten minutes ago", (5, -600), Twist::None, ("stale_timestamp", 401)),
-    stop("future", "signed ten minutes ahead", (6, 600), Twist::None, ("future_timestamp", 401)),
-    stop("nameless", "signed, but without an event id", (7, 0), Twist::NoEventId, ("invalid_envelope", 422)),
-    stop("too large", "announces 2 MiB", (8, 0), Twist::TooLarge, ("body_too_large", 413)),
-    stop("smuggled", "Content-Length and chunked", (9, 0), Twist::TwoLengths, ("bad_request", 400)),
-    stop("elsewhere", "a path without a route", (10, 0), Twist::OtherPath, ("no_route", 404)),
-    stop("receiver down", "a signed delivery", (11, 0), Twist::ReceiverDown, ("upstream_unreachable", 502)),
-    stop("retried", "the same event once it is up again", (11, 1), Twist::None, ("valid", 200)),
+    stop(
+        "good",
+        "a signed delivery",
+        (1, 0),
+        Twist::None,
+        ("valid", 200),
+    ),
+    stop(
+        "replayed",
+        "the very same bytes again",
+        (1, 0),
+        Twist::None,
+        ("replayed_event", 409),
+    ),
+    stop(
+        "redelivered",
+        "the same event, signed again",
+        (1, -1),
+        Twist::None,
+        ("duplicate_event", 200),
+    ),
+    stop(
+        "forged",
+        "signed with another secret",
+        (2, 0),
+        Twist::WrongSecret,
+        ("bad_signature", 401),
+    ),
+    stop(
+        "tampered",
+        "one digit of the body changed",
+        (3, 0),
+        Twist::ChangedBody,
+        ("bad_signature", 401),
+    ),
+    stop(
+        "unsigned",
+        "no signature header",
+        (4, 0),
+        Twist::Unsigned,
+        ("missing_signature", 401),
+    ),
+    stop(
+        "stale",
+        "signed ten minutes ago",
+        (5, -600),
+        Twist::None,
+        ("stale_timestamp", 401),
+    ),
+    stop(
+        "future",
+        "signed ten minutes ahead",
+        (6, 600),
+        Twist::None,
+        ("future_timestamp", 401),
+    ),
+    stop(
+        "nameless",
+        "signed, but without an event id",
+        (7, 0),
+        Twist::NoEventId,
+        ("invalid_envelope", 422),
+    ),
+    stop(
+        "too large",
+        "announces 2 MiB",
+        (8, 0),
+        Twist::TooLarge,
+        ("body_too_large", 413),
+    ),
+    stop(
+        "smuggled",
+        "Content-Length and chunked",
+        (9, 0),
+        Twist::TwoLengths,
+        ("bad_request", 400),
+    ),
+    stop(
+        "elsewhere",
+        "a path without a route",
+        (10, 0),
+        Twist::OtherPath,
+        ("no_route", 404),
+    ),
+    stop(
+        "receiver down",
+        "a signed delivery",
+        (11, 0),
+        Twist::ReceiverDown,
+        ("upstream_unreachable", 502),
+    ),
+    stop(
+        "retried",
+        "the same event once it is up again",
+        (11, 1),
+        Twist::None,
+        ("valid", 200),
+    ),
 ];
 
 /// How many deliveries the tour has, each with its line in the access log.
@@ -88,7 +180,10 @@ pub(super) fn travel(
     now: UnixMillis,
     receiver: &mut Receiver,
 ) -> io::Result<Vec<Visit>> {
-    STOPS.iter().map(|stop| visit(stop, gateway, scheme, secret, now, receiver)).collect()
+    STOPS
+        .iter()
+        .map(|stop| visit(stop, gateway, scheme, secret, now, receiver))
+        .collect()
 }
 
 fn visit(
@@ -120,7 +215,13 @@ fn visit(
         && verdict == stop.verdict
         && seen.len() == usize::from(reaches)
         && seen.iter().all(|one| one.body == body.as_bytes());
-    let cells = [stop.name.to_owned(), stop.sent.to_owned(), verdict, status.to_string(), saw];
+    let cells = [
+        stop.name.to_owned(),
+        stop.sent.to_owned(),
+        verdict,
+        status.to_string(),
+        saw,
+    ];
     Ok(Visit { cells, as_expected })
 }
 
@@ -150,26 +251,45 @@ pub(super) fn signed(
     sign(scheme, secret, &request).map_err(io::Error::other)
 }
 
-fn request(stop: &Stop, body: &str, scheme: &Scheme, secret: &Secret, now: UnixMillis) -> io::Result<Vec<u8>> {
+fn request(
+    stop: &Stop,
+    body: &str,
+    scheme: &Scheme,
+    secret: &Secret,
+    now: UnixMillis,
+) -> io::Result<Vec<u8>> {
     let at = UnixMillis(now.0.saturating_add(stop.off * 1000));
-    let other = Secret { text: SecretText::new(b"a guess".to_vec()), ..secret.clone() };
+    let other = Secret {
+        text: SecretText::new(b"a guess".to_vec()),
+        ..secret.clone()
+    };
     let (signer, body) = match stop.twist {
         Twist::WrongSecret => (&other, body.to_owned()),
         Twist::NoEventId => (secret, body.replacen("event_id", "eventid", 1)),
         _ => (secret, body.to_owned()),
     };
     let mut headers = signed(&body, at, scheme, signer)?;
-    let sent = if stop.twist == Twist::ChangedBody { body.replacen("42", "43", 1) } else { body };
+    let sent = if stop.twist == Twist::ChangedBody {
+        body.replacen("42", "43", 1)
+    } else {
+        body
+    };
     let mut length = sent.len();
     let mut target = PATH;
     match stop.twist {
-        Twist::Unsigned => headers.retain(|(name, _)| !name.to_ascii_lowercase().contains("signature")),
+        Twist::Unsigned => {
+            headers.retain(|(name, _)| !name.to_ascii_lowercase().contains("signature"))
+        }
         Twist::TooLarge => length = 2 * 1024 * 1024,
         Twist::TwoLengths => headers.push(("Transfer-Encoding".into(), "chunked".into())),
         Twist::OtherPath => target = "/webhooks/unknown",
         _ => {}
     }
-    let lines = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect::<Vec<_>>().concat();
+    let lines = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect::<Vec<_>>()
+        .concat();
     Ok(format!(
         "POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
          Connection: close\r\n{lines}\r\n{sent}"
@@ -184,7 +304,10 @@ fn ask(gateway: SocketAddr, request: &[u8]) -> io::Result<(u16, String)> {
     stream.write_all(request)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = answer
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| io::Error::other("the gateway's answer is not HTTP"))?;
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     Ok((status, body.to_owned()))

@@ -17,7 +17,11 @@ const DAY: u64 = 24 * 3600;
 
 /// How the facts are known; `secondary` ones come from others than the provider (SCHEMES 3).
 pub(super) fn basis(preset: &Preset) -> &'static str {
-    if preset.is_documented() { "documented" } else { "unconfirmed" }
+    if preset.is_documented() {
+        "documented"
+    } else {
+        "unconfirmed"
+    }
 }
 
 /// Whether test vectors prove the scheme.
@@ -38,12 +42,24 @@ pub(super) fn signed(scheme: &Scheme) -> String {
     }
     if let Some(rule) = &scheme.jwt {
         let mut parts = Vec::new();
-        parts.extend(rule.body_digest.as_ref().map(|digest| format!("the {} of the body", hash(digest))));
+        parts.extend(
+            rule.body_digest
+                .as_ref()
+                .map(|digest| format!("the {} of the body", hash(digest))),
+        );
         parts.extend(rule.body_claim.as_ref().map(|_| "the body".to_owned()));
-        parts.extend(rule.url_digest.as_ref().map(|digest| format!("the {} of the URL", hash(digest))));
+        parts.extend(
+            rule.url_digest
+                .as_ref()
+                .map(|digest| format!("the {} of the URL", hash(digest))),
+        );
         return format!(
             "a token with {}",
-            if parts.is_empty() { "nothing of the body".to_owned() } else { parts.join(" and ") }
+            if parts.is_empty() {
+                "nothing of the body".to_owned()
+            } else {
+                parts.join(" and ")
+            }
         );
     }
     match scheme.algorithm {
@@ -66,7 +82,9 @@ const fn hash(claim: &DigestClaim) -> &'static str {
 pub(super) fn body(scheme: &Scheme) -> &'static str {
     match scheme.covers_body() {
         true => "signed",
-        false if scheme.is_token() => "not signed: who has read the secret once can send what they like",
+        false if scheme.is_token() => {
+            "not signed: who has read the secret once can send what they like"
+        }
         false => "not signed: nothing authenticates it",
     }
 }
@@ -99,7 +117,9 @@ pub(super) fn secret(scheme: &Scheme) -> String {
 fn shared(form: &KeyForm) -> String {
     let text = match form.encoding {
         KeyEncoding::Utf8 => "the text as the provider shows it: its bytes are the key",
-        KeyEncoding::Utf8Nfkd => "the text as the provider shows it: its compatibility decomposition (NFKD) is the key",
+        KeyEncoding::Utf8Nfkd => {
+            "the text as the provider shows it: its compatibility decomposition (NFKD) is the key"
+        }
         KeyEncoding::Base64 => "base64 of the key, as the provider shows it",
         KeyEncoding::Hex => "the key in hexadecimal digits, as the provider shows it",
     };
@@ -112,9 +132,13 @@ fn shared(form: &KeyForm) -> String {
 
 const fn public_key(key: KeyType) -> &'static str {
     match key {
-        KeyType::Ed25519 => "the provider's public key (Ed25519): `whpk_…`, 64 hex digits, base64, PEM or JWK",
+        KeyType::Ed25519 => {
+            "the provider's public key (Ed25519): `whpk_…`, 64 hex digits, base64, PEM or JWK"
+        }
         KeyType::EcdsaP256 => "the provider's public key (P-256): PEM, base64 of DER, JWK or JWKS",
-        KeyType::Rsa => "the provider's public key (RSA): PEM of key or certificate, base64 of DER, JWK or JWKS",
+        KeyType::Rsa => {
+            "the provider's public key (RSA): PEM of key or certificate, base64 of DER, JWK or JWKS"
+        }
     }
 }
 
@@ -125,13 +149,25 @@ pub(super) fn replay_key(scheme: &Scheme) -> String {
     }
     match &scheme.event_id {
         Some(id) if scheme.id_is_signed() => {
-            let without = if scheme.event_id_required { "" } else { "; without one the signed content" };
+            let without = if scheme.event_id_required {
+                ""
+            } else {
+                "; without one the signed content"
+            };
             format!("the event's id, {}, which is signed{without}", place(id))
         }
         id => {
-            let content = if scheme.is_token() { "the body, which nothing signs" } else { "the signed content" };
-            let names =
-                id.as_ref().map(|id| format!("; the id, {}, is not signed and only names the event", place(id)));
+            let content = if scheme.is_token() {
+                "the body, which nothing signs"
+            } else {
+                "the signed content"
+            };
+            let names = id.as_ref().map(|id| {
+                format!(
+                    "; the id, {}, is not signed and only names the event",
+                    place(id)
+                )
+            });
             format!("{content}{}", names.unwrap_or_default())
         }
     }
@@ -139,7 +175,9 @@ pub(super) fn replay_key(scheme: &Scheme) -> String {
 
 /// How long a done event is best remembered: not shorter than the provider retries, in whole days, nor than by default.
 pub(super) fn advised_ttl(preset: &Preset) -> Duration {
-    let days = preset.horizon.map_or(0, |horizon| horizon.as_secs().div_ceil(DAY));
+    let days = preset
+        .horizon
+        .map_or(0, |horizon| horizon.as_secs().div_ceil(DAY));
     DEFAULT_TTL.max(Duration::from_secs(days * DAY))
 }
 
@@ -152,11 +190,18 @@ pub(super) fn longer_ttl(preset: &Preset) -> Option<String> {
 /// Retries and what follows for the replay window.
 pub(super) fn remembered(preset: &Preset) -> String {
     match (preset.horizon, longer_ttl(preset)) {
-        (None, _) => "for how long it retries is not known; the default `ttl` of 72h is our choice".to_owned(),
+        (None, _) => "for how long it retries is not known; the default `ttl` of 72h is our choice"
+            .to_owned(),
         (Some(horizon), None) => {
-            format!("it retries for {}: the default `ttl` of 72h is enough", written_duration(horizon))
+            format!(
+                "it retries for {}: the default `ttl` of 72h is enough",
+                written_duration(horizon)
+            )
         }
-        (Some(horizon), Some(ttl)) => format!("it retries for {}: set `ttl = \"{ttl}\"`", written_duration(horizon)),
+        (Some(horizon), Some(ttl)) => format!(
+            "it retries for {}: set `ttl = \"{ttl}\"`",
+            written_duration(horizon)
+        ),
     }
 }
 
@@ -167,19 +212,42 @@ mod tests {
 
     #[test]
     fn a_window_is_advised_that_outlives_the_retries() {
-        let rows = [("github", None), ("stripe", None), ("adyen", Some("30d")), ("chargebee", Some("4d"))];
+        let rows = [
+            ("github", None),
+            ("stripe", None),
+            ("adyen", Some("30d")),
+            ("chargebee", Some("4d")),
+        ];
         for (name, expected) in rows {
-            assert_eq!(longer_ttl(find(name).unwrap()).as_deref(), expected, "{name}");
+            assert_eq!(
+                longer_ttl(find(name).unwrap()).as_deref(),
+                expected,
+                "{name}"
+            );
         }
         let mut preset = find("github").unwrap().clone();
-        for (hours, expected) in [(1, None), (72, None), (73, Some("4d")), (96, Some("4d")), (97, Some("5d"))] {
+        for (hours, expected) in [
+            (1, None),
+            (72, None),
+            (73, Some("4d")),
+            (96, Some("4d")),
+            (97, Some("5d")),
+        ] {
             preset.horizon = Some(Duration::from_secs(hours * 3600));
             assert_eq!(longer_ttl(&preset).as_deref(), expected, "{hours} hours");
         }
         for preset in all() {
             let ttl = advised_ttl(preset);
-            assert!(preset.horizon.is_none_or(|horizon| horizon <= ttl), "{}", preset.name);
-            assert!(ttl.as_secs().is_multiple_of(DAY) && ttl >= DEFAULT_TTL, "{}", preset.name);
+            assert!(
+                preset.horizon.is_none_or(|horizon| horizon <= ttl),
+                "{}",
+                preset.name
+            );
+            assert!(
+                ttl.as_secs().is_multiple_of(DAY) && ttl >= DEFAULT_TTL,
+                "{}",
+                preset.name
+            );
         }
         assert!(remembered(find("stripe").unwrap()).contains("72h is enough"));
         assert!(remembered(find("adyen").unwrap()).contains("`ttl = \"30d\"`"));
@@ -190,7 +258,15 @@ mod tests {
     fn the_secret_s_form_is_said_for_every_kind_of_key() {
         let rows: [(&str, &[&str]); 12] = [
             ("github", &["its bytes are the key"]),
-            ("standard-webhooks", &["base64 of the key", "with or without `whsec_`", "; or ", "Ed25519"]),
+            (
+                "standard-webhooks",
+                &[
+                    "base64 of the key",
+                    "with or without `whsec_`",
+                    "; or ",
+                    "Ed25519",
+                ],
+            ),
             ("openai", &["`whsec_` and base64"]),
             ("polar", &["its bytes are the key; or base64"]),
             ("easypost", &["NFKD"]),
@@ -204,14 +280,20 @@ mod tests {
         ];
         for (name, words) in rows {
             let told = secret(&find(name).unwrap().scheme);
-            assert!(words.iter().all(|word| told.contains(word)), "{name}: {told}");
+            assert!(
+                words.iter().all(|word| told.contains(word)),
+                "{name}: {told}"
+            );
         }
     }
 
     #[test]
     fn what_a_delivery_is_known_by_is_said_with_its_place() {
         let rows = [
-            ("itellico", "the event's id, `/event_id` of the JSON body, which is signed"),
+            (
+                "itellico",
+                "the event's id, `/event_id` of the JSON body, which is signed",
+            ),
             ("svix", "the event's id, header `Svix-Id`, which is signed"),
             (
                 "github",
@@ -219,26 +301,47 @@ mod tests {
             ),
             ("contentful", "the signed content"),
             ("deepgram", "the body, which nothing signs"),
-            ("slack", "the event's id, `/event_id` of the JSON body, which is signed; without one the signed content"),
+            (
+                "slack",
+                "the event's id, `/event_id` of the JSON body, which is signed; without one the signed content",
+            ),
         ];
         for (name, expected) in rows {
             assert_eq!(replay_key(&find(name).unwrap().scheme), expected, "{name}");
         }
         let dropbox = replay_key(&find("dropbox").unwrap().scheme);
-        assert!(dropbox.starts_with("nothing: two events may be alike"), "{dropbox}");
+        assert!(
+            dropbox.starts_with("nothing: two events may be alike"),
+            "{dropbox}"
+        );
     }
 
     #[test]
     fn what_is_signed_is_said_where_no_template_says_it() {
-        assert_eq!(signed(&find("stripe").unwrap().scheme), "`{timestamp}.{body}`");
+        assert_eq!(
+            signed(&find("stripe").unwrap().scheme),
+            "`{timestamp}.{body}`"
+        );
         assert_eq!(
             signed(&find("messagebird").unwrap().scheme),
             "a token with the SHA-256 of the body and the SHA-256 of the URL"
         );
-        assert_eq!(signed(&find("lago").unwrap().scheme), "a token with the body");
+        assert_eq!(
+            signed(&find("lago").unwrap().scheme),
+            "a token with the body"
+        );
         for preset in all() {
-            assert!(!signed(&preset.scheme).trim_matches('`').is_empty(), "{}", preset.name);
-            assert_eq!(body(&preset.scheme) == "signed", preset.scheme.covers_body(), "{}", preset.name);
+            assert!(
+                !signed(&preset.scheme).trim_matches('`').is_empty(),
+                "{}",
+                preset.name
+            );
+            assert_eq!(
+                body(&preset.scheme) == "signed",
+                preset.scheme.covers_body(),
+                "{}",
+                preset.name
+            );
         }
     }
 }

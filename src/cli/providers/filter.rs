@@ -34,12 +34,16 @@ impl Filter {
     pub(super) fn takes(&self, preset: &Preset) -> bool {
         let scheme = &preset.scheme;
         self.family.is_none_or(|family| family == preset.family)
-            && self.algorithm.is_none_or(|algorithm| has(scheme, algorithm))
+            && self
+                .algorithm
+                .is_none_or(|algorithm| has(scheme, algorithm))
             && (!self.unconfirmed || !preset.is_documented())
             && (!self.handshake || scheme.handshake.is_some())
             && (!self.unsigned_body || !scheme.covers_body())
             && self.finds(|| {
-                let names = [preset.name.clone(), preset.title.clone()].into_iter().chain(preset.aliases.clone());
+                let names = [preset.name.clone(), preset.title.clone()]
+                    .into_iter()
+                    .chain(preset.aliases.clone());
                 names.chain(places::headers(scheme)).collect()
             })
     }
@@ -55,21 +59,33 @@ impl Filter {
     }
 
     fn finds(&self, texts: impl FnOnce() -> Vec<String>) -> bool {
-        let Some(wanted) = self.search.as_deref().map(str::to_lowercase) else { return true };
-        texts().iter().any(|text| text.to_lowercase().contains(&wanted))
+        let Some(wanted) = self.search.as_deref().map(str::to_lowercase) else {
+            return true;
+        };
+        texts()
+            .iter()
+            .any(|text| text.to_lowercase().contains(&wanted))
     }
 }
 
 fn has(scheme: &Scheme, algorithm: Algorithm) -> bool {
-    scheme.algorithm == algorithm || scheme.signature.items.accept.iter().any(|(_, one)| *one == algorithm)
+    scheme.algorithm == algorithm
+        || scheme
+            .signature
+            .items
+            .accept
+            .iter()
+            .any(|(_, one)| *one == algorithm)
 }
 
 fn family(text: &str) -> Result<Family, String> {
-    Family::named(text).ok_or_else(|| format!("one of {}", Family::ALL.map(Family::name).join(", ")))
+    Family::named(text)
+        .ok_or_else(|| format!("one of {}", Family::ALL.map(Family::name).join(", ")))
 }
 
 fn algorithm(text: &str) -> Result<Algorithm, String> {
-    Algorithm::named(text).ok_or_else(|| format!("one of {}", Algorithm::ALL.map(Algorithm::name).join(", ")))
+    Algorithm::named(text)
+        .ok_or_else(|| format!("one of {}", Algorithm::ALL.map(Algorithm::name).join(", ")))
 }
 
 #[cfg(test)]
@@ -79,32 +95,75 @@ mod tests {
 
     fn found(filter: &Filter) -> Vec<&'static str> {
         let all = presets::all().iter();
-        all.filter(|preset| filter.takes(preset)).map(|preset| preset.name.as_str()).collect()
+        all.filter(|preset| filter.takes(preset))
+            .map(|preset| preset.name.as_str())
+            .collect()
     }
 
     fn searched(text: &str) -> Vec<&'static str> {
-        found(&Filter { search: Some(text.to_owned()), ..Filter::default() })
+        found(&Filter {
+            search: Some(text.to_owned()),
+            ..Filter::default()
+        })
     }
 
     #[test]
     fn each_option_narrows_the_list() {
         let all = found(&Filter::default()).len();
         assert_eq!(all, presets::all().len());
-        let token = found(&Filter { family: Some(Family::Token), ..Filter::default() });
-        assert!(token.contains(&"gitlab") && !token.contains(&"gitlab-signing"), "{token:?}");
-        let ed25519 = found(&Filter { algorithm: Some(Algorithm::Ed25519), ..Filter::default() });
+        let token = found(&Filter {
+            family: Some(Family::Token),
+            ..Filter::default()
+        });
         assert!(
-            ed25519.contains(&"telnyx") && ed25519.contains(&"standard-webhooks") && !ed25519.contains(&"kick"),
+            token.contains(&"gitlab") && !token.contains(&"gitlab-signing"),
+            "{token:?}"
+        );
+        let ed25519 = found(&Filter {
+            algorithm: Some(Algorithm::Ed25519),
+            ..Filter::default()
+        });
+        assert!(
+            ed25519.contains(&"telnyx")
+                && ed25519.contains(&"standard-webhooks")
+                && !ed25519.contains(&"kick"),
             "{ed25519:?}"
         );
-        let unconfirmed = found(&Filter { unconfirmed: true, ..Filter::default() });
-        assert!(unconfirmed.contains(&"trello") && !unconfirmed.contains(&"stripe"), "{unconfirmed:?}");
-        let handshake = found(&Filter { handshake: true, ..Filter::default() });
-        assert!(handshake.contains(&"slack") && !handshake.contains(&"github"), "{handshake:?}");
-        let unsigned = found(&Filter { unsigned_body: true, ..Filter::default() });
-        assert!(unsigned.contains(&"mailgun") && unsigned.contains(&"gitlab") && !unsigned.contains(&"plaid"));
-        let both = found(&Filter { unconfirmed: true, handshake: true, ..Filter::default() });
-        assert!(both.iter().all(|name| unconfirmed.contains(name) && handshake.contains(name)) && !both.is_empty());
+        let unconfirmed = found(&Filter {
+            unconfirmed: true,
+            ..Filter::default()
+        });
+        assert!(
+            unconfirmed.contains(&"trello") && !unconfirmed.contains(&"stripe"),
+            "{unconfirmed:?}"
+        );
+        let handshake = found(&Filter {
+            handshake: true,
+            ..Filter::default()
+        });
+        assert!(
+            handshake.contains(&"slack") && !handshake.contains(&"github"),
+            "{handshake:?}"
+        );
+        let unsigned = found(&Filter {
+            unsigned_body: true,
+            ..Filter::default()
+        });
+        assert!(
+            unsigned.contains(&"mailgun")
+                && unsigned.contains(&"gitlab")
+                && !unsigned.contains(&"plaid")
+        );
+        let both = found(&Filter {
+            unconfirmed: true,
+            handshake: true,
+            ..Filter::default()
+        });
+        assert!(
+            both.iter()
+                .all(|name| unconfirmed.contains(name) && handshake.contains(name))
+                && !both.is_empty()
+        );
     }
 
     #[test]
@@ -119,11 +178,32 @@ mod tests {
 
     #[test]
     fn those_that_are_no_presets_are_found_by_name_alone() {
-        let paypal = presets::unsupported().iter().find(|other| other.name == "paypal").unwrap();
+        let paypal = presets::unsupported()
+            .iter()
+            .find(|other| other.name == "paypal")
+            .unwrap();
         assert!(Filter::default().takes_unsupported(paypal));
-        assert!(Filter { search: Some("PAYP".into()), ..Filter::default() }.takes_unsupported(paypal));
-        assert!(!Filter { search: Some("x".into()), ..Filter::default() }.takes_unsupported(paypal));
-        assert!(!Filter { handshake: true, ..Filter::default() }.takes_unsupported(paypal));
+        assert!(
+            Filter {
+                search: Some("PAYP".into()),
+                ..Filter::default()
+            }
+            .takes_unsupported(paypal)
+        );
+        assert!(
+            !Filter {
+                search: Some("x".into()),
+                ..Filter::default()
+            }
+            .takes_unsupported(paypal)
+        );
+        assert!(
+            !Filter {
+                handshake: true,
+                ..Filter::default()
+            }
+            .takes_unsupported(paypal)
+        );
     }
 
     #[test]

@@ -28,8 +28,15 @@ pub(super) fn object(preset: &Preset) -> Value {
     let is_template = !scheme.signed.parts().is_empty();
     let encoding = is_template.then(|| scheme.signature.encoding.name());
     let timestamp = scheme.timestamp.as_ref();
-    let own = scheme.code.and_then(|code| code.headers().first()).map(|name| name.to_ascii_lowercase());
-    let header = scheme.jwt.as_ref().map(|rule| &rule.header).or_else(|| scheme.signature.header());
+    let own = scheme
+        .code
+        .and_then(|code| code.headers().first())
+        .map(|name| name.to_ascii_lowercase());
+    let header = scheme
+        .jwt
+        .as_ref()
+        .map(|rule| &rule.header)
+        .or_else(|| scheme.signature.header());
     let members: [(&str, Value); 38] = [
         ("id", preset.name.clone().into()),
         ("title", preset.title.clone().into()),
@@ -41,8 +48,16 @@ pub(super) fn object(preset: &Preset) -> Value {
         ("source", preset.source.clone().into()),
         ("retries", preset.retries.clone().into()),
         ("horizon", preset.horizon.map(written_duration).into()),
-        ("horizon_s", preset.horizon.map(|horizon| horizon.as_secs()).into()),
-        ("advised_ttl", facts::longer_ttl(preset).unwrap_or_else(|| "72h".to_owned()).into()),
+        (
+            "horizon_s",
+            preset.horizon.map(|horizon| horizon.as_secs()).into(),
+        ),
+        (
+            "advised_ttl",
+            facts::longer_ttl(preset)
+                .unwrap_or_else(|| "72h".to_owned())
+                .into(),
+        ),
         ("notes", preset.notes.clone().into()),
         ("algorithm", scheme.algorithm.name().into()),
         ("code", scheme.code.map(ProviderCode::name).into()),
@@ -53,21 +68,43 @@ pub(super) fn object(preset: &Preset) -> Value {
         ("weakness", scheme.weakness().into()),
         ("signs_url", scheme.signs_url().into()),
         ("headers", places::headers(scheme).into()),
-        ("signature_header", header.map(FieldName::as_str).map(str::to_owned).or(own).into()),
+        (
+            "signature_header",
+            header
+                .map(FieldName::as_str)
+                .map(str::to_owned)
+                .or(own)
+                .into(),
+        ),
         ("signature_encoding", encoding.into()),
         ("signature_words", places::signature(scheme).into()),
         ("secret_words", facts::secret(scheme).into()),
-        ("timestamp_header", timestamp.and_then(|place| place.header()).map(FieldName::as_str).into()),
-        ("timestamp_unit", timestamp.map(|place| place.unit.name()).into()),
+        (
+            "timestamp_header",
+            timestamp
+                .and_then(|place| place.header())
+                .map(FieldName::as_str)
+                .into(),
+        ),
+        (
+            "timestamp_unit",
+            timestamp.map(|place| place.unit.name()).into(),
+        ),
         ("timestamp_words", places::timestamp(scheme).into()),
-        ("tolerance", tolerance(scheme, scheme.tolerance, scheme.future_tolerance).into()),
+        (
+            "tolerance",
+            tolerance(scheme, scheme.tolerance, scheme.future_tolerance).into(),
+        ),
         ("event_id", place(&scheme.event_id)),
         ("event_type", place(&scheme.event_type)),
         ("account", place(&scheme.account)),
         ("replay_key", identity(scheme).into()),
         ("replay_key_words", facts::replay_key(scheme).into()),
         ("handshake", scheme.handshake.map(Handshake::name).into()),
-        ("handshake_words", scheme.handshake.map(Handshake::words).into()),
+        (
+            "handshake_words",
+            scheme.handshake.map(Handshake::words).into(),
+        ),
         ("toml", preset.text.clone().into()),
     ];
     map(members)
@@ -85,7 +122,11 @@ pub(super) fn unsupported(other: &Unsupported) -> Value {
 }
 
 fn map<const N: usize>(members: [(&str, Value); N]) -> Value {
-    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>().into()
+    members
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 #[cfg(test)]
@@ -104,11 +145,28 @@ mod tests {
         assert_eq!(meta["basis"], "unconfirmed");
         assert_eq!(meta["proved"], false);
         assert_eq!(meta["handshake"], "meta");
-        assert!(meta["aliases"].as_array().unwrap().contains(&"facebook".into()));
-        assert_eq!(object(presets::find("itellico").unwrap())["event_id"], "json /event_id");
-        assert_eq!(object(presets::find("plaid").unwrap())["signature_header"], "plaid-verification");
-        assert_eq!(object(presets::find("twilio").unwrap())["signature_header"], "x-twilio-signature");
-        let paypal = presets::unsupported().iter().find(|other| other.name == "paypal").unwrap();
+        assert!(
+            meta["aliases"]
+                .as_array()
+                .unwrap()
+                .contains(&"facebook".into())
+        );
+        assert_eq!(
+            object(presets::find("itellico").unwrap())["event_id"],
+            "json /event_id"
+        );
+        assert_eq!(
+            object(presets::find("plaid").unwrap())["signature_header"],
+            "plaid-verification"
+        );
+        assert_eq!(
+            object(presets::find("twilio").unwrap())["signature_header"],
+            "x-twilio-signature"
+        );
+        let paypal = presets::unsupported()
+            .iter()
+            .find(|other| other.name == "paypal")
+            .unwrap();
         assert_eq!(unsupported(paypal)["supported"], false);
     }
 }

@@ -20,10 +20,12 @@ use crate::config::presets::{Preset, Unsupported};
 
 /// Arguments of `providers`.
 #[derive(Args, Debug)]
-#[command(after_help = "A sender that is not listed is spelled out in [route.scheme].\n\n\
+#[command(
+    after_help = "A sender that is not listed is spelled out in [route.scheme].\n\n\
     --json prints an array of objects, or with NAME one; those with `\"supported\": false` come last\n\
     and have a `reason`. Exit status: 0 shown, 1 nothing found, 2 no such provider.\n\n\
-    Examples:\n  verigate providers itellico > verigate.toml\n  verigate providers --family token --json")]
+    Examples:\n  verigate providers itellico > verigate.toml\n  verigate providers --family token --json"
+)]
 pub(super) struct Providers {
     /// Show what is known of this one, and a route for it in TOML
     name: Option<String>,
@@ -43,31 +45,50 @@ impl Providers {
         if let Some(name) = &self.name {
             return self.one(name);
         }
-        let shown: Vec<&Preset> = presets::all().iter().filter(|preset| self.filter.takes(preset)).collect();
-        let others: Vec<&Unsupported> =
-            presets::unsupported().iter().filter(|other| self.filter.takes_unsupported(other)).collect();
+        let shown: Vec<&Preset> = presets::all()
+            .iter()
+            .filter(|preset| self.filter.takes(preset))
+            .collect();
+        let others: Vec<&Unsupported> = presets::unsupported()
+            .iter()
+            .filter(|other| self.filter.takes_unsupported(other))
+            .collect();
         if self.markdown {
             print(&tables::markdown(&shown, &others));
         } else if self.json {
             let presets = shown.iter().map(|preset| json::object(preset));
             print(
-                &Value::from(presets.chain(others.iter().map(|other| json::unsupported(other))).collect::<Vec<_>>())
-                    .to_string(),
+                &Value::from(
+                    presets
+                        .chain(others.iter().map(|other| json::unsupported(other)))
+                        .collect::<Vec<_>>(),
+                )
+                .to_string(),
             );
         } else if shown.is_empty() && others.is_empty() {
             note("verigate: no provider is like that");
         } else {
             print(&tables::list(&shown, &others));
         }
-        if shown.is_empty() && others.is_empty() { Exit::Failure } else { Exit::Success }
+        if shown.is_empty() && others.is_empty() {
+            Exit::Failure
+        } else {
+            Exit::Success
+        }
     }
 
     fn one(&self, name: &str) -> Exit {
-        let Some(preset) = presets::find(name).or_else(|| presets::find(&name.to_ascii_lowercase())) else {
+        let Some(preset) =
+            presets::find(name).or_else(|| presets::find(&name.to_ascii_lowercase()))
+        else {
             note(&format!("verigate: {}", unknown(name)));
             return Exit::Usage;
         };
-        print(&if self.json { json::object(preset).to_string() } else { page::page(preset) });
+        print(&if self.json {
+            json::object(preset).to_string()
+        } else {
+            page::page(preset)
+        });
         Exit::Success
     }
 }
@@ -75,24 +96,43 @@ impl Providers {
 /// What to tell somebody whose provider has no such name.
 fn unknown(name: &str) -> String {
     let part = name.to_ascii_lowercase();
-    let is_unsupported = presets::unsupported().iter().any(|other| other.name == part);
-    let why = if is_unsupported { presets::why_not(&part) } else { presets::why_not(name) };
-    let about = format!("`{}` is not a provider that this version knows: ", name.escape_debug());
+    let is_unsupported = presets::unsupported()
+        .iter()
+        .any(|other| other.name == part);
+    let why = if is_unsupported {
+        presets::why_not(&part)
+    } else {
+        presets::why_not(name)
+    };
+    let about = format!(
+        "`{}` is not a provider that this version knows: ",
+        name.escape_debug()
+    );
     if is_unsupported || part.is_empty() {
         return about + &why;
     }
     let has_part = |text: &str| text.to_ascii_lowercase().contains(&part);
     let is_like = |preset: &&Preset| {
-        has_part(&preset.name) || has_part(&preset.title) || preset.aliases.iter().any(|alias| has_part(alias))
+        has_part(&preset.name)
+            || has_part(&preset.title)
+            || preset.aliases.iter().any(|alias| has_part(alias))
     };
-    let mut like: Vec<String> =
-        presets::all().iter().filter(is_like).map(|preset| format!("`{}`", preset.name)).collect();
-    let refused = presets::unsupported().iter().filter(|other| has_part(&other.name) || has_part(&other.title));
+    let mut like: Vec<String> = presets::all()
+        .iter()
+        .filter(is_like)
+        .map(|preset| format!("`{}`", preset.name))
+        .collect();
+    let refused = presets::unsupported()
+        .iter()
+        .filter(|other| has_part(&other.name) || has_part(&other.title));
     like.extend(refused.map(|other| format!("`{}` (not supported)", other.name)));
     match like.as_slice() {
         [] => about + &why,
         [one] => format!("{about}did you mean {one}? `verigate providers` lists them all"),
-        _ => format!("{about}these are like it: {}; `verigate providers` lists them all", like.join(", ")),
+        _ => format!(
+            "{about}these are like it: {}; `verigate providers` lists them all",
+            like.join(", ")
+        ),
     }
 }
 
@@ -105,7 +145,15 @@ mod tests {
         let rows: [(&str, &[&str]); 9] = [
             ("strype", &["did you mean `stripe`", "verigate providers"]),
             ("whats", &["did you mean `meta`"]),
-            ("git", &["`github`", "`gitlab`", "`gitlab-signing`", "these are like it"]),
+            (
+                "git",
+                &[
+                    "`github`",
+                    "`gitlab`",
+                    "`gitlab-signing`",
+                    "these are like it",
+                ],
+            ),
             ("hubspot-l", &["`hubspot-legacy` (not supported)"]),
             ("PayPal", &["PayPal is not supported", "CRC-32"]),
             ("travis", &["SHA-1"]),
@@ -115,7 +163,10 @@ mod tests {
         ];
         for (name, words) in rows {
             let told = unknown(name);
-            assert!(words.iter().all(|word| told.contains(word)), "{name}: {told}");
+            assert!(
+                words.iter().all(|word| told.contains(word)),
+                "{name}: {told}"
+            );
             assert!(!told.contains('\u{1b}'), "{told}");
         }
     }

@@ -10,17 +10,32 @@ use crate::scheme::Handshake;
 /// The whole page; loads as a configuration once its secret is set.
 pub(super) fn page(preset: &Preset) -> String {
     let facts = comments(preset);
-    let scheme = preset.text.split_once(&format!("[{}.scheme]\n", preset.name)).map_or("", |(_, scheme)| scheme);
-    let scheme: Vec<_> = scheme.lines().map(|line| format!("# {line}").trim_end().to_owned()).collect();
+    let scheme = preset
+        .text
+        .split_once(&format!("[{}.scheme]\n", preset.name))
+        .map_or("", |(_, scheme)| scheme);
+    let scheme: Vec<_> = scheme
+        .lines()
+        .map(|line| format!("# {line}").trim_end().to_owned())
+        .collect();
     let meant = format!("# `provider = \"{}\"` stands for this scheme:", preset.name);
-    [facts.join("\n"), String::new(), route(preset), String::new(), meant, scheme.join("\n")].join("\n")
+    [
+        facts.join("\n"),
+        String::new(),
+        route(preset),
+        String::new(),
+        meant,
+        scheme.join("\n"),
+    ]
+    .join("\n")
 }
 
 /// What is known, a line each.
 fn comments(preset: &Preset) -> Vec<String> {
     let scheme = &preset.scheme;
     let mut lines = vec![format!("# {}: {}", preset.title, facts::status(preset))];
-    let mut line = |name: &str, words: &str| lines.push(format!("# {:<13}{words}", format!("{name}:")));
+    let mut line =
+        |name: &str, words: &str| lines.push(format!("# {:<13}{words}", format!("{name}:")));
     if !preset.aliases.is_empty() {
         line("also", &preset.aliases.join(", "));
     }
@@ -31,26 +46,42 @@ fn comments(preset: &Preset) -> Vec<String> {
         );
     }
     if !preset.proved {
-        line("no vector", "no published example proves this scheme: see a delivery verified before you rely on it");
+        line(
+            "no vector",
+            "no published example proves this scheme: see a delivery verified before you rely on it",
+        );
     }
     line("family", preset.family.name());
     line("algorithm", scheme.algorithm.name());
     line("signed", &facts::signed(scheme));
     line("signature", &signature(scheme));
     line("timestamp", &timestamp(scheme));
-    line("tolerance", &tolerance(scheme, scheme.tolerance, scheme.future_tolerance));
+    line(
+        "tolerance",
+        &tolerance(scheme, scheme.tolerance, scheme.future_tolerance),
+    );
     line("body", facts::body(scheme));
     if let Some(weakness) = scheme.weakness() {
         line("weak", weakness);
     }
     line("secret", &facts::secret(scheme));
     line("replay key", &facts::replay_key(scheme));
-    let by_type = scheme
-        .event_type
-        .as_ref()
-        .map(|at| format!("{}, {}", place(at), if scheme.event_type_is_signed() { "signed" } else { "not signed" }));
+    let by_type = scheme.event_type.as_ref().map(|at| {
+        format!(
+            "{}, {}",
+            place(at),
+            if scheme.event_type_is_signed() {
+                "signed"
+            } else {
+                "not signed"
+            }
+        )
+    });
     line("event type", by_type.as_deref().unwrap_or("none"));
-    line("handshake", scheme.handshake.map_or("none", Handshake::words));
+    line(
+        "handshake",
+        scheme.handshake.map_or("none", Handshake::words),
+    );
     line("retries", &preset.retries);
     line("replay ttl", &facts::remembered(preset));
     for note in &preset.notes {
@@ -63,8 +94,16 @@ fn comments(preset: &Preset) -> Vec<String> {
 /// The route, with what this provider needs besides.
 fn route(preset: &Preset) -> String {
     let Preset { name, scheme, .. } = preset;
-    let variable: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    let variable: String = name
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        })
+        .collect();
     let mut lines = vec![
         "[[route]]".to_owned(),
         format!("name = \"{name}\""),
@@ -72,7 +111,11 @@ fn route(preset: &Preset) -> String {
         format!("provider = \"{name}\""),
         format!(
             "secrets = [\"env:{variable}_{}\"]",
-            if takes_public_keys(scheme) { "PUBLIC_KEY" } else { "WEBHOOK_SECRET" }
+            if takes_public_keys(scheme) {
+                "PUBLIC_KEY"
+            } else {
+                "WEBHOOK_SECRET"
+            }
         ),
     ];
     if scheme.handshake.is_some_and(Handshake::brings_secret) {
@@ -124,10 +167,17 @@ mod tests {
                     samples::secret(&preset.scheme).into()
                 })
             };
-            let sources = Sources { base_dir: Path::new(""), env: &env, now: UnixMillis(0) };
+            let sources = Sources {
+                base_dir: Path::new(""),
+                env: &env,
+                now: UnixMillis(0),
+            };
             let page = page(preset);
             match crate::config::parse("a.toml", &page, &sources) {
-                Ok(config) if config.routes.len() == 1 && config.routes[0].scheme.provider == preset.name => {
+                Ok(config)
+                    if config.routes.len() == 1
+                        && config.routes[0].scheme.provider == preset.name =>
+                {
                     let ttl = config.routes[0].replay.ttl;
                     if ttl != facts::advised_ttl(preset) {
                         wrong.push(format!("{}: remembers for {ttl:?}", preset.name));
@@ -145,29 +195,62 @@ mod tests {
     #[test]
     fn what_a_provider_needs_stands_in_its_route() {
         let rows: [(&str, &[&str], &[&str]); 10] = [
-            ("itellico", &["{body}.{timestamp}", "X-Webhook-Signature-256"], &["public_url", "ttl =", "event_types"]),
-            ("square", &["\npublic_url = ", "URL is signed"], &["[route.handshake]"]),
+            (
+                "itellico",
+                &["{body}.{timestamp}", "X-Webhook-Signature-256"],
+                &["public_url", "ttl =", "event_types"],
+            ),
+            (
+                "square",
+                &["\npublic_url = ", "URL is signed"],
+                &["[route.handshake]"],
+            ),
             ("twilio", &["\npublic_url = "], &[]),
-            ("adyen", &["\nreplay = { ttl = \"30d\" }", "nothing authenticates it"], &[]),
-            ("github", &["\n# event_types = ", "header `X-Github-Event`, not signed"], &["learn:"]),
+            (
+                "adyen",
+                &["\nreplay = { ttl = \"30d\" }", "nothing authenticates it"],
+                &[],
+            ),
+            (
+                "github",
+                &["\n# event_types = ", "header `X-Github-Event`, not signed"],
+                &["learn:"],
+            ),
             (
                 "meta",
-                &["\n[route.handshake]\nverify_token = \"env:META_VERIFY_TOKEN\"", "unconfirmed:", "no vector:"],
+                &[
+                    "\n[route.handshake]\nverify_token = \"env:META_VERIFY_TOKEN\"",
+                    "unconfirmed:",
+                    "no vector:",
+                ],
                 &[],
             ),
             (
                 "asana",
-                &["\n# secrets = [\"learn:", "\nsecrets = [\"env:ASANA_WEBHOOK_SECRET\"]"],
+                &[
+                    "\n# secrets = [\"learn:",
+                    "\nsecrets = [\"env:ASANA_WEBHOOK_SECRET\"]",
+                ],
                 &["[route.handshake]"],
             ),
-            ("discord", &["secrets = [\"env:DISCORD_INTERACTIONS_PUBLIC_KEY\"]"], &[]),
+            (
+                "discord",
+                &["secrets = [\"env:DISCORD_INTERACTIONS_PUBLIC_KEY\"]"],
+                &[],
+            ),
             ("cloudinary", &["weak:        a plain SHA-1"], &[]),
             ("chargebee", &["secret:      `user:password`", "note:"], &[]),
         ];
         for (name, there, absent) in rows {
             let page = page(find(name).unwrap());
-            assert!(there.iter().all(|words| page.contains(words)), "{name}: {page}");
-            assert!(!absent.iter().any(|words| page.contains(words)), "{name}: {page}");
+            assert!(
+                there.iter().all(|words| page.contains(words)),
+                "{name}: {page}"
+            );
+            assert!(
+                !absent.iter().any(|words| page.contains(words)),
+                "{name}: {page}"
+            );
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use crate::notation::json::Pointer;
 use crate::scheme::ProviderCode;
-use crate::scheme::{Algorithm, Items, Kind, Part, Place, Scheme, Stamped, TimestampAt, TimestampPlace};
+use crate::scheme::{
+    Algorithm, Items, Kind, Part, Place, Scheme, Stamped, TimestampAt, TimestampPlace,
+};
 use crate::sign::canonical;
 use crate::wire::head::FieldName;
 
@@ -10,7 +12,8 @@ use crate::wire::head::FieldName;
 pub(super) fn headers(scheme: &Scheme) -> Vec<String> {
     let mut names: Vec<&FieldName> = scheme.signature.headers.iter().collect();
     names.extend(scheme.jwt.iter().map(|rule| &rule.header));
-    if let Some(TimestampAt::Headers(timestamp)) = scheme.timestamp.as_ref().map(|place| &place.at) {
+    if let Some(TimestampAt::Headers(timestamp)) = scheme.timestamp.as_ref().map(|place| &place.at)
+    {
         names.extend(timestamp);
     }
     names.extend(scheme.require.iter().map(|(name, _)| name));
@@ -24,8 +27,11 @@ pub(super) fn headers(scheme: &Scheme) -> Vec<String> {
         }
     }
     let own = scheme.code.map(ProviderCode::headers).unwrap_or_default();
-    let mut all: Vec<String> =
-        names.into_iter().map(canonical).chain(own.iter().map(|name| (*name).to_owned())).collect();
+    let mut all: Vec<String> = names
+        .into_iter()
+        .map(canonical)
+        .chain(own.iter().map(|name| (*name).to_owned()))
+        .collect();
     let mut seen = Vec::new();
     all.retain(|name| {
         let name = name.to_ascii_lowercase();
@@ -46,15 +52,35 @@ pub(super) fn signature(scheme: &Scheme) -> String {
         };
     }
     if let Some(rule) = &scheme.jwt {
-        let names: Vec<_> = rule.algorithms.iter().map(|algorithm| algorithm.name()).collect();
-        let behind = if rule.prefix.is_empty() { String::new() } else { format!(" behind `{}`", rule.prefix) };
-        return format!("header `{}`: a JSON Web Token{behind}, {}", canonical(&rule.header), names.join(" or "));
+        let names: Vec<_> = rule
+            .algorithms
+            .iter()
+            .map(|algorithm| algorithm.name())
+            .collect();
+        let behind = if rule.prefix.is_empty() {
+            String::new()
+        } else {
+            format!(" behind `{}`", rule.prefix)
+        };
+        return format!(
+            "header `{}`: a JSON Web Token{behind}, {}",
+            canonical(&rule.header),
+            names.join(" or ")
+        );
     }
     if let Some(pointer) = &place.json {
-        let each = if pointer.is_each() { ", each of which must hold" } else { "" };
+        let each = if pointer.is_each() {
+            ", each of which must hold"
+        } else {
+            ""
+        };
         return format!("`{}` of the JSON body{each}", pointer.text());
     }
-    let names: Vec<_> = place.headers.iter().map(|name| format!("`{}`", canonical(name))).collect();
+    let names: Vec<_> = place
+        .headers
+        .iter()
+        .map(|name| format!("`{}`", canonical(name)))
+        .collect();
     let words = format!("header {}", names.join(" or "));
     match scheme.algorithm {
         Algorithm::Basic => return words + ": `Basic` and base64 of user and password",
@@ -62,19 +88,39 @@ pub(super) fn signature(scheme: &Scheme) -> String {
         Algorithm::Token => return format!("{words} behind `{}`", place.prefix),
         _ => {}
     }
-    let behind = if place.prefix.is_empty() { String::new() } else { format!(" behind `{}`", place.prefix) };
+    let behind = if place.prefix.is_empty() {
+        String::new()
+    } else {
+        format!(" behind `{}`", place.prefix)
+    };
     let items = listed(&place.items, scheme.algorithm);
-    let repeated = if place.repeat { "; several lines are taken, one must hold" } else { "" };
-    format!("{words}: {}{behind}{items}{repeated}", place.encoding.name())
+    let repeated = if place.repeat {
+        "; several lines are taken, one must hold"
+    } else {
+        ""
+    };
+    format!(
+        "{words}: {}{behind}{items}{repeated}",
+        place.encoding.name()
+    )
 }
 
 /// How several signatures are listed.
 fn listed(items: &Items, algorithm: Algorithm) -> String {
-    let separator =
-        items.separator.as_deref().map(|text| format!(", in a list divided by `{text}`")).unwrap_or_default();
-    let Some(assign) = items.assign.map(char::from) else { return separator };
+    let separator = items
+        .separator
+        .as_deref()
+        .map(|text| format!(", in a list divided by `{text}`"))
+        .unwrap_or_default();
+    let Some(assign) = items.assign.map(char::from) else {
+        return separator;
+    };
     let label = |(label, own): &(String, Algorithm)| {
-        if *own == algorithm { format!("`{label}{assign}`") } else { format!("`{label}{assign}` ({})", own.name()) }
+        if *own == algorithm {
+            format!("`{label}{assign}`")
+        } else {
+            format!("`{label}{assign}` ({})", own.name())
+        }
     };
     let labels: Vec<_> = items.accept.iter().map(label).collect();
     format!("{separator}, labelled {}", labels.join(" or "))
@@ -88,10 +134,16 @@ pub(super) fn timestamp(scheme: &Scheme) -> String {
         Stamped::Unknown => "",
     };
     let words = if let Some(code) = scheme.code {
-        let Some(words) = code.timestamp_words() else { return "none".to_owned() };
+        let Some(words) = code.timestamp_words() else {
+            return "none".to_owned();
+        };
         words.to_owned()
     } else if let Some(rule) = &scheme.jwt {
-        let claims = if rule.max_age.is_some() { "`iat`" } else { "`exp`" };
+        let claims = if rule.max_age.is_some() {
+            "`iat`"
+        } else {
+            "`exp`"
+        };
         format!("{claims} of the token")
     } else {
         match &scheme.timestamp {
@@ -99,14 +151,21 @@ pub(super) fn timestamp(scheme: &Scheme) -> String {
             Some(place) => timestamp_place(place),
         }
     };
-    let signed = if scheme.signs_timestamp() { "" } else { "; not signed, so it can only refuse" };
+    let signed = if scheme.signs_timestamp() {
+        ""
+    } else {
+        "; not signed, so it can only refuse"
+    };
     format!("{words}{made}{signed}")
 }
 
 fn timestamp_place(place: &TimestampPlace) -> String {
     let at = match &place.at {
         TimestampAt::Headers(names) => {
-            let names: Vec<_> = names.iter().map(|name| format!("`{}`", canonical(name))).collect();
+            let names: Vec<_> = names
+                .iter()
+                .map(|name| format!("`{}`", canonical(name)))
+                .collect();
             format!("header {}", names.join(" or "))
         }
         TimestampAt::Field(label) => format!("`{label}` in the signature's header"),
@@ -120,7 +179,10 @@ pub(super) fn place(place: &Place) -> String {
     match place {
         Place::Header(name) => format!("header `{}`", canonical(name)),
         Place::Json(pointers) => {
-            let all: Vec<String> = pointers.iter().map(|pointer| format!("`{}`", Pointer::text(pointer))).collect();
+            let all: Vec<String> = pointers
+                .iter()
+                .map(|pointer| format!("`{}`", Pointer::text(pointer)))
+                .collect();
             format!("{} of the JSON body", all.join(" and "))
         }
         Place::Claim(name) => format!("claim `{name}` of the token"),
@@ -131,8 +193,16 @@ pub(super) fn place(place: &Place) -> String {
 pub(super) fn kinds(scheme: &Scheme) -> Vec<Kind> {
     let items = &scheme.signature.items;
     let kinds: Vec<Kind> = match (&scheme.jwt, items.assign) {
-        (Some(rule), _) => rule.algorithms.iter().map(|algorithm| algorithm.kind()).collect(),
-        (None, Some(_)) => items.accept.iter().map(|(_, algorithm)| algorithm.kind()).collect(),
+        (Some(rule), _) => rule
+            .algorithms
+            .iter()
+            .map(|algorithm| algorithm.kind())
+            .collect(),
+        (None, Some(_)) => items
+            .accept
+            .iter()
+            .map(|(_, algorithm)| algorithm.kind())
+            .collect(),
         (None, None) => vec![scheme.algorithm.kind()],
     };
     kinds
@@ -150,20 +220,38 @@ mod tests {
     #[test]
     fn a_signature_s_place_is_said_as_the_scheme_has_it() {
         let rows = [
-            ("github", "header `X-Hub-Signature-256`: hex behind `sha256=`"),
-            ("stripe", "header `Stripe-Signature`: hex, in a list divided by `,`, labelled `v1=`"),
+            (
+                "github",
+                "header `X-Hub-Signature-256`: hex behind `sha256=`",
+            ),
+            (
+                "stripe",
+                "header `Stripe-Signature`: hex, in a list divided by `,`, labelled `v1=`",
+            ),
             (
                 "standard-webhooks",
                 "header `Webhook-Signature`: base64, in a list divided by ` `, labelled `v1,` or `v1a,` (ed25519)",
             ),
-            ("box", "header `Box-Signature-Primary` or `Box-Signature-Secondary`: base64"),
+            (
+                "box",
+                "header `Box-Signature-Primary` or `Box-Signature-Secondary`: base64",
+            ),
             ("gitlab", "header `X-Gitlab-Token`"),
             ("supabase-db", "header `Authorization` behind `Bearer `"),
-            ("chargebee", "header `Authorization`: `Basic` and base64 of user and password"),
-            ("microsoft-graph", "`/value/*/clientState` of the JSON body, each of which must hold"),
+            (
+                "chargebee",
+                "header `Authorization`: `Basic` and base64 of user and password",
+            ),
+            (
+                "microsoft-graph",
+                "`/value/*/clientState` of the JSON body, each of which must hold",
+            ),
             ("twilio", "header `X-Twilio-Signature`"),
             ("adyen", "in the body"),
-            ("plaid", "header `Plaid-Verification`: a JSON Web Token, ES256"),
+            (
+                "plaid",
+                "header `Plaid-Verification`: a JSON Web Token, ES256",
+            ),
         ];
         for (name, expected) in rows {
             assert_eq!(of(name, signature), expected, "{name}");
@@ -175,15 +263,24 @@ mod tests {
     fn a_timestamp_s_place_is_said_with_its_unit_and_whether_it_is_signed() {
         assert_eq!(of("github", timestamp), "none");
         assert_eq!(of("twilio", timestamp), "none");
-        assert_eq!(of("stripe", timestamp), "`t` in the signature's header, seconds");
+        assert_eq!(
+            of("stripe", timestamp),
+            "`t` in the signature's header, seconds"
+        );
         let mut scheme = presets::find("configcat").unwrap().scheme.clone();
-        assert_eq!(timestamp(&scheme), "header `X-Configcat-Webhook-Timestamp`, seconds");
+        assert_eq!(
+            timestamp(&scheme),
+            "header `X-Configcat-Webhook-Timestamp`, seconds"
+        );
         let place = scheme.timestamp.as_mut().unwrap();
         (place.stamped, place.unsigned) = (Stamped::Attempt, true);
         assert!(timestamp(&scheme).ends_with("seconds; new for each attempt"));
         scheme.signed = crate::scheme::Template::parse("{body}").unwrap();
         assert!(timestamp(&scheme).ends_with("; not signed, so it can only refuse"));
-        assert_eq!(of("linear", timestamp), "`/webhookTimestamp` of the JSON body, milliseconds");
+        assert_eq!(
+            of("linear", timestamp),
+            "`/webhookTimestamp` of the JSON body, milliseconds"
+        );
         assert_eq!(of("plaid", timestamp), "`iat` of the token");
         assert_eq!(of("livekit", timestamp), "`exp` of the token");
         assert!(of("aws-sns", timestamp).contains("a retry carries the old one"));

@@ -10,7 +10,16 @@ use crate::scheme::handshake::Handshake;
 pub(super) fn list(presets: &[&Preset], others: &[&Unsupported]) -> String {
     let mut parts = Vec::new();
     if !presets.is_empty() {
-        let titles = ["provider", "name", "family", "tolerance", "replay key", "handshake", "basis", "vectors"];
+        let titles = [
+            "provider",
+            "name",
+            "family",
+            "tolerance",
+            "replay key",
+            "handshake",
+            "basis",
+            "vectors",
+        ];
         let mut rows = vec![titles.map(str::to_owned)];
         rows.extend(presets.iter().map(|preset| {
             let scheme = &preset.scheme;
@@ -76,7 +85,15 @@ These have no preset, each for a reason. Some can be spelled out in [`[route.sch
 
 /// The text of docs/providers.md: the presets, and the providers that have none.
 pub(super) fn markdown(presets: &[&Preset], others: &[&Unsupported]) -> String {
-    let titles = ["id", "provider", "signed", "tolerance", "replay key", "handshake", "status"];
+    let titles = [
+        "id",
+        "provider",
+        "signed",
+        "tolerance",
+        "replay key",
+        "handshake",
+        "status",
+    ];
     let rows = presets.iter().map(|preset| {
         let scheme = &preset.scheme;
         [
@@ -92,18 +109,29 @@ pub(super) fn markdown(presets: &[&Preset], others: &[&Unsupported]) -> String {
     let known = markdown_table(titles, rows);
     let rows = others.iter().map(|other| {
         let instead = other.instead.clone().unwrap_or_default();
-        [format!("`{}`", other.name), other.title.clone(), other.reason.clone(), instead]
+        [
+            format!("`{}`", other.name),
+            other.title.clone(),
+            other.reason.clone(),
+            instead,
+        ]
     });
     let unknown = markdown_table(["id", "provider", "why not", "instead"], rows);
     [ABOVE, &known, "", BETWEEN, &unknown].join("\n")
 }
 
-fn markdown_table<const N: usize>(titles: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+fn markdown_table<const N: usize>(
+    titles: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
     let line = |cells: &[String]| {
         let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
         format!("| {} |", cells.join(" | ")).replace("|  |", "| |")
     };
-    let mut lines = vec![format!("| {} |", titles.join(" | ")), format!("|{}", " --- |".repeat(N))];
+    let mut lines = vec![
+        format!("| {} |", titles.join(" | ")),
+        format!("|{}", " --- |".repeat(N)),
+    ];
     lines.extend(rows.map(|row| line(&row)));
     lines.join("\n")
 }
@@ -117,8 +145,24 @@ mod tests {
     fn a_preset_is_listed_with_what_decides_about_it() {
         let listed = list(&[find("itellico").unwrap()], &[]);
         let line = listed.lines().nth(1).unwrap();
-        let cells: Vec<&str> = line.split("  ").filter(|cell| !cell.is_empty()).map(str::trim).collect();
-        assert_eq!(cells, ["itellico", "itellicoAI", "timestamped-hmac", "5m", "signed id", "-", "documented", "yes"]);
+        let cells: Vec<&str> = line
+            .split("  ")
+            .filter(|cell| !cell.is_empty())
+            .map(str::trim)
+            .collect();
+        assert_eq!(
+            cells,
+            [
+                "itellico",
+                "itellicoAI",
+                "timestamped-hmac",
+                "5m",
+                "signed id",
+                "-",
+                "documented",
+                "yes"
+            ]
+        );
     }
 
     #[test]
@@ -126,24 +170,44 @@ mod tests {
         let others: Vec<_> = unsupported().iter().collect();
         let listed = list(&[find("stripe").unwrap()], &others);
         let (above, below) = listed.split_once("\n\n").unwrap();
-        assert!(above.contains("stripe") && !above.contains("paypal"), "{listed}");
-        assert!(below.lines().count() == others.len() + 1 && below.contains("CRC-32"), "{listed}");
+        assert!(
+            above.contains("stripe") && !above.contains("paypal"),
+            "{listed}"
+        );
+        assert!(
+            below.lines().count() == others.len() + 1 && below.contains("CRC-32"),
+            "{listed}"
+        );
     }
 
     #[test]
     fn every_row_of_the_markdown_tables_has_its_cells() {
-        let (all, others): (Vec<_>, Vec<_>) = (all().iter().collect(), unsupported().iter().collect());
+        let (all, others): (Vec<_>, Vec<_>) =
+            (all().iter().collect(), unsupported().iter().collect());
         let text = markdown(&all, &others);
         let rows = |part: &str, bars: usize| {
-            let rows: Vec<_> = part.lines().filter(|line| line.starts_with('|')).map(str::to_owned).collect();
+            let rows: Vec<_> = part
+                .lines()
+                .filter(|line| line.starts_with('|'))
+                .map(str::to_owned)
+                .collect();
             for line in &rows {
                 assert_eq!(line.replace("\\|", "").matches('|').count(), bars, "{line}");
             }
             rows.len()
         };
         let (known, unknown) = text.split_once("\n## ").unwrap();
-        assert_eq!((rows(known, 8), rows(unknown, 5)), (all.len() + 2, others.len() + 2));
-        assert!(text.contains("| `telnyx` | Telnyx | `{timestamp}\\|{body}` | 5m |"), "{text}");
-        assert!(text.contains("| `slack` | Slack |") && text.contains("| yes | documented |"), "{text}");
+        assert_eq!(
+            (rows(known, 8), rows(unknown, 5)),
+            (all.len() + 2, others.len() + 2)
+        );
+        assert!(
+            text.contains("| `telnyx` | Telnyx | `{timestamp}\\|{body}` | 5m |"),
+            "{text}"
+        );
+        assert!(
+            text.contains("| `slack` | Slack |") && text.contains("| yes | documented |"),
+            "{text}"
+        );
     }
 }

@@ -20,11 +20,22 @@ impl Signed<'_> {
     /// A command for a POSIX shell that sends exactly this.
     pub(super) fn curl(&self, file: &Path, body: &[u8]) -> anyhow::Result<String> {
         // curl reads brackets and dot segments of a URL as its own business unless told otherwise.
-        let mut command = format!("curl -sS --globoff --path-as-is -X {} {}", quoted(self.method), quoted(&self.url));
-        let has_type = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let mut command = format!(
+            "curl -sS --globoff --path-as-is -X {} {}",
+            quoted(self.method),
+            quoted(&self.url)
+        );
+        let has_type = self
+            .headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         if !has_type {
             let is_json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
-            let kind = if is_json { "application/json" } else { "application/octet-stream" };
+            let kind = if is_json {
+                "application/json"
+            } else {
+                "application/octet-stream"
+            };
             put_header(&mut command, "Content-Type", kind);
         }
         for (name, value) in &self.headers {
@@ -32,12 +43,16 @@ impl Signed<'_> {
         }
         // `--data-binary` takes a text that begins with `@` for a file, `--data-raw` does not; neither changes a byte.
         let data = if is_stdin(file) {
-            let text = std::str::from_utf8(body).ok().filter(|text| !text.contains('\0'));
+            let text = std::str::from_utf8(body)
+                .ok()
+                .filter(|text| !text.contains('\0'));
             let text =
                 text.context("the body is not text that can stand in a command: name it as a file with `--body FILE`")?;
             format!("--data-raw {}", quoted(text))
         } else {
-            let path = file.to_str().context("the name of the body file is not UTF-8: rename it")?;
+            let path = file
+                .to_str()
+                .context("the name of the body file is not UTF-8: rename it")?;
             format!("--data-binary {}", quoted(&format!("@{path}")))
         };
         Ok(command + " \\\n  " + &data)
@@ -46,7 +61,11 @@ impl Signed<'_> {
 
 fn put_header(command: &mut String, name: &str, value: &str) {
     // curl drops a header without a value unless it ends in a semicolon.
-    let line = if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") };
+    let line = if value.is_empty() {
+        format!("{name};")
+    } else {
+        format!("{name}: {value}")
+    };
     // Writing to a String cannot fail.
     let _ = write!(command, " \\\n  -H {}", quoted(&line));
 }
@@ -56,8 +75,15 @@ mod tests {
     use super::*;
 
     fn signed() -> Signed<'static> {
-        let headers = vec![("X-Time".to_owned(), "1".to_owned()), ("X-Empty".to_owned(), String::new())];
-        Signed { method: "POST", url: "http://127.0.0.1:8080/in/x?a=1&b=2".to_owned(), headers }
+        let headers = vec![
+            ("X-Time".to_owned(), "1".to_owned()),
+            ("X-Empty".to_owned(), String::new()),
+        ];
+        Signed {
+            method: "POST",
+            url: "http://127.0.0.1:8080/in/x?a=1&b=2".to_owned(),
+            headers,
+        }
     }
 
     #[test]

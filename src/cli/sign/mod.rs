@@ -79,7 +79,10 @@ impl Sign {
 
     fn try_run(&self) -> anyhow::Result<String> {
         let given = self.url.as_deref().map(split_url).transpose()?;
-        let origin = given.as_ref().and_then(|(origin, _)| *origin).map(str::to_owned);
+        let origin = given
+            .as_ref()
+            .and_then(|(origin, _)| *origin)
+            .map(str::to_owned);
         let subject = self.by.load(origin.clone())?;
         let now = moment(self.at);
         let secret = active(&subject, now)?;
@@ -88,26 +91,40 @@ impl Sign {
             || scheme.code.is_some_and(ProviderCode::signs_path)
             || scheme.signed.parts().contains(&Part::Path);
         if subject.is_prefix && given.is_none() && (self.curl || depends_on_path) {
-            bail!("the route takes every path under {0}: name one, as in `--url {0}x`", subject.path);
+            bail!(
+                "the route takes every path under {0}: name one, as in `--url {0}x`",
+                subject.path
+            );
         }
         if self.curl && given.is_none() && !self.by.is_route() {
-            bail!("`--curl` sends it, but where to? Name it, as in `--url http://127.0.0.1:8080/webhooks/x`");
+            bail!(
+                "`--curl` sends it, but where to? Name it, as in `--url http://127.0.0.1:8080/webhooks/x`"
+            );
         }
         if depends_on_path && given.is_none() && !self.by.is_route() {
-            bail!("this scheme signs the URL or its path: name the one that the provider calls with `--url`");
+            bail!(
+                "this scheme signs the URL or its path: name the one that the provider calls with `--url`"
+            );
         }
         let target = given.map_or_else(|| subject.path.clone(), |(_, target)| target);
         let has_origin = origin.is_some();
         let url = origin.unwrap_or_else(|| subject.gateway.clone()) + &target;
         if scheme.signs_url() && subject.settings.public_url.is_none() {
-            bail!("this scheme signs the URL: name the one that the provider calls, host and all, with `--url`");
+            bail!(
+                "this scheme signs the URL: name the one that the provider calls, host and all, with `--url`"
+            );
         }
         // As hexadecimal digits both halves of a pair look alike.
-        if self.by.is_route() && takes_public_keys(scheme) && public_half(scheme, secret).is_some() {
+        if self.by.is_route() && takes_public_keys(scheme) && public_half(scheme, secret).is_some()
+        {
             bail!("cannot sign: {OF_A_ROUTE}");
         }
         let id = self.id(&subject)?;
-        let extra = self.header.iter().map(|line| split_header(line)).collect::<anyhow::Result<Vec<_>>>()?;
+        let extra = self
+            .header
+            .iter()
+            .map(|line| split_header(line))
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let body = read_input(&self.body).context("`--body`")?;
         let request = SignRequest {
             method: &self.method,
@@ -118,24 +135,44 @@ impl Sign {
             public_url: subject.settings.public_url.as_deref(),
             headers: &extra,
         };
-        let mut headers = sign(scheme, secret, &request).map_err(|fault| self.cannot(&fault, &subject))?;
-        headers.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let lines = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let mut headers =
+            sign(scheme, secret, &request).map_err(|fault| self.cannot(&fault, &subject))?;
+        headers.extend(
+            extra
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        let lines = headers
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let head = Head::from_parts(&self.method, &target, lines).map_err(|refusal| {
-            anyhow!("no HTTP request can be like this: {}; see `--url`, `--method` and `--header`", refusal.why)
+            anyhow!(
+                "no HTTP request can be like this: {}; see `--url`, `--method` and `--header`",
+                refusal.why
+            )
         })?;
         remark(&subject, secret, &head, &body, now);
         if !self.curl {
-            let lines: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+            let lines: Vec<String> = headers
+                .iter()
+                .map(|(name, value)| format!("{name}: {value}"))
+                .collect();
             return Ok(lines.join("\n"));
         }
         if let Some(host) = &subject.host
             && !has_origin
-            && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"))
+            && !headers
+                .iter()
+                .any(|(name, _)| name.eq_ignore_ascii_case("host"))
         {
             headers.insert(0, ("Host".to_owned(), host.clone()));
         }
-        Signed { method: &self.method, url, headers }.curl(&self.body, &body)
+        Signed {
+            method: &self.method,
+            url,
+            headers,
+        }
+        .curl(&self.body, &body)
     }
 
     /// Why it cannot be signed, and what would help.
@@ -156,7 +193,8 @@ impl Sign {
         let is_own = subject.scheme.code.is_some_and(ProviderCode::has_own_id);
         let random_id = || {
             let mut random = [0; 12];
-            getrandom::fill(&mut random).map_err(|error| anyhow!("no random bytes for an event id: {error}"))?;
+            getrandom::fill(&mut random)
+                .map_err(|error| anyhow!("no random bytes for an event id: {error}"))?;
             Ok(Some(format!("evt_{}", hex::encode(random))))
         };
         match (&subject.scheme.event_id, &self.id) {
@@ -167,7 +205,9 @@ impl Sign {
             (Some(Place::Header(_)), id) => Ok(id.clone()),
             (_, None) => Ok(None),
             (Some(Place::Json(_)), Some(_)) => {
-                bail!("`--id` has no place: this scheme has the event id in the body, so write it there")
+                bail!(
+                    "`--id` has no place: this scheme has the event id in the body, so write it there"
+                )
             }
             (None, Some(_)) => bail!("`--id` has no place: this scheme has no event id"),
         }
@@ -175,12 +215,15 @@ impl Sign {
 
     /// Whether `--header` names this one.
     fn names(&self, name: &FieldName) -> bool {
-        self.header.iter().any(|line| line.split(':').next().is_some_and(|n| name.is_or_aliases(n.trim().as_bytes())))
+        self.header.iter().any(|line| {
+            line.split(':')
+                .next()
+                .is_some_and(|n| name.is_or_aliases(n.trim().as_bytes()))
+        })
     }
 }
 
-const OF_A_ROUTE: &str =
-    "the route has the public key: sign with `--provider` or `--scheme`, and the private key as `--secret`";
+const OF_A_ROUTE: &str = "the route has the public key: sign with `--provider` or `--scheme`, and the private key as `--secret`";
 
 /// Says on standard error what the signer should know: what a gateway would answer to this delivery, by the verifier of
 /// live traffic, and what the key is.
@@ -198,28 +241,46 @@ fn remark(subject: &Subject, secret: &Secret, head: &Head, body: &[u8], now: Now
     } else {
         let secrets = std::slice::from_ref(secret);
         let settings = &subject.settings;
-        let case = Case { scheme: &Arc::clone(scheme), settings, secrets, head, body, now };
+        let case = Case {
+            scheme: &Arc::clone(scheme),
+            settings,
+            secrets,
+            head,
+            body,
+            now,
+        };
         match case.judge() {
             Err(CaseError::Refused(refusal)) => (Some(refusal), None),
             Err(CaseError::Key(_)) => (None, None),
             Ok(proof) => (None, Some(proof)),
         }
     };
-    let refusal =
-        refusal.or_else(|| subject.envelope.extract(head, body, proof.as_ref().and_then(Proof::claims)).err());
+    let refusal = refusal.or_else(|| {
+        subject
+            .envelope
+            .extract(head, body, proof.as_ref().and_then(Proof::claims))
+            .err()
+    });
     if let Some(refusal) = refusal {
-        note(&format!("warning: it is signed, but the gateway would answer {refusal}"));
+        note(&format!(
+            "warning: it is signed, but the gateway would answer {refusal}"
+        ));
     }
 }
 
 fn active(subject: &Subject, now: Now) -> anyhow::Result<&Secret> {
-    let mut active = subject.secrets.iter().filter(|secret| secret.is_active(now.wall));
+    let mut active = subject
+        .secrets
+        .iter()
+        .filter(|secret| secret.is_active(now.wall));
     active
         .next()
         .context("no secret is active at that time: see `not_before` and `not_after`, or choose another `--at`")
 }
 
 fn split_header(line: &str) -> anyhow::Result<(&str, &str)> {
-    let (name, value) = line.split_once(':').context("`--header` has no colon: write it as in `X-Event: push`")?;
+    let (name, value) = line
+        .split_once(':')
+        .context("`--header` has no colon: write it as in `X-Event: push`")?;
     Ok((name, value.trim_ascii()))
 }

@@ -13,7 +13,8 @@ fn every_help_fits_a_screen_and_shows_an_example() {
     let mut wrong = Vec::new();
     for command in std::iter::once(&cli).chain(cli.get_subcommands()) {
         let help = command.clone().term_width(80).render_help().to_string();
-        if command.get_name() != "help" && (help.lines().count() > 50 || !help.contains("Example")) {
+        if command.get_name() != "help" && (help.lines().count() > 50 || !help.contains("Example"))
+        {
             wrong.push(help);
         }
     }

@@ -4,7 +4,8 @@ use crate::key::public::KeyType;
 use crate::scheme::{Algorithm, KeyEncoding, Kind, Scheme};
 
 /// Ed25519, RFC 8032 section 7.1, test 1: the private half.
-pub(crate) const ED25519_SEED: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
+pub(crate) const ED25519_SEED: &str =
+    "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
 /// The public half.
 pub(crate) const ED25519: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
 /// P-256.

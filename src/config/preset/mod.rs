@@ -67,21 +67,39 @@ pub struct Preset {
 impl Preset {
     /// Reads the file called `name`, whose text is `text` and whose keys are in `table`. `None` where a key is missing or
     /// wrong, which `findings` then knows.
-    pub(super) fn read(name: &str, text: &str, mut table: Table<'_>, findings: &mut Findings) -> Option<Self> {
+    pub(super) fn read(
+        name: &str,
+        text: &str,
+        mut table: Table<'_>,
+        findings: &mut Findings,
+    ) -> Option<Self> {
         let title = fact(&mut table, findings, "title");
         let family = table.required(findings, "family", "\"body-hmac\"");
-        let family = family.and_then(|item| item.one_of(findings, &Family::ALL.map(Family::name), &[], Family::named));
+        let family = family.and_then(|item| {
+            item.one_of(findings, &Family::ALL.map(Family::name), &[], Family::named)
+        });
         let basis = table.required(findings, "basis", "\"primary\"");
         let basis = basis.and_then(|item| item.one_of(findings, &Basis::NAMES, &[], Basis::named));
-        let (source, retries) = (fact(&mut table, findings, "source"), fact(&mut table, findings, "retries"));
+        let (source, retries) = (
+            fact(&mut table, findings, "source"),
+            fact(&mut table, findings, "retries"),
+        );
         let mut list = |key: &'static str, findings: &mut Findings| -> Vec<String> {
-            let entries = table.item(key).and_then(|item| item.list(findings, "[\"…\"]")).unwrap_or_default();
+            let entries = table
+                .item(key)
+                .and_then(|item| item.list(findings, "[\"…\"]"))
+                .unwrap_or_default();
             let text = |item: &Item<'_>| item.text(findings, "\"…\"").map(ToOwned::to_owned);
             entries.iter().filter_map(text).collect()
         };
         let (notes, aliases) = (list("notes", findings), list("aliases", findings));
-        let proved = table.item("proved").and_then(|item| item.flag(findings)).unwrap_or(true);
-        let horizon = table.item("horizon").and_then(|item| item.unit(findings, "\"72h\"", units::duration));
+        let proved = table
+            .item("proved")
+            .and_then(|item| item.flag(findings))
+            .unwrap_or(true);
+        let horizon = table
+            .item("horizon")
+            .and_then(|item| item.unit(findings, "\"72h\"", units::duration));
         let scheme = table.required(findings, "scheme", "{ algorithm = \"hmac-sha256\", … }")?;
         let mut scheme = scheme.table(findings, "[scheme]")?;
         let scheme = scheme::read(&mut scheme, findings, name, true);
@@ -142,7 +160,11 @@ fn shown(name: &str, text: &str) -> String {
 }
 
 /// The text under `key`, which must be there.
-pub(super) fn fact(table: &mut Table<'_>, findings: &mut Findings, key: &'static str) -> Option<String> {
+pub(super) fn fact(
+    table: &mut Table<'_>,
+    findings: &mut Findings,
+    key: &'static str,
+) -> Option<String> {
     let item = table.required(findings, key, "\"…\"")?;
     item.text(findings, "\"…\"").map(ToOwned::to_owned)
 }

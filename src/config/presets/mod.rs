@@ -48,10 +48,21 @@ pub struct Unsupported {
 
 impl Unsupported {
     fn read(name: &str, mut table: Table<'_>, findings: &mut Findings) -> Option<Self> {
-        let (title, reason) = (fact(&mut table, findings, "title"), fact(&mut table, findings, "reason"));
-        let instead = table.item("instead").and_then(|item| item.text(findings, "\"…\"")).map(ToOwned::to_owned);
+        let (title, reason) = (
+            fact(&mut table, findings, "title"),
+            fact(&mut table, findings, "reason"),
+        );
+        let instead = table
+            .item("instead")
+            .and_then(|item| item.text(findings, "\"…\""))
+            .map(ToOwned::to_owned);
         table.finish(findings);
-        Some(Self { name: name.to_owned(), title: title?, reason: reason?, instead })
+        Some(Self {
+            name: name.to_owned(),
+            title: title?,
+            reason: reason?,
+            instead,
+        })
     }
 }
 
@@ -74,8 +85,15 @@ pub fn find(name: &str) -> Option<&'static Preset> {
 /// the name that was probably meant.
 pub fn why_not(name: &str) -> String {
     if let Some(known) = unsupported().iter().find(|known| known.name == name) {
-        let instead = known.instead.as_ref().map(|instead| format!("; {instead}")).unwrap_or_default();
-        return format!("{} is not supported: {}{instead}", known.title, known.reason);
+        let instead = known
+            .instead
+            .as_ref()
+            .map(|instead| format!("; {instead}"))
+            .unwrap_or_default();
+        return format!(
+            "{} is not supported: {}{instead}",
+            known.title, known.reason
+        );
     }
     match nearest(name) {
         Some(near) => format!("did you mean `{near}`? `verigate providers` lists them all"),
@@ -90,7 +108,9 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// The name or alias that this is probably a misspelling of.
 pub fn nearest(name: &str) -> Option<&'static str> {
-    let called = all().iter().flat_map(|preset| std::iter::once(&preset.name).chain(&preset.aliases));
+    let called = all()
+        .iter()
+        .flat_map(|preset| std::iter::once(&preset.name).chain(&preset.aliases));
     suggestion(name, called.map(String::as_str))
 }
 
@@ -101,14 +121,19 @@ pub(super) fn read_presets() -> impl Iterator<Item = Result<Preset, Problems>> {
 
 /// The preset file called `name`, read.
 pub(super) fn read_preset(name: &str, text: &str) -> Result<Option<Preset>, Problems> {
-    read_file(Path::new(name), text, |table, findings| Preset::read(name, text, table, findings))
+    read_file(Path::new(name), text, |table, findings| {
+        Preset::read(name, text, table, findings)
+    })
 }
 
 /// Every file below `unsupported/`, read.
 pub(super) fn read_unsupported() -> impl Iterator<Item = Result<Unsupported, Problems>> {
     let read = |(name, text)| {
         let path = Path::new(UNSUPPORTED).join(name);
-        read_file(&path, text, |table, findings| Unsupported::read(name, table, findings)).transpose()
+        read_file(&path, text, |table, findings| {
+            Unsupported::read(name, table, findings)
+        })
+        .transpose()
     };
     files(UNSUPPORTED).filter_map(read)
 }
@@ -129,8 +154,15 @@ fn read_file<T>(
 
 /// The TOML files directly in a folder, given by its path in [`FOLDER`]: each name without its ending, and the text.
 pub(super) fn files(folder: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let folder = if folder.is_empty() { Some(&FOLDER) } else { FOLDER.get_dir(folder) };
+    let folder = if folder.is_empty() {
+        Some(&FOLDER)
+    } else {
+        FOLDER.get_dir(folder)
+    };
     let is_toml = |path: &Path| path.extension().is_some_and(|end| end == "toml");
-    let files = folder.into_iter().flat_map(Dir::files).filter(move |file| is_toml(file.path()));
+    let files = folder
+        .into_iter()
+        .flat_map(Dir::files)
+        .filter(move |file| is_toml(file.path()));
     files.filter_map(|file| Some((file.path().file_stem()?.to_str()?, file.contents_utf8()?)))
 }

@@ -33,7 +33,12 @@ impl Envelope {
         };
         let (event_id, event_type) = (with(event_id, true), with(event_type, false));
         let account = with(account, false);
-        Self { event_id, event_type, account, is_usable }
+        Self {
+            event_id,
+            event_type,
+            account,
+            is_usable,
+        }
     }
 
     /// Puts into a scheme what was written. An id place of the operator's own is no longer the preset's (SPEC 4).
@@ -60,19 +65,35 @@ impl Envelope {
 
 fn read_place(item: &Item<'_>, findings: &mut Findings) -> Option<(Place, Option<bool>)> {
     let mut table = item.table(findings, "{ json = \"/id\" }")?;
-    let (header, json, claim) = (table.item("header"), table.item("json"), table.item("claim"));
+    let (header, json, claim) = (
+        table.item("header"),
+        table.item("json"),
+        table.item("claim"),
+    );
     let required = table.item("required").and_then(|item| item.flag(findings));
     table.finish(findings);
     let place = match (header, json, claim) {
         (Some(header), None, None) => Place::Header(read_field(&header, findings)?),
         (None, Some(json), None) => Place::Json(read_pointers(&json, findings)?),
-        (None, None, Some(claim)) => Place::Claim(claim.label(findings, 128, "{ claim = \"jti\" }")?.to_owned()),
+        (None, None, Some(claim)) => Place::Claim(
+            claim
+                .label(findings, 128, "{ claim = \"jti\" }")?
+                .to_owned(),
+        ),
         (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
-            item.refuse(findings, "names two places", "keep one of `header`, `json` and `claim`");
+            item.refuse(
+                findings,
+                "names two places",
+                "keep one of `header`, `json` and `claim`",
+            );
             return None;
         }
         (None, None, None) => {
-            item.refuse(findings, "names no place", "write `{ header = \"X-Event-Id\" }` or `{ json = \"/id\" }`");
+            item.refuse(
+                findings,
+                "names no place",
+                "write `{ header = \"X-Event-Id\" }` or `{ json = \"/id\" }`",
+            );
             return None;
         }
     };
@@ -83,11 +104,16 @@ fn read_pointers(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<Pointer
     let pointer = |entry: &Item<'_>, findings: &mut Findings| {
         let pointer = Pointer::parse(entry.text(findings, "\"/id\"")?);
         if pointer.is_none() {
-            let help = "begin it with `/`, as in `/data/id`; `~1` stands for `/`, `~0` for `~` (RFC 6901)";
+            let help =
+                "begin it with `/`, as in `/data/id`; `~1` stands for `/`, `~0` for `~` (RFC 6901)";
             entry.refuse(findings, "is no JSON pointer", help);
         }
         if pointer.as_ref().is_some_and(Pointer::is_each) {
-            entry.refuse(findings, "names many places", "name one: `*` is only for `signature.json`");
+            entry.refuse(
+                findings,
+                "names many places",
+                "name one: `*` is only for `signature.json`",
+            );
             return None;
         }
         pointer
@@ -96,9 +122,16 @@ fn read_pointers(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<Pointer
         return Some(vec![pointer(item, findings)?]);
     }
     let entries = item.list(findings, "json = \"/id\"")?;
-    let pointers: Vec<_> = entries.iter().filter_map(|entry| pointer(entry, findings)).collect();
+    let pointers: Vec<_> = entries
+        .iter()
+        .filter_map(|entry| pointer(entry, findings))
+        .collect();
     if entries.is_empty() {
-        item.refuse(findings, "is empty", "write at least one pointer, as in `/id`");
+        item.refuse(
+            findings,
+            "is empty",
+            "write at least one pointer, as in `/id`",
+        );
     }
     (!pointers.is_empty() && pointers.len() == entries.len()).then_some(pointers)
 }

@@ -12,7 +12,11 @@ pub(in crate::config) fn is_field_value(value: &[u8]) -> bool {
 pub(super) fn read_field(item: &Item<'_>, findings: &mut Findings) -> Option<FieldName> {
     let name = FieldName::new(item.text(findings, "\"X-Signature\"")?);
     if name.is_none() {
-        item.refuse(findings, "is no header name", "write letters, digits and `-`, as in `X-Signature`");
+        item.refuse(
+            findings,
+            "is no header name",
+            "write letters, digits and `-`, as in `X-Signature`",
+        );
     }
     name
 }
@@ -24,7 +28,11 @@ pub(super) fn read_fields(item: &Item<'_>, findings: &mut Findings) -> Option<Ve
     }
     let entries = item.list(findings, "header = [\"X-Signature\"]")?;
     if entries.is_empty() {
-        item.refuse(findings, "is empty", "name at least one header, as in `[\"X-Signature\"]`");
+        item.refuse(
+            findings,
+            "is empty",
+            "name at least one header, as in `[\"X-Signature\"]`",
+        );
         return None;
     }
     let mut names: Vec<FieldName> = Vec::new();
@@ -34,8 +42,15 @@ pub(super) fn read_fields(item: &Item<'_>, findings: &mut Findings) -> Option<Ve
             is_usable = false;
             continue;
         };
-        if names.iter().any(|other| other.is_or_aliases(name.as_str().as_bytes())) {
-            entry.refuse(findings, "names a header twice, in this or another spelling", "name each header once");
+        if names
+            .iter()
+            .any(|other| other.is_or_aliases(name.as_str().as_bytes()))
+        {
+            entry.refuse(
+                findings,
+                "names a header twice, in this or another spelling",
+                "name each header once",
+            );
             is_usable = false;
         }
         names.push(name);
@@ -45,7 +60,9 @@ pub(super) fn read_fields(item: &Item<'_>, findings: &mut Findings) -> Option<Ve
 
 /// Reads `require`: headers that must have exactly this value.
 pub(super) fn read_require(item: &Item<'_>, findings: &mut Findings) -> Vec<(FieldName, Vec<u8>)> {
-    let Some(table) = item.table(findings, "require = { \"X-Signature-Version\" = \"1\" }") else { return Vec::new() };
+    let Some(table) = item.table(findings, "require = { \"X-Signature-Version\" = \"1\" }") else {
+        return Vec::new();
+    };
     let mut required: Vec<(FieldName, Vec<u8>)> = Vec::new();
     for (name, entry) in table.items() {
         let Some(field) = FieldName::new(name) else {
@@ -53,16 +70,28 @@ pub(super) fn read_require(item: &Item<'_>, findings: &mut Findings) -> Vec<(Fie
             findings.problem(entry.key_span, message, "write it as in `X-Version`");
             continue;
         };
-        if required.iter().any(|(other, _)| other.is_or_aliases(field.as_str().as_bytes())) {
-            let message = format!("{} is there already, in this or another spelling", findings.shown_key(name));
+        if required
+            .iter()
+            .any(|(other, _)| other.is_or_aliases(field.as_str().as_bytes()))
+        {
+            let message = format!(
+                "{} is there already, in this or another spelling",
+                findings.shown_key(name)
+            );
             findings.problem(entry.key_span, message, "require one value of each header");
             continue;
         }
-        let Some(value) = entry.text(findings, "\"1\"") else { continue };
+        let Some(value) = entry.text(findings, "\"1\"") else {
+            continue;
+        };
         if is_field_value(value.as_bytes()) && !value.is_empty() {
             required.push((field, value.as_bytes().to_vec()));
         } else {
-            entry.refuse(findings, "could never be a header's value", "write visible characters");
+            entry.refuse(
+                findings,
+                "could never be a header's value",
+                "write visible characters",
+            );
         }
     }
     required

@@ -11,13 +11,18 @@ use crate::notation::encoding::Encoding;
 use crate::scheme::jwt::{DigestClaim, JwtAlgorithm, JwtRule};
 
 /// What the table may look like.
-pub(super) const EXAMPLE: &str = "{ header = \"X-Token\", algorithms = [\"HS256\"], max_age = \"5m\" }";
+pub(super) const EXAMPLE: &str =
+    "{ header = \"X-Token\", algorithms = [\"HS256\"], max_age = \"5m\" }";
 
 /// Reads the rule.
 pub(super) fn read(item: &Item<'_>, findings: &mut Findings) -> Option<JwtRule> {
     let mut table = item.table(findings, &format!("jwt = {EXAMPLE}"))?;
-    let header = table.required(findings, "header", "\"X-Token\"").and_then(|item| read_field(&item, findings));
-    let prefix = table.item("prefix").map_or(Some(String::new()), |item| read_prefix(&item, findings));
+    let header = table
+        .required(findings, "header", "\"X-Token\"")
+        .and_then(|item| read_field(&item, findings));
+    let prefix = table
+        .item("prefix")
+        .map_or(Some(String::new()), |item| read_prefix(&item, findings));
     let algorithms = table.required(findings, "algorithms", "[\"HS256\"]");
     let algorithms = algorithms.and_then(|item| read_algorithms(&item, findings));
     let mut is_usable = true;
@@ -40,13 +45,25 @@ pub(super) fn read(item: &Item<'_>, findings: &mut Findings) -> Option<JwtRule> 
         && body_claim.is_none()
     {
         let help = "say which claim stands for the body, as in `body_digest = { claim = \"payload_hash\" }`";
-        item.refuse(findings, "means nothing: no claim stands for the body", help);
+        item.refuse(
+            findings,
+            "means nothing: no claim stands for the body",
+            help,
+        );
     }
-    let absent_if_empty = absent_if_empty.and_then(|item| item.flag(findings)).unwrap_or(false);
+    let absent_if_empty = absent_if_empty
+        .and_then(|item| item.flag(findings))
+        .unwrap_or(false);
     let max_age = table.item("max_age");
-    let timeless = max_age.as_ref().is_some_and(|item| item.value.get_ref().as_str() == Some("off"));
-    let max_age = max_age.filter(|_| !timeless).and_then(|item| item.unit(findings, "\"5m\"", units::timeout));
-    let leeway = table.item("leeway").and_then(|item| item.unit(findings, "\"1s\"", units::duration));
+    let timeless = max_age
+        .as_ref()
+        .is_some_and(|item| item.value.get_ref().as_str() == Some("off"));
+    let max_age = max_age
+        .filter(|_| !timeless)
+        .and_then(|item| item.unit(findings, "\"5m\"", units::timeout));
+    let leeway = table
+        .item("leeway")
+        .and_then(|item| item.unit(findings, "\"1s\"", units::duration));
     table.finish(findings);
     let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
     is_usable.then_some(())?;
@@ -68,15 +85,28 @@ pub(super) fn read(item: &Item<'_>, findings: &mut Findings) -> Option<JwtRule> 
 fn read_algorithms(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<JwtAlgorithm>> {
     let entries = item.list(findings, "algorithms = [\"HS256\"]")?;
     let names = JwtAlgorithm::ALL.map(JwtAlgorithm::name);
-    let read = entries.iter().map(|entry| entry.one_of(findings, &names, &[], JwtAlgorithm::named));
+    let read = entries
+        .iter()
+        .map(|entry| entry.one_of(findings, &names, &[], JwtAlgorithm::named));
     let algorithms: Vec<JwtAlgorithm> = read.collect::<Option<_>>()?;
     let Some(first) = algorithms.first() else {
-        item.refuse(findings, "is empty: no token could be taken", "name the one that the provider uses");
+        item.refuse(
+            findings,
+            "is empty: no token could be taken",
+            "name the one that the provider uses",
+        );
         return None;
     };
     // Of two families, a key of one could be taken for one of the other.
-    if algorithms.iter().any(|other| other.family() != first.family()) {
-        item.refuse(findings, "mixes families of algorithms", "keep those of one, as in `[\"HS256\", \"HS512\"]`");
+    if algorithms
+        .iter()
+        .any(|other| other.family() != first.family())
+    {
+        item.refuse(
+            findings,
+            "mixes families of algorithms",
+            "keep those of one, as in `[\"HS256\", \"HS512\"]`",
+        );
         return None;
     }
     Some(algorithms)
@@ -84,19 +114,31 @@ fn read_algorithms(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<JwtAl
 
 fn read_digest(item: &Item<'_>, findings: &mut Findings) -> Option<DigestClaim> {
     const HASHES: [&str; 1] = ["sha256"];
-    let mut table = item.table(findings, "{ claim = \"sha256\", hash = \"sha256\", encoding = \"hex\" }")?;
+    let mut table = item.table(
+        findings,
+        "{ claim = \"sha256\", hash = \"sha256\", encoding = \"hex\" }",
+    )?;
     let claim = table.required(findings, "claim", "\"sha256\"");
     let claim = claim.and_then(|item| item.label(findings, 128, "sha256").map(ToOwned::to_owned));
     let hash = match table.item("hash") {
-        Some(item) => {
-            item.one_of(findings, &HASHES, &[], |name| HASHES.contains(&name).then_some(DigestAlgorithm::Sha256))
-        }
+        Some(item) => item.one_of(findings, &HASHES, &[], |name| {
+            HASHES.contains(&name).then_some(DigestAlgorithm::Sha256)
+        }),
         None => Some(DigestAlgorithm::Sha256),
     };
     let encoding = match table.item("encoding") {
-        Some(item) => item.one_of(findings, &Encoding::ALL.map(Encoding::name), &[], Encoding::named),
+        Some(item) => item.one_of(
+            findings,
+            &Encoding::ALL.map(Encoding::name),
+            &[],
+            Encoding::named,
+        ),
         None => Some(Encoding::Hex),
     };
     table.finish(findings);
-    Some(DigestClaim { claim: claim?, hash: hash?, encoding: encoding? })
+    Some(DigestClaim {
+        claim: claim?,
+        hash: hash?,
+        encoding: encoding?,
+    })
 }

@@ -10,16 +10,26 @@ pub(super) fn read(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<KeyFo
     }
     let entries = item.list(findings, "key = \"utf8\"")?;
     if entries.is_empty() {
-        item.refuse(findings, "is empty: no secret could be a key", "name at least one, as in `[\"utf8\"]`");
+        item.refuse(
+            findings,
+            "is empty: no secret could be a key",
+            "name at least one, as in `[\"utf8\"]`",
+        );
         return None;
     }
-    let read: Vec<_> = entries.iter().map(|entry| read_form(entry, findings)).collect();
+    let read: Vec<_> = entries
+        .iter()
+        .map(|entry| read_form(entry, findings))
+        .collect();
     read.into_iter().collect()
 }
 
 fn read_form(item: &Item<'_>, findings: &mut Findings) -> Option<KeyForm> {
     if !item.value.get_ref().is_table() {
-        return Some(KeyForm { encoding: read_encoding(item, findings)?, ..KeyForm::default() });
+        return Some(KeyForm {
+            encoding: read_encoding(item, findings)?,
+            ..KeyForm::default()
+        });
     }
     let mut table = item.table(findings, "key = \"utf8\"")?;
     let encoding = table.required(findings, "encoding", "\"base64\"");
@@ -27,7 +37,10 @@ fn read_form(item: &Item<'_>, findings: &mut Findings) -> Option<KeyForm> {
     let has_strip = strip.is_some();
     let strip = strip.and_then(|item| item.label(findings, 64, "whsec_").map(ToOwned::to_owned));
     let required = table.item("required");
-    let strip_required = required.as_ref().and_then(|item| item.flag(findings)).unwrap_or(false);
+    let strip_required = required
+        .as_ref()
+        .and_then(|item| item.flag(findings))
+        .unwrap_or(false);
     if let Some(item) = required.filter(|_| strip_required && !has_strip) {
         item.refuse(
             findings,
@@ -36,17 +49,26 @@ fn read_form(item: &Item<'_>, findings: &mut Findings) -> Option<KeyForm> {
         );
     }
     table.finish(findings);
-    Some(KeyForm { encoding: read_encoding(&encoding?, findings)?, strip, strip_required })
+    Some(KeyForm {
+        encoding: read_encoding(&encoding?, findings)?,
+        strip,
+        strip_required,
+    })
 }
 
 fn read_encoding(item: &Item<'_>, findings: &mut Findings) -> Option<KeyEncoding> {
-    let encoding = item.one_of(findings, &["utf8", "utf8-nfkd", "base64", "hex"], &[], |name| match name {
-        "utf8" => Some(KeyEncoding::Utf8),
-        "utf8-nfkd" => Some(KeyEncoding::Utf8Nfkd),
-        "base64" => Some(KeyEncoding::Base64),
-        "hex" => Some(KeyEncoding::Hex),
-        _ => None,
-    });
+    let encoding = item.one_of(
+        findings,
+        &["utf8", "utf8-nfkd", "base64", "hex"],
+        &[],
+        |name| match name {
+            "utf8" => Some(KeyEncoding::Utf8),
+            "utf8-nfkd" => Some(KeyEncoding::Utf8Nfkd),
+            "base64" => Some(KeyEncoding::Base64),
+            "hex" => Some(KeyEncoding::Hex),
+            _ => None,
+        },
+    );
     if encoding.is_none() {
         // Somebody may have taken `key` for the place of the secret.
         findings.hide_all(item.value);

@@ -29,22 +29,34 @@ pub(super) fn nowhere() -> SignaturePlace {
 
 /// The place of HTTP's own credentials.
 pub(super) fn authorization() -> SignaturePlace {
-    SignaturePlace { headers: FieldName::new("Authorization").into_iter().collect(), ..nowhere() }
+    SignaturePlace {
+        headers: FieldName::new("Authorization").into_iter().collect(),
+        ..nowhere()
+    }
 }
 
 /// Reads the place of a signature made with `algorithm`, which is `None` where that could not be read.
-pub(super) fn read(item: &Item<'_>, findings: &mut Findings, algorithm: Option<Algorithm>) -> Option<SignaturePlace> {
+pub(super) fn read(
+    item: &Item<'_>,
+    findings: &mut Findings,
+    algorithm: Option<Algorithm>,
+) -> Option<SignaturePlace> {
     let mut table = item.table(findings, EXAMPLE)?;
     let (header, json) = (table.item("header"), table.item("json"));
-    let headers = header.as_ref().map_or(Some(Vec::new()), |item| read_fields(item, findings));
-    let pointer = json.as_ref().map_or(Some(None), |item| read_pointer(item, findings).map(Some));
+    let headers = header
+        .as_ref()
+        .map_or(Some(Vec::new()), |item| read_fields(item, findings));
+    let pointer = json
+        .as_ref()
+        .map_or(Some(None), |item| read_pointer(item, findings).map(Some));
     let is_credential = algorithm.is_some_and(|algorithm| algorithm.kind() == Kind::Token);
     let mut refused: Vec<(&'static str, &str)> = Vec::new();
     if is_credential {
         refused.push(("encoding", "the secret itself is sent along"));
         refused.extend(OF_LISTS.map(|key| (key, "the secret itself is sent along")));
     } else if json.is_some() {
-        refused.extend(OF_LISTS.map(|key| (key, "the signature stands in the body, not in a header")));
+        refused
+            .extend(OF_LISTS.map(|key| (key, "the signature stands in the body, not in a header")));
     }
     if algorithm == Some(Algorithm::Basic) {
         refused.push(("prefix", "`Basic ` is known to stand there"));
@@ -52,7 +64,11 @@ pub(super) fn read(item: &Item<'_>, findings: &mut Findings, algorithm: Option<A
     let mut is_usable = true;
     for (key, why) in refused {
         if let Some(item) = table.item(key) {
-            item.refuse(findings, format_args!("means nothing here: {why}"), "leave it out");
+            item.refuse(
+                findings,
+                format_args!("means nothing here: {why}"),
+                "leave it out",
+            );
             is_usable = false;
         }
     }
@@ -60,15 +76,29 @@ pub(super) fn read(item: &Item<'_>, findings: &mut Findings, algorithm: Option<A
         return None;
     }
     let encoding = match table.item("encoding") {
-        Some(item) => item.one_of(findings, &Encoding::ALL.map(Encoding::name), &[], Encoding::named),
+        Some(item) => item.one_of(
+            findings,
+            &Encoding::ALL.map(Encoding::name),
+            &[],
+            Encoding::named,
+        ),
         None => Some(Encoding::Hex),
     };
-    let prefix = table.item("prefix").map_or(Some(String::new()), |item| read_prefix(&item, findings));
-    let repeat = table.item("repeat").and_then(|item| item.flag(findings)).unwrap_or(false);
+    let prefix = table
+        .item("prefix")
+        .map_or(Some(String::new()), |item| read_prefix(&item, findings));
+    let repeat = table
+        .item("repeat")
+        .and_then(|item| item.flag(findings))
+        .unwrap_or(false);
     let items = read_items(&mut table, findings, algorithm);
     table.finish(findings);
     if header.is_some() && json.is_some() {
-        item.refuse(findings, "names two places", "keep either `header` or `json`");
+        item.refuse(
+            findings,
+            "names two places",
+            "keep either `header` or `json`",
+        );
         return None;
     }
     if header.is_none() && json.is_none() {
@@ -76,7 +106,11 @@ pub(super) fn read(item: &Item<'_>, findings: &mut Findings, algorithm: Option<A
             return Some(authorization());
         }
         let path = table.path_of("header");
-        findings.absence(item.span(), format!("`{path}` is missing"), format!("add it, as in `{EXAMPLE}`"));
+        findings.absence(
+            item.span(),
+            format!("`{path}` is missing"),
+            format!("add it, as in `{EXAMPLE}`"),
+        );
         return None;
     }
     Some(SignaturePlace {
@@ -104,15 +138,22 @@ pub(super) fn read_prefix(item: &Item<'_>, findings: &mut Findings) -> Option<St
     let text = item.text(findings, "prefix = \"sha256=\"")?;
     let is_fit = text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) && !text.starts_with(' ');
     if !is_fit {
-        let help = "write visible ASCII characters; white space around a header's value is no part of it";
+        let help =
+            "write visible ASCII characters; white space around a header's value is no part of it";
         item.refuse(findings, "could never begin a header's value", help);
     }
     is_fit.then(|| text.to_owned())
 }
 
 /// How a header's value is taken apart.
-fn read_items(table: &mut Table<'_>, findings: &mut Findings, algorithm: Option<Algorithm>) -> Option<Items> {
-    let separator = table.item("separator").map_or(Some(None), |item| read_separator(&item, findings).map(Some));
+fn read_items(
+    table: &mut Table<'_>,
+    findings: &mut Findings,
+    algorithm: Option<Algorithm>,
+) -> Option<Items> {
+    let separator = table
+        .item("separator")
+        .map_or(Some(None), |item| read_separator(&item, findings).map(Some));
     let assign_item = table.item("assign");
     let assign = assign_item.as_ref().map_or(Some(None), |item| {
         let read = item.one_of(findings, &["=", ","], &[], |text| match text {
@@ -126,43 +167,68 @@ fn read_items(table: &mut Table<'_>, findings: &mut Findings, algorithm: Option<
     let labels = match &accept {
         Some(item) if assign_item.is_none() => {
             let help = "say what stands between label and value, as in `assign = \"=\"`";
-            item.refuse(findings, "names labels, but items have none without `assign`", help);
+            item.refuse(
+                findings,
+                "names labels, but items have none without `assign`",
+                help,
+            );
             None
         }
         Some(item) => read_accept(item, findings, algorithm),
-        None if assign_item.is_some() => algorithm.map(|algorithm| vec![(DEFAULT_LABEL.to_owned(), algorithm)]),
+        None if assign_item.is_some() => {
+            algorithm.map(|algorithm| vec![(DEFAULT_LABEL.to_owned(), algorithm)])
+        }
         None => Some(Vec::new()),
     };
     let limit = match table.item("limit") {
-        Some(item) => item.integer(findings, 1..=64).and_then(|limit| usize::try_from(limit).ok()),
+        Some(item) => item
+            .integer(findings, 1..=64)
+            .and_then(|limit| usize::try_from(limit).ok()),
         None => Some(Items::LIMIT),
     };
     let (separator, assign) = (separator?, assign?);
     if let (Some(item), Some(separator), Some(assign)) = (&assign_item, &separator, assign)
         && separator.as_bytes() == [assign]
     {
-        item.refuse(findings, "is also what divides the items", "write each as the provider does: they differ");
+        item.refuse(
+            findings,
+            "is also what divides the items",
+            "write each as the provider does: they differ",
+        );
         return None;
     }
     let divides = |label: &str| {
-        separator.as_ref().is_some_and(|separator| label.contains(separator))
+        separator
+            .as_ref()
+            .is_some_and(|separator| label.contains(separator))
             || assign.is_some_and(|assign| label.as_bytes().contains(&assign))
     };
     if let Some(item) = &accept
         && let Some((label, _)) = labels.iter().flatten().find(|(label, _)| divides(label))
     {
         let help = "write the label alone, without what stands around it";
-        item.refuse(findings, format_args!("holds `{label}`, which `separator` or `assign` would cut"), help);
+        item.refuse(
+            findings,
+            format_args!("holds `{label}`, which `separator` or `assign` would cut"),
+            help,
+        );
         return None;
     }
-    Some(Items { separator, assign, accept: labels?, limit: limit? })
+    Some(Items {
+        separator,
+        assign,
+        accept: labels?,
+        limit: limit?,
+    })
 }
 
 fn read_separator(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
     let text = item.text(findings, "separator = \",\"")?;
-    let is_fit = (1..=4).contains(&text.len()) && text.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
+    let is_fit =
+        (1..=4).contains(&text.len()) && text.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
     if !is_fit {
-        let help = "write the exact text, one to four visible characters, as in `\",\"` or `\", \"`";
+        let help =
+            "write the exact text, one to four visible characters, as in `\",\"` or `\", \"`";
         item.refuse(findings, "is nothing that divides items", help);
     }
     is_fit.then(|| text.to_owned())
@@ -178,12 +244,20 @@ fn read_accept(
     const TABLE: &str = "accept = { v1 = \"hmac-sha256\" }";
     let mut labels: Vec<(String, Option<Algorithm>)> = Vec::new();
     if item.value.get_ref().is_table() {
-        let signing = Algorithm::ALL.into_iter().filter(|a| matches!(a.kind(), Kind::Digest(_) | Kind::Public(_)));
+        let signing = Algorithm::ALL
+            .into_iter()
+            .filter(|a| matches!(a.kind(), Kind::Digest(_) | Kind::Public(_)));
         let names: Vec<&str> = signing.map(Algorithm::name).collect();
-        let named = |name: &str| Algorithm::named(name).filter(|algorithm| names.contains(&algorithm.name()));
+        let named = |name: &str| {
+            Algorithm::named(name).filter(|algorithm| names.contains(&algorithm.name()))
+        };
         for (label, entry) in item.table(findings, TABLE)?.items() {
             if label.is_empty() || label.chars().any(char::is_control) {
-                findings.problem(entry.key_span.clone(), "no item can have this label", format!("write `{TABLE}`"));
+                findings.problem(
+                    entry.key_span.clone(),
+                    "no item can have this label",
+                    format!("write `{TABLE}`"),
+                );
             }
             labels.push((label.to_owned(), entry.one_of(findings, &names, &[], named)));
         }
@@ -197,8 +271,15 @@ fn read_accept(
         }
     }
     if labels.is_empty() {
-        item.refuse(findings, "is empty: no signature could count", format!("name the labels, as in `{LIST}`"));
+        item.refuse(
+            findings,
+            "is empty: no signature could count",
+            format!("name the labels, as in `{LIST}`"),
+        );
         return None;
     }
-    labels.into_iter().map(|(label, algorithm)| Some((label, algorithm?))).collect()
+    labels
+        .into_iter()
+        .map(|(label, algorithm)| Some((label, algorithm?)))
+        .collect()
 }

@@ -11,18 +11,30 @@ const EXAMPLE: &str = "timestamp = { header = \"X-Timestamp\", unit = \"seconds\
 /// Reads the place of a timestamp.
 pub(super) fn read(item: &Item<'_>, findings: &mut Findings) -> Option<TimestampPlace> {
     let mut table = item.table(findings, EXAMPLE)?;
-    let (header, field, json) = (table.item("header"), table.item("field"), table.item("json"));
+    let (header, field, json) = (
+        table.item("header"),
+        table.item("field"),
+        table.item("json"),
+    );
     let at = match (&header, &field, &json) {
         (Some(item), None, None) => read_fields(item, findings).map(TimestampAt::Headers),
         (None, Some(item), None) => read_label(item, findings).map(TimestampAt::Field),
         (None, None, Some(item)) => read_pointer(item, findings).map(TimestampAt::Json),
         (None, None, None) => {
             let path = table.path_of("header");
-            findings.absence(item.span(), format!("`{path}` is missing"), format!("add it, as in `{EXAMPLE}`"));
+            findings.absence(
+                item.span(),
+                format!("`{path}` is missing"),
+                format!("add it, as in `{EXAMPLE}`"),
+            );
             None
         }
         _ => {
-            item.refuse(findings, "names two places", "keep one of `header`, `field` and `json`");
+            item.refuse(
+                findings,
+                "names two places",
+                "keep one of `header`, `field` and `json`",
+            );
             None
         }
     };
@@ -31,38 +43,67 @@ pub(super) fn read(item: &Item<'_>, findings: &mut Findings) -> Option<Timestamp
         None => Some(Unit::Seconds),
     };
     let stamped = match table.item("stamped") {
-        Some(item) => item.one_of(findings, &["unknown", "attempt", "event"], &[], |name| match name {
-            "unknown" => Some(Stamped::Unknown),
-            "attempt" => Some(Stamped::Attempt),
-            "event" => Some(Stamped::Event),
-            _ => None,
-        }),
+        Some(item) => item.one_of(
+            findings,
+            &["unknown", "attempt", "event"],
+            &[],
+            |name| match name {
+                "unknown" => Some(Stamped::Unknown),
+                "attempt" => Some(Stamped::Attempt),
+                "event" => Some(Stamped::Event),
+                _ => None,
+            },
+        ),
         None => Some(Stamped::Unknown),
     };
-    let unsigned = table.item("unsigned").and_then(|item| item.flag(findings)).unwrap_or(false);
+    let unsigned = table
+        .item("unsigned")
+        .and_then(|item| item.flag(findings))
+        .unwrap_or(false);
     let required = table.item("required");
-    if let Some(item) = required.as_ref().filter(|_| !matches!(at, None | Some(TimestampAt::Json(_)))) {
-        let help = "leave `required` out: only in a signed body could nobody else have left the time out";
+    if let Some(item) = required
+        .as_ref()
+        .filter(|_| !matches!(at, None | Some(TimestampAt::Json(_))))
+    {
+        let help =
+            "leave `required` out: only in a signed body could nobody else have left the time out";
         item.refuse(findings, "means nothing here", help);
     }
-    let required = required.and_then(|item| item.flag(findings)).unwrap_or(true);
+    let required = required
+        .and_then(|item| item.flag(findings))
+        .unwrap_or(true);
     table.finish(findings);
-    Some(TimestampPlace { at: at?, unit: unit?, stamped: stamped?, unsigned, required })
+    Some(TimestampPlace {
+        at: at?,
+        unit: unit?,
+        stamped: stamped?,
+        unsigned,
+        required,
+    })
 }
 
 fn read_label(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
     let label = item.label(findings, 64, "t")?;
     if label.contains(['=', ',', ';', ' ']) {
-        item.refuse(findings, "is more than a label", "write it without what stands around it, as in `\"t\"`");
+        item.refuse(
+            findings,
+            "is more than a label",
+            "write it without what stands around it, as in `\"t\"`",
+        );
         return None;
     }
     Some(label.to_owned())
 }
 
 fn read_pointer(item: &Item<'_>, findings: &mut Findings) -> Option<Pointer> {
-    let pointer = Pointer::parse(item.text(findings, "\"/time\"")?).filter(|pointer| !pointer.is_each());
+    let pointer =
+        Pointer::parse(item.text(findings, "\"/time\"")?).filter(|pointer| !pointer.is_each());
     if pointer.is_none() {
-        item.refuse(findings, "is no JSON pointer to one place", "begin it with `/`, as in `/data/time` (RFC 6901)");
+        item.refuse(
+            findings,
+            "is no JSON pointer to one place",
+            "begin it with `/`, as in `/data/time` (RFC 6901)",
+        );
     }
     pointer
 }

@@ -24,7 +24,11 @@ pub(in crate::config) struct Learned {
 
 /// Whether an entry is one.
 pub(super) fn is_one(entry: &Item<'_>) -> bool {
-    entry.value.get_ref().as_str().is_some_and(|text| text.starts_with(PREFIX))
+    entry
+        .value
+        .get_ref()
+        .as_str()
+        .is_some_and(|text| text.starts_with(PREFIX))
 }
 
 /// Reads the one entry. `learns` says whether the scheme's handshake brings a secret, `is_alone` whether no other entry
@@ -39,9 +43,12 @@ pub(super) fn read(
     hide_literal(entry, findings);
     let written = entry.value.get_ref().as_str()?.strip_prefix(PREFIX)?;
     if !learns {
-        let help =
-            "name the secret itself, as in `env:WEBHOOK_SECRET`; only the handshakes `asana` and `notion` bring one";
-        entry.refuse(findings, "waits for a handshake that brings the secret, and the scheme has none", help);
+        let help = "name the secret itself, as in `env:WEBHOOK_SECRET`; only the handshakes `asana` and `notion` bring one";
+        entry.refuse(
+            findings,
+            "waits for a handshake that brings the secret, and the scheme has none",
+            help,
+        );
         return None;
     }
     if !is_alone {
@@ -50,9 +57,20 @@ pub(super) fn read(
         return None;
     }
     let path = sources.base_dir.join(written);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if path.file_name().is_none() || written.is_empty() || written.ends_with('/') || written.contains('\0') {
-        entry.refuse(findings, "names no file", "write it as in `learn:asana.secret`");
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    if path.file_name().is_none()
+        || written.is_empty()
+        || written.ends_with('/')
+        || written.contains('\0')
+    {
+        entry.refuse(
+            findings,
+            "names no file",
+            "write it as in `learn:asana.secret`",
+        );
         return None;
     }
     if !folder.is_dir() {
@@ -62,9 +80,15 @@ pub(super) fn read(
     }
     let called = learned_name(&path);
     match std::fs::symlink_metadata(&path) {
-        Err(why) if why.kind() == io::ErrorKind::NotFound => return Some(Learned { path, secret: None }),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => {
+            return Some(Learned { path, secret: None });
+        }
         Err(why) => {
-            entry.refuse(findings, format_args!("needs the file {written}: {why}"), "let this user look for it");
+            entry.refuse(
+                findings,
+                format_args!("needs the file {written}: {why}"),
+                "let this user look for it",
+            );
             return None;
         }
         Ok(_) => {}
@@ -73,6 +97,14 @@ pub(super) fn read(
     for warning in resolved.warnings.iter().chain(&resolved.exposures) {
         findings.warn(entry.span(), format!("the secret `{called}` {warning}"));
     }
-    let secret = Secret { name: called, text: resolved.text, not_before: None, not_after: None };
-    Some(Learned { path, secret: Some(secret) })
+    let secret = Secret {
+        name: called,
+        text: resolved.text,
+        not_before: None,
+        not_after: None,
+    };
+    Some(Learned {
+        path,
+        secret: Some(secret),
+    })
 }

@@ -27,7 +27,14 @@ fn resolve_in(directory: &Path, reference: &str) -> Result<Resolved, UnitFault> 
         "BLANK" => Some(OsString::from(" \r\n\n")),
         _ => None,
     };
-    resolve(reference, &Sources { base_dir: directory, env: &env, now: UnixMillis(0) })
+    resolve(
+        reference,
+        &Sources {
+            base_dir: directory,
+            env: &env,
+            now: UnixMillis(0),
+        },
+    )
 }
 
 #[test]
@@ -44,7 +51,11 @@ fn a_reference_has_a_name_and_loses_one_newline() {
         let resolved = resolve_in(directory.path(), &reference).unwrap();
         assert_eq!(resolved.name.as_deref(), name, "{reference}");
         assert_eq!(resolved.text.expose(), b"hunter2", "{reference}");
-        assert_eq!(resolved.exposures.len(), usize::from(name.is_none()), "{reference}: {resolved:?}");
+        assert_eq!(
+            resolved.exposures.len(),
+            usize::from(name.is_none()),
+            "{reference}: {resolved:?}"
+        );
         assert_eq!(resolved.warnings, [] as [&str; 0], "{reference}");
     }
 }
@@ -75,14 +86,24 @@ fn cf_01_what_is_unset_empty_or_no_reference_is_refused_and_not_shown() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(resolve_in(directory.path(), "env:UNSET").unwrap_err().help.contains("export UNSET="));
+    assert!(
+        resolve_in(directory.path(), "env:UNSET")
+            .unwrap_err()
+            .help
+            .contains("export UNSET=")
+    );
 }
 
 #[test]
 fn cf_02_what_is_not_a_small_regular_file_is_refused_at_once() {
     let (directory, path) = with_file(&vec![b'a'; 64 * 1024 + 1]);
     let fifo = directory.path().join("fifo");
-    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+    rustix::fs::mkfifoat(
+        rustix::fs::CWD,
+        &fifo,
+        rustix::fs::Mode::from_raw_mode(0o600),
+    )
+    .unwrap();
     symlink(directory.path().join("loop"), directory.path().join("loop")).unwrap();
     let rows = [
         ("file:missing", "does not exist"),
@@ -99,30 +120,58 @@ fn cf_02_what_is_not_a_small_regular_file_is_refused_at_once() {
     for (reference, expected) in rows {
         match resolve_in(directory.path(), reference) {
             Err(fault) if fault.message.contains(expected) => {}
-            other => wrong.push((reference, other.map(|_| "was read").map_err(|fault| fault.message))),
+            other => wrong.push((
+                reference,
+                other.map(|_| "was read").map_err(|fault| fault.message),
+            )),
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     std::fs::write(&path, vec![b'a'; 64 * 1024]).unwrap();
-    assert_eq!(resolve_in(directory.path(), "file:hook").unwrap().text.expose().len(), 64 * 1024);
+    assert_eq!(
+        resolve_in(directory.path(), "file:hook")
+            .unwrap()
+            .text
+            .expose()
+            .len(),
+        64 * 1024
+    );
 }
 
 #[test]
 fn cf_03_a_file_open_to_others_is_warned_about_and_a_link_is_followed() {
     let (directory, path) = with_file(b"hunter2");
     symlink(&path, directory.path().join("link")).unwrap();
-    let rows = [(0o600, 0), (0o400, 0), (0o700, 0), (0o644, 1), (0o640, 1), (0o604, 1), (0o620, 1)];
+    let rows = [
+        (0o600, 0),
+        (0o400, 0),
+        (0o700, 0),
+        (0o644, 1),
+        (0o640, 1),
+        (0o604, 1),
+        (0o620, 1),
+    ];
     for (mode, warnings) in rows {
         set_mode(&path, mode);
         for reference in ["file:hook", "file:link"] {
             let resolved = resolve_in(directory.path(), reference).unwrap();
             let found = [resolved.warnings.len(), resolved.exposures.len()];
             // That others may write concerns public keys too.
-            let expected = if mode & 0o022 == 0 { [0, warnings] } else { [warnings, 0] };
+            let expected = if mode & 0o022 == 0 {
+                [0, warnings]
+            } else {
+                [warnings, 0]
+            };
             assert_eq!(found, expected, "{reference} {mode:o}: {resolved:?}");
         }
     }
-    assert_eq!(resolve_in(directory.path(), "file:link").unwrap().name.as_deref(), Some("file:link"));
+    assert_eq!(
+        resolve_in(directory.path(), "file:link")
+            .unwrap()
+            .name
+            .as_deref(),
+        Some("file:link")
+    );
 }
 
 #[test]
@@ -140,16 +189,34 @@ fn au_22_one_newline_is_dropped_and_odd_bytes_are_warned_about() {
         let resolved = resolve_in(directory.path(), "file:hook").unwrap();
         assert_eq!(resolved.text.expose(), text);
         let found = resolved.warnings.join("; ");
-        assert!(if warning.is_empty() { found.is_empty() } else { found.contains(warning) }, "{content:?}: {found}");
+        assert!(
+            if warning.is_empty() {
+                found.is_empty()
+            } else {
+                found.contains(warning)
+            },
+            "{content:?}: {found}"
+        );
     }
     for empty in [&b""[..], b"\n", b"\r\n", b"\xEF\xBB\xBF\n", b" \n"] {
         let (directory, _path) = with_file(empty);
-        assert!(resolve_in(directory.path(), "file:hook").unwrap_err().message.contains("is an empty secret"));
+        assert!(
+            resolve_in(directory.path(), "file:hook")
+                .unwrap_err()
+                .message
+                .contains("is an empty secret")
+        );
     }
 }
 
 #[test]
 fn what_was_resolved_shows_nothing_when_formatted() {
     let directory = tempfile::tempdir().unwrap();
-    assert!(!format!("{:?}", resolve_in(directory.path(), "plain:hunter2").unwrap()).contains("hunter2"));
+    assert!(
+        !format!(
+            "{:?}",
+            resolve_in(directory.path(), "plain:hunter2").unwrap()
+        )
+        .contains("hunter2")
+    );
 }

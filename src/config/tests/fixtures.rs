@@ -1,7 +1,8 @@
 //! Public keys for tests: each belongs to a pair made for this purpose, whose private half is used for nothing.
 
 /// 32 bytes in hex, as Discord gives it.
-pub(crate) const ED25519_HEX: &str = "c461dc6b3b11b8b11a667ee84fb0d79627b83f31c4fd3093496ceacd90e1ca72";
+pub(crate) const ED25519_HEX: &str =
+    "c461dc6b3b11b8b11a667ee84fb0d79627b83f31c4fd3093496ceacd90e1ca72";
 
 /// The same as PEM.
 pub(crate) const ED25519_PEM: &str = "-----BEGIN PUBLIC KEY-----\n\
@@ -9,7 +10,8 @@ pub(crate) const ED25519_PEM: &str = "-----BEGIN PUBLIC KEY-----\n\
     -----END PUBLIC KEY-----\n";
 
 /// Its fingerprint, by `openssl pkey -pubin -outform DER | sha256sum`.
-pub(crate) const ED25519_FINGERPRINT: &str = "05d6233f451cc9cf555eaf7eadc05bfe77440261a99de6955355e233a47a3703";
+pub(crate) const ED25519_FINGERPRINT: &str =
+    "05d6233f451cc9cf555eaf7eadc05bfe77440261a99de6955355e233a47a3703";
 
 /// The private half of it.
 pub(crate) const ED25519_PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\n\

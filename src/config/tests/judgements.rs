@@ -21,7 +21,8 @@ fn each_warns(rows: &[(String, &str)]) {
     let mut wrong = Vec::new();
     for (text, expected) in rows {
         match read(text) {
-            Ok(config) if matches!(config.warnings.as_slice(), [one] if one.contains(expected)) => {}
+            Ok(config) if matches!(config.warnings.as_slice(), [one] if one.contains(expected)) => {
+            }
             Ok(config) => wrong.push(format!("wanted: {expected}\n{:#?}", config.warnings)),
             Err(problems) => wrong.push(format!("wanted: {expected}\n{problems}")),
         }
@@ -37,40 +38,80 @@ const JWT: &str = "algorithm = \"jwt\"\n\
 #[test]
 fn what_is_weak_is_warned_about() {
     let hash = |algorithm: &str, signed: &str| {
-        custom("", &format!("algorithm = \"{algorithm}\"\nsigned = \"{signed}\"\nsignature = {{ header = \"X-S\" }}"))
+        custom(
+            "",
+            &format!(
+                "algorithm = \"{algorithm}\"\nsigned = \"{signed}\"\nsignature = {{ header = \"X-S\" }}"
+            ),
+        )
     };
     each_warns(&[
         (
-            custom("", "algorithm = \"token\"\nsignature = { header = \"X-T\" }"),
+            custom(
+                "",
+                "algorithm = \"token\"\nsignature = { header = \"X-T\" }",
+            ),
             "a.toml:9: route `c`: the secret itself",
         ),
-        (custom("", "algorithm = \"basic\""), "the secret itself is sent along; nothing is signed"),
         (
-            custom("", "algorithm = \"hmac-sha256\"\ncode = \"dropbox-sign\"\ntolerance = \"5m\""),
+            custom("", "algorithm = \"basic\""),
+            "the secret itself is sent along; nothing is signed",
+        ),
+        (
+            custom(
+                "",
+                "algorithm = \"hmac-sha256\"\ncode = \"dropbox-sign\"\ntolerance = \"5m\"",
+            ),
             "does not cover the body",
         ),
         (
             custom("", &JWT.replace(", body_digest = { claim = \"h\" }", "")),
             "does not cover the body, so nothing authenticates it",
         ),
-        (hash("sha256", "{secret}{body}"), "a.toml:9: route `c`: a plain hash with the secret before"),
-        (hash("sha1", "{body}{secret}"), "two contents made to collide"),
-        (custom("", EVENT), "its timestamps are the events' own and may be of any age"),
-        (custom("tolerance = \"off\"", EVENT), "`tolerance` is off: timestamps may be of any age"),
-        (custom("", &JWT.replace("10m", "off")), "a.toml:9: route `c`: `max_age` is off"),
-        (custom("tolerance = \"1m\"", JWT), "the token tells how long it holds"),
+        (
+            hash("sha256", "{secret}{body}"),
+            "a.toml:9: route `c`: a plain hash with the secret before",
+        ),
+        (
+            hash("sha1", "{body}{secret}"),
+            "two contents made to collide",
+        ),
+        (
+            custom("", EVENT),
+            "its timestamps are the events' own and may be of any age",
+        ),
+        (
+            custom("tolerance = \"off\"", EVENT),
+            "`tolerance` is off: timestamps may be of any age",
+        ),
+        (
+            custom("", &JWT.replace("10m", "off")),
+            "a.toml:9: route `c`: `max_age` is off",
+        ),
+        (
+            custom("tolerance = \"1m\"", JWT),
+            "the token tells how long it holds",
+        ),
         (
             custom(
                 "future_tolerance = \"1m\"",
-                &EVENT.replace("{timestamp}.", "").replace("timestamp = { header = \"X-T\", stamped = \"event\" }", ""),
+                &EVENT
+                    .replace("{timestamp}.", "")
+                    .replace("timestamp = { header = \"X-T\", stamped = \"event\" }", ""),
             ),
             "`future_tolerance` judges nothing",
         ),
     ]);
     assert_eq!(good(&custom("", JWT)).warnings, [] as [&str; 0]);
-    assert_eq!(good(&custom("tolerance = \"1h\"", EVENT)).warnings, [] as [&str; 0]);
+    assert_eq!(
+        good(&custom("tolerance = \"1h\"", EVENT)).warnings,
+        [] as [&str; 0]
+    );
     assert_eq!(good(&custom("", EVENT)).routes[0].tolerance, Tolerance::Off);
-    assert_eq!(good(&custom("", EVENT)).routes[0].replay.statuses.on_replay, 200);
+    assert_eq!(
+        good(&custom("", EVENT)).routes[0].replay.statuses.on_replay,
+        200
+    );
 }
 
 #[test]
@@ -78,20 +119,39 @@ fn a_preset_that_is_doubtful_says_so_at_the_line_that_names_it() {
     // Those of this family need nothing but a secret.
     let find = |is_documented: bool, proved: bool| {
         let is_so = |preset: &&Preset| {
-            preset.family == Family::BodyHmac && preset.is_documented() == is_documented && preset.proved == proved
+            preset.family == Family::BodyHmac
+                && preset.is_documented() == is_documented
+                && preset.proved == proved
         };
-        presets::all().iter().find(is_so).map(|preset| preset.name.clone()).unwrap()
+        presets::all()
+            .iter()
+            .find(is_so)
+            .map(|preset| preset.name.clone())
+            .unwrap()
     };
-    let warnings = |name: &str| read(&preset(name, "")).map(|config| config.warnings.join("\n")).unwrap_or_default();
+    let warnings = |name: &str| {
+        read(&preset(name, ""))
+            .map(|config| config.warnings.join("\n"))
+            .unwrap_or_default()
+    };
     for proved in [true, false] {
         let shown = warnings(&find(false, proved));
-        assert!(shown.contains("a.toml:4: route `a`: unconfirmed: the facts come from others"), "{shown}");
+        assert!(
+            shown.contains("a.toml:4: route `a`: unconfirmed: the facts come from others"),
+            "{shown}"
+        );
         assert_eq!(shown.contains("no test vector"), !proved, "{shown}");
     }
     let shown = warnings(&find(true, false));
-    assert!(shown.contains("a.toml:4: route `a`: no test vector exists"), "{shown}");
+    assert!(
+        shown.contains("a.toml:4: route `a`: no test vector exists"),
+        "{shown}"
+    );
     let shown = warnings("github");
-    assert!(!shown.is_empty() && !shown.contains("unconfirmed") && !shown.contains("no test vector"), "{shown}");
+    assert!(
+        !shown.is_empty() && !shown.contains("unconfirmed") && !shown.contains("no test vector"),
+        "{shown}"
+    );
     // By its alias too: the scheme bears the preset's own name.
     assert_eq!(good(&preset("gh", "")).routes[0].scheme.provider, "github");
 }
@@ -99,14 +159,21 @@ fn a_preset_that_is_doubtful_says_so_at_the_line_that_names_it() {
 #[test]
 fn a_provider_that_is_none_of_ours_is_told_why() {
     let shown = problems(&preset("paypal", ""));
-    assert!(shown.contains("`route.provider`") && shown.contains("CRC-32"), "{shown}");
+    assert!(
+        shown.contains("`route.provider`") && shown.contains("CRC-32"),
+        "{shown}"
+    );
 }
 
 #[test]
 fn a_route_whose_secrets_have_all_expired_is_warned_about() {
     let secrets = |list: &str| ROUTE.replace("[\"env:S\"]", list);
-    let (old, new) = ("not_after = \"2025-01-01T00:00:00Z\"", "not_before = \"2030-01-01T00:00:00Z\"");
-    let entry = |name: &str, bound: &str| format!("{{ name = \"{name}\", value = \"env:S\", {bound} }}");
+    let (old, new) = (
+        "not_after = \"2025-01-01T00:00:00Z\"",
+        "not_before = \"2030-01-01T00:00:00Z\"",
+    );
+    let entry =
+        |name: &str, bound: &str| format!("{{ name = \"{name}\", value = \"env:S\", {bound} }}");
     let dead = [
         format!("[{}]", entry("a", old)),
         format!("[{}]", entry("a", new)),
@@ -114,9 +181,14 @@ fn a_route_whose_secrets_have_all_expired_is_warned_about() {
     ];
     for list in dead {
         let warnings = good(&secrets(&list)).warnings.join("\n");
-        assert!(warnings.contains("a.toml:5: route `a`: none of its secrets is active now"), "{list}: {warnings}");
+        assert!(
+            warnings.contains("a.toml:5: route `a`: none of its secrets is active now"),
+            "{list}: {warnings}"
+        );
     }
-    let warnings = good(&secrets(&format!("[{}, \"env:S\"]", entry("a", old)))).warnings.join("\n");
+    let warnings = good(&secrets(&format!("[{}, \"env:S\"]", entry("a", old))))
+        .warnings
+        .join("\n");
     assert!(!warnings.contains("none of its secrets"), "{warnings}");
 }
 
@@ -129,7 +201,10 @@ fn a_url_that_is_signed_must_be_known() {
         url_digest.as_str(),
     ] {
         let shown = problems(&custom("", scheme));
-        assert!(shown.contains("the URL is signed, but the route has no `public_url`"), "{shown}");
+        assert!(
+            shown.contains("the URL is signed, but the route has no `public_url`"),
+            "{shown}"
+        );
         let own = "public_url = \"https://hooks.example.com\"";
         assert_eq!(problems(&custom(own, scheme)), "no problem");
     }
@@ -137,10 +212,20 @@ fn a_url_that_is_signed_must_be_known() {
 
 #[test]
 fn the_replay_window_outlives_a_token() {
-    let ttl = |ttl: &str, scheme: &str| problems(&custom(&format!("replay = {{ ttl = \"{ttl}\" }}"), scheme));
+    let ttl = |ttl: &str, scheme: &str| {
+        problems(&custom(&format!("replay = {{ ttl = \"{ttl}\" }}"), scheme))
+    };
     // Ten minutes, the leeway twice, and the time that a body may take.
-    assert!(ttl("639s", JWT).contains("set `ttl` to at least 640s"), "{}", ttl("639s", JWT));
+    assert!(
+        ttl("639s", JWT).contains("set `ttl` to at least 640s"),
+        "{}",
+        ttl("639s", JWT)
+    );
     assert_eq!(ttl("640s", JWT), "no problem");
-    assert_eq!(ttl("1s", &JWT.replace("max_age = \"10m\", ", "")), "no problem", "its end is not known beforehand");
+    assert_eq!(
+        ttl("1s", &JWT.replace("max_age = \"10m\", ", "")),
+        "no problem",
+        "its end is not known beforehand"
+    );
     assert_eq!(ttl("1s", EVENT), "no problem");
 }

@@ -36,7 +36,11 @@ pub(super) fn env(name: &str) -> Option<OsString> {
 
 /// Reads a text in that environment; it is 2026-11-23.
 pub(super) fn read(text: &str) -> Result<Config, Problems> {
-    let sources = Sources { base_dir: Path::new("/nowhere"), env: &env, now: UnixMillis(1_795_392_000_000) };
+    let sources = Sources {
+        base_dir: Path::new("/nowhere"),
+        env: &env,
+        now: UnixMillis(1_795_392_000_000),
+    };
     parse("a.toml", text, &sources)
 }
 
@@ -71,62 +75,122 @@ fn defaults_are_those_of_the_specification() {
     assert_eq!((&server.health_path, &server.public_url), (&None, &None));
     assert_eq!(config.admin.listen, "127.0.0.1:9090".parse().unwrap());
     assert!(config.admin.token.is_none() && config.admin.hosts.is_empty());
-    assert_eq!((config.replay.capacity, config.replay.ttl), (1_000_000, Duration::from_secs(72 * 3600)));
+    assert_eq!(
+        (config.replay.capacity, config.replay.ttl),
+        (1_000_000, Duration::from_secs(72 * 3600))
+    );
     assert!(!config.replay.refuse_older_than_start);
-    let [route] = config.routes.as_slice() else { panic!("one route") };
+    let [route] = config.routes.as_slice() else {
+        panic!("one route")
+    };
     assert_eq!(route.methods, ["POST"]);
     assert_eq!(route.tolerance, Tolerance::Within(Duration::from_secs(300)));
     assert_eq!(route.future_tolerance, route.tolerance);
-    assert_eq!((route.max_body, route.upstream_timeout), (1 << 20, Duration::from_secs(10)));
+    assert_eq!(
+        (route.max_body, route.upstream_timeout),
+        (1 << 20, Duration::from_secs(10))
+    );
     assert!(route.replay.enabled && route.enforce);
-    assert_eq!(route.replay.statuses, Statuses { on_replay: 409, on_duplicate: 200, on_conflict: 409 });
-    assert_eq!((route.replay.capacity, route.replay.ttl), (None, config.replay.ttl));
+    assert_eq!(
+        route.replay.statuses,
+        Statuses {
+            on_replay: 409,
+            on_duplicate: 200,
+            on_conflict: 409
+        }
+    );
+    assert_eq!(
+        (route.replay.capacity, route.replay.ttl),
+        (None, config.replay.ttl)
+    );
     assert_eq!(route.secrets[0].name, "env:S");
     assert_eq!(route.secrets[0].text.expose(), b"value-of-S");
     assert_eq!(route.upstream.to_string(), "http://127.0.0.1:3000");
-    assert!(route.upstream_host.is_none() && route.upstream_headers.is_empty() && route.event_types.is_none());
+    assert!(
+        route.upstream_host.is_none()
+            && route.upstream_headers.is_empty()
+            && route.event_types.is_none()
+    );
     assert_eq!(config.warnings, [] as [&str; 0]);
 }
 
 #[test]
 fn the_default_file_says_nothing_but_defaults() {
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/verigate.toml")).unwrap();
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/verigate.toml"))
+            .unwrap();
     let name_and_place = "[[route]]\nname = \"itellico\"\npath = \"/webhooks/itellico\"\nprovider = \"itellico\"\n\
          secrets = [\"env:ITELLICO_WEBHOOK_SECRET\"]\nupstream = \"http://127.0.0.1:3000\"\n";
-    assert_eq!(format!("{:#?}", good(&text)), format!("{:#?}", good(name_and_place)));
+    assert_eq!(
+        format!("{:#?}", good(&text)),
+        format!("{:#?}", good(name_and_place))
+    );
 }
 
 #[test]
 fn the_options_of_the_default_file_can_be_switched_on() {
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/verigate.toml")).unwrap();
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/verigate.toml"))
+            .unwrap();
     let on = |line: &str| match line.strip_prefix("# ") {
-        Some(option) if option.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')) => option.to_owned(),
+        Some(option)
+            if option
+                .split_once(" = ")
+                .is_some_and(|(key, _)| !key.contains(' ')) =>
+        {
+            option.to_owned()
+        }
         _ => line.to_owned(),
     };
     let all: Vec<String> = text.lines().map(on).collect();
     assert_ne!(all.join("\n"), text);
     let config = good(&all.join("\n"));
-    assert!(config.replay.refuse_older_than_start && config.admin.token.is_some() && !config.routes[0].enforce);
+    assert!(
+        config.replay.refuse_older_than_start
+            && config.admin.token.is_some()
+            && !config.routes[0].enforce
+    );
     assert_eq!(config.server.health_path.as_deref(), Some("/healthz"));
-    assert_eq!(config.routes[0].upstream_headers[0].0.as_str(), "x-gateway-token");
+    assert_eq!(
+        config.routes[0].upstream_headers[0].0.as_str(),
+        "x-gateway-token"
+    );
 }
 
 #[test]
 fn every_example_can_be_loaded() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/examples");
-    let files: Vec<PathBuf> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let files: Vec<PathBuf> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     assert!(files.len() >= 5, "{files:?}");
     let secrets = tempfile::tempdir().unwrap();
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
-        for name in text.split("file:/run/secrets/").skip(1).filter_map(|rest| rest.split('"').next()) {
+        for name in text
+            .split("file:/run/secrets/")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+        {
             let mut options = std::fs::OpenOptions::new();
-            let mut secret = options.create(true).write(true).mode(0o600).open(secrets.path().join(name)).unwrap();
+            let mut secret = options
+                .create(true)
+                .write(true)
+                .mode(0o600)
+                .open(secrets.path().join(name))
+                .unwrap();
             secret.write_all(b"a secret").unwrap();
         }
         let config = good(&text.replace("/run/secrets", secrets.path().to_str().unwrap()));
         let expected = usize::from(file.ends_with("shadow.toml"));
-        assert_eq!(config.warnings.len(), expected, "{}: {:?}", file.display(), config.warnings);
+        assert_eq!(
+            config.warnings.len(),
+            expected,
+            "{}: {:?}",
+            file.display(),
+            config.warnings
+        );
     }
 }
 
@@ -195,62 +259,146 @@ fn every_key_is_read() {
         "#,
     );
     let server = &config.server;
-    assert_eq!(server.listen, ["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()]);
+    assert_eq!(
+        server.listen,
+        ["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()]
+    );
     let secs = Duration::from_secs;
-    let timeouts = [server.head_timeout, server.body_timeout, server.idle_timeout, server.write_timeout];
+    let timeouts = [
+        server.head_timeout,
+        server.body_timeout,
+        server.idle_timeout,
+        server.write_timeout,
+    ];
     assert_eq!(timeouts, [secs(1), secs(2), secs(3), secs(4)]);
-    assert_eq!((server.threads, server.max_buffered, server.max_connections), (3, 8 << 20, 5));
-    assert_eq!(server.trusted_proxies, ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
-    assert_eq!((server.shutdown_grace, server.max_head, server.max_headers), (secs(0), 2048, 7));
+    assert_eq!(
+        (server.threads, server.max_buffered, server.max_connections),
+        (3, 8 << 20, 5)
+    );
+    assert_eq!(
+        server.trusted_proxies,
+        ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]
+    );
+    assert_eq!(
+        (server.shutdown_grace, server.max_head, server.max_headers),
+        (secs(0), 2048, 7)
+    );
     assert_eq!(server.health_path.as_deref(), Some("/healthz"));
-    assert_eq!(server.public_url.as_deref(), Some("https://hooks.example.com"));
+    assert_eq!(
+        server.public_url.as_deref(),
+        Some("https://hooks.example.com")
+    );
     assert_eq!(config.admin.listen, "0.0.0.0:9999".parse().unwrap());
-    assert_eq!(config.admin.token.as_ref().unwrap().expose(), b"value-of-TOKEN");
+    assert_eq!(
+        config.admin.token.as_ref().unwrap().expose(),
+        b"value-of-TOKEN"
+    );
     assert_eq!(config.admin.hosts, ["admin.internal"]);
     assert_eq!((config.replay.capacity, config.replay.ttl), (8, secs(3600)));
     assert!(config.replay.refuse_older_than_start);
 
-    let [route] = config.routes.as_slice() else { panic!("one route") };
-    assert_eq!((route.name.as_str(), route.pattern.to_string().as_str()), ("custom one", "a.example/a/*"));
+    let [route] = config.routes.as_slice() else {
+        panic!("one route")
+    };
+    assert_eq!(
+        (route.name.as_str(), route.pattern.to_string().as_str()),
+        ("custom one", "a.example/a/*")
+    );
     assert_eq!(route.methods, ["POST", "PUT"]);
-    assert_eq!(route.secrets.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["new", "plain-1"]);
-    assert_eq!(route.secrets[0].not_before, Some(UnixMillis(1_767_225_600_000)));
-    assert_eq!(route.secrets[0].not_after, Some(UnixMillis(1_798_761_600_000)));
+    assert_eq!(
+        route
+            .secrets
+            .iter()
+            .map(|s| s.name.as_str())
+            .collect::<Vec<_>>(),
+        ["new", "plain-1"]
+    );
+    assert_eq!(
+        route.secrets[0].not_before,
+        Some(UnixMillis(1_767_225_600_000))
+    );
+    assert_eq!(
+        route.secrets[0].not_after,
+        Some(UnixMillis(1_798_761_600_000))
+    );
     assert_eq!(route.secrets[1].text.expose(), b"hunter2");
     assert_eq!(route.upstream.to_string(), "http://[::1]:9");
     assert_eq!(route.upstream_host.as_deref(), Some("b.example:1"));
     assert_eq!(route.upstream_headers[0].0.as_str(), "x-gateway-token");
     assert_eq!(route.upstream_headers[0].1.expose(), b"value-of-T");
     assert_eq!((route.upstream_timeout, route.max_body), (secs(6), 1024));
-    assert_eq!((route.tolerance, route.future_tolerance), (Tolerance::Within(secs(7)), Tolerance::Within(secs(8))));
-    assert_eq!(route.replay.statuses, Statuses { on_replay: 200, on_duplicate: 208, on_conflict: 500 });
-    assert_eq!((route.replay.capacity, route.replay.ttl), (Some(4), secs(1800)));
+    assert_eq!(
+        (route.tolerance, route.future_tolerance),
+        (Tolerance::Within(secs(7)), Tolerance::Within(secs(8)))
+    );
+    assert_eq!(
+        route.replay.statuses,
+        Statuses {
+            on_replay: 200,
+            on_duplicate: 208,
+            on_conflict: 500
+        }
+    );
+    assert_eq!(
+        (route.replay.capacity, route.replay.ttl),
+        (Some(4), secs(1800))
+    );
     assert!(!route.enforce);
-    assert_eq!(route.public_url.as_deref(), Some("https://hooks.example.com/a"));
-    assert_eq!(route.event_types.as_deref(), Some(["x".to_owned()].as_slice()));
+    assert_eq!(
+        route.public_url.as_deref(),
+        Some("https://hooks.example.com/a")
+    );
+    assert_eq!(
+        route.event_types.as_deref(),
+        Some(["x".to_owned()].as_slice())
+    );
 
     let scheme = &route.scheme;
     assert_eq!((scheme.provider.as_str(), scheme.preset), ("custom", false));
-    assert_eq!((scheme.algorithm.name(), scheme.signed.text()), ("hmac-sha512", "{id}.{timestamp}.{body}"));
-    let key = KeyForm { encoding: KeyEncoding::Utf8, strip: Some("whsec_".into()), strip_required: false };
+    assert_eq!(
+        (scheme.algorithm.name(), scheme.signed.text()),
+        ("hmac-sha512", "{id}.{timestamp}.{body}")
+    );
+    let key = KeyForm {
+        encoding: KeyEncoding::Utf8,
+        strip: Some("whsec_".into()),
+        strip_required: false,
+    };
     assert_eq!(scheme.key, [key]);
-    assert_eq!((scheme.signature.encoding.name(), scheme.signature.prefix.as_str()), ("base64", "v1,"));
+    assert_eq!(
+        (
+            scheme.signature.encoding.name(),
+            scheme.signature.prefix.as_str()
+        ),
+        ("base64", "v1,")
+    );
     let timestamp = scheme.timestamp.as_ref().unwrap();
     assert_eq!(
         (timestamp.unit.name(), timestamp.stamped, timestamp.unsigned),
         ("milliseconds", Stamped::Attempt, false)
     );
     assert_eq!(scheme.tolerance, Tolerance::Within(secs(1)));
-    assert_eq!(scheme.require, [(FieldName::new("X-Version").unwrap(), b"1".to_vec())]);
-    assert_eq!(scheme.event_id, Some(Place::Header(FieldName::new("x-id").unwrap())));
+    assert_eq!(
+        scheme.require,
+        [(FieldName::new("X-Version").unwrap(), b"1".to_vec())]
+    );
+    assert_eq!(
+        scheme.event_id,
+        Some(Place::Header(FieldName::new("x-id").unwrap()))
+    );
     let pointers = ["/type", "/sub~1type"].map(|text| Pointer::parse(text).unwrap());
     assert_eq!(scheme.event_type, Some(Place::Json(pointers.to_vec())));
-    assert_eq!(scheme.account, Some(Place::Header(FieldName::new("x-account").unwrap())));
+    assert_eq!(
+        scheme.account,
+        Some(Place::Header(FieldName::new("x-account").unwrap()))
+    );
 }
 
 #[test]
 fn a_route_may_name_other_places_than_its_preset() {
-    let config = good(&format!("{ROUTE}event_id = {{ json = \"/id\", required = false }}\n"));
+    let config = good(&format!(
+        "{ROUTE}event_id = {{ json = \"/id\", required = false }}\n"
+    ));
     let scheme = &config.routes[0].scheme;
     assert!(!scheme.preset, "its id place is no longer the preset's own");
     assert!(!scheme.event_id_required);
@@ -268,14 +416,32 @@ fn the_routes_own_tolerance_wins_and_stands_for_the_future_too() {
         ("", "", seconds(300), seconds(300)),
         ("", "tolerance = \"1s\"\n", seconds(1), seconds(1)),
         ("", "future_tolerance = \"1s\"\n", seconds(300), seconds(1)),
-        ("", "tolerance = \"off\"\nfuture_tolerance = \"2s\"\n", Tolerance::Off, seconds(2)),
+        (
+            "",
+            "tolerance = \"off\"\nfuture_tolerance = \"2s\"\n",
+            Tolerance::Off,
+            seconds(2),
+        ),
         ("tolerance = \"3s\"\n", "", seconds(3), seconds(3)),
-        ("tolerance = \"3s\"\n", "tolerance = \"4s\"\n", seconds(3), seconds(3)),
-        ("future_tolerance = \"5s\"\n", "tolerance = \"4s\"\n", seconds(4), seconds(5)),
+        (
+            "tolerance = \"3s\"\n",
+            "tolerance = \"4s\"\n",
+            seconds(3),
+            seconds(3),
+        ),
+        (
+            "future_tolerance = \"5s\"\n",
+            "tolerance = \"4s\"\n",
+            seconds(4),
+            seconds(5),
+        ),
     ];
     let mut wrong = Vec::new();
     for (own, scheme, past, future) in rows {
-        let text = CUSTOM.replace("[route.scheme]\n", &format!("{own}[route.scheme]\n{scheme}"));
+        let text = CUSTOM.replace(
+            "[route.scheme]\n",
+            &format!("{own}[route.scheme]\n{scheme}"),
+        );
         let route = &good(&text).routes[0];
         if (route.tolerance, route.future_tolerance) != (past, future) {
             wrong.push((own, scheme, route.tolerance, route.future_tolerance));
@@ -287,18 +453,25 @@ fn the_routes_own_tolerance_wins_and_stands_for_the_future_too() {
 #[test]
 fn a_timestamp_that_is_the_events_own_changes_two_defaults() {
     let stamped = "timestamp = { header = \"X-Timestamp\", stamped = \"event\" }";
-    let route = &good(&CUSTOM.replace("timestamp = { header = \"X-Timestamp\" }", stamped)).routes[0];
+    let route =
+        &good(&CUSTOM.replace("timestamp = { header = \"X-Timestamp\" }", stamped)).routes[0];
     assert_eq!(route.tolerance, Tolerance::Off);
     assert_eq!(route.replay.statuses.on_replay, 200);
 }
 
 #[test]
 fn what_is_allowed_but_doubtful_is_warned_about_with_its_line() {
-    let text = CUSTOM.replace("timestamp = { header = \"X-Timestamp\" }", "event_type = { header = \"X-Type\" }");
+    let text = CUSTOM.replace(
+        "timestamp = { header = \"X-Timestamp\" }",
+        "event_type = { header = \"X-Type\" }",
+    );
     let text = text
         .replace("{timestamp}.", "")
         .replace("\"env:S\"", "\"plain:hunter2\"")
-        .replace("[route.scheme]", "tolerance = \"1m\"\nenforce = false\nmax_body = \"65MiB\"\n[route.scheme]");
+        .replace(
+            "[route.scheme]",
+            "tolerance = \"1m\"\nenforce = false\nmax_body = \"65MiB\"\n[route.scheme]",
+        );
     let second = ROUTE.replace("\"a\"", "\"b\"").replace("/a", "/b");
     let both = format!(
         "[server]\ntrusted_proxies = [\"0.0.0.0/0\"]\n{ROUTE}tolerance = \"off\"\n\n{text}\
@@ -322,7 +495,13 @@ fn a_missing_file_says_which_and_how_to_name_another() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("none.toml");
     let shown = load(&path).unwrap_err().to_string();
-    assert!(shown.contains(&format!("there is no configuration file {}", path.display())), "{shown}");
+    assert!(
+        shown.contains(&format!(
+            "there is no configuration file {}",
+            path.display()
+        )),
+        "{shown}"
+    );
     assert!(shown.contains("--config FILE"), "{shown}");
 }
 
@@ -332,17 +511,41 @@ fn cf_04_a_file_that_is_no_configuration_is_refused_without_a_crash() {
     let path = directory.path().join("a.toml");
     let nested = |count| format!("a = {}{}", "[".repeat(count), "]".repeat(count));
     let rows: Vec<(&str, Vec<u8>, &str)> = vec![
-        ("ten megabytes", b"# x\n".repeat(2_500_000), "is larger than 1 MiB"),
-        ("invalid UTF-8", b"[server]\nthreads = \xff\n".to_vec(), "line 2"),
+        (
+            "ten megabytes",
+            b"# x\n".repeat(2_500_000),
+            "is larger than 1 MiB",
+        ),
+        (
+            "invalid UTF-8",
+            b"[server]\nthreads = \xff\n".to_vec(),
+            "line 2",
+        ),
         ("NUL", b"[server]\n\nthreads = 1\0\n".to_vec(), "line 3"),
         ("nested lists", nested(10_000).into_bytes(), "recursion"),
-        ("nested tables", format!("a{}", ".a".repeat(10_000)).into_bytes(), "a.toml"),
-        ("a deep key", format!("a{} = 1", ".a".repeat(10_000)).into_bytes(), "recursion"),
-        ("a deep header", format!("[a{}]", ".a".repeat(100_000)).into_bytes(), "recursion"),
+        (
+            "nested tables",
+            format!("a{}", ".a".repeat(10_000)).into_bytes(),
+            "a.toml",
+        ),
+        (
+            "a deep key",
+            format!("a{} = 1", ".a".repeat(10_000)).into_bytes(),
+            "recursion",
+        ),
+        (
+            "a deep header",
+            format!("[a{}]", ".a".repeat(100_000)).into_bytes(),
+            "recursion",
+        ),
         ("nothing but brackets", b"[".repeat(1 << 20), "1 problem in"),
         ("nothing but quotes", b"\"\n".repeat(1 << 16), "problems in"),
         ("empty", Vec::new(), "has no route"),
-        ("a mark of order", b"\xEF\xBB\xBF[server]\n".to_vec(), "has no route"),
+        (
+            "a mark of order",
+            b"\xEF\xBB\xBF[server]\n".to_vec(),
+            "has no route",
+        ),
     ];
     let mut wrong = Vec::new();
     for (name, bytes, expected) in rows {
@@ -354,5 +557,10 @@ fn cf_04_a_file_that_is_no_configuration_is_refused_without_a_crash() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(load(directory.path()).unwrap_err().to_string().contains("cannot be read"));
+    assert!(
+        load(directory.path())
+            .unwrap_err()
+            .to_string()
+            .contains("cannot be read")
+    );
 }

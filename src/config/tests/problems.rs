@@ -43,19 +43,46 @@ pub(super) fn each_says(rows: &[(String, &str)]) {
 fn the_server_is_told_what_is_wrong() {
     each_says(&[
         (server("thread = 4"), "did you mean `threads`?"),
-        (server("lisen = [\"127.0.0.1:1\"]"), "did you mean `listen`?"),
+        (
+            server("lisen = [\"127.0.0.1:1\"]"),
+            "did you mean `listen`?",
+        ),
         (server("colour = 1"), "known here: body_timeout, "),
-        (server("threads = \"many\""), "`server.threads` must be a whole number, not a string"),
+        (
+            server("threads = \"many\""),
+            "`server.threads` must be a whole number, not a string",
+        ),
         (server("threads = -1"), "from 0 to 1024"),
         (server("threads = 1.5"), "not a number with a point"),
-        (server("listen = \"127.0.0.1:8080\""), "must be a list, not a string"),
+        (
+            server("listen = \"127.0.0.1:8080\""),
+            "must be a list, not a string",
+        ),
         (server("listen = []"), "`server.listen` is empty"),
-        (server("listen = [\"localhost:8080\"]"), "is no address to listen on"),
-        (server("listen = [\"127.0.0.1:1\", \"127.0.0.1:1\"]"), "already listened on"),
-        (server("listen = [\"127.0.0.1:1\", \"0.0.0.0:1\"]"), "already listened on"),
-        (server("listen = [\"127.0.0.1:9090\"]"), "name the same address"),
-        (server("head_timeout = \"0s\""), "`server.head_timeout` is zero"),
-        (server("body_timeout = 30"), "must be a string, not an integer"),
+        (
+            server("listen = [\"localhost:8080\"]"),
+            "is no address to listen on",
+        ),
+        (
+            server("listen = [\"127.0.0.1:1\", \"127.0.0.1:1\"]"),
+            "already listened on",
+        ),
+        (
+            server("listen = [\"127.0.0.1:1\", \"0.0.0.0:1\"]"),
+            "already listened on",
+        ),
+        (
+            server("listen = [\"127.0.0.1:9090\"]"),
+            "name the same address",
+        ),
+        (
+            server("head_timeout = \"0s\""),
+            "`server.head_timeout` is zero",
+        ),
+        (
+            server("body_timeout = 30"),
+            "must be a string, not an integer",
+        ),
         (server("idle_timeout = \"60\""), "has no unit"),
         (server("write_timeout = \"1 s\""), "is no duration"),
         (server("max_buffered = \"0\""), "is zero"),
@@ -65,12 +92,30 @@ fn the_server_is_told_what_is_wrong() {
         (server("max_head = \"100\""), "from 1KiB to 1MiB"),
         (server("max_headers = 0"), "from 1 to"),
         (server("health_path = \"healthz\""), "begin it with `/`"),
-        (server("health_path = \"/a\""), "`server.health_path` is the path of a route"),
-        (server("public_url = \"hooks.example.com\""), "names no host"),
-        (server("public_url = \"https://u:hunter2@a.example\""), "holds a user name or password"),
-        (server("tls = { listen = [], key = \"hunter2\" }"), "`server.tls` is not supported yet"),
-        (format!("server = 1\n{ROUTE}"), "`server` must be a table, not an integer"),
-        (format!("[sever]\nthreads = 1\n{ROUTE}"), "did you mean `server`?"),
+        (
+            server("health_path = \"/a\""),
+            "`server.health_path` is the path of a route",
+        ),
+        (
+            server("public_url = \"hooks.example.com\""),
+            "names no host",
+        ),
+        (
+            server("public_url = \"https://u:hunter2@a.example\""),
+            "holds a user name or password",
+        ),
+        (
+            server("tls = { listen = [], key = \"hunter2\" }"),
+            "`server.tls` is not supported yet",
+        ),
+        (
+            format!("server = 1\n{ROUTE}"),
+            "`server` must be a table, not an integer",
+        ),
+        (
+            format!("[sever]\nthreads = 1\n{ROUTE}"),
+            "did you mean `server`?",
+        ),
     ]);
 }
 
@@ -78,13 +123,34 @@ fn the_server_is_told_what_is_wrong() {
 fn cf_08_the_admin_port_stays_on_this_machine_without_a_token() {
     let admin = |lines: &str| format!("[admin]\n{lines}\n{ROUTE}");
     each_says(&[
-        (admin("listen = \"0.0.0.0:9090\""), "is open beyond this machine, and there is no token"),
-        (admin("listen = \"[::]:9090\""), "is open beyond this machine"),
-        (admin("listen = [\"127.0.0.1:9090\"]"), "must be a string, not a list"),
-        (admin("listen = \"0.0.0.0:9090\"\ntoken = \"env:EMPTY\""), "is an empty secret"),
-        (admin("token = \"hunter2\""), "is not a reference to a secret (its text is not shown)"),
-        (admin("token = { value = \"hunter2\" }"), "must be a string, not a table"),
-        (admin("token = \"plain:hunter2 and a space\""), "holds a byte that no request could send"),
+        (
+            admin("listen = \"0.0.0.0:9090\""),
+            "is open beyond this machine, and there is no token",
+        ),
+        (
+            admin("listen = \"[::]:9090\""),
+            "is open beyond this machine",
+        ),
+        (
+            admin("listen = [\"127.0.0.1:9090\"]"),
+            "must be a string, not a list",
+        ),
+        (
+            admin("listen = \"0.0.0.0:9090\"\ntoken = \"env:EMPTY\""),
+            "is an empty secret",
+        ),
+        (
+            admin("token = \"hunter2\""),
+            "is not a reference to a secret (its text is not shown)",
+        ),
+        (
+            admin("token = { value = \"hunter2\" }"),
+            "must be a string, not a table",
+        ),
+        (
+            admin("token = \"plain:hunter2 and a space\""),
+            "holds a byte that no request could send",
+        ),
         (admin("hosts = [\"http://a\"]"), "is no host name"),
         (admin("tokn = \"hunter2\""), "did you mean `token`?"),
     ]);
@@ -95,26 +161,49 @@ fn cf_08_the_admin_port_stays_on_this_machine_without_a_token() {
 fn the_replay_window_is_told_what_is_wrong() {
     let window = |lines: &str| format!("[replay]\n{lines}\n{ROUTE}");
     each_says(&[
-        (window("store = \"redis\""), "= `redis` is not supported yet"),
+        (
+            window("store = \"redis\""),
+            "= `redis` is not supported yet",
+        ),
         (window("store = \"memry\""), "did you mean `memory`?"),
         (window("capacity = 0"), "is out of range"),
         (window("ttl = \"0s\""), "is zero"),
         (window("ttl = \"10m\""), "set `ttl` to at least 630s"),
-        (format!("[replay]\nttl = \"629s\"\n{ROUTE}"), "--> a.toml:2:1"),
-        (window("refuse_older_than_start = \"yes\""), "must be `true` or `false`, not a string"),
+        (
+            format!("[replay]\nttl = \"629s\"\n{ROUTE}"),
+            "--> a.toml:2:1",
+        ),
+        (
+            window("refuse_older_than_start = \"yes\""),
+            "must be `true` or `false`, not a string",
+        ),
         (route("replay = { ttl = \"629s\" }"), "--> a.toml:7:12"),
-        (route("tolerance = \"37h\""), "`ttl` (3d) is shorter than twice the tolerance"),
-        (route("future_tolerance = \"37h\""), "is shorter than twice the tolerance"),
+        (
+            route("tolerance = \"37h\""),
+            "`ttl` (3d) is shorter than twice the tolerance",
+        ),
+        (
+            route("future_tolerance = \"37h\""),
+            "is shorter than twice the tolerance",
+        ),
         (route("replay = \"on\""), "is neither `\"off\"` nor a table"),
         (route("replay = true"), "must be a table, not a boolean"),
         (route("replay = { on_replay = 199 }"), "from 200 to 599"),
         (route("replay = { on_duplicate = 600 }"), "from 200 to 599"),
-        (route("replay = { on_conflict = 204 }"), "is a status without a body"),
-        (route("replay = { on_duplicates = 200 }"), "did you mean `on_duplicate`?"),
+        (
+            route("replay = { on_conflict = 204 }"),
+            "is a status without a body",
+        ),
+        (
+            route("replay = { on_duplicates = 200 }"),
+            "did you mean `on_duplicate`?",
+        ),
     ]);
-    for good in
-        [window("ttl = \"630s\""), window("ttl = \"1s\"\n") + "replay = \"off\"", route("replay = { ttl = \"630s\" }")]
-    {
+    for good in [
+        window("ttl = \"630s\""),
+        window("ttl = \"1s\"\n") + "replay = \"off\"",
+        route("replay = { ttl = \"630s\" }"),
+    ] {
         assert_eq!(problems(&good), "no problem", "{good}");
     }
     let off = format!("[replay]\nttl = \"1s\"\n{ROUTE}tolerance = \"off\"\n");
@@ -132,29 +221,74 @@ fn a_route_is_told_what_is_wrong() {
         (without("path"), "`route.path` is missing"),
         (without("upstream"), "`route.upstream` is missing"),
         (without("secrets"), "`route.secrets` is missing"),
-        (without("provider"), "neither `provider` nor `[route.scheme]`"),
+        (
+            without("provider"),
+            "neither `provider` nor `[route.scheme]`",
+        ),
         (ROUTE.replace("\"a\"", "\"-\""), "where no route matched"),
         (ROUTE.replace("\"a\"", "\" \""), "`route.name` is empty"),
-        (ROUTE.replace("\"a\"", "\"a\\u0007\""), "holds a control character"),
-        (ROUTE.replace("\"/a\"", "\"a\""), "`route.path` cannot be matched"),
+        (
+            ROUTE.replace("\"a\"", "\"a\\u0007\""),
+            "holds a control character",
+        ),
+        (
+            ROUTE.replace("\"/a\"", "\"a\""),
+            "`route.path` cannot be matched",
+        ),
         (route("host = \"a b\""), "`route.host` cannot be matched"),
         (route("host = 1"), "`route.host` must be a string"),
-        (ROUTE.replace("itellico", "itelico"), "did you mean `itellico`?"),
-        (ROUTE.replace("itellico", "acme"), "any other is spelled out in `[route.scheme]`"),
-        (route("[route.scheme]\nalgorithm = \"hmac-sha256\""), "has both `route.provider` and `route.scheme`"),
-        (ROUTE.replace("http://", "https://"), "TLS to upstreams is not supported yet"),
-        (ROUTE.replace(":3000", ":3000/hook"), "has a path, query or fragment"),
-        (ROUTE.replace("http://", "http://u:hunter2@"), "holds a user name or password"),
-        (ROUTE.replace(":3000", ":8080"), "`upstream` is an address of this gateway"),
-        (ROUTE.replace("127.0.0.1:3000", "localhost:9090"), "`upstream` is an address of this gateway"),
-        (route("upstream_host = \"http://a\""), "is no value for `Host`"),
+        (
+            ROUTE.replace("itellico", "itelico"),
+            "did you mean `itellico`?",
+        ),
+        (
+            ROUTE.replace("itellico", "acme"),
+            "any other is spelled out in `[route.scheme]`",
+        ),
+        (
+            route("[route.scheme]\nalgorithm = \"hmac-sha256\""),
+            "has both `route.provider` and `route.scheme`",
+        ),
+        (
+            ROUTE.replace("http://", "https://"),
+            "TLS to upstreams is not supported yet",
+        ),
+        (
+            ROUTE.replace(":3000", ":3000/hook"),
+            "has a path, query or fragment",
+        ),
+        (
+            ROUTE.replace("http://", "http://u:hunter2@"),
+            "holds a user name or password",
+        ),
+        (
+            ROUTE.replace(":3000", ":8080"),
+            "`upstream` is an address of this gateway",
+        ),
+        (
+            ROUTE.replace("127.0.0.1:3000", "localhost:9090"),
+            "`upstream` is an address of this gateway",
+        ),
+        (
+            route("upstream_host = \"http://a\""),
+            "is no value for `Host`",
+        ),
         (route("methods = []"), "`route.methods` is empty"),
         (route("methods = [\"post\"]"), "write it in capitals"),
         (route("methods = [\"TRACE\"]"), "carries no delivery"),
         (route("max_body = \"0\""), "is zero"),
-        (route("max_body = \"257MiB\""), "to at most a quarter of `max_buffered`, 64MiB"),
-        (server("max_buffered = \"512KiB\""), "`max_body` (1MiB) is above `server.max_buffered` (512KiB)"),
-        (route("upstream_timeout = \"0s\""), "`route.upstream_timeout` is zero"),
+        (
+            route("max_body = \"257MiB\""),
+            "to at most a quarter of `max_buffered`, 64MiB",
+        ),
+        (
+            server("max_buffered = \"512KiB\""),
+            "`max_body` (1MiB) is above `server.max_buffered` (512KiB)",
+        ),
+        (
+            route("upstream_timeout = \"0s\""),
+            "`route.upstream_timeout` is zero",
+        ),
         (route("tolerance = \"0s\""), "no delivery could be in time"),
         (route("tolerance = \"none\""), "or `off`"),
         (route("enforce = 0"), "must be `true` or `false`"),
@@ -167,11 +301,26 @@ fn a_route_is_told_what_is_wrong() {
         (route("event_id = \"/id\""), "must be a table, not a string"),
         (route("event_id = { json = \"id\" }"), "is no JSON pointer"),
         (route("account = { }"), "names no place"),
-        (route("account = { header = \"X-A\", json = \"/a\" }"), "names two places"),
-        (route("event_type = { claim = \"t\" , header = \"X-T\" }"), "keep one of `header`, `json` and `claim`"),
-        (route("event_type = { claim = \"t\" }"), "no JWT signs this delivery"),
-        (format!("{ROUTE}{}", ROUTE.replace("\"/a\"", "\"/b\"")), "two routes are called `a`"),
-        (format!("{ROUTE}{}", ROUTE.replace("\"a\"", "\"b\"")), "takes the same requests as route `a`"),
+        (
+            route("account = { header = \"X-A\", json = \"/a\" }"),
+            "names two places",
+        ),
+        (
+            route("event_type = { claim = \"t\" , header = \"X-T\" }"),
+            "keep one of `header`, `json` and `claim`",
+        ),
+        (
+            route("event_type = { claim = \"t\" }"),
+            "no JWT signs this delivery",
+        ),
+        (
+            format!("{ROUTE}{}", ROUTE.replace("\"/a\"", "\"/b\"")),
+            "two routes are called `a`",
+        ),
+        (
+            format!("{ROUTE}{}", ROUTE.replace("\"a\"", "\"b\"")),
+            "takes the same requests as route `a`",
+        ),
         ("[server]\n".to_owned(), "the file has no route"),
         (ROUTE.replace("[[route]]", "[route]"), "in double brackets"),
         (
@@ -189,21 +338,57 @@ fn secrets_are_refused_without_being_shown() {
     each_says(&[
         (secrets("[]"), "is empty: nothing could be verified"),
         (secrets("\"hunter2\""), "must be a list"),
-        (secrets("[\"hunter2\"]"), "is not a reference to a secret (its text is not shown)"),
-        (secrets("[\"\"\"\nhunter2\"\"\"]"), "is not a reference to a secret"),
-        (secrets("['hunter2', \"env:S\"]"), "is not a reference to a secret"),
+        (
+            secrets("[\"hunter2\"]"),
+            "is not a reference to a secret (its text is not shown)",
+        ),
+        (
+            secrets("[\"\"\"\nhunter2\"\"\"]"),
+            "is not a reference to a secret",
+        ),
+        (
+            secrets("['hunter2', \"env:S\"]"),
+            "is not a reference to a secret",
+        ),
         (secrets("[42]"), "must be a string, not an integer"),
         (secrets("[[\"hunter2\"]]"), "must be a string, not a list"),
         (secrets("[\"env:UNSET\"]"), "as in `export UNSET=…`"),
-        (secrets("[\"env:EMPTY\"]"), "the environment variable EMPTY holds nothing"),
-        (secrets("[\"env:NEWLINE\"]"), "the environment variable NEWLINE holds nothing"),
-        (secrets("[\"file:none\"]"), "needs the file none, which does not exist"),
-        (secrets("[\"env:S\", \"env:S\"]"), "two secrets of this route are called `env:S`"),
-        (secrets("[{ name = \"a\" }]"), "`route.secrets.value` is missing"),
-        (secrets("[{ value = \"hunter2\" }]"), "is not a reference to a secret"),
-        (secrets("[{ value = \"env:S\", nam = \"hunter2\" }]"), "did you mean `name`?"),
-        (secrets("[{ name = \"\", value = \"plain:hunter2\" }]"), "`route.secrets.name` is empty"),
-        (secrets("[{ value = \"plain:hunter2\", not_after = \"tomorrow\" }]"), "is no moment"),
+        (
+            secrets("[\"env:EMPTY\"]"),
+            "the environment variable EMPTY holds nothing",
+        ),
+        (
+            secrets("[\"env:NEWLINE\"]"),
+            "the environment variable NEWLINE holds nothing",
+        ),
+        (
+            secrets("[\"file:none\"]"),
+            "needs the file none, which does not exist",
+        ),
+        (
+            secrets("[\"env:S\", \"env:S\"]"),
+            "two secrets of this route are called `env:S`",
+        ),
+        (
+            secrets("[{ name = \"a\" }]"),
+            "`route.secrets.value` is missing",
+        ),
+        (
+            secrets("[{ value = \"hunter2\" }]"),
+            "is not a reference to a secret",
+        ),
+        (
+            secrets("[{ value = \"env:S\", nam = \"hunter2\" }]"),
+            "did you mean `name`?",
+        ),
+        (
+            secrets("[{ name = \"\", value = \"plain:hunter2\" }]"),
+            "`route.secrets.name` is empty",
+        ),
+        (
+            secrets("[{ value = \"plain:hunter2\", not_after = \"tomorrow\" }]"),
+            "is no moment",
+        ),
         (
             secrets(
                 "[{ value = \"plain:hunter2\", not_before = \"2026-01-02T00:00:00Z\", not_after = 2026-01-01T00:00:00Z }]",
@@ -211,18 +396,49 @@ fn secrets_are_refused_without_being_shown() {
             "is never active",
         ),
         (
-            ROUTE.replace("secrets = [\"env:S\"]", "secret = [\"hunter2\"]") + "secrets = [\"env:S\"]\n",
+            ROUTE.replace("secrets = [\"env:S\"]", "secret = [\"hunter2\"]")
+                + "secrets = [\"env:S\"]\n",
             "did you mean `secrets`?",
         ),
-        (scheme("[route.scheme]\n", "[route.scheme]\nkey = \"base64\"\n"), "is no key of this scheme"),
-        (scheme("[route.scheme]\n", "[route.scheme]\nkey = \"hunter2\"\n"), "is none of the known ones"),
-        (route("upstream_headers = { \"X-Token\" = \"hunter2\" }"), "is not a reference to a secret"),
-        (route("upstream_headers = { \"X-Token\" = \"plain:hunter2\\u0007\" }"), "holds what no header may hold"),
-        (route("upstream_headers = { \"X Token\" = \"plain:hunter2\" }"), "is no header name"),
-        (route("upstream_headers = { \"Host\" = \"plain:hunter2\" }"), "is set by `upstream_host`"),
-        (route("upstream_headers = { \"content_length\" = \"env:S\" }"), "is set by the gateway itself"),
-        (route("upstream_headers = { \"X_Verigate-Route\" = \"env:S\" }"), "is set by the gateway itself"),
-        (route("upstream_headers = { \"X_Webhook_Timestamp\" = \"env:S\" }"), "is a header that the provider sends"),
-        (route("upstream_headers = { X-A = \"env:S\", X_A = \"env:S\" }"), "in this or another spelling"),
+        (
+            scheme("[route.scheme]\n", "[route.scheme]\nkey = \"base64\"\n"),
+            "is no key of this scheme",
+        ),
+        (
+            scheme("[route.scheme]\n", "[route.scheme]\nkey = \"hunter2\"\n"),
+            "is none of the known ones",
+        ),
+        (
+            route("upstream_headers = { \"X-Token\" = \"hunter2\" }"),
+            "is not a reference to a secret",
+        ),
+        (
+            route("upstream_headers = { \"X-Token\" = \"plain:hunter2\\u0007\" }"),
+            "holds what no header may hold",
+        ),
+        (
+            route("upstream_headers = { \"X Token\" = \"plain:hunter2\" }"),
+            "is no header name",
+        ),
+        (
+            route("upstream_headers = { \"Host\" = \"plain:hunter2\" }"),
+            "is set by `upstream_host`",
+        ),
+        (
+            route("upstream_headers = { \"content_length\" = \"env:S\" }"),
+            "is set by the gateway itself",
+        ),
+        (
+            route("upstream_headers = { \"X_Verigate-Route\" = \"env:S\" }"),
+            "is set by the gateway itself",
+        ),
+        (
+            route("upstream_headers = { \"X_Webhook_Timestamp\" = \"env:S\" }"),
+            "is a header that the provider sends",
+        ),
+        (
+            route("upstream_headers = { X-A = \"env:S\", X_A = \"env:S\" }"),
+            "in this or another spelling",
+        ),
     ]);
 }

@@ -3,7 +3,8 @@
 use super::good;
 use super::problems::{each_says, problems};
 use crate::config::tests::fixtures::{
-    ED25519_FINGERPRINT, ED25519_HEX, ED25519_PEM, ED25519_PRIVATE, P256_CERTIFICATE, P256_PEM, RSA_PEM,
+    ED25519_FINGERPRINT, ED25519_HEX, ED25519_PEM, ED25519_PRIVATE, P256_CERTIFICATE, P256_PEM,
+    RSA_PEM,
 };
 use crate::config::{Config, public_keys, takes_public_keys};
 
@@ -30,7 +31,11 @@ fn quoted(text: &str) -> String {
 }
 
 fn names(config: &Config) -> Vec<&str> {
-    config.routes[0].secrets.iter().map(|secret| secret.name.as_str()).collect()
+    config.routes[0]
+        .secrets
+        .iter()
+        .map(|secret| secret.name.as_str())
+        .collect()
 }
 
 #[test]
@@ -45,7 +50,11 @@ fn a_public_key_may_stand_in_the_file_as_it_is() {
     for (algorithm, key) in rows {
         let config = good(&route(algorithm, &quoted(key)));
         assert_eq!(names(&config), ["key-1"], "{algorithm}");
-        assert_eq!(config.warnings, [] as [&str; 0], "{algorithm}: a public key is no secret");
+        assert_eq!(
+            config.warnings,
+            [] as [&str; 0],
+            "{algorithm}: a public key is no secret"
+        );
         let route = &config.routes[0];
         assert!(takes_public_keys(&route.scheme));
         assert_eq!(public_keys(&route.scheme, &route.secrets[0]).len(), 1);
@@ -61,7 +70,11 @@ fn a_public_key_may_stand_in_the_file_as_it_is() {
     assert_eq!(config.warnings, [] as [&str; 0]);
     for secret in &config.routes[0].secrets {
         let keys = public_keys(&config.routes[0].scheme, secret);
-        assert!(keys[0].fingerprint().ends_with(ED25519_FINGERPRINT), "{}", keys[0].fingerprint());
+        assert!(
+            keys[0].fingerprint().ends_with(ED25519_FINGERPRINT),
+            "{}",
+            keys[0].fingerprint()
+        );
     }
 }
 
@@ -70,31 +83,68 @@ fn where_a_shared_secret_could_be_meant_only_an_unmistakable_key_is_one() {
     let config = good(&either(&format!("{}, \"env:S\"", quoted(ED25519_PEM))));
     assert_eq!(names(&config), ["key-1", "env:S"]);
     assert!(!takes_public_keys(&config.routes[0].scheme));
-    assert_eq!(public_keys(&config.routes[0].scheme, &config.routes[0].secrets[1]).len(), 0);
+    assert_eq!(
+        public_keys(&config.routes[0].scheme, &config.routes[0].secrets[1]).len(),
+        0
+    );
     // 64 hex digits may be anybody's secret, and are shown to nobody.
     let shown = problems(&either(&quoted(ED25519_HEX)));
-    assert!(shown.contains("is not a reference to a secret") && !shown.contains("c461dc6b"), "{shown}");
+    assert!(
+        shown.contains("is not a reference to a secret") && !shown.contains("c461dc6b"),
+        "{shown}"
+    );
     let shown = problems(&route("hmac-sha256", &quoted(ED25519_PEM)));
-    assert!(shown.contains("is not a reference to a secret") && !shown.contains("BEGIN"), "{shown}");
+    assert!(
+        shown.contains("is not a reference to a secret") && !shown.contains("BEGIN"),
+        "{shown}"
+    );
 }
 
 #[test]
 fn a_key_that_cannot_verify_is_refused_and_not_shown() {
     each_says(&[
-        (route("ed25519", &quoted(P256_PEM)), "of another type than the algorithm"),
-        (route("ecdsa-p256-sha256", &quoted(RSA_PEM)), "of another type than the algorithm"),
-        (route("ed25519", "\"hunter2\""), "is not a reference to a secret"),
-        (route("ed25519", "\"whpk_hunter2\""), "the secret `key-1` is no key of this scheme"),
+        (
+            route("ed25519", &quoted(P256_PEM)),
+            "of another type than the algorithm",
+        ),
+        (
+            route("ecdsa-p256-sha256", &quoted(RSA_PEM)),
+            "of another type than the algorithm",
+        ),
+        (
+            route("ed25519", "\"hunter2\""),
+            "is not a reference to a secret",
+        ),
+        (
+            route("ed25519", "\"whpk_hunter2\""),
+            "the secret `key-1` is no key of this scheme",
+        ),
     ]);
     let shown = problems(&route("ed25519", &quoted(ED25519_PRIVATE)));
-    assert!(shown.contains("the secret `key-1` is no key of this scheme") && shown.contains("private"), "{shown}");
-    assert!(!shown.contains("BEGIN") && !shown.contains("MC4CAQAw"), "{shown}");
+    assert!(
+        shown.contains("the secret `key-1` is no key of this scheme") && shown.contains("private"),
+        "{shown}"
+    );
+    assert!(
+        !shown.contains("BEGIN") && !shown.contains("MC4CAQAw"),
+        "{shown}"
+    );
 }
 
 #[test]
 fn a_certificate_that_has_expired_proves_nothing() {
     let config = good(&route("ecdsa-p256-sha256", &quoted(P256_CERTIFICATE)));
-    assert!(config.warnings.concat().contains("none of its secrets is active now"), "{:?}", config.warnings);
+    assert!(
+        config
+            .warnings
+            .concat()
+            .contains("none of its secrets is active now"),
+        "{:?}",
+        config.warnings
+    );
     let both = format!("{}, {}", quoted(P256_CERTIFICATE), quoted(P256_PEM));
-    assert_eq!(good(&route("ecdsa-p256-sha256", &both)).warnings, [] as [&str; 0]);
+    assert_eq!(
+        good(&route("ecdsa-p256-sha256", &both)).warnings,
+        [] as [&str; 0]
+    );
 }

@@ -22,7 +22,10 @@ fn read_good(text: &str) -> Scheme {
 }
 
 fn names(headers: &[crate::wire::head::FieldName]) -> Vec<&str> {
-    headers.iter().map(crate::wire::head::FieldName::as_str).collect()
+    headers
+        .iter()
+        .map(crate::wire::head::FieldName::as_str)
+        .collect()
 }
 
 /// A scheme that signs `{timestamp}.{body}` by these keys.
@@ -37,10 +40,20 @@ fn a_list_of_signatures_with_the_time_among_them_is_taken_apart_as_written() {
          timestamp = { field = \"t\" }",
     ));
     let items = &scheme.signature.items;
-    assert_eq!((items.separator.as_deref(), items.assign, items.limit), (Some(","), Some(b'='), 16));
-    assert_eq!(items.accept, [("v1".to_owned(), Algorithm::HmacSha256)], "`v1` counts unless somebody says otherwise");
+    assert_eq!(
+        (items.separator.as_deref(), items.assign, items.limit),
+        (Some(","), Some(b'='), 16)
+    );
+    assert_eq!(
+        items.accept,
+        [("v1".to_owned(), Algorithm::HmacSha256)],
+        "`v1` counts unless somebody says otherwise"
+    );
     let timestamp = scheme.timestamp.unwrap();
-    assert_eq!((timestamp.at, timestamp.unit), (TimestampAt::Field("t".into()), Unit::Seconds));
+    assert_eq!(
+        (timestamp.at, timestamp.unit),
+        (TimestampAt::Field("t".into()), Unit::Seconds)
+    );
     assert_eq!(scheme.signature.encoding, Encoding::Hex);
 }
 
@@ -54,10 +67,19 @@ fn labels_have_the_algorithm_of_the_scheme_or_their_own() {
         read_good(&timestamped(&lines)).signature.items
     };
     let hmac = Algorithm::HmacSha256;
-    assert_eq!(accept("[\"v0\", \"v1\"]").accept, [("v0".into(), hmac), ("v1".into(), hmac)]);
+    assert_eq!(
+        accept("[\"v0\", \"v1\"]").accept,
+        [("v0".into(), hmac), ("v1".into(), hmac)]
+    );
     let own = accept("{ v1 = \"hmac-sha256\", v1a = \"ed25519\" }");
-    assert_eq!(own.accept, [("v1".into(), hmac), ("v1a".into(), Algorithm::Ed25519)]);
-    assert_eq!((own.limit, own.separator.as_deref(), own.assign), (64, Some(" "), Some(b',')));
+    assert_eq!(
+        own.accept,
+        [("v1".into(), hmac), ("v1a".into(), Algorithm::Ed25519)]
+    );
+    assert_eq!(
+        (own.limit, own.separator.as_deref(), own.assign),
+        (64, Some(" "), Some(b','))
+    );
 }
 
 #[test]
@@ -69,8 +91,15 @@ fn several_headers_several_lines_and_several_forms_are_kept_in_order() {
          timestamp = { header = [\"X-T\", \"Date\"], unit = \"rfc3339\", stamped = \"attempt\" }\n\
          tolerance = \"10m\"\nfuture_tolerance = \"1m\"",
     );
-    assert_eq!(scheme.body, [BodyForm::JsonAscii, BodyForm::Raw, BodyForm::Inflated]);
-    let keys: Vec<_> = scheme.key.iter().map(|k| (k.encoding, k.strip.as_deref(), k.strip_required)).collect();
+    assert_eq!(
+        scheme.body,
+        [BodyForm::JsonAscii, BodyForm::Raw, BodyForm::Inflated]
+    );
+    let keys: Vec<_> = scheme
+        .key
+        .iter()
+        .map(|k| (k.encoding, k.strip.as_deref(), k.strip_required))
+        .collect();
     let expected = [
         (KeyEncoding::Hex, None, false),
         (KeyEncoding::Base64, Some("k_"), true),
@@ -79,15 +108,23 @@ fn several_headers_several_lines_and_several_forms_are_kept_in_order() {
     assert_eq!(keys, expected);
     assert_eq!(names(&scheme.signature.headers), ["x-a", "x-b"]);
     assert!(scheme.signature.repeat);
-    assert_eq!((scheme.signature.encoding, scheme.signature.prefix.as_str()), (Encoding::Base64Url, "s="));
+    assert_eq!(
+        (scheme.signature.encoding, scheme.signature.prefix.as_str()),
+        (Encoding::Base64Url, "s=")
+    );
     let timestamp = scheme.timestamp.unwrap();
-    let TimestampAt::Headers(headers) = &timestamp.at else { panic!("{:?}", timestamp.at) };
+    let TimestampAt::Headers(headers) = &timestamp.at else {
+        panic!("{:?}", timestamp.at)
+    };
     assert_eq!(
         (names(headers), timestamp.unit, timestamp.stamped),
         (vec!["x-t", "date"], Unit::Rfc3339, Stamped::Attempt)
     );
     let minutes = |m: u64| Tolerance::Within(std::time::Duration::from_secs(60 * m));
-    assert_eq!((scheme.tolerance, scheme.future_tolerance), (minutes(10), minutes(1)));
+    assert_eq!(
+        (scheme.tolerance, scheme.future_tolerance),
+        (minutes(10), minutes(1))
+    );
 }
 
 #[test]
@@ -100,19 +137,30 @@ fn a_signature_and_a_time_may_stand_in_the_body() {
     let pointer = |text| Pointer::parse(text).unwrap();
     assert_eq!(scheme.signature.json, Some(pointer("/signature/signature")));
     assert!(scheme.signature.headers.is_empty() && !scheme.covers_body() && scheme.id_is_signed());
-    assert_eq!(scheme.timestamp.unwrap().at, TimestampAt::Json(pointer("/signature/timestamp")));
+    assert_eq!(
+        scheme.timestamp.unwrap().at,
+        TimestampAt::Json(pointer("/signature/timestamp"))
+    );
 }
 
 #[test]
 fn what_signs_nothing_needs_no_template() {
     let token = read_good("algorithm = \"token\"\nsignature = { json = \"/value/*/clientState\" }");
-    assert!(token.is_token() && !token.covers_body() && token.signature.json.is_some_and(|p| p.is_each()));
+    assert!(
+        token.is_token()
+            && !token.covers_body()
+            && token.signature.json.is_some_and(|p| p.is_each())
+    );
     let bearer = read_good(
         "algorithm = \"token\"\nsignature = { header = \"Authorization\", prefix = \"Bearer \" }\n\
                    covers_body = false",
     );
     assert_eq!(bearer.signature.prefix, "Bearer ");
-    for basic in ["", "signature = {}\n", "signature = { header = \"Authorization\" }\n"] {
+    for basic in [
+        "",
+        "signature = {}\n",
+        "signature = { header = \"Authorization\" }\n",
+    ] {
         let basic = read_good(&format!("algorithm = \"basic\"\n{basic}"));
         assert_eq!(names(&basic.signature.headers), ["authorization"]);
     }
@@ -128,7 +176,8 @@ fn code_of_its_own_knows_what_is_signed_and_when_it_is_stamped() {
         ));
         assert_eq!(scheme.code.map(ProviderCode::name), Some(code.name()));
         assert_eq!(scheme.covers_body(), code.covers_body());
-        let is_off = scheme.tolerance == Tolerance::Off && scheme.future_tolerance == Tolerance::Off;
+        let is_off =
+            scheme.tolerance == Tolerance::Off && scheme.future_tolerance == Tolerance::Off;
         assert_eq!(is_off, code.stamped() == Stamped::Event, "{}", code.name());
     }
 }
@@ -143,13 +192,28 @@ fn a_token_of_json_says_what_it_must_hold() {
          leeway = \"0s\"",
     );
     let rule = scheme.jwt.as_ref().unwrap();
-    assert_eq!((rule.header.as_str(), rule.prefix.as_str()), ("authorization", "Bearer "));
+    assert_eq!(
+        (rule.header.as_str(), rule.prefix.as_str()),
+        ("authorization", "Bearer ")
+    );
     assert_eq!(rule.algorithms, [JwtAlgorithm::Hs256, JwtAlgorithm::Hs512]);
-    let (body, url) = (rule.body_digest.as_ref().unwrap(), rule.url_digest.as_ref().unwrap());
-    assert_eq!((body.claim.as_str(), body.encoding), ("payload_hash", Encoding::Base64));
-    assert_eq!((url.claim.as_str(), url.encoding), ("url_hash", Encoding::Hex));
+    let (body, url) = (
+        rule.body_digest.as_ref().unwrap(),
+        rule.url_digest.as_ref().unwrap(),
+    );
+    assert_eq!(
+        (body.claim.as_str(), body.encoding),
+        ("payload_hash", Encoding::Base64)
+    );
+    assert_eq!(
+        (url.claim.as_str(), url.encoding),
+        ("url_hash", Encoding::Hex)
+    );
     assert!(rule.absent_if_empty && rule.body_claim.is_none());
-    assert_eq!((rule.issuer.as_deref(), rule.max_age, rule.leeway), (Some("MessageBird"), Some(300_000), 0));
+    assert_eq!(
+        (rule.issuer.as_deref(), rule.max_age, rule.leeway),
+        (Some("MessageBird"), Some(300_000), 0)
+    );
     assert_eq!(scheme.event_id, Some(Place::Claim("jti".into())));
     assert!(scheme.event_id_required && scheme.event_type_required && !scheme.account_required);
     assert!(scheme.covers_body() && scheme.signs_url() && scheme.has_timestamp());
@@ -162,13 +226,23 @@ fn the_answer_to_a_duplicate_and_the_handshake_are_kept() {
             "signature = {{ header = \"X-S\" }}\ntimestamp = {{ header = \"X-T\" }}\n{line}"
         )))
     };
-    let ack = more("ack = { body = \"Hello API Event Received\" }").ack.unwrap();
-    assert_eq!((ack.status, ack.body.as_str()), (200, "Hello API Event Received"));
+    let ack = more("ack = { body = \"Hello API Event Received\" }")
+        .ack
+        .unwrap();
+    assert_eq!(
+        (ack.status, ack.body.as_str()),
+        (200, "Hello API Event Received")
+    );
     assert_eq!(ack.content_type, "text/plain");
-    let ack = more("ack = { status = 204, content_type = \"application/json; charset=utf-8\" }").ack.unwrap();
+    let ack = more("ack = { status = 204, content_type = \"application/json; charset=utf-8\" }")
+        .ack
+        .unwrap();
     assert_eq!((ack.status, ack.body.as_str()), (204, ""));
     assert_eq!(ack.content_type, "application/json; charset=utf-8");
-    for handshake in HANDSHAKES.into_iter().filter(|known| known.name() != "braintree") {
+    for handshake in HANDSHAKES
+        .into_iter()
+        .filter(|known| known.name() != "braintree")
+    {
         let found = more(&format!("handshake = \"{}\"", handshake.name())).handshake;
         assert_eq!(found.map(Handshake::name), Some(handshake.name()));
     }
@@ -195,56 +269,176 @@ fn a_scheme_is_told_what_is_wrong() {
     let timestamp = |inner: &str| scheme("{ header = \"X-Timestamp\" }", inner);
     let more = |line: &str| format!("{CUSTOM}{line}\n");
     each_says(&[
-        (scheme("algorithm = \"hmac-sha256\"\n", ""), "`route.scheme.algorithm` is missing"),
-        (scheme("hmac-sha256", "hmac-sha265"), "did you mean `hmac-sha256`?"),
-        (scheme("hmac-sha256", "hmac-md5"), "known: `hmac-sha256`, `hmac-sha1`"),
-        (scheme("hmac-sha256", "sha256"), "a plain hash without exactly one `{secret}`"),
-        (scheme("signed = \"{timestamp}.{body}\"\n", ""), "`route.scheme.signed` is missing"),
-        (scheme("{timestamp}.{body}", "{timestamp}.{boddy}"), "--> a.toml:8:23"),
-        (scheme("{timestamp}.{body}", "{timestamp}."), "has no `{body}`"),
-        (scheme("{timestamp}.{body}", "{body}"), "nothing signs this timestamp"),
-        (scheme("{timestamp}.{body}", "{timestamp}.{url}.{body}"), "has no `public_url`"),
-        (scheme("{timestamp}.{body}", "{timestamp}.{id}.{body}"), "`event_id` names no header"),
-        (scheme("{timestamp}.{body}", "{timestamp}.{json:/a/*/b}.{body}"), "`*` is only for `signature.json`"),
+        (
+            scheme("algorithm = \"hmac-sha256\"\n", ""),
+            "`route.scheme.algorithm` is missing",
+        ),
+        (
+            scheme("hmac-sha256", "hmac-sha265"),
+            "did you mean `hmac-sha256`?",
+        ),
+        (
+            scheme("hmac-sha256", "hmac-md5"),
+            "known: `hmac-sha256`, `hmac-sha1`",
+        ),
+        (
+            scheme("hmac-sha256", "sha256"),
+            "a plain hash without exactly one `{secret}`",
+        ),
+        (
+            scheme("signed = \"{timestamp}.{body}\"\n", ""),
+            "`route.scheme.signed` is missing",
+        ),
+        (
+            scheme("{timestamp}.{body}", "{timestamp}.{boddy}"),
+            "--> a.toml:8:23",
+        ),
+        (
+            scheme("{timestamp}.{body}", "{timestamp}."),
+            "has no `{body}`",
+        ),
+        (
+            scheme("{timestamp}.{body}", "{body}"),
+            "nothing signs this timestamp",
+        ),
+        (
+            scheme("{timestamp}.{body}", "{timestamp}.{url}.{body}"),
+            "has no `public_url`",
+        ),
+        (
+            scheme("{timestamp}.{body}", "{timestamp}.{id}.{body}"),
+            "`event_id` names no header",
+        ),
+        (
+            scheme("{timestamp}.{body}", "{timestamp}.{json:/a/*/b}.{body}"),
+            "`*` is only for `signature.json`",
+        ),
         (more("covers_body = false"), "`covers_body` is false"),
-        (more("tolerance = \"off\"").replace("{timestamp}.{body}", "{body}{timestamp}"), "freshness is not judged"),
-        (timestamp("{ }"), "`route.scheme.timestamp.header` is missing"),
-        (timestamp("{ header = \"A\", field = \"t\" }"), "keep one of `header`, `field` and `json`"),
-        (timestamp("{ field = \"t\" }"), "the signature header has no such label"),
+        (
+            more("tolerance = \"off\"").replace("{timestamp}.{body}", "{body}{timestamp}"),
+            "freshness is not judged",
+        ),
+        (
+            timestamp("{ }"),
+            "`route.scheme.timestamp.header` is missing",
+        ),
+        (
+            timestamp("{ header = \"A\", field = \"t\" }"),
+            "keep one of `header`, `field` and `json`",
+        ),
+        (
+            timestamp("{ field = \"t\" }"),
+            "the signature header has no such label",
+        ),
         (timestamp("{ field = \"t=\" }"), "is more than a label"),
-        (timestamp("{ json = \"time\" }"), "is no JSON pointer to one place"),
-        (timestamp("{ json = \"/a/*\" }"), "is no JSON pointer to one place"),
+        (
+            timestamp("{ json = \"time\" }"),
+            "is no JSON pointer to one place",
+        ),
+        (
+            timestamp("{ json = \"/a/*\" }"),
+            "is no JSON pointer to one place",
+        ),
         (timestamp("{ json = \"/a\" }"), "write `{json:/a}`"),
         (timestamp("{ header = [] }"), "is empty"),
-        (timestamp("{ header = [\"X-T\", \"x_t\"] }"), "names a header twice, in this or another spelling"),
-        (timestamp("{ header = \"T\", unit = \"rfc3399\" }"), "did you mean `rfc3339`?"),
-        (timestamp("{ header = \"T\", unit = \"second\" }"), "did you mean `seconds`?"),
-        (timestamp("{ header = \"T\", stamped = \"never\" }"), "known: `unknown`, `attempt`, `event`"),
-        (timestamp("{ header = \"T\", unsigned = true }"), "called unsigned"),
-        (more("body = [\"json\"]"), "known: `raw`, `json-ascii`, `inflated`"),
+        (
+            timestamp("{ header = [\"X-T\", \"x_t\"] }"),
+            "names a header twice, in this or another spelling",
+        ),
+        (
+            timestamp("{ header = \"T\", unit = \"rfc3399\" }"),
+            "did you mean `rfc3339`?",
+        ),
+        (
+            timestamp("{ header = \"T\", unit = \"second\" }"),
+            "did you mean `seconds`?",
+        ),
+        (
+            timestamp("{ header = \"T\", stamped = \"never\" }"),
+            "known: `unknown`, `attempt`, `event`",
+        ),
+        (
+            timestamp("{ header = \"T\", unsigned = true }"),
+            "called unsigned",
+        ),
+        (
+            more("body = [\"json\"]"),
+            "known: `raw`, `json-ascii`, `inflated`",
+        ),
         (more("body = []"), "is empty"),
         (more("body = \"raw\""), "must be a list"),
         (more("body = [\"raw\", \"raw\"]"), "names a form twice"),
         (more("key = []"), "no secret could be a key"),
-        (more("key = { strip = \"whsec_\" }"), "`route.scheme.key.encoding` is missing"),
-        (more("key = [\"utf8\", { strip = \"whsec_\" }]"), "`route.scheme.key.encoding` is missing"),
-        (more("key = \"utf8-nfdk\""), "known: `utf8`, `utf8-nfkd`, `base64`, `hex`"),
-        (more("key = { encoding = \"utf8\", required = true }"), "is set without a prefix"),
-        (more("key = { encoding = \"utf8\", strip = \"whsec_\", required = true }"), "does not begin with `whsec_`"),
-        (more("require = { \"A B\" = \"1\" }"), "`A B` is no header name"),
-        (more("require = { A = 1 }"), "must be a string, not an integer"),
-        (more("require = { X-A = \"1\", x_a = \"2\" }"), "is there already, in this or another spelling"),
+        (
+            more("key = { strip = \"whsec_\" }"),
+            "`route.scheme.key.encoding` is missing",
+        ),
+        (
+            more("key = [\"utf8\", { strip = \"whsec_\" }]"),
+            "`route.scheme.key.encoding` is missing",
+        ),
+        (
+            more("key = \"utf8-nfdk\""),
+            "known: `utf8`, `utf8-nfkd`, `base64`, `hex`",
+        ),
+        (
+            more("key = { encoding = \"utf8\", required = true }"),
+            "is set without a prefix",
+        ),
+        (
+            more("key = { encoding = \"utf8\", strip = \"whsec_\", required = true }"),
+            "does not begin with `whsec_`",
+        ),
+        (
+            more("require = { \"A B\" = \"1\" }"),
+            "`A B` is no header name",
+        ),
+        (
+            more("require = { A = 1 }"),
+            "must be a string, not an integer",
+        ),
+        (
+            more("require = { X-A = \"1\", x_a = \"2\" }"),
+            "is there already, in this or another spelling",
+        ),
         (more("event_id = { json = [] }"), "is empty"),
-        (more("event_id = { json = \"/a/*\" }"), "`*` is only for `signature.json`"),
-        (more("event_id = { claim = \"jti\" }"), "no JWT signs this delivery"),
-        (more("event_type = { json = \"/t\", claim = \"t\" }"), "names two places"),
+        (
+            more("event_id = { json = \"/a/*\" }"),
+            "`*` is only for `signature.json`",
+        ),
+        (
+            more("event_id = { claim = \"jti\" }"),
+            "no JWT signs this delivery",
+        ),
+        (
+            more("event_type = { json = \"/t\", claim = \"t\" }"),
+            "names two places",
+        ),
         (more("ack = { status = 300 }"), "from 200 to 299"),
-        (more("ack = { status = 204, body = \"ok\" }"), "the status is one without a body"),
-        (more("ack = { content_type = \"text\" }"), "is no content type"),
-        (more("ack = { content_type = \"text/plain\\r\\nX: 1\" }"), "is no content type"),
-        (more(&format!("ack = {{ body = \"{}\" }}", "a".repeat(4097))), "is longer than 4096 bytes"),
+        (
+            more("ack = { status = 204, body = \"ok\" }"),
+            "the status is one without a body",
+        ),
+        (
+            more("ack = { content_type = \"text\" }"),
+            "is no content type",
+        ),
+        (
+            more("ack = { content_type = \"text/plain\\r\\nX: 1\" }"),
+            "is no content type",
+        ),
+        (
+            more(&format!("ack = {{ body = \"{}\" }}", "a".repeat(4097))),
+            "is longer than 4096 bytes",
+        ),
         (more("handshake = \"slak\""), "did you mean `slack`?"),
-        (scheme("signature = { header = \"X-Signature\" }", "code = \"twillio\""), "did you mean `twilio`?"),
+        (
+            scheme(
+                "signature = { header = \"X-Signature\" }",
+                "code = \"twillio\"",
+            ),
+            "did you mean `twilio`?",
+        ),
         (more("sign = \"x\""), "did you mean `signed`?"),
     ]);
 }
@@ -252,40 +446,116 @@ fn a_scheme_is_told_what_is_wrong() {
 #[test]
 fn the_place_of_a_signature_is_told_what_is_wrong() {
     let signature = |inner: &str| scheme("{ header = \"X-Signature\" }", inner);
-    let list = |inner: &str| signature(&format!("{{ header = \"A\", separator = \",\", assign = \"=\", {inner} }}"));
+    let list = |inner: &str| {
+        signature(&format!(
+            "{{ header = \"A\", separator = \",\", assign = \"=\", {inner} }}"
+        ))
+    };
     each_says(&[
-        (scheme("signature = { header = \"X-Signature\" }\n", ""), "`route.scheme.signature` is missing"),
-        (signature("\"X-Signature\""), "must be a table, not a string"),
-        (signature("{ }"), "`route.scheme.signature.header` is missing"),
-        (signature("{ header = \"X Signature\" }"), "is no header name"),
-        (signature("{ header = \"A\", json = \"/s\" }"), "names two places"),
+        (
+            scheme("signature = { header = \"X-Signature\" }\n", ""),
+            "`route.scheme.signature` is missing",
+        ),
+        (
+            signature("\"X-Signature\""),
+            "must be a table, not a string",
+        ),
+        (
+            signature("{ }"),
+            "`route.scheme.signature.header` is missing",
+        ),
+        (
+            signature("{ header = \"X Signature\" }"),
+            "is no header name",
+        ),
+        (
+            signature("{ header = \"A\", json = \"/s\" }"),
+            "names two places",
+        ),
         (signature("{ header = [] }"), "is empty"),
-        (signature("{ header = [\"X-A\", \"X A\"] }"), "is no header name"),
-        (signature("{ header = [\"X-A\", \"X_A\"] }"), "names a header twice"),
+        (
+            signature("{ header = [\"X-A\", \"X A\"] }"),
+            "is no header name",
+        ),
+        (
+            signature("{ header = [\"X-A\", \"X_A\"] }"),
+            "names a header twice",
+        ),
         (signature("{ json = \"s\" }"), "is no JSON pointer"),
-        (signature("{ json = \"/s\" }"), "the signature stands in the body that it signs"),
-        (signature("{ json = \"/s\", repeat = true }"), "the signature stands in the body, not in a header"),
-        (signature("{ header = \"A\", encoding = \"base46\" }"), "did you mean `base64`?"),
-        (signature("{ header = \"A\", prefix = \" v1\" }"), "could never begin a header's value"),
-        (signature("{ header = \"A\", separator = \"\" }"), "is nothing that divides items"),
-        (signature("{ header = \"A\", separator = \"     \" }"), "is nothing that divides items"),
-        (signature("{ header = \"A\", separator = \"\\t\" }"), "is nothing that divides items"),
-        (signature("{ header = \"A\", assign = \":\" }"), "known: `=`, `,`"),
-        (signature("{ header = \"A\", separator = \",\", assign = \",\" }"), "is also what divides the items"),
-        (signature("{ header = \"A\", accept = [\"v1\"] }"), "items have none without `assign`"),
+        (
+            signature("{ json = \"/s\" }"),
+            "the signature stands in the body that it signs",
+        ),
+        (
+            signature("{ json = \"/s\", repeat = true }"),
+            "the signature stands in the body, not in a header",
+        ),
+        (
+            signature("{ header = \"A\", encoding = \"base46\" }"),
+            "did you mean `base64`?",
+        ),
+        (
+            signature("{ header = \"A\", prefix = \" v1\" }"),
+            "could never begin a header's value",
+        ),
+        (
+            signature("{ header = \"A\", separator = \"\" }"),
+            "is nothing that divides items",
+        ),
+        (
+            signature("{ header = \"A\", separator = \"     \" }"),
+            "is nothing that divides items",
+        ),
+        (
+            signature("{ header = \"A\", separator = \"\\t\" }"),
+            "is nothing that divides items",
+        ),
+        (
+            signature("{ header = \"A\", assign = \":\" }"),
+            "known: `=`, `,`",
+        ),
+        (
+            signature("{ header = \"A\", separator = \",\", assign = \",\" }"),
+            "is also what divides the items",
+        ),
+        (
+            signature("{ header = \"A\", accept = [\"v1\"] }"),
+            "items have none without `assign`",
+        ),
         (signature("{ header = \"A\", limit = 0 }"), "from 1 to 64"),
         (signature("{ header = \"A\", limit = 65 }"), "from 1 to 64"),
-        (signature("{ header = \"X-Timestamp\" }"), "stand in the same header"),
+        (
+            signature("{ header = \"X-Timestamp\" }"),
+            "stand in the same header",
+        ),
         (list("accept = []"), "no signature could count"),
         (list("accept = {}"), "no signature could count"),
         (list("accept = \"v1\""), "must be a list"),
-        (list("accept = [\"v1=\"]"), "which `separator` or `assign` would cut"),
-        (list("accept = [\"v0,v1\"]"), "which `separator` or `assign` would cut"),
+        (
+            list("accept = [\"v1=\"]"),
+            "which `separator` or `assign` would cut",
+        ),
+        (
+            list("accept = [\"v0,v1\"]"),
+            "which `separator` or `assign` would cut",
+        ),
         (list("accept = [\"v1\", \"v1\"]"), "names a label twice"),
-        (list("accept = { v1 = \"hmac-md5\" }"), "known: `hmac-sha256`"),
-        (list("accept = { v1 = \"token\" }"), "is none of the known ones"),
-        (list("accept = { \"\" = \"hmac-sha256\" }"), "no item can have this label"),
-        (list("accept = { v1 = \"hmac-sha1\" }"), "no label has the algorithm of the scheme"),
+        (
+            list("accept = { v1 = \"hmac-md5\" }"),
+            "known: `hmac-sha256`",
+        ),
+        (
+            list("accept = { v1 = \"token\" }"),
+            "is none of the known ones",
+        ),
+        (
+            list("accept = { \"\" = \"hmac-sha256\" }"),
+            "no item can have this label",
+        ),
+        (
+            list("accept = { v1 = \"hmac-sha1\" }"),
+            "no label has the algorithm of the scheme",
+        ),
     ]);
 }
 
@@ -293,48 +563,136 @@ fn the_place_of_a_signature_is_told_what_is_wrong() {
 fn what_means_nothing_beside_the_rest_is_refused() {
     let with = |lines: &str| {
         let head = CUSTOM.split("algorithm").next().unwrap();
-        format!("{}{lines}\n", head.replace("[route.scheme]", "public_url = \"https://a.example\"\n[route.scheme]"))
+        format!(
+            "{}{lines}\n",
+            head.replace(
+                "[route.scheme]",
+                "public_url = \"https://a.example\"\n[route.scheme]"
+            )
+        )
     };
     let token = |lines: &str| with(&format!("algorithm = \"token\"\nsignature = {lines}"));
     let jwt = |lines: &str| {
-        let rule = "jwt = { header = \"X-J\", algorithms = [\"HS256\"], body_digest = { claim = \"h\" } }";
+        let rule =
+            "jwt = { header = \"X-J\", algorithms = [\"HS256\"], body_digest = { claim = \"h\" } }";
         with(&format!("algorithm = \"jwt\"\n{rule}\n{lines}"))
     };
     let rule = |rule: &str| with(&format!("algorithm = \"jwt\"\njwt = {rule}"));
-    let code = |lines: &str| with(&format!("algorithm = \"hmac-sha256\"\ncode = \"dropbox-sign\"\n{lines}"));
-    assert_eq!([problems(&jwt("")), problems(&code(""))], ["no problem", "no problem"]);
+    let code = |lines: &str| {
+        with(&format!(
+            "algorithm = \"hmac-sha256\"\ncode = \"dropbox-sign\"\n{lines}"
+        ))
+    };
+    assert_eq!(
+        [problems(&jwt("")), problems(&code(""))],
+        ["no problem", "no problem"]
+    );
     each_says(&[
-        (with("algorithm = \"token\""), "as in `signature = { header = \"X-Token\" }`"),
-        (token("{ header = \"X-T\", encoding = \"hex\" }"), "the secret itself is sent along"),
-        (token("{ header = \"X-T\", separator = \",\" }"), "the secret itself is sent along"),
-        (token("{ header = \"X-T\" }\nsigned = \"{body}\""), "`signed` means nothing here"),
-        (token("{ header = \"X-T\" }\nbody = [\"raw\"]"), "no `{body}` is signed"),
-        (token("{ header = \"X-T\" }\ncovers_body = true"), "the body is not covered here"),
-        (token("{ header = \"X-T\" }\ntimestamp = { header = \"X-S\" }"), "a timestamp that nothing here signs"),
-        (with("algorithm = \"basic\"\nsignature = { prefix = \"Basic \" }"), "`Basic ` is known to stand there"),
-        (with("algorithm = \"jwt\""), "`route.scheme.jwt` is missing"),
-        (jwt("signature = { header = \"X-J\" }"), "`jwt.header` names the header"),
-        (jwt("tolerance = \"5m\""), "say `max_age` and `leeway` in `jwt`"),
-        (jwt("covers_body = false"), "the body is covered here"),
-        (jwt("").replace("\"jwt\"", "\"hmac-sha256\""), "belong together"),
-        (rule("{ algorithms = [\"HS256\"] }"), "`route.scheme.jwt.header` is missing"),
-        (rule("{ header = \"A\" }"), "`route.scheme.jwt.algorithms` is missing"),
-        (rule("{ header = \"A\", algorithms = [] }"), "no token could be taken"),
-        (rule("{ header = \"A\", algorithms = [\"none\"] }"), "known: `HS256`"),
-        (rule("{ header = \"A\", algorithms = [\"HS256\", \"RS256\"] }"), "mixes families of algorithms"),
-        (rule("{ header = \"A\", algorithms = [\"RS256\", \"ES256\"] }"), "mixes families of algorithms"),
-        (rule("{ header = \"A\", algorithms = [\"HS256\"], body_digest = { } }"), "body_digest.claim` is missing"),
         (
-            rule("{ header = \"A\", algorithms = [\"HS256\"], body_digest = { claim = \"a\", hash = \"md5\" } }"),
+            with("algorithm = \"token\""),
+            "as in `signature = { header = \"X-Token\" }`",
+        ),
+        (
+            token("{ header = \"X-T\", encoding = \"hex\" }"),
+            "the secret itself is sent along",
+        ),
+        (
+            token("{ header = \"X-T\", separator = \",\" }"),
+            "the secret itself is sent along",
+        ),
+        (
+            token("{ header = \"X-T\" }\nsigned = \"{body}\""),
+            "`signed` means nothing here",
+        ),
+        (
+            token("{ header = \"X-T\" }\nbody = [\"raw\"]"),
+            "no `{body}` is signed",
+        ),
+        (
+            token("{ header = \"X-T\" }\ncovers_body = true"),
+            "the body is not covered here",
+        ),
+        (
+            token("{ header = \"X-T\" }\ntimestamp = { header = \"X-S\" }"),
+            "a timestamp that nothing here signs",
+        ),
+        (
+            with("algorithm = \"basic\"\nsignature = { prefix = \"Basic \" }"),
+            "`Basic ` is known to stand there",
+        ),
+        (with("algorithm = \"jwt\""), "`route.scheme.jwt` is missing"),
+        (
+            jwt("signature = { header = \"X-J\" }"),
+            "`jwt.header` names the header",
+        ),
+        (
+            jwt("tolerance = \"5m\""),
+            "say `max_age` and `leeway` in `jwt`",
+        ),
+        (jwt("covers_body = false"), "the body is covered here"),
+        (
+            jwt("").replace("\"jwt\"", "\"hmac-sha256\""),
+            "belong together",
+        ),
+        (
+            rule("{ algorithms = [\"HS256\"] }"),
+            "`route.scheme.jwt.header` is missing",
+        ),
+        (
+            rule("{ header = \"A\" }"),
+            "`route.scheme.jwt.algorithms` is missing",
+        ),
+        (
+            rule("{ header = \"A\", algorithms = [] }"),
+            "no token could be taken",
+        ),
+        (
+            rule("{ header = \"A\", algorithms = [\"none\"] }"),
+            "known: `HS256`",
+        ),
+        (
+            rule("{ header = \"A\", algorithms = [\"HS256\", \"RS256\"] }"),
+            "mixes families of algorithms",
+        ),
+        (
+            rule("{ header = \"A\", algorithms = [\"RS256\", \"ES256\"] }"),
+            "mixes families of algorithms",
+        ),
+        (
+            rule("{ header = \"A\", algorithms = [\"HS256\"], body_digest = { } }"),
+            "body_digest.claim` is missing",
+        ),
+        (
+            rule(
+                "{ header = \"A\", algorithms = [\"HS256\"], body_digest = { claim = \"a\", hash = \"md5\" } }",
+            ),
             "known: `sha256`",
         ),
-        (rule("{ header = \"A\", algorithms = [\"HS256\"], absent_if_empty = true }"), "no claim stands for the body"),
-        (rule("{ header = \"A\", algorithms = [\"HS256\"], max_age = \"0s\" }"), "is zero"),
-        (rule("{ header = \"A\", algorithms = [\"HS256\"], leeway = \"1\" }"), "has no unit"),
-        (code("signature = { header = \"X-S\" }"), "its place is known"),
+        (
+            rule("{ header = \"A\", algorithms = [\"HS256\"], absent_if_empty = true }"),
+            "no claim stands for the body",
+        ),
+        (
+            rule("{ header = \"A\", algorithms = [\"HS256\"], max_age = \"0s\" }"),
+            "is zero",
+        ),
+        (
+            rule("{ header = \"A\", algorithms = [\"HS256\"], leeway = \"1\" }"),
+            "has no unit",
+        ),
+        (
+            code("signature = { header = \"X-S\" }"),
+            "its place is known",
+        ),
         (code("signed = \"{body}\""), "`signed` means nothing here"),
-        (code("timestamp = { header = \"X-S\" }"), "leave `timestamp` out"),
-        (code("").replace("hmac-sha256", "hmac-sha1"), "verifies another algorithm"),
+        (
+            code("timestamp = { header = \"X-S\" }"),
+            "leave `timestamp` out",
+        ),
+        (
+            code("").replace("hmac-sha256", "hmac-sha1"),
+            "verifies another algorithm",
+        ),
     ]);
 }
 
@@ -343,7 +701,11 @@ fn one_wrong_value_does_not_hide_another() {
     let text = "algorithm = \"hmac-sha265\"\nsignature = { header = \"A B\", encoding = \"base46\", limit = 99 }\n\
         timestamp = { header = \"T T\", unit = \"weeks\" }\nbody = [\"rew\"]\nkey = \"text\"\n";
     let found = read(text).unwrap_err();
-    let lines: Vec<usize> = found.list.iter().filter_map(|problem| problem.position.map(|at| at.line)).collect();
+    let lines: Vec<usize> = found
+        .list
+        .iter()
+        .filter_map(|problem| problem.position.map(|at| at.line))
+        .collect();
     assert_eq!(lines, [1, 2, 2, 2, 3, 3, 4, 5], "{found}");
     assert!(good(CUSTOM).routes.len() == 1);
 }

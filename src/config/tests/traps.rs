@@ -15,38 +15,87 @@ fn preset(name: &str) -> &'static Preset {
 fn box_is_known_by_the_bodys_id_and_signs_its_escaped_form_too() {
     let scheme = &preset("box").scheme;
     let id = Place::Json(vec![Pointer::parse("/id").unwrap()]);
-    assert_eq!(scheme.event_id, Some(id), "its delivery id is new at every retry");
+    assert_eq!(
+        scheme.event_id,
+        Some(id),
+        "its delivery id is new at every retry"
+    );
     assert_eq!(scheme.body, [BodyForm::Raw, BodyForm::JsonAscii]);
     assert_eq!(scheme.signature.headers.len(), 2);
 }
 
 #[test]
 fn discord_is_two_schemes_with_two_pings() {
-    assert_eq!(preset("discord-interactions").scheme.handshake.map(Handshake::name), Some("discord-interactions"));
-    assert_eq!(preset("discord-events").scheme.handshake.map(Handshake::name), Some("discord-events"));
+    assert_eq!(
+        preset("discord-interactions")
+            .scheme
+            .handshake
+            .map(Handshake::name),
+        Some("discord-interactions")
+    );
+    assert_eq!(
+        preset("discord-events")
+            .scheme
+            .handshake
+            .map(Handshake::name),
+        Some("discord-events")
+    );
     assert_eq!(preset("discord").name, "discord-interactions");
 }
 
 #[test]
 fn mollie_may_send_its_header_twice_and_nobody_else_may() {
-    let repeating: Vec<_> = presets::all().iter().filter(|preset| preset.scheme.signature.repeat).collect();
-    assert_eq!(repeating.iter().map(|preset| preset.name.as_str()).collect::<Vec<_>>(), ["mollie"]);
+    let repeating: Vec<_> = presets::all()
+        .iter()
+        .filter(|preset| preset.scheme.signature.repeat)
+        .collect();
+    assert_eq!(
+        repeating
+            .iter()
+            .map(|preset| preset.name.as_str())
+            .collect::<Vec<_>>(),
+        ["mollie"]
+    );
 }
 
 #[test]
 fn a_time_stamped_by_the_event_is_not_judged() {
-    let stamped: Vec<_> = presets::all().iter().filter(|preset| preset.scheme.stamped() == Stamped::Event).collect();
+    let stamped: Vec<_> = presets::all()
+        .iter()
+        .filter(|preset| preset.scheme.stamped() == Stamped::Event)
+        .collect();
     let names: Vec<_> = stamped.iter().map(|preset| preset.name.as_str()).collect();
     assert_eq!(names, ["aws-sns", "dropbox-sign"]);
-    assert!(stamped.iter().all(|preset| preset.scheme.tolerance == Tolerance::Off));
+    assert!(
+        stamped
+            .iter()
+            .all(|preset| preset.scheme.tolerance == Tolerance::Off)
+    );
 }
 
 #[test]
 fn five_minutes_are_ours_where_nothing_is_documented() {
-    for name in ["linear", "zendesk", "sendgrid", "kick", "sanity", "discord-interactions"] {
+    for name in [
+        "linear",
+        "zendesk",
+        "sendgrid",
+        "kick",
+        "sanity",
+        "discord-interactions",
+    ] {
         let preset = preset(name);
-        assert_eq!(preset.scheme.tolerance, Tolerance::Within(std::time::Duration::from_secs(300)), "{name}");
-        assert!(preset.notes.iter().any(|note| note.to_lowercase().contains("five minutes")), "{name} does not say so");
+        assert_eq!(
+            preset.scheme.tolerance,
+            Tolerance::Within(std::time::Duration::from_secs(300)),
+            "{name}"
+        );
+        assert!(
+            preset
+                .notes
+                .iter()
+                .any(|note| note.to_lowercase().contains("five minutes")),
+            "{name} does not say so"
+        );
     }
 }
 
@@ -92,8 +141,24 @@ fn an_id_that_no_signature_covers_is_never_required() {
 
 #[test]
 fn whsec_is_part_of_stripes_key_and_stripped_from_that_of_standard_webhooks() {
-    let strips = |name: &str| preset(name).scheme.key.iter().any(|form| form.strip.as_deref() == Some("whsec_"));
+    let strips = |name: &str| {
+        preset(name)
+            .scheme
+            .key
+            .iter()
+            .any(|form| form.strip.as_deref() == Some("whsec_"))
+    };
     assert!(!strips("stripe") && strips("standard-webhooks") && strips("svix"));
-    assert!(preset("openai").scheme.key.iter().all(|form| form.strip_required));
-    assert_eq!(preset("polar").scheme.key.len(), 2, "both readings of the secret");
+    assert!(
+        preset("openai")
+            .scheme
+            .key
+            .iter()
+            .all(|form| form.strip_required)
+    );
+    assert_eq!(
+        preset("polar").scheme.key.len(),
+        2,
+        "both readings of the secret"
+    );
 }

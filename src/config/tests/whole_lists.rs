@@ -225,7 +225,10 @@ fn no_broken_file_shows_a_secret_wherever_it_is_cut_or_spoilt() {
     let text = "[admin]\ntoken = \"plain:hunter2\"\n[[route]]\nname = \"a\"\npath = \"/a\"\nprovider = \"itellico\"\n\
          secrets = [\n  \"plain:hunter2\",\n  { name = \"b\", value = \"plain:hunter2\" },\n]\n\
          upstream = \"http://u:hunter2@a\"\n[route.upstream_headers]\nX-A = \"plain:hunter2\"\n";
-    let secrets: Vec<_> = text.match_indices("hunter2").map(|(at, word)| at..at + word.len()).collect();
+    let secrets: Vec<_> = text
+        .match_indices("hunter2")
+        .map(|(at, word)| at..at + word.len())
+        .collect();
     for at in 0..=text.len() {
         // A break within the secret itself shows what is left of it in any case to nobody: look for whole ones.
         if secrets.iter().any(|range| range.contains(&at)) {

@@ -8,25 +8,42 @@ use crate::scheme::tests::fixtures::{plain, stripe};
 
 #[test]
 fn plain_hashes_and_parts_too_many_are_named() {
-    let hash = |template: &str| Scheme { algorithm: Algorithm::Sha256, ..plain(template) };
+    let hash = |template: &str| Scheme {
+        algorithm: Algorithm::Sha256,
+        ..plain(template)
+    };
     let sent = |scheme: &Scheme| between(scheme, &plain("{body}"));
     let unkeyed = {
         let mut sample = by(&plain("{body}"));
         let mut hash = crate::key::digest::DigestAlgorithm::Sha256.mac(b"");
         hash.update(BODY.as_bytes());
-        sample.lines = vec![("X-Signature".into(), hex::encode(hash.finalize().as_bytes()))];
+        sample.lines = vec![(
+            "X-Signature".into(),
+            hex::encode(hash.finalize().as_bytes()),
+        )];
         sample
     };
     let slack = timestamped("v0:{timestamp}:{body}");
     let swapped = between(&timestamped("v0:{body}:{timestamp}"), &slack);
     let own = hash("{body}{secret}");
     compare(vec![
-        ("the secret behind", sent(&hash("{body}{secret}")), "plain_hash: sha256 … `{body}{secret}`"),
-        ("the secret before", sent(&hash("{secret}{body}")), "plain_hash: sha256 … `{secret}{body}`"),
+        (
+            "the secret behind",
+            sent(&hash("{body}{secret}")),
+            "plain_hash: sha256 … `{body}{secret}`",
+        ),
+        (
+            "the secret before",
+            sent(&hash("{secret}{body}")),
+            "plain_hash: sha256 … `{secret}{body}`",
+        ),
         ("no secret at all", unkeyed, "unkeyed: sha256"),
         (
             "an own plain hash, a newline too many",
-            Sample { body: format!("{BODY}\n").into_bytes(), ..by(&own) },
+            Sample {
+                body: format!("{BODY}\n").into_bytes(),
+                ..by(&own)
+            },
             "body_gained_newline",
         ),
         (
@@ -34,15 +51,34 @@ fn plain_hashes_and_parts_too_many_are_named() {
             between(&hash("{secret}.{body}"), &own),
             "other_order: `{secret}.{body}`",
         ),
-        ("the time too", sent(&timestamped("{timestamp}.{body}")), "part_added: `{header:x-timestamp}.{body}`"),
-        ("the id too", sent(&plain("{id}:{body}")), "part_added: `{header:x-id}:{body}`"),
-        ("the path too", sent(&plain("{path}{body}")), "part_added: `{path}{body}`"),
+        (
+            "the time too",
+            sent(&timestamped("{timestamp}.{body}")),
+            "part_added: `{header:x-timestamp}.{body}`",
+        ),
+        (
+            "the id too",
+            sent(&plain("{id}:{body}")),
+            "part_added: `{header:x-id}:{body}`",
+        ),
+        (
+            "the path too",
+            sent(&plain("{path}{body}")),
+            "part_added: `{path}{body}`",
+        ),
         (
             "another order without the body",
-            between(&timestamped("{id}.{timestamp}"), &timestamped("{timestamp}.{id}")),
+            between(
+                &timestamped("{id}.{timestamp}"),
+                &timestamped("{timestamp}.{id}"),
+            ),
             "other_order: `{id}.{timestamp}`",
         ),
-        ("another order behind v0:", swapped, "other_order: `v0:{body}:{timestamp}`"),
+        (
+            "another order behind v0:",
+            swapped,
+            "other_order: `v0:{body}:{timestamp}`",
+        ),
     ]);
 }
 
@@ -55,7 +91,10 @@ fn a_time_in_the_body_and_a_rewritten_date_are_judged_too() {
     };
     let sent = |at: i64| {
         let body = format!("{{\"at\":{at}}}").into_bytes();
-        Sample { scheme: in_body(), ..Sample::sent(&plain("{body}"), SECRET, &body) }
+        Sample {
+            scheme: in_body(),
+            ..Sample::sent(&plain("{body}"), SECRET, &body)
+        }
     };
     let mut dated = timestamped("{timestamp}.{body}");
     let place = dated.timestamp.as_mut().unwrap();
@@ -63,13 +102,33 @@ fn a_time_in_the_body_and_a_rewritten_date_are_judged_too() {
     let mut rfc3339 = timestamped("{timestamp}.{body}");
     rfc3339.timestamp.as_mut().unwrap().unit = Unit::Rfc3339;
     let numbers = timestamped("{timestamp}.{body}");
-    let later = |at: i64| Unit::HttpDate.write(crate::clock::UnixMillis::from_secs(at)).unwrap();
+    let later = |at: i64| {
+        Unit::HttpDate
+            .write(crate::clock::UnixMillis::from_secs(at))
+            .unwrap()
+    };
     compare(vec![
         ("old in the body", sent(AT - 1000), "stale: 16 min 40 s old"),
-        ("milliseconds in the body", sent(AT * 1000), "milliseconds_for_seconds"),
-        ("Date written anew", by(&dated).with("Date", |_| later(AT + 7)), "timestamp_rewritten"),
-        ("a number for a date", between(&numbers, &rfc3339), "timestamp_unit: it is a number"),
-        ("a date for a number", between(&rfc3339, &numbers), "timestamp_no_number"),
+        (
+            "milliseconds in the body",
+            sent(AT * 1000),
+            "milliseconds_for_seconds",
+        ),
+        (
+            "Date written anew",
+            by(&dated).with("Date", |_| later(AT + 7)),
+            "timestamp_rewritten",
+        ),
+        (
+            "a number for a date",
+            between(&numbers, &rfc3339),
+            "timestamp_unit: it is a number",
+        ),
+        (
+            "a date for a number",
+            between(&rfc3339, &numbers),
+            "timestamp_no_number",
+        ),
         (
             "a date of another form",
             between(&rfc3339, &{
@@ -81,7 +140,10 @@ fn a_time_in_the_body_and_a_rewritten_date_are_judged_too() {
         ),
     ]);
     // If the signature is wrong, the timestamp of the list is explained as well.
-    let old = Sample { now: AT + 900, ..with_secret(by(&stripe()), "other") };
+    let old = Sample {
+        now: AT + 900,
+        ..with_secret(by(&stripe()), "other")
+    };
     match old.explained() {
         Explanation::Unexplained { besides, .. } => expect(besides.as_ref(), "stale: 15 min old"),
         other => panic!("{other:?}"),

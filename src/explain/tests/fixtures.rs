@@ -34,7 +34,8 @@ pub(crate) struct Sample {
 }
 
 /// A body as a sender of compact JSON writes it.
-pub(crate) const BODY: &str = r#"{"type":"conversation.ended","event_id":"e/1","data":{"n":1,"who":"Zoë"}}"#;
+pub(crate) const BODY: &str =
+    r#"{"type":"conversation.ended","event_id":"e/1","data":{"n":1,"who":"Zoë"}}"#;
 
 impl Sample {
     /// A delivery signed by the reference scheme with [`SECRET`], and received as it was sent.
@@ -69,7 +70,10 @@ impl Sample {
 
     /// The same delivery for a receiver with another secret.
     pub(crate) fn with_secret(mut self, text: &[u8]) -> Self {
-        self.secrets = vec![Secret { text: SecretText::new(text.to_vec()), ..secret("env:S", "") }];
+        self.secrets = vec![Secret {
+            text: SecretText::new(text.to_vec()),
+            ..secret("env:S", "")
+        }];
         self
     }
 
@@ -86,7 +90,10 @@ impl Sample {
     /// Hands the delivery over as a case.
     pub(crate) fn as_case<T>(&self, with: impl FnOnce(Case<'_>) -> T) -> T {
         let scheme = Arc::new(self.scheme.clone());
-        let lines = self.lines.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let lines = self
+            .lines
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let head = Head::from_parts("POST", &self.target, lines).unwrap();
         let settings = Settings {
             max_body: 1 << 20,
@@ -100,32 +107,59 @@ impl Sample {
             secrets: &self.secrets,
             head: &head,
             body: &self.body,
-            now: Now { wall: UnixMillis::from_secs(self.now), mono: Duration::ZERO },
+            now: Now {
+                wall: UnixMillis::from_secs(self.now),
+                mono: Duration::ZERO,
+            },
         };
         with(case)
     }
 
     pub(crate) fn explained(&self) -> Explanation {
         let presets: Vec<&Scheme> = self.presets.iter().collect();
-        self.as_case(|case| explain(&case, &Around { presets: &presets, routes: &self.routes }))
+        self.as_case(|case| {
+            explain(
+                &case,
+                &Around {
+                    presets: &presets,
+                    routes: &self.routes,
+                },
+            )
+        })
     }
 
     /// The mistake that the explanation names.
     pub(crate) fn mistake(&self) -> Option<Mistake> {
         match self.explained() {
-            Explanation::Mistaken { finding: Finding { mistake, .. }, .. } => Some(mistake),
+            Explanation::Mistaken {
+                finding: Finding { mistake, .. },
+                ..
+            } => Some(mistake),
             _ => None,
         }
     }
 
     /// Panics if a mistake shows a secret of the sender or the receiver, or a signature.
     fn expect_hidden(&self, mistake: Option<&Mistake>) {
-        let text = mistake.map(|mistake| format!("{mistake:?} {} {}", mistake.sentence, mistake.fix));
+        let text =
+            mistake.map(|mistake| format!("{mistake:?} {} {}", mistake.sentence, mistake.fix));
         let text = text.unwrap_or_default();
-        let own = self.secrets.iter().map(|secret| String::from_utf8_lossy(secret.text.expose()).into_owned());
-        let sent = self.lines.iter().map(|(_, value)| value.clone()).filter(|value| value.len() >= 40);
-        let hidden = own.chain([SECRET.to_owned()]).filter(|text| text.len() >= 6).chain(sent);
-        let shown: Vec<_> = hidden.filter(|hidden| text.contains(hidden.as_str())).collect();
+        let own = self
+            .secrets
+            .iter()
+            .map(|secret| String::from_utf8_lossy(secret.text.expose()).into_owned());
+        let sent = self
+            .lines
+            .iter()
+            .map(|(_, value)| value.clone())
+            .filter(|value| value.len() >= 40);
+        let hidden = own
+            .chain([SECRET.to_owned()])
+            .filter(|text| text.len() >= 6)
+            .chain(sent);
+        let shown: Vec<_> = hidden
+            .filter(|hidden| text.contains(hidden.as_str()))
+            .collect();
         assert!(shown.is_empty(), "{shown:?} in {text}");
     }
 
@@ -156,12 +190,18 @@ impl Sample {
 
 /// A delivery sent and received by the same scheme.
 pub(crate) fn by(scheme: &Scheme) -> Sample {
-    Sample { scheme: scheme.clone(), ..Sample::sent(scheme, SECRET, BODY.as_bytes()) }
+    Sample {
+        scheme: scheme.clone(),
+        ..Sample::sent(scheme, SECRET, BODY.as_bytes())
+    }
 }
 
 /// A delivery sent by the scheme `sent`, and received by the scheme `received`.
 pub(crate) fn between(sent: &Scheme, received: &Scheme) -> Sample {
-    Sample { scheme: received.clone(), ..by(sent) }
+    Sample {
+        scheme: received.clone(),
+        ..by(sent)
+    }
 }
 
 pub(crate) fn with_secret(sample: Sample, text: &str) -> Sample {
@@ -185,7 +225,10 @@ pub(crate) fn compare_suspicions<E: AsRef<str>>(rows: Vec<(&str, Sample, E)>) {
 /// Panics if a mistake is not the expected one.
 #[track_caller]
 pub(crate) fn expect(mistake: Option<&Mistake>, expected: &str) {
-    assert!(mistake.is_some_and(|mistake| is_named(mistake, expected)), "{mistake:?} is not {expected}");
+    assert!(
+        mistake.is_some_and(|mistake| is_named(mistake, expected)),
+        "{mistake:?} is not {expected}"
+    );
 }
 
 /// Whether a mistake is `name`, or `name: words … words`: sentence and fix hold the words in that
@@ -195,7 +238,9 @@ fn is_named(mistake: &Mistake, expected: &str) -> bool {
     let text = format!("{} {}", mistake.sentence, mistake.fix);
     let mut rest = Some(text.as_str());
     for words in words.split(" … ") {
-        rest = rest.and_then(|rest| rest.split_once(words)).map(|(_, behind)| behind);
+        rest = rest
+            .and_then(|rest| rest.split_once(words))
+            .map(|(_, behind)| behind);
     }
     mistake.name == name && rest.is_some()
 }
@@ -204,7 +249,9 @@ fn judged<E: AsRef<str>>(rows: Vec<(&str, Sample, E)>, judge: fn(&Sample) -> Opt
     let judged = rows.into_iter().filter_map(|(name, sample, expected)| {
         let found = judge(&sample);
         sample.expect_hidden(found.as_ref());
-        let is_right = found.as_ref().is_some_and(|found| is_named(found, expected.as_ref()));
+        let is_right = found
+            .as_ref()
+            .is_some_and(|found| is_named(found, expected.as_ref()));
         (!is_right).then(|| (name, expected.as_ref().to_owned(), found))
     });
     let wrong: Vec<_> = judged.collect();

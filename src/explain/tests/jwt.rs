@@ -11,8 +11,11 @@ const URL: &str = "https://a.example";
 /// A scheme of tokens with these claims: a digest of the body, an issuer, an expiry five minutes
 /// after the reference time.
 fn scheme() -> Scheme {
-    let digest =
-        |claim: &str| DigestClaim { claim: claim.into(), hash: DigestAlgorithm::Sha256, encoding: Encoding::Hex };
+    let digest = |claim: &str| DigestClaim {
+        claim: claim.into(),
+        hash: DigestAlgorithm::Sha256,
+        encoding: Encoding::Hex,
+    };
     let rule = JwtRule {
         header: field(HEADER),
         prefix: "Bearer ".into(),
@@ -51,44 +54,124 @@ fn token(algorithm: JwtAlgorithm, issuer: &str, url: &str) -> String {
         sha256(BODY),
         sha256(url),
     );
-    let input = [header, claims].map(|part| Encoding::Base64Url.encode(part.as_bytes())).join(".");
-    let crate::scheme::Kind::Digest(digest) = algorithm.kind() else { panic!("tests sign with HMAC") };
+    let input = [header, claims]
+        .map(|part| Encoding::Base64Url.encode(part.as_bytes()))
+        .join(".");
+    let crate::scheme::Kind::Digest(digest) = algorithm.kind() else {
+        panic!("tests sign with HMAC")
+    };
     let mut mac = digest.mac(SECRET.as_bytes());
     mac.update(input.as_bytes());
-    format!("Bearer {input}.{}", Encoding::Base64Url.encode(mac.finalize().as_bytes()))
+    format!(
+        "Bearer {input}.{}",
+        Encoding::Base64Url.encode(mac.finalize().as_bytes())
+    )
 }
 
 fn sent(token: &str) -> Sample {
-    let sample = Sample { scheme: scheme(), lines: Vec::new(), public_url: Some(URL.into()), ..Sample::good() };
+    let sample = Sample {
+        scheme: scheme(),
+        lines: Vec::new(),
+        public_url: Some(URL.into()),
+        ..Sample::good()
+    };
     sample.and(HEADER, token)
 }
 
 fn good() -> Sample {
-    sent(&token(JwtAlgorithm::Hs256, "acme", &format!("{URL}/in/itellico")))
+    sent(&token(
+        JwtAlgorithm::Hs256,
+        "acme",
+        &format!("{URL}/in/itellico"),
+    ))
 }
 
 #[test]
 fn mistakes_with_a_json_web_token_are_named() {
-    assert!(matches!(good().explained(), Explanation::Valid(_)), "{:?}", good().explained());
+    assert!(
+        matches!(good().explained(), Explanation::Valid(_)),
+        "{:?}",
+        good().explained()
+    );
     let of = |issuer: &str, url: &str| sent(&token(JwtAlgorithm::Hs256, issuer, url));
     let own = format!("{URL}/in/itellico");
     compare(vec![
-        ("expired", Sample { now: AT + 310, ..good() }, "token_expired: 10 s ago"),
-        ("not yet", Sample { now: AT - 70, ..good() }, "token_not_yet: 1 min"),
-        ("HS512", sent(&token(JwtAlgorithm::Hs512, "acme", &own)), "token_algorithm: the algorithm HS512"),
-        ("another body", Sample { body: b"{}".to_vec(), ..good() }, "token_other_body"),
-        ("a newline too many", Sample { body: format!("{BODY}\n").into_bytes(), ..good() }, "body_gained_newline"),
+        (
+            "expired",
+            Sample {
+                now: AT + 310,
+                ..good()
+            },
+            "token_expired: 10 s ago",
+        ),
+        (
+            "not yet",
+            Sample {
+                now: AT - 70,
+                ..good()
+            },
+            "token_not_yet: 1 min",
+        ),
+        (
+            "HS512",
+            sent(&token(JwtAlgorithm::Hs512, "acme", &own)),
+            "token_algorithm: the algorithm HS512",
+        ),
+        (
+            "another body",
+            Sample {
+                body: b"{}".to_vec(),
+                ..good()
+            },
+            "token_other_body",
+        ),
+        (
+            "a newline too many",
+            Sample {
+                body: format!("{BODY}\n").into_bytes(),
+                ..good()
+            },
+            "body_gained_newline",
+        ),
         ("another issuer", of("other", &own), "token_other_issuer"),
-        ("another URL", of("acme", "https://b.example/x"), "token_other_url"),
-        ("http", of("acme", "http://a.example/in/itellico"), "url_scheme: `http://`"),
-        ("no Bearer", good().with(HEADER, |s| s.replace("Bearer ", "")), "signature_prefix: is missing"),
-        ("in another header", good().renamed(HEADER, "X-Token"), "other_header: `authorization` … `x-token`"),
-        ("the secret's newline", good().with_secret(format!("{SECRET}\n").as_bytes()), "secret_ends_in_newline"),
+        (
+            "another URL",
+            of("acme", "https://b.example/x"),
+            "token_other_url",
+        ),
+        (
+            "http",
+            of("acme", "http://a.example/in/itellico"),
+            "url_scheme: `http://`",
+        ),
+        (
+            "no Bearer",
+            good().with(HEADER, |s| s.replace("Bearer ", "")),
+            "signature_prefix: is missing",
+        ),
+        (
+            "in another header",
+            good().renamed(HEADER, "X-Token"),
+            "other_header: `authorization` … `x-token`",
+        ),
+        (
+            "the secret's newline",
+            good().with_secret(format!("{SECRET}\n").as_bytes()),
+            "secret_ends_in_newline",
+        ),
     ]);
     let none = Encoding::Base64Url.encode(br#"{"alg":"none"}"#);
-    let unsigned = good().with(HEADER, |s| format!("Bearer {none}.{}.", s.split('.').nth(1).unwrap()));
-    expect(unsigned.suspicion().as_ref(), "token_algorithm: the algorithm none");
-    assert!(matches!(good().with_secret(b"other").explained(), Explanation::Unexplained { .. }));
+    let unsigned = good().with(HEADER, |s| {
+        format!("Bearer {none}.{}.", s.split('.').nth(1).unwrap())
+    });
+    expect(
+        unsigned.suspicion().as_ref(),
+        "token_algorithm: the algorithm none",
+    );
+    assert!(matches!(
+        good().with_secret(b"other").explained(),
+        Explanation::Unexplained { .. }
+    ));
 }
 
 #[test]
@@ -99,11 +182,23 @@ fn a_token_that_asks_for_another_key_is_named() {
     let part = |text: &str| Encoding::Base64Url.encode(text.as_bytes());
     let header = part(r#"{"alg":"EdDSA","kid":"a"}"#);
     let claims = part(&format!(r#"{{"exp":{}}}"#, AT + 300));
-    let token = format!("Bearer {header}.{claims}.{}", Encoding::Base64Url.encode(&[7; 64]));
-    let point = hex::decode("cdfb17ad6ea5031f7e90f3b3a442a47613a25d1f90ec3c621a722c18889f1ab1").unwrap();
+    let token = format!(
+        "Bearer {header}.{claims}.{}",
+        Encoding::Base64Url.encode(&[7; 64])
+    );
+    let point =
+        hex::decode("cdfb17ad6ea5031f7e90f3b3a442a47613a25d1f90ec3c621a722c18889f1ab1").unwrap();
     let x = Encoding::Base64Url.encode(&point);
-    let key = |name: &str| format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"{x}","kid":"{name}"}}]}}"#);
-    let judged = |name: &str| Sample { scheme: scheme.clone(), ..sent(&token) }.with_secret(key(name).as_bytes());
+    let key = |name: &str| {
+        format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"{x}","kid":"{name}"}}]}}"#)
+    };
+    let judged = |name: &str| {
+        Sample {
+            scheme: scheme.clone(),
+            ..sent(&token)
+        }
+        .with_secret(key(name).as_bytes())
+    };
     expect(judged("b").suspicion().as_ref(), "token_key_unknown");
     assert_eq!(judged("a").suspicion(), None);
 }

@@ -6,9 +6,24 @@ use crate::scheme::tests::fixtures::{plain, standard_webhooks, stripe};
 
 #[test]
 fn the_fixtures_themselves_are_valid() {
-    for scheme in [itellico(), stripe(), standard_webhooks(), plain("{body}"), basic(), bearer()] {
-        let sample = if scheme.is_token() { token(&scheme) } else { by(&scheme) };
-        assert!(matches!(sample.explained(), Explanation::Valid(_)), "{:?}", scheme.signature);
+    for scheme in [
+        itellico(),
+        stripe(),
+        standard_webhooks(),
+        plain("{body}"),
+        basic(),
+        bearer(),
+    ] {
+        let sample = if scheme.is_token() {
+            token(&scheme)
+        } else {
+            by(&scheme)
+        };
+        assert!(
+            matches!(sample.explained(), Explanation::Valid(_)),
+            "{:?}",
+            scheme.signature
+        );
     }
 }
 
@@ -16,39 +31,88 @@ fn the_fixtures_themselves_are_valid() {
 fn the_look_of_a_secret_is_named_by_its_prefix_alone() {
     let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAtops3cret\n-----END PUBLIC KEY-----";
     let private = pem.replace("PUBLIC", "EC PRIVATE");
-    let live = |text: &str| Sample { body: br#"{"livemode":true}"#.to_vec(), ..with_secret(by(&stripe()), text) };
+    let live = |text: &str| Sample {
+        body: br#"{"livemode":true}"#.to_vec(),
+        ..with_secret(by(&stripe()), text)
+    };
     let mut public = itellico();
     public.algorithm = Algorithm::Ed25519;
     let rows = vec![
-        ("a public key", with_secret(Sample::good(), "whpk_tops3cret"), "public_key_for_secret"),
-        ("one in PEM", with_secret(Sample::good(), pem), "public_key_for_secret"),
-        ("a private key", with_secret(Sample::good(), &private), "private_key_for_secret"),
-        ("an API key", with_secret(by(&stripe()), "sk_live_tops3cret"), "api_key_for_secret: `sk_live_`"),
-        ("an endpoint's id", with_secret(by(&stripe()), "we_tops3cret"), "id_for_secret: `we_`"),
-        ("a URL", with_secret(Sample::good(), "https://tops3cret.example"), "url_for_secret"),
+        (
+            "a public key",
+            with_secret(Sample::good(), "whpk_tops3cret"),
+            "public_key_for_secret",
+        ),
+        (
+            "one in PEM",
+            with_secret(Sample::good(), pem),
+            "public_key_for_secret",
+        ),
+        (
+            "a private key",
+            with_secret(Sample::good(), &private),
+            "private_key_for_secret",
+        ),
+        (
+            "an API key",
+            with_secret(by(&stripe()), "sk_live_tops3cret"),
+            "api_key_for_secret: `sk_live_`",
+        ),
+        (
+            "an endpoint's id",
+            with_secret(by(&stripe()), "we_tops3cret"),
+            "id_for_secret: `we_`",
+        ),
+        (
+            "a URL",
+            with_secret(Sample::good(), "https://tops3cret.example"),
+            "url_for_secret",
+        ),
         (
             "a shared secret",
-            with_secret(Sample { scheme: public, ..Sample::good() }, "whsec_tops3cret"),
+            with_secret(
+                Sample {
+                    scheme: public,
+                    ..Sample::good()
+                },
+                "whsec_tops3cret",
+            ),
             "secret_for_public_key",
         ),
-        ("test and live", live("whsec_test_tops3cret"), "test_and_live: delivery is live"),
+        (
+            "test and live",
+            live("whsec_test_tops3cret"),
+            "test_and_live: delivery is live",
+        ),
     ];
     for (name, sample, _) in &rows {
-        let shown = sample.suspicion().map(|mistake| format!("{mistake:?}{}{}", mistake.sentence, mistake.fix));
-        assert!(shown.is_some_and(|text| !text.contains("tops3cret")), "{name}");
+        let shown = sample
+            .suspicion()
+            .map(|mistake| format!("{mistake:?}{}{}", mistake.sentence, mistake.fix));
+        assert!(
+            shown.is_some_and(|text| !text.contains("tops3cret")),
+            "{name}"
+        );
     }
     compare_suspicions(rows);
 }
 
 fn bearer() -> Scheme {
-    let mut scheme = Scheme { algorithm: Algorithm::Token, signed: Template::default(), ..plain("{body}") };
+    let mut scheme = Scheme {
+        algorithm: Algorithm::Token,
+        signed: Template::default(),
+        ..plain("{body}")
+    };
     scheme.signature.headers = vec![field("Authorization")];
     scheme.signature.prefix = "Bearer ".into();
     scheme
 }
 
 fn basic() -> Scheme {
-    let mut scheme = Scheme { algorithm: Algorithm::Basic, ..bearer() };
+    let mut scheme = Scheme {
+        algorithm: Algorithm::Basic,
+        ..bearer()
+    };
     scheme.signature.prefix = String::new();
     scheme
 }
@@ -56,37 +120,75 @@ fn basic() -> Scheme {
 /// The delivery of a sender who sends the token rightly.
 fn token(scheme: &Scheme) -> Sample {
     let (secret, value) = match scheme.algorithm {
-        Algorithm::Basic => ("hook:pass", format!("Basic {}", Encoding::Base64.encode(b"hook:pass"))),
+        Algorithm::Basic => (
+            "hook:pass",
+            format!("Basic {}", Encoding::Base64.encode(b"hook:pass")),
+        ),
         _ => (SECRET, format!("Bearer {SECRET}")),
     };
-    let sample = Sample { scheme: scheme.clone(), lines: Vec::new(), ..Sample::good() };
-    sample.and("Authorization", &value).with_secret(secret.as_bytes())
+    let sample = Sample {
+        scheme: scheme.clone(),
+        lines: Vec::new(),
+        ..Sample::good()
+    };
+    sample
+        .and("Authorization", &value)
+        .with_secret(secret.as_bytes())
 }
 
 #[test]
 fn mistakes_with_tokens_are_named() {
     let (basic, bearer) = (basic(), bearer());
     let bare = Scheme {
-        signature: crate::scheme::SignaturePlace { prefix: String::new(), ..bearer.signature.clone() },
+        signature: crate::scheme::SignaturePlace {
+            prefix: String::new(),
+            ..bearer.signature.clone()
+        },
         ..bearer.clone()
     };
-    let hmac = Scheme { signature: bare.signature.clone(), ..plain("{body}") };
+    let hmac = Scheme {
+        signature: bare.signature.clone(),
+        ..plain("{body}")
+    };
     compare(vec![
         (
             "no Bearer",
             token(&bearer).with("Authorization", |s| s.replace("Bearer ", "")),
             "signature_prefix: is missing",
         ),
-        ("a Bearer", Sample { scheme: bare, ..token(&bearer) }, "signature_prefix: `Bearer `"),
-        ("Bearer in the secret", with_secret(token(&bearer), &format!("Bearer {SECRET}")), "secret_prefix: `Bearer `"),
-        ("a token's newline", with_secret(token(&bearer), &format!("{SECRET}\n")), "secret_ends_in_newline"),
+        (
+            "a Bearer",
+            Sample {
+                scheme: bare,
+                ..token(&bearer)
+            },
+            "signature_prefix: `Bearer `",
+        ),
+        (
+            "Bearer in the secret",
+            with_secret(token(&bearer), &format!("Bearer {SECRET}")),
+            "secret_prefix: `Bearer `",
+        ),
+        (
+            "a token's newline",
+            with_secret(token(&bearer), &format!("{SECRET}\n")),
+            "secret_ends_in_newline",
+        ),
         (
             "in another header",
             token(&bearer).renamed("Authorization", "X-Token"),
             "other_header: `authorization` … `x-token`",
         ),
-        ("no user", with_secret(token(&basic), "pass"), "basic_user: password alone"),
-        ("another user", with_secret(token(&basic), "admin:pass"), "basic_user: the user is"),
+        (
+            "no user",
+            with_secret(token(&basic), "pass"),
+            "basic_user: password alone",
+        ),
+        (
+            "another user",
+            with_secret(token(&basic), "admin:pass"),
+            "basic_user: the user is",
+        ),
         (
             "Basic encoded already",
             with_secret(token(&basic), &Encoding::Base64.encode(b"hook:pass")),
@@ -94,12 +196,19 @@ fn mistakes_with_tokens_are_named() {
         ),
         (
             "a token for a signature",
-            Sample { scheme: hmac, ..token(&bearer) }
-                .with("Authorization", |_| SECRET.into())
-                .with_secret(SECRET.as_bytes()),
+            Sample {
+                scheme: hmac,
+                ..token(&bearer)
+            }
+            .with("Authorization", |_| SECRET.into())
+            .with_secret(SECRET.as_bytes()),
             "other_algorithm: the secret itself",
         ),
     ]);
     let wrong = with_secret(token(&bearer), "other");
-    assert!(matches!(wrong.explained(), Explanation::Unexplained { .. }), "{:?}", wrong.explained());
+    assert!(
+        matches!(wrong.explained(), Explanation::Unexplained { .. }),
+        "{:?}",
+        wrong.explained()
+    );
 }

@@ -9,27 +9,59 @@ use crate::scheme::{SignaturePlace, TimestampPlace};
 fn mistakes_in_lists_are_named() {
     let (stripe, standard) = (stripe(), standard_webhooks());
     let header = "Stripe-Signature";
-    let change = |from: &'static str, to: &'static str| by(&stripe).with(header, move |s| s.replace(from, to));
+    let change = |from: &'static str, to: &'static str| {
+        by(&stripe).with(header, move |s| s.replace(from, to))
+    };
     let timed = timestamped("{timestamp}.{body}");
     let in_list = |sample: Sample| sample.with("X-Signature", |s| format!("t={AT},v1={s}"));
     compare(vec![
         ("only v0", change("v1=", "v0="), "other_label: `v0` … `v1`"),
-        ("a space behind the comma", change(",", ", "), "list_separator: `, `"),
+        (
+            "a space behind the comma",
+            change(",", ", "),
+            "list_separator: `, `",
+        ),
         ("semicolons", change(",", ";"), "list_separator: `;`"),
         (
             "capitals",
-            by(&stripe).with(header, |s| s.to_ascii_uppercase().replace("T=", "t=").replace("V1", "v1")),
+            by(&stripe).with(header, |s| {
+                s.to_ascii_uppercase()
+                    .replace("T=", "t=")
+                    .replace("V1", "v1")
+            }),
             "signature_upper_case",
         ),
-        ("quotes", by(&stripe).with(header, |s| s.replace("v1=", "v1=\"") + "\""), "signature_in_quotes"),
+        (
+            "quotes",
+            by(&stripe).with(header, |s| s.replace("v1=", "v1=\"") + "\""),
+            "signature_in_quotes",
+        ),
         (
             "base64 in a list",
-            between(&Scheme { signature: base64(&stripe), ..stripe.clone() }, &stripe),
+            between(
+                &Scheme {
+                    signature: base64(&stripe),
+                    ..stripe.clone()
+                },
+                &stripe,
+            ),
             "signature_encoding: base64",
         ),
-        ("no label", by(&standard).with("Webhook-Signature", |s| s.replace("v1,", "")), "label_missing: `v1`, `v1a`"),
-        ("a list unlooked for", in_list(by(&timed)), "signature_labelled: `v1`"),
-        ("two lists joined", by(&stripe).with(header, |s| format!("{s},{s}")), "header_joined: `stripe-signature`"),
+        (
+            "no label",
+            by(&standard).with("Webhook-Signature", |s| s.replace("v1,", "")),
+            "label_missing: `v1`, `v1a`",
+        ),
+        (
+            "a list unlooked for",
+            in_list(by(&timed)),
+            "signature_labelled: `v1`",
+        ),
+        (
+            "two lists joined",
+            by(&stripe).with(header, |s| format!("{s},{s}")),
+            "header_joined: `stripe-signature`",
+        ),
         (
             "milliseconds in t=",
             by(&stripe).with(header, |s| s.replace(&AT.to_string(), &format!("{AT}000"))),
@@ -37,30 +69,70 @@ fn mistakes_in_lists_are_named() {
         ),
         (
             "milliseconds signed in t=",
-            between(&Scheme { timestamp: millis(&stripe), ..stripe.clone() }, &stripe),
+            between(
+                &Scheme {
+                    timestamp: millis(&stripe),
+                    ..stripe.clone()
+                },
+                &stripe,
+            ),
             "milliseconds_for_seconds",
         ),
-        ("stale in t=", Sample { now: AT + 900, ..by(&stripe) }, "stale: 15 min old"),
-        ("two hours behind in t=", Sample { now: AT + 7200, ..by(&stripe) }, "time_zone: 2 hours behind"),
+        (
+            "stale in t=",
+            Sample {
+                now: AT + 900,
+                ..by(&stripe)
+            },
+            "stale: 15 min old",
+        ),
+        (
+            "two hours behind in t=",
+            Sample {
+                now: AT + 7200,
+                ..by(&stripe)
+            },
+            "time_zone: 2 hours behind",
+        ),
         (
             "another order in a list",
-            between(&Scheme { signed: Template::parse("{body}.{timestamp}").unwrap(), ..stripe.clone() }, &stripe),
+            between(
+                &Scheme {
+                    signed: Template::parse("{body}.{timestamp}").unwrap(),
+                    ..stripe.clone()
+                },
+                &stripe,
+            ),
             "other_order: `{body}.{timestamp}`",
         ),
-        ("another algorithm in a list", between(&sha512(&stripe), &stripe), "other_algorithm: hmac-sha512"),
+        (
+            "another algorithm in a list",
+            between(&sha512(&stripe), &stripe),
+            "other_algorithm: hmac-sha512",
+        ),
     ]);
     let v1a = "v1a,bm90IGEgc2lnbmF0dXJlIG9mIHRoaXMgbGVuZ3RoLi4u";
     compare_suspicions(vec![
-        ("only a wrong v0", with_secret(change("v1=", "v0="), "other"), "only_other_labels: `v1` … `v0`"),
+        (
+            "only a wrong v0",
+            with_secret(change("v1=", "v0="), "other"),
+            "only_other_labels: `v1` … `v0`",
+        ),
         (
             "a bare one of the wrong secret shows nothing of itself as a label",
             with_secret(
-                between(&itellico(), &stripe).renamed(SIGNATURE, header).with(header, |_| "tops3cr=".into()),
+                between(&itellico(), &stripe)
+                    .renamed(SIGNATURE, header)
+                    .with(header, |_| "tops3cr=".into()),
                 "sk_test_x",
             ),
             "api_key_for_secret: `sk_test_`",
         ),
-        ("only v1 under a public key", with_secret(by(&standard), "whpk_AAAA"), "needs_shared_secret: `v1`"),
+        (
+            "only v1 under a public key",
+            with_secret(by(&standard), "whpk_AAAA"),
+            "needs_shared_secret: `v1`",
+        ),
         (
             "only v1a under a shared secret",
             by(&standard).with("Webhook-Signature", |_| v1a.to_owned()),
@@ -70,15 +142,24 @@ fn mistakes_in_lists_are_named() {
 }
 
 fn base64(scheme: &Scheme) -> SignaturePlace {
-    SignaturePlace { encoding: Encoding::Base64, ..scheme.signature.clone() }
+    SignaturePlace {
+        encoding: Encoding::Base64,
+        ..scheme.signature.clone()
+    }
 }
 
 fn millis(scheme: &Scheme) -> Option<TimestampPlace> {
-    scheme.timestamp.clone().map(|place| TimestampPlace { unit: Unit::Milliseconds, ..place })
+    scheme.timestamp.clone().map(|place| TimestampPlace {
+        unit: Unit::Milliseconds,
+        ..place
+    })
 }
 
 fn sha512(scheme: &Scheme) -> Scheme {
-    let mut scheme = Scheme { algorithm: Algorithm::HmacSha512, ..scheme.clone() };
+    let mut scheme = Scheme {
+        algorithm: Algorithm::HmacSha512,
+        ..scheme.clone()
+    };
     scheme.signature.items.accept = vec![("v1".into(), Algorithm::HmacSha512)];
     scheme
 }

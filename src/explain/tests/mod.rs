@@ -35,18 +35,27 @@ fn signing(template: &str) -> Scheme {
 
 /// A delivery signed over `signed`, and received with `body`.
 fn changed(signed: &[u8], body: &[u8]) -> Sample {
-    Sample { body: body.to_vec(), ..Sample::sent(&itellico(), SECRET, signed) }
+    Sample {
+        body: body.to_vec(),
+        ..Sample::sent(&itellico(), SECRET, signed)
+    }
 }
 
 fn keyed(encoding: KeyEncoding, strip: Option<&str>) -> Scheme {
     like_itellico(|scheme| {
-        scheme.key = vec![KeyForm { encoding, strip: strip.map(str::to_owned), strip_required: false }];
+        scheme.key = vec![KeyForm {
+            encoding,
+            strip: strip.map(str::to_owned),
+            strip_required: false,
+        }];
     })
 }
 
 #[test]
 fn a_correct_delivery_is_valid() {
-    assert!(matches!(Sample::good().explained(), Explanation::Valid(proof) if &*proof.secret == "env:S"));
+    assert!(
+        matches!(Sample::good().explained(), Explanation::Valid(proof) if &*proof.secret == "env:S")
+    );
 }
 
 #[test]
@@ -54,7 +63,10 @@ fn an_unrelated_forgery_is_explained_by_no_mistake() {
     let mut sample = Sample::sent(&itellico(), "somebody else's", BODY.as_bytes());
     sample.presets = vec![timestamped("{timestamp}.{body}")];
     match sample.explained() {
-        Explanation::Unexplained { error: CaseError::Refused(refusal), besides: None } => {
+        Explanation::Unexplained {
+            error: CaseError::Refused(refusal),
+            besides: None,
+        } => {
             assert_eq!(refusal.code, Code::BadSignature);
         }
         other => panic!("{other:?}"),
@@ -68,11 +80,31 @@ fn mistakes_with_the_secret_are_named() {
     let signed_by = |scheme: &Scheme, text: &str| Sample::sent(scheme, text, BODY.as_bytes());
     let quoted = format!("\"{SECRET}\"");
     compare(vec![
-        ("LF", Sample::good().with_secret(format!("{SECRET}\n").as_bytes()), "secret_ends_in_newline"),
-        ("CRLF", Sample::good().with_secret(format!("{SECRET}\r\n").as_bytes()), "secret_ends_in_newline"),
-        ("the sender's LF", signed_by(&itellico(), &format!("{SECRET}\n")), "secret_lacks_newline"),
-        ("spaces", Sample::good().with_secret(format!(" {SECRET} ").as_bytes()), "secret_in_space"),
-        ("quotes", Sample::good().with_secret(quoted.as_bytes()), "secret_in_quotes"),
+        (
+            "LF",
+            Sample::good().with_secret(format!("{SECRET}\n").as_bytes()),
+            "secret_ends_in_newline",
+        ),
+        (
+            "CRLF",
+            Sample::good().with_secret(format!("{SECRET}\r\n").as_bytes()),
+            "secret_ends_in_newline",
+        ),
+        (
+            "the sender's LF",
+            signed_by(&itellico(), &format!("{SECRET}\n")),
+            "secret_lacks_newline",
+        ),
+        (
+            "spaces",
+            Sample::good().with_secret(format!(" {SECRET} ").as_bytes()),
+            "secret_in_space",
+        ),
+        (
+            "quotes",
+            Sample::good().with_secret(quoted.as_bytes()),
+            "secret_in_quotes",
+        ),
         (
             "byte order mark",
             Sample::good().with_secret(format!("\u{feff}{SECRET}").as_bytes()),
@@ -85,8 +117,11 @@ fn mistakes_with_the_secret_are_named() {
         ),
         (
             "base64 behind whsec_ not decoded",
-            signed_by(&keyed(KeyEncoding::Base64, Some("whsec_")), &format!("whsec_{base64}"))
-                .with_secret(format!("whsec_{base64}").as_bytes()),
+            signed_by(
+                &keyed(KeyEncoding::Base64, Some("whsec_")),
+                &format!("whsec_{base64}"),
+            )
+            .with_secret(format!("whsec_{base64}").as_bytes()),
             "secret_not_decoded: base64",
         ),
         (
@@ -96,13 +131,19 @@ fn mistakes_with_the_secret_are_named() {
         ),
         (
             "base64 wrongly decoded",
-            Sample { scheme: keyed(KeyEncoding::Base64, None), ..signed_by(&itellico(), &base64) }
-                .with_secret(base64.as_bytes()),
+            Sample {
+                scheme: keyed(KeyEncoding::Base64, None),
+                ..signed_by(&itellico(), &base64)
+            }
+            .with_secret(base64.as_bytes()),
             "secret_wrongly_decoded: base64",
         ),
         (
             "a text that is no base64 at all",
-            Sample { scheme: keyed(KeyEncoding::Base64, None), ..Sample::good() },
+            Sample {
+                scheme: keyed(KeyEncoding::Base64, None),
+                ..Sample::good()
+            },
             "secret_wrongly_decoded: base64",
         ),
         (
@@ -112,8 +153,11 @@ fn mistakes_with_the_secret_are_named() {
         ),
         (
             "a prefix stripped by us",
-            Sample { scheme: keyed(KeyEncoding::Utf8, Some("whsec_")), ..signed_by(&itellico(), "whsec_abc") }
-                .with_secret(b"whsec_abc"),
+            Sample {
+                scheme: keyed(KeyEncoding::Utf8, Some("whsec_")),
+                ..signed_by(&itellico(), "whsec_abc")
+            }
+            .with_secret(b"whsec_abc"),
             "secret_prefix: `whsec_`",
         ),
     ]);
@@ -123,7 +167,13 @@ fn mistakes_with_the_secret_are_named() {
 fn a_previous_secret_is_named_with_its_time() {
     let mut sample = Sample::good();
     let moment = |s| Some(crate::clock::UnixMillis::from_secs(s));
-    sample.secrets = vec![secret("new", "other"), Secret { not_after: moment(AT), ..secret("old", SECRET) }];
+    sample.secrets = vec![
+        secret("new", "other"),
+        Secret {
+            not_after: moment(AT),
+            ..secret("old", SECRET)
+        },
+    ];
     match sample.explained() {
         Explanation::Mistaken { finding, .. } => {
             expect(Some(&finding.mistake), "secret_inactive: `not_after`");
@@ -131,7 +181,10 @@ fn a_previous_secret_is_named_with_its_time() {
         }
         other => panic!("{other:?}"),
     }
-    sample.secrets = vec![Secret { not_before: moment(AT + 1), ..secret("next", SECRET) }];
+    sample.secrets = vec![Secret {
+        not_before: moment(AT + 1),
+        ..secret("next", SECRET)
+    }];
     expect(sample.mistake().as_ref(), "secret_inactive: `not_before`");
 }
 
@@ -139,19 +192,44 @@ fn a_previous_secret_is_named_with_its_time() {
 fn mistakes_with_the_body_are_named() {
     let line = |end: &str| format!("{BODY}{end}").into_bytes();
     let lines = |end: &str| format!("{{{end}\"a\": 1{end}}}").into_bytes();
-    let python = r#"{"type": "conversation.ended", "event_id": "e/1", "data": {"n": 1, "who": "Zo\u00eb"}}"#;
+    let python =
+        r#"{"type": "conversation.ended", "event_id": "e/1", "data": {"n": 1, "who": "Zo\u00eb"}}"#;
     let php = r#"{"type":"conversation.ended","event_id":"e\/1","data":{"n":1,"who":"Zo\u00eb"}}"#;
     let sorted = r#"{"data":{"n":1,"who":"Zoë"},"event_id":"e/1","type":"conversation.ended"}"#;
     let base64 = Encoding::Base64.encode(BODY.as_bytes());
     let plain = BODY.as_bytes();
     compare(vec![
-        ("LF gained", changed(plain, &line("\n")), "body_gained_newline"),
-        ("CRLF gained", changed(plain, &line("\r\n")), "body_gained_newline"),
-        ("one LF of two gained", changed(&line("\n"), &line("\n\n")), "body_gained_newline"),
+        (
+            "LF gained",
+            changed(plain, &line("\n")),
+            "body_gained_newline",
+        ),
+        (
+            "CRLF gained",
+            changed(plain, &line("\r\n")),
+            "body_gained_newline",
+        ),
+        (
+            "one LF of two gained",
+            changed(&line("\n"), &line("\n\n")),
+            "body_gained_newline",
+        ),
         ("LF lost", changed(&line("\n"), plain), "body_lost_newline"),
-        ("CRLF lost", changed(&line("\r\n"), plain), "body_lost_newline"),
-        ("LF for CRLF", changed(&lines("\r\n"), &lines("\n")), "body_line_ends"),
-        ("CRLF for LF", changed(&lines("\n"), &lines("\r\n")), "body_line_ends"),
+        (
+            "CRLF lost",
+            changed(&line("\r\n"), plain),
+            "body_lost_newline",
+        ),
+        (
+            "LF for CRLF",
+            changed(&lines("\r\n"), &lines("\n")),
+            "body_line_ends",
+        ),
+        (
+            "CRLF for LF",
+            changed(&lines("\n"), &lines("\r\n")),
+            "body_line_ends",
+        ),
         (
             "Python's form signed",
             changed(python.as_bytes(), plain),
@@ -179,10 +257,26 @@ fn mistakes_with_the_body_are_named() {
             changed(plain, sorted.as_bytes()),
             "body_reserialised: JSON with its members in another order.",
         ),
-        ("the empty body signed", changed(b"", plain), "body_was_empty"),
-        ("byte order mark lost", changed(&[b"\xEF\xBB\xBF", plain].concat(), plain), "body_byte_order_mark"),
-        ("byte order mark gained", changed(plain, &[b"\xEF\xBB\xBF", plain].concat()), "body_byte_order_mark"),
-        ("base64 received", changed(plain, base64.as_bytes()), "body_still_base64"),
+        (
+            "the empty body signed",
+            changed(b"", plain),
+            "body_was_empty",
+        ),
+        (
+            "byte order mark lost",
+            changed(&[b"\xEF\xBB\xBF", plain].concat(), plain),
+            "body_byte_order_mark",
+        ),
+        (
+            "byte order mark gained",
+            changed(plain, &[b"\xEF\xBB\xBF", plain].concat()),
+            "body_byte_order_mark",
+        ),
+        (
+            "base64 received",
+            changed(plain, base64.as_bytes()),
+            "body_still_base64",
+        ),
     ]);
 }
 
@@ -191,24 +285,60 @@ fn mistakes_in_the_signed_content_are_named() {
     let sent = |scheme: &Scheme| Sample::sent(scheme, SECRET, BODY.as_bytes());
     let sha512 = like_itellico(|scheme| scheme.algorithm = Algorithm::HmacSha512);
     let sha1 = like_itellico(|scheme| scheme.algorithm = Algorithm::HmacSha1);
-    let other = Scheme { provider: "acme".into(), ..timestamped("v0:{timestamp}:{body}") };
-    let three = Scheme { preset: true, ..timestamped("{id}.{timestamp}.{body}") };
+    let other = Scheme {
+        provider: "acme".into(),
+        ..timestamped("v0:{timestamp}:{body}")
+    };
+    let three = Scheme {
+        preset: true,
+        ..timestamped("{id}.{timestamp}.{body}")
+    };
     let two = timestamped("{timestamp}.{body}");
-    let three_received = |sample: Sample| Sample { scheme: three.clone(), ..sample };
+    let three_received = |sample: Sample| Sample {
+        scheme: three.clone(),
+        ..sample
+    };
     let mut without_id = sent(&two);
     without_id.lines.push(("X-Id".into(), "id_1".into()));
     compare(vec![
-        ("timestamp first", sent(&signing("{timestamp}.{body}")), "other_order: `{timestamp}.{body}`"),
-        ("first and bare", sent(&signing("{timestamp}{body}")), "other_order: `{timestamp}{body}`"),
-        ("a colon", sent(&signing("{body}:{timestamp}")), "other_separator: `{body}:{timestamp}`"),
-        ("a line feed", sent(&signing("{body}\n{timestamp}")), "other_separator: `{body}\\n{timestamp}`"),
-        ("the body alone", sent(&signing("{body}")), "body_alone_signed"),
-        ("the id left out", three_received(without_id), "part_left_out: `{timestamp}.{body}`"),
+        (
+            "timestamp first",
+            sent(&signing("{timestamp}.{body}")),
+            "other_order: `{timestamp}.{body}`",
+        ),
+        (
+            "first and bare",
+            sent(&signing("{timestamp}{body}")),
+            "other_order: `{timestamp}{body}`",
+        ),
+        (
+            "a colon",
+            sent(&signing("{body}:{timestamp}")),
+            "other_separator: `{body}:{timestamp}`",
+        ),
+        (
+            "a line feed",
+            sent(&signing("{body}\n{timestamp}")),
+            "other_separator: `{body}\\n{timestamp}`",
+        ),
+        (
+            "the body alone",
+            sent(&signing("{body}")),
+            "body_alone_signed",
+        ),
+        (
+            "the id left out",
+            three_received(without_id),
+            "part_left_out: `{timestamp}.{body}`",
+        ),
         ("SHA-512", sent(&sha512), "other_algorithm: hmac-sha512"),
         ("SHA-1", sent(&sha1), "other_algorithm: hmac-sha1"),
         (
             "another provider",
-            Sample { presets: vec![itellico(), other.clone()], ..sent(&other) },
+            Sample {
+                presets: vec![itellico(), other.clone()],
+                ..sent(&other)
+            },
             "other_provider: `acme`",
         ),
     ]);
@@ -218,34 +348,69 @@ fn mistakes_in_the_signed_content_are_named() {
 fn mistakes_in_the_signature_s_form_are_named() {
     let base64 = like_itellico(|scheme| scheme.signature.encoding = Encoding::Base64);
     let prefixed = like_itellico(|scheme| scheme.signature.prefix = "sha256=".into());
-    let renamed = like_itellico(|scheme| scheme.signature.headers = vec![field("X_Webhook_Signature_256")]);
+    let renamed =
+        like_itellico(|scheme| scheme.signature.headers = vec![field("X_Webhook_Signature_256")]);
     let timed = like_itellico(|scheme| {
         scheme.timestamp.as_mut().unwrap().at = TimestampAt::Headers(vec![field("X-Time")]);
     });
     let sent = |scheme: &Scheme| Sample::sent(scheme, SECRET, BODY.as_bytes());
     compare(vec![
-        ("capitals", Sample::good().with(SIGNATURE, str::to_ascii_uppercase), "signature_upper_case"),
-        ("quotes", Sample::good().with(SIGNATURE, |s| format!("\"{s}\"")), "signature_in_quotes"),
+        (
+            "capitals",
+            Sample::good().with(SIGNATURE, str::to_ascii_uppercase),
+            "signature_upper_case",
+        ),
+        (
+            "quotes",
+            Sample::good().with(SIGNATURE, |s| format!("\"{s}\"")),
+            "signature_in_quotes",
+        ),
         ("base64", sent(&base64), "signature_encoding: base64"),
         (
             "base64 behind a prefix",
             sent(&base64).with(SIGNATURE, |s| format!("sha256={s}")),
             "signature_encoding: base64",
         ),
-        ("a prefix too many", sent(&prefixed), "signature_prefix: `sha256=`"),
-        ("no prefix", Sample { scheme: prefixed.clone(), ..Sample::good() }, "signature_prefix: is missing"),
-        ("an alias", sent(&renamed), "other_header: `x-webhook-signature-256` … `x_webhook_signature_256`"),
-        ("the timestamp elsewhere", sent(&timed), "other_header: `x-webhook-timestamp` … `x-time`"),
+        (
+            "a prefix too many",
+            sent(&prefixed),
+            "signature_prefix: `sha256=`",
+        ),
+        (
+            "no prefix",
+            Sample {
+                scheme: prefixed.clone(),
+                ..Sample::good()
+            },
+            "signature_prefix: is missing",
+        ),
+        (
+            "an alias",
+            sent(&renamed),
+            "other_header: `x-webhook-signature-256` … `x_webhook_signature_256`",
+        ),
+        (
+            "the timestamp elsewhere",
+            sent(&timed),
+            "other_header: `x-webhook-timestamp` … `x-time`",
+        ),
     ]);
 }
 
 #[test]
 fn mistakes_with_the_time_are_named() {
-    let millis = like_itellico(|scheme| scheme.timestamp.as_mut().unwrap().unit = Unit::Milliseconds);
+    let millis =
+        like_itellico(|scheme| scheme.timestamp.as_mut().unwrap().unit = Unit::Milliseconds);
     let sent = |scheme: &Scheme| Sample::sent(scheme, SECRET, BODY.as_bytes());
-    let at = |now| Sample { now: AT + now, ..Sample::good() };
+    let at = |now| Sample {
+        now: AT + now,
+        ..Sample::good()
+    };
     // The text of the header is signed, whatever it is.
-    let texts = Scheme { timestamp: None, ..signing("{body}.{header:X-Date}") };
+    let texts = Scheme {
+        timestamp: None,
+        ..signing("{body}.{header:X-Date}")
+    };
     let as_text = |text: &str| {
         let request = crate::sign::SignRequest {
             method: "POST",
@@ -257,7 +422,11 @@ fn mistakes_with_the_time_are_named() {
             headers: &[("X-Date", text)],
         };
         let lines = crate::sign::sign(&texts, &secret("s", SECRET), &request).unwrap();
-        Sample { lines, ..Sample::good() }.and(TIMESTAMP, text)
+        Sample {
+            lines,
+            ..Sample::good()
+        }
+        .and(TIMESTAMP, text)
     };
     compare(vec![
         ("one second too old", at(301), "stale: 5 min 1 s old"),
@@ -266,14 +435,29 @@ fn mistakes_with_the_time_are_named() {
         ("two hours behind", at(7_230), "time_zone: 2 hours behind"),
         ("one hour ahead", at(-3_400), "time_zone: 1 hour ahead"),
         ("milliseconds", sent(&millis), "milliseconds_for_seconds"),
-        ("seconds", Sample { scheme: millis.clone(), ..Sample::good() }, "seconds_for_milliseconds"),
+        (
+            "seconds",
+            Sample {
+                scheme: millis.clone(),
+                ..Sample::good()
+            },
+            "seconds_for_milliseconds",
+        ),
         (
             "seconds signed, milliseconds sent",
             Sample::good().with(TIMESTAMP, |s| format!("{s}000")),
             "other_unit_signed",
         ),
-        ("a date", as_text("2025-06-15T15:06:40Z"), "timestamp_no_number"),
-        ("a leading zero", as_text("01750000000"), "timestamp_no_number"),
+        (
+            "a date",
+            as_text("2025-06-15T15:06:40Z"),
+            "timestamp_no_number",
+        ),
+        (
+            "a leading zero",
+            as_text("01750000000"),
+            "timestamp_no_number",
+        ),
     ]);
 }
 
@@ -282,7 +466,11 @@ fn an_old_delivery_with_another_mistake_is_explained_by_both() {
     let mut sample = Sample::good().with_secret(format!("{SECRET}\n").as_bytes());
     sample.now += 1000;
     match sample.explained() {
-        Explanation::Mistaken { error: CaseError::Refused(refusal), finding, besides } => {
+        Explanation::Mistaken {
+            error: CaseError::Refused(refusal),
+            finding,
+            besides,
+        } => {
             assert_eq!(refusal.code, Code::StaleTimestamp);
             expect(Some(&finding.mistake), "secret_ends_in_newline");
             expect(besides.as_ref(), "stale: 16 min 40 s old");
@@ -294,7 +482,12 @@ fn an_old_delivery_with_another_mistake_is_explained_by_both() {
 #[test]
 fn no_explanation_shows_a_secret_or_the_expected_signature() {
     let good = Sample::good();
-    let signature = &good.lines.iter().find(|(name, _)| name == SIGNATURE).unwrap().1;
+    let signature = &good
+        .lines
+        .iter()
+        .find(|(name, _)| name == SIGNATURE)
+        .unwrap()
+        .1;
     let spoilt = [
         Sample::good().with_secret(format!("{SECRET}\n").as_bytes()),
         changed(BODY.as_bytes(), b"{}"),
@@ -306,6 +499,9 @@ fn no_explanation_shows_a_secret_or_the_expected_signature() {
         if let Explanation::Mistaken { finding, .. } = explanation {
             text = text + &finding.mistake.sentence + &finding.mistake.fix;
         }
-        assert!(!text.contains(SECRET) && !text.contains(signature), "{text}");
+        assert!(
+            !text.contains(SECRET) && !text.contains(signature),
+            "{text}"
+        );
     }
 }

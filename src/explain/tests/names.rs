@@ -42,8 +42,13 @@ fn names() -> BTreeMap<&'static str, Vec<&'static str>> {
     let mut names: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (file, source) in SOURCES {
         for call in source.split("Mistake::new(").skip(1) {
-            let name = call.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
-            let files = names.entry(name.expect("a mistake's name is a literal")).or_default();
+            let name = call
+                .trim_start()
+                .strip_prefix('"')
+                .and_then(|rest| rest.split('"').next());
+            let files = names
+                .entry(name.expect("a mistake's name is a literal"))
+                .or_default();
             if !files.contains(&file) {
                 files.push(file);
             }
@@ -55,8 +60,14 @@ fn names() -> BTreeMap<&'static str, Vec<&'static str>> {
 #[test]
 fn every_name_is_said_in_a_single_file() {
     let names = names();
-    let is_plain = |name: &str| name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
-    let wrong: Vec<_> = names.iter().filter(|(name, files)| files.len() > 1 || !is_plain(name)).collect();
+    let is_plain = |name: &str| {
+        name.bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    };
+    let wrong: Vec<_> = names
+        .iter()
+        .filter(|(name, files)| files.len() > 1 || !is_plain(name))
+        .collect();
     assert!(wrong.is_empty(), "{wrong:?}");
     assert!(names.len() >= 88, "{} mistakes", names.len());
 }
@@ -64,7 +75,9 @@ fn every_name_is_said_in_a_single_file() {
 #[test]
 fn every_mistake_is_made_by_a_test() {
     let is_made = |name: &&str| {
-        TESTS.iter().any(|test| test.contains(&format!("\"{name}\"")) || test.contains(&format!("\"{name}: ")))
+        TESTS.iter().any(|test| {
+            test.contains(&format!("\"{name}\"")) || test.contains(&format!("\"{name}: "))
+        })
     };
     let missing: Vec<_> = names().into_keys().filter(|name| !is_made(name)).collect();
     assert!(missing.is_empty(), "no test makes {missing:?}");
@@ -72,7 +85,11 @@ fn every_mistake_is_made_by_a_test() {
 
 #[test]
 fn every_file_of_the_room_is_searched_for_names() {
-    let modules = include_str!("../mod.rs").lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
-    let missing: Vec<_> = modules.filter(|module| SOURCES.iter().all(|(file, _)| file != module)).collect();
+    let modules = include_str!("../mod.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
+    let missing: Vec<_> = modules
+        .filter(|module| SOURCES.iter().all(|(file, _)| file != module))
+        .collect();
     assert!(missing.is_empty(), "{missing:?}");
 }

@@ -71,7 +71,9 @@ impl Answer {
             _ if refusal.code == Code::DuplicateEvent && (200..300).contains(&status) => {
                 Self::duplicate(status, route.and_then(|route| route.ack.as_ref()))
             }
-            Some(RouteAnswers { silent_401: true, .. }) if status == 401 => Self::json(status, ""),
+            Some(RouteAnswers {
+                silent_401: true, ..
+            }) if status == 401 => Self::json(status, ""),
             _ => Self::error(status, refusal.code.name(), refusal.why),
         };
         if refusal.code == Code::MethodNotAllowed {
@@ -80,7 +82,11 @@ impl Answer {
         answer.retry_after = retry_after(refusal.code);
         answer.close = matches!(
             refusal.code,
-            Code::BadRequest | Code::UriTooLong | Code::HeadersTooLarge | Code::HeadTimeout | Code::InternalError
+            Code::BadRequest
+                | Code::UriTooLong
+                | Code::HeadersTooLarge
+                | Code::HeadTimeout
+                | Code::InternalError
         );
         answer
     }
@@ -88,9 +94,14 @@ impl Answer {
     /// Acknowledges a duplicate with `status`, or as its provider wants to hear it.
     fn duplicate(status: u16, ack: Option<&Ack>) -> Self {
         match ack {
-            Some(Ack { status, content_type, body }) => {
-                Self { content_type: Cow::Owned(content_type.clone()), ..Self::json(*status, body.clone()) }
-            }
+            Some(Ack {
+                status,
+                content_type,
+                body,
+            }) => Self {
+                content_type: Cow::Owned(content_type.clone()),
+                ..Self::json(*status, body.clone())
+            },
             None => Self::json(status, br#"{"ok":true,"duplicate":true}"#.as_slice()),
         }
     }
@@ -100,12 +111,16 @@ impl Answer {
         match denied {
             Denied::Unauthorized => {
                 let words = "send the admin token as `Authorization: Bearer …`";
-                Self { authenticate: Some("Bearer"), ..Self::error(401, "unauthorized", words) }
+                Self {
+                    authenticate: Some("Bearer"),
+                    ..Self::error(401, "unauthorized", words)
+                }
             }
             Denied::Forbidden(words) => Self::error(403, "forbidden", words),
-            Denied::NotAllowed(allow) => {
-                Self { allow: Some(allow.to_owned()), ..Self::refusal(Code::MethodNotAllowed.into(), None) }
-            }
+            Denied::NotAllowed(allow) => Self {
+                allow: Some(allow.to_owned()),
+                ..Self::refusal(Code::MethodNotAllowed.into(), None)
+            },
             Denied::BadRequest(words) => Self::error(400, "bad_request", words),
             Denied::UnknownEvent(words) => Self::error(404, "unknown_event", words),
             Denied::ReloadFailed(problems) => {
@@ -113,7 +128,9 @@ impl Answer {
                 let problems = serde_json::Value::from(problems);
                 Self::json(
                     422,
-                    format!(r#"{{"ok":false,"error":{words},"code":"reload_failed","problems":{problems}}}"#),
+                    format!(
+                        r#"{{"ok":false,"error":{words},"code":"reload_failed","problems":{problems}}}"#
+                    ),
                 )
             }
             Denied::Refused(refusal) => Self::refusal(refusal, None),
@@ -137,7 +154,12 @@ impl Answer {
 
     /// The answer to a handshake.
     pub(crate) fn handshake(reply: Reply) -> Self {
-        let Reply { status, content_type, body, hook_secret } = reply;
+        let Reply {
+            status,
+            content_type,
+            body,
+            hook_secret,
+        } = reply;
         Self {
             content_type: content_type.into(),
             nosniff: true,
@@ -149,7 +171,10 @@ impl Answer {
     /// `{"ok":false,"error":…,"code":…}`
     pub(crate) fn error(status: u16, code: &str, words: &str) -> Self {
         let words = serde_json::Value::from(words);
-        Self::json(status, format!(r#"{{"ok":false,"error":{words},"code":"{code}"}}"#))
+        Self::json(
+            status,
+            format!(r#"{{"ok":false,"error":{words},"code":"{code}"}}"#),
+        )
     }
 }
 
@@ -191,10 +216,23 @@ pub(crate) async fn write<C: Client>(
 ) -> Result<Next, Gone> {
     let in_step = client.is_body_complete();
     let time = jiff::Timestamp::from_millisecond(wall.0).ok();
-    let date = time.and_then(|time| DateTimePrinter::new().timestamp_to_rfc9110_string(&time).ok());
-    let head = Dated { answer, request_id, date, is_to_head };
+    let date = time.and_then(|time| {
+        DateTimePrinter::new()
+            .timestamp_to_rfc9110_string(&time)
+            .ok()
+    });
+    let head = Dated {
+        answer,
+        request_id,
+        date,
+        is_to_head,
+    };
     client.start(&head, &answer.body, true).await?;
-    Ok(if in_step && !answer.close { Next::KeepAlive } else { Next::Linger })
+    Ok(if in_step && !answer.close {
+        Next::KeepAlive
+    } else {
+        Next::Linger
+    })
 }
 
 /// An answer with what belongs to one request.
@@ -221,7 +259,10 @@ impl AnswerHead for Dated<'_> {
             put(b"Date", date.as_bytes());
         }
         if self.is_to_head {
-            put(b"Content-Length", self.answer.body.len().to_string().as_bytes());
+            put(
+                b"Content-Length",
+                self.answer.body.len().to_string().as_bytes(),
+            );
         }
         if let Some(allow) = &self.answer.allow {
             put(b"Allow", allow.as_bytes());
@@ -340,15 +381,30 @@ mod tests {
     #[test]
     fn a_duplicate_is_a_success_unless_the_route_says_otherwise() {
         let usual = Answer::refusal(Code::DuplicateEvent.into(), None);
-        assert_eq!((usual.status, usual.body.as_slice()), (200, br#"{"ok":true,"duplicate":true}"#.as_slice()));
-        let strict = Statuses { on_replay: 410, on_duplicate: 409, on_conflict: 409 };
-        let strict = RouteAnswers { statuses: strict, allow: "POST".into(), ack: None, silent_401: false };
+        assert_eq!(
+            (usual.status, usual.body.as_slice()),
+            (200, br#"{"ok":true,"duplicate":true}"#.as_slice())
+        );
+        let strict = Statuses {
+            on_replay: 410,
+            on_duplicate: 409,
+            on_conflict: 409,
+        };
+        let strict = RouteAnswers {
+            statuses: strict,
+            allow: "POST".into(),
+            ack: None,
+            silent_401: false,
+        };
         let other = Answer::refusal(Code::DuplicateEvent.into(), Some(&strict));
         assert_eq!(other.status, 409);
         assert_eq!(
             String::from_utf8(other.body).unwrap(),
             r#"{"ok":false,"error":"this event was already processed","code":"duplicate_event"}"#
         );
-        assert_eq!(Answer::refusal(Code::ReplayedEvent.into(), Some(&strict)).status, 410);
+        assert_eq!(
+            Answer::refusal(Code::ReplayedEvent.into(), Some(&strict)).status,
+            410
+        );
     }
 }

@@ -49,27 +49,45 @@ pub(crate) async fn read<C: Client>(
 ) -> Result<Body, Fault> {
     let mut bytes = BytesMut::new();
     if client.is_body_complete() {
-        return Ok(Body { bytes: Bytes::new(), _reservation: reservation });
+        return Ok(Body {
+            bytes: Bytes::new(),
+            _reservation: reservation,
+        });
     }
     let start = Instant::now();
     let end = start + timeout;
     let (mut window_end, mut window_bytes) = (start + WINDOW, 0);
     loop {
         let before = bytes.len();
-        match client.read_body(&mut bytes, limit, end.min(window_end)).await {
-            Ok(0) => return Ok(Body { bytes: bytes.freeze(), _reservation: reservation }),
+        match client
+            .read_body(&mut bytes, limit, end.min(window_end))
+            .await
+        {
+            Ok(0) => {
+                return Ok(Body {
+                    bytes: bytes.freeze(),
+                    _reservation: reservation,
+                });
+            }
             Ok(count) => {
                 let count = count as u64;
                 window_bytes += count;
                 if bytes.len() as u64 > limit {
                     return Err(Code::BodyTooLarge.into());
                 }
-                reservation.charge(count).map_err(|Exhausted| Code::Overloaded)?;
-                if let (Some(verification), Some(new)) = (verification.as_mut(), bytes.get(before..)) {
+                reservation
+                    .charge(count)
+                    .map_err(|Exhausted| Code::Overloaded)?;
+                if let (Some(verification), Some(new)) =
+                    (verification.as_mut(), bytes.get(before..))
+                {
                     verification.update(new);
                 }
                 if client.is_body_complete() {
-                    return Ok(Body { bytes: bytes.freeze(), _reservation: reservation });
+                    return Ok(Body {
+                        bytes: bytes.freeze(),
+                        _reservation: reservation,
+                    });
                 }
             }
             Err(BodyFault::Late) => {

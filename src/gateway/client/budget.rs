@@ -42,7 +42,8 @@ const FULL: usize = 16 * 1024;
 impl Accounts {
     fn get(&mut self, address: IpAddr) -> &Arc<Account> {
         if self.known.len() >= self.full && !self.known.contains_key(&address) {
-            self.known.retain(|_, account| Arc::strong_count(account) > 1);
+            self.known
+                .retain(|_, account| Arc::strong_count(account) > 1);
             // Open connections hold theirs. Where most are held, it takes as many new ones until the next look.
             self.full = FULL.max(self.known.len() * 2);
         }
@@ -53,8 +54,15 @@ impl Accounts {
 impl Budget {
     /// A budget of `limit` bytes.
     pub(crate) fn new(limit: u64) -> Arc<Self> {
-        let accounts = Mutex::new(Accounts { known: HashMap::new(), full: FULL });
-        Arc::new(Self { limit: AtomicU64::new(limit), held: AtomicU64::new(0), accounts })
+        let accounts = Mutex::new(Accounts {
+            known: HashMap::new(),
+            full: FULL,
+        });
+        Arc::new(Self {
+            limit: AtomicU64::new(limit),
+            held: AtomicU64::new(0),
+            accounts,
+        })
     }
 
     /// Changes the limit; what is held already stays.
@@ -75,7 +83,11 @@ impl Budget {
 
     /// A reservation of nothing yet.
     pub(crate) fn reservation(self: &Arc<Self>, account: Arc<Account>) -> Reservation {
-        Reservation { budget: Arc::clone(self), account, held: 0 }
+        Reservation {
+            budget: Arc::clone(self),
+            account,
+            held: 0,
+        }
     }
 }
 
@@ -127,11 +139,20 @@ mod tests {
         let budget = Budget::new(400);
         let mut first = budget.reservation(budget.account(Some(A)));
         assert_eq!(first.charge(100), Ok(()));
-        assert_eq!(budget.reservation(budget.account(Some(A))).charge(1), Err(Exhausted));
-        assert_eq!(budget.reservation(budget.account(Some(B))).charge(1), Ok(()));
+        assert_eq!(
+            budget.reservation(budget.account(Some(A))).charge(1),
+            Err(Exhausted)
+        );
+        assert_eq!(
+            budget.reservation(budget.account(Some(B))).charge(1),
+            Ok(())
+        );
         drop(first);
         assert_eq!(budget.held(), 0);
-        assert_eq!(budget.reservation(budget.account(Some(A))).charge(100), Ok(()));
+        assert_eq!(
+            budget.reservation(budget.account(Some(A))).charge(100),
+            Ok(())
+        );
     }
 
     #[test]
@@ -142,16 +163,28 @@ mod tests {
         for number in 0..3 * u32::try_from(FULL).unwrap() {
             budget.account(Some(IpAddr::from(number.to_be_bytes())));
         }
-        assert_eq!(budget.reservation(budget.account(Some(A))).charge(1), Err(Exhausted));
+        assert_eq!(
+            budget.reservation(budget.account(Some(A))).charge(1),
+            Err(Exhausted)
+        );
         assert!(budget.accounts.lock().unwrap().known.len() <= FULL);
     }
 
     #[test]
     fn accounts_that_are_all_in_use_are_not_gone_through_for_each_new_one() {
-        let mut accounts = Accounts { known: HashMap::new(), full: FULL };
-        let addresses = (0..=FULL).map(|number| IpAddr::from(u32::try_from(number).unwrap().to_be_bytes()));
-        let held: Vec<_> = addresses.map(|address| Arc::clone(accounts.get(address))).collect();
-        assert_eq!((accounts.known.len(), accounts.full), (held.len(), 2 * FULL));
+        let mut accounts = Accounts {
+            known: HashMap::new(),
+            full: FULL,
+        };
+        let addresses =
+            (0..=FULL).map(|number| IpAddr::from(u32::try_from(number).unwrap().to_be_bytes()));
+        let held: Vec<_> = addresses
+            .map(|address| Arc::clone(accounts.get(address)))
+            .collect();
+        assert_eq!(
+            (accounts.known.len(), accounts.full),
+            (held.len(), 2 * FULL)
+        );
         drop(held);
         accounts.full = accounts.known.len();
         accounts.get(A);
@@ -163,7 +196,8 @@ mod tests {
         let budget = Budget::new(16);
         let mut held = Vec::new();
         for last in 0..5 {
-            let mut share = budget.reservation(budget.account(Some(IpAddr::from([192, 0, 2, last]))));
+            let mut share =
+                budget.reservation(budget.account(Some(IpAddr::from([192, 0, 2, last]))));
             assert_eq!(share.charge(4).is_ok(), last < 4, "client {last}");
             held.push(share);
         }

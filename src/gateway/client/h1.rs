@@ -98,7 +98,11 @@ impl H1 {
     }
 
     /// Serves the connection to its end. `stopping` resolves when no further request shall be taken.
-    pub(crate) async fn serve<P: Port>(mut self, port: &Arc<P>, stopping: impl Future<Output = ()> + Send) {
+    pub(crate) async fn serve<P: Port>(
+        mut self,
+        port: &Arc<P>,
+        stopping: impl Future<Output = ()> + Send,
+    ) {
         let mut stopping = pin!(stopping);
         let mut first = true;
         loop {
@@ -148,7 +152,11 @@ impl H1 {
     ) -> Result<Option<Head>, Refusal> {
         let limits = self.limits.head;
         let mut scanner = HeadScanner::new(limits);
-        let ConnectionLimits { head_timeout, idle_timeout, .. } = self.limits;
+        let ConnectionLimits {
+            head_timeout,
+            idle_timeout,
+            ..
+        } = self.limits;
         // The first head's time runs from the start of the connection, that of the others from their first byte.
         let mut deadline = first.then(|| Instant::now() + head_timeout);
         if self.inbound.is_empty() {
@@ -179,7 +187,12 @@ impl H1 {
         mut stopping: Pin<&mut (impl Future<Output = ()> + Send)>,
     ) -> bool {
         self.make_room();
-        let Self { stream, inbound, reading, .. } = self;
+        let Self {
+            stream,
+            inbound,
+            reading,
+            ..
+        } = self;
         let mut read = pin!(stream.read_buf(inbound));
         let wait = poll_fn(|cx| {
             if let Poll::Ready(result) = read.as_mut().poll(cx) {
@@ -192,13 +205,19 @@ impl H1 {
 
     /// Makes room for the next read, more the fuller the buffer already is.
     fn make_room(&mut self) {
-        let room = if self.inbound.is_empty() { FIRST_READ } else { self.inbound.len().clamp(1024, LARGE_READ) };
+        let room = if self.inbound.is_empty() {
+            FIRST_READ
+        } else {
+            self.inbound.len().clamp(1024, LARGE_READ)
+        };
         self.inbound.reserve(room);
     }
 
     async fn read_more(&mut self, deadline: Instant) -> Result<io::Result<usize>, Elapsed> {
         self.make_room();
-        self.reading.bound(deadline, self.stream.read_buf(&mut self.inbound)).await
+        self.reading
+            .bound(deadline, self.stream.read_buf(&mut self.inbound))
+            .await
     }
 
     /// Writes what is buffered; each write that makes progress renews the time limit.
@@ -206,7 +225,11 @@ impl H1 {
         let mut written = 0;
         while let Some(rest) = self.outbound.get(written..).filter(|rest| !rest.is_empty()) {
             let stream = Pin::new(&mut self.stream);
-            match self.writing.within(self.limits.write_timeout, write_some(stream, rest)).await {
+            match self
+                .writing
+                .within(self.limits.write_timeout, write_some(stream, rest))
+                .await
+            {
                 Ok(Ok(count @ 1..)) => written += count,
                 _ => {
                     self.keep_alive = false;
@@ -233,7 +256,11 @@ impl H1 {
             self.inbound.clear();
             self.inbound.reserve(LARGE_READ);
             let deadline = end.min(Instant::now() + LINGER_IDLE);
-            match self.reading.bound(deadline, self.stream.read_buf(&mut self.inbound)).await {
+            match self
+                .reading
+                .bound(deadline, self.stream.read_buf(&mut self.inbound))
+                .await
+            {
                 Ok(Ok(count @ 1..)) => discarded += count,
                 _ => return,
             }
@@ -250,7 +277,8 @@ impl H1 {
             }
             Length::Unknown if self.version == Version::Http11 => {
                 self.chunked_answer = true;
-                self.outbound.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+                self.outbound
+                    .extend_from_slice(b"Transfer-Encoding: chunked\r\n");
             }
             Length::Unknown => self.keep_alive = false,
             Length::NoBody => {}
@@ -284,7 +312,10 @@ impl Client for H1 {
     }
 
     fn account(&mut self, budget: &Budget) -> Arc<Account> {
-        Arc::clone(self.account.get_or_insert_with(|| budget.account(self.peer)))
+        Arc::clone(
+            self.account
+                .get_or_insert_with(|| budget.account(self.peer)),
+        )
     }
 
     async fn proceed(&mut self) -> Result<(), Gone> {
@@ -292,22 +323,35 @@ impl Client for H1 {
         if self.is_body_complete() || !self.inbound.is_empty() {
             return Ok(());
         }
-        self.outbound.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        self.outbound
+            .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         self.flush().await
     }
 
-    async fn read_body(&mut self, into: &mut BytesMut, limit: u64, deadline: Instant) -> Result<usize, BodyFault> {
+    async fn read_body(
+        &mut self,
+        into: &mut BytesMut,
+        limit: u64,
+        deadline: Instant,
+    ) -> Result<usize, BodyFault> {
         loop {
             match &mut self.unread {
                 Unread::Nothing => return Ok(0),
                 Unread::Length(left) => {
                     let count = if !self.inbound.is_empty() {
-                        let count = self.inbound.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                        let count = self
+                            .inbound
+                            .len()
+                            .min(usize::try_from(*left).unwrap_or(usize::MAX));
                         // A body that begins in the connection's buffer goes on there, without a copy.
                         into.unsplit(self.inbound.split_to(count));
                         count
                     } else if self.inbound.capacity() >= SPARE_READ {
-                        match self.reading.bound(deadline, self.stream.read_buf(&mut self.inbound)).await {
+                        match self
+                            .reading
+                            .bound(deadline, self.stream.read_buf(&mut self.inbound))
+                            .await
+                        {
                             Ok(Ok(1..)) => continue,
                             Ok(_) => return Err(BodyFault::Gone),
                             Err(Elapsed) => return Err(BodyFault::Late),
@@ -332,8 +376,9 @@ impl Client for H1 {
                 Unread::Chunked(decoder) => {
                     let mut gained = 0;
                     while !self.inbound.is_empty() {
-                        let (consumed, piece) =
-                            decoder.next(&self.inbound).map_err(|reason| BodyFault::Refused(reason.into()))?;
+                        let (consumed, piece) = decoder
+                            .next(&self.inbound)
+                            .map_err(|reason| BodyFault::Refused(reason.into()))?;
                         let ended = match piece {
                             Piece::Data(data) => {
                                 into.extend_from_slice(data);

@@ -30,11 +30,23 @@ pub(crate) struct Origin<'h> {
 
 impl<'h> Origin<'h> {
     /// The origin of the request with this head; `networks` are those of trusted proxies.
-    pub(crate) fn of(client: &impl Client, head: &'h Head, names: &Names, networks: &[IpNet]) -> Self {
+    pub(crate) fn of(
+        client: &impl Client,
+        head: &'h Head,
+        names: &Names,
+        networks: &[IpNet],
+    ) -> Self {
         let peer = client.peer();
         let trusted = is_trusted(peer, networks).then(|| trusted(head, names));
-        let address = trusted.as_ref().map_or(peer, |trusted| address(peer, trusted, networks));
-        Self { peer, is_tls: client.is_tls(), address, trusted }
+        let address = trusted
+            .as_ref()
+            .map_or(peer, |trusted| address(peer, trusted, networks));
+        Self {
+            peer,
+            is_tls: client.is_tls(),
+            address,
+            trusted,
+        }
     }
 }
 
@@ -73,16 +85,29 @@ impl Names {
 
 /// Whether `peer` is one of the trusted networks.
 fn is_trusted(peer: Option<IpAddr>, networks: &[IpNet]) -> bool {
-    peer.is_some_and(|peer| networks.iter().any(|net| net.contains(&peer.to_canonical())))
+    peer.is_some_and(|peer| {
+        networks
+            .iter()
+            .any(|net| net.contains(&peer.to_canonical()))
+    })
 }
 
 /// What a trusted proxy's head says.
 fn trusted<'h>(head: &'h Head, names: &Names) -> Trusted<'h> {
-    let lines: Vec<&[u8]> = head.lines().filter(|(name, _)| names.forwarded_for.is(name)).map(|(_, v)| v).collect();
-    let from_the_right = lines.iter().rev().flat_map(|line| line.rsplit(|b| *b == b','));
+    let lines: Vec<&[u8]> = head
+        .lines()
+        .filter(|(name, _)| names.forwarded_for.is(name))
+        .map(|(_, v)| v)
+        .collect();
+    let from_the_right = lines
+        .iter()
+        .rev()
+        .flat_map(|line| line.rsplit(|b| *b == b','));
     // Members to the left of one that is no address were not written by a proxy that we know.
-    let mut members: Vec<&str> =
-        from_the_right.map_while(|member| address_in(member).map(|(text, _)| text)).take(MEMBERS).collect();
+    let mut members: Vec<&str> = from_the_right
+        .map_while(|member| address_in(member).map(|(text, _)| text))
+        .take(MEMBERS)
+        .collect();
     members.reverse();
     let text = |name| match head.find(name) {
         Found::One(value) => std::str::from_utf8(value).ok().filter(|v| visible_ascii(v)),
@@ -100,7 +125,9 @@ fn trusted<'h>(head: &'h Head, names: &Names) -> Trusted<'h> {
 fn address(peer: Option<IpAddr>, trusted: &Trusted<'_>, networks: &[IpNet]) -> Option<IpAddr> {
     let mut found = peer;
     for member in trusted.forwarded_for.iter().rev() {
-        let Some((_, address)) = address_in(member.as_bytes()) else { break };
+        let Some((_, address)) = address_in(member.as_bytes()) else {
+            break;
+        };
         found = Some(address);
         if !is_trusted(found, networks) {
             break;
@@ -112,7 +139,9 @@ fn address(peer: Option<IpAddr>, trusted: &Trusted<'_>, networks: &[IpNet]) -> O
 /// The id that a trusted proxy gave the request, where it is fit for logs and headers.
 fn given_request_id<'h>(head: &'h Head, names: &Names) -> Option<&'h str> {
     match head.find(&names.request_id) {
-        Found::One(id) => std::str::from_utf8(id).ok().filter(|id| id.len() <= REQUEST_ID && visible_ascii(id)),
+        Found::One(id) => std::str::from_utf8(id)
+            .ok()
+            .filter(|id| id.len() <= REQUEST_ID && visible_ascii(id)),
         Found::Nothing | Found::Several => None,
     }
 }
@@ -125,7 +154,10 @@ fn address_in(member: &[u8]) -> Option<(&str, IpAddr)> {
         None if text.matches(':').count() == 1 => text.split_at(text.find(':')?),
         None => (text, ""),
     };
-    let is_port = |rest: &str| rest.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()));
+    let is_port = |rest: &str| {
+        rest.strip_prefix(':')
+            .is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()))
+    };
     if !rest.is_empty() && !is_port(rest) {
         return None;
     }
@@ -142,7 +174,10 @@ pub(crate) struct RequestIds {
 impl RequestIds {
     /// A source keyed with random bytes.
     pub(crate) fn new(key: [u8; 16]) -> Self {
-        Self { key, count: AtomicU64::new(0) }
+        Self {
+            key,
+            count: AtomicU64::new(0),
+        }
     }
 
     /// The next id: 32 lower-case hex digits.
@@ -159,7 +194,12 @@ mod tests {
     use super::*;
 
     fn head(lines: &[(&str, &str)]) -> Head {
-        Head::from_parts("POST", "/", lines.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()))).unwrap()
+        Head::from_parts(
+            "POST",
+            "/",
+            lines.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -169,9 +209,21 @@ mod tests {
         let cases = [
             ("no list", vec![], "10.0.0.1"),
             ("one", vec!["192.0.2.1"], "192.0.2.1"),
-            ("a claim before it is not believed", vec!["203.0.113.9, 192.0.2.1, 10.0.0.2"], "192.0.2.1"),
-            ("what stands before junk is not believed", vec!["9.9.9.9, unix:, 192.0.2.1:80"], "192.0.2.1"),
-            ("junk from the nearest proxy", vec!["9.9.9.9, unknown"], "10.0.0.1"),
+            (
+                "a claim before it is not believed",
+                vec!["203.0.113.9, 192.0.2.1, 10.0.0.2"],
+                "192.0.2.1",
+            ),
+            (
+                "what stands before junk is not believed",
+                vec!["9.9.9.9, unix:, 192.0.2.1:80"],
+                "192.0.2.1",
+            ),
+            (
+                "junk from the nearest proxy",
+                vec!["9.9.9.9, unknown"],
+                "10.0.0.1",
+            ),
             ("junk behind an address", vec!["9.9.9.9:x"], "10.0.0.1"),
             ("only proxies", vec!["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
             ("IPv6 with port", vec!["[2001:db8::1]:443"], "2001:db8::1"),
@@ -186,7 +238,10 @@ mod tests {
 
     #[test]
     fn a_long_list_keeps_its_last_members() {
-        let list = (0..200).map(|n| format!("192.0.2.{n}")).collect::<Vec<_>>().join(",");
+        let list = (0..200)
+            .map(|n| format!("192.0.2.{n}"))
+            .collect::<Vec<_>>()
+            .join(",");
         let head = head(&[("X-Forwarded-For", &list)]);
         let trusted = trusted(&head, &Names::new().unwrap());
         assert_eq!(trusted.forwarded_for.len(), MEMBERS);
@@ -197,8 +252,18 @@ mod tests {
     fn only_a_short_visible_request_id_is_kept() {
         let names = Names::new().unwrap();
         let long = "x".repeat(129);
-        for (id, kept) in [("abc-1", true), (long.as_str(), false), ("a b", false), ("", false), ("é", false)] {
-            assert_eq!(given_request_id(&head(&[("X-Request-Id", id)]), &names).is_some(), kept, "{id:?}");
+        for (id, kept) in [
+            ("abc-1", true),
+            (long.as_str(), false),
+            ("a b", false),
+            ("", false),
+            ("é", false),
+        ] {
+            assert_eq!(
+                given_request_id(&head(&[("X-Request-Id", id)]), &names).is_some(),
+                kept,
+                "{id:?}"
+            );
         }
     }
 

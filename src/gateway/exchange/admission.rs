@@ -20,7 +20,10 @@ use crate::verify::verifier::{Proof, Verification};
 use crate::wire::head::Head;
 
 /// What the head alone shows of a request.
-#[expect(clippy::large_enum_variant, reason = "one lives per request; a box would be an allocation for each delivery")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives per request; a box would be an allocation for each delivery"
+)]
 pub(super) enum Begun {
     /// It is a delivery; `None` where shadow mode let pass that its head was refused.
     Delivery(Option<Verification>),
@@ -41,7 +44,10 @@ impl Begun {
 }
 
 /// Why a request may be forwarded.
-#[expect(clippy::large_enum_variant, reason = "one lives per request; a box would be an allocation for each delivery")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives per request; a box would be an allocation for each delivery"
+)]
 pub(super) enum Admission {
     /// It is a proved delivery.
     Proved(Proved),
@@ -81,14 +87,25 @@ impl Admission {
         let forwarded = headers::forwarded(head, origin, &statement, &fixed, body.len());
         let is_head = head.method() == "HEAD";
         match self {
-            Self::Proved(proved) => VerifiedRequest::proved(&proved.proof, forwarded, body.clone(), is_head),
-            Self::Handshake(passage, _) => VerifiedRequest::handshake(passage, forwarded, body.clone(), is_head),
-            Self::Shadow => VerifiedRequest::unproved_in_shadow_mode(forwarded, body.clone(), is_head),
+            Self::Proved(proved) => {
+                VerifiedRequest::proved(&proved.proof, forwarded, body.clone(), is_head)
+            }
+            Self::Handshake(passage, _) => {
+                VerifiedRequest::handshake(passage, forwarded, body.clone(), is_head)
+            }
+            Self::Shadow => {
+                VerifiedRequest::unproved_in_shadow_mode(forwarded, body.clone(), is_head)
+            }
         }
     }
 
     /// What the app is told of the request.
-    fn statement<'s>(&'s self, route: &'s RouteState, request_id: &'s str, shadowed: Option<Refusal>) -> Statement<'s> {
+    fn statement<'s>(
+        &'s self,
+        route: &'s RouteState,
+        request_id: &'s str,
+        shadowed: Option<Refusal>,
+    ) -> Statement<'s> {
         let (secret, event) = match self {
             Self::Proved(proved) => (Some(&proved.proof.secret), proved.event.as_ref()),
             Self::Handshake(_, secret) => (secret.as_ref(), None),
@@ -100,7 +117,9 @@ impl Admission {
             verdict: match self {
                 // Never `valid`: the app must not take a handshake for an event.
                 Self::Handshake(..) => "handshake",
-                Self::Proved(_) | Self::Shadow => shadowed.map_or("valid", |refusal| refusal.code.name()),
+                Self::Proved(_) | Self::Shadow => {
+                    shadowed.map_or("valid", |refusal| refusal.code.name())
+                }
             },
             request_id,
             secret: secret.map(|name| &**name),

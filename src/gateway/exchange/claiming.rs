@@ -32,17 +32,28 @@ pub(super) async fn claim(
     if snapshot.refuse_older_than_start {
         route.verifier().judge_start(proof, running.started)?;
     }
-    match running.window.claim(arrival(running, route, proof, event, body, request_id), now).await {
+    match running
+        .window
+        .claim(arrival(running, route, proof, event, body, request_id), now)
+        .await
+    {
         Ok(Claimed::Granted(ticket)) => Ok(Claim::new(Arc::clone(&running.window), ticket)),
         Ok(Claimed::Denied(decision)) => {
             if decision == Decision::Conflict {
                 route.metrics.count_conflict();
                 let is_preset = route.policy.id_trust == IdTrust::SignedPresetPlace;
-                running.warnings.conflict(&route.name, is_preset, request_id, now);
+                running
+                    .warnings
+                    .conflict(&route.name, is_preset, request_id, now);
             }
-            Err(claim::refusal(decision, &route.policy).unwrap_or(Code::InternalError).into())
+            Err(claim::refusal(decision, &route.policy)
+                .unwrap_or(Code::InternalError)
+                .into())
         }
-        Err(WindowError::Full) => Err(Refusal::because(Code::Overloaded, "every place for events is in flight")),
+        Err(WindowError::Full) => Err(Refusal::because(
+            Code::Overloaded,
+            "every place for events is in flight",
+        )),
         Err(WindowError::Unavailable) => Err(Code::ReplayStoreUnavailable.into()),
     }
 }
@@ -65,13 +76,23 @@ fn arrival(
 ) -> Arrival {
     let key = &running.fingerprints;
     // Bytes that no signature covers decide nothing (SPEC 4).
-    let body = if route.verifier().scheme().is_told_by_body() { body } else { b"".as_slice() };
-    let signed_id = event.id.as_ref().filter(|_| route.policy.id_trust != IdTrust::Unsigned);
+    let body = if route.verifier().scheme().is_told_by_body() {
+        body
+    } else {
+        b"".as_slice()
+    };
+    let signed_id = event
+        .id
+        .as_ref()
+        .filter(|_| route.policy.id_trust != IdTrust::Unsigned);
     let (claim_key, content) = if let Some(id) = signed_id {
         (key.by_id(&route.name, id), key.body(body))
     } else {
         let content = key.content(proof.content.before(), body, proof.content.after());
-        (key.by_content(&route.name, event.event_type.as_deref(), content), content)
+        (
+            key.by_content(&route.name, event.event_type.as_deref(), content),
+            content,
+        )
     };
     Arrival {
         key: claim_key,

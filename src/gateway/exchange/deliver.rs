@@ -30,12 +30,21 @@ pub(super) struct Delivered {
 /// Delivers a request as its route says: to the upstream, at once.
 ///
 /// Returns when the upstream's final status line is there, or when none comes any more. Nothing here watches the client.
-pub(super) async fn deliver(running: &Running, route: &RouteState, request: VerifiedRequest) -> Delivered {
+pub(super) async fn deliver(
+    running: &Running,
+    route: &RouteState,
+    request: VerifiedRequest,
+) -> Delivered {
     let asked = running.clock.now();
     let deadline = running.deadline(asked, route.config.upstream_timeout);
     let response = forward::send(request, &route.upstream, deadline).await;
     let at = running.clock.now();
-    Delivered { at, upstream: Arc::clone(&route.upstream.label), time: at.mono.saturating_sub(asked.mono), response }
+    Delivered {
+        at,
+        upstream: Arc::clone(&route.upstream.label),
+        time: at.mono.saturating_sub(asked.mono),
+        response,
+    }
 }
 
 impl Delivered {
@@ -51,7 +60,11 @@ impl Delivered {
     pub(super) fn note(&self, record: &mut Record) {
         record.upstream = Some(Arc::clone(&self.upstream));
         record.upstream_time = Some(self.time);
-        record.upstream_status = self.response.as_ref().ok().map(|response| response.head.status());
+        record.upstream_status = self
+            .response
+            .as_ref()
+            .ok()
+            .map(|response| response.head.status());
     }
 
     /// The answer that is relayed to the client; else the exchange ends here.

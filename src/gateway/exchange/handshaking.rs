@@ -21,8 +21,14 @@ use crate::verify::verifier::Proof;
 use crate::wire::head::{Framing, Head};
 
 /// Looks for an unsigned handshake in a head.
-pub(super) async fn in_head(running: &Running, route: &RouteState, head: &Head) -> Result<Option<Passage>, Ended> {
-    let Some(handshake) = route.handshake else { return Ok(None) };
+pub(super) async fn in_head(
+    running: &Running,
+    route: &RouteState,
+    head: &Head,
+) -> Result<Option<Passage>, Ended> {
+    let Some(handshake) = route.handshake else {
+        return Ok(None);
+    };
     meet(running, route, handshake.in_head(head)?, None).await
 }
 
@@ -34,12 +40,20 @@ pub(super) fn may_be_in_body(route: &RouteState, head: &Head, refusal: Refusal) 
         // As much of it is read as of a delivery with a wrong signature.
         Framing::Chunked => true,
     };
-    is_short && refusal.code == Code::MissingSignature && route.handshake.is_some_and(Handshake::reads_body)
+    is_short
+        && refusal.code == Code::MissingSignature
+        && route.handshake.is_some_and(Handshake::reads_body)
 }
 
 /// Looks for an unsigned handshake in a body.
-pub(super) async fn in_body(running: &Running, route: &RouteState, body: &[u8]) -> Result<Option<Passage>, Ended> {
-    let Some(handshake) = route.handshake else { return Ok(None) };
+pub(super) async fn in_body(
+    running: &Running,
+    route: &RouteState,
+    body: &[u8],
+) -> Result<Option<Passage>, Ended> {
+    let Some(handshake) = route.handshake else {
+        return Ok(None);
+    };
     meet(running, route, handshake.asked_in_body(body)?, None).await
 }
 
@@ -51,14 +65,17 @@ pub(super) async fn in_proved(
     body: &[u8],
     proof: &Proof,
 ) -> Result<Option<Passage>, Ended> {
-    let Some(handshake) = route.handshake else { return Ok(None) };
+    let Some(handshake) = route.handshake else {
+        return Ok(None);
+    };
     let asked = handshake.asked_in_proved(head, proof.signed_body(body))?;
     meet(running, route, asked, Some(&proof.secret)).await
 }
 
 /// The refusal of a wrong signature that the provider sent on purpose, to see it refused.
 pub(super) fn probe(route: &RouteState, body: &[u8], refusal: Refusal) -> Option<Refusal> {
-    let is_probe = refusal.code == Code::BadSignature && route.handshake.is_some_and(|known| known.probes_with(body));
+    let is_probe = refusal.code == Code::BadSignature
+        && route.handshake.is_some_and(|known| known.probes_with(body));
     is_probe.then(|| Code::HandshakeProbe.into())
 }
 
@@ -75,7 +92,10 @@ async fn meet(
         return Ok(Some(asked.pass()));
     }
     let now = running.clock.now();
-    let public_key = settings.public_key.as_deref().or_else(|| paired_public_key(route, now));
+    let public_key = settings
+        .public_key
+        .as_deref()
+        .or_else(|| paired_public_key(route, now));
     let facts = RouteFacts {
         verifier: route.verifier(),
         proved_by,
@@ -92,11 +112,18 @@ async fn meet(
             reply
         }
     };
-    Err(Ended::Answered(Box::new(Answer::handshake(reply)), Outcome::Handshake))
+    Err(Ended::Answered(
+        Box::new(Answer::handshake(reply)),
+        Outcome::Handshake,
+    ))
 }
 
 /// The public half of the first active secret, where that is written `PUBLIC:PRIVATE`.
 fn paired_public_key(route: &RouteState, now: Now) -> Option<&str> {
-    let secret = route.config.secrets.iter().find(|secret| secret.is_active(now.wall))?;
+    let secret = route
+        .config
+        .secrets
+        .iter()
+        .find(|secret| secret.is_active(now.wall))?;
     route.handshake?.public_key(&secret.text)
 }

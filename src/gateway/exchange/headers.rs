@@ -46,7 +46,15 @@ pub(super) fn forwarded(
     out.push(b' ');
     out.extend_from_slice(head.target().as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    put(&mut out, b"Host", fixed.host.or(head.host()).unwrap_or(fixed.authority).as_bytes());
+    put(
+        &mut out,
+        b"Host",
+        fixed
+            .host
+            .or(head.host())
+            .unwrap_or(fixed.authority)
+            .as_bytes(),
+    );
     // Read once: a head may name thousands.
     let listed: Vec<&[u8]> = head.connection_names().collect();
     for (name, value) in head.lines() {
@@ -54,7 +62,9 @@ pub(super) fn forwarded(
             && !is_ours(name)
             && (origin.trusted.is_some() || !folds_to(name, b"forwarded"))
             && !fixed.headers.iter().any(|(set, _)| set.is_or_aliases(name))
-            && !listed.iter().any(|listed| listed.eq_ignore_ascii_case(name))
+            && !listed
+                .iter()
+                .any(|listed| listed.eq_ignore_ascii_case(name))
         {
             put(&mut out, name, value);
         }
@@ -91,7 +101,10 @@ fn put_statement(out: &mut Vec<u8>, statement: &Statement<'_>) {
 
 fn put_origin(out: &mut Vec<u8>, head: &Head, origin: &Origin<'_>) {
     out.extend_from_slice(b"X-Forwarded-For: ");
-    let before = origin.trusted.iter().flat_map(|trusted| &trusted.forwarded_for);
+    let before = origin
+        .trusted
+        .iter()
+        .flat_map(|trusted| &trusted.forwarded_for);
     for member in before {
         out.extend_from_slice(member.as_bytes());
         out.extend_from_slice(b", ");
@@ -100,7 +113,11 @@ fn put_origin(out: &mut Vec<u8>, head: &Head, origin: &Origin<'_>) {
     out.extend_from_slice(b"\r\n");
     let trusted = origin.trusted.as_ref();
     let scheme = if origin.is_tls { "https" } else { "http" };
-    put(out, b"X-Forwarded-Proto", trusted.and_then(|t| t.proto).unwrap_or(scheme).as_bytes());
+    put(
+        out,
+        b"X-Forwarded-Proto",
+        trusted.and_then(|t| t.proto).unwrap_or(scheme).as_bytes(),
+    );
     if let Some(host) = trusted.and_then(|t| t.host).or(head.host()) {
         put(out, b"X-Forwarded-Host", host.as_bytes());
     }
@@ -156,7 +173,8 @@ fn is_ours(name: &[u8]) -> bool {
 /// Whether a name is one of the gateway's own, known or not, or an alias of one.
 pub(super) fn is_verigate(name: &[u8]) -> bool {
     const PREFIX: &[u8] = b"x-verigate-";
-    name.get(..PREFIX.len()).is_some_and(|start| folds_to(start, PREFIX))
+    name.get(..PREFIX.len())
+        .is_some_and(|start| folds_to(start, PREFIX))
 }
 
 /// Headers of an answer that concern one connection only, or that the gateway sets itself.
@@ -186,11 +204,20 @@ mod tests {
     use super::*;
     use crate::gateway::client::origin::Trusted;
 
-    fn forward(lines: &[(&str, &str)], trusted: Option<Trusted<'_>>, fixed: &RouteHeaders<'_>) -> String {
+    fn forward(
+        lines: &[(&str, &str)],
+        trusted: Option<Trusted<'_>>,
+        fixed: &RouteHeaders<'_>,
+    ) -> String {
         let lines = lines.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()));
         let head = Head::from_parts("POST", "/in?a=%20b", lines).unwrap();
         let peer = Some(IpAddr::from([192, 0, 2, 7]));
-        let origin = Origin { peer, is_tls: false, address: peer, trusted };
+        let origin = Origin {
+            peer,
+            is_tls: false,
+            address: peer,
+            trusted,
+        };
         let statement = Statement {
             route: "in",
             provider: "itellico",
@@ -203,11 +230,24 @@ mod tests {
         String::from_utf8(forwarded(&head, &origin, &statement, fixed, 3)).unwrap()
     }
 
-    const PLAIN: RouteHeaders<'static> = RouteHeaders { host: None, authority: "up:80", headers: &[] };
+    const PLAIN: RouteHeaders<'static> = RouteHeaders {
+        host: None,
+        authority: "up:80",
+        headers: &[],
+    };
 
     #[test]
     fn a_plain_head_keeps_its_end_to_end_lines_and_gains_ours() {
-        let out = forward(&[("Host", "a"), ("X-A", "1"), ("Content-Length", "3"), ("X-A", "2")], None, &PLAIN);
+        let out = forward(
+            &[
+                ("Host", "a"),
+                ("X-A", "1"),
+                ("Content-Length", "3"),
+                ("X-A", "2"),
+            ],
+            None,
+            &PLAIN,
+        );
         let expected = "POST /in?a=%20b HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nX-A: 2\r\nContent-Length: 3\r\n\
             X-Verigate-Route: in\r\nX-Verigate-Provider: itellico\r\nX-Verigate-Verdict: valid\r\n\
             X-Verigate-Secret: env:S\r\nX-Verigate-Event-Type: t\r\nX-Request-Id: r1\r\n\
@@ -235,23 +275,46 @@ mod tests {
             ("X-Gateway_Token", "x-gone"),
             ("X-Named", "x-gone"),
         ];
-        let token = [(FieldName::new("X-Gateway-Token").unwrap(), SecretText::new(b"tok".to_vec()))];
-        let fixed = RouteHeaders { host: Some("inner"), authority: "up:80", headers: &token };
+        let token = [(
+            FieldName::new("X-Gateway-Token").unwrap(),
+            SecretText::new(b"tok".to_vec()),
+        )];
+        let fixed = RouteHeaders {
+            host: Some("inner"),
+            authority: "up:80",
+            headers: &token,
+        };
         let mut lines = vec![("Host", "a"), ("Connection", "x-named"), ("X-Stays", "yes")];
         lines.extend(dropped);
         let out = forward(&lines, None, &fixed);
         assert!(!out.contains("x-gone"), "{out}");
-        for kept in ["Host: inner\r\n", "X-Stays: yes\r\n", "x-gateway-token: tok\r\n"] {
+        for kept in [
+            "Host: inner\r\n",
+            "X-Stays: yes\r\n",
+            "x-gateway-token: tok\r\n",
+        ] {
             assert!(out.contains(kept), "{kept} in {out}");
         }
     }
 
     #[test]
     fn an_answer_loses_what_concerns_one_connection_and_what_only_we_may_say() {
-        for name in ["X-Verigate-Verdict", "X_Verigate_Route", "X-Verigate-Event-Id", "Connection", "keep-alive"] {
+        for name in [
+            "X-Verigate-Verdict",
+            "X_Verigate_Route",
+            "X-Verigate-Event-Id",
+            "Connection",
+            "keep-alive",
+        ] {
             assert!(!is_relayed(name.as_bytes()), "{name}");
         }
-        for name in ["Server", "Set-Cookie", "X-Verigate", "Retry-After", "Content-Type"] {
+        for name in [
+            "Server",
+            "Set-Cookie",
+            "X-Verigate",
+            "Retry-After",
+            "Content-Type",
+        ] {
             assert!(is_relayed(name.as_bytes()), "{name}");
         }
     }
@@ -264,10 +327,16 @@ mod tests {
             host: Some("hooks.example"),
             request_id: None,
         };
-        let out = forward(&[("Host", "a"), ("X-Forwarded-For", "198.51.100.1")], Some(trusted), &PLAIN);
-        for line in
-            ["X-Forwarded-For: 198.51.100.1, 192.0.2.7", "X-Forwarded-Proto: https", "X-Forwarded-Host: hooks.example"]
-        {
+        let out = forward(
+            &[("Host", "a"), ("X-Forwarded-For", "198.51.100.1")],
+            Some(trusted),
+            &PLAIN,
+        );
+        for line in [
+            "X-Forwarded-For: 198.51.100.1, 192.0.2.7",
+            "X-Forwarded-Proto: https",
+            "X-Forwarded-Host: hooks.example",
+        ] {
             assert!(out.contains(&format!("{line}\r\n")), "{line} in {out}");
         }
         assert_eq!(out.matches("X-Forwarded-For").count(), 1, "{out}");

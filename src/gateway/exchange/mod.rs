@@ -39,17 +39,35 @@ use ended::Ended;
 /// Serves one request whose head is read: judges it, forwards it or answers it, and writes its log line.
 ///
 /// `snapshot` is the configuration that was in force when the head was there. The exchange keeps to it.
-pub(crate) async fn serve<C: Client>(running: &Running, snapshot: &Snapshot, client: &mut C, head: &Head) -> Next {
+pub(crate) async fn serve<C: Client>(
+    running: &Running,
+    snapshot: &Snapshot,
+    client: &mut C,
+    head: &Head,
+) -> Next {
     let now = running.clock.now();
     let origin = Origin::of(client, head, &running.names, &snapshot.trusted_proxies);
-    let given_id = origin.trusted.as_ref().and_then(|trusted| trusted.request_id);
+    let given_id = origin
+        .trusted
+        .as_ref()
+        .and_then(|trusted| trusted.request_id);
     let request_id = given_id.map_or_else(|| running.request_ids.next(), str::to_owned);
     let mut record = Record::begun(now.wall, request_id);
     record.method = head.method().to_owned();
     record.path = head.path().to_owned();
     record.client = origin.address;
-    let mut exchange = Exchange { running, snapshot, head, origin, route: None, shadowed: None, record };
-    let ended = unwind::caught(exchange.steps(client, now)).await.unwrap_or_else(|_| Err(Ended::Panicked));
+    let mut exchange = Exchange {
+        running,
+        snapshot,
+        head,
+        origin,
+        route: None,
+        shadowed: None,
+        record,
+    };
+    let ended = unwind::caught(exchange.steps(client, now))
+        .await
+        .unwrap_or_else(|_| Err(Ended::Panicked));
     exchange.end(client, ended, now).await
 }
 
@@ -62,7 +80,10 @@ pub(crate) async fn refuse<C: Client>(running: &Running, client: &mut C, refusal
     record.refused = Some(refusal.code);
     let answer = Answer::refusal(refusal, None);
     record.status = Some(answer.status);
-    if answer::write(client, &answer, &record.request_id.0, now.wall, false).await.is_err() {
+    if answer::write(client, &answer, &record.request_id.0, now.wall, false)
+        .await
+        .is_err()
+    {
         record.outcome = Outcome::ClientGone;
     }
     record.total = running.clock.mono().saturating_sub(now.mono);
@@ -94,7 +115,14 @@ impl<'x> Exchange<'x> {
         let admission = self.admit(route, begun, &body).await?;
         // Step 8: the request that is sent.
         let request_id = &self.record.request_id.0;
-        let request = admission.request(route, self.head, &self.origin, request_id, self.shadowed, &body.bytes);
+        let request = admission.request(
+            route,
+            self.head,
+            &self.origin,
+            request_id,
+            self.shadowed,
+            &body.bytes,
+        );
         // Step 9: the claim's true outcome, as soon as it is known.
         let delivered = deliver::deliver(self.running, route, request).await;
         delivered.note(&mut self.record);
@@ -103,7 +131,13 @@ impl<'x> Exchange<'x> {
         // Step 10: the answer.
         let response = delivered.answer()?;
         self.record.status = Some(response.head.status());
-        relay::relay(client, response, &self.record.request_id.0, self.head.method() == "HEAD").await
+        relay::relay(
+            client,
+            response,
+            &self.record.request_id.0,
+            self.head.method() == "HEAD",
+        )
+        .await
     }
 
     /// Step 2: host and path.
@@ -122,12 +156,19 @@ impl<'x> Exchange<'x> {
             return Ok(Begun::Handshake(passage));
         }
         // Only deliveries are asked for their method: a handshake may come by another one.
-        if !route.config.methods.iter().any(|method| method == self.head.method()) {
+        if !route
+            .config
+            .methods
+            .iter()
+            .any(|method| method == self.head.method())
+        {
             return Err(Refusal::from(Code::MethodNotAllowed).into());
         }
         self.check_head(route)?;
         match route.begin(self.head, now) {
-            Err(refusal) if handshaking::may_be_in_body(route, self.head, refusal) => Ok(Begun::Unsigned(refusal)),
+            Err(refusal) if handshaking::may_be_in_body(route, self.head, refusal) => {
+                Ok(Begun::Unsigned(refusal))
+            }
             judged => Ok(Begun::Delivery(self.enforce(route, judged)?)),
         }
     }
@@ -138,7 +179,9 @@ impl<'x> Exchange<'x> {
             return Err(Code::ExpectationFailed.into());
         }
         match self.head.framing() {
-            Framing::Length(bytes) if bytes > route.config.max_body => Err(Code::BodyTooLarge.into()),
+            Framing::Length(bytes) if bytes > route.config.max_body => {
+                Err(Code::BodyTooLarge.into())
+            }
             _ => Ok(()),
         }
     }
@@ -153,15 +196,31 @@ impl<'x> Exchange<'x> {
         let budget = &self.running.budget;
         // A trusted proxy brings the requests of many clients over one connection.
         let is_own = self.origin.address == self.origin.peer;
-        let account = if is_own { client.account(budget) } else { budget.account(self.origin.address) };
+        let account = if is_own {
+            client.account(budget)
+        } else {
+            budget.account(self.origin.address)
+        };
         let (limit, timeout) = (route.config.max_body, self.snapshot.body_timeout);
-        let body = body::read(client, limit, timeout, budget.reservation(account), begun.verification()).await?;
+        let body = body::read(
+            client,
+            limit,
+            timeout,
+            budget.reservation(account),
+            begun.verification(),
+        )
+        .await?;
         self.record.body_bytes = body.bytes.len() as u64;
         Ok(body)
     }
 
     /// Steps 5 to 7: what the whole request is, and so why it may be forwarded.
-    async fn admit(&mut self, route: &RouteState, begun: Begun, body: &Body) -> Result<Admission, Ended> {
+    async fn admit(
+        &mut self,
+        route: &RouteState,
+        begun: Begun,
+        body: &Body,
+    ) -> Result<Admission, Ended> {
         let (running, bytes) = (self.running, &body.bytes);
         match begun {
             Begun::Handshake(passage) => Ok(Admission::Handshake(passage, None)),
@@ -173,10 +232,14 @@ impl<'x> Exchange<'x> {
                 Ok(Admission::Shadow)
             }
             Begun::Delivery(verification) => {
-                let Some(proof) = self.prove(route, verification, body)? else { return Ok(Admission::Shadow) };
+                let Some(proof) = self.prove(route, verification, body)? else {
+                    return Ok(Admission::Shadow);
+                };
                 match handshaking::in_proved(running, route, self.head, bytes, &proof).await? {
                     Some(passage) => Ok(Admission::Handshake(passage, Some(proof.secret))),
-                    None => Ok(Admission::Proved(self.identify_and_claim(route, proof, body).await?)),
+                    None => Ok(Admission::Proved(
+                        self.identify_and_claim(route, proof, body).await?,
+                    )),
                 }
             }
         }
@@ -189,11 +252,16 @@ impl<'x> Exchange<'x> {
         verification: Option<Verification>,
         body: &Body,
     ) -> Result<Option<Proof>, Refusal> {
-        let Some(verification) = verification else { return Ok(None) };
+        let Some(verification) = verification else {
+            return Ok(None);
+        };
         let now = self.running.clock.now();
         let judged = verification.finish(&body.bytes, now);
         // A provider that sends a wrong signature to see it refused must see that, in shadow mode too.
-        let probe = judged.as_ref().err().and_then(|refusal| handshaking::probe(route, &body.bytes, *refusal));
+        let probe = judged
+            .as_ref()
+            .err()
+            .and_then(|refusal| handshaking::probe(route, &body.bytes, *refusal));
         let proof = probe.map_or_else(|| self.enforce(route, judged), Err)?;
         self.record.verify += self.since(now);
         if let Some(proof) = &proof {
@@ -205,11 +273,19 @@ impl<'x> Exchange<'x> {
     }
 
     /// Steps 6 and 7: the event, and the claim on it.
-    async fn identify_and_claim(&mut self, route: &RouteState, proof: Proof, body: &Body) -> Result<Proved, Ended> {
+    async fn identify_and_claim(
+        &mut self,
+        route: &RouteState,
+        proof: Proof,
+        body: &Body,
+    ) -> Result<Proved, Ended> {
         let running = self.running;
         let now = running.clock.now();
         let signed = proof.signed_body(&body.bytes);
-        let found = route.envelope.extract(self.head, signed, proof.claims()).and_then(|event| route.accept(event));
+        let found = route
+            .envelope
+            .extract(self.head, signed, proof.claims())
+            .and_then(|event| route.accept(event));
         let event = self.enforce(route, found)?;
         self.record.verify += self.since(now);
         if let Some(event) = &event {
@@ -221,16 +297,33 @@ impl<'x> Exchange<'x> {
         let claim = match &event {
             Some(event) if route.config.replay.enabled => {
                 let request_id = &self.record.request_id.0;
-                let claimed = claiming::claim(running, self.snapshot, route, &proof, event, signed, request_id).await;
+                let claimed = claiming::claim(
+                    running,
+                    self.snapshot,
+                    route,
+                    &proof,
+                    event,
+                    signed,
+                    request_id,
+                )
+                .await;
                 self.enforce(route, claimed)?
             }
             _ => None,
         };
-        Ok(Proved { proof, event, claim })
+        Ok(Proved {
+            proof,
+            event,
+            claim,
+        })
     }
 
     /// The one place that knows of shadow mode: a refusal ends the exchange, or is written down and passes as `None`.
-    fn enforce<T>(&mut self, route: &RouteState, judged: Result<T, Refusal>) -> Result<Option<T>, Refusal> {
+    fn enforce<T>(
+        &mut self,
+        route: &RouteState,
+        judged: Result<T, Refusal>,
+    ) -> Result<Option<T>, Refusal> {
         match judged {
             Ok(passed) => Ok(Some(passed)),
             Err(refusal) if route.config.enforce => Err(refusal),
@@ -242,7 +335,12 @@ impl<'x> Exchange<'x> {
     }
 
     /// Step 11: the answer where none was relayed, the log line, the metrics.
-    async fn end<C: Client>(mut self, client: &mut C, ended: Result<(), Ended>, began: Now) -> Next {
+    async fn end<C: Client>(
+        mut self,
+        client: &mut C,
+        ended: Result<(), Ended>,
+        began: Now,
+    ) -> Next {
         self.record.refused = self.shadowed.map(|refusal| refusal.code);
         let next = match ended {
             Ok(()) => {
@@ -256,7 +354,8 @@ impl<'x> Exchange<'x> {
             }
             Err(Ended::Unanswered(fault)) => {
                 self.failed(&fault, began);
-                let answer = Answer::refusal(fault.code().into(), self.route.map(|route| &route.answers));
+                let answer =
+                    Answer::refusal(fault.code().into(), self.route.map(|route| &route.answers));
                 self.answer(client, &answer).await
             }
             Err(Ended::BrokenOff(fault)) => {
@@ -278,7 +377,9 @@ impl<'x> Exchange<'x> {
             }
         };
         self.record.total = self.since(began);
-        let metrics = self.route.map_or(&self.snapshot.unrouted, |route| &route.metrics);
+        let metrics = self
+            .route
+            .map_or(&self.snapshot.unrouted, |route| &route.metrics);
         self.running.telemetry.finish(metrics, &self.record);
         next
     }
@@ -296,10 +397,12 @@ impl<'x> Exchange<'x> {
         self.record.status = Some(answer.status);
         let wall = self.running.clock.now().wall;
         let to_head = self.head.method() == "HEAD";
-        answer::write(client, answer, &self.record.request_id.0, wall, to_head).await.unwrap_or_else(|Gone| {
-            self.record.outcome = Outcome::ClientGone;
-            Next::Close
-        })
+        answer::write(client, answer, &self.record.request_id.0, wall, to_head)
+            .await
+            .unwrap_or_else(|Gone| {
+                self.record.outcome = Outcome::ClientGone;
+                Next::Close
+            })
     }
 
     fn failed(&mut self, fault: &Fault, now: Now) {
@@ -308,7 +411,9 @@ impl<'x> Exchange<'x> {
             Fault::Unreachable(_) | Fault::Failed(_) => Outcome::UpstreamFailed,
         };
         if let Some(route) = self.route {
-            self.running.warnings.upstream(&route.name, &route.upstream.label, fault, now);
+            self.running
+                .warnings
+                .upstream(&route.name, &route.upstream.label, fault, now);
         }
     }
 

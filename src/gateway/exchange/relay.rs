@@ -18,14 +18,23 @@ pub(super) async fn relay<C: Client>(
     is_head: bool,
 ) -> Result<(), Ended> {
     // The part of the body that came together with the head leaves together with it.
-    let first = response.ready().map_err(Ended::Unanswered)?.unwrap_or_default();
-    let head = RelayedHead { head: &response.head, request_id, is_head };
+    let first = response
+        .ready()
+        .map_err(Ended::Unanswered)?
+        .unwrap_or_default();
+    let head = RelayedHead {
+        head: &response.head,
+        request_id,
+        is_head,
+    };
     let mut done = response.is_done();
     client.start(&head, &first, done).await?;
     while !done {
         let piece = response.next().await.map_err(Ended::BrokenOff)?;
         done = response.is_done();
-        client.piece(piece.as_deref().unwrap_or_default(), done).await?;
+        client
+            .piece(piece.as_deref().unwrap_or_default(), done)
+            .await?;
     }
     Ok(())
 }
@@ -49,8 +58,14 @@ impl AnswerHead for RelayedHead<'_> {
         // The length of a body that is not sent (HEAD, 304) is information, not framing.
         let tells_length = self.length() == Length::NoBody && self.head.status() != 204;
         for (name, value) in self.head.lines() {
-            let is_listed = || self.head.connection_names().any(|listed| listed.eq_ignore_ascii_case(name));
-            if (is_relayed(name) && !is_listed()) || (tells_length && name.eq_ignore_ascii_case(b"content-length")) {
+            let is_listed = || {
+                self.head
+                    .connection_names()
+                    .any(|listed| listed.eq_ignore_ascii_case(name))
+            };
+            if (is_relayed(name) && !is_listed())
+                || (tells_length && name.eq_ignore_ascii_case(b"content-length"))
+            {
                 put(name, value);
             }
         }

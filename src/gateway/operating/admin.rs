@@ -53,13 +53,21 @@ impl Names {
 
 impl Port for Admin {
     async fn answer(&self, client: &mut H1, head: Head) -> Next {
-        let answer = self.page(client, &head).await.unwrap_or_else(Answer::denied);
-        self.running.answer_unlogged(client, &answer, head.method() == "HEAD").await
+        let answer = self
+            .page(client, &head)
+            .await
+            .unwrap_or_else(Answer::denied);
+        self.running
+            .answer_unlogged(client, &answer, head.method() == "HEAD")
+            .await
     }
 
     async fn refuse(&self, client: &mut H1, refusal: Refusal) {
         // The connection ends, whether the answer reaches the client or not.
-        let _: Next = self.running.answer_unlogged(client, &Answer::refusal(refusal, None), false).await;
+        let _: Next = self
+            .running
+            .answer_unlogged(client, &Answer::refusal(refusal, None), false)
+            .await;
     }
 }
 
@@ -73,7 +81,11 @@ impl Admin {
             "/readyz" if is_read => return Ok(Answer::readiness(self.running.is_ready())),
             "/healthz" | "/readyz" => return Err(Denied::NotAllowed("GET, HEAD")),
             "/metrics" | "/reload" | "/replay/forget" => self.check_token(head)?,
-            _ => return Err(Refusal::because(Code::NoRoute, "no such page on the admin port").into()),
+            _ => {
+                return Err(
+                    Refusal::because(Code::NoRoute, "no such page on the admin port").into(),
+                );
+            }
         }
         match path {
             "/metrics" if is_read => Ok(self.metrics()),
@@ -82,7 +94,11 @@ impl Admin {
             _ => {
                 self.check_sender(head)?;
                 let body = self.read_body(client, head).await?;
-                if path == "/reload" { self.reload().await } else { self.forget(&body).await }
+                if path == "/reload" {
+                    self.reload().await
+                } else {
+                    self.forget(&body).await
+                }
             }
         }
     }
@@ -90,12 +106,18 @@ impl Admin {
     /// SPEC 5: a token guards all but health, where one is set.
     fn check_token(&self, head: &Head) -> Result<(), Denied> {
         let snapshot = self.running.snapshot.load();
-        let Some(token) = &snapshot.admin.token else { return Ok(()) };
+        let Some(token) = &snapshot.admin.token else {
+            return Ok(());
+        };
         let given = match head.find(&self.names.authorization) {
             Found::One(value) => value.strip_prefix(b"Bearer ").unwrap_or_default(),
             Found::Nothing | Found::Several => b"",
         };
-        if bool::from(given.ct_eq(token.expose())) { Ok(()) } else { Err(Denied::Unauthorized) }
+        if bool::from(given.ct_eq(token.expose())) {
+            Ok(())
+        } else {
+            Err(Denied::Unauthorized)
+        }
     }
 
     /// SPEC 5: a POST comes from a tool, not from somebody's browser.
@@ -103,9 +125,18 @@ impl Admin {
         let host = head.host_name().unwrap_or_default();
         let is_ours = host.eq_ignore_ascii_case("localhost")
             || host.trim_matches(['[', ']']).parse() == Ok(self.address.ip())
-            || self.running.snapshot.load().admin.hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
+            || self
+                .running
+                .snapshot
+                .load()
+                .admin
+                .hosts
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(host));
         if !is_ours {
-            return Err(Denied::Forbidden("this `Host` is not the admin port's: add it to `admin.hosts`"));
+            return Err(Denied::Forbidden(
+                "this `Host` is not the admin port's: add it to `admin.hosts`",
+            ));
         }
         if head.find(&self.names.origin) != Found::Nothing {
             return Err(FROM_A_PAGE);
@@ -120,13 +151,18 @@ impl Admin {
         if matches!(head.framing(), Framing::Length(bytes) if bytes > MAX_BODY) {
             return Err(Refusal::because(Code::BodyTooLarge, "at most 4 KiB are read here").into());
         }
-        let deadline = self.running.deadline(self.running.clock.now(), self.running.snapshot.load().body_timeout);
+        let deadline = self.running.deadline(
+            self.running.clock.now(),
+            self.running.snapshot.load().body_timeout,
+        );
         let mut body = BytesMut::new();
         while !client.is_body_complete() {
             match client.read_body(&mut body, MAX_BODY, deadline).await {
                 Ok(_) => {}
                 Err(BodyFault::Refused(refusal)) => return Err(refusal.into()),
-                Err(BodyFault::Late | BodyFault::Gone) => return Err(Refusal::from(Code::BodyTimeout).into()),
+                Err(BodyFault::Late | BodyFault::Gone) => {
+                    return Err(Refusal::from(Code::BodyTimeout).into());
+                }
             }
         }
         Ok(body)
@@ -149,8 +185,9 @@ impl Admin {
 
     /// SPEC 4: lets a delivery through again that an operator wants to have again.
     async fn forget(&self, body: &[u8]) -> Result<Answer, Denied> {
-        const USAGE: Denied =
-            Denied::BadRequest(r#"send {"route":"NAME","event_id":"ID"} or {"route":"NAME","request_id":"ID"}"#);
+        const USAGE: Denied = Denied::BadRequest(
+            r#"send {"route":"NAME","event_id":"ID"} or {"route":"NAME","request_id":"ID"}"#,
+        );
         let asked: serde_json::Value = serde_json::from_slice(body).map_err(|_| USAGE)?;
         let text = |key: &str| asked.get(key).and_then(serde_json::Value::as_str);
         let key = &self.running.fingerprints;
@@ -162,12 +199,22 @@ impl Admin {
         match self.running.window.forget(what).await {
             Ok(Forgotten::Dropped(count)) => {
                 log::info!("forgot {count} entries of the replay window on request");
-                Ok(Answer::json(200, format!(r#"{{"ok":true,"forgotten":{count}}}"#)))
+                Ok(Answer::json(
+                    200,
+                    format!(r#"{{"ok":true,"forgotten":{count}}}"#),
+                ))
             }
             Ok(Forgotten::Unknown) => {
                 let snapshot = self.running.snapshot.load();
-                let is_route = snapshot.routes.iter().any(|(_, known)| Some(&*known.name) == text("route"));
-                let words = if is_route { "no such event is remembered" } else { "there is no route of this name" };
+                let is_route = snapshot
+                    .routes
+                    .iter()
+                    .any(|(_, known)| Some(&*known.name) == text("route"));
+                let words = if is_route {
+                    "no such event is remembered"
+                } else {
+                    "there is no route of this name"
+                };
                 Err(Denied::UnknownEvent(words))
             }
             Ok(Forgotten::InFlight) => Err(Refusal::from(Code::EventInFlight).into()),

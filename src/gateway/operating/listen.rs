@@ -34,7 +34,10 @@ pub(crate) struct Bound {
 pub(crate) fn bind(address: SocketAddr) -> Result<Bound, BindError> {
     let bound = TcpListener::bind(address).and_then(|socket| {
         socket.set_nonblocking(true)?;
-        Ok(Bound { address: socket.local_addr()?, socket })
+        Ok(Bound {
+            address: socket.local_addr()?,
+            socket,
+        })
     });
     bound.map_err(|source| BindError { address, source })
 }
@@ -49,27 +52,47 @@ pub(crate) struct Listening<A> {
 
 impl<A> Listening<A> {
     /// `app` serves what the sockets accept, on `threads` threads, until `stopping` turns true.
-    pub(crate) fn new(name: &str, app: A, bound: Vec<Bound>, stopping: ShutdownWatch, threads: usize) -> Self {
+    pub(crate) fn new(
+        name: &str,
+        app: A,
+        bound: Vec<Bound>,
+        stopping: ShutdownWatch,
+        threads: usize,
+    ) -> Self {
         let mut inner = Service::new(name.to_owned(), app);
         for socket in &bound {
             // Our own buffers are behind every stream: Pingora's would only copy once more.
             let unbuffered = L4BufferSettings::unbuffered();
-            inner.add_listener(ListenerConfig::tcp(socket.address.to_string()).l4_buffer(unbuffered));
+            inner.add_listener(
+                ListenerConfig::tcp(socket.address.to_string()).l4_buffer(unbuffered),
+            );
         }
-        Self { inner, bound, stopping, threads }
+        Self {
+            inner,
+            bound,
+            stopping,
+            threads,
+        }
     }
 }
 
 #[async_trait]
 impl<A: ServerApp + Send + Sync + 'static> ServiceTrait for Listening<A> {
-    async fn start_service(&mut self, fds: Option<ListenFds>, _: ShutdownWatch, listeners_per_fd: usize) {
+    async fn start_service(
+        &mut self,
+        fds: Option<ListenFds>,
+        _: ShutdownWatch,
+        listeners_per_fd: usize,
+    ) {
         if let Some(fds) = &fds {
             let mut table = fds.lock();
             for socket in self.bound.drain(..) {
                 table.add(socket.address.to_string(), socket.socket.into_raw_fd());
             }
         }
-        self.inner.start_service(fds, self.stopping.clone(), listeners_per_fd).await;
+        self.inner
+            .start_service(fds, self.stopping.clone(), listeners_per_fd)
+            .await;
     }
 
     fn name(&self) -> &str {

@@ -22,11 +22,17 @@ pub(crate) enum ReloadError {
 impl ReloadError {
     /// Each problem in a sentence of its own, for `POST /reload`.
     pub(crate) fn list(&self) -> Vec<String> {
-        let Self::Problems(problems) = self else { return vec![self.to_string()] };
+        let Self::Problems(problems) = self else {
+            return vec![self.to_string()];
+        };
         let place = |at: Position| format!("{}:{}:{}: ", problems.path, at.line, at.column);
         let sentence = |problem: &Problem| {
             let place = problem.position.map(place).unwrap_or_default();
-            let help = problem.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
+            let help = problem
+                .help
+                .as_ref()
+                .map(|help| format!(" ({help})"))
+                .unwrap_or_default();
             format!("{place}{}{help}", problem.message)
         };
         problems.list.iter().map(sentence).collect()
@@ -38,7 +44,10 @@ impl ReloadError {
 /// Reads files: call it where blocking is allowed.
 pub(crate) fn reload(running: &Running, path: &Path) -> Result<(), ReloadError> {
     // One at a time: an older file must not be put in force after a newer one.
-    let _turn = running.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = running
+        .reloading
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     let mut result = replace(running, path);
     // A secret may still come between that look and the moment when the new snapshot is in force.
     if result.is_ok() && misses_a_secret(&running.snapshot.load()) {
@@ -47,7 +56,10 @@ pub(crate) fn reload(running: &Running, path: &Path) -> Result<(), ReloadError> 
     running.telemetry.metrics.count_reload(result.is_ok());
     match &result {
         Ok(()) => log::info!("{} is loaded and in force", path.display()),
-        Err(error) => log::error!("{} is not loaded, the running configuration stays:\n{error}", path.display()),
+        Err(error) => log::error!(
+            "{} is not loaded, the running configuration stays:\n{error}",
+            path.display()
+        ),
     }
     result
 }
@@ -84,8 +96,16 @@ fn load(running: &Running, path: &Path) -> Result<Loaded, ReloadError> {
         log::warn!("{warning}");
     }
     let max_buffered = config.server.max_buffered;
-    let snapshot = Snapshot::build(config, &running.telemetry.metrics, &running.upstreams, &running.fingerprints)?;
-    Ok(Loaded { snapshot, max_buffered })
+    let snapshot = Snapshot::build(
+        config,
+        &running.telemetry.metrics,
+        &running.upstreams,
+        &running.fingerprints,
+    )?;
+    Ok(Loaded {
+        snapshot,
+        max_buffered,
+    })
 }
 
 /// The first setting that differs and only takes effect at a restart. `replay.capacity` is one of them: the window is
@@ -95,7 +115,10 @@ fn first_difference(in_force: &RestartSettings, config: &Config) -> Option<&'sta
         ("server.listen", in_force.listen != config.server.listen),
         ("server.threads", in_force.threads != config.server.threads),
         ("admin.listen", in_force.admin_listen != config.admin.listen),
-        ("replay.capacity", in_force.capacity != config.replay.capacity),
+        (
+            "replay.capacity",
+            in_force.capacity != config.replay.capacity,
+        ),
     ]
     .into_iter()
     .find_map(|(key, differs)| differs.then_some(key))

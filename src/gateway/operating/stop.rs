@@ -44,7 +44,13 @@ impl Signals {
         stopper: Stopper,
         on_ready: impl FnOnce() + Send + 'static,
     ) -> Self {
-        Self { running, stop, file, stopper, on_ready: Mutex::new(Some(Box::new(on_ready))) }
+        Self {
+            running,
+            stop,
+            file,
+            stopper,
+            on_ready: Mutex::new(Some(Box::new(on_ready))),
+        }
     }
 
     async fn drain(&self) {
@@ -55,12 +61,18 @@ impl Signals {
         // Connections that the system has accepted already are to be counted first.
         sleep(Duration::from_millis(50)).await;
         let open = || self.running.connections.load(Ordering::Relaxed);
-        log::info!("stopping: {} connections are open, waiting at most {grace:?}", open());
+        log::info!(
+            "stopping: {} connections are open, waiting at most {grace:?}",
+            open()
+        );
         while open() > 0 && Instant::now() < end {
             sleep(Duration::from_millis(10)).await;
         }
         if open() > 0 {
-            log::warn!("{} connections were still open when `server.shutdown_grace` ended", open());
+            log::warn!(
+                "{} connections were still open when `server.shutdown_grace` ended",
+                open()
+            );
         }
     }
 
@@ -78,7 +90,8 @@ impl Signals {
         while hangup.recv().await.is_some() {
             let (running, file) = (Arc::clone(&self.running), self.file.clone());
             // `reload` itself logs and counts how it went.
-            let _ = tokio::task::spawn_blocking(move || reload::reload(&running, &file).is_ok()).await;
+            let _ =
+                tokio::task::spawn_blocking(move || reload::reload(&running, &file).is_ok()).await;
         }
     }
 }
@@ -86,12 +99,20 @@ impl Signals {
 #[async_trait]
 impl ShutdownSignalWatch for Signals {
     async fn recv(&self) -> ShutdownSignal {
-        let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
+        let signals = (
+            signal(SignalKind::terminate()),
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::hangup()),
+        );
         let (Ok(mut terminate), Ok(mut interrupt), Ok(hangup)) = signals else {
             log::error!("cannot listen for signals: stopping");
             return ShutdownSignal::FastShutdown;
         };
-        let on_ready = self.on_ready.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let on_ready = self
+            .on_ready
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(on_ready) = on_ready {
             on_ready();
         }

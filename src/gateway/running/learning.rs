@@ -45,7 +45,11 @@ impl SecretSource {
             // The loader finds no secret only where no file is kept yet.
             Some(path) if route.secrets.is_empty() => {
                 let (path, keyless) = (path.clone(), verifier.clone());
-                Self::Handshake(Arc::new(Awaited { path, keyless, keyed: OnceLock::new() }))
+                Self::Handshake(Arc::new(Awaited {
+                    path,
+                    keyless,
+                    keyed: OnceLock::new(),
+                }))
             }
             Some(_) => Self::KeptFile,
         }
@@ -64,7 +68,9 @@ impl SecretSource {
         match self {
             Self::Configuration => Learning::Never,
             Self::KeptFile => Learning::Done,
-            Self::Handshake(awaited) => awaited.verifier().map_or(Learning::Open, |_| Learning::Done),
+            Self::Handshake(awaited) => awaited
+                .verifier()
+                .map_or(Learning::Open, |_| Learning::Done),
         }
     }
 }
@@ -86,7 +92,11 @@ impl Awaited {
     }
 
     fn verifier_with(&self, secret: Secret) -> Result<Verifier, KeyFault> {
-        Verifier::new(Arc::clone(self.keyless.scheme()), vec![secret], self.keyless.settings().clone())
+        Verifier::new(
+            Arc::clone(self.keyless.scheme()),
+            vec![secret],
+            self.keyless.settings().clone(),
+        )
     }
 
     /// Verifies by the secret from now on.
@@ -112,10 +122,18 @@ pub(crate) async fn keep(
     now: Now,
     in_force: impl FnOnce() -> Vec<Arc<Awaited>> + Send,
 ) -> Result<(), Refusal> {
-    let named = Secret { name: awaited.name(), text: secret.clone(), not_before: None, not_after: None };
+    let named = Secret {
+        name: awaited.name(),
+        text: secret.clone(),
+        not_before: None,
+        not_after: None,
+    };
     let verifier = awaited.verifier_with(named.clone()).map_err(|fault| {
         warnings.learning(route, &fault, now);
-        Refusal::because(Code::MalformedHandshake, "the secret of the handshake is no key of this route's scheme")
+        Refusal::because(
+            Code::MalformedHandshake,
+            "the secret of the handshake is no key of this route's scheme",
+        )
     })?;
     let own = Arc::clone(awaited);
     // Both happen on a thread of their own, in one go, even if this future is dropped.
@@ -125,18 +143,30 @@ pub(crate) async fn keep(
         Ok(())
     });
     let path = awaited.path.display();
-    match storing.await.unwrap_or_else(|panicked| Err(io::Error::other(panicked))) {
+    match storing
+        .await
+        .unwrap_or_else(|panicked| Err(io::Error::other(panicked)))
+    {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return Err(Refusal::because(Code::BadSignature, "the secret of this route has come already"));
+            return Err(Refusal::because(
+                Code::BadSignature,
+                "the secret of this route has come already",
+            ));
         }
         Err(error) => {
             warnings.learning(route, &format_args!("{path}: {error}"), now);
-            return Err(Refusal::because(Code::InternalError, "the secret of the handshake could not be kept"));
+            return Err(Refusal::because(
+                Code::InternalError,
+                "the secret of the handshake could not be kept",
+            ));
         }
     }
     // A reload may have read the configuration before the file was there: its routes still lack the secret.
-    for other in in_force().into_iter().filter(|other| other.path == awaited.path) {
+    for other in in_force()
+        .into_iter()
+        .filter(|other| other.path == awaited.path)
+    {
         if let Ok(verifier) = other.verifier_with(named.clone()) {
             other.put_in_force(verifier);
         }

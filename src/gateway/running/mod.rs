@@ -65,24 +65,42 @@ impl Running {
     }
 
     /// Takes the secret that a handshake of `route` brings, as [`learning::keep`] does.
-    pub(crate) async fn learn(&self, route: &RouteState, secret: SecretText, now: Now) -> Result<(), Refusal> {
-        let Some(awaited) = route.secret_source.awaited() else { return Err(Code::BadSignature.into()) };
+    pub(crate) async fn learn(
+        &self,
+        route: &RouteState,
+        secret: SecretText,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        let Some(awaited) = route.secret_source.awaited() else {
+            return Err(Code::BadSignature.into());
+        };
         let in_force = || self.snapshot.load().awaited().cloned().collect();
         learning::keep(awaited, secret, &route.name, &self.warnings, now, in_force).await
     }
 
     /// Writes an answer that belongs to no exchange: it is neither logged nor counted.
-    pub(crate) async fn answer_unlogged<C: Client>(&self, client: &mut C, answer: &Answer, is_to_head: bool) -> Next {
+    pub(crate) async fn answer_unlogged<C: Client>(
+        &self,
+        client: &mut C,
+        answer: &Answer,
+        is_to_head: bool,
+    ) -> Next {
         let wall = self.clock.now().wall;
-        answer::write(client, answer, &self.request_ids.next(), wall, is_to_head).await.unwrap_or(Next::Close)
+        answer::write(client, answer, &self.request_ids.next(), wall, is_to_head)
+            .await
+            .unwrap_or(Next::Close)
     }
 
     /// The text of `/metrics`.
     pub(crate) fn render_metrics(&self) -> String {
         let metrics = &self.telemetry.metrics;
-        metrics.buffered_bytes.set(i64::try_from(self.budget.held()).unwrap_or(i64::MAX));
+        metrics
+            .buffered_bytes
+            .set(i64::try_from(self.budget.held()).unwrap_or(i64::MAX));
         let open = self.connections.load(Ordering::Relaxed);
-        metrics.open_connections.set(i64::try_from(open).unwrap_or(i64::MAX));
+        metrics
+            .open_connections
+            .set(i64::try_from(open).unwrap_or(i64::MAX));
         metrics.set_replay(self.window.entries(), self.window.evictions());
         metrics.render()
     }

@@ -98,7 +98,10 @@ impl Snapshot {
             health_path: server.health_path,
             refuse_older_than_start: config.replay.refuse_older_than_start,
             connection: crate::gateway::client::h1::ConnectionLimits {
-                head: crate::wire::head::Limits { max_head: server.max_head, max_headers: server.max_headers },
+                head: crate::wire::head::Limits {
+                    max_head: server.max_head,
+                    max_headers: server.max_headers,
+                },
                 head_timeout: server.head_timeout,
                 idle_timeout: server.idle_timeout,
                 write_timeout: server.write_timeout,
@@ -129,7 +132,9 @@ impl Snapshot {
 
     /// The secrets that its routes wait for.
     pub(crate) fn awaited(&self) -> impl Iterator<Item = &Arc<Awaited>> {
-        self.routes.iter().filter_map(|(_, route)| route.secret_source.awaited())
+        self.routes
+            .iter()
+            .filter_map(|(_, route)| route.secret_source.awaited())
     }
 }
 
@@ -144,8 +149,14 @@ impl RouteState {
         let verifier = Verifier::new(Arc::clone(scheme), route.secrets.clone(), route.settings())?;
         let secret_source = SecretSource::of(&route, &verifier);
         let learned_name = secret_source.awaited().map(|awaited| awaited.name());
-        let secret_names = route.secrets.iter().map(|secret| secret.name.as_str()).chain(learned_name.as_deref());
-        let handshake = scheme.handshake.filter(|_| route.handshake.mode != HandshakeMode::Off);
+        let secret_names = route
+            .secrets
+            .iter()
+            .map(|secret| secret.name.as_str())
+            .chain(learned_name.as_deref());
+        let handshake = scheme
+            .handshake
+            .filter(|_| route.handshake.mode != HandshakeMode::Off);
         Ok(Self {
             name: route.name.as_str().into(),
             provider: scheme.provider.as_str().into(),
@@ -169,7 +180,10 @@ impl RouteState {
 
     /// What verifies deliveries now.
     pub(crate) fn verifier(&self) -> &Verifier {
-        self.secret_source.awaited().and_then(|awaited| awaited.verifier()).unwrap_or(&self.verifier)
+        self.secret_source
+            .awaited()
+            .and_then(|awaited| awaited.verifier())
+            .unwrap_or(&self.verifier)
     }
 
     /// Judges the head of a delivery (SPEC 2.3).
@@ -180,7 +194,11 @@ impl RouteState {
         // Asked first: a secret that comes in between is for the next delivery.
         let learning = self.secret_source.learning();
         let verification = self.verifier().begin(head, now)?;
-        if learning == Learning::Open { Err(Code::SecretNotLearned.into()) } else { Ok(verification) }
+        if learning == Learning::Open {
+            Err(Code::SecretNotLearned.into())
+        } else {
+            Ok(verification)
+        }
     }
 
     /// Takes an event; of a route with `event_types` only those (SPEC 4).
@@ -190,7 +208,10 @@ impl RouteState {
     pub(crate) fn accept(&self, event: Event) -> Result<Event, Refusal> {
         match &self.config.event_types {
             Some(types) if !event.event_type.as_ref().is_some_and(|t| types.contains(t)) => {
-                Err(Refusal::because(Code::InvalidEnvelope, "this route does not take this type of event"))
+                Err(Refusal::because(
+                    Code::InvalidEnvelope,
+                    "this route does not take this type of event",
+                ))
             }
             _ => Ok(event),
         }

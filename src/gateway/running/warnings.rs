@@ -55,21 +55,30 @@ impl Warnings {
                 Fault::Late => "it did not answer within `upstream_timeout`",
                 Fault::Failed(reason) => reason,
             };
-            log::warn!("route {route}: upstream {upstream}: {reason}{}", more(others));
+            log::warn!(
+                "route {route}: upstream {upstream}: {reason}{}",
+                more(others)
+            );
         }
     }
 
     /// A connection was refused because too many are open.
     pub(crate) fn overload(&self, open: usize, now: Now) {
         if let Some(others) = self.overload.allow(now.mono) {
-            log::warn!("{open} connections are open, more than `server.max_connections`: refused one{}", more(others));
+            log::warn!(
+                "{open} connections are open, more than `server.max_connections`: refused one{}",
+                more(others)
+            );
         }
     }
 
     /// A secret that came with a handshake could not be taken.
     pub(crate) fn learning(&self, route: &str, reason: &dyn std::fmt::Display, now: Now) {
         if let Some(others) = self.learning.allow(now.mono) {
-            log::warn!("route {route}: the secret of a handshake was not taken: {reason}{}", more(others));
+            log::warn!(
+                "route {route}: the secret of a handshake was not taken: {reason}{}",
+                more(others)
+            );
         }
     }
 
@@ -85,5 +94,9 @@ impl Warnings {
 }
 
 fn more(others: u64) -> String {
-    if others == 0 { String::new() } else { format!(" (and {others} more like this)") }
+    if others == 0 {
+        String::new()
+    } else {
+        format!(" (and {others} more like this)")
+    }
 }

@@ -39,17 +39,29 @@ pub(crate) struct VerifiedRequest {
 impl VerifiedRequest {
     /// A proved delivery. `_proof` is the evidence; only a verifier can have made it.
     pub(crate) fn proved(_proof: &Proof, head: Vec<u8>, body: Bytes, is_head: bool) -> Self {
-        Self { head, body, is_head }
+        Self {
+            head,
+            body,
+            is_head,
+        }
     }
 
     /// A handshake for the app to answer; `_passage` is the evidence that it has the form of one.
     pub(crate) fn handshake(_passage: &Passage, head: Vec<u8>, body: Bytes, is_head: bool) -> Self {
-        Self { head, body, is_head }
+        Self {
+            head,
+            body,
+            is_head,
+        }
     }
 
     /// A delivery that nobody proved, let through because its route is in shadow mode. Nothing else may call this.
     pub(crate) fn unproved_in_shadow_mode(head: Vec<u8>, body: Bytes, is_head: bool) -> Self {
-        Self { head, body, is_head }
+        Self {
+            head,
+            body,
+            is_head,
+        }
     }
 }
 
@@ -122,7 +134,9 @@ pub(crate) async fn send(
     };
     match converse(connection, &request, upstream, deadline).await? {
         Ok(response) => Ok(response),
-        Err(Broken::BeforeTheFirstByte) => Err(Fault::Unreachable("the connection broke before the request".into())),
+        Err(Broken::BeforeTheFirstByte) => Err(Fault::Unreachable(
+            "the connection broke before the request".into(),
+        )),
         Err(Broken::Afterwards(why)) => Err(Fault::Failed(why)),
     }
 }
@@ -134,7 +148,13 @@ async fn converse(
     upstream: &Arc<Upstream>,
     deadline: Instant,
 ) -> Result<Result<Response, Broken>, Fault> {
-    let mut sending = Sending { head: &request.head, body: &request.body, sent: 0, broken: false, flushed: false };
+    let mut sending = Sending {
+        head: &request.head,
+        body: &request.body,
+        sent: 0,
+        broken: false,
+        flushed: false,
+    };
     let mut timer = std::mem::take(&mut connection.timer);
     let mut interim = 0;
     let mut scanner = ResponseScanner::new();
@@ -150,7 +170,9 @@ async fn converse(
                     return Poll::Ready(Ok(head));
                 }
                 if connection.inbound.len() >= EARLY_ANSWER {
-                    return Poll::Ready(Err(Broken::Afterwards("it answers without reading the request")));
+                    return Poll::Ready(Err(Broken::Afterwards(
+                        "it answers without reading the request",
+                    )));
                 }
                 let read = poll_read(cx, &mut connection);
                 if matches!(read, Poll::Ready(Ok(0) | Err(_))) {
@@ -171,9 +193,15 @@ async fn converse(
                 Ok(Some(head)) => {
                     scanner = ResponseScanner::new();
                     match head.status() {
-                        101 => return Poll::Ready(Err(Broken::Afterwards("it switched protocols unasked"))),
+                        101 => {
+                            return Poll::Ready(Err(Broken::Afterwards(
+                                "it switched protocols unasked",
+                            )));
+                        }
                         100..=199 if interim >= INTERIM_ANSWERS => {
-                            return Poll::Ready(Err(Broken::Afterwards("it sent too many interim answers")));
+                            return Poll::Ready(Err(Broken::Afterwards(
+                                "it sent too many interim answers",
+                            )));
                         }
                         100..=199 => {
                             interim += 1;
@@ -191,9 +219,13 @@ async fn converse(
             }
             match poll_read(cx, &mut connection) {
                 Poll::Ready(Ok(1..)) => {}
-                Poll::Ready(_) if sending.sent == 0 => return Poll::Ready(Err(Broken::BeforeTheFirstByte)),
+                Poll::Ready(_) if sending.sent == 0 => {
+                    return Poll::Ready(Err(Broken::BeforeTheFirstByte));
+                }
                 Poll::Ready(_) => {
-                    return Poll::Ready(Err(Broken::Afterwards("it closed the connection without an answer")));
+                    return Poll::Ready(Err(Broken::Afterwards(
+                        "it closed the connection without an answer",
+                    )));
                 }
                 Poll::Pending if sending.broken && sending.sent == 0 => {
                     return Poll::Ready(Err(Broken::BeforeTheFirstByte));
@@ -202,7 +234,10 @@ async fn converse(
             }
         }
     });
-    let answer = timer.bound(deadline, answer).await.map_err(|Elapsed| Fault::Late)?;
+    let answer = timer
+        .bound(deadline, answer)
+        .await
+        .map_err(|Elapsed| Fault::Late)?;
     let is_sent = sending.is_done();
     connection.timer = timer;
     Ok(answer.map(|head| {
@@ -242,11 +277,16 @@ impl Sending<'_> {
         let mut stream = Pin::new(&mut connection.stream);
         while !self.broken && !self.is_done() {
             let head = self.head.get(self.sent..).unwrap_or_default();
-            let body = self.body.get(self.sent.saturating_sub(self.head.len())..).unwrap_or_default();
+            let body = self
+                .body
+                .get(self.sent.saturating_sub(self.head.len())..)
+                .unwrap_or_default();
             let written = if head.is_empty() {
                 stream.as_mut().poll_write(cx, body)
             } else {
-                stream.as_mut().poll_write_vectored(cx, &[IoSlice::new(head), IoSlice::new(body)])
+                stream
+                    .as_mut()
+                    .poll_write_vectored(cx, &[IoSlice::new(head), IoSlice::new(body)])
             };
             match written {
                 Poll::Ready(Ok(count @ 1..)) => self.sent += count,
@@ -281,13 +321,17 @@ impl Response {
             if self.is_done() {
                 return Ok(None);
             }
-            let Some(connection) = &mut self.connection else { return Ok(None) };
+            let Some(connection) = &mut self.connection else {
+                return Ok(None);
+            };
             // An upstream that always has more to read would never let the timer fire.
             if Instant::now() >= self.deadline {
                 return Err(Fault::Late);
             }
             let mut timer = std::mem::take(&mut connection.timer);
-            let read = timer.bound(self.deadline, poll_fn(|cx| poll_read(cx, connection))).await;
+            let read = timer
+                .bound(self.deadline, poll_fn(|cx| poll_read(cx, connection)))
+                .await;
             connection.timer = timer;
             match read {
                 Ok(Ok(1..)) => {}
@@ -305,13 +349,17 @@ impl Response {
 
     /// What of the body is here already.
     pub(crate) fn ready(&mut self) -> Result<Option<Bytes>, Fault> {
-        let Some(connection) = &mut self.connection else { return Ok(None) };
+        let Some(connection) = &mut self.connection else {
+            return Ok(None);
+        };
         let inbound = &mut connection.inbound;
         let piece = match &mut self.rest {
             Rest::Nothing => None,
             _ if inbound.is_empty() => None,
             Rest::Length(left) => {
-                let count = inbound.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                let count = inbound
+                    .len()
+                    .min(usize::try_from(*left).unwrap_or(usize::MAX));
                 *left -= count as u64;
                 if *left == 0 {
                     self.rest = Rest::Nothing;
@@ -321,7 +369,9 @@ impl Response {
             Rest::Chunked(decoder) => {
                 let mut piece = Vec::new();
                 while !inbound.is_empty() {
-                    let (consumed, part) = decoder.next(inbound).map_err(|reason| Fault::Failed(reason.words()))?;
+                    let (consumed, part) = decoder
+                        .next(inbound)
+                        .map_err(|reason| Fault::Failed(reason.words()))?;
                     let ended = match part {
                         Piece::Data(data) => {
                             piece.extend_from_slice(data);

@@ -37,7 +37,10 @@ const IDLE_CONNECTIONS: usize = 256;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
     #[error("cannot resolve {host}: {source}")]
-    Resolve { host: String, source: std::io::Error },
+    Resolve {
+        host: String,
+        source: std::io::Error,
+    },
     #[error("{host} has no address")]
     NoAddress { host: String },
     #[error("cannot connect to {address}: {reason}")]
@@ -70,10 +73,17 @@ impl Upstream {
     /// An idle connection that is still open and silent, the one used last first.
     pub(crate) async fn reuse(&self) -> Option<Connection> {
         loop {
-            let (mut connection, since) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+            let (mut connection, since) = self
+                .idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop()?;
             if since.elapsed() >= IDLE {
                 // The connections below are older still.
-                self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                self.idle
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clear();
                 return None;
             }
             if is_silent(&mut connection).await && self.is_current(connection.address) {
@@ -84,11 +94,22 @@ impl Upstream {
 
     /// A new connection, to the first address that takes one.
     pub(crate) async fn connect(&self) -> Result<Connection, ConnectError> {
-        let mut failed = ConnectError::NoAddress { host: self.target.host.clone() };
+        let mut failed = ConnectError::NoAddress {
+            host: self.target.host.clone(),
+        };
         for address in self.addresses().await?.iter().copied() {
-            match self.connector.new_stream(&BasicPeer::new(&address.to_string())).await {
+            match self
+                .connector
+                .new_stream(&BasicPeer::new(&address.to_string()))
+                .await
+            {
                 Ok(stream) => {
-                    return Ok(Connection { stream, inbound: BytesMut::new(), timer: LazyTimer::default(), address });
+                    return Ok(Connection {
+                        stream,
+                        inbound: BytesMut::new(),
+                        timer: LazyTimer::default(),
+                        address,
+                    });
                 }
                 Err(error) => {
                     let reason = error.root_cause().to_string();
@@ -110,7 +131,10 @@ impl Upstream {
     /// Drops idle connections that nobody took in time.
     fn sweep(&self) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = idle.iter().take_while(|(_, since)| since.elapsed() >= IDLE).count();
+        let old = idle
+            .iter()
+            .take_while(|(_, since)| since.elapsed() >= IDLE)
+            .count();
         let dropped: Vec<_> = idle.drain(..old).collect();
         drop(idle);
         // Connections are closed outside the lock.
@@ -122,23 +146,30 @@ impl Upstream {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(Arc::new([SocketAddr::new(address, *port)]));
         }
-        if let Some((addresses, since)) = &*self.resolved.lock().unwrap_or_else(PoisonError::into_inner)
+        if let Some((addresses, since)) =
+            &*self.resolved.lock().unwrap_or_else(PoisonError::into_inner)
             && since.elapsed() < RESOLVE_EVERY
         {
             return Ok(Arc::clone(addresses));
         }
         let found = tokio::net::lookup_host((host.as_str(), *port))
             .await
-            .map_err(|source| ConnectError::Resolve { host: host.clone(), source })?;
+            .map_err(|source| ConnectError::Resolve {
+                host: host.clone(),
+                source,
+            })?;
         let addresses: Arc<[SocketAddr]> = found.collect();
-        *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(&addresses), Instant::now()));
+        *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((Arc::clone(&addresses), Instant::now()));
         Ok(addresses)
     }
 
     /// Whether the upstream's name still resolves to the address of an idle connection, as far as is known.
     fn is_current(&self, address: SocketAddr) -> bool {
         let resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
-        resolved.as_ref().is_none_or(|(known, since)| since.elapsed() < RESOLVE_EVERY && known.contains(&address))
+        resolved.as_ref().is_none_or(|(known, since)| {
+            since.elapsed() < RESOLVE_EVERY && known.contains(&address)
+        })
     }
 }
 
@@ -147,11 +178,16 @@ async fn is_silent(connection: &mut Connection) -> bool {
     if !connection.inbound.is_empty() {
         return false;
     }
-    let Connection { stream, inbound, .. } = connection;
+    let Connection {
+        stream, inbound, ..
+    } = connection;
     inbound.reserve(1);
     let mut read = pin!(stream.read_buf(inbound));
     // Unconstrained: the runtime's own budget must not make a closed connection look silent.
-    tokio::task::unconstrained(poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx).is_pending()))).await
+    tokio::task::unconstrained(poll_fn(|cx| {
+        Poll::Ready(read.as_mut().poll(cx).is_pending())
+    }))
+    .await
 }
 
 /// Every upstream in use, so that a reload keeps the connections of those that stay.
@@ -164,7 +200,10 @@ pub(crate) struct Upstreams {
 impl Upstreams {
     /// No upstream yet; all of them will share one connector.
     pub(crate) fn new() -> Self {
-        Self { connector: Arc::new(TransportConnector::new(None)), known: Mutex::default() }
+        Self {
+            connector: Arc::new(TransportConnector::new(None)),
+            known: Mutex::default(),
+        }
     }
 
     /// The upstream at `target`, the same one for the same target.

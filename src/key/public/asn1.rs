@@ -4,7 +4,9 @@
 //! Of a certificate only its key and its dates are read. It is pinned by the operator, so neither its signature nor
 //! its issuer, names or extensions are looked at.
 
-use der::asn1::{AnyRef, BitStringRef, GeneralizedTime, ObjectIdentifier, OctetStringRef, UintRef, UtcTime};
+use der::asn1::{
+    AnyRef, BitStringRef, GeneralizedTime, ObjectIdentifier, OctetStringRef, UintRef, UtcTime,
+};
 use der::{ErrorKind, Reader, SliceReader, Tag, TagNumber, Tagged as _};
 use zeroize::Zeroizing;
 
@@ -43,7 +45,11 @@ pub(super) fn key_or_certificate(bytes: &[u8]) -> Result<PublicKey, Fault> {
             _ => "the DER is a bare RSA key: write it as PEM, or as a SubjectPublicKeyInfo",
         }));
     }
-    if first(inner.value())?.tag() == Tag::ObjectIdentifier { public_key(bytes) } else { certificate(bytes) }
+    if first(inner.value())?.tag() == Tag::ObjectIdentifier {
+        public_key(bytes)
+    } else {
+        certificate(bytes)
+    }
 }
 
 /// What stands first in a constructed value.
@@ -92,7 +98,10 @@ fn to_be_signed<'r>(reader: &mut SliceReader<'r>) -> Result<PublicKey, Fault> {
     while !reader.is_finished() {
         any(reader)?;
     }
-    Ok(PublicKey { validity, ..PublicKey::new(key) })
+    Ok(PublicKey {
+        validity,
+        ..PublicKey::new(key)
+    })
 }
 
 /// A date of a certificate, in seconds since 1970.
@@ -100,36 +109,55 @@ fn seconds(reader: &mut SliceReader<'_>) -> Result<i64, Fault> {
     const DATES: Fault = Fault("the certificate's dates cannot be read, or lie before 1970");
     let date = any(reader)?;
     let since = if date.tag() == Tag::UtcTime {
-        date.decode_as::<UtcTime>().map(|date| date.to_unix_duration())
+        date.decode_as::<UtcTime>()
+            .map(|date| date.to_unix_duration())
     } else {
-        date.decode_as::<GeneralizedTime>().map(|date| date.to_unix_duration())
+        date.decode_as::<GeneralizedTime>()
+            .map(|date| date.to_unix_duration())
     };
-    since.ok().and_then(|since| i64::try_from(since.as_secs()).ok()).ok_or(DATES)
+    since
+        .ok()
+        .and_then(|since| i64::try_from(since.as_secs()).ok())
+        .ok_or(DATES)
 }
 
 fn key_info<'r>(reader: &mut SliceReader<'r>) -> Result<Key, Fault> {
     reader.sequence(|reader: &mut SliceReader<'r>| {
         let (algorithm, parameters) = algorithm(reader)?;
         let bits: BitStringRef<'_> = reader.decode()?;
-        let bits = bits.as_bytes().ok_or(Fault("the key's DER cannot be read"))?;
+        let bits = bits
+            .as_bytes()
+            .ok_or(Fault("the key's DER cannot be read"))?;
         match algorithm {
             ED25519 if parameters.is_none() => Key::ed25519(bits).map_err(Fault),
             EC_PUBLIC_KEY => match parameters.map(AnyRef::decode_as::<ObjectIdentifier>) {
                 Some(Ok(PRIME256V1)) => Key::ecdsa_p256(bits).map_err(Fault),
-                _ => Err(Fault("the key is of an unsupported curve: P-256 alone is supported for ECDSA")),
+                _ => Err(Fault(
+                    "the key is of an unsupported curve: P-256 alone is supported for ECDSA",
+                )),
             },
             RSA if parameters.is_none_or(AnyRef::is_null) => rsa_public_key(bits),
-            RSA_PSS => Err(Fault("the key is for RSASSA-PSS alone, which is not supported")),
+            RSA_PSS => Err(Fault(
+                "the key is for RSASSA-PSS alone, which is not supported",
+            )),
             ED25519 | RSA => Err(Fault("the key's DER cannot be read")),
-            _ => Err(Fault("the key is of an unsupported type: Ed25519, ECDSA P-256 and RSA are supported")),
+            _ => Err(Fault(
+                "the key is of an unsupported type: Ed25519, ECDSA P-256 and RSA are supported",
+            )),
         }
     })
 }
 
-fn algorithm<'r>(reader: &mut SliceReader<'r>) -> Result<(ObjectIdentifier, Option<AnyRef<'r>>), Fault> {
+fn algorithm<'r>(
+    reader: &mut SliceReader<'r>,
+) -> Result<(ObjectIdentifier, Option<AnyRef<'r>>), Fault> {
     reader.sequence(|reader: &mut SliceReader<'r>| {
         let algorithm = reader.decode()?;
-        let parameters = if reader.is_finished() { None } else { Some(any(reader)?) };
+        let parameters = if reader.is_finished() {
+            None
+        } else {
+            Some(any(reader)?)
+        };
         Ok((algorithm, parameters))
     })
 }
@@ -162,14 +190,24 @@ pub(super) fn ed25519_private_key(bytes: &[u8]) -> Result<Ed25519Private, Fault>
             let wrapped: &OctetStringRef = reader.decode()?;
             let seed = whole(wrapped.as_bytes(), |reader| {
                 let seed: &OctetStringRef = reader.decode()?;
-                seed.as_bytes().try_into().map(Zeroizing::new).map_err(|_| Fault("an Ed25519 seed has 32 bytes"))
+                seed.as_bytes()
+                    .try_into()
+                    .map(Zeroizing::new)
+                    .map_err(|_| Fault("an Ed25519 seed has 32 bytes"))
             })?;
             let mut public = None;
             while !reader.is_finished() {
                 let field = any(reader)?;
                 // [1] IMPLICIT BIT STRING: the count of unused bits, then the key
-                if let Tag::ContextSpecific { number: TagNumber(1), .. } = field.tag() {
-                    let key = field.value().strip_prefix(&[0]).and_then(|key| key.try_into().ok());
+                if let Tag::ContextSpecific {
+                    number: TagNumber(1),
+                    ..
+                } = field.tag()
+                {
+                    let key = field
+                        .value()
+                        .strip_prefix(&[0])
+                        .and_then(|key| key.try_into().ok());
                     public = Some(key.ok_or(Fault("the key's DER cannot be read"))?);
                 }
             }
@@ -183,7 +221,10 @@ fn any<'r>(reader: &mut SliceReader<'r>) -> Result<AnyRef<'r>, Fault> {
 }
 
 /// Reads something that must be all there is.
-fn whole<'r, T>(bytes: &'r [u8], read: impl FnOnce(&mut SliceReader<'r>) -> Result<T, Fault>) -> Result<T, Fault> {
+fn whole<'r, T>(
+    bytes: &'r [u8],
+    read: impl FnOnce(&mut SliceReader<'r>) -> Result<T, Fault>,
+) -> Result<T, Fault> {
     let mut reader = SliceReader::new(bytes)?;
     let read = read(&mut reader)?;
     reader.finish()?;
@@ -198,7 +239,10 @@ pub(super) fn ed25519_info(key: &[u8; 32]) -> Vec<u8> {
 
 /// A P-256 key as a `SubjectPublicKeyInfo` (RFC 5480 2).
 pub(super) fn ecdsa_p256_info(point: &[u8; 65]) -> Vec<u8> {
-    let identifiers = [value(0x06, &[EC_PUBLIC_KEY.as_bytes()]), value(0x06, &[PRIME256V1.as_bytes()])];
+    let identifiers = [
+        value(0x06, &[EC_PUBLIC_KEY.as_bytes()]),
+        value(0x06, &[PRIME256V1.as_bytes()]),
+    ];
     let algorithm = value(0x30, &[&identifiers.concat()]);
     value(0x30, &[&algorithm, &value(0x03, &[&[0], point])])
 }
@@ -212,7 +256,11 @@ pub(super) fn rsa_info(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
 
 /// A positive number, from big-endian bytes of which the first is not zero.
 fn integer(number: &[u8]) -> Vec<u8> {
-    let sign: &[u8] = if number.first().is_some_and(|byte| byte & 0x80 != 0) { &[0] } else { &[] };
+    let sign: &[u8] = if number.first().is_some_and(|byte| byte & 0x80 != 0) {
+        &[0]
+    } else {
+        &[]
+    };
     value(0x02, &[sign, number])
 }
 
@@ -223,7 +271,11 @@ fn value(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     match u8::try_from(len) {
         Ok(len @ ..=0x7f) => bytes.push(len),
         _ => {
-            let digits: Vec<u8> = len.to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect();
+            let digits: Vec<u8> = len
+                .to_be_bytes()
+                .into_iter()
+                .skip_while(|byte| *byte == 0)
+                .collect();
             bytes.push(0x80 | u8::try_from(digits.len()).unwrap_or_default());
             bytes.extend(digits);
         }

@@ -8,8 +8,7 @@ use super::{PublicKey, asn1, jwk, pem};
 use crate::notation::encoding::Encoding;
 
 /// The one thing that every form is searched for before it is called unreadable.
-pub(super) const PRIVATE: &str =
-    "this is a private key: only the public one is needed here, and the private one should not leave its owner";
+pub(super) const PRIVATE: &str = "this is a private key: only the public one is needed here, and the private one should not leave its owner";
 
 /// See [`PublicKey::parse_all`].
 pub(super) fn parse_all(text: &[u8]) -> Result<Vec<PublicKey>, &'static str> {
@@ -19,7 +18,9 @@ pub(super) fn parse_all(text: &[u8]) -> Result<Vec<PublicKey>, &'static str> {
         [b'-', ..] => pem_keys(text),
         [b'{', ..] => jwk::keys(text),
         _ if text.starts_with(b"whsk_") => Err(PRIVATE),
-        _ if text.starts_with(b"whsec_") => Err("this is a symmetric secret: a public key is needed here"),
+        _ if text.starts_with(b"whsec_") => {
+            Err("this is a symmetric secret: a public key is needed here")
+        }
         _ => bare_key(text).map(|key| vec![key]),
     }
 }
@@ -28,8 +29,14 @@ pub(super) fn parse_all(text: &[u8]) -> Result<Vec<PublicKey>, &'static str> {
 pub(super) fn looks_public(text: &[u8]) -> bool {
     let text = text.trim_ascii_start();
     // A shared secret may begin with a brace by chance, but does not name the type of a key.
-    let is_json = text.starts_with(b"{") && [&br#""kty""#[..], br#""keys""#].iter().any(|name| has(text, name));
-    is_json || [&b"-----BEGIN"[..], b"whpk_"].iter().any(|shape| text.starts_with(shape))
+    let is_json = text.starts_with(b"{")
+        && [&br#""kty""#[..], br#""keys""#]
+            .iter()
+            .any(|name| has(text, name));
+    is_json
+        || [&b"-----BEGIN"[..], b"whpk_"]
+            .iter()
+            .any(|shape| text.starts_with(shape))
 }
 
 fn has(text: &[u8], part: &[u8]) -> bool {
@@ -49,7 +56,9 @@ fn pem_keys(text: &[u8]) -> Result<Vec<PublicKey>, &'static str> {
     let key = |block: &pem::Block<'_>| match block.label {
         "PUBLIC KEY" => asn1::public_key(&block.decoded()?).map_err(|fault| fault.0),
         "CERTIFICATE" => asn1::certificate(&block.decoded()?).map_err(|fault| fault.0),
-        "RSA PUBLIC KEY" => asn1::rsa_public_key(&block.decoded()?).map(PublicKey::new).map_err(|fault| fault.0),
+        "RSA PUBLIC KEY" => asn1::rsa_public_key(&block.decoded()?)
+            .map(PublicKey::new)
+            .map_err(|fault| fault.0),
         _ => Err("the PEM block is neither a PUBLIC KEY nor a CERTIFICATE"),
     };
     blocks.iter().map(key).collect()

@@ -21,18 +21,29 @@ pub(super) fn keys(text: &[u8]) -> Result<Vec<PublicKey>, &'static str> {
         return Err("the text begins like a JWK but is not JSON");
     };
     let Some(set) = object.get("keys") else {
-        return Ok(vec![key(&object)?.ok_or("the JWK is not for signatures: its `use` or `key_ops` says so")?]);
+        return Ok(vec![key(&object)?.ok_or(
+            "the JWK is not for signatures: its `use` or `key_ops` says so",
+        )?]);
     };
     let mut keys = Vec::new();
     for member in set.as_array().ok_or("the JWK Set's `keys` is not a list")? {
-        keys.extend(key(member.as_object().ok_or("the JWK Set's `keys` holds something that is no JWK")?)?);
+        keys.extend(key(member
+            .as_object()
+            .ok_or("the JWK Set's `keys` holds something that is no JWK")?)?);
     }
-    if keys.is_empty() { Err("the JWK Set holds no key for signatures") } else { Ok(keys) }
+    if keys.is_empty() {
+        Err("the JWK Set holds no key for signatures")
+    } else {
+        Ok(keys)
+    }
 }
 
 /// One JWK; `None` where it says that it is for something else than signatures.
 fn key(object: &Object) -> Result<Option<PublicKey>, &'static str> {
-    if PRIVATE_MEMBERS.iter().any(|member| object.contains_key(*member)) {
+    if PRIVATE_MEMBERS
+        .iter()
+        .any(|member| object.contains_key(*member))
+    {
         return Err(super::form::PRIVATE);
     }
     if object.contains_key("k") || object.get("kty").is_some_and(|kty| kty == "oct") {
@@ -44,7 +55,11 @@ fn key(object: &Object) -> Result<Option<PublicKey>, &'static str> {
     let key = match text(object, "kty")? {
         Some("OKP") => match text(object, "crv")? {
             Some("Ed25519") => Key::ed25519(&number(object, "x")?)?,
-            _ => return Err("the JWK is of an unsupported curve: Ed25519 alone is supported for OKP"),
+            _ => {
+                return Err(
+                    "the JWK is of an unsupported curve: Ed25519 alone is supported for OKP",
+                );
+            }
         },
         Some("EC") => match text(object, "crv")? {
             Some("P-256") => {
@@ -74,7 +89,11 @@ fn key(object: &Object) -> Result<Option<PublicKey>, &'static str> {
         }
     };
     let key_id = text(object, "kid")?.map(Into::into);
-    Ok(Some(PublicKey { key_id, only, ..PublicKey::new(key) }))
+    Ok(Some(PublicKey {
+        key_id,
+        only,
+        ..PublicKey::new(key)
+    }))
 }
 
 fn is_for_signatures(object: &Object) -> Result<bool, &'static str> {
@@ -98,7 +117,8 @@ fn text<'o>(object: &'o Object, member: &str) -> Result<Option<&'o str>, &'stati
 
 /// A member that must be there, as base64url of a number's big-endian bytes.
 fn number(object: &Object, member: &str) -> Result<Vec<u8>, &'static str> {
-    let text = text(object, member)?.ok_or("the JWK lacks a member of its key: `x`, `y`, `n` or `e`")?;
+    let text =
+        text(object, member)?.ok_or("the JWK lacks a member of its key: `x`, `y`, `n` or `e`")?;
     let mut bytes = vec![0; text.len()];
     let len = Encoding::Base64Url.decode(text.as_bytes(), &mut bytes);
     bytes.truncate(len.ok_or("the JWK's key is not base64url without padding")?);

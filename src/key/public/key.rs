@@ -10,8 +10,9 @@
 
 use ed25519_dalek::VerifyingKey;
 use ring::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
-    RSA_PKCS1_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents,
+    VerificationAlgorithm,
 };
 
 use super::{KeyType, PublicAlgorithm, asn1, point};
@@ -37,12 +38,15 @@ pub(super) enum Key {
 impl Key {
     /// From the 32 bytes of RFC 8032 5.1.2.
     pub(super) fn ed25519(bytes: &[u8]) -> Result<Self, &'static str> {
-        let bytes: &[u8; 32] = bytes.try_into().map_err(|_| "an Ed25519 public key has 32 bytes")?;
+        let bytes: &[u8; 32] = bytes
+            .try_into()
+            .map_err(|_| "an Ed25519 public key has 32 bytes")?;
         // The library reduces y modulo p: without this, 19 values of y would have a second spelling each.
         if !is_below_field_prime(bytes) {
             return Err("the Ed25519 public key is not written in its one canonical form");
         }
-        let key = VerifyingKey::from_bytes(bytes).map_err(|_| "the Ed25519 public key is not a point of its curve")?;
+        let key = VerifyingKey::from_bytes(bytes)
+            .map_err(|_| "the Ed25519 public key is not a point of its curve")?;
         // A second spelling by the sign bit exists for x = 0 alone, which is of small order.
         if key.is_weak() {
             return Err("the Ed25519 public key has a small order: anybody could sign for it");
@@ -58,7 +62,9 @@ impl Key {
             return Err("the P-256 public key is a compressed point: \
                         write it uncompressed (`openssl ec -conv_form uncompressed`)");
         }
-        let bytes: [u8; 65] = bytes.try_into().map_err(|_| "a P-256 public key has 65 bytes")?;
+        let bytes: [u8; 65] = bytes
+            .try_into()
+            .map_err(|_| "a P-256 public key has 65 bytes")?;
         if !point::is_uncompressed_p256(&bytes) {
             return Err("the P-256 public key is not a point of its curve");
         }
@@ -67,8 +73,13 @@ impl Key {
 
     /// From big-endian numbers; zeros in front of them do not count.
     pub(super) fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, &'static str> {
-        let (modulus, exponent) = (without_leading_zeros(modulus), without_leading_zeros(exponent));
-        let unused = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
+        let (modulus, exponent) = (
+            without_leading_zeros(modulus),
+            without_leading_zeros(exponent),
+        );
+        let unused = modulus
+            .first()
+            .map_or(0, |byte| byte.leading_zeros() as usize);
         let bits = modulus.len() * 8 - unused;
         if bits < *MODULUS_BITS.start() {
             return Err("the RSA key has fewer than 2048 bits: too weak");
@@ -79,11 +90,16 @@ impl Key {
         if modulus.last().is_none_or(|byte| byte % 2 == 0) {
             return Err("the RSA key's modulus is even: that is no RSA key");
         }
-        let value = exponent.iter().try_fold(0_u64, |value, byte| Some(value.checked_mul(256)? + u64::from(*byte)));
+        let value = exponent.iter().try_fold(0_u64, |value, byte| {
+            Some(value.checked_mul(256)? + u64::from(*byte))
+        });
         if !value.is_some_and(|value| value % 2 == 1 && (3..=MAX_EXPONENT).contains(&value)) {
             return Err("the RSA key's exponent is not an odd number from 3 to 2^33 - 1");
         }
-        Ok(Self::Rsa { modulus: modulus.into(), exponent: exponent.into() })
+        Ok(Self::Rsa {
+            modulus: modulus.into(),
+            exponent: exponent.into(),
+        })
     }
 
     pub(super) fn key_type(&self) -> KeyType {
@@ -104,10 +120,16 @@ impl Key {
     }
 
     /// Whether the signature is right; `false` for the algorithm of another type.
-    pub(super) fn verify(&self, algorithm: PublicAlgorithm, message: &[u8], signature: &[u8]) -> bool {
+    pub(super) fn verify(
+        &self,
+        algorithm: PublicAlgorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool {
         match (self, algorithm) {
             (Self::Ed25519(key), PublicAlgorithm::Ed25519) => {
-                ed25519_dalek::Signature::from_slice(signature).is_ok_and(|s| key.verify_strict(message, &s).is_ok())
+                ed25519_dalek::Signature::from_slice(signature)
+                    .is_ok_and(|s| key.verify_strict(message, &s).is_ok())
             }
             (Self::EcdsaP256(point), PublicAlgorithm::EcdsaP256Der) => {
                 ecdsa(&ECDSA_P256_SHA256_ASN1, point, message, signature)
@@ -115,26 +137,47 @@ impl Key {
             (Self::EcdsaP256(point), PublicAlgorithm::EcdsaP256Raw) => {
                 ecdsa(&ECDSA_P256_SHA256_FIXED, point, message, signature)
             }
-            (Self::Rsa { modulus, exponent }, PublicAlgorithm::RsaPkcs1Sha256) => {
-                rsa(&RSA_PKCS1_2048_8192_SHA256, modulus, exponent, message, signature)
-            }
-            (Self::Rsa { modulus, exponent }, PublicAlgorithm::RsaPkcs1Sha384) => {
-                rsa(&RSA_PKCS1_2048_8192_SHA384, modulus, exponent, message, signature)
-            }
-            (Self::Rsa { modulus, exponent }, PublicAlgorithm::RsaPkcs1Sha512) => {
-                rsa(&RSA_PKCS1_2048_8192_SHA512, modulus, exponent, message, signature)
-            }
+            (Self::Rsa { modulus, exponent }, PublicAlgorithm::RsaPkcs1Sha256) => rsa(
+                &RSA_PKCS1_2048_8192_SHA256,
+                modulus,
+                exponent,
+                message,
+                signature,
+            ),
+            (Self::Rsa { modulus, exponent }, PublicAlgorithm::RsaPkcs1Sha384) => rsa(
+                &RSA_PKCS1_2048_8192_SHA384,
+                modulus,
+                exponent,
+                message,
+                signature,
+            ),
+            (Self::Rsa { modulus, exponent }, PublicAlgorithm::RsaPkcs1Sha512) => rsa(
+                &RSA_PKCS1_2048_8192_SHA512,
+                modulus,
+                exponent,
+                message,
+                signature,
+            ),
             (Self::Ed25519(_) | Self::EcdsaP256(_) | Self::Rsa { .. }, _) => false,
         }
     }
 }
 
-fn ecdsa(algorithm: &'static dyn VerificationAlgorithm, point: &[u8; 65], message: &[u8], signature: &[u8]) -> bool {
-    ring::signature::UnparsedPublicKey::new(algorithm, point).verify(message, signature).is_ok()
+fn ecdsa(
+    algorithm: &'static dyn VerificationAlgorithm,
+    point: &[u8; 65],
+    message: &[u8],
+    signature: &[u8],
+) -> bool {
+    ring::signature::UnparsedPublicKey::new(algorithm, point)
+        .verify(message, signature)
+        .is_ok()
 }
 
 fn rsa(parameters: &RsaParameters, n: &[u8], e: &[u8], message: &[u8], signature: &[u8]) -> bool {
-    RsaPublicKeyComponents { n, e }.verify(parameters, message, signature).is_ok()
+    RsaPublicKeyComponents { n, e }
+        .verify(parameters, message, signature)
+        .is_ok()
 }
 
 /// Whether y, the little-endian number without its top bit (the sign of x), is less than p = 2^255 - 19.

@@ -163,13 +163,21 @@ impl PublicKey {
             key,
             key_id: None,
             only: None,
-            validity: Validity { not_before: None, not_after: None },
+            validity: Validity {
+                not_before: None,
+                not_after: None,
+            },
         }
     }
 }
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PublicKey({}, {})", self.key_type().name(), self.fingerprint())
+        write!(
+            f,
+            "PublicKey({}, {})",
+            self.key_type().name(),
+            self.fingerprint()
+        )
     }
 }

@@ -19,14 +19,21 @@ pub(super) fn blocks(text: &[u8]) -> Result<Vec<Block<'_>>, &'static str> {
     let mut rest = str::from_utf8(text).map_err(|_| "the PEM text is not UTF-8")?;
     let mut found = Vec::new();
     while let Some((_, block)) = rest.split_once("-----BEGIN ") {
-        let (label, block) = block.split_once("-----").ok_or("the PEM's `-----BEGIN` has no end")?;
+        let (label, block) = block
+            .split_once("-----")
+            .ok_or("the PEM's `-----BEGIN` has no end")?;
         let end = format!("-----END {label}-----");
-        let (text, after) =
-            block.split_once(&end).ok_or("the PEM's `-----BEGIN` has no `-----END` of the same name")?;
+        let (text, after) = block
+            .split_once(&end)
+            .ok_or("the PEM's `-----BEGIN` has no `-----END` of the same name")?;
         found.push(Block { label, text });
         rest = after;
     }
-    if found.is_empty() { Err("the PEM text has no `-----BEGIN`") } else { Ok(found) }
+    if found.is_empty() {
+        Err("the PEM text has no `-----BEGIN`")
+    } else {
+        Ok(found)
+    }
 }
 
 impl Block<'_> {
@@ -38,7 +45,9 @@ impl Block<'_> {
     /// What is in it; wiped on drop.
     pub(super) fn decoded(&self) -> Result<Zeroizing<Vec<u8>>, &'static str> {
         if self.text.contains('\\') {
-            return Err("the PEM's line breaks are written as `\\n`: it needs real ones, or spaces");
+            return Err(
+                "the PEM's line breaks are written as `\\n`: it needs real ones, or spaces",
+            );
         }
         base64(self.text.as_bytes()).ok_or("the PEM block is not base64")
     }

@@ -8,15 +8,29 @@
 type Element = [u64; 4];
 
 /// p = 2^256 - 2^224 + 2^192 + 2^96 - 1
-const P: Element = [0xffff_ffff_ffff_ffff, 0x0000_0000_ffff_ffff, 0, 0xffff_ffff_0000_0001];
+const P: Element = [
+    0xffff_ffff_ffff_ffff,
+    0x0000_0000_ffff_ffff,
+    0,
+    0xffff_ffff_0000_0001,
+];
 /// The curve's b; its a is -3.
-const B: Element = [0x3bce_3c3e_27d2_604b, 0x651d_06b0_cc53_b0f6, 0xb3eb_bd55_7698_86bc, 0x5ac6_35d8_aa3a_93e7];
+const B: Element = [
+    0x3bce_3c3e_27d2_604b,
+    0x651d_06b0_cc53_b0f6,
+    0xb3eb_bd55_7698_86bc,
+    0x5ac6_35d8_aa3a_93e7,
+];
 
 /// Whether these are 0x04, x and y with both coordinates less than p and y^2 = x^3 - 3x + b.
 pub(super) fn is_uncompressed_p256(bytes: &[u8; 65]) -> bool {
-    let [4, coordinates @ ..] = bytes else { return false };
+    let [4, coordinates @ ..] = bytes else {
+        return false;
+    };
     let (x, y) = coordinates.split_at(32);
-    let (Some(x), Some(y)) = (element(x), element(y)) else { return false };
+    let (Some(x), Some(y)) = (element(x), element(y)) else {
+        return false;
+    };
     let right = add(multiply(subtract(multiply(x, x), [3, 0, 0, 0]), x), B);
     multiply(y, y) == right
 }
@@ -36,12 +50,20 @@ fn is_less(a: &Element, b: &Element) -> bool {
 
 fn add(a: Element, b: Element) -> Element {
     let (sum, carry) = raw_sum(a, b);
-    if carry || !is_less(&sum, &P) { raw_difference(sum, P).0 } else { sum }
+    if carry || !is_less(&sum, &P) {
+        raw_difference(sum, P).0
+    } else {
+        sum
+    }
 }
 
 fn subtract(a: Element, b: Element) -> Element {
     let (difference, borrow) = raw_difference(a, b);
-    if borrow { raw_sum(difference, P).0 } else { difference }
+    if borrow {
+        raw_sum(difference, P).0
+    } else {
+        difference
+    }
 }
 
 /// By doubling and adding, from the highest bit of `a` down.

@@ -31,26 +31,38 @@ impl SigningKey {
             let bytes = pem::base64(text).ok_or("what follows `whsk_` is not base64")?;
             let (seed, public) = bytes.split_at_checked(32).ok_or(LENGTH)?;
             let seed = Zeroizing::new(seed.try_into().map_err(|_| LENGTH)?);
-            let public = if public.is_empty() { None } else { Some(public.try_into().map_err(|_| LENGTH)?) };
+            let public = if public.is_empty() {
+                None
+            } else {
+                Some(public.try_into().map_err(|_| LENGTH)?)
+            };
             return Self::from_seed(&seed, public);
         }
         let mut seed = Zeroizing::new([0; 32]);
         if Encoding::HexAny.decode(text, &mut *seed) == Some(32) {
             return Self::from_seed(&seed, None);
         }
-        Err("the signing key has none of the known forms: PEM of PKCS #8, `whsk_` and base64, or 64 hex digits")
+        Err(
+            "the signing key has none of the known forms: PEM of PKCS #8, `whsk_` and base64, or 64 hex digits",
+        )
     }
 
     fn from_pem(text: &[u8]) -> Result<Self, &'static str> {
         let blocks = pem::blocks(text)?;
-        let [block] = &blocks[..] else { return Err("more than one PEM block: give the private key alone") };
+        let [block] = &blocks[..] else {
+            return Err("more than one PEM block: give the private key alone");
+        };
         match block.label {
             "PRIVATE KEY" => {
                 let key = asn1::ed25519_private_key(&block.decoded()?).map_err(|fault| fault.0)?;
                 Self::from_seed(&key.seed, key.public)
             }
-            "ENCRYPTED PRIVATE KEY" => Err("the private key is encrypted: decrypt it (`openssl pkey`)"),
-            _ => Err("the PEM block is no PRIVATE KEY of PKCS #8 (`openssl genpkey -algorithm ed25519` makes one)"),
+            "ENCRYPTED PRIVATE KEY" => {
+                Err("the private key is encrypted: decrypt it (`openssl pkey`)")
+            }
+            _ => Err(
+                "the PEM block is no PRIVATE KEY of PKCS #8 (`openssl genpkey -algorithm ed25519` makes one)",
+            ),
         }
     }
 
@@ -74,7 +86,8 @@ impl SigningKey {
     }
 }
 
-const LENGTH: &str = "what follows `whsk_` must be base64 of 32 bytes (the seed) or 64 (seed and public key)";
+const LENGTH: &str =
+    "what follows `whsk_` must be base64 of 32 bytes (the seed) or 64 (seed and public key)";
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -73,7 +73,12 @@ impl<'p, 'b> Search<'b, &'p [Token]> for Found<'b> {
         };
         let is_each = *token == Token::Each;
         if matches!(value, Value::Array) || matches!(value, Value::Object) && !is_each {
-            return Ok(Some(Step { token, rest, index: 0, is_met: is_each }));
+            return Ok(Some(Step {
+                token,
+                rest,
+                index: 0,
+                is_met: is_each,
+            }));
         }
         self.push(Value::Absent)?;
         Ok(None)
@@ -106,7 +111,11 @@ impl<'p, 'b> Search<'b, &'p [Token]> for Found<'b> {
     }
 
     fn close(&mut self, step: Step<'p>) -> Result<(), Fault> {
-        if step.is_met { Ok(()) } else { self.push(Value::Absent) }
+        if step.is_met {
+            Ok(())
+        } else {
+            self.push(Value::Absent)
+        }
     }
 }
 
@@ -127,7 +136,9 @@ mod tests {
 
     fn spelled(value: &Value<'_>) -> String {
         match value {
-            Value::Text(text) => text.read(usize::MAX).map_or("half a character".to_owned(), |(text, _)| text),
+            Value::Text(text) => text
+                .read(usize::MAX)
+                .map_or("half a character".to_owned(), |(text, _)| text),
             Value::Integer(text) => (*text).to_owned(),
             other => format!("{other:?}").to_lowercase(),
         }
@@ -137,17 +148,37 @@ mod tests {
     fn each(pointer: &str, body: &str) -> Result<String, Fault> {
         let (places, slot) = places(pointer);
         let values = places.scan(body.as_bytes())?;
-        Ok(values.each(slot).iter().map(spelled).collect::<Vec<_>>().join(" "))
+        Ok(values
+            .each(slot)
+            .iter()
+            .map(spelled)
+            .collect::<Vec<_>>()
+            .join(" "))
     }
 
     #[test]
     fn a_star_is_each_element_of_an_array_and_what_does_not_fit_is_told() {
         let rows = [
-            ("several", "/value/*/x", r#"{"value":[{"x":"a"},{"x":"b","y":{"x":9}},{"y":[1],"x":3}]}"#, "a b 3"),
+            (
+                "several",
+                "/value/*/x",
+                r#"{"value":[{"x":"a"},{"x":"b","y":{"x":9}},{"y":[1],"x":3}]}"#,
+                "a b 3",
+            ),
             ("one", "/value/*/x", r#"{"value":[{"x":"a"}]}"#, "a"),
             ("none", "/value/*/x", r#"{"value":[]}"#, ""),
-            ("one lacks it", "/value/*/x", r#"{"value":[{"x":"a"},{"y":"a"},{}]}"#, "a absent absent"),
-            ("one is null", "/value/*/x", r#"{"value":[{"x":null},null,{"x":"a"}]}"#, "null absent a"),
+            (
+                "one lacks it",
+                "/value/*/x",
+                r#"{"value":[{"x":"a"},{"y":"a"},{}]}"#,
+                "a absent absent",
+            ),
+            (
+                "one is null",
+                "/value/*/x",
+                r#"{"value":[{"x":null},null,{"x":"a"}]}"#,
+                "null absent a",
+            ),
             (
                 "other kinds",
                 "/value/*/x",
@@ -160,33 +191,77 @@ mod tests {
                 r#"{"value":[1,"x",[2],{"a":3},null,1.5]}"#,
                 "1 x array object null fraction",
             ),
-            ("text escaped", "/value/*/x", r#"{"v\u0061lue":[{"\u0078":"\u0061"}]}"#, "a"),
-            ("no array: object", "/value/*/x", r#"{"value":{"x":"a"}}"#, "absent"),
-            ("no array: its key is a star", "/value/*/x", r#"{"value":{"*":{"x":"a"}}}"#, "absent"),
+            (
+                "text escaped",
+                "/value/*/x",
+                r#"{"v\u0061lue":[{"\u0078":"\u0061"}]}"#,
+                "a",
+            ),
+            (
+                "no array: object",
+                "/value/*/x",
+                r#"{"value":{"x":"a"}}"#,
+                "absent",
+            ),
+            (
+                "no array: its key is a star",
+                "/value/*/x",
+                r#"{"value":{"*":{"x":"a"}}}"#,
+                "absent",
+            ),
             ("no array: text", "/value/*/x", r#"{"value":"a"}"#, "absent"),
             ("no array: null", "/value/*", r#"{"value":null}"#, "absent"),
-            ("no array: nothing", "/value/*/x", r#"{"other":[{"x":"a"}]}"#, "absent"),
+            (
+                "no array: nothing",
+                "/value/*/x",
+                r#"{"other":[{"x":"a"}]}"#,
+                "absent",
+            ),
             ("no array: another text", "/value/*/x", "7", "absent"),
             ("at the top", "/*/x", r#"[{"x":1},{"x":2}]"#, "1 2"),
-            ("at the top, no array", "/*/x", r#"{"*":{"x":1},"x":2}"#, "absent"),
+            (
+                "at the top, no array",
+                "/*/x",
+                r#"{"*":{"x":1},"x":2}"#,
+                "absent",
+            ),
             (
                 "several stars",
                 "/*/a/*/x",
                 r#"[{"a":[{"x":1},{"x":2}]},{"a":[]},{"a":3},{"a":[{"x":4}]}]"#,
                 "1 2 absent 4",
             ),
-            ("stars in a row", "/*/*", "[[1,2],[],3,[4,[5]]]", "1 2 absent 4 array"),
+            (
+                "stars in a row",
+                "/*/*",
+                "[[1,2],[],3,[4,[5]]]",
+                "1 2 absent 4 array",
+            ),
             ("an index before it", "/1/*", "[[1],[2,3],[4]]", "2 3"),
-            ("an index behind it", "/*/1", "[[1,2],[3],{\"1\":4},[[5],[6]]]", "2 absent 4 array"),
+            (
+                "an index behind it",
+                "/*/1",
+                "[[1,2],[3],{\"1\":4},[[5],[6]]]",
+                "2 absent 4 array",
+            ),
             ("an index that is not there", "/2/*", "[[1],[2]]", "absent"),
             ("an index that is none", "/01/*", "[[1],[2]]", "absent"),
             ("without a star", "/a/x", r#"{"a":{"x":1}}"#, "1"),
             ("without a star, not there", "/a/x", r#"{"a":{}}"#, "absent"),
             ("without a star, into an array", "/a/0", r#"{"a":[5]}"#, "5"),
-            ("more than a star is a key", "/**/x", r#"{"**":{"x":1}}"#, "1"),
+            (
+                "more than a star is a key",
+                "/**/x",
+                r#"{"**":{"x":1}}"#,
+                "1",
+            ),
         ];
         let right = |row: &(&str, &str, &str, &str)| each(row.1, row.2).as_deref() == Ok(row.3);
-        let wrong: Vec<_> = rows.iter().filter(|row| !right(row)).map(|row| (row, each(row.1, row.2))).collect();
+        let wrong: Vec<_> = rows
+            .iter()
+            .filter(|row| !right(row))
+            .map(|row| (row, each(row.1, row.2)))
+            .collect();
         assert!(wrong.is_empty(), "{wrong:#?}");
     }
 
@@ -200,13 +275,25 @@ mod tests {
             ("/value/*/a/x", r#"{"value":[{"a":1,"a":{"x":1}}]}"#, false),
             ("/*/0", r#"[{"0":1,"0":2}]"#, false),
             ("/value/*/x", r#"{"value":[{"x":1},{"x":1}]}"#, true),
-            ("/value/*/x", r#"{"value":[{"x":{"y":1,"y":2},"z":1,"z":2}],"z":1,"z":2}"#, true),
+            (
+                "/value/*/x",
+                r#"{"value":[{"x":{"y":1,"y":2},"z":1,"z":2}],"z":1,"z":2}"#,
+                true,
+            ),
             ("/value/*", r#"{"value":[{"x":1,"x":2}]}"#, true),
             ("/value/*/x", r#"{"value":{"x":1,"x":2,"*":1,"*":2}}"#, true),
         ];
         for (pointer, body, is_fine) in rows {
             let judged = each(pointer, body).map(|_| ());
-            assert_eq!(judged, if is_fine { Ok(()) } else { Err(Fault::RepeatedKey) }, "{pointer} {body}");
+            assert_eq!(
+                judged,
+                if is_fine {
+                    Ok(())
+                } else {
+                    Err(Fault::RepeatedKey)
+                },
+                "{pointer} {body}"
+            );
         }
     }
 
@@ -215,36 +302,72 @@ mod tests {
         let body = |elements: usize| format!("[{}]", vec!["{}"; elements].join(","));
         for pointer in ["/*", "/*/x", "/*/*"] {
             let (places, slot) = places(pointer);
-            let count = |body: &str| places.scan(body.as_bytes()).map(|values| values.each(slot).len());
+            let count = |body: &str| {
+                places
+                    .scan(body.as_bytes())
+                    .map(|values| values.each(slot).len())
+            };
             assert_eq!(count(&body(MAX_EACH)), Ok(MAX_EACH), "{pointer}");
-            assert_eq!(count(&body(MAX_EACH + 1)), Err(Fault::TooManyElements), "{pointer}");
-            assert_eq!(count(&body(100_000)), Err(Fault::TooManyElements), "{pointer}");
+            assert_eq!(
+                count(&body(MAX_EACH + 1)),
+                Err(Fault::TooManyElements),
+                "{pointer}"
+            );
+            assert_eq!(
+                count(&body(100_000)),
+                Err(Fault::TooManyElements),
+                "{pointer}"
+            );
         }
         let (places, slot) = places("/a/*");
         let other = format!(r#"{{"b":{},"a":[1]}}"#, body(100_000));
-        assert_eq!(places.scan(other.as_bytes()).expect("JSON").each(slot), [Value::Integer("1")]);
+        assert_eq!(
+            places.scan(other.as_bytes()).expect("JSON").each(slot),
+            [Value::Integer("1")]
+        );
     }
 
     #[test]
     fn pointers_with_and_without_a_star_do_not_touch_each_other() {
         let mut places = Places::default();
         let pointer = |text| Pointer::parse(text).expect("a pointer");
-        let (all, first) = (places.add_each(&pointer("/a/*/x")), places.add(&pointer("/a/0/x")));
-        let (starred, ids) = (places.add(&pointer("/*")), places.add_each(&pointer("/a/*/id")));
+        let (all, first) = (
+            places.add_each(&pointer("/a/*/x")),
+            places.add(&pointer("/a/0/x")),
+        );
+        let (starred, ids) = (
+            places.add(&pointer("/*")),
+            places.add_each(&pointer("/a/*/id")),
+        );
         assert_eq!(places.add_each(&pointer("/a/*/x")), all);
-        let values = places.scan(br#"{"*":7,"a":[{"x":1},{"x":2,"id":3}]}"#).expect("JSON");
+        let values = places
+            .scan(br#"{"*":7,"a":[{"x":1},{"x":2,"id":3}]}"#)
+            .expect("JSON");
         assert_eq!(values.each(all), [Value::Integer("1"), Value::Integer("2")]);
         assert_eq!(values.each(ids), [Value::Absent, Value::Integer("3")]);
-        assert_eq!([values.at(first), values.at(starred)], [Value::Integer("1"), Value::Integer("7")]);
+        assert_eq!(
+            [values.at(first), values.at(starred)],
+            [Value::Integer("1"), Value::Integer("7")]
+        );
         assert_eq!(places.scan(b"{\"a\":[}").map(|_| ()), Err(Fault::NoValue));
     }
 
     #[test]
     fn a_pointer_tells_whether_it_has_a_star() {
-        let rows =
-            [("/value/*/x", true), ("/*", true), ("/value/x", false), ("/**", false), ("/a*", false), ("/", false)];
+        let rows = [
+            ("/value/*/x", true),
+            ("/*", true),
+            ("/value/x", false),
+            ("/**", false),
+            ("/a*", false),
+            ("/", false),
+        ];
         for (text, is_each) in rows {
-            assert_eq!(Pointer::parse(text).expect(text).is_each(), is_each, "{text}");
+            assert_eq!(
+                Pointer::parse(text).expect(text).is_each(),
+                is_each,
+                "{text}"
+            );
         }
     }
 

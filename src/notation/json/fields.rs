@@ -48,7 +48,8 @@ impl<const N: usize> Fields<N> {
     /// The fields at these JSON pointers. The empty pointer is the whole document.
     pub fn at(pointers: [&str; N]) -> Self {
         let mut places = Places::default();
-        let parsed = |pointer: &str| Pointer::parse(pointer).unwrap_or(Pointer { tokens: Vec::new() });
+        let parsed =
+            |pointer: &str| Pointer::parse(pointer).unwrap_or(Pointer { tokens: Vec::new() });
         let slots = pointers.map(|pointer| places.add(&parsed(pointer)));
         Self { places, slots }
     }

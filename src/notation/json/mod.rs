@@ -66,16 +66,24 @@ impl Fault {
             Self::Empty => "the body is empty, so it is not JSON",
             Self::CutOff => "the body is not JSON: it ends too early",
             Self::NoValue => "the body is not JSON: a value is expected where there is none",
-            Self::NoKey => "the body is not JSON: a key in double quotes is expected where there is none",
+            Self::NoKey => {
+                "the body is not JSON: a key in double quotes is expected where there is none"
+            }
             Self::NoColon => "the body is not JSON: a colon is missing after a key",
-            Self::NoComma => "the body is not JSON: a comma or the right closing bracket is missing after a value",
+            Self::NoComma => {
+                "the body is not JSON: a comma or the right closing bracket is missing after a value"
+            }
             Self::Trailing => "something follows the JSON text in the body",
             Self::TooDeep => "the JSON body is nested more than 128 levels deep",
             Self::RawControl => "the body is not JSON: a string holds a raw control character",
             Self::BadEscape => "the body is not JSON: a string holds an unknown or broken escape",
             Self::BadNumber => "the body is not JSON: a number is malformed",
-            Self::RepeatedKey => "a key on the way to a value that is looked for appears twice in its object",
-            Self::TooManyElements => "the JSON body holds more than 1024 elements where each one is looked at",
+            Self::RepeatedKey => {
+                "a key on the way to a value that is looked for appears twice in its object"
+            }
+            Self::TooManyElements => {
+                "the JSON body holds more than 1024 elements where each one is looked at"
+            }
         }
     }
 }
@@ -105,7 +113,11 @@ impl Value<'_> {
     /// A string of at most `max` bytes, escapes undone; `None` where it is longer, none, or holds a lone surrogate.
     pub fn string(self, max: usize) -> Option<String> {
         match self {
-            Self::Text(text) => text.read(max).ok().filter(|(_, is_whole)| *is_whole).map(|(text, _)| text),
+            Self::Text(text) => text
+                .read(max)
+                .ok()
+                .filter(|(_, is_whole)| *is_whole)
+                .map(|(text, _)| text),
             _ => None,
         }
     }
@@ -139,7 +151,11 @@ trait Search<'b, P> {
 }
 
 /// Reads the whole text, whose only value is at the place `root`.
-fn walk<'b, P: Copy, S: Search<'b, P>>(text: &'b str, search: &mut S, root: P) -> Result<(), Fault> {
+fn walk<'b, P: Copy, S: Search<'b, P>>(
+    text: &'b str,
+    search: &mut S,
+    root: P,
+) -> Result<(), Fault> {
     let bytes = text.as_bytes();
     // The containers that are open, innermost in the lowest bit: 1 for an object.
     let mut kinds = 0_u128;
@@ -160,7 +176,11 @@ fn walk<'b, P: Copy, S: Search<'b, P>>(text: &'b str, search: &mut S, root: P) -
             b'"' => {
                 let (end, escaped) = end_of_string(bytes, at + 1)?;
                 at = end + 1;
-                if place.is_none() { Value::Absent } else { Value::Text(string(text, start + 1, end, escaped)) }
+                if place.is_none() {
+                    Value::Absent
+                } else {
+                    Value::Text(string(text, start + 1, end, escaped))
+                }
             }
             b'{' | b'[' => {
                 if depth == MAX_DEPTH {
@@ -171,12 +191,20 @@ fn walk<'b, P: Copy, S: Search<'b, P>>(text: &'b str, search: &mut S, root: P) -
                 depth += 1;
                 opened = true;
                 at += 1;
-                if is_object { Value::Object } else { Value::Array }
+                if is_object {
+                    Value::Object
+                } else {
+                    Value::Array
+                }
             }
             b'-' | b'0'..=b'9' => {
                 let (end, integer) = end_of_number(bytes, at)?;
                 at = end;
-                if integer { Value::Integer(text.get(start..end).unwrap_or_default()) } else { Value::Fraction }
+                if integer {
+                    Value::Integer(text.get(start..end).unwrap_or_default())
+                } else {
+                    Value::Fraction
+                }
             }
             b't' => word(bytes, &mut at, b"true", Value::Bool)?,
             b'f' => word(bytes, &mut at, b"false", Value::Bool)?,
@@ -193,7 +221,11 @@ fn walk<'b, P: Copy, S: Search<'b, P>>(text: &'b str, search: &mut S, root: P) -
         loop {
             at = skip_space(bytes, at);
             if depth == 0 {
-                return if at == bytes.len() { Ok(()) } else { Err(Fault::Trailing) };
+                return if at == bytes.len() {
+                    Ok(())
+                } else {
+                    Err(Fault::Trailing)
+                };
             }
             let in_object = kinds & 1 == 1;
             let byte = bytes.get(at).copied().ok_or(Fault::CutOff)?;
@@ -215,7 +247,11 @@ fn walk<'b, P: Copy, S: Search<'b, P>>(text: &'b str, search: &mut S, root: P) -
                 }
                 at = skip_space(bytes, at + 1);
             }
-            let step = if way.len() == depth { way.last_mut() } else { None };
+            let step = if way.len() == depth {
+                way.last_mut()
+            } else {
+                None
+            };
             if in_object {
                 let start = at;
                 match bytes.get(at) {
@@ -287,7 +323,11 @@ fn end_of_number(bytes: &[u8], mut at: usize) -> Result<(usize, bool), Fault> {
         while let Some(b'0'..=b'9') = bytes.get(at) {
             at += 1;
         }
-        if at > start { Ok(at) } else { Err(Fault::BadNumber) }
+        if at > start {
+            Ok(at)
+        } else {
+            Err(Fault::BadNumber)
+        }
     };
     let negative = bytes.get(at) == Some(&b'-');
     at += usize::from(negative);
@@ -306,7 +346,12 @@ fn end_of_number(bytes: &[u8], mut at: usize) -> Result<(usize, bool), Fault> {
     Ok((at, integer))
 }
 
-fn word<'b>(bytes: &[u8], at: &mut usize, word: &[u8], value: Value<'b>) -> Result<Value<'b>, Fault> {
+fn word<'b>(
+    bytes: &[u8],
+    at: &mut usize,
+    word: &[u8],
+    value: Value<'b>,
+) -> Result<Value<'b>, Fault> {
     let end = *at + word.len();
     if bytes.get(*at..end) != Some(word) {
         return Err(Fault::NoValue);
@@ -326,7 +371,10 @@ fn end_of_plain(bytes: &[u8], mut at: usize) -> usize {
         }
         at += 8;
     }
-    while bytes.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)) {
+    while bytes
+        .get(at)
+        .is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20))
+    {
         at += 1;
     }
     at

@@ -37,7 +37,11 @@ struct Node {
 
 impl Default for Places {
     fn default() -> Self {
-        Self { root: Node::new("", 0), count: 1, each: Vec::new() }
+        Self {
+            root: Node::new("", 0),
+            count: 1,
+            each: Vec::new(),
+        }
     }
 }
 
@@ -53,7 +57,9 @@ impl Places {
                 node.children.len() - 1
             });
             // `place` was found or pushed just above.
-            let Some(child) = node.children.get_mut(place) else { break };
+            let Some(child) = node.children.get_mut(place) else {
+                break;
+            };
             node = child;
         }
         Slot(node.slot)
@@ -63,10 +69,15 @@ impl Places {
     /// the same slot. See [`Values::each`].
     pub fn add_each(&mut self, pointer: &Pointer) -> EachSlot {
         let chain = Chain::new(pointer);
-        EachSlot(self.each.iter().position(|known| *known == chain).unwrap_or_else(|| {
-            self.each.push(chain);
-            self.each.len() - 1
-        }))
+        EachSlot(
+            self.each
+                .iter()
+                .position(|known| *known == chain)
+                .unwrap_or_else(|| {
+                    self.each.push(chain);
+                    self.each.len() - 1
+                }),
+        )
     }
 
     /// Judges `body` and finds what stands at the places: in one pass, and one more for each pointer with `*`.
@@ -81,21 +92,37 @@ impl Places {
         }
         let mut slots = Slots(vec![Value::Absent; self.count]);
         walk(text, &mut slots, &self.root)?;
-        let each = self.each.iter().map(|chain| chain.scan(text)).collect::<Result<_, _>>()?;
-        Ok(Values { slots: slots.0, each })
+        let each = self
+            .each
+            .iter()
+            .map(|chain| chain.scan(text))
+            .collect::<Result<_, _>>()?;
+        Ok(Values {
+            slots: slots.0,
+            each,
+        })
     }
 }
 
 impl Node {
     fn new(token: &str, slot: usize) -> Self {
-        Self { key: token.to_owned(), index: index(token), slot, children: Vec::new() }
+        Self {
+            key: token.to_owned(),
+            index: index(token),
+            slot,
+            children: Vec::new(),
+        }
     }
 }
 
 /// A token as an index into an array; `None` where it is none (RFC 6901 section 4: no leading zeros).
 pub(super) fn index(token: &str) -> Option<usize> {
     let is_canonical = token == "0" || !token.starts_with('0');
-    if is_canonical && token.bytes().all(|b| b.is_ascii_digit()) { token.parse().ok() } else { None }
+    if is_canonical && token.bytes().all(|b| b.is_ascii_digit()) {
+        token.parse().ok()
+    } else {
+        None
+    }
 }
 
 /// What a scan found.
@@ -150,7 +177,10 @@ impl<'p, 'b> Search<'b, &'p Node> for Slots<'b> {
 
     fn element(&mut self, step: &mut Step<'p>) -> Option<&'p Node> {
         step.index += 1;
-        step.node.children.iter().find(|child| child.index == Some(step.index - 1))
+        step.node
+            .children
+            .iter()
+            .find(|child| child.index == Some(step.index - 1))
     }
 
     fn close(&mut self, _: Step<'p>) -> Result<(), Fault> {

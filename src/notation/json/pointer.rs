@@ -26,7 +26,10 @@ impl Pointer {
 
     /// Writes it as [`parse`](Self::parse) reads it.
     pub fn text(&self) -> String {
-        let escaped = self.tokens.iter().map(|token| token.replace('~', "~0").replace('/', "~1"));
+        let escaped = self
+            .tokens
+            .iter()
+            .map(|token| token.replace('~', "~0").replace('/', "~1"));
         escaped.fold(String::new(), |pointer, token| pointer + "/" + &token)
     }
 }
@@ -71,14 +74,18 @@ mod tests {
             ("/~", None),
             ("/~2", None),
             ("/a~/b", None),
-            ("/__proto__/constructor", Some(&["__proto__", "constructor"])),
+            (
+                "/__proto__/constructor",
+                Some(&["__proto__", "constructor"]),
+            ),
             ("/ / \"/\\", Some(&[" ", " \"", "\\"])),
             ("/caf\u{e9}", Some(&["caf\u{e9}"])),
         ];
         let wrong: Vec<_> = rows
             .iter()
             .filter(|(text, tokens)| {
-                Pointer::parse(text).map(|p| p.tokens) != tokens.map(|t| t.iter().map(ToString::to_string).collect())
+                Pointer::parse(text).map(|p| p.tokens)
+                    != tokens.map(|t| t.iter().map(ToString::to_string).collect())
             })
             .map(|(text, _)| text)
             .collect();

@@ -5,7 +5,8 @@
 
 use std::str::Chars;
 
-const LONE_SURROGATE: &str = "the event id, type or account holds an escape that is half a character (lone surrogate)";
+const LONE_SURROGATE: &str =
+    "the event id, type or account holds an escape that is half a character (lone surrogate)";
 
 /// A string's text between its quotes, escapes and all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +59,10 @@ pub(crate) fn cut(text: &str, max: usize) -> &str {
     if text.len() <= max {
         return text;
     }
-    (0..=max).rev().find_map(|end| text.get(..end)).unwrap_or_default()
+    (0..=max)
+        .rev()
+        .find_map(|end| text.get(..end))
+        .unwrap_or_default()
 }
 
 /// The characters of a string; `None` stands for a lone surrogate.
@@ -130,10 +134,21 @@ mod tests {
 
     #[test]
     fn a_lone_surrogate_is_refused_and_equals_nothing() {
-        for raw in [r"\ud800", r"x\udfff", r"\ud800x", r"\ud800\n", r"\ud800\ud800", r"\udc00\ud800", r"\ud83d\u0041"] {
+        for raw in [
+            r"\ud800",
+            r"x\udfff",
+            r"\ud800x",
+            r"\ud800\n",
+            r"\ud800\ud800",
+            r"\udc00\ud800",
+            r"\ud83d\u0041",
+        ] {
             let text = Text::new(raw, true);
             assert_eq!(text.read(100), Err(LONE_SURROGATE), "{raw}");
-            assert!(!text.is("\u{fffd}") && !text.is("x") && !text.is(""), "{raw}");
+            assert!(
+                !text.is("\u{fffd}") && !text.is("x") && !text.is(""),
+                "{raw}"
+            );
         }
     }
 

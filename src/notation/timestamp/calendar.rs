@@ -51,7 +51,9 @@ impl Date {
 
     /// Days since 1970-01-01, negative before it.
     pub(super) fn days(self) -> i64 {
-        let months: i64 = (1..self.month).map(|month| days_in_month(self.year, month)).sum();
+        let months: i64 = (1..self.month)
+            .map(|month| days_in_month(self.year, month))
+            .sum();
         days_before(self.year) - EPOCH + months + self.day - 1
     }
 
@@ -103,7 +105,11 @@ mod tests {
         ];
         for ((year, month, day), days, of_week) in rows {
             let date = Date::new(year, month, day).unwrap();
-            assert_eq!((date.days(), weekday(days)), (days, of_week), "{year}-{month}-{day}");
+            assert_eq!(
+                (date.days(), weekday(days)),
+                (days, of_week),
+                "{year}-{month}-{day}"
+            );
             assert_eq!(Date::of_days(days), Some(date), "{year}-{month}-{day}");
         }
     }
@@ -123,7 +129,14 @@ mod tests {
         }
         assert_eq!(days + EPOCH, 25 * 146_097);
         assert_eq!(Date::of_days(days), None);
-        assert_eq!([Date::of_days(-EPOCH - 1), Date::of_days(i64::MAX), Date::of_days(i64::MIN)], [None; 3]);
+        assert_eq!(
+            [
+                Date::of_days(-EPOCH - 1),
+                Date::of_days(i64::MAX),
+                Date::of_days(i64::MIN)
+            ],
+            [None; 3]
+        );
     }
 
     #[test]
@@ -144,6 +157,9 @@ mod tests {
             (10_000, 1, 1),
             (-1, 1, 1),
         ];
-        assert_eq!(rows.map(|(year, month, day)| Date::new(year, month, day)), [None; 14]);
+        assert_eq!(
+            rows.map(|(year, month, day)| Date::new(year, month, day)),
+            [None; 14]
+        );
     }
 }

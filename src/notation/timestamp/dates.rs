@@ -11,7 +11,9 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 
 /// The longest fraction of a second, in digits.
 const MAX_DECIMALS: usize = 9;
@@ -21,7 +23,11 @@ const MAX_DECIMALS: usize = 9;
 pub(super) fn rfc3339(text: &[u8]) -> Option<UnixMillis> {
     let mut rest = Rest(text);
     let local = rest.date_and_time()?;
-    let offset = if rest.skip(b"Z").is_some() { 0 } else { rest.offset()? };
+    let offset = if rest.skip(b"Z").is_some() {
+        0
+    } else {
+        rest.offset()?
+    };
     rest.ended(UnixMillis(local - offset * 1000))
 }
 
@@ -76,7 +82,12 @@ pub(super) fn write_http_date(at: UnixMillis) -> Option<String> {
 fn split(at: UnixMillis) -> (i64, String) {
     let seconds = at.0.div_euclid(1000);
     let of_day = seconds.rem_euclid(DAY);
-    let time = format!("{:02}:{:02}:{:02}", of_day / HOUR, of_day % HOUR / MINUTE, of_day % MINUTE);
+    let time = format!(
+        "{:02}:{:02}:{:02}",
+        of_day / HOUR,
+        of_day % HOUR / MINUTE,
+        of_day % MINUTE
+    );
     (seconds.div_euclid(DAY), time)
 }
 
@@ -94,7 +105,11 @@ impl Rest<'_> {
     fn number(&mut self, digits: usize) -> Option<i64> {
         let (digits, rest) = self.0.split_at_checked(digits)?;
         self.0 = rest;
-        digits.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0')))
+        digits.iter().try_fold(0, |number, digit| {
+            digit
+                .is_ascii_digit()
+                .then(|| number * 10 + i64::from(digit - b'0'))
+        })
     }
 
     /// Goes past a number of two digits, at most `max`.
@@ -104,7 +119,9 @@ impl Rest<'_> {
 
     /// Goes past one of these names; says which.
     fn name(&mut self, names: &[&str]) -> Option<usize> {
-        names.iter().position(|name| self.skip(name.as_bytes()).is_some())
+        names
+            .iter()
+            .position(|name| self.skip(name.as_bytes()).is_some())
     }
 
     /// Goes past `15:06:40`; seconds of the day.
@@ -126,13 +143,21 @@ impl Rest<'_> {
         let date = Date::new(year, month, self.number(2)?)?;
         self.skip(b"T")?;
         let seconds = date.days() * DAY + self.time()?;
-        let millis = if self.skip(b".").is_some() { self.decimals()? } else { 0 };
+        let millis = if self.skip(b".").is_some() {
+            self.decimals()?
+        } else {
+            0
+        };
         Some(seconds * 1000 + millis)
     }
 
     /// Goes past one to nine decimals; the milliseconds among them.
     fn decimals(&mut self) -> Option<i64> {
-        let digits = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let digits = self
+            .0
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         if !(1..=MAX_DECIMALS).contains(&digits) {
             return None;
         }
@@ -144,7 +169,11 @@ impl Rest<'_> {
 
     /// Goes past `+02:00`; seconds that are added to UTC there.
     fn offset(&mut self) -> Option<i64> {
-        let sign = if self.skip(b"+").is_some() { 1 } else { self.skip(b"-").map(|()| -1)? };
+        let sign = if self.skip(b"+").is_some() {
+            1
+        } else {
+            self.skip(b"-").map(|()| -1)?
+        };
         let hours = self.pair(23)?;
         self.skip(b":")?;
         Some(sign * (hours * HOUR + self.pair(59)? * MINUTE))
@@ -296,16 +325,29 @@ mod tests {
 
     #[test]
     fn what_is_written_has_one_spelling() {
-        let write =
-            |at| [write_rfc3339(UnixMillis(at)), write_iso8601_utc(UnixMillis(at)), write_http_date(UnixMillis(at))];
+        let write = |at| {
+            [
+                write_rfc3339(UnixMillis(at)),
+                write_iso8601_utc(UnixMillis(at)),
+                write_http_date(UnixMillis(at)),
+            ]
+        };
         let spelled = |texts: [&str; 3]| texts.map(|text| Some(text.to_owned()));
         assert_eq!(
             write(AT + 9),
-            spelled(["2025-06-15T15:06:40.009Z", "2025-06-15T15:06:40.009", "Sun, 15 Jun 2025 15:06:40 GMT"])
+            spelled([
+                "2025-06-15T15:06:40.009Z",
+                "2025-06-15T15:06:40.009",
+                "Sun, 15 Jun 2025 15:06:40 GMT"
+            ])
         );
         assert_eq!(
             write(-1),
-            spelled(["1969-12-31T23:59:59.999Z", "1969-12-31T23:59:59.999", "Wed, 31 Dec 1969 23:59:59 GMT"])
+            spelled([
+                "1969-12-31T23:59:59.999Z",
+                "1969-12-31T23:59:59.999",
+                "Wed, 31 Dec 1969 23:59:59 GMT"
+            ])
         );
         for at in [-62_167_219_200_001, 253_402_300_800_000, i64::MIN, i64::MAX] {
             assert_eq!(write(at), [None, None, None], "{at}");

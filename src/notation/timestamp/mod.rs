@@ -42,7 +42,13 @@ pub enum Unit {
 
 impl Unit {
     /// Every unit, in the order in which they are documented.
-    pub const ALL: [Self; 5] = [Self::Seconds, Self::Milliseconds, Self::Rfc3339, Self::Iso8601Utc, Self::HttpDate];
+    pub const ALL: [Self; 5] = [
+        Self::Seconds,
+        Self::Milliseconds,
+        Self::Rfc3339,
+        Self::Iso8601Utc,
+        Self::HttpDate,
+    ];
 
     /// Its name in a configuration file.
     pub const fn name(self) -> &'static str {
@@ -91,7 +97,9 @@ impl Unit {
     /// 9999.
     pub fn write(self, at: UnixMillis) -> Option<String> {
         match self {
-            Self::Seconds | Self::Milliseconds => (at.0 >= 0).then(|| (at.0 / self.step()).to_string()),
+            Self::Seconds | Self::Milliseconds => {
+                (at.0 >= 0).then(|| (at.0 / self.step()).to_string())
+            }
             Self::Rfc3339 => dates::write_rfc3339(at),
             Self::Iso8601Utc => dates::write_iso8601_utc(at),
             Self::HttpDate => dates::write_http_date(at),
@@ -101,10 +109,18 @@ impl Unit {
     /// Why [`parse`](Self::parse) took a text for no timestamp, in plain words.
     pub const fn refusal(self) -> &'static str {
         match self {
-            Self::Seconds | Self::Milliseconds => "the timestamp is not a plain decimal number without a leading zero",
-            Self::Rfc3339 => "the timestamp is not a date and time with a zone as in `2025-06-15T15:06:40Z` (RFC 3339)",
-            Self::Iso8601Utc => "the timestamp is not a date and time without a zone as in `2025-06-15T15:06:40`",
-            Self::HttpDate => "the timestamp is not an HTTP date as in `Sun, 15 Jun 2025 15:06:40 GMT`",
+            Self::Seconds | Self::Milliseconds => {
+                "the timestamp is not a plain decimal number without a leading zero"
+            }
+            Self::Rfc3339 => {
+                "the timestamp is not a date and time with a zone as in `2025-06-15T15:06:40Z` (RFC 3339)"
+            }
+            Self::Iso8601Utc => {
+                "the timestamp is not a date and time without a zone as in `2025-06-15T15:06:40`"
+            }
+            Self::HttpDate => {
+                "the timestamp is not an HTTP date as in `Sun, 15 Jun 2025 15:06:40 GMT`"
+            }
         }
     }
 
@@ -115,7 +131,13 @@ impl Unit {
     ///
     /// # Errors
     /// `stale_timestamp` or `future_timestamp`.
-    pub fn judge(self, at: UnixMillis, wall: UnixMillis, past: Tolerance, future: Tolerance) -> Result<(), Code> {
+    pub fn judge(
+        self,
+        at: UnixMillis,
+        wall: UnixMillis,
+        past: Tolerance,
+        future: Tolerance,
+    ) -> Result<(), Code> {
         let wall = wall.0 - wall.0.rem_euclid(self.step());
         let age = i128::from(wall) - i128::from(at.0);
         if exceeds(age, past) {
@@ -130,7 +152,9 @@ impl Unit {
     /// The first moment of the wall clock at which [`judge`](Self::judge) calls `at` stale; `None` where the past is
     /// not judged.
     pub fn fresh_until(self, at: UnixMillis, past: Tolerance) -> Option<UnixMillis> {
-        let Tolerance::Within(past) = past else { return None };
+        let Tolerance::Within(past) = past else {
+            return None;
+        };
         let step = self.step();
         let whole = millis(past) / step * step;
         Some(UnixMillis(at.0.saturating_add(whole).saturating_add(step)))
@@ -151,7 +175,11 @@ fn number(text: &[u8]) -> Option<i64> {
     if !is_canonical || text.len() > MAX_DIGITS {
         return None;
     }
-    text.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0')))
+    text.iter().try_fold(0, |number, digit| {
+        digit
+            .is_ascii_digit()
+            .then(|| number * 10 + i64::from(digit - b'0'))
+    })
 }
 
 fn exceeds(off_ms: i128, tolerance: Tolerance) -> bool {

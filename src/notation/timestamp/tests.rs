@@ -12,7 +12,10 @@ const FIVE_MINUTES: Tolerance = Tolerance::Within(Duration::from_secs(300));
 
 #[test]
 fn every_name_leads_back_to_its_unit() {
-    assert_eq!(Unit::ALL.map(|u| Unit::named(u.name())), Unit::ALL.map(Some));
+    assert_eq!(
+        Unit::ALL.map(|u| Unit::named(u.name())),
+        Unit::ALL.map(Some)
+    );
 }
 
 #[test]
@@ -20,7 +23,11 @@ fn au_12_au_13_only_plain_digits_are_a_number() {
     let rows: &[(&str, &[u8], Option<i64>)] = &[
         ("a usual one", b"1750000000", Some(1_750_000_000)),
         ("zero alone", b"0", Some(0)),
-        ("18 digits", b"999999999999999999", Some(999_999_999_999_999_999)),
+        (
+            "18 digits",
+            b"999999999999999999",
+            Some(999_999_999_999_999_999),
+        ),
         ("19 digits", b"1000000000000000000", None),
         ("20 digits", b"10000000000000000000", None),
         ("2^63", b"9223372036854775808", None),
@@ -60,24 +67,68 @@ fn seconds_beyond_the_range_become_its_end_and_are_in_the_future() {
 fn au_15_the_bounds_themselves_are_fresh() {
     use Code::{FutureTimestamp, StaleTimestamp};
     let rows = [
-        ("seconds: now - tolerance - 1", Unit::Seconds, -301_000, Err(StaleTimestamp)),
+        (
+            "seconds: now - tolerance - 1",
+            Unit::Seconds,
+            -301_000,
+            Err(StaleTimestamp),
+        ),
         ("seconds: now - tolerance", Unit::Seconds, -300_000, Ok(())),
         ("seconds: now", Unit::Seconds, 0, Ok(())),
         ("seconds: now + tolerance", Unit::Seconds, 300_000, Ok(())),
-        ("seconds: now + tolerance + 1", Unit::Seconds, 301_000, Err(FutureTimestamp)),
-        ("seconds: the epoch", Unit::Seconds, -NOW_S * 1000, Err(StaleTimestamp)),
-        ("milliseconds: 1 ms too old", Unit::Milliseconds, -300_001, Err(StaleTimestamp)),
-        ("milliseconds: now - tolerance", Unit::Milliseconds, -300_000, Ok(())),
-        ("milliseconds: now + tolerance", Unit::Milliseconds, 300_000, Ok(())),
-        ("milliseconds: 1 ms too far", Unit::Milliseconds, 300_001, Err(FutureTimestamp)),
+        (
+            "seconds: now + tolerance + 1",
+            Unit::Seconds,
+            301_000,
+            Err(FutureTimestamp),
+        ),
+        (
+            "seconds: the epoch",
+            Unit::Seconds,
+            -NOW_S * 1000,
+            Err(StaleTimestamp),
+        ),
+        (
+            "milliseconds: 1 ms too old",
+            Unit::Milliseconds,
+            -300_001,
+            Err(StaleTimestamp),
+        ),
+        (
+            "milliseconds: now - tolerance",
+            Unit::Milliseconds,
+            -300_000,
+            Ok(()),
+        ),
+        (
+            "milliseconds: now + tolerance",
+            Unit::Milliseconds,
+            300_000,
+            Ok(()),
+        ),
+        (
+            "milliseconds: 1 ms too far",
+            Unit::Milliseconds,
+            300_001,
+            Err(FutureTimestamp),
+        ),
     ];
     let mut wrong = Vec::new();
     for (name, unit, off_ms, expected) in rows {
         // In seconds the same holds anywhere within the current second.
-        let within: &[i64] = if unit == Unit::Seconds { &[0, 1, 999] } else { &[0] };
+        let within: &[i64] = if unit == Unit::Seconds {
+            &[0, 1, 999]
+        } else {
+            &[0]
+        };
         for ms in within {
             let wall = UnixMillis(NOW_S * 1000 + ms);
-            let judged = unit.judge(UnixMillis(NOW_S * 1000 + off_ms), wall, FIVE_MINUTES, FIVE_MINUTES);
+            let judged = unit.judge(
+                UnixMillis(NOW_S * 1000 + off_ms),
+                wall,
+                FIVE_MINUTES,
+                FIVE_MINUTES,
+            );
             if judged != expected {
                 wrong.push((name, ms, judged));
             }
@@ -90,9 +141,18 @@ fn au_15_the_bounds_themselves_are_fresh() {
 fn a_tolerance_that_is_off_refuses_nothing_on_its_side() {
     let (old, new) = (UnixMillis(0), UnixMillis(i64::MAX));
     let wall = UnixMillis::from_secs(NOW_S);
-    assert_eq!(Unit::Seconds.judge(old, wall, Tolerance::Off, FIVE_MINUTES), Ok(()));
-    assert_eq!(Unit::Seconds.judge(new, wall, Tolerance::Off, FIVE_MINUTES), Err(Code::FutureTimestamp));
-    assert_eq!(Unit::Seconds.judge(new, wall, FIVE_MINUTES, Tolerance::Off), Ok(()));
+    assert_eq!(
+        Unit::Seconds.judge(old, wall, Tolerance::Off, FIVE_MINUTES),
+        Ok(())
+    );
+    assert_eq!(
+        Unit::Seconds.judge(new, wall, Tolerance::Off, FIVE_MINUTES),
+        Err(Code::FutureTimestamp)
+    );
+    assert_eq!(
+        Unit::Seconds.judge(new, wall, FIVE_MINUTES, Tolerance::Off),
+        Ok(())
+    );
     assert_eq!(Unit::Seconds.fresh_until(old, Tolerance::Off), None);
 }
 

@@ -18,7 +18,10 @@ pub struct Window {
 
 impl Window {
     /// Fresh at any time.
-    pub const ALWAYS: Self = Self { from: None, until: None };
+    pub const ALWAYS: Self = Self {
+        from: None,
+        until: None,
+    };
 
     /// Judges freshness at `wall`.
     ///
@@ -39,7 +42,10 @@ impl Window {
     pub fn within(self, other: Self) -> Self {
         // `None` is the least of options, which fits `from` alone.
         let until = self.until.into_iter().chain(other.until).min();
-        Self { from: self.from.max(other.from), until }
+        Self {
+            from: self.from.max(other.from),
+            until,
+        }
     }
 }
 
@@ -113,22 +119,53 @@ mod tests {
     #[test]
     fn a_window_in_seconds_holds_whole_seconds() {
         let five_minutes = Tolerance::Within(Duration::from_secs(300));
-        let window = Unit::Seconds.window(UnixMillis::from_secs(1000), five_minutes, Tolerance::Within(Duration::ZERO));
-        assert_eq!(window, Window { from: Some(UnixMillis(1_000_000)), until: Some(UnixMillis(1_301_000)) });
-        assert_eq!(Unit::Seconds.window(UnixMillis(5), Tolerance::Off, Tolerance::Off), Window::ALWAYS);
+        let window = Unit::Seconds.window(
+            UnixMillis::from_secs(1000),
+            five_minutes,
+            Tolerance::Within(Duration::ZERO),
+        );
+        assert_eq!(
+            window,
+            Window {
+                from: Some(UnixMillis(1_000_000)),
+                until: Some(UnixMillis(1_301_000))
+            }
+        );
+        assert_eq!(
+            Unit::Seconds.window(UnixMillis(5), Tolerance::Off, Tolerance::Off),
+            Window::ALWAYS
+        );
     }
 
     #[test]
     fn the_lower_bound_is_in_and_the_upper_one_is_out() {
-        let window = Window { from: Some(UnixMillis(10)), until: Some(UnixMillis(20)) };
+        let window = Window {
+            from: Some(UnixMillis(10)),
+            until: Some(UnixMillis(20)),
+        };
         let judged = [9, 10, 19, 20].map(|wall| window.judge(UnixMillis(wall)));
-        assert_eq!(judged, [Err(Code::FutureTimestamp), Ok(()), Ok(()), Err(Code::StaleTimestamp)]);
+        assert_eq!(
+            judged,
+            [
+                Err(Code::FutureTimestamp),
+                Ok(()),
+                Ok(()),
+                Err(Code::StaleTimestamp)
+            ]
+        );
     }
 
     #[test]
     fn a_moment_at_the_end_of_the_range_is_in_the_future_for_any_clock() {
-        let never = Unit::Seconds.window(UnixMillis(i64::MAX), Tolerance::Off, Tolerance::Within(Duration::ZERO));
-        assert_eq!(never.judge(UnixMillis(i64::MAX - 1)), Err(Code::FutureTimestamp));
+        let never = Unit::Seconds.window(
+            UnixMillis(i64::MAX),
+            Tolerance::Off,
+            Tolerance::Within(Duration::ZERO),
+        );
+        assert_eq!(
+            never.judge(UnixMillis(i64::MAX - 1)),
+            Err(Code::FutureTimestamp)
+        );
     }
 
     proptest! {

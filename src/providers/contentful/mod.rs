@@ -18,8 +18,10 @@ const TIMESTAMP: &str = "x-contentful-timestamp";
 const ALGORITHM: Algorithm = Algorithm::HmacSha256;
 const UNIT: Unit = Unit::Milliseconds;
 
-const NO_LIST: Refusal =
-    Refusal::because(Code::MalformedSignature, "x-contentful-signed-headers is missing, or there more than once");
+const NO_LIST: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "x-contentful-signed-headers is missing, or there more than once",
+);
 const BAD_LIST: Refusal = Refusal::because(
     Code::MalformedSignature,
     "x-contentful-signed-headers is not a list of names in lower case, sorted, without white space, each named once",
@@ -28,16 +30,26 @@ const SHORT_LIST: Refusal = Refusal::because(
     Code::MalformedSignature,
     "x-contentful-signed-headers does not name both itself and x-contentful-timestamp",
 );
-const NO_HEADER: Refusal =
-    Refusal::because(Code::MalformedSignature, "a signed header is missing, or there more than once");
-const NOT_DIVIDED: Refusal =
-    Refusal::because(Code::MalformedSignature, "a signed header holds the text that divides it from the next one");
-const TWO_QUERIES: Refusal =
-    Refusal::because(Code::MalformedSignature, "the signature leaves out what follows a second question mark");
-const SEVERAL_TIMESTAMPS: Refusal =
-    Refusal::because(Code::MalformedTimestamp, "the timestamp header is there more than once");
-const NO_TIME: Refusal =
-    Refusal::because(Code::MalformedTimestamp, "the timestamp is not a plain decimal number without a leading zero");
+const NO_HEADER: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "a signed header is missing, or there more than once",
+);
+const NOT_DIVIDED: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "a signed header holds the text that divides it from the next one",
+);
+const TWO_QUERIES: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the signature leaves out what follows a second question mark",
+);
+const SEVERAL_TIMESTAMPS: Refusal = Refusal::because(
+    Code::MalformedTimestamp,
+    "the timestamp header is there more than once",
+);
+const NO_TIME: Refusal = Refusal::because(
+    Code::MalformedTimestamp,
+    "the timestamp is not a plain decimal number without a leading zero",
+);
 
 /// Contentful's code.
 #[derive(Debug)]
@@ -88,10 +100,21 @@ impl ProviderCode for Contentful {
             Found::One(text) => UNIT.parse(text).ok_or(NO_TIME)?,
         };
         let timestamp = Some((at, UNIT));
-        Ok(Begun { timestamp, signatures: vec![signature], algorithm: ALGORITHM, ..Begun::default() })
+        Ok(Begun {
+            timestamp,
+            signatures: vec![signature],
+            algorithm: ALGORITHM,
+            ..Begun::default()
+        })
     }
 
-    fn read(&self, head: &Head, begun: Begun, body: &[u8], _route: RouteFacts<'_>) -> Result<Statement, Refusal> {
+    fn read(
+        &self,
+        head: &Head,
+        begun: Begun,
+        body: &[u8],
+        _route: RouteFacts<'_>,
+    ) -> Result<Statement, Refusal> {
         Ok(reading::statement(contents(head, body)?, begun))
     }
 
@@ -101,14 +124,28 @@ impl ProviderCode for Contentful {
         (algorithm, key): (Algorithm, &[u8]),
         request: &SignRequest<'_>,
     ) -> Result<Option<Vec<(String, String)>>, Refusal> {
-        let mut names: Vec<_> = request.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        let mut names: Vec<_> = request
+            .headers
+            .iter()
+            .map(|(name, _)| name.to_ascii_lowercase())
+            .collect();
         names.extend([SIGNED_HEADERS, TIMESTAMP].map(str::to_owned));
         names.sort_unstable();
         let time = UNIT.write(request.at).ok_or(NO_TIME)?;
-        let headers = vec![(TIMESTAMP.to_owned(), time), (SIGNED_HEADERS.to_owned(), names.join(","))];
+        let headers = vec![
+            (TIMESTAMP.to_owned(), time),
+            (SIGNED_HEADERS.to_owned(), names.join(",")),
+        ];
         let head = reading::unsigned(request, &headers)?;
         let contents = contents(&head, request.body)?;
-        Ok(reading::completed(headers, SIGNATURE, &contents, algorithm, key, Encoding::Hex))
+        Ok(reading::completed(
+            headers,
+            SIGNATURE,
+            &contents,
+            algorithm,
+            key,
+            Encoding::Hex,
+        ))
     }
 }
 
@@ -121,7 +158,9 @@ fn contents(head: &Head, body: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
 
 /// The signed headers: `name:value`, joined by semicolons.
 fn headers(head: &Head) -> Result<Vec<u8>, Refusal> {
-    let Found::One(list) = head.find_str(SIGNED_HEADERS) else { return Err(NO_LIST) };
+    let Found::One(list) = head.find_str(SIGNED_HEADERS) else {
+        return Err(NO_LIST);
+    };
     let list = std::str::from_utf8(list).map_err(|_| BAD_LIST)?;
     if list.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Err(BAD_LIST);
@@ -134,7 +173,9 @@ fn headers(head: &Head) -> Result<Vec<u8>, Refusal> {
     let mut out = Vec::new();
     let mut names = list.split(',').peekable();
     while let Some(name) = names.next() {
-        let Found::One(value) = head.find_str(name) else { return Err(NO_HEADER) };
+        let Found::One(value) = head.find_str(name) else {
+            return Err(NO_HEADER);
+        };
         out.extend_from_slice(name.as_bytes());
         out.push(b':');
         out.extend_from_slice(value);
@@ -164,7 +205,9 @@ fn paths(head: &Head) -> Result<Vec<Vec<u8>>, Refusal> {
     }
     let (path, query) = (head.path().as_bytes(), query.as_bytes());
     let mut paths = vec![encoded(path, query)];
-    if let (true, Some(path), Some(query)) = (head.target().contains('%'), plain(path), plain(query)) {
+    if let (true, Some(path), Some(query)) =
+        (head.target().contains('%'), plain(path), plain(query))
+    {
         paths.push(encoded(&path, &query));
     }
     Ok(paths)
@@ -174,9 +217,13 @@ fn encoded(path: &[u8], query: &[u8]) -> Vec<u8> {
     let mut uri = path.to_vec();
     if !query.is_empty() {
         uri.push(b'?');
-        uri.extend(escaped(query, |byte| byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte)));
+        uri.extend(escaped(query, |byte| {
+            byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte)
+        }));
     }
-    escaped(&uri, |byte| byte.is_ascii_alphanumeric() || b"-_.!~*'();/?:@&=+$,#".contains(&byte))
+    escaped(&uri, |byte| {
+        byte.is_ascii_alphanumeric() || b"-_.!~*'();/?:@&=+$,#".contains(&byte)
+    })
 }
 
 /// Writes every byte that is not kept as `%HH`.
@@ -205,7 +252,9 @@ fn plain(text: &[u8]) -> Option<Vec<u8>> {
         }
         let (digits, behind) = rest.split_at_checked(2)?;
         let mut byte = [0];
-        if digits.iter().any(u8::is_ascii_lowercase) || Encoding::HexAny.decode(digits, &mut byte) != Some(1) {
+        if digits.iter().any(u8::is_ascii_lowercase)
+            || Encoding::HexAny.decode(digits, &mut byte) != Some(1)
+        {
             return None;
         }
         let [byte] = byte;

@@ -18,14 +18,22 @@ const SIGNATURE: &str = "x-signature";
 const REQUEST_ID: &str = "x-request-id";
 const ALGORITHM: Algorithm = Algorithm::HmacSha256;
 
-const NOT_ONE_TIME: Refusal =
-    Refusal::because(Code::MalformedTimestamp, "the signature header does not hold exactly one timestamp");
-const NO_TIME: Refusal =
-    Refusal::because(Code::MalformedTimestamp, "the timestamp is not a plain decimal number without a leading zero");
-const NO_QUERY: Refusal =
-    Refusal::because(Code::MalformedSignature, "the query, whose data.id is signed, is not one that can be read");
-const SEVERAL_IDS: Refusal =
-    Refusal::because(Code::MalformedSignature, "data.id or x-request-id, which are signed, is there more than once");
+const NOT_ONE_TIME: Refusal = Refusal::because(
+    Code::MalformedTimestamp,
+    "the signature header does not hold exactly one timestamp",
+);
+const NO_TIME: Refusal = Refusal::because(
+    Code::MalformedTimestamp,
+    "the timestamp is not a plain decimal number without a leading zero",
+);
+const NO_QUERY: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the query, whose data.id is signed, is not one that can be read",
+);
+const SEVERAL_IDS: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "data.id or x-request-id, which are signed, is there more than once",
+);
 const NOT_DIVIDED: Refusal = Refusal::because(
     Code::MalformedSignature,
     "a signed id holds a colon, a semicolon, white space, or what is not visible ASCII",
@@ -75,11 +83,25 @@ impl ProviderCode for MercadoPago {
     fn begin(&self, head: &Head) -> Result<Begun, Refusal> {
         let (time, signatures) = listed(head)?;
         let timestamp = Some(moment(time)?);
-        Ok(Begun { timestamp, signatures, algorithm: ALGORITHM, timestamp_text: time.to_vec() })
+        Ok(Begun {
+            timestamp,
+            signatures,
+            algorithm: ALGORITHM,
+            timestamp_text: time.to_vec(),
+        })
     }
 
-    fn read(&self, head: &Head, begun: Begun, _body: &[u8], _route: RouteFacts<'_>) -> Result<Statement, Refusal> {
-        Ok(reading::statement(contents(head, &begun.timestamp_text)?, begun))
+    fn read(
+        &self,
+        head: &Head,
+        begun: Begun,
+        _body: &[u8],
+        _route: RouteFacts<'_>,
+    ) -> Result<Statement, Refusal> {
+        Ok(reading::statement(
+            contents(head, &begun.timestamp_text)?,
+            begun,
+        ))
     }
 
     fn sign(
@@ -94,7 +116,8 @@ impl ProviderCode for MercadoPago {
         let head = reading::unsigned(request, &headers)?;
         let time = Unit::Milliseconds.write(request.at).ok_or(NO_TIME)?;
         let contents = contents(&head, time.as_bytes())?;
-        let signed = reading::completed(headers, SIGNATURE, &contents, algorithm, key, Encoding::Hex);
+        let signed =
+            reading::completed(headers, SIGNATURE, &contents, algorithm, key, Encoding::Hex);
         Ok(signed.map(|mut headers| {
             if let Some((_, signature)) = headers.last_mut() {
                 *signature = format!("ts={time},v1={signature}");
@@ -106,7 +129,8 @@ impl ProviderCode for MercadoPago {
 
 /// Timestamp and signatures, as the header lists them; labels of no meaning and what is no signature are passed over.
 fn listed(head: &Head) -> Result<(&[u8], Vec<Vec<u8>>), Refusal> {
-    let list = reading::signature_text(head, SIGNATURE)?.ok_or(Refusal::from(Code::MissingSignature))?;
+    let list =
+        reading::signature_text(head, SIGNATURE)?.ok_or(Refusal::from(Code::MissingSignature))?;
     let mut times = Vec::new();
     let mut signatures = Vec::new();
     for item in list.split(|byte| *byte == b',') {
@@ -121,14 +145,20 @@ fn listed(head: &Head) -> Result<(&[u8], Vec<Vec<u8>>), Refusal> {
     if signatures.is_empty() {
         return Err(NONE_IN_LIST);
     }
-    let [time] = times.as_slice() else { return Err(NOT_ONE_TIME) };
+    let [time] = times.as_slice() else {
+        return Err(NOT_ONE_TIME);
+    };
     Ok((time, signatures))
 }
 
 /// Seconds up to the year 5138, which as milliseconds are in 1973.
 fn moment(text: &[u8]) -> Result<Stamp, Refusal> {
     const SECONDS_DIGITS: usize = 11;
-    let unit = if text.len() <= SECONDS_DIGITS { Unit::Seconds } else { Unit::Milliseconds };
+    let unit = if text.len() <= SECONDS_DIGITS {
+        Unit::Seconds
+    } else {
+        Unit::Milliseconds
+    };
     Ok((unit.parse(text).ok_or(NO_TIME)?, unit))
 }
 
@@ -143,7 +173,11 @@ fn contents(head: &Head, time: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
     let request = id(head.find_str(REQUEST_ID))?;
     let manifest = |resource: Option<&[u8]>| {
         let mut manifest = Vec::new();
-        for (name, value) in [(&b"id"[..], resource), (b"request-id", request), (b"ts", Some(time))] {
+        for (name, value) in [
+            (&b"id"[..], resource),
+            (b"request-id", request),
+            (b"ts", Some(time)),
+        ] {
             if let Some(value) = value {
                 manifest.extend_from_slice(&[name, b":", value, b";"].concat());
             }
@@ -165,7 +199,13 @@ fn id(found: Found<'_>) -> Result<Option<&[u8]>, Refusal> {
     match found {
         Found::Nothing | Found::One(b"") => Ok(None),
         Found::Several => Err(SEVERAL_IDS),
-        Found::One(id) if id.iter().all(|byte| byte.is_ascii_graphic() && !b":;".contains(byte)) => Ok(Some(id)),
+        Found::One(id)
+            if id
+                .iter()
+                .all(|byte| byte.is_ascii_graphic() && !b":;".contains(byte)) =>
+        {
+            Ok(Some(id))
+        }
         Found::One(_) => Err(NOT_DIVIDED),
     }
 }

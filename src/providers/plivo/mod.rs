@@ -20,18 +20,26 @@ const SIGNATURES: [&str; 2] = ["X-Plivo-Signature-V3", "X-Plivo-Signature-Ma-V3"
 const NONCE: &str = "X-Plivo-Signature-V3-Nonce";
 const ALGORITHM: Algorithm = Algorithm::HmacSha256;
 
-const NO_NONCE: Refusal =
-    Refusal::because(Code::MalformedSignature, "X-Plivo-Signature-V3-Nonce, which is signed, is missing");
-const SEVERAL_NONCES: Refusal =
-    Refusal::because(Code::MalformedSignature, "X-Plivo-Signature-V3-Nonce is there more than once");
+const NO_NONCE: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "X-Plivo-Signature-V3-Nonce, which is signed, is missing",
+);
+const SEVERAL_NONCES: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "X-Plivo-Signature-V3-Nonce is there more than once",
+);
 const NONCE_NOT_DIVIDED: Refusal = Refusal::because(
     Code::MalformedSignature,
     "the nonce holds the dot that divides it from the rest of what is signed",
 );
-const OTHER_METHOD: Refusal =
-    Refusal::because(Code::MalformedSignature, "deliveries of this scheme are signed for GET and POST alone");
-const NO_QUERY: Refusal =
-    Refusal::because(Code::MalformedSignature, "the query, which is signed, is not one that can be read");
+const OTHER_METHOD: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "deliveries of this scheme are signed for GET and POST alone",
+);
+const NO_QUERY: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the query, which is signed, is not one that can be read",
+);
 
 /// Plivo's code, version 3.
 #[derive(Debug)]
@@ -73,11 +81,24 @@ impl ProviderCode for PlivoV3 {
     fn begin(&self, head: &Head) -> Result<Begun, Refusal> {
         let signatures = signatures(head)?;
         nonce(head)?;
-        Ok(Begun { signatures, algorithm: ALGORITHM, ..Begun::default() })
+        Ok(Begun {
+            signatures,
+            algorithm: ALGORITHM,
+            ..Begun::default()
+        })
     }
 
-    fn read(&self, head: &Head, begun: Begun, body: &[u8], route: RouteFacts<'_>) -> Result<Statement, Refusal> {
-        Ok(reading::statement(contents(head, body, route.public_url)?, begun))
+    fn read(
+        &self,
+        head: &Head,
+        begun: Begun,
+        body: &[u8],
+        route: RouteFacts<'_>,
+    ) -> Result<Statement, Refusal> {
+        Ok(reading::statement(
+            contents(head, body, route.public_url)?,
+            begun,
+        ))
     }
 
     /// Takes the event's id for the nonce, or else the time.
@@ -86,12 +107,27 @@ impl ProviderCode for PlivoV3 {
         (algorithm, key): (Algorithm, &[u8]),
         request: &SignRequest<'_>,
     ) -> Result<Option<Vec<(String, String)>>, Refusal> {
-        let nonce = request.id.map(str::to_owned).or_else(|| Unit::Milliseconds.write(request.at)).ok_or(NO_NONCE)?;
+        let nonce = request
+            .id
+            .map(str::to_owned)
+            .or_else(|| Unit::Milliseconds.write(request.at))
+            .ok_or(NO_NONCE)?;
         let headers = vec![(NONCE.to_owned(), nonce)];
         let head = reading::unsigned(request, &headers)?;
-        let contents = contents(&head, request.body, request.public_url.map(PublicUrl::new).as_ref())?;
+        let contents = contents(
+            &head,
+            request.body,
+            request.public_url.map(PublicUrl::new).as_ref(),
+        )?;
         let [name, _] = SIGNATURES;
-        Ok(reading::completed(headers, name, &contents, algorithm, key, Encoding::Base64))
+        Ok(reading::completed(
+            headers,
+            name,
+            &contents,
+            algorithm,
+            key,
+            Encoding::Base64,
+        ))
     }
 }
 
@@ -100,11 +136,17 @@ fn signatures(head: &Head) -> Result<Vec<Vec<u8>>, Refusal> {
     let mut found = Vec::new();
     let mut is_there = false;
     for name in SIGNATURES {
-        let Some(list) = reading::signature_text(head, name)? else { continue };
+        let Some(list) = reading::signature_text(head, name)? else {
+            continue;
+        };
         is_there = true;
         let room = Items::LIMIT.saturating_sub(found.len());
         let decoded = |text: &[u8]| reading::decoded(text, Encoding::Base64, ALGORITHM);
-        found.extend(list.split(|byte| *byte == b',').filter_map(decoded).take(room));
+        found.extend(
+            list.split(|byte| *byte == b',')
+                .filter_map(decoded)
+                .take(room),
+        );
     }
     match (is_there, found.is_empty()) {
         (false, _) => Err(Code::MissingSignature.into()),
@@ -123,7 +165,11 @@ fn nonce(head: &Head) -> Result<&[u8], Refusal> {
 }
 
 /// What may have been signed, one for each spelling of the URL.
-fn contents(head: &Head, body: &[u8], public_url: Option<&PublicUrl>) -> Result<Vec<Vec<u8>>, Refusal> {
+fn contents(
+    head: &Head,
+    body: &[u8],
+    public_url: Option<&PublicUrl>,
+) -> Result<Vec<Vec<u8>>, Refusal> {
     let nonce = nonce(head)?;
     let mut sent = match (head.method(), reading::body_kind(head)?) {
         ("GET" | "POST", _) if body.is_empty() => Vec::new(),
@@ -137,7 +183,10 @@ fn contents(head: &Head, body: &[u8], public_url: Option<&PublicUrl>) -> Result<
     let mut asked = form::pairs(head.query().unwrap_or_default().as_bytes()).ok_or(NO_QUERY)?;
     sent.sort_unstable();
     asked.sort_unstable();
-    let query: Vec<_> = asked.iter().map(|(name, value)| [name.as_slice(), b"=", value].concat()).collect();
+    let query: Vec<_> = asked
+        .iter()
+        .map(|(name, value)| [name.as_slice(), b"=", value].concat())
+        .collect();
     let mut rest = Vec::new();
     if !asked.is_empty() || !sent.is_empty() {
         rest.push(b'?');
@@ -152,7 +201,10 @@ fn contents(head: &Head, body: &[u8], public_url: Option<&PublicUrl>) -> Result<
     }
     rest.push(b'.');
     rest.extend_from_slice(nonce);
-    Ok(reading::urls(public_url, head.path())?.into_iter().map(|url| [url, rest.clone()].concat()).collect())
+    Ok(reading::urls(public_url, head.path())?
+        .into_iter()
+        .map(|url| [url, rest.clone()].concat())
+        .collect())
 }
 
 #[cfg(test)]

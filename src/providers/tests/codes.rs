@@ -43,18 +43,32 @@ pub(in crate::providers) struct Delivery {
 
 impl Delivery {
     pub(in crate::providers) fn new(target: &str, lines: &[(&str, &str)], body: &[u8]) -> Self {
-        let lines = lines.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
-        Self { method: "POST", origin: ORIGIN, target: target.to_owned(), lines, body: body.to_vec() }
+        let lines = lines
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+            .collect();
+        Self {
+            method: "POST",
+            origin: ORIGIN,
+            target: target.to_owned(),
+            lines,
+            body: body.to_vec(),
+        }
     }
 
     pub(in crate::providers) fn with(mut self, name: &str, value: &str) -> Self {
-        self.lines.push((name.to_owned(), value.as_bytes().to_vec()));
+        self.lines
+            .push((name.to_owned(), value.as_bytes().to_vec()));
         self
     }
 
     /// Signed with `text`, its own headers kept.
     pub(in crate::providers) fn signed(mut self, name: &str, text: &str, id: Option<&str>) -> Self {
-        let lines: Vec<_> = self.lines.iter().map(|(n, v)| (n.as_str(), std::str::from_utf8(v).unwrap())).collect();
+        let lines: Vec<_> = self
+            .lines
+            .iter()
+            .map(|(n, v)| (n.as_str(), std::str::from_utf8(v).unwrap()))
+            .collect();
         let request = SignRequest {
             method: self.method,
             target: &self.target,
@@ -65,7 +79,11 @@ impl Delivery {
             headers: &lines,
         };
         let headers = sign(&scheme(name), &secret("s", text), &request).unwrap();
-        self.lines.extend(headers.into_iter().map(|(name, value)| (name, value.into_bytes())));
+        self.lines.extend(
+            headers
+                .into_iter()
+                .map(|(name, value)| (name, value.into_bytes())),
+        );
         self
     }
 
@@ -86,16 +104,25 @@ impl Delivery {
             public_url: Some(self.origin.to_owned()),
             max_body: 1 << 20,
         };
-        let verifier = Verifier::new(Arc::new(scheme(name)), vec![secret("s", text)], settings).unwrap();
-        let lines = self.lines.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
+        let verifier =
+            Verifier::new(Arc::new(scheme(name)), vec![secret("s", text)], settings).unwrap();
+        let lines = self
+            .lines
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_slice()));
         let head = Head::from_parts(self.method, &self.target, lines)?;
-        let now = Now { wall: UnixMillis(NOW_MS), mono: std::time::Duration::ZERO };
+        let now = Now {
+            wall: UnixMillis(NOW_MS),
+            mono: std::time::Duration::ZERO,
+        };
         let proof = verifier.begin(&head, now)?.finish(&self.body, now)?;
         Ok(proof.content.before().to_vec())
     }
 
     pub(in crate::providers) fn code(&self, name: &str, text: &str) -> Option<&'static str> {
-        self.judge(name, text).err().map(|refusal| refusal.code.name())
+        self.judge(name, text)
+            .err()
+            .map(|refusal| refusal.code.name())
     }
 }
 
@@ -103,8 +130,13 @@ const FOUR: [&str; 4] = ["twilio", "plivo-v3", "contentful", "mercadopago"];
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
 fn fields() -> impl Strategy<Value = String> {
-    prop::collection::vec(("[A-Za-z]{1,8}", "[A-Za-z0-9._~-]{0,8}"), 1..6)
-        .prop_map(|pairs| pairs.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join("&"))
+    prop::collection::vec(("[A-Za-z]{1,8}", "[A-Za-z0-9._~-]{0,8}"), 1..6).prop_map(|pairs| {
+        pairs
+            .iter()
+            .map(|(n, v)| format!("{n}={v}"))
+            .collect::<Vec<_>>()
+            .join("&")
+    })
 }
 
 /// A delivery of each scheme, signed.
@@ -124,18 +156,39 @@ fn what_cannot_be_signed_says_why() {
         public_url: None,
         headers: &[],
     };
-    let fault = |name, text, request| sign(&scheme(name), &secret("mine", text), &request).unwrap_err().to_string();
+    let fault = |name, text, request| {
+        sign(&scheme(name), &secret("mine", text), &request)
+            .unwrap_err()
+            .to_string()
+    };
     for name in FOUR {
         assert_eq!(fault(name, "", request), "secret mine: the secret is empty");
         assert_eq!(
-            fault(name, "k", SignRequest { at: UnixMillis(-1), ..request }),
+            fault(
+                name,
+                "k",
+                SignRequest {
+                    at: UnixMillis(-1),
+                    ..request
+                }
+            ),
             "the time to sign at lies before 1970"
         );
     }
     for name in ["twilio", "plivo-v3"] {
         assert!(fault(name, "k", request).contains("public_url"));
     }
-    assert!(fault("plivo-v3", "k", SignRequest { id: Some(" a"), ..request }).contains("event id"));
+    assert!(
+        fault(
+            "plivo-v3",
+            "k",
+            SignRequest {
+                id: Some(" a"),
+                ..request
+            }
+        )
+        .contains("event id")
+    );
 }
 
 #[test]
@@ -154,7 +207,11 @@ fn what_is_signed_is_said_of_each_place() {
         ("mercadopago", json, false),
     ];
     for (name, place, expected) in rows {
-        assert_eq!(code(name).unwrap().signs(&place), expected, "{name} {place:?}");
+        assert_eq!(
+            code(name).unwrap().signs(&place),
+            expected,
+            "{name} {place:?}"
+        );
     }
 }
 
@@ -166,9 +223,17 @@ fn without_a_signature_or_with_an_empty_one_it_is_missing() {
         let (_, signature) = lines.last_mut().unwrap();
         signature.clear();
         delivery.lines.pop();
-        assert_eq!(delivery.code(name, "k"), Some("missing_signature"), "{name}");
+        assert_eq!(
+            delivery.code(name, "k"),
+            Some("missing_signature"),
+            "{name}"
+        );
         delivery.lines = lines;
-        assert_eq!(delivery.code(name, "k"), Some("missing_signature"), "{name}");
+        assert_eq!(
+            delivery.code(name, "k"),
+            Some("missing_signature"),
+            "{name}"
+        );
     }
 }
 
@@ -179,7 +244,9 @@ fn a_signature_or_signed_header_that_is_there_twice_or_beside_an_alias_is_refuse
         assert_eq!(good.code(name, "k"), None, "{name}");
         for (line, value) in good.lines.clone() {
             for line in [line.clone(), line.replacen('-', "_", 1)] {
-                let twice = good.clone().with(&line, std::str::from_utf8(&value).unwrap());
+                let twice = good
+                    .clone()
+                    .with(&line, std::str::from_utf8(&value).unwrap());
                 let is_type = line.to_lowercase().contains("content_type") || line == FORM.0;
                 // The body's type is nothing to a scheme that does not sign the body.
                 if is_type && name == "mercadopago" {
@@ -210,7 +277,10 @@ fn what_is_too_old_or_ahead_is_refused_where_a_time_is_signed() {
         };
         let mut delivery = Delivery::new("/", &[], b"");
         let headers = sign(&scheme(name), &secret("s", "k"), &request).unwrap();
-        delivery.lines = headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
+        delivery.lines = headers
+            .into_iter()
+            .map(|(name, value)| (name, value.into_bytes()))
+            .collect();
         assert_eq!(delivery.code(name, "k"), Some(expected));
         assert!(delivery.judge_within(name, "k", Tolerance::Off).is_ok());
     }
@@ -312,9 +382,15 @@ fn says(name: &str, delivery: &Delivery) -> Vec<Vec<u8>> {
     let target = delivery.target.clone().into_bytes();
     match name {
         "twilio" => std::iter::once(target).chain(pairs(&body())).collect(),
-        "plivo-v3" => std::iter::once(path.into()).chain(pairs(query)).chain(pairs(&body())).collect(),
+        "plivo-v3" => std::iter::once(path.into())
+            .chain(pairs(query))
+            .chain(pairs(&body()))
+            .collect(),
         "mercadopago" => {
-            match crate::notation::form::one(&crate::notation::form::pairs(query.as_bytes()).unwrap(), b"data.id") {
+            match crate::notation::form::one(
+                &crate::notation::form::pairs(query.as_bytes()).unwrap(),
+                b"data.id",
+            ) {
                 crate::wire::head::Found::One(id) => vec![id.to_vec()],
                 _ => Vec::new(),
             }

@@ -27,19 +27,28 @@ const SIGNATURE: &str = "X-Twilio-Signature";
 const SETTINGS: &str = "X-Twilio-Webhooks-Signature-Settings";
 const BODY_HASH: &str = "bodySHA256";
 
-const SEVERAL_SETTINGS: Refusal =
-    Refusal::because(Code::MalformedSignature, "the header with the signature's settings is there more than once");
+const SEVERAL_SETTINGS: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the header with the signature's settings is there more than once",
+);
 const NO_ALGORITHM: Refusal = Refusal::because(
     Code::MalformedSignature,
     "the signature's settings do not name one algorithm, HMAC_SHA1 or HMAC_SHA256",
 );
-const SEVERAL_HASHES: Refusal =
-    Refusal::because(Code::MalformedSignature, "the signed URL holds bodySHA256 more than once");
-const OTHER_BODY: Refusal =
-    Refusal::because(Code::BadSignature, "the body is not the one whose SHA-256 the signed URL holds as bodySHA256");
+const SEVERAL_HASHES: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the signed URL holds bodySHA256 more than once",
+);
+const OTHER_BODY: Refusal = Refusal::because(
+    Code::BadSignature,
+    "the body is not the one whose SHA-256 the signed URL holds as bodySHA256",
+);
 
 /// What pins a secret, and to which algorithm.
-const PINS: [(&[u8], Algorithm); 2] = [(b"hmac-sha1:", Algorithm::HmacSha1), (b"hmac-sha256:", Algorithm::HmacSha256)];
+const PINS: [(&[u8], Algorithm); 2] = [
+    (b"hmac-sha1:", Algorithm::HmacSha1),
+    (b"hmac-sha256:", Algorithm::HmacSha256),
+];
 
 /// Twilio's code.
 #[derive(Debug)]
@@ -76,7 +85,9 @@ impl ProviderCode for Twilio {
 
     fn keys(&self, text: &SecretText) -> Result<Vec<PinnedKey>, &'static str> {
         let text = text.expose();
-        let pinned = PINS.into_iter().find_map(|(pin, algorithm)| Some((text.strip_prefix(pin)?, algorithm)));
+        let pinned = PINS
+            .into_iter()
+            .find_map(|(pin, algorithm)| Some((text.strip_prefix(pin)?, algorithm)));
         let (key, algorithms) = match &pinned {
             Some((key, algorithm)) => (*key, std::slice::from_ref(algorithm)),
             None => (text, &[Algorithm::HmacSha1, Algorithm::HmacSha256][..]),
@@ -84,17 +95,33 @@ impl ProviderCode for Twilio {
         if key.is_empty() {
             return Err("the secret is empty");
         }
-        Ok(algorithms.iter().map(|algorithm| (*algorithm, Zeroizing::new(key.to_vec()))).collect())
+        Ok(algorithms
+            .iter()
+            .map(|algorithm| (*algorithm, Zeroizing::new(key.to_vec())))
+            .collect())
     }
 
     fn begin(&self, head: &Head) -> Result<Begun, Refusal> {
         let algorithm = announced(head)?;
         let signature = reading::signature(head, SIGNATURE, Encoding::Base64, algorithm)?;
-        Ok(Begun { signatures: vec![signature], algorithm, ..Begun::default() })
+        Ok(Begun {
+            signatures: vec![signature],
+            algorithm,
+            ..Begun::default()
+        })
     }
 
-    fn read(&self, head: &Head, begun: Begun, body: &[u8], route: RouteFacts<'_>) -> Result<Statement, Refusal> {
-        Ok(reading::statement(contents(head, body, route.public_url)?, begun))
+    fn read(
+        &self,
+        head: &Head,
+        begun: Begun,
+        body: &[u8],
+        route: RouteFacts<'_>,
+    ) -> Result<Statement, Refusal> {
+        Ok(reading::statement(
+            contents(head, body, route.public_url)?,
+            begun,
+        ))
     }
 
     fn sign(
@@ -107,8 +134,19 @@ impl ProviderCode for Twilio {
             headers.push((SETTINGS.to_owned(), "algorithm=HMAC_SHA256".to_owned()));
         }
         let head = reading::unsigned(request, &headers)?;
-        let contents = contents(&head, request.body, request.public_url.map(PublicUrl::new).as_ref())?;
-        Ok(reading::completed(headers, SIGNATURE, &contents, algorithm, key, Encoding::Base64))
+        let contents = contents(
+            &head,
+            request.body,
+            request.public_url.map(PublicUrl::new).as_ref(),
+        )?;
+        Ok(reading::completed(
+            headers,
+            SIGNATURE,
+            &contents,
+            algorithm,
+            key,
+            Encoding::Base64,
+        ))
     }
 }
 
@@ -129,20 +167,30 @@ fn announced(head: &Head) -> Result<Algorithm, Refusal> {
     match (named.next(), named.next()) {
         (None, _) => Ok(Algorithm::HmacSha1),
         (Some(name), None) if name.eq_ignore_ascii_case(b"HMAC_SHA1") => Ok(Algorithm::HmacSha1),
-        (Some(name), None) if name.eq_ignore_ascii_case(b"HMAC_SHA256") => Ok(Algorithm::HmacSha256),
+        (Some(name), None) if name.eq_ignore_ascii_case(b"HMAC_SHA256") => {
+            Ok(Algorithm::HmacSha256)
+        }
         _ => Err(NO_ALGORITHM),
     }
 }
 
 /// What may have been signed, one for each spelling of the URL.
-fn contents(head: &Head, body: &[u8], public_url: Option<&PublicUrl>) -> Result<Vec<Vec<u8>>, Refusal> {
+fn contents(
+    head: &Head,
+    body: &[u8],
+    public_url: Option<&PublicUrl>,
+) -> Result<Vec<Vec<u8>>, Refusal> {
     let hash = body_hash(head.query().unwrap_or_default())?;
     let is_form = match reading::body_kind(head)? {
         BodyKind::Form => true,
         BodyKind::Unsaid => hash.is_none(),
         BodyKind::Other => false,
     };
-    let mut pairs = if is_form { form::pairs(body).ok_or(NO_FORM)? } else { Vec::new() };
+    let mut pairs = if is_form {
+        form::pairs(body).ok_or(NO_FORM)?
+    } else {
+        Vec::new()
+    };
     // Fields cover the body. Where there are none the hash must, for an emptied body as well.
     if pairs.is_empty() {
         match hash {
@@ -153,7 +201,12 @@ fn contents(head: &Head, body: &[u8], public_url: Option<&PublicUrl>) -> Result<
     }
     pairs.sort_unstable();
     pairs.dedup();
-    let fields: Vec<u8> = pairs.iter().flat_map(|(name, value)| [name.as_slice(), value]).flatten().copied().collect();
+    let fields: Vec<u8> = pairs
+        .iter()
+        .flat_map(|(name, value)| [name.as_slice(), value])
+        .flatten()
+        .copied()
+        .collect();
     let mut contents = Vec::new();
     for url in reading::urls(public_url, head.target())? {
         for url in ports(&url) {
@@ -165,7 +218,9 @@ fn contents(head: &Head, body: &[u8], public_url: Option<&PublicUrl>) -> Result<
 
 /// The value of `bodySHA256` in a query. The name is looked for as the provider writes it: the query is signed.
 fn body_hash(query: &str) -> Result<Option<&str>, Refusal> {
-    let values = query.split('&').filter_map(|pair| pair.strip_prefix(BODY_HASH)?.strip_prefix('='));
+    let values = query
+        .split('&')
+        .filter_map(|pair| pair.strip_prefix(BODY_HASH)?.strip_prefix('='));
     let mut values = values.fuse();
     match (values.next(), values.next()) {
         (value, None) => Ok(value),
@@ -176,23 +231,37 @@ fn body_hash(query: &str) -> Result<Option<&str>, Refusal> {
 /// Whether `text` is the SHA-256 of `body` in lower-case hex.
 fn is_hash_of(text: &str, body: &[u8]) -> bool {
     let mut hash = [0; 32];
-    Encoding::Hex.decode(text.as_bytes(), &mut hash) == Some(hash.len()) && Sha256::digest(body).ct_eq(&hash).into()
+    Encoding::Hex.decode(text.as_bytes(), &mut hash) == Some(hash.len())
+        && Sha256::digest(body).ct_eq(&hash).into()
 }
 
 /// The URL without its port, and with it: its own, or else the one that its scheme stands for.
 fn ports(url: &[u8]) -> [Vec<u8>; 2] {
     let start = memchr::memmem::find(url, b"://").map_or(0, |at| at + 3);
     let (scheme, rest) = url.split_at_checked(start).unwrap_or((b"", url));
-    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    let end = rest
+        .iter()
+        .position(|byte| matches!(byte, b'/' | b'?' | b'#'))
+        .unwrap_or(rest.len());
     let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, b""));
-    let host = authority.iter().rposition(|byte| matches!(byte, b'@' | b']')).map_or(0, |at| at + 1);
-    let port = authority.iter().skip(host).position(|byte| *byte == b':').map(|at| host + at);
+    let host = authority
+        .iter()
+        .rposition(|byte| matches!(byte, b'@' | b']'))
+        .map_or(0, |at| at + 1);
+    let port = authority
+        .iter()
+        .skip(host)
+        .position(|byte| *byte == b':')
+        .map(|at| host + at);
     let (name, port) = match port.and_then(|at| authority.split_at_checked(at)) {
         Some((name, port)) => (name, port),
         None if scheme.eq_ignore_ascii_case(b"https://") => (authority, &b":443"[..]),
         None => (authority, &b":80"[..]),
     };
-    [[scheme, name, path].concat(), [scheme, name, port, path].concat()]
+    [
+        [scheme, name, path].concat(),
+        [scheme, name, port, path].concat(),
+    ]
 }
 
 #[cfg(test)]

@@ -86,7 +86,9 @@ impl MemoryWindow {
         let shards = 1 << shards.ilog2();
         let counts = Arc::new(Counts::default());
         Self {
-            shards: (0..shards).map(|_| Mutex::new(Shard::new(Arc::clone(&counts)))).collect(),
+            shards: (0..shards)
+                .map(|_| Mutex::new(Shard::new(Arc::clone(&counts))))
+                .collect(),
             capacity,
             counts,
             routes: Mutex::new(HashMap::new()),
@@ -104,10 +106,16 @@ impl MemoryWindow {
                 denied => return Ok(Claimed::Denied(denied)),
             }
             let route = shard.route(arrival.route, || self.route_count(arrival.route));
-            let search = match self.reserve(shard.route_held(route), arrival.route_capacity, evicted) {
-                Ok(()) => return shard.insert(arrival, route).map(Claimed::Granted).ok_or(WindowError::Full),
-                Err(search) => search,
-            };
+            let search =
+                match self.reserve(shard.route_held(route), arrival.route_capacity, evicted) {
+                    Ok(()) => {
+                        return shard
+                            .insert(arrival, route)
+                            .map(Claimed::Granted)
+                            .ok_or(WindowError::Full);
+                    }
+                    Err(search) => search,
+                };
             evicted += match search.within(&mut shard, arrival.route, now) {
                 Some(victim) if self.is_good_enough(victim) => {
                     shard.evict(victim, now);
@@ -126,14 +134,28 @@ impl MemoryWindow {
     ///
     /// `evicted` entries made room for this claim already. A route that holds more than its capacity (which a reload
     /// has lowered) gives up two or three for every one it takes, so that it shrinks without a pause.
-    fn reserve(&self, route_held: &AtomicUsize, limit: Option<usize>, evicted: usize) -> Result<(), Search> {
+    fn reserve(
+        &self,
+        route_held: &AtomicUsize,
+        limit: Option<usize>,
+        evicted: usize,
+    ) -> Result<(), Search> {
         let limit = limit.unwrap_or(usize::MAX);
-        let one_more = |held: usize| (held < limit || (held > limit && evicted >= 2)).then_some(held + 1);
-        if route_held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err() {
+        let one_more =
+            |held: usize| (held < limit || (held > limit && evicted >= 2)).then_some(held + 1);
+        if route_held
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
+            .is_err()
+        {
             return Err(Search::OfRoute);
         }
         let one_more = |held: usize| (held < self.capacity).then_some(held + 1);
-        if self.counts.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err() {
+        if self
+            .counts
+            .held
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
+            .is_err()
+        {
             route_held.fetch_sub(1, Ordering::Relaxed);
             return Err(Search::OfWindow);
         }
@@ -150,15 +172,23 @@ impl MemoryWindow {
     /// Evicts the best candidate of all shards. No lock is held between finding it and evicting it: where it is gone
     /// by then, its shard's next one goes if it is as good, else nothing does and the caller tries again. Says whether
     /// one went; an error where all that could go are in flight.
-    fn evict_from_any(&self, search: Search, route: Fingerprint, now: Now) -> Result<bool, WindowError> {
+    fn evict_from_any(
+        &self,
+        search: Search,
+        route: Fingerprint,
+        now: Now,
+    ) -> Result<bool, WindowError> {
         let candidates = self.shards.iter().filter_map(|shard| {
             let victim = search.within(&mut lock(shard), route, now)?;
             Some((victim, shard))
         });
-        let (best, shard) =
-            candidates.min_by_key(|(victim, _)| (victim.rank, victim.order)).ok_or(WindowError::Full)?;
+        let (best, shard) = candidates
+            .min_by_key(|(victim, _)| (victim.rank, victim.order))
+            .ok_or(WindowError::Full)?;
         let mut shard = lock(shard);
-        let victim = search.within(&mut shard, route, now).filter(|victim| victim.rank <= best.rank);
+        let victim = search
+            .within(&mut shard, route, now)
+            .filter(|victim| victim.rank <= best.rank);
         if let Some(victim) = victim {
             shard.evict(victim, now);
         }
@@ -171,7 +201,10 @@ impl MemoryWindow {
     }
 
     /// The shard of a key: by bits that its shard's index does not start from.
-    #[expect(clippy::indexing_slicing, reason = "the number of shards is a power of two, and at least one")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the number of shards is a power of two, and at least one"
+    )]
     fn home(&self, key: ClaimKey) -> &Mutex<Shard> {
         let high = usize::try_from(key.0 >> 112).unwrap_or(0);
         &self.shards[high & (self.shards.len() - 1)]
@@ -183,16 +216,18 @@ impl MemoryWindow {
             Forget::Event(event) => Some(event),
             Forget::Request(request) => self.shards.iter().find_map(|shard| {
                 let shard = lock(shard);
-                shard.matching(|entry| entry.request == request).find_map(Entry::event)
+                shard
+                    .matching(|entry| entry.request == request)
+                    .find_map(Entry::event)
             }),
         };
         let mut keys = Vec::new();
         for shard in &self.shards {
             let shard = lock(shard);
             let of_request = |request| matches!(what, Forget::Request(wanted) if wanted == request);
-            for entry in
-                shard.matching(|entry| of_request(entry.request) || (event.is_some() && entry.event() == event))
-            {
+            for entry in shard.matching(|entry| {
+                of_request(entry.request) || (event.is_some() && entry.event() == event)
+            }) {
                 if !entry.is_done() {
                     return Err(Forgotten::InFlight);
                 }
@@ -247,8 +282,15 @@ impl ReplayWindow for MemoryWindow {
             Err(in_flight) => return Ok(in_flight),
         };
         // What was claimed anew in between is as if claimed after this call: it stays.
-        let dropped = keys.into_iter().filter(|key| lock(self.home(*key)).forget(*key)).count();
-        Ok(if dropped == 0 { Forgotten::Unknown } else { Forgotten::Dropped(dropped) })
+        let dropped = keys
+            .into_iter()
+            .filter(|key| lock(self.home(*key)).forget(*key))
+            .count();
+        Ok(if dropped == 0 {
+            Forgotten::Unknown
+        } else {
+            Forgotten::Dropped(dropped)
+        })
     }
 
     fn entries(&self) -> usize {

@@ -109,9 +109,14 @@ impl Shard {
     /// Decides on an arrival by what is held here. A done entry that denies one counts as used: what is being replayed
     /// right now is the last thing that should be evicted. Its time to live stays as it is.
     pub(super) fn judge(&mut self, arrival: &Arrival, now: Now) -> Decision {
-        let slot = self.find(arrival.key).filter(|slot| !self.forget_if_due(*slot, now));
+        let slot = self
+            .find(arrival.key)
+            .filter(|slot| !self.forget_if_due(*slot, now));
         let stored = match slot.map(|slot| self.slab.at(slot)) {
-            Some(entry) if entry.is_done() => Some(Stored::Done { body: entry.body, signed_at: entry.signed_at() }),
+            Some(entry) if entry.is_done() => Some(Stored::Done {
+                body: entry.body,
+                signed_at: entry.signed_at(),
+            }),
             Some(_) => Some(Stored::InFlight),
             None if self.was_forgotten(arrival) => Some(Stored::Forgotten),
             None => None,
@@ -129,7 +134,11 @@ impl Shard {
     pub(super) fn sweep(&mut self, now: Now) {
         for _ in 0..SWEPT_PER_CLAIM.min(self.slab.slots()) {
             let slot = self.hand;
-            self.hand = if slot + 1 < self.slab.slots() { slot + 1 } else { 0 };
+            self.hand = if slot + 1 < self.slab.slots() {
+                slot + 1
+            } else {
+                0
+            };
             if self.forget_if_due(slot, now) {
                 continue;
             }
@@ -141,11 +150,22 @@ impl Shard {
     }
 
     /// The number of a route here; `shared` is asked for its count in all shards when it is first met.
-    pub(super) fn route(&mut self, route: Fingerprint, shared: impl FnOnce() -> Arc<AtomicUsize>) -> u32 {
+    pub(super) fn route(
+        &mut self,
+        route: Fingerprint,
+        shared: impl FnOnce() -> Arc<AtomicUsize>,
+    ) -> u32 {
         let next = u32::try_from(self.routes.len()).unwrap_or(u32::MAX);
-        let number = *self.route_numbers.entry(Digest::of(route.0)).or_insert(next);
+        let number = *self
+            .route_numbers
+            .entry(Digest::of(route.0))
+            .or_insert(next);
         if number == next {
-            self.routes.push(RouteShare { done: List::through(Chain::Route), held: shared(), forgotten: None });
+            self.routes.push(RouteShare {
+                done: List::through(Chain::Route),
+                held: shared(),
+                forgotten: None,
+            });
         }
         number
     }
@@ -164,12 +184,17 @@ impl Shard {
             return None;
         };
         self.index.insert(Digest::of(arrival.key.0), slot);
-        Some(Ticket { key: arrival.key, serial })
+        Some(Ticket {
+            key: arrival.key,
+            serial,
+        })
     }
 
     /// Settles a claim as done. Nothing happens where it was settled before.
     pub(super) fn commit(&mut self, ticket: Ticket, now: Now) {
-        let Some(slot) = self.find_claim(ticket) else { return };
+        let Some(slot) = self.find_claim(ticket) else {
+            return;
+        };
         let entry = self.slab.at_mut(slot);
         entry.keep_ns = entry.keep_ns.saturating_add(nanos(now.mono));
         self.link_as_last_used(slot, now);
@@ -206,14 +231,24 @@ impl Shard {
             // fresh again after a step back of the wall clock, and more than were reclassed just now
             (self.stale.head()?, Rank::Foreign, &self.stale)
         };
-        Some(Victim { slot, rank, order: self.slab.at(slot).order, among: list.len() })
+        Some(Victim {
+            slot,
+            rank,
+            order: self.slab.at(slot).order,
+            among: list.len(),
+        })
     }
 
     /// The least recently used done entry of `route`.
     pub(super) fn own_victim(&self, route: Fingerprint) -> Option<Victim> {
         let own = self.own_list(route)?;
         let slot = own.head()?;
-        Some(Victim { slot, rank: Rank::Own, order: self.slab.at(slot).order, among: own.len() })
+        Some(Victim {
+            slot,
+            rank: Rank::Own,
+            order: self.slab.at(slot).order,
+            among: own.len(),
+        })
     }
 
     /// Removes a victim, found under the same hold of the lock, and counts it unless it was due to be forgotten.
@@ -222,7 +257,11 @@ impl Shard {
             return;
         }
         let fresh = self.slab.at(victim.slot).is_fresh(now.wall);
-        let counter = if fresh { &self.counts.evicted_fresh } else { &self.counts.evicted_old };
+        let counter = if fresh {
+            &self.counts.evicted_fresh
+        } else {
+            &self.counts.evicted_old
+        };
         counter.fetch_add(1, Ordering::Relaxed);
         self.remove(victim.slot);
     }
@@ -257,9 +296,16 @@ impl Shard {
     /// Whether entries that are gone could have refused `arrival`: see [`Stored::Forgotten`]. Where no freshness is
     /// judged, entries are forgotten by their time to live alone, and that is the promise.
     fn was_forgotten(&self, arrival: &Arrival) -> bool {
-        let Some(fresh_until) = arrival.fresh_until else { return false };
-        let share = self.route_numbers.get(&Digest::of(arrival.route.0)).map(|number| self.share(*number));
-        share.and_then(|share| share.forgotten).is_some_and(|latest| fresh_until <= latest)
+        let Some(fresh_until) = arrival.fresh_until else {
+            return false;
+        };
+        let share = self
+            .route_numbers
+            .get(&Digest::of(arrival.route.0))
+            .map(|number| self.share(*number));
+        share
+            .and_then(|share| share.forgotten)
+            .is_some_and(|latest| fresh_until <= latest)
     }
 
     fn forget_if_due(&mut self, slot: Slot, now: Now) -> bool {
@@ -277,13 +323,17 @@ impl Shard {
     fn reclass_heads(&mut self, now: Now) {
         for _ in 0..RECLASSED_PER_SEARCH {
             match self.fresh.head() {
-                Some(slot) if !self.slab.at(slot).is_fresh(now.wall) => self.reclass(slot, Class::Stale),
+                Some(slot) if !self.slab.at(slot).is_fresh(now.wall) => {
+                    self.reclass(slot, Class::Stale)
+                }
                 _ => break,
             }
         }
         for _ in 0..RECLASSED_PER_SEARCH {
             match self.stale.head() {
-                Some(slot) if self.slab.at(slot).is_fresh(now.wall) => self.reclass(slot, Class::Fresh),
+                Some(slot) if self.slab.at(slot).is_fresh(now.wall) => {
+                    self.reclass(slot, Class::Fresh)
+                }
                 _ => break,
             }
         }
@@ -350,21 +400,32 @@ impl Shard {
         (list, &mut self.slab)
     }
 
-    #[expect(clippy::indexing_slicing, reason = "numbers are made by route alone, and routes are never removed")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "numbers are made by route alone, and routes are never removed"
+    )]
     fn route_list(&mut self, route: u32) -> (&mut List, &mut Slab) {
         (&mut self.routes[route as usize].done, &mut self.slab)
     }
 
     fn own_list(&self, route: Fingerprint) -> Option<&List> {
-        self.route_numbers.get(&Digest::of(route.0)).map(|number| &self.share(*number).done)
+        self.route_numbers
+            .get(&Digest::of(route.0))
+            .map(|number| &self.share(*number).done)
     }
 
-    #[expect(clippy::indexing_slicing, reason = "numbers are made by route alone, and routes are never removed")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "numbers are made by route alone, and routes are never removed"
+    )]
     fn share(&self, route: u32) -> &RouteShare {
         &self.routes[route as usize]
     }
 
-    #[expect(clippy::indexing_slicing, reason = "numbers are made by route alone, and routes are never removed")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "numbers are made by route alone, and routes are never removed"
+    )]
     fn share_mut(&mut self, route: u32) -> &mut RouteShare {
         &mut self.routes[route as usize]
     }
@@ -382,7 +443,11 @@ impl Digest {
 
 impl Hash for Digest {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.0.first_chunk().map_or(0, |low| u64::from_le_bytes(*low)));
+        state.write_u64(
+            self.0
+                .first_chunk()
+                .map_or(0, |low| u64::from_le_bytes(*low)),
+        );
     }
 }
 

@@ -137,7 +137,11 @@ pub(super) struct Slab {
 impl Slab {
     /// No slots, no memory.
     pub(super) fn new() -> Self {
-        Self { chunks: Vec::new(), vacant: NONE, len: 0 }
+        Self {
+            chunks: Vec::new(),
+            vacant: NONE,
+            len: 0,
+        }
     }
 
     /// Puts an entry into a slot; `None` where numbers for slots run out (at 2³² − 1).
@@ -173,13 +177,19 @@ impl Slab {
     }
 
     /// The entry in a slot of this slab.
-    #[expect(clippy::indexing_slicing, reason = "slots are made by insert alone, and chunks never shrink")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are made by insert alone, and chunks never shrink"
+    )]
     pub(super) fn at(&self, slot: Slot) -> &Entry {
         &self.chunks[slot as usize / CHUNK][slot as usize % CHUNK]
     }
 
     /// The entry in a slot of this slab, to be changed.
-    #[expect(clippy::indexing_slicing, reason = "slots are made by insert alone, and chunks never shrink")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "slots are made by insert alone, and chunks never shrink"
+    )]
     pub(super) fn at_mut(&mut self, slot: Slot) -> &mut Entry {
         &mut self.chunks[slot as usize / CHUNK][slot as usize % CHUNK]
     }
@@ -224,7 +234,10 @@ struct Link {
     next: Slot,
 }
 
-const UNLINKED: Link = Link { prev: NONE, next: NONE };
+const UNLINKED: Link = Link {
+    prev: NONE,
+    next: NONE,
+};
 
 /// Entries in the order in which they were pushed. Every operation is O(1).
 #[derive(Debug)]
@@ -238,7 +251,12 @@ pub(super) struct List {
 impl List {
     /// An empty list through `chain`.
     pub(super) fn through(chain: Chain) -> Self {
-        Self { chain, head: NONE, tail: NONE, len: 0 }
+        Self {
+            chain,
+            head: NONE,
+            tail: NONE,
+            len: 0,
+        }
     }
 
     /// The entry that was pushed first.
@@ -253,7 +271,10 @@ impl List {
 
     /// Adds an entry, which must be in no list of this chain, behind all others.
     pub(super) fn push(&mut self, slab: &mut Slab, slot: Slot) {
-        *slab.link_mut(self.chain, slot) = Link { prev: self.tail, next: NONE };
+        *slab.link_mut(self.chain, slot) = Link {
+            prev: self.tail,
+            next: NONE,
+        };
         match some(self.tail) {
             Some(tail) => slab.link_mut(self.chain, tail).next = slot,
             None => self.head = slot,
@@ -302,7 +323,10 @@ mod tests {
     }
 
     fn backwards(slab: &Slab, list: &List) -> Vec<Slot> {
-        std::iter::successors(some(list.tail), |slot| some(slab.link(list.chain, *slot).prev)).collect()
+        std::iter::successors(some(list.tail), |slot| {
+            some(slab.link(list.chain, *slot).prev)
+        })
+        .collect()
     }
 
     #[test]
@@ -319,14 +343,24 @@ mod tests {
     fn vacant_slots_are_used_again_before_new_ones() {
         let mut slab = Slab::new();
         for serial in 0..600 {
-            assert_eq!(slab.insert(entry(serial)), Some(Slot::try_from(serial).unwrap()));
+            assert_eq!(
+                slab.insert(entry(serial)),
+                Some(Slot::try_from(serial).unwrap())
+            );
         }
         slab.vacate(3);
         slab.vacate(500);
         assert_eq!(slab.at(3).class, Class::Vacant);
-        let reused = [slab.insert(entry(1000)), slab.insert(entry(1001)), slab.insert(entry(1002))];
+        let reused = [
+            slab.insert(entry(1000)),
+            slab.insert(entry(1001)),
+            slab.insert(entry(1002)),
+        ];
         assert_eq!(reused, [Some(500), Some(3), Some(600)]);
-        assert_eq!((slab.at(500).order, slab.at(3).order, slab.slots()), (1000, 1001, 601));
+        assert_eq!(
+            (slab.at(500).order, slab.at(3).order, slab.slots()),
+            (1000, 1001, 601)
+        );
     }
 
     #[test]
@@ -341,7 +375,10 @@ mod tests {
             }
             list.remove(&mut slab, out);
             assert_eq!(forwards(&slab, &list), left);
-            assert_eq!(backwards(&slab, &list), left.iter().rev().copied().collect::<Vec<_>>());
+            assert_eq!(
+                backwards(&slab, &list),
+                left.iter().rev().copied().collect::<Vec<_>>()
+            );
             assert_eq!(list.len(), 2);
             list.push(&mut slab, out);
             assert_eq!(forwards(&slab, &list), [left, vec![out]].concat());

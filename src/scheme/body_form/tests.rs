@@ -13,8 +13,7 @@ use crate::key::digest::DigestAlgorithm;
 
 const STREAM_001: &[u8] =
     br#"{"id":"evt_0001","type":"conversation.ended","created":"2026-04-19T14:30:00.000000+00:00","data":{"n":1}}"#;
-const STREAM_002: &str =
-    "{\"id\":\"evt_0002\",\"name\":\"Zo\u{eb} Mu\u{308}ller \u{2013} 日本語 😀\",\"rtl\":\"\u{202e}abc\"}";
+const STREAM_002: &str = "{\"id\":\"evt_0002\",\"name\":\"Zo\u{eb} Mu\u{308}ller \u{2013} 日本語 😀\",\"rtl\":\"\u{202e}abc\"}";
 const STREAM_004: &[u8] = b"{\"id\":\"evt_0005\",\"v\":\"\xff\xfe\x80\xc3(\"}";
 /// [`STREAM_001`] by Python's gzip module.
 const STREAM_001_GZIP: &str = "H4sIAAAAAAACAx2LOwqAMBBE77KtHyYaBPcc9hKSLWwS0SUgIXc3Ot28eVPoCMQkWXcAhnrS55RGfIpZrtvpkeIoMUhom7/EqXyHCdMywA5m3YzlGQyM+NPhK00OTh1xoUhsan0BtIjfqWkAAAA=";
@@ -32,12 +31,17 @@ fn inflated(body: &[u8], limit: usize) -> Option<Vec<u8>> {
 }
 
 fn escaped(text: &str) -> Option<String> {
-    BodyForm::JsonAscii.apply(text.as_bytes(), 0).map(|bytes| String::from_utf8(bytes.into_owned()).unwrap())
+    BodyForm::JsonAscii
+        .apply(text.as_bytes(), 0)
+        .map(|bytes| String::from_utf8(bytes.into_owned()).unwrap())
 }
 
 #[test]
 fn every_name_leads_back_to_its_form() {
-    assert_eq!(BodyForm::ALL.map(|f| BodyForm::named(f.name())), BodyForm::ALL.map(Some));
+    assert_eq!(
+        BodyForm::ALL.map(|f| BodyForm::named(f.name())),
+        BodyForm::ALL.map(Some)
+    );
     assert_eq!(BodyForm::named("gzip"), None);
 }
 
@@ -62,8 +66,16 @@ fn what_box_signed_is_the_escaped_body_and_its_timestamp() {
             r"\u30b9\u30af\u30ea\u30fc\u30f3\u30b7\u30e7\u30c3\u30c8 2020-08-05.txt",
             "LV2uCu+5NJtIHrCXDYgZ0v/PP5THGRuegw3RtdnEyuE=",
         ),
-        ("😀 2020-08-05.txt", r"\ud83d\ude00 2020-08-05.txt", "xF/SDZosX4le+v4A0Qn59sZhuD1RqY5KRUKzVMSbh0E="),
-        ("test \r", r"test \r", "SVkbKgy3dEEf2PbbzpNu2lDZS7zZ/aboU7HOZgBGrJk="),
+        (
+            "😀 2020-08-05.txt",
+            r"\ud83d\ude00 2020-08-05.txt",
+            "xF/SDZosX4le+v4A0Qn59sZhuD1RqY5KRUKzVMSbh0E=",
+        ),
+        (
+            "test \r",
+            r"test \r",
+            "SVkbKgy3dEEf2PbbzpNu2lDZS7zZ/aboU7HOZgBGrJk=",
+        ),
     ];
     for (sent, signed, signature) in rows {
         let form = escaped(&file(sent)).unwrap();
@@ -78,22 +90,40 @@ fn what_box_signed_is_the_escaped_body_and_its_timestamp() {
 #[test]
 fn each_character_is_escaped_in_one_way_or_left_alone() {
     let rows = [
-        ("\u{0}\u{8}\u{b}\u{c}\u{1f}\u{7f}", Some(r"\u0000\u0008\u000b\u000c\u001f\u007f")),
+        (
+            "\u{0}\u{8}\u{b}\u{c}\u{1f}\u{7f}",
+            Some(r"\u0000\u0008\u000b\u000c\u001f\u007f"),
+        ),
         ("\n\r\t", Some(r"\n\r\t")),
         ("{\n\"a\": 1\n}", Some(r#"{\n"a": 1\n}"#)),
-        ("\u{80}\u{e9}\u{ff}\u{2028}\u{feff}\u{ffff}", Some(r"\u0080\u00e9\u00ff\u2028\ufeff\uffff")),
-        ("\u{10000}\u{1f600}\u{10ffff}", Some(r"\ud800\udc00\ud83d\ude00\udbff\udfff")),
+        (
+            "\u{80}\u{e9}\u{ff}\u{2028}\u{feff}\u{ffff}",
+            Some(r"\u0080\u00e9\u00ff\u2028\ufeff\uffff"),
+        ),
+        (
+            "\u{10000}\u{1f600}\u{10ffff}",
+            Some(r"\ud800\udc00\ud83d\ude00\udbff\udfff"),
+        ),
         (r"\\ \/ \n \u00E9 é", Some(r"\\ \/ \n \u00E9 \u00e9")),
         (r#" !"/[\]^~ \n"#, None),
         ("", None),
     ];
-    let wrong: Vec<_> = rows.iter().filter(|(text, form)| escaped(text).as_deref() != *form).collect();
+    let wrong: Vec<_> = rows
+        .iter()
+        .filter(|(text, form)| escaped(text).as_deref() != *form)
+        .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
 fn a_body_that_is_not_utf_8_has_no_escaped_form() {
-    for body in [STREAM_004, b"\xc0\xae", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe9"] {
+    for body in [
+        STREAM_004,
+        b"\xc0\xae",
+        b"\xed\xa0\x80",
+        b"\xf4\x90\x80\x80",
+        b"\xe9",
+    ] {
         assert_eq!(BodyForm::JsonAscii.apply(body, usize::MAX), None);
     }
 }
@@ -101,10 +131,22 @@ fn a_body_that_is_not_utf_8_has_no_escaped_form() {
 #[test]
 fn what_stream_signed_is_the_inflated_body() {
     let rows = [
-        (STREAM_001, "e757b1a41769abeaa61c1be8c3b697d6a4169c9994ebeb6004875ea1ac4fccfd"),
-        (STREAM_002.as_bytes(), "ea79fabd3a4400d3765444b4e9d12f1c1a452283f5b879906331304dcc43cccb"),
-        (STREAM_004, "8868ef22d051715fa59e95278c2b78f4e70cdb623d191886e61c021fbf28e342"),
-        (b"", "97434eb4075ad3b2c298045c0450aeb40edb086feeb58e7489aee918ac49b966"),
+        (
+            STREAM_001,
+            "e757b1a41769abeaa61c1be8c3b697d6a4169c9994ebeb6004875ea1ac4fccfd",
+        ),
+        (
+            STREAM_002.as_bytes(),
+            "ea79fabd3a4400d3765444b4e9d12f1c1a452283f5b879906331304dcc43cccb",
+        ),
+        (
+            STREAM_004,
+            "8868ef22d051715fa59e95278c2b78f4e70cdb623d191886e61c021fbf28e342",
+        ),
+        (
+            b"",
+            "97434eb4075ad3b2c298045c0450aeb40edb086feeb58e7489aee918ac49b966",
+        ),
     ];
     for (body, signature) in rows {
         let mut mac = DigestAlgorithm::HmacSha256.mac(b"stream_secret");
@@ -113,7 +155,10 @@ fn what_stream_signed_is_the_inflated_body() {
         assert_eq!(inflated(body, 1000), None, "no gzip");
     }
     for other in [STREAM_001_GZIP, STREAM_001_NAMED] {
-        assert_eq!(inflated(&STANDARD.decode(other).unwrap(), 1000).as_deref(), Some(STREAM_001));
+        assert_eq!(
+            inflated(&STANDARD.decode(other).unwrap(), 1000).as_deref(),
+            Some(STREAM_001)
+        );
     }
 }
 
@@ -128,19 +173,30 @@ fn hb_11_gzip_is_inflated_whole_or_not_at_all() {
         assert_eq!(inflated(&whole[..cut], len), None, "cut at {cut}");
     }
     for more in [&b"\0"[..], b"\n", &whole, &gzip(b"")] {
-        assert_eq!(inflated(&[&whole, more].concat(), 10 * len), None, "something behind it");
+        assert_eq!(
+            inflated(&[&whole, more].concat(), 10 * len),
+            None,
+            "something behind it"
+        );
     }
     for at in 0..whole.len() {
         let mut broken = whole.clone();
         broken[at] ^= 0x10;
         // The header's file name and the padding behind the last bit say nothing.
         let found = inflated(&broken, 10 * len);
-        assert!(found.is_none_or(|found| found == STREAM_001), "another bit in byte {at}");
+        assert!(
+            found.is_none_or(|found| found == STREAM_001),
+            "another bit in byte {at}"
+        );
     }
     for at in whole.len() - 8..whole.len() {
         let mut broken = whole.clone();
         broken[at] ^= 1;
-        assert_eq!(inflated(&broken, 10 * len), None, "another bit in byte {at}");
+        assert_eq!(
+            inflated(&broken, 10 * len),
+            None,
+            "another bit in byte {at}"
+        );
     }
     let mut zlib = whole;
     zlib[2] = 7;

@@ -55,7 +55,9 @@ impl Challenge {
         if !formula.takes(text) {
             return Err(NOT_OF_FORM);
         }
-        let text = std::str::from_utf8(text).map_err(|_| NOT_OF_FORM)?.to_owned();
+        let text = std::str::from_utf8(text)
+            .map_err(|_| NOT_OF_FORM)?
+            .to_owned();
         Ok(Self { formula, text })
     }
 

@@ -107,7 +107,11 @@ impl dyn Handshake {
     /// # Errors
     /// As [`Handshake::in_body`].
     pub fn asked_in_body(&self, body: &[u8]) -> Result<Option<Asked>, Refusal> {
-        if body.len() > MAX_OPEN_BODY { Ok(None) } else { self.in_body(body) }
+        if body.len() > MAX_OPEN_BODY {
+            Ok(None)
+        } else {
+            self.in_body(body)
+        }
     }
 
     /// As [`Handshake::in_proved`]; `None` for a body larger than [`MAX_SIGNED_BODY`].
@@ -115,7 +119,11 @@ impl dyn Handshake {
     /// # Errors
     /// As [`Handshake::in_proved`].
     pub fn asked_in_proved(&self, head: &Head, body: &[u8]) -> Result<Option<Asked>, Refusal> {
-        if body.len() > MAX_SIGNED_BODY { Ok(None) } else { self.in_proved(head, body) }
+        if body.len() > MAX_SIGNED_BODY {
+            Ok(None)
+        } else {
+            self.in_proved(head, body)
+        }
     }
 
     /// As [`Handshake::is_probe`]; false for a body larger than [`MAX_SIGNED_BODY`].
@@ -127,7 +135,8 @@ impl dyn Handshake {
     /// ASCII letters and digits.
     pub fn public_key<'s>(&self, secret: &'s SecretText) -> Option<&'s str> {
         let public = std::str::from_utf8(self.public_half(secret)?).ok()?;
-        (!public.is_empty() && public.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(public)
+        (!public.is_empty() && public.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+            .then_some(public)
     }
 
     /// The algorithm that a scheme must have for its key to answer this handshake; `None` where any algorithm will do.
@@ -139,7 +148,10 @@ impl dyn Handshake {
     /// handshake. `body` is empty where it is not signed; `before` and `after` are the signed bytes around it.
     pub fn forbids(&self, before: &[u8], body: &[u8], after: &[u8]) -> bool {
         let length = before.len() + body.len() + after.len();
-        length <= MAX_TEXT && self.formula().is_some_and(|formula| formula.takes(&[before, body, after].concat()))
+        length <= MAX_TEXT
+            && self
+                .formula()
+                .is_some_and(|formula| formula.takes(&[before, body, after].concat()))
     }
 }
 
@@ -159,23 +171,42 @@ pub struct Reply {
 impl Reply {
     /// Status 200 with this text.
     pub fn text(body: String) -> Self {
-        Self { status: 200, content_type: "text/plain", body, hook_secret: None }
+        Self {
+            status: 200,
+            content_type: "text/plain",
+            body,
+            hook_secret: None,
+        }
     }
 
     /// Status 200 with a JSON object of these strings, escaped.
     pub fn json<const N: usize>(entries: [(&str, &str); N]) -> Self {
-        let entry = |(key, value)| format!("{}:{}", serde_json::Value::from(key), serde_json::Value::from(value));
+        let entry = |(key, value)| {
+            format!(
+                "{}:{}",
+                serde_json::Value::from(key),
+                serde_json::Value::from(value)
+            )
+        };
         Self::raw_json(format!("{{{}}}", entries.map(entry).join(",")))
     }
 
     /// Status 200 with this JSON text.
     pub fn raw_json(body: String) -> Self {
-        Self { status: 200, content_type: "application/json", body, hook_secret: None }
+        Self {
+            status: 200,
+            content_type: "application/json",
+            body,
+            hook_secret: None,
+        }
     }
 
     /// This status with an empty body.
     pub fn empty(status: u16) -> Self {
-        Self { status, ..Self::text(String::new()) }
+        Self {
+            status,
+            ..Self::text(String::new())
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use crate::verdict::{Code, Refusal};
 use crate::wire::head::{FieldName, Found};
 
 /// What may stand in braces, for messages.
-const KNOWN: &str = "{body} {timestamp} {id} {method} {path} {query} {url} {header:NAME} {json:/POINTER} {secret}";
+const KNOWN: &str =
+    "{body} {timestamp} {id} {method} {path} {query} {url} {header:NAME} {json:/POINTER} {secret}";
 
 /// One part of the signed content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +45,10 @@ impl Part {
     /// method and path (a URL's query is the sender's, though), or by the secret. Everything else is for the sender to
     /// choose.
     pub(super) fn is_settled(&self) -> bool {
-        matches!(self, Self::Literal(_) | Self::Method | Self::Path | Self::Url | Self::Secret)
+        matches!(
+            self,
+            Self::Literal(_) | Self::Method | Self::Path | Self::Url | Self::Secret
+        )
     }
 }
 
@@ -105,13 +109,23 @@ impl Template {
                 literal.push('}');
                 rest = behind;
             } else if let Some(inside) = from_brace.strip_prefix('{') {
-                let closed = inside.split_once('}').filter(|(name, _)| !name.contains('{'));
+                let closed = inside
+                    .split_once('}')
+                    .filter(|(name, _)| !name.contains('{'));
                 let Some((name, behind)) = closed else {
-                    return Err(problem(offset, "this `{` is not closed", "write `{{` for a brace itself"));
+                    return Err(problem(
+                        offset,
+                        "this `{` is not closed",
+                        "write `{{` for a brace itself",
+                    ));
                 };
                 let part = part(name, offset)?;
                 if part == Part::Body && parts.contains(&Part::Body) {
-                    return Err(problem(offset, "`{body}` stands here a second time", "sign the body once"));
+                    return Err(problem(
+                        offset,
+                        "`{body}` stands here a second time",
+                        "sign the body once",
+                    ));
                 }
                 if !literal.is_empty() {
                     parts.push(Part::Literal(std::mem::take(&mut literal)));
@@ -119,7 +133,11 @@ impl Template {
                 parts.push(part);
                 rest = behind;
             } else {
-                return Err(problem(offset, "this `}` closes nothing", "write `}}` for a brace itself"));
+                return Err(problem(
+                    offset,
+                    "this `}` closes nothing",
+                    "write `}}` for a brace itself",
+                ));
             }
         }
         literal.push_str(rest);
@@ -127,11 +145,20 @@ impl Template {
             parts.push(Part::Literal(literal));
         }
         if parts.is_empty() {
-            return Err(problem(0, "nothing is signed", &format!("name the parts: {KNOWN}")));
+            return Err(problem(
+                0,
+                "nothing is signed",
+                &format!("name the parts: {KNOWN}"),
+            ));
         }
         let delimiters = (0..parts.len()).map(|at| delimiters(&parts, at)).collect();
         let covers_body = parts.contains(&Part::Body);
-        Ok(Self { text: text.to_owned(), parts, delimiters, covers_body })
+        Ok(Self {
+            text: text.to_owned(),
+            parts,
+            delimiters,
+            covers_body,
+        })
     }
 
     /// The template as written.
@@ -171,30 +198,67 @@ impl Template {
                 Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
                 Part::Body => before = Some(out.len()),
                 Part::Timestamp => {
-                    out.extend_from_slice(facts.timestamp().ok_or(Refusal::from(Code::MissingTimestamp))?);
+                    out.extend_from_slice(
+                        facts
+                            .timestamp()
+                            .ok_or(Refusal::from(Code::MissingTimestamp))?,
+                    );
                 }
-                Part::Id => out.extend_from_slice(divided(id(facts.id())?, *delimiters, ID_NOT_DIVIDED)?),
+                Part::Id => {
+                    out.extend_from_slice(divided(id(facts.id())?, *delimiters, ID_NOT_DIVIDED)?)
+                }
                 Part::Method => out.extend_from_slice(facts.method().as_bytes()),
                 Part::Path => {
                     let target = facts.target();
-                    out.extend_from_slice(target.split_once('?').map_or(target, |(path, _)| path).as_bytes());
+                    out.extend_from_slice(
+                        target
+                            .split_once('?')
+                            .map_or(target, |(path, _)| path)
+                            .as_bytes(),
+                    );
                 }
                 Part::Query => {
-                    let query = facts.target().split_once('?').map_or("", |(_, query)| query);
-                    out.extend_from_slice(divided(query.as_bytes(), *delimiters, QUERY_NOT_DIVIDED)?);
+                    let query = facts
+                        .target()
+                        .split_once('?')
+                        .map_or("", |(_, query)| query);
+                    out.extend_from_slice(divided(
+                        query.as_bytes(),
+                        *delimiters,
+                        QUERY_NOT_DIVIDED,
+                    )?);
                 }
-                Part::Url => facts.public_url().ok_or(NO_PUBLIC_URL)?.write(facts.target(), &mut out),
+                Part::Url => facts
+                    .public_url()
+                    .ok_or(NO_PUBLIC_URL)?
+                    .write(facts.target(), &mut out),
                 Part::Header(name) => {
-                    out.extend_from_slice(divided(header(facts.header(name))?, *delimiters, HEADER_NOT_DIVIDED)?);
+                    out.extend_from_slice(divided(
+                        header(facts.header(name))?,
+                        *delimiters,
+                        HEADER_NOT_DIVIDED,
+                    )?);
                 }
                 Part::Json(_) | Part::Secret => {
                     let is_behind_body = before.is_some();
-                    let what = if *part == Part::Secret { Open::Secret } else { Open::Json(*delimiters) };
-                    gaps.push(Gap { at: out.len(), is_behind_body, what });
+                    let what = if *part == Part::Secret {
+                        Open::Secret
+                    } else {
+                        Open::Json(*delimiters)
+                    };
+                    gaps.push(Gap {
+                        at: out.len(),
+                        is_behind_body,
+                        what,
+                    });
                 }
             }
         }
-        Ok(SignedContent { before: before.unwrap_or(out.len()), bytes: out, gaps })
+        Ok(SignedContent {
+            before: before.unwrap_or(out.len()),
+            bytes: out,
+            gaps,
+        })
     }
 }
 
@@ -213,29 +277,53 @@ const QUERY_NOT_DIVIDED: Refusal = Refusal::because(
     Code::MalformedSignature,
     "the query holds a byte that divides it from the rest of what is signed",
 );
-const NO_PUBLIC_URL: Refusal =
-    Refusal::because(Code::MalformedSignature, "the signed URL is not known: the route has no public_url");
+const NO_PUBLIC_URL: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the signed URL is not known: the route has no public_url",
+);
 
 fn id(found: Found<'_>) -> Result<&[u8], Refusal> {
     match found {
-        Found::Nothing | Found::One(b"") => {
-            Err(Refusal::because(Code::InvalidEnvelope, "the event id, which is signed, is missing"))
-        }
+        Found::Nothing | Found::One(b"") => Err(Refusal::because(
+            Code::InvalidEnvelope,
+            "the event id, which is signed, is missing",
+        )),
         Found::One(value) => Ok(value),
-        Found::Several => Err(Refusal::because(Code::InvalidEnvelope, "the event id header is there more than once")),
+        Found::Several => Err(Refusal::because(
+            Code::InvalidEnvelope,
+            "the event id header is there more than once",
+        )),
     }
 }
 
 fn header(found: Found<'_>) -> Result<&[u8], Refusal> {
     match found {
-        Found::Nothing => Err(Refusal::because(Code::MalformedSignature, "a signed header is missing")),
+        Found::Nothing => Err(Refusal::because(
+            Code::MalformedSignature,
+            "a signed header is missing",
+        )),
         Found::One(value) => Ok(value),
-        Found::Several => Err(Refusal::because(Code::MalformedSignature, "a signed header is there more than once")),
+        Found::Several => Err(Refusal::because(
+            Code::MalformedSignature,
+            "a signed header is there more than once",
+        )),
     }
 }
 
-pub(super) fn divided(value: &[u8], delimiters: [Option<u8>; 2], otherwise: Refusal) -> Result<&[u8], Refusal> {
-    if delimiters.into_iter().flatten().any(|byte| value.contains(&byte)) { Err(otherwise) } else { Ok(value) }
+pub(super) fn divided(
+    value: &[u8],
+    delimiters: [Option<u8>; 2],
+    otherwise: Refusal,
+) -> Result<&[u8], Refusal> {
+    if delimiters
+        .into_iter()
+        .flatten()
+        .any(|byte| value.contains(&byte))
+    {
+        Err(otherwise)
+    } else {
+        Ok(value)
+    }
 }
 
 /// The first bytes of the literals on either side of the part at `at`. A literal divides only where some other value
@@ -245,9 +333,15 @@ fn delimiters(parts: &[Part], at: usize) -> [Option<u8>; 2] {
         Some(Part::Literal(text)) => text.bytes().next(),
         _ => None,
     };
-    let (left, right) = (parts.get(..at).unwrap_or_default(), parts.get(at + 1..).unwrap_or_default());
+    let (left, right) = (
+        parts.get(..at).unwrap_or_default(),
+        parts.get(at + 1..).unwrap_or_default(),
+    );
     let is_chosen = |side: &[Part]| side.iter().any(|part| !part.is_settled());
-    [literal(left.last()).filter(|_| is_chosen(left)), literal(right.first()).filter(|_| is_chosen(right))]
+    [
+        literal(left.last()).filter(|_| is_chosen(left)),
+        literal(right.first()).filter(|_| is_chosen(right)),
+    ]
 }
 
 fn part(name: &str, offset: usize) -> Result<Part, TemplateProblem> {
@@ -264,20 +358,34 @@ fn part(name: &str, offset: usize) -> Result<Part, TemplateProblem> {
             if let Some(field) = name.strip_prefix("header:") {
                 let at = offset + "{header:".len();
                 let help = "write it as in `{header:X-Nonce}`";
-                Part::Header(FieldName::new(field).ok_or_else(|| problem(at, "this is not a header name", help))?)
+                Part::Header(
+                    FieldName::new(field)
+                        .ok_or_else(|| problem(at, "this is not a header name", help))?,
+                )
             } else if let Some(pointer) = name.strip_prefix("json:") {
                 let at = offset + "{json:".len();
                 let help = "begin it with `/`, as in `{json:/data/id}` (RFC 6901)";
-                Part::Json(Pointer::parse(pointer).ok_or_else(|| problem(at, "this is no JSON pointer", help))?)
+                Part::Json(
+                    Pointer::parse(pointer)
+                        .ok_or_else(|| problem(at, "this is no JSON pointer", help))?,
+                )
             } else {
-                return Err(problem(offset, &format!("`{{{name}}}` is not known"), &format!("one of {KNOWN}")));
+                return Err(problem(
+                    offset,
+                    &format!("`{{{name}}}` is not known"),
+                    &format!("one of {KNOWN}"),
+                ));
             }
         }
     })
 }
 
 fn problem(offset: usize, message: &str, help: &str) -> TemplateProblem {
-    TemplateProblem { offset, message: message.to_owned(), help: help.to_owned() }
+    TemplateProblem {
+        offset,
+        message: message.to_owned(),
+        help: help.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,12 @@ struct Given {
 
 impl Default for Given {
     fn default() -> Self {
-        Self { target: "/in/x?a=1&b=?", id: Found::One(b"evt-1"), header: Found::One(b"nonce"), public_url: None }
+        Self {
+            target: "/in/x?a=1&b=?",
+            id: Found::One(b"evt-1"),
+            header: Found::One(b"nonce"),
+            public_url: None,
+        }
     }
 }
 
@@ -32,7 +37,11 @@ impl Facts for Given {
         self.id
     }
     fn header(&self, name: &FieldName) -> Found<'_> {
-        if name.as_str() == "x-nonce" { self.header } else { Found::Nothing }
+        if name.as_str() == "x-nonce" {
+            self.header
+        } else {
+            Found::Nothing
+        }
     }
     fn public_url(&self) -> Option<&PublicUrl> {
         self.public_url.as_ref()
@@ -63,7 +72,10 @@ fn a_template_is_split_into_its_parts() {
         ]
     );
     assert!(template.covers_body());
-    assert_eq!(template.text(), "v0:{timestamp}.{body}{{}}{header:X-Nonce}}}");
+    assert_eq!(
+        template.text(),
+        "v0:{timestamp}.{body}{{}}{header:X-Nonce}}}"
+    );
 }
 
 #[test]
@@ -87,8 +99,14 @@ fn what_cannot_be_read_is_named_with_its_place() {
     let mut wrong = Vec::new();
     for (text, offset, message) in rows {
         match Template::parse(text) {
-            Err(problem) if problem.offset == offset && problem.message == message && !problem.help.is_empty() => {}
-            other => wrong.push((text, other.map(|t| t.text).map_err(|p| (p.offset, p.message)))),
+            Err(problem)
+                if problem.offset == offset
+                    && problem.message == message
+                    && !problem.help.is_empty() => {}
+            other => wrong.push((
+                text,
+                other.map(|t| t.text).map_err(|p| (p.offset, p.message)),
+            )),
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -96,18 +114,55 @@ fn what_cannot_be_read_is_named_with_its_place() {
 
 #[test]
 fn every_part_is_rendered_as_received() {
-    let url = |text: &str| Given { public_url: Some(PublicUrl::new(text)), ..Given::default() };
+    let url = |text: &str| Given {
+        public_url: Some(PublicUrl::new(text)),
+        ..Given::default()
+    };
     let rows = [
         ("{body}", Given::default(), ("", "")),
         ("{body}.{timestamp}", Given::default(), ("", ".1750000000")),
-        ("v0:{timestamp}:{body}", Given::default(), ("v0:1750000000:", "")),
-        ("{id}.{timestamp}.{body}!", Given::default(), ("evt-1.1750000000.", "!")),
-        ("{method}\n{path}\n{query}\n{body}", Given::default(), ("POST\n/in/x\na=1&b=?\n", "")),
-        ("{path}|{query}|{body}", Given { target: "/in/x", ..Given::default() }, ("/in/x||", "")),
-        ("{url}{body}", url("https://a.example"), ("https://a.example/in/x?a=1&b=?", "")),
-        ("{body}{url}", url("https://a.example/y"), ("", "https://a.example/y?a=1&b=?")),
+        (
+            "v0:{timestamp}:{body}",
+            Given::default(),
+            ("v0:1750000000:", ""),
+        ),
+        (
+            "{id}.{timestamp}.{body}!",
+            Given::default(),
+            ("evt-1.1750000000.", "!"),
+        ),
+        (
+            "{method}\n{path}\n{query}\n{body}",
+            Given::default(),
+            ("POST\n/in/x\na=1&b=?\n", ""),
+        ),
+        (
+            "{path}|{query}|{body}",
+            Given {
+                target: "/in/x",
+                ..Given::default()
+            },
+            ("/in/x||", ""),
+        ),
+        (
+            "{url}{body}",
+            url("https://a.example"),
+            ("https://a.example/in/x?a=1&b=?", ""),
+        ),
+        (
+            "{body}{url}",
+            url("https://a.example/y"),
+            ("", "https://a.example/y?a=1&b=?"),
+        ),
         ("{header:X-Nonce}.{body}", Given::default(), ("nonce.", "")),
-        ("{header:X-Nonce}.{body}", Given { header: Found::One(b""), ..Given::default() }, (".", "")),
+        (
+            "{header:X-Nonce}.{body}",
+            Given {
+                header: Found::One(b""),
+                ..Given::default()
+            },
+            (".", ""),
+        ),
         ("{timestamp}", Given::default(), ("1750000000", "")),
         ("{{{body}}}", Given::default(), ("{", "}")),
     ];
@@ -124,30 +179,109 @@ fn every_part_is_rendered_as_received() {
 #[test]
 fn a_value_that_is_missing_doubled_or_holds_a_delimiter_is_refused() {
     use Code::{InvalidEnvelope, MalformedSignature};
-    let id = |id| Given { id, ..Given::default() };
-    let header = |header| Given { header, ..Given::default() };
-    let target = |target| Given { target, ..Given::default() };
+    let id = |id| Given {
+        id,
+        ..Given::default()
+    };
+    let header = |header| Given {
+        header,
+        ..Given::default()
+    };
+    let target = |target| Given {
+        target,
+        ..Given::default()
+    };
     let rows = [
-        ("no id", "{id}.{body}", id(Found::Nothing), Some(InvalidEnvelope)),
-        ("empty id", "{id}.{body}", id(Found::One(b"")), Some(InvalidEnvelope)),
-        ("two ids", "{id}.{body}", id(Found::Several), Some(InvalidEnvelope)),
-        ("delimiter in the id", "{id}.{body}", id(Found::One(b"a.b")), Some(InvalidEnvelope)),
-        ("delimiter before the id", "{body}.{id}", id(Found::One(b"a.b")), Some(InvalidEnvelope)),
-        ("only the first byte counts", "{id}.:{body}", id(Found::One(b"a:b")), None),
-        ("what begins the template divides nothing", "v0:{id}.{body}", id(Found::One(b"v0:1")), None),
-        ("what ends the template divides nothing", "{body}.{id}-end", id(Found::One(b"a-b")), None),
-        ("behind the method too", "{method}.{id}:{body}", id(Found::One(b"a.b")), None),
-        ("no header", "{header:X-Nonce}.{body}", header(Found::Nothing), Some(MalformedSignature)),
-        ("two of a header", "{header:X-Nonce}.{body}", header(Found::Several), Some(MalformedSignature)),
+        (
+            "no id",
+            "{id}.{body}",
+            id(Found::Nothing),
+            Some(InvalidEnvelope),
+        ),
+        (
+            "empty id",
+            "{id}.{body}",
+            id(Found::One(b"")),
+            Some(InvalidEnvelope),
+        ),
+        (
+            "two ids",
+            "{id}.{body}",
+            id(Found::Several),
+            Some(InvalidEnvelope),
+        ),
+        (
+            "delimiter in the id",
+            "{id}.{body}",
+            id(Found::One(b"a.b")),
+            Some(InvalidEnvelope),
+        ),
+        (
+            "delimiter before the id",
+            "{body}.{id}",
+            id(Found::One(b"a.b")),
+            Some(InvalidEnvelope),
+        ),
+        (
+            "only the first byte counts",
+            "{id}.:{body}",
+            id(Found::One(b"a:b")),
+            None,
+        ),
+        (
+            "what begins the template divides nothing",
+            "v0:{id}.{body}",
+            id(Found::One(b"v0:1")),
+            None,
+        ),
+        (
+            "what ends the template divides nothing",
+            "{body}.{id}-end",
+            id(Found::One(b"a-b")),
+            None,
+        ),
+        (
+            "behind the method too",
+            "{method}.{id}:{body}",
+            id(Found::One(b"a.b")),
+            None,
+        ),
+        (
+            "no header",
+            "{header:X-Nonce}.{body}",
+            header(Found::Nothing),
+            Some(MalformedSignature),
+        ),
+        (
+            "two of a header",
+            "{header:X-Nonce}.{body}",
+            header(Found::Several),
+            Some(MalformedSignature),
+        ),
         (
             "a body's tail moved into a nonce",
             "{body}.{header:X-Nonce}.{timestamp}",
             header(Found::One(b"tail.nonce")),
             Some(MalformedSignature),
         ),
-        ("delimiter in the query", "{query}.{body}", target("/x?a.b"), Some(MalformedSignature)),
-        ("question mark behind the path", "{path}?{query}\n{body}", target("/x?a?b"), None),
-        ("url that is not known", "{url}{body}", Given::default(), Some(MalformedSignature)),
+        (
+            "delimiter in the query",
+            "{query}.{body}",
+            target("/x?a.b"),
+            Some(MalformedSignature),
+        ),
+        (
+            "question mark behind the path",
+            "{path}?{query}\n{body}",
+            target("/x?a?b"),
+            None,
+        ),
+        (
+            "url that is not known",
+            "{url}{body}",
+            Given::default(),
+            Some(MalformedSignature),
+        ),
     ];
     let mut wrong = Vec::new();
     for (name, template, given, expected) in rows {

@@ -9,7 +9,8 @@ use crate::notation::json::Pointer;
 use crate::notation::timestamp::Tolerance;
 use crate::notation::timestamp::Unit;
 use crate::scheme::{
-    Algorithm, BodyForm, Items, KeyForm, Place, Scheme, SignaturePlace, Stamped, Template, TimestampAt, TimestampPlace,
+    Algorithm, BodyForm, Items, KeyForm, Place, Scheme, SignaturePlace, Stamped, Template,
+    TimestampAt, TimestampPlace,
 };
 use crate::wire::head::FieldName;
 
@@ -66,12 +67,19 @@ pub(crate) fn timestamped(template: &str) -> Scheme {
         unsigned: false,
         required: true,
     };
-    Scheme { timestamp: Some(timestamp), ..plain(template) }
+    Scheme {
+        timestamp: Some(timestamp),
+        ..plain(template)
+    }
 }
 
 /// The reference receiver's scheme (SPEC 1).
 pub(crate) fn itellico() -> Scheme {
-    let json = |pointer| Some(Place::Json(vec![Pointer::parse(pointer).expect("a pointer")]));
+    let json = |pointer| {
+        Some(Place::Json(vec![
+            Pointer::parse(pointer).expect("a pointer"),
+        ]))
+    };
     let mut scheme = Scheme {
         provider: "itellico".into(),
         preset: true,
@@ -113,7 +121,10 @@ pub(crate) fn standard_webhooks() -> Scheme {
     scheme.signature.items = Items {
         separator: Some(" ".into()),
         assign: Some(b','),
-        accept: vec![("v1".into(), Algorithm::HmacSha256), ("v1a".into(), Algorithm::Ed25519)],
+        accept: vec![
+            ("v1".into(), Algorithm::HmacSha256),
+            ("v1a".into(), Algorithm::Ed25519),
+        ],
         ..Items::default()
     };
     if let Some(timestamp) = &mut scheme.timestamp {

@@ -12,21 +12,42 @@ fn what_is_signed_follows_from_the_template() {
         ("a place in a signed body", "{body}", json(), true),
         ("a place in an unsigned body", "{timestamp}", json(), false),
         ("a header by {id}", "{id}.{body}", header("x-id"), true),
-        ("a header by its name", "{header:X-Id}.{body}", header("x-id"), true),
-        ("the timestamp's header", "{timestamp}.{body}", header("x-timestamp"), true),
-        ("another header", "{header:X-Other}.{body}", header("x-id"), false),
+        (
+            "a header by its name",
+            "{header:X-Id}.{body}",
+            header("x-id"),
+            true,
+        ),
+        (
+            "the timestamp's header",
+            "{timestamp}.{body}",
+            header("x-timestamp"),
+            true,
+        ),
+        (
+            "another header",
+            "{header:X-Other}.{body}",
+            header("x-id"),
+            false,
+        ),
         ("none", "{body}", None, false),
     ];
     let mut wrong = Vec::new();
     for (name, template, place, expected) in rows {
-        let scheme = Scheme { event_id: place, ..fixtures::timestamped(template) };
+        let scheme = Scheme {
+            event_id: place,
+            ..fixtures::timestamped(template)
+        };
         if scheme.id_is_signed() != expected {
             wrong.push(name);
         }
     }
     assert!(wrong.is_empty(), "{wrong:?}");
 
-    let typed = |template| Scheme { event_type: header("x-type"), ..fixtures::timestamped(template) };
+    let typed = |template| Scheme {
+        event_type: header("x-type"),
+        ..fixtures::timestamped(template)
+    };
     assert!(typed("{header:X-Type}.{body}").event_type_is_signed());
     assert!(!typed("{body}").event_type_is_signed());
 }

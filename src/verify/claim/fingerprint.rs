@@ -36,7 +36,9 @@ enum Kind {
 impl FingerprintKey {
     /// The key of 16 bytes that the caller drew from the operating system.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self { keyed: SipHasher24::new_with_key(&bytes) }
+        Self {
+            keyed: SipHasher24::new_with_key(&bytes),
+        }
     }
 
     /// A body, as it was forwarded. One pass over it.
@@ -64,7 +66,12 @@ impl FingerprintKey {
     }
 
     /// The claim key of a delivery without a signed id: route, event type and [`content`](Self::content).
-    pub fn by_content(&self, route_name: &str, event_type: Option<&str>, content: Fingerprint) -> ClaimKey {
+    pub fn by_content(
+        &self,
+        route_name: &str,
+        event_type: Option<&str>,
+        content: Fingerprint,
+    ) -> ClaimKey {
         let mut digest = self.digest(Kind::KeyByContent);
         part(&mut digest, route_name.as_bytes());
         digest.write_u64(u64::from(event_type.is_some()));
@@ -130,7 +137,10 @@ mod tests {
         let mut digest = FingerprintKey::from_bytes(bytes).keyed;
         digest.write(&[0, 1, 2, 3, 4, 5, 6, 7]);
         let output: u128 = digest.finish128().into();
-        assert_eq!(hex::encode(output.to_le_bytes()), "3b62a9ba6258f5610f83e264f31497b4");
+        assert_eq!(
+            hex::encode(output.to_le_bytes()),
+            "3b62a9ba6258f5610f83e264f31497b4"
+        );
     }
 
     #[test]
@@ -141,8 +151,14 @@ mod tests {
         assert_ne!(k.event("a", b"bc"), k.event("ab", b"c"));
         assert_ne!(k.request("a", b"bc"), k.request("ab", b"c"));
         let content = k.content(b"", b"{}", b"");
-        assert_ne!(k.by_content("a", Some("bc"), content), k.by_content("ab", Some("c"), content));
-        assert_ne!(k.by_content("a", Some(""), content), k.by_content("a", None, content));
+        assert_ne!(
+            k.by_content("a", Some("bc"), content),
+            k.by_content("ab", Some("c"), content)
+        );
+        assert_ne!(
+            k.by_content("a", Some(""), content),
+            k.by_content("a", None, content)
+        );
     }
 
     #[test]
@@ -163,27 +179,42 @@ mod tests {
             k.route("").0,
         ];
         for (place, one) in all.iter().enumerate() {
-            assert!(!all[..place].contains(one), "kind number {place} repeats another");
+            assert!(
+                !all[..place].contains(one),
+                "kind number {place} repeats another"
+            );
         }
     }
 
     #[test]
     fn content_is_the_same_however_its_bytes_are_split() {
         let k = key();
-        assert_eq!(k.content(b"1.", b"{}", b".2"), k.content(b"", b"1.{}.2", b""));
-        assert_ne!(k.content(b"1.", b"{}", b".2"), k.content(b"1.", b"{}", b".3"));
+        assert_eq!(
+            k.content(b"1.", b"{}", b".2"),
+            k.content(b"", b"1.{}.2", b"")
+        );
+        assert_ne!(
+            k.content(b"1.", b"{}", b".2"),
+            k.content(b"1.", b"{}", b".3")
+        );
     }
 
     #[test]
     fn another_event_type_is_another_key_for_the_same_content() {
         let k = key();
         let content = k.content(b"", b"{}", b"");
-        assert_ne!(k.by_content("a", Some("push"), content), k.by_content("a", Some("ping"), content));
+        assert_ne!(
+            k.by_content("a", Some("push"), content),
+            k.by_content("a", Some("ping"), content)
+        );
     }
 
     #[test]
     fn rx_19_another_process_makes_other_digests() {
-        assert_ne!(key().by_id("a", b"b"), FingerprintKey::from_bytes([0; 16]).by_id("a", b"b"));
+        assert_ne!(
+            key().by_id("a", b"b"),
+            FingerprintKey::from_bytes([0; 16]).by_id("a", b"b")
+        );
         assert_eq!(key().by_id("a", b"b"), key().by_id("a", b"b"));
     }
 

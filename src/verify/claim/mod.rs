@@ -125,7 +125,10 @@ impl Policy {
             (true, true) => IdTrust::SignedPresetPlace,
             (true, false) => IdTrust::SignedOperatorPlace,
         };
-        Self { id_trust, stamped_by_event: scheme.stamped() == Stamped::Event }
+        Self {
+            id_trust,
+            stamped_by_event: scheme.stamped() == Stamped::Event,
+        }
     }
 }
 
@@ -168,7 +171,10 @@ mod tests {
     }
 
     fn done(body: u128, signed_at: Option<i64>) -> Stored {
-        Stored::Done { body: Fingerprint(body), signed_at: signed_at.map(UnixMillis) }
+        Stored::Done {
+            body: Fingerprint(body),
+            signed_at: signed_at.map(UnixMillis),
+        }
     }
 
     #[test]
@@ -176,17 +182,72 @@ mod tests {
         use Decision::{Claim, Conflict, InFlight, Redelivery, Replay};
         let rows: &[(&str, Option<Stored>, Arrival, Decision)] = &[
             ("nothing is stored", None, arrival(7, Some(1)), Claim),
-            ("a copy is in flight", Some(Stored::InFlight), arrival(7, Some(1)), InFlight),
-            ("same body, same timestamp", Some(done(7, Some(1))), arrival(7, Some(1)), Replay),
-            ("same body, later timestamp", Some(done(7, Some(1))), arrival(7, Some(2)), Redelivery),
-            ("same body, earlier timestamp", Some(done(7, Some(2))), arrival(7, Some(1)), Redelivery),
-            ("same body, never a timestamp", Some(done(7, None)), arrival(7, None), Redelivery),
-            ("same body, a timestamp only now", Some(done(7, None)), arrival(7, Some(1)), Redelivery),
-            ("same body, no timestamp any more", Some(done(7, Some(1))), arrival(7, None), Redelivery),
-            ("other body, same timestamp", Some(done(8, Some(1))), arrival(7, Some(1)), Conflict),
-            ("other body, other timestamp", Some(done(8, Some(1))), arrival(7, Some(2)), Conflict),
-            ("other body, no timestamp", Some(done(8, None)), arrival(7, None), Conflict),
-            ("entries of its time are forgotten", Some(Stored::Forgotten), arrival(7, Some(1)), Replay),
+            (
+                "a copy is in flight",
+                Some(Stored::InFlight),
+                arrival(7, Some(1)),
+                InFlight,
+            ),
+            (
+                "same body, same timestamp",
+                Some(done(7, Some(1))),
+                arrival(7, Some(1)),
+                Replay,
+            ),
+            (
+                "same body, later timestamp",
+                Some(done(7, Some(1))),
+                arrival(7, Some(2)),
+                Redelivery,
+            ),
+            (
+                "same body, earlier timestamp",
+                Some(done(7, Some(2))),
+                arrival(7, Some(1)),
+                Redelivery,
+            ),
+            (
+                "same body, never a timestamp",
+                Some(done(7, None)),
+                arrival(7, None),
+                Redelivery,
+            ),
+            (
+                "same body, a timestamp only now",
+                Some(done(7, None)),
+                arrival(7, Some(1)),
+                Redelivery,
+            ),
+            (
+                "same body, no timestamp any more",
+                Some(done(7, Some(1))),
+                arrival(7, None),
+                Redelivery,
+            ),
+            (
+                "other body, same timestamp",
+                Some(done(8, Some(1))),
+                arrival(7, Some(1)),
+                Conflict,
+            ),
+            (
+                "other body, other timestamp",
+                Some(done(8, Some(1))),
+                arrival(7, Some(2)),
+                Conflict,
+            ),
+            (
+                "other body, no timestamp",
+                Some(done(8, None)),
+                arrival(7, None),
+                Conflict,
+            ),
+            (
+                "entries of its time are forgotten",
+                Some(Stored::Forgotten),
+                arrival(7, Some(1)),
+                Replay,
+            ),
         ];
         let wrong: Vec<_> = rows
             .iter()
@@ -201,22 +262,94 @@ mod tests {
         use IdTrust::{SignedOperatorPlace, SignedPresetPlace, Unsigned};
         type Row = (&'static str, Decision, IdTrust, bool, Option<Code>);
         let rows: &[Row] = &[
-            ("a claim is no refusal", Decision::Claim, SignedPresetPlace, false, None),
-            ("in flight", Decision::InFlight, SignedPresetPlace, false, Some(Code::EventInFlight)),
-            ("in flight, stamped event", Decision::InFlight, Unsigned, true, Some(Code::EventInFlight)),
-            ("replay by id", Decision::Replay, SignedPresetPlace, false, Some(Code::ReplayedEvent)),
-            ("replay by content", Decision::Replay, Unsigned, false, Some(Code::ReplayedEvent)),
-            ("replay, stamped event", Decision::Replay, SignedPresetPlace, true, Some(Code::DuplicateEvent)),
-            ("redelivery by id", Decision::Redelivery, SignedOperatorPlace, false, Some(Code::DuplicateEvent)),
-            ("redelivery by content", Decision::Redelivery, Unsigned, false, Some(Code::DuplicateEvent)),
-            ("conflict, preset's place", Decision::Conflict, SignedPresetPlace, false, Some(Code::DuplicateEvent)),
-            ("conflict, operator's", Decision::Conflict, SignedOperatorPlace, false, Some(Code::EventIdConflict)),
-            ("conflict, stamped event", Decision::Conflict, SignedOperatorPlace, true, Some(Code::EventIdConflict)),
+            (
+                "a claim is no refusal",
+                Decision::Claim,
+                SignedPresetPlace,
+                false,
+                None,
+            ),
+            (
+                "in flight",
+                Decision::InFlight,
+                SignedPresetPlace,
+                false,
+                Some(Code::EventInFlight),
+            ),
+            (
+                "in flight, stamped event",
+                Decision::InFlight,
+                Unsigned,
+                true,
+                Some(Code::EventInFlight),
+            ),
+            (
+                "replay by id",
+                Decision::Replay,
+                SignedPresetPlace,
+                false,
+                Some(Code::ReplayedEvent),
+            ),
+            (
+                "replay by content",
+                Decision::Replay,
+                Unsigned,
+                false,
+                Some(Code::ReplayedEvent),
+            ),
+            (
+                "replay, stamped event",
+                Decision::Replay,
+                SignedPresetPlace,
+                true,
+                Some(Code::DuplicateEvent),
+            ),
+            (
+                "redelivery by id",
+                Decision::Redelivery,
+                SignedOperatorPlace,
+                false,
+                Some(Code::DuplicateEvent),
+            ),
+            (
+                "redelivery by content",
+                Decision::Redelivery,
+                Unsigned,
+                false,
+                Some(Code::DuplicateEvent),
+            ),
+            (
+                "conflict, preset's place",
+                Decision::Conflict,
+                SignedPresetPlace,
+                false,
+                Some(Code::DuplicateEvent),
+            ),
+            (
+                "conflict, operator's",
+                Decision::Conflict,
+                SignedOperatorPlace,
+                false,
+                Some(Code::EventIdConflict),
+            ),
+            (
+                "conflict, stamped event",
+                Decision::Conflict,
+                SignedOperatorPlace,
+                true,
+                Some(Code::EventIdConflict),
+            ),
         ];
         let wrong: Vec<_> = rows
             .iter()
             .filter(|(_, decision, id_trust, stamped_by_event, expected)| {
-                refusal(*decision, &Policy { id_trust: *id_trust, stamped_by_event: *stamped_by_event }) != *expected
+                refusal(
+                    *decision,
+                    &Policy {
+                        id_trust: *id_trust,
+                        stamped_by_event: *stamped_by_event,
+                    },
+                ) != *expected
             })
             .map(|(name, ..)| name)
             .collect();

@@ -19,7 +19,8 @@ pub const MAX_ID_DIGITS: usize = 64;
 pub const MAX_LABEL_BYTES: usize = 1024;
 
 const MISSING: &str = "the event id is missing";
-const EXTENDED: &str = "the body holds a zero byte, so it may have been added to behind what was signed";
+const EXTENDED: &str =
+    "the body holds a zero byte, so it may have been added to behind what was signed";
 const NO_TYPE: &str = "the event type is missing";
 const NO_ACCOUNT: &str = "the account is missing";
 const EMPTY: &str = "the event id is empty";
@@ -47,7 +48,10 @@ pub struct Event {
 
 /// Where the event's parts stand, made once per route.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "one question each, asked of three parts and of the body")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one question each, asked of three parts and of the body"
+)]
 pub struct Envelope {
     id: Option<Source>,
     id_required: bool,
@@ -85,7 +89,9 @@ impl Envelope {
             Place::Header(name) => Some(Source::Header(name.clone())),
             Place::Json(pointers) => {
                 needs_json = true;
-                Some(Source::Json(pointers.iter().map(|pointer| places.add(pointer)).collect()))
+                Some(Source::Json(
+                    pointers.iter().map(|pointer| places.add(pointer)).collect(),
+                ))
             }
             Place::Claim(name) => scheme.jwt.is_some().then(|| Source::Claim(name.clone())),
         };
@@ -116,8 +122,14 @@ impl Envelope {
     /// # Errors
     /// [`Code::InvalidEnvelope`]: the body is not one JSON text although a part is looked for in it, a key or header
     /// that is looked for is repeated, or the id is not one that everybody reads alike.
-    pub fn extract(&self, head: &Head, body: &[u8], claims: Option<&[u8]>) -> Result<Event, Refusal> {
-        self.read(head, body, claims).map_err(|why| Refusal::because(Code::InvalidEnvelope, why))
+    pub fn extract(
+        &self,
+        head: &Head,
+        body: &[u8],
+        claims: Option<&[u8]>,
+    ) -> Result<Event, Refusal> {
+        self.read(head, body, claims)
+            .map_err(|why| Refusal::because(Code::InvalidEnvelope, why))
     }
 
     fn read(&self, head: &Head, body: &[u8], claims: Option<&[u8]>) -> Result<Event, &'static str> {
@@ -128,8 +140,16 @@ impl Envelope {
         // Where no id is required, a body of another kind (a form) just has none; its first byte tells (SCHEMES 2).
         let is_required = self.id_required || self.type_required || self.account_required;
         let is_asked = self.needs_json && (is_required || begins_as_container(body));
-        let values = if is_asked { Some(self.places.scan(body).map_err(Fault::why)?) } else { None };
-        let parts = Parts { head, values, claims };
+        let values = if is_asked {
+            Some(self.places.scan(body).map_err(Fault::why)?)
+        } else {
+            None
+        };
+        let parts = Parts {
+            head,
+            values,
+            claims,
+        };
         let id = match &self.id {
             Some(source) => id(source, &parts)?,
             None => None,
@@ -151,7 +171,11 @@ impl Envelope {
         if account.is_none() && self.account_required {
             return Err(NO_ACCOUNT);
         }
-        Ok(Event { id, event_type, account })
+        Ok(Event {
+            id,
+            event_type,
+            account,
+        })
     }
 }
 
@@ -162,7 +186,9 @@ pub fn visible_ascii(text: &str) -> bool {
 
 /// Whether the first byte that is not JSON's white space opens an object or an array.
 fn begins_as_container(body: &[u8]) -> bool {
-    let first = body.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+    let first = body
+        .iter()
+        .find(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
     matches!(first, Some(b'{' | b'['))
 }
 
@@ -173,10 +199,14 @@ fn id(source: &Source, parts: &Parts<'_>) -> Result<Option<String>, &'static str
             Found::Several => return Err(REPEATED_ID),
             // A proxy may have joined two lines into a list; then, too, it is unknown which one counts.
             Found::One(value) if value.contains(&b',') => return Err(LISTED_ID),
-            Found::One(value) => std::str::from_utf8(value).map_err(|_| ID_NOT_UTF8)?.to_owned(),
+            Found::One(value) => std::str::from_utf8(value)
+                .map_err(|_| ID_NOT_UTF8)?
+                .to_owned(),
         },
         Source::Json(slots) => {
-            let Some(values) = &parts.values else { return Ok(None) };
+            let Some(values) = &parts.values else {
+                return Ok(None);
+            };
             let mut texts = Vec::with_capacity(slots.len());
             for slot in slots {
                 match id_part(values.at(*slot))? {
@@ -213,7 +243,9 @@ fn id_part(value: Value<'_>) -> Result<Option<String>, &'static str> {
             (part, true) if part.is_empty() => Err(EMPTY),
             (part, true) => Ok(Some(part)),
         },
-        Value::Integer(text) if text.trim_start_matches('-').len() > MAX_ID_DIGITS => Err(TOO_MANY_DIGITS),
+        Value::Integer(text) if text.trim_start_matches('-').len() > MAX_ID_DIGITS => {
+            Err(TOO_MANY_DIGITS)
+        }
         Value::Integer(text) => Ok(Some(text.to_owned())),
         Value::Fraction => Err(NOT_INTEGER),
         Value::Bool | Value::Array | Value::Object => Err(WRONG_KIND),
@@ -232,7 +264,9 @@ fn label(source: &Source, parts: &Parts<'_>) -> Result<Option<String>, &'static 
             },
         },
         Source::Json(slots) => {
-            let Some(values) = &parts.values else { return Ok(None) };
+            let Some(values) = &parts.values else {
+                return Ok(None);
+            };
             let mut texts = Vec::with_capacity(slots.len());
             for slot in slots {
                 match values.at(*slot) {

@@ -13,7 +13,11 @@ type Read<T> = Result<T, &'static str>;
 type IdAndType<'a> = (Option<&'a str>, Option<&'a str>);
 
 fn json(pointers: &[&str]) -> Option<Place> {
-    pointers.iter().map(|text| Pointer::parse(text)).collect::<Option<_>>().map(Place::Json)
+    pointers
+        .iter()
+        .map(|text| Pointer::parse(text))
+        .collect::<Option<_>>()
+        .map(Place::Json)
 }
 
 fn header(name: &str) -> Option<Place> {
@@ -21,22 +25,41 @@ fn header(name: &str) -> Option<Place> {
 }
 
 fn head(lines: Lines<'_>) -> Head {
-    Head::from_parts("POST", "/", lines.iter().map(|(name, value)| (name.as_bytes(), *value))).expect("head")
+    Head::from_parts(
+        "POST",
+        "/",
+        lines.iter().map(|(name, value)| (name.as_bytes(), *value)),
+    )
+    .expect("head")
 }
 
 /// Reads only the id at `/id`, which is required.
 fn id_of(body: &[u8]) -> Result<String, &'static str> {
     let envelope = reading(json(&["/id"]), true, None, None);
-    envelope.extract(&head(&[]), body, None).map(|event| event.id.unwrap_or_default()).map_err(|refusal| {
-        assert_eq!(refusal.code, Code::InvalidEnvelope);
-        refusal.why
-    })
+    envelope
+        .extract(&head(&[]), body, None)
+        .map(|event| event.id.unwrap_or_default())
+        .map_err(|refusal| {
+            assert_eq!(refusal.code, Code::InvalidEnvelope);
+            refusal.why
+        })
 }
 
 /// An envelope with these places.
-fn reading(event_id: Option<Place>, id_required: bool, event_type: Option<Place>, account: Option<Place>) -> Envelope {
+fn reading(
+    event_id: Option<Place>,
+    id_required: bool,
+    event_type: Option<Place>,
+    account: Option<Place>,
+) -> Envelope {
     let scheme = crate::scheme::tests::fixtures::plain("{body}");
-    Envelope::of(&Scheme { event_id, event_id_required: id_required, event_type, account, ..scheme })
+    Envelope::of(&Scheme {
+        event_id,
+        event_id_required: id_required,
+        event_type,
+        account,
+        ..scheme
+    })
 }
 
 #[test]
@@ -57,34 +80,114 @@ fn an_id_is_one_that_everybody_reads_alike() {
         ("EN-04 integer", r#"{"id":12}"#.into(), Ok("12")),
         ("EN-04 zero", r#"{"id":0}"#.into(), Ok("0")),
         ("EN-04 negative", r#"{"id":-12}"#.into(), Ok("-12")),
-        ("EN-04 beyond 2^53", r#"{"id":9007199254740993}"#.into(), Ok("9007199254740993")),
-        ("EN-04 64 digits", format!(r#"{{"id":{digits}}}"#), Ok(&digits)),
-        ("EN-04 64 digits and a sign", format!(r#"{{"id":-{digits}}}"#), Ok("-")),
-        ("EN-04 65 digits", format!(r#"{{"id":{digits}9}}"#), Err(TOO_MANY_DIGITS)),
-        ("EN-04 400 digits", format!(r#"{{"id":{}}}"#, "9".repeat(400)), Err(TOO_MANY_DIGITS)),
+        (
+            "EN-04 beyond 2^53",
+            r#"{"id":9007199254740993}"#.into(),
+            Ok("9007199254740993"),
+        ),
+        (
+            "EN-04 64 digits",
+            format!(r#"{{"id":{digits}}}"#),
+            Ok(&digits),
+        ),
+        (
+            "EN-04 64 digits and a sign",
+            format!(r#"{{"id":-{digits}}}"#),
+            Ok("-"),
+        ),
+        (
+            "EN-04 65 digits",
+            format!(r#"{{"id":{digits}9}}"#),
+            Err(TOO_MANY_DIGITS),
+        ),
+        (
+            "EN-04 400 digits",
+            format!(r#"{{"id":{}}}"#, "9".repeat(400)),
+            Err(TOO_MANY_DIGITS),
+        ),
         ("EN-04 exponent", r#"{"id":1e2}"#.into(), Err(NOT_INTEGER)),
         ("EN-04 fraction", r#"{"id":1.0}"#.into(), Err(NOT_INTEGER)),
         ("EN-04 minus zero", r#"{"id":-0}"#.into(), Err(NOT_INTEGER)),
-        ("EN-06 lone surrogate", r#"{"id":"\ud800"}"#.into(), Err("surrogate")),
-        ("EN-06 lone surrogate elsewhere", r#"{"id":"a","x":"\ud800"}"#.into(), Ok("a")),
+        (
+            "EN-06 lone surrogate",
+            r#"{"id":"\ud800"}"#.into(),
+            Err("surrogate"),
+        ),
+        (
+            "EN-06 lone surrogate elsewhere",
+            r#"{"id":"a","x":"\ud800"}"#.into(),
+            Ok("a"),
+        ),
         ("EN-06 pair", r#"{"id":"\ud83d\ude00"}"#.into(), Ok("😀")),
         ("EN-07 NUL", r#"{"id":"evt\u0000x"}"#.into(), Err(CONTROL)),
         ("EN-07 newline", r#"{"id":"evt\nx"}"#.into(), Err(CONTROL)),
-        ("EN-07 carriage return", r#"{"id":"evt\rx"}"#.into(), Err(CONTROL)),
+        (
+            "EN-07 carriage return",
+            r#"{"id":"evt\rx"}"#.into(),
+            Err(CONTROL),
+        ),
         ("EN-07 tab", r#"{"id":"evt\tx"}"#.into(), Err(CONTROL)),
         ("EN-07 ESC", r#"{"id":"\u001bx"}"#.into(), Err(CONTROL)),
-        ("EN-07 DEL as it is", "{\"id\":\"a\u{7f}\"}".into(), Err(CONTROL)),
-        ("EN-07 DEL escaped", r#"{"id":"\u007f"}"#.into(), Err(CONTROL)),
-        ("EN-07 C1 as it is", "{\"id\":\"a\u{85}\"}".into(), Err(CONTROL)),
-        ("EN-07 C1 escaped", r#"{"id":"\u009f"}"#.into(), Err(CONTROL)),
-        ("EN-07 line separator", r#"{"id":"a\u2028b"}"#.into(), Ok("a\u{2028}b")),
-        ("EN-07 direction override", r#"{"id":"a\u202Eb"}"#.into(), Ok("a\u{202e}b")),
-        ("EN-08 256 bytes", format!(r#"{{"id":"{fits}"}}"#), Ok(&fits)),
-        ("EN-08 257 bytes", format!(r#"{{"id":"{long}"}}"#), Err(TOO_LONG)),
-        ("EN-08 1 MB", format!(r#"{{"id":"{}"}}"#, "x".repeat(1 << 20)), Err(TOO_LONG)),
-        ("EN-08 1 MB of escapes", format!(r#"{{"id":"{}"}}"#, r"\u0041".repeat(1 << 18)), Err(TOO_LONG)),
-        ("EN-08 256 bytes once unescaped", format!(r#"{{"id":"{}"}}"#, r"\u0078".repeat(256)), Ok(&fits)),
-        ("EN-08 bytes, not characters", format!(r#"{{"id":"{}"}}"#, "é".repeat(129)), Err(TOO_LONG)),
+        (
+            "EN-07 DEL as it is",
+            "{\"id\":\"a\u{7f}\"}".into(),
+            Err(CONTROL),
+        ),
+        (
+            "EN-07 DEL escaped",
+            r#"{"id":"\u007f"}"#.into(),
+            Err(CONTROL),
+        ),
+        (
+            "EN-07 C1 as it is",
+            "{\"id\":\"a\u{85}\"}".into(),
+            Err(CONTROL),
+        ),
+        (
+            "EN-07 C1 escaped",
+            r#"{"id":"\u009f"}"#.into(),
+            Err(CONTROL),
+        ),
+        (
+            "EN-07 line separator",
+            r#"{"id":"a\u2028b"}"#.into(),
+            Ok("a\u{2028}b"),
+        ),
+        (
+            "EN-07 direction override",
+            r#"{"id":"a\u202Eb"}"#.into(),
+            Ok("a\u{202e}b"),
+        ),
+        (
+            "EN-08 256 bytes",
+            format!(r#"{{"id":"{fits}"}}"#),
+            Ok(&fits),
+        ),
+        (
+            "EN-08 257 bytes",
+            format!(r#"{{"id":"{long}"}}"#),
+            Err(TOO_LONG),
+        ),
+        (
+            "EN-08 1 MB",
+            format!(r#"{{"id":"{}"}}"#, "x".repeat(1 << 20)),
+            Err(TOO_LONG),
+        ),
+        (
+            "EN-08 1 MB of escapes",
+            format!(r#"{{"id":"{}"}}"#, r"\u0041".repeat(1 << 18)),
+            Err(TOO_LONG),
+        ),
+        (
+            "EN-08 256 bytes once unescaped",
+            format!(r#"{{"id":"{}"}}"#, r"\u0078".repeat(256)),
+            Ok(&fits),
+        ),
+        (
+            "EN-08 bytes, not characters",
+            format!(r#"{{"id":"{}"}}"#, "é".repeat(129)),
+            Err(TOO_LONG),
+        ),
         ("EN-09 capital", r#"{"id":"Evt"}"#.into(), Ok("Evt")),
         ("EN-09 NFC", r#"{"id":"\u00e9"}"#.into(), Ok("\u{e9}")),
         ("EN-09 NFD", r#"{"id":"e\u0301"}"#.into(), Ok("e\u{301}")),
@@ -108,7 +211,12 @@ fn an_id_is_one_that_everybody_reads_alike() {
 
 #[test]
 fn en_01_a_repeated_key_is_an_invalid_envelope_wherever_something_is_extracted() {
-    let envelope = reading(json(&["/id"]), true, json(&["/type"]), json(&["/data/account"]));
+    let envelope = reading(
+        json(&["/id"]),
+        true,
+        json(&["/type"]),
+        json(&["/data/account"]),
+    );
     for body in [
         r#"{"id":"a","id":"a"}"#,
         r#"{"id":"a","type":"x","type":"y"}"#,
@@ -116,7 +224,9 @@ fn en_01_a_repeated_key_is_an_invalid_envelope_wherever_something_is_extracted()
         r#"{"id":"a","data":{"account":1,"account":2}}"#,
         r#"{"id":"a","data":1,"data":{}}"#,
     ] {
-        let refusal = envelope.extract(&head(&[]), body.as_bytes(), None).expect_err(body);
+        let refusal = envelope
+            .extract(&head(&[]), body.as_bytes(), None)
+            .expect_err(body);
         assert!(refusal.why.contains("twice"), "{body}: {refusal}");
         assert_eq!(refusal.code, Code::InvalidEnvelope);
     }
@@ -127,17 +237,41 @@ fn an_id_in_a_header_is_as_strict() {
     let long = [b'x'; 257];
     let rows: [(&str, Lines<'_>, Read<&str>); 16] = [
         ("one", &[("X-Event-Id", b"evt_1")], Ok("evt_1")),
-        ("case of the name", &[("x-eVENT-iD", b" evt_1 ")], Ok("evt_1")),
+        (
+            "case of the name",
+            &[("x-eVENT-iD", b" evt_1 ")],
+            Ok("evt_1"),
+        ),
         ("EN-13 none", &[("X-Other", b"x")], Err(MISSING)),
         ("EN-13 empty", &[("X-Event-Id", b"")], Err(MISSING)),
         ("EN-13 space alone", &[("X-Event-Id", b"  ")], Err(MISSING)),
-        ("EN-13 twice", &[("X-Event-Id", b"a"), ("X-Event-Id", b"b")], Err(REPEATED_ID)),
-        ("EN-13 twice alike", &[("X-Event-Id", b"a"), ("x-event-id", b"a")], Err(REPEATED_ID)),
-        ("EN-13 alias beside it", &[("X-Event-Id", b"a"), ("X_Event_Id", b"b")], Err(REPEATED_ID)),
+        (
+            "EN-13 twice",
+            &[("X-Event-Id", b"a"), ("X-Event-Id", b"b")],
+            Err(REPEATED_ID),
+        ),
+        (
+            "EN-13 twice alike",
+            &[("X-Event-Id", b"a"), ("x-event-id", b"a")],
+            Err(REPEATED_ID),
+        ),
+        (
+            "EN-13 alias beside it",
+            &[("X-Event-Id", b"a"), ("X_Event_Id", b"b")],
+            Err(REPEATED_ID),
+        ),
         ("EN-13 alias alone", &[("X_Event_Id", b"a")], Err(MISSING)),
         ("EN-13 list", &[("X-Event-Id", b"a, b")], Err(LISTED_ID)),
-        ("EN-13 list without space", &[("X-Event-Id", b"a,")], Err(LISTED_ID)),
-        ("EN-06 not UTF-8", &[("X-Event-Id", b"\xff")], Err(ID_NOT_UTF8)),
+        (
+            "EN-13 list without space",
+            &[("X-Event-Id", b"a,")],
+            Err(LISTED_ID),
+        ),
+        (
+            "EN-06 not UTF-8",
+            &[("X-Event-Id", b"\xff")],
+            Err(ID_NOT_UTF8),
+        ),
         ("EN-07 tab", &[("X-Event-Id", b"a\tb")], Err(CONTROL)),
         ("EN-07 C1", &[("X-Event-Id", b"a\xc2\x85b")], Err(CONTROL)),
         ("EN-08 257 bytes", &[("X-Event-Id", &long)], Err(TOO_LONG)),
@@ -147,8 +281,15 @@ fn an_id_in_a_header_is_as_strict() {
     assert!(!envelope.needs_json());
     let mut wrong = Vec::new();
     for (row, lines, want) in rows {
-        let found = envelope.extract(&head(lines), b"\xff not looked at", None).map_err(|refusal| refusal.why);
-        if found.as_ref().map(|event| event.id.as_deref().unwrap_or_default()).map_err(|why| *why) != want {
+        let found = envelope
+            .extract(&head(lines), b"\xff not looked at", None)
+            .map_err(|refusal| refusal.why);
+        if found
+            .as_ref()
+            .map(|event| event.id.as_deref().unwrap_or_default())
+            .map_err(|why| *why)
+            != want
+        {
             wrong.push((row, found));
         }
     }
@@ -157,8 +298,16 @@ fn an_id_in_a_header_is_as_strict() {
 
 #[test]
 fn en_13_the_place_decides_where_header_and_body_both_hold_an_id() {
-    let (lines, body) = (head(&[("X-Event-Id", b"from-header")]), br#"{"id":"from-body"}"#);
-    let of = |place| reading(place, true, None, None).extract(&lines, body, None).expect("event").id;
+    let (lines, body) = (
+        head(&[("X-Event-Id", b"from-header")]),
+        br#"{"id":"from-body"}"#,
+    );
+    let of = |place| {
+        reading(place, true, None, None)
+            .extract(&lines, body, None)
+            .expect("event")
+            .id
+    };
     assert_eq!(of(header("X-Event-Id")).as_deref(), Some("from-header"));
     assert_eq!(of(json(&["/id"])).as_deref(), Some("from-body"));
 }
@@ -167,7 +316,11 @@ fn en_13_the_place_decides_where_header_and_body_both_hold_an_id() {
 fn where_no_id_is_required_one_may_be_missing_but_not_wrong() {
     let envelope = reading(json(&["/id"]), false, json(&["/type"]), None);
     let rows: [(&str, &[u8], Read<IdAndType<'_>>); 15] = [
-        ("there", br#"{"id":"a","type":"t"}"#, Ok((Some("a"), Some("t")))),
+        (
+            "there",
+            br#"{"id":"a","type":"t"}"#,
+            Ok((Some("a"), Some("t"))),
+        ),
         ("missing", br#"{"type":"t"}"#, Ok((None, Some("t")))),
         ("null", br#"{"id":null}"#, Ok((None, None))),
         ("array at top", b"[]", Ok((None, None))),
@@ -180,13 +333,25 @@ fn where_no_id_is_required_one_may_be_missing_but_not_wrong() {
         ("object", br#"{"id":{}}"#, Err(WRONG_KIND)),
         ("empty", br#"{"id":""}"#, Err(EMPTY)),
         ("fraction", br#"{"id":1.5}"#, Err(NOT_INTEGER)),
-        ("cut", b" \r\n\t{", Err("the body is not JSON: it ends too early")),
-        ("trailing", b"[]x", Err("something follows the JSON text in the body")),
+        (
+            "cut",
+            b" \r\n\t{",
+            Err("the body is not JSON: it ends too early"),
+        ),
+        (
+            "trailing",
+            b"[]x",
+            Err("something follows the JSON text in the body"),
+        ),
     ];
     let mut wrong = Vec::new();
     for (row, body, want) in rows {
-        let found = envelope.extract(&head(&[]), body, None).map_err(|refusal| refusal.why);
-        let plain = found.as_ref().map(|event| (event.id.as_deref(), event.event_type.as_deref()));
+        let found = envelope
+            .extract(&head(&[]), body, None)
+            .map_err(|refusal| refusal.why);
+        let plain = found
+            .as_ref()
+            .map(|event| (event.id.as_deref(), event.event_type.as_deref()));
         if plain.map_err(|why| *why) != want {
             wrong.push((row, found));
         }
@@ -201,7 +366,13 @@ fn a_body_must_be_json_where_the_id_is_required_and_any_part_is_in_it() {
     let lines = head(&[("X-Event-Id", b"a")]);
     assert!(envelope.extract(&lines, b"{}", None).is_ok());
     for body in [&b"payload=1"[..], b"", b"\xef\xbb\xbf{}", b"{}{}"] {
-        assert_eq!(envelope.extract(&lines, body, None).expect_err("refusal").code, Code::InvalidEnvelope);
+        assert_eq!(
+            envelope
+                .extract(&lines, body, None)
+                .expect_err("refusal")
+                .code,
+            Code::InvalidEnvelope
+        );
     }
     // Without a place for an id, none can be required.
     let event = reading(None, true, json(&["/type"]), None).extract(&lines, b"payload=1", None);
@@ -222,15 +393,40 @@ fn en_12_type_and_account_are_taken_where_they_are_there() {
         ("fraction", r#"{"type":1.5}"#.into(), None),
         ("integer", r#"{"type":17}"#.into(), Some("17".into())),
         ("quotes", r#"{"type":"a\"b"}"#.into(), Some("a\"b".into())),
-        ("newline", r#"{"type":"a\nb\u0000"}"#.into(), Some("a\nb\0".into())),
-        ("10 KB", format!(r#"{{"type":"{long}"}}"#), Some("é".repeat(512))),
-        ("10 KB, border within a character", format!(r#"{{"type":"x{long}"}}"#), Some(format!("x{}", "é".repeat(511)))),
-        ("10 KB of escapes", format!(r#"{{"type":"{}"}}"#, r"\u00e9".repeat(5120)), Some("é".repeat(512))),
-        ("10 KB of digits", format!(r#"{{"type":{}}}"#, "1".repeat(10_240)), Some("1".repeat(1024))),
+        (
+            "newline",
+            r#"{"type":"a\nb\u0000"}"#.into(),
+            Some("a\nb\0".into()),
+        ),
+        (
+            "10 KB",
+            format!(r#"{{"type":"{long}"}}"#),
+            Some("é".repeat(512)),
+        ),
+        (
+            "10 KB, border within a character",
+            format!(r#"{{"type":"x{long}"}}"#),
+            Some(format!("x{}", "é".repeat(511))),
+        ),
+        (
+            "10 KB of escapes",
+            format!(r#"{{"type":"{}"}}"#, r"\u00e9".repeat(5120)),
+            Some("é".repeat(512)),
+        ),
+        (
+            "10 KB of digits",
+            format!(r#"{{"type":{}}}"#, "1".repeat(10_240)),
+            Some("1".repeat(1024)),
+        ),
     ];
     for (row, body, want) in rows {
-        for envelope in [reading(None, false, json(&["/type"]), None), reading(None, false, None, json(&["/type"]))] {
-            let event = envelope.extract(&head(&[]), body.as_bytes(), None).expect(row);
+        for envelope in [
+            reading(None, false, json(&["/type"]), None),
+            reading(None, false, None, json(&["/type"])),
+        ] {
+            let event = envelope
+                .extract(&head(&[]), body.as_bytes(), None)
+                .expect(row);
             assert_eq!(event.event_type.or(event.account), want, "{row}");
         }
     }
@@ -245,12 +441,29 @@ fn en_12_a_type_in_a_header_is_taken_where_it_is_there() {
         ("none", &[], Ok(None)),
         ("empty", &[("X-Type", b"")], Ok(None)),
         ("not UTF-8", &[("X-Type", b"\xff")], Ok(None)),
-        ("long", &[("X-Type", &long)], Ok(std::str::from_utf8(&long[..1024]).ok())),
-        ("twice", &[("X-Type", b"a"), ("X-Type", b"b")], Err(REPEATED_LABEL)),
+        (
+            "long",
+            &[("X-Type", &long)],
+            Ok(std::str::from_utf8(&long[..1024]).ok()),
+        ),
+        (
+            "twice",
+            &[("X-Type", b"a"), ("X-Type", b"b")],
+            Err(REPEATED_LABEL),
+        ),
     ];
     for (row, lines, want) in rows {
-        let event = envelope.extract(&head(lines), b"", None).map_err(|refusal| refusal.why);
-        assert_eq!(event.as_ref().map(|event| event.event_type.as_deref()).map_err(|why| *why), want, "{row}");
+        let event = envelope
+            .extract(&head(lines), b"", None)
+            .map_err(|refusal| refusal.why);
+        assert_eq!(
+            event
+                .as_ref()
+                .map(|event| event.event_type.as_deref())
+                .map_err(|why| *why),
+            want,
+            "{row}"
+        );
     }
 }
 
@@ -269,22 +482,45 @@ fn several_parts_are_joined_unambiguously() {
         (r#"{"call":"a","event":"\u0000"}"#, Err(CONTROL)),
     ];
     for (body, want) in rows {
-        let id = envelope.extract(&head(&[]), body.as_bytes(), None).map(|event| event.id.unwrap_or_default());
+        let id = envelope
+            .extract(&head(&[]), body.as_bytes(), None)
+            .map(|event| event.id.unwrap_or_default());
         assert_eq!(id.as_deref().map_err(|refusal| refusal.why), want, "{body}");
     }
     // The bound is on what is claimed, the whole.
-    let body = |len| format!(r#"{{"call":"{}","event":"{}"}}"#, "a".repeat(len), "b".repeat(128));
-    assert!(envelope.extract(&head(&[]), body(127).as_bytes(), None).is_ok());
-    assert_eq!(envelope.extract(&head(&[]), body(128).as_bytes(), None).expect_err("long").why, TOO_LONG);
+    let body = |len| {
+        format!(
+            r#"{{"call":"{}","event":"{}"}}"#,
+            "a".repeat(len),
+            "b".repeat(128)
+        )
+    };
+    assert!(
+        envelope
+            .extract(&head(&[]), body(127).as_bytes(), None)
+            .is_ok()
+    );
+    assert_eq!(
+        envelope
+            .extract(&head(&[]), body(128).as_bytes(), None)
+            .expect_err("long")
+            .why,
+        TOO_LONG
+    );
     // One part stays as it is.
     assert_eq!(id_of(br#"{"id":"a|b\\c"}"#).as_deref(), Ok(r"a|b\c"));
 }
 
 #[test]
 fn only_visible_ascii_is_fit_for_a_header() {
-    for (text, want) in
-        [("evt_1~!", true), ("", false), ("a b", false), ("é", false), ("a\n", false), ("\u{7f}", false)]
-    {
+    for (text, want) in [
+        ("evt_1~!", true),
+        ("", false),
+        ("a b", false),
+        ("é", false),
+        ("a\n", false),
+        ("\u{7f}", false),
+    ] {
         assert_eq!(visible_ascii(text), want, "{text:?}");
     }
 }
@@ -323,16 +559,28 @@ fn a_body_that_was_added_to_behind_a_plain_hash_is_refused_wherever_the_parts_st
     let envelope = |algorithm, signed: &str| {
         let signed = Template::parse(signed).expect("a template");
         let plain = crate::scheme::tests::fixtures::plain("{body}");
-        Envelope::of(&Scheme { algorithm, signed, event_type: header("X-Type"), ..plain })
+        Envelope::of(&Scheme {
+            algorithm,
+            signed,
+            event_type: header("X-Type"),
+            ..plain
+        })
     };
-    let why =
-        |envelope: &Envelope, body: &[u8]| envelope.extract(&head(&[]), body, None).err().map(|refusal| refusal.why);
+    let why = |envelope: &Envelope, body: &[u8]| {
+        envelope
+            .extract(&head(&[]), body, None)
+            .err()
+            .map(|refusal| refusal.why)
+    };
     // SHA-256 fills up with 0x80, zeros and the length in bits
     let added = [&b"a=1\x80"[..], &[0; 50], b"\x01\x80&a=2"].concat();
     let extendable = envelope(Algorithm::Sha256, "{timestamp}{secret}{body}");
     assert_eq!(why(&extendable, &added), Some(EXTENDED));
     assert_eq!(why(&extendable, b"a=1&a=2"), None);
-    for (algorithm, signed) in [(Algorithm::Sha1, "{body}{timestamp}{secret}"), (Algorithm::HmacSha256, "{body}")] {
+    for (algorithm, signed) in [
+        (Algorithm::Sha1, "{body}{timestamp}{secret}"),
+        (Algorithm::HmacSha256, "{body}"),
+    ] {
         assert_eq!(why(&envelope(algorithm, signed), &added), None, "{signed}");
     }
 }

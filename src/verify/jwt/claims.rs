@@ -29,19 +29,30 @@ const fn bad(why: &'static str) -> Refusal {
     Refusal::because(Code::BadSignature, why)
 }
 
-const NO_EXPIRY: Refusal = Refusal::because(Code::MissingTimestamp, "the token does not say when it expires (`exp`)");
-const NO_ISSUE: Refusal = Refusal::because(Code::MissingTimestamp, "the token does not say when it was made (`iat`)");
-const NO_DATE: Refusal =
-    Refusal::because(Code::MalformedTimestamp, "a time in the token is not a whole number of seconds since 1970");
+const NO_EXPIRY: Refusal = Refusal::because(
+    Code::MissingTimestamp,
+    "the token does not say when it expires (`exp`)",
+);
+const NO_ISSUE: Refusal = Refusal::because(
+    Code::MissingTimestamp,
+    "the token does not say when it was made (`iat`)",
+);
+const NO_DATE: Refusal = Refusal::because(
+    Code::MalformedTimestamp,
+    "a time in the token is not a whole number of seconds since 1970",
+);
 const NO_ISSUER: Refusal = malformed("the token does not say who issued it (`iss`)");
 const OTHER_ISSUER: Refusal = bad("the token was issued by somebody else than this scheme names");
 const NO_BODY_CLAIM: Refusal =
     malformed("the token has no claim for the body, or it does not read as this scheme says");
 const OTHER_BODY: Refusal = bad("the token is that of another body");
 const BODY_GONE: Refusal = bad("the token speaks of a body, but this delivery has none");
-const NO_URL_CLAIM: Refusal = malformed("the token has no digest of the URL, or it is not written as this scheme says");
-const OTHER_URL: Refusal = bad("the token is that of another URL; compare the route's `public_url`");
-const NO_PUBLIC_URL: Refusal = bad("the token is bound to a URL, but the route has no `public_url`");
+const NO_URL_CLAIM: Refusal =
+    malformed("the token has no digest of the URL, or it is not written as this scheme says");
+const OTHER_URL: Refusal =
+    bad("the token is that of another URL; compare the route's `public_url`");
+const NO_PUBLIC_URL: Refusal =
+    bad("the token is bound to a URL, but the route has no `public_url`");
 
 /// What is looked at of a token's claims; `Absent` also where the rule asks for no such claim.
 pub(super) struct Claims<'t> {
@@ -58,13 +69,39 @@ impl JwtRule {
     /// The claims that this rule speaks of; `None` where the text is not one JSON object that has each of them once.
     pub(super) fn look_at<'t>(&self, claims: &'t [u8]) -> Option<Claims<'t>> {
         let [body_digest, body, url_digest] = [
-            self.body_digest.as_ref().map(|digest| digest.claim.as_str()),
+            self.body_digest
+                .as_ref()
+                .map(|digest| digest.claim.as_str()),
             self.body_claim.as_deref(),
             self.url_digest.as_ref().map(|digest| digest.claim.as_str()),
         ];
-        let names = [Some("exp"), Some("nbf"), Some("iat"), Some("iss"), body_digest, body, url_digest];
-        let [expires, begins, issued, issuer, body_digest, body, url_digest] = members(claims, names)?;
-        Some(Claims { expires, begins, issued, issuer, body_digest, body, url_digest })
+        let names = [
+            Some("exp"),
+            Some("nbf"),
+            Some("iat"),
+            Some("iss"),
+            body_digest,
+            body,
+            url_digest,
+        ];
+        let [
+            expires,
+            begins,
+            issued,
+            issuer,
+            body_digest,
+            body,
+            url_digest,
+        ] = members(claims, names)?;
+        Some(Claims {
+            expires,
+            begins,
+            issued,
+            issuer,
+            body_digest,
+            body,
+            url_digest,
+        })
     }
 
     /// What a token says of time, for freshness to be judged before the body is read and again when claiming.
@@ -77,7 +114,11 @@ impl JwtRule {
     /// `missing_timestamp`, `malformed_timestamp`.
     pub fn times(&self, token: &Token) -> Result<Times, Refusal> {
         let claims = self.look_at(&token.claims).ok_or(NO_CLAIMS)?;
-        let (expires, begins, issued) = (date(claims.expires)?, date(claims.begins)?, date(claims.issued)?);
+        let (expires, begins, issued) = (
+            date(claims.expires)?,
+            date(claims.begins)?,
+            date(claims.issued)?,
+        );
         let mut window = Window {
             from: begins.map(|at| UnixMillis(at.0.saturating_sub(self.leeway))),
             until: expires.map(|at| UnixMillis(at.0.saturating_add(self.leeway))),
@@ -89,7 +130,10 @@ impl JwtRule {
         } else if expires.is_none() && !self.timeless {
             return Err(NO_EXPIRY);
         }
-        Ok(Times { window, made: issued.or(begins).or(expires) })
+        Ok(Times {
+            window,
+            made: issued.or(begins).or(expires),
+        })
     }
 
     /// Judges the claims of a token whose signature holds against the rest of the delivery.
@@ -97,7 +141,13 @@ impl JwtRule {
     /// # Errors
     /// `bad_signature` where a digest is that of other content, or the issuer another one; `malformed_signature` where a
     /// claim is missing or cannot be read.
-    pub fn judge(&self, token: &Token, head: &Head, body: &[u8], url: Option<&PublicUrl>) -> Result<(), Refusal> {
+    pub fn judge(
+        &self,
+        token: &Token,
+        head: &Head,
+        body: &[u8],
+        url: Option<&PublicUrl>,
+    ) -> Result<(), Refusal> {
         let claims = self.look_at(&token.claims).ok_or(NO_CLAIMS)?;
         if let Some(issuer) = &self.issuer {
             match claims.issuer {
@@ -112,7 +162,9 @@ impl JwtRule {
             }
         } else {
             if let Some(digest) = &self.body_digest
-                && !digest.is_of(claims.body_digest, body).ok_or(NO_BODY_CLAIM)?
+                && !digest
+                    .is_of(claims.body_digest, body)
+                    .ok_or(NO_BODY_CLAIM)?
             {
                 return Err(OTHER_BODY);
             }
@@ -123,7 +175,10 @@ impl JwtRule {
         if let Some(digest) = &self.url_digest {
             let mut target = Vec::new();
             url.ok_or(NO_PUBLIC_URL)?.write(head.target(), &mut target);
-            if !digest.is_of(claims.url_digest, &target).ok_or(NO_URL_CLAIM)? {
+            if !digest
+                .is_of(claims.url_digest, &target)
+                .ok_or(NO_URL_CLAIM)?
+            {
                 return Err(OTHER_URL);
             }
         }
@@ -160,7 +215,9 @@ impl DigestClaim {
 
 /// Whether `value` is the text `body`; `None` where it is no text.
 fn is_text(value: Value<'_>, body: &[u8]) -> Option<bool> {
-    let Value::Text(text) = value else { return None };
+    let Value::Text(text) = value else {
+        return None;
+    };
     let (text, _) = text.read(MAX_BYTES_WITH_BODY).ok()?;
     Some(text.as_bytes().ct_eq(body).into())
 }
@@ -169,7 +226,10 @@ fn is_text(value: Value<'_>, body: &[u8]) -> Option<bool> {
 fn date(value: Value<'_>) -> Result<Option<UnixMillis>, Refusal> {
     match value {
         Value::Absent => Ok(None),
-        Value::Integer(text) => Unit::Seconds.parse(text.as_bytes()).ok_or(NO_DATE).map(Some),
+        Value::Integer(text) => Unit::Seconds
+            .parse(text.as_bytes())
+            .ok_or(NO_DATE)
+            .map(Some),
         _ => Err(NO_DATE),
     }
 }

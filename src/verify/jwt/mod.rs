@@ -53,7 +53,13 @@ pub struct Times {
 fn members<'t, const N: usize>(text: &'t [u8], names: [Option<&str>; N]) -> Option<[Value<'t>; N]> {
     let mut places = Places::default();
     let whole = places.add(&Pointer { tokens: Vec::new() });
-    let slots = names.map(|name| name.map(|name| places.add(&Pointer { tokens: vec![name.to_owned()] })));
+    let slots = names.map(|name| {
+        name.map(|name| {
+            places.add(&Pointer {
+                tokens: vec![name.to_owned()],
+            })
+        })
+    });
     let values = places.scan(text).ok()?;
     let is_object = values.at(whole) == Value::Object;
     is_object.then(|| slots.map(|slot| slot.map_or(Value::Absent, |slot| values.at(slot))))

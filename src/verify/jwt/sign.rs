@@ -33,19 +33,40 @@ impl JwtRule {
             Kind::Digest(digest) => Some((algorithm.name(), digest)),
             _ => None,
         };
-        let (name, digest) = self.algorithms.iter().find_map(hmac).filter(|_| !key.is_empty())?;
+        let (name, digest) = self
+            .algorithms
+            .iter()
+            .find_map(hmac)
+            .filter(|_| !key.is_empty())?;
         let header = object([("alg", name.into()), ("typ", "JWT".into())]);
         let claims = self.write_claims(body, url, at, more)?;
-        let text = [header, claims].map(|part| Encoding::Base64Url.encode(part.as_bytes())).join(".");
+        let text = [header, claims]
+            .map(|part| Encoding::Base64Url.encode(part.as_bytes()))
+            .join(".");
         let mut mac = digest.mac(key);
         mac.update(text.as_bytes());
         let signature = Encoding::Base64Url.encode(mac.finalize().as_bytes());
         Some(format!("{}{text}.{signature}", self.prefix))
     }
 
-    fn write_claims(&self, body: &[u8], url: Option<&[u8]>, at: UnixMillis, more: &[(&str, &str)]) -> Option<String> {
-        let seconds = |at| Unit::Seconds.write(at)?.parse::<i64>().ok().map(Value::from);
-        let mut claims: Vec<(&str, Value)> = more.iter().map(|(name, value)| (*name, (*value).into())).collect();
+    fn write_claims(
+        &self,
+        body: &[u8],
+        url: Option<&[u8]>,
+        at: UnixMillis,
+        more: &[(&str, &str)],
+    ) -> Option<String> {
+        let seconds = |at| {
+            Unit::Seconds
+                .write(at)?
+                .parse::<i64>()
+                .ok()
+                .map(Value::from)
+        };
+        let mut claims: Vec<(&str, Value)> = more
+            .iter()
+            .map(|(name, value)| (*name, (*value).into()))
+            .collect();
         claims.push(("iat", seconds(at)?));
         if self.max_age.is_none() && !self.timeless {
             claims.push(("nbf", seconds(at)?));
@@ -80,6 +101,8 @@ impl DigestClaim {
 
 /// One JSON object; of members of the same name the last one counts.
 fn object<'m>(members: impl IntoIterator<Item = (&'m str, Value)>) -> String {
-    let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let members = members
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value));
     Value::Object(members.collect::<Map<_, _>>()).to_string()
 }

@@ -16,21 +16,30 @@ const fn malformed(why: &'static str) -> Refusal {
 }
 
 const SEVERAL: Refusal = malformed("the token's header is there more than once");
-const NO_PREFIX: Refusal = malformed("the token does not begin with the text that this scheme puts there");
+const NO_PREFIX: Refusal =
+    malformed("the token does not begin with the text that this scheme puts there");
 const TOO_LONG: Refusal = malformed("the token is longer than this scheme's tokens may be");
-const NOT_THREE: Refusal = malformed("the token does not have exactly three parts with dots between them");
-const NOT_ENCODED: Refusal = malformed("a part of the token is not canonical base64url without padding");
-const NO_HEADER: Refusal = malformed("the token's first part is not one JSON object with each key once");
-const NOT_ALLOWED: Refusal = malformed("the token names no algorithm (`alg`) that this scheme allows");
+const NOT_THREE: Refusal =
+    malformed("the token does not have exactly three parts with dots between them");
+const NOT_ENCODED: Refusal =
+    malformed("a part of the token is not canonical base64url without padding");
+const NO_HEADER: Refusal =
+    malformed("the token's first part is not one JSON object with each key once");
+const NOT_ALLOWED: Refusal =
+    malformed("the token names no algorithm (`alg`) that this scheme allows");
 const NO_KEY_ID: Refusal = malformed("the token's `kid` is not a string");
 const BRINGS_KEY: Refusal = malformed(
     "the token brings a key, the address of one, or an extension that must be understood; this scheme takes none",
 );
-const WRONG_LENGTH: Refusal = malformed("the token's signature does not have the length that its algorithm gives it");
-pub(super) const NO_CLAIMS: Refusal = malformed("the token's claims are not one JSON object with each key once");
+const WRONG_LENGTH: Refusal =
+    malformed("the token's signature does not have the length that its algorithm gives it");
+pub(super) const NO_CLAIMS: Refusal =
+    malformed("the token's claims are not one JSON object with each key once");
 
 /// What is read of a header. From the fourth on it must not be there: it would change the key, or how the rest is read.
-const READ: [&str; 9] = ["alg", "kid", "typ", "crit", "b64", "jku", "jwk", "x5u", "x5c"];
+const READ: [&str; 9] = [
+    "alg", "kid", "typ", "crit", "b64", "jku", "jwk", "x5u", "x5c",
+];
 
 impl JwtRule {
     /// Takes the token of a delivery apart; nothing of it is believed yet.
@@ -43,8 +52,16 @@ impl JwtRule {
             Found::Several => return Err(SEVERAL),
             Found::One(value) => value,
         };
-        let text = value.strip_prefix(self.prefix.as_bytes()).ok_or(NO_PREFIX)?;
-        if text.len() > if self.body_claim.is_some() { MAX_BYTES_WITH_BODY } else { MAX_BYTES } {
+        let text = value
+            .strip_prefix(self.prefix.as_bytes())
+            .ok_or(NO_PREFIX)?;
+        if text.len()
+            > if self.body_claim.is_some() {
+                MAX_BYTES_WITH_BODY
+            } else {
+                MAX_BYTES
+            }
+        {
             return Err(TOO_LONG);
         }
         let mut parts = text.split(|byte| *byte == b'.');
@@ -61,17 +78,30 @@ impl JwtRule {
         }
         let claims = decoded(claims)?;
         self.look_at(&claims).ok_or(NO_CLAIMS)?;
-        Ok(Token { algorithm, key_id, signing_input, signature, claims })
+        Ok(Token {
+            algorithm,
+            key_id,
+            signing_input,
+            signature,
+            claims,
+        })
     }
 
     /// What a JOSE header says of algorithm and key.
     fn read_header(&self, header: &[u8]) -> Result<(JwtAlgorithm, Option<String>), Refusal> {
-        let [algorithm, key_id, _, refused @ ..] = members(header, READ.map(Some)).ok_or(NO_HEADER)?;
+        let [algorithm, key_id, _, refused @ ..] =
+            members(header, READ.map(Some)).ok_or(NO_HEADER)?;
         if refused.iter().any(|value| *value != Value::Absent) {
             return Err(BRINGS_KEY);
         }
-        let Value::Text(name) = algorithm else { return Err(NOT_ALLOWED) };
-        let algorithm = self.algorithms.iter().find(|algorithm| name.is(algorithm.name())).ok_or(NOT_ALLOWED)?;
+        let Value::Text(name) = algorithm else {
+            return Err(NOT_ALLOWED);
+        };
+        let algorithm = self
+            .algorithms
+            .iter()
+            .find(|algorithm| name.is(algorithm.name()))
+            .ok_or(NOT_ALLOWED)?;
         let key_id = match key_id {
             Value::Absent => None,
             Value::Text(text) => match text.read(header.len()) {
@@ -86,7 +116,9 @@ impl JwtRule {
 
 fn decoded(part: &[u8]) -> Result<Vec<u8>, Refusal> {
     let mut bytes = vec![0; part.len()];
-    let len = Encoding::Base64Url.decode(part, &mut bytes).ok_or(NOT_ENCODED)?;
+    let len = Encoding::Base64Url
+        .decode(part, &mut bytes)
+        .ok_or(NOT_ENCODED)?;
     bytes.truncate(len);
     Ok(bytes)
 }

@@ -30,9 +30,16 @@ pub(super) struct Keyed {
 #[derive(Debug)]
 pub(super) enum Key {
     /// A MAC's, or none where a plain hash takes the secret as content.
-    Digest { algorithm: DigestAlgorithm, mac: Mac, secret: Option<Hidden> },
+    Digest {
+        algorithm: DigestAlgorithm,
+        mac: Mac,
+        secret: Option<Hidden>,
+    },
     /// The sender's public key.
-    Public { algorithm: PublicAlgorithm, key: PublicKey },
+    Public {
+        algorithm: PublicAlgorithm,
+        key: PublicKey,
+    },
     /// A shared token, hashed.
     Token([u8; 32]),
 }
@@ -56,12 +63,17 @@ impl Keyed {
             Err(reason) => why = reason,
         };
         let text = secret.text.expose();
-        if let Some(code) = scheme.code.filter(|code| matches!(code.algorithm().kind(), Kind::Digest(_))) {
+        if let Some(code) = scheme
+            .code
+            .filter(|code| matches!(code.algorithm().kind(), Kind::Digest(_)))
+        {
             take(code.keys(&secret.text).map_err(Cow::Borrowed).map(|keys| {
-                let digests = keys.iter().filter_map(|(algorithm, key)| match algorithm.kind() {
-                    Kind::Digest(digest) => Some(Key::digest(digest, key)),
-                    _ => None,
-                });
+                let digests = keys
+                    .iter()
+                    .filter_map(|(algorithm, key)| match algorithm.kind() {
+                        Kind::Digest(digest) => Some(Key::digest(digest, key)),
+                        _ => None,
+                    });
                 digests.collect()
             }));
         } else {
@@ -75,13 +87,19 @@ impl Keyed {
                     Kind::Public(_) if takes_both && !is_public => {}
                     Kind::Digest(algorithm) => {
                         for form in &scheme.key {
-                            take(form.key(&secret.text).map(|key| vec![Key::digest(algorithm, &key)]));
+                            take(
+                                form.key(&secret.text)
+                                    .map(|key| vec![Key::digest(algorithm, &key)]),
+                            );
                         }
                     }
                     Kind::Public(algorithm) => take(public(algorithm, text).map_err(Cow::Borrowed)),
                     Kind::Token => {
                         for form in &scheme.key {
-                            take(form.key(&secret.text).map(|key| vec![Key::Token(Sha256::digest(&*key).into())]));
+                            take(
+                                form.key(&secret.text)
+                                    .map(|key| vec![Key::Token(Sha256::digest(&*key).into())]),
+                            );
                         }
                     }
                     Kind::Jwt => {}
@@ -91,23 +109,41 @@ impl Keyed {
         if keys.is_empty() {
             return Err(why);
         }
-        Ok(Self { name: secret.name.as_str().into(), validity: secret.validity(), keys })
+        Ok(Self {
+            name: secret.name.as_str().into(),
+            validity: secret.validity(),
+            keys,
+        })
     }
 
     /// Its keys that are active: those of a secret that is not have none.
     pub(super) fn active(&self, wall: UnixMillis) -> impl Iterator<Item = (usize, &Key)> {
-        let keys = if self.validity.includes(wall) { self.keys.as_slice() } else { &[] };
-        keys.iter().enumerate().filter(move |(_, key)| key.is_active(wall))
+        let keys = if self.validity.includes(wall) {
+            self.keys.as_slice()
+        } else {
+            &[]
+        };
+        keys.iter()
+            .enumerate()
+            .filter(move |(_, key)| key.is_active(wall))
     }
 }
 
 /// What kinds of keys a scheme takes.
 fn kinds(scheme: &Scheme) -> Vec<Kind> {
     let mut kinds: Vec<Kind> = match &scheme.jwt {
-        Some(rule) => rule.algorithms.iter().map(|algorithm| algorithm.kind()).collect(),
-        None if scheme.signature.items.assign.is_some() => {
-            scheme.signature.items.accept.iter().map(|(_, algorithm)| algorithm.kind()).collect()
-        }
+        Some(rule) => rule
+            .algorithms
+            .iter()
+            .map(|algorithm| algorithm.kind())
+            .collect(),
+        None if scheme.signature.items.assign.is_some() => scheme
+            .signature
+            .items
+            .accept
+            .iter()
+            .map(|(_, algorithm)| algorithm.kind())
+            .collect(),
         None => vec![scheme.algorithm.kind()],
     };
     let mut seen = Vec::new();
@@ -122,16 +158,27 @@ fn kinds(scheme: &Scheme) -> Vec<Kind> {
 
 fn public(algorithm: PublicAlgorithm, text: &[u8]) -> Result<Vec<Key>, &'static str> {
     let keys = PublicKey::parse_all(text)?;
-    let fit: Vec<Key> =
-        keys.into_iter().filter(|key| key.fits(algorithm)).map(|key| Key::Public { algorithm, key }).collect();
-    if fit.is_empty() { Err("the public key is of another type than the algorithm of this scheme") } else { Ok(fit) }
+    let fit: Vec<Key> = keys
+        .into_iter()
+        .filter(|key| key.fits(algorithm))
+        .map(|key| Key::Public { algorithm, key })
+        .collect();
+    if fit.is_empty() {
+        Err("the public key is of another type than the algorithm of this scheme")
+    } else {
+        Ok(fit)
+    }
 }
 
 impl Key {
     fn digest(algorithm: DigestAlgorithm, key: &[u8]) -> Self {
         let is_plain = matches!(algorithm, DigestAlgorithm::Sha256 | DigestAlgorithm::Sha1);
         let secret = is_plain.then(|| Hidden(Zeroizing::new(key.to_vec())));
-        Self::Digest { algorithm, mac: algorithm.mac(key), secret }
+        Self::Digest {
+            algorithm,
+            mac: algorithm.mac(key),
+            secret,
+        }
     }
 
     fn is_active(&self, wall: UnixMillis) -> bool {
@@ -151,7 +198,14 @@ impl Key {
 
     /// The MAC of a text, where this is a key of that very MAC.
     pub(super) fn answer(&self, wanted: DigestAlgorithm, text: &[u8]) -> Option<Digest> {
-        let Self::Digest { algorithm, mac, secret: None } = self else { return None };
+        let Self::Digest {
+            algorithm,
+            mac,
+            secret: None,
+        } = self
+        else {
+            return None;
+        };
         let mut mac = (*algorithm == wanted).then(|| mac.clone())?;
         mac.update(text);
         Some(mac.finalize())
@@ -159,22 +213,41 @@ impl Key {
 
     /// A digest under way, with what stands before the body taken in; `None` where this key makes none.
     pub(super) fn begin(&self, content: &SignedContent) -> Option<Mac> {
-        let Self::Digest { mac, secret, .. } = self else { return None };
+        let Self::Digest { mac, secret, .. } = self else {
+            return None;
+        };
         let mut mac = mac.clone();
         absorb(&mut mac, secret.as_ref(), content, false);
         Some(mac)
     }
 
     /// Whether the signatures hold under this key for content that was hashed up to the end of the body.
-    pub(super) fn holds_for(&self, mut mac: Mac, content: &SignedContent, signatures: &Signatures) -> bool {
-        let Self::Digest { algorithm, secret, .. } = self else { return false };
+    pub(super) fn holds_for(
+        &self,
+        mut mac: Mac,
+        content: &SignedContent,
+        signatures: &Signatures,
+    ) -> bool {
+        let Self::Digest {
+            algorithm, secret, ..
+        } = self
+        else {
+            return false;
+        };
         absorb(&mut mac, secret.as_ref(), content, true);
         let digest = mac.finalize();
-        decide(signatures, Kind::Digest(*algorithm), |signature| digest.as_bytes().ct_eq(signature))
+        decide(signatures, Kind::Digest(*algorithm), |signature| {
+            digest.as_bytes().ct_eq(signature)
+        })
     }
 
     /// Whether the signatures hold under this key for content and body.
-    pub(super) fn holds(&self, content: &SignedContent, body: &[u8], signatures: &Signatures) -> bool {
+    pub(super) fn holds(
+        &self,
+        content: &SignedContent,
+        body: &[u8],
+        signatures: &Signatures,
+    ) -> bool {
         match self {
             Self::Digest { .. } => self.begin(content).is_some_and(|mut mac| {
                 mac.update(body);
@@ -182,10 +255,14 @@ impl Key {
             }),
             Self::Public { algorithm, key } => {
                 let message = [content.before(), body, content.after()].concat();
-                let verify = |signature: &[u8]| Choice::from(u8::from(key.verify(*algorithm, &message, signature)));
+                let verify = |signature: &[u8]| {
+                    Choice::from(u8::from(key.verify(*algorithm, &message, signature)))
+                };
                 decide(signatures, Kind::Public(*algorithm), verify)
             }
-            Self::Token(token) => decide(signatures, Kind::Token, |signature| token.as_slice().ct_eq(signature)),
+            Self::Token(token) => decide(signatures, Kind::Token, |signature| {
+                token.as_slice().ct_eq(signature)
+            }),
         }
     }
 }
@@ -204,9 +281,17 @@ fn absorb(mac: &mut Mac, secret: Option<&Hidden>, content: &SignedContent, behin
 fn decide(signatures: &Signatures, kind: Kind, holds: impl Fn(&[u8]) -> Choice) -> bool {
     let (mut any, mut all) = (Choice::from(0), Choice::from(1));
     for candidate in signatures.iter() {
-        let one = if candidate.kind == kind { holds(candidate.bytes()) } else { Choice::from(0) };
+        let one = if candidate.kind == kind {
+            holds(candidate.bytes())
+        } else {
+            Choice::from(0)
+        };
         any |= one;
         all &= one;
     }
-    if signatures.all { (any & all).into() } else { any.into() }
+    if signatures.all {
+        (any & all).into()
+    } else {
+        any.into()
+    }
 }

@@ -115,11 +115,22 @@ impl Verifier {
     ///
     /// # Errors
     /// The first secret that is no key of this scheme.
-    pub fn new(scheme: Arc<Scheme>, secrets: Vec<Secret>, settings: Settings) -> Result<Self, KeyFault> {
-        let keyed =
-            |secret: Secret| Keyed::new(&scheme, &secret).map_err(|why| KeyFault { secret: secret.name.clone(), why });
+    pub fn new(
+        scheme: Arc<Scheme>,
+        secrets: Vec<Secret>,
+        settings: Settings,
+    ) -> Result<Self, KeyFault> {
+        let keyed = |secret: Secret| {
+            Keyed::new(&scheme, &secret).map_err(|why| KeyFault {
+                secret: secret.name.clone(),
+                why,
+            })
+        };
         let texts = secrets.iter().map(|secret| &secret.text);
-        let labels = scheme.code.map(|code| code.labels(texts)).unwrap_or_default();
+        let labels = scheme
+            .code
+            .map(|code| code.labels(texts))
+            .unwrap_or_default();
         let secrets = secrets.into_iter().map(keyed).collect::<Result<_, _>>()?;
         let public_url = settings.public_url.as_deref().map(PublicUrl::new);
         let in_body = InBody::of(&scheme, &settings);
@@ -128,7 +139,15 @@ impl Verifier {
             && scheme.signature.json.is_none()
             && scheme.signed.pointers().next().is_none()
             && scheme.body.first() == Some(&BodyForm::Raw);
-        Ok(Self(Arc::new(Inner { scheme, secrets, settings, public_url, in_body, labels, streams })))
+        Ok(Self(Arc::new(Inner {
+            scheme,
+            secrets,
+            settings,
+            public_url,
+            in_body,
+            labels,
+            streams,
+        })))
     }
 
     /// The scheme verified by.
@@ -150,7 +169,9 @@ impl Verifier {
     /// `missing_signature`, `malformed_signature`, `missing_timestamp`, `malformed_timestamp`, `stale_timestamp`,
     /// `future_timestamp`, and what [`Template::render`](crate::scheme::Template::render) refuses.
     pub fn begin(&self, head: &Head, now: Now) -> Result<Verification, Refusal> {
-        let Inner { scheme, settings, .. } = &*self.0;
+        let Inner {
+            scheme, settings, ..
+        } = &*self.0;
         for (name, value) in &scheme.require {
             if head.find(name) != Found::One(value) {
                 return Err(WRONG_REQUIRED);
@@ -159,40 +180,78 @@ impl Verifier {
         let (way, at, window) = if let Some(code) = scheme.code {
             let begun = code.begin(head)?;
             let stamp = begun.timestamp;
-            let window =
-                |(at, unit): (UnixMillis, Unit)| unit.window(at, settings.tolerance, settings.future_tolerance);
-            (Way::Code(Box::new((head.clone(), begun))), stamp.map(|(at, _)| at), stamp.map_or(Window::ALWAYS, window))
+            let window = |(at, unit): (UnixMillis, Unit)| {
+                unit.window(at, settings.tolerance, settings.future_tolerance)
+            };
+            (
+                Way::Code(Box::new((head.clone(), begun))),
+                stamp.map(|(at, _)| at),
+                stamp.map_or(Window::ALWAYS, window),
+            )
         } else if let Some(rule) = &scheme.jwt {
             let token = rule.read(head)?;
             let times = rule.times(&token)?;
-            (Way::Jwt(Box::new((head.clone(), token))), times.made, times.window)
+            (
+                Way::Jwt(Box::new((head.clone(), token))),
+                times.made,
+                times.window,
+            )
         } else {
             self.begin_template(head, now)?
         };
         window.judge(now.wall)?;
-        let mut verification = Verification { verifier: self.clone(), way, at, window, running: None };
+        let mut verification = Verification {
+            verifier: self.clone(),
+            way,
+            at,
+            window,
+            running: None,
+        };
         verification.running = verification.start(now);
         Ok(verification)
     }
 
-    fn begin_template(&self, head: &Head, now: Now) -> Result<(Way, Option<UnixMillis>, Window), Refusal> {
-        let Inner { scheme, settings, public_url, .. } = &*self.0;
+    fn begin_template(
+        &self,
+        head: &Head,
+        now: Now,
+    ) -> Result<(Way, Option<UnixMillis>, Window), Refusal> {
+        let Inner {
+            scheme,
+            settings,
+            public_url,
+            ..
+        } = &*self.0;
         let (signatures, stamp) = match &scheme.signature.json {
             Some(_) => (Signatures::default(), Stamp::Nothing),
             None => signatures::read(scheme, head)?,
         };
-        let mut facts = Received { scheme, head, timestamp: None, public_url: public_url.as_ref() };
+        let mut facts = Received {
+            scheme,
+            head,
+            timestamp: None,
+            public_url: public_url.as_ref(),
+        };
         let (mut at, mut window) = (None, Window::ALWAYS);
         if let Some(place) = &scheme.timestamp
             && !matches!(place.at, TimestampAt::Json(_))
         {
             let (text, moment) = timestamp(place, head, stamp)?;
-            window = place.unit.window(moment, settings.tolerance, settings.future_tolerance);
+            window = place
+                .unit
+                .window(moment, settings.tolerance, settings.future_tolerance);
             window.judge(now.wall)?;
             (facts.timestamp, at) = (Some(text), Some(moment));
         }
         let content = scheme.signed.render(&facts)?;
-        Ok((Way::Template { signatures, content }, at, window))
+        Ok((
+            Way::Template {
+                signatures,
+                content,
+            },
+            at,
+            window,
+        ))
     }
 
     /// Judges the freshness of a proof once more, when its event is about to be claimed (SPEC 2.5).
@@ -210,8 +269,14 @@ impl Verifier {
     /// `stale_timestamp`.
     pub fn judge_start(&self, proof: &Proof, start: UnixMillis) -> Result<(), Refusal> {
         let seconds = |at: UnixMillis| at.0.div_euclid(1000);
-        let is_older = proof.signed_at.is_some_and(|at| seconds(at) < seconds(start));
-        if is_older { Err(FROM_BEFORE_THE_START) } else { Ok(()) }
+        let is_older = proof
+            .signed_at
+            .is_some_and(|at| seconds(at) < seconds(start));
+        if is_older {
+            Err(FROM_BEFORE_THE_START)
+        } else {
+            Ok(())
+        }
     }
 
     /// The first moment of the wall clock at which the timestamp of `proof` is stale. `None` where no timestamp is
@@ -222,9 +287,19 @@ impl Verifier {
 
     /// The MAC that answers a handshake, under the first active secret that can make it, or under the one of this name.
     /// For nothing but a [`Challenge`]: any other text could be a delivery.
-    pub(crate) fn answer_mac(&self, challenge: &Challenge, secret: Option<&str>, now: Now) -> Option<Digest> {
+    pub(crate) fn answer_mac(
+        &self,
+        challenge: &Challenge,
+        secret: Option<&str>,
+        now: Now,
+    ) -> Option<Digest> {
         let is_meant = |keyed: &&Keyed| secret.is_none_or(|name| *keyed.name == *name);
-        let mut keys = self.0.secrets.iter().filter(is_meant).flat_map(|keyed| keyed.active(now.wall));
+        let mut keys = self
+            .0
+            .secrets
+            .iter()
+            .filter(is_meant)
+            .flat_map(|keyed| keyed.active(now.wall));
         keys.find_map(|(_, key)| key.answer(challenge.algorithm(), challenge.text().as_bytes()))
     }
 
@@ -251,15 +326,29 @@ impl InBody {
     /// `None` where nothing in the body has to be looked at.
     fn of(scheme: &Scheme, settings: &Settings) -> Option<Self> {
         let mut places = Places::default();
-        let parts: Vec<Slot> = scheme.signed.pointers().map(|pointer| places.add(pointer)).collect();
-        let signature = scheme.signature.json.as_ref().map(|pointer| places.add_each(pointer));
-        let is_judged = settings.tolerance != Tolerance::Off || settings.future_tolerance != Tolerance::Off;
+        let parts: Vec<Slot> = scheme
+            .signed
+            .pointers()
+            .map(|pointer| places.add(pointer))
+            .collect();
+        let signature = scheme
+            .signature
+            .json
+            .as_ref()
+            .map(|pointer| places.add_each(pointer));
+        let is_judged =
+            settings.tolerance != Tolerance::Off || settings.future_tolerance != Tolerance::Off;
         let timestamp = match scheme.timestamp.as_ref().map(|place| &place.at) {
             Some(TimestampAt::Json(pointer)) if is_judged => Some(places.add(pointer)),
             _ => None,
         };
         let is_needed = !parts.is_empty() || signature.is_some() || timestamp.is_some();
-        is_needed.then_some(Self { places, parts, signature, timestamp })
+        is_needed.then_some(Self {
+            places,
+            parts,
+            signature,
+            timestamp,
+        })
     }
 }
 
@@ -267,16 +356,28 @@ const ANSWER_OF_A_HANDSHAKE: Refusal = Refusal::because(
     Code::BadSignature,
     "what is signed could be the challenge of a handshake, whose answer is such a signature, so it proves nothing",
 );
-const FROM_BEFORE_THE_START: Refusal =
-    Refusal::because(Code::StaleTimestamp, "the timestamp is from before the gateway's start");
-const WRONG_REQUIRED: Refusal =
-    Refusal::because(Code::MalformedSignature, "a header that this scheme requires is missing or has another value");
-const SEVERAL_TIMESTAMPS: Refusal =
-    Refusal::because(Code::MalformedTimestamp, "the timestamp header is there more than once");
-const NOT_ONE_FIELD: Refusal =
-    Refusal::because(Code::MalformedTimestamp, "the signature header does not hold exactly one timestamp");
+const FROM_BEFORE_THE_START: Refusal = Refusal::because(
+    Code::StaleTimestamp,
+    "the timestamp is from before the gateway's start",
+);
+const WRONG_REQUIRED: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "a header that this scheme requires is missing or has another value",
+);
+const SEVERAL_TIMESTAMPS: Refusal = Refusal::because(
+    Code::MalformedTimestamp,
+    "the timestamp header is there more than once",
+);
+const NOT_ONE_FIELD: Refusal = Refusal::because(
+    Code::MalformedTimestamp,
+    "the signature header does not hold exactly one timestamp",
+);
 
-fn timestamp<'h>(place: &TimestampPlace, head: &'h Head, stamp: Stamp<'h>) -> Result<(&'h [u8], UnixMillis), Refusal> {
+fn timestamp<'h>(
+    place: &TimestampPlace,
+    head: &'h Head,
+    stamp: Stamp<'h>,
+) -> Result<(&'h [u8], UnixMillis), Refusal> {
     let text = match &place.at {
         TimestampAt::Field(_) => match stamp {
             Stamp::One(text) => text,
@@ -298,7 +399,11 @@ fn timestamp<'h>(place: &TimestampPlace, head: &'h Head, stamp: Stamp<'h>) -> Re
         }
         TimestampAt::Json(_) => return Err(Code::MissingTimestamp.into()),
     };
-    place.unit.parse(text).map(|at| (text, at)).ok_or(why_no_time(place.unit))
+    place
+        .unit
+        .parse(text)
+        .map(|at| (text, at))
+        .ok_or(why_no_time(place.unit))
 }
 
 /// Why a text is no timestamp of this unit.
@@ -358,7 +463,10 @@ pub struct Verification {
 #[derive(Debug)]
 enum Way {
     /// By a template: its content as far as the head decides it.
-    Template { signatures: Signatures, content: SignedContent },
+    Template {
+        signatures: Signatures,
+        content: SignedContent,
+    },
     /// By code of its own, which needs head and body together.
     Code(Box<(Head, Begun)>),
     /// By a token.
@@ -377,7 +485,9 @@ struct Running {
 impl Verification {
     /// The first active key, put to work on what stands before the body.
     fn start(&self, now: Now) -> Option<Running> {
-        let Way::Template { content, .. } = &self.way else { return None };
+        let Way::Template { content, .. } = &self.way else {
+            return None;
+        };
         let inner = &self.verifier.0;
         if !inner.streams {
             return None;
@@ -387,7 +497,11 @@ impl Verification {
             Some(((index, place), key.begin(content)))
         };
         let (place, mac) = inner.secrets.iter().enumerate().find_map(active)?;
-        Some(Running { place, mac: mac?, body_bytes: 0 })
+        Some(Running {
+            place,
+            mac: mac?,
+            body_bytes: 0,
+        })
     }
 
     /// Hashes the next bytes of the body, with the first active secret.
@@ -414,7 +528,11 @@ impl Verification {
         let scheme = Arc::clone(&self.verifier.0.scheme);
         let proof = proving::prove(self, body, now)?;
         if let Some(handshake) = scheme.handshake {
-            let signed = if scheme.code.is_none() && scheme.covers_body() { proof.signed_body(body) } else { b"" };
+            let signed = if scheme.code.is_none() && scheme.covers_body() {
+                proof.signed_body(body)
+            } else {
+                b""
+            };
             if handshake.forbids(proof.content.before(), signed, proof.content.after()) {
                 return Err(ANSWER_OF_A_HANDSHAKE);
             }

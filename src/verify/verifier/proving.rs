@@ -20,26 +20,51 @@ use crate::wire::head::Head;
 
 /// Proves a delivery whose body is whole.
 pub(super) fn prove(verification: Verification, body: &[u8], now: Now) -> Result<Proof, Refusal> {
-    let Verification { verifier, way, at, window, running } = verification;
+    let Verification {
+        verifier,
+        way,
+        at,
+        window,
+        running,
+    } = verification;
     let inner = &*verifier.0;
     match way {
-        Way::Template { signatures, content } => {
-            template(inner, Given { signatures, content, at, window, running }, body, now)
-        }
+        Way::Template {
+            signatures,
+            content,
+        } => template(
+            inner,
+            Given {
+                signatures,
+                content,
+                at,
+                window,
+                running,
+            },
+            body,
+            now,
+        ),
         Way::Code(parts) => {
             let (head, begun) = *parts;
             by_code(inner, &head, begun, body, at.map(|at| (at, window)), now)
         }
         Way::Jwt(parts) => {
             let (head, token) = *parts;
-            let rule = inner.scheme.jwt.as_ref().ok_or(Refusal::from(Code::BadSignature))?;
+            let rule = inner
+                .scheme
+                .jwt
+                .as_ref()
+                .ok_or(Refusal::from(Code::BadSignature))?;
             let kind = token.algorithm.kind();
             let content = SignedContent::whole(token.signing_input.clone());
             let signatures = Signatures::of([Candidate::new(kind, token.signature.clone())]);
             // A key of another name is not the one that the token asks for; one without a name may be.
-            let is_asked =
-                |key: &Key| token.key_id.is_none() || key.id().is_none() || key.id() == token.key_id.as_deref();
-            let secret = find(inner, now, |key| is_asked(key) && key.holds(&content, b"", &signatures))?;
+            let is_asked = |key: &Key| {
+                token.key_id.is_none() || key.id().is_none() || key.id() == token.key_id.as_deref()
+            };
+            let secret = find(inner, now, |key| {
+                is_asked(key) && key.holds(&content, b"", &signatures)
+            })?;
             rule.judge(&token, &head, body, inner.public_url.as_ref())?;
             Ok(Proof {
                 secret: Arc::clone(&secret.name),
@@ -64,10 +89,24 @@ struct Given {
 }
 
 fn template(inner: &Inner, given: Given, body: &[u8], now: Now) -> Result<Proof, Refusal> {
-    let Inner { scheme, in_body, .. } = inner;
-    let Given { mut signatures, mut content, mut at, mut window, running } = given;
-    let covered = if scheme.signed.covers_body() { body } else { b"" };
-    let reads_first = in_body.as_ref().is_some_and(|places| places.signature.is_some() || !places.parts.is_empty());
+    let Inner {
+        scheme, in_body, ..
+    } = inner;
+    let Given {
+        mut signatures,
+        mut content,
+        mut at,
+        mut window,
+        running,
+    } = given;
+    let covered = if scheme.signed.covers_body() {
+        body
+    } else {
+        b""
+    };
+    let reads_first = in_body
+        .as_ref()
+        .is_some_and(|places| places.signature.is_some() || !places.parts.is_empty());
     if let Some(places) = in_body
         && reads_first
     {
@@ -76,15 +115,23 @@ fn template(inner: &Inner, given: Given, body: &[u8], now: Now) -> Result<Proof,
 
     // A hash over another number of bytes is not one over this body.
     let mut running = running.filter(|running| running.body_bytes == covered.len());
-    let mut forms = Forms { wanted: &scheme.body, raw: covered, limit: inner.settings.max_body, made: Vec::new() };
+    let mut forms = Forms {
+        wanted: &scheme.body,
+        raw: covered,
+        limit: inner.settings.max_body,
+        made: Vec::new(),
+    };
     let mut found = None;
     'secrets: for (index, secret) in inner.secrets.iter().enumerate() {
         for (place, key) in secret.active(now.wall) {
             for form in 0..scheme.body.len() {
-                let holds = match running.take_if(|running| form == 0 && running.place == (index, place)) {
-                    Some(running) => key.holds_for(running.mac, &content, &signatures),
-                    None => forms.get(form).is_some_and(|body| key.holds(&content, body, &signatures)),
-                };
+                let holds =
+                    match running.take_if(|running| form == 0 && running.place == (index, place)) {
+                        Some(running) => key.holds_for(running.mac, &content, &signatures),
+                        None => forms
+                            .get(form)
+                            .is_some_and(|body| key.holds(&content, body, &signatures)),
+                    };
                 if holds {
                     found = Some((secret, form));
                     break 'secrets;
@@ -94,15 +141,34 @@ fn template(inner: &Inner, given: Given, body: &[u8], now: Now) -> Result<Proof,
     }
     let (secret, form) = found.ok_or(Refusal::from(Code::BadSignature))?;
     let form = forms.owned(form);
-    if let (Some(InBody { places, timestamp: Some(slot), .. }), Some(place)) = (in_body, &scheme.timestamp)
+    if let (
+        Some(InBody {
+            places,
+            timestamp: Some(slot),
+            ..
+        }),
+        Some(place),
+    ) = (in_body, &scheme.timestamp)
         && let Some(moment) = moment_in(places, *slot, place, form.as_deref().unwrap_or(body))?
     {
-        window = place.unit.window(moment, inner.settings.tolerance, inner.settings.future_tolerance);
+        window = place.unit.window(
+            moment,
+            inner.settings.tolerance,
+            inner.settings.future_tolerance,
+        );
         window.judge(now.wall)?;
         at = Some(moment);
     }
     let signed_at = at.filter(|_| scheme.signs_timestamp());
-    Ok(Proof { secret: Arc::clone(&secret.name), signed_at, timestamp: at, content, window, form, claims: None })
+    Ok(Proof {
+        secret: Arc::clone(&secret.name),
+        signed_at,
+        timestamp: at,
+        content,
+        window,
+        form,
+        claims: None,
+    })
 }
 
 /// Puts in what a signature's own bytes and the signed content take from the body.
@@ -113,7 +179,9 @@ fn read_body(
     signatures: &mut Signatures,
     content: &mut SignedContent,
 ) -> Result<(), Refusal> {
-    let why = |fault: crate::notation::json::Fault| Refusal::because(Code::MalformedSignature, fault.why());
+    let why = |fault: crate::notation::json::Fault| {
+        Refusal::because(Code::MalformedSignature, fault.why())
+    };
     let values = places.places.scan(body).map_err(why)?;
     if let Some(slot) = places.signature {
         *signatures = signatures::read_values(&inner.scheme, values.each(slot).iter().copied())?;
@@ -122,7 +190,12 @@ fn read_body(
 }
 
 /// The timestamp that stands in a signed body; `None` where it is not there and need not be.
-fn moment_in(places: &Places, slot: Slot, place: &TimestampPlace, body: &[u8]) -> Result<Option<UnixMillis>, Refusal> {
+fn moment_in(
+    places: &Places,
+    slot: Slot,
+    place: &TimestampPlace,
+    body: &[u8],
+) -> Result<Option<UnixMillis>, Refusal> {
     let values = match places.scan(body) {
         Ok(values) => values,
         Err(_) if !place.required => return Ok(None),
@@ -139,7 +212,8 @@ fn moment(place: &TimestampPlace, value: Value<'_>) -> Result<UnixMillis, Refusa
         return Err(Code::MissingTimestamp.into());
     }
     let text = value.string_or_integer(MAX_TIMESTAMP);
-    text.and_then(|text| place.unit.parse(text.as_bytes())).ok_or(why_no_time(place.unit))
+    text.and_then(|text| place.unit.parse(text.as_bytes()))
+        .ok_or(why_no_time(place.unit))
 }
 
 /// The longest timestamp, as text.
@@ -182,25 +256,49 @@ fn by_code(
     now: Now,
 ) -> Result<Proof, Refusal> {
     let code = inner.scheme.code.ok_or(Refusal::from(Code::BadSignature))?;
-    let facts = RouteFacts { public_url: inner.public_url.as_ref(), labels: &inner.labels };
-    let Statement { assertions, timestamp } = code.read(head, begun, body, facts)?;
+    let facts = RouteFacts {
+        public_url: inner.public_url.as_ref(),
+        labels: &inner.labels,
+    };
+    let Statement {
+        assertions,
+        timestamp,
+    } = code.read(head, begun, body, facts)?;
     let parts: Vec<_> = assertions.into_iter().map(Part::new).collect();
     if parts.is_empty() {
         return Err(Code::BadSignature.into());
     }
-    let secret = find(inner, now, |key| parts.iter().fold(true, |all, part| part.holds(key) & all))?;
+    let secret = find(inner, now, |key| {
+        parts.iter().fold(true, |all, part| part.holds(key) & all)
+    })?;
     let settings = &inner.settings;
-    let late = timestamp.map(|(at, unit)| (at, unit.window(at, settings.tolerance, settings.future_tolerance)));
+    let late = timestamp.map(|(at, unit)| {
+        (
+            at,
+            unit.window(at, settings.tolerance, settings.future_tolerance),
+        )
+    });
     let stamp = late.or(early);
     let window = stamp.map_or(Window::ALWAYS, |(_, window)| window);
     window.judge(now.wall)?;
     let at = stamp.map(|(at, _)| at);
     let signed_at = at.filter(|_| code.signs_timestamp());
     // Which of several forms was signed makes nothing new: the first stands for all.
-    let content: Vec<u8> =
-        parts.iter().filter_map(|part| part.contents.first()).flat_map(|c| c.before().to_vec()).collect();
+    let content: Vec<u8> = parts
+        .iter()
+        .filter_map(|part| part.contents.first())
+        .flat_map(|c| c.before().to_vec())
+        .collect();
     let content = SignedContent::whole(content);
-    Ok(Proof { secret: Arc::clone(&secret.name), signed_at, timestamp: at, content, window, form: None, claims: None })
+    Ok(Proof {
+        secret: Arc::clone(&secret.name),
+        signed_at,
+        timestamp: at,
+        content,
+        window,
+        form: None,
+        claims: None,
+    })
 }
 
 /// One assertion, ready to be tried.
@@ -213,18 +311,33 @@ impl Part {
     fn new(assertion: Assertion) -> Self {
         let kind = assertion.algorithm.kind();
         Self {
-            contents: assertion.contents.into_iter().map(SignedContent::whole).collect(),
-            signatures: Signatures::of(assertion.signatures.into_iter().map(|bytes| Candidate::new(kind, bytes))),
+            contents: assertion
+                .contents
+                .into_iter()
+                .map(SignedContent::whole)
+                .collect(),
+            signatures: Signatures::of(
+                assertion
+                    .signatures
+                    .into_iter()
+                    .map(|bytes| Candidate::new(kind, bytes)),
+            ),
         }
     }
 
     fn holds(&self, key: &Key) -> bool {
-        self.contents.iter().fold(false, |any, content| key.holds(content, b"", &self.signatures) | any)
+        self.contents.iter().fold(false, |any, content| {
+            key.holds(content, b"", &self.signatures) | any
+        })
     }
 }
 
 /// The first active secret with a key that holds.
 fn find(inner: &Inner, now: Now, holds: impl Fn(&Key) -> bool) -> Result<&Keyed, Refusal> {
     let has = |secret: &&Keyed| secret.active(now.wall).any(|(_, key)| holds(key));
-    inner.secrets.iter().find(has).ok_or(Code::BadSignature.into())
+    inner
+        .secrets
+        .iter()
+        .find(has)
+        .ok_or(Code::BadSignature.into())
 }

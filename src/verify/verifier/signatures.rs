@@ -14,8 +14,10 @@ use crate::wire::head::{FieldName, Found, Head};
 /// The longest signature held without an allocation: an ECDSA one in DER.
 const INLINE: usize = 72;
 
-const SEVERAL_SIGNATURES: Refusal =
-    Refusal::because(Code::MalformedSignature, "the signature header is there more than once");
+const SEVERAL_SIGNATURES: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the signature header is there more than once",
+);
 const NO_PREFIX: Refusal = Refusal::because(
     Code::MalformedSignature,
     "the signature does not begin with the text that this scheme puts there",
@@ -28,8 +30,10 @@ const NONE_IN_LIST: Refusal = Refusal::because(
     Code::MalformedSignature,
     "the signature header lists no signature of the label, encoding and length that this scheme gives it",
 );
-const NONE_IN_BODY: Refusal =
-    Refusal::because(Code::MalformedSignature, "the body holds no signature where this scheme puts it");
+const NONE_IN_BODY: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the body holds no signature where this scheme puts it",
+);
 
 /// The signatures that a delivery carries, decoded.
 #[derive(Debug, Default)]
@@ -56,7 +60,10 @@ enum Bytes {
 
 impl Candidate {
     pub(super) fn new(kind: Kind, bytes: Vec<u8>) -> Self {
-        Self { kind, bytes: Bytes::Long(bytes) }
+        Self {
+            kind,
+            bytes: Bytes::Long(bytes),
+        }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -70,7 +77,11 @@ impl Candidate {
 impl Signatures {
     pub(super) fn of(candidates: impl IntoIterator<Item = Candidate>) -> Self {
         let mut candidates = candidates.into_iter();
-        Self { first: candidates.next(), more: candidates.collect(), all: false }
+        Self {
+            first: candidates.next(),
+            more: candidates.collect(),
+            all: false,
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Candidate> {
@@ -105,9 +116,17 @@ pub(super) enum Stamp<'h> {
 ///
 /// # Errors
 /// `missing_signature`, `malformed_signature`.
-pub(super) fn read<'h>(scheme: &Scheme, head: &'h Head) -> Result<(Signatures, Stamp<'h>), Refusal> {
+pub(super) fn read<'h>(
+    scheme: &Scheme,
+    head: &'h Head,
+) -> Result<(Signatures, Stamp<'h>), Refusal> {
     let place = &scheme.signature;
-    let mut reading = Reading { scheme, found: Signatures::default(), stamp: Stamp::Nothing, why: None };
+    let mut reading = Reading {
+        scheme,
+        found: Signatures::default(),
+        stamp: Stamp::Nothing,
+        why: None,
+    };
     let mut is_there = false;
     for name in &place.headers {
         if place.repeat {
@@ -143,13 +162,23 @@ pub(super) fn read_values<'b>(
     scheme: &Scheme,
     values: impl IntoIterator<Item = Value<'b>>,
 ) -> Result<Signatures, Refusal> {
-    let mut found = Signatures { all: true, ..Signatures::default() };
+    let mut found = Signatures {
+        all: true,
+        ..Signatures::default()
+    };
     for value in values {
         let text = value.string(MAX_IN_BODY).ok_or(NONE_IN_BODY)?;
-        let text = text.as_bytes().strip_prefix(scheme.signature.prefix.as_bytes()).ok_or(NO_PREFIX)?;
+        let text = text
+            .as_bytes()
+            .strip_prefix(scheme.signature.prefix.as_bytes())
+            .ok_or(NO_PREFIX)?;
         found.push(decode(scheme.algorithm, &scheme.signature, text).ok_or(NO_SIGNATURE)?);
     }
-    if found.first.is_none() { Err(NONE_IN_BODY) } else { Ok(found) }
+    if found.first.is_none() {
+        Err(NONE_IN_BODY)
+    } else {
+        Ok(found)
+    }
 }
 
 /// The longest signature taken from a body, as text.
@@ -157,11 +186,17 @@ const MAX_IN_BODY: usize = 4096;
 
 /// All lines of this very name; an alias beside them could be meant as one of them by a receiver.
 fn lines<'h>(head: &'h Head, name: &FieldName) -> Result<impl Iterator<Item = &'h [u8]>, Refusal> {
-    if head.lines().any(|(line, _)| name.is_or_aliases(line) && !name.is(line)) {
+    if head
+        .lines()
+        .any(|(line, _)| name.is_or_aliases(line) && !name.is(line))
+    {
         return Err(SEVERAL_SIGNATURES);
     }
     let name = name.clone();
-    Ok(head.lines().filter(move |(line, _)| name.is(line)).map(|(_, value)| value))
+    Ok(head
+        .lines()
+        .filter(move |(line, _)| name.is(line))
+        .map(|(_, value)| value))
 }
 
 struct Reading<'s, 'h> {
@@ -174,7 +209,14 @@ struct Reading<'s, 'h> {
 
 impl<'h> Reading<'_, 'h> {
     fn value(&mut self, value: &'h [u8]) {
-        match self.scheme.signature.items.separator.as_deref().map(str::as_bytes) {
+        match self
+            .scheme
+            .signature
+            .items
+            .separator
+            .as_deref()
+            .map(str::as_bytes)
+        {
             Some(separator) if !separator.is_empty() => {
                 let mut rest = value;
                 while let Some(at) = memchr::memmem::find(rest, separator) {
@@ -193,16 +235,26 @@ impl<'h> Reading<'_, 'h> {
         let Some(assign) = items.assign else {
             return self.signature(self.scheme.algorithm, item);
         };
-        let Some(at) = memchr::memchr(assign, item) else { return };
+        let Some(at) = memchr::memchr(assign, item) else {
+            return;
+        };
         let (label, value) = item.split_at_checked(at).unwrap_or((item, b""));
         let value = value.get(1..).unwrap_or_default();
         if let Some(place) = &self.scheme.timestamp
             && let TimestampAt::Field(field) = &place.at
             && field.as_bytes() == label
         {
-            self.stamp = if self.stamp == Stamp::Nothing { Stamp::One(value) } else { Stamp::Several };
+            self.stamp = if self.stamp == Stamp::Nothing {
+                Stamp::One(value)
+            } else {
+                Stamp::Several
+            };
         }
-        if let Some((_, algorithm)) = items.accept.iter().find(|(accepted, _)| accepted.as_bytes() == label) {
+        if let Some((_, algorithm)) = items
+            .accept
+            .iter()
+            .find(|(accepted, _)| accepted.as_bytes() == label)
+        {
             self.signature(*algorithm, value);
         }
     }
@@ -247,7 +299,10 @@ fn decode(algorithm: Algorithm, place: &SignaturePlace, text: &[u8]) -> Option<C
     if let Some(len) = encoding.decode(text, &mut short)
         && algorithm != Algorithm::Basic
     {
-        return algorithm.takes_length(len).then_some(Candidate { kind, bytes: Bytes::Short(short, len) });
+        return algorithm.takes_length(len).then_some(Candidate {
+            kind,
+            bytes: Bytes::Short(short, len),
+        });
     }
     let mut long = vec![0; text.len()];
     let len = encoding.decode(text, &mut long)?;
@@ -255,7 +310,9 @@ fn decode(algorithm: Algorithm, place: &SignaturePlace, text: &[u8]) -> Option<C
     if algorithm == Algorithm::Basic {
         return long.contains(&b':').then(|| hashed(&long));
     }
-    algorithm.takes_length(len).then(|| Candidate::new(kind, long))
+    algorithm
+        .takes_length(len)
+        .then(|| Candidate::new(kind, long))
 }
 
 /// A shared token is compared by its hash, so that its length does not show either.
@@ -265,5 +322,8 @@ fn hashed(token: &[u8]) -> Candidate {
     for (to, from) in bytes.iter_mut().zip(&digest) {
         *to = *from;
     }
-    Candidate { kind: Kind::Token, bytes: Bytes::Short(bytes, digest.len()) }
+    Candidate {
+        kind: Kind::Token,
+        bytes: Bytes::Short(bytes, digest.len()),
+    }
 }

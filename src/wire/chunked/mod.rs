@@ -63,7 +63,13 @@ impl ChunkedDecoder {
     /// A decoder at the beginning of a message.
     pub fn new() -> Self {
         let state = State::Size(SizeLine::default());
-        Self { state, declared: 0, extensions: 0, trailers: 0, trailer_line: Vec::new() }
+        Self {
+            state,
+            declared: 0,
+            extensions: 0,
+            trailers: 0,
+            trailer_line: Vec::new(),
+        }
     }
 
     /// The sum of all chunk sizes announced so far, the current chunk's included: known before its first byte is
@@ -108,8 +114,15 @@ impl ChunkedDecoder {
                             }
                         }
                         Progress::Done(size) => {
-                            self.declared = self.declared.checked_add(size).ok_or(Reason::ChunkSizeTooLarge)?;
-                            self.state = if size == 0 { State::Trailers } else { State::Data { left: size } };
+                            self.declared = self
+                                .declared
+                                .checked_add(size)
+                                .ok_or(Reason::ChunkSizeTooLarge)?;
+                            self.state = if size == 0 {
+                                State::Trailers
+                            } else {
+                                State::Data { left: size }
+                            };
                             break;
                         }
                     }
@@ -135,7 +148,12 @@ impl ChunkedDecoder {
     }
 
     /// Takes one byte of the line end after a chunk's data.
-    fn line_end<'a>(&mut self, rest: &mut &'a [u8], due: u8, next: State) -> Result<Option<Piece<'a>>, Reason> {
+    fn line_end<'a>(
+        &mut self,
+        rest: &mut &'a [u8],
+        due: u8,
+        next: State,
+    ) -> Result<Option<Piece<'a>>, Reason> {
         if let Some((&byte, after)) = rest.split_first() {
             if byte != due {
                 return Err(Reason::ChunkDataEnd);
@@ -149,7 +167,9 @@ impl ChunkedDecoder {
     /// Takes as much as there is of one trailer line.
     fn trailers<'a>(&mut self, rest: &mut &'a [u8]) -> Result<Option<Piece<'a>>, Reason> {
         let line_feed = memchr(b'\n', rest);
-        let (part, after) = rest.split_at_checked(line_feed.map_or(rest.len(), |at| at + 1)).unwrap_or_default();
+        let (part, after) = rest
+            .split_at_checked(line_feed.map_or(rest.len(), |at| at + 1))
+            .unwrap_or_default();
         self.trailers += part.len();
         // The line that ends the message is not a trailer.
         if self.trailers > MAX_TRAILERS + "\r\n".len() {

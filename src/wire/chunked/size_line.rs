@@ -78,7 +78,11 @@ impl SizeLine {
             }
             self.size = (self.size << 4) | u64::from(digit);
             // The receiver may count in signed numbers.
-            return if self.size > MAX_SIZE { Err(Reason::ChunkSizeTooLarge) } else { Ok(Progress::Size) };
+            return if self.size > MAX_SIZE {
+                Err(Reason::ChunkSizeTooLarge)
+            } else {
+                Ok(Progress::Size)
+            };
         }
         match byte {
             _ if self.digits == 0 => Err(Reason::ChunkSize),
@@ -97,7 +101,11 @@ impl SizeLine {
 
     fn count_extension(&mut self) -> Result<Progress, Reason> {
         self.extension += 1;
-        if self.extension > MAX_EXTENSION { Err(Reason::ChunkExtensionTooLong) } else { Ok(Progress::Extension) }
+        if self.extension > MAX_EXTENSION {
+            Err(Reason::ChunkExtensionTooLong)
+        } else {
+            Ok(Progress::Extension)
+        }
     }
 }
 

@@ -9,7 +9,8 @@ pub struct FieldName(Box<str>);
 impl FieldName {
     /// Takes a name of any case; `None` where it is not a token.
     pub fn new(name: &str) -> Option<Self> {
-        (!name.is_empty() && name.bytes().all(is_token_byte)).then(|| Self(name.to_ascii_lowercase().into()))
+        (!name.is_empty() && name.bytes().all(is_token_byte))
+            .then(|| Self(name.to_ascii_lowercase().into()))
     }
 
     /// The name in lower case.
@@ -41,7 +42,11 @@ pub(super) fn is_or_aliases(one: &[u8], other: &[u8]) -> bool {
 
 /// Lower case; any byte that is neither letter nor digit becomes `-`.
 pub fn fold(byte: u8) -> u8 {
-    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+    if byte.is_ascii_alphanumeric() {
+        byte.to_ascii_lowercase()
+    } else {
+        b'-'
+    }
 }
 
 /// What a head holds under one name.
@@ -61,7 +66,10 @@ mod tests {
 
     #[test]
     fn a_name_is_a_token_in_lower_case() {
-        assert_eq!(FieldName::new("X-Webhook-Timestamp").unwrap().as_str(), "x-webhook-timestamp");
+        assert_eq!(
+            FieldName::new("X-Webhook-Timestamp").unwrap().as_str(),
+            "x-webhook-timestamp"
+        );
         for bad in ["", "a b", "a:", "a\r", "é", "a(b", "a\0"] {
             assert_eq!(FieldName::new(bad), None, "{bad:?}");
         }
@@ -70,10 +78,19 @@ mod tests {
     #[test]
     fn an_alias_differs_only_in_bytes_that_are_neither_letter_nor_digit() {
         let name = FieldName::new("X-Webhook-Timestamp").unwrap();
-        for alias in [&b"X_Webhook_Timestamp"[..], b"x.webhook.TIMESTAMP", b"X-Webhook~Timestamp"] {
+        for alias in [
+            &b"X_Webhook_Timestamp"[..],
+            b"x.webhook.TIMESTAMP",
+            b"X-Webhook~Timestamp",
+        ] {
             assert!(name.is_or_aliases(alias) && !name.is(alias), "{alias:?}");
         }
-        for other in [&b"XWebhookTimestamp"[..], b"X-Webhook-Timestamp-", b"X-Webhook-Timestamq", b""] {
+        for other in [
+            &b"XWebhookTimestamp"[..],
+            b"X-Webhook-Timestamp-",
+            b"X-Webhook-Timestamq",
+            b"",
+        ] {
             assert!(!name.is_or_aliases(other), "{other:?}");
         }
         assert!(name.is(b"x-WEBHOOK-timestamp"));

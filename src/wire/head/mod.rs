@@ -130,12 +130,15 @@ impl Head {
 
     /// The name or address in `Host`, in the case received, without the port; an IPv6 address keeps its brackets.
     pub fn host_name(&self) -> Option<&str> {
-        self.host().map(|host| host.get(..host::name_end(host)).unwrap_or(host))
+        self.host()
+            .map(|host| host.get(..host::name_end(host)).unwrap_or(host))
     }
 
     /// Names and values, in order of arrival.
     pub fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.fields.iter().map(|f| (self.slice(f.name), self.slice(f.value)))
+        self.fields
+            .iter()
+            .map(|f| (self.slice(f.name), self.slice(f.value)))
     }
 
     /// The names that all `Connection` lines list, in any case: none of them goes any further (RFC 9110 7.6.1).
@@ -153,7 +156,11 @@ impl Head {
         let name = name.as_bytes();
         let mut real = None;
         let mut count = 0;
-        for field in self.fields.iter().filter(|field| field.name.len() == name.len()) {
+        for field in self
+            .fields
+            .iter()
+            .filter(|field| field.name.len() == name.len())
+        {
             let received = self.slice(field.name);
             if name.eq_ignore_ascii_case(received) {
                 count += 1;

@@ -39,7 +39,9 @@ fn judge(bytes: Bytes, limits: &Limits) -> Result<Head, Reason> {
     request_line::judge_method(line.get(..parts.method_end).unwrap_or_default())?;
     request_line::judge_target(line.get(parts.target.clone()).unwrap_or_default())?;
     let mut meaning = Meaning::default();
-    let fields = fields::read(&mut lines, limits, |field, name, value| meaning.see(field, name, value))?;
+    let fields = fields::read(&mut lines, limits, |field, name, value| {
+        meaning.see(field, name, value)
+    })?;
     if meaning.host.is_none() && parts.version == Version::Http11 {
         return Err(Reason::MissingHost);
     }
@@ -79,7 +81,10 @@ fn assemble<'a>(
         if fields.len() >= limits.max_headers {
             return Err(Reason::TooManyLines);
         }
-        let field = Field { name: put(name), value: (put(b": "), put(value)).1 };
+        let field = Field {
+            name: put(name),
+            value: (put(b": "), put(value)).1,
+        };
         put(b"\r\n");
         meaning.see(field, name, value)?;
         fields.push(field);
@@ -92,7 +97,11 @@ fn assemble<'a>(
 /// Judges the size of a whole head; an operator's limit beyond what a [`Span`] can say counts as that.
 fn judge_size(bytes: usize, limits: &Limits) -> Result<(), Reason> {
     let fits = bytes <= limits.max_head && u32::try_from(bytes).is_ok();
-    if fits { Ok(()) } else { Err(Reason::HeadTooLarge) }
+    if fits {
+        Ok(())
+    } else {
+        Err(Reason::HeadTooLarge)
+    }
 }
 
 /// What the lines seen so far mean for the gateway itself.
@@ -115,7 +124,11 @@ impl Meaning {
             6 if name.eq_ignore_ascii_case(b"expect") => {
                 let is_first = self.expect.is_none();
                 let is_continue = value.eq_ignore_ascii_case(b"100-continue");
-                self.expect = Some(if is_first && is_continue { Expect::Continue } else { Expect::Other });
+                self.expect = Some(if is_first && is_continue {
+                    Expect::Continue
+                } else {
+                    Expect::Other
+                });
             }
             _ => self.framing.see(name, value)?,
         }

@@ -62,7 +62,16 @@ pub(in crate::wire) struct Scanner {
 
 impl Scanner {
     pub(in crate::wire) fn new(opening: Opening, limits: Limits) -> Self {
-        Self { opening, limits, start: 0, line_start: 0, scanned: 0, empty_lines: 0, fields: 0, opened: false }
+        Self {
+            opening,
+            limits,
+            start: 0,
+            line_start: 0,
+            scanned: 0,
+            empty_lines: 0,
+            fields: 0,
+            opened: false,
+        }
     }
 
     /// As [`HeadScanner::advance`].
@@ -116,7 +125,11 @@ impl Scanner {
             self.judge_opening(buf.get(self.line_start..end).unwrap_or_default())?;
         }
         let is_request_line = !self.opened && self.opening == Opening::Request;
-        let line_limit = if is_request_line { request_line::MAX_REQUEST_LINE } else { MAX_LINE + "\r\n".len() };
+        let line_limit = if is_request_line {
+            request_line::MAX_REQUEST_LINE
+        } else {
+            MAX_LINE + "\r\n".len()
+        };
         let line_limit = self.line_start.saturating_add(line_limit);
         let head_limit = self.start.saturating_add(self.limits.max_head);
         if end <= line_limit && end <= head_limit {
@@ -124,7 +137,9 @@ impl Scanner {
         } else if head_limit < line_limit {
             Err(Reason::HeadTooLarge)
         } else if is_request_line {
-            Err(request_line::overlong(buf.get(self.line_start..line_limit).unwrap_or_default()))
+            Err(request_line::overlong(
+                buf.get(self.line_start..line_limit).unwrap_or_default(),
+            ))
         } else {
             Err(Reason::LineTooLong)
         }
@@ -133,7 +148,9 @@ impl Scanner {
     /// Judges the first bytes of a head, of which some may be missing still.
     fn judge_opening(&self, line: &[u8]) -> Result<(), Reason> {
         match (self.opening, line) {
-            (_, []) | (Opening::Request, [b'\r'] | [b'\r', b'\n', ..]) | (Opening::Answer, [b'H', ..]) => Ok(()),
+            (_, [])
+            | (Opening::Request, [b'\r'] | [b'\r', b'\n', ..])
+            | (Opening::Answer, [b'H', ..]) => Ok(()),
             (Opening::Request, [b'\r', ..]) => Err(Reason::BareCarriageReturn),
             (Opening::Request, [b'\n', ..]) => Err(Reason::BareLineFeed),
             (Opening::Request, [first, ..]) if is_token_byte(*first) => Ok(()),

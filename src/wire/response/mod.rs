@@ -15,7 +15,10 @@ use super::rules::framing::FramingLines;
 use super::rules::{MAX_LINE, Reason, fields};
 
 /// How much an answer's head may hold: 64 KiB, 200 lines (ATTACKS RX-11); a line as much as a request's.
-pub const LIMITS: Limits = Limits { max_head: 64 * 1024, max_headers: 200 };
+pub const LIMITS: Limits = Limits {
+    max_head: 64 * 1024,
+    max_headers: 200,
+};
 
 /// How the body of an answer ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +78,9 @@ impl ResponseHead {
     /// # Errors
     /// The reason why it is not taken as HTTP.
     pub fn parse(buf: &[u8]) -> Result<Option<(Self, usize)>, Reason> {
-        let Some(end) = ResponseScanner::new().advance(buf)? else { return Ok(None) };
+        let Some(end) = ResponseScanner::new().advance(buf)? else {
+            return Ok(None);
+        };
         let head = Self::from_bytes(Bytes::copy_from_slice(buf.get(..end).unwrap_or_default()))?;
         Ok(Some((head, end)))
     }
@@ -96,11 +101,20 @@ impl ResponseHead {
         }
         let (version, status) = status_line(line).ok_or(Reason::StatusLine)?;
         let mut framing_lines = FramingLines::default();
-        let fields = fields::read(&mut lines, &LIMITS, |_, name, value| framing_lines.see(name, value))?;
+        let fields = fields::read(&mut lines, &LIMITS, |_, name, value| {
+            framing_lines.see(name, value)
+        })?;
         let framing = framing_lines.framing(version)?;
         // A 204 that announces a body contradicts itself; what follows it on the connection is anybody's guess.
         let is_plain = status != 204 || matches!(framing, Framing::None | Framing::Length(0));
-        Ok(Self { status, version, fields, framing, keep_alive: is_plain && framing_lines.keep_alive(version), bytes })
+        Ok(Self {
+            status,
+            version,
+            fields,
+            framing,
+            keep_alive: is_plain && framing_lines.keep_alive(version),
+            bytes,
+        })
     }
 
     /// The status, 100 to 599.
@@ -115,7 +129,9 @@ impl ResponseHead {
 
     /// Names and values, in order of arrival; values without the white space around them.
     pub fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.fields.iter().map(|field| (field.name.of(&self.bytes), field.value.of(&self.bytes)))
+        self.fields
+            .iter()
+            .map(|field| (field.name.of(&self.bytes), field.value.of(&self.bytes)))
     }
 
     /// The names that all `Connection` lines list, in any case: none of them goes any further (RFC 9110 7.6.1).
@@ -155,8 +171,9 @@ fn status_line(line: &[u8]) -> Option<(Version, u16)> {
     if !(reason.is_empty() || reason.starts_with(b" ")) {
         return None;
     }
-    let status = digits
-        .iter()
-        .try_fold(0, |status, &byte| byte.is_ascii_digit().then(|| status * 10 + u16::from(byte - b'0')))?;
+    let status = digits.iter().try_fold(0, |status, &byte| {
+        byte.is_ascii_digit()
+            .then(|| status * 10 + u16::from(byte - b'0'))
+    })?;
     (100..=599).contains(&status).then_some((version, status))
 }

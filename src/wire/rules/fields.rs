@@ -19,12 +19,17 @@ impl Span {
     /// A span of a head, which is never longer than `u32::MAX` bytes.
     pub(in crate::wire) fn new(start: usize, end: usize) -> Self {
         let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Self { start: place(start), end: place(end) }
+        Self {
+            start: place(start),
+            end: place(end),
+        }
     }
 
     /// The bytes of this span in `bytes`.
     pub(in crate::wire) fn of(self, bytes: &[u8]) -> &[u8] {
-        bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
+        bytes
+            .get(self.start as usize..self.end as usize)
+            .unwrap_or_default()
     }
 
     pub(in crate::wire) fn len(self) -> usize {
@@ -45,13 +50,19 @@ pub struct Field {
 /// without the other, NUL, DEL and the other control bytes but HTAB.
 ///
 /// Without a branch until something is odd, so that the compiler makes vector instructions of it.
-#[expect(clippy::needless_bitwise_bool, reason = "a lazy operator is a branch for each byte")]
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "a lazy operator is a branch for each byte"
+)]
 pub(in crate::wire) fn judge_bytes(lines: &[u8]) -> Result<(), Reason> {
     let is_control = |byte: u8| {
         let is_space = (byte == b'\t') | (byte == b'\r') | (byte == b'\n');
         (byte < b' ') & !is_space | (byte == 0x7f)
     };
-    let mut odd = lines.first() == Some(&b'\n') || lines.last().is_some_and(|&byte| (byte == b'\r') | is_control(byte));
+    let mut odd = lines.first() == Some(&b'\n')
+        || lines
+            .last()
+            .is_some_and(|&byte| (byte == b'\r') | is_control(byte));
     for (&byte, &next) in lines.iter().zip(lines.get(1..).unwrap_or_default()) {
         odd |= is_control(byte) | ((byte == b'\r') != (next == b'\n'));
     }
@@ -60,7 +71,9 @@ pub(in crate::wire) fn judge_bytes(lines: &[u8]) -> Result<(), Reason> {
     } else if lines.iter().any(|&byte| is_control(byte)) {
         Err(Reason::ControlByte)
     } else if lines.first() == Some(&b'\n')
-        || lines.windows(2).any(|pair| matches!(pair, [before, b'\n'] if *before != b'\r'))
+        || lines
+            .windows(2)
+            .any(|pair| matches!(pair, [before, b'\n'] if *before != b'\r'))
     {
         Err(Reason::BareLineFeed)
     } else {
@@ -78,7 +91,11 @@ pub(in crate::wire) struct Lines<'h> {
 impl<'h> Lines<'h> {
     /// The lines of `bytes`.
     pub(in crate::wire) fn of(bytes: &'h [u8]) -> Self {
-        Self { bytes, ends: memchr_iter(b'\n', bytes), at: 0 }
+        Self {
+            bytes,
+            ends: memchr_iter(b'\n', bytes),
+            at: 0,
+        }
     }
 }
 
@@ -89,7 +106,12 @@ impl<'h> Iterator for Lines<'h> {
         let line_feed = self.ends.next()?;
         let start = self.at;
         self.at = line_feed + 1;
-        Some((start, self.bytes.get(start..line_feed.saturating_sub(1)).unwrap_or_default()))
+        Some((
+            start,
+            self.bytes
+                .get(start..line_feed.saturating_sub(1))
+                .unwrap_or_default(),
+        ))
     }
 }
 
@@ -104,7 +126,11 @@ pub(in crate::wire) fn read(
     let mut fields = Vec::with_capacity(24.min(limits.max_headers));
     while let Some((start, line)) = lines.next() {
         if line.is_empty() {
-            return if lines.at == lines.bytes.len() { Ok(fields) } else { Err(Reason::BrokenHead) };
+            return if lines.at == lines.bytes.len() {
+                Ok(fields)
+            } else {
+                Err(Reason::BrokenHead)
+            };
         }
         if line.len() > MAX_LINE {
             return Err(Reason::LineTooLong);
@@ -114,9 +140,12 @@ pub(in crate::wire) fn read(
         }
         let (name, value) = split(line)?;
         let name_end = start + name.len();
-        let value_start = name_end + 1 + leading_space(line.get(name.len() + 1..).unwrap_or_default());
-        let field =
-            Field { name: Span::new(start, name_end), value: Span::new(value_start, value_start + value.len()) };
+        let value_start =
+            name_end + 1 + leading_space(line.get(name.len() + 1..).unwrap_or_default());
+        let field = Field {
+            name: Span::new(start, name_end),
+            value: Span::new(value_start, value_start + value.len()),
+        };
         see(field, name, value)?;
         fields.push(field);
     }
@@ -126,7 +155,10 @@ pub(in crate::wire) fn read(
 /// Takes a field line, without its CRLF, apart: name, and value without the white space around it. Control bytes are
 /// [`judge_bytes`]' to judge.
 pub(in crate::wire) fn split(line: &[u8]) -> Result<(&[u8], &[u8]), Reason> {
-    let name_end = line.iter().position(|&byte| !is_token_byte(byte)).ok_or(Reason::MissingColon)?;
+    let name_end = line
+        .iter()
+        .position(|&byte| !is_token_byte(byte))
+        .ok_or(Reason::MissingColon)?;
     let (name, rest) = line.split_at_checked(name_end).unwrap_or_default();
     match rest.split_first() {
         Some((b':', value)) if !name.is_empty() => Ok((name, trim(value))),
@@ -153,7 +185,11 @@ pub(in crate::wire) fn judge_name(name: &[u8]) -> Result<(), Reason> {
 pub(in crate::wire) fn judge_value(value: &[u8]) -> Result<(), Reason> {
     judge_bytes(value)?;
     // What is left of CR and LF are whole line ends, which would begin another line.
-    if value.contains(&b'\n') { Err(Reason::ControlByte) } else { Ok(()) }
+    if value.contains(&b'\n') {
+        Err(Reason::ControlByte)
+    } else {
+        Ok(())
+    }
 }
 
 /// Drops the optional white space (SP, HTAB) around a value (RFC 9110 5.6.3).
@@ -167,11 +203,17 @@ pub(in crate::wire) fn trim(value: &[u8]) -> &[u8] {
 
 /// The members of a comma-separated list without white space around them; empty ones are skipped.
 pub(in crate::wire) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|&byte| byte == b',').map(trim).filter(|member| !member.is_empty())
+    value
+        .split(|&byte| byte == b',')
+        .map(trim)
+        .filter(|member| !member.is_empty())
 }
 
 /// The names that all `Connection` lines among `fields` of the head `bytes` list.
-pub(in crate::wire) fn connection_names<'h>(bytes: &'h [u8], fields: &'h [Field]) -> impl Iterator<Item = &'h [u8]> {
+pub(in crate::wire) fn connection_names<'h>(
+    bytes: &'h [u8],
+    fields: &'h [Field],
+) -> impl Iterator<Item = &'h [u8]> {
     fields
         .iter()
         .filter(|field| field.name.of(bytes).eq_ignore_ascii_case(b"connection"))
@@ -179,5 +221,8 @@ pub(in crate::wire) fn connection_names<'h>(bytes: &'h [u8], fields: &'h [Field]
 }
 
 fn leading_space(value: &[u8]) -> usize {
-    value.iter().take_while(|&&byte| byte == b' ' || byte == b'\t').count()
+    value
+        .iter()
+        .take_while(|&&byte| byte == b' ' || byte == b'\t')
+        .count()
 }

@@ -18,7 +18,8 @@ impl FramingLines {
     pub(in crate::wire) fn see(&mut self, name: &[u8], value: &[u8]) -> Result<(), Reason> {
         match name.len() {
             10 if name.eq_ignore_ascii_case(b"connection") => {
-                self.close |= fields::members(value).any(|member| member.eq_ignore_ascii_case(b"close"));
+                self.close |=
+                    fields::members(value).any(|member| member.eq_ignore_ascii_case(b"close"));
             }
             14 if is_alike(name, b"content-length")? => {
                 let length = content_length(value).ok_or(Reason::MalformedLength)?;

@@ -10,8 +10,15 @@ use super::{Reason, UNRESERVED, has_class};
 
 /// Where the name ends in the value of a `Host` that has been judged: before the port, after an address's bracket.
 pub(in crate::wire) fn name_end(host: &str) -> usize {
-    let bracket = if host.starts_with('[') { host.find(']').unwrap_or(0) } else { 0 };
-    host.bytes().skip(bracket).position(|byte| byte == b':').map_or(host.len(), |at| bracket + at)
+    let bracket = if host.starts_with('[') {
+        host.find(']').unwrap_or(0)
+    } else {
+        0
+    };
+    host.bytes()
+        .skip(bracket)
+        .position(|byte| byte == b':')
+        .map_or(host.len(), |at| bracket + at)
 }
 
 /// Judges the value of a `Host` line.
@@ -20,14 +27,18 @@ pub(in crate::wire) fn judge(host: &[u8]) -> Result<(), Reason> {
 }
 
 fn is_good(host: &[u8]) -> bool {
-    let Ok(host) = std::str::from_utf8(host) else { return false };
+    let Ok(host) = std::str::from_utf8(host) else {
+        return false;
+    };
     let (name, port) = host.split_at_checked(name_end(host)).unwrap_or((host, ""));
     is_name(name) && (port.is_empty() || is_port(port))
 }
 
 fn is_name(name: &str) -> bool {
     match name.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        Some(rest) => rest
+            .strip_suffix(']')
+            .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
         None => !name.is_empty() && name.bytes().all(|byte| has_class(byte, UNRESERVED)),
     }
 }

@@ -28,7 +28,10 @@ pub struct Limits {
 impl Default for Limits {
     /// 64 KiB and 100 lines.
     fn default() -> Self {
-        Self { max_head: 64 * 1024, max_headers: 100 }
+        Self {
+            max_head: 64 * 1024,
+            max_headers: 100,
+        }
     }
 }
 
@@ -149,14 +152,21 @@ static CLASSES: [u8; 256] = classes();
 
 const fn classes() -> [u8; 256] {
     let mut table = [0; 256];
-    mark(&mut table, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", TOKEN | TARGET | UNRESERVED);
+    mark(
+        &mut table,
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+        TOKEN | TARGET | UNRESERVED,
+    );
     mark(&mut table, b"!#$%&'*+-.^_`|~", TOKEN);
     mark(&mut table, b"-._~", UNRESERVED | TARGET);
     mark(&mut table, b"!$&'()*+,;=:@/?%", TARGET);
     table
 }
 
-#[expect(clippy::indexing_slicing, reason = "runs at compile time, where a wrong index is a compile error")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "runs at compile time, where a wrong index is a compile error"
+)]
 const fn mark(table: &mut [u8; 256], bytes: &[u8], class: u8) {
     let mut at = 0;
     while at < bytes.len() {
@@ -166,7 +176,9 @@ const fn mark(table: &mut [u8; 256], bytes: &[u8], class: u8) {
 }
 
 fn has_class(byte: u8, class: u8) -> bool {
-    CLASSES.get(usize::from(byte)).is_some_and(|classes| classes & class != 0)
+    CLASSES
+        .get(usize::from(byte))
+        .is_some_and(|classes| classes & class != 0)
 }
 
 /// Whether `byte` may stand in a token: a method, a header name, a chunk extension (RFC 9110 5.6.2).

@@ -11,7 +11,8 @@ use super::{MAX_METHOD, MAX_TARGET, Reason, TARGET, has_class, is_token_byte};
 use crate::wire::head::Version;
 
 /// The longest request line that can still be good, its CRLF included.
-pub(in crate::wire) const MAX_REQUEST_LINE: usize = MAX_METHOD + 1 + MAX_TARGET + " HTTP/1.1\r\n".len();
+pub(in crate::wire) const MAX_REQUEST_LINE: usize =
+    MAX_METHOD + 1 + MAX_TARGET + " HTTP/1.1\r\n".len();
 
 /// Where the parts of a request line are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,12 +39,20 @@ pub(in crate::wire) fn split(line: &[u8]) -> Result<Parts, Reason> {
     } else if let Some(target) = rest.strip_suffix(b" HTTP/1.0") {
         (target, Version::Http10)
     } else {
-        return Err(if memchr(b' ', rest).is_some() { Reason::UnknownVersion } else { Reason::RequestLineParts });
+        return Err(if memchr(b' ', rest).is_some() {
+            Reason::UnknownVersion
+        } else {
+            Reason::RequestLineParts
+        });
     };
     if target.len() > MAX_TARGET {
         return Err(Reason::TargetTooLong);
     }
-    Ok(Parts { method_end, target: start..start + target.len(), version })
+    Ok(Parts {
+        method_end,
+        target: start..start + target.len(),
+        version,
+    })
 }
 
 /// Why a request line is refused that is longer than [`MAX_REQUEST_LINE`], told from its first so many bytes alone:
@@ -53,7 +62,11 @@ pub(in crate::wire) fn overlong(beginning: &[u8]) -> Reason {
         Some(method_end) if method_end <= MAX_METHOD => {
             let target = beginning.get(method_end + 1..).unwrap_or_default();
             let longest = target.get(..=MAX_TARGET).unwrap_or(target);
-            if memchr(b' ', longest).is_none() { Reason::TargetTooLong } else { Reason::RequestLineParts }
+            if memchr(b' ', longest).is_none() {
+                Reason::TargetTooLong
+            } else {
+                Reason::RequestLineParts
+            }
         }
         _ => Reason::MethodTooLong,
     }
@@ -67,7 +80,11 @@ pub(in crate::wire) fn judge_method(method: &[u8]) -> Result<(), Reason> {
     if method.is_empty() {
         return Err(Reason::RequestLineParts);
     }
-    if method.iter().all(|&byte| is_token_byte(byte)) { Ok(()) } else { Err(Reason::MethodByte) }
+    if method.iter().all(|&byte| is_token_byte(byte)) {
+        Ok(())
+    } else {
+        Err(Reason::MethodByte)
+    }
 }
 
 /// Judges a target: origin-form (RFC 9112 3.2.1), bytes of RFC 3986 only, and a backslash in the path.
@@ -78,7 +95,9 @@ pub(in crate::wire) fn judge_target(target: &[u8]) -> Result<(), Reason> {
     if target.first() != Some(&b'/') {
         return Err(Reason::NotOriginForm);
     }
-    let Some(odd) = target.iter().position(|&byte| !has_class(byte, TARGET)) else { return Ok(()) };
+    let Some(odd) = target.iter().position(|&byte| !has_class(byte, TARGET)) else {
+        return Ok(());
+    };
     // Off the common way: some byte is odd, and only backslashes before the first `?` are let through.
     let in_path = memchr2(b'?', b'#', target).unwrap_or(target.len());
     for (at, &byte) in target.iter().enumerate().skip(odd) {

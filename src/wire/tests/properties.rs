@@ -12,7 +12,10 @@ use crate::wire::response::{ResponseHead, ResponseScanner};
 use crate::wire::rules::Reason;
 
 /// Tight, so that short inputs reach them.
-const TIGHT: Limits = Limits { max_head: 160, max_headers: 5 };
+const TIGHT: Limits = Limits {
+    max_head: 160,
+    max_headers: 5,
+};
 
 /// Bytes that look like HTTP far enough to get past the first rule: fragments of heads and chunks among odd bytes.
 fn fragments() -> impl Strategy<Value = Vec<u8>> {
@@ -33,7 +36,11 @@ fn fragments() -> impl Strategy<Value = Vec<u8>> {
 fn head(opening: &'static str) -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![9 => 0x20_u8..0x7f, 1 => any::<u8>()];
     let name = prop_oneof![8 => "[A-Za-z0-9!#$%&'*+.^_`|~-]{1,12}", 1 => "[ -~]{0,6}"];
-    let line = (name, prop::sample::select(vec![":", ": ", ":\t ", ":"]), prop::collection::vec(byte, 0..12));
+    let line = (
+        name,
+        prop::sample::select(vec![":", ": ", ":\t ", ":"]),
+        prop::collection::vec(byte, 0..12),
+    );
     let lines = prop::collection::vec(line, 0..4);
     lines.prop_map(move |lines| {
         let mut bytes = opening.as_bytes().to_vec();
@@ -98,7 +105,9 @@ fn decode(bytes: &[u8], ends: &[usize]) -> Decoded {
 }
 
 fn owned<'a>(lines: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Vec<(Vec<u8>, Vec<u8>)> {
-    lines.map(|(name, value)| (name.to_vec(), value.to_vec())).collect()
+    lines
+        .map(|(name, value)| (name.to_vec(), value.to_vec()))
+        .collect()
 }
 
 proptest! {

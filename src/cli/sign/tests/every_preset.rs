@@ -53,8 +53,14 @@ impl Sample {
         });
         let mut headers: Vec<_> = named.collect();
         if scheme.code.is_some_and(ProviderCode::signs_url) {
-            headers.push(("Content-Type".to_owned(), "application/x-www-form-urlencoded".to_owned()));
-            return Self { body: b"From=%2B15551234&Body=hello+there".to_vec(), headers };
+            headers.push((
+                "Content-Type".to_owned(),
+                "application/x-www-form-urlencoded".to_owned(),
+            ));
+            return Self {
+                body: b"From=%2B15551234&Body=hello+there".to_vec(),
+                headers,
+            };
         }
         let mut body = Value::from(Map::from_iter([("text".to_owned(), "gr\u{fc}n".into())]));
         if let Some(place) = &scheme.timestamp
@@ -64,17 +70,28 @@ impl Sample {
             put(
                 &mut body,
                 pointer,
-                if place.unit.is_number() { text.parse::<i64>().unwrap().into() } else { text.into() },
+                if place.unit.is_number() {
+                    text.parse::<i64>().unwrap().into()
+                } else {
+                    text.into()
+                },
             );
         }
         for pointer in scheme.signed.pointers() {
             put(&mut body, pointer, "abc".into());
         }
-        Self { body: body.to_string().into_bytes(), headers }
+        Self {
+            body: body.to_string().into_bytes(),
+            headers,
+        }
     }
 
     fn signed(&self, scheme: &Scheme, secret: &str) -> Result<Vec<(String, String)>, SignFault> {
-        let given: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let given: Vec<_> = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         let request = SignRequest {
             method: "POST",
             target: TARGET,
@@ -94,13 +111,22 @@ fn put(body: &mut Value, pointer: &Pointer, value: Value) {
         if !at.is_object() {
             *at = Value::from(Map::new());
         }
-        at = at.as_object_mut().unwrap().entry(token).or_insert(Value::Null);
+        at = at
+            .as_object_mut()
+            .unwrap()
+            .entry(token)
+            .or_insert(Value::Null);
     }
     *at = value;
 }
 
 fn named(text: &str) -> Secret {
-    Secret { name: "s".into(), text: SecretText::new(text.into()), not_before: None, not_after: None }
+    Secret {
+        name: "s".into(),
+        text: SecretText::new(text.into()),
+        not_before: None,
+        not_after: None,
+    }
 }
 
 fn verifier(scheme: &Scheme, secret: &str) -> Verifier {
@@ -115,9 +141,14 @@ fn verifier(scheme: &Scheme, secret: &str) -> Verifier {
 
 /// What becomes of a delivery, by `begin` and `finish`.
 fn judge(verifier: &Verifier, headers: &[(String, String)], body: &[u8]) -> Result<(), Refusal> {
-    let lines = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let lines = headers
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     let head = Head::from_parts("POST", TARGET, lines)?;
-    let now = Now { wall: AT, mono: Duration::ZERO };
+    let now = Now {
+        wall: AT,
+        mono: Duration::ZERO,
+    };
     let mut verification = verifier.begin(&head, now)?;
     verification.update(body);
     verification.finish(body, now).map(|_| ())
@@ -146,11 +177,16 @@ fn faults_of(scheme: &Scheme, signs: &str, verifies: &str) -> Result<Vec<String>
         }
     }
     // Each header that was made matters, but for an id that nothing signs.
-    let unsigned_id = if scheme.id_is_signed() { None } else { Some("evt_1") };
+    let unsigned_id = if scheme.id_is_signed() {
+        None
+    } else {
+        Some("evt_1")
+    };
     for place in 0..headers.len() {
         let mut changed = headers.clone();
         changed[place].1.push('0');
-        let is_nothing = Some(headers[place].1.as_str()) == unsigned_id || sample.headers.contains(&headers[place]);
+        let is_nothing = Some(headers[place].1.as_str()) == unsigned_id
+            || sample.headers.contains(&headers[place]);
         if !is_nothing && judge(&verifier, &changed, &sample.body).is_ok() {
             wrong.push(format!("is taken with `{}` changed", headers[place].0));
         }
@@ -161,7 +197,11 @@ fn faults_of(scheme: &Scheme, signs: &str, verifies: &str) -> Result<Vec<String>
 /// The private key's text, where one signs.
 fn signing_secret(scheme: &Scheme) -> &'static str {
     let is_ed25519 = scheme.algorithm.kind() == Kind::Public(PublicAlgorithm::Ed25519);
-    if is_ed25519 { samples::ED25519_SEED } else { samples::secret(scheme) }
+    if is_ed25519 {
+        samples::ED25519_SEED
+    } else {
+        samples::secret(scheme)
+    }
 }
 
 #[test]
@@ -182,19 +222,40 @@ fn what_is_signed_verifies_and_a_changed_body_does_not_for_every_preset() {
 #[test]
 fn a_whsk_key_signs_where_the_public_half_verifies() {
     let text = |prefix: &str, hex: &str| {
-        format!("{prefix}{}", crate::notation::encoding::Encoding::Base64.encode(&hex::decode(hex).unwrap()))
+        format!(
+            "{prefix}{}",
+            crate::notation::encoding::Encoding::Base64.encode(&hex::decode(hex).unwrap())
+        )
     };
-    let (private, public) = (text("whsk_", samples::ED25519_SEED), text("whpk_", samples::ED25519));
+    let (private, public) = (
+        text("whsk_", samples::ED25519_SEED),
+        text("whpk_", samples::ED25519),
+    );
     let is_one = |preset: &&Preset| {
         let accepted = &preset.scheme.signature.items.accept;
-        accepted.iter().any(|(_, algorithm)| *algorithm == Algorithm::Ed25519)
+        accepted
+            .iter()
+            .any(|(_, algorithm)| *algorithm == Algorithm::Ed25519)
     };
     let takes_both: Vec<_> = presets::all().iter().filter(is_one).collect();
     assert!(!takes_both.is_empty());
     for Preset { name, scheme, .. } in takes_both {
-        assert_eq!(faults_of(scheme, &private, &public), Ok(Vec::new()), "{name}");
+        assert_eq!(
+            faults_of(scheme, &private, &public),
+            Ok(Vec::new()),
+            "{name}"
+        );
         let headers = Sample::of(scheme).signed(scheme, &private).unwrap();
-        assert!(headers.iter().any(|(_, value)| value.starts_with("v1a,")), "{headers:?}");
-        assert!(matches!(Sample::of(scheme).signed(scheme, &public), Err(SignFault::Key(_))), "{name}");
+        assert!(
+            headers.iter().any(|(_, value)| value.starts_with("v1a,")),
+            "{headers:?}"
+        );
+        assert!(
+            matches!(
+                Sample::of(scheme).signed(scheme, &public),
+                Err(SignFault::Key(_))
+            ),
+            "{name}"
+        );
     }
 }

@@ -8,10 +8,18 @@ use super::fixtures::*;
 use crate::key::public::*;
 use crate::scheme::algorithm::{Algorithm, Kind};
 
-use PublicAlgorithm::{EcdsaP256Der, EcdsaP256Raw, Ed25519, RsaPkcs1Sha256, RsaPkcs1Sha384, RsaPkcs1Sha512};
+use PublicAlgorithm::{
+    EcdsaP256Der, EcdsaP256Raw, Ed25519, RsaPkcs1Sha256, RsaPkcs1Sha384, RsaPkcs1Sha512,
+};
 
-const ALGORITHMS: [PublicAlgorithm; 6] =
-    [Ed25519, EcdsaP256Der, EcdsaP256Raw, RsaPkcs1Sha256, RsaPkcs1Sha384, RsaPkcs1Sha512];
+const ALGORITHMS: [PublicAlgorithm; 6] = [
+    Ed25519,
+    EcdsaP256Der,
+    EcdsaP256Raw,
+    RsaPkcs1Sha256,
+    RsaPkcs1Sha384,
+    RsaPkcs1Sha512,
+];
 
 /// The order of P-256.
 const N: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
@@ -65,19 +73,37 @@ fn signatures_of_openssl_verify_and_nothing_near_them_does() {
     for (text, algorithm, signature) in GOOD {
         let (key, good) = (key(text), bytes(signature));
         assert!(key.verify(algorithm, MESSAGE, &good), "{algorithm:?}");
-        assert!(!key.verify(algorithm, b"verigatf", &good), "{algorithm:?}: another message");
-        assert!(!key.verify(algorithm, b"", &good), "{algorithm:?}: no message");
+        assert!(
+            !key.verify(algorithm, b"verigatf", &good),
+            "{algorithm:?}: another message"
+        );
+        assert!(
+            !key.verify(algorithm, b"", &good),
+            "{algorithm:?}: no message"
+        );
         for at in 0..good.len() {
             let mut near = good.clone();
             near[at] ^= 1 << (at % 8);
-            assert!(!key.verify(algorithm, MESSAGE, &near), "{algorithm:?}: byte {at} changed");
+            assert!(
+                !key.verify(algorithm, MESSAGE, &near),
+                "{algorithm:?}: byte {at} changed"
+            );
         }
         for len in 0..good.len() {
-            assert!(!key.verify(algorithm, MESSAGE, &good[..len]), "{algorithm:?}: the first {len} bytes");
+            assert!(
+                !key.verify(algorithm, MESSAGE, &good[..len]),
+                "{algorithm:?}: the first {len} bytes"
+            );
         }
         for more in [&[0][..], &[0; 8], &good] {
-            assert!(!key.verify(algorithm, MESSAGE, &[&good, more].concat()), "{algorithm:?}: bytes after it");
-            assert!(!key.verify(algorithm, MESSAGE, &[more, &good].concat()), "{algorithm:?}: bytes before it");
+            assert!(
+                !key.verify(algorithm, MESSAGE, &[&good, more].concat()),
+                "{algorithm:?}: bytes after it"
+            );
+            assert!(
+                !key.verify(algorithm, MESSAGE, &[more, &good].concat()),
+                "{algorithm:?}: bytes before it"
+            );
         }
         assert!(algorithm.signature_len().contains(&good.len()));
     }
@@ -101,11 +127,21 @@ fn a_key_verifies_with_the_algorithms_of_its_type_alone() {
 
 #[test]
 fn an_rsa_key_whose_jwk_names_a_hash_verifies_with_it_alone() {
-    for (alg, only) in [("RS256", RsaPkcs1Sha256), ("RS384", RsaPkcs1Sha384), ("RS512", RsaPkcs1Sha512)] {
-        let key = key(&format!(r#"{{"kty":"RSA","n":"{RSA_N}","e":"AQAB","alg":"{alg}"}}"#));
+    for (alg, only) in [
+        ("RS256", RsaPkcs1Sha256),
+        ("RS384", RsaPkcs1Sha384),
+        ("RS512", RsaPkcs1Sha512),
+    ] {
+        let key = key(&format!(
+            r#"{{"kty":"RSA","n":"{RSA_N}","e":"AQAB","alg":"{alg}"}}"#
+        ));
         for (_, algorithm, signature) in &GOOD[3..6] {
             assert_eq!(key.fits(*algorithm), *algorithm == only);
-            assert_eq!(key.verify(*algorithm, MESSAGE, &bytes(signature)), *algorithm == only, "{alg} {algorithm:?}");
+            assert_eq!(
+                key.verify(*algorithm, MESSAGE, &bytes(signature)),
+                *algorithm == only,
+                "{alg} {algorithm:?}"
+            );
         }
     }
 }
@@ -114,14 +150,25 @@ fn an_rsa_key_whose_jwk_names_a_hash_verifies_with_it_alone() {
 fn au_08_a_mac_keyed_with_the_public_keys_text_is_no_signature() {
     for (text, algorithm, _) in GOOD {
         for mac in Algorithm::ALL {
-            let Kind::Digest(digest) = mac.kind() else { continue };
+            let Kind::Digest(digest) = mac.kind() else {
+                continue;
+            };
             for secret in [text.as_bytes(), text.trim_end().as_bytes()] {
                 let mut state = digest.mac(secret);
                 state.update(MESSAGE);
                 let digest = state.finalize();
                 let padded = [digest.as_bytes(), &[0; 256]].concat();
-                for signature in [digest.as_bytes(), &padded[..64], &padded[..72], &padded[..256]] {
-                    assert!(!key(text).verify(algorithm, MESSAGE, signature), "{algorithm:?} {}", mac.name());
+                for signature in [
+                    digest.as_bytes(),
+                    &padded[..64],
+                    &padded[..72],
+                    &padded[..256],
+                ] {
+                    assert!(
+                        !key(text).verify(algorithm, MESSAGE, signature),
+                        "{algorithm:?} {}",
+                        mac.name()
+                    );
                 }
             }
         }
@@ -130,26 +177,37 @@ fn au_08_a_mac_keyed_with_the_public_keys_text_is_no_signature() {
 
 #[test]
 fn au_10_ed25519_r_of_small_order_is_refused_though_the_equation_holds() {
-    for signature in [ED25519_SMALL_R, ED25519_SMALL_R_NOT_CANONICAL, ED25519_SMALL_R_SIGNED] {
+    for signature in [
+        ED25519_SMALL_R,
+        ED25519_SMALL_R_NOT_CANONICAL,
+        ED25519_SMALL_R_SIGNED,
+    ] {
         assert!(!is_good(ED25519_PEM, Ed25519, &bytes(signature)));
     }
     // the lax check of the same library takes the first: it is a signature but for the rule
-    let point =
-        ed25519_dalek::VerifyingKey::from_bytes(&hex::decode(ED25519_HEX).unwrap().try_into().unwrap()).unwrap();
+    let point = ed25519_dalek::VerifyingKey::from_bytes(
+        &hex::decode(ED25519_HEX).unwrap().try_into().unwrap(),
+    )
+    .unwrap();
     let lax = ed25519_dalek::Signature::from_slice(&bytes(ED25519_SMALL_R)).unwrap();
     assert!(ed25519_dalek::Verifier::verify(&point, MESSAGE, &lax).is_ok());
 }
 
 #[test]
 fn au_10_ed25519_s_of_the_group_order_or_more_is_refused() {
-    let order = hex::decode("1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed").unwrap();
+    let order =
+        hex::decode("1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed").unwrap();
     let good = bytes(ED25519_SIGNATURE);
     let mut s = good[32..].to_vec();
     s.reverse();
     for _ in 0..8 {
         s = sum(&s, &order);
         let little_endian: Vec<u8> = s.iter().rev().copied().collect();
-        assert!(!is_good(ED25519_PEM, Ed25519, &[&good[..32], &little_endian].concat()));
+        assert!(!is_good(
+            ED25519_PEM,
+            Ed25519,
+            &[&good[..32], &little_endian].concat()
+        ));
     }
 }
 
@@ -197,13 +255,20 @@ fn au_10_ecdsa_takes_one_spelling_of_a_signature() {
     let positive = |number: &[u8]| [&[0][..], number].concat();
     let der = bytes(P256_DER_SIGNATURE);
     let der_r = positive(r);
-    assert_eq!(der, der_of(&der_r, s), "r needs a zero in front, s does not");
+    assert_eq!(
+        der,
+        der_of(&der_r, s),
+        "r needs a zero in front, s does not"
+    );
 
     let content = &der[2..];
     let rows: Vec<(&str, Vec<u8>)> = vec![
         ("r without its zero: negative", der_of(r, s)),
         ("r with a second zero", der_of(&positive(&der_r), s)),
-        ("s with a zero that it does not need", der_of(&der_r, &positive(s))),
+        (
+            "s with a zero that it does not need",
+            der_of(&der_r, &positive(s)),
+        ),
         ("r = 0", der_of(&[0], s)),
         ("s = 0", der_of(&der_r, &[0])),
         ("r of no bytes", der_of(&[], s)),
@@ -211,13 +276,34 @@ fn au_10_ecdsa_takes_one_spelling_of_a_signature() {
         ("s = n", der_of(&der_r, &positive(&n))),
         ("r = n", der_of(&positive(&n), s)),
         ("s + n", der_of(&der_r, &sum(&positive(s), &positive(&n)))),
-        ("s - n: negative", der_of(&der_r, &difference(&[&[1, 0], s].concat(), &[&[0, 0], &n[..]].concat())[1..])),
-        ("length in two bytes (BER)", [&[0x30, 0x81, der[1]], content].concat()),
-        ("length in three bytes (BER)", [&[0x30, 0x82, 0, der[1]], content].concat()),
-        ("indefinite length (BER)", [&[0x30, 0x80], content, &[0, 0]].concat()),
+        (
+            "s - n: negative",
+            der_of(
+                &der_r,
+                &difference(&[&[1, 0], s].concat(), &[&[0, 0], &n[..]].concat())[1..],
+            ),
+        ),
+        (
+            "length in two bytes (BER)",
+            [&[0x30, 0x81, der[1]], content].concat(),
+        ),
+        (
+            "length in three bytes (BER)",
+            [&[0x30, 0x82, 0, der[1]], content].concat(),
+        ),
+        (
+            "indefinite length (BER)",
+            [&[0x30, 0x80], content, &[0, 0]].concat(),
+        ),
         ("a byte after it", [&der[..], &[0]].concat()),
-        ("a byte within it", [&[0x30, der[1] + 1], content, &[0]].concat()),
-        ("NULL within it", [&[0x30, der[1] + 2], content, &[5, 0]].concat()),
+        (
+            "a byte within it",
+            [&[0x30, der[1] + 1], content, &[0]].concat(),
+        ),
+        (
+            "NULL within it",
+            [&[0x30, der[1] + 2], content, &[5, 0]].concat(),
+        ),
         ("a SET", [&[0x31, der[1]], content].concat()),
         ("OCTET STRINGs", {
             let mut d = der.clone();
@@ -227,7 +313,11 @@ fn au_10_ecdsa_takes_one_spelling_of_a_signature() {
         ("long tag form", [&[0x3f, 0x10, der[1]], content].concat()),
         ("raw where DER is due", raw.clone()),
     ];
-    let mut wrong: Vec<_> = rows.iter().filter(|(_, s)| is_good(P256_PEM, EcdsaP256Der, s)).map(|row| row.0).collect();
+    let mut wrong: Vec<_> = rows
+        .iter()
+        .filter(|(_, s)| is_good(P256_PEM, EcdsaP256Der, s))
+        .map(|row| row.0)
+        .collect();
 
     let raw_rows: Vec<(&str, Vec<u8>)> = vec![
         ("DER where raw is due", der.clone()),
@@ -241,7 +331,12 @@ fn au_10_ecdsa_takes_one_spelling_of_a_signature() {
         ("33 bytes each", [&[0], r, &[0], s].concat()),
         ("all ones", vec![0xff; 64]),
     ];
-    wrong.extend(raw_rows.iter().filter(|(_, s)| is_good(P256_PEM, EcdsaP256Raw, s)).map(|row| row.0));
+    wrong.extend(
+        raw_rows
+            .iter()
+            .filter(|(_, s)| is_good(P256_PEM, EcdsaP256Raw, s))
+            .map(|row| row.0),
+    );
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
@@ -256,12 +351,22 @@ fn au_10_ecdsa_takes_the_twin_of_a_signature_so_a_signature_is_no_identity() {
 #[test]
 fn au_10_rsa_takes_the_one_padded_block_of_a_digest() {
     for (at, (name, signature)) in RSA_BLOCKS.into_iter().enumerate() {
-        assert_eq!(is_good(RSA_PEM, RsaPkcs1Sha256, &bytes(signature)), at == 0, "{name}");
+        assert_eq!(
+            is_good(RSA_PEM, RsaPkcs1Sha256, &bytes(signature)),
+            at == 0,
+            "{name}"
+        );
     }
-    assert!(!is_good(RSA_E3_PEM, RsaPkcs1Sha256, &bytes(RSA_E3_FORGERY)), "a cube with a block at its front");
+    assert!(
+        !is_good(RSA_E3_PEM, RsaPkcs1Sha256, &bytes(RSA_E3_FORGERY)),
+        "a cube with a block at its front"
+    );
     for low in [0, 1] {
         let mut signature = [0; 256];
         signature[255] = low;
-        assert!(!is_good(RSA_PEM, RsaPkcs1Sha256, &signature), "a signature of {low}");
+        assert!(
+            !is_good(RSA_PEM, RsaPkcs1Sha256, &signature),
+            "a signature of {low}"
+        );
     }
 }

@@ -16,9 +16,11 @@ MCowBQYDK2VwAyEAzfsXrW6lAx9+kPOzpEKkdhOiXR+Q7DxiGnIsGIifGrE=
 -----END PUBLIC KEY-----
 ";
 /// 32 bytes in hexadecimal.
-pub(super) const ED25519_HEX: &str = "cdfb17ad6ea5031f7e90f3b3a442a47613a25d1f90ec3c621a722c18889f1ab1";
+pub(super) const ED25519_HEX: &str =
+    "cdfb17ad6ea5031f7e90f3b3a442a47613a25d1f90ec3c621a722c18889f1ab1";
 /// SHA-256 of its DER, by `sha256sum`.
-pub(super) const ED25519_FINGERPRINT: &str = "SHA256:57c9d4546ce58c5cd53e063d5f69ee1a687b858c92ea0a71f7def2075adeb685";
+pub(super) const ED25519_FINGERPRINT: &str =
+    "SHA256:57c9d4546ce58c5cd53e063d5f69ee1a687b858c92ea0a71f7def2075adeb685";
 /// Of [`MESSAGE`], base64, as are the following ones.
 pub(super) const ED25519_SIGNATURE: &str =
     "tr3z270pH+Fn6WNW6bwbe2HyhBZhUTJoxNZNONA0H/hVeOedjGhHZzsGkLmjLcdrgHSWTzfLREoqCKS55dyfDw==";
@@ -33,10 +35,10 @@ l90DzkyXZ9ElZO3lx7KE0WpydgkxaOBYzJa9TsF9ujHeKnPyQi4eenC5rg==
 pub(super) const P256_X: &str = "VZaxE_s077FbZ-Lt62PXGqCkZ1Mwl90DzkyXZ9ElZO0";
 pub(super) const P256_Y: &str = "5ceyhNFqcnYJMWjgWMyWvU7Bfbox3ipz8kIuHnpwua4";
 /// SHA-256 of its DER.
-pub(super) const P256_FINGERPRINT: &str = "SHA256:a6a68de9b50d732d3ba4b19a95126441f7840bc9598e7793c1991692876e623d";
+pub(super) const P256_FINGERPRINT: &str =
+    "SHA256:a6a68de9b50d732d3ba4b19a95126441f7840bc9598e7793c1991692876e623d";
 /// r begins with a set bit, s does not: 71 bytes of DER.
-pub(super) const P256_DER_SIGNATURE: &str =
-    "MEUCIQD4xltoxNPAAJUC3adjUNtdotMqRzUaSU9eXKlOKKyP7QIgUI2Ckq1oaQaPPdYzO+ODBb9cQmUBGNvqPAX7+O+uoT8=";
+pub(super) const P256_DER_SIGNATURE: &str = "MEUCIQD4xltoxNPAAJUC3adjUNtdotMqRzUaSU9eXKlOKKyP7QIgUI2Ckq1oaQaPPdYzO+ODBb9cQmUBGNvqPAX7+O+uoT8=";
 /// The same r and s.
 pub(super) const P256_RAW_SIGNATURE: &str =
     "+MZbaMTTwACVAt2nY1DbXaLTKkc1GklPXlypTiisj+1QjYKSrWhpBo891jM744MFv1xCZQEY2+o8Bfv4766hPw==";
@@ -70,7 +72,8 @@ pub(super) const RSA_N: &str = "ncTuemjdr1nWmKwrYliKkRWjnWu4VGa6nYp4JwOC6TrN3JUY
     SYArBLl7yFMNJ18CTILQduoSziV5PdlaBlPyHbOVa_02Lgyt3GdgeMak_A9kMtXZFvs0pq39HgiJlvEgbTgMcfmZyqJSkIfMbj_7\
     I5kCv9cNk7pcQ";
 /// SHA-256 of its DER.
-pub(super) const RSA_FINGERPRINT: &str = "SHA256:bdd38e4890c9e131ef852ecc62f7c5ff0380df75844ca317e28ab5c49168072f";
+pub(super) const RSA_FINGERPRINT: &str =
+    "SHA256:bdd38e4890c9e131ef852ecc62f7c5ff0380df75844ca317e28ab5c49168072f";
 /// With SHA-256.
 pub(super) const RSA_SHA256_SIGNATURE: &str = "FilZhLCpRvc+jRLbaVzjmReWzB34oRw7h5ITR7tcablLilHoLdjH3kDhNJ8uByFtDZ1N2RRFRvZoldabCKYo7hbA2TKE1Y0tPqOP\
     KC/JwkpTT6sgpe0rzJgzAYvcKu1Ud4StaDHb0Q3CSMpaXDoqVw7Npz2wkpSJeZXIynTR0xqY9xZy59HZOFSg1mNg8thxhctfbVXh\

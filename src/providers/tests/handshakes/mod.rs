@@ -26,22 +26,39 @@ fn of(name: &str) -> &'static dyn Handshake {
     find(name).unwrap()
 }
 
-const NOW: Now = Now { wall: UnixMillis(1_750_000_000_000), mono: Duration::ZERO };
+const NOW: Now = Now {
+    wall: UnixMillis(1_750_000_000_000),
+    mono: Duration::ZERO,
+};
 
 fn verifier(scheme: Scheme, secrets: &[(&str, &str)]) -> Verifier {
-    let settings = Settings { tolerance: TOLERANCE, future_tolerance: TOLERANCE, public_url: None, max_body: 1 << 20 };
+    let settings = Settings {
+        tolerance: TOLERANCE,
+        future_tolerance: TOLERANCE,
+        public_url: None,
+        max_body: 1 << 20,
+    };
     assert_eq!(scheme.faults(&settings), []);
-    let secrets = secrets.iter().map(|(name, text)| secret(name, text)).collect();
+    let secrets = secrets
+        .iter()
+        .map(|(name, text)| secret(name, text))
+        .collect();
     Verifier::new(Arc::new(scheme), secrets, settings).unwrap()
 }
 
 /// A scheme whose key can answer this handshake.
 fn scheme(handshake: &str) -> Scheme {
-    let mut scheme = Scheme { handshake: Some(of(handshake)), ..plain("{body}") };
+    let mut scheme = Scheme {
+        handshake: Some(of(handshake)),
+        ..plain("{body}")
+    };
     if handshake == "braintree" {
         // the key is the hash of the private key
         scheme.algorithm = Algorithm::HmacSha1;
-        scheme.key = vec![KeyForm { encoding: KeyEncoding::Hex, ..KeyForm::default() }];
+        scheme.key = vec![KeyForm {
+            encoding: KeyEncoding::Hex,
+            ..KeyForm::default()
+        }];
     }
     scheme
 }
@@ -57,14 +74,26 @@ fn published_secret(handshake: &str) -> String {
 }
 
 fn head(method: &str, target: &str, lines: &[(&str, &str)]) -> Head {
-    Head::from_parts(method, target, lines.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()))).unwrap()
+    Head::from_parts(
+        method,
+        target,
+        lines.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())),
+    )
+    .unwrap()
 }
 
 /// What is to be done about a recognised handshake on a route that knows the published values.
 fn step(handshake: &str, asked: Asked, learning: Learning) -> Result<Step, Refusal> {
     let secret = published_secret(handshake);
     let verifier = verifier(scheme(handshake), &[("s", &secret)]);
-    let token = SecretText::new(if handshake == "lark" { "xxxxxx" } else { "meatyhamhock" }.into());
+    let token = SecretText::new(
+        if handshake == "lark" {
+            "xxxxxx"
+        } else {
+            "meatyhamhock"
+        }
+        .into(),
+    );
     step_of(
         asked,
         &RouteFacts {
@@ -98,7 +127,9 @@ fn asked(handshake: &str, way: Way, head: &Head, body: &[u8]) -> Result<Option<A
 /// The answer by its status, type and body.
 fn answered(step: &Result<Step, Refusal>) -> Option<(u16, &str, &str)> {
     match step {
-        Ok(Step::Answer(reply) | Step::Learn { reply, .. }) => Some((reply.status, reply.content_type, &reply.body)),
+        Ok(Step::Answer(reply) | Step::Learn { reply, .. }) => {
+            Some((reply.status, reply.content_type, &reply.body))
+        }
         _ => None,
     }
 }
@@ -112,14 +143,32 @@ fn every_name_leads_back_to_its_handshake() {
 
 #[test]
 fn every_published_exchange_is_answered_as_published() {
-    type Row<'r> = (&'r str, Way, &'r str, &'r str, &'r [(&'r str, &'r str)], &'r str, Option<(u16, &'r str, &'r str)>);
+    type Row<'r> = (
+        &'r str,
+        Way,
+        &'r str,
+        &'r str,
+        &'r [(&'r str, &'r str)],
+        &'r str,
+        Option<(u16, &'r str, &'r str)>,
+    );
     const TEXT: &str = "text/plain";
     const JSON: &str = "application/json";
     const LONG: &str = "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P";
     let challenge = format!(r#"{{"challenge":"{LONG}"}}"#);
-    let slack = format!(r#"{{"token":"Jhj5dZrVaK7ZwHHjRyZWjbDl","challenge":"{LONG}","type":"url_verification"}}"#);
+    let slack = format!(
+        r#"{{"token":"Jhj5dZrVaK7ZwHHjRyZWjbDl","challenge":"{LONG}","type":"url_verification"}}"#
+    );
     let rows: &[Row<'_>] = &[
-        ("slack", Way::Proved, "POST", "/", &[], &slack, Some((200, TEXT, LONG))),
+        (
+            "slack",
+            Way::Proved,
+            "POST",
+            "/",
+            &[],
+            &slack,
+            Some((200, TEXT, LONG)),
+        ),
         (
             "zoom",
             Way::Proved,
@@ -140,7 +189,11 @@ fn every_published_exchange_is_answered_as_published() {
             "/in/x-twitter?crc_token=challenge_string",
             &[],
             "",
-            Some((200, JSON, r#"{"response_token":"sha256=v1WdiCVwy17uGTMWveHGlqQXN/qW1bQraNXXByRO2YA="}"#)),
+            Some((
+                200,
+                JSON,
+                r#"{"response_token":"sha256=v1WdiCVwy17uGTMWveHGlqQXN/qW1bQraNXXByRO2YA="}"#,
+            )),
         ),
         (
             "okta",
@@ -156,11 +209,22 @@ fn every_published_exchange_is_answered_as_published() {
             Way::Head,
             "POST",
             "/",
-            &[("X-Hook-Secret", "b537207f20cbfa02357cf448134da559e8bd39d61597dcd5631b8012eae53e81")],
+            &[(
+                "X-Hook-Secret",
+                "b537207f20cbfa02357cf448134da559e8bd39d61597dcd5631b8012eae53e81",
+            )],
             "",
             Some((200, TEXT, "")),
         ),
-        ("discord-interactions", Way::Proved, "POST", "/", &[], r#"{"type":1}"#, Some((200, JSON, r#"{"type":1}"#))),
+        (
+            "discord-interactions",
+            Way::Proved,
+            "POST",
+            "/",
+            &[],
+            r#"{"type":1}"#,
+            Some((200, JSON, r#"{"type":1}"#)),
+        ),
         (
             "discord-events",
             Way::Proved,
@@ -184,7 +248,10 @@ fn every_published_exchange_is_answered_as_published() {
             Way::Proved,
             "POST",
             "/",
-            &[("Twitch-Eventsub-Message-Type", "webhook_callback_verification")],
+            &[(
+                "Twitch-Eventsub-Message-Type",
+                "webhook_callback_verification",
+            )],
             r#"{"challenge":"pogchamp-kappa-360noscope-vohiyo","subscription":{}}"#,
             Some((200, TEXT, "pogchamp-kappa-360noscope-vohiyo")),
         ),
@@ -215,10 +282,42 @@ fn every_published_exchange_is_answered_as_published() {
             r#"{"challenge":"ajls384kdjx98XX","token":"xxxxxx","type":"url_verification"}"#,
             Some((200, JSON, r#"{"challenge":"ajls384kdjx98XX"}"#)),
         ),
-        ("xero", Way::Proved, "POST", "/", &[], r#"{"events":[],"entropy":"S0m3"}"#, Some((200, TEXT, ""))),
-        ("dropbox", Way::Head, "GET", "/in/dropbox?challenge=abc123", &[], "", Some((200, TEXT, "abc123"))),
-        ("trello", Way::Head, "HEAD", "/", &[], "", Some((200, TEXT, ""))),
-        ("aws-sns", Way::Proved, "POST", "/", &[], r#"{"Type":"SubscriptionConfirmation","SubscribeURL":"u"}"#, None),
+        (
+            "xero",
+            Way::Proved,
+            "POST",
+            "/",
+            &[],
+            r#"{"events":[],"entropy":"S0m3"}"#,
+            Some((200, TEXT, "")),
+        ),
+        (
+            "dropbox",
+            Way::Head,
+            "GET",
+            "/in/dropbox?challenge=abc123",
+            &[],
+            "",
+            Some((200, TEXT, "abc123")),
+        ),
+        (
+            "trello",
+            Way::Head,
+            "HEAD",
+            "/",
+            &[],
+            "",
+            Some((200, TEXT, "")),
+        ),
+        (
+            "aws-sns",
+            Way::Proved,
+            "POST",
+            "/",
+            &[],
+            r#"{"Type":"SubscriptionConfirmation","SubscribeURL":"u"}"#,
+            None,
+        ),
         (
             "notion",
             Way::Body,
@@ -228,12 +327,25 @@ fn every_published_exchange_is_answered_as_published() {
             r#"{"verification_token":"secret_tMrlL1qK5vuQAh1b6cZGhFChZTSYJlce98V0pYn7yBl"}"#,
             Some((200, TEXT, "")),
         ),
-        ("monday", Way::Body, "POST", "/", &[], &challenge, Some((200, JSON, &challenge))),
+        (
+            "monday",
+            Way::Body,
+            "POST",
+            "/",
+            &[],
+            &challenge,
+            Some((200, JSON, &challenge)),
+        ),
     ];
     assert_eq!(rows.len(), HANDSHAKES.len());
     let mut wrong = Vec::new();
     for (handshake, way, method, target, lines, body, expected) in rows {
-        let asked = asked(handshake, *way, &head(method, target, lines), body.as_bytes());
+        let asked = asked(
+            handshake,
+            *way,
+            &head(method, target, lines),
+            body.as_bytes(),
+        );
         let Ok(Some(asked)) = asked else {
             wrong.push(format!("{handshake:?}: {asked:?}"));
             continue;
@@ -248,35 +360,185 @@ fn every_published_exchange_is_answered_as_published() {
 
 #[test]
 fn what_is_no_handshake_by_its_form_is_left_to_the_usual_judgement() {
-    type Row<'r> = (&'r str, Way, &'r str, &'r str, &'r [(&'r str, &'r str)], &'r str);
+    type Row<'r> = (
+        &'r str,
+        Way,
+        &'r str,
+        &'r str,
+        &'r [(&'r str, &'r str)],
+        &'r str,
+    );
     let rows: &[Row<'_>] = &[
         ("x-twitter", Way::Head, "GET", "/x", &[], ""),
         ("x-twitter", Way::Head, "POST", "/x?crc_token=a", &[], ""),
         ("x-twitter", Way::Head, "HEAD", "/x?crc_token=a", &[], ""),
-        ("x-twitter", Way::Head, "GET", "/x?crc_token=a", &[("Content-Length", "1")], ""),
-        ("x-twitter", Way::Head, "GET", "/x?CRC_TOKEN=a&crc_token2=b&x=crc_token=c", &[], ""),
+        (
+            "x-twitter",
+            Way::Head,
+            "GET",
+            "/x?crc_token=a",
+            &[("Content-Length", "1")],
+            "",
+        ),
+        (
+            "x-twitter",
+            Way::Head,
+            "GET",
+            "/x?CRC_TOKEN=a&crc_token2=b&x=crc_token=c",
+            &[],
+            "",
+        ),
         ("dropbox", Way::Head, "GET", "/x?chal%lenge=a", &[], ""),
         ("meta", Way::Head, "GET", "/x?mode=subscribe", &[], ""),
-        ("microsoft-graph", Way::Head, "POST", "/x?validationToken=a", &[("Content-Length", "2")], ""),
-        ("microsoft-graph", Way::Head, "POST", "/x?validationToken=a", &[("Transfer-Encoding", "chunked")], ""),
-        ("microsoft-graph", Way::Head, "GET", "/x?validationToken=a", &[], ""),
+        (
+            "microsoft-graph",
+            Way::Head,
+            "POST",
+            "/x?validationToken=a",
+            &[("Content-Length", "2")],
+            "",
+        ),
+        (
+            "microsoft-graph",
+            Way::Head,
+            "POST",
+            "/x?validationToken=a",
+            &[("Transfer-Encoding", "chunked")],
+            "",
+        ),
+        (
+            "microsoft-graph",
+            Way::Head,
+            "GET",
+            "/x?validationToken=a",
+            &[],
+            "",
+        ),
         ("trello", Way::Head, "GET", "/x", &[], ""),
-        ("asana", Way::Head, "POST", "/x", &[("X-Hook-Secret", "0123456789"), ("X-Hook-Signature", "ab")], ""),
-        ("asana", Way::Head, "GET", "/x", &[("X-Hook-Secret", "0123456789")], ""),
-        ("asana", Way::Head, "POST", "/x", &[("X_Hook_Secret", "0123456789")], ""),
+        (
+            "asana",
+            Way::Head,
+            "POST",
+            "/x",
+            &[("X-Hook-Secret", "0123456789"), ("X-Hook-Signature", "ab")],
+            "",
+        ),
+        (
+            "asana",
+            Way::Head,
+            "GET",
+            "/x",
+            &[("X-Hook-Secret", "0123456789")],
+            "",
+        ),
+        (
+            "asana",
+            Way::Head,
+            "POST",
+            "/x",
+            &[("X_Hook_Secret", "0123456789")],
+            "",
+        ),
         // nothing signs it and the app may get it, so there is no room for an event
-        ("asana", Way::Head, "POST", "/x", &[("X-Hook-Secret", "0123456789"), ("Content-Length", "13")], ""),
-        ("asana", Way::Head, "POST", "/x", &[("X-Hook-Secret", "0123456789"), ("Transfer-Encoding", "chunked")], ""),
-        ("slack", Way::Head, "POST", "/x", &[], r#"{"type":"url_verification","challenge":"a"}"#),
-        ("slack", Way::Body, "POST", "/x", &[], r#"{"type":"url_verification","challenge":"a"}"#),
-        ("slack", Way::Proved, "POST", "/x", &[], r#"{"type":"event_callback","challenge":"a"}"#),
-        ("slack", Way::Proved, "POST", "/x", &[], r#"{"type":"a","type":"url_verification","challenge":"a"}"#),
-        ("slack", Way::Proved, "POST", "/x", &[], r#"{"type":"url_verification","challenge":"a"}x"#),
-        ("slack", Way::Proved, "POST", "/x", &[], r#"{"event":{"type":"url_verification","challenge":"a"}}"#),
-        ("slack", Way::Proved, "POST", "/x", &[], "payload=url_verification"),
-        ("zoom", Way::Proved, "POST", "/x", &[], r#"{"event":"meeting.started","payload":{"plainToken":"a"}}"#),
-        ("zoom", Way::Body, "POST", "/x", &[], r#"{"event":"endpoint.url_validation","payload":{"plainToken":"a"}}"#),
-        ("twitch", Way::Proved, "POST", "/x", &[], r#"{"challenge":"a"}"#),
+        (
+            "asana",
+            Way::Head,
+            "POST",
+            "/x",
+            &[("X-Hook-Secret", "0123456789"), ("Content-Length", "13")],
+            "",
+        ),
+        (
+            "asana",
+            Way::Head,
+            "POST",
+            "/x",
+            &[
+                ("X-Hook-Secret", "0123456789"),
+                ("Transfer-Encoding", "chunked"),
+            ],
+            "",
+        ),
+        (
+            "slack",
+            Way::Head,
+            "POST",
+            "/x",
+            &[],
+            r#"{"type":"url_verification","challenge":"a"}"#,
+        ),
+        (
+            "slack",
+            Way::Body,
+            "POST",
+            "/x",
+            &[],
+            r#"{"type":"url_verification","challenge":"a"}"#,
+        ),
+        (
+            "slack",
+            Way::Proved,
+            "POST",
+            "/x",
+            &[],
+            r#"{"type":"event_callback","challenge":"a"}"#,
+        ),
+        (
+            "slack",
+            Way::Proved,
+            "POST",
+            "/x",
+            &[],
+            r#"{"type":"a","type":"url_verification","challenge":"a"}"#,
+        ),
+        (
+            "slack",
+            Way::Proved,
+            "POST",
+            "/x",
+            &[],
+            r#"{"type":"url_verification","challenge":"a"}x"#,
+        ),
+        (
+            "slack",
+            Way::Proved,
+            "POST",
+            "/x",
+            &[],
+            r#"{"event":{"type":"url_verification","challenge":"a"}}"#,
+        ),
+        (
+            "slack",
+            Way::Proved,
+            "POST",
+            "/x",
+            &[],
+            "payload=url_verification",
+        ),
+        (
+            "zoom",
+            Way::Proved,
+            "POST",
+            "/x",
+            &[],
+            r#"{"event":"meeting.started","payload":{"plainToken":"a"}}"#,
+        ),
+        (
+            "zoom",
+            Way::Body,
+            "POST",
+            "/x",
+            &[],
+            r#"{"event":"endpoint.url_validation","payload":{"plainToken":"a"}}"#,
+        ),
+        (
+            "twitch",
+            Way::Proved,
+            "POST",
+            "/x",
+            &[],
+            r#"{"challenge":"a"}"#,
+        ),
         (
             "twitch",
             Way::Proved,
@@ -290,34 +552,168 @@ fn what_is_no_handshake_by_its_form_is_left_to_the_usual_judgement() {
             Way::Proved,
             "POST",
             "/x",
-            &[("Twitch-Eventsub-Message-Type", "webhook_callback_verification")],
+            &[(
+                "Twitch-Eventsub-Message-Type",
+                "webhook_callback_verification",
+            )],
             r#"{"event":{"challenge":"a"}}"#,
         ),
-        ("discord-interactions", Way::Proved, "POST", "/x", &[], r#"{"type":2}"#),
-        ("discord-interactions", Way::Proved, "POST", "/x", &[], r#"{"type":"1"}"#),
-        ("discord-interactions", Way::Proved, "POST", "/x", &[], r#"{"type":1.0}"#),
-        ("discord-interactions", Way::Body, "POST", "/x", &[], r#"{"type":1}"#),
-        ("discord-events", Way::Proved, "POST", "/x", &[], r#"{"type":1}"#),
+        (
+            "discord-interactions",
+            Way::Proved,
+            "POST",
+            "/x",
+            &[],
+            r#"{"type":2}"#,
+        ),
+        (
+            "discord-interactions",
+            Way::Proved,
+            "POST",
+            "/x",
+            &[],
+            r#"{"type":"1"}"#,
+        ),
+        (
+            "discord-interactions",
+            Way::Proved,
+            "POST",
+            "/x",
+            &[],
+            r#"{"type":1.0}"#,
+        ),
+        (
+            "discord-interactions",
+            Way::Body,
+            "POST",
+            "/x",
+            &[],
+            r#"{"type":1}"#,
+        ),
+        (
+            "discord-events",
+            Way::Proved,
+            "POST",
+            "/x",
+            &[],
+            r#"{"type":1}"#,
+        ),
         ("xero", Way::Proved, "POST", "/x", &[], r#"{"events":[{}]}"#),
-        ("xero", Way::Proved, "POST", "/x", &[], r#"{"events":[null]}"#),
+        (
+            "xero",
+            Way::Proved,
+            "POST",
+            "/x",
+            &[],
+            r#"{"events":[null]}"#,
+        ),
         ("xero", Way::Proved, "POST", "/x", &[], r#"{"events":{}}"#),
         ("xero", Way::Proved, "POST", "/x", &[], "{}"),
-        ("aws-sns", Way::Proved, "POST", "/x", &[], r#"{"Type":"Notification"}"#),
-        ("lark", Way::Body, "POST", "/x", &[], r#"{"type":"event_callback","challenge":"a","token":"xxxxxx"}"#),
-        ("lark", Way::Body, "POST", "/x", &[], r#"{"encrypt":"AAAA"}"#),
-        ("lark", Way::Body, "POST", "/x", &[], r#"{"encrypt":"no base64"}"#),
-        ("lark", Way::Proved, "POST", "/x", &[], r#"{"encrypt":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}"#),
-        ("monday", Way::Body, "POST", "/x", &[], r#"{"challenge":"a","event":{}}"#),
-        ("monday", Way::Body, "POST", "/x", &[], r#"[{"challenge":"a"}]"#),
-        ("notion", Way::Body, "POST", "/x", &[], r#"{"verification_token":"0123456789","type":"page.created"}"#),
-        ("notion", Way::Body, "POST", "/x", &[], r#"{"verification_token":"0123456789","id":"a"}"#),
-        ("notion", Way::Body, "POST", "/x", &[], r#"{"verification_token":"0123456789","entity":{}}"#),
-        ("notion", Way::Body, "POST", "/x", &[], r#"{"verification_token":"0123456789","data":null}"#),
-        ("notion", Way::Proved, "POST", "/x", &[], r#"{"verification_token":"0123456789"}"#),
+        (
+            "aws-sns",
+            Way::Proved,
+            "POST",
+            "/x",
+            &[],
+            r#"{"Type":"Notification"}"#,
+        ),
+        (
+            "lark",
+            Way::Body,
+            "POST",
+            "/x",
+            &[],
+            r#"{"type":"event_callback","challenge":"a","token":"xxxxxx"}"#,
+        ),
+        (
+            "lark",
+            Way::Body,
+            "POST",
+            "/x",
+            &[],
+            r#"{"encrypt":"AAAA"}"#,
+        ),
+        (
+            "lark",
+            Way::Body,
+            "POST",
+            "/x",
+            &[],
+            r#"{"encrypt":"no base64"}"#,
+        ),
+        (
+            "lark",
+            Way::Proved,
+            "POST",
+            "/x",
+            &[],
+            r#"{"encrypt":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}"#,
+        ),
+        (
+            "monday",
+            Way::Body,
+            "POST",
+            "/x",
+            &[],
+            r#"{"challenge":"a","event":{}}"#,
+        ),
+        (
+            "monday",
+            Way::Body,
+            "POST",
+            "/x",
+            &[],
+            r#"[{"challenge":"a"}]"#,
+        ),
+        (
+            "notion",
+            Way::Body,
+            "POST",
+            "/x",
+            &[],
+            r#"{"verification_token":"0123456789","type":"page.created"}"#,
+        ),
+        (
+            "notion",
+            Way::Body,
+            "POST",
+            "/x",
+            &[],
+            r#"{"verification_token":"0123456789","id":"a"}"#,
+        ),
+        (
+            "notion",
+            Way::Body,
+            "POST",
+            "/x",
+            &[],
+            r#"{"verification_token":"0123456789","entity":{}}"#,
+        ),
+        (
+            "notion",
+            Way::Body,
+            "POST",
+            "/x",
+            &[],
+            r#"{"verification_token":"0123456789","data":null}"#,
+        ),
+        (
+            "notion",
+            Way::Proved,
+            "POST",
+            "/x",
+            &[],
+            r#"{"verification_token":"0123456789"}"#,
+        ),
     ];
     let mut wrong = Vec::new();
     for (handshake, way, method, target, lines, body) in rows {
-        let asked = asked(handshake, *way, &head(method, target, lines), body.as_bytes());
+        let asked = asked(
+            handshake,
+            *way,
+            &head(method, target, lines),
+            body.as_bytes(),
+        );
         if !matches!(asked, Ok(None)) {
             wrong.push(format!("{handshake:?} {target} {body}: {asked:?}"));
         }
@@ -327,11 +723,29 @@ fn what_is_no_handshake_by_its_form_is_left_to_the_usual_judgement() {
 
 #[test]
 fn a_body_larger_than_any_handshake_is_none() {
-    let fill =
-        |length: usize| format!(r#"{{"challenge":"a","type":"url_verification","fill":"{}"}}"#, "x".repeat(length));
-    assert!(of("monday").asked_in_body(fill(MAX_OPEN_BODY - 100).as_bytes()).unwrap().is_some());
-    assert!(of("monday").asked_in_body(fill(MAX_OPEN_BODY).as_bytes()).unwrap().is_none());
-    let slack = |length| of("slack").asked_in_proved(&head("POST", "/", &[]), fill(length).as_bytes()).unwrap();
+    let fill = |length: usize| {
+        format!(
+            r#"{{"challenge":"a","type":"url_verification","fill":"{}"}}"#,
+            "x".repeat(length)
+        )
+    };
+    assert!(
+        of("monday")
+            .asked_in_body(fill(MAX_OPEN_BODY - 100).as_bytes())
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        of("monday")
+            .asked_in_body(fill(MAX_OPEN_BODY).as_bytes())
+            .unwrap()
+            .is_none()
+    );
+    let slack = |length| {
+        of("slack")
+            .asked_in_proved(&head("POST", "/", &[]), fill(length).as_bytes())
+            .unwrap()
+    };
     assert!(slack(MAX_SIGNED_BODY - 100).is_some());
     assert!(slack(MAX_SIGNED_BODY).is_none());
 }
@@ -340,40 +754,75 @@ fn a_body_larger_than_any_handshake_is_none() {
 fn an_encrypted_handshake_of_lark_is_for_the_app() {
     let body = format!(r#"{{"encrypt":"{}"}}"#, "A".repeat(42) + "A=");
     let asked = of("lark").asked_in_body(body.as_bytes()).unwrap().unwrap();
-    assert!(matches!(step("lark", asked, Learning::Never), Ok(Step::Forward(_))));
+    assert!(matches!(
+        step("lark", asked, Learning::Never),
+        Ok(Step::Forward(_))
+    ));
     // what is as long as an event is no handshake: 240 bytes and 288
     let encrypted = |length| format!(r#"{{"encrypt":"{}"}}"#, "A".repeat(length));
-    assert!(of("lark").asked_in_body(encrypted(320).as_bytes()).unwrap().is_some());
-    assert!(of("lark").asked_in_body(encrypted(384).as_bytes()).unwrap().is_none());
+    assert!(
+        of("lark")
+            .asked_in_body(encrypted(320).as_bytes())
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        of("lark")
+            .asked_in_body(encrypted(384).as_bytes())
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[test]
 fn a_secret_is_taken_once_and_only_by_a_route_that_waits_for_one() {
-    let asked = || of("asana").in_head(&head("POST", "/", &[("X-Hook-Secret", "0123456789")])).unwrap().unwrap();
+    let asked = || {
+        of("asana")
+            .in_head(&head("POST", "/", &[("X-Hook-Secret", "0123456789")]))
+            .unwrap()
+            .unwrap()
+    };
     let step = |learning| step("asana", asked(), learning);
-    let Ok(Step::Learn { secret, reply }) = step(Learning::Open) else { panic!("not taken") };
+    let Ok(Step::Learn { secret, reply }) = step(Learning::Open) else {
+        panic!("not taken")
+    };
     assert_eq!(secret.expose(), b"0123456789");
     assert_eq!(reply.hook_secret, Some(secret));
     assert!(matches!(step(Learning::Never), Ok(Step::Forward(_))));
     assert_eq!(step(Learning::Done).unwrap_err().code, Code::BadSignature);
-    assert!(!format!("{:?}", asked()).contains("0123456789"), "a secret is shown");
+    assert!(
+        !format!("{:?}", asked()).contains("0123456789"),
+        "a secret is shown"
+    );
 }
 
 #[test]
 fn a_secret_that_is_too_short_or_long_or_not_visible_is_refused() {
     let (edge, long) = ("k".repeat(512), "k".repeat(513));
-    for (value, is_taken) in
-        [("1234567", false), ("12345678", true), (&*edge, true), (&*long, false), ("1234 5678", false)]
-    {
+    for (value, is_taken) in [
+        ("1234567", false),
+        ("12345678", true),
+        (&*edge, true),
+        (&*long, false),
+        ("1234 5678", false),
+    ] {
         let asana = of("asana").in_head(&head("POST", "/", &[("X-Hook-Secret", value)]));
-        let notion = of("notion").asked_in_body(format!(r#"{{"verification_token":"{value}"}}"#).as_bytes());
+        let notion =
+            of("notion").asked_in_body(format!(r#"{{"verification_token":"{value}"}}"#).as_bytes());
         for asked in [asana, notion] {
             assert_eq!(asked.is_ok(), is_taken, "{value}");
             assert!(asked.is_ok() || asked.unwrap_err().code == Code::MalformedHandshake);
         }
     }
-    let twice = head("POST", "/", &[("X-Hook-Secret", "12345678"), ("X-Hook-Secret", "12345678")]);
-    assert_eq!(of("asana").in_head(&twice).unwrap_err().code, Code::MalformedHandshake);
+    let twice = head(
+        "POST",
+        "/",
+        &[("X-Hook-Secret", "12345678"), ("X-Hook-Secret", "12345678")],
+    );
+    assert_eq!(
+        of("asana").in_head(&twice).unwrap_err().code,
+        Code::MalformedHandshake
+    );
     let other = of("notion").asked_in_body(br#"{"verification_token":12345678}"#);
     assert_eq!(other.unwrap_err().code, Code::MalformedHandshake);
 }
@@ -387,8 +836,16 @@ fn only_the_requests_that_come_wrongly_signed_on_purpose_are_probes() {
         ("discord-events", r#"{"type":1}"#, false),
         ("xero", r#"{"events":[]}"#, true),
         ("xero", r#"{"events":[{"a":1}]}"#, false),
-        ("slack", r#"{"type":"url_verification","challenge":"a"}"#, false),
+        (
+            "slack",
+            r#"{"type":"url_verification","challenge":"a"}"#,
+            false,
+        ),
     ] {
-        assert_eq!(of(handshake).probes_with(body.as_bytes()), is_probe, "{handshake:?} {body}");
+        assert_eq!(
+            of(handshake).probes_with(body.as_bytes()),
+            is_probe,
+            "{handshake:?} {body}"
+        );
     }
 }

@@ -7,23 +7,51 @@ use crate::scheme::handshake::Challenge;
 fn au_24_only_the_narrow_form_of_a_challenge_gets_a_mac() {
     let long = "a".repeat(129);
     let rows: Vec<(&str, Way, String)> = vec![
-        ("x-twitter", Way::Head, "/x?crc_token=%7B%22event%22%3A1%7D".into()),
+        (
+            "x-twitter",
+            Way::Head,
+            "/x?crc_token=%7B%22event%22%3A1%7D".into(),
+        ),
         ("x-twitter", Way::Head, "/x?crc_token=".into()),
         ("x-twitter", Way::Head, "/x?crc_token".into()),
         ("x-twitter", Way::Head, format!("/x?crc_token={long}")),
         ("x-twitter", Way::Head, "/x?crc_token=a&crc_token=a".into()),
-        ("x-twitter", Way::Head, "/x?crc_token=a&crc%5ftoken=b".into()),
+        (
+            "x-twitter",
+            Way::Head,
+            "/x?crc_token=a&crc%5ftoken=b".into(),
+        ),
         ("x-twitter", Way::Head, "/x?crc_token=a%2".into()),
         ("x-twitter", Way::Head, "/x?crc_token=a%zz".into()),
         ("x-twitter", Way::Head, "/x?crc_token=a%00".into()),
         ("x-twitter", Way::Head, "/x?crc_token=a+b".into()),
         ("x-twitter", Way::Head, "/x?crc_token=a%0a".into()),
         ("x-twitter", Way::Head, "/x?crc_token=%c3%a9".into()),
-        ("braintree", Way::Head, "/x?bt_challenge=20F9F8ED05F77439FE955C977E4C8A53".into()),
-        ("braintree", Way::Head, "/x?bt_challenge=20f9f8ed05f77439fe955c977e4c8a5g".into()),
-        ("braintree", Way::Head, "/x?bt_challenge=20f9f8ed05f77439fe9".into()),
-        ("braintree", Way::Head, "/x?bt_challenge=20f9f8ed05f77439fe955c977e4c8a530".into()),
-        ("braintree", Way::Head, "/x?bt_challenge=20f9f8ed05f77439fe955c977e4c8a5%0A".into()),
+        (
+            "braintree",
+            Way::Head,
+            "/x?bt_challenge=20F9F8ED05F77439FE955C977E4C8A53".into(),
+        ),
+        (
+            "braintree",
+            Way::Head,
+            "/x?bt_challenge=20f9f8ed05f77439fe955c977e4c8a5g".into(),
+        ),
+        (
+            "braintree",
+            Way::Head,
+            "/x?bt_challenge=20f9f8ed05f77439fe9".into(),
+        ),
+        (
+            "braintree",
+            Way::Head,
+            "/x?bt_challenge=20f9f8ed05f77439fe955c977e4c8a530".into(),
+        ),
+        (
+            "braintree",
+            Way::Head,
+            "/x?bt_challenge=20f9f8ed05f77439fe955c977e4c8a5%0A".into(),
+        ),
         ("zoom", Way::Proved, "v0:1654503849:{}".into()),
         ("zoom", Way::Proved, "a.b".into()),
         ("zoom", Way::Proved, String::new()),
@@ -31,8 +59,13 @@ fn au_24_only_the_narrow_form_of_a_challenge_gets_a_mac() {
     ];
     let mut wrong = Vec::new();
     for (handshake, way, text) in rows {
-        let target = if matches!(way, Way::Head) { &*text } else { "/" };
-        let body = format!(r#"{{"event":"endpoint.url_validation","payload":{{"plainToken":"{text}"}}}}"#);
+        let target = if matches!(way, Way::Head) {
+            &*text
+        } else {
+            "/"
+        };
+        let body =
+            format!(r#"{{"event":"endpoint.url_validation","payload":{{"plainToken":"{text}"}}}}"#);
         match asked(handshake, way, &head("GET", target, &[]), body.as_bytes()) {
             Err(refusal) if refusal.code == Code::MalformedHandshake => {}
             other => wrong.push(format!("{handshake:?} {text}: {other:?}")),
@@ -45,10 +78,22 @@ fn au_24_only_the_narrow_form_of_a_challenge_gets_a_mac() {
 fn delivered(handshake: Option<&str>, mut scheme: Scheme, body: &[u8]) -> Result<Proof, Refusal> {
     scheme.handshake = handshake.map(of);
     let verifier = verifier(scheme, &[("s", "6b")]);
-    let request =
-        SignRequest { method: "POST", target: "/", body, id: None, at: NOW.wall, public_url: None, headers: &[] };
+    let request = SignRequest {
+        method: "POST",
+        target: "/",
+        body,
+        id: None,
+        at: NOW.wall,
+        public_url: None,
+        headers: &[],
+    };
     let lines = sign(verifier.scheme(), &secret("s", "6b"), &request).unwrap();
-    let head = Head::from_parts("POST", "/", lines.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()))).unwrap();
+    let head = Head::from_parts(
+        "POST",
+        "/",
+        lines.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())),
+    )
+    .unwrap();
     verifier.begin(&head, NOW).unwrap().finish(body, NOW)
 }
 
@@ -78,7 +123,10 @@ fn au_24_a_delivery_that_an_answer_could_have_signed_proves_nothing() {
             wrong.push((handshake, body, code));
         }
         // the signature itself is right
-        assert!(delivered(None, scheme(handshake), body.as_bytes()).is_ok(), "{body}");
+        assert!(
+            delivered(None, scheme(handshake), body.as_bytes()).is_ok(),
+            "{body}"
+        );
     }
     assert!(wrong.is_empty(), "{wrong:?}");
 }
@@ -96,7 +144,12 @@ fn au_24_the_parts_of_what_is_signed_count_together() {
 fn the_mac_is_made_with_the_secret_that_proved_the_request_or_the_first_active_one() {
     let mut ended = secret("ended", "x");
     ended.not_after = Some(NOW.wall);
-    let settings = Settings { tolerance: TOLERANCE, future_tolerance: TOLERANCE, public_url: None, max_body: 1 << 20 };
+    let settings = Settings {
+        tolerance: TOLERANCE,
+        future_tolerance: TOLERANCE,
+        public_url: None,
+        max_body: 1 << 20,
+    };
     let secrets = vec![ended, secret("new", "n"), secret("old", "o")];
     let verifier = Verifier::new(Arc::new(scheme("zoom")), secrets, settings).unwrap();
     let mac = |key: &[u8]| {
@@ -105,23 +158,53 @@ fn the_mac_is_made_with_the_secret_that_proved_the_request_or_the_first_active_o
         mac.finalize().as_bytes().to_vec()
     };
     let challenge = Challenge::new(of("zoom").formula().unwrap(), b"token").unwrap();
-    let made = |name| verifier.answer_mac(&challenge, name, NOW).map(|digest| digest.as_bytes().to_vec());
+    let made = |name| {
+        verifier
+            .answer_mac(&challenge, name, NOW)
+            .map(|digest| digest.as_bytes().to_vec())
+    };
     assert_eq!(made(None), Some(mac(b"n")));
     assert_eq!(made(Some("old")), Some(mac(b"o")));
     assert_eq!(made(Some("ended")), None);
     // a key of another algorithm answers nothing
-    let other = Challenge::new(of("braintree").formula().unwrap(), b"20f9f8ed05f77439fe955c977e4c8a53").unwrap();
+    let other = Challenge::new(
+        of("braintree").formula().unwrap(),
+        b"20f9f8ed05f77439fe955c977e4c8a53",
+    )
+    .unwrap();
     assert!(verifier.answer_mac(&other, None, NOW).is_none());
 }
 
 #[test]
 fn a_scheme_whose_key_cannot_answer_or_whose_deliveries_an_answer_could_sign_is_at_fault() {
-    let settings = Settings { tolerance: TOLERANCE, future_tolerance: TOLERANCE, public_url: None, max_body: 1 << 20 };
-    let faults = |scheme: Scheme| -> Vec<_> { scheme.faults(&settings).iter().map(|fault| fault.key).collect() };
-    let sha512 = Scheme { algorithm: Algorithm::HmacSha512, ..scheme("x-twitter") };
+    let settings = Settings {
+        tolerance: TOLERANCE,
+        future_tolerance: TOLERANCE,
+        public_url: None,
+        max_body: 1 << 20,
+    };
+    let faults = |scheme: Scheme| -> Vec<_> {
+        scheme
+            .faults(&settings)
+            .iter()
+            .map(|fault| fault.key)
+            .collect()
+    };
+    let sha512 = Scheme {
+        algorithm: Algorithm::HmacSha512,
+        ..scheme("x-twitter")
+    };
     assert_eq!(faults(sha512), ["handshake"]);
-    let bare = Scheme { handshake: Some(of("x-twitter")), may_leave_body: true, ..plain("{header:x-nonce}") };
+    let bare = Scheme {
+        handshake: Some(of("x-twitter")),
+        may_leave_body: true,
+        ..plain("{header:x-nonce}")
+    };
     assert_eq!(faults(bare), ["handshake"]);
-    let echo = Scheme { handshake: Some(of("slack")), may_leave_body: true, ..plain("{header:x-nonce}") };
+    let echo = Scheme {
+        handshake: Some(of("slack")),
+        may_leave_body: true,
+        ..plain("{header:x-nonce}")
+    };
     assert_eq!(faults(echo), [""; 0]);
 }

@@ -7,15 +7,55 @@ fn au_25_what_is_sent_back_is_short_visible_text_and_never_html() {
     let long = "a".repeat(1025);
     let (edge, html) = ("a".repeat(1024), "%3Cscript%3Ealert(1)%3C/script%3E");
     let rows: Vec<(&str, &str, String, Option<&str>)> = vec![
-        ("microsoft-graph", "POST", format!("validationToken={html}"), Some("<script>alert(1)</script>")),
-        ("microsoft-graph", "POST", format!("validationToken={edge}"), Some(&edge)),
-        ("microsoft-graph", "POST", format!("validationToken={long}"), None),
-        ("microsoft-graph", "POST", "validationToken=a%0d%0aSet-Cookie:%20b".into(), None),
+        (
+            "microsoft-graph",
+            "POST",
+            format!("validationToken={html}"),
+            Some("<script>alert(1)</script>"),
+        ),
+        (
+            "microsoft-graph",
+            "POST",
+            format!("validationToken={edge}"),
+            Some(&edge),
+        ),
+        (
+            "microsoft-graph",
+            "POST",
+            format!("validationToken={long}"),
+            None,
+        ),
+        (
+            "microsoft-graph",
+            "POST",
+            "validationToken=a%0d%0aSet-Cookie:%20b".into(),
+            None,
+        ),
         ("microsoft-graph", "POST", "validationToken=".into(), None),
-        ("microsoft-graph", "POST", "validationToken=%C3%A9".into(), None),
-        ("microsoft-graph", "POST", "validationToken=a%09b".into(), None),
-        ("microsoft-graph", "POST", "validationToken=a&validationToken=b".into(), None),
-        ("dropbox", "GET", format!("challenge={html}"), Some("<script>alert(1)</script>")),
+        (
+            "microsoft-graph",
+            "POST",
+            "validationToken=%C3%A9".into(),
+            None,
+        ),
+        (
+            "microsoft-graph",
+            "POST",
+            "validationToken=a%09b".into(),
+            None,
+        ),
+        (
+            "microsoft-graph",
+            "POST",
+            "validationToken=a&validationToken=b".into(),
+            None,
+        ),
+        (
+            "dropbox",
+            "GET",
+            format!("challenge={html}"),
+            Some("<script>alert(1)</script>"),
+        ),
         ("dropbox", "GET", "challenge=a+b".into(), None),
         ("dropbox", "GET", "challenge=a%00".into(), None),
         ("dropbox", "GET", format!("challenge={long}"), None),
@@ -31,7 +71,9 @@ fn au_25_what_is_sent_back_is_short_visible_text_and_never_html() {
                 continue;
             }
         };
-        if reply.as_ref().map(|(kind, body)| (*kind, &**body)) != expected.map(|body| ("text/plain", body)) {
+        if reply.as_ref().map(|(kind, body)| (*kind, &**body))
+            != expected.map(|body| ("text/plain", body))
+        {
             wrong.push(format!("{query}: {reply:?}"));
         }
     }
@@ -40,22 +82,49 @@ fn au_25_what_is_sent_back_is_short_visible_text_and_never_html() {
 
 #[test]
 fn text_in_json_is_escaped() {
-    let okta = head("GET", "/", &[("X-Okta-Verification-Challenge", r#"a","b":"\"#)]);
-    let Ok(Some(Asked::Echo(reply))) = of("okta").in_head(&okta) else { panic!("no handshake") };
+    let okta = head(
+        "GET",
+        "/",
+        &[("X-Okta-Verification-Challenge", r#"a","b":"\"#)],
+    );
+    let Ok(Some(Asked::Echo(reply))) = of("okta").in_head(&okta) else {
+        panic!("no handshake")
+    };
     assert_eq!(reply.body, r#"{"verification":"a\",\"b\":\"\\"}"#);
     let bad: &[&[(&str, &str)]] = &[
         &[("X-Okta-Verification-Challenge", "a b")],
         &[("X-Okta-Verification-Challenge", "")],
-        &[("X-Okta-Verification-Challenge", "a"), ("X-Okta-Verification-Challenge", "a")],
-        &[("X-Okta-Verification-Challenge", "a"), ("X_Okta_Verification_Challenge", "b")],
+        &[
+            ("X-Okta-Verification-Challenge", "a"),
+            ("X-Okta-Verification-Challenge", "a"),
+        ],
+        &[
+            ("X-Okta-Verification-Challenge", "a"),
+            ("X_Okta_Verification_Challenge", "b"),
+        ],
     ];
     for lines in bad {
         let asked = of("okta").in_head(&head("GET", "/", lines));
-        assert_eq!(asked.unwrap_err().code, Code::MalformedHandshake, "{lines:?}");
+        assert_eq!(
+            asked.unwrap_err().code,
+            Code::MalformedHandshake,
+            "{lines:?}"
+        );
     }
-    for body in [r#"{"challenge":"a\u0000"}"#, r#"{"challenge":1}"#, r#"{"challenge":""}"#, r#"{"challenge":"\ud800"}"#]
-    {
-        assert_eq!(of("monday").asked_in_body(body.as_bytes()).unwrap_err().code, Code::MalformedHandshake, "{body}");
+    for body in [
+        r#"{"challenge":"a\u0000"}"#,
+        r#"{"challenge":1}"#,
+        r#"{"challenge":""}"#,
+        r#"{"challenge":"\ud800"}"#,
+    ] {
+        assert_eq!(
+            of("monday")
+                .asked_in_body(body.as_bytes())
+                .unwrap_err()
+                .code,
+            Code::MalformedHandshake,
+            "{body}"
+        );
     }
 }
 
@@ -66,14 +135,35 @@ fn au_25_a_challenge_is_sent_back_only_with_the_right_verify_token() {
         asked.and_then(|asked| step("meta", asked.unwrap(), Learning::Never))
     };
     let rows = [
-        ("hub.mode=subscribe&hub.challenge=1&hub.verify_token=meatyhamhoc", Code::WrongVerifyToken),
-        ("hub.mode=subscribe&hub.challenge=1&hub.verify_token=MEATYHAMHOCK", Code::WrongVerifyToken),
-        ("hub.mode=subscribe&hub.challenge=1&hub.verify_token=", Code::WrongVerifyToken),
+        (
+            "hub.mode=subscribe&hub.challenge=1&hub.verify_token=meatyhamhoc",
+            Code::WrongVerifyToken,
+        ),
+        (
+            "hub.mode=subscribe&hub.challenge=1&hub.verify_token=MEATYHAMHOCK",
+            Code::WrongVerifyToken,
+        ),
+        (
+            "hub.mode=subscribe&hub.challenge=1&hub.verify_token=",
+            Code::WrongVerifyToken,
+        ),
         ("hub.mode=subscribe&hub.challenge=1", Code::WrongVerifyToken),
-        ("hub.mode=unsubscribe&hub.challenge=1&hub.verify_token=meatyhamhock", Code::MalformedHandshake),
-        ("hub.challenge=1&hub.verify_token=meatyhamhock", Code::MalformedHandshake),
-        ("hub.mode=subscribe&hub.verify_token=meatyhamhock", Code::MalformedHandshake),
-        ("hub.mode=subscribe&hub.challenge=%0d%0a&hub.verify_token=meatyhamhock", Code::MalformedHandshake),
+        (
+            "hub.mode=unsubscribe&hub.challenge=1&hub.verify_token=meatyhamhock",
+            Code::MalformedHandshake,
+        ),
+        (
+            "hub.challenge=1&hub.verify_token=meatyhamhock",
+            Code::MalformedHandshake,
+        ),
+        (
+            "hub.mode=subscribe&hub.verify_token=meatyhamhock",
+            Code::MalformedHandshake,
+        ),
+        (
+            "hub.mode=subscribe&hub.challenge=%0d%0a&hub.verify_token=meatyhamhock",
+            Code::MalformedHandshake,
+        ),
         (
             "hub.mode=subscribe&hub.challenge=1&hub.verify_token=meatyhamhock&hub.verify_token=x",
             Code::MalformedHandshake,
@@ -85,7 +175,11 @@ fn au_25_a_challenge_is_sent_back_only_with_the_right_verify_token() {
     for token in ["", "xxxxx", "xxxxxxx", "meatyhamhock"] {
         let body = format!(r#"{{"type":"url_verification","challenge":"a","token":"{token}"}}"#);
         let asked = of("lark").asked_in_body(body.as_bytes()).unwrap().unwrap();
-        assert_eq!(step("lark", asked, Learning::Never).unwrap_err().code, Code::WrongVerifyToken, "{token}");
+        assert_eq!(
+            step("lark", asked, Learning::Never).unwrap_err().code,
+            Code::WrongVerifyToken,
+            "{token}"
+        );
     }
 }
 
@@ -94,7 +188,10 @@ fn without_a_verify_token_of_its_own_a_route_sends_nothing_back() {
     let verifier = verifier(scheme("meta"), &[("s", "k")]);
     let empty = SecretText::new(Vec::new());
     for verify_token in [None, Some(&empty)] {
-        let asked = of("meta").in_head(&head("GET", "/?hub.mode=subscribe&hub.challenge=1", &[])).unwrap().unwrap();
+        let asked = of("meta")
+            .in_head(&head("GET", "/?hub.mode=subscribe&hub.challenge=1", &[]))
+            .unwrap()
+            .unwrap();
         let facts = RouteFacts {
             verifier: &verifier,
             proved_by: None,
@@ -103,6 +200,9 @@ fn without_a_verify_token_of_its_own_a_route_sends_nothing_back() {
             public_key: None,
             learning: Learning::Never,
         };
-        assert_eq!(step_of(asked, &facts).unwrap_err().code, Code::WrongVerifyToken);
+        assert_eq!(
+            step_of(asked, &facts).unwrap_err().code,
+            Code::WrongVerifyToken
+        );
     }
 }

@@ -37,7 +37,10 @@ impl Setting {
     }
 
     fn sharded(capacity: usize, shards: usize) -> Self {
-        Self { window: MemoryWindow::with_shards(capacity, shards), clock: Clock::set_to(START) }
+        Self {
+            window: MemoryWindow::with_shards(capacity, shards),
+            clock: Clock::set_to(START),
+        }
     }
 
     fn claim(&self, arrival: Arrival) -> Result<Claimed, WindowError> {
@@ -92,11 +95,19 @@ fn event(route: u128, id: u128) -> Arrival {
 }
 
 fn signed_at(arrival: Arrival, at: UnixMillis) -> Arrival {
-    Arrival { signed_at: Some(at), fresh_until: Some(UnixMillis(at.0 + TOLERANCE_MS + 1)), ..arrival }
+    Arrival {
+        signed_at: Some(at),
+        fresh_until: Some(UnixMillis(at.0 + TOLERANCE_MS + 1)),
+        ..arrival
+    }
 }
 
 fn undated(arrival: Arrival) -> Arrival {
-    Arrival { signed_at: None, fresh_until: None, ..arrival }
+    Arrival {
+        signed_at: None,
+        fresh_until: None,
+        ..arrival
+    }
 }
 
 #[test]
@@ -104,8 +115,17 @@ fn rp_01_rp_02_a_done_event_is_replayed_redelivered_or_in_conflict() {
     let it = Setting::new(10);
     it.done(event(1, 1));
     assert_eq!(it.denied(event(1, 1)), Some(Decision::Replay));
-    assert_eq!(it.denied(signed_at(event(1, 1), UnixMillis(START.0 + 1000))), Some(Decision::Redelivery));
-    assert_eq!(it.denied(Arrival { body: Fingerprint(99), ..event(1, 1) }), Some(Decision::Conflict));
+    assert_eq!(
+        it.denied(signed_at(event(1, 1), UnixMillis(START.0 + 1000))),
+        Some(Decision::Redelivery)
+    );
+    assert_eq!(
+        it.denied(Arrival {
+            body: Fingerprint(99),
+            ..event(1, 1)
+        }),
+        Some(Decision::Conflict)
+    );
     assert_eq!(it.window.entries(), 1);
 }
 
@@ -132,9 +152,15 @@ fn rp_04_of_sixty_four_copies_at_one_instant_exactly_one_is_granted() {
                     })
                 })
                 .collect();
-            copies.into_iter().map(|copy| copy.join().unwrap().unwrap()).collect()
+            copies
+                .into_iter()
+                .map(|copy| copy.join().unwrap().unwrap())
+                .collect()
         });
-        let in_flight = answers.iter().filter(|answer| **answer == Claimed::Denied(Decision::InFlight)).count();
+        let in_flight = answers
+            .iter()
+            .filter(|answer| **answer == Claimed::Denied(Decision::InFlight))
+            .count();
         assert_eq!(in_flight, 63, "round {round}: {answers:?}");
         let ticket = answers.into_iter().find_map(|answer| match answer {
             Claimed::Granted(ticket) => Some(ticket),
@@ -184,10 +210,19 @@ fn a_future_that_is_never_polled_claims_nothing() {
 fn rp_12_the_ttl_is_over_only_after_it() {
     let it = Setting::new(10);
     it.done(undated(event(1, 1)));
-    it.clock.step(0, TTL.checked_sub(Duration::from_secs(1)).unwrap());
-    assert_eq!(it.denied(undated(event(1, 1))), Some(Decision::Redelivery), "ttl - 1 s");
+    it.clock
+        .step(0, TTL.checked_sub(Duration::from_secs(1)).unwrap());
+    assert_eq!(
+        it.denied(undated(event(1, 1))),
+        Some(Decision::Redelivery),
+        "ttl - 1 s"
+    );
     it.clock.step(0, Duration::from_secs(1));
-    assert_eq!(it.denied(undated(event(1, 1))), Some(Decision::Redelivery), "ttl: being refused did not prolong it");
+    assert_eq!(
+        it.denied(undated(event(1, 1))),
+        Some(Decision::Redelivery),
+        "ttl: being refused did not prolong it"
+    );
     it.clock.step(0, Duration::from_secs(1));
     assert_eq!(it.denied(undated(event(1, 1))), None, "ttl + 1 s");
 }
@@ -197,7 +232,11 @@ fn the_ttl_counts_from_when_it_was_done() {
     let it = Setting::new(10);
     let ticket = it.granted(undated(event(1, 1)));
     it.clock.step(0, TTL * 2);
-    assert_eq!(it.denied(undated(event(1, 1))), Some(Decision::InFlight), "a claim in flight never expires");
+    assert_eq!(
+        it.denied(undated(event(1, 1))),
+        Some(Decision::InFlight),
+        "a claim in flight never expires"
+    );
     it.commit(ticket);
     it.clock.step(0, TTL);
     assert_eq!(it.denied(undated(event(1, 1))), Some(Decision::Redelivery));
@@ -213,11 +252,26 @@ fn rp_12_a_step_of_either_clock_lets_no_replay_in() {
         ("an hour back", &[(-HOUR, Duration::ZERO)]),
         ("an hour on", &[(HOUR, Duration::ZERO)]),
         ("ten years on", &[(TEN_YEARS, Duration::ZERO)]),
-        ("ten years on and back", &[(TEN_YEARS, Duration::ZERO), (-TEN_YEARS, Duration::ZERO)]),
-        ("an hour back, then the ttl passes", &[(-HOUR, Duration::ZERO), (0, long)]),
-        ("the ttl passes while the wall clock stands still", &[(0, long)]),
-        ("both pass, then the wall clock is set back", &[(HOUR, long), (-HOUR, Duration::ZERO)]),
-        ("ten years on, the ttl passes, and back", &[(TEN_YEARS, long), (-TEN_YEARS, Duration::ZERO)]),
+        (
+            "ten years on and back",
+            &[(TEN_YEARS, Duration::ZERO), (-TEN_YEARS, Duration::ZERO)],
+        ),
+        (
+            "an hour back, then the ttl passes",
+            &[(-HOUR, Duration::ZERO), (0, long)],
+        ),
+        (
+            "the ttl passes while the wall clock stands still",
+            &[(0, long)],
+        ),
+        (
+            "both pass, then the wall clock is set back",
+            &[(HOUR, long), (-HOUR, Duration::ZERO)],
+        ),
+        (
+            "ten years on, the ttl passes, and back",
+            &[(TEN_YEARS, long), (-TEN_YEARS, Duration::ZERO)],
+        ),
     ];
     let mut wrong = Vec::new();
     for (name, steps) in rows {
@@ -247,15 +301,25 @@ fn forgetting_stale_entries_refuses_no_honest_delivery() {
     for hour in 0..50 {
         let now = it.clock.now().wall;
         assert_eq!(
-            it.denied(signed_at(event(1, hour * 3), UnixMillis(now.0 - TOLERANCE_MS))),
+            it.denied(signed_at(
+                event(1, hour * 3),
+                UnixMillis(now.0 - TOLERANCE_MS)
+            )),
             None,
             "as old as can be"
         );
         it.done(signed_at(event(1, hour * 3 + 1), now));
-        it.done(signed_at(event(1, hour * 3 + 2), UnixMillis(now.0 + TOLERANCE_MS)));
+        it.done(signed_at(
+            event(1, hour * 3 + 2),
+            UnixMillis(now.0 + TOLERANCE_MS),
+        ));
         it.clock.step(1_800_000, Duration::from_secs(1800));
     }
-    assert!(it.window.entries() < 20, "{} entries: stale ones stay", it.window.entries());
+    assert!(
+        it.window.entries() < 20,
+        "{} entries: stale ones stay",
+        it.window.entries()
+    );
     assert_eq!(it.window.evictions(), Evictions::default());
 }
 
@@ -298,7 +362,11 @@ fn rp_17_forget_drops_a_done_event_and_lets_the_same_bytes_through_once() {
     assert_eq!(it.window.entries(), 1);
     it.done(event(1, 1));
     assert_eq!(it.denied(event(1, 1)), Some(Decision::Replay));
-    assert_eq!(it.denied(event(1, 2)), Some(Decision::Replay), "another event stays");
+    assert_eq!(
+        it.denied(event(1, 2)),
+        Some(Decision::Replay),
+        "another event stays"
+    );
 }
 
 #[test]
@@ -306,27 +374,54 @@ fn forget_by_request_drops_every_entry_of_the_same_event() {
     let it = Setting::sharded(100, 4);
     // one unsigned id, three contents, each its own key
     let shared = Some(Fingerprint(77));
-    let contents: Vec<_> = (0..3).map(|id| Arrival { event: shared, ..event(1, id) }).collect();
+    let contents: Vec<_> = (0..3)
+        .map(|id| Arrival {
+            event: shared,
+            ..event(1, id)
+        })
+        .collect();
     for content in &contents {
         it.done(*content);
     }
     it.done(event(1, 9));
-    assert_eq!(it.forget(Forget::Request(Fingerprint(5))), Forgotten::Unknown);
-    let open = it.granted(Arrival { event: shared, ..event(1, 4) });
-    assert_eq!(it.forget(Forget::Request(contents[1].request)), Forgotten::InFlight);
-    assert_eq!(it.window.entries(), 5, "one is in flight: nothing is dropped");
+    assert_eq!(
+        it.forget(Forget::Request(Fingerprint(5))),
+        Forgotten::Unknown
+    );
+    let open = it.granted(Arrival {
+        event: shared,
+        ..event(1, 4)
+    });
+    assert_eq!(
+        it.forget(Forget::Request(contents[1].request)),
+        Forgotten::InFlight
+    );
+    assert_eq!(
+        it.window.entries(),
+        5,
+        "one is in flight: nothing is dropped"
+    );
     it.window.abandon(open);
-    assert_eq!(it.forget(Forget::Request(contents[1].request)), Forgotten::Dropped(3));
+    assert_eq!(
+        it.forget(Forget::Request(contents[1].request)),
+        Forgotten::Dropped(3)
+    );
     assert_eq!(it.denied(event(1, 9)), Some(Decision::Replay));
 }
 
 #[test]
 fn forget_by_request_drops_an_entry_without_an_event_id_alone() {
     let it = Setting::new(100);
-    let nameless = |id| Arrival { event: None, ..event(1, id) };
+    let nameless = |id| Arrival {
+        event: None,
+        ..event(1, id)
+    };
     it.done(nameless(1));
     it.done(nameless(2));
-    assert_eq!(it.forget(Forget::Request(nameless(1).request)), Forgotten::Dropped(1));
+    assert_eq!(
+        it.forget(Forget::Request(nameless(1).request)),
+        Forgotten::Dropped(1)
+    );
     assert_eq!(it.denied(nameless(1)), None);
     assert_eq!(it.denied(nameless(2)), Some(Decision::Replay));
 }

@@ -8,13 +8,25 @@ fn rp_11_a_capacity_holds_exactly_so_many() {
         let it = Setting::sharded(capacity, shards);
         for id in 0..=capacity as u128 {
             it.done(event(1, id));
-            assert_eq!(it.window.entries(), capacity.min(usize::try_from(id).unwrap() + 1), "{capacity} in {shards}");
+            assert_eq!(
+                it.window.entries(),
+                capacity.min(usize::try_from(id).unwrap() + 1),
+                "{capacity} in {shards}"
+            );
         }
         for id in 1..=capacity as u128 {
-            assert_eq!(it.denied(event(1, id)), Some(Decision::Replay), "{id} of {capacity} in {shards}");
+            assert_eq!(
+                it.denied(event(1, id)),
+                Some(Decision::Replay),
+                "{id} of {capacity} in {shards}"
+            );
         }
         assert_eq!(it.window.evictions(), Evictions { old: 0, fresh: 1 });
-        assert_eq!(it.denied(event(1, 0)), None, "the stated limit: the first of {capacity} in {shards} is gone");
+        assert_eq!(
+            it.denied(event(1, 0)),
+            None,
+            "the stated limit: the first of {capacity} in {shards} is gone"
+        );
     }
 }
 
@@ -35,8 +47,16 @@ fn rp_11_an_entry_in_flight_is_never_evicted() {
         }
         assert_eq!(it.denied(event(1, 1)), Some(Decision::InFlight));
         let other = it.granted(event(1, 20));
-        assert_eq!(it.claim(event(1, 21)), Err(WindowError::Full), "both are in flight");
-        assert_eq!(it.claim(event(1, 20)), Ok(Claimed::Denied(Decision::InFlight)), "full, but this one is known");
+        assert_eq!(
+            it.claim(event(1, 21)),
+            Err(WindowError::Full),
+            "both are in flight"
+        );
+        assert_eq!(
+            it.claim(event(1, 20)),
+            Ok(Claimed::Denied(Decision::InFlight)),
+            "full, but this one is known"
+        );
         it.commit(open);
         it.commit(other);
         assert_eq!(it.window.entries(), 2);
@@ -53,7 +73,11 @@ fn the_least_recently_used_goes_first_and_refusing_a_copy_is_use() {
         }
         assert_eq!(it.denied(event(1, 1)), Some(Decision::Replay));
         it.done(event(1, 4));
-        assert_eq!(it.denied(event(1, 1)), Some(Decision::Replay), "in {shards} shards");
+        assert_eq!(
+            it.denied(event(1, 1)),
+            Some(Decision::Replay),
+            "in {shards} shards"
+        );
         assert_eq!(it.denied(event(1, 3)), Some(Decision::Replay));
         assert_eq!(it.denied(event(1, 4)), Some(Decision::Replay));
         assert_eq!(it.denied(event(1, 2)), None, "in {shards} shards");
@@ -71,7 +95,11 @@ fn a_busy_route_evicts_its_own_before_anothers_fresh_entry() {
             it.done(event(2, id));
         }
         for id in 0..10 {
-            assert_eq!(it.denied(event(1, id)), Some(Decision::Replay), "{id} in {shards} shards");
+            assert_eq!(
+                it.denied(event(1, id)),
+                Some(Decision::Replay),
+                "{id} in {shards} shards"
+            );
         }
         assert_eq!(it.window.evictions(), Evictions { old: 0, fresh: 990 });
     }
@@ -101,7 +129,11 @@ fn stale_entries_of_any_route_go_before_undated_ones_and_those_before_fresh_ones
         it.done(signed_at(event(2, 2), now));
         it.done(signed_at(event(2, 3), now));
         assert_eq!(it.window.evictions(), Evictions { old: 1, fresh: 0 });
-        assert_eq!(it.denied(undated(event(1, 1))), Some(Decision::Redelivery), "the stale one went");
+        assert_eq!(
+            it.denied(undated(event(1, 1))),
+            Some(Decision::Redelivery),
+            "the stale one went"
+        );
         it.done(signed_at(event(2, 4), now));
         assert_eq!(it.window.evictions(), Evictions { old: 2, fresh: 0 });
         it.done(signed_at(event(2, 5), now));
@@ -128,16 +160,30 @@ fn an_entry_that_is_fresh_again_after_a_step_back_is_protected_again() {
 fn a_route_with_its_own_capacity_keeps_to_it_exactly() {
     for shards in [1, 16] {
         let it = Setting::sharded(100_000, shards);
-        let small = |id| Arrival { route_capacity: Some(3), ..event(1, id) };
+        let small = |id| Arrival {
+            route_capacity: Some(3),
+            ..event(1, id)
+        };
         it.done(event(2, 1));
         for id in 0..50 {
             it.done(small(id));
-            assert_eq!(it.window.entries(), 1 + 3.min(usize::try_from(id).unwrap() + 1));
+            assert_eq!(
+                it.window.entries(),
+                1 + 3.min(usize::try_from(id).unwrap() + 1)
+            );
         }
         for id in 47..50 {
-            assert_eq!(it.denied(small(id)), Some(Decision::Replay), "{id} in {shards} shards");
+            assert_eq!(
+                it.denied(small(id)),
+                Some(Decision::Replay),
+                "{id} in {shards} shards"
+            );
         }
-        assert_eq!(it.denied(event(2, 1)), Some(Decision::Replay), "another route's entry makes no room");
+        assert_eq!(
+            it.denied(event(2, 1)),
+            Some(Decision::Replay),
+            "another route's entry makes no room"
+        );
         assert_eq!(it.denied(small(46)), None);
     }
 }
@@ -145,7 +191,10 @@ fn a_route_with_its_own_capacity_keeps_to_it_exactly() {
 #[test]
 fn a_route_whose_own_capacity_is_in_flight_is_full() {
     let it = Setting::sharded(100, 4);
-    let small = |id| Arrival { route_capacity: Some(2), ..event(1, id) };
+    let small = |id| Arrival {
+        route_capacity: Some(2),
+        ..event(1, id)
+    };
     let first = it.granted(small(1));
     it.granted(small(2));
     assert_eq!(it.claim(small(3)), Err(WindowError::Full));
@@ -161,12 +210,18 @@ fn a_lowered_route_capacity_is_reached_step_by_step() {
         for id in 0..20 {
             it.done(event(1, id));
         }
-        let small = |id| Arrival { route_capacity: Some(5), ..event(1, id) };
+        let small = |id| Arrival {
+            route_capacity: Some(5),
+            ..event(1, id)
+        };
         let mut held = 20;
         for id in 100.. {
             it.done(small(id));
             let left = it.window.entries();
-            assert!(left < held && held - left <= 2, "{held}, then {left} in {shards} shards");
+            assert!(
+                left < held && held - left <= 2,
+                "{held}, then {left} in {shards} shards"
+            );
             held = left;
             if held == 5 {
                 break;
@@ -186,14 +241,30 @@ fn a_full_window_of_forgotten_entries_evicts_nothing() {
         }
         it.clock.step(0, TTL + Duration::from_secs(1));
         it.done(event(2, 1));
-        assert_eq!(it.window.evictions(), Evictions::default(), "in {shards} shards");
+        assert_eq!(
+            it.window.evictions(),
+            Evictions::default(),
+            "in {shards} shards"
+        );
     }
 }
 
 #[test]
 fn shards_come_with_capacity() {
-    for (capacity, shards) in [(0, 1), (2, 1), (8191, 1), (8192, 2), (50_000, 8), (1_000_000, 16), (usize::MAX, 16)] {
-        assert_eq!(MemoryWindow::new(capacity).shards.len(), shards, "{capacity}");
+    for (capacity, shards) in [
+        (0, 1),
+        (2, 1),
+        (8191, 1),
+        (8192, 2),
+        (50_000, 8),
+        (1_000_000, 16),
+        (usize::MAX, 16),
+    ] {
+        assert_eq!(
+            MemoryWindow::new(capacity).shards.len(),
+            shards,
+            "{capacity}"
+        );
     }
 }
 
@@ -210,23 +281,42 @@ fn many_threads_never_exceed_a_capacity_and_leave_the_counts_right() {
                         ..event(worker % 3 + worker % 2 * 10, step * 7 % 90)
                     };
                     if let Ok(Claimed::Granted(ticket)) = it.claim(arrival) {
-                        if step % 3 == 0 { it.window.abandon(ticket) } else { it.commit(ticket) }
+                        if step % 3 == 0 {
+                            it.window.abandon(ticket)
+                        } else {
+                            it.commit(ticket)
+                        }
                     }
                     assert!(it.window.entries() <= 50);
                 }
             });
         }
     });
-    let held: usize = it.window.shards.iter().map(|shard| lock(shard).matching(|_| true).count()).sum();
+    let held: usize = it
+        .window
+        .shards
+        .iter()
+        .map(|shard| lock(shard).matching(|_| true).count())
+        .sum();
     assert_eq!(held, it.window.entries());
     for route in [0, 1, 2, 10, 11, 12] {
         let held: usize = it
             .window
             .shards
             .iter()
-            .map(|shard| lock(shard).own_victim(Fingerprint(route)).map_or(0, |own| own.among))
+            .map(|shard| {
+                lock(shard)
+                    .own_victim(Fingerprint(route))
+                    .map_or(0, |own| own.among)
+            })
             .sum();
-        assert_eq!(held, it.window.route_count(Fingerprint(route)).load(Ordering::Relaxed), "route {route}");
+        assert_eq!(
+            held,
+            it.window
+                .route_count(Fingerprint(route))
+                .load(Ordering::Relaxed),
+            "route {route}"
+        );
     }
 }
 
@@ -237,7 +327,8 @@ fn a_stale_entry_that_was_not_swept_goes_before_the_routes_own() {
     for id in 1..50 {
         it.done(event(2, id));
     }
-    it.clock.step(TOLERANCE_MS - 50_000, Duration::from_secs(250));
+    it.clock
+        .step(TOLERANCE_MS - 50_000, Duration::from_secs(250));
     it.done(event(2, 50));
     assert_eq!(it.window.evictions(), Evictions { old: 1, fresh: 0 });
     assert_eq!(it.denied(event(2, 1)), Some(Decision::Replay));
@@ -255,7 +346,13 @@ fn an_entry_that_is_fresh_again_does_not_shield_stale_ones() {
     it.done(signed_at(event(2, 2), it.clock.now().wall));
     assert_eq!(it.window.evictions(), Evictions { old: 1, fresh: 0 });
     assert_eq!(it.denied(event(1, 1)), Some(Decision::Replay));
-    assert_eq!(it.denied(signed_at(event(2, 1), UnixMillis(START.0 + TOLERANCE_MS + 1))), Some(Decision::Replay));
+    assert_eq!(
+        it.denied(signed_at(
+            event(2, 1),
+            UnixMillis(START.0 + TOLERANCE_MS + 1)
+        )),
+        Some(Decision::Replay)
+    );
 }
 
 #[test]

@@ -137,15 +137,27 @@ impl Simulation {
         let key = arrival.key.0;
         let answer = ready(self.window.claim(arrival, now));
         let was = self.done.get(&key).cloned();
-        let context = || format!("seed {}: {arrival:?} at {now:?} after {was:?} got {answer:?}", self.seed);
+        let context = || {
+            format!(
+                "seed {}: {arrival:?} at {now:?} after {was:?} got {answer:?}",
+                self.seed
+            )
+        };
         let seen = match answer {
             Ok(Claimed::Granted(ticket)) => {
-                assert!(!self.in_flight.contains_key(&key), "two in flight under one key. {}", context());
+                assert!(
+                    !self.in_flight.contains_key(&key),
+                    "two in flight under one key. {}",
+                    context()
+                );
                 if let Some(was) = &was {
                     // forwarding again needs a reason: both clocks let it go, or room was needed
-                    let let_go =
-                        now.mono > was.at + TTL && was.fresh_until.is_none_or(|until| self.latest_wall >= until);
-                    let same = arrival.signed_at.is_some() && was.first.signed_at == arrival.signed_at;
+                    let let_go = now.mono > was.at + TTL
+                        && was
+                            .fresh_until
+                            .is_none_or(|until| self.latest_wall >= until);
+                    let same =
+                        arrival.signed_at.is_some() && was.first.signed_at == arrival.signed_at;
                     if !let_go || same {
                         self.evicted += 1;
                     }
@@ -158,7 +170,10 @@ impl Simulation {
                 let expected = match (&was, self.in_flight.contains_key(&key)) {
                     (_, true) => Decision::InFlight,
                     (Some(was), _) if was.first.body != arrival.body => Decision::Conflict,
-                    (Some(was), _) if was.first.signed_at == arrival.signed_at && arrival.signed_at.is_some() => {
+                    (Some(was), _)
+                        if was.first.signed_at == arrival.signed_at
+                            && arrival.signed_at.is_some() =>
+                    {
                         Decision::Replay
                     }
                     (Some(_), _) => Decision::Redelivery,
@@ -166,11 +181,15 @@ impl Simulation {
                 };
                 // after a step back of the wall clock, what could have been done and forgotten is a replay
                 let forgotten = decision == Decision::Replay
-                    && arrival
-                        .fresh_until
-                        .is_some_and(|until| now.wall < self.latest_wall && until <= self.latest_wall);
+                    && arrival.fresh_until.is_some_and(|until| {
+                        now.wall < self.latest_wall && until <= self.latest_wall
+                    });
                 let known = was.is_some() || self.in_flight.contains_key(&key);
-                assert!(forgotten || (known && decision == expected), "expected {expected:?}. {}", context());
+                assert!(
+                    forgotten || (known && decision == expected),
+                    "expected {expected:?}. {}",
+                    context()
+                );
                 if let Some(was) = self.done.get_mut(&key) {
                     was.fresh_until = was.fresh_until.max(arrival.fresh_until);
                 }
@@ -185,9 +204,15 @@ impl Simulation {
             }
             Err(error) => {
                 assert_eq!(error, WindowError::Full);
-                let of_route = self.in_flight.values().filter(|(_, other)| other.route == arrival.route).count();
+                let of_route = self
+                    .in_flight
+                    .values()
+                    .filter(|(_, other)| other.route == arrival.route)
+                    .count();
                 let is_full = self.in_flight.len() >= self.capacity
-                    || self.route_capacity.is_some_and(|capacity| of_route >= capacity);
+                    || self
+                        .route_capacity
+                        .is_some_and(|capacity| of_route >= capacity);
                 assert!(is_full, "full, but not of entries in flight. {}", context());
                 "full"
             }
@@ -209,7 +234,14 @@ impl Simulation {
             1 => self.window.abandon(ticket),
             _ => {
                 ready(self.window.commit(ticket, now)).unwrap();
-                self.done.insert(key, Done { first, at: now.mono, fresh_until: first.fresh_until });
+                self.done.insert(
+                    key,
+                    Done {
+                        first,
+                        at: now.mono,
+                        fresh_until: first.fresh_until,
+                    },
+                );
             }
         }
         // a second settling changes nothing
@@ -220,11 +252,15 @@ impl Simulation {
 
     fn pass_time(&mut self) {
         let seconds = [1, 60, 299, 700, 701][usize::try_from(self.random.below(5)).unwrap()];
-        self.clock.step(i64::try_from(seconds * 1000).unwrap(), Duration::from_secs(seconds));
+        self.clock.step(
+            i64::try_from(seconds * 1000).unwrap(),
+            Duration::from_secs(seconds),
+        );
     }
 
     fn step_wall_clock(&mut self) {
-        let step = [-3_600_000, -300_001, -1, 1, 300_001, 3_600_000][usize::try_from(self.random.below(6)).unwrap()];
+        let step = [-3_600_000, -300_001, -1, 1, 300_001, 3_600_000]
+            [usize::try_from(self.random.below(6)).unwrap()];
         self.clock.step(step, Duration::ZERO);
     }
 
@@ -233,24 +269,52 @@ impl Simulation {
         let key = u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
         let answer = ready(self.window.forget(Forget::Event(Fingerprint(key)))).unwrap();
         let is_in_flight = self.in_flight.contains_key(&key);
-        assert_eq!(answer == Forgotten::InFlight, is_in_flight, "seed {}", self.seed);
+        assert_eq!(
+            answer == Forgotten::InFlight,
+            is_in_flight,
+            "seed {}",
+            self.seed
+        );
         if answer == Forgotten::Dropped(1) {
-            assert!(self.done.remove(&key).is_some(), "seed {}: dropped what was never done", self.seed);
+            assert!(
+                self.done.remove(&key).is_some(),
+                "seed {}: dropped what was never done",
+                self.seed
+            );
         }
     }
 
     fn check(&mut self) {
         self.latest_wall = self.latest_wall.max(self.clock.now().wall);
         let (entries, Evictions { old, fresh }) = (self.window.entries(), self.window.evictions());
-        assert!(entries <= self.capacity, "seed {}: {entries} entries", self.seed);
-        assert!(entries >= self.in_flight.len(), "seed {}: an entry in flight is gone", self.seed);
-        assert!(entries <= self.in_flight.len() + self.done.len() + usize::try_from(old + fresh).unwrap());
-        assert!(self.evicted <= old + fresh, "seed {}: a replay got in that no eviction explains", self.seed);
+        assert!(
+            entries <= self.capacity,
+            "seed {}: {entries} entries",
+            self.seed
+        );
+        assert!(
+            entries >= self.in_flight.len(),
+            "seed {}: an entry in flight is gone",
+            self.seed
+        );
+        assert!(
+            entries
+                <= self.in_flight.len() + self.done.len() + usize::try_from(old + fresh).unwrap()
+        );
+        assert!(
+            self.evicted <= old + fresh,
+            "seed {}: a replay got in that no eviction explains",
+            self.seed
+        );
         if self.capacity >= usize::try_from(KEYS).unwrap() && self.route_capacity.is_none() {
             assert_eq!(old + fresh, 0, "seed {}: evicted without need", self.seed);
         }
         if let Some(capacity) = self.route_capacity {
-            assert!(entries <= capacity * usize::try_from(ROUTES).unwrap(), "seed {}: {entries} entries", self.seed);
+            assert!(
+                entries <= capacity * usize::try_from(ROUTES).unwrap(),
+                "seed {}: {entries} entries",
+                self.seed
+            );
         }
         for (key, (_, arrival)) in &self.in_flight {
             let answer = ready(self.window.claim(*arrival, self.clock.now()));
@@ -267,6 +331,14 @@ fn a_thousand_seeds_of_random_steps_break_no_promise() {
         answers.extend(Simulation::new(seed).run());
     }
     // the steps reach every answer, else the promises above were not put to the test
-    let all = ["conflict", "forgotten", "full", "granted", "in flight", "redelivery", "replay"];
+    let all = [
+        "conflict",
+        "forgotten",
+        "full",
+        "granted",
+        "in flight",
+        "redelivery",
+        "replay",
+    ];
     assert_eq!(answers.into_iter().collect::<Vec<_>>(), all);
 }

@@ -21,8 +21,8 @@ fn check(rows: &[(&str, String, Option<Code>)]) {
 fn the_algorithm_is_one_of_the_rules_in_exactly_that_case() {
     let header = |alg: &str| token_of(&format!(r#"{{"alg":{alg}}}"#), &claims(""), KEY);
     let unsigned = |alg: &str| {
-        let parts =
-            [format!(r#"{{"alg":"{alg}"}}"#), claims("")].map(|part| Encoding::Base64Url.encode(part.as_bytes()));
+        let parts = [format!(r#"{{"alg":"{alg}"}}"#), claims("")]
+            .map(|part| Encoding::Base64Url.encode(part.as_bytes()));
         format!("{}.", parts.join("."))
     };
     check(&[
@@ -33,7 +33,11 @@ fn the_algorithm_is_one_of_the_rules_in_exactly_that_case() {
         ("NONE", unsigned("NONE"), MALFORMED),
         ("nothing", unsigned(""), MALFORMED),
         ("no signature", unsigned("HS256"), MALFORMED),
-        ("none, and signed all the same", header(r#""none""#), MALFORMED),
+        (
+            "none, and signed all the same",
+            header(r#""none""#),
+            MALFORMED,
+        ),
         ("another of the family", header(r#""HS512""#), MALFORMED),
         ("of another family", header(r#""RS256""#), MALFORMED),
         ("lower case", header(r#""hs256""#), MALFORMED),
@@ -49,11 +53,22 @@ fn the_algorithm_is_one_of_the_rules_in_exactly_that_case() {
 #[test]
 fn the_text_of_a_public_key_is_no_hmac_key() {
     const PEM: &str = "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----\n";
-    let public = JwtRule { algorithms: vec![JwtAlgorithm::Rs256, JwtAlgorithm::Es256], ..rule() };
-    for header in [r#"{"alg":"HS256"}"#, r#"{"alg":"RS256"}"#, r#"{"alg":"ES256"}"#] {
+    let public = JwtRule {
+        algorithms: vec![JwtAlgorithm::Rs256, JwtAlgorithm::Es256],
+        ..rule()
+    };
+    for header in [
+        r#"{"alg":"HS256"}"#,
+        r#"{"alg":"RS256"}"#,
+        r#"{"alg":"ES256"}"#,
+    ] {
         let token = token_of(header, &claims(""), PEM);
         let refused = public.read(&head("/", &[(TOKEN, &token)]));
-        assert_eq!(refused.map_err(|refusal| Some(refusal.code)), Err(MALFORMED), "{header}");
+        assert_eq!(
+            refused.map_err(|refusal| Some(refusal.code)),
+            Err(MALFORMED),
+            "{header}"
+        );
     }
 }
 
@@ -61,31 +76,67 @@ fn the_text_of_a_public_key_is_no_hmac_key() {
 fn a_token_brings_neither_keys_nor_extensions() {
     let header = |more: &str| token_of(&format!(r#"{{"alg":"HS256",{more}}}"#), &claims(""), KEY);
     check(&[
-        ("what means nothing", header(r#""typ":"at+jwt","cty":"x","x5t":"AA","other":{"alg":"none"}"#), None),
+        (
+            "what means nothing",
+            header(r#""typ":"at+jwt","cty":"x","x5t":"AA","other":{"alg":"none"}"#),
+            None,
+        ),
         ("a key id", header(r#""kid":"k1""#), None),
         ("crit", header(r#""crit":["exp"],"exp":1"#), MALFORMED),
         ("an empty crit", header(r#""crit":[]"#), MALFORMED),
-        ("a payload that is not encoded", header(r#""crit":["b64"],"b64":false"#), MALFORMED),
+        (
+            "a payload that is not encoded",
+            header(r#""crit":["b64"],"b64":false"#),
+            MALFORMED,
+        ),
         ("the same without crit", header(r#""b64":false"#), MALFORMED),
         ("jwk", header(r#""jwk":{"kty":"oct","k":"AA"}"#), MALFORMED),
         ("jwk null", header(r#""jwk":null"#), MALFORMED),
-        ("jku", header(r#""jku":"https://attacker.example/jwks.json""#), MALFORMED),
-        ("x5u", header(r#""x5u":"https://attacker.example/x.pem""#), MALFORMED),
+        (
+            "jku",
+            header(r#""jku":"https://attacker.example/jwks.json""#),
+            MALFORMED,
+        ),
+        (
+            "x5u",
+            header(r#""x5u":"https://attacker.example/x.pem""#),
+            MALFORMED,
+        ),
         ("x5c", header(r#""x5c":["MIIB"]"#), MALFORMED),
-        ("x5c, its name escaped", header(r#""\u00785c":["MIIB"]"#), MALFORMED),
+        (
+            "x5c, its name escaped",
+            header(r#""\u00785c":["MIIB"]"#),
+            MALFORMED,
+        ),
         ("a key id that is a number", header(r#""kid":1"#), MALFORMED),
         ("a key id that is null", header(r#""kid":null"#), MALFORMED),
-        ("a key id that is no character", header(r#""kid":"\udc00""#), MALFORMED),
+        (
+            "a key id that is no character",
+            header(r#""kid":"\udc00""#),
+            MALFORMED,
+        ),
         ("alg twice", header(r#""alg":"HS256""#), MALFORMED),
-        ("alg twice, once escaped", header(r#""\u0061lg":"none""#), MALFORMED),
+        (
+            "alg twice, once escaped",
+            header(r#""\u0061lg":"none""#),
+            MALFORMED,
+        ),
         ("kid twice", header(r#""kid":"a","kid":"b""#), MALFORMED),
         ("typ twice", header(r#""typ":"JWT","typ":"JWT""#), MALFORMED),
         ("not closed", header(r#""a":{"#), MALFORMED),
     ]);
-    for (name, text) in
-        [("a list", "[]"), ("a string", "\"HS256\""), ("two", "{}{}"), ("nothing", ""), ("a mark", "\u{feff}{}")]
-    {
-        assert_eq!(code(&rule(), &token_of(text, &claims(""), KEY), BODY), MALFORMED, "{name}");
+    for (name, text) in [
+        ("a list", "[]"),
+        ("a string", "\"HS256\""),
+        ("two", "{}{}"),
+        ("nothing", ""),
+        ("a mark", "\u{feff}{}"),
+    ] {
+        assert_eq!(
+            code(&rule(), &token_of(text, &claims(""), KEY), BODY),
+            MALFORMED,
+            "{name}"
+        );
     }
     let kid = |text: &str| read(&rule(), &header(&format!(r#""kid":"{text}""#))).key_id;
     assert_eq!(kid(r"a\u002f..").as_deref(), Some("a/.."));
@@ -94,12 +145,17 @@ fn a_token_brings_neither_keys_nor_extensions() {
 #[test]
 fn a_token_has_three_parts_in_one_spelling() {
     let good = with(&claims(""));
-    let [header, claims_part, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!("three parts") };
+    let [header, claims_part, signature] = good.split('.').collect::<Vec<_>>()[..] else {
+        panic!("three parts")
+    };
     let part = |range: std::ops::Range<usize>| signature.get(range).unwrap();
     // 32 bytes leave two bits over in the last character: those must be zero.
     let last = signature.chars().last().unwrap();
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let other = alphabet.chars().nth(alphabet.find(last).unwrap() + 1).unwrap();
+    let other = alphabet
+        .chars()
+        .nth(alphabet.find(last).unwrap() + 1)
+        .unwrap();
     let trailing = format!("{}{other}", part(0..signature.len() - 1));
     let of = |parts: &[&str]| parts.join(".");
     let long = |bytes: usize| with(&claims(&format!(r#","x":"{}""#, "x".repeat(bytes))));
@@ -107,26 +163,69 @@ fn a_token_has_three_parts_in_one_spelling() {
         ("good", good.clone(), None),
         ("a dot behind", format!("{good}."), MALFORMED),
         ("a dot in front", format!(".{good}"), MALFORMED),
-        ("two dots", of(&[header, "", claims_part, signature]), MALFORMED),
-        ("two signatures", of(&[header, claims_part, signature, signature]), MALFORMED),
-        ("five parts, as of an encrypted one", of(&[header, "", "", claims_part, signature]), MALFORMED),
+        (
+            "two dots",
+            of(&[header, "", claims_part, signature]),
+            MALFORMED,
+        ),
+        (
+            "two signatures",
+            of(&[header, claims_part, signature, signature]),
+            MALFORMED,
+        ),
+        (
+            "five parts, as of an encrypted one",
+            of(&[header, "", "", claims_part, signature]),
+            MALFORMED,
+        ),
         ("two parts", of(&[header, claims_part]), MALFORMED),
         ("one part", header.to_owned(), MALFORMED),
         ("no signature", of(&[header, claims_part, ""]), MALFORMED),
         ("no claims", of(&[header, "", signature]), MALFORMED),
         ("padding", format!("{good}="), MALFORMED),
-        ("bits set behind the last byte", of(&[header, claims_part, &trailing]), MALFORMED),
-        ("standard base64", of(&[header, claims_part, &format!("+/{}", part(2..43))]), MALFORMED),
-        ("half a signature", of(&[header, claims_part, part(0..20)]), MALFORMED),
-        ("a signature with more behind", of(&[header, claims_part, &format!("{signature}AAAA")]), MALFORMED),
-        ("a space", of(&[header, claims_part, &format!("{} {}", part(0..8), part(9..43))]), MALFORMED),
+        (
+            "bits set behind the last byte",
+            of(&[header, claims_part, &trailing]),
+            MALFORMED,
+        ),
+        (
+            "standard base64",
+            of(&[header, claims_part, &format!("+/{}", part(2..43))]),
+            MALFORMED,
+        ),
+        (
+            "half a signature",
+            of(&[header, claims_part, part(0..20)]),
+            MALFORMED,
+        ),
+        (
+            "a signature with more behind",
+            of(&[header, claims_part, &format!("{signature}AAAA")]),
+            MALFORMED,
+        ),
+        (
+            "a space",
+            of(&[
+                header,
+                claims_part,
+                &format!("{} {}", part(0..8), part(9..43)),
+            ]),
+            MALFORMED,
+        ),
         ("a list", format!("{good},{good}"), MALFORMED),
-        ("another scheme's prefix", format!("Bearer {good}"), MALFORMED),
+        (
+            "another scheme's prefix",
+            format!("Bearer {good}"),
+            MALFORMED,
+        ),
         ("a long one", long(5900), None),
         ("too long a one", long(6200), MALFORMED),
         ("a body of 12 KiB of dots", ".".repeat(12 * 1024), MALFORMED),
     ]);
-    let bearer = JwtRule { prefix: "Bearer ".into(), ..rule() };
+    let bearer = JwtRule {
+        prefix: "Bearer ".into(),
+        ..rule()
+    };
     let prefixed = |prefix: &str| code(&bearer, &format!("{prefix}{good}"), BODY);
     assert_eq!(
         ["Bearer ", "", "bearer ", "Bearer  ", "Bearer"].map(prefixed),
@@ -137,7 +236,12 @@ fn a_token_has_three_parts_in_one_spelling() {
 #[test]
 fn a_header_that_is_missing_or_there_twice_is_refused() {
     let good = with(&claims(""));
-    let code = |lines: &[(&str, &str)]| rule().read(&head("/", lines)).err().map(|refusal| refusal.code);
+    let code = |lines: &[(&str, &str)]| {
+        rule()
+            .read(&head("/", lines))
+            .err()
+            .map(|refusal| refusal.code)
+    };
     assert_eq!(code(&[(TOKEN, &good)]), None);
     assert_eq!(code(&[]), Some(Code::MissingSignature));
     assert_eq!(code(&[(TOKEN, " ")]), Some(Code::MissingSignature));
@@ -157,22 +261,66 @@ fn claims_are_one_object_with_each_key_once() {
         ("nothing", all(""), MALFORMED),
         ("two objects", all(&format!("{good}{good}")), MALFORMED),
         ("no JSON", all(&good.replace(':', "=")), MALFORMED),
-        ("exp twice", all(&claims(&format!(r#","exp":{exp}"#))), MALFORMED),
-        ("exp twice, once escaped", all(&claims(&format!(r#","\u0065xp":{exp}"#))), MALFORMED),
-        ("a digest twice", all(&claims(r#","sha256":"00""#)), MALFORMED),
-        ("a digest of other content", all(&good.replace(&hash(BODY), &hash(b""))), BAD),
-        ("a digest in upper case", all(&good.replace(&hash(BODY), &hash(BODY).to_uppercase())), MALFORMED),
-        ("half a digest", all(&good.replace(&hash(BODY), hash(BODY).split_at(32).0)), MALFORMED),
-        ("an empty digest", all(&good.replace(&hash(BODY), "")), MALFORMED),
-        ("a digest with more behind", all(&good.replace(&hash(BODY), &hash(BODY).repeat(9))), MALFORMED),
-        ("a digest in a list", all(&good.replace(&format!("\"{}\"", hash(BODY)), "[]")), MALFORMED),
+        (
+            "exp twice",
+            all(&claims(&format!(r#","exp":{exp}"#))),
+            MALFORMED,
+        ),
+        (
+            "exp twice, once escaped",
+            all(&claims(&format!(r#","\u0065xp":{exp}"#))),
+            MALFORMED,
+        ),
+        (
+            "a digest twice",
+            all(&claims(r#","sha256":"00""#)),
+            MALFORMED,
+        ),
+        (
+            "a digest of other content",
+            all(&good.replace(&hash(BODY), &hash(b""))),
+            BAD,
+        ),
+        (
+            "a digest in upper case",
+            all(&good.replace(&hash(BODY), &hash(BODY).to_uppercase())),
+            MALFORMED,
+        ),
+        (
+            "half a digest",
+            all(&good.replace(&hash(BODY), hash(BODY).split_at(32).0)),
+            MALFORMED,
+        ),
+        (
+            "an empty digest",
+            all(&good.replace(&hash(BODY), "")),
+            MALFORMED,
+        ),
+        (
+            "a digest with more behind",
+            all(&good.replace(&hash(BODY), &hash(BODY).repeat(9))),
+            MALFORMED,
+        ),
+        (
+            "a digest in a list",
+            all(&good.replace(&format!("\"{}\"", hash(BODY)), "[]")),
+            MALFORMED,
+        ),
         ("no digest", all(&format!(r#"{{"exp":{exp}}}"#)), MALFORMED),
-        ("a digest deeper down", all(&format!(r#"{{"exp":{exp},"x":{good}}}"#)), MALFORMED),
+        (
+            "a digest deeper down",
+            all(&format!(r#"{{"exp":{exp},"x":{good}}}"#)),
+            MALFORMED,
+        ),
     ]);
     // Not even taken apart: nobody is to look for a time or an id in such a text.
     for text in ["[]", "{}{}", r#"{"iat":1,"iat":1}"#] {
         let refused = rule().read(&head("/", &[(TOKEN, &with(text))]));
-        assert_eq!(refused.map_err(|refusal| Some(refusal.code)), Err(MALFORMED), "{text}");
+        assert_eq!(
+            refused.map_err(|refusal| Some(refusal.code)),
+            Err(MALFORMED),
+            "{text}"
+        );
     }
 }
 
@@ -199,9 +347,17 @@ fn times_are_whole_seconds_and_nothing_else() {
         ("a list", exp("[1750000060]"), malformed),
         ("a leading zero is no JSON", exp("01750000060"), MALFORMED),
         ("nbf now", other("nbf", "1750000000"), None),
-        ("nbf in a second", other("nbf", "1750000001"), Some(Code::FutureTimestamp)),
+        (
+            "nbf in a second",
+            other("nbf", "1750000001"),
+            Some(Code::FutureTimestamp),
+        ),
         ("nbf as a string", other("nbf", "\"1\""), malformed),
-        ("a huge nbf", other("nbf", "999999999999999999"), Some(Code::FutureTimestamp)),
+        (
+            "a huge nbf",
+            other("nbf", "999999999999999999"),
+            Some(Code::FutureTimestamp),
+        ),
         ("iat as a string", other("iat", "\"1\""), malformed),
     ]);
     // An old token is stale whatever its signature is worth (AU-16).
@@ -222,18 +378,36 @@ fn any_flipped_bit_of_a_token_fails() {
             changed[place] ^= 1 << bit;
             let lines = [(TOKEN.as_bytes(), changed.as_slice())];
             // Some bytes cannot stand in a header at all.
-            let Ok(head) = Head::from_parts("POST", "/in/x", lines) else { continue };
-            let proof = verifier.begin(&head, at(NOW_S)).and_then(|begun| begun.finish(BODY, at(NOW_S)));
+            let Ok(head) = Head::from_parts("POST", "/in/x", lines) else {
+                continue;
+            };
+            let proof = verifier
+                .begin(&head, at(NOW_S))
+                .and_then(|begun| begun.finish(BODY, at(NOW_S)));
             assert!(proof.is_err(), "byte {place}, bit {bit}");
         }
     }
 }
 
 fn judge_all(value: &[u8], body: &[u8]) {
-    let Ok(head) = Head::from_parts("POST", "/in/x", [(TOKEN.as_bytes(), value)]) else { return };
+    let Ok(head) = Head::from_parts("POST", "/in/x", [(TOKEN.as_bytes(), value)]) else {
+        return;
+    };
     let url = PublicUrl::new("https://hooks.example.com");
-    let carries = JwtRule { body_claim: Some("data".into()), max_age: Some(i64::MAX), leeway: i64::MAX, ..rule() };
-    for rule in [rule(), JwtRule { header: field(TOKEN), ..messagebird() }, carries] {
+    let carries = JwtRule {
+        body_claim: Some("data".into()),
+        max_age: Some(i64::MAX),
+        leeway: i64::MAX,
+        ..rule()
+    };
+    for rule in [
+        rule(),
+        JwtRule {
+            header: field(TOKEN),
+            ..messagebird()
+        },
+        carries,
+    ] {
         if let Ok(token) = rule.read(&head) {
             let _ = rule.times(&token);
             let _ = rule.judge(&token, &head, body, Some(&url));

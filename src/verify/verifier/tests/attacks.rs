@@ -30,10 +30,26 @@ fn au_01_a_signature_that_is_not_there_is_missing_and_a_bare_prefix_malformed() 
     check(&[
         ("no line", vec![time], Some(Code::MissingSignature)),
         ("neither line", vec![], Some(Code::MissingSignature)),
-        ("empty", vec![(SIGNATURE, ""), time], Some(Code::MissingSignature)),
-        ("only white space", vec![(SIGNATURE, " \t "), time], Some(Code::MissingSignature)),
-        ("an alias alone", vec![("X_Webhook_Signature_256", &good(BODY)), time], Some(Code::MissingSignature)),
-        ("only a prefix", vec![(SIGNATURE, "sha256="), time], Some(Code::MalformedSignature)),
+        (
+            "empty",
+            vec![(SIGNATURE, ""), time],
+            Some(Code::MissingSignature),
+        ),
+        (
+            "only white space",
+            vec![(SIGNATURE, " \t "), time],
+            Some(Code::MissingSignature),
+        ),
+        (
+            "an alias alone",
+            vec![("X_Webhook_Signature_256", &good(BODY)), time],
+            Some(Code::MissingSignature),
+        ),
+        (
+            "only a prefix",
+            vec![(SIGNATURE, "sha256="), time],
+            Some(Code::MalformedSignature),
+        ),
     ]);
     let mut prefixed = plain("{body}");
     prefixed.signature.prefix = "sha256=".into();
@@ -41,15 +57,39 @@ fn au_01_a_signature_that_is_not_there_is_missing_and_a_bare_prefix_malformed() 
     let signed = mac(b"k", BODY);
     let rows = [
         ("the right one", format!("sha256={signed}"), None),
-        ("only the prefix", "sha256=".into(), Some(Code::MalformedSignature)),
+        (
+            "only the prefix",
+            "sha256=".into(),
+            Some(Code::MalformedSignature),
+        ),
         ("no prefix", signed.clone(), Some(Code::MalformedSignature)),
-        ("prefix in capitals", format!("SHA256={signed}"), Some(Code::MalformedSignature)),
-        ("another prefix", format!("sha1={signed}"), Some(Code::MalformedSignature)),
-        ("space behind the prefix", format!("sha256= {signed}"), Some(Code::MalformedSignature)),
-        ("prefix twice", format!("sha256=sha256={signed}"), Some(Code::MalformedSignature)),
+        (
+            "prefix in capitals",
+            format!("SHA256={signed}"),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "another prefix",
+            format!("sha1={signed}"),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "space behind the prefix",
+            format!("sha256= {signed}"),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "prefix twice",
+            format!("sha256=sha256={signed}"),
+            Some(Code::MalformedSignature),
+        ),
     ];
     for (name, value, expected) in rows {
-        assert_eq!(code(&prefixed, &[("X-Signature", &value)], BODY), expected, "{name}");
+        assert_eq!(
+            code(&prefixed, &[("X-Signature", &value)], BODY),
+            expected,
+            "{name}"
+        );
     }
 }
 
@@ -70,22 +110,40 @@ fn au_02_au_03_au_08_a_signature_of_another_form_is_malformed() {
         ("followed by a comma", format!("{signed},")),
         ("followed by a second one", format!("{signed},{signed}")),
         ("two with a space", format!("{signed} {signed}")),
-        ("full-width digit", format!("{}\u{ff11}", part(&signed, ..61))),
+        (
+            "full-width digit",
+            format!("{}\u{ff11}", part(&signed, ..61)),
+        ),
         ("Arabic digit", format!("{}\u{0661}", part(&signed, ..62))),
         ("0x in front", format!("0x{signed}")),
         ("0x for the first two", format!("0x{}", part(&signed, 2..))),
-        ("a space inside", format!("{} {}", part(&signed, ..31), part(&signed, 32..))),
+        (
+            "a space inside",
+            format!("{} {}", part(&signed, ..31), part(&signed, 32..)),
+        ),
         ("quotes", format!("\"{signed}\"")),
         ("upper case", signed.to_uppercase()),
-        ("mixed case", format!("{}{}", part(&signed, ..32).to_uppercase(), part(&signed, 32..))),
+        (
+            "mixed case",
+            format!(
+                "{}{}",
+                part(&signed, ..32).to_uppercase(),
+                part(&signed, 32..)
+            ),
+        ),
         ("SHA-1", sha1.clone()),
         ("SHA-1, named", format!("sha1={sha1}")),
         ("an algorithm named", format!("hmac-sha256:{signed}")),
-        ("base64", Encoding::Base64.encode(&hex::decode(&signed).unwrap())),
+        (
+            "base64",
+            Encoding::Base64.encode(&hex::decode(&signed).unwrap()),
+        ),
     ];
     let lines = |value| vec![(SIGNATURE, value), (TIMESTAMP, "1750000000")];
-    let rows: Vec<Row<'_>> =
-        rows.iter().map(|(name, value)| (*name, lines(value.as_str()), Some(Code::MalformedSignature))).collect();
+    let rows: Vec<Row<'_>> = rows
+        .iter()
+        .map(|(name, value)| (*name, lines(value.as_str()), Some(Code::MalformedSignature)))
+        .collect();
     check(&rows);
 }
 
@@ -96,16 +154,48 @@ fn au_04_a_second_line_is_malformed() {
     let both = format!("{good}, {bad}");
     let malformed = Some(Code::MalformedSignature);
     check(&[
-        ("equal", vec![(SIGNATURE, &good), (SIGNATURE, &good), time], malformed),
-        ("good then bad", vec![(SIGNATURE, &good), (SIGNATURE, &bad), time], malformed),
-        ("bad then good", vec![(SIGNATURE, &bad), (SIGNATURE, &good), time], malformed),
-        ("in other case", vec![(SIGNATURE, &good), ("x-webhook-signature-256", &good), time], malformed),
-        ("an alias beside it", vec![(SIGNATURE, &good), ("X_Webhook-Signature-256", &good), time], malformed),
-        ("both on one line", vec![(SIGNATURE, &both), time], malformed),
-        ("two timestamps", vec![(SIGNATURE, &good), time, time], Some(Code::MalformedTimestamp)),
+        (
+            "equal",
+            vec![(SIGNATURE, &good), (SIGNATURE, &good), time],
+            malformed,
+        ),
+        (
+            "good then bad",
+            vec![(SIGNATURE, &good), (SIGNATURE, &bad), time],
+            malformed,
+        ),
+        (
+            "bad then good",
+            vec![(SIGNATURE, &bad), (SIGNATURE, &good), time],
+            malformed,
+        ),
+        (
+            "in other case",
+            vec![(SIGNATURE, &good), ("x-webhook-signature-256", &good), time],
+            malformed,
+        ),
+        (
+            "an alias beside it",
+            vec![(SIGNATURE, &good), ("X_Webhook-Signature-256", &good), time],
+            malformed,
+        ),
+        (
+            "both on one line",
+            vec![(SIGNATURE, &both), time],
+            malformed,
+        ),
+        (
+            "two timestamps",
+            vec![(SIGNATURE, &good), time, time],
+            Some(Code::MalformedTimestamp),
+        ),
         (
             "an alias of the timestamp",
-            vec![(SIGNATURE, &good), time, ("X_Webhook_Timestamp", "1750000000")],
+            vec![
+                (SIGNATURE, &good),
+                time,
+                ("X_Webhook_Timestamp", "1750000000"),
+            ],
             Some(Code::MalformedTimestamp),
         ),
     ]);
@@ -122,19 +212,43 @@ fn au_05_au_07_a_signature_of_something_else_is_bad() {
     let rows = [
         ("of the empty body", good(b""), BODY),
         ("on an empty body", good(BODY), b"".as_slice()),
-        ("line feed added", good(BODY), b"{\"event_id\":\"1\",\"data\":{\"a\":1}}\n"),
-        ("keys in another order", good(BODY), br#"{"data":{"a":1},"event_id":"1"}"#),
-        ("the other order of parts", mac(b"k", &[b"1750000000.", BODY].concat()), BODY),
+        (
+            "line feed added",
+            good(BODY),
+            b"{\"event_id\":\"1\",\"data\":{\"a\":1}}\n",
+        ),
+        (
+            "keys in another order",
+            good(BODY),
+            br#"{"data":{"a":1},"event_id":"1"}"#,
+        ),
+        (
+            "the other order of parts",
+            mac(b"k", &[b"1750000000.", BODY].concat()),
+            BODY,
+        ),
         ("of the body alone", mac(b"k", BODY), BODY),
         ("empty key", mac(b"", &content(BODY)), BODY),
-        ("the route's name as key", mac(b"mine", &content(BODY)), BODY),
-        ("the preset's name as key", mac(b"itellico", &content(BODY)), BODY),
+        (
+            "the route's name as key",
+            mac(b"mine", &content(BODY)),
+            BODY,
+        ),
+        (
+            "the preset's name as key",
+            mac(b"itellico", &content(BODY)),
+            BODY,
+        ),
         ("plain hash of key and content", plain_hash, BODY),
         ("all zeros", "0".repeat(64), BODY),
     ];
     for (name, value, body) in rows {
         let lines = [(SIGNATURE, value.as_str()), (TIMESTAMP, "1750000000")];
-        assert_eq!(code(&route, &lines, body), Some(Code::BadSignature), "{name}");
+        assert_eq!(
+            code(&route, &lines, body),
+            Some(Code::BadSignature),
+            "{name}"
+        );
     }
 }
 
@@ -147,7 +261,11 @@ fn au_05_one_bit_changed_in_any_byte_of_the_signature_is_bad() {
         bytes[place / 8] ^= 1 << (place % 8);
         let value = hex::encode(&bytes);
         let lines = [(SIGNATURE, value.as_str()), (TIMESTAMP, "1750000000")];
-        assert_eq!(code(&route, &lines, BODY), Some(Code::BadSignature), "bit {place}");
+        assert_eq!(
+            code(&route, &lines, BODY),
+            Some(Code::BadSignature),
+            "bit {place}"
+        );
     }
 }
 
@@ -155,7 +273,10 @@ fn au_05_one_bit_changed_in_any_byte_of_the_signature_is_bad() {
 fn au_06_a_digit_cannot_move_from_body_to_timestamp() {
     let signed = mac(b"k", b"{}.1.2");
     let lines = [(SIGNATURE, signed.as_str()), (TIMESTAMP, "1.2")];
-    assert_eq!(code(&route(), &lines, b"{}"), Some(Code::MalformedTimestamp));
+    assert_eq!(
+        code(&route(), &lines, b"{}"),
+        Some(Code::MalformedTimestamp)
+    );
 }
 
 #[test]
@@ -172,9 +293,21 @@ fn au_09_only_canonical_base64_is_a_signature() {
     };
     let rows = [
         ("the right one", signed.clone(), None),
-        ("padding missing", signed.trim_end_matches('=').to_owned(), Some(Code::MalformedSignature)),
-        ("padding added", format!("{signed}="), Some(Code::MalformedSignature)),
-        ("url alphabet", signed.replace('+', "-").replace('/', "_"), Some(Code::MalformedSignature)),
+        (
+            "padding missing",
+            signed.trim_end_matches('=').to_owned(),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "padding added",
+            format!("{signed}="),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "url alphabet",
+            signed.replace('+', "-").replace('/', "_"),
+            Some(Code::MalformedSignature),
+        ),
         (
             "white space inside",
             format!("{} {}", part(&signed, ..20), part(&signed, 20..)),
@@ -183,7 +316,10 @@ fn au_09_only_canonical_base64_is_a_signature() {
         ("trailing bits", spare, Some(Code::MalformedSignature)),
         ("hex", hex::encode(&bytes), Some(Code::MalformedSignature)),
     ];
-    assert!(signed.contains(['+', '/']), "the row for the url alphabet needs such a signature");
+    assert!(
+        signed.contains(['+', '/']),
+        "the row for the url alphabet needs such a signature"
+    );
     let mut wrong = Vec::new();
     for (name, value, expected) in rows {
         let found = code(&route, &[("X-Signature", &value)], b"62");
@@ -260,8 +396,15 @@ fn au_16_a_stale_delivery_is_stale_whatever_its_signature_is_worth() {
     assert_eq!(refusals, [Refusal::from(Code::StaleTimestamp); 2]);
 
     // An id that would be refused shows no sooner.
-    let with_id = verifier(timestamped("{id}.{timestamp}.{body}"), vec![secret("s", "k")]);
-    let lines = [("X-Signature", badly.as_str()), ("X-Timestamp", time.as_str()), ("X-Id", "a.b")];
+    let with_id = verifier(
+        timestamped("{id}.{timestamp}.{body}"),
+        vec![secret("s", "k")],
+    );
+    let lines = [
+        ("X-Signature", badly.as_str()),
+        ("X-Timestamp", time.as_str()),
+        ("X-Id", "a.b"),
+    ];
     assert_eq!(code(&with_id, &lines, BODY), Some(Code::StaleTimestamp));
 }
 
@@ -274,8 +417,19 @@ fn au_20_a_secret_proves_from_its_first_moment_and_up_to_its_last() {
     let lines = [(SIGNATURE, &*good(BODY)), (TIMESTAMP, "1750000000")];
     for (wall, proves) in [(-1, false), (0, true), (9_999, true), (10_000, false)] {
         let verdict = verify(&route, &lines, BODY, at(UnixMillis(NOW_S * 1000 + wall)));
-        let expected = if proves { Ok("limited") } else { Err(Code::BadSignature) };
-        assert_eq!(verdict.as_ref().map(|proof| &*proof.secret).map_err(|refusal| refusal.code), expected, "{wall} ms");
+        let expected = if proves {
+            Ok("limited")
+        } else {
+            Err(Code::BadSignature)
+        };
+        assert_eq!(
+            verdict
+                .as_ref()
+                .map(|proof| &*proof.secret)
+                .map_err(|refusal| refusal.code),
+            expected,
+            "{wall} ms"
+        );
     }
 }
 

@@ -30,37 +30,118 @@ fn au_17_a_labelled_list_is_read_strictly() {
     let rows = [
         ("as Stripe sends it", format!("t={NOW_S},v1={good}"), None),
         ("in another order", format!("v1={good},t={NOW_S}"), None),
-        ("beside the test scheme's", format!("t={NOW_S},v0={WRONG},v1={good}"), None),
-        ("the second of two", format!("t={NOW_S},v1={WRONG},v1={good}"), None),
-        ("behind one that cannot be decoded", format!("t={NOW_S},v1=dummy,v1={good}"), None),
+        (
+            "beside the test scheme's",
+            format!("t={NOW_S},v0={WRONG},v1={good}"),
+            None,
+        ),
+        (
+            "the second of two",
+            format!("t={NOW_S},v1={WRONG},v1={good}"),
+            None,
+        ),
+        (
+            "behind one that cannot be decoded",
+            format!("t={NOW_S},v1=dummy,v1={good}"),
+            None,
+        ),
         ("the 16th", format!("t={NOW_S},{wrong_15}v1={good}"), None),
-        ("the 17th", format!("t={NOW_S},{wrong_15}v1={WRONG},v1={good}"), Some(Code::BadSignature)),
-        ("two timestamps", format!("t={NOW_S},t={NOW_S},v1={good}"), Some(Code::MalformedTimestamp)),
-        ("no timestamp", format!("v1={good}"), Some(Code::MalformedTimestamp)),
-        ("an empty timestamp", format!("t=,v1={good}"), Some(Code::MalformedTimestamp)),
-        ("only the test scheme's", format!("t={NOW_S},v0={good}"), Some(Code::MalformedSignature)),
-        ("an empty one", format!("t={NOW_S},v1="), Some(Code::MalformedSignature)),
-        ("no items at all", "v1".to_owned(), Some(Code::MalformedSignature)),
-        ("spaces", format!("t={NOW_S}, v1={good}"), Some(Code::MalformedSignature)),
-        ("a space before the value", format!("t={NOW_S},v1= {good}"), Some(Code::MalformedSignature)),
-        ("capital letters", format!("t={NOW_S},V1={good}"), Some(Code::MalformedSignature)),
-        ("capital digits", format!("t={NOW_S},v1={}", good.to_uppercase()), Some(Code::MalformedSignature)),
-        ("a semicolon", format!("t={NOW_S};v1={good}"), Some(Code::MalformedSignature)),
-        ("of another time", format!("t=1750000001,v1={good}"), Some(Code::BadSignature)),
-        ("of long ago", format!("t=1749999699,v1={good}"), Some(Code::StaleTimestamp)),
-        ("of the future", format!("t=1750000301,v1={good}"), Some(Code::FutureTimestamp)),
+        (
+            "the 17th",
+            format!("t={NOW_S},{wrong_15}v1={WRONG},v1={good}"),
+            Some(Code::BadSignature),
+        ),
+        (
+            "two timestamps",
+            format!("t={NOW_S},t={NOW_S},v1={good}"),
+            Some(Code::MalformedTimestamp),
+        ),
+        (
+            "no timestamp",
+            format!("v1={good}"),
+            Some(Code::MalformedTimestamp),
+        ),
+        (
+            "an empty timestamp",
+            format!("t=,v1={good}"),
+            Some(Code::MalformedTimestamp),
+        ),
+        (
+            "only the test scheme's",
+            format!("t={NOW_S},v0={good}"),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "an empty one",
+            format!("t={NOW_S},v1="),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "no items at all",
+            "v1".to_owned(),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "spaces",
+            format!("t={NOW_S}, v1={good}"),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "a space before the value",
+            format!("t={NOW_S},v1= {good}"),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "capital letters",
+            format!("t={NOW_S},V1={good}"),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "capital digits",
+            format!("t={NOW_S},v1={}", good.to_uppercase()),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "a semicolon",
+            format!("t={NOW_S};v1={good}"),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "of another time",
+            format!("t=1750000001,v1={good}"),
+            Some(Code::BadSignature),
+        ),
+        (
+            "of long ago",
+            format!("t=1749999699,v1={good}"),
+            Some(Code::StaleTimestamp),
+        ),
+        (
+            "of the future",
+            format!("t=1750000301,v1={good}"),
+            Some(Code::FutureTimestamp),
+        ),
         ("nothing", String::new(), Some(Code::MissingSignature)),
     ];
     let wrong: Vec<_> = rows
         .iter()
-        .map(|(name, value, expected)| (name, code(&route, &[("Stripe-Signature", value)], BODY), expected))
+        .map(|(name, value, expected)| {
+            (
+                name,
+                code(&route, &[("Stripe-Signature", value)], BODY),
+                expected,
+            )
+        })
         .filter(|(_, found, expected)| found != *expected)
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     let value = format!("t={NOW_S},v1={good}");
     let twice = [("Stripe-Signature", &*value), ("Stripe-Signature", &*value)];
     assert_eq!(code(&route, &twice, BODY), Some(Code::MalformedSignature));
-    assert_eq!(route.timestamp_of(&head(&twice[..1])), Some(UnixMillis::from_secs(NOW_S)));
+    assert_eq!(
+        route.timestamp_of(&head(&twice[..1])),
+        Some(UnixMillis::from_secs(NOW_S))
+    );
 }
 
 #[test]
@@ -69,19 +150,51 @@ fn au_18_the_label_says_which_kind_of_key_may_prove_it() {
     let good = Encoding::Base64.encode(&mac(&[b"msg_1.1750000000.", BODY]));
     let rows = [
         ("as it is sent", format!("v1,{good}"), None),
-        ("behind another version", format!("v2,{good} v1,{good}"), None),
-        ("behind one of another length", format!("v1,AAAA v1,{good}"), None),
-        ("as a public-key signature", format!("v1a,{}", Encoding::Base64.encode(&[7; 64])), Some(Code::BadSignature)),
-        ("the digest as one", format!("v1a,{good}"), Some(Code::MalformedSignature)),
+        (
+            "behind another version",
+            format!("v2,{good} v1,{good}"),
+            None,
+        ),
+        (
+            "behind one of another length",
+            format!("v1,AAAA v1,{good}"),
+            None,
+        ),
+        (
+            "as a public-key signature",
+            format!("v1a,{}", Encoding::Base64.encode(&[7; 64])),
+            Some(Code::BadSignature),
+        ),
+        (
+            "the digest as one",
+            format!("v1a,{good}"),
+            Some(Code::MalformedSignature),
+        ),
         ("no label", good.clone(), Some(Code::MalformedSignature)),
-        ("a label alone", "v1".to_owned(), Some(Code::MalformedSignature)),
-        ("a comma for a space", format!("v1,{good},v1,{good}"), Some(Code::MalformedSignature)),
-        ("without padding", format!("v1,{}", good.trim_end_matches('=')), Some(Code::MalformedSignature)),
+        (
+            "a label alone",
+            "v1".to_owned(),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "a comma for a space",
+            format!("v1,{good},v1,{good}"),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "without padding",
+            format!("v1,{}", good.trim_end_matches('=')),
+            Some(Code::MalformedSignature),
+        ),
     ];
     let verdict = |value: &str| {
         code(
             &route,
-            &[("webhook-id", "msg_1"), ("webhook-timestamp", "1750000000"), ("webhook-signature", value)],
+            &[
+                ("webhook-id", "msg_1"),
+                ("webhook-timestamp", "1750000000"),
+                ("webhook-signature", value),
+            ],
             BODY,
         )
     };
@@ -109,7 +222,10 @@ fn au_18_the_label_says_which_kind_of_key_may_prove_it() {
 #[test]
 fn a_bare_list_has_no_labels() {
     let mut scheme = plain("{body}");
-    scheme.signature.items = Items { separator: Some(",".into()), ..Items::default() };
+    scheme.signature.items = Items {
+        separator: Some(",".into()),
+        ..Items::default()
+    };
     let route = verifier(scheme, vec![secret("s", "k")]);
     let good = hex::encode(mac(&[BODY]));
     let verdict = |value: &str| code(&route, &[("X-Signature", value)], BODY);
@@ -129,11 +245,17 @@ fn of_several_headers_one_is_enough_and_none_may_be_doubled() {
     let verdict = |lines: &[(&str, &str)]| code(&route, lines, BODY);
     assert_eq!(verdict(&[("X-Primary", &good)]), None);
     assert_eq!(verdict(&[("X-Secondary", &good)]), None);
-    assert_eq!(verdict(&[("X-Primary", WRONG), ("X-Secondary", &good)]), None);
+    assert_eq!(
+        verdict(&[("X-Primary", WRONG), ("X-Secondary", &good)]),
+        None
+    );
     assert_eq!(verdict(&[("X-Primary", "x"), ("X-Secondary", &good)]), None);
     assert_eq!(verdict(&[("X-Primary", ""), ("X-Secondary", &good)]), None);
     assert_eq!(verdict(&[("X-Primary", WRONG)]), Some(Code::BadSignature));
-    assert_eq!(verdict(&[("X-Primary", &good), ("x-primary", &good)]), Some(Code::MalformedSignature));
+    assert_eq!(
+        verdict(&[("X-Primary", &good), ("x-primary", &good)]),
+        Some(Code::MalformedSignature)
+    );
     assert_eq!(verdict(&[("X-Other", &good)]), Some(Code::MissingSignature));
 }
 
@@ -144,10 +266,22 @@ fn a_repeated_line_counts_only_where_the_scheme_says_so() {
     let route = verifier(scheme, vec![secret("s", "k")]);
     let good = hex::encode(mac(&[BODY]));
     let verdict = |lines: &[(&str, &str)]| code(&route, lines, BODY);
-    assert_eq!(verdict(&[("X-Signature", WRONG), ("X-Signature", &good)]), None);
-    assert_eq!(verdict(&[("X-Signature", WRONG), ("X-Signature", WRONG)]), Some(Code::BadSignature));
-    assert_eq!(verdict(&[("X-Signature", &good), ("X_Signature", &good)]), Some(Code::MalformedSignature));
-    assert_eq!(verdict(&[("X-Signature", "")]), Some(Code::MissingSignature));
+    assert_eq!(
+        verdict(&[("X-Signature", WRONG), ("X-Signature", &good)]),
+        None
+    );
+    assert_eq!(
+        verdict(&[("X-Signature", WRONG), ("X-Signature", WRONG)]),
+        Some(Code::BadSignature)
+    );
+    assert_eq!(
+        verdict(&[("X-Signature", &good), ("X_Signature", &good)]),
+        Some(Code::MalformedSignature)
+    );
+    assert_eq!(
+        verdict(&[("X-Signature", "")]),
+        Some(Code::MissingSignature)
+    );
 }
 
 #[test]
@@ -158,7 +292,8 @@ fn what_the_body_itself_holds_is_signed_apart_from_it() {
     scheme.signature.headers = Vec::new();
     scheme.signature.json = Some(Pointer::parse("/signature").unwrap());
     scheme.timestamp = stripe().timestamp;
-    scheme.timestamp.as_mut().unwrap().at = TimestampAt::Json(Pointer::parse("/timestamp").unwrap());
+    scheme.timestamp.as_mut().unwrap().at =
+        TimestampAt::Json(Pointer::parse("/timestamp").unwrap());
     let route = verifier(scheme, vec![secret("s", "k")]);
     let good = hex::encode(mac(&[b"1750000000tok"]));
     let body = |time: &str, token: &str, signature: &str| {
@@ -166,13 +301,41 @@ fn what_the_body_itself_holds_is_signed_apart_from_it() {
     };
     let rows = [
         ("as it is sent", body("1750000000", "tok", &good), None),
-        ("another token", body("1750000000", "tok2", &good), Some(Code::BadSignature)),
-        ("a digit moved over the border", body("175000000", "0tok", &good), Some(Code::StaleTimestamp)),
-        ("no signature", r#"{"timestamp":"1750000000","token":"tok"}"#.to_owned(), Some(Code::MalformedSignature)),
-        ("a short signature", body("1750000000", "tok", "aa"), Some(Code::MalformedSignature)),
-        ("no token", format!(r#"{{"timestamp":"1750000000","signature":"{good}"}}"#), Some(Code::MalformedSignature)),
-        ("a doubled token", body("1750000000", r#"tok","token":"tok"#, &good), Some(Code::MalformedSignature)),
-        ("no JSON", "token=tok".to_owned(), Some(Code::MalformedSignature)),
+        (
+            "another token",
+            body("1750000000", "tok2", &good),
+            Some(Code::BadSignature),
+        ),
+        (
+            "a digit moved over the border",
+            body("175000000", "0tok", &good),
+            Some(Code::StaleTimestamp),
+        ),
+        (
+            "no signature",
+            r#"{"timestamp":"1750000000","token":"tok"}"#.to_owned(),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "a short signature",
+            body("1750000000", "tok", "aa"),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "no token",
+            format!(r#"{{"timestamp":"1750000000","signature":"{good}"}}"#),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "a doubled token",
+            body("1750000000", r#"tok","token":"tok"#, &good),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "no JSON",
+            "token=tok".to_owned(),
+            Some(Code::MalformedSignature),
+        ),
     ];
     let wrong: Vec<_> = rows
         .iter()
@@ -180,7 +343,13 @@ fn what_the_body_itself_holds_is_signed_apart_from_it() {
         .filter(|(_, found, expected)| found != *expected)
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
-    let proof = verify(&route, &[], body("1750000000", "tok", &good).as_bytes(), now()).unwrap();
+    let proof = verify(
+        &route,
+        &[],
+        body("1750000000", "tok", &good).as_bytes(),
+        now(),
+    )
+    .unwrap();
     assert_eq!(proof.signed_at, Some(UnixMillis::from_secs(NOW_S)));
     assert_eq!(proof.content.before(), b"1750000000tok");
 }
@@ -194,24 +363,42 @@ fn a_time_in_a_signed_body_is_judged_once_the_signature_holds() {
     (off.tolerance, off.future_tolerance) = (Tolerance::Off, Tolerance::Off);
     let route = verifier(scheme, vec![secret("s", "k")]);
     let verdict = |route: &Verifier, body: &str, signed: &str| {
-        code(route, &[("X-Signature", &hex::encode(mac(&[signed.as_bytes()])))], body.as_bytes())
+        code(
+            route,
+            &[("X-Signature", &hex::encode(mac(&[signed.as_bytes()])))],
+            body.as_bytes(),
+        )
     };
     let same = |body: &str| verdict(&route, body, body);
     assert_eq!(same(r#"{"time":1750000000}"#), None);
     assert_eq!(same(r#"{"time":"1750000000"}"#), None);
     assert_eq!(same(r#"{"time":1749999699}"#), Some(Code::StaleTimestamp));
     assert_eq!(same(r#"{"time":1750000301}"#), Some(Code::FutureTimestamp));
-    assert_eq!(same(r#"{"time":1750000000.0}"#), Some(Code::MalformedTimestamp));
+    assert_eq!(
+        same(r#"{"time":1750000000.0}"#),
+        Some(Code::MalformedTimestamp)
+    );
     assert_eq!(same(r#"{"time":[]}"#), Some(Code::MalformedTimestamp));
-    assert_eq!(same(r#"{"time":1,"time":1}"#), Some(Code::MalformedTimestamp));
+    assert_eq!(
+        same(r#"{"time":1,"time":1}"#),
+        Some(Code::MalformedTimestamp)
+    );
     assert_eq!(same("{}"), Some(Code::MissingTimestamp));
-    assert_eq!(verdict(&route, r#"{"time":1749999699}"#, "{}"), Some(Code::BadSignature), "no oracle");
+    assert_eq!(
+        verdict(&route, r#"{"time":1749999699}"#, "{}"),
+        Some(Code::BadSignature),
+        "no oracle"
+    );
     let route = verifier(off, vec![secret("s", "k")]);
     assert_eq!(verdict(&route, "{}", "{}"), None, "nothing to judge");
     optional.timestamp.as_mut().unwrap().required = false;
     let route = verifier(optional, vec![secret("s", "k")]);
     let same = |body: &str| verdict(&route, body, body);
-    assert_eq!((same("{}"), same("no JSON"), same("")), (None, None, None), "the sender alone can leave it out");
+    assert_eq!(
+        (same("{}"), same("no JSON"), same("")),
+        (None, None, None),
+        "the sender alone can leave it out"
+    );
     assert_eq!(same(r#"{"time":1749999699}"#), Some(Code::StaleTimestamp));
     assert_eq!(same(r#"{"time":null}"#), Some(Code::MissingTimestamp));
     assert_eq!(same(r#"{"time":"x"}"#), Some(Code::MalformedTimestamp));
@@ -224,7 +411,10 @@ fn tokens_and_basic_are_compared_whole() {
         let mut scheme = plain("{body}");
         (scheme.signed, scheme.algorithm) = (crate::scheme::Template::default(), Algorithm::Token);
         scheme.signature.prefix = prefix.into();
-        verifier(scheme, vec![secret("old", "my-token"), secret("new", "other")])
+        verifier(
+            scheme,
+            vec![secret("old", "my-token"), secret("new", "other")],
+        )
     };
     let rows = [
         ("", "my-token", None),
@@ -238,7 +428,11 @@ fn tokens_and_basic_are_compared_whole() {
         ("Bearer ", "Bearer", Some(Code::MalformedSignature)),
     ];
     for (prefix, value, expected) in rows {
-        assert_eq!(code(&token(prefix), &[("X-Signature", value)], BODY), expected, "{prefix} {value}");
+        assert_eq!(
+            code(&token(prefix), &[("X-Signature", value)], BODY),
+            expected,
+            "{prefix} {value}"
+        );
     }
 
     let mut scheme = plain("{body}");
@@ -248,14 +442,24 @@ fn tokens_and_basic_are_compared_whole() {
     let rows = [
         (format!("Basic {encoded}"), None),
         (format!("basic {encoded}"), None),
-        (format!("Basic {}", Encoding::Base64.encode(b"user:other")), Some(Code::BadSignature)),
-        (format!("Basic {}", Encoding::Base64.encode(b"user")), Some(Code::MalformedSignature)),
+        (
+            format!("Basic {}", Encoding::Base64.encode(b"user:other")),
+            Some(Code::BadSignature),
+        ),
+        (
+            format!("Basic {}", Encoding::Base64.encode(b"user")),
+            Some(Code::MalformedSignature),
+        ),
         (format!("Basic  {encoded}"), Some(Code::MalformedSignature)),
         (format!("Bearer {encoded}"), Some(Code::MalformedSignature)),
         (encoded.clone(), Some(Code::MalformedSignature)),
         ("Basic".to_owned(), Some(Code::MalformedSignature)),
     ];
     for (value, expected) in rows {
-        assert_eq!(code(&route, &[("X-Signature", &value)], BODY), expected, "{value}");
+        assert_eq!(
+            code(&route, &[("X-Signature", &value)], BODY),
+            expected,
+            "{value}"
+        );
     }
 }

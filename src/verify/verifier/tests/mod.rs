@@ -26,7 +26,10 @@ pub(super) fn now() -> Now {
 }
 
 pub(super) fn at(wall: UnixMillis) -> Now {
-    Now { wall, mono: std::time::Duration::ZERO }
+    Now {
+        wall,
+        mono: std::time::Duration::ZERO,
+    }
 }
 
 pub(super) fn verifier(scheme: Scheme, secrets: Vec<Secret>) -> Verifier {
@@ -41,11 +44,21 @@ pub(super) fn verifier(scheme: Scheme, secrets: Vec<Secret>) -> Verifier {
 }
 
 pub(super) fn head(lines: &[(&str, &str)]) -> Head {
-    Head::from_parts("POST", "/in/x", lines.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes()))).unwrap()
+    Head::from_parts(
+        "POST",
+        "/in/x",
+        lines.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())),
+    )
+    .unwrap()
 }
 
 /// What becomes of these lines and this body, the body arriving in two chunks.
-pub(super) fn verify(verifier: &Verifier, lines: &[(&str, &str)], body: &[u8], now: Now) -> Result<Proof, Refusal> {
+pub(super) fn verify(
+    verifier: &Verifier,
+    lines: &[(&str, &str)],
+    body: &[u8],
+    now: Now,
+) -> Result<Proof, Refusal> {
     let mut verification = verifier.begin(&head(lines), now)?;
     let (first, second) = body.split_at(body.len() / 2);
     verification.update(first);
@@ -54,7 +67,9 @@ pub(super) fn verify(verifier: &Verifier, lines: &[(&str, &str)], body: &[u8], n
 }
 
 pub(super) fn code(verifier: &Verifier, lines: &[(&str, &str)], body: &[u8]) -> Option<Code> {
-    verify(verifier, lines, body, now()).err().map(|refusal| refusal.code)
+    verify(verifier, lines, body, now())
+        .err()
+        .map(|refusal| refusal.code)
 }
 
 pub(super) fn mac(key: &[u8], content: &[u8]) -> String {
@@ -74,11 +89,20 @@ pub(super) fn route() -> Verifier {
 
 #[test]
 fn a_good_delivery_is_proved_with_what_replay_protection_needs() {
-    let proof = verify(&route(), &[(SIGNATURE, &good(BODY)), (TIMESTAMP, "1750000000")], BODY, now()).unwrap();
+    let proof = verify(
+        &route(),
+        &[(SIGNATURE, &good(BODY)), (TIMESTAMP, "1750000000")],
+        BODY,
+        now(),
+    )
+    .unwrap();
     assert_eq!(&*proof.secret, "mine");
     assert_eq!(proof.signed_at, Some(UnixMillis::from_secs(NOW_S)));
     assert_eq!(proof.timestamp, proof.signed_at);
-    assert_eq!((proof.content.before(), proof.content.after()), (&b""[..], &b".1750000000"[..]));
+    assert_eq!(
+        (proof.content.before(), proof.content.after()),
+        (&b""[..], &b".1750000000"[..])
+    );
 }
 
 #[test]
@@ -87,19 +111,34 @@ fn a_secret_that_ends_while_the_body_arrives_proves_nothing() {
     ending.not_after = Some(UnixMillis::from_secs(NOW_S + 1));
     let lines = [(SIGNATURE, &*good(BODY)), (TIMESTAMP, "1750000000")];
     let later = at(UnixMillis::from_secs(NOW_S + 1));
-    for (secrets, expected) in
-        [(vec![ending.clone()], Err(Code::BadSignature)), (vec![ending, secret("heir", "k")], Ok("heir"))]
-    {
-        let mut verification = verifier(itellico(), secrets).begin(&head(&lines), now()).unwrap();
+    for (secrets, expected) in [
+        (vec![ending.clone()], Err(Code::BadSignature)),
+        (vec![ending, secret("heir", "k")], Ok("heir")),
+    ] {
+        let mut verification = verifier(itellico(), secrets)
+            .begin(&head(&lines), now())
+            .unwrap();
         verification.update(BODY);
         let verdict = verification.finish(BODY, later);
-        assert_eq!(verdict.as_ref().map(|proof| &*proof.secret).map_err(|refusal| refusal.code), expected);
+        assert_eq!(
+            verdict
+                .as_ref()
+                .map(|proof| &*proof.secret)
+                .map_err(|refusal| refusal.code),
+            expected
+        );
     }
 }
 
 #[test]
 fn every_active_secret_is_tried_and_the_one_that_matches_is_named() {
-    let secrets = || vec![secret("new", "n"), secret("old", "k"), secret("oldest", "o")];
+    let secrets = || {
+        vec![
+            secret("new", "n"),
+            secret("old", "k"),
+            secret("oldest", "o"),
+        ]
+    };
     for (key, name) in [("n", "new"), ("k", "old"), ("o", "oldest")] {
         let signed = mac(key.as_bytes(), &[BODY, b".1750000000"].concat());
         let lines = [(SIGNATURE, signed.as_str()), (TIMESTAMP, "1750000000")];
@@ -134,9 +173,22 @@ fn required_headers_must_have_exactly_their_value() {
     let malformed = Some(Code::MalformedSignature);
     assert_eq!(code(&route, &[signature, ("x-version", "1")], BODY), None);
     assert_eq!(code(&route, &[signature], BODY), malformed);
-    assert_eq!(code(&route, &[signature, ("X-Version", "2")], BODY), malformed);
-    assert_eq!(code(&route, &[signature, ("X-Version", "11")], BODY), malformed);
-    assert_eq!(code(&route, &[signature, ("X-Version", "1"), ("X-Version", "1")], BODY), malformed);
+    assert_eq!(
+        code(&route, &[signature, ("X-Version", "2")], BODY),
+        malformed
+    );
+    assert_eq!(
+        code(&route, &[signature, ("X-Version", "11")], BODY),
+        malformed
+    );
+    assert_eq!(
+        code(
+            &route,
+            &[signature, ("X-Version", "1"), ("X-Version", "1")],
+            BODY
+        ),
+        malformed
+    );
 }
 
 #[test]
@@ -147,7 +199,10 @@ fn freshness_is_judged_again_when_claiming() {
     let end = route.fresh_until(&proof).unwrap();
     assert_eq!(end, UnixMillis::from_secs(NOW_S + 301));
     assert_eq!(route.recheck(&proof, at(UnixMillis(end.0 - 1))), Ok(()));
-    assert_eq!(route.recheck(&proof, at(end)), Err(Code::StaleTimestamp.into()));
+    assert_eq!(
+        route.recheck(&proof, at(end)),
+        Err(Code::StaleTimestamp.into())
+    );
 }
 
 #[test]
@@ -156,18 +211,40 @@ fn an_unsigned_timestamp_may_only_refuse() {
     scheme.timestamp.as_mut().unwrap().unsigned = true;
     let route = verifier(scheme, vec![secret("s", "k")]);
     let signature = ("X-Signature", &*mac(b"k", BODY));
-    let proof = verify(&route, &[signature, ("X-Timestamp", "1750000001")], BODY, now()).unwrap();
-    assert_eq!((proof.signed_at, proof.timestamp), (None, Some(UnixMillis::from_secs(NOW_S + 1))));
+    let proof = verify(
+        &route,
+        &[signature, ("X-Timestamp", "1750000001")],
+        BODY,
+        now(),
+    )
+    .unwrap();
+    assert_eq!(
+        (proof.signed_at, proof.timestamp),
+        (None, Some(UnixMillis::from_secs(NOW_S + 1)))
+    );
     assert_eq!(route.fresh_until(&proof), None);
-    assert_eq!(code(&route, &[signature], BODY), Some(Code::MissingTimestamp));
-    assert_eq!(code(&route, &[signature, ("X-Timestamp", "1")], BODY), Some(Code::StaleTimestamp));
-    assert_eq!(route.timestamp_of(&head(&[("X-Timestamp", "1")])), Some(UnixMillis(1000)));
+    assert_eq!(
+        code(&route, &[signature], BODY),
+        Some(Code::MissingTimestamp)
+    );
+    assert_eq!(
+        code(&route, &[signature, ("X-Timestamp", "1")], BODY),
+        Some(Code::StaleTimestamp)
+    );
+    assert_eq!(
+        route.timestamp_of(&head(&[("X-Timestamp", "1")])),
+        Some(UnixMillis(1000))
+    );
     assert_eq!(route.timestamp_of(&head(&[("X-Timestamp", "x")])), None);
 }
 
 #[test]
 fn a_tolerance_that_is_off_still_wants_a_timestamp_that_can_be_read() {
-    let scheme = Scheme { tolerance: Tolerance::Off, future_tolerance: Tolerance::Off, ..itellico() };
+    let scheme = Scheme {
+        tolerance: Tolerance::Off,
+        future_tolerance: Tolerance::Off,
+        ..itellico()
+    };
     let route = verifier(scheme, vec![secret("s", "k")]);
     let signed = mac(b"k", &[BODY, b".5"].concat());
     let verdict = |time| code(&route, &[(SIGNATURE, &*signed), (TIMESTAMP, time)], BODY);
@@ -179,18 +256,31 @@ fn a_tolerance_that_is_off_still_wants_a_timestamp_that_can_be_read() {
 
 #[test]
 fn a_body_that_no_template_names_is_not_hashed() {
-    let scheme = Scheme { may_leave_body: true, ..timestamped("{timestamp}.{id}") };
+    let scheme = Scheme {
+        may_leave_body: true,
+        ..timestamped("{timestamp}.{id}")
+    };
     let route = verifier(scheme, vec![secret("s", "k")]);
     let signed = mac(b"k", b"1750000000.evt");
-    let lines = [("X-Signature", &*signed), ("X-Timestamp", "1750000000"), ("X-Id", "evt")];
+    let lines = [
+        ("X-Signature", &*signed),
+        ("X-Timestamp", "1750000000"),
+        ("X-Id", "evt"),
+    ];
     let proof = verify(&route, &lines, BODY, now()).unwrap();
-    assert_eq!((proof.content.before(), proof.content.after()), (&b"1750000000.evt"[..], &b""[..]));
+    assert_eq!(
+        (proof.content.before(), proof.content.after()),
+        (&b"1750000000.evt"[..], &b""[..])
+    );
 }
 
 #[test]
 fn method_and_url_are_those_received() {
     let route = verifier(plain("{method} {url} {body}"), vec![secret("s", "k")]);
-    let signed = mac(b"k", &[b"POST https://hooks.example.com/in/x ", BODY].concat());
+    let signed = mac(
+        b"k",
+        &[b"POST https://hooks.example.com/in/x ", BODY].concat(),
+    );
     assert_eq!(code(&route, &[("X-Signature", &*signed)], BODY), None);
 }
 
@@ -198,21 +288,33 @@ fn method_and_url_are_those_received() {
 fn a_secret_that_is_no_key_is_named() {
     let mut scheme = itellico();
     scheme.key[0].encoding = crate::scheme::KeyEncoding::Hex;
-    let settings = Settings { tolerance: TOLERANCE, future_tolerance: TOLERANCE, public_url: None, max_body: 0 };
+    let settings = Settings {
+        tolerance: TOLERANCE,
+        future_tolerance: TOLERANCE,
+        public_url: None,
+        max_body: 0,
+    };
     let secrets = vec![secret("good", "00ff"), secret("bad", "tops3cret")];
     let fault = Verifier::new(Arc::new(scheme), secrets, settings.clone()).unwrap_err();
     assert_eq!(fault.secret, "bad");
     assert!(!fault.to_string().contains("s3cret"), "{fault}");
-    let empty = Verifier::new(Arc::new(itellico()), vec![secret("empty", "")], settings).unwrap_err();
+    let empty =
+        Verifier::new(Arc::new(itellico()), vec![secret("empty", "")], settings).unwrap_err();
     assert_eq!(empty.to_string(), "secret empty: the secret is empty");
 }
 
 #[test]
 fn the_other_algorithms_and_units_work_the_same_way() {
-    let digests = Algorithm::ALL.into_iter().filter(|algorithm| matches!(algorithm.kind(), Kind::Digest(_)));
+    let digests = Algorithm::ALL
+        .into_iter()
+        .filter(|algorithm| matches!(algorithm.kind(), Kind::Digest(_)));
     for (algorithm, unit) in digests.flat_map(|algorithm| Unit::ALL.map(|unit| (algorithm, unit))) {
         for encoding in Encoding::ALL {
-            let content = if algorithm.is_plain_hash() { "{timestamp}|{body}{secret}" } else { "{timestamp}|{body}" };
+            let content = if algorithm.is_plain_hash() {
+                "{timestamp}|{body}{secret}"
+            } else {
+                "{timestamp}|{body}"
+            };
             let mut scheme = timestamped(content);
             scheme.algorithm = algorithm;
             scheme.signature.encoding = encoding;
@@ -228,9 +330,19 @@ fn the_other_algorithms_and_units_work_the_same_way() {
             };
             let secret = secret("s", "k");
             let headers = sign(&scheme, &secret, &request).unwrap();
-            let lines: Vec<_> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            let lines: Vec<_> = headers
+                .iter()
+                .map(|(n, v)| (n.as_str(), v.as_str()))
+                .collect();
             let verdict = code(&verifier(scheme, vec![secret]), &lines, BODY);
-            assert_eq!(verdict, None, "{} {} {}", algorithm.name(), encoding.name(), unit.name());
+            assert_eq!(
+                verdict,
+                None,
+                "{} {} {}",
+                algorithm.name(),
+                encoding.name(),
+                unit.name()
+            );
         }
     }
 }
@@ -238,7 +350,11 @@ fn the_other_algorithms_and_units_work_the_same_way() {
 #[test]
 fn a_timestamp_of_another_unit_is_refused_and_the_right_shape_is_told() {
     let rows = [
-        (Unit::Seconds, "2025-06-15T15:06:40Z", "plain decimal number"),
+        (
+            Unit::Seconds,
+            "2025-06-15T15:06:40Z",
+            "plain decimal number",
+        ),
         (Unit::Rfc3339, "1750000000", "RFC 3339"),
         (Unit::Iso8601Utc, "2025-06-15T15:06:40Z", "without a zone"),
         (Unit::HttpDate, "2025-06-15T15:06:40Z", "HTTP date"),
@@ -248,7 +364,12 @@ fn a_timestamp_of_another_unit_is_refused_and_the_right_shape_is_told() {
         scheme.timestamp.as_mut().unwrap().unit = unit;
         let signed = mac(b"k", &[text.as_bytes(), b"|", BODY].concat());
         let route = verifier(scheme, vec![secret("s", "k")]);
-        let refusal = route.begin(&head(&[("X-Signature", &*signed), ("X-Timestamp", text)]), now()).unwrap_err();
+        let refusal = route
+            .begin(
+                &head(&[("X-Signature", &*signed), ("X-Timestamp", text)]),
+                now(),
+            )
+            .unwrap_err();
         assert_eq!(refusal.code, Code::MalformedTimestamp);
         assert!(refusal.why.contains(told), "{refusal}");
     }

@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use super::{now, verifier};
 use crate::notation::encoding::Encoding;
 use crate::scheme::Algorithm;
-use crate::scheme::tests::fixtures::{field, itellico, secret, standard_webhooks, stripe, timestamped};
+use crate::scheme::tests::fixtures::{
+    field, itellico, secret, standard_webhooks, stripe, timestamped,
+};
 use crate::sign::{SignRequest, sign};
 use crate::verify::verifier::*;
 
@@ -24,11 +26,16 @@ fn signed(scheme: &Scheme, key: &Secret, id: &str, at: UnixMillis, body: &[u8]) 
         headers: &[],
     };
     let headers = sign(scheme, key, &request).unwrap();
-    headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect()
+    headers
+        .into_iter()
+        .map(|(name, value)| (name, value.into_bytes()))
+        .collect()
 }
 
 fn verdict(verifier: &Verifier, lines: &Lines, body: &[u8]) -> Result<Proof, Refusal> {
-    let lines = lines.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
+    let lines = lines
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), value.as_slice()));
     let mut verification = verifier.begin(&Head::from_parts("POST", "/in/x", lines)?, now())?;
     for chunk in body.chunks(7) {
         verification.update(chunk);
@@ -37,16 +44,30 @@ fn verdict(verifier: &Verifier, lines: &Lines, body: &[u8]) -> Result<Proof, Ref
 }
 
 fn schemes() -> Vec<Scheme> {
-    ["{id}.{timestamp}.{body}", "v0:{timestamp}:{body}", "{method}{url}{body}{timestamp}", "{body}|{id}|{timestamp}|"]
-        .map(timestamped)
-        .into_iter()
-        .chain([itellico(), stripe(), standard_webhooks(), hashed(), two_headers()])
-        .collect()
+    [
+        "{id}.{timestamp}.{body}",
+        "v0:{timestamp}:{body}",
+        "{method}{url}{body}{timestamp}",
+        "{body}|{id}|{timestamp}|",
+    ]
+    .map(timestamped)
+    .into_iter()
+    .chain([
+        itellico(),
+        stripe(),
+        standard_webhooks(),
+        hashed(),
+        two_headers(),
+    ])
+    .collect()
 }
 
 /// A plain hash, the secret in the middle.
 fn hashed() -> Scheme {
-    Scheme { algorithm: Algorithm::Sha256, ..timestamped("{timestamp}{secret}{body}") }
+    Scheme {
+        algorithm: Algorithm::Sha256,
+        ..timestamped("{timestamp}{secret}{body}")
+    }
 }
 
 /// One signature in either of two headers.

@@ -8,17 +8,26 @@ use crate::verdict::{Code, Refusal};
 /// Scans and parses `bytes` as a server would; `None` where more is waited for.
 fn read(bytes: &[u8]) -> Result<Option<Head>, Refusal> {
     let limits = Limits::default();
-    let Some(place) = HeadScanner::new(limits).advance(bytes)? else { return Ok(None) };
+    let Some(place) = HeadScanner::new(limits).advance(bytes)? else {
+        return Ok(None);
+    };
     Head::parse(Bytes::copy_from_slice(&bytes[place]), &limits).map(Some)
 }
 
 fn good(bytes: impl AsRef<[u8]>) -> Head {
-    read(bytes.as_ref()).expect("a good head").expect("a whole head")
+    read(bytes.as_ref())
+        .expect("a good head")
+        .expect("a whole head")
 }
 
 /// A request of which everything but `lines` is in order.
 fn with(lines: &[u8]) -> Vec<u8> {
-    [b"POST /webhooks/itellico HTTP/1.1\r\nHost: a\r\n", lines, b"\r\n\r\n"].concat()
+    [
+        b"POST /webhooks/itellico HTTP/1.1\r\nHost: a\r\n",
+        lines,
+        b"\r\n\r\n",
+    ]
+    .concat()
 }
 
 /// A request of which everything but the request line is in order.
@@ -32,7 +41,10 @@ fn check(rows: &[(&str, Vec<u8>)], code: Code) {
         let got = read(bytes);
         if !matches!(&got, Err(refusal) if refusal.code == code) {
             let got = got.map(|head| head.map(|head| head.framing));
-            wrong.push(format!("{id} {:.90?}: {got:?}", String::from_utf8_lossy(bytes)));
+            wrong.push(format!(
+                "{id} {:.90?}: {got:?}",
+                String::from_utf8_lossy(bytes)
+            ));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -43,10 +55,16 @@ fn framing_that_two_readers_could_see_differently_is_refused() {
     let rows: &[(&str, &[u8])] = &[
         ("SM-01", b"Content-Length: 12\r\nTransfer-Encoding: chunked"),
         ("SM-02", b"Transfer-Encoding: chunked\r\nContent-Length: 4"),
-        ("SM-03 xchunked", b"Transfer-Encoding: xchunked\r\nContent-Length: 4"),
+        (
+            "SM-03 xchunked",
+            b"Transfer-Encoding: xchunked\r\nContent-Length: 4",
+        ),
         ("SM-03 xchunked alone", b"Transfer-Encoding: xchunked"),
         ("SM-03 list", b"Transfer-Encoding: chunked, identity"),
-        ("SM-03 lines", b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity"),
+        (
+            "SM-03 lines",
+            b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
+        ),
         ("SM-03 quoted", b"Transfer-Encoding: \"chunked\""),
         ("SM-03 parameter", b"Transfer-Encoding: chunked;q=1"),
         ("SM-03 vertical tab", b"Transfer-Encoding: chunked\x0b"),
@@ -57,9 +75,15 @@ fn framing_that_two_readers_could_see_differently_is_refused() {
         ("SM-04 identity", b"Transfer-Encoding: identity, chunked"),
         ("SM-04 gzip", b"Transfer-Encoding: gzip, chunked"),
         ("SM-04 twice", b"Transfer-Encoding: chunked, chunked"),
-        ("SM-04 two lines", b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"),
+        (
+            "SM-04 two lines",
+            b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        ),
         ("SM-04 empty member", b"Transfer-Encoding: , chunked"),
-        ("SM-05 coding", b"Transfer_Encoding: chunked\r\nContent-Length: 4"),
+        (
+            "SM-05 coding",
+            b"Transfer_Encoding: chunked\r\nContent-Length: 4",
+        ),
         ("SM-05 coding alone", b"Transfer.Encoding: chunked"),
         ("SM-05 length", b"Content_Length: 5\r\nContent-Length: 4"),
         ("SM-05 length alone", b"content~length: 5"),
@@ -76,14 +100,20 @@ fn framing_that_two_readers_could_see_differently_is_refused() {
         ("SM-07 white space", b"Content-Length: \t "),
         ("SM-07 Arabic-Indic", b"Content-Length: \xd9\xa2"),
         ("SM-07 overflow", b"Content-Length: 18446744073709551616"),
-        ("SM-07 long overflow", b"Content-Length: 99999999999999999999999999"),
+        (
+            "SM-07 long overflow",
+            b"Content-Length: 99999999999999999999999999",
+        ),
         ("SM-08 two equal", b"Content-Length: 4\r\nContent-Length: 4"),
         ("SM-08 equal list", b"Content-Length: 4, 4"),
         ("SM-08 leading zeros", b"Content-Length: 0004"),
         ("SM-08 double zero", b"Content-Length: 00"),
     ];
     let mut rows: Vec<_> = rows.iter().map(|(id, lines)| (*id, with(lines))).collect();
-    rows.push(("SM-03 HTTP/1.0", b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec()));
+    rows.push((
+        "SM-03 HTTP/1.0",
+        b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(),
+    ));
     check(&rows, Code::BadRequest);
 }
 
@@ -114,8 +144,14 @@ fn lines_that_are_not_fields_are_refused() {
     ];
     let mut rows: Vec<_> = rows.iter().map(|(id, lines)| (*id, with(lines))).collect();
     rows.push(("HD-01 all lines", b"POST / HTTP/1.1\nHost: a\n\n".to_vec()));
-    rows.push(("HD-01 the last line", b"POST / HTTP/1.1\r\nHost: a\r\n\n".to_vec()));
-    rows.push(("HD-02 first line folded", b"POST / HTTP/1.1\r\n Host: a\r\n\r\n".to_vec()));
+    rows.push((
+        "HD-01 the last line",
+        b"POST / HTTP/1.1\r\nHost: a\r\n\n".to_vec(),
+    ));
+    rows.push((
+        "HD-02 first line folded",
+        b"POST / HTTP/1.1\r\n Host: a\r\n\r\n".to_vec(),
+    ));
     check(&rows, Code::BadRequest);
 }
 
@@ -159,9 +195,18 @@ fn request_lines_that_are_not_plain_are_refused() {
         ("HD-09 backslash in the query", b"POST /?a\\b HTTP/1.1"),
         ("HD-09 backslash in path and query", b"POST /\\?\\ HTTP/1.1"),
         ("HD-09 fragment", b"POST /webhooks/itellico#x HTTP/1.1"),
-        ("HD-16 absolute", b"POST http://a/webhooks/itellico HTTP/1.1"),
-        ("HD-16 absolute, TLS", b"POST https://a/webhooks/itellico HTTP/1.1"),
-        ("HD-16 other host", b"POST http://evil/webhooks/itellico HTTP/1.1"),
+        (
+            "HD-16 absolute",
+            b"POST http://a/webhooks/itellico HTTP/1.1",
+        ),
+        (
+            "HD-16 absolute, TLS",
+            b"POST https://a/webhooks/itellico HTTP/1.1",
+        ),
+        (
+            "HD-16 other host",
+            b"POST http://evil/webhooks/itellico HTTP/1.1",
+        ),
         ("HD-16 file", b"POST file:///etc/passwd HTTP/1.1"),
         ("HD-16 authority", b"POST a:80 HTTP/1.1"),
         ("HD-16 asterisk", b"POST * HTTP/1.1"),
@@ -183,11 +228,17 @@ fn what_is_no_http_is_refused_without_waiting_for_more() {
         ("HD-07 SSH", b"SSH-2.0-x\r\n"),
         ("HD-07 PROXY", b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"),
         ("HD-07 PROXY, version 2", b"\r\n\r\n\0\r\nQUIT\n"),
-        ("HD-10 nine empty lines", b"\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n"),
+        (
+            "HD-10 nine empty lines",
+            b"\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n",
+        ),
         ("HD-10 CR and no LF", b"\rP"),
         ("HD-01 LF", b"\n"),
     ];
-    let rows: Vec<_> = rows.iter().map(|(id, bytes)| (*id, bytes.to_vec())).collect();
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|(id, bytes)| (*id, bytes.to_vec()))
+        .collect();
     check(&rows, Code::BadRequest);
 }
 
@@ -221,11 +272,27 @@ fn hosts_that_are_not_one_name_or_address_are_refused() {
         ("HD-13 port name after the bracket", "[::1]:a"),
         ("HD-13 future address", "[v1.a]"),
     ];
-    let mut rows: Vec<_> =
-        hosts.iter().map(|(id, host)| (*id, format!("POST / HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes())).collect();
-    rows.push(("HD-11", b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n".to_vec()));
-    rows.push(("HD-12 doubled", b"POST / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n".to_vec()));
-    rows.push(("HD-12 HTTP/1.0", b"POST / HTTP/1.0\r\nHost: u@a\r\n\r\n".to_vec()));
+    let mut rows: Vec<_> = hosts
+        .iter()
+        .map(|(id, host)| {
+            (
+                *id,
+                format!("POST / HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes(),
+            )
+        })
+        .collect();
+    rows.push((
+        "HD-11",
+        b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n".to_vec(),
+    ));
+    rows.push((
+        "HD-12 doubled",
+        b"POST / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n".to_vec(),
+    ));
+    rows.push((
+        "HD-12 HTTP/1.0",
+        b"POST / HTTP/1.0\r\nHost: u@a\r\n\r\n".to_vec(),
+    ));
     check(&rows, Code::BadRequest);
 }
 
@@ -236,35 +303,86 @@ fn what_is_too_large_is_refused_by_its_limit() {
         ("HD-04 257 lines", with(&b"\r\nX-A: b".repeat(257)[2..])),
         ("HD-04 101 lines", with(&b"\r\nX-A: b".repeat(100)[2..])),
         ("HD-04 20 KiB", with(&field(20 * 1024))),
-        ("HD-04 20 KiB, unfinished", [b"POST / HTTP/1.1\r\n", &field(20 * 1024)[..]].concat()),
-        ("HD-04 70 KiB", with(&field(10 * 1024).iter().copied().chain(*b"\r\n").collect::<Vec<_>>().repeat(7))),
+        (
+            "HD-04 20 KiB, unfinished",
+            [b"POST / HTTP/1.1\r\n", &field(20 * 1024)[..]].concat(),
+        ),
+        (
+            "HD-04 70 KiB",
+            with(
+                &field(10 * 1024)
+                    .iter()
+                    .copied()
+                    .chain(*b"\r\n")
+                    .collect::<Vec<_>>()
+                    .repeat(7),
+            ),
+        ),
         ("HD-04 2 MB", with(&field(2_000_000))),
         ("RX-15 5,000 lines", with(&b"\r\nX-A: b".repeat(5_000)[2..])),
     ];
     check(&large, Code::HeadersTooLarge);
     let target = |bytes: usize| format!("POST /{}", "a".repeat(bytes - 1)).into_bytes();
     let long: Vec<(&str, Vec<u8>)> = vec![
-        ("HD-05 9 KiB", line(&[&target(9 * 1024)[..], b" HTTP/1.1"].concat())),
-        ("HD-05 one too long", line(&[&target(8 * 1024 + 1)[..], b" HTTP/1.1"].concat())),
-        ("HD-05 65 KiB", line(&[&target(65 * 1024)[..], b" HTTP/1.1"].concat())),
-        ("HD-05 100 KiB", line(&[&target(100 * 1024)[..], b" HTTP/1.1"].concat())),
+        (
+            "HD-05 9 KiB",
+            line(&[&target(9 * 1024)[..], b" HTTP/1.1"].concat()),
+        ),
+        (
+            "HD-05 one too long",
+            line(&[&target(8 * 1024 + 1)[..], b" HTTP/1.1"].concat()),
+        ),
+        (
+            "HD-05 65 KiB",
+            line(&[&target(65 * 1024)[..], b" HTTP/1.1"].concat()),
+        ),
+        (
+            "HD-05 100 KiB",
+            line(&[&target(100 * 1024)[..], b" HTTP/1.1"].concat()),
+        ),
         ("HD-05 unfinished", target(9 * 1024)),
     ];
     check(&long, Code::UriTooLong);
-    assert_eq!(good(line(&[&target(8 * 1024)[..], b" HTTP/1.1"].concat())).target().len(), 8 * 1024);
-    assert_eq!(good(with(&b"\r\nX-A: b".repeat(99)[2..])).lines().count(), 100);
+    assert_eq!(
+        good(line(&[&target(8 * 1024)[..], b" HTTP/1.1"].concat()))
+            .target()
+            .len(),
+        8 * 1024
+    );
+    assert_eq!(
+        good(with(&b"\r\nX-A: b".repeat(99)[2..])).lines().count(),
+        100
+    );
     assert_eq!(good(with(&field(16 * 1024 - 3))).lines().count(), 2);
 }
 
 #[test]
 fn an_operators_limits_hold_in_scanner_and_parser() {
     let head = with(b"A: b\r\nB: c");
-    let small = Limits { max_head: head.len() - 1, max_headers: 3 };
-    let few = Limits { max_head: head.len(), max_headers: 2 };
-    let exact = Limits { max_head: head.len(), max_headers: 3 };
-    for (limits, code) in [(small, Err(Code::HeadersTooLarge)), (few, Err(Code::HeadersTooLarge)), (exact, Ok(()))] {
-        let scanned = HeadScanner::new(limits).advance(&head).map(drop).map_err(|refusal| refusal.code);
-        let parsed = Head::parse(head.clone().into(), &limits).map(drop).map_err(|refusal| refusal.code);
+    let small = Limits {
+        max_head: head.len() - 1,
+        max_headers: 3,
+    };
+    let few = Limits {
+        max_head: head.len(),
+        max_headers: 2,
+    };
+    let exact = Limits {
+        max_head: head.len(),
+        max_headers: 3,
+    };
+    for (limits, code) in [
+        (small, Err(Code::HeadersTooLarge)),
+        (few, Err(Code::HeadersTooLarge)),
+        (exact, Ok(())),
+    ] {
+        let scanned = HeadScanner::new(limits)
+            .advance(&head)
+            .map(drop)
+            .map_err(|refusal| refusal.code);
+        let parsed = Head::parse(head.clone().into(), &limits)
+            .map(drop)
+            .map_err(|refusal| refusal.code);
         assert_eq!((scanned, parsed), (code, code), "{limits:?}");
     }
 }
