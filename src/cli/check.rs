@@ -188,7 +188,7 @@ fn row(route: &Route) -> [String; 7] {
 pub(super) fn identity(scheme: &Scheme) -> &'static str {
     if scheme.id_is_signed() {
         "signed id"
-    } else if scheme.is_token() {
+    } else if scheme.is_credential() {
         "body"
     } else {
         "signed content"
@@ -201,7 +201,7 @@ pub(super) fn tolerance(scheme: &Scheme, past: Tolerance, future: Tolerance) -> 
         Tolerance::Off => "OFF".to_owned(),
         Tolerance::Within(time) => written_duration(time),
     };
-    if let Some(rule) = &scheme.jwt {
+    if let Some(rule) = scheme.token_rule() {
         let age = rule.max_age.and_then(|age| u64::try_from(age).ok());
         let otherwise = if rule.timeless { "OFF" } else { "by its token" };
         age.map_or(otherwise.to_owned(), |age| {

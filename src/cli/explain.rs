@@ -184,10 +184,12 @@ fn report(subject: &Subject, delivery: &Delivery) -> Report {
 /// The words for a delivery that no known mistake explains: its refusal, and where to look.
 fn unexplained(subject: &Subject, error: &CaseError) -> String {
     let scheme = &subject.scheme;
-    let signature = scheme.signature.header().map_or("", FieldName::as_str);
+    let signature = scheme
+        .signature_headers()
+        .first()
+        .map_or("", FieldName::as_str);
     let timestamp = scheme
-        .timestamp
-        .as_ref()
+        .timestamp()
         .and_then(TimestampPlace::header)
         .map_or("", FieldName::as_str);
     let refusal = match error {

@@ -220,7 +220,7 @@ fn memory(
          it is still in time",
         route.name,
         written_duration(route.replay.ttl),
-        if route.scheme.jwt.is_some() {
+        if route.scheme.token_rule().is_some() {
             "`jwt.max_age` and twice `leeway`"
         } else {
             "twice the tolerance"
@@ -235,7 +235,7 @@ fn memory(
 
 /// For how long one delivery may be in time; `None` where that is not judged, or not known beforehand.
 fn freshness(route: &Route) -> Option<Duration> {
-    if let Some(rule) = &route.scheme.jwt {
+    if let Some(rule) = route.scheme.token_rule() {
         let millis = rule.max_age?.saturating_add(rule.leeway.saturating_mul(2));
         return u64::try_from(millis).ok().map(Duration::from_millis);
     }

@@ -94,7 +94,7 @@ fn warnings(route: &Route, table: &Table<'_>, now: UnixMillis) -> Vec<(&'static 
     if let Some((key, message)) = freshness(route, table) {
         warn(key, message);
     }
-    if scheme.is_token() {
+    if scheme.is_credential() {
         warn(
             "signature",
             "the secret itself is sent along; nothing is signed, so who sees one delivery can forge others",
@@ -152,7 +152,7 @@ fn freshness(route: &Route, table: &Table<'_>) -> Option<(&'static str, &'static
     let written = ["tolerance", "future_tolerance"]
         .into_iter()
         .find(|key| table.span_of(key) != table.span());
-    if let Some(rule) = &scheme.jwt {
+    if let Some(rule) = scheme.token_rule() {
         if rule.timeless {
             return Some(("jwt.max_age", "`max_age` is off: a token may be of any age"));
         }

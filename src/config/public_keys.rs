@@ -4,7 +4,7 @@
 
 use crate::key::public::PublicKey;
 use crate::key::secret::Secret;
-use crate::scheme::{Algorithm, Kind, Scheme};
+use crate::scheme::{Kind, Scheme};
 
 /// What the secrets of a scheme are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,20 +20,7 @@ pub(super) enum Taken {
 impl Taken {
     /// By what a scheme verifies with.
     pub(super) fn by(scheme: &Scheme) -> Self {
-        let items = &scheme.signature.items;
-        let kinds: Vec<Kind> = match &scheme.jwt {
-            Some(rule) => rule
-                .algorithms
-                .iter()
-                .map(|algorithm| algorithm.kind())
-                .collect(),
-            None if items.assign.is_some() => items
-                .accept
-                .iter()
-                .map(|(_, algorithm)| algorithm.kind())
-                .collect(),
-            None => vec![Algorithm::kind(scheme.algorithm)],
-        };
+        let kinds = scheme.proof.key_kinds();
         let public = kinds
             .iter()
             .filter(|kind| matches!(kind, Kind::Public(_)))

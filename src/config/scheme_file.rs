@@ -75,7 +75,10 @@ mod tests {
         for header in ["", "[scheme]\n", "[route.scheme]\n"] {
             let scheme = parse_scheme("s.toml", &format!("{header}{KEYS}"))
                 .unwrap_or_else(|p| panic!("{header}: {p}"));
-            assert_eq!(scheme.signed.text(), "{timestamp}.{body}");
+            assert_eq!(
+                scheme.template().unwrap().signed.text(),
+                "{timestamp}.{body}"
+            );
             assert_eq!((scheme.provider.as_str(), scheme.preset), ("custom", false));
         }
     }

@@ -104,15 +104,13 @@ fn is_reserved(field: &FieldName) -> bool {
 fn is_read_by(scheme: &Scheme, field: &FieldName) -> bool {
     let is_it = |name: &FieldName| name.is_or_aliases(field.as_str().as_bytes());
     let places = [&scheme.event_id, &scheme.event_type, &scheme.account];
-    let timestamps = match scheme.timestamp.as_ref().map(|place| &place.at) {
+    let timestamps = match scheme.timestamp().map(|place| &place.at) {
         Some(TimestampAt::Headers(names)) => names.as_slice(),
         _ => &[],
     };
-    scheme.signature.headers.iter().chain(timestamps).any(is_it)
-        || scheme.jwt.as_ref().is_some_and(|rule| is_it(&rule.header))
+    scheme.proof.headers().iter().chain(timestamps).any(is_it)
         || scheme.require.iter().any(|(name, _)| is_it(name))
         || scheme
-            .signed
             .parts()
             .iter()
             .any(|part| matches!(part, Part::Header(name) if is_it(name)))

@@ -140,7 +140,11 @@ fn with_form(
     sentence: &'static str,
     fix: &'static str,
 ) -> Option<Finding> {
-    if case.scheme.body.contains(&form) {
+    if case
+        .scheme
+        .template()
+        .is_some_and(|own| own.body.contains(&form))
+    {
         return None;
     }
     let changed = form.apply(case.body, case.settings.max_body)?;

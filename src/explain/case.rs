@@ -7,7 +7,7 @@ use crate::clock::Now;
 use crate::key::secret::Secret;
 use crate::scheme::{Scheme, Settings};
 use crate::verdict::Refusal;
-use crate::verify::verifier::{KeyFault, Proof, Verifier};
+use crate::verify::verifier::{KeyError, Proof, Verifier};
 use crate::wire::head::Head;
 
 /// A captured delivery, and all that it is judged by.
@@ -41,7 +41,7 @@ pub struct Around<'a> {
 pub enum CaseError {
     /// A secret is not a key of the scheme, so the delivery could not be judged.
     #[error(transparent)]
-    Key(#[from] KeyFault),
+    Key(#[from] KeyError),
     /// The delivery was judged and refused.
     #[error("{0}")]
     Refused(Refusal),

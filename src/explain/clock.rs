@@ -58,7 +58,7 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Mistake> {
 
 /// The time that a delivery claims, and the unit in which it is read.
 fn moment(case: &Case<'_>) -> Option<(UnixMillis, Unit)> {
-    if let Some(code) = case.scheme.code {
+    if let Some(code) = case.scheme.code() {
         let begun = code.begin(case.head).ok()?;
         if let Some(early) = begun.timestamp {
             return Some(early);
@@ -74,7 +74,7 @@ fn moment(case: &Case<'_>) -> Option<(UnixMillis, Unit)> {
             .ok()?
             .timestamp;
     }
-    let place = case.scheme.timestamp.as_ref()?;
+    let place = case.scheme.timestamp()?;
     let at = match &place.at {
         TimestampAt::Json(pointer) => {
             let document: Value = serde_json::from_slice(case.body).ok()?;

@@ -2,7 +2,7 @@
 
 use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
-use crate::scheme::{Algorithm, Kind, Part, Template};
+use crate::scheme::{Algorithm, CredentialKind, Kind, Part, Scheme, Template};
 use crate::wire::head::FieldName;
 
 /// The separators that senders put between the parts.
@@ -20,14 +20,14 @@ const MAX_PARTS: usize = 4;
 /// Every order of every subset of the scheme's parts is tried with every separator, with and
 /// without the text that the template begins with. If the body is a part, it is always among them.
 pub(super) fn order_and_separator(case: &Trials<'_>) -> Option<Finding> {
-    let signed = &case.scheme.signed;
+    let signed = &case.scheme.template()?.signed;
     let own: Vec<String> = signed
         .parts()
         .iter()
         .filter(|part| !matches!(part, Part::Literal(_)))
         .map(spelled)
         .collect();
-    if own.len() > MAX_PARTS || !case.is_template() {
+    if own.len() > MAX_PARTS {
         return None;
     }
     let begin = signed
@@ -54,7 +54,7 @@ pub(super) fn order_and_separator(case: &Trials<'_>) -> Option<Finding> {
         });
         texts.filter(|text| text != signed.text()).find_map(|text| {
             let template = Template::parse(&text).ok()?;
-            found(case.with_change(|scheme| scheme.signed = template), || {
+            found(case.with_template(|own| own.signed = template), || {
                 other_content(&own, parts, &text)
             })
         })
@@ -91,7 +91,7 @@ fn other_content(own: &[String], parts: &[String], template: &str) -> Mistake {
 /// nonce, or with the path, the method or the URL.
 pub(super) fn part_added(case: &Trials<'_>) -> Option<Finding> {
     const LIKELY: [&str; 5] = ["time", "date", "id", "nonce", "delivery"];
-    let [Part::Body] = case.scheme.signed.parts() else {
+    let [Part::Body] = case.scheme.parts() else {
         return None;
     };
     let names = case
@@ -100,7 +100,7 @@ pub(super) fn part_added(case: &Trials<'_>) -> Option<Finding> {
         .filter_map(|(name, _)| FieldName::new(std::str::from_utf8(name).ok()?));
     let names = names.filter(|name| {
         let is_likely = LIKELY.iter().any(|word| name.as_str().contains(word));
-        is_likely && !case.scheme.signature.headers.contains(name)
+        is_likely && !case.scheme.signature_headers().contains(name)
     });
     let mut parts: Vec<String> = names
         .take(8)
@@ -119,7 +119,7 @@ pub(super) fn part_added(case: &Trials<'_>) -> Option<Finding> {
             .into_iter()
             .find_map(|text| {
                 let template = Template::parse(&text).ok()?;
-                let secret = case.with_change(|scheme| scheme.signed = template);
+                let secret = case.with_template(|own| own.signed = template);
                 found(secret, || {
                     let shown = text.replace('\n', "\\n");
                     let sentence =
@@ -133,28 +133,33 @@ pub(super) fn part_added(case: &Trials<'_>) -> Option<Finding> {
 
 /// The sender signs with another algorithm, or sends the secret itself.
 pub(super) fn algorithm(case: &Trials<'_>) -> Option<Finding> {
-    if !case.is_template() && !case.scheme.is_token() {
+    let is_credential = case.scheme.is_credential();
+    if !case.is_template() && !is_credential {
         return None;
     }
-    let own = case.scheme.algorithm;
+    let own = case.scheme.algorithm();
     let others = Algorithm::ALL.into_iter().filter(|other| *other != own);
-    // A scheme of a token has no template, so only the other kind of token can be tried in its
-    // place. A plain hash needs a template with the secret in it.
+    // A credential has no template, so only the other kind of credential can be tried in its place.
+    // A plain hash needs a template with the secret in it.
     let others = others.filter(|other| {
-        (other.kind() == Kind::Token || !case.scheme.is_token())
+        (other.kind() == Kind::Token || !is_credential)
             && (!other.is_plain_hash() || own.is_plain_hash())
     });
     others.into_iter().find_map(|algorithm| {
-        let secret = case.with_change(|scheme| {
-            for (_, accepted) in &mut scheme.signature.items.accept {
-                *accepted = if *accepted == scheme.algorithm {
-                    algorithm
-                } else {
-                    *accepted
-                };
-            }
-            scheme.algorithm = algorithm;
-        });
+        let secret = match algorithm {
+            Algorithm::Token => as_credential(case, CredentialKind::Token),
+            Algorithm::Basic => as_credential(case, CredentialKind::Basic),
+            _ => case.with_template(|template| {
+                for (_, accepted) in &mut template.signature.items.accept {
+                    *accepted = if *accepted == own {
+                        algorithm
+                    } else {
+                        *accepted
+                    };
+                }
+                template.algorithm = algorithm;
+            }),
+        };
         found(secret, || {
             let name = algorithm.name();
             let sentence = match algorithm {
@@ -169,24 +174,34 @@ pub(super) fn algorithm(case: &Trials<'_>) -> Option<Finding> {
     })
 }
 
+/// The secret that is sent itself, in the place of the signature.
+fn as_credential(case: &Trials<'_>, kind: CredentialKind) -> Option<std::sync::Arc<str>> {
+    let proof = case.scheme.proof.as_credential(kind)?;
+    case.with_scheme(Scheme {
+        proof,
+        ..Scheme::clone(case.scheme)
+    })
+}
+
 /// The sender takes a plain hash instead of an HMAC: with the secret before or after the signed
 /// content, or without any secret.
 pub(super) fn plain_hash(case: &Trials<'_>) -> Option<Finding> {
-    if !case.is_template() || case.scheme.algorithm.is_plain_hash() {
-        return None;
-    }
-    let own = case.scheme.signed.text();
+    let template = case
+        .scheme
+        .template()
+        .filter(|own| !own.algorithm.is_plain_hash())?;
+    let own = template.signed.text();
     [Algorithm::Sha256, Algorithm::Sha1]
         .into_iter()
         .find_map(|algorithm| {
             let with = |text: &str| {
                 let template = Template::parse(text).ok()?;
-                case.with_change(|scheme| {
-                    for (_, accepted) in &mut scheme.signature.items.accept {
+                case.with_template(|own| {
+                    for (_, accepted) in &mut own.signature.items.accept {
                         *accepted = algorithm;
                     }
-                    scheme.algorithm = algorithm;
-                    scheme.signed = template;
+                    own.algorithm = algorithm;
+                    own.signed = template;
                 })
             };
             let templates = [

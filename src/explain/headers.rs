@@ -19,8 +19,8 @@ const MAX_JOINED: usize = 16;
 
 /// The headers that a scheme reads or signs.
 fn needed(scheme: &Scheme) -> Vec<FieldName> {
-    let mut names = scheme.signature.headers.clone();
-    if let Some(TimestampAt::Headers(of_time)) = scheme.timestamp.as_ref().map(|place| &place.at) {
+    let mut names = scheme.signature_headers().to_vec();
+    if let Some(TimestampAt::Headers(of_time)) = scheme.timestamp().map(|place| &place.at) {
         names.extend(of_time.iter().cloned());
     }
     names.extend(signed(scheme));
@@ -33,7 +33,7 @@ fn signed(scheme: &Scheme) -> Vec<FieldName> {
         (Part::Header(name), _) | (Part::Id, Some(Place::Header(name))) => Some(name.clone()),
         _ => None,
     };
-    scheme.signed.parts().iter().filter_map(name).collect()
+    scheme.parts().iter().filter_map(name).collect()
 }
 
 /// The scheme with `new` in the place of `old` wherever it names it; `None` if its template could
@@ -45,20 +45,23 @@ fn renamed(scheme: &Scheme, old: &FieldName, new: &FieldName) -> Option<Scheme> 
             *name = new.clone();
         }
     };
-    scheme.signature.headers.iter_mut().for_each(swap);
-    if let Some(TimestampAt::Headers(names)) = scheme.timestamp.as_mut().map(|place| &mut place.at)
-    {
-        names.iter_mut().for_each(swap);
-    }
     if let Some(Place::Header(name)) = &mut scheme.event_id {
         swap(name);
     }
-    if !scheme.signed.parts().is_empty() {
-        let spelled = scheme.signed.parts().iter().map(|part| match part {
+    let mut headers = scheme.signature_headers().to_vec();
+    headers.iter_mut().for_each(swap);
+    scheme.proof.set_signature_headers(headers);
+    if let Some(template) = scheme.template_mut() {
+        if let Some(TimestampAt::Headers(names)) =
+            template.timestamp.as_mut().map(|place| &mut place.at)
+        {
+            names.iter_mut().for_each(swap);
+        }
+        let spelled = template.signed.parts().iter().map(|part| match part {
             Part::Header(name) if name == old => content::spelled(&Part::Header(new.clone())),
             other => content::spelled(other),
         });
-        scheme.signed = Template::parse(&spelled.collect::<String>()).ok()?;
+        template.signed = Template::parse(&spelled.collect::<String>()).ok()?;
     }
     Some(scheme)
 }
@@ -75,10 +78,7 @@ fn received<'c>(case: &'c Trials<'_>) -> impl Iterator<Item = FieldName> + 'c {
 /// The signature, the timestamp or another signed value is in a header of another name, as by an
 /// alias of a proxy.
 pub(super) fn elsewhere(case: &Trials<'_>) -> Option<Finding> {
-    if case.scheme.code.is_some() || case.scheme.jwt.is_some() {
-        return None;
-    }
-    let expected = case.scheme.signature.header()?;
+    let expected = case.scheme.signature_headers().first()?;
     let in_signature = signature_elsewhere(case, expected);
     in_signature
         .or_else(|| timestamp_elsewhere(case))
@@ -86,23 +86,24 @@ pub(super) fn elsewhere(case: &Trials<'_>) -> Option<Finding> {
 }
 
 fn signature_elsewhere(case: &Trials<'_>, expected: &FieldName) -> Option<Finding> {
-    let is_new = |name: &FieldName| !case.scheme.signature.headers.contains(name);
+    let is_new = |name: &FieldName| !case.scheme.signature_headers().contains(name);
     received(case).filter(is_new).find_map(|name| {
-        let secret = case.with_change(|scheme| scheme.signature.headers = vec![name.clone()]);
+        let secret =
+            case.with_change(|scheme| scheme.proof.set_signature_headers(vec![name.clone()]));
         found(secret, || other_header(expected, &name))
     })
 }
 
 fn timestamp_elsewhere(case: &Trials<'_>) -> Option<Finding> {
-    let TimestampAt::Headers(names) = &case.scheme.timestamp.as_ref()?.at else {
+    let TimestampAt::Headers(names) = &case.scheme.timestamp()?.at else {
         return None;
     };
     let expected = names.first()?;
     received(case)
         .filter(|name| !names.contains(name))
         .find_map(|name| {
-            let secret = case.with_change(|scheme| {
-                if let Some(place) = &mut scheme.timestamp {
+            let secret = case.with_template(|template| {
+                if let Some(place) = &mut template.timestamp {
                     place.at = TimestampAt::Headers(vec![name.clone()]);
                 }
             });
@@ -158,7 +159,7 @@ pub(super) fn family(case: &Trials<'_>) -> Option<Finding> {
         return None;
     }
     let needed = needed(case.scheme);
-    let signature = case.scheme.signature.header()?;
+    let signature = case.scheme.signature_headers().first()?;
     let (own, last) = signature.as_str().rsplit_once('-')?;
     let names: Vec<FieldName> = received(case).collect();
     names.iter().filter_map(|name| name.as_str().rsplit_once('-')).find_map(|(other, ending)| {
@@ -216,8 +217,8 @@ pub(super) fn joined(case: &Trials<'_>) -> Option<Finding> {
 /// The lists that a value was joined from, if each of them begins with the timestamp.
 fn lists<'v>(scheme: &Scheme, value: &'v str) -> Vec<&'v str> {
     let (Some(TimestampAt::Field(field)), Some(assign)) = (
-        scheme.timestamp.as_ref().map(|place| &place.at),
-        scheme.signature.items.assign,
+        scheme.timestamp().map(|place| &place.at),
+        scheme.items().assign,
     ) else {
         return Vec::new();
     };

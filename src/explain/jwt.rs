@@ -16,6 +16,7 @@ use crate::clock::UnixMillis;
 use crate::key::public::PublicKey;
 use crate::notation::encoding::Encoding;
 use crate::scheme::jwt::{JwtAlgorithm, JwtRule};
+use crate::scheme::{ProofBy, Scheme};
 use crate::verify::jwt::Token;
 use crate::wire::head::{FieldName, Found};
 
@@ -25,14 +26,17 @@ const COMPARE_CLOCKS: &str = "For a captured delivery, judge it at its own time 
 
 /// The secret with which the case holds under another rule.
 fn with(case: &Trials<'_>, change: impl FnOnce(&mut JwtRule)) -> Option<std::sync::Arc<str>> {
-    let mut rule = case.scheme.jwt.clone()?;
-    change(&mut rule);
-    case.with_change(|scheme| scheme.jwt = Some(rule))
+    let mut scheme = Scheme::clone(case.scheme);
+    let ProofBy::Token(token) = &mut scheme.proof else {
+        return None;
+    };
+    change(&mut token.rule);
+    case.with_scheme(scheme)
 }
 
 /// The token is in another header, or has another word in front of it.
 pub(super) fn written_elsewhere(case: &Trials<'_>) -> Option<Finding> {
-    let rule = case.scheme.jwt.as_ref()?;
+    let rule = case.scheme.token_rule()?;
     let prefixed = ["", "Bearer ", "bearer ", "JWT "]
         .into_iter()
         .filter(|prefix| *prefix != rule.prefix);
@@ -57,7 +61,7 @@ pub(super) fn written_elsewhere(case: &Trials<'_>) -> Option<Finding> {
 
 /// The token is signed with an algorithm that the scheme does not allow.
 pub(super) fn algorithm(case: &Trials<'_>) -> Option<Finding> {
-    let rule = case.scheme.jwt.as_ref()?;
+    let rule = case.scheme.token_rule()?;
     let named = JwtAlgorithm::named(&algorithm_of(case, rule)?)
         .filter(|named| !rule.algorithms.contains(named))?;
     let secret = with(case, |rule| rule.algorithms = vec![named]);
@@ -82,7 +86,7 @@ fn other_algorithm(name: Option<&str>) -> Mistake {
 
 /// The token is genuine, but was made for another body or URL, or by another issuer.
 pub(super) fn other_claims(case: &Trials<'_>) -> Option<Finding> {
-    let rule = case.scheme.jwt.as_ref()?;
+    let rule = case.scheme.token_rule()?;
     let issuer = || {
         found(with(case, |rule| rule.issuer = None), || {
             let sentence = "The token is genuine, but this scheme names another issuer.";
@@ -119,7 +123,7 @@ pub(super) fn other_claims(case: &Trials<'_>) -> Option<Finding> {
 /// The token names an algorithm that no configured key could confirm, or a key that is not
 /// configured.
 pub(super) fn unknown(case: &Trials<'_>) -> Option<Mistake> {
-    let rule = case.scheme.jwt.as_ref()?;
+    let rule = case.scheme.token_rule()?;
     let name = algorithm_of(case, rule)?;
     if rule
         .algorithms
@@ -162,7 +166,7 @@ fn is_unknown(asked: &str, known: &[Option<&str>]) -> bool {
 
 /// The mistake in a token's times; `None` if they are fresh or cannot be read.
 pub(super) fn clock(case: &Case<'_>) -> Option<Mistake> {
-    let rule = case.scheme.jwt.as_ref()?;
+    let rule = case.scheme.token_rule()?;
     let token = rule.read(case.head).ok()?;
     let times = rule.times(&token).ok()?;
     let wall = case.now.wall;

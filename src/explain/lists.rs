@@ -41,7 +41,7 @@ fn labelled(value: &str, separator: &str, assign: u8) -> Vec<(String, String)> {
 
 /// The labels of a delivery, if its list is taken apart as the scheme says.
 fn own_labels(case: &Trials<'_>) -> Vec<String> {
-    let items = &case.scheme.signature.items;
+    let items = case.scheme.items();
     let (Some(assign), true) = (items.assign, case.is_template()) else {
         return Vec::new();
     };
@@ -57,7 +57,7 @@ fn own_labels(case: &Trials<'_>) -> Vec<String> {
 }
 
 fn is_of_time(case: &Trials<'_>, label: &str) -> bool {
-    let at = case.scheme.timestamp.as_ref().map(|place| &place.at);
+    let at = case.scheme.timestamp().map(|place| &place.at);
     matches!(at, Some(TimestampAt::Field(field)) if field == label)
 }
 
@@ -73,7 +73,7 @@ fn expected(items: &Items) -> String {
 
 /// The signatures are right, but the list has other separators than the scheme.
 pub(super) fn separator(case: &Trials<'_>) -> Option<Finding> {
-    let items = &case.scheme.signature.items;
+    let items = case.scheme.items();
     let own = items.separator.as_deref().filter(|_| case.is_template())?;
     let assigns = |other: &str| {
         let own = items.assign.into_iter();
@@ -86,9 +86,10 @@ pub(super) fn separator(case: &Trials<'_>) -> Option<Finding> {
             if (*other, Some(assign)) == (own, items.assign) {
                 return None;
             }
-            let secret = case.with_change(|scheme| {
-                scheme.signature.items.separator = Some((*other).to_owned());
-                scheme.signature.items.assign = scheme.signature.items.assign.and(Some(assign));
+            let secret = case.with_template(|template| {
+                let items = &mut template.signature.items;
+                items.separator = Some((*other).to_owned());
+                items.assign = items.assign.and(Some(assign));
             });
             found(secret, || {
                 let sentence = format!(
@@ -105,7 +106,7 @@ pub(super) fn separator(case: &Trials<'_>) -> Option<Finding> {
 
 /// The right signature is under a label that the scheme does not take.
 pub(super) fn label(case: &Trials<'_>) -> Option<Finding> {
-    let items = &case.scheme.signature.items;
+    let items = case.scheme.items();
     let (_, algorithm) = *items
         .accept
         .iter()
@@ -115,8 +116,8 @@ pub(super) fn label(case: &Trials<'_>) -> Option<Finding> {
         .into_iter()
         .filter(|label| !known(label))
         .find_map(|label| {
-            let secret = case.with_change(|scheme| {
-                scheme.signature.items.accept = vec![(label.clone(), algorithm)]
+            let secret = case.with_template(|template| {
+                template.signature.items.accept = vec![(label.clone(), algorithm)];
             });
             found(secret, || {
                 let expected = expected(items);
@@ -136,10 +137,10 @@ fn accept(label: &str) -> String {
 
 /// The signature has no label, and the scheme expects one.
 pub(super) fn bare(case: &Trials<'_>) -> Option<Finding> {
-    let items = &case.scheme.signature.items;
+    let items = case.scheme.items();
     items.assign.filter(|_| case.is_template())?;
-    let secret = case.with_change(|scheme| {
-        scheme.signature.items = Items {
+    let secret = case.with_template(|template| {
+        template.signature.items = Items {
             assign: None,
             accept: Vec::new(),
             ..items.clone()
@@ -160,7 +161,7 @@ pub(super) fn bare(case: &Trials<'_>) -> Option<Finding> {
 
 /// The scheme expects a signature alone, and the signature is in a list, under a label.
 pub(super) fn listed(case: &Trials<'_>) -> Option<Finding> {
-    if case.scheme.signature.items.assign.is_some() || !case.is_template() {
+    if case.scheme.items().assign.is_some() || !case.is_template() {
         return None;
     }
     let values: Vec<&str> = case
@@ -184,14 +185,14 @@ pub(super) fn listed(case: &Trials<'_>) -> Option<Finding> {
             let times: Vec<_> = std::iter::once(None).chain(numbers.map(Some)).collect();
             labels.iter().find_map(|(label, _)| {
                 let secret = times.iter().find_map(|time| {
-                    case.with_change(|scheme| {
-                        scheme.signature.items = Items {
+                    case.with_template(|template| {
+                        template.signature.items = Items {
                             separator: Some(separator.to_owned()),
                             assign: Some(assign),
-                            accept: vec![(label.clone(), scheme.algorithm)],
+                            accept: vec![(label.clone(), template.algorithm)],
                             ..Items::default()
                         };
-                        if let (Some(time), Some(place)) = (time, &mut scheme.timestamp) {
+                        if let (Some(time), Some(place)) = (time, &mut template.timestamp) {
                             place.at = TimestampAt::Field((*time).clone());
                         }
                     })
@@ -219,7 +220,7 @@ fn in_a_list(label: &str) -> Mistake {
 /// The delivery has no label that the scheme takes, or only labels that need another kind of key
 /// than the secrets are.
 pub(super) fn other_labels(case: &Trials<'_>) -> Option<Mistake> {
-    let items = &case.scheme.signature.items;
+    let items = case.scheme.items();
     let there = own_labels(case);
     let algorithm = |label: &String| {
         items

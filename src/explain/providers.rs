@@ -69,7 +69,7 @@ pub(super) fn looks_alike(case: &Trials<'_>) -> Option<Mistake> {
     }
     let matched = |preset: &Scheme| {
         let signature = headers(preset);
-        let times = match preset.timestamp.as_ref().map(|place| &place.at) {
+        let times = match preset.timestamp().map(|place| &place.at) {
             Some(TimestampAt::Headers(names)) => names.clone(),
             _ => Vec::new(),
         };
@@ -103,8 +103,7 @@ pub(super) fn looks_alike(case: &Trials<'_>) -> Option<Mistake> {
 
 /// The headers that carry a scheme's signature. `Authorization` tells no provider from another.
 fn headers(scheme: &Scheme) -> Vec<FieldName> {
-    let of_token = scheme.jwt.iter().map(|rule| &rule.header);
-    let names = scheme.signature.headers.iter().chain(of_token);
+    let names = scheme.proof.headers().iter();
     names
         .filter(|name| name.as_str() != "authorization")
         .cloned()

@@ -161,15 +161,13 @@ pub(super) fn percent_encoded(case: &Trials<'_>) -> Option<Finding> {
 
 /// The scheme takes the secret's text as the key, and the sender takes its decoded bytes.
 pub(super) fn not_decoded(case: &Trials<'_>) -> Option<Finding> {
-    let forms = &case.scheme.key;
+    let forms = case.scheme.proof.key_forms();
     if forms.iter().any(|form| form.encoding == KeyEncoding::Hex) {
         return None;
     }
-    let raw: Arc<Scheme> = Scheme {
-        key: vec![KeyForm::default()],
-        ..Scheme::clone(case.scheme)
-    }
-    .into();
+    let mut raw = Scheme::clone(case.scheme);
+    raw.proof.set_key_forms(vec![KeyForm::default()]);
+    let raw: Arc<Scheme> = raw.into();
     let mut strips: Vec<&str> = forms
         .iter()
         .filter_map(|form| form.strip.as_deref())
@@ -229,13 +227,14 @@ fn base64_spelling() -> Mistake {
 pub(super) fn wrongly_decoded(case: &Trials<'_>) -> Option<Finding> {
     if case
         .scheme
-        .key
+        .proof
+        .key_forms()
         .iter()
         .any(|form| form.encoding == KeyEncoding::Utf8 && form.strip.is_none())
     {
         return None;
     }
-    case.scheme.key.iter().find_map(|own| {
+    case.scheme.proof.key_forms().iter().find_map(|own| {
         let encoding = match own.encoding {
             KeyEncoding::Utf8 | KeyEncoding::Utf8Nfkd => return None,
             KeyEncoding::Base64 => "base64",
@@ -246,7 +245,7 @@ pub(super) fn wrongly_decoded(case: &Trials<'_>) -> Option<Finding> {
             strip,
             strip_required: false,
         };
-        let with = |strip| case.with_change(|scheme| scheme.key = vec![form(strip)]);
+        let with = |strip| case.with_change(|scheme| scheme.proof.set_key_forms(vec![form(strip)]));
         found(with(None).or_else(|| with(own.strip.clone())), || {
             Mistake::new(
                 "secret_wrongly_decoded",
@@ -263,7 +262,7 @@ pub(super) fn wrongly_decoded(case: &Trials<'_>) -> Option<Finding> {
 
 /// The sender or the scheme strips a prefix of the secret, and the other does not.
 pub(super) fn prefix(case: &Trials<'_>) -> Option<Finding> {
-    case.scheme.key.iter().find_map(|form| {
+    case.scheme.proof.key_forms().iter().find_map(|form| {
         let own = form.strip.as_deref();
         let with = |strip: Option<&str>| {
             let form = KeyForm {
@@ -271,7 +270,7 @@ pub(super) fn prefix(case: &Trials<'_>) -> Option<Finding> {
                 strip_required: false,
                 ..form.clone()
             };
-            case.with_change(|scheme| scheme.key = vec![form])
+            case.with_change(|scheme| scheme.proof.set_key_forms(vec![form]))
         };
         let kept = own.and_then(|own| {
             found(with(None).or_else(|| with(Some(own))), || {

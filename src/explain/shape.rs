@@ -38,23 +38,7 @@ const COPY_THE_SECRET: &str = "Copy the signing secret of this very endpoint; pr
 
 /// Whether a scheme takes shared secrets, and whether it takes public keys.
 fn takes(scheme: &Scheme) -> (bool, bool) {
-    let items = &scheme.signature.items;
-    let mut kinds: Vec<Kind> = match (&scheme.jwt, items.assign) {
-        (Some(rule), _) => rule
-            .algorithms
-            .iter()
-            .map(|algorithm| algorithm.kind())
-            .collect(),
-        (None, Some(_)) => items
-            .accept
-            .iter()
-            .map(|(_, algorithm)| algorithm.kind())
-            .collect(),
-        (None, None) => Vec::new(),
-    };
-    if kinds.is_empty() {
-        kinds.push(scheme.algorithm.kind());
-    }
+    let kinds = scheme.proof.key_kinds();
     let is_public = |kind: &Kind| matches!(kind, Kind::Public(_));
     (
         kinds.iter().any(|kind| !is_public(kind)),

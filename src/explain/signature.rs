@@ -30,9 +30,10 @@ const PREFIXES: &[&str] = &[
 ];
 
 pub(super) fn upper_case(case: &Trials<'_>) -> Option<Finding> {
-    let is_hex = case.is_template() && case.scheme.signature.encoding == Encoding::Hex;
-    let secret =
-        is_hex.then(|| case.with_change(|scheme| scheme.signature.encoding = Encoding::HexAny))?;
+    case.scheme
+        .template()
+        .filter(|own| own.signature.encoding == Encoding::Hex)?;
+    let secret = case.with_template(|template| template.signature.encoding = Encoding::HexAny);
     found(secret, || {
         Mistake::new(
             "signature_upper_case",
@@ -63,15 +64,14 @@ pub(super) fn quotes(case: &Trials<'_>) -> Option<Finding> {
 
 pub(super) fn prefix(case: &Trials<'_>) -> Option<Finding> {
     // `Basic` itself is a prefix that HTTP prescribes.
-    if !case.is_template() && case.scheme.algorithm != Algorithm::Token {
+    if !case.is_template() && case.scheme.algorithm() != Algorithm::Token {
         return None;
     }
     PREFIXES
         .iter()
-        .filter(|prefix| **prefix != case.scheme.signature.prefix)
+        .filter(|prefix| **prefix != case.scheme.signature_prefix())
         .find_map(|prefix| {
-            let secret =
-                case.with_change(|scheme| (*prefix).clone_into(&mut scheme.signature.prefix));
+            let secret = case.with_change(|scheme| scheme.proof.set_prefix(prefix));
             found(secret, || other_prefix(prefix))
         })
 }
@@ -92,20 +92,18 @@ pub(super) fn other_prefix(prefix: &str) -> Mistake {
 }
 
 pub(super) fn encoding(case: &Trials<'_>) -> Option<Finding> {
-    if !case.is_template() {
-        return None;
-    }
+    let own = &case.scheme.template()?.signature;
     Encoding::ALL
         .into_iter()
-        .filter(|encoding| *encoding != case.scheme.signature.encoding)
+        .filter(|encoding| *encoding != own.encoding)
         .find_map(|encoding| {
             // With the scheme's prefix and with any other: two habits of a sender are a single
             // mistake.
-            let own = case.scheme.signature.prefix.as_str();
-            let secret = std::iter::once(&own).chain(PREFIXES).find_map(|prefix| {
-                case.with_change(|scheme| {
-                    scheme.signature.encoding = encoding;
-                    (*prefix).clone_into(&mut scheme.signature.prefix);
+            let prefix = own.prefix.as_str();
+            let secret = std::iter::once(&prefix).chain(PREFIXES).find_map(|prefix| {
+                case.with_template(|template| {
+                    template.signature.encoding = encoding;
+                    (*prefix).clone_into(&mut template.signature.prefix);
                 })
             });
             found(secret, || {

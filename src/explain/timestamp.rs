@@ -32,14 +32,14 @@ pub(super) fn unit_signed(case: &Trials<'_>) -> Option<Finding> {
 /// The timestamp is signed as it was sent, but is a date where the scheme has a number, or another
 /// kind of date.
 pub(super) fn other_unit(case: &Trials<'_>) -> Option<Finding> {
-    let own = case.scheme.timestamp.as_ref()?.unit;
+    let own = case.scheme.timestamp()?.unit;
     // Seconds and milliseconds are read alike, so another unit of number would prove nothing.
     let others = Unit::ALL
         .into_iter()
         .filter(|other| *other != own && !(other.is_number() && own.is_number()));
     others.into_iter().find_map(|unit| {
-        let secret = case.with_change(|scheme| {
-            if let Some(place) = &mut scheme.timestamp {
+        let secret = case.with_template(|template| {
+            if let Some(place) = &mut template.timestamp {
                 place.unit = unit;
             }
         });
@@ -84,8 +84,7 @@ fn another_date(unit: Unit) -> Mistake {
 pub(super) fn as_text(case: &Trials<'_>) -> Option<Finding> {
     let place = case
         .scheme
-        .timestamp
-        .as_ref()
+        .timestamp()
         .filter(|place| place.unit.is_number())?;
     let TimestampAt::Headers(names) = &place.at else {
         return None;
@@ -102,20 +101,21 @@ pub(super) fn as_text(case: &Trials<'_>) -> Option<Finding> {
     }
     let text = case
         .scheme
+        .template()?
         .signed
         .text()
         .replace("{timestamp}", &format!("{{header:{}}}", header.as_str()));
     let signed = Template::parse(&text).ok()?;
-    let secret = case.with_change(|scheme| {
-        scheme.signed = signed;
-        scheme.timestamp = None;
+    let secret = case.with_template(|template| {
+        template.signed = signed;
+        template.timestamp = None;
     });
     found(secret, not_a_number)
 }
 
 /// The timestamp is HTTP's own `Date`, which proxies may rewrite.
 pub(super) fn rewritten(case: &Trials<'_>) -> Option<Finding> {
-    let place = case.scheme.timestamp.as_ref()?;
+    let place = case.scheme.timestamp()?;
     let TimestampAt::Headers(names) = &place.at else {
         return None;
     };

@@ -8,7 +8,7 @@ use crate::scheme::Algorithm;
 
 /// The configured secret is the password alone, or has another user than the delivery.
 pub(super) fn user(case: &Trials<'_>) -> Option<Finding> {
-    if case.scheme.algorithm != Algorithm::Basic {
+    if case.scheme.algorithm() != Algorithm::Basic {
         return None;
     }
     let mistake = |sentence: &'static str| {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::case::{Around, Case};
 use crate::key::secret::{Secret, SecretText};
 use crate::notation::timestamp::Tolerance;
-use crate::scheme::{Kind, Scheme, Settings, TimestampAt};
+use crate::scheme::{Kind, ProofBy, Scheme, Settings, TemplateScheme, TimestampAt};
 use crate::verify::verifier::Verifier;
 use crate::wire::head::{FieldName, Found, Head};
 
@@ -101,7 +101,7 @@ impl<'c> Trials<'c> {
             max_body: self.case.settings.max_body,
         };
         let scheme = timeless(&changed.scheme);
-        let is_public = matches!(scheme.algorithm.kind(), Kind::Public(_) | Kind::Jwt);
+        let is_public = matches!(scheme.algorithm().kind(), Kind::Public(_) | Kind::Jwt);
         let cost = TRIAL + changed.body.len() as u64 + if is_public { PUBLIC_KEY } else { 0 };
         // Each secret is tried alone, so that a secret that is not a key of this scheme hides no
         // other.
@@ -135,7 +135,7 @@ impl<'c> Trials<'c> {
 
     /// Tries another body; `None` at once if no signature covers the body.
     pub(super) fn with_body(&self, body: &[u8]) -> Option<Arc<str>> {
-        if self.case.scheme.is_token() {
+        if self.case.scheme.is_credential() {
             None
         } else {
             self.proves(&Changed {
@@ -188,6 +188,16 @@ impl<'c> Trials<'c> {
         })
     }
 
+    /// The secret with which the case holds under a changed template; `None` for a scheme of another kind.
+    pub(super) fn with_template(
+        &self,
+        change: impl FnOnce(&mut TemplateScheme),
+    ) -> Option<Arc<str>> {
+        let mut scheme = Scheme::clone(self.case.scheme);
+        change(scheme.template_mut()?);
+        self.with_scheme(scheme)
+    }
+
     /// Tries another text of the timestamp, in its header or under its label; `None` at once if it
     /// is in the body.
     pub(super) fn with_time(&self, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Arc<str>> {
@@ -195,33 +205,37 @@ impl<'c> Trials<'c> {
             Found::One(value) if !value.is_empty() => Some(value),
             _ => None,
         };
-        match &self.case.scheme.timestamp.as_ref()?.at {
+        match &self.case.scheme.timestamp()?.at {
             TimestampAt::Headers(names) => {
                 let (name, value) = names.iter().find_map(|name| Some((name, one(name)?)))?;
                 self.with_header(name, &change(value)?)
             }
             TimestampAt::Field(field) => {
-                self.case.scheme.signature.headers.iter().find_map(|name| {
-                    let items = &self.case.scheme.signature.items;
-                    let separator = items.separator.as_deref().unwrap_or(",");
-                    let begin = format!("{field}{}", char::from(items.assign?));
-                    let value = std::str::from_utf8(one(name)?).ok()?;
-                    let mut is_changed = false;
-                    let changed =
-                        value
-                            .split(separator)
-                            .map(|item| match item.strip_prefix(&begin) {
-                                Some(text) => change(text.as_bytes())
-                                    .and_then(|text| String::from_utf8(text).ok())
-                                    .map(|text| {
-                                        is_changed = true;
-                                        format!("{begin}{text}")
-                                    }),
-                                None => Some(item.to_owned()),
-                            });
-                    let changed = changed.collect::<Option<Vec<_>>>()?.join(separator);
-                    is_changed.then(|| self.with_header(name, changed.as_bytes()))?
-                })
+                self.case
+                    .scheme
+                    .signature_headers()
+                    .iter()
+                    .find_map(|name| {
+                        let items = self.case.scheme.items();
+                        let separator = items.separator.as_deref().unwrap_or(",");
+                        let begin = format!("{field}{}", char::from(items.assign?));
+                        let value = std::str::from_utf8(one(name)?).ok()?;
+                        let mut is_changed = false;
+                        let changed =
+                            value
+                                .split(separator)
+                                .map(|item| match item.strip_prefix(&begin) {
+                                    Some(text) => change(text.as_bytes())
+                                        .and_then(|text| String::from_utf8(text).ok())
+                                        .map(|text| {
+                                            is_changed = true;
+                                            format!("{begin}{text}")
+                                        }),
+                                    None => Some(item.to_owned()),
+                                });
+                        let changed = changed.collect::<Option<Vec<_>>>()?.join(separator);
+                        is_changed.then(|| self.with_header(name, changed.as_bytes()))?
+                    })
             }
             TimestampAt::Json(_) => None,
         }
@@ -230,17 +244,14 @@ impl<'c> Trials<'c> {
     /// Whether a template says what is signed, rather than the code of a provider, a JWT or a
     /// token.
     pub(super) fn is_template(&self) -> bool {
-        self.case.scheme.code.is_none()
-            && self.case.scheme.jwt.is_none()
-            && !self.case.scheme.is_token()
+        self.case.scheme.template().is_some()
     }
 
     /// The values of the headers that carry the signature, if they are there once and not empty.
     pub(super) fn signature_values(&self) -> impl Iterator<Item = (&FieldName, &[u8])> {
         self.case
             .scheme
-            .signature
-            .headers
+            .signature_headers()
             .iter()
             .filter_map(|name| match self.case.head.find(name) {
                 Found::One(value) if !value.is_empty() => Some((name, value)),
@@ -252,13 +263,13 @@ impl<'c> Trials<'c> {
 /// The scheme without a judgement on a token's times, which are set by its rule and not by the
 /// route.
 fn timeless(scheme: &Arc<Scheme>) -> Arc<Scheme> {
-    let Some(rule) = &scheme.jwt else {
+    let mut proof = scheme.proof.clone();
+    let ProofBy::Token(token) = &mut proof else {
         return Arc::clone(scheme);
     };
-    let mut rule = rule.clone();
-    rule.leeway = CENTURY_MS;
+    token.rule.leeway = CENTURY_MS;
     Arc::new(Scheme {
-        jwt: Some(rule),
+        proof,
         ..Scheme::clone(scheme)
     })
 }

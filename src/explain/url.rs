@@ -134,7 +134,6 @@ fn is_signed(case: &Trials<'_>) -> bool {
     case.scheme.signs_url()
         || case
             .scheme
-            .signed
             .parts()
             .iter()
             .any(|part| matches!(part, Part::Path | Part::Query))

@@ -2,7 +2,10 @@
 //!
 //! The loader asks for every fault at once. Nothing here reads a file or knows where in it a key stands.
 
-use super::{Algorithm, BodyForm, Kind, Part, Place, PublicUrl, Scheme, Settings, TimestampAt};
+use super::{
+    Algorithm, BodyForm, Kind, Part, Place, ProofBy, PublicUrl, Scheme, Settings, TemplateScheme,
+    TimestampAt,
+};
 use crate::key::digest::DigestAlgorithm;
 use crate::notation::timestamp::Tolerance;
 use crate::notation::timestamp::Unit;
@@ -22,62 +25,26 @@ impl Scheme {
     /// Everything that makes this scheme unsafe or unusable on a route with these settings; empty where all is well.
     pub fn faults(&self, settings: &Settings) -> Vec<SchemeFault> {
         let mut faults = Vec::new();
-        self.method_faults(&mut faults);
+        self.claim_faults(&mut faults);
         self.handshake_faults(&mut faults);
         self.url_faults(settings, &mut faults);
-        if self.is_template() {
-            self.body_faults(&mut faults);
-            self.place_faults(&mut faults);
-            self.signature_faults(&mut faults);
-            self.timestamp_faults(&mut faults);
-            self.border_faults(settings, &mut faults);
+        if let ProofBy::Template(template) = &self.proof {
+            body_faults(template, &mut faults);
+            self.place_faults(template, &mut faults);
+            signature_faults(template, &mut faults);
+            self.timestamp_faults(template, &mut faults);
+            border_faults(template, settings, &mut faults);
         }
         faults
     }
 
-    /// Whether `signed` says what is signed.
-    fn is_template(&self) -> bool {
-        self.code.is_none() && self.jwt.is_none() && !self.is_token()
-    }
-
-    /// What cannot stand together.
-    fn method_faults(&self, faults: &mut Vec<SchemeFault>) {
-        if let Some(code) = self.code
-            && self.algorithm != code.algorithm()
-        {
-            faults.push(SchemeFault {
-                key: "algorithm",
-                message: format!("the code `{}` verifies another algorithm", code.name()),
-                help: format!("write `{}`", code.algorithm().name()),
-            });
-        }
-        if (self.algorithm == Algorithm::Jwt) != self.jwt.is_some() {
-            faults.push(fault(
-                "jwt",
-                "`algorithm = \"jwt\"` and a `jwt` table belong together",
-                "write both, as in `jwt = { header = \"X-Token\", algorithms = [\"HS256\"] }`, or neither",
-            ));
-        }
-        if !self.is_template() && !self.signed.parts().is_empty() {
-            faults.push(fault(
-                "signed",
-                "`signed` means nothing here: what is signed is known, or nothing is",
-                "leave `signed` out",
-            ));
-        }
-        if !self.is_template() && self.timestamp.is_some() {
-            faults.push(fault(
-                "timestamp",
-                "a timestamp that nothing here signs, or that is read elsewhere",
-                "leave `timestamp` out",
-            ));
-        }
-        let claims = [&self.event_id, &self.event_type, &self.account];
-        if self.jwt.is_none()
-            && claims
-                .iter()
-                .any(|place| matches!(place, Some(Place::Claim(_))))
-        {
+    /// Claims exist only in a token.
+    fn claim_faults(&self, faults: &mut Vec<SchemeFault>) {
+        let mut places = [&self.event_id, &self.event_type, &self.account]
+            .into_iter()
+            .flatten();
+        let has_token = matches!(self.proof, ProofBy::Token(_));
+        if !has_token && places.any(|place| matches!(place, Place::Claim(_))) {
             faults.push(fault(
                 "event_id",
                 "a `claim` is asked for, but no JWT signs this delivery",
@@ -95,7 +62,7 @@ impl Scheme {
         else {
             return;
         };
-        if self.algorithm.kind() != Kind::Digest(wanted) {
+        if self.algorithm().kind() != Kind::Digest(wanted) {
             faults.push(SchemeFault {
                 key: "handshake",
                 message: format!(
@@ -139,62 +106,10 @@ impl Scheme {
         }
     }
 
-    fn body_faults(&self, faults: &mut Vec<SchemeFault>) {
-        let covers_body = self.signed.covers_body();
-        if !self.may_leave_body && !covers_body {
-            faults.push(fault(
-                "signed",
-                "the signed content has no `{body}`: anybody could put another body under a signature",
-                "add `{body}` where the provider signs it, or say `covers_body = false` if it does not",
-            ));
-        }
-        if self.may_leave_body && covers_body {
-            faults.push(fault(
-                "covers_body",
-                "`covers_body` is false, but the signed content has a `{body}`",
-                "leave `covers_body` out",
-            ));
-        }
-        if !covers_body && self.body.iter().any(|form| *form != BodyForm::Raw) {
-            faults.push(fault(
-                "body",
-                "forms of a body that nothing signs",
-                "leave `body` out",
-            ));
-        }
-        if self.signed.parts().iter().all(Part::is_settled) {
-            faults.push(fault(
-                "signed",
-                "the signed content is the same for every delivery",
-                "name what the provider signs of a delivery: `{body}`, `{timestamp}`, `{id}` …",
-            ));
-        }
-        let secrets = self
-            .signed
-            .parts()
-            .iter()
-            .filter(|part| **part == Part::Secret)
-            .count();
-        if self.algorithm.is_plain_hash() && secrets != 1 {
-            faults.push(fault(
-                "signed",
-                "a plain hash without exactly one `{secret}`: anybody could compute it",
-                "put `{secret}` where the provider puts it, or name an HMAC as `algorithm`",
-            ));
-        }
-        if !self.algorithm.is_plain_hash() && secrets > 0 {
-            faults.push(fault(
-                "signed",
-                "`{secret}` is part of the signed content, but this algorithm takes the secret as its key",
-                "leave it out, or name `sha256` or `sha1` as `algorithm` if the provider hashes without a key",
-            ));
-        }
-    }
-
-    fn place_faults(&self, faults: &mut Vec<SchemeFault>) {
-        let parts = self.signed.parts();
+    fn place_faults(&self, template: &TemplateScheme, faults: &mut Vec<SchemeFault>) {
+        let parts = template.signed.parts();
         if parts.contains(&Part::Timestamp) {
-            match self.timestamp.as_ref().map(|place| &place.at) {
+            match template.timestamp.as_ref().map(|place| &place.at) {
                 Some(TimestampAt::Json(pointer)) => faults.push(SchemeFault {
                     key: "signed",
                     message: "`{timestamp}` is signed, but it stands in the body".to_owned(),
@@ -215,7 +130,7 @@ impl Scheme {
                 "say which header holds it, as in `event_id = { header = \"X-Event-Id\" }`",
             ));
         }
-        let is_signature = |part: &Part| matches!(part, Part::Header(name) if self.signature.headers.contains(name));
+        let is_signature = |part: &Part| matches!(part, Part::Header(name) if template.signature.headers.contains(name));
         if parts.iter().any(is_signature) {
             faults.push(fault(
                 "signed",
@@ -225,57 +140,15 @@ impl Scheme {
         }
     }
 
-    fn signature_faults(&self, faults: &mut Vec<SchemeFault>) {
-        let place = &self.signature;
-        if place.json.is_some() && self.signed.covers_body() {
-            faults.push(fault(
-                "signature.json",
-                "the signature stands in the body that it signs",
-                "name the header that carries it, or what is signed of the body: `{json:/token}` …",
-            ));
-        }
-        let items = &place.items;
-        if items.assign.is_some() && items.accept.is_empty() {
-            faults.push(fault(
-                "signature.accept",
-                "no label counts",
-                "name the labels, as in `accept = [\"v1\"]`",
-            ));
-        }
-        let is_plain =
-            |algorithm: Algorithm| matches!(algorithm.kind(), Kind::Digest(_) | Kind::Public(_));
-        if items
-            .accept
-            .iter()
-            .any(|(_, algorithm)| !is_plain(*algorithm))
-        {
-            faults.push(fault(
-                "signature.accept",
-                "a label with an algorithm that signs no content",
-                "name an HMAC or a public-key algorithm for each label",
-            ));
-        }
-        if items.assign.is_some()
-            && !items
-                .accept
-                .iter()
-                .any(|(_, algorithm)| *algorithm == self.algorithm)
-        {
-            faults.push(fault(
-                "signature.accept",
-                "no label has the algorithm of the scheme",
-                "give one label the algorithm that `algorithm` names",
-            ));
-        }
-    }
-
-    fn timestamp_faults(&self, faults: &mut Vec<SchemeFault>) {
-        let Some(place) = &self.timestamp else { return };
+    fn timestamp_faults(&self, template: &TemplateScheme, faults: &mut Vec<SchemeFault>) {
+        let Some(place) = &template.timestamp else {
+            return;
+        };
         match &place.at {
             TimestampAt::Headers(names)
                 if names
                     .iter()
-                    .any(|name| self.signature.headers.contains(name)) =>
+                    .any(|name| template.signature.headers.contains(name)) =>
             {
                 faults.push(fault(
                     "timestamp.header",
@@ -284,7 +157,7 @@ impl Scheme {
                 ));
             }
             TimestampAt::Field(label) => {
-                let items = &self.signature.items;
+                let items = &template.signature.items;
                 if items.assign.is_none()
                     || items.accept.iter().any(|(accepted, _)| accepted == label)
                 {
@@ -297,21 +170,21 @@ impl Scheme {
             }
             _ => {}
         }
-        if !place.required && !self.signed.covers_body() {
+        if !place.required && !template.signed.covers_body() {
             faults.push(fault(
                 "timestamp.required",
                 "a time that may be missing, in a body that nothing signs: anybody could leave it out",
                 "leave `required` out",
             ));
         }
-        if !place.unsigned && !self.signs_timestamp() {
+        if !place.unsigned && !template.signs_timestamp(self.id_header()) {
             faults.push(fault(
                 "timestamp",
                 "nothing signs this timestamp: an old delivery could be sent under a new one",
                 "add `{timestamp}` to `signed`, leave `timestamp` out, or say `unsigned = true` to let it only refuse",
             ));
         }
-        if place.unsigned && self.signs_timestamp() {
+        if place.unsigned && template.signs_timestamp(self.id_header()) {
             faults.push(fault(
                 "timestamp.unsigned",
                 "the timestamp is called unsigned, but `signed` holds it",
@@ -319,38 +192,131 @@ impl Scheme {
             ));
         }
     }
+}
 
-    /// Bytes must not be able to move from one value into the next one under the same signature.
-    fn border_faults(&self, settings: &Settings, faults: &mut Vec<SchemeFault>) {
-        let is_judged = self.timestamp.is_some()
-            && settings.tolerance != Tolerance::Off
-            && settings.future_tolerance != Tolerance::Off;
-        let has_open_end = self
-            .timestamp
-            .as_ref()
-            .is_some_and(|place| place.unit == Unit::Iso8601Utc);
-        let (mut left, mut between) = (None::<&Part>, "");
-        for part in self.signed.parts() {
-            if let Part::Literal(text) = part {
-                between = text;
-                continue;
-            }
-            if let Some(left) = left {
-                let has_timestamp = self.is_timestamp(left) || self.is_timestamp(part);
-                // Decimals that may be there or not, with no zone behind them: they could move, and the time stay fresh.
-                let is_open = self.is_timestamp(left) && has_open_end;
-                // A digit divides a timestamp from nothing, nor does the point before its decimals.
-                let could_belong =
-                    |b: u8| has_timestamp && b.is_ascii_digit() || is_open && b == b'.';
-                if between.bytes().all(could_belong) {
-                    let open = is_open.then(open_end_fault);
-                    faults.extend(
-                        open.or_else(|| border_fault(left, part, has_timestamp, is_judged)),
-                    );
-                }
-            }
-            (left, between) = (Some(part), "");
+fn body_faults(template: &TemplateScheme, faults: &mut Vec<SchemeFault>) {
+    let covers_body = template.signed.covers_body();
+    if !template.may_leave_body && !covers_body {
+        faults.push(fault(
+            "signed",
+            "the signed content has no `{body}`: anybody could put another body under a signature",
+            "add `{body}` where the provider signs it, or say `covers_body = false` if it does not",
+        ));
+    }
+    if template.may_leave_body && covers_body {
+        faults.push(fault(
+            "covers_body",
+            "`covers_body` is false, but the signed content has a `{body}`",
+            "leave `covers_body` out",
+        ));
+    }
+    if !covers_body && template.body.iter().any(|form| *form != BodyForm::Raw) {
+        faults.push(fault(
+            "body",
+            "forms of a body that nothing signs",
+            "leave `body` out",
+        ));
+    }
+    if template.signed.parts().iter().all(Part::is_settled) {
+        faults.push(fault(
+            "signed",
+            "the signed content is the same for every delivery",
+            "name what the provider signs of a delivery: `{body}`, `{timestamp}`, `{id}` …",
+        ));
+    }
+    let secrets = template
+        .signed
+        .parts()
+        .iter()
+        .filter(|part| **part == Part::Secret)
+        .count();
+    if template.algorithm.is_plain_hash() && secrets != 1 {
+        faults.push(fault(
+            "signed",
+            "a plain hash without exactly one `{secret}`: anybody could compute it",
+            "put `{secret}` where the provider puts it, or name an HMAC as `algorithm`",
+        ));
+    }
+    if !template.algorithm.is_plain_hash() && secrets > 0 {
+        faults.push(fault(
+            "signed",
+            "`{secret}` is part of the signed content, but this algorithm takes the secret as its key",
+            "leave it out, or name `sha256` or `sha1` as `algorithm` if the provider hashes without a key",
+        ));
+    }
+}
+
+fn signature_faults(template: &TemplateScheme, faults: &mut Vec<SchemeFault>) {
+    let place = &template.signature;
+    if place.json.is_some() && template.signed.covers_body() {
+        faults.push(fault(
+            "signature.json",
+            "the signature stands in the body that it signs",
+            "name the header that carries it, or what is signed of the body: `{json:/token}` …",
+        ));
+    }
+    let items = &place.items;
+    if items.assign.is_some() && items.accept.is_empty() {
+        faults.push(fault(
+            "signature.accept",
+            "no label counts",
+            "name the labels, as in `accept = [\"v1\"]`",
+        ));
+    }
+    let is_plain =
+        |algorithm: Algorithm| matches!(algorithm.kind(), Kind::Digest(_) | Kind::Public(_));
+    if items
+        .accept
+        .iter()
+        .any(|(_, algorithm)| !is_plain(*algorithm))
+    {
+        faults.push(fault(
+            "signature.accept",
+            "a label with an algorithm that signs no content",
+            "name an HMAC or a public-key algorithm for each label",
+        ));
+    }
+    if items.assign.is_some()
+        && !items
+            .accept
+            .iter()
+            .any(|(_, algorithm)| *algorithm == template.algorithm)
+    {
+        faults.push(fault(
+            "signature.accept",
+            "no label has the algorithm of the scheme",
+            "give one label the algorithm that `algorithm` names",
+        ));
+    }
+}
+
+/// Bytes must not be able to move from one value into the next one under the same signature.
+fn border_faults(template: &TemplateScheme, settings: &Settings, faults: &mut Vec<SchemeFault>) {
+    let is_judged = template.timestamp.is_some()
+        && settings.tolerance != Tolerance::Off
+        && settings.future_tolerance != Tolerance::Off;
+    let has_open_end = template
+        .timestamp
+        .as_ref()
+        .is_some_and(|place| place.unit == Unit::Iso8601Utc);
+    let (mut left, mut between) = (None::<&Part>, "");
+    for part in template.signed.parts() {
+        if let Part::Literal(text) = part {
+            between = text;
+            continue;
         }
+        if let Some(left) = left {
+            let has_timestamp = template.is_timestamp(left) || template.is_timestamp(part);
+            // Decimals that may be there or not, with no zone behind them: they could move, and the time stay fresh.
+            let is_open = template.is_timestamp(left) && has_open_end;
+            // A digit divides a timestamp from nothing, nor does the point before its decimals.
+            let could_belong = |b: u8| has_timestamp && b.is_ascii_digit() || is_open && b == b'.';
+            if between.bytes().all(could_belong) {
+                let open = is_open.then(open_end_fault);
+                faults.extend(open.or_else(|| border_fault(left, part, has_timestamp, is_judged)));
+            }
+        }
+        (left, between) = (Some(part), "");
     }
 }
 
@@ -412,255 +378,4 @@ fn mac_name(wanted: DigestAlgorithm) -> &'static str {
         .into_iter()
         .find(|algorithm| algorithm.kind() == Kind::Digest(wanted));
     named.map_or("", Algorithm::name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::tests::fixtures::{TOLERANCE, field, itellico, plain, timestamped};
-    use super::Unit::{Iso8601Utc, Rfc3339};
-    use super::*;
-
-    fn settings(tolerance: Tolerance) -> Settings {
-        Settings {
-            tolerance,
-            future_tolerance: tolerance,
-            public_url: None,
-            max_body: 1 << 20,
-        }
-    }
-
-    fn keys(scheme: &Scheme, settings: &Settings) -> Vec<&'static str> {
-        scheme
-            .faults(settings)
-            .into_iter()
-            .map(|fault| fault.key)
-            .collect()
-    }
-
-    #[test]
-    fn the_reference_scheme_has_no_fault() {
-        assert_eq!(itellico().faults(&settings(TOLERANCE)), []);
-        assert_eq!(itellico().faults(&settings(Tolerance::Off)), []);
-    }
-
-    #[test]
-    fn each_rule_of_the_loader_is_held() {
-        let public = |url: &str| Settings {
-            public_url: Some(url.into()),
-            ..settings(TOLERANCE)
-        };
-        let (origin, no_url) = (public("https://a.example"), public("a.example"));
-        let (on, off) = (settings(TOLERANCE), settings(Tolerance::Off));
-        let no_future = Settings {
-            future_tolerance: Tolerance::Off,
-            ..on.clone()
-        };
-        let without_body = |scheme| Scheme {
-            may_leave_body: true,
-            ..scheme
-        };
-        let unsigned = |mut scheme: Scheme| {
-            scheme.timestamp.as_mut().unwrap().unsigned = true;
-            scheme
-        };
-        let json_id = |scheme| Scheme {
-            event_id: None,
-            ..scheme
-        };
-        let same_header = |mut scheme: Scheme| {
-            scheme.timestamp.as_mut().unwrap().at =
-                TimestampAt::Headers(vec![field("X-Signature")]);
-            scheme
-        };
-        let dated = |unit, template| {
-            let mut scheme = timestamped(template);
-            scheme.timestamp.as_mut().unwrap().unit = unit;
-            scheme
-        };
-        let rows: Vec<(&str, Scheme, &Settings, &[&str])> = vec![
-            ("no body", timestamped("{timestamp}.{id}"), &on, &["signed"]),
-            (
-                "no body, and said so",
-                without_body(timestamped("{timestamp}.{id}")),
-                &on,
-                &[],
-            ),
-            (
-                "a body, and said not so",
-                without_body(plain("{body}")),
-                &on,
-                &["covers_body"],
-            ),
-            (
-                "nothing of the delivery",
-                without_body(plain("{method}")),
-                &on,
-                &["signed"],
-            ),
-            (
-                "timestamp without a place",
-                plain("{timestamp}.{body}"),
-                &on,
-                &["timestamp"],
-            ),
-            (
-                "timestamp that nothing signs",
-                timestamped("{body}"),
-                &on,
-                &["timestamp"],
-            ),
-            (
-                "timestamp that may only refuse",
-                unsigned(timestamped("{body}")),
-                &on,
-                &[],
-            ),
-            (
-                "timestamp signed by its header's name",
-                timestamped("{header:x-timestamp}.{body}"),
-                &on,
-                &[],
-            ),
-            (
-                "signed timestamp called unsigned",
-                unsigned(timestamped("{timestamp}.{body}")),
-                &on,
-                &["timestamp.unsigned"],
-            ),
-            (
-                "timestamp in the signature's header",
-                same_header(timestamped("{timestamp}.{body}")),
-                &on,
-                &["timestamp.header"],
-            ),
-            (
-                "id without a header",
-                json_id(plain("{id}.{body}")),
-                &on,
-                &["event_id"],
-            ),
-            (
-                "url without public_url",
-                plain("{url}{body}"),
-                &on,
-                &["signed"],
-            ),
-            ("url with it", plain("{url}{body}"), &origin, &[]),
-            (
-                "url with a wrong one",
-                plain("{body}{url}"),
-                &no_url,
-                &["public_url"],
-            ),
-            (
-                "the signature signed",
-                plain("{header:X-Signature}.{body}"),
-                &on,
-                &["signed"],
-            ),
-            ("id beside body", plain("{id}{body}"), &on, &["signed"]),
-            (
-                "id beside body, with a timestamp elsewhere",
-                timestamped("{timestamp}.{id}{body}"),
-                &on,
-                &["signed"],
-            ),
-            (
-                "header beside query",
-                plain("{header:a}{query}.{body}"),
-                &on,
-                &["signed"],
-            ),
-            (
-                "id, timestamp and body, judged",
-                timestamped("{id}{timestamp}{body}"),
-                &on,
-                &[],
-            ),
-            (
-                "id, timestamp and body, not judged",
-                timestamped("{id}{timestamp}{body}"),
-                &off,
-                &["signed", "signed"],
-            ),
-            (
-                "the future not judged",
-                timestamped("{body}{timestamp}"),
-                &no_future,
-                &["signed"],
-            ),
-            (
-                "a digit between",
-                timestamped("{timestamp}0{body}"),
-                &off,
-                &["signed"],
-            ),
-            (
-                "a digit and more between",
-                timestamped("{timestamp}0.{body}"),
-                &off,
-                &[],
-            ),
-            (
-                "divided, not judged",
-                timestamped("{timestamp}.{body}"),
-                &off,
-                &[],
-            ),
-            (
-                "method, path, body, timestamp",
-                timestamped("{method}{path}{body}{timestamp}"),
-                &on,
-                &[],
-            ),
-            (
-                "decimals beside body",
-                dated(Iso8601Utc, "{timestamp}{body}"),
-                &on,
-                &["signed"],
-            ),
-            (
-                "decimals, a point and body",
-                dated(Iso8601Utc, "{timestamp}.{body}"),
-                &on,
-                &["signed"],
-            ),
-            (
-                "decimals, a digit and body",
-                dated(Iso8601Utc, "{timestamp}0{body}"),
-                &off,
-                &["signed"],
-            ),
-            (
-                "decimals, divided",
-                dated(Iso8601Utc, "v1:{timestamp}:{body}"),
-                &off,
-                &[],
-            ),
-            (
-                "decimals last",
-                dated(Iso8601Utc, "{body}{timestamp}"),
-                &on,
-                &[],
-            ),
-            (
-                "a zone, a point and body",
-                dated(Rfc3339, "{timestamp}.{body}"),
-                &off,
-                &[],
-            ),
-            (
-                "a zone beside body",
-                dated(Rfc3339, "{timestamp}{body}"),
-                &on,
-                &[],
-            ),
-        ];
-        let wrong: Vec<_> = rows
-            .iter()
-            .map(|(name, scheme, settings, expected)| (name, keys(scheme, settings), expected))
-            .filter(|(_, found, expected)| found != *expected)
-            .collect();
-        assert!(wrong.is_empty(), "{wrong:#?}");
-    }
 }

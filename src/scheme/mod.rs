@@ -1,6 +1,10 @@
-//! What a provider's scheme says, as data: the one struct that presets and `[route.scheme]` both become (SCHEMES 1).
+//! A provider's scheme as data: the struct that presets and `[route.scheme]` both become (schemes: The form).
 //!
-//! What a scheme must not say is in [`faults`]; this file holds what it can say, and what follows from it.
+//! [`ProofBy`] says how a delivery is proved, and [`faults`] which schemes are unsafe. This file holds the parts that all
+//! schemes have, and the facts that follow from a whole scheme.
+//!
+//! Entered by: a provider's facts, and the questions that follow from them. May import: [`crate::key`],
+//! [`crate::notation`] and [`crate::wire`].
 
 pub mod algorithm;
 pub mod body_form;
@@ -11,6 +15,7 @@ pub mod handshake;
 pub mod jwt;
 pub mod key;
 mod places;
+mod proof_by;
 pub mod public_url;
 pub mod template;
 mod weakness;
@@ -22,6 +27,10 @@ pub use algorithm::{Algorithm, Kind};
 pub use faults::SchemeFault;
 pub use places::{
     Ack, Items, KeyEncoding, KeyForm, SignaturePlace, Stamped, TimestampAt, TimestampPlace,
+};
+pub use proof_by::{
+    CredentialKind, CredentialPlace, CredentialScheme, NO_ITEMS, ProofBy, TemplateScheme,
+    TokenScheme,
 };
 pub use public_url::PublicUrl;
 pub use template::{Part, Template, TemplateProblem};
@@ -45,24 +54,8 @@ pub struct Scheme {
     pub provider: String,
     /// Whether this is one of our presets (SPEC 4: its own id place is trusted not to be a wrong pointer).
     pub preset: bool,
-    /// The signature's algorithm; never taken from the wire.
-    pub algorithm: Algorithm,
-    /// The signed content. Without parts where `code`, a token or a JWT takes its place.
-    pub signed: Template,
-    /// Code of its own in place of `signed`, for what no template can say.
-    pub code: Option<&'static dyn ProviderCode>,
-    /// What a JWT must say, where `algorithm` is one.
-    pub jwt: Option<JwtRule>,
-    /// `covers_body`: false allows a template without `{body}`, so a body that nothing authenticates.
-    pub may_leave_body: bool,
-    /// The forms of the body that may have been signed, tried in order.
-    pub body: Vec<BodyForm>,
-    /// How the secret's text becomes the key; each that fits is a candidate.
-    pub key: Vec<KeyForm>,
-    /// Where the signature stands.
-    pub signature: SignaturePlace,
-    /// Where the timestamp stands; `None` where the scheme has none.
-    pub timestamp: Option<TimestampPlace>,
+    /// How a delivery is proved.
+    pub proof: ProofBy,
     /// How far in the past a timestamp may be; a route may override it. `Off` judges none.
     pub tolerance: Tolerance,
     /// How far in the future; by default the same.
@@ -91,128 +84,210 @@ pub struct Scheme {
 }
 
 impl Scheme {
+    /// The template; `None` for a scheme of another kind.
+    pub fn template(&self) -> Option<&TemplateScheme> {
+        if let ProofBy::Template(template) = &self.proof {
+            Some(template)
+        } else {
+            None
+        }
+    }
+
+    /// The template, to be changed; `None` for a scheme of another kind.
+    pub fn template_mut(&mut self) -> Option<&mut TemplateScheme> {
+        if let ProofBy::Template(template) = &mut self.proof {
+            Some(template)
+        } else {
+            None
+        }
+    }
+
+    /// The provider's code; `None` for a scheme of another kind.
+    pub fn code(&self) -> Option<&'static dyn ProviderCode> {
+        if let ProofBy::Code(code) = &self.proof {
+            Some(*code)
+        } else {
+            None
+        }
+    }
+
+    /// The rule of the token; `None` for a scheme of another kind.
+    pub fn token_rule(&self) -> Option<&JwtRule> {
+        if let ProofBy::Token(token) = &self.proof {
+            Some(&token.rule)
+        } else {
+            None
+        }
+    }
+
+    /// The credential; `None` for a scheme of another kind.
+    pub fn credential(&self) -> Option<&CredentialScheme> {
+        if let ProofBy::Credential(credential) = &self.proof {
+            Some(credential)
+        } else {
+            None
+        }
+    }
+
+    /// The algorithm that a configuration file names.
+    pub fn algorithm(&self) -> Algorithm {
+        self.proof.algorithm()
+    }
+
+    /// The parts of the signed content; empty for a scheme without template.
+    pub fn parts(&self) -> &[Part] {
+        self.template()
+            .map(|template| template.signed.parts())
+            .unwrap_or_default()
+    }
+
+    /// The place of the timestamp; `None` for a scheme that has none outside of code or token.
+    pub fn timestamp(&self) -> Option<&TimestampPlace> {
+        self.template()
+            .and_then(|template| template.timestamp.as_ref())
+    }
+
+    /// The headers that carry the signature or the credential; empty for a scheme of another kind.
+    pub fn signature_headers(&self) -> &[FieldName] {
+        match &self.proof {
+            ProofBy::Template(_) | ProofBy::Credential(_) => self.proof.headers(),
+            ProofBy::Code(_) | ProofBy::Token(_) => &[],
+        }
+    }
+
+    /// The text before the signature or the credential; empty for a scheme of another kind.
+    pub fn signature_prefix(&self) -> &str {
+        match &self.proof {
+            ProofBy::Template(template) => &template.signature.prefix,
+            ProofBy::Credential(credential) => &credential.place.prefix,
+            ProofBy::Code(_) | ProofBy::Token(_) => "",
+        }
+    }
+
+    /// How the signature header is taken apart.
+    pub fn items(&self) -> &Items {
+        self.template()
+            .map_or(&NO_ITEMS, |template| &template.signature.items)
+    }
+
     /// Whether the signature authenticates the body.
     pub fn covers_body(&self) -> bool {
-        match (self.code, &self.jwt) {
-            (Some(code), _) => code.covers_body(),
-            (None, Some(rule)) => rule.covers_body(),
-            (None, None) => self.signed.covers_body(),
+        match &self.proof {
+            ProofBy::Template(template) => template.signed.covers_body(),
+            ProofBy::Code(code) => code.covers_body(),
+            ProofBy::Token(token) => token.rule.covers_body(),
+            ProofBy::Credential(_) => false,
         }
     }
 
     /// Whether the secret itself is sent along: then nothing is signed, and it vouches for the whole request.
-    pub fn is_token(&self) -> bool {
-        self.algorithm.kind() == Kind::Token
+    pub fn is_credential(&self) -> bool {
+        matches!(self.proof, ProofBy::Credential(_))
     }
 
-    /// Whether the body, besides the rest of the signed content, tells one delivery from another. Code of its own gives
-    /// all that is signed as content; a token signs nothing, so all that comes with it counts.
+    /// Whether the body, besides the rest of the signed content, tells one delivery from another. A provider's code
+    /// gives the whole signed content by itself; a credential signs nothing, so everything that comes with it counts.
     pub fn is_told_by_body(&self) -> bool {
-        self.code.is_none() && (self.is_token() || self.covers_body())
+        match &self.proof {
+            ProofBy::Code(_) => false,
+            ProofBy::Credential(_) => true,
+            ProofBy::Template(_) | ProofBy::Token(_) => self.covers_body(),
+        }
     }
 
-    /// When the provider makes its timestamp.
+    /// The time at which the provider makes its timestamp.
     pub fn stamped(&self) -> Stamped {
-        match (self.code, &self.timestamp) {
-            (Some(code), _) => code.stamped(),
-            (None, Some(place)) => place.stamped,
-            (None, None) => Stamped::Unknown,
+        match &self.proof {
+            ProofBy::Template(template) => template
+                .timestamp
+                .as_ref()
+                .map_or(Stamped::Unknown, |place| place.stamped),
+            ProofBy::Code(code) => code.stamped(),
+            ProofBy::Token(_) | ProofBy::Credential(_) => Stamped::Unknown,
         }
     }
 
     /// Whether deliveries carry a time that can be judged.
     pub fn has_timestamp(&self) -> bool {
-        self.timestamp.is_some()
-            || self.jwt.as_ref().is_some_and(|rule| !rule.timeless)
-            || self.code.is_some_and(ProviderCode::signs_timestamp)
+        match &self.proof {
+            ProofBy::Template(template) => template.timestamp.is_some(),
+            ProofBy::Code(code) => code.signs_timestamp(),
+            ProofBy::Token(token) => !token.rule.timeless,
+            ProofBy::Credential(_) => false,
+        }
     }
 
-    /// Whether bytes could be added behind what was signed by somebody who knows the digest and not the secret: a plain
-    /// hash that does not end in the secret (length extension).
+    /// As [`TemplateScheme::is_extendable`]; false for a scheme of another kind.
     pub fn is_extendable(&self) -> bool {
-        self.algorithm.is_plain_hash() && self.signed.parts().last() != Some(&Part::Secret)
+        self.template().is_some_and(TemplateScheme::is_extendable)
     }
 
-    /// Whether `{url}` is part of what is signed, so that a `public_url` is needed.
+    /// Whether the URL is signed, so that a `public_url` is needed.
     pub fn signs_url(&self) -> bool {
-        self.signed.parts().contains(&Part::Url)
-            || self.code.is_some_and(ProviderCode::signs_url)
-            || self.jwt.as_ref().is_some_and(JwtRule::signs_url)
+        match &self.proof {
+            ProofBy::Template(template) => template.signed.parts().contains(&Part::Url),
+            ProofBy::Code(code) => code.signs_url(),
+            ProofBy::Token(token) => token.rule.signs_url(),
+            ProofBy::Credential(_) => false,
+        }
     }
 
-    /// Whether the signature covers the event id (SPEC 4): a header that occurs in `signed`, or a place in a signed body.
-    /// False where the scheme has no id.
+    /// Whether the path is signed, as part of the URL or by itself.
+    pub fn signs_path(&self) -> bool {
+        match &self.proof {
+            ProofBy::Code(code) => code.signs_path(),
+            _ => self.signs_url() || self.parts().contains(&Part::Path),
+        }
+    }
+
+    /// Whether the signature covers the event id (contract: Keys): a header that the template names, or a place in a
+    /// signed body. False for a scheme without event id.
     pub fn id_is_signed(&self) -> bool {
         self.is_signed(self.event_id.as_ref())
     }
 
-    /// Whether the signature covers the event type; false where the scheme has none.
+    /// Whether the signature covers the event type; false for a scheme without event type.
     pub fn event_type_is_signed(&self) -> bool {
         self.is_signed(self.event_type.as_ref())
     }
 
     /// Whether the signature covers a timestamp: only then may replay protection rest on it.
     pub fn signs_timestamp(&self) -> bool {
-        if let Some(code) = self.code {
-            return code.signs_timestamp();
-        }
-        if let Some(rule) = &self.jwt {
-            return !rule.timeless;
-        }
-        self.timestamp
-            .as_ref()
-            .is_some_and(|place| match &place.at {
-                _ if self.signed.parts().contains(&Part::Timestamp) => true,
-                TimestampAt::Headers(names) => names.iter().all(|name| self.header_is_signed(name)),
-                TimestampAt::Field(_) => false,
-                TimestampAt::Json(pointer) => self.json_is_signed(pointer),
-            })
-    }
-
-    /// Whether a part of the template is the timestamp, under whatever name the template calls it.
-    pub(super) fn is_timestamp(&self, part: &Part) -> bool {
-        let at = self.timestamp.as_ref().map(|place| &place.at);
-        match (part, at) {
-            (Part::Timestamp, _) => true,
-            (Part::Json(signed), Some(TimestampAt::Json(pointer))) => signed == pointer,
-            _ => false,
+        match &self.proof {
+            ProofBy::Template(template) => template.signs_timestamp(self.id_header()),
+            ProofBy::Code(code) => code.signs_timestamp(),
+            ProofBy::Token(token) => !token.rule.timeless,
+            ProofBy::Credential(_) => false,
         }
     }
 
     fn is_signed(&self, place: Option<&Place>) -> bool {
-        match (place, self.code) {
-            (None, _) => false,
-            (Some(Place::Claim(_)), _) => self.jwt.is_some(),
-            (Some(place), Some(code)) => code.signs(place),
-            (Some(Place::Header(name)), None) => self.header_is_signed(name),
-            (Some(Place::Json(pointers)), None) => {
-                !pointers.is_empty() && pointers.iter().all(|pointer| self.json_is_signed(pointer))
+        let Some(place) = place else { return false };
+        match (&self.proof, place) {
+            (ProofBy::Token(_), Place::Claim(_)) => true,
+            (ProofBy::Token(token), Place::Json(pointers)) => {
+                !pointers.is_empty() && token.rule.covers_body()
             }
+            (ProofBy::Code(code), place) => code.signs(place),
+            (ProofBy::Template(template), Place::Header(name)) => {
+                template.signs_header(name, self.id_header())
+            }
+            (ProofBy::Template(template), Place::Json(pointers)) => {
+                !pointers.is_empty() && pointers.iter().all(|pointer| template.signs_json(pointer))
+            }
+            (ProofBy::Template(_), Place::Claim(_))
+            | (ProofBy::Token(_), Place::Header(_))
+            | (ProofBy::Credential(_), _) => false,
         }
     }
 
-    fn json_is_signed(&self, pointer: &Pointer) -> bool {
-        self.covers_body()
-            || self
-                .signed
-                .parts()
-                .iter()
-                .any(|part| matches!(part, Part::Json(at) if at == pointer))
-    }
-
-    /// Whether a header's value is part of the signed content, under whatever name the template calls it.
-    fn header_is_signed(&self, name: &FieldName) -> bool {
-        let is_timestamp = |place: &TimestampPlace| match &place.at {
-            // Of several, only the first that is there is signed.
-            TimestampAt::Headers(names) => names.len() == 1 && names.contains(name),
-            _ => false,
-        };
-        self.signed.parts().iter().any(|part| match part {
-            Part::Header(signed) => signed == name,
-            Part::Id => matches!(&self.event_id, Some(Place::Header(id)) if id == name),
-            Part::Timestamp => self.timestamp.as_ref().is_some_and(is_timestamp),
-            _ => false,
-        })
+    /// The header of the event's id.
+    pub(super) fn id_header(&self) -> Option<&FieldName> {
+        if let Some(Place::Header(name)) = &self.event_id {
+            Some(name)
+        } else {
+            None
+        }
     }
 }
 

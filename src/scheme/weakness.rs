@@ -7,10 +7,10 @@ use super::{Algorithm, Part, Place, Scheme};
 impl Scheme {
     /// The weakness in a sentence without a capital letter; `None` where none is known.
     pub fn weakness(&self) -> Option<&'static str> {
-        if !self.algorithm.is_plain_hash() {
-            return None;
-        }
-        let behind = self
+        let template = self
+            .template()
+            .filter(|template| template.algorithm.is_plain_hash())?;
+        let behind = template
             .signed
             .parts()
             .iter()
@@ -21,7 +21,7 @@ impl Scheme {
                 "a plain hash with the secret before what is signed: bytes could be added at its end without the secret",
             );
         }
-        (self.algorithm == Algorithm::Sha1).then_some(
+        (template.algorithm == Algorithm::Sha1).then_some(
             "a plain SHA-1 with the secret behind what is signed: two contents made to collide have one signature",
         )
     }
@@ -33,7 +33,7 @@ impl Scheme {
             (&self.event_type, self.event_type_required),
             (&self.account, self.account_required),
         ];
-        self.signed.covers_body()
+        self.covers_body()
             && places
                 .into_iter()
                 .any(|(place, is_required)| is_required && matches!(place, Some(Place::Json(_))))
@@ -43,16 +43,13 @@ impl Scheme {
 #[cfg(test)]
 mod tests {
     use super::super::Scheme;
-    use super::super::tests::fixtures::{plain, timestamped};
+    use super::super::tests::fixtures::{changed, plain, timestamped};
     use super::*;
     use crate::notation::json::Pointer;
 
     #[test]
     fn a_plain_hash_is_weak_where_its_secret_stands() {
-        let hash = |algorithm, scheme| Scheme {
-            algorithm,
-            ..scheme
-        };
+        let hash = |algorithm, scheme| changed(scheme, |template| template.algorithm = algorithm);
         let json = Some(Place::Json(vec![Pointer::parse("/id").unwrap()]));
         let strict = Scheme {
             event_id: json.clone(),

@@ -15,22 +15,23 @@ use crate::key::public::{PublicAlgorithm, PublicKey, SigningKey};
 use crate::key::secret::Secret;
 use crate::notation::encoding::Encoding;
 use crate::notation::json::Places;
-use crate::scheme::ProviderCode;
 pub use crate::scheme::code::SignRequest;
 use crate::scheme::content::{Piece, SignedContent};
-use crate::scheme::jwt::JwtRule;
 use crate::scheme::template::Facts as _;
-use crate::scheme::{Algorithm, Kind, Part, Place, PublicUrl, Scheme, TimestampAt, TimestampPlace};
+use crate::scheme::{
+    Algorithm, CredentialKind, CredentialScheme, KeyForm, Kind, Part, Place, ProofBy, ProviderCode,
+    PublicUrl, Scheme, TemplateScheme, TimestampAt, TimestampPlace, TokenScheme,
+};
 use crate::verdict::{Code, Refusal};
-use crate::verify::verifier::KeyFault;
+use crate::verify::verifier::KeyError;
 use crate::wire::head::{FieldName, Found};
 
 /// Why a request cannot be signed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SignFault {
+pub enum SignError {
     /// The secret is no key of this scheme.
     #[error(transparent)]
-    Key(#[from] KeyFault),
+    Key(#[from] KeyError),
     /// The time lies before 1970.
     #[error("the time to sign at lies before 1970")]
     Time,
@@ -95,51 +96,57 @@ const MAX_INFLATED: usize = 64 << 20;
 /// ```
 ///
 /// # Errors
-/// See [`SignFault`].
+/// See [`SignError`].
 pub fn sign(
     scheme: &Scheme,
     secret: &Secret,
     request: &SignRequest<'_>,
-) -> Result<Vec<(String, String)>, SignFault> {
+) -> Result<Vec<(String, String)>, SignError> {
     request.id.map_or(Ok(()), judge_id)?;
     let mut headers: Vec<(&FieldName, String)> = Vec::new();
     for (name, value) in &scheme.require {
         headers.push((name, String::from_utf8_lossy(value).into_owned()));
     }
-    if let Some(code) = scheme.code {
+    if let ProofBy::Code(code) = &scheme.proof {
         let required = headers
             .into_iter()
             .map(|(name, value)| (canonical(name), value));
-        return Ok(required.chain(by_code(code, secret, request)?).collect());
+        return Ok(required.chain(by_code(*code, secret, request)?).collect());
     }
     if let (Some(Place::Header(name)), Some(id)) = (&scheme.event_id, request.id) {
         headers.push((name, id.to_owned()));
     }
-    let timestamp = scheme
-        .timestamp
-        .as_ref()
-        .map(|place| place.unit.write(request.at).ok_or(SignFault::Time));
-    let timestamp = timestamp.transpose()?;
-    if let (Some(name), Some(text)) = (
-        scheme.timestamp.as_ref().and_then(TimestampPlace::header),
-        &timestamp,
-    ) {
-        headers.push((name, text.clone()));
-    }
-    if let Some(rule) = &scheme.jwt {
-        headers.push((&rule.header, by_token(rule, scheme, secret, request)?));
-    } else {
-        // Without a header of its own the signature stands in the body.
-        let name = scheme.signature.header().ok_or(SignFault::InBody)?;
-        let value = match scheme.algorithm.kind() {
-            Kind::Token => the_secret_itself(scheme, secret)?,
-            _ => {
-                let signature =
-                    by_template(scheme, secret, request, &headers, timestamp.as_deref())?;
-                listed(scheme, timestamp.as_deref(), signature)
+    match &scheme.proof {
+        ProofBy::Template(template) => {
+            let timestamp = template.timestamp.as_ref();
+            let text = timestamp.map(|place| place.unit.write(request.at).ok_or(SignError::Time));
+            let text = text.transpose()?;
+            if let (Some(name), Some(text)) = (timestamp.and_then(TimestampPlace::header), &text) {
+                headers.push((name, text.clone()));
             }
-        };
-        headers.push((name, value));
+            // Without a header of its own the signature is in the body.
+            let name = template.signature.header().ok_or(SignError::InBody)?;
+            let signed = Signed {
+                scheme,
+                template,
+                secret,
+                request,
+                timestamp: text.as_deref(),
+            };
+            let signature = by_template(&signed, &headers)?;
+            headers.push((name, listed(template, text.as_deref(), signature)));
+        }
+        ProofBy::Token(token) => {
+            headers.push((
+                &token.rule.header,
+                by_token(token, scheme, secret, request)?,
+            ));
+        }
+        ProofBy::Credential(credential) => {
+            let name = credential.place.headers.first().ok_or(SignError::InBody)?;
+            headers.push((name, the_secret_itself(credential, secret)?));
+        }
+        ProofBy::Code(_) => {}
     }
     Ok(headers
         .into_iter()
@@ -149,10 +156,7 @@ pub fn sign(
 
 /// The public half of the private key that [`sign`] signs with; `None` where it signs with a shared secret, or not at all.
 pub fn public_half(scheme: &Scheme, secret: &Secret) -> Option<PublicKey> {
-    if scheme.code.is_some() || scheme.jwt.is_some() {
-        return None;
-    }
-    let (_, algorithm) = chosen(scheme, secret.text.expose()).ok()?;
+    let (_, algorithm) = chosen(scheme.template()?, secret.text.expose()).ok()?;
     let is_ed25519 = algorithm.kind() == Kind::Public(PublicAlgorithm::Ed25519);
     is_ed25519
         .then(|| SigningKey::parse(secret.text.expose()).ok())
@@ -160,15 +164,28 @@ pub fn public_half(scheme: &Scheme, secret: &Secret) -> Option<PublicKey> {
         .map(|key| key.public())
 }
 
+/// A request to be signed by a template.
+struct Signed<'s> {
+    scheme: &'s Scheme,
+    template: &'s TemplateScheme,
+    secret: &'s Secret,
+    request: &'s SignRequest<'s>,
+    timestamp: Option<&'s str>,
+}
+
 /// A signature made by the scheme's template, with the label and the algorithm that the secret is good for.
 fn by_template<'s>(
-    scheme: &'s Scheme,
-    secret: &Secret,
-    request: &SignRequest<'_>,
+    signed: &Signed<'s>,
     headers: &[(&FieldName, String)],
-    timestamp: Option<&str>,
-) -> Result<(Option<&'s str>, String), SignFault> {
-    let (label, algorithm) = chosen(scheme, secret.text.expose())?;
+) -> Result<(Option<&'s str>, String), SignError> {
+    let Signed {
+        scheme,
+        template,
+        secret,
+        request,
+        timestamp,
+    } = *signed;
+    let (label, algorithm) = chosen(template, secret.text.expose())?;
     let facts = Outgoing {
         scheme,
         request,
@@ -176,28 +193,28 @@ fn by_template<'s>(
         timestamp,
         public_url: request.public_url.map(PublicUrl::new),
     };
-    for part in scheme.signed.parts() {
+    for part in template.signed.parts() {
         if let Part::Header(name) = part
             && facts.header(name) == Found::Nothing
         {
-            return Err(SignFault::Header(canonical(name)));
+            return Err(SignError::Header(canonical(name)));
         }
     }
-    let mut content = scheme.signed.render(&facts).map_err(SignFault::Refused)?;
-    fill(scheme, request.body, &mut content)?;
-    let form = scheme
+    let mut content = template.signed.render(&facts).map_err(SignError::Refused)?;
+    fill(template, request.body, &mut content)?;
+    let form = template
         .body
         .iter()
         .find_map(|form| form.apply(request.body, MAX_INFLATED))
-        .ok_or(SignFault::Form)?;
-    let body = if scheme.signed.covers_body() {
+        .ok_or(SignError::Form)?;
+    let body = if template.signed.covers_body() {
         &*form
     } else {
         b""
     };
     let signature = match algorithm.kind() {
         Kind::Digest(algorithm) => {
-            let key = digest_key(scheme, secret)?;
+            let key = digest_key(&template.key, secret)?;
             let mut mac = algorithm.mac(&key);
             for piece in pieces(&content, body) {
                 mac.update(match piece {
@@ -205,18 +222,21 @@ fn by_template<'s>(
                     Piece::Secret => &key,
                 });
             }
-            scheme.signature.encoding.encode(mac.finalize().as_bytes())
+            template
+                .signature
+                .encoding
+                .encode(mac.finalize().as_bytes())
         }
         Kind::Public(PublicAlgorithm::Ed25519) => {
             let message = [content.before(), body, content.after()].concat();
-            scheme
+            template
                 .signature
                 .encoding
                 .encode(&signing_key(secret)?.sign(&message))
         }
-        _ => return Err(SignFault::PrivateKey),
+        _ => return Err(SignError::PrivateKey),
     };
-    Ok((label, scheme.signature.prefix.clone() + &signature))
+    Ok((label, template.signature.prefix.clone() + &signature))
 }
 
 /// All that is signed, in order.
@@ -228,9 +248,13 @@ fn pieces<'c>(content: &'c SignedContent, body: &'c [u8]) -> impl Iterator<Item 
 }
 
 /// Puts in what the template takes from the body.
-fn fill(scheme: &Scheme, body: &[u8], content: &mut SignedContent) -> Result<(), SignFault> {
+fn fill(
+    template: &TemplateScheme,
+    body: &[u8],
+    content: &mut SignedContent,
+) -> Result<(), SignError> {
     let mut places = Places::default();
-    let slots: Vec<_> = scheme
+    let slots: Vec<_> = template
         .signed
         .pointers()
         .map(|pointer| places.add(pointer))
@@ -238,23 +262,26 @@ fn fill(scheme: &Scheme, body: &[u8], content: &mut SignedContent) -> Result<(),
     if slots.is_empty() {
         return Ok(());
     }
-    let why = |why| SignFault::Refused(Refusal::because(Code::MalformedSignature, why));
+    let why = |why| SignError::Refused(Refusal::because(Code::MalformedSignature, why));
     let values = places.scan(body).map_err(|fault| why(fault.why()))?;
     content
         .fill(slots.iter().map(|slot| values.at(*slot)))
-        .map_err(SignFault::Refused)
+        .map_err(SignError::Refused)
 }
 
 /// What the secret is good for under this scheme: the label that its signatures have in a list, and their algorithm.
-fn chosen<'s>(scheme: &'s Scheme, text: &[u8]) -> Result<(Option<&'s str>, Algorithm), SignFault> {
-    let items = &scheme.signature.items;
+fn chosen<'s>(
+    template: &'s TemplateScheme,
+    text: &[u8],
+) -> Result<(Option<&'s str>, Algorithm), SignError> {
+    let items = &template.signature.items;
     let offered: Vec<(Option<&str>, Algorithm)> = match items.assign {
         Some(_) => items
             .accept
             .iter()
             .map(|(label, algorithm)| (Some(label.as_str()), *algorithm))
             .collect(),
-        None => vec![(None, scheme.algorithm)],
+        None => vec![(None, template.algorithm)],
     };
     let is_digest = |(_, algorithm): &&(_, Algorithm)| matches!(algorithm.kind(), Kind::Digest(_));
     let is_ed25519 = |(_, algorithm): &&(_, Algorithm)| {
@@ -263,13 +290,13 @@ fn chosen<'s>(scheme: &'s Scheme, text: &[u8]) -> Result<(Option<&'s str>, Algor
     let own = offered
         .iter()
         .filter(is_digest)
-        .find(|(_, algorithm)| *algorithm == scheme.algorithm);
+        .find(|(_, algorithm)| *algorithm == template.algorithm);
     let digest = own.or_else(|| offered.iter().find(is_digest));
     match (digest, offered.iter().find(is_ed25519)) {
         (Some(_), Some(ed25519)) if is_asymmetric(text) => Ok(*ed25519),
         (Some(digest), _) => Ok(*digest),
         (None, Some(ed25519)) => Ok(*ed25519),
-        (None, None) => Err(SignFault::PrivateKey),
+        (None, None) => Err(SignError::PrivateKey),
     }
 }
 
@@ -281,7 +308,7 @@ fn is_asymmetric(text: &[u8]) -> bool {
         || PublicKey::looks_public(text) && !is_brace_only()
 }
 
-fn signing_key(secret: &Secret) -> Result<SigningKey, SignFault> {
+fn signing_key(secret: &Secret) -> Result<SigningKey, SignError> {
     let text = secret.text.expose();
     let why = if text.trim_ascii_start().starts_with(b"whpk_") {
         "this is the public key, which verifies; signing takes the private one, `whsk_…`"
@@ -291,7 +318,7 @@ fn signing_key(secret: &Secret) -> Result<SigningKey, SignFault> {
             Err(why) => why,
         }
     };
-    Err(KeyFault {
+    Err(KeyError {
         secret: secret.name.clone(),
         why: why.into(),
     }
@@ -299,15 +326,14 @@ fn signing_key(secret: &Secret) -> Result<SigningKey, SignFault> {
 }
 
 /// The key that the secret's text stands for, in the first of the scheme's forms that it has.
-fn digest_key(scheme: &Scheme, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, SignFault> {
-    let key = scheme
-        .key
+fn digest_key(forms: &[KeyForm], secret: &Secret) -> Result<Zeroizing<Vec<u8>>, SignError> {
+    let key = forms
         .iter()
         .map(|form| form.key(&secret.text))
         .reduce(Result::or);
     let key = key.unwrap_or(Err("the scheme takes no secret".into()));
     key.map_err(|why| {
-        KeyFault {
+        KeyError {
             secret: secret.name.clone(),
             why,
         }
@@ -316,15 +342,15 @@ fn digest_key(scheme: &Scheme, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, Si
 }
 
 /// The header's value where nothing is signed: the shared secret, as it is or by RFC 7617.
-fn the_secret_itself(scheme: &Scheme, secret: &Secret) -> Result<String, SignFault> {
+fn the_secret_itself(credential: &CredentialScheme, secret: &Secret) -> Result<String, SignError> {
     let fault = |why: &'static str| {
-        SignFault::Key(KeyFault {
+        SignError::Key(KeyError {
             secret: secret.name.clone(),
             why: why.into(),
         })
     };
-    let key = digest_key(scheme, secret)?;
-    if scheme.algorithm == Algorithm::Basic {
+    let key = digest_key(&credential.key, secret)?;
+    if credential.kind == CredentialKind::Basic {
         let is_pair = key.contains(&b':');
         return if is_pair {
             Ok(format!("Basic {}", Encoding::Base64.encode(&key)))
@@ -340,43 +366,44 @@ fn the_secret_itself(scheme: &Scheme, secret: &Secret) -> Result<String, SignFau
             "the token begins or ends with white space, or holds a control character: no header has it",
         ));
     }
-    Ok(scheme.signature.prefix.clone() + text)
+    Ok(credential.place.prefix.clone() + text)
 }
 
 /// The value of a token's header.
 fn by_token(
-    rule: &JwtRule,
+    token: &TokenScheme,
     scheme: &Scheme,
     secret: &Secret,
     request: &SignRequest<'_>,
-) -> Result<String, SignFault> {
+) -> Result<String, SignError> {
+    let rule = &token.rule;
     if !rule
         .algorithms
         .iter()
         .any(|algorithm| matches!(algorithm.kind(), Kind::Digest(_)))
     {
-        return Err(SignFault::PrivateKey);
+        return Err(SignError::PrivateKey);
     }
     if request.at.0 < 0 {
-        return Err(SignFault::Time);
+        return Err(SignError::Time);
     }
     let url = match (rule.signs_url(), request.public_url) {
         (false, _) => None,
-        (true, None) => return Err(SignFault::Refused(NO_URL)),
+        (true, None) => return Err(SignError::Refused(NO_URL)),
         (true, Some(public_url)) => {
             let mut url = Vec::new();
             PublicUrl::new(public_url).write(request.target, &mut url);
             Some(url)
         }
     };
-    let key = digest_key(scheme, secret)?;
+    let key = digest_key(&token.key, secret)?;
     let claims: Vec<(&str, &str)> = match (&scheme.event_id, request.id) {
         (Some(Place::Claim(name)), Some(id)) => vec![(name, id)],
         _ => Vec::new(),
     };
     // All else that it needs is there: only a body that the token carries can be none.
     rule.sign(&key, request.body, url.as_deref(), request.at, &claims)
-        .ok_or(SignFault::Form)
+        .ok_or(SignError::Form)
 }
 
 /// The headers of a scheme with code of its own, signed with the first key that the secret stands for.
@@ -384,45 +411,48 @@ fn by_code(
     code: &dyn ProviderCode,
     secret: &Secret,
     request: &SignRequest<'_>,
-) -> Result<Vec<(String, String)>, SignFault> {
+) -> Result<Vec<(String, String)>, SignError> {
     if code.headers().is_empty() {
-        return Err(SignFault::InBody);
+        return Err(SignError::InBody);
     }
     if request.at.0 < 0 {
-        return Err(SignFault::Time);
+        return Err(SignError::Time);
     }
     let Kind::Digest(_) = code.algorithm().kind() else {
-        return Err(SignFault::PrivateKey);
+        return Err(SignError::PrivateKey);
     };
-    let keys = code.keys(&secret.text).map_err(|why| KeyFault {
+    let keys = code.keys(&secret.text).map_err(|why| KeyError {
         secret: secret.name.clone(),
         why: why.into(),
     })?;
-    let (algorithm, key) = keys.first().ok_or(SignFault::PrivateKey)?;
+    let (algorithm, key) = keys.first().ok_or(SignError::PrivateKey)?;
     code.sign((*algorithm, key), request)
-        .map_err(SignFault::Refused)?
-        .ok_or(SignFault::InBody)
+        .map_err(SignError::Refused)?
+        .ok_or(SignError::InBody)
 }
 
-fn judge_id(id: &str) -> Result<(), SignFault> {
+fn judge_id(id: &str) -> Result<(), SignError> {
     let is_none =
         id.is_empty() || id.trim_ascii() != id || id.bytes().any(|b| b.is_ascii_control());
-    if is_none { Err(SignFault::Id) } else { Ok(()) }
+    if is_none { Err(SignError::Id) } else { Ok(()) }
 }
 
 /// The value of the signature header: the signature alone, or with its label and the timestamp's.
 fn listed(
-    scheme: &Scheme,
+    template: &TemplateScheme,
     timestamp: Option<&str>,
     (label, signature): (Option<&str>, String),
 ) -> String {
-    let items = &scheme.signature.items;
+    let items = &template.signature.items;
     let (Some(assign), Some(label)) = (items.assign, label) else {
         return signature;
     };
     let item = |label: &str, value: &str| format!("{label}{}{value}", char::from(assign));
     let signature = item(label, &signature);
-    match (scheme.timestamp.as_ref().map(|place| &place.at), timestamp) {
+    match (
+        template.timestamp.as_ref().map(|place| &place.at),
+        timestamp,
+    ) {
         (Some(TimestampAt::Field(field)), Some(text)) => {
             [item(field, text), signature].join(items.separator.as_deref().unwrap_or(","))
         }

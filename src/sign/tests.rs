@@ -3,10 +3,10 @@
 use super::*;
 use crate::clock::UnixMillis;
 use crate::key::digest::DigestAlgorithm;
+use crate::scheme::BodyForm;
 use crate::scheme::tests::fixtures::{
-    field, itellico, plain, secret, standard_webhooks, timestamped,
+    credential, field, itellico, plain, secret, standard_webhooks, template_of, timestamped,
 };
-use crate::scheme::{BodyForm, Template};
 
 const AT: UnixMillis = UnixMillis(1_750_000_000_999);
 
@@ -45,7 +45,7 @@ fn the_reference_scheme_gives_its_two_headers() {
 fn required_headers_and_id_come_first() {
     let mut scheme = timestamped("{id}.{header:X-Version}.{header:X-Nonce}.{timestamp}.{body}");
     scheme.require = vec![(field("x-version"), b"1".to_vec())];
-    scheme.signature.prefix = "v1=".into();
+    template_of(&mut scheme).signature.prefix = "v1=".into();
     let request = SignRequest {
         id: Some("evt"),
         headers: &[("x-NONCE", " n ")],
@@ -93,17 +93,15 @@ fn what_cannot_be_signed_says_why() {
 
 const SEED: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"; // RFC 8032 section 7.1
 
-fn value(scheme: &Scheme, text: &str, request: &SignRequest<'_>) -> Result<String, SignFault> {
+fn value(scheme: &Scheme, text: &str, request: &SignRequest<'_>) -> Result<String, SignError> {
     sign(scheme, &secret("mine", text), request).map(|headers| headers.last().unwrap().1.clone())
 }
 
 #[test]
 fn a_token_is_sent_as_it_is_and_a_pair_by_rfc_7617() {
-    let mut scheme = plain("{body}");
-    scheme.algorithm = Algorithm::Token;
-    scheme.signed = Template::default();
+    let scheme = credential(plain("{body}"), CredentialKind::Token, "");
     assert_eq!(value(&scheme, "tok en", &request()), Ok("tok en".into()));
-    scheme.signature.prefix = "Bearer ".into();
+    let scheme = credential(plain("{body}"), CredentialKind::Token, "Bearer ");
     assert_eq!(
         value(&scheme, "token", &request()),
         Ok("Bearer token".into())
@@ -117,7 +115,7 @@ fn a_token_is_sent_as_it_is_and_a_pair_by_rfc_7617() {
             "{text:?}"
         );
     }
-    scheme.algorithm = Algorithm::Basic;
+    let scheme = credential(plain("{body}"), CredentialKind::Basic, "");
     // RFC 7617 section 2
     assert_eq!(
         value(&scheme, "Aladdin:open sesame", &request()),
@@ -134,7 +132,7 @@ fn a_token_is_sent_as_it_is_and_a_pair_by_rfc_7617() {
 #[test]
 fn a_private_key_signs_what_a_shared_secret_would() {
     let mut scheme = plain("{body}");
-    scheme.algorithm = Algorithm::Ed25519;
+    template_of(&mut scheme).algorithm = Algorithm::Ed25519;
     // RFC 8032 section 7.1, test 1: the empty message
     let signature = "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46b\
                      d25bf5f0595bbe24655141438e7a100b";
@@ -151,10 +149,10 @@ fn a_private_key_signs_what_a_shared_secret_would() {
     );
     assert!(public_half(&scheme, &secret("s", SEED)).is_some());
     assert!(public_half(&plain("{body}"), &secret("s", SEED)).is_none());
-    scheme.algorithm = Algorithm::EcdsaP256Sha256;
-    assert_eq!(value(&scheme, SEED, &request()), Err(SignFault::PrivateKey));
-    scheme.algorithm = Algorithm::RsaPkcs1Sha256;
-    assert_eq!(value(&scheme, SEED, &request()), Err(SignFault::PrivateKey));
+    template_of(&mut scheme).algorithm = Algorithm::EcdsaP256Sha256;
+    assert_eq!(value(&scheme, SEED, &request()), Err(SignError::PrivateKey));
+    template_of(&mut scheme).algorithm = Algorithm::RsaPkcs1Sha256;
+    assert_eq!(value(&scheme, SEED, &request()), Err(SignError::PrivateKey));
 }
 
 #[test]
@@ -195,7 +193,7 @@ fn the_first_form_that_a_body_has_is_signed() {
         },
     )
     .unwrap();
-    scheme.body = vec![BodyForm::JsonAscii];
+    template_of(&mut scheme).body = vec![BodyForm::JsonAscii];
     assert_eq!(
         value(
             &scheme,
@@ -216,9 +214,9 @@ fn the_first_form_that_a_body_has_is_signed() {
                 ..request()
             }
         ),
-        Err(SignFault::Form)
+        Err(SignError::Form)
     );
-    scheme.body.push(BodyForm::Raw);
+    template_of(&mut scheme).body.push(BodyForm::Raw);
     assert_eq!(
         value(
             &scheme,
@@ -235,7 +233,7 @@ fn the_first_form_that_a_body_has_is_signed() {
 #[test]
 fn values_of_the_body_are_signed_where_the_template_takes_them_from_there() {
     let mut scheme = plain("{json:/a}.{json:/n}");
-    scheme.may_leave_body = true;
+    template_of(&mut scheme).may_leave_body = true;
     let mut mac = DigestAlgorithm::HmacSha256.mac(b"k");
     mac.update(b"x.7");
     let expected = hex::encode(mac.finalize().as_bytes());
@@ -253,9 +251,9 @@ fn values_of_the_body_are_signed_where_the_template_takes_them_from_there() {
     for body in [&b"{}"[..], b"x", br#"{"n":7,"a":"x.y"}"#] {
         assert!(matches!(
             value(&scheme, "k", &SignRequest { body, ..request() }),
-            Err(SignFault::Refused(_))
+            Err(SignError::Refused(_))
         ));
     }
-    scheme.signature.headers.clear();
-    assert_eq!(value(&scheme, "k", &request()), Err(SignFault::InBody));
+    template_of(&mut scheme).signature.headers.clear();
+    assert_eq!(value(&scheme, "k", &request()), Err(SignError::InBody));
 }

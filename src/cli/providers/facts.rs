@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::places::{kinds, place};
+use super::places::place;
 use crate::config::presets::Preset;
 use crate::config::units::written_duration;
 use crate::key::digest::DigestAlgorithm;
 use crate::key::public::KeyType;
 use crate::scheme::jwt::DigestClaim;
-use crate::scheme::{Algorithm, KeyEncoding, KeyForm, Kind, Scheme};
+use crate::scheme::{Algorithm, CredentialKind, KeyEncoding, KeyForm, Kind, ProofBy, Scheme};
 
 /// How long a done event is remembered unless somebody says otherwise (SPEC 5).
 const DEFAULT_TTL: Duration = Duration::from_secs(72 * 3600);
@@ -37,36 +37,40 @@ pub(super) fn status(preset: &Preset) -> String {
 
 /// What is signed: the template, or words where none says it.
 pub(super) fn signed(scheme: &Scheme) -> String {
-    if let Some(code) = scheme.code {
-        return code.content_words().to_owned();
-    }
-    if let Some(rule) = &scheme.jwt {
-        let mut parts = Vec::new();
-        parts.extend(
-            rule.body_digest
-                .as_ref()
-                .map(|digest| format!("the {} of the body", hash(digest))),
-        );
-        parts.extend(rule.body_claim.as_ref().map(|_| "the body".to_owned()));
-        parts.extend(
-            rule.url_digest
-                .as_ref()
-                .map(|digest| format!("the {} of the URL", hash(digest))),
-        );
-        return format!(
-            "a token with {}",
-            if parts.is_empty() {
-                "nothing of the body".to_owned()
-            } else {
-                parts.join(" and ")
+    let rule = match &scheme.proof {
+        ProofBy::Template(template) => {
+            return format!("`{}`", template.signed.text().replace('\n', "\\n"));
+        }
+        ProofBy::Code(code) => return code.content_words().to_owned(),
+        ProofBy::Credential(credential) => {
+            return match credential.kind {
+                CredentialKind::Token => "nothing: the secret is sent",
+                CredentialKind::Basic => "nothing: user and password are sent",
             }
-        );
-    }
-    match scheme.algorithm {
-        Algorithm::Token => "nothing: the secret is sent".to_owned(),
-        Algorithm::Basic => "nothing: user and password are sent".to_owned(),
-        _ => format!("`{}`", scheme.signed.text().replace('\n', "\\n")),
-    }
+            .to_owned();
+        }
+        ProofBy::Token(token) => &token.rule,
+    };
+    let mut parts = Vec::new();
+    parts.extend(
+        rule.body_digest
+            .as_ref()
+            .map(|digest| format!("the {} of the body", hash(digest))),
+    );
+    parts.extend(rule.body_claim.as_ref().map(|_| "the body".to_owned()));
+    parts.extend(
+        rule.url_digest
+            .as_ref()
+            .map(|digest| format!("the {} of the URL", hash(digest))),
+    );
+    format!(
+        "a token with {}",
+        if parts.is_empty() {
+            "nothing of the body".to_owned()
+        } else {
+            parts.join(" and ")
+        }
+    )
 }
 
 const fn hash(claim: &DigestClaim) -> &'static str {
@@ -82,7 +86,7 @@ const fn hash(claim: &DigestClaim) -> &'static str {
 pub(super) fn body(scheme: &Scheme) -> &'static str {
     match scheme.covers_body() {
         true => "signed",
-        false if scheme.is_token() => {
+        false if scheme.is_credential() => {
             "not signed: who has read the secret once can send what they like"
         }
         false => "not signed: nothing authenticates it",
@@ -91,19 +95,19 @@ pub(super) fn body(scheme: &Scheme) -> &'static str {
 
 /// What text the secret is.
 pub(super) fn secret(scheme: &Scheme) -> String {
-    if let Some(code) = scheme.code {
+    if let Some(code) = scheme.code() {
         return code.secret_words().to_owned();
     }
-    if scheme.algorithm == Algorithm::Basic {
+    if scheme.algorithm() == Algorithm::Basic {
         return "`user:password`".to_owned();
     }
     let mut ways = Vec::new();
-    for kind in kinds(scheme) {
+    for kind in scheme.proof.key_kinds() {
         let way = match kind {
             Kind::Token => "the token itself, as it is sent".to_owned(),
             Kind::Public(algorithm) => public_key(algorithm.key_type()).to_owned(),
             Kind::Digest(_) | Kind::Jwt => {
-                let forms: Vec<_> = scheme.key.iter().map(shared).collect();
+                let forms: Vec<_> = scheme.proof.key_forms().iter().map(shared).collect();
                 forms.join("; or ")
             }
         };
@@ -157,7 +161,7 @@ pub(super) fn replay_key(scheme: &Scheme) -> String {
             format!("the event's id, {}, which is signed{without}", place(id))
         }
         id => {
-            let content = if scheme.is_token() {
+            let content = if scheme.is_credential() {
                 "the body, which nothing signs"
             } else {
                 "the signed content"

@@ -69,10 +69,9 @@ impl Filter {
 }
 
 fn has(scheme: &Scheme, algorithm: Algorithm) -> bool {
-    scheme.algorithm == algorithm
+    scheme.algorithm() == algorithm
         || scheme
-            .signature
-            .items
+            .items()
             .accept
             .iter()
             .any(|(_, one)| *one == algorithm)

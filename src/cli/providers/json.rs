@@ -25,18 +25,14 @@ pub(super) fn object(preset: &Preset) -> Value {
         }
         Some(Place::Claim(name)) => format!("claim {name}").into(),
     };
-    let is_template = !scheme.signed.parts().is_empty();
-    let encoding = is_template.then(|| scheme.signature.encoding.name());
-    let timestamp = scheme.timestamp.as_ref();
+    let template = scheme.template();
+    let encoding = template.map(|template| template.signature.encoding.name());
+    let timestamp = scheme.timestamp();
     let own = scheme
-        .code
+        .code()
         .and_then(|code| code.headers().first())
         .map(|name| name.to_ascii_lowercase());
-    let header = scheme
-        .jwt
-        .as_ref()
-        .map(|rule| &rule.header)
-        .or_else(|| scheme.signature.header());
+    let header = scheme.proof.headers().first();
     let members: [(&str, Value); 38] = [
         ("id", preset.name.clone().into()),
         ("title", preset.title.clone().into()),
@@ -59,9 +55,14 @@ pub(super) fn object(preset: &Preset) -> Value {
                 .into(),
         ),
         ("notes", preset.notes.clone().into()),
-        ("algorithm", scheme.algorithm.name().into()),
-        ("code", scheme.code.map(ProviderCode::name).into()),
-        ("signed", scheme.signed.text().into()),
+        ("algorithm", scheme.algorithm().name().into()),
+        ("code", scheme.code().map(ProviderCode::name).into()),
+        (
+            "signed",
+            template
+                .map_or("", |template| template.signed.text())
+                .into(),
+        ),
         ("signed_words", facts::signed(scheme).into()),
         ("covers_body", scheme.covers_body().into()),
         ("body_covered", scheme.covers_body().into()),

@@ -52,7 +52,7 @@ fn comments(preset: &Preset) -> Vec<String> {
         );
     }
     line("family", preset.family.name());
-    line("algorithm", scheme.algorithm.name());
+    line("algorithm", scheme.algorithm().name());
     line("signed", &facts::signed(scheme));
     line("signature", &signature(scheme));
     line("timestamp", &timestamp(scheme));

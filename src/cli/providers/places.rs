@@ -3,21 +3,20 @@
 use crate::notation::json::Pointer;
 use crate::scheme::ProviderCode;
 use crate::scheme::{
-    Algorithm, Items, Kind, Part, Place, Scheme, Stamped, TimestampAt, TimestampPlace,
+    Algorithm, CredentialKind, Items, Part, Place, ProofBy, Scheme, Stamped, TimestampAt,
+    TimestampPlace,
 };
 use crate::sign::canonical;
 use crate::wire::head::FieldName;
 
 /// Every header that the scheme reads, as it is usually written.
 pub(super) fn headers(scheme: &Scheme) -> Vec<String> {
-    let mut names: Vec<&FieldName> = scheme.signature.headers.iter().collect();
-    names.extend(scheme.jwt.iter().map(|rule| &rule.header));
-    if let Some(TimestampAt::Headers(timestamp)) = scheme.timestamp.as_ref().map(|place| &place.at)
-    {
+    let mut names: Vec<&FieldName> = scheme.proof.headers().iter().collect();
+    if let Some(TimestampAt::Headers(timestamp)) = scheme.timestamp().map(|place| &place.at) {
         names.extend(timestamp);
     }
     names.extend(scheme.require.iter().map(|(name, _)| name));
-    names.extend(scheme.signed.parts().iter().filter_map(|part| match part {
+    names.extend(scheme.parts().iter().filter_map(|part| match part {
         Part::Header(name) => Some(name),
         _ => None,
     }));
@@ -26,7 +25,7 @@ pub(super) fn headers(scheme: &Scheme) -> Vec<String> {
             names.push(name);
         }
     }
-    let own = scheme.code.map(ProviderCode::headers).unwrap_or_default();
+    let own = scheme.code().map(ProviderCode::headers).unwrap_or_default();
     let mut all: Vec<String> = names
         .into_iter()
         .map(canonical)
@@ -44,31 +43,60 @@ pub(super) fn headers(scheme: &Scheme) -> Vec<String> {
 
 /// Where the signature stands and how it is written.
 pub(super) fn signature(scheme: &Scheme) -> String {
-    let place = &scheme.signature;
-    if let Some(code) = scheme.code {
-        return match code.headers() {
+    match &scheme.proof {
+        ProofBy::Code(code) => match code.headers() {
             [] => "in the body".to_owned(),
             [first, ..] => format!("header `{first}`"),
-        };
+        },
+        ProofBy::Token(token) => {
+            let rule = &token.rule;
+            let names: Vec<_> = rule.algorithms.iter().map(|known| known.name()).collect();
+            let header = canonical(&rule.header);
+            let names = names.join(" or ");
+            format!(
+                "header `{header}`: a JSON Web Token{}, {names}",
+                behind(&rule.prefix)
+            )
+        }
+        ProofBy::Credential(credential) => {
+            let place = &credential.place;
+            let words = in_headers_or_body(&place.headers, place.json.as_ref());
+            match credential.kind {
+                _ if place.json.is_some() => words,
+                CredentialKind::Basic => words + ": `Basic` and base64 of user and password",
+                CredentialKind::Token => format!("{words}{}", behind(&place.prefix)),
+            }
+        }
+        ProofBy::Template(template) => {
+            let place = &template.signature;
+            let words = in_headers_or_body(&place.headers, place.json.as_ref());
+            if place.json.is_some() {
+                return words;
+            }
+            let (encoding, behind) = (place.encoding.name(), behind(&place.prefix));
+            let items = listed(&place.items, template.algorithm);
+            let repeated = if place.repeat {
+                "; several lines are taken, one must hold"
+            } else {
+                ""
+            };
+            format!("{words}: {encoding}{behind}{items}{repeated}")
+        }
     }
-    if let Some(rule) = &scheme.jwt {
-        let names: Vec<_> = rule
-            .algorithms
-            .iter()
-            .map(|algorithm| algorithm.name())
-            .collect();
-        let behind = if rule.prefix.is_empty() {
-            String::new()
-        } else {
-            format!(" behind `{}`", rule.prefix)
-        };
-        return format!(
-            "header `{}`: a JSON Web Token{behind}, {}",
-            canonical(&rule.header),
-            names.join(" or ")
-        );
+}
+
+/// The text before a signature, in words; empty where there is no such text.
+fn behind(prefix: &str) -> String {
+    if prefix.is_empty() {
+        String::new()
+    } else {
+        format!(" behind `{prefix}`")
     }
-    if let Some(pointer) = &place.json {
+}
+
+/// The headers that carry a signature, or its place in the body.
+fn in_headers_or_body(headers: &[FieldName], json: Option<&Pointer>) -> String {
+    if let Some(pointer) = json {
         let each = if pointer.is_each() {
             ", each of which must hold"
         } else {
@@ -76,33 +104,11 @@ pub(super) fn signature(scheme: &Scheme) -> String {
         };
         return format!("`{}` of the JSON body{each}", pointer.text());
     }
-    let names: Vec<_> = place
-        .headers
+    let names: Vec<_> = headers
         .iter()
         .map(|name| format!("`{}`", canonical(name)))
         .collect();
-    let words = format!("header {}", names.join(" or "));
-    match scheme.algorithm {
-        Algorithm::Basic => return words + ": `Basic` and base64 of user and password",
-        Algorithm::Token if place.prefix.is_empty() => return words,
-        Algorithm::Token => return format!("{words} behind `{}`", place.prefix),
-        _ => {}
-    }
-    let behind = if place.prefix.is_empty() {
-        String::new()
-    } else {
-        format!(" behind `{}`", place.prefix)
-    };
-    let items = listed(&place.items, scheme.algorithm);
-    let repeated = if place.repeat {
-        "; several lines are taken, one must hold"
-    } else {
-        ""
-    };
-    format!(
-        "{words}: {}{behind}{items}{repeated}",
-        place.encoding.name()
-    )
+    format!("header {}", names.join(" or "))
 }
 
 /// How several signatures are listed.
@@ -133,23 +139,21 @@ pub(super) fn timestamp(scheme: &Scheme) -> String {
         Stamped::Event => "; the event's own, so that a retry carries the old one",
         Stamped::Unknown => "",
     };
-    let words = if let Some(code) = scheme.code {
-        let Some(words) = code.timestamp_words() else {
-            return "none".to_owned();
-        };
-        words.to_owned()
-    } else if let Some(rule) = &scheme.jwt {
-        let claims = if rule.max_age.is_some() {
-            "`iat`"
-        } else {
-            "`exp`"
-        };
-        format!("{claims} of the token")
-    } else {
-        match &scheme.timestamp {
-            None => return "none".to_owned(),
-            Some(place) => timestamp_place(place),
+    let words = match &scheme.proof {
+        ProofBy::Template(template) => template.timestamp.as_ref().map(timestamp_place),
+        ProofBy::Code(code) => code.timestamp_words().map(str::to_owned),
+        ProofBy::Token(token) => {
+            let claims = if token.rule.max_age.is_some() {
+                "`iat`"
+            } else {
+                "`exp`"
+            };
+            Some(format!("{claims} of the token"))
         }
+        ProofBy::Credential(_) => None,
+    };
+    let Some(words) = words else {
+        return "none".to_owned();
     };
     let signed = if scheme.signs_timestamp() {
         ""
@@ -187,25 +191,6 @@ pub(super) fn place(place: &Place) -> String {
         }
         Place::Claim(name) => format!("claim `{name}` of the token"),
     }
-}
-
-/// Whether signatures are made with a private key, a shared secret, or either.
-pub(super) fn kinds(scheme: &Scheme) -> Vec<Kind> {
-    let items = &scheme.signature.items;
-    let kinds: Vec<Kind> = match (&scheme.jwt, items.assign) {
-        (Some(rule), _) => rule
-            .algorithms
-            .iter()
-            .map(|algorithm| algorithm.kind())
-            .collect(),
-        (None, Some(_)) => items
-            .accept
-            .iter()
-            .map(|(_, algorithm)| algorithm.kind())
-            .collect(),
-        (None, None) => vec![scheme.algorithm.kind()],
-    };
-    kinds
 }
 
 #[cfg(test)]
@@ -272,10 +257,11 @@ mod tests {
             timestamp(&scheme),
             "header `X-Configcat-Webhook-Timestamp`, seconds"
         );
-        let place = scheme.timestamp.as_mut().unwrap();
+        let template = scheme.template_mut().unwrap();
+        let place = template.timestamp.as_mut().unwrap();
         (place.stamped, place.unsigned) = (Stamped::Attempt, true);
         assert!(timestamp(&scheme).ends_with("seconds; new for each attempt"));
-        scheme.signed = crate::scheme::Template::parse("{body}").unwrap();
+        scheme.template_mut().unwrap().signed = crate::scheme::Template::parse("{body}").unwrap();
         assert!(timestamp(&scheme).ends_with("; not signed, so it can only refuse"));
         assert_eq!(
             of("linear", timestamp),

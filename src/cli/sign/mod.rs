@@ -22,9 +22,9 @@ use crate::clock::Now;
 use crate::config::takes_public_keys;
 use crate::explain::{Case, CaseError};
 use crate::key::secret::Secret;
+use crate::scheme::Place;
 use crate::scheme::ProviderCode;
-use crate::scheme::{Part, Place};
-use crate::sign::{SignFault, SignRequest, public_half, sign};
+use crate::sign::{SignError, SignRequest, public_half, sign};
 use crate::verify::verifier::Proof;
 use crate::wire::head::{FieldName, Head};
 
@@ -87,9 +87,7 @@ impl Sign {
         let now = moment(self.at);
         let secret = active(&subject, now)?;
         let scheme = &subject.scheme;
-        let depends_on_path = scheme.signs_url()
-            || scheme.code.is_some_and(ProviderCode::signs_path)
-            || scheme.signed.parts().contains(&Part::Path);
+        let depends_on_path = scheme.signs_path();
         if subject.is_prefix && given.is_none() && (self.curl || depends_on_path) {
             bail!(
                 "the route takes every path under {0}: name one, as in `--url {0}x`",
@@ -176,10 +174,10 @@ impl Sign {
     }
 
     /// Why it cannot be signed, and what would help.
-    fn cannot(&self, fault: &SignFault, subject: &Subject) -> anyhow::Error {
+    fn cannot(&self, fault: &SignError, subject: &Subject) -> anyhow::Error {
         let help = match fault {
-            SignFault::Header(name) => format!(": add it, as in `--header '{name}: VALUE'`"),
-            SignFault::Key(_) if self.by.is_route() && takes_public_keys(&subject.scheme) => {
+            SignError::Header(name) => format!(": add it, as in `--header '{name}: VALUE'`"),
+            SignError::Key(_) if self.by.is_route() && takes_public_keys(&subject.scheme) => {
                 format!("; {OF_A_ROUTE}")
             }
             _ => String::new(),
@@ -190,7 +188,7 @@ impl Sign {
     /// The id to put into its header or token: the one given, a random one where none is, nothing where neither has one.
     fn id(&self, subject: &Subject) -> anyhow::Result<Option<String>> {
         // Code of its own has a header for an id that is no event's.
-        let is_own = subject.scheme.code.is_some_and(ProviderCode::has_own_id);
+        let is_own = subject.scheme.code().is_some_and(ProviderCode::has_own_id);
         let random_id = || {
             let mut random = [0; 12];
             getrandom::fill(&mut random)
@@ -229,7 +227,7 @@ const OF_A_ROUTE: &str = "the route has the public key: sign with `--provider` o
 /// live traffic, and what the key is.
 fn remark(subject: &Subject, secret: &Secret, head: &Head, body: &[u8], now: Now) {
     let scheme = &subject.scheme;
-    if scheme.is_token() {
+    if scheme.is_credential() {
         note("note: nothing is signed here: the header holds the secret itself");
     }
     let (refusal, proof) = if let Some(public) = public_half(scheme, secret) {

@@ -28,7 +28,7 @@ OWzRcLnSFqF+AFIrZZBc5q78ziCc9riAWCoBRbxpajj68ndtKNVrI3uAgOZp5auN
 
 /// What a route of this scheme could be given.
 pub(crate) fn secret(scheme: &Scheme) -> &'static str {
-    if let Some(code) = scheme.code {
+    if let Some(code) = scheme.code() {
         return match code.name() {
             "adyen" => "44782def547aaa06c910c43932b1eb0c71fc68d9d0c057550c48ec2acf6ba056",
             "aws-sns" => RSA,
@@ -36,9 +36,9 @@ pub(crate) fn secret(scheme: &Scheme) -> &'static str {
             _ => "c2VjcmV0",
         };
     }
-    let kind = match &scheme.jwt {
+    let kind = match scheme.token_rule() {
         Some(rule) => rule.algorithms.first().map(|algorithm| algorithm.kind()),
-        None => Some(scheme.algorithm.kind()),
+        None => Some(scheme.algorithm().kind()),
     };
     match kind {
         Some(Kind::Public(algorithm)) => match algorithm.key_type() {
@@ -46,8 +46,8 @@ pub(crate) fn secret(scheme: &Scheme) -> &'static str {
             KeyType::EcdsaP256 => P256,
             KeyType::Rsa => RSA,
         },
-        _ if scheme.algorithm == Algorithm::Basic => "user:password",
-        _ => match scheme.key.first() {
+        _ if scheme.algorithm() == Algorithm::Basic => "user:password",
+        _ => match scheme.proof.key_forms().first() {
             Some(form) if form.encoding == KeyEncoding::Hex => "5f6e7d8c",
             Some(form) if form.strip.as_deref() == Some("whsec_") => "whsec_c2VjcmV0",
             _ => "c2VjcmV0",

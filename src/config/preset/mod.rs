@@ -129,7 +129,7 @@ impl Preset {
     /// confirmed facts come before unconfirmed ones, and in `timestamped-hmac` a signature with a header of its own comes
     /// before lists of labelled signatures.
     pub(super) fn place(&self) -> (Family, u8, &str) {
-        let has_labels = self.scheme.signature.items.assign.is_some();
+        let has_labels = self.scheme.items().assign.is_some();
         let part = match self.family {
             Family::TimestampedHmac if self.name == EXAMPLE => 0,
             Family::TimestampedHmac | Family::BodyHmac if !self.is_documented() => 3,

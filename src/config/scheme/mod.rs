@@ -11,6 +11,7 @@ mod key;
 mod signature;
 mod timestamp;
 
+use std::ops::Range;
 use std::time::Duration;
 
 pub(super) use self::envelope::Envelope;
@@ -20,171 +21,119 @@ use super::units;
 use crate::notation::json::Pointer;
 use crate::notation::timestamp::Tolerance;
 use crate::providers;
-use crate::scheme::code::ProviderCode;
-use crate::scheme::handshake::Handshake;
 use crate::scheme::{
-    Algorithm, BodyForm, KeyForm, Kind, Scheme, SignaturePlace, Stamped, Template,
+    Algorithm, BodyForm, CredentialKind, CredentialPlace, CredentialScheme, Handshake, JwtRule,
+    KeyForm, ProofBy, ProviderCode, Scheme, SignaturePlace, Stamped, Template, TemplateScheme,
+    TokenScheme,
 };
 
 /// How far a timestamp may be off where nobody says.
 const DEFAULT_TOLERANCE: Tolerance = Tolerance::Within(Duration::from_secs(300));
 
-/// What says what is signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    /// `signed`
-    Template,
-    /// Nothing: the secret itself is sent.
-    Credential,
-    /// `code`
-    Code,
-    /// `jwt`
-    Jwt,
-    /// Not known: `algorithm` is wrong or missing.
-    Unknown,
-}
+/// Keys that exclude each other: where, the problem, and the help. They are reported once the rest of a scheme is
+/// known to be readable; until then they would hide its first mistake.
+type Mixtures = Vec<(Range<usize>, String, String)>;
 
-impl Way {
-    fn of(algorithm: Option<Algorithm>, has_code: bool, has_jwt: bool) -> Self {
-        match algorithm.map(Algorithm::kind) {
-            _ if has_code => Self::Code,
-            Some(Kind::Jwt) => Self::Jwt,
-            _ if has_jwt => Self::Jwt,
-            Some(Kind::Token) => Self::Credential,
-            Some(Kind::Digest(_) | Kind::Public(_)) => Self::Template,
-            None => Self::Unknown,
-        }
-    }
-}
-
-/// Reads a scheme. `None` where what it needs is missing or wrong, which `findings` then knows.
+/// Reads a scheme. `None` where a part that it needs is missing or wrong; `findings` then knows why.
 pub(super) fn read(
     table: &mut Table<'_>,
     findings: &mut Findings,
     provider: &str,
     preset: bool,
 ) -> Option<Scheme> {
-    // What is there and cannot be used must not look like what is not there: further faults would be about that.
+    // A part that is there and cannot be used must not look like a missing part: further faults would be about that.
     let mut is_usable = true;
-    let algorithm = table.required(findings, "algorithm", "\"hmac-sha256\"");
-    let algorithm = algorithm.and_then(|item| {
-        item.one_of(
-            findings,
-            &Algorithm::ALL.map(Algorithm::name),
-            &[],
-            Algorithm::named,
-        )
+    let mut mixtures = Mixtures::new();
+    let named = table.required(findings, "algorithm", "\"hmac-sha256\"");
+    let algorithm = named.as_ref().and_then(|item| {
+        let names = Algorithm::ALL.map(Algorithm::name);
+        item.one_of(findings, &names, &[], Algorithm::named)
     });
     let code = table.item("code");
-    let has_code = code.is_some();
-    let code = usable(code, &mut is_usable, |item| {
-        item.one_of(
+    let jwt = match algorithm {
+        Some(Algorithm::Jwt) => {
+            let jwt = table.required(findings, "jwt", jwt::EXAMPLE);
+            is_usable &= jwt.is_some();
+            jwt
+        }
+        _ => table.item("jwt"),
+    };
+    let rule = usable(jwt.clone(), &mut is_usable, |item| {
+        jwt::read(item, findings)
+    });
+    if let Some(item) = jwt.filter(|_| algorithm != Some(Algorithm::Jwt)) {
+        let message = "`algorithm = \"jwt\"` and a `jwt` table belong together";
+        let help = "write both, as in `jwt = { header = \"X-Token\", algorithms = [\"HS256\"] }`, or neither";
+        mixtures.push((item.key_span.clone(), message.to_owned(), help.to_owned()));
+    }
+    let key = key_forms(table, findings);
+    let proof = match (algorithm, code) {
+        (_, Some(item)) => by_code(
+            table,
             findings,
-            &providers::CODES.map(ProviderCode::name),
-            &[],
-            providers::code,
-        )
-    });
-    let is_jwt = algorithm == Some(Algorithm::Jwt);
-    let jwt = if is_jwt {
-        table.required(findings, "jwt", jwt::EXAMPLE)
-    } else {
-        table.item("jwt")
+            &mut mixtures,
+            &item,
+            named.as_ref().zip(algorithm),
+        ),
+        (Some(Algorithm::Jwt), None) => by_token(table, findings, &mut mixtures, rule, key),
+        (_, None) if rule.is_some() => by_token(table, findings, &mut mixtures, rule, key),
+        (Some(Algorithm::Token), None) => {
+            by_credential(table, findings, &mut mixtures, CredentialKind::Token, key)
+        }
+        (Some(Algorithm::Basic), None) => {
+            by_credential(table, findings, &mut mixtures, CredentialKind::Basic, key)
+        }
+        (algorithm, None) => by_template(table, findings, algorithm, key),
     };
-    let way = Way::of(algorithm, has_code, jwt.is_some());
-    is_usable &= jwt.is_some() || !is_jwt;
-    let jwt = usable(jwt, &mut is_usable, |item| jwt::read(item, findings));
-    let signed = match way {
-        Way::Template => table
-            .required(findings, "signed", "\"{timestamp}.{body}\"")
-            .map(Some),
-        _ => Some(table.item("signed")),
-    };
-    let signed = signed.and_then(|item| {
-        item.map_or(Some(Template::default()), |item| {
-            read_template(&item, findings)
-        })
-    });
     let covers_body = table.item("covers_body");
-    let body = read_body(table, findings, way);
-    let key = table
-        .item("key")
-        .map_or(Some(vec![KeyForm::default()]), |item| {
-            key::read(&item, findings)
-        });
-    let signature = read_signature(table, findings, way, algorithm);
-    let timestamp = usable(table.item("timestamp"), &mut is_usable, |item| {
-        timestamp::read(item, findings)
-    });
     let tolerance = read_tolerance(table, findings, "tolerance");
     let future_tolerance = read_tolerance(table, findings, "future_tolerance");
-    if way == Way::Jwt {
-        for key in ["tolerance", "future_tolerance"] {
-            if let Some(item) = table.item(key) {
-                let help = "say `max_age` and `leeway` in `jwt`";
-                item.refuse(
-                    findings,
-                    "means nothing here: the token tells how long it holds",
-                    help,
-                );
-            }
-        }
-    }
     let require = table
         .item("require")
-        .map(|item| fields::read_require(&item, findings))
-        .unwrap_or_default();
+        .map(|item| fields::read_require(&item, findings));
     let envelope = Envelope::read(table, findings);
     let events_repeat = table
         .item("events_repeat")
-        .and_then(|item| item.flag(findings))
-        .unwrap_or(false);
+        .and_then(|item| item.flag(findings));
     let ack = usable(table.item("ack"), &mut is_usable, |item| {
         answer::read(item, findings)
     });
     let handshake = usable(table.item("handshake"), &mut is_usable, |item| {
-        item.one_of(
-            findings,
-            &providers::HANDSHAKES.map(Handshake::name),
-            &[],
-            providers::handshake,
-        )
+        let names = providers::HANDSHAKES.map(Handshake::name);
+        item.one_of(findings, &names, &[], providers::handshake)
     });
     table.finish(findings);
     if !is_usable || !envelope.is_usable {
         return None;
     }
+    let proof = proof?;
+    for (span, message, help) in mixtures {
+        findings.problem(span, message, help);
+    }
     let mut scheme = Scheme {
         provider: provider.to_owned(),
         preset,
-        algorithm: algorithm?,
-        signed: signed?,
-        code,
-        jwt,
-        may_leave_body: false,
-        body: body?,
-        key: key?,
-        signature: signature?,
-        timestamp,
+        proof,
         tolerance: DEFAULT_TOLERANCE,
         future_tolerance: DEFAULT_TOLERANCE,
-        require,
+        require: require.unwrap_or_default(),
         event_id: None,
         event_id_required: false,
         event_type: None,
         event_type_required: false,
         account: None,
         account_required: false,
-        events_repeat,
+        events_repeat: events_repeat.unwrap_or(false),
         ack,
         handshake,
     };
     let is_event_stamped = scheme.stamped() == Stamped::Event;
-    scheme.tolerance = tolerance.unwrap_or(if is_event_stamped {
+    let default = if is_event_stamped {
         Tolerance::Off
     } else {
         DEFAULT_TOLERANCE
-    });
+    };
+    scheme.tolerance = tolerance.unwrap_or(default);
     scheme.future_tolerance = future_tolerance.unwrap_or(scheme.tolerance);
     envelope.set(&mut scheme);
     if let Some(item) = covers_body {
@@ -193,11 +142,196 @@ pub(super) fn read(
     Some(scheme)
 }
 
-/// Whether the body may be left out of a template; elsewhere it is known whether it is, and only that can be said.
+/// Reads a scheme that a template describes. `algorithm` is `None` where it could not be read.
+fn by_template(
+    table: &mut Table<'_>,
+    findings: &mut Findings,
+    algorithm: Option<Algorithm>,
+    key: Option<Vec<KeyForm>>,
+) -> Option<ProofBy> {
+    let signed = match algorithm {
+        Some(_) => table.required(findings, "signed", "\"{timestamp}.{body}\""),
+        None => table.item("signed"),
+    };
+    let signed = signed.and_then(|item| read_template(&item, findings));
+    let body = table
+        .item("body")
+        .map_or(Some(vec![BodyForm::Raw]), |item| read_body(&item, findings));
+    let signature = match table.item("signature") {
+        Some(item) => signature::read(&item, findings, algorithm),
+        None => {
+            if algorithm.is_some() {
+                let example = "{ header = \"X-Signature\", encoding = \"hex\" }";
+                table.required(findings, "signature", example);
+            }
+            None
+        }
+    };
+    let mut is_usable = true;
+    let timestamp = usable(table.item("timestamp"), &mut is_usable, |item| {
+        timestamp::read(item, findings)
+    });
+    if !is_usable {
+        return None;
+    }
+    Some(ProofBy::Template(TemplateScheme {
+        algorithm: algorithm?,
+        signed: signed?,
+        may_leave_body: false,
+        body: body?,
+        key: key?,
+        signature: signature?,
+        timestamp,
+    }))
+}
+
+/// Reads a scheme whose deliveries carry the secret itself.
+fn by_credential(
+    table: &mut Table<'_>,
+    findings: &mut Findings,
+    mixtures: &mut Mixtures,
+    kind: CredentialKind,
+    key: Option<Vec<KeyForm>>,
+) -> Option<ProofBy> {
+    let is_usable = without_template(table, findings, mixtures);
+    let algorithm = match kind {
+        CredentialKind::Token => Algorithm::Token,
+        CredentialKind::Basic => Algorithm::Basic,
+    };
+    let place = match table.item("signature") {
+        Some(item) => signature::read(&item, findings, Some(algorithm)).map(credential_place),
+        None if kind == CredentialKind::Basic => Some(signature::authorization()),
+        None => {
+            table.required(findings, "signature", "{ header = \"X-Token\" }");
+            None
+        }
+    };
+    let scheme = CredentialScheme {
+        kind,
+        key: key?,
+        place: place?,
+    };
+    is_usable.then_some(ProofBy::Credential(scheme))
+}
+
+fn credential_place(place: SignaturePlace) -> CredentialPlace {
+    CredentialPlace {
+        headers: place.headers,
+        json: place.json,
+        prefix: place.prefix,
+    }
+}
+
+/// Reads a scheme whose deliveries carry a JSON Web Token.
+fn by_token(
+    table: &mut Table<'_>,
+    findings: &mut Findings,
+    mixtures: &mut Mixtures,
+    rule: Option<JwtRule>,
+    key: Option<Vec<KeyForm>>,
+) -> Option<ProofBy> {
+    let mut is_usable = without_template(table, findings, mixtures);
+    if let Some(item) = table.item("signature") {
+        let help = "leave it out: `jwt.header` names the header";
+        item.refuse(findings, "means nothing here: its place is known", help);
+        is_usable = false;
+    }
+    for key in ["tolerance", "future_tolerance"] {
+        if let Some(item) = table.item(key) {
+            let help = "say `max_age` and `leeway` in `jwt`";
+            item.refuse(
+                findings,
+                "means nothing here: the token tells how long it holds",
+                help,
+            );
+        }
+    }
+    let scheme = TokenScheme {
+        rule: rule?,
+        key: key?,
+    };
+    is_usable.then_some(ProofBy::Token(scheme))
+}
+
+/// Reads a scheme whose deliveries a provider's code reads.
+fn by_code(
+    table: &mut Table<'_>,
+    findings: &mut Findings,
+    mixtures: &mut Mixtures,
+    item: &Item<'_>,
+    algorithm: Option<(&Item<'_>, Algorithm)>,
+) -> Option<ProofBy> {
+    let names = providers::CODES.map(ProviderCode::name);
+    let code = item.one_of(findings, &names, &[], providers::code);
+    let mut is_usable = without_template(table, findings, mixtures);
+    if let Some(item) = table.item("signature") {
+        item.refuse(
+            findings,
+            "means nothing here: its place is known",
+            "leave it out",
+        );
+        is_usable = false;
+    }
+    let code = code.filter(|_| is_usable)?;
+    if let Some((item, _)) = algorithm.filter(|(_, named)| *named != code.algorithm()) {
+        let message = format!("the code `{}` verifies another algorithm", code.name());
+        let help = format!("write `{}`", code.algorithm().name());
+        mixtures.push((item.key_span.clone(), message, help));
+    }
+    Some(ProofBy::Code(code))
+}
+
+/// Refuses the keys that only a template has; false where the scheme cannot be used with them.
+fn without_template(
+    table: &mut Table<'_>,
+    findings: &mut Findings,
+    mixtures: &mut Mixtures,
+) -> bool {
+    let mut is_usable = true;
+    if let Some(item) = table.item("signed") {
+        is_usable &= read_template(&item, findings).is_some();
+        let message = "`signed` means nothing here: what is signed is known, or nothing is";
+        mixtures.push((
+            item.key_span.clone(),
+            message.to_owned(),
+            "leave `signed` out".to_owned(),
+        ));
+    }
+    if let Some(item) = table.item("body") {
+        item.refuse(
+            findings,
+            "means nothing here: no `{body}` is signed",
+            "leave it out",
+        );
+        is_usable = false;
+    }
+    if let Some(item) = table.item("timestamp") {
+        is_usable &= timestamp::read(&item, findings).is_some();
+        let message = "a timestamp that nothing here signs, or that is read elsewhere";
+        mixtures.push((
+            item.key_span.clone(),
+            message.to_owned(),
+            "leave `timestamp` out".to_owned(),
+        ));
+    }
+    is_usable
+}
+
+/// The forms of the secret's text.
+fn key_forms(table: &mut Table<'_>, findings: &mut Findings) -> Option<Vec<KeyForm>> {
+    table
+        .item("key")
+        .map_or(Some(vec![KeyForm::default()]), |item| {
+            key::read(&item, findings)
+        })
+}
+
+/// Whether the body may be left out of a template; in other schemes it is known whether it is, and only that can be
+/// said.
 fn set_covers_body(scheme: &mut Scheme, item: &Item<'_>, findings: &mut Findings) -> Option<()> {
     let covers_body = item.flag(findings)?;
-    if scheme.code.is_none() && scheme.jwt.is_none() && !scheme.is_token() {
-        scheme.may_leave_body = !covers_body;
+    if let Some(template) = scheme.template_mut() {
+        template.may_leave_body = !covers_body;
     } else if covers_body != scheme.covers_body() {
         let known = if covers_body {
             "the body is not covered here"
@@ -213,42 +347,6 @@ fn set_covers_body(scheme: &mut Scheme, item: &Item<'_>, findings: &mut Findings
     }
     Some(())
 }
-
-/// Reads the place of the signature, which some schemes know.
-fn read_signature(
-    table: &mut Table<'_>,
-    findings: &mut Findings,
-    way: Way,
-    algorithm: Option<Algorithm>,
-) -> Option<SignaturePlace> {
-    match (table.item("signature"), way) {
-        (Some(item), Way::Code | Way::Jwt) => {
-            let help = if way == Way::Jwt {
-                "leave it out: `jwt.header` names the header"
-            } else {
-                "leave it out"
-            };
-            item.refuse(findings, "means nothing here: its place is known", help);
-            None
-        }
-        (Some(item), _) => signature::read(&item, findings, algorithm),
-        (None, Way::Code | Way::Jwt) => Some(signature::nowhere()),
-        (None, _) if algorithm == Some(Algorithm::Basic) => Some(signature::authorization()),
-        (None, Way::Unknown) => None,
-        (None, _) => {
-            let example = if way == Way::Template {
-                "{ header = \"X-Signature\", encoding = \"hex\" }"
-            } else {
-                TOKEN
-            };
-            table.required(findings, "signature", example);
-            None
-        }
-    }
-}
-
-/// An example of the place of a token.
-const TOKEN: &str = "{ header = \"X-Token\" }";
 
 /// What was read, where it was there; that it could not be read is noted.
 fn usable<T>(
@@ -296,18 +394,7 @@ pub(super) fn read_tolerance(
 }
 
 /// Reads the forms of the body, in the order in which they are tried.
-fn read_body(table: &mut Table<'_>, findings: &mut Findings, way: Way) -> Option<Vec<BodyForm>> {
-    let Some(item) = table.item("body") else {
-        return Some(vec![BodyForm::Raw]);
-    };
-    if !matches!(way, Way::Template | Way::Unknown) {
-        item.refuse(
-            findings,
-            "means nothing here: no `{body}` is signed",
-            "leave it out",
-        );
-        return None;
-    }
+fn read_body(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<BodyForm>> {
     let entries = item.list(findings, "body = [\"raw\"]")?;
     if entries.is_empty() {
         item.refuse(

@@ -4,7 +4,7 @@ use super::super::reader::{Findings, Item, Table};
 use super::fields::read_fields;
 use crate::notation::encoding::Encoding;
 use crate::notation::json::Pointer;
-use crate::scheme::{Algorithm, Items, Kind, SignaturePlace};
+use crate::scheme::{Algorithm, CredentialPlace, Items, Kind, SignaturePlace};
 use crate::wire::head::FieldName;
 
 const EXAMPLE: &str = "signature = { header = \"X-Signature\", encoding = \"hex\" }";
@@ -15,23 +15,12 @@ const DEFAULT_LABEL: &str = "v1";
 /// Keys that take a header apart.
 const OF_LISTS: [&str; 5] = ["repeat", "separator", "assign", "accept", "limit"];
 
-/// A place that nothing is read from: where a JWT or code of its own knows.
-pub(super) fn nowhere() -> SignaturePlace {
-    SignaturePlace {
-        headers: Vec::new(),
-        json: None,
-        repeat: false,
-        encoding: Encoding::Hex,
-        prefix: String::new(),
-        items: Items::default(),
-    }
-}
-
 /// The place of HTTP's own credentials.
-pub(super) fn authorization() -> SignaturePlace {
-    SignaturePlace {
+pub(super) fn authorization() -> CredentialPlace {
+    CredentialPlace {
         headers: FieldName::new("Authorization").into_iter().collect(),
-        ..nowhere()
+        json: None,
+        prefix: String::new(),
     }
 }
 
@@ -103,7 +92,14 @@ pub(super) fn read(
     }
     if header.is_none() && json.is_none() {
         if algorithm == Some(Algorithm::Basic) {
-            return Some(authorization());
+            return Some(SignaturePlace {
+                headers: authorization().headers,
+                json: None,
+                repeat,
+                encoding: encoding?,
+                prefix: prefix?,
+                items: items?,
+            });
         }
         let path = table.path_of("header");
         findings.absence(

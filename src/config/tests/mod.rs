@@ -356,7 +356,10 @@ fn every_key_is_read() {
     let scheme = &route.scheme;
     assert_eq!((scheme.provider.as_str(), scheme.preset), ("custom", false));
     assert_eq!(
-        (scheme.algorithm.name(), scheme.signed.text()),
+        (
+            scheme.algorithm().name(),
+            scheme.template().unwrap().signed.text()
+        ),
         ("hmac-sha512", "{id}.{timestamp}.{body}")
     );
     let key = KeyForm {
@@ -364,15 +367,15 @@ fn every_key_is_read() {
         strip: Some("whsec_".into()),
         strip_required: false,
     };
-    assert_eq!(scheme.key, [key]);
+    assert_eq!(scheme.proof.key_forms(), [key]);
     assert_eq!(
         (
-            scheme.signature.encoding.name(),
-            scheme.signature.prefix.as_str()
+            scheme.template().unwrap().signature.encoding.name(),
+            scheme.signature_prefix()
         ),
         ("base64", "v1,")
     );
-    let timestamp = scheme.timestamp.as_ref().unwrap();
+    let timestamp = scheme.timestamp().unwrap();
     assert_eq!(
         (timestamp.unit.name(), timestamp.stamped, timestamp.unsigned),
         ("milliseconds", Stamped::Attempt, false)

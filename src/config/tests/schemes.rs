@@ -39,7 +39,7 @@ fn a_list_of_signatures_with_the_time_among_them_is_taken_apart_as_written() {
         "signature = { header = \"Stripe-Signature\", separator = \",\", assign = \"=\" }\n\
          timestamp = { field = \"t\" }",
     ));
-    let items = &scheme.signature.items;
+    let items = scheme.items();
     assert_eq!(
         (items.separator.as_deref(), items.assign, items.limit),
         (Some(","), Some(b'='), 16)
@@ -49,12 +49,12 @@ fn a_list_of_signatures_with_the_time_among_them_is_taken_apart_as_written() {
         [("v1".to_owned(), Algorithm::HmacSha256)],
         "`v1` counts unless somebody says otherwise"
     );
-    let timestamp = scheme.timestamp.unwrap();
+    let timestamp = scheme.timestamp().unwrap();
     assert_eq!(
-        (timestamp.at, timestamp.unit),
+        (timestamp.at.clone(), timestamp.unit),
         (TimestampAt::Field("t".into()), Unit::Seconds)
     );
-    assert_eq!(scheme.signature.encoding, Encoding::Hex);
+    assert_eq!(scheme.template().unwrap().signature.encoding, Encoding::Hex);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn labels_have_the_algorithm_of_the_scheme_or_their_own() {
             "signature = {{ header = \"X-S\", separator = \" \", assign = \",\", limit = 64, accept = {accept} }}\n\
              timestamp = {{ header = \"X-T\" }}"
         );
-        read_good(&timestamped(&lines)).signature.items
+        read_good(&timestamped(&lines)).items().clone()
     };
     let hmac = Algorithm::HmacSha256;
     assert_eq!(
@@ -92,11 +92,12 @@ fn several_headers_several_lines_and_several_forms_are_kept_in_order() {
          tolerance = \"10m\"\nfuture_tolerance = \"1m\"",
     );
     assert_eq!(
-        scheme.body,
+        scheme.template().unwrap().body,
         [BodyForm::JsonAscii, BodyForm::Raw, BodyForm::Inflated]
     );
     let keys: Vec<_> = scheme
-        .key
+        .proof
+        .key_forms()
         .iter()
         .map(|k| (k.encoding, k.strip.as_deref(), k.strip_required))
         .collect();
@@ -106,13 +107,16 @@ fn several_headers_several_lines_and_several_forms_are_kept_in_order() {
         (KeyEncoding::Utf8Nfkd, None, false),
     ];
     assert_eq!(keys, expected);
-    assert_eq!(names(&scheme.signature.headers), ["x-a", "x-b"]);
-    assert!(scheme.signature.repeat);
+    assert_eq!(names(scheme.signature_headers()), ["x-a", "x-b"]);
+    assert!(scheme.template().unwrap().signature.repeat);
     assert_eq!(
-        (scheme.signature.encoding, scheme.signature.prefix.as_str()),
+        (
+            scheme.template().unwrap().signature.encoding,
+            scheme.template().unwrap().signature.prefix.as_str()
+        ),
         (Encoding::Base64Url, "s=")
     );
-    let timestamp = scheme.timestamp.unwrap();
+    let timestamp = scheme.timestamp().unwrap();
     let TimestampAt::Headers(headers) = &timestamp.at else {
         panic!("{:?}", timestamp.at)
     };
@@ -135,10 +139,15 @@ fn a_signature_and_a_time_may_stand_in_the_body() {
          timestamp = { json = \"/signature/timestamp\" }\nevent_id = { json = \"/signature/token\" }",
     );
     let pointer = |text| Pointer::parse(text).unwrap();
-    assert_eq!(scheme.signature.json, Some(pointer("/signature/signature")));
-    assert!(scheme.signature.headers.is_empty() && !scheme.covers_body() && scheme.id_is_signed());
     assert_eq!(
-        scheme.timestamp.unwrap().at,
+        scheme.template().unwrap().signature.json,
+        Some(pointer("/signature/signature"))
+    );
+    assert!(
+        scheme.signature_headers().is_empty() && !scheme.covers_body() && scheme.id_is_signed()
+    );
+    assert_eq!(
+        scheme.timestamp().unwrap().at.clone(),
         TimestampAt::Json(pointer("/signature/timestamp"))
     );
 }
@@ -147,22 +156,28 @@ fn a_signature_and_a_time_may_stand_in_the_body() {
 fn what_signs_nothing_needs_no_template() {
     let token = read_good("algorithm = \"token\"\nsignature = { json = \"/value/*/clientState\" }");
     assert!(
-        token.is_token()
+        token.is_credential()
             && !token.covers_body()
-            && token.signature.json.is_some_and(|p| p.is_each())
+            && token
+                .credential()
+                .unwrap()
+                .place
+                .json
+                .as_ref()
+                .is_some_and(Pointer::is_each)
     );
     let bearer = read_good(
         "algorithm = \"token\"\nsignature = { header = \"Authorization\", prefix = \"Bearer \" }\n\
                    covers_body = false",
     );
-    assert_eq!(bearer.signature.prefix, "Bearer ");
+    assert_eq!(bearer.signature_prefix(), "Bearer ");
     for basic in [
         "",
         "signature = {}\n",
         "signature = { header = \"Authorization\" }\n",
     ] {
         let basic = read_good(&format!("algorithm = \"basic\"\n{basic}"));
-        assert_eq!(names(&basic.signature.headers), ["authorization"]);
+        assert_eq!(names(basic.signature_headers()), ["authorization"]);
     }
 }
 
@@ -174,7 +189,7 @@ fn code_of_its_own_knows_what_is_signed_and_when_it_is_stamped() {
             code.algorithm().name(),
             code.name()
         ));
-        assert_eq!(scheme.code.map(ProviderCode::name), Some(code.name()));
+        assert_eq!(scheme.code().map(ProviderCode::name), Some(code.name()));
         assert_eq!(scheme.covers_body(), code.covers_body());
         let is_off =
             scheme.tolerance == Tolerance::Off && scheme.future_tolerance == Tolerance::Off;
@@ -191,7 +206,7 @@ fn a_token_of_json_says_what_it_must_hold() {
          url_digest = { claim = \"url_hash\" }\nabsent_if_empty = true\nissuer = \"MessageBird\"\nmax_age = \"5m\"\n\
          leeway = \"0s\"",
     );
-    let rule = scheme.jwt.as_ref().unwrap();
+    let rule = scheme.token_rule().unwrap();
     assert_eq!(
         (rule.header.as_str(), rule.prefix.as_str()),
         ("authorization", "Bearer ")

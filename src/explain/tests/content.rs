@@ -4,13 +4,14 @@ use super::*;
 use crate::explain::tests::fixtures::{between, by, with_secret};
 use crate::notation::json::Pointer;
 use crate::scheme::Items;
-use crate::scheme::tests::fixtures::{plain, stripe};
+use crate::scheme::tests::fixtures::{plain, stripe, template_of};
 
 #[test]
 fn plain_hashes_and_parts_too_many_are_named() {
-    let hash = |template: &str| Scheme {
-        algorithm: Algorithm::Sha256,
-        ..plain(template)
+    let hash = |text: &str| {
+        crate::scheme::tests::fixtures::changed(plain(text), |own| {
+            own.algorithm = Algorithm::Sha256
+        })
     };
     let sent = |scheme: &Scheme| between(scheme, &plain("{body}"));
     let unkeyed = {
@@ -86,7 +87,8 @@ fn plain_hashes_and_parts_too_many_are_named() {
 fn a_time_in_the_body_and_a_rewritten_date_are_judged_too() {
     let in_body = || {
         let mut scheme = timestamped("{body}");
-        scheme.timestamp.as_mut().unwrap().at = TimestampAt::Json(Pointer::parse("/at").unwrap());
+        template_of(&mut scheme).timestamp.as_mut().unwrap().at =
+            TimestampAt::Json(Pointer::parse("/at").unwrap());
         scheme
     };
     let sent = |at: i64| {
@@ -97,10 +99,10 @@ fn a_time_in_the_body_and_a_rewritten_date_are_judged_too() {
         }
     };
     let mut dated = timestamped("{timestamp}.{body}");
-    let place = dated.timestamp.as_mut().unwrap();
+    let place = template_of(&mut dated).timestamp.as_mut().unwrap();
     (place.at, place.unit) = (TimestampAt::Headers(vec![field("Date")]), Unit::HttpDate);
     let mut rfc3339 = timestamped("{timestamp}.{body}");
-    rfc3339.timestamp.as_mut().unwrap().unit = Unit::Rfc3339;
+    template_of(&mut rfc3339).timestamp.as_mut().unwrap().unit = Unit::Rfc3339;
     let numbers = timestamped("{timestamp}.{body}");
     let later = |at: i64| {
         Unit::HttpDate
@@ -133,7 +135,7 @@ fn a_time_in_the_body_and_a_rewritten_date_are_judged_too() {
             "a date of another form",
             between(&rfc3339, &{
                 let mut other = rfc3339.clone();
-                other.timestamp.as_mut().unwrap().unit = Unit::HttpDate;
+                template_of(&mut other).timestamp.as_mut().unwrap().unit = Unit::HttpDate;
                 other
             }),
             "timestamp_unit: `rfc3339`",

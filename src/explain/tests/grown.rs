@@ -163,7 +163,7 @@ fn millis(scheme: &Scheme) -> Option<crate::scheme::TimestampPlace> {
 
 fn sha512(scheme: &Scheme) -> Scheme {
     let mut scheme = Scheme { algorithm: Algorithm::HmacSha512, ..scheme.clone() };
-    scheme.signature.items.accept = vec![("v1".into(), Algorithm::HmacSha512)];
+    template_of(&mut scheme).signature.items.accept = vec![("v1".into(), Algorithm::HmacSha512)];
     scheme
 }
 
@@ -232,7 +232,7 @@ fn another_provider_is_named_by_its_signature_or_by_its_headers() {
     let named = |provider: &str, scheme: Scheme| Scheme { provider: provider.into(), ..scheme };
     let named_by_header = |name: &str| {
         let mut scheme = named("svix", standard_webhooks());
-        scheme.signature.headers = vec![field(name)];
+        template_of(&mut scheme).signature.headers = vec![field(name)];
         scheme
     };
     let (stripe, svix) = (named("stripe", stripe()), named_by_header("svix-signature"));
@@ -311,7 +311,7 @@ fn plain_hashes_and_parts_too_many_are_named() {
 fn a_time_in_the_body_and_a_rewritten_date_are_judged_too() {
     let in_body = || {
         let mut scheme = timestamped("{body}");
-        scheme.timestamp.as_mut().unwrap().at = TimestampAt::Json(Pointer::parse("/at").unwrap());
+        template_of(&mut scheme).timestamp.as_mut().unwrap().at = TimestampAt::Json(Pointer::parse("/at").unwrap());
         scheme
     };
     let sent = |at: i64| {

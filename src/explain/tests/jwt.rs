@@ -4,6 +4,7 @@ use super::*;
 use crate::key::digest::DigestAlgorithm;
 use crate::scheme::jwt::{DigestClaim, JwtAlgorithm, JwtRule};
 use crate::scheme::tests::fixtures::plain;
+use crate::scheme::{ProofBy, TokenScheme};
 
 const HEADER: &str = "Authorization";
 const URL: &str = "https://a.example";
@@ -30,9 +31,10 @@ fn scheme() -> Scheme {
         timeless: false,
     };
     Scheme {
-        algorithm: Algorithm::Jwt,
-        signed: Template::default(),
-        jwt: Some(rule),
+        proof: ProofBy::Token(TokenScheme {
+            rule,
+            key: vec![KeyForm::default()],
+        }),
         event_id: None,
         ..plain("{body}")
     }
@@ -177,7 +179,9 @@ fn mistakes_with_a_json_web_token_are_named() {
 #[test]
 fn a_token_that_asks_for_another_key_is_named() {
     let mut scheme = scheme();
-    let rule = scheme.jwt.as_mut().unwrap();
+    let ProofBy::Token(TokenScheme { rule, .. }) = &mut scheme.proof else {
+        panic!("a token")
+    };
     rule.algorithms = vec![JwtAlgorithm::EdDsa];
     let part = |text: &str| Encoding::Base64Url.encode(text.as_bytes());
     let header = part(r#"{"alg":"EdDSA","kid":"a"}"#);

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::explain::tests::fixtures::{by, compare_suspicions, with_secret};
-use crate::scheme::tests::fixtures::{plain, standard_webhooks, stripe};
+use crate::scheme::CredentialKind;
+use crate::scheme::tests::fixtures::{
+    changed, credential, plain, standard_webhooks, stripe, template_of,
+};
 
 #[test]
 fn the_fixtures_themselves_are_valid() {
@@ -14,7 +17,7 @@ fn the_fixtures_themselves_are_valid() {
         basic(),
         bearer(),
     ] {
-        let sample = if scheme.is_token() {
+        let sample = if scheme.is_credential() {
             token(&scheme)
         } else {
             by(&scheme)
@@ -22,7 +25,7 @@ fn the_fixtures_themselves_are_valid() {
         assert!(
             matches!(sample.explained(), Explanation::Valid(_)),
             "{:?}",
-            scheme.signature
+            scheme.proof
         );
     }
 }
@@ -36,7 +39,7 @@ fn the_look_of_a_secret_is_named_by_its_prefix_alone() {
         ..with_secret(by(&stripe()), text)
     };
     let mut public = itellico();
-    public.algorithm = Algorithm::Ed25519;
+    template_of(&mut public).algorithm = Algorithm::Ed25519;
     let rows = vec![
         (
             "a public key",
@@ -97,29 +100,24 @@ fn the_look_of_a_secret_is_named_by_its_prefix_alone() {
     compare_suspicions(rows);
 }
 
+/// A scheme whose credential is in `Authorization`.
+fn authorized(kind: CredentialKind, prefix: &str) -> Scheme {
+    let mut scheme = plain("{body}");
+    template_of(&mut scheme).signature.headers = vec![field("Authorization")];
+    credential(scheme, kind, prefix)
+}
+
 fn bearer() -> Scheme {
-    let mut scheme = Scheme {
-        algorithm: Algorithm::Token,
-        signed: Template::default(),
-        ..plain("{body}")
-    };
-    scheme.signature.headers = vec![field("Authorization")];
-    scheme.signature.prefix = "Bearer ".into();
-    scheme
+    authorized(CredentialKind::Token, "Bearer ")
 }
 
 fn basic() -> Scheme {
-    let mut scheme = Scheme {
-        algorithm: Algorithm::Basic,
-        ..bearer()
-    };
-    scheme.signature.prefix = String::new();
-    scheme
+    authorized(CredentialKind::Basic, "")
 }
 
 /// The delivery of a sender who sends the token rightly.
 fn token(scheme: &Scheme) -> Sample {
-    let (secret, value) = match scheme.algorithm {
+    let (secret, value) = match scheme.algorithm() {
         Algorithm::Basic => (
             "hook:pass",
             format!("Basic {}", Encoding::Base64.encode(b"hook:pass")),
@@ -139,17 +137,10 @@ fn token(scheme: &Scheme) -> Sample {
 #[test]
 fn mistakes_with_tokens_are_named() {
     let (basic, bearer) = (basic(), bearer());
-    let bare = Scheme {
-        signature: crate::scheme::SignaturePlace {
-            prefix: String::new(),
-            ..bearer.signature.clone()
-        },
-        ..bearer.clone()
-    };
-    let hmac = Scheme {
-        signature: bare.signature.clone(),
-        ..plain("{body}")
-    };
+    let bare = authorized(CredentialKind::Token, "");
+    let hmac = changed(plain("{body}"), |template| {
+        template.signature.headers = vec![field("Authorization")];
+    });
     compare(vec![
         (
             "no Bearer",

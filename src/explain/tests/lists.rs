@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::explain::tests::fixtures::{between, by, compare_suspicions, with_secret};
-use crate::scheme::tests::fixtures::{standard_webhooks, stripe};
-use crate::scheme::{SignaturePlace, TimestampPlace};
+use crate::scheme::tests::fixtures::{changed, standard_webhooks, stripe};
 
 #[test]
 fn mistakes_in_lists_are_named() {
@@ -39,10 +38,9 @@ fn mistakes_in_lists_are_named() {
         (
             "base64 in a list",
             between(
-                &Scheme {
-                    signature: base64(&stripe),
-                    ..stripe.clone()
-                },
+                &changed(stripe.clone(), |own| {
+                    own.signature.encoding = Encoding::Base64
+                }),
                 &stripe,
             ),
             "signature_encoding: base64",
@@ -69,13 +67,7 @@ fn mistakes_in_lists_are_named() {
         ),
         (
             "milliseconds signed in t=",
-            between(
-                &Scheme {
-                    timestamp: millis(&stripe),
-                    ..stripe.clone()
-                },
-                &stripe,
-            ),
+            between(&changed(stripe.clone(), in_millis), &stripe),
             "milliseconds_for_seconds",
         ),
         (
@@ -97,10 +89,9 @@ fn mistakes_in_lists_are_named() {
         (
             "another order in a list",
             between(
-                &Scheme {
-                    signed: Template::parse("{body}.{timestamp}").unwrap(),
-                    ..stripe.clone()
-                },
+                &changed(stripe.clone(), |own| {
+                    own.signed = Template::parse("{body}.{timestamp}").unwrap();
+                }),
                 &stripe,
             ),
             "other_order: `{body}.{timestamp}`",
@@ -141,25 +132,13 @@ fn mistakes_in_lists_are_named() {
     ]);
 }
 
-fn base64(scheme: &Scheme) -> SignaturePlace {
-    SignaturePlace {
-        encoding: Encoding::Base64,
-        ..scheme.signature.clone()
-    }
-}
-
-fn millis(scheme: &Scheme) -> Option<TimestampPlace> {
-    scheme.timestamp.clone().map(|place| TimestampPlace {
-        unit: Unit::Milliseconds,
-        ..place
-    })
+fn in_millis(template: &mut TemplateScheme) {
+    template.timestamp.as_mut().unwrap().unit = Unit::Milliseconds;
 }
 
 fn sha512(scheme: &Scheme) -> Scheme {
-    let mut scheme = Scheme {
-        algorithm: Algorithm::HmacSha512,
-        ..scheme.clone()
-    };
-    scheme.signature.items.accept = vec![("v1".into(), Algorithm::HmacSha512)];
-    scheme
+    changed(scheme.clone(), |template| {
+        template.algorithm = Algorithm::HmacSha512;
+        template.signature.items.accept = vec![("v1".into(), Algorithm::HmacSha512)];
+    })
 }

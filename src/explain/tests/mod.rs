@@ -19,18 +19,16 @@ use crate::notation::encoding::Encoding;
 use crate::notation::timestamp::Unit;
 use crate::scheme::TimestampAt;
 use crate::scheme::tests::fixtures::{field, itellico, secret, timestamped};
-use crate::scheme::{Algorithm, KeyEncoding, KeyForm, Scheme, Template};
+use crate::scheme::{Algorithm, KeyEncoding, KeyForm, Scheme, Template, TemplateScheme};
 use crate::verdict::Code;
 
-/// The reference scheme with something changed.
-fn like_itellico(change: impl FnOnce(&mut Scheme)) -> Scheme {
-    let mut scheme = itellico();
-    change(&mut scheme);
-    scheme
+/// The reference scheme with a changed template.
+fn like_itellico(change: impl FnOnce(&mut TemplateScheme)) -> Scheme {
+    crate::scheme::tests::fixtures::changed(itellico(), change)
 }
 
-fn signing(template: &str) -> Scheme {
-    like_itellico(|scheme| scheme.signed = Template::parse(template).unwrap())
+fn signing(text: &str) -> Scheme {
+    like_itellico(|template| template.signed = Template::parse(text).unwrap())
 }
 
 /// A delivery signed over `signed`, and received with `body`.
@@ -42,8 +40,8 @@ fn changed(signed: &[u8], body: &[u8]) -> Sample {
 }
 
 fn keyed(encoding: KeyEncoding, strip: Option<&str>) -> Scheme {
-    like_itellico(|scheme| {
-        scheme.key = vec![KeyForm {
+    like_itellico(|template| {
+        template.key = vec![KeyForm {
             encoding,
             strip: strip.map(str::to_owned),
             strip_required: false,
@@ -283,8 +281,8 @@ fn mistakes_with_the_body_are_named() {
 #[test]
 fn mistakes_in_the_signed_content_are_named() {
     let sent = |scheme: &Scheme| Sample::sent(scheme, SECRET, BODY.as_bytes());
-    let sha512 = like_itellico(|scheme| scheme.algorithm = Algorithm::HmacSha512);
-    let sha1 = like_itellico(|scheme| scheme.algorithm = Algorithm::HmacSha1);
+    let sha512 = like_itellico(|template| template.algorithm = Algorithm::HmacSha512);
+    let sha1 = like_itellico(|template| template.algorithm = Algorithm::HmacSha1);
     let other = Scheme {
         provider: "acme".into(),
         ..timestamped("v0:{timestamp}:{body}")
@@ -346,12 +344,13 @@ fn mistakes_in_the_signed_content_are_named() {
 
 #[test]
 fn mistakes_in_the_signature_s_form_are_named() {
-    let base64 = like_itellico(|scheme| scheme.signature.encoding = Encoding::Base64);
-    let prefixed = like_itellico(|scheme| scheme.signature.prefix = "sha256=".into());
-    let renamed =
-        like_itellico(|scheme| scheme.signature.headers = vec![field("X_Webhook_Signature_256")]);
-    let timed = like_itellico(|scheme| {
-        scheme.timestamp.as_mut().unwrap().at = TimestampAt::Headers(vec![field("X-Time")]);
+    let base64 = like_itellico(|template| template.signature.encoding = Encoding::Base64);
+    let prefixed = like_itellico(|template| template.signature.prefix = "sha256=".into());
+    let renamed = like_itellico(|template| {
+        template.signature.headers = vec![field("X_Webhook_Signature_256")]
+    });
+    let timed = like_itellico(|template| {
+        template.timestamp.as_mut().unwrap().at = TimestampAt::Headers(vec![field("X-Time")]);
     });
     let sent = |scheme: &Scheme| Sample::sent(scheme, SECRET, BODY.as_bytes());
     compare(vec![
@@ -400,17 +399,17 @@ fn mistakes_in_the_signature_s_form_are_named() {
 #[test]
 fn mistakes_with_the_time_are_named() {
     let millis =
-        like_itellico(|scheme| scheme.timestamp.as_mut().unwrap().unit = Unit::Milliseconds);
+        like_itellico(|template| template.timestamp.as_mut().unwrap().unit = Unit::Milliseconds);
     let sent = |scheme: &Scheme| Sample::sent(scheme, SECRET, BODY.as_bytes());
     let at = |now| Sample {
         now: AT + now,
         ..Sample::good()
     };
     // The text of the header is signed, whatever it is.
-    let texts = Scheme {
-        timestamp: None,
-        ..signing("{body}.{header:X-Date}")
-    };
+    let texts =
+        crate::scheme::tests::fixtures::changed(signing("{body}.{header:X-Date}"), |template| {
+            template.timestamp = None;
+        });
     let as_text = |text: &str| {
         let request = crate::sign::SignRequest {
             method: "POST",

@@ -17,8 +17,8 @@ fn more_mistakes_with_the_secret_are_named() {
         }
         .with_secret(received.as_bytes())
     };
-    let candidates = Scheme {
-        key: vec![
+    let candidates = crate::scheme::tests::fixtures::changed(itellico(), |template| {
+        template.key = vec![
             KeyForm {
                 encoding: KeyEncoding::Base64,
                 strip: Some("whsec_".into()),
@@ -28,9 +28,8 @@ fn more_mistakes_with_the_secret_are_named() {
                 encoding: KeyEncoding::Hex,
                 ..KeyForm::default()
             },
-        ],
-        ..itellico()
-    };
+        ];
+    });
     compare(vec![
         (
             "a line of .env",
@@ -82,10 +81,9 @@ fn more_mistakes_with_the_secret_are_named() {
                 Sample {
                     scheme: standard_webhooks(),
                     ..Sample::sent(
-                        &Scheme {
-                            key: decoding.key.clone(),
-                            ..standard_webhooks()
-                        },
+                        &crate::scheme::tests::fixtures::changed(standard_webhooks(), |template| {
+                            template.key = decoding.proof.key_forms().to_vec();
+                        }),
                         &format!("whsec_{base64}"),
                         BODY.as_bytes(),
                     )

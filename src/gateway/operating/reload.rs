@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use crate::config::{self, Config, Position, Problem, Problems};
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RestartSettings, Snapshot};
-use crate::verify::verifier::KeyFault;
+use crate::verify::verifier::KeyError;
 
 /// Why the running configuration stays.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +14,7 @@ pub(crate) enum ReloadError {
     #[error("{0}")]
     Problems(#[from] Problems),
     #[error("this configuration cannot run: {0}")]
-    Key(#[from] KeyFault),
+    Key(#[from] KeyError),
     #[error("`{0}` cannot change while running: restart to change it")]
     Fixed(&'static str),
 }

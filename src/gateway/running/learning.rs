@@ -15,7 +15,7 @@ use crate::config::Route;
 use crate::key::secret::{Secret, SecretText};
 use crate::verdict::{Code, Refusal};
 use crate::verify::handshake::Learning;
-use crate::verify::verifier::{KeyFault, Verifier};
+use crate::verify::verifier::{KeyError, Verifier};
 
 /// Where a route's secret comes from.
 pub(crate) enum SecretSource {
@@ -91,7 +91,7 @@ impl Awaited {
         config::is_learned(&self.path)
     }
 
-    fn verifier_with(&self, secret: Secret) -> Result<Verifier, KeyFault> {
+    fn verifier_with(&self, secret: Secret) -> Result<Verifier, KeyError> {
         Verifier::new(
             Arc::clone(self.keyless.scheme()),
             vec![secret],

@@ -22,7 +22,7 @@ use crate::verdict::{Code, Refusal};
 use crate::verify::claim::{Fingerprint, FingerprintKey, Policy};
 use crate::verify::envelope::{Envelope, Event};
 use crate::verify::handshake::Learning;
-use crate::verify::verifier::{KeyFault, Verification, Verifier};
+use crate::verify::verifier::{KeyError, Verification, Verifier};
 use crate::wire::head::Head;
 
 /// One loaded configuration at work.
@@ -83,7 +83,7 @@ impl Snapshot {
         metrics: &Metrics,
         upstreams: &Upstreams,
         fingerprints: &FingerprintKey,
-    ) -> Result<Self, KeyFault> {
+    ) -> Result<Self, KeyError> {
         let mut routes = Vec::with_capacity(config.routes.len());
         for route in config.routes {
             let state = RouteState::build(route, metrics, upstreams, fingerprints)?;
@@ -144,7 +144,7 @@ impl RouteState {
         metrics: &Metrics,
         upstreams: &Upstreams,
         fingerprints: &FingerprintKey,
-    ) -> Result<Self, KeyFault> {
+    ) -> Result<Self, KeyError> {
         let scheme = &route.scheme;
         let verifier = Verifier::new(Arc::clone(scheme), route.secrets.clone(), route.settings())?;
         let secret_source = SecretSource::of(&route, &verifier);

@@ -10,7 +10,7 @@ use crate::notation::timestamp::Tolerance;
 use crate::providers::code;
 use crate::scheme::code::SignRequest;
 use crate::scheme::tests::fixtures::{TOLERANCE, plain, secret};
-use crate::scheme::{Place, Scheme, Settings, Template};
+use crate::scheme::{Place, ProofBy, Scheme, Settings};
 use crate::sign::sign;
 use crate::verdict::Refusal;
 use crate::verify::verifier::Verifier;
@@ -22,10 +22,7 @@ pub(in crate::providers) const ORIGIN: &str = "https://hooks.example.com";
 pub(in crate::providers) fn scheme(name: &str) -> Scheme {
     let code = code(name).unwrap();
     Scheme {
-        code: Some(code),
-        algorithm: code.algorithm(),
-        signed: Template::default(),
-        may_leave_body: true,
+        proof: ProofBy::Code(code),
         event_id: None,
         ..plain("{body}")
     }

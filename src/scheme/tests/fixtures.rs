@@ -9,8 +9,9 @@ use crate::notation::json::Pointer;
 use crate::notation::timestamp::Tolerance;
 use crate::notation::timestamp::Unit;
 use crate::scheme::{
-    Algorithm, BodyForm, Items, KeyForm, Place, Scheme, SignaturePlace, Stamped, Template,
-    TimestampAt, TimestampPlace,
+    Algorithm, BodyForm, CredentialKind, CredentialPlace, CredentialScheme, Items, KeyForm, Place,
+    ProofBy, Scheme, SignaturePlace, Stamped, Template, TemplateScheme, TimestampAt,
+    TimestampPlace,
 };
 use crate::wire::head::FieldName;
 
@@ -27,22 +28,22 @@ pub(crate) fn plain(template: &str) -> Scheme {
     Scheme {
         provider: "custom".into(),
         preset: false,
-        algorithm: Algorithm::HmacSha256,
-        signed: Template::parse(template).expect("tests write templates that can be read"),
-        code: None,
-        jwt: None,
-        may_leave_body: false,
-        body: vec![BodyForm::Raw],
-        key: vec![KeyForm::default()],
-        signature: SignaturePlace {
-            headers: vec![field("X-Signature")],
-            json: None,
-            repeat: false,
-            encoding: Encoding::Hex,
-            prefix: String::new(),
-            items: Items::default(),
-        },
-        timestamp: None,
+        proof: ProofBy::Template(TemplateScheme {
+            algorithm: Algorithm::HmacSha256,
+            signed: Template::parse(template).expect("tests write templates that can be read"),
+            may_leave_body: false,
+            body: vec![BodyForm::Raw],
+            key: vec![KeyForm::default()],
+            signature: SignaturePlace {
+                headers: vec![field("X-Signature")],
+                json: None,
+                repeat: false,
+                encoding: Encoding::Hex,
+                prefix: String::new(),
+                items: Items::default(),
+            },
+            timestamp: None,
+        }),
         tolerance: TOLERANCE,
         future_tolerance: TOLERANCE,
         require: Vec::new(),
@@ -58,6 +59,36 @@ pub(crate) fn plain(template: &str) -> Scheme {
     }
 }
 
+/// The template of a scheme, to be changed.
+pub(crate) fn template_of(scheme: &mut Scheme) -> &mut TemplateScheme {
+    scheme
+        .template_mut()
+        .expect("tests change the templates of template schemes")
+}
+
+/// The scheme with a changed template.
+pub(crate) fn changed(mut scheme: Scheme, change: impl FnOnce(&mut TemplateScheme)) -> Scheme {
+    change(template_of(&mut scheme));
+    scheme
+}
+
+/// The template scheme with a credential in the place of its signature.
+pub(crate) fn credential(scheme: Scheme, kind: CredentialKind, prefix: &str) -> Scheme {
+    let proof = match &scheme.proof {
+        ProofBy::Template(template) => ProofBy::Credential(CredentialScheme {
+            kind,
+            key: template.key.clone(),
+            place: CredentialPlace {
+                headers: template.signature.headers.clone(),
+                json: template.signature.json.clone(),
+                prefix: prefix.to_owned(),
+            },
+        }),
+        other => other.clone(),
+    };
+    Scheme { proof, ..scheme }
+}
+
 /// [`plain`] with a timestamp in seconds in `X-Timestamp`.
 pub(crate) fn timestamped(template: &str) -> Scheme {
     let timestamp = TimestampPlace {
@@ -67,10 +98,9 @@ pub(crate) fn timestamped(template: &str) -> Scheme {
         unsigned: false,
         required: true,
     };
-    Scheme {
-        timestamp: Some(timestamp),
-        ..plain(template)
-    }
+    changed(plain(template), |template| {
+        template.timestamp = Some(timestamp)
+    })
 }
 
 /// The reference receiver's scheme (SPEC 1).
@@ -89,8 +119,8 @@ pub(crate) fn itellico() -> Scheme {
         account: json("/organization_uuid"),
         ..timestamped("{body}.{timestamp}")
     };
-    scheme.signature.headers = vec![field("X-Webhook-Signature-256")];
-    if let Some(timestamp) = &mut scheme.timestamp {
+    template_of(&mut scheme).signature.headers = vec![field("X-Webhook-Signature-256")];
+    if let Some(timestamp) = &mut template_of(&mut scheme).timestamp {
         timestamp.at = TimestampAt::Headers(vec![field("X-Webhook-Timestamp")]);
     }
     scheme
@@ -99,14 +129,14 @@ pub(crate) fn itellico() -> Scheme {
 /// Stripe's: `t=…,v1=…` in one header.
 pub(crate) fn stripe() -> Scheme {
     let mut scheme = timestamped("{timestamp}.{body}");
-    scheme.signature.headers = vec![field("Stripe-Signature")];
-    scheme.signature.items = Items {
+    template_of(&mut scheme).signature.headers = vec![field("Stripe-Signature")];
+    template_of(&mut scheme).signature.items = Items {
         separator: Some(",".into()),
         assign: Some(b'='),
         accept: vec![("v1".into(), Algorithm::HmacSha256)],
         ..Items::default()
     };
-    if let Some(timestamp) = &mut scheme.timestamp {
+    if let Some(timestamp) = &mut template_of(&mut scheme).timestamp {
         timestamp.at = TimestampAt::Field("t".into());
     }
     scheme
@@ -116,9 +146,9 @@ pub(crate) fn stripe() -> Scheme {
 pub(crate) fn standard_webhooks() -> Scheme {
     let mut scheme = timestamped("{id}.{timestamp}.{body}");
     scheme.event_id = Some(Place::Header(field("webhook-id")));
-    scheme.signature.headers = vec![field("webhook-signature")];
-    scheme.signature.encoding = Encoding::Base64;
-    scheme.signature.items = Items {
+    template_of(&mut scheme).signature.headers = vec![field("webhook-signature")];
+    template_of(&mut scheme).signature.encoding = Encoding::Base64;
+    template_of(&mut scheme).signature.items = Items {
         separator: Some(" ".into()),
         assign: Some(b','),
         accept: vec![
@@ -127,7 +157,7 @@ pub(crate) fn standard_webhooks() -> Scheme {
         ],
         ..Items::default()
     };
-    if let Some(timestamp) = &mut scheme.timestamp {
+    if let Some(timestamp) = &mut template_of(&mut scheme).timestamp {
         timestamp.at = TimestampAt::Headers(vec![field("webhook-timestamp")]);
     }
     scheme

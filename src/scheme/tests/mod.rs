@@ -1,5 +1,6 @@
 //! Tests of what follows from a scheme, and schemes for the tests of other rooms.
 
+mod faults;
 pub(crate) mod fixtures;
 
 use super::*;

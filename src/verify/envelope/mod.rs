@@ -93,7 +93,10 @@ impl Envelope {
                     pointers.iter().map(|pointer| places.add(pointer)).collect(),
                 ))
             }
-            Place::Claim(name) => scheme.jwt.is_some().then(|| Source::Claim(name.clone())),
+            Place::Claim(name) => scheme
+                .token_rule()
+                .is_some()
+                .then(|| Source::Claim(name.clone())),
         };
         let id = scheme.event_id.as_ref().and_then(&mut source);
         let event_type = scheme.event_type.as_ref().and_then(&mut source);

@@ -559,9 +559,10 @@ fn a_body_that_was_added_to_behind_a_plain_hash_is_refused_wherever_the_parts_st
     let envelope = |algorithm, signed: &str| {
         let signed = Template::parse(signed).expect("a template");
         let plain = crate::scheme::tests::fixtures::plain("{body}");
+        let plain = crate::scheme::tests::fixtures::changed(plain, |template| {
+            (template.algorithm, template.signed) = (algorithm, signed);
+        });
         Envelope::of(&Scheme {
-            algorithm,
-            signed,
             event_type: header("X-Type"),
             ..plain
         })

@@ -64,7 +64,7 @@ impl Keyed {
         };
         let text = secret.text.expose();
         if let Some(code) = scheme
-            .code
+            .code()
             .filter(|code| matches!(code.algorithm().kind(), Kind::Digest(_)))
         {
             take(code.keys(&secret.text).map_err(Cow::Borrowed).map(|keys| {
@@ -77,7 +77,7 @@ impl Keyed {
                 digests.collect()
             }));
         } else {
-            let kinds = kinds(scheme);
+            let kinds = scheme.proof.key_kinds();
             let takes_both = kinds.iter().any(|kind| matches!(kind, Kind::Public(_)))
                 && kinds.iter().any(|kind| matches!(kind, Kind::Digest(_)));
             let is_public = PublicKey::looks_public(text);
@@ -86,7 +86,7 @@ impl Keyed {
                     Kind::Digest(_) if takes_both && is_public => {}
                     Kind::Public(_) if takes_both && !is_public => {}
                     Kind::Digest(algorithm) => {
-                        for form in &scheme.key {
+                        for form in scheme.proof.key_forms() {
                             take(
                                 form.key(&secret.text)
                                     .map(|key| vec![Key::digest(algorithm, &key)]),
@@ -95,7 +95,7 @@ impl Keyed {
                     }
                     Kind::Public(algorithm) => take(public(algorithm, text).map_err(Cow::Borrowed)),
                     Kind::Token => {
-                        for form in &scheme.key {
+                        for form in scheme.proof.key_forms() {
                             take(
                                 form.key(&secret.text)
                                     .map(|key| vec![Key::Token(Sha256::digest(&*key).into())]),
@@ -127,33 +127,6 @@ impl Keyed {
             .enumerate()
             .filter(move |(_, key)| key.is_active(wall))
     }
-}
-
-/// What kinds of keys a scheme takes.
-fn kinds(scheme: &Scheme) -> Vec<Kind> {
-    let mut kinds: Vec<Kind> = match &scheme.jwt {
-        Some(rule) => rule
-            .algorithms
-            .iter()
-            .map(|algorithm| algorithm.kind())
-            .collect(),
-        None if scheme.signature.items.assign.is_some() => scheme
-            .signature
-            .items
-            .accept
-            .iter()
-            .map(|(_, algorithm)| algorithm.kind())
-            .collect(),
-        None => vec![scheme.algorithm.kind()],
-    };
-    let mut seen = Vec::new();
-    kinds.retain(|kind| {
-        !seen.contains(kind) && {
-            seen.push(*kind);
-            true
-        }
-    });
-    kinds
 }
 
 fn public(algorithm: PublicAlgorithm, text: &[u8]) -> Result<Vec<Key>, &'static str> {

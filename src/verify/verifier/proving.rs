@@ -5,78 +5,132 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::Inner;
 use super::keys::{Key, Keyed};
+use super::proof::Proof;
 use super::signatures;
-use super::signatures::{Candidate, Signatures};
-use super::{InBody, Inner, Proof, Running, Verification, Way, why_no_time};
+use super::signatures::{Candidate, SignatureRule, Signatures};
+use super::template::{InBody, why_no_time};
+use super::verification::{HeadParts, Running, Verification};
 use crate::clock::{Now, UnixMillis};
 use crate::notation::json::{Places, Slot, Value};
 use crate::notation::timestamp::Window;
 use crate::scheme::code::{Assertion, Begun, RouteFacts, Statement};
 use crate::scheme::content::SignedContent;
-use crate::scheme::{BodyForm, TimestampPlace};
+use crate::scheme::{
+    BodyForm, CredentialScheme, JwtRule, ProofBy, ProviderCode, TemplateScheme, TimestampPlace,
+};
 use crate::verdict::{Code, Refusal};
+use crate::verify::jwt::Token;
 use crate::wire::head::Head;
 
 /// Proves a delivery whose body is whole.
 pub(super) fn prove(verification: Verification, body: &[u8], now: Now) -> Result<Proof, Refusal> {
     let Verification {
         verifier,
-        way,
+        parts: way,
         at,
         window,
         running,
     } = verification;
     let inner = &*verifier.0;
-    match way {
-        Way::Template {
-            signatures,
-            content,
-        } => template(
-            inner,
-            Given {
+    match (way, &inner.scheme.proof) {
+        (
+            HeadParts::Template {
+                signatures,
+                content,
+            },
+            ProofBy::Template(template),
+        ) => {
+            let given = Given {
                 signatures,
                 content,
                 at,
                 window,
                 running,
-            },
-            body,
-            now,
-        ),
-        Way::Code(parts) => {
-            let (head, begun) = *parts;
-            by_code(inner, &head, begun, body, at.map(|at| (at, window)), now)
-        }
-        Way::Jwt(parts) => {
-            let (head, token) = *parts;
-            let rule = inner
-                .scheme
-                .jwt
-                .as_ref()
-                .ok_or(Refusal::from(Code::BadSignature))?;
-            let kind = token.algorithm.kind();
-            let content = SignedContent::whole(token.signing_input.clone());
-            let signatures = Signatures::of([Candidate::new(kind, token.signature.clone())]);
-            // A key of another name is not the one that the token asks for; one without a name may be.
-            let is_asked = |key: &Key| {
-                token.key_id.is_none() || key.id().is_none() || key.id() == token.key_id.as_deref()
             };
-            let secret = find(inner, now, |key| {
-                is_asked(key) && key.holds(&content, b"", &signatures)
-            })?;
-            rule.judge(&token, &head, body, inner.public_url.as_ref())?;
-            Ok(Proof {
-                secret: Arc::clone(&secret.name),
-                signed_at: at,
-                timestamp: at,
-                content,
-                window,
-                form: None,
-                claims: Some(token.claims),
-            })
+            by_template(inner, template, given, body, now)
         }
+        (HeadParts::Code(parts), ProofBy::Code(code)) => {
+            let (head, begun) = *parts;
+            let early = at.map(|at| (at, window));
+            by_code(inner, *code, (&head, begun), body, early, now)
+        }
+        (HeadParts::Token(parts), ProofBy::Token(scheme)) => {
+            let (head, token) = *parts;
+            by_token(inner, &scheme.rule, (&head, token), body, (at, window), now)
+        }
+        (HeadParts::Credential(signatures), ProofBy::Credential(credential)) => {
+            by_credential(inner, credential, signatures, body, now)
+        }
+        // A verification keeps the verifier that began it, so its parts are those of its scheme.
+        _ => Err(Code::BadSignature.into()),
     }
+}
+
+fn by_token(
+    inner: &Inner,
+    rule: &JwtRule,
+    (head, token): (&Head, Token),
+    body: &[u8],
+    (at, window): (Option<UnixMillis>, Window),
+    now: Now,
+) -> Result<Proof, Refusal> {
+    let kind = token.algorithm.kind();
+    let content = SignedContent::whole(token.signing_input.clone());
+    let signatures = Signatures::of([Candidate::new(kind, token.signature.clone())]);
+    // If the token names a key (`kid`), keys with another name are skipped; keys without a name are still tried.
+    let is_asked = |key: &Key| {
+        token.key_id.is_none() || key.id().is_none() || key.id() == token.key_id.as_deref()
+    };
+    let holds = |key: &Key| is_asked(key) && key.holds(&content, b"", &signatures);
+    let secret = Arc::clone(&find(inner, now, holds)?.name);
+    rule.judge(&token, head, body, inner.public_url.as_ref())?;
+    let claims = Some(token.claims);
+    Ok(Proof {
+        secret,
+        signed_at: at,
+        timestamp: at,
+        content,
+        window,
+        form: None,
+        claims,
+    })
+}
+
+fn by_credential(
+    inner: &Inner,
+    credential: &CredentialScheme,
+    mut signatures: Signatures,
+    body: &[u8],
+    now: Now,
+) -> Result<Proof, Refusal> {
+    if let Some(InBody {
+        places,
+        signature: Some(slot),
+        ..
+    }) = &inner.in_body
+    {
+        let values = places.scan(body).map_err(malformed)?;
+        let rule = SignatureRule::of_credential(credential);
+        signatures = signatures::read_values(&rule, values.each(*slot).iter().copied())?;
+    }
+    let content = SignedContent::default();
+    let secret = find(inner, now, |key| key.holds(&content, b"", &signatures))?;
+    Ok(Proof {
+        secret: Arc::clone(&secret.name),
+        signed_at: None,
+        timestamp: None,
+        content,
+        window: Window::ALWAYS,
+        form: None,
+        claims: None,
+    })
+}
+
+/// The refusal of a body whose signatures or signed values cannot be read.
+fn malformed(fault: crate::notation::json::Fault) -> Refusal {
+    Refusal::because(Code::MalformedSignature, fault.why())
 }
 
 /// What the head gave.
@@ -88,7 +142,13 @@ struct Given {
     running: Option<Running>,
 }
 
-fn template(inner: &Inner, given: Given, body: &[u8], now: Now) -> Result<Proof, Refusal> {
+fn by_template(
+    inner: &Inner,
+    template: &TemplateScheme,
+    given: Given,
+    body: &[u8],
+    now: Now,
+) -> Result<Proof, Refusal> {
     let Inner {
         scheme, in_body, ..
     } = inner;
@@ -99,7 +159,7 @@ fn template(inner: &Inner, given: Given, body: &[u8], now: Now) -> Result<Proof,
         mut window,
         running,
     } = given;
-    let covered = if scheme.signed.covers_body() {
+    let covered = if template.signed.covers_body() {
         body
     } else {
         b""
@@ -110,13 +170,13 @@ fn template(inner: &Inner, given: Given, body: &[u8], now: Now) -> Result<Proof,
     if let Some(places) = in_body
         && reads_first
     {
-        read_body(inner, places, body, &mut signatures, &mut content)?;
+        read_body(template, places, body, &mut signatures, &mut content)?;
     }
 
     // A hash over another number of bytes is not one over this body.
     let mut running = running.filter(|running| running.body_bytes == covered.len());
     let mut forms = Forms {
-        wanted: &scheme.body,
+        wanted: &template.body,
         raw: covered,
         limit: inner.settings.max_body,
         made: Vec::new(),
@@ -124,7 +184,7 @@ fn template(inner: &Inner, given: Given, body: &[u8], now: Now) -> Result<Proof,
     let mut found = None;
     'secrets: for (index, secret) in inner.secrets.iter().enumerate() {
         for (place, key) in secret.active(now.wall) {
-            for form in 0..scheme.body.len() {
+            for form in 0..template.body.len() {
                 let holds =
                     match running.take_if(|running| form == 0 && running.place == (index, place)) {
                         Some(running) => key.holds_for(running.mac, &content, &signatures),
@@ -148,7 +208,7 @@ fn template(inner: &Inner, given: Given, body: &[u8], now: Now) -> Result<Proof,
             ..
         }),
         Some(place),
-    ) = (in_body, &scheme.timestamp)
+    ) = (in_body, &template.timestamp)
         && let Some(moment) = moment_in(places, *slot, place, form.as_deref().unwrap_or(body))?
     {
         window = place.unit.window(
@@ -173,18 +233,16 @@ fn template(inner: &Inner, given: Given, body: &[u8], now: Now) -> Result<Proof,
 
 /// Puts in what a signature's own bytes and the signed content take from the body.
 fn read_body(
-    inner: &Inner,
+    template: &TemplateScheme,
     places: &InBody,
     body: &[u8],
     signatures: &mut Signatures,
     content: &mut SignedContent,
 ) -> Result<(), Refusal> {
-    let why = |fault: crate::notation::json::Fault| {
-        Refusal::because(Code::MalformedSignature, fault.why())
-    };
-    let values = places.places.scan(body).map_err(why)?;
+    let values = places.places.scan(body).map_err(malformed)?;
     if let Some(slot) = places.signature {
-        *signatures = signatures::read_values(&inner.scheme, values.each(slot).iter().copied())?;
+        let rule = SignatureRule::of_template(template);
+        *signatures = signatures::read_values(&rule, values.each(slot).iter().copied())?;
     }
     content.fill(places.parts.iter().map(|slot| values.at(*slot)))
 }
@@ -249,13 +307,12 @@ impl Forms<'_> {
 
 fn by_code(
     inner: &Inner,
-    head: &Head,
-    begun: Begun,
+    code: &dyn ProviderCode,
+    (head, begun): (&Head, Begun),
     body: &[u8],
     early: Option<(UnixMillis, Window)>,
     now: Now,
 ) -> Result<Proof, Refusal> {
-    let code = inner.scheme.code.ok_or(Refusal::from(Code::BadSignature))?;
     let facts = RouteFacts {
         public_url: inner.public_url.as_ref(),
         labels: &inner.labels,

@@ -7,7 +7,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::notation::encoding::Encoding;
 use crate::notation::json::Value;
-use crate::scheme::{Algorithm, Kind, Scheme, SignaturePlace, TimestampAt};
+use crate::scheme::{
+    Algorithm, CredentialScheme, Items, Kind, NO_ITEMS, TemplateScheme, TimestampAt,
+};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{FieldName, Found, Head};
 
@@ -112,24 +114,70 @@ pub(super) enum Stamp<'h> {
     Several,
 }
 
+/// How signatures or credentials are written in a head or a body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SignatureRule<'s> {
+    algorithm: Algorithm,
+    headers: &'s [FieldName],
+    /// Whether several lines of one header are allowed, each a candidate.
+    repeat: bool,
+    encoding: Encoding,
+    prefix: &'s str,
+    items: &'s Items,
+    /// The label of the timestamp among the items.
+    time_label: Option<&'s str>,
+}
+
+impl<'s> SignatureRule<'s> {
+    /// The signatures of a template.
+    pub(super) fn of_template(template: &'s TemplateScheme) -> Self {
+        let place = &template.signature;
+        let time_label = match template.timestamp.as_ref().map(|place| &place.at) {
+            Some(TimestampAt::Field(label)) => Some(label.as_str()),
+            _ => None,
+        };
+        Self {
+            algorithm: template.algorithm,
+            headers: &place.headers,
+            repeat: place.repeat,
+            encoding: place.encoding,
+            prefix: &place.prefix,
+            items: &place.items,
+            time_label,
+        }
+    }
+
+    /// The credential itself.
+    pub(super) fn of_credential(credential: &'s CredentialScheme) -> Self {
+        Self {
+            algorithm: credential.algorithm(),
+            headers: &credential.place.headers,
+            repeat: false,
+            encoding: Encoding::Base64,
+            prefix: &credential.place.prefix,
+            items: &NO_ITEMS,
+            time_label: None,
+        }
+    }
+}
+
 /// Reads the signatures of a head, and the timestamp that stands among them.
 ///
 /// # Errors
 /// `missing_signature`, `malformed_signature`.
 pub(super) fn read<'h>(
-    scheme: &Scheme,
+    rule: &SignatureRule<'_>,
     head: &'h Head,
 ) -> Result<(Signatures, Stamp<'h>), Refusal> {
-    let place = &scheme.signature;
     let mut reading = Reading {
-        scheme,
+        rule,
         found: Signatures::default(),
         stamp: Stamp::Nothing,
         why: None,
     };
     let mut is_there = false;
-    for name in &place.headers {
-        if place.repeat {
+    for name in rule.headers {
+        if rule.repeat {
             for value in lines(head, name)? {
                 is_there |= !value.is_empty();
                 reading.value(value);
@@ -159,7 +207,7 @@ pub(super) fn read<'h>(
 /// # Errors
 /// `malformed_signature`.
 pub(super) fn read_values<'b>(
-    scheme: &Scheme,
+    rule: &SignatureRule<'_>,
     values: impl IntoIterator<Item = Value<'b>>,
 ) -> Result<Signatures, Refusal> {
     let mut found = Signatures {
@@ -170,9 +218,9 @@ pub(super) fn read_values<'b>(
         let text = value.string(MAX_IN_BODY).ok_or(NONE_IN_BODY)?;
         let text = text
             .as_bytes()
-            .strip_prefix(scheme.signature.prefix.as_bytes())
+            .strip_prefix(rule.prefix.as_bytes())
             .ok_or(NO_PREFIX)?;
-        found.push(decode(scheme.algorithm, &scheme.signature, text).ok_or(NO_SIGNATURE)?);
+        found.push(decode(rule.algorithm, rule.encoding, text).ok_or(NO_SIGNATURE)?);
     }
     if found.first.is_none() {
         Err(NONE_IN_BODY)
@@ -200,7 +248,7 @@ fn lines<'h>(head: &'h Head, name: &FieldName) -> Result<impl Iterator<Item = &'
 }
 
 struct Reading<'s, 'h> {
-    scheme: &'s Scheme,
+    rule: &'s SignatureRule<'s>,
     found: Signatures,
     stamp: Stamp<'h>,
     /// Why a value that is one single signature is none.
@@ -209,14 +257,7 @@ struct Reading<'s, 'h> {
 
 impl<'h> Reading<'_, 'h> {
     fn value(&mut self, value: &'h [u8]) {
-        match self
-            .scheme
-            .signature
-            .items
-            .separator
-            .as_deref()
-            .map(str::as_bytes)
-        {
+        match self.rule.items.separator.as_deref().map(str::as_bytes) {
             Some(separator) if !separator.is_empty() => {
                 let mut rest = value;
                 while let Some(at) = memchr::memmem::find(rest, separator) {
@@ -231,18 +272,19 @@ impl<'h> Reading<'_, 'h> {
     }
 
     fn item(&mut self, item: &'h [u8]) {
-        let items = &self.scheme.signature.items;
+        let items = self.rule.items;
         let Some(assign) = items.assign else {
-            return self.signature(self.scheme.algorithm, item);
+            return self.signature(self.rule.algorithm, item);
         };
         let Some(at) = memchr::memchr(assign, item) else {
             return;
         };
         let (label, value) = item.split_at_checked(at).unwrap_or((item, b""));
         let value = value.get(1..).unwrap_or_default();
-        if let Some(place) = &self.scheme.timestamp
-            && let TimestampAt::Field(field) = &place.at
-            && field.as_bytes() == label
+        if self
+            .rule
+            .time_label
+            .is_some_and(|own| own.as_bytes() == label)
         {
             self.stamp = if self.stamp == Stamp::Nothing {
                 Stamp::One(value)
@@ -260,15 +302,14 @@ impl<'h> Reading<'_, 'h> {
     }
 
     fn signature(&mut self, algorithm: Algorithm, text: &[u8]) {
-        let place = &self.scheme.signature;
-        if self.found.len() >= place.items.limit {
+        if self.found.len() >= self.rule.items.limit {
             return;
         }
-        let Some(text) = strip(algorithm, place, text) else {
+        let Some(text) = strip(algorithm, self.rule.prefix, text) else {
             self.why = Some(NO_PREFIX);
             return;
         };
-        match decode(algorithm, place, text) {
+        match decode(algorithm, self.rule.encoding, text) {
             Some(candidate) => self.found.push(candidate),
             None => self.why = Some(NO_SIGNATURE),
         }
@@ -276,9 +317,9 @@ impl<'h> Reading<'_, 'h> {
 }
 
 /// Takes the prefix off; `None` where another text stands there. The name of HTTP's own `Basic` has no case (RFC 7617).
-fn strip<'t>(algorithm: Algorithm, place: &SignaturePlace, text: &'t [u8]) -> Option<&'t [u8]> {
+fn strip<'t>(algorithm: Algorithm, prefix: &str, text: &'t [u8]) -> Option<&'t [u8]> {
     if algorithm != Algorithm::Basic {
-        return text.strip_prefix(place.prefix.as_bytes());
+        return text.strip_prefix(prefix.as_bytes());
     }
     let (name, behind) = text.split_at_checked(BASIC.len())?;
     name.eq_ignore_ascii_case(BASIC).then_some(behind)
@@ -288,12 +329,12 @@ fn strip<'t>(algorithm: Algorithm, place: &SignaturePlace, text: &'t [u8]) -> Op
 const BASIC: &[u8] = b"Basic ";
 
 /// Decodes one signature; `None` where `text` is no spelling of one of this algorithm.
-fn decode(algorithm: Algorithm, place: &SignaturePlace, text: &[u8]) -> Option<Candidate> {
+fn decode(algorithm: Algorithm, encoding: Encoding, text: &[u8]) -> Option<Candidate> {
     let kind = algorithm.kind();
     let encoding = match algorithm {
         Algorithm::Token => return (!text.is_empty()).then(|| hashed(text)),
         Algorithm::Basic => Encoding::Base64,
-        _ => place.encoding,
+        _ => encoding,
     };
     let mut short = [0; INLINE];
     if let Some(len) = encoding.decode(text, &mut short)

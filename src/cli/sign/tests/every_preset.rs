@@ -15,7 +15,7 @@ use crate::key::secret::{Secret, SecretText};
 use crate::notation::json::Pointer;
 use crate::scheme::ProviderCode;
 use crate::scheme::{Algorithm, Kind, Part, Scheme, Settings, TimestampAt};
-use crate::sign::{SignFault, SignRequest, sign};
+use crate::sign::{SignError, SignRequest, sign};
 use crate::verdict::Refusal;
 use crate::verify::verifier::Verifier;
 use crate::wire::head::Head;
@@ -25,17 +25,17 @@ const ORIGIN: &str = "https://hooks.example.com";
 const TARGET: &str = "/in/x?data.id=abc123";
 
 /// Presets whose deliveries `sign` cannot make, each with the reason.
-const NOT_SIGNED: [(&str, SignFault); 10] = [
-    ("adyen", SignFault::InBody),
-    ("aws-sns", SignFault::InBody),
-    ("braintree", SignFault::InBody),
-    ("dropbox-sign", SignFault::InBody),
-    ("kick", SignFault::PrivateKey),
-    ("lago", SignFault::PrivateKey),
-    ("mailgun", SignFault::InBody),
-    ("microsoft-graph", SignFault::InBody),
-    ("plaid", SignFault::PrivateKey),
-    ("sendgrid", SignFault::PrivateKey),
+const NOT_SIGNED: [(&str, SignError); 10] = [
+    ("adyen", SignError::InBody),
+    ("aws-sns", SignError::InBody),
+    ("braintree", SignError::InBody),
+    ("dropbox-sign", SignError::InBody),
+    ("kick", SignError::PrivateKey),
+    ("lago", SignError::PrivateKey),
+    ("mailgun", SignError::InBody),
+    ("microsoft-graph", SignError::InBody),
+    ("plaid", SignError::PrivateKey),
+    ("sendgrid", SignError::PrivateKey),
 ];
 
 /// A delivery that is to be signed.
@@ -47,12 +47,12 @@ struct Sample {
 impl Sample {
     /// With all that the scheme takes from body and headers.
     fn of(scheme: &Scheme) -> Self {
-        let named = scheme.signed.parts().iter().filter_map(|part| match part {
+        let named = scheme.parts().iter().filter_map(|part| match part {
             Part::Header(name) => Some((name.as_str().to_owned(), "a-nonce".to_owned())),
             _ => None,
         });
         let mut headers: Vec<_> = named.collect();
-        if scheme.code.is_some_and(ProviderCode::signs_url) {
+        if scheme.code().is_some_and(ProviderCode::signs_url) {
             headers.push((
                 "Content-Type".to_owned(),
                 "application/x-www-form-urlencoded".to_owned(),
@@ -63,7 +63,7 @@ impl Sample {
             };
         }
         let mut body = Value::from(Map::from_iter([("text".to_owned(), "gr\u{fc}n".into())]));
-        if let Some(place) = &scheme.timestamp
+        if let Some(place) = scheme.timestamp()
             && let TimestampAt::Json(pointer) = &place.at
         {
             let text = place.unit.write(AT).unwrap();
@@ -77,7 +77,11 @@ impl Sample {
                 },
             );
         }
-        for pointer in scheme.signed.pointers() {
+        for pointer in scheme
+            .template()
+            .into_iter()
+            .flat_map(|own| own.signed.pointers())
+        {
             put(&mut body, pointer, "abc".into());
         }
         Self {
@@ -86,7 +90,7 @@ impl Sample {
         }
     }
 
-    fn signed(&self, scheme: &Scheme, secret: &str) -> Result<Vec<(String, String)>, SignFault> {
+    fn signed(&self, scheme: &Scheme, secret: &str) -> Result<Vec<(String, String)>, SignError> {
         let given: Vec<_> = self
             .headers
             .iter()
@@ -155,7 +159,7 @@ fn judge(verifier: &Verifier, headers: &[(String, String)], body: &[u8]) -> Resu
 }
 
 /// What is wrong with what `sign` makes for a scheme; the secret that verifies is another where a private key signs.
-fn faults_of(scheme: &Scheme, signs: &str, verifies: &str) -> Result<Vec<String>, SignFault> {
+fn faults_of(scheme: &Scheme, signs: &str, verifies: &str) -> Result<Vec<String>, SignError> {
     let mut wrong = Vec::new();
     let sample = Sample::of(scheme);
     let headers = sample.signed(scheme, signs)?;
@@ -196,7 +200,7 @@ fn faults_of(scheme: &Scheme, signs: &str, verifies: &str) -> Result<Vec<String>
 
 /// The private key's text, where one signs.
 fn signing_secret(scheme: &Scheme) -> &'static str {
-    let is_ed25519 = scheme.algorithm.kind() == Kind::Public(PublicAlgorithm::Ed25519);
+    let is_ed25519 = scheme.algorithm().kind() == Kind::Public(PublicAlgorithm::Ed25519);
     if is_ed25519 {
         samples::ED25519_SEED
     } else {
@@ -232,7 +236,7 @@ fn a_whsk_key_signs_where_the_public_half_verifies() {
         text("whpk_", samples::ED25519),
     );
     let is_one = |preset: &&Preset| {
-        let accepted = &preset.scheme.signature.items.accept;
+        let accepted = &preset.scheme.items().accept;
         accepted
             .iter()
             .any(|(_, algorithm)| *algorithm == Algorithm::Ed25519)
@@ -253,7 +257,7 @@ fn a_whsk_key_signs_where_the_public_half_verifies() {
         assert!(
             matches!(
                 Sample::of(scheme).signed(scheme, &public),
-                Err(SignFault::Key(_))
+                Err(SignError::Key(_))
             ),
             "{name}"
         );

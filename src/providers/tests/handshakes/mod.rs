@@ -13,7 +13,7 @@ use crate::clock::{Now, UnixMillis};
 use crate::key::secret::SecretText;
 use crate::providers::{HANDSHAKES, handshake as find};
 use crate::scheme::handshake::{Asked, Handshake, MAX_OPEN_BODY, MAX_SIGNED_BODY};
-use crate::scheme::tests::fixtures::{TOLERANCE, plain, secret};
+use crate::scheme::tests::fixtures::{TOLERANCE, changed, plain, secret, template_of};
 use crate::scheme::{Algorithm, KeyEncoding, KeyForm, Scheme, Settings};
 use crate::sign::{SignRequest, sign};
 use crate::verdict::{Code, Refusal};
@@ -54,8 +54,8 @@ fn scheme(handshake: &str) -> Scheme {
     };
     if handshake == "braintree" {
         // the key is the hash of the private key
-        scheme.algorithm = Algorithm::HmacSha1;
-        scheme.key = vec![KeyForm {
+        template_of(&mut scheme).algorithm = Algorithm::HmacSha1;
+        template_of(&mut scheme).key = vec![KeyForm {
             encoding: KeyEncoding::Hex,
             ..KeyForm::default()
         }];

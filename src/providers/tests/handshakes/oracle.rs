@@ -190,21 +190,22 @@ fn a_scheme_whose_key_cannot_answer_or_whose_deliveries_an_answer_could_sign_is_
             .map(|fault| fault.key)
             .collect()
     };
-    let sha512 = Scheme {
-        algorithm: Algorithm::HmacSha512,
-        ..scheme("x-twitter")
-    };
+    let sha512 = changed(scheme("x-twitter"), |template| {
+        template.algorithm = Algorithm::HmacSha512;
+    });
     assert_eq!(faults(sha512), ["handshake"]);
     let bare = Scheme {
         handshake: Some(of("x-twitter")),
-        may_leave_body: true,
-        ..plain("{header:x-nonce}")
+        ..changed(plain("{header:x-nonce}"), |template| {
+            template.may_leave_body = true
+        })
     };
     assert_eq!(faults(bare), ["handshake"]);
     let echo = Scheme {
         handshake: Some(of("slack")),
-        may_leave_body: true,
-        ..plain("{header:x-nonce}")
+        ..changed(plain("{header:x-nonce}"), |template| {
+            template.may_leave_body = true
+        })
     };
     assert_eq!(faults(echo), [""; 0]);
 }

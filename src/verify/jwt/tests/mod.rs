@@ -14,7 +14,7 @@ use crate::notation::encoding::Encoding;
 use crate::notation::timestamp::Tolerance;
 use crate::scheme::jwt::{DigestClaim, JwtRule};
 use crate::scheme::tests::fixtures::{field, plain, secret};
-use crate::scheme::{Algorithm, Place, PublicUrl, Scheme, Settings, Template};
+use crate::scheme::{KeyForm, Place, ProofBy, PublicUrl, Scheme, Settings, TokenScheme};
 use crate::verdict::{Code, Refusal};
 use crate::verify::envelope::Envelope;
 use crate::verify::verifier::Verifier;
@@ -129,11 +129,11 @@ fn plaid() -> JwtRule {
 
 fn scheme(rule: JwtRule) -> Scheme {
     let mut scheme = plain("{body}");
-    scheme.algorithm = Algorithm::Jwt;
-    scheme.signed = Template::default();
-    scheme.signature.headers = vec![rule.header.clone()];
     scheme.event_id = Some(Place::Claim("jti".into()));
-    scheme.jwt = Some(rule);
+    scheme.proof = ProofBy::Token(TokenScheme {
+        rule,
+        key: vec![KeyForm::default()],
+    });
     scheme
 }
 

@@ -52,7 +52,7 @@ fn au_01_a_signature_that_is_not_there_is_missing_and_a_bare_prefix_malformed() 
         ),
     ]);
     let mut prefixed = plain("{body}");
-    prefixed.signature.prefix = "sha256=".into();
+    template_of(&mut prefixed).signature.prefix = "sha256=".into();
     let prefixed = verifier(prefixed, vec![secret("s", "k")]);
     let signed = mac(b"k", BODY);
     let rows = [
@@ -282,7 +282,7 @@ fn au_06_a_digit_cannot_move_from_body_to_timestamp() {
 #[test]
 fn au_09_only_canonical_base64_is_a_signature() {
     let mut scheme = plain("{body}");
-    scheme.signature.encoding = Encoding::Base64;
+    template_of(&mut scheme).signature.encoding = Encoding::Base64;
     let route = verifier(scheme, vec![secret("s", "k")]);
     let bytes = hex::decode(mac(b"k", b"62")).unwrap();
     let signed = Encoding::Base64.encode(&bytes);

@@ -4,8 +4,10 @@ use super::{BODY, NOW_S, code, head, now, verifier, verify};
 use crate::key::digest::DigestAlgorithm;
 use crate::notation::encoding::Encoding;
 use crate::notation::json::Pointer;
-use crate::scheme::tests::fixtures::{field, plain, secret, standard_webhooks, stripe};
-use crate::scheme::{Algorithm, Items, TimestampAt};
+use crate::scheme::tests::fixtures::{
+    credential, field, plain, secret, standard_webhooks, stripe, template_of,
+};
+use crate::scheme::{CredentialKind, Items, TimestampAt};
 use crate::verify::verifier::*;
 
 fn mac(content: &[&[u8]]) -> Vec<u8> {
@@ -205,14 +207,16 @@ fn au_18_the_label_says_which_kind_of_key_may_prove_it() {
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     let fault = Verifier::new(
-        Arc::new(Scheme {
-            key: vec![crate::scheme::KeyForm {
-                encoding: crate::scheme::KeyEncoding::Base64,
-                strip: Some("whsec_".into()),
-                strip_required: false,
-            }],
-            ..standard_webhooks()
-        }),
+        Arc::new(crate::scheme::tests::fixtures::changed(
+            standard_webhooks(),
+            |template| {
+                template.key = vec![crate::scheme::KeyForm {
+                    encoding: crate::scheme::KeyEncoding::Base64,
+                    strip: Some("whsec_".into()),
+                    strip_required: false,
+                }]
+            },
+        )),
         vec![secret("mine", "whsec_not base64")],
         route.settings().clone(),
     );
@@ -222,7 +226,7 @@ fn au_18_the_label_says_which_kind_of_key_may_prove_it() {
 #[test]
 fn a_bare_list_has_no_labels() {
     let mut scheme = plain("{body}");
-    scheme.signature.items = Items {
+    template_of(&mut scheme).signature.items = Items {
         separator: Some(",".into()),
         ..Items::default()
     };
@@ -239,7 +243,7 @@ fn a_bare_list_has_no_labels() {
 #[test]
 fn of_several_headers_one_is_enough_and_none_may_be_doubled() {
     let mut scheme = plain("{body}");
-    scheme.signature.headers = vec![field("X-Primary"), field("X-Secondary")];
+    template_of(&mut scheme).signature.headers = vec![field("X-Primary"), field("X-Secondary")];
     let route = verifier(scheme, vec![secret("s", "k")]);
     let good = hex::encode(mac(&[BODY]));
     let verdict = |lines: &[(&str, &str)]| code(&route, lines, BODY);
@@ -262,7 +266,7 @@ fn of_several_headers_one_is_enough_and_none_may_be_doubled() {
 #[test]
 fn a_repeated_line_counts_only_where_the_scheme_says_so() {
     let mut scheme = plain("{body}");
-    scheme.signature.repeat = true;
+    template_of(&mut scheme).signature.repeat = true;
     let route = verifier(scheme, vec![secret("s", "k")]);
     let good = hex::encode(mac(&[BODY]));
     let verdict = |lines: &[(&str, &str)]| code(&route, lines, BODY);
@@ -288,11 +292,11 @@ fn a_repeated_line_counts_only_where_the_scheme_says_so() {
 fn what_the_body_itself_holds_is_signed_apart_from_it() {
     // Mailgun's: the signature stands in the body, beside the token and the time that it signs.
     let mut scheme = plain("{json:/timestamp}{json:/token}");
-    scheme.may_leave_body = true;
-    scheme.signature.headers = Vec::new();
-    scheme.signature.json = Some(Pointer::parse("/signature").unwrap());
-    scheme.timestamp = stripe().timestamp;
-    scheme.timestamp.as_mut().unwrap().at =
+    template_of(&mut scheme).may_leave_body = true;
+    template_of(&mut scheme).signature.headers = Vec::new();
+    template_of(&mut scheme).signature.json = Some(Pointer::parse("/signature").unwrap());
+    template_of(&mut scheme).timestamp = stripe().timestamp().cloned();
+    template_of(&mut scheme).timestamp.as_mut().unwrap().at =
         TimestampAt::Json(Pointer::parse("/timestamp").unwrap());
     let route = verifier(scheme, vec![secret("s", "k")]);
     let good = hex::encode(mac(&[b"1750000000tok"]));
@@ -357,10 +361,14 @@ fn what_the_body_itself_holds_is_signed_apart_from_it() {
 #[test]
 fn a_time_in_a_signed_body_is_judged_once_the_signature_holds() {
     let mut scheme = plain("{body}");
-    scheme.timestamp = stripe().timestamp;
-    scheme.timestamp.as_mut().unwrap().at = TimestampAt::Json(Pointer::parse("/time").unwrap());
+    template_of(&mut scheme).timestamp = stripe().timestamp().cloned();
+    template_of(&mut scheme).timestamp.as_mut().unwrap().at =
+        TimestampAt::Json(Pointer::parse("/time").unwrap());
     let (mut off, mut optional) = (scheme.clone(), scheme.clone());
-    (off.tolerance, off.future_tolerance) = (Tolerance::Off, Tolerance::Off);
+    (off.tolerance, off.future_tolerance) = (
+        crate::notation::timestamp::Tolerance::Off,
+        crate::notation::timestamp::Tolerance::Off,
+    );
     let route = verifier(scheme, vec![secret("s", "k")]);
     let verdict = |route: &Verifier, body: &str, signed: &str| {
         code(
@@ -391,7 +399,11 @@ fn a_time_in_a_signed_body_is_judged_once_the_signature_holds() {
     );
     let route = verifier(off, vec![secret("s", "k")]);
     assert_eq!(verdict(&route, "{}", "{}"), None, "nothing to judge");
-    optional.timestamp.as_mut().unwrap().required = false;
+    template_of(&mut optional)
+        .timestamp
+        .as_mut()
+        .unwrap()
+        .required = false;
     let route = verifier(optional, vec![secret("s", "k")]);
     let same = |body: &str| verdict(&route, body, body);
     assert_eq!(
@@ -408,9 +420,7 @@ fn a_time_in_a_signed_body_is_judged_once_the_signature_holds() {
 #[test]
 fn tokens_and_basic_are_compared_whole() {
     let token = |prefix: &str| {
-        let mut scheme = plain("{body}");
-        (scheme.signed, scheme.algorithm) = (crate::scheme::Template::default(), Algorithm::Token);
-        scheme.signature.prefix = prefix.into();
+        let scheme = credential(plain("{body}"), CredentialKind::Token, prefix);
         verifier(
             scheme,
             vec![secret("old", "my-token"), secret("new", "other")],
@@ -435,8 +445,7 @@ fn tokens_and_basic_are_compared_whole() {
         );
     }
 
-    let mut scheme = plain("{body}");
-    (scheme.signed, scheme.algorithm) = (crate::scheme::Template::default(), Algorithm::Basic);
+    let scheme = credential(plain("{body}"), CredentialKind::Basic, "");
     let route = verifier(scheme, vec![secret("s", "user:pass word")]);
     let encoded = Encoding::Base64.encode(b"user:pass word");
     let rows = [

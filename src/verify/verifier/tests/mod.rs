@@ -12,7 +12,9 @@ use crate::key::digest::DigestAlgorithm;
 use crate::notation::encoding::Encoding;
 use crate::notation::timestamp::Tolerance;
 use crate::notation::timestamp::Unit;
-use crate::scheme::tests::fixtures::{TOLERANCE, field, itellico, plain, secret, timestamped};
+use crate::scheme::tests::fixtures::{
+    TOLERANCE, changed, field, itellico, plain, secret, template_of, timestamped,
+};
 use crate::scheme::{Algorithm, Kind};
 use crate::sign::{SignRequest, sign};
 
@@ -208,7 +210,11 @@ fn freshness_is_judged_again_when_claiming() {
 #[test]
 fn an_unsigned_timestamp_may_only_refuse() {
     let mut scheme = timestamped("{body}");
-    scheme.timestamp.as_mut().unwrap().unsigned = true;
+    template_of(&mut scheme)
+        .timestamp
+        .as_mut()
+        .unwrap()
+        .unsigned = true;
     let route = verifier(scheme, vec![secret("s", "k")]);
     let signature = ("X-Signature", &*mac(b"k", BODY));
     let proof = verify(
@@ -256,10 +262,9 @@ fn a_tolerance_that_is_off_still_wants_a_timestamp_that_can_be_read() {
 
 #[test]
 fn a_body_that_no_template_names_is_not_hashed() {
-    let scheme = Scheme {
-        may_leave_body: true,
-        ..timestamped("{timestamp}.{id}")
-    };
+    let scheme = changed(timestamped("{timestamp}.{id}"), |template| {
+        template.may_leave_body = true
+    });
     let route = verifier(scheme, vec![secret("s", "k")]);
     let signed = mac(b"k", b"1750000000.evt");
     let lines = [
@@ -287,7 +292,7 @@ fn method_and_url_are_those_received() {
 #[test]
 fn a_secret_that_is_no_key_is_named() {
     let mut scheme = itellico();
-    scheme.key[0].encoding = crate::scheme::KeyEncoding::Hex;
+    template_of(&mut scheme).key[0].encoding = crate::scheme::KeyEncoding::Hex;
     let settings = Settings {
         tolerance: TOLERANCE,
         future_tolerance: TOLERANCE,
@@ -316,9 +321,9 @@ fn the_other_algorithms_and_units_work_the_same_way() {
                 "{timestamp}|{body}"
             };
             let mut scheme = timestamped(content);
-            scheme.algorithm = algorithm;
-            scheme.signature.encoding = encoding;
-            scheme.timestamp.as_mut().unwrap().unit = unit;
+            template_of(&mut scheme).algorithm = algorithm;
+            template_of(&mut scheme).signature.encoding = encoding;
+            template_of(&mut scheme).timestamp.as_mut().unwrap().unit = unit;
             let request = SignRequest {
                 method: "POST",
                 target: "/in/x",
@@ -361,7 +366,7 @@ fn a_timestamp_of_another_unit_is_refused_and_the_right_shape_is_told() {
     ];
     for (unit, text, told) in rows {
         let mut scheme = timestamped("{timestamp}|{body}");
-        scheme.timestamp.as_mut().unwrap().unit = unit;
+        template_of(&mut scheme).timestamp.as_mut().unwrap().unit = unit;
         let signed = mac(b"k", &[text.as_bytes(), b"|", BODY].concat());
         let route = verifier(scheme, vec![secret("s", "k")]);
         let refusal = route

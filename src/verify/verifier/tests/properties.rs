@@ -6,7 +6,7 @@ use super::{now, verifier};
 use crate::notation::encoding::Encoding;
 use crate::scheme::Algorithm;
 use crate::scheme::tests::fixtures::{
-    field, itellico, secret, standard_webhooks, stripe, timestamped,
+    changed, field, itellico, secret, standard_webhooks, stripe, template_of, timestamped,
 };
 use crate::sign::{SignRequest, sign};
 use crate::verify::verifier::*;
@@ -64,16 +64,15 @@ fn schemes() -> Vec<Scheme> {
 
 /// A plain hash, the secret in the middle.
 fn hashed() -> Scheme {
-    Scheme {
-        algorithm: Algorithm::Sha256,
-        ..timestamped("{timestamp}{secret}{body}")
-    }
+    changed(timestamped("{timestamp}{secret}{body}"), |template| {
+        template.algorithm = Algorithm::Sha256
+    })
 }
 
 /// One signature in either of two headers.
 fn two_headers() -> Scheme {
     let mut scheme = timestamped("{body}{timestamp}");
-    scheme.signature.headers = vec![field("X-Signature"), field("X-Signature-2")];
+    template_of(&mut scheme).signature.headers = vec![field("X-Signature"), field("X-Signature-2")];
     scheme
 }
 

@@ -1,0 +1,251 @@
+//! The rules of the loader, one by one.
+
+use super::fixtures::{TOLERANCE, changed, field, itellico, plain, template_of, timestamped};
+use crate::notation::timestamp::Tolerance;
+use crate::notation::timestamp::Unit::{Iso8601Utc, Rfc3339};
+use crate::scheme::{Scheme, Settings, TimestampAt};
+
+fn settings(tolerance: Tolerance) -> Settings {
+    Settings {
+        tolerance,
+        future_tolerance: tolerance,
+        public_url: None,
+        max_body: 1 << 20,
+    }
+}
+
+fn keys(scheme: &Scheme, settings: &Settings) -> Vec<&'static str> {
+    scheme
+        .faults(settings)
+        .into_iter()
+        .map(|fault| fault.key)
+        .collect()
+}
+
+#[test]
+fn the_reference_scheme_has_no_fault() {
+    assert_eq!(itellico().faults(&settings(TOLERANCE)), []);
+    assert_eq!(itellico().faults(&settings(Tolerance::Off)), []);
+}
+
+#[test]
+fn each_rule_of_the_loader_is_held() {
+    let public = |url: &str| Settings {
+        public_url: Some(url.into()),
+        ..settings(TOLERANCE)
+    };
+    let (origin, no_url) = (public("https://a.example"), public("a.example"));
+    let (on, off) = (settings(TOLERANCE), settings(Tolerance::Off));
+    let no_future = Settings {
+        future_tolerance: Tolerance::Off,
+        ..on.clone()
+    };
+    let without_body = |scheme| changed(scheme, |template| template.may_leave_body = true);
+    let unsigned = |mut scheme: Scheme| {
+        template_of(&mut scheme)
+            .timestamp
+            .as_mut()
+            .unwrap()
+            .unsigned = true;
+        scheme
+    };
+    let json_id = |scheme| Scheme {
+        event_id: None,
+        ..scheme
+    };
+    let same_header = |mut scheme: Scheme| {
+        template_of(&mut scheme).timestamp.as_mut().unwrap().at =
+            TimestampAt::Headers(vec![field("X-Signature")]);
+        scheme
+    };
+    let dated = |unit, text| {
+        let mut scheme = timestamped(text);
+        template_of(&mut scheme).timestamp.as_mut().unwrap().unit = unit;
+        scheme
+    };
+    let rows: Vec<(&str, Scheme, &Settings, &[&str])> = vec![
+        ("no body", timestamped("{timestamp}.{id}"), &on, &["signed"]),
+        (
+            "no body, and said so",
+            without_body(timestamped("{timestamp}.{id}")),
+            &on,
+            &[],
+        ),
+        (
+            "a body, and said not so",
+            without_body(plain("{body}")),
+            &on,
+            &["covers_body"],
+        ),
+        (
+            "nothing of the delivery",
+            without_body(plain("{method}")),
+            &on,
+            &["signed"],
+        ),
+        (
+            "timestamp without a place",
+            plain("{timestamp}.{body}"),
+            &on,
+            &["timestamp"],
+        ),
+        (
+            "timestamp that nothing signs",
+            timestamped("{body}"),
+            &on,
+            &["timestamp"],
+        ),
+        (
+            "timestamp that may only refuse",
+            unsigned(timestamped("{body}")),
+            &on,
+            &[],
+        ),
+        (
+            "timestamp signed by its header's name",
+            timestamped("{header:x-timestamp}.{body}"),
+            &on,
+            &[],
+        ),
+        (
+            "signed timestamp called unsigned",
+            unsigned(timestamped("{timestamp}.{body}")),
+            &on,
+            &["timestamp.unsigned"],
+        ),
+        (
+            "timestamp in the signature's header",
+            same_header(timestamped("{timestamp}.{body}")),
+            &on,
+            &["timestamp.header"],
+        ),
+        (
+            "id without a header",
+            json_id(plain("{id}.{body}")),
+            &on,
+            &["event_id"],
+        ),
+        (
+            "url without public_url",
+            plain("{url}{body}"),
+            &on,
+            &["signed"],
+        ),
+        ("url with it", plain("{url}{body}"), &origin, &[]),
+        (
+            "url with a wrong one",
+            plain("{body}{url}"),
+            &no_url,
+            &["public_url"],
+        ),
+        (
+            "the signature signed",
+            plain("{header:X-Signature}.{body}"),
+            &on,
+            &["signed"],
+        ),
+        ("id beside body", plain("{id}{body}"), &on, &["signed"]),
+        (
+            "id beside body, with a timestamp elsewhere",
+            timestamped("{timestamp}.{id}{body}"),
+            &on,
+            &["signed"],
+        ),
+        (
+            "header beside query",
+            plain("{header:a}{query}.{body}"),
+            &on,
+            &["signed"],
+        ),
+        (
+            "id, timestamp and body, judged",
+            timestamped("{id}{timestamp}{body}"),
+            &on,
+            &[],
+        ),
+        (
+            "id, timestamp and body, not judged",
+            timestamped("{id}{timestamp}{body}"),
+            &off,
+            &["signed", "signed"],
+        ),
+        (
+            "the future not judged",
+            timestamped("{body}{timestamp}"),
+            &no_future,
+            &["signed"],
+        ),
+        (
+            "a digit between",
+            timestamped("{timestamp}0{body}"),
+            &off,
+            &["signed"],
+        ),
+        (
+            "a digit and more between",
+            timestamped("{timestamp}0.{body}"),
+            &off,
+            &[],
+        ),
+        (
+            "divided, not judged",
+            timestamped("{timestamp}.{body}"),
+            &off,
+            &[],
+        ),
+        (
+            "method, path, body, timestamp",
+            timestamped("{method}{path}{body}{timestamp}"),
+            &on,
+            &[],
+        ),
+        (
+            "decimals beside body",
+            dated(Iso8601Utc, "{timestamp}{body}"),
+            &on,
+            &["signed"],
+        ),
+        (
+            "decimals, a point and body",
+            dated(Iso8601Utc, "{timestamp}.{body}"),
+            &on,
+            &["signed"],
+        ),
+        (
+            "decimals, a digit and body",
+            dated(Iso8601Utc, "{timestamp}0{body}"),
+            &off,
+            &["signed"],
+        ),
+        (
+            "decimals, divided",
+            dated(Iso8601Utc, "v1:{timestamp}:{body}"),
+            &off,
+            &[],
+        ),
+        (
+            "decimals last",
+            dated(Iso8601Utc, "{body}{timestamp}"),
+            &on,
+            &[],
+        ),
+        (
+            "a zone, a point and body",
+            dated(Rfc3339, "{timestamp}.{body}"),
+            &off,
+            &[],
+        ),
+        (
+            "a zone beside body",
+            dated(Rfc3339, "{timestamp}{body}"),
+            &on,
+            &[],
+        ),
+    ];
+    let wrong: Vec<_> = rows
+        .iter()
+        .map(|(name, scheme, settings, expected)| (name, keys(scheme, settings), expected))
+        .filter(|(_, found, expected)| found != *expected)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

@@ -1,0 +1,205 @@
+//! The parts of a delivery that a template needs: signatures, timestamp and signed values of the head, and the places in
+//! the body that are looked at.
+
+use super::Inner;
+use super::signatures;
+use super::signatures::{SignatureRule, Signatures, Stamp};
+use super::verification::HeadParts;
+use crate::clock::{Now, UnixMillis};
+use crate::notation::json::{EachSlot, Places, Slot};
+use crate::notation::timestamp::{Tolerance, Unit, Window};
+use crate::scheme::template::Facts;
+use crate::scheme::{
+    Place, ProofBy, PublicUrl, Scheme, Settings, TemplateScheme, TimestampAt, TimestampPlace,
+};
+use crate::verdict::{Code, Refusal};
+use crate::wire::head::{FieldName, Found, Head};
+
+/// The places in a body that the judgement on a signature needs.
+#[derive(Debug)]
+pub(super) struct InBody {
+    pub(super) places: Places,
+    /// The signed values.
+    pub(super) parts: Vec<Slot>,
+    /// The signatures or credentials.
+    pub(super) signature: Option<EachSlot>,
+    /// The timestamp.
+    pub(super) timestamp: Option<Slot>,
+}
+
+impl InBody {
+    /// The places of a scheme; `None` where nothing in the body has to be looked at.
+    pub(super) fn of(scheme: &Scheme, settings: &Settings) -> Option<Self> {
+        let mut places = Places::default();
+        let (template, signature) = match &scheme.proof {
+            ProofBy::Template(template) => (Some(template), template.signature.json.as_ref()),
+            ProofBy::Credential(credential) => (None, credential.place.json.as_ref()),
+            ProofBy::Code(_) | ProofBy::Token(_) => return None,
+        };
+        let pointers = template
+            .into_iter()
+            .flat_map(|template| template.signed.pointers());
+        let parts: Vec<Slot> = pointers.map(|pointer| places.add(pointer)).collect();
+        let signature = signature.map(|pointer| places.add_each(pointer));
+        let is_judged =
+            settings.tolerance != Tolerance::Off || settings.future_tolerance != Tolerance::Off;
+        let timestamp = match scheme.timestamp().map(|place| &place.at) {
+            Some(TimestampAt::Json(pointer)) if is_judged => Some(places.add(pointer)),
+            _ => None,
+        };
+        let is_needed = !parts.is_empty() || signature.is_some() || timestamp.is_some();
+        is_needed.then_some(Self {
+            places,
+            parts,
+            signature,
+            timestamp,
+        })
+    }
+}
+
+/// Reads the signatures, the timestamp and the signed values of a head.
+///
+/// # Errors
+/// As [`Verifier::begin`](super::Verifier::begin).
+pub(super) fn begin(
+    inner: &Inner,
+    template: &TemplateScheme,
+    head: &Head,
+    now: Now,
+) -> Result<(HeadParts, Option<UnixMillis>, Window), Refusal> {
+    let Inner {
+        scheme,
+        settings,
+        public_url,
+        ..
+    } = inner;
+    let (signatures, stamp) = match &template.signature.json {
+        Some(_) => (Signatures::default(), Stamp::Nothing),
+        None => signatures::read(&SignatureRule::of_template(template), head)?,
+    };
+    let mut facts = Received {
+        scheme,
+        head,
+        timestamp: None,
+        public_url: public_url.as_ref(),
+    };
+    let (mut at, mut window) = (None, Window::ALWAYS);
+    if let Some(place) = &template.timestamp
+        && !matches!(place.at, TimestampAt::Json(_))
+    {
+        let (text, moment) = timestamp(place, head, stamp)?;
+        window = place
+            .unit
+            .window(moment, settings.tolerance, settings.future_tolerance);
+        window.judge(now.wall)?;
+        (facts.timestamp, at) = (Some(text), Some(moment));
+    }
+    let content = template.signed.render(&facts)?;
+    Ok((
+        HeadParts::Template {
+            signatures,
+            content,
+        },
+        at,
+        window,
+    ))
+}
+
+/// The timestamp that a head claims; `None` where the head has no timestamp that can be read.
+pub(super) fn timestamp_of(template: &TemplateScheme, head: &Head) -> Option<UnixMillis> {
+    let place = template.timestamp.as_ref()?;
+    let stamp = match &place.at {
+        TimestampAt::Field(_) => {
+            signatures::read(&SignatureRule::of_template(template), head)
+                .ok()?
+                .1
+        }
+        TimestampAt::Headers(_) => Stamp::Nothing,
+        TimestampAt::Json(_) => return None,
+    };
+    timestamp(place, head, stamp).ok().map(|(_, at)| at)
+}
+
+const SEVERAL_TIMESTAMPS: Refusal = Refusal::because(
+    Code::MalformedTimestamp,
+    "the timestamp header is there more than once",
+);
+const NOT_ONE_FIELD: Refusal = Refusal::because(
+    Code::MalformedTimestamp,
+    "the signature header does not hold exactly one timestamp",
+);
+
+fn timestamp<'h>(
+    place: &TimestampPlace,
+    head: &'h Head,
+    stamp: Stamp<'h>,
+) -> Result<(&'h [u8], UnixMillis), Refusal> {
+    let text = match &place.at {
+        TimestampAt::Field(_) => match stamp {
+            Stamp::One(text) => text,
+            Stamp::Nothing | Stamp::Several => return Err(NOT_ONE_FIELD),
+        },
+        TimestampAt::Headers(names) => {
+            let mut found = None;
+            for name in names {
+                match head.find(name) {
+                    Found::Nothing | Found::One(b"") => {}
+                    Found::Several => return Err(SEVERAL_TIMESTAMPS),
+                    Found::One(text) => {
+                        found = Some(text);
+                        break;
+                    }
+                }
+            }
+            found.ok_or(Refusal::from(Code::MissingTimestamp))?
+        }
+        TimestampAt::Json(_) => return Err(Code::MissingTimestamp.into()),
+    };
+    place
+        .unit
+        .parse(text)
+        .map(|at| (text, at))
+        .ok_or(why_no_time(place.unit))
+}
+
+/// The refusal of a text that is no timestamp of this unit.
+pub(super) fn why_no_time(unit: Unit) -> Refusal {
+    Refusal::because(Code::MalformedTimestamp, unit.refusal())
+}
+
+/// The values of a received head that a template renders.
+struct Received<'h> {
+    scheme: &'h Scheme,
+    head: &'h Head,
+    timestamp: Option<&'h [u8]>,
+    public_url: Option<&'h PublicUrl>,
+}
+
+impl Facts for Received<'_> {
+    fn method(&self) -> &str {
+        self.head.method()
+    }
+
+    fn target(&self) -> &str {
+        self.head.target()
+    }
+
+    fn timestamp(&self) -> Option<&[u8]> {
+        self.timestamp
+    }
+
+    fn id(&self) -> Found<'_> {
+        match &self.scheme.event_id {
+            Some(Place::Header(name)) => self.head.find(name),
+            _ => Found::Nothing,
+        }
+    }
+
+    fn header(&self, name: &FieldName) -> Found<'_> {
+        self.head.find(name)
+    }
+
+    fn public_url(&self) -> Option<&PublicUrl> {
+        self.public_url
+    }
+}
