@@ -4,10 +4,14 @@
 //! A list that could leave something out would let it pass unjudged. So whatever the pointer does not fit is in it too,
 //! as [`Value::Absent`]; only an empty array adds nothing. `*` is no token of RFC 6901 but ours.
 
-use super::places::index;
-use super::{Fault, MAX_EACH, Search, Value, walk};
-use crate::notation::json::Pointer;
-use crate::notation::json::text::Text;
+use super::error::JsonError;
+use super::pointer::{Pointer, index};
+use super::text::Text;
+use super::value::Value;
+use super::walk::{Search, walk};
+
+/// How many values are kept for a pointer with `*`.
+pub const MAX_EACH: usize = 1024;
 
 /// A pointer with `*`, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +35,7 @@ impl Chain {
     }
 
     /// What stands at its places in `text`, which is judged once more on the way.
-    pub(super) fn scan<'b>(&self, text: &'b str) -> Result<Vec<Value<'b>>, Fault> {
+    pub(super) fn scan<'b>(&self, text: &'b str) -> Result<Vec<Value<'b>>, JsonError> {
         let mut found = Found(Vec::new());
         walk(text, &mut found, self.0.as_slice())?;
         Ok(found.0)
@@ -53,9 +57,9 @@ struct Step<'p> {
 }
 
 impl<'b> Found<'b> {
-    fn push(&mut self, value: Value<'b>) -> Result<(), Fault> {
+    fn push(&mut self, value: Value<'b>) -> Result<(), JsonError> {
         if self.0.len() == MAX_EACH {
-            return Err(Fault::TooManyElements);
+            return Err(JsonError::TooManyElements);
         }
         self.0.push(value);
         Ok(())
@@ -66,7 +70,11 @@ impl<'b> Found<'b> {
 impl<'p, 'b> Search<'b, &'p [Token]> for Found<'b> {
     type Step = Step<'p>;
 
-    fn value(&mut self, tokens: &'p [Token], value: Value<'b>) -> Result<Option<Step<'p>>, Fault> {
+    fn value(
+        &mut self,
+        tokens: &'p [Token],
+        value: Value<'b>,
+    ) -> Result<Option<Step<'p>>, JsonError> {
         let Some((token, rest)) = tokens.split_first() else {
             self.push(value)?;
             return Ok(None);
@@ -84,11 +92,15 @@ impl<'p, 'b> Search<'b, &'p [Token]> for Found<'b> {
         Ok(None)
     }
 
-    fn key(&mut self, step: &mut Step<'p>, key: Text<'b>) -> Result<Option<&'p [Token]>, Fault> {
+    fn key(
+        &mut self,
+        step: &mut Step<'p>,
+        key: Text<'b>,
+    ) -> Result<Option<&'p [Token]>, JsonError> {
         match step.token {
             Token::Named(name, _) if key.is(name) => {
                 if step.is_met {
-                    return Err(Fault::RepeatedKey);
+                    return Err(JsonError::RepeatedKey);
                 }
                 step.is_met = true;
                 Ok(Some(step.rest))
@@ -110,7 +122,7 @@ impl<'p, 'b> Search<'b, &'p [Token]> for Found<'b> {
         }
     }
 
-    fn close(&mut self, step: Step<'p>) -> Result<(), Fault> {
+    fn close(&mut self, step: Step<'p>) -> Result<(), JsonError> {
         if step.is_met {
             Ok(())
         } else {
@@ -145,7 +157,7 @@ mod tests {
     }
 
     /// All that stands at `pointer`, spelled out.
-    fn each(pointer: &str, body: &str) -> Result<String, Fault> {
+    fn each(pointer: &str, body: &str) -> Result<String, JsonError> {
         let (places, slot) = places(pointer);
         let values = places.scan(body.as_bytes())?;
         Ok(values
@@ -290,7 +302,7 @@ mod tests {
                 if is_fine {
                     Ok(())
                 } else {
-                    Err(Fault::RepeatedKey)
+                    Err(JsonError::RepeatedKey)
                 },
                 "{pointer} {body}"
             );
@@ -310,12 +322,12 @@ mod tests {
             assert_eq!(count(&body(MAX_EACH)), Ok(MAX_EACH), "{pointer}");
             assert_eq!(
                 count(&body(MAX_EACH + 1)),
-                Err(Fault::TooManyElements),
+                Err(JsonError::TooManyElements),
                 "{pointer}"
             );
             assert_eq!(
                 count(&body(100_000)),
-                Err(Fault::TooManyElements),
+                Err(JsonError::TooManyElements),
                 "{pointer}"
             );
         }
@@ -349,7 +361,10 @@ mod tests {
             [values.at(first), values.at(starred)],
             [Value::Integer("1"), Value::Integer("7")]
         );
-        assert_eq!(places.scan(b"{\"a\":[}").map(|_| ()), Err(Fault::NoValue));
+        assert_eq!(
+            places.scan(b"{\"a\":[}").map(|_| ()),
+            Err(JsonError::NoValue)
+        );
     }
 
     #[test]

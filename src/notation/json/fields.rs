@@ -1,6 +1,8 @@
 //! A few values of a small JSON body, read strictly: a body that two parsers could read in two ways gives none.
 
-use super::{Places, Pointer, Slot, Value};
+use super::places::{Places, Slot};
+use super::pointer::Pointer;
+use super::value::Value;
 
 /// The longest string that is read, in bytes.
 pub const MAX_TEXT: usize = 1024;

@@ -1,12 +1,14 @@
 //! The places that are looked at in a JSON text, and what was found there.
 //!
-//! Pointers are taken apart once per route. The pass over a body is [`super::walk`]; pointers with `*` are in
+//! Pointers are taken apart once per route. The pass over a body is [`super::walk::walk`]; pointers with `*` are in
 //! [`super::each`].
 
 use super::each::Chain;
-use super::{Fault, Search, Value, walk};
-use crate::notation::json::Pointer;
-use crate::notation::json::text::Text;
+use super::error::JsonError;
+use super::pointer::{Pointer, index};
+use super::text::Text;
+use super::value::Value;
+use super::walk::{Search, walk};
 
 /// The places to look at, merged into a tree so that each key of the text is compared once per level.
 #[derive(Clone, Debug)]
@@ -85,10 +87,10 @@ impl Places {
     /// # Errors
     /// Why it is not one JSON text, that a key is repeated, or that there are more than `MAX_EACH` places for a
     /// pointer with `*`.
-    pub fn scan<'b>(&self, body: &'b [u8]) -> Result<Values<'b>, Fault> {
-        let text = std::str::from_utf8(body).map_err(|_| Fault::NotUtf8)?;
+    pub fn scan<'b>(&self, body: &'b [u8]) -> Result<Values<'b>, JsonError> {
+        let text = std::str::from_utf8(body).map_err(|_| JsonError::NotUtf8)?;
         if text.starts_with('\u{feff}') {
-            return Err(Fault::ByteOrderMark);
+            return Err(JsonError::ByteOrderMark);
         }
         let mut slots = Slots(vec![Value::Absent; self.count]);
         walk(text, &mut slots, &self.root)?;
@@ -112,16 +114,6 @@ impl Node {
             slot,
             children: Vec::new(),
         }
-    }
-}
-
-/// A token as an index into an array; `None` where it is none (RFC 6901 section 4: no leading zeros).
-pub(super) fn index(token: &str) -> Option<usize> {
-    let is_canonical = token == "0" || !token.starts_with('0');
-    if is_canonical && token.bytes().all(|b| b.is_ascii_digit()) {
-        token.parse().ok()
-    } else {
-        None
     }
 }
 
@@ -160,17 +152,17 @@ struct Step<'p> {
 impl<'p, 'b> Search<'b, &'p Node> for Slots<'b> {
     type Step = Step<'p>;
 
-    fn value(&mut self, node: &'p Node, value: Value<'b>) -> Result<Option<Step<'p>>, Fault> {
+    fn value(&mut self, node: &'p Node, value: Value<'b>) -> Result<Option<Step<'p>>, JsonError> {
         if let Some(slot) = self.0.get_mut(node.slot) {
             *slot = value;
         }
         Ok((!node.children.is_empty()).then_some(Step { node, index: 0 }))
     }
 
-    fn key(&mut self, step: &mut Step<'p>, key: Text<'b>) -> Result<Option<&'p Node>, Fault> {
+    fn key(&mut self, step: &mut Step<'p>, key: Text<'b>) -> Result<Option<&'p Node>, JsonError> {
         let node = step.node.children.iter().find(|child| key.is(&child.key));
         if node.is_some_and(|node| self.0.get(node.slot) != Some(&Value::Absent)) {
-            return Err(Fault::RepeatedKey);
+            return Err(JsonError::RepeatedKey);
         }
         Ok(node)
     }
@@ -183,7 +175,7 @@ impl<'p, 'b> Search<'b, &'p Node> for Slots<'b> {
             .find(|child| child.index == Some(step.index - 1))
     }
 
-    fn close(&mut self, _: Step<'p>) -> Result<(), Fault> {
+    fn close(&mut self, _: Step<'p>) -> Result<(), JsonError> {
         Ok(())
     }
 }

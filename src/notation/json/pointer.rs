@@ -51,6 +51,16 @@ fn unescape(token: &str) -> Option<String> {
     Some(out)
 }
 
+/// A token as an index into an array; `None` where it is none (RFC 6901 section 4: no leading zeros).
+pub(super) fn index(token: &str) -> Option<usize> {
+    let is_canonical = token == "0" || !token.starts_with('0');
+    if is_canonical && token.bytes().all(|b| b.is_ascii_digit()) {
+        token.parse().ok()
+    } else {
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 use serde_json::Value as Tree;
 
-use super::Fault::{
+use super::JsonError::{
     BadEscape, BadNumber, ByteOrderMark, CutOff, Empty, NoColon, NoComma, NoKey, NoValue, NotUtf8,
     RawControl, RepeatedKey, TooDeep, Trailing,
 };
+use super::walk::end_of_plain;
 use super::*;
-use crate::notation::json::Pointer;
 
 fn places(pointers: &[&str]) -> (Places, Vec<Slot>) {
     let mut places = Places::default();
@@ -21,12 +21,12 @@ fn places(pointers: &[&str]) -> (Places, Vec<Slot>) {
     (places, slots)
 }
 
-fn judge(body: &[u8]) -> Result<(), Fault> {
+fn judge(body: &[u8]) -> Result<(), JsonError> {
     places(&["/id"]).0.scan(body).map(|_| ())
 }
 
 /// What stands at `pointer`, spelled out.
-fn at(pointer: &str, body: &str) -> Result<String, Fault> {
+fn at(pointer: &str, body: &str) -> Result<String, JsonError> {
     let (places, slots) = places(&[pointer]);
     let values = places.scan(body.as_bytes())?;
     Ok(match values.at(slots[0]) {
@@ -38,7 +38,7 @@ fn at(pointer: &str, body: &str) -> Result<String, Fault> {
 
 #[test]
 fn a_body_is_one_json_text_or_refused() {
-    let rows: [(&str, &[u8], Result<(), Fault>); 60] = [
+    let rows: [(&str, &[u8], Result<(), JsonError>); 60] = [
         ("EN-03 empty", b"", Err(Empty)),
         ("EN-03 space alone", b" \n", Err(Empty)),
         ("EN-03 no JSON", b"event=1", Err(NoValue)),
@@ -229,7 +229,7 @@ fn a_repeated_key_is_refused_only_on_the_way() {
         ),
         ("EN-02", "/0/id", r#"[{"id":1},{"id":2}]"#, Ok("integer 1")),
     ];
-    let right = |(_, pointer, body, want): &(&str, &str, &str, Result<&str, Fault>)| {
+    let right = |(_, pointer, body, want): &(&str, &str, &str, Result<&str, JsonError>)| {
         at(pointer, body).as_deref().map_err(|why| *why) == *want
     };
     let wrong: Vec<_> = rows
@@ -313,7 +313,7 @@ fn several_places_are_found_in_one_pass_also_one_inside_another() {
 fn nesting_is_bounded_before_after_and_around_a_place() {
     let arrays = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
     let objects = |levels: usize| "{\"id\":".repeat(levels) + "1" + &"}".repeat(levels);
-    let rows: [(&str, String, Result<(), Fault>); 10] = [
+    let rows: [(&str, String, Result<(), JsonError>); 10] = [
         ("EN-10 128 arrays", arrays(128), Ok(())),
         ("EN-10 129 arrays", arrays(129), Err(TooDeep)),
         ("EN-10 128 objects", objects(128), Ok(())),

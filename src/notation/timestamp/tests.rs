@@ -1,8 +1,12 @@
 //! The rows of ATTACKS AU-12 to AU-15 on numbers, and what holds of every unit.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::clock::UnixMillis;
+use crate::verdict::Code;
 
 const NOW_S: i64 = 1_750_000_000;
 /// The first moment of the year 0000 and the last of 9999.

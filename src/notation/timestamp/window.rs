@@ -3,7 +3,7 @@
 //! Says the same as [`Unit::judge`], once for all moments: so it can be kept beside a proof, narrowed by what else
 //! bounds it (a token's own dates), and asked again later.
 
-use super::{Tolerance, Unit, millis};
+use super::unit::{Tolerance, Unit, millis};
 use crate::clock::UnixMillis;
 use crate::verdict::Code;
 

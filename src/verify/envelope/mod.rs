@@ -5,7 +5,7 @@
 
 pub use crate::notation::json::text::Text;
 use crate::notation::json::text::cut;
-use crate::notation::json::{Fault, Places, Slot, Value, Values};
+use crate::notation::json::{JsonError, Places, Slot, Value, Values};
 use crate::scheme::{Place, Scheme};
 use crate::verdict::{Code, Refusal};
 use crate::verify::jwt::claim;
@@ -144,7 +144,7 @@ impl Envelope {
         let is_required = self.id_required || self.type_required || self.account_required;
         let is_asked = self.needs_json && (is_required || begins_as_container(body));
         let values = if is_asked {
-            Some(self.places.scan(body).map_err(Fault::why)?)
+            Some(self.places.scan(body).map_err(JsonError::why)?)
         } else {
             None
         };

@@ -129,7 +129,7 @@ fn by_credential(
 }
 
 /// The refusal of a body whose signatures or signed values cannot be read.
-fn malformed(fault: crate::notation::json::Fault) -> Refusal {
+fn malformed(fault: crate::notation::json::JsonError) -> Refusal {
     Refusal::because(Code::MalformedSignature, fault.why())
 }
 

@@ -11,13 +11,13 @@ mod tests;
 
 use memchr::memchr;
 
+pub use size_line::MAX_EXTENSION;
+
 use super::rules::{Reason, fields};
 use size_line::{Progress, SizeLine};
 
 /// The most that all trailers of a message may take, in bytes, line ends included (ATTACKS SM-17).
 pub const MAX_TRAILERS: usize = 8 * 1024;
-/// The longest chunk extension of one chunk line, in bytes from its `;` on.
-pub const MAX_EXTENSION: usize = 256;
 /// The most that all chunk extensions of a message may take, in bytes.
 pub const MAX_EXTENSIONS: usize = 16 * 1024;
 

@@ -3,8 +3,10 @@
 //! `1*16HEXDIG *( ";" token [ "=" ( token / quoted-string ) ] ) CRLF`. The white space that RFC 9112 lets a recipient
 //! put up with is refused: readers disagree about it.
 
-use super::MAX_EXTENSION;
 use crate::wire::rules::{Reason, is_token_byte};
+
+/// The longest chunk extension of one chunk line, in bytes from its `;` on.
+pub const MAX_EXTENSION: usize = 256;
 
 /// The most digits of a chunk size.
 const MAX_DIGITS: u8 = 16;
