@@ -1,6 +1,6 @@
 //! Names of header fields, and what counts as the same name (SPEC 2.3).
 
-use crate::wire::rules::is_token_byte;
+use crate::wire::rules::{fold, is_token_byte};
 
 /// A header name: a token (RFC 9110 5.6.2), kept in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -38,15 +38,6 @@ impl FieldName {
 /// Whether two names are equal or aliases of each other.
 pub(super) fn is_or_aliases(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(|(a, b)| fold(*a) == fold(*b))
-}
-
-/// Lower case; any byte that is neither letter nor digit becomes `-`.
-pub fn fold(byte: u8) -> u8 {
-    if byte.is_ascii_alphanumeric() {
-        byte.to_ascii_lowercase()
-    } else {
-        b'-'
-    }
 }
 
 /// What a head holds under one name.

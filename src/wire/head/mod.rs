@@ -14,34 +14,16 @@ mod tests;
 
 use bytes::Bytes;
 
-pub use field_name::{FieldName, Found, fold};
+pub use field_name::{FieldName, Found};
 pub use scanner::HeadScanner;
 
-pub use super::rules::Limits;
 pub use super::rules::fields::{Field, Span};
+pub use super::rules::framing::Framing;
+pub use super::rules::request_line::Version;
+pub use super::rules::{Limits, fold};
 pub(in crate::wire) use scanner::{Opening, Scanner};
 
 use super::rules::{fields, host};
-
-/// The protocol version of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// HTTP/1.0: served without keep-alive.
-    Http10,
-    /// HTTP/1.1
-    Http11,
-}
-
-/// How a request's body is framed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
-    /// Neither length nor chunks: the body is empty.
-    None,
-    /// `Content-Length`
-    Length(u64),
-    /// `Transfer-Encoding: chunked`
-    Chunked,
-}
 
 /// What `Expect` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,19 @@
 //!
 //! The same for requests and answers. How large a length may be is left to the route.
 
-use super::{Reason, fields};
-use crate::wire::head::{Framing, Version, fold};
+use super::request_line::Version;
+use super::{Reason, fields, fold};
+
+/// How a request's body is framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Neither length nor chunks: the body is empty.
+    None,
+    /// `Content-Length`
+    Length(u64),
+    /// `Transfer-Encoding: chunked`
+    Chunked,
+}
 
 /// What the lines seen so far say of framing and persistence.
 #[derive(Debug, Default)]

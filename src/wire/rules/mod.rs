@@ -185,3 +185,12 @@ fn has_class(byte: u8, class: u8) -> bool {
 pub(in crate::wire) fn is_token_byte(byte: u8) -> bool {
     has_class(byte, TOKEN)
 }
+
+/// Lower case; any byte that is neither letter nor digit becomes `-`.
+pub fn fold(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() {
+        byte.to_ascii_lowercase()
+    } else {
+        b'-'
+    }
+}

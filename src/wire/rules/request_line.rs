@@ -8,11 +8,19 @@ use std::ops::Range;
 use memchr::{memchr, memchr2};
 
 use super::{MAX_METHOD, MAX_TARGET, Reason, TARGET, has_class, is_token_byte};
-use crate::wire::head::Version;
 
 /// The longest request line that can still be good, its CRLF included.
 pub(in crate::wire) const MAX_REQUEST_LINE: usize =
     MAX_METHOD + 1 + MAX_TARGET + " HTTP/1.1\r\n".len();
+
+/// The protocol version of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0: served without keep-alive.
+    Http10,
+    /// HTTP/1.1
+    Http11,
+}
 
 /// Where the parts of a request line are.
 #[derive(Clone, Debug, PartialEq, Eq)]
