@@ -1,13 +1,14 @@
-//! Strict hex, base64 and base64url: one spelling for each value (SCHEMES 1, `signature.encoding`).
+//! Strict hex, base64 and base64url, with one spelling for each value (schemes: Signature).
 //!
-//! Strictness is what makes a signature's text and its bytes the same thing: no white space, no missing or extra
-//! padding, no bits set after the last byte. Only [`Encoding::HexAny`] knows two spellings. Nothing here knows how long
-//! a signature must be; callers compare the length they get.
+//! Strictness makes a signature's text and its bytes the same thing: no white space, no missing or
+//! extra padding, no bits set after the last byte. Only [`Encoding::HexAny`] accepts two spellings
+//! of a digit. The length that a signature must have is not known here; callers compare the length
+//! they get.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
-/// How bytes are written as text.
+/// A way to write bytes as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Encoding {
     /// `hex`: lower case only.
@@ -21,10 +22,10 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// Every encoding, in the order in which they are documented.
+    /// Every encoding, in the order of the documentation.
     pub const ALL: [Self; 4] = [Self::Hex, Self::HexAny, Self::Base64, Self::Base64Url];
 
-    /// Its name in a configuration file.
+    /// The name of the encoding in a configuration file.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Hex => "hex",
@@ -34,7 +35,7 @@ impl Encoding {
         }
     }
 
-    /// The encoding of this name.
+    /// The encoding of this name; `None` if the name is unknown.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
@@ -50,9 +51,10 @@ impl Encoding {
         }
     }
 
-    /// Decodes all of `text` to the front of `out` and returns the number of bytes written; an `out` as long as `text`
-    /// always has room. `None` where `text` is not a spelling of this encoding or `out` is too short; what `out` holds
-    /// is then unspecified. Allocates nothing.
+    /// Decodes all of `text` into the front of `out` and returns the number of bytes written. An
+    /// `out` as long as `text` always has room. `None` if `text` is not a spelling of this
+    /// encoding, or if `out` is too short; the content of `out` is unspecified then. Allocates
+    /// nothing.
     pub fn decode(self, text: &[u8], out: &mut [u8]) -> Option<usize> {
         match self {
             Self::Hex if text.iter().any(u8::is_ascii_uppercase) => None,

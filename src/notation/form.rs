@@ -1,7 +1,9 @@
-//! Strict parsing of `application/x-www-form-urlencoded` (WHATWG URL 5.1): names and values as bytes, in order.
+//! A strict parser of `application/x-www-form-urlencoded` (WHATWG URL 5.1): names and values as
+//! bytes, in order.
 //!
-//! Strict where the standard is lenient: a `%` without two hex digits behind it, or too many pairs, and there is no
-//! form at all. So no escape is left standing that another parser could read in its own way. Knows no `Content-Type`.
+//! It is strict where the standard is lenient. A form with a `%` that is not followed by two hex
+//! digits, or with too many pairs, is refused as a whole, so no broken escape remains that another
+//! parser could read in another way. The `Content-Type` is not looked at.
 
 use crate::wire::head::Found;
 
@@ -11,9 +13,9 @@ pub(crate) type Pair = (Vec<u8>, Vec<u8>);
 /// The most pairs that a form may have.
 pub(crate) const MAX_PAIRS: usize = 1024;
 
-/// Takes a form apart: pieces between `&`, split at their first `=`; `+` is a space, `%hh` a byte. A piece without `=`
-/// is a name with an empty value, an empty piece is nothing. `None` where an escape is broken or there are more than
-/// [`MAX_PAIRS`].
+/// Reads a form: pieces between `&`, split at their first `=`; `+` is a space, and `%hh` is a byte.
+/// A piece without `=` is a name with an empty value, and an empty piece is skipped. `None` if an
+/// escape is broken or if there are more than [`MAX_PAIRS`].
 pub(crate) fn pairs(body: &[u8]) -> Option<Vec<Pair>> {
     let mut pairs = Vec::new();
     for piece in body
@@ -31,7 +33,7 @@ pub(crate) fn pairs(body: &[u8]) -> Option<Vec<Pair>> {
     Some(pairs)
 }
 
-/// The value under this decoded name, case-sensitive.
+/// The value under this decoded name, compared with regard to case.
 pub(crate) fn one<'p>(pairs: &'p [Pair], name: &[u8]) -> Found<'p> {
     let mut values = pairs
         .iter()
@@ -44,7 +46,7 @@ pub(crate) fn one<'p>(pairs: &'p [Pair], name: &[u8]) -> Found<'p> {
     }
 }
 
-/// The bytes that a name or a value stands for; `None` where an escape is broken.
+/// The bytes that a name or a value spells; `None` if an escape is broken.
 pub(crate) fn decoded(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.iter();
@@ -58,7 +60,7 @@ pub(crate) fn decoded(text: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// What a hex digit of either case is worth.
+/// The value of a hex digit of either case.
 fn digit(byte: u8) -> Option<u8> {
     match byte {
         b'0'..=b'9' => Some(byte - b'0'),

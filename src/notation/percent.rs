@@ -1,15 +1,18 @@
-//! Percent-encoding as the usual libraries write it (RFC 3986 section 2.1, WHATWG URL 5.2), and its undoing.
+//! Percent-encoding in the variants of common libraries, and decoding (RFC 3986 section 2.1, WHATWG
+//! URL 5.2).
 
 use std::fmt::Write as _;
 
-/// What is left as it is, besides letters and digits, and whether a space becomes `+`.
+/// A variant of percent-encoding: the characters that are kept beside letters and digits, and
+/// whether a space becomes `+`.
 #[derive(Clone, Copy)]
 pub(crate) struct Manner {
     kept: &'static str,
     has_plus: bool,
 }
 
-/// Forms of browsers, Python's `quote_plus`, RFC 3986, and `encodeURIComponent`.
+/// The variants of browsers for forms, of Python's `quote_plus`, of RFC 3986, and of
+/// `encodeURIComponent`.
 pub(crate) const MANNERS: [Manner; 4] = [
     Manner {
         kept: "*-._",
@@ -29,7 +32,7 @@ pub(crate) const MANNERS: [Manner; 4] = [
     },
 ];
 
-/// Encodes all that this manner does not keep.
+/// Escapes every byte that this variant does not keep.
 pub(crate) fn encode(bytes: &[u8], manner: Manner) -> String {
     let mut out = String::with_capacity(bytes.len() + bytes.len() / 4);
     for byte in bytes {
@@ -46,7 +49,7 @@ pub(crate) fn encode(bytes: &[u8], manner: Manner) -> String {
     out
 }
 
-/// Undoes every escape, and `+` where it stands for a space; a `%` that begins none stays.
+/// Decodes every escape, and `+` to a space if `has_plus`. A `%` that begins no escape is kept.
 pub(crate) fn decode(bytes: &[u8], has_plus: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
@@ -66,7 +69,8 @@ pub(crate) fn decode(bytes: &[u8], has_plus: bool) -> Vec<u8> {
     out
 }
 
-/// Rewrites every escape: `change` gets its byte, and gives the text for it.
+/// Rewrites every escape: `change` gets the byte of the escape and returns the text that replaces
+/// it.
 pub(crate) fn rewrite(text: &str, change: impl Fn(u8) -> String) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

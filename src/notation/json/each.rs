@@ -1,8 +1,9 @@
-//! Pointers in which `*` stands for each element of an array: all that stands at the places they name, in a bounded list
-//! (SCHEMES 1, `signature.json`: every element must match).
+//! Pointers in which `*` means each element of an array: all values that they name, in a list of
+//! bounded length (schemes: Signature).
 //!
-//! A list that could leave something out would let it pass unjudged. So whatever the pointer does not fit is in it too,
-//! as [`Value::Absent`]; only an empty array adds nothing. `*` is no token of RFC 6901 but ours.
+//! Every element must match, so an element must not be missing from the list: it would pass without
+//! being judged. Therefore the list has [`Value::Absent`] wherever the pointer does not fit the
+//! text; only an empty array adds nothing. The token `*` is an extension of RFC 6901.
 
 use super::error::JsonError;
 use super::pointer::{Pointer, index};
@@ -10,18 +11,19 @@ use super::text::Text;
 use super::value::Value;
 use super::walk::{Search, walk};
 
-/// How many values are kept for a pointer with `*`.
+/// The most values that are kept for a pointer with `*`.
 pub const MAX_EACH: usize = 1024;
 
-/// A pointer with `*`, taken apart.
+/// A pointer with `*`, split into tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Chain(Vec<Token>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Token {
-    /// `*`
+    /// `*`: each element of an array.
     Each,
-    /// A key of an object, and the same text as an index, where it is one.
+    /// A key of an object. The second field is the same token as an index of an array, if it is a
+    /// valid index.
     Named(String, Option<usize>),
 }
 
@@ -34,7 +36,7 @@ impl Chain {
         Self(pointer.tokens.iter().map(token).collect())
     }
 
-    /// What stands at its places in `text`, which is judged once more on the way.
+    /// Finds the values at the places of this pointer. `text` is judged once more in the same pass.
     pub(super) fn scan<'b>(&self, text: &'b str) -> Result<Vec<Value<'b>>, JsonError> {
         let mut found = Found(Vec::new());
         walk(text, &mut found, self.0.as_slice())?;
@@ -42,17 +44,18 @@ impl Chain {
     }
 }
 
-/// What was found so far.
+/// The values found so far.
 struct Found<'b>(Vec<Value<'b>>);
 
-/// An object or array on the way.
+/// An open object or array on the path of the pointer.
 struct Step<'p> {
-    /// The token that leads on from here, and those behind it.
+    /// The token that names the next key or element, and the tokens after it.
     token: &'p Token,
     rest: &'p [Token],
-    /// Of the element that comes next, in an array.
+    /// In an array, the index of the next element.
     index: usize,
-    /// Whether the token has led on, or need not.
+    /// Whether a key or element has fitted the token. It is true from the beginning for `*`, which
+    /// an empty array satisfies.
     is_met: bool,
 }
 
@@ -66,7 +69,7 @@ impl<'b> Found<'b> {
     }
 }
 
-/// A place is the tokens that are still to be followed.
+/// The place of a value is the list of tokens that are still to be followed.
 impl<'p, 'b> Search<'b, &'p [Token]> for Found<'b> {
     type Step = Step<'p>;
 
@@ -156,7 +159,7 @@ mod tests {
         }
     }
 
-    /// All that stands at `pointer`, spelled out.
+    /// All values at `pointer`, as text.
     fn each(pointer: &str, body: &str) -> Result<String, JsonError> {
         let (places, slot) = places(pointer);
         let values = places.scan(body.as_bytes())?;
@@ -169,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_is_each_element_of_an_array_and_what_does_not_fit_is_told() {
+    fn a_star_is_each_element_of_an_array_and_what_does_not_fit_is_absent() {
         let rows = [
             (
                 "several",
@@ -386,7 +389,7 @@ mod tests {
         }
     }
 
-    /// The same list from a tree.
+    /// Collects the same list from the tree of another parser.
     fn collect(tree: Option<&Tree>, tokens: &[&str], out: &mut Vec<String>) {
         match (tokens.split_first(), tree) {
             (None, Some(Tree::String(text))) => out.push(text.clone()),
@@ -420,7 +423,7 @@ mod tests {
             trees in prop::collection::vec(tree(), 0..4), is_wrapped in any::<bool>(), escape in any::<bool>(),
             tokens in prop::collection::vec(prop_oneof![2 => Just("*".to_owned()), 3 => key()], 1..5),
         ) {
-            // mostly arrays, so that stars meet them
+            // Most of it is arrays, so that a `*` in the pointer meets an array.
             let tree = if is_wrapped { serde_json::json!({ "data": trees, "id": [trees] }) } else { Tree::from(trees) };
             let mut body = String::new();
             write(&tree, escape, &mut body);

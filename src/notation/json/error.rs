@@ -1,51 +1,51 @@
-//! Why a body is not taken as a JSON text.
+//! The reasons why a body is not accepted as a JSON text.
 
-/// Why a body is not taken as a JSON text.
+/// The reason why a body is not accepted as a JSON text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JsonError {
-    /// Not UTF-8.
+    /// The body is not UTF-8.
     NotUtf8,
-    /// A byte-order mark at the beginning (RFC 8259 section 8.1).
+    /// The body begins with a byte-order mark, which RFC 8259 section 8.1 forbids.
     ByteOrderMark,
-    /// Nothing but white space.
+    /// The body is empty or white space alone.
     Empty,
-    /// Over before the value is.
+    /// The body ends before its value is complete.
     CutOff,
-    /// Something else where a value should be.
+    /// Other bytes are where a value must be.
     NoValue,
-    /// Something else where a key should be.
+    /// Other bytes are where a key must be.
     NoKey,
-    /// Something else where a colon should be.
+    /// Other bytes are where a colon must be.
     NoColon,
-    /// Something else where a comma or the closing bracket should be.
+    /// Other bytes are where a comma or the closing bracket must be.
     NoComma,
-    /// Something after the value.
+    /// Other bytes follow the value.
     Trailing,
-    /// More than [`MAX_DEPTH`](super::MAX_DEPTH) levels.
+    /// Objects and arrays are nested more than [`MAX_DEPTH`](super::MAX_DEPTH) levels deep.
     TooDeep,
-    /// A byte below 0x20 in a string.
+    /// A string holds a byte below 0x20 that is not escaped.
     RawControl,
-    /// An escape that RFC 8259 does not know, or half of one.
+    /// A string holds an escape that RFC 8259 does not know, or half of an escape.
     BadEscape,
-    /// A number against the grammar.
+    /// A number breaks the grammar.
     BadNumber,
-    /// A key on the way to a place, a second time in its object.
+    /// A key on the path to a place occurs twice in its object.
     RepeatedKey,
-    /// More than [`MAX_EACH`](super::MAX_EACH) places for a pointer with `*`.
+    /// A pointer with `*` names more than [`MAX_EACH`](super::MAX_EACH) values.
     TooManyElements,
 }
 
 impl JsonError {
-    /// The fault in plain words, without bytes of the body.
+    /// The reason in plain words, without bytes of the body.
     pub fn why(self) -> &'static str {
         match self {
             Self::NotUtf8 => "the body is not UTF-8 text, so it is not JSON",
             Self::ByteOrderMark => "the body starts with a byte-order mark; JSON has none",
             Self::Empty => "the body is empty, so it is not JSON",
             Self::CutOff => "the body is not JSON: it ends too early",
-            Self::NoValue => "the body is not JSON: a value is expected where there is none",
+            Self::NoValue => "the body is not JSON: something else is where a value must be",
             Self::NoKey => {
-                "the body is not JSON: a key in double quotes is expected where there is none"
+                "the body is not JSON: something else is where a key in double quotes must be"
             }
             Self::NoColon => "the body is not JSON: a colon is missing after a key",
             Self::NoComma => {
@@ -57,10 +57,10 @@ impl JsonError {
             Self::BadEscape => "the body is not JSON: a string holds an unknown or broken escape",
             Self::BadNumber => "the body is not JSON: a number is malformed",
             Self::RepeatedKey => {
-                "a key on the way to a value that is looked for appears twice in its object"
+                "a key on the path to a value that the gateway reads appears twice in its object"
             }
             Self::TooManyElements => {
-                "the JSON body holds more than 1024 elements where each one is looked at"
+                "the JSON body holds more than 1024 elements that would each have to be checked"
             }
         }
     }

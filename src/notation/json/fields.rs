@@ -1,4 +1,5 @@
-//! A few values of a small JSON body, read strictly: a body that two parsers could read in two ways gives none.
+//! A few values of a small JSON body, read strictly: a body that two parsers could read in
+//! different ways gives no values.
 
 use super::places::{Places, Slot};
 use super::pointer::Pointer;
@@ -7,25 +8,25 @@ use super::value::Value;
 /// The longest string that is read, in bytes.
 pub const MAX_TEXT: usize = 1024;
 
-/// A value at a place of a body.
+/// The value at a place of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Field {
-    /// Nothing.
+    /// The place does not exist in the body.
     Absent,
     /// A string of at most [`MAX_TEXT`] bytes.
     Text(String),
-    /// An integer, by its text.
+    /// An integer, in the digits of the body.
     Integer(String),
     /// An array.
     Array,
     /// An object.
     Object,
-    /// Any other value, a longer string too.
+    /// Any other value; a string that is longer or holds a lone surrogate is among them.
     Other,
 }
 
 impl Field {
-    /// Whether the value is this string.
+    /// Whether the value is the string `text`.
     pub fn is(&self, text: &str) -> bool {
         matches!(self, Self::Text(own) if own == text)
     }
@@ -39,7 +40,7 @@ impl Field {
     }
 }
 
-/// The places of a few fields, made once and looked up in many bodies.
+/// The places of a few fields: prepared once, then read in many bodies.
 #[derive(Debug)]
 pub struct Fields<const N: usize> {
     places: Places,
@@ -56,7 +57,8 @@ impl<const N: usize> Fields<N> {
         Self { places, slots }
     }
 
-    /// The values in the order of the pointers; `None` where the body is not one JSON text, or repeats a key on the way.
+    /// The values, in the order of the pointers. `None` if the body is not a JSON text, or if a key
+    /// on the path to a field is repeated.
     pub fn read(&self, body: &[u8]) -> Option<[Field; N]> {
         let values = self.places.scan(body).ok()?;
         Some(self.slots.map(|slot| field(values.at(slot))))

@@ -1,9 +1,11 @@
-//! One pass over a JSON text: is it one, and what stands at a few places in it (SPEC 2.6)?
+//! A scanner that judges a JSON text in one pass and finds the values at a few places in it
+//! (contract: Envelope).
 //!
-//! No tree is built: the text is judged by RFC 8259's grammar and by our own limits (UTF-8 without a byte-order mark,
-//! nothing after the value, nesting up to [`MAX_DEPTH`]), and the values at the [`Places`] asked for are handed out as
-//! slices of it. A key on the way to such a place must not appear twice in its object, since two parsers could
-//! disagree about which one counts. What the values mean is not decided here but in [`super`].
+//! No tree is built. The text is judged by the grammar of RFC 8259 and by limits of our own: UTF-8
+//! without a byte-order mark, nothing after the value, nesting up to [`MAX_DEPTH`]. The values at
+//! the [`Places`] that the caller asks for are returned as slices of the text. A key on the path to
+//! such a place must not occur twice in its object, since two parsers could disagree about which of
+//! the two values counts. The callers decide what the values mean.
 
 mod each;
 mod error;

@@ -1,7 +1,7 @@
-//! The places that are looked at in a JSON text, and what was found there.
+//! The places that a caller asks for in a JSON text, and the values found there.
 //!
-//! Pointers are taken apart once per route. The pass over a body is [`super::walk::walk`]; pointers with `*` are in
-//! [`super::each`].
+//! Pointers are split once per route, not per delivery. The pass over a body is
+//! [`super::walk::walk`]; pointers with `*` are in [`super::each`].
 
 use super::each::Chain;
 use super::error::JsonError;
@@ -10,7 +10,8 @@ use super::text::Text;
 use super::value::Value;
 use super::walk::{Search, walk};
 
-/// The places to look at, merged into a tree so that each key of the text is compared once per level.
+/// A set of places. Their pointers are merged into a tree, so that each key of the text is compared
+/// once per level.
 #[derive(Clone, Debug)]
 pub struct Places {
     root: Node,
@@ -18,20 +19,20 @@ pub struct Places {
     each: Vec<Chain>,
 }
 
-/// Where [`Values`] keeps what stands at one place.
+/// The place in [`Values`] of a pointer's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(usize);
 
-/// Where [`Values`] keeps what stands at the places of one pointer with `*`.
+/// The place in [`Values`] of the list of values of a pointer with `*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EachSlot(usize);
 
-/// One step on the way to a place.
+/// A token of one or more pointers, in the tree of all pointers.
 #[derive(Clone, Debug)]
 struct Node {
-    /// The key in an object.
+    /// The token as a key of an object.
     key: String,
-    /// The same token as an index into an array, where it is one.
+    /// The same token as an index of an array, if it is a valid index.
     index: Option<usize>,
     slot: usize,
     children: Vec<Node>,
@@ -48,7 +49,8 @@ impl Default for Places {
 }
 
 impl Places {
-    /// Adds a place; the same pointer always has the same slot. A `*` in it is a key like any other.
+    /// Adds a place and returns its slot, which is the same for the same pointer. A `*` in the
+    /// pointer is a key like any other.
     pub fn add(&mut self, pointer: &Pointer) -> Slot {
         let mut node = &mut self.root;
         for token in &pointer.tokens {
@@ -67,8 +69,8 @@ impl Places {
         Slot(node.slot)
     }
 
-    /// Adds all places that a pointer names whose `*` stand for each element of an array; the same pointer always has
-    /// the same slot. See [`Values::each`].
+    /// Adds all places of a pointer in which `*` means each element of an array, and returns their
+    /// slot, which is the same for the same pointer. See [`Values::each`].
     pub fn add_each(&mut self, pointer: &Pointer) -> EachSlot {
         let chain = Chain::new(pointer);
         EachSlot(
@@ -82,11 +84,12 @@ impl Places {
         )
     }
 
-    /// Judges `body` and finds what stands at the places: in one pass, and one more for each pointer with `*`.
+    /// Judges `body` and finds the values at the places: in one pass, and in another pass for each
+    /// pointer with `*`.
     ///
     /// # Errors
-    /// Why it is not one JSON text, that a key is repeated, or that there are more than `MAX_EACH` places for a
-    /// pointer with `*`.
+    /// The reason why `body` is not a JSON text; a key that is repeated on the path to a place;
+    /// more than `MAX_EACH` values for a pointer with `*`.
     pub fn scan<'b>(&self, body: &'b [u8]) -> Result<Values<'b>, JsonError> {
         let text = std::str::from_utf8(body).map_err(|_| JsonError::NotUtf8)?;
         if text.starts_with('\u{feff}') {
@@ -117,7 +120,7 @@ impl Node {
     }
 }
 
-/// What a scan found.
+/// The values that a scan has found.
 #[derive(Clone, Debug)]
 pub struct Values<'b> {
     slots: Vec<Value<'b>>,
@@ -125,27 +128,29 @@ pub struct Values<'b> {
 }
 
 impl<'b> Values<'b> {
-    /// What stands at the place of `slot`.
+    /// The value at the place of `slot`.
     pub fn at(&self, slot: Slot) -> Value<'b> {
         self.slots.get(slot.0).copied().unwrap_or(Value::Absent)
     }
 
-    /// What stands at the places of `slot`, in the order of the text; at most `MAX_EACH`. An empty array adds none. So
-    /// that nothing passes unseen, [`Value::Absent`] stands for each element that lacks the rest of the pointer, and for
-    /// whatever is no array where a `*` wants one, also where nothing is there at all.
+    /// The values at the places of `slot`, in the order of the text; at most `MAX_EACH`. An empty
+    /// array adds no value. So that no element goes unnoticed, the list has [`Value::Absent`] for
+    /// each element that lacks the rest of the pointer, and for each place where `*` meets anything
+    /// but an array, or nothing.
     pub fn each(&self, slot: EachSlot) -> &[Value<'b>] {
         self.each.get(slot.0).map_or(&[], Vec::as_slice)
     }
 }
 
-/// What was found so far, by slot. As no key on the way may be repeated, each place is come to at most once, so a slot
-/// that is taken also tells that its key was seen before.
+/// The values found so far, by slot. A key on the path to a place may occur only once in its
+/// object, so each place is visited at most once. A slot that is filled therefore proves that its
+/// key was seen before.
 struct Slots<'b>(Vec<Value<'b>>);
 
-/// An object or array on the way to a place.
+/// An open object or array on the path to a place.
 struct Step<'p> {
     node: &'p Node,
-    /// Of the element that comes next, in an array.
+    /// In an array, the index of the next element.
     index: usize,
 }
 

@@ -1,30 +1,31 @@
-//! JSON pointers (RFC 6901), and the one token of ours: `*` for each element of an array.
+//! JSON pointers (RFC 6901), extended by a token of our own: `*` for each element of an array.
 
 /// A JSON pointer (RFC 6901), split and unescaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pointer {
-    /// The reference tokens, `~0` and `~1` already undone.
+    /// The reference tokens, with `~0` and `~1` decoded.
     pub tokens: Vec<String>,
 }
 
 impl Pointer {
-    /// The token that stands for each element of an array, where a place may have many matches.
+    /// The token that means each element of an array, where a place may have many values.
     pub const EACH: &'static str = "*";
 
-    /// Whether it has such a token.
+    /// Whether the pointer has the token `*`.
     pub fn is_each(&self) -> bool {
         self.tokens.iter().any(|token| token == Self::EACH)
     }
 
-    /// Parses `/a/b~1c`; `/` alone points at the key that is the empty string. `None` where the text is no pointer, or
-    /// is the empty one: the whole document is no id.
+    /// Parses a pointer such as `/a/b~1c`. `/` alone points at the key that is the empty string.
+    /// `None` if the text is no pointer, or if it is the empty pointer: the whole document is no
+    /// id.
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix('/')?;
         let tokens = rest.split('/').map(unescape).collect::<Option<Vec<_>>>()?;
         Some(Self { tokens })
     }
 
-    /// Writes it as [`parse`](Self::parse) reads it.
+    /// Writes the pointer as [`parse`](Self::parse) reads it.
     pub fn text(&self) -> String {
         let escaped = self
             .tokens
@@ -34,7 +35,7 @@ impl Pointer {
     }
 }
 
-/// Undoes `~1` and `~0`; `None` for any other use of a tilde.
+/// Decodes `~1` and `~0`; `None` for any other use of a tilde.
 fn unescape(token: &str) -> Option<String> {
     let mut out = String::with_capacity(token.len());
     let mut chars = token.chars();
@@ -51,7 +52,8 @@ fn unescape(token: &str) -> Option<String> {
     Some(out)
 }
 
-/// A token as an index into an array; `None` where it is none (RFC 6901 section 4: no leading zeros).
+/// The token as an index of an array; `None` if it is no index (RFC 6901 section 4 allows no
+/// leading zeros).
 pub(super) fn index(token: &str) -> Option<usize> {
     let is_canonical = token == "0" || !token.starts_with('0');
     if is_canonical && token.bytes().all(|b| b.is_ascii_digit()) {

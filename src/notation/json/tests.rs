@@ -1,4 +1,5 @@
-//! The rows of ATTACKS class EN that the scanner alone decides, and its agreement with another parser.
+//! Rows of the catalogue that the scanner alone decides (attacks: Envelope), and its agreement with
+//! another parser.
 
 use std::fmt::Write as _;
 
@@ -25,7 +26,7 @@ fn judge(body: &[u8]) -> Result<(), JsonError> {
     places(&["/id"]).0.scan(body).map(|_| ())
 }
 
-/// What stands at `pointer`, spelled out.
+/// The value at `pointer`, as text.
 fn at(pointer: &str, body: &str) -> Result<String, JsonError> {
     let (places, slots) = places(&[pointer]);
     let values = places.scan(body.as_bytes())?;
@@ -401,7 +402,7 @@ fn the_end_of_plain_text_is_found_at_every_offset() {
     }
 }
 
-/// JSON of any shape, keys taken from a few so that pointers meet them.
+/// JSON of any shape. Its keys are taken from a few names, so that pointers meet them.
 pub(super) fn tree() -> impl Strategy<Value = Tree> {
     let leaf = prop_oneof![
         Just(Tree::Null),
@@ -429,7 +430,8 @@ pub(super) fn key() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Writes each character of each string as an escape where `escape` says so, and white space between all tokens.
+/// Writes the tree with white space between all tokens, and with every character of a string
+/// escaped if `escape` is set.
 pub(super) fn write(tree: &Tree, escape: bool, out: &mut String) {
     let string = |text: &str, out: &mut String| {
         if escape {
@@ -468,8 +470,8 @@ pub(super) fn write(tree: &Tree, escape: bool, out: &mut String) {
     out.push('\n');
 }
 
-/// Whether `serde_json` takes it; `None` where its answer does not count: it builds values, so it also refuses numbers
-/// that no float holds and lone surrogates.
+/// Whether `serde_json` accepts the body. `None` if its answer does not count: it builds values, so
+/// it also refuses lone surrogates and numbers that no float holds.
 fn serde_takes(body: &[u8]) -> Option<bool> {
     let verdict = std::str::from_utf8(body).map(serde_json::from_str::<Tree>);
     match verdict {
@@ -487,7 +489,7 @@ fn agrees(body: &[u8]) -> bool {
     serde_takes(body).is_none_or(|takes| takes == Places::default().scan(body).is_ok())
 }
 
-/// Fragments that make texts which are nearly JSON.
+/// Texts that are nearly JSON, made of fragments.
 fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         prop::sample::select(vec![

@@ -1,14 +1,16 @@
-//! A JSON string as it stands in the body, and how it is read (RFC 8259 section 7; SPEC 2.6).
+//! A JSON string as it is written in the body, and its decoding (RFC 8259 section 7; contract:
+//! Envelope).
 //!
-//! The scanner has checked the grammar of the escapes; here they are undone, which alone can tell that a surrogate
-//! stands alone. Reading is bounded, so a string of a megabyte costs no more than its limit.
+//! The scanner has checked the grammar of the escapes. They are decoded here, and only decoding
+//! shows whether a surrogate has its other half. Reading stops at a limit, so a string of a
+//! megabyte costs no more than the limit.
 
 use std::str::Chars;
 
 const LONE_SURROGATE: &str =
     "the event id, type or account holds an escape that is half a character (lone surrogate)";
 
-/// A string's text between its quotes, escapes and all.
+/// The text between the quotes of a string, with its escapes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text<'b> {
     raw: &'b str,
@@ -16,12 +18,13 @@ pub struct Text<'b> {
 }
 
 impl<'b> Text<'b> {
-    /// `raw` stands between the quotes; `escaped` tells whether a backslash is in it.
+    /// A string from the text between its quotes; `escaped` says whether `raw` holds a backslash.
     pub(crate) fn new(raw: &'b str, escaped: bool) -> Self {
         Self { raw, escaped }
     }
 
-    /// Whether this string, escapes undone, is `other`. A lone surrogate is like no character.
+    /// Whether this string is `other` after its escapes are decoded. A lone surrogate equals no
+    /// character.
     pub fn is(self, other: &str) -> bool {
         if !self.escaped {
             return self.raw == other;
@@ -29,10 +32,11 @@ impl<'b> Text<'b> {
         self.chars().eq(other.chars().map(Some))
     }
 
-    /// The string with its escapes undone, as far as whole characters fit into `max` bytes; and whether it is whole.
+    /// Decodes as many whole characters as fit into `max` bytes. Returns them, and whether they are
+    /// the whole string.
     ///
     /// # Errors
-    /// A lone surrogate among what was read: what it stands for differs from parser to parser.
+    /// A lone surrogate among the characters that were read: parsers disagree about its meaning.
     pub fn read(self, max: usize) -> Result<(String, bool), &'static str> {
         if !self.escaped {
             let kept = cut(self.raw, max);
@@ -65,7 +69,7 @@ pub(crate) fn cut(text: &str, max: usize) -> &str {
         .unwrap_or_default()
 }
 
-/// The characters of a string; `None` stands for a lone surrogate.
+/// The characters of a string, with escapes decoded. The item `None` is a lone surrogate.
 struct Unescaped<'b>(Chars<'b>);
 
 impl Iterator for Unescaped<'_> {
@@ -80,7 +84,7 @@ impl Iterator for Unescaped<'_> {
 }
 
 impl Unescaped<'_> {
-    /// What follows a backslash.
+    /// Decodes the escape after a backslash; `None` for a lone surrogate.
     fn escape(&mut self) -> Option<char> {
         match self.0.next()? {
             'b' => Some('\u{8}'),
@@ -106,7 +110,7 @@ impl Unescaped<'_> {
     }
 }
 
-/// The four hexadecimal digits of a UTF-16 unit.
+/// The four hexadecimal digits of a UTF-16 unit, as a number.
 fn unit(chars: &mut Chars<'_>) -> Option<u32> {
     (0..4).try_fold(0, |unit, _| Some(unit << 4 | chars.next()?.to_digit(16)?))
 }

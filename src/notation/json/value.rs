@@ -1,21 +1,21 @@
-//! A value of a JSON text, as a scan hands it out.
+//! The value of a JSON text at a place, as a scan returns it.
 
 use super::text::Text;
 
-/// What stands at a place.
+/// The value at a place of a JSON text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'b> {
-    /// Nothing: a key or an element on the way is not there.
+    /// The place does not exist: a key or an element on the path to it is missing.
     Absent,
-    /// `null`
+    /// `null`.
     Null,
-    /// `true` or `false`
+    /// `true` or `false`.
     Bool,
     /// A string.
     Text(Text<'b>),
-    /// A number without fraction and exponent that is not `-0`, by its exact text.
+    /// A number without fraction and exponent, and not `-0`; in the digits of the body.
     Integer(&'b str),
-    /// Any other number: parsers disagree on its text.
+    /// Any other number. Parsers disagree about the text of such numbers.
     Fraction,
     /// An array.
     Array,
@@ -24,7 +24,8 @@ pub enum Value<'b> {
 }
 
 impl Value<'_> {
-    /// A string of at most `max` bytes, escapes undone; `None` where it is longer, none, or holds a lone surrogate.
+    /// The decoded text of a string. `None` if the string is longer than `max` bytes or holds a
+    /// lone surrogate, and for any other value.
     pub fn string(self, max: usize) -> Option<String> {
         match self {
             Self::Text(text) => text
@@ -36,7 +37,8 @@ impl Value<'_> {
         }
     }
 
-    /// A [`string`](Self::string), or an integer's exact text.
+    /// The decoded text of a string, as [`string`](Self::string) gives it, or the digits of an
+    /// integer.
     pub fn string_or_integer(self, max: usize) -> Option<String> {
         match self {
             Self::Integer(text) => Some(text.to_owned()),

@@ -1,44 +1,49 @@
-//! The one pass over a JSON text: its grammar, and which of its values a search is shown.
+//! The pass over a JSON text, which judges its grammar and shows a search the values on its paths.
 
 use super::error::JsonError;
 use super::text::Text;
 use super::value::Value;
 
-/// How many objects and arrays may stand within each other. One bit of the scanner's state each.
+/// The deepest nesting of objects and arrays. The scanner keeps one bit of a `u128` for each level.
 pub const MAX_DEPTH: usize = 128;
 
-/// What a walk looks for. `P` is a place of a value: how far on the way to what is looked for it is.
+/// A search for places during a walk. `P` is the place of a value: its position on the path to a
+/// place that is searched for.
 pub(super) trait Search<'b, P> {
-    /// An object or array on the way.
+    /// The state of an open object or array on the path.
     type Step;
 
-    /// A value at a place. The step of an array or object whose inside matters; for any other value it is dropped.
+    /// Gets a value at a place on the path. Returns a step if the inside of an object or array is
+    /// to be searched; for any other value the step is dropped.
     fn value(&mut self, place: P, value: Value<'b>) -> Result<Option<Self::Step>, JsonError>;
 
-    /// A key in an object on the way; the place of its value, where that is on the way too. Called once for each key, so
-    /// it can tell a repeated one.
+    /// Gets a key of an object on the path. Returns the place of its value, if that is on the path
+    /// too. It is called once for each key, so it can notice a repeated key.
     fn key(&mut self, step: &mut Self::Step, key: Text<'b>) -> Result<Option<P>, JsonError>;
 
-    /// The next element of an array on the way; its place, where it is on the way too.
+    /// Gets the next element of an array on the path. Returns its place, if that is on the path
+    /// too.
     fn element(&mut self, step: &mut Self::Step) -> Option<P>;
 
-    /// The end of an object or array on the way.
+    /// Gets the end of an object or array on the path.
     fn close(&mut self, step: Self::Step) -> Result<(), JsonError>;
 }
 
-/// Reads the whole text, whose only value is at the place `root`.
+/// Judges the whole text and shows its values to `search`. The place of the outermost value is
+/// `root`.
 pub(super) fn walk<'b, P: Copy, S: Search<'b, P>>(
     text: &'b str,
     search: &mut S,
     root: P,
 ) -> Result<(), JsonError> {
     let bytes = text.as_bytes();
-    // The containers that are open, innermost in the lowest bit: 1 for an object.
+    // The kinds of the open containers, innermost in the lowest bit: 1 is an object, 0 an array.
     let mut kinds = 0_u128;
     let mut depth = 0;
-    // The outermost of them as long as they are on the way to a place; what is opened elsewhere is only judged.
+    // The steps of the open containers that are on the path. Those are always the outermost;
+    // containers inside a container that is off the path are judged, but not searched.
     let mut way: Vec<S::Step> = Vec::new();
-    // The place of the value that comes next, where it is on the way to one.
+    // The place of the next value, if it is on the path.
     let mut place = Some(root);
     let mut at = skip_space(bytes, 0);
     if at == bytes.len() {
@@ -93,7 +98,7 @@ pub(super) fn walk<'b, P: Copy, S: Search<'b, P>>(
                 way.extend(step);
             }
         }
-        // To the next value, or to the end.
+        // Go on to the next value, or to the end of the text.
         loop {
             at = skip_space(bytes, at);
             if depth == 0 {
@@ -161,12 +166,13 @@ fn skip_space(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// The string between two quotes; both ends are character borders, so the slice is there.
+/// The string between two quotes. Both ends are character boundaries, so the slice exists.
 fn string(text: &str, start: usize, end: usize, escaped: bool) -> Text<'_> {
     Text::new(text.get(start..end).unwrap_or_default(), escaped)
 }
 
-/// Where the closing quote of a string stands that begins at `at`, and whether there is an escape before it.
+/// The index of the closing quote of a string whose text begins at `at`, and whether an escape
+/// comes before it.
 fn end_of_string(bytes: &[u8], mut at: usize) -> Result<(usize, bool), JsonError> {
     let mut escaped = false;
     loop {
@@ -192,7 +198,8 @@ fn end_of_string(bytes: &[u8], mut at: usize) -> Result<(usize, bool), JsonError
     }
 }
 
-/// Where a number ends that begins at `at` (RFC 8259 section 6), and whether it is an integer that all read alike.
+/// The end of a number that begins at `at` (RFC 8259 section 6), and whether it is an integer that
+/// all parsers read alike.
 fn end_of_number(bytes: &[u8], mut at: usize) -> Result<(usize, bool), JsonError> {
     let digits = |mut at: usize| {
         let start = at;
@@ -236,10 +243,10 @@ fn word<'b>(
     Ok(value)
 }
 
-/// Where, from `at` on, the first byte stands that a string does not hold as it is: a quote, a backslash, a control
-/// byte below 0x20. The end of `bytes` where there is none.
+/// The index, from `at` on, of the first byte that ends plain text in a string: a quote, a
+/// backslash or a control byte below 0x20. The length of `bytes` if there is no such byte.
 pub(super) fn end_of_plain(bytes: &[u8], mut at: usize) -> usize {
-    // Eight bytes at a time: strings are most of a delivery, and this runs on each.
+    // Eight bytes at a time: most of a delivery is strings, and this loop runs over each of them.
     while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
         let marks = marks(u64::from_le_bytes(*chunk));
         if marks != 0 {
@@ -256,13 +263,15 @@ pub(super) fn end_of_plain(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Sets the top bit of each byte of `word` that is a quote, a backslash or below 0x20. Marks above the lowest one may
-/// be false (a borrow runs upwards); the lowest never is.
+/// Sets the top bit of each byte of `word` that is a quote, a backslash or below 0x20. The lowest
+/// mark is always right. Marks above it may be wrong, because a subtraction borrows from the bytes
+/// above.
 fn marks(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const TOPS: u64 = 0x8080_8080_8080_8080;
-    // Below zero once the limit is taken away; a byte with its own top bit set never counts, and neither quote nor
-    // backslash has one, so one look at `word` serves all three.
+    // Subtracting the limit from a byte below it borrows, which sets the byte's top bit. A byte
+    // whose top bit was set before is masked out at the end with `!word`: it is neither below 0x20
+    // nor a quote nor a backslash.
     let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit));
     let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
     (below(word, 0x20) | equal(b'"') | equal(b'\\')) & !word & TOPS

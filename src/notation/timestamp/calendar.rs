@@ -1,16 +1,18 @@
-//! The calendar: dates of the years 0000 to 9999 and the days between them (RFC 3339 section 5.7 and appendix C).
+//! The calendar: dates of the years 0000 to 9999, and the days between them (RFC 3339 section 5.7
+//! and appendix C).
 //!
-//! Gregorian throughout, also before it was made. Knows no text and no time of day.
+//! The Gregorian calendar is applied to all years, also to those before its introduction. Text and
+//! the time of day are not known here.
 
-/// Days from 0000-01-01 to 1970-01-01.
+/// The days from 0000-01-01 to 1970-01-01.
 const EPOCH: i64 = 719_528;
 
-/// The last year that four digits can write.
+/// The last year of four digits.
 const MAX_YEAR: i64 = 9999;
 
 const MONTHS: i64 = 12;
 
-/// A day that there is.
+/// A day that exists in the calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Date {
     year: i64,
@@ -19,7 +21,8 @@ pub(super) struct Date {
 }
 
 impl Date {
-    /// The day of this year, month (from 1) and day of the month (from 1); `None` where there is none.
+    /// The day of this year, month (from 1) and day of the month (from 1); `None` if it does not
+    /// exist.
     pub(super) fn new(year: i64, month: i64, day: i64) -> Option<Self> {
         let is_there = (0..=MAX_YEAR).contains(&year)
             && (1..=MONTHS).contains(&month)
@@ -27,13 +30,13 @@ impl Date {
         is_there.then_some(Self { year, month, day })
     }
 
-    /// The day that is so many days after 1970-01-01; `None` before the year 0000 and after 9999.
+    /// The day that is `days` after 1970-01-01; `None` before the year 0000 and after 9999.
     pub(super) fn of_days(days: i64) -> Option<Self> {
         let days = days.checked_add(EPOCH)?;
         if !(0..days_before(MAX_YEAR + 1)).contains(&days) {
             return None;
         }
-        // 146,097 days are 400 years; within them this is at most one year early.
+        // 400 years have 146,097 days. Within them the estimate is wrong by a year at most.
         let mut year = days * 400 / 146_097;
         while days < days_before(year) {
             year -= 1;
@@ -49,7 +52,7 @@ impl Date {
         Some(Self { year, month, day })
     }
 
-    /// Days since 1970-01-01, negative before it.
+    /// The days since 1970-01-01; negative before it.
     pub(super) fn days(self) -> i64 {
         let months: i64 = (1..self.month)
             .map(|month| days_in_month(self.year, month))
@@ -57,20 +60,21 @@ impl Date {
         days_before(self.year) - EPOCH + months + self.day - 1
     }
 
-    /// Year, month and day of the month.
+    /// The year, the month and the day of the month.
     pub(super) fn parts(self) -> (i64, i64, i64) {
         (self.year, self.month, self.day)
     }
 }
 
-/// The weekday of the day that is so many days after 1970-01-01, a Thursday; Monday is 0.
+/// The weekday, from 0 for Monday, of the day that is `days` after 1970-01-01. That day was a
+/// Thursday.
 pub(super) fn weekday(days: i64) -> usize {
     usize::try_from((days.rem_euclid(7) + 3) % 7).unwrap_or_default()
 }
 
-/// Days from 0000-01-01 to the first of January of a year.
+/// The days from 0000-01-01 to the first of January of a year.
 fn days_before(year: i64) -> i64 {
-    // The leap years before it: the year 0000 is one, as 2000 is.
+    // The quotients count the leap years before `year`; the year 0000 is a leap year, as 2000 is.
     365 * year + (year + 3) / 4 - (year + 99) / 100 + (year + 399) / 400
 }
 
@@ -89,7 +93,7 @@ mod tests {
 
     #[test]
     fn known_days_are_where_they_belong() {
-        // Days since the epoch by GNU date, weekdays by its %u.
+        // The days since the epoch are from GNU date, and the weekdays from its %u.
         let rows = [
             ((0, 1, 1), -719_528, 5),
             ((1, 1, 1), -719_162, 0),

@@ -1,7 +1,9 @@
-//! Timestamps written as dates: RFC 3339, ISO 8601 without a zone, and the one current form of RFC 9110 section 5.6.7.
+//! Timestamps written as dates: RFC 3339, ISO 8601 without a zone, and the current form of HTTP
+//! dates (RFC 9110 section 5.6.7).
 //!
-//! One spelling for each part: fixed widths, capital `T`, `Z`, `GMT` and names, no white space but HTTP's own. A second
-//! 60 is refused: which one it would be in Unix time is not agreed upon. Freshness is not judged here.
+//! Each part has one spelling: fixed widths, capital `T`, `Z`, `GMT` and names, and no white space
+//! but that of HTTP dates. A second 60 is refused, because there is no agreed Unix time for it.
+//! Freshness is not judged here.
 
 use super::calendar::{Date, weekday};
 use crate::clock::UnixMillis;
@@ -18,8 +20,8 @@ const MONTHS: [&str; 12] = [
 /// The longest fraction of a second, in digits.
 const MAX_DECIMALS: usize = 9;
 
-/// Reads `2025-06-15T15:06:40.123456789+02:00`: up to nine decimals, then `Z` or an offset up to 23:59. `-00:00`, which
-/// says that the place is unknown, names the moment as well.
+/// Reads `2025-06-15T15:06:40.123456789+02:00`: up to nine decimals, then `Z` or an offset up to
+/// 23:59. The offset `-00:00`, which says that the local zone is unknown, is read as UTC.
 pub(super) fn rfc3339(text: &[u8]) -> Option<UnixMillis> {
     let mut rest = Rest(text);
     let local = rest.date_and_time()?;
@@ -31,14 +33,15 @@ pub(super) fn rfc3339(text: &[u8]) -> Option<UnixMillis> {
     rest.ended(UnixMillis(local - offset * 1000))
 }
 
-/// Reads `2025-06-15T15:06:40.123456789`, which is UTC: up to nine decimals, no zone.
+/// Reads `2025-06-15T15:06:40.123456789`, which is UTC: up to nine decimals and no zone.
 pub(super) fn iso8601_utc(text: &[u8]) -> Option<UnixMillis> {
     let mut rest = Rest(text);
     let at = rest.date_and_time()?;
     rest.ended(UnixMillis(at))
 }
 
-/// Reads `Sun, 15 Jun 2025 15:06:40 GMT`. The weekday must be that of the date, or there were seven spellings of it.
+/// Reads `Sun, 15 Jun 2025 15:06:40 GMT`. The weekday must be that of the date; otherwise a date
+/// would have seven spellings.
 pub(super) fn http_date(text: &[u8]) -> Option<UnixMillis> {
     let mut rest = Rest(text);
     let of_week = rest.name(&WEEKDAYS)?;
@@ -56,12 +59,14 @@ pub(super) fn http_date(text: &[u8]) -> Option<UnixMillis> {
     (weekday(days) == of_week).then_some(at)
 }
 
-/// Writes what [`rfc3339`] reads: UTC, three decimals. `None` outside the years 0000 to 9999.
+/// Writes the form that [`rfc3339`] reads, in UTC with three decimals. `None` outside the years
+/// 0000 to 9999.
 pub(super) fn write_rfc3339(at: UnixMillis) -> Option<String> {
     write_iso8601_utc(at).map(|text| text + "Z")
 }
 
-/// Writes what [`iso8601_utc`] reads: three decimals. `None` outside the years 0000 to 9999.
+/// Writes the form that [`iso8601_utc`] reads, with three decimals. `None` outside the years 0000
+/// to 9999.
 pub(super) fn write_iso8601_utc(at: UnixMillis) -> Option<String> {
     let (days, time) = split(at);
     let (year, month, day) = Date::of_days(days)?.parts();
@@ -69,7 +74,8 @@ pub(super) fn write_iso8601_utc(at: UnixMillis) -> Option<String> {
     Some(format!("{year:04}-{month:02}-{day:02}T{time}.{millis:03}"))
 }
 
-/// Writes what [`http_date`] reads, rounded down to the second. `None` outside the years 0000 to 9999.
+/// Writes the form that [`http_date`] reads, rounded down to the second. `None` outside the years
+/// 0000 to 9999.
 pub(super) fn write_http_date(at: UnixMillis) -> Option<String> {
     let (days, time) = split(at);
     let (year, month, day) = Date::of_days(days)?.parts();
@@ -78,7 +84,7 @@ pub(super) fn write_http_date(at: UnixMillis) -> Option<String> {
     Some(format!("{of_week}, {day:02} {month} {year:04} {time} GMT"))
 }
 
-/// The day, since the epoch, and the time of day as `15:06:40`.
+/// The day since the epoch, and the time of day as `15:06:40`.
 fn split(at: UnixMillis) -> (i64, String) {
     let seconds = at.0.div_euclid(1000);
     let of_day = seconds.rem_euclid(DAY);
@@ -91,17 +97,17 @@ fn split(at: UnixMillis) -> (i64, String) {
     (seconds.div_euclid(DAY), time)
 }
 
-/// What is left to read of a text.
+/// The part of a text that is not read yet.
 struct Rest<'t>(&'t [u8]);
 
 impl Rest<'_> {
-    /// Goes past exactly this text.
+    /// Reads exactly `text`.
     fn skip(&mut self, text: &[u8]) -> Option<()> {
         self.0 = self.0.strip_prefix(text)?;
         Some(())
     }
 
-    /// Goes past exactly so many digits, at most 18.
+    /// Reads exactly this number of digits, at most 18.
     fn number(&mut self, digits: usize) -> Option<i64> {
         let (digits, rest) = self.0.split_at_checked(digits)?;
         self.0 = rest;
@@ -112,19 +118,19 @@ impl Rest<'_> {
         })
     }
 
-    /// Goes past a number of two digits, at most `max`.
+    /// Reads a number of two digits, at most `max`.
     fn pair(&mut self, max: i64) -> Option<i64> {
         self.number(2).filter(|number| *number <= max)
     }
 
-    /// Goes past one of these names; says which.
+    /// Reads one of these names and returns its index.
     fn name(&mut self, names: &[&str]) -> Option<usize> {
         names
             .iter()
             .position(|name| self.skip(name.as_bytes()).is_some())
     }
 
-    /// Goes past `15:06:40`; seconds of the day.
+    /// Reads `15:06:40` and returns the seconds of the day.
     fn time(&mut self) -> Option<i64> {
         let hour = self.pair(23)?;
         self.skip(b":")?;
@@ -133,8 +139,8 @@ impl Rest<'_> {
         Some(hour * HOUR + minute * MINUTE + self.pair(59)?)
     }
 
-    /// Goes past `2025-06-15T15:06:40` and a fraction, if there is one; milliseconds since the epoch, taken as UTC and
-    /// rounded down.
+    /// Reads `2025-06-15T15:06:40` and a fraction, if there is one. Returns milliseconds since the
+    /// epoch, as if the text were UTC, rounded down.
     fn date_and_time(&mut self) -> Option<i64> {
         let year = self.number(4)?;
         self.skip(b"-")?;
@@ -151,7 +157,7 @@ impl Rest<'_> {
         Some(seconds * 1000 + millis)
     }
 
-    /// Goes past one to nine decimals; the milliseconds among them.
+    /// Reads one to nine decimals and returns the milliseconds among them.
     fn decimals(&mut self) -> Option<i64> {
         let digits = self
             .0
@@ -167,7 +173,7 @@ impl Rest<'_> {
         Some(millis)
     }
 
-    /// Goes past `+02:00`; seconds that are added to UTC there.
+    /// Reads `+02:00` and returns its distance from UTC in seconds; positive to the east.
     fn offset(&mut self) -> Option<i64> {
         let sign = if self.skip(b"+").is_some() {
             1
@@ -179,7 +185,7 @@ impl Rest<'_> {
         Some(sign * (hours * HOUR + self.pair(59)? * MINUTE))
     }
 
-    /// `found` where nothing is left.
+    /// Returns `found` if the whole text was read.
     fn ended<T>(&self, found: T) -> Option<T> {
         self.0.is_empty().then_some(found)
     }

@@ -1,6 +1,7 @@
-//! Strict parsing of timestamps, and freshness both ways round the clock (SCHEMES 1, `timestamp.unit` and `tolerance`).
+//! Strict parsing of timestamps, and their freshness (schemes: Timestamp and tolerance).
 //!
-//! Knows no header: it is given the received text. Numbers are read here, dates in [`dates`].
+//! Headers are not known here: callers pass the text of a timestamp. Numbers are read in `unit`
+//! and dates in `dates`. `unit` judges a timestamp at one moment, `window` for all moments together.
 
 mod calendar;
 mod dates;

@@ -1,4 +1,4 @@
-//! The rows of ATTACKS AU-12 to AU-15 on numbers, and what holds of every unit.
+//! Rows AU-12 to AU-15 of the catalogue on numbers, and properties that every unit has.
 
 use std::time::Duration;
 
@@ -119,7 +119,7 @@ fn au_15_the_bounds_themselves_are_fresh() {
     ];
     let mut wrong = Vec::new();
     for (name, unit, off_ms, expected) in rows {
-        // In seconds the same holds anywhere within the current second.
+        // A number of seconds is judged alike at every moment of the current second.
         let within: &[i64] = if unit == Unit::Seconds {
             &[0, 1, 999]
         } else {
@@ -188,7 +188,8 @@ proptest! {
             let mut text = text.into_bytes();
             let place = place.index(text.len());
             text[place] = byte;
-            // What is read is spelled in the one way, so the byte was a digit and is one.
+            // A text that is read has the one spelling of its moment, so writing that moment must
+            // give the same text.
             if let Some(read) = unit.parse(&text) {
                 prop_assert_eq!(unit.write(read).map(String::into_bytes), Some(text), "{:?}", unit);
             }

@@ -1,4 +1,4 @@
-//! How a timestamp is written, read and judged.
+//! The units of timestamps: how each is read, written and judged against a clock.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use super::dates;
 use crate::clock::UnixMillis;
 use crate::verdict::Code;
 
-/// How far a timestamp may be off.
+/// The greatest distance between a timestamp and the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tolerance {
-    /// Not judged at all.
+    /// The distance is not judged.
     Off,
     /// At most this far, the bound itself included.
     Within(Duration),
 }
 
-/// The longest number taken: the largest of 18 digits fits an `i64`.
+/// The most digits of a number. The largest number of 18 digits fits an `i64`.
 const MAX_DIGITS: usize = 18;
 
-/// How a timestamp is written.
+/// The notation of a timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unit {
     /// `seconds` since the Unix epoch.
@@ -27,14 +27,14 @@ pub enum Unit {
     Milliseconds,
     /// `rfc3339`: a date and a time with their zone.
     Rfc3339,
-    /// `iso8601-utc`: the same without a zone, in UTC.
+    /// `iso8601-utc`: a date and a time without a zone, in UTC.
     Iso8601Utc,
-    /// `http-date`: as in the `Date` header.
+    /// `http-date`: a date as in the `Date` header.
     HttpDate,
 }
 
 impl Unit {
-    /// Every unit, in the order in which they are documented.
+    /// Every unit, in the order of the documentation.
     pub const ALL: [Self; 5] = [
         Self::Seconds,
         Self::Milliseconds,
@@ -43,7 +43,7 @@ impl Unit {
         Self::HttpDate,
     ];
 
-    /// Its name in a configuration file.
+    /// The name of the unit in a configuration file.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Seconds => "seconds",
@@ -54,12 +54,12 @@ impl Unit {
         }
     }
 
-    /// The unit of this name.
+    /// The unit of this name; `None` if the name is unknown.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|unit| unit.name() == name)
     }
 
-    /// Whether it is Unix time in digits, not a date.
+    /// Whether the unit is Unix time in digits, not a date.
     pub const fn is_number(self) -> bool {
         matches!(self, Self::Seconds | Self::Milliseconds)
     }
@@ -67,14 +67,19 @@ impl Unit {
     /// Reads a timestamp; `None` for any spelling but the unit's own.
     ///
     /// - Numbers: 1 to 18 ASCII digits without a sign or a leading zero (`0` itself is a number).
-    /// - `rfc3339`: `2025-06-15T15:06:40Z`, zero to nine decimals, capital `T` and `Z`, or an offset as in `+02:00`.
-    /// - `iso8601-utc`: the same, and nothing behind the seconds and their decimals.
-    /// - `http-date`: `Sun, 15 Jun 2025 15:06:40 GMT` with the right weekday; the two obsolete forms are refused.
+    /// - `rfc3339`: `2025-06-15T15:06:40Z`, zero to nine decimals, capital `T` and `Z`, or an
+    ///   offset as in `+02:00`.
+    /// - `iso8601-utc`: the same, and nothing after the seconds and their decimals.
+    /// - `http-date`: `Sun, 15 Jun 2025 15:06:40 GMT` with the right weekday; the two obsolete
+    ///   forms are refused.
     ///
-    /// Years are 0000 to 9999, a second 60 is refused, and what is finer than a millisecond is cut off.
+    /// Years are 0000 to 9999, a second 60 is refused, and fractions below a millisecond are cut
+    /// off.
     ///
-    /// The one shape of each unit matters: what follows or precedes the text in the signed content must not be able to
-    /// move into it (SPEC 1). A moment beyond the range of [`UnixMillis`] becomes the end of that range.
+    /// Each unit has one shape, because the timestamp is joined to other text in the signed
+    /// content: no byte before or after it there may be able to pass for a part of it (contract:
+    /// The reference receiver). A moment beyond the range of [`UnixMillis`] becomes the end of that
+    /// range.
     pub fn parse(self, text: &[u8]) -> Option<UnixMillis> {
         match self {
             Self::Seconds => number(text).map(UnixMillis::from_secs),
@@ -85,9 +90,9 @@ impl Unit {
         }
     }
 
-    /// Writes a moment as [`parse`](Self::parse) reads it, rounded down to the unit: `rfc3339` in UTC with `Z`, and like
-    /// `iso8601-utc` with three decimals. `None` for a number before the epoch, and a date outside the years 0000 to
-    /// 9999.
+    /// Writes a moment as [`parse`](Self::parse) reads it, rounded down to the unit. `rfc3339` is
+    /// written in UTC with `Z`; it and `iso8601-utc` have three decimals. `None` for a number
+    /// before the epoch, and for a date outside the years 0000 to 9999.
     pub fn write(self, at: UnixMillis) -> Option<String> {
         match self {
             Self::Seconds | Self::Milliseconds => {
@@ -99,7 +104,7 @@ impl Unit {
         }
     }
 
-    /// Why [`parse`](Self::parse) took a text for no timestamp, in plain words.
+    /// The reason in plain words why [`parse`](Self::parse) has refused a text.
     pub const fn refusal(self) -> &'static str {
         match self {
             Self::Seconds | Self::Milliseconds => {
@@ -117,10 +122,12 @@ impl Unit {
         }
     }
 
-    /// Judges freshness: `at` may lie at most `past` before `wall` and at most `future` after it, bounds included.
+    /// Judges freshness: `at` may lie at most `past` before `wall` and at most `future` after it,
+    /// bounds included.
     ///
-    /// `wall` is first rounded down to the unit. A timestamp in seconds says nothing about the rest of its second, so
-    /// it is compared in whole seconds: at 12:05:00.999 one of 12:00:00 is exactly five minutes old.
+    /// `wall` is first rounded down to the unit. A timestamp in seconds says nothing about the rest
+    /// of its second, so it is compared in whole seconds: at 12:05:00.999 a timestamp of 12:00:00
+    /// is exactly five minutes old.
     ///
     /// # Errors
     /// `stale_timestamp` or `future_timestamp`.
@@ -142,8 +149,8 @@ impl Unit {
         }
     }
 
-    /// The first moment of the wall clock at which [`judge`](Self::judge) calls `at` stale; `None` where the past is
-    /// not judged.
+    /// The first moment of the wall clock at which [`judge`](Self::judge) calls `at` stale; `None`
+    /// if the past is not judged.
     pub fn fresh_until(self, at: UnixMillis, past: Tolerance) -> Option<UnixMillis> {
         let Tolerance::Within(past) = past else {
             return None;
@@ -153,7 +160,7 @@ impl Unit {
         Some(UnixMillis(at.0.saturating_add(whole).saturating_add(step)))
     }
 
-    /// Milliseconds in one unit.
+    /// The milliseconds in one step of the unit: those of a second where the unit has no decimals.
     pub(super) const fn step(self) -> i64 {
         match self {
             Self::Seconds | Self::HttpDate => 1000,

@@ -1,23 +1,25 @@
-//! When a delivery's timestamp counts as fresh, as a stretch of the wall clock (SPEC 2.5; SCHEMES 1, `tolerance`).
+//! The span of the wall clock in which a timestamp counts as fresh (contract: Proof; schemes:
+//! Timestamp and tolerance).
 //!
-//! Says the same as [`Unit::judge`], once for all moments: so it can be kept beside a proof, narrowed by what else
-//! bounds it (a token's own dates), and asked again later.
+//! A window gives the same verdict as [`Unit::judge`], and does so for every moment. So it can be
+//! kept beside a proof, narrowed by other bounds (the dates of a token), and asked again later.
 
 use super::unit::{Tolerance, Unit, millis};
 use crate::clock::UnixMillis;
 use crate::verdict::Code;
 
-/// When a delivery's timestamp counts as fresh, by the wall clock: from `from` on, until `until` (excluded).
+/// The span of the wall clock in which a timestamp counts as fresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// The first moment at which it is not in the future; `None` where the future is not judged.
+    /// The first moment at which the timestamp does not lie in the future; `None` if the future is
+    /// not judged.
     pub from: Option<UnixMillis>,
-    /// The first moment at which it is stale; `None` where it never is.
+    /// The first moment at which the timestamp is stale; `None` if it never is.
     pub until: Option<UnixMillis>,
 }
 
 impl Window {
-    /// Fresh at any time.
+    /// A window without bounds: fresh at any time.
     pub const ALWAYS: Self = Self {
         from: None,
         until: None,
@@ -26,7 +28,8 @@ impl Window {
     /// Judges freshness at `wall`.
     ///
     /// # Errors
-    /// `stale_timestamp` at and after `until`, also where the window is empty; `future_timestamp` before `from`.
+    /// `stale_timestamp` from `until` on, even before `from` if the window is empty;
+    /// `future_timestamp` before `from`.
     pub fn judge(self, wall: UnixMillis) -> Result<(), Code> {
         if self.until.is_some_and(|until| wall >= until) {
             Err(Code::StaleTimestamp)
@@ -37,10 +40,11 @@ impl Window {
         }
     }
 
-    /// The time that lies in both windows; empty where there is none.
+    /// The time that lies in both windows; the result is empty if they do not overlap.
     #[must_use]
     pub fn within(self, other: Self) -> Self {
-        // `None` is the least of options, which fits `from` alone.
+        // `Option` orders `None` first. That is right for `from`, where `None` is no lower bound,
+        // but not for `until`: so take the least bound that exists.
         let until = self.until.into_iter().chain(other.until).min();
         Self {
             from: self.from.max(other.from),
@@ -50,14 +54,14 @@ impl Window {
 }
 
 impl Unit {
-    /// When the timestamp `at` is fresh: what [`judge`](Self::judge) allows, as moments of the wall clock.
+    /// The window in which the timestamp `at` is fresh, as [`judge`](Self::judge) decides.
     ///
-    /// A bound that lies outside the range of [`UnixMillis`] becomes the end of that range, which no clock reads; one
-    /// that could never refuse is `None`.
+    /// A bound outside the range of [`UnixMillis`] becomes the end of that range, which no clock
+    /// shows. A bound that could never refuse is `None`.
     pub fn window(self, at: UnixMillis, past: Tolerance, future: Tolerance) -> Window {
         let step = i128::from(self.step());
         let at = i128::from(at.0);
-        // The clock is judged in whole units, so either bound is the beginning of one.
+        // The clock is judged in whole units, so each bound is the beginning of a unit.
         let from = match future {
             Tolerance::Off => None,
             Tolerance::Within(future) => {
@@ -100,7 +104,8 @@ mod tests {
         ]
     }
 
-    /// Moments near each other, around the epoch, now and the ends of the range, and any.
+    /// Moments that are near each other: around the epoch, now and the ends of the range. And any
+    /// moment.
     fn moment() -> impl Strategy<Value = i64> {
         prop_oneof![
             4 => 1_750_000_000_000 - 800_000..1_750_000_000_000_i64 + 800_000,
@@ -179,7 +184,7 @@ mod tests {
                 let (at, wall) = (UnixMillis(at), UnixMillis(wall));
                 let window = unit.window(at, past, future);
                 prop_assert_eq!(window.judge(wall), unit.judge(at, wall, past, future), "{:?} {:?}", unit, window);
-                // Both bounds themselves, and the moments before them.
+                // Judge at both bounds and at the moments just before them.
                 for end in [window.from, window.until].into_iter().flatten() {
                     for wall in [end.0.saturating_sub(1), end.0].map(|ms| UnixMillis(ms.clamp(i64::MIN + 1000, i64::MAX - 1))) {
                         prop_assert_eq!(window.judge(wall), unit.judge(at, wall, past, future), "{:?} {:?}", unit, window);
