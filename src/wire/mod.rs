@@ -1,8 +1,13 @@
-//! HTTP/1 as bytes: what a head, a chunked body and an answer's head are, judged strictly (SPEC 2.1).
+//! HTTP/1 as bytes: request heads, response heads and chunked bodies, judged strictly (contract:
+//! Head, Relaying).
 //!
-//! Nothing here knows a socket, a runtime, a file or a log line. Bytes go in; parts or a reason come out. A request is
-//! found by [`head::HeadScanner`] and taken apart by [`head::Head::parse`]; [`chunked`] decodes the bodies of both
-//! directions; [`response`] is the upstream's side; every rule's reason stands in one table, [`rules::Reason`].
+//! A request's head is found by [`head::HeadScanner`] and taken apart by [`head::Head::parse`];
+//! [`response`] does the same for the upstream's answers; [`chunked`] decodes the bodies of both
+//! directions; [`rules`] holds the grammar and one table of every reason to refuse,
+//! [`rules::Reason`].
+//!
+//! Entered by: rules of HTTP/1 that hold for bytes alone. No socket, runtime, file or log line is
+//! touched here. May import: [`crate::verdict`].
 
 pub mod chunked;
 pub mod head;

@@ -1,8 +1,9 @@
-//! Strict chunk decoding, incremental (SPEC 2.1, RFC 9112 7.1), for requests and for the upstream's answers.
+//! A strict, incremental decoder of chunked bodies, of requests and of the upstream's answers (RFC
+//! 9112 7.1; contract: Head).
 //!
-//! Data is handed out where it lies in the input; only a trailer line is ever kept, until it is whole. Extensions and
-//! trailers are judged, limited and dropped. How much data is wanted is the caller's to judge, by
-//! [`ChunkedDecoder::declared`].
+//! Data is handed out as slices of the input, without a copy. Only an incomplete trailer line is
+//! kept. Extensions and trailers are judged, limited and dropped. The decoder sets no limit on the
+//! data: the caller compares [`ChunkedDecoder::declared`] with the limit it has.
 
 mod size_line;
 
@@ -16,23 +17,23 @@ pub use size_line::MAX_EXTENSION;
 use super::rules::{Reason, fields};
 use size_line::{Progress, SizeLine};
 
-/// The most that all trailers of a message may take, in bytes, line ends included (ATTACKS SM-17).
+/// The most bytes that all trailers of a message may take, line ends included (SM-17).
 pub const MAX_TRAILERS: usize = 8 * 1024;
-/// The most that all chunk extensions of a message may take, in bytes.
+/// The most bytes that all chunk extensions of a message may take (SM-15).
 pub const MAX_EXTENSIONS: usize = 16 * 1024;
 
-/// What one step of decoding gave.
+/// The result of one step of decoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
     /// Data of the body; never empty.
     Data(&'a [u8]),
-    /// All of the input was consumed and the message goes on.
+    /// All of the input was consumed, and the message is not complete.
     NeedMore,
-    /// The message is complete; what follows in the input is not part of it.
+    /// The message is complete; the rest of the input is not part of it.
     End,
 }
 
-/// Decodes one chunked message.
+/// Decodes a chunked message.
 #[derive(Clone, Debug)]
 pub struct ChunkedDecoder {
     state: State,
@@ -72,17 +73,20 @@ impl ChunkedDecoder {
         }
     }
 
-    /// The sum of all chunk sizes announced so far, the current chunk's included: known before its first byte is
-    /// handed out, so that a body that is going to be too large can be refused at its size line.
+    /// The sum of all chunk sizes announced so far, including the current chunk's. It is known
+    /// before the first byte of the chunk is handed out, so a body that will be too large can be
+    /// refused as soon as its size line is read.
     pub fn declared(&self) -> u64 {
         self.declared
     }
 
-    /// Decodes up to the next piece: how many bytes of `input` were consumed, and what came of them. The bytes that
-    /// were not consumed are to be given again. After [`Piece::End`] it is `End` for ever.
+    /// Decodes up to the next piece and returns it with the number of bytes of `input` that were
+    /// consumed. The caller passes the unconsumed bytes again in the next call. After
+    /// [`Piece::End`] every call returns `End`.
     ///
     /// # Errors
-    /// The first byte that breaks a rule; nothing after it can be trusted, and every later call gives the same reason.
+    /// The rule that the input breaks. No later byte can be trusted then, so every later call
+    /// returns the same reason.
     pub fn next<'a>(&mut self, input: &'a [u8]) -> Result<(usize, Piece<'a>), Reason> {
         let mut rest = input;
         let step = loop {
@@ -99,7 +103,8 @@ impl ChunkedDecoder {
         step.map(|piece| (input.len() - rest.len(), piece))
     }
 
-    /// Consumes some of `rest`: all that belongs to the present state, if there is any.
+    /// Consumes the bytes at the front of `rest` that belong to the present state; there may be no
+    /// such bytes.
     fn step<'a>(&mut self, rest: &mut &'a [u8]) -> Result<Option<Piece<'a>>, Reason> {
         match &mut self.state {
             State::Size(line) => {
@@ -147,7 +152,7 @@ impl ChunkedDecoder {
         }
     }
 
-    /// Takes one byte of the line end after a chunk's data.
+    /// Consumes one byte of the line end after a chunk's data: `due` is the byte that must come.
     fn line_end<'a>(
         &mut self,
         rest: &mut &'a [u8],
@@ -164,14 +169,14 @@ impl ChunkedDecoder {
         Ok(None)
     }
 
-    /// Takes as much as there is of one trailer line.
+    /// Consumes one trailer line, or the part of it that has arrived.
     fn trailers<'a>(&mut self, rest: &mut &'a [u8]) -> Result<Option<Piece<'a>>, Reason> {
         let line_feed = memchr(b'\n', rest);
         let (part, after) = rest
             .split_at_checked(line_feed.map_or(rest.len(), |at| at + 1))
             .unwrap_or_default();
         self.trailers += part.len();
-        // The line that ends the message is not a trailer.
+        // The empty line that ends the message is counted too, but it is not a trailer.
         if self.trailers > MAX_TRAILERS + "\r\n".len() {
             return Err(Reason::TrailersTooLarge);
         }

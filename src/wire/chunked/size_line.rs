@@ -1,19 +1,20 @@
-//! The line before a chunk's data: its size and extensions, byte by byte (RFC 9112 7.1 and 7.1.1).
+//! The line before a chunk's data, with its size and extensions, read byte by byte (RFC 9112 7.1
+//! and 7.1.1).
 //!
-//! `1*16HEXDIG *( ";" token [ "=" ( token / quoted-string ) ] ) CRLF`. The white space that RFC 9112 lets a recipient
-//! put up with is refused: readers disagree about it.
+//! `1*16HEXDIG *( ";" token [ "=" ( token / quoted-string ) ] ) CRLF`. RFC 9112 lets a recipient
+//! accept white space around `;` and `=`. It is refused here, because parsers disagree about it.
 
 use crate::wire::rules::{Reason, is_token_byte};
 
-/// The longest chunk extension of one chunk line, in bytes from its `;` on.
+/// The most bytes of extensions in a chunk line, counted from its first `;`.
 pub const MAX_EXTENSION: usize = 256;
 
 /// The most digits of a chunk size.
 const MAX_DIGITS: u8 = 16;
-/// The largest chunk size that can be counted.
+/// The largest chunk size that is accepted.
 const MAX_SIZE: u64 = i64::MAX.cast_unsigned();
 
-/// One such line under way.
+/// The state of a size line that is being read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SizeLine {
     size: u64,
@@ -22,7 +23,7 @@ pub(super) struct SizeLine {
     place: Place,
 }
 
-/// Where in the line we are: what was read last.
+/// The part of the line that the last byte belonged to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Place {
     #[default]
@@ -37,14 +38,14 @@ enum Place {
     Cr,
 }
 
-/// What one byte did.
+/// The effect of one byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// It was part of the size or of the line end.
+    /// The byte was part of the size or of the line end.
     Size,
-    /// It was part of an extension.
+    /// The byte was part of an extension.
     Extension,
-    /// It ended the line; the chunk's size.
+    /// The byte ended the line; the value is the chunk's size.
     Done(u64),
 }
 
@@ -79,7 +80,7 @@ impl SizeLine {
                 return Err(Reason::ChunkSize);
             }
             self.size = (self.size << 4) | u64::from(digit);
-            // The receiver may count in signed numbers.
+            // Other parsers behind the gateway may count in signed 64-bit numbers.
             return if self.size > MAX_SIZE {
                 Err(Reason::ChunkSizeTooLarge)
             } else {
@@ -111,7 +112,7 @@ impl SizeLine {
     }
 }
 
-/// What may stand in a quoted string, bare or behind a backslash (RFC 9110 5.6.4).
+/// Whether `byte` is allowed in a quoted string, bare or after a backslash (RFC 9110 5.6.4).
 fn is_text(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }

@@ -1,8 +1,10 @@
-//! Rows of ATTACKS (SM, RX) that are judged by the decoder alone.
+//! Rows of the catalogue that the decoder alone decides (attacks: Framing and request smuggling,
+//! Resources).
 
 use super::*;
 
-/// Decodes `input` in pieces of `step` bytes: the data and how much of the input the message took, if it ended.
+/// Decodes `input` in pieces of `step` bytes. Returns the data and, if the message ended, its
+/// length in `input`.
 fn decode(input: &[u8], step: usize) -> Result<(Vec<u8>, Option<usize>), Reason> {
     let mut decoder = ChunkedDecoder::new();
     let (mut data, mut at) = (Vec::new(), 0);

@@ -1,4 +1,4 @@
-//! Names of header fields, and what counts as the same name (SPEC 2.3).
+//! Names of header fields, and which names count as the same (contract: Before the body).
 
 use crate::wire::rules::{fold, is_token_byte};
 
@@ -7,7 +7,7 @@ use crate::wire::rules::{fold, is_token_byte};
 pub struct FieldName(Box<str>);
 
 impl FieldName {
-    /// Takes a name of any case; `None` where it is not a token.
+    /// The field name that `name`, in any case, spells; `None` if it is not a token.
     pub fn new(name: &str) -> Option<Self> {
         (!name.is_empty() && name.bytes().all(is_token_byte))
             .then(|| Self(name.to_ascii_lowercase().into()))
@@ -18,18 +18,19 @@ impl FieldName {
         &self.0
     }
 
-    /// Whether `name` is this name, in any case.
+    /// Whether `name` is this name, compared without regard to case.
     pub fn is(&self, name: &[u8]) -> bool {
         self.0.as_bytes().eq_ignore_ascii_case(name)
     }
 
-    /// Whether this name is in the list, in any case.
+    /// Whether this name is in the list, compared without regard to case.
     pub fn is_one_of(&self, names: &[&str]) -> bool {
         names.iter().any(|name| self.is(name.as_bytes()))
     }
 
-    /// Whether `name` is this name or an alias of it: equal in any case once every byte that is neither letter nor
-    /// digit is read as `-` (SPEC 2.3; CGI and WSGI receivers fold such names together).
+    /// Whether `name` is this name or an alias of it. An alias is equal without regard to case once
+    /// every byte that is neither letter nor digit is read as `-`: CGI and WSGI receivers read such
+    /// names as the same name (contract: Before the body).
     pub fn is_or_aliases(&self, name: &[u8]) -> bool {
         is_or_aliases(self.0.as_bytes(), name)
     }
@@ -40,14 +41,15 @@ pub(super) fn is_or_aliases(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(|(a, b)| fold(*a) == fold(*b))
 }
 
-/// What a head holds under one name.
+/// The result of a look-up by name in a head or in a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found<'h> {
-    /// No line of this name. Aliases alone are not the real one.
+    /// No line has this name. Aliases of the name alone do not count as the name.
     Nothing,
-    /// Exactly one line, and no alias beside it; the value without white space around it.
+    /// Exactly one line has this name, and no alias is beside it. The value has no white space
+    /// around it.
     One(&'h [u8]),
-    /// Several lines, or one with an alias beside it.
+    /// Several lines have this name, or an alias is beside it.
     Several,
 }
 

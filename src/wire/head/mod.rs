@@ -1,9 +1,10 @@
-//! A request head: its raw bytes, and where its parts are (SPEC 2.1).
+//! A request head: its raw bytes, and the places of its parts in them (contract: Head).
 //!
-//! [`HeadScanner`] finds its end while it arrives; [`Head::parse`] judges the raw bytes by [`super::rules`] and finds
-//! the parts in the same pass, so no second parser can see them differently. A head can also be built from name and
-//! value pairs (command line, later HTTP/2), so that one type carries both to the verifier. Routes, methods and sizes
-//! are judged elsewhere.
+//! [`HeadScanner`] finds the end of a head while it arrives. [`Head::parse`] judges the raw bytes
+//! by [`super::rules`] and finds the parts in the same pass, so no second parser can read them
+//! differently. A head can also be built from name and value pairs (by the command line, later by
+//! HTTP/2), so that the verifier needs only one type. Routes, methods and body sizes are judged
+//! elsewhere.
 
 mod field_name;
 mod parse;
@@ -25,14 +26,14 @@ pub(in crate::wire) use scanner::{Opening, Scanner};
 
 use super::rules::{fields, host};
 
-/// What `Expect` asks for.
+/// The expectation of a request (RFC 9110 10.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// Nothing.
+    /// The request has no `Expect`, or an HTTP/1.0 client sent `100-continue`, which is ignored.
     None,
     /// `100-continue`, from an HTTP/1.1 client.
     Continue,
-    /// Anything else: `expectation_failed`.
+    /// Any other value, or more than one line: the request is refused with `expectation_failed`.
     Other,
 }
 
@@ -59,7 +60,7 @@ impl Head {
         std::str::from_utf8(self.slice(span)).unwrap_or_default()
     }
 
-    /// The head's raw bytes, request line to empty line.
+    /// The raw bytes of the head, from the request line to the empty line.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -69,7 +70,8 @@ impl Head {
         self.text(self.method)
     }
 
-    /// The target as received: origin-form, RFC 3986 bytes only.
+    /// The target as received: in origin-form, and made of bytes that RFC 3986 allows, except for
+    /// backslashes in the path.
     pub fn target(&self) -> &str {
         self.text(self.target)
     }
@@ -80,7 +82,7 @@ impl Head {
         target.split_once('?').map_or(target, |(path, _)| path)
     }
 
-    /// What follows the first `?`, without it.
+    /// The part of the target after its first `?`; `None` without a `?`.
     pub fn query(&self) -> Option<&str> {
         self.target().split_once('?').map(|(_, query)| query)
     }
@@ -90,40 +92,44 @@ impl Head {
         self.version
     }
 
-    /// How the body is framed.
+    /// The framing of the body.
     pub fn framing(&self) -> Framing {
         self.framing
     }
 
-    /// What `Expect` asks for.
+    /// The expectation of the request.
     pub fn expect(&self) -> Expect {
         self.expect
     }
 
-    /// Whether the client lets the connection stay open afterwards (version and every `Connection` line).
+    /// Whether the client lets the connection stay open after this request, by the version and by
+    /// all `Connection` lines.
     pub fn keep_alive(&self) -> bool {
         self.keep_alive
     }
 
-    /// The value of `Host` as received, port and all.
+    /// The value of `Host` as received, with its port.
     pub fn host(&self) -> Option<&str> {
         self.host.map(|span| self.text(span))
     }
 
-    /// The name or address in `Host`, in the case received, without the port; an IPv6 address keeps its brackets.
+    /// The name or address in `Host` without the port, in the case received. An IPv6 address keeps
+    /// its brackets.
     pub fn host_name(&self) -> Option<&str> {
         self.host()
             .map(|host| host.get(..host::name_end(host)).unwrap_or(host))
     }
 
-    /// Names and values, in order of arrival.
+    /// The names and values of all lines, in the order of arrival. Values have no white space
+    /// around them.
     pub fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.fields
             .iter()
             .map(|f| (self.slice(f.name), self.slice(f.value)))
     }
 
-    /// The names that all `Connection` lines list, in any case: none of them goes any further (RFC 9110 7.6.1).
+    /// The names that all `Connection` lines list, in the case received. A proxy must not forward
+    /// the fields of these names (RFC 9110 7.6.1).
     pub fn connection_names(&self) -> impl Iterator<Item = &[u8]> {
         fields::connection_names(&self.bytes, &self.fields)
     }
@@ -133,7 +139,8 @@ impl Head {
         self.find_str(name.as_str())
     }
 
-    /// The line of this name, written in any case. A name that is no token finds nothing.
+    /// The line of this name, compared without regard to case. Nothing is found under a name that
+    /// is not a token.
     pub fn find_str(&self, name: &str) -> Found<'_> {
         let name = name.as_bytes();
         let mut real = None;

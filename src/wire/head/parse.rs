@@ -1,4 +1,4 @@
-//! From raw bytes, or from parts, to a judged [`Head`] (SPEC 2.1).
+//! The two ways to a judged [`Head`]: from raw bytes and from parts (contract: Head).
 
 use bytes::Bytes;
 
@@ -8,7 +8,8 @@ use crate::wire::rules::framing::FramingLines;
 use crate::wire::rules::{MAX_LINE, Reason, fields, host, request_line};
 
 impl Head {
-    /// Judges a whole head: `bytes` is what [`super::HeadScanner`] found, from the request line to the empty line.
+    /// Judges a whole head. `bytes` is the range that [`super::HeadScanner`] found, from the
+    /// request line to the empty line.
     ///
     /// # Errors
     /// `bad_request`, `headers_too_large` or `uri_too_long`, with the reason.
@@ -16,11 +17,12 @@ impl Head {
         judge(bytes, limits).map_err(Refusal::from)
     }
 
-    /// Builds a head from parts, as if `METHOD target HTTP/1.1` and these lines had been received. No `Host` is
-    /// needed; white space around values is dropped. `lines` are names and values in order.
+    /// Builds a head from parts, as if `METHOD target HTTP/1.1` and these lines had been received.
+    /// `lines` are names and values in order; white space around values is dropped. `Host` may be
+    /// missing.
     ///
     /// # Errors
-    /// The same refusals as for received bytes under the default [`Limits`], where the parts cannot stand in a head.
+    /// The refusal that the same parts would cause in received bytes, under the default [`Limits`].
     pub fn from_parts<'a>(
         method: &str,
         target: &str,
@@ -72,7 +74,8 @@ fn assemble<'a>(
     let mut fields = Vec::new();
     for (name, value) in lines {
         let value = fields::trim(value);
-        // Judged before they are joined: a line end in a part must not become one of the head's.
+        // Each part is judged before it is joined to the others: a line end inside a part must not
+        // become a line end of the head.
         fields::judge_name(name)?;
         fields::judge_value(value)?;
         if name.len() + ": ".len() + value.len() > MAX_LINE {
@@ -94,7 +97,8 @@ fn assemble<'a>(
     meaning.complete(bytes.into(), method, target, Version::Http11, fields)
 }
 
-/// Judges the size of a whole head; an operator's limit beyond what a [`Span`] can say counts as that.
+/// Judges the size of a whole head. A [`Span`] counts in `u32`, so a head beyond `u32::MAX` bytes
+/// is too large even if the operator's limit allows it.
 fn judge_size(bytes: usize, limits: &Limits) -> Result<(), Reason> {
     let fits = bytes <= limits.max_head && u32::try_from(bytes).is_ok();
     if fits {
@@ -104,7 +108,7 @@ fn judge_size(bytes: usize, limits: &Limits) -> Result<(), Reason> {
     }
 }
 
-/// What the lines seen so far mean for the gateway itself.
+/// The lines that concern the gateway itself, collected while the lines are read.
 #[derive(Default)]
 struct Meaning {
     framing: FramingLines,
@@ -145,7 +149,7 @@ impl Meaning {
     ) -> Result<Head, Reason> {
         let expect = match self.expect {
             None => Expect::None,
-            // An HTTP/1.0 client cannot have meant it (RFC 9110 10.1.1).
+            // A server must ignore the expectation of an HTTP/1.0 client (RFC 9110 10.1.1).
             Some(Expect::Continue) if version == Version::Http10 => Expect::None,
             Some(expect) => expect,
         };

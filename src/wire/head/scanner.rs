@@ -1,7 +1,8 @@
-//! Finding the end of a head while it arrives (SPEC 2.1: limits, and what can be refused before the end is there).
+//! The search for the end of a head while it arrives (contract: Head).
 //!
-//! Judges only what is certain early: sizes, bare line feeds, and a beginning that is no HTTP/1 request, so that a TLS
-//! greeting or an HTTP/0.9 request is not waited on. All else is judged once the head is complete.
+//! Judged this early are limits, bare line feeds, and a request line or first bytes that cannot
+//! begin an HTTP/1 message. So a TLS greeting or an HTTP/0.9 request is refused at once, without
+//! waiting for more bytes. The other rules are applied to the complete head.
 
 use std::ops::Range;
 
@@ -10,32 +11,35 @@ use memchr::memchr_iter;
 use crate::verdict::Refusal;
 use crate::wire::rules::{Limits, MAX_EMPTY_LINES, MAX_LINE, Reason, is_token_byte, request_line};
 
-/// Finds where a request head begins and ends. One for each request of a connection.
+/// Finds where a request head begins and ends. Each request of a connection needs a scanner of its
+/// own.
 #[derive(Clone, Debug)]
 pub struct HeadScanner(Scanner);
 
 impl HeadScanner {
-    /// A scanner that has seen nothing yet.
+    /// A scanner that has seen no bytes yet.
     pub fn new(limits: Limits) -> Self {
         Self(Scanner::new(Opening::Request, limits))
     }
 
-    /// Looks at what has arrived. `buf` is everything received of this request so far, and may go on into its body or
-    /// the next request; bytes that were looked at are not looked at again.
+    /// Scans the bytes that have arrived since the last call. `buf` holds everything received of
+    /// this request so far, and may go on into its body or the next request. Bytes that were
+    /// scanned are not scanned again.
     ///
-    /// Returns the head's place in `buf` once it is complete: from its request line (empty lines before it are left
-    /// out) to the end of its empty line. `None`: more is needed.
+    /// Returns the range of the head in `buf` once it is complete: from its request line (empty
+    /// lines before it are left out) to the end of its empty line. `None` means that more bytes are
+    /// needed.
     ///
     /// # Errors
-    /// As soon as it is certain: `uri_too_long`, `headers_too_large`, or `bad_request` for a bare line feed, for what
-    /// cannot be the beginning of a request, and for too many empty lines. The answer is the same however the bytes
-    /// were split.
+    /// `uri_too_long`, `headers_too_large`, or `bad_request` for a bare line feed, for bytes that
+    /// cannot begin a request, and for too many empty lines. The refusal comes as soon as it is
+    /// certain, and it is the same however the bytes were split.
     pub fn advance(&mut self, buf: &[u8]) -> Result<Option<Range<usize>>, Refusal> {
         self.0.advance(buf).map_err(Refusal::from)
     }
 }
 
-/// What a head begins with.
+/// The kind of line that a head begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::wire) enum Opening {
     /// A request line, perhaps after empty lines.
@@ -49,11 +53,11 @@ pub(in crate::wire) enum Opening {
 pub(in crate::wire) struct Scanner {
     opening: Opening,
     limits: Limits,
-    /// Where the request line or status line starts, as far as is known.
+    /// Where the request line or status line starts, as far as that is known.
     start: usize,
-    /// Where the line under way starts.
+    /// Where the current, incomplete line starts.
     line_start: usize,
-    /// Up to where line feeds were looked for.
+    /// The end of the bytes that were already searched for line feeds.
     scanned: usize,
     empty_lines: usize,
     fields: usize,
@@ -74,7 +78,7 @@ impl Scanner {
         }
     }
 
-    /// As [`HeadScanner::advance`].
+    /// Does the work of [`HeadScanner::advance`], and gives the reason instead of a refusal.
     pub(in crate::wire) fn advance(&mut self, buf: &[u8]) -> Result<Option<Range<usize>>, Reason> {
         let from = self.scanned;
         for line_feed in memchr_iter(b'\n', buf.get(from..).unwrap_or_default()) {
@@ -90,7 +94,7 @@ impl Scanner {
         Ok(None)
     }
 
-    /// Takes one whole line, which ends at `end`; whether it ends the head.
+    /// Judges the whole line that ends at `end`. Returns whether it ends the head.
     fn line(&mut self, buf: &[u8], end: usize) -> Result<bool, Reason> {
         self.judge_growth(buf, end)?;
         let line = buf.get(self.line_start..end).unwrap_or_default();
@@ -118,8 +122,9 @@ impl Scanner {
         Ok(false)
     }
 
-    /// Judges the line under way as far as `end`, whole or not: its first bytes, then its size and the head's. Which
-    /// limit is named depends on which is reached first, not on how much has arrived.
+    /// Judges the current line up to `end`, complete or not: first its first bytes, then its size
+    /// and the size of the head. If both limits are exceeded, the reason names the limit that comes
+    /// first in the bytes, so the answer does not depend on how much has arrived.
     fn judge_growth(&self, buf: &[u8], end: usize) -> Result<(), Reason> {
         if !self.opened {
             self.judge_opening(buf.get(self.line_start..end).unwrap_or_default())?;
@@ -145,7 +150,7 @@ impl Scanner {
         }
     }
 
-    /// Judges the first bytes of a head, of which some may be missing still.
+    /// Judges the first bytes of a head; more of them may follow later.
     fn judge_opening(&self, line: &[u8]) -> Result<(), Reason> {
         match (self.opening, line) {
             (_, [])

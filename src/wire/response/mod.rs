@@ -1,7 +1,8 @@
-//! The upstream's response head, and how its body ends (SPEC 2.10, RFC 9112 4 and 6.3).
+//! The upstream's response head, and how its body ends (RFC 9112 4 and 6.3; contract: Relaying).
 //!
-//! Judged by the same rules as a request head; a broken rule is `upstream_failed` ([`Reason::of_upstream`]). Skipping
-//! interim answers, refusing 101 and leaving out hop-by-hop headers is the gateway's work.
+//! A response head is judged by the same rules as a request head. A broken rule becomes
+//! `upstream_failed` ([`Reason::of_upstream`]). The gateway itself skips interim answers, refuses
+//! 101 and removes hop-by-hop headers.
 
 #[cfg(test)]
 mod tests;
@@ -14,26 +15,28 @@ use super::head::{Field, Framing, Limits, Opening, Scanner, Version};
 use super::rules::framing::FramingLines;
 use super::rules::{MAX_LINE, Reason, fields};
 
-/// How much an answer's head may hold: 64 KiB, 200 lines (ATTACKS RX-11); a line as much as a request's.
+/// The limits of a response head: 64 KiB and 200 lines (RX-11). A line may be as long as in a
+/// request.
 pub const LIMITS: Limits = Limits {
     max_head: 64 * 1024,
     max_headers: 200,
 };
 
-/// How the body of an answer ends.
+/// How the body of a response ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyEnd {
-    /// There is none.
+    /// The response has no body.
     None,
-    /// After so many bytes.
+    /// The body ends after this number of bytes.
     Length(u64),
-    /// With its last chunk.
+    /// The body ends with its last chunk.
     Chunked,
-    /// When the upstream closes the connection; only then is it complete.
+    /// The body ends when the upstream closes the connection, and is complete only then.
     Close,
 }
 
-/// Finds where an answer's head ends, byte by byte at linear cost. One for each head, interim ones included.
+/// Finds where a response head ends, at linear cost even if it arrives byte by byte. Each head
+/// needs a scanner of its own, interim heads included.
 #[derive(Clone, Debug)]
 pub struct ResponseScanner(Scanner);
 
@@ -44,16 +47,19 @@ impl Default for ResponseScanner {
 }
 
 impl ResponseScanner {
-    /// A scanner that has seen nothing yet.
+    /// A scanner that has seen no bytes yet.
     pub fn new() -> Self {
         Self(Scanner::new(Opening::Answer, LIMITS))
     }
 
-    /// Looks at what has arrived, `buf` being everything received of this answer so far. Returns where the head ends
-    /// once it is complete: the first so many bytes are for [`ResponseHead::from_bytes`]. `None`: more is needed.
+    /// Scans the bytes that have arrived since the last call; `buf` holds everything received of
+    /// this response so far. Returns the length of the head once it is complete: that many bytes of
+    /// `buf` are the input of [`ResponseHead::from_bytes`]. `None` means that more bytes are
+    /// needed.
     ///
     /// # Errors
-    /// As soon as it is certain: a limit, a bare line feed, or a beginning that is no HTTP/1 answer.
+    /// A limit, a bare line feed, or first bytes that cannot begin an HTTP/1 response, as soon as
+    /// it is certain.
     pub fn advance(&mut self, buf: &[u8]) -> Result<Option<usize>, Reason> {
         Ok(self.0.advance(buf)?.map(|head: Range<usize>| head.end))
     }
@@ -71,12 +77,13 @@ pub struct ResponseHead {
 }
 
 impl ResponseHead {
-    /// Finds and judges a head at the beginning of `buf`, and says how many bytes it takes. `None`: more is needed.
-    /// Copies the head and begins anew at each call; where it may come in many pieces, [`ResponseScanner`] and
+    /// Finds and judges a head at the beginning of `buf`, and returns it with its length in bytes.
+    /// `None` means that more bytes are needed. Each call copies the head and scans it from its
+    /// beginning; for a head that may arrive in many pieces, [`ResponseScanner`] and
     /// [`Self::from_bytes`] do neither.
     ///
     /// # Errors
-    /// The reason why it is not taken as HTTP.
+    /// The rule that the bytes break.
     pub fn parse(buf: &[u8]) -> Result<Option<(Self, usize)>, Reason> {
         let Some(end) = ResponseScanner::new().advance(buf)? else {
             return Ok(None);
@@ -88,7 +95,7 @@ impl ResponseHead {
     /// Judges a whole head, from the status line to the empty line.
     ///
     /// # Errors
-    /// The reason why it is not taken as HTTP.
+    /// The rule that the bytes break.
     pub fn from_bytes(bytes: Bytes) -> Result<Self, Reason> {
         if bytes.len() > LIMITS.max_head {
             return Err(Reason::HeadTooLarge);
@@ -105,7 +112,9 @@ impl ResponseHead {
             framing_lines.see(name, value)
         })?;
         let framing = framing_lines.framing(version)?;
-        // A 204 that announces a body contradicts itself; what follows it on the connection is anybody's guess.
+        // A 204 has no body. If it announces a body all the same, nobody knows whether the next
+        // bytes on the connection are that body or the next response, so the connection is not used
+        // again.
         let is_plain = status != 204 || matches!(framing, Framing::None | Framing::Length(0));
         Ok(Self {
             status,
@@ -127,19 +136,22 @@ impl ResponseHead {
         self.version
     }
 
-    /// Names and values, in order of arrival; values without the white space around them.
+    /// The names and values of all lines, in the order of arrival. Values have no white space
+    /// around them.
     pub fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.fields
             .iter()
             .map(|field| (field.name.of(&self.bytes), field.value.of(&self.bytes)))
     }
 
-    /// The names that all `Connection` lines list, in any case: none of them goes any further (RFC 9110 7.6.1).
+    /// The names that all `Connection` lines list, in the case received. A proxy must not forward
+    /// the fields of these names (RFC 9110 7.6.1).
     pub fn connection_names(&self) -> impl Iterator<Item = &[u8]> {
         fields::connection_names(&self.bytes, &self.fields)
     }
 
-    /// How the body ends (RFC 9112 6.3): none for HEAD, 1xx, 204 and 304, whatever the lines say.
+    /// How the body ends (RFC 9112 6.3). Responses to HEAD and responses with 1xx, 204 or 304 have
+    /// no body, whatever their lines say.
     pub fn body_end(&self, request_was_head: bool) -> BodyEnd {
         if request_was_head || matches!(self.status, 100..=199 | 204 | 304) {
             return BodyEnd::None;
@@ -151,15 +163,16 @@ impl ResponseHead {
         }
     }
 
-    /// Whether the upstream lets the connection stay open once the body has ended: HTTP/1.1, no `close` in any
-    /// `Connection` line, no body announced where there is none. A body that ends by [`BodyEnd::Close`] closes it all
-    /// the same.
+    /// Whether the upstream lets the connection stay open after the body: the version is HTTP/1.1,
+    /// no `Connection` line says `close`, and the response is not a 204 that announces a body. A
+    /// body that ends by [`BodyEnd::Close`] closes the connection in any case.
     pub fn keep_alive(&self) -> bool {
         self.keep_alive
     }
 }
 
-/// `HTTP/1.x SP 3DIGIT [ SP reason ]`. Without a reason the second space may be missing, as many servers have it.
+/// Reads `HTTP/1.x SP 3DIGIT [ SP reason ]`. The second space may be missing if there is no reason
+/// phrase: many servers leave it out.
 fn status_line(line: &[u8]) -> Option<(Version, u16)> {
     let (version, rest) = line.split_at_checked("HTTP/1.1 ".len())?;
     let version = match version {

@@ -1,4 +1,4 @@
-//! Rows of ATTACKS (UP, RX) that are judged by the answer's head alone.
+//! Rows of the catalogue that the response head alone decides (attacks: Upstream side, Resources).
 
 use super::*;
 

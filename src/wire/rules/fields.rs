@@ -1,22 +1,23 @@
-//! Lines and fields: line ends, control bytes, names, white space (SPEC 2.1, RFC 9112 5, RFC 9110 5.5).
+//! The rules for lines and fields: line ends, control bytes, names, white space (RFC 9110 5.5, RFC
+//! 9112 5; contract: Head).
 //!
-//! The same for requests, answers and trailers.
+//! They are the same for requests, responses and trailers.
 
 use memchr::{Memchr, memchr_iter};
 
 use super::{Limits, MAX_LINE, Reason, is_token_byte};
 
-/// A part of the head, as a byte range of `Head::bytes`.
+/// A part of a head, as a range of its raw bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// First byte.
+    /// The index of the first byte.
     pub start: u32,
-    /// One past the last byte.
+    /// The index after the last byte.
     pub end: u32,
 }
 
 impl Span {
-    /// A span of a head, which is never longer than `u32::MAX` bytes.
+    /// The span from `start` to `end` in a head, which is never longer than `u32::MAX` bytes.
     pub(in crate::wire) fn new(start: usize, end: usize) -> Self {
         let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         Self {
@@ -37,19 +38,20 @@ impl Span {
     }
 }
 
-/// One header line.
+/// A header line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// Its name as received.
+    /// The name as received.
     pub name: Span,
-    /// Its value without the optional white space around it.
+    /// The value without the white space around it.
     pub value: Span,
 }
 
-/// Judges every byte of `lines` (a head, or one trailer line with its CRLF) for what may stand nowhere: a CR or LF
-/// without the other, NUL, DEL and the other control bytes but HTAB.
+/// Judges every byte of `lines` (a head, or a trailer line with its CRLF). Refused are a CR or LF
+/// without the other, and all control bytes (NUL and DEL among them) except HTAB.
 ///
-/// Without a branch until something is odd, so that the compiler makes vector instructions of it.
+/// The first loop has no branches, so that the compiler can use vector instructions. Only if it has
+/// found a bad byte is the reason worked out.
 #[expect(
     clippy::needless_bitwise_bool,
     reason = "a lazy operator is a branch for each byte"
@@ -81,7 +83,7 @@ pub(in crate::wire) fn judge_bytes(lines: &[u8]) -> Result<(), Reason> {
     }
 }
 
-/// The lines of bytes that [`judge_bytes`] has passed, each with where it starts and without its CRLF.
+/// The lines of bytes that [`judge_bytes`] has accepted: each with its start and without its CRLF.
 pub(in crate::wire) struct Lines<'h> {
     bytes: &'h [u8],
     ends: Memchr<'h>,
@@ -115,14 +117,14 @@ impl<'h> Iterator for Lines<'h> {
     }
 }
 
-/// Reads all field lines up to the empty line, which must be the last thing in `lines`. `see` is shown each field with
-/// its name and value, and may refuse it.
+/// Reads all field lines up to the empty line, which must be the last line in `lines`. `see` gets
+/// each field with its name and value, and may refuse it.
 pub(in crate::wire) fn read(
     lines: &mut Lines<'_>,
     limits: &Limits,
     mut see: impl FnMut(Field, &[u8], &[u8]) -> Result<(), Reason>,
 ) -> Result<Vec<Field>, Reason> {
-    // Most deliveries have fewer, so this one allocation is the only one.
+    // Most deliveries have fewer than 24 lines, so this is the only allocation.
     let mut fields = Vec::with_capacity(24.min(limits.max_headers));
     while let Some((start, line)) = lines.next() {
         if line.is_empty() {
@@ -152,8 +154,8 @@ pub(in crate::wire) fn read(
     Err(Reason::BrokenHead)
 }
 
-/// Takes a field line, without its CRLF, apart: name, and value without the white space around it. Control bytes are
-/// [`judge_bytes`]' to judge.
+/// Divides a field line, without its CRLF, into name and value. White space around the value is
+/// dropped. Control bytes are not judged here but by [`judge_bytes`].
 pub(in crate::wire) fn split(line: &[u8]) -> Result<(&[u8], &[u8]), Reason> {
     let name_end = line
         .iter()
@@ -170,7 +172,7 @@ pub(in crate::wire) fn split(line: &[u8]) -> Result<(&[u8], &[u8]), Reason> {
     }
 }
 
-/// Judges a name on its own: a token.
+/// Judges a name that is not part of a line yet: it must be a token.
 pub(in crate::wire) fn judge_name(name: &[u8]) -> Result<(), Reason> {
     if name.is_empty() {
         Err(Reason::EmptyName)
@@ -181,10 +183,10 @@ pub(in crate::wire) fn judge_name(name: &[u8]) -> Result<(), Reason> {
     }
 }
 
-/// Judges a value on its own: no control byte but HTAB, and no line end.
+/// Judges a value that is not part of a line yet: no control byte except HTAB, and no line end.
 pub(in crate::wire) fn judge_value(value: &[u8]) -> Result<(), Reason> {
     judge_bytes(value)?;
-    // What is left of CR and LF are whole line ends, which would begin another line.
+    // A CR or LF that is left now belongs to a whole line end, which would begin another line.
     if value.contains(&b'\n') {
         Err(Reason::ControlByte)
     } else {
@@ -192,7 +194,7 @@ pub(in crate::wire) fn judge_value(value: &[u8]) -> Result<(), Reason> {
     }
 }
 
-/// Drops the optional white space (SP, HTAB) around a value (RFC 9110 5.6.3).
+/// The value without the optional white space (SP, HTAB) around it (RFC 9110 5.6.3).
 pub(in crate::wire) fn trim(value: &[u8]) -> &[u8] {
     let mut rest = value.get(leading_space(value)..).unwrap_or_default();
     while let [shorter @ .., b' ' | b'\t'] = rest {
@@ -201,7 +203,8 @@ pub(in crate::wire) fn trim(value: &[u8]) -> &[u8] {
     rest
 }
 
-/// The members of a comma-separated list without white space around them; empty ones are skipped.
+/// The members of a comma-separated list, without white space around them and without empty
+/// members.
 pub(in crate::wire) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value
         .split(|&byte| byte == b',')
@@ -209,7 +212,7 @@ pub(in crate::wire) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
         .filter(|member| !member.is_empty())
 }
 
-/// The names that all `Connection` lines among `fields` of the head `bytes` list.
+/// The names that all `Connection` lines list. `fields` are the fields of the head `bytes`.
 pub(in crate::wire) fn connection_names<'h>(
     bytes: &'h [u8],
     fields: &'h [Field],

@@ -1,22 +1,25 @@
-//! Framing and persistence: `Content-Length`, `Transfer-Encoding`, `Connection` (SPEC 2.1, RFC 9112 6.3 and 9.3).
+//! The rules for `Content-Length`, `Transfer-Encoding` and `Connection`: where a body ends, and
+//! whether the connection stays open (RFC 9112 6.3 and 9.3; contract: Head).
 //!
-//! The same for requests and answers. How large a length may be is left to the route.
+//! They are the same for requests and responses. The route's limit for the length of a body is
+//! applied elsewhere.
 
 use super::request_line::Version;
 use super::{Reason, fields, fold};
 
-/// How a request's body is framed.
+/// The framing of a body, as the lines of its head announce it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// Neither length nor chunks: the body is empty.
+    /// The head announces neither a length nor chunks. A request has no body then; the body of a
+    /// response ends with the connection.
     None,
-    /// `Content-Length`
+    /// `Content-Length`, in bytes.
     Length(u64),
-    /// `Transfer-Encoding: chunked`
+    /// `Transfer-Encoding: chunked`.
     Chunked,
 }
 
-/// What the lines seen so far say of framing and persistence.
+/// The framing and persistence that the lines read so far announce.
 #[derive(Debug, Default)]
 pub(in crate::wire) struct FramingLines {
     length: Option<u64>,
@@ -25,7 +28,8 @@ pub(in crate::wire) struct FramingLines {
 }
 
 impl FramingLines {
-    /// Takes one field into account; refuses it where it is, or can be mistaken for, a framing line that is not plain.
+    /// Takes account of a field. Refuses a malformed or repeated framing line, and a name that
+    /// could be mistaken for a framing line's.
     pub(in crate::wire) fn see(&mut self, name: &[u8], value: &[u8]) -> Result<(), Reason> {
         match name.len() {
             10 if name.eq_ignore_ascii_case(b"connection") => {
@@ -52,7 +56,7 @@ impl FramingLines {
         Ok(())
     }
 
-    /// The framing, once all lines have been seen.
+    /// The framing, after the last line was seen.
     pub(in crate::wire) fn framing(&self, version: Version) -> Result<Framing, Reason> {
         match (self.length, self.chunked) {
             (Some(_), true) => Err(Reason::LengthBesideChunked),
@@ -63,13 +67,15 @@ impl FramingLines {
         }
     }
 
-    /// Whether the connection may stay open: HTTP/1.1, and no `Connection` line says `close`.
+    /// Whether the connection may stay open: the version is HTTP/1.1, and no `Connection` line says
+    /// `close`.
     pub(in crate::wire) fn keep_alive(&self, version: Version) -> bool {
         version == Version::Http11 && !self.close
     }
 }
 
-/// Whether `name` is `real` (lower case); an alias of it is refused, beside the real one or not.
+/// Whether `name` is `real`, which is in lower case. An alias of `real` is refused, whether the
+/// real name is there or not (SM-05).
 fn is_alike(name: &[u8], real: &[u8]) -> Result<bool, Reason> {
     if name.eq_ignore_ascii_case(real) {
         Ok(true)
@@ -80,7 +86,8 @@ fn is_alike(name: &[u8], real: &[u8]) -> Result<bool, Reason> {
     }
 }
 
-/// A plain decimal number that fits 64 bits, without sign, list or leading zero (RFC 9110 8.6, stricter).
+/// Reads a plain decimal number that fits 64 bits. Signs, lists and leading zeros are refused,
+/// which is stricter than RFC 9110 8.6.
 fn content_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() || (value.len() > 1 && value.first() == Some(&b'0')) {
         return None;

@@ -1,14 +1,16 @@
-//! The grammar of `Host` (SPEC 2.1, RFC 9110 7.2): a name or an address, and an optional port.
+//! The grammar of `Host`: a name or an address, and an optional port (RFC 9110 7.2; contract:
+//! Head).
 //!
-//! Stricter than RFC 3986: escapes and the delimiters `!$&'()*+,;=` are refused, since no host that can be looked up
-//! holds them and a comma reads as a list. An IPv6 address needs its brackets and has no zone. Which host a route
-//! serves is left to routing.
+//! It is stricter than RFC 3986. Escapes and the delimiters `!$&'()*+,;=` are refused: no host that
+//! can be looked up holds them, and a comma could be read as a list. An IPv6 address needs its
+//! brackets and has no zone. Which hosts are served is decided by routing.
 
 use std::net::Ipv6Addr;
 
 use super::{Reason, UNRESERVED, has_class};
 
-/// Where the name ends in the value of a `Host` that has been judged: before the port, after an address's bracket.
+/// The index at which the name ends in a `Host` value that has been judged: before the port, and
+/// after the brackets of an address.
 pub(in crate::wire) fn name_end(host: &str) -> usize {
     let bracket = if host.starts_with('[') {
         host.find(']').unwrap_or(0)
@@ -43,7 +45,8 @@ fn is_name(name: &str) -> bool {
     }
 }
 
-/// A colon and up to five digits. `a:` is `a` with an empty port (RFC 3986 3.2.3).
+/// Whether `port` is a colon and up to five digits that fit 16 bits. In `a:` the port is empty,
+/// which RFC 3986 3.2.3 allows.
 fn is_port(port: &str) -> bool {
     let digits = port.strip_prefix(':').unwrap_or(port);
     digits.len() <= 5

@@ -1,8 +1,10 @@
-//! The strict rules of SPEC 2.1 as one table of reasons: framing, target, Host, white space, limits.
+//! The strict rules of HTTP/1 and the table of every reason to refuse: framing, target, Host, white
+//! space, limits (contract: Head).
 //!
-//! Each file below judges one part and answers with a [`Reason`]; no part is repaired, folded or guessed. A reason
-//! becomes a [`Refusal`] where the client broke the rule ([`From`]) and where the upstream did
-//! ([`Reason::of_upstream`]). Not judged here: whether a path is ambiguous (`routes::path`), whether a size is wanted.
+//! Each file of this room judges one part and returns a [`Reason`]; no part is repaired or guessed.
+//! A reason becomes a [`Refusal`] by [`From`] if the client broke the rule, and by
+//! [`Reason::of_upstream`] if the upstream did. Two things are judged elsewhere: whether a path is
+//! ambiguous (`routes::path`), and whether a body is larger than its route allows.
 
 pub(in crate::wire) mod fields;
 pub(in crate::wire) mod framing;
@@ -16,12 +18,12 @@ use std::fmt;
 
 use crate::verdict::{Code, Refusal};
 
-/// How much a head may hold (SPEC 2.1); the limits of a line and of the target are fixed.
+/// The configurable limits of a head (contract: Head); those of a line and of the target are fixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the whole head, its empty line included (`server.max_head`).
+    /// The most bytes of the whole head, its empty line included (`server.max_head`).
     pub max_head: usize,
-    /// Header lines (`server.max_headers`).
+    /// The most header lines (`server.max_headers`).
     pub max_headers: usize,
 }
 
@@ -35,18 +37,18 @@ impl Default for Limits {
     }
 }
 
-/// The longest line of a head, in bytes, its CRLF not counted (SPEC 2.1).
+/// The longest line of a head, in bytes without its CRLF (contract: Head).
 pub const MAX_LINE: usize = 16 * 1024;
-/// The longest request target, in bytes (SPEC 2.1).
+/// The longest request target, in bytes (contract: Head).
 pub const MAX_TARGET: usize = 8 * 1024;
-/// The longest method, in bytes; the longest registered one has 17.
+/// The longest method, in bytes; the longest registered method has 17.
 pub const MAX_METHOD: usize = 32;
-/// How many empty lines may stand before a request line (RFC 9112 2.2 asks for at least one).
+/// The most empty lines before a request line. RFC 9112 2.2 asks a server to ignore at least one.
 pub const MAX_EMPTY_LINES: usize = 8;
 
 macro_rules! reasons {
     ($($variant:ident => $code:ident, $words:literal;)*) => {
-        /// Why bytes are not taken as HTTP: one row per rule.
+        /// The reason why bytes are refused as HTTP: one variant for each rule.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Reason {
             $(#[doc = concat!("`", stringify!($code), "`: ", $words, ".")] $variant,)*
@@ -56,7 +58,7 @@ macro_rules! reasons {
             /// Every reason, in the order of the table.
             pub const ALL: &'static [Reason] = &[$(Reason::$variant,)*];
 
-            /// The code that a client is refused with.
+            /// The code of the refusal that a client gets for this reason.
             pub fn code(self) -> Code {
                 match self { $(Reason::$variant => Code::$code,)* }
             }
@@ -74,15 +76,15 @@ reasons! {
     LineTooLong => HeadersTooLarge, "a header line is longer than 16 KiB";
     HeadTooLarge => HeadersTooLarge, "the head is larger than the limit";
     TooManyLines => HeadersTooLarge, "there are more header lines than the limit";
-    TooManyEmptyLines => BadRequest, "more than 8 empty lines stand before the request line";
+    TooManyEmptyLines => BadRequest, "there are more than 8 empty lines before the request line";
 
-    BareLineFeed => BadRequest, "a line ends in a line feed without a carriage return";
-    BareCarriageReturn => BadRequest, "a carriage return stands without a line feed";
-    ControlByte => BadRequest, "a control byte stands in the head or in a trailer";
+    BareLineFeed => BadRequest, "a line feed is not preceded by a carriage return";
+    BareCarriageReturn => BadRequest, "a carriage return is not followed by a line feed";
+    ControlByte => BadRequest, "the head or a trailer holds a control byte";
     BrokenHead => BadRequest, "the head does not end in exactly one empty line";
 
-    NotHttp => BadRequest, "what was sent does not begin as an HTTP request does";
-    RequestLineParts => BadRequest, "the request line is not a method, a target and a version with one space between";
+    NotHttp => BadRequest, "the first bytes are not the beginning of an HTTP request";
+    RequestLineParts => BadRequest, "the request line is not a method, a target and a version, divided by single spaces";
     UnknownVersion => BadRequest, "the version is neither HTTP/1.1 nor HTTP/1.0";
     MethodTooLong => BadRequest, "the method is longer than 32 bytes";
     MethodByte => BadRequest, "the method holds a byte that is not allowed there";
@@ -93,10 +95,10 @@ reasons! {
     FoldedLine => BadRequest, "a header line begins with white space";
     MissingColon => BadRequest, "a header line has no colon";
     EmptyName => BadRequest, "a header line has no name";
-    SpaceBeforeColon => BadRequest, "white space stands in a header name or before its colon";
+    SpaceBeforeColon => BadRequest, "there is white space in a header name or before its colon";
     NameByte => BadRequest, "a header name holds a byte that is not allowed there";
 
-    LengthBesideChunked => BadRequest, "Content-Length stands beside Transfer-Encoding";
+    LengthBesideChunked => BadRequest, "there are both Content-Length and Transfer-Encoding";
     SecondLength => BadRequest, "there is more than one Content-Length";
     MalformedLength => BadRequest, "Content-Length is not a plain decimal number";
     UnknownCoding => BadRequest, "Transfer-Encoding is not exactly chunked";
@@ -109,18 +111,18 @@ reasons! {
     MalformedHost => BadRequest, "Host is not a name or an address with an optional port";
 
     ChunkSize => BadRequest, "a chunk size is not one to 16 hexadecimal digits";
-    ChunkSizeTooLarge => BadRequest, "the chunk sizes are too large to be counted";
+    ChunkSizeTooLarge => BadRequest, "the chunk sizes are too large";
     ChunkLineEnd => BadRequest, "a chunk line does not end in a carriage return and a line feed";
     ChunkExtension => BadRequest, "a chunk extension is malformed";
     ChunkExtensionTooLong => BadRequest, "the chunk extensions are too long";
-    ChunkDataEnd => BadRequest, "the data of a chunk is not followed by a carriage return and a line feed";
+    ChunkDataEnd => BadRequest, "the data of a chunk does not end in a carriage return and a line feed";
     TrailersTooLarge => BadRequest, "the trailers are larger than 8 KiB";
 
     StatusLine => BadRequest, "the status line is not HTTP/1.1 or HTTP/1.0, a status from 100 to 599 and a reason";
 }
 
 impl Reason {
-    /// The same reason where the upstream broke the rule: `upstream_failed`.
+    /// The refusal if the upstream broke the rule: `upstream_failed`, with the same words.
     pub fn of_upstream(self) -> Refusal {
         Refusal::because(Code::UpstreamFailed, self.words())
     }
@@ -140,14 +142,15 @@ impl fmt::Display for Reason {
 
 impl std::error::Error for Reason {}
 
-/// Bit of [`CLASSES`]: may stand in a token (RFC 9110 5.6.2).
+/// Bit of [`CLASSES`]: the byte is allowed in a token (RFC 9110 5.6.2).
 const TOKEN: u8 = 1;
-/// Bit of [`CLASSES`]: may stand in a target's path or query as RFC 3986 has them, `%` included.
+/// Bit of [`CLASSES`]: RFC 3986 allows the byte in a path or query; `%` is included.
 const TARGET: u8 = 2;
-/// Bit of [`CLASSES`]: unreserved (RFC 3986 2.3), which is all that a host's name is made of.
+/// Bit of [`CLASSES`]: the byte is unreserved (RFC 3986 2.3). The name of a host consists of such
+/// bytes alone.
 const UNRESERVED: u8 = 4;
 
-/// For each byte, what it may stand in.
+/// The classes of each byte, as bits.
 static CLASSES: [u8; 256] = classes();
 
 const fn classes() -> [u8; 256] {
@@ -181,12 +184,14 @@ fn has_class(byte: u8, class: u8) -> bool {
         .is_some_and(|classes| classes & class != 0)
 }
 
-/// Whether `byte` may stand in a token: a method, a header name, a chunk extension (RFC 9110 5.6.2).
+/// Whether `byte` is allowed in a token: a method, a header name, a part of a chunk extension (RFC
+/// 9110 5.6.2).
 pub(in crate::wire) fn is_token_byte(byte: u8) -> bool {
     has_class(byte, TOKEN)
 }
 
-/// Lower case; any byte that is neither letter nor digit becomes `-`.
+/// The byte by which names are compared for aliases: a letter in lower case, a digit as it is, and
+/// `-` for any other byte.
 pub fn fold(byte: u8) -> u8 {
     if byte.is_ascii_alphanumeric() {
         byte.to_ascii_lowercase()

@@ -1,7 +1,7 @@
-//! The request line: method, target, version (SPEC 2.1, RFC 9112 3).
+//! The rules for the request line: method, target, version (RFC 9112 3; contract: Head).
 //!
-//! Origin-form only. Broken percent escapes and backslashes in the path are left to the path rules of SPEC 2.2; which
-//! methods are wanted is left to the route.
+//! The target must be in origin-form. Broken percent escapes and backslashes in the path are judged
+//! by the rules for paths (contract: Route), and the set of allowed methods belongs to the route.
 
 use std::ops::Range;
 
@@ -9,32 +9,33 @@ use memchr::{memchr, memchr2};
 
 use super::{MAX_METHOD, MAX_TARGET, Reason, TARGET, has_class, is_token_byte};
 
-/// The longest request line that can still be good, its CRLF included.
+/// The longest request line that can be good, its CRLF included.
 pub(in crate::wire) const MAX_REQUEST_LINE: usize =
     MAX_METHOD + 1 + MAX_TARGET + " HTTP/1.1\r\n".len();
 
-/// The protocol version of a request.
+/// The protocol version of a request or response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// HTTP/1.0: served without keep-alive.
     Http10,
-    /// HTTP/1.1
+    /// HTTP/1.1.
     Http11,
 }
 
-/// Where the parts of a request line are.
+/// The places of the parts of a request line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::wire) struct Parts {
-    /// The method: from the line's start to here.
+    /// The end of the method, which begins with the line.
     pub(in crate::wire) method_end: usize,
-    /// The target.
+    /// The range of the target.
     pub(in crate::wire) target: Range<usize>,
-    /// The version.
+    /// The version that the line names.
     pub(in crate::wire) version: Version,
 }
 
-/// Takes a whole request line, without its CRLF, apart. Method and target are measured but not yet judged, so that
-/// this is cheap enough to be asked as soon as the line has arrived.
+/// Divides a whole request line, without its CRLF, into its parts. The lengths of method and target
+/// are judged, but not yet their bytes, so this is cheap enough for the scanner to call as soon as
+/// the line has arrived.
 pub(in crate::wire) fn split(line: &[u8]) -> Result<Parts, Reason> {
     let method_end = memchr(b' ', line).ok_or(Reason::RequestLineParts)?;
     if method_end > MAX_METHOD {
@@ -63,8 +64,8 @@ pub(in crate::wire) fn split(line: &[u8]) -> Result<Parts, Reason> {
     })
 }
 
-/// Why a request line is refused that is longer than [`MAX_REQUEST_LINE`], told from its first so many bytes alone:
-/// the answer is the same whether the rest has arrived or not.
+/// The reason to refuse a request line that is longer than [`MAX_REQUEST_LINE`]. `beginning` is
+/// that many bytes of it, so the reason is the same whether the rest has arrived or not.
 pub(in crate::wire) fn overlong(beginning: &[u8]) -> Reason {
     match memchr(b' ', beginning) {
         Some(method_end) if method_end <= MAX_METHOD => {
@@ -80,7 +81,7 @@ pub(in crate::wire) fn overlong(beginning: &[u8]) -> Reason {
     }
 }
 
-/// Judges a method: a token of up to [`MAX_METHOD`] bytes.
+/// Judges a method: it must be a token of up to [`MAX_METHOD`] bytes.
 pub(in crate::wire) fn judge_method(method: &[u8]) -> Result<(), Reason> {
     if method.len() > MAX_METHOD {
         return Err(Reason::MethodTooLong);
@@ -95,7 +96,8 @@ pub(in crate::wire) fn judge_method(method: &[u8]) -> Result<(), Reason> {
     }
 }
 
-/// Judges a target: origin-form (RFC 9112 3.2.1), bytes of RFC 3986 only, and a backslash in the path.
+/// Judges a target: it must be in origin-form (RFC 9112 3.2.1) and made of bytes that RFC 3986
+/// allows. Backslashes pass in the path, where the rules for paths judge them.
 pub(in crate::wire) fn judge_target(target: &[u8]) -> Result<(), Reason> {
     if target.len() > MAX_TARGET {
         return Err(Reason::TargetTooLong);
@@ -106,7 +108,7 @@ pub(in crate::wire) fn judge_target(target: &[u8]) -> Result<(), Reason> {
     let Some(odd) = target.iter().position(|&byte| !has_class(byte, TARGET)) else {
         return Ok(());
     };
-    // Off the common way: some byte is odd, and only backslashes before the first `?` are let through.
+    // Some byte is not allowed in a target. Only backslashes before the first `?` pass.
     let in_path = memchr2(b'?', b'#', target).unwrap_or(target.len());
     for (at, &byte) in target.iter().enumerate().skip(odd) {
         match byte {

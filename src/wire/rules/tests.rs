@@ -1,4 +1,4 @@
-//! Every reason of the table, each with the bytes that it is there for.
+//! Every reason of the table, each with bytes that cause it.
 
 use std::collections::HashSet;
 

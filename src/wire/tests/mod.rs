@@ -1,4 +1,4 @@
-//! ROOM wire/tests
+//! Tests of the whole room.
 
 #[cfg(test)]
 mod properties;

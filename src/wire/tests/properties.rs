@@ -1,5 +1,5 @@
-//! What holds for any bytes, however they are split: no panic, one outcome, and no other reading than a lenient
-//! parser's of what is accepted.
+//! Properties that hold for any bytes, however they are split: no panic, the same outcome, and for
+//! accepted bytes the same reading as by a lenient parser.
 
 use std::ops::Range;
 
@@ -11,13 +11,14 @@ use crate::wire::head::{Framing, Head, HeadScanner, Limits, Version};
 use crate::wire::response::{ResponseHead, ResponseScanner};
 use crate::wire::rules::Reason;
 
-/// Tight, so that short inputs reach them.
+/// Limits so low that short inputs reach them.
 const TIGHT: Limits = Limits {
     max_head: 160,
     max_headers: 5,
 };
 
-/// Bytes that look like HTTP far enough to get past the first rule: fragments of heads and chunks among odd bytes.
+/// Bytes that look enough like HTTP to pass the first rules: fragments of heads and chunks among
+/// random bytes.
 fn fragments() -> impl Strategy<Value = Vec<u8>> {
     let fragment = prop_oneof![
         4 => prop::sample::select(vec![
@@ -32,7 +33,8 @@ fn fragments() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(fragment, 0..12).prop_map(|parts| parts.concat())
 }
 
-/// `opening`, lines of which most are fields of some kind, and an empty line: often accepted, often only just not.
+/// A head: `opening`, a few lines that are mostly good fields, and an empty line. Many are
+/// accepted, and many others break only a single rule.
 fn head(opening: &'static str) -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![9 => 0x20_u8..0x7f, 1 => any::<u8>()];
     let name = prop_oneof![8 => "[A-Za-z0-9!#$%&'*+.^_`|~-]{1,12}", 1 => "[ -~]{0,6}"];
@@ -52,7 +54,8 @@ fn head(opening: &'static str) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// `bytes` in growing prefixes, as a buffer would hold them.
+/// The lengths of growing prefixes of `bytes`, as a connection's buffer would hold them; the last
+/// is the whole.
 fn prefixes(bytes: &[u8], cuts: &[usize]) -> Vec<usize> {
     let mut ends: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
     ends.push(bytes.len());

@@ -1,11 +1,12 @@
-//! Rows of ATTACKS (SM, HD) that are refused by the head alone.
+//! Rows of the catalogue that the head alone decides (attacks: Framing and request smuggling, Head
+//! syntax).
 
 mod parts;
 
 use super::*;
 use crate::verdict::{Code, Refusal};
 
-/// Scans and parses `bytes` as a server would; `None` where more is waited for.
+/// Scans and parses `bytes` as a server would; `None` if the scanner waits for more.
 fn read(bytes: &[u8]) -> Result<Option<Head>, Refusal> {
     let limits = Limits::default();
     let Some(place) = HeadScanner::new(limits).advance(bytes)? else {
@@ -20,7 +21,7 @@ fn good(bytes: impl AsRef<[u8]>) -> Head {
         .expect("a whole head")
 }
 
-/// A request of which everything but `lines` is in order.
+/// A good request, with `lines` among its header lines.
 fn with(lines: &[u8]) -> Vec<u8> {
     [
         b"POST /webhooks/itellico HTTP/1.1\r\nHost: a\r\n",
@@ -30,7 +31,7 @@ fn with(lines: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-/// A request of which everything but the request line is in order.
+/// A good request, with this request line.
 fn line(line: &[u8]) -> Vec<u8> {
     [line, b"\r\nHost: a\r\nContent-Length: 2\r\n\r\n"].concat()
 }

@@ -1,4 +1,4 @@
-//! What a good head holds, received or made from parts.
+//! The parts of good heads, received as bytes or built from parts.
 
 use super::{good, with};
 use crate::verdict::Code;
