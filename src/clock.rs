@@ -1,6 +1,10 @@
-//! The clock handle: wall and monotonic time, the only reader of either (SPEC 4 needs both).
+//! The clock: wall time and monotonic time. No other file reads the machine's clocks (contract: The
+//! window).
 //!
-//! Everything that judges time takes a [`Now`], so one request sees one moment and tests choose it.
+//! Every function that judges time takes a [`Now`], so a request sees one moment, and tests can
+//! choose it.
+//!
+//! Entered by: readings of time. May import: no room.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,18 +15,19 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub struct UnixMillis(pub i64);
 
 impl UnixMillis {
-    /// The moment that is `seconds` after the epoch; saturates at the ends of the range.
+    /// The moment that is `seconds` after the epoch; the nearest end of the range if it is outside
+    /// of the range.
     pub const fn from_secs(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1000))
     }
 }
 
-/// One reading of both clocks.
+/// The readings of both clocks at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// Wall time: what timestamps are judged by. May step either way.
+    /// Wall time, by which timestamps are judged. It may step forward or back.
     pub wall: UnixMillis,
-    /// Time since the clock handle was made: what ages are measured by. Never steps back.
+    /// The time since the [`Clock`] was made, by which ages are measured. It never steps back.
     pub mono: Duration,
 }
 
@@ -35,7 +40,7 @@ enum Source {
     System {
         start: Instant,
     },
-    // both in milliseconds, shared so that a test can move what others hold
+    // Both are in milliseconds. They are shared, so that a test can move clocks that others hold.
     Set {
         wall: Arc<AtomicI64>,
         mono: Arc<AtomicI64>,
@@ -43,7 +48,7 @@ enum Source {
 }
 
 impl Clock {
-    /// The machine's clocks.
+    /// A clock that reads the machine's clocks.
     #[expect(
         clippy::disallowed_methods,
         reason = "this file is the one reader of the clocks"
@@ -54,7 +59,7 @@ impl Clock {
         })
     }
 
-    /// A clock that stands still at `wall` until it is moved.
+    /// A clock for tests: it shows `wall` until it is moved.
     pub fn set_to(wall: UnixMillis) -> Self {
         Self(Source::Set {
             wall: Arc::new(AtomicI64::new(wall.0)),
@@ -62,7 +67,7 @@ impl Clock {
         })
     }
 
-    /// Both clocks now.
+    /// Reads both clocks.
     #[expect(
         clippy::disallowed_methods,
         reason = "this file is the one reader of the clocks"
@@ -81,7 +86,8 @@ impl Clock {
                     mono: start.elapsed(),
                 }
             }
-            // Relaxed: a test moves the clock and reads it from one thread, or joins in between.
+            // Relaxed is enough: the same thread moves the clock and reads it, or joins the other
+            // thread in between.
             Source::Set { wall, mono } => Now {
                 wall: UnixMillis(wall.load(Ordering::Relaxed)),
                 mono: Duration::from_millis(
@@ -91,7 +97,8 @@ impl Clock {
         }
     }
 
-    /// The monotonic clock alone, for measuring: half the cost of [`Self::now`].
+    /// Reads the monotonic clock alone, to measure a duration. It costs half as much as
+    /// [`Self::now`].
     pub fn mono(&self) -> Duration {
         match &self.0 {
             Source::System { start } => start.elapsed(),
@@ -99,8 +106,8 @@ impl Clock {
         }
     }
 
-    /// Moves a set clock: `wall` by milliseconds either way, the monotonic clock by `mono`.
-    /// The system's clocks cannot be moved; the call does nothing there.
+    /// Moves a clock made by [`Self::set_to`]: wall time by `wall` milliseconds, forward or back,
+    /// and monotonic time by `mono`. A system clock cannot be moved: the call does nothing.
     pub fn step(&self, wall: i64, mono: Duration) {
         if let Source::Set { wall: w, mono: m } = &self.0 {
             w.fetch_add(wall, Ordering::Relaxed);
@@ -117,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_set_clock_moves_only_when_told_and_its_clones_with_it() {
+    fn a_set_clock_moves_only_when_stepped_and_its_clones_with_it() {
         let clock = Clock::set_to(UnixMillis::from_secs(1_750_000_000));
         let copy = clock.clone();
         assert_eq!(clock.now(), copy.now());

@@ -1,8 +1,9 @@
 //! verigate: a webhook verification gateway.
 //!
-//! The crate is a ladder of rooms, listed here from the bottom up. A room imports only rooms before it
-//! (`tests/architecture.rs` checks it). All rooms before [`config`] are pure: bytes, headers and a clock reading go in, a
-//! verdict comes out, and no socket, file, runtime or log is touched.
+//! The crate is a ladder of rooms, listed here from the bottom up. A room imports only rooms before
+//! it; `tests/architecture.rs` checks this. All rooms before [`config`] are pure: bytes, headers
+//! and a reading of the clock go in, a verdict comes out, and no socket, file, runtime or log is
+//! touched.
 
 pub mod verdict;
 

@@ -1,4 +1,4 @@
-//! Parses the arguments, calls the command line, turns its result into an exit code.
+//! The program `verigate`: runs the command line and exits with its code.
 
 use std::process::ExitCode;
 

@@ -1,22 +1,24 @@
-//! The closed list of SPEC 3: every way in which a request can be refused, by name.
+//! The closed list of refusals: every way in which the gateway can say no to a request (contract:
+//! Answers).
 //!
-//! A refusal is a value, not an error. This file knows no HTTP status: those live in `gateway::client::answer`.
+//! Entered by: a code, its name and its words. May import: no room. A refusal is a value, not an
+//! error. HTTP statuses are unknown here: `gateway::client::answer` has them.
 
 use std::fmt;
 
 macro_rules! codes {
     ($($variant:ident => $name:literal, $words:literal;)*) => {
-        /// A refusal's name on the wire, in logs and in metrics (SPEC 3).
+        /// The name of a refusal in answers, in the log and in metrics (contract: Answers).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Code {
             $(#[doc = concat!("`", $name, "`: ", $words, ".")] $variant,)*
         }
 
         impl Code {
-            /// Every code, in the order of SPEC 3; `code as usize` is its place here.
+            /// Every code, in the order of its declaration; `code as usize` is its index here.
             pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
 
-            /// The name on the wire, e.g. `bad_signature`.
+            /// The name in answers, in the log and in metrics, e.g. `bad_signature`.
             pub fn name(self) -> &'static str {
                 match self { $(Code::$variant => $name,)* }
             }
@@ -44,7 +46,7 @@ codes! {
     StaleTimestamp => "stale_timestamp", "the timestamp is too old";
     FutureTimestamp => "future_timestamp", "the timestamp is in the future";
     BadSignature => "bad_signature", "no active secret matches the signature";
-    HandshakeProbe => "handshake_probe", "a handshake with a wrong signature, as the provider sends on purpose";
+    HandshakeProbe => "handshake_probe", "the handshake has a wrong signature; this provider sends such handshakes to see them refused";
     MalformedHandshake => "malformed_handshake", "the handshake is not of the form that the provider sends";
     WrongVerifyToken => "wrong_verify_token", "the handshake does not bring the verify token of this route";
     SecretNotLearned => "secret_not_learned", "the provider has not sent its secret yet";
@@ -60,23 +62,23 @@ codes! {
     ReplayStoreUnavailable => "replay_store_unavailable", "the replay store is unavailable";
     UpstreamUnreachable => "upstream_unreachable", "the upstream cannot be reached";
     UpstreamTimeout => "upstream_timeout", "the upstream did not answer in time";
-    UpstreamFailed => "upstream_failed", "the upstream broke off or answered what is not HTTP";
+    UpstreamFailed => "upstream_failed", "the upstream broke off, or its answer is not HTTP";
     InternalError => "internal_error", "internal error";
 }
 
-/// A "no": its code, and the reason in plain words for whoever reads the answer.
+/// A "no" to a request: its code, and the reason in plain words for the reader of the answer.
 ///
 /// `why` never holds bytes of the request, so it can be shown and logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The name of the refusal.
     pub code: Code,
-    /// What exactly was wrong, in plain words; never request bytes.
+    /// The exact reason, in plain words; never bytes of the request.
     pub why: &'static str,
 }
 
 impl Refusal {
-    /// A refusal that says more than its code does.
+    /// A refusal with a more exact reason than the words of its code.
     pub const fn because(code: Code, why: &'static str) -> Self {
         Self { code, why }
     }
