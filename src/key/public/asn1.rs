@@ -11,20 +11,17 @@ use der::{ErrorKind, Reader, SliceReader, Tag, TagNumber, Tagged as _};
 use zeroize::Zeroizing;
 
 use super::PublicKey;
-use super::key::Key;
+use super::checked::{Key, PRIVATE};
+use super::spki::{EC_PUBLIC_KEY, ED25519, PRIME256V1, RSA};
 use crate::clock::UnixMillis;
 use crate::key::secret::Validity;
 
-const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
-const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-const PRIME256V1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
-const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
 
 /// Why DER is not taken, in plain words.
-pub(super) struct Fault(pub(super) &'static str);
+pub(super) struct DerError(pub(super) &'static str);
 
-impl From<der::Error> for Fault {
+impl From<der::Error> for DerError {
     fn from(error: der::Error) -> Self {
         Self(match error.kind() {
             ErrorKind::Incomplete { .. } => "the key's DER is cut off",
@@ -35,13 +32,13 @@ impl From<der::Error> for Fault {
 }
 
 /// The key of a `SubjectPublicKeyInfo` or a certificate, whichever it is.
-pub(super) fn key_or_certificate(bytes: &[u8]) -> Result<PublicKey, Fault> {
+pub(super) fn key_or_certificate(bytes: &[u8]) -> Result<PublicKey, DerError> {
     // SEQUENCE { SEQUENCE { OBJECT IDENTIFIER … is the one, SEQUENCE { SEQUENCE … the other
     let outer = AnyRef::try_from(bytes)?;
     let inner = first(outer.value())?;
     if inner.tag() == Tag::Integer {
-        return Err(Fault(match inner.value() {
-            [_] => super::form::PRIVATE,
+        return Err(DerError(match inner.value() {
+            [_] => PRIVATE,
             _ => "the DER is a bare RSA key: write it as PEM, or as a SubjectPublicKeyInfo",
         }));
     }
@@ -53,17 +50,17 @@ pub(super) fn key_or_certificate(bytes: &[u8]) -> Result<PublicKey, Fault> {
 }
 
 /// What stands first in a constructed value.
-fn first(bytes: &[u8]) -> Result<AnyRef<'_>, Fault> {
+fn first(bytes: &[u8]) -> Result<AnyRef<'_>, DerError> {
     Ok(SliceReader::new(bytes)?.decode()?)
 }
 
 /// The key of a `SubjectPublicKeyInfo`.
-pub(super) fn public_key(bytes: &[u8]) -> Result<PublicKey, Fault> {
+pub(super) fn public_key(bytes: &[u8]) -> Result<PublicKey, DerError> {
     whole(bytes, |reader| Ok(PublicKey::new(key_info(reader)?)))
 }
 
 /// The key and the dates of a certificate.
-pub(super) fn certificate(bytes: &[u8]) -> Result<PublicKey, Fault> {
+pub(super) fn certificate(bytes: &[u8]) -> Result<PublicKey, DerError> {
     whole(bytes, |reader| {
         reader.sequence(|reader| {
             let key = reader.sequence(to_be_signed)?;
@@ -74,7 +71,7 @@ pub(super) fn certificate(bytes: &[u8]) -> Result<PublicKey, Fault> {
     })
 }
 
-fn to_be_signed<'r>(reader: &mut SliceReader<'r>) -> Result<PublicKey, Fault> {
+fn to_be_signed<'r>(reader: &mut SliceReader<'r>) -> Result<PublicKey, DerError> {
     let version_or_serial = any(reader)?;
     if version_or_serial.tag() != Tag::Integer {
         let _serial = any(reader)?;
@@ -85,7 +82,7 @@ fn to_be_signed<'r>(reader: &mut SliceReader<'r>) -> Result<PublicKey, Fault> {
         let not_before = seconds(reader)?;
         let not_after = seconds(reader)?;
         if not_after < not_before {
-            return Err(Fault("the certificate's last date is before its first"));
+            return Err(DerError("the certificate's last date is before its first"));
         }
         Ok(Validity {
             not_before: Some(UnixMillis::from_secs(not_before)),
@@ -105,8 +102,8 @@ fn to_be_signed<'r>(reader: &mut SliceReader<'r>) -> Result<PublicKey, Fault> {
 }
 
 /// A date of a certificate, in seconds since 1970.
-fn seconds(reader: &mut SliceReader<'_>) -> Result<i64, Fault> {
-    const DATES: Fault = Fault("the certificate's dates cannot be read, or lie before 1970");
+fn seconds(reader: &mut SliceReader<'_>) -> Result<i64, DerError> {
+    const DATES: DerError = DerError("the certificate's dates cannot be read, or lie before 1970");
     let date = any(reader)?;
     let since = if date.tag() == Tag::UtcTime {
         date.decode_as::<UtcTime>()
@@ -121,27 +118,27 @@ fn seconds(reader: &mut SliceReader<'_>) -> Result<i64, Fault> {
         .ok_or(DATES)
 }
 
-fn key_info<'r>(reader: &mut SliceReader<'r>) -> Result<Key, Fault> {
+fn key_info<'r>(reader: &mut SliceReader<'r>) -> Result<Key, DerError> {
     reader.sequence(|reader: &mut SliceReader<'r>| {
         let (algorithm, parameters) = algorithm(reader)?;
         let bits: BitStringRef<'_> = reader.decode()?;
         let bits = bits
             .as_bytes()
-            .ok_or(Fault("the key's DER cannot be read"))?;
+            .ok_or(DerError("the key's DER cannot be read"))?;
         match algorithm {
-            ED25519 if parameters.is_none() => Key::ed25519(bits).map_err(Fault),
+            ED25519 if parameters.is_none() => Key::ed25519(bits).map_err(DerError),
             EC_PUBLIC_KEY => match parameters.map(AnyRef::decode_as::<ObjectIdentifier>) {
-                Some(Ok(PRIME256V1)) => Key::ecdsa_p256(bits).map_err(Fault),
-                _ => Err(Fault(
+                Some(Ok(PRIME256V1)) => Key::ecdsa_p256(bits).map_err(DerError),
+                _ => Err(DerError(
                     "the key is of an unsupported curve: P-256 alone is supported for ECDSA",
                 )),
             },
             RSA if parameters.is_none_or(AnyRef::is_null) => rsa_public_key(bits),
-            RSA_PSS => Err(Fault(
+            RSA_PSS => Err(DerError(
                 "the key is for RSASSA-PSS alone, which is not supported",
             )),
-            ED25519 | RSA => Err(Fault("the key's DER cannot be read")),
-            _ => Err(Fault(
+            ED25519 | RSA => Err(DerError("the key's DER cannot be read")),
+            _ => Err(DerError(
                 "the key is of an unsupported type: Ed25519, ECDSA P-256 and RSA are supported",
             )),
         }
@@ -150,7 +147,7 @@ fn key_info<'r>(reader: &mut SliceReader<'r>) -> Result<Key, Fault> {
 
 fn algorithm<'r>(
     reader: &mut SliceReader<'r>,
-) -> Result<(ObjectIdentifier, Option<AnyRef<'r>>), Fault> {
+) -> Result<(ObjectIdentifier, Option<AnyRef<'r>>), DerError> {
     reader.sequence(|reader: &mut SliceReader<'r>| {
         let algorithm = reader.decode()?;
         let parameters = if reader.is_finished() {
@@ -163,12 +160,12 @@ fn algorithm<'r>(
 }
 
 /// The key of an `RSAPublicKey`.
-pub(super) fn rsa_public_key(bytes: &[u8]) -> Result<Key, Fault> {
+pub(super) fn rsa_public_key(bytes: &[u8]) -> Result<Key, DerError> {
     whole(bytes, |reader| {
         reader.sequence(|reader: &mut SliceReader<'_>| {
             let modulus: UintRef<'_> = reader.decode()?;
             let exponent: UintRef<'_> = reader.decode()?;
-            Key::rsa(modulus.as_bytes(), exponent.as_bytes()).map_err(Fault)
+            Key::rsa(modulus.as_bytes(), exponent.as_bytes()).map_err(DerError)
         })
     })
 }
@@ -180,12 +177,12 @@ pub(super) struct Ed25519Private {
 }
 
 /// Reads an Ed25519 private key of PKCS #8 (RFC 8410 7).
-pub(super) fn ed25519_private_key(bytes: &[u8]) -> Result<Ed25519Private, Fault> {
+pub(super) fn ed25519_private_key(bytes: &[u8]) -> Result<Ed25519Private, DerError> {
     whole(bytes, |reader| {
         reader.sequence(|reader: &mut SliceReader<'_>| {
             let _version: u8 = reader.decode()?;
             if algorithm(reader)? != (ED25519, None) {
-                return Err(Fault("the private key is not an Ed25519 key"));
+                return Err(DerError("the private key is not an Ed25519 key"));
             }
             let wrapped: &OctetStringRef = reader.decode()?;
             let seed = whole(wrapped.as_bytes(), |reader| {
@@ -193,7 +190,7 @@ pub(super) fn ed25519_private_key(bytes: &[u8]) -> Result<Ed25519Private, Fault>
                 seed.as_bytes()
                     .try_into()
                     .map(Zeroizing::new)
-                    .map_err(|_| Fault("an Ed25519 seed has 32 bytes"))
+                    .map_err(|_| DerError("an Ed25519 seed has 32 bytes"))
             })?;
             let mut public = None;
             while !reader.is_finished() {
@@ -208,7 +205,7 @@ pub(super) fn ed25519_private_key(bytes: &[u8]) -> Result<Ed25519Private, Fault>
                         .value()
                         .strip_prefix(&[0])
                         .and_then(|key| key.try_into().ok());
-                    public = Some(key.ok_or(Fault("the key's DER cannot be read"))?);
+                    public = Some(key.ok_or(DerError("the key's DER cannot be read"))?);
                 }
             }
             Ok(Ed25519Private { seed, public })
@@ -216,72 +213,17 @@ pub(super) fn ed25519_private_key(bytes: &[u8]) -> Result<Ed25519Private, Fault>
     })
 }
 
-fn any<'r>(reader: &mut SliceReader<'r>) -> Result<AnyRef<'r>, Fault> {
+fn any<'r>(reader: &mut SliceReader<'r>) -> Result<AnyRef<'r>, DerError> {
     Ok(reader.decode()?)
 }
 
 /// Reads something that must be all there is.
 fn whole<'r, T>(
     bytes: &'r [u8],
-    read: impl FnOnce(&mut SliceReader<'r>) -> Result<T, Fault>,
-) -> Result<T, Fault> {
+    read: impl FnOnce(&mut SliceReader<'r>) -> Result<T, DerError>,
+) -> Result<T, DerError> {
     let mut reader = SliceReader::new(bytes)?;
     let read = read(&mut reader)?;
     reader.finish()?;
     Ok(read)
-}
-
-/// An Ed25519 key as a `SubjectPublicKeyInfo` (RFC 8410 4).
-pub(super) fn ed25519_info(key: &[u8; 32]) -> Vec<u8> {
-    let algorithm = value(0x30, &[&value(0x06, &[ED25519.as_bytes()])]);
-    value(0x30, &[&algorithm, &value(0x03, &[&[0], key])])
-}
-
-/// A P-256 key as a `SubjectPublicKeyInfo` (RFC 5480 2).
-pub(super) fn ecdsa_p256_info(point: &[u8; 65]) -> Vec<u8> {
-    let identifiers = [
-        value(0x06, &[EC_PUBLIC_KEY.as_bytes()]),
-        value(0x06, &[PRIME256V1.as_bytes()]),
-    ];
-    let algorithm = value(0x30, &[&identifiers.concat()]);
-    value(0x30, &[&algorithm, &value(0x03, &[&[0], point])])
-}
-
-/// An RSA key as a `SubjectPublicKeyInfo` (RFC 3279 2.3.1).
-pub(super) fn rsa_info(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
-    let algorithm = value(0x30, &[&value(0x06, &[RSA.as_bytes()]), &value(0x05, &[])]);
-    let key = value(0x30, &[&integer(modulus), &integer(exponent)]);
-    value(0x30, &[&algorithm, &value(0x03, &[&[0], &key])])
-}
-
-/// A positive number, from big-endian bytes of which the first is not zero.
-fn integer(number: &[u8]) -> Vec<u8> {
-    let sign: &[u8] = if number.first().is_some_and(|byte| byte & 0x80 != 0) {
-        &[0]
-    } else {
-        &[]
-    };
-    value(0x02, &[sign, number])
-}
-
-/// Tag, length, and the parts as content.
-fn value(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let len: usize = parts.iter().map(|part| part.len()).sum();
-    let mut bytes = vec![tag];
-    match u8::try_from(len) {
-        Ok(len @ ..=0x7f) => bytes.push(len),
-        _ => {
-            let digits: Vec<u8> = len
-                .to_be_bytes()
-                .into_iter()
-                .skip_while(|byte| *byte == 0)
-                .collect();
-            bytes.push(0x80 | u8::try_from(digits.len()).unwrap_or_default());
-            bytes.extend(digits);
-        }
-    }
-    for part in parts {
-        bytes.extend(*part);
-    }
-    bytes
 }

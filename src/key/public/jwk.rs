@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::key::Key;
+use super::checked::{Key, PRIVATE};
 use super::{PublicAlgorithm, PublicKey};
 use crate::notation::encoding::Encoding;
 
@@ -44,7 +44,7 @@ fn key(object: &Object) -> Result<Option<PublicKey>, &'static str> {
         .iter()
         .any(|member| object.contains_key(*member))
     {
-        return Err(super::form::PRIVATE);
+        return Err(PRIVATE);
     }
     if object.contains_key("k") || object.get("kty").is_some_and(|kty| kty == "oct") {
         return Err("the JWK is a symmetric secret: a public key is needed here");

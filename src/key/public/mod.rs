@@ -1,20 +1,21 @@
 //! Public keys as operators configure them, and signatures checked with them (SCHEMES 1 `algorithm`, SCHEMES 2).
 //!
-//! A key's text is read once, at load (`form`); what it cannot do is refused there by name. A signature is checked
+//! A key's text is read once, at load (`spelling`); what it cannot do is refused there by name. A signature is checked
 //! with the algorithm that the scheme names and the type that the key has: nothing of either comes from the wire, and
-//! nothing is ever fetched. What is strict about each algorithm stands in `key`. A certificate is pinned: its key
+//! nothing is ever fetched. What is strict about each algorithm stands in `checked`. A certificate is pinned: its key
 //! and its dates count, who issued it does not. When a key is active is told here and judged by the caller.
 //!
 //! ECDSA lets anybody turn a signature (r, s) into a second valid one (r, n - s). A signature's bytes are therefore
 //! never what a delivery is known by.
 
 mod asn1;
-mod form;
+mod checked;
 mod jwk;
-mod key;
 mod pem;
 mod point;
 mod signing_key;
+mod spelling;
+mod spki;
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,7 @@ use std::ops::RangeInclusive;
 
 use sha2::{Digest as _, Sha256};
 
-use self::key::Key;
+use self::checked::Key;
 use super::secret::Validity;
 
 pub use self::signing_key::SigningKey;
@@ -114,13 +115,13 @@ impl PublicKey {
     /// Says, without a byte of the text, why it holds no key or one that may not be used: a private or a symmetric
     /// key, an unsupported type or curve, too small an RSA modulus, a point off its curve, an unreadable form.
     pub fn parse_all(text: &[u8]) -> Result<Vec<Self>, &'static str> {
-        form::parse_all(text)
+        spelling::parse_all(text)
     }
 
     /// Whether the text has a shape that no symmetric secret has: PEM, a JWK or `whpk_`. It may still hold no key that
     /// [`parse_all`](Self::parse_all) takes.
     pub fn looks_public(text: &[u8]) -> bool {
-        form::looks_public(text)
+        spelling::looks_public(text)
     }
 
     /// What it can verify.

@@ -7,7 +7,7 @@ use std::fmt;
 use ed25519_dalek::Signer as _;
 use zeroize::Zeroizing;
 
-use super::key::Key;
+use super::checked::Key;
 use super::{PublicKey, asn1, pem};
 use crate::notation::encoding::Encoding;
 

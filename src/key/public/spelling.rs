@@ -3,12 +3,9 @@
 //! The shapes cannot be confused: PEM begins with dashes, JSON with a brace, `whpk_` has an underscore, which standard
 //! base64 has not, 64 hex digits are base64 of 48 bytes, and neither 32 nor 48 bytes are the DER of any key.
 
-use super::key::Key;
+use super::checked::{Key, PRIVATE};
 use super::{PublicKey, asn1, jwk, pem};
 use crate::notation::encoding::Encoding;
-
-/// The one thing that every form is searched for before it is called unreadable.
-pub(super) const PRIVATE: &str = "this is a private key: only the public one is needed here, and the private one should not leave its owner";
 
 /// See [`PublicKey::parse_all`].
 pub(super) fn parse_all(text: &[u8]) -> Result<Vec<PublicKey>, &'static str> {

@@ -15,12 +15,15 @@ use ring::signature::{
     VerificationAlgorithm,
 };
 
-use super::{KeyType, PublicAlgorithm, asn1, point};
+use super::{KeyType, PublicAlgorithm, point, spki};
 
 /// The bits that an RSA modulus may have.
 const MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// The largest RSA exponent: larger ones cost more to check with and nobody uses them.
 const MAX_EXPONENT: u64 = (1 << 33) - 1;
+
+/// The one thing that every form is searched for before it is called unreadable.
+pub(super) const PRIVATE: &str = "this is a private key: only the public one is needed here, and the private one should not leave its owner";
 
 /// A key of a known type that has passed every check of its type.
 #[derive(Clone)]
@@ -113,9 +116,9 @@ impl Key {
     /// The key in the form of RFC 5280 4.1, DER.
     pub(super) fn subject_public_key_info(&self) -> Vec<u8> {
         match self {
-            Self::Ed25519(key) => asn1::ed25519_info(key.as_bytes()),
-            Self::EcdsaP256(point) => asn1::ecdsa_p256_info(point),
-            Self::Rsa { modulus, exponent } => asn1::rsa_info(modulus, exponent),
+            Self::Ed25519(key) => spki::ed25519_info(key.as_bytes()),
+            Self::EcdsaP256(point) => spki::ecdsa_p256_info(point),
+            Self::Rsa { modulus, exponent } => spki::rsa_info(modulus, exponent),
         }
     }
 
