@@ -1,5 +1,5 @@
-//! Digests under a shared secret: hash states with the key already absorbed, made once for each secret and cloned for
-//! each delivery.
+//! Digests under a shared secret (schemes: Algorithms): hash states that have absorbed the key
+//! already. They are made once for each secret and cloned for each delivery.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq as _;
 /// The longest digest, in bytes.
 const MAX_DIGEST: usize = 64;
 
-/// The algorithms that end in a digest which both sides can compute.
+/// The algorithms whose result both sides compute and compare: HMACs and plain hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DigestAlgorithm {
     /// HMAC with SHA-256.
@@ -23,9 +23,9 @@ pub enum DigestAlgorithm {
     HmacSha384,
     /// HMAC with SHA-512.
     HmacSha512,
-    /// SHA-256 alone.
+    /// SHA-256 without a key.
     Sha256,
-    /// SHA-1 alone.
+    /// SHA-1 without a key.
     Sha1,
 }
 
@@ -41,8 +41,8 @@ impl DigestAlgorithm {
         }
     }
 
-    /// Absorbs a key. Any length is taken, an empty one too: that it has bytes at all is for the caller to see to. A
-    /// plain hash absorbs nothing: its secret is part of the content.
+    /// A state that has absorbed `key`. Every length is accepted, zero included; `scheme::key`
+    /// refuses empty keys before. A plain hash absorbs no key: its secret is part of the content.
     pub fn mac(self, key: &[u8]) -> Mac {
         Mac(match self {
             Self::HmacSha1 => State::HmacSha1(keyed(key)),
@@ -63,7 +63,7 @@ fn keyed<H: hmac::KeyInit>(key: &[u8]) -> H {
     H::new_from_slice(key).expect("HMAC takes keys of any length")
 }
 
-/// A digest under way. Wiped on drop, shown by nothing.
+/// A digest in the making. Its state is wiped on drop and never printed.
 #[derive(Clone)]
 pub struct Mac(State);
 
@@ -78,7 +78,7 @@ enum State {
 }
 
 impl Mac {
-    /// Takes in more of the signed content.
+    /// Hashes more of the signed content.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
             State::HmacSha1(mac) => hmac::Mac::update(mac, bytes),
@@ -90,12 +90,13 @@ impl Mac {
         }
     }
 
-    /// Whether the content taken in has this digest, in constant time for digests of the right length.
+    /// Whether the content hashed so far has the digest `expected`. The comparison takes constant
+    /// time if `expected` has the right length.
     pub fn verify(self, expected: &[u8]) -> bool {
         self.finalize().as_bytes().ct_eq(expected).into()
     }
 
-    /// The digest of the content taken in.
+    /// The digest of the content hashed so far.
     pub fn finalize(self) -> Digest {
         match self.0 {
             State::HmacSha1(mac) => Digest::copied(&mac.finalize_fixed()),
@@ -114,7 +115,7 @@ impl fmt::Debug for Mac {
     }
 }
 
-/// A digest, without an allocation.
+/// A finished digest of up to 64 bytes, held without an allocation.
 #[derive(Clone, Copy)]
 pub struct Digest {
     bytes: [u8; MAX_DIGEST],
@@ -132,13 +133,13 @@ impl Digest {
         Self { bytes, len }
     }
 
-    /// Its bytes.
+    /// The digest's bytes, as many as its algorithm gives.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 }
 
-// A digest that we computed is the signature that a forger is after.
+// A digest that we computed is the signature that a forger needs, so it is not printed.
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Digest(hidden)")

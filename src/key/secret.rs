@@ -1,6 +1,6 @@
-//! What the operator configures to verify with: bytes that are wiped on drop and print nothing.
+//! Secrets as the operator configures them: bytes that are wiped on drop and never printed.
 //!
-//! A secret has a name and may have a validity (SPEC 5). Its key is made in `scheme::key`.
+//! A secret has a name and may have a validity (contract: Secrets). `scheme::key` makes its key.
 
 use std::fmt;
 
@@ -8,17 +8,17 @@ use zeroize::Zeroizing;
 
 use crate::clock::UnixMillis;
 
-/// Secret bytes: wiped on drop, shown by nothing.
+/// The bytes of a secret: wiped on drop, never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretText(Zeroizing<Vec<u8>>);
 
 impl SecretText {
-    /// Takes the bytes over; they are wiped when the last owner drops them.
+    /// Takes ownership of the bytes, which are wiped on drop. Each clone wipes its own copy.
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The bytes themselves, for making a key or setting a header; never for showing.
+    /// The bytes themselves, to make a key or to set a header. They must never be shown.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
@@ -33,13 +33,14 @@ impl fmt::Debug for SecretText {
 /// A configured secret: its name, its text, and when it is active.
 #[derive(Clone, Debug)]
 pub struct Secret {
-    /// What logs, metrics and `X-Verigate-Secret` call it: `env:NAME`, `file:BASENAME`, `plain-N` or the operator's name.
+    /// The name in logs, metrics and `X-Verigate-Secret`: `env:NAME`, `file:BASENAME`, `plain-N` or
+    /// the operator's own.
     pub name: String,
     /// The text as configured, before any decoding into a key.
     pub text: SecretText,
-    /// Active from this moment on, that moment included.
+    /// The first moment at which the secret is active; `None`: no lower bound.
     pub not_before: Option<UnixMillis>,
-    /// Active before this moment, that moment excluded.
+    /// The first moment at which the secret is no longer active; `None`: no upper bound.
     pub not_after: Option<UnixMillis>,
 }
 
@@ -49,7 +50,7 @@ impl Secret {
         self.validity().includes(wall)
     }
 
-    /// When it is active, without the text.
+    /// The two bounds, without the text.
     pub fn validity(&self) -> Validity {
         Validity {
             not_before: self.not_before,
@@ -58,17 +59,17 @@ impl Secret {
     }
 }
 
-/// When a secret, or the key made of it, is active.
+/// The period in which a secret, or a key made of it, is active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
-    /// From this moment on, that moment included.
+    /// The first moment of the period; `None`: no lower bound.
     pub not_before: Option<UnixMillis>,
-    /// Before this moment, that moment excluded.
+    /// The first moment after the period; `None`: no upper bound.
     pub not_after: Option<UnixMillis>,
 }
 
 impl Validity {
-    /// Whether `wall` lies within it.
+    /// Whether `wall` lies within the period.
     pub fn includes(self, wall: UnixMillis) -> bool {
         self.not_before.is_none_or(|from| wall >= from)
             && self.not_after.is_none_or(|end| wall < end)

@@ -1,8 +1,8 @@
-//! DER in and out: `SubjectPublicKeyInfo`, certificates, RSA public keys and Ed25519 private keys (RFC 5280 4.1,
-//! RFC 3279 2.3, RFC 8017 A.1.1, RFC 8410).
+//! The reader of DER: `SubjectPublicKeyInfo`, certificates, RSA public keys and Ed25519 private
+//! keys (RFC 5280 4.1, RFC 3279 2.3, RFC 8017 A.1.1, RFC 8410). [`spki`](super::spki) writes DER.
 //!
-//! Of a certificate only its key and its dates are read. It is pinned by the operator, so neither its signature nor
-//! its issuer, names or extensions are looked at.
+//! Only the key and the dates of a certificate are read. The operator pins it, so its signature,
+//! issuer, names and extensions are not checked.
 
 use der::asn1::{
     AnyRef, BitStringRef, GeneralizedTime, ObjectIdentifier, OctetStringRef, UintRef, UtcTime,
@@ -18,7 +18,7 @@ use crate::key::secret::Validity;
 
 const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
 
-/// Why DER is not taken, in plain words.
+/// The reason why DER is refused, in plain words for the operator.
 pub(super) struct DerError(pub(super) &'static str);
 
 impl From<der::Error> for DerError {
@@ -31,9 +31,12 @@ impl From<der::Error> for DerError {
     }
 }
 
-/// The key of a `SubjectPublicKeyInfo` or a certificate, whichever it is.
+/// The key of a `SubjectPublicKeyInfo` or of a certificate. The bytes show which of the two they
+/// are.
 pub(super) fn key_or_certificate(bytes: &[u8]) -> Result<PublicKey, DerError> {
-    // SEQUENCE { SEQUENCE { OBJECT IDENTIFIER … is the one, SEQUENCE { SEQUENCE … the other
+    // SEQUENCE { SEQUENCE { OBJECT IDENTIFIER … is a SubjectPublicKeyInfo, and SEQUENCE { SEQUENCE
+    // { with any other element a certificate. SEQUENCE { INTEGER … is a private key if the number
+    // has a single byte (its version), and a bare RSA key if it has more (its modulus).
     let outer = AnyRef::try_from(bytes)?;
     let inner = first(outer.value())?;
     if inner.tag() == Tag::Integer {
@@ -49,7 +52,7 @@ pub(super) fn key_or_certificate(bytes: &[u8]) -> Result<PublicKey, DerError> {
     }
 }
 
-/// What stands first in a constructed value.
+/// The first element within a constructed value.
 fn first(bytes: &[u8]) -> Result<AnyRef<'_>, DerError> {
     Ok(SliceReader::new(bytes)?.decode()?)
 }
@@ -86,7 +89,7 @@ fn to_be_signed<'r>(reader: &mut SliceReader<'r>) -> Result<PublicKey, DerError>
         }
         Ok(Validity {
             not_before: Some(UnixMillis::from_secs(not_before)),
-            // the last second belongs to it (RFC 5280 4.1.2.5)
+            // The last second belongs to the validity (RFC 5280 4.1.2.5).
             not_after: Some(UnixMillis::from_secs(not_after + 1)),
         })
     })?;
@@ -170,7 +173,8 @@ pub(super) fn rsa_public_key(bytes: &[u8]) -> Result<Key, DerError> {
     })
 }
 
-/// What an Ed25519 private key of PKCS #8 holds.
+/// The content of an Ed25519 private key in PKCS #8: its seed, and its public key if it is written
+/// beside it.
 pub(super) struct Ed25519Private {
     pub(super) seed: Zeroizing<[u8; 32]>,
     pub(super) public: Option<[u8; 32]>,
@@ -195,7 +199,8 @@ pub(super) fn ed25519_private_key(bytes: &[u8]) -> Result<Ed25519Private, DerErr
             let mut public = None;
             while !reader.is_finished() {
                 let field = any(reader)?;
-                // [1] IMPLICIT BIT STRING: the count of unused bits, then the key
+                // The public key is [1] IMPLICIT BIT STRING: the count of unused bits, then the
+                // key.
                 if let Tag::ContextSpecific {
                     number: TagNumber(1),
                     ..
@@ -217,7 +222,7 @@ fn any<'r>(reader: &mut SliceReader<'r>) -> Result<AnyRef<'r>, DerError> {
     Ok(reader.decode()?)
 }
 
-/// Reads something that must be all there is.
+/// Reads an element that must fill `bytes` to the end.
 fn whole<'r, T>(
     bytes: &'r [u8],
     read: impl FnOnce(&mut SliceReader<'r>) -> Result<T, DerError>,

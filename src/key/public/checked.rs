@@ -1,12 +1,17 @@
-//! The keys themselves: what is demanded of one when it is made, and of a signature when it is checked (AU-10).
+//! The keys themselves: the checks that a key passes when it is made, and a signature when it is
+//! verified (AU-10).
 //!
-//! - Ed25519: the key is the one encoding of a point whose order is not small; of a signature, s < L, R is the one
-//!   encoding of such a point too, and the equation holds without the cofactor (RFC 8032 5.1.7, and stricter).
-//! - ECDSA: r and s in 1..n; in DER by one spelling alone: shortest lengths, shortest integers, nothing after it.
-//! - RSA: the signature is as long as the modulus and less than it; the whole padded block is compared with the one
-//!   that the digest gives, its NULL included (RFC 8017 8.2.2). Nothing is parsed out of it.
+//! - Ed25519: the key must be the canonical encoding of a point whose order is not small. Of a
+//!   signature, s must be less than L, R must be such an encoding too, and the equation must hold
+//!   without the cofactor (RFC 8032 5.1.7, and stricter).
+//! - ECDSA: r and s must lie in 1..n. In DER each signature has a single spelling: shortest
+//!   lengths, shortest integers, no bytes after them.
+//! - RSA: the signature must be as long as the modulus and less than it. The whole padded block is
+//!   compared with the block that the digest gives, its NULL included (RFC 8017 8.2.2). Nothing is
+//!   parsed out of it.
 //!
-//! The libraries see to this, but for the encoding of an Ed25519 key and the exact size of a modulus, seen to here.
+//! The libraries check all of this except the encoding of an Ed25519 key and the exact size of a
+//! modulus, which are checked here.
 
 use ed25519_dalek::VerifyingKey;
 use ring::signature::{
@@ -17,21 +22,22 @@ use ring::signature::{
 
 use super::{KeyType, PublicAlgorithm, point, spki};
 
-/// The bits that an RSA modulus may have.
+/// The sizes that an RSA modulus may have, in bits.
 const MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
-/// The largest RSA exponent: larger ones cost more to check with and nobody uses them.
+/// The largest RSA exponent. Larger exponents make verification slower, and no provider uses them.
 const MAX_EXPONENT: u64 = (1 << 33) - 1;
 
-/// The one thing that every form is searched for before it is called unreadable.
+/// The refusal of a private key. Every spelling is searched for private keys before it is called
+/// unreadable.
 pub(super) const PRIVATE: &str = "this is a private key: only the public one is needed here, and the private one should not leave its owner";
 
 /// A key of a known type that has passed every check of its type.
 #[derive(Clone)]
 pub(super) enum Key {
     Ed25519(Box<VerifyingKey>),
-    /// 0x04, x, y
+    /// The uncompressed point: 0x04, x, y.
     EcdsaP256([u8; 65]),
-    /// Both big-endian, the first byte not zero.
+    /// Both numbers are big-endian and begin with a byte that is not zero.
     Rsa {
         modulus: Box<[u8]>,
         exponent: Box<[u8]>,
@@ -39,25 +45,27 @@ pub(super) enum Key {
 }
 
 impl Key {
-    /// From the 32 bytes of RFC 8032 5.1.2.
+    /// The key of 32 bytes (RFC 8032 5.1.2).
     pub(super) fn ed25519(bytes: &[u8]) -> Result<Self, &'static str> {
         let bytes: &[u8; 32] = bytes
             .try_into()
             .map_err(|_| "an Ed25519 public key has 32 bytes")?;
-        // The library reduces y modulo p: without this, 19 values of y would have a second spelling each.
+        // The library reduces y modulo p. Without this check, 19 values of y would have a second
+        // spelling each.
         if !is_below_field_prime(bytes) {
             return Err("the Ed25519 public key is not written in its one canonical form");
         }
         let key = VerifyingKey::from_bytes(bytes)
             .map_err(|_| "the Ed25519 public key is not a point of its curve")?;
-        // A second spelling by the sign bit exists for x = 0 alone, which is of small order.
+        // Points with x = 0 have a second spelling too, by the sign bit, but they are of small
+        // order.
         if key.is_weak() {
             return Err("the Ed25519 public key has a small order: anybody could sign for it");
         }
         Ok(Self::Ed25519(Box::new(key)))
     }
 
-    /// From an uncompressed point (SEC 1 2.3.3).
+    /// The key of an uncompressed point (SEC 1 2.3.3).
     pub(super) fn ecdsa_p256(bytes: &[u8]) -> Result<Self, &'static str> {
         if let [2 | 3, x @ ..] = bytes
             && x.len() == 32
@@ -74,7 +82,7 @@ impl Key {
         Ok(Self::EcdsaP256(bytes))
     }
 
-    /// From big-endian numbers; zeros in front of them do not count.
+    /// The key of two big-endian numbers, whose leading zeros are ignored.
     pub(super) fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, &'static str> {
         let (modulus, exponent) = (
             without_leading_zeros(modulus),
@@ -113,7 +121,7 @@ impl Key {
         }
     }
 
-    /// The key in the form of RFC 5280 4.1, DER.
+    /// The key as the DER of a `SubjectPublicKeyInfo` (RFC 5280 4.1).
     pub(super) fn subject_public_key_info(&self) -> Vec<u8> {
         match self {
             Self::Ed25519(key) => spki::ed25519_info(key.as_bytes()),
@@ -122,7 +130,8 @@ impl Key {
         }
     }
 
-    /// Whether the signature is right; `false` for the algorithm of another type.
+    /// Whether the key made this signature of `message`; `false` for an algorithm of another key
+    /// type.
     pub(super) fn verify(
         &self,
         algorithm: PublicAlgorithm,
@@ -183,7 +192,8 @@ fn rsa(parameters: &RsaParameters, n: &[u8], e: &[u8], message: &[u8], signature
         .is_ok()
 }
 
-/// Whether y, the little-endian number without its top bit (the sign of x), is less than p = 2^255 - 19.
+/// Whether y is less than p = 2^255 - 19. It is the little-endian number without its top bit, which
+/// is the sign of x.
 fn is_below_field_prime(bytes: &[u8; 32]) -> bool {
     let [low, middle @ .., high] = bytes;
     high & 0x7f != 0x7f || middle.iter().any(|byte| *byte != 0xff) || *low < 0xed

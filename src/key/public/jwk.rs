@@ -1,8 +1,9 @@
 //! JSON Web Keys and sets of them (RFC 7517; RFC 7518 6, RFC 8037 2).
 //!
-//! Only the key's own members are read. Certificates within it and URLs to them (`x5c`, `x5u`, `jku`) are not looked
-//! at. A key that says it is not for signatures is no fault in a set, where providers mix them, but it is left out;
-//! any other key that cannot be used is one, since deliveries signed with it would be refused without a word.
+//! Only the members of the key itself are read. Certificates within it and URLs to them (`x5c`,
+//! `x5u`, `jku`) are ignored. In a set, a key that says it is not for signatures is left out,
+//! because providers mix such keys in. Any other key that cannot be used is a fault: deliveries
+//! signed with it would be refused, and the operator would not learn why.
 
 use serde_json::{Map, Value};
 
@@ -12,7 +13,7 @@ use crate::notation::encoding::Encoding;
 
 type Object = Map<String, Value>;
 
-/// The private members of every key type; `k` is a symmetric key.
+/// The private members of all key types except the symmetric key, whose member is `k`.
 const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 
 /// All keys for signatures in a JWK or a JWK Set.
@@ -38,7 +39,7 @@ pub(super) fn keys(text: &[u8]) -> Result<Vec<PublicKey>, &'static str> {
     }
 }
 
-/// One JWK; `None` where it says that it is for something else than signatures.
+/// The key of a JWK; `None` if the JWK says that it is not for signatures.
 fn key(object: &Object) -> Result<Option<PublicKey>, &'static str> {
     if PRIVATE_MEMBERS
         .iter()
@@ -78,7 +79,8 @@ fn key(object: &Object) -> Result<Option<PublicKey>, &'static str> {
     let only = match (&key, text(object, "alg")?) {
         (_, None)
         | (Key::Ed25519(_), Some("EdDSA" | "Ed25519"))
-        // the curve and the hash, not the form of the signature: providers sign DER with such keys too
+        // ES256 names the curve and the hash but leaves the encoding of signatures open here:
+        // providers sign in DER with such keys too.
         | (Key::EcdsaP256(_), Some("ES256")) => None,
         (Key::Rsa { .. }, Some("RS256")) => Some(PublicAlgorithm::RsaPkcs1Sha256),
         (Key::Rsa { .. }, Some("RS384")) => Some(PublicAlgorithm::RsaPkcs1Sha384),
@@ -106,16 +108,16 @@ fn is_for_signatures(object: &Object) -> Result<bool, &'static str> {
     Ok(by_use && by_operations)
 }
 
-/// A member that must be text where there is one.
+/// The value of an optional member, which must be text.
 fn text<'o>(object: &'o Object, member: &str) -> Result<Option<&'o str>, &'static str> {
     match object.get(member) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err("the JWK has a member that is not text where text is due"),
+        Some(_) => Err("the JWK has a member that is not text but must be"),
     }
 }
 
-/// A member that must be there, as base64url of a number's big-endian bytes.
+/// The number in a required member: base64url of its big-endian bytes.
 fn number(object: &Object, member: &str) -> Result<Vec<u8>, &'static str> {
     let text =
         text(object, member)?.ok_or("the JWK lacks a member of its key: `x`, `y`, `n` or `e`")?;

@@ -1,12 +1,14 @@
-//! Public keys as operators configure them, and signatures checked with them (SCHEMES 1 `algorithm`, SCHEMES 2).
+//! Public keys as operators configure them, and the signatures that they verify (schemes:
+//! Algorithms, Keys and secrets).
 //!
-//! A key's text is read once, at load (`spelling`); what it cannot do is refused there by name. A signature is checked
-//! with the algorithm that the scheme names and the type that the key has: nothing of either comes from the wire, and
-//! nothing is ever fetched. What is strict about each algorithm stands in `checked`. A certificate is pinned: its key
-//! and its dates count, who issued it does not. When a key is active is told here and judged by the caller.
+//! The text of a key is read once, at load (`spelling`), and a key that cannot be used is refused
+//! there with the reason. A signature is verified with the algorithm that the scheme names and a
+//! key of that algorithm's type: the wire chooses neither, and nothing is ever fetched. The checks
+//! of each algorithm are listed in `checked`. A certificate is pinned: its key and its dates count,
+//! its issuer does not. A key knows when it is active; the caller compares that with the clock.
 //!
-//! ECDSA lets anybody turn a signature (r, s) into a second valid one (r, n - s). A signature's bytes are therefore
-//! never what a delivery is known by.
+//! ECDSA lets anybody turn a signature (r, s) into a second valid signature (r, n - s). So the
+//! bytes of a signature never identify a delivery.
 
 mod asn1;
 mod checked;
@@ -30,7 +32,7 @@ use super::secret::Validity;
 
 pub use self::signing_key::SigningKey;
 
-/// What a public key can verify.
+/// The types of public keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyType {
     /// Edwards curve 25519 (RFC 8032).
@@ -42,7 +44,7 @@ pub enum KeyType {
 }
 
 impl KeyType {
-    /// What people call it.
+    /// The type's usual name, for messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ed25519 => "Ed25519",
@@ -52,14 +54,14 @@ impl KeyType {
     }
 }
 
-/// Algorithms of signatures made with private keys.
+/// The algorithms whose signatures a private key makes and a public key verifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PublicAlgorithm {
     /// Ed25519: 64 bytes (RFC 8032 5.1).
     Ed25519,
     /// ECDSA with P-256 and SHA-256, r and s in DER (RFC 3279 2.2.3).
     EcdsaP256Der,
-    /// ECDSA with P-256 and SHA-256, r and s of 32 bytes each, one after the other (RFC 7518 3.4).
+    /// ECDSA with P-256 and SHA-256, r followed by s, 32 bytes each (RFC 7518 3.4).
     EcdsaP256Raw,
     /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 8.2).
     RsaPkcs1Sha256,
@@ -70,7 +72,7 @@ pub enum PublicAlgorithm {
 }
 
 impl PublicAlgorithm {
-    /// The type of the keys that verify it.
+    /// The type of the keys that verify the algorithm's signatures.
     pub const fn key_type(self) -> KeyType {
         match self {
             Self::Ed25519 => KeyType::Ed25519,
@@ -79,7 +81,8 @@ impl PublicAlgorithm {
         }
     }
 
-    /// How long a signature can be, in bytes. Within it, an RSA signature is as long as its key's modulus.
+    /// The possible lengths of a signature in bytes. Within this range, an RSA signature must be
+    /// exactly as long as the modulus of its key.
     pub const fn signature_len(self) -> RangeInclusive<usize> {
         match self {
             Self::Ed25519 | Self::EcdsaP256Raw => 64..=64,
@@ -89,69 +92,75 @@ impl PublicAlgorithm {
     }
 }
 
-/// A public key that can be used: of a known type, strong enough, on its curve.
+/// A public key that has passed every check: its type is known, it is strong enough, and it lies on
+/// its curve.
 #[derive(Clone)]
 pub struct PublicKey {
     key: Key,
-    /// SHA-256 of its `SubjectPublicKeyInfo`.
+    /// The SHA-256 of the key's `SubjectPublicKeyInfo`.
     digest: [u8; 32],
     key_id: Option<Box<str>>,
-    /// A JWK's `alg`, where it leaves one of several algorithms.
+    /// The only algorithm that the key may verify, if `alg` of its JWK narrows the choice.
     only: Option<PublicAlgorithm>,
     validity: Validity,
 }
 
 impl PublicKey {
-    /// All keys that a secret's text holds, at least one. The text's shape tells its form; white space around it and
-    /// within base64 does not count.
+    /// All keys that the text of a secret holds, at least one. The beginning of the text decides
+    /// how it is read. White space around it and within base64 is ignored.
     ///
-    /// - `-----BEGIN`: PEM, one certificate or any number of public keys
+    /// - `-----BEGIN`: PEM, either one certificate or any number of public keys
     /// - `{`: a JWK or a JWK Set, whose keys for other uses than signatures are left out
     /// - `whpk_`: base64 of an Ed25519 key
     /// - 64 hex digits: an Ed25519 key
-    /// - base64: an Ed25519 key of 32 bytes, or the DER of a `SubjectPublicKeyInfo` or a certificate
+    /// - base64: an Ed25519 key of 32 bytes, or the DER of a `SubjectPublicKeyInfo` or a
+    ///   certificate
     ///
     /// # Errors
-    /// Says, without a byte of the text, why it holds no key or one that may not be used: a private or a symmetric
-    /// key, an unsupported type or curve, too small an RSA modulus, a point off its curve, an unreadable form.
+    /// The reason why the text holds no key or a key that is refused, without a byte of the text: a
+    /// private or symmetric key, an unsupported type or curve, an RSA modulus of the wrong size, a
+    /// point off its curve, an unreadable text.
     pub fn parse_all(text: &[u8]) -> Result<Vec<Self>, &'static str> {
         spelling::parse_all(text)
     }
 
-    /// Whether the text has a shape that no symmetric secret has: PEM, a JWK or `whpk_`. It may still hold no key that
-    /// [`parse_all`](Self::parse_all) takes.
+    /// Whether the text begins like a public key and like no symmetric secret: PEM, a JWK or
+    /// `whpk_`. [`parse_all`](Self::parse_all) may still refuse it.
     pub fn looks_public(text: &[u8]) -> bool {
         spelling::looks_public(text)
     }
 
-    /// What it can verify.
+    /// The type of the key.
     pub fn key_type(&self) -> KeyType {
         self.key.key_type()
     }
 
-    /// A JWK's `kid`.
+    /// The name of the key: a JWK's `kid`.
     pub fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
     }
 
-    /// When it is active: a certificate's dates, for other forms always.
+    /// The period in which the key is active: the dates of a certificate, and no bounds for other
+    /// keys.
     pub fn validity(&self) -> Validity {
         self.validity
     }
 
-    /// `SHA256:` and 64 hex digits: the digest of the key's DER `SubjectPublicKeyInfo`, the same for every form that a
-    /// key is written in. `openssl pkey -pubin -outform DER | sha256sum` shows it too.
+    /// `SHA256:` and 64 hex digits: the digest of the key's DER `SubjectPublicKeyInfo`. It is the
+    /// same however the key is written, and `openssl pkey -pubin -outform DER | sha256sum` prints
+    /// it too.
     pub fn fingerprint(&self) -> String {
         format!("SHA256:{}", hex::encode(self.digest))
     }
 
-    /// Whether signatures of this algorithm can be verified with it: the type is right, and so is a JWK's `alg`.
+    /// Whether the key may verify signatures of this algorithm: its type is right, and a JWK's
+    /// `alg` allows it.
     pub fn fits(&self, algorithm: PublicAlgorithm) -> bool {
         self.key_type() == algorithm.key_type() && self.only.is_none_or(|only| only == algorithm)
     }
 
-    /// Whether `signature` is the key's signature of `message`; `false` where the key does not
-    /// [fit](Self::fits) the algorithm. Bounded work, whatever the signature.
+    /// Whether `signature` is the key's signature of `message`; `false` if the key does not
+    /// [fit](Self::fits) the algorithm. The work is bounded for every signature.
     pub fn verify(&self, algorithm: PublicAlgorithm, message: &[u8], signature: &[u8]) -> bool {
         self.fits(algorithm)
             && algorithm.signature_len().contains(&signature.len())

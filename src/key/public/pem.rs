@@ -1,15 +1,16 @@
-//! PEM (RFC 7468): blocks of base64 between lines that name what is in them.
+//! PEM (RFC 7468): blocks of base64 between lines that name their content.
 //!
-//! More is taken than its grammar has, as keys travel through environment variables and YAML: any white space within
-//! a block, and text around blocks. What a block may hold is decided by who asks.
+//! The reader is more lenient than the RFC's grammar, because keys travel through environment
+//! variables and YAML: it allows any white space within a block, and text around blocks. The caller
+//! decides which content it accepts.
 
 use zeroize::Zeroizing;
 
 use crate::notation::encoding::Encoding;
 
-/// One block, not yet decoded.
+/// A block whose base64 is not decoded yet.
 pub(super) struct Block<'t> {
-    /// What its lines name, `PUBLIC KEY`.
+    /// The name in the block's lines, such as `PUBLIC KEY`.
     pub(super) label: &'t str,
     text: &'t str,
 }
@@ -37,12 +38,12 @@ pub(super) fn blocks(text: &[u8]) -> Result<Vec<Block<'_>>, &'static str> {
 }
 
 impl Block<'_> {
-    /// Whether it holds a private key, of whatever kind.
+    /// Whether the block holds a private key of any kind.
     pub(super) fn is_private(&self) -> bool {
         self.label.ends_with("PRIVATE KEY")
     }
 
-    /// What is in it; wiped on drop.
+    /// The block's content, wiped on drop.
     pub(super) fn decoded(&self) -> Result<Zeroizing<Vec<u8>>, &'static str> {
         if self.text.contains('\\') {
             return Err(
@@ -53,7 +54,7 @@ impl Block<'_> {
     }
 }
 
-/// What base64 of the standard alphabet stands for, white space left out; wiped on drop.
+/// The bytes of base64 in the standard alphabet, white space ignored; wiped on drop.
 pub(super) fn base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut packed = Zeroizing::new(Vec::with_capacity(text.len()));
     packed.extend(text.iter().filter(|byte| !byte.is_ascii_whitespace()));

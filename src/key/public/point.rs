@@ -1,8 +1,9 @@
 //! Whether a point lies on NIST curve P-256 (SP 800-186 3.2.1.3).
 //!
-//! The library that verifies asks the same for each signature, but cannot be asked before there is one; a key that
-//! can verify nothing should be a fault of the configuration, not of every delivery. Simple rather than fast, in
-//! time that depends on the point: it is public. No other arithmetic is done with the result.
+//! The verifying library makes the same check, but only together with a signature. A key that can
+//! verify nothing should be a problem of the configuration at load, not of every delivery. The
+//! arithmetic is simple rather than fast, and its time depends on the point, which is public.
+//! Nothing else uses it.
 
 /// A number modulo p in words of 64 bits, the least significant first.
 type Element = [u64; 4];
@@ -22,7 +23,7 @@ const B: Element = [
     0x5ac6_35d8_aa3a_93e7,
 ];
 
-/// Whether these are 0x04, x and y with both coordinates less than p and y^2 = x^3 - 3x + b.
+/// Whether the bytes are 0x04, x and y with both coordinates less than p and y^2 = x^3 - 3x + b.
 pub(super) fn is_uncompressed_p256(bytes: &[u8; 65]) -> bool {
     let [4, coordinates @ ..] = bytes else {
         return false;
@@ -35,7 +36,7 @@ pub(super) fn is_uncompressed_p256(bytes: &[u8; 65]) -> bool {
     multiply(y, y) == right
 }
 
-/// The number that 32 big-endian bytes are, where it is less than p.
+/// The number of 32 big-endian bytes; `None` if it is not less than p.
 fn element(bytes: &[u8]) -> Option<Element> {
     let mut number = [0; 4];
     for (word, part) in number.iter_mut().zip(bytes.rchunks_exact(8)) {
@@ -66,7 +67,7 @@ fn subtract(a: Element, b: Element) -> Element {
     }
 }
 
-/// By doubling and adding, from the highest bit of `a` down.
+/// The product, by doubling and adding from the highest bit of `a` down.
 fn multiply(a: Element, b: Element) -> Element {
     let mut product = [0; 4];
     for word in a.iter().rev() {
@@ -80,7 +81,7 @@ fn multiply(a: Element, b: Element) -> Element {
     product
 }
 
-/// The sum modulo 2^256, and whether it is one more digit long.
+/// The sum modulo 2^256, and whether it overflowed.
 fn raw_sum(a: Element, b: Element) -> (Element, bool) {
     let (mut sum, mut carry) = ([0; 4], false);
     for (to, (a, b)) in sum.iter_mut().zip(a.iter().zip(b)) {

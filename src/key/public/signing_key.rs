@@ -1,6 +1,6 @@
-//! The private half of an Ed25519 key, for signing what is sent on and for making deliveries to try a route with.
+//! The private half of an Ed25519 key. It signs the deliveries that are made to try a route.
 //!
-//! Wiped on drop, shown by nothing. The other algorithms are verified only.
+//! The key is wiped on drop and never printed. Keys of other algorithms only verify.
 
 use std::fmt;
 
@@ -16,12 +16,12 @@ use crate::notation::encoding::Encoding;
 pub struct SigningKey(ed25519_dalek::SigningKey);
 
 impl SigningKey {
-    /// From PEM of PKCS #8, `whsk_` and base64 of the seed or of seed and public key, or 64 hex digits of the seed.
-    /// White space around the text does not count.
+    /// Reads PEM of PKCS #8, `whsk_` and base64 of the seed (alone or followed by the public key),
+    /// or 64 hex digits of the seed. White space around the text is ignored.
     ///
     /// # Errors
-    /// Says, without a byte of the text, why it is no such key. A public key that does not belong to the seed beside
-    /// it is refused.
+    /// The reason why the text is no such key, without a byte of the text. A public key that does
+    /// not belong to the seed beside it is refused.
     pub fn parse(text: &[u8]) -> Result<Self, &'static str> {
         let text = text.trim_ascii();
         if text.starts_with(b"-----BEGIN") {
@@ -68,19 +68,19 @@ impl SigningKey {
 
     fn from_seed(seed: &[u8; 32], public: Option<[u8; 32]>) -> Result<Self, &'static str> {
         let key = ed25519_dalek::SigningKey::from_bytes(seed);
-        // Signing with another key's public half gives the private one away.
+        // A signature made with the public half of another key reveals the private half.
         if public.is_some_and(|public| public != key.verifying_key().to_bytes()) {
             return Err("the public key beside the private one does not belong to it");
         }
         Ok(Self(key))
     }
 
-    /// The signature of `message` (RFC 8032 5.1.6): the same bytes each time.
+    /// The signature of `message` (RFC 8032 5.1.6). It is deterministic.
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.0.sign(message).to_bytes()
     }
 
-    /// The key that verifies what this one signs.
+    /// The public key that verifies this key's signatures.
     pub fn public(&self) -> PublicKey {
         PublicKey::new(Key::Ed25519(Box::new(self.0.verifying_key())))
     }

@@ -1,7 +1,9 @@
-//! From a text to public keys, by its shape (SCHEMES 2).
+//! The ways in which public keys are written; the beginning of the text decides between them
+//! (schemes: Keys and secrets).
 //!
-//! The shapes cannot be confused: PEM begins with dashes, JSON with a brace, `whpk_` has an underscore, which standard
-//! base64 has not, 64 hex digits are base64 of 48 bytes, and neither 32 nor 48 bytes are the DER of any key.
+//! No text has two readings: PEM begins with dashes and JSON with a brace, `whpk_` has an
+//! underscore, which standard base64 lacks, 64 hex digits are base64 of 48 bytes, and neither 32
+//! nor 48 bytes are the DER of any key.
 
 use super::checked::{Key, PRIVATE};
 use super::{PublicKey, asn1, jwk, pem};
@@ -25,7 +27,8 @@ pub(super) fn parse_all(text: &[u8]) -> Result<Vec<PublicKey>, &'static str> {
 /// See [`PublicKey::looks_public`].
 pub(super) fn looks_public(text: &[u8]) -> bool {
     let text = text.trim_ascii_start();
-    // A shared secret may begin with a brace by chance, but does not name the type of a key.
+    // A shared secret may begin with a brace by chance, but it does not hold the name `kty` or
+    // `keys`.
     let is_json = text.starts_with(b"{")
         && [&br#""kty""#[..], br#""keys""#]
             .iter()
@@ -45,7 +48,7 @@ fn pem_keys(text: &[u8]) -> Result<Vec<PublicKey>, &'static str> {
     if blocks.iter().any(pem::Block::is_private) {
         return Err(PRIVATE);
     }
-    // Of a chain, all but the first certificate belong to issuers: their keys sign no delivery.
+    // All certificates of a chain except the first belong to issuers, whose keys sign no delivery.
     if blocks.len() > 1 && blocks.iter().any(|block| block.label == "CERTIFICATE") {
         return Err("more than one PEM block, and one is a certificate: \
                     give the one certificate whose key signs, without its chain");

@@ -1,4 +1,5 @@
-//! DER out: a key as a `SubjectPublicKeyInfo` (RFC 5280 4.1, RFC 3279 2.3).
+//! The writer of DER: a key as a `SubjectPublicKeyInfo` (RFC 5280 4.1, RFC 3279 2.3), from which
+//! its fingerprint is made. [`asn1`](super::asn1) reads DER.
 
 use der::asn1::ObjectIdentifier;
 
@@ -8,13 +9,13 @@ pub(super) const EC_PUBLIC_KEY: ObjectIdentifier =
 pub(super) const PRIME256V1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 pub(super) const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
-/// An Ed25519 key as a `SubjectPublicKeyInfo` (RFC 8410 4).
+/// The `SubjectPublicKeyInfo` of an Ed25519 key (RFC 8410 4).
 pub(super) fn ed25519_info(key: &[u8; 32]) -> Vec<u8> {
     let algorithm = value(0x30, &[&value(0x06, &[ED25519.as_bytes()])]);
     value(0x30, &[&algorithm, &value(0x03, &[&[0], key])])
 }
 
-/// A P-256 key as a `SubjectPublicKeyInfo` (RFC 5480 2).
+/// The `SubjectPublicKeyInfo` of a P-256 key (RFC 5480 2).
 pub(super) fn ecdsa_p256_info(point: &[u8; 65]) -> Vec<u8> {
     let identifiers = [
         value(0x06, &[EC_PUBLIC_KEY.as_bytes()]),
@@ -24,14 +25,14 @@ pub(super) fn ecdsa_p256_info(point: &[u8; 65]) -> Vec<u8> {
     value(0x30, &[&algorithm, &value(0x03, &[&[0], point])])
 }
 
-/// An RSA key as a `SubjectPublicKeyInfo` (RFC 3279 2.3.1).
+/// The `SubjectPublicKeyInfo` of an RSA key (RFC 3279 2.3.1).
 pub(super) fn rsa_info(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
     let algorithm = value(0x30, &[&value(0x06, &[RSA.as_bytes()]), &value(0x05, &[])]);
     let key = value(0x30, &[&integer(modulus), &integer(exponent)]);
     value(0x30, &[&algorithm, &value(0x03, &[&[0], &key])])
 }
 
-/// A positive number, from big-endian bytes of which the first is not zero.
+/// The INTEGER of a positive number, given as big-endian bytes of which the first is not zero.
 fn integer(number: &[u8]) -> Vec<u8> {
     let sign: &[u8] = if number.first().is_some_and(|byte| byte & 0x80 != 0) {
         &[0]
@@ -41,7 +42,7 @@ fn integer(number: &[u8]) -> Vec<u8> {
     value(0x02, &[sign, number])
 }
 
-/// Tag, length, and the parts as content.
+/// The element of this tag: its length, and `parts` as its content.
 fn value(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let len: usize = parts.iter().map(|part| part.len()).sum();
     let mut bytes = vec![tag];

@@ -1,5 +1,5 @@
-//! What attackers send: signatures in second forms, out of range, under weak keys (AU-10), and keys and algorithms put
-//! to each other's use (AU-08).
+//! Attacks: signatures in second spellings, out of range and under weak keys (AU-10), and keys and
+//! algorithms used for each other's purposes (AU-08).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,7 +24,7 @@ const ALGORITHMS: [PublicAlgorithm; 6] = [
 /// The order of P-256.
 const N: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
 
-/// Key text, algorithm, its signature of [`MESSAGE`].
+/// The text of a key, an algorithm, and the key's signature of [`MESSAGE`] by it.
 const GOOD: [(&str, PublicAlgorithm, &str); 7] = [
     (ED25519_PEM, Ed25519, ED25519_SIGNATURE),
     (P256_PEM, EcdsaP256Der, P256_DER_SIGNATURE),
@@ -47,7 +47,7 @@ fn is_good(key_text: &str, algorithm: PublicAlgorithm, signature: &[u8]) -> bool
     key(key_text).verify(algorithm, MESSAGE, signature)
 }
 
-/// `a + b` or `a - b` of equally long big-endian numbers.
+/// The sum or the difference of two big-endian numbers of the same length.
 fn sum(a: &[u8], b: &[u8]) -> Vec<u8> {
     fold(a, b, |a, b| a + b)
 }
@@ -184,7 +184,8 @@ fn au_10_ed25519_r_of_small_order_is_refused_though_the_equation_holds() {
     ] {
         assert!(!is_good(ED25519_PEM, Ed25519, &bytes(signature)));
     }
-    // the lax check of the same library takes the first: it is a signature but for the rule
+    // The lax check of the same library accepts the first signature: only the strict rule refuses
+    // it.
     let point = ed25519_dalek::VerifyingKey::from_bytes(
         &hex::decode(ED25519_HEX).unwrap().try_into().unwrap(),
     )
@@ -222,7 +223,7 @@ fn au_10_ed25519_keys_of_small_order_and_of_second_spellings_are_refused() {
             let why = parse(hex::decode(y).unwrap().try_into().unwrap(), sign).unwrap_err();
             assert!(why.contains("small order"), "{y} {sign}: {why}");
         }
-        // y = p, p + 1, … p + 18 are 0, 1, … 18 again
+        // The values p to p + 18 of y mean 0 to 18 again.
         for low in 0xed..=0xff_u8 {
             let mut y = [0xff; 32];
             (y[0], y[31]) = (low, 0x7f);
@@ -230,7 +231,8 @@ fn au_10_ed25519_keys_of_small_order_and_of_second_spellings_are_refused() {
             assert!(why.contains("canonical"), "{low} {sign}: {why}");
         }
     }
-    // p - 1 is the largest y: small order, but canonical; 2 is on no curve; 3 is a good one
+    // The largest y is p - 1, which is canonical but of small order. y = 2 lies on no curve, and y
+    // = 3 is a good key.
     let small = |low| {
         let mut y = [0; 32];
         y[0] = low;
@@ -240,7 +242,7 @@ fn au_10_ed25519_keys_of_small_order_and_of_second_spellings_are_refused() {
     assert!(small(3).is_ok());
 }
 
-/// r and s in DER, each as the given bytes.
+/// The DER of r and s, each written with exactly the given bytes.
 fn der_of(r: &[u8], s: &[u8]) -> Vec<u8> {
     let part = |number: &[u8]| [&[2, u8::try_from(number.len()).unwrap()], number].concat();
     let content = [part(r), part(s)].concat();

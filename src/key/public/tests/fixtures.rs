@@ -1,7 +1,7 @@
-//! Keys and signatures for the tests of this module, made with OpenSSL, certificates and forgeries with pyca/cryptography
-//! and arithmetic. The private keys belong to nobody.
+//! Keys and signatures for the tests of public keys. OpenSSL made them; certificates and forgeries
+//! were made with pyca/cryptography and arithmetic. The private keys belong to nobody.
 
-/// What is signed.
+/// The content that every signature here signs.
 pub(super) const MESSAGE: &[u8] = b"verigate";
 /// Ed25519, by `openssl genpkey -algorithm ed25519`.
 pub(super) const ED25519_PRIVATE_PEM: &str = "\
@@ -9,7 +9,7 @@ pub(super) const ED25519_PRIVATE_PEM: &str = "\
 MC4CAQAwBQYDK2VwBCIEIBDNREcFzIEZjl88JO+8dzTT5CJmefzO/U+gAPz7RjOY
 -----END PRIVATE KEY-----
 ";
-/// Its public key, as are the following ones.
+/// Its public key. The PEM fixtures that follow are public keys too, unless they say otherwise.
 pub(super) const ED25519_PEM: &str = "\
 -----BEGIN PUBLIC KEY-----
 MCowBQYDK2VwAyEAzfsXrW6lAx9+kPOzpEKkdhOiXR+Q7DxiGnIsGIifGrE=
@@ -21,7 +21,7 @@ pub(super) const ED25519_HEX: &str =
 /// SHA-256 of its DER, by `sha256sum`.
 pub(super) const ED25519_FINGERPRINT: &str =
     "SHA256:57c9d4546ce58c5cd53e063d5f69ee1a687b858c92ea0a71f7def2075adeb685";
-/// Of [`MESSAGE`], base64, as are the following ones.
+/// Its signature of [`MESSAGE`] in base64, like every signature that follows.
 pub(super) const ED25519_SIGNATURE: &str =
     "tr3z270pH+Fn6WNW6bwbe2HyhBZhUTJoxNZNONA0H/hVeOedjGhHZzsGkLmjLcdrgHSWTzfLREoqCKS55dyfDw==";
 /// P-256, by `openssl ecparam -name prime256v1 -genkey`.
@@ -151,7 +151,7 @@ RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9QIhAP////8AAAAA
 pGdTMJfdA85Ml2fRJWTt5ceyhNFqcnYJMWjgWMyWvU7Bfbox3ipz8kIuHnpwua4=
 -----END PUBLIC KEY-----
 ";
-/// Refused: RSA of 1024 bits.
+/// Refused: RSA of 1024 bits, too weak.
 pub(super) const RSA_1024_PEM: &str = "\
 -----BEGIN PUBLIC KEY-----
 MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQCzanbn0MrTgDoJWv+t8Lf0Bdrj
@@ -160,13 +160,13 @@ I6XIfOnbWvIAMCNh7rEKvxI3PlUIuER58kqUqV2R59L2Zs97Hxh5Vj/74xepZu1J
 T8t6UQn94E3akuvWFQIDAQAB
 -----END PUBLIC KEY-----
 ";
-/// Refused: for key agreement.
+/// Refused: a key for key agreement.
 pub(super) const X25519_PEM: &str = "\
 -----BEGIN PUBLIC KEY-----
 MCowBQYDK2VuAyEAcTT8o0XeUUyoG+n167U2MA7HIc2PtFx1c9k1k5pwiB8=
 -----END PUBLIC KEY-----
 ";
-/// Refused: RSA for PSS alone.
+/// Refused: an RSA key for PSS alone.
 pub(super) const RSA_PSS_PEM: &str = "\
 -----BEGIN PUBLIC KEY-----
 MIIBIDALBgkqhkiG9w0BAQoDggEPADCCAQoCggEBAOidRZZ/Whmm7G7YV4rQrqAp
@@ -178,13 +178,13 @@ EDRK7TSO7PfLytWiXYFCwPY5xdorU+Dla5EF5yx2S3+DyZEFmJB7qIZCUVZgCsMC
 AwEAAQ==
 -----END PUBLIC KEY-----
 ";
-/// Refused: the parameters of a curve are no key.
+/// Refused: the parameters of a curve, which are no key.
 pub(super) const EC_PARAMETERS_PEM: &str = "\
 -----BEGIN EC PARAMETERS-----
 BggqhkjOPQMBBw==
 -----END EC PARAMETERS-----
 ";
-/// Refused for signing: encrypted.
+/// Refused for signing: an encrypted private key.
 pub(super) const ED25519_ENCRYPTED_PEM: &str = "\
 -----BEGIN ENCRYPTED PRIVATE KEY-----
 MIGbMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAjAKB7xowFZWgICCAAw
@@ -193,7 +193,8 @@ kDY1GBqsV/+TflVJ1Fmr45QKWU6QquSXxZCKugo5fWlsj6m2BE7g/JHWuoWHFFWP
 o3eP8M5KW/N5dRaxFs4=
 -----END ENCRYPTED PRIVATE KEY-----
 ";
-/// Padded blocks of [`MESSAGE`] under the RSA key, each raised to the private exponent: the first is the right one.
+/// Padded blocks of [`MESSAGE`] under the RSA key, each raised to the private exponent: the first
+/// is the right one.
 pub(super) const RSA_BLOCKS: [(&str, &str); 12] = [
     (
         "the right one",
@@ -292,23 +293,25 @@ Ue73sfX+sBpQ3blLYDfenuhOl4QrfRCweh6kLTeF2vNooZifTFXnaQi+yaZVnBZd
 dwIBAw==
 -----END PUBLIC KEY-----
 ";
-/// Its forgery without the private key: a cube that begins like a block, by Bleichenbacher (2006).
+/// A forgery made without the private key: a cube that begins like a padded block, by
+/// Bleichenbacher (2006).
 pub(super) const RSA_E3_FORGERY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\
     AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\
     AAAAAAAAAAAAAAAAAAAAAAAAAAAAMsv9SnrceQVYPXZ1IPUWQHWRdtN4JvLvY649x6zCT+FekhsWgGadkLGLKo1xkV4Dx86VJ4qD\
     LJI+uS2kV/QjrKs8mSNu++q/h3IoaBxVKDf3Qqg4/g==";
-/// And its right signature.
+/// The right signature of the key with exponent 3.
 pub(super) const RSA_E3_SIGNATURE: &str = "BxaRrg6jgMdWp5SN8x6OSqNUPyOrnh3VZEITISz3zM83SC/eS9bxHNeAdk7+Bx6wgBFIPhpLiJjR9mTAs5aunp944zE+fxovolDu\
     Js0nPw0K9QzYX4YUIq0pMW59r6qrn22gcyIPVKCgm94MdobQXgD1wuCsKox76f1CuwBXC6VGi/3M8vE2g4JMTjj0NiI4u5Q4rCFK\
     jzO/iIUEifKVxHz71vRbpgjtqPNweiCwWtLTZ1SVt6hsxGjGYnCdh+m1i5vcPIcsBRwaKoVoRe645HCWxFbVE4dkL0o6mbEf1aIZ\
     rHWw1xPsfaZa9yqIQDQmk++8nIe3U+riLdF2jIY2ow==";
-/// R is the neutral point, s = h a: the equation holds, anybody with the private key makes it for every message.
+/// A signature whose R is the neutral point, with s = h a. The equation holds, and the owner of the
+/// private key can make such a signature for every message.
 pub(super) const ED25519_SMALL_R: &str =
     "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACVfufD1Hf12quU0RcMnE671rYUL9/DPpxr8IY80gbnAA==";
-/// The same with y = 1 written as p + 1.
+/// The same signature with y = 1 written as p + 1.
 pub(super) const ED25519_SMALL_R_NOT_CANONICAL: &str =
     "7v///////////////////////////////////////3/vF2tIzIGv+puTjp7kdHlu26pw1rwl+ljXgpxbsemABg==";
-/// The same with the sign bit of x = 0 set.
+/// The same signature with the sign bit of x = 0 set.
 pub(super) const ED25519_SMALL_R_SIGNED: &str =
     "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAID3IhhmH1OyIlSbzc9qhd5UqoEkVOwV7eie8EEDZxzuAQ==";
 /// The y of every point of small order, little-endian.

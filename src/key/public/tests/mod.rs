@@ -1,4 +1,5 @@
-//! The forms of keys: every shape that is taken, every one that is refused, by name and without a byte of it.
+//! The spellings of keys: which texts are read, and which are refused by name, without a byte of
+//! the text in the message.
 
 #[cfg(test)]
 mod attacks;
@@ -23,7 +24,7 @@ fn fault(text: &str) -> &'static str {
     PublicKey::parse_all(text.as_bytes()).unwrap_err()
 }
 
-/// What is between a PEM block's lines, in one line: base64 of the DER.
+/// The base64 between the lines of a PEM block, joined to a single line.
 fn inside(pem: &str) -> String {
     pem.lines()
         .filter(|line| !line.starts_with("-----"))
@@ -495,7 +496,7 @@ fn a_certificate_is_active_from_its_first_second_through_its_last() {
     for (millis, is_in) in rows.into_iter().chain([(1_798_761_600_000, false)]) {
         assert_eq!(validity.includes(UnixMillis(millis)), is_in, "{millis}");
     }
-    // from 2050 on, dates are GeneralizedTime
+    // Dates from 2050 on are written as GeneralizedTime.
     assert_eq!(
         one(ED25519_CERTIFICATE).validity().not_after,
         Some(second(2_524_608_001))
@@ -557,7 +558,7 @@ fn every_form_of_a_signing_key_signs_alike() {
         hex::encode(seed),
         format!("whsk_{}\n", STANDARD.encode(seed)),
         format!("whsk_{}", STANDARD.encode(pair)),
-        // version 1 of RFC 5958, with the public key beside the private one
+        // This is version 1 of RFC 5958, with the public key beside the private key.
         pem(
             "PRIVATE KEY",
             &[
@@ -622,7 +623,7 @@ fn what_is_no_signing_key_is_refused_by_name() {
 
 #[test]
 fn signatures_are_those_of_rfc_8032() {
-    // 7.1, tests 1 and 3: seed, public key, message, signature
+    // Tests 1 and 3 of section 7.1: seed, public key, message, signature.
     let rows = [
         (
             "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
