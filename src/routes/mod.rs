@@ -1,9 +1,13 @@
-//! The routing table: host and path to route (SPEC 2.2).
+//! The routing table: from host and path to a route (contract: Route).
 //!
-//! A path is matched byte for byte as received. The most specific path wins: an exact one before a longer prefix
-//! before a shorter one; among routes of the same path, one that names the host before one that does not. So a prefix
-//! that names the host stands back behind an exact path that does not. Configuration builds [`Pattern`]s and asks them
-//! whether they overlap; the gateway looks up in a [`RouteTable`]. Methods are not known here.
+//! A path is matched byte for byte as received. The most specific path wins: an exact path before a
+//! longer prefix before a shorter prefix; among routes of the same path, a route that names the
+//! host before a route for all hosts. The path is compared first, so an exact path for all hosts
+//! wins over a prefix that names the host. Configuration builds [`Pattern`]s and asks whether they
+//! overlap; the gateway looks routes up in a [`RouteTable`].
+//!
+//! Entered by: facts about hosts and paths; methods, schemes and all else that a route holds stay
+//! outside. May import: no other room.
 
 pub mod path;
 mod pattern;
@@ -15,7 +19,7 @@ use crate::routes::path::ambiguity;
 
 const NOTHING_AFTER_PREFIX: &str = "the path ends where the route's prefix does";
 
-/// Routes of type `T`, ready to be looked up in.
+/// A lookup table of routes, each with a value of type `T`.
 #[derive(Clone, Debug)]
 pub struct RouteTable<T> {
     routes: Vec<(Pattern, T)>,
@@ -23,18 +27,19 @@ pub struct RouteTable<T> {
     prefixes: Vec<Prefix>,
 }
 
-/// What a lookup comes to.
+/// The result of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Match<'t, T> {
-    /// The most specific route.
+    /// The value of the most specific route.
     Found(&'t T),
     /// No route for this host and path (`no_route`).
     NoRoute,
-    /// A prefix route, but an ambiguous path (`bad_path`), with the reason in plain words.
+    /// The most specific route is a prefix, but the path is ambiguous (`bad_path`). Holds the
+    /// reason in plain words.
     Ambiguous(&'static str),
 }
 
-/// The routes of one path, as places in [`RouteTable::routes`].
+/// The routes of the same path. Each is an index in [`RouteTable::routes`].
 #[derive(Clone, Debug, Default)]
 struct Hosts {
     /// Hosts in lower case, sorted.
@@ -44,15 +49,16 @@ struct Hosts {
 
 #[derive(Clone, Debug)]
 struct Prefix {
-    /// With its closing slash.
+    /// The prefix with its closing slash.
     text: String,
     hosts: Hosts,
-    /// The place of the longest other prefix that this one begins with.
+    /// The index of the longest other prefix that `text` begins with.
     shorter: Option<usize>,
 }
 
 impl<T> RouteTable<T> {
-    /// Builds the table. Of patterns that overlap the first one counts; configuration refuses them beforehand.
+    /// Builds the table. If patterns overlap, the first pattern counts; the configuration refuses
+    /// such patterns before.
     pub fn new(routes: Vec<(Pattern, T)>) -> Self {
         let mut exact: HashMap<String, Hosts> = HashMap::new();
         let mut by_prefix: HashMap<String, Hosts> = HashMap::new();
@@ -70,7 +76,8 @@ impl<T> RouteTable<T> {
         sorted.sort_by(|a, b| a.0.cmp(&b.0));
         let mut prefixes: Vec<Prefix> = Vec::with_capacity(sorted.len());
         for (text, hosts) in sorted {
-            // In this order it is the one before, or one that that one begins with.
+            // Prefixes are sorted, so the longest shorter prefix is the previous entry, or is found
+            // by following `shorter` from there.
             let mut shorter = prefixes.len().checked_sub(1);
             while let Some(prefix) = shorter.and_then(|place| prefixes.get(place))
                 && !text.starts_with(&prefix.text)
@@ -90,8 +97,9 @@ impl<T> RouteTable<T> {
         }
     }
 
-    /// The route for a request. `host` is the value of `Host` as received, a port and all; `path` is without its
-    /// query. Case and port of the host are of no account; a dot at its end makes it another host. Allocates nothing.
+    /// The route for a request. `host` is the value of `Host` as received, with its port if any;
+    /// `path` has no query. The host's case and port are ignored, but a dot at its end makes it
+    /// another host. Nothing is allocated.
     pub fn find(&self, host: Option<&str>, path: &str) -> Match<'_, T> {
         let host = host.map(without_port);
         if let Some(route) = self
@@ -101,7 +109,8 @@ impl<T> RouteTable<T> {
         {
             return Match::Found(route);
         }
-        // Whatever prefix the path begins with is the last one that sorts before it, or one that this one begins with.
+        // Every prefix that the path begins with sorts before the path. So it is the last entry
+        // before the path, or a shorter prefix of that entry.
         let mut place = self
             .prefixes
             .partition_point(|prefix| prefix.text.as_str() <= path)
@@ -128,12 +137,12 @@ impl<T> RouteTable<T> {
             .map(|(_, route)| route)
     }
 
-    /// Whether there is no route at all.
+    /// Whether the table has no routes.
     pub fn is_empty(&self) -> bool {
         self.routes.is_empty()
     }
 
-    /// All routes in the order they were given in.
+    /// All routes in the order in which they were given.
     pub fn iter(&self) -> impl Iterator<Item = (&Pattern, &T)> {
         self.routes.iter().map(|(pattern, route)| (pattern, route))
     }
@@ -167,7 +176,8 @@ impl Hosts {
     }
 }
 
-/// `Host` without `:port`; the colons within an IPv6 literal's brackets are none of a port.
+/// The value of `Host` without `:port`. The colons within the brackets of an IPv6 address do not
+/// begin a port.
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port))

@@ -1,14 +1,16 @@
-//! Is this path ambiguous: could a receiver read it as another path than the one it is matched as (SPEC 2.2)?
+//! The test for ambiguous paths: could a receiver read this path as another path than the gateway
+//! matched (contract: Route)?
 //!
-//! Under a prefix route the rest of the path is the sender's choice, and the application behind may decode and
-//! normalise what we match byte for byte. So whatever such steps would change the meaning of is refused. Nothing is
-//! decoded or normalised for matching; the path that passes is forwarded as it came.
+//! Under a prefix route the sender chooses the rest of the path, and the app may decode and
+//! normalise bytes that the gateway matches as they are. So a path is refused if decoding or
+//! normalising would change its meaning. The gateway itself never decodes or normalises a path; it
+//! forwards a path that passes exactly as received.
 
 const NOT_ABSOLUTE: &str = "the path does not start with a slash";
 const DOT_SEGMENT: &str = "the path holds a dot segment";
 const EMPTY_SEGMENT: &str = "the path holds an empty segment";
 const BACKSLASH: &str = "the path holds a backslash";
-const PARAMETER: &str = "the path holds a semicolon, which some servers cut it at";
+const PARAMETER: &str = "the path holds a semicolon, at which some servers cut it off";
 const FOREIGN_BYTE: &str = "the path holds a byte that no path may hold unencoded";
 const BROKEN_ESCAPE: &str =
     "the path holds a percent sign that is not followed by two hexadecimal digits";
@@ -17,7 +19,8 @@ const ENCODED_CONTROL: &str = "the path holds an encoded control character";
 const ENCODED_TWICE: &str = "the path holds a character that is percent-encoded twice";
 const NOT_UTF8: &str = "the path holds percent-encoded bytes that are not UTF-8";
 
-/// Why `path` (without its query) is ambiguous, in plain words; `None` where it is not. A trailing slash is not.
+/// The reason why `path` (without its query) is ambiguous, in plain words; `None` if it is not. A
+/// slash at the end is allowed.
 pub fn ambiguity(path: &str) -> Option<&'static str> {
     let Some(rest) = path.strip_prefix('/') else {
         return Some(NOT_ABSOLUTE);
@@ -28,13 +31,15 @@ pub fn ambiguity(path: &str) -> Option<&'static str> {
         .or_else(|| ambiguous_bytes(rest))
 }
 
-/// Whether a path may hold `byte` as it is (RFC 3986 section 3.3), the percent sign of an escape included.
+/// Whether a path may hold `byte` unencoded (RFC 3986 section 3.3). The percent sign, which begins
+/// an escape, counts as allowed.
 pub(super) fn is_path_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&byte)
 }
 
 fn ambiguous_segments(rest: &str) -> Option<&'static str> {
-    // `//` inside was seen before; what is left is a slash right behind the first one.
+    // The caller has searched `rest` for `//`. A slash at its start follows the path's first slash,
+    // so there is an empty segment too.
     if rest.starts_with('/') {
         return Some(EMPTY_SEGMENT);
     }
@@ -45,9 +50,10 @@ fn ambiguous_segments(rest: &str) -> Option<&'static str> {
 
 fn ambiguous_bytes(rest: &str) -> Option<&'static str> {
     let mut bytes = rest.as_bytes();
-    // The bytes that decoding gives, as far as a second decoding would look back: a `%` and one digit after it.
+    // The last two bytes after decoding. A second decoding could take them for the `%` and the
+    // first digit of an escape.
     let mut decoded = [0; 2];
-    // Percent-encoded bytes of a character that is not complete yet.
+    // The percent-encoded bytes of a character that is not complete yet.
     let mut partial = Utf8::default();
     while let [first, after @ ..] = bytes {
         let byte = match (*first, after) {
@@ -80,7 +86,8 @@ fn ambiguous_bytes(rest: &str) -> Option<&'static str> {
                 byte
             }
         };
-        // A `%` can only have come out of an escape, so these three would be decoded by whoever decodes once more.
+        // A decoded `%` can only come from an escape, so a receiver that decodes a second time
+        // would decode these three bytes again.
         if let [b'%', high] = decoded
             && let Some(b'/' | b'\\' | b'.' | b';' | b'%' | 0..0x20 | 0x7f..) = hex_pair(high, byte)
         {
@@ -100,7 +107,7 @@ fn hex_pair(high: u8, low: u8) -> Option<u8> {
     Some(digit(high)? << 4 | digit(low)?)
 }
 
-/// The bytes of one character of UTF-8 that has begun.
+/// The first bytes of a UTF-8 character that is not complete yet.
 #[derive(Default)]
 struct Utf8 {
     bytes: [u8; 4],
@@ -112,7 +119,7 @@ impl Utf8 {
         self.len == 0
     }
 
-    /// Takes one more byte; false where that cannot be UTF-8 any more.
+    /// Adds a byte; `false` if no UTF-8 character begins with these bytes.
     fn takes(&mut self, byte: u8) -> bool {
         let Some(next) = self.bytes.get_mut(self.len) else {
             return false;
@@ -121,7 +128,7 @@ impl Utf8 {
         self.len += 1;
         match std::str::from_utf8(self.bytes.get(..self.len).unwrap_or_default()) {
             Ok(_) => self.len = 0,
-            // No length of an error: more bytes could still make a character of it.
+            // An error without a length: further bytes could still complete the character.
             Err(error) if error.error_len().is_none() => {}
             Err(_) => return false,
         }

@@ -1,47 +1,50 @@
-//! What one route matches, and how `host` and `path` of a `[[route]]` are read (SPEC 2.2, 5).
+//! The pattern of a route: how `host` and `path` of a `[[route]]` are read (contract: Route,
+//! Configuration).
 //!
-//! A pattern that was parsed can be matched byte for byte. Looking up is [`super::RouteTable`]'s.
+//! A parsed pattern can be compared byte for byte with requests. [`super::RouteTable`] looks routes
+//! up.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::routes::path::{ambiguity, is_path_byte};
 
-/// What one route matches.
+/// The requests that a route matches, by host and path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pattern {
-    /// The host in lower case, without a port; an IPv6 address in brackets. `None` matches any host, and none.
+    /// The host in lower case, without a port; an IPv6 address in brackets. `None` matches every
+    /// request, even without `Host`.
     pub host: Option<String>,
-    /// The path.
+    /// The path or the prefix of paths.
     pub path: PathPattern,
 }
 
-/// Which paths a route matches.
+/// The paths that a route matches.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PathPattern {
-    /// This path alone.
+    /// Only this path.
     Exact(String),
-    /// Every path that begins with this one, which ends in a slash, and goes on after it.
+    /// Every path that begins with this text and is longer. The text ends in a slash.
     Prefix(String),
 }
 
-/// Why a route's host or path cannot be used.
+/// The reason why a route's host or path cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadPattern {
-    /// Which of the two it is.
+    /// The part that is wrong.
     pub part: PatternPart,
-    /// What is wrong, lower case, no full stop.
+    /// The problem, in lower case without a full stop.
     pub message: &'static str,
-    /// What would be right.
+    /// Advice on how to write it instead.
     pub help: &'static str,
 }
 
 /// The parts of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PatternPart {
-    /// `host`
+    /// The value of `host`.
     Host,
-    /// `path`
+    /// The value of `path`.
     Path,
 }
 
@@ -49,7 +52,7 @@ impl Pattern {
     /// Reads a route's `host` and `path`.
     ///
     /// # Errors
-    /// The first thing wrong, the path being looked at first.
+    /// The first problem. The path is read before the host.
     pub fn parse(host: Option<&str>, path: &str) -> Result<Self, BadPattern> {
         let path = parse_path(path).map_err(|(message, help)| BadPattern {
             part: PatternPart::Path,
@@ -67,14 +70,14 @@ impl Pattern {
         Ok(Self { host, path })
     }
 
-    /// Whether some request fits both and neither is the more specific: same host or none, and the same path. A prefix
-    /// and a path under it do not overlap, nor do a host and none.
+    /// Whether some request would fit both patterns with neither more specific than the other. This
+    /// is so only for the same path with the same host, or without a host in both.
     pub fn overlaps(&self, other: &Self) -> bool {
         self == other
     }
 }
 
-/// As written in the configuration, e.g. `hooks.example.com/hooks/*`.
+/// Writes the pattern as in the configuration, e.g. `hooks.example.com/hooks/*`.
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.host.as_deref().unwrap_or_default())?;
@@ -85,12 +88,12 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// A message, and what would be right.
+/// The problem, and advice on how to write it instead.
 type Wrong = (&'static str, &'static str);
 
 fn parse_path(path: &str) -> Result<PathPattern, Wrong> {
     let (stem, is_prefix) = match path.strip_suffix("/*") {
-        // The slash is one byte, so the cut leaves it on the stem.
+        // The stem keeps the slash; only the `*` is cut off.
         Some(_) => (path.strip_suffix('*').unwrap_or(path), true),
         None => (path, false),
     };
@@ -102,8 +105,8 @@ fn parse_path(path: &str) -> Result<PathPattern, Wrong> {
     }
     if stem.contains('*') {
         return Err((
-            "`*` stands elsewhere than after the last `/`",
-            "`/hooks/*` matches all paths under `/hooks/`; other patterns are not known",
+            "`*` is allowed only as the whole last segment",
+            "`/hooks/*` matches all paths under `/hooks/`; there are no other patterns",
         ));
     }
     if stem.contains(['?', '#']) {
@@ -121,7 +124,7 @@ fn parse_path(path: &str) -> Result<PathPattern, Wrong> {
     if let Some(message) = ambiguity(stem) {
         return Err((
             message,
-            "write the path in its plain form; servers disagree about what this one means",
+            "write the path in its plain form; servers read this spelling in different ways",
         ));
     }
     Ok(if is_prefix {
@@ -143,7 +146,7 @@ fn parse_host(host: &str) -> Result<String, Wrong> {
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
     {
-        // Senders write an address in its shortest form, so that is what is matched.
+        // Senders write an address in its shortest form, so the pattern is stored in that form.
         return match literal.parse::<Ipv6Addr>() {
             Ok(address) => Ok(format!("[{address}]")),
             Err(_) => Err((
@@ -249,10 +252,10 @@ mod tests {
             ("hooks", "does not start"),
             ("*", "does not start"),
             ("https://a/b", "does not start"),
-            ("/hooks*", "elsewhere"),
-            ("/hooks/*/a", "elsewhere"),
-            ("/hooks/**", "elsewhere"),
-            ("/*/*", "elsewhere"),
+            ("/hooks*", "whole last segment"),
+            ("/hooks/*/a", "whole last segment"),
+            ("/hooks/**", "whole last segment"),
+            ("/*/*", "whole last segment"),
             ("/a?b", "query"),
             ("/a#b", "query"),
             ("/a b", "no URL path may hold"),

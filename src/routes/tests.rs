@@ -1,10 +1,11 @@
-//! The rows of ATTACKS class PA and HD-14 on the table, and its agreement with the rule spelled out.
+//! The rows of the catalogue's class PA and HD-14 on the table (attacks: Path confusion), and the
+//! table compared with a slow model of its rule.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// A table whose routes are called what they match.
+/// A table in which the value of each route is its pattern as text.
 fn table(patterns: &[&str]) -> RouteTable<String> {
     let parsed = patterns.iter().map(|text| {
         let (host, _) = text.split_once('/').expect("a path");
@@ -23,7 +24,7 @@ fn find<'t>(table: &'t RouteTable<String>, host: Option<&str>, path: &str) -> &'
     }
 }
 
-/// Rows of id, host, path and what is found.
+/// Checks rows of: id, host, path, and the route or the code expected.
 fn check(table: &RouteTable<String>, rows: &[(&str, &str, &str, &str)]) {
     let mut wrong = Vec::new();
     for row in rows {
@@ -217,7 +218,7 @@ fn routes_are_listed_as_given_and_written_as_configured() {
     assert_eq!(listed, wanted);
 }
 
-/// The rule of SPEC 2.2 spelled out, slowly.
+/// The rule for the most specific route (contract: Route), written for clarity and not for speed.
 fn model<'t>(routes: &'t RouteTable<String>, host: &str, path: &str) -> &'t str {
     let mut fitting: Vec<_> = routes
         .iter()
