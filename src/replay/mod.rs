@@ -1,6 +1,11 @@
-//! The replay window: a small trait over a store of claims, and the guard that settles one (SPEC 4).
+//! The replay window: a trait for stores of claims, and the guard that settles a claim (contract:
+//! States, The window).
 //!
-//! Decisions come from [`crate::verify::claim`]; a store keeps entries, makes a claim atomic and forgets in time.
+//! [`crate::verify::claim`] decides. A store keeps entries, makes each claim atomic and forgets
+//! entries in time.
+//!
+//! Entered by: stores of claims, and the promises that each of them makes. May import:
+//! [`crate::clock`] and [`crate::verify::claim`]; never a runtime: the caller polls the futures.
 
 pub mod memory;
 
@@ -12,23 +17,23 @@ use crate::verify::claim::{Arrival, ClaimKey, Decision, Fingerprint};
 
 pub use memory::MemoryWindow;
 
-/// The store of claims that the gateway runs with. Another store takes effect here, and nowhere else.
+/// The store with which the gateway runs. Another store is chosen here and nowhere else.
 pub type Window = MemoryWindow;
 
-/// The right to settle one claim. Carries what a store needs to find its entry again.
+/// The right to settle a claim, with the values by which a store finds its entry again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
     /// The claimed key.
     pub key: ClaimKey,
-    /// Tells this claim from a later one under the same key.
+    /// A number that later claims of the same key do not have.
     pub serial: u64,
 }
 
-/// Why a store cannot answer.
+/// The reason why a store cannot answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WindowError {
-    /// Every entry that could make room, of the window or of a route with its own capacity, is in flight (SPEC 4:
-    /// `overloaded`).
+    /// Every entry that could make room is in flight: all entries of the window, or of a route with
+    /// its own capacity. The answer is `overloaded` (contract: The window).
     #[error("every entry of the replay window is in flight")]
     Full,
     /// The store does not answer.
@@ -36,16 +41,16 @@ pub enum WindowError {
     Unavailable,
 }
 
-/// A store's answer to an arrival.
+/// The answer of a store to an arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claimed {
-    /// The claim is ours.
+    /// The claim is granted. The ticket settles it.
     Granted(Ticket),
-    /// It is not; never [`Decision::Claim`].
+    /// The claim is denied for this reason, which is never [`Decision::Claim`].
     Denied(Decision),
 }
 
-/// Which delivery an operator wants to be let through again.
+/// The delivery that an operator wants to be let through again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forget {
     /// Every entry with this route and event id ([`Arrival::event`]).
@@ -54,69 +59,74 @@ pub enum Forget {
     Request(Fingerprint),
 }
 
-/// What `forget` found.
+/// The result of [`ReplayWindow::forget`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forgotten {
-    /// So many entries were dropped.
+    /// The number of entries dropped, at least 1.
     Dropped(usize),
-    /// Nothing of that name.
+    /// The store has no entry of this delivery.
     Unknown,
-    /// One of them is in flight; nothing was dropped.
+    /// An entry of the delivery is in flight, so nothing was dropped.
     InFlight,
 }
 
-/// A store of claims. Futures are `Send` and may be dropped at any point: a claim that was granted inside a dropped
-/// future must end by itself (memory: it cannot happen, `claim` never waits).
+/// A store of claims. Its futures are `Send` and may be dropped at any point. If a future is
+/// dropped that has granted a claim, the store must release that claim itself. (In memory this
+/// cannot happen, because `claim` never waits.)
 pub trait ReplayWindow: Send + Sync + 'static {
-    /// Asks for the claim of `arrival`, atomically against all others. Nothing is claimed before the first poll.
+    /// Asks for a claim, atomically with respect to all other claims. Nothing is claimed before the
+    /// first poll.
     fn claim(
         &self,
         arrival: Arrival,
         now: Now,
     ) -> impl Future<Output = Result<Claimed, WindowError>> + Send;
 
-    /// Settles as [`Settlement::Done`]. A ticket that was settled before changes nothing.
+    /// Settles a claim as [`Settlement::Done`]. Nothing happens if the ticket is settled already.
     fn commit(
         &self,
         ticket: Ticket,
         now: Now,
     ) -> impl Future<Output = Result<(), WindowError>> + Send;
 
-    /// Settles as [`Settlement::Released`]. A ticket that was settled before changes nothing.
+    /// Settles a claim as [`Settlement::Released`]. Nothing happens if the ticket is settled
+    /// already.
     fn release(&self, ticket: Ticket) -> impl Future<Output = Result<(), WindowError>> + Send;
 
-    /// Releases without waiting, for a guard that is dropped unsettled.
+    /// Releases a claim without waiting, for a guard that is dropped unsettled.
     fn abandon(&self, ticket: Ticket);
 
-    /// Drops every entry of one delivery.
+    /// Drops every entry of a delivery.
     fn forget(&self, what: Forget) -> impl Future<Output = Result<Forgotten, WindowError>> + Send;
 
-    /// How many entries are held now.
+    /// The number of entries held now.
     fn entries(&self) -> usize;
 
-    /// How many entries were evicted for room so far, those still within tolerance counted apart.
+    /// The numbers of entries evicted for room so far.
     fn evictions(&self) -> Evictions;
 }
 
 /// Entries evicted for room since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evictions {
-    /// Past their tolerance, or of a scheme without one: harmless or unknowable.
+    /// Entries outside their tolerance, which are harmless because freshness refuses a replay, and
+    /// entries without a tolerance, of which nobody knows whether a replay is still possible.
     pub old: u64,
-    /// Still within their route's tolerance: a replay of them would be let through.
+    /// Entries within their tolerance: a replay of their delivery would be let through.
     pub fresh: u64,
 }
 
-/// What a claim is settled as.
+/// The outcome of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settlement {
-    /// The delivery is processed: a copy of it is a duplicate from now on.
+    /// The delivery was processed: from now on, a copy of it is a duplicate.
     Done,
-    /// The delivery is not processed: its next copy may be forwarded.
+    /// The delivery was not processed: its next copy may be forwarded.
     Released,
 }
 
-/// A granted claim, to be settled by [`Claim::settle`]. A claim that is dropped unsettled is released.
+/// The guard of a granted claim. [`Claim::settle`] settles it. If it is dropped unsettled, it
+/// releases the claim.
 #[derive(Debug)]
 pub struct Claim<W: ReplayWindow = Window> {
     window: Arc<W>,
@@ -124,7 +134,7 @@ pub struct Claim<W: ReplayWindow = Window> {
 }
 
 impl<W: ReplayWindow> Claim<W> {
-    /// Guards a ticket that `window` has just granted.
+    /// Guards a ticket that `window` has granted.
     pub fn new(window: Arc<W>, ticket: Ticket) -> Self {
         Self {
             window,
@@ -132,7 +142,7 @@ impl<W: ReplayWindow> Claim<W> {
         }
     }
 
-    /// Settles the claim. Dropped half way, it counts as released.
+    /// Settles the claim. If the future is dropped before it is ready, the claim is released.
     pub async fn settle(mut self, settlement: Settlement, now: Now) -> Result<(), WindowError> {
         let Some(ticket) = self.ticket else {
             return Ok(());
@@ -229,7 +239,7 @@ mod tests {
         assert_eq!(window.entries(), 0);
     }
 
-    /// A store whose settling never comes to an end.
+    /// A store that never finishes a settling.
     struct Stuck(MemoryWindow);
 
     impl ReplayWindow for Stuck {

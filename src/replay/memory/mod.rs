@@ -1,31 +1,39 @@
-//! The replay window in memory: sharded, bounded, expiring (SPEC 4).
+//! The replay window in memory: sharded, bounded, expiring (contract: States, The window).
 //!
-//! **Keeping.** An entry in flight stays until it is settled. A done entry is forgotten when its ttl has passed by the
-//! monotonic clock and its timestamp is outside the tolerance by the wall clock. Found due by its own key it is gone at
-//! once; the others are found by a hand that moves over two slots with every claim, so no claim pays for many, and
-//! [`ReplayWindow::entries`] may count what is due but not found yet. A copy signed later keeps the entry until that
-//! copy is stale as well. What was forgotten leaves a mark behind, so that a step back of the wall clock, which makes
-//! its timestamp fresh once more, lets no replay in ([`Stored::Forgotten`](crate::verify::claim::Stored::Forgotten)).
+//! **Keeping.** An entry in flight stays until it is settled. A done entry is forgotten when its
+//! ttl has passed by the monotonic clock and its timestamp is outside the tolerance by the wall
+//! clock. If an arrival has the key of such an entry, the entry is removed at once. All others are
+//! found by a hand that moves over two slots with every claim. So no claim pays for many entries,
+//! and [`ReplayWindow::entries`] may count entries that are due but not found yet. If a copy
+//! arrives that was signed later, the entry is kept until that copy is stale too. Each shard
+//! remembers for every route the latest moment at which a forgotten entry became stale. So a step
+//! back of the wall clock, which makes timestamps fresh once more, lets no replay in
+//! ([`Stored::Forgotten`](crate::verify::claim::Stored::Forgotten)).
 //!
-//! **Room.** Never more entries than the capacity, nor of a route than its own. Where one is reached, a done entry
-//! makes room: for a route's own capacity, that route's least recently used; for the window's, in this order, the least
-//! recently used one that
-//! 1. is due to be forgotten, or is out of its tolerance, so that freshness refuses a replay of it;
-//! 2. has no timestamp that could say so;
-//! 3. is of the arriving route, whatever its age;
-//! 4. is another route's.
+//! **Room.** The window never holds more entries than its capacity, nor more entries of a route
+//! than that route's own capacity. At such a limit a done entry is evicted. At a route's limit, it
+//! is that route's least recently used entry. At the window's limit, it is the least recently used
+//! entry of the first of these groups that has any:
+//! 1. entries that are due to be forgotten, or outside their tolerance, so that freshness refuses a
+//!    replay of them;
+//! 2. entries without a timestamp that could be outside;
+//! 3. entries of the arriving route, whatever their age;
+//! 4. entries of other routes.
 //!
-//! So no route's traffic evicts another's entry that is within its tolerance while it has any done entry of its own.
-//! Entries of schemes without a timestamp are not protected from other routes: give a busy route a capacity of its own.
-//! An entry is used when it is settled, and whenever it refuses a copy: the last to go is what is being replayed now.
-//! Across shards "least recently used" is exact for lists up to 64 entries a shard, and within the oldest few per cent
-//! of larger ones: up to a capacity of 8,191 there is one shard, and all is exact.
+//! So while a route has a done entry of its own, its traffic evicts no entry of another route that
+//! is within its tolerance. Entries of schemes without a timestamp are not protected from other
+//! routes: give a busy route a capacity of its own. An entry counts as used when it is settled and
+//! whenever it refuses a copy, so an event that is being replayed now is evicted last. Across
+//! shards, the order of use is exact for lists up to 64 entries a shard. Of longer lists, an entry
+//! among the oldest few per cent is evicted. Up to a capacity of 8,191 there is a single shard, and
+//! the order is always exact.
 //!
-//! **Memory and pauses.** An entry takes 128 bytes and 24 to 48 in the index: 170 MB for a million. It is taken as
-//! entries come, and kept for further ones afterwards. Entries never move; the one work that comes in a lump is an
-//! index arranging itself anew, of one shard, which happens once in thousands of claims.
+//! **Memory and pauses.** An entry takes 128 bytes, and 24 to 48 in the index: 170 MB for a million
+//! entries. Memory is taken as entries come, and kept for later entries. Entries never move. The
+//! only longer pause is the growth of a shard's index, which happens once in thousands of claims.
 //!
-//! Every decision is [`crate::verify::claim::decide`]'s. A restart forgets all: closing that gap is the caller's.
+//! [`crate::verify::claim::decide`] makes every decision. A restart forgets all entries; closing
+//! that gap is the caller's task.
 
 mod shard;
 mod slab;
@@ -44,39 +52,41 @@ use super::{Claimed, Evictions, Forget, Forgotten, ReplayWindow, Ticket, WindowE
 use crate::clock::Now;
 use crate::verify::claim::{Arrival, ClaimKey, Decision, Fingerprint};
 
-/// More would make the search across all of them dearer; 16 keep a lock's share of the time low on any machine that
-/// two network ports can keep busy.
+/// The most shards of a window. More would make the search across all of them slower. With 16, each
+/// lock is held for a small share of the time on any machine that two network ports can keep busy.
 const MOST_SHARDS: usize = 16;
 
-/// Entries of capacity per shard, at least.
+/// The least capacity per shard, in entries.
 const LEAST_PER_SHARD: usize = 4096;
 
-/// A shard with at least so many candidates evicts its own oldest; with fewer, all shards are asked.
+/// The number of candidates from which on a shard evicts its own oldest without asking the other
+/// shards.
 const ENOUGH_TO_CHOOSE_FROM: usize = 64;
 
-/// How often a claim tries to make room before it gives up: others may take what it freed. Only reached where
-/// almost everything is in flight.
+/// The number of times that a claim tries to make room before it gives up, because other claims may
+/// take the room that it made. It is only reached when almost all entries are in flight.
 const ATTEMPTS: usize = 16;
 
-/// The store of claims of one process.
+/// The store of claims of a single process.
 #[derive(Debug)]
 pub struct MemoryWindow {
-    // Mutex, not RwLock: every operation writes (the order of use, if nothing else). std's, not tokio's: it is held for
-    // a few hundred nanoseconds and never across an await. One thread holds one shard's lock at a time, so no order of
-    // locking is needed. Poison is ignored: nothing under it panics unless our own bookkeeping is broken, and then one
-    // failed exchange is better than a window that refuses every delivery from there on.
+    // A Mutex and not an RwLock, because every operation writes, if only the order of use. It is
+    // std's and not tokio's, because it is held for a few hundred nanoseconds and never across an
+    // await. A thread holds the lock of a single shard at a time, so the locks need no order.
+    // Poison is ignored: nothing under the lock panics unless our own bookkeeping is broken, and
+    // then a failed exchange is better than a window that refuses every delivery from then on.
     shards: Box<[Mutex<Shard>]>,
     capacity: usize,
-    // Arc: each shard counts into it.
+    // An Arc, because each shard counts into it.
     counts: Arc<Counts>,
-    // How many entries each route has in all shards; shards keep clones of the inner Arcs. A Mutex, locked only when
-    // a shard meets a route for the first time.
+    // The number of entries that each route has in all shards. Shards keep clones of the inner
+    // Arcs, so this Mutex is locked only when a shard meets a route for the first time.
     routes: Mutex<HashMap<Fingerprint, Arc<AtomicUsize>>>,
 }
 
 impl MemoryWindow {
-    /// An empty window for at most `capacity` entries (of 0, every claim is refused as [`WindowError::Full`]). Takes
-    /// memory only as entries come.
+    /// An empty window for at most `capacity` entries. With 0, every claim fails with
+    /// [`WindowError::Full`]. Memory is taken only as entries come.
     pub fn new(capacity: usize) -> Self {
         Self::with_shards(capacity, (capacity / LEAST_PER_SHARD).clamp(1, MOST_SHARDS))
     }
@@ -130,10 +140,12 @@ impl MemoryWindow {
         Err(WindowError::Full)
     }
 
-    /// Counts one more entry for the window and the route, or says where room must be made first.
+    /// Counts another entry of the window and of the route. The error says where room must be made
+    /// first.
     ///
-    /// `evicted` entries made room for this claim already. A route that holds more than its capacity (which a reload
-    /// has lowered) gives up two or three for every one it takes, so that it shrinks without a pause.
+    /// `evicted` entries have already made room for this claim. A route may hold more than its
+    /// capacity after a reload has lowered it. Such a route gives up two or three entries for each
+    /// that it takes, so that it shrinks without a pause.
     fn reserve(
         &self,
         route_held: &AtomicUsize,
@@ -162,16 +174,18 @@ impl MemoryWindow {
         Ok(())
     }
 
-    /// Whether a shard's own candidate may go without asking the other shards.
+    /// Whether a shard's own candidate may be evicted without asking the other shards.
     fn is_good_enough(&self, victim: Victim) -> bool {
         self.shards.len() == 1
             || victim.rank == Rank::Forgettable
             || (victim.rank != Rank::Foreign && victim.among >= ENOUGH_TO_CHOOSE_FROM)
     }
 
-    /// Evicts the best candidate of all shards. No lock is held between finding it and evicting it: where it is gone
-    /// by then, its shard's next one goes if it is as good, else nothing does and the caller tries again. Says whether
-    /// one went; an error where all that could go are in flight.
+    /// Evicts the best candidate of all shards, and returns whether an entry was evicted. No lock
+    /// is held between the search and the eviction. If the candidate is gone by then, its shard's
+    /// next candidate is evicted if its rank is as good; otherwise the caller tries again.
+    ///
+    /// Fails if all entries that could make room are in flight.
     fn evict_from_any(
         &self,
         search: Search,
@@ -200,7 +214,7 @@ impl MemoryWindow {
         Arc::clone(routes.entry(route).or_default())
     }
 
-    /// The shard of a key: by bits that its shard's index does not start from.
+    /// The shard of a key, chosen by its high bits; the index within a shard uses the low half.
     #[expect(
         clippy::indexing_slicing,
         reason = "the number of shards is a power of two, and at least one"
@@ -210,7 +224,7 @@ impl MemoryWindow {
         &self.shards[high & (self.shards.len() - 1)]
     }
 
-    /// The keys of what an operator named; an error where one of them is in flight.
+    /// The keys of the delivery that an operator named. Fails if an entry of it is in flight.
     fn named(&self, what: Forget) -> Result<Vec<ClaimKey>, Forgotten> {
         let event = match what {
             Forget::Event(event) => Some(event),
@@ -238,12 +252,12 @@ impl MemoryWindow {
     }
 }
 
-/// Whose entries may make room.
+/// The entries among which a victim is searched.
 #[derive(Clone, Copy, Debug)]
 enum Search {
-    /// The route's own: it has reached its own capacity.
+    /// The entries of the arriving route, which has reached its own capacity.
     OfRoute,
-    /// All: the window is full.
+    /// All entries, because the window is full.
     OfWindow,
 }
 
@@ -275,13 +289,15 @@ impl ReplayWindow for MemoryWindow {
         lock(self.home(ticket.key)).release(ticket);
     }
 
-    /// Looks at every entry, a shard at a time: some milliseconds for a million, during which claims of one shard wait.
+    /// Looks at every entry, shard by shard. This takes some milliseconds for a million entries,
+    /// and the claims of a shard wait while it is searched.
     async fn forget(&self, what: Forget) -> Result<Forgotten, WindowError> {
         let keys = match self.named(what) {
             Ok(keys) => keys,
             Err(in_flight) => return Ok(in_flight),
         };
-        // What was claimed anew in between is as if claimed after this call: it stays.
+        // An entry that was claimed again in between is in flight. It stays, as if it had been
+        // claimed after this call.
         let dropped = keys
             .into_iter()
             .filter(|key| lock(self.home(*key)).forget(*key))

@@ -1,7 +1,7 @@
-//! One shard of the memory window: its entries, and which of them makes room (SPEC 4).
+//! A shard of the memory window: its entries, and which of them makes room (contract: The window).
 //!
-//! Everything here runs under the shard's lock and is O(1), but for [`Shard::forget`], an operator's rare act. Room
-//! across shards is [`super`]'s matter.
+//! Everything here runs under the shard's lock and takes constant time, except [`Shard::matching`],
+//! which only an operator's command calls. [`super`] makes room across shards.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
@@ -13,42 +13,42 @@ use crate::clock::{Now, UnixMillis};
 use crate::replay::Ticket;
 use crate::verify::claim::{Arrival, ClaimKey, Decision, Fingerprint, Stored, decide};
 
-/// Slots looked at for what may be forgotten, per claim. A claim fills one slot at most, so entries are found sooner
-/// than new ones come, and no claim ever pays for many.
+/// The slots that each claim checks for entries to be forgotten. A claim fills at most a single
+/// slot, so entries are found faster than new entries come, and no claim pays for many.
 const SWEPT_PER_CLAIM: u32 = 2;
 
-/// Entries moved between the lists of [`Class::Fresh`] and [`Class::Stale`], per search for a victim: bounds what a
-/// step of the wall clock can cost one claim.
+/// The entries that a search for a victim moves from [`Class::Fresh`] to [`Class::Stale`], and
+/// back, at most. This bounds the cost of a step of the wall clock for a single claim.
 const RECLASSED_PER_SEARCH: usize = 8;
 
-/// What all shards count together.
+/// The counts of all shards together.
 ///
-/// All `Relaxed`: each is a number of its own, whose exactness comes from read-modify-write operations; what entries
-/// hold is ordered by the shards' locks.
+/// All accesses are `Relaxed`: each count is independent of the others and exact because of its
+/// read-modify-write operations. The content of entries is ordered by the shards' locks.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
-    /// Entries held, or about to be inserted under a lock.
+    /// The number of entries that are held, or about to be inserted under a lock.
     pub(super) held: AtomicUsize,
-    /// Evicted for room: not within the tolerance.
+    /// The number of entries evicted for room that were not within the tolerance.
     pub(super) evicted_old: AtomicU64,
-    /// Evicted for room: within the tolerance.
+    /// The number of entries evicted for room that were within the tolerance.
     pub(super) evicted_fresh: AtomicU64,
-    /// The next place in the order of use, which is the next serial too.
+    /// The next place in the order of use, which is also the next serial.
     order: AtomicU64,
 }
 
-/// Why a done entry is the one to make room; the first of these that has one is taken.
+/// The reasons why a done entry may make room, the best reason first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
-    /// Both clocks let it be forgotten.
+    /// Both clocks allow the entry to be forgotten.
     Forgettable,
-    /// Freshness refuses a replay of it.
+    /// Freshness refuses a replay of the entry.
     Stale,
-    /// Nothing says how long a replay of it is a danger.
+    /// The entry has no timestamp, so nothing says how long a replay of it is a danger.
     Undated,
-    /// The arriving route's own.
+    /// The entry is of the arriving route.
     Own,
-    /// Another route's, and within its tolerance.
+    /// The entry is of another route and within its tolerance.
     Foreign,
 }
 
@@ -57,16 +57,16 @@ pub(super) enum Rank {
 pub(super) struct Victim {
     slot: Slot,
     pub(super) rank: Rank,
-    /// Its place in the order of use, comparable across shards.
+    /// The entry's place in the order of use, comparable across shards.
     pub(super) order: u64,
-    /// How many entries the list holds that it was the least recently used of.
+    /// The length of the list in which the entry is the least recently used.
     pub(super) among: usize,
 }
 
-/// A part of the window, behind one lock.
+/// A part of the window, behind its own lock.
 #[derive(Debug)]
 pub(super) struct Shard {
-    // Arc: shared by all shards of one window.
+    // An Arc, because all shards of a window count into it.
     counts: Arc<Counts>,
     index: HashMap<Digest, Slot, BuildHasherDefault<Identity>>,
     slab: Slab,
@@ -75,23 +75,24 @@ pub(super) struct Shard {
     stale: List,
     undated: List,
     fresh: List,
-    // the next slot to be swept
+    // The next slot to be swept.
     hand: Slot,
 }
 
-/// What a shard holds of one route. Kept while the process lives: routes come from the configuration, not the network.
+/// The entries that a shard holds of a route. It is kept as long as the process lives, because
+/// routes come from the configuration and not from the network.
 #[derive(Debug)]
 struct RouteShare {
-    /// Its done entries, least recently used first.
+    /// The route's done entries, least recently used first.
     done: List,
-    /// Its entries in all shards. Arc: one number for all shards.
+    /// The number of the route's entries in all shards, which share it by this Arc.
     held: Arc<AtomicUsize>,
-    /// The latest moment at which an entry that both clocks let be forgotten had become stale.
+    /// The latest moment at which any of the forgotten entries of the route became stale.
     forgotten: Option<UnixMillis>,
 }
 
 impl Shard {
-    /// An empty shard of the window that counts in `counts`.
+    /// An empty shard of the window whose counts are `counts`.
     pub(super) fn new(counts: Arc<Counts>) -> Self {
         Self {
             counts,
@@ -106,8 +107,9 @@ impl Shard {
         }
     }
 
-    /// Decides on an arrival by what is held here. A done entry that denies one counts as used: what is being replayed
-    /// right now is the last thing that should be evicted. Its time to live stays as it is.
+    /// Decides on an arrival by the entries of this shard. A done entry that denies the arrival
+    /// counts as used, because an event that is being replayed now should be evicted last. Its time
+    /// to live stays as it is.
     pub(super) fn judge(&mut self, arrival: &Arrival, now: Now) -> Decision {
         let slot = self
             .find(arrival.key)
@@ -123,14 +125,15 @@ impl Shard {
         };
         if let (Some(slot), Some(Stored::Done { .. })) = (slot, &stored) {
             self.unlink(slot);
-            // A copy signed later can be replayed for longer than the one that was forwarded.
+            // A copy that was signed later can be replayed for longer than the copy that was
+            // forwarded.
             self.slab.at_mut(slot).stays_fresh_with(arrival);
             self.link_as_last_used(slot, now);
         }
         decide(stored.as_ref(), arrival)
     }
 
-    /// Forgets what is due among the next few slots.
+    /// Forgets the entries that are due among the next few slots.
     pub(super) fn sweep(&mut self, now: Now) {
         for _ in 0..SWEPT_PER_CLAIM.min(self.slab.slots()) {
             let slot = self.hand;
@@ -149,7 +152,8 @@ impl Shard {
         }
     }
 
-    /// The number of a route here; `shared` is asked for its count in all shards when it is first met.
+    /// The number of a route in this shard. When the shard first meets the route, `shared` gives
+    /// the count of its entries in all shards.
     pub(super) fn route(
         &mut self,
         route: Fingerprint,
@@ -175,8 +179,8 @@ impl Shard {
         &self.share(route).held
     }
 
-    /// Inserts a claim in flight, for which the caller has counted an entry of the window and of the route. `None`, and
-    /// the counts given back, where numbers for slots run out.
+    /// Inserts a claim in flight. The caller has counted it for the window and the route. If the
+    /// numbers for slots run out, the counts are given back and `None` is returned.
     pub(super) fn insert(&mut self, arrival: &Arrival, route: u32) -> Option<Ticket> {
         let serial = self.counts.order.fetch_add(1, Ordering::Relaxed);
         let Some(slot) = self.slab.insert(Entry::in_flight(arrival, route, serial)) else {
@@ -190,7 +194,7 @@ impl Shard {
         })
     }
 
-    /// Settles a claim as done. Nothing happens where it was settled before.
+    /// Settles a claim as done. Nothing happens if it was settled before.
     pub(super) fn commit(&mut self, ticket: Ticket, now: Now) {
         let Some(slot) = self.find_claim(ticket) else {
             return;
@@ -200,14 +204,14 @@ impl Shard {
         self.link_as_last_used(slot, now);
     }
 
-    /// Settles a claim as released. Nothing happens where it was settled before.
+    /// Settles a claim as released. Nothing happens if it was settled before.
     pub(super) fn release(&mut self, ticket: Ticket) {
         if let Some(slot) = self.find_claim(ticket) {
             self.remove(slot);
         }
     }
 
-    /// The done entry that would make room for another one of `route`, by the order of [`Rank`].
+    /// The done entry that would make room for an entry of `route`, in the order of [`Rank`].
     pub(super) fn victim(&mut self, route: Fingerprint, now: Now) -> Option<Victim> {
         self.reclass_heads(now);
         let fresh_again = |slot: &Slot| self.slab.at(*slot).is_fresh(now.wall);
@@ -228,7 +232,8 @@ impl Shard {
         } else if let Some(slot) = self.fresh.head() {
             (slot, Rank::Foreign, &self.fresh)
         } else {
-            // fresh again after a step back of the wall clock, and more than were reclassed just now
+            // After a step back of the wall clock, more entries are fresh again than
+            // `reclass_heads` has just moved.
             (self.stale.head()?, Rank::Foreign, &self.stale)
         };
         Some(Victim {
@@ -251,7 +256,8 @@ impl Shard {
         })
     }
 
-    /// Removes a victim, found under the same hold of the lock, and counts it unless it was due to be forgotten.
+    /// Removes a victim, which must have been found under the same hold of the lock. It counts as
+    /// evicted unless it was due to be forgotten.
     pub(super) fn evict(&mut self, victim: Victim, now: Now) {
         if self.forget_if_due(victim.slot, now) {
             return;
@@ -266,14 +272,14 @@ impl Shard {
         self.remove(victim.slot);
     }
 
-    /// Every entry for which `wanted` is true. A full scan.
+    /// Every entry for which `wanted` is true, by a scan of all slots.
     pub(super) fn matching(&self, wanted: impl Fn(&Entry) -> bool) -> impl Iterator<Item = &Entry> {
         (0..self.slab.slots())
             .map(|slot| self.slab.at(slot))
             .filter(move |entry| entry.class != Class::Vacant && wanted(entry))
     }
 
-    /// Drops the done entry of `key`, as an operator asked; whether there was one.
+    /// Drops the done entry of `key` for an operator, and returns whether there was such an entry.
     pub(super) fn forget(&mut self, key: ClaimKey) -> bool {
         let done = self.find(key).filter(|slot| self.slab.at(*slot).is_done());
         if let Some(slot) = done {
@@ -293,8 +299,9 @@ impl Shard {
         })
     }
 
-    /// Whether entries that are gone could have refused `arrival`: see [`Stored::Forgotten`]. Where no freshness is
-    /// judged, entries are forgotten by their time to live alone, and that is the promise.
+    /// Whether an entry that is gone could have refused `arrival`: see [`Stored::Forgotten`]. If
+    /// freshness is not judged, entries are forgotten by their time to live alone, as promised, and
+    /// this is `false`.
     fn was_forgotten(&self, arrival: &Arrival) -> bool {
         let Some(fresh_until) = arrival.fresh_until else {
             return false;
@@ -339,7 +346,8 @@ impl Shard {
         }
     }
 
-    /// Moves an entry to the list of another class; its place in its route's list stays.
+    /// Moves an entry to the list of another class. Its place in the list of its route stays the
+    /// same.
     fn reclass(&mut self, slot: Slot, class: Class) {
         let before = std::mem::replace(&mut self.slab.at_mut(slot).class, class);
         if let (Some(list), slab) = self.class_list(before) {
@@ -363,7 +371,7 @@ impl Shard {
         list.push(slab, slot);
     }
 
-    /// Takes a done entry out of its lists.
+    /// Removes a done entry from its two lists.
     fn unlink(&mut self, slot: Slot) {
         let entry = self.slab.at(slot);
         let (route, class) = (entry.route, entry.class);
@@ -374,7 +382,7 @@ impl Shard {
         }
     }
 
-    /// Removes an entry, done or in flight, and gives its place back to the window and the route.
+    /// Removes an entry, done or in flight, and counts it out of the window and the route.
     fn remove(&mut self, slot: Slot) {
         self.unlink(slot);
         let entry = self.slab.at(slot);
@@ -389,7 +397,8 @@ impl Shard {
         self.counts.held.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// The list of a class beside the slab that it runs through; none where entries of that class are in no list.
+    /// The list of a class, beside the slab through which it runs. Entries of some classes are in
+    /// no list, and then it is `None`.
     fn class_list(&mut self, class: Class) -> (Option<&mut List>, &mut Slab) {
         let list = match class {
             Class::Vacant | Class::InFlight => None,
@@ -431,7 +440,8 @@ impl Shard {
     }
 }
 
-/// A digest as a map's key: bytes, so that it needs no alignment that would cost the map 12 bytes an entry.
+/// A digest as the key of a map. It is made of bytes, because the alignment of a number would cost
+/// the map 12 bytes an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Digest([u8; 16]);
 
@@ -451,8 +461,9 @@ impl Hash for Digest {
     }
 }
 
-/// Hashes a [`Digest`] to its own low half. Safe against chosen keys: a digest is the output of a keyed function whose
-/// key the sender does not know, so its bits are as good as any hash's. The high half picks the shard.
+/// A hasher that turns a [`Digest`] into its own low half. It is safe against chosen keys: a digest
+/// is the output of a keyed function whose key the sender does not know, so its bits are as good as
+/// those of any hash. The high half picks the shard.
 #[derive(Debug, Default)]
 struct Identity(u64);
 
@@ -461,7 +472,7 @@ impl Hasher for Identity {
         self.0 = low_half;
     }
 
-    /// Not called by a [`Digest`]; there so that whatever else is hashed still gets a hash.
+    /// Never called by a [`Digest`]. It gives any other input a hash too.
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);

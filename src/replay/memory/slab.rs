@@ -1,7 +1,8 @@
-//! Where the entries of one shard lie: slots in chunks, and linked lists through them.
+//! The places of a shard's entries: slots in chunks, and linked lists through them.
 //!
-//! Slots are numbers, so an entry is linked into lists without an allocation of its own, and memory is taken chunk by
-//! chunk as entries come: nothing is moved or copied to grow. Decides nothing: which entry leaves is `shard`'s matter.
+//! Slots are numbers, so linking an entry into lists needs no allocation. Memory is taken chunk by
+//! chunk as entries come, and growing moves and copies nothing. This file decides nothing: `shard`
+//! chooses which entry leaves.
 
 use std::time::Duration;
 
@@ -11,25 +12,26 @@ use crate::verify::claim::{Arrival, ClaimKey, Fingerprint};
 /// The number of an entry's place in its shard's [`Slab`].
 pub(super) type Slot = u32;
 
-/// Entries per allocation: 32 KiB.
+/// The number of entries per allocation, which takes 32 KiB.
 const CHUNK: usize = 256;
 
-/// What an entry is, and for a done one, which list of its shard holds it.
+/// The state of an entry. For a done entry it also says which list of its shard holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
-    /// No entry: the slot waits to be used again.
+    /// No entry: the slot can be used again.
     Vacant,
-    /// Claimed, not settled; in no list, so nothing that picks from a list can evict it.
+    /// Claimed and not settled. The entry is in no list, so a search through lists cannot evict it.
     InFlight,
-    /// Done, and its timestamp was outside the tolerance when last looked at: freshness refuses a replay of it.
+    /// Done, with a timestamp that was outside the tolerance when it was last compared: freshness
+    /// refuses a replay.
     Stale,
-    /// Done, without a timestamp that could go stale: only the entry itself refuses a replay.
+    /// Done, without a timestamp that could become stale: only the entry itself refuses a replay.
     Undated,
-    /// Done, and its timestamp was within the tolerance when last looked at.
+    /// Done, with a timestamp that was within the tolerance when it was last compared.
     Fresh,
 }
 
-/// One claim. 128 bytes, two cache lines; hence a flag beside each optional value.
+/// A claim, in 128 bytes: two cache lines. To keep that size, flags say which values are present.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) key: ClaimKey,
@@ -38,11 +40,13 @@ pub(super) struct Entry {
     event: Fingerprint,
     signed_at: UnixMillis,
     fresh_until: UnixMillis,
-    /// In flight: the ttl. Done: the last moment of the monotonic clock at which it must be kept. Nanoseconds.
+    /// In nanoseconds: for an entry in flight its ttl; for a done entry the last moment of the
+    /// monotonic clock at which it must be kept.
     pub(super) keep_ns: u64,
-    /// In flight: the ticket's serial. Done: the place in the order of use.
+    /// For an entry in flight, the serial of its ticket; for a done entry, its place in the order
+    /// of use.
     pub(super) order: u64,
-    /// The number of its route in the shard.
+    /// The number of the entry's route in the shard.
     pub(super) route: u32,
     pub(super) class: Class,
     has_event: bool,
@@ -50,7 +54,7 @@ pub(super) struct Entry {
     links: [Link; 2],
 }
 
-/// [`Entry::fresh_until`] of an entry without one: it is fresh at no moment.
+/// The value of [`Entry::fresh_until`] for an entry without a timestamp: it is fresh at no moment.
 const UNDATED: UnixMillis = UnixMillis(i64::MIN);
 
 impl Entry {
@@ -73,27 +77,30 @@ impl Entry {
         }
     }
 
-    /// Whether it is done: forwarded, and kept so that it is not forwarded again.
+    /// Whether the entry is done: its delivery was forwarded, and the entry prevents a second
+    /// forwarding.
     pub(super) fn is_done(&self) -> bool {
         matches!(self.class, Class::Stale | Class::Undated | Class::Fresh)
     }
 
-    /// Whether its signed timestamp is within the tolerance at `wall`.
+    /// Whether the signed timestamp is within the tolerance at `wall`.
     pub(super) fn is_fresh(&self, wall: UnixMillis) -> bool {
         wall < self.fresh_until
     }
 
-    /// The moment from which it is stale; none where it has no timestamp that goes stale.
+    /// The moment from which on the entry is stale; `None` if it has no timestamp that becomes
+    /// stale.
     pub(super) fn fresh_until(&self) -> Option<UnixMillis> {
         (self.fresh_until != UNDATED).then_some(self.fresh_until)
     }
 
-    /// Keeps it until a later copy of the same event is stale as well.
+    /// Keeps the entry at least until a later copy of the same event is stale too.
     pub(super) fn stays_fresh_with(&mut self, copy: &Arrival) {
         self.fresh_until = self.fresh_until.max(copy.fresh_until.unwrap_or(UNDATED));
     }
 
-    /// Whether it is done and may be forgotten: only when both clocks say so (SPEC 4). At exactly ttl it is kept.
+    /// Whether the entry is done and may be forgotten, which both clocks must allow (contract: The
+    /// window). At exactly its ttl it is still kept.
     pub(super) fn is_forgettable(&self, now: Now) -> bool {
         self.is_done() && !self.is_fresh(now.wall) && nanos(now.mono) > self.keep_ns
     }
@@ -109,33 +116,33 @@ impl Entry {
         }
     }
 
-    /// The signed timestamp, where there is one.
+    /// The signed timestamp, if there is any.
     pub(super) fn signed_at(&self) -> Option<UnixMillis> {
         self.is_signed.then_some(self.signed_at)
     }
 
-    /// Route and event id, where there is one.
+    /// The digest of route and event id; `None` if the delivery has no id.
     pub(super) fn event(&self) -> Option<Fingerprint> {
         self.has_event.then_some(self.event)
     }
 }
 
-/// Whole nanoseconds; all of 584 years, and what is longer is never over.
+/// The whole nanoseconds of a time. They suffice for 584 years, and a longer time never ends.
 pub(super) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Slots for entries. Never shrinks; slots of removed entries are used again, the last removed first.
+/// The slots for entries. A slab never shrinks. The slot that was vacated last is used again first.
 #[derive(Debug)]
 pub(super) struct Slab {
     chunks: Vec<Vec<Entry>>,
-    // the first vacant slot; the next ones are chained through their route links
+    // The first vacant slot. Vacant slots are chained through their route links.
     vacant: Slot,
     len: Slot,
 }
 
 impl Slab {
-    /// No slots, no memory.
+    /// A slab without slots, which takes no memory.
     pub(super) fn new() -> Self {
         Self {
             chunks: Vec::new(),
@@ -144,7 +151,7 @@ impl Slab {
         }
     }
 
-    /// Puts an entry into a slot; `None` where numbers for slots run out (at 2³² − 1).
+    /// Puts an entry into a slot; `None` if the numbers for slots run out, at 2³² − 1.
     pub(super) fn insert(&mut self, entry: Entry) -> Option<Slot> {
         if let Some(slot) = some(self.vacant) {
             self.vacant = self.link(Chain::Route, slot).next;
@@ -171,7 +178,7 @@ impl Slab {
         self.vacant = slot;
     }
 
-    /// How many slots there are, the vacant ones included: all numbers below are slots.
+    /// The number of slots, vacant slots included. All smaller numbers are slots.
     pub(super) fn slots(&self) -> Slot {
         self.len
     }
@@ -185,7 +192,7 @@ impl Slab {
         &self.chunks[slot as usize / CHUNK][slot as usize % CHUNK]
     }
 
-    /// The entry in a slot of this slab, to be changed.
+    /// The entry in a slot of this slab, for changes.
     #[expect(
         clippy::indexing_slicing,
         reason = "slots are made by insert alone, and chunks never shrink"
@@ -211,23 +218,24 @@ impl Slab {
     }
 }
 
-/// Which of an entry's two pairs of links a list runs through: an entry can be in one list of each chain.
+/// The choice between an entry's two pairs of links. An entry can be in a list of each chain at the
+/// same time.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Chain {
-    /// The done entries of its route.
+    /// The chain of a route's done entries.
     Route,
-    /// The done entries of its class.
+    /// The chain of a class's done entries.
     Class,
 }
 
-/// "No slot" in a link: an `Option` would double its size.
+/// The value for "no slot" in a link: an `Option` would double its size.
 const NONE: Slot = Slot::MAX;
 
 fn some(slot: Slot) -> Option<Slot> {
     (slot != NONE).then_some(slot)
 }
 
-/// An entry's neighbours in one list.
+/// The neighbours of an entry in a list.
 #[derive(Clone, Copy, Debug)]
 struct Link {
     prev: Slot,
@@ -239,7 +247,7 @@ const UNLINKED: Link = Link {
     next: NONE,
 };
 
-/// Entries in the order in which they were pushed. Every operation is O(1).
+/// Entries in the order in which they were pushed. Every operation takes constant time.
 #[derive(Debug)]
 pub(super) struct List {
     chain: Chain,
@@ -269,7 +277,7 @@ impl List {
         self.len
     }
 
-    /// Adds an entry, which must be in no list of this chain, behind all others.
+    /// Adds an entry behind all others. It must be in no list of this chain.
     pub(super) fn push(&mut self, slab: &mut Slab, slot: Slot) {
         *slab.link_mut(self.chain, slot) = Link {
             prev: self.tail,
@@ -283,7 +291,7 @@ impl List {
         self.len += 1;
     }
 
-    /// Takes out an entry, which must be in this list.
+    /// Removes an entry, which must be in this list.
     pub(super) fn remove(&mut self, slab: &mut Slab, slot: Slot) {
         let Link { prev, next } = std::mem::replace(slab.link_mut(self.chain, slot), UNLINKED);
         match some(prev) {
@@ -365,7 +373,7 @@ mod tests {
 
     #[test]
     fn a_list_keeps_its_order_whatever_is_taken_out() {
-        // first, middle, last, only one
+        // The rows remove the first, the middle and the last entry.
         for (out, left) in [(0, vec![1, 2]), (1, vec![0, 2]), (2, vec![0, 1])] {
             let mut slab = Slab::new();
             let mut list = List::through(Chain::Class);

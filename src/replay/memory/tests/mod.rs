@@ -1,4 +1,5 @@
-//! What the memory window promises, case by case: claims, clocks and forgetting here, capacity in [`room`].
+//! The promises of the memory window, case by case: claims, clocks and forgetting in this file,
+//! capacity in [`room`].
 
 mod room;
 #[cfg(test)]
@@ -17,7 +18,7 @@ const TTL: Duration = Duration::from_secs(3600);
 const TOLERANCE_MS: i64 = 300_000;
 const START: UnixMillis = UnixMillis(1_750_000_000_000);
 
-/// The window's futures are ready at the first poll.
+/// Polls a future of the window, which is ready at the first poll.
 pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
@@ -78,10 +79,10 @@ impl Setting {
     }
 }
 
-/// Event number `id` of a route, signed at the start.
+/// An arrival with event number `id` of a route, signed at the start.
 fn event(route: u128, id: u128) -> Arrival {
     Arrival {
-        // spread over the shards
+        // The factor spreads keys over the shards.
         key: ClaimKey((route << 64 | id).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)),
         body: Fingerprint(id),
         signed_at: Some(START),
@@ -188,7 +189,7 @@ fn a_ticket_settles_its_own_claim_only() {
     let first = it.granted(event(1, 1));
     it.window.abandon(first);
     let second = it.granted(event(1, 1));
-    // late, of a claim that is over
+    // This comes too late: the claim is over.
     it.window.abandon(first);
     it.commit(first);
     assert_eq!(it.denied(event(1, 1)), Some(Decision::InFlight));
@@ -244,7 +245,8 @@ fn the_ttl_counts_from_when_it_was_done() {
 
 #[test]
 fn rp_12_a_step_of_either_clock_lets_no_replay_in() {
-    // Wall steps in milliseconds, then how much of the monotonic clock passes with it.
+    // Each row has steps of the wall clock in milliseconds, and the time of the monotonic clock
+    // that passes with each step.
     const HOUR: i64 = 3_600_000;
     const TEN_YEARS: i64 = 87_660 * HOUR;
     let long = TTL + Duration::from_secs(1);
@@ -275,7 +277,8 @@ fn rp_12_a_step_of_either_clock_lets_no_replay_in() {
     ];
     let mut wrong = Vec::new();
     for (name, steps) in rows {
-        // looked at by its own key after the steps; and after others have swept in between
+        // The entry is looked at by its own key after the steps, first alone and then after sweeps
+        // by other claims.
         for busy in [false, true] {
             let it = Setting::new(100);
             it.done(event(1, 1));
@@ -330,7 +333,7 @@ fn an_entry_outlives_the_latest_copy_it_refused() {
     it.clock.step(3_599_000, Duration::from_secs(3599));
     let redelivery = signed_at(event(1, 1), it.clock.now().wall);
     assert_eq!(it.denied(redelivery), Some(Decision::Redelivery));
-    // past the ttl, and the first copy has long been stale; the redelivery has not
+    // The ttl is over. The first copy has long been stale; the redelivery has not.
     it.clock.step(10_000, Duration::from_secs(10));
     assert_eq!(it.denied(redelivery), Some(Decision::Redelivery));
 }
@@ -372,7 +375,7 @@ fn rp_17_forget_drops_a_done_event_and_lets_the_same_bytes_through_once() {
 #[test]
 fn forget_by_request_drops_every_entry_of_the_same_event() {
     let it = Setting::sharded(100, 4);
-    // one unsigned id, three contents, each its own key
+    // Three contents share an unsigned id, and each has its own key.
     let shared = Some(Fingerprint(77));
     let contents: Vec<_> = (0..3)
         .map(|id| Arrival {

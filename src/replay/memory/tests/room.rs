@@ -1,4 +1,5 @@
-//! Who makes room for whom: capacities, order of eviction, fairness between routes.
+//! Capacities: which entry makes room, in which order, and how routes are protected from each
+//! other.
 
 use super::*;
 
@@ -146,7 +147,7 @@ fn an_entry_that_is_fresh_again_after_a_step_back_is_protected_again() {
     let it = Setting::new(3);
     it.done(event(1, 1));
     it.clock.step(TOLERANCE_MS + 1, Duration::ZERO);
-    // sweeps: the entry is stale now
+    // This claim sweeps: the entry is stale now.
     it.done(signed_at(event(2, 1), it.clock.now().wall));
     it.clock.step(-TOLERANCE_MS, Duration::ZERO);
     for id in 2..10 {
@@ -340,7 +341,7 @@ fn an_entry_that_is_fresh_again_does_not_shield_stale_ones() {
     it.done(event(1, 1));
     it.done(signed_at(event(1, 2), UnixMillis(START.0 - 100_000)));
     it.clock.step(TOLERANCE_MS + 1, Duration::ZERO);
-    // sweeps: both are stale now
+    // This claim sweeps: both entries are stale now.
     it.done(signed_at(event(2, 1), it.clock.now().wall));
     it.clock.step(-50_000, Duration::ZERO);
     it.done(signed_at(event(2, 2), it.clock.now().wall));
@@ -357,7 +358,7 @@ fn an_entry_that_is_fresh_again_does_not_shield_stale_ones() {
 
 #[test]
 fn many_entries_that_are_fresh_again_are_all_protected() {
-    // more than one search moves back
+    // There are more entries than a single search moves back.
     let it = Setting::new(41);
     for id in 0..20 {
         it.done(event(1, id));

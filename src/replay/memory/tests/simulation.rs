@@ -1,7 +1,9 @@
-//! The memory window against a naive model: a thousand seeds of random steps, every promise checked after each.
+//! The memory window against a naive model: a thousand seeds of random steps, and every promise
+//! checked after each step.
 //!
-//! The model keeps everything for ever and knows what was done, which signed delivery it was, and what an operator
-//! forgot. It does not know what the window evicts or when it sweeps; so it says which answers are allowed.
+//! The model keeps everything for ever. It knows which signed deliveries were done and which events
+//! an operator forgot. It does not know which entries the window evicts or when it sweeps, so it
+//! says which answers are allowed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,7 +20,7 @@ const TTL: Duration = Duration::from_secs(700);
 const TOLERANCE_MS: i64 = 300_000;
 const START: UnixMillis = UnixMillis(1_750_000_000_000);
 
-/// `SplitMix64`: the same steps for the same seed on every machine.
+/// The generator `SplitMix64`, which gives the same steps for the same seed on every machine.
 struct Random(u64);
 
 impl Random {
@@ -31,12 +33,12 @@ impl Random {
     }
 }
 
-/// What the model knows of one key that was done and that no operator forgot since.
+/// The model's knowledge of a key that was done and that no operator forgot since.
 #[derive(Clone, Debug)]
 struct Done {
     first: Arrival,
     at: Duration,
-    /// When the last of the copies seen is stale.
+    /// The moment from which on the last of the copies seen is stale.
     fresh_until: Option<UnixMillis>,
 }
 
@@ -47,11 +49,12 @@ struct Simulation {
     clock: Clock,
     capacity: usize,
     route_capacity: Option<usize>,
-    // the highest reading of the wall clock so far
+    // The highest reading of the wall clock so far.
     latest_wall: UnixMillis,
     in_flight: BTreeMap<u128, (Ticket, Arrival)>,
     done: BTreeMap<u128, Done>,
-    // done entries that the model had to give up because the window granted them anew
+    // The number of done entries that the model gave up because the window granted their claim
+    // again.
     evicted: u64,
     requests: u128,
     answers: BTreeSet<&'static str>,
@@ -94,7 +97,8 @@ impl Simulation {
         self.answers
     }
 
-    /// A delivery of a random event, signed around now, with the rare other body. Route 0 signs no timestamp.
+    /// Sends a delivery of a random event, signed around now, rarely with a different body. Route 0
+    /// signs no timestamp.
     fn arrive(&mut self) {
         let number = self.random.below(KEYS);
         let route = number % ROUTES;
@@ -118,7 +122,7 @@ impl Simulation {
         });
     }
 
-    /// The very same delivery that was done some time ago, if freshness still lets it come so far.
+    /// Sends exactly the same delivery that was done some time ago, if it is still fresh.
     fn arrive_again(&mut self) {
         let wall = self.clock.now().wall;
         let known: Vec<_> = self.done.values().map(|done| done.first).collect();
@@ -151,7 +155,8 @@ impl Simulation {
                     context()
                 );
                 if let Some(was) = &was {
-                    // forwarding again needs a reason: both clocks let it go, or room was needed
+                    // A second forwarding needs a reason: both clocks let the entry go, or room was
+                    // needed.
                     let let_go = now.mono > was.at + TTL
                         && was
                             .fresh_until
@@ -179,7 +184,8 @@ impl Simulation {
                     (Some(_), _) => Decision::Redelivery,
                     (None, _) => Decision::Replay,
                 };
-                // after a step back of the wall clock, what could have been done and forgotten is a replay
+                // After a step back of the wall clock, a delivery that could have been done and
+                // forgotten is a replay.
                 let forgotten = decision == Decision::Replay
                     && arrival.fresh_until.is_some_and(|until| {
                         now.wall < self.latest_wall && until <= self.latest_wall
@@ -220,7 +226,7 @@ impl Simulation {
         self.answers.insert(seen);
     }
 
-    /// Settles a random claim: 2xx more often than not.
+    /// Settles a random claim, in half of the cases as done.
     fn settle(&mut self) {
         if self.in_flight.is_empty() {
             return;
@@ -244,7 +250,7 @@ impl Simulation {
                 );
             }
         }
-        // a second settling changes nothing
+        // A second settling changes nothing.
         if self.random.below(2) == 0 {
             self.window.abandon(ticket);
         }
@@ -330,7 +336,7 @@ fn a_thousand_seeds_of_random_steps_break_no_promise() {
     for seed in 0..SEEDS {
         answers.extend(Simulation::new(seed).run());
     }
-    // the steps reach every answer, else the promises above were not put to the test
+    // The steps must reach every answer. Otherwise the promises above were not tested.
     let all = [
         "conflict",
         "forgotten",
