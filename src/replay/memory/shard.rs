@@ -331,7 +331,7 @@ impl Shard {
         for _ in 0..RECLASSED_PER_SEARCH {
             match self.fresh.head() {
                 Some(slot) if !self.slab.at(slot).is_fresh(now.wall) => {
-                    self.reclass(slot, Class::Stale)
+                    self.reclass(slot, Class::Stale);
                 }
                 _ => break,
             }
@@ -339,7 +339,7 @@ impl Shard {
         for _ in 0..RECLASSED_PER_SEARCH {
             match self.stale.head() {
                 Some(slot) if self.slab.at(slot).is_fresh(now.wall) => {
-                    self.reclass(slot, Class::Fresh)
+                    self.reclass(slot, Class::Fresh);
                 }
                 _ => break,
             }

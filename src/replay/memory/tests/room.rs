@@ -283,9 +283,9 @@ fn many_threads_never_exceed_a_capacity_and_leave_the_counts_right() {
                     };
                     if let Ok(Claimed::Granted(ticket)) = it.claim(arrival) {
                         if step % 3 == 0 {
-                            it.window.abandon(ticket)
+                            it.window.abandon(ticket);
                         } else {
-                            it.commit(ticket)
+                            it.commit(ticket);
                         }
                     }
                     assert!(it.window.entries() <= 50);
