@@ -1,0 +1,207 @@
+//! A client connection's life over HTTP/1: heads under one deadline, keep-alive, shutdown, lingering close.
+//!
+//! Carries out SPEC 2.1 (limits and time around a head), 2.3 (`100 Continue`), 2.11 (lingering close). The [`Port`]
+//! decides what a request is answered. One buffer in, one buffer out; each answer is one write where it fits.
+
+mod reading;
+mod writing;
+
+use std::future::{Future, poll_fn};
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use pingora::protocols::Stream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
+
+use super::budget::{Account, Budget};
+use super::{AnswerHead, BodyFault, Client, Gone, Next};
+use crate::gateway::timer::LazyTimer;
+use crate::verdict::Refusal;
+use crate::wire::head::{Framing, Head, Limits, Version};
+use reading::{LARGE_READ, Unread};
+
+/// A port of the gateway, by what it answers to its clients.
+pub(crate) trait Port: Send + Sync + 'static {
+    /// Answers one request.
+    fn answer(&self, client: &mut H1, head: Head) -> impl Future<Output = Next> + Send;
+
+    /// Answers bytes that are no request, or a request whose head did not come in time. The connection ends afterwards.
+    fn refuse(&self, client: &mut H1, refusal: Refusal) -> impl Future<Output = ()> + Send;
+}
+
+/// The limits of a connection (SPEC 5 `[server]`).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConnectionLimits {
+    pub(crate) head: Limits,
+    pub(crate) head_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) write_timeout: Duration,
+}
+
+/// One client connection.
+pub(crate) struct H1 {
+    stream: Stream,
+    peer: Option<IpAddr>,
+    /// The peer's, from the first request on.
+    account: Option<Arc<Account>>,
+    limits: ConnectionLimits,
+    inbound: BytesMut,
+    outbound: Vec<u8>,
+    unread: Unread,
+    // The request's: HTTP/1.0 knows no chunks and no keep-alive.
+    version: Version,
+    keep_alive: bool,
+    // The answer's.
+    chunked_answer: bool,
+    reading: LazyTimer,
+    writing: LazyTimer,
+}
+
+/// SPEC 2.11.
+const LINGER_IDLE: Duration = Duration::from_millis(500);
+const LINGER_TOTAL: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 4 * 1024 * 1024;
+
+impl H1 {
+    /// Takes a connection over.
+    pub(crate) fn new(stream: Stream, peer: Option<IpAddr>, limits: ConnectionLimits) -> Self {
+        Self {
+            stream,
+            peer,
+            account: None,
+            limits,
+            inbound: BytesMut::new(),
+            outbound: Vec::new(),
+            unread: Unread::Nothing,
+            version: Version::Http11,
+            keep_alive: false,
+            chunked_answer: false,
+            reading: LazyTimer::default(),
+            writing: LazyTimer::default(),
+        }
+    }
+
+    /// Serves the connection to its end. `stopping` resolves when no further request shall be taken.
+    pub(crate) async fn serve<P: Port>(
+        mut self,
+        port: &Arc<P>,
+        stopping: impl Future<Output = ()> + Send,
+    ) {
+        let mut stopping = pin!(stopping);
+        let mut first = true;
+        loop {
+            let head = match self.read_head(first, stopping.as_mut()).await {
+                Ok(Some(head)) => head,
+                Ok(None) => return,
+                Err(refusal) => {
+                    self.keep_alive = false;
+                    port.refuse(&mut self, refusal).await;
+                    return self.linger().await;
+                }
+            };
+            first = false;
+            self.version = head.version();
+            self.keep_alive = head.keep_alive() && self.version == Version::Http11;
+            self.unread = match head.framing() {
+                Framing::None => {
+                    // Bytes after a head that frames no body are no request either (SM-20): a method that usually
+                    // has a body ends the connection.
+                    self.keep_alive &= matches!(head.method(), "GET" | "HEAD" | "OPTIONS");
+                    Unread::Nothing
+                }
+                Framing::Length(0) => Unread::Nothing,
+                Framing::Length(left) => Unread::Length(left),
+                Framing::Chunked => Unread::Chunked(Box::default()),
+            };
+            if poll_fn(|cx| Poll::Ready(stopping.as_mut().poll(cx).is_ready())).await {
+                self.keep_alive = false;
+            }
+            match port.answer(&mut self, head).await {
+                Next::KeepAlive if self.keep_alive => {}
+                Next::KeepAlive | Next::Close => {
+                    let _ = self.stream.shutdown().await;
+                    return;
+                }
+                Next::Linger => return self.linger().await,
+                Next::Abort => return,
+            }
+        }
+    }
+
+    /// Ends our side and discards what still comes, so that the client can read the answer (RFC 9112 9.6).
+    async fn linger(mut self) {
+        if self.stream.shutdown().await.is_err() {
+            return;
+        }
+        let end = Instant::now() + LINGER_TOTAL;
+        let mut discarded = self.inbound.len();
+        while discarded < LINGER_BYTES {
+            self.inbound.clear();
+            self.inbound.reserve(LARGE_READ);
+            let deadline = end.min(Instant::now() + LINGER_IDLE);
+            match self
+                .reading
+                .bound(deadline, self.stream.read_buf(&mut self.inbound))
+                .await
+            {
+                Ok(Ok(count @ 1..)) => discarded += count,
+                _ => return,
+            }
+        }
+    }
+}
+
+impl Client for H1 {
+    fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
+    fn is_tls(&self) -> bool {
+        self.stream.get_ssl().is_some()
+    }
+
+    fn account(&mut self, budget: &Budget) -> Arc<Account> {
+        Arc::clone(
+            self.account
+                .get_or_insert_with(|| budget.account(self.peer)),
+        )
+    }
+
+    async fn proceed(&mut self) -> Result<(), Gone> {
+        // A client that is sending already needs no permission.
+        if self.is_body_complete() || !self.inbound.is_empty() {
+            return Ok(());
+        }
+        self.outbound
+            .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        self.flush().await
+    }
+
+    async fn read_body(
+        &mut self,
+        into: &mut BytesMut,
+        limit: u64,
+        deadline: Instant,
+    ) -> Result<usize, BodyFault> {
+        self.read_piece(into, limit, deadline).await
+    }
+
+    fn is_body_complete(&self) -> bool {
+        matches!(self.unread, Unread::Nothing)
+    }
+
+    async fn start(&mut self, head: &dyn AnswerHead, first: &[u8], last: bool) -> Result<(), Gone> {
+        self.put_start(head, first, last);
+        self.flush().await
+    }
+
+    async fn piece(&mut self, data: &[u8], last: bool) -> Result<(), Gone> {
+        self.put_piece(data, last);
+        self.flush().await
+    }
+}

@@ -1,0 +1,192 @@
+//! The requests of an HTTP/1 connection: the bytes of each head and body, read under their deadlines.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::AsyncReadExt;
+use tokio::time::Instant;
+
+use super::{ConnectionLimits, H1};
+use crate::gateway::client::BodyFault;
+use crate::gateway::timer::Elapsed;
+use crate::verdict::{Code, Refusal};
+use crate::wire::chunked::{ChunkedDecoder, Piece};
+use crate::wire::head::{Head, HeadScanner};
+
+/// What is still to be read of the request's body.
+pub(super) enum Unread {
+    Nothing,
+    Length(u64),
+    Chunked(Box<ChunkedDecoder>),
+}
+
+/// The connection's buffer at first: a head and a body of common size in one read.
+pub(super) const FIRST_READ: usize = 8 * 1024;
+/// The most that is read at once.
+pub(super) const LARGE_READ: usize = 64 * 1024;
+/// The connection's buffer is read into further while it has so much room left.
+const SPARE_READ: usize = 512;
+
+impl H1 {
+    /// Reads one head. `None`: the client left, stayed silent, or the gateway is stopping.
+    pub(super) async fn read_head(
+        &mut self,
+        first: bool,
+        mut stopping: Pin<&mut (impl Future<Output = ()> + Send)>,
+    ) -> Result<Option<Head>, Refusal> {
+        let limits = self.limits.head;
+        let mut scanner = HeadScanner::new(limits);
+        let ConnectionLimits {
+            head_timeout,
+            idle_timeout,
+            ..
+        } = self.limits;
+        // The first head's time runs from the start of the connection, that of the others from their first byte.
+        let mut deadline = first.then(|| Instant::now() + head_timeout);
+        if self.inbound.is_empty() {
+            let limit = if first { head_timeout } else { idle_timeout };
+            if !self.wait_for_first_byte(limit, stopping.as_mut()).await {
+                return Ok(None);
+            }
+        }
+        loop {
+            if let Some(found) = scanner.advance(&self.inbound)? {
+                let mut taken = self.inbound.split_to(found.end);
+                let _ = taken.split_to(found.start);
+                return Head::parse(taken.freeze(), &limits).map(Some);
+            }
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + head_timeout);
+            match self.read_more(deadline).await {
+                Ok(Ok(1..)) => {}
+                Ok(_) => return Ok(None),
+                Err(Elapsed) => return Err(Code::HeadTimeout.into()),
+            }
+        }
+    }
+
+    /// Waits between requests, where neither silence nor shutdown deserves an answer. `false`: the connection ends.
+    async fn wait_for_first_byte(
+        &mut self,
+        limit: Duration,
+        mut stopping: Pin<&mut (impl Future<Output = ()> + Send)>,
+    ) -> bool {
+        self.make_room();
+        let Self {
+            stream,
+            inbound,
+            reading,
+            ..
+        } = self;
+        let mut read = pin!(stream.read_buf(inbound));
+        let wait = poll_fn(|cx| {
+            if let Poll::Ready(result) = read.as_mut().poll(cx) {
+                return Poll::Ready(matches!(result, Ok(1..)));
+            }
+            stopping.as_mut().poll(cx).map(|()| false)
+        });
+        reading.within(limit, wait).await.unwrap_or(false)
+    }
+
+    /// Makes room for the next read, more the fuller the buffer already is.
+    fn make_room(&mut self) {
+        let room = if self.inbound.is_empty() {
+            FIRST_READ
+        } else {
+            self.inbound.len().clamp(1024, LARGE_READ)
+        };
+        self.inbound.reserve(room);
+    }
+
+    async fn read_more(&mut self, deadline: Instant) -> Result<io::Result<usize>, Elapsed> {
+        self.make_room();
+        self.reading
+            .bound(deadline, self.stream.read_buf(&mut self.inbound))
+            .await
+    }
+
+    pub(super) async fn read_piece(
+        &mut self,
+        into: &mut BytesMut,
+        limit: u64,
+        deadline: Instant,
+    ) -> Result<usize, BodyFault> {
+        loop {
+            match &mut self.unread {
+                Unread::Nothing => return Ok(0),
+                Unread::Length(left) => {
+                    let count = if !self.inbound.is_empty() {
+                        let count = self
+                            .inbound
+                            .len()
+                            .min(usize::try_from(*left).unwrap_or(usize::MAX));
+                        // A body that begins in the connection's buffer goes on there, without a copy.
+                        into.unsplit(self.inbound.split_to(count));
+                        count
+                    } else if self.inbound.capacity() >= SPARE_READ {
+                        match self
+                            .reading
+                            .bound(deadline, self.stream.read_buf(&mut self.inbound))
+                            .await
+                        {
+                            Ok(Ok(1..)) => continue,
+                            Ok(_) => return Err(BodyFault::Gone),
+                            Err(Elapsed) => return Err(BodyFault::Late),
+                        }
+                    } else {
+                        // The connection's buffer is full: the rest goes straight to where it is kept.
+                        let most = usize::try_from(*left).unwrap_or(usize::MAX);
+                        into.reserve(most.min(into.len().max(FIRST_READ)));
+                        let mut limited = (&mut self.stream).take(*left);
+                        match self.reading.bound(deadline, limited.read_buf(into)).await {
+                            Ok(Ok(count @ 1..)) => count,
+                            Ok(_) => return Err(BodyFault::Gone),
+                            Err(Elapsed) => return Err(BodyFault::Late),
+                        }
+                    };
+                    *left -= count as u64;
+                    if *left == 0 {
+                        self.unread = Unread::Nothing;
+                    }
+                    return Ok(count);
+                }
+                Unread::Chunked(decoder) => {
+                    let mut gained = 0;
+                    while !self.inbound.is_empty() {
+                        let (consumed, piece) = decoder
+                            .next(&self.inbound)
+                            .map_err(|reason| BodyFault::Refused(reason.into()))?;
+                        let ended = match piece {
+                            Piece::Data(data) => {
+                                into.extend_from_slice(data);
+                                gained += data.len();
+                                false
+                            }
+                            Piece::NeedMore => false,
+                            Piece::End => true,
+                        };
+                        let _ = self.inbound.split_to(consumed);
+                        if decoder.declared() > limit {
+                            return Err(BodyFault::Refused(Code::BodyTooLarge.into()));
+                        }
+                        if ended {
+                            self.unread = Unread::Nothing;
+                            return Ok(gained);
+                        }
+                    }
+                    if gained > 0 {
+                        return Ok(gained);
+                    }
+                    match self.read_more(deadline).await {
+                        Ok(Ok(1..)) => {}
+                        Ok(_) => return Err(BodyFault::Gone),
+                        Err(Elapsed) => return Err(BodyFault::Late),
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The answers of an HTTP/1 connection: head, framing and body, written from one buffer.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+
+use pingora::protocols::Stream;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use super::H1;
+use super::reading::{FIRST_READ, LARGE_READ};
+use crate::gateway::client::{AnswerHead, Client, Gone, Length};
+use crate::wire::head::Version;
+
+impl H1 {
+    pub(super) fn put_start(&mut self, head: &dyn AnswerHead, first: &[u8], last: bool) {
+        // An answer in front of an unread body ends the connection: the next request could not be found.
+        self.keep_alive &= self.is_body_complete() && !head.closes();
+        self.outbound.extend_from_slice(b"HTTP/1.1 ");
+        put_decimal(&mut self.outbound, u64::from(head.status()));
+        self.outbound.push(b' ');
+        self.outbound.extend_from_slice(head.reason());
+        self.outbound.extend_from_slice(b"\r\n");
+        self.put_length(head.length());
+        let outbound = &mut self.outbound;
+        head.lines(&mut |name, value| {
+            outbound.extend_from_slice(name);
+            outbound.extend_from_slice(b": ");
+            outbound.extend_from_slice(value);
+            outbound.extend_from_slice(b"\r\n");
+        });
+        if !self.keep_alive {
+            self.outbound.extend_from_slice(b"Connection: close\r\n");
+        }
+        self.outbound.extend_from_slice(b"\r\n");
+        if head.length() != Length::NoBody {
+            self.put_piece(first, last);
+        }
+    }
+
+    /// Writes what is buffered; each write that makes progress renews the time limit.
+    pub(super) async fn flush(&mut self) -> Result<(), Gone> {
+        let mut written = 0;
+        while let Some(rest) = self.outbound.get(written..).filter(|rest| !rest.is_empty()) {
+            let stream = Pin::new(&mut self.stream);
+            match self
+                .writing
+                .within(self.limits.write_timeout, write_some(stream, rest))
+                .await
+            {
+                Ok(Ok(count @ 1..)) => written += count,
+                _ => {
+                    self.keep_alive = false;
+                    return Err(Gone);
+                }
+            }
+        }
+        self.outbound.clear();
+        if self.outbound.capacity() > LARGE_READ * 2 {
+            self.outbound.shrink_to(FIRST_READ);
+        }
+        // The stream writes through; this only reaches a layer that would hold bytes back (TLS).
+        self.stream.flush().await.map_err(|_| Gone)
+    }
+
+    fn put_length(&mut self, length: Length) {
+        self.chunked_answer = false;
+        match length {
+            Length::Known(bytes) => {
+                self.outbound.extend_from_slice(b"Content-Length: ");
+                put_decimal(&mut self.outbound, bytes);
+                self.outbound.extend_from_slice(b"\r\n");
+            }
+            Length::Unknown if self.version == Version::Http11 => {
+                self.chunked_answer = true;
+                self.outbound
+                    .extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+            }
+            Length::Unknown => self.keep_alive = false,
+            Length::NoBody => {}
+        }
+    }
+
+    pub(super) fn put_piece(&mut self, data: &[u8], last: bool) {
+        if !self.chunked_answer {
+            self.outbound.extend_from_slice(data);
+            return;
+        }
+        if !data.is_empty() {
+            put_hex(&mut self.outbound, data.len());
+            self.outbound.extend_from_slice(b"\r\n");
+            self.outbound.extend_from_slice(data);
+            self.outbound.extend_from_slice(b"\r\n");
+        }
+        if last {
+            self.outbound.extend_from_slice(b"0\r\n\r\n");
+        }
+    }
+}
+
+async fn write_some(mut stream: Pin<&mut Stream>, data: &[u8]) -> io::Result<usize> {
+    poll_fn(|cx| stream.as_mut().poll_write(cx, data)).await
+}
+
+fn put_decimal(into: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0_u8; 20];
+    let mut length = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
+        length += 1;
+        if number == 0 {
+            break;
+        }
+    }
+    into.extend(digits.iter().skip(20 - length));
+}
+
+fn put_hex(into: &mut Vec<u8>, number: usize) {
+    use io::Write;
+    // Writing to a `Vec` cannot fail.
+    let _ = write!(into, "{number:x}");
+}
