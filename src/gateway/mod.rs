@@ -109,8 +109,9 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
             .map_err(StartError::Thread)?;
     let running = Arc::new(build(config, telemetry)?);
     let (stop, stopping) = watch::channel(false);
-    let names = admin::Names::new().ok_or_else(|| StartError::Build("header names".into()))?;
-    let admin = admin::Admin {
+    let names =
+        admin::AdminHeaderNames::new().ok_or_else(|| StartError::Build("header names".into()))?;
+    let admin = admin::AdminPort {
         running: Arc::clone(&running),
         address: addresses.admin,
         file: file.clone(),
@@ -181,7 +182,7 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Running, StartError> {
         clock,
         epoch,
         request_ids: client::origin::RequestIds::new(random()?),
-        names: client::origin::Names::new()
+        proxy_header_names: client::origin::ProxyHeaderNames::new()
             .ok_or_else(|| StartError::Build("header names".into()))?,
         stopping: AtomicBool::new(false),
         connections: AtomicUsize::new(0),

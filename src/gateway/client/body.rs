@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::budget::{Exhausted, Reservation};
-use super::{BodyFault, Client};
+use super::{Client, ReadError};
 use crate::verdict::{Code, Refusal};
 use crate::verify::verifier::Verification;
 
@@ -24,14 +24,17 @@ pub(crate) struct Body {
 }
 
 /// What keeps a body from being read whole.
-pub(crate) enum Fault {
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
     /// To be answered.
+    #[error("{0}")]
     Refused(Refusal),
     /// Nobody is left to answer.
+    #[error("the client ended the body early")]
     Gone,
 }
 
-impl From<Code> for Fault {
+impl From<Code> for BodyError {
     fn from(code: Code) -> Self {
         Self::Refused(code.into())
     }
@@ -46,7 +49,7 @@ pub(crate) async fn read<C: Client>(
     timeout: Duration,
     mut reservation: Reservation,
     mut verification: Option<&mut Verification>,
-) -> Result<Body, Fault> {
+) -> Result<Body, BodyError> {
     let mut bytes = BytesMut::new();
     if client.is_body_complete() {
         return Ok(Body {
@@ -90,15 +93,15 @@ pub(crate) async fn read<C: Client>(
                     });
                 }
             }
-            Err(BodyFault::Late) => {
+            Err(ReadError::Late) => {
                 let now = Instant::now();
                 if now >= end || window_bytes < SLOWEST * WINDOW.as_secs() {
                     return Err(Code::BodyTimeout.into());
                 }
                 (window_end, window_bytes) = (now + WINDOW, 0);
             }
-            Err(BodyFault::Gone) => return Err(Fault::Gone),
-            Err(BodyFault::Refused(refusal)) => return Err(Fault::Refused(refusal)),
+            Err(ReadError::Gone) => return Err(BodyError::Gone),
+            Err(ReadError::Refused(refusal)) => return Err(BodyError::Refused(refusal)),
         }
     }
 }

@@ -21,13 +21,16 @@ use crate::verdict::Refusal;
 use budget::{Account, Budget};
 
 /// Why no further piece of a body comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BodyFault {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ReadError {
     /// The deadline passed.
+    #[error("the body did not arrive before the deadline")]
     Late,
     /// The client left, or ended the body early.
+    #[error("the client ended the body early")]
     Gone,
     /// Its framing is broken, or it declared more than the limit.
+    #[error("{0}")]
     Refused(Refusal),
 }
 
@@ -94,7 +97,7 @@ pub(crate) trait Client: Send {
         into: &mut BytesMut,
         limit: u64,
         deadline: Instant,
-    ) -> impl Future<Output = Result<usize, BodyFault>> + Send;
+    ) -> impl Future<Output = Result<usize, ReadError>> + Send;
 
     /// Whether the body was read to its end, so that the connection is in step.
     fn is_body_complete(&self) -> bool;

@@ -33,7 +33,7 @@ impl<'h> Origin<'h> {
     pub(crate) fn of(
         client: &impl Client,
         head: &'h Head,
-        names: &Names,
+        names: &ProxyHeaderNames,
         networks: &[IpNet],
     ) -> Self {
         let peer = client.peer();
@@ -64,14 +64,14 @@ pub(crate) struct Trusted<'h> {
 }
 
 /// The names looked for, made once.
-pub(crate) struct Names {
+pub(crate) struct ProxyHeaderNames {
     forwarded_for: FieldName,
     proto: FieldName,
     host: FieldName,
     request_id: FieldName,
 }
 
-impl Names {
+impl ProxyHeaderNames {
     /// The usual names.
     pub(crate) fn new() -> Option<Self> {
         Some(Self {
@@ -93,7 +93,7 @@ fn is_trusted(peer: Option<IpAddr>, networks: &[IpNet]) -> bool {
 }
 
 /// What a trusted proxy's head says.
-fn trusted<'h>(head: &'h Head, names: &Names) -> Trusted<'h> {
+fn trusted<'h>(head: &'h Head, names: &ProxyHeaderNames) -> Trusted<'h> {
     let lines: Vec<&[u8]> = head
         .lines()
         .filter(|(name, _)| names.forwarded_for.is(name))
@@ -137,7 +137,7 @@ fn address(peer: Option<IpAddr>, trusted: &Trusted<'_>, networks: &[IpNet]) -> O
 }
 
 /// The id that a trusted proxy gave the request, where it is fit for logs and headers.
-fn given_request_id<'h>(head: &'h Head, names: &Names) -> Option<&'h str> {
+fn given_request_id<'h>(head: &'h Head, names: &ProxyHeaderNames) -> Option<&'h str> {
     match head.find(&names.request_id) {
         Found::One(id) => std::str::from_utf8(id)
             .ok()
@@ -231,7 +231,11 @@ mod tests {
         for (name, values, expected) in cases {
             let lines: Vec<_> = values.iter().map(|v| ("X-Forwarded-For", *v)).collect();
             let head = head(&lines);
-            let found = address(peer, &trusted(&head, &Names::new().unwrap()), &networks);
+            let found = address(
+                peer,
+                &trusted(&head, &ProxyHeaderNames::new().unwrap()),
+                &networks,
+            );
             assert_eq!(found, Some(expected.parse().unwrap()), "{name}");
         }
     }
@@ -243,14 +247,14 @@ mod tests {
             .collect::<Vec<_>>()
             .join(",");
         let head = head(&[("X-Forwarded-For", &list)]);
-        let trusted = trusted(&head, &Names::new().unwrap());
+        let trusted = trusted(&head, &ProxyHeaderNames::new().unwrap());
         assert_eq!(trusted.forwarded_for.len(), MEMBERS);
         assert_eq!(trusted.forwarded_for.last(), Some(&"192.0.2.199"));
     }
 
     #[test]
     fn only_a_short_visible_request_id_is_kept() {
-        let names = Names::new().unwrap();
+        let names = ProxyHeaderNames::new().unwrap();
         let long = "x".repeat(129);
         for (id, kept) in [
             ("abc-1", true),

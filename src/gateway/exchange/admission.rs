@@ -1,4 +1,4 @@
-//! What a request is: by its head alone ([`Begun`]), and once its body is there ([`Admission`]); what the gateway says
+//! What a request is: by its head alone ([`RequestKind`]), and once its body is there ([`Admission`]); what the gateway says
 //! of it to the app (SPEC 2.8).
 //!
 //! The admissions are the only three ways to the upstream. Each needs a value that only the matching check can create.
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::headers;
-use super::headers::{RouteHeaders, Statement};
+use super::headers::{RouteHeaders, VerigateHeaders};
 use crate::gateway::client::origin::Origin;
 use crate::gateway::running::snapshot::RouteState;
 use crate::gateway::upstream::forward::VerifiedRequest;
@@ -24,7 +24,7 @@ use crate::wire::head::Head;
     clippy::large_enum_variant,
     reason = "one lives per request; a box would be an allocation for each delivery"
 )]
-pub(super) enum Begun {
+pub(super) enum RequestKind {
     /// It is a delivery; `None` where shadow mode let pass that its head was refused.
     Delivery(Option<Verification>),
     /// It carries no signature, and may yet be a handshake by its body; else this is the refusal.
@@ -33,7 +33,7 @@ pub(super) enum Begun {
     Handshake(Passage),
 }
 
-impl Begun {
+impl RequestKind {
     /// The verification that hashes the body while it arrives.
     pub(super) fn verification(&mut self) -> Option<&mut Verification> {
         match self {
@@ -78,13 +78,13 @@ impl Admission {
         shadowed: Option<Refusal>,
         body: &Bytes,
     ) -> VerifiedRequest {
-        let statement = self.statement(route, request_id, shadowed);
+        let verigate = self.verigate_headers(route, request_id, shadowed);
         let fixed = RouteHeaders {
             host: route.config.upstream_host.as_deref(),
             authority: &route.upstream.authority,
             headers: &route.config.upstream_headers,
         };
-        let forwarded = headers::forwarded(head, origin, &statement, &fixed, body.len());
+        let forwarded = headers::forwarded(head, origin, &verigate, &fixed, body.len());
         let is_head = head.method() == "HEAD";
         match self {
             Self::Proved(proved) => {
@@ -100,18 +100,18 @@ impl Admission {
     }
 
     /// What the app is told of the request.
-    fn statement<'s>(
+    fn verigate_headers<'s>(
         &'s self,
         route: &'s RouteState,
         request_id: &'s str,
         shadowed: Option<Refusal>,
-    ) -> Statement<'s> {
+    ) -> VerigateHeaders<'s> {
         let (secret, event) = match self {
             Self::Proved(proved) => (Some(&proved.proof.secret), proved.event.as_ref()),
             Self::Handshake(_, secret) => (secret.as_ref(), None),
             Self::Shadow => (None, None),
         };
-        Statement {
+        VerigateHeaders {
             route: &route.name,
             provider: &route.provider,
             verdict: match self {

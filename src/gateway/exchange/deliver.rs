@@ -12,7 +12,7 @@ use crate::clock::Now;
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::RouteState;
 use crate::gateway::upstream::forward;
-use crate::gateway::upstream::forward::{Fault, Response, VerifiedRequest};
+use crate::gateway::upstream::forward::{ForwardError, Response, VerifiedRequest};
 use crate::replay::Settlement;
 use crate::telemetry::Record;
 
@@ -24,7 +24,7 @@ pub(super) struct Delivered {
     upstream: Arc<str>,
     /// From asking for a connection to the upstream's final status line.
     time: Duration,
-    response: Result<Response, Fault>,
+    response: Result<Response, ForwardError>,
 }
 
 /// Delivers a request as its route says: to the upstream, at once.

@@ -1,8 +1,9 @@
 //! How an exchange ends, where the client does not get the whole answer of an upstream.
 
+use crate::gateway::client::Gone;
 use crate::gateway::client::answer::Answer;
-use crate::gateway::client::{Gone, body};
-use crate::gateway::upstream::forward::Fault;
+use crate::gateway::client::body::BodyError;
+use crate::gateway::upstream::forward::ForwardError;
 use crate::telemetry::Outcome;
 use crate::verdict::Refusal;
 
@@ -14,9 +15,9 @@ pub(super) enum Ended {
     /// The gateway answers the request itself, and logs this outcome if the client takes the answer.
     Answered(Box<Answer>, Outcome),
     /// The delivery was fine, but no answer to it came that the client could be given.
-    Unanswered(Fault),
+    Unanswered(ForwardError),
     /// The upstream's answer broke off after some of it was written, so the client's connection must break as well.
-    BrokenOff(Fault),
+    BrokenOff(ForwardError),
     /// The client left, or took nothing for too long.
     Gone,
     /// A step panicked.
@@ -35,11 +36,11 @@ impl From<Gone> for Ended {
     }
 }
 
-impl From<body::Fault> for Ended {
-    fn from(fault: body::Fault) -> Self {
-        match fault {
-            body::Fault::Refused(refusal) => Self::Refused(refusal),
-            body::Fault::Gone => Self::Gone,
+impl From<BodyError> for Ended {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::Refused(refusal) => Self::Refused(refusal),
+            BodyError::Gone => Self::Gone,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::verify::envelope::visible_ascii;
 use crate::wire::head::{FieldName, Head, fold};
 
 /// What the gateway says about a delivery to the receiver behind it.
-pub(super) struct Statement<'a> {
+pub(super) struct VerigateHeaders<'a> {
     pub(super) route: &'a str,
     pub(super) provider: &'a str,
     /// `valid`, or the code of a refusal in shadow mode.
@@ -37,7 +37,7 @@ pub(super) struct RouteHeaders<'a> {
 pub(super) fn forwarded(
     head: &Head,
     origin: &Origin<'_>,
-    statement: &Statement<'_>,
+    verigate: &VerigateHeaders<'_>,
     fixed: &RouteHeaders<'_>,
     length: usize,
 ) -> Vec<u8> {
@@ -72,7 +72,7 @@ pub(super) fn forwarded(
     if length > 0 || !matches!(head.method(), "GET" | "HEAD" | "OPTIONS") {
         put(&mut out, b"Content-Length", length.to_string().as_bytes());
     }
-    put_statement(&mut out, statement);
+    put_verigate_headers(&mut out, verigate);
     put_origin(&mut out, head, origin);
     for (name, value) in fixed.headers {
         put(&mut out, name.as_str().as_bytes(), value.expose());
@@ -81,15 +81,15 @@ pub(super) fn forwarded(
     out
 }
 
-fn put_statement(out: &mut Vec<u8>, statement: &Statement<'_>) {
+fn put_verigate_headers(out: &mut Vec<u8>, verigate: &VerigateHeaders<'_>) {
     let lines = [
-        (b"X-Verigate-Route".as_slice(), Some(statement.route)),
-        (b"X-Verigate-Provider", Some(statement.provider)),
-        (b"X-Verigate-Verdict", Some(statement.verdict)),
-        (b"X-Verigate-Secret", statement.secret),
-        (b"X-Verigate-Event-Id", statement.event_id),
-        (b"X-Verigate-Event-Type", statement.event_type),
-        (b"X-Request-Id", Some(statement.request_id)),
+        (b"X-Verigate-Route".as_slice(), Some(verigate.route)),
+        (b"X-Verigate-Provider", Some(verigate.provider)),
+        (b"X-Verigate-Verdict", Some(verigate.verdict)),
+        (b"X-Verigate-Secret", verigate.secret),
+        (b"X-Verigate-Event-Id", verigate.event_id),
+        (b"X-Verigate-Event-Type", verigate.event_type),
+        (b"X-Request-Id", Some(verigate.request_id)),
     ];
     for (name, value) in lines {
         // A value that a header cannot hold is left out rather than changed.
@@ -218,7 +218,7 @@ mod tests {
             address: peer,
             trusted,
         };
-        let statement = Statement {
+        let verigate = VerigateHeaders {
             route: "in",
             provider: "itellico",
             verdict: "valid",
@@ -227,7 +227,7 @@ mod tests {
             event_id: Some("e\u{e9}"),
             event_type: Some("t"),
         };
-        String::from_utf8(forwarded(&head, &origin, &statement, fixed, 3)).unwrap()
+        String::from_utf8(forwarded(&head, &origin, &verigate, fixed, 3)).unwrap()
     }
 
     const PLAIN: RouteHeaders<'static> = RouteHeaders {

@@ -28,12 +28,12 @@ use crate::gateway::client::origin::Origin;
 use crate::gateway::client::{Client, Gone, Next};
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RouteState, Snapshot};
-use crate::gateway::upstream::forward::Fault;
+use crate::gateway::upstream::forward::ForwardError;
 use crate::telemetry::{Outcome, Record};
 use crate::verdict::{Code, Refusal};
 use crate::verify::verifier::{Proof, Verification};
 use crate::wire::head::{Expect, Framing, Head};
-use admission::{Admission, Begun, Proved};
+use admission::{Admission, Proved, RequestKind};
 use ended::Ended;
 
 /// Serves one request whose head is read: judges it, forwards it or answers it, and writes its log line.
@@ -46,7 +46,12 @@ pub(crate) async fn serve<C: Client>(
     head: &Head,
 ) -> Next {
     let now = running.clock.now();
-    let origin = Origin::of(client, head, &running.names, &snapshot.trusted_proxies);
+    let origin = Origin::of(
+        client,
+        head,
+        &running.proxy_header_names,
+        &snapshot.trusted_proxies,
+    );
     let given_id = origin
         .trusted
         .as_ref()
@@ -106,13 +111,13 @@ impl<'x> Exchange<'x> {
     /// Steps 2 to 10. `Ok`: the client has the whole answer of the upstream.
     async fn steps<C: Client>(&mut self, client: &mut C, now: Now) -> Result<(), Ended> {
         let route = self.find_route()?;
-        let mut begun = self.begin(route, now).await?;
+        let mut kind = self.begin(route, now).await?;
         self.record.verify = self.since(now);
         if self.head.expect() == Expect::Continue {
             client.proceed().await?;
         }
-        let body = self.take_body(client, route, &mut begun).await?;
-        let admission = self.admit(route, begun, &body).await?;
+        let body = self.take_body(client, route, &mut kind).await?;
+        let admission = self.admit(route, kind, &body).await?;
         // Step 8: the request that is sent.
         let request_id = &self.record.request_id.0;
         let request = admission.request(
@@ -150,10 +155,10 @@ impl<'x> Exchange<'x> {
     }
 
     /// Step 3: what the head alone shows.
-    async fn begin(&mut self, route: &RouteState, now: Now) -> Result<Begun, Ended> {
+    async fn begin(&mut self, route: &RouteState, now: Now) -> Result<RequestKind, Ended> {
         if let Some(passage) = handshaking::in_head(self.running, route, self.head).await? {
             self.check_head(route)?;
-            return Ok(Begun::Handshake(passage));
+            return Ok(RequestKind::Handshake(passage));
         }
         // Only deliveries are asked for their method: a handshake may come by another one.
         if !route
@@ -167,9 +172,9 @@ impl<'x> Exchange<'x> {
         self.check_head(route)?;
         match route.begin(self.head, now) {
             Err(refusal) if handshaking::may_be_in_body(route, self.head, refusal) => {
-                Ok(Begun::Unsigned(refusal))
+                Ok(RequestKind::Unsigned(refusal))
             }
-            judged => Ok(Begun::Delivery(self.enforce(route, judged)?)),
+            judged => Ok(RequestKind::Delivery(self.enforce(route, judged)?)),
         }
     }
 
@@ -191,7 +196,7 @@ impl<'x> Exchange<'x> {
         &mut self,
         client: &mut C,
         route: &RouteState,
-        begun: &mut Begun,
+        kind: &mut RequestKind,
     ) -> Result<Body, Ended> {
         let budget = &self.running.budget;
         // A trusted proxy brings the requests of many clients over one connection.
@@ -207,7 +212,7 @@ impl<'x> Exchange<'x> {
             limit,
             timeout,
             budget.reservation(account),
-            begun.verification(),
+            kind.verification(),
         )
         .await?;
         self.record.body_bytes = body.bytes.len() as u64;
@@ -218,20 +223,20 @@ impl<'x> Exchange<'x> {
     async fn admit(
         &mut self,
         route: &RouteState,
-        begun: Begun,
+        kind: RequestKind,
         body: &Body,
     ) -> Result<Admission, Ended> {
         let (running, bytes) = (self.running, &body.bytes);
-        match begun {
-            Begun::Handshake(passage) => Ok(Admission::Handshake(passage, None)),
-            Begun::Unsigned(refusal) => {
+        match kind {
+            RequestKind::Handshake(passage) => Ok(Admission::Handshake(passage, None)),
+            RequestKind::Unsigned(refusal) => {
                 if let Some(passage) = handshaking::in_body(running, route, bytes).await? {
                     return Ok(Admission::Handshake(passage, None));
                 }
                 self.enforce::<()>(route, Err(refusal))?;
                 Ok(Admission::Shadow)
             }
-            Begun::Delivery(verification) => {
+            RequestKind::Delivery(verification) => {
                 let Some(proof) = self.prove(route, verification, body)? else {
                     return Ok(Admission::Shadow);
                 };
@@ -352,14 +357,14 @@ impl<'x> Exchange<'x> {
                 self.record.outcome = outcome;
                 self.answer(client, &answer).await
             }
-            Err(Ended::Unanswered(fault)) => {
-                self.failed(&fault, began);
+            Err(Ended::Unanswered(error)) => {
+                self.failed(&error, began);
                 let answer =
-                    Answer::refusal(fault.code().into(), self.route.map(|route| &route.answers));
+                    Answer::refusal(error.code().into(), self.route.map(|route| &route.answers));
                 self.answer(client, &answer).await
             }
-            Err(Ended::BrokenOff(fault)) => {
-                self.failed(&fault, began);
+            Err(Ended::BrokenOff(error)) => {
+                self.failed(&error, began);
                 Next::Abort
             }
             Err(Ended::Gone) => {
@@ -405,15 +410,15 @@ impl<'x> Exchange<'x> {
             })
     }
 
-    fn failed(&mut self, fault: &Fault, now: Now) {
-        self.record.outcome = match fault {
-            Fault::Late => Outcome::UpstreamTimeout,
-            Fault::Unreachable(_) | Fault::Failed(_) => Outcome::UpstreamFailed,
+    fn failed(&mut self, error: &ForwardError, now: Now) {
+        self.record.outcome = match error {
+            ForwardError::Late => Outcome::UpstreamTimeout,
+            ForwardError::Unreachable(_) | ForwardError::Failed(_) => Outcome::UpstreamFailed,
         };
         if let Some(route) = self.route {
             self.running
                 .warnings
-                .upstream(&route.name, &route.upstream.label, fault, now);
+                .upstream(&route.name, &route.upstream.label, error, now);
         }
     }
 

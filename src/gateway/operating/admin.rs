@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 use super::reload;
 use crate::gateway::client::answer::{Answer, Denied};
 use crate::gateway::client::h1::{H1, Port};
-use crate::gateway::client::{BodyFault, Client, Next};
+use crate::gateway::client::{Client, Next, ReadError};
 use crate::gateway::running::Running;
 use crate::replay::{Forget, Forgotten, ReplayWindow};
 use crate::telemetry::metrics;
@@ -24,23 +24,23 @@ use crate::wire::head::{FieldName, Found, Framing, Head};
 const MAX_BODY: u64 = 4 * 1024;
 
 /// The admin port.
-pub(crate) struct Admin {
+pub(crate) struct AdminPort {
     pub(crate) running: Arc<Running>,
     pub(crate) address: SocketAddr,
     pub(crate) file: PathBuf,
-    pub(crate) names: Names,
+    pub(crate) names: AdminHeaderNames,
 }
 
 const FROM_A_PAGE: Denied = Denied::Forbidden("requests from web pages are not taken");
 
 /// The headers that the admin port looks at.
-pub(crate) struct Names {
+pub(crate) struct AdminHeaderNames {
     authorization: FieldName,
     origin: FieldName,
     fetch_site: FieldName,
 }
 
-impl Names {
+impl AdminHeaderNames {
     /// The usual names.
     pub(crate) fn new() -> Option<Self> {
         Some(Self {
@@ -51,7 +51,7 @@ impl Names {
     }
 }
 
-impl Port for Admin {
+impl Port for AdminPort {
     async fn answer(&self, client: &mut H1, head: Head) -> Next {
         let answer = self
             .page(client, &head)
@@ -71,7 +71,7 @@ impl Port for Admin {
     }
 }
 
-impl Admin {
+impl AdminPort {
     /// The page that a request asks for, or what it asks to be done.
     async fn page(&self, client: &mut H1, head: &Head) -> Result<Answer, Denied> {
         let (method, path) = (head.method(), head.path());
@@ -159,8 +159,8 @@ impl Admin {
         while !client.is_body_complete() {
             match client.read_body(&mut body, MAX_BODY, deadline).await {
                 Ok(_) => {}
-                Err(BodyFault::Refused(refusal)) => return Err(refusal.into()),
-                Err(BodyFault::Late | BodyFault::Gone) => {
+                Err(ReadError::Refused(refusal)) => return Err(refusal.into()),
+                Err(ReadError::Late | ReadError::Gone) => {
                     return Err(Refusal::from(Code::BodyTimeout).into());
                 }
             }

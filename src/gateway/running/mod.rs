@@ -20,7 +20,7 @@ use crate::clock::{Clock, Now, UnixMillis};
 use crate::gateway::client::answer;
 use crate::gateway::client::answer::Answer;
 use crate::gateway::client::budget::Budget;
-use crate::gateway::client::origin::{Names, RequestIds};
+use crate::gateway::client::origin::{ProxyHeaderNames, RequestIds};
 use crate::gateway::client::{Client, Next};
 use crate::gateway::upstream::Upstreams;
 use crate::key::secret::SecretText;
@@ -47,7 +47,7 @@ pub(crate) struct Running {
     /// The wall clock at the start.
     pub(crate) started: UnixMillis,
     pub(crate) request_ids: RequestIds,
-    pub(crate) names: Names,
+    pub(crate) proxy_header_names: ProxyHeaderNames,
     /// Set at SIGTERM: `/readyz` answers 503 from then on. Relaxed: nothing else is read through it.
     pub(crate) stopping: AtomicBool,
     /// Client connections open now; relaxed likewise.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Now;
-use crate::gateway::upstream::forward::Fault;
+use crate::gateway::upstream::forward::ForwardError;
 use crate::telemetry::rate_limit::RateLimit;
 
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -48,15 +48,10 @@ impl Warnings {
     }
 
     /// An upstream could not be reached, was late, or broke off.
-    pub(crate) fn upstream(&self, route: &str, upstream: &str, fault: &Fault, now: Now) {
+    pub(crate) fn upstream(&self, route: &str, upstream: &str, error: &ForwardError, now: Now) {
         if let Some(others) = self.upstream.allow(now.mono) {
-            let reason = match fault {
-                Fault::Unreachable(reason) => reason,
-                Fault::Late => "it did not answer within `upstream_timeout`",
-                Fault::Failed(reason) => reason,
-            };
             log::warn!(
-                "route {route}: upstream {upstream}: {reason}{}",
+                "route {route}: upstream {upstream}: {error}{}",
                 more(others)
             );
         }

@@ -66,17 +66,20 @@ impl VerifiedRequest {
 }
 
 /// Why no answer, or no whole answer, came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ForwardError {
     /// No connection could be had; nothing was sent.
+    #[error("{0}")]
     Unreachable(String),
     /// The deadline passed.
+    #[error("it did not answer within `upstream_timeout`")]
     Late,
     /// The upstream broke off, or answered what is not HTTP.
+    #[error("{0}")]
     Failed(&'static str),
 }
 
-impl Fault {
+impl ForwardError {
     /// The code that the client is answered with.
     pub(crate) fn code(&self) -> Code {
         match self {
@@ -119,25 +122,25 @@ pub(crate) async fn send(
     request: VerifiedRequest,
     upstream: &Arc<Upstream>,
     deadline: Instant,
-) -> Result<Response, Fault> {
+) -> Result<Response, ForwardError> {
     if let Some(connection) = upstream.reuse().await {
         match converse(connection, &request, upstream, deadline).await? {
             Ok(response) => return Ok(response),
             Err(Broken::BeforeTheFirstByte) => {}
-            Err(Broken::Afterwards(why)) => return Err(Fault::Failed(why)),
+            Err(Broken::Afterwards(why)) => return Err(ForwardError::Failed(why)),
         }
     }
     let connection = match tokio::time::timeout_at(deadline, upstream.connect()).await {
         Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return Err(Fault::Unreachable(error.to_string())),
-        Err(_) => return Err(Fault::Late),
+        Ok(Err(error)) => return Err(ForwardError::Unreachable(error.to_string())),
+        Err(_) => return Err(ForwardError::Late),
     };
     match converse(connection, &request, upstream, deadline).await? {
         Ok(response) => Ok(response),
-        Err(Broken::BeforeTheFirstByte) => Err(Fault::Unreachable(
+        Err(Broken::BeforeTheFirstByte) => Err(ForwardError::Unreachable(
             "the connection broke before the request".into(),
         )),
-        Err(Broken::Afterwards(why)) => Err(Fault::Failed(why)),
+        Err(Broken::Afterwards(why)) => Err(ForwardError::Failed(why)),
     }
 }
 
@@ -147,7 +150,7 @@ async fn converse(
     request: &VerifiedRequest,
     upstream: &Arc<Upstream>,
     deadline: Instant,
-) -> Result<Result<Response, Broken>, Fault> {
+) -> Result<Result<Response, Broken>, ForwardError> {
     let mut sending = Sending {
         head: &request.head,
         body: &request.body,
@@ -237,7 +240,7 @@ async fn converse(
     let answer = timer
         .bound(deadline, answer)
         .await
-        .map_err(|Elapsed| Fault::Late)?;
+        .map_err(|Elapsed| ForwardError::Late)?;
     let is_sent = sending.is_done();
     connection.timer = timer;
     Ok(answer.map(|head| {
@@ -313,7 +316,7 @@ fn poll_read(cx: &mut Context<'_>, connection: &mut Connection) -> Poll<std::io:
 
 impl Response {
     /// The next piece of the body. `None`: the body ended, and the connection was given back if it can be used again.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ForwardError> {
         loop {
             if let Some(piece) = self.ready()? {
                 return Ok(Some(piece));
@@ -326,7 +329,7 @@ impl Response {
             };
             // An upstream that always has more to read would never let the timer fire.
             if Instant::now() >= self.deadline {
-                return Err(Fault::Late);
+                return Err(ForwardError::Late);
             }
             let mut timer = std::mem::take(&mut connection.timer);
             let read = timer
@@ -336,8 +339,12 @@ impl Response {
             match read {
                 Ok(Ok(1..)) => {}
                 Ok(Ok(_)) if matches!(self.rest, Rest::Close) => self.rest = Rest::Nothing,
-                Ok(_) => return Err(Fault::Failed("it broke off in the middle of its answer")),
-                Err(Elapsed) => return Err(Fault::Late),
+                Ok(_) => {
+                    return Err(ForwardError::Failed(
+                        "it broke off in the middle of its answer",
+                    ));
+                }
+                Err(Elapsed) => return Err(ForwardError::Late),
             }
         }
     }
@@ -348,7 +355,7 @@ impl Response {
     }
 
     /// What of the body is here already.
-    pub(crate) fn ready(&mut self) -> Result<Option<Bytes>, Fault> {
+    pub(crate) fn ready(&mut self) -> Result<Option<Bytes>, ForwardError> {
         let Some(connection) = &mut self.connection else {
             return Ok(None);
         };
@@ -371,7 +378,7 @@ impl Response {
                 while !inbound.is_empty() {
                     let (consumed, part) = decoder
                         .next(inbound)
-                        .map_err(|reason| Fault::Failed(reason.words()))?;
+                        .map_err(|reason| ForwardError::Failed(reason.words()))?;
                     let ended = match part {
                         Piece::Data(data) => {
                             piece.extend_from_slice(data);

@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::budget::{Account, Budget};
-use super::{AnswerHead, BodyFault, Client, Gone, Next};
+use super::{AnswerHead, Client, Gone, Next, ReadError};
 use crate::gateway::timer::LazyTimer;
 use crate::verdict::Refusal;
 use crate::wire::head::{Framing, Head, Limits, Version};
@@ -187,7 +187,7 @@ impl Client for H1 {
         into: &mut BytesMut,
         limit: u64,
         deadline: Instant,
-    ) -> Result<usize, BodyFault> {
+    ) -> Result<usize, ReadError> {
         self.read_piece(into, limit, deadline).await
     }
 

@@ -11,7 +11,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 use super::{ConnectionLimits, H1};
-use crate::gateway::client::BodyFault;
+use crate::gateway::client::ReadError;
 use crate::gateway::timer::Elapsed;
 use crate::verdict::{Code, Refusal};
 use crate::wire::chunked::{ChunkedDecoder, Piece};
@@ -113,7 +113,7 @@ impl H1 {
         into: &mut BytesMut,
         limit: u64,
         deadline: Instant,
-    ) -> Result<usize, BodyFault> {
+    ) -> Result<usize, ReadError> {
         loop {
             match &mut self.unread {
                 Unread::Nothing => return Ok(0),
@@ -133,8 +133,8 @@ impl H1 {
                             .await
                         {
                             Ok(Ok(1..)) => continue,
-                            Ok(_) => return Err(BodyFault::Gone),
-                            Err(Elapsed) => return Err(BodyFault::Late),
+                            Ok(_) => return Err(ReadError::Gone),
+                            Err(Elapsed) => return Err(ReadError::Late),
                         }
                     } else {
                         // The connection's buffer is full: the rest goes straight to where it is kept.
@@ -143,8 +143,8 @@ impl H1 {
                         let mut limited = (&mut self.stream).take(*left);
                         match self.reading.bound(deadline, limited.read_buf(into)).await {
                             Ok(Ok(count @ 1..)) => count,
-                            Ok(_) => return Err(BodyFault::Gone),
-                            Err(Elapsed) => return Err(BodyFault::Late),
+                            Ok(_) => return Err(ReadError::Gone),
+                            Err(Elapsed) => return Err(ReadError::Late),
                         }
                     };
                     *left -= count as u64;
@@ -158,7 +158,7 @@ impl H1 {
                     while !self.inbound.is_empty() {
                         let (consumed, piece) = decoder
                             .next(&self.inbound)
-                            .map_err(|reason| BodyFault::Refused(reason.into()))?;
+                            .map_err(|reason| ReadError::Refused(reason.into()))?;
                         let ended = match piece {
                             Piece::Data(data) => {
                                 into.extend_from_slice(data);
@@ -170,7 +170,7 @@ impl H1 {
                         };
                         let _ = self.inbound.split_to(consumed);
                         if decoder.declared() > limit {
-                            return Err(BodyFault::Refused(Code::BodyTooLarge.into()));
+                            return Err(ReadError::Refused(Code::BodyTooLarge.into()));
                         }
                         if ended {
                             self.unread = Unread::Nothing;
@@ -182,8 +182,8 @@ impl H1 {
                     }
                     match self.read_more(deadline).await {
                         Ok(Ok(1..)) => {}
-                        Ok(_) => return Err(BodyFault::Gone),
-                        Err(Elapsed) => return Err(BodyFault::Late),
+                        Ok(_) => return Err(ReadError::Gone),
+                        Err(Elapsed) => return Err(ReadError::Late),
                     }
                 }
             }
