@@ -1,17 +1,19 @@
-//! The gateway: from sockets to log lines. No other module knows Pingora or Tokio. This file starts it and waits for
-//! its end.
+//! The gateway: requests come in from sockets, log lines go out. No other room of the crate knows
+//! Pingora or Tokio. This file starts the gateway and waits for its end.
 //!
-//! Read `exchange` first: one request from top to bottom. The rooms, each of which may import those before it:
+//! Read `exchange` first: it follows a request from top to bottom. Whatever needs a socket, a timer
+//! or a task enters the gateway. The gateway may import every room of the crate except `cli`. Its
+//! own rooms are these, and each may import those before it:
 //!
-//! | room | what it holds |
+//! | room | content |
 //! | --- | --- |
 //! | `timer` | deadlines that cost nothing while they are not reached |
-//! | `client` | the client's side: connections, bodies, where a request comes from, the gateway's own answers |
-//! | `upstream` | the upstream's side: connections kept, a request sent, its answer read |
+//! | `client` | the client's side: connections, bodies, a request's origin, the gateway's answers |
+//! | `upstream` | the upstream's side: idle connections, a request sent, its answer read |
 //! | `running` | all that outlives a request: the snapshot in force, window, budget, counters |
-//! | `exchange` | one request |
+//! | `exchange` | a request from its head to its log line |
 //! | `traffic` | connections handed over by Pingora, each served to its end |
-//! | `operating` | what an operator does: listen, reload, stop, the admin port |
+//! | `operating` | the operator's side: listen, reload, stop, the admin port |
 //!
 //! Statuses live in `client::answer` alone.
 
@@ -47,46 +49,47 @@ use running::Running;
 use running::snapshot::Snapshot;
 use upstream::Upstreams;
 
-/// Why the gateway did not start.
+/// The reason why the gateway did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address is taken or may not be used.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The system gives no random bytes: replay keys and request ids cannot be made.
+    /// The system gives no random bytes, of which replay keys and request ids are made.
     #[error("the system gives no random bytes: {0}")]
     Random(getrandom::Error),
     /// The system gives no thread for the access log.
     #[error("cannot start the access log: {0}")]
     Thread(std::io::Error),
-    /// The loader let something through that cannot run; a fault of ours.
+    /// The loader accepted a configuration that cannot run: a fault of the gateway.
     #[error("this configuration cannot run: {0}")]
     Build(String),
 }
 
-/// The addresses that accept, ports resolved.
+/// The addresses that accept connections. Port 0 is replaced by the port that the system chose.
 #[derive(Clone, Debug)]
 pub struct Addresses {
-    /// `server.listen`, in its order.
+    /// The addresses of `server.listen`, in the order of the file.
     pub traffic: Vec<SocketAddr>,
-    /// `admin.listen`
+    /// The address of `admin.listen`.
     pub admin: SocketAddr,
 }
 
-/// What surrounds a running gateway.
+/// The process around a running gateway.
 pub struct Surroundings {
-    /// Where access-log lines go.
+    /// The sink of the access log's lines.
     pub access_log: Box<dyn Write + Send>,
-    /// Called once all addresses accept.
+    /// A function that is called once, when all addresses accept connections.
     pub on_ready: Box<dyn FnOnce(&Addresses) + Send>,
-    /// Stops the gateway from within the process, beside the signals.
+    /// A handle that stops the gateway from within the process, as SIGTERM does from outside.
     pub stopper: Stopper,
 }
 
-/// Runs the gateway until a signal or the stopper ends it and what was in flight has finished.
+/// Runs the gateway until a signal or the stopper ends it. Requests in flight may finish until
+/// `server.shutdown_grace` is over (contract: Shutdown).
 ///
 /// # Errors
-/// Before anything is accepted: an address that cannot be bound, no randomness. Afterwards it does not fail.
+/// [`StartError`], before any connection is accepted. A gateway that has started returns no error.
 pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError> {
     let traffic_sockets = config
         .server
@@ -117,7 +120,7 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
         file: file.clone(),
         names,
     };
-    // The admin port goes on answering while traffic drains.
+    // The admin port goes on answering while traffic drains: its sender is kept and sends nothing.
     let (_admin_stop, admin_stopping) = watch::channel(false);
     let conf = ServerConf {
         threads,

@@ -1,7 +1,9 @@
-//! A timer that is set once and moved lazily, so that a deadline which is never reached costs nothing per request.
+//! A timer that is set once and moved lazily, so that a deadline which is never reached costs a
+//! request nothing.
 //!
-//! Each connection keeps one for reading and one for its upstream: their deadlines mostly move forward, and the
-//! runtime's timer is touched only when the old deadline passes or a new one comes earlier.
+//! A client's connection keeps a timer for reads and another for writes; a connection to an
+//! upstream keeps a single timer. Deadlines mostly move forward, and the runtime's timer is touched
+//! only when the old deadline passes or a new deadline is earlier.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -10,11 +12,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// The deadline passed first.
+/// The deadline passed before the future was ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Elapsed;
 
-/// See the module.
+/// A timer that serves deadlines in turn.
 #[derive(Debug, Default)]
 pub(super) struct LazyTimer {
     sleep: Option<Pin<Box<Sleep>>>,
@@ -33,11 +35,11 @@ impl LazyTimer {
         self.race(|| deadline, future).await
     }
 
-    /// Waits for `future` for at most `limit`, counted from when it is first found unfinished: one that is ready at
-    /// once costs no look at the clock.
+    /// Waits for `future` for at most `limit`, counted from the first poll that finds it
+    /// unfinished: a future that is ready at once costs no look at the clock.
     ///
     /// # Errors
-    /// As [`Self::bound`].
+    /// [`Elapsed`], as in [`Self::bound`].
     pub(super) async fn within<F: Future>(
         &mut self,
         limit: Duration,
@@ -83,7 +85,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_deadline_that_moved_either_way_is_the_one_that_counts() {
+    async fn a_deadline_counts_whichever_way_it_moved() {
         let mut timer = LazyTimer::default();
         let start = Instant::now();
         for millis in [50, 500, 20] {

@@ -1,4 +1,5 @@
-//! Accepted connections, taken over from Pingora: each is served over HTTP/1 to its end, within the connection limit.
+//! The connections that Pingora has accepted. Each is served over HTTP/1 to its end, as long as
+//! fewer are open than `server.max_connections` allows.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -16,7 +17,8 @@ use super::running::{OpenConnection, Running};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
 
-/// The traffic port: one exchange per request.
+/// The traffic port. Each of its requests is an exchange, except the probes of
+/// `server.health_path`.
 pub(super) struct Exchanges {
     running: Arc<Running>,
 }
@@ -35,7 +37,8 @@ impl Port for Exchanges {
     }
 }
 
-/// Answers `server.health_path`. A probe is no delivery: it is neither logged nor counted.
+/// Answers `server.health_path`. A probe is no delivery: it is neither logged nor counted
+/// (contract: Route).
 async fn answer_probe(running: &Running, client: &mut H1, head: &Head) -> Next {
     let answer = if matches!(head.method(), "GET" | "HEAD") {
         Answer::readiness(running.is_ready())
@@ -52,7 +55,8 @@ pub(super) struct App<P> {
     running: Arc<Running>,
     port: Arc<P>,
     is_traffic: bool,
-    /// Connections open now, where they are not traffic's. Relaxed: nothing else is read through it.
+    /// The number of open connections, unless the port is the traffic port: [`Running`] counts its
+    /// connections. Relaxed: no other memory is read by way of this number.
     open: AtomicUsize,
 }
 
@@ -75,7 +79,7 @@ impl Traffic {
 }
 
 impl<P: Port> App<P> {
-    /// The application that serves `port` beside the traffic, with a count of connections of its own.
+    /// The application of a port other than traffic. It counts its own connections.
     pub(super) fn new_beside(running: Arc<Running>, port: P) -> Self {
         Self {
             running,

@@ -1,4 +1,5 @@
-//! The gateway's own answers: the one table from refusals to statuses (SPEC 3), and their JSON.
+//! The gateway's own answers: the only table from refusals to statuses (contract: Answers), and
+//! their JSON.
 
 use std::borrow::Cow;
 
@@ -12,44 +13,46 @@ use crate::scheme::Ack;
 use crate::scheme::handshake::Reply;
 use crate::verdict::{Code, Refusal};
 
-/// An answer of the gateway's own, ready to be written.
+/// An answer that the gateway makes itself, ready to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// The status.
+    /// The status, a number of three digits.
     pub(crate) status: u16,
-    /// `Content-Type`
+    /// The value of `Content-Type`.
     pub(crate) content_type: Cow<'static, str>,
-    /// `Allow`, for 405.
+    /// The value of `Allow`, for a 405.
     pub(crate) allow: Option<String>,
-    /// `Retry-After` in seconds.
+    /// The value of `Retry-After`, in seconds.
     pub(crate) retry_after: Option<u32>,
-    /// `WWW-Authenticate`, for a 401 of the admin port.
+    /// The value of `WWW-Authenticate`, for a 401 of the admin port.
     pub(crate) authenticate: Option<&'static str>,
-    /// `X-Content-Type-Options: nosniff`, where the body holds what a stranger sent.
+    /// Whether `X-Content-Type-Options: nosniff` is sent, because the body holds bytes that a
+    /// stranger sent.
     pub(crate) nosniff: bool,
-    /// `X-Hook-Secret`, where a handshake asks for its secret back.
+    /// The value of `X-Hook-Secret`, where a handshake asks for its secret back.
     pub(crate) hook_secret: Option<Box<SecretText>>,
-    /// The connection ends after this answer.
+    /// Whether the connection ends after this answer.
     pub(crate) close: bool,
-    /// The body.
+    /// The body, empty for some answers.
     pub(crate) body: Vec<u8>,
 }
 
-/// What a route says about the answers to its refusals.
+/// A route's settings for the answers to its refusals.
 #[derive(Clone, Debug)]
 pub(crate) struct RouteAnswers {
-    /// The statuses that it chose.
+    /// The statuses that can be set per route.
     pub(crate) statuses: Statuses,
-    /// `Allow`, for 405.
+    /// The value of `Allow`, for a 405: the route's methods.
     pub(crate) allow: String,
-    /// What the provider wants to hear about a duplicate.
+    /// The answer to a duplicate, where the provider expects a certain text.
     pub(crate) ack: Option<Ack>,
-    /// The provider takes a 401 for one only without a body.
+    /// Whether a 401 has no body: the provider of the route's handshake would not accept it
+    /// otherwise.
     pub(crate) silent_401: bool,
 }
 
 impl Answer {
-    /// A JSON answer.
+    /// An answer with a JSON body and no special headers.
     pub(crate) fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self {
             status,
@@ -64,7 +67,7 @@ impl Answer {
         }
     }
 
-    /// The answer to a refusal. `route` is what the route says about answers, where a route was found.
+    /// The answer to a refusal. `route` holds the settings of the route, if a route was found.
     pub(crate) fn refusal(refusal: Refusal, route: Option<&RouteAnswers>) -> Self {
         let status = status(refusal.code, route.map(|route| &route.statuses));
         let mut answer = match route {
@@ -91,7 +94,7 @@ impl Answer {
         answer
     }
 
-    /// Acknowledges a duplicate with `status`, or as its provider wants to hear it.
+    /// The answer to a duplicate: `ack` if the scheme has it, otherwise `status` and a JSON body.
     fn duplicate(status: u16, ack: Option<&Ack>) -> Self {
         match ack {
             Some(Ack {
@@ -106,7 +109,7 @@ impl Answer {
         }
     }
 
-    /// The answer to what the admin port does not do.
+    /// The answer to a request that the admin port denies.
     pub(crate) fn denied(denied: Denied) -> Self {
         match denied {
             Denied::Unauthorized => {
@@ -137,7 +140,7 @@ impl Answer {
         }
     }
 
-    /// The answer to a request that was carried out and has nothing to tell.
+    /// The answer to a request that was carried out, without any details.
     pub(crate) fn done() -> Self {
         Self::json(200, br#"{"ok":true}"#.as_slice())
     }
@@ -152,7 +155,7 @@ impl Answer {
         answer
     }
 
-    /// The answer to a handshake.
+    /// The answer to a handshake. Parts of it may be copied from the request.
     pub(crate) fn handshake(reply: Reply) -> Self {
         let Reply {
             status,
@@ -168,7 +171,7 @@ impl Answer {
         }
     }
 
-    /// `{"ok":false,"error":…,"code":…}`
+    /// The answer `{"ok":false,"error":words,"code":code}`.
     pub(crate) fn error(status: u16, code: &str, words: &str) -> Self {
         let words = serde_json::Value::from(words);
         Self::json(
@@ -178,22 +181,23 @@ impl Answer {
     }
 }
 
-/// Why the admin port does not do what it is asked. A probe on the traffic port is refused the same way.
+/// The reason why the admin port does not do as it is asked. A probe on the traffic port that has a
+/// wrong method is denied in the same way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Denied {
     /// The token is missing or wrong.
     Unauthorized,
-    /// The request may come from somebody's browser; says how that shows.
+    /// The request may come from somebody's browser; the text says how that shows.
     Forbidden(&'static str),
-    /// The page takes only these methods.
+    /// The page takes only these methods, as `Allow` lists them.
     NotAllowed(&'static str),
-    /// The body cannot be understood; says how to write it.
+    /// The body cannot be understood; the text says how to write it.
     BadRequest(&'static str),
-    /// No such delivery is remembered; says whether its route is known.
+    /// The replay window remembers no such delivery; the text says whether the route exists.
     UnknownEvent(&'static str),
-    /// The configuration on disk is not in force, by these problems.
+    /// The configuration on disk is not in force, because of these problems.
     ReloadFailed(Vec<String>),
-    /// A reason that deliveries are refused for as well.
+    /// A refusal that deliveries can get as well.
     Refused(Refusal),
 }
 
@@ -203,10 +207,11 @@ impl From<Refusal> for Denied {
     }
 }
 
-/// Writes an answer, dated `wall`, and says what becomes of the connection. A HEAD request gets the head alone.
+/// Writes an answer with `wall` as its `Date` and returns the fate of the connection. The answer to
+/// a HEAD request is its head alone.
 ///
 /// # Errors
-/// The client did not take all of it.
+/// [`Gone`] if the client did not take the whole answer.
 pub(crate) async fn write<C: Client>(
     client: &mut C,
     answer: &Answer,
@@ -235,7 +240,7 @@ pub(crate) async fn write<C: Client>(
     })
 }
 
-/// An answer with what belongs to one request.
+/// An answer together with the facts of the request that it answers.
 struct Dated<'a> {
     answer: &'a Answer,
     request_id: &'a str,
@@ -294,7 +299,7 @@ impl AnswerHead for Dated<'_> {
     }
 }
 
-/// SPEC 3: the status of each code.
+/// The status of each code (contract: Answers).
 fn status(code: Code, statuses: Option<&Statuses>) -> u16 {
     match code {
         Code::BadRequest | Code::BadPath | Code::MalformedHandshake => 400,
@@ -326,17 +331,18 @@ fn status(code: Code, statuses: Option<&Statuses>) -> u16 {
     }
 }
 
-/// Seconds after which a sender may try again, where SPEC 3 asks for `Retry-After`.
+/// The seconds after which a sender may try again, for the codes that are answered with
+/// `Retry-After` (contract: Answers).
 fn retry_after(code: Code) -> Option<u32> {
     match code {
         Code::EventInFlight | Code::Overloaded | Code::ReplayStoreUnavailable => Some(1),
-        // Somebody has to set the webhook up at the provider first.
+        // Somebody must first set the webhook up at the provider.
         Code::SecretNotLearned => Some(60),
         _ => None,
     }
 }
 
-/// The reason phrase that goes with a status; empty for a status without a phrase of its own.
+/// The reason phrase of a status; empty for a status that is not in this list.
 pub(crate) fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",

@@ -1,4 +1,5 @@
-//! Reads a body once, under time, rate, size and budget, feeding the verifier as it arrives (SPEC 2.4).
+//! The body of a request, read once and whole, within the limits of time, rate, size and memory.
+//! Each byte is passed to the verification as it arrives (contract: Body).
 
 use std::time::Duration;
 
@@ -10,26 +11,26 @@ use super::{Client, ReadError};
 use crate::verdict::{Code, Refusal};
 use crate::verify::verifier::Verification;
 
-/// A body slower than this over [`WINDOW`] is given up, in bytes a second.
+/// The slowest body that is accepted, in bytes a second, measured over each [`WINDOW`].
 const SLOWEST: u64 = 1024;
-/// How long the rate is looked at.
+/// The time over which the rate is measured.
 const WINDOW: Duration = Duration::from_secs(5);
 
-/// A body that was read whole, and its place in the budget.
+/// A body that was read whole, and its share of the budget.
 pub(crate) struct Body {
-    /// The bytes, exactly as signed.
+    /// The bytes exactly as the client sent them, without chunk framing.
     pub(crate) bytes: Bytes,
-    /// Given back when the body is dropped.
+    /// The share of the budget, given back when the body is dropped.
     _reservation: Reservation,
 }
 
-/// What keeps a body from being read whole.
+/// The reason why a body was not read whole.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
-    /// To be answered.
+    /// The request is refused, and the client gets an answer.
     #[error("{0}")]
     Refused(Refusal),
-    /// Nobody is left to answer.
+    /// The client has left, so nobody can be answered.
     #[error("the client ended the body early")]
     Gone,
 }
@@ -40,9 +41,15 @@ impl From<Code> for BodyError {
     }
 }
 
-/// Reads the client's body of at most `limit` bytes, all of it within `timeout`.
+/// Reads the client's body of at most `limit` bytes, all of it within `timeout`, and updates
+/// `verification` with it.
 ///
-/// Dropped half way, nothing of the body is kept and its budget is free again.
+/// If this future is dropped half way, the bytes are dropped and their share of the budget is given
+/// back.
+///
+/// # Errors
+/// [`BodyError::Refused`] with `body_too_large`, `body_timeout`, `overloaded` or the reason why the
+/// framing is broken; [`BodyError::Gone`].
 pub(crate) async fn read<C: Client>(
     client: &mut C,
     limit: u64,

@@ -1,28 +1,29 @@
-//! The process-wide budget of body bytes, and one request's share of it (SPEC 2.4).
+//! The budget for body bytes of the whole process, and a request's share of it (contract: Body).
 //!
-//! Bytes are charged as they arrive, never by a declared length, so stalled connections hold next to nothing. One client
-//! address may hold at most a quarter of the whole.
+//! Bytes are charged as they arrive and never by a declared length, so that stalled connections
+//! hold next to nothing. A client's address may hold at most a quarter of the whole.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// No room is left, for everyone or for this client.
+/// The budget has no room left, for everyone or for this client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Exhausted;
 
-/// The budget. Shared by all connections.
+/// The budget, shared by all connections.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limit: AtomicU64,
-    // Relaxed everywhere: the counters guard amounts, not other memory
+    // Relaxed everywhere: the counters hold amounts, and no other memory is read by way of them.
     held: AtomicU64,
-    // Taken once per connection (or per request behind a trusted proxy), for a map look-up: a plain mutex is enough.
+    // A plain mutex is enough: it is held for a look-up in a map, once per connection, or once per
+    // request behind a trusted proxy.
     accounts: Mutex<Accounts>,
 }
 
-/// What one client address holds.
+/// The bytes that a client's address holds.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
     held: AtomicU64,
@@ -32,11 +33,11 @@ pub(crate) struct Account {
 #[derive(Debug)]
 struct Accounts {
     known: HashMap<IpAddr, Arc<Account>>,
-    /// At so many addresses, those in nobody's use are dropped before another is added.
+    /// The number of addresses at which unused accounts are dropped before another is added.
     full: usize,
 }
 
-/// The least number of addresses at which the accounts are gone through.
+/// The least number of accounts at which unused accounts are looked for.
 const FULL: usize = 16 * 1024;
 
 impl Accounts {
@@ -44,7 +45,9 @@ impl Accounts {
         if self.known.len() >= self.full && !self.known.contains_key(&address) {
             self.known
                 .retain(|_, account| Arc::strong_count(account) > 1);
-            // Open connections hold theirs. Where most are held, it takes as many new ones until the next look.
+            // An open connection holds its account. If most accounts are held, the next search
+            // waits until their number has doubled, so that not every new address pays for a
+            // search.
             self.full = FULL.max(self.known.len() * 2);
         }
         self.known.entry(address).or_default()
@@ -52,7 +55,7 @@ impl Accounts {
 }
 
 impl Budget {
-    /// A budget of `limit` bytes.
+    /// A budget of `limit` bytes, all of them free.
     pub(crate) fn new(limit: u64) -> Arc<Self> {
         let accounts = Mutex::new(Accounts {
             known: HashMap::new(),
@@ -65,23 +68,23 @@ impl Budget {
         })
     }
 
-    /// Changes the limit; what is held already stays.
+    /// Changes the limit. Bytes that are held already stay held.
     pub(crate) fn set_limit(&self, limit: u64) {
         self.limit.store(limit, Ordering::Relaxed);
     }
 
-    /// Bytes held now.
+    /// The number of bytes that are held now.
     pub(crate) fn held(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// The account of one client address. All clients without an address share one.
+    /// The account of a client's address. All clients without an address share an account.
     pub(crate) fn account(&self, address: Option<IpAddr>) -> Arc<Account> {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(accounts.get(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))))
     }
 
-    /// A reservation of nothing yet.
+    /// A share of the budget for a request, still empty.
     pub(crate) fn reservation(self: &Arc<Self>, account: Arc<Account>) -> Reservation {
         Reservation {
             budget: Arc::clone(self),
@@ -91,7 +94,7 @@ impl Budget {
     }
 }
 
-/// One request's share; gives itself back when dropped.
+/// A request's share of the budget, given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     budget: Arc<Budget>,
@@ -103,7 +106,8 @@ impl Reservation {
     /// Charges `bytes` that have arrived.
     ///
     /// # Errors
-    /// [`Exhausted`] when the whole budget or the client's quarter would be passed; nothing is charged then.
+    /// [`Exhausted`] if these bytes would exceed the whole budget or the client's quarter. Nothing
+    /// is charged then.
     pub(crate) fn charge(&mut self, bytes: u64) -> Result<(), Exhausted> {
         let limit = self.budget.limit.load(Ordering::Relaxed);
         if self.account.held.fetch_add(bytes, Ordering::Relaxed) + bytes > limit / 4 {
@@ -135,7 +139,7 @@ mod tests {
     const B: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
 
     #[test]
-    fn one_client_gets_a_quarter_and_what_it_drops_is_free_again() {
+    fn a_client_gets_a_quarter_and_dropped_bytes_are_free_again() {
         let budget = Budget::new(400);
         let mut first = budget.reservation(budget.account(Some(A)));
         assert_eq!(first.charge(100), Ok(()));
@@ -171,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn accounts_that_are_all_in_use_are_not_gone_through_for_each_new_one() {
+    fn accounts_in_use_are_not_searched_for_each_new_address() {
         let mut accounts = Accounts {
             known: HashMap::new(),
             full: FULL,

@@ -1,8 +1,9 @@
-//! The client's side of an exchange. This file says what an exchange needs of a client: its body piece by piece, and a
-//! place for the answer.
+//! The client's side of an exchange. This file holds [`Client`], the trait that an exchange reads a
+//! body from and writes its answer to.
 //!
-//! HTTP/1 ([`h1`]) is the one kind of client today; HTTP/2 becomes another beside it. Whatever speaks to clients enters
-//! here, and the gateway's own answers with it. The room may import `timer`, and no other room of the gateway.
+//! HTTP/1 ([`h1`]) is the only kind of client today; HTTP/2 would be another beside it. Code that
+//! speaks to clients enters here, and so do the gateway's own answers. The room may import `timer`,
+//! and no other room of the gateway.
 
 pub(crate) mod answer;
 pub(crate) mod body;
@@ -20,7 +21,7 @@ use tokio::time::Instant;
 use crate::verdict::Refusal;
 use budget::{Account, Budget};
 
-/// Why no further piece of a body comes.
+/// The reason why no further piece of a body comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ReadError {
     /// The deadline passed.
@@ -29,54 +30,55 @@ pub(crate) enum ReadError {
     /// The client left, or ended the body early.
     #[error("the client ended the body early")]
     Gone,
-    /// Its framing is broken, or it declared more than the limit.
+    /// The framing of the body is broken, or it declares more than the limit.
     #[error("{0}")]
     Refused(Refusal),
 }
 
-/// The client takes nothing more: it left, or was too slow.
+/// The client takes nothing more: it left, or it was too slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Gone;
 
-/// How long an answer's body is.
+/// The length of an answer's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Length {
-    /// So many bytes.
+    /// The body has this many bytes.
     Known(u64),
-    /// It ends when it ends.
+    /// The length shows only when the body ends.
     Unknown,
     /// The answer has no body, whatever its headers say (HEAD, 204, 304).
     NoBody,
 }
 
-/// What becomes of a connection after a request.
+/// The fate of a connection after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// The next request may follow.
+    /// The connection waits for the next request.
     KeepAlive,
     /// The connection ends here.
     Close,
-    /// It ends here, but the client may still be sending: it must be able to read the answer (SPEC 2.11).
+    /// The connection ends here, but the client may still be sending and must be able to read the
+    /// answer (contract: Log line).
     Linger,
-    /// It breaks here: the answer is not complete and must not look so.
+    /// The connection breaks here: the answer is not complete and must not look so.
     Abort,
 }
 
-/// A final answer's head, without what frames it.
+/// The head of a final answer, without the lines that frame its body.
 pub(crate) trait AnswerHead: Sync {
-    /// The status.
+    /// The status, a number of three digits.
     fn status(&self) -> u16;
     /// The reason phrase; may be empty.
     fn reason(&self) -> &[u8];
-    /// Calls `put` for each header line, in order.
+    /// Calls `put` with the name and the value of each header line, in order.
     fn lines(&self, put: &mut dyn FnMut(&[u8], &[u8]));
-    /// The length of the body.
+    /// The length of the body, from which the connection makes the framing.
     fn length(&self) -> Length;
     /// Whether the connection must end after this answer.
     fn closes(&self) -> bool;
 }
 
-/// One client's side of one request.
+/// The client's side of a request.
 pub(crate) trait Client: Send {
     /// The address at the other end of the connection.
     fn peer(&self) -> Option<IpAddr>;
@@ -84,14 +86,22 @@ pub(crate) trait Client: Send {
     /// Whether the connection came over TLS.
     fn is_tls(&self) -> bool;
 
-    /// The account of [`peer`](Self::peer) in the budget, looked up once for all requests of a connection.
+    /// The account of [`peer`](Self::peer) in the budget. A connection looks it up once for all its
+    /// requests.
     fn account(&mut self, budget: &Budget) -> Arc<Account>;
 
     /// Tells the client to send its body (`100 Continue`).
     fn proceed(&mut self) -> impl Future<Output = Result<(), Gone>> + Send;
 
-    /// Appends what has arrived of the body to `into` and says how many bytes that were; 0: the body is complete.
-    /// Never appends more than `limit` bytes in all calls together; refuses when more is declared.
+    /// Appends bytes of the body to `into` as they arrive and returns their number; 0 means that
+    /// the body is complete.
+    ///
+    /// `limit` is for a chunked body, whose size nobody knows beforehand: it bounds the sum of the
+    /// chunk sizes that were declared. The caller compares a `Content-Length` with its limit before
+    /// it reads.
+    ///
+    /// # Errors
+    /// [`ReadError`]. `into` may hold bytes of the body then.
     fn read_body(
         &mut self,
         into: &mut BytesMut,
@@ -99,10 +109,11 @@ pub(crate) trait Client: Send {
         deadline: Instant,
     ) -> impl Future<Output = Result<usize, ReadError>> + Send;
 
-    /// Whether the body was read to its end, so that the connection is in step.
+    /// Whether the body was read to its end, so that the next bytes begin another request.
     fn is_body_complete(&self) -> bool;
 
-    /// Writes an answer's head and the first bytes of its body; `last`: there are no more.
+    /// Writes an answer's head and the first bytes of its body. `last` says that no more will
+    /// follow.
     fn start(
         &mut self,
         head: &dyn AnswerHead,
@@ -110,6 +121,6 @@ pub(crate) trait Client: Send {
         last: bool,
     ) -> impl Future<Output = Result<(), Gone>> + Send;
 
-    /// Writes more of the body.
+    /// Writes further bytes of the body. `last` says that no more will follow.
     fn piece(&mut self, data: &[u8], last: bool) -> impl Future<Output = Result<(), Gone>> + Send;
 }

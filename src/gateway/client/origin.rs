@@ -1,4 +1,5 @@
-//! Where a request comes from: trusted proxies, the client's address, the request's id (SPEC 2.8).
+//! The origin of a request: trusted proxies, the client's address, the request's id (contract:
+//! Forwarding).
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,25 +12,25 @@ use super::Client;
 use crate::verify::envelope::visible_ascii;
 use crate::wire::head::{FieldName, Found, Head};
 
-/// At most so many members of `X-Forwarded-For` are kept; with the peer's address there are 20.
+/// The most members of `X-Forwarded-For` that are kept. With the peer's address they are 20.
 const MEMBERS: usize = 19;
-/// A request id from a trusted proxy may be so long.
+/// The longest request id that is taken from a trusted proxy, in bytes.
 const REQUEST_ID: usize = 128;
 
-/// The origin of one request.
+/// The origin of a request.
 pub(crate) struct Origin<'h> {
-    /// The other end of the connection.
+    /// The address at the other end of the connection.
     pub(crate) peer: Option<IpAddr>,
     /// Whether the connection came over TLS.
     pub(crate) is_tls: bool,
     /// The client's address: the peer's, or behind trusted proxies the address that they name.
     pub(crate) address: Option<IpAddr>,
-    /// What the peer says of the client in front of it, where it is a trusted proxy.
+    /// The peer's statements about the client in front of it, if the peer is a trusted proxy.
     pub(crate) trusted: Option<Trusted<'h>>,
 }
 
 impl<'h> Origin<'h> {
-    /// The origin of the request with this head; `networks` are those of trusted proxies.
+    /// The origin of the request with this head. `networks` are the networks of trusted proxies.
     pub(crate) fn of(
         client: &impl Client,
         head: &'h Head,
@@ -50,20 +51,21 @@ impl<'h> Origin<'h> {
     }
 }
 
-/// What a trusted proxy says of the client in front of it.
+/// The statements of a trusted proxy about the client in front of it.
 #[derive(Debug, Default)]
 pub(crate) struct Trusted<'h> {
-    /// The last [`MEMBERS`] members of `X-Forwarded-For`, as far as they are addresses.
+    /// The last members of `X-Forwarded-For`, at most [`MEMBERS`]. From the right, a member that is
+    /// no address ends the list.
     pub(crate) forwarded_for: Vec<&'h str>,
-    /// `X-Forwarded-Proto`
+    /// The value of `X-Forwarded-Proto`, `http` or `https`.
     pub(crate) proto: Option<&'h str>,
-    /// `X-Forwarded-Host`
+    /// The value of `X-Forwarded-Host`, where it is visible ASCII.
     pub(crate) host: Option<&'h str>,
-    /// `X-Request-Id`, where it is fit for logs and headers.
+    /// The value of `X-Request-Id`, where it is fit for logs and headers.
     pub(crate) request_id: Option<&'h str>,
 }
 
-/// The names looked for, made once.
+/// The names of the headers that a trusted proxy sets, parsed once.
 pub(crate) struct ProxyHeaderNames {
     forwarded_for: FieldName,
     proto: FieldName,
@@ -72,7 +74,7 @@ pub(crate) struct ProxyHeaderNames {
 }
 
 impl ProxyHeaderNames {
-    /// The usual names.
+    /// The usual names. `None` if a name is no field name, which cannot happen.
     pub(crate) fn new() -> Option<Self> {
         Some(Self {
             forwarded_for: FieldName::new("X-Forwarded-For")?,
@@ -83,7 +85,7 @@ impl ProxyHeaderNames {
     }
 }
 
-/// Whether `peer` is one of the trusted networks.
+/// Whether `peer` is in a network of trusted proxies.
 fn is_trusted(peer: Option<IpAddr>, networks: &[IpNet]) -> bool {
     peer.is_some_and(|peer| {
         networks
@@ -92,7 +94,7 @@ fn is_trusted(peer: Option<IpAddr>, networks: &[IpNet]) -> bool {
     })
 }
 
-/// What a trusted proxy's head says.
+/// The statements in a trusted proxy's head.
 fn trusted<'h>(head: &'h Head, names: &ProxyHeaderNames) -> Trusted<'h> {
     let lines: Vec<&[u8]> = head
         .lines()
@@ -103,7 +105,8 @@ fn trusted<'h>(head: &'h Head, names: &ProxyHeaderNames) -> Trusted<'h> {
         .iter()
         .rev()
         .flat_map(|line| line.rsplit(|b| *b == b','));
-    // Members to the left of one that is no address were not written by a proxy that we know.
+    // Only known proxies append addresses, so whatever is left of a member that is no address was
+    // not written by a trusted proxy.
     let mut members: Vec<&str> = from_the_right
         .map_while(|member| address_in(member).map(|(text, _)| text))
         .take(MEMBERS)
@@ -121,7 +124,8 @@ fn trusted<'h>(head: &'h Head, names: &ProxyHeaderNames) -> Trusted<'h> {
     }
 }
 
-/// The client's address behind trusted proxies: the last member that is not itself a trusted proxy, else the first one.
+/// The client's address behind trusted proxies: the last member that is no trusted proxy itself. If
+/// all members are, it is the first of them; without members, the peer.
 fn address(peer: Option<IpAddr>, trusted: &Trusted<'_>, networks: &[IpNet]) -> Option<IpAddr> {
     let mut found = peer;
     for member in trusted.forwarded_for.iter().rev() {
@@ -136,7 +140,7 @@ fn address(peer: Option<IpAddr>, trusted: &Trusted<'_>, networks: &[IpNet]) -> O
     found
 }
 
-/// The id that a trusted proxy gave the request, where it is fit for logs and headers.
+/// The id that a trusted proxy gave to the request, where it is fit for logs and headers.
 fn given_request_id<'h>(head: &'h Head, names: &ProxyHeaderNames) -> Option<&'h str> {
     match head.find(&names.request_id) {
         Found::One(id) => std::str::from_utf8(id)
@@ -146,7 +150,8 @@ fn given_request_id<'h>(head: &'h Head, names: &ProxyHeaderNames) -> Option<&'h 
     }
 }
 
-/// An address as `X-Forwarded-For` writes it: bare, in brackets, or with a port.
+/// An address in the form of `X-Forwarded-For`: bare, in brackets, or with a port. Returns the text
+/// as written, without white space around it, and the address itself.
 fn address_in(member: &[u8]) -> Option<(&str, IpAddr)> {
     let text = std::str::from_utf8(member).ok()?.trim_ascii();
     let (bare, rest) = match text.strip_prefix('[') {
@@ -164,15 +169,16 @@ fn address_in(member: &[u8]) -> Option<(&str, IpAddr)> {
     bare.parse().ok().map(|address| (text, address))
 }
 
-/// Makes request ids: 128 bits that nobody else can predict, from a random key and a counter.
+/// The source of request ids: 128 bits that nobody else can predict, made from a random key and a
+/// counter.
 pub(crate) struct RequestIds {
     key: [u8; 16],
-    // Relaxed: only uniqueness matters
+    // Relaxed: the numbers need to differ, and no other memory is read by way of them.
     count: AtomicU64,
 }
 
 impl RequestIds {
-    /// A source keyed with random bytes.
+    /// A source with this key, which must be random.
     pub(crate) fn new(key: [u8; 16]) -> Self {
         Self {
             key,
@@ -180,7 +186,7 @@ impl RequestIds {
         }
     }
 
-    /// The next id: 32 lower-case hex digits.
+    /// The next id, 32 lower-case hex digits.
     pub(crate) fn next(&self) -> String {
         let mut hasher = SipHasher24::new_with_key(&self.key);
         hasher.write_u64(self.count.fetch_add(1, Ordering::Relaxed));
@@ -208,14 +214,14 @@ mod tests {
         let peer = Some(IpAddr::from([10, 0, 0, 1]));
         let cases = [
             ("no list", vec![], "10.0.0.1"),
-            ("one", vec!["192.0.2.1"], "192.0.2.1"),
+            ("a single member", vec!["192.0.2.1"], "192.0.2.1"),
             (
                 "a claim before it is not believed",
                 vec!["203.0.113.9, 192.0.2.1, 10.0.0.2"],
                 "192.0.2.1",
             ),
             (
-                "what stands before junk is not believed",
+                "a member before junk is not believed",
                 vec!["9.9.9.9, unix:, 192.0.2.1:80"],
                 "192.0.2.1",
             ),

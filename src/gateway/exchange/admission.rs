@@ -1,7 +1,9 @@
-//! What a request is: by its head alone ([`RequestKind`]), and once its body is there ([`Admission`]); what the gateway says
-//! of it to the app (SPEC 2.8).
+//! The kind of a request, first by its head alone ([`RequestKind`]) and then, with its body, as a
+//! reason to forward it ([`Admission`]); and the gateway's own headers, which tell the app about it
+//! (contract: Forwarding).
 //!
-//! The admissions are the only three ways to the upstream. Each needs a value that only the matching check can create.
+//! The admissions are the only three ways to the upstream. Each needs a value that only the
+//! matching check can create.
 
 use std::sync::Arc;
 
@@ -19,17 +21,18 @@ use crate::verify::envelope::Event;
 use crate::verify::verifier::{Proof, Verification};
 use crate::wire::head::Head;
 
-/// What the head alone shows of a request.
+/// The kind of a request, as far as its head shows it.
 #[expect(
     clippy::large_enum_variant,
-    reason = "one lives per request; a box would be an allocation for each delivery"
+    reason = "each request has a single value; a box would be an allocation for each delivery"
 )]
 pub(super) enum RequestKind {
-    /// It is a delivery; `None` where shadow mode let pass that its head was refused.
+    /// A delivery; `None` if its head was refused and shadow mode let the refusal pass.
     Delivery(Option<Verification>),
-    /// It carries no signature, and may yet be a handshake by its body; else this is the refusal.
+    /// A request without a signature, which may still be a handshake by its body. If it is not,
+    /// this is its refusal.
     Unsigned(Refusal),
-    /// It is a handshake for the app.
+    /// A handshake for the app to answer.
     Handshake(Passage),
 }
 
@@ -43,32 +46,34 @@ impl RequestKind {
     }
 }
 
-/// Why a request may be forwarded.
+/// The reason why a request may be forwarded.
 #[expect(
     clippy::large_enum_variant,
-    reason = "one lives per request; a box would be an allocation for each delivery"
+    reason = "each request has a single value; a box would be an allocation for each delivery"
 )]
 pub(super) enum Admission {
-    /// It is a proved delivery.
+    /// The request is a proved delivery.
     Proved(Proved),
-    /// It is a handshake for the app; with the secret's name where it is a signed one.
+    /// The request is a handshake for the app to answer. A signed handshake brings the name of its
+    /// secret.
     Handshake(Passage, Option<Arc<str>>),
-    /// Its route is in shadow mode, which let it pass unproved.
+    /// The request is not proved, but its route is in shadow mode.
     Shadow,
 }
 
-/// What is proved of a delivery.
+/// A proved delivery, with the event in it and the claim on that event.
 pub(super) struct Proved {
     pub(super) proof: Proof,
-    /// `None` in shadow mode, where the envelope was refused.
+    /// The event; `None` if the envelope was refused and shadow mode let the refusal pass.
     pub(super) event: Option<Event>,
-    /// `None` in shadow mode where the claim was refused, and on routes without replay protection.
+    /// The claim on the event; `None` without an event, without replay protection, or if the claim
+    /// was refused and shadow mode let the refusal pass.
     pub(super) claim: Option<Claim>,
 }
 
 impl Admission {
-    /// The request to forward: `head` and `body` as they came, from this origin. `shadowed` is the refusal that shadow
-    /// mode let pass.
+    /// The request to forward, made of `head` and `body` as they came from `origin`. `shadowed` is
+    /// the refusal that shadow mode let pass, if any.
     pub(super) fn request(
         &self,
         route: &RouteState,
@@ -99,7 +104,7 @@ impl Admission {
         }
     }
 
-    /// What the app is told of the request.
+    /// The values of the gateway's own headers, which tell the app about the request.
     fn verigate_headers<'s>(
         &'s self,
         route: &'s RouteState,
@@ -128,7 +133,7 @@ impl Admission {
         }
     }
 
-    /// The claim on its event, to be settled by what becomes of the request.
+    /// The claim on the event, which the outcome of the request settles.
     pub(super) fn claim(self) -> Option<Claim> {
         match self {
             Self::Proved(proved) => proved.claim,

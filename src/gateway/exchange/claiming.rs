@@ -1,7 +1,8 @@
-//! Steps 7 and 9 of an exchange: one event is claimed, and the claim settled (SPEC 4).
+//! Steps 7 and 9 of an exchange: an event is claimed, and later its claim is settled (contract:
+//! Claim, Settling).
 //!
-//! Which digest is claimed is decided here; whether it may be is `verify::claim`'s decision, and as what the claim is
-//! settled that of [`super::deliver`].
+//! This file decides which digest is claimed. Whether the claim is granted is the decision of
+//! `verify::claim`, and the outcome with which it is settled comes from [`super::deliver`].
 
 use std::sync::Arc;
 
@@ -15,9 +16,14 @@ use crate::verify::claim::{Arrival, Decision, IdTrust};
 use crate::verify::envelope::Event;
 use crate::verify::verifier::Proof;
 
-/// Claims a proved delivery, its freshness judged once more: its body may have taken long to arrive.
+/// Claims a proved delivery. Its freshness is judged once more, since its body may have taken long
+/// to arrive.
 ///
-/// Dropped half way, a claim that was granted is released.
+/// If this future is dropped half way, a claim that was granted is released.
+///
+/// # Errors
+/// `stale_timestamp` or `future_timestamp`; the code of the decision on a delivery that was seen
+/// before; `overloaded` or `replay_store_unavailable` from the store.
 pub(super) async fn claim(
     running: &Running,
     snapshot: &Snapshot,
@@ -52,13 +58,13 @@ pub(super) async fn claim(
         }
         Err(WindowError::Full) => Err(Refusal::because(
             Code::Overloaded,
-            "every place for events is in flight",
+            "every entry of the replay window is in flight",
         )),
         Err(WindowError::Unavailable) => Err(Code::ReplayStoreUnavailable.into()),
     }
 }
 
-/// Settles a claim.
+/// Settles the claim of a delivery, if it has a claim.
 pub(super) async fn settle(claim: Option<Claim>, settlement: Settlement, now: Now) {
     let Some(claim) = claim else { return };
     if let Err(error) = claim.settle(settlement, now).await {
@@ -66,6 +72,7 @@ pub(super) async fn settle(claim: Option<Claim>, settlement: Settlement, now: No
     }
 }
 
+/// The delivery in the form in which the replay window compares it with others.
 fn arrival(
     running: &Running,
     route: &RouteState,
@@ -75,7 +82,7 @@ fn arrival(
     request_id: &str,
 ) -> Arrival {
     let key = &running.fingerprints;
-    // Bytes that no signature covers decide nothing (SPEC 4).
+    // Bytes that no signature covers decide nothing (contract: Keys).
     let body = if route.verifier().scheme().is_told_by_body() {
         body
     } else {

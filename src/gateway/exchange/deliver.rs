@@ -1,8 +1,8 @@
-//! Steps 8 and 9: a request that may be forwarded is delivered, and what became of it is a value.
+//! Steps 8 and 9: a request that may be forwarded is delivered, and the outcome is a value.
 //!
-//! The exchange settles the claim, fills in its record and answers the client by what [`Delivered`] says. It does not
-//! know how the request was delivered, so another way (a durable queue, which stores the request and answers that it
-//! did) is a file beside this one, and changes no step.
+//! The exchange uses [`Delivered`] to settle the claim, fill in its record and answer the client.
+//! It does not know how the request was delivered. So another way, such as a durable queue that
+//! stores the request and says so in its answer, is a file beside this file and changes no step.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,20 +16,22 @@ use crate::gateway::upstream::forward::{ForwardError, Response, VerifiedRequest}
 use crate::replay::Settlement;
 use crate::telemetry::Record;
 
-/// What became of a request that was delivered.
+/// The outcome of a delivered request.
 pub(super) struct Delivered {
-    /// When that was known.
+    /// The time at which the outcome was known.
     pub(super) at: Now,
     /// The upstream's address as configured.
     upstream: Arc<str>,
-    /// From asking for a connection to the upstream's final status line.
+    /// The time from the request for a connection to the upstream's final status line, or to the
+    /// failure.
     time: Duration,
     response: Result<Response, ForwardError>,
 }
 
-/// Delivers a request as its route says: to the upstream, at once.
+/// Delivers a request as its route says: at once, to the upstream.
 ///
-/// Returns when the upstream's final status line is there, or when none comes any more. Nothing here watches the client.
+/// Returns when the upstream's final status line has arrived, or when it cannot arrive any more.
+/// Nothing here watches the client.
 pub(super) async fn deliver(
     running: &Running,
     route: &RouteState,
@@ -48,7 +50,7 @@ pub(super) async fn deliver(
 }
 
 impl Delivered {
-    /// What the claim of the delivery is settled as: it is done only where the upstream said so.
+    /// The settlement of the delivery's claim: it is done only if the upstream answered 2xx.
     pub(super) fn settlement(&self) -> Settlement {
         match &self.response {
             Ok(response) if (200..300).contains(&response.head.status()) => Settlement::Done,
@@ -56,7 +58,7 @@ impl Delivered {
         }
     }
 
-    /// Writes down what the log tells of it.
+    /// Fills in the upstream's part of the record.
     pub(super) fn note(&self, record: &mut Record) {
         record.upstream = Some(Arc::clone(&self.upstream));
         record.upstream_time = Some(self.time);
@@ -67,7 +69,7 @@ impl Delivered {
             .map(|response| response.head.status());
     }
 
-    /// The answer that is relayed to the client; else the exchange ends here.
+    /// The answer to relay to the client. Without an answer the exchange ends here.
     pub(super) fn answer(self) -> Result<Response, Ended> {
         self.response.map_err(Ended::Unanswered)
     }

@@ -1,4 +1,4 @@
-//! How an exchange ends, where the client does not get the whole answer of an upstream.
+//! The ways in which an exchange ends before the client has an upstream's whole answer.
 
 use crate::gateway::client::Gone;
 use crate::gateway::client::answer::Answer;
@@ -7,16 +7,19 @@ use crate::gateway::upstream::forward::ForwardError;
 use crate::telemetry::Outcome;
 use crate::verdict::Refusal;
 
-/// How an exchange ends early. Every step returns it as its error: what ends an exchange ends all its steps.
+/// An early end of an exchange. Every step returns it as its error, and the steps after it are
+/// skipped.
 #[derive(Debug)]
 pub(super) enum Ended {
     /// The gateway refuses the request.
     Refused(Refusal),
-    /// The gateway answers the request itself, and logs this outcome if the client takes the answer.
+    /// The gateway answers the request itself, and logs this outcome if the client takes the
+    /// answer.
     Answered(Box<Answer>, Outcome),
-    /// The delivery was fine, but no answer to it came that the client could be given.
+    /// The request was good, but the upstream gave no answer that could be relayed.
     Unanswered(ForwardError),
-    /// The upstream's answer broke off after some of it was written, so the client's connection must break as well.
+    /// The upstream's answer broke off after a part of it was written, so the client's connection
+    /// must break as well.
     BrokenOff(ForwardError),
     /// The client left, or took nothing for too long.
     Gone,

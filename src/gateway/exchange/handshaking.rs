@@ -1,9 +1,10 @@
-//! Handshakes on their way through an exchange: recognised by `verify::handshake`, then answered, handed to the app, or
-//! their secret kept (SCHEMES 5).
+//! Handshakes on their way through an exchange. The scheme recognises them; then they are answered
+//! or handed to the app, or their secret is kept (schemes: Handshakes).
 //!
-//! Each of the three functions looks for a handshake in a part of the request. It gives the [`Passage`] of a handshake
-//! that the app is to answer, and `None` for a request that is no handshake; a handshake that the gateway answers ends
-//! the exchange. When to look is the exchange's choice. No handshake is claimed.
+//! Three functions look for a handshake, each in another part of the request; the exchange chooses
+//! when. They return the [`Passage`] of a handshake that the app is to answer, or `None` if the
+//! request is no handshake. A handshake that the gateway answers ends the exchange. No handshake is
+//! ever claimed.
 
 use super::ended::Ended;
 use crate::clock::Now;
@@ -32,12 +33,13 @@ pub(super) async fn in_head(
     meet(running, route, handshake.in_head(head)?, None).await
 }
 
-/// Whether a request whose head was refused may yet be a handshake by its body.
+/// Whether a request whose head was refused may still be a handshake by its body.
 pub(super) fn may_be_in_body(route: &RouteState, head: &Head, refusal: Refusal) -> bool {
     let is_short = match head.framing() {
         Framing::None => false,
         Framing::Length(bytes) => bytes <= MAX_OPEN_BODY as u64,
-        // As much of it is read as of a delivery with a wrong signature.
+        // A chunked body declares no length. It is read up to `max_body`, like the body of a
+        // delivery with a wrong signature.
         Framing::Chunked => true,
     };
     is_short
@@ -79,7 +81,8 @@ pub(super) fn probe(route: &RouteState, body: &[u8], refusal: Refusal) -> Option
     is_probe.then(|| Code::HandshakeProbe.into())
 }
 
-/// Does with a handshake, where there is one, what its route says. `proved_by` names the secret of a signed one.
+/// Treats a handshake, if there is any, as its route says. `proved_by` is the name of the secret
+/// that proved a signed handshake.
 async fn meet(
     running: &Running,
     route: &RouteState,
@@ -118,7 +121,8 @@ async fn meet(
     ))
 }
 
-/// The public half of the first active secret, where that is written `PUBLIC:PRIVATE`.
+/// The public half of the first active secret, if the provider's secrets are written
+/// `PUBLIC:PRIVATE`.
 fn paired_public_key(route: &RouteState, now: Now) -> Option<&str> {
     let secret = route
         .config

@@ -1,4 +1,5 @@
-//! From a received head to the forwarded one: what is dropped, what is stripped, what is set (SPEC 2.8). Pure.
+//! The forwarded head, made from the received head: which headers are dropped, stripped and set
+//! (contract: Forwarding). Pure functions.
 
 use std::net::IpAddr;
 
@@ -7,33 +8,33 @@ use crate::key::secret::SecretText;
 use crate::verify::envelope::visible_ascii;
 use crate::wire::head::{FieldName, Head, fold};
 
-/// What the gateway says about a delivery to the receiver behind it.
+/// The values of the gateway's own headers, for the app behind it.
 pub(super) struct VerigateHeaders<'a> {
     pub(super) route: &'a str,
     pub(super) provider: &'a str,
-    /// `valid`, or the code of a refusal in shadow mode.
+    /// The value `valid` or `handshake`, or in shadow mode the code of a refusal.
     pub(super) verdict: &'a str,
-    /// The id that the request is known by.
+    /// The id of the request, in logs as well.
     pub(super) request_id: &'a str,
-    /// Only of a proved delivery.
+    /// The name of the secret that matched, if a secret did.
     pub(super) secret: Option<&'a str>,
-    /// Only of a proved delivery.
+    /// The event's id, if the delivery is proved and has an id.
     pub(super) event_id: Option<&'a str>,
-    /// Only of a proved delivery.
+    /// The event's type, if the delivery is proved and has a type.
     pub(super) event_type: Option<&'a str>,
 }
 
-/// What a route sets on everything that it forwards.
+/// The headers that a route sets on everything that it forwards.
 pub(super) struct RouteHeaders<'a> {
-    /// Replaces `Host`.
+    /// The value that replaces `Host`.
     pub(super) host: Option<&'a str>,
     /// The upstream's own authority, for a request without `Host`.
     pub(super) authority: &'a str,
-    /// Set, and stripped from clients with their aliases.
+    /// Further headers. They are stripped from requests, their aliases too, and then set.
     pub(super) headers: &'a [(FieldName, SecretText)],
 }
 
-/// Writes the forwarded head for a body of `length` bytes.
+/// The forwarded head for a body of `length` bytes.
 pub(super) fn forwarded(
     head: &Head,
     origin: &Origin<'_>,
@@ -55,7 +56,7 @@ pub(super) fn forwarded(
             .unwrap_or(fixed.authority)
             .as_bytes(),
     );
-    // Read once: a head may name thousands.
+    // Read once, since a head may list thousands of names.
     let listed: Vec<&[u8]> = head.connection_names().collect();
     for (name, value) in head.lines() {
         if is_end_to_end(name)
@@ -139,8 +140,9 @@ fn put(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Whether a header is for the receiver rather than for this connection (RFC 9110 7.6.1), and not replaced by our own.
-/// Aliases of what frames the body count as it (receivers may fold them together).
+/// Whether a header is meant for the receiver rather than for this connection (RFC 9110 7.6.1), and
+/// the gateway does not write it itself. Aliases count as the header itself, because a receiver may
+/// read them as the same name.
 fn is_end_to_end(name: &[u8]) -> bool {
     let dropped: &[&[u8]] = match name.len() {
         2 => &[b"te"],
@@ -159,7 +161,8 @@ fn is_end_to_end(name: &[u8]) -> bool {
     !dropped.iter().any(|drop| folds_to(name, drop))
 }
 
-/// Whether only the gateway may say this: every `X-Verigate-` name, and what [`put_origin`] sets, aliases included.
+/// Whether only the gateway may set this header: every `X-Verigate-` name, and the names that
+/// [`put_origin`] and [`put_verigate_headers`] write. Aliases are included.
 fn is_ours(name: &[u8]) -> bool {
     match name.len() {
         12 if folds_to(name, b"x-request-id") => true,
@@ -170,14 +173,15 @@ fn is_ours(name: &[u8]) -> bool {
     }
 }
 
-/// Whether a name is one of the gateway's own, known or not, or an alias of one.
+/// Whether a name begins with `X-Verigate-`, in any spelling that a receiver may read as that.
 pub(super) fn is_verigate(name: &[u8]) -> bool {
     const PREFIX: &[u8] = b"x-verigate-";
     name.get(..PREFIX.len())
         .is_some_and(|start| folds_to(start, PREFIX))
 }
 
-/// Headers of an answer that concern one connection only, or that the gateway sets itself.
+/// Whether a header of an answer is relayed: it concerns more than a single connection, and the
+/// gateway does not set it itself.
 pub(super) fn is_relayed(name: &[u8]) -> bool {
     let dropped: &[&[u8]] = match name.len() {
         2 => &[b"te"],
@@ -194,7 +198,8 @@ pub(super) fn is_relayed(name: &[u8]) -> bool {
     !is_verigate(name) && !dropped.iter().any(|drop| name.eq_ignore_ascii_case(drop))
 }
 
-/// Whether `name` is `folded` (lower case, `-` for all that is neither letter nor digit) or an alias of it.
+/// Whether `name` is `folded` or an alias of it. `folded` is in lower case and has `-` for each
+/// byte that is neither letter nor digit.
 fn folds_to(name: &[u8], folded: &[u8]) -> bool {
     name.len() == folded.len() && name.iter().zip(folded).all(|(a, b)| fold(*a) == *b)
 }
@@ -256,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_concerns_one_connection_and_what_only_we_may_say_is_dropped() {
+    fn connection_headers_and_the_gateways_own_are_dropped() {
         let dropped = [
             ("Keep-Alive", "x-gone"),
             ("Proxy-Connection", "x-gone"),
@@ -298,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_loses_what_concerns_one_connection_and_what_only_we_may_say() {
+    fn an_answer_loses_connection_headers_and_the_gateways_own() {
         for name in [
             "X-Verigate-Verdict",
             "X_Verigate_Route",

@@ -1,11 +1,14 @@
-//! THE file: one request from its head to its log line, as named steps in the order of SPEC 2.
+//! THE file: a request from its head to its log line, as named steps in the order of the contract
+//! (contract: The life of a request).
 //!
-//! Each step either lets the request pass or ends the exchange, by returning [`Ended`] as its error.
-//! [`Exchange::enforce`] is the one place that knows of shadow mode. The exchange is never cancelled by the client's
-//! departure: nothing here watches the client while the upstream works, so the claim learns its true outcome.
+//! A step lets the request pass, or ends the exchange by returning [`Ended`] as its error.
+//! [`Exchange::enforce`] is the only place that knows of shadow mode. A client that leaves does not
+//! cancel the exchange: nothing here watches the client while the upstream works, so that the claim
+//! learns its true outcome.
 //!
-//! The room holds what happens to one request, a file for each step that needs one; nothing in it outlives the request.
-//! It may import `client`, `upstream` and `running`; only `traffic` imports it.
+//! The room holds all that happens to a request, in a file for each longer step; nothing in it
+//! outlives the request. It may import `client`, `upstream` and `running`; only `traffic` imports
+//! it.
 
 mod admission;
 mod claiming;
@@ -36,9 +39,11 @@ use crate::wire::head::{Expect, Framing, Head};
 use admission::{Admission, Proved, RequestKind};
 use ended::Ended;
 
-/// Serves one request whose head is read: judges it, forwards it or answers it, and writes its log line.
+/// Serves a request whose head was read: judges it, forwards it or answers it, and writes its log
+/// line.
 ///
-/// `snapshot` is the configuration that was in force when the head was there. The exchange keeps to it.
+/// `snapshot` is the configuration that was in force when the head had come. The exchange keeps to
+/// it.
 pub(crate) async fn serve<C: Client>(
     running: &Running,
     snapshot: &Snapshot,
@@ -76,7 +81,7 @@ pub(crate) async fn serve<C: Client>(
     exchange.end(client, ended, now).await
 }
 
-/// Answers bytes that never became a request (SPEC 2.1), and writes their log line.
+/// Answers bytes that never became a request (contract: Head), and writes their log line.
 pub(crate) async fn refuse<C: Client>(running: &Running, client: &mut C, refusal: Refusal) {
     let now = running.clock.now();
     let snapshot = running.snapshot.load();
@@ -95,7 +100,7 @@ pub(crate) async fn refuse<C: Client>(running: &Running, client: &mut C, refusal
     running.telemetry.finish(&snapshot.unrouted, &record);
 }
 
-/// One request on its way.
+/// A request on its way through the steps.
 struct Exchange<'x> {
     running: &'x Running,
     snapshot: &'x Snapshot,
@@ -108,7 +113,7 @@ struct Exchange<'x> {
 }
 
 impl<'x> Exchange<'x> {
-    /// Steps 2 to 10. `Ok`: the client has the whole answer of the upstream.
+    /// Steps 2 to 10. `Ok` means that the client has the upstream's whole answer.
     async fn steps<C: Client>(&mut self, client: &mut C, now: Now) -> Result<(), Ended> {
         let route = self.find_route()?;
         let mut kind = self.begin(route, now).await?;
@@ -118,7 +123,7 @@ impl<'x> Exchange<'x> {
         }
         let body = self.take_body(client, route, &mut kind).await?;
         let admission = self.admit(route, kind, &body).await?;
-        // Step 8: the request that is sent.
+        // Step 8: the request is made in the form in which it is sent.
         let request_id = &self.record.request_id.0;
         let request = admission.request(
             route,
@@ -128,12 +133,12 @@ impl<'x> Exchange<'x> {
             self.shadowed,
             &body.bytes,
         );
-        // Step 9: the claim's true outcome, as soon as it is known.
+        // Step 9: the claim is settled as soon as its true outcome is known.
         let delivered = deliver::deliver(self.running, route, request).await;
         delivered.note(&mut self.record);
         claiming::settle(admission.claim(), delivered.settlement(), delivered.at).await;
         drop(body);
-        // Step 10: the answer.
+        // Step 10: the answer is relayed.
         let response = delivered.answer()?;
         self.record.status = Some(response.head.status());
         relay::relay(
@@ -145,7 +150,7 @@ impl<'x> Exchange<'x> {
         .await
     }
 
-    /// Step 2: host and path.
+    /// Step 2: the route, found by host and path.
     fn find_route(&mut self) -> Result<&'x RouteState, Refusal> {
         let route = self.snapshot.find_route(self.head)?;
         self.route = Some(route);
@@ -154,13 +159,14 @@ impl<'x> Exchange<'x> {
         Ok(route)
     }
 
-    /// Step 3: what the head alone shows.
+    /// Step 3: the judgement on the head, before the body is read.
     async fn begin(&mut self, route: &RouteState, now: Now) -> Result<RequestKind, Ended> {
         if let Some(passage) = handshaking::in_head(self.running, route, self.head).await? {
             self.check_head(route)?;
             return Ok(RequestKind::Handshake(passage));
         }
-        // Only deliveries are asked for their method: a handshake may come by another one.
+        // Handshakes may come by another method than deliveries, so only deliveries are judged by
+        // it.
         if !route
             .config
             .methods
@@ -178,7 +184,8 @@ impl<'x> Exchange<'x> {
         }
     }
 
-    /// Step 3, for every request whatever it is: no expectation but `100-continue`, no body that is declared too large.
+    /// Step 3, for deliveries and handshakes alike: refuses any expectation except `100-continue`,
+    /// and a body that is declared too large.
     fn check_head(&self, route: &RouteState) -> Result<(), Refusal> {
         if self.head.expect() == Expect::Other {
             return Err(Code::ExpectationFailed.into());
@@ -191,7 +198,7 @@ impl<'x> Exchange<'x> {
         }
     }
 
-    /// Step 4: the body.
+    /// Step 4: the body, read to its end.
     async fn take_body<C: Client>(
         &mut self,
         client: &mut C,
@@ -199,7 +206,8 @@ impl<'x> Exchange<'x> {
         kind: &mut RequestKind,
     ) -> Result<Body, Ended> {
         let budget = &self.running.budget;
-        // A trusted proxy brings the requests of many clients over one connection.
+        // Behind a trusted proxy, the requests of many clients share a connection. Then the account
+        // is not the connection's.
         let is_own = self.origin.address == self.origin.peer;
         let account = if is_own {
             client.account(budget)
@@ -219,7 +227,8 @@ impl<'x> Exchange<'x> {
         Ok(body)
     }
 
-    /// Steps 5 to 7: what the whole request is, and so why it may be forwarded.
+    /// Steps 5 to 7: the judgement on the whole request, which gives the reason why it may be
+    /// forwarded.
     async fn admit(
         &mut self,
         route: &RouteState,
@@ -250,7 +259,8 @@ impl<'x> Exchange<'x> {
         }
     }
 
-    /// Step 5: the proof that the body is what was signed.
+    /// Step 5: the proof that the body is the signed body. `None` where shadow mode let a refusal
+    /// pass.
     fn prove(
         &mut self,
         route: &RouteState,
@@ -262,7 +272,8 @@ impl<'x> Exchange<'x> {
         };
         let now = self.running.clock.now();
         let judged = verification.finish(&body.bytes, now);
-        // A provider that sends a wrong signature to see it refused must see that, in shadow mode too.
+        // A provider may send a wrong signature on purpose, to see it refused. It must see that in
+        // shadow mode too.
         let probe = judged
             .as_ref()
             .err()
@@ -277,7 +288,7 @@ impl<'x> Exchange<'x> {
         Ok(proof)
     }
 
-    /// Steps 6 and 7: the event, and the claim on it.
+    /// Steps 6 and 7: the event is read, and a claim on it is taken.
     async fn identify_and_claim(
         &mut self,
         route: &RouteState,
@@ -298,7 +309,8 @@ impl<'x> Exchange<'x> {
             self.record.event_type.clone_from(&event.event_type);
             self.record.account.clone_from(&event.account);
         }
-        // In shadow mode an event without a name is forwarded all the same, and cannot be claimed.
+        // In shadow mode a delivery whose envelope was refused is forwarded all the same, and there
+        // is no event to claim.
         let claim = match &event {
             Some(event) if route.config.replay.enabled => {
                 let request_id = &self.record.request_id.0;
@@ -323,7 +335,8 @@ impl<'x> Exchange<'x> {
         })
     }
 
-    /// The one place that knows of shadow mode: a refusal ends the exchange, or is written down and passes as `None`.
+    /// Shadow mode, in the only place that knows of it. A refusal ends the exchange; in shadow mode
+    /// it is recorded, and the step passes with `None`.
     fn enforce<T>(
         &mut self,
         route: &RouteState,
@@ -339,7 +352,7 @@ impl<'x> Exchange<'x> {
         }
     }
 
-    /// Step 11: the answer where none was relayed, the log line, the metrics.
+    /// Step 11: an answer if nothing was relayed, the log line, and the metrics.
     async fn end<C: Client>(
         mut self,
         client: &mut C,
@@ -373,7 +386,7 @@ impl<'x> Exchange<'x> {
             }
             Err(Ended::Panicked) => {
                 self.record.outcome = Outcome::Aborted;
-                // An answer that was begun can only be broken off.
+                // An answer that has begun can only be broken off.
                 if self.record.status.is_some() {
                     Next::Abort
                 } else {
@@ -389,6 +402,7 @@ impl<'x> Exchange<'x> {
         next
     }
 
+    /// Answers with a refusal and records it.
     async fn refuse<C: Client>(&mut self, client: &mut C, refusal: Refusal) -> Next {
         self.record.refused = Some(refusal.code);
         if refusal.code == Code::DuplicateEvent {
@@ -398,6 +412,7 @@ impl<'x> Exchange<'x> {
         self.answer(client, &answer).await
     }
 
+    /// Writes an answer and records its status, and whether the client took it.
     async fn answer<C: Client>(&mut self, client: &mut C, answer: &Answer) -> Next {
         self.record.status = Some(answer.status);
         let wall = self.running.clock.now().wall;
@@ -410,6 +425,7 @@ impl<'x> Exchange<'x> {
             })
     }
 
+    /// Records that the upstream failed, and warns the operator.
     fn failed(&mut self, error: &ForwardError, now: Now) {
         self.record.outcome = match error {
             ForwardError::Late => Outcome::UpstreamTimeout,
@@ -422,6 +438,7 @@ impl<'x> Exchange<'x> {
         }
     }
 
+    /// The time that has passed since `then`.
     fn since(&self, then: Now) -> Duration {
         self.running.clock.mono().saturating_sub(then.mono)
     }

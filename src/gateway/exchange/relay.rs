@@ -1,4 +1,5 @@
-//! The upstream's response to the client, as it comes (SPEC 2.10). A truncated answer never looks complete.
+//! The upstream's answer, relayed to the client as it comes (contract: Relaying). An answer that
+//! broke off never looks complete.
 
 use super::ended::Ended;
 use super::headers::is_relayed;
@@ -7,17 +8,19 @@ use crate::gateway::client::{AnswerHead, Client, Length};
 use crate::gateway::upstream::forward::Response;
 use crate::wire::response::{BodyEnd, ResponseHead};
 
-/// Writes `response` to `client`. The claim is settled by then: whatever happens here changes nothing of it.
+/// Writes `response` to `client`. The claim was settled before, so nothing that happens here
+/// changes it.
 ///
 /// # Errors
-/// [`Ended::Unanswered`] while nothing was written, [`Ended::BrokenOff`] afterwards; [`Ended::Gone`].
+/// [`Ended::Unanswered`] before anything was written, [`Ended::BrokenOff`] afterwards;
+/// [`Ended::Gone`] if the client does not take the answer.
 pub(super) async fn relay<C: Client>(
     client: &mut C,
     mut response: Response,
     request_id: &str,
     is_head: bool,
 ) -> Result<(), Ended> {
-    // The part of the body that came together with the head leaves together with it.
+    // The bytes of the body that came together with the head are written together with it.
     let first = response
         .ready()
         .map_err(Ended::Unanswered)?
@@ -39,6 +42,7 @@ pub(super) async fn relay<C: Client>(
     Ok(())
 }
 
+/// The upstream's head in the form in which the client gets it.
 struct RelayedHead<'a> {
     head: &'a ResponseHead,
     request_id: &'a str,
@@ -55,7 +59,7 @@ impl AnswerHead for RelayedHead<'_> {
     }
 
     fn lines(&self, put: &mut dyn FnMut(&[u8], &[u8])) {
-        // The length of a body that is not sent (HEAD, 304) is information, not framing.
+        // If the body is not sent (HEAD, 304), its length is information and not framing.
         let tells_length = self.length() == Length::NoBody && self.head.status() != 204;
         for (name, value) in self.head.lines() {
             let is_listed = || {

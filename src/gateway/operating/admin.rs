@@ -1,7 +1,9 @@
-//! The admin port: `/metrics /healthz /readyz`, `POST /reload`, `POST /replay/forget` (SPEC 4, 5, 8).
+//! The admin port: `/metrics`, `/healthz`, `/readyz`, `POST /reload` and `POST /replay/forget`
+//! (contract: Admin port).
 //!
-//! Served over the same strict HTTP/1 as traffic, with the same limits. POST is for operators' tools, never for a
-//! browser: a foreign `Host`, any `Origin`, or a cross-site fetch gets 403 (DNS rebinding, request forgery).
+//! It speaks the same strict HTTP/1 as the traffic port, with the same limits. A POST comes from an
+//! operator's tool and never from a browser: a foreign `Host`, any `Origin` and a cross-site fetch
+//! are answered 403, against DNS rebinding and request forgery.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,10 +22,10 @@ use crate::telemetry::metrics;
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{FieldName, Found, Framing, Head};
 
-/// The largest body the admin port reads.
+/// The largest body that the admin port reads, in bytes.
 const MAX_BODY: u64 = 4 * 1024;
 
-/// The admin port.
+/// The admin port and the values that its pages show or change.
 pub(crate) struct AdminPort {
     pub(crate) running: Arc<Running>,
     pub(crate) address: SocketAddr,
@@ -33,7 +35,7 @@ pub(crate) struct AdminPort {
 
 const FROM_A_PAGE: Denied = Denied::Forbidden("requests from web pages are not taken");
 
-/// The headers that the admin port looks at.
+/// The names of the headers that the admin port looks at, parsed once.
 pub(crate) struct AdminHeaderNames {
     authorization: FieldName,
     origin: FieldName,
@@ -41,7 +43,7 @@ pub(crate) struct AdminHeaderNames {
 }
 
 impl AdminHeaderNames {
-    /// The usual names.
+    /// The usual names. `None` if a name is no field name, which cannot happen.
     pub(crate) fn new() -> Option<Self> {
         Some(Self {
             authorization: FieldName::new("Authorization")?,
@@ -72,7 +74,7 @@ impl Port for AdminPort {
 }
 
 impl AdminPort {
-    /// The page that a request asks for, or what it asks to be done.
+    /// Answers a request with the page that it asks for, or does as it asks.
     async fn page(&self, client: &mut H1, head: &Head) -> Result<Answer, Denied> {
         let (method, path) = (head.method(), head.path());
         let is_read = matches!(method, "GET" | "HEAD");
@@ -103,7 +105,8 @@ impl AdminPort {
         }
     }
 
-    /// SPEC 5: a token guards all but health, where one is set.
+    /// Checks the admin token, if the configuration has a token. It guards every page except
+    /// `/healthz` and `/readyz`.
     fn check_token(&self, head: &Head) -> Result<(), Denied> {
         let snapshot = self.running.snapshot.load();
         let Some(token) = &snapshot.admin.token else {
@@ -120,7 +123,7 @@ impl AdminPort {
         }
     }
 
-    /// SPEC 5: a POST comes from a tool, not from somebody's browser.
+    /// Checks that a POST was sent by a tool and not by somebody's browser.
     fn check_sender(&self, head: &Head) -> Result<(), Denied> {
         let host = head.host_name().unwrap_or_default();
         let is_ours = host.eq_ignore_ascii_case("localhost")
@@ -147,6 +150,7 @@ impl AdminPort {
         }
     }
 
+    /// Reads a body of at most [`MAX_BODY`] bytes within `server.body_timeout`.
     async fn read_body(&self, client: &mut H1, head: &Head) -> Result<BytesMut, Denied> {
         if matches!(head.framing(), Framing::Length(bytes) if bytes > MAX_BODY) {
             return Err(Refusal::because(Code::BodyTooLarge, "at most 4 KiB are read here").into());
@@ -183,7 +187,7 @@ impl AdminPort {
         }
     }
 
-    /// SPEC 4: lets a delivery through again that an operator wants to have again.
+    /// Forgets an event in the replay window, so that its next copy is forwarded.
     async fn forget(&self, body: &[u8]) -> Result<Answer, Denied> {
         const USAGE: Denied = Denied::BadRequest(
             r#"send {"route":"NAME","event_id":"ID"} or {"route":"NAME","request_id":"ID"}"#,

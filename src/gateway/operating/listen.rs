@@ -1,8 +1,10 @@
-//! Listening: bind before the start, hand the sockets to Pingora, say which addresses were bound.
+//! Listening sockets. The gateway binds them before it starts, hands them to Pingora, and knows
+//! which addresses were bound.
 //!
-//! Pingora binds inside a service, retries a taken port for 30 s and then panics, and cannot tell the port chosen for
-//! `:0`. Binding first and putting the socket into its table under the very address given to it solves all three, and
-//! keeps its socket hand-over.
+//! Pingora binds inside a service, retries a port that is taken for 30 s and then panics, and
+//! cannot report the port that the system chose for `:0`. Binding first avoids all three: Pingora
+//! looks sockets up in a table by address before it binds, and the gateway puts its sockets into
+//! that table. Pingora's hand-over of sockets goes on working.
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::IntoRawFd;
@@ -23,14 +25,14 @@ pub struct BindError {
     source: std::io::Error,
 }
 
-/// A socket that accepts already.
+/// A bound socket. The system accepts connections on it already.
 pub(crate) struct Bound {
     socket: TcpListener,
-    /// Where it listens, the port resolved.
+    /// The address on which it listens, with the port that the system chose.
     pub(crate) address: SocketAddr,
 }
 
-/// Binds one address.
+/// Binds an address.
 pub(crate) fn bind(address: SocketAddr) -> Result<Bound, BindError> {
     let bound = TcpListener::bind(address).and_then(|socket| {
         socket.set_nonblocking(true)?;
@@ -42,7 +44,8 @@ pub(crate) fn bind(address: SocketAddr) -> Result<Bound, BindError> {
     bound.map_err(|source| BindError { address, source })
 }
 
-/// A Pingora service over sockets that are bound already, stopped by our own signal rather than the server's.
+/// A Pingora service on sockets that are bound already. The gateway's own signal stops it, not the
+/// server's.
 pub(crate) struct Listening<A> {
     inner: Service<A>,
     bound: Vec<Bound>,
@@ -51,7 +54,8 @@ pub(crate) struct Listening<A> {
 }
 
 impl<A> Listening<A> {
-    /// `app` serves what the sockets accept, on `threads` threads, until `stopping` turns true.
+    /// A service in which `app` serves the connections of `bound` on `threads` threads, until
+    /// `stopping` turns true.
     pub(crate) fn new(
         name: &str,
         app: A,
@@ -61,7 +65,8 @@ impl<A> Listening<A> {
     ) -> Self {
         let mut inner = Service::new(name.to_owned(), app);
         for socket in &bound {
-            // Our own buffers are behind every stream: Pingora's would only copy once more.
+            // Every stream has a buffer of the gateway's own behind it; Pingora's would only copy
+            // the bytes again.
             let unbuffered = L4BufferSettings::unbuffered();
             inner.add_listener(
                 ListenerConfig::tcp(socket.address.to_string()).l4_buffer(unbuffered),

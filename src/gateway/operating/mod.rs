@@ -1,7 +1,7 @@
-//! What an operator does with a running gateway: listen, reload, stop, and look at it through the admin port.
+//! The operator's side of a running gateway: listen, reload, stop, and the admin port.
 //!
-//! Nothing here takes part in an exchange. The room may import every other room but `exchange`, and only the start
-//! (`gateway/mod.rs`) imports it.
+//! Nothing here takes part in an exchange. The room may import every other room of the gateway
+//! except `exchange`, and only the start (`gateway/mod.rs`) imports it.
 
 pub(crate) mod admin;
 pub(crate) mod listen;

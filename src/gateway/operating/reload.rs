@@ -1,4 +1,5 @@
-//! SIGHUP and `POST /reload`: a new file whole or not at all (SPEC 5).
+//! Reload, by SIGHUP or `POST /reload`: a new file takes effect whole or not at all (contract:
+//! Reload).
 
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
@@ -8,7 +9,7 @@ use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RestartSettings, Snapshot};
 use crate::verify::verifier::KeyError;
 
-/// Why the running configuration stays.
+/// The reason why the configuration in force stays.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReloadError {
     #[error("{0}")]
@@ -20,7 +21,7 @@ pub(crate) enum ReloadError {
 }
 
 impl ReloadError {
-    /// Each problem in a sentence of its own, for `POST /reload`.
+    /// The problems for the answer to `POST /reload`, a sentence for each.
     pub(crate) fn list(&self) -> Vec<String> {
         let Self::Problems(problems) = self else {
             return vec![self.to_string()];
@@ -39,17 +40,19 @@ impl ReloadError {
     }
 }
 
-/// Reads the file again and swaps it in. Requests in flight finish under the old one.
+/// Reads the file again and puts it in force. Requests in flight finish under the old
+/// configuration.
 ///
-/// Reads files: call it where blocking is allowed.
+/// This function reads files, so it must be called where blocking is allowed.
 pub(crate) fn reload(running: &Running, path: &Path) -> Result<(), ReloadError> {
-    // One at a time: an older file must not be put in force after a newer one.
+    // Reloads run one after another: an older file must not be put in force after a newer file.
     let _turn = running
         .reloading
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
     let mut result = replace(running, path);
-    // A secret may still come between that look and the moment when the new snapshot is in force.
+    // A secret may still come between the last look in `replace` and the moment when the new
+    // snapshot is in force.
     if result.is_ok() && misses_a_secret(&running.snapshot.load()) {
         result = replace(running, path);
     }
@@ -66,8 +69,8 @@ pub(crate) fn reload(running: &Running, path: &Path) -> Result<(), ReloadError> 
 
 fn replace(running: &Running, path: &Path) -> Result<(), ReloadError> {
     let mut loaded = load(running, path)?;
-    // A secret may come with a handshake after its file was looked for in vain. Deliveries must not meet a snapshot
-    // that waits for it still.
+    // A handshake may bring a secret after the loader looked for its file. A snapshot that still
+    // waits for the secret must not be put in force, so the configuration is loaded once more.
     if misses_a_secret(&loaded.snapshot) {
         loaded = load(running, path)?;
     }
@@ -80,7 +83,7 @@ fn misses_a_secret(snapshot: &Snapshot) -> bool {
     snapshot.awaited().any(|awaited| awaited.is_missed())
 }
 
-/// A configuration that is not in force yet.
+/// A loaded configuration that is not in force yet.
 struct Loaded {
     snapshot: Snapshot,
     max_buffered: u64,
@@ -108,8 +111,8 @@ fn load(running: &Running, path: &Path) -> Result<Loaded, ReloadError> {
     })
 }
 
-/// The first setting that differs and only takes effect at a restart. `replay.capacity` is one of them: the window is
-/// built once.
+/// The first setting that differs but takes effect only at a restart. `replay.capacity` is among
+/// them because the window is built only once.
 fn first_difference(in_force: &RestartSettings, config: &Config) -> Option<&'static str> {
     [
         ("server.listen", in_force.listen != config.server.listen),

@@ -1,4 +1,5 @@
-//! Signals: SIGTERM and SIGINT stop gracefully, SIGHUP reloads; and the housekeeping that runs beside them.
+//! The signals of the process: SIGTERM and SIGINT stop it gracefully, SIGHUP reloads (contract:
+//! Shutdown, Reload). The housekeeping of each second runs beside them.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -14,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use super::reload;
 use crate::gateway::running::Running;
 
-/// Stops a gateway from within its process.
+/// A handle that stops a gateway from within its process.
 #[derive(Clone, Debug, Default)]
 pub struct Stopper(Arc<Notify>);
 
@@ -25,18 +26,20 @@ impl Stopper {
     }
 }
 
-/// What Pingora's server waits for. By the time it returns, traffic has drained, so the server may end at once.
+/// The signals that Pingora's server waits for. When the wait ends, traffic has drained, so the
+/// server may end at once.
 pub(crate) struct Signals {
     running: Arc<Running>,
     stop: watch::Sender<bool>,
     file: PathBuf,
     stopper: Stopper,
-    // Called once; a mutex because the trait gives `&self`.
+    // Called once. It is in a mutex because the trait gives only `&self`; nothing waits for the
+    // lock.
     on_ready: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl Signals {
-    /// `on_ready` is called when the services have been started.
+    /// The signals of a gateway. `on_ready` is called when the services were started.
     pub(crate) fn new(
         running: Arc<Running>,
         stop: watch::Sender<bool>,
@@ -53,12 +56,14 @@ impl Signals {
         }
     }
 
+    /// Turns `/readyz` to 503, stops the traffic service, and waits until no connection is open or
+    /// `server.shutdown_grace` is over.
     async fn drain(&self) {
         self.running.stopping.store(true, Ordering::Relaxed);
         self.stop.send_replace(true);
         let grace = self.running.snapshot.load().shutdown_grace;
         let end = Instant::now() + grace;
-        // Connections that the system has accepted already are to be counted first.
+        // The system may have accepted connections that are not counted yet.
         sleep(Duration::from_millis(50)).await;
         let open = || self.running.connections.load(Ordering::Relaxed);
         log::info!(
@@ -76,7 +81,8 @@ impl Signals {
         }
     }
 
-    /// Closes idle upstream connections in time, and reports evictions of events that could still be replayed.
+    /// Closes idle connections to upstreams in time, and warns of evicted events that could still
+    /// be replayed.
     async fn keep_house(&self) {
         let mut reported = 0;
         loop {
@@ -89,7 +95,7 @@ impl Signals {
     async fn reload_on(&self, mut hangup: Signal) {
         while hangup.recv().await.is_some() {
             let (running, file) = (Arc::clone(&self.running), self.file.clone());
-            // `reload` itself logs and counts how it went.
+            // The function itself logs and counts its result.
             let _ =
                 tokio::task::spawn_blocking(move || reload::reload(&running, &file).is_ok()).await;
         }
@@ -125,7 +131,7 @@ impl ShutdownSignalWatch for Signals {
         }
         tokio::select! {
             () = self.drain() => {}
-            // A second signal means that somebody is impatient.
+            // Whoever sends a second SIGINT does not want to wait.
             _ = interrupt.recv() => log::warn!("stopping at once"),
         }
         ShutdownSignal::FastShutdown

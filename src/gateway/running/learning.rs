@@ -1,8 +1,10 @@
-//! Secrets that come with a handshake (`secrets = ["learn:PATH"]`): awaited, kept in their file, in force from then on.
+//! Secrets that come with a handshake (`secrets = ["learn:PATH"]`). A route waits for its secret,
+//! keeps it in a file when it comes, and verifies with it from then on (schemes: Handshakes).
 //!
-//! A reload may run at the same moment. If it looked for the file too early, its routes wait in vain: [`keep`] gives the
-//! secret to the routes that are in force by the time it is kept, and a reload asks [`Awaited::is_missed`] before and
-//! after its routes are in force. Whichever of the two comes last finds what the other did.
+//! A reload may run while a secret comes, and may look for the file just before it is written. Its
+//! routes would then wait in vain. Two things prevent that. [`keep`] gives the secret to the routes
+//! that are in force after the file was written. A reload calls [`Awaited::is_missed`] before and
+//! after its routes are in force. Whichever of the two comes last sees the work of the other.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,32 +19,34 @@ use crate::verdict::{Code, Refusal};
 use crate::verify::handshake::Learning;
 use crate::verify::verifier::{KeyError, Verifier};
 
-/// Where a route's secret comes from.
+/// The source of a route's secret.
 pub(crate) enum SecretSource {
-    /// The configuration names its secrets.
+    /// The configuration names the route's secrets.
     Configuration,
-    /// A handshake brought it before the configuration was loaded.
+    /// A handshake brought the secret before the configuration was loaded.
     KeptFile,
-    /// A handshake is to bring it.
+    /// A handshake is expected to bring the secret.
     Handshake(Arc<Awaited>),
 }
 
-/// A secret that a handshake is to bring.
+/// A secret that a handshake is expected to bring.
 pub(crate) struct Awaited {
-    /// Where it will be kept.
+    /// The file in which the secret will be kept.
     path: PathBuf,
-    /// The route's verifier without a secret: a scheme and its settings.
+    /// The route's verifier without a secret: its scheme and its settings.
     keyless: Verifier,
-    /// The verifier with the secret, once that has come. The first secret counts, so the cell is written once.
+    /// The verifier with the secret, once it has come. The first secret counts, so the cell is
+    /// written only once.
     keyed: OnceLock<Verifier>,
 }
 
 impl SecretSource {
-    /// The source of a route's secret; `verifier` is the route's own with what is configured.
+    /// The source of a route's secret. `verifier` is the route's verifier with the secrets of the
+    /// configuration.
     pub(crate) fn of(route: &Route, verifier: &Verifier) -> Self {
         match &route.learn {
             None => Self::Configuration,
-            // The loader finds no secret only where no file is kept yet.
+            // The loader finds no secret only if the file does not exist yet.
             Some(path) if route.secrets.is_empty() => {
                 let (path, keyless) = (path.clone(), verifier.clone());
                 Self::Handshake(Arc::new(Awaited {
@@ -55,7 +59,8 @@ impl SecretSource {
         }
     }
 
-    /// The secret that a handshake is to bring, or has brought since the configuration was loaded.
+    /// The secret that a handshake is expected to bring, or has brought since the configuration was
+    /// loaded.
     pub(crate) fn awaited(&self) -> Option<&Arc<Awaited>> {
         match self {
             Self::Configuration | Self::KeptFile => None,
@@ -63,7 +68,7 @@ impl SecretSource {
         }
     }
 
-    /// What a handshake that brings a secret meets.
+    /// Whether a handshake may bring the route's secret now.
     pub(crate) fn learning(&self) -> Learning {
         match self {
             Self::Configuration => Learning::Never,
@@ -76,17 +81,17 @@ impl SecretSource {
 }
 
 impl Awaited {
-    /// What logs and metrics call the secret.
+    /// The name of the secret in logs and metrics.
     pub(crate) fn name(&self) -> String {
         config::learned_name(&self.path)
     }
 
-    /// The verifier with the secret; `None` until that has come.
+    /// The verifier with the secret; `None` until the secret has come.
     pub(crate) fn verifier(&self) -> Option<&Verifier> {
         self.keyed.get()
     }
 
-    /// Whether the file is there, although the loader did not find it.
+    /// Whether the file exists, although the loader did not find it.
     pub(crate) fn is_missed(&self) -> bool {
         config::is_learned(&self.path)
     }
@@ -99,21 +104,21 @@ impl Awaited {
         )
     }
 
-    /// Verifies by the secret from now on.
+    /// Puts `verifier` in force, unless a secret has come already.
     fn put_in_force(&self, verifier: Verifier) {
         // An error means that another secret was faster, and the first one counts.
         let _ = self.keyed.set(verifier);
     }
 }
 
-/// Keeps the secret of a handshake and verifies by it from then on.
+/// Keeps the secret of a handshake in its file and verifies with it from then on.
 ///
-/// `route` is the route's name. `in_force` gives what the routes in force still wait for; it is called once the secret
-/// is kept.
+/// `route` is the route's name. `in_force` returns the secrets that the routes in force still wait
+/// for; it is called after the secret was written to its file.
 ///
 /// # Errors
-/// `malformed_handshake` for a secret that is no key of the scheme, `bad_signature` where another secret was faster,
-/// `internal_error` where it cannot be kept.
+/// `malformed_handshake` if the scheme cannot use the secret as a key, `bad_signature` if another
+/// secret was faster, `internal_error` if the secret cannot be written.
 pub(crate) async fn keep(
     awaited: &Arc<Awaited>,
     secret: SecretText,
@@ -136,7 +141,7 @@ pub(crate) async fn keep(
         )
     })?;
     let own = Arc::clone(awaited);
-    // Both happen on a thread of their own, in one go, even if this future is dropped.
+    // Both steps run on a blocking thread, which finishes them even if this future is dropped.
     let storing = tokio::task::spawn_blocking(move || {
         config::store_learned(&own.path, &secret)?;
         own.put_in_force(verifier);
@@ -162,7 +167,8 @@ pub(crate) async fn keep(
             ));
         }
     }
-    // A reload may have read the configuration before the file was there: its routes still lack the secret.
+    // A reload may have read the configuration before the file existed. Its routes still lack the
+    // secret, so they get it here.
     for other in in_force()
         .into_iter()
         .filter(|other| other.path == awaited.path)

@@ -1,9 +1,9 @@
-//! All that outlives a request. This file holds what lives as long as the process, whatever is reloaded: replay window,
-//! budget, counters, clock, connections.
+//! All that outlives a request. This file holds the values that live as long as the process, across
+//! reloads: replay window, budget, counters, clock, connections.
 //!
-//! [`snapshot`] is what one loaded configuration builds, [`learning`] a secret that comes while it is in force. Values
-//! that many requests share enter here, never what one request does. The room may import `client`, `upstream` and
-//! `timer`.
+//! [`snapshot`] holds all that is built from a loaded configuration, [`learning`] a secret that
+//! comes while a configuration is in force. Values that many requests share enter here, never the
+//! state of a single request. The room may import `client`, `upstream` and `timer`.
 
 pub(crate) mod learning;
 pub(crate) mod snapshot;
@@ -30,31 +30,35 @@ use crate::verdict::{Code, Refusal};
 use crate::verify::claim::FingerprintKey;
 use snapshot::{RouteState, Snapshot};
 
-/// The whole gateway at work.
+/// The running gateway.
 pub(crate) struct Running {
     /// The access log and the metrics.
     pub(crate) telemetry: Telemetry,
-    /// What replay protection makes its keys with: the same for every snapshot, so that a reload forgets no claim.
+    /// The key of all fingerprints. It is the same for every snapshot, so that a reload forgets no
+    /// claim.
     pub(crate) fingerprints: FingerprintKey,
-    /// Connections to upstreams: a reload keeps those of the upstreams that stay.
+    /// The connections to upstreams. A reload keeps those of the upstreams that stay.
     pub(crate) upstreams: Upstreams,
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) window: Arc<Window>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) clock: Clock,
-    /// The runtime's time at which `clock`'s monotonic time was 0, so that one reading serves both.
+    /// The runtime's time at which the monotonic time of `clock` was 0, so that one reading serves
+    /// for both.
     pub(crate) epoch: Instant,
-    /// The wall clock at the start.
+    /// The wall-clock time of the start.
     pub(crate) started: UnixMillis,
     pub(crate) request_ids: RequestIds,
     pub(crate) proxy_header_names: ProxyHeaderNames,
-    /// Set at SIGTERM: `/readyz` answers 503 from then on. Relaxed: nothing else is read through it.
+    /// Set at SIGTERM. `/readyz` answers 503 from then on. Relaxed: no other memory is read by way
+    /// of it.
     pub(crate) stopping: AtomicBool,
-    /// Client connections open now; relaxed likewise.
+    /// The number of open connections on the traffic port. Relaxed, for the same reason.
     pub(crate) connections: AtomicUsize,
-    /// Held by a reload from reading its file to putting it in force; reloads may wait for files.
+    /// Held by a reload from reading its file until the new snapshot is in force, across reads of
+    /// files: only other reloads wait for it.
     pub(crate) reloading: Mutex<()>,
-    /// Limits the warnings that a stranger can provoke.
+    /// The warnings that a stranger can provoke, limited in number.
     pub(crate) warnings: warnings::Warnings,
 }
 
@@ -65,6 +69,9 @@ impl Running {
     }
 
     /// Takes the secret that a handshake of `route` brings, as [`learning::keep`] does.
+    ///
+    /// # Errors
+    /// `bad_signature` if the route does not wait for a secret, and those of [`learning::keep`].
     pub(crate) async fn learn(
         &self,
         route: &RouteState,
@@ -105,7 +112,8 @@ impl Running {
         metrics.render()
     }
 
-    /// Warns of evictions of events that could still be replayed, beyond those `reported` already; returns their number.
+    /// Warns of evicted events that could still be replayed, as far as their number exceeds
+    /// `reported`. Returns the number of all such events since the start.
     pub(crate) fn report_evictions(&self, reported: u64) -> u64 {
         let fresh = self.window.evictions().fresh;
         if fresh > reported {
@@ -114,17 +122,17 @@ impl Running {
         fresh
     }
 
-    /// The moment `after` a clock reading, in the runtime's time.
+    /// The moment in the runtime's time that comes `after` the clock reading `now`.
     pub(crate) fn deadline(&self, now: Now, after: Duration) -> Instant {
         self.epoch + now.mono + after
     }
 }
 
-/// Counts a connection while it is open.
+/// A connection that is counted while this value lives.
 pub(crate) struct OpenConnection<'g>(&'g AtomicUsize);
 
 impl<'g> OpenConnection<'g> {
-    /// Counts one more; the number includes it.
+    /// Counts a further connection. Returns the number of open connections, this one included.
     pub(crate) fn count(counter: &'g AtomicUsize) -> (Self, usize) {
         let open = counter.fetch_add(1, Ordering::Relaxed) + 1;
         (Self(counter), open)

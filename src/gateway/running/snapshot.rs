@@ -1,7 +1,8 @@
-//! What one loaded configuration builds: routes with their verifiers, upstreams and metric handles.
+//! The snapshot: all that is built from a loaded configuration, which is routes with their
+//! verifiers, upstreams and metric handles.
 //!
-//! A request takes the running snapshot once and holds it to its end; a reload swaps in another. Replay window, budget
-//! and counters live outside (see [`super`]).
+//! A request takes the snapshot in force once and holds it to its end; a reload swaps in another.
+//! Replay window, budget and counters are kept outside of it (see [`super`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,27 +26,27 @@ use crate::verify::handshake::Learning;
 use crate::verify::verifier::{KeyError, Verification, Verifier};
 use crate::wire::head::Head;
 
-/// One loaded configuration at work.
+/// A loaded configuration, ready to serve requests.
 pub(crate) struct Snapshot {
     pub(crate) routes: RouteTable<Box<RouteState>>,
-    /// Counts what matched no route.
+    /// The metrics of requests that matched no route.
     pub(crate) unrouted: RouteMetrics,
     pub(crate) body_timeout: Duration,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) health_path: Option<String>,
-    /// Timestamps before the start are refused (SPEC 4).
+    /// Whether timestamps from before the gateway's start are refused (contract: The window).
     pub(crate) refuse_older_than_start: bool,
     pub(crate) connection: crate::gateway::client::h1::ConnectionLimits,
     pub(crate) max_connections: usize,
-    /// How long what is in flight may take once the gateway stops.
+    /// The time that requests in flight have to finish once the gateway stops.
     pub(crate) shutdown_grace: Duration,
-    /// Who may do what on the admin port.
+    /// The settings of the admin port: its token and its further host names.
     pub(crate) admin: config::Admin,
-    /// The file's own text of what cannot change live, compared at a reload.
+    /// The settings that a reload cannot change, to be compared with the next configuration.
     pub(crate) restart_settings: RestartSettings,
 }
 
-/// What a reload cannot change (SPEC 5).
+/// The settings that a reload cannot change (contract: Reload).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RestartSettings {
     pub(crate) listen: Vec<std::net::SocketAddr>,
@@ -54,16 +55,18 @@ pub(crate) struct RestartSettings {
     pub(crate) capacity: usize,
 }
 
-/// One route at work.
+/// A route, ready to serve requests.
 pub(crate) struct RouteState {
     pub(crate) config: Route,
     pub(crate) name: Arc<str>,
     pub(crate) provider: Arc<str>,
-    /// Made with the secrets that the loader found, of which there are none while the route waits for its own.
+    /// The verifier with the secrets that the loader found. It has no secret while the route waits
+    /// for its first.
     verifier: Verifier,
-    /// Where the secret comes from; with a handshake, it may not be there yet.
+    /// The source of the secret. A secret that a handshake brings may not have come yet.
     pub(crate) secret_source: SecretSource,
-    /// The handshake that requests are searched for; `None` where the scheme has none or the route says `off`.
+    /// The handshake that is looked for in requests; `None` if the scheme has no handshake or the
+    /// route sets it to `off`.
     pub(crate) handshake: Option<&'static dyn Handshake>,
     pub(crate) envelope: Envelope,
     pub(crate) policy: Policy,
@@ -74,10 +77,11 @@ pub(crate) struct RouteState {
 }
 
 impl Snapshot {
-    /// Builds everything a checked file asks for.
+    /// Builds the snapshot of a checked configuration.
     ///
     /// # Errors
-    /// A secret that is no key for its scheme (the loader has tried them, so this is a fault of ours).
+    /// The first secret that is no key of its scheme. The loader has tried the secrets, so this is
+    /// a fault of the gateway.
     pub(crate) fn build(
         config: Config,
         metrics: &Metrics,
@@ -121,7 +125,7 @@ impl Snapshot {
     /// The route of a request, by host and path.
     ///
     /// # Errors
-    /// `no_route`, and `bad_path` for a path that other programs could read differently.
+    /// `no_route`; `bad_path` for a path that other programs could read differently.
     pub(crate) fn find_route(&self, head: &Head) -> Result<&RouteState, Refusal> {
         match self.routes.find(head.host(), head.path()) {
             Match::Found(route) => Ok(route),
@@ -130,7 +134,7 @@ impl Snapshot {
         }
     }
 
-    /// The secrets that its routes wait for.
+    /// The secrets that the routes of this snapshot wait for, or have got since it was built.
     pub(crate) fn awaited(&self) -> impl Iterator<Item = &Arc<Awaited>> {
         self.routes
             .iter()
@@ -178,7 +182,7 @@ impl RouteState {
         })
     }
 
-    /// What verifies deliveries now.
+    /// The verifier of deliveries now: with the secret of a handshake, if it has come.
     pub(crate) fn verifier(&self) -> &Verifier {
         self.secret_source
             .awaited()
@@ -186,12 +190,14 @@ impl RouteState {
             .unwrap_or(&self.verifier)
     }
 
-    /// Judges the head of a delivery (SPEC 2.3).
+    /// Judges the head of a delivery (contract: Before the body).
     ///
     /// # Errors
-    /// As [`Verifier::begin`], and `secret_not_learned` for what could be a delivery before there is a secret.
+    /// As [`Verifier::begin`]; `secret_not_learned` for a head that could be a delivery's, while
+    /// the route waits for its secret.
     pub(crate) fn begin(&self, head: &Head, now: Now) -> Result<Verification, Refusal> {
-        // Asked first: a secret that comes in between is for the next delivery.
+        // Read before the head is judged, so that a secret which comes in between counts from the
+        // next delivery on.
         let learning = self.secret_source.learning();
         let verification = self.verifier().begin(head, now)?;
         if learning == Learning::Open {
@@ -201,10 +207,11 @@ impl RouteState {
         }
     }
 
-    /// Takes an event; of a route with `event_types` only those (SPEC 4).
+    /// Passes the event on, unless the route has `event_types` and its type is not among them
+    /// (contract: Envelope).
     ///
     /// # Errors
-    /// `invalid_envelope` for any other.
+    /// `invalid_envelope` for an event of another type, or of no type.
     pub(crate) fn accept(&self, event: Event) -> Result<Event, Refusal> {
         match &self.config.event_types {
             Some(types) if !event.event_type.as_ref().is_some_and(|t| types.contains(t)) => {

@@ -1,4 +1,5 @@
-//! Operational warnings that traffic can provoke: each kind at most once in ten seconds, with a count of the others.
+//! The operational warnings that traffic can provoke. Each kind is shown at most once in ten
+//! seconds, with the number of the others (contract: Access log).
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use crate::telemetry::rate_limit::RateLimit;
 
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// One limit per kind of warning.
+/// A limit for each kind of warning.
 pub(crate) struct Warnings {
     conflict: RateLimit,
     upstream: RateLimit,
@@ -18,7 +19,7 @@ pub(crate) struct Warnings {
 }
 
 impl Warnings {
-    /// Nothing was warned about yet.
+    /// Limits that have shown no warning yet.
     pub(crate) const fn new() -> Self {
         Self {
             conflict: RateLimit::new(INTERVAL),
@@ -29,10 +30,10 @@ impl Warnings {
         }
     }
 
-    /// An event id came again with another body.
+    /// Warns that an event id came again with another body.
     ///
-    /// `is_preset`: the place of the id is the provider's own, so the provider has rendered the body of a retry again,
-    /// and the delivery is answered as a duplicate.
+    /// `is_preset` says that the place of the id is the provider's own. Then the provider has
+    /// probably rendered the body of a retry again, and the delivery is answered as a duplicate.
     pub(crate) fn conflict(&self, route: &str, is_preset: bool, request_id: &str, now: Now) {
         if let Some(others) = self.conflict.allow(now.mono) {
             let advice = if is_preset {
@@ -47,7 +48,7 @@ impl Warnings {
         }
     }
 
-    /// An upstream could not be reached, was late, or broke off.
+    /// Warns that an upstream could not be reached, was late, or broke off.
     pub(crate) fn upstream(&self, route: &str, upstream: &str, error: &ForwardError, now: Now) {
         if let Some(others) = self.upstream.allow(now.mono) {
             log::warn!(
@@ -57,17 +58,17 @@ impl Warnings {
         }
     }
 
-    /// A connection was refused because too many are open.
+    /// Warns that a connection was refused because too many are open.
     pub(crate) fn overload(&self, open: usize, now: Now) {
         if let Some(others) = self.overload.allow(now.mono) {
             log::warn!(
-                "{open} connections are open, more than `server.max_connections`: refused one{}",
+                "{open} connections are open, more than `server.max_connections`: refused a new connection{}",
                 more(others)
             );
         }
     }
 
-    /// A secret that came with a handshake could not be taken.
+    /// Warns that the secret of a handshake was not taken.
     pub(crate) fn learning(&self, route: &str, reason: &dyn std::fmt::Display, now: Now) {
         if let Some(others) = self.learning.allow(now.mono) {
             log::warn!(
@@ -77,7 +78,7 @@ impl Warnings {
         }
     }
 
-    /// Events that could still be replayed had to be forgotten for room.
+    /// Warns that events which could still be replayed were forgotten to make room.
     pub(crate) fn eviction(&self, evicted: u64, now: Now) {
         if let Some(others) = self.eviction.allow(now.mono) {
             log::warn!(

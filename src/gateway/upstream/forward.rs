@@ -1,7 +1,9 @@
-//! Sends an owned, verified request to an upstream and yields the response (SPEC 2.8–2.10).
+//! The way of a request to an upstream, and of the answer back (contract: Forwarding, Settling,
+//! Relaying).
 //!
-//! Knows nothing of the client's connection: a durable queue will call the same function. A request is sent a second
-//! time only when not one byte of the first was.
+//! A request is owned and verified, and this file knows nothing of the client's connection: a
+//! durable queue will call the same function. A request is sent a second time only when not a byte
+//! of it was sent the first time.
 
 use std::future::{Future, poll_fn};
 use std::io::IoSlice;
@@ -21,15 +23,16 @@ use crate::verify::verifier::Proof;
 use crate::wire::chunked::{ChunkedDecoder, Piece};
 use crate::wire::response::{BodyEnd, ResponseHead, ResponseScanner};
 
-/// Interim answers that are read and dropped before the final one; more is a fault (RX-11).
+/// The most interim answers that are read and dropped before the final answer; with more the
+/// upstream has failed (RX-11).
 const INTERIM_ANSWERS: usize = 16;
-/// How much of an answer is read while its request is still being sent; an upstream that answers more than this
-/// without reading is given up.
+/// The most bytes of an early answer, in memory, while its request is still being sent. An upstream
+/// that answers more without reading is given up.
 const EARLY_ANSWER: usize = 1024 * 1024;
-/// How much is read from an upstream at once.
+/// The room for a read from an upstream, in bytes.
 const READ: usize = 16 * 1024;
 
-/// A request that may be forwarded: its head as it will be sent, and its body, whole.
+/// A request that may be forwarded: its head in the form in which it is sent, and its whole body.
 pub(crate) struct VerifiedRequest {
     head: Vec<u8>,
     body: Bytes,
@@ -37,7 +40,7 @@ pub(crate) struct VerifiedRequest {
 }
 
 impl VerifiedRequest {
-    /// A proved delivery. `_proof` is the evidence; only a verifier can have made it.
+    /// A proved delivery. `_proof` is the evidence: only a verifier makes such a value.
     pub(crate) fn proved(_proof: &Proof, head: Vec<u8>, body: Bytes, is_head: bool) -> Self {
         Self {
             head,
@@ -46,7 +49,8 @@ impl VerifiedRequest {
         }
     }
 
-    /// A handshake for the app to answer; `_passage` is the evidence that it has the form of one.
+    /// A handshake for the app to answer. `_passage` is the evidence: only a request in the form of
+    /// a handshake gives such a value.
     pub(crate) fn handshake(_passage: &Passage, head: Vec<u8>, body: Bytes, is_head: bool) -> Self {
         Self {
             head,
@@ -55,7 +59,8 @@ impl VerifiedRequest {
         }
     }
 
-    /// A delivery that nobody proved, let through because its route is in shadow mode. Nothing else may call this.
+    /// A delivery that is not proved, let through because its route is in shadow mode. Nothing else
+    /// may call this.
     pub(crate) fn unproved_in_shadow_mode(head: Vec<u8>, body: Bytes, is_head: bool) -> Self {
         Self {
             head,
@@ -65,22 +70,22 @@ impl VerifiedRequest {
     }
 }
 
-/// Why no answer, or no whole answer, came.
+/// The reason why no answer, or not the whole answer, came.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ForwardError {
-    /// No connection could be had; nothing was sent.
+    /// No connection was made, or it broke at once: nothing was sent.
     #[error("{0}")]
     Unreachable(String),
     /// The deadline passed.
     #[error("it did not answer within `upstream_timeout`")]
     Late,
-    /// The upstream broke off, or answered what is not HTTP.
+    /// The upstream broke off, or its answer is not HTTP.
     #[error("{0}")]
     Failed(&'static str),
 }
 
 impl ForwardError {
-    /// The code that the client is answered with.
+    /// The code of the answer that the client gets.
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Unreachable(_) => Code::UpstreamUnreachable,
@@ -92,7 +97,7 @@ impl ForwardError {
 
 /// An upstream's answer: its final head, and its body as it comes.
 pub(crate) struct Response {
-    /// The final head.
+    /// The head of the final answer. Interim heads before it were dropped.
     pub(crate) head: ResponseHead,
     rest: Rest,
     connection: Option<Connection>,
@@ -101,7 +106,7 @@ pub(crate) struct Response {
     reusable: bool,
 }
 
-/// What is still to come of an answer's body.
+/// The part of an answer's body that was not yet read.
 enum Rest {
     Nothing,
     Length(u64),
@@ -109,11 +114,11 @@ enum Rest {
     Close,
 }
 
-/// How a conversation can fail.
+/// The reason why an attempt over a connection failed.
 enum Broken {
-    /// Not one byte was sent: it may be tried again.
+    /// No byte was sent, so the request may be tried again.
     BeforeTheFirstByte,
-    /// Anything may have arrived.
+    /// Bytes were sent, and nobody knows how many of them the upstream has read.
     Afterwards(&'static str),
 }
 
@@ -144,7 +149,7 @@ pub(crate) async fn send(
     }
 }
 
-/// One request and the head of its answer over one connection.
+/// Sends a request over a connection and reads the head of its answer.
 async fn converse(
     mut connection: Connection,
     request: &VerifiedRequest,
@@ -163,12 +168,13 @@ async fn converse(
     let mut scanner = ResponseScanner::new();
     let mut early = None;
     let answer = poll_fn(|cx| {
-        // An upstream may answer before it has read everything, so each poll looks at both directions.
+        // An upstream may answer before it has read everything, so each poll looks at both
+        // directions.
         sending.poll(cx, &mut connection);
         loop {
             if let Some(head) = early.take() {
-                // The upstream answered 2xx before it read the whole request. The rest is sent all the same: the
-                // claim will be committed, so the app must have got everything.
+                // The upstream answered 2xx before it read the whole request. The rest is sent all
+                // the same: the claim will be committed, so the app must have got everything.
                 if sending.is_done() || sending.broken {
                     return Poll::Ready(Ok(head));
                 }
@@ -179,7 +185,8 @@ async fn converse(
                 }
                 let read = poll_read(cx, &mut connection);
                 if matches!(read, Poll::Ready(Ok(0) | Err(_))) {
-                    // The upstream closes: its answer counts, and it needs no more of the request.
+                    // The upstream closes the connection. Its answer counts, and it needs no more
+                    // of the request.
                     return Poll::Ready(Ok(head));
                 }
                 early = Some(head);
@@ -261,7 +268,7 @@ async fn converse(
     }))
 }
 
-/// A request on its way out.
+/// A request that is being sent.
 struct Sending<'r> {
     head: &'r [u8],
     body: &'r [u8],
@@ -275,7 +282,8 @@ impl Sending<'_> {
         self.sent == self.head.len() + self.body.len()
     }
 
-    /// Writes as much as the connection takes now. A broken pipe ends the writing alone: the answer may be there.
+    /// Writes as many bytes as the connection takes now. A broken pipe ends the writing alone,
+    /// since the answer may have arrived before.
     fn poll(&mut self, cx: &mut Context<'_>, connection: &mut Connection) {
         let mut stream = Pin::new(&mut connection.stream);
         while !self.broken && !self.is_done() {
@@ -315,7 +323,8 @@ fn poll_read(cx: &mut Context<'_>, connection: &mut Connection) -> Poll<std::io:
 }
 
 impl Response {
-    /// The next piece of the body. `None`: the body ended, and the connection was given back if it can be used again.
+    /// The next piece of the body. `None` means that the body has ended; its connection was kept
+    /// for reuse if it can be used again.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ForwardError> {
         loop {
             if let Some(piece) = self.ready()? {
@@ -327,7 +336,8 @@ impl Response {
             let Some(connection) = &mut self.connection else {
                 return Ok(None);
             };
-            // An upstream that always has more to read would never let the timer fire.
+            // Without this check, an upstream that always has bytes to read would never let the
+            // timer fire.
             if Instant::now() >= self.deadline {
                 return Err(ForwardError::Late);
             }
@@ -354,7 +364,7 @@ impl Response {
         matches!(self.rest, Rest::Nothing)
     }
 
-    /// What of the body is here already.
+    /// The bytes of the body that have arrived and were not taken yet; `None` if there are not any.
     pub(crate) fn ready(&mut self) -> Result<Option<Bytes>, ForwardError> {
         let Some(connection) = &mut self.connection else {
             return Ok(None);
@@ -403,7 +413,7 @@ impl Response {
         Ok(piece)
     }
 
-    /// Returns the connection for reuse where its answer ended exactly and nothing is left unread.
+    /// Keeps the connection for reuse if its answer has ended exactly and no byte is left unread.
     fn give_back(&mut self) {
         if let Some(connection) = self.connection.take()
             && self.reusable

@@ -1,9 +1,11 @@
-//! The upstream's side of an exchange. This file keeps the connections to one upstream: its name is resolved from time
-//! to time, and an idle connection is looked at before use.
+//! The upstream's side of an exchange. This file keeps the connections to each upstream: it
+//! resolves the upstream's name again from time to time, and looks at an idle connection before it
+//! is used again.
 //!
-//! Pingora's connector opens connections; keeping the idle ones is ours, because its pool spawns a task for each return.
-//! Whatever speaks to upstreams enters here. The room may import `timer`, and no other room of the gateway: it knows
-//! neither clients nor routes.
+//! Pingora's connector opens the connections. The gateway keeps idle connections itself, because
+//! Pingora's pool spawns a task for each connection that is returned. Code that speaks to upstreams
+//! enters here. The room may import `timer`, and no other room of the gateway: it knows neither
+//! clients nor routes.
 
 pub(crate) mod forward;
 
@@ -25,15 +27,16 @@ use tokio::time::Instant;
 use crate::config;
 use crate::gateway::timer::LazyTimer;
 
-/// A name is resolved again when its addresses are older than this (SPEC 5).
+/// The age of addresses at which a name is resolved again (contract: Forwarding).
 const RESOLVE_EVERY: Duration = Duration::from_secs(30);
-/// An idle connection is not used after this time: servers commonly close theirs after 5 s (Node.js), and a delivery
-/// written to a connection that is just being closed cannot be sent again safely.
+/// The longest time for which a connection may be idle. Servers commonly close an idle connection
+/// after 5 s (Node.js), and a delivery that is written to a connection while it is being closed
+/// cannot be sent again safely.
 const IDLE: Duration = Duration::from_secs(4);
-/// So many idle connections are kept for one upstream.
+/// The most idle connections that are kept for an upstream.
 const IDLE_CONNECTIONS: usize = 256;
 
-/// Why no connection could be had; nothing was sent.
+/// The reason why no connection could be made. Nothing was sent then.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
     #[error("cannot resolve {host}: {source}")]
@@ -47,7 +50,7 @@ pub(crate) enum ConnectError {
     Connect { address: SocketAddr, reason: String },
 }
 
-/// One connection to an upstream, with its read buffer.
+/// A connection to an upstream, with its read buffer.
 pub(crate) struct Connection {
     pub(crate) stream: Stream,
     pub(crate) inbound: BytesMut,
@@ -55,22 +58,24 @@ pub(crate) struct Connection {
     address: SocketAddr,
 }
 
-/// One upstream.
+/// An upstream with its idle connections and the addresses of its name.
 pub(crate) struct Upstream {
     target: config::Upstream,
-    /// `http://host:port`, for logs.
+    /// The upstream as `http://host:port`, for logs.
     pub(crate) label: Arc<str>,
-    /// `host:port`, for requests without `Host`.
+    /// The upstream as `host:port`, for requests without `Host`.
     pub(crate) authority: String,
     connector: Arc<TransportConnector>,
-    // Held for a push or a pop only, never across a wait.
+    // Held only to push, pop or drop entries, never across a wait.
     idle: Mutex<Vec<(Connection, Instant)>>,
-    // Likewise. Two tasks may resolve at the same time, and both answers are good.
+    // Held only to read or replace the addresses. Two tasks may resolve the name at the same time,
+    // and both answers are good.
     resolved: Mutex<Option<(Arc<[SocketAddr]>, Instant)>>,
 }
 
 impl Upstream {
-    /// An idle connection that is still open and silent, the one used last first.
+    /// An idle connection that is still open and silent. The connection that was used last comes
+    /// first.
     pub(crate) async fn reuse(&self) -> Option<Connection> {
         loop {
             let (mut connection, since) = self
@@ -79,7 +84,7 @@ impl Upstream {
                 .unwrap_or_else(PoisonError::into_inner)
                 .pop()?;
             if since.elapsed() >= IDLE {
-                // The connections below are older still.
+                // All other connections have been idle for longer still.
                 self.idle
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -92,7 +97,10 @@ impl Upstream {
         }
     }
 
-    /// A new connection, to the first address that takes one.
+    /// A new connection, to the first address that accepts it.
+    ///
+    /// # Errors
+    /// [`ConnectError`] of the last address that was tried.
     pub(crate) async fn connect(&self) -> Result<Connection, ConnectError> {
         let mut failed = ConnectError::NoAddress {
             host: self.target.host.clone(),
@@ -120,7 +128,7 @@ impl Upstream {
         Err(failed)
     }
 
-    /// Takes back a connection whose last answer ended exactly.
+    /// Keeps a connection for reuse. Its last answer must have been read to its exact end.
     pub(crate) fn keep(&self, connection: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_CONNECTIONS {
@@ -128,7 +136,7 @@ impl Upstream {
         }
     }
 
-    /// Drops idle connections that nobody took in time.
+    /// Closes connections that have been idle for too long.
     fn sweep(&self) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let old = idle
@@ -137,10 +145,12 @@ impl Upstream {
             .count();
         let dropped: Vec<_> = idle.drain(..old).collect();
         drop(idle);
-        // Connections are closed outside the lock.
+        // The connections are closed outside of the lock.
         drop(dropped);
     }
 
+    /// The addresses of the upstream: its own address, or those of its name from a look-up that is
+    /// at most [`RESOLVE_EVERY`] old.
     async fn addresses(&self) -> Result<Arc<[SocketAddr]>, ConnectError> {
         let config::Upstream { host, port } = &self.target;
         if let Ok(address) = host.parse::<IpAddr>() {
@@ -164,7 +174,8 @@ impl Upstream {
         Ok(addresses)
     }
 
-    /// Whether the upstream's name still resolves to the address of an idle connection, as far as is known.
+    /// Whether the upstream's name still resolves to the address of an idle connection. Addresses
+    /// that are too old make the answer no.
     fn is_current(&self, address: SocketAddr) -> bool {
         let resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
         resolved.as_ref().is_none_or(|(known, since)| {
@@ -173,7 +184,7 @@ impl Upstream {
     }
 }
 
-/// Whether an idle connection is open and nothing arrived on it that nobody asked for.
+/// Whether an idle connection is open, and no byte arrived on it without a request.
 async fn is_silent(connection: &mut Connection) -> bool {
     if !connection.inbound.is_empty() {
         return false;
@@ -183,14 +194,15 @@ async fn is_silent(connection: &mut Connection) -> bool {
     } = connection;
     inbound.reserve(1);
     let mut read = pin!(stream.read_buf(inbound));
-    // Unconstrained: the runtime's own budget must not make a closed connection look silent.
+    // Unconstrained: a task that has used up its share of the runtime would see every connection as
+    // silent, a closed connection too.
     tokio::task::unconstrained(poll_fn(|cx| {
         Poll::Ready(read.as_mut().poll(cx).is_pending())
     }))
     .await
 }
 
-/// Every upstream in use, so that a reload keeps the connections of those that stay.
+/// Every upstream in use. A reload takes the upstreams that stay from here, with their connections.
 pub(crate) struct Upstreams {
     connector: Arc<TransportConnector>,
     // Held at load and once a second, never by a delivery.
@@ -198,7 +210,7 @@ pub(crate) struct Upstreams {
 }
 
 impl Upstreams {
-    /// No upstream yet; all of them will share one connector.
+    /// An empty list of upstreams. All that are added share a connector.
     pub(crate) fn new() -> Self {
         Self {
             connector: Arc::new(TransportConnector::new(None)),
@@ -206,7 +218,7 @@ impl Upstreams {
         }
     }
 
-    /// The upstream at `target`, the same one for the same target.
+    /// The upstream at `target`. The same target gives the same upstream, as long as it is in use.
     pub(crate) fn get(&self, target: &config::Upstream) -> Arc<Upstream> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(upstream) = known.get(target).and_then(Weak::upgrade) {
@@ -225,7 +237,8 @@ impl Upstreams {
         upstream
     }
 
-    /// Closes idle connections that are too old, in all upstreams, and forgets those that no route uses.
+    /// Closes connections that have been idle for too long, in all upstreams, and forgets upstreams
+    /// that no route uses.
     pub(crate) fn sweep(&self) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, upstream| upstream.strong_count() > 0);

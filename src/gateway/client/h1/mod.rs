@@ -1,7 +1,9 @@
-//! A client connection's life over HTTP/1: heads under one deadline, keep-alive, shutdown, lingering close.
+//! A client's HTTP/1 connection from its first head to its end: keep-alive, shutdown, lingering
+//! close (contract: Head, Before the body, Log line).
 //!
-//! Carries out SPEC 2.1 (limits and time around a head), 2.3 (`100 Continue`), 2.11 (lingering close). The [`Port`]
-//! decides what a request is answered. One buffer in, one buffer out; each answer is one write where it fits.
+//! The [`Port`] decides how a request is answered. The file `reading` takes heads and bodies from
+//! the connection, `writing` gives answers to it. There is one buffer for input and one for output,
+//! and an answer that is short enough is a single write.
 
 mod reading;
 mod writing;
@@ -25,16 +27,17 @@ use crate::verdict::Refusal;
 use crate::wire::head::{Framing, Head, Limits, Version};
 use reading::{LARGE_READ, Unread};
 
-/// A port of the gateway, by what it answers to its clients.
+/// A port of the gateway (traffic or admin), which decides how requests are answered.
 pub(crate) trait Port: Send + Sync + 'static {
     /// Answers one request.
     fn answer(&self, client: &mut H1, head: Head) -> impl Future<Output = Next> + Send;
 
-    /// Answers bytes that are no request, or a request whose head did not come in time. The connection ends afterwards.
+    /// Answers where no request can be served: the bytes are no request, its head came too late, or
+    /// there are too many connections. The connection ends afterwards.
     fn refuse(&self, client: &mut H1, refusal: Refusal) -> impl Future<Output = ()> + Send;
 }
 
-/// The limits of a connection (SPEC 5 `[server]`).
+/// The limits of a connection, from `[server]` (contract: Configuration).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectionLimits {
     pub(crate) head: Limits,
@@ -43,32 +46,33 @@ pub(crate) struct ConnectionLimits {
     pub(crate) write_timeout: Duration,
 }
 
-/// One client connection.
+/// A client's connection.
 pub(crate) struct H1 {
     stream: Stream,
     peer: Option<IpAddr>,
-    /// The peer's, from the first request on.
+    /// The peer's account in the budget, from the first body on.
     account: Option<Arc<Account>>,
     limits: ConnectionLimits,
     inbound: BytesMut,
     outbound: Vec<u8>,
     unread: Unread,
-    // The request's: HTTP/1.0 knows no chunks and no keep-alive.
+    // The request's version. HTTP/1.0 knows neither chunks nor keep-alive.
     version: Version,
     keep_alive: bool,
-    // The answer's.
+    // Whether the answer's body is written in chunks.
     chunked_answer: bool,
     reading: LazyTimer,
     writing: LazyTimer,
 }
 
-/// SPEC 2.11.
+/// The bounds of a lingering close: the longest silence, the time in all, and the bytes that are
+/// discarded in all (contract: Log line).
 const LINGER_IDLE: Duration = Duration::from_millis(500);
 const LINGER_TOTAL: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 4 * 1024 * 1024;
 
 impl H1 {
-    /// Takes a connection over.
+    /// A connection that was just accepted from `peer`. Nothing has been read from it yet.
     pub(crate) fn new(stream: Stream, peer: Option<IpAddr>, limits: ConnectionLimits) -> Self {
         Self {
             stream,
@@ -86,7 +90,8 @@ impl H1 {
         }
     }
 
-    /// Serves the connection to its end. `stopping` resolves when no further request shall be taken.
+    /// Serves the connection to its end. `stopping` resolves when no further request shall be
+    /// taken.
     pub(crate) async fn serve<P: Port>(
         mut self,
         port: &Arc<P>,
@@ -109,8 +114,9 @@ impl H1 {
             self.keep_alive = head.keep_alive() && self.version == Version::Http11;
             self.unread = match head.framing() {
                 Framing::None => {
-                    // Bytes after a head that frames no body are no request either (SM-20): a method that usually
-                    // has a body ends the connection.
+                    // Without framing the body is empty, but the sender may have sent bytes after
+                    // the head. They must never be read as a request (SM-20), so the connection
+                    // ends unless the method usually has no body.
                     self.keep_alive &= matches!(head.method(), "GET" | "HEAD" | "OPTIONS");
                     Unread::Nothing
                 }
@@ -133,7 +139,8 @@ impl H1 {
         }
     }
 
-    /// Ends our side and discards what still comes, so that the client can read the answer (RFC 9112 9.6).
+    /// Ends the gateway's side of the connection and discards bytes that still arrive, so that the
+    /// client can read the answer instead of a reset (RFC 9112 9.6).
     async fn linger(mut self) {
         if self.stream.shutdown().await.is_err() {
             return;

@@ -1,4 +1,5 @@
-//! The requests of an HTTP/1 connection: the bytes of each head and body, read under their deadlines.
+//! The input of an HTTP/1 connection: heads and bodies, read under their deadlines (contract: Head,
+//! Body).
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -17,22 +18,24 @@ use crate::verdict::{Code, Refusal};
 use crate::wire::chunked::{ChunkedDecoder, Piece};
 use crate::wire::head::{Head, HeadScanner};
 
-/// What is still to be read of the request's body.
+/// The part of a request's body that was not yet read.
 pub(super) enum Unread {
     Nothing,
     Length(u64),
     Chunked(Box<ChunkedDecoder>),
 }
 
-/// The connection's buffer at first: a head and a body of common size in one read.
+/// The room in the connection's buffer at first. A head and a body of common size come with a
+/// single read.
 pub(super) const FIRST_READ: usize = 8 * 1024;
-/// The most that is read at once.
+/// The most bytes that are read at once.
 pub(super) const LARGE_READ: usize = 64 * 1024;
-/// The connection's buffer is read into further while it has so much room left.
+/// The least capacity at which a body is still read into the connection's buffer.
 const SPARE_READ: usize = 512;
 
 impl H1 {
-    /// Reads one head. `None`: the client left, stayed silent, or the gateway is stopping.
+    /// Reads a head. Returns `None` if the client left or stayed silent, or if the gateway is
+    /// stopping.
     pub(super) async fn read_head(
         &mut self,
         first: bool,
@@ -45,7 +48,8 @@ impl H1 {
             idle_timeout,
             ..
         } = self.limits;
-        // The first head's time runs from the start of the connection, that of the others from their first byte.
+        // The time for the first head runs from the start of the connection, for later heads from
+        // their first byte.
         let mut deadline = first.then(|| Instant::now() + head_timeout);
         if self.inbound.is_empty() {
             let limit = if first { head_timeout } else { idle_timeout };
@@ -68,7 +72,8 @@ impl H1 {
         }
     }
 
-    /// Waits between requests, where neither silence nor shutdown deserves an answer. `false`: the connection ends.
+    /// Waits for the first byte of a request: neither silence nor shutdown is answered before it.
+    /// Returns whether a byte came; otherwise the connection ends.
     async fn wait_for_first_byte(
         &mut self,
         limit: Duration,
@@ -91,7 +96,7 @@ impl H1 {
         reading.within(limit, wait).await.unwrap_or(false)
     }
 
-    /// Makes room for the next read, more the fuller the buffer already is.
+    /// Makes room for the next read: the more bytes wait in the buffer already, the more room.
     fn make_room(&mut self) {
         let room = if self.inbound.is_empty() {
             FIRST_READ
@@ -108,6 +113,8 @@ impl H1 {
             .await
     }
 
+    /// Reads bytes of the body, as [`Client::read_body`](crate::gateway::client::Client::read_body)
+    /// says.
     pub(super) async fn read_piece(
         &mut self,
         into: &mut BytesMut,
@@ -123,7 +130,8 @@ impl H1 {
                             .inbound
                             .len()
                             .min(usize::try_from(*left).unwrap_or(usize::MAX));
-                        // A body that begins in the connection's buffer goes on there, without a copy.
+                        // A body that begins in the connection's buffer grows there, without a
+                        // copy.
                         into.unsplit(self.inbound.split_to(count));
                         count
                     } else if self.inbound.capacity() >= SPARE_READ {
@@ -137,7 +145,8 @@ impl H1 {
                             Err(Elapsed) => return Err(ReadError::Late),
                         }
                     } else {
-                        // The connection's buffer is full: the rest goes straight to where it is kept.
+                        // The connection's buffer is full: the rest is read straight into the
+                        // body's own memory.
                         let most = usize::try_from(*left).unwrap_or(usize::MAX);
                         into.reserve(most.min(into.len().max(FIRST_READ)));
                         let mut limited = (&mut self.stream).take(*left);

@@ -1,4 +1,5 @@
-//! The answers of an HTTP/1 connection: head, framing and body, written from one buffer.
+//! The output of an HTTP/1 connection: head, framing and body of an answer, gathered in a buffer
+//! and written from it.
 
 use std::future::poll_fn;
 use std::io;
@@ -13,8 +14,10 @@ use crate::gateway::client::{AnswerHead, Client, Gone, Length};
 use crate::wire::head::Version;
 
 impl H1 {
+    /// Buffers the head of an answer and the first bytes of its body.
     pub(super) fn put_start(&mut self, head: &dyn AnswerHead, first: &[u8], last: bool) {
-        // An answer in front of an unread body ends the connection: the next request could not be found.
+        // An answer before the end of the request's body ends the connection: nobody could find the
+        // next request.
         self.keep_alive &= self.is_body_complete() && !head.closes();
         self.outbound.extend_from_slice(b"HTTP/1.1 ");
         put_decimal(&mut self.outbound, u64::from(head.status()));
@@ -38,7 +41,7 @@ impl H1 {
         }
     }
 
-    /// Writes what is buffered; each write that makes progress renews the time limit.
+    /// Writes the buffered bytes. Each write that makes progress renews the time limit.
     pub(super) async fn flush(&mut self) -> Result<(), Gone> {
         let mut written = 0;
         while let Some(rest) = self.outbound.get(written..).filter(|rest| !rest.is_empty()) {
@@ -59,10 +62,11 @@ impl H1 {
         if self.outbound.capacity() > LARGE_READ * 2 {
             self.outbound.shrink_to(FIRST_READ);
         }
-        // The stream writes through; this only reaches a layer that would hold bytes back (TLS).
+        // The stream itself buffers nothing; a layer above it (TLS) may hold bytes back.
         self.stream.flush().await.map_err(|_| Gone)
     }
 
+    /// Buffers the header line that frames the answer's body, where the version has a line for it.
     fn put_length(&mut self, length: Length) {
         self.chunked_answer = false;
         match length {
@@ -81,6 +85,7 @@ impl H1 {
         }
     }
 
+    /// Buffers bytes of an answer's body, as a chunk where the answer is chunked.
     pub(super) fn put_piece(&mut self, data: &[u8], last: bool) {
         if !self.chunked_answer {
             self.outbound.extend_from_slice(data);
