@@ -1,8 +1,9 @@
-//! Adyen's standard payment notifications: every item carries a signature over eight of its fields (SCHEMES 3).
+//! Adyen's standard payment notifications: every item carries a signature over eight of its fields
+//! (schemes: Code).
 //!
-//! Source: docs.adyen.com, Verify HMAC signatures; the Adyen libraries. The fields are joined with `:` and nothing is
-//! escaped. Only the merchant's own reference may hold a `:`, so that each text has one reading. The rest of an item is
-//! not authenticated.
+//! Source: docs.adyen.com, Verify HMAC signatures; the Adyen libraries. The fields are joined with
+//! `:`, and nothing is escaped. Only `merchantReference` may itself hold a `:`, so that every
+//! joined text can be taken apart in only one way. The rest of an item is not authenticated.
 
 use crate::key::secret::SecretText;
 use crate::notation::encoding::Encoding;
@@ -13,7 +14,7 @@ use crate::scheme::{Algorithm, KeyEncoding, KeyForm, Place};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
 
-/// Where items stand.
+/// The path of an item in the body.
 const ITEM: [&str; 3] = [
     "notificationItems",
     Pointer::EACH,
@@ -30,10 +31,10 @@ const FIELDS: [&[&str]; 8] = [
     &["eventCode"],
     &["success"],
 ];
-/// The one field that may hold the text between fields.
+/// The only signed field that may itself hold the separator `:`.
 const REFERENCE: &str = "merchantReference";
 const SIGNATURE: [&str; 2] = ["additionalData", "hmacSignature"];
-/// The longest field taken, in bytes.
+/// The longest field that is accepted, in bytes.
 const MAX_FIELD: usize = 1024;
 
 const NO_ITEM: Refusal = Refusal::because(
@@ -50,7 +51,7 @@ const NO_TEXT: Refusal = Refusal::because(
 );
 const NOT_DIVIDED: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "a signed field of a notification item holds the colon that divides it from the others",
+    "a signed field of a notification item holds a colon, which separates the signed fields",
 );
 
 /// Adyen's code.
@@ -100,7 +101,7 @@ impl ProviderCode for Adyen {
     }
 }
 
-/// The items of a body, each an assertion.
+/// The claims of a body: an assertion for each item.
 fn read(body: &[u8]) -> Result<Statement, Refusal> {
     let mut places = Places::default();
     let mut slot = |field: &[&str]| {
@@ -147,7 +148,9 @@ fn read(body: &[u8]) -> Result<Statement, Refusal> {
             algorithm: Algorithm::HmacSha256,
         });
     }
-    // Nothing signs their order, nor that there is one of each: neither makes anything new.
+    // No signature covers the order of the items, or how often an item occurs. Sorted and without
+    // repetitions, a captured delivery with moved or repeated items has the same content as before,
+    // so replay protection recognises it.
     assertions.sort_unstable_by(|one, other| one.contents.cmp(&other.contents));
     assertions.dedup();
     Ok(Statement {
@@ -156,7 +159,7 @@ fn read(body: &[u8]) -> Result<Statement, Refusal> {
     })
 }
 
-/// A field as it is signed: absent and null ones are empty.
+/// A field as it is signed: the empty text where it is absent or null.
 fn field(value: Option<&Value<'_>>) -> Result<String, Refusal> {
     match value {
         None | Some(Value::Absent | Value::Null) => Ok(String::new()),
@@ -164,7 +167,7 @@ fn field(value: Option<&Value<'_>>) -> Result<String, Refusal> {
     }
 }
 
-/// Whether a place is one of the signed fields of an item.
+/// Whether a place is a signed field of an item.
 fn signs(place: &Place) -> bool {
     let is_field = |pointer: &Pointer| {
         let [items, index, item, field @ ..] = pointer.tokens.as_slice() else {
@@ -213,7 +216,7 @@ mod tests {
         assert_eq!(said(&[one, &two]), said(&[&two, one]));
         assert_eq!(said(&[one, &two]), said(&[&two, one, one, &two]));
         assert_eq!(said(&[one]), said(&[one, one]));
-        // a second signature of the same content is not dropped unseen
+        // An assertion with the same content and another signature is kept, and must hold as well.
         let other = one.replace("R1EvClQFHeAQ", "R1EvClQFHeAA");
         assert_eq!(said(&[one, &other]).assertions.len(), 2);
     }

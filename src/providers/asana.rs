@@ -9,7 +9,7 @@ use crate::wire::head::{Found, Framing, Head};
 #[derive(Debug)]
 pub(super) struct Asana;
 
-/// The longest body, in bytes: none, or `{}`.
+/// The longest body of a handshake, in bytes: it is empty or `{}`.
 const BARE: u64 = 2;
 
 const REPEATED: Refusal = Refusal::because(
@@ -23,7 +23,8 @@ impl Handshake for Asana {
     }
 
     fn words(&self) -> &'static str {
-        "the POST that brings `X-Hook-Secret` is forwarded; with `learn:PATH` as the secret it is answered and kept, once"
+        "the POST that brings `X-Hook-Secret` is forwarded; if the secret of the route is \
+         `learn:PATH`, the gateway keeps the value and answers, once"
     }
 
     fn brings_secret(&self) -> bool {
@@ -31,7 +32,8 @@ impl Handshake for Asana {
     }
 
     fn in_head(&self, head: &Head) -> Result<Option<Asked>, Refusal> {
-        // The request may reach the application unproved, so there is no room in it for an event.
+        // The request may reach the application unproved, so its body must be too short for an
+        // event.
         let is_bare = matches!(head.framing(), Framing::None | Framing::Length(0..=BARE));
         if head.method() != "POST"
             || head.find_str("X-Hook-Signature") != Found::Nothing

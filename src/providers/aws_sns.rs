@@ -1,8 +1,9 @@
-//! Amazon SNS: lines of names and values of fixed fields, signed with RSA (SCHEMES 3).
+//! Amazon SNS: lines of names and values of fixed fields, signed with RSA (schemes: Code).
 //!
-//! Source: docs.aws.amazon.com, Verifying the signatures of Amazon SNS messages. The certificate is configured, never
-//! fetched: a URL in the message is believed by nobody, and one that is not Amazon's is refused for what it is. Version 1
-//! signs with SHA-1 and is refused.
+//! Source: docs.aws.amazon.com, Verifying the signatures of Amazon SNS messages. The operator
+//! configures the certificate, and the gateway never fetches it: the URL in a message could be an
+//! attacker's. A `SigningCertURL` that is not Amazon's is refused all the same. Version 1 of the
+//! signature uses SHA-1 and is refused.
 
 use once_cell::sync::Lazy;
 
@@ -16,7 +17,8 @@ use crate::scheme::{Algorithm, Place, Stamped};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
 
-/// The signed fields of a notification, in their order; `Subject` only where it is there.
+/// The signed fields of a notification, in the order in which they are signed; `Subject` is left
+/// out where it is absent or null.
 const NOTIFICATION: [&str; 6] = [
     "Message",
     "MessageId",
@@ -25,7 +27,8 @@ const NOTIFICATION: [&str; 6] = [
     "TopicArn",
     "Type",
 ];
-/// Those of a confirmation.
+/// The signed fields of a `SubscriptionConfirmation` or `UnsubscribeConfirmation`, in the order in
+/// which they are signed.
 const CONFIRMATION: [&str; 7] = [
     "Message",
     "MessageId",
@@ -35,7 +38,7 @@ const CONFIRMATION: [&str; 7] = [
     "TopicArn",
     "Type",
 ];
-/// The longest field taken besides the message, in bytes.
+/// The longest field that is accepted, in bytes; only the message may be longer.
 const MAX_FIELD: usize = 8192;
 
 const NO_SIGNATURE: Refusal =
@@ -46,23 +49,24 @@ const NO_BASE64: Refusal = Refusal::because(
 );
 const NO_VERSION: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "the signature is not of version 2: set the topic's attribute SignatureVersion to 2 (version 1 is SHA-1)",
+    "the signature is not of version 2: set the topic's attribute SignatureVersion to 2 (version \
+     1 is SHA-1)",
 );
 const NO_TYPE: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "the body's `Type` is none that is known",
+    "the body's `Type` is not a type of Amazon SNS message",
 );
 const NO_FIELD: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "a signed field of the body is missing or no text",
+    "a signed field of the body is missing, is not a text, or holds a control character",
 );
 const NO_TIME: Refusal = Refusal::because(
     Code::MalformedTimestamp,
-    "the body's `Timestamp` is not written as this scheme writes it",
+    "the body's `Timestamp` is not a time as in `2025-06-15T15:06:40.000Z`",
 );
 const OTHER_HOST: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "the body's `SigningCertURL` is not a certificate of Amazon SNS",
+    "the body's `SigningCertURL` is not the URL of a certificate of Amazon SNS",
 );
 
 /// Amazon SNS's code and handshake.
@@ -179,8 +183,9 @@ fn read(body: &[u8]) -> Result<Statement, Refusal> {
         if *name == "Subject" && matches!(value, Value::Absent | Value::Null) {
             continue;
         }
-        // A line end in a value could begin a line of another name: only the message may hold one (a subject has none
-        // by SNS's own rules), so each text has one reading.
+        // Only the message may hold a line end. In any other value a line end could begin the line
+        // of another field, and the signed text could be read in two ways. SNS itself allows no
+        // line end in a subject.
         let max = if *name == "Message" {
             body.len()
         } else {
@@ -219,7 +224,8 @@ fn read(body: &[u8]) -> Result<Statement, Refusal> {
     })
 }
 
-/// Whether a URL is one of Amazon's own for certificates: `https://sns.REGION.amazonaws.com[.cn]/….pem`.
+/// Whether Amazon publishes certificates of SNS under this URL:
+/// `https://sns.REGION.amazonaws.com[.cn]/….pem`.
 fn is_amazons(url: &str) -> bool {
     let Some((host, path)) = url
         .strip_prefix("https://sns.")
@@ -241,7 +247,7 @@ fn is_amazons(url: &str) -> bool {
         && !path.contains(['?', '#', '\\'])
 }
 
-/// Whether what stands at a place is signed, whatever the type of the message.
+/// Whether the value at a place is signed in messages of every type.
 fn signs(place: &Place) -> bool {
     let is_field = |pointer: &Pointer| match pointer.tokens.as_slice() {
         [name] => NOTIFICATION.contains(&name.as_str()) && CONFIRMATION.contains(&name.as_str()),

@@ -1,8 +1,10 @@
-//! Braintree: an HMAC over one field of a form, under the SHA-1 of the private key, labelled with the public key (SCHEMES 3).
+//! Braintree: an HMAC over a field of a form, under the SHA-1 of the private key, labelled with the
+//! public key (schemes: Code).
 //!
-//! Source: the Braintree libraries (`WebhookNotificationGateway`). The secret is `PUBLIC_KEY:PRIVATE_KEY`, or the private
-//! key alone; then a pair of any public key counts. The other fields of the form are not authenticated, and a form with a
-//! second `bt_payload` or `bt_signature` is refused.
+//! Source: the Braintree libraries (`WebhookNotificationGateway`). The secret is
+//! `PUBLIC_KEY:PRIVATE_KEY`, or the private key alone; then the signatures of every public key are
+//! tried. The other fields of the form are not authenticated, and a form with a second `bt_payload`
+//! or `bt_signature` is refused.
 
 use sha1::{Digest as _, Sha1};
 use zeroize::Zeroizing;
@@ -20,7 +22,7 @@ use crate::wire::head::{Found, Head};
 
 const NO_FORM: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "the body is no form with one bt_signature and one bt_payload",
+    "the body is not a form with exactly one bt_signature and one bt_payload",
 );
 const NO_PAIR: Refusal = Refusal::because(
     Code::MalformedSignature,
@@ -28,14 +30,14 @@ const NO_PAIR: Refusal = Refusal::because(
 );
 const NO_BASE64: Refusal =
     Refusal::because(Code::MalformedSignature, "bt_payload is not base64 text");
-/// How many pairs are tried.
+/// The most signatures that are tried.
 const LIMIT: usize = 16;
 
 /// Braintree's code and handshake.
 #[derive(Debug)]
 pub(super) struct Braintree;
 
-/// `[a-f0-9]{20,32}`
+/// The form of a challenge, `[a-f0-9]{20,32}`, and the answer to it.
 static FORMULA: Formula = Formula {
     algorithm: DigestAlgorithm::HmacSha1,
     lengths: 20..=32,
@@ -114,7 +116,7 @@ impl Handshake for Braintree {
     }
 }
 
-/// Public and private key of a secret's text.
+/// The public and the private key in a secret; a text without a colon is the private key alone.
 fn keys(text: &SecretText) -> (Option<&[u8]>, &[u8]) {
     let text = text.expose();
     match text.iter().position(|byte| *byte == b':') {
@@ -123,11 +125,11 @@ fn keys(text: &SecretText) -> (Option<&[u8]>, &[u8]) {
     }
 }
 
-/// The key of the HMAC.
+/// The key of the HMAC: the SHA-1 of the private key.
 fn key(text: &SecretText) -> Result<PinnedKey, &'static str> {
     let (public, private) = keys(text);
     if private.is_empty() || public.is_some_and(<[u8]>::is_empty) {
-        return Err("the secret is not `PUBLIC_KEY:PRIVATE_KEY`, nor a private key");
+        return Err("the secret is neither `PUBLIC_KEY:PRIVATE_KEY` nor a private key");
     }
     Ok((
         Algorithm::HmacSha1,
@@ -135,7 +137,8 @@ fn key(text: &SecretText) -> Result<PinnedKey, &'static str> {
     ))
 }
 
-/// The claims of a form. Only pairs whose public key is among `publics` count; all pairs if `publics` is empty.
+/// The claims of a form. Only pairs whose public key is among `publics` count; all pairs if
+/// `publics` is empty.
 fn read(body: &[u8], publics: &[Vec<u8>]) -> Result<Statement, Refusal> {
     let pairs = form::pairs(body).ok_or(NO_FORM)?;
     let (signature, payload) = match (
@@ -175,8 +178,9 @@ fn read(body: &[u8], publics: &[Vec<u8>]) -> Result<Statement, Refusal> {
     if !is_pair {
         return Err(NO_PAIR);
     }
-    // What is signed ends in a line feed in some versions, and what is sent may have lost it or not. The text without any
-    // comes first: it is the same delivery whichever way it is sent.
+    // The signed payload of some versions ends in a line feed, which may have been lost on the way,
+    // so both spellings are tried. The spelling without line feed comes first in both cases, and
+    // replay protection recognises a delivery by the first.
     let text = payload.trim_ascii_end();
     let contents = vec![text.to_vec(), [text, b"\n"].concat()];
     let assertion = Assertion {
@@ -202,7 +206,8 @@ mod tests {
 
     #[test]
     fn a_payload_is_the_same_with_a_line_feed_at_its_end_and_without() {
-        // else a captured delivery could be sent again as a new one, by taking the line feed off
+        // Otherwise an attacker could send a captured delivery again as new by removing the line
+        // feed.
         for end in ["", "%0A", "%0A%0A"] {
             let body =
                 format!("bt_signature=a%7C{DIGEST}%26b%7C{DIGEST}&bt_payload=YQ%3D%3D%0Ab{end}");

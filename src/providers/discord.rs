@@ -1,4 +1,5 @@
-//! Discord: a signed PING is answered, and a PING that is signed wrongly on purpose is refused (schemes: Handshakes).
+//! Discord: a signed PING is answered, and a PING that is signed wrongly on purpose is refused
+//! (schemes: Handshakes).
 
 use once_cell::sync::Lazy;
 
@@ -29,7 +30,8 @@ impl Handshake for Interactions {
     }
 
     fn words(&self) -> &'static str {
-        "a signed PING (type 1) is answered `{\"type\":1}`; those signed wrongly on purpose get 401"
+        "a signed PING (type 1) is answered `{\"type\":1}`; a PING that is signed wrongly on \
+         purpose gets 401"
     }
 
     fn in_proved(&self, _head: &Head, body: &[u8]) -> Result<Option<Asked>, Refusal> {
@@ -47,7 +49,7 @@ impl Handshake for Events {
     }
 
     fn words(&self) -> &'static str {
-        "a signed PING (type 0) is answered 204; those signed wrongly on purpose get 401"
+        "a signed PING (type 0) is answered 204; a PING that is signed wrongly on purpose gets 401"
     }
 
     fn in_proved(&self, _head: &Head, body: &[u8]) -> Result<Option<Asked>, Refusal> {

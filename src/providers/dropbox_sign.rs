@@ -1,8 +1,9 @@
-//! Dropbox Sign: a JSON text in the field `json` of a form, with an HMAC over the time and the type of its event
-//! (SCHEMES 3).
+//! Dropbox Sign: a JSON text in the form field `json`, with an HMAC over the time and the type of
+//! its event (schemes: Code).
 //!
-//! Source: developers.hellosign.com, Events and Callbacks; the Dropbox Sign libraries (`EventCallbackHelper`). The form is
-//! urlencoded or multipart. Nothing else is authenticated: any body could stand beside these two.
+//! Source: developers.hellosign.com, Events and Callbacks; the Dropbox Sign libraries
+//! (`EventCallbackHelper`). The form is urlencoded or multipart. Only time and type are
+//! authenticated: an attacker can change everything else in the body.
 
 use crate::notation::encoding::Encoding;
 use crate::notation::form;
@@ -14,14 +15,14 @@ use crate::scheme::{Algorithm, Stamped};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{FieldName, Found, Head};
 
-/// The longest field taken, in bytes.
+/// The longest field that is accepted, in bytes.
 const MAX_FIELD: usize = 256;
-/// The longest boundary (RFC 2046 5.1.1).
+/// The longest boundary, in bytes (RFC 2046 5.1.1).
 const MAX_BOUNDARY: usize = 70;
 
 const NO_FORM: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "the body is no form with one field `json`",
+    "the body is not a form with exactly one field `json`",
 );
 const NO_HASH: Refusal = Refusal::because(
     Code::MalformedSignature,
@@ -99,7 +100,8 @@ fn read(head: &Head, body: &[u8]) -> Result<Statement, Refusal> {
     }
     let time = text(time).ok_or(Refusal::from(Code::MissingTimestamp))?;
     let at = Unit::Seconds.parse(time.as_bytes()).ok_or(NO_TIME)?;
-    // A type that began with a digit could lend it to the time beside it.
+    // Nothing separates time and type in the signed content. A type that began with a digit could
+    // pass it to the time before it, so a type consists of letters and underscores.
     let kind = text(kind).filter(|kind| kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
     let kind = kind.filter(|kind| !kind.is_empty()).ok_or(NO_TYPE)?;
     let assertion = Assertion {
@@ -113,7 +115,8 @@ fn read(head: &Head, body: &[u8]) -> Result<Statement, Refusal> {
     })
 }
 
-/// The value of the field `json`, which stands in the form once.
+/// The value of the form field `json`; `None` where the field is missing or repeated, or the body
+/// is not a form.
 fn field(head: &Head, body: &[u8]) -> Option<Vec<u8>> {
     let name = FieldName::new("content-type")?;
     let Found::One(kind) = head.find(&name) else {
@@ -142,10 +145,12 @@ fn field(head: &Head, body: &[u8]) -> Option<Vec<u8>> {
     (!boundary.is_empty() && boundary.len() <= MAX_BOUNDARY).then(|| part(boundary, body))?
 }
 
-/// The one part called `json` of a multipart body (RFC 7578); `None` where there is none, or another beside it.
+/// The content of the part called `json` in a multipart body (RFC 7578); `None` where the part is
+/// missing or repeated, or the body is malformed.
 fn part(boundary: &str, body: &[u8]) -> Option<Vec<u8>> {
     let line = [b"\r\n--", boundary.as_bytes()].concat();
-    // The first boundary has no line end before it.
+    // The first boundary has no line end before it: add the line end, so that all boundaries look
+    // alike.
     let body = [b"\r\n", body].concat();
     let mut found = None;
     let mut rest = body.get(memchr::memmem::find(&body, &line)? + line.len()..)?;
@@ -161,7 +166,7 @@ fn part(boundary: &str, body: &[u8]) -> Option<Vec<u8>> {
             return None;
         }
     }
-    // What ends it is the boundary with two hyphens behind it.
+    // The last boundary has two hyphens behind it.
     rest.starts_with(b"--").then_some(found)?
 }
 

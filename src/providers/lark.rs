@@ -1,7 +1,7 @@
-//! Lark: a `url_verification` is answered with its challenge if it brings the route's verify token (schemes:
-//! Handshakes).
+//! Lark: a `url_verification` is answered with its challenge if it brings the route's verify token
+//! (schemes: Handshakes).
 //!
-//! Lark never signs this request, and may encrypt it; only the application can read it then.
+//! Lark never signs this request. It may encrypt it, and then only the application can read it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,11 +18,12 @@ use crate::wire::head::Head;
 #[derive(Debug)]
 pub(super) struct Lark;
 
-/// One block of AES, in bytes.
+/// The size of a block of AES, in bytes.
 const BLOCK: usize = 16;
 
-/// The longest text that is taken for an encrypted handshake, in bytes. Challenge, token and type make 160 with the
-/// initial vector. An event is longer, so a captured event does not pass for a handshake.
+/// The largest encrypted text that counts as a handshake, in decoded bytes. Challenge, token and
+/// type make 160 bytes with the initial vector. An event is longer, so a captured event does not
+/// pass for a handshake.
 const MAX_ENCRYPTED: usize = 256;
 
 static FIELDS: Lazy<Fields<3>> = Lazy::new(|| Fields::at(["/type", "/challenge", "/token"]));
@@ -34,7 +35,8 @@ impl Handshake for Lark {
     }
 
     fn words(&self) -> &'static str {
-        "a `url_verification` is answered with its challenge if it brings your `verify_token`; encrypted ones are forwarded"
+        "a `url_verification` is answered with its challenge if it brings your `verify_token`, else \
+         403; an encrypted request is forwarded"
     }
 
     fn wants_verify_token(&self) -> bool {
@@ -72,8 +74,8 @@ fn in_clear(body: &[u8]) -> Result<Option<Asked>, Refusal> {
     }
 }
 
-/// Whether the body is an object whose `encrypt` holds an initial vector and whole blocks behind it, at most
-/// [`MAX_ENCRYPTED`] bytes.
+/// Whether the body is an object whose `encrypt` is base64 of an initial vector and at least a
+/// whole block, together at most [`MAX_ENCRYPTED`] bytes.
 fn is_encrypted(body: &[u8]) -> bool {
     let Some([Field::Text(text)]) = ENCRYPTED.read(body) else {
         return false;

@@ -1,5 +1,5 @@
-//! Meta: a subscription request is answered with its challenge if it brings the route's verify token (schemes:
-//! Handshakes).
+//! Meta: a subscription request is answered with its challenge if it brings the route's verify
+//! token (schemes: Handshakes).
 
 use super::query;
 use super::reading::echo;
@@ -23,7 +23,8 @@ impl Handshake for Meta {
     }
 
     fn words(&self) -> &'static str {
-        "`GET ?hub.mode=subscribe&…` is answered with its challenge as text if it brings your `verify_token`, else 403"
+        "`GET ?hub.mode=subscribe&…` is answered with its challenge as text if it brings your \
+         `verify_token`, else 403"
     }
 
     fn wants_verify_token(&self) -> bool {

@@ -1,4 +1,5 @@
-//! Microsoft Graph: a token in the query of an empty POST is answered as text (schemes: Handshakes).
+//! Microsoft Graph: a token in the query of an empty POST is answered as text (schemes:
+//! Handshakes).
 
 use super::query;
 use super::reading::printable;

@@ -1,10 +1,14 @@
-//! The providers that need code of their own: one file for each, which says what the provider signs, how its handshake
-//! asks and is answered, how its secrets are read, and what all that is called in words.
+//! The providers that need code of their own, one file for each: how a delivery and its signatures
+//! are read, how a handshake is recognised and answered, how secrets are read, and the words for
+//! all this in `verigate providers`.
 //!
-//! A new provider is one file with an implementation of [`ProviderCode`] or [`Handshake`] or both, one line in [`CODES`] or
-//! [`HANDSHAKES`], and one preset. The names are looked up by the configuration; everybody else asks the traits.
+//! A new provider is a file that implements [`ProviderCode`] or [`Handshake`] or both, a line in
+//! [`CODES`] or [`HANDSHAKES`], and a preset. Only the configuration looks a provider up by its
+//! name; all other rooms call the traits.
 //!
-//! Entered by: a provider's own facts. May import: [`crate::scheme`] and the rooms below it.
+//! What enters: facts about a single provider and, in `reading` and `query`, the readers that
+//! several providers share. Keys, comparison, freshness and rotation stay in the verifier. May
+//! import: [`crate::scheme`] and the rooms below it.
 
 mod adyen;
 mod asana;

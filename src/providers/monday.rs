@@ -1,4 +1,5 @@
-//! monday.com: a body with a challenge and no event is answered with the challenge (schemes: Handshakes).
+//! monday.com: a body with a challenge and no event is answered with the challenge (schemes:
+//! Handshakes).
 
 use once_cell::sync::Lazy;
 
@@ -20,7 +21,7 @@ impl Handshake for Monday {
     }
 
     fn words(&self) -> &'static str {
-        "a POST of `{\"challenge\":…}` is answered with the same"
+        "a POST of `{\"challenge\":…}` is answered with the same JSON"
     }
 
     fn reads_body(&self) -> bool {

@@ -20,7 +20,8 @@ impl Handshake for Notion {
     }
 
     fn words(&self) -> &'static str {
-        "the POST that brings `verification_token` is forwarded; with `learn:PATH` as the secret it is answered and kept, once"
+        "the POST that brings `verification_token` is forwarded; if the secret of the route is \
+         `learn:PATH`, the gateway keeps the token and answers, once"
     }
 
     fn brings_secret(&self) -> bool {

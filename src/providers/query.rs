@@ -1,7 +1,8 @@
 //! The query of a handshake without a body.
 //!
-//! Parameters are decoded as a form's: `%hh` is a byte, `+` a space. A parameter that is there twice, or with a broken
-//! escape, is refused: nothing is sent back that two parsers could read in two ways.
+//! Parameters are decoded as in a form: `%hh` is a byte, `+` a space. A parameter that occurs twice
+//! or holds a broken escape is refused, so that no answer repeats a text that two parsers could
+//! read in two ways.
 
 use crate::notation::form;
 use crate::verdict::{Code, Refusal};
@@ -17,13 +18,14 @@ const BROKEN_ESCAPE: Refusal = Refusal::because(
     "a parameter of the handshake holds a broken percent escape",
 );
 
-/// Whether a request has this method and no body. A request with a body is no handshake of this kind.
+/// Whether a request has this method and no body. A request with a body is no handshake of this
+/// kind.
 pub(super) fn is_bare(head: &Head, method: &str) -> bool {
     head.method() == method && matches!(head.framing(), Framing::None | Framing::Length(0))
 }
 
-/// The decoded parameter of a request with this method and no body; `None` where the request is another, or the
-/// parameter is missing.
+/// The decoded parameter of a request with this method and no body; `None` for any other request,
+/// and where the parameter is missing.
 pub(super) fn parameter_of(
     head: &Head,
     method: &str,
@@ -36,7 +38,7 @@ pub(super) fn parameter_of(
     }
 }
 
-/// The decoded value of a parameter; `None` where it is missing.
+/// The decoded value of a parameter; `None` where the parameter is missing.
 pub(super) fn parameter(query: Option<&str>, name: &str) -> Result<Option<Vec<u8>>, Refusal> {
     let mut found = None;
     for piece in query.unwrap_or_default().split('&') {

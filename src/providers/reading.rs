@@ -1,6 +1,7 @@
-//! What several schemes here read in the same way: a header, a signature, the signed URL, the kind of the body.
+//! Readers that several providers share: the signature header, the spellings of the signed URL, the
+//! kind of the body, and the texts that a handshake brings.
 //!
-//! Decides nothing about what is signed.
+//! No reader decides which content is signed: the file of the provider does.
 
 use crate::key::digest::DigestAlgorithm;
 use crate::key::secret::SecretText;
@@ -33,31 +34,32 @@ const NO_SECRET: Refusal = Refusal::because(
     "the secret is not visible ASCII of 8 to 512 bytes",
 );
 
-/// A signature that is not written as its scheme writes it.
+/// The refusal of a signature with another encoding or length than that of its scheme.
 pub(super) const NO_SIGNATURE: Refusal = Refusal::because(
     Code::MalformedSignature,
     "the signature does not have the encoding and length that this scheme gives it",
 );
-/// A list without one.
+/// The refusal of a list in which no item is a signature of the scheme.
 pub(super) const NONE_IN_LIST: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "the signature header lists no signature of the label, encoding and length that this scheme gives it",
+    "the signature header lists no signature of the label, encoding and length that this scheme \
+     gives it",
 );
-/// A body that the scheme would leave out of what is signed.
+/// The refusal of a body that the signature does not cover.
 pub(super) const BODY_NOT_SIGNED: Refusal = Refusal::because(
     Code::MalformedSignature,
     "the signature does not cover the body of this delivery",
 );
-/// A form that cannot be read.
+/// The refusal of a body that is not a form.
 pub(super) const NO_FORM: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "the body, whose fields are signed, is not a form that can be read",
+    "the fields of the body are signed, but the body is not a well-formed form",
 );
 
-/// The text of a signature header; `None` where it is not there, or empty.
+/// The text of a signature header; `None` where the header is missing or empty.
 ///
 /// # Errors
-/// `malformed_signature` where it is there more than once.
+/// `malformed_signature` for a repeated header.
 pub(super) fn signature_text<'h>(head: &'h Head, name: &str) -> Result<Option<&'h [u8]>, Refusal> {
     match head.find_str(name) {
         Found::Nothing | Found::One(b"") => Ok(None),
@@ -66,7 +68,7 @@ pub(super) fn signature_text<'h>(head: &'h Head, name: &str) -> Result<Option<&'
     }
 }
 
-/// The one signature that this header holds, decoded.
+/// The decoded signature in a header that holds a single signature.
 ///
 /// # Errors
 /// `missing_signature`, `malformed_signature`.
@@ -80,7 +82,8 @@ pub(super) fn signature(
     decoded(text, encoding, algorithm).ok_or(NO_SIGNATURE)
 }
 
-/// The signature that `text` spells; `None` where it is no spelling of one.
+/// The bytes of a signature; `None` where `text` has another encoding, or its length does not fit
+/// the algorithm.
 pub(super) fn decoded(text: &[u8], encoding: Encoding, algorithm: Algorithm) -> Option<Vec<u8>> {
     let mut bytes = vec![0; text.len()];
     let len = encoding.decode(text, &mut bytes)?;
@@ -88,7 +91,7 @@ pub(super) fn decoded(text: &[u8], encoding: Encoding, algorithm: Algorithm) -> 
     algorithm.takes_length(len).then_some(bytes)
 }
 
-/// The signature of this content as text; `None` where the algorithm is not one of a shared secret.
+/// The encoded MAC of this content; `None` where the algorithm does not use a shared secret.
 pub(super) fn signed(
     content: &[u8],
     algorithm: Algorithm,
@@ -138,7 +141,8 @@ pub(super) fn unsigned(
     Head::from_parts(request.method, request.target, given.chain(ours))
 }
 
-/// The headers, and behind them the signature of the first form of the content.
+/// The given headers, followed by the header `name` with the signature of the first of `contents`;
+/// `None` where the algorithm does not use a shared secret.
 pub(super) fn completed(
     mut headers: Vec<(String, String)>,
     name: &str,
@@ -154,8 +158,8 @@ pub(super) fn completed(
     Some(headers)
 }
 
-/// The spellings of the URL that was signed: `https://a.example` and `https://a.example/` ask for the same, and a
-/// request cannot tell which of the two was configured at the provider.
+/// The spellings of the signed URL, at most two. `https://a.example` and `https://a.example/` make
+/// the same request, and the request does not show which of them was configured at the provider.
 ///
 /// # Errors
 /// `malformed_signature` where the route has no `public_url`.
@@ -178,21 +182,22 @@ pub(super) fn urls(public_url: Option<&PublicUrl>, target: &str) -> Result<Vec<V
     Ok(urls)
 }
 
-/// What `Content-Type` says of the body.
+/// The kind of body that `Content-Type` announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyKind {
-    /// Nothing.
+    /// The header is missing or empty.
     Unsaid,
     /// `application/x-www-form-urlencoded`, with or without parameters.
     Form,
-    /// Anything else.
+    /// Any other media type.
     Other,
 }
 
-/// Reads `Content-Type`, which nothing signs: whoever asks must leave no kind without what covers the body.
+/// Reads `Content-Type`. The header is not signed, so an attacker can change it: for every kind,
+/// the caller must still require something that authenticates the body.
 ///
 /// # Errors
-/// `malformed_signature` where it is there more than once.
+/// `malformed_signature` for a repeated header.
 pub(super) fn body_kind(head: &Head) -> Result<BodyKind, Refusal> {
     match head.find_str("content-type") {
         Found::Nothing | Found::One(b"") => Ok(BodyKind::Unsaid),
@@ -235,10 +240,11 @@ pub(super) fn printable(text: &[u8], takes: impl Fn(&u8) -> bool) -> Result<Stri
 /// The lengths of a secret that a handshake may bring, in bytes.
 const SECRET_LENGTHS: std::ops::RangeInclusive<usize> = 8..=512;
 
-/// A secret that a handshake brings. Whether it is taken is decided by the route, and where it is kept by the gateway.
+/// The secret that a handshake brings. Only its text is checked here: the route decides whether the
+/// secret is accepted, and the gateway where it is kept.
 ///
 /// # Errors
-/// `malformed_handshake` for a text that is no secret.
+/// `malformed_handshake` for a text of another length, or with other bytes than visible ASCII.
 pub(super) fn brought(value: &[u8]) -> Result<SecretText, Refusal> {
     let fits = SECRET_LENGTHS.contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
     fits.then(|| SecretText::new(value.to_vec()))

@@ -1,4 +1,5 @@
-//! Twitch: a signed `webhook_callback_verification` is answered with its challenge (schemes: Handshakes).
+//! Twitch: a signed `webhook_callback_verification` is answered with its challenge (schemes:
+//! Handshakes).
 
 use once_cell::sync::Lazy;
 
@@ -12,7 +13,8 @@ use crate::wire::head::{Found, Head};
 #[derive(Debug)]
 pub(super) struct Twitch;
 
-/// The header that names the type of a message. Nothing signs it, so the header alone makes no handshake.
+/// The header that names the type of a message. No signature covers it, so the header alone makes
+/// no handshake: the signed body must hold a challenge as well.
 const MESSAGE_TYPE: &str = "Twitch-Eventsub-Message-Type";
 
 static FIELDS: Lazy<Fields<1>> = Lazy::new(|| Fields::at(["/challenge"]));

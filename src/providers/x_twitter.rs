@@ -11,7 +11,7 @@ use crate::wire::head::Head;
 #[derive(Debug)]
 pub(super) struct XTwitter;
 
-/// `[A-Za-z0-9_+/=.-]{1,128}`
+/// The form of a token, `[A-Za-z0-9_+/=.-]{1,128}`, and the answer to it.
 static FORMULA: Formula = Formula {
     algorithm: DigestAlgorithm::HmacSha256,
     lengths: 1..=MAX_TEXT,
@@ -28,7 +28,8 @@ impl Handshake for XTwitter {
     }
 
     fn words(&self) -> &'static str {
-        "`GET ?crc_token=…` is answered with an HMAC of the token; a delivery that such a token could be is refused"
+        "`GET ?crc_token=…` is answered with an HMAC of the token; a delivery whose signed content \
+         has the form of a token is refused"
     }
 
     fn formula(&self) -> Option<&'static Formula> {

@@ -1,4 +1,5 @@
-//! Xero: an "intent to receive", a delivery without events, is answered with an empty body (schemes: Handshakes).
+//! Xero: an "intent to receive", a delivery without events, is answered with an empty body
+//! (schemes: Handshakes).
 
 use once_cell::sync::Lazy;
 
@@ -25,7 +26,8 @@ impl Handshake for Xero {
     }
 
     fn words(&self) -> &'static str {
-        "what is signed is answered 200, what is signed wrongly on purpose 401, both with an empty body"
+        "a delivery without events is answered 200; if Xero signed it wrongly on purpose, 401; both \
+         with an empty body"
     }
 
     fn in_proved(&self, _head: &Head, body: &[u8]) -> Result<Option<Asked>, Refusal> {

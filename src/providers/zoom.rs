@@ -1,4 +1,5 @@
-//! Zoom: a signed `endpoint.url_validation` is answered with a MAC of its token (schemes: Handshakes).
+//! Zoom: a signed `endpoint.url_validation` is answered with a MAC of its token (schemes:
+//! Handshakes).
 
 use once_cell::sync::Lazy;
 
@@ -15,7 +16,7 @@ pub(super) struct Zoom;
 
 static FIELDS: Lazy<Fields<2>> = Lazy::new(|| Fields::at(["/event", "/payload/plainToken"]));
 
-/// `[A-Za-z0-9_-]{1,128}`
+/// The form of a token, `[A-Za-z0-9_-]{1,128}`, and the answer to it.
 static FORMULA: Formula = Formula {
     algorithm: DigestAlgorithm::HmacSha256,
     lengths: 1..=MAX_TEXT,

@@ -1,8 +1,9 @@
-//! `contentful`: method, path and query, a list of headers, and the body (SCHEMES 3; the provider's own library,
-//! `@contentful/node-apps-toolkit` 3.16.1).
+//! Contentful: method, path and query, a list of headers, and the body (schemes: Code; the
+//! provider's own library, `@contentful/node-apps-toolkit` 3.16.1).
 //!
-//! Which headers are signed is said by one of them, so the list must name itself and the timestamp; each that it names
-//! must be there once. Other headers are not signed, the topic only where the list names it.
+//! A header lists the names of the signed headers. The list must name itself and the timestamp, and
+//! each header that it names must occur exactly once. Other headers are not signed; the topic is
+//! signed only if the list names it.
 
 use super::reading;
 use crate::notation::encoding::Encoding;
@@ -24,7 +25,8 @@ const NO_LIST: Refusal = Refusal::because(
 );
 const BAD_LIST: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "x-contentful-signed-headers is not a list of names in lower case, sorted, without white space, each named once",
+    "x-contentful-signed-headers is not a list of names in lower case, sorted, without white \
+     space, each named once",
 );
 const SHORT_LIST: Refusal = Refusal::because(
     Code::MalformedSignature,
@@ -36,11 +38,12 @@ const NO_HEADER: Refusal = Refusal::because(
 );
 const NOT_DIVIDED: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "a signed header holds the text that divides it from the next one",
+    "the value of a signed header holds `;NAME:`, NAME being the next signed header, which \
+     separates the two",
 );
 const TWO_QUERIES: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "the signature leaves out what follows a second question mark",
+    "the URL has a second question mark, and the signature does not cover the text after it",
 );
 const SEVERAL_TIMESTAMPS: Refusal = Refusal::because(
     Code::MalformedTimestamp,
@@ -118,7 +121,7 @@ impl ProviderCode for Contentful {
         Ok(reading::statement(contents(head, body)?, begun))
     }
 
-    /// Signs the headers that the request has already, too.
+    /// Signs all headers that the request already has, besides the timestamp and the list.
     fn sign(
         &self,
         (algorithm, key): (Algorithm, &[u8]),
@@ -149,7 +152,7 @@ impl ProviderCode for Contentful {
     }
 }
 
-/// What may have been signed, one for each spelling of the path.
+/// The signed content for each spelling of the path.
 fn contents(head: &Head, body: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
     let headers = headers(head)?;
     let content = |path: Vec<u8>| [head.method().as_bytes(), &path, &headers, body].join(&b'\n');
@@ -183,7 +186,7 @@ fn headers(head: &Head) -> Result<Vec<u8>, Refusal> {
             if name >= *next {
                 return Err(BAD_LIST);
             }
-            // So that there is one way only to take the headers apart again.
+            // A value with this text in it could be taken apart in two ways.
             let divider = [b";", next.as_bytes(), b":"].concat();
             if memchr::memmem::find(value, &divider).is_some() {
                 return Err(NOT_DIVIDED);
@@ -194,10 +197,12 @@ fn headers(head: &Head) -> Result<Vec<u8>, Refusal> {
     Ok(out)
 }
 
-/// Path and query as they are signed: the query escaped as a whole, then both once more.
+/// The spellings of path and query that may have been signed: the query is escaped as a whole, then
+/// path and query once more together.
 ///
-/// A target that holds escapes may also have been signed as the text that they stand for. That is tried only where
-/// each of them stands for a byte that no target can hold as it is, so two targets never become one.
+/// The provider may have signed a target with escapes in its decoded form. That form is tried only
+/// if every escape encodes a byte that a target cannot hold unescaped, so two different targets
+/// never have the same signed content.
 fn paths(head: &Head) -> Result<Vec<Vec<u8>>, Refusal> {
     let query = head.query().unwrap_or_default();
     if query.contains('?') {
@@ -226,7 +231,7 @@ fn encoded(path: &[u8], query: &[u8]) -> Vec<u8> {
     })
 }
 
-/// Writes every byte that is not kept as `%HH`.
+/// The text with `%HH` for every byte that is not kept.
 fn escaped(text: &[u8], keeps: impl Fn(u8) -> bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     for byte in text {
@@ -239,8 +244,8 @@ fn escaped(text: &[u8], keeps: impl Fn(u8) -> bool) -> Vec<u8> {
     out
 }
 
-/// The text that a part of a target stands for; `None` where an escape is written otherwise than the provider's
-/// library writes it, or stands for a byte that may also stand there as it is, or for `%`.
+/// The decoded form of a path or query; `None` where an escape is spelled in another way than the
+/// provider's library spells it, or encodes `%` or a byte that a target can hold unescaped.
 fn plain(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;

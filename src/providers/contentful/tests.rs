@@ -1,4 +1,4 @@
-//! Signatures of the provider's library, 3.16.1, and what an attacker would make of them.
+//! Signatures of the provider's library, 3.16.1, and attacks on them.
 
 use super::super::tests::codes::Delivery;
 use super::*;
@@ -111,7 +111,8 @@ fn a_target_is_taken_for_its_text_only_where_no_other_target_could_be() {
 
 #[test]
 fn the_list_must_name_itself_and_the_timestamp_and_what_is_there_once_in_order() {
-    // Signed as it stands, so that the form of the list alone decides.
+    // Each list is signed as given, so that only the form of the list can be the reason for a
+    // refusal.
     let code = |list: &str| {
         let value = |name: &str| match name {
             SIGNED_HEADERS => list,
@@ -164,7 +165,7 @@ fn a_header_that_could_hold_the_next_one_is_refused() {
 }
 
 impl Delivery {
-    /// What becomes of it once it is signed.
+    /// The verdict on this delivery, once it is signed.
     fn code_when_signed(self) -> Result<(), Refusal> {
         let lines: Vec<_> = self
             .lines

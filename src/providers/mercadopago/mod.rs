@@ -1,8 +1,9 @@
-//! `mercadopago`: two ids and a time, never the body (SCHEMES 3; the provider's own library, `mercadopago` 3.6.0 for
-//! Python).
+//! Mercado Pago: two ids and a time, never the body (schemes: Code; the provider's own library,
+//! `mercadopago` 3.6.0 for Python).
 //!
-//! What is absent is left out of what is signed, so an id that holds what divides the parts is refused. The time is in
-//! seconds or in milliseconds, both are seen; which of the two its size tells, as no number is a likely time in both.
+//! An absent id is left out of the signed content. An id that holds a separator is therefore
+//! refused: it could imitate the parts that are left out. The provider sends the time in seconds or
+//! in milliseconds, and the number of digits shows which: no number is a likely time in both units.
 
 use super::reading;
 use super::reading::NONE_IN_LIST;
@@ -28,7 +29,7 @@ const NO_TIME: Refusal = Refusal::because(
 );
 const NO_QUERY: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "the query, whose data.id is signed, is not one that can be read",
+    "data.id of the query is signed, but the query is not well formed",
 );
 const SEVERAL_IDS: Refusal = Refusal::because(
     Code::MalformedSignature,
@@ -36,7 +37,7 @@ const SEVERAL_IDS: Refusal = Refusal::because(
 );
 const NOT_DIVIDED: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "a signed id holds a colon, a semicolon, white space, or what is not visible ASCII",
+    "a signed id holds a colon, a semicolon, white space, or a character that is not visible ASCII",
 );
 
 /// Mercado Pago's code.
@@ -82,7 +83,7 @@ impl ProviderCode for MercadoPago {
 
     fn begin(&self, head: &Head) -> Result<Begun, Refusal> {
         let (time, signatures) = listed(head)?;
-        let timestamp = Some(moment(time)?);
+        let timestamp = Some(timestamp(time)?);
         Ok(Begun {
             timestamp,
             signatures,
@@ -127,7 +128,8 @@ impl ProviderCode for MercadoPago {
     }
 }
 
-/// Timestamp and signatures, as the header lists them; labels of no meaning and what is no signature are passed over.
+/// The timestamp and the signatures that the header lists. Items with an unknown label, and
+/// signatures of another encoding or length, are skipped.
 fn listed(head: &Head) -> Result<(&[u8], Vec<Vec<u8>>), Refusal> {
     let list =
         reading::signature_text(head, SIGNATURE)?.ok_or(Refusal::from(Code::MissingSignature))?;
@@ -151,8 +153,9 @@ fn listed(head: &Head) -> Result<(&[u8], Vec<Vec<u8>>), Refusal> {
     Ok((time, signatures))
 }
 
-/// Seconds up to the year 5138, which as milliseconds are in 1973.
-fn moment(text: &[u8]) -> Result<Stamp, Refusal> {
+/// The timestamp: up to 11 digits are seconds, more digits milliseconds. Eleven digits reach to the
+/// year 5138 as seconds, and only to 1973 as milliseconds.
+fn timestamp(text: &[u8]) -> Result<Stamp, Refusal> {
     const SECONDS_DIGITS: usize = 11;
     let unit = if text.len() <= SECONDS_DIGITS {
         Unit::Seconds
@@ -162,11 +165,13 @@ fn moment(text: &[u8]) -> Result<Stamp, Refusal> {
     Ok((unit.parse(text).ok_or(NO_TIME)?, unit))
 }
 
-/// What may have been signed.
+/// The signed content for each spelling of the resource's id.
 ///
-/// The provider documents the resource's id in lower case, whereas its libraries take it as received. An id in capitals
-/// is tried both ways; one of mixed case as received only, so that no letter's case can be changed alone. The one in
-/// lower case comes first: it is the same delivery whichever way its id is sent.
+/// The provider documents that the id is signed in lower case, whereas its libraries sign it as
+/// received. An id in capitals is therefore tried in both ways. An id of mixed case is tried only
+/// as received, so that an attacker cannot change the case of a single letter. The content in lower
+/// case comes first, and replay protection recognises a delivery by the first content, in whichever
+/// way its id is sent.
 fn contents(head: &Head, time: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
     let query = form::pairs(head.query().unwrap_or_default().as_bytes()).ok_or(NO_QUERY)?;
     let resource = id(form::one(&query, b"data.id"))?;
@@ -194,7 +199,7 @@ fn contents(head: &Head, time: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
     Ok(contents)
 }
 
-/// A signed id; an empty one is none.
+/// A signed id; `None` where it is absent or empty.
 fn id(found: Found<'_>) -> Result<Option<&[u8]>, Refusal> {
     match found {
         Found::Nothing | Found::One(b"") => Ok(None),

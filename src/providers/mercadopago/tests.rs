@@ -1,4 +1,4 @@
-//! Deliveries that the provider's library accepts, and what an attacker would make of them.
+//! Deliveries that the provider's library accepts, and attacks on them.
 
 use super::super::tests::codes::{Delivery, NOW_MS};
 use super::*;
@@ -255,7 +255,7 @@ fn seconds_and_milliseconds_are_told_apart_by_their_size() {
         ("100000000000", 100_000_000_000),
     ] {
         assert_eq!(
-            moment(text.as_bytes()).map(|(at, _)| at),
+            timestamp(text.as_bytes()).map(|(at, _)| at),
             Ok(UnixMillis(at)),
             "{text}"
         );

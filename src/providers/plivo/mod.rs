@@ -1,10 +1,11 @@
-//! `plivo-v3`: the URL, its query and the form's fields, each sorted, and a nonce (SCHEMES 3; the provider's own
-//! libraries, `plivo` 4.63.0 for Python and 4.79.0 for Node).
+//! Plivo, version 3: the URL with its sorted query, the sorted form fields, and a nonce (schemes:
+//! Code; the provider's own libraries, `plivo` 4.63.0 for Python and 4.79.0 for Node).
 //!
-//! Two headers sign the same: `X-Plivo-Signature-V3` with the token of the account that a call belongs to,
-//! `X-Plivo-Signature-Ma-V3` with that of its main account. Each lists signatures; any of all these may hold. Nothing
-//! divides the query from the fields but a dot, nor names from values: that is the provider's scheme, and why the
-//! content and not the body tells one delivery from another.
+//! Two headers sign the same content: `X-Plivo-Signature-V3` with the token of the account that a
+//! call belongs to, `X-Plivo-Signature-Ma-V3` with the token of its main account. Each lists
+//! signatures, and any valid signature in either list is enough. Only a dot separates the query
+//! from the fields, and nothing separates names from values, so two bodies can have the same signed
+//! content: replay protection therefore compares the content, not the body.
 
 use super::reading;
 use super::reading::{BODY_NOT_SIGNED, BodyKind, NO_FORM, NONE_IN_LIST};
@@ -30,7 +31,7 @@ const SEVERAL_NONCES: Refusal = Refusal::because(
 );
 const NONCE_NOT_DIVIDED: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "the nonce holds the dot that divides it from the rest of what is signed",
+    "the nonce holds a dot, which separates it from the rest of the signed content",
 );
 const OTHER_METHOD: Refusal = Refusal::because(
     Code::MalformedSignature,
@@ -38,7 +39,7 @@ const OTHER_METHOD: Refusal = Refusal::because(
 );
 const NO_QUERY: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "the query, which is signed, is not one that can be read",
+    "the query is signed, but is not well formed",
 );
 
 /// Plivo's code, version 3.
@@ -101,7 +102,7 @@ impl ProviderCode for PlivoV3 {
         ))
     }
 
-    /// Takes the event's id for the nonce, or else the time.
+    /// Signs with the event's id as the nonce, or with the time where there is no id.
     fn sign(
         &self,
         (algorithm, key): (Algorithm, &[u8]),
@@ -131,7 +132,8 @@ impl ProviderCode for PlivoV3 {
     }
 }
 
-/// The signatures of both headers; what is none is passed over.
+/// The decoded signatures of both headers, at most [`Items::LIMIT`]. Items of another encoding or
+/// length are skipped.
 fn signatures(head: &Head) -> Result<Vec<Vec<u8>>, Refusal> {
     let mut found = Vec::new();
     let mut is_there = false;
@@ -164,7 +166,7 @@ fn nonce(head: &Head) -> Result<&[u8], Refusal> {
     }
 }
 
-/// What may have been signed, one for each spelling of the URL.
+/// The signed content for each spelling of the URL.
 fn contents(
     head: &Head,
     body: &[u8],

@@ -1,4 +1,4 @@
-//! Signatures of the provider's Python library, 4.63.0, and what an attacker would make of them.
+//! Signatures of the provider's Python library, 4.63.0, and attacks on them.
 
 use super::super::tests::codes::{Delivery, ORIGIN};
 use super::*;

@@ -1,4 +1,5 @@
-//! What holds for every scheme here whose signature stands in a header, and the ground that their own tests stand on.
+//! Rules that hold for every scheme of this room whose signature is in a header, and the fixtures
+//! that the tests of these schemes share.
 
 use std::sync::Arc;
 
@@ -59,7 +60,7 @@ impl Delivery {
         self
     }
 
-    /// Signed with `text`, its own headers kept.
+    /// The delivery with the headers of its signature under the secret `text`, beside its own.
     pub(in crate::providers) fn signed(mut self, name: &str, text: &str, id: Option<&str>) -> Self {
         let lines: Vec<_> = self
             .lines
@@ -84,7 +85,8 @@ impl Delivery {
         self
     }
 
-    /// What becomes of it on a route of this scheme and secret; the signed content where it is proved.
+    /// The verdict on this delivery by the scheme `name` and the secret `text`; the signed content
+    /// where it is proved.
     pub(in crate::providers) fn judge(&self, name: &str, text: &str) -> Result<Vec<u8>, Refusal> {
         self.judge_within(name, text, TOLERANCE)
     }
@@ -136,7 +138,7 @@ fn fields() -> impl Strategy<Value = String> {
     })
 }
 
-/// A delivery of each scheme, signed.
+/// A signed delivery of the scheme `name`.
 fn delivery(name: &str, key: &str, query: &str, body: &str) -> Delivery {
     let target = format!("/in/x?data.id=abc123&{query}");
     Delivery::new(&target, &[FORM], body.as_bytes()).signed(name, key, Some("evt-1"))
@@ -245,7 +247,7 @@ fn a_signature_or_signed_header_that_is_there_twice_or_beside_an_alias_is_refuse
                     .clone()
                     .with(&line, std::str::from_utf8(&value).unwrap());
                 let is_type = line.to_lowercase().contains("content_type") || line == FORM.0;
-                // The body's type is nothing to a scheme that does not sign the body.
+                // A scheme that does not sign the body does not read the body's type.
                 if is_type && name == "mercadopago" {
                     continue;
                 }
@@ -314,7 +316,7 @@ proptest! {
                 let Ok(target) = String::from_utf8(target) else { return Ok(()) };
                 changed.target = target;
             }
-            // The first line is the body's type, which of these only contentful signs.
+            // The first line is the body's type. Of these schemes only `contentful` signs it.
             _ => {
                 let first = usize::from(name != "contentful");
                 let line = first + place.index(changed.lines.len() - first);
@@ -323,7 +325,7 @@ proptest! {
                 prop_assert!(changed.judge(name, "k").is_err(), "{before:?} {changed:?}");
             }
         }
-        // Where it is proved all the same, what was changed is not signed, or the same fields in another order.
+        // A changed delivery is still proved where the change is not signed, or only moves fields.
         if let Ok(after) = changed.judge(name, "k") {
             prop_assert_eq!(&before, &after);
             prop_assert_eq!(says(name, &changed), says(name, &delivery(name, "k", &query, &body)));
@@ -367,7 +369,7 @@ proptest! {
     }
 }
 
-/// What a delivery says to its receiver that its scheme must sign.
+/// The parts of a delivery that its receiver reads and that its scheme must sign.
 fn says(name: &str, delivery: &Delivery) -> Vec<Vec<u8>> {
     let pairs = |text: &str| {
         let mut pairs = crate::notation::form::pairs(text.as_bytes()).unwrap();

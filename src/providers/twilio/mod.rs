@@ -1,13 +1,16 @@
-//! `twilio`: the URL, and behind it every form field with its value, sorted (SCHEMES 3; the provider's own libraries,
-//! `twilio` 9.13.0 for Python and 6.2.0 for Node).
+//! Twilio: the URL, followed by every form field with its value, sorted (schemes: Code; the
+//! provider's own libraries, `twilio` 9.13.0 for Python and 6.2.0 for Node).
 //!
-//! A body that is no form is covered by its hash, which the signed URL holds as `bodySHA256`; without one it is refused.
-//! The URL may have been signed with or without its port. Nothing divides names from values in what is signed: that is
-//! the provider's scheme, and why the content and not the body tells one delivery from another.
+//! The signature covers another body than a form by its hash, which the signed URL holds as
+//! `bodySHA256`. A body with neither fields nor hash is refused. The URL may have been signed with
+//! or without its port. The provider puts no separator between names and values, so two bodies can
+//! have the same signed content: replay protection therefore compares the content, not the body.
 //!
-//! The provider signs with the account's token by HMAC-SHA1, or with a shared key by HMAC-SHA256, and says which in a
-//! header that nothing signs. What a secret is good for is its own: `hmac-sha1:TEXT` or `hmac-sha256:TEXT` is pinned to
-//! one, a bare text is a key of each, so the header chooses among keys and never adds one.
+//! The provider signs with the account's token by HMAC-SHA1, or with a shared key by HMAC-SHA256,
+//! and names the algorithm in a header that no signature covers. The secret therefore says which
+//! algorithms its key is good for: `hmac-sha1:TEXT` and `hmac-sha256:TEXT` are keys of that
+//! algorithm alone, a bare text is a key of both. The header chooses among these keys and never
+//! adds a key.
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -29,11 +32,12 @@ const BODY_HASH: &str = "bodySHA256";
 
 const SEVERAL_SETTINGS: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "the header with the signature's settings is there more than once",
+    "X-Twilio-Webhooks-Signature-Settings is there more than once",
 );
 const NO_ALGORITHM: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "the signature's settings do not name one algorithm, HMAC_SHA1 or HMAC_SHA256",
+    "X-Twilio-Webhooks-Signature-Settings does not name exactly one algorithm, HMAC_SHA1 or \
+     HMAC_SHA256",
 );
 const SEVERAL_HASHES: Refusal = Refusal::because(
     Code::MalformedSignature,
@@ -41,10 +45,10 @@ const SEVERAL_HASHES: Refusal = Refusal::because(
 );
 const OTHER_BODY: Refusal = Refusal::because(
     Code::BadSignature,
-    "the body is not the one whose SHA-256 the signed URL holds as bodySHA256",
+    "the SHA-256 of the body is not the value of bodySHA256 in the signed URL",
 );
 
-/// What pins a secret, and to which algorithm.
+/// The prefixes that pin a secret to an algorithm.
 const PINS: [(&[u8], Algorithm); 2] = [
     (b"hmac-sha1:", Algorithm::HmacSha1),
     (b"hmac-sha256:", Algorithm::HmacSha256),
@@ -150,7 +154,7 @@ impl ProviderCode for Twilio {
     }
 }
 
-/// The algorithm that the settings name; HMAC-SHA1 where they name none.
+/// The algorithm that the settings header names; HMAC-SHA1 where it names no algorithm.
 fn announced(head: &Head) -> Result<Algorithm, Refusal> {
     let settings = match head.find_str(SETTINGS) {
         Found::Nothing => return Ok(Algorithm::HmacSha1),
@@ -174,7 +178,7 @@ fn announced(head: &Head) -> Result<Algorithm, Refusal> {
     }
 }
 
-/// What may have been signed, one for each spelling of the URL.
+/// The signed content for each spelling of the URL.
 fn contents(
     head: &Head,
     body: &[u8],
@@ -191,7 +195,8 @@ fn contents(
     } else {
         Vec::new()
     };
-    // Fields cover the body. Where there are none the hash must, for an emptied body as well.
+    // The signed fields cover the body. Without fields the hash must cover it, even an empty body,
+    // which an attacker may have emptied.
     if pairs.is_empty() {
         match hash {
             Some(hash) if !is_hash_of(hash, body) => return Err(OTHER_BODY),
@@ -216,7 +221,8 @@ fn contents(
     Ok(contents)
 }
 
-/// The value of `bodySHA256` in a query. The name is looked for as the provider writes it: the query is signed.
+/// The value of `bodySHA256` in a query; `None` where the query does not hold it. The name is not
+/// decoded: the query is signed, so an attacker cannot spell the name in another way.
 fn body_hash(query: &str) -> Result<Option<&str>, Refusal> {
     let values = query
         .split('&')
@@ -235,7 +241,7 @@ fn is_hash_of(text: &str, body: &[u8]) -> bool {
         && Sha256::digest(body).ct_eq(&hash).into()
 }
 
-/// The URL without its port, and with it: its own, or else the one that its scheme stands for.
+/// The URL without a port, and the URL with a port: its own, or the default port of its scheme.
 fn ports(url: &[u8]) -> [Vec<u8>; 2] {
     let start = memchr::memmem::find(url, b"://").map_or(0, |at| at + 3);
     let (scheme, rest) = url.split_at_checked(start).unwrap_or((b"", url));

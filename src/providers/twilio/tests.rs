@@ -1,4 +1,4 @@
-//! Deliveries of the provider and of its libraries, and what an attacker would make of them.
+//! Deliveries of the provider and of its libraries, and attacks on them.
 
 use super::super::tests::codes::{Delivery, ORIGIN};
 use super::*;
@@ -289,7 +289,7 @@ fn a_hashed_body_can_be_neither_changed_nor_emptied_nor_renamed() {
 }
 
 impl Delivery {
-    /// Signs the URL alone and puts the body in afterwards.
+    /// Signs the URL alone, and adds the body afterwards.
     fn signed_by_url(self, key: &str, body: &[u8]) -> Self {
         let url = format!("{}{}", self.origin, self.target);
         let signature = reading::signed(

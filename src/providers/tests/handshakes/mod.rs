@@ -1,5 +1,5 @@
-//! Every row of SCHEMES 5 with the published exchange, what is no handshake, and the ground that the other tests of
-//! this module stand on.
+//! Every row of the table of handshakes with its published exchange, requests that are no
+//! handshake, and the fixtures that the other tests of this module share (schemes: Handshakes).
 
 mod oracle;
 mod reflection;
@@ -53,7 +53,7 @@ fn scheme(handshake: &str) -> Scheme {
         ..plain("{body}")
     };
     if handshake == "braintree" {
-        // the key is the hash of the private key
+        // The key is the hash of the private key.
         template_of(&mut scheme).algorithm = Algorithm::HmacSha1;
         template_of(&mut scheme).key = vec![KeyForm {
             encoding: KeyEncoding::Hex,
@@ -82,7 +82,7 @@ fn head(method: &str, target: &str, lines: &[(&str, &str)]) -> Head {
     .unwrap()
 }
 
-/// What is to be done about a recognised handshake on a route that knows the published values.
+/// The gateway's next step for a recognised handshake, on a route that knows the published values.
 fn step(handshake: &str, asked: Asked, learning: Learning) -> Result<Step, Refusal> {
     let secret = published_secret(handshake);
     let verifier = verifier(scheme(handshake), &[("s", &secret)]);
@@ -107,7 +107,7 @@ fn step(handshake: &str, asked: Asked, learning: Learning) -> Result<Step, Refus
     )
 }
 
-/// How a request is told to be a handshake.
+/// The part of a request in which a handshake is recognised.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Head,
@@ -439,7 +439,8 @@ fn what_is_no_handshake_by_its_form_is_left_to_the_usual_judgement() {
             &[("X_Hook_Secret", "0123456789")],
             "",
         ),
-        // nothing signs it and the app may get it, so there is no room for an event
+        // No signature covers the request and the app may get it, so its body must be too short for
+        // an event.
         (
             "asana",
             Way::Head,
@@ -758,7 +759,7 @@ fn an_encrypted_handshake_of_lark_is_for_the_app() {
         step("lark", asked, Learning::Never),
         Ok(Step::Forward(_))
     ));
-    // what is as long as an event is no handshake: 240 bytes and 288
+    // A text as long as an event is no handshake: the first has 240 bytes decoded, the second 288.
     let encrypted = |length| format!(r#"{{"encrypt":"{}"}}"#, "A".repeat(length));
     assert!(
         of("lark")

@@ -1,4 +1,4 @@
-//! No answer signs a delivery (ATTACKS AU-24), and which key a MAC is made with.
+//! Answers that never sign a delivery (AU-24), and the key that a MAC is made with.
 
 use super::*;
 use crate::scheme::handshake::Challenge;
@@ -74,7 +74,7 @@ fn au_24_only_the_narrow_form_of_a_challenge_gets_a_mac() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// What becomes of a body that is signed well, on a route with this handshake.
+/// The verdict on a correctly signed body, on a route with this handshake.
 fn delivered(handshake: Option<&str>, mut scheme: Scheme, body: &[u8]) -> Result<Proof, Refusal> {
     scheme.handshake = handshake.map(of);
     let verifier = verifier(scheme, &[("s", "6b")]);
@@ -103,7 +103,7 @@ fn au_24_a_delivery_that_an_answer_could_have_signed_proves_nothing() {
         ("x-twitter", "challenge_string", false),
         ("x-twitter", "1", false),
         ("x-twitter", "eyJhIjoxfQ==", false),
-        // no token is like these, so no answer has signed them
+        // No token has such a form, so no answer can have signed these bodies.
         ("x-twitter", "", true),
         ("x-twitter", "[]", true),
         ("x-twitter", "\"a b\"", true),
@@ -122,7 +122,7 @@ fn au_24_a_delivery_that_an_answer_could_have_signed_proves_nothing() {
         if code != (!is_taken).then_some(Code::BadSignature) {
             wrong.push((handshake, body, code));
         }
-        // the signature itself is right
+        // The signature itself is valid: without the handshake the delivery is proved.
         assert!(
             delivered(None, scheme(handshake), body.as_bytes()).is_ok(),
             "{body}"
@@ -166,7 +166,7 @@ fn the_mac_is_made_with_the_secret_that_proved_the_request_or_the_first_active_o
     assert_eq!(made(None), Some(mac(b"n")));
     assert_eq!(made(Some("old")), Some(mac(b"o")));
     assert_eq!(made(Some("ended")), None);
-    // a key of another algorithm answers nothing
+    // A key of another algorithm answers no challenge.
     let other = Challenge::new(
         of("braintree").formula().unwrap(),
         b"20f9f8ed05f77439fe955c977e4c8a53",

@@ -1,4 +1,4 @@
-//! What is sent back to a stranger (ATTACKS AU-25).
+//! Texts that are sent back to a stranger (AU-25).
 
 use super::*;
 
