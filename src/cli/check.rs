@@ -1,4 +1,5 @@
-//! `verigate check`: what would run, secrets hidden (SPEC 7).
+//! `verigate check`: checks a configuration and shows what would run, secrets hidden (contract:
+//! Command line).
 
 use std::time::Duration;
 
@@ -18,9 +19,10 @@ use crate::scheme::Scheme;
 /// Arguments of `check`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Exit status: 0 good, warnings included; 2 if the file has problems, which are all shown.\n\n\
-    `env:` secrets are looked up in this shell's environment; a running gateway has its own and judges a\n\
-    file itself when told to load it.\n\n\
+    after_help = "Exit status: 0 good, warnings included; 2 if the file has problems, which are \
+    all shown.\n\n\
+    `env:` secrets are looked up in the environment of this shell. A running gateway has its own\n\
+    environment, and checks the file again when it reloads.\n\n\
     Example:\n  verigate check --config conf/verigate.toml\n  \
     curl --fail-with-body -X POST http://127.0.0.1:9090/reload"
 )]
@@ -30,7 +32,7 @@ pub(super) struct Check {
 }
 
 impl Check {
-    /// Prints every problem at once, or what would run with its warnings.
+    /// Prints all problems at once, or the configuration that would run and its warnings.
     pub(super) fn run(&self) -> Exit {
         match config::load(&self.file.config) {
             Ok(config) => {
@@ -48,7 +50,7 @@ impl Check {
     }
 }
 
-/// What a checked file would run at `wall`.
+/// The configuration that would run. `wall` is the time at which secrets are active or expired.
 fn report(config: &Config, wall: UnixMillis) -> String {
     let routes = if config.routes.len() == 1 {
         "1 route".to_owned()
@@ -132,7 +134,7 @@ fn settings(config: &Config) -> String {
         written_duration(window.ttl)
     );
     let start = if window.refuse_older_than_start {
-        ", none from before the start"
+        "; refuses timestamps from before the start"
     } else {
         ""
     };
@@ -184,7 +186,7 @@ fn row(route: &Route) -> [String; 7] {
     ]
 }
 
-/// What a delivery is known by (SPEC 4).
+/// The values by which replay protection recognises a delivery (contract: Keys).
 pub(super) fn identity(scheme: &Scheme) -> &'static str {
     if scheme.id_is_signed() {
         "signed id"
@@ -195,7 +197,7 @@ pub(super) fn identity(scheme: &Scheme) -> &'static str {
     }
 }
 
-/// How far a timestamp may be off.
+/// The tolerances of a route in words.
 pub(super) fn tolerance(scheme: &Scheme, past: Tolerance, future: Tolerance) -> String {
     let one = |tolerance| match tolerance {
         Tolerance::Off => "OFF".to_owned(),
@@ -217,7 +219,8 @@ pub(super) fn tolerance(scheme: &Scheme, past: Tolerance, future: Tolerance) -> 
 }
 
 fn secret_row(route: &Route, secret: &Secret, wall: UnixMillis) -> [String; 4] {
-    // A certificate has dates of its own, and holds no longer than the secret that it is.
+    // A certificate has dates of its own: its key is active only while both certificate and secret
+    // are.
     let keys = config::public_keys(&route.scheme, secret);
     let all: Vec<Validity> = if keys.is_empty() {
         vec![secret.validity()]
@@ -282,13 +285,15 @@ fn both(one: Validity, other: Validity) -> Validity {
 fn written_validity(validity: Validity) -> String {
     match (validity.not_before, validity.not_after) {
         (None, None) => "always".to_owned(),
-        (Some(from), None) => format!("from {}", moment(from)),
-        (None, Some(end)) => format!("until {}", moment(end)),
-        (Some(from), Some(end)) => format!("from {} until {}", moment(from), moment(end)),
+        (Some(from), None) => format!("from {}", written_time(from)),
+        (None, Some(end)) => format!("until {}", written_time(end)),
+        (Some(from), Some(end)) => {
+            format!("from {} until {}", written_time(from), written_time(end))
+        }
     }
 }
 
-fn moment(at: UnixMillis) -> String {
+fn written_time(at: UnixMillis) -> String {
     jiff::Timestamp::from_millisecond(at.0)
         .map_or_else(|_| format!("{} ms", at.0), |at| at.to_string())
 }

@@ -1,6 +1,7 @@
-//! A captured delivery: method, target and headers from a file and from arguments, the body from another file (SPEC 7).
+//! A captured delivery: method, target and headers from a file and from arguments, the body from
+//! another file (contract: Command line).
 //!
-//! Reads lines exactly; what they may hold is judged by [`Head::from_parts`], as on the wire.
+//! Lines are taken exactly as they are: [`Head::from_parts`] judges them by the rules of the wire.
 
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -17,19 +18,21 @@ use crate::wire::head::{FieldName, Head};
 /// The delivery that `verify` and `explain` judge.
 #[derive(Args, Debug)]
 pub(super) struct Captured {
-    /// Its headers, one `Name: value` a line; a request line (`POST /x HTTP/1.1`) may come first [- for stdin]
+    /// The delivery's headers, a `Name: value` on each line; a request line (`POST /x HTTP/1.1`)
+    /// may come first [- for stdin]
     #[arg(long, value_name = "FILE")]
     headers: PathBuf,
-    /// Its body, byte for byte [- for stdin]
+    /// The delivery's body, byte for byte [- for stdin]
     #[arg(long, value_name = "FILE")]
     body: PathBuf,
-    /// Its method [default: that of the request line, or POST]
+    /// The delivery's method [default: that of the request line, or POST]
     #[arg(long)]
     method: Option<String>,
-    /// The URL that was called, or only its path and query [default: that of the request line, or the route's path]
+    /// The URL that was called, or only its path and query [default: that of the request line, or
+    /// the route's path]
     #[arg(long)]
     url: Option<String>,
-    /// When it is judged, in Unix seconds [default: now]
+    /// The time of the judgement, in Unix seconds [default: now]
     #[arg(long, value_name = "UNIX")]
     at: Option<i64>,
 }
@@ -37,14 +40,15 @@ pub(super) struct Captured {
 /// A captured delivery, read.
 #[derive(Debug)]
 pub(super) struct Delivery {
-    /// Its head, or why there can be none like that: on the wire, too, it would be refused.
+    /// The head, or the refusal that such a head would also get on the wire.
     pub(super) head: Result<Head, Refusal>,
     pub(super) body: Vec<u8>,
     pub(super) now: Now,
 }
 
 impl Captured {
-    /// Where the URL begins, scheme and host: what `{url}` is signed with where no route says otherwise.
+    /// The scheme and host of the URL: the beginning of the signed URL where no route has a
+    /// `public_url`.
     pub(super) fn origin(&self) -> anyhow::Result<Option<String>> {
         Ok(self
             .url
@@ -54,7 +58,7 @@ impl Captured {
             .and_then(|(origin, _)| origin.map(str::to_owned)))
     }
 
-    /// Reads the files.
+    /// Reads both files and puts the head together.
     pub(super) fn read(&self, subject: &Subject) -> anyhow::Result<Delivery> {
         if is_stdin(&self.headers) && is_stdin(&self.body) {
             bail!("only one of `--headers` and `--body` can be `-`: name a file for the other");
@@ -84,7 +88,8 @@ impl Captured {
 }
 
 impl Delivery {
-    /// What the capture itself contradicts: its `Content-Length` against the body that was read.
+    /// A contradiction within the capture: a `Content-Length` other than the length of the body
+    /// file.
     pub(super) fn doubt(&self) -> Option<String> {
         let head = self.head.as_ref().ok()?;
         let crate::wire::head::Framing::Length(said) = head.framing() else {
@@ -93,13 +98,14 @@ impl Delivery {
         let held = self.body.len() as u64;
         (said != held).then(|| {
             format!(
-                "the headers announce a body of {said} bytes, and the body file holds {held}: it may have been changed"
+                "the headers announce a body of {said} bytes, but the body file holds {held}: the body \
+                 may have been changed"
             )
         })
     }
 }
 
-/// The given time on both clocks, or the machine's.
+/// The given time, in Unix seconds, on both clocks; without it the time of the machine.
 pub(super) fn moment(at: Option<i64>) -> Now {
     match at {
         Some(seconds) => Clock::set_to(UnixMillis::from_secs(seconds)).now(),
@@ -120,14 +126,14 @@ pub(super) fn read_input(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// Whether a path stands for standard input.
+/// Whether a path is `-`, which means standard input.
 pub(super) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// Splits a URL into its origin, where it has one, and its target. What no target can hold as it is (RFC 3986: white
-/// space, letters beyond ASCII, quotes, braces) is percent-encoded byte by byte, since captures may show a URL decoded; a
-/// `%` that is there stays.
+/// Splits a URL into its origin, if it names a host, and its target. Characters that a target
+/// cannot hold (RFC 3986: white space, letters beyond ASCII, quotes, braces) are percent-encoded
+/// byte by byte, since a capture may show the URL decoded. A `%` in the URL is kept.
 pub(super) fn split_url(url: &str) -> anyhow::Result<(Option<&str>, String)> {
     let right = "write it as in `https://hooks.example.com/in/x?y=1`, or only `/in/x?y=1`";
     if url.contains('#') {
@@ -151,18 +157,20 @@ pub(super) fn split_url(url: &str) -> anyhow::Result<(Option<&str>, String)> {
         .unwrap_or((url, ""));
     if !origin.bytes().all(|b| b.is_ascii_graphic()) {
         bail!(
-            "`--url` names a host that is not ASCII: write it as it is looked up, as in `https://xn--bcher-kva.example/in`"
+            "`--url` names a host that is not ASCII: write its ASCII form, as in \
+             `https://xn--bcher-kva.example/in`"
         );
     }
     let slash = if target.starts_with('/') { "" } else { "/" };
     Ok((Some(origin), format!("{slash}{}", encoded(target))))
 }
 
-/// The target as it stands in a request line.
+/// The target as a request line spells it.
 fn encoded(target: &str) -> String {
     let mut out = String::with_capacity(target.len());
     for byte in target.bytes() {
-        // unreserved, reserved without `#`, `[` and `]`, and the percent sign (RFC 3986 2, 3.3 and 3.4)
+        // Kept are unreserved characters, reserved characters except `#`, `[` and `]`, and the
+        // percent sign (RFC 3986 2, 3.3 and 3.4).
         if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte) {
             out.push(char::from(byte));
         } else {
@@ -183,8 +191,9 @@ struct HeaderLines<'t> {
 }
 
 impl<'t> HeaderLines<'t> {
-    /// Takes lines apart that end in LF or CRLF; blank ones count for nothing, nor do HTTP/2's own (`:authority`) but
-    /// for method and path. The error is the number of a line without a colon.
+    /// Parses lines that end in LF or CRLF. Blank lines are skipped. Of the pseudo-headers of
+    /// HTTP/2 (`:authority`) only method and path are read. The error is the number of a line
+    /// without a colon, counted from 1.
     fn parse(text: &'t [u8]) -> Result<Self, usize> {
         let mut parsed = Self {
             method: None,
@@ -221,7 +230,7 @@ impl<'t> HeaderLines<'t> {
     }
 }
 
-/// One of HTTP/2's own lines (RFC 9113 8.3.1), as captures of it show them.
+/// The name and value of a pseudo-header of HTTP/2 (RFC 9113 8.3.1), as captures show it.
 fn pseudo_header(line: &[u8]) -> Option<(&str, &str)> {
     let line = std::str::from_utf8(line).ok()?;
     let colon = line.get(1..)?.find(':')? + 1;

@@ -1,6 +1,10 @@
-//! The command line (SPEC 7): one struct and one file per command, dispatch, exit codes.
+//! The command line (contract: Command line): a struct and a file for each command, dispatch, exit
+//! codes.
 //!
 //! Data goes to standard output, everything else to standard error.
+//!
+//! What enters: reading of arguments, printing, and exit codes; the work itself is done in the
+//! rooms below. May import: every other room. Only the main program imports this room.
 
 mod check;
 mod delivery;
@@ -24,9 +28,9 @@ use clap::{Args, Parser, Subcommand};
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// It did what was asked.
+    /// The command did its work, or the delivery is valid.
     Success,
-    /// It could not, or the delivery was rejected.
+    /// The command failed, or the delivery was rejected.
     Failure,
     /// The arguments or the configuration are wrong.
     Usage,

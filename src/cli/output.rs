@@ -6,18 +6,20 @@ use serde_json::Value;
 
 use crate::config::Problems;
 
-/// Writes a line of data. A reader that left is no fault of ours.
+/// Writes a line of data. A reader that has closed the pipe is not an error of ours.
 pub(super) fn print(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// Writes a line for whoever watches.
+/// Writes a line for a person at the terminal.
 pub(super) fn note(line: &str) {
-    // In one write: the thread of operational messages writes to standard error as well, and could come in between.
+    // A single write keeps the line whole: the thread of operational messages writes to standard
+    // error as well.
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
-/// Says why a command could not do its work. Problems of a file speak for themselves.
+/// Writes why a command could not do its work. The problems of a file are written as they are,
+/// since each names the file.
 pub(super) fn complain(error: &anyhow::Error) {
     match error.downcast_ref::<Problems>() {
         Some(problems) => note(problems.to_string().trim_end()),
@@ -25,7 +27,7 @@ pub(super) fn complain(error: &anyhow::Error) {
     }
 }
 
-/// Rows of cells, each column as wide as its widest cell, two spaces between.
+/// Rows of cells, each column as wide as its widest cell, with two spaces between columns.
 pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {
@@ -44,7 +46,7 @@ pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// A word for a POSIX shell, in single quotes unless it is plainly harmless.
+/// A word for a POSIX shell, in single quotes unless every character of it is harmless.
 pub(super) fn quoted(text: &str) -> String {
     let is_plain = !text.is_empty()
         && text
@@ -57,7 +59,7 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
-/// One JSON object on one line, its members in this order.
+/// A JSON object on a single line, its members in this order.
 pub(super) fn json_object(members: &[(&str, Value)]) -> String {
     let members: Vec<String> = members
         .iter()

@@ -16,8 +16,8 @@ use crate::telemetry::operational;
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example:\n  export ITELLICO_WEBHOOK_SECRET=…\n  verigate run --config conf/verigate.toml\n\n\
-    SIGHUP loads the file again, SIGTERM stops after what is in flight. The access log goes to\n\
-    standard output, messages for the operator to standard error."
+    SIGHUP loads the file again. SIGTERM finishes the requests in flight and stops. The access log\n\
+    goes to standard output, messages for the operator to standard error."
 )]
 pub(super) struct Run {
     #[command(flatten)]
@@ -25,11 +25,12 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Runs until stopped. A file with problems is a usage error; an address that is taken a failure.
+    /// Runs until stopped. A configuration with problems is a usage error, an address that is in
+    /// use a failure.
     pub(super) fn run(&self) -> Exit {
-        // finished when it is dropped, last of all
-        let _messages =
-            operational::init().map_err(|error| note(&format!("verigate: no messages: {error}")));
+        // The guard writes the last messages when it is dropped, so it must be dropped last of all.
+        let _messages = operational::init()
+            .map_err(|error| note(&format!("verigate: no operational messages: {error}")));
         let config = match config::load(&self.file.config) {
             Ok(config) => config,
             Err(problems) => {

@@ -1,4 +1,5 @@
-//! What a delivery is judged or signed by: a preset, a scheme in a file, or a configured route (SPEC 7).
+//! The scheme and the secrets by which a delivery is judged or signed: of a preset, of a scheme in
+//! a file, or of a configured route (contract: Command line).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::routes::PathPattern;
 use crate::scheme::{Scheme, Settings};
 use crate::verify::envelope::Envelope;
 
-/// Names the scheme and the secrets.
+/// The arguments that name the scheme and the secrets.
 #[derive(Args, Debug)]
 #[group(skip)]
 #[command(group(ArgGroup::new("subject").required(true)))]
@@ -43,20 +44,21 @@ pub(super) struct By {
     config: PathBuf,
 }
 
-/// The scheme, the secrets and the settings.
+/// The scheme, the secrets and the settings by which a delivery is judged or signed.
 #[derive(Debug)]
 pub(super) struct Subject {
     pub(super) scheme: Arc<Scheme>,
     pub(super) secrets: Vec<Secret>,
     pub(super) settings: Settings,
-    /// The secrets of other routes, by route: what `explain` tries besides.
+    /// The secrets of the other routes, by the name of their route, which `explain` tries as well.
     pub(super) others: Vec<(String, Vec<Secret>)>,
     pub(super) envelope: Envelope,
     /// The path of the route, or `/`.
     pub(super) path: String,
-    /// Whether the route takes every path below that one, so that a delivery has another.
+    /// Whether the route also takes every path below that path, so that the path of a delivery may
+    /// be longer.
     pub(super) is_prefix: bool,
-    /// The host that the route is for.
+    /// The host to which the route is limited.
     pub(super) host: Option<String>,
     /// `http://ADDRESS` of the gateway.
     pub(super) gateway: String,
@@ -68,7 +70,8 @@ impl By {
         self.route.is_some()
     }
 
-    /// Loads what is named. `origin` is the URL's, for schemes that sign it and no route to say which.
+    /// Loads scheme, secrets and settings. `origin` is the scheme and host of `--url`, used for
+    /// signed URLs where no route has a `public_url`.
     pub(super) fn load(&self, origin: Option<String>) -> anyhow::Result<Subject> {
         if let Some(name) = &self.route {
             return self.load_route(name, origin);
@@ -77,7 +80,9 @@ impl By {
             (Some(name), _) => preset(name)?,
             (None, Some(path)) => config::load_scheme(path)?,
             (None, None) => {
-                bail!("name what to judge by: `--provider NAME`, `--scheme FILE` or `--route NAME`")
+                bail!(
+                    "no scheme is named: write `--provider NAME`, `--scheme FILE` or `--route NAME`"
+                )
             }
         };
         let settings = Settings {
@@ -165,14 +170,14 @@ impl By {
     }
 }
 
-/// The most that a packed body may hold, where no route says so.
+/// The most bytes to which a compressed body may unpack, where no route sets `max_body`.
 const MAX_INFLATED: usize = 64 << 20;
 
-/// Where a gateway listens by default.
+/// The address on which a gateway listens by default.
 const GATEWAY: &str = "http://127.0.0.1:8080";
 
 impl Subject {
-    /// Lets a tolerance from the command line take the place of both.
+    /// Replaces both tolerances by that of the command line, if it is given.
     pub(super) fn tolerate(&mut self, tolerance: Option<Tolerance>) {
         if let Some(tolerance) = tolerance {
             self.settings.tolerance = tolerance;
@@ -199,28 +204,31 @@ pub(super) fn tolerance(text: &str) -> Result<Tolerance, String> {
 fn preset(name: &str) -> anyhow::Result<Scheme> {
     let preset = presets::find(name).with_context(|| {
         format!(
-            "`{name}` is not a provider that this version knows: {}; a scheme of your own goes into a file, `--scheme FILE`",
+            "`{name}` is not a provider that this version knows: {}; a scheme of your own goes into a \
+             file, `--scheme FILE`",
             presets::why_not(name)
         )
     })?;
     Ok(preset.scheme.clone())
 }
 
-/// Follows a reference of the command line; relative paths are the shell's.
+/// Resolves a secret reference of the command line; relative paths start at the current directory.
+/// A literal is named by its place among the references, counted from 1.
 fn secret(reference: &str, place: usize) -> anyhow::Result<Secret> {
     if !["env:", "file:", "plain:"]
         .iter()
         .any(|form| reference.starts_with(form))
     {
         bail!(
-            "`--secret` is not a reference to a secret (its text is not shown): write `env:NAME`, `file:PATH` or `plain:TEXT`"
+            "`--secret` is not a reference to a secret (its text is not shown): write `env:NAME`, \
+             `file:PATH` or `plain:TEXT`"
         );
     }
     let resolved = secrets::resolve(reference, &Sources::of_process(Path::new("")))
         .map_err(|fault| anyhow!("`--secret` {}: {}", fault.message, fault.help))?;
     let is_named = resolved.name.is_some();
     let name = resolved.name.unwrap_or_else(|| format!("plain-{place}"));
-    // A literal is warned about for standing in a file, which it does not here.
+    // A literal is warned about because a file holds it, which does not apply to the command line.
     for warning in resolved
         .warnings
         .iter()

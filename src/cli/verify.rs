@@ -1,4 +1,5 @@
-//! `verigate verify`: a captured delivery judged offline, at a chosen time, by the functions of live traffic (SPEC 7).
+//! `verigate verify`: judges a captured delivery offline, at a chosen time, by the functions of
+//! live traffic (contract: Command line).
 
 use anyhow::bail;
 use clap::Args;
@@ -16,9 +17,14 @@ use crate::verify::envelope::Event;
 /// Arguments of `verify`.
 #[derive(Args, Debug)]
 #[command(
-    override_usage = "verigate verify --provider NAME --secret SECRET --headers FILE --body FILE [OPTIONS]\n       verigate verify --route NAME --headers FILE --body FILE [OPTIONS]",
-    after_help = "Exit status: 0 valid, 1 rejected, 2 usage.\n\nExample:\n  verigate verify --provider itellico \
-    --secret env:ITELLICO_WEBHOOK_SECRET \\\n    --headers headers.txt --body event.json --at 1750000000 --json"
+    override_usage = "verigate verify --provider NAME --secret SECRET --headers FILE --body FILE \
+                      [OPTIONS]\n       \
+                      verigate verify --route NAME --headers FILE --body FILE [OPTIONS]",
+    after_help = "Exit status: 0 valid, 1 rejected, 2 usage.\n\n\
+                  Example:\n  \
+                  verigate verify --provider itellico \
+                  --secret env:ITELLICO_WEBHOOK_SECRET \\\n    \
+                  --headers headers.txt --body event.json --at 1750000000 --json"
 )]
 pub(super) struct Verify {
     #[command(flatten)]
@@ -28,14 +34,15 @@ pub(super) struct Verify {
     envelope: bool,
 }
 
-/// What `verify` and `explain` have in common.
+/// The arguments that `verify` and `explain` share.
 #[derive(Args, Debug)]
 pub(super) struct Judging {
     #[command(flatten)]
     by: By,
     #[command(flatten)]
     captured: Captured,
-    /// How far its timestamp may be off, both ways: 300s, 5m, off [default: the route's or the provider's]
+    /// Accept a timestamp that is this far off, both ways: 300s, 5m, off [default: the route's or
+    /// the provider's]
     #[arg(long, value_parser = tolerance, value_name = "TIME")]
     tolerance: Option<Tolerance>,
     /// Print one JSON object
@@ -43,25 +50,26 @@ pub(super) struct Judging {
     pub(super) json: bool,
 }
 
-/// What became of a delivery.
+/// The verdict on a delivery.
 #[derive(Debug)]
 pub(super) struct Judgement {
-    /// Why it was refused; `None` where it is valid.
+    /// The reason of the refusal; `None` where the delivery is valid.
     pub(super) refusal: Option<Refusal>,
     /// The name of the secret that matched.
     secret: Option<String>,
-    /// The event, or why there is none; `None` where the signature failed.
+    /// The event, or the reason why its envelope is refused; `None` where the signature failed.
     envelope: Option<Result<Event, Refusal>>,
 }
 
 impl Judging {
-    /// Reads all that is named.
+    /// Loads scheme, secrets and settings, and reads the delivery.
     pub(super) fn read(&self) -> anyhow::Result<(Subject, Delivery)> {
         let mut subject = self.by.load(self.captured.origin()?)?;
         subject.tolerate(self.tolerance);
         if subject.scheme.signs_url() && subject.settings.public_url.is_none() {
             bail!(
-                "this scheme signs the URL: name the one that was called, host and all, with `--url`"
+                "this scheme signs the URL: write the URL that the provider called, with its host, as \
+                 `--url`"
             );
         }
         let delivery = self.captured.read(&subject)?;
@@ -70,7 +78,7 @@ impl Judging {
 }
 
 impl Verify {
-    /// Judges the delivery and tells the verdict.
+    /// Judges the delivery and prints the verdict.
     pub(super) fn run(&self) -> Exit {
         let judged = self.judging.read().and_then(|(subject, delivery)| {
             let judgement = judge(&subject, &delivery, self.envelope)?;
@@ -98,7 +106,7 @@ impl Verify {
 /// Judges a delivery as live traffic would: head, signature and freshness, then the envelope.
 ///
 /// # Errors
-/// A secret that is no key of the scheme.
+/// A secret that is not a key of the scheme.
 pub(super) fn judge(
     subject: &Subject,
     delivery: &Delivery,
@@ -133,7 +141,7 @@ pub(super) fn judge(
     }
 }
 
-/// The case that a delivery makes.
+/// The delivery as a case for the verifier, with the scheme, secrets and settings of the subject.
 pub(super) fn case<'c>(
     subject: &'c Subject,
     head: &'c crate::wire::head::Head,
@@ -150,7 +158,7 @@ pub(super) fn case<'c>(
 }
 
 impl Judgement {
-    /// 0 valid, 1 rejected.
+    /// The exit status: 0 for a valid delivery, 1 for a rejected delivery.
     pub(super) fn exit(&self) -> Exit {
         if self.refusal.is_some() {
             Exit::Failure
@@ -159,7 +167,7 @@ impl Judgement {
         }
     }
 
-    /// The members of the JSON object (SPEC 7).
+    /// The members of the JSON object (contract: Command line).
     pub(super) fn members(&self) -> Vec<(&'static str, Value)> {
         let event = self.envelope.as_ref().and_then(|event| event.as_ref().ok());
         let part = |part: fn(&Event) -> &Option<String>| {
@@ -183,14 +191,15 @@ impl Judgement {
         ]
     }
 
-    /// The verdict in words, a line for each thing known.
+    /// The verdict in words, a line for each known fact.
     pub(super) fn words(&self) -> String {
         let mut lines = vec![match &self.refusal {
             None => "valid".to_owned(),
             Some(refusal) => format!("rejected: {refusal}"),
         }];
         let mut line = |name: &str, value: Option<&str>| {
-            // What the sender chose must not move the cursor or fake a line.
+            // The sender chose these values, so they must not move the cursor or imitate another
+            // line.
             lines.extend(value.map(|value| format!("{name:<11} {}", value.escape_debug())));
         };
         line("secret", self.secret.as_deref());
@@ -225,7 +234,7 @@ pub(super) mod tests {
     pub(in crate::cli) const SIGNATURE: &str =
         "5d406f62eb5c5593d5cd4acb2209fc78f57aa6a074f39adf1be48cc055df7c0f";
 
-    /// A command that judges these files; they are gone with the folder.
+    /// A command that judges these files, which are removed together with the folder.
     pub(in crate::cli) fn command(
         name: &str,
         headers: &[u8],
@@ -252,7 +261,7 @@ pub(super) mod tests {
         Ok((folder, Cli::try_parse_from(arguments)?.command))
     }
 
-    /// What `verify` makes of these files, with the secret that the tests sign with.
+    /// The judgement of `verify` on these files, with the secret that the tests sign with.
     fn judged(headers: &[u8], body: &str, more: &[&str]) -> anyhow::Result<Judgement> {
         let more = [&["--secret", "plain:itellico_test_secret"], more].concat();
         let (_folder, command) = command("verify", headers, body, &more)?;

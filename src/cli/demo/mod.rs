@@ -1,4 +1,5 @@
-//! `verigate demo`: the gateway, an embedded receiver, and a tour of deliveries, each with its verdict.
+//! `verigate demo`: the gateway, an embedded receiver, and a tour of deliveries, each with its
+//! verdict.
 
 mod receiver;
 mod tour;
@@ -48,7 +49,7 @@ impl Demo {
     }
 
     fn try_run(&self) -> anyhow::Result<bool> {
-        // the tour provokes warnings on purpose; the table tells them better
+        // The tour provokes warnings on purpose, and the table already shows their causes.
         let _messages = operational::init()?;
         let level = log::max_level();
         log::set_max_level(log::LevelFilter::Off);
@@ -63,7 +64,11 @@ impl Demo {
             .context("the demo's file has no route")?;
         let (scheme, secret) = (
             Arc::clone(&route.scheme),
-            route.secrets.first().context("no secret")?.clone(),
+            route
+                .secrets
+                .first()
+                .context("the demo's route has no secret")?
+                .clone(),
         );
         let access_log = LogAfterTour {
             left: tour::deliveries(),
@@ -78,7 +83,7 @@ impl Demo {
         };
         let gateway = std::thread::spawn(move || gateway::run(config, surroundings));
         let Ok(addresses) = is_ready.recv() else {
-            // it never became ready: its error says why
+            // The gateway never became ready, and its error says why.
             let ended = gateway
                 .join()
                 .map_err(|_| anyhow::anyhow!("the gateway panicked"))?;
@@ -133,7 +138,8 @@ fn show(visits: &[tour::Visit]) {
     }
 }
 
-/// Prints where everything listens and how to send deliveries by hand. Each printed command works in any directory.
+/// Prints where everything listens and how to send deliveries by hand. Each printed command works
+/// in any directory.
 fn invite(
     addresses: &Addresses,
     receiver: &Receiver,
@@ -165,7 +171,8 @@ fn invite(
     ));
 }
 
-/// How this program is started again from any directory. A system that does not say leaves its plain name.
+/// The path of this program, for commands that work in any directory; its bare name where the
+/// system does not know the path.
 fn program() -> String {
     std::env::current_exe()
         .map_or_else(|_| "verigate".to_owned(), |path| path.display().to_string())
@@ -184,7 +191,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // what stays behind is a random secret that nothing uses
+        // A folder that cannot be removed leaves only a random secret that nothing uses.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
@@ -196,7 +203,8 @@ struct Files {
     event: PathBuf,
 }
 
-/// Writes a configuration, a fresh secret for it that only this user can read, and an event to sign.
+/// Writes a configuration, a fresh secret for it that only this user can read, and an event to
+/// sign.
 fn write_files(folder: &Path, receiver: &Receiver) -> anyhow::Result<Files> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut random = [0; 32];
@@ -228,7 +236,7 @@ fn write_files(folder: &Path, receiver: &Receiver) -> anyhow::Result<Files> {
     })
 }
 
-/// The usual port where it is free, else any.
+/// The address with this port if the port is free, else with port 0, which takes any free port.
 fn free_or_any(port: u16) -> String {
     let port = if TcpListener::bind(("127.0.0.1", port)).is_ok() {
         port
@@ -238,9 +246,9 @@ fn free_or_any(port: u16) -> String {
     format!("127.0.0.1:{port}")
 }
 
-/// The access log without the lines of the tour, which the table tells better.
+/// The access log without the lines of the tour, since the table already shows its deliveries.
 struct LogAfterTour<W> {
-    /// Lines of the tour still to come.
+    /// The number of lines of the tour that are still to come.
     left: usize,
     output: W,
 }

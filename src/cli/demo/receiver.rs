@@ -1,6 +1,7 @@
-//! The demo's receiver: a small web server without a line of verification code, as it may stand behind the gateway.
+//! The receiver of the demo: a small web server without any verification code, like an application
+//! behind the gateway.
 //!
-//! It believes what it is told, remembers it, and can be taken down and brought up again.
+//! It accepts and remembers every request, and can be taken down and brought up again.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,20 +9,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-/// What the receiver saw of one delivery.
+/// A delivery as the receiver saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
-    /// `X-Verigate-Event-Type`
+    /// The value of `X-Verigate-Event-Type`.
     pub(super) event_type: String,
-    /// `X-Verigate-Event-Id`
+    /// The value of `X-Verigate-Event-Id`.
     pub(super) event_id: String,
     /// The body, byte for byte.
     pub(super) body: Vec<u8>,
 }
 
-/// See the module.
+/// The receiver, up or down, with everything that it saw.
 pub(super) struct Receiver {
-    /// Where it listens, while it is up.
+    /// The address on which it listens while it is up.
     pub(super) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     running: Option<Running>,
@@ -33,7 +34,7 @@ struct Running {
 }
 
 impl Receiver {
-    /// Starts one on a free port.
+    /// Starts a receiver on a free port.
     pub(super) fn start() -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let mut receiver = Self {
@@ -49,7 +50,7 @@ impl Receiver {
     pub(super) fn take_down(&mut self) {
         if let Some(Running { stopping, thread }) = self.running.take() {
             stopping.store(true, Ordering::SeqCst);
-            // wakes the accepting thread; whether it connects or not, that thread looks at the flag
+            // This connection wakes the accepting thread, which then looks at the flag.
             let _ = TcpStream::connect(self.address);
             let _ = thread.join();
         }
@@ -62,7 +63,7 @@ impl Receiver {
         Ok(())
     }
 
-    /// Everything it saw so far.
+    /// Every delivery that the receiver has seen so far.
     pub(super) fn seen(&self) -> Vec<Seen> {
         self.seen
             .lock()
@@ -79,7 +80,7 @@ impl Receiver {
                     return;
                 }
                 let seen = Arc::clone(&seen);
-                // a connection that breaks is the other side's business
+                // A broken connection is no error of the receiver.
                 std::thread::spawn(move || receive(stream, &seen));
             }
         });
@@ -87,7 +88,7 @@ impl Receiver {
     }
 }
 
-/// Reads one request and answers 200.
+/// Reads a request and answers 200.
 fn receive(mut stream: TcpStream, seen: &Mutex<Vec<Seen>>) -> io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let (mut event_type, mut event_id, mut length) = (String::new(), String::new(), 0);

@@ -1,4 +1,4 @@
-//! The tour as a table: what is sent, and what must become of it.
+//! The tour as a table: each delivery, and the verdict that it must get.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,7 +13,7 @@ use crate::sign::{SignRequest, sign};
 /// The route that the tour is sent to.
 pub(super) const PATH: &str = "/webhooks/itellico";
 
-/// What makes a delivery different from a good one.
+/// The way in which a delivery differs from a good delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Twist {
     None,
@@ -27,13 +27,13 @@ enum Twist {
     ReceiverDown,
 }
 
-/// One stop of the tour.
+/// A stop of the tour: a delivery, with the verdict and the status that it must get.
 struct Stop {
     name: &'static str,
     sent: &'static str,
-    /// Which event it tells of.
+    /// The number of the event in the body.
     event: u32,
-    /// How far its timestamp is off, in seconds.
+    /// The distance of its timestamp from now, in seconds.
     off: i64,
     twist: Twist,
     verdict: &'static str,
@@ -159,16 +159,17 @@ const STOPS: &[Stop] = &[
     ),
 ];
 
-/// How many deliveries the tour has, each with its line in the access log.
+/// The number of deliveries in the tour, each with its line in the access log.
 pub(super) fn deliveries() -> usize {
     STOPS.len()
 }
 
-/// How one stop went.
+/// The outcome of a stop.
 pub(super) struct Visit {
-    /// The stop's name, what was sent, the verdict, the status, and what the receiver saw.
+    /// The name of the stop, the delivery, the verdict, the status, and the event that the receiver
+    /// saw.
     pub(super) cells: [String; 5],
-    /// Whether all of it was as expected.
+    /// Whether verdict, status and receiver are as expected.
     pub(super) as_expected: bool,
 }
 
@@ -297,7 +298,7 @@ fn request(
     .into_bytes())
 }
 
-/// Sends one request and reads the answer to the end of the connection.
+/// Sends a request and reads the answer to the end of the connection.
 fn ask(gateway: SocketAddr, request: &[u8]) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(gateway)?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
@@ -313,7 +314,8 @@ fn ask(gateway: SocketAddr, request: &[u8]) -> io::Result<(u16, String)> {
     Ok((status, body.to_owned()))
 }
 
-/// The verdict that an answer tells: its code, a duplicate, or else the delivery went through.
+/// The verdict in the body of an answer: its code, `duplicate_event`, or `valid` for any other
+/// body.
 fn verdict(answer: &str) -> String {
     let json: serde_json::Value = serde_json::from_str(answer).unwrap_or_default();
     match json.get("code").and_then(serde_json::Value::as_str) {

@@ -1,4 +1,5 @@
-//! Secrets for tests that go through all presets: for each kind of key one that fits. The keys belong to nobody.
+//! Secrets for tests that go through all presets: a fitting secret for each kind of key. The keys
+//! belong to nobody.
 
 use crate::key::public::KeyType;
 use crate::scheme::{Algorithm, KeyEncoding, Kind, Scheme};
@@ -6,15 +7,15 @@ use crate::scheme::{Algorithm, KeyEncoding, Kind, Scheme};
 /// Ed25519, RFC 8032 section 7.1, test 1: the private half.
 pub(crate) const ED25519_SEED: &str =
     "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
-/// The public half.
+/// The public half of [`ED25519_SEED`].
 pub(crate) const ED25519: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
-/// P-256.
+/// A public key of ECDSA P-256.
 const P256: &str = "-----BEGIN PUBLIC KEY-----
 MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEdNV/Xrm+QqTbzO1KoUGCVsddcwxv
 PDzmaxcA46G8rU9ixRcTunYvcQrlAjItHwd9T5MwO6tsCZynn1pYTs3+Lw==
 -----END PUBLIC KEY-----
 ";
-/// RSA of 2048 bits.
+/// A public RSA key of 2048 bits.
 const RSA: &str = "-----BEGIN PUBLIC KEY-----
 MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAt+42FVWYaJhx1bZ/SUt7
 MOp/VteyTGJUjGPloKIiwcYSV060NLeAq0ez56gmm/9vc+HgZuhI3+U5GeDngMhQ
@@ -26,7 +27,7 @@ OWzRcLnSFqF+AFIrZZBc5q78ziCc9riAWCoBRbxpajj68ndtKNVrI3uAgOZp5auN
 -----END PUBLIC KEY-----
 ";
 
-/// What a route of this scheme could be given.
+/// A secret that fits this scheme.
 pub(crate) fn secret(scheme: &Scheme) -> &'static str {
     if let Some(code) = scheme.code() {
         return match code.name() {
