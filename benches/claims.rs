@@ -1,4 +1,5 @@
-//! What a claim costs: claimed and committed while the window fills, and in a full one.
+//! The cost of a claim: claimed and committed while the window fills, and denied for a known
+//! delivery.
 
 use std::future::Future;
 use std::hint::black_box;

@@ -1,8 +1,9 @@
-//! What a verified delivery costs end to end: the real binary, a small upstream and keep-alive clients on loopback.
+//! The cost of a verified delivery from end to end: the real binary, a small upstream and
+//! keep-alive clients on loopback.
 //!
-//! Prints CPU time per delivery of the gateway alone (user and system, from `/proc`), beside the throughput. Every
-//! delivery is unique and signed beforehand; the access log goes to a file. Figures of two runs are comparable only as
-//! ratios, taken side by side: see `benches/README.md`.
+//! Prints CPU time per delivery of the gateway alone (user and system, from `/proc`), beside the
+//! throughput. Every delivery is unique and signed beforehand; the access log goes to a file.
+//! Figures of two runs are comparable only as ratios, taken side by side: see `benches/README.md`.
 #![expect(clippy::print_stdout, reason = "its figures are its output")]
 #![expect(
     clippy::disallowed_methods,
@@ -24,7 +25,7 @@ const SECRET: &str = "a secret of some length for the bench";
 const CLIENTS: usize = 16;
 
 fn main() -> io::Result<()> {
-    // `cargo bench` passes `--bench`; `cargo test --benches` passes nothing and must be quick
+    // `cargo bench` passes `--bench`; `cargo test --benches` passes nothing and must be quick.
     if !std::env::args().any(|argument| argument == "--bench") {
         return Ok(());
     }
@@ -115,7 +116,7 @@ fn start(config: &std::path::Path, log: &std::path::Path) -> io::Result<(Child, 
             address = found.parse().ok();
         }
     }
-    // what it says later must not fill the pipe
+    // Later messages must not fill the pipe.
     thread::spawn(move || messages.for_each(drop));
     address
         .map(|address| (gateway, address))
@@ -128,7 +129,8 @@ struct Cpu {
     system: f64,
 }
 
-/// What a process has used so far (`proc_pid_stat(5)`, fields 14 and 15, in hundredths of a second).
+/// The CPU time that a process has used so far (`proc_pid_stat(5)`, fields 14 and 15, in hundredths
+/// of a second).
 fn cpu(pid: u32) -> io::Result<Cpu> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
@@ -203,7 +205,7 @@ fn send_all(gateway: SocketAddr, deliveries: &[Vec<u8>]) -> io::Result<()> {
     Ok(())
 }
 
-/// Answers every request with `ok`, one thread per connection.
+/// Answers every request with `ok`, in a thread for each connection.
 fn upstream() -> io::Result<SocketAddr> {
     static SERVED: AtomicU64 = AtomicU64::new(0);
     let listener = TcpListener::bind(("127.0.0.1", 0))?;

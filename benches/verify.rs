@@ -1,4 +1,5 @@
-//! What judging a delivery costs: signature over 1 KiB, 64 KiB and 1 MiB, and the scan for the event's id.
+//! The cost of judging a delivery: its signature over 1 KiB, 64 KiB and 1 MiB, and the scan for the
+//! event's id.
 #![expect(
     clippy::expect_used,
     reason = "a bench whose preparation fails has nothing to measure"
