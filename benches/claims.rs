@@ -61,7 +61,7 @@ fn claims(c: &mut Criterion) {
         let _ = ready(window.commit(ticket, now));
     }
     group.bench_function("denied", |b| {
-        b.iter(|| black_box(ready(window.claim(known, now))))
+        b.iter(|| black_box(ready(window.claim(known, now))));
     });
     group.finish();
 }

@@ -102,7 +102,7 @@ fn parsing(c: &mut Criterion) {
           X-Webhook-Signature-256: d3ec594e8e68e8755a398faf52aa698755a57a0b6bf5397a276cdcac95107966\r\n\r\n",
     );
     c.bench_function("head", |b| {
-        b.iter(|| Head::parse(black_box(head.clone()), &Limits::default()).expect("a head"))
+        b.iter(|| Head::parse(black_box(head.clone()), &Limits::default()).expect("a head"));
     });
 }
 

@@ -373,7 +373,7 @@ mod tests {
                 "another host",
                 |b| {
                     b["SigningCertURL"] =
-                        "https://evil.example/sns.us-west-2.amazonaws.com.pem".into()
+                        "https://evil.example/sns.us-west-2.amazonaws.com.pem".into();
                 },
                 Code::MalformedSignature,
             ),

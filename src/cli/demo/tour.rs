@@ -279,7 +279,7 @@ fn request(
     let mut target = PATH;
     match stop.twist {
         Twist::Unsigned => {
-            headers.retain(|(name, _)| !name.to_ascii_lowercase().contains("signature"))
+            headers.retain(|(name, _)| !name.to_ascii_lowercase().contains("signature"));
         }
         Twist::TooLarge => length = 2 * 1024 * 1024,
         Twist::TwoLengths => headers.push(("Transfer-Encoding".into(), "chunked".into())),
