@@ -1,0 +1,175 @@
+//! What a reading has found besides values: problems and warnings, each with its place in the text, and the parts of
+//! the text that must not be shown.
+//!
+//! At the end the file is refused with every problem at once, in the order of its text (contract: Configuration). Where
+//! the syntax is broken, most of what follows from the broken part is left out.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use crate::config::mask::Masked;
+use crate::config::problem::{Lines, Problem, Problems};
+
+/// What a reading has found besides values.
+#[derive(Debug, Default)]
+pub(in crate::config) struct Findings {
+    problems: Vec<Finding>,
+    // Kept apart: where the syntax is broken, what seems to be missing may stand in the broken part.
+    absences: Vec<Finding>,
+    warnings: Vec<(Range<usize>, String)>,
+    hidden: Vec<Range<usize>>,
+    is_broken: bool,
+    // Lines that the parser could not read, and from where on it could read nothing.
+    broken_lines: BTreeSet<usize>,
+    unreadable_from: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Finding {
+    span: Range<usize>,
+    message: String,
+    help: String,
+    is_syntax: bool,
+}
+
+impl Findings {
+    /// Something that is wrong.
+    pub(in crate::config) fn problem(
+        &mut self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.problems.push(Finding {
+            span,
+            message: message.into(),
+            help: help.into(),
+            is_syntax: false,
+        });
+    }
+
+    /// Something that is not there and should be; `span` is where it would belong.
+    pub(in crate::config) fn absence(
+        &mut self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.absences.push(Finding {
+            span,
+            message: message.into(),
+            help: help.into(),
+            is_syntax: false,
+        });
+    }
+
+    /// The errors of the TOML parser, in the order of the text: the first of each line, since the parser goes on with
+    /// what is left of it.
+    pub(in crate::config) fn syntax(&mut self, text: &str, errors: &[toml::de::Error]) {
+        let lines = Lines::of(text);
+        for error in errors {
+            self.is_broken = true;
+            let span = error.span().unwrap_or(text.len()..text.len());
+            // An open list swallows every line that follows, and each of them would be wrong in several ways.
+            if error.message().starts_with("unexpected `=` in array") {
+                let line_start = text
+                    .get(..span.start)
+                    .and_then(|before| before.rfind('\n'))
+                    .map_or(0, |at| at + 1);
+                self.problems
+                    .retain(|earlier| earlier.span.start < line_start);
+                self.unreadable_from = Some(line_start);
+                let message = "a key stands within a list that was not closed".to_owned();
+                let help = "close the list before it with `]`".to_owned();
+                self.problems.push(Finding {
+                    span,
+                    message,
+                    help,
+                    is_syntax: true,
+                });
+                break;
+            }
+            let line = lines.position(span.start).line;
+            if self.broken_lines.insert(line) {
+                let message = error.message().to_owned();
+                self.problems.push(Finding {
+                    span,
+                    message,
+                    help: String::new(),
+                    is_syntax: true,
+                });
+            }
+        }
+    }
+
+    /// How messages call a key: where the syntax is broken, what looks like a key may be a part of a secret.
+    pub(in crate::config) fn shown_key(&self, path: &str) -> String {
+        let is_plain = path.len() <= 128 && path.chars().all(|c| c.is_ascii_graphic() || c == ' ');
+        if self.is_broken || !is_plain {
+            "(not shown)".to_owned()
+        } else {
+            format!("`{path}`")
+        }
+    }
+
+    /// Something allowed but worth a sentence.
+    pub(in crate::config) fn warn(&mut self, span: Range<usize>, message: impl Into<String>) {
+        self.warnings.push((span, message.into()));
+    }
+
+    /// Keeps this part of the file out of everything that is shown.
+    pub(in crate::config) fn hide(&mut self, span: Range<usize>) {
+        self.hidden.push(span);
+    }
+
+    /// Hides every value in a value, whatever its type; keys stay.
+    pub(in crate::config) fn hide_all(&mut self, value: &Spanned<DeValue<'_>>) {
+        match value.get_ref() {
+            DeValue::Array(items) => items.iter().for_each(|item| self.hide_all(item)),
+            DeValue::Table(entries) => entries.iter().for_each(|(_, entry)| self.hide_all(entry)),
+            _ => self.hide(value.span()),
+        }
+    }
+
+    /// Ends a reading: the warnings, each with its place, or every problem.
+    pub(in crate::config) fn finish(
+        mut self,
+        path: &str,
+        text: &str,
+    ) -> Result<Vec<String>, Problems> {
+        if !self.is_broken {
+            self.problems.append(&mut self.absences);
+        }
+        let lines = Lines::of(text);
+        // What a broken line seems to say is not what was meant.
+        let end = self.unreadable_from.unwrap_or(usize::MAX);
+        let is_readable =
+            |at: usize| at < end && !self.broken_lines.contains(&lines.position(at).line);
+        self.problems.retain(|finding| {
+            finding.is_syntax || !self.is_broken || is_readable(finding.span.start)
+        });
+        if self.problems.is_empty() {
+            self.warnings.sort_by_key(|(span, _)| span.start);
+            let warning = |(span, message): (Range<usize>, String)| {
+                format!("{path}:{}: {message}", lines.position(span.start).line)
+            };
+            return Ok(self.warnings.into_iter().map(warning).collect());
+        }
+        self.problems.sort_by_key(|problem| problem.span.start);
+        let masked = Masked::new(text, self.hidden, self.is_broken);
+        let list = self.problems.into_iter().map(|found| Problem {
+            span: Some(masked.span(&found.span)),
+            position: Some(lines.position(found.span.start)),
+            message: found.message,
+            help: (!found.help.is_empty()).then_some(found.help),
+        });
+        Err(Problems {
+            path: path.to_owned(),
+            list: list.collect(),
+            text: masked.text,
+        })
+    }
+}
