@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::handshake::HandshakeMode;
 use super::presets;
 use super::public_keys::public_keys;
-use super::reader::{Findings, Item, Table};
-use super::route::{CUSTOM, Route};
+use super::reader::{Findings, Table};
+use super::route::{CUSTOM, Draft, Route};
 use crate::clock::UnixMillis;
 use crate::key::secret::Secret;
 use crate::notation::timestamp::Tolerance;
@@ -17,19 +17,15 @@ use crate::scheme::{Scheme, Stamped};
 use crate::verify::verifier::Verifier;
 
 /// Judges a route that could be read; each secret comes with its place in the file. `now` is the moment of loading.
-pub(super) fn judge(
-    route: &Route,
-    table: &Table<'_>,
-    secrets: &[(Item<'_>, Secret)],
-    now: UnixMillis,
-    findings: &mut Findings,
-) {
+pub(super) fn judge(draft: &Draft<'_>, now: UnixMillis, findings: &mut Findings) {
+    let Some(route) = &draft.route else { return };
+    let table = &draft.table;
     let place = |key: &str| place(route, table, key);
     let settings = route.settings();
     for fault in route.scheme.faults(&settings) {
         findings.problem(place(fault.key), fault.message, fault.help);
     }
-    for (item, secret) in secrets {
+    for (item, secret) in &draft.secrets {
         if let Err(fault) = Verifier::new(
             Arc::clone(&route.scheme),
             vec![secret.clone()],

@@ -155,7 +155,9 @@ fn read_routes<'t>(
     for value in entries {
         if let DeValue::Table(entries) = value.get_ref() {
             let table = Table::new("route", value.span(), entries);
-            drafts.push(route::read(table, findings, sources, server, replay));
+            let draft = route::read(table, findings, sources, server, replay);
+            judge::judge(&draft, sources.now, findings);
+            drafts.push(draft);
         } else {
             findings.hide_all(value);
             findings.problem(

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::handshake::HandshakeSettings;
-use super::judge;
 use super::presets;
 use super::public_keys::Taken;
 use super::reader::{Findings, Item, Table};
@@ -91,6 +90,8 @@ pub(super) struct Draft<'t> {
     pub(super) name: Option<String>,
     pub(super) pattern: Option<Pattern>,
     pub(super) upstream: Option<Upstream>,
+    /// Each secret with its place in the file.
+    pub(super) secrets: Vec<(Item<'t>, Secret)>,
     /// The whole route, if nothing of it was missing.
     pub(super) route: Option<Route>,
 }
@@ -188,14 +189,12 @@ pub(super) fn read<'t>(
                 learn,
             }
         });
-    if let Some(route) = &route {
-        judge::judge(route, &table, &secrets, sources.now, findings);
-    }
     Draft {
         table,
         name,
         pattern,
         upstream,
+        secrets,
         route,
     }
 }

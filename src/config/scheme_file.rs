@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::Problems;
 use super::reader::{Findings, Table};
+use super::route::CUSTOM;
 use super::{read_text, scheme};
 use crate::scheme::{Scheme, Settings};
 
@@ -39,7 +40,7 @@ pub fn parse_scheme(path: &str, text: &str) -> Result<Scheme, Problems> {
         }
     }
     let mut table = Table::new("", 0..0, entries);
-    let scheme = scheme::read(&mut table, &mut findings, "custom", false);
+    let scheme = scheme::read(&mut table, &mut findings, CUSTOM, false);
     if let Some(scheme) = &scheme {
         // Which URL was signed is for each delivery to say; that one may be signed is no fault of the scheme.
         let settings = Settings {
