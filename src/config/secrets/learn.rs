@@ -5,13 +5,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::reference::LEARN;
 use super::{Sources, hide_literal, resolve};
 use crate::config::learned_name;
 use crate::config::reader::{Findings, Item};
 use crate::key::secret::Secret;
-
-/// What such an entry begins with.
-pub(super) const PREFIX: &str = "learn:";
 
 /// Where the secret is kept, and the secret itself once it has come.
 #[derive(Debug)]
@@ -28,7 +26,7 @@ pub(super) fn is_one(entry: &Item<'_>) -> bool {
         .value
         .get_ref()
         .as_str()
-        .is_some_and(|text| text.starts_with(PREFIX))
+        .is_some_and(|text| text.starts_with(LEARN))
 }
 
 /// Reads the one entry. `learns` says whether the scheme's handshake brings a secret, `is_alone` whether no other entry
@@ -41,7 +39,7 @@ pub(super) fn read(
     is_alone: bool,
 ) -> Option<Learned> {
     hide_literal(entry, findings);
-    let written = entry.value.get_ref().as_str()?.strip_prefix(PREFIX)?;
+    let written = entry.value.get_ref().as_str()?.strip_prefix(LEARN)?;
     if !learns {
         let help = "name the secret itself, as in `env:WEBHOOK_SECRET`; only the handshakes `asana` and `notion` bring one";
         entry.refuse(

@@ -5,250 +5,21 @@
 //! The only reader of the environment, and of files other than the configuration itself. No message holds a byte of a
 //! secret. Whether a text is a key of its scheme is not judged here.
 
-pub(super) mod learn;
+mod learn;
+mod reference;
 
-use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use toml::de::DeValue;
-use zeroize::Zeroizing;
 
 use self::learn::Learned;
+use self::reference::LEARN;
+pub use self::reference::{Resolved, Sources, resolve};
 use super::public_keys::Taken;
 use super::reader::{Findings, Item};
-use super::units::{UnitFault, moment};
-use crate::clock::{Clock, UnixMillis};
+use super::units::moment;
+use crate::clock::UnixMillis;
 use crate::key::secret::{Secret, SecretText};
-
-/// The most that is read of a secret file.
-const MAX_FILE: u64 = 64 * 1024;
-
-/// What a secret may be written as, for messages.
-const FORMS: &str =
-    "write `env:NAME` or `file:PATH`; `plain:TEXT` if it really must stand in this file";
-
-/// Where references lead.
-#[derive(Clone, Copy)]
-pub struct Sources<'s> {
-    /// What a relative `file:` path is relative to: the directory of the configuration file.
-    pub base_dir: &'s Path,
-    /// Looks a variable up in the environment.
-    pub env: &'s dyn Fn(&str) -> Option<OsString>,
-    /// The moment by which a secret's `not_after` is called past.
-    pub now: UnixMillis,
-}
-
-impl<'s> Sources<'s> {
-    /// This process's environment and clock.
-    pub fn of_process(base_dir: &'s Path) -> Self {
-        Self {
-            base_dir,
-            env: &read_env,
-            now: Clock::system().now().wall,
-        }
-    }
-}
-
-impl std::fmt::Debug for Sources<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sources")
-            .field("base_dir", &self.base_dir)
-            .field("now", &self.now)
-            .finish_non_exhaustive()
-    }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this file is the one reader of the environment"
-)]
-fn read_env(name: &str) -> Option<OsString> {
-    std::env::var_os(name)
-}
-
-/// A reference followed.
-#[derive(Clone, Debug)]
-pub struct Resolved {
-    /// What it led to, one trailing newline dropped.
-    pub text: SecretText,
-    /// `env:NAME` or `file:BASENAME`; `None` for `plain:`.
-    pub name: Option<String>,
-    /// What is worth a warning, such as line endings. Each completes "secret NAME …".
-    pub warnings: Vec<String>,
-    /// Likewise, where it is a secret: that others can read it. A public key is for all to read.
-    pub exposures: Vec<String>,
-}
-
-/// Follows one reference, as in `env:NAME`.
-///
-/// # Errors
-/// What is wrong with it; its text is repeated only where it names a variable or a file.
-pub fn resolve(reference: &str, sources: &Sources<'_>) -> Result<Resolved, UnitFault> {
-    let (mut warnings, mut exposures) = (Vec::new(), Vec::new());
-    let (bytes, name, emptiness) = if let Some(variable) = reference.strip_prefix("env:") {
-        let is_name = !variable.is_empty() && !variable.contains(['=', '\0']);
-        if !is_name {
-            return Err(fault(
-                "names no environment variable".to_owned(),
-                "write it as in `env:WEBHOOK_SECRET`",
-            ));
-        }
-        let Some(value) = (sources.env)(variable) else {
-            let help = format!(
-                "set it before the start, as in `export {variable}=…`; to add a secret to a running gateway, use `file:`"
-            );
-            return Err(fault(
-                format!("needs the environment variable {variable}, which is not set"),
-                help,
-            ));
-        };
-        (
-            value.into_encoded_bytes(),
-            Some(reference.to_owned()),
-            format!("the environment variable {variable}"),
-        )
-    } else if let Some(path) = reference.strip_prefix("file:") {
-        let bytes = read_file(&sources.base_dir.join(path), &mut warnings, &mut exposures)
-            .map_err(|why| file_fault(path, &why))?;
-        let base = Path::new(path)
-            .file_name()
-            .map_or_else(|| path.into(), |base| base.to_string_lossy());
-        (
-            bytes,
-            Some(format!("file:{base}")),
-            format!("the file {path}"),
-        )
-    } else if let Some(text) = reference.strip_prefix("plain:") {
-        exposures.push("stands in the configuration file for all its readers to see".to_owned());
-        (text.as_bytes().to_vec(), None, "it".to_owned())
-    } else if reference.starts_with(learn::PREFIX) {
-        let help = "`secrets = [\"learn:PATH\"]`, and nothing else, stands on a route whose handshake brings the secret";
-        return Err(fault("cannot be learned here".to_owned(), help));
-    } else {
-        return Err(fault(
-            "is not a reference to a secret (its text is not shown)".to_owned(),
-            FORMS,
-        ));
-    };
-    let mut bytes = Zeroizing::new(bytes);
-    if name.is_some() && bytes.last() == Some(&b'\n') {
-        bytes.pop();
-    }
-    let visible = bytes
-        .strip_prefix(b"\xEF\xBB\xBF")
-        .unwrap_or(&bytes)
-        .trim_ascii();
-    if visible.is_empty() {
-        return Err(fault(
-            format!("is an empty secret: {emptiness} holds nothing"),
-            "put the secret there",
-        ));
-    }
-    let oddities = [
-        (
-            bytes.starts_with(b"\xEF\xBB\xBF"),
-            "begins with a byte order mark, which counts as part of it",
-        ),
-        (
-            bytes.ends_with(b"\r"),
-            "ends with a carriage return (a CRLF line ending), which counts as part of it",
-        ),
-        (
-            bytes.ends_with(b"\n"),
-            "ends with more than one newline, of which one was dropped",
-        ),
-        (
-            bytes.ends_with(b" ") || bytes.ends_with(b"\t"),
-            "ends with white space, which counts as part of it",
-        ),
-    ];
-    warnings.extend(
-        oddities
-            .into_iter()
-            .filter(|(is_so, _)| *is_so)
-            .map(|(_, words)| words.to_owned()),
-    );
-    // A copy of the exact length: a buffer cut short would keep what it no longer shows.
-    Ok(Resolved {
-        text: SecretText::new(bytes.as_slice().to_vec()),
-        name,
-        warnings,
-        exposures,
-    })
-}
-
-fn fault(message: String, help: impl Into<String>) -> UnitFault {
-    UnitFault {
-        message,
-        help: help.into(),
-    }
-}
-
-fn file_fault(path: &str, why: &io::Error) -> UnitFault {
-    let reason = match why.kind() {
-        io::ErrorKind::NotFound => "does not exist".to_owned(),
-        io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
-        _ => why.to_string(),
-    };
-    fault(
-        format!("needs the file {path}, which {reason}"),
-        "name a regular file of at most 64 KiB that this user may read",
-    )
-}
-
-/// Reads a regular file of at most [`MAX_FILE`] bytes, links followed; never waits for a pipe or a device.
-fn read_file(
-    path: &Path,
-    warnings: &mut Vec<String>,
-    exposures: &mut Vec<String>,
-) -> io::Result<Vec<u8>> {
-    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
-    // Asked first, so that nothing is opened that takes offence at it; and again of what was opened.
-    let is_regular = std::fs::metadata(path)?.is_file();
-    let file: Option<File> = is_regular
-        .then(|| {
-            OpenOptions::new()
-                .read(true)
-                .custom_flags(nonblocking)
-                .open(path)
-        })
-        .transpose()?;
-    let other = || io::Error::other("is not a regular file");
-    let file = file.ok_or_else(other)?;
-    let facts = file.metadata()?;
-    if !facts.is_file() {
-        return Err(other());
-    }
-    // One allocation for all of it, so that no half-read copy is left behind by a growing buffer.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(
-        usize::try_from(MAX_FILE).unwrap_or(0) + 32,
-    ));
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(io::Error::other("is larger than 64 KiB"));
-    }
-    let mode = facts.mode() & 0o777;
-    if mode & 0o066 != 0 {
-        let list = if mode & 0o022 == 0 {
-            exposures
-        } else {
-            &mut *warnings
-        };
-        list.push(format!(
-            "can be read or written by others than its owner (mode {mode:04o}); 0600 is enough"
-        ));
-    }
-    let (owner, own) = (facts.uid(), rustix::process::geteuid().as_raw());
-    if owner != own && owner != 0 {
-        warnings.push(format!(
-            "belongs to another user (id {owner}), who can change it"
-        ));
-    }
-    Ok(bytes.as_slice().to_vec())
-}
 
 /// Reads a value that is one reference (`admin.token`, a value of `upstream_headers`). A literal is kept out of messages.
 pub(super) fn read_reference(
@@ -271,7 +42,7 @@ pub(super) fn read_reference(
 /// Keeps a value out of messages unless it names a variable or a file.
 fn hide_literal(item: &Item<'_>, findings: &mut Findings) {
     let is_reference = |text: &str| {
-        ["env:", "file:", learn::PREFIX]
+        ["env:", "file:", LEARN]
             .iter()
             .any(|form| text.starts_with(form))
     };

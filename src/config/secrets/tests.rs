@@ -1,9 +1,12 @@
 //! References that lead somewhere, and those that must not hang, crash or show anything.
 
+use std::ffi::OsString;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::*;
+use super::{Resolved, Sources, resolve};
+use crate::clock::UnixMillis;
+use crate::config::units::UnitFault;
 
 /// A directory with one secret file of mode 0600.
 fn with_file(content: &[u8]) -> (tempfile::TempDir, PathBuf) {
