@@ -16,7 +16,7 @@ use crate::routes::Pattern;
 
 /// Where the values that belong to no route stand.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Spans {
     pub(super) server: Range<usize>,
     pub(super) max_buffered: Range<usize>,
     pub(super) health_path: Range<usize>,
@@ -26,7 +26,7 @@ pub(super) struct Places {
 
 /// Judges the whole file.
 pub(super) fn judge(
-    places: &Places,
+    spans: &Spans,
     server: &Server,
     admin: &Admin,
     window: &Replay,
@@ -40,7 +40,7 @@ pub(super) fn judge(
     {
         let message = "`admin.listen` and `server.listen` name the same address";
         findings.problem(
-            places.admin_listen.clone(),
+            spans.admin_listen.clone(),
             message,
             "give the admin port an address of its own",
         );
@@ -48,7 +48,7 @@ pub(super) fn judge(
     if drafts.is_empty() {
         let help = "add a `[[route]]`; conf/examples holds some to copy";
         findings.absence(
-            places.server.clone(),
+            spans.server.clone(),
             "the file has no route: nothing could be taken in",
             help,
         );
@@ -71,7 +71,7 @@ pub(super) fn judge(
         {
             let help = "give the health path or the route another path";
             findings.problem(
-                places.health_path.clone(),
+                spans.health_path.clone(),
                 "`server.health_path` is the path of a route",
                 help,
             );
@@ -89,8 +89,8 @@ pub(super) fn judge(
                 help,
             );
         }
-        budget(draft, server, places, findings);
-        memory(draft, server, window, places, findings);
+        budget(draft, server, spans, findings);
+        memory(draft, server, window, spans, findings);
     }
 }
 
@@ -158,12 +158,12 @@ fn leads_to(upstream: &Upstream, listener: SocketAddr) -> bool {
     })
 }
 
-fn budget(draft: &Draft<'_>, server: &Server, places: &Places, findings: &mut Findings) {
+fn budget(draft: &Draft<'_>, server: &Server, spans: &Spans, findings: &mut Findings) {
     let Some(route) = &draft.route else { return };
     let (body, all) = (route.max_body, server.max_buffered);
     let own = draft.table.span_of("max_body");
     let span = if own == draft.table.span() {
-        places.max_buffered.clone()
+        spans.max_buffered.clone()
     } else {
         own
     };
@@ -196,7 +196,7 @@ fn memory(
     draft: &Draft<'_>,
     server: &Server,
     replay: &Replay,
-    places: &Places,
+    spans: &Spans,
     findings: &mut Findings,
 ) {
     let Some(route) = &draft.route else { return };
@@ -213,7 +213,7 @@ fn memory(
     let table: &Table<'_> = &draft.table;
     let own = Some(table.span_of("replay.ttl")).filter(|_| route.replay.ttl != replay.ttl);
     let span = own
-        .or_else(|| places.ttl.clone())
+        .or_else(|| spans.ttl.clone())
         .unwrap_or_else(|| table.span_of("tolerance"));
     let message = format!(
         "route `{}`: `ttl` ({}) is shorter than {} plus `body_timeout`: a delivery could be forgotten and sent again while \

@@ -44,7 +44,7 @@ pub use secrets::Sources;
 pub use server::Server;
 pub use upstream::Upstream;
 
-use checks::Places;
+use checks::Spans;
 use reader::{Findings, Table};
 use route::Draft;
 
@@ -99,7 +99,7 @@ pub fn parse(path: &str, text: &str, sources: &Sources<'_>) -> Result<Config, Pr
     let server_table = section("server", &mut findings);
     let admin_table = section("admin", &mut findings);
     let replay_table = section("replay", &mut findings);
-    let places = Places {
+    let spans = Spans {
         server: server_table.span(),
         max_buffered: server_table.span_of("max_buffered"),
         health_path: server_table.span_of("health_path"),
@@ -112,7 +112,7 @@ pub fn parse(path: &str, text: &str, sources: &Sources<'_>) -> Result<Config, Pr
     let drafts = read_routes(&mut file, &mut findings, sources, &server, &replay);
     file.finish(&mut findings);
     if let Some(drafts) = &drafts {
-        checks::judge(&places, &server, &admin, &replay, drafts, &mut findings);
+        checks::judge(&spans, &server, &admin, &replay, drafts, &mut findings);
     }
     let routes = drafts
         .unwrap_or_default()

@@ -36,12 +36,12 @@ pub struct Position {
 
 /// Where the lines of a text begin, so that a place among thousands of problems is found without reading it again.
 #[derive(Debug)]
-pub(super) struct Lines<'t> {
+pub(super) struct LineStarts<'t> {
     text: &'t str,
     starts: Vec<usize>,
 }
 
-impl<'t> Lines<'t> {
+impl<'t> LineStarts<'t> {
     pub(super) fn of(text: &'t str) -> Self {
         let behind = text.match_indices('\n').map(|(newline, _)| newline + 1);
         Self {
@@ -174,7 +174,7 @@ mod tests {
 
     fn problems(text: &str, span: Range<usize>) -> Problems {
         let problem = Problem {
-            position: Some(Lines::of(text).position(span.start)),
+            position: Some(LineStarts::of(text).position(span.start)),
             span: Some(span),
             message: "this is wrong".into(),
             help: Some("that would be right".into()),
@@ -224,7 +224,7 @@ mod tests {
         let text = "a = 1\n\u{e9}\u{e9} = 2";
         for (offset, line, column) in [(0, 1, 1), (5, 1, 6), (6, 2, 1), (11, 2, 4), (99, 2, 7)] {
             assert_eq!(
-                Lines::of(text).position(offset),
+                LineStarts::of(text).position(offset),
                 Position { line, column },
                 "{offset}"
             );

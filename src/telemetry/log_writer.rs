@@ -133,7 +133,7 @@ impl LogWriter {
             .spawn(move || {
                 let queue = of_thread;
                 // tells the guard, however the thread ends
-                let _ended = Ended(&queue);
+                let _signal = SignalEnd(&queue);
                 write_batches(&queue, Sink::new(sink));
             })?;
         Ok((
@@ -184,9 +184,9 @@ impl Drop for LogWriter {
     }
 }
 
-struct Ended<'a>(&'a Queue);
+struct SignalEnd<'a>(&'a Queue);
 
-impl Drop for Ended<'_> {
+impl Drop for SignalEnd<'_> {
     fn drop(&mut self) {
         let mut pending = self.0.lock();
         // after a panic of the sink nobody takes lines any more

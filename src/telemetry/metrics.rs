@@ -37,11 +37,11 @@ pub struct Metrics {
     reloads_ok: IntCounter,
     reloads_error: IntCounter,
     series: Series,
-    shared: Arc<Shared>,
+    remembered: Arc<Remembered>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct Remembered {
     // Plain locks: the first is taken when a configuration is loaded, the second when metrics are scraped.
     routes: Mutex<HashMap<String, Arc<RouteSeries>>>,
     evictions: Mutex<Evictions>,
@@ -62,7 +62,7 @@ impl Metrics {
             reloads_ok: series.counter(&CONFIG_RELOADS, &["ok"]),
             reloads_error: series.counter(&CONFIG_RELOADS, &["error"]),
             series,
-            shared: Arc::default(),
+            remembered: Arc::default(),
         }
     }
 
@@ -87,7 +87,7 @@ impl Metrics {
 
     fn route_series(&self, name: &str) -> Arc<RouteSeries> {
         let mut routes = self
-            .shared
+            .remembered
             .routes
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
@@ -102,7 +102,7 @@ impl Metrics {
         self.replay_entries
             .set(i64::try_from(entries).unwrap_or(i64::MAX));
         let mut seen = self
-            .shared
+            .remembered
             .evictions
             .lock()
             .unwrap_or_else(PoisonError::into_inner);

@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use crate::config::mask::Masked;
-use crate::config::problem::{Lines, Problem, Problems};
+use crate::config::problem::{LineStarts, Problem, Problems};
 
 /// What a reading has found besides values.
 #[derive(Debug, Default)]
@@ -69,7 +69,7 @@ impl Findings {
     /// The errors of the TOML parser, in the order of the text: the first of each line, since the parser goes on with
     /// what is left of it.
     pub(in crate::config) fn syntax(&mut self, text: &str, errors: &[toml::de::Error]) {
-        let lines = Lines::of(text);
+        let lines = LineStarts::of(text);
         for error in errors {
             self.is_broken = true;
             let span = error.span().unwrap_or(text.len()..text.len());
@@ -143,7 +143,7 @@ impl Findings {
         if !self.is_broken {
             self.problems.append(&mut self.absences);
         }
-        let lines = Lines::of(text);
+        let lines = LineStarts::of(text);
         // What a broken line seems to say is not what was meant.
         let end = self.unreadable_from.unwrap_or(usize::MAX);
         let is_readable =
