@@ -1,7 +1,8 @@
-//! The access log (SPEC 8): one JSON object a line for each exchange, its keys always the same and in the same order.
+//! The access log (contract: Access log): a JSON object a line for each exchange, its keys always
+//! the same and in the same order.
 //!
-//! Formatting happens on the caller's thread, writing on the thread of [`LogWriter`]. Nothing here blocks. What is
-//! secret is not in a [`Record`]; what comes from the network is escaped and cut.
+//! A line is formatted on the caller's thread and written on the thread of [`LogWriter`]; nothing
+//! here blocks. A [`Record`] holds no secret, and values from the network are escaped and cut.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -17,15 +18,18 @@ use super::log_writer::Queue;
 
 pub use super::log_writer::LogWriter;
 
-/// The handle to write lines with. Cheap to clone; clones share one queue.
+/// The handle that writes lines. Cheap to clone; clones share a queue.
 #[derive(Clone, Debug)]
 pub struct AccessLog {
     queue: Arc<Queue>,
 }
 
 impl AccessLog {
-    /// Starts a log into `sink`. Lines that are lost, because the sink is blocked, fails, or was finished, are counted
-    /// in `dropped`. Fails when the system gives no thread.
+    /// Starts a log into `sink`. Lines that are lost, because the sink is blocked or fails or the
+    /// log was finished, are counted in `dropped`.
+    ///
+    /// # Errors
+    /// The system gives no thread.
     pub fn start(
         sink: impl Write + Send + 'static,
         dropped: IntCounter,
@@ -34,10 +38,12 @@ impl AccessLog {
         Ok((Self { queue }, writer))
     }
 
-    /// Writes one line; returns at once. For `Telemetry::finish` alone, which counts as well.
+    /// Writes a line and returns at once. Only `Telemetry::finish` calls this, since it counts the
+    /// exchange as well.
     pub(super) fn write(&self, record: &Record) {
         thread_local! {
-            // one buffer a thread, so that a line costs no allocation and the lock is held for one copy only
+            // A buffer for each thread, so that a line costs no allocation and the queue's lock is
+            // held only while the finished line is copied.
             static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
         }
         LINE.with_borrow_mut(|line| {
@@ -48,8 +54,11 @@ impl AccessLog {
     }
 }
 
-/// Standard output without the standard library's lock and line buffer: a batch is one write, and a blocked reader
-/// holds up nobody else.
+/// Standard output without the standard library's lock and line buffer: a batch is a single write,
+/// and a blocked reader holds up nobody else.
+///
+/// # Errors
+/// The descriptor cannot be duplicated.
 pub fn standard_output() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
@@ -66,7 +75,8 @@ fn push_line(line: &mut Vec<u8>, record: &Record) {
         b",\"method\":",
         Some(&*record.method).filter(|method| !method.is_empty()),
     );
-    // the record's path has no query; should one ever come this far, it ends here
+    // The record's path has no query. If a mistake elsewhere let a query come this far, it is cut
+    // off here.
     let path = record.path.split('?').next();
     fields.cut(b",\"path\":", path.filter(|path| !path.is_empty()));
     fields.maybe(b",\"status\":", record.status, |line, status| {
@@ -108,7 +118,8 @@ fn push_line(line: &mut Vec<u8>, record: &Record) {
     line.extend_from_slice(b"}\n");
 }
 
-/// Writes `key` (with what stands between it and the value before it) and its value.
+/// Appends keys and values to a line. A key is given with the punctuation between it and the value
+/// before it.
 struct Fields<'a> {
     line: &'a mut Vec<u8>,
 }
@@ -126,7 +137,7 @@ impl Fields<'_> {
         });
     }
 
-    /// A name of our own or the operator's.
+    /// A name that the gateway or the operator chose.
     fn own(&mut self, key: &[u8], value: Option<&str>) {
         self.maybe(key, value, json::push_text);
     }

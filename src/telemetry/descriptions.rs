@@ -1,6 +1,6 @@
-//! Every metric of SPEC 8, declared once with its help text and labels.
+//! Every metric (contract: Metrics), declared once with its help text and labels.
 
-/// What a metric is, for its declaration and for the table of docs/operating.md.
+/// The declaration of a metric, and its row in the table of docs/operating.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Description {
     /// The full name.
@@ -18,7 +18,7 @@ macro_rules! descriptions {
         $(pub(super) const $place: Description =
             Description { name: $name, kind: $kind, labels: &[$($label),*], help: $help };)*
 
-        /// Every metric there is, in the order of SPEC 8.
+        /// Every metric, in the order in which the pages list them (contract: Metrics).
         pub const DESCRIPTIONS: &[Description] = &[$($place,)*];
     };
 }

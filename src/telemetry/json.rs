@@ -1,7 +1,9 @@
-//! The values of an access-log line (SPEC 8), appended to a byte buffer: strings escaped and cut, numbers, times.
+//! The values of an access-log line (contract: Access log), appended to a byte buffer: strings
+//! escaped and cut, numbers, times.
 //!
-//! Written by hand because it runs once per request and field: no formatting machinery, no allocation but the
-//! buffer's. It knows nothing of records; `access_log` says which value stands where.
+//! Written by hand because it runs for every field of every request: no formatting machinery, no
+//! allocation except the buffer's own. It knows nothing of records; `access_log` says which value
+//! belongs under which key.
 
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -9,17 +11,17 @@ use std::time::Duration;
 
 use crate::clock::UnixMillis;
 
-/// How many characters of a value from the network are kept (SPEC 8).
+/// The number of characters that are kept of a value from the network.
 pub(super) const KEPT_CHARACTERS: usize = 200;
 
-/// What stands for an absent value.
+/// `null`, for an absent value.
 pub(super) fn push_null(line: &mut Vec<u8>) {
     line.extend_from_slice(b"null");
 }
 
-/// A JSON string of the first [`KEPT_CHARACTERS`] of `value`, cut before escaping.
+/// A JSON string of the first [`KEPT_CHARACTERS`] of `value`, cut before it is escaped.
 pub(super) fn push_cut(line: &mut Vec<u8>, value: &str) {
-    // so many bytes are never more characters, and nearly every value is that short
+    // A text has at most as many characters as bytes, and nearly every value is this short.
     if value.len() <= KEPT_CHARACTERS {
         return push_text(line, value);
     }
@@ -30,11 +32,12 @@ pub(super) fn push_cut(line: &mut Vec<u8>, value: &str) {
     push_text(line, value.get(..end).unwrap_or_default());
 }
 
-/// A JSON string (RFC 8259, 7). Beyond what JSON demands, every character that [`is_shown_as_is`] denies is written
-/// `\uXXXX`, so that a line stays one line and reads as it is in any viewer.
+/// A JSON string (RFC 8259, 7). Beyond the characters that JSON demands, every character that
+/// [`is_shown_as_is`] denies is written as `\uXXXX`, so that a line stays whole and looks the same
+/// in every viewer.
 pub(super) fn push_text(line: &mut Vec<u8>, value: &str) {
     line.push(b'"');
-    // a fold and not `all`: without an early end the compiler looks at many bytes at once
+    // A fold and not `all`: without an early end the compiler compares many bytes at once.
     let is_plain = |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
     if value
         .bytes()
@@ -59,16 +62,16 @@ fn push_character(line: &mut Vec<u8>, character: char) {
         }
         _ => {
             for unit in character.encode_utf16(&mut [0; 2]) {
-                // writing to a Vec cannot fail
+                // Writing to a Vec cannot fail.
                 let _ = write!(line, "\\u{unit:04x}");
             }
         }
     }
 }
 
-/// Whether a character may stand in a log as itself. Not so: C0, DEL and C1 controls (terminals act on them), line
-/// and paragraph separators (some readers end a line there), bidirectional controls, and what has no width at all
-/// (both make a line read as what it is not).
+/// Whether a character may appear in a log unescaped. Escaped are C0, DEL and C1 controls
+/// (terminals act on them), line and paragraph separators (some readers end a line there),
+/// bidirectional controls and characters without width (both can make a line look like another).
 pub(super) fn is_shown_as_is(character: char) -> bool {
     !matches!(
         character,
@@ -88,7 +91,7 @@ pub(super) fn is_shown_as_is(character: char) -> bool {
 
 /// A decimal number.
 pub(super) fn push_number(line: &mut Vec<u8>, mut value: u64) {
-    // the longest u64 has twenty digits
+    // The longest u64 has twenty digits.
     let mut digits = [b'0'; 20];
     let mut first = digits.len();
     for digit in digits.iter_mut().rev() {
@@ -129,25 +132,27 @@ pub(super) fn push_address(line: &mut Vec<u8>, address: IpAddr) {
             }
         }
         IpAddr::V6(v6) => {
-            // writing to a Vec cannot fail
+            // Writing to a Vec cannot fail.
             let _ = write!(line, "{v6}");
         }
     }
     line.push(b'"');
 }
 
-/// A moment as RFC 3339 in UTC with milliseconds, e.g. `"2026-01-31T23:59:59.999Z"`; `null` outside the years 0000
-/// to 9999, which RFC 3339 cannot say.
+/// A moment as RFC 3339 in UTC with milliseconds, e.g. `"2026-01-31T23:59:59.999Z"`; `null` outside
+/// the years 0000 to 9999, which are all that RFC 3339 can write.
 pub(super) fn push_time(line: &mut Vec<u8>, time: UnixMillis) {
     const DAY: i64 = 86_400_000;
-    // the days from 0000-03-01 to 1970-01-01: counted from March, the leap day is the last of its year
+    // The days from 0000-03-01 to 1970-01-01. Years are counted from March, so that the leap day is
+    // the last day of its year.
     const EPOCH: i64 = 719_468;
     const FIRST: i64 = -62_167_219_200_000;
     const LAST: i64 = 253_402_300_799_999;
-    // a cycle of the calendar: 400 years
+    // The days of a cycle of the calendar, 400 years.
     const CYCLE: u64 = 146_097;
 
-    // one cycle is added, and 400 years taken off again, so that January and February of the year 0 are not negative
+    // A cycle is added here, and its 400 years are taken off again below, so that January and
+    // February of the year 0 do not become negative.
     let days = time
         .0
         .div_euclid(DAY)
@@ -161,12 +166,13 @@ pub(super) fn push_time(line: &mut Vec<u8>, time: UnixMillis) {
         return push_null(line);
     }
     let day_of_cycle = days % CYCLE;
-    // leap days before this day are taken out, so that years are 365 days each
+    // The leap days before this day are taken out, so that every year has 365 days.
     let year_of_cycle =
         (day_of_cycle - day_of_cycle / 1460 + day_of_cycle / 36_524 - day_of_cycle / 146_096) / 365;
     let day_of_year =
         day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
-    // five months from March on are 153 days, and again, in the same pattern
+    // The five months from March to July have 153 days together, and so have the five from August
+    // to December, in the same order of lengths.
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 {
@@ -183,7 +189,7 @@ pub(super) fn push_time(line: &mut Vec<u8>, time: UnixMillis) {
     let [mi1, mi2] = digits(millis / 60_000 % 60);
     let [s1, s2] = digits(millis / 1000 % 60);
     let [f1, f2, f3] = digits(millis % 1000);
-    // one append: this runs twice a line
+    // All bytes are appended at once, because this runs twice for each line.
     line.extend_from_slice(&[
         b'"', y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b'T', h1, h2, b':', mi1, mi2, b':', s1,
         s2, b'.', f1, f2, f3, b'Z', b'"',

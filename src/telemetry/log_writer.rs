@@ -1,7 +1,9 @@
-//! The way of log lines to their sink (SPEC 5: within 100 ms; SPEC 8): a bounded queue and the one thread that writes.
+//! The way of log lines to their sink, within 100 ms (contract: Configuration): a bounded queue,
+//! and the thread that writes its lines.
 //!
-//! Whoever has a line appends it under a lock that is never held during input or output, so a sink that blocks or fails
-//! delays nobody; lines that find no room are dropped whole and counted. It knows nothing of what a line says.
+//! A caller appends its line under a lock that is never held during input or output, so a sink that
+//! blocks or fails delays nobody. Lines that find no room are dropped whole and counted. The
+//! content of a line is not known here.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,33 +15,35 @@ use prometheus::IntCounter;
 use super::rate_limit::RateLimit;
 use crate::clock::Clock;
 
-/// Bytes that may wait for the sink, those being written included. Some twenty thousand lines.
+/// The most bytes that may wait for the sink, including those that are being written: some twenty
+/// thousand lines.
 const MAX_PENDING: usize = 8 << 20;
 
-/// How long a batch is gathered after its first line: short beside the promised 100 ms, long beside a request, so that
-/// a busy gateway wakes the thread fifty times a second at most.
+/// How long a batch is gathered after its first line: short beside the promised 100 ms, long beside
+/// a request, so that a busy gateway wakes the thread at most fifty times a second.
 const GATHER: Duration = Duration::from_millis(20);
 
-/// How long to wait before asking a sink again that would block but does not (a non-blocking pipe).
+/// The pause before another attempt at a non-blocking sink (a pipe, for instance) that was full.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// A buffer that grew beyond this in a jam is given back.
+/// The capacity that the buffer keeps: what it grew beyond this while the sink was jammed is given
+/// back.
 const KEPT_CAPACITY: usize = 1 << 20;
 
 /// How long [`LogWriter`] waits for the sink when it is dropped.
 const DROP_LIMIT: Duration = Duration::from_secs(1);
 
-/// How often a failing sink is warned about.
+/// The least time between two warnings about a failing sink.
 const WARN_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Where lines wait for the writing thread.
+/// The lines that wait for the writing thread.
 #[derive(Debug)]
 pub(super) struct Queue {
     // A plain lock: held for one copy of a line or one swap of two buffers, never during a write.
     pending: Mutex<Pending>,
-    // the thread waits here for the first line of a batch, and for the end
+    // Wakes the writing thread: for the first line of a batch, and when the queue is closed.
     filled: Condvar,
-    // the guard waits here for the thread's end
+    // Wakes the guard when the writing thread has ended.
     ended: Condvar,
     dropped: IntCounter,
 }
@@ -48,7 +52,7 @@ pub(super) struct Queue {
 struct Pending {
     bytes: Vec<u8>,
     lines: u64,
-    // of the batch that is being written
+    // The size of the batch that is being written.
     written_bytes: usize,
     written_lines: u64,
     is_closed: bool,
@@ -56,7 +60,7 @@ struct Pending {
 }
 
 impl Queue {
-    /// Takes one whole line, its line feed included, or drops and counts it. Returns at once.
+    /// Takes a whole line, its line feed included, or drops and counts it. Returns at once.
     pub(super) fn push(&self, line: &[u8]) {
         let mut pending = self.lock();
         let room = MAX_PENDING
@@ -71,18 +75,20 @@ impl Queue {
         pending.bytes.extend_from_slice(line);
         pending.lines += 1;
         drop(pending);
-        // waking is a system call: once per batch, not per line
+        // Waking is a system call, so it is done once for a batch and not for every line.
         if is_first {
             self.filled.notify_one();
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Pending> {
-        // a panic elsewhere leaves at worst a part of a line behind
+        // If a thread panicked while it held the lock, the worst it left behind is a part of a
+        // line.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for lines and swaps them into `batch`, which is empty. `false`: closed, and nothing is left.
+    /// Waits for lines and swaps them into `batch`, which must be empty. Returns `false` when the
+    /// queue is closed and nothing is left.
     fn take(&self, batch: &mut Vec<u8>) -> bool {
         let pending = self.lock();
         let pending = self
@@ -108,7 +114,8 @@ impl Queue {
     }
 }
 
-/// Guards the writing thread: [`LogWriter::finish`] writes what is pending and ends it; so does a drop, within a second.
+/// Guards the writing thread. [`LogWriter::finish`] writes the pending lines and ends the thread;
+/// so does dropping the guard, which waits for at most a second.
 #[derive(Debug)]
 pub struct LogWriter {
     queue: Arc<Queue>,
@@ -132,7 +139,7 @@ impl LogWriter {
             .name("access-log".into())
             .spawn(move || {
                 let queue = of_thread;
-                // tells the guard, however the thread ends
+                // Dropped however the thread ends, by a panic too; its drop wakes the guard.
                 let _signal = SignalEnd(&queue);
                 write_batches(&queue, Sink::new(sink));
             })?;
@@ -145,9 +152,10 @@ impl LogWriter {
         ))
     }
 
-    /// Takes no more lines, writes the pending ones, and ends the thread; gives up after `limit`, which a blocked sink
-    /// can need. Returns how many lines were left unwritten; they are counted as dropped. It does not warn about
-    /// them: where both outputs go to one blocked pipe, that would wait for ever.
+    /// Takes no more lines, writes the pending lines and ends the thread; gives up after `limit`,
+    /// since the sink may be blocked. Returns how many lines were left unwritten; they are counted
+    /// as dropped. There is no warning about them: where both outputs lead to the same blocked
+    /// pipe, the warning would wait for ever.
     pub fn finish(mut self, limit: Duration) -> u64 {
         self.close(limit)
     }
@@ -171,7 +179,8 @@ impl LogWriter {
         drop(pending);
         self.queue.dropped.inc_by(left);
         if has_ended {
-            // it has nothing left to do, so this does not wait; a panic of it was reported when it happened
+            // The thread has nothing left to do, so this does not wait. If it panicked, that was
+            // reported when it happened.
             let _ = thread.join();
         }
         left
@@ -189,7 +198,7 @@ struct SignalEnd<'a>(&'a Queue);
 impl Drop for SignalEnd<'_> {
     fn drop(&mut self) {
         let mut pending = self.0.lock();
-        // after a panic of the sink nobody takes lines any more
+        // After a panic of the sink nobody takes lines any more.
         pending.is_closed = true;
         pending.has_ended = true;
         self.0.ended.notify_all();
@@ -216,7 +225,7 @@ fn write_batches<W: Write>(queue: &Queue, mut sink: Sink<W>) {
     }
 }
 
-/// The sink, and whether its last line is torn off.
+/// The sink, and whether its last line was cut off in the middle.
 struct Sink<W> {
     inner: W,
     is_torn: bool,
@@ -230,8 +239,9 @@ impl<W: Write> Sink<W> {
         }
     }
 
-    /// Writes a batch of lines, at best by one call. On an error the rest is given up: so many lines are lost, the one
-    /// that was torn among them. A line after it starts afresh.
+    /// Writes a batch of lines, by a single call where possible. On an error the rest of the batch
+    /// is given up: returns how many lines are lost, counting a line that was cut off in the
+    /// middle. The next batch then begins on a new line.
     fn write_batch(&mut self, batch: &[u8]) -> Result<(), (u64, io::Error)> {
         if self.is_torn {
             self.write_all(b"\n")
@@ -239,7 +249,8 @@ impl<W: Write> Sink<W> {
             self.is_torn = false;
         }
         let written = self.write_all(batch);
-        // what a sink with a buffer of its own has kept of the batch cannot be told: all of it counts as lost
+        // A sink with a buffer of its own may have kept some of the batch; nobody knows how much,
+        // so the whole batch counts as lost.
         let written = written.and_then(|()| self.inner.flush().map_err(|error| (0, error)));
         written.map_err(|(done, error)| {
             let (done, rest) = batch.split_at_checked(done).unwrap_or((batch, &[]));
@@ -248,7 +259,7 @@ impl<W: Write> Sink<W> {
         })
     }
 
-    /// On an error: how many bytes went before it.
+    /// Writes all bytes. An error comes with the number of bytes written before it.
     fn write_all(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
         let mut done = 0;
         while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
@@ -280,7 +291,7 @@ mod tests {
         IntCounter::new("dropped", "lines").unwrap()
     }
 
-    /// Reports each write, then waits until it is told how that one ends.
+    /// A sink that reports each write, then waits for the test to say how that write ends.
     struct Told {
         entered: mpsc::Sender<Vec<u8>>,
         answers: mpsc::Receiver<io::Result<usize>>,
@@ -351,7 +362,7 @@ mod tests {
         let line = [vec![b'x'; 65_535], vec![b'\n']].concat();
         queue.push(&line);
         let mut received = writes.recv_timeout(LONG).unwrap();
-        // the sink is blocked from here on; these pushes would hang if they waited for it
+        // The sink is blocked from here on; these pushes would hang if they waited for it.
         for _ in 0..1000 {
             queue.push(&line);
         }
@@ -365,7 +376,7 @@ mod tests {
             "a line was torn"
         );
         assert_eq!(received.len() / line.len(), fit + 1);
-        // there is room again
+        // There is room again.
         queue.push(&line);
         assert_eq!(writes.recv_timeout(LONG).unwrap(), line);
         answer.send(ALL).unwrap();

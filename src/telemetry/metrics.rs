@@ -1,7 +1,9 @@
-//! Every metric of SPEC 8, declared once with its help text and labels (`DESCRIPTIONS`), and how they are shown.
+//! All metrics of a gateway (contract: Metrics), and how they are shown. Their names, help texts
+//! and labels are in `descriptions`.
 //!
-//! Label values come from the configuration or a fixed set, so traffic cannot add series without end. Per-route handles
-//! are made at load (`route_metrics`). Each [`Metrics`] has a registry of its own, so tests can have several.
+//! Label values come from the configuration or from a fixed set, so traffic cannot add series
+//! without end. The handles of a route are made at load (`route_metrics`). Each [`Metrics`] has a
+//! registry of its own, so that tests can have several.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +18,7 @@ use super::route_metrics::{RouteMetrics, RouteSeries};
 use super::series::Series;
 use crate::replay::Evictions;
 
-/// The `Content-Type` of what [`Metrics::render`] returns.
+/// The `Content-Type` of the text that [`Metrics::render`] returns.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
 /// The `route` label where no route matched.
@@ -25,7 +27,7 @@ pub const NO_ROUTE: &str = "-";
 /// All metrics of one gateway. Cheap to clone; clones share the same series.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    /// Body bytes held now; moved by whoever holds them, or set at the scrape.
+    /// Body bytes held now; changed by their holders, or set when metrics are scraped.
     pub buffered_bytes: IntGauge,
     /// Client connections open now.
     pub open_connections: IntGauge,
@@ -42,7 +44,8 @@ pub struct Metrics {
 
 #[derive(Debug, Default)]
 struct Remembered {
-    // Plain locks: the first is taken when a configuration is loaded, the second when metrics are scraped.
+    // Plain locks: the first is taken when a configuration is loaded, the second when metrics are
+    // scraped.
     routes: Mutex<HashMap<String, Arc<RouteSeries>>>,
     evictions: Mutex<Evictions>,
 }
@@ -66,10 +69,10 @@ impl Metrics {
         }
     }
 
-    /// The handles of one route with secrets of these names; to be asked for at load, not per request.
+    /// The handles of a route with secrets of these names. Asked for at load, not for each request.
     ///
-    /// A route that was there before (a reload) goes on counting where it stood. The series of a route that is gone
-    /// stay until the process ends, as counters should.
+    /// A route that survives a reload goes on counting from where it was. The series of a route
+    /// that is gone stay until the process ends, as Prometheus expects of counters.
     pub fn route<'a>(
         &self,
         name: &str,
@@ -97,7 +100,8 @@ impl Metrics {
         Arc::clone(route)
     }
 
-    /// The state of the replay window, to be told at each scrape: entries held now, evictions since the start.
+    /// Sets the state of the replay window, at each scrape: entries held now, and evictions since
+    /// the start.
     pub fn set_replay(&self, entries: usize, evictions: Evictions) {
         self.replay_entries
             .set(i64::try_from(entries).unwrap_or(i64::MAX));
@@ -110,12 +114,13 @@ impl Metrics {
             .inc_by(evictions.fresh.saturating_sub(seen.fresh));
         self.evictions_capacity
             .inc_by(evictions.old.saturating_sub(seen.old));
-        // of two scrapes at once the older reading may come last; nothing is counted twice for it
+        // Of two scrapes at the same moment the older reading may come last. The differences are
+        // then zero, so nothing is counted twice.
         seen.fresh = seen.fresh.max(evictions.fresh);
         seen.old = seen.old.max(evictions.old);
     }
 
-    /// Counts a reload: `is_loaded` where the new configuration runs, not where the old one was kept.
+    /// Counts a reload: `is_loaded` if the new configuration runs, not if the old one was kept.
     pub fn count_reload(&self, is_loaded: bool) {
         if is_loaded {
             self.reloads_ok.inc()

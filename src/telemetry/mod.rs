@@ -1,7 +1,11 @@
-//! What is seen of an exchange (SPEC 8): the record filled in on the way, its log line, its metrics.
+//! The gateway's view of itself (contract: What is seen): the record of an exchange, its access-log
+//! line, its metrics, and the messages for the operator.
 //!
-//! [`Telemetry::finish`] is the one way to either, so nothing is counted without being logged. Knows nothing of Pingora;
-//! when an exchange ends and what is in its record is the gateway's to say.
+//! [`Telemetry::finish`] is the only way to log line and counters, so nothing is counted without
+//! being logged. The gateway decides when an exchange ends and what its record says.
+//!
+//! Entered by: whatever an operator reads of a running gateway. May import: `replay` and the rooms
+//! below it; no Pingora.
 
 pub mod access_log;
 pub mod descriptions;
@@ -29,14 +33,16 @@ use crate::verdict::Code;
 #[derive(Clone, Debug)]
 pub struct Telemetry {
     log: AccessLog,
-    /// For making handles at load, for gauges, and for showing.
+    /// The metrics: for making handles at load, for setting gauges, and for showing.
     pub metrics: Metrics,
 }
 
 impl Telemetry {
-    /// Starts the access log into `sink` and all metrics at zero. The guard is to be finished last of all.
+    /// Starts the access log into `sink` and all metrics at zero. The guard that comes with it must
+    /// be finished after everything that logs.
     ///
-    /// Fails when the system gives no thread.
+    /// # Errors
+    /// The system gives no thread.
     pub fn start(
         sink: impl Write + Send + 'static,
         version: &str,
@@ -46,7 +52,8 @@ impl Telemetry {
         Ok((Self { log, metrics }, writer))
     }
 
-    /// Counts and logs one exchange that has ended. Returns at once, whatever the state of the sink.
+    /// Counts and logs one exchange that has ended. Returns at once, whatever the state of the
+    /// sink.
     pub fn finish(&self, route: &RouteMetrics, record: &Record) {
         route.count(record);
         self.log.write(record);
@@ -62,9 +69,9 @@ pub enum Outcome {
     Refused,
     /// The gateway answered that the event was already processed.
     Duplicate,
-    /// The gateway answered a handshake; one that the app answers is forwarded.
+    /// The gateway answered a handshake. A handshake that the app answers is `Forwarded`.
     Handshake,
-    /// The upstream could not be reached, broke off, or answered what is not HTTP.
+    /// The upstream could not be reached, broke off, or answered something that is not HTTP.
     UpstreamFailed,
     /// The upstream did not answer in time.
     UpstreamTimeout,
@@ -90,26 +97,28 @@ impl Outcome {
     }
 }
 
-/// What is known of one exchange, filled in as it becomes known; the end of the exchange writes it.
+/// All that is known of one exchange. It is filled in step by step, and written when the exchange
+/// ends.
 #[derive(Debug)]
 pub struct Record {
-    /// When the request's first byte was read (wall clock).
+    /// The moment at which the request's first byte was read, by the wall clock.
     pub time: UnixMillis,
     /// `X-Request-Id`.
     pub request_id: RequestId,
-    /// Of the matched route.
+    /// The name of the matched route.
     pub route: Option<Arc<str>>,
-    /// The route's provider.
+    /// The name of the route's provider.
     pub provider: Option<Arc<str>>,
-    /// The client's address, behind trusted proxies.
+    /// The client's address; behind a trusted proxy, the address that the proxy names.
     pub client: Option<IpAddr>,
     /// As received; from the network.
     pub method: String,
     /// As received, without the query; from the network.
     pub path: String,
-    /// The status answered; `None` where none was.
+    /// The status of the answer; `None` if nothing was answered.
     pub status: Option<u16>,
-    /// The judgement before forwarding: `None` is `valid` if `proved`, else nothing was judged.
+    /// The refusal that the judgement before forwarding ended in. If `None`, the verdict is `valid`
+    /// where `proved`; otherwise nothing was judged.
     pub refused: Option<Code>,
     /// Whether the delivery was proved.
     pub proved: bool,
@@ -125,22 +134,23 @@ pub struct Record {
     pub secret: Option<Arc<str>>,
     /// Body bytes read.
     pub body_bytes: u64,
-    /// Time spent on the judgement alone, not on waiting for bytes; zero where none took place.
+    /// Time spent on the judgement alone, not on waiting for bytes; zero where nothing was judged.
     pub verify: Duration,
-    /// The upstream's address as configured; only where it was asked, or was to be and could not be reached.
+    /// The upstream's address as configured. Only set where the gateway sent the request there, or
+    /// tried to and could not reach it.
     pub upstream: Option<Arc<str>>,
     /// The upstream's final status.
     pub upstream_status: Option<u16>,
-    /// From asking for an upstream connection to its final status line.
+    /// The time from asking for an upstream connection to the upstream's final status line.
     pub upstream_time: Option<Duration>,
-    /// From the first byte read to the last byte written.
+    /// The time from the first byte read to the last byte written.
     pub total: Duration,
-    /// How it ended.
+    /// How the exchange ended.
     pub outcome: Outcome,
 }
 
 impl Record {
-    /// A request of which nothing is known but when it began and what it is called.
+    /// The record of a request of which only its beginning and its id are known.
     pub fn begun(time: UnixMillis, request_id: String) -> Self {
         Self {
             time,
@@ -168,7 +178,8 @@ impl Record {
         }
     }
 
-    /// The judgement before forwarding by name: `valid`, a refusal's code, or `None` where nothing was judged.
+    /// The judgement before forwarding by name: `valid`, a refusal's code, or `None` where nothing
+    /// was judged.
     pub fn verdict(&self) -> Option<&'static str> {
         match self.refused {
             Some(code) => Some(code.name()),
@@ -177,17 +188,18 @@ impl Record {
     }
 }
 
-/// The request's id: our own 128 random bits in lower-case hex, or what a trusted proxy sent.
+/// The request's id: 128 random bits of the gateway in lower-case hex, or the id that a trusted
+/// proxy sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(pub String);
 
 #[cfg(test)]
 mod sample {
-    //! Records for the tests of this module.
+    //! Records for the tests of this room.
 
     use super::*;
 
-    /// A delivery that went all the way.
+    /// A delivery that was forwarded and answered.
     pub(super) fn forwarded() -> Record {
         Record {
             time: UnixMillis(1_750_000_000_123),
@@ -215,7 +227,7 @@ mod sample {
         }
     }
 
-    /// A client that left before anything was known.
+    /// A client that left before anything was known of its request.
     pub(super) fn unread() -> Record {
         let Record {
             time,
@@ -237,7 +249,7 @@ mod tests {
 
     use super::*;
 
-    /// Never returns from a write while the test runs.
+    /// A sink that never returns from a write while the test runs.
     struct Blocked {
         entered: mpsc::Sender<()>,
         until: mpsc::Receiver<()>,
@@ -277,7 +289,7 @@ mod tests {
             "verigate_requests_total{{route=\"itellico\",verdict=\"valid\"}} {exchanges}\n"
         );
         assert!(rendered.contains(&counted), "{rendered}");
-        // at the end the pending ones are lost as well, and none is counted twice
+        // At the end the pending lines are lost as well, and no line is counted twice.
         let left = writer.finish(Duration::from_millis(5));
         assert_eq!(telemetry.metrics.log_lines_dropped.get(), 100 + left);
         assert_eq!(100 + left, exchanges);

@@ -1,8 +1,10 @@
-//! Messages for the operator on standard error: the level is `RUST_LOG`'s, `info` without it.
+//! Messages for the operator on standard error. Their level is set by `RUST_LOG`; the default is
+//! `info`.
 //!
-//! Other crates' messages below `warn` are never shown, whatever `RUST_LOG` says: Pingora's debug and trace lines print
-//! buffers, and with them headers and payload. The access log is elsewhere, but the way to the sink is the same: no
-//! message ever waits for the reader of standard error.
+//! Other crates' messages below `warn` are never shown, whatever `RUST_LOG` says: Pingora's debug
+//! and trace lines print buffers, and with them headers and bodies. Messages take the same way to
+//! their sink as the lines of the access log, so no message ever waits for the reader of standard
+//! error.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -24,16 +26,17 @@ pub enum InitError {
     /// The system gives no thread or descriptor.
     #[error("cannot write to standard error: {0}")]
     Output(#[from] io::Error),
-    /// A fault of ours.
+    /// The counter of lost messages is declared wrongly: a mistake in this program.
     #[error("cannot count messages: {0}")]
     Counter(#[from] prometheus::Error),
 }
 
-/// Sends the messages of the `log` macros to standard error from now on, by a thread of its own: a reader of standard
-/// error that blocks holds up no delivery. The guard is to be finished last of all.
+/// Sends the messages of the `log` macros to standard error from now on, by a thread of its own, so
+/// a reader of standard error that blocks holds up no delivery. The guard that is returned must be
+/// finished after everything that logs.
 ///
 /// # Errors
-/// See [`InitError`]; messages go nowhere then.
+/// See [`InitError`]; no message is shown then.
 pub fn init() -> Result<LogWriter, InitError> {
     let output = File::from(io::stderr().as_fd().try_clone_to_owned()?);
     let dropped = IntCounter::new(
@@ -50,7 +53,7 @@ pub fn init() -> Result<LogWriter, InitError> {
     Ok(writer)
 }
 
-/// Hands whole messages to the writing thread; `env_logger` writes each in one piece.
+/// Hands whole messages to the writing thread; `env_logger` writes each in a single piece.
 struct Queued(Arc<Queue>);
 
 impl Write for Queued {
@@ -64,9 +67,9 @@ impl Write for Queued {
     }
 }
 
-/// The logger: only this crate may go below `warn`.
+/// The logger: only this crate may show messages below `warn`.
 ///
-/// A wrapper and not one more directive of the filter, because the longest directive wins there:
+/// A wrapper and not a further directive of the filter, because the longest directive wins there:
 /// `RUST_LOG=pingora_core::protocols=trace` would undo it.
 struct OwnDetail {
     inner: env_logger::Logger,
@@ -86,7 +89,8 @@ impl Log for OwnDetail {
     }
 
     fn log(&self, record: &Record<'_>) {
-        // the target is free text for whoever logs; the module is where the line truly stands
+        // The target is free text, chosen by the caller of the macro; the module is where the call
+        // is in the source.
         let is_own_module = record.module_path().is_none_or(is_own);
         if self.enabled(record.metadata()) && (record.level() <= Level::Warn || is_own_module) {
             self.inner.log(record);
@@ -104,8 +108,9 @@ fn is_own(module: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// `time level message`, the module only where the level is for developers. Further lines of a message are indented,
-/// so that none passes for a message of its own, and controls are escaped.
+/// Writes `time level message`, with the module only at the levels for developers. Further lines of
+/// a message are indented, so that they cannot pass for messages of their own, and controls are
+/// escaped.
 fn write_message(out: &mut env_logger::fmt::Formatter, record: &Record<'_>) -> io::Result<()> {
     let time = out.timestamp_millis();
     write!(out, "{time} {:<5} ", record.level())?;
@@ -144,7 +149,7 @@ mod tests {
         }
     }
 
-    /// What is shown of one message by a logger with these filters.
+    /// All that a logger with these filters shows of a message.
     fn shown(filters: &str, target: &str, module: &str, level: Level, message: &str) -> String {
         let sink = Sink::default();
         let mut builder = env_logger::Builder::new();

@@ -1,22 +1,25 @@
-//! A limit on messages that traffic can provoke: one per interval, with a count of those left out.
+//! A limit on messages that traffic can provoke: at most one per interval, with the number of those
+//! left out.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// At most one message per interval; the others are counted, for the next one to tell.
+/// A limit of one message per interval. The others are counted, and the next message says how many
+/// they were.
 ///
-/// Reads no clock: whoever asks passes the monotonic time.
+/// Reads no clock: the caller passes the monotonic time.
 #[derive(Debug)]
 pub struct RateLimit {
     interval: Duration,
-    // Relaxed throughout: each is a number of its own, nothing else is read on the strength of it.
-    // Nanoseconds of monotonic time.
+    // Relaxed throughout: each of the two numbers is used by itself, and no other memory is read
+    // because of it.
+    // The monotonic time, in nanoseconds, from which the next message is allowed.
     next: AtomicU64,
     suppressed: AtomicU64,
 }
 
 impl RateLimit {
-    /// A limit of one message per `interval`; the first is allowed at once.
+    /// A limit whose first message is allowed at once.
     pub const fn new(interval: Duration) -> Self {
         Self {
             interval,
@@ -25,12 +28,14 @@ impl RateLimit {
         }
     }
 
-    /// Whether a message may be shown at `now` (monotonic): `Some` with the number suppressed since the last one.
+    /// Whether a message may be shown at `now` (monotonic): `Some` with the number suppressed since
+    /// the last message that was shown.
     pub fn allow(&self, now: Duration) -> Option<u64> {
         let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let next = self.next.load(Ordering::Relaxed);
         let after = nanos(now.saturating_add(self.interval));
-        // of several at the same instant one wins the exchange, the others count as suppressed
+        // Of several threads at the same instant a single one wins the exchange; the messages of
+        // the others count as suppressed.
         let allowed = nanos(now) >= next
             && self
                 .next
@@ -79,7 +84,7 @@ mod tests {
                 .sum()
         });
         assert_eq!(allowed, 1);
-        // the winner may have taken some of the early ones along
+        // The winner may already have reported some of the messages that were suppressed early on.
         assert!(
             limit
                 .allow(Duration::from_secs(1))

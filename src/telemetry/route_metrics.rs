@@ -1,6 +1,7 @@
-//! The metrics of one route (SPEC 8): handles made at load, so that counting an exchange looks nothing up by label.
+//! The metrics of a route (contract: Metrics): handles made at load, so that no exchange has to
+//! find a series by its labels.
 //!
-//! What they are called and what they mean stands in `metrics`.
+//! The names and meanings of the metrics are in `descriptions`.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -15,20 +16,21 @@ use super::descriptions::{
 use super::series::Series;
 use crate::verdict::Code;
 
-/// Upper bounds in seconds for exchanges: half a millisecond for a refusal on the same machine, a minute for the
-/// longest timeouts in use.
+/// Upper bounds in seconds for exchanges: half a millisecond for a refusal on the same machine, a
+/// minute for the longest timeouts in use.
 const EXCHANGE_BUCKETS: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
     60.0,
 ];
 
-/// Upper bounds in seconds for judgements: a few microseconds for a small body, tens of milliseconds for the largest
-/// body with several secrets.
+/// Upper bounds in seconds for judgements: a few microseconds for a small body, tens of
+/// milliseconds for the largest body with several secrets.
 const JUDGEMENT_BUCKETS: &[f64] = &[
     0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1,
 ];
 
-/// The labels beyond the codes that `verdict` can have, in the places after them.
+/// The places of the labels that `verdict` can have beside the codes: they follow the codes' own
+/// places.
 const VALID: usize = Code::ALL.len();
 const NOT_JUDGED: usize = VALID + 1;
 const VERDICTS: usize = NOT_JUDGED + 1;
@@ -36,11 +38,12 @@ const VERDICTS: usize = NOT_JUDGED + 1;
 /// The values of `class`; the first is for an upstream without an answer.
 const CLASSES: [&str; 5] = ["none", "2xx", "3xx", "4xx", "5xx"];
 
-/// The handles of one route under one configuration. Cheap to clone.
+/// The handles of a route under the configuration that made them. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct RouteMetrics {
     route: Arc<RouteSeries>,
-    // Shared, never changed: a route has a handful of secrets, so the match is found by comparing names.
+    // Shared, never changed. A route has a handful of secrets, so the matching one is found by
+    // comparing names.
     secrets: Arc<[(Box<str>, IntCounter)]>,
 }
 
@@ -56,12 +59,14 @@ impl RouteMetrics {
         Self { route, secrets }
     }
 
-    /// Counts an event id that was seen again with another body, whatever that one is answered (SPEC 4).
+    /// Counts an event id that was seen again with another body, whatever status the delivery is
+    /// answered with (contract: Seen again).
     pub fn count_conflict(&self) {
         self.route.conflicts().inc();
     }
 
-    /// Counts one exchange that ended. For `Telemetry::finish` alone, which logs as well.
+    /// Counts an exchange that ended. Only `Telemetry::finish` calls this, since it logs the
+    /// exchange as well.
     pub(super) fn count(&self, record: &Record) {
         let verdict = match record.refused {
             Some(code) => code as usize,
@@ -74,7 +79,7 @@ impl RouteMetrics {
         self.route
             .request_duration()
             .observe(record.total.as_secs_f64());
-        // no time at all was spent on a judgement that did not take place
+        // Zero means that nothing was judged: a judgement always takes some time.
         if record.verify > Duration::ZERO {
             self.route
                 .verification_duration()
@@ -86,7 +91,8 @@ impl RouteMetrics {
             matches.inc();
         }
         if record.upstream.is_some() {
-            // from "2xx" on in their order; a status that no final answer has is no answer
+            // The classes from "2xx" on are in the order of their statuses. Other statuses are not
+            // final answers and count as no answer.
             let class = record.upstream_status.map_or(0, |status| match status {
                 200..=599 => usize::from(status / 100 - 1),
                 _ => 0,
@@ -101,20 +107,21 @@ impl RouteMetrics {
     }
 }
 
-/// The series of one route's name, made when they are first used: a loaded route has thirty-two codes, most of which
-/// it never answers, and what no route matched is never verified.
+/// The series that carry a route's name, made when they are first used. A loaded route has some
+/// thirty codes, most of which it never answers, and a request that matches no route is never
+/// verified.
 #[derive(Debug)]
 pub(super) struct RouteSeries {
     name: Box<str>,
     series: Series,
-    // once made, reading one is a single atomic load
+    // Once a series is made, reading it is a single atomic load.
     requests: [OnceLock<IntCounter>; VERDICTS],
     request_duration: OnceLock<Histogram>,
     verification_duration: OnceLock<Histogram>,
     upstream_duration: OnceLock<Histogram>,
     upstream_responses: [OnceLock<IntCounter>; CLASSES.len()],
     conflicts: OnceLock<IntCounter>,
-    // a plain lock: taken at load alone
+    // A plain lock: taken only at load.
     secrets: Mutex<Vec<(Box<str>, IntCounter)>>,
 }
 
@@ -133,8 +140,8 @@ impl RouteSeries {
         }
     }
 
-    /// Makes what any configured route is expected to use: a series that is there at zero lets rates see its first
-    /// increment.
+    /// Makes the series that every configured route is expected to use: a rate sees the first
+    /// increment only of a series that was already shown at zero.
     pub(super) fn make_expected(&self) {
         for verdict in [VALID, Code::BadSignature as usize] {
             self.requests(verdict);
@@ -219,7 +226,7 @@ mod tests {
     use crate::telemetry::metrics::Metrics;
     use crate::telemetry::{RequestId, sample};
 
-    /// The series of one metric that are not zero, without their name, buckets left out.
+    /// The series of a metric that are not zero, without their name and without buckets.
     fn counted(metrics: &Metrics, name: &str) -> Vec<String> {
         let rendered = metrics.render();
         let lines = rendered.lines().filter_map(|line| line.strip_prefix(name));

@@ -8,8 +8,9 @@ use super::descriptions::Description;
 
 /// Makes and registers single series.
 ///
-/// Each is a metric of its own with constant labels: prometheus' vectors find a series by a hash over the values
-/// without a separator, so route `a` with secret `bc` would share one with route `ab` and secret `c`.
+/// Each is a metric of its own with constant labels: prometheus' vectors find a series by a hash
+/// over the values without a separator, so route `a` with secret `bc` would share a series with
+/// route `ab` and secret `c`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Series {
     registry: Registry,
@@ -62,7 +63,8 @@ impl Series {
     ) -> M {
         let metric = made.expect("a declared metric is well-formed");
         if let Err(error) = self.registry.register(Box::new(metric.clone())) {
-            // it counts on, unseen: no reason to refuse a delivery
+            // The series goes on counting, but is not shown. That is no reason to refuse a
+            // delivery.
             log::error!(
                 "a series of {} will be missing from the metrics: {error}",
                 description.name
