@@ -1,4 +1,4 @@
-//! `[admin]`: the port for metrics, health, reload and forget (SPEC 5).
+//! `[admin]`: the port for metrics, health, reload and forgetting an event (contract: Admin port).
 
 use std::net::SocketAddr;
 
@@ -10,11 +10,13 @@ use crate::key::secret::SecretText;
 /// `[admin]`, each value checked.
 #[derive(Clone, Debug)]
 pub struct Admin {
-    /// The address to accept on; beyond loopback only with a token.
+    /// The address to accept on. Beyond loopback it needs a token.
     pub listen: SocketAddr,
-    /// Guards all but `/healthz` and `/readyz` when set.
+    /// The token that every request needs, except those for `/healthz` and `/readyz`; `None`: no
+    /// request needs a token.
     pub token: Option<SecretText>,
-    /// Values of `Host` (without port) that a POST may carry, beside the bound address and `localhost`.
+    /// Values of `Host` (without port) that a POST may carry, beside the bound address and
+    /// `localhost`.
     pub hosts: Vec<String>,
 }
 

@@ -1,5 +1,6 @@
-//! What the tables of a file may not say together (SPEC 4 and 5; ATTACKS CF-04, CF-07): duplicates, overlaps, loops,
-//! sizes that do not fit their budget, a replay window that forgets too early.
+//! Rules that concern more than a single table of the file (contract: Configuration, The window;
+//! CF-04, CF-07): duplicates, overlaps, loops, sizes that do not fit their budget, a replay window
+//! that forgets too early.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
@@ -14,7 +15,7 @@ use super::{Admin, Replay, Route, Server};
 use crate::notation::timestamp::Tolerance;
 use crate::routes::Pattern;
 
-/// Where the values that belong to no route stand.
+/// The places of those values that belong to no route.
 #[derive(Debug)]
 pub(super) struct Spans {
     pub(super) server: Range<usize>,
@@ -127,13 +128,13 @@ fn unique(draft: &Draft<'_>, earlier: &[Draft<'_>], findings: &mut Findings) {
         findings.problem(
             draft.table.span_of("path"),
             message,
-            "change `path` or `host` of one, or drop it",
+            "change `path` or `host` of one of them, or remove one",
         );
     }
 }
 
-/// Whether what is sent to `upstream` would arrive at `listener`. Names other than localhost are not resolved: where
-/// they lead may change later anyway.
+/// Whether a request sent to `upstream` would arrive at `listener`. Names other than localhost are
+/// not resolved: they may lead elsewhere later anyway.
 fn leads_to(upstream: &Upstream, listener: SocketAddr) -> bool {
     if upstream.port != listener.port() {
         return false;
@@ -191,7 +192,8 @@ fn budget(draft: &Draft<'_>, server: &Server, spans: &Spans, findings: &mut Find
     }
 }
 
-/// SPEC 4: an entry must outlive the time in which its delivery could be sent again.
+/// Refuses a `ttl` with which an entry could be forgotten while its delivery can still be sent
+/// again (contract: The window).
 fn memory(
     draft: &Draft<'_>,
     server: &Server,
@@ -233,7 +235,8 @@ fn memory(
     );
 }
 
-/// For how long one delivery may be in time; `None` where that is not judged, or not known beforehand.
+/// For how long a delivery may be in time; `None` where freshness is not judged, or where the
+/// length is not known beforehand.
 fn freshness(route: &Route) -> Option<Duration> {
     if let Some(rule) = route.scheme.token_rule() {
         let millis = rule.max_age?.saturating_add(rule.leeway.saturating_mul(2));

@@ -1,4 +1,5 @@
-//! `[route.handshake]`: what becomes of a provider's handshake, and what it is answered with (SCHEMES 5).
+//! `[route.handshake]`: who answers a provider's handshake, and with which values (schemes:
+//! Handshakes).
 
 use super::reader::{Findings, Item, Table};
 use super::secrets;
@@ -6,18 +7,18 @@ use super::secrets::Sources;
 use crate::key::secret::{Secret, SecretText};
 use crate::scheme::Scheme;
 
-/// What a route does with the handshake of its scheme.
+/// The settings of a route for the handshake of its scheme.
 #[derive(Clone, Debug, Default)]
 pub struct HandshakeSettings {
-    /// Who answers.
+    /// The side that answers.
     pub mode: HandshakeMode,
-    /// What the provider was told to say (Meta, Lark).
+    /// The token that the provider sends along to show who it is (Meta, Lark).
     pub verify_token: Option<SecretText>,
     /// The public half of a pair of keys (Braintree).
     pub public_key: Option<String>,
 }
 
-/// Who answers a handshake. Without meaning where the scheme has none.
+/// The side that answers a handshake. Without meaning where the scheme has no handshake.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HandshakeMode {
     /// `answer`: the gateway.
@@ -25,14 +26,14 @@ pub enum HandshakeMode {
     Answer,
     /// `forward`: the application behind it.
     Forward,
-    /// `off`: nobody; it is judged as any delivery.
+    /// `off`: nobody; it is judged like any delivery.
     Off,
 }
 
 const EXAMPLE: &str = "[route.handshake]\nmode = \"answer\"";
 
 impl HandshakeSettings {
-    /// Reads the table of a route whose scheme is this one.
+    /// Reads the table of a route whose scheme is `scheme`.
     pub(super) fn read(
         item: &Item<'_>,
         findings: &mut Findings,
@@ -97,7 +98,8 @@ impl HandshakeSettings {
         }
     }
 
-    /// Says what the handshake of this scheme could not be answered without.
+    /// Refuses a route that lacks a value which the gateway needs to answer the handshake of
+    /// `scheme`.
     pub(super) fn judge(
         &self,
         scheme: &Scheme,
@@ -118,7 +120,10 @@ impl HandshakeSettings {
         if handshake.wants_verify_token() && self.verify_token.is_none() && !says_token {
             findings.absence(
                 span,
-                format!("the handshake `{name}` is answered by a token that you choose, and the route has none"),
+                format!(
+                    "the handshake `{name}` carries a token that must be checked, and the route has no \
+                     `verify_token`"
+                ),
                 "write `verify_token = \"env:VERIFY_TOKEN\"` under `[route.handshake]`, or `mode = \"forward\"` there to \
                  let the application answer",
             );
@@ -130,7 +135,10 @@ impl HandshakeSettings {
             if !brings_public && !says_key {
                 findings.absence(
                     span,
-                    format!("the handshake `{name}` is answered with the public key, and the route has none"),
+                    format!(
+                        "the handshake `{name}` is answered with the public key, and the route has no \
+                         public key"
+                    ),
                     "write the secret as `PUBLIC_KEY:PRIVATE_KEY`, or `public_key = \"…\"` under `[route.handshake]`, or \
                      `mode = \"forward\"` there to let the application answer",
                 );
@@ -141,7 +149,8 @@ impl HandshakeSettings {
 
 fn read_public_key(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
     let text = item.text(findings, "public_key = \"integration_public_key\"")?;
-    // It is answered before a `|`, and stands before a `:` in a secret.
+    // The answer of the handshake has a `|` behind the public key, and a secret has a `:` behind
+    // it.
     let is_fit = (1..=256).contains(&text.len())
         && text
             .bytes()

@@ -1,7 +1,8 @@
-//! What only shows once a route's scheme, secrets and settings are put together (SPEC 5, SCHEMES 2 and 3): what cannot work
-//! is a problem, what is allowed but weak is a warning.
+//! Judgements on a route as a whole, once its scheme, secrets and settings are known (contract:
+//! Configuration, Providers; schemes: What is refused): a route that cannot work is a problem, a
+//! setting that is allowed but weak is a warning.
 //!
-//! What routes may not have in common is judged in [`super::checks`].
+//! Conflicts between routes are found in [`super::checks`].
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::notation::timestamp::Tolerance;
 use crate::scheme::{Scheme, Stamped};
 use crate::verify::verifier::Verifier;
 
-/// Judges a route that could be read; each secret comes with its place in the file. `now` is the moment of loading.
+/// Judges a route, if all of it could be read. `now` is the moment of loading.
 pub(super) fn judge(draft: &Draft<'_>, now: UnixMillis, findings: &mut Findings) {
     let Some(route) = &draft.route else { return };
     let table = &draft.table;
@@ -51,7 +52,8 @@ pub(super) fn judge(draft: &Draft<'_>, now: UnixMillis, findings: &mut Findings)
     }
 }
 
-/// Where a key of the scheme stands: in `[route.scheme]`, or as the route's own; else the preset says it.
+/// The place of a key of the scheme: in `[route.scheme]`, or beside it in the route; where the
+/// preset sets the key, the place of `provider`.
 fn place(route: &Route, table: &Table<'_>, key: &str) -> std::ops::Range<usize> {
     let own = table.span_of(key);
     match route.scheme.provider == CUSTOM {
@@ -61,7 +63,7 @@ fn place(route: &Route, table: &Table<'_>, key: &str) -> std::ops::Range<usize> 
     }
 }
 
-/// A secret that comes with a handshake needs somebody who takes it.
+/// Refuses a secret that comes with a handshake where the gateway does not answer the handshake.
 fn learning(route: &Route, table: &Table<'_>, findings: &mut Findings) {
     if route.learn.is_some() && route.handshake.mode != HandshakeMode::Answer {
         let message = "`learn:` waits for a handshake that this route does not answer";
@@ -70,7 +72,7 @@ fn learning(route: &Route, table: &Table<'_>, findings: &mut Findings) {
     }
 }
 
-/// All that is allowed but worth a sentence, with the key that it is about.
+/// Every setting that is allowed but worth a sentence, with the key that the sentence is about.
 fn warnings(route: &Route, table: &Table<'_>, now: UnixMillis) -> Vec<(&'static str, String)> {
     let scheme = &route.scheme;
     let mut found: Vec<(&'static str, String)> = Vec::new();
@@ -93,7 +95,7 @@ fn warnings(route: &Route, table: &Table<'_>, now: UnixMillis) -> Vec<(&'static 
     if scheme.is_credential() {
         warn(
             "signature",
-            "the secret itself is sent along; nothing is signed, so who sees one delivery can forge others",
+            "the secret itself is sent and nothing is signed: whoever sees a delivery can forge others",
         );
     } else if !scheme.covers_body() {
         warn(
@@ -110,7 +112,8 @@ fn warnings(route: &Route, table: &Table<'_>, now: UnixMillis) -> Vec<(&'static 
     if route.learn.is_some() && route.secrets.is_empty() {
         warn(
             "secrets",
-            "there is no secret until the provider's handshake brings it; deliveries before get 503",
+            "there is no secret until the provider's handshake brings it; deliveries before that are \
+             answered with 503",
         );
     } else if !route.secrets.is_empty()
         && !route
@@ -142,7 +145,7 @@ fn warnings(route: &Route, table: &Table<'_>, now: UnixMillis) -> Vec<(&'static 
     found
 }
 
-/// What is to be said of tolerances.
+/// The warning about the tolerances, if they deserve a warning.
 fn freshness(route: &Route, table: &Table<'_>) -> Option<(&'static str, &'static str)> {
     let scheme = &route.scheme;
     let written = ["tolerance", "future_tolerance"]
@@ -154,20 +157,20 @@ fn freshness(route: &Route, table: &Table<'_>) -> Option<(&'static str, &'static
         }
         return Some((
             written?,
-            "the token tells how long it holds, so the route's tolerance judges nothing",
+            "the token tells how long it holds, so the route's tolerance has no effect",
         ));
     }
     if !scheme.has_timestamp() {
         let message = match written? {
-            "tolerance" => "its scheme has no timestamp, so `tolerance` judges nothing",
-            _ => "its scheme has no timestamp, so `future_tolerance` judges nothing",
+            "tolerance" => "its scheme has no timestamp, so `tolerance` has no effect",
+            _ => "its scheme has no timestamp, so `future_tolerance` has no effect",
         };
         return Some((written?, message));
     }
     if route.tolerance == Tolerance::Off && scheme.stamped() == Stamped::Event && written.is_none()
     {
-        let message = "its timestamps are the events' own and may be of any age: an old delivery is known by the replay \
-                       window alone";
+        let message = "its timestamps are the events' own and may be of any age: only the replay window \
+                       recognises an old delivery";
         return Some(("tolerance", message));
     }
     if route.tolerance == Tolerance::Off {
@@ -183,25 +186,26 @@ fn freshness(route: &Route, table: &Table<'_>) -> Option<(&'static str, &'static
     ))
 }
 
-/// What is doubtful about a preset.
+/// The doubt about the preset, if its facts or its scheme are not confirmed.
 fn doubt(scheme: &Scheme) -> Option<&'static str> {
     let preset = presets::find(&scheme.provider).filter(|_| scheme.provider != CUSTOM)?;
     match (preset.is_documented(), preset.proved) {
         (true, true) => None,
         (true, false) => {
-            Some("no test vector exists for this provider: see that a real delivery is taken")
+            Some("no test vector exists for this provider: check that a real delivery is accepted")
         }
         (false, true) => Some(
-            "unconfirmed: the facts come from others than the provider; see that a real delivery is taken",
+            "unconfirmed: the facts do not come from the provider itself; check that a real delivery \
+             is accepted",
         ),
         (false, false) => Some(
-            "unconfirmed: the facts come from others than the provider, and no test vector exists; see that a real \
-             delivery is taken",
+            "unconfirmed: the facts do not come from the provider itself, and no test vector exists; check that a real \
+             delivery is accepted",
         ),
     }
 }
 
-/// Whether a secret, or one of the keys that it holds, may prove a delivery at `now`.
+/// Whether a secret, or a key that it holds, may prove a delivery at `now`.
 fn is_active(scheme: &Scheme, secret: &Secret, now: UnixMillis) -> bool {
     let keys = public_keys(scheme, secret);
     secret.is_active(now)

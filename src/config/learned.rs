@@ -1,7 +1,9 @@
-//! The file of a secret that comes with a handshake, `secrets = ["learn:PATH"]` (SCHEMES 5): written once, whole or not
-//! at all, for its owner alone. Later starts read it as any `file:` secret.
+//! The file of a secret that comes with a handshake, `secrets = ["learn:PATH"]` (schemes:
+//! Handshakes). It is written once, whole or not at all, and for its owner alone; later starts read
+//! it like any `file:` secret.
 //!
-//! When it is written, and that it is a key of its scheme, is decided by whoever calls. No message holds a byte of it.
+//! The caller decides when it is written, and makes sure that it is a key of its scheme. No message
+//! holds a byte of it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -10,7 +12,7 @@ use std::path::Path;
 
 use crate::key::secret::SecretText;
 
-/// What logs, metrics and `X-Verigate-Secret` call a secret that is kept at `path`.
+/// The name that logs, metrics and `X-Verigate-Secret` use for a secret that is kept at `path`.
 pub fn learned_name(path: &Path) -> String {
     format!(
         "learn:{}",
@@ -20,23 +22,25 @@ pub fn learned_name(path: &Path) -> String {
     )
 }
 
-/// Whether a secret is kept at `path`. Where that cannot be known, none is.
+/// Whether there is a file at `path`. `false` where that cannot be known.
 pub fn is_learned(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
-/// Writes a secret to `path`, which must not exist, with mode 0600, and returns once it is on the disk. Of several calls
-/// at the same moment, in whatever process, one succeeds.
+/// Writes a secret to `path`, which must not exist, with mode 0600, and returns once it is on the
+/// disk. If several threads or processes call this at the same moment, exactly one succeeds.
 ///
 /// # Errors
-/// [`io::ErrorKind::AlreadyExists`] where there is a file; anything else leaves none.
+/// [`io::ErrorKind::AlreadyExists`] where there is a file already. After any other error,
+/// `path` leads to the whole secret or to no file.
 pub fn store_learned(path: &Path, secret: &SecretText) -> io::Result<()> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    // beside it under a name of its own, then given its name: a link never replaces what is there
+    // The secret is written beside `path` under a random name, and then linked to `path`: a link
+    // never replaces a file that exists.
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(io::Error::other)?;
     let draft = folder.join(format!(
@@ -45,7 +49,8 @@ pub fn store_learned(path: &Path, secret: &SecretText) -> io::Result<()> {
         hex::encode(random)
     ));
     let written = write_new(&draft, secret).and_then(|()| fs::hard_link(&draft, path));
-    // only ever a leftover, which holds nothing that the file does not
+    // After the link this name is only a second name of the same file, and after a failure it is
+    // not needed.
     let removed = fs::remove_file(&draft);
     written?;
     removed?;
@@ -102,7 +107,7 @@ mod tests {
             io::ErrorKind::NotFound
         );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-        // a link that leads nowhere is there: what it leads to is not made
+        // A link that leads nowhere counts as a file: its target is not made.
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(folder.path().join("target"), &link).unwrap();
         assert_eq!(

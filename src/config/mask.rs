@@ -1,13 +1,14 @@
-//! Takes secrets out of the text that is shown with problems (SPEC 5, ATTACKS CF-01): whatever is wrong with a file, no
-//! literal secret of it reaches a terminal, a log or the admin port.
+//! Takes secrets out of the text that is shown with problems (contract: Secrets; CF-01): whatever
+//! is wrong with a file, no literal secret of it reaches a terminal, a log or the admin port.
 //!
-//! Two rules. Values that the reader found under a secret-bearing or an unknown key are hidden where they stand. Where
-//! the file has syntax errors, its tree cannot be trusted, and a line is shown only if it plainly belongs to a key that
-//! holds no secret.
+//! Two rules. Where the reader finds a value under a secret-bearing or an unknown key, the value is
+//! hidden. Where the file has syntax errors, its tree cannot be trusted, and a line is shown only
+//! if it plainly belongs to a key that holds no secret.
 
 use std::ops::Range;
 
-/// What stands for something hidden: always the same, so that it tells no length.
+/// The text shown in place of a hidden text: always the same, so that it does not give away a
+/// length.
 const MASK: &str = "********";
 
 /// Keys whose line may be shown even where the tree cannot be trusted.
@@ -77,7 +78,8 @@ const SECRET_BEARING: &[&str] = &[
     "verify_token",
 ];
 
-/// What makes any line suspect, whatever its key: inline tables and several keys on one line are for the tree to judge.
+/// Words that make any line suspect, whatever its key: an inline table, or several keys on a line,
+/// can be judged by the tree only.
 const SUSPECT: &[&str] = &[
     "secret",
     "token",
@@ -87,17 +89,18 @@ const SUSPECT: &[&str] = &[
     "://",
 ];
 
-/// A file's text with its secrets masked, and where its bytes have gone.
+/// A file's text with its secrets masked, and the way from its bytes to those of the file.
 #[derive(Debug)]
 pub(super) struct Masked {
     /// The text to show.
     pub(super) text: String,
-    // What was hidden, in order and apart, and by how much the bytes behind it have moved.
+    // The hidden ranges, in order and without overlaps, each with the place of its mask in `text`.
     hidden: Vec<(Range<usize>, usize)>,
 }
 
 impl Masked {
-    /// Hides these ranges of `text`; `whole_lines` besides judges each line by itself, for a file with syntax errors.
+    /// Hides these ranges of `text`. `whole_lines` is for a file with syntax errors: each line is
+    /// then judged by itself as well.
     pub(super) fn new(text: &str, mut ranges: Vec<Range<usize>>, whole_lines: bool) -> Self {
         if whole_lines {
             let mut start = 0;
@@ -117,7 +120,7 @@ impl Masked {
         let mut done = 0;
         for range in ranges {
             if range.start < done {
-                // Within or across the one before: that one's mask stands for both.
+                // This range begins inside the range before it, so that range's mask covers both.
                 done = done.max(range.end);
                 if let Some((last, _)) = masked.hidden.last_mut() {
                     last.end = last.end.max(range.end);
@@ -135,7 +138,8 @@ impl Masked {
         masked
     }
 
-    /// The range of the masked text that shows `span` of the file: a mask as a whole where it begins or ends in one.
+    /// The range of the masked text that shows `span` of the file. A span that begins or ends
+    /// inside a hidden range takes the whole mask.
     pub(super) fn span(&self, span: &Range<usize>) -> Range<usize> {
         let (start, end) = (self.moved(span.start, false), self.moved(span.end, true));
         start..end.max(start)
@@ -158,7 +162,7 @@ impl Masked {
     }
 }
 
-/// From where on a line is not plainly free of secrets; `None` where it is.
+/// The place on a line from which it may hold a secret; `None` where it plainly holds no secret.
 fn unsafe_part(line: &str) -> Option<usize> {
     let indent = line.len() - line.trim_start().len();
     let content = line.trim();
@@ -182,7 +186,8 @@ fn unsafe_part(line: &str) -> Option<usize> {
     Some(indent + assigned.filter(|_| names_key).unwrap_or(0))
 }
 
-/// `[table]` or `[[table]]`, with or without a comment, which is not shown to be harmless.
+/// `[table]` or `[[table]]`. With a comment behind it the line does not count, since the comment
+/// may hold anything.
 fn is_header(line: &str) -> bool {
     let inner = line
         .strip_prefix("[[")

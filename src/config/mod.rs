@@ -1,6 +1,10 @@
-//! What the operator wrote: one TOML file (SPEC 5), read into checked values or into every problem at once.
+//! The configuration that the operator wrote: a TOML file (contract: Configuration), read into
+//! checked values or into every problem at once.
 //!
-//! Imports `verify` (whose types it fills) and nothing above. Knows no Pingora.
+//! Entered by: whatever a configuration file, a preset or a scheme file can say. The room fills the
+//! types of [`crate::scheme`], [`crate::routes`] and [`crate::key`], and asks [`crate::verify`]
+//! whether a secret is a key of its scheme. May import: `explain` and the rooms below it; no
+//! Pingora.
 
 pub mod admin;
 mod checks;
@@ -54,7 +58,7 @@ const MAX_FILE: u64 = 1 << 20;
 /// A whole file, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where it was read from.
+    /// The path that the file was read from.
     pub path: PathBuf,
     /// `[server]`
     pub server: Server,
@@ -62,14 +66,16 @@ pub struct Config {
     pub admin: Admin,
     /// `[replay]`
     pub replay: Replay,
-    /// Each `[[route]]`, in the order of the file; names are unique, no two overlap.
+    /// Each `[[route]]`, in the order of the file. Names are unique, and no two routes overlap.
     pub routes: Vec<Route>,
-    /// What is allowed but worth a warning: literal secrets, `replay = "off"`, unsigned event types, wide file modes.
-    /// One plain sentence each, with its place in the file in front (`conf/verigate.toml:12: …`).
+    /// Everything that is allowed but worth a warning: literal secrets, `replay = "off"`, unsigned
+    /// event types, wide file modes. Each is a plain sentence with its place in the file in front
+    /// (`conf/verigate.toml:12: …`).
     pub warnings: Vec<String>,
 }
 
-/// Reads and checks the file at `path`, its secrets too. Relative `file:` secrets are looked for beside it.
+/// Reads and checks the file at `path`, its secrets too. Relative `file:` secrets are looked for
+/// beside it.
 ///
 /// # Errors
 /// Every problem of the file at once, ready to print.
@@ -130,7 +136,8 @@ pub fn parse(path: &str, text: &str, sources: &Sources<'_>) -> Result<Config, Pr
     })
 }
 
-/// Every `[[route]]`; `None` where `route` is something else, so that nobody is told besides that there is none.
+/// Reads every `[[route]]`. `None` where `route` is not a list of tables, so that the file is not
+/// also refused for having no route.
 fn read_routes<'t>(
     file: &mut Table<'t>,
     findings: &mut Findings,
@@ -172,7 +179,8 @@ fn read_routes<'t>(
 
 fn read_text(path: &Path, shown: &str) -> Result<Zeroizing<String>, Problems> {
     let whole = |message: String, help: &str| Problems::whole_file(shown, message, help);
-    // One allocation, so that a growing buffer leaves no half-read copy of a literal secret behind.
+    // A single allocation, so that a growing buffer leaves no half-read copy of a literal secret
+    // behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(
         usize::try_from(MAX_FILE).unwrap_or(0) + 32,
     ));

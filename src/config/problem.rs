@@ -1,40 +1,42 @@
-//! What is wrong with a file, where, and what would be right; and how a list of it is printed (SPEC 5: file, line,
-//! column, the offending text, all at once).
+//! The problems of a file, each with its place and the way to put it right, and how a list of them
+//! is printed: file, line, column and the text in question, all at once (contract: Configuration).
 //!
-//! A list of problems holds no secret: [`super::mask`] has taken them out of its text before it gets here, so it may be
-//! printed, logged and answered with.
+//! A list of problems holds no secret: [`super::mask`] has taken the secrets out of its text before
+//! it gets here, so it may be printed, logged and sent in an answer.
 
 use std::fmt::{self, Write as _};
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-/// The most problems printed; of a file that is no configuration at all, the first ones tell enough.
+/// The most problems that are printed. If the file is no configuration at all, the first problems
+/// say enough.
 const MAX_PRINTED: usize = 50;
 
-/// One thing wrong.
+/// A single problem.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    /// Byte range in [`Problems::text`], where there is one.
+    /// The byte range in [`Problems::text`], where there is one.
     pub span: Option<Range<usize>>,
-    /// Where that is in the file itself.
+    /// The place of that range in the file itself.
     pub position: Option<Position>,
-    /// What is wrong, lower case, no full stop.
+    /// The fault: a sentence in lower case without a full stop.
     pub message: String,
-    /// What would be right.
+    /// The correction, where it is known: a sentence for the operator.
     pub help: Option<String>,
 }
 
 /// A place in a file as people count it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// From 1.
+    /// The line, from 1.
     pub line: usize,
-    /// In characters, from 1; of the file itself, where what is shown may hold masks.
+    /// The column in characters, from 1. It is the column in the file, not in the masked text.
     pub column: usize,
 }
 
-/// Where the lines of a text begin, so that a place among thousands of problems is found without reading it again.
+/// The places where the lines of a text begin, so that finding the lines of thousands of problems
+/// does not read the text thousands of times.
 #[derive(Debug)]
 pub(super) struct LineStarts<'t> {
     text: &'t str,
@@ -50,7 +52,7 @@ impl<'t> LineStarts<'t> {
         }
     }
 
-    /// The place of a byte; the end of its line where no character begins there.
+    /// The place of a byte. If no character begins at `offset`, the end of its line.
     pub(super) fn position(&self, offset: usize) -> Position {
         let line = self.starts.partition_point(|start| *start <= offset).max(1);
         let start = self.starts.get(line - 1).copied().unwrap_or_default();
@@ -68,19 +70,19 @@ impl<'t> LineStarts<'t> {
     }
 }
 
-/// Every problem of one file.
+/// Every problem of a file.
 #[derive(Clone, Debug)]
 pub struct Problems {
     /// The file's path as given.
     pub path: String,
     /// Its text with every secret masked; empty where it could not be read.
     pub text: String,
-    /// In the order of the file.
+    /// The problems, in the order of the file.
     pub list: Vec<Problem>,
 }
 
 impl Problems {
-    /// A file of which nothing can be said but that it is unusable as a whole.
+    /// The problem of a file that cannot be used as a whole, without a place in it.
     pub fn whole_file(path: &str, message: impl Into<String>, help: impl Into<String>) -> Self {
         let problem = Problem {
             span: None,
@@ -95,7 +97,8 @@ impl Problems {
         }
     }
 
-    /// The list as it is shown to the operator, a newline at its end; with ANSI colours where `color`.
+    /// The list as it is shown to the operator, with a newline at its end; with ANSI colours if
+    /// `color`.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color {
             Renderer::styled()
@@ -138,7 +141,8 @@ impl Problems {
         group
     }
 
-    /// The line in which `span` begins, and the part of it that is marked: never more than this one line, never nothing.
+    /// The line in which `span` begins, and the part of it that is marked, which ends with this
+    /// line at the latest.
     fn line_at(&self, span: &Range<usize>) -> (&str, Range<usize>) {
         let before = self.text.get(..span.start).unwrap_or(&self.text);
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);

@@ -1,24 +1,26 @@
-//! Public keys among a route's secrets: which schemes take them, and what counts as one (SCHEMES 2).
+//! Public keys among a route's secrets: which schemes take them, and how they differ from shared
+//! secrets (schemes: Keys and secrets).
 //!
-//! Such an entry may stand in the file as it is, since it is no secret. Reading the keys themselves is `verify`'s.
+//! A public key may be written in the file as it is, since it is no secret. `key` reads the keys
+//! themselves.
 
 use crate::key::public::PublicKey;
 use crate::key::secret::Secret;
 use crate::scheme::{Kind, Scheme};
 
-/// What the secrets of a scheme are.
+/// The kinds of secrets that a scheme takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
     /// Shared secrets alone.
     Shared,
-    /// Of both kinds; the form tells.
+    /// Both kinds; a secret's form says which it is.
     Either,
     /// Public keys alone.
     Public,
 }
 
 impl Taken {
-    /// By what a scheme verifies with.
+    /// The kinds that the algorithms of a scheme verify with.
     pub(super) fn by(scheme: &Scheme) -> Self {
         let kinds = scheme.proof.key_kinds();
         let public = kinds
@@ -32,8 +34,9 @@ impl Taken {
         }
     }
 
-    /// Whether a text is meant as a public key: by its shape, or because nothing else would do. Where shared secrets are
-    /// taken too, a text that could be one is never called public.
+    /// Whether a text is meant as a public key: it looks like a public key, or the scheme takes
+    /// nothing else and the text can be read as one. Where shared secrets are taken too, a text
+    /// that could be a shared secret is never called public.
     pub(super) fn is_public(self, text: &[u8]) -> bool {
         match self {
             Self::Shared => false,
@@ -48,7 +51,7 @@ pub fn takes_public_keys(scheme: &Scheme) -> bool {
     Taken::by(scheme) == Taken::Public
 }
 
-/// The public keys that a secret of this scheme holds, for showing; none where it is a shared secret.
+/// The public keys that a secret of this scheme holds, for showing; empty for a shared secret.
 pub fn public_keys(scheme: &Scheme, secret: &Secret) -> Vec<PublicKey> {
     let text = secret.text.expose();
     if Taken::by(scheme).is_public(text) {

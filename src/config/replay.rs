@@ -1,4 +1,4 @@
-//! `[replay]`, and a route's `replay` (SPEC 4 and 5).
+//! `[replay]`, and a route's `replay` (contract: Replay protection).
 
 use std::time::Duration;
 
@@ -13,24 +13,25 @@ pub struct Replay {
     pub capacity: usize,
     /// How long a done event is remembered at least.
     pub ttl: Duration,
-    /// Refuses timestamps from before the start, so that a restart opens no gap.
+    /// Whether timestamps from before the start are refused, so that a restart, which forgets the
+    /// window, opens no gap.
     pub refuse_older_than_start: bool,
 }
 
 /// A route's replay protection.
 #[derive(Clone, Debug)]
 pub struct RouteReplay {
-    /// `replay = "off"`: nothing is claimed.
+    /// Whether deliveries claim; `replay = "off"` turns that off.
     pub enabled: bool,
-    /// The statuses of SPEC 3 that a route may choose.
+    /// The statuses that a route may choose (contract: Answers).
     pub statuses: Statuses,
-    /// The route's own bound on entries.
+    /// The most entries of this route; `None`: as many as the window holds.
     pub capacity: Option<usize>,
-    /// The route's own, or that of `[replay]`.
+    /// The time for which a done event is remembered: the route's own, or that of `[replay]`.
     pub ttl: Duration,
 }
 
-/// What the three refusals of SPEC 4 are answered with on a route.
+/// The statuses with which a route answers the three refusals of a copy (contract: Seen again).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Statuses {
     /// `replayed_event`; default 409, or 200 where the timestamp is the event's own.
@@ -43,7 +44,7 @@ pub struct Statuses {
 
 const EXAMPLE: &str = "replay = { on_replay = 409 }";
 
-/// The most entries a window may be given.
+/// The largest `capacity` that may be set.
 const MAX_CAPACITY: u64 = u32::MAX as u64;
 
 impl Replay {
@@ -76,8 +77,8 @@ fn read_capacity(item: &Item<'_>, findings: &mut Findings) -> Option<usize> {
 }
 
 impl RouteReplay {
-    /// Reads a route's `replay`: `"off"`, a table, or nothing. What a scheme says of its timestamps, and whether its events
-    /// may be alike, decides the defaults.
+    /// Reads a route's `replay`: `"off"`, a table, or nothing. The scheme decides the defaults:
+    /// whose timestamps it reads, and whether different events may look the same.
     pub(super) fn read(
         item: Option<&Item<'_>>,
         findings: &mut Findings,
@@ -138,7 +139,7 @@ impl RouteReplay {
             if replay.capacity.is_some_and(|own| own > window.capacity) {
                 findings.warn(
                     item.span(),
-                    "the route's `replay.capacity` is above that of `[replay]`, which holds",
+                    "the route's `replay.capacity` is above the `capacity` of `[replay]`, so it limits nothing",
                 );
             }
         }
@@ -157,7 +158,7 @@ fn read_status(item: &Item<'_>, findings: &mut Findings) -> Option<u16> {
     let status = item
         .integer(findings, 200..=599)
         .and_then(|status| u16::try_from(status).ok())?;
-    // The answer is JSON, and these have no body.
+    // The answer has a JSON body, and these statuses allow no body.
     if matches!(status, 204 | 205 | 304) {
         item.refuse(
             findings,

@@ -1,6 +1,8 @@
-//! `[[route]]`: what is taken in where, how it is verified, and where it goes (SPEC 5).
+//! `[[route]]`: which requests are taken, how they are verified, and where they go (contract:
+//! Configuration).
 //!
-//! A route is judged by itself here; what it may not have in common with others is judged in [`super::checks`].
+//! A route is read by itself here. It is judged as a whole in [`super::judge`], and beside the
+//! other routes in [`super::checks`].
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,26 +29,27 @@ use crate::scheme::Handshake;
 use crate::scheme::{Scheme, Settings};
 use crate::wire::head::FieldName;
 
-/// One `[[route]]`, checked.
+/// A `[[route]]`, checked.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// Its unique name: a label, a log field, part of the claim key.
+    /// Its unique name: a metrics label, a log field, and a part of the claim key.
     pub name: String,
-    /// Host and path that it matches.
+    /// The host and path that it matches.
     pub pattern: Pattern,
-    /// The methods it takes, `["POST"]` by default.
+    /// The methods that it takes, `["POST"]` by default.
     pub methods: Vec<String>,
     /// The scheme, from its preset or spelled out.
     pub scheme: Arc<Scheme>,
-    /// At least one, unless it is still to come (`learn`).
+    /// The secrets. There is at least one, except where the secret is still to come (`learn`).
     pub secrets: Vec<Secret>,
-    /// Where proved deliveries go.
+    /// The address to which proved deliveries are forwarded.
     pub upstream: Upstream,
-    /// Replaces `Host` on what is forwarded.
+    /// The `Host` of forwarded requests, in place of the client's.
     pub upstream_host: Option<String>,
-    /// Set on what is forwarded, stripped with their aliases from clients, never logged.
+    /// Headers that forwarded requests get. Clients' headers of these names and their aliases are
+    /// dropped; the values are never logged.
     pub upstream_headers: Vec<(FieldName, SecretText)>,
-    /// Bounds the whole exchange with the upstream.
+    /// The limit on the whole exchange with the upstream.
     pub upstream_timeout: Duration,
     /// The route's own tolerance for the past, or the scheme's.
     pub tolerance: Tolerance,
@@ -56,15 +59,16 @@ pub struct Route {
     pub max_body: u64,
     /// Replay protection.
     pub replay: RouteReplay,
-    /// `false`: shadow mode (SPEC 5).
+    /// Whether refusals are enforced; `false` is shadow mode (contract: Shadow mode).
     pub enforce: bool,
     /// The URL that the provider signed, where the scheme signs it.
     pub public_url: Option<String>,
-    /// Only these event types are taken, where given.
+    /// The event types that are taken; `None`: all of them.
     pub event_types: Option<Vec<String>>,
-    /// What becomes of the handshake that the scheme names.
+    /// The settings for the handshake that the scheme names.
     pub handshake: HandshakeSettings,
-    /// Where the secret is kept that comes with a handshake; it has come where there are `secrets`.
+    /// The file for a secret that comes with a handshake. While it has not come, `secrets` is
+    /// empty.
     pub learn: Option<PathBuf>,
 }
 
@@ -80,10 +84,10 @@ impl Route {
     }
 }
 
-/// The default and the bounds of `max_body`; how much of it fits the budget is judged in `checks`.
+/// The default of `max_body`. Whether a body fits the budget is judged in `checks`.
 const DEFAULT_MAX_BODY: u64 = 1 << 20;
 
-/// A route under way: what could be read of it, for the checks across routes.
+/// A route as far as it could be read, for the judgements on it and on the whole file.
 #[derive(Debug)]
 pub(super) struct Draft<'t> {
     pub(super) table: Table<'t>,
@@ -92,11 +96,11 @@ pub(super) struct Draft<'t> {
     pub(super) upstream: Option<Upstream>,
     /// Each secret with its place in the file.
     pub(super) secrets: Vec<(Item<'t>, Secret)>,
-    /// The whole route, if nothing of it was missing.
+    /// The whole route, if no part of it was missing.
     pub(super) route: Option<Route>,
 }
 
-/// Reads one `[[route]]`.
+/// Reads a `[[route]]`.
 pub(super) fn read<'t>(
     mut table: Table<'t>,
     findings: &mut Findings,
@@ -164,7 +168,8 @@ pub(super) fn read<'t>(
         .zip(pattern.clone())
         .zip(upstream.clone())
         .map(|(((scheme, name), pattern), upstream)| {
-            // The route's own past stands for the future too, unless somebody says otherwise of that.
+            // The route's own tolerance for the past applies to the future too, unless
+            // `future_tolerance` is set.
             let tolerance = own_tolerance.unwrap_or(scheme.tolerance);
             Route {
                 name,
@@ -199,7 +204,8 @@ pub(super) fn read<'t>(
     }
 }
 
-/// What the entries of `secrets` may be. Where the scheme is not known, nothing that it might allow is refused.
+/// The kinds of entries that `secrets` may have. Where the scheme is not known, every kind is
+/// allowed, since the scheme might allow it.
 fn wanted(scheme: Option<&Scheme>) -> Wanted {
     let Some(scheme) = scheme else {
         return Wanted {
@@ -213,7 +219,7 @@ fn wanted(scheme: Option<&Scheme>) -> Wanted {
     }
 }
 
-/// What a scheme without a preset is called.
+/// The name of a scheme without a preset.
 pub(super) const CUSTOM: &str = "custom";
 
 fn read_name(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
@@ -221,7 +227,7 @@ fn read_name(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
     if name == "-" {
         item.refuse(
             findings,
-            "is what logs and metrics write where no route matched",
+            "is the name that logs and metrics use where no route matched",
             "choose another name",
         );
         return None;
@@ -271,7 +277,7 @@ fn read_upstream(item: &Item<'_>, findings: &mut Findings) -> Option<Upstream> {
 
 fn read_upstream_host(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
     let host = item.text(findings, "\"app.internal\"")?;
-    // The form of an upstream's authority, with or without a port, is what `Host` may hold.
+    // `Host` may hold an authority, with or without a port, as an upstream's URL does.
     let parsed = Upstream::parse(&format!("http://{host}")).map_err(|_| UnitFault {
         message: "is no value for `Host`".to_owned(),
         help: "write a host, with a port if need be, as in `app.internal` or `app.internal:8443`"
@@ -347,7 +353,8 @@ fn read_scheme(table: &mut Table<'_>, findings: &mut Findings) -> Option<Scheme>
     if !envelope.is_usable {
         return None;
     }
-    // An id place that the operator wrote may be a wrong pointer, whoever wrote the rest (SPEC 4).
+    // An id place that the operator wrote may be a wrong pointer, even where a preset supplies the
+    // rest of the scheme (contract: Seen again).
     scheme.preset &= !envelope.has_id();
     envelope.set(&mut scheme);
     Some(scheme)

@@ -1,7 +1,8 @@
-//! A scheme in a file of its own, for the command line (SPEC 7, `verify --scheme`): the keys of `[route.scheme]`, at the
-//! top of the file or under `[scheme]` or `[route.scheme]`.
+//! A scheme in a file of its own, for `verify --scheme` (contract: Command line): the keys of
+//! `[route.scheme]`, at the top of the file or under `[scheme]` or `[route.scheme]`.
 //!
-//! Read by the very same code as a route's. What a scheme must not say (SCHEMES 2) is refused here too.
+//! The same code reads it as reads a route's scheme, and it is refused for the same faults
+//! (schemes: What is refused).
 
 use std::path::Path;
 
@@ -23,7 +24,7 @@ pub fn load_scheme(path: &Path) -> Result<Scheme, Problems> {
     parse_scheme(&shown, &text)
 }
 
-/// Reads and checks the scheme that `text` says, which messages call `path`.
+/// Reads and checks the scheme in `text`, which messages call `path`.
 ///
 /// # Errors
 /// Every problem of the text at once.
@@ -42,7 +43,8 @@ pub fn parse_scheme(path: &str, text: &str) -> Result<Scheme, Problems> {
     let mut table = Table::new("", 0..0, entries);
     let scheme = scheme::read(&mut table, &mut findings, CUSTOM, false);
     if let Some(scheme) = &scheme {
-        // Which URL was signed is for each delivery to say; that one may be signed is no fault of the scheme.
+        // The signed URL is given with each delivery. Any URL will do here, so that a scheme that
+        // signs the URL is not refused for its absence.
         let settings = Settings {
             tolerance: scheme.tolerance,
             future_tolerance: scheme.future_tolerance,

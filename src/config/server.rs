@@ -1,4 +1,4 @@
-//! `[server]`: where and how deliveries are taken in (SPEC 5).
+//! `[server]`: where and how requests are taken in (contract: Configuration).
 
 use std::net::SocketAddr;
 use std::num::NonZero;
@@ -9,26 +9,28 @@ use ipnet::IpNet;
 use super::reader::{Findings, Item, Table};
 use super::units;
 
-/// `[server]`, each value checked. Defaults are those of SPEC 5.
+/// `[server]`, each value checked. Without a value, the default of docs/configuration.md applies.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// The addresses to accept on; port 0 lets the system choose.
+    /// The addresses to accept on. Port 0 lets the system choose.
     pub listen: Vec<SocketAddr>,
-    /// Worker threads; never 0 here (0 in the file: one per core).
+    /// The number of worker threads. Never 0 here; in the file, 0 means as many as the machine has
+    /// cores.
     pub threads: usize,
-    /// For a whole request head, from its first byte (or from the connection's start) to its last.
+    /// The limit on reading a whole request head, from its first byte (or from the connection's
+    /// start) to its last.
     pub head_timeout: Duration,
-    /// For a whole request body.
+    /// The limit on reading a whole request body.
     pub body_timeout: Duration,
-    /// Between two requests on one connection.
+    /// The limit on the pause between two requests of a connection.
     pub idle_timeout: Duration,
-    /// For a client that takes no byte of its answer.
+    /// The limit on a client that takes no byte of its answer.
     pub write_timeout: Duration,
-    /// All bodies held at one time, in bytes.
+    /// The most bytes of bodies held at the same time.
     pub max_buffered: u64,
-    /// Client connections open at one time.
+    /// The most client connections open at the same time.
     pub max_connections: usize,
-    /// Clients whose `X-Forwarded-*` and `X-Request-Id` are believed.
+    /// The clients whose `X-Forwarded-*` and `X-Request-Id` are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// How long requests in flight may take after SIGTERM.
     pub shutdown_grace: Duration,
@@ -36,13 +38,14 @@ pub struct Server {
     pub max_head: usize,
     /// The most header lines (default 100).
     pub max_headers: usize,
-    /// Answers like `/readyz` on the traffic port; off by default.
+    /// A path on the traffic port that is answered like `/readyz`; `None` by default.
     pub health_path: Option<String>,
     /// The URL that providers sign, for routes without their own.
     pub public_url: Option<String>,
 }
 
-/// The shortest and the longest `max_head`: room for a delivery's own lines; and what one connection may make us hold.
+/// The bounds of `max_head`: it must leave room for a delivery's own lines, and it bounds the
+/// memory that a connection can make the gateway hold.
 const HEAD_BOUNDS: std::ops::RangeInclusive<u64> = 1024..=1 << 20;
 
 impl Server {
@@ -113,7 +116,8 @@ impl Server {
     }
 }
 
-/// A bound that the reader has already held far below the range of any platform's `usize`.
+/// A number as `usize`. The reader has already refused numbers that any platform's `usize` could
+/// not hold.
 fn whole(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
@@ -130,7 +134,7 @@ fn timeout(
     read.unwrap_or(Duration::from_secs(default_secs))
 }
 
-/// A size within `range`, or `default`; a whole number is plain bytes.
+/// A size within `range`, or `default`. A whole number without a unit is a number of bytes.
 pub(super) fn size(
     table: &mut Table<'_>,
     findings: &mut Findings,
@@ -199,8 +203,8 @@ fn read_listen(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<SocketAdd
     Some(addresses)
 }
 
-/// Whether two sockets cannot both be bound: the same address, or one of a family beside all of it. Port 0 never
-/// collides.
+/// Whether two sockets cannot both be bound: they have the same address, or one is for every
+/// address of its family and the other for an address of that family. Port 0 never collides.
 pub(super) fn collide(a: SocketAddr, b: SocketAddr) -> bool {
     let is_wild =
         a.is_ipv4() == b.is_ipv4() && (a.ip().is_unspecified() || b.ip().is_unspecified());
@@ -239,7 +243,7 @@ fn read_health_path(item: &Item<'_>, findings: &mut Findings) -> Option<String> 
     None
 }
 
-/// Reads a `public_url`, of the server or a route.
+/// Reads the `public_url` of the server or of a route.
 pub(super) fn read_public_url(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
     let text = item.text(findings, "\"https://hooks.example.com\"")?;
     let authority = text

@@ -1,7 +1,8 @@
-//! The notations of the configuration file: durations, sizes, addresses, networks, moments, URLs (SPEC 5).
+//! The notations of the configuration file: durations, sizes, addresses, networks and moments
+//! (contract: Configuration).
 //!
-//! Each parser takes the text as written and gives a checked value or a [`UnitFault`] that completes a sentence about
-//! it. None of them resolves names or opens anything.
+//! Each parser takes the text as written and returns a checked value or a [`UnitFault`], which
+//! completes a sentence about the text. No parser resolves a name or opens a file.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -11,15 +12,16 @@ use ipnet::IpNet;
 use crate::clock::UnixMillis;
 use crate::notation::timestamp::Tolerance;
 
-/// The longest duration taken: timers and clocks of every kind can still add it.
+/// The longest duration that is accepted: timers and clocks of every kind can still add it.
 const MAX_DURATION: Duration = Duration::from_secs(10 * 366 * 86_400);
 
-/// Why a text is not what it should be.
+/// Why a text is not in the notation that its key needs. It becomes a problem once the reader adds
+/// the key and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnitFault {
-    /// Completes "`key` …": "is no duration".
+    /// The end of the sentence that begins with the key: "is no duration".
     pub message: String,
-    /// What would be right.
+    /// The correction: a sentence for the operator.
     pub help: String,
 }
 
@@ -32,10 +34,10 @@ impl UnitFault {
     }
 }
 
-/// `500ms`, `10s`, `5m`, `72h`, `1d`: digits and one unit, up to ten years. Zero is for the caller to judge.
+/// `500ms`, `10s`, `5m`, `72h`, `1d`: digits and a unit, up to ten years. Zero is allowed.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// A sentence about the text.
 pub fn duration(text: &str) -> Result<Duration, UnitFault> {
     let help = "write digits and one of ms, s, m, h, d, as in `10s` or `72h`";
     let fault = || UnitFault::new("is no duration", help);
@@ -58,7 +60,7 @@ pub fn duration(text: &str) -> Result<Duration, UnitFault> {
 /// A duration above zero.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// A sentence about the text.
 pub fn timeout(text: &str) -> Result<Duration, UnitFault> {
     let timeout = duration(text)?;
     if timeout.is_zero() {
@@ -74,7 +76,7 @@ pub fn timeout(text: &str) -> Result<Duration, UnitFault> {
 /// A duration above zero, or `off`.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// A sentence about the text.
 pub fn tolerance(text: &str) -> Result<Tolerance, UnitFault> {
     if text == "off" {
         return Ok(Tolerance::Off);
@@ -84,7 +86,7 @@ pub fn tolerance(text: &str) -> Result<Tolerance, UnitFault> {
         ..fault
     })?;
     if within.is_zero() {
-        let help = "write a time above zero, as in `5m`; `off` judges no timestamp";
+        let help = "write a time above zero, as in `5m`, or `off` to accept timestamps of any age";
         return Err(UnitFault::new(
             "is zero: no delivery could be in time",
             help,
@@ -93,10 +95,10 @@ pub fn tolerance(text: &str) -> Result<Tolerance, UnitFault> {
     Ok(Tolerance::Within(within))
 }
 
-/// `64KiB`, `1MB`, or plain bytes: digits and at most one unit. Bytes.
+/// The number of bytes of `64KiB`, `1MB` or `4096`: digits and at most one unit.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// A sentence about the text.
 pub fn size(text: &str) -> Result<u64, UnitFault> {
     let help = "write digits and one of B, KB, KiB, MB, MiB, GB, GiB, as in `1MiB`";
     let fault = || UnitFault::new("is no size", help);
@@ -134,7 +136,7 @@ fn split_number(text: &str) -> Option<(&str, &str)> {
 /// An IP address and a port to listen on.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// A sentence about the text.
 pub fn listen_address(text: &str) -> Result<SocketAddr, UnitFault> {
     let help = "write an IP address and a port, as in `127.0.0.1:8080` or `[::1]:8080`; `0.0.0.0:8080` is every interface";
     text.parse()
@@ -144,7 +146,7 @@ pub fn listen_address(text: &str) -> Result<SocketAddr, UnitFault> {
 /// A network in CIDR notation, or a single address.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// A sentence about the text.
 pub fn network(text: &str) -> Result<IpNet, UnitFault> {
     let single = || text.parse::<IpAddr>().map(IpNet::from);
     text.parse::<IpNet>().or_else(|_| single()).map_err(|_| {
@@ -158,7 +160,7 @@ pub fn network(text: &str) -> Result<IpNet, UnitFault> {
 /// An RFC 3339 moment with its zone.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// A sentence about the text.
 pub fn moment(text: &str) -> Result<UnixMillis, UnitFault> {
     text.parse::<jiff::Timestamp>()
         .map(|moment| UnixMillis(moment.as_millisecond()))
@@ -170,7 +172,7 @@ pub fn moment(text: &str) -> Result<UnixMillis, UnitFault> {
         })
 }
 
-/// The number of bytes in the largest unit that says it exactly, for messages.
+/// A number of bytes for messages, in the largest unit that divides it.
 pub(crate) fn written_size(bytes: u64) -> String {
     let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     let exact = units
@@ -182,7 +184,7 @@ pub(crate) fn written_size(bytes: u64) -> String {
     )
 }
 
-/// A duration in the largest unit that says it exactly, for messages.
+/// A duration for messages, in the largest unit that divides it.
 pub(crate) fn written_duration(duration: Duration) -> String {
     let ms = duration.as_millis();
     let units = [
@@ -204,7 +206,7 @@ pub(crate) fn written_duration(duration: Duration) -> String {
 mod tests {
     use super::*;
 
-    /// Collects every row that does not come out as it should.
+    /// Compares every row with the parser's result, and reports all that differ.
     fn compare<T: PartialEq + std::fmt::Debug>(
         rows: &[(&str, Option<T>)],
         parse: impl Fn(&str) -> Result<T, UnitFault>,

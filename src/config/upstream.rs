@@ -1,8 +1,8 @@
-//! Where a route forwards to: its address, as `upstream` writes it (SPEC 5).
+//! The address to which a route forwards, as `upstream` writes it (contract: Configuration).
 
 use super::units::UnitFault;
 
-/// Where a route forwards to: scheme, host and port only.
+/// The address to which a route forwards: host and port, without path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Upstream {
     /// A name or an address, without brackets.
@@ -12,10 +12,11 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// `http://host:port`, and nothing behind it; port 80 where none is given.
+    /// Reads `http://host:port` with nothing behind it. Without a port, it is 80.
     ///
     /// # Errors
-    /// What is wrong with the text. It may hold a password (`user:password@`), so it is not repeated.
+    /// A sentence about the text. The text may hold a password (`user:password@`), so it is not
+    /// repeated.
     pub fn parse(text: &str) -> Result<Self, UnitFault> {
         const HELP: &str = "write scheme, host and port only, as in `http://127.0.0.1:3000`";
         if text.starts_with("https://") {

@@ -1,5 +1,6 @@
-//! A route's `upstream_headers`: what is set on forwarded requests as a proof that they came through the gateway
-//! (SPEC 2.8). Their values are secrets; no message shows one.
+//! A route's `upstream_headers`: headers that forwarded requests get as a proof that they came
+//! through the gateway (contract: Forwarding). Their values are secrets, and no message shows a
+//! value.
 
 use super::reader::{Findings, Item};
 use super::scheme::is_field_value;
@@ -9,7 +10,8 @@ use crate::key::secret::SecretText;
 use crate::scheme::{Part, Place, Scheme, TimestampAt};
 use crate::wire::head::{FieldName, fold};
 
-/// Header names that no `upstream_headers` may set: framing and connection, and what the gateway itself says.
+/// Header names that `upstream_headers` may not set: those of framing and connection, and those
+/// that the gateway itself sets.
 const RESERVED_HEADERS: &[&str] = &[
     "connection",
     "content-length",
@@ -30,7 +32,7 @@ const RESERVED_HEADERS: &[&str] = &[
     "x-request-id",
 ];
 
-/// Reads the table. What is wrong with it, `findings` knows; what could be read is given.
+/// Reads the table. Returns the headers that could be read; all others become problems.
 pub(super) fn read(
     item: &Item<'_>,
     findings: &mut Findings,
@@ -43,7 +45,7 @@ pub(super) fn read(
         return headers;
     };
     for (name, entry) in table.items() {
-        // Even under a wrong name this is a secret.
+        // The value is a secret even if the name is wrong.
         let value = secrets::read_reference(&entry, findings, sources);
         let problem = match FieldName::new(name) {
             None => Some((
@@ -76,7 +78,7 @@ pub(super) fn read(
                     } else {
                         entry.refuse(
                             findings,
-                            "holds what no header may hold",
+                            "holds a byte that no header may hold",
                             "use visible characters only",
                         );
                     }
@@ -100,7 +102,7 @@ fn is_reserved(field: &FieldName) -> bool {
             .any(|name| name.as_bytes() == folded)
 }
 
-/// Whether the scheme takes something from this header.
+/// Whether the scheme reads this header.
 fn is_read_by(scheme: &Scheme, field: &FieldName) -> bool {
     let is_it = |name: &FieldName| name.is_or_aliases(field.as_str().as_bytes());
     let places = [&scheme.event_id, &scheme.event_type, &scheme.account];

@@ -1,29 +1,35 @@
-//! The families of presets: what the providers of each have in common.
+//! The families of presets: what the providers of a family have in common.
 
-/// A family of providers, in the order in which `verigate providers` and the generated table list them.
+/// A family of providers, in the order in which `verigate providers` and the generated table list
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Family {
-    /// `standard-webhooks`: id, timestamp and body under HMAC-SHA256, and a list of `v1,…` signatures. The headers are
-    /// `webhook-*`, or Svix's own `svix-*`.
+    /// `standard-webhooks`: id, timestamp and body under HMAC-SHA256, and a list of `v1,…`
+    /// signatures. The headers are `webhook-*`, or Svix's own `svix-*`.
     StandardWebhooks,
-    /// `timestamped-hmac`: an HMAC over the body and a timestamp outside it. The signature has a header of its own, or
-    /// is in a list of labelled signatures, mostly together with the timestamp.
+    /// `timestamped-hmac`: an HMAC over the body and a timestamp outside it. The signature has a
+    /// header of its own, or is in a list of labelled signatures, mostly together with the
+    /// timestamp.
     TimestampedHmac,
-    /// `body-hmac`: an HMAC over the body alone. The only timestamp there may be is a value in the body.
+    /// `body-hmac`: an HMAC over the body alone. A timestamp, if there is any, is a value in the
+    /// body.
     BodyHmac,
-    /// `url-hmac`: an HMAC over the URL and the body. The URL is the one that the provider calls, so a route needs
-    /// `public_url`.
+    /// `url-hmac`: an HMAC over the URL and the body. The provider signs the URL that it calls, so a
+    /// route needs `public_url`.
     UrlHmac,
-    /// `keyed-hash`: a plain hash over a text that contains the secret, which is weaker than an HMAC.
+    /// `keyed-hash`: a plain hash over a text that contains the secret, which is weaker than an
+    /// HMAC.
     KeyedHash,
-    /// `asymmetric`: a signature with the provider's private key. `secrets` of the route hold the public key.
+    /// `asymmetric`: a signature with the provider's private key. `secrets` of the route hold the
+    /// public key.
     Asymmetric,
     /// `jwt-digest`: a JSON Web Token whose claims contain a digest of the body, or the whole body.
     JwtDigest,
-    /// `token`: the secret itself is sent. It covers nothing of the delivery, and whoever sees one can make others.
+    /// `token`: the secret itself is sent. It covers nothing of the delivery, and whoever sees a
+    /// delivery can make others.
     Token,
-    /// `special`: signed content that no template can say, so `code` names a verifier of its own. Mailgun belongs here
-    /// as well: it signs two values of the body, not the body.
+    /// `special`: no template can describe the signed content, so `code` names a verifier of its
+    /// own. Mailgun belongs here as well: it signs two values of the body, not the body.
     Special,
 }
 

@@ -1,5 +1,5 @@
-//! One preset file: facts about a provider, and under `[scheme]` the provider's scheme, read by the code that reads
-//! `[route.scheme]`.
+//! A preset file: facts about a provider, and under `[scheme]` the provider's scheme, read by the
+//! code that reads `[route.scheme]`.
 
 mod family;
 
@@ -16,9 +16,9 @@ const EXAMPLE: &str = "itellico";
 /// How well the facts of a preset are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Basis {
-    /// `primary`: from the provider's own pages or packages.
+    /// `primary`: the facts are from the provider's own pages or packages.
     Primary,
-    /// `secondary`: from somebody else's.
+    /// `secondary`: the facts are from somebody else's pages or packages.
     Secondary,
 }
 
@@ -44,7 +44,7 @@ pub struct Preset {
     pub title: String,
     /// Other names that `provider = "…"` takes for it.
     pub aliases: Vec<String>,
-    /// What it has in common with other providers.
+    /// The family of providers that it belongs to.
     pub family: Family,
     /// How the provider signs its deliveries; the tolerance in it is the default of a route.
     pub scheme: Scheme,
@@ -60,13 +60,14 @@ pub struct Preset {
     pub horizon: Option<Duration>,
     /// Warnings and peculiarities, each a sentence for the user.
     pub notes: Vec<String>,
-    /// Its file as `verigate providers` shows it: under the provider's name, and without the family.
+    /// Its file as `verigate providers` shows it: with the provider's name in every table header,
+    /// and without the family.
     pub text: String,
 }
 
 impl Preset {
-    /// Reads the file called `name`, whose text is `text` and whose keys are in `table`. `None` where a key is missing or
-    /// wrong, which `findings` then knows.
+    /// Reads the file called `name`, whose text is `text` and whose keys are in `table`. `None`
+    /// where a key is missing or wrong, which is then a problem in `findings`.
     pub(super) fn read(
         name: &str,
         text: &str,
@@ -120,14 +121,15 @@ impl Preset {
         })
     }
 
-    /// Whether the facts are the provider's own.
+    /// Whether the facts come from the provider itself.
     pub fn is_documented(&self) -> bool {
         self.basis == Basis::Primary
     }
 
-    /// The place in every list: by family, then by part of the family, then by name. The two large families have parts:
-    /// confirmed facts come before unconfirmed ones, and in `timestamped-hmac` a signature with a header of its own comes
-    /// before lists of labelled signatures.
+    /// The place in every list: by family, then by part of the family, then by name. Two large
+    /// families have parts: confirmed facts come before unconfirmed facts, and in
+    /// `timestamped-hmac` a signature with a header of its own comes before lists of labelled
+    /// signatures.
     pub(super) fn place(&self) -> (Family, u8, &str) {
         let has_labels = self.scheme.items().assign.is_some();
         let part = match self.family {
@@ -145,8 +147,8 @@ impl Preset {
     }
 }
 
-/// The text of a preset file with the provider's name in front of every table, `[name]` and `[name.scheme]`, and without
-/// the family.
+/// The text of a preset file with the provider's name in front of every table, `[name]` and
+/// `[name.scheme]`, and without the family.
 fn shown(name: &str, text: &str) -> String {
     let mut shown = format!("[{name}]\n");
     for line in text.lines().filter(|line| !line.starts_with("family = ")) {

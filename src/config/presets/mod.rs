@@ -1,7 +1,9 @@
-//! The providers that are known by name (SPEC 6): one file each, `stripe.toml` for `provider = "stripe"`.
+//! The providers that are known by name (contract: Providers): a file each, `stripe.toml` for
+//! `provider = "stripe"`.
 //!
-//! A scheme is written exactly as in `[route.scheme]` and read by the same code, so a preset can say nothing that a user
-//! cannot. Below `unsupported/` are the providers that have no preset, each with the reason.
+//! A scheme is written exactly as in `[route.scheme]` and read by the same code, so a preset can
+//! say only what a user can say. Below `unsupported/` are the providers that have no preset, each
+//! with the reason.
 
 use std::path::Path;
 
@@ -14,13 +16,15 @@ pub use super::preset::{Basis, Family, Preset};
 use super::problem::Problems;
 use super::reader::{Findings, Table, suggestion};
 
-/// The folder of this file as it was when the program was compiled. Presets are the TOML files directly in it.
+/// The folder of this file as it was when the program was compiled. Presets are the TOML files
+/// directly in it.
 static FOLDER: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/src/config/presets");
 
 /// The folder in [`FOLDER`] for providers that have no preset.
 const UNSUPPORTED: &str = "unsupported";
 
-// A file with a mistake is left out and the others go on working; a test refuses to let one be shipped.
+// If a file has a mistake, it is left out and the others go on working; a test makes sure that no
+// such file is shipped.
 static PRESETS: Lazy<Vec<Preset>> = Lazy::new(|| {
     let mut presets: Vec<_> = read_presets().filter_map(Result::ok).collect();
     presets.sort_by(|a, b| a.place().cmp(&b.place()));
@@ -81,8 +85,8 @@ pub fn find(name: &str) -> Option<&'static Preset> {
     all().iter().find(|preset| preset.is_called(name))
 }
 
-/// The answer to a user who named a provider without a preset, without a capital letter: the reason if it is known, else
-/// the name that was probably meant.
+/// The answer to a user who named a provider without a preset, without a capital letter: the reason
+/// if it is known, otherwise the name that was probably meant.
 pub fn why_not(name: &str) -> String {
     if let Some(known) = unsupported().iter().find(|known| known.name == name) {
         let instead = known
@@ -138,7 +142,8 @@ pub(super) fn read_unsupported() -> impl Iterator<Item = Result<Unsupported, Pro
     files(UNSUPPORTED).filter_map(read)
 }
 
-/// Reads a TOML file, given by its path in [`FOLDER`] without the ending. A value of `None` comes with a problem.
+/// Reads a TOML file, given by its path in [`FOLDER`] without the ending. If `read` gives
+/// `None`, it has added a problem, so the problems are returned.
 fn read_file<T>(
     path: &Path,
     text: &str,
@@ -152,7 +157,8 @@ fn read_file<T>(
     Ok(value)
 }
 
-/// The TOML files directly in a folder, given by its path in [`FOLDER`]: each name without its ending, and the text.
+/// The TOML files directly in a folder, given by its path in [`FOLDER`]: each name without its
+/// ending, and the text.
 pub(super) fn files(folder: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     let folder = if folder.is_empty() {
         Some(&FOLDER)

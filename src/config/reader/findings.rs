@@ -1,8 +1,9 @@
-//! What a reading has found besides values: problems and warnings, each with its place in the text, and the parts of
-//! the text that must not be shown.
+//! Everything that a reading finds besides values: problems and warnings, each with its place in
+//! the text, and the parts of the text that must not be shown.
 //!
-//! At the end the file is refused with every problem at once, in the order of its text (contract: Configuration). Where
-//! the syntax is broken, most of what follows from the broken part is left out.
+//! At the end the file is refused with every problem at once, in the order of its text (contract:
+//! Configuration). Where the syntax is broken, problems that only follow from the broken part are
+//! left out.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -13,16 +14,17 @@ use toml::de::DeValue;
 use crate::config::mask::Masked;
 use crate::config::problem::{LineStarts, Problem, Problems};
 
-/// What a reading has found besides values.
+/// The problems, warnings and hidden ranges that a reading has found so far.
 #[derive(Debug, Default)]
 pub(in crate::config) struct Findings {
     problems: Vec<Finding>,
-    // Kept apart: where the syntax is broken, what seems to be missing may stand in the broken part.
+    // Kept apart, and left out where the syntax is broken: a key that seems to be missing may be in
+    // the broken part.
     absences: Vec<Finding>,
     warnings: Vec<(Range<usize>, String)>,
     hidden: Vec<Range<usize>>,
     is_broken: bool,
-    // Lines that the parser could not read, and from where on it could read nothing.
+    // The lines that the parser could not read, and the place from which on it could read nothing.
     broken_lines: BTreeSet<usize>,
     unreadable_from: Option<usize>,
 }
@@ -36,7 +38,7 @@ struct Finding {
 }
 
 impl Findings {
-    /// Something that is wrong.
+    /// Adds a problem.
     pub(in crate::config) fn problem(
         &mut self,
         span: Range<usize>,
@@ -51,7 +53,7 @@ impl Findings {
         });
     }
 
-    /// Something that is not there and should be; `span` is where it would belong.
+    /// Adds a problem about a key or a table that is missing; `span` is the place where it belongs.
     pub(in crate::config) fn absence(
         &mut self,
         span: Range<usize>,
@@ -66,14 +68,15 @@ impl Findings {
         });
     }
 
-    /// The errors of the TOML parser, in the order of the text: the first of each line, since the parser goes on with
-    /// what is left of it.
+    /// Adds the errors of the TOML parser, in the order of the text. Of each line only the first is
+    /// added, since the parser goes on with the rest of a line that it could not read.
     pub(in crate::config) fn syntax(&mut self, text: &str, errors: &[toml::de::Error]) {
         let lines = LineStarts::of(text);
         for error in errors {
             self.is_broken = true;
             let span = error.span().unwrap_or(text.len()..text.len());
-            // An open list swallows every line that follows, and each of them would be wrong in several ways.
+            // An open list swallows every line that follows, and each of them would be wrong in
+            // several ways.
             if error.message().starts_with("unexpected `=` in array") {
                 let line_start = text
                     .get(..span.start)
@@ -82,7 +85,7 @@ impl Findings {
                 self.problems
                     .retain(|earlier| earlier.span.start < line_start);
                 self.unreadable_from = Some(line_start);
-                let message = "a key stands within a list that was not closed".to_owned();
+                let message = "a key begins inside a list that is not closed".to_owned();
                 let help = "close the list before it with `]`".to_owned();
                 self.problems.push(Finding {
                     span,
@@ -105,7 +108,8 @@ impl Findings {
         }
     }
 
-    /// How messages call a key: where the syntax is broken, what looks like a key may be a part of a secret.
+    /// The name that messages use for a key. Where the syntax is broken, a text that looks like a
+    /// key may be a part of a secret, so it is not shown.
     pub(in crate::config) fn shown_key(&self, path: &str) -> String {
         let is_plain = path.len() <= 128 && path.chars().all(|c| c.is_ascii_graphic() || c == ' ');
         if self.is_broken || !is_plain {
@@ -115,7 +119,7 @@ impl Findings {
         }
     }
 
-    /// Something allowed but worth a sentence.
+    /// Adds a warning: a sentence about something that is allowed.
     pub(in crate::config) fn warn(&mut self, span: Range<usize>, message: impl Into<String>) {
         self.warnings.push((span, message.into()));
     }
@@ -125,7 +129,8 @@ impl Findings {
         self.hidden.push(span);
     }
 
-    /// Hides every value in a value, whatever its type; keys stay.
+    /// Hides all that is written in a value, whatever its type; the keys of a table are still
+    /// shown.
     pub(in crate::config) fn hide_all(&mut self, value: &Spanned<DeValue<'_>>) {
         match value.get_ref() {
             DeValue::Array(items) => items.iter().for_each(|item| self.hide_all(item)),
@@ -134,7 +139,7 @@ impl Findings {
         }
     }
 
-    /// Ends a reading: the warnings, each with its place, or every problem.
+    /// Ends a reading: returns the warnings, each with its place, or every problem.
     pub(in crate::config) fn finish(
         mut self,
         path: &str,
@@ -144,7 +149,7 @@ impl Findings {
             self.problems.append(&mut self.absences);
         }
         let lines = LineStarts::of(text);
-        // What a broken line seems to say is not what was meant.
+        // A value that seems to be on a broken line is not the value that was meant.
         let end = self.unreadable_from.unwrap_or(usize::MAX);
         let is_readable =
             |at: usize| at < end && !self.broken_lines.contains(&lines.position(at).line);

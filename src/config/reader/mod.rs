@@ -1,7 +1,9 @@
-//! A TOML tree read key by key: required, optional, wrong type, unknown keys with a suggestion (SPEC 5).
+//! A TOML tree read key by key: required and optional keys, wrong types, unknown keys with a
+//! suggestion (contract: Configuration).
 //!
-//! Nothing here stops at the first problem: each read says what it found to [`Findings`] and gives `None`, the caller
-//! goes on with a default, and the file is refused at the end if there was any problem. Knows no key by name.
+//! Nothing here stops at the first problem. A read that fails adds its problem to [`Findings`] and
+//! returns `None`, the caller goes on with a default, and at the end the file is refused if there
+//! was any problem. No key is known here by name.
 
 mod findings;
 
@@ -13,7 +15,8 @@ use toml::de::{DeArray, DeTable, DeValue};
 pub(super) use self::findings::Findings;
 use super::units::UnitFault;
 
-/// A table under way: knows which of its keys were asked for, so that the rest are unknown.
+/// A table that is being read. It remembers which keys were asked for, so that the others can be
+/// refused as unknown.
 #[derive(Debug)]
 pub(super) struct Table<'t> {
     path: String,
@@ -24,7 +27,8 @@ pub(super) struct Table<'t> {
 }
 
 impl<'t> Table<'t> {
-    /// A table called `path` in messages (empty for the file itself), whose header or opening stands at `span`.
+    /// A table called `path` in messages (empty for the file itself), whose header or opening
+    /// bracket is at `span`.
     pub(super) fn new(
         path: impl Into<String>,
         span: Range<usize>,
@@ -39,12 +43,13 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// Where the table begins: a place for what is missing in it.
+    /// The place where the table begins, which is also the place for problems with a key that is
+    /// missing.
     pub(super) fn span(&self) -> Range<usize> {
         self.span.clone()
     }
 
-    /// How messages call a key of this table.
+    /// The name that messages use for a key of this table.
     pub(super) fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() {
             key.to_owned()
@@ -53,7 +58,8 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// Where a key of this table stands, or of a table in it (`timestamp.unit`), as deep as there is one.
+    /// The place of a key of this table, or of a key in a table within it (`timestamp.unit`). Where
+    /// a key on the way is missing, the place of the last key that exists.
     pub(super) fn span_of(&self, dotted: &str) -> Range<usize> {
         let (mut span, mut entries) = (self.span(), self.entries);
         for key in dotted.split('.') {
@@ -69,7 +75,7 @@ impl<'t> Table<'t> {
         span
     }
 
-    /// The item under `key`, which is known from now on.
+    /// The item under `key`. The key is known from now on.
     pub(super) fn item(&mut self, key: &'static str) -> Option<Item<'t>> {
         if !self.known.contains(&key) {
             self.known.push(key);
@@ -82,7 +88,7 @@ impl<'t> Table<'t> {
         })
     }
 
-    /// The item under `key`; that it is not there is a problem.
+    /// The item under `key`. Adds a problem where the key is missing.
     pub(super) fn required(
         &mut self,
         findings: &mut Findings,
@@ -114,7 +120,7 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// Every item, for tables whose keys are the operator's own.
+    /// Every item, for tables whose keys are chosen by the operator.
     pub(super) fn items(&self) -> impl Iterator<Item = (&'t str, Item<'t>)> {
         let path = |key: &str| self.path_of(key);
         let item = move |(key, value): (&'t Spanned<_>, &'t _)| -> (&'t str, Item<'t>) {
@@ -135,14 +141,14 @@ impl<'t> Table<'t> {
             .into_iter()
     }
 
-    /// Ends the table: what was never asked for is unknown.
+    /// Ends the table: refuses every key that was never asked for.
     pub(super) fn finish(&self, findings: &mut Findings) {
         for (key, value) in self.entries {
             let name: &str = key.get_ref();
             if self.known.contains(&name) || self.later.contains(&name) {
                 continue;
             }
-            // Perhaps a misspelt `secrets`.
+            // The key may be a misspelt `secrets`.
             findings.hide_all(value);
             let help = match suggestion(name, self.known.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -176,24 +182,24 @@ pub(super) fn suggestion<'c>(
         .map(|(_, candidate)| candidate)
 }
 
-/// A value, with the key it stands under.
+/// A value together with its key.
 #[derive(Clone, Debug)]
 pub(super) struct Item<'t> {
-    /// How messages call it: `server.threads`.
+    /// The name that messages use for it: `server.threads`.
     pub(super) path: String,
-    /// Where its key stands.
+    /// The place of its key.
     pub(super) key_span: Range<usize>,
-    /// The value and where it stands.
+    /// The value, with its place.
     pub(super) value: &'t Spanned<DeValue<'t>>,
 }
 
 impl<'t> Item<'t> {
-    /// Where the value stands.
+    /// The place of the value.
     pub(super) fn span(&self) -> Range<usize> {
         self.value.span()
     }
 
-    /// Says that the value is wrong; `help` is what would be right.
+    /// Adds a problem with the value; `help` is the correction.
     pub(super) fn refuse(
         &self,
         findings: &mut Findings,
@@ -276,7 +282,7 @@ impl<'t> Item<'t> {
         self.checked(findings, parse(text))
     }
 
-    /// What a parser made of this value, or its fault as a problem.
+    /// The value that a parser made of the text; a fault of the text becomes a problem.
     pub(super) fn checked<T>(
         &self,
         findings: &mut Findings,
@@ -291,7 +297,7 @@ impl<'t> Item<'t> {
         }
     }
 
-    /// One of a closed list of names.
+    /// A name from a closed list; `later` are the names that a later version will know.
     pub(super) fn one_of<T>(
         &self,
         findings: &mut Findings,
@@ -324,7 +330,7 @@ impl<'t> Item<'t> {
                     .unwrap_or_default();
                 self.refuse(
                     findings,
-                    "is none of the known ones",
+                    "is not a known name",
                     format!("{near}known: {known}"),
                 );
             }
@@ -364,7 +370,7 @@ impl<'t> Item<'t> {
         flag
     }
 
-    /// A list's elements, which bear its name.
+    /// The elements of a list. Messages call each by the list's name.
     pub(super) fn list(&self, findings: &mut Findings, example: &str) -> Option<Vec<Item<'t>>> {
         let list: Option<&'t DeArray<'t>> = self.value.get_ref().as_array();
         if list.is_none() {

@@ -1,6 +1,7 @@
-//! `secrets = ["learn:PATH"]`: the secret comes with the provider's handshake and is kept in a file (SCHEMES 5).
+//! `secrets = ["learn:PATH"]`: the secret comes with the provider's handshake and is kept in a file
+//! (schemes: Handshakes).
 //!
-//! Here it is looked for; that it is written once, and when, is the gateway's.
+//! This file only looks for the secret. The gateway writes it, once, when the handshake comes.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,16 +12,16 @@ use crate::config::learned_name;
 use crate::config::reader::{Findings, Item};
 use crate::key::secret::Secret;
 
-/// Where the secret is kept, and the secret itself once it has come.
+/// The file of the secret, and the secret itself once it has come.
 #[derive(Debug)]
 pub(in crate::config) struct Learned {
     /// Absolute, or relative to the process's directory, as the configuration's own path is.
     pub(in crate::config) path: PathBuf,
-    /// `None`: the handshake is still to come.
+    /// `None` while the handshake is still to come.
     pub(in crate::config) secret: Option<Secret>,
 }
 
-/// Whether an entry is one.
+/// Whether an entry is of this form.
 pub(super) fn is_one(entry: &Item<'_>) -> bool {
     entry
         .value
@@ -29,8 +30,8 @@ pub(super) fn is_one(entry: &Item<'_>) -> bool {
         .is_some_and(|text| text.starts_with(LEARN))
 }
 
-/// Reads the one entry. `learns` says whether the scheme's handshake brings a secret, `is_alone` whether no other entry
-/// stands beside it.
+/// Reads the entry. `learns` says whether the scheme's handshake brings a secret, `is_alone`
+/// whether the list has no other entry.
 pub(super) fn read(
     entry: &Item<'_>,
     findings: &mut Findings,
@@ -44,13 +45,13 @@ pub(super) fn read(
         let help = "name the secret itself, as in `env:WEBHOOK_SECRET`; only the handshakes `asana` and `notion` bring one";
         entry.refuse(
             findings,
-            "waits for a handshake that brings the secret, and the scheme has none",
+            "waits for a handshake that brings the secret, but the scheme has no such handshake",
             help,
         );
         return None;
     }
     if !is_alone {
-        let help = "leave the others out: what the handshake brings is all that the route has";
+        let help = "leave the others out: the handshake brings the route's only secret";
         entry.refuse(findings, "has `learn:` beside other secrets", help);
         return None;
     }
@@ -73,7 +74,11 @@ pub(super) fn read(
     }
     if !folder.is_dir() {
         let message = format_args!("needs the directory of {written}, which does not exist");
-        entry.refuse(findings, message, "make it, for this user to write in");
+        entry.refuse(
+            findings,
+            message,
+            "make the directory, and let this user write to it",
+        );
         return None;
     }
     let called = learned_name(&path);
@@ -85,7 +90,7 @@ pub(super) fn read(
             entry.refuse(
                 findings,
                 format_args!("needs the file {written}: {why}"),
-                "let this user look for it",
+                "allow this user to look into its directory",
             );
             return None;
         }

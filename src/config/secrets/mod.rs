@@ -1,9 +1,9 @@
-//! `env:`, `file:` and `plain:` references become secret text (SPEC 5); a route's `secrets` become [`Secret`]s.
+//! A route's `secrets` become [`Secret`]s (contract: Secrets).
 //!
-//! A public key may stand as it is; a secret that a handshake brings is `learn:PATH` (in `learn`).
+//! An entry is a reference ([`resolve`]), a public key as it is, or `learn:PATH` where a handshake
+//! brings the secret (`learn`). Whether a text is a key of its scheme is not judged here.
 //!
-//! The only reader of the environment, and of files other than the configuration itself. No message holds a byte of a
-//! secret. Whether a text is a key of its scheme is not judged here.
+//! No message holds a byte of a secret.
 
 mod learn;
 mod reference;
@@ -21,7 +21,8 @@ use super::units::moment;
 use crate::clock::UnixMillis;
 use crate::key::secret::{Secret, SecretText};
 
-/// Reads a value that is one reference (`admin.token`, a value of `upstream_headers`). A literal is kept out of messages.
+/// Reads a value that is a single reference (`admin.token`, a value of `upstream_headers`). A
+/// literal is kept out of messages.
 pub(super) fn read_reference(
     item: &Item<'_>,
     findings: &mut Findings,
@@ -51,7 +52,7 @@ fn hide_literal(item: &Item<'_>, findings: &mut Findings) {
     }
 }
 
-/// What a scheme's secrets may be.
+/// The kinds of entries that a scheme allows in `secrets`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
     pub(super) taken: Taken,
@@ -62,9 +63,10 @@ pub(super) struct Wanted {
 /// A route's secrets.
 #[derive(Debug, Default)]
 pub(super) struct Listed<'t> {
-    /// Each with the place where it stands. Empty where none could be read, or where it is still to come.
+    /// The secrets, each with its place. Empty where no entry could be read, or where the secret is
+    /// still to come.
     pub(super) secrets: Vec<(Item<'t>, Secret)>,
-    /// Where the secret is kept that a handshake brings.
+    /// The file for the secret that a handshake brings.
     pub(super) learn: Option<PathBuf>,
 }
 
@@ -133,11 +135,11 @@ pub(super) fn read_list<'t>(
     listed
 }
 
-/// A list under way.
+/// The state of reading a list.
 struct Reading<'s, 'e> {
     sources: &'s Sources<'e>,
     taken: Taken,
-    // How many of each had no name of their own so far.
+    // How many literal secrets and literal keys had no name of their own so far.
     literals: usize,
     keys: usize,
 }
@@ -177,7 +179,7 @@ impl Reading<'_, '_> {
             );
         } else if not_after.is_some_and(|end| end <= self.sources.now) {
             let message = format!(
-                "the secret `{}` is past its `not_after` and proves nothing any more",
+                "the secret `{}` has passed its `not_after` and proves nothing any more",
                 secret.name
             );
             findings.warn(bounds, message);

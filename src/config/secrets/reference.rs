@@ -1,7 +1,8 @@
-//! One reference to a secret, `env:NAME`, `file:PATH` or `plain:TEXT`, followed to the secret's text (contract: Secrets).
+//! A reference to a secret, `env:NAME`, `file:PATH` or `plain:TEXT`, followed to the secret's text
+//! (contract: Secrets).
 //!
-//! This is the only reader of the environment, and of files other than the configuration itself. No message holds a
-//! byte of a secret.
+//! This is the only reader of the environment, and of files other than the configuration itself. No
+//! message holds a byte of a secret.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -18,21 +19,21 @@ use crate::key::secret::SecretText;
 /// The beginning of an entry whose secret comes with a handshake.
 pub(super) const LEARN: &str = "learn:";
 
-/// The most that is read of a secret file.
+/// The largest secret file, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
 
-/// What a secret may be written as, for messages.
-const FORMS: &str =
-    "write `env:NAME` or `file:PATH`; `plain:TEXT` if it really must stand in this file";
+/// The forms of a reference, for messages.
+const FORMS: &str = "write `env:NAME` or `file:PATH`; `plain:TEXT` if the secret really must be \
+                     written in this file";
 
-/// Where references lead.
+/// The surroundings in which references are followed.
 #[derive(Clone, Copy)]
 pub struct Sources<'s> {
-    /// What a relative `file:` path is relative to: the directory of the configuration file.
+    /// The directory that relative `file:` paths start from: that of the configuration file.
     pub base_dir: &'s Path,
     /// Looks a variable up in the environment.
     pub env: &'s dyn Fn(&str) -> Option<OsString>,
-    /// The moment by which a secret's `not_after` is called past.
+    /// The present moment; a secret whose `not_after` lies before it is expired.
     pub now: UnixMillis,
 }
 
@@ -64,23 +65,24 @@ fn read_env(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
-/// A reference followed.
+/// A reference that was followed.
 #[derive(Clone, Debug)]
 pub struct Resolved {
-    /// What it led to, one trailing newline dropped.
+    /// The secret's text, without the newline at its end.
     pub text: SecretText,
     /// `env:NAME` or `file:BASENAME`; `None` for `plain:`.
     pub name: Option<String>,
-    /// What is worth a warning, such as line endings. Each completes "secret NAME …".
+    /// Oddities worth a warning, such as line endings. Each completes "secret NAME …".
     pub warnings: Vec<String>,
-    /// Likewise, where it is a secret: that others can read it. A public key is for all to read.
+    /// Ways in which others can read the text, which are worth a warning unless it is a public key.
+    /// Each completes "secret NAME …".
     pub exposures: Vec<String>,
 }
 
-/// Follows one reference, as in `env:NAME`.
+/// Follows a reference, as in `env:NAME`.
 ///
 /// # Errors
-/// What is wrong with it; its text is repeated only where it names a variable or a file.
+/// A sentence about the reference. Its text is repeated only where it names a variable or a file.
 pub fn resolve(reference: &str, sources: &Sources<'_>) -> Result<Resolved, UnitFault> {
     let (mut warnings, mut exposures) = (Vec::new(), Vec::new());
     let (bytes, name, emptiness) = if let Some(variable) = reference.strip_prefix("env:") {
@@ -117,10 +119,14 @@ pub fn resolve(reference: &str, sources: &Sources<'_>) -> Result<Resolved, UnitF
             format!("the file {path}"),
         )
     } else if let Some(text) = reference.strip_prefix("plain:") {
-        exposures.push("stands in the configuration file for all its readers to see".to_owned());
+        exposures.push(
+            "is written in the configuration file, where everybody who can read the file sees it"
+                .to_owned(),
+        );
         (text.as_bytes().to_vec(), None, "it".to_owned())
     } else if reference.starts_with(LEARN) {
-        let help = "`secrets = [\"learn:PATH\"]`, and nothing else, stands on a route whose handshake brings the secret";
+        let help = "write `secrets = [\"learn:PATH\"]`, with nothing else in the list, on a \
+                    route whose handshake brings the secret";
         return Err(fault("cannot be learned here".to_owned(), help));
     } else {
         return Err(fault(
@@ -166,7 +172,7 @@ pub fn resolve(reference: &str, sources: &Sources<'_>) -> Result<Resolved, UnitF
             .filter(|(is_so, _)| *is_so)
             .map(|(_, words)| words.to_owned()),
     );
-    // A copy of the exact length: a buffer cut short would keep what it no longer shows.
+    // A copy of the exact length: a longer buffer would still hold the bytes that were cut off.
     Ok(Resolved {
         text: SecretText::new(bytes.as_slice().to_vec()),
         name,
@@ -194,14 +200,16 @@ fn file_fault(path: &str, why: &io::Error) -> UnitFault {
     )
 }
 
-/// Reads a regular file of at most [`MAX_FILE`] bytes, links followed; never waits for a pipe or a device.
+/// Reads a regular file of at most [`MAX_FILE`] bytes, following links; never waits for a pipe or a
+/// device.
 fn read_file(
     path: &Path,
     warnings: &mut Vec<String>,
     exposures: &mut Vec<String>,
 ) -> io::Result<Vec<u8>> {
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
-    // Asked first, so that nothing is opened that takes offence at it; and again of what was opened.
+    // The kind of the file is looked at before it is opened, since opening a device can have
+    // effects, and again once it is open, since the path may lead elsewhere by then.
     let is_regular = std::fs::metadata(path)?.is_file();
     let file: Option<File> = is_regular
         .then(|| {
@@ -217,7 +225,7 @@ fn read_file(
     if !facts.is_file() {
         return Err(other());
     }
-    // One allocation for all of it, so that no half-read copy is left behind by a growing buffer.
+    // A single allocation, so that a growing buffer leaves no half-read copy behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(
         usize::try_from(MAX_FILE).unwrap_or(0) + 32,
     ));

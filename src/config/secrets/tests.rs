@@ -1,4 +1,4 @@
-//! References that lead somewhere, and those that must not hang, crash or show anything.
+//! References that can be followed, and references that must not hang, crash or show anything.
 
 use std::ffi::OsString;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -8,7 +8,7 @@ use super::{Resolved, Sources, resolve};
 use crate::clock::UnixMillis;
 use crate::config::units::UnitFault;
 
-/// A directory with one secret file of mode 0600.
+/// A directory with a secret file of mode 0600.
 fn with_file(content: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("hook");
@@ -159,7 +159,7 @@ fn cf_03_a_file_open_to_others_is_warned_about_and_a_link_is_followed() {
         for reference in ["file:hook", "file:link"] {
             let resolved = resolve_in(directory.path(), reference).unwrap();
             let found = [resolved.warnings.len(), resolved.exposures.len()];
-            // That others may write concerns public keys too.
+            // A file that others may write to is dangerous for public keys too.
             let expected = if mode & 0o022 == 0 {
                 [0, warnings]
             } else {

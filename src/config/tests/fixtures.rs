@@ -1,10 +1,11 @@
-//! Public keys for tests: each belongs to a pair made for this purpose, whose private half is used for nothing.
+//! Public keys for tests. Each belongs to a pair made for this purpose, whose private half is used
+//! for nothing else.
 
 /// 32 bytes in hex, as Discord gives it.
 pub(crate) const ED25519_HEX: &str =
     "c461dc6b3b11b8b11a667ee84fb0d79627b83f31c4fd3093496ceacd90e1ca72";
 
-/// The same as PEM.
+/// The same key as PEM.
 pub(crate) const ED25519_PEM: &str = "-----BEGIN PUBLIC KEY-----\n\
     MCowBQYDK2VwAyEAxGHcazsRuLEaZn7oT7DXlie4PzHE/TCTSWzqzZDhynI=\n\
     -----END PUBLIC KEY-----\n";
@@ -13,7 +14,7 @@ pub(crate) const ED25519_PEM: &str = "-----BEGIN PUBLIC KEY-----\n\
 pub(crate) const ED25519_FINGERPRINT: &str =
     "05d6233f451cc9cf555eaf7eadc05bfe77440261a99de6955355e233a47a3703";
 
-/// The private half of it.
+/// The private half of the pair.
 pub(crate) const ED25519_PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\n\
     MC4CAQAwBQYDK2VwBCIEIP7mwrAr6xOaRhFGomZDgFuOnCgEISa/Cv9/+Nj4Os93\n\
     -----END PRIVATE KEY-----\n";
@@ -24,7 +25,7 @@ pub(crate) const P256_PEM: &str = "-----BEGIN PUBLIC KEY-----\n\
     KFhsbhkAZAlMBREuJAphl5lTmxm8NbcLVo35MzCXuzJ+dWwb9A+KK9BaBA==\n\
     -----END PUBLIC KEY-----\n";
 
-/// A certificate of it, from the year 2020.
+/// A certificate of the P-256 key, from the year 2020.
 pub(crate) const P256_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n\
     MIIBCjCBsgIBATAKBggqhkjOPQQDAjASMRAwDgYDVQQDDAdleHBpcmVkMB4XDTIw\n\
     MDEwMTAwMDAwMFoXDTIxMDEwMTAwMDAwMFowEjEQMA4GA1UEAwwHZXhwaXJlZDBZ\n\

@@ -1,4 +1,5 @@
-//! `[route.handshake]` and `secrets = ["learn:PATH"]`: what each becomes, and what a wrong one is told (SCHEMES 5).
+//! `[route.handshake]` and `secrets = ["learn:PATH"]`: the settings that each becomes, and the
+//! problems of wrong settings (schemes: Handshakes).
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
@@ -9,7 +10,7 @@ use crate::clock::UnixMillis;
 use crate::config::{Config, HandshakeMode, Problems, Sources, parse};
 use crate::scheme::Handshake;
 
-/// A route whose scheme has this handshake; `lines` are the route's own.
+/// A route whose scheme has this handshake; `lines` are added to the route.
 fn with(handshake: &str, lines: &str) -> String {
     format!(
         "[[route]]\nname = \"c\"\npath = \"/c\"\nsecrets = [\"env:S\"]\nupstream = \"http://127.0.0.1:3000\"\n{lines}\n\
@@ -26,7 +27,7 @@ fn braintree(secret: &str, lines: &str) -> String {
     )
 }
 
-/// A route that learns its secret.
+/// A route whose secret comes with a handshake.
 fn learning(handshake: &str, secrets: &str) -> String {
     with(handshake, "").replace("[\"env:S\"]", secrets)
 }
@@ -94,7 +95,7 @@ fn what_an_answer_depends_on_is_read() {
         config
             .warnings
             .iter()
-            .any(|warning| warning.contains("`route.handshake.verify_token` stands in"))
+            .any(|warning| warning.contains("`route.handshake.verify_token` is written in"))
     );
     assert!(!config.warnings.concat().contains("hunter2"));
     let route = &good(&braintree(
@@ -146,7 +147,7 @@ fn a_handshake_is_told_what_is_wrong() {
         ),
         (
             with("lark", ""),
-            "the handshake `lark` is answered by a token that you choose",
+            "the handshake `lark` carries a token that must be checked",
         ),
         (
             answer("lark", "verify_token = \"hunter2\""),

@@ -1,4 +1,4 @@
-//! What a route is warned about once scheme, secrets and settings are put together.
+//! Warnings about a route, once its scheme, secrets and settings are put together.
 
 use super::problems::problems;
 use super::{CUSTOM, ROUTE, good, read};
@@ -6,7 +6,7 @@ use crate::config::presets;
 use crate::config::presets::{Family, Preset};
 use crate::notation::timestamp::Tolerance;
 
-/// A route with a scheme of its own; `own` are the route's lines, `scheme` those of the scheme.
+/// A route with a scheme of its own; `own` are lines of the route, `scheme` lines of the scheme.
 fn custom(own: &str, scheme: &str) -> String {
     let head = CUSTOM.split("[route.scheme]").next().unwrap();
     format!("{head}{own}\n[route.scheme]\n{scheme}\n")
@@ -16,7 +16,7 @@ fn preset(name: &str, own: &str) -> String {
     ROUTE.replace("itellico", name) + own
 }
 
-/// Asserts that each text loads with exactly one warning, which says this of the route.
+/// Asserts that each text loads with exactly one warning, which says these words of the route.
 fn each_warns(rows: &[(String, &str)]) {
     let mut wrong = Vec::new();
     for (text, expected) in rows {
@@ -55,7 +55,7 @@ fn what_is_weak_is_warned_about() {
         ),
         (
             custom("", "algorithm = \"basic\""),
-            "the secret itself is sent along; nothing is signed",
+            "the secret itself is sent and nothing is signed",
         ),
         (
             custom(
@@ -99,7 +99,7 @@ fn what_is_weak_is_warned_about() {
                     .replace("{timestamp}.", "")
                     .replace("timestamp = { header = \"X-T\", stamped = \"event\" }", ""),
             ),
-            "`future_tolerance` judges nothing",
+            "`future_tolerance` has no effect",
         ),
     ]);
     assert_eq!(good(&custom("", JWT)).warnings, [] as [&str; 0]);
@@ -116,7 +116,7 @@ fn what_is_weak_is_warned_about() {
 
 #[test]
 fn a_preset_that_is_doubtful_says_so_at_the_line_that_names_it() {
-    // Those of this family need nothing but a secret.
+    // Presets of this family need nothing but a secret.
     let find = |is_documented: bool, proved: bool| {
         let is_so = |preset: &&Preset| {
             preset.family == Family::BodyHmac
@@ -137,7 +137,7 @@ fn a_preset_that_is_doubtful_says_so_at_the_line_that_names_it() {
     for proved in [true, false] {
         let shown = warnings(&find(false, proved));
         assert!(
-            shown.contains("a.toml:4: route `a`: unconfirmed: the facts come from others"),
+            shown.contains("a.toml:4: route `a`: unconfirmed: the facts do not come from"),
             "{shown}"
         );
         assert_eq!(shown.contains("no test vector"), !proved, "{shown}");
@@ -152,7 +152,7 @@ fn a_preset_that_is_doubtful_says_so_at_the_line_that_names_it() {
         !shown.is_empty() && !shown.contains("unconfirmed") && !shown.contains("no test vector"),
         "{shown}"
     );
-    // By its alias too: the scheme bears the preset's own name.
+    // The alias is warned about too: the scheme bears the preset's own name.
     assert_eq!(good(&preset("gh", "")).routes[0].scheme.provider, "github");
 }
 

@@ -1,4 +1,5 @@
-//! Whole files: what a good one means, and that the shipped ones are good. What a bad one is told is in `problems`.
+//! Whole files: the values that a good file becomes, and that the shipped files are good. The
+//! problems of bad files are in `problems`.
 
 #[cfg(test)]
 pub(crate) mod fixtures;
@@ -24,7 +25,7 @@ use crate::notation::timestamp::Tolerance;
 use crate::scheme::{KeyEncoding, KeyForm, Place, Stamped};
 use crate::wire::head::FieldName;
 
-/// An environment in which every variable is set but those whose name says otherwise.
+/// An environment in which every variable is set, except those whose name says otherwise.
 pub(super) fn env(name: &str) -> Option<OsString> {
     match name {
         "UNSET" => None,
@@ -34,7 +35,7 @@ pub(super) fn env(name: &str) -> Option<OsString> {
     }
 }
 
-/// Reads a text in that environment; it is 2026-11-23.
+/// Reads a text in that environment, on 2026-11-23.
 pub(super) fn read(text: &str) -> Result<Config, Problems> {
     let sources = Sources {
         base_dir: Path::new("/nowhere"),
@@ -483,8 +484,8 @@ fn what_is_allowed_but_doubtful_is_warned_about_with_its_line() {
     insta::assert_snapshot!(good(&both).warnings.join("\n"), @r#"
     a.toml:2: `trusted_proxies` trusts everybody: any client can claim any address
     a.toml:9: route `a`: `tolerance` is off: timestamps may be of any age
-    a.toml:14: the secret `plain-1` stands in the configuration file for all its readers to see
-    a.toml:16: route `c`: its scheme has no timestamp, so `tolerance` judges nothing
+    a.toml:14: the secret `plain-1` is written in the configuration file, where everybody who can read the file sees it
+    a.toml:16: route `c`: its scheme has no timestamp, so `tolerance` has no effect
     a.toml:17: route `c`: shadow mode (`enforce = false`): deliveries are forwarded whatever their verdict
     a.toml:18: route `c`: `max_body` (65MiB) is above a quarter of `server.max_buffered` (256MiB), the most that one client address may hold: larger bodies are answered `overloaded`
     a.toml:23: route `c`: neither event id nor event type is signed: a captured delivery could be sent again under another type; `event_types` narrows that

@@ -1,4 +1,5 @@
-//! The folder of presets: every file is compiled in, can be read and has no fault; names are found, also misspelt ones.
+//! The folder of presets: every file is compiled in, can be read and has no fault; names are found,
+//! also misspelt names.
 
 use std::collections::BTreeSet;
 
@@ -44,7 +45,8 @@ fn every_file_can_be_read_and_no_scheme_has_a_fault() {
     );
 }
 
-/// Cargo notices a file that is changed or removed, but not a file that is added while no other source changes.
+/// Cargo notices a file that is changed or removed, but not a file that is added while no other
+/// source changes.
 #[test]
 fn every_file_of_the_folder_is_compiled_in() {
     for folder in ["src/config/presets", "src/config/presets/unsupported"] {
@@ -179,7 +181,7 @@ fn freshness_is_off_where_the_notes_say_so() {
 
 #[test]
 fn no_id_is_taken_where_one_would_stand_for_several_events() {
-    // `transcript_updated` comes several times in a call, so call and kind of event are no id
+    // `transcript_updated` comes several times in a call, so call and kind of event are no id.
     assert_eq!(find("retell").unwrap().scheme.event_id, None);
     let alike: Vec<_> = all()
         .iter()
@@ -212,7 +214,8 @@ fn no_id_is_taken_where_one_would_stand_for_several_events() {
 
 #[test]
 fn tokens_that_hold_from_now_on_may_come_from_a_clock_that_is_ahead() {
-    // LiveKit's begin (`nbf`) when they are made; its own library allows a minute (livekit-api 1.2.2, access_token.py)
+    // LiveKit's tokens begin (`nbf`) when they are made; its own library allows a minute
+    // (livekit-api 1.2.2, access_token.py).
     assert_eq!(
         find("livekit").unwrap().scheme.token_rule().unwrap().leeway,
         60_000

@@ -1,29 +1,31 @@
-//! What a bad file is told: every rule of SPEC 5 and ATTACKS CF-01 to CF-08 that can be judged while loading.
+//! The problems of bad files: every rule of the configuration that can be judged while loading
+//! (contract: Configuration; CF-01 to CF-08).
 
 use super::{CUSTOM, ROUTE, read};
 
-/// What is printed for a text.
+/// The text that is printed about a file.
 pub(super) fn problems(text: &str) -> String {
     read(text).map_or_else(|problems| problems.to_string(), |_| "no problem".to_owned())
 }
 
-/// A file whose `[server]` has these lines.
+/// A file with these lines in `[server]`.
 fn server(lines: &str) -> String {
     format!("[server]\n{lines}\n{ROUTE}")
 }
 
-/// A file whose preset route has these lines too.
+/// A file with these lines in its preset route.
 fn route(lines: &str) -> String {
     format!("{ROUTE}{lines}\n")
 }
 
-/// A file in whose custom route one text is replaced by another.
+/// A file in whose custom route a text is replaced by another.
 pub(super) fn scheme(from: &str, to: &str) -> String {
     assert!(CUSTOM.contains(from), "{from}");
     CUSTOM.replacen(from, to, 1)
 }
 
-/// Asserts that each text gives exactly one problem, which says this, with a place, and shows no secret.
+/// Asserts that each file has exactly one problem, which says these words, has a place, and shows
+/// no secret.
 pub(super) fn each_says(rows: &[(String, &str)]) {
     let mut wrong = Vec::new();
     for (text, expected) in rows {
@@ -406,7 +408,7 @@ fn secrets_are_refused_without_being_shown() {
         ),
         (
             scheme("[route.scheme]\n", "[route.scheme]\nkey = \"hunter2\"\n"),
-            "is none of the known ones",
+            "is not a known name",
         ),
         (
             route("upstream_headers = { \"X-Token\" = \"hunter2\" }"),
@@ -414,7 +416,7 @@ fn secrets_are_refused_without_being_shown() {
         ),
         (
             route("upstream_headers = { \"X-Token\" = \"plain:hunter2\\u0007\" }"),
-            "holds what no header may hold",
+            "holds a byte that no header may hold",
         ),
         (
             route("upstream_headers = { \"X Token\" = \"plain:hunter2\" }"),

@@ -1,4 +1,5 @@
-//! Public keys in `secrets`: they may stand there as they are, and only where nothing else could be meant (SCHEMES 2).
+//! Public keys in `secrets`: they may be written as they are, and only where nothing else could be
+//! meant (schemes: Keys and secrets).
 
 use super::good;
 use super::problems::{each_says, problems};
@@ -87,7 +88,7 @@ fn where_a_shared_secret_could_be_meant_only_an_unmistakable_key_is_one() {
         public_keys(&config.routes[0].scheme, &config.routes[0].secrets[1]).len(),
         0
     );
-    // 64 hex digits may be anybody's secret, and are shown to nobody.
+    // 64 hex digits may be anybody's secret, so they are never shown.
     let shown = problems(&either(&quoted(ED25519_HEX)));
     assert!(
         shown.contains("is not a reference to a secret") && !shown.contains("c461dc6b"),

@@ -1,4 +1,5 @@
-//! `[route.scheme]` in all its forms: what each key becomes, and what a wrong one is told (SCHEMES 1).
+//! `[route.scheme]` in all its forms: the values that each key becomes, and the problems of wrong
+//! values (schemes: The form).
 
 use super::problems::{each_says, problems, scheme};
 use super::{CUSTOM, good};
@@ -28,7 +29,7 @@ fn names(headers: &[crate::wire::head::FieldName]) -> Vec<&str> {
         .collect()
 }
 
-/// A scheme that signs `{timestamp}.{body}` by these keys.
+/// A scheme that signs `{timestamp}.{body}`, with these keys.
 fn timestamped(lines: &str) -> String {
     format!("algorithm = \"hmac-sha256\"\nsigned = \"{{timestamp}}.{{body}}\"\n{lines}\n")
 }
@@ -559,10 +560,7 @@ fn the_place_of_a_signature_is_told_what_is_wrong() {
             list("accept = { v1 = \"hmac-md5\" }"),
             "known: `hmac-sha256`",
         ),
-        (
-            list("accept = { v1 = \"token\" }"),
-            "is none of the known ones",
-        ),
+        (list("accept = { v1 = \"token\" }"), "is not a known name"),
         (
             list("accept = { \"\" = \"hmac-sha256\" }"),
             "no item can have this label",

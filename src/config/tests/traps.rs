@@ -1,4 +1,5 @@
-//! Facts of single providers that were found to be traps (SCHEMES 4), held by the presets.
+//! Facts about single providers that turned out to be traps (contract: Providers), as the presets
+//! hold them.
 
 use crate::config::presets;
 use crate::config::presets::Preset;

@@ -1,4 +1,5 @@
-//! Whole lists of problems as an operator sees them, and that none of them shows a secret (SPEC 5, ATTACKS CF-01).
+//! Whole lists of problems as an operator sees them, and that no list shows a secret (contract:
+//! Configuration, Secrets; CF-01).
 
 use super::problems::problems;
 
@@ -101,7 +102,7 @@ secrets = [{ name = "a", value = "plain:hunter2", not_afer = 1 }]
     18 | secrets = [********]
        |            ^^^^^^^^
        |
-       = help: write `env:NAME` or `file:PATH`; `plain:TEXT` if it really must stand in this file
+       = help: write `env:NAME` or `file:PATH`; `plain:TEXT` if the secret really must be written in this file
 
     error: `route.upstream` begins with https://
       --> a.toml:19:12
@@ -208,7 +209,7 @@ fn a_list_that_is_not_closed_is_one_problem_and_not_one_for_each_line_behind_it(
       |
       = help: write a time above zero, as in `10s`
 
-    error: a key stands within a list that was not closed
+    error: a key begins inside a list that is not closed
      --> a.toml:4:9
       |
     4 | threads = "four"
@@ -230,7 +231,7 @@ fn no_broken_file_shows_a_secret_wherever_it_is_cut_or_spoilt() {
         .map(|(at, word)| at..at + word.len())
         .collect();
     for at in 0..=text.len() {
-        // A break within the secret itself shows what is left of it in any case to nobody: look for whole ones.
+        // A text that is broken inside a secret holds no whole secret to look for.
         if secrets.iter().any(|range| range.contains(&at)) {
             continue;
         }
