@@ -80,7 +80,7 @@ fn push_line(line: &mut Vec<u8>, record: &Record) {
     let path = record.path.split('?').next();
     fields.cut(b",\"path\":", path.filter(|path| !path.is_empty()));
     fields.maybe(b",\"status\":", record.status, |line, status| {
-        json::push_number(line, status.into())
+        json::push_number(line, status.into());
     });
     fields.own(b",\"verdict\":", record.verdict());
     fields.cut(b",\"event_id\":", record.event_id.as_deref());
@@ -93,10 +93,10 @@ fn push_line(line: &mut Vec<u8>, record: &Record) {
     );
     fields.own(b",\"secret\":", record.secret.as_deref());
     fields.with(b",\"body_bytes\":", |line| {
-        json::push_number(line, record.body_bytes)
+        json::push_number(line, record.body_bytes);
     });
     fields.with(b",\"verify_us\":", |line| {
-        json::push_micros(line, record.verify)
+        json::push_micros(line, record.verify);
     });
     fields.own(b",\"upstream\":", record.upstream.as_deref());
     fields.maybe(
@@ -112,7 +112,7 @@ fn push_line(line: &mut Vec<u8>, record: &Record) {
         json::push_millis,
     );
     fields.with(b",\"total_ms\":", |line| {
-        json::push_millis(line, record.total)
+        json::push_millis(line, record.total);
     });
     fields.own(b",\"outcome\":", Some(record.outcome.name()));
     line.extend_from_slice(b"}\n");

@@ -123,9 +123,9 @@ impl Metrics {
     /// Counts a reload: `is_loaded` if the new configuration runs, not if the old one was kept.
     pub fn count_reload(&self, is_loaded: bool) {
         if is_loaded {
-            self.reloads_ok.inc()
+            self.reloads_ok.inc();
         } else {
-            self.reloads_error.inc()
+            self.reloads_error.inc();
         }
     }
 
