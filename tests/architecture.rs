@@ -18,6 +18,8 @@ mod citations;
 mod documents;
 #[path = "architecture/keys.rs"]
 mod keys;
+#[path = "architecture/loops.rs"]
+mod loops;
 #[path = "architecture/reader.rs"]
 mod reader;
 #[path = "architecture/supply.rs"]
@@ -107,7 +109,8 @@ const HOMES: [(&str, &str); 6] = [
     ("anyhow", "cli"),
 ];
 
-const MOST_LINES: usize = 900;
+/// The most lines of a product file. Tables of tests may be longer.
+const MOST_LINES: usize = 500;
 
 /// One file under `src`.
 struct Source {
@@ -334,7 +337,7 @@ fn every_file_says_what_it_is_for_and_stays_short() {
             wrong.push(format!("src/{} does not open with `//!`", source.path));
         }
         let lines = source.text.lines().count();
-        if lines > MOST_LINES {
+        if lines > MOST_LINES && !source.is_test() {
             wrong.push(format!(
                 "src/{} has {lines} lines, more than {MOST_LINES}",
                 source.path
