@@ -1,5 +1,5 @@
-//! Apps in six languages that verify nothing, behind the gateway (`receivers/`, README's promise of SPEC 1 and 2.8):
-//! what reaches them is byte for byte what was signed, and nothing else reaches them.
+//! Apps in six languages that verify nothing (`receivers/`), behind the gateway: what reaches them is byte for byte what
+//! was signed, and nothing else reaches them (contract: The reference receiver, Forwarding).
 //!
 //! A runtime that is not installed is named on standard error and counts as passed, unless
 //! `VERIGATE_REQUIRE_RECEIVERS=1` is set.
@@ -185,7 +185,7 @@ fn drive(name: &str, command: &mut Command, port: Option<u16>) {
         ),
         (
             "changed on the way",
-            Delivery::fresh().payload(Delivery::fresh().body().to_vec()),
+            Delivery::fresh().with_body(Delivery::fresh().body().to_vec()),
             401,
             "bad_signature",
         ),

@@ -1,4 +1,4 @@
-//! Providers' own SDKs sign, the running gateway accepts, and refuses after one flipped byte (`sdks/`, ATTACKS AU).
+//! Providers' own SDKs sign, the running gateway accepts, and refuses after one flipped byte (`sdks/`).
 //!
 //! Each SDK gives deliveries for the preset of its provider; one gateway has a route for each. What is wrong with a
 //! preset (a place, an encoding, a separator) shows here, because no code of this project signs.

@@ -55,14 +55,18 @@ fn no_spelling_of_a_path_picks_another_route() {
             ("PA-01", "a", "/hooks/./a", "bad_path"),
             ("PA-01", "a", "/hooks/x/..", "bad_path"),
             ("PA-01", "a", "/hooks/..", "bad_path"),
+            ("PA-01", "a", "/hooks/.", "bad_path"),
             ("PA-01", "a", "/hooks/%2e%2e/x", "bad_path"),
+            ("PA-01", "a", "/hooks/x/%2e", "bad_path"),
             ("PA-01", "a", "/hooks/%2E./x", "bad_path"),
             ("PA-01", "a", "/hooks/.%2e/x", "bad_path"),
             ("PA-01", "a", "/hooks/a%2fb", "bad_path"),
             ("PA-01", "a", "/hooks/a%2Fb", "bad_path"),
             ("PA-01", "a", "/hooks/%5cx", "bad_path"),
+            ("PA-01", "a", "/hooks/%5Cx", "bad_path"),
             ("PA-02", "a", "/hooks//a", "bad_path"),
             ("PA-02", "a", "/hooks/a//", "bad_path"),
+            ("PA-02", "a", "/hooks/x//y", "bad_path"),
             ("PA-02", "a", "//hooks/a", "no_route"),
             ("PA-02", "a", r"/hooks/x\y", "bad_path"),
             ("PA-02", "a", r"/hooks\a", "no_route"),
@@ -77,7 +81,9 @@ fn no_spelling_of_a_path_picks_another_route() {
             ("PA-04", "a", "/hooksx", "no_route"),
             ("PA-06", "a", "/hooks/a%00", "bad_path"),
             ("PA-06", "a", "/hooks/%0d%0aX:", "bad_path"),
+            ("PA-06", "a", "/hooks/%7f", "bad_path"),
             ("PA-06", "a", "/hooks/%", "bad_path"),
+            ("PA-06", "a", "/hooks/x%/y", "bad_path"),
             ("PA-06", "a", "/hooks/%zz", "bad_path"),
             ("PA-06", "a", "/hooks/%2", "bad_path"),
             ("PA-06", "a", "/hooks/%c0%ae%c0%ae/x", "bad_path"),
@@ -112,6 +118,9 @@ fn hd_14_a_host_is_matched_without_case_and_port_but_with_its_last_dot() {
             ("other", "a.exampl", "/x", "no_route"),
             ("other", "a.examplee", "/x", "no_route"),
             ("other", "", "/x", "no_route"),
+            ("other", "example", "/x", "no_route"),
+            ("other", "a.example.evil", "/x", "no_route"),
+            ("other", "x.a.example", "/x", "no_route"),
             ("other", "a.example:8x", "/x", "no_route"),
             ("other", "a.example:", "/x", "a.example/x"),
             ("IPv6", "[2001:db8::1]", "/x", "[2001:db8::1]/x"),
@@ -187,6 +196,30 @@ fn the_path_is_compared_before_the_host() {
             ),
             ("the whole tree", "z.example", "/other", "/*"),
             (
+                "a prefix without its last slash",
+                "z.example",
+                "/hooks/deep",
+                "/hooks/*",
+            ),
+            (
+                "longer than an exact path",
+                "z.example",
+                "/hooks/aa",
+                "/hooks/*",
+            ),
+            (
+                "an exact path in another case",
+                "z.example",
+                "/hooks/A",
+                "/hooks/*",
+            ),
+            (
+                "a longer name of the host",
+                "a.x.example",
+                "/hooks/c",
+                "/hooks/*",
+            ),
+            (
                 "empty rest of a longer prefix",
                 "z.example",
                 "/hooks/deep/",
@@ -196,6 +229,26 @@ fn the_path_is_compared_before_the_host() {
             ("under the whole tree", "z.example", "//hooks/a", "bad_path"),
         ],
     );
+}
+
+#[test]
+fn an_exact_path_is_matched_byte_for_byte() {
+    let table = table(&["/hooks/one"]);
+    check(&table, &[("itself", "a", "/hooks/one", "/hooks/one")]);
+    for path in [
+        "/",
+        "/hooks",
+        "/hooks/",
+        "/hooks/on",
+        "/hooks/one/",
+        "/hooks/one2",
+        "/Hooks/one",
+        "/hooks/%6fne",
+        "/x/../hooks/one",
+        "//hooks/one",
+    ] {
+        check(&table, &[("another", "a", path, "no_route")]);
+    }
 }
 
 #[test]

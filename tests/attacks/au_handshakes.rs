@@ -1,4 +1,6 @@
-//! AU: handshakes, which answer strangers: none may sign a delivery (AU-24) or show a page of a stranger's (AU-25).
+//! AU: handshakes, which answer strangers: none may sign a delivery (AU-24) or show a stranger's page (AU-25).
+//!
+//! One row for each handshake and outcome; the tables with every row are in `src/providers/tests/handshakes/`.
 
 use crate::stage::Stage;
 use crate::support::cases::Cases;
@@ -45,45 +47,37 @@ fn get(target: &str) -> Delivery {
 fn au_24_a_handshake_does_not_sign_what_a_delivery_could_be() {
     let stage = stage();
     let mut cases = Cases::new();
-    for token in [
-        "%7B%22event%22%3A1%7D",
-        "%7B%7D",
-        "a%20b",
-        "%22a%22",
-        "",
-        "a&crc_token=b",
+    for (name, target) in [
+        ("braces", "/h/x-twitter?crc_token=%7B%22event%22%3A1%7D"),
+        ("empty", "/h/x-twitter?crc_token="),
+        (
+            "capitals",
+            "/h/braintree?bt_challenge=20F9F8ED05F77439FE955C977E4C8A53",
+        ),
+        (
+            "a line end",
+            "/h/braintree?bt_challenge=20f9f8ed05f77439fe955c977e4c8a53%0A",
+        ),
     ] {
-        let request = get(&format!("/h/x-twitter?crc_token={token}"));
-        cases.case(token, || {
-            drop(stage.refuses(request, 400, "malformed_handshake"))
+        cases.case(name, || {
+            drop(stage.refuses(get(target), 400, "malformed_handshake"));
         });
     }
     cases.case("as it is", || {
-        stage.rejects(get("/h/x-twitter?crc_token={\"event\":1}"))
+        stage.rejects(get("/h/x-twitter?crc_token={\"event\":1}"));
     });
-    for challenge in [
-        "20F9F8ED05F77439FE955C977E4C8A53",
-        "bt_payload=a",
-        "20f9f8ed05f77439fe955c977e4c8a53%0A",
-        "00",
-    ] {
-        let request = get(&format!("/h/braintree?bt_challenge={challenge}"));
-        cases.case(challenge, || {
-            drop(stage.refuses(request, 400, "malformed_handshake"))
-        });
-    }
     let zoom = r#"{"event":"endpoint.url_validation","payload":{"plainToken":"v0:1654503849:{}"}}"#;
     let unsigned =
         Delivery::unsigned("/h/zoom", zoom).with("X-Timestamp", crate::support::now().to_string());
     cases.case("zoom, unsigned", || {
-        drop(stage.refuses(unsigned.clone(), 401, "missing_signature"))
+        drop(stage.refuses(unsigned.clone(), 401, "missing_signature"));
     });
     let forged = unsigned.with(
         "X-Signature",
         format!("sha256={}", sign_body("guessed", b"")),
     );
     cases.case("zoom, forged", || {
-        drop(stage.refuses(forged, 401, "bad_signature"))
+        drop(stage.refuses(forged, 401, "bad_signature"));
     });
     cases.finish();
 }
@@ -91,21 +85,18 @@ fn au_24_a_handshake_does_not_sign_what_a_delivery_could_be() {
 #[test]
 fn au_24_the_answer_to_a_handshake_signs_no_delivery() {
     let stage = stage();
-    for token in ["abc", "0", "true", "e30="] {
-        let answer = stage
+    let signed = |body: &str| {
+        let mac = sign_body(PLAIN_SECRET, body.as_bytes());
+        Delivery::unsigned("/h/x-twitter", body).with("X-Signature", format!("sha256={mac}"))
+    };
+    for token in ["abc", "e30="] {
+        stage
             .gateway
-            .ask(get(&format!("/h/x-twitter?crc_token={token}")));
-        answer.expect_status(200);
-        let mac = sign_body(PLAIN_SECRET, token.as_bytes());
-        let delivery =
-            Delivery::unsigned("/h/x-twitter", token).with("X-Signature", format!("sha256={mac}"));
-        stage.refuses(delivery, 401, "bad_signature");
+            .ask(get(&format!("/h/x-twitter?crc_token={token}")))
+            .expect_status(200);
+        stage.refuses(signed(token), 401, "bad_signature");
     }
-    let event = r#"{"for_user_id":"1"}"#;
-    let mac = sign_body(PLAIN_SECRET, event.as_bytes());
-    stage.accepts(
-        Delivery::unsigned("/h/x-twitter", event).with("X-Signature", format!("sha256={mac}")),
-    );
+    stage.accepts(signed(r#"{"for_user_id":"1"}"#));
 }
 
 #[test]
@@ -145,8 +136,6 @@ fn au_25_what_a_stranger_sent_comes_back_as_plain_text_or_not_at_all() {
             400,
             "malformed_handshake",
         ),
-        ("a zero", graph("a%00"), 400, "malformed_handshake"),
-        ("no ASCII", graph("%C3%A9"), 400, "malformed_handshake"),
         (
             "no token",
             get("/h/meta?hub.mode=subscribe&hub.challenge=1"),

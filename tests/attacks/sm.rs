@@ -1,11 +1,12 @@
-//! SM: framing and request smuggling over HTTP/1.
+//! SM: framing and request smuggling over HTTP/1, over the socket.
+//!
+//! SM-01 to SM-17 are one row for each kind of oddity here. The tables with every row are those of the functions that
+//! judge heads and chunks: `src/wire/head/tests/mod.rs` and `src/wire/chunked/tests.rs`.
 
 use std::time::Duration;
 
-use crate::stage::{Stage, expect_no_more, expect_rejected};
-use crate::support::SOON;
+use crate::stage::{Stage, expect_no_answer, expect_no_more, expect_rejected};
 use crate::support::cases::Cases;
-use crate::support::client::Missing;
 use crate::support::config::Config;
 use crate::support::delivery::{Delivery, chunk, event, event_of};
 use crate::support::now;
@@ -13,7 +14,7 @@ use crate::support::now;
 /// What a desynchronised server would take for a request.
 const SMUGGLED: &[u8] = b"GET /webhooks/itellico HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// The pause that SM-22, SM-23 and SM-25 demand as part of what is sent.
+/// A pause that is part of what SM-22, SM-23 and SM-25 send: what comes before it must be read by itself.
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// A good delivery whose first chunk has this size line (`{}` stands for the right size) and this end of data.
@@ -21,191 +22,146 @@ fn first_chunk(size_line: &str, data_end: &[u8]) -> Delivery {
     let delivery = Delivery::fresh();
     let size = format!("{:x}", delivery.body().len());
     let line = size_line.replace("{}", &size);
-    let payload = [line.as_bytes(), delivery.body(), data_end, b"0\r\n\r\n"].concat();
-    delivery.chunked_as(payload)
+    let chunks = [line.as_bytes(), delivery.body(), data_end, b"0\r\n\r\n"].concat();
+    delivery.chunked_as(chunks)
 }
 
 /// A good delivery in one good chunk, ended by these bytes.
 fn last_chunk(end: impl AsRef<[u8]>) -> Delivery {
     let delivery = Delivery::fresh();
-    let payload = [chunk(delivery.body(), false), end.as_ref().to_vec()].concat();
-    delivery.chunked_as(payload)
-}
-
-fn rejects_all(rows: Vec<(&str, Delivery)>) {
-    let stage = Stage::new();
-    let mut cases = Cases::new();
-    for (name, delivery) in rows {
-        cases.case(name, || stage.rejects(delivery));
-    }
-    cases.finish();
+    let chunks = [chunk(delivery.body(), false), end.as_ref().to_vec()].concat();
+    delivery.chunked_as(chunks)
 }
 
 #[test]
-fn sm_01_content_length_beside_chunked_is_refused() {
-    let payload = [b"0\r\n\r\n", SMUGGLED].concat();
-    Stage::new().rejects(
-        Delivery::fresh()
-            .with("Transfer-Encoding", "chunked")
-            .payload(payload),
-    );
-}
-
-#[test]
-fn sm_02_chunked_before_content_length_is_refused() {
-    Stage::new().rejects(Delivery::fresh().chunked().with("Content-Length", "4"));
-}
-
-#[test]
-fn sm_03_a_transfer_encoding_other_than_chunked_is_refused() {
+fn framing_that_two_readers_could_see_differently_is_rejected() {
+    let fresh = Delivery::fresh;
+    let length = fresh().body().len();
+    let smuggling = [b"0\r\n\r\n", SMUGGLED].concat();
     let coded = |value: &[u8]| {
-        Delivery::fresh()
+        fresh()
             .chunked()
             .without("Transfer-Encoding")
             .with("Transfer-Encoding", value)
     };
-    rejects_all(vec![
+    let many_extensions = {
+        let delivery = Delivery::of(event_of(600));
+        let line = format!("1;{}\r\n", "x".repeat(200));
+        let chunks: Vec<u8> = delivery
+            .body()
+            .iter()
+            .flat_map(|byte| [line.as_bytes(), &[*byte, b'\r', b'\n']].concat())
+            .collect();
+        delivery.chunked_as([&chunks, b"0\r\n\r\n".as_slice()].concat())
+    };
+    Stage::new().rejects_all([
         (
-            "xchunked with a length",
-            Delivery::fresh().with("Transfer-Encoding", "xchunked"),
+            "SM-01",
+            fresh()
+                .with("Transfer-Encoding", "chunked")
+                .with_body(smuggling),
         ),
-        ("chunked, identity", coded(b"chunked, identity")),
+        ("SM-02", fresh().chunked().with("Content-Length", "4")),
         (
-            "a second line identity",
-            Delivery::fresh()
-                .chunked()
-                .with("Transfer-Encoding", "identity"),
+            "SM-03 xchunked with a length",
+            fresh().with("Transfer-Encoding", "xchunked"),
         ),
-        ("quoted", coded(b"\"chunked\"")),
-        ("with a parameter", coded(b"chunked;q=1")),
-        ("vertical tab behind", coded(b"chunked\x0b")),
-        ("no-break space before", coded(b"\xa0chunked")),
+        ("SM-03 chunked, identity", coded(b"chunked, identity")),
         (
-            "empty, with a length",
-            Delivery::fresh().with("Transfer-Encoding", ""),
+            "SM-03 a second line identity",
+            fresh().chunked().with("Transfer-Encoding", "identity"),
         ),
+        ("SM-03 vertical tab behind", coded(b"chunked\x0b")),
         (
-            "space before the colon",
-            Delivery::fresh()
-                .chunked()
-                .without("Transfer-Encoding")
-                .with_line("Transfer-Encoding : chunked"),
+            "SM-03 empty, with a length",
+            fresh().with("Transfer-Encoding", ""),
         ),
         (
-            "space before the colon, with a length",
-            Delivery::fresh().with_line("Transfer-Encoding : chunked"),
+            "SM-03 space before the colon",
+            fresh().with_line("Transfer-Encoding : chunked"),
         ),
         (
-            "HTTP/1.0",
-            Delivery::fresh()
+            "SM-03 HTTP/1.0",
+            fresh()
                 .chunked()
                 .request_line("POST /webhooks/itellico HTTP/1.0"),
         ),
-    ]);
-}
-
-#[test]
-fn sm_04_more_than_one_chunked_is_refused() {
-    let stage = Stage::new();
-    let coded = |value: &str| {
-        Delivery::fresh()
-            .chunked()
-            .without("Transfer-Encoding")
-            .with("Transfer-Encoding", value)
-    };
-    let mut cases = Cases::new();
-    for value in [
-        "identity, chunked",
-        "chunked, chunked",
-        ", chunked",
-        "chunked,",
-    ] {
-        cases.case(value, || stage.rejects(coded(value)));
-    }
-    cases.case("gzip, chunked", || {
-        stage.rejects_or(&[501], coded("gzip, chunked"))
-    });
-    cases.case("two lines", || {
-        stage.rejects(
-            Delivery::fresh()
-                .chunked()
-                .with("Transfer-Encoding", "chunked"),
-        )
-    });
-    cases.finish();
-}
-
-#[test]
-fn sm_05_an_alias_of_a_framing_header_is_refused() {
-    rejects_all(vec![
+        ("SM-04 identity, chunked", coded(b"identity, chunked")),
+        ("SM-04 gzip, chunked", coded(b"gzip, chunked")),
         (
-            "Transfer_Encoding",
-            Delivery::fresh().with("Transfer_Encoding", "chunked"),
+            "SM-04 two lines",
+            fresh().chunked().with("Transfer-Encoding", "chunked"),
         ),
         (
-            "Content_Length",
-            Delivery::fresh().with("Content_Length", "5"),
+            "SM-05 an alias of the coding",
+            fresh().with("Transfer_Encoding", "chunked"),
         ),
         (
-            "Content.Length",
-            Delivery::fresh().with("Content.Length", "5"),
-        ),
-    ]);
-}
-
-#[test]
-fn sm_06_chunked_is_known_in_any_case() {
-    let stage = Stage::new();
-    let delivery = Delivery::fresh()
-        .chunked()
-        .without("Transfer-Encoding")
-        .with("Transfer-Encoding", "ChUnKeD");
-    stage.accepts(delivery.clone()).expect_body(delivery.body());
-}
-
-#[test]
-fn sm_07_a_content_length_that_is_no_number_is_refused() {
-    let stage = Stage::new();
-    let length = Delivery::fresh().body().len();
-    let mut cases = Cases::new();
-    cases.case("two different lines", || {
-        stage.rejects(Delivery::fresh().with("Content-Length", (length + 1).to_string()));
-    });
-    for value in [
-        format!("{length}, {}", length + 1),
-        format!("{length},"),
-        format!("+{length}"),
-        "-1".to_owned(),
-        "0x10".to_owned(),
-        "1 2".to_owned(),
-        "2.0".to_owned(),
-        "2e0".to_owned(),
-        String::new(),
-        "\u{662}".to_owned(),
-        "18446744073709551616".to_owned(),
-    ] {
-        cases.case(&format!("{value:?}"), || {
-            stage.rejects(Delivery::fresh().set("Content-Length", &value))
-        });
-    }
-    cases.finish();
-}
-
-#[test]
-fn sm_08_a_content_length_said_twice_or_padded_is_refused() {
-    let length = Delivery::fresh().body().len();
-    rejects_all(vec![
-        (
-            "two equal lines",
-            Delivery::fresh().with("Content-Length", length.to_string()),
+            "SM-05 an alias of the length",
+            fresh().with("Content_Length", "5"),
         ),
         (
-            "an equal list",
-            Delivery::fresh().set("Content-Length", format!("{length}, {length}")),
+            "SM-07 two lengths",
+            fresh().with("Content-Length", (length + 1).to_string()),
         ),
         (
-            "leading zeros",
-            Delivery::fresh().set("Content-Length", format!("000{length}")),
+            "SM-07 a list",
+            fresh().set("Content-Length", format!("{length}, {}", length + 1)),
+        ),
+        (
+            "SM-07 plus",
+            fresh().set("Content-Length", format!("+{length}")),
+        ),
+        (
+            "SM-07 overflow",
+            fresh().set("Content-Length", "18446744073709551616"),
+        ),
+        (
+            "SM-08 two equal lengths",
+            fresh().with("Content-Length", length.to_string()),
+        ),
+        (
+            "SM-08 leading zeros",
+            fresh().set("Content-Length", format!("000{length}")),
+        ),
+        (
+            "SM-10 line feed in an extension",
+            first_chunk("{};a\nb\r\n", b"\r\n"),
+        ),
+        (
+            "SM-10 zero in an extension",
+            first_chunk("{};\0x\r\n", b"\r\n"),
+        ),
+        (
+            "SM-11 bare CR in an extension",
+            first_chunk("{};a\rb\r\n", b"\r\n"),
+        ),
+        ("SM-11 size line ended by LF", first_chunk("{}\n", b"\r\n")),
+        ("SM-11 data ended by LF", first_chunk("{}\r\n", b"\n")),
+        ("SM-11 plus", first_chunk("+{}\r\n", b"\r\n")),
+        (
+            "SM-11 17 digits",
+            first_chunk(&format!("{length:017x}\r\n"), b"\r\n"),
+        ),
+        (
+            "SM-11 trailer line ended by LF",
+            last_chunk(b"0\r\nX: y\n\r\n"),
+        ),
+        ("SM-11 last line ended by LF", last_chunk(b"0\r\n\n")),
+        ("SM-12 an empty line for a size", last_chunk(b"\r\n\r\n")),
+        (
+            "SM-12 space behind the size",
+            first_chunk("{} \r\n", b"\r\n"),
+        ),
+        (
+            "SM-15 9,000 bytes on one chunk",
+            first_chunk(&format!("{{}};{}\r\n", "x".repeat(9000)), b"\r\n"),
+        ),
+        ("SM-15 over 64 KiB on all chunks", many_extensions),
+        ("SM-16 no field", last_chunk(b"0\r\nfoo bar \0 baz\r\n\r\n")),
+        (
+            "SM-17 trailers of 70 KiB",
+            last_chunk(format!("0\r\n{}\r\n", "X-T: v\r\n".repeat(9_000))),
         ),
     ]);
 }
@@ -218,83 +174,38 @@ fn sm_09_an_absurd_length_is_refused_at_once() {
 }
 
 #[test]
-fn sm_10_a_chunk_extension_with_line_feed_or_zero_is_refused() {
-    rejects_all(vec![
-        ("line feed", first_chunk("{};a\nb\r\n", b"\r\n")),
-        ("zero", first_chunk("{};\0x\r\n", b"\r\n")),
-        (
-            "line feed in quotes",
-            first_chunk("{};a=\"\n\"\r\n", b"\r\n"),
-        ),
-        ("line feed in the last chunk", last_chunk(b"0;a\nb\r\n\r\n")),
-    ]);
-}
-
-#[test]
-fn sm_11_chunk_lines_are_judged_strictly() {
-    let length = Delivery::fresh().body().len();
-    rejects_all(vec![
-        (
-            "bare CR in an extension",
-            first_chunk("{};a\rb\r\n", b"\r\n"),
-        ),
-        ("size line ended by LF", first_chunk("{}\n", b"\r\n")),
-        ("data ended by LF", first_chunk("{}\r\n", b"\n")),
-        ("data ended by other bytes", first_chunk("{}\r\n", b"XX")),
-        ("all ended by LF", {
-            let delivery = Delivery::fresh();
-            let payload = [
-                format!("{length:x}\n").as_bytes(),
-                delivery.body(),
-                b"\n0\n\n",
-            ]
-            .concat();
-            delivery.chunked_as(payload)
-        }),
-        ("minus", first_chunk("-{}\r\n", b"\r\n")),
-        ("plus", first_chunk("+{}\r\n", b"\r\n")),
-        ("hex prefix", first_chunk("0x{}\r\n", b"\r\n")),
-        ("underscore", first_chunk("0_{}\r\n", b"\r\n")),
-        ("leading space", first_chunk(" {}\r\n", b"\r\n")),
-        (
-            "17 digits",
-            first_chunk(&format!("{length:017x}\r\n"), b"\r\n"),
-        ),
-        (
-            "17 digits that overflow",
-            first_chunk("10000000000000002\r\n", b"\r\n"),
-        ),
-        ("16 times f", first_chunk("ffffffffffffffff\r\n", b"\r\n")),
-        ("trailer line ended by LF", last_chunk(b"0\r\nX: y\n\r\n")),
-        ("last line ended by LF", last_chunk(b"0\r\n\n")),
-        ("last chunk ended by LF", last_chunk(b"0\n\r\n")),
-    ]);
-}
-
-#[test]
-fn sm_12_a_chunk_size_without_a_digit_is_refused() {
-    rejects_all(vec![
-        ("an empty line for a size", last_chunk(b"\r\n\r\n")),
-        ("an extension without a size", last_chunk(b";x\r\n\r\n")),
-        ("space behind the size", first_chunk("{} \r\n", b"\r\n")),
-        ("tab behind the size", first_chunk("{}\t\r\n", b"\r\n")),
-    ]);
-}
-
-#[test]
-fn sm_13_legal_chunk_lines_and_trailers_are_read_and_dropped() {
+fn sm_06_sm_13_every_legal_framing_becomes_one_exact_length() {
     let stage = Stage::new();
     let length = Delivery::fresh().body().len();
+    let trailers = "X-Verigate-Event-Id: x\r\nContent-Length: 5\r\nX-Webhook-Signature-256: 00\r\nX-Any: z\r\nX-Other:";
     let mut cases = Cases::new();
     for (name, delivery) in [
-        ("ten digits", first_chunk(&format!("{length:010x}\r\n"), b"\r\n")),
-        ("sixteen digits", first_chunk(&format!("{length:016x}\r\n"), b"\r\n")),
-        ("an extension", first_chunk("{};name=value-of-it-all\r\n", b"\r\n")),
         (
-            "trailers",
-            last_chunk(
-                b"0\r\nX-Verigate-Event-Id: x\r\nContent-Length: 5\r\nX-Webhook-Signature-256: 00\r\nX-Any: z\r\n\r\n",
-            ),
+            "SM-06 any case",
+            Delivery::fresh()
+                .chunked()
+                .without("Transfer-Encoding")
+                .with("tRANSFER-eNCODING", "ChUnKeD"),
+        ),
+        (
+            "SM-13 ten digits",
+            first_chunk(&format!("{length:010X}\r\n"), b"\r\n"),
+        ),
+        (
+            "SM-13 sixteen digits",
+            first_chunk(&format!("{length:016x}\r\n"), b"\r\n"),
+        ),
+        (
+            "SM-13 extensions",
+            first_chunk("{};name=value;q=\"a b\"\r\n", b"\r\n"),
+        ),
+        (
+            "SM-13 several zeros and an extension",
+            last_chunk(b"00;last\r\n\r\n"),
+        ),
+        (
+            "SM-13 trailers",
+            last_chunk(format!("0\r\n{trailers}\r\n\r\n")),
         ),
     ] {
         cases.case(name, || {
@@ -303,7 +214,10 @@ fn sm_13_legal_chunk_lines_and_trailers_are_read_and_dropped() {
             request.expect_body(delivery.body());
             assert_eq!(request.header("X-Webhook-Signature-256"), Some(signature));
             assert_ne!(request.header("X-Verigate-Event-Id").as_deref(), Some("x"));
-            assert!(!request.has("X-Any"), "{request}");
+            assert!(
+                !request.has("X-Any") && !request.has("Trailer"),
+                "{request}"
+            );
         });
     }
     cases.finish();
@@ -317,47 +231,6 @@ fn sm_14_a_chunk_declared_above_the_limit_is_refused_at_its_size_line() {
         413,
         "body_too_large",
     );
-}
-
-#[test]
-fn sm_15_chunk_extensions_are_limited() {
-    let many = {
-        let delivery = Delivery::of(event_of(600));
-        let extension = "x".repeat(200);
-        let mut payload = Vec::new();
-        for byte in delivery.body() {
-            payload.extend_from_slice(format!("1;{extension}\r\n").as_bytes());
-            payload.extend_from_slice(&[*byte, b'\r', b'\n']);
-        }
-        payload.extend_from_slice(b"0\r\n\r\n");
-        delivery.chunked_as(payload)
-    };
-    rejects_all(vec![
-        (
-            "9,000 bytes on one chunk",
-            first_chunk(&format!("{{}};{}\r\n", "x".repeat(9000)), b"\r\n"),
-        ),
-        ("over 64 KiB on all chunks", many),
-    ]);
-}
-
-#[test]
-fn sm_16_trailers_that_are_no_fields_are_refused() {
-    rejects_all(vec![
-        (
-            "no colon, and a zero",
-            last_chunk(b"0\r\nfoo bar \0 baz\r\n\r\n"),
-        ),
-        ("no colon", last_chunk(b"0\r\nfoo\r\n\r\n")),
-        ("folded", last_chunk(b"0\r\nX: a\r\n b\r\n\r\n")),
-        ("space before the colon", last_chunk(b"0\r\nX : a\r\n\r\n")),
-    ]);
-}
-
-#[test]
-fn sm_17_trailers_are_limited() {
-    let line = format!("X-Trailer: {}\r\n", "v".repeat(1000));
-    Stage::new().rejects(last_chunk(format!("0\r\n{}\r\n", line.repeat(70))));
 }
 
 #[test]
@@ -386,13 +259,8 @@ fn sm_19_a_body_that_is_cut_off_leaves_no_claim() {
             let mut client = stage.gateway.connect();
             client.send(request.bytes());
             client.finish();
-            match client.try_answer(SOON) {
-                Ok(answer) => {
-                    assert!((400..500).contains(&answer.status), "{answer}");
-                    client.expect_closed();
-                }
-                Err(missing) => assert_eq!(missing, Missing::Closed),
-            }
+            // Whoever ends a body half way is gone for the gateway: nobody is left to answer.
+            expect_no_answer(&mut client);
             stage.expect_forwarded(before, 0);
             stage.accepts(whole);
         });
@@ -407,7 +275,7 @@ fn sm_20_bytes_after_a_head_without_a_length_are_no_body_and_no_request() {
     let unframed = || Delivery::fresh().without("Content-Length");
     for (name, request) in [
         ("the body", unframed()),
-        ("a request", unframed().payload(SMUGGLED)),
+        ("a request", unframed().with_body(SMUGGLED)),
     ] {
         cases.case(name, || {
             let before = stage.upstream.count();
@@ -434,22 +302,28 @@ fn sm_21_the_body_of_a_refused_method_is_no_request() {
 #[test]
 fn sm_22_requests_on_one_connection_are_answered_in_order() {
     let stage = Stage::new();
+    let deliveries = [
+        Delivery::fresh(),
+        Delivery::fresh().chunked_by(9),
+        Delivery::fresh(),
+    ];
     let mut client = stage.gateway.connect();
-    let first = Delivery::fresh();
-    client.send([first.bytes().as_slice(), SMUGGLED].concat());
-    client.answer().expect_status(200);
-    match client.try_answer(SOON) {
-        Ok(answer) => answer.expect_refusal(405, "method_not_allowed"),
-        Err(missing) => assert_eq!(missing, Missing::Closed),
+    let pipelined: Vec<u8> = deliveries.iter().flat_map(Delivery::bytes).collect();
+    client.send([pipelined.as_slice(), SMUGGLED].concat());
+    for _ in &deliveries {
+        client.answer().expect_status(200);
     }
-    stage.upstream.last().expect_body(first.body());
-    stage.expect_forwarded(1, 0);
+    client.answer().expect_refusal(405, "method_not_allowed");
+    for (request, delivery) in stage.upstream.requests().iter().zip(&deliveries) {
+        request.expect_body(delivery.body());
+    }
+    stage.expect_forwarded(3, 0);
 
     let mut client = stage.gateway.connect();
     client.ask(Delivery::fresh().bytes()).expect_status(200);
     std::thread::sleep(PAUSE);
     client.ask(Delivery::fresh().bytes()).expect_status(200);
-    assert_eq!(stage.upstream.count(), 4);
+    assert_eq!(stage.upstream.count(), 6);
 }
 
 #[test]
@@ -509,7 +383,7 @@ fn sm_25_a_body_held_back_for_a_refused_expectation_is_no_request() {
     client
         .ask(request.head())
         .expect_refusal(401, "stale_timestamp");
-    std::thread::sleep(Duration::from_secs(1));
+    std::thread::sleep(PAUSE);
     client.send(SMUGGLED);
     client.expect_closed();
     stage.expect_forwarded(before, 0);
@@ -523,6 +397,6 @@ fn sm_26_nothing_after_a_framing_error_is_trusted() {
     request.extend_from_slice(&Delivery::fresh().bytes());
     let mut client = stage.gateway.connect();
     client.send(request);
-    expect_rejected(&mut client, &[]);
+    expect_rejected(&mut client);
     stage.expect_forwarded(before, 0);
 }

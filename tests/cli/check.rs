@@ -1,4 +1,4 @@
-//! `check` (SPEC 7): what would run, with its warnings, and never a secret.
+//! `check` (contract: Command line): what would run, with its warnings, and never a secret.
 
 use std::os::unix::fs::PermissionsExt;
 

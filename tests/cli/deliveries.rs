@@ -1,11 +1,7 @@
-//! `sign` and `verify` (SPEC 7; ATTACKS CF-12, CF-13): what one makes the other accepts, and what was changed since is
-//! rejected with the code that live traffic would get.
+//! `sign` and `verify` (contract: Command line; CF-12, CF-13): what one makes the other accepts, and what was changed
+//! since is rejected with the code that live traffic would get.
 
-#![expect(
-    clippy::panic,
-    clippy::string_slice,
-    reason = "test code: a panic is how a test fails"
-)]
+#![expect(clippy::panic, reason = "test code: a panic is how a test fails")]
 
 use serde_json::Value;
 
@@ -306,15 +302,8 @@ fn verify_judges_the_envelope_apart() {
     let mut cases = Cases::new();
     for (name, body) in [
         ("no id", &b"{\"event_type\":\"a\"}"[..]),
-        ("no JSON", b"hello"),
         ("key twice", b"{\"event_id\":\"a\",\"event_id\":\"b\"}"),
-        ("byte-order mark", b"\xef\xbb\xbf{\"event_id\":\"a\"}"),
-        ("trailing bytes", b"{\"event_id\":\"a\"}{}"),
         ("control character", b"{\"event_id\":\"a\\n\"}"),
-        (
-            "too long",
-            format!("{{\"event_id\":\"{}\"}}", "a".repeat(257)).as_bytes(),
-        ),
     ] {
         cases.case(name, || {
             let folder = folder();
@@ -354,21 +343,14 @@ fn cf_13_verify_gives_the_codes_of_live_traffic() {
             format!("X-Webhook-Timestamp: {at}\n"),
             "missing_signature",
         ),
-        ("empty signature", headers(&at, ""), "missing_signature"),
         (
             "no timestamp",
             format!("X-Webhook-Signature-256: {mac}\n"),
             "missing_timestamp",
         ),
-        ("63 digits", headers(&at, &mac[..63]), "malformed_signature"),
         (
             "upper case",
             headers(&at, &mac.to_uppercase()),
-            "malformed_signature",
-        ),
-        (
-            "a prefix",
-            headers(&at, &format!("sha256={mac}")),
             "malformed_signature",
         ),
         (
@@ -381,17 +363,7 @@ fn cf_13_verify_gives_the_codes_of_live_traffic() {
             format!("{}X_Webhook_Signature_256: 00\n", headers(&at, &mac)),
             "malformed_signature",
         ),
-        (
-            "timestamp twice",
-            format!("{}X-Webhook-Timestamp: {at}\n", headers(&at, &mac)),
-            "malformed_timestamp",
-        ),
         ("exponent", headers("1e9", &mac), "malformed_timestamp"),
-        (
-            "2^64",
-            headers("18446744073709551616", &mac),
-            "malformed_timestamp",
-        ),
         (
             "milliseconds",
             headers(&format!("{at}000"), &mac),
@@ -404,11 +376,13 @@ fn cf_13_verify_gives_the_codes_of_live_traffic() {
             let ended = verify(&folder, "itellico", &file, &["--json"]);
             ended.expect_code(1).expect_hidden(&[SECRET]);
             assert_eq!(json(&ended)["code"], code, "{ended}");
-            verify(&folder, "itellico", &file, &[])
-                .expect_code(1)
-                .expect_words(&[code]);
         });
     }
+    cases.case("in words", || {
+        verify(&folder, "itellico", &headers("0", &mac), &[])
+            .expect_code(1)
+            .expect_words(&["stale_timestamp"]);
+    });
     cases.case("names in another case, other headers beside them", || {
         let file = format!(
             "host: a\nx-webhook-timestamp: {at}\nX-WEBHOOK-SIGNATURE-256:   {mac}\nX-Other: 1\n"

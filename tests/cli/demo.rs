@@ -1,4 +1,4 @@
-//! `demo` (SPEC 7): the tour, with a verdict for each delivery, and the commands that it prints.
+//! `demo` (contract: Command line): the tour, with a verdict for each delivery, and the commands that it prints.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};

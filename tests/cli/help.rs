@@ -1,4 +1,4 @@
-//! `--help` and `--version` (SPEC 7): each fits a screen and shows an example.
+//! `--help` and `--version` (contract: Command line): each fits a screen and shows an example.
 
 use crate::stage::Folder;
 use crate::support::cases::Cases;

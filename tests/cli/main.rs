@@ -1,4 +1,5 @@
-//! The command line from outside (SPEC 7): the real binary, its exit codes, what it prints and what it never prints.
+//! The command line from outside (contract: Command line): the real binary, its exit codes, what it prints and what it
+//! never prints.
 
 #[path = "../support/mod.rs"]
 mod support;

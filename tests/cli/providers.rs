@@ -1,4 +1,4 @@
-//! `providers` (SPEC 7): what ships, one or all, as text or JSON.
+//! `providers` (contract: Providers, Command line): what ships, one or all, as text or JSON.
 
 #![expect(clippy::panic, reason = "test code: a panic is how a test fails")]
 

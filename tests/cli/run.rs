@@ -1,4 +1,5 @@
-//! `run` that does not get as far as running (SPEC 5 and 7; ATTACKS CF-01, CF-02, CF-04, CF-07, CF-08).
+//! `run` that does not get as far as running (contract: Configuration, Command line; CF-01, CF-02, CF-04,
+//! CF-07, CF-08).
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -145,14 +146,14 @@ fn cf_01_a_secret_that_is_none_is_refused_by_name() {
         ("empty literal", "\"plain:\"", &["secrets"], &[]),
     ] {
         cases.case(name, || {
-            expect_refused(&folder, with_secret(secret), words, hidden)
+            expect_refused(&folder, with_secret(secret), words, hidden);
         });
     }
     cases.case("none at all", || {
-        expect_refused(&folder, file("", "", ""), &["secrets"], &[])
+        expect_refused(&folder, file("", "", ""), &["secrets"], &[]);
     });
     cases.case("an empty list", || {
-        expect_refused(&folder, with_secret(""), &["secrets"], &[])
+        expect_refused(&folder, with_secret(""), &["secrets"], &[]);
     });
     cases.finish();
 }
@@ -187,11 +188,12 @@ fn cf_02_a_secret_file_that_is_none_is_refused_in_time() {
             with_secret("\"file:/dev/zero\""),
             &["/dev/zero"],
             &[],
-        )
+        );
     });
     cases.finish();
 }
 
+/// A row for each kind of mistake; the table with every row is in `src/config/tests/`.
 #[test]
 fn cf_04_what_cannot_run_is_refused_and_says_what_would_be_right() {
     let folder = Folder::new().env("S", "a-secret-of-the-environment");
@@ -202,16 +204,13 @@ fn cf_04_what_cannot_run_is_refused_and_says_what_would_be_right() {
              upstream = \"http://127.0.0.1:3000\"\n"
         )
     };
-    let route = |line: &str| format!("{good}{line}\n");
-    let server = |line: &str| file(line, "", "secrets = [\"env:S\"]\n");
     let mut cases = Cases::new();
     for (name, toml, words) in [
         (
             "unknown key",
-            route("tolerence = \"5m\""),
+            format!("{good}tolerence = \"5m\"\n"),
             &["tolerence", "tolerance"][..],
         ),
-        ("unknown table", format!("{good}[servers]\n"), &["servers"]),
         ("duplicate name", another("itellico", "/b"), &["itellico"]),
         (
             "duplicate path",
@@ -219,61 +218,14 @@ fn cf_04_what_cannot_run_is_refused_and_says_what_would_be_right() {
             &["/webhooks/itellico"],
         ),
         (
-            "key twice",
-            route("max_body = \"1MiB\"\nmax_body = \"2MiB\""),
-            &["max_body"],
-        ),
-        (
             "ttl too short",
             format!("{good}[replay]\nttl = \"5m\"\n"),
             &["ttl"],
         ),
-        ("tolerance 0", route("tolerance = \"0s\""), &["tolerance"]),
-        (
-            "max_body above max_buffered",
-            route("max_body = \"1GiB\""),
-            &["max_body"],
-        ),
         (
             "timeout 0",
-            server("head_timeout = \"0s\""),
+            good.replacen("[admin]", "head_timeout = \"0s\"\n[admin]", 1),
             &["head_timeout"],
-        ),
-        (
-            "negative duration",
-            server("body_timeout = \"-1s\""),
-            &["body_timeout"],
-        ),
-        (
-            "duration without a unit",
-            server("body_timeout = \"30\""),
-            &["body_timeout"],
-        ),
-        (
-            "duration of the wrong type",
-            server("body_timeout = 30"),
-            &["body_timeout"],
-        ),
-        (
-            "absurd duration",
-            server("body_timeout = \"99999999999999999999h\""),
-            &["body_timeout"],
-        ),
-        (
-            "absurd size",
-            route("max_body = \"99999999999999999999GiB\""),
-            &["max_body"],
-        ),
-        (
-            "status out of range",
-            route("replay = { on_replay = 99 }"),
-            &["on_replay"],
-        ),
-        ("no address", server("listen2 = 1"), &["listen2"]),
-        (
-            "upstream with a path",
-            good.replacen("3000\"", "3000/x\"", 1),
-            &["upstream"],
         ),
         (
             "upstream with a user",
@@ -281,83 +233,47 @@ fn cf_04_what_cannot_run_is_refused_and_says_what_would_be_right() {
             &["upstream"],
         ),
         (
-            "relative path",
-            good.replacen("/webhooks", "webhooks", 1),
-            &["path"],
-        ),
-        (
-            "star inside a path",
-            good.replacen("/webhooks/itellico", "/a/*/b", 1),
-            &["path"],
-        ),
-        (
-            "unknown provider",
-            good.replacen("provider = \"itellico\"", "provider = \"itelico\"", 1),
-            &["itelico"],
-        ),
-        (
-            "provider and scheme",
-            format!(
-                "{good}[route.scheme]\nalgorithm = \"hmac-sha256\"\nsigned = \"{{body}}\"\nsignature = {{ header = \"X\" }}\n"
-            ),
-            &["scheme"],
-        ),
-        (
-            "not_after that is no date",
-            with_secret("{ value = \"env:S\", not_after = \"tomorrow\" }"),
-            &["not_after"],
-        ),
-    ] {
-        cases.case(name, || {
-            expect_refused(&folder, toml, words, &["a-secret-of-the-environment"])
-        });
-    }
-    for (name, toml) in [
-        (
             "10 MB",
-            format!("x = \"{}\"", "a".repeat(10 << 20)).into_bytes(),
+            format!("x = \"{}\"", "a".repeat(10 << 20)),
+            &["bad.toml"],
         ),
         (
             "nesting",
-            format!("x = {}{}", "[".repeat(10_000), "]".repeat(10_000)).into_bytes(),
+            format!("x = {}{}", "[".repeat(10_000), "]".repeat(10_000)),
+            &["bad.toml"],
         ),
-        (
-            "nesting without an end",
-            format!("x = {}", "[".repeat(10_000)).into_bytes(),
-        ),
-        (
-            "nested tables",
-            format!("[{}a]", "a.".repeat(10_000)).into_bytes(),
-        ),
-        ("invalid UTF-8", b"[server]\nlisten = [\"\xff\"]\n".to_vec()),
-        ("NUL", b"[server]\nlisten = [\"\0\"]\n".to_vec()),
-        ("empty", Vec::new()),
-        ("binary", (0..=255).collect()),
     ] {
-        // An empty file has no route, which some would let run: here it must only not crash.
-        if name == "empty" {
-            continue;
-        }
-        cases.case(name, || expect_refused(&folder, toml, &["bad.toml"], &[]));
+        cases.case(name, || {
+            expect_refused(&folder, toml, words, &["a-secret-of-the-environment"]);
+        });
     }
+    cases.case("not UTF-8", || {
+        expect_refused(
+            &folder,
+            b"[server]\nlisten = [\"\xff\"]\n",
+            &["bad.toml"],
+            &[],
+        );
+    });
     cases.finish();
 }
 
 #[test]
-fn cf_07_an_upstream_that_is_the_gateway_itself_is_refused() {
+fn cf_07_up_14_an_upstream_that_is_the_gateway_itself_is_refused() {
     let folder = Folder::new().env("S", "a-secret-of-the-environment");
     let port = TcpListener::bind("127.0.0.1:0")
         .and_then(|l| l.local_addr())
         .expect("a free port")
         .port();
-    let toml = with_secret("\"env:S\"")
-        .replacen("[\"127.0.0.1:0\"]", &format!("[\"127.0.0.1:{port}\"]"), 1)
-        .replacen(
-            "http://127.0.0.1:3000",
-            &format!("http://127.0.0.1:{port}"),
-            1,
-        );
-    expect_refused(&folder, toml, &["upstream"], &[]);
+    let listening = with_secret("\"env:S\"").replacen(
+        "[\"127.0.0.1:0\"]",
+        &format!("[\"127.0.0.1:{port}\"]"),
+        1,
+    );
+    for host in ["127.0.0.1", "localhost"] {
+        let toml = listening.replacen("http://127.0.0.1:3000", &format!("http://{host}:{port}"), 1);
+        expect_refused(&folder, toml, &["upstream"], &[]);
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! `sign` for each kind of scheme (SPEC 7): tokens, private keys, JSON Web Tokens, code of their own, and what it says where
-//! it cannot sign.
+//! `sign` for each kind of scheme (contract: Command line): tokens, private keys, JSON Web Tokens, code of their own,
+//! and what it says where it cannot sign.
 
 use crate::stage::{Ended, Folder};
 use crate::support::cases::Cases;

@@ -1,5 +1,5 @@
-//! Handshakes on the wire (SPEC 2.5, 6; SCHEMES 5): who is answered what, what is handed to the app, and that none is
-//! claimed. Routes that learn their secret are in `learning`.
+//! Handshakes on the wire (contract: Proof; schemes: Handshakes): who is answered what, what is handed to the app, and
+//! that none is claimed. Routes that learn their secret are in `learning`.
 
 use crate::support::answer::{Answer, Framing};
 use crate::support::cases::Cases;
@@ -289,19 +289,19 @@ fn a_signed_handshake_is_verified_first_answered_and_not_claimed() {
     cases.case("forged", || {
         gateway
             .ask(forged("slack", slack))
-            .expect_refusal(401, "bad_signature")
+            .expect_refusal(401, "bad_signature");
     });
     let unsigned = Delivery::unsigned("/h/slack", slack);
     cases.case("unsigned", || {
         gateway
             .ask(unsigned)
-            .expect_refusal(401, "missing_signature")
+            .expect_refusal(401, "missing_signature");
     });
     let bad = r#"{"type":"url_verification","challenge":"a b"}"#;
     cases.case("not of the form", || {
         gateway
             .ask(signed("slack", bad))
-            .expect_refusal(400, "malformed_handshake")
+            .expect_refusal(400, "malformed_handshake");
     });
     cases.finish();
     assert_eq!(upstream.count(), 0);
@@ -641,7 +641,7 @@ fn a_handshake_for_the_app_is_never_called_valid_and_never_claimed() {
         .with("X-Hook-Secret", "0123456789")
         .set("Content-Length", "9999999");
     cases.case("too large", || {
-        gateway.ask(large).expect_refusal(413, "body_too_large")
+        gateway.ask(large).expect_refusal(413, "body_too_large");
     });
     cases.finish();
     assert!(

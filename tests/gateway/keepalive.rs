@@ -1,4 +1,5 @@
-//! Connections are kept on both sides, and an upstream connection is used again only when that is safe (SPEC 2.8).
+//! Connections are kept on both sides, and an upstream connection is used again only when that is safe
+//! (contract: Forwarding; RX-14).
 
 use crate::support::behaviour::{Behaviour, Reply};
 use crate::support::cases::Cases;
@@ -15,7 +16,7 @@ fn start() -> (Upstream, Gateway) {
 }
 
 #[test]
-fn one_client_connection_carries_many_deliveries_over_one_upstream_connection() {
+fn connections_are_kept_on_both_sides_and_shared() {
     let (upstream, gateway) = start();
     let mut client = gateway.connect();
     for n in 0..20 {
@@ -28,24 +29,14 @@ fn one_client_connection_carries_many_deliveries_over_one_upstream_connection() 
         answer.expect_status(200);
         assert!(!answer.closes(), "{answer}");
     }
-    assert_eq!(upstream.count(), 20);
-    assert!(
-        upstream.connections() <= 2,
-        "{} connections for 20 deliveries in a row",
-        upstream.connections()
-    );
-}
-
-#[test]
-fn many_client_connections_share_upstream_connections() {
-    let (upstream, gateway) = start();
+    // Other client connections share it.
     for _ in 0..20 {
         gateway.expect_serving();
     }
-    assert_eq!(upstream.count(), 20);
+    assert_eq!(upstream.count(), 40);
     assert!(
-        upstream.connections() < 20,
-        "{} connections for 20 deliveries in a row",
+        upstream.connections() <= 2,
+        "{} connections for 40 deliveries in a row",
         upstream.connections()
     );
 }
@@ -92,16 +83,6 @@ fn an_upstream_that_says_close_is_not_used_again() {
 }
 
 #[test]
-fn a_client_that_says_close_is_closed() {
-    let (_upstream, gateway) = start();
-    let mut client = gateway.connect();
-    let answer = client.ask(Delivery::fresh().with("Connection", "close").bytes());
-    answer.expect_status(200);
-    assert!(answer.closes(), "{answer}");
-    client.expect_closed();
-}
-
-#[test]
 fn rx_14_a_kept_connection_that_the_upstream_closed_costs_no_delivery() {
     let (upstream, gateway) = start();
     let mut client = gateway.connect();
@@ -138,7 +119,7 @@ fn rx_14_a_delivery_that_was_sent_is_not_sent_again() {
 }
 
 #[test]
-fn an_idle_connection_is_closed_at_the_idle_limit() {
+fn rx_02_an_idle_connection_is_closed_at_the_idle_limit() {
     let upstream = Upstream::start();
     let gateway = Gateway::start(&Config::for_upstream(&upstream).server("idle_timeout", "\"1s\""));
     let mut client = gateway.connect();

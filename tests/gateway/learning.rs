@@ -1,5 +1,5 @@
-//! `secrets = ["learn:PATH"]`: the secret comes with a handshake of Asana or Notion (SCHEMES 5), is kept once, and verifies
-//! from then on.
+//! `secrets = ["learn:PATH"]`: the secret comes with a handshake of Asana or Notion (schemes: Handshakes), is kept
+//! once, and verifies from then on.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

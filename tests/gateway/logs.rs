@@ -1,4 +1,4 @@
-//! The access log and what never reaches an output (SPEC 8; ATTACKS LG-01, LG-03, LG-07, CF-12).
+//! The access log and what never reaches an output (contract: Access log; LG-01, LG-03, LG-07, CF-12).
 
 #![expect(clippy::expect_used, reason = "test code: a panic is how a test fails")]
 
@@ -12,7 +12,7 @@ use crate::support::gateway::Gateway;
 use crate::support::upstream::{ClosedPort, Upstream};
 use crate::support::{SECRET, SOON, now};
 
-/// Every field of SPEC 8, in its order.
+/// Every field of a line (contract: Access log), in its order.
 const FIELDS: [&str; 21] = [
     "time",
     "request_id",
@@ -408,7 +408,7 @@ fn lg_03_neither_secrets_nor_signatures_nor_payload_reach_an_output() {
     drop(client);
     for request in [
         good.clone().bytes(),
-        good.clone().payload("payl0ad-marker").bytes(),
+        good.clone().with_body("payl0ad-marker").bytes(),
         good.clone()
             .set("X-Webhook-Signature-256", format!("{signature}00"))
             .bytes(),

@@ -1,9 +1,9 @@
-//! The gateway from outside: the real binary over real sockets, one module per capability (SPEC 2 to 8).
+//! The gateway from outside: the real binary over real sockets, one module per capability. Hostile bytes of one
+//! connection are in `tests/attacks`.
 
 #[path = "../support/mod.rs"]
 mod support;
 
-mod acks;
 mod admin;
 mod answers;
 mod blocked;
@@ -11,7 +11,6 @@ mod bodies;
 mod claims;
 mod expect;
 mod floods;
-mod framing;
 mod handshakes;
 mod headers;
 mod keepalive;
@@ -19,11 +18,9 @@ mod learning;
 mod limits;
 mod logs;
 mod metrics;
-mod paths;
 mod relay;
 mod reload;
 mod replay;
 mod secrets;
 mod shadow;
 mod shutdown;
-mod spellings;

@@ -1,9 +1,9 @@
-//! `/metrics` (SPEC 8; ATTACKS LG-02): every name with its type, counts that agree with the traffic, and series that do
-//! not grow with what comes from the network.
+//! `/metrics` (contract: Metrics; LG-02): every name with its type, counts that agree with the traffic, and series that
+//! do not grow with what comes from the network.
 
 use std::collections::BTreeSet;
 
-use crate::support::behaviour::{Behaviour, Gate, Reply};
+use crate::support::behaviour::{Behaviour, Latch, Reply};
 use crate::support::cases::Cases;
 use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event, event_with, fresh_event_id};
@@ -11,7 +11,7 @@ use crate::support::gateway::{Gateway, Metrics};
 use crate::support::upstream::Upstream;
 use crate::support::{LATE, SOON, eventually, now};
 
-/// Every metric of SPEC 8: name, type, labels.
+/// Every metric (contract: Metrics): name, type, labels.
 const METRICS: [(&str, &str, &[&str]); 14] = [
     ("verigate_requests_total", "counter", &["route", "verdict"]),
     ("verigate_request_duration_seconds", "histogram", &["route"]),
@@ -121,7 +121,7 @@ fn every_metric_has_its_name_type_help_and_labels() {
             .filter_map(|line| line.strip_prefix("# TYPE verigate_"))
         {
             let name = format!("verigate_{}", line.split(' ').next().unwrap_or_default());
-            assert!(known.contains(name.as_str()), "{name} is not in SPEC 8");
+            assert!(known.contains(name.as_str()), "{name} is in no table");
         }
     });
     cases.case("version", || {
@@ -269,7 +269,7 @@ fn the_counts_agree_with_the_traffic() {
         ("verigate_log_lines_dropped_total", &[], 0),
     ] {
         cases.case(&format!("{name} {labels:?}"), || {
-            expect_value(&gateway, name, labels, expected)
+            expect_value(&gateway, name, labels, expected);
         });
     }
     cases.finish();
@@ -278,8 +278,8 @@ fn the_counts_agree_with_the_traffic() {
 
 #[test]
 fn gauges_go_up_and_down() {
-    let gate = Gate::closed();
-    let upstream = Upstream::with(Behaviour::answer_after(&gate, &Reply::new(200)));
+    let latch = Latch::closed();
+    let upstream = Upstream::with(Behaviour::answer_after(&latch, &Reply::new(200)));
     let gateway = Gateway::start(&Config::for_upstream(&upstream));
     let delivery = Delivery::of(crate::support::delivery::event_of(50_000));
     let mut client = gateway.connect();
@@ -293,7 +293,7 @@ fn gauges_go_up_and_down() {
     );
     let open = gateway.metrics().value("verigate_open_connections", &[]);
     assert!(open > 0.5, "{open} connections are open");
-    gate.open();
+    latch.open();
     client.answer().expect_status(200);
     drop(client);
     expect_value(&gateway, "verigate_buffered_bytes", &[], 0);

@@ -1,4 +1,4 @@
-//! Another configuration while running (SPEC 5; ATTACKS CF-05, CF-06, RP-16): whole or not at all, nothing dropped,
+//! Another configuration while running (contract: Reload; CF-05, CF-06, RP-16): whole or not at all, nothing dropped,
 //! and a bad file leaves the running one.
 
 #![expect(
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::support::answer::Answer;
-use crate::support::behaviour::{Behaviour, Gate, Reply};
+use crate::support::behaviour::{Behaviour, Latch, Reply};
 use crate::support::cases::Cases;
 use crate::support::client::Client;
 use crate::support::config::{Config, Route, text};
@@ -318,7 +318,7 @@ fn cf_06_a_hundred_reloads_under_load_drop_nothing() {
                     failures
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
-                        .push(text)
+                        .push(text);
                 };
                 let mut turn = 0;
                 while !over.load(Ordering::SeqCst) {
@@ -408,8 +408,8 @@ fn a_secret_file_is_read_again() {
 fn what_is_in_flight_finishes_under_the_old_file() {
     let upstream = Upstream::start();
     let gateway = Gateway::start(&Config::for_upstream(&upstream));
-    let gate = Gate::closed();
-    upstream.next(Behaviour::answer_after(&gate, &Reply::new(200)));
+    let latch = Latch::closed();
+    upstream.next(Behaviour::answer_after(&latch, &Reply::new(200)));
     let mut at_the_upstream = gateway.connect();
     at_the_upstream.send(Delivery::fresh().bytes());
     upstream.wait_for(1);
@@ -428,7 +428,7 @@ fn what_is_in_flight_finishes_under_the_old_file() {
 
     in_its_body.send(&arriving.body()[20..]);
     in_its_body.answer().expect_status(200);
-    gate.open();
+    latch.open();
     at_the_upstream.answer().expect_status(200);
     assert_eq!((upstream.count(), elsewhere.count()), (2, 0));
 }

@@ -1,10 +1,10 @@
-//! Shadow mode, `enforce = false` (SPEC 5; ATTACKS AU-23): everything is judged as usual and forwarded all the same,
-//! with the verdict said to the upstream; what is not about the delivery is enforced as ever.
+//! Shadow mode, `enforce = false` (contract: Shadow mode; AU-23): everything is judged as usual and forwarded all the
+//! same, with the verdict said to the upstream; what is not about the delivery is enforced as ever.
 
 use std::sync::Arc;
 
 use crate::support::SOON;
-use crate::support::behaviour::{Behaviour, Gate, Reply};
+use crate::support::behaviour::{Behaviour, Latch, Reply};
 use crate::support::cases::Cases;
 use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event, event_of, event_with, fresh_event_id};
@@ -83,7 +83,7 @@ fn au_23_what_is_unproved_is_forwarded_with_its_verdict_and_claims_nothing() {
         ),
         (
             "bad_signature",
-            Delivery::fresh().payload(Delivery::fresh().body().to_vec()),
+            Delivery::fresh().with_body(Delivery::fresh().body().to_vec()),
         ),
         (
             "bad_signature",
@@ -211,8 +211,8 @@ fn a_proved_delivery_claims_and_its_copies_are_forwarded_with_their_verdict() {
 fn a_copy_of_an_event_in_flight_settles_nothing() {
     let upstream = Upstream::start();
     let gateway = Gateway::start(&shadow(&upstream));
-    let gate = Gate::closed();
-    upstream.next(Behaviour::answer_after(&gate, &Reply::new(500)));
+    let latch = Latch::closed();
+    upstream.next(Behaviour::answer_after(&latch, &Reply::new(500)));
     let delivery = Delivery::fresh().target(SHADOW);
     let mut first = gateway.connect();
     first.send(delivery.bytes());
@@ -221,7 +221,7 @@ fn a_copy_of_an_event_in_flight_settles_nothing() {
         gateway.ask(delivery.clone()).expect_status(200);
         expect_verdict(&upstream.wait_for(copy + 2)[copy + 1], "event_in_flight");
     }
-    gate.open();
+    latch.open();
     first.answer().expect_status(500);
     // The copies' 200 did not make it done, and the first's 500 released it.
     expect_verdict(&forwarded(&gateway, &upstream, delivery), "valid");
@@ -298,7 +298,7 @@ fn what_is_not_about_the_delivery_is_enforced() {
             413,
             "body_too_large",
         ),
-        ("time", fresh().payload("{"), 408, "body_timeout"),
+        ("time", fresh().with_body("{"), 408, "body_timeout"),
     ] {
         cases.case(name, || gateway.ask(request).expect_refusal(status, code));
     }

@@ -1,9 +1,9 @@
-//! SIGTERM (SPEC 5 `shutdown_grace`; ATTACKS RX-18): no new connection, what is in flight finishes, idle connections
+//! SIGTERM (contract: Shutdown; RX-18): no new connection, what is in flight finishes, idle connections
 //! hold nothing up, exit status 0, and it ends in any case.
 
 #![expect(clippy::expect_used, reason = "test code: a panic is how a test fails")]
 
-use crate::support::behaviour::{Behaviour, Gate, Reply};
+use crate::support::behaviour::{Behaviour, Latch, Reply};
 use crate::support::client::Client;
 use crate::support::config::Config;
 use crate::support::delivery::Delivery;
@@ -64,8 +64,8 @@ fn idle_connections_do_not_hold_it_up() {
 #[test]
 fn rx_18_what_is_in_flight_finishes_and_nothing_new_is_taken() {
     const IN_FLIGHT: usize = 200;
-    let gate = Gate::closed();
-    let upstream = Upstream::with(Behaviour::answer_after(&gate, &Reply::new(200)));
+    let latch = Latch::closed();
+    let upstream = Upstream::with(Behaviour::answer_after(&latch, &Reply::new(200)));
     let mut gateway = Gateway::start(&Config::for_upstream(&upstream));
     let mut clients: Vec<Client> = (0..IN_FLIGHT).map(|_| gateway.connect()).collect();
     for client in &mut clients {
@@ -93,7 +93,7 @@ fn rx_18_what_is_in_flight_finishes_and_nothing_new_is_taken() {
             .is_none(),
         "ended with deliveries in flight"
     );
-    gate.open();
+    latch.open();
     let mut lost = Vec::new();
     for (number, client) in clients.iter_mut().enumerate() {
         match client.try_answer(LATE) {

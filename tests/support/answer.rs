@@ -1,4 +1,5 @@
-//! One answer as a strict client sees it, and what is true of every answer that the gateway itself makes (SPEC 3).
+//! One answer as a strict client sees it, and what is true of every answer that the gateway itself makes (contract:
+//! Answers).
 
 use serde_json::Value;
 
@@ -84,7 +85,7 @@ impl Answer {
         assert_eq!(self.status, status, "{self}");
     }
 
-    /// Panics unless it is `{"ok":true,"duplicate":true}` of SPEC 3.
+    /// Panics unless it is `{"ok":true,"duplicate":true}`, the answer to a duplicate.
     #[track_caller]
     pub(crate) fn expect_duplicate(&self) {
         assert!(
@@ -114,7 +115,7 @@ pub(crate) fn check_gateway_answer(answer: &Answer) {
     assert!(faults.is_empty(), "{} in {answer}", faults.join("; "));
 }
 
-/// The status of each code of SPEC 3, but for the three that a route may choose.
+/// The status of each code, without the three codes whose status a route may choose.
 fn status_of(code: &str) -> Option<u16> {
     Some(match code {
         "bad_request" | "bad_path" | "malformed_handshake" => 400,
@@ -144,7 +145,8 @@ fn status_of(code: &str) -> Option<u16> {
     })
 }
 
-/// What is wrong with an answer that the gateway itself made; empty when all of SPEC 3 that holds for each is kept.
+/// What is wrong with an answer that the gateway itself made; empty when it keeps
+/// all that holds for every answer.
 pub(crate) fn gateway_answer_faults(answer: &Answer) -> Vec<String> {
     let mut faults = Vec::new();
     let mut fault = |bad: bool, text: String| {
@@ -235,7 +237,7 @@ pub(crate) fn gateway_answer_faults(answer: &Answer) -> Vec<String> {
         );
         fault(
             !chosen && !code.is_empty(),
-            format!("{code} is no code of SPEC 3"),
+            format!("{code} is no code of the contract"),
         );
     }
     if code == "method_not_allowed" {

@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::LATE;
 use super::delivery::chunk;
 
-/// A door that a behaviour waits at until the test opens it.
+/// A point in a behaviour where the upstream waits until the test goes on.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
+pub(crate) struct Latch(Arc<(Mutex<bool>, Condvar)>);
 
-impl Gate {
-    /// A closed one.
+impl Latch {
+    /// A latch that holds until [`Self::open`].
     pub(crate) fn closed() -> Self {
         Self::default()
     }
@@ -35,8 +35,8 @@ impl Gate {
 pub(crate) enum Step {
     /// Reads the body. What is not read by the end is read and dropped before the next request.
     ReadBody,
-    /// Waits until the test opens the gate.
-    Wait(Gate),
+    /// Waits until the test opens the latch.
+    Wait(Latch),
     /// Lets time pass; only where a row demands a pause.
     Pause(Duration),
     /// Sends bytes exactly as they are.
@@ -135,11 +135,11 @@ impl Behaviour {
         Self::answer(&Reply::new(status))
     }
 
-    /// Reads the body and answers when the gate opens.
-    pub(crate) fn answer_after(gate: &Gate, reply: &Reply) -> Self {
+    /// Reads the body and answers when the latch opens.
+    pub(crate) fn answer_after(latch: &Latch, reply: &Reply) -> Self {
         Self(vec![
             Step::ReadBody,
-            Step::Wait(gate.clone()),
+            Step::Wait(latch.clone()),
             Step::Send(reply.bytes()),
         ])
     }

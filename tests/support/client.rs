@@ -360,7 +360,7 @@ fn show(bytes: &[u8]) -> String {
 
 type Head = (String, u16, Vec<(String, String)>);
 
-/// Takes a whole head apart, as strictly as SPEC asks of requests.
+/// Takes a whole head apart, as strictly as the gateway takes heads of requests apart.
 fn head(bytes: &[u8]) -> Result<Head, String> {
     let text: String = bytes.iter().map(|b| char::from(*b)).collect();
     let mut lines = text.split("\r\n");

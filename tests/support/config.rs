@@ -1,4 +1,5 @@
-//! A configuration file under construction: what a test needs, every other value at its default (SPEC 5).
+//! A configuration file under construction: what a test needs, every other value at its default (contract:
+//! Configuration).
 //!
 //! Values are TOML text: `set("max_body", "\"64MiB\"")`. `text` quotes a plain string.
 
@@ -57,6 +58,23 @@ impl Route {
         Self::new("itellico", "/webhooks/itellico", upstream)
             .set("provider", &text("itellico"))
             .set("secrets", &format!("[\"env:{SECRET_VARIABLE}\"]"))
+    }
+
+    /// The reference receiver's scheme spelled out, so that the event id's place is the operator's own.
+    pub(crate) fn spelled_out(upstream: &Upstream) -> Self {
+        Self::itellico(upstream)
+            .unset("provider")
+            .scheme("algorithm", "\"hmac-sha256\"")
+            .scheme("signed", "\"{body}.{timestamp}\"")
+            .scheme(
+                "signature",
+                "{ header = \"X-Webhook-Signature-256\", encoding = \"hex\" }",
+            )
+            .scheme(
+                "timestamp",
+                "{ header = \"X-Webhook-Timestamp\", unit = \"seconds\" }",
+            )
+            .scheme("event_id", "{ json = \"/event_id\" }")
     }
 
     /// `/hooks/plain`: a scheme that signs the body alone and asks nothing of it, with [`PLAIN_SECRET`].

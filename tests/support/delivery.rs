@@ -1,6 +1,8 @@
-//! Deliveries as bytes: a good one, and the tools to make exactly one thing wrong with it (SPEC 1).
+//! Deliveries as bytes: a good one, and the tools to make exactly one thing wrong with it (contract: The reference
+//! receiver).
 //!
-//! The signer is written from SPEC with the crypto crates alone, so that it cannot share a fault with the product.
+//! The signer is written from the contract with the crypto crates alone, so that it cannot share a fault with the
+//! product.
 
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -87,8 +89,8 @@ pub(crate) fn chunk(bytes: &[u8], last: bool) -> Vec<u8> {
 pub(crate) struct Delivery {
     request_line: Vec<u8>,
     lines: Vec<Vec<u8>>,
-    payload: Vec<u8>,
     body: Vec<u8>,
+    sent_body: Vec<u8>,
 }
 
 impl Delivery {
@@ -132,7 +134,7 @@ impl Delivery {
                 b"Host: a".to_vec(),
                 format!("Content-Length: {}", body.len()).into_bytes(),
             ],
-            payload: body.clone(),
+            sent_body: body.clone(),
             body,
         }
     }
@@ -213,34 +215,34 @@ impl Delivery {
             .to_owned()
     }
 
-    /// Replaces what follows the head on the wire; the signature stays that of [`Self::body`].
-    pub(crate) fn payload(mut self, payload: impl Into<Vec<u8>>) -> Self {
-        self.payload = payload.into();
+    /// Replaces the body that is sent; the signature stays that of [`Self::body`].
+    pub(crate) fn with_body(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.sent_body = bytes.into();
         self
     }
 
     /// Sends the body chunked, in one chunk.
     pub(crate) fn chunked(self) -> Self {
-        let payload = chunk(&self.body, true);
-        self.chunked_as(payload)
+        let chunks = chunk(&self.body, true);
+        self.chunked_as(chunks)
     }
 
     /// Sends the body chunked, in chunks of `size` bytes.
     pub(crate) fn chunked_by(self, size: usize) -> Self {
-        let mut payload: Vec<u8> = self
+        let mut chunks: Vec<u8> = self
             .body
             .chunks(size)
             .flat_map(|piece| chunk(piece, false))
             .collect();
-        payload.extend_from_slice(b"0\r\n\r\n");
-        self.chunked_as(payload)
+        chunks.extend_from_slice(b"0\r\n\r\n");
+        self.chunked_as(chunks)
     }
 
     /// Says `Transfer-Encoding: chunked` and sends these bytes behind the head.
-    pub(crate) fn chunked_as(self, payload: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn chunked_as(self, bytes: impl Into<Vec<u8>>) -> Self {
         self.without("Content-Length")
             .with("Transfer-Encoding", "chunked")
-            .payload(payload)
+            .with_body(bytes)
     }
 
     /// The head, its empty line included.
@@ -263,7 +265,7 @@ impl Delivery {
     /// All bytes.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = self.head();
-        bytes.extend_from_slice(&self.payload);
+        bytes.extend_from_slice(&self.sent_body);
         bytes
     }
 }

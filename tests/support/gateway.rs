@@ -106,9 +106,9 @@ impl Gateway {
                 continue;
             };
             if rest.contains("admin") {
-                admin = Some(addr)
+                admin = Some(addr);
             } else {
-                bound.push(addr)
+                bound.push(addr);
             }
         }
         if bound.len() + usize::from(admin.is_some()) < config.addresses() {

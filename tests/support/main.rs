@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use support::SOON;
 use support::answer::{Framing, gateway_answer_faults};
-use support::behaviour::{Behaviour, Gate, Reply};
+use support::behaviour::{Behaviour, Latch, Reply};
 use support::cases::Cases;
 use support::client::{Client, Missing};
 use support::config::Config;
@@ -52,7 +52,7 @@ fn a_cut_body_is_recorded_as_incomplete() {
 #[test]
 fn each_behaviour_looks_to_a_client_as_it_says() {
     let reply = Reply::new(201).with("X-B", "c").body("hello");
-    let gate = Gate::closed();
+    let latch = Latch::closed();
     let mut cases = Cases::new();
     let upstream = Upstream::start();
     let ask = |behaviour: Behaviour| {
@@ -89,7 +89,7 @@ fn each_behaviour_looks_to_a_client_as_it_says() {
             assert_eq!(
                 ask(behaviour).try_answer(SOON).unwrap_err(),
                 Missing::Closed
-            )
+            );
         });
     }
     cases.case("truncated", || {
@@ -103,10 +103,10 @@ fn each_behaviour_looks_to_a_client_as_it_says() {
         let missing = ask(Behaviour::never()).try_answer(Duration::from_millis(50));
         assert_eq!(missing.unwrap_err(), Missing::TimedOut(Vec::new()));
     });
-    cases.case("gate", || {
-        let mut client = ask(Behaviour::answer_after(&gate, &reply));
+    cases.case("latch", || {
+        let mut client = ask(Behaviour::answer_after(&latch, &reply));
         assert!(!client.has_heard(Duration::from_millis(50)));
-        gate.open();
+        latch.open();
         client.answer().expect_status(201);
     });
     cases.finish();

@@ -1,7 +1,7 @@
 //! What every test program over real sockets shares: the gateway as a child process, a recording upstream, a
 //! raw-socket client, a signer that is not the product's own, and waiting with a deadline.
 //!
-//! Shared by `#[path = "../support/mod.rs"] mod support;`. Knows the contract (SPEC) and nothing of the product's
+//! Shared by `#[path = "../support/mod.rs"] mod support;`. Knows the contract and nothing of the product's
 //! code. It asserts nothing about one answer in particular; what is true of every answer is in `answer.rs`.
 
 #![expect(dead_code, reason = "each test program uses a part of it")]

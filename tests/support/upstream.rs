@@ -52,7 +52,7 @@ impl Recorded {
         !self.headers_named(name).is_empty()
     }
 
-    /// Panics unless it is framed as SPEC 2.8 has it: one exact `Content-Length`, no `Transfer-Encoding`, this body.
+    /// Panics unless it is framed as the contract says: one exact `Content-Length`, no `Transfer-Encoding`, this body.
     #[track_caller]
     pub(crate) fn expect_body(&self, body: &[u8]) {
         assert_eq!(
@@ -279,7 +279,7 @@ fn perform(step: Step, stream: &TcpStream, reader: &mut BufReader<&TcpStream>) -
     let mut writer = stream;
     match step {
         Step::ReadBody => {}
-        Step::Wait(gate) => gate.wait(),
+        Step::Wait(latch) => latch.wait(),
         Step::Pause(pause) => std::thread::sleep(pause),
         Step::Send(bytes) => writer.write_all(&bytes).ok()?,
         Step::Drip(bytes, pause) => {

@@ -256,62 +256,81 @@ fn every_vector_is_judged_as_expected() {
 
 #[test]
 fn the_command_judges_every_vector_alike() {
+    let vectors = vectors();
+    // A process for each vector: as many at a time as there are processors.
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let wrong: Vec<String> = std::thread::scope(|scope| {
+        let parts = vectors.chunks(vectors.len().div_ceil(threads));
+        let running: Vec<_> = parts
+            .map(|part| scope.spawn(|| part.iter().filter_map(misjudged).collect()))
+            .collect();
+        running
+            .into_iter()
+            .flat_map(|part| {
+                part.join()
+                    .unwrap_or_else(|_| vec!["a thread panicked".into()])
+            })
+            .collect()
+    });
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What `verigate verify` says of a vector, where it is not what is expected.
+fn misjudged(vector: &Value) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
         fs::write(&path, bytes).unwrap();
         path
     };
-    let mut wrong = Vec::new();
-    for vector in vectors() {
-        let headers = vector["headers"].as_object().unwrap().iter();
-        let headers = headers.fold(String::new(), |lines, (name, value)| {
-            lines + name + ": " + value.as_str().unwrap() + "\n"
-        });
-        let tolerance = vector["tolerance_s"]
-            .as_u64()
-            .map_or("off".to_owned(), |s| format!("{s}s"));
-        let output = Command::new(env!("CARGO_BIN_EXE_verigate"))
-            .args(["verify", "--json", "--provider", text(&vector, "provider")])
-            .args([
-                "--method",
-                text_or(&vector, "method", "POST"),
-                "--url",
-                text(&vector, "url"),
-            ])
-            .args([
-                "--at",
-                &vector["now"].as_i64().unwrap_or(1_750_000_000).to_string(),
-                "--tolerance",
-                &tolerance,
-            ])
-            .arg("--secret")
-            .arg(format!(
-                "file:{}",
-                file("secret", secret(&vector).as_bytes()).display()
-            ))
-            .arg("--headers")
-            .arg(file("headers", headers.as_bytes()))
-            .arg("--body")
-            .arg(file("body", &body(&vector)))
-            .output()
-            .unwrap();
-        let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        let (valid, exit) = match expected(&vector) {
-            _ if text(&vector, "id") == NO_SECRET => (None, 2),
-            true => (Some(true), 0),
-            false => (Some(false), 1),
-        };
-        if told["valid"].as_bool() != valid || output.status.code() != Some(exit) {
-            let said = String::from_utf8_lossy(&output.stderr);
-            wrong.push(format!(
-                "{}: {told} {:?} {said}",
-                text(&vector, "id"),
-                output.status.code()
-            ));
-        }
-    }
-    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+    let headers = vector["headers"].as_object().unwrap().iter();
+    let headers = headers.fold(String::new(), |lines, (name, value)| {
+        lines + name + ": " + value.as_str().unwrap() + "\n"
+    });
+    let tolerance = vector["tolerance_s"]
+        .as_u64()
+        .map_or("off".to_owned(), |s| format!("{s}s"));
+    let output = Command::new(env!("CARGO_BIN_EXE_verigate"))
+        .args(["verify", "--json", "--provider", text(vector, "provider")])
+        .args([
+            "--method",
+            text_or(vector, "method", "POST"),
+            "--url",
+            text(vector, "url"),
+        ])
+        .args([
+            "--at",
+            &vector["now"].as_i64().unwrap_or(1_750_000_000).to_string(),
+            "--tolerance",
+            &tolerance,
+        ])
+        .arg("--secret")
+        .arg(format!(
+            "file:{}",
+            file("secret", secret(vector).as_bytes()).display()
+        ))
+        .arg("--headers")
+        .arg(file("headers", headers.as_bytes()))
+        .arg("--body")
+        .arg(file("body", &body(vector)))
+        .output()
+        .unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let (valid, exit) = match expected(vector) {
+        _ if text(vector, "id") == NO_SECRET => (None, 2),
+        true => (Some(true), 0),
+        false => (Some(false), 1),
+    };
+    let is_right =
+        told.get("valid").and_then(Value::as_bool) == valid && output.status.code() == Some(exit);
+    let said = String::from_utf8_lossy(&output.stderr);
+    (!is_right).then(|| {
+        format!(
+            "{}: {told} {:?} {said}",
+            text(vector, "id"),
+            output.status.code()
+        )
+    })
 }
 
 #[test]

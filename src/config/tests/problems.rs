@@ -87,6 +87,15 @@ fn the_server_is_told_what_is_wrong() {
         ),
         (server("idle_timeout = \"60\""), "has no unit"),
         (server("write_timeout = \"1 s\""), "is no duration"),
+        (server("write_timeout = \"-1s\""), "is no duration"),
+        (
+            server("write_timeout = \"99999999999999999999h\""),
+            "is no duration",
+        ),
+        (
+            server("max_buffered = \"99999999999999999999GiB\""),
+            "is no size",
+        ),
         (server("max_buffered = \"0\""), "is zero"),
         (server("max_buffered = \"big\""), "is no size"),
         (server("max_connections = 0"), "from 1 to"),
@@ -113,6 +122,10 @@ fn the_server_is_told_what_is_wrong() {
         (
             format!("server = 1\n{ROUTE}"),
             "`server` must be a table, not an integer",
+        ),
+        (
+            format!("[servers]\nthreads = 1\n{ROUTE}"),
+            "did you mean `server`?",
         ),
         (
             format!("[sever]\nthreads = 1\n{ROUTE}"),
@@ -237,6 +250,10 @@ fn a_route_is_told_what_is_wrong() {
             ROUTE.replace("\"/a\"", "\"a\""),
             "`route.path` cannot be matched",
         ),
+        (
+            ROUTE.replace("\"/a\"", "\"/a/*/b\""),
+            "`route.path` cannot be matched",
+        ),
         (route("host = \"a b\""), "`route.host` cannot be matched"),
         (route("host = 1"), "`route.host` must be a string"),
         (
@@ -254,6 +271,10 @@ fn a_route_is_told_what_is_wrong() {
         (
             ROUTE.replace("http://", "https://"),
             "TLS to upstreams is not supported yet",
+        ),
+        (
+            ROUTE.replace("http://", "ftp://"),
+            "does not begin with http://",
         ),
         (
             ROUTE.replace(":3000", ":3000/hook"),
@@ -279,6 +300,10 @@ fn a_route_is_told_what_is_wrong() {
         (route("methods = [\"post\"]"), "write it in capitals"),
         (route("methods = [\"TRACE\"]"), "carries no delivery"),
         (route("max_body = \"0\""), "is zero"),
+        (
+            route("max_body = \"1MiB\"\nmax_body = \"2MiB\""),
+            "duplicate key",
+        ),
         (
             route("max_body = \"257MiB\""),
             "to at most a quarter of `max_buffered`, 64MiB",

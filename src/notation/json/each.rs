@@ -416,7 +416,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2048))]
+        #![proptest_config(ProptestConfig::with_cases(512))]
 
         #[test]
         fn each_place_holds_what_another_parser_finds_there(

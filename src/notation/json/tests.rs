@@ -39,7 +39,7 @@ fn at(pointer: &str, body: &str) -> Result<String, JsonError> {
 
 #[test]
 fn a_body_is_one_json_text_or_refused() {
-    let rows: [(&str, &[u8], Result<(), JsonError>); 60] = [
+    let rows: [(&str, &[u8], Result<(), JsonError>); 69] = [
         ("EN-03 empty", b"", Err(Empty)),
         ("EN-03 space alone", b" \n", Err(Empty)),
         ("EN-03 no JSON", b"event=1", Err(NoValue)),
@@ -69,15 +69,22 @@ fn a_body_is_one_json_text_or_refused() {
         ("EN-03 cut after a key", br#"{"a""#, Err(CutOff)),
         ("EN-03 cut after a colon", br#"{"a":"#, Err(CutOff)),
         ("EN-03 cut after a comma", br#"{"a":1,"#, Err(CutOff)),
+        ("EN-03 cut after a value", br#"{"a":"b""#, Err(CutOff)),
         ("EN-03 cut in an array", b"[1", Err(CutOff)),
         ("EN-03 cut in a string", br#"["a"#, Err(CutOff)),
         ("EN-03 cut in an escape", br#"["a\"#, Err(CutOff)),
         ("EN-03 top-level values", b"\"x\"", Ok(())),
+        ("EN-03 number at top", b"7", Ok(())),
         ("EN-03 array at top", b"[]", Ok(())),
         ("EN-03 raw NUL in a string", b"[\"a\0\"]", Err(RawControl)),
         (
             "EN-03 raw newline far into a string",
             b"[\"aaaaaaaaaaaaaaaaaaaaaaaaaaa\n\"]",
+            Err(RawControl),
+        ),
+        (
+            "EN-03 raw newline in another member",
+            b"{\"a\":1,\"b\":\"a\nb\"}",
             Err(RawControl),
         ),
         ("EN-03 raw 1F", b"[\"aaaaaaaa\x1f\"]", Err(RawControl)),
@@ -94,6 +101,11 @@ fn a_body_is_one_json_text_or_refused() {
             Ok(()),
         ),
         ("EN-04 leading zero", b"[01]", Err(NoComma)),
+        (
+            "EN-04 leading zero in an object",
+            br#"{"a":01}"#,
+            Err(NoComma),
+        ),
         ("EN-04 plus", b"[+1]", Err(NoValue)),
         ("EN-04 minus alone", b"[-]", Err(BadNumber)),
         ("EN-04 point first", b"[.5]", Err(NoValue)),
@@ -106,6 +118,9 @@ fn a_body_is_one_json_text_or_refused() {
             Ok(()),
         ),
         ("EN-05 a second text", b"{}{}", Err(Trailing)),
+        ("EN-05 a comma after it", b"{},", Err(Trailing)),
+        ("EN-05 a letter after it", b"{}x", Err(Trailing)),
+        ("EN-05 a form feed after it", b"{}\x0c", Err(Trailing)),
         ("EN-05 a NUL after it", b"{}\0", Err(Trailing)),
         ("EN-05 space and newline after it", b"{} \r\n\t", Ok(())),
         (
@@ -123,6 +138,12 @@ fn a_body_is_one_json_text_or_refused() {
         (
             "EN-06 not UTF-8 elsewhere",
             b"{\"a\":\"\xff\"}",
+            Err(NotUtf8),
+        ),
+        ("EN-06 not UTF-8 in a key", b"{\"\xff\":1}", Err(NotUtf8)),
+        (
+            "EN-06 surrogate as bytes",
+            b"{\"a\":\"\xed\xa0\x80\"}",
             Err(NotUtf8),
         ),
         ("EN-06 overlong", b"{\"a\":\"\xc0\xae\"}", Err(NotUtf8)),
@@ -146,6 +167,10 @@ fn a_body_is_one_json_text_or_refused() {
 
 #[test]
 fn a_repeated_key_is_refused_only_on_the_way() {
+    let far_apart = format!(
+        r#"{{"event_id":"a","x":{},"event_id":"b"}}"#,
+        "1".repeat(100_000)
+    );
     let rows = [
         (
             "EN-01",
@@ -204,9 +229,34 @@ fn a_repeated_key_is_refused_only_on_the_way() {
         ("EN-01", "/0", r#"{"0":1,"0":2}"#, Err(RepeatedKey)),
         ("EN-01", "/", r#"{"":1,"":2}"#, Err(RepeatedKey)),
         (
+            "EN-01",
+            "/data/id",
+            r#"{"data":1,"data":{"id":2}}"#,
+            Err(RepeatedKey),
+        ),
+        (
+            "EN-01",
+            "/event_id",
+            r#"{"\u0065vent_id":"a","event_id":"b"}"#,
+            Err(RepeatedKey),
+        ),
+        ("EN-01", "/event_id", far_apart.as_str(), Err(RepeatedKey)),
+        (
             "EN-02",
             "/event_id",
             r#"{"event_id":"a","x":1,"x":2}"#,
+            Ok("text a"),
+        ),
+        (
+            "EN-02",
+            "/event_id",
+            r#"{"x":1,"event_id":"a","x":2}"#,
+            Ok("text a"),
+        ),
+        (
+            "EN-02",
+            "/event_id",
+            r#"{"event_id":"a","data":{"event_id":1,"event_id":2}}"#,
             Ok("text a"),
         ),
         (
@@ -242,9 +292,10 @@ fn a_repeated_key_is_refused_only_on_the_way() {
 }
 
 #[test]
-fn a_pointer_finds_what_rfc_6901_says() {
+fn en_14_a_pointer_finds_what_rfc_6901_says() {
     let deep = r#"{"a":[10,{"b":"x"},[20]],"0":1,"01":2,"-":3,"a/b":4,"m~n":5,"":6," ":7,"__proto__":8,"constructor":9,
-        "é":10,"k\"l":11,"\u0061a":12,"~1":13,"t":true,"n":null,"o":{"":14}}"#;
+        "é":10,"k\"l":11,"\u0061a":12,"~1":13,"t":true,"n":null,"o":{"":14,"0":15},
+        "a b":16,"m":17,"/":18}"#;
     let rows = [
         ("/a", "array"),
         ("/a/0", "integer 10"),
@@ -276,6 +327,10 @@ fn a_pointer_finds_what_rfc_6901_says() {
         ("/n", "null"),
         ("/o", "object"),
         ("/o/", "integer 14"),
+        ("/o/0", "integer 15"),
+        ("/o/00", "absent"),
+        ("/a b", "integer 16"),
+        ("/toString", "absent"),
         ("/A", "absent"),
     ];
     let wrong: Vec<_> = rows
@@ -283,7 +338,7 @@ fn a_pointer_finds_what_rfc_6901_says() {
         .filter(|(pointer, want)| at(pointer, deep).as_deref() != Ok(want))
         .map(|row| (row, at(row.0, deep)))
         .collect();
-    assert!(wrong.is_empty(), "EN-14 {wrong:#?}");
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
@@ -314,7 +369,7 @@ fn several_places_are_found_in_one_pass_also_one_inside_another() {
 fn nesting_is_bounded_before_after_and_around_a_place() {
     let arrays = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
     let objects = |levels: usize| "{\"id\":".repeat(levels) + "1" + &"}".repeat(levels);
-    let rows: [(&str, String, Result<(), JsonError>); 10] = [
+    let rows: [(&str, String, Result<(), JsonError>); 13] = [
         ("EN-10 128 arrays", arrays(128), Ok(())),
         ("EN-10 129 arrays", arrays(129), Err(TooDeep)),
         ("EN-10 128 objects", objects(128), Ok(())),
@@ -340,7 +395,22 @@ fn nesting_is_bounded_before_after_and_around_a_place() {
             format!(r#"{{"id":1,"x":{}}}"#, arrays(128)),
             Err(TooDeep),
         ),
+        (
+            "EN-10 10,000 as the value of the place",
+            format!(r#"{{"id":{}}}"#, arrays(10_000)),
+            Err(TooDeep),
+        ),
+        (
+            "EN-10 10,000 objects within one",
+            format!(r#"{{"x":{},"id":1}}"#, objects(10_000)),
+            Err(TooDeep),
+        ),
         ("EN-10 1 MB of [", "[".repeat(1 << 20), Err(TooDeep)),
+        (
+            "EN-10 1 MB of [ within one",
+            format!(r#"{{"id":1,"x":{}"#, "[".repeat(1 << 20)),
+            Err(TooDeep),
+        ),
     ];
     let wrong: Vec<_> = rows
         .iter()
@@ -370,6 +440,18 @@ fn size_alone_is_no_reason_to_refuse() {
             format!(r#"{{"x":"{}","id":"e"}}"#, r"\\".repeat(1 << 19)),
         ),
         ("EN-11 keys", format!(r#"{{{},"id":"e"}}"#, many.join(","))),
+        (
+            "EN-11 fraction",
+            format!(r#"{{"x":0.{}e9,"id":"e"}}"#, "1".repeat(1 << 20)),
+        ),
+        (
+            "EN-11 long key",
+            format!(r#"{{"{}":1,"id":"e"}}"#, "k".repeat(1 << 20)),
+        ),
+        (
+            "EN-11 elements",
+            format!(r#"{{"x":[{}1],"id":"e"}}"#, "1,".repeat(400_000)),
+        ),
         (
             "EN-11 escaped key",
             format!(r#"{{"{}":1,"id":"e"}}"#, r"\u0069".repeat(1 << 17)),

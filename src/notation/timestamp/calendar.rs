@@ -122,10 +122,14 @@ mod tests {
     fn every_day_follows_the_one_before_it() {
         let mut days = -EPOCH;
         for year in 0..=MAX_YEAR {
+            // Every day of the first 400 years, after which the calendar repeats itself; then the borders of months.
+            let all = year < 400;
             for month in 1..=MONTHS {
                 for day in 1..=31 {
                     if let Some(date) = Date::new(year, month, day) {
-                        assert_eq!((date.days(), Date::of_days(days)), (days, Some(date)));
+                        if all || day == 1 || day > 27 {
+                            assert_eq!((date.days(), Date::of_days(days)), (days, Some(date)));
+                        }
                         days += 1;
                     }
                 }

@@ -219,7 +219,10 @@ fn hb_11_a_bomb_costs_no_more_than_the_limit() {
 
 proptest! {
     #[test]
-    fn what_is_compressed_is_inflated_to_the_same(body in prop::collection::vec(any::<u8>(), 0..20_000)) {
+    fn what_is_compressed_is_inflated_to_the_same(
+        part in prop::collection::vec(any::<u8>(), 0..1000), times in 0..20_usize,
+    ) {
+        let body = part.repeat(times);
         prop_assert_eq!(inflated(&gzip(&body), body.len()), Some(body));
     }
 

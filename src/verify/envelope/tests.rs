@@ -67,7 +67,9 @@ fn an_id_is_one_that_everybody_reads_alike() {
     let fits = "x".repeat(256);
     let long = "x".repeat(257);
     let digits = "9".repeat(64);
-    let rows: [(&str, String, Result<&str, &str>); 43] = [
+    let two_byte = "é".repeat(128);
+    let visible = "!#$%&'()*+,-./:;<=>?@[]^_`{|}~";
+    let rows: [(&str, String, Result<&str, &str>); 52] = [
         ("EN-03 none", r#"{"a":1}"#.into(), Err(MISSING)),
         ("EN-03 null", r#"{"id":null}"#.into(), Err(MISSING)),
         ("EN-03 empty", r#"{"id":""}"#.into(), Err(EMPTY)),
@@ -76,6 +78,17 @@ fn an_id_is_one_that_everybody_reads_alike() {
         ("EN-03 true", r#"{"id":true}"#.into(), Err(WRONG_KIND)),
         ("EN-03 false", r#"{"id":false}"#.into(), Err(WRONG_KIND)),
         ("EN-03 array at top", "[]".into(), Err(MISSING)),
+        (
+            "EN-03 array with the object",
+            r#"[{"id":"a"}]"#.into(),
+            Err(MISSING),
+        ),
+        (
+            "EN-03 only deeper",
+            r#"{"data":{"id":"a"}}"#.into(),
+            Err(MISSING),
+        ),
+        ("EN-03 number at top", "7".into(), Err(MISSING)),
         ("EN-03 string at top", r#""x""#.into(), Err(MISSING)),
         ("EN-04 integer", r#"{"id":12}"#.into(), Ok("12")),
         ("EN-04 zero", r#"{"id":0}"#.into(), Ok("0")),
@@ -106,6 +119,11 @@ fn an_id_is_one_that_everybody_reads_alike() {
             Err(TOO_MANY_DIGITS),
         ),
         ("EN-04 exponent", r#"{"id":1e2}"#.into(), Err(NOT_INTEGER)),
+        (
+            "EN-04 exponent in capitals",
+            r#"{"id":1E2}"#.into(),
+            Err(NOT_INTEGER),
+        ),
         ("EN-04 fraction", r#"{"id":1.0}"#.into(), Err(NOT_INTEGER)),
         ("EN-04 minus zero", r#"{"id":-0}"#.into(), Err(NOT_INTEGER)),
         (
@@ -117,6 +135,11 @@ fn an_id_is_one_that_everybody_reads_alike() {
             "EN-06 lone surrogate elsewhere",
             r#"{"id":"a","x":"\ud800"}"#.into(),
             Ok("a"),
+        ),
+        (
+            "EN-06 surrogates the wrong way round",
+            r#"{"id":"\udc00\ud800"}"#.into(),
+            Err("surrogate"),
         ),
         ("EN-06 pair", r#"{"id":"\ud83d\ude00"}"#.into(), Ok("😀")),
         ("EN-07 NUL", r#"{"id":"evt\u0000x"}"#.into(), Err(CONTROL)),
@@ -159,6 +182,12 @@ fn an_id_is_one_that_everybody_reads_alike() {
             Ok("a\u{202e}b"),
         ),
         (
+            "EN-07 visible ASCII",
+            format!(r#"{{"id":"{visible}"}}"#),
+            Ok(visible),
+        ),
+        ("EN-07 quotes", r#"{"id":"\"\\"}"#.into(), Ok("\"\\")),
+        (
             "EN-08 256 bytes",
             format!(r#"{{"id":"{fits}"}}"#),
             Ok(&fits),
@@ -184,11 +213,17 @@ fn an_id_is_one_that_everybody_reads_alike() {
             Ok(&fits),
         ),
         (
+            "EN-08 256 bytes in 128 characters",
+            format!(r#"{{"id":"{two_byte}"}}"#),
+            Ok(&two_byte),
+        ),
+        (
             "EN-08 bytes, not characters",
             format!(r#"{{"id":"{}"}}"#, "é".repeat(129)),
             Err(TOO_LONG),
         ),
         ("EN-09 capital", r#"{"id":"Evt"}"#.into(), Ok("Evt")),
+        ("EN-09 escaped", r#"{"id":"\u0045vt"}"#.into(), Ok("Evt")),
         ("EN-09 NFC", r#"{"id":"\u00e9"}"#.into(), Ok("\u{e9}")),
         ("EN-09 NFD", r#"{"id":"e\u0301"}"#.into(), Ok("e\u{301}")),
     ];

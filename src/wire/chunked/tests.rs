@@ -40,6 +40,10 @@ fn chunks_that_two_readers_could_see_differently_are_refused() {
         ("SM-10 LF in a quoted string", b"2;a=\"\n\"\r\n".into()),
         ("SM-10 CRLF in a quoted string", b"2;a=\"\r\n\"\r\n".into()),
         ("SM-10 escaped LF", b"2;a=\"\\\n\"\r\n".into()),
+        (
+            "SM-10 LF in the last chunk's extension",
+            b"0;a\nb\r\n\r\n".into(),
+        ),
         ("SM-10 open quoted string", b"2;a=\"b\r\n".into()),
         ("SM-10 after a quoted string", b"2;a=\"b\"c\r\n".into()),
         ("SM-10 high byte", b"2;\x80\r\n".into()),
@@ -51,6 +55,8 @@ fn chunks_that_two_readers_could_see_differently_are_refused() {
         ("SM-10 space in an extension", b"2; a\r\n".into()),
         ("SM-11 CR in an extension", b"2;a\rb\r\n".into()),
         ("SM-11 LF ends", b"2\n{}\n0\n\n".into()),
+        ("SM-11 size line ended by LF", b"2\n{}\r\n0\r\n\r\n".into()),
+        ("SM-11 last chunk ended by LF", b"2\r\n{}\r\n0\n\r\n".into()),
         ("SM-11 data ended by LF", b"2\r\n{}\n0\r\n\r\n".into()),
         ("SM-11 data ended by XX", b"2\r\n{}XX0\r\n\r\n".into()),
         (
@@ -63,6 +69,10 @@ fn chunks_that_two_readers_could_see_differently_are_refused() {
         ("SM-11 underscore", b"0_5\r\n".into()),
         ("SM-11 leading space", b" 5\r\n".into()),
         ("SM-11 17 digits", b"00000000000000002\r\n".into()),
+        (
+            "SM-11 17 digits that overflow",
+            b"10000000000000002\r\n".into(),
+        ),
         ("SM-11 overflow", b"ffffffffffffffff\r\n".into()),
         ("SM-11 trailer ended by LF", b"0\r\nA: b\n\r\n".into()),
         ("SM-11 last line ended by LF", b"0\r\n\n".into()),

@@ -41,6 +41,16 @@ fn au_01_a_signature_that_is_not_there_is_missing_and_a_bare_prefix_malformed() 
             Some(Code::MissingSignature),
         ),
         (
+            "only tabs",
+            vec![(SIGNATURE, "\t \t"), time],
+            Some(Code::MissingSignature),
+        ),
+        (
+            "another header",
+            vec![("X-Signature", "00"), time],
+            Some(Code::MissingSignature),
+        ),
+        (
             "an alias alone",
             vec![("X_Webhook_Signature_256", &good(BODY)), time],
             Some(Code::MissingSignature),
@@ -62,7 +72,19 @@ fn au_01_a_signature_that_is_not_there_is_missing_and_a_bare_prefix_malformed() 
             "sha256=".into(),
             Some(Code::MalformedSignature),
         ),
+        ("nothing", String::new(), Some(Code::MissingSignature)),
+        (
+            "half the prefix",
+            "sha25".into(),
+            Some(Code::MalformedSignature),
+        ),
         ("no prefix", signed.clone(), Some(Code::MalformedSignature)),
+        ("none", "none".into(), Some(Code::MalformedSignature)),
+        (
+            "no algorithm",
+            "alg=none;sha256=".into(),
+            Some(Code::MalformedSignature),
+        ),
         (
             "prefix in capitals",
             format!("SHA256={signed}"),
@@ -102,6 +124,8 @@ fn au_02_au_03_au_08_a_signature_of_another_form_is_malformed() {
         hex::encode(mac.finalize().as_bytes())
     };
     let rows = [
+        ("1 digit", part(&signed, ..1).to_owned()),
+        ("40 digits", part(&signed, ..40).to_owned()),
         ("63 digits", part(&signed, ..63).to_owned()),
         ("62 digits", part(&signed, ..62).to_owned()),
         ("65 digits", format!("{signed}a")),
@@ -122,6 +146,10 @@ fn au_02_au_03_au_08_a_signature_of_another_form_is_malformed() {
             format!("{} {}", part(&signed, ..31), part(&signed, 32..)),
         ),
         ("quotes", format!("\"{signed}\"")),
+        (
+            "a prefix that the scheme has not",
+            format!("sha256={signed}"),
+        ),
         ("upper case", signed.to_uppercase()),
         (
             "mixed case",
@@ -152,6 +180,7 @@ fn au_04_a_second_line_is_malformed() {
     let (good, bad) = (good(BODY), "0".repeat(64));
     let time = (TIMESTAMP, "1750000000");
     let both = format!("{good}, {bad}");
+    let turned = format!("{bad}, {good}");
     let malformed = Some(Code::MalformedSignature);
     check(&[
         (
@@ -180,13 +209,43 @@ fn au_04_a_second_line_is_malformed() {
             malformed,
         ),
         (
+            "good then empty",
+            vec![(SIGNATURE, &good), (SIGNATURE, ""), time],
+            malformed,
+        ),
+        (
+            "empty then good",
+            vec![(SIGNATURE, ""), (SIGNATURE, &good), time],
+            malformed,
+        ),
+        (
             "both on one line",
             vec![(SIGNATURE, &both), time],
             malformed,
         ),
         (
+            "both on one line, the bad one first",
+            vec![(SIGNATURE, &turned), time],
+            malformed,
+        ),
+        (
             "two timestamps",
             vec![(SIGNATURE, &good), time, time],
+            Some(Code::MalformedTimestamp),
+        ),
+        (
+            "another timestamp",
+            vec![(SIGNATURE, &good), time, (TIMESTAMP, "1749999999")],
+            Some(Code::MalformedTimestamp),
+        ),
+        (
+            "an empty timestamp",
+            vec![(SIGNATURE, &good), time, (TIMESTAMP, "")],
+            Some(Code::MalformedTimestamp),
+        ),
+        (
+            "both timestamps on one line",
+            vec![(SIGNATURE, &good), (TIMESTAMP, "1750000000, 1750000000")],
             Some(Code::MalformedTimestamp),
         ),
         (
@@ -205,9 +264,9 @@ fn au_04_a_second_line_is_malformed() {
 fn au_05_au_07_a_signature_of_something_else_is_bad() {
     let route = route();
     let content = |body: &[u8]| [body, b".1750000000"].concat();
-    let plain_hash = {
+    let plain_hash = |parts: &[&[u8]]| {
         use sha2::Digest as _;
-        hex::encode(sha2::Sha256::digest([b"k", &content(BODY)[..]].concat()))
+        hex::encode(sha2::Sha256::digest(parts.concat()))
     };
     let rows = [
         ("of the empty body", good(b""), BODY),
@@ -216,6 +275,11 @@ fn au_05_au_07_a_signature_of_something_else_is_bad() {
             "line feed added",
             good(BODY),
             b"{\"event_id\":\"1\",\"data\":{\"a\":1}}\n",
+        ),
+        (
+            "a space in front",
+            good(BODY),
+            b" {\"event_id\":\"1\",\"data\":{\"a\":1}}",
         ),
         (
             "keys in another order",
@@ -228,7 +292,27 @@ fn au_05_au_07_a_signature_of_something_else_is_bad() {
             BODY,
         ),
         ("of the body alone", mac(b"k", BODY), BODY),
+        ("of nothing", mac(b"k", b""), BODY),
+        (
+            "without the full stop",
+            mac(b"k", &[BODY, b"1750000000"].concat()),
+            BODY,
+        ),
+        (
+            "of another time",
+            mac(b"k", &[BODY, b".1749999993"].concat()),
+            BODY,
+        ),
         ("empty key", mac(b"", &content(BODY)), BODY),
+        ("zero key", mac(&[0; 32], &content(BODY)), BODY),
+        ("the key and a line end", mac(b"k\n", &content(BODY)), BODY),
+        ("the key in capitals", mac(b"K", &content(BODY)), BODY),
+        ("a common default", mac(b"secret", &content(BODY)), BODY),
+        (
+            "the name of an environment variable",
+            mac(b"env:ITELLICO_WEBHOOK_SECRET", &content(BODY)),
+            BODY,
+        ),
         (
             "the route's name as key",
             mac(b"mine", &content(BODY)),
@@ -239,7 +323,21 @@ fn au_05_au_07_a_signature_of_something_else_is_bad() {
             mac(b"itellico", &content(BODY)),
             BODY,
         ),
-        ("plain hash of key and content", plain_hash, BODY),
+        (
+            "plain hash of key and content",
+            plain_hash(&[b"k", &content(BODY)]),
+            BODY,
+        ),
+        (
+            "plain hash of content and key",
+            plain_hash(&[&content(BODY), b"k"]),
+            BODY,
+        ),
+        (
+            "plain hash of the content",
+            plain_hash(&[&content(BODY)]),
+            BODY,
+        ),
         ("all zeros", "0".repeat(64), BODY),
     ];
     for (name, value, body) in rows {
@@ -291,6 +389,11 @@ fn au_09_only_canonical_base64_is_a_signature() {
         let last = signed.as_bytes()[42] + 1;
         format!("{}{}=", part(&signed, ..42), char::from(last))
     };
+    let no_pad = signed
+        .replace('+', "-")
+        .replace('/', "_")
+        .trim_end_matches('=')
+        .to_owned();
     let rows = [
         ("the right one", signed.clone(), None),
         (
@@ -311,6 +414,36 @@ fn au_09_only_canonical_base64_is_a_signature() {
         (
             "white space inside",
             format!("{} {}", part(&signed, ..20), part(&signed, 20..)),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "url alphabet without padding",
+            no_pad,
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "a tab inside",
+            format!("{}\t{}", part(&signed, ..20), part(&signed, 20..)),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "padding inside",
+            format!("{}=={}", part(&signed, ..4), part(&signed, 6..)),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "31 bytes",
+            Encoding::Base64.encode(&bytes[..31]),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "33 bytes",
+            Encoding::Base64.encode(&[&bytes[..], &[0]].concat()),
+            Some(Code::MalformedSignature),
+        ),
+        (
+            "quotes",
+            format!("\"{signed}\""),
             Some(Code::MalformedSignature),
         ),
         ("trailing bits", spare, Some(Code::MalformedSignature)),
@@ -350,6 +483,16 @@ fn au_12_au_13_a_timestamp_that_is_missing_or_no_plain_number_is_refused() {
         (Some("1e9"), Code::MalformedTimestamp),
         (Some("0x684edbf0"), Code::MalformedTimestamp),
         (Some("1_750_000_000"), Code::MalformedTimestamp),
+        (Some("1,750,000,000"), Code::MalformedTimestamp),
+        (Some("1750000000e0"), Code::MalformedTimestamp),
+        (Some("1750000000s"), Code::MalformedTimestamp),
+        (Some("1750000000;1750000000"), Code::MalformedTimestamp),
+        (Some("\"1750000000\""), Code::MalformedTimestamp),
+        (Some("2025-06-15T15:06:40Z"), Code::MalformedTimestamp),
+        (Some("\u{661}750000000"), Code::MalformedTimestamp),
+        // 2^64 and the time, which a sum that wraps would take.
+        (Some("18446744075459551616"), Code::MalformedTimestamp),
+        (Some("Infinity"), Code::MalformedTimestamp),
         (Some("NaN"), Code::MalformedTimestamp),
         (Some("\u{ff11}750000000"), Code::MalformedTimestamp),
         (Some("1750 000000"), Code::MalformedTimestamp),
@@ -373,6 +516,7 @@ fn au_14_au_15_a_timestamp_outside_the_tolerance_is_refused_and_the_bounds_are_i
         (NOW_S + 300, None),
         (NOW_S + 301, Some(Code::FutureTimestamp)),
         (0, Some(Code::StaleTimestamp)),
+        (1, Some(Code::StaleTimestamp)),
         (NOW_S * 1000, Some(Code::FutureTimestamp)),
         (999_999_999_999_999_999, Some(Code::FutureTimestamp)),
     ];

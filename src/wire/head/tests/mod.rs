@@ -73,6 +73,10 @@ fn framing_that_two_readers_could_see_differently_is_refused() {
         ("SM-03 empty", b"Transfer-Encoding:\r\nContent-Length: 4"),
         ("SM-03 empty alone", b"Transfer-Encoding:"),
         ("SM-03 space before colon", b"Transfer-Encoding : chunked"),
+        (
+            "SM-03 space before colon, with a length",
+            b"Transfer-Encoding : chunked\r\nContent-Length: 4",
+        ),
         ("SM-04 identity", b"Transfer-Encoding: identity, chunked"),
         ("SM-04 gzip", b"Transfer-Encoding: gzip, chunked"),
         ("SM-04 twice", b"Transfer-Encoding: chunked, chunked"),
@@ -81,6 +85,7 @@ fn framing_that_two_readers_could_see_differently_is_refused() {
             b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
         ),
         ("SM-04 empty member", b"Transfer-Encoding: , chunked"),
+        ("SM-04 empty last member", b"Transfer-Encoding: chunked,"),
         (
             "SM-05 coding",
             b"Transfer_Encoding: chunked\r\nContent-Length: 4",
@@ -88,6 +93,10 @@ fn framing_that_two_readers_could_see_differently_is_refused() {
         ("SM-05 coding alone", b"Transfer.Encoding: chunked"),
         ("SM-05 length", b"Content_Length: 5\r\nContent-Length: 4"),
         ("SM-05 length alone", b"content~length: 5"),
+        (
+            "SM-05 length with a full stop",
+            b"Content.Length: 5\r\nContent-Length: 4",
+        ),
         ("SM-07 two", b"Content-Length: 4\r\nContent-Length: 5"),
         ("SM-07 list", b"Content-Length: 4, 5"),
         ("SM-07 comma", b"Content-Length: 4,"),
@@ -146,6 +155,10 @@ fn lines_that_are_not_fields_are_refused() {
     let mut rows: Vec<_> = rows.iter().map(|(id, lines)| (*id, with(lines))).collect();
     rows.push(("HD-01 all lines", b"POST / HTTP/1.1\nHost: a\n\n".to_vec()));
     rows.push((
+        "HD-01 the request line",
+        b"POST / HTTP/1.1\nX-A: b\r\nHost: a\r\n\r\n".to_vec(),
+    ));
+    rows.push((
         "HD-01 the last line",
         b"POST / HTTP/1.1\r\nHost: a\r\n\n".to_vec(),
     ));
@@ -169,6 +182,7 @@ fn request_lines_that_are_not_plain_are_refused() {
         ("HD-07 tab after the target", b"POST /\tHTTP/1.1"),
         ("HD-07 version twice", b"POST / HTTP/1.1 HTTP/1.1"),
         ("HD-07 trailing space", b"POST / HTTP/1.1 "),
+        ("HD-07 no version", b"POST /webhooks/itellico"),
         ("HD-07 1.2", b"POST / HTTP/1.2"),
         ("HD-07 9.9", b"POST / HTTP/9.9"),
         ("HD-07 2.0", b"POST / HTTP/2.0"),
@@ -253,6 +267,8 @@ fn hosts_that_are_not_one_name_or_address_are_refused() {
         ("HD-13 list without space", "a,b"),
         ("HD-13 space", "a b"),
         ("HD-13 slash", "a/x"),
+        ("HD-13 question mark", "a?b"),
+        ("HD-13 number sign", "a#b"),
         ("HD-13 name as port", "a:b"),
         ("HD-13 port too large", "a:99999"),
         ("HD-13 port by one too large", "a:65536"),
@@ -285,6 +301,10 @@ fn hosts_that_are_not_one_name_or_address_are_refused() {
     rows.push((
         "HD-11",
         b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n".to_vec(),
+    ));
+    rows.push((
+        "HD-16 absolute without a host",
+        b"POST http://a/x HTTP/1.1\r\nContent-Length: 2\r\n\r\n".to_vec(),
     ));
     rows.push((
         "HD-12 doubled",
