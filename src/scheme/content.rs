@@ -3,7 +3,6 @@
 //! What only the body or the secret decides is left open by the template. Values of the body are filled in here; the
 //! secret never is: it is put in where the content is hashed, so that no content holds it.
 
-use super::template::divided;
 use crate::notation::json::Value;
 use crate::verdict::{Code, Refusal};
 
@@ -141,6 +140,23 @@ impl SignedContent {
             gaps,
         };
         Ok(())
+    }
+}
+
+/// The value, if it contains neither of its delimiters; else the refusal `otherwise`.
+pub(super) fn divided(
+    value: &[u8],
+    delimiters: [Option<u8>; 2],
+    otherwise: Refusal,
+) -> Result<&[u8], Refusal> {
+    if delimiters
+        .into_iter()
+        .flatten()
+        .any(|byte| value.contains(&byte))
+    {
+        Err(otherwise)
+    } else {
+        Ok(value)
     }
 }
 

@@ -187,7 +187,7 @@ impl Scheme {
 
     /// Whether the body, besides the rest of the signed content, tells one delivery from another. A provider's code
     /// gives the whole signed content by itself; a credential signs nothing, so everything that comes with it counts.
-    pub fn is_told_by_body(&self) -> bool {
+    pub fn body_tells_deliveries_apart(&self) -> bool {
         match &self.proof {
             ProofBy::Code(_) => false,
             ProofBy::Credential(_) => true,

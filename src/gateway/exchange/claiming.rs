@@ -83,7 +83,7 @@ fn arrival(
 ) -> Arrival {
     let key = &running.fingerprints;
     // Bytes that no signature covers decide nothing (contract: Keys).
-    let body = if route.verifier().scheme().is_told_by_body() {
+    let body = if route.verifier().scheme().body_tells_deliveries_apart() {
         body
     } else {
         b"".as_slice()

@@ -3,7 +3,7 @@
 //!
 //! Which parts a scheme may combine is judged in `faults`; here a template only has to be readable.
 
-use super::content::{Gap, Open, SignedContent};
+use super::content::{Gap, Open, SignedContent, divided};
 use super::public_url::PublicUrl;
 use crate::notation::json::Pointer;
 use crate::verdict::{Code, Refusal};
@@ -307,22 +307,6 @@ fn header(found: Found<'_>) -> Result<&[u8], Refusal> {
             Code::MalformedSignature,
             "a signed header is there more than once",
         )),
-    }
-}
-
-pub(super) fn divided(
-    value: &[u8],
-    delimiters: [Option<u8>; 2],
-    otherwise: Refusal,
-) -> Result<&[u8], Refusal> {
-    if delimiters
-        .into_iter()
-        .flatten()
-        .any(|byte| value.contains(&byte))
-    {
-        Err(otherwise)
-    } else {
-        Ok(value)
     }
 }
 
