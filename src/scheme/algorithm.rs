@@ -1,11 +1,13 @@
-//! The algorithms that a scheme can name, and the kind of key that each takes (schemes: The form).
+//! The algorithms that a scheme can name, and the kind of key that each takes (schemes:
+//! Algorithms).
 //!
-//! The algorithm is the scheme's and never taken from the wire. MD5 and RSA with SHA-1 are not offered.
+//! The scheme decides on the algorithm; the wire never does. MD5 and RSA with SHA-1 are not
+//! offered.
 
 use crate::key::digest::DigestAlgorithm;
 use crate::key::public::PublicAlgorithm;
 
-/// How a signature is made.
+/// The ways in which a signature is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Algorithm {
     /// `hmac-sha256`
@@ -19,7 +21,7 @@ pub enum Algorithm {
     HmacSha512,
     /// `sha256`: a plain hash over content that holds the secret.
     Sha256,
-    /// `sha1`: likewise.
+    /// `sha1`: a plain hash, likewise.
     Sha1,
     /// `ed25519`
     Ed25519,
@@ -37,7 +39,7 @@ pub enum Algorithm {
     Jwt,
 }
 
-/// What kind of key an algorithm takes, and so how it is checked.
+/// The kind of key that an algorithm takes, and so how a signature is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A digest under a shared secret.
@@ -68,7 +70,7 @@ impl Algorithm {
         Self::Jwt,
     ];
 
-    /// Its name in a configuration file.
+    /// The name in a configuration file.
     pub const fn name(self) -> &'static str {
         match self {
             Self::HmacSha256 => "hmac-sha256",
@@ -94,7 +96,7 @@ impl Algorithm {
             .find(|algorithm| algorithm.name() == name)
     }
 
-    /// What it takes and how it is checked.
+    /// The kind of key that the algorithm takes, and so how a signature is checked.
     pub const fn kind(self) -> Kind {
         match self {
             Self::HmacSha256 => Kind::Digest(DigestAlgorithm::HmacSha256),
@@ -112,12 +114,12 @@ impl Algorithm {
         }
     }
 
-    /// Whether it is a plain hash, which takes the secret as part of what is hashed.
+    /// Whether the algorithm is a plain hash, so that the secret is part of the hashed content.
     pub const fn is_plain_hash(self) -> bool {
         matches!(self, Self::Sha256 | Self::Sha1)
     }
 
-    /// Whether a signature of this many bytes can be one.
+    /// Whether a signature may have this many bytes.
     pub fn takes_length(self, bytes: usize) -> bool {
         match self.kind() {
             Kind::Digest(digest) => bytes == digest.len(),

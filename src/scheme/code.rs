@@ -1,7 +1,7 @@
 //! Schemes that no template can express: the trait of a provider's own code (schemes: Code).
 //!
-//! Code only reads a delivery into a [`Statement`]: the contents, and the signatures under them. Keys, comparison,
-//! freshness and rotation are the verifier's, the same for every scheme.
+//! Code only reads a delivery into a [`Statement`]: the contents, and the signatures under them.
+//! Keys, comparison, freshness and rotation are the verifier's, the same for every scheme.
 
 use std::fmt;
 
@@ -23,7 +23,8 @@ pub type Stamp = (UnixMillis, Unit);
 /// The claims of a whole delivery.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statement {
-    /// Each assertion must hold, all under the same secret. A statement without assertions proves nothing.
+    /// Each assertion must hold, all under the same secret. A statement without assertions proves
+    /// nothing.
     pub assertions: Vec<Assertion>,
     /// The signed timestamp of a scheme that has it in the body.
     pub timestamp: Option<Stamp>,
@@ -58,8 +59,8 @@ pub struct Begun {
 pub struct RouteFacts<'r> {
     /// The URL that the provider calls.
     pub public_url: Option<&'r PublicUrl>,
-    /// The [labels](ProviderCode::label) of the route's secrets. Only signatures under one of them are tried; all signatures
-    /// if this is empty.
+    /// The [labels](ProviderCode::label) of the route's secrets. Only signatures under one of them
+    /// are tried; all signatures if this is empty.
     pub labels: &'r [Vec<u8>],
 }
 
@@ -72,7 +73,8 @@ pub struct SignRequest<'r> {
     pub target: &'r str,
     /// The body.
     pub body: &'r [u8],
-    /// The event's id, for a scheme that keeps it in a header or a token; `plivo-v3` takes it for the nonce.
+    /// The event's id, for a scheme that keeps it in a header or a token; `plivo-v3` takes it for
+    /// the nonce.
     pub id: Option<&'r str>,
     /// The time of signing; written in the scheme's unit, rounded down.
     pub at: UnixMillis,
@@ -84,8 +86,8 @@ pub struct SignRequest<'r> {
 
 /// The code of a provider whose signed content no template can express, and the words for it.
 ///
-/// The defaults are those of an HMAC-SHA256 over content that holds the body, in a signature of the body, under the
-/// secret's own bytes.
+/// The defaults are those of an HMAC-SHA256 over content that holds the body, in a signature of the
+/// body, under the secret's own bytes.
 pub trait ProviderCode: fmt::Debug + Sync {
     /// The name in a configuration file.
     fn name(&self) -> &'static str;
@@ -96,7 +98,8 @@ pub trait ProviderCode: fmt::Debug + Sync {
     /// The secret in words, for `verigate providers`.
     fn secret_words(&self) -> &'static str;
 
-    /// The place and unit of the timestamp in words, for `verigate providers`; `None` for a scheme without timestamp.
+    /// The place and unit of the timestamp in words, for `verigate providers`; `None` for a scheme
+    /// without timestamp.
     fn timestamp_words(&self) -> Option<&'static str> {
         None
     }
@@ -106,7 +109,8 @@ pub trait ProviderCode: fmt::Debug + Sync {
         Algorithm::HmacSha256
     }
 
-    /// The headers that the code reads, the signature's first; none where the signature is in the body.
+    /// The headers that the code reads, the signature's first; empty where the signature is in the
+    /// body.
     fn headers(&self) -> &'static [&'static str] {
         &[]
     }
@@ -146,13 +150,14 @@ pub trait ProviderCode: fmt::Debug + Sync {
         false
     }
 
-    /// The label by which a delivery marks the signatures under this secret; `None` where the secret has no label.
+    /// The label by which a delivery marks the signatures under this secret; `None` where the
+    /// secret has no label.
     fn label<'s>(&self, _secret: &'s SecretText) -> Option<&'s [u8]> {
         None
     }
 
-    /// The keys in a secret's text, each with the algorithm it is pinned to; at least one. Never called where the
-    /// algorithm takes public keys.
+    /// The keys in a secret's text, each with the algorithm it is pinned to; at least one. Never
+    /// called where the algorithm takes public keys.
     ///
     /// # Errors
     /// Says, without a byte of the text, why the text is no secret of this provider.
@@ -185,8 +190,9 @@ pub trait ProviderCode: fmt::Debug + Sync {
         route: RouteFacts<'_>,
     ) -> Result<Statement, Refusal>;
 
-    /// The headers that make a request a delivery, the signature last, with one of the [`keys`](Self::keys); the other
-    /// headers of the request are not repeated. `None` where deliveries are not signed in a header with a shared secret.
+    /// The headers that make a request a delivery, the signature last, with one of the
+    /// [`keys`](Self::keys); the other headers of the request are not repeated. `None` where
+    /// deliveries are not signed in a header with a shared secret.
     ///
     /// # Errors
     /// Why the delivery would be refused.
@@ -200,7 +206,8 @@ pub trait ProviderCode: fmt::Debug + Sync {
 }
 
 impl dyn ProviderCode {
-    /// The labels of all the route's secrets; empty where a secret has no label, since any signature may be its own.
+    /// The labels of all the route's secrets; empty where a secret has no label, since any
+    /// signature may be its own.
     pub fn labels<'s>(&self, secrets: impl IntoIterator<Item = &'s SecretText>) -> Vec<Vec<u8>> {
         let labels = secrets
             .into_iter()

@@ -1,22 +1,23 @@
-//! The signed content of one delivery: what a template makes of it, without the body (SCHEMES 1, `signed`).
+//! The signed content of one delivery, without its body (schemes: Signed content).
 //!
-//! What only the body or the secret decides is left open by the template. Values of the body are filled in here; the
-//! secret never is: it is put in where the content is hashed, so that no content holds it.
+//! A template leaves a gap for each value that only the body or the secret decides. Values of the
+//! body are put in here. The secret is never put in: the verifier hashes it in its place, so that
+//! no content holds the secret.
 
 use crate::notation::json::Value;
 use crate::verdict::{Code, Refusal};
 
-/// The signed content without the body: what stands before it and after it. Where the template has no `{body}`, all of
-/// it stands before.
+/// The signed content around the body: the bytes before it and the bytes after it. Where the
+/// template has no `{body}`, all bytes come before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SignedContent {
     pub(super) bytes: Vec<u8>,
     pub(super) before: usize,
-    // In order; empty but for schemes with `{json:…}` or `{secret}`.
+    // In the order of the content; empty unless the template has `{json:…}` or `{secret}`.
     pub(super) gaps: Vec<Gap>,
 }
 
-/// A place where something is still to be put in.
+/// A position in the content at which a value is still to be put in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Gap {
     pub(super) at: usize,
@@ -24,11 +25,11 @@ pub(super) struct Gap {
     pub(super) what: Open,
 }
 
-/// What belongs into a gap.
+/// The value that belongs into a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Open {
     Secret,
-    // The bytes that must not occur in the value.
+    // A value of the body; it must not contain these bytes, its delimiters.
     Json([Option<u8>; 2]),
 }
 
@@ -47,14 +48,14 @@ const NO_TEXT: Refusal = Refusal::because(
 );
 const NOT_DIVIDED: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "a signed value of the body holds a byte that divides it from the rest of what is signed",
+    "a signed value of the body holds a byte that divides it from the rest of the signed content",
 );
 
-/// The longest value of the body that is signed by itself, in bytes.
+/// The longest value of the body, in bytes, that is signed by itself.
 const MAX_VALUE: usize = 4096;
 
 impl SignedContent {
-    /// Content that is all there, with nothing after the body.
+    /// Content without gaps, and without bytes after the body.
     pub fn whole(bytes: Vec<u8>) -> Self {
         Self {
             before: bytes.len(),
@@ -63,17 +64,17 @@ impl SignedContent {
         }
     }
 
-    /// What stands before the body, the secret left out.
+    /// The bytes before the body, without the secret.
     pub fn before(&self) -> &[u8] {
         self.bytes.get(..self.before).unwrap_or_default()
     }
 
-    /// What stands after the body, the secret left out.
+    /// The bytes after the body, without the secret.
     pub fn after(&self) -> &[u8] {
         self.bytes.get(self.before..).unwrap_or_default()
     }
 
-    /// The pieces that stand before the body, or those after it.
+    /// The pieces after the body if `behind_body`, else those before it.
     pub fn pieces(&self, behind_body: bool) -> impl Iterator<Item = Piece<'_>> {
         let (start, end) = if behind_body {
             (self.before, self.bytes.len())
@@ -101,10 +102,12 @@ impl SignedContent {
         })
     }
 
-    /// Puts in what stands in the body, one value for each `{json:…}` of the template in its order.
+    /// Puts the values of the body into their gaps, in the order of the template's `{json:…}`
+    /// parts.
     ///
     /// # Errors
-    /// `malformed_signature` where a value is missing, is no text or integer, or holds a delimiter.
+    /// `malformed_signature` where a value is missing, is neither a string nor an integer, is
+    /// longer than [`MAX_VALUE`], or contains a delimiter.
     pub(crate) fn fill<'b>(
         &mut self,
         values: impl IntoIterator<Item = Value<'b>>,
@@ -169,7 +172,7 @@ mod tests {
     use crate::scheme::{PublicUrl, Template};
     use crate::wire::head::{FieldName, Found};
 
-    /// A head that holds nothing.
+    /// A request without headers, as far as templates can see.
     struct Nothing;
 
     impl Facts for Nothing {

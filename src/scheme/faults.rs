@@ -1,6 +1,7 @@
-//! What a scheme must not say: the rules of SCHEMES 2 that make a template safe by construction.
+//! The rules that make a scheme safe by construction (schemes: What is refused).
 //!
-//! The loader asks for every fault at once. Nothing here reads a file or knows where in it a key stands.
+//! The loader asks for all faults at once. Nothing here reads a file or knows the position of a key
+//! in it.
 
 use super::{
     Algorithm, BodyForm, Kind, Part, Place, ProofBy, PublicUrl, Scheme, Settings, TemplateScheme,
@@ -10,19 +11,21 @@ use crate::key::digest::DigestAlgorithm;
 use crate::notation::timestamp::Tolerance;
 use crate::notation::timestamp::Unit;
 
-/// One thing a scheme must not say.
+/// A rule that a scheme breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemeFault {
-    /// The key of `[route.scheme]` that is to be changed, dotted (`timestamp.unsigned`); `public_url` is the route's.
+    /// The key of `[route.scheme]` that has to change, dotted (`timestamp.unsigned`); `public_url`
+    /// is the route's.
     pub key: &'static str,
-    /// What is wrong, lower case, no full stop.
+    /// The problem, in lower case and without a full stop.
     pub message: String,
-    /// What would be right.
+    /// The correction, as advice to the operator.
     pub help: String,
 }
 
 impl Scheme {
-    /// Everything that makes this scheme unsafe or unusable on a route with these settings; empty where all is well.
+    /// Every fault that makes this scheme unsafe or unusable on a route with these settings; empty
+    /// for a good scheme.
     pub fn faults(&self, settings: &Settings) -> Vec<SchemeFault> {
         let mut faults = Vec::new();
         self.claim_faults(&mut faults);
@@ -38,7 +41,7 @@ impl Scheme {
         faults
     }
 
-    /// Claims exist only in a token.
+    /// A claim as the place of an id, a type or an account needs a token.
     fn claim_faults(&self, faults: &mut Vec<SchemeFault>) {
         let mut places = [&self.event_id, &self.event_type, &self.account]
             .into_iter()
@@ -47,14 +50,15 @@ impl Scheme {
         if !has_token && places.any(|place| matches!(place, Place::Claim(_))) {
             faults.push(fault(
                 "event_id",
-                "a `claim` is asked for, but no JWT signs this delivery",
+                "a place is a `claim`, but no JWT signs this delivery",
                 "take it from a header or from the JSON body",
             ));
         }
     }
 
-    /// A handshake that is answered with a MAC needs the key of that MAC; and a delivery must show in its body that it is
-    /// none of the texts that are answered so (SCHEMES 5).
+    /// A handshake that is answered with a MAC needs the key of that MAC. Besides, the signature
+    /// must cover the body, because only the body shows that a delivery is not a text that such an
+    /// answer signs (schemes: Handshakes).
     fn handshake_faults(&self, faults: &mut Vec<SchemeFault>) {
         let Some((handshake, wanted)) = self
             .handshake
@@ -66,7 +70,7 @@ impl Scheme {
             faults.push(SchemeFault {
                 key: "handshake",
                 message: format!(
-                    "the handshake `{}` is answered with another algorithm's key",
+                    "the answer to the handshake `{}` needs the key of another algorithm",
                     handshake.name()
                 ),
                 help: format!(
@@ -79,8 +83,8 @@ impl Scheme {
             faults.push(SchemeFault {
                 key: "handshake",
                 message: format!(
-                    "the handshake `{}` is answered with a MAC, and the signature does not cover the body: the answer \
-                     could sign a delivery",
+                    "the handshake `{}` is answered with a MAC, and the signature does not cover \
+                     the body: the answer could sign a delivery",
                     handshake.name()
                 ),
                 help: "put `{body}` into `signed`, or leave `handshake` out".to_owned(),
@@ -96,12 +100,17 @@ impl Scheme {
             None => faults.push(fault(
                 "signed",
                 "the URL is signed, but the route has no `public_url`",
-                "set the URL that the provider calls, as in `public_url = \"https://hooks.example.com\"`",
+                "set the URL that the provider calls, as in \
+                 `public_url = \"https://hooks.example.com\"`",
             )),
-            Some(url) => faults.extend(url.fault().map(|why| SchemeFault {
-                key: "public_url",
-                message: format!("`public_url` is not a URL that a provider signs: {why}"),
-                help: "write an origin, as in `https://hooks.example.com`, or a URL with a path".to_owned(),
+            Some(url) => faults.extend(url.fault().map(|why| {
+                SchemeFault {
+                    key: "public_url",
+                    message: format!("`public_url` is not a URL that a provider signs: {why}"),
+                    help:
+                        "write an origin, as in `https://hooks.example.com`, or a URL with a path"
+                            .to_owned(),
+                }
             })),
         }
     }
@@ -112,14 +121,19 @@ impl Scheme {
             match template.timestamp.as_ref().map(|place| &place.at) {
                 Some(TimestampAt::Json(pointer)) => faults.push(SchemeFault {
                     key: "signed",
-                    message: "`{timestamp}` is signed, but it stands in the body".to_owned(),
-                    help: format!("write `{{json:{}}}` where it is signed apart from the body", pointer.text()),
+                    message: "`{timestamp}` is signed, but the timestamp is in the body".to_owned(),
+                    help: format!(
+                        "write `{{json:{}}}` in its place if the provider signs it apart from the \
+                         body",
+                        pointer.text()
+                    ),
                 }),
                 Some(_) => {}
                 None => faults.push(fault(
                     "timestamp",
                     "`{timestamp}` is signed, but the scheme has no `timestamp`",
-                    "say where it stands, as in `timestamp = { header = \"X-Timestamp\", unit = \"seconds\" }`",
+                    "say where it is, as in \
+                     `timestamp = { header = \"X-Timestamp\", unit = \"seconds\" }`",
                 )),
             }
         }
@@ -130,12 +144,13 @@ impl Scheme {
                 "say which header holds it, as in `event_id = { header = \"X-Event-Id\" }`",
             ));
         }
-        let is_signature = |part: &Part| matches!(part, Part::Header(name) if template.signature.headers.contains(name));
+        let own = &template.signature.headers;
+        let is_signature = |part: &Part| matches!(part, Part::Header(name) if own.contains(name));
         if parts.iter().any(is_signature) {
             faults.push(fault(
                 "signed",
                 "the signature's own header is signed",
-                "name the header that the provider signs besides",
+                "name another header, which the provider signs",
             ));
         }
     }
@@ -152,7 +167,7 @@ impl Scheme {
             {
                 faults.push(fault(
                     "timestamp.header",
-                    "signature and timestamp stand in the same header",
+                    "signature and timestamp are in the same header",
                     "name the header of each, or the label of the timestamp, as in `field = \"t\"`",
                 ));
             }
@@ -163,7 +178,7 @@ impl Scheme {
                 {
                     faults.push(fault(
                         "timestamp.field",
-                        "the signature header has no such label, or it is a signature's",
+                        "the signature header has no labels, or this label is a signature's",
                         "name another label, and `signature.assign`, as in `assign = \"=\"`",
                     ));
                 }
@@ -173,15 +188,17 @@ impl Scheme {
         if !place.required && !template.signed.covers_body() {
             faults.push(fault(
                 "timestamp.required",
-                "a time that may be missing, in a body that nothing signs: anybody could leave it out",
+                "the timestamp may be missing, and nothing signs the body: anybody could leave it \
+                 out",
                 "leave `required` out",
             ));
         }
         if !place.unsigned && !template.signs_timestamp(self.id_header()) {
             faults.push(fault(
                 "timestamp",
-                "nothing signs this timestamp: an old delivery could be sent under a new one",
-                "add `{timestamp}` to `signed`, leave `timestamp` out, or say `unsigned = true` to let it only refuse",
+                "nothing signs this timestamp: an old delivery could be sent with a new timestamp",
+                "add `{timestamp}` to `signed`, leave `timestamp` out, or say `unsigned = true`: \
+                 then it can only refuse deliveries",
             ));
         }
         if place.unsigned && template.signs_timestamp(self.id_header()) {
@@ -213,7 +230,7 @@ fn body_faults(template: &TemplateScheme, faults: &mut Vec<SchemeFault>) {
     if !covers_body && template.body.iter().any(|form| *form != BodyForm::Raw) {
         faults.push(fault(
             "body",
-            "forms of a body that nothing signs",
+            "`body` names forms of the body, but nothing signs the body",
             "leave `body` out",
         ));
     }
@@ -240,8 +257,10 @@ fn body_faults(template: &TemplateScheme, faults: &mut Vec<SchemeFault>) {
     if !template.algorithm.is_plain_hash() && secrets > 0 {
         faults.push(fault(
             "signed",
-            "`{secret}` is part of the signed content, but this algorithm takes the secret as its key",
-            "leave it out, or name `sha256` or `sha1` as `algorithm` if the provider hashes without a key",
+            "`{secret}` is part of the signed content, but this algorithm takes the secret as its \
+             key",
+            "leave it out, or name `sha256` or `sha1` as `algorithm` if the provider hashes \
+             without a key",
         ));
     }
 }
@@ -251,15 +270,16 @@ fn signature_faults(template: &TemplateScheme, faults: &mut Vec<SchemeFault>) {
     if place.json.is_some() && template.signed.covers_body() {
         faults.push(fault(
             "signature.json",
-            "the signature stands in the body that it signs",
-            "name the header that carries it, or what is signed of the body: `{json:/token}` …",
+            "the signature is in the body that it signs",
+            "name the header that carries it, or the values of the body that are signed: \
+             `{json:/token}` …",
         ));
     }
     let items = &place.items;
     if items.assign.is_some() && items.accept.is_empty() {
         faults.push(fault(
             "signature.accept",
-            "no label counts",
+            "no label is accepted",
             "name the labels, as in `accept = [\"v1\"]`",
         ));
     }
@@ -290,7 +310,8 @@ fn signature_faults(template: &TemplateScheme, faults: &mut Vec<SchemeFault>) {
     }
 }
 
-/// Bytes must not be able to move from one value into the next one under the same signature.
+/// Two values need a border between them, so that no byte can move from the first into the second
+/// under the same signature.
 fn border_faults(template: &TemplateScheme, settings: &Settings, faults: &mut Vec<SchemeFault>) {
     let is_judged = template.timestamp.is_some()
         && settings.tolerance != Tolerance::Off
@@ -307,9 +328,11 @@ fn border_faults(template: &TemplateScheme, settings: &Settings, faults: &mut Ve
         }
         if let Some(left) = left {
             let has_timestamp = template.is_timestamp(left) || template.is_timestamp(part);
-            // Decimals that may be there or not, with no zone behind them: they could move, and the time stay fresh.
+            // `iso8601-utc` has optional decimals and no zone behind them, so digits at its end
+            // could move into the next value while the timestamp still parses and is still fresh.
             let is_open = template.is_timestamp(left) && has_open_end;
-            // A digit divides a timestamp from nothing, nor does the point before its decimals.
+            // A literal of digits alone does not delimit a timestamp. For `iso8601-utc` neither
+            // does `.`, which could begin its decimals.
             let could_belong = |b: u8| has_timestamp && b.is_ascii_digit() || is_open && b == b'.';
             if between.bytes().all(could_belong) {
                 let open = is_open.then(open_end_fault);
@@ -323,12 +346,14 @@ fn border_faults(template: &TemplateScheme, settings: &Settings, faults: &mut Ve
 fn open_end_fault() -> SchemeFault {
     fault(
         "signed",
-        "nothing divides `{timestamp}` in `iso8601-utc` from what follows: its decimals could move there",
-        "put the text that the provider signs between them, as in `{timestamp}:{body}`; `.` alone divides nothing here",
+        "nothing divides `{timestamp}` in `iso8601-utc` from the next value: its decimals could \
+         move into it",
+        "put the text that the provider signs between them, as in `{timestamp}:{body}`; `.` alone \
+         divides nothing here",
     )
 }
 
-/// What is wrong with two values side by side.
+/// The fault in two values with no delimiter between them; `None` where no byte can move.
 fn border_fault(
     left: &Part,
     right: &Part,
@@ -336,29 +361,35 @@ fn border_fault(
     is_judged: bool,
 ) -> Option<SchemeFault> {
     if has_timestamp {
-        // A date has its four digits and a hyphen in front, and its zone behind.
-        // Digits only, and a window far smaller than any number of another length: no byte can move over the border.
+        // A digit that moves over the border makes a Unix time about ten times larger or smaller,
+        // which no tolerance accepts. A date begins with a year of four digits or with a weekday
+        // and ends in its zone, so none of its bytes can move. Both are safe as long as freshness
+        // is judged.
         return (!is_judged).then(|| {
             fault(
                 "signed",
-                "nothing divides `{timestamp}` from what stands beside it, and its freshness is not judged",
-                "set `tolerance` and `future_tolerance` to a time, so that no digit can move into the neighbour",
+                "nothing divides `{timestamp}` from the value beside it, and its freshness is not \
+                 judged",
+                "set `tolerance` and `future_tolerance` to a time, so that no digit can move over \
+                 the border",
             )
         });
     }
     if *left == Part::Secret || *right == Part::Secret {
-        // Nobody who does not know it can shift it.
+        // Only somebody who knows the secret could move its bytes.
         return None;
     }
     match (left.is_settled(), right.is_settled()) {
         (true, true) => None,
-        // Square and Trello sign URL and body side by side. An exact route has picked the path, and a JSON or XML body
-        // begins with a byte that no target holds; only a form behind a URL with a query could lose bytes to it.
+        // Square and Trello sign URL and body side by side. An exact route has fixed the path, and
+        // a JSON or XML body begins with a byte that no target can contain. Only the body of a form
+        // behind a URL with a query could lose bytes to the query.
         (true, false) if *right == Part::Body => None,
         (false, true) if *left == Part::Body => None,
         _ => Some(fault(
             "signed",
-            "nothing divides two values: bytes could move from one into the other under the same signature",
+            "nothing divides two values: bytes could move from one into the other under the same \
+             signature",
             "put the text that the provider signs between them, as in `{id}.{body}`",
         )),
     }

@@ -1,4 +1,5 @@
-//! JSON Web Tokens as a scheme: the rule that a token must obey (schemes: Tokens; RFC 7515, RFC 7519).
+//! JSON Web Tokens as a scheme: the rule that a token must obey (schemes: Tokens; RFC 7515, RFC
+//! 7519).
 
 use super::Kind;
 use crate::key::digest::DigestAlgorithm;
@@ -6,41 +7,43 @@ use crate::key::public::PublicAlgorithm;
 use crate::notation::encoding::Encoding;
 use crate::wire::head::FieldName;
 
-/// What a JWT must say to prove a delivery.
+/// The claims and the form that a JWT must have to prove a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JwtRule {
-    /// The header that carries it.
+    /// The header that carries the token.
     pub header: FieldName,
-    /// Text before it, as `Bearer `; exact.
+    /// The exact text before the token, as in `Bearer `; empty where there is no such text.
     pub prefix: String,
-    /// The algorithms allowed; all of one family.
+    /// The algorithms that a token may name. All belong to the same family, so that a key cannot be
+    /// taken for a key of another kind.
     pub algorithms: Vec<JwtAlgorithm>,
     /// The claim that holds a digest of the body.
     pub body_digest: Option<DigestClaim>,
-    /// The claim that holds the whole body, as the text that it is.
+    /// The claim that holds the whole body as text.
     pub body_claim: Option<String>,
     /// The claim that holds a digest of the URL.
     pub url_digest: Option<DigestClaim>,
-    /// Whether the body's claim must be absent where the body is empty.
+    /// Whether a delivery with an empty body must come without the body's claim.
     pub absent_if_empty: bool,
-    /// The issuer that it must name.
+    /// The issuer that the token must name; `None` where any issuer will do.
     pub issuer: Option<String>,
-    /// How old it may be by its `iat`, in milliseconds; without it `exp` is required.
+    /// The greatest age of a token by its `iat`, in milliseconds. Without a greatest age, `exp` is
+    /// required unless `timeless`.
     pub max_age: Option<i64>,
-    /// Whether its tokens may carry no time at all: then only replay protection stands against old ones.
+    /// Whether a token may come without any time. Then only replay protection keeps old tokens out.
     pub timeless: bool,
-    /// How far clocks may be apart, in milliseconds.
+    /// How far the provider's clock may differ from ours, in milliseconds.
     pub leeway: i64,
 }
 
 /// A claim that holds a digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DigestClaim {
-    /// Its name.
+    /// The name of the claim.
     pub claim: String,
-    /// The hash, without a key.
+    /// The hash of the digest, without a key.
     pub hash: DigestAlgorithm,
-    /// How it is written.
+    /// How the digest is written.
     pub encoding: Encoding,
 }
 
@@ -78,7 +81,7 @@ impl JwtAlgorithm {
         Self::EdDsa,
     ];
 
-    /// Its name in a token's `alg` and in a configuration file.
+    /// The name in a token's `alg` and in a configuration file.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Hs256 => "HS256",
@@ -92,19 +95,19 @@ impl JwtAlgorithm {
         }
     }
 
-    /// The algorithm of this name, in exactly this case.
+    /// The algorithm of exactly this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|algorithm| algorithm.name() == name)
     }
 
-    /// The family, in which one key serves all: the first two letters of the name.
+    /// The family, whose algorithms share their keys: the first two letters of the name.
     pub fn family(self) -> &'static str {
         self.name().get(..2).unwrap_or_default()
     }
 
-    /// What it takes.
+    /// The kind of key that the algorithm takes, and so how a signature is checked.
     pub const fn kind(self) -> Kind {
         match self {
             Self::Hs256 => Kind::Digest(DigestAlgorithm::HmacSha256),
@@ -118,7 +121,7 @@ impl JwtAlgorithm {
         }
     }
 
-    /// Whether a signature of this many bytes can be one.
+    /// Whether a signature may have this many bytes.
     pub fn takes_length(self, bytes: usize) -> bool {
         match self.kind() {
             Kind::Digest(digest) => bytes == digest.len(),
@@ -129,12 +132,12 @@ impl JwtAlgorithm {
 }
 
 impl JwtRule {
-    /// Whether the body is authenticated.
+    /// Whether the token authenticates the body.
     pub fn covers_body(&self) -> bool {
         self.body_digest.is_some() || self.body_claim.is_some()
     }
 
-    /// Whether the URL is.
+    /// Whether the token authenticates the URL.
     pub fn signs_url(&self) -> bool {
         self.url_digest.is_some()
     }

@@ -1,4 +1,4 @@
-//! From a secret's text to key bytes (SCHEMES 1, `key`).
+//! The way from a secret's text to the bytes of a key (schemes: Keys and secrets).
 
 use std::borrow::Cow;
 
@@ -10,11 +10,12 @@ use crate::key::secret::SecretText;
 use crate::notation::encoding::Encoding;
 
 impl KeyForm {
-    /// The key that `text` stands for; wiped on drop.
+    /// The key that is made from `text`; wiped on drop.
     ///
     /// # Errors
-    /// Says, without a byte of the text, why it is no key of this form: its prefix is missing, it cannot be decoded, or
-    /// nothing is left. An empty key would let anybody sign.
+    /// Why `text` is not a key of this form, without a byte of the text: its prefix is missing, it
+    /// cannot be decoded, or nothing is left of it. An empty key is refused since anybody could
+    /// sign with it.
     pub fn key(&self, text: &SecretText) -> Result<Zeroizing<Vec<u8>>, Cow<'static, str>> {
         let text = text.expose();
         if text.is_empty() {
@@ -51,7 +52,8 @@ impl KeyForm {
 /// The text's compatibility decomposition; `None` where it is not UTF-8.
 fn decomposed(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let text = std::str::from_utf8(text).ok()?;
-    // Made at its full length: one that grows would leave copies behind that nobody wipes.
+    // The vector has its full length from the start: growing would leave copies of the secret in
+    // memory that nobody wipes.
     let mut key = Zeroizing::new(Vec::with_capacity(text.nfkd().map(char::len_utf8).sum()));
     for c in text.nfkd() {
         key.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
@@ -208,7 +210,8 @@ mod tests {
 
     #[test]
     fn the_key_that_easypost_documents_is_the_decomposed_secret() {
-        // From the tests of EasyPost's client libraries, the same in all of them.
+        // The body and the signature are from the tests of EasyPost's client libraries, which all
+        // have the same.
         let body = r#"{"result":{"id":"batch_123...","object":"Batch","mode":"test","state":"created","num_shipments":0,"reference":null,"created_at":"2022-07-26T17:22:32Z","updated_at":"2022-07-26T17:22:32Z","scan_form":null,"shipments":[],"status":{"created":0,"queued_for_purchase":0,"creation_failed":0,"postage_purchased":0,"postage_purchase_failed":0},"pickup":null,"label_url":null},"description":"batch.created","mode":"test","previous_attributes":null,"completed_urls":null,"user_id":"user_123...","status":"pending","object":"Event","id":"evt_123..."}"#;
         let signature =
             hex::decode("e93977c8ccb20363d51a62b3fe1fc402b7829be1152da9e88cf9e8d07115a46b")
@@ -236,7 +239,8 @@ mod tests {
         };
         let key = |text: &str| form.key(&SecretText::new(text.into()));
         assert_eq!(key("whsec_AP8=").unwrap().as_slice(), [0, 255]);
-        // base64 as it stands, and not the key that the provider has
+        // The first text is valid base64 without the prefix; the key made from it would not be the
+        // provider's.
         for text in ["AP8=", "WHSEC_AP8=", " whsec_AP8=", "whsec", "tops3cret"] {
             let why = key(text).unwrap_err();
             assert!(

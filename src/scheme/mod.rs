@@ -1,10 +1,12 @@
-//! A provider's scheme as data: the struct that presets and `[route.scheme]` both become (schemes: The form).
+//! A provider's scheme as data: the struct that a preset and `[route.scheme]` both become (schemes:
+//! The form).
 //!
-//! [`ProofBy`] says how a delivery is proved, and [`faults`] which schemes are unsafe. This file holds the parts that all
-//! schemes have, and the facts that follow from a whole scheme.
+//! [`ProofBy`] says how a delivery is proved, and [`faults`] which schemes are unsafe. This file
+//! holds the parts that all schemes have, and the facts that follow from a whole scheme.
 //!
-//! Entered by: a provider's facts, and the questions that follow from them. May import: [`crate::key`],
-//! [`crate::notation`] and [`crate::wire`].
+//! What enters: the facts about a provider's deliveries, the questions that they answer, and the
+//! traits of a provider's own code and handshake. May import: [`crate::key`] and the rooms below
+//! it.
 
 pub mod algorithm;
 pub mod body_form;
@@ -43,7 +45,7 @@ use crate::notation::json::Pointer;
 use crate::notation::timestamp::Tolerance;
 use crate::wire::head::FieldName;
 
-/// How deliveries of one provider are signed, and where their parts are found.
+/// The facts about one provider's deliveries: how they are signed, and where their parts are found.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -52,34 +54,38 @@ use crate::wire::head::FieldName;
 pub struct Scheme {
     /// The provider's name: a preset's id, or `custom` for `[route.scheme]`.
     pub provider: String,
-    /// Whether this is one of our presets (SPEC 4: its own id place is trusted not to be a wrong pointer).
+    /// Whether the scheme is a preset. The event id's place in a preset is known to be right; in
+    /// another scheme it may be a mistake (contract: Seen again).
     pub preset: bool,
     /// How a delivery is proved.
     pub proof: ProofBy,
-    /// How far in the past a timestamp may be; a route may override it. `Off` judges none.
+    /// How far in the past a timestamp may be, unless the route has a value of its own. With `Off`,
+    /// no timestamp is too old.
     pub tolerance: Tolerance,
-    /// How far in the future; by default the same.
+    /// How far in the future a timestamp may be, unless the route has a value of its own.
     pub future_tolerance: Tolerance,
-    /// Headers that must be there with exactly this value, else `malformed_signature`.
+    /// Headers that a delivery must have, each with exactly this value; else it is
+    /// `malformed_signature`.
     pub require: Vec<(FieldName, Vec<u8>)>,
-    /// The event's id.
+    /// The place of the event's id.
     pub event_id: Option<Place>,
     /// Whether a delivery without an id is refused.
     pub event_id_required: bool,
-    /// The event's kind.
+    /// The place of the event's type.
     pub event_type: Option<Place>,
-    /// Whether a delivery without one is refused.
+    /// Whether a delivery without an event type is refused.
     pub event_type_required: bool,
-    /// Whose event it is.
+    /// The place of the account that the event belongs to.
     pub account: Option<Place>,
-    /// Whether a delivery without one is refused.
+    /// Whether a delivery without an account is refused.
     pub account_required: bool,
-    /// Whether two events may be the same, byte for byte, in all that tells deliveries apart. Then nothing tells a captured
-    /// delivery from the next event, and replay protection is off unless a route asks for it.
+    /// Whether two events may be the same, byte for byte, in everything that tells deliveries
+    /// apart. A captured delivery then looks like the next event, so replay protection is off
+    /// unless a route asks for it.
     pub events_repeat: bool,
-    /// What a duplicate is answered where the provider wants certain words.
+    /// The answer to a duplicate, for a provider that wants certain words.
     pub ack: Option<Ack>,
-    /// How the provider makes sure of the endpoint.
+    /// The handshake by which the provider makes sure of the endpoint.
     pub handshake: Option<&'static dyn Handshake>,
 }
 
@@ -141,7 +147,8 @@ impl Scheme {
             .unwrap_or_default()
     }
 
-    /// The place of the timestamp; `None` for a scheme that has none outside of code or token.
+    /// The place of the timestamp. `None` for a scheme without timestamp, and for a scheme whose
+    /// code or token finds its own.
     pub fn timestamp(&self) -> Option<&TimestampPlace> {
         self.template()
             .and_then(|template| template.timestamp.as_ref())
@@ -164,7 +171,8 @@ impl Scheme {
         }
     }
 
-    /// How the signature header is taken apart.
+    /// The rule by which the signature header is taken apart; [`NO_ITEMS`] for a scheme without
+    /// template.
     pub fn items(&self) -> &Items {
         self.template()
             .map_or(&NO_ITEMS, |template| &template.signature.items)
@@ -180,13 +188,15 @@ impl Scheme {
         }
     }
 
-    /// Whether the secret itself is sent along: then nothing is signed, and it vouches for the whole request.
+    /// Whether the secret itself is sent along. Then nothing is signed, and the secret vouches for
+    /// the whole request.
     pub fn is_credential(&self) -> bool {
         matches!(self.proof, ProofBy::Credential(_))
     }
 
-    /// Whether the body, besides the rest of the signed content, tells one delivery from another. A provider's code
-    /// gives the whole signed content by itself; a credential signs nothing, so everything that comes with it counts.
+    /// Whether a different body makes a different delivery, even if the rest of the signed content
+    /// is the same. A provider's code gives the whole signed content by itself, so the body adds
+    /// nothing. A credential signs nothing, so everything that comes with it counts.
     pub fn body_tells_deliveries_apart(&self) -> bool {
         match &self.proof {
             ProofBy::Code(_) => false,
@@ -207,7 +217,7 @@ impl Scheme {
         }
     }
 
-    /// Whether deliveries carry a time that can be judged.
+    /// Whether deliveries carry a time whose freshness can be judged.
     pub fn has_timestamp(&self) -> bool {
         match &self.proof {
             ProofBy::Template(template) => template.timestamp.is_some(),
@@ -240,8 +250,8 @@ impl Scheme {
         }
     }
 
-    /// Whether the signature covers the event id (contract: Keys): a header that the template names, or a place in a
-    /// signed body. False for a scheme without event id.
+    /// Whether the signature covers the event id (contract: Keys): a header that the template
+    /// names, or a place in a signed body. False for a scheme without event id.
     pub fn id_is_signed(&self) -> bool {
         self.is_signed(self.event_id.as_ref())
     }
@@ -251,7 +261,8 @@ impl Scheme {
         self.is_signed(self.event_type.as_ref())
     }
 
-    /// Whether the signature covers a timestamp: only then may replay protection rest on it.
+    /// Whether the signature covers a timestamp. Replay protection may rely only on a signed
+    /// timestamp.
     pub fn signs_timestamp(&self) -> bool {
         match &self.proof {
             ProofBy::Template(template) => template.signs_timestamp(self.id_header()),
@@ -291,12 +302,13 @@ impl Scheme {
     }
 }
 
-/// What a route decides of its scheme's use: its own values, or the scheme's where it has none.
+/// The settings of a scheme on a route: the route's own values, or the scheme's where the route
+/// leaves them out.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// How far in the past a timestamp may be.
     pub tolerance: Tolerance,
-    /// How far in the future.
+    /// How far in the future a timestamp may be.
     pub future_tolerance: Tolerance,
     /// The URL that the provider signed, where the scheme signs it.
     pub public_url: Option<String>,

@@ -1,6 +1,7 @@
-//! Where the parts of a signature stand and how they are written: keys, signatures, timestamps, acknowledgements (SCHEMES 1).
+//! The places and spellings of a delivery's parts: key, signature, timestamp and acknowledgement
+//! (schemes: Keys and secrets, Signature, Timestamp and tolerance, Acknowledgement).
 //!
-//! Data alone. How keys are made is in [`key`](super::key), how headers are read in the verifier.
+//! This file is data alone: [`key`](super::key) makes keys, and the verifier reads headers.
 
 use super::Algorithm;
 use crate::notation::encoding::Encoding;
@@ -8,24 +9,26 @@ use crate::notation::json::Pointer;
 use crate::notation::timestamp::Unit;
 use crate::wire::head::FieldName;
 
-/// How the secret's text becomes key bytes.
+/// The way in which a secret's text becomes the bytes of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct KeyForm {
-    /// How what is left after `strip` is decoded.
+    /// The encoding of the text that is left after `strip`.
     pub encoding: KeyEncoding,
-    /// A prefix removed first where it is there (`whsec_`).
+    /// A prefix that is removed before decoding where the text has it, such as `whsec_`.
     pub strip: Option<String>,
-    /// Set by `required = true`: a secret without that prefix is refused. Means nothing without `strip`.
+    /// Whether a secret without that prefix is refused (`required = true`). It has no effect
+    /// without `strip`.
     pub strip_required: bool,
 }
 
-/// The encodings a secret may be written in.
+/// The encodings in which a secret may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum KeyEncoding {
     /// The text's own bytes.
     #[default]
     Utf8,
-    /// `utf8-nfkd`: the UTF-8 bytes of the text's compatibility decomposition (Unicode Standard Annex 15).
+    /// `utf8-nfkd`: the UTF-8 bytes of the text's compatibility decomposition (Unicode Standard
+    /// Annex 15).
     Utf8Nfkd,
     /// Standard base64, padded.
     Base64,
@@ -33,46 +36,48 @@ pub enum KeyEncoding {
     Hex,
 }
 
-/// Where the signature stands and how it is written.
+/// The place of the signature, and how it is written.
 #[derive(Clone, Debug)]
 pub struct SignaturePlace {
-    /// The headers that carry it: each that is there gives candidates, at least one is needed. Empty where it stands
-    /// in the body, or where code of its own knows.
+    /// The headers that may carry the signature. Each of them that a delivery has gives candidates,
+    /// and a delivery must have at least one. Empty where the signature is in the body.
     pub headers: Vec<FieldName>,
-    /// Where it stands in a JSON body: every match must hold, at least one must be there.
+    /// The place in a JSON body: every match must hold, and at least one match must exist.
     pub json: Option<Pointer>,
-    /// Whether several lines of one header are allowed, each a candidate.
+    /// Whether a header may have several lines, each a candidate.
     pub repeat: bool,
-    /// How its bytes are written.
+    /// The encoding of the signature's bytes.
     pub encoding: Encoding,
-    /// Text before it: exact, case-sensitive, required when given.
+    /// The text before the signature: exact, case-sensitive, and required unless empty.
     pub prefix: String,
-    /// How a header's value is taken apart.
+    /// The rule by which a header's value is taken apart.
     pub items: Items,
 }
 
 impl SignaturePlace {
-    /// The header that signing writes and messages name: the first.
+    /// The header that signing writes and that messages name: the first; `None` where the signature
+    /// is in the body.
     pub fn header(&self) -> Option<&FieldName> {
         self.headers.first()
     }
 }
 
-/// How the value of a signature header is taken apart into signatures, and perhaps a timestamp.
+/// The rule by which the value of a signature header is taken apart into signatures, and perhaps a
+/// timestamp.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Items {
-    /// What stands between two items; `None`: the value is one item.
+    /// The text between two items; `None` where the value is a single item.
     pub separator: Option<String>,
-    /// What stands between an item's label and its value; `None`: items have no labels.
+    /// The byte between an item's label and its value; `None` where items have no labels.
     pub assign: Option<u8>,
-    /// The labels that count, each with its algorithm. Without meaning where items have none.
+    /// The labels that count, each with its algorithm; without effect where items have no labels.
     pub accept: Vec<(String, Algorithm)>,
-    /// How many signatures are tried.
+    /// The most signatures that are tried.
     pub limit: usize,
 }
 
 impl Items {
-    /// As many signatures as are tried unless a scheme says otherwise.
+    /// The most signatures that are tried, unless a scheme has a limit of its own.
     pub const LIMIT: usize = 16;
 }
 
@@ -87,23 +92,26 @@ impl Default for Items {
     }
 }
 
-/// Where the timestamp stands and how it is written.
+/// The place of the timestamp, and how it is written.
 #[derive(Clone, Debug)]
 pub struct TimestampPlace {
-    /// Its place.
+    /// The place of the timestamp.
     pub at: TimestampAt,
-    /// Its unit.
+    /// The unit in which it is written.
     pub unit: Unit,
-    /// When the provider makes it.
+    /// The time at which the provider makes it.
     pub stamped: Stamped,
-    /// Set by `unsigned = true`: nothing signs it, so it may only refuse, and replay treats the scheme as one without.
+    /// Whether nothing signs the timestamp (`unsigned = true`). Such a timestamp may only refuse a
+    /// delivery, and replay protection treats the scheme as a scheme without timestamp.
     pub unsigned: bool,
-    /// Whether a delivery without one is refused. Only a signed body may lack it: nobody but the sender can leave it out.
+    /// Whether a delivery without timestamp is refused. Only a signed body may lack it, since then
+    /// only the sender can leave it out.
     pub required: bool,
 }
 
 impl TimestampPlace {
-    /// The header that signing writes and messages name: the first; `None` where it has no header of its own.
+    /// The header that signing writes and that messages name: the first; `None` where the timestamp
+    /// has no header of its own.
     pub fn header(&self) -> Option<&FieldName> {
         match &self.at {
             TimestampAt::Headers(names) => names.first(),
@@ -115,33 +123,33 @@ impl TimestampPlace {
 /// The place of a timestamp.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TimestampAt {
-    /// In the first of these headers that is there.
+    /// The first of these headers that a delivery has.
     Headers(Vec<FieldName>),
-    /// Under this label in the signature header, exactly once.
+    /// The item with this label in the signature header; there must be exactly one.
     Field(String),
-    /// In the JSON body; judged after the signature holds.
+    /// A place in the JSON body. Its freshness is judged once the signature holds.
     Json(Pointer),
 }
 
-/// What a duplicate is answered.
+/// The answer to a duplicate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ack {
-    /// The status.
+    /// The status, 200 to 299.
     pub status: u16,
-    /// The body.
+    /// The body, at most 4 KiB.
     pub body: String,
-    /// Its type.
+    /// The value of `Content-Type`.
     pub content_type: String,
 }
 
-/// When a provider makes its timestamp.
+/// The time at which a provider makes its timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Stamped {
-    /// Not documented.
+    /// The provider does not say.
     #[default]
     Unknown,
-    /// For each attempt anew.
+    /// For each attempt: a retry carries a new timestamp.
     Attempt,
-    /// Once for the event: honest retries carry the old one.
+    /// Once for the event: an honest retry carries the old timestamp.
     Event,
 }

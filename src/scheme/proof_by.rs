@@ -1,7 +1,8 @@
-//! The four ways in which deliveries are proved: a template, a provider's code, a token, or a credential (schemes: The
-//! form).
+//! The four ways in which deliveries are proved: a template, a provider's code, a token, or a
+//! credential (schemes: The form).
 //!
-//! They exclude each other. Each has only the parts that mean something for it, so a mixture cannot be built.
+//! They exclude each other. Each has only the fields that mean something for it, so that a mixture
+//! cannot be built.
 
 use super::{
     Algorithm, BodyForm, Items, JwtRule, KeyForm, Kind, Part, ProviderCode, SignaturePlace,
@@ -26,11 +27,13 @@ pub enum ProofBy {
 /// A scheme whose signed content a template describes.
 #[derive(Clone, Debug)]
 pub struct TemplateScheme {
-    /// The algorithm of the signature, an HMAC, a plain hash or a public-key algorithm; never taken from the wire.
+    /// The algorithm of the signature, an HMAC, a plain hash or a public-key algorithm; never taken
+    /// from the wire.
     pub algorithm: Algorithm,
     /// The signed content.
     pub signed: Template,
-    /// `covers_body`: false allows a template without `{body}`, so a body that nothing authenticates.
+    /// `covers_body`: false allows a template without `{body}`, so a body that nothing
+    /// authenticates.
     pub may_leave_body: bool,
     /// The forms of the body that may have been signed, tried in order.
     pub body: Vec<BodyForm>,
@@ -74,7 +77,8 @@ pub enum CredentialKind {
 /// The place of a credential.
 #[derive(Clone, Debug)]
 pub struct CredentialPlace {
-    /// The headers that may carry it; at least one of them must. Empty where it is in the body.
+    /// The headers that may carry it; a delivery must have at least one of them. Empty where it is
+    /// in the body.
     pub headers: Vec<FieldName>,
     /// The place in a JSON body: every match must hold, and there must be a match.
     pub json: Option<Pointer>,
@@ -93,8 +97,8 @@ impl CredentialScheme {
 }
 
 impl TemplateScheme {
-    /// Whether bytes could be added behind the signed content by somebody who knows the digest and not the secret: true
-    /// for a plain hash that does not end in the secret (length extension).
+    /// Whether bytes could be added behind the signed content by somebody who knows the digest and
+    /// not the secret: true for a plain hash that does not end in the secret (length extension).
     pub fn is_extendable(&self) -> bool {
         self.algorithm.is_plain_hash() && self.signed.parts().last() != Some(&Part::Secret)
     }
@@ -127,8 +131,8 @@ impl TemplateScheme {
         self.signed.covers_body() || self.signed.parts().iter().any(is_part)
     }
 
-    /// Whether a header's value is part of the signed content, under whatever name the template calls it. `id` is the
-    /// header of the event's id.
+    /// Whether a header's value is part of the signed content, under whatever name the template
+    /// calls it. `id` is the header of the event's id.
     pub(super) fn signs_header(&self, name: &FieldName, id: Option<&FieldName>) -> bool {
         let is_timestamp = |place: &TimestampPlace| match &place.at {
             // Of several headers, only the first that is there is signed.
@@ -193,7 +197,8 @@ impl ProofBy {
         }
     }
 
-    /// A credential in the place of this signature or credential; `None` for a scheme of another kind.
+    /// A credential in the place of this signature or credential; `None` for a scheme of another
+    /// kind.
     #[must_use]
     pub fn as_credential(&self, kind: CredentialKind) -> Option<Self> {
         match self {
@@ -244,8 +249,8 @@ impl ProofBy {
         kinds
     }
 
-    /// The headers that carry signature, token or credential; empty where it is in the body or a provider's code finds
-    /// it.
+    /// The headers that carry signature, token or credential; empty where it is in the body or a
+    /// provider's code finds it.
     pub fn headers(&self) -> &[FieldName] {
         match self {
             Self::Template(template) => &template.signature.headers,

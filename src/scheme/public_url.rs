@@ -1,6 +1,7 @@
-//! `{url}`: the URL that the provider signed, made from `public_url` and the received target (SCHEMES 2).
+//! The URL that the provider signed, made from `public_url` and the received target (schemes:
+//! Signed content).
 //!
-//! Never from the `Host` header, which the sender chooses.
+//! It is never made from the `Host` header, which the sender chooses.
 
 /// A configured `public_url`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,7 +11,7 @@ pub struct PublicUrl {
 }
 
 impl PublicUrl {
-    /// Takes the text as configured; what is wrong with it is said by [`PublicUrl::fault`].
+    /// Takes the text as configured, without a check: see [`PublicUrl::fault`].
     pub fn new(text: &str) -> Self {
         let behind_scheme = text.split_once("://").map_or(text, |(_, rest)| rest);
         Self {
@@ -19,7 +20,7 @@ impl PublicUrl {
         }
     }
 
-    /// What keeps this text from being a URL that a provider signs.
+    /// The reason why a provider cannot sign this text as a URL; `None` for a good URL.
     pub fn fault(&self) -> Option<&'static str> {
         let authority = self
             .text
@@ -30,14 +31,14 @@ impl PublicUrl {
             Some(rest) if rest.is_empty() || rest.starts_with('/') => Some("it names no host"),
             Some(_) if self.text.contains(['?', '#']) => Some("it has a query or a fragment"),
             Some(_) if !self.text.bytes().all(|b| b.is_ascii_graphic()) => {
-                Some("it holds a byte that no URL may hold")
+                Some("it holds a byte that is not allowed in a URL")
             }
             Some(_) => None,
         }
     }
 
-    /// Appends the URL for a target: behind an origin the target as received; with a path of its own the URL as
-    /// written, and the received query.
+    /// Appends the URL for a target. Behind an origin, the whole target follows as received. A URL
+    /// with a path of its own stays as written, and only the received query follows.
     pub fn write(&self, target: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(self.text.as_bytes());
         if self.is_origin {

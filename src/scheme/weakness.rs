@@ -1,11 +1,14 @@
-//! What a scheme is weak in although it has no fault: plain hashes, which were not made to be signatures (SCHEMES 3, 4).
+//! Weaknesses of schemes that break no rule: a plain hash is not made to be a signature (schemes:
+//! Algorithms).
 //!
-//! Their providers sign so, and no other way is offered; an operator should know. Nothing is refused for it.
+//! Their providers offer no other way to sign, so these schemes are not refused. An operator should
+//! know of the weakness all the same.
 
 use super::{Algorithm, Part, Place, Scheme};
 
 impl Scheme {
-    /// The weakness in a sentence without a capital letter; `None` where none is known.
+    /// The weakness in a sentence without a capital letter; `None` for a scheme without known
+    /// weakness.
     pub fn weakness(&self) -> Option<&'static str> {
         let template = self
             .template()
@@ -16,17 +19,20 @@ impl Scheme {
             .iter()
             .skip_while(|part| **part != Part::Secret);
         if behind.into_iter().any(|part| !part.is_settled()) {
-            // Whoever adds to the end of a hash adds padding too, which is no part of any JSON text.
+            // Length extension also adds the hash's padding, and no JSON text contains that
+            // padding.
             return (!self.demands_json()).then_some(
-                "a plain hash with the secret before what is signed: bytes could be added at its end without the secret",
+                "a plain hash with the secret before the signed content: bytes could be added at \
+                 its end without the secret",
             );
         }
         (template.algorithm == Algorithm::Sha1).then_some(
-            "a plain SHA-1 with the secret behind what is signed: two contents made to collide have one signature",
+            "a plain SHA-1 with the secret behind the signed content: two contents made to \
+             collide have the same signature",
         )
     }
 
-    /// Whether a body that is not JSON is refused whatever it begins with.
+    /// Whether a body that is not JSON is always refused, whatever its first byte is.
     fn demands_json(&self) -> bool {
         let places = [
             (&self.event_id, self.event_id_required),

@@ -344,7 +344,7 @@ fn a_scheme_is_told_what_is_wrong() {
         ),
         (
             timestamp("{ field = \"t\" }"),
-            "the signature header has no such label",
+            "the signature header has no labels",
         ),
         (timestamp("{ field = \"t=\" }"), "is more than a label"),
         (
@@ -500,7 +500,7 @@ fn the_place_of_a_signature_is_told_what_is_wrong() {
         (signature("{ json = \"s\" }"), "is no JSON pointer"),
         (
             signature("{ json = \"/s\" }"),
-            "the signature stands in the body that it signs",
+            "the signature is in the body that it signs",
         ),
         (
             signature("{ json = \"/s\", repeat = true }"),
@@ -542,7 +542,7 @@ fn the_place_of_a_signature_is_told_what_is_wrong() {
         (signature("{ header = \"A\", limit = 65 }"), "from 1 to 64"),
         (
             signature("{ header = \"X-Timestamp\" }"),
-            "stand in the same header",
+            "are in the same header",
         ),
         (list("accept = []"), "no signature could count"),
         (list("accept = {}"), "no signature could count"),

@@ -1,7 +1,9 @@
-//! Candidate forms of the body: what a provider may have signed in its place (SCHEMES 1, `body`).
+//! Candidate forms of the body: the texts that a provider may have signed in the body's place
+//! (schemes: Body forms).
 //!
-//! Only `{body}` in the signed content takes another form; what is forwarded never changes. Each form costs bounded
-//! memory, as whoever sends a body has proved nothing yet. Which form counts is for the verifier to try.
+//! Only `{body}` in the signed content takes another form; the forwarded body never changes. Each
+//! form needs bounded memory, since the sender has proved nothing yet. The verifier tries the forms
+//! and decides which of them counts.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -9,21 +11,21 @@ use std::io::Read as _;
 
 use flate2::bufread::GzDecoder;
 
-/// What the first two bytes of gzip are (RFC 1952 section 2.3.1).
+/// The first two bytes of gzip (RFC 1952 section 2.3.1).
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 
-/// How much is inflated at a time, in bytes; also the least that is allocated.
+/// The most bytes that are inflated at a time, and the fewest that are allocated.
 const PIECE: usize = 4096;
 
-/// What a body is taken for when its signature is checked.
+/// The forms in which a body may have been signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BodyForm {
     /// `raw`: as received.
     Raw,
-    /// `json-ascii`: all that is not visible ASCII or a space written as JSON escapes it. Box signs this and sends the
-    /// text itself.
+    /// `json-ascii`: the body with JSON escapes in place of all characters that are neither visible
+    /// ASCII nor a space. Box signs this form and sends the text itself.
     JsonAscii,
-    /// `inflated`: what a gzip body holds. Stream signs before it compresses.
+    /// `inflated`: the content of a gzip body. Stream signs before it compresses.
     Inflated,
 }
 
@@ -31,7 +33,7 @@ impl BodyForm {
     /// Every form, in the order in which they are documented.
     pub const ALL: [Self; 3] = [Self::Raw, Self::JsonAscii, Self::Inflated];
 
-    /// Its name in a configuration file.
+    /// The name in a configuration file.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Raw => "raw",
@@ -48,10 +50,11 @@ impl BodyForm {
     /// The body in this form; `None` where the form does not apply to it.
     ///
     /// - `raw` always applies and copies nothing.
-    /// - `json-ascii` does not where the body is not UTF-8, or would stay as it is. The outcome is at most six times as
-    ///   long as the body, whatever `limit` says.
-    /// - `inflated` applies to one whole gzip member with the right checksum and length, nothing behind it, that holds
-    ///   at most `limit` bytes. Never more than that is allocated.
+    /// - `json-ascii` does not apply where the body is not UTF-8 or needs no escape. The result is
+    ///   at most six times as long as the body, whatever `limit` says.
+    /// - `inflated` applies to a single, whole gzip member with the right checksum and length and
+    ///   nothing behind it, whose content has at most `limit` bytes. Never more than that is
+    ///   allocated.
     pub fn apply(self, body: &[u8], limit: usize) -> Option<Cow<'_, [u8]>> {
         match self {
             Self::Raw => Some(Cow::Borrowed(body)),
@@ -65,13 +68,14 @@ impl BodyForm {
     }
 }
 
-/// Escapes as Box's own SDK does (`escape_unicode` of box-python-sdk): line feed, carriage return and tab by their
-/// letters, all else outside 0x20 to 0x7e as UTF-16 units in lower hex, wherever in the text it stands. Backslashes are
-/// left alone, so what is escaped already stays as it is; that SDK doubles some of them, which is not followed
-/// (SCHEMES 4.1).
+/// Escapes a text as Box's own SDK does (`escape_unicode` of box-python-sdk): line feed, carriage
+/// return and tab become their letters, and every other character outside 0x20 to 0x7e becomes
+/// UTF-16 units in lower-case hex, inside and outside of strings. Backslashes are left alone, so
+/// existing escapes stay as they are. That SDK doubles some backslashes, which is not followed here
+/// (schemes: Body forms).
 fn json_ascii(body: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(body).ok()?;
-    // Whatever is escaped gets longer.
+    // An escape is always longer than its character, so equal lengths mean that nothing is escaped.
     let room = text.chars().map(escaped_len).sum();
     if room == text.len() {
         return None;
@@ -85,7 +89,7 @@ fn json_ascii(body: &[u8]) -> Option<String> {
             '\t' => out.push_str("\\t"),
             _ => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
-                    // Writing to a string does not fail.
+                    // Writing to a string cannot fail.
                     let _ = write!(out, "\\u{unit:04x}");
                 }
             }
@@ -94,7 +98,7 @@ fn json_ascii(body: &[u8]) -> Option<String> {
     Some(out)
 }
 
-/// How many bytes [`json_ascii`] writes for a character.
+/// The number of bytes that [`json_ascii`] writes for a character.
 fn escaped_len(c: char) -> usize {
     match c {
         ' '..='~' => 1,
@@ -103,7 +107,8 @@ fn escaped_len(c: char) -> usize {
     }
 }
 
-/// Inflates the one gzip member that `body` is to the end of `out`, whose room never exceeds `limit`.
+/// Appends the content of `body`, which must be a single gzip member, to `out`, whose capacity
+/// never exceeds `limit`; `None` where it is not, or holds more.
 fn inflate(body: &[u8], limit: usize, out: &mut Vec<u8>) -> Option<()> {
     if !body.starts_with(GZIP_MAGIC) {
         return None;
@@ -111,7 +116,8 @@ fn inflate(body: &[u8], limit: usize, out: &mut Vec<u8>) -> Option<()> {
     let mut member = GzDecoder::new(body);
     let mut piece = [0; PIECE];
     loop {
-        // At the end of the member, its checksum and length are compared; any fault is an error.
+        // The decoder compares checksum and length at the end of the member; a mismatch is an
+        // error.
         let read = member.read(&mut piece).ok()?;
         if read == 0 {
             break;

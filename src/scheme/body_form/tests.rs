@@ -1,4 +1,4 @@
-//! Vectors of Box and Stream, and the row of ATTACKS HB-11 on gzip.
+//! Tests of the forms with vectors of Box and Stream, and of the limits on gzip (HB-11).
 
 use std::io::Write as _;
 
@@ -15,7 +15,7 @@ const STREAM_001: &[u8] =
     br#"{"id":"evt_0001","type":"conversation.ended","created":"2026-04-19T14:30:00.000000+00:00","data":{"n":1}}"#;
 const STREAM_002: &str = "{\"id\":\"evt_0002\",\"name\":\"Zo\u{eb} Mu\u{308}ller \u{2013} 日本語 😀\",\"rtl\":\"\u{202e}abc\"}";
 const STREAM_004: &[u8] = b"{\"id\":\"evt_0005\",\"v\":\"\xff\xfe\x80\xc3(\"}";
-/// [`STREAM_001`] by Python's gzip module.
+/// [`STREAM_001`], compressed by Python's gzip module.
 const STREAM_001_GZIP: &str = "H4sIAAAAAAACAx2LOwqAMBBE77KtHyYaBPcc9hKSLWwS0SUgIXc3Ot28eVPoCMQkWXcAhnrS55RGfIpZrtvpkeIoMUhom7/EqXyHCdMywA5m3YzlGQyM+NPhK00OTh1xoUhsan0BtIjfqWkAAAA=";
 /// The same with a file name and a time in its header.
 const STREAM_001_NAMED: &str = "H4sICIDhTmgC/2JvZHkuanNvbgAdizsKgDAQRO+yrR8mGgT3HPYSki1sEtElICF3NzrdvHlT6AjEJFl3AIZ60ueURnyKWa7b6ZHiKDFIaJu/xKl8hwnTMsAOZt2M5RkMjPjT4StNDk4dcaFIbGp9AbSI36lpAAAA";
@@ -59,7 +59,8 @@ fn what_box_signed_is_the_escaped_body_and_its_timestamp() {
             r#"{{"webhook":{{"id":"1234567890"}},"trigger":"FILE.UPLOADED","source":{{"id":"1234567890","type":"file","name":"{name}"}}}}"#
         )
     };
-    // box-002, box-003 and box-004: documented bodies, what is signed for them, and the signature.
+    // The bodies box-002, box-003 and box-004 from Box's documentation, with the signed text and
+    // the signature of each.
     let rows = [
         (
             "スクリーンショット 2020-08-05.txt",
@@ -182,7 +183,8 @@ fn hb_11_gzip_is_inflated_whole_or_not_at_all() {
     for at in 0..whole.len() {
         let mut broken = whole.clone();
         broken[at] ^= 0x10;
-        // The header's file name and the padding behind the last bit say nothing.
+        // Changes in the header's file name, and in the padding behind the last bit, have no
+        // effect.
         let found = inflated(&broken, 10 * len);
         assert!(
             found.is_none_or(|found| found == STREAM_001),
@@ -237,7 +239,7 @@ proptest! {
         }
     }
 
-    /// `serde_json` undoes each escape, so what is signed says the same as what was sent.
+    /// The escaped text means the same as the sent text: `serde_json` undoes every escape.
     #[test]
     fn an_escaped_text_means_the_same(text in "[^\"\\\\]{0,40}") {
         let form = escaped(&text).unwrap_or(text.clone());

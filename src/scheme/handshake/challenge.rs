@@ -1,8 +1,8 @@
 //! The texts that are answered with a MAC under the route's secret (schemes: Handshakes).
 //!
-//! The formula that answers is also the formula that signs deliveries. Two rules keep the answers from signing a
-//! delivery: a [`Challenge`] can only be made of a text of its provider's narrow form, and deliveries whose signed
-//! content has that form are refused.
+//! The formula that answers is also the formula that signs deliveries. Two rules keep the answers
+//! from signing a delivery: a [`Challenge`] can only be made of a text of its provider's narrow
+//! form, and deliveries whose signed content has that form are refused.
 
 use std::ops::RangeInclusive;
 
@@ -22,8 +22,8 @@ pub struct Formula {
     pub lengths: RangeInclusive<usize>,
     /// The bytes that the provider's text may hold, all of them ASCII.
     pub takes_byte: fn(u8) -> bool,
-    /// The answer to a text, from the text, its MAC and the route's public key; `None` where the answer names a public
-    /// key and the route has none.
+    /// The answer to a text, from the text, its MAC and the route's public key; `None` where the
+    /// answer names a public key and the route does not have it.
     pub reply: fn(&str, &Digest, Option<&str>) -> Option<Reply>,
 }
 
@@ -71,7 +71,7 @@ impl Challenge {
         &self.text
     }
 
-    /// The answer with this MAC; `None` where it names a public key and there is none.
+    /// The answer with this MAC; `None` where it names a public key and there is no such key.
     pub(crate) fn reply(&self, mac: &Digest, public_key: Option<&str>) -> Option<Reply> {
         (self.formula.reply)(&self.text, mac, public_key)
     }

@@ -1,12 +1,13 @@
 //! Handshakes: requests by which a provider makes sure of an endpoint (schemes: Handshakes).
 //!
-//! [`Handshake`] is the trait of a provider's handshake. A request is recognised by its exact form, as an [`Asked`].
-//! Unsigned handshakes are recognised from the head alone or from a small body, signed handshakes from a proved
-//! delivery. Nothing here writes an answer, a file or a log, and nothing here knows how a route is configured.
+//! [`Handshake`] is the trait of a provider's handshake. A request is recognised by its exact form,
+//! as an [`Asked`]. Unsigned handshakes are recognised from the head alone or from a small body,
+//! signed handshakes from a proved delivery. Nothing here writes an answer, a file or a log, or
+//! knows how a route is configured.
 //!
-//! A MAC under the route's secret is also the signature of deliveries. It is therefore computed for a [`Challenge`]
-//! alone, a text of the exact form that the provider sends, and a delivery whose signed content could be such a text
-//! proves nothing (`forbids`).
+//! A MAC under the route's secret is also the signature of deliveries. It is therefore computed for
+//! a [`Challenge`] alone, a text of the exact form that the provider sends, and a delivery whose
+//! signed content could be such a text proves nothing (`forbids`).
 
 mod challenge;
 
@@ -27,8 +28,8 @@ pub const MAX_SIGNED_BODY: usize = 16 * 1024;
 
 /// A provider's handshake: its name, how it asks, and how it is answered.
 ///
-/// A provider implements the methods that its handshake needs; the defaults recognise nothing. Callers ask for bodies
-/// by the methods of `dyn Handshake`, which hold the limits on their size.
+/// A provider implements the methods that its handshake needs; the defaults recognise nothing.
+/// Callers ask for bodies by the methods of `dyn Handshake`, which hold the limits on their size.
 pub trait Handshake: fmt::Debug + Sync {
     /// The name in a configuration file.
     fn name(&self) -> &'static str;
@@ -36,7 +37,8 @@ pub trait Handshake: fmt::Debug + Sync {
     /// A clause for `verigate providers`: the provider's question and the answer to it.
     fn words(&self) -> &'static str;
 
-    /// The unsigned handshake in a head, before a byte of its body is read; `None` where the head holds no handshake.
+    /// The unsigned handshake in a head, before a byte of its body is read; `None` where the head
+    /// holds no handshake.
     ///
     /// # Errors
     /// `malformed_handshake` for a request with the handshake's name and another form.
@@ -49,7 +51,8 @@ pub trait Handshake: fmt::Debug + Sync {
         false
     }
 
-    /// The unsigned handshake in the body of a request that carries no signature; `None` where the body holds none.
+    /// The unsigned handshake in the body of a request that carries no signature; `None` where the
+    /// body holds no handshake.
     ///
     /// # Errors
     /// `malformed_handshake` for a request with the handshake's type and another form.
@@ -65,7 +68,8 @@ pub trait Handshake: fmt::Debug + Sync {
         Ok(None)
     }
 
-    /// Whether the provider sends deliveries with this body and a wrong signature on purpose, to see them refused.
+    /// Whether the provider sends deliveries with this body and a wrong signature on purpose, to
+    /// see them refused.
     fn is_probe(&self, _body: &[u8]) -> bool {
         false
     }
@@ -75,7 +79,8 @@ pub trait Handshake: fmt::Debug + Sync {
         false
     }
 
-    /// Whether the answer depends on the route's `verify_token`, a text that the operator gave to the provider.
+    /// Whether the answer depends on the route's `verify_token`, a text that the operator gave to
+    /// the provider.
     fn wants_verify_token(&self) -> bool {
         false
     }
@@ -90,7 +95,8 @@ pub trait Handshake: fmt::Debug + Sync {
         false
     }
 
-    /// The public half in the text of a secret, as the operator wrote it; `None` where the text has no public half.
+    /// The public half in the text of a secret, as the operator wrote it; `None` where the text has
+    /// no public half.
     fn public_half<'s>(&self, _secret: &'s SecretText) -> Option<&'s [u8]> {
         None
     }
@@ -131,21 +137,23 @@ impl dyn Handshake {
         body.len() <= MAX_SIGNED_BODY && self.is_probe(body)
     }
 
-    /// The public key that an answer may name: the [public half](Handshake::public_half) of a secret, if it consists of
-    /// ASCII letters and digits.
+    /// The public key that an answer may name: the [public half](Handshake::public_half) of a
+    /// secret, if it consists of ASCII letters and digits.
     pub fn public_key<'s>(&self, secret: &'s SecretText) -> Option<&'s str> {
         let public = std::str::from_utf8(self.public_half(secret)?).ok()?;
         (!public.is_empty() && public.bytes().all(|byte| byte.is_ascii_alphanumeric()))
             .then_some(public)
     }
 
-    /// The algorithm that a scheme must have for its key to answer this handshake; `None` where any algorithm will do.
+    /// The algorithm that a scheme must have for its key to answer this handshake; `None` where any
+    /// algorithm will do.
     pub fn mac_algorithm(&self) -> Option<DigestAlgorithm> {
         self.formula().map(|formula| formula.algorithm)
     }
 
-    /// Whether a signature over this content proves nothing, because a stranger may have got it as the answer to a
-    /// handshake. `body` is empty where it is not signed; `before` and `after` are the signed bytes around it.
+    /// Whether a signature over this content proves nothing, because a stranger may have got it as
+    /// the answer to a handshake. `body` is empty where it is not signed; `before` and `after` are
+    /// the signed bytes around it.
     pub fn forbids(&self, before: &[u8], body: &[u8], after: &[u8]) -> bool {
         let length = before.len() + body.len() + after.len();
         length <= MAX_TEXT
@@ -155,7 +163,8 @@ impl dyn Handshake {
     }
 }
 
-/// The answer to a handshake. Its body is sent with `X-Content-Type-Options: nosniff`, never as HTML.
+/// The answer to a handshake. Its body is sent with `X-Content-Type-Options: nosniff`, never as
+/// HTML.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The status.
@@ -242,7 +251,8 @@ impl Asked {
     }
 }
 
-/// Evidence that a request has the form of a handshake, so that it may be handed to the application, which must not
-/// take it for an event: the request is unproved, or proved to be no event. Only [`Asked::pass`] makes a passage.
+/// Evidence that a request has the form of a handshake, so that it may be handed to the
+/// application, which must not take it for an event: the request is unproved, or proved to be no
+/// event. Only [`Asked::pass`] makes a passage.
 #[derive(Debug)]
 pub struct Passage(());

@@ -1,7 +1,8 @@
-//! Signed-content templates: parsed once at load, rendered per delivery into what stands before and after `{body}`
-//! (SCHEMES 1, `signed`; SCHEMES 2, delimiters).
+//! Templates of the signed content: parsed once when a configuration is loaded, and rendered for
+//! each delivery into the bytes before and after `{body}` (schemes: Signed content).
 //!
-//! Which parts a scheme may combine is judged in `faults`; here a template only has to be readable.
+//! A template here only has to be readable; [`faults`](super::faults) says which parts a scheme may
+//! combine.
 
 use super::content::{Gap, Open, SignedContent, divided};
 use super::public_url::PublicUrl;
@@ -9,14 +10,14 @@ use crate::notation::json::Pointer;
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{FieldName, Found};
 
-/// What may stand in braces, for messages.
+/// The parts in braces, for messages.
 const KNOWN: &str =
     "{body} {timestamp} {id} {method} {path} {query} {url} {header:NAME} {json:/POINTER} {secret}";
 
-/// One part of the signed content.
+/// A part of the signed content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Text of the template itself; never empty, never next to another one.
+    /// Text of the template itself: never empty, and never beside another literal.
     Literal(String),
     /// `{body}`
     Body,
@@ -28,22 +29,22 @@ pub enum Part {
     Method,
     /// `{path}`: the target up to its `?`, as received.
     Path,
-    /// `{query}`: what follows the `?`, as received; empty where there is none.
+    /// `{query}`: the target behind its `?`, as received; empty for a target without `?`.
     Query,
     /// `{url}`: see [`PublicUrl`].
     Url,
-    /// `{header:NAME}`: that header's value.
+    /// `{header:NAME}`: the value of that header.
     Header(FieldName),
-    /// `{json:/POINTER}`: what stands there in the body.
+    /// `{json:/POINTER}`: the string or integer at that place of the body.
     Json(Pointer),
     /// `{secret}`: the secret, in a plain hash.
     Secret,
 }
 
 impl Part {
-    /// Whether its value is settled before a signature is looked at: by the template, by the route, which picks
-    /// method and path (a URL's query is the sender's, though), or by the secret. Everything else is for the sender to
-    /// choose.
+    /// Whether the sender has no choice of the part's value: the template, the route or the secret
+    /// settles it. A route settles the method and the path. It does not settle a URL's query,
+    /// although `{url}` counts as settled.
     pub(super) fn is_settled(&self) -> bool {
         matches!(
             self,
@@ -57,33 +58,33 @@ impl Part {
 pub struct Template {
     text: String,
     parts: Vec<Part>,
-    // One for each part: the first bytes of the literals beside it that divide it from other values.
+    // For each part, its delimiters: see [`delimiters`].
     delimiters: Vec<[Option<u8>; 2]>,
     covers_body: bool,
 }
 
-/// What is wrong with a template's text.
+/// A reason why a template cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateProblem {
-    /// Byte offset within the template's text.
+    /// The position of the problem in the template's text, in bytes.
     pub offset: usize,
-    /// What is wrong, lower case, no full stop.
+    /// The problem, in lower case and without a full stop.
     pub message: String,
-    /// What would be right.
+    /// The correction, as advice to the operator.
     pub help: String,
 }
 
-/// Where a template's values come from.
+/// The values of a request that a template renders.
 pub trait Facts {
     /// The method as received.
     fn method(&self) -> &str;
     /// The target as received.
     fn target(&self) -> &str;
-    /// The timestamp's text as received; `None` where the scheme has none.
+    /// The timestamp's text as received; `None` for a scheme without timestamp.
     fn timestamp(&self) -> Option<&[u8]>;
-    /// What stands in the event id's header.
+    /// The value of the event id's header.
     fn id(&self) -> Found<'_>;
-    /// What stands under this name.
+    /// The value of the header of this name.
     fn header(&self, name: &FieldName) -> Found<'_>;
     /// The route's `public_url`.
     fn public_url(&self) -> Option<&PublicUrl>;
@@ -93,7 +94,7 @@ impl Template {
     /// Parses a template: literal text, parts in braces, `{{` and `}}` for braces themselves.
     ///
     /// # Errors
-    /// The first thing that cannot be read, with its place.
+    /// The first problem in the text, with its position.
     pub fn parse(text: &str) -> Result<Self, TemplateProblem> {
         let mut parts: Vec<Part> = Vec::new();
         let mut literal = String::new();
@@ -123,7 +124,7 @@ impl Template {
                 if part == Part::Body && parts.contains(&Part::Body) {
                     return Err(problem(
                         offset,
-                        "`{body}` stands here a second time",
+                        "`{body}` is here a second time",
                         "sign the body once",
                     ));
                 }
@@ -166,17 +167,17 @@ impl Template {
         &self.text
     }
 
-    /// Its parts in order.
+    /// The parts of the template, in order.
     pub fn parts(&self) -> &[Part] {
         &self.parts
     }
 
-    /// Whether `{body}` is among its parts.
+    /// Whether `{body}` is a part of the template.
     pub fn covers_body(&self) -> bool {
         self.covers_body
     }
 
-    /// The pointers of its `{json:…}` parts, in order.
+    /// The pointers of the `{json:…}` parts, in order.
     pub fn pointers(&self) -> impl Iterator<Item = &Pointer> {
         self.parts.iter().filter_map(|part| match part {
             Part::Json(pointer) => Some(pointer),
@@ -184,11 +185,16 @@ impl Template {
         })
     }
 
-    /// Renders all that the head decides. Values of the body and the secret are left open, to be filled in.
+    /// Renders the parts that the head decides. Gaps are left for values of the body and for the
+    /// secret.
     ///
     /// # Errors
-    /// `invalid_envelope` where `{id}` is missing, doubled, empty or holds a delimiter; `malformed_signature` for
-    /// another header or a query of that kind, and for a `{url}` that cannot be made; `missing_timestamp`.
+    /// - `invalid_envelope` where `{id}` is missing, occurs twice, is empty or contains a
+    ///   delimiter.
+    /// - `malformed_signature` where a signed header is missing, occurs twice or contains a
+    ///   delimiter, where the query contains a delimiter, and where the route has no `public_url`
+    ///   for `{url}`.
+    /// - `missing_timestamp` where `{timestamp}` has no value.
     pub fn render(&self, facts: &impl Facts) -> Result<SignedContent, Refusal> {
         let mut out = Vec::with_capacity(CONTENT_ROOM);
         let mut gaps = Vec::new();
@@ -205,7 +211,7 @@ impl Template {
                     );
                 }
                 Part::Id => {
-                    out.extend_from_slice(divided(id(facts.id())?, *delimiters, ID_NOT_DIVIDED)?)
+                    out.extend_from_slice(divided(id(facts.id())?, *delimiters, ID_NOT_DIVIDED)?);
                 }
                 Part::Method => out.extend_from_slice(facts.method().as_bytes()),
                 Part::Path => {
@@ -262,20 +268,21 @@ impl Template {
     }
 }
 
-/// Room for what is signed besides the body in nearly all schemes, so that it is allocated once.
+/// The room, in bytes, for the signed content without the body. Enough for nearly all schemes, so
+/// that there is a single allocation.
 const CONTENT_ROOM: usize = 64;
 
 const ID_NOT_DIVIDED: Refusal = Refusal::because(
     Code::InvalidEnvelope,
-    "the event id holds a byte that divides it from the rest of what is signed",
+    "the event id holds a byte that divides it from the rest of the signed content",
 );
 const HEADER_NOT_DIVIDED: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "a signed header holds a byte that divides it from the rest of what is signed",
+    "a signed header holds a byte that divides it from the rest of the signed content",
 );
 const QUERY_NOT_DIVIDED: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "the query holds a byte that divides it from the rest of what is signed",
+    "the query holds a byte that divides it from the rest of the signed content",
 );
 const NO_PUBLIC_URL: Refusal = Refusal::because(
     Code::MalformedSignature,
@@ -310,8 +317,9 @@ fn header(found: Found<'_>) -> Result<&[u8], Refusal> {
     }
 }
 
-/// The first bytes of the literals on either side of the part at `at`. A literal divides only where some other value
-/// of the sender's choice stands beyond it: the `v0:` at the start of `v0:{id}:{body}` divides nothing.
+/// The delimiters of the part at `at`: the first bytes of the literals on its left and on its
+/// right. A literal delimits only if the sender chooses another value beyond it: the `v0:` at the
+/// start of `v0:{id}:{body}` delimits nothing.
 fn delimiters(parts: &[Part], at: usize) -> [Option<u8>; 2] {
     let literal = |part: Option<&Part>| match part {
         Some(Part::Literal(text)) => text.bytes().next(),
@@ -357,7 +365,7 @@ fn part(name: &str, offset: usize) -> Result<Part, TemplateProblem> {
                 return Err(problem(
                     offset,
                     &format!("`{{{name}}}` is not known"),
-                    &format!("one of {KNOWN}"),
+                    &format!("the parts are {KNOWN}"),
                 ));
             }
         }

@@ -1,4 +1,4 @@
-//! Templates: what is parsed, what is refused where, what is rendered.
+//! Tests of templates: how they are parsed, refused and rendered.
 
 use proptest::prelude::*;
 
@@ -87,7 +87,7 @@ fn what_cannot_be_read_is_named_with_its_place() {
         ("{body}{", 6, "this `{` is not closed"),
         ("{bo{body}", 0, "this `{` is not closed"),
         ("{body}}", 6, "this `}` closes nothing"),
-        ("{body}.{body}", 7, "`{body}` stands here a second time"),
+        ("{body}.{body}", 7, "`{body}` is here a second time"),
         ("{body}{header:}", 14, "this is not a header name"),
         ("{header:a b}", 8, "this is not a header name"),
         ("{body}{json:id}", 12, "this is no JSON pointer"),

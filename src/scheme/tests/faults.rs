@@ -1,4 +1,4 @@
-//! The rules of the loader, one by one.
+//! Tests of each rule of the loader.
 
 use super::fixtures::{TOLERANCE, changed, field, itellico, plain, template_of, timestamped};
 use crate::notation::timestamp::Tolerance;

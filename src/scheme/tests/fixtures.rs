@@ -23,7 +23,8 @@ pub(crate) fn field(name: &str) -> FieldName {
     FieldName::new(name).expect("tests name headers by tokens")
 }
 
-/// HMAC-SHA256 over `template`, in hex in `X-Signature`, without a timestamp; the id is in `X-Id`.
+/// A scheme of HMAC-SHA256 over `template`, in hex in `X-Signature`, without a timestamp; the id is
+/// in `X-Id`.
 pub(crate) fn plain(template: &str) -> Scheme {
     Scheme {
         provider: "custom".into(),
@@ -99,11 +100,11 @@ pub(crate) fn timestamped(template: &str) -> Scheme {
         required: true,
     };
     changed(plain(template), |template| {
-        template.timestamp = Some(timestamp)
+        template.timestamp = Some(timestamp);
     })
 }
 
-/// The reference receiver's scheme (SPEC 1).
+/// The scheme of the reference receiver (contract: The reference receiver).
 pub(crate) fn itellico() -> Scheme {
     let json = |pointer| {
         Some(Place::Json(vec![
@@ -126,7 +127,7 @@ pub(crate) fn itellico() -> Scheme {
     scheme
 }
 
-/// Stripe's: `t=…,v1=…` in one header.
+/// Stripe's scheme: `t=…,v1=…` in a single header.
 pub(crate) fn stripe() -> Scheme {
     let mut scheme = timestamped("{timestamp}.{body}");
     template_of(&mut scheme).signature.headers = vec![field("Stripe-Signature")];
@@ -142,7 +143,8 @@ pub(crate) fn stripe() -> Scheme {
     scheme
 }
 
-/// That of Standard Webhooks, with both versions of signatures, the key as it is.
+/// The scheme of Standard Webhooks with both versions of signatures; the secret's own bytes are the
+/// key.
 pub(crate) fn standard_webhooks() -> Scheme {
     let mut scheme = timestamped("{id}.{timestamp}.{body}");
     scheme.event_id = Some(Place::Header(field("webhook-id")));

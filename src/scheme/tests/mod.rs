@@ -1,4 +1,4 @@
-//! Tests of what follows from a scheme, and schemes for the tests of other rooms.
+//! Tests of the facts that follow from a scheme, and schemes for the tests of other rooms.
 
 mod faults;
 pub(crate) mod fixtures;
