@@ -1,7 +1,11 @@
-//! The same scheme the other way round: the headers that make a body a valid delivery (SPEC 7, `sign`).
+//! Signing: the headers that make a body a valid delivery of a scheme (contract: Command line).
 //!
-//! Shares the template and the key with `verifier`, so what is signed here is what is verified there. A signature that
-//! stands in the body is not written: the body is the caller's. Of private keys only Ed25519 ones sign.
+//! Template and key are those of the verifier, so the signed content is also the verified content.
+//! A signature that belongs in the body is not written, since the caller's body stays as it is.
+//! Ed25519 keys are the only private keys that sign here.
+//!
+//! What enters: the making of signatures for `verigate sign`, the demo and tests. May import:
+//! [`crate::verify`] and the rooms below it.
 
 mod outgoing;
 
@@ -26,35 +30,36 @@ use crate::verdict::{Code, Refusal};
 use crate::verify::verifier::KeyError;
 use crate::wire::head::{FieldName, Found};
 
-/// Why a request cannot be signed.
+/// A reason why a request cannot be signed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignError {
-    /// The secret is no key of this scheme.
+    /// The secret is not a key of this scheme.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The time lies before 1970.
+    /// The time of signing is before 1970.
     #[error("the time to sign at lies before 1970")]
     Time,
-    /// The id cannot stand in a header.
+    /// The id cannot be a header's value.
     #[error("the event id is empty, begins or ends with white space, or holds a control character")]
     Id,
-    /// A signed header was not given.
+    /// The scheme signs this header, and the request does not have it.
     #[error("the scheme signs the header `{0}`, which is not given")]
     Header(String),
-    /// The signature stands in the body.
+    /// The signature belongs in the body, which is not changed.
     #[error(
-        "the signature of this scheme stands in the body, and a body is signed as it is: capture a delivery of the provider"
+        "the signature of this scheme is in the body, which is not changed here: capture a \
+         delivery of the provider"
     )]
     InBody,
-    /// Deliveries are signed with a private key that is not made here.
+    /// Deliveries are signed with a private key, of a kind that does not sign here.
     #[error(
         "deliveries of this scheme cannot be signed here: the provider's private key is needed"
     )]
     PrivateKey,
-    /// The body is none that the scheme signs.
-    #[error("the body has none of the forms that this scheme signs")]
+    /// The body has no form that the scheme signs.
+    #[error("the body has no form that this scheme signs")]
     Form,
-    /// What is to be signed would be refused.
+    /// The verifier would refuse the delivery.
     #[error("the delivery would be refused: {0}")]
     Refused(Refusal),
 }
@@ -64,11 +69,12 @@ const NO_URL: Refusal = Refusal::because(
     "the signed URL is not known: the route has no public_url",
 );
 
-/// The most bytes that a packed body may hold.
+/// The most bytes that a compressed body may hold.
 const MAX_INFLATED: usize = 64 << 20;
 
-/// The headers that the scheme wants on this delivery, in the order required ones, id, timestamp, signature. The other
-/// headers of the request are not repeated. For a scheme without a signature the last one is the token itself.
+/// The headers that the scheme wants on this delivery: required headers, then id, timestamp and
+/// signature. The other headers of the request are not repeated. For a token or a credential, the
+/// last header carries it in the signature's place.
 ///
 /// ```
 /// use verigate::config::presets;
@@ -83,7 +89,7 @@ const MAX_INFLATED: usize = 64 << 20;
 ///     method: "POST",
 ///     target: "/webhooks/stripe",
 ///     body: br#"{"id":"evt_1"}"#,
-///     id: None, // Stripe's is in the body
+///     id: None, // Stripe's id is in the body.
 ///     at: UnixMillis::from_secs(1_750_000_000),
 ///     public_url: None,
 ///     headers: &[],
@@ -96,7 +102,7 @@ const MAX_INFLATED: usize = 64 << 20;
 /// ```
 ///
 /// # Errors
-/// See [`SignError`].
+/// As the variants of [`SignError`] say.
 pub fn sign(
     scheme: &Scheme,
     secret: &Secret,
@@ -124,7 +130,7 @@ pub fn sign(
             if let (Some(name), Some(text)) = (timestamp.and_then(TimestampPlace::header), &text) {
                 headers.push((name, text.clone()));
             }
-            // Without a header of its own the signature is in the body.
+            // A signature without a header is in the body.
             let name = template.signature.header().ok_or(SignError::InBody)?;
             let signed = Signed {
                 scheme,
@@ -154,7 +160,8 @@ pub fn sign(
         .collect())
 }
 
-/// The public half of the private key that [`sign`] signs with; `None` where it signs with a shared secret, or not at all.
+/// The public half of the private key that [`sign`] signs with; `None` where it signs with a shared
+/// secret, or cannot sign.
 pub fn public_half(scheme: &Scheme, secret: &Secret) -> Option<PublicKey> {
     let (_, algorithm) = chosen(scheme.template()?, secret.text.expose()).ok()?;
     let is_ed25519 = algorithm.kind() == Kind::Public(PublicAlgorithm::Ed25519);
@@ -173,7 +180,8 @@ struct Signed<'s> {
     timestamp: Option<&'s str>,
 }
 
-/// A signature made by the scheme's template, with the label and the algorithm that the secret is good for.
+/// The label and the signature by the scheme's template, under the algorithm that the secret is
+/// good for.
 fn by_template<'s>(
     signed: &Signed<'s>,
     headers: &[(&FieldName, String)],
@@ -239,7 +247,7 @@ fn by_template<'s>(
     Ok((label, template.signature.prefix.clone() + &signature))
 }
 
-/// All that is signed, in order.
+/// The signed content, body included, in order.
 fn pieces<'c>(content: &'c SignedContent, body: &'c [u8]) -> impl Iterator<Item = Piece<'c>> {
     content
         .pieces(false)
@@ -247,7 +255,7 @@ fn pieces<'c>(content: &'c SignedContent, body: &'c [u8]) -> impl Iterator<Item 
         .chain(content.pieces(true))
 }
 
-/// Puts in what the template takes from the body.
+/// Puts the values that the template takes from the body into the content.
 fn fill(
     template: &TemplateScheme,
     body: &[u8],
@@ -269,7 +277,8 @@ fn fill(
         .map_err(SignError::Refused)
 }
 
-/// What the secret is good for under this scheme: the label that its signatures have in a list, and their algorithm.
+/// The label and the algorithm under which the scheme takes a signature with this secret. The label
+/// is `None` where the scheme's signatures have no labels.
 fn chosen<'s>(
     template: &'s TemplateScheme,
     text: &[u8],
@@ -300,9 +309,9 @@ fn chosen<'s>(
     }
 }
 
-/// Whether a secret's form is that of half a pair of keys, and none of a shared secret.
+/// Whether a secret's text looks like half a pair of keys and not like a shared secret.
 fn is_asymmetric(text: &[u8]) -> bool {
-    // A shared secret may begin with a brace by chance, as where deliveries are verified.
+    // A shared secret may begin with a brace by chance; the verifier makes the same exception.
     let is_brace_only = || text.starts_with(b"{") && PublicKey::parse_all(text).is_err();
     text.trim_ascii_start().starts_with(b"whsk_")
         || PublicKey::looks_public(text) && !is_brace_only()
@@ -325,7 +334,7 @@ fn signing_key(secret: &Secret) -> Result<SigningKey, SignError> {
     .into())
 }
 
-/// The key that the secret's text stands for, in the first of the scheme's forms that it has.
+/// The key from the secret's text, by the first of the scheme's forms that fits the text.
 fn digest_key(forms: &[KeyForm], secret: &Secret) -> Result<Zeroizing<Vec<u8>>, SignError> {
     let key = forms
         .iter()
@@ -341,7 +350,7 @@ fn digest_key(forms: &[KeyForm], secret: &Secret) -> Result<Zeroizing<Vec<u8>>, 
     })
 }
 
-/// The header's value where nothing is signed: the shared secret, as it is or by RFC 7617.
+/// The header's value where nothing is signed: the shared secret, as it is or as RFC 7617 says.
 fn the_secret_itself(credential: &CredentialScheme, secret: &Secret) -> Result<String, SignError> {
     let fault = |why: &'static str| {
         SignError::Key(KeyError {
@@ -363,13 +372,14 @@ fn the_secret_itself(credential: &CredentialScheme, secret: &Secret) -> Result<S
     let text = std::str::from_utf8(&key).map_err(|_| fault("the token is not UTF-8 text"))?;
     if text.trim_ascii() != text || text.bytes().any(|b| b.is_ascii_control()) {
         return Err(fault(
-            "the token begins or ends with white space, or holds a control character: no header has it",
+            "the token begins or ends with white space, or holds a control character: no header \
+             can carry it",
         ));
     }
     Ok(credential.place.prefix.clone() + text)
 }
 
-/// The value of a token's header.
+/// The value of the header that carries a token.
 fn by_token(
     token: &TokenScheme,
     scheme: &Scheme,
@@ -401,12 +411,13 @@ fn by_token(
         (Some(Place::Claim(name)), Some(id)) => vec![(name, id)],
         _ => Vec::new(),
     };
-    // All else that it needs is there: only a body that the token carries can be none.
+    // Everything else that `sign` needs is checked above, so only a body that the token should
+    // carry and cannot can fail here.
     rule.sign(&key, request.body, url.as_deref(), request.at, &claims)
         .ok_or(SignError::Form)
 }
 
-/// The headers of a scheme with code of its own, signed with the first key that the secret stands for.
+/// The headers of a scheme with a provider's code, signed with the first key in the secret.
 fn by_code(
     code: &dyn ProviderCode,
     secret: &Secret,
@@ -437,7 +448,8 @@ fn judge_id(id: &str) -> Result<(), SignError> {
     if is_none { Err(SignError::Id) } else { Ok(()) }
 }
 
-/// The value of the signature header: the signature alone, or with its label and the timestamp's.
+/// The value of the signature header: the signature alone, or with its label and, if its place is
+/// in this header, the timestamp.
 fn listed(
     template: &TemplateScheme,
     timestamp: Option<&str>,
@@ -460,7 +472,7 @@ fn listed(
     }
 }
 
-/// `X-Webhook-Signature-256`: each letter that begins a word is a capital one.
+/// The name with each word capitalised, as in `X-Webhook-Signature-256`.
 pub fn canonical(name: &FieldName) -> String {
     let mut begins = true;
     let letter = |c: char| {

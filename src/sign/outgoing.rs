@@ -1,13 +1,14 @@
-//! What a template takes from a request that is still to be signed: the headers made so far, and those given.
+//! The values that a template takes from a request before it is signed: the headers made so far,
+//! and the request's own.
 //!
-//! The counterpart of what the verifier takes from a head that arrived; decides nothing.
+//! The verifier has a counterpart for a head that arrived. Nothing is decided here.
 
 use super::SignRequest;
 use crate::scheme::template::Facts;
 use crate::scheme::{Place, PublicUrl, Scheme};
 use crate::wire::head::{FieldName, Found};
 
-/// What a template takes from a request to be signed.
+/// A request in the making, as a template sees it.
 pub(super) struct Outgoing<'r> {
     pub(super) scheme: &'r Scheme,
     pub(super) request: &'r SignRequest<'r>,

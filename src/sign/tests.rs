@@ -1,4 +1,5 @@
-//! What is signed, byte by byte, and what cannot be. That it verifies is tested over all presets in `cli`.
+//! Tests of signatures byte by byte, and of requests that cannot be signed. Tests in `cli` check
+//! that the signatures of all presets verify.
 
 use super::*;
 use crate::clock::UnixMillis;
@@ -111,12 +112,12 @@ fn a_token_is_sent_as_it_is_and_a_pair_by_rfc_7617() {
             value(&scheme, text, &request())
                 .unwrap_err()
                 .to_string()
-                .contains("no header has it"),
+                .contains("no header can carry it"),
             "{text:?}"
         );
     }
     let scheme = credential(plain("{body}"), CredentialKind::Basic, "");
-    // RFC 7617 section 2
+    // The example of RFC 7617 section 2.
     assert_eq!(
         value(&scheme, "Aladdin:open sesame", &request()),
         Ok("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==".into())

@@ -186,14 +186,14 @@ fn what_cannot_be_signed_says_what_stands_in_the_way() {
             "mailgun",
             "k",
             &[][..],
-            &["stands in the body"][..],
+            &["is in the body"][..],
         ),
         (
             "in the body, by code",
             "adyen",
             "00ff",
             &[],
-            &["stands in the body"],
+            &["is in the body"],
         ),
         (
             "RSA",
