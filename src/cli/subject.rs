@@ -14,6 +14,7 @@ use crate::key::secret::Secret;
 use crate::notation::timestamp::Tolerance;
 use crate::routes::PathPattern;
 use crate::scheme::{Scheme, Settings};
+use crate::sign::MAX_INFLATED;
 use crate::verify::envelope::Envelope;
 
 /// The arguments that name the scheme and the secrets.
@@ -169,9 +170,6 @@ impl By {
         })
     }
 }
-
-/// The most bytes to which a compressed body may unpack, where no route sets `max_body`.
-const MAX_INFLATED: usize = 64 << 20;
 
 /// The address on which a gateway listens by default.
 const GATEWAY: &str = "http://127.0.0.1:8080";

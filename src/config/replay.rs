@@ -6,6 +6,9 @@ use super::reader::{Findings, Item, Table};
 use super::units;
 use crate::scheme::{Scheme, Stamped};
 
+/// The time for which a done event is remembered, unless the configuration says otherwise.
+pub const DEFAULT_TTL: Duration = Duration::from_secs(72 * 3600);
+
 /// `[replay]`, each value checked.
 #[derive(Clone, Debug)]
 pub struct Replay {
@@ -65,7 +68,7 @@ impl Replay {
         table.finish(findings);
         Self {
             capacity: capacity.unwrap_or(1_000_000),
-            ttl: ttl.unwrap_or(Duration::from_secs(72 * 3600)),
+            ttl: ttl.unwrap_or(DEFAULT_TTL),
             refuse_older_than_start: refuse.unwrap_or(false),
         }
     }

@@ -8,18 +8,11 @@ use crate::key::secret::SecretText;
 use crate::notation::encoding::Encoding;
 use crate::notation::json::MAX_TEXT;
 use crate::scheme::code::{Assertion, Begun, SignRequest, Statement};
+use crate::scheme::refusals::{NO_PUBLIC_URL, NO_SIGNATURE, SEVERAL_SIGNATURES};
 use crate::scheme::{Algorithm, Kind, PublicUrl};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Found, Head};
 
-const SEVERAL_SIGNATURES: Refusal = Refusal::because(
-    Code::MalformedSignature,
-    "the signature header is there more than once",
-);
-const NO_PUBLIC_URL: Refusal = Refusal::because(
-    Code::MalformedSignature,
-    "the signed URL is not known: the route has no public_url",
-);
 const SEVERAL_TYPES: Refusal = Refusal::because(
     Code::MalformedSignature,
     "Content-Type, which says how the body is signed, is there more than once",
@@ -34,17 +27,6 @@ const NO_SECRET: Refusal = Refusal::because(
     "the secret is not visible ASCII of 8 to 512 bytes",
 );
 
-/// The refusal of a signature with another encoding or length than that of its scheme.
-pub(super) const NO_SIGNATURE: Refusal = Refusal::because(
-    Code::MalformedSignature,
-    "the signature does not have the encoding and length that this scheme gives it",
-);
-/// The refusal of a list in which no item is a signature of the scheme.
-pub(super) const NONE_IN_LIST: Refusal = Refusal::because(
-    Code::MalformedSignature,
-    "the signature header lists no signature of the label, encoding and length that this scheme \
-     gives it",
-);
 /// The refusal of a body that the signature does not cover.
 pub(super) const BODY_NOT_SIGNED: Refusal = Refusal::because(
     Code::MalformedSignature,

@@ -19,6 +19,7 @@ pub mod key;
 mod places;
 mod proof_by;
 pub mod public_url;
+pub mod refusals;
 pub mod template;
 mod weakness;
 

@@ -21,6 +21,7 @@ use crate::notation::encoding::Encoding;
 use crate::notation::json::Places;
 pub use crate::scheme::code::SignRequest;
 use crate::scheme::content::{Piece, SignedContent};
+use crate::scheme::refusals::NO_PUBLIC_URL;
 use crate::scheme::template::Facts as _;
 use crate::scheme::{
     Algorithm, CredentialKind, CredentialScheme, KeyForm, Kind, Part, Place, ProofBy, ProviderCode,
@@ -64,13 +65,8 @@ pub enum SignError {
     Refused(Refusal),
 }
 
-const NO_URL: Refusal = Refusal::because(
-    Code::MalformedSignature,
-    "the signed URL is not known: the route has no public_url",
-);
-
 /// The most bytes that a compressed body may hold.
-const MAX_INFLATED: usize = 64 << 20;
+pub const MAX_INFLATED: usize = 64 << 20;
 
 /// The headers that the scheme wants on this delivery: required headers, then id, timestamp and
 /// signature. The other headers of the request are not repeated. For a token or a credential, the
@@ -399,7 +395,7 @@ fn by_token(
     }
     let url = match (rule.signs_url(), request.public_url) {
         (false, _) => None,
-        (true, None) => return Err(SignError::Refused(NO_URL)),
+        (true, None) => return Err(SignError::Refused(NO_PUBLIC_URL)),
         (true, Some(public_url)) => {
             let mut url = Vec::new();
             PublicUrl::new(public_url).write(request.target, &mut url);

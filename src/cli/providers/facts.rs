@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use super::places::place;
 use crate::config::presets::Preset;
+use crate::config::replay::DEFAULT_TTL;
 use crate::config::units::written_duration;
 use crate::key::digest::DigestAlgorithm;
 use crate::key::public::KeyType;
 use crate::scheme::jwt::DigestClaim;
 use crate::scheme::{Algorithm, CredentialKind, KeyEncoding, KeyForm, Kind, ProofBy, Scheme};
-
-/// How long a done event is remembered unless somebody says otherwise (SPEC 5).
-const DEFAULT_TTL: Duration = Duration::from_secs(72 * 3600);
 
 const DAY: u64 = 24 * 3600;
 

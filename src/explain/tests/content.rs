@@ -10,7 +10,7 @@ use crate::scheme::tests::fixtures::{plain, stripe, template_of};
 fn plain_hashes_and_parts_too_many_are_named() {
     let hash = |text: &str| {
         crate::scheme::tests::fixtures::changed(plain(text), |own| {
-            own.algorithm = Algorithm::Sha256
+            own.algorithm = Algorithm::Sha256;
         })
     };
     let sent = |scheme: &Scheme| between(scheme, &plain("{body}"));

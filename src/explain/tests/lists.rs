@@ -39,7 +39,7 @@ fn mistakes_in_lists_are_named() {
             "base64 in a list",
             between(
                 &changed(stripe.clone(), |own| {
-                    own.signature.encoding = Encoding::Base64
+                    own.signature.encoding = Encoding::Base64;
                 }),
                 &stripe,
             ),

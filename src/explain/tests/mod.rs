@@ -347,7 +347,7 @@ fn mistakes_in_the_signature_s_form_are_named() {
     let base64 = like_itellico(|template| template.signature.encoding = Encoding::Base64);
     let prefixed = like_itellico(|template| template.signature.prefix = "sha256=".into());
     let renamed = like_itellico(|template| {
-        template.signature.headers = vec![field("X_Webhook_Signature_256")]
+        template.signature.headers = vec![field("X_Webhook_Signature_256")];
     });
     let timed = like_itellico(|template| {
         template.timestamp.as_mut().unwrap().at = TimestampAt::Headers(vec![field("X-Time")]);

@@ -6,11 +6,11 @@
 //! in milliseconds, and the number of digits shows which: no number is a likely time in both units.
 
 use super::reading;
-use super::reading::NONE_IN_LIST;
 use crate::notation::encoding::Encoding;
 use crate::notation::form;
 use crate::notation::timestamp::Unit;
 use crate::scheme::code::{Begun, ProviderCode, RouteFacts, SignRequest, Stamp, Statement};
+use crate::scheme::refusals::NONE_IN_LIST;
 use crate::scheme::{Algorithm, Items, Place};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Found, Head};

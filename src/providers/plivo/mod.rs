@@ -8,11 +8,12 @@
 //! content: replay protection therefore compares the content, not the body.
 
 use super::reading;
-use super::reading::{BODY_NOT_SIGNED, BodyKind, NO_FORM, NONE_IN_LIST};
+use super::reading::{BODY_NOT_SIGNED, BodyKind, NO_FORM};
 use crate::notation::encoding::Encoding;
 use crate::notation::form;
 use crate::notation::timestamp::Unit;
 use crate::scheme::code::{Begun, ProviderCode, RouteFacts, SignRequest, Statement};
+use crate::scheme::refusals::NONE_IN_LIST;
 use crate::scheme::{Algorithm, Items, Place, PublicUrl};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Found, Head};

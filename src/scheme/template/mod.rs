@@ -7,6 +7,7 @@
 use super::content::{Gap, Open, SignedContent, divided};
 use super::public_url::PublicUrl;
 use crate::notation::json::Pointer;
+use crate::scheme::refusals::NO_PUBLIC_URL;
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{FieldName, Found};
 
@@ -283,10 +284,6 @@ const HEADER_NOT_DIVIDED: Refusal = Refusal::because(
 const QUERY_NOT_DIVIDED: Refusal = Refusal::because(
     Code::MalformedSignature,
     "the query holds a byte that divides it from the rest of the signed content",
-);
-const NO_PUBLIC_URL: Refusal = Refusal::because(
-    Code::MalformedSignature,
-    "the signed URL is not known: the route has no public_url",
 );
 
 fn id(found: Found<'_>) -> Result<&[u8], Refusal> {

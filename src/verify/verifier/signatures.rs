@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::notation::encoding::Encoding;
 use crate::notation::json::Value;
+use crate::scheme::refusals::{NO_SIGNATURE, NONE_IN_LIST, SEVERAL_SIGNATURES};
 use crate::scheme::{
     Algorithm, CredentialScheme, Items, Kind, NO_ITEMS, TemplateScheme, TimestampAt,
 };
@@ -16,21 +17,9 @@ use crate::wire::head::{FieldName, Found, Head};
 /// The longest signature held without an allocation: an ECDSA one in DER.
 const INLINE: usize = 72;
 
-const SEVERAL_SIGNATURES: Refusal = Refusal::because(
-    Code::MalformedSignature,
-    "the signature header is there more than once",
-);
 const NO_PREFIX: Refusal = Refusal::because(
     Code::MalformedSignature,
     "the signature does not begin with the text that this scheme puts there",
-);
-const NO_SIGNATURE: Refusal = Refusal::because(
-    Code::MalformedSignature,
-    "the signature does not have the encoding and length that this scheme gives it",
-);
-const NONE_IN_LIST: Refusal = Refusal::because(
-    Code::MalformedSignature,
-    "the signature header lists no signature of the label, encoding and length that this scheme gives it",
 );
 const NONE_IN_BODY: Refusal = Refusal::because(
     Code::MalformedSignature,

@@ -205,14 +205,14 @@ fn a_scheme_whose_key_cannot_answer_or_whose_deliveries_an_answer_could_sign_is_
     let bare = Scheme {
         handshake: Some(of("x-twitter")),
         ..changed(plain("{header:x-nonce}"), |template| {
-            template.may_leave_body = true
+            template.may_leave_body = true;
         })
     };
     assert_eq!(faults(bare), ["handshake"]);
     let echo = Scheme {
         handshake: Some(of("slack")),
         ..changed(plain("{header:x-nonce}"), |template| {
-            template.may_leave_body = true
+            template.may_leave_body = true;
         })
     };
     assert_eq!(faults(echo), [""; 0]);

@@ -214,7 +214,7 @@ fn au_18_the_label_says_which_kind_of_key_may_prove_it() {
                     encoding: crate::scheme::KeyEncoding::Base64,
                     strip: Some("whsec_".into()),
                     strip_required: false,
-                }]
+                }];
             },
         )),
         vec![secret("mine", "whsec_not base64")],

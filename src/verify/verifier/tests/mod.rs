@@ -263,7 +263,7 @@ fn a_tolerance_that_is_off_still_wants_a_timestamp_that_can_be_read() {
 #[test]
 fn a_body_that_no_template_names_is_not_hashed() {
     let scheme = changed(timestamped("{timestamp}.{id}"), |template| {
-        template.may_leave_body = true
+        template.may_leave_body = true;
     });
     let route = verifier(scheme, vec![secret("s", "k")]);
     let signed = mac(b"k", b"1750000000.evt");

@@ -65,7 +65,7 @@ fn schemes() -> Vec<Scheme> {
 /// A plain hash, the secret in the middle.
 fn hashed() -> Scheme {
     changed(timestamped("{timestamp}{secret}{body}"), |template| {
-        template.algorithm = Algorithm::Sha256
+        template.algorithm = Algorithm::Sha256;
     })
 }
 
