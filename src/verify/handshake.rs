@@ -1,5 +1,5 @@
-//! The next step after a handshake was recognised: answer it, hand it to the application, or keep its secret
-//! (schemes: Handshakes).
+//! The next step after a handshake was recognised: answer it, hand it to the application, or keep
+//! its secret (schemes: Handshakes).
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -10,42 +10,44 @@ use crate::key::secret::SecretText;
 use crate::scheme::handshake::{Asked, Passage, Reply};
 use crate::verdict::{Code, Refusal};
 
-/// The facts of a route that an answer depends on.
+/// The facts that the answer to a handshake depends on.
 #[derive(Clone, Copy, Debug)]
-pub struct RouteFacts<'r> {
-    /// Holds the keys.
+pub struct AnswerFacts<'r> {
+    /// The verifier of the route, which holds the keys.
     pub verifier: &'r Verifier,
-    /// The name of the secret that proved a signed request: the answer is made with the same secret.
+    /// The name of the secret that proved a signed request; the answer is made with the same
+    /// secret.
     pub proved_by: Option<&'r str>,
-    /// Decides which secrets are active.
+    /// The time, which decides which secrets are active.
     pub now: Now,
-    /// The text that the operator gave to the provider.
+    /// The verify token that the operator gave to the provider.
     pub verify_token: Option<&'r SecretText>,
-    /// The public half of a pair of keys.
+    /// The public half of a pair of keys, as text for the answer.
     pub public_key: Option<&'r str>,
     /// Whether the route takes its secret from a handshake.
     pub learning: Learning,
 }
 
-/// Whether a route takes its secret from a handshake.
+/// The answer to the question whether a route takes its secret from a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Learning {
-    /// Never: the route's secrets are configured.
+    /// Never, since the route's secrets are configured.
     Never,
-    /// The route still waits for its secret.
+    /// Yes, since the route still waits for its secret.
     Open,
-    /// The route has learned its secret and takes no other.
+    /// No longer, since the route has learned its secret.
     Done,
 }
 
-/// The next step about a handshake.
+/// The next step after a handshake was recognised.
 #[derive(Debug)]
 pub enum Step {
-    /// Answer it.
+    /// Answer the handshake.
     Answer(Reply),
-    /// Hand it to the application.
+    /// Hand the handshake to the application.
     Forward(Passage),
-    /// Keep the secret, then answer; refuse if another request was faster.
+    /// Keep the secret, then answer. If another request has brought its secret first, refuse this
+    /// one.
     Learn {
         /// The secret to keep.
         secret: SecretText,
@@ -60,7 +62,7 @@ const WRONG_TOKEN: Refusal = Refusal::because(
 );
 const HAS_SECRET: Refusal = Refusal::because(
     Code::BadSignature,
-    "this route has its secret already and takes none from a handshake",
+    "this route already has its secret and takes no other from a handshake",
 );
 const NO_MAC: Refusal = Refusal::because(
     Code::InternalError,
@@ -70,8 +72,9 @@ const NO_MAC: Refusal = Refusal::because(
 /// Decides the next step about a handshake that the gateway answers.
 ///
 /// # Errors
-/// `wrong_verify_token`; `bad_signature` for a second secret; `internal_error` where no secret is active.
-pub fn step(asked: Asked, route: &RouteFacts<'_>) -> Result<Step, Refusal> {
+/// `wrong_verify_token`; `bad_signature` for a second secret; `internal_error` if no active secret
+/// can make the answer.
+pub fn step(asked: Asked, route: &AnswerFacts<'_>) -> Result<Step, Refusal> {
     match asked {
         Asked::Echo(reply) => Ok(Step::Answer(reply)),
         Asked::Guarded { token, reply } => {
@@ -100,7 +103,8 @@ pub fn step(asked: Asked, route: &RouteFacts<'_>) -> Result<Step, Refusal> {
     }
 }
 
-/// Whether two texts are equal, in a time that depends on neither. An empty text equals nothing.
+/// Whether two texts are equal, in a time that depends on neither. An empty text equals no other
+/// text, not even an empty one.
 fn is_same(wanted: &SecretText, given: &SecretText) -> bool {
     let hash = |text: &SecretText| Sha256::digest(text.expose());
     let same = hash(wanted).ct_eq(&hash(given));

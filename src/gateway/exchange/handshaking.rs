@@ -17,7 +17,7 @@ use crate::scheme::handshake::{Asked, MAX_OPEN_BODY, Passage};
 use crate::telemetry::Outcome;
 use crate::verdict::{Code, Refusal};
 use crate::verify::handshake;
-use crate::verify::handshake::{RouteFacts, Step};
+use crate::verify::handshake::{AnswerFacts, Step};
 use crate::verify::verifier::Proof;
 use crate::wire::head::{Framing, Head};
 
@@ -99,7 +99,7 @@ async fn meet(
         .public_key
         .as_deref()
         .or_else(|| paired_public_key(route, now));
-    let facts = RouteFacts {
+    let facts = AnswerFacts {
         verifier: route.verifier(),
         proved_by,
         now,

@@ -17,7 +17,7 @@ use crate::scheme::tests::fixtures::{TOLERANCE, changed, plain, secret, template
 use crate::scheme::{Algorithm, KeyEncoding, KeyForm, Scheme, Settings};
 use crate::sign::{SignRequest, sign};
 use crate::verdict::{Code, Refusal};
-use crate::verify::handshake::{Learning, RouteFacts, Step, step as step_of};
+use crate::verify::handshake::{AnswerFacts, Learning, Step, step as step_of};
 use crate::verify::verifier::{Proof, Verifier};
 use crate::wire::head::Head;
 
@@ -96,7 +96,7 @@ fn step(handshake: &str, asked: Asked, learning: Learning) -> Result<Step, Refus
     );
     step_of(
         asked,
-        &RouteFacts {
+        &AnswerFacts {
             verifier: &verifier,
             proved_by: None,
             now: NOW,

@@ -192,7 +192,7 @@ fn without_a_verify_token_of_its_own_a_route_sends_nothing_back() {
             .in_head(&head("GET", "/?hub.mode=subscribe&hub.challenge=1", &[]))
             .unwrap()
             .unwrap();
-        let facts = RouteFacts {
+        let facts = AnswerFacts {
             verifier: &verifier,
             proved_by: None,
             now: NOW,
