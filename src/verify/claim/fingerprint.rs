@@ -1,10 +1,11 @@
-//! Keyed digests: what the replay window compares instead of ids and bodies (SPEC 4).
+//! Keyed digests, which the replay window compares instead of ids and bodies (contract: Keys).
 //!
-//! SipHash-2-4 with 128 bits of output under a random key of the process. A sender who does not know the key cannot
-//! choose inputs that collide, and the window holds fixed-size digests instead of bytes from the network. Every
-//! digest starts with a word for what it is of, and every part but a last one is preceded by its length, so that no
-//! two different inputs are the same bytes (RP-13). Nothing here allocates. The key is not drawn here: this floor
-//! takes no randomness.
+//! SipHash-2-4 with 128 bits of output under a random key of the process. A sender who does not
+//! know the key cannot choose inputs that collide, and the window holds digests of a fixed size
+//! instead of bytes from the network. Every digest starts with a word for the kind of its input,
+//! and the length of each part but the last precedes that part, so two different inputs are never
+//! the same bytes (RP-13). Nothing here allocates. The caller draws the key, since this room takes
+//! no randomness.
 
 use std::fmt;
 use std::hash::Hasher;
@@ -13,14 +14,14 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 
 use super::{ClaimKey, Fingerprint};
 
-/// The key of every digest in one replay window. All who share a window share it.
+/// The key of every digest in a replay window. All users of the window share it.
 #[derive(Clone)]
 pub struct FingerprintKey {
-    // the state with the key absorbed; copied for each digest
+    // The hash state that has absorbed the key; it is copied for each digest.
     keyed: SipHasher24,
 }
 
-/// What a digest is of: digests of two kinds are never equal but by chance.
+/// The kind of a digest's input. Digests of two kinds are equal only by chance.
 #[derive(Clone, Copy)]
 #[repr(u64)]
 enum Kind {
@@ -34,24 +35,26 @@ enum Kind {
 }
 
 impl FingerprintKey {
-    /// The key of 16 bytes that the caller drew from the operating system.
+    /// The key made of 16 bytes that the caller drew from the operating system.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self {
             keyed: SipHasher24::new_with_key(&bytes),
         }
     }
 
-    /// A body, as it was forwarded. One pass over it.
+    /// The digest of a body, as it was forwarded. Reads the body once.
     pub fn body(&self, body: &[u8]) -> Fingerprint {
         let mut digest = self.digest(Kind::Body);
         digest.write(body);
         Fingerprint(digest.finish128().into())
     }
 
-    /// The signed content: what the template puts before the body, the body, and what it puts after. One pass.
+    /// The digest of the signed content: the template's text before the body, the body, and the
+    /// template's text after it. Reads them once.
     ///
-    /// Of the joined bytes, without a mark between the parts: a captured delivery whose bytes are moved from one part
-    /// to another is signed just as well, and must be the same content.
+    /// The parts are joined without a mark between them. An attacker who moves bytes of a captured
+    /// delivery from one part into another gets a delivery whose signature still holds, so both
+    /// must have the same digest.
     pub fn content(&self, before: &[u8], body: &[u8], after: &[u8]) -> Fingerprint {
         let mut digest = self.digest(Kind::Content);
         digest.write(before);
@@ -60,12 +63,13 @@ impl FingerprintKey {
         Fingerprint(digest.finish128().into())
     }
 
-    /// The claim key of a delivery whose event id is signed: route and id.
+    /// The claim key of a delivery whose event id is signed, made of route and id.
     pub fn by_id(&self, route_name: &str, event_id: impl AsRef<[u8]>) -> ClaimKey {
         ClaimKey(self.named(Kind::KeyById, route_name, event_id.as_ref()).0)
     }
 
-    /// The claim key of a delivery without a signed id: route, event type and [`content`](Self::content).
+    /// The claim key of a delivery without a signed id, made of route, event type and
+    /// [`content`](Self::content).
     pub fn by_content(
         &self,
         route_name: &str,
@@ -80,17 +84,19 @@ impl FingerprintKey {
         ClaimKey(digest.finish128().into())
     }
 
-    /// Route and event id, signed or not: how an operator names an event (`Arrival::event`, `Forget::Event`).
+    /// The digest of route and event id, signed or not, by which an operator names an event
+    /// (`Arrival::event`, `Forget::Event`).
     pub fn event(&self, route_name: &str, event_id: impl AsRef<[u8]>) -> Fingerprint {
         self.named(Kind::Event, route_name, event_id.as_ref())
     }
 
-    /// Route and request id: how an operator names a request (`Arrival::request`, `Forget::Request`).
+    /// The digest of route and request id, by which an operator names a request
+    /// (`Arrival::request`, `Forget::Request`).
     pub fn request(&self, route_name: &str, request_id: impl AsRef<[u8]>) -> Fingerprint {
         self.named(Kind::Request, route_name, request_id.as_ref())
     }
 
-    /// A route (`Arrival::route`). Made once when the configuration is loaded.
+    /// The digest of a route (`Arrival::route`). Made once, when the configuration is loaded.
     pub fn route(&self, route_name: &str) -> Fingerprint {
         self.named(Kind::Route, route_name, b"")
     }
@@ -109,14 +115,15 @@ impl FingerprintKey {
     }
 }
 
-/// Shows nothing: with the key, digests could be tried against guessed ids.
+/// Hides the key: whoever has it could compare digests with those of guessed ids.
 impl fmt::Debug for FingerprintKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("FingerprintKey(…)")
     }
 }
 
-/// Adds a part that another follows: its length first, so that the border between them cannot move.
+/// Adds a part that is not the last: its length first, so that no byte can move over the border to
+/// the next part.
 fn part(digest: &mut SipHasher24, bytes: &[u8]) {
     digest.write_u64(bytes.len() as u64);
     digest.write(bytes);
@@ -132,7 +139,8 @@ mod tests {
 
     #[test]
     fn it_is_siphash_2_4_with_128_bits() {
-        // the value that OpenSSL gives: `openssl mac -macopt hexkey:000102…0f -macopt size:16 -in <00..07> SIPHASH`
+        // OpenSSL gives this value: `openssl mac -macopt hexkey:000102…0f -macopt size:16 -in
+        // <00..07> SIPHASH`.
         let bytes = std::array::from_fn(|place| u8::try_from(place).unwrap());
         let mut digest = FingerprintKey::from_bytes(bytes).keyed;
         digest.write(&[0, 1, 2, 3, 4, 5, 6, 7]);

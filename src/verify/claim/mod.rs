@@ -1,8 +1,9 @@
-//! Claim keys, and the state machine of SPEC 4 as one pure function: (what is stored, what arrives) → decision.
+//! Claim keys, and the decision about an arrival: a pure function of the stored entry and the
+//! arrival (contract: States, Seen again).
 //!
-//! A store only keeps what it is given and asks [`decide`]; no store decides anything by itself. [`refusal`] then
-//! names the code of SPEC 3 that a decision is answered with. Digests and keys are made in [`fingerprint`].
-//! Nothing here knows how entries are kept, for how long, or which HTTP status a code has.
+//! A store keeps entries and asks [`decide`]; it decides nothing itself. [`refusal`] then names the
+//! code that answers a decision (contract: Answers). [`fingerprint`] makes digests and keys. How
+//! entries are kept, for how long, and which HTTP status a code has is not known here.
 
 mod fingerprint;
 
@@ -14,7 +15,8 @@ use crate::clock::UnixMillis;
 use crate::scheme::{Scheme, Stamped};
 use crate::verdict::Code;
 
-/// The identity under which a delivery is claimed: a keyed 128-bit digest, so its size is fixed and its input hidden.
+/// The identity under which a delivery is claimed: a keyed 128-bit digest, so that its size is
+/// fixed and its input hidden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClaimKey(pub u128);
 
@@ -22,72 +24,79 @@ pub struct ClaimKey(pub u128);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub u128);
 
-/// What one proved delivery brings to the window.
+/// The facts about a proved delivery that the window needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
-    /// The identity claimed: [`FingerprintKey::by_id`] or [`FingerprintKey::by_content`].
+    /// The claimed identity: [`FingerprintKey::by_id`] or [`FingerprintKey::by_content`].
     pub key: ClaimKey,
-    /// What tells two deliveries under one key apart: [`FingerprintKey::body`] with a key by id; with a key by content,
-    /// the [`FingerprintKey::content`] that the key was made of, so that a conflict cannot arise.
+    /// The digest that tells two deliveries under one key apart. With a key by id it is
+    /// [`FingerprintKey::body`]; with a key by content it is the [`FingerprintKey::content`] that
+    /// the key was made of, so that a conflict cannot arise.
     pub body: Fingerprint,
-    /// The signed timestamp, where the scheme signs one.
+    /// The signed timestamp, where the scheme signs a timestamp.
     pub signed_at: Option<UnixMillis>,
-    /// The same digest for every entry of one route: [`FingerprintKey::route`].
+    /// The digest of the route, equal for all its entries: [`FingerprintKey::route`].
     pub route: Fingerprint,
-    /// Route and event id (signed or not), for `forget`; `None` where the delivery has no id.
+    /// The digest of route and event id (signed or not), for `forget`; `None` where the delivery
+    /// has no id.
     pub event: Option<Fingerprint>,
-    /// Route and request id, for `forget`.
+    /// The digest of route and request id, for `forget`.
     pub request: Fingerprint,
-    /// How long a done entry is kept at least, by the monotonic clock.
+    /// The shortest time for which a done entry is kept, by the monotonic clock.
     pub ttl: Duration,
-    /// The signed timestamp is outside the tolerance from this moment on (wall clock); `None` where none is signed
-    /// or freshness is not judged. An entry is kept at least until then.
+    /// The moment from which the signed timestamp is outside the tolerance (wall clock); `None`
+    /// where no timestamp is signed or freshness is not judged. An entry is kept at least until
+    /// then.
     pub fresh_until: Option<UnixMillis>,
-    /// The most entries that this arrival's route may hold; `None`: only the whole window's capacity counts.
+    /// The most entries that this arrival's route may hold; with `None` only the capacity of the
+    /// whole window counts.
     pub route_capacity: Option<usize>,
 }
 
-/// What the window knows of a key.
+/// The window's knowledge of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
-    /// Claimed, not settled yet.
+    /// The event was claimed and is not settled yet.
     InFlight,
-    /// Forwarded, and the upstream said 2xx.
+    /// The event was forwarded, and the upstream answered 2xx.
     Done {
-        /// The body that was forwarded.
+        /// The digest of the forwarded body.
         body: Fingerprint,
-        /// Its signed timestamp.
+        /// The signed timestamp of the forwarded delivery.
         signed_at: Option<UnixMillis>,
     },
-    /// No entry, but the window has forgotten entries of this route that became stale together with this arrival or
-    /// later. The wall clock called this arrival stale when they were forgotten: if it is judged fresh now, that clock
-    /// has stepped back, and whether this one was done is no longer known.
+    /// There is no entry, but the window has forgotten entries of this route that became stale
+    /// together with this arrival or later. When they were forgotten, the wall clock called this
+    /// arrival stale as well. If it is judged fresh now, the clock has stepped back, and the window
+    /// no longer knows whether this event was done.
     Forgotten,
 }
 
-/// What becomes of an arrival.
+/// The decision about an arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Decision {
-    /// Not seen: the arrival may be forwarded, and nobody else until it is settled.
+    /// The event is new: this arrival may be forwarded, and no other copy until it is settled.
     Claim,
-    /// Another copy is in flight.
+    /// Another copy of the event is in flight.
     InFlight,
     /// The very same signed delivery was done.
     Replay,
-    /// The same event, signed anew (or by a scheme that signs no timestamp), was done.
+    /// The same event was done, and this delivery was signed at another time (or its scheme signs
+    /// no timestamp).
     Redelivery,
     /// The same id was done with another body.
     Conflict,
 }
 
-/// Decides on an arrival by what is stored under its key (SPEC 4).
+/// Decides about an arrival by the entry under its key (contract: Seen again).
 ///
-/// Another copy in flight is told so, whatever its body: only a forwarded body can be in conflict.
+/// While another copy is in flight the decision is [`Decision::InFlight`], whatever the arrival's
+/// body: only a body that was forwarded can be in conflict.
 pub fn decide(stored: Option<&Stored>, arrival: &Arrival) -> Decision {
     match stored {
         None => Decision::Claim,
         Some(Stored::InFlight) => Decision::InFlight,
-        // Fail closed. While the wall clock does not step back, no arrival that is fresh meets this.
+        // Fail closed. As long as the wall clock does not step back, no fresh arrival meets this.
         Some(Stored::Forgotten) => Decision::Replay,
         Some(Stored::Done { body, .. }) if *body != arrival.body => Decision::Conflict,
         Some(Stored::Done { signed_at, .. }) => match (signed_at, arrival.signed_at) {
@@ -97,23 +106,25 @@ pub fn decide(stored: Option<&Stored>, arrival: &Arrival) -> Decision {
     }
 }
 
-/// How far a route's event id can be trusted to name one event (SPEC 4).
+/// The trust that a route's event id names a single event (contract: Keys).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IdTrust {
-    /// Signed, at the place that the provider's preset names: it is the event's id.
+    /// The id is signed, at the place that the provider's preset names. It is the event's id.
     SignedPresetPlace,
-    /// Signed, at a place that the operator wrote: it may point at something else, an account id say.
+    /// The id is signed, at a place that the operator wrote. The place may hold something else,
+    /// such as an account id.
     SignedOperatorPlace,
-    /// No id, or one that no signature covers: claims go by signed content.
+    /// There is no id, or no signature covers it. The claim key is made of the signed content.
     Unsigned,
 }
 
-/// What a route's scheme makes of the decisions.
+/// The rules by which a route's scheme turns decisions into answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// How claims are keyed, and who says where the id stands.
+    /// The trust in the event id, which decides how a claim key is made.
     pub id_trust: IdTrust,
-    /// The signed timestamp is the event's, not the attempt's: honest retries look like replays.
+    /// Whether the signed timestamp is the event's and not the attempt's, so that honest retries
+    /// look like replays.
     pub stamped_by_event: bool,
 }
 
@@ -132,9 +143,11 @@ impl Policy {
     }
 }
 
-/// The code that a decision is answered with (SPEC 3 and 4); `None` for [`Decision::Claim`] alone.
+/// The code that answers a decision (contract: Answers, Seen again); `None` for [`Decision::Claim`]
+/// alone.
 ///
-/// A [`Decision::Conflict`] is counted and warned about whatever code it gets: the caller looks at the decision.
+/// A [`Decision::Conflict`] is counted and warned about whatever its code, so the caller looks at
+/// the decision for that.
 pub fn refusal(decision: Decision, policy: &Policy) -> Option<Code> {
     match decision {
         Decision::Claim => None,
@@ -143,10 +156,10 @@ pub fn refusal(decision: Decision, policy: &Policy) -> Option<Code> {
         Decision::Replay => Some(Code::ReplayedEvent),
         Decision::Redelivery => Some(Code::DuplicateEvent),
         Decision::Conflict => match policy.id_trust {
-            // Some providers render a retry's body anew.
+            // Some providers render the body of a retry again, with other bytes.
             IdTrust::SignedPresetPlace => Some(Code::DuplicateEvent),
-            // Cannot happen with a key by content, which is the same only where the body is: should a caller break
-            // that rule, the answer must not look like success.
+            // With a key by content this cannot happen: the key is the same only where the body is.
+            // If a caller breaks that rule, the answer must not look like success.
             IdTrust::SignedOperatorPlace | IdTrust::Unsigned => Some(Code::EventIdConflict),
         },
     }

@@ -1,7 +1,9 @@
-//! The envelope of a delivery: event id, event type and account, from a header or a JSON place (SPEC 2.6).
+//! The envelope of a delivery: event id, event type and account, from a header, a JSON body or a
+//! token's claims (contract: Envelope).
 //!
-//! The id decides what is claimed, so it is judged strictly; type and account are for logs, headers and narrowing, so
-//! they are taken where they are there. Whether the id is signed, and what a duplicate is answered, is not known here.
+//! The id decides which event is claimed, so it is read strictly. Type and account only serve logs,
+//! headers and `event_types`, so a value that cannot be read is left out. Whether the id is signed,
+//! and how a duplicate is answered, is not known here.
 
 pub use crate::notation::json::text::Text;
 use crate::notation::json::text::cut;
@@ -15,12 +17,12 @@ use crate::wire::head::{FieldName, Found, Head};
 pub const MAX_ID_BYTES: usize = 256;
 /// The longest integer taken as an event id, in digits.
 pub const MAX_ID_DIGITS: usize = 64;
-/// Where event type and account are cut, in bytes, on a character border.
+/// The length at which event type and account are cut, in bytes, on a character border.
 pub const MAX_LABEL_BYTES: usize = 1024;
 
 const MISSING: &str = "the event id is missing";
 const EXTENDED: &str =
-    "the body holds a zero byte, so it may have been added to behind what was signed";
+    "the body holds a zero byte, so bytes may have been added behind the signed content";
 const NO_TYPE: &str = "the event type is missing";
 const NO_ACCOUNT: &str = "the account is missing";
 const EMPTY: &str = "the event id is empty";
@@ -34,23 +36,25 @@ const LISTED_ID: &str = "the event-id header holds a list";
 const ID_NOT_UTF8: &str = "the event-id header is not UTF-8 text";
 const REPEATED_LABEL: &str = "the header of the event type or account appears more than once";
 
-/// What a delivery tells of.
+/// The event that a delivery reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Event {
-    /// The event's identity: not empty, at most [`MAX_ID_BYTES`], no control characters. Several parts are joined with
-    /// `|`, a backslash before each `|` and `\` that was there, so that no two lists of parts are joined alike.
+    /// The identity of the event: not empty, at most [`MAX_ID_BYTES`] long, without control
+    /// characters. Several parts are joined with `|`, with a backslash before each `|` and `\` of a
+    /// part, so that two different lists of parts never give the same id.
     pub id: Option<String>,
-    /// Its kind, at most [`MAX_LABEL_BYTES`]; may hold any character.
+    /// The type of the event, at most [`MAX_LABEL_BYTES`] long; may hold any character.
     pub event_type: Option<String>,
-    /// Whose it is, at most [`MAX_LABEL_BYTES`]; may hold any character.
+    /// The account that the event belongs to, at most [`MAX_LABEL_BYTES`] long; may hold any
+    /// character.
     pub account: Option<String>,
 }
 
-/// Where the event's parts stand, made once per route.
+/// The places of the event's parts, resolved once per route.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "one question each, asked of three parts and of the body"
+    reason = "each answers its own question about a part or the body"
 )]
 pub struct Envelope {
     id: Option<Source>,
@@ -67,7 +71,7 @@ pub struct Envelope {
 #[derive(Clone, Debug)]
 enum Source {
     Header(FieldName),
-    /// One slot for each pointer.
+    /// A place in the JSON body, with a slot for each pointer.
     Json(Vec<Slot>),
     /// A claim of the token that signs the delivery.
     Claim(String),
@@ -81,7 +85,7 @@ struct Parts<'d> {
 }
 
 impl Envelope {
-    /// The envelope that a scheme describes. That a part is required means nothing where it has no place.
+    /// The envelope that a scheme describes. A part without a place is never required.
     pub fn of(scheme: &Scheme) -> Self {
         let mut places = Places::default();
         let mut needs_json = false;
@@ -114,17 +118,18 @@ impl Envelope {
         }
     }
 
-    /// Whether any part is looked for in a JSON body. Where none is, bodies are opaque and never looked at.
+    /// Whether a part is looked for in a JSON body. If not, bodies are opaque and never parsed.
     pub fn needs_json(&self) -> bool {
         self.needs_json
     }
 
-    /// The event of a delivery. `body` is the body in the form that was signed, `claims` are those of the token that
-    /// signs the delivery.
+    /// The event of a delivery. `body` is the body in the form that was signed; `claims` are the
+    /// claims of the token that signs the delivery.
     ///
     /// # Errors
-    /// [`Code::InvalidEnvelope`]: the body is not one JSON text although a part is looked for in it, a key or header
-    /// that is looked for is repeated, or the id is not one that everybody reads alike.
+    /// [`Code::InvalidEnvelope`]: the body is not a JSON text although a part is looked for in it,
+    /// a key or header that is looked for is repeated, a required part is missing, or two readers
+    /// could read different ids.
     pub fn extract(
         &self,
         head: &Head,
@@ -136,11 +141,13 @@ impl Envelope {
     }
 
     fn read(&self, head: &Head, body: &[u8], claims: Option<&[u8]>) -> Result<Event, &'static str> {
-        // What fills up a hash's last block before more can be added always holds a zero byte; no text does.
+        // Length extension inserts the hash's padding, which contains a zero byte; JSON text never
+        // does. So a zero byte means that the body may have been extended.
         if self.is_extendable && memchr::memchr(0, body).is_some() {
             return Err(EXTENDED);
         }
-        // Where no id is required, a body of another kind (a form) just has none; its first byte tells (SCHEMES 2).
+        // If no part is required, a body that is not JSON (such as a form) has no parts. Its first
+        // byte decides (schemes: Envelope places).
         let is_required = self.id_required || self.type_required || self.account_required;
         let is_asked = self.needs_json && (is_required || begins_as_container(body));
         let values = if is_asked {
@@ -200,7 +207,8 @@ fn id(source: &Source, parts: &Parts<'_>) -> Result<Option<String>, &'static str
         Source::Header(name) => match parts.head.find(name) {
             Found::Nothing | Found::One(b"") => return Ok(None),
             Found::Several => return Err(REPEATED_ID),
-            // A proxy may have joined two lines into a list; then, too, it is unknown which one counts.
+            // A proxy may have joined two lines into a list, so it is unknown which of the values
+            // counts.
             Found::One(value) if value.contains(&b',') => return Err(LISTED_ID),
             Found::One(value) => std::str::from_utf8(value)
                 .map_err(|_| ID_NOT_UTF8)?
@@ -237,7 +245,7 @@ fn id(source: &Source, parts: &Parts<'_>) -> Result<Option<String>, &'static str
     Ok(Some(id))
 }
 
-/// One part of an id; `None` where it is not there.
+/// A part of an id; `None` where the body does not hold it.
 fn id_part(value: Value<'_>) -> Result<Option<String>, &'static str> {
     match value {
         Value::Absent | Value::Null => Ok(None),
@@ -255,7 +263,8 @@ fn id_part(value: Value<'_>) -> Result<Option<String>, &'static str> {
     }
 }
 
-/// An event type or account: what can be read as one, cut to its limit.
+/// The event type or account, cut to its limit; `None` where there is no value or it cannot be
+/// read.
 fn label(source: &Source, parts: &Parts<'_>) -> Result<Option<String>, &'static str> {
     let label = match source {
         Source::Header(name) => match parts.head.find(name) {
@@ -291,7 +300,8 @@ fn label(source: &Source, parts: &Parts<'_>) -> Result<Option<String>, &'static 
     Ok((!label.is_empty()).then_some(label))
 }
 
-/// Joins parts so that no two lists of the same length are joined alike; a single part is left as it is.
+/// Joins parts so that two different lists of the same length never give the same text. A single
+/// part is left as it is.
 fn join(mut parts: Vec<String>) -> String {
     if parts.len() == 1 {
         return parts.pop().unwrap_or_default();

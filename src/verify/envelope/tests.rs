@@ -1,4 +1,4 @@
-//! The rows of ATTACKS class EN on the pure core.
+//! The rows of the attack catalogue's class EN that the pure rooms answer.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use crate::notation::json::Pointer;
 
 /// Header lines.
 type Lines<'a> = &'a [(&'a str, &'a [u8])];
-/// What is found, or why the delivery is refused.
+/// The event that is found, or the reason of the refusal.
 type Read<T> = Result<T, &'static str>;
 /// An id and a type.
 type IdAndType<'a> = (Option<&'a str>, Option<&'a str>);
@@ -409,7 +409,7 @@ fn a_body_must_be_json_where_the_id_is_required_and_any_part_is_in_it() {
             Code::InvalidEnvelope
         );
     }
-    // Without a place for an id, none can be required.
+    // Without a place for an id, no id can be required.
     let event = reading(None, true, json(&["/type"]), None).extract(&lines, b"payload=1", None);
     assert_eq!(event, Ok(Event::default()));
 }
@@ -522,7 +522,7 @@ fn several_parts_are_joined_unambiguously() {
             .map(|event| event.id.unwrap_or_default());
         assert_eq!(id.as_deref().map_err(|refusal| refusal.why), want, "{body}");
     }
-    // The bound is on what is claimed, the whole.
+    // The bound is on the whole id that is claimed.
     let body = |len| {
         format!(
             r#"{{"call":"{}","event":"{}"}}"#,
@@ -542,7 +542,7 @@ fn several_parts_are_joined_unambiguously() {
             .why,
         TOO_LONG
     );
-    // One part stays as it is.
+    // A single part stays as it is.
     assert_eq!(id_of(br#"{"id":"a|b\\c"}"#).as_deref(), Ok(r"a|b\c"));
 }
 
@@ -567,7 +567,7 @@ proptest! {
             prop::collection::vec(any::<u8>(), 0..100),
             any::<String>().prop_map(|id| serde_json::json!({ "id": id }).to_string().into_bytes()),
         ],
-        // what a header may hold at all (RFC 9110 5.5)
+        // A header can hold only these bytes (RFC 9110 5.5).
         value in prop::collection::vec(prop_oneof![Just(b'\t'), b' '..=b'~', 0x80_u8..], 0..300),
     ) {
         for envelope in [
@@ -608,7 +608,7 @@ fn a_body_that_was_added_to_behind_a_plain_hash_is_refused_wherever_the_parts_st
             .err()
             .map(|refusal| refusal.why)
     };
-    // SHA-256 fills up with 0x80, zeros and the length in bits
+    // SHA-256 fills its last block with 0x80, zeros and the length in bits.
     let added = [&b"a=1\x80"[..], &[0; 50], b"\x01\x80&a=2"].concat();
     let extendable = envelope(Algorithm::Sha256, "{timestamp}{secret}{body}");
     assert_eq!(why(&extendable, &added), Some(EXTENDED));

@@ -1,8 +1,9 @@
-//! What the claims of a token are worth: when it may be taken, and whether it speaks of this very delivery (SCHEMES 1).
+//! The judgement on a token's claims: when the token is accepted, and whether it was made for this
+//! very delivery (schemes: Tokens).
 //!
-//! Times are whole seconds: RFC 7519 section 2 would let them have a fraction, but nobody who signs deliveries writes one,
-//! and one spelling of each moment is enough. Whether the token is signed is not judged here. Its audience is not looked
-//! at: the key already tells who may be meant.
+//! Times are whole seconds. RFC 7519 section 2 allows fractions, but no provider writes them, and
+//! each time should have a single spelling. The signature is not judged here. The audience (`aud`)
+//! is not read: the key already decides for whom the token was made.
 
 use std::time::Duration;
 
@@ -42,19 +43,20 @@ const NO_DATE: Refusal = Refusal::because(
     "a time in the token is not a whole number of seconds since 1970",
 );
 const NO_ISSUER: Refusal = malformed("the token does not say who issued it (`iss`)");
-const OTHER_ISSUER: Refusal = bad("the token was issued by somebody else than this scheme names");
+const OTHER_ISSUER: Refusal =
+    bad("the token was issued by another issuer than the scheme names (`iss`)");
 const NO_BODY_CLAIM: Refusal =
     malformed("the token has no claim for the body, or it does not read as this scheme says");
-const OTHER_BODY: Refusal = bad("the token is that of another body");
+const OTHER_BODY: Refusal = bad("the token was made for another body");
 const BODY_GONE: Refusal = bad("the token speaks of a body, but this delivery has none");
 const NO_URL_CLAIM: Refusal =
     malformed("the token has no digest of the URL, or it is not written as this scheme says");
 const OTHER_URL: Refusal =
-    bad("the token is that of another URL; compare the route's `public_url`");
+    bad("the token was made for another URL; compare the route's `public_url`");
 const NO_PUBLIC_URL: Refusal =
     bad("the token is bound to a URL, but the route has no `public_url`");
 
-/// What is looked at of a token's claims; `Absent` also where the rule asks for no such claim.
+/// The claims that a rule reads. A claim that the rule does not ask for is `Absent`.
 pub(super) struct Claims<'t> {
     expires: Value<'t>,
     begins: Value<'t>,
@@ -66,7 +68,8 @@ pub(super) struct Claims<'t> {
 }
 
 impl JwtRule {
-    /// The claims that this rule speaks of; `None` where the text is not one JSON object that has each of them once.
+    /// The claims that this rule reads; `None` where the text is not a JSON object or holds such a
+    /// claim twice.
     pub(super) fn look_at<'t>(&self, claims: &'t [u8]) -> Option<Claims<'t>> {
         let [body_digest, body, url_digest] = [
             self.body_digest
@@ -104,14 +107,14 @@ impl JwtRule {
         })
     }
 
-    /// What a token says of time, for freshness to be judged before the body is read and again when claiming.
+    /// The times that a token states. Freshness is judged by them before the body is read, and
+    /// again when the event is claimed.
     ///
-    /// With a greatest age, `iat` is required and `exp` and `nbf` count where they are there; without one, `exp` is
-    /// required, but for a provider whose tokens carry no time. Bounds are wide by the leeway on either side. As everywhere, the greatest age itself is fresh still;
-    /// the moment of `exp` no longer is (RFC 7519 section 4.1.4), that of `nbf` already is (section 4.1.5).
-    ///
-    /// # Errors
-    /// `missing_timestamp`, `malformed_timestamp`.
+    /// If the rule has a greatest age, `iat` is required, and `exp` and `nbf` count where they are
+    /// present. If it has no greatest age, `exp` is required, except for a provider whose tokens
+    /// carry no time. The leeway widens the bounds on both sides. At exactly the greatest age a
+    /// token is still fresh, as for every scheme. At the time of `exp` it is no longer fresh (RFC
+    /// 7519 section 4.1.4), at the time of `nbf` it already is (section 4.1.5).
     pub fn times(&self, token: &Token) -> Result<Times, Refusal> {
         let claims = self.look_at(&token.claims).ok_or(NO_CLAIMS)?;
         let (expires, begins, issued) = (
@@ -136,11 +139,11 @@ impl JwtRule {
         })
     }
 
-    /// Judges the claims of a token whose signature holds against the rest of the delivery.
+    /// Compares the claims of a token whose signature holds with the rest of the delivery.
     ///
     /// # Errors
-    /// `bad_signature` where a digest is that of other content, or the issuer another one; `malformed_signature` where a
-    /// claim is missing or cannot be read.
+    /// `bad_signature` where a digest belongs to other content, or another issuer made the token;
+    /// `malformed_signature` where a claim is missing or cannot be read.
     pub fn judge(
         &self,
         token: &Token,
@@ -186,8 +189,8 @@ impl JwtRule {
     }
 }
 
-/// The text of a claim, for event id, type and account; an integer by its exact text. `None` where the claims of a token
-/// hold no such claim, hold it twice, or hold a value of another kind.
+/// The text of a claim, for event id, type and account; of an integer, its exact text. `None` where
+/// the claim is missing, is present twice, or has a value of another kind.
 pub fn claim(claims: &[u8], name: &str) -> Option<String> {
     match members(claims, [Some(name)])? {
         [Value::Text(text)] => text.read(claims.len()).ok().map(|(text, _)| text),
@@ -197,7 +200,8 @@ pub fn claim(claims: &[u8], name: &str) -> Option<String> {
 }
 
 impl DigestClaim {
-    /// Whether `value` is the digest of `content`; `None` where it is no digest of this hash in this encoding.
+    /// Whether `value` is the digest of `content`; `None` where `value` is not a digest of this
+    /// hash in this encoding.
     fn is_of(&self, value: Value<'_>, content: &[u8]) -> Option<bool> {
         let text = value.string(MAX_DIGEST_TEXT)?;
         let mut claimed = vec![0; text.len()];
@@ -206,14 +210,14 @@ impl DigestClaim {
         if len != self.hash.len() {
             return None;
         }
-        // A plain hash takes no key.
+        // A plain hash has no key.
         let mut hash = self.hash.mac(b"");
         hash.update(content);
         Some(hash.verify(&claimed))
     }
 }
 
-/// Whether `value` is the text `body`; `None` where it is no text.
+/// Whether `value` is the text `body`; `None` where `value` is not a text.
 fn is_text(value: Value<'_>, body: &[u8]) -> Option<bool> {
     let Value::Text(text) = value else {
         return None;
@@ -222,7 +226,7 @@ fn is_text(value: Value<'_>, body: &[u8]) -> Option<bool> {
     Some(text.as_bytes().ct_eq(body).into())
 }
 
-/// A `NumericDate` (RFC 7519 section 2); `None` where there is none.
+/// A `NumericDate` (RFC 7519 section 2); `None` where the claim is absent.
 fn date(value: Value<'_>) -> Result<Option<UnixMillis>, Refusal> {
     match value {
         Value::Absent => Ok(None),

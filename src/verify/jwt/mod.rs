@@ -1,8 +1,8 @@
-//! JSON Web Tokens that carry a digest of the body (SCHEMES 1, `jwt`; RFC 7515, RFC 7519).
+//! JSON Web Tokens whose claims hold a digest of the body (schemes: Tokens; RFC 7515; RFC 7519).
 //!
-//! What such a token must say, and how it is written. How one is taken apart is in `token`, what its claims are worth in
-//! `claims`, how one is made in `sign`. Whether its signature holds is not judged here but by the verifier, with the
-//! route's own keys: no key and no address of one is ever taken from a token.
+//! `token` takes a token apart, `claims` judges its claims, `sign` makes a token. The signature is
+//! not judged here but by the verifier, with the route's own keys: no key and no address of a key
+//! is ever taken from a token.
 
 mod claims;
 mod sign;
@@ -18,19 +18,20 @@ use crate::notation::json::{Places, Value};
 use crate::notation::timestamp::Window;
 use crate::scheme::jwt::JwtAlgorithm;
 
-/// The longest token, in bytes of its text, where it carries digests only.
+/// The longest token that carries digests only, in bytes of its text.
 pub const MAX_BYTES: usize = 8 * 1024;
-/// The longest token, in bytes of its text, where it carries the whole body: as long as a header line may be.
+/// The longest token that carries the whole body, in bytes of its text: as long as a header line
+/// may be.
 pub const MAX_BYTES_WITH_BODY: usize = 16 * 1024;
 
-/// A token taken apart, not proved yet.
+/// A token that was taken apart but is not proved yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// Its algorithm, one of the rule's.
+    /// The algorithm that the token names, which the rule allows.
     pub algorithm: JwtAlgorithm,
-    /// `kid`, where it names one.
+    /// The name of the key (`kid`), where the token gives it.
     pub key_id: Option<String>,
-    /// The bytes that are signed: header and claims as sent, with the dot between them.
+    /// The signed bytes: header and claims as they were sent, with the dot between them.
     pub signing_input: Vec<u8>,
     /// The decoded signature.
     pub signature: Vec<u8>,
@@ -38,18 +39,22 @@ pub struct Token {
     pub claims: Vec<u8>,
 }
 
-/// What a proved token says of time.
+/// The times that a proved token states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// When it is to be taken.
+    /// The stretch of time in which the token is accepted.
     pub window: Window,
-    /// When it was made, as far as it tells: `iat`, else `nbf`, else `exp`.
+    /// The time at which the token was made, as far as its claims say: `iat`, else `nbf`, else
+    /// `exp`.
     pub made: Option<UnixMillis>,
 }
 
-/// What stands under each name in the JSON object `text`; `Absent` where there is no name to look for. `None` where it is
-/// not one JSON object, or has one of these members twice: two readers could disagree about which one counts (RFC 7515
-/// section 4, RFC 7519 section 4). Members that nobody asks for are not compared.
+/// The values of the named members of the JSON object `text`; [`Value::Absent`] where the name is
+/// `None`.
+///
+/// `None` where `text` is not a JSON object, or has one of these members twice: two readers could
+/// then disagree about which of the two counts (RFC 7515 section 4, RFC 7519 section 4). Members
+/// that are not asked for are not compared.
 fn members<'t, const N: usize>(text: &'t [u8], names: [Option<&str>; N]) -> Option<[Value<'t>; N]> {
     let mut places = Places::default();
     let whole = places.add(&Pointer { tokens: Vec::new() });

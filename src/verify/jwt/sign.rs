@@ -1,7 +1,9 @@
-//! The same rule the other way round: a token that it takes, for `sign`, the demo and tests (RFC 7515 section 5.1).
+//! The making of tokens: a token that a rule accepts, for `sign`, the demo and tests (RFC 7515
+//! section 5.1).
 //!
-//! HMAC only: no private key is held here. What is signed is not verified by the same code: tokens made here are judged
-//! by `token` and `claims`, which are tested with those of others.
+//! HMAC only, since no private key is held here. Signing and verifying share no code: the tokens
+//! made here are read by `token` and `claims`, which are also tested with tokens that other
+//! programs made.
 
 use serde_json::{Map, Value};
 
@@ -11,16 +13,17 @@ use crate::notation::timestamp::Unit;
 use crate::scheme::Kind;
 use crate::scheme::jwt::{DigestClaim, JwtRule};
 
-/// For how long a token may be taken whose rule gives it no greatest age, in milliseconds.
+/// The time for which a token is valid if its rule has no greatest age, in milliseconds.
 const LIFETIME: i64 = 300_000;
 
 impl JwtRule {
-    /// The value of the header that carries the token of a delivery made at `at`, prefix and all. `url` is the whole URL
-    /// as the provider signs it, which [`PublicUrl::write`](crate::scheme::PublicUrl::write) gives; `more` are
-    /// claims besides, as an event id, which never stand in the place of the rule's own.
+    /// The header value, with its prefix, that carries the token of a delivery made at `at`. `url`
+    /// is the whole URL as the provider signs it, written by
+    /// [`PublicUrl::write`](crate::scheme::PublicUrl::write). `more` are further claims, such as an
+    /// event id; they never replace the rule's own.
     ///
-    /// `None` where the rule allows no HMAC, the key is empty, `at` lies before 1970, a body that the token carries is
-    /// not UTF-8, or a URL is signed and none is given.
+    /// `None` where the rule allows no HMAC, the key is empty, `at` lies before 1970, the token
+    /// carries the body and the body is not UTF-8, or a URL is signed and `url` is missing.
     pub fn sign(
         &self,
         key: &[u8],
@@ -91,7 +94,7 @@ impl JwtRule {
 }
 
 impl DigestClaim {
-    /// The digest of `content`, as the claim holds it.
+    /// The digest of `content`, in the encoding of the claim.
     fn write(&self, content: &[u8]) -> String {
         let mut hash = self.hash.mac(b"");
         hash.update(content);
@@ -99,7 +102,7 @@ impl DigestClaim {
     }
 }
 
-/// One JSON object; of members of the same name the last one counts.
+/// A JSON object. If several members have the same name, the last of them counts.
 fn object<'m>(members: impl IntoIterator<Item = (&'m str, Value)>) -> String {
     let members = members
         .into_iter()

@@ -1,8 +1,10 @@
-//! How a token is taken apart (RFC 7515 section 3.1, the compact serialization), strictly: one spelling of each part.
+//! The strict reading of a token (RFC 7515 section 3.1, the compact serialization): each part has a
+//! single spelling.
 //!
-//! Nothing of it is believed here. The algorithm must be one of the rule's; a token that brings a key, the address of one
-//! or an extension that must be understood (`jwk`, `jku`, `x5c`, `x5u`, `crit`, `b64`) is refused, never followed. `typ`,
-//! `cty` and the thumbprints `x5t` and `x5t#S256` mean nothing here.
+//! Nothing in the token is trusted here. The algorithm must be on the rule's list. A token that
+//! brings a key, the address of a key or an extension that must be understood (`jwk`, `jku`, `x5c`,
+//! `x5u`, `crit`, `b64`) is refused, and its address is never followed. `typ`, `cty` and the
+//! thumbprints `x5t` and `x5t#S256` have no effect.
 
 use super::{MAX_BYTES, MAX_BYTES_WITH_BODY, Token, members};
 use crate::notation::encoding::Encoding;
@@ -29,23 +31,22 @@ const NOT_ALLOWED: Refusal =
     malformed("the token names no algorithm (`alg`) that this scheme allows");
 const NO_KEY_ID: Refusal = malformed("the token's `kid` is not a string");
 const BRINGS_KEY: Refusal = malformed(
-    "the token brings a key, the address of one, or an extension that must be understood; this scheme takes none",
+    "the token brings a key, the address of a key, or an extension that must be understood; no \
+     scheme accepts these",
 );
 const WRONG_LENGTH: Refusal =
     malformed("the token's signature does not have the length that its algorithm gives it");
 pub(super) const NO_CLAIMS: Refusal =
     malformed("the token's claims are not one JSON object with each key once");
 
-/// What is read of a header. From the fourth on it must not be there: it would change the key, or how the rest is read.
+/// The members that are read of a token's header. The fourth and all after it must be absent: they
+/// would change the key, or how the rest is read.
 const READ: [&str; 9] = [
     "alg", "kid", "typ", "crit", "b64", "jku", "jwk", "x5u", "x5c",
 ];
 
 impl JwtRule {
-    /// Takes the token of a delivery apart; nothing of it is believed yet.
-    ///
-    /// # Errors
-    /// `missing_signature`, `malformed_signature`.
+    /// Takes the token of a delivery apart. Nothing in it is trusted yet.
     pub fn read(&self, head: &Head) -> Result<Token, Refusal> {
         let value = match head.find(&self.header) {
             Found::Nothing | Found::One(b"") => return Err(Code::MissingSignature.into()),
@@ -87,7 +88,7 @@ impl JwtRule {
         })
     }
 
-    /// What a JOSE header says of algorithm and key.
+    /// The algorithm and the key's name (`kid`) that a token's header states.
     fn read_header(&self, header: &[u8]) -> Result<(JwtAlgorithm, Option<String>), Refusal> {
         let [algorithm, key_id, _, refused @ ..] =
             members(header, READ.map(Some)).ok_or(NO_HEADER)?;

@@ -1,7 +1,9 @@
-//! Secrets made ready: every key that a secret's text can stand for under its scheme (SCHEMES 1 and 2).
+//! The keys of a secret: every key that the secret's text can mean under its scheme (schemes: Keys
+//! and secrets).
 //!
-//! A secret of a scheme with several algorithms belongs to those that its form fits: a `whpk_` one verifies Ed25519 and
-//! nothing else. The text itself is held only where a plain hash needs it as part of its content.
+//! In a scheme with several algorithms, a secret makes keys only for the algorithms that its form
+//! fits: a secret that begins with `whpk_` verifies Ed25519 signatures and no others. The text
+//! itself is kept only where a plain hash needs it as part of its content.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,7 +20,7 @@ use crate::key::secret::{Secret, Validity};
 use crate::scheme::content::{Piece, SignedContent};
 use crate::scheme::{Kind, Scheme};
 
-/// A secret, made ready.
+/// A secret with its keys.
 #[derive(Debug)]
 pub(super) struct Keyed {
     pub(super) name: Arc<str>,
@@ -26,25 +28,25 @@ pub(super) struct Keyed {
     pub(super) keys: Vec<Key>,
 }
 
-/// One key.
+/// A key that can judge signatures.
 #[derive(Debug)]
 pub(super) enum Key {
-    /// A MAC's, or none where a plain hash takes the secret as content.
+    /// The key of a MAC. For a plain hash, `secret` is the text that is hashed as content.
     Digest {
         algorithm: DigestAlgorithm,
         mac: Mac,
         secret: Option<Hidden>,
     },
-    /// The sender's public key.
+    /// The public key of the sender.
     Public {
         algorithm: PublicAlgorithm,
         key: PublicKey,
     },
-    /// A shared token, hashed.
+    /// The SHA-256 of a shared token.
     Token([u8; 32]),
 }
 
-/// The secret as content: wiped on drop, shown by nothing.
+/// The secret as content of a plain hash: wiped on drop, never printed.
 pub(super) struct Hidden(Zeroizing<Vec<u8>>);
 
 impl std::fmt::Debug for Hidden {
@@ -54,7 +56,7 @@ impl std::fmt::Debug for Hidden {
 }
 
 impl Keyed {
-    /// The keys that a secret stands for under a scheme; at least one.
+    /// The keys of a secret under a scheme. An error if there is no key, so there is at least one.
     pub(super) fn new(scheme: &Scheme, secret: &Secret) -> Result<Self, Cow<'static, str>> {
         let mut keys = Vec::new();
         let mut why = Cow::Borrowed("the secret is no key of this scheme");
@@ -116,7 +118,8 @@ impl Keyed {
         })
     }
 
-    /// Its keys that are active: those of a secret that is not have none.
+    /// The keys usable at `wall`, each with its place; none if the secret itself is outside its
+    /// validity.
     pub(super) fn active(&self, wall: UnixMillis) -> impl Iterator<Item = (usize, &Key)> {
         let keys = if self.validity.includes(wall) {
             self.keys.as_slice()
@@ -161,7 +164,7 @@ impl Key {
         }
     }
 
-    /// The name by which a token may ask for it; `None` where it has none.
+    /// The name by which a token may ask for this key; `None` if the key has no name.
     pub(super) fn id(&self) -> Option<&str> {
         match self {
             Self::Public { key, .. } => key.key_id(),
@@ -169,7 +172,7 @@ impl Key {
         }
     }
 
-    /// The MAC of a text, where this is a key of that very MAC.
+    /// The MAC of `text`; `None` unless this is a key of the wanted MAC.
     pub(super) fn answer(&self, wanted: DigestAlgorithm, text: &[u8]) -> Option<Digest> {
         let Self::Digest {
             algorithm,
@@ -184,7 +187,8 @@ impl Key {
         Some(mac.finalize())
     }
 
-    /// A digest under way, with what stands before the body taken in; `None` where this key makes none.
+    /// A digest that has absorbed the signed content before the body; `None` if this key makes no
+    /// digest.
     pub(super) fn begin(&self, content: &SignedContent) -> Option<Mac> {
         let Self::Digest { mac, secret, .. } = self else {
             return None;
@@ -194,7 +198,8 @@ impl Key {
         Some(mac)
     }
 
-    /// Whether the signatures hold under this key for content that was hashed up to the end of the body.
+    /// Whether the signatures hold under this key. `mac` has hashed the content up to the end of
+    /// the body.
     pub(super) fn holds_for(
         &self,
         mut mac: Mac,
@@ -214,7 +219,7 @@ impl Key {
         })
     }
 
-    /// Whether the signatures hold under this key for content and body.
+    /// Whether the signatures hold under this key for `content` and `body`.
     pub(super) fn holds(
         &self,
         content: &SignedContent,
@@ -250,7 +255,8 @@ fn absorb(mac: &mut Mac, secret: Option<&Hidden>, content: &SignedContent, behin
     }
 }
 
-/// Whether one of the signatures of this kind holds, or all of them where all must; every one is looked at.
+/// Whether a signature of this kind holds, or, if all must hold, whether all signatures do. Every
+/// signature is looked at, so the time taken does not tell which of them holds.
 fn decide(signatures: &Signatures, kind: Kind, holds: impl Fn(&[u8]) -> Choice) -> bool {
     let (mut any, mut all) = (Choice::from(0), Choice::from(1));
     for candidate in signatures.iter() {

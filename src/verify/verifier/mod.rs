@@ -1,10 +1,10 @@
-//! The verification of one route's deliveries: `begin` judges the head, `update` hashes the body as it arrives, `finish`
-//! proves it (contract: Before the body, Body, Proof).
+//! The verification of a route's deliveries: `begin` judges the head, `update` hashes the body as
+//! it arrives, `finish` proves it (contract: Before the body, Body, Proof).
 //!
-//! Judges signature and freshness only; the event is named by `envelope`, and `claim` decides who may forward it.
-//! `signatures` reads signatures, `keys` makes keys of secrets, `template` reads what a template needs from a head, and
-//! `proving` tries keys and signatures once the body is there. A verification that is dropped half way leaves nothing
-//! behind.
+//! Only signature and freshness are judged here; `envelope` names the event, and `claim` decides
+//! who may forward it. `signatures` reads signatures, `keys` makes keys of secrets, `template`
+//! reads the parts of a head that a template needs, and `proving` tries keys and signatures once
+//! the body is complete. A verification can be dropped at any moment and leaves nothing behind.
 
 mod keys;
 mod proof;
@@ -34,49 +34,7 @@ use crate::scheme::{BodyForm, ProofBy, PublicUrl, Scheme, Settings};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Found, Head};
 
-/// A route's scheme, keys and settings. Clones share them.
-///
-/// A delivery is judged in three calls, the same for live traffic and for every command:
-///
-/// ```
-/// use std::sync::Arc;
-///
-/// use verigate::clock::{Clock, UnixMillis};
-/// use verigate::config::presets;
-/// use verigate::key::secret::{Secret, SecretText};
-/// use verigate::scheme::Settings;
-/// use verigate::verdict::{Code, Refusal};
-/// use verigate::verify::verifier::{Proof, Verifier};
-/// use verigate::wire::head::Head;
-///
-/// let scheme = Arc::new(presets::find("github").ok_or("no such preset")?.scheme.clone());
-/// // The secret, body and signature of GitHub's own documentation.
-/// let text = SecretText::new(b"It's a Secret to Everybody".to_vec());
-/// let secret = Secret { name: "example".to_owned(), text, not_before: None, not_after: None };
-/// let settings = Settings {
-///     tolerance: scheme.tolerance,
-///     future_tolerance: scheme.future_tolerance,
-///     public_url: None,
-///     max_body: 1 << 20,
-/// };
-/// let verifier = Verifier::new(scheme, vec![secret], settings)?;
-///
-/// let clock = Clock::set_to(UnixMillis::from_secs(1_750_000_000));
-/// let name = b"X-Hub-Signature-256";
-/// let value = b"sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
-///
-/// let judge = |chunks: [&[u8]; 2]| -> Result<Proof, Refusal> {
-///     let head = Head::from_parts("POST", "/hooks/github", [(&name[..], &value[..])])?;
-///     let mut verification = verifier.begin(&head, clock.now())?; // before the body is read
-///     chunks.iter().for_each(|chunk| verification.update(chunk)); // as the body arrives
-///     // Without this proof nothing is forwarded.
-///     verification.finish(&chunks.concat(), clock.now())
-/// };
-/// assert!(judge([b"Hello, ", b"World!"]).is_ok_and(|proof| &*proof.secret == "example"));
-/// let forged = judge([b"Hello, ", b"world!"]);
-/// assert!(forged.is_err_and(|refusal| refusal.code == Code::BadSignature));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// The scheme, keys and settings of a route. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Verifier(Arc<Inner>);
 
@@ -87,13 +45,14 @@ struct Inner {
     settings: Settings,
     public_url: Option<PublicUrl>,
     in_body: Option<InBody>,
-    // The labels by which a delivery marks the signatures of each secret.
+    // The labels by which deliveries mark the signatures of each secret.
     labels: Vec<Vec<u8>>,
-    // Whether the body can be hashed while it arrives: the head decides everything before it.
+    // Whether the body can be hashed while it arrives, because the head decides everything that is
+    // signed before it.
     streams: bool,
 }
 
-/// A secret that is no key of its scheme.
+/// The error for a secret that cannot be a key of its scheme.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("secret {secret}: {why}")]
 pub struct KeyError {
@@ -104,11 +63,11 @@ pub struct KeyError {
 }
 
 impl Verifier {
-    /// Makes the keys. The loader must have found no [faults](Scheme::faults) of the scheme with these settings; with a
-    /// faulty scheme deliveries are refused, never let through.
+    /// Makes the keys. The loader must have found no [faults](Scheme::faults) of the scheme with
+    /// these settings; with a faulty scheme deliveries are refused, never let through.
     ///
     /// # Errors
-    /// The first secret that is no key of this scheme.
+    /// The first secret that is not a key of this scheme.
     pub fn new(
         scheme: Arc<Scheme>,
         secrets: Vec<Secret>,
@@ -154,15 +113,17 @@ impl Verifier {
         &self.0.settings
     }
 
-    /// Judges everything that needs no body, in this order: required headers, the signature's form, the timestamp's
-    /// form, freshness, the other signed values. So a stale delivery is `stale_timestamp` whatever its signature is
-    /// worth.
+    /// Judges everything that needs no body, in this order: required headers, the form of the
+    /// signature, the form of the timestamp, freshness, the other signed values. So a stale
+    /// delivery is refused as `stale_timestamp`, whether or not its signature holds.
     ///
-    /// The verification owns all it needs and may live across awaits, longer than `head` and this verifier.
+    /// The verification owns all it needs and may live across awaits, longer than `head` and this
+    /// verifier.
     ///
     /// # Errors
-    /// `missing_signature`, `malformed_signature`, `missing_timestamp`, `malformed_timestamp`, `stale_timestamp`,
-    /// `future_timestamp`, and the refusals of [`Template::render`](crate::scheme::Template::render).
+    /// `missing_signature`, `malformed_signature`, `missing_timestamp`, `malformed_timestamp`,
+    /// `stale_timestamp`, `future_timestamp`, and the refusals of
+    /// [`Template::render`](crate::scheme::Template::render).
     pub fn begin(&self, head: &Head, now: Now) -> Result<Verification, Refusal> {
         let Inner {
             scheme, settings, ..
@@ -206,7 +167,8 @@ impl Verifier {
         Ok(Verification::begun(self.clone(), way, at, window, now))
     }
 
-    /// Judges the freshness of a proof once more, when its event is about to be claimed (contract: Proof).
+    /// Judges the freshness of a proof once more, when its event is about to be claimed (contract:
+    /// Proof).
     ///
     /// # Errors
     /// `stale_timestamp` or `future_timestamp`.
@@ -214,8 +176,8 @@ impl Verifier {
         Ok(proof.window.judge(now.wall)?)
     }
 
-    /// Judges that a proof was not signed before `start`, by whole seconds: most schemes know no smaller unit. A proof
-    /// without a signed timestamp passes.
+    /// Refuses a proof that was signed before `start`. Compares whole seconds, since most schemes
+    /// know no smaller unit. A proof without a signed timestamp passes.
     ///
     /// # Errors
     /// `stale_timestamp`.
@@ -237,8 +199,9 @@ impl Verifier {
         proof.signed_at.and(proof.window.until)
     }
 
-    /// The MAC that answers a handshake, under the first active secret that can make it, or under the one of this name.
-    /// For nothing but a [`Challenge`]: any other text could be a delivery.
+    /// The MAC that answers a handshake, made with the first active secret that can make it, or
+    /// only with the secret named `secret` if that is given. Takes nothing but a [`Challenge`]: the
+    /// MAC of any other text could be the signature of a delivery.
     pub(crate) fn answer_mac(
         &self,
         challenge: &Challenge,
@@ -255,8 +218,8 @@ impl Verifier {
         keys.find_map(|(_, key)| key.answer(challenge.algorithm(), challenge.text().as_bytes()))
     }
 
-    /// The timestamp that a head claims, for the log of a refused delivery; `None` where the head has no timestamp that
-    /// can be read.
+    /// The timestamp that a head states, for the log of a refused delivery; `None` where the head
+    /// has no timestamp that can be read.
     pub fn timestamp_of(&self, head: &Head) -> Option<UnixMillis> {
         match &self.0.scheme.proof {
             ProofBy::Template(template) => template::timestamp_of(template, head),

@@ -1,6 +1,8 @@
-//! The last step: which keys, which forms of the body, which signatures are tried, once the body is there.
+//! The last step of a verification: once the body is complete, keys, forms of the body and
+//! signatures are tried.
 //!
-//! A refusal has tried every active key. What is proved is told with the form of the body that was signed.
+//! A delivery is refused only after every active key was tried. A proof holds the form of the body
+//! that was signed.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,7 +26,7 @@ use crate::verdict::{Code, Refusal};
 use crate::verify::jwt::Token;
 use crate::wire::head::Head;
 
-/// Proves a delivery whose body is whole.
+/// Proves a delivery whose body is complete.
 pub(super) fn prove(verification: Verification, body: &[u8], now: Now) -> Result<Proof, Refusal> {
     let Verification {
         verifier,
@@ -63,7 +65,7 @@ pub(super) fn prove(verification: Verification, body: &[u8], now: Now) -> Result
         (HeadParts::Credential(signatures), ProofBy::Credential(credential)) => {
             by_credential(inner, credential, signatures, body, now)
         }
-        // A verification keeps the verifier that began it, so its parts are those of its scheme.
+        // A verification keeps the verifier that began it, so its parts always fit the scheme.
         _ => Err(Code::BadSignature.into()),
     }
 }
@@ -133,7 +135,7 @@ fn malformed(fault: crate::notation::json::JsonError) -> Refusal {
     Refusal::because(Code::MalformedSignature, fault.why())
 }
 
-/// What the head gave.
+/// The values that the head gave.
 struct Given {
     signatures: Signatures,
     content: SignedContent,
@@ -173,7 +175,7 @@ fn by_template(
         read_body(template, places, body, &mut signatures, &mut content)?;
     }
 
-    // A hash over another number of bytes is not one over this body.
+    // A hash over another number of bytes is not a hash of this body.
     let mut running = running.filter(|running| running.body_bytes == covered.len());
     let mut forms = Forms {
         wanted: &template.body,
@@ -231,7 +233,7 @@ fn by_template(
     })
 }
 
-/// Puts in what a signature's own bytes and the signed content take from the body.
+/// Reads the signatures and the signed values that are in the body.
 fn read_body(
     template: &TemplateScheme,
     places: &InBody,
@@ -247,7 +249,7 @@ fn read_body(
     content.fill(places.parts.iter().map(|slot| values.at(*slot)))
 }
 
-/// The timestamp that stands in a signed body; `None` where it is not there and need not be.
+/// The timestamp in a signed body; `None` if it is absent and need not be present.
 fn moment_in(
     places: &Places,
     slot: Slot,
@@ -274,10 +276,10 @@ fn moment(place: &TimestampPlace, value: Value<'_>) -> Result<UnixMillis, Refusa
         .ok_or(why_no_time(place.unit))
 }
 
-/// The longest timestamp, as text.
+/// The longest timestamp in a body, in bytes of its text.
 const MAX_TIMESTAMP: usize = 64;
 
-/// The forms that a body may have been signed in, each made when it is first needed.
+/// The forms in which a body may have been signed. Each is made when it is first needed.
 struct Forms<'b> {
     wanted: &'b [BodyForm],
     raw: &'b [u8],
@@ -286,7 +288,7 @@ struct Forms<'b> {
 }
 
 impl Forms<'_> {
-    /// The body in this form; `None` where it has none.
+    /// The body in the form at `place`; `None` if the body cannot be brought into this form.
     fn get(&mut self, place: usize) -> Option<&[u8]> {
         while self.made.len() <= place {
             let form = self.wanted.get(self.made.len())?;
@@ -295,7 +297,7 @@ impl Forms<'_> {
         self.made.get(place)?.as_deref()
     }
 
-    /// The body in this form, where that is not the raw one.
+    /// The body in the form at `place`; `None` if this is the raw form.
     fn owned(mut self, place: usize) -> Option<Vec<u8>> {
         if self.wanted.get(place) == Some(&BodyForm::Raw) {
             return None;
@@ -340,7 +342,9 @@ fn by_code(
     window.judge(now.wall)?;
     let at = stamp.map(|(at, _)| at);
     let signed_at = at.filter(|_| code.signs_timestamp());
-    // Which of several forms was signed makes nothing new: the first stands for all.
+    // An assertion may have been signed in several forms, but they all say the same thing. The
+    // first of them represents all in the signed content, so another form does not make a new
+    // delivery.
     let content: Vec<u8> = parts
         .iter()
         .filter_map(|part| part.contents.first())
@@ -358,7 +362,7 @@ fn by_code(
     })
 }
 
-/// One assertion, ready to be tried.
+/// An assertion of a provider's code, with its signatures ready to be tried.
 struct Part {
     contents: Vec<SignedContent>,
     signatures: Signatures,
@@ -389,7 +393,7 @@ impl Part {
     }
 }
 
-/// The first active secret with a key that holds.
+/// The first secret with an active key that holds.
 fn find(inner: &Inner, now: Now, holds: impl Fn(&Key) -> bool) -> Result<&Keyed, Refusal> {
     let has = |secret: &&Keyed| secret.active(now.wall).any(|(_, key)| holds(key));
     inner

@@ -1,7 +1,8 @@
-//! How a signature header is taken apart: a whole value, a prefix, `t=…,v1=…`, lists, several headers (SCHEMES 1).
+//! The reading of a signature header: a whole value, a prefix, `t=…,v1=…`, lists, several headers
+//! (schemes: Signature).
 //!
-//! Allocates nothing but room for decoded signatures, at most as many as the scheme's limit. What they are worth is not
-//! judged here.
+//! Allocates only for decoded signatures, of which there are at most as many as the scheme's limit.
+//! Whether they hold is not judged here.
 
 use sha2::{Digest as _, Sha256};
 
@@ -14,7 +15,7 @@ use crate::scheme::{
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{FieldName, Found, Head};
 
-/// The longest signature held without an allocation: an ECDSA one in DER.
+/// The longest signature held without an allocation: ECDSA in DER.
 const INLINE: usize = 72;
 
 const NO_PREFIX: Refusal = Refusal::because(
@@ -31,14 +32,14 @@ const NONE_IN_BODY: Refusal = Refusal::because(
 pub(super) struct Signatures {
     first: Option<Candidate>,
     more: Vec<Candidate>,
-    /// Whether all must hold, and not only one.
+    /// Whether all signatures must hold. Otherwise a single signature is enough.
     pub(super) all: bool,
 }
 
-/// One decoded signature. For a shared token, the SHA-256 of what was sent.
+/// A decoded signature. Of a shared token, it is the SHA-256.
 #[derive(Debug)]
 pub(super) struct Candidate {
-    /// What it would be checked as.
+    /// The kind of key that can check this signature.
     pub(super) kind: Kind,
     bytes: Bytes,
 }
@@ -92,23 +93,23 @@ impl Signatures {
     }
 }
 
-/// What a signature header says of time.
+/// The timestamp in a signature header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stamp<'h> {
-    /// Its label is not there.
+    /// The header has no timestamp label.
     Nothing,
-    /// It is there once, with this text.
+    /// The header has the label once, with this text.
     One(&'h [u8]),
-    /// It is there more than once.
+    /// The header has the label more than once.
     Several,
 }
 
-/// How signatures or credentials are written in a head or a body.
+/// The way in which signatures or credentials are written in a head or a body.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SignatureRule<'s> {
     algorithm: Algorithm,
     headers: &'s [FieldName],
-    /// Whether several lines of one header are allowed, each a candidate.
+    /// Whether the same header may have several lines, each with a signature of its own.
     repeat: bool,
     encoding: Encoding,
     prefix: &'s str,
@@ -118,7 +119,7 @@ pub(super) struct SignatureRule<'s> {
 }
 
 impl<'s> SignatureRule<'s> {
-    /// The signatures of a template.
+    /// The rule for the signatures of a template.
     pub(super) fn of_template(template: &'s TemplateScheme) -> Self {
         let place = &template.signature;
         let time_label = match template.timestamp.as_ref().map(|place| &place.at) {
@@ -136,7 +137,7 @@ impl<'s> SignatureRule<'s> {
         }
     }
 
-    /// The credential itself.
+    /// The rule for a credential, which is sent itself.
     pub(super) fn of_credential(credential: &'s CredentialScheme) -> Self {
         Self {
             algorithm: credential.algorithm(),
@@ -150,7 +151,7 @@ impl<'s> SignatureRule<'s> {
     }
 }
 
-/// Reads the signatures of a head, and the timestamp that stands among them.
+/// Reads the signatures of a head, and the timestamp that is written among them.
 ///
 /// # Errors
 /// `missing_signature`, `malformed_signature`.
@@ -191,7 +192,7 @@ pub(super) fn read<'h>(
     Ok((reading.found, reading.stamp))
 }
 
-/// Reads the signatures that stand in the body: every one must hold, at least one must be there.
+/// Reads the signatures in a body. There must be a signature, and all of them must hold.
 ///
 /// # Errors
 /// `malformed_signature`.
@@ -218,10 +219,11 @@ pub(super) fn read_values<'b>(
     }
 }
 
-/// The longest signature taken from a body, as text.
+/// The longest signature taken from a body, in bytes of its text.
 const MAX_IN_BODY: usize = 4096;
 
-/// All lines of this very name; an alias beside them could be meant as one of them by a receiver.
+/// All lines with exactly this name. A line whose name is an alias is refused, since a receiver
+/// could take it for the header itself.
 fn lines<'h>(head: &'h Head, name: &FieldName) -> Result<impl Iterator<Item = &'h [u8]>, Refusal> {
     if head
         .lines()
@@ -240,7 +242,7 @@ struct Reading<'s, 'h> {
     rule: &'s SignatureRule<'s>,
     found: Signatures,
     stamp: Stamp<'h>,
-    /// Why a value that is one single signature is none.
+    /// The reason why the last unreadable signature could not be read.
     why: Option<Refusal>,
 }
 
@@ -305,7 +307,8 @@ impl<'h> Reading<'_, 'h> {
     }
 }
 
-/// Takes the prefix off; `None` where another text stands there. The name of HTTP's own `Basic` has no case (RFC 7617).
+/// Takes the prefix off; `None` if the text begins in another way. The name of HTTP's own scheme
+/// `Basic` may be in any case (RFC 7617).
 fn strip<'t>(algorithm: Algorithm, prefix: &str, text: &'t [u8]) -> Option<&'t [u8]> {
     if algorithm != Algorithm::Basic {
         return text.strip_prefix(prefix.as_bytes());
@@ -314,10 +317,10 @@ fn strip<'t>(algorithm: Algorithm, prefix: &str, text: &'t [u8]) -> Option<&'t [
     name.eq_ignore_ascii_case(BASIC).then_some(behind)
 }
 
-/// What RFC 7617 puts in front of user and password.
+/// The text in front of user and password (RFC 7617).
 const BASIC: &[u8] = b"Basic ";
 
-/// Decodes one signature; `None` where `text` is no spelling of one of this algorithm.
+/// Decodes a signature; `None` if `text` is not the spelling of a signature of this algorithm.
 fn decode(algorithm: Algorithm, encoding: Encoding, text: &[u8]) -> Option<Candidate> {
     let kind = algorithm.kind();
     let encoding = match algorithm {
@@ -345,7 +348,8 @@ fn decode(algorithm: Algorithm, encoding: Encoding, text: &[u8]) -> Option<Candi
         .then(|| Candidate::new(kind, long))
 }
 
-/// A shared token is compared by its hash, so that its length does not show either.
+/// The candidate of a shared token. Hashes are compared instead of tokens, so that the time taken
+/// does not tell the token's length either.
 fn hashed(token: &[u8]) -> Candidate {
     let mut bytes = [0; INLINE];
     let digest = Sha256::digest(token);

@@ -1,5 +1,5 @@
-//! The parts of a delivery that a template needs: signatures, timestamp and signed values of the head, and the places in
-//! the body that are looked at.
+//! The parts of a delivery that a template needs: signatures, timestamp and signed values of the
+//! head, and the places that are read in the body.
 
 use super::Inner;
 use super::signatures;
@@ -15,20 +15,20 @@ use crate::scheme::{
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{FieldName, Found, Head};
 
-/// The places in a body that the judgement on a signature needs.
+/// The places in a body that are needed to judge the signature.
 #[derive(Debug)]
 pub(super) struct InBody {
     pub(super) places: Places,
-    /// The signed values.
+    /// The places of the signed values.
     pub(super) parts: Vec<Slot>,
-    /// The signatures or credentials.
+    /// The place of the signatures or credentials.
     pub(super) signature: Option<EachSlot>,
-    /// The timestamp.
+    /// The place of the timestamp.
     pub(super) timestamp: Option<Slot>,
 }
 
 impl InBody {
-    /// The places of a scheme; `None` where nothing in the body has to be looked at.
+    /// The places of a scheme; `None` where the body does not have to be read.
     pub(super) fn of(scheme: &Scheme, settings: &Settings) -> Option<Self> {
         let mut places = Places::default();
         let (template, signature) = match &scheme.proof {
@@ -105,7 +105,7 @@ pub(super) fn begin(
     ))
 }
 
-/// The timestamp that a head claims; `None` where the head has no timestamp that can be read.
+/// The timestamp that a head states; `None` where the head has no timestamp that can be read.
 pub(super) fn timestamp_of(template: &TemplateScheme, head: &Head) -> Option<UnixMillis> {
     let place = template.timestamp.as_ref()?;
     let stamp = match &place.at {
@@ -162,7 +162,7 @@ fn timestamp<'h>(
         .ok_or(why_no_time(place.unit))
 }
 
-/// The refusal of a text that is no timestamp of this unit.
+/// The refusal of a text that is not a timestamp of this unit.
 pub(super) fn why_no_time(unit: Unit) -> Refusal {
     Refusal::because(Code::MalformedTimestamp, unit.refusal())
 }

@@ -1,4 +1,4 @@
-//! One delivery between its head and its proof.
+//! A delivery between its head and its proof.
 
 use std::sync::Arc;
 
@@ -23,30 +23,31 @@ pub struct Verification {
     pub(super) parts: HeadParts,
     pub(super) at: Option<UnixMillis>,
     pub(super) window: Window,
-    // None where no key is active that hashes, or not all before the body is known.
+    // The running hash. `None` if the first active key makes no digest, or the signed content is
+    // not known before the whole body is.
     pub(super) running: Option<Running>,
 }
 
 /// The parts of a head that the proof needs, one variant for each kind of scheme.
 #[derive(Debug)]
 pub(super) enum HeadParts {
-    /// By a template: its signatures and content, as far as the head decides them.
+    /// The signatures and the content of a template, as far as the head decides them.
     Template {
         signatures: Signatures,
         content: SignedContent,
     },
-    /// By a provider's code, which needs head and body together.
+    /// The head and the first reading of a provider's code, which needs head and body together.
     Code(Box<(Head, Begun)>),
-    /// By a token.
+    /// The head and the token.
     Token(Box<(Head, Token)>),
-    /// By a credential.
+    /// The credential that the delivery carries.
     Credential(Signatures),
 }
 
 /// The hash that runs while the body arrives.
 #[derive(Debug)]
 pub(super) struct Running {
-    // The secret's place in the list, and the key's among its keys.
+    // The place of the secret in the list, and the place of the key among the secret's keys.
     pub(super) place: (usize, usize),
     pub(super) mac: Mac,
     pub(super) body_bytes: usize,
@@ -72,7 +73,7 @@ impl Verification {
         verification
     }
 
-    /// The first active key, put to work on what stands before the body.
+    /// Starts a hash with the first active key, and feeds it the signed content before the body.
     fn start(&self, now: Now) -> Option<Running> {
         let HeadParts::Template { content, .. } = &self.parts else {
             return None;
@@ -103,16 +104,18 @@ impl Verification {
         }
     }
 
-    /// Compares the digest of the body taken in by [`update`](Self::update) with the signature; where they differ, goes
-    /// through `body` again with every other key that is active at `now` and every form that the body may have been
-    /// signed in. A `body` that was never given to `update` is hashed here.
+    /// Compares the digest of the body that [`update`](Self::update) has hashed with the
+    /// signatures. If they differ, hashes `body` again with every other key that is active at
+    /// `now`, in every form in which the body may have been signed. A `body` that was never given
+    /// to `update` is hashed here.
     ///
-    /// `body` must be the bytes given to `update`, one after the other: what was hashed is what is proved.
+    /// `body` must be the bytes given to `update`, one chunk after the other: the proof speaks of
+    /// the bytes that were hashed.
     ///
     /// # Errors
-    /// `bad_signature`, after every active secret was tried, and for content that the answer to a handshake could have
-    /// signed; where signature or timestamp stand in the body, also what
-    /// [`Verifier::begin`] refuses them for.
+    /// `bad_signature`, after every active secret was tried, and for signed content that could be
+    /// the challenge of a handshake. Where the signature or the timestamp is in the body, also the
+    /// refusals of [`Verifier::begin`] for these two.
     pub fn finish(self, body: &[u8], now: Now) -> Result<Proof, Refusal> {
         let scheme = Arc::clone(&self.verifier.0.scheme);
         let proof = proving::prove(self, body, now)?;
@@ -132,5 +135,6 @@ impl Verification {
 
 const ANSWER_OF_A_HANDSHAKE: Refusal = Refusal::because(
     Code::BadSignature,
-    "what is signed could be the challenge of a handshake, whose answer is such a signature, so it proves nothing",
+    "the signed content could be the challenge of a handshake, whose answer holds this very \
+     signature, so it proves nothing",
 );

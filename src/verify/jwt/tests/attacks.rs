@@ -1,4 +1,5 @@
-//! What an attacker would send in place of a token (RFC 8725 sections 2 and 3); each test says what is refused.
+//! Tokens as an attacker would send them (RFC 8725 sections 2 and 3); the name of each test says
+//! which are refused.
 
 use proptest::prelude::*;
 
@@ -149,7 +150,7 @@ fn a_token_has_three_parts_in_one_spelling() {
         panic!("three parts")
     };
     let part = |range: std::ops::Range<usize>| signature.get(range).unwrap();
-    // 32 bytes leave two bits over in the last character: those must be zero.
+    // With 32 bytes two bits of the last character are left over: they must be zero.
     let last = signature.chars().last().unwrap();
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let other = alphabet
@@ -313,7 +314,7 @@ fn claims_are_one_object_with_each_key_once() {
             MALFORMED,
         ),
     ]);
-    // Not even taken apart: nobody is to look for a time or an id in such a text.
+    // Such a text is not even taken apart, so that no time and no id is looked for in it.
     for text in ["[]", "{}{}", r#"{"iat":1,"iat":1}"#] {
         let refused = rule().read(&head("/", &[(TOKEN, &with(text))]));
         assert_eq!(
@@ -360,7 +361,7 @@ fn times_are_whole_seconds_and_nothing_else() {
         ),
         ("iat as a string", other("iat", "\"1\""), malformed),
     ]);
-    // An old token is stale whatever its signature is worth (AU-16).
+    // An old token is stale, whether or not its signature holds (AU-16).
     let forged = token_of(r#"{"alg":"HS256"}"#, r#"{"exp":1}"#, "another key");
     assert_eq!(code(&rule(), &forged, BODY), Some(Code::StaleTimestamp));
     let forged = token_of(r#"{"alg":"HS256"}"#, &claims(""), "another key");
@@ -377,7 +378,7 @@ fn any_flipped_bit_of_a_token_fails() {
             let mut changed = good.clone().into_bytes();
             changed[place] ^= 1 << bit;
             let lines = [(TOKEN.as_bytes(), changed.as_slice())];
-            // Some bytes cannot stand in a header at all.
+            // Some bytes cannot be part of a header.
             let Ok(head) = Head::from_parts("POST", "/in/x", lines) else {
                 continue;
             };

@@ -1,4 +1,4 @@
-//! Tokens of providers' own making, times and claims; what an attacker would send is in `attacks`.
+//! Tokens that providers made, times and claims; the tokens of attackers are in `attacks`.
 
 mod attacks;
 
@@ -25,7 +25,7 @@ const KEY: &str = "a key of more than thirty-two bytes";
 const TOKEN: &str = "X-Token";
 const BODY: &[u8] = br#"{"id":"evt_1"}"#;
 
-/// One delivery of the catalogue.
+/// A delivery of the test vectors.
 #[derive(Debug)]
 struct Vector {
     id: String,
@@ -39,7 +39,7 @@ struct Vector {
     expected: bool,
 }
 
-/// Those of one provider.
+/// The test vectors of a provider.
 fn vectors(provider: &str) -> Vec<Vector> {
     let all: serde_json::Value = serde_json::from_str(include_str!("vectors.json")).unwrap();
     let vector = |row: &serde_json::Value| {
@@ -165,7 +165,7 @@ fn head(target: &str, lines: &[(&str, &str)]) -> Head {
     .unwrap()
 }
 
-/// What becomes of a delivery with this token and body.
+/// The result of a delivery with this token and body.
 fn verdict(rule: &JwtRule, token: &str, body: &[u8]) -> Result<(), Refusal> {
     let verifier = verifier(rule.clone(), KEY, "https://hooks.example.com");
     let mut verification = verifier.begin(&head("/in/x", &[(TOKEN, token)]), at(NOW_S))?;
@@ -177,7 +177,7 @@ fn code(rule: &JwtRule, token: &str, body: &[u8]) -> Option<Code> {
     verdict(rule, token, body).err().map(|refusal| refusal.code)
 }
 
-/// A token of these very texts, signed with HMAC-SHA256 whatever it says.
+/// A token of exactly these texts, signed with HMAC-SHA256 whatever its header says.
 fn token_of(header: &str, claims: &str, key: &str) -> String {
     let text = [header, claims]
         .map(|part| Encoding::Base64Url.encode(part.as_bytes()))
@@ -201,7 +201,7 @@ fn hash(content: &[u8]) -> String {
     hex::encode(hash.finalize().as_bytes())
 }
 
-/// Claims that hold for [`BODY`], with these beside them (a comma in front).
+/// Claims that hold for [`BODY`], followed by `more` (which begins with a comma).
 fn claims(more: &str) -> String {
     format!(
         r#"{{"exp":{},"sha256":"{}"{more}}}"#,
@@ -210,7 +210,7 @@ fn claims(more: &str) -> String {
     )
 }
 
-/// The claims, decoded, of a token that a rule reads.
+/// The decoded claims of a token that a rule reads.
 fn read(rule: &JwtRule, token: &str) -> Token {
     rule.read(&head("/in/x", &[(rule.header.as_str(), token)]))
         .unwrap()
@@ -235,7 +235,8 @@ fn the_deliveries_of_messagebird_and_livekit_come_out_as_they_say() {
     let mut wrong = Vec::new();
     for (provider, rule) in [("messagebird", messagebird()), ("livekit", livekit())] {
         for vector in vectors(provider) {
-            // One has no secret at all, as if that could be a key; here its token is put before a real one.
+            // A vector has an empty secret, as if that could be a key. Its token is judged with a
+            // real key.
             let key = if vector.secret.is_empty() {
                 KEY
             } else {
@@ -365,7 +366,8 @@ fn the_window_is_that_of_all_times_a_token_gives() {
         leeway: 1500,
         ..rule()
     };
-    // Seconds from now: exp, nbf, iat; and at the end when it was made.
+    // The columns, in seconds from now: `exp`, `nbf`, `iat`, and the time at which the token was
+    // made.
     let rows = [
         (
             "exp alone",

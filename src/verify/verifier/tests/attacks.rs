@@ -1,4 +1,5 @@
-//! The rows of the attack catalogue's class AU that the pure core answers; each test names its rows.
+//! The rows of the attack catalogue's class AU that the pure rooms answer; each test names its
+//! rows.
 
 use super::*;
 use crate::key::digest::DigestAlgorithm;
@@ -10,7 +11,7 @@ fn part(text: &str, range: impl std::slice::SliceIndex<str, Output = str>) -> &s
     text.get(range).unwrap()
 }
 
-/// A name, header lines, and the code they are refused with.
+/// A name, header lines, and the code of their refusal.
 type Row<'r> = (&'r str, Vec<(&'r str, &'r str)>, Option<Code>);
 
 #[track_caller]
@@ -539,7 +540,7 @@ fn au_16_a_stale_delivery_is_stale_whatever_its_signature_is_worth() {
     });
     assert_eq!(refusals, [Refusal::from(Code::StaleTimestamp); 2]);
 
-    // An id that would be refused shows no sooner.
+    // A stale timestamp is refused before an id that cannot be read.
     let with_id = verifier(
         timestamped("{id}.{timestamp}.{body}"),
         vec![secret("s", "k")],

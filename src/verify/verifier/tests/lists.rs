@@ -1,4 +1,5 @@
-//! Signature headers that are taken apart: labels, lists, several headers, the timestamp among them (ATTACKS AU-17, AU-18).
+//! Signature headers with labels, lists, several headers, and the timestamp among them (AU-17,
+//! AU-18).
 
 use super::{BODY, NOW_S, code, head, now, verifier, verify};
 use crate::key::digest::DigestAlgorithm;
@@ -290,7 +291,7 @@ fn a_repeated_line_counts_only_where_the_scheme_says_so() {
 
 #[test]
 fn what_the_body_itself_holds_is_signed_apart_from_it() {
-    // Mailgun's: the signature stands in the body, beside the token and the time that it signs.
+    // Mailgun's scheme: the signature is in the body, beside the token and the time that it signs.
     let mut scheme = plain("{json:/timestamp}{json:/token}");
     template_of(&mut scheme).may_leave_body = true;
     template_of(&mut scheme).signature.headers = Vec::new();

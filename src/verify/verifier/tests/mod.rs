@@ -1,4 +1,5 @@
-//! The rules of SPEC 2.3 to 2.5, and the ground that the other tests of this module stand on.
+//! The rules for heads, bodies and proofs (contract: Before the body, Body, Proof), and the
+//! fixtures of the other tests of this module.
 
 #[cfg(test)]
 mod attacks;
@@ -54,7 +55,7 @@ pub(super) fn head(lines: &[(&str, &str)]) -> Head {
     .unwrap()
 }
 
-/// What becomes of these lines and this body, the body arriving in two chunks.
+/// The result of these lines and this body, which arrives in two chunks.
 pub(super) fn verify(
     verifier: &Verifier,
     lines: &[(&str, &str)],

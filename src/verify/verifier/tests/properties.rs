@@ -1,4 +1,5 @@
-//! What holds for every delivery: what is signed verifies, what is changed does not, and nothing panics.
+//! The properties of every delivery: signed content verifies, changed content does not, and nothing
+//! panics.
 
 use proptest::prelude::*;
 
@@ -62,14 +63,14 @@ fn schemes() -> Vec<Scheme> {
     .collect()
 }
 
-/// A plain hash, the secret in the middle.
+/// A plain hash with the secret in the middle.
 fn hashed() -> Scheme {
     changed(timestamped("{timestamp}{secret}{body}"), |template| {
         template.algorithm = Algorithm::Sha256;
     })
 }
 
-/// One signature in either of two headers.
+/// A signature in either of two headers.
 fn two_headers() -> Scheme {
     let mut scheme = timestamped("{body}{timestamp}");
     template_of(&mut scheme).signature.headers = vec![field("X-Signature"), field("X-Signature-2")];
@@ -80,7 +81,7 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..300)
 }
 
-/// Seconds around the moment at which the tests verify, within the tolerance.
+/// Seconds around the time at which the tests verify, within the tolerance.
 fn times() -> impl Strategy<Value = UnixMillis> {
     (-300..=300_i64).prop_map(|off| UnixMillis(now().wall.0 / 1000 * 1000 + off * 1000))
 }
