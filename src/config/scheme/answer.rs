@@ -1,11 +1,12 @@
-//! `ack`: what a duplicate is answered where the provider wants certain words (SCHEMES 1).
+//! The table `ack`: the answer to a duplicate, for providers that expect certain words (schemes:
+//! Acknowledgement).
 
 use super::super::reader::{Findings, Item};
 use crate::scheme::Ack;
 
 const EXAMPLE: &str = "ack = { status = 200, body = \"ok\" }";
 
-/// More than any provider asks for.
+/// The longest body of the answer, in bytes: more than any provider asks for.
 const MAX_BODY: usize = 4096;
 
 /// Reads the answer.
@@ -28,11 +29,11 @@ pub(super) fn read(item: &Item<'_>, findings: &mut Findings) -> Option<Ack> {
     table.finish(findings);
     let (status, body) = (status?, body?);
     if let Some(item) = &body_item {
-        // RFC 9110 15.3.5, 15.3.6
+        // A response with status 204 or 205 has no body (RFC 9110 15.3.5, 15.3.6).
         if matches!(status, 204 | 205) && !body.is_empty() {
             item.refuse(
                 findings,
-                "cannot be sent: the status is one without a body",
+                "cannot be sent: a response with this status has no body",
                 "leave it out, or write 200",
             );
             return None;

@@ -1,18 +1,21 @@
-//! Where id, type and account of an event stand (SCHEMES 1, `event_id`, `event_type`, `account`).
+//! The keys `event_id`, `event_type` and `account`: the places of an event's parts (schemes:
+//! Envelope places).
 
 use super::super::reader::{Findings, Item, Table};
-use super::fields::read_field;
+use super::headers::read_field;
 use crate::notation::json::Pointer;
 use crate::scheme::{Place, Scheme};
 
-/// Where id, type and account are: keys of a scheme, and of a route that knows better than its preset.
+/// The places of id, type and account. They are keys of a scheme, and of a route, whose places
+/// replace those of its preset.
 #[derive(Debug)]
 pub(in crate::config) struct Envelope {
-    /// The id's place, and whether a delivery without one is refused.
+    /// The place of the id, and whether a delivery without an id is refused. The same for the other
+    /// two.
     event_id: Option<(Place, bool)>,
     event_type: Option<(Place, bool)>,
     account: Option<(Place, bool)>,
-    /// False where one of them was there and wrong.
+    /// False if the value of a key was wrong.
     pub(in crate::config) is_usable: bool,
 }
 
@@ -41,7 +44,8 @@ impl Envelope {
         }
     }
 
-    /// Puts into a scheme what was written. An id place of the operator's own is no longer the preset's (SPEC 4).
+    /// Sets the places that were written in a scheme. An id place that the operator wrote is no
+    /// longer the preset's place (contract: Seen again).
     pub(in crate::config) fn set(self, scheme: &mut Scheme) {
         if let Some((place, required)) = self.event_id {
             scheme.event_id = Some(place);
@@ -57,7 +61,7 @@ impl Envelope {
         }
     }
 
-    /// Whether it names a place for the id.
+    /// Whether a place for the id was written.
     pub(in crate::config) fn has_id(&self) -> bool {
         self.event_id.is_some()
     }
@@ -112,7 +116,7 @@ fn read_pointers(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<Pointer
             entry.refuse(
                 findings,
                 "names many places",
-                "name one: `*` is only for `signature.json`",
+                "name one place: `*` is only for `signature.json`",
             );
             return None;
         }

@@ -1,16 +1,16 @@
-//! `jwt`: what a JSON Web Token must say (SCHEMES 1).
+//! The table `jwt`: the rule for a JSON Web Token (schemes: Tokens).
 
 use std::time::Duration;
 
 use super::super::reader::{Findings, Item, Table};
 use super::super::units;
-use super::fields::read_field;
+use super::headers::read_field;
 use super::signature::read_prefix;
 use crate::key::digest::DigestAlgorithm;
 use crate::notation::encoding::Encoding;
 use crate::scheme::jwt::{DigestClaim, JwtAlgorithm, JwtRule};
 
-/// What the table may look like.
+/// An example of the table, for help texts.
 pub(super) const EXAMPLE: &str =
     "{ header = \"X-Token\", algorithms = [\"HS256\"], max_age = \"5m\" }";
 
@@ -44,10 +44,10 @@ pub(super) fn read(item: &Item<'_>, findings: &mut Findings) -> Option<JwtRule> 
         && body_digest.is_none()
         && body_claim.is_none()
     {
-        let help = "say which claim stands for the body, as in `body_digest = { claim = \"payload_hash\" }`";
+        let help = "name the claim that holds the body or its digest, as in `body_digest = { claim = \"payload_hash\" }`";
         item.refuse(
             findings,
-            "means nothing: no claim stands for the body",
+            "means nothing: no claim holds the body or its digest",
             help,
         );
     }
@@ -92,12 +92,12 @@ fn read_algorithms(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<JwtAl
     let Some(first) = algorithms.first() else {
         item.refuse(
             findings,
-            "is empty: no token could be taken",
-            "name the one that the provider uses",
+            "is empty: no token could be accepted",
+            "name the algorithm that the provider uses",
         );
         return None;
     };
-    // Of two families, a key of one could be taken for one of the other.
+    // With two families, a key of the first could be taken for a key of the second.
     if algorithms
         .iter()
         .any(|other| other.family() != first.family())
@@ -105,7 +105,7 @@ fn read_algorithms(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<JwtAl
         item.refuse(
             findings,
             "mixes families of algorithms",
-            "keep those of one, as in `[\"HS256\", \"HS512\"]`",
+            "keep the algorithms of one family, as in `[\"HS256\", \"HS512\"]`",
         );
         return None;
     }

@@ -1,9 +1,9 @@
-//! `key`: how a secret's text becomes the key (SCHEMES 1).
+//! The key `key`: the way from a secret's text to the bytes of the key (schemes: Keys and secrets).
 
 use super::super::reader::{Findings, Item};
 use crate::scheme::{KeyEncoding, KeyForm};
 
-/// Reads one form, or a list of candidates.
+/// Reads a form, or a list of candidate forms.
 pub(super) fn read(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<KeyForm>> {
     if !item.value.get_ref().is_array() {
         return Some(vec![read_form(item, findings)?]);
@@ -45,7 +45,7 @@ fn read_form(item: &Item<'_>, findings: &mut Findings) -> Option<KeyForm> {
         item.refuse(
             findings,
             "is set without a prefix",
-            "say which, as in `strip = \"whsec_\"`, or leave `required` out",
+            "name the prefix, as in `strip = \"whsec_\"`, or leave `required` out",
         );
     }
     table.finish(findings);
@@ -70,7 +70,7 @@ fn read_encoding(item: &Item<'_>, findings: &mut Findings) -> Option<KeyEncoding
         },
     );
     if encoding.is_none() {
-        // Somebody may have taken `key` for the place of the secret.
+        // The operator may have written the secret under `key`, so the value must not be shown.
         findings.hide_all(item.value);
     }
     encoding

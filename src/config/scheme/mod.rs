@@ -1,11 +1,13 @@
-//! `[route.scheme]`, and the presets, which are written in the same form: a signature scheme as data (SCHEMES 1).
+//! The table `[route.scheme]`: a signature scheme as data (schemes: The form). Presets are written
+//! in the same form.
 //!
-//! Each key that is a table of its own is read in a file of its own. What a scheme must not say (SCHEMES 2) is judged by
-//! [`Scheme::faults`], which the route asks with its own settings.
+//! Each key that is a table has a file of its own. A scheme that can be read may still be unsafe
+//! (schemes: What is refused): [`Scheme::faults`] judges that, and the route calls it with its own
+//! settings.
 
 mod answer;
 mod envelope;
-mod fields;
+mod headers;
 mod jwt;
 mod key;
 mod signature;
@@ -15,7 +17,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 pub(super) use self::envelope::Envelope;
-pub(super) use self::fields::is_field_value;
+pub(super) use self::headers::is_field_value;
 use super::reader::{Findings, Item, Table};
 use super::units;
 use crate::notation::json::Pointer;
@@ -27,21 +29,24 @@ use crate::scheme::{
     TokenScheme,
 };
 
-/// How far a timestamp may be off where nobody says.
+/// The tolerance of a scheme that does not write its own.
 const DEFAULT_TOLERANCE: Tolerance = Tolerance::Within(Duration::from_secs(300));
 
-/// Keys that exclude each other: where, the problem, and the help. They are reported once the rest of a scheme is
-/// known to be readable; until then they would hide its first mistake.
+/// Keys that exclude each other: the place, the problem, and the help. They are reported once the
+/// rest of a scheme is known to be readable, since a report before that would hide the scheme's
+/// first mistake.
 type Mixtures = Vec<(Range<usize>, String, String)>;
 
-/// Reads a scheme. `None` where a part that it needs is missing or wrong; `findings` then knows why.
+/// Reads a scheme. `None` where a part that it needs is missing or wrong; `findings` then holds the
+/// reason.
 pub(super) fn read(
     table: &mut Table<'_>,
     findings: &mut Findings,
     provider: &str,
     preset: bool,
 ) -> Option<Scheme> {
-    // A part that is there and cannot be used must not look like a missing part: further faults would be about that.
+    // A part that is present and wrong must not look like a missing part, about which further
+    // faults would be reported.
     let mut is_usable = true;
     let mut mixtures = Mixtures::new();
     let named = table.required(findings, "algorithm", "\"hmac-sha256\"");
@@ -90,7 +95,7 @@ pub(super) fn read(
     let future_tolerance = read_tolerance(table, findings, "future_tolerance");
     let require = table
         .item("require")
-        .map(|item| fields::read_require(&item, findings));
+        .map(|item| headers::read_require(&item, findings));
     let envelope = Envelope::read(table, findings);
     let events_repeat = table
         .item("events_repeat")
@@ -142,7 +147,7 @@ pub(super) fn read(
     Some(scheme)
 }
 
-/// Reads a scheme that a template describes. `algorithm` is `None` where it could not be read.
+/// Reads a scheme that a template describes. `algorithm` is `None` if it could not be read.
 fn by_template(
     table: &mut Table<'_>,
     findings: &mut Findings,
@@ -233,12 +238,16 @@ fn by_token(
     let mut is_usable = without_template(table, findings, mixtures);
     if let Some(item) = table.item("signature") {
         let help = "leave it out: `jwt.header` names the header";
-        item.refuse(findings, "means nothing here: its place is known", help);
+        item.refuse(
+            findings,
+            "means nothing here: the token holds its signature",
+            help,
+        );
         is_usable = false;
     }
     for key in ["tolerance", "future_tolerance"] {
         if let Some(item) = table.item(key) {
-            let help = "say `max_age` and `leeway` in `jwt`";
+            let help = "write `max_age` and `leeway` in `jwt`";
             item.refuse(
                 findings,
                 "means nothing here: the token tells how long it holds",
@@ -253,7 +262,7 @@ fn by_token(
     is_usable.then_some(ProofBy::Token(scheme))
 }
 
-/// Reads a scheme whose deliveries a provider's code reads.
+/// Reads a scheme whose deliveries are read by a provider's code.
 fn by_code(
     table: &mut Table<'_>,
     findings: &mut Findings,
@@ -267,7 +276,7 @@ fn by_code(
     if let Some(item) = table.item("signature") {
         item.refuse(
             findings,
-            "means nothing here: its place is known",
+            "means nothing here: the code knows the place of the signature",
             "leave it out",
         );
         is_usable = false;
@@ -281,7 +290,7 @@ fn by_code(
     Some(ProofBy::Code(code))
 }
 
-/// Refuses the keys that only a template has; false where the scheme cannot be used with them.
+/// Refuses the keys that only a template has. False if the scheme cannot be used because of them.
 fn without_template(
     table: &mut Table<'_>,
     findings: &mut Findings,
@@ -290,7 +299,8 @@ fn without_template(
     let mut is_usable = true;
     if let Some(item) = table.item("signed") {
         is_usable &= read_template(&item, findings).is_some();
-        let message = "`signed` means nothing here: what is signed is known, or nothing is";
+        let message = "`signed` means nothing here: a code or token has its own signed \
+             content, and a credential signs nothing";
         mixtures.push((
             item.key_span.clone(),
             message.to_owned(),
@@ -307,7 +317,7 @@ fn without_template(
     }
     if let Some(item) = table.item("timestamp") {
         is_usable &= timestamp::read(&item, findings).is_some();
-        let message = "a timestamp that nothing here signs, or that is read elsewhere";
+        let message = "`timestamp` means nothing here: it belongs to a scheme with `signed`";
         mixtures.push((
             item.key_span.clone(),
             message.to_owned(),
@@ -317,7 +327,7 @@ fn without_template(
     is_usable
 }
 
-/// The forms of the secret's text.
+/// Reads the forms of the secret's text.
 fn key_forms(table: &mut Table<'_>, findings: &mut Findings) -> Option<Vec<KeyForm>> {
     table
         .item("key")
@@ -326,29 +336,29 @@ fn key_forms(table: &mut Table<'_>, findings: &mut Findings) -> Option<Vec<KeyFo
         })
 }
 
-/// Whether the body may be left out of a template; in other schemes it is known whether it is, and only that can be
-/// said.
+/// Sets `covers_body`. For a template it says whether `{body}` may be missing. For every other
+/// scheme the answer is known, and the key may only repeat it.
 fn set_covers_body(scheme: &mut Scheme, item: &Item<'_>, findings: &mut Findings) -> Option<()> {
     let covers_body = item.flag(findings)?;
     if let Some(template) = scheme.template_mut() {
         template.may_leave_body = !covers_body;
     } else if covers_body != scheme.covers_body() {
         let known = if covers_body {
-            "the body is not covered here"
+            "this scheme does not cover the body"
         } else {
-            "the body is covered here"
+            "this scheme covers the body"
         };
         item.refuse(
             findings,
             format_args!("is wrong: {known}"),
-            "leave it out: it is known",
+            "leave it out: the scheme decides it",
         );
         return None;
     }
     Some(())
 }
 
-/// What was read, where it was there; that it could not be read is noted.
+/// Reads the value of a key that is present. If it cannot be read, `is_usable` becomes false.
 fn usable<T>(
     item: Option<Item<'_>>,
     is_usable: &mut bool,
@@ -369,7 +379,8 @@ fn read_template(item: &Item<'_>, findings: &mut Findings) -> Option<Template> {
         }
         Ok(template) => Some(template),
         Err(problem) => {
-            // Behind the opening quote; with escapes in the text this is only near the place, never beyond the value.
+            // The offset counts from behind the opening quote. If the text has escapes, the place
+            // is only nearly right, but never beyond the value.
             let span = item.span();
             let at = (span.start + 1 + problem.offset)
                 .min(span.end.saturating_sub(1))
@@ -384,7 +395,7 @@ fn read_template(item: &Item<'_>, findings: &mut Findings) -> Option<Template> {
     }
 }
 
-/// Reads a `tolerance` or `future_tolerance`, of a scheme or a route.
+/// Reads the `tolerance` or `future_tolerance` of a scheme or a route.
 pub(super) fn read_tolerance(
     table: &mut Table<'_>,
     findings: &mut Findings,

@@ -1,7 +1,8 @@
-//! `signature`: where a signature stands, and how a header is taken apart (SCHEMES 1).
+//! The table `signature`: the place of a signature, and how its header is taken apart (schemes:
+//! Signature).
 
 use super::super::reader::{Findings, Item, Table};
-use super::fields::read_fields;
+use super::headers::read_fields;
 use crate::notation::encoding::Encoding;
 use crate::notation::json::Pointer;
 use crate::scheme::{Algorithm, CredentialPlace, Items, Kind, SignaturePlace};
@@ -9,10 +10,10 @@ use crate::wire::head::FieldName;
 
 const EXAMPLE: &str = "signature = { header = \"X-Signature\", encoding = \"hex\" }";
 
-/// What counts where labels are used and nobody says.
+/// The label that counts if `assign` is given without `accept`.
 const DEFAULT_LABEL: &str = "v1";
 
-/// Keys that take a header apart.
+/// The keys that only take a header apart.
 const OF_LISTS: [&str; 5] = ["repeat", "separator", "assign", "accept", "limit"];
 
 /// The place of HTTP's own credentials.
@@ -24,7 +25,7 @@ pub(super) fn authorization() -> CredentialPlace {
     }
 }
 
-/// Reads the place of a signature made with `algorithm`, which is `None` where that could not be read.
+/// Reads the place of a signature made with `algorithm`, which is `None` if it could not be read.
 pub(super) fn read(
     item: &Item<'_>,
     findings: &mut Findings,
@@ -44,11 +45,10 @@ pub(super) fn read(
         refused.push(("encoding", "the secret itself is sent along"));
         refused.extend(OF_LISTS.map(|key| (key, "the secret itself is sent along")));
     } else if json.is_some() {
-        refused
-            .extend(OF_LISTS.map(|key| (key, "the signature stands in the body, not in a header")));
+        refused.extend(OF_LISTS.map(|key| (key, "the signature is in the body, not in a header")));
     }
     if algorithm == Some(Algorithm::Basic) {
-        refused.push(("prefix", "`Basic ` is known to stand there"));
+        refused.push(("prefix", "`Basic ` is always the prefix"));
     }
     let mut is_usable = true;
     for (key, why) in refused {
@@ -119,7 +119,7 @@ pub(super) fn read(
     })
 }
 
-/// A pointer that may name each element of an array.
+/// Reads a pointer, which may name each element of an array.
 fn read_pointer(item: &Item<'_>, findings: &mut Findings) -> Option<Pointer> {
     let pointer = Pointer::parse(item.text(findings, "\"/signature\"")?);
     if pointer.is_none() {
@@ -129,7 +129,7 @@ fn read_pointer(item: &Item<'_>, findings: &mut Findings) -> Option<Pointer> {
     pointer
 }
 
-/// Reads text that stands before a value in a header.
+/// Reads the text in front of a value in a header.
 pub(super) fn read_prefix(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
     let text = item.text(findings, "prefix = \"sha256=\"")?;
     let is_fit = text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) && !text.starts_with(' ');
@@ -141,7 +141,7 @@ pub(super) fn read_prefix(item: &Item<'_>, findings: &mut Findings) -> Option<St
     is_fit.then(|| text.to_owned())
 }
 
-/// How a header's value is taken apart.
+/// Reads how a header's value is taken apart.
 fn read_items(
     table: &mut Table<'_>,
     findings: &mut Findings,
@@ -162,10 +162,10 @@ fn read_items(
     let accept = table.item("accept");
     let labels = match &accept {
         Some(item) if assign_item.is_none() => {
-            let help = "say what stands between label and value, as in `assign = \"=\"`";
+            let help = "name the character between label and value, as in `assign = \"=\"`";
             item.refuse(
                 findings,
-                "names labels, but items have none without `assign`",
+                "names labels, but without `assign` items have no labels",
                 help,
             );
             None
@@ -188,8 +188,8 @@ fn read_items(
     {
         item.refuse(
             findings,
-            "is also what divides the items",
-            "write each as the provider does: they differ",
+            "is also the separator of the items",
+            "write `separator` and `assign` as the provider does: they differ",
         );
         return None;
     }
@@ -202,7 +202,7 @@ fn read_items(
     if let Some(item) = &accept
         && let Some((label, _)) = labels.iter().flatten().find(|(label, _)| divides(label))
     {
-        let help = "write the label alone, without what stands around it";
+        let help = "write the label alone, without the text around it";
         item.refuse(
             findings,
             format_args!("holds `{label}`, which `separator` or `assign` would cut"),
@@ -225,12 +225,12 @@ fn read_separator(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
     if !is_fit {
         let help =
             "write the exact text, one to four visible characters, as in `\",\"` or `\", \"`";
-        item.refuse(findings, "is nothing that divides items", help);
+        item.refuse(findings, "cannot be a separator", help);
     }
     is_fit.then(|| text.to_owned())
 }
 
-/// A list of labels, or a table that gives each its algorithm.
+/// Reads a list of labels, or a table that gives each label its algorithm.
 fn read_accept(
     item: &Item<'_>,
     findings: &mut Findings,
@@ -261,7 +261,7 @@ fn read_accept(
         for entry in item.list(findings, LIST)? {
             let label = entry.label(findings, 64, "v1")?;
             if labels.iter().any(|(other, _)| other == label) {
-                entry.refuse(findings, "names a label twice", "keep one");
+                entry.refuse(findings, "names a label twice", "name each label once");
             }
             labels.push((label.to_owned(), algorithm));
         }

@@ -1,7 +1,8 @@
-//! `timestamp`: where the time of a delivery stands, and how it is written (SCHEMES 1).
+//! The table `timestamp`: the place of a delivery's time, and its unit (schemes: Timestamp and
+//! tolerance).
 
 use super::super::reader::{Findings, Item};
-use super::fields::read_fields;
+use super::headers::read_fields;
 use crate::notation::json::Pointer;
 use crate::notation::timestamp::Unit;
 use crate::scheme::{Stamped, TimestampAt, TimestampPlace};
@@ -65,8 +66,7 @@ pub(super) fn read(item: &Item<'_>, findings: &mut Findings) -> Option<Timestamp
         .as_ref()
         .filter(|_| !matches!(at, None | Some(TimestampAt::Json(_))))
     {
-        let help =
-            "leave `required` out: only in a signed body could nobody else have left the time out";
+        let help = "leave `required` out: it is only for `json`, since nobody can remove a time from a signed body";
         item.refuse(findings, "means nothing here", help);
     }
     let required = required
@@ -88,7 +88,7 @@ fn read_label(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
         item.refuse(
             findings,
             "is more than a label",
-            "write it without what stands around it, as in `\"t\"`",
+            "write the label alone, without the text around it, as in `\"t\"`",
         );
         return None;
     }

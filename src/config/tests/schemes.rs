@@ -433,7 +433,7 @@ fn a_scheme_is_told_what_is_wrong() {
         (more("ack = { status = 300 }"), "from 200 to 299"),
         (
             more("ack = { status = 204, body = \"ok\" }"),
-            "the status is one without a body",
+            "a response with this status has no body",
         ),
         (
             more("ack = { content_type = \"text\" }"),
@@ -504,7 +504,7 @@ fn the_place_of_a_signature_is_told_what_is_wrong() {
         ),
         (
             signature("{ json = \"/s\", repeat = true }"),
-            "the signature stands in the body, not in a header",
+            "the signature is in the body, not in a header",
         ),
         (
             signature("{ header = \"A\", encoding = \"base46\" }"),
@@ -516,15 +516,15 @@ fn the_place_of_a_signature_is_told_what_is_wrong() {
         ),
         (
             signature("{ header = \"A\", separator = \"\" }"),
-            "is nothing that divides items",
+            "cannot be a separator",
         ),
         (
             signature("{ header = \"A\", separator = \"     \" }"),
-            "is nothing that divides items",
+            "cannot be a separator",
         ),
         (
             signature("{ header = \"A\", separator = \"\\t\" }"),
-            "is nothing that divides items",
+            "cannot be a separator",
         ),
         (
             signature("{ header = \"A\", assign = \":\" }"),
@@ -532,11 +532,11 @@ fn the_place_of_a_signature_is_told_what_is_wrong() {
         ),
         (
             signature("{ header = \"A\", separator = \",\", assign = \",\" }"),
-            "is also what divides the items",
+            "is also the separator of the items",
         ),
         (
             signature("{ header = \"A\", accept = [\"v1\"] }"),
-            "items have none without `assign`",
+            "without `assign` items have no labels",
         ),
         (signature("{ header = \"A\", limit = 0 }"), "from 1 to 64"),
         (signature("{ header = \"A\", limit = 65 }"), "from 1 to 64"),
@@ -623,15 +623,15 @@ fn what_means_nothing_beside_the_rest_is_refused() {
         ),
         (
             token("{ header = \"X-T\" }\ncovers_body = true"),
-            "the body is not covered here",
+            "this scheme does not cover the body",
         ),
         (
             token("{ header = \"X-T\" }\ntimestamp = { header = \"X-S\" }"),
-            "a timestamp that nothing here signs",
+            "`timestamp` means nothing here",
         ),
         (
             with("algorithm = \"basic\"\nsignature = { prefix = \"Basic \" }"),
-            "`Basic ` is known to stand there",
+            "`Basic ` is always the prefix",
         ),
         (with("algorithm = \"jwt\""), "`route.scheme.jwt` is missing"),
         (
@@ -640,9 +640,9 @@ fn what_means_nothing_beside_the_rest_is_refused() {
         ),
         (
             jwt("tolerance = \"5m\""),
-            "say `max_age` and `leeway` in `jwt`",
+            "write `max_age` and `leeway` in `jwt`",
         ),
-        (jwt("covers_body = false"), "the body is covered here"),
+        (jwt("covers_body = false"), "this scheme covers the body"),
         (
             jwt("").replace("\"jwt\"", "\"hmac-sha256\""),
             "belong together",
@@ -657,7 +657,7 @@ fn what_means_nothing_beside_the_rest_is_refused() {
         ),
         (
             rule("{ header = \"A\", algorithms = [] }"),
-            "no token could be taken",
+            "no token could be accepted",
         ),
         (
             rule("{ header = \"A\", algorithms = [\"none\"] }"),
@@ -683,7 +683,7 @@ fn what_means_nothing_beside_the_rest_is_refused() {
         ),
         (
             rule("{ header = \"A\", algorithms = [\"HS256\"], absent_if_empty = true }"),
-            "no claim stands for the body",
+            "no claim holds the body or its digest",
         ),
         (
             rule("{ header = \"A\", algorithms = [\"HS256\"], max_age = \"0s\" }"),
@@ -695,7 +695,7 @@ fn what_means_nothing_beside_the_rest_is_refused() {
         ),
         (
             code("signature = { header = \"X-S\" }"),
-            "its place is known",
+            "the code knows the place of the signature",
         ),
         (code("signed = \"{body}\""), "`signed` means nothing here"),
         (

@@ -193,8 +193,8 @@ impl Verifier {
         }
     }
 
-    /// The first moment of the wall clock at which the timestamp of `proof` is stale. `None` where no timestamp is
-    /// signed, or the past is not judged.
+    /// The first moment of the wall clock at which the timestamp of `proof` is stale. `None` where
+    /// no timestamp is signed, or the past is not judged.
     pub fn fresh_until(&self, proof: &Proof) -> Option<UnixMillis> {
         proof.signed_at.and(proof.window.until)
     }

@@ -81,7 +81,8 @@ fn by_token(
     let kind = token.algorithm.kind();
     let content = SignedContent::whole(token.signing_input.clone());
     let signatures = Signatures::of([Candidate::new(kind, token.signature.clone())]);
-    // If the token names a key (`kid`), keys with another name are skipped; keys without a name are still tried.
+    // If the token names a key (`kid`), keys with another name are skipped; keys without a name are
+    // still tried.
     let is_asked = |key: &Key| {
         token.key_id.is_none() || key.id().is_none() || key.id() == token.key_id.as_deref()
     };

@@ -1,14 +1,15 @@
-//! What several keys of a scheme share: names of headers, values of headers (SCHEMES 1).
+//! Names and values of headers, which several keys of a scheme hold (schemes: The form).
 
 use super::super::reader::{Findings, Item};
 use crate::wire::head::FieldName;
 
-/// Whether bytes can stand in a header line as a whole value: no control byte, no white space around them.
+/// Whether bytes can be the whole value of a header line: no control byte except a tab, no white
+/// space around them.
 pub(in crate::config) fn is_field_value(value: &[u8]) -> bool {
     value.trim_ascii() == value && value.iter().all(|b| *b == b'\t' || !b.is_ascii_control())
 }
 
-/// Reads a header's name.
+/// Reads the name of a header.
 pub(super) fn read_field(item: &Item<'_>, findings: &mut Findings) -> Option<FieldName> {
     let name = FieldName::new(item.text(findings, "\"X-Signature\"")?);
     if name.is_none() {
@@ -21,7 +22,8 @@ pub(super) fn read_field(item: &Item<'_>, findings: &mut Findings) -> Option<Fie
     name
 }
 
-/// Reads a header's name, or a list of them: no two that could be taken for each other.
+/// Reads the name of a header or a list of names. Two names that could be taken for each other are
+/// refused.
 pub(super) fn read_fields(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<FieldName>> {
     if !item.value.get_ref().is_array() {
         return Some(vec![read_field(item, findings)?]);
@@ -58,7 +60,7 @@ pub(super) fn read_fields(item: &Item<'_>, findings: &mut Findings) -> Option<Ve
     is_usable.then_some(names)
 }
 
-/// Reads `require`: headers that must have exactly this value.
+/// Reads `require`: headers that must have exactly the written value.
 pub(super) fn read_require(item: &Item<'_>, findings: &mut Findings) -> Vec<(FieldName, Vec<u8>)> {
     let Some(table) = item.table(findings, "require = { \"X-Signature-Version\" = \"1\" }") else {
         return Vec::new();
