@@ -240,14 +240,14 @@ fn what_cannot_be_signed_says_what_stands_in_the_way() {
             "twilio",
             "k",
             &["--url", "/in/x"],
-            &["--url", "host and all"],
+            &["--url", "host included"],
         ),
         (
             "a command without a URL",
             "itellico",
             "k",
             &["--curl"],
-            &["--url", "where to"],
+            &["--url", "`--curl` needs a URL"],
         ),
     ] {
         cases.case(name, || {

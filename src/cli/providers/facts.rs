@@ -1,4 +1,4 @@
-//! What is known of a preset, in words: for the list, the page and docs/providers.md alike.
+//! The facts about a preset in words, the same for the list, the page and docs/providers.md.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use crate::scheme::{Algorithm, CredentialKind, KeyEncoding, KeyForm, Kind, Proof
 
 const DAY: u64 = 24 * 3600;
 
-/// How the facts are known; `secondary` ones come from others than the provider (SCHEMES 3).
+/// The basis of the facts: documented by the provider, or unconfirmed if they come from somebody
+/// else (contract: Providers).
 pub(super) fn basis(preset: &Preset) -> &'static str {
     if preset.is_documented() {
         "documented"
@@ -27,13 +28,13 @@ pub(super) fn vectors(preset: &Preset) -> &'static str {
     if preset.proved { "yes" } else { "none" }
 }
 
-/// Both in one.
+/// Basis and vectors in a single text.
 pub(super) fn status(preset: &Preset) -> String {
     let vectors = if preset.proved { "" } else { ", no vector" };
     format!("{}{vectors}", basis(preset))
 }
 
-/// What is signed: the template, or words where none says it.
+/// The signed content: the template, or words for a scheme without a template.
 pub(super) fn signed(scheme: &Scheme) -> String {
     let rule = match &scheme.proof {
         ProofBy::Template(template) => {
@@ -80,18 +81,18 @@ const fn hash(claim: &DigestClaim) -> &'static str {
     }
 }
 
-/// What authenticates the body.
+/// The protection of the body.
 pub(super) fn body(scheme: &Scheme) -> &'static str {
     match scheme.covers_body() {
         true => "signed",
         false if scheme.is_credential() => {
-            "not signed: who has read the secret once can send what they like"
+            "not signed: anybody who has read the secret once can send any body"
         }
         false => "not signed: nothing authenticates it",
     }
 }
 
-/// What text the secret is.
+/// The text that the secret is.
 pub(super) fn secret(scheme: &Scheme) -> String {
     if let Some(code) = scheme.code() {
         return code.secret_words().to_owned();
@@ -144,7 +145,7 @@ const fn public_key(key: KeyType) -> &'static str {
     }
 }
 
-/// What a delivery is known by in the replay window (SPEC 4).
+/// The identity of a delivery in the replay window (contract: Keys).
 pub(super) fn replay_key(scheme: &Scheme) -> String {
     if scheme.events_repeat {
         return "nothing: two events may be alike, so replay protection is off unless the route asks for it".to_owned();
@@ -154,7 +155,7 @@ pub(super) fn replay_key(scheme: &Scheme) -> String {
             let without = if scheme.event_id_required {
                 ""
             } else {
-                "; without one the signed content"
+                "; without an id the signed content"
             };
             format!("the event's id, {}, which is signed{without}", place(id))
         }
@@ -175,7 +176,8 @@ pub(super) fn replay_key(scheme: &Scheme) -> String {
     }
 }
 
-/// How long a done event is best remembered: not shorter than the provider retries, in whole days, nor than by default.
+/// The advised time for which a done event is remembered: as long as the provider retries, in whole
+/// days, and never shorter than the default.
 pub(super) fn advised_ttl(preset: &Preset) -> Duration {
     let days = preset
         .horizon
@@ -183,17 +185,19 @@ pub(super) fn advised_ttl(preset: &Preset) -> Duration {
     DEFAULT_TTL.max(Duration::from_secs(days * DAY))
 }
 
-/// The same as it is written in a file; `None` where nothing has to be.
+/// The advised time as it is written in a file; `None` where the default is enough.
 pub(super) fn longer_ttl(preset: &Preset) -> Option<String> {
     let ttl = advised_ttl(preset);
     (ttl > DEFAULT_TTL).then(|| written_duration(ttl))
 }
 
-/// Retries and what follows for the replay window.
+/// The retries of the provider, and the `ttl` that follows from them.
 pub(super) fn remembered(preset: &Preset) -> String {
     match (preset.horizon, longer_ttl(preset)) {
-        (None, _) => "for how long it retries is not known; the default `ttl` of 72h is our choice"
-            .to_owned(),
+        (None, _) => {
+            "it is not known for how long it retries; the default `ttl` of 72h is our choice"
+                .to_owned()
+        }
         (Some(horizon), None) => {
             format!(
                 "it retries for {}: the default `ttl` of 72h is enough",
@@ -305,7 +309,7 @@ mod tests {
             ("deepgram", "the body, which nothing signs"),
             (
                 "slack",
-                "the event's id, `/event_id` of the JSON body, which is signed; without one the signed content",
+                "the event's id, `/event_id` of the JSON body, which is signed; without an id the signed content",
             ),
         ];
         for (name, expected) in rows {

@@ -1,4 +1,4 @@
-//! Which providers are shown: every option that is given must hold.
+//! The choice of the providers that are shown: every given option must hold.
 
 use clap::Args;
 
@@ -9,22 +9,22 @@ use crate::scheme::{Algorithm, Scheme};
 /// The options that narrow the list.
 #[derive(Args, Debug, Default)]
 pub(super) struct Filter {
-    /// Only those of one family, as in `body-hmac`
+    /// Only providers of this family, as in `body-hmac`
     #[arg(long, value_parser = family, conflicts_with = "name")]
     family: Option<Family>,
-    /// Only those with this algorithm, as in `ed25519`
+    /// Only providers with this algorithm, as in `ed25519`
     #[arg(long, value_parser = algorithm, conflicts_with = "name")]
     algorithm: Option<Algorithm>,
-    /// Only those whose facts come from others than the provider
+    /// Only providers whose facts do not come from the provider itself
     #[arg(long, conflicts_with = "name")]
     unconfirmed: bool,
-    /// Only those that make sure of the endpoint before they deliver
+    /// Only providers that ask the endpoint for an answer before they deliver
     #[arg(long, conflicts_with = "name")]
     handshake: bool,
-    /// Only those whose signature does not cover the body
+    /// Only providers whose signature does not cover the body
     #[arg(long, conflicts_with = "name")]
     unsigned_body: bool,
-    /// Only those whose name, other names or headers hold this text
+    /// Only providers whose name, other names or headers hold this text
     #[arg(long, value_name = "TEXT", conflicts_with = "name")]
     search: Option<String>,
 }
@@ -48,7 +48,8 @@ impl Filter {
             })
     }
 
-    /// Whether a provider that is no preset is shown: nothing but its name is known.
+    /// Whether a provider without a preset is shown. Only its name is known, so no other option
+    /// matches it.
     pub(super) fn takes_unsupported(&self, other: &Unsupported) -> bool {
         let asks_more = self.family.is_some()
             || self.algorithm.is_some()

@@ -13,7 +13,7 @@ use crate::scheme::ProviderCode;
 use crate::scheme::handshake::Handshake;
 use crate::wire::head::FieldName;
 
-/// A preset.
+/// The object of a preset.
 pub(super) fn object(preset: &Preset) -> Value {
     let scheme = &preset.scheme;
     let place = |place: &Option<Place>| match place {
@@ -111,7 +111,7 @@ pub(super) fn object(preset: &Preset) -> Value {
     map(members)
 }
 
-/// A provider that is no preset.
+/// The object of a provider without a preset.
 pub(super) fn unsupported(other: &Unsupported) -> Value {
     map([
         ("id", other.name.clone().into()),

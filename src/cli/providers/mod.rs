@@ -1,6 +1,8 @@
-//! `verigate providers`: the presets of this version, what is known of each, and a route to copy (SPEC 7).
+//! `verigate providers`: the presets of this version, the facts about each, and a route to copy
+//! (contract: Command line).
 //!
-//! What is said in words is in [`facts`] and [`handshakes`], from the schemes themselves; here is who is shown and how.
+//! `facts` and `places` put the facts into words, read from the schemes themselves. `filter`
+//! decides which providers are shown; `tables`, `page` and `json` write them.
 
 mod facts;
 mod filter;
@@ -21,17 +23,17 @@ use crate::config::presets::{Preset, Unsupported};
 /// Arguments of `providers`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "A sender that is not listed is spelled out in [route.scheme].\n\n\
-    --json prints an array of objects, or with NAME one; those with `\"supported\": false` come last\n\
+    after_help = "A sender that is not listed can be described in [route.scheme].\n\n\
+    --json prints an array of objects, or with NAME an object; those with `\"supported\": false` come last\n\
     and have a `reason`. Exit status: 0 shown, 1 nothing found, 2 no such provider.\n\n\
     Examples:\n  verigate providers itellico > verigate.toml\n  verigate providers --family token --json"
 )]
 pub(super) struct Providers {
-    /// Show what is known of this one, and a route for it in TOML
+    /// Show all facts about this provider, and a route for it in TOML
     name: Option<String>,
     #[command(flatten)]
     filter: Filter,
-    /// Print JSON: an array, or one object
+    /// Print JSON: an array, or with NAME an object
     #[arg(long)]
     json: bool,
     /// Print docs/providers.md
@@ -40,7 +42,7 @@ pub(super) struct Providers {
 }
 
 impl Providers {
-    /// Prints the list, or one preset.
+    /// Prints the list, or a single preset.
     pub(super) fn run(&self) -> Exit {
         if let Some(name) = &self.name {
             return self.one(name);
@@ -66,7 +68,7 @@ impl Providers {
                 .to_string(),
             );
         } else if shown.is_empty() && others.is_empty() {
-            note("verigate: no provider is like that");
+            note("verigate: no provider matches these options");
         } else {
             print(&tables::list(&shown, &others));
         }
@@ -93,7 +95,8 @@ impl Providers {
     }
 }
 
-/// What to tell somebody whose provider has no such name.
+/// The message for a name that no provider has: a similar name, or the reason why there is no
+/// preset.
 fn unknown(name: &str) -> String {
     let part = name.to_ascii_lowercase();
     let is_unsupported = presets::unsupported()

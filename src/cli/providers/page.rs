@@ -1,4 +1,5 @@
-//! All that is known of one provider, as a file to start from: facts as comments, a route, and its scheme.
+//! The page about a provider, which is a file to start from: facts as comments, a route, and the
+//! scheme.
 
 use super::facts;
 use super::places::{place, signature, timestamp};
@@ -7,7 +8,7 @@ use crate::config::presets::Preset;
 use crate::config::takes_public_keys;
 use crate::scheme::Handshake;
 
-/// The whole page; loads as a configuration once its secret is set.
+/// The whole page. It loads as a configuration once the secret is set.
 pub(super) fn page(preset: &Preset) -> String {
     let facts = comments(preset);
     let scheme = preset
@@ -30,7 +31,7 @@ pub(super) fn page(preset: &Preset) -> String {
     .join("\n")
 }
 
-/// What is known, a line each.
+/// The facts, one per line.
 fn comments(preset: &Preset) -> Vec<String> {
     let scheme = &preset.scheme;
     let mut lines = vec![format!("# {}: {}", preset.title, facts::status(preset))];
@@ -42,7 +43,7 @@ fn comments(preset: &Preset) -> Vec<String> {
     if !preset.is_documented() {
         line(
             "unconfirmed",
-            "these facts come from others than the provider: try it in shadow mode (`enforce = false`) first",
+            "these facts do not come from the provider itself: try the route in shadow mode (`enforce = false`) first",
         );
     }
     if !preset.proved {
@@ -91,7 +92,7 @@ fn comments(preset: &Preset) -> Vec<String> {
     lines
 }
 
-/// The route, with what this provider needs besides.
+/// The route, with the further keys that this provider needs.
 fn route(preset: &Preset) -> String {
     let Preset { name, scheme, .. } = preset;
     let variable: String = name
@@ -120,7 +121,7 @@ fn route(preset: &Preset) -> String {
     ];
     if scheme.handshake.is_some_and(Handshake::brings_secret) {
         lines.push(
-            "# The handshake brings the secret; to have the gateway keep it, in a file that is not there yet:"
+            "# The handshake brings the secret. The gateway can keep it, in a file that must not exist yet:"
                 .to_owned(),
         );
         lines.push(format!("# secrets = [\"learn:{name}.secret\"]"));
@@ -128,7 +129,7 @@ fn route(preset: &Preset) -> String {
     lines.push("upstream = \"http://127.0.0.1:3000\"".to_owned());
     if scheme.signs_url() {
         lines.push(
-            "# The URL is signed: write where the provider calls, whole if it is signed without its query.".to_owned(),
+            "# The URL is signed: write the origin that the provider calls, or the whole URL if a proxy changes its path.".to_owned(),
         );
         lines.push("public_url = \"https://hooks.example.com\"".to_owned());
     }

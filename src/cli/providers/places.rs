@@ -1,4 +1,5 @@
-//! Where a delivery has its parts, in words: signature, timestamp, id. And which headers are read at all.
+//! The places of a delivery's parts in words (signature, timestamp, id), and the headers that a
+//! scheme reads.
 
 use crate::notation::json::Pointer;
 use crate::scheme::ProviderCode;
@@ -41,7 +42,7 @@ pub(super) fn headers(scheme: &Scheme) -> Vec<String> {
     all
 }
 
-/// Where the signature stands and how it is written.
+/// The place of the signature, and how it is written.
 pub(super) fn signature(scheme: &Scheme) -> String {
     match &scheme.proof {
         ProofBy::Code(code) => match code.headers() {
@@ -111,7 +112,8 @@ fn in_headers_or_body(headers: &[FieldName], json: Option<&Pointer>) -> String {
     format!("header {}", names.join(" or "))
 }
 
-/// How several signatures are listed.
+/// The list in which signatures are written, in words; empty where a header holds a single
+/// signature.
 fn listed(items: &Items, algorithm: Algorithm) -> String {
     let separator = items
         .separator
@@ -132,7 +134,7 @@ fn listed(items: &Items, algorithm: Algorithm) -> String {
     format!("{separator}, labelled {}", labels.join(" or "))
 }
 
-/// Where the timestamp stands, how it is written, and when it is made.
+/// The place of the timestamp, how it is written, and when it is made.
 pub(super) fn timestamp(scheme: &Scheme) -> String {
     let made = match scheme.stamped() {
         Stamped::Attempt => "; new for each attempt",
@@ -178,7 +180,7 @@ fn timestamp_place(place: &TimestampPlace) -> String {
     format!("{at}, {}", place.unit.name())
 }
 
-/// A place of id, type or account.
+/// The place of id, type or account.
 pub(super) fn place(place: &Place) -> String {
     match place {
         Place::Header(name) => format!("header `{}`", canonical(name)),

@@ -6,7 +6,7 @@ use crate::cli::output::table;
 use crate::config::presets::{Preset, Unsupported};
 use crate::scheme::handshake::Handshake;
 
-/// For a terminal, those that are no preset below with the reason.
+/// The list for a terminal. Providers without a preset come last, with the reason.
 pub(super) fn list(presets: &[&Preset], others: &[&Unsupported]) -> String {
     let mut parts = Vec::new();
     if !presets.is_empty() {
@@ -51,7 +51,7 @@ fn why(other: &Unsupported) -> String {
     format!("{}{}", other.reason, instead.unwrap_or_default())
 }
 
-/// The text of docs/providers.md around its tables.
+/// The text of docs/providers.md above its first table.
 const ABOVE: &str = "\
 # Providers
 

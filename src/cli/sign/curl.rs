@@ -1,4 +1,5 @@
-//! A signed request as a command to paste: quoted for a POSIX shell, told to curl so that it changes nothing.
+//! A signed request as a command to paste, quoted for a POSIX shell, with the options that keep
+//! curl from changing it.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -17,9 +18,9 @@ pub(super) struct Signed<'s> {
 }
 
 impl Signed<'_> {
-    /// A command for a POSIX shell that sends exactly this.
+    /// A command for a POSIX shell that sends exactly this request.
     pub(super) fn curl(&self, file: &Path, body: &[u8]) -> anyhow::Result<String> {
-        // curl reads brackets and dot segments of a URL as its own business unless told otherwise.
+        // Without these options curl interprets brackets and dot segments of a URL itself.
         let mut command = format!(
             "curl -sS --globoff --path-as-is -X {} {}",
             quoted(self.method),
@@ -41,13 +42,14 @@ impl Signed<'_> {
         for (name, value) in &self.headers {
             put_header(&mut command, name, value);
         }
-        // `--data-binary` takes a text that begins with `@` for a file, `--data-raw` does not; neither changes a byte.
+        // `--data-binary` takes a text that begins with `@` for a file, `--data-raw` does not.
+        // Neither changes a byte.
         let data = if is_stdin(file) {
             let text = std::str::from_utf8(body)
                 .ok()
                 .filter(|text| !text.contains('\0'));
             let text =
-                text.context("the body is not text that can stand in a command: name it as a file with `--body FILE`")?;
+                text.context("the body is not text that a command can hold: name it as a file with `--body FILE`")?;
             format!("--data-raw {}", quoted(text))
         } else {
             let path = file

@@ -1,6 +1,8 @@
-//! `verigate sign`: the headers that make a body a valid delivery, or a whole command that sends it (SPEC 7).
+//! `verigate sign`: the headers that make a body a valid delivery, or a whole command that sends it
+//! (contract: Command line).
 //!
-//! Prints neither the secret nor anything else of the configuration, but where the secret itself is what is sent.
+//! Never prints the secret or another value of the configuration, except where the scheme sends the
+//! secret itself.
 
 mod curl;
 
@@ -39,19 +41,19 @@ use crate::wire::head::{FieldName, Head};
 pub(super) struct Sign {
     #[command(flatten)]
     by: By,
-    /// The body [- for stdin]
+    /// The file with the body [- for stdin]
     #[arg(long, value_name = "FILE", default_value = "-")]
     body: PathBuf,
     /// The event id, where the scheme has a header for it [default: a random one]
     #[arg(long)]
     id: Option<String>,
-    /// When it is signed, in Unix seconds [default: now]
+    /// The time of the signature, in Unix seconds [default: now]
     #[arg(long, value_name = "UNIX")]
     at: Option<i64>,
-    /// The method it will have
+    /// The method of the request
     #[arg(long, default_value = "POST")]
     method: String,
-    /// The URL it will be sent to; needed where it is signed, and for --curl [default: the route's]
+    /// The URL to send to; needed where the scheme signs it, and for --curl [default: the route's]
     #[arg(long)]
     url: Option<String>,
     /// A further header, for schemes that sign one; may be given several times
@@ -63,7 +65,7 @@ pub(super) struct Sign {
 }
 
 impl Sign {
-    /// Signs the body and prints.
+    /// Signs the body and prints the result.
     pub(super) fn run(&self) -> Exit {
         match self.try_run() {
             Ok(text) => {
@@ -96,12 +98,12 @@ impl Sign {
         }
         if self.curl && given.is_none() && !self.by.is_route() {
             bail!(
-                "`--curl` sends it, but where to? Name it, as in `--url http://127.0.0.1:8080/webhooks/x`"
+                "`--curl` needs a URL to send to: name it, as in `--url http://127.0.0.1:8080/webhooks/x`"
             );
         }
         if depends_on_path && given.is_none() && !self.by.is_route() {
             bail!(
-                "this scheme signs the URL or its path: name the one that the provider calls with `--url`"
+                "this scheme signs the URL or its path: name with `--url` the URL that the provider calls"
             );
         }
         let target = given.map_or_else(|| subject.path.clone(), |(_, target)| target);
@@ -109,10 +111,10 @@ impl Sign {
         let url = origin.unwrap_or_else(|| subject.gateway.clone()) + &target;
         if scheme.signs_url() && subject.settings.public_url.is_none() {
             bail!(
-                "this scheme signs the URL: name the one that the provider calls, host and all, with `--url`"
+                "this scheme signs the URL: name with `--url` the whole URL that the provider calls, host included"
             );
         }
-        // As hexadecimal digits both halves of a pair look alike.
+        // Written in hexadecimal digits, a private and a public key look alike.
         if self.by.is_route() && takes_public_keys(scheme) && public_half(scheme, secret).is_some()
         {
             bail!("cannot sign: {OF_A_ROUTE}");
@@ -145,7 +147,7 @@ impl Sign {
             .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let head = Head::from_parts(&self.method, &target, lines).map_err(|refusal| {
             anyhow!(
-                "no HTTP request can be like this: {}; see `--url`, `--method` and `--header`",
+                "this cannot be an HTTP request: {}; see `--url`, `--method` and `--header`",
                 refusal.why
             )
         })?;
@@ -173,7 +175,7 @@ impl Sign {
         .curl(&self.body, &body)
     }
 
-    /// Why it cannot be signed, and what would help.
+    /// The reason why the delivery cannot be signed, with help.
     fn cannot(&self, fault: &SignError, subject: &Subject) -> anyhow::Error {
         let help = match fault {
             SignError::Header(name) => format!(": add it, as in `--header '{name}: VALUE'`"),
@@ -185,9 +187,10 @@ impl Sign {
         anyhow!("cannot sign: {fault}{help}")
     }
 
-    /// The id to put into its header or token: the one given, a random one where none is, nothing where neither has one.
+    /// The id for the header or the token: the given id, or a random id if none was given. `None`
+    /// where the scheme has no place for an id.
     fn id(&self, subject: &Subject) -> anyhow::Result<Option<String>> {
-        // Code of its own has a header for an id that is no event's.
+        // Some providers' code has a header for an id that is not the event's.
         let is_own = subject.scheme.code().is_some_and(ProviderCode::has_own_id);
         let random_id = || {
             let mut random = [0; 12];
@@ -211,7 +214,7 @@ impl Sign {
         }
     }
 
-    /// Whether `--header` names this one.
+    /// Whether `--header` gives this header.
     fn names(&self, name: &FieldName) -> bool {
         self.header.iter().any(|line| {
             line.split(':')
@@ -223,8 +226,8 @@ impl Sign {
 
 const OF_A_ROUTE: &str = "the route has the public key: sign with `--provider` or `--scheme`, and the private key as `--secret`";
 
-/// Says on standard error what the signer should know: what a gateway would answer to this delivery, by the verifier of
-/// live traffic, and what the key is.
+/// Tells the signer, on standard error, how a gateway would answer this delivery (judged by the
+/// verifier of live traffic), and how the key is used.
 fn remark(subject: &Subject, secret: &Secret, head: &Head, body: &[u8], now: Now) {
     let scheme = &subject.scheme;
     if scheme.is_credential() {

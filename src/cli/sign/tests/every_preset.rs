@@ -1,5 +1,6 @@
-//! `sign` against the verifier of live traffic, over all presets: what one makes the other takes, a body that was
-//! changed is refused where the signature covers it, and what cannot be signed is written down here.
+//! `sign` against the verifier of live traffic, over all presets: the verifier accepts the
+//! deliveries that `sign` makes, a changed body is refused where the signature covers it, and
+//! presets that cannot be signed are listed here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +46,7 @@ struct Sample {
 }
 
 impl Sample {
-    /// With all that the scheme takes from body and headers.
+    /// The delivery with all parts that the scheme takes from body and headers.
     fn of(scheme: &Scheme) -> Self {
         let named = scheme.parts().iter().filter_map(|part| match part {
             Part::Header(name) => Some((name.as_str().to_owned(), "a-nonce".to_owned())),
@@ -143,7 +144,7 @@ fn verifier(scheme: &Scheme, secret: &str) -> Verifier {
     Verifier::new(Arc::new(scheme.clone()), vec![named(secret)], settings).unwrap()
 }
 
-/// What becomes of a delivery, by `begin` and `finish`.
+/// The result of a delivery, by `begin` and `finish`.
 fn judge(verifier: &Verifier, headers: &[(String, String)], body: &[u8]) -> Result<(), Refusal> {
     let lines = headers
         .iter()
@@ -158,7 +159,8 @@ fn judge(verifier: &Verifier, headers: &[(String, String)], body: &[u8]) -> Resu
     verification.finish(body, now).map(|_| ())
 }
 
-/// What is wrong with what `sign` makes for a scheme; the secret that verifies is another where a private key signs.
+/// The problems of the deliveries that `sign` makes for a scheme with the secret `signs`.
+/// `verifies` is the verifier's secret: the public key where a private key signs.
 fn faults_of(scheme: &Scheme, signs: &str, verifies: &str) -> Result<Vec<String>, SignError> {
     let mut wrong = Vec::new();
     let sample = Sample::of(scheme);
@@ -167,7 +169,7 @@ fn faults_of(scheme: &Scheme, signs: &str, verifies: &str) -> Result<Vec<String>
     if let Err(refusal) = judge(&verifier, &headers, &sample.body) {
         wrong.push(format!("is refused as signed: {refusal}"));
     }
-    // A bit of every byte: what the body says must not change by one.
+    // Flips a bit of every byte: no byte of the body may change unnoticed.
     for place in 0..sample.body.len() {
         let mut changed = sample.body.clone();
         changed[place] ^= 1;
@@ -175,12 +177,13 @@ fn faults_of(scheme: &Scheme, signs: &str, verifies: &str) -> Result<Vec<String>
         if scheme.covers_body() && is_taken {
             wrong.push(format!("is taken with byte {place} of the body changed"));
         }
-        // The first one is a bracket, without which values of the body cannot be found.
+        // The byte in the middle is judged. The first byte is a bracket, without which values of
+        // the body cannot be found.
         if !scheme.covers_body() && place == sample.body.len() / 2 && !is_taken {
             wrong.push("covers the body, and says that it does not".to_owned());
         }
     }
-    // Each header that was made matters, but for an id that nothing signs.
+    // Every header that was made matters, except an id that is not signed.
     let unsigned_id = if scheme.id_is_signed() {
         None
     } else {
@@ -198,7 +201,7 @@ fn faults_of(scheme: &Scheme, signs: &str, verifies: &str) -> Result<Vec<String>
     Ok(wrong)
 }
 
-/// The private key's text, where one signs.
+/// The secret that signs: the private key, where the scheme has pairs of keys.
 fn signing_secret(scheme: &Scheme) -> &'static str {
     let is_ed25519 = scheme.algorithm().kind() == Kind::Public(PublicAlgorithm::Ed25519);
     if is_ed25519 {

@@ -26,7 +26,7 @@ timestamp = { header = "X-Timestamp" }
 event_id = { header = "X-Id" }
 "#;
 
-/// What `sign --route any` prints for an empty object, or why it does not.
+/// The output of `sign --route any` for an empty object, or the error.
 fn printed(more: &[&str]) -> Result<String, String> {
     let folder = tempfile::tempdir().unwrap();
     let (config, body) = (
@@ -54,7 +54,7 @@ fn printed(more: &[&str]) -> Result<String, String> {
 
 #[test]
 fn headers_are_printed_one_a_line_with_an_id_of_their_own_unless_one_is_given() {
-    // printf 'e1.1750000000.{}' | openssl dgst -sha256 -hmac secret
+    // The MAC is that of `printf 'e1.1750000000.{}' | openssl dgst -sha256 -hmac secret`.
     let mac = "fffba51d769dcb6554d1ecb99c83bd5e70de40b5cedf11b4b976846463cb83b6";
     let expected = format!("X-Id: e1\nX-Timestamp: 1750000000\nX-Signature: {mac}");
     assert_eq!(printed(&["--id", "e1"]), Ok(expected));
