@@ -1,8 +1,8 @@
 //! The last step of a verification: once the body is complete, keys, forms of the body and
 //! signatures are tried.
 //!
-//! A delivery is refused only after every active key was tried. A proof holds the form of the body
-//! that was signed.
+//! A signature counts as bad only after every active key was tried. A proof holds the form of the
+//! body that was signed.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -23,8 +23,8 @@ pub struct Verification {
     pub(super) parts: HeadParts,
     pub(super) at: Option<UnixMillis>,
     pub(super) window: Window,
-    // The running hash. `None` if the first active key makes no digest, or the signed content is
-    // not known before the whole body is.
+    // The running hash. `None` if no key is active, if the first active key makes no digest, or if
+    // hashing cannot begin before the body is complete.
     pub(super) running: Option<Running>,
 }
 
