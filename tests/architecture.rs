@@ -18,6 +18,8 @@ mod citations;
 mod documents;
 #[path = "architecture/keys.rs"]
 mod keys;
+#[path = "architecture/links.rs"]
+mod links;
 #[path = "architecture/loops.rs"]
 mod loops;
 #[path = "architecture/reader.rs"]

@@ -7,7 +7,7 @@ use std::process::Command;
 use verigate::telemetry::descriptions::DESCRIPTIONS;
 use verigate::verdict::Code;
 
-use crate::reader::comments;
+use crate::reader::{comments, is_word};
 use crate::{nothing, read, rust_files};
 
 /// The pages that comments cite.
@@ -199,4 +199,25 @@ fn every_scheme_of_the_page_of_schemes_loads() {
         }
     }
     nothing(&wrong, "schemes in docs/schemes.md that do not load");
+}
+
+/// Pages that are not in the repository.
+const ELSEWHERE: [&str; 3] = ["SPEC", "SCHEMES", "ATTACKS"];
+
+#[test]
+fn no_comment_cites_a_page_that_is_not_in_the_repository() {
+    let mut wrong = Vec::new();
+    let is_here = |path: &str| !path.ends_with("architecture/citations.rs");
+    for (path, text) in rust_files().iter().filter(|(path, _)| is_here(path)) {
+        for (line, comment) in comments(text) {
+            let mut words = comment.split(|c: char| !is_word(c));
+            if let Some(page) = words.find(|word| ELSEWHERE.contains(word)) {
+                wrong.push(format!("{path}:{line} cites {page}"));
+            }
+        }
+    }
+    nothing(
+        &wrong,
+        "cite docs/contract.md and docs/schemes.md by title, and rows of docs/attacks.md by name",
+    );
 }

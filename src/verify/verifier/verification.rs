@@ -1,18 +1,13 @@
 //! A delivery between its head and its proof.
 
-use std::sync::Arc;
-
 use super::Verifier;
 use super::keys::Keyed;
-use super::proof::Proof;
-use super::proving;
 use super::signatures::Signatures;
 use crate::clock::{Now, UnixMillis};
 use crate::key::digest::Mac;
 use crate::notation::timestamp::Window;
 use crate::scheme::code::Begun;
 use crate::scheme::content::SignedContent;
-use crate::verdict::{Code, Refusal};
 use crate::verify::jwt::Token;
 use crate::wire::head::Head;
 
@@ -103,38 +98,4 @@ impl Verification {
             running.body_bytes += chunk.len();
         }
     }
-
-    /// Compares the digest of the body that [`update`](Self::update) has hashed with the
-    /// signatures. If they differ, hashes `body` again with every other key that is active at
-    /// `now`, in every form in which the body may have been signed. A `body` that was never given
-    /// to `update` is hashed here.
-    ///
-    /// `body` must be the bytes given to `update`, one chunk after the other: the proof speaks of
-    /// the bytes that were hashed.
-    ///
-    /// # Errors
-    /// `bad_signature`, after every active secret was tried, and for signed content that could be
-    /// the challenge of a handshake. Where the signature or the timestamp is in the body, also the
-    /// refusals of [`Verifier::begin`] for these two.
-    pub fn finish(self, body: &[u8], now: Now) -> Result<Proof, Refusal> {
-        let scheme = Arc::clone(&self.verifier.0.scheme);
-        let proof = proving::prove(self, body, now)?;
-        if let Some(handshake) = scheme.handshake {
-            let signed = if scheme.code().is_none() && scheme.covers_body() {
-                proof.signed_body(body)
-            } else {
-                b""
-            };
-            if handshake.forbids(proof.content.before(), signed, proof.content.after()) {
-                return Err(ANSWER_OF_A_HANDSHAKE);
-            }
-        }
-        Ok(proof)
-    }
 }
-
-const ANSWER_OF_A_HANDSHAKE: Refusal = Refusal::because(
-    Code::BadSignature,
-    "the signed content could be the challenge of a handshake, whose answer holds this very \
-     signature, so it proves nothing",
-);
