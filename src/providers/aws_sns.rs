@@ -12,7 +12,7 @@ use crate::notation::encoding::Encoding;
 use crate::notation::json::{Fields, Places, Pointer, Value};
 use crate::notation::timestamp::Unit;
 use crate::scheme::code::{Assertion, Begun, PinnedKey, ProviderCode, RouteFacts, Statement};
-use crate::scheme::handshake::{Asked, Handshake};
+use crate::scheme::handshake::{Asked, Handshake, SmallBody};
 use crate::scheme::{Algorithm, Place, Stamped};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
@@ -84,8 +84,8 @@ impl Handshake for AwsSns {
         "a signed `SubscriptionConfirmation` is forwarded: your app or you confirm it"
     }
 
-    fn in_proved(&self, _head: &Head, body: &[u8]) -> Result<Option<Asked>, Refusal> {
-        match KIND.read(body) {
+    fn in_proved(&self, _head: &Head, body: SmallBody<'_>) -> Result<Option<Asked>, Refusal> {
+        match KIND.read(body.bytes()) {
             Some([kind]) if kind.is("SubscriptionConfirmation") => Ok(Some(Asked::ForApp)),
             _ => Ok(None),
         }
@@ -103,6 +103,10 @@ impl ProviderCode for AwsSns {
 
     fn secret_words(&self) -> &'static str {
         "the signing certificate of your region (PEM), or its public key"
+    }
+
+    fn covers_body(&self) -> bool {
+        true
     }
 
     fn timestamp_words(&self) -> Option<&'static str> {

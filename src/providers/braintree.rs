@@ -64,6 +64,10 @@ impl ProviderCode for Braintree {
         "`PUBLIC_KEY:PRIVATE_KEY`"
     }
 
+    fn covers_body(&self) -> bool {
+        true
+    }
+
     fn algorithm(&self) -> Algorithm {
         Algorithm::HmacSha1
     }
@@ -110,7 +114,7 @@ impl Handshake for Braintree {
 
     fn in_head(&self, head: &Head) -> Result<Option<Asked>, Refusal> {
         match query::parameter_of(head, "GET", "bt_challenge")? {
-            Some(challenge) => Ok(Some(Asked::Mac(Challenge::new(&FORMULA, &challenge)?))),
+            Some(challenge) => Ok(Some(Asked::Mac(Challenge::new(self, &challenge)?))),
             None => Ok(None),
         }
     }

@@ -4,7 +4,7 @@
 use once_cell::sync::Lazy;
 
 use crate::notation::json::{Field, Fields};
-use crate::scheme::handshake::{Asked, Handshake, Reply};
+use crate::scheme::handshake::{Asked, Handshake, Reply, SmallBody};
 use crate::verdict::Refusal;
 use crate::wire::head::Head;
 
@@ -18,9 +18,9 @@ pub(super) struct Events;
 
 static FIELDS: Lazy<Fields<1>> = Lazy::new(|| Fields::at(["/type"]));
 
-fn is_ping(body: &[u8], kind: &str) -> bool {
+fn is_ping(body: SmallBody<'_>, kind: &str) -> bool {
     FIELDS
-        .read(body)
+        .read(body.bytes())
         .is_some_and(|[field]| field == Field::Integer(kind.to_owned()))
 }
 
@@ -34,11 +34,11 @@ impl Handshake for Interactions {
          purpose gets 401"
     }
 
-    fn in_proved(&self, _head: &Head, body: &[u8]) -> Result<Option<Asked>, Refusal> {
+    fn in_proved(&self, _head: &Head, body: SmallBody<'_>) -> Result<Option<Asked>, Refusal> {
         Ok(is_ping(body, "1").then(|| Asked::Echo(Reply::raw_json(r#"{"type":1}"#.to_owned()))))
     }
 
-    fn is_probe(&self, body: &[u8]) -> bool {
+    fn is_probe(&self, body: SmallBody<'_>) -> bool {
         is_ping(body, "1")
     }
 }
@@ -52,11 +52,11 @@ impl Handshake for Events {
         "a signed PING (type 0) is answered 204; a PING that is signed wrongly on purpose gets 401"
     }
 
-    fn in_proved(&self, _head: &Head, body: &[u8]) -> Result<Option<Asked>, Refusal> {
+    fn in_proved(&self, _head: &Head, body: SmallBody<'_>) -> Result<Option<Asked>, Refusal> {
         Ok(is_ping(body, "0").then(|| Asked::Echo(Reply::empty(204))))
     }
 
-    fn is_probe(&self, body: &[u8]) -> bool {
+    fn is_probe(&self, body: SmallBody<'_>) -> bool {
         is_ping(body, "0")
     }
 }

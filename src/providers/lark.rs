@@ -10,7 +10,7 @@ use once_cell::sync::Lazy;
 use super::reading::echo;
 use crate::key::secret::SecretText;
 use crate::notation::json::{Field, Fields};
-use crate::scheme::handshake::{Asked, Handshake, Reply};
+use crate::scheme::handshake::{Asked, Handshake, Reply, SmallBody};
 use crate::verdict::Refusal;
 use crate::wire::head::Head;
 
@@ -47,7 +47,7 @@ impl Handshake for Lark {
         true
     }
 
-    fn in_body(&self, body: &[u8]) -> Result<Option<Asked>, Refusal> {
+    fn in_body(&self, body: SmallBody<'_>) -> Result<Option<Asked>, Refusal> {
         if is_encrypted(body) {
             Ok(Some(Asked::ForApp))
         } else {
@@ -55,14 +55,14 @@ impl Handshake for Lark {
         }
     }
 
-    fn in_proved(&self, _head: &Head, body: &[u8]) -> Result<Option<Asked>, Refusal> {
+    fn in_proved(&self, _head: &Head, body: SmallBody<'_>) -> Result<Option<Asked>, Refusal> {
         in_clear(body)
     }
 }
 
 /// The handshake in a body that is not encrypted.
-fn in_clear(body: &[u8]) -> Result<Option<Asked>, Refusal> {
-    match FIELDS.read(body) {
+fn in_clear(body: SmallBody<'_>) -> Result<Option<Asked>, Refusal> {
+    match FIELDS.read(body.bytes()) {
         Some([kind, challenge, token]) if kind.is("url_verification") => {
             let reply = Reply::json([("challenge", &*echo(challenge.bytes())?)]);
             Ok(Some(Asked::Guarded {
@@ -76,8 +76,8 @@ fn in_clear(body: &[u8]) -> Result<Option<Asked>, Refusal> {
 
 /// Whether the body is an object whose `encrypt` is base64 of an initial vector and at least a
 /// whole block, together at most [`MAX_ENCRYPTED`] bytes.
-fn is_encrypted(body: &[u8]) -> bool {
-    let Some([Field::Text(text)]) = ENCRYPTED.read(body) else {
+fn is_encrypted(body: SmallBody<'_>) -> bool {
+    let Some([Field::Text(text)]) = ENCRYPTED.read(body.bytes()) else {
         return false;
     };
     STANDARD.decode(text).is_ok_and(|bytes| {

@@ -5,7 +5,7 @@ use once_cell::sync::Lazy;
 
 use super::reading::echo;
 use crate::notation::json::{Field, Fields};
-use crate::scheme::handshake::{Asked, Handshake, Reply};
+use crate::scheme::handshake::{Asked, Handshake, Reply, SmallBody};
 use crate::verdict::Refusal;
 use crate::wire::head::Head;
 
@@ -28,8 +28,8 @@ impl Handshake for Monday {
         true
     }
 
-    fn in_body(&self, body: &[u8]) -> Result<Option<Asked>, Refusal> {
-        match FIELDS.read(body) {
+    fn in_body(&self, body: SmallBody<'_>) -> Result<Option<Asked>, Refusal> {
+        match FIELDS.read(body.bytes()) {
             Some([challenge, Field::Absent]) if challenge != Field::Absent => Ok(Some(
                 Asked::Echo(Reply::json([("challenge", &*echo(challenge.bytes())?)])),
             )),
@@ -37,7 +37,7 @@ impl Handshake for Monday {
         }
     }
 
-    fn in_proved(&self, _head: &Head, body: &[u8]) -> Result<Option<Asked>, Refusal> {
+    fn in_proved(&self, _head: &Head, body: SmallBody<'_>) -> Result<Option<Asked>, Refusal> {
         self.in_body(body)
     }
 }

@@ -4,7 +4,7 @@ use once_cell::sync::Lazy;
 
 use super::reading::brought;
 use crate::notation::json::{Field, Fields};
-use crate::scheme::handshake::{Asked, Handshake, Reply};
+use crate::scheme::handshake::{Asked, Handshake, Reply, SmallBody};
 use crate::verdict::Refusal;
 
 /// Notion's handshake.
@@ -32,8 +32,8 @@ impl Handshake for Notion {
         true
     }
 
-    fn in_body(&self, body: &[u8]) -> Result<Option<Asked>, Refusal> {
-        match FIELDS.read(body) {
+    fn in_body(&self, body: SmallBody<'_>) -> Result<Option<Asked>, Refusal> {
+        match FIELDS.read(body.bytes()) {
             Some([token, rest @ ..])
                 if token != Field::Absent && rest.iter().all(|field| *field == Field::Absent) =>
             {

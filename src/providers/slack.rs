@@ -4,7 +4,7 @@ use once_cell::sync::Lazy;
 
 use super::reading::echo;
 use crate::notation::json::Fields;
-use crate::scheme::handshake::{Asked, Handshake, Reply};
+use crate::scheme::handshake::{Asked, Handshake, Reply, SmallBody};
 use crate::verdict::Refusal;
 use crate::wire::head::Head;
 
@@ -23,8 +23,8 @@ impl Handshake for Slack {
         "a signed `url_verification` is answered with its challenge as text"
     }
 
-    fn in_proved(&self, _head: &Head, body: &[u8]) -> Result<Option<Asked>, Refusal> {
-        match FIELDS.read(body) {
+    fn in_proved(&self, _head: &Head, body: SmallBody<'_>) -> Result<Option<Asked>, Refusal> {
+        match FIELDS.read(body.bytes()) {
             Some([kind, challenge]) if kind.is("url_verification") => {
                 Ok(Some(Asked::Echo(Reply::text(echo(challenge.bytes())?))))
             }

@@ -5,7 +5,7 @@ use once_cell::sync::Lazy;
 
 use super::reading::echo;
 use crate::notation::json::{Field, Fields};
-use crate::scheme::handshake::{Asked, Handshake, Reply};
+use crate::scheme::handshake::{Asked, Handshake, Reply, SmallBody};
 use crate::verdict::Refusal;
 use crate::wire::head::{Found, Head};
 
@@ -28,11 +28,11 @@ impl Handshake for Twitch {
         "a signed `webhook_callback_verification` is answered with its challenge as text"
     }
 
-    fn in_proved(&self, head: &Head, body: &[u8]) -> Result<Option<Asked>, Refusal> {
+    fn in_proved(&self, head: &Head, body: SmallBody<'_>) -> Result<Option<Asked>, Refusal> {
         if head.find_str(MESSAGE_TYPE) != Found::One(b"webhook_callback_verification") {
             return Ok(None);
         }
-        match FIELDS.read(body) {
+        match FIELDS.read(body.bytes()) {
             Some([challenge]) if challenge != Field::Absent => {
                 Ok(Some(Asked::Echo(Reply::text(echo(challenge.bytes())?))))
             }

@@ -38,7 +38,7 @@ impl Handshake for XTwitter {
 
     fn in_head(&self, head: &Head) -> Result<Option<Asked>, Refusal> {
         match query::parameter_of(head, "GET", "crc_token")? {
-            Some(token) => Ok(Some(Asked::Mac(Challenge::new(&FORMULA, &token)?))),
+            Some(token) => Ok(Some(Asked::Mac(Challenge::new(self, &token)?))),
             None => Ok(None),
         }
     }

@@ -4,7 +4,7 @@
 use once_cell::sync::Lazy;
 
 use crate::notation::json::{Field, Fields};
-use crate::scheme::handshake::{Asked, Handshake, Reply};
+use crate::scheme::handshake::{Asked, Handshake, Reply, SmallBody};
 use crate::verdict::Refusal;
 use crate::wire::head::Head;
 
@@ -14,9 +14,9 @@ pub(super) struct Xero;
 
 static FIELDS: Lazy<Fields<2>> = Lazy::new(|| Fields::at(["/events", "/events/0"]));
 
-fn is_without_events(body: &[u8]) -> bool {
+fn is_without_events(body: SmallBody<'_>) -> bool {
     FIELDS
-        .read(body)
+        .read(body.bytes())
         .is_some_and(|found| found == [Field::Array, Field::Absent])
 }
 
@@ -30,11 +30,11 @@ impl Handshake for Xero {
          with an empty body"
     }
 
-    fn in_proved(&self, _head: &Head, body: &[u8]) -> Result<Option<Asked>, Refusal> {
+    fn in_proved(&self, _head: &Head, body: SmallBody<'_>) -> Result<Option<Asked>, Refusal> {
         Ok(is_without_events(body).then(|| Asked::Echo(Reply::empty(200))))
     }
 
-    fn is_probe(&self, body: &[u8]) -> bool {
+    fn is_probe(&self, body: SmallBody<'_>) -> bool {
         is_without_events(body)
     }
 

@@ -6,7 +6,7 @@ use once_cell::sync::Lazy;
 use crate::key::digest::DigestAlgorithm;
 use crate::notation::encoding::Encoding;
 use crate::notation::json::Fields;
-use crate::scheme::handshake::{Asked, Challenge, Formula, Handshake, MAX_TEXT, Reply};
+use crate::scheme::handshake::{Asked, Challenge, Formula, Handshake, MAX_TEXT, Reply, SmallBody};
 use crate::verdict::Refusal;
 use crate::wire::head::Head;
 
@@ -43,10 +43,10 @@ impl Handshake for Zoom {
         Some(&FORMULA)
     }
 
-    fn in_proved(&self, _head: &Head, body: &[u8]) -> Result<Option<Asked>, Refusal> {
-        match FIELDS.read(body) {
+    fn in_proved(&self, _head: &Head, body: SmallBody<'_>) -> Result<Option<Asked>, Refusal> {
+        match FIELDS.read(body.bytes()) {
             Some([event, token]) if event.is("endpoint.url_validation") => {
-                Ok(Some(Asked::Mac(Challenge::new(&FORMULA, token.bytes())?)))
+                Ok(Some(Asked::Mac(Challenge::new(self, token.bytes())?)))
             }
             _ => Ok(None),
         }

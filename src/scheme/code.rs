@@ -116,9 +116,7 @@ pub trait ProviderCode: fmt::Debug + Sync {
     }
 
     /// Whether the signature authenticates the body.
-    fn covers_body(&self) -> bool {
-        true
-    }
+    fn covers_body(&self) -> bool;
 
     /// Whether the provider's URL is signed, so that a `public_url` is needed.
     fn signs_url(&self) -> bool {

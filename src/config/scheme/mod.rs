@@ -63,6 +63,7 @@ pub(super) fn read(
         }
         _ => table.item("jwt"),
     };
+    let has_token = jwt.is_some() || algorithm == Some(Algorithm::Jwt);
     let rule = usable(jwt.clone(), &mut is_usable, |item| {
         jwt::read(item, findings)
     });
@@ -80,16 +81,25 @@ pub(super) fn read(
             &item,
             named.as_ref().zip(algorithm),
         ),
-        (Some(Algorithm::Jwt), None) => by_token(table, findings, &mut mixtures, rule, key),
-        (_, None) if rule.is_some() => by_token(table, findings, &mut mixtures, rule, key),
-        (Some(Algorithm::Token), None) => {
-            by_credential(table, findings, &mut mixtures, CredentialKind::Token, key)
-        }
-        (Some(Algorithm::Basic), None) => {
-            by_credential(table, findings, &mut mixtures, CredentialKind::Basic, key)
-        }
-        (algorithm, None) => by_template(table, findings, algorithm, key),
+        (_, None) if has_token => by_token(table, findings, &mut mixtures, rule, key.clone()),
+        (Some(Algorithm::Token), None) => by_credential(
+            table,
+            findings,
+            &mut mixtures,
+            CredentialKind::Token,
+            key.clone(),
+        ),
+        (Some(Algorithm::Basic), None) => by_credential(
+            table,
+            findings,
+            &mut mixtures,
+            CredentialKind::Basic,
+            key.clone(),
+        ),
+        (algorithm, None) => by_template(table, findings, algorithm, key.clone()),
     };
+    // An unreadable part of any scheme is the only problem to report about it.
+    is_usable &= algorithm.is_some() && key.is_some();
     let covers_body = table.item("covers_body");
     let tolerance = read_tolerance(table, findings, "tolerance");
     let future_tolerance = read_tolerance(table, findings, "future_tolerance");

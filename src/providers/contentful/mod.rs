@@ -71,6 +71,10 @@ impl ProviderCode for Contentful {
         "the signing secret of the space: its bytes are the key"
     }
 
+    fn covers_body(&self) -> bool {
+        true
+    }
+
     fn timestamp_words(&self) -> Option<&'static str> {
         Some("header `x-contentful-timestamp`, milliseconds")
     }

@@ -60,6 +60,10 @@ impl ProviderCode for PlivoV3 {
         "the account's auth token: its bytes are the key"
     }
 
+    fn covers_body(&self) -> bool {
+        true
+    }
+
     fn headers(&self) -> &'static [&'static str] {
         &[SIGNATURES[0], SIGNATURES[1], NONCE]
     }

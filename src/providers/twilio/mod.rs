@@ -71,6 +71,10 @@ impl ProviderCode for Twilio {
         "the account's auth token; `hmac-sha1:` or `hmac-sha256:` in front pins the algorithm"
     }
 
+    fn covers_body(&self) -> bool {
+        true
+    }
+
     fn algorithm(&self) -> Algorithm {
         Algorithm::HmacSha1
     }

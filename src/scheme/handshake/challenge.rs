@@ -6,7 +6,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::Reply;
+use super::{Handshake, Reply};
 use crate::key::digest::{Digest, DigestAlgorithm};
 use crate::verdict::{Code, Refusal};
 
@@ -30,7 +30,9 @@ pub struct Formula {
 impl Formula {
     /// Whether this text is answered.
     pub fn takes(&self, text: &[u8]) -> bool {
-        self.lengths.contains(&text.len()) && text.iter().all(|byte| (self.takes_byte)(*byte))
+        text.len() <= MAX_TEXT
+            && self.lengths.contains(&text.len())
+            && text.iter().all(|byte| (self.takes_byte)(*byte))
     }
 }
 
@@ -51,10 +53,12 @@ impl Challenge {
     ///
     /// # Errors
     /// `malformed_handshake` for any other text.
-    pub fn new(formula: &'static Formula, text: &[u8]) -> Result<Self, Refusal> {
-        if !formula.takes(text) {
-            return Err(NOT_OF_FORM);
-        }
+    pub fn new(handshake: &dyn Handshake, text: &[u8]) -> Result<Self, Refusal> {
+        // By the handshake's own formula, so that whatever is answered is also forbidden to deliveries.
+        let formula = handshake
+            .formula()
+            .filter(|formula| formula.takes(text))
+            .ok_or(NOT_OF_FORM)?;
         let text = std::str::from_utf8(text)
             .map_err(|_| NOT_OF_FORM)?
             .to_owned();

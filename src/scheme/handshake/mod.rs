@@ -56,7 +56,7 @@ pub trait Handshake: fmt::Debug + Sync {
     ///
     /// # Errors
     /// `malformed_handshake` for a request with the handshake's type and another form.
-    fn in_body(&self, _body: &[u8]) -> Result<Option<Asked>, Refusal> {
+    fn in_body(&self, _body: SmallBody<'_>) -> Result<Option<Asked>, Refusal> {
         Ok(None)
     }
 
@@ -64,13 +64,13 @@ pub trait Handshake: fmt::Debug + Sync {
     ///
     /// # Errors
     /// `malformed_handshake` for a delivery with the handshake's type and another form.
-    fn in_proved(&self, _head: &Head, _body: &[u8]) -> Result<Option<Asked>, Refusal> {
+    fn in_proved(&self, _head: &Head, _body: SmallBody<'_>) -> Result<Option<Asked>, Refusal> {
         Ok(None)
     }
 
     /// Whether the provider sends deliveries with this body and a wrong signature on purpose, to
     /// see them refused.
-    fn is_probe(&self, _body: &[u8]) -> bool {
+    fn is_probe(&self, _body: SmallBody<'_>) -> bool {
         false
     }
 
@@ -107,17 +107,29 @@ pub trait Handshake: fmt::Debug + Sync {
     }
 }
 
+/// A body that is small enough for a handshake. Only the methods of `dyn Handshake` make it, so no
+/// handshake is looked for in a larger body.
+#[derive(Clone, Copy, Debug)]
+pub struct SmallBody<'b>(&'b [u8]);
+
+impl<'b> SmallBody<'b> {
+    fn within(limit: usize, body: &'b [u8]) -> Option<Self> {
+        (body.len() <= limit).then_some(Self(body))
+    }
+
+    /// The bytes of the body.
+    pub fn bytes(self) -> &'b [u8] {
+        self.0
+    }
+}
+
 impl dyn Handshake {
     /// As [`Handshake::in_body`]; `None` for a body larger than [`MAX_OPEN_BODY`].
     ///
     /// # Errors
     /// As [`Handshake::in_body`].
     pub fn asked_in_body(&self, body: &[u8]) -> Result<Option<Asked>, Refusal> {
-        if body.len() > MAX_OPEN_BODY {
-            Ok(None)
-        } else {
-            self.in_body(body)
-        }
+        SmallBody::within(MAX_OPEN_BODY, body).map_or(Ok(None), |body| self.in_body(body))
     }
 
     /// As [`Handshake::in_proved`]; `None` for a body larger than [`MAX_SIGNED_BODY`].
@@ -125,16 +137,12 @@ impl dyn Handshake {
     /// # Errors
     /// As [`Handshake::in_proved`].
     pub fn asked_in_proved(&self, head: &Head, body: &[u8]) -> Result<Option<Asked>, Refusal> {
-        if body.len() > MAX_SIGNED_BODY {
-            Ok(None)
-        } else {
-            self.in_proved(head, body)
-        }
+        SmallBody::within(MAX_SIGNED_BODY, body).map_or(Ok(None), |body| self.in_proved(head, body))
     }
 
     /// As [`Handshake::is_probe`]; false for a body larger than [`MAX_SIGNED_BODY`].
     pub fn probes_with(&self, body: &[u8]) -> bool {
-        body.len() <= MAX_SIGNED_BODY && self.is_probe(body)
+        SmallBody::within(MAX_SIGNED_BODY, body).is_some_and(|body| self.is_probe(body))
     }
 
     /// The public key that an answer may name: the [public half](Handshake::public_half) of a
