@@ -53,6 +53,17 @@ const ORDER: [&str; 16] = [
     "cli",
 ];
 
+/// The rooms of the gateway from the bottom up. Each may import the rooms before it.
+const GATEWAY_ORDER: [&str; 7] = [
+    "timer",
+    "client",
+    "upstream",
+    "running",
+    "exchange",
+    "traffic",
+    "operating",
+];
+
 /// The pure rooms: all before `config`.
 fn pure_rooms() -> &'static [&'static str] {
     let first_impure = ORDER.iter().position(|room| *room == "config").unwrap();
@@ -251,6 +262,68 @@ fn imports_go_down_the_ladder_only() {
     nothing(
         &wrong,
         &format!("a room may import those before it in {ORDER:?}"),
+    );
+}
+
+#[test]
+fn imports_go_down_the_rooms_of_the_gateway_only() {
+    let place = |room: &str| GATEWAY_ORDER.iter().position(|known| *known == room);
+    let mut wrong = Vec::new();
+    for source in sources().into_iter().filter(|source| !source.is_test()) {
+        let Some(path) = source.path.strip_prefix("gateway/") else {
+            continue;
+        };
+        let first = path.split('/').next().unwrap_or_default();
+        let Some(own) = place(first.strip_suffix(".rs").unwrap_or(first)) else {
+            continue;
+        };
+        for (line, name) in following(&source.code, "crate::gateway") {
+            if place(&name).is_some_and(|other| other > own) {
+                wrong.push(format!(
+                    "src/{}:{line} imports gateway::{name}",
+                    source.path
+                ));
+            }
+        }
+    }
+    nothing(
+        &wrong,
+        &format!("a room of the gateway may import those before it in {GATEWAY_ORDER:?}"),
+    );
+}
+
+#[test]
+fn one_file_names_the_store_of_claims() {
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| source.room() != "replay") {
+        for (text, line) in source.code.lines().zip(1..) {
+            if text
+                .split(|c| !is_word(c))
+                .any(|word| word == "MemoryWindow")
+            {
+                wrong.push(format!("src/{}:{line} names MemoryWindow", source.path));
+            }
+        }
+    }
+    nothing(
+        &wrong,
+        "`replay::Window` is the name of the store outside of its room",
+    );
+}
+
+#[test]
+fn the_drawing_of_the_ladder_is_that_of_the_imports() {
+    let page = read("ARCHITECTURE.md");
+    let drawing = page.split("```").nth(1).unwrap_or_default();
+    let mut drawn: Vec<&str> = drawing
+        .lines()
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    drawn.reverse();
+    assert_eq!(
+        drawn, ORDER,
+        "the drawing at the top of ARCHITECTURE.md, from the bottom up"
     );
 }
 
