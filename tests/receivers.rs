@@ -1,4 +1,4 @@
-//! Apps in six languages that verify nothing (`receivers/`), behind the gateway: what reaches them is byte for byte what
+//! Six apps in five languages that verify nothing (`receivers/`), behind the gateway: what reaches them is byte for byte what
 //! was signed, and nothing else reaches them (contract: The reference receiver, Forwarding).
 //!
 //! A runtime that is not installed is named on standard error and counts as passed, unless
