@@ -261,7 +261,7 @@ fn a_route_is_told_what_is_wrong() {
             "did you mean `itellico`?",
         ),
         (
-            ROUTE.replace("itellico", "acme"),
+            ROUTE.replace("itellico", "no-such-provider"),
             "any other is spelled out in `[route.scheme]`",
         ),
         (
