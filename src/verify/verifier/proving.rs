@@ -44,7 +44,7 @@ impl Verification {
     /// # Errors
     /// `bad_signature`, after every active secret was tried, and for signed content that could be
     /// the challenge of a handshake. Where the signature or the timestamp is in the body, also the
-    /// refusals of [`Verifier::begin`] for these two.
+    /// refusals of [`Verifier::begin`](super::Verifier::begin) for these two.
     pub fn finish(self, body: &[u8], now: Now) -> Result<Proof, Refusal> {
         let scheme = Arc::clone(&self.verifier.0.scheme);
         let proof = prove(self, body, now)?;
