@@ -395,3 +395,24 @@ fn a_verification_can_be_moved_to_another_thread() {
     is_send_and_owned::<Verification>();
     is_send_and_owned::<Proof>();
 }
+
+#[test]
+fn a_proof_from_before_the_start_is_refused_by_whole_seconds() {
+    let route = verifier(timestamped("{timestamp}.{body}"), vec![secret("s", "k")]);
+    let signed = mac(b"k", &[b"1750000000.", BODY].concat());
+    let lines = [("X-Timestamp", "1750000000"), ("X-Signature", &*signed)];
+    let proof = verify(&route, &lines, BODY, now()).unwrap();
+    let judged = |millis: i64| {
+        let start = UnixMillis(NOW_S * 1000 + millis);
+        route
+            .judge_start(&proof, start)
+            .err()
+            .map(|refusal| refusal.code)
+    };
+    assert_eq!(
+        [judged(-1), judged(0), judged(999)],
+        [None; 3],
+        "the same second, or an older start"
+    );
+    assert_eq!(judged(1000), Some(Code::StaleTimestamp));
+}
