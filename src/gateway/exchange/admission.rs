@@ -22,13 +22,12 @@ use crate::verify::verifier::{Proof, Verification};
 use crate::wire::head::Head;
 
 /// The kind of a request, as far as its head shows it.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "each request has a single value; a box would be an allocation for each delivery"
-)]
 pub(super) enum RequestKind {
     /// A delivery; `None` if its head was refused and shadow mode let the refusal pass.
-    Delivery(Option<Verification>),
+    ///
+    /// The verification is in a box because it is large, and copying it from step to step costs more
+    /// than the allocation.
+    Delivery(Option<Box<Verification>>),
     /// A request without a signature, which may still be a handshake by its body. If it is not,
     /// this is its refusal.
     Unsigned(Refusal),
@@ -40,7 +39,7 @@ impl RequestKind {
     /// The verification that hashes the body while it arrives.
     pub(super) fn verification(&mut self) -> Option<&mut Verification> {
         match self {
-            Self::Delivery(verification) => verification.as_mut(),
+            Self::Delivery(verification) => verification.as_deref_mut(),
             Self::Unsigned(_) | Self::Handshake(_) => None,
         }
     }

@@ -176,7 +176,7 @@ impl<'x> Exchange<'x> {
             return Err(Refusal::from(Code::MethodNotAllowed).into());
         }
         self.check_head(route)?;
-        match route.begin(self.head, now) {
+        match route.begin(self.head, now).map(Box::new) {
             Err(refusal) if handshaking::may_be_in_body(route, self.head, refusal) => {
                 Ok(RequestKind::Unsigned(refusal))
             }
@@ -264,7 +264,7 @@ impl<'x> Exchange<'x> {
     fn prove(
         &mut self,
         route: &RouteState,
-        verification: Option<Verification>,
+        verification: Option<Box<Verification>>,
         body: &Body,
     ) -> Result<Option<Proof>, Refusal> {
         let Some(verification) = verification else {
