@@ -48,7 +48,7 @@ impl RequestKind {
 /// The reason why a request may be forwarded.
 #[expect(
     clippy::large_enum_variant,
-    reason = "each request has a single value; a box would be an allocation for each delivery"
+    reason = "it is returned once and then used in place: a box would be an allocation for nothing"
 )]
 pub(super) enum Admission {
     /// The request is a proved delivery.
