@@ -96,6 +96,13 @@ fn report(config: &Config, wall: UnixMillis) -> String {
         }));
     }
     parts.push(table(&rows));
+    let acknowledged = config.acknowledged_names();
+    if !acknowledged.is_empty() {
+        let row = |(route, names): (&str, Vec<&str>)| [route.to_owned(), names.join(", ")];
+        let titles = ["route", "acknowledges"].map(str::to_owned);
+        let rows = acknowledged.into_iter().map(row).collect();
+        parts.push(table(&[vec![titles], rows].concat()));
+    }
     let keys: Vec<_> = config.routes.iter().flat_map(key_rows).collect();
     if !keys.is_empty() {
         let titles = ["route", "secret", "public key", "fingerprint", "valid"].map(str::to_owned);

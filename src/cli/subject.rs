@@ -227,12 +227,12 @@ fn secret(reference: &str, place: usize) -> anyhow::Result<Secret> {
     let is_named = resolved.name.is_some();
     let name = resolved.name.unwrap_or_else(|| format!("plain-{place}"));
     // A literal is warned about because a file holds it, which does not apply to the command line.
-    for warning in resolved
+    for (_, words) in resolved
         .warnings
         .iter()
         .chain(resolved.exposures.iter().filter(|_| is_named))
     {
-        note(&format!("warning: the secret `{name}` {warning}"));
+        note(&format!("warning: the secret `{name}` {words}"));
     }
     Ok(Secret {
         name,

@@ -11,6 +11,7 @@ use super::route::Draft;
 use super::server::collide;
 use super::units::{written_duration, written_size};
 use super::upstream::Upstream;
+use super::warning::WarningName;
 use super::{Admin, Replay, Route, Server};
 use crate::notation::timestamp::Tolerance;
 use crate::routes::Pattern;
@@ -66,6 +67,7 @@ pub(super) fn judge(
         .and_then(|path| Pattern::parse(None, path).ok());
     for (place, draft) in drafts.iter().enumerate() {
         let (earlier, _) = drafts.split_at(place);
+        findings.enter_route(Some(place));
         unique(draft, earlier, findings);
         if let (Some(health), Some(pattern)) = (&health, &draft.pattern)
             && health.overlaps(pattern)
@@ -93,6 +95,7 @@ pub(super) fn judge(
         budget(draft, server, spans, findings);
         memory(draft, server, window, spans, findings);
     }
+    findings.enter_route(None);
 }
 
 fn unique(draft: &Draft<'_>, earlier: &[Draft<'_>], findings: &mut Findings) {
@@ -183,6 +186,7 @@ fn budget(draft: &Draft<'_>, server: &Server, spans: &Spans, findings: &mut Find
     } else if body > all / 4 {
         findings.warn(
             span,
+            WarningName::MaxBodyShare,
             format!(
                 "route `{}`: `max_body` ({body_text}) is above a quarter of `server.max_buffered` ({all_text}), the most \
                  that one client address may hold: larger bodies are answered `overloaded`",

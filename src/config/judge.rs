@@ -11,6 +11,7 @@ use super::presets;
 use super::public_keys::public_keys;
 use super::reader::{Findings, Table};
 use super::route::{CUSTOM, Draft, Route};
+use super::warning::WarningName;
 use crate::clock::UnixMillis;
 use crate::key::secret::Secret;
 use crate::notation::timestamp::Tolerance;
@@ -47,8 +48,9 @@ pub(super) fn judge(draft: &Draft<'_>, now: UnixMillis, findings: &mut Findings)
         .handshake
         .judge(&route.scheme, &route.secrets, table, findings);
     learning(route, table, findings);
-    for (key, message) in warnings(route, table, now) {
-        findings.warn(place(key), format!("route `{}`: {message}", route.name));
+    for (key, name, message) in warnings(route, table, now) {
+        let message = format!("route `{}`: {message}", route.name);
+        findings.warn(place(key), name, message);
     }
 }
 
@@ -73,45 +75,54 @@ fn learning(route: &Route, table: &Table<'_>, findings: &mut Findings) {
 }
 
 /// Every setting that is allowed but worth a sentence, with the key that the sentence is about.
-fn warnings(route: &Route, table: &Table<'_>, now: UnixMillis) -> Vec<(&'static str, String)> {
+fn warnings(
+    route: &Route,
+    table: &Table<'_>,
+    now: UnixMillis,
+) -> Vec<(&'static str, WarningName, String)> {
     let scheme = &route.scheme;
-    let mut found: Vec<(&'static str, String)> = Vec::new();
-    let mut warn = |key, message: &str| found.push((key, message.to_owned()));
+    let mut found: Vec<(&'static str, WarningName, String)> = Vec::new();
+    let mut warn = |key, name, message: &str| found.push((key, name, message.to_owned()));
     if !route.enforce {
         warn(
             "enforce",
+            WarningName::ShadowMode,
             "shadow mode (`enforce = false`): deliveries are forwarded whatever their verdict",
         );
     }
     if !route.replay.enabled {
         warn(
             "replay",
+            WarningName::ReplayOff,
             "replay protection is off: a captured delivery can be sent again",
         );
     }
-    if let Some((key, message)) = freshness(route, table) {
-        warn(key, message);
+    if let Some((key, name, message)) = freshness(route, table) {
+        warn(key, name, message);
     }
     if scheme.is_credential() {
         warn(
             "signature",
+            WarningName::SecretInDelivery,
             "the secret itself is sent and nothing is signed: whoever sees a delivery can forge others",
         );
     } else if !scheme.covers_body() {
         warn(
             "covers_body",
+            WarningName::UnsignedBody,
             "the signature does not cover the body, so nothing authenticates it",
         );
     }
     if let Some(weakness) = scheme.weakness() {
-        warn("signed", weakness);
+        warn("signed", WarningName::WeakHash, weakness);
     }
-    if let Some(doubt) = doubt(scheme) {
-        warn("provider", doubt);
+    if let Some((name, doubt)) = doubt(scheme) {
+        warn("provider", name, doubt);
     }
     if route.learn.is_some() && route.secrets.is_empty() {
         warn(
             "secrets",
+            WarningName::SecretAwaited,
             "there is no secret until the provider's handshake brings it; deliveries before that are \
              answered with 503",
         );
@@ -123,6 +134,7 @@ fn warnings(route: &Route, table: &Table<'_>, now: UnixMillis) -> Vec<(&'static 
     {
         warn(
             "secrets",
+            WarningName::NoActiveSecret,
             "none of its secrets is active now: every delivery is refused",
         );
     }
@@ -140,23 +152,31 @@ fn warnings(route: &Route, table: &Table<'_>, now: UnixMillis) -> Vec<(&'static 
             "neither event id nor event type is signed: a captured delivery could be sent again under another \
              type{narrowed}"
         );
-        found.push(("event_type", message));
+        found.push(("event_type", WarningName::UnsignedType, message));
     }
     found
 }
 
 /// The warning about the tolerances, if they deserve a warning.
-fn freshness(route: &Route, table: &Table<'_>) -> Option<(&'static str, &'static str)> {
+fn freshness(
+    route: &Route,
+    table: &Table<'_>,
+) -> Option<(&'static str, WarningName, &'static str)> {
     let scheme = &route.scheme;
     let written = ["tolerance", "future_tolerance"]
         .into_iter()
         .find(|key| table.span_of(key) != table.span());
     if let Some(rule) = scheme.token_rule() {
         if rule.timeless {
-            return Some(("jwt.max_age", "`max_age` is off: a token may be of any age"));
+            return Some((
+                "jwt.max_age",
+                WarningName::ToleranceOff,
+                "`max_age` is off: a token may be of any age",
+            ));
         }
         return Some((
             written?,
+            WarningName::NoEffect,
             "the token tells how long it holds, so the route's tolerance has no effect",
         ));
     }
@@ -165,43 +185,48 @@ fn freshness(route: &Route, table: &Table<'_>) -> Option<(&'static str, &'static
             "tolerance" => "its scheme has no timestamp, so `tolerance` has no effect",
             _ => "its scheme has no timestamp, so `future_tolerance` has no effect",
         };
-        return Some((written?, message));
+        return Some((written?, WarningName::NoEffect, message));
     }
     if route.tolerance == Tolerance::Off && scheme.stamped() == Stamped::Event && written.is_none()
     {
         let message = "its timestamps are the events' own and may be of any age: only the replay window \
                        recognises an old delivery";
-        return Some(("tolerance", message));
+        return Some(("tolerance", WarningName::EventTime, message));
     }
     if route.tolerance == Tolerance::Off {
         return Some((
             "tolerance",
+            WarningName::ToleranceOff,
             "`tolerance` is off: timestamps may be of any age",
         ));
     }
     let is_off = route.future_tolerance == Tolerance::Off;
     is_off.then_some((
         "future_tolerance",
+        WarningName::FutureToleranceOff,
         "`future_tolerance` is off: timestamps may lie anywhere in the future",
     ))
 }
 
 /// The doubt about the preset, if its facts or its scheme are not confirmed.
-fn doubt(scheme: &Scheme) -> Option<&'static str> {
+fn doubt(scheme: &Scheme) -> Option<(WarningName, &'static str)> {
     let preset = presets::find(&scheme.provider).filter(|_| scheme.provider != CUSTOM)?;
     match (preset.is_documented(), preset.proved) {
         (true, true) => None,
-        (true, false) => {
-            Some("no test vector exists for this provider: check that a real delivery is accepted")
-        }
-        (false, true) => Some(
+        (true, false) => Some((
+            WarningName::NoVector,
+            "no test vector exists for this provider: check that a real delivery is accepted",
+        )),
+        (false, true) => Some((
+            WarningName::Unconfirmed,
             "unconfirmed: the facts do not come from the provider itself; check that a real delivery \
              is accepted",
-        ),
-        (false, false) => Some(
+        )),
+        (false, false) => Some((
+            WarningName::Unconfirmed,
             "unconfirmed: the facts do not come from the provider itself, and no test vector exists; check that a real \
              delivery is accepted",
-        ),
+        )),
     }
 }
 

@@ -26,6 +26,7 @@ pub mod server;
 pub mod units;
 mod upstream;
 mod upstream_headers;
+pub mod warning;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -47,9 +48,10 @@ pub use scheme_file::{load_scheme, parse_scheme};
 pub use secrets::Sources;
 pub use server::Server;
 pub use upstream::Upstream;
+pub use warning::{Acknowledging, Warning, WarningName};
 
 use checks::Spans;
-use reader::{Findings, Table};
+use reader::{Findings, Sorted, Table};
 use route::Draft;
 
 /// The largest file that is taken for a configuration.
@@ -69,9 +71,32 @@ pub struct Config {
     /// Each `[[route]]`, in the order of the file. Names are unique, and no two routes overlap.
     pub routes: Vec<Route>,
     /// Everything that is allowed but worth a warning: literal secrets, `replay = "off"`, unsigned
-    /// event types, wide file modes. Each is a plain sentence with its place in the file in front
-    /// (`conf/verigate.toml:12: …`).
-    pub warnings: Vec<String>,
+    /// event types, wide file modes.
+    pub warnings: Vec<Warning>,
+    /// The warnings that a route's `acknowledge` names. They are listed, and not shown as warnings.
+    pub acknowledged: Vec<Warning>,
+}
+
+impl Config {
+    /// The names of the warnings that each route acknowledges, in the order of the file; routes
+    /// that acknowledge nothing are left out.
+    pub fn acknowledged_names(&self) -> Vec<(&str, Vec<&'static str>)> {
+        let named = |route: &'_ Route| -> Vec<&'static str> {
+            let of = |warning: &&Warning| warning.route.as_deref() == Some(route.name.as_str());
+            let mut names: Vec<_> = self.acknowledged.iter().filter(of).collect();
+            names.sort_by_key(|warning| warning.name);
+            names.dedup_by_key(|warning| warning.name);
+            names
+                .into_iter()
+                .map(|warning| warning.name.as_str())
+                .collect()
+        };
+        let all = self
+            .routes
+            .iter()
+            .map(|route| (route.name.as_str(), named(route)));
+        all.filter(|(_, names)| !names.is_empty()).collect()
+    }
 }
 
 /// Reads and checks the file at `path`, its secrets too. Relative `file:` secrets are looked for
@@ -120,12 +145,16 @@ pub fn parse(path: &str, text: &str, sources: &Sources<'_>) -> Result<Config, Pr
     if let Some(drafts) = &drafts {
         checks::judge(&spans, &server, &admin, &replay, drafts, &mut findings);
     }
-    let routes = drafts
+    let routes: Vec<Route> = drafts
         .unwrap_or_default()
         .into_iter()
         .filter_map(|draft| draft.route)
         .collect();
-    let warnings = findings.finish(path, text)?;
+    let names: Vec<String> = routes.iter().map(|route| route.name.clone()).collect();
+    let Sorted {
+        warnings,
+        acknowledged,
+    } = findings.finish(path, text, &names)?;
     Ok(Config {
         path: path.into(),
         server,
@@ -133,6 +162,7 @@ pub fn parse(path: &str, text: &str, sources: &Sources<'_>) -> Result<Config, Pr
         replay,
         routes,
         warnings,
+        acknowledged,
     })
 }
 
@@ -162,8 +192,10 @@ fn read_routes<'t>(
     for value in entries {
         if let DeValue::Table(entries) = value.get_ref() {
             let table = Table::new("route", value.span(), entries);
+            findings.enter_route(Some(drafts.len()));
             let draft = route::read(table, findings, sources, server, replay);
             judge::judge(&draft, sources.now, findings);
+            findings.enter_route(None);
             drafts.push(draft);
         } else {
             findings.hide_all(value);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::reader::{Findings, Item, Table};
 use super::units;
+use super::warning::WarningName;
 use crate::scheme::{Scheme, Stamped};
 
 /// The time for which a done event is remembered, unless the configuration says otherwise.
@@ -142,6 +143,7 @@ impl RouteReplay {
             if replay.capacity.is_some_and(|own| own > window.capacity) {
                 findings.warn(
                     item.span(),
+                    WarningName::NoEffect,
                     "the route's `replay.capacity` is above the `capacity` of `[replay]`, so it limits nothing",
                 );
             }

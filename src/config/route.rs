@@ -22,6 +22,7 @@ use super::units;
 use super::units::UnitFault;
 use super::upstream::Upstream;
 use super::upstream_headers;
+use super::warning::read_acknowledged;
 use crate::key::secret::{Secret, SecretText};
 use crate::notation::timestamp::Tolerance;
 use crate::routes::Pattern;
@@ -161,6 +162,9 @@ pub(super) fn read<'t>(
     let handshake = table.item("handshake");
     let handshake =
         handshake.map(|item| HandshakeSettings::read(&item, findings, sources, scheme.as_ref()));
+    if let Some(item) = table.item("acknowledge") {
+        read_acknowledged(&item, findings);
+    }
     table.finish(findings);
 
     let route = scheme

@@ -55,7 +55,7 @@ pub fn parse_scheme(path: &str, text: &str) -> Result<Scheme, Problems> {
             findings.problem(table.span_of(fault.key), fault.message, fault.help);
         }
     }
-    findings.finish(path, text)?;
+    findings.finish(path, text, &[])?;
     let missing = || {
         Problems::whole_file(
             path,

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::reader::{Findings, Item, Table};
 use super::units;
+use super::warning::WarningName;
 
 /// `[server]`, each value checked. Without a value, the default of docs/configuration.md applies.
 #[derive(Clone, Debug)]
@@ -221,6 +222,7 @@ fn read_networks(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<IpNet>>
         if network.prefix_len() == 0 {
             findings.warn(
                 entry.span(),
+                WarningName::TrustsEverybody,
                 "`trusted_proxies` trusts everybody: any client can claim any address",
             );
         }

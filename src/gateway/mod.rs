@@ -104,9 +104,7 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
     };
     let threads = config.server.threads;
     let file = config.path.clone();
-    for warning in &config.warnings {
-        log::warn!("{warning}");
-    }
+    operating::show_warnings(&config);
     let (telemetry, log_writer) =
         Telemetry::start(surroundings.access_log, env!("CARGO_PKG_VERSION"))
             .map_err(StartError::Thread)?;

@@ -101,6 +101,27 @@ fn what_is_allowed_but_unwise_is_warned_about() {
 }
 
 #[test]
+fn an_acknowledged_warning_is_listed_by_its_name_alone() {
+    let folder = Folder::new().env("S", SECRET);
+    let off = "secrets = [\"env:S\"]\ntolerance = \"off\"";
+    folder.write("verigate.toml", file(off));
+    let ended = folder.run(["check", "--config", "verigate.toml"]);
+    ended.expect_code(0).expect_words(&["[tolerance-off]"]);
+    folder.write(
+        "verigate.toml",
+        file(&format!("{off}\nacknowledge = [\"tolerance-off\"]")),
+    );
+    let ended = folder.run(["check", "--config", "verigate.toml"]);
+    ended.expect_code(0);
+    assert!(!ended.stderr.contains("tolerance-off"), "{ended}");
+    let listed = "conversations  tolerance-off";
+    assert!(
+        ended.stdout.contains(listed),
+        "{listed} is missing: {ended}"
+    );
+}
+
+#[test]
 fn the_default_file_of_a_folder_is_taken() {
     let folder = Folder::new().env("S", SECRET);
     std::fs::create_dir(folder.path().join("conf")).expect("a folder");

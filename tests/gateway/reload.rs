@@ -465,3 +465,24 @@ fn rp_16_a_reload_keeps_the_window_of_every_route_but_a_renamed_one() {
     gateway.ask(two).expect_refusal(409, "replayed_event");
     assert_eq!(upstream.count(), 3);
 }
+
+#[test]
+fn the_start_and_a_reload_list_what_a_route_acknowledges() {
+    let upstream = Upstream::start();
+    let off = || Route::itellico(&upstream).set("tolerance", "\"off\"");
+    let config = |route: Route| Config::new().route(route);
+    let gateway = Gateway::start(&config(off()));
+    assert!(gateway.says("[tolerance-off]"), "{}", gateway.stderr());
+
+    let acknowledging = config(off().set("acknowledge", "[\"tolerance-off\"]"));
+    expect_reloaded(&gateway, &acknowledging);
+    let listed = "route `itellico` acknowledges: tolerance-off";
+    assert!(gateway.says(listed), "{}", gateway.stderr());
+    let again = Gateway::start(&acknowledging);
+    assert!(again.says(listed), "{}", again.stderr());
+    assert!(
+        !again.stderr().contains("[tolerance-off]"),
+        "{}",
+        again.stderr()
+    );
+}

@@ -153,7 +153,11 @@ fn read_file<T>(
     let (tree, errors) = DeTable::parse_recoverable(text);
     findings.syntax(text, &errors);
     let value = read(Table::new("", 0..0, tree.get_ref()), &mut findings);
-    findings.finish(&format!("src/config/presets/{}.toml", path.display()), text)?;
+    findings.finish(
+        &format!("src/config/presets/{}.toml", path.display()),
+        text,
+        &[],
+    )?;
     Ok(value)
 }
 

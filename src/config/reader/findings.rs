@@ -13,6 +13,7 @@ use toml::de::DeValue;
 
 use crate::config::mask::Masked;
 use crate::config::problem::{LineStarts, Problem, Problems};
+use crate::config::warning::{Acknowledging, Warning, WarningName};
 
 /// The problems, warnings and hidden ranges that a reading has found so far.
 #[derive(Debug, Default)]
@@ -21,7 +22,10 @@ pub(in crate::config) struct Findings {
     // Kept apart, and left out where the syntax is broken: a key that seems to be missing may be in
     // the broken part.
     absences: Vec<Finding>,
-    warnings: Vec<(Range<usize>, String)>,
+    warnings: Vec<Doubt>,
+    acknowledgements: Vec<Acknowledgement>,
+    // The place of the route, among all routes, that warnings are about at present.
+    route: Option<usize>,
     hidden: Vec<Range<usize>>,
     is_broken: bool,
     // The lines that the parser could not read, and the place from which on it could read nothing.
@@ -35,6 +39,32 @@ struct Finding {
     message: String,
     help: String,
     is_syntax: bool,
+}
+
+/// A warning that was found.
+#[derive(Debug)]
+struct Doubt {
+    span: Range<usize>,
+    route: Option<usize>,
+    name: WarningName,
+    message: String,
+}
+
+/// A name in a route's `acknowledge`.
+#[derive(Debug)]
+struct Acknowledgement {
+    span: Range<usize>,
+    route: usize,
+    name: WarningName,
+}
+
+/// The warnings of a good file, in the order of its text.
+#[derive(Debug, Default)]
+pub(in crate::config) struct Sorted {
+    /// The warnings to show.
+    pub(in crate::config) warnings: Vec<Warning>,
+    /// The warnings that their routes acknowledge.
+    pub(in crate::config) acknowledged: Vec<Warning>,
 }
 
 impl Findings {
@@ -119,9 +149,62 @@ impl Findings {
         }
     }
 
-    /// Adds a warning: a sentence about something that is allowed.
-    pub(in crate::config) fn warn(&mut self, span: Range<usize>, message: impl Into<String>) {
-        self.warnings.push((span, message.into()));
+    /// Adds a warning: its kind, and a sentence about something that is allowed. It counts as a
+    /// warning of the route that was entered last.
+    pub(in crate::config) fn warn(
+        &mut self,
+        span: Range<usize>,
+        name: WarningName,
+        message: impl Into<String>,
+    ) {
+        self.warnings.push(Doubt {
+            span,
+            route: self.route,
+            name,
+            message: message.into(),
+        });
+    }
+
+    /// Says of which route the following warnings and acknowledgements are, by its place among all
+    /// routes; `None` for the rest of the file.
+    pub(in crate::config) fn enter_route(&mut self, place: Option<usize>) {
+        self.route = place;
+    }
+
+    /// Adds a name that the present route acknowledges.
+    pub(in crate::config) fn acknowledge(&mut self, span: Range<usize>, name: WarningName) {
+        if let Some(route) = self.route {
+            self.acknowledgements
+                .push(Acknowledgement { span, route, name });
+        }
+    }
+
+    /// Judges acknowledgements without a warning: they would hide one that comes later, unseen.
+    /// Only where nothing else is wrong are all warnings known.
+    fn judge_acknowledgements(&mut self) {
+        if !self.problems.is_empty() || !self.absences.is_empty() {
+            return;
+        }
+        for Acknowledgement { span, route, name } in std::mem::take(&mut self.acknowledgements) {
+            let is_it = |doubt: &Doubt| doubt.route == Some(route) && doubt.name == name;
+            if self.warnings.iter().any(is_it) {
+                self.acknowledgements
+                    .push(Acknowledgement { span, route, name });
+                continue;
+            }
+            let message =
+                format!("`acknowledge` names `{name}`, and this route has no such warning");
+            if name.acknowledging() == Acknowledging::AllowedOutside {
+                self.warnings.push(Doubt {
+                    span,
+                    route: Some(route),
+                    name: WarningName::StaleAcknowledgement,
+                    message,
+                });
+            } else {
+                self.problem(span, message, "leave it out of `acknowledge`");
+            }
+        }
     }
 
     /// Keeps this part of the file out of everything that is shown.
@@ -139,12 +222,15 @@ impl Findings {
         }
     }
 
-    /// Ends a reading: returns the warnings, each with its place, or every problem.
+    /// Ends a reading: returns the warnings, each with its place, or every problem. `routes` are
+    /// the names of the routes, in their order.
     pub(in crate::config) fn finish(
         mut self,
         path: &str,
         text: &str,
-    ) -> Result<Vec<String>, Problems> {
+        routes: &[String],
+    ) -> Result<Sorted, Problems> {
+        self.judge_acknowledgements();
         if !self.is_broken {
             self.problems.append(&mut self.absences);
         }
@@ -157,11 +243,7 @@ impl Findings {
             finding.is_syntax || !self.is_broken || is_readable(finding.span.start)
         });
         if self.problems.is_empty() {
-            self.warnings.sort_by_key(|(span, _)| span.start);
-            let warning = |(span, message): (Range<usize>, String)| {
-                format!("{path}:{}: {message}", lines.position(span.start).line)
-            };
-            return Ok(self.warnings.into_iter().map(warning).collect());
+            return Ok(self.sorted(path, &lines, routes));
         }
         self.problems.sort_by_key(|problem| problem.span.start);
         let masked = Masked::new(text, self.hidden, self.is_broken);
@@ -176,5 +258,30 @@ impl Findings {
             list: list.collect(),
             text: masked.text,
         })
+    }
+
+    /// The warnings, those that their route acknowledges apart.
+    fn sorted(mut self, path: &str, lines: &LineStarts<'_>, routes: &[String]) -> Sorted {
+        self.warnings.sort_by_key(|doubt| doubt.span.start);
+        let mut sorted = Sorted::default();
+        for doubt in self.warnings {
+            let is_acknowledged = self
+                .acknowledgements
+                .iter()
+                .any(|known| Some(known.route) == doubt.route && known.name == doubt.name);
+            let list = if is_acknowledged {
+                &mut sorted.acknowledged
+            } else {
+                &mut sorted.warnings
+            };
+            list.push(Warning {
+                path: path.to_owned(),
+                line: lines.position(doubt.span.start).line,
+                route: doubt.route.and_then(|at| routes.get(at).cloned()),
+                name: doubt.name,
+                message: doubt.message,
+            });
+        }
+        sorted
     }
 }

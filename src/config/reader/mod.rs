@@ -12,7 +12,7 @@ use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-pub(super) use self::findings::Findings;
+pub(super) use self::findings::{Findings, Sorted};
 use super::units::UnitFault;
 
 /// A table that is being read. It remembers which keys were asked for, so that the others can be

@@ -97,8 +97,9 @@ pub(super) fn read(
         Ok(_) => {}
     }
     let resolved = entry.checked(findings, resolve(&format!("file:{written}"), sources))?;
-    for warning in resolved.warnings.iter().chain(&resolved.exposures) {
-        findings.warn(entry.span(), format!("the secret `{called}` {warning}"));
+    for (kind, words) in resolved.warnings.iter().chain(&resolved.exposures) {
+        let message = format!("the secret `{called}` {words}");
+        findings.warn(entry.span(), *kind, message);
     }
     let secret = Secret {
         name: called,

@@ -14,10 +14,11 @@ use toml::de::DeValue;
 
 use self::learn::Learned;
 use self::reference::LEARN;
-pub use self::reference::{Resolved, Sources, resolve};
+pub use self::reference::{Oddity, Resolved, Sources, resolve};
 use super::public_keys::Taken;
 use super::reader::{Findings, Item};
 use super::units::moment;
+use super::warning::WarningName;
 use crate::clock::UnixMillis;
 use crate::key::secret::{Secret, SecretText};
 
@@ -31,11 +32,9 @@ pub(super) fn read_reference(
     hide_literal(item, findings);
     let reference = item.text(findings, "\"env:NAME\"")?;
     let resolved = item.checked(findings, resolve(reference, sources))?;
-    for warning in resolved.warnings.iter().chain(&resolved.exposures) {
-        findings.warn(
-            item.span(),
-            format!("the secret of `{}` {warning}", item.path),
-        );
+    for (kind, words) in resolved.warnings.iter().chain(&resolved.exposures) {
+        let message = format!("the secret of `{}` {words}", item.path);
+        findings.warn(item.span(), *kind, message);
     }
     Some(resolved.text)
 }
@@ -182,7 +181,7 @@ impl Reading<'_, '_> {
                 "the secret `{}` has passed its `not_after` and proves nothing any more",
                 secret.name
             );
-            findings.warn(bounds, message);
+            findings.warn(bounds, WarningName::SecretExpired, message);
         }
         Some(secret)
     }
@@ -215,12 +214,13 @@ impl Reading<'_, '_> {
             .or(resolved.name)
             .unwrap_or_else(|| format!("plain-{}", self.literals));
         let is_secret = !self.taken.is_public(resolved.text.expose());
-        for warning in resolved
+        for (kind, words) in resolved
             .warnings
             .iter()
             .chain(resolved.exposures.iter().filter(|_| is_secret))
         {
-            findings.warn(value.span(), format!("the secret `{name}` {warning}"));
+            let message = format!("the secret `{name}` {words}");
+            findings.warn(value.span(), *kind, message);
         }
         Some(Secret {
             name,

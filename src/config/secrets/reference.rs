@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::{Clock, UnixMillis};
 use crate::config::units::UnitFault;
+use crate::config::warning::WarningName;
 use crate::key::secret::SecretText;
 
 /// The beginning of an entry whose secret comes with a handshake.
@@ -65,6 +66,9 @@ fn read_env(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
+/// The kind of a warning about a secret, and words that complete "secret NAME …".
+pub type Oddity = (WarningName, String);
+
 /// A reference that was followed.
 #[derive(Clone, Debug)]
 pub struct Resolved {
@@ -72,11 +76,11 @@ pub struct Resolved {
     pub text: SecretText,
     /// `env:NAME` or `file:BASENAME`; `None` for `plain:`.
     pub name: Option<String>,
-    /// Oddities worth a warning, such as line endings. Each completes "secret NAME …".
-    pub warnings: Vec<String>,
+    /// Oddities worth a warning, such as line endings, each with the words that complete "secret
+    /// NAME …".
+    pub warnings: Vec<Oddity>,
     /// Ways in which others can read the text, which are worth a warning unless it is a public key.
-    /// Each completes "secret NAME …".
-    pub exposures: Vec<String>,
+    pub exposures: Vec<Oddity>,
 }
 
 /// Follows a reference, as in `env:NAME`.
@@ -119,10 +123,9 @@ pub fn resolve(reference: &str, sources: &Sources<'_>) -> Result<Resolved, UnitF
             format!("the file {path}"),
         )
     } else if let Some(text) = reference.strip_prefix("plain:") {
-        exposures.push(
-            "is written in the configuration file, where everybody who can read the file sees it"
-                .to_owned(),
-        );
+        let words =
+            "is written in the configuration file, where everybody who can read the file sees it";
+        exposures.push((WarningName::LiteralSecret, words.to_owned()));
         (text.as_bytes().to_vec(), None, "it".to_owned())
     } else if reference.starts_with(LEARN) {
         let help = "write `secrets = [\"learn:PATH\"]`, with nothing else in the list, on a \
@@ -170,7 +173,7 @@ pub fn resolve(reference: &str, sources: &Sources<'_>) -> Result<Resolved, UnitF
         oddities
             .into_iter()
             .filter(|(is_so, _)| *is_so)
-            .map(|(_, words)| words.to_owned()),
+            .map(|(_, words)| (WarningName::SecretSpelling, words.to_owned())),
     );
     // A copy of the exact length: a longer buffer would still hold the bytes that were cut off.
     Ok(Resolved {
@@ -204,8 +207,8 @@ fn file_fault(path: &str, why: &io::Error) -> UnitFault {
 /// device.
 fn read_file(
     path: &Path,
-    warnings: &mut Vec<String>,
-    exposures: &mut Vec<String>,
+    warnings: &mut Vec<Oddity>,
+    exposures: &mut Vec<Oddity>,
 ) -> io::Result<Vec<u8>> {
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
     // The kind of the file is looked at before it is opened, since opening a device can have
@@ -240,15 +243,15 @@ fn read_file(
         } else {
             &mut *warnings
         };
-        list.push(format!(
+        let words = format!(
             "can be read or written by others than its owner (mode {mode:04o}); 0600 is enough"
-        ));
+        );
+        list.push((WarningName::ReadableSecret, words));
     }
     let (owner, own) = (facts.uid(), rustix::process::geteuid().as_raw());
     if owner != own && owner != 0 {
-        warnings.push(format!(
-            "belongs to another user (id {owner}), who can change it"
-        ));
+        let words = format!("belongs to another user (id {owner}), who can change it");
+        warnings.push((WarningName::ForeignSecret, words));
     }
     Ok(bytes.as_slice().to_vec())
 }

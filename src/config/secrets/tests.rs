@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use super::{Resolved, Sources, resolve};
+use super::{Oddity, Resolved, Sources, resolve};
 use crate::clock::UnixMillis;
 use crate::config::units::UnitFault;
 
@@ -59,7 +59,7 @@ fn a_reference_has_a_name_and_loses_one_newline() {
             usize::from(name.is_none()),
             "{reference}: {resolved:?}"
         );
-        assert_eq!(resolved.warnings, [] as [&str; 0], "{reference}");
+        assert_eq!(resolved.warnings, [] as [Oddity; 0], "{reference}");
     }
 }
 
@@ -191,7 +191,12 @@ fn au_22_one_newline_is_dropped_and_odd_bytes_are_warned_about() {
         let (directory, _path) = with_file(content);
         let resolved = resolve_in(directory.path(), "file:hook").unwrap();
         assert_eq!(resolved.text.expose(), text);
-        let found = resolved.warnings.join("; ");
+        let found: Vec<_> = resolved
+            .warnings
+            .iter()
+            .map(|(_, words)| words.as_str())
+            .collect();
+        let found = found.join("; ");
         assert!(
             if warning.is_empty() {
                 found.is_empty()

@@ -5,9 +5,9 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use super::problems::each_says;
-use super::{env, good};
+use super::{env, good, warned};
 use crate::clock::UnixMillis;
-use crate::config::{Config, HandshakeMode, Problems, Sources, parse};
+use crate::config::{Config, HandshakeMode, Problems, Sources, Warning, parse};
 use crate::scheme::Handshake;
 
 /// A route whose scheme has this handshake; `lines` are added to the route.
@@ -91,13 +91,8 @@ fn what_an_answer_depends_on_is_read() {
         "meta",
         "handshake = { verify_token = \"plain:hunter2\" }",
     ));
-    assert!(
-        config
-            .warnings
-            .iter()
-            .any(|warning| warning.contains("`route.handshake.verify_token` is written in"))
-    );
-    assert!(!config.warnings.concat().contains("hunter2"));
+    assert!(warned(&config).contains("`route.handshake.verify_token` is written in"));
+    assert!(!warned(&config).contains("hunter2"));
     let route = &good(&braintree(
         "private",
         "handshake = { public_key = \"abcd\" }",
@@ -188,12 +183,7 @@ fn a_secret_that_is_not_learned_yet_is_awaited_and_a_learned_one_is_read() {
         let route = &config.routes[0];
         assert!(route.secrets.is_empty());
         assert_eq!(route.learn.as_ref(), Some(&path));
-        assert!(
-            config
-                .warnings
-                .concat()
-                .contains("no secret until the provider's handshake brings it")
-        );
+        assert!(warned(&config).contains("no secret until the provider's handshake brings it"));
 
         std::fs::write(&path, "learned-secret").unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -209,7 +199,7 @@ fn a_secret_that_is_not_learned_yet_is_awaited_and_a_learned_one_is_read() {
             secrets,
             [(format!("learn:{name}"), b"learned-secret".to_vec())]
         );
-        assert_eq!(config.warnings, [] as [&str; 0]);
+        assert_eq!(config.warnings, [] as [Warning; 0]);
     }
 }
 

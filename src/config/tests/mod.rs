@@ -10,6 +10,7 @@ mod problems;
 mod public_keys;
 mod schemes;
 mod traps;
+mod warnings;
 mod whole_lists;
 
 use std::ffi::OsString;
@@ -43,6 +44,12 @@ pub(super) fn read(text: &str) -> Result<Config, Problems> {
         now: UnixMillis(1_795_392_000_000),
     };
     parse("a.toml", text, &sources)
+}
+
+/// The warnings of a configuration, a line each.
+pub(super) fn warned(config: &Config) -> String {
+    let lines: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+    lines.join("\n")
 }
 
 /// The least that a route needs, and a newline.
@@ -112,7 +119,7 @@ fn defaults_are_those_of_the_specification() {
             && route.upstream_headers.is_empty()
             && route.event_types.is_none()
     );
-    assert_eq!(config.warnings, [] as [&str; 0]);
+    assert_eq!(config.warnings, [] as [Warning; 0]);
 }
 
 #[test]
@@ -481,16 +488,16 @@ fn what_is_allowed_but_doubtful_is_warned_about_with_its_line() {
         "[server]\ntrusted_proxies = [\"0.0.0.0/0\"]\n{ROUTE}tolerance = \"off\"\n\n{text}\
          {second}replay = \"off\"\nfuture_tolerance = \"off\"\n"
     );
-    insta::assert_snapshot!(good(&both).warnings.join("\n"), @r#"
-    a.toml:2: `trusted_proxies` trusts everybody: any client can claim any address
-    a.toml:9: route `a`: `tolerance` is off: timestamps may be of any age
-    a.toml:14: the secret `plain-1` is written in the configuration file, where everybody who can read the file sees it
-    a.toml:16: route `c`: its scheme has no timestamp, so `tolerance` has no effect
-    a.toml:17: route `c`: shadow mode (`enforce = false`): deliveries are forwarded whatever their verdict
-    a.toml:18: route `c`: `max_body` (65MiB) is above a quarter of `server.max_buffered` (256MiB), the most that one client address may hold: larger bodies are answered `overloaded`
-    a.toml:23: route `c`: neither event id nor event type is signed: a captured delivery could be sent again under another type; `event_types` narrows that
-    a.toml:30: route `b`: replay protection is off: a captured delivery can be sent again
-    a.toml:31: route `b`: `future_tolerance` is off: timestamps may lie anywhere in the future
+    insta::assert_snapshot!(warned(&good(&both)), @r#"
+    a.toml:2: `trusted_proxies` trusts everybody: any client can claim any address [trusts-everybody]
+    a.toml:9: route `a`: `tolerance` is off: timestamps may be of any age [tolerance-off]
+    a.toml:14: the secret `plain-1` is written in the configuration file, where everybody who can read the file sees it [literal-secret]
+    a.toml:16: route `c`: its scheme has no timestamp, so `tolerance` has no effect [no-effect]
+    a.toml:17: route `c`: shadow mode (`enforce = false`): deliveries are forwarded whatever their verdict [shadow-mode]
+    a.toml:18: route `c`: `max_body` (65MiB) is above a quarter of `server.max_buffered` (256MiB), the most that one client address may hold: larger bodies are answered `overloaded` [max-body-share]
+    a.toml:23: route `c`: neither event id nor event type is signed: a captured delivery could be sent again under another type; `event_types` narrows that [unsigned-type]
+    a.toml:30: route `b`: replay protection is off: a captured delivery can be sent again [replay-off]
+    a.toml:31: route `b`: `future_tolerance` is off: timestamps may lie anywhere in the future [future-tolerance-off]
     "#);
 }
 

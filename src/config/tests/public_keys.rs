@@ -1,13 +1,13 @@
 //! Public keys in `secrets`: they may be written as they are, and only where nothing else could be
 //! meant (schemes: Keys and secrets).
 
-use super::good;
 use super::problems::{each_says, problems};
+use super::{good, warned};
 use crate::config::tests::fixtures::{
     ED25519_FINGERPRINT, ED25519_HEX, ED25519_PEM, ED25519_PRIVATE, P256_CERTIFICATE, P256_PEM,
     RSA_PEM,
 };
-use crate::config::{Config, public_keys, takes_public_keys};
+use crate::config::{Config, Warning, public_keys, takes_public_keys};
 
 /// A route whose scheme has this algorithm, with these secrets.
 fn route(algorithm: &str, secrets: &str) -> String {
@@ -53,7 +53,7 @@ fn a_public_key_may_stand_in_the_file_as_it_is() {
         assert_eq!(names(&config), ["key-1"], "{algorithm}");
         assert_eq!(
             config.warnings,
-            [] as [&str; 0],
+            [] as [Warning; 0],
             "{algorithm}: a public key is no secret"
         );
         let route = &config.routes[0];
@@ -68,7 +68,7 @@ fn a_public_key_may_stand_in_the_file_as_it_is() {
     );
     let config = good(&route("ed25519", &two));
     assert_eq!(names(&config), ["key-1", "old", "key-3", "plain-1"]);
-    assert_eq!(config.warnings, [] as [&str; 0]);
+    assert_eq!(config.warnings, [] as [Warning; 0]);
     for secret in &config.routes[0].secrets {
         let keys = public_keys(&config.routes[0].scheme, secret);
         assert!(
@@ -136,16 +136,13 @@ fn a_key_that_cannot_verify_is_refused_and_not_shown() {
 fn a_certificate_that_has_expired_proves_nothing() {
     let config = good(&route("ecdsa-p256-sha256", &quoted(P256_CERTIFICATE)));
     assert!(
-        config
-            .warnings
-            .concat()
-            .contains("none of its secrets is active now"),
+        warned(&config).contains("none of its secrets is active now"),
         "{:?}",
         config.warnings
     );
     let both = format!("{}, {}", quoted(P256_CERTIFICATE), quoted(P256_PEM));
     assert_eq!(
         good(&route("ecdsa-p256-sha256", &both)).warnings,
-        [] as [&str; 0]
+        [] as [Warning; 0]
     );
 }

@@ -7,3 +7,5 @@ pub(crate) mod admin;
 pub(crate) mod listen;
 mod reload;
 pub(crate) mod stop;
+
+pub(crate) use reload::show_warnings;

@@ -89,15 +89,23 @@ struct Loaded {
     max_buffered: u64,
 }
 
+/// Logs the warnings of a configuration, and the names of those that its routes acknowledge.
+pub(crate) fn show_warnings(config: &Config) {
+    for warning in &config.warnings {
+        log::warn!("{warning}");
+    }
+    for (route, names) in config.acknowledged_names() {
+        log::info!("route `{route}` acknowledges: {}", names.join(", "));
+    }
+}
+
 fn load(running: &Running, path: &Path) -> Result<Loaded, ReloadError> {
     let config = config::load(path)?;
     let in_force = running.snapshot.load_full();
     if let Some(key) = first_difference(&in_force.restart_settings, &config) {
         return Err(ReloadError::Fixed(key));
     }
-    for warning in &config.warnings {
-        log::warn!("{warning}");
-    }
+    show_warnings(&config);
     let max_buffered = config.server.max_buffered;
     let snapshot = Snapshot::build(
         config,
