@@ -11,13 +11,18 @@
 
 pub mod path;
 mod pattern;
+mod readings;
 
 use std::collections::HashMap;
 
 pub use self::pattern::{BadPattern, PathPattern, Pattern, PatternPart};
+use self::readings::Readings;
 use crate::routes::path::ambiguity;
 
 const NOTHING_AFTER_PREFIX: &str = "the path ends where the route's prefix does";
+
+const OF_ANOTHER_ROUTE: &str =
+    "the path is that of another route in another spelling, or on another host";
 
 /// A lookup table of routes, each with a value of type `T`.
 #[derive(Clone, Debug)]
@@ -25,6 +30,7 @@ pub struct RouteTable<T> {
     routes: Vec<(Pattern, T)>,
     exact: HashMap<String, Hosts>,
     prefixes: Vec<Prefix>,
+    readings: Readings,
 }
 
 /// The result of a lookup.
@@ -90,24 +96,25 @@ impl<T> RouteTable<T> {
                 shorter,
             });
         }
+        let readings = Readings::of(routes.iter().map(|(pattern, _)| pattern));
         Self {
             routes,
             exact,
             prefixes,
+            readings,
         }
     }
 
     /// The route for a request. `host` is the value of `Host` as received, with its port if any;
-    /// `path` has no query. The host's case and port are ignored, but a dot at its end makes it
-    /// another host. Nothing is allocated.
+    /// `path` has no query. The host's case, its port and a dot at its end are ignored.
     pub fn find(&self, host: Option<&str>, path: &str) -> Match<'_, T> {
-        let host = host.map(without_port);
+        let host = host.map(bare_name);
         if let Some(route) = self
             .exact
             .get(path)
             .and_then(|hosts| self.route(hosts, host))
         {
-            return Match::Found(route);
+            return Match::Found(&route.1);
         }
         // Every prefix that the path begins with sorts before the path. So it is the last entry
         // before the path, or a shorter prefix of that entry.
@@ -117,11 +124,14 @@ impl<T> RouteTable<T> {
             .checked_sub(1);
         while let Some(prefix) = place.and_then(|place| self.prefixes.get(place)) {
             if let Some(rest) = path.strip_prefix(&prefix.text)
-                && let Some(route) = self.route(&prefix.hosts, host)
+                && let Some((pattern, route)) = self.route(&prefix.hosts, host)
             {
                 return match ambiguity(path) {
                     Some(why) => Match::Ambiguous(why),
                     None if rest.is_empty() => Match::Ambiguous(NOTHING_AFTER_PREFIX),
+                    None if self.readings.has_other(path, pattern) => {
+                        Match::Ambiguous(OF_ANOTHER_ROUTE)
+                    }
                     None => Match::Found(route),
                 };
             }
@@ -130,11 +140,8 @@ impl<T> RouteTable<T> {
         Match::NoRoute
     }
 
-    fn route(&self, hosts: &Hosts, host: Option<&str>) -> Option<&T> {
-        hosts
-            .find(host)
-            .and_then(|place| self.routes.get(place))
-            .map(|(_, route)| route)
+    fn route(&self, hosts: &Hosts, host: Option<&str>) -> Option<&(Pattern, T)> {
+        hosts.find(host).and_then(|place| self.routes.get(place))
     }
 
     /// Whether the table has no routes.
@@ -174,6 +181,12 @@ impl Hosts {
         });
         named.or(self.any)
     }
+}
+
+/// The value of `Host` without `:port`, and without the dot with which a name may be closed.
+fn bare_name(host: &str) -> &str {
+    let name = without_port(host);
+    name.strip_suffix('.').unwrap_or(name)
 }
 
 /// The value of `Host` without `:port`. The colons within the brackets of an IPv6 address do not

@@ -3,8 +3,9 @@
 //!
 //! Under a prefix route the sender chooses the rest of the path, and the app may decode and
 //! normalise bytes that the gateway matches as they are. So a path is refused if decoding or
-//! normalising would change its meaning. The gateway itself never decodes or normalises a path; it
-//! forwards a path that passes exactly as received.
+//! normalising would change its meaning, and if it escapes a character that needs no escape (RFC
+//! 3986 section 6.2.2.2). The gateway never forwards another path than it received: a path that
+//! passes is forwarded exactly as it came. [`reading`] is for comparisons alone.
 
 const NOT_ABSOLUTE: &str = "the path does not start with a slash";
 const DOT_SEGMENT: &str = "the path holds a dot segment";
@@ -18,17 +19,78 @@ const ENCODED_SEPARATOR: &str = "the path holds an encoded slash, backslash, dot
 const ENCODED_CONTROL: &str = "the path holds an encoded control character";
 const ENCODED_TWICE: &str = "the path holds a character that is percent-encoded twice";
 const NOT_UTF8: &str = "the path holds percent-encoded bytes that are not UTF-8";
+const ENCODED_PLAIN: &str =
+    "the path holds a letter, digit, `-`, `_` or `~` that is percent-encoded without need";
 
-/// The reason why `path` (without its query) is ambiguous, in plain words; `None` if it is not. A
-/// slash at the end is allowed.
+/// The reason why `path` (without its query) is ambiguous under a prefix, in plain words; `None` if
+/// it is not. A slash at the end is allowed.
 pub fn ambiguity(path: &str) -> Option<&'static str> {
+    judged(path, Escapes::Needed)
+}
+
+/// As [`ambiguity`] for the path of an exact route, which is compared byte for byte. It may hold
+/// escapes without need, since the sender may write them.
+pub(super) fn ambiguity_of_exact(path: &str) -> Option<&'static str> {
+    judged(path, Escapes::Any)
+}
+
+/// The path as a lenient receiver may read it: decoded, and once more, a plus as a space, without
+/// regard to ASCII case, and without a closing slash. Two paths with the same reading may reach the
+/// same handler of an app.
+pub(super) fn reading(path: &str) -> Vec<u8> {
+    let mut bytes = decoded(&decoded(path.as_bytes()));
+    for byte in &mut bytes {
+        *byte = if *byte == b'+' {
+            b' '
+        } else {
+            byte.to_ascii_lowercase()
+        };
+    }
+    if bytes.last() == Some(&b'/') {
+        bytes.pop();
+    }
+    bytes
+}
+
+/// The escapes that a path may hold, as far as characters are concerned that need no escape.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Escapes {
+    Any,
+    Needed,
+}
+
+fn judged(path: &str, escapes: Escapes) -> Option<&'static str> {
     let Some(rest) = path.strip_prefix('/') else {
         return Some(NOT_ABSOLUTE);
     };
     rest.contains("//")
         .then_some(EMPTY_SEGMENT)
         .or_else(|| ambiguous_segments(rest))
-        .or_else(|| ambiguous_bytes(rest))
+        .or_else(|| ambiguous_bytes(rest, escapes))
+}
+
+/// The bytes with each whole escape replaced by its byte.
+fn decoded(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let [first, after @ ..] = rest {
+        rest = after;
+        if *first == b'%'
+            && let [high, low, behind @ ..] = after
+            && let Some(byte) = hex_pair(*high, *low)
+        {
+            out.push(byte);
+            rest = behind;
+        } else {
+            out.push(*first);
+        }
+    }
+    out
+}
+
+/// Whether the byte means the same with and without an escape (RFC 3986 section 2.3).
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
 /// Whether a path may hold `byte` unencoded (RFC 3986 section 3.3). The percent sign, which begins
@@ -48,7 +110,7 @@ fn ambiguous_segments(rest: &str) -> Option<&'static str> {
         .then_some(DOT_SEGMENT)
 }
 
-fn ambiguous_bytes(rest: &str) -> Option<&'static str> {
+fn ambiguous_bytes(rest: &str, escapes: Escapes) -> Option<&'static str> {
     let mut bytes = rest.as_bytes();
     // The last two bytes after decoding. A second decoding could take them for the `%` and the
     // first digit of an escape.
@@ -70,6 +132,9 @@ fn ambiguous_bytes(rest: &str) -> Option<&'static str> {
                 if !partial.takes(byte) {
                     return Some(NOT_UTF8);
                 }
+                if escapes == Escapes::Needed && is_unreserved(byte) {
+                    return Some(ENCODED_PLAIN);
+                }
                 byte
             }
             (b'%', _) => return Some(BROKEN_ESCAPE),
@@ -89,7 +154,9 @@ fn ambiguous_bytes(rest: &str) -> Option<&'static str> {
         // A decoded `%` can only come from an escape, so a receiver that decodes a second time
         // would decode these three bytes again.
         if let [b'%', high] = decoded
-            && let Some(b'/' | b'\\' | b'.' | b';' | b'%' | 0..0x20 | 0x7f..) = hex_pair(high, byte)
+            && let Some(twice) = hex_pair(high, byte)
+            && (matches!(twice, b'/' | b'\\' | b'.' | b';' | b'%' | 0..0x20 | 0x7f..)
+                || (escapes == Escapes::Needed && is_unreserved(twice)))
         {
             return Some(ENCODED_TWICE);
         }
@@ -193,10 +260,22 @@ mod tests {
             ("PA-06", "/hooks/%2500", ENCODED_TWICE),
             ("PA-06", "/hooks/%257f", ENCODED_TWICE),
             ("PA-06", "/hooks/%25c0%25ae", ENCODED_TWICE),
-            ("PA-06", "/hooks/%25%32e", ENCODED_TWICE),
-            ("PA-06", "/hooks/%25%32%65", ENCODED_TWICE),
-            ("PA-06", "/hooks/%252%65", ENCODED_TWICE),
+            ("PA-06", "/hooks/%25%32e", ENCODED_PLAIN),
+            ("PA-06", "/hooks/%25%32%65", ENCODED_PLAIN),
+            ("PA-06", "/hooks/%252%65", ENCODED_PLAIN),
             ("PA-06", "/hooks/%25252e", ENCODED_TWICE),
+            ("PA-03", "/hooks/%61", ENCODED_PLAIN),
+            ("PA-03", "/hooks/%5A", ENCODED_PLAIN),
+            ("PA-03", "/hooks/%5a", ENCODED_PLAIN),
+            ("PA-03", "/hooks/x/%30", ENCODED_PLAIN),
+            ("PA-03", "/hooks/%7E", ENCODED_PLAIN),
+            ("PA-03", "/hooks/%7e", ENCODED_PLAIN),
+            ("PA-03", "/hooks/%2D", ENCODED_PLAIN),
+            ("PA-03", "/hooks/%2d", ENCODED_PLAIN),
+            ("PA-03", "/hooks/%5F", ENCODED_PLAIN),
+            ("PA-03", "/hooks/%2561", ENCODED_TWICE),
+            ("PA-03", "/hooks/%257E", ENCODED_TWICE),
+            ("PA-03", "/hooks/%25%361", ENCODED_PLAIN),
             ("raw", "/hooks/a b", FOREIGN_BYTE),
             ("raw", "/hooks/é", FOREIGN_BYTE),
             ("raw", "/hooks/a?b", FOREIGN_BYTE),
@@ -217,7 +296,6 @@ mod tests {
     #[test]
     fn what_everybody_reads_alike_is_not_ambiguous() {
         let rows = [
-            ("PA-03", "/hooks/%61"),
             ("PA-04", "/hooks/a/"),
             ("PA-04", "/HOOKS/a"),
             ("plain", "/"),
@@ -225,7 +303,8 @@ mod tests {
             ("plain", "/hooks/a-b_c~d!$&'()*+,=:@"),
             ("plain", "/hooks/%20%c3%a9%e2%82%ac%f0%9f%98%80x"),
             ("plain", "/hooks/100%25"),
-            ("plain", "/hooks/%25zz%2561"),
+            ("plain", "/hooks/%25zz%2521"),
+            ("plain", "/hooks/a%40b%2B%21%3A"),
         ];
         let wrong: Vec<_> = rows
             .iter()
@@ -234,17 +313,31 @@ mod tests {
         assert!(wrong.is_empty(), "{wrong:#?}");
     }
 
-    /// Decodes every escape once, as receivers do.
-    fn decode(path: &str) -> Vec<u8> {
-        let mut out = Vec::new();
-        let mut bytes = path.bytes();
-        while let Some(byte) = bytes.next() {
-            out.push(match byte {
-                b'%' => hex_pair(bytes.next().unwrap(), bytes.next().unwrap()).unwrap(),
-                byte => byte,
-            });
+    #[test]
+    fn an_exact_path_may_hold_escapes_without_need() {
+        for path in ["/hooks/%61", "/%7euser", "/a%2Db", "/%2561"] {
+            assert!(ambiguity(path).is_some(), "{path}");
+            assert_eq!(ambiguity_of_exact(path), None, "{path}");
         }
-        out
+        for path in ["/a%2eb", "/%2f", "/a/../b", "/%252e"] {
+            assert!(ambiguity_of_exact(path).is_some(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_reading_has_neither_escapes_nor_case_nor_a_closing_slash() {
+        let rows = [
+            ("/", ""),
+            ("/Hooks/A/", "/hooks/a"),
+            ("/hooks/%41%2d%7E", "/hooks/a-~"),
+            ("/a%40b+c%20d", "/a@b c d"),
+            ("/%2541", "/a"),
+            ("/100%25", "/100%"),
+            ("/%C3%A9", "/é"),
+        ];
+        for (path, want) in rows {
+            assert_eq!(reading(path), want.as_bytes(), "{path}");
+        }
     }
 
     proptest! {
@@ -258,7 +351,7 @@ mod tests {
             path in "(/(a|\\.|%2[5eEfF]|%5c|%[0-9a-fA-F]{2}|%c3%a9|%25%?[0-9a-f]{2}|[a-c.;%/]){0,4}){1,4}",
         ) {
             if ambiguity(&path).is_none() {
-                let once = String::from_utf8(decode(&path)).expect("UTF-8");
+                let once = String::from_utf8(decoded(path.as_bytes())).expect("UTF-8");
                 prop_assert_eq!(once.split('/').count(), path.split('/').count());
                 prop_assert!(!once.contains(['\\', ';']) && !once.chars().any(|c| c.is_ascii_control()));
                 prop_assert!(!once.split('/').any(|segment| segment == "." || segment == ".."));

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::routes::path::{ambiguity, is_path_byte};
+use crate::routes::path::{ambiguity, ambiguity_of_exact, is_path_byte};
 
 /// The requests that a route matches, by host and path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -121,7 +121,12 @@ fn parse_path(path: &str) -> Result<PathPattern, Wrong> {
             "percent-encode it, exactly as the provider sends it",
         ));
     }
-    if let Some(message) = ambiguity(stem) {
+    let misread = if is_prefix {
+        ambiguity(stem)
+    } else {
+        ambiguity_of_exact(stem)
+    };
+    if let Some(message) = misread {
         return Err((
             message,
             "write the path in its plain form; servers read this spelling in different ways",
@@ -237,6 +242,7 @@ mod tests {
             ("/hooks/stripe", exact("/hooks/stripe")),
             ("/hooks/", exact("/hooks/")),
             ("/hooks/%C3%a9", exact("/hooks/%C3%a9")),
+            ("/hooks/%7Euser", exact("/hooks/%7Euser")),
             ("/hooks/*", prefix("/hooks/")),
             ("/*", prefix("/")),
         ];
@@ -268,6 +274,7 @@ mod tests {
             ("/a/./*", "dot segment"),
             ("/a%2fb", "encoded slash"),
             ("/a%", "two hexadecimal digits"),
+            ("/%7Euser/*", "without need"),
             ("/a;b", "semicolon"),
         ];
         let wrong: Vec<_> = rows

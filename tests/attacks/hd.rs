@@ -100,7 +100,13 @@ fn heads_that_are_not_plain_are_rejected() {
         ),
         ("HD-09 raw UTF-8", target(b"/webhooks/itellico?\xc3\xa9")),
         ("HD-09 quote", target("/webhooks/itellico?a\"b")),
+        ("HD-09 bracket in the path", target("/webhooks/itellico[]")),
+        ("HD-09 bar in the path", target("/webhooks/itellico|x?a")),
         ("HD-09 fragment", target("/webhooks/itellico#x")),
+        (
+            "HD-09 fragment in a query",
+            target("/webhooks/itellico?a[]=1#x"),
+        ),
         ("HD-10 nine empty lines", b"\r\n".repeat(9)),
         ("HD-11 no host", Delivery::fresh().without("Host").bytes()),
         ("HD-12 two hosts", line("Host: a")),
@@ -116,6 +122,20 @@ fn heads_that_are_not_plain_are_rejected() {
         ("HD-16 asterisk", target("*")),
         ("HD-16 relative", target("webhooks/itellico")),
     ]);
+}
+
+#[test]
+fn hd_09_a_query_with_bytes_that_senders_do_not_escape_is_forwarded_unchanged() {
+    let stage = Stage::new();
+    for target in [
+        "/webhooks/itellico?tags[]=a&tags[]=b",
+        "/webhooks/itellico?filter={x}|y",
+        "/webhooks/itellico?a=\\^`",
+        "/webhooks/itellico?a=%5B1%5D&b[c]=%7c",
+    ] {
+        let request = stage.accepts(Delivery::fresh().target(target));
+        assert_eq!(request.target, target.as_bytes());
+    }
 }
 
 #[test]
@@ -203,7 +223,7 @@ fn hd_10_eight_empty_lines_before_a_request_are_skipped_and_more_between_request
 }
 
 #[test]
-fn hd_14_a_hosts_case_and_port_do_not_count_but_a_trailing_dot_does() {
+fn hd_14_a_hosts_case_port_and_closing_dot_do_not_count() {
     let stage = Stage::with(|upstream| {
         let hosted = Route::itellico(upstream)
             .set("name", "\"hosted\"")
@@ -211,16 +231,14 @@ fn hd_14_a_hosts_case_and_port_do_not_count_but_a_trailing_dot_does() {
             .set("host", "\"a.example\"");
         Config::for_upstream(upstream).route(hosted)
     });
-    let request = stage.accepts(
-        Delivery::fresh()
-            .target("/hosted")
-            .set("Host", "A.EXAMPLE:8080"),
-    );
-    assert_eq!(request.header("Host").as_deref(), Some("A.EXAMPLE:8080"));
+    for host in ["A.EXAMPLE:8080", "a.example.", "a.Example.:80"] {
+        let request = stage.accepts(Delivery::fresh().target("/hosted").set("Host", host));
+        assert_eq!(request.header("Host").as_deref(), Some(host));
+    }
     stage.refuses(
         Delivery::fresh()
             .target("/hosted")
-            .set("Host", "a.example."),
+            .set("Host", "a.example.."),
         404,
         "no_route",
     );

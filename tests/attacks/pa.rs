@@ -30,6 +30,7 @@ fn stage() -> Stage {
             .route(route("prefix", "/hooks/*", "SECRET_B"))
             .route(route("longer", "/hooks/a/b", "SECRET_L"))
             .route(route("hosted", "/hooks/a", "SECRET_X").set("host", "\"x.example\""))
+            .route(route("only-hosted", "/hooks/only-x", "SECRET_X").set("host", "\"x.example\""))
             .env("SECRET_A", "secret-a")
             .env("SECRET_B", "secret-b")
             .env("SECRET_L", "secret-l")
@@ -52,11 +53,15 @@ fn each_way_in_which_a_path_may_end() {
         ("PA-02", "secret-b", "a", "/hooks/x\\y", BAD_PATH),
         ("PA-02", "secret-b", "a", "/hooks/..;/x", BAD_PATH),
         ("PA-02", "secret-b", "a", "/hooks\\a", NO_ROUTE),
-        ("PA-03", "secret-b", "a", "/hooks/%61", By("prefix")),
-        ("PA-03", "secret-a", "a", "/hooks/%61", BAD_SIGNATURE),
-        ("PA-04", "secret-b", "a", "/hooks/A", By("prefix")),
-        ("PA-04", "secret-b", "a", "/hooks/a/", By("prefix")),
-        ("PA-04", "secret-a", "a", "/hooks/a/", BAD_SIGNATURE),
+        ("PA-03", "secret-b", "a", "/hooks/%61", BAD_PATH),
+        ("PA-03", "secret-a", "a", "/hooks/%61", BAD_PATH),
+        ("PA-03", "secret-b", "a", "/hooks/c%2dd", BAD_PATH),
+        ("PA-03", "secret-b", "a", "/hooks/%7Euser", BAD_PATH),
+        ("PA-03", "secret-b", "a", "/hooks/%2561", BAD_PATH),
+        ("PA-04", "secret-b", "a", "/hooks/A", BAD_PATH),
+        ("PA-04", "secret-b", "a", "/hooks/a/", BAD_PATH),
+        ("PA-04", "secret-b", "a", "/hooks/A/b/", BAD_PATH),
+        ("PA-04", "secret-b", "a", "/hooks/C/", By("prefix")),
         ("PA-04", "secret-b", "a", "/HOOKS/a", NO_ROUTE),
         ("PA-04", "secret-b", "a", "/hooks/", BAD_PATH),
         (
@@ -99,6 +104,21 @@ fn each_way_in_which_a_path_may_end() {
             "y.x.example",
             "/hooks/a",
             BAD_SIGNATURE,
+        ),
+        ("PA-10", "secret-b", "a", "/hooks/only-x", BAD_PATH),
+        (
+            "PA-10",
+            "secret-b",
+            "y.example.",
+            "/hooks/Only-x/",
+            BAD_PATH,
+        ),
+        (
+            "PA-10",
+            "secret-x",
+            "x.example.",
+            "/hooks/only-x",
+            By("only-hosted"),
         ),
         ("PA-09", "secret-b", "a", "/hooks/a", BAD_SIGNATURE),
         ("PA-09", "secret-a", "a", "/hooks/a/b", BAD_SIGNATURE),

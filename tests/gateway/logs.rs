@@ -337,6 +337,11 @@ fn lg_01_a_query_is_never_shown() {
             404,
         ),
         (
+            "brackets",
+            Delivery::fresh().target("/webhooks/itellico?{token}[]|=s3cr3t"),
+            200,
+        ),
+        (
             "two question marks",
             Delivery::fresh().target("/nowhere?a?token=s3cr3t"),
             404,

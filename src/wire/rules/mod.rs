@@ -90,7 +90,7 @@ reasons! {
     MethodByte => BadRequest, "the method holds a byte that is not allowed there";
     NotOriginForm => BadRequest, "the request target does not begin with a slash";
     TargetFragment => BadRequest, "the request target holds a fragment";
-    TargetByte => BadRequest, "the request target holds a byte that no URI may hold unescaped";
+    TargetByte => BadRequest, "the request target holds a byte that must be percent-encoded there";
 
     FoldedLine => BadRequest, "a header line begins with white space";
     MissingColon => BadRequest, "a header line has no colon";
@@ -149,6 +149,9 @@ const TARGET: u8 = 2;
 /// Bit of [`CLASSES`]: the byte is unreserved (RFC 3986 2.3). The name of a host consists of such
 /// bytes alone.
 const UNRESERVED: u8 = 4;
+/// Bit of [`CLASSES`]: RFC 3986 does not allow the byte, but browsers and HTTP libraries leave it
+/// unescaped in a query, and other proxies pass it on.
+const QUERY: u8 = 8;
 
 /// The classes of each byte, as bits.
 static CLASSES: [u8; 256] = classes();
@@ -163,6 +166,7 @@ const fn classes() -> [u8; 256] {
     mark(&mut table, b"!#$%&'*+-.^_`|~", TOKEN);
     mark(&mut table, b"-._~", UNRESERVED | TARGET);
     mark(&mut table, b"!$&'()*+,;=:@/?%", TARGET);
+    mark(&mut table, b"[]{}|\\^`", QUERY);
     table
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr2};
 
-use super::{MAX_METHOD, MAX_TARGET, Reason, TARGET, has_class, is_token_byte};
+use super::{MAX_METHOD, MAX_TARGET, QUERY, Reason, TARGET, has_class, is_token_byte};
 
 /// The longest request line that can be good, its CRLF included.
 pub(in crate::wire) const MAX_REQUEST_LINE: usize =
@@ -97,7 +97,8 @@ pub(in crate::wire) fn judge_method(method: &[u8]) -> Result<(), Reason> {
 }
 
 /// Judges a target: it must be in origin-form (RFC 9112 3.2.1) and made of bytes that RFC 3986
-/// allows. Backslashes pass in the path, where the rules for paths judge them.
+/// allows. Backslashes pass in the path, where the rules for paths judge them. A query, which picks
+/// no route, may also hold ``[ ] { } | \ ^`` and the backtick, which many senders do not escape.
 pub(in crate::wire) fn judge_target(target: &[u8]) -> Result<(), Reason> {
     if target.len() > MAX_TARGET {
         return Err(Reason::TargetTooLong);
@@ -108,11 +109,13 @@ pub(in crate::wire) fn judge_target(target: &[u8]) -> Result<(), Reason> {
     let Some(odd) = target.iter().position(|&byte| !has_class(byte, TARGET)) else {
         return Ok(());
     };
-    // Some byte is not allowed in a target. Only backslashes before the first `?` pass.
+    // Some byte is not allowed in a target. Backslashes pass before the first `?`, and a few more
+    // bytes behind it.
     let in_path = memchr2(b'?', b'#', target).unwrap_or(target.len());
     for (at, &byte) in target.iter().enumerate().skip(odd) {
         match byte {
             b'\\' if at < in_path => {}
+            _ if at > in_path && has_class(byte, QUERY) => {}
             b'#' => return Err(Reason::TargetFragment),
             _ if has_class(byte, TARGET) => {}
             _ => return Err(Reason::TargetByte),

@@ -201,14 +201,16 @@ fn request_lines_that_are_not_plain_are_refused() {
         ("HD-09 quote", b"POST /?\" HTTP/1.1"),
         ("HD-09 less", b"POST /?< HTTP/1.1"),
         ("HD-09 greater", b"POST /?> HTTP/1.1"),
-        ("HD-09 brace", b"POST /?{ HTTP/1.1"),
+        ("HD-09 brace", b"POST /{ HTTP/1.1"),
         ("HD-09 closing brace", b"POST /} HTTP/1.1"),
-        ("HD-09 bar", b"POST /?| HTTP/1.1"),
-        ("HD-09 caret", b"POST /?^ HTTP/1.1"),
-        ("HD-09 backtick", b"POST /?` HTTP/1.1"),
-        ("HD-09 bracket", b"POST /?a[]=b HTTP/1.1"),
-        ("HD-09 backslash in the query", b"POST /?a\\b HTTP/1.1"),
-        ("HD-09 backslash in path and query", b"POST /\\?\\ HTTP/1.1"),
+        ("HD-09 bar", b"POST /| HTTP/1.1"),
+        ("HD-09 caret", b"POST /^ HTTP/1.1"),
+        ("HD-09 backtick", b"POST /` HTTP/1.1"),
+        ("HD-09 bracket", b"POST /a[]?a[]=b HTTP/1.1"),
+        ("HD-09 bracket behind a backslash", b"POST /\\[?[ HTTP/1.1"),
+        ("HD-09 quote behind a bracket", b"POST /?[\" HTTP/1.1"),
+        ("HD-09 UTF-8 in the query", b"POST /?[]=\xc3\xa9 HTTP/1.1"),
+        ("HD-09 fragment behind a bracket", b"POST /?[#] HTTP/1.1"),
         ("HD-09 fragment", b"POST /webhooks/itellico#x HTTP/1.1"),
         (
             "HD-16 absolute",
@@ -231,6 +233,25 @@ fn request_lines_that_are_not_plain_are_refused() {
     ];
     let rows: Vec<_> = rows.iter().map(|(id, bytes)| (*id, line(bytes))).collect();
     check(&rows, Code::BadRequest);
+}
+
+#[test]
+fn a_query_may_hold_the_bytes_that_senders_do_not_escape() {
+    for target in [
+        "/?tags[]=a&tags[]=b",
+        "/?filter={x}|y",
+        "/?a=^`",
+        "/?a\\b",
+        "/\\?\\",
+        "/?a?b[",
+        "/?[]{}|\\^`",
+    ] {
+        let head = read(&line(format!("POST {target} HTTP/1.1").as_bytes()))
+            .unwrap_or_else(|refusal| panic!("{target}: {refusal:?}"))
+            .expect("a whole head");
+        assert_eq!(head.target(), target);
+        assert_eq!(head.query(), target.split_once('?').map(|(_, query)| query));
+    }
 }
 
 #[test]
