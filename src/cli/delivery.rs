@@ -1,34 +1,36 @@
 //! A captured delivery: method, target and headers from a file and from arguments, the body from
-//! another file (contract: Command line).
+//! another file or from the same (contract: Command line).
 //!
-//! Lines are taken exactly as they are: [`Head::from_parts`] judges them by the rules of the wire.
+//! The forms of the headers are read in `message`. [`Head::from_parts`] judges the header lines by
+//! the rules of the wire.
 
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 
+use super::message::{Body, FORMS, Message};
 use super::subject::Subject;
 use crate::clock::{Clock, Now, UnixMillis};
 use crate::verdict::Refusal;
-use crate::wire::head::{FieldName, Head};
+use crate::wire::head::Head;
 
 /// The delivery that `verify` and `explain` judge.
 #[derive(Args, Debug)]
 pub(super) struct Captured {
-    /// The delivery's headers, a `Name: value` on each line; a request line (`POST /x HTTP/1.1`)
-    /// may come first [- for stdin]
+    /// The delivery's headers: `Name: value` lines, a raw HTTP message, `curl -v` lines, a curl
+    /// command, JSON, HAR, or printed variables [- for stdin]
     #[arg(long, value_name = "FILE")]
     headers: PathBuf,
-    /// The delivery's body, byte for byte [- for stdin]
+    /// The delivery's body, byte for byte [- for stdin] [default: the body in the headers file]
     #[arg(long, value_name = "FILE")]
-    body: PathBuf,
-    /// The delivery's method [default: that of the request line, or POST]
+    body: Option<PathBuf>,
+    /// The delivery's method [default: that of the headers file, or POST]
     #[arg(long)]
     method: Option<String>,
-    /// The URL that was called, or only its path and query [default: that of the request line, or
+    /// The URL that was called, or only its path and query [default: that of the headers file, or
     /// the route's path]
     #[arg(long)]
     url: Option<String>,
@@ -46,44 +48,114 @@ pub(super) struct Delivery {
     pub(super) now: Now,
 }
 
-impl Captured {
+/// The content of the headers file, read.
+#[derive(Debug)]
+pub(super) struct Captive {
+    message: Message,
+    /// The origin of the URL, and its target.
+    origin: Option<String>,
+    target: Option<String>,
+}
+
+impl Captive {
     /// The scheme and host of the URL: the beginning of the signed URL where no route has a
     /// `public_url`.
-    pub(super) fn origin(&self) -> anyhow::Result<Option<String>> {
-        Ok(self
-            .url
-            .as_deref()
-            .map(split_url)
-            .transpose()?
-            .and_then(|(origin, _)| origin.map(str::to_owned)))
+    pub(super) fn origin(&self) -> Option<String> {
+        self.origin.clone()
     }
+}
 
-    /// Reads both files and puts the head together.
-    pub(super) fn read(&self, subject: &Subject) -> anyhow::Result<Delivery> {
-        if is_stdin(&self.headers) && is_stdin(&self.body) {
-            bail!("only one of `--headers` and `--body` can be `-`: name a file for the other");
+impl Captured {
+    /// Reads the headers file, and the URL of the arguments or of that file.
+    pub(super) fn headers(&self) -> anyhow::Result<Captive> {
+        if is_stdin(&self.headers) && self.body.as_deref().is_some_and(is_stdin) {
+            bail!(
+                "only one of `--headers` and `--body` can be `-`: name a file for the other, or \
+                 leave `--body` out if the body is in the headers file"
+            );
         }
         let text = read_input(&self.headers).context("`--headers`")?;
         let shown = self.headers.display();
-        let lines = HeaderLines::parse(&text).map_err(|line| {
-            anyhow::anyhow!(
-                "{shown}:{line}: this line has no colon; write each header as `Name: value`"
-            )
+        let message = Message::read(&text, self.body.is_some()).map_err(|fault| {
+            let line = fault
+                .line
+                .map_or_else(String::new, |line| format!(":{line}"));
+            anyhow::anyhow!("{shown}{line}: {}. {FORMS}", fault.why)
         })?;
-        let target = match &self.url {
-            Some(url) => split_url(url)?.1,
-            None => lines
-                .target
-                .map_or_else(|| subject.path.clone(), str::to_owned),
+        let (origin, target) = match &self.url {
+            Some(url) => {
+                let (origin, target) = split_url(url).map_err(|why| anyhow!("`--url` {why}"))?;
+                (origin.map(str::to_owned), Some(target))
+            }
+            None => match message.url.as_deref() {
+                // A target with an authority is left for the head to refuse.
+                Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
+                    let (origin, target) =
+                        split_url(url).map_err(|why| anyhow!("{shown}: the URL {why}"))?;
+                    (origin.map(str::to_owned), Some(target))
+                }
+                other => (None, other.map(str::to_owned)),
+            },
         };
-        let method = self.method.as_deref().or(lines.method).unwrap_or("POST");
-        let head = Head::from_parts(method, &target, lines.fields.iter().copied());
-        let body = read_input(&self.body).context("`--body`")?;
+        Ok(Captive {
+            message,
+            origin,
+            target,
+        })
+    }
+
+    /// Puts the head together and reads the body.
+    pub(super) fn read(&self, captive: Captive, subject: &Subject) -> anyhow::Result<Delivery> {
+        let Captive {
+            message, target, ..
+        } = captive;
+        let target = target.unwrap_or_else(|| subject.path.clone());
+        let method = self
+            .method
+            .as_deref()
+            .or(message.method.as_deref())
+            .unwrap_or("POST");
+        let fields = message
+            .fields
+            .iter()
+            .map(|(name, value)| (name.as_slice(), value.as_slice()));
+        let head = Head::from_parts(method, &target, fields);
         Ok(Delivery {
             head,
-            body,
+            body: self.body(message.body)?,
             now: moment(self.at),
         })
+    }
+
+    /// The body of its own file, or else of the headers file.
+    fn body(&self, beside: Option<Body>) -> anyhow::Result<Vec<u8>> {
+        if let Some(path) = &self.body {
+            return read_input(path).context("`--body`");
+        }
+        match beside {
+            Some(Body::Bytes(bytes)) => Ok(bytes),
+            Some(Body::File {
+                path,
+                without_newlines,
+            }) => {
+                let mut bytes =
+                    read_input(&path).context("the body that the curl command names")?;
+                if without_newlines {
+                    bytes.retain(|byte| !matches!(byte, b'\r' | b'\n' | 0));
+                }
+                Ok(bytes)
+            }
+            Some(Body::Parsed) => bail!(
+                "the body in {0} is parsed JSON, and a signature covers the raw bytes: name the \
+                 file with them, as in `--body FILE`",
+                self.headers.display()
+            ),
+            None => bail!(
+                "{0} holds no body: name its file with `--body FILE`, or give a raw HTTP message, \
+                 whose body follows a blank line",
+                self.headers.display()
+            ),
+        }
     }
 }
 
@@ -137,27 +209,27 @@ pub(super) fn is_stdin(path: &Path) -> bool {
 pub(super) fn split_url(url: &str) -> anyhow::Result<(Option<&str>, String)> {
     let right = "write it as in `https://hooks.example.com/in/x?y=1`, or only `/in/x?y=1`";
     if url.contains('#') {
-        bail!("`--url` has a fragment, which is never sent: {right}");
+        bail!("has a fragment, which is never sent: {right}");
     }
     if url.starts_with('/') {
         return Ok((None, encoded(url)));
     }
     let (scheme, rest) = url
         .split_once("://")
-        .with_context(|| format!("`--url` is no URL: {right}"))?;
+        .with_context(|| format!("is no URL: {right}"))?;
     if !matches!(scheme, "http" | "https") {
-        bail!("`--url` begins with neither http:// nor https://: {right}");
+        bail!("begins with neither http:// nor https://: {right}");
     }
     let host_len = rest.find(['/', '?']).unwrap_or(rest.len());
     if host_len == 0 {
-        bail!("`--url` names no host: {right}");
+        bail!("names no host: {right}");
     }
     let (origin, target) = url
         .split_at_checked(scheme.len() + 3 + host_len)
         .unwrap_or((url, ""));
     if !origin.bytes().all(|b| b.is_ascii_graphic()) {
         bail!(
-            "`--url` names a host that is not ASCII: write its ASCII form, as in \
+            "names a host that is not ASCII: write its ASCII form, as in \
              `https://xn--bcher-kva.example/in`"
         );
     }
@@ -181,111 +253,9 @@ fn encoded(target: &str) -> String {
     out
 }
 
-/// The lines of a headers file.
-#[derive(Debug, PartialEq, Eq)]
-struct HeaderLines<'t> {
-    method: Option<&'t str>,
-    target: Option<&'t str>,
-    /// Names and values; white space around a value is cut by [`Head::from_parts`].
-    fields: Vec<(&'t [u8], &'t [u8])>,
-}
-
-impl<'t> HeaderLines<'t> {
-    /// Parses lines that end in LF or CRLF. Blank lines are skipped. Of the pseudo-headers of
-    /// HTTP/2 (`:authority`) only method and path are read. The error is the number of a line
-    /// without a colon, counted from 1.
-    fn parse(text: &'t [u8]) -> Result<Self, usize> {
-        let mut parsed = Self {
-            method: None,
-            target: None,
-            fields: Vec::new(),
-        };
-        let mut is_first = true;
-        for (place, line) in text.split(|b| *b == b'\n').enumerate() {
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if line.iter().all(|b| matches!(b, b' ' | b'\t')) {
-                continue;
-            }
-            if std::mem::take(&mut is_first)
-                && let Some((method, target)) = request_line(line)
-            {
-                (parsed.method, parsed.target) = (Some(method), Some(target));
-                continue;
-            }
-            if let Some((name, value)) = pseudo_header(line) {
-                match name {
-                    ":method" => parsed.method = Some(value),
-                    ":path" => parsed.target = Some(value),
-                    _ => {}
-                }
-                continue;
-            }
-            let colon = line.iter().position(|b| *b == b':').ok_or(place + 1)?;
-            let (name, value) = line.split_at_checked(colon).unwrap_or((line, b""));
-            parsed
-                .fields
-                .push((name, value.strip_prefix(b":").unwrap_or(value)));
-        }
-        Ok(parsed)
-    }
-}
-
-/// The name and value of a pseudo-header of HTTP/2 (RFC 9113 8.3.1), as captures show it.
-fn pseudo_header(line: &[u8]) -> Option<(&str, &str)> {
-    let line = std::str::from_utf8(line).ok()?;
-    let colon = line.get(1..)?.find(':')? + 1;
-    let (name, value) = (line.get(..colon)?, line.get(colon + 1..)?);
-    let is_one = matches!(
-        name,
-        ":method" | ":path" | ":authority" | ":scheme" | ":protocol"
-    );
-    is_one.then(|| (name, value.trim_ascii()))
-}
-
-/// Method and target of a request line.
-fn request_line(line: &[u8]) -> Option<(&str, &str)> {
-    let line = std::str::from_utf8(line).ok()?.trim_ascii();
-    let (method, rest) = line.split_once(' ')?;
-    let (target, version) = rest.rsplit_once(' ')?;
-    let is_one = FieldName::new(method).is_some() && version.starts_with("HTTP/");
-    is_one.then_some((method, target))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_are_names_and_values_under_an_optional_request_line() {
-        let text =
-            b"POST /in/x?y=1 HTTP/1.1\r\nX-A: 1\r\n\r\nx-b:2: \t\n  \nX-C:\n:authority: a\n: 3";
-        let lines = HeaderLines::parse(text).unwrap();
-        assert_eq!(
-            (lines.method, lines.target),
-            (Some("POST"), Some("/in/x?y=1"))
-        );
-        let expected: [(&[u8], &[u8]); 4] = [
-            (b"X-A", b" 1"),
-            (b"x-b", b"2: \t"),
-            (b"X-C", b""),
-            (b"", b" 3"),
-        ];
-        // A line whose name is empty is left for the head to refuse.
-        assert_eq!(lines.fields, expected);
-        let h2 = HeaderLines::parse(b":method: PUT\n:path: /p\nx: 1").unwrap();
-        assert_eq!((h2.method, h2.target), (Some("PUT"), Some("/p")));
-    }
-
-    #[test]
-    fn a_line_without_a_colon_is_named_by_its_number() {
-        assert_eq!(HeaderLines::parse(b"A: 1\n\nB 2\nC: 3"), Err(3));
-        assert_eq!(
-            HeaderLines::parse(b"A: 1\nPOST / HTTP/1.1"),
-            Err(2),
-            "a request line comes first"
-        );
-        assert_eq!(HeaderLines::parse(b"").unwrap().fields.len(), 0);
-    }
 
     #[test]
     fn a_url_is_split_into_origin_and_target() {

@@ -10,6 +10,7 @@ mod check;
 mod delivery;
 mod demo;
 mod explain;
+mod message;
 mod output;
 mod providers;
 mod run;

@@ -64,7 +64,8 @@ pub(super) struct Judgement {
 impl Judging {
     /// Loads scheme, secrets and settings, and reads the delivery.
     pub(super) fn read(&self) -> anyhow::Result<(Subject, Delivery)> {
-        let mut subject = self.by.load(self.captured.origin()?)?;
+        let captive = self.captured.headers()?;
+        let mut subject = self.by.load(captive.origin())?;
         subject.tolerate(self.tolerance);
         if subject.scheme.signs_url() && subject.settings.public_url.is_none() {
             bail!(
@@ -72,7 +73,7 @@ impl Judging {
                  `--url`"
             );
         }
-        let delivery = self.captured.read(&subject)?;
+        let delivery = self.captured.read(captive, &subject)?;
         Ok((subject, delivery))
     }
 }

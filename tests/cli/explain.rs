@@ -221,3 +221,34 @@ fn a_delivery_of_another_provider_is_named_by_it() {
     expect_named(&ended, &["`svix`"]);
     ended.expect_hidden(&[&secret, &mac]);
 }
+
+#[test]
+fn a_raw_message_on_standard_input_brings_its_body() {
+    let folder = Folder::new().env("S", SECRET);
+    let (body, at) = (event_with("a"), now().to_string());
+    let text = String::from_utf8(body.clone()).expect("UTF-8");
+    let head = headers(&at, &sign(SECRET, &body, &at));
+    for command in ["verify", "explain"] {
+        let judge = |input: &str| {
+            let arguments = [
+                "--provider",
+                "itellico",
+                "--secret",
+                "env:S",
+                "--headers",
+                "-",
+            ];
+            folder.pipe(std::iter::once(command).chain(arguments), input.as_bytes())
+        };
+        judge(&format!("POST /in HTTP/1.1\nHost: a\n{head}\n{text}")).expect_code(0);
+        judge(&head)
+            .expect_code(2)
+            .expect_words(&["holds no body", "--body FILE"]);
+        judge("no header").expect_code(2).expect_words(&[
+            "-:1: this line has no colon",
+            "raw HTTP message",
+            "curl -v",
+            "JSON object",
+        ]);
+    }
+}

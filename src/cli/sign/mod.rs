@@ -80,7 +80,11 @@ impl Sign {
     }
 
     fn try_run(&self) -> anyhow::Result<String> {
-        let given = self.url.as_deref().map(split_url).transpose()?;
+        let given = self
+            .url
+            .as_deref()
+            .map(|url| split_url(url).map_err(|why| anyhow!("`--url` {why}")))
+            .transpose()?;
         let origin = given
             .as_ref()
             .and_then(|(origin, _)| *origin)
