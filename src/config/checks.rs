@@ -229,7 +229,7 @@ fn memory(
         if route.scheme.token_rule().is_some() {
             "`jwt.max_age` and twice `leeway`"
         } else {
-            "twice the tolerance"
+            "`tolerance` plus `future_tolerance`"
         }
     );
     findings.problem(
@@ -253,9 +253,9 @@ fn freshness(route: &Route) -> Option<Duration> {
             None
         }
     };
-    let tolerance = length(route.tolerance).filter(|_| route.scheme.has_timestamp())?;
-    let widest = length(route.future_tolerance).map_or(tolerance, |future| future.max(tolerance));
-    Some(widest.saturating_mul(2))
+    let past = length(route.tolerance).filter(|_| route.scheme.has_timestamp())?;
+    let future = length(route.future_tolerance).unwrap_or(past);
+    Some(past.saturating_add(future))
 }
 
 #[cfg(test)]

@@ -10,12 +10,13 @@ use super::handshake::HandshakeMode;
 use super::presets;
 use super::public_keys::public_keys;
 use super::reader::{Findings, Table};
-use super::route::{CUSTOM, Draft, Route};
+use super::route::{Draft, Route};
+use super::scheme::CUSTOM;
 use super::warning::WarningName;
 use crate::clock::UnixMillis;
 use crate::key::secret::Secret;
 use crate::notation::timestamp::Tolerance;
-use crate::scheme::{Scheme, Stamped};
+use crate::scheme::Scheme;
 use crate::verify::verifier::Verifier;
 
 /// Judges a route, if all of it could be read. `now` is the moment of loading.
@@ -187,11 +188,20 @@ fn freshness(
         };
         return Some((written?, WarningName::NoEffect, message));
     }
-    if route.tolerance == Tolerance::Off && scheme.stamped() == Stamped::Event && written.is_none()
-    {
+    if route.tolerance == Tolerance::Off && scheme.is_stamped_by_event() && written.is_none() {
         let message = "its timestamps are the events' own and may be of any age: only the replay window \
-                       recognises an old delivery";
+                       recognises an old delivery. If you know for how long the provider retries, write \
+                       that as `tolerance`";
         return Some(("tolerance", WarningName::EventTime, message));
+    }
+    if let (Tolerance::Within(own), Tolerance::Within(horizon)) =
+        (route.tolerance, scheme.tolerance)
+        && scheme.is_stamped_by_event()
+        && own < horizon
+    {
+        let message = "its timestamps are the events' own, so a retry carries the old timestamp: `tolerance` is \
+                       shorter than the time for which the provider retries, and later retries are refused";
+        return Some(("tolerance", WarningName::ShortTolerance, message));
     }
     if route.tolerance == Tolerance::Off {
         return Some((

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::reader::{Findings, Item, Table};
+use super::scheme::CUSTOM;
 use super::units;
 use super::warning::WarningName;
-use crate::scheme::{Scheme, Stamped};
+use crate::notation::timestamp::Tolerance;
+use crate::scheme::Scheme;
 
 /// The time for which a done event is remembered, unless the configuration says otherwise.
 pub const DEFAULT_TTL: Duration = Duration::from_secs(72 * 3600);
@@ -82,14 +84,16 @@ fn read_capacity(item: &Item<'_>, findings: &mut Findings) -> Option<usize> {
 
 impl RouteReplay {
     /// Reads a route's `replay`: `"off"`, a table, or nothing. The scheme decides the defaults:
-    /// whose timestamps it reads, and whether different events may look the same.
+    /// whose timestamps it reads, for how long they are fresh, and whether different events may look
+    /// the same.
     pub(super) fn read(
         item: Option<&Item<'_>>,
         findings: &mut Findings,
         window: &Replay,
         scheme: Option<&Scheme>,
+        body_timeout: Duration,
     ) -> Self {
-        let on_replay = if scheme.map(Scheme::stamped) == Some(Stamped::Event) {
+        let on_replay = if scheme.is_some_and(Scheme::is_stamped_by_event) {
             200
         } else {
             409
@@ -103,7 +107,9 @@ impl RouteReplay {
             enabled: true,
             statuses,
             capacity: None,
-            ttl: window.ttl,
+            ttl: scheme.map_or(window.ttl, |scheme| {
+                window.ttl.max(retries_of_preset(scheme, body_timeout))
+            }),
         };
         let Some(item) = item else {
             replay.enabled = !scheme.is_some_and(|scheme| scheme.events_repeat);
@@ -156,6 +162,20 @@ impl RouteReplay {
         }
         table.finish(findings);
         replay
+    }
+}
+
+/// The time for which a delivery of a preset can be fresh where its timestamp is the event's own:
+/// the provider's retry horizon, which is longer than other tolerances. Zero for other schemes,
+/// whose `ttl` the operator is asked to set.
+fn retries_of_preset(scheme: &Scheme, body_timeout: Duration) -> Duration {
+    match (scheme.tolerance, scheme.future_tolerance) {
+        (Tolerance::Within(past), Tolerance::Within(future))
+            if scheme.provider != CUSTOM && scheme.is_stamped_by_event() =>
+        {
+            past.saturating_add(future).saturating_add(body_timeout)
+        }
+        _ => Duration::ZERO,
     }
 }
 

@@ -14,7 +14,7 @@ use super::public_keys::Taken;
 use super::reader::{Findings, Item, Table};
 use super::replay::{Replay, RouteReplay};
 use super::scheme;
-use super::scheme::Envelope;
+use super::scheme::{CUSTOM, Envelope};
 use super::secrets;
 use super::secrets::{Listed, Sources, Wanted};
 use super::server::{Server, read_public_url, size};
@@ -151,7 +151,13 @@ pub(super) fn read<'t>(
         .map(|item| upstream_headers::read(&item, findings, sources, scheme.as_ref()))
         .unwrap_or_default();
     let replay = table.item("replay");
-    let replay = RouteReplay::read(replay.as_ref(), findings, window, scheme.as_ref());
+    let replay = RouteReplay::read(
+        replay.as_ref(),
+        findings,
+        window,
+        scheme.as_ref(),
+        server.body_timeout,
+    );
     let event_types = table
         .item("event_types")
         .and_then(|item| read_event_types(&item, findings, scheme.as_ref()));
@@ -173,16 +179,15 @@ pub(super) fn read<'t>(
         .zip(upstream.clone())
         .map(|(((scheme, name), pattern), upstream)| {
             // The route's own tolerance for the past applies to the future too, unless
-            // `future_tolerance` is set.
+            // `future_tolerance` is set, or the tolerance is there for the provider's late retries.
+            let own_future = own_future.or(own_tolerance.filter(|_| !scheme.is_stamped_by_event()));
             let tolerance = own_tolerance.unwrap_or(scheme.tolerance);
             Route {
                 name,
                 pattern,
                 methods: methods.unwrap_or_else(|| vec!["POST".to_owned()]),
                 tolerance,
-                future_tolerance: own_future
-                    .or(own_tolerance)
-                    .unwrap_or(scheme.future_tolerance),
+                future_tolerance: own_future.unwrap_or(scheme.future_tolerance),
                 scheme: Arc::new(scheme),
                 secrets: secrets.iter().map(|(_, secret)| secret.clone()).collect(),
                 upstream,
@@ -222,9 +227,6 @@ fn wanted(scheme: Option<&Scheme>) -> Wanted {
         learns: scheme.handshake.is_some_and(Handshake::brings_secret),
     }
 }
-
-/// The name of a scheme without a preset.
-pub(super) const CUSTOM: &str = "custom";
 
 fn read_name(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
     let name = item.label(findings, 128, "billing")?;

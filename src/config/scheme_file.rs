@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::Problems;
 use super::reader::{Findings, Table};
-use super::route::CUSTOM;
+use super::scheme::CUSTOM;
 use super::{read_text, scheme};
 use crate::scheme::{Scheme, Settings};
 

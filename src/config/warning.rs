@@ -74,6 +74,8 @@ warning_names! {
         "timestamps may lie anywhere in the future";
     EventTime, "event-time", Allowed,
         "timestamps are the events' own and may be of any age";
+    ShortTolerance, "short-tolerance", Allowed,
+        "timestamps are the events' own, and retries outlast the route's `tolerance`";
     // The route's settings.
     ShadowMode, "shadow-mode", Allowed,
         "deliveries are forwarded whatever their verdict";

@@ -52,6 +52,8 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Mistake> {
             "The timestamp counts seconds, and this scheme takes milliseconds.",
             "Have the sender write milliseconds, or set `unit = \"seconds\"` in the scheme.",
         )),
+        // A timestamp of the event is old at every late retry, whole hours or not.
+        _ if at < wall && case.scheme.is_stamped_by_event() => Some(late_retry(at, wall)),
         _ => Some(zone(at, wall).unwrap_or_else(|| plain(at, wall))),
     }
 }
@@ -119,6 +121,20 @@ fn zone(at: UnixMillis, wall: UnixMillis) -> Option<Mistake> {
             "Have the sender use Unix time, which is UTC, and check the time zone of both clocks.",
         )
     })
+}
+
+/// The timestamp is the event's own and too old, as that of a late retry is.
+fn late_retry(at: UnixMillis, wall: UnixMillis) -> Mistake {
+    let off = in_words(between(at, wall));
+    Mistake::new(
+        "late_retry",
+        format!(
+            "The timestamp is {off} old and is the event's own: a retry carries the old timestamp, \
+             so this is probably a late retry."
+        ),
+        "Raise `tolerance` to the time for which the provider retries, or turn it `off`; for a \
+         captured delivery, judge it at its own time with `--at`.",
+    )
 }
 
 /// The timestamp is too old or too far ahead, and nothing more is known of it.

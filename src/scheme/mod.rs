@@ -218,6 +218,11 @@ impl Scheme {
         }
     }
 
+    /// Whether the timestamp is the event's own, so that an honest retry carries the old timestamp.
+    pub fn is_stamped_by_event(&self) -> bool {
+        self.stamped() == Stamped::Event
+    }
+
     /// Whether deliveries carry a time whose freshness can be judged.
     pub fn has_timestamp(&self) -> bool {
         match &self.proof {

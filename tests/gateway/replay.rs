@@ -1,5 +1,5 @@
 //! What is a replay, a redelivery, a conflict, and what is neither (contract: Seen again; RP-01 to RP-03, RP-13, RP-14,
-//! RP-17, RP-18, RP-20). Who gets a claim and how it ends is in `claims.rs`; both clocks are tested on the pure core.
+//! RP-17, RP-18, RP-20, RP-30). Who gets a claim and how it ends is in `claims.rs`; both clocks are tested on the pure core.
 
 use crate::support::cases::Cases;
 use crate::support::config::{Config, Route, text};
@@ -623,4 +623,49 @@ fn rp_18_two_changes_that_dropbox_puts_in_the_same_words_are_two_events() {
     gateway.ask(delivery("/asked")).expect_status(200);
     gateway.ask(delivery("/asked")).expect_duplicate();
     assert_eq!(upstream.count(), 4);
+}
+
+/// A delivery of this time for a route `/hooks/linear`, whose timestamp is in the signed body.
+fn linear_delivery(millis: u64) -> Delivery {
+    let body = format!(
+        "{{\"type\":\"Issue\",\"webhookTimestamp\":{millis},\"data\":{{\"id\":\"{}\"}}}}",
+        fresh_event_id()
+    );
+    let signature = sign_body(PLAIN_SECRET, body.as_bytes());
+    Delivery::unsigned("/hooks/linear", body).with("Linear-Signature", signature)
+}
+
+#[test]
+fn rp_30_a_retry_that_keeps_its_body_is_fresh_for_as_long_as_its_provider_retries() {
+    let upstream = Upstream::start();
+    let linear = Route::new("linear", "/hooks/linear", &upstream)
+        .set("provider", "\"linear\"")
+        .set("secrets", "[\"env:PLAIN_SECRET\"]");
+    let gateway = Gateway::start(&Config::for_upstream(&upstream).route(linear));
+    let millis = |age: u64| (now() - age) * 1000;
+    let mut cases = Cases::new();
+    for (name, age) in [
+        ("after a minute", 60),
+        ("after an hour and a minute", 3660),
+        ("after seven hours and a minute", 7 * 3600 + 60),
+    ] {
+        let retry = linear_delivery(millis(age));
+        cases.case(name, || {
+            let before = upstream.count();
+            gateway.ask(retry.clone()).expect_status(200);
+            gateway.ask(retry.clone()).expect_duplicate();
+            assert_eq!(upstream.count(), before + 1, "forwarded requests");
+        });
+    }
+    cases.case("older than any retry", || {
+        gateway
+            .ask(linear_delivery(millis(9 * 3600)))
+            .expect_refusal(401, "stale_timestamp");
+    });
+    cases.case("ten minutes ahead", || {
+        gateway
+            .ask(linear_delivery((now() + 600) * 1000))
+            .expect_refusal(401, "future_timestamp");
+    });
+    cases.finish();
 }

@@ -267,7 +267,7 @@ mod tests {
         assert!(timestamp(&scheme).ends_with("; not signed, so it can only refuse"));
         assert_eq!(
             of("linear", timestamp),
-            "`/webhookTimestamp` of the JSON body, milliseconds"
+            "`/webhookTimestamp` of the JSON body, milliseconds; the event's own, so that a retry carries the old one"
         );
         assert_eq!(of("plaid", timestamp), "`iat` of the token");
         assert_eq!(of("livekit", timestamp), "`exp` of the token");

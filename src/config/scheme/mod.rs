@@ -25,12 +25,14 @@ use crate::notation::timestamp::Tolerance;
 use crate::providers;
 use crate::scheme::{
     Algorithm, BodyForm, CredentialKind, CredentialPlace, CredentialScheme, Handshake, JwtRule,
-    KeyForm, ProofBy, ProviderCode, Scheme, SignaturePlace, Stamped, Template, TemplateScheme,
-    TokenScheme,
+    KeyForm, ProofBy, ProviderCode, Scheme, SignaturePlace, Template, TemplateScheme, TokenScheme,
 };
 
 /// The tolerance of a scheme that does not write its own.
 const DEFAULT_TOLERANCE: Tolerance = Tolerance::Within(Duration::from_secs(300));
+
+/// The name of a scheme without a preset.
+pub(super) const CUSTOM: &str = "custom";
 
 /// Keys that exclude each other: the place, the problem, and the help. They are reported once the
 /// rest of a scheme is known to be readable, since a report before that would hide the scheme's
@@ -142,14 +144,16 @@ pub(super) fn read(
         ack,
         handshake,
     };
-    let is_event_stamped = scheme.stamped() == Stamped::Event;
-    let default = if is_event_stamped {
-        Tolerance::Off
+    // An honest retry carries the event's own time, however old that is; a clock that is ahead is
+    // another matter.
+    let (past, future) = if scheme.is_stamped_by_event() {
+        (tolerance.unwrap_or(Tolerance::Off), DEFAULT_TOLERANCE)
     } else {
-        DEFAULT_TOLERANCE
+        let past = tolerance.unwrap_or(DEFAULT_TOLERANCE);
+        (past, past)
     };
-    scheme.tolerance = tolerance.unwrap_or(default);
-    scheme.future_tolerance = future_tolerance.unwrap_or(scheme.tolerance);
+    scheme.tolerance = past;
+    scheme.future_tolerance = future_tolerance.unwrap_or(future);
     envelope.set(&mut scheme);
     if let Some(item) = covers_body {
         set_covers_body(&mut scheme, &item, findings)?;

@@ -55,6 +55,8 @@ pub(super) fn read(item: &Item<'_>, findings: &mut Findings) -> Option<Timestamp
                 _ => None,
             },
         ),
+        // A retry that keeps its body keeps every time in it.
+        None if json.is_some() => Some(Stamped::Event),
         None => Some(Stamped::Unknown),
     };
     let unsigned = table

@@ -462,12 +462,119 @@ fn the_routes_own_tolerance_wins_and_stands_for_the_future_too() {
 }
 
 #[test]
-fn a_timestamp_that_is_the_events_own_changes_two_defaults() {
-    let stamped = "timestamp = { header = \"X-Timestamp\", stamped = \"event\" }";
-    let route =
-        &good(&CUSTOM.replace("timestamp = { header = \"X-Timestamp\" }", stamped)).routes[0];
-    assert_eq!(route.tolerance, Tolerance::Off);
-    assert_eq!(route.replay.statuses.on_replay, 200);
+fn a_timestamp_that_is_the_events_own_changes_three_defaults() {
+    let within = |secs| Tolerance::Within(Duration::from_secs(secs));
+    let off = Tolerance::Off;
+    let header = "timestamp = { header = \"X-Timestamp\"";
+    let rows = [
+        (
+            "header = \"X-Timestamp\"",
+            "",
+            within(300),
+            within(300),
+            409,
+        ),
+        (
+            "header = \"X-Timestamp\", stamped = \"event\"",
+            "",
+            off,
+            within(300),
+            200,
+        ),
+        ("json = \"/t\"", "", off, within(300), 200),
+        (
+            "json = \"/t\", stamped = \"event\"",
+            "",
+            off,
+            within(300),
+            200,
+        ),
+        (
+            "json = \"/t\", stamped = \"attempt\"",
+            "",
+            within(300),
+            within(300),
+            409,
+        ),
+        (
+            "json = \"/t\", stamped = \"unknown\"",
+            "",
+            within(300),
+            within(300),
+            409,
+        ),
+        (
+            "json = \"/t\"",
+            "tolerance = \"8h\"",
+            within(28_800),
+            within(300),
+            200,
+        ),
+        (
+            "json = \"/t\"",
+            "future_tolerance = \"1m\"",
+            off,
+            within(60),
+            200,
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (place, tolerances, past, future, on_replay) in rows {
+        for of_route in [true, false] {
+            let signed = if place.starts_with("json") {
+                "{body}"
+            } else {
+                "{timestamp}.{body}"
+            };
+            let text = CUSTOM
+                .replace(header, &format!("timestamp = {{ {place}"))
+                .replace("{timestamp}.{body}", signed);
+            let text = if of_route {
+                text.replace("[route.scheme]", &format!("{tolerances}\n[route.scheme]"))
+            } else {
+                format!("{text}\n{tolerances}\n")
+            };
+            let route = &good(&text).routes[0];
+            let found = (route.tolerance, route.future_tolerance);
+            if (found, route.replay.statuses.on_replay) != ((past, future), on_replay) {
+                wrong.push((place, tolerances, of_route, found));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_preset_whose_retries_carry_the_old_timestamp_raises_its_routes_ttl() {
+    let short = good(&format!(
+        "{}tolerance = \"5m\"\n",
+        ROUTE.replace("itellico", "linear")
+    ));
+    let names =
+        |config: &Config| -> Vec<_> { config.warnings.iter().map(|w| w.name.as_str()).collect() };
+    assert!(
+        names(&short).contains(&"short-tolerance"),
+        "{:?}",
+        short.warnings
+    );
+    let linear = ROUTE.replace("itellico", "linear");
+    let ttl = |text: &str| good(text).routes[0].replay.ttl.as_secs();
+    let raised = 8 * 3600 + 300 + 30;
+    assert_eq!(ttl(&format!("[replay]\nttl = \"1h\"\n{linear}")), raised);
+    assert_eq!(ttl(&linear), 72 * 3600);
+    let own = format!("{linear}replay = {{ ttl = \"1h\" }}\n");
+    let problems = read(&own).unwrap_err().to_string();
+    assert!(
+        problems.contains("set `ttl` to at least 29130s"),
+        "{problems}"
+    );
+    // Without a tolerance nothing but the `ttl` decides, so any is allowed.
+    assert_eq!(
+        ttl(&format!(
+            "{linear}tolerance = \"off\"\nreplay = {{ ttl = \"1h\" }}\n"
+        )),
+        3600
+    );
 }
 
 #[test]

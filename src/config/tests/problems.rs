@@ -195,11 +195,11 @@ fn the_replay_window_is_told_what_is_wrong() {
         (route("replay = { ttl = \"629s\" }"), "--> a.toml:7:12"),
         (
             route("tolerance = \"37h\""),
-            "`ttl` (3d) is shorter than twice the tolerance",
+            "`ttl` (3d) is shorter than `tolerance` plus `future_tolerance` plus `body_timeout`",
         ),
         (
-            route("future_tolerance = \"37h\""),
-            "is shorter than twice the tolerance",
+            route("future_tolerance = \"72h\""),
+            "set `ttl` to at least 259530s",
         ),
         (route("replay = \"on\""), "is neither `\"off\"` nor a table"),
         (route("replay = true"), "must be a table, not a boolean"),

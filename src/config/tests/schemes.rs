@@ -137,7 +137,7 @@ fn a_signature_and_a_time_may_stand_in_the_body() {
     let scheme = read_good(
         "algorithm = \"hmac-sha256\"\nsigned = \"{json:/signature/timestamp}{json:/signature/token}\"\n\
          covers_body = false\nsignature = { json = \"/signature/signature\" }\n\
-         timestamp = { json = \"/signature/timestamp\" }\nevent_id = { json = \"/signature/token\" }",
+         timestamp = { json = \"/signature/timestamp\" }\ntolerance = \"9h\"\nevent_id = { json = \"/signature/token\" }",
     );
     let pointer = |text| Pointer::parse(text).unwrap();
     assert_eq!(
@@ -192,9 +192,14 @@ fn code_of_its_own_knows_what_is_signed_and_when_it_is_stamped() {
         ));
         assert_eq!(scheme.code().map(ProviderCode::name), Some(code.name()));
         assert_eq!(scheme.covers_body(), code.covers_body());
-        let is_off =
-            scheme.tolerance == Tolerance::Off && scheme.future_tolerance == Tolerance::Off;
-        assert_eq!(is_off, code.stamped() == Stamped::Event, "{}", code.name());
+        let five_minutes = Tolerance::Within(std::time::Duration::from_secs(300));
+        let past = if code.stamped() == Stamped::Event {
+            Tolerance::Off
+        } else {
+            five_minutes
+        };
+        let found = (scheme.tolerance, scheme.future_tolerance);
+        assert_eq!(found, (past, five_minutes), "{}", code.name());
     }
 }
 

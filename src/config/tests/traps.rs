@@ -1,12 +1,14 @@
 //! Facts about single providers that turned out to be traps (contract: Providers), as the presets
 //! hold them.
 
+use std::time::Duration;
+
 use crate::config::presets;
 use crate::config::presets::Preset;
 use crate::notation::json::Pointer;
 use crate::notation::timestamp::Tolerance;
 use crate::scheme::Handshake;
-use crate::scheme::{BodyForm, Place, Stamped};
+use crate::scheme::{BodyForm, Place, Stamped, TimestampAt};
 
 fn preset(name: &str) -> &'static Preset {
     presets::find(name).unwrap_or_else(|| panic!("{name} is no preset"))
@@ -68,24 +70,50 @@ fn mollie_may_send_its_header_twice_and_nobody_else_may() {
 }
 
 #[test]
-fn a_time_stamped_by_the_event_is_not_judged() {
-    let stamped: Vec<_> = presets::all()
+fn a_time_of_the_event_is_fresh_for_as_long_as_its_provider_retries() {
+    let hour = Duration::from_secs(3600);
+    let mut names: Vec<&str> = Vec::new();
+    for preset in presets::all() {
+        let (name, scheme) = (preset.name.as_str(), &preset.scheme);
+        if !scheme.is_stamped_by_event() {
+            continue;
+        }
+        names.push(name);
+        match (preset.horizon, scheme.tolerance) {
+            (None, Tolerance::Off) => {}
+            (Some(horizon), Tolerance::Within(past)) => {
+                assert!((horizon..=horizon + hour).contains(&past), "{name}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+        let five_minutes = Tolerance::Within(Duration::from_secs(300));
+        assert_eq!(scheme.future_tolerance, five_minutes, "{name}");
+    }
+    names.sort_unstable();
+    let expected = ["aws-sns", "dropbox-sign", "linear", "mailgun", "pusher"];
+    assert_eq!(names, expected);
+}
+
+/// A time in the signed body cannot change while the body stays the same, so a preset that says
+/// otherwise of its own must know that its provider renders the body of a retry again.
+#[test]
+fn a_time_in_the_body_is_the_events_unless_the_provider_renders_its_retries_again() {
+    let anew: Vec<_> = presets::all()
         .iter()
-        .filter(|preset| preset.scheme.stamped() == Stamped::Event)
+        .filter(|preset| {
+            let place = preset.scheme.timestamp();
+            place.is_some_and(|place| {
+                matches!(place.at, TimestampAt::Json(_)) && place.stamped != Stamped::Event
+            })
+        })
+        .map(|preset| preset.name.as_str())
         .collect();
-    let names: Vec<_> = stamped.iter().map(|preset| preset.name.as_str()).collect();
-    assert_eq!(names, ["aws-sns", "dropbox-sign"]);
-    assert!(
-        stamped
-            .iter()
-            .all(|preset| preset.scheme.tolerance == Tolerance::Off)
-    );
+    assert_eq!(anew, ["plain"]);
 }
 
 #[test]
 fn five_minutes_are_ours_where_nothing_is_documented() {
     for name in [
-        "linear",
         "zendesk",
         "sendgrid",
         "kick",
@@ -95,7 +123,7 @@ fn five_minutes_are_ours_where_nothing_is_documented() {
         let preset = preset(name);
         assert_eq!(
             preset.scheme.tolerance,
-            Tolerance::Within(std::time::Duration::from_secs(300)),
+            Tolerance::Within(Duration::from_secs(300)),
             "{name}"
         );
         assert!(

@@ -98,6 +98,11 @@ fn a_time_in_the_body_and_a_rewritten_date_are_judged_too() {
             ..Sample::sent(&plain("{body}"), SECRET, &body)
         }
     };
+    let of_event = |mut sample: Sample| {
+        let place = template_of(&mut sample.scheme).timestamp.as_mut().unwrap();
+        place.stamped = crate::scheme::Stamped::Event;
+        sample
+    };
     let mut dated = timestamped("{timestamp}.{body}");
     let place = template_of(&mut dated).timestamp.as_mut().unwrap();
     (place.at, place.unit) = (TimestampAt::Headers(vec![field("Date")]), Unit::HttpDate);
@@ -111,6 +116,26 @@ fn a_time_in_the_body_and_a_rewritten_date_are_judged_too() {
     };
     compare(vec![
         ("old in the body", sent(AT - 1000), "stale: 16 min 40 s old"),
+        (
+            "the event's own time, old",
+            of_event(sent(AT - 1000)),
+            "late_retry: 16 min 40 s old",
+        ),
+        (
+            "the event's own time, old by whole hours",
+            of_event(sent(AT - 7200)),
+            "late_retry: 2 h old",
+        ),
+        (
+            "the event's own time, an hour ahead",
+            of_event(sent(AT + 3600)),
+            "time_zone: 1 hour ahead",
+        ),
+        (
+            "the event's own time, in milliseconds",
+            of_event(sent(AT * 1000)),
+            "milliseconds_for_seconds",
+        ),
         (
             "milliseconds in the body",
             sent(AT * 1000),

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub use fingerprint::FingerprintKey;
 
 use crate::clock::UnixMillis;
-use crate::scheme::{Scheme, Stamped};
+use crate::scheme::Scheme;
 use crate::verdict::Code;
 
 /// The identity under which a delivery is claimed: a keyed 128-bit digest, so that its size is
@@ -138,7 +138,7 @@ impl Policy {
         };
         Self {
             id_trust,
-            stamped_by_event: scheme.stamped() == Stamped::Event,
+            stamped_by_event: scheme.is_stamped_by_event(),
         }
     }
 }
