@@ -310,8 +310,8 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::Sources;
     use crate::config::tests::fixtures;
+    use crate::config::{Files, Sources};
 
     const FILE: &str = r#"
 [admin]
@@ -349,6 +349,7 @@ timestamp = { header = "X-Timestamp" }
             base_dir: Path::new(""),
             env: &env,
             now: UnixMillis(0),
+            files: &Files::default(),
         };
         let config =
             config::parse("a.toml", FILE, &sources).unwrap_or_else(|problems| panic!("{problems}"));
@@ -402,6 +403,7 @@ upstream = "http://127.0.0.1:3000"
             base_dir: Path::new(""),
             env: &env,
             now: UnixMillis(0),
+            files: &Files::default(),
         };
         let config =
             config::parse("a.toml", file, &sources).unwrap_or_else(|problems| panic!("{problems}"));

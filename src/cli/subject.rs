@@ -9,7 +9,7 @@ use clap::{ArgGroup, Args};
 
 use super::output::note;
 use crate::config;
-use crate::config::{Route, Sources, presets, secrets, units};
+use crate::config::{Files, Route, Sources, presets, secrets, units};
 use crate::key::secret::Secret;
 use crate::notation::timestamp::Tolerance;
 use crate::routes::PathPattern;
@@ -222,8 +222,11 @@ fn secret(reference: &str, place: usize) -> anyhow::Result<Secret> {
              `file:PATH` or `plain:TEXT`"
         );
     }
-    let resolved = secrets::resolve(reference, &Sources::of_process(Path::new("")))
-        .map_err(|fault| anyhow!("`--secret` {}: {}", fault.message, fault.help))?;
+    let resolved = secrets::resolve(
+        reference,
+        &Sources::of_process(Path::new(""), &Files::default()),
+    )
+    .map_err(|fault| anyhow!("`--secret` {}: {}", fault.message, fault.help))?;
     let is_named = resolved.name.is_some();
     let name = resolved.name.unwrap_or_else(|| format!("plain-{place}"));
     // A literal is warned about because a file holds it, which does not apply to the command line.

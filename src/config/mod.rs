@@ -8,6 +8,7 @@
 
 pub mod admin;
 mod checks;
+mod files;
 mod handshake;
 mod judge;
 mod learned;
@@ -31,13 +32,15 @@ pub mod warning;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
 pub use admin::Admin;
+pub use files::{Change, FileSet, Files};
 pub use handshake::{HandshakeMode, HandshakeSettings};
 pub use learned::{is_learned, learned_name, store_learned};
 pub use problem::{Position, Problem, Problems};
@@ -57,6 +60,10 @@ use route::Draft;
 /// The largest file that is taken for a configuration.
 const MAX_FILE: u64 = 1 << 20;
 
+/// The time in which a configuration and all its files must be read. A file on a dead mount would
+/// hold up its reader for ever.
+pub const TIME_TO_LOAD: Duration = Duration::from_secs(10);
+
 /// A whole file, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -75,6 +82,8 @@ pub struct Config {
     pub warnings: Vec<Warning>,
     /// The warnings that a route's `acknowledge` names. They are listed, and not shown as warnings.
     pub acknowledged: Vec<Warning>,
+    /// The files from which all of this was read.
+    pub files: FileSet,
 }
 
 impl Config {
@@ -99,16 +108,47 @@ impl Config {
     }
 }
 
+/// A configuration as it was read from its files, whether it is good or not.
+#[derive(Debug)]
+pub struct Reading {
+    /// The configuration, or every problem of it at once.
+    pub config: Result<Config, Problems>,
+    /// The files that were read for it, or could not be read.
+    pub files: FileSet,
+}
+
 /// Reads and checks the file at `path`, its secrets too. Relative `file:` secrets are looked for
-/// beside it.
+/// beside it. Returns after [`TIME_TO_LOAD`] at the latest.
 ///
 /// # Errors
 /// Every problem of the file at once, ready to print.
 pub fn load(path: &Path) -> Result<Config, Problems> {
+    let own = path.to_owned();
+    files::within(TIME_TO_LOAD, move || read(&own).config).unwrap_or_else(|| Err(too_late(path)))
+}
+
+/// Reads and checks as [`load`] does, however long that takes.
+pub fn read(path: &Path) -> Reading {
     let shown = path.display().to_string();
-    let text = read_text(path, &shown)?;
+    let files = Files::default();
     let base_dir = path.parent().unwrap_or(Path::new(""));
-    parse(&shown, &text, &Sources::of_process(base_dir))
+    let sources = Sources::of_process(base_dir, &files);
+    let config = read_text(path, &shown, &files).and_then(|text| parse(&shown, &text, &sources));
+    Reading {
+        config,
+        files: files.set(),
+    }
+}
+
+/// The problem of a configuration that was not read within [`TIME_TO_LOAD`].
+pub fn too_late(path: &Path) -> Problems {
+    let shown = path.display().to_string();
+    let seconds = TIME_TO_LOAD.as_secs();
+    Problems::whole_file(
+        &shown,
+        format!("{shown} and its files could not be read within {seconds} seconds"),
+        "see whether the file or one of its `file:` secrets lies on a mount that does not answer",
+    )
 }
 
 /// Reads and checks `text`, which messages call `path`; secrets come from `sources`.
@@ -163,6 +203,7 @@ pub fn parse(path: &str, text: &str, sources: &Sources<'_>) -> Result<Config, Pr
         routes,
         warnings,
         acknowledged,
+        files: sources.files.set(),
     })
 }
 
@@ -209,39 +250,26 @@ fn read_routes<'t>(
     Some(drafts)
 }
 
-fn read_text(path: &Path, shown: &str) -> Result<Zeroizing<String>, Problems> {
+fn read_text(path: &Path, shown: &str, files: &Files) -> Result<Zeroizing<String>, Problems> {
     let whole = |message: String, help: &str| Problems::whole_file(shown, message, help);
-    // A single allocation, so that a growing buffer leaves no half-read copy of a literal secret
-    // behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(
-        usize::try_from(MAX_FILE).unwrap_or(0) + 32,
-    ));
-    let read =
-        std::fs::File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
-    if let Err(why) = read {
-        let other = "name a configuration file that can be read with `--config FILE`";
-        return Err(match why.kind() {
-            io::ErrorKind::NotFound => {
-                whole(format!("there is no configuration file {shown}"), other)
-            }
-            _ => whole(
-                format!("the configuration file {shown} cannot be read: {why}"),
-                other,
-            ),
-        });
-    }
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(whole(
-            format!("{shown} is larger than 1 MiB"),
-            "name a configuration file with `--config FILE`",
-        ));
-    }
+    let read = files.read(path, MAX_FILE).map_err(|why| {
+        let message = match why.kind() {
+            io::ErrorKind::NotFound => format!("there is no configuration file {shown}"),
+            io::ErrorKind::Other => format!("the configuration file {shown} {why}"),
+            _ => format!("the configuration file {shown} cannot be read: {why}"),
+        };
+        whole(
+            message,
+            "name a regular file of at most 1 MiB with `--config FILE`",
+        )
+    })?;
+    let bytes = &read.bytes;
     let bad_line = |at: usize| bytes.iter().take(at).filter(|b| **b == b'\n').count() + 1;
     if let Some(at) = bytes.iter().position(|b| *b == 0) {
         let message = format!("line {} of {shown} holds a NUL byte", bad_line(at));
         return Err(whole(message, "save it as plain UTF-8 text"));
     }
-    match std::str::from_utf8(&bytes) {
+    match std::str::from_utf8(bytes) {
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),
         Err(why) => {
             let message = format!(

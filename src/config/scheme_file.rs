@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::problem::Problems;
 use super::reader::{Findings, Table};
 use super::scheme::CUSTOM;
-use super::{read_text, scheme};
+use super::{Files, read_text, scheme};
 use crate::scheme::{Scheme, Settings};
 
 /// Reads and checks the scheme in the file at `path`.
@@ -20,7 +20,7 @@ use crate::scheme::{Scheme, Settings};
 /// Every problem of the file at once, ready to print.
 pub fn load_scheme(path: &Path) -> Result<Scheme, Problems> {
     let shown = path.display().to_string();
-    let text = read_text(path, &shown)?;
+    let text = read_text(path, &shown, &Files::default())?;
     parse_scheme(&shown, &text)
 }
 

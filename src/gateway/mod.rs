@@ -27,8 +27,8 @@ mod upstream;
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -104,20 +104,14 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
     };
     let threads = config.server.threads;
     let file = config.path.clone();
-    operating::show_warnings(&config);
+    operating::Notes::of(&config).show();
     let (telemetry, log_writer) =
         Telemetry::start(surroundings.access_log, env!("CARGO_PKG_VERSION"))
             .map_err(StartError::Thread)?;
     let running = Arc::new(build(config, telemetry)?);
     let (stop, stopping) = watch::channel(false);
-    let names =
-        admin::AdminHeaderNames::new().ok_or_else(|| StartError::Build("header names".into()))?;
-    let admin = admin::AdminPort {
-        running: Arc::clone(&running),
-        address: addresses.admin,
-        file: file.clone(),
-        names,
-    };
+    let admin = admin::AdminPort::new(Arc::clone(&running), file.clone())
+        .ok_or_else(|| StartError::Build("header names".into()))?;
     // The admin port goes on answering while traffic drains: its sender is kept and sends nothing.
     let (_admin_stop, admin_stopping) = watch::channel(false);
     let conf = ServerConf {
@@ -170,6 +164,7 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Running, StartError> {
     let epoch = Instant::now();
     let budget = client::budget::Budget::new(config.server.max_buffered);
     let window = Arc::new(Window::new(config.replay.capacity));
+    let files = config.files.clone();
     let snapshot = Snapshot::build(config, &telemetry.metrics, &upstreams, &fingerprints)
         .map_err(|fault| StartError::Build(fault.to_string()))?;
     Ok(Running {
@@ -187,7 +182,7 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Running, StartError> {
             .ok_or_else(|| StartError::Build("header names".into()))?,
         stopping: AtomicBool::new(false),
         connections: AtomicUsize::new(0),
-        reloading: Mutex::new(()),
+        reloads: running::reloads::Reloads::new(files),
         warnings: running::warnings::Warnings::new(),
     })
 }

@@ -8,6 +8,10 @@
 )]
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -485,4 +489,52 @@ fn the_start_and_a_reload_list_what_a_route_acknowledges() {
         "{}",
         again.stderr()
     );
+}
+
+/// The configuration's path leads to something that is no regular file. Opening a pipe would wait for its writer, and
+/// a reading that waits must hold up neither the next reload nor the end.
+#[test]
+fn cf_20_what_is_no_regular_file_is_refused_at_once_and_holds_up_nothing() {
+    let upstream = Upstream::start();
+    let config = Config::for_upstream(&upstream).server("shutdown_grace", "\"1s\"");
+    let mut gateway = Gateway::start(&config);
+    let file = gateway.config_file();
+    let put_pipe = |at: &Path| {
+        let made = Command::new("mkfifo").arg(at).status();
+        assert!(made.expect("mkfifo runs").success(), "mkfifo");
+    };
+    let kinds: [(&str, &dyn Fn()); 4] = [
+        ("a pipe", &|| put_pipe(&file)),
+        ("a directory", &|| {
+            fs::create_dir(&file).expect("a directory");
+        }),
+        ("a device", &|| {
+            symlink("/dev/zero", &file).expect("a link");
+        }),
+        ("a socket", &|| {
+            drop(UnixListener::bind(&file).expect("a socket"));
+        }),
+    ];
+    let mut cases = Cases::new();
+    for (name, put) in &kinds {
+        let remove = || fs::remove_file(&file).or_else(|_| fs::remove_dir(&file));
+        remove().expect("removed");
+        put();
+        cases.case(&format!("CF-20 {name}"), || {
+            gateway.signal("HUP");
+            let words = expect_not_reloaded(&reload(&gateway));
+            assert!(words.contains("is not a regular file"), "{words}");
+            gateway.expect_serving();
+            remove().expect("removed");
+            expect_reloaded(&gateway, &config);
+        });
+    }
+    cases.finish();
+    fs::remove_file(&file).expect("removed");
+    put_pipe(&file);
+    gateway.signal("HUP");
+    assert!(gateway.says("is not loaded"));
+    gateway.signal("TERM");
+    let status = gateway.wait_exit(SOON);
+    assert!(status.is_some_and(|status| status.success()), "{status:?}");
 }

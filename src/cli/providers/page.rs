@@ -154,8 +154,8 @@ mod tests {
     use super::*;
     use crate::cli::tests::samples;
     use crate::clock::UnixMillis;
-    use crate::config::Sources;
     use crate::config::presets::{all, find};
+    use crate::config::{Files, Sources};
 
     #[test]
     fn every_preset_has_a_route_that_can_be_loaded() {
@@ -172,6 +172,7 @@ mod tests {
                 base_dir: Path::new(""),
                 env: &env,
                 now: UnixMillis(0),
+                files: &Files::default(),
             };
             let page = page(preset);
             match crate::config::parse("a.toml", &page, &sources) {

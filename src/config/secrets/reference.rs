@@ -1,18 +1,16 @@
 //! A reference to a secret, `env:NAME`, `file:PATH` or `plain:TEXT`, followed to the secret's text
 //! (contract: Secrets).
 //!
-//! This is the only reader of the environment, and of files other than the configuration itself. No
-//! message holds a byte of a secret.
+//! This is the only reader of the environment. No message holds a byte of a secret.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::io;
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
 use crate::clock::{Clock, UnixMillis};
+use crate::config::files::Files;
 use crate::config::units::UnitFault;
 use crate::config::warning::WarningName;
 use crate::key::secret::SecretText;
@@ -36,15 +34,18 @@ pub struct Sources<'s> {
     pub env: &'s dyn Fn(&str) -> Option<OsString>,
     /// The present moment; a secret whose `not_after` lies before it is expired.
     pub now: UnixMillis,
+    /// The files that this loading has read so far.
+    pub files: &'s Files,
 }
 
 impl<'s> Sources<'s> {
     /// This process's environment and clock.
-    pub fn of_process(base_dir: &'s Path) -> Self {
+    pub fn of_process(base_dir: &'s Path, files: &'s Files) -> Self {
         Self {
             base_dir,
             env: &read_env,
             now: Clock::system().now().wall,
+            files,
         }
     }
 }
@@ -112,7 +113,8 @@ pub fn resolve(reference: &str, sources: &Sources<'_>) -> Result<Resolved, UnitF
             format!("the environment variable {variable}"),
         )
     } else if let Some(path) = reference.strip_prefix("file:") {
-        let bytes = read_file(&sources.base_dir.join(path), &mut warnings, &mut exposures)
+        let at = sources.base_dir.join(path);
+        let bytes = read_file(sources.files, &at, &mut warnings, &mut exposures)
             .map_err(|why| file_fault(path, &why))?;
         let base = Path::new(path)
             .file_name()
@@ -203,40 +205,15 @@ fn file_fault(path: &str, why: &io::Error) -> UnitFault {
     )
 }
 
-/// Reads a regular file of at most [`MAX_FILE`] bytes, following links; never waits for a pipe or a
-/// device.
+/// Reads a file of at most [`MAX_FILE`] bytes, and adds what is odd about its mode and its owner.
 fn read_file(
+    files: &Files,
     path: &Path,
     warnings: &mut Vec<Oddity>,
     exposures: &mut Vec<Oddity>,
 ) -> io::Result<Vec<u8>> {
-    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
-    // The kind of the file is looked at before it is opened, since opening a device can have
-    // effects, and again once it is open, since the path may lead elsewhere by then.
-    let is_regular = std::fs::metadata(path)?.is_file();
-    let file: Option<File> = is_regular
-        .then(|| {
-            OpenOptions::new()
-                .read(true)
-                .custom_flags(nonblocking)
-                .open(path)
-        })
-        .transpose()?;
-    let other = || io::Error::other("is not a regular file");
-    let file = file.ok_or_else(other)?;
-    let facts = file.metadata()?;
-    if !facts.is_file() {
-        return Err(other());
-    }
-    // A single allocation, so that a growing buffer leaves no half-read copy behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(
-        usize::try_from(MAX_FILE).unwrap_or(0) + 32,
-    ));
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(io::Error::other("is larger than 64 KiB"));
-    }
-    let mode = facts.mode() & 0o777;
+    let read = files.read(path, MAX_FILE)?;
+    let mode = read.mode;
     if mode & 0o066 != 0 {
         let list = if mode & 0o022 == 0 {
             exposures
@@ -248,10 +225,10 @@ fn read_file(
         );
         list.push((WarningName::ReadableSecret, words));
     }
-    let (owner, own) = (facts.uid(), rustix::process::geteuid().as_raw());
+    let (owner, own) = (read.owner, rustix::process::geteuid().as_raw());
     if owner != own && owner != 0 {
         let words = format!("belongs to another user (id {owner}), who can change it");
         warnings.push((WarningName::ForeignSecret, words));
     }
-    Ok(bytes.as_slice().to_vec())
+    Ok(read.bytes.as_slice().to_vec())
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Oddity, Resolved, Sources, resolve};
 use crate::clock::UnixMillis;
+use crate::config::Files;
 use crate::config::units::UnitFault;
 
 /// A directory with a secret file of mode 0600.
@@ -36,6 +37,7 @@ fn resolve_in(directory: &Path, reference: &str) -> Result<Resolved, UnitFault> 
             base_dir: directory,
             env: &env,
             now: UnixMillis(0),
+            files: &Files::default(),
         },
     )
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::problems::each_says;
 use super::{env, good, warned};
 use crate::clock::UnixMillis;
-use crate::config::{Config, HandshakeMode, Problems, Sources, Warning, parse};
+use crate::config::{Config, Files, HandshakeMode, Problems, Sources, Warning, parse};
 use crate::scheme::Handshake;
 
 /// A route whose scheme has this handshake; `lines` are added to the route.
@@ -40,6 +40,7 @@ fn read_in(folder: &Path, text: &str) -> Result<Config, Problems> {
             base_dir: folder,
             env: &env,
             now: UnixMillis(1_795_392_000_000),
+            files: &Files::default(),
         },
     )
 }

@@ -42,6 +42,7 @@ pub(super) fn read(text: &str) -> Result<Config, Problems> {
         base_dir: Path::new("/nowhere"),
         env: &env,
         now: UnixMillis(1_795_392_000_000),
+        files: &Files::default(),
     };
     parse("a.toml", text, &sources)
 }
@@ -679,6 +680,6 @@ fn cf_04_a_file_that_is_no_configuration_is_refused_without_a_crash() {
         load(directory.path())
             .unwrap_err()
             .to_string()
-            .contains("cannot be read")
+            .contains("is not a regular file")
     );
 }

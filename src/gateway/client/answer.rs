@@ -126,6 +126,10 @@ impl Answer {
             },
             Denied::BadRequest(words) => Self::error(400, "bad_request", words),
             Denied::UnknownEvent(words) => Self::error(404, "unknown_event", words),
+            Denied::InFlight => {
+                let words = "a copy of this event is being processed; try again when it has ended";
+                Self::error(409, "in_flight", words)
+            }
             Denied::ReloadFailed(problems) => {
                 let words = serde_json::Value::from(problems.first().map_or("", String::as_str));
                 let problems = serde_json::Value::from(problems);
@@ -195,6 +199,8 @@ pub(crate) enum Denied {
     BadRequest(&'static str),
     /// The replay window remembers no such delivery; the text says whether the route exists.
     UnknownEvent(&'static str),
+    /// A copy of the event to forget is being processed.
+    InFlight,
     /// The configuration on disk is not in force, because of these problems.
     ReloadFailed(Vec<String>),
     /// A refusal that deliveries can get as well.

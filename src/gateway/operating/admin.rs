@@ -1,18 +1,20 @@
 //! The admin port: `/metrics`, `/healthz`, `/readyz`, `POST /reload` and `POST /replay/forget`
 //! (contract: Admin port).
 //!
-//! It speaks the same strict HTTP/1 as the traffic port, with the same limits. A POST comes from an
+//! It speaks the same strict HTTP/1 as the traffic port, with the same limits. Requests come from an
 //! operator's tool and never from a browser: a foreign `Host`, any `Origin` and a cross-site fetch
-//! are answered 403, against DNS rebinding and request forgery.
+//! are answered 403, against DNS rebinding and request forgery. Who forgets, reloads or has a wrong
+//! token is logged.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::BytesMut;
 use subtle::ConstantTimeEq;
 
-use super::reload;
+use super::wrong_tokens::WrongTokens;
+use super::{reload, shown_peer};
 use crate::gateway::client::answer::{Answer, Denied};
 use crate::gateway::client::h1::{H1, Port};
 use crate::gateway::client::{Client, Next, ReadError};
@@ -25,18 +27,21 @@ use crate::wire::head::{FieldName, Found, Framing, Head};
 /// The largest body that the admin port reads, in bytes.
 const MAX_BODY: u64 = 4 * 1024;
 
+/// The most characters of a name from the network that are logged.
+const MAX_SHOWN: usize = 200;
+
 /// The admin port and the values that its pages show or change.
 pub(crate) struct AdminPort {
     pub(crate) running: Arc<Running>,
-    pub(crate) address: SocketAddr,
     pub(crate) file: PathBuf,
-    pub(crate) names: AdminHeaderNames,
+    names: AdminHeaderNames,
+    wrong_tokens: WrongTokens,
 }
 
 const FROM_A_PAGE: Denied = Denied::Forbidden("requests from web pages are not taken");
 
 /// The names of the headers that the admin port looks at, parsed once.
-pub(crate) struct AdminHeaderNames {
+struct AdminHeaderNames {
     authorization: FieldName,
     origin: FieldName,
     fetch_site: FieldName,
@@ -44,7 +49,7 @@ pub(crate) struct AdminHeaderNames {
 
 impl AdminHeaderNames {
     /// The usual names. `None` if a name is no field name, which cannot happen.
-    pub(crate) fn new() -> Option<Self> {
+    fn new() -> Option<Self> {
         Some(Self {
             authorization: FieldName::new("Authorization")?,
             origin: FieldName::new("Origin")?,
@@ -55,10 +60,12 @@ impl AdminHeaderNames {
 
 impl Port for AdminPort {
     async fn answer(&self, client: &mut H1, head: Head) -> Next {
-        let answer = self
-            .page(client, &head)
-            .await
-            .unwrap_or_else(Answer::denied);
+        let answer = match self.guard(&head, client.peer()) {
+            Guard::Passed => self.page(client, &head).await,
+            Guard::Denied(denied) => Err(denied),
+            Guard::Ignored => return Next::Abort,
+        };
+        let answer = answer.unwrap_or_else(Answer::denied);
         self.running
             .answer_unlogged(client, &answer, head.method() == "HEAD")
             .await
@@ -73,61 +80,93 @@ impl Port for AdminPort {
     }
 }
 
+/// The judgement on whoever asks.
+enum Guard {
+    Passed,
+    Denied(Denied),
+    /// The request gets no answer, and its connection ends.
+    Ignored,
+}
+
 impl AdminPort {
+    /// The admin port of a gateway whose configuration is read from `file`. `None` if a name of a
+    /// header is no field name, which cannot happen.
+    pub(crate) fn new(running: Arc<Running>, file: PathBuf) -> Option<Self> {
+        Some(Self {
+            running,
+            file,
+            names: AdminHeaderNames::new()?,
+            wrong_tokens: WrongTokens::new(),
+        })
+    }
+
+    /// Judges who asks. Probes of health and readiness come from anybody.
+    fn guard(&self, head: &Head, peer: Option<IpAddr>) -> Guard {
+        if matches!(head.path(), "/healthz" | "/readyz") {
+            return Guard::Passed;
+        }
+        if let Err(denied) = self.check_sender(head) {
+            return Guard::Denied(denied);
+        }
+        match head.path() {
+            "/metrics" | "/reload" | "/replay/forget" => self.check_token(head, peer),
+            _ => Guard::Passed,
+        }
+    }
+
     /// Answers a request with the page that it asks for, or does as it asks.
     async fn page(&self, client: &mut H1, head: &Head) -> Result<Answer, Denied> {
         let (method, path) = (head.method(), head.path());
         let is_read = matches!(method, "GET" | "HEAD");
         match path {
-            "/healthz" if is_read => return Ok(Answer::done()),
-            "/readyz" if is_read => return Ok(Answer::readiness(self.running.is_ready())),
-            "/healthz" | "/readyz" => return Err(Denied::NotAllowed("GET, HEAD")),
-            "/metrics" | "/reload" | "/replay/forget" => self.check_token(head)?,
-            _ => {
-                return Err(
-                    Refusal::because(Code::NoRoute, "no such page on the admin port").into(),
-                );
-            }
-        }
-        match path {
+            "/healthz" if is_read => Ok(Answer::done()),
+            "/readyz" if is_read => Ok(Answer::readiness(self.running.is_ready())),
             "/metrics" if is_read => Ok(self.metrics()),
-            "/metrics" => Err(Denied::NotAllowed("GET, HEAD")),
-            _ if method != "POST" => Err(Denied::NotAllowed("POST")),
-            _ => {
-                self.check_sender(head)?;
+            "/healthz" | "/readyz" | "/metrics" => Err(Denied::NotAllowed("GET, HEAD")),
+            "/reload" | "/replay/forget" if method != "POST" => Err(Denied::NotAllowed("POST")),
+            "/reload" => {
                 let body = self.read_body(client, head).await?;
-                if path == "/reload" {
-                    self.reload().await
-                } else {
-                    self.forget(&body).await
-                }
+                drop(body);
+                self.reload(client.peer()).await
             }
+            "/replay/forget" => {
+                let body = self.read_body(client, head).await?;
+                self.forget(&body, client.peer()).await
+            }
+            _ => Err(Refusal::because(Code::NoRoute, "no such page on the admin port").into()),
         }
     }
 
     /// Checks the admin token, if the configuration has a token. It guards every page except
     /// `/healthz` and `/readyz`.
-    fn check_token(&self, head: &Head) -> Result<(), Denied> {
+    fn check_token(&self, head: &Head, peer: Option<IpAddr>) -> Guard {
         let snapshot = self.running.snapshot.load();
         let Some(token) = &snapshot.admin.token else {
-            return Ok(());
+            return Guard::Passed;
         };
         let given = match head.find(&self.names.authorization) {
+            // Without a token nothing is guessed.
+            Found::Nothing | Found::One(b"") => return Guard::Denied(Denied::Unauthorized),
             Found::One(value) => value.strip_prefix(b"Bearer ").unwrap_or_default(),
-            Found::Nothing | Found::Several => b"",
+            Found::Several => b"",
         };
         if bool::from(given.ct_eq(token.expose())) {
-            Ok(())
+            Guard::Passed
+        } else if self.wrong_tokens.note(peer, self.running.clock.now()) {
+            Guard::Denied(Denied::Unauthorized)
         } else {
-            Err(Denied::Unauthorized)
+            Guard::Ignored
         }
     }
 
-    /// Checks that a POST was sent by a tool and not by somebody's browser.
+    /// Checks that a request was sent by a tool and not by somebody's browser. A browser sends the
+    /// name that a page was reached by, so an address as the `Host` cannot come from rebinding.
     fn check_sender(&self, head: &Head) -> Result<(), Denied> {
-        let host = head.host_name().unwrap_or_default();
-        let is_ours = host.eq_ignore_ascii_case("localhost")
-            || host.trim_matches(['[', ']']).parse() == Ok(self.address.ip())
+        // HTTP/1.0 needs no `Host`, and no browser speaks it.
+        let host = head.host_name().unwrap_or("localhost");
+        let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        let is_ours = is_address
+            || host.eq_ignore_ascii_case("localhost")
             || self
                 .running
                 .snapshot
@@ -178,17 +217,16 @@ impl AdminPort {
         answer
     }
 
-    async fn reload(&self) -> Result<Answer, Denied> {
-        let (running, file) = (Arc::clone(&self.running), self.file.clone());
-        match tokio::task::spawn_blocking(move || reload::reload(&running, &file)).await {
-            Ok(Ok(())) => Ok(Answer::done()),
-            Ok(Err(error)) => Err(Denied::ReloadFailed(error.list())),
-            Err(_) => Err(Refusal::from(Code::InternalError).into()),
+    async fn reload(&self, peer: Option<IpAddr>) -> Result<Answer, Denied> {
+        let asked_by = format!("asked by {} on the admin port", shown_peer(peer));
+        match reload::reload(&self.running, &self.file, &asked_by).await {
+            Ok(()) => Ok(Answer::done()),
+            Err(error) => Err(Denied::ReloadFailed(error.list())),
         }
     }
 
     /// Forgets an event in the replay window, so that its next copy is forwarded.
-    async fn forget(&self, body: &[u8]) -> Result<Answer, Denied> {
+    async fn forget(&self, body: &[u8], peer: Option<IpAddr>) -> Result<Answer, Denied> {
         const USAGE: Denied = Denied::BadRequest(
             r#"send {"route":"NAME","event_id":"ID"} or {"route":"NAME","request_id":"ID"}"#,
         );
@@ -200,14 +238,29 @@ impl AdminPort {
             (Some(route), None, Some(request)) => Forget::Request(key.request(route, request)),
             _ => return Err(USAGE),
         };
-        match self.running.window.forget(what).await {
+        let forgotten = self.running.window.forget(what).await;
+        let outcome = match &forgotten {
             Ok(Forgotten::Dropped(count)) => {
-                log::info!("forgot {count} entries of the replay window on request");
-                Ok(Answer::json(
-                    200,
-                    format!(r#"{{"ok":true,"forgotten":{count}}}"#),
-                ))
+                format!("dropped {count} entries of the replay window")
             }
+            Ok(Forgotten::Unknown) => "nothing is remembered".to_owned(),
+            Ok(Forgotten::InFlight) => "it is being processed".to_owned(),
+            Err(_) => "the replay window is unavailable".to_owned(),
+        };
+        // The names come from the network, so they are cut.
+        let cut = |key| text(key).map(|name| name.chars().take(MAX_SHOWN).collect::<String>());
+        log::info!(
+            "forget, asked by {} on the admin port, for route {:?}, event {:?}, request {:?}: {outcome}",
+            shown_peer(peer),
+            cut("route").unwrap_or_default(),
+            cut("event_id").unwrap_or_default(),
+            cut("request_id").unwrap_or_default()
+        );
+        match forgotten {
+            Ok(Forgotten::Dropped(count)) => Ok(Answer::json(
+                200,
+                format!(r#"{{"ok":true,"forgotten":{count}}}"#),
+            )),
             Ok(Forgotten::Unknown) => {
                 let snapshot = self.running.snapshot.load();
                 let is_route = snapshot
@@ -221,7 +274,7 @@ impl AdminPort {
                 };
                 Err(Denied::UnknownEvent(words))
             }
-            Ok(Forgotten::InFlight) => Err(Refusal::from(Code::EventInFlight).into()),
+            Ok(Forgotten::InFlight) => Err(Denied::InFlight),
             Err(_) => Err(Refusal::from(Code::ReplayStoreUnavailable).into()),
         }
     }

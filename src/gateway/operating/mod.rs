@@ -7,5 +7,11 @@ pub(crate) mod admin;
 pub(crate) mod listen;
 mod reload;
 pub(crate) mod stop;
+mod wrong_tokens;
 
-pub(crate) use reload::show_warnings;
+pub(crate) use reload::Notes;
+
+/// The address of whoever uses the admin port, for the log.
+fn shown_peer(peer: Option<std::net::IpAddr>) -> String {
+    peer.map_or_else(|| "an unknown address".to_owned(), |peer| peer.to_string())
+}

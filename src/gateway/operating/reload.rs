@@ -1,10 +1,17 @@
 //! Reload, by SIGHUP or `POST /reload`: a new file takes effect whole or not at all (contract:
 //! Reload).
+//!
+//! Files are read on a thread of its own for each reload, under a time limit. So a reading that
+//! hangs keeps neither a later reload nor the end of the process waiting.
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::config::{self, Config, Position, Problem, Problems};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::config::{self, Config, FileSet, Position, Problem, Problems, Reading, Warning};
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RestartSettings, Snapshot};
 use crate::verify::verifier::KeyError;
@@ -16,8 +23,13 @@ pub(crate) enum ReloadError {
     Problems(#[from] Problems),
     #[error("this configuration cannot run: {0}")]
     Key(#[from] KeyError),
-    #[error("`{0}` cannot change while running: restart to change it")]
-    Fixed(&'static str),
+    #[error("these keys cannot change while running, restart to change them: {}", .0.join(", "))]
+    Fixed(Vec<&'static str>),
+    #[error(
+        "too many earlier readings of the files have not ended: see whether one of the files \
+             lies on a mount that does not answer"
+    )]
+    Busy,
 }
 
 impl ReloadError {
@@ -40,42 +52,73 @@ impl ReloadError {
     }
 }
 
-/// Reads the file again and puts it in force. Requests in flight finish under the old
-/// configuration.
+/// Reads the file again and puts it in force, as `asked_by` wishes. Requests in flight finish under
+/// the old configuration.
 ///
-/// This function reads files, so it must be called where blocking is allowed.
-pub(crate) fn reload(running: &Running, path: &Path) -> Result<(), ReloadError> {
-    // Reloads run one after another: an older file must not be put in force after a newer file.
-    let _turn = running
-        .reloading
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    let mut result = replace(running, path);
-    // A secret may still come between the last look in `replace` and the moment when the new
-    // snapshot is in force.
-    if result.is_ok() && misses_a_secret(&running.snapshot.load()) {
-        result = replace(running, path);
-    }
+/// Returns within twice [`config::TIME_TO_LOAD`], and may be dropped at any time.
+pub(crate) async fn reload(
+    running: &Arc<Running>,
+    path: &Path,
+    asked_by: &str,
+) -> Result<(), ReloadError> {
+    let own = path.to_owned();
+    let read = move || config::read(&own);
+    let result = replace(running, path, &read, config::TIME_TO_LOAD).await;
+    report(running, path, asked_by, result)
+}
+
+/// Counts and logs the result of a reload, and passes it on.
+pub(super) fn report(
+    running: &Running,
+    path: &Path,
+    asked_by: &str,
+    result: Result<(), ReloadError>,
+) -> Result<(), ReloadError> {
     running.telemetry.metrics.count_reload(result.is_ok());
     match &result {
-        Ok(()) => log::info!("{} is loaded and in force", path.display()),
+        Ok(()) => log::info!("{} is loaded and in force: {asked_by}", path.display()),
         Err(error) => log::error!(
-            "{} is not loaded, the running configuration stays:\n{error}",
+            "{} is not loaded, the running configuration stays: {asked_by}\n{error}",
             path.display()
         ),
     }
     result
 }
 
-fn replace(running: &Running, path: &Path) -> Result<(), ReloadError> {
-    let mut loaded = load(running, path)?;
-    // A handshake may bring a secret after the loader looked for its file. A snapshot that still
-    // waits for the secret must not be put in force, so the configuration is loaded once more.
-    if misses_a_secret(&loaded.snapshot) {
-        loaded = load(running, path)?;
+async fn replace(
+    running: &Arc<Running>,
+    path: &Path,
+    read: &(impl Fn() -> Reading + Clone + Send + 'static),
+    limit: Duration,
+) -> Result<(), ReloadError> {
+    // A second round finds the secret that the first round missed.
+    for _ in 0..2 {
+        let turn = running.reloads.begin();
+        let (own, read) = (Arc::clone(running), read.clone());
+        let work = move || {
+            let loaded = Loaded::of(&own, read());
+            // A handshake may bring a secret after the loader looked for its file. A snapshot that
+            // still waits for the secret must not be put in force, so the configuration is loaded
+            // once more.
+            if loaded.misses_a_secret() {
+                Loaded::of(&own, read())
+            } else {
+                loaded
+            }
+        };
+        let loaded = in_time(running, path, limit, work).await?;
+        loaded.put_in_force(running, turn)?;
+        // A secret may still come between the last look of the loader and the moment when the new
+        // snapshot is in force.
+        let in_force = running.snapshot.load_full();
+        if in_force.awaited().next().is_none() {
+            return Ok(());
+        }
+        let look = move || misses_a_secret(&in_force);
+        if !in_time(running, path, limit, look).await? {
+            return Ok(());
+        }
     }
-    running.budget.set_limit(loaded.max_buffered);
-    running.snapshot.store(Arc::new(loaded.snapshot));
     Ok(())
 }
 
@@ -83,46 +126,132 @@ fn misses_a_secret(snapshot: &Snapshot) -> bool {
     snapshot.awaited().any(|awaited| awaited.is_missed())
 }
 
-/// A loaded configuration that is not in force yet.
-struct Loaded {
+/// Runs `work`, which reads files, on a thread of its own. A thread that does not end in time is
+/// left behind, and its result is dropped.
+///
+/// # Errors
+/// [`ReloadError::Busy`], or that the files of `path` were not read in time.
+pub(super) async fn in_time<T: Send + 'static>(
+    running: &Running,
+    path: &Path,
+    limit: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ReloadError> {
+    let place = running.reloads.place().ok_or(ReloadError::Busy)?;
+    let (done, result) = oneshot::channel();
+    let begun = std::thread::Builder::new()
+        .name("reload".to_owned())
+        .spawn(move || {
+            let _place = place;
+            // An error means that nobody waits for the result any more.
+            let _ = done.send(work());
+        });
+    begun.map_err(|_| ReloadError::Busy)?;
+    match timeout(limit, result).await {
+        Ok(Ok(value)) => Ok(value),
+        // The time is over, or the thread panicked.
+        Ok(Err(_)) | Err(_) => Err(config::too_late(path).into()),
+    }
+}
+
+/// A configuration that was read and is not in force yet.
+pub(super) struct Loaded {
+    files: FileSet,
+    made: Result<Made, ReloadError>,
+}
+
+struct Made {
     snapshot: Snapshot,
     max_buffered: u64,
+    notes: Notes,
 }
 
-/// Logs the warnings of a configuration, and the names of those that its routes acknowledge.
-pub(crate) fn show_warnings(config: &Config) {
-    for warning in &config.warnings {
-        log::warn!("{warning}");
+/// What the operator is to know of a configuration that takes effect.
+pub(crate) struct Notes {
+    warnings: Vec<Warning>,
+    /// A sentence for each route that acknowledges warnings.
+    acknowledged: Vec<String>,
+}
+
+impl Notes {
+    /// The warnings of a configuration, and the names of those that its routes acknowledge.
+    pub(crate) fn of(config: &Config) -> Self {
+        let named = config.acknowledged_names().into_iter();
+        let sentence = |(route, names): (&str, Vec<_>)| {
+            format!("route `{route}` acknowledges: {}", names.join(", "))
+        };
+        Self {
+            warnings: config.warnings.clone(),
+            acknowledged: named.map(sentence).collect(),
+        }
     }
-    for (route, names) in config.acknowledged_names() {
-        log::info!("route `{route}` acknowledges: {}", names.join(", "));
+
+    /// Logs them.
+    pub(crate) fn show(&self) {
+        for warning in &self.warnings {
+            log::warn!("{warning}");
+        }
+        for sentence in &self.acknowledged {
+            log::info!("{sentence}");
+        }
     }
 }
 
-fn load(running: &Running, path: &Path) -> Result<Loaded, ReloadError> {
-    let config = config::load(path)?;
-    let in_force = running.snapshot.load_full();
-    if let Some(key) = first_difference(&in_force.restart_settings, &config) {
-        return Err(ReloadError::Fixed(key));
+impl Loaded {
+    /// Makes a snapshot of a reading.
+    pub(super) fn of(running: &Running, reading: Reading) -> Self {
+        let make = |config: Config| {
+            let in_force = running.snapshot.load_full();
+            let fixed = differences(&in_force.restart_settings, &config);
+            if !fixed.is_empty() {
+                return Err(ReloadError::Fixed(fixed));
+            }
+            Ok(Made {
+                max_buffered: config.server.max_buffered,
+                notes: Notes::of(&config),
+                snapshot: Snapshot::build(
+                    config,
+                    &running.telemetry.metrics,
+                    &running.upstreams,
+                    &running.fingerprints,
+                )?,
+            })
+        };
+        Self {
+            files: reading.files,
+            made: reading.config.map_err(ReloadError::from).and_then(make),
+        }
     }
-    show_warnings(&config);
-    let max_buffered = config.server.max_buffered;
-    let snapshot = Snapshot::build(
-        config,
-        &running.telemetry.metrics,
-        &running.upstreams,
-        &running.fingerprints,
-    )?;
-    Ok(Loaded {
-        snapshot,
-        max_buffered,
-    })
+
+    fn misses_a_secret(&self) -> bool {
+        let made = self.made.as_ref();
+        made.is_ok_and(|made| misses_a_secret(&made.snapshot))
+    }
+
+    /// Puts the snapshot in force, unless that of a later turn is in force already.
+    ///
+    /// # Errors
+    /// The reason why there is no snapshot.
+    pub(super) fn put_in_force(self, running: &Running, turn: u64) -> Result<(), ReloadError> {
+        let mut latest = running.reloads.latest();
+        latest.saw(turn, self.files);
+        let made = self.made?;
+        if turn < latest.in_force {
+            return Ok(());
+        }
+        latest.in_force = turn;
+        running.budget.set_limit(made.max_buffered);
+        running.snapshot.store(Arc::new(made.snapshot));
+        drop(latest);
+        made.notes.show();
+        Ok(())
+    }
 }
 
-/// The first setting that differs but takes effect only at a restart. `replay.capacity` is among
-/// them because the window is built only once.
-fn first_difference(in_force: &RestartSettings, config: &Config) -> Option<&'static str> {
-    [
+/// The settings that differ but take effect only at a restart. `replay.capacity` is among them
+/// because the window is built only once.
+fn differences(in_force: &RestartSettings, config: &Config) -> Vec<&'static str> {
+    let settings = [
         ("server.listen", in_force.listen != config.server.listen),
         ("server.threads", in_force.threads != config.server.threads),
         ("admin.listen", in_force.admin_listen != config.admin.listen),
@@ -130,7 +259,98 @@ fn first_difference(in_force: &RestartSettings, config: &Config) -> Option<&'sta
             "replay.capacity",
             in_force.capacity != config.replay.capacity,
         ),
-    ]
-    .into_iter()
-    .find_map(|(key, differs)| differs.then_some(key))
+    ];
+    let changed = settings.into_iter().filter(|(_, differs)| *differs);
+    changed.map(|(key, _)| key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::config::{Files, Sources};
+    use crate::telemetry::Telemetry;
+
+    fn config(route: &str) -> Config {
+        let text = format!(
+            "[[route]]\nname = \"{route}\"\npath = \"/a\"\nprovider = \"itellico\"\n\
+             secrets = [\"plain:a-secret-of-the-test\"]\nupstream = \"http://127.0.0.1:3000\"\n"
+        );
+        let files = Files::default();
+        let sources = Sources::of_process(Path::new(""), &files);
+        config::parse("a.toml", &text, &sources).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    fn reading(route: &str) -> Reading {
+        Reading {
+            config: Ok(config(route)),
+            files: FileSet::default(),
+        }
+    }
+
+    fn running() -> Arc<Running> {
+        let (telemetry, _writer) = Telemetry::start(io::sink(), "1").unwrap();
+        Arc::new(crate::gateway::build(config("first"), telemetry).unwrap())
+    }
+
+    fn in_force(running: &Running) -> String {
+        let snapshot = running.snapshot.load();
+        let (_, route) = snapshot.routes.iter().next().unwrap();
+        route.name.as_ref().to_owned()
+    }
+
+    /// A file on a dead mount: its reading never returns. A reading that began later must not wait
+    /// for it, and must stay in force when it returns after all.
+    #[tokio::test]
+    async fn cf_20_a_reading_that_hangs_keeps_no_other_waiting_and_changes_nothing_afterwards() {
+        let running = running();
+        let (release, until) = mpsc::channel::<()>();
+        let until = Arc::new(std::sync::Mutex::new(until));
+        let path = Path::new("a.toml");
+        let hangs = move || {
+            let _ = until.lock().unwrap().recv();
+            reading("hung")
+        };
+        let late = replace(&running, path, &hangs, Duration::from_millis(50)).await;
+        let words = late.unwrap_err().to_string();
+        assert!(words.contains("mount that does not answer"), "{words}");
+        assert_eq!(in_force(&running), "first");
+        let limit = Duration::from_secs(20);
+        let later = replace(&running, path, &|| reading("second"), limit).await;
+        assert!(later.is_ok());
+        assert_eq!(in_force(&running), "second");
+        drop(release);
+        while running.reloads.is_reading() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(in_force(&running), "second");
+    }
+
+    #[tokio::test]
+    async fn of_two_readings_the_one_that_began_later_counts() {
+        let running = running();
+        let (earlier, later) = (running.reloads.begin(), running.reloads.begin());
+        let put = |route, turn| {
+            let loaded = Loaded::of(&running, reading(route));
+            loaded.put_in_force(&running, turn).is_ok()
+        };
+        assert!(put("later", later));
+        assert!(put("earlier", earlier));
+        assert_eq!(in_force(&running), "later");
+    }
+
+    #[tokio::test]
+    async fn when_too_many_readings_hang_a_further_one_says_so_at_once() {
+        let running = running();
+        let places: Vec<_> = std::iter::from_fn(|| running.reloads.place()).collect();
+        let path = Path::new("a.toml");
+        let read = || reading("second");
+        let limit = Duration::from_secs(20);
+        let busy = replace(&running, path, &read, limit).await;
+        assert!(matches!(busy, Err(ReloadError::Busy)));
+        drop(places);
+        assert!(replace(&running, path, &read, limit).await.is_ok());
+    }
 }

@@ -95,9 +95,11 @@ impl Signals {
     async fn reload_on(&self, mut hangup: Signal) {
         while hangup.recv().await.is_some() {
             let (running, file) = (Arc::clone(&self.running), self.file.clone());
-            // The function itself logs and counts its result.
-            let _ =
-                tokio::task::spawn_blocking(move || reload::reload(&running, &file).is_ok()).await;
+            // A task of its own, so that a reload which hangs keeps no later reload waiting.
+            tokio::spawn(async move {
+                // The function itself logs and counts its result.
+                let _ = reload::reload(&running, &file, "asked by SIGHUP").await;
+            });
         }
     }
 }

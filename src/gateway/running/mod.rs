@@ -6,11 +6,12 @@
 //! state of a single request. The room may import `client`, `upstream` and `timer`.
 
 pub(crate) mod learning;
+pub(crate) mod reloads;
 pub(crate) mod snapshot;
 pub(crate) mod warnings;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -55,9 +56,8 @@ pub(crate) struct Running {
     pub(crate) stopping: AtomicBool,
     /// The number of open connections on the traffic port. Relaxed, for the same reason.
     pub(crate) connections: AtomicUsize,
-    /// Held by a reload from reading its file until the new snapshot is in force, across reads of
-    /// files: only other reloads wait for it.
-    pub(crate) reloading: Mutex<()>,
+    /// The order of reloads.
+    pub(crate) reloads: reloads::Reloads,
     /// The warnings that a stranger can provoke, limited in number.
     pub(crate) warnings: warnings::Warnings,
 }
