@@ -13,7 +13,7 @@ use crate::config::presets;
 use crate::explain::{Around, CaseError, Explanation, Finding, Mistake, explain};
 use crate::scheme::TimestampPlace;
 use crate::verdict::Code;
-use crate::wire::head::FieldName;
+use crate::wire::head::{FieldName, Head};
 
 /// Arguments of `explain`.
 #[derive(Args, Debug)]
@@ -171,6 +171,7 @@ fn report(subject: &Subject, delivery: &Delivery) -> Report {
         }
         Explanation::Unexplained { error, besides } => {
             let mut lines = vec![unexplained(subject, &error)];
+            lines.extend(probed(subject, head, delivery));
             lines.extend(besides.map(|also| format!("Also: {}", also.sentence)));
             Report {
                 mistake: None,
@@ -179,6 +180,31 @@ fn report(subject: &Subject, delivery: &Delivery) -> Report {
             }
         }
     }
+}
+
+/// The words for a delivery that may only try the endpoint: a handshake that the gateway answers,
+/// or the provider's probes that stay refused.
+fn probed(subject: &Subject, head: &Head, delivery: &Delivery) -> Vec<String> {
+    let asked = subject.scheme.handshake.map(|handshake| {
+        let in_head = handshake.in_head(head).ok().flatten();
+        in_head.or_else(|| handshake.asked_in_body(&delivery.body).ok().flatten())
+    });
+    if asked.flatten().is_some() {
+        return vec![
+            "It is a handshake of the provider, which needs no signature: a running gateway answers \
+             it."
+                .to_owned(),
+        ];
+    }
+    let provider = &subject.scheme.provider;
+    let preset = presets::all()
+        .iter()
+        .find(|preset| preset.name == *provider);
+    let probes = preset.map_or(&[][..], |preset| &preset.probes);
+    probes
+        .iter()
+        .map(|probe| format!("A request that only tries the endpoint is refused too: {probe}"))
+        .collect()
 }
 
 /// The words for a delivery that no known mistake explains: its refusal, and where to look.

@@ -13,11 +13,13 @@
 mod adyen;
 mod asana;
 mod aws_sns;
+mod bitbucket;
 mod braintree;
 mod contentful;
 mod discord;
 mod dropbox;
 mod dropbox_sign;
+mod intercom;
 mod lark;
 mod mercadopago;
 mod meta;
@@ -32,6 +34,7 @@ mod slack;
 mod trello;
 mod twilio;
 mod twitch;
+mod woocommerce;
 mod x_twitter;
 mod xero;
 mod zoom;
@@ -60,7 +63,7 @@ pub fn code(name: &str) -> Option<&'static dyn ProviderCode> {
 }
 
 /// Every handshake, in the order in which they are documented.
-pub static HANDSHAKES: [&dyn Handshake; 18] = [
+pub static HANDSHAKES: [&dyn Handshake; 21] = [
     &slack::Slack,
     &zoom::Zoom,
     &twitch::Twitch,
@@ -77,8 +80,11 @@ pub static HANDSHAKES: [&dyn Handshake; 18] = [
     &asana::Asana,
     &notion::Notion,
     &trello::Trello,
+    &intercom::Intercom,
     &dropbox::Dropbox,
     &monday::Monday,
+    &woocommerce::WooCommerce,
+    &bitbucket::Bitbucket,
 ];
 
 /// The handshake of this name.

@@ -76,7 +76,7 @@ const NO_MAC: Refusal = Refusal::because(
 /// can make the answer.
 pub fn step(asked: Asked, route: &AnswerFacts<'_>) -> Result<Step, Refusal> {
     match asked {
-        Asked::Echo(reply) => Ok(Step::Answer(reply)),
+        Asked::Echo(reply) | Asked::Probe(reply) => Ok(Step::Answer(reply)),
         Asked::Guarded { token, reply } => {
             let holds = route
                 .verify_token

@@ -252,3 +252,25 @@ fn a_raw_message_on_standard_input_brings_its_body() {
         ]);
     }
 }
+
+#[test]
+fn a_probe_of_the_endpoint_is_named() {
+    let folder = Folder::new().env("S", SECRET);
+    let answered = "a running gateway answers it";
+    for (provider, headers, body, words) in [
+        ("woocommerce", "A: b\n", "webhook_id=1", answered),
+        ("slack", "A: b\n", "ssl_check=1&token=x", answered),
+        ("bitbucket", "A: b\n", "{\"test\": true}", answered),
+        (
+            "cal-com",
+            "X-Cal-Signature-256: no-secret-provided\n",
+            "{\"triggerEvent\":\"PING\"}",
+            "the ping test of a webhook without a secret",
+        ),
+    ] {
+        expect_named(
+            &explain(&folder, provider, headers, body.as_bytes()),
+            &[words],
+        );
+    }
+}

@@ -253,3 +253,26 @@ fn a_name_that_is_none_is_told_what_was_meant() {
         .expect_code(2)
         .expect_words(&["CRC-32"]);
 }
+
+#[test]
+fn probes_of_an_endpoint_are_named_whether_they_are_answered_or_refused() {
+    let folder = Folder::new();
+    let mut cases = Cases::new();
+    for (name, expected) in [
+        ("woocommerce", "the unsigned form `webhook_id=N`"),
+        ("slack", "`ssl_check=1&token=…`"),
+        ("intercom", "HEAD"),
+        ("bitbucket", "{\"test\": true}"),
+        ("zendesk", "The test of a webhook that is not saved yet"),
+        ("cal-com", "The ping test of a webhook without a secret"),
+        ("shopify", "The review of an app"),
+    ] {
+        cases.case(name, || {
+            let page = folder.run(["providers", name]).stdout;
+            let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+            let expected = expected.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(page.contains(&expected), "{page}");
+        });
+    }
+    cases.finish();
+}

@@ -18,6 +18,7 @@ mod learning;
 mod limits;
 mod logs;
 mod metrics;
+mod probes;
 mod relay;
 mod reload;
 mod replay;

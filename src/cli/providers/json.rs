@@ -33,7 +33,7 @@ pub(super) fn object(preset: &Preset) -> Value {
         .and_then(|code| code.headers().first())
         .map(|name| name.to_ascii_lowercase());
     let header = scheme.proof.headers().first();
-    let members: [(&str, Value); 38] = [
+    let members: [(&str, Value); 39] = [
         ("id", preset.name.clone().into()),
         ("title", preset.title.clone().into()),
         ("aliases", preset.aliases.clone().into()),
@@ -55,6 +55,7 @@ pub(super) fn object(preset: &Preset) -> Value {
                 .into(),
         ),
         ("notes", preset.notes.clone().into()),
+        ("probes", preset.probes.clone().into()),
         ("algorithm", scheme.algorithm().name().into()),
         ("code", scheme.code().map(ProviderCode::name).into()),
         (

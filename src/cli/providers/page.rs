@@ -83,6 +83,9 @@ fn comments(preset: &Preset) -> Vec<String> {
         "handshake",
         scheme.handshake.map_or("none", Handshake::words),
     );
+    for probe in &preset.probes {
+        line("refused", probe);
+    }
     line("retries", &preset.retries);
     line("replay ttl", &facts::remembered(preset));
     for note in &preset.notes {

@@ -60,6 +60,9 @@ pub struct Preset {
     pub horizon: Option<Duration>,
     /// Warnings and peculiarities, each a sentence for the user.
     pub notes: Vec<String>,
+    /// Requests that try an endpoint and stay refused, each a sentence for the user. The probes that
+    /// the gateway answers are in the words of the scheme's handshake.
+    pub probes: Vec<String>,
     /// Its file as `verigate providers` shows it: with the provider's name in every table header,
     /// and without the family.
     pub text: String,
@@ -94,6 +97,7 @@ impl Preset {
             entries.iter().filter_map(text).collect()
         };
         let (notes, aliases) = (list("notes", findings), list("aliases", findings));
+        let probes = list("probes", findings);
         let proved = table
             .item("proved")
             .and_then(|item| item.flag(findings))
@@ -117,6 +121,7 @@ impl Preset {
             retries: retries?,
             horizon,
             notes,
+            probes,
             text: shown(name, text),
         })
     }

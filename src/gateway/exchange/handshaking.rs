@@ -38,8 +38,7 @@ pub(super) fn may_be_in_body(route: &RouteState, head: &Head, refusal: Refusal) 
     let is_short = match head.framing() {
         Framing::None => false,
         Framing::Length(bytes) => bytes <= MAX_OPEN_BODY as u64,
-        // A chunked body declares no length. It is read up to `max_body`, like the body of a
-        // delivery with a wrong signature.
+        // A chunked body declares no length. It is read until it is too long for a handshake.
         Framing::Chunked => true,
     };
     is_short
@@ -91,7 +90,8 @@ async fn meet(
 ) -> Result<Option<Passage>, Ended> {
     let Some(asked) = asked else { return Ok(None) };
     let settings = &route.config.handshake;
-    if settings.mode == HandshakeMode::Forward {
+    // A probe is for the endpoint alone: the app never sees it.
+    if settings.mode == HandshakeMode::Forward && !matches!(asked, Asked::Probe(_)) {
         return Ok(Some(asked.pass()));
     }
     let now = running.clock.now();

@@ -26,12 +26,13 @@ use crate::clock::Now;
 use crate::gateway::client::answer;
 use crate::gateway::client::answer::Answer;
 use crate::gateway::client::body;
-use crate::gateway::client::body::Body;
+use crate::gateway::client::body::{Body, BodyError};
 use crate::gateway::client::origin::Origin;
 use crate::gateway::client::{Client, Gone, Next};
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RouteState, Snapshot};
 use crate::gateway::upstream::forward::ForwardError;
+use crate::scheme::handshake::MAX_OPEN_BODY;
 use crate::telemetry::{Outcome, Record};
 use crate::verdict::{Code, Refusal};
 use crate::verify::verifier::{Proof, Verification};
@@ -214,7 +215,14 @@ impl<'x> Exchange<'x> {
         } else {
             budget.account(self.origin.address)
         };
-        let (limit, timeout) = (route.config.max_body, self.snapshot.body_timeout);
+        let (max_body, timeout) = (route.config.max_body, self.snapshot.body_timeout);
+        // Of a request without a signature only as much is read as a handshake may hold. Shadow
+        // mode forwards such a request, so it needs the whole body.
+        let unsigned = match kind {
+            RequestKind::Unsigned(refusal) if route.config.enforce => Some(*refusal),
+            _ => None,
+        };
+        let limit = unsigned.map_or(max_body, |_| max_body.min(MAX_OPEN_BODY as u64));
         let body = body::read(
             client,
             limit,
@@ -222,7 +230,15 @@ impl<'x> Exchange<'x> {
             budget.reservation(account),
             kind.verification(),
         )
-        .await?;
+        .await
+        .map_err(|error| match (error, unsigned) {
+            (BodyError::Refused(found), Some(refusal))
+                if found.code == Code::BodyTooLarge && limit < max_body =>
+            {
+                BodyError::Refused(refusal)
+            }
+            (error, _) => error,
+        })?;
         self.record.body_bytes = body.bytes.len() as u64;
         Ok(body)
     }

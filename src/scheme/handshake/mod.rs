@@ -230,6 +230,9 @@ impl Reply {
 /// A request that has the exact form of a handshake.
 #[derive(Debug)]
 pub enum Asked {
+    /// The gateway answers, in every mode: the request only tries the endpoint, nothing signs it,
+    /// and it holds nothing for the application.
+    Probe(Reply),
     /// The gateway answers with a text from the request.
     Echo(Reply),
     /// The gateway answers if the request's token is the route's.

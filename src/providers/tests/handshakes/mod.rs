@@ -336,6 +336,33 @@ fn every_published_exchange_is_answered_as_published() {
             &challenge,
             Some((200, JSON, &challenge)),
         ),
+        (
+            "intercom",
+            Way::Head,
+            "HEAD",
+            "/",
+            &[],
+            "",
+            Some((200, TEXT, "")),
+        ),
+        (
+            "woocommerce",
+            Way::Body,
+            "POST",
+            "/",
+            &[],
+            "webhook_id=1",
+            Some((200, TEXT, "")),
+        ),
+        (
+            "bitbucket",
+            Way::Body,
+            "POST",
+            "/",
+            &[("X-Event-Key", "diagnostics:ping")],
+            "{\"test\": true}",
+            Some((200, TEXT, "")),
+        ),
     ];
     assert_eq!(rows.len(), HANDSHAKES.len());
     let mut wrong = Vec::new();
