@@ -92,7 +92,7 @@ fn moment(case: &Case<'_>) -> Option<(UnixMillis, Unit)> {
                 Vec::new(),
                 case.settings.clone(),
             );
-            verifier.ok()?.timestamp_of(case.head)
+            verifier.ok()?.timestamp_of(case.head, None)
         }
     };
     Some((at?, place.unit))

@@ -161,6 +161,8 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Running, StartError> {
     let fingerprints = FingerprintKey::from_bytes(random()?);
     let upstreams = Upstreams::new();
     let clock = Clock::system();
+    let started = clock.now().wall;
+    telemetry.metrics.set_loaded(started);
     let epoch = Instant::now();
     let budget = client::budget::Budget::new(config.server.max_buffered);
     let window = Arc::new(Window::new(config.replay.capacity));
@@ -174,7 +176,7 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Running, StartError> {
         snapshot: ArcSwap::from_pointee(snapshot),
         window,
         budget,
-        started: clock.now().wall,
+        started,
         clock,
         epoch,
         request_ids: client::origin::RequestIds::new(random()?),

@@ -83,6 +83,7 @@ fn push_line(line: &mut Vec<u8>, record: &Record) {
         json::push_number(line, status.into());
     });
     fields.own(b",\"verdict\":", record.verdict());
+    fields.own(b",\"reason\":", record.reason);
     fields.cut(b",\"event_id\":", record.event_id.as_deref());
     fields.cut(b",\"event_type\":", record.event_type.as_deref());
     fields.cut(b",\"account\":", record.account.as_deref());
@@ -91,6 +92,7 @@ fn push_line(line: &mut Vec<u8>, record: &Record) {
         record.delivery_timestamp,
         json::push_time,
     );
+    fields.maybe(b",\"skew_s\":", record.skew_secs, json::push_signed);
     fields.own(b",\"secret\":", record.secret.as_deref());
     fields.with(b",\"body_bytes\":", |line| {
         json::push_number(line, record.body_bytes);
@@ -160,7 +162,7 @@ mod tests {
     use crate::telemetry::{Outcome, sample};
     use crate::verdict::Code;
 
-    const KEYS: [&str; 21] = [
+    const KEYS: [&str; 23] = [
         "time",
         "request_id",
         "route",
@@ -170,10 +172,12 @@ mod tests {
         "path",
         "status",
         "verdict",
+        "reason",
         "event_id",
         "event_type",
         "account",
         "delivery_timestamp",
+        "skew_s",
         "secret",
         "body_bytes",
         "verify_us",
@@ -203,9 +207,9 @@ mod tests {
             concat!(
                 r#"{"time":"2025-06-15T15:06:40.123Z","request_id":"00112233445566778899aabbccddeeff","#,
                 r#""route":"itellico","provider":"itellico","client":"203.0.113.9","method":"POST","#,
-                r#""path":"/webhooks/itellico","status":200,"verdict":"valid","event_id":"evt-1","#,
+                r#""path":"/webhooks/itellico","status":200,"verdict":"valid","reason":null,"event_id":"evt-1","#,
                 r#""event_type":"conversation.ended","account":"acc-1","#,
-                r#""delivery_timestamp":"2025-06-15T15:06:39.000Z","secret":"env:S","body_bytes":1024,"verify_us":3,"#,
+                r#""delivery_timestamp":"2025-06-15T15:06:39.000Z","skew_s":-1,"secret":"env:S","body_bytes":1024,"verify_us":3,"#,
                 r#""upstream":"http://127.0.0.1:3000","upstream_status":200,"upstream_ms":4.250,"total_ms":5.001,"#,
                 r#""outcome":"forwarded"}"#
             )

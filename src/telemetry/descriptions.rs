@@ -52,4 +52,36 @@ descriptions! {
         "Reloads of the configuration: ok, or error where the running one was kept";
     BUILD_INFO = "gauge" "verigate_build_info" ["version"]
         "Always 1; the label tells the version";
+    PROCESS_CPU = "counter" "process_cpu_seconds_total" []
+        "CPU time of the process, user and system, in seconds";
+    PROCESS_OPEN_FDS = "gauge" "process_open_fds" []
+        "File descriptors open now";
+    PROCESS_MAX_FDS = "gauge" "process_max_fds" []
+        "The limit on open file descriptors";
+    PROCESS_VIRTUAL = "gauge" "process_virtual_memory_bytes" []
+        "Virtual memory of the process";
+    PROCESS_RESIDENT = "gauge" "process_resident_memory_bytes" []
+        "Resident memory of the process";
+    PROCESS_START = "gauge" "process_start_time_seconds" []
+        "The start of the process in Unix time";
+    PROCESS_THREADS = "gauge" "process_threads" []
+        "Threads of the process now";
+    RELOAD_SUCCESSFUL = "gauge" "verigate_config_last_reload_successful" []
+        "1 if the last reload, or the start, put its configuration in force, otherwise 0";
+    RELOAD_SUCCESS_TIME = "gauge" "verigate_config_last_reload_success_timestamp_seconds" []
+        "The time at which the configuration in force was loaded, in Unix time";
+    SECRET_NOT_AFTER = "gauge" "verigate_secret_not_after_timestamp_seconds" ["route", "secret"]
+        "The time from which a secret proves nothing any more, in Unix time; only for secrets that have an end";
+    SECRET_LAST_MATCH = "gauge" "verigate_secret_last_match_timestamp_seconds" ["route", "secret"]
+        "The time of the last delivery that the secret proved, in Unix time; 0 if there was none since the start";
+    SECRETS_ACTIVE = "gauge" "verigate_secrets_active" ["route"]
+        "Secrets of the route that can prove a delivery now";
+    LAST_VALID = "gauge" "verigate_route_last_valid_timestamp_seconds" ["route"]
+        "The time of the last event with the verdict valid, in Unix time; 0 if there was none since the start";
+    REPLAY_CAPACITY = "gauge" "verigate_replay_capacity" []
+        "Entries that the replay window can hold";
+    MAX_BUFFERED = "gauge" "verigate_max_buffered_bytes" []
+        "Body bytes that may be held in memory at one time";
+    MAX_CONNECTIONS = "gauge" "verigate_max_connections" []
+        "Client connections that may be open at one time";
 }

@@ -113,6 +113,14 @@ pub(super) fn push_millis(line: &mut Vec<u8>, time: Duration) {
     line.extend_from_slice(&[b'.', d1, d2, d3]);
 }
 
+/// A whole number that may be negative.
+pub(super) fn push_signed(line: &mut Vec<u8>, value: i64) {
+    if value < 0 {
+        line.push(b'-');
+    }
+    push_number(line, value.unsigned_abs());
+}
+
 /// A length of time in whole microseconds, rounded.
 pub(super) fn push_micros(line: &mut Vec<u8>, time: Duration) {
     let micros = time.saturating_add(Duration::from_nanos(500)).as_micros();

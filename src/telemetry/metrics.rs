@@ -11,11 +11,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prometheus::{IntCounter, IntGauge, TextEncoder};
 
 use super::descriptions::{
-    BUFFERED_BYTES, BUILD_INFO, CONFIG_RELOADS, LOG_LINES_DROPPED, OPEN_CONNECTIONS,
-    REPLAY_ENTRIES, REPLAY_EVICTIONS,
+    BUFFERED_BYTES, BUILD_INFO, CONFIG_RELOADS, LOG_LINES_DROPPED, MAX_BUFFERED, MAX_CONNECTIONS,
+    OPEN_CONNECTIONS, RELOAD_SUCCESS_TIME, RELOAD_SUCCESSFUL, REPLAY_CAPACITY, REPLAY_ENTRIES,
+    REPLAY_EVICTIONS,
 };
+use super::process::ProcessMetrics;
 use super::route_metrics::{RouteMetrics, RouteSeries};
-use super::series::Series;
+use super::series::{Series, merged};
+use crate::clock::UnixMillis;
 use crate::replay::Evictions;
 
 /// The `Content-Type` of the text that [`Metrics::render`] returns.
@@ -38,6 +41,15 @@ pub struct Metrics {
     evictions_capacity: IntCounter,
     reloads_ok: IntCounter,
     reloads_error: IntCounter,
+    reload_successful: IntGauge,
+    reload_success_time: IntGauge,
+    /// The limits beside the fills, set when metrics are scraped.
+    pub replay_capacity: IntGauge,
+    /// Body bytes that may be held.
+    pub max_buffered: IntGauge,
+    /// Client connections that may be open.
+    pub max_connections: IntGauge,
+    process: Arc<ProcessMetrics>,
     series: Series,
     remembered: Arc<Remembered>,
 }
@@ -64,6 +76,12 @@ impl Metrics {
             evictions_capacity: series.counter(&REPLAY_EVICTIONS, &["capacity"]),
             reloads_ok: series.counter(&CONFIG_RELOADS, &["ok"]),
             reloads_error: series.counter(&CONFIG_RELOADS, &["error"]),
+            reload_successful: series.gauge(&RELOAD_SUCCESSFUL, &[]),
+            reload_success_time: series.gauge(&RELOAD_SUCCESS_TIME, &[]),
+            replay_capacity: series.gauge(&REPLAY_CAPACITY, &[]),
+            max_buffered: series.gauge(&MAX_BUFFERED, &[]),
+            max_connections: series.gauge(&MAX_CONNECTIONS, &[]),
+            process: Arc::new(ProcessMetrics::new(&series)),
             series,
             remembered: Arc::default(),
         }
@@ -71,8 +89,8 @@ impl Metrics {
 
     /// The handles of a route with secrets of these names. Asked for at load, not for each request.
     ///
-    /// A route that survives a reload goes on counting from where it was. The series of a route
-    /// that is gone stay until the process ends, as Prometheus expects of counters.
+    /// A route that survives a reload goes on counting from where it was. [`Metrics::keep_only`]
+    /// forgets the series of a route that is gone.
     pub fn route<'a>(
         &self,
         name: &str,
@@ -96,8 +114,26 @@ impl Metrics {
             .unwrap_or_else(PoisonError::into_inner);
         let route = routes
             .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(RouteSeries::new(name, self.series.clone())));
+            .or_insert_with(|| Arc::new(RouteSeries::new(name)));
         Arc::clone(route)
+    }
+
+    /// Shows the series of these routes and their secrets, and no others besides [`NO_ROUTE`].
+    ///
+    /// Called when a configuration is put in force. A request that is still in flight under the
+    /// configuration before goes on counting, but what it counts for a route that is gone is not
+    /// shown.
+    pub fn keep_only<'a>(&self, in_force: impl IntoIterator<Item = &'a RouteMetrics>) {
+        let mut routes = self
+            .remembered
+            .routes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        routes.retain(|name, _| name == NO_ROUTE);
+        for route in in_force {
+            route.forget_other_secrets();
+            routes.insert(route.name().to_owned(), route.series());
+        }
     }
 
     /// Sets the state of the replay window, at each scrape: entries held now, and evictions since
@@ -120,19 +156,38 @@ impl Metrics {
         seen.old = seen.old.max(evictions.old);
     }
 
-    /// Counts a reload: `is_loaded` if the new configuration runs, not if the old one was kept.
-    pub fn count_reload(&self, is_loaded: bool) {
+    /// Counts a reload that ended at `wall`: `is_loaded` if the new configuration runs, not if the
+    /// old one was kept.
+    pub fn count_reload(&self, is_loaded: bool, wall: UnixMillis) {
         if is_loaded {
             self.reloads_ok.inc();
+            self.set_loaded(wall);
         } else {
             self.reloads_error.inc();
+            self.reload_successful.set(0);
         }
+    }
+
+    /// Shows that the configuration in force was loaded at `wall`.
+    pub fn set_loaded(&self, wall: UnixMillis) {
+        self.reload_successful.set(1);
+        self.reload_success_time.set(wall.0.div_euclid(1000));
     }
 
     /// All metrics in Prometheus' text form, of type [`CONTENT_TYPE`].
     pub fn render(&self) -> String {
+        self.process.update();
+        let mut collections = vec![self.series.gather()];
+        let routes = self
+            .remembered
+            .routes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut routes: Vec<_> = routes.values().map(Arc::clone).collect();
+        routes.sort_by(|one, other| one.name().cmp(other.name()));
+        collections.extend(routes.iter().map(|route| route.gather()));
         TextEncoder::new()
-            .encode_to_string(&self.series.gather())
+            .encode_to_string(&merged(collections))
             .unwrap_or_else(|error| {
                 log::error!("metrics cannot be shown: {error}");
                 String::new()
@@ -153,7 +208,8 @@ mod tests {
     #[test]
     fn every_metric_is_shown_with_its_help_and_type_as_soon_as_a_route_is_loaded() {
         let metrics = Metrics::new("1.2.3");
-        metrics.route("r", ["s"]);
+        let end = Some(UnixMillis::from_secs(1_800_000_000));
+        metrics.route("r", ["s"]).set_secrets(1, [("s", end)]);
         let rendered = metrics.render();
         let missing: Vec<_> = DESCRIPTIONS
             .iter()
@@ -176,7 +232,7 @@ mod tests {
     #[test]
     fn two_gateways_do_not_share_their_counts() {
         let (one, other) = (Metrics::new("1"), Metrics::new("1"));
-        one.count_reload(true);
+        one.count_reload(true, UnixMillis(1_750_000_000_999));
         assert!(has_line(
             &one,
             "verigate_config_reloads_total{result=\"ok\"} 1"
@@ -188,6 +244,77 @@ mod tests {
         assert!(has_line(
             &one,
             "verigate_config_reloads_total{result=\"error\"} 0"
+        ));
+    }
+
+    #[test]
+    fn the_last_reload_tells_whether_and_when_its_configuration_was_loaded() {
+        let metrics = Metrics::new("1");
+        let shown = |successful: u8, time: u64| {
+            has_line(
+                &metrics,
+                &format!("verigate_config_last_reload_successful {successful}"),
+            ) && has_line(
+                &metrics,
+                &format!("verigate_config_last_reload_success_timestamp_seconds {time}"),
+            )
+        };
+        metrics.set_loaded(UnixMillis(1_750_000_000_999));
+        assert!(shown(1, 1_750_000_000));
+        metrics.count_reload(false, UnixMillis(1_750_000_100_000));
+        assert!(shown(0, 1_750_000_000));
+        metrics.count_reload(true, UnixMillis(1_750_000_200_000));
+        assert!(shown(1, 1_750_000_200));
+    }
+
+    #[test]
+    fn series_vanish_with_their_routes_and_secrets() {
+        let metrics = Metrics::new("1");
+        let first = [
+            metrics.route("gone", ["s"]),
+            metrics.route("stays", ["old", "both"]),
+        ];
+        for route in &first {
+            route.count(&sample::forwarded());
+            route.set_secrets(
+                1,
+                [("s", Some(UnixMillis(0))), ("old", Some(UnixMillis(0)))],
+            );
+        }
+        metrics.no_route().count(&sample::unread());
+        let second = [metrics.route("stays", ["both", "new"])];
+        metrics.keep_only(&second);
+        // A request in flight under the old configuration ends.
+        first[0].count(&sample::unread());
+        let rendered = metrics.render();
+        let series = || rendered.lines().filter(|line| !line.starts_with('#'));
+        assert!(series().any(|line| line.contains("route=\"-\"")));
+        assert!(
+            !series().any(|line| line.contains("route=\"gone\"")),
+            "{rendered}"
+        );
+        assert!(
+            !series().any(|line| line.contains("secret=\"old\"")),
+            "{rendered}"
+        );
+        for secret in ["both", "new"] {
+            let label =
+                format!("verigate_secret_matches_total{{route=\"stays\",secret=\"{secret}\"}} 0");
+            assert!(series().any(|line| line == label), "{label} in {rendered}");
+        }
+        assert!(has_line(
+            &metrics,
+            "verigate_requests_total{route=\"stays\",verdict=\"valid\"} 1"
+        ));
+        assert_eq!(
+            rendered.matches("# TYPE verigate_requests_total ").count(),
+            1
+        );
+        // A route that comes back begins at zero.
+        metrics.keep_only(&[metrics.route("gone", ["s"])]);
+        assert!(has_line(
+            &metrics,
+            "verigate_requests_total{route=\"gone\",verdict=\"valid\"} 0"
         ));
     }
 

@@ -13,8 +13,10 @@ mod json;
 mod log_writer;
 pub mod metrics;
 pub mod operational;
+mod process;
 pub mod rate_limit;
 pub mod route_metrics;
+mod secret_series;
 mod series;
 
 use std::io::{self, Write};
@@ -120,16 +122,23 @@ pub struct Record {
     /// The refusal that the judgement before forwarding ended in. If `None`, the verdict is `valid`
     /// where `proved`; otherwise nothing was judged.
     pub refused: Option<Code>,
+    /// The words of the refusal, or of the failure, that the client is told; never bytes from the
+    /// network.
+    pub reason: Option<&'static str>,
     /// Whether the delivery was proved.
     pub proved: bool,
+    /// Whether the delivery is an event of its own, and not a handshake.
+    pub is_event: bool,
     /// The event's id; from the network.
     pub event_id: Option<String>,
     /// The event's type; from the network.
     pub event_type: Option<String>,
     /// The event's account; from the network.
     pub account: Option<String>,
-    /// The delivery's timestamp.
+    /// The delivery's timestamp; of a delivery that is not proved, the timestamp that it states.
     pub delivery_timestamp: Option<UnixMillis>,
+    /// The seconds by which that timestamp is off, negative in the past.
+    pub skew_secs: Option<i64>,
     /// The matched secret's name.
     pub secret: Option<Arc<str>>,
     /// Body bytes read.
@@ -162,11 +171,14 @@ impl Record {
             path: String::new(),
             status: None,
             refused: None,
+            reason: None,
             proved: false,
+            is_event: false,
             event_id: None,
             event_type: None,
             account: None,
             delivery_timestamp: None,
+            skew_secs: None,
             secret: None,
             body_bytes: 0,
             verify: Duration::ZERO,
@@ -211,11 +223,14 @@ mod sample {
             path: "/webhooks/itellico".into(),
             status: Some(200),
             refused: None,
+            reason: None,
             proved: true,
+            is_event: true,
             event_id: Some("evt-1".into()),
             event_type: Some("conversation.ended".into()),
             account: Some("acc-1".into()),
             delivery_timestamp: Some(UnixMillis::from_secs(1_749_999_999)),
+            skew_secs: Some(-1),
             secret: Some("env:S".into()),
             body_bytes: 1024,
             verify: Duration::from_nanos(2_600),

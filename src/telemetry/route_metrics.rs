@@ -3,17 +3,20 @@
 //!
 //! The names and meanings of the metrics are in `descriptions`.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use prometheus::{Histogram, IntCounter};
+use prometheus::proto::MetricFamily;
+use prometheus::{Histogram, IntCounter, IntGauge};
 
 use super::Record;
 use super::descriptions::{
-    Description, EVENT_ID_CONFLICTS, REQUEST_DURATION, REQUESTS, SECRET_MATCHES, UPSTREAM_DURATION,
-    UPSTREAM_RESPONSES, VERIFICATION_DURATION,
+    Description, EVENT_ID_CONFLICTS, LAST_VALID, REQUEST_DURATION, REQUESTS, SECRETS_ACTIVE,
+    UPSTREAM_DURATION, UPSTREAM_RESPONSES, VERIFICATION_DURATION,
 };
+use super::secret_series::SecretSeries;
 use super::series::Series;
+use crate::clock::UnixMillis;
 use crate::verdict::Code;
 
 /// Upper bounds in seconds for exchanges: half a millisecond for a refusal on the same machine, a
@@ -44,7 +47,7 @@ pub struct RouteMetrics {
     route: Arc<RouteSeries>,
     // Shared, never changed. A route has a handful of secrets, so the matching one is found by
     // comparing names.
-    secrets: Arc<[(Box<str>, IntCounter)]>,
+    secrets: Arc<[Arc<SecretSeries>]>,
 }
 
 impl RouteMetrics {
@@ -54,9 +57,52 @@ impl RouteMetrics {
     ) -> Self {
         let secrets = secrets
             .into_iter()
-            .map(|secret| (secret.into(), route.secret(secret)))
+            .map(|secret| route.secret(secret))
             .collect();
         Self { route, secrets }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.route.name()
+    }
+
+    pub(super) fn series(&self) -> Arc<RouteSeries> {
+        Arc::clone(&self.route)
+    }
+
+    /// No longer shows the series of secrets that these handles do not know.
+    pub(super) fn forget_other_secrets(&self) {
+        self.route.secrets().retain(|known| {
+            let is_ours = self.secrets.iter().any(|own| Arc::ptr_eq(own, known));
+            if !is_ours {
+                known.forget(&self.route.series);
+            }
+            is_ours
+        });
+    }
+
+    /// Sets, at a scrape, the number of secrets that are active, and the time at which each named
+    /// secret ends, if it ends.
+    pub fn set_secrets<'a>(
+        &self,
+        active: usize,
+        ends: impl IntoIterator<Item = (&'a str, Option<UnixMillis>)>,
+    ) {
+        self.route
+            .secrets_active()
+            .set(i64::try_from(active).unwrap_or(i64::MAX));
+        for (name, end) in ends {
+            if let Some(secret) = self.secrets.iter().find(|known| known.is(name)) {
+                secret.set_end(end, &self.route.series);
+            }
+        }
+    }
+
+    /// The time of the last delivery that the secret of this name proved, in Unix seconds; `None`
+    /// if there was none since the start.
+    pub fn last_match(&self, secret: &str) -> Option<i64> {
+        let known = self.secrets.iter().find(|known| known.is(secret))?;
+        known.last_match()
     }
 
     /// Counts an event id that was seen again with another body, whatever status the delivery is
@@ -86,9 +132,12 @@ impl RouteMetrics {
                 .observe(record.verify.as_secs_f64());
         }
         if let Some(name) = record.secret.as_deref()
-            && let Some((_, matches)) = self.secrets.iter().find(|(secret, _)| **secret == *name)
+            && let Some(secret) = self.secrets.iter().find(|known| known.is(name))
         {
-            matches.inc();
+            secret.count(record.time);
+        }
+        if verdict == VALID && record.is_event {
+            self.route.last_valid().set(record.time.0.div_euclid(1000));
         }
         if record.upstream.is_some() {
             // The classes from "2xx" on are in the order of their statuses. Other statuses are not
@@ -121,21 +170,25 @@ pub(super) struct RouteSeries {
     upstream_duration: OnceLock<Histogram>,
     upstream_responses: [OnceLock<IntCounter>; CLASSES.len()],
     conflicts: OnceLock<IntCounter>,
+    last_valid: OnceLock<IntGauge>,
+    secrets_active: OnceLock<IntGauge>,
     // A plain lock: taken only at load.
-    secrets: Mutex<Vec<(Box<str>, IntCounter)>>,
+    secrets: Mutex<Vec<Arc<SecretSeries>>>,
 }
 
 impl RouteSeries {
-    pub(super) fn new(name: &str, series: Series) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         Self {
             name: name.into(),
-            series,
+            series: Series::default(),
             requests: [const { OnceLock::new() }; VERDICTS],
             request_duration: OnceLock::new(),
             verification_duration: OnceLock::new(),
             upstream_duration: OnceLock::new(),
             upstream_responses: [const { OnceLock::new() }; CLASSES.len()],
             conflicts: OnceLock::new(),
+            last_valid: OnceLock::new(),
+            secrets_active: OnceLock::new(),
             secrets: Mutex::default(),
         }
     }
@@ -153,6 +206,31 @@ impl RouteSeries {
         self.verification_duration();
         self.upstream_duration();
         self.conflicts();
+        self.last_valid();
+        self.secrets_active();
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Every series of the route, for showing.
+    pub(super) fn gather(&self) -> Vec<MetricFamily> {
+        self.series.gather()
+    }
+
+    fn last_valid(&self) -> &IntGauge {
+        self.last_valid
+            .get_or_init(|| self.series.gauge(&LAST_VALID, &[&self.name]))
+    }
+
+    fn secrets_active(&self) -> &IntGauge {
+        self.secrets_active
+            .get_or_init(|| self.series.gauge(&SECRETS_ACTIVE, &[&self.name]))
+    }
+
+    fn secrets(&self) -> MutexGuard<'_, Vec<Arc<SecretSeries>>> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn requests(&self, verdict: usize) -> Option<&IntCounter> {
@@ -209,14 +287,14 @@ impl RouteSeries {
             .get_or_init(|| self.series.counter(&EVENT_ID_CONFLICTS, &[&self.name]))
     }
 
-    fn secret(&self, secret: &str) -> IntCounter {
-        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, matches)) = secrets.iter().find(|(known, _)| **known == *secret) {
-            return matches.clone();
+    fn secret(&self, name: &str) -> Arc<SecretSeries> {
+        let mut secrets = self.secrets();
+        if let Some(known) = secrets.iter().find(|known| known.is(name)) {
+            return Arc::clone(known);
         }
-        let matches = self.series.counter(&SECRET_MATCHES, &[&self.name, secret]);
-        secrets.push((secret.into(), matches.clone()));
-        matches
+        let made = Arc::new(SecretSeries::new(&self.name, name, &self.series));
+        secrets.push(Arc::clone(&made));
+        made
     }
 }
 
@@ -358,6 +436,37 @@ mod tests {
         let before = metrics.render().lines().count();
         (1..2000).for_each(exchange);
         assert_eq!(metrics.render().lines().count(), before);
+    }
+
+    #[test]
+    fn only_valid_events_move_the_time_of_the_last_one() {
+        let rows = [
+            ("an event", true, true, None, "1750000000"),
+            ("a handshake", true, false, None, "0"),
+            ("a probe", false, false, None, "0"),
+            ("a duplicate", true, true, Some(Code::DuplicateEvent), "0"),
+            ("a forgery", false, false, Some(Code::BadSignature), "0"),
+        ];
+        let mut failures = Vec::new();
+        for (name, proved, is_event, refused, expected) in rows {
+            let metrics = Metrics::new("1");
+            let route = metrics.route("r", ["env:S"]);
+            let secret = proved.then(|| "env:S".into());
+            route.count(&Record {
+                refused,
+                proved,
+                is_event,
+                secret,
+                ..sample::forwarded()
+            });
+            let last =
+                format!("verigate_route_last_valid_timestamp_seconds{{route=\"r\"}} {expected}\n");
+            let matched = if proved { Some(1_750_000_000) } else { None };
+            if !metrics.render().contains(&last) || route.last_match("env:S") != matched {
+                failures.push((name, metrics.render()));
+            }
+        }
+        assert!(failures.is_empty(), "{failures:?}");
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! Single series: how each is made and registered.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
+use prometheus::{Counter, Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
 
 use super::descriptions::Description;
 
-/// Makes and registers single series.
+/// Makes and registers single series. Whatever has one of these of its own can be forgotten whole.
 ///
 /// Each is a metric of its own with constant labels: prometheus' vectors find a series by a hash
 /// over the values without a separator, so route `a` with secret `bc` would share a series with
@@ -20,6 +23,13 @@ impl Series {
     /// Everything registered, for showing.
     pub(super) fn gather(&self) -> Vec<MetricFamily> {
         self.registry.gather()
+    }
+
+    /// No longer shows a series. Its handles go on counting.
+    pub(super) fn forget<M: Collector + 'static>(&self, metric: M) {
+        if let Err(error) = self.registry.unregister(Box::new(metric)) {
+            log::error!("a series cannot be taken out of the metrics: {error}");
+        }
     }
 
     pub(super) fn counter(&self, description: &Description, values: &[&str]) -> IntCounter {
@@ -52,6 +62,10 @@ impl Series {
         )
     }
 
+    pub(super) fn fractional_counter(&self, description: &Description) -> Counter {
+        self.register(description, Counter::with_opts(options(description, &[])))
+    }
+
     #[expect(
         clippy::expect_used,
         reason = "names, labels and buckets are constants, each of which a test makes"
@@ -72,6 +86,25 @@ impl Series {
         }
         metric
     }
+}
+
+/// The families of several collections of series, those of the same name together, in the order of
+/// their names.
+pub(super) fn merged(
+    collections: impl IntoIterator<Item = Vec<MetricFamily>>,
+) -> Vec<MetricFamily> {
+    let mut merged: BTreeMap<String, MetricFamily> = BTreeMap::new();
+    for mut family in collections.into_iter().flatten() {
+        match merged.entry(family.name().to_owned()) {
+            Entry::Vacant(place) => {
+                place.insert(family);
+            }
+            Entry::Occupied(mut known) => {
+                known.get_mut().mut_metric().extend(family.take_metric());
+            }
+        }
+    }
+    merged.into_values().collect()
 }
 
 fn options(description: &Description, values: &[&str]) -> Opts {

@@ -1,4 +1,4 @@
-//! The access log and what never reaches an output (contract: Access log; LG-01, LG-03, LG-07, CF-12).
+//! The access log and what never reaches an output (contract: Access log; LG-01, LG-03, LG-07, LG-10, CF-12).
 
 #![expect(clippy::expect_used, reason = "test code: a panic is how a test fails")]
 
@@ -7,13 +7,13 @@ use serde_json::Value;
 use crate::support::behaviour::{Behaviour, Reply};
 use crate::support::cases::Cases;
 use crate::support::config::{Config, Route};
-use crate::support::delivery::{Delivery, event, event_with, fresh_event_id};
+use crate::support::delivery::{Delivery, event, event_with, fresh_event_id, sign_body};
 use crate::support::gateway::Gateway;
 use crate::support::upstream::{ClosedPort, Upstream};
 use crate::support::{SECRET, SOON, now};
 
 /// Every field of a line (contract: Access log), in its order.
-const FIELDS: [&str; 21] = [
+const FIELDS: [&str; 23] = [
     "time",
     "request_id",
     "route",
@@ -23,10 +23,12 @@ const FIELDS: [&str; 21] = [
     "path",
     "status",
     "verdict",
+    "reason",
     "event_id",
     "event_type",
     "account",
     "delivery_timestamp",
+    "skew_s",
     "secret",
     "body_bytes",
     "verify_us",
@@ -523,4 +525,168 @@ fn lg_07_a_refusal_echoes_nothing_of_the_request() {
         });
     }
     cases.finish();
+}
+
+/// The words of a refusal are those that the client is told, in whatever step it is refused, and a wrong clock or unit
+/// shows in `skew_s` (contract: Access log).
+#[test]
+fn lg_10_a_refusal_says_why_and_by_how_much_its_timestamp_is_off() {
+    let upstream = Upstream::start();
+    let port = ClosedPort::take();
+    let dead = Route::plain(&upstream).set("upstream", &crate::support::config::text(&port.url()));
+    let gateway = Gateway::start(&Config::new().route(Route::itellico(&upstream)).route(dead));
+    let done = Delivery::fresh();
+    let accepted = gateway.ask(done.clone());
+    accepted.expect_status(200);
+    let signed_at = |timestamp: String| Delivery::signed(SECRET, event(), &timestamp);
+    let millis = format!("{}000", now());
+    let hello = [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".as_slice(),
+        &[7; 506],
+    ]
+    .concat();
+    let skewed = |by: i64| Some(by - 5..=by + 5);
+    let mut cases = Cases::new();
+    for (name, request, code, skew) in [
+        (
+            "stale",
+            Delivery::at(event(), now() - 4000).bytes(),
+            "stale_timestamp",
+            skewed(-4000),
+        ),
+        (
+            "future",
+            Delivery::at(event(), now() + 4000).bytes(),
+            "future_timestamp",
+            skewed(4000),
+        ),
+        (
+            "milliseconds",
+            signed_at(millis).bytes(),
+            "future_timestamp",
+            Some(1_000_000_000_000..=i64::MAX),
+        ),
+        (
+            "forged",
+            Delivery::signed("guessed", event(), &(now() - 60).to_string()).bytes(),
+            "bad_signature",
+            skewed(-60),
+        ),
+        (
+            "no event",
+            Delivery::at("{}", now() - 30).bytes(),
+            "invalid_envelope",
+            skewed(-30),
+        ),
+        ("replay", done.bytes(), "replayed_event", skewed(0)),
+        (
+            "another method",
+            Delivery::fresh().method("PUT").bytes(),
+            "method_not_allowed",
+            skewed(0),
+        ),
+        (
+            "no number",
+            signed_at("soon".to_owned()).bytes(),
+            "malformed_timestamp",
+            None,
+        ),
+        (
+            "no signature",
+            Delivery::fresh().without("X-Webhook-Signature-256").bytes(),
+            "missing_signature",
+            skewed(0),
+        ),
+        (
+            "no route",
+            Delivery::fresh().target("/nowhere").bytes(),
+            "no_route",
+            None,
+        ),
+        (
+            "no upstream",
+            Delivery::plain(event()).bytes(),
+            "upstream_unreachable",
+            None,
+        ),
+        (
+            "no HTTP",
+            b"SSH-2.0-x\r\n\r\n".to_vec(),
+            "bad_request",
+            None,
+        ),
+        ("LG-10 TLS on a plain port", hello, "bad_request", None),
+    ] {
+        cases.case(name, || {
+            let answer = gateway.ask(request);
+            let line = gateway.log_of(&answer);
+            assert_eq!(answer.code(), code);
+            assert_eq!(line["reason"], answer.json()["error"], "{line}");
+            let shown = line["skew_s"].as_i64();
+            let is_right = match &skew {
+                Some(wanted) => shown.is_some_and(|by| wanted.contains(&by)),
+                None => line["skew_s"].is_null(),
+            };
+            assert!(is_right, "{skew:?} in {line}");
+            if name.contains("TLS") {
+                let words = answer.json()["error"].to_string();
+                assert!(words.contains("TLS ClientHello"), "{words}");
+            }
+        });
+    }
+    cases.finish();
+    let line = gateway.log_of(&accepted);
+    assert!(line["reason"].is_null(), "{line}");
+    assert!(
+        line["skew_s"].as_i64().is_some_and(|by| by.abs() < 5),
+        "{line}"
+    );
+}
+
+/// In shadow mode nothing is refused, and the line says what would have been.
+#[test]
+fn lg_10_shadow_mode_says_what_would_have_been_refused() {
+    let upstream = Upstream::start();
+    let shadow = Route::itellico(&upstream).set("enforce", "false");
+    let gateway = Gateway::start(&Config::new().route(shadow));
+    let answer = gateway.ask(Delivery::at(event(), now() - 4000));
+    answer.expect_status(200);
+    let line = gateway.log_of(&answer);
+    assert_eq!(line["verdict"], "stale_timestamp", "{line}");
+    assert!(
+        line["reason"]
+            .as_str()
+            .is_some_and(|why| why.contains("too old")),
+        "{line}"
+    );
+    assert!(
+        line["skew_s"].as_i64().is_some_and(|by| by < -3990),
+        "{line}"
+    );
+}
+
+/// Mailgun's timestamp is in the signed body, so only the body shows by how much it is off.
+#[test]
+fn lg_10_a_timestamp_in_the_body_is_off_as_well() {
+    let upstream = Upstream::start();
+    let secret = "mailgun-signing-key-of-the-test";
+    let route = Route::new("mailgun", "/mailgun", &upstream)
+        .set("provider", "\"mailgun\"")
+        .set("secrets", "[\"env:MAILGUN\"]");
+    let gateway = Gateway::start(&Config::new().route(route).env("MAILGUN", secret));
+    let (at, token) = (now() + 4000, "a".repeat(50));
+    let signature = sign_body(secret, format!("{at}{token}").as_bytes());
+    let body = format!(
+        r#"{{"signature":{{"timestamp":"{at}","token":"{token}","signature":"{signature}"}},"event-data":{{"id":"e"}}}}"#
+    );
+    let answer =
+        gateway.ask(Delivery::unsigned("/mailgun", body).with("Content-Type", "application/json"));
+    let line = gateway.log_of(&answer);
+    assert_eq!(line["verdict"], "future_timestamp", "{line}");
+    assert!(
+        line["skew_s"]
+            .as_i64()
+            .is_some_and(|by| (3990..=4000).contains(&by)),
+        "{line}"
+    );
 }

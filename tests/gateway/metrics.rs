@@ -9,10 +9,10 @@ use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event, event_with, fresh_event_id};
 use crate::support::gateway::{Gateway, Metrics};
 use crate::support::upstream::Upstream;
-use crate::support::{LATE, SOON, eventually, now};
+use crate::support::{LATE, SECRET_VARIABLE, SOON, eventually, now};
 
 /// Every metric (contract: Metrics): name, type, labels.
-const METRICS: [(&str, &str, &[&str]); 14] = [
+const METRICS: [(&str, &str, &[&str]); 30] = [
     ("verigate_requests_total", "counter", &["route", "verdict"]),
     ("verigate_request_duration_seconds", "histogram", &["route"]),
     (
@@ -43,6 +43,38 @@ const METRICS: [(&str, &str, &[&str]); 14] = [
     ("verigate_log_lines_dropped_total", "counter", &[]),
     ("verigate_config_reloads_total", "counter", &["result"]),
     ("verigate_build_info", "gauge", &["version"]),
+    ("process_cpu_seconds_total", "counter", &[]),
+    ("process_open_fds", "gauge", &[]),
+    ("process_max_fds", "gauge", &[]),
+    ("process_virtual_memory_bytes", "gauge", &[]),
+    ("process_resident_memory_bytes", "gauge", &[]),
+    ("process_start_time_seconds", "gauge", &[]),
+    ("process_threads", "gauge", &[]),
+    ("verigate_config_last_reload_successful", "gauge", &[]),
+    (
+        "verigate_config_last_reload_success_timestamp_seconds",
+        "gauge",
+        &[],
+    ),
+    (
+        "verigate_secret_not_after_timestamp_seconds",
+        "gauge",
+        &["route", "secret"],
+    ),
+    (
+        "verigate_secret_last_match_timestamp_seconds",
+        "gauge",
+        &["route", "secret"],
+    ),
+    ("verigate_secrets_active", "gauge", &["route"]),
+    (
+        "verigate_route_last_valid_timestamp_seconds",
+        "gauge",
+        &["route"],
+    ),
+    ("verigate_replay_capacity", "gauge", &[]),
+    ("verigate_max_buffered_bytes", "gauge", &[]),
+    ("verigate_max_connections", "gauge", &[]),
 ];
 
 fn series_of(metrics: &Metrics) -> BTreeSet<String> {
@@ -72,7 +104,11 @@ fn close_to(value: f64, expected: u32) -> bool {
 #[test]
 fn every_metric_has_its_name_type_help_and_labels() {
     let upstream = Upstream::start();
-    let gateway = Gateway::start(&Config::for_upstream(&upstream));
+    let secrets = format!(
+        "[\"env:{SECRET_VARIABLE}\", {{ name = \"old\", value = \"env:PLAIN_SECRET\", not_after = \"2099-01-01T00:00:00Z\" }}]"
+    );
+    let route = Route::itellico(&upstream).set("secrets", &secrets);
+    let gateway = Gateway::start(&Config::new().route(route));
     gateway.expect_serving();
     gateway.admin("POST", "/reload", &[], "").expect_status(200);
     expect_value(
@@ -135,7 +171,108 @@ fn every_metric_has_its_name_type_help_and_labels() {
             metrics.text
         );
     });
+    let soon_ago = |name: &str, labels: &[(&str, &str)]| {
+        let age = seconds_now() - metrics.value(name, labels);
+        assert!((-2.0..120.0).contains(&age), "{name} is {age} seconds ago");
+    };
+    let route = ("route", "itellico");
+    for (name, labels) in [
+        ("process_start_time_seconds", &[][..]),
+        ("verigate_config_last_reload_success_timestamp_seconds", &[]),
+        ("verigate_route_last_valid_timestamp_seconds", &[route]),
+        (
+            "verigate_secret_last_match_timestamp_seconds",
+            &[route, ("secret", "env:ITELLICO_WEBHOOK_SECRET")],
+        ),
+    ] {
+        cases.case(name, || soon_ago(name, labels));
+    }
+    for (name, labels, value) in [
+        ("verigate_config_last_reload_successful", &[][..], 1.0),
+        ("verigate_secrets_active", &[route], 2.0),
+        (
+            "verigate_secret_last_match_timestamp_seconds",
+            &[route, ("secret", "old")],
+            0.0,
+        ),
+        (
+            "verigate_secret_not_after_timestamp_seconds",
+            &[route, ("secret", "old")],
+            4_070_908_800.0,
+        ),
+        ("verigate_replay_capacity", &[], 1_000_000.0),
+        ("verigate_max_buffered_bytes", &[], 268_435_456.0),
+        ("verigate_max_connections", &[], 10_000.0),
+    ] {
+        cases.case(&format!("the value of {name}"), || {
+            let found = metrics.value(name, labels);
+            assert!((found - value).abs() < 0.5, "{found} and not {value}");
+        });
+    }
     cases.finish();
+}
+
+fn seconds_now() -> f64 {
+    f64::from(u32::try_from(now()).unwrap_or(u32::MAX))
+}
+
+/// A handshake, a refusal and a probe of health are no events, so they do not hide that events no longer come.
+#[test]
+fn what_is_no_valid_event_leaves_the_time_of_the_last_one() {
+    let upstream = Upstream::start();
+    let handshakes = Route::new("dropbox", "/dropbox", &upstream)
+        .set("provider", "\"dropbox\"")
+        .set("secrets", "[\"env:PLAIN_SECRET\"]");
+    let config = Config::for_upstream(&upstream)
+        .route(handshakes)
+        .server("health_path", "\"/health\"");
+    let gateway = Gateway::start(&config);
+    let get = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+    gateway
+        .ask(get("/dropbox?challenge=abc"))
+        .expect_status(200);
+    gateway.ask(get("/health")).expect_status(200);
+    gateway
+        .ask(Delivery::signed("guessed", event(), &now().to_string()))
+        .expect_refusal(401, "bad_signature");
+    for route in ["dropbox", "itellico"] {
+        let requests = [("route", route)];
+        assert!(eventually(SOON, || gateway
+            .metrics()
+            .value("verigate_requests_total", &requests)
+            > 0.5));
+    }
+    let last = |route| {
+        let metrics = gateway.metrics();
+        metrics.value(
+            "verigate_route_last_valid_timestamp_seconds",
+            &[("route", route)],
+        )
+    };
+    assert!(last("dropbox") < 0.5 && last("itellico") < 0.5);
+    gateway.expect_serving();
+    assert!(eventually(SOON, || last("itellico") > 0.5));
+}
+
+#[test]
+fn series_vanish_with_their_route_at_a_reload() {
+    let upstream = Upstream::start();
+    let second = Route::plain(&upstream);
+    let both = Config::for_upstream(&upstream)
+        .route(second.set("name", "\"second\"").set("path", "\"/second\""));
+    let gateway = Gateway::start(&both);
+    gateway.expect_serving();
+    let has = |label: &str| gateway.metrics().text.contains(label);
+    assert!(has("route=\"second\""));
+    gateway.rewrite(&Config::for_upstream(&upstream));
+    gateway.admin("POST", "/reload", &[], "").expect_status(200);
+    assert!(!has("route=\"second\""));
+    expect_value(
+        &gateway,
+        "verigate_requests_total",
+        &[("route", "itellico"), ("verdict", "valid")],
+        1,
+    );
 }
 
 #[test]

@@ -68,6 +68,11 @@ impl Budget {
         })
     }
 
+    /// The limit in bytes.
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit.load(Ordering::Relaxed)
+    }
+
     /// Changes the limit. Bytes that are held already stay held.
     pub(crate) fn set_limit(&self, limit: u64) {
         self.limit.store(limit, Ordering::Relaxed);

@@ -22,7 +22,7 @@ mod unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Now;
+use crate::clock::{Now, UnixMillis};
 use crate::gateway::client::answer;
 use crate::gateway::client::answer::Answer;
 use crate::gateway::client::body;
@@ -89,6 +89,7 @@ pub(crate) async fn refuse<C: Client>(running: &Running, client: &mut C, refusal
     let mut record = Record::begun(now.wall, running.request_ids.next());
     record.client = client.peer();
     record.refused = Some(refusal.code);
+    record.reason = Some(refusal.why);
     let answer = Answer::refusal(refusal, None);
     record.status = Some(answer.status);
     if answer::write(client, &answer, &record.request_id.0, now.wall, false)
@@ -294,6 +295,9 @@ impl<'x> Exchange<'x> {
             .as_ref()
             .err()
             .and_then(|refusal| handshaking::probe(route, &body.bytes, *refusal));
+        if judged.is_err() {
+            self.note_timestamp(route, Some(&body.bytes));
+        }
         let proof = probe.map_or_else(|| self.enforce(route, judged), Err)?;
         self.record.verify += self.since(now);
         if let Some(proof) = &proof {
@@ -319,6 +323,7 @@ impl<'x> Exchange<'x> {
             .extract(self.head, signed, proof.claims())
             .and_then(|event| route.accept(event));
         let event = self.enforce(route, found)?;
+        self.record.is_event = event.is_some();
         self.record.verify += self.since(now);
         if let Some(event) = &event {
             self.record.event_id.clone_from(&event.id);
@@ -363,6 +368,7 @@ impl<'x> Exchange<'x> {
             Err(refusal) if route.config.enforce => Err(refusal),
             Err(refusal) => {
                 self.shadowed.get_or_insert(refusal);
+                self.note_timestamp(route, None);
                 Ok(None)
             }
         }
@@ -376,6 +382,8 @@ impl<'x> Exchange<'x> {
         began: Now,
     ) -> Next {
         self.record.refused = self.shadowed.map(|refusal| refusal.code);
+        self.record.reason = self.shadowed.map(|refusal| refusal.why);
+        self.note_skew(began);
         let next = match ended {
             Ok(()) => {
                 self.record.outcome = Outcome::Forwarded;
@@ -388,8 +396,9 @@ impl<'x> Exchange<'x> {
             }
             Err(Ended::Unanswered(error)) => {
                 self.failed(&error, began);
-                let answer =
-                    Answer::refusal(error.code().into(), self.route.map(|route| &route.answers));
+                let told = Refusal::from(error.code());
+                self.record.reason = Some(told.why);
+                let answer = Answer::refusal(told, self.route.map(|route| &route.answers));
                 self.answer(client, &answer).await
             }
             Err(Ended::BrokenOff(error)) => {
@@ -421,6 +430,11 @@ impl<'x> Exchange<'x> {
     /// Answers with a refusal and records it.
     async fn refuse<C: Client>(&mut self, client: &mut C, refusal: Refusal) -> Next {
         self.record.refused = Some(refusal.code);
+        self.record.reason = Some(refusal.why);
+        if let Some(route) = self.route {
+            self.note_timestamp(route, None);
+        }
+        self.note_skew(self.running.clock.now());
         if refusal.code == Code::DuplicateEvent {
             self.record.outcome = Outcome::Duplicate;
         }
@@ -452,6 +466,24 @@ impl<'x> Exchange<'x> {
                 .warnings
                 .upstream(&route.name, &route.upstream.label, error, now);
         }
+    }
+
+    /// Records the timestamp that a delivery states, unless it is known already. `body` is the whole
+    /// body, if it was read.
+    fn note_timestamp(&mut self, route: &RouteState, body: Option<&[u8]>) {
+        if self.record.delivery_timestamp.is_none() {
+            self.record.delivery_timestamp = route.verifier().timestamp_of(self.head, body);
+        }
+    }
+
+    /// Records by how much the delivery's timestamp is off at `now`. Whole seconds are compared, as
+    /// freshness is judged.
+    fn note_skew(&mut self, now: Now) {
+        let seconds = |at: UnixMillis| at.0.div_euclid(1000);
+        self.record.skew_secs = self
+            .record
+            .delivery_timestamp
+            .map(|at| seconds(at).saturating_sub(seconds(now.wall)));
     }
 
     /// The time that has passed since `then`.

@@ -74,7 +74,8 @@ pub(super) fn report(
     asked_by: &str,
     result: Result<(), ReloadError>,
 ) -> Result<(), ReloadError> {
-    running.telemetry.metrics.count_reload(result.is_ok());
+    let wall = running.clock.now().wall;
+    running.telemetry.metrics.count_reload(result.is_ok(), wall);
     match &result {
         Ok(()) => log::info!("{} is loaded and in force: {asked_by}", path.display()),
         Err(error) => log::error!(
@@ -241,6 +242,9 @@ impl Loaded {
         }
         latest.in_force = turn;
         running.budget.set_limit(made.max_buffered);
+        let routes = made.snapshot.routes.iter();
+        let metrics = &running.telemetry.metrics;
+        metrics.keep_only(routes.map(|(_, route)| &route.metrics));
         running.snapshot.store(Arc::new(made.snapshot));
         drop(latest);
         made.notes.show();

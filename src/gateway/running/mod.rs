@@ -109,6 +109,19 @@ impl Running {
             .open_connections
             .set(i64::try_from(open).unwrap_or(i64::MAX));
         metrics.set_replay(self.window.entries(), self.window.evictions());
+        let limit = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        metrics.max_buffered.set(limit(self.budget.limit()));
+        let snapshot = self.snapshot.load();
+        metrics
+            .replay_capacity
+            .set(limit(snapshot.restart_settings.capacity as u64));
+        metrics
+            .max_connections
+            .set(limit(snapshot.max_connections as u64));
+        let wall = self.clock.now().wall;
+        for (_, route) in snapshot.routes.iter() {
+            route.show_secrets(wall);
+        }
         metrics.render()
     }
 

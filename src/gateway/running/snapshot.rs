@@ -10,7 +10,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::learning::{Awaited, SecretSource};
-use crate::clock::Now;
+use crate::clock::{Now, UnixMillis};
 use crate::config;
 use crate::config::{Config, HandshakeMode, Route};
 use crate::gateway::client::answer::RouteAnswers;
@@ -180,6 +180,19 @@ impl RouteState {
             fingerprint: fingerprints.route(&route.name),
             config: route,
         })
+    }
+
+    /// Shows in the metrics which secrets are active at `wall`, and when each ends.
+    pub(super) fn show_secrets(&self, wall: UnixMillis) {
+        let secrets = &self.config.secrets;
+        let active = secrets.iter().filter(|secret| secret.is_active(wall));
+        let learned = self.secret_source.awaited();
+        let learned = learned.is_some_and(|awaited| awaited.verifier().is_some());
+        let ends = secrets
+            .iter()
+            .map(|secret| (secret.name.as_str(), secret.not_after));
+        self.metrics
+            .set_secrets(active.count() + usize::from(learned), ends);
     }
 
     /// The verifier of deliveries now: with the secret of a handshake, if it has come.

@@ -218,12 +218,18 @@ impl Verifier {
         keys.find_map(|(_, key)| key.answer(challenge.algorithm(), challenge.text().as_bytes()))
     }
 
-    /// The timestamp that a head states, for the log of a refused delivery; `None` where the head
-    /// has no timestamp that can be read.
-    pub fn timestamp_of(&self, head: &Head) -> Option<UnixMillis> {
+    /// The timestamp that a delivery states, proved or not, for the log of a refused one. `body` is
+    /// its whole body, if that was read. `None` where no timestamp can be read.
+    pub fn timestamp_of(&self, head: &Head, body: Option<&[u8]>) -> Option<UnixMillis> {
         match &self.0.scheme.proof {
-            ProofBy::Template(template) => template::timestamp_of(template, head),
-            ProofBy::Code(code) => code.begin(head).ok()?.timestamp.map(|(at, _)| at),
+            ProofBy::Template(template) => template::timestamp_of(template, head)
+                .or_else(|| proving::timestamp_in(&self.0, template, body?)),
+            ProofBy::Code(code) => {
+                let begun = code.begin(head).ok()?;
+                let in_head = begun.timestamp;
+                let in_body = || proving::timestamp_stated(&self.0, *code, (head, begun), body?);
+                in_head.or_else(in_body).map(|(at, _)| at)
+            }
             ProofBy::Token(token) => token.rule.times(&token.rule.read(head).ok()?).ok()?.made,
             ProofBy::Credential(_) => None,
         }

@@ -17,7 +17,7 @@ use super::verification::{HeadParts, Running, Verification};
 use crate::clock::{Now, UnixMillis};
 use crate::notation::json::{Places, Slot, Value};
 use crate::notation::timestamp::Window;
-use crate::scheme::code::{Assertion, Begun, RouteFacts, Statement};
+use crate::scheme::code::{Assertion, Begun, RouteFacts, Stamp, Statement};
 use crate::scheme::content::SignedContent;
 use crate::scheme::{
     BodyForm, CredentialScheme, JwtRule, ProofBy, ProviderCode, TemplateScheme, TimestampPlace,
@@ -284,6 +284,31 @@ fn read_body(
         *signatures = signatures::read_values(&rule, values.each(slot).iter().copied())?;
     }
     content.fill(places.parts.iter().map(|slot| values.at(*slot)))
+}
+
+/// The timestamp that a body states under a template, whether it was signed or not.
+pub(super) fn timestamp_in(
+    inner: &Inner,
+    template: &TemplateScheme,
+    body: &[u8],
+) -> Option<UnixMillis> {
+    let in_body = inner.in_body.as_ref()?;
+    let place = template.timestamp.as_ref()?;
+    moment_in(&in_body.places, in_body.timestamp?, place, body).ok()?
+}
+
+/// The timestamp that a body states under a provider's code, whether it was signed or not.
+pub(super) fn timestamp_stated(
+    inner: &Inner,
+    code: &dyn ProviderCode,
+    (head, begun): (&Head, Begun),
+    body: &[u8],
+) -> Option<Stamp> {
+    let facts = RouteFacts {
+        public_url: inner.public_url.as_ref(),
+        labels: &inner.labels,
+    };
+    code.read(head, begun, body, facts).ok()?.timestamp
 }
 
 /// The timestamp in a signed body; `None` if it is absent and need not be present.

@@ -159,6 +159,8 @@ impl Scanner {
             (Opening::Request, [b'\r', ..]) => Err(Reason::BareCarriageReturn),
             (Opening::Request, [b'\n', ..]) => Err(Reason::BareLineFeed),
             (Opening::Request, [first, ..]) if is_token_byte(*first) => Ok(()),
+            // A TLS record of the kind "handshake" (RFC 8446 5.1). No text begins with this byte.
+            (Opening::Request, [0x16, ..]) => Err(Reason::TlsHello),
             (Opening::Request, _) => Err(Reason::NotHttp),
             (Opening::Answer, _) => Err(Reason::StatusLine),
         }

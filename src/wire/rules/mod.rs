@@ -84,6 +84,7 @@ reasons! {
     BrokenHead => BadRequest, "the head does not end in exactly one empty line";
 
     NotHttp => BadRequest, "the first bytes are not the beginning of an HTTP request";
+    TlsHello => BadRequest, "the first byte is that of a TLS ClientHello, and this port takes plain HTTP: end TLS in front of it, or write http:// in the URL";
     RequestLineParts => BadRequest, "the request line is not a method, a target and a version, divided by single spaces";
     UnknownVersion => BadRequest, "the version is neither HTTP/1.1 nor HTTP/1.0";
     MethodTooLong => BadRequest, "the method is longer than 32 bytes";

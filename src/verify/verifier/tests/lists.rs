@@ -142,7 +142,7 @@ fn au_17_a_labelled_list_is_read_strictly() {
     let twice = [("Stripe-Signature", &*value), ("Stripe-Signature", &*value)];
     assert_eq!(code(&route, &twice, BODY), Some(Code::MalformedSignature));
     assert_eq!(
-        route.timestamp_of(&head(&twice[..1])),
+        route.timestamp_of(&head(&twice[..1]), None),
         Some(UnixMillis::from_secs(NOW_S))
     );
 }

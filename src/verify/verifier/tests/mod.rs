@@ -239,10 +239,13 @@ fn an_unsigned_timestamp_may_only_refuse() {
         Some(Code::StaleTimestamp)
     );
     assert_eq!(
-        route.timestamp_of(&head(&[("X-Timestamp", "1")])),
+        route.timestamp_of(&head(&[("X-Timestamp", "1")]), None),
         Some(UnixMillis(1000))
     );
-    assert_eq!(route.timestamp_of(&head(&[("X-Timestamp", "x")])), None);
+    assert_eq!(
+        route.timestamp_of(&head(&[("X-Timestamp", "x")]), None),
+        None
+    );
 }
 
 #[test]
