@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::reader::{Findings, Item, Table};
-use super::secrets::{Sources, read_reference};
+use super::secrets::{Sources, judge_token, read_reference};
 use super::units;
 use crate::key::secret::SecretText;
 
@@ -64,6 +64,7 @@ fn read_token(
     sources: &Sources<'_>,
 ) -> Option<SecretText> {
     let token = read_reference(item, findings, sources)?;
+    judge_token(item, &token, findings)?;
     if token.expose().iter().all(u8::is_ascii_graphic) {
         return Some(token);
     }

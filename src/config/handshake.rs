@@ -68,9 +68,10 @@ impl HandshakeSettings {
             )
         });
         let token_item = table.item("verify_token");
-        let verify_token = token_item
-            .as_ref()
-            .and_then(|item| secrets::read_reference(item, findings, sources));
+        let verify_token = token_item.as_ref().and_then(|item| {
+            let token = secrets::read_reference(item, findings, sources)?;
+            secrets::judge_token(item, &token, findings).map(|()| token)
+        });
         let key_item = table.item("public_key");
         let public_key = key_item
             .as_ref()

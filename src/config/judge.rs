@@ -12,6 +12,7 @@ use super::public_keys::public_keys;
 use super::reader::{Findings, Table};
 use super::route::{Draft, Route};
 use super::scheme::CUSTOM;
+use super::secrets;
 use super::warning::WarningName;
 use crate::clock::UnixMillis;
 use crate::key::secret::Secret;
@@ -43,6 +44,8 @@ pub(super) fn judge(draft: &Draft<'_>, now: UnixMillis, findings: &mut Findings)
                 message,
                 "copy it again from the provider, or correct `key` in the scheme",
             );
+        } else {
+            secrets::judge(&route.scheme, item, secret, findings);
         }
     }
     route

@@ -24,6 +24,7 @@ mod scheme;
 mod scheme_file;
 pub mod secrets;
 pub mod server;
+mod shared_keys;
 pub mod units;
 mod upstream;
 mod upstream_headers;
@@ -184,6 +185,7 @@ pub fn parse(path: &str, text: &str, sources: &Sources<'_>) -> Result<Config, Pr
     file.finish(&mut findings);
     if let Some(drafts) = &drafts {
         checks::judge(&spans, &server, &admin, &replay, drafts, &mut findings);
+        shared_keys::judge(drafts, &mut findings);
     }
     let routes: Vec<Route> = drafts
         .unwrap_or_default()

@@ -46,7 +46,8 @@ pub(super) fn read(
     };
     for (name, entry) in table.items() {
         // The value is a secret even if the name is wrong.
-        let value = secrets::read_reference(&entry, findings, sources);
+        let value = secrets::read_reference(&entry, findings, sources)
+            .filter(|value| secrets::judge_token(&entry, value, findings).is_some());
         let problem = match FieldName::new(name) {
             None => Some((
                 "is no header name",

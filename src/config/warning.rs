@@ -94,6 +94,14 @@ warning_names! {
         "the file of a secret belongs to another user";
     SecretSpelling, "secret-spelling", AllowedOutside,
         "bytes around a secret count as part of it";
+    ShortSecret, "short-secret", AllowedOutside,
+        "a secret makes a key of less than 16 bytes";
+    PlaceholderSecret, "placeholder-secret", AllowedOutside,
+        "a text keeps the place of a secret";
+    UnlikelySecret, "unlikely-secret", AllowedOutside,
+        "a secret looks like another value: an API key, an id, a URL, a public key";
+    SharedKey, "shared-key", AllowedOutside,
+        "a secret of the route is a secret of another route too";
     SecretAwaited, "secret-awaited", Never,
         "the route has no secret until a handshake brings it";
     SecretExpired, "secret-expired", Never,

@@ -10,3 +10,4 @@
 pub mod digest;
 pub mod public;
 pub mod secret;
+pub mod shape;

@@ -21,10 +21,10 @@ impl KeyForm {
         if text.is_empty() {
             return Err("the secret is empty".into());
         }
-        let prefix = self.strip.as_deref().unwrap_or_default();
-        let text = match text.strip_prefix(prefix.as_bytes()) {
+        let text = match self.stripped(text) {
             Some(rest) => rest,
             None if self.strip_required => {
+                let prefix = self.strip.as_deref().unwrap_or_default();
                 return Err(format!(
                     "the secret does not begin with `{prefix}`, as every secret of this scheme does"
                 )

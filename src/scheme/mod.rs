@@ -20,6 +20,7 @@ mod places;
 mod proof_by;
 pub mod public_url;
 pub mod refusals;
+mod shared_keys;
 pub mod template;
 mod weakness;
 
@@ -42,6 +43,7 @@ pub use self::body_form::BodyForm;
 pub use self::code::ProviderCode;
 pub use self::handshake::Handshake;
 pub use self::jwt::JwtRule;
+pub use self::shared_keys::SharedKey;
 use crate::notation::json::Pointer;
 use crate::notation::timestamp::Tolerance;
 use crate::wire::head::FieldName;
@@ -88,6 +90,9 @@ pub struct Scheme {
     pub ack: Option<Ack>,
     /// The handshake by which the provider makes sure of the endpoint.
     pub handshake: Option<&'static dyn Handshake>,
+    /// The beginnings of the provider's secrets, where they would look like something else: an API
+    /// key with which it signs. Such a beginning alone is no secret.
+    pub secret_begins: Vec<String>,
 }
 
 impl Scheme {

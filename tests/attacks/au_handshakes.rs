@@ -3,10 +3,10 @@
 //! One row for each handshake and outcome; the tables with every row are in `src/providers/tests/handshakes/`.
 
 use crate::stage::Stage;
+use crate::support::SOON;
 use crate::support::cases::Cases;
 use crate::support::config::{Config, Route, text};
 use crate::support::delivery::{Delivery, sign_body};
-use crate::support::{PLAIN_SECRET, SOON};
 
 fn stage() -> Stage {
     Stage::with(|upstream| {
@@ -17,14 +17,19 @@ fn stage() -> Stage {
                 .set("path", &path)
                 .scheme("handshake", &text(name))
         };
-        let braintree = route("braintree")
+        // No other route may have the key of a handshake that is answered with a MAC.
+        let own = |name: &str| {
+            let secret = text(&format!("plain:{}", secret_of(name)));
+            route(name).set("secrets", &format!("[{secret}]"))
+        };
+        let braintree = own("braintree")
             .scheme("algorithm", "\"hmac-sha1\"")
             .handshake("public_key", "\"p\"");
         let meta = route("meta").handshake("verify_token", "\"plain:right-token\"");
-        let zoom = route("zoom").scheme("signed", "\"v0:{timestamp}:{body}\"");
+        let zoom = own("zoom").scheme("signed", "\"v0:{timestamp}:{body}\"");
         let zoom = zoom.scheme("timestamp", "{ header = \"X-Timestamp\" }");
         let others = [
-            route("x-twitter"),
+            own("x-twitter"),
             route("microsoft-graph"),
             route("dropbox"),
             braintree,
@@ -35,6 +40,11 @@ fn stage() -> Stage {
             .into_iter()
             .fold(Config::for_upstream(upstream), Config::route)
     })
+}
+
+/// The secret of a route whose handshake is answered with a MAC.
+fn secret_of(name: &str) -> String {
+    format!("the-own-secret-of-{name}")
 }
 
 fn get(target: &str) -> Delivery {
@@ -86,7 +96,7 @@ fn au_24_a_handshake_does_not_sign_what_a_delivery_could_be() {
 fn au_24_the_answer_to_a_handshake_signs_no_delivery() {
     let stage = stage();
     let signed = |body: &str| {
-        let mac = sign_body(PLAIN_SECRET, body.as_bytes());
+        let mac = sign_body(&secret_of("x-twitter"), body.as_bytes());
         Delivery::unsigned("/h/x-twitter", body).with("X-Signature", format!("sha256={mac}"))
     };
     for token in ["abc", "e30="] {

@@ -122,6 +122,23 @@ fn an_acknowledged_warning_is_listed_by_its_name_alone() {
 }
 
 #[test]
+fn ky_02_two_routes_with_one_key_are_named_in_one_line() {
+    let folder = Folder::new().env("S", SECRET).env("ANOTHER_NAME", SECRET);
+    let first = file("secrets = [\"env:S\"]");
+    let second = file("secrets = [\"env:ANOTHER_NAME\"]")
+        .replace("conversations", "billing")
+        .replace("/webhooks", "/billing");
+    folder.write("verigate.toml", format!("{first}\n{second}"));
+    let ended = folder.run(["check", "--config", "verigate.toml"]);
+    ended.expect_code(0).expect_hidden(&[SECRET]);
+    let is_it = |line: &str| {
+        let words = ["warning", "`conversations`", "`billing`", "shared-key"];
+        words.iter().all(|word| line.contains(word))
+    };
+    assert!(ended.stderr.lines().any(is_it), "{ended}");
+}
+
+#[test]
 fn the_default_file_of_a_folder_is_taken() {
     let folder = Folder::new().env("S", SECRET);
     std::fs::create_dir(folder.path().join("conf")).expect("a folder");

@@ -7,15 +7,34 @@ use crate::support::config::{Config, Route, text};
 use crate::support::delivery::{Delivery, event_of, sign_body};
 use crate::support::gateway::Gateway;
 use crate::support::upstream::Upstream;
-use crate::support::{SOON, eventually};
+use crate::support::{PLAIN_SECRET, SOON, eventually};
 
 /// A route of this handshake at `/h/NAME`, which signs the body alone.
 fn route(upstream: &Upstream, name: &str) -> Route {
     let path = text(&format!("/h/{name}"));
-    Route::plain(upstream)
+    let route = Route::plain(upstream)
         .set("name", &text(name))
         .set("path", &path)
-        .scheme("handshake", &text(name))
+        .scheme("handshake", &text(name));
+    if answers_with_mac(name) {
+        let secret = text(&format!("plain:{}", secret_of(name)));
+        return route.set("secrets", &format!("[{secret}]"));
+    }
+    route
+}
+
+/// Whether the handshake is answered with a MAC; no other route may have the key of such a route.
+fn answers_with_mac(name: &str) -> bool {
+    ["x-twitter", "zoom", "braintree"].contains(&name)
+}
+
+/// The secret of the route of this handshake.
+fn secret_of(name: &str) -> String {
+    if answers_with_mac(name) {
+        format!("the-own-secret-of-{name}")
+    } else {
+        PLAIN_SECRET.to_owned()
+    }
 }
 
 /// The gateway with a route for each of these.
@@ -33,7 +52,10 @@ fn bare(method: &str, target: &str) -> Delivery {
 
 /// A delivery of this body to a route, well signed.
 fn signed(name: &str, body: &str) -> Delivery {
-    Delivery::plain(body).target(format!("/h/{name}"))
+    let signature = sign_body(&secret_of(name), body.as_bytes());
+    Delivery::plain(body)
+        .target(format!("/h/{name}"))
+        .set("X-Signature", format!("sha256={signature}"))
 }
 
 /// A delivery of this body to a route, its signature of the right form and wrong.
@@ -82,7 +104,8 @@ const JSON: &str = "application/json";
 #[test]
 fn unsigned_handshakes_are_answered_from_the_head_alone() {
     let upstream = Upstream::start();
-    let names = ["x-twitter", "okta", "dropbox", "microsoft-graph", "trello"];
+    let x = route(&upstream, "x-twitter").set("secrets", "[\"env:X_SECRET\"]");
+    let names = ["okta", "dropbox", "microsoft-graph", "trello"];
     let braintree = route(&upstream, "braintree")
         .scheme("algorithm", "\"hmac-sha1\"")
         .scheme("key", "\"hex\"")
@@ -93,12 +116,13 @@ fn unsigned_handshakes_are_answered_from_the_head_alone() {
     let config = names
         .iter()
         .fold(Config::for_upstream(&upstream), with)
+        .route(x)
         .route(braintree)
         .route(meta);
     // the published secrets: SHA-1 of `privkey`, and X's
     let config = config
         .env("BRAINTREE", "0dd0da07feae08ca6e2aebb6d43a404292ba868c")
-        .env("PLAIN_SECRET", "consumer_secret");
+        .env("X_SECRET", "consumer_secret");
     let gateway = Gateway::start(&config);
     let mut cases = Cases::new();
     let crc = r#"{"response_token":"sha256=v1WdiCVwy17uGTMWveHGlqQXN/qW1bQraNXXByRO2YA="}"#;
@@ -271,7 +295,7 @@ fn a_signed_handshake_is_verified_first_answered_and_not_claimed() {
     cases.case("zoom", || {
         let body = r#"{"event":"endpoint.url_validation","payload":{"plainToken":"abc"}}"#;
         let answer = gateway.ask(signed("zoom", body));
-        let mac = sign_body(crate::support::PLAIN_SECRET, b"abc");
+        let mac = sign_body(&secret_of("zoom"), b"abc");
         expect_answer(
             &answer,
             200,
@@ -323,17 +347,18 @@ fn a_signed_handshake_is_verified_first_answered_and_not_claimed() {
 fn the_answer_to_zoom_is_made_with_the_secret_that_proved_its_request() {
     let upstream = Upstream::start();
     let route =
-        route(&upstream, "zoom").set("secrets", "[\"env:NEXT_SECRET\", \"env:PLAIN_SECRET\"]");
+        route(&upstream, "zoom").set("secrets", "[\"env:NEXT_SECRET\", \"env:ZOOM_SECRET\"]");
     let gateway = Gateway::start(
         &Config::for_upstream(&upstream)
             .route(route)
-            .env("NEXT_SECRET", "not in use yet"),
+            .env("NEXT_SECRET", "not in use yet")
+            .env("ZOOM_SECRET", &secret_of("zoom")),
     );
     let body = r#"{"event":"endpoint.url_validation","payload":{"plainToken":"abc"}}"#;
     let answer = gateway.ask(signed("zoom", body));
     assert_eq!(
         answer.json()["encryptedToken"],
-        sign_body(crate::support::PLAIN_SECRET, b"abc"),
+        sign_body(&secret_of("zoom"), b"abc"),
         "{answer}"
     );
 }

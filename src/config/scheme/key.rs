@@ -24,6 +24,18 @@ pub(super) fn read(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<KeyFo
     read.into_iter().collect()
 }
 
+/// Reads `secret_begins`: the beginnings of the provider's secrets.
+pub(super) fn read_begins(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<String>> {
+    // A whole secret may have been written here by mistake.
+    findings.hide_all(item.value);
+    let entries = item.list(findings, "secret_begins = [\"whsec_\"]")?;
+    let read = entries.iter().map(|entry| {
+        let begin = entry.label(findings, 32, "whsec_");
+        begin.map(ToOwned::to_owned)
+    });
+    read.collect::<Vec<_>>().into_iter().collect()
+}
+
 fn read_form(item: &Item<'_>, findings: &mut Findings) -> Option<KeyForm> {
     if !item.value.get_ref().is_table() {
         return Some(KeyForm {

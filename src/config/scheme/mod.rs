@@ -115,6 +115,9 @@ pub(super) fn read(
     let ack = usable(table.item("ack"), &mut is_usable, |item| {
         answer::read(item, findings)
     });
+    let secret_begins = usable(table.item("secret_begins"), &mut is_usable, |item| {
+        key::read_begins(item, findings)
+    });
     let handshake = usable(table.item("handshake"), &mut is_usable, |item| {
         let names = providers::HANDSHAKES.map(Handshake::name);
         item.one_of(findings, &names, &[], providers::handshake)
@@ -143,6 +146,7 @@ pub(super) fn read(
         events_repeat: events_repeat.unwrap_or(false),
         ack,
         handshake,
+        secret_begins: secret_begins.unwrap_or_default(),
     };
     // An honest retry carries the event's own time, however old that is; a clock that is ahead is
     // another matter.

@@ -6,6 +6,7 @@
 //! No message holds a byte of a secret.
 
 mod learn;
+mod looks;
 mod reference;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use toml::de::DeValue;
 
 use self::learn::Learned;
+pub(super) use self::looks::{judge, judge_token};
 use self::reference::LEARN;
 pub use self::reference::{Oddity, Resolved, Sources, resolve};
 use super::public_keys::Taken;
@@ -217,6 +219,7 @@ impl Reading<'_, '_> {
         for (kind, words) in resolved
             .warnings
             .iter()
+            .filter(|(kind, _)| is_secret || *kind != WarningName::SecretSpelling)
             .chain(resolved.exposures.iter().filter(|_| is_secret))
         {
             let message = format!("the secret `{name}` {words}");

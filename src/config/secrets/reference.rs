@@ -14,6 +14,7 @@ use crate::config::files::Files;
 use crate::config::units::UnitFault;
 use crate::config::warning::WarningName;
 use crate::key::secret::SecretText;
+use crate::key::shape;
 
 /// The beginning of an entry whose secret comes with a handshake.
 pub(super) const LEARN: &str = "learn:";
@@ -153,30 +154,9 @@ pub fn resolve(reference: &str, sources: &Sources<'_>) -> Result<Resolved, UnitF
             "put the secret there",
         ));
     }
-    let oddities = [
-        (
-            bytes.starts_with(b"\xEF\xBB\xBF"),
-            "begins with a byte order mark, which counts as part of it",
-        ),
-        (
-            bytes.ends_with(b"\r"),
-            "ends with a carriage return (a CRLF line ending), which counts as part of it",
-        ),
-        (
-            bytes.ends_with(b"\n"),
-            "ends with more than one newline, of which one was dropped",
-        ),
-        (
-            bytes.ends_with(b" ") || bytes.ends_with(b"\t"),
-            "ends with white space, which counts as part of it",
-        ),
-    ];
-    warnings.extend(
-        oddities
-            .into_iter()
-            .filter(|(is_so, _)| *is_so)
-            .map(|(_, words)| (WarningName::SecretSpelling, words.to_owned())),
-    );
+    if let Some(shape) = shape::around(&bytes) {
+        warnings.push((WarningName::SecretSpelling, shape.words()));
+    }
     // A copy of the exact length: a longer buffer would still hold the bytes that were cut off.
     Ok(Resolved {
         text: SecretText::new(bytes.as_slice().to_vec()),

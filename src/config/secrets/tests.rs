@@ -183,7 +183,7 @@ fn cf_03_a_file_open_to_others_is_warned_about_and_a_link_is_followed() {
 fn au_22_one_newline_is_dropped_and_odd_bytes_are_warned_about() {
     let rows: [(&[u8], &[u8], &str); 6] = [
         (b"k\n", b"k", ""),
-        (b"k\n\n", b"k\n", "more than one newline"),
+        (b"k\n\n", b"k\n", "ends with a newline"),
         (b"k\r\n", b"k\r", "carriage return"),
         (b"\xEF\xBB\xBFk\n", b"\xEF\xBB\xBFk", "byte order mark"),
         (b"k \n", b"k ", "white space"),

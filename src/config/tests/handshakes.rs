@@ -77,7 +77,7 @@ fn what_an_answer_depends_on_is_read() {
         let route = &good(&with(name, "handshake = { verify_token = \"env:TOKEN\" }")).routes[0];
         assert_eq!(
             route.handshake.verify_token.as_ref().unwrap().expose(),
-            b"value-of-TOKEN"
+            b"value-of-TOKEN-0123456789"
         );
         for mode in ["forward", "off"] {
             let route =
@@ -186,7 +186,7 @@ fn a_secret_that_is_not_learned_yet_is_awaited_and_a_learned_one_is_read() {
         assert_eq!(route.learn.as_ref(), Some(&path));
         assert!(warned(&config).contains("no secret until the provider's handshake brings it"));
 
-        std::fs::write(&path, "learned-secret").unwrap();
+        std::fs::write(&path, "learned-secret-of-2026").unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         let config = read_in(folder.path(), &text).unwrap_or_else(|problems| panic!("{problems}"));
         let route = &config.routes[0];
@@ -198,7 +198,7 @@ fn a_secret_that_is_not_learned_yet_is_awaited_and_a_learned_one_is_read() {
             .collect();
         assert_eq!(
             secrets,
-            [(format!("learn:{name}"), b"learned-secret".to_vec())]
+            [(format!("learn:{name}"), b"learned-secret-of-2026".to_vec())]
         );
         assert_eq!(config.warnings, [] as [Warning; 0]);
     }

@@ -5,6 +5,7 @@
 pub(crate) mod fixtures;
 mod handshakes;
 mod judgements;
+mod keys;
 mod presets;
 mod problems;
 mod public_keys;
@@ -32,7 +33,7 @@ pub(super) fn env(name: &str) -> Option<OsString> {
         "UNSET" => None,
         "EMPTY" => Some(OsString::new()),
         "NEWLINE" => Some("\n".into()),
-        _ => Some(format!("value-of-{name}\n").into()),
+        _ => Some(format!("value-of-{name}-0123456789\n").into()),
     }
 }
 
@@ -113,7 +114,7 @@ fn defaults_are_those_of_the_specification() {
         (None, config.replay.ttl)
     );
     assert_eq!(route.secrets[0].name, "env:S");
-    assert_eq!(route.secrets[0].text.expose(), b"value-of-S");
+    assert_eq!(route.secrets[0].text.expose(), b"value-of-S-0123456789");
     assert_eq!(route.upstream.to_string(), "http://127.0.0.1:3000");
     assert!(
         route.upstream_host.is_none()
@@ -189,7 +190,7 @@ fn every_example_can_be_loaded() {
                 .mode(0o600)
                 .open(secrets.path().join(name))
                 .unwrap();
-            secret.write_all(b"a secret").unwrap();
+            secret.write_all(b"a secret that nobody guesses").unwrap();
         }
         let config = good(&text.replace("/run/secrets", secrets.path().to_str().unwrap()));
         let expected = usize::from(file.ends_with("shadow.toml"));
@@ -300,7 +301,7 @@ fn every_key_is_read() {
     assert_eq!(config.admin.listen, "0.0.0.0:9999".parse().unwrap());
     assert_eq!(
         config.admin.token.as_ref().unwrap().expose(),
-        b"value-of-TOKEN"
+        b"value-of-TOKEN-0123456789"
     );
     assert_eq!(config.admin.hosts, ["admin.internal"]);
     assert_eq!((config.replay.capacity, config.replay.ttl), (8, secs(3600)));
@@ -334,7 +335,10 @@ fn every_key_is_read() {
     assert_eq!(route.upstream.to_string(), "http://[::1]:9");
     assert_eq!(route.upstream_host.as_deref(), Some("b.example:1"));
     assert_eq!(route.upstream_headers[0].0.as_str(), "x-gateway-token");
-    assert_eq!(route.upstream_headers[0].1.expose(), b"value-of-T");
+    assert_eq!(
+        route.upstream_headers[0].1.expose(),
+        b"value-of-T-0123456789"
+    );
     assert_eq!((route.upstream_timeout, route.max_body), (secs(6), 1024));
     assert_eq!(
         (route.tolerance, route.future_tolerance),
@@ -600,10 +604,12 @@ fn what_is_allowed_but_doubtful_is_warned_about_with_its_line() {
     a.toml:2: `trusted_proxies` trusts everybody: any client can claim any address [trusts-everybody]
     a.toml:9: route `a`: `tolerance` is off: timestamps may be of any age [tolerance-off]
     a.toml:14: the secret `plain-1` is written in the configuration file, where everybody who can read the file sees it [literal-secret]
+    a.toml:14: the secret `plain-1` looks like a placeholder that was never replaced [placeholder-secret]
     a.toml:16: route `c`: its scheme has no timestamp, so `tolerance` has no effect [no-effect]
     a.toml:17: route `c`: shadow mode (`enforce = false`): deliveries are forwarded whatever their verdict [shadow-mode]
     a.toml:18: route `c`: `max_body` (65MiB) is above a quarter of `server.max_buffered` (256MiB), the most that one client address may hold: larger bodies are answered `overloaded` [max-body-share]
     a.toml:23: route `c`: neither event id nor event type is signed: a captured delivery could be sent again under another type; `event_types` narrows that [unsigned-type]
+    a.toml:28: route `b`: the secret `env:S` is also a key of route `a`: a captured delivery is valid once on each [shared-key]
     a.toml:30: route `b`: replay protection is off: a captured delivery can be sent again [replay-off]
     a.toml:31: route `b`: `future_tolerance` is off: timestamps may lie anywhere in the future [future-tolerance-off]
     "#);

@@ -72,6 +72,46 @@ fn the_look_of_a_secret_is_named_by_its_prefix_alone() {
             "url_for_secret",
         ),
         (
+            "a placeholder",
+            with_secret(by(&stripe()), "whsec_your_tops3cret"),
+            "placeholder_for_secret",
+        ),
+        (
+            "the address of a secret",
+            with_secret(by(&stripe()), "op://tops3cret"),
+            "address_for_secret: `op://`",
+        ),
+        (
+            "the path of a file",
+            with_secret(by(&stripe()), "/run/secrets/tops3cret"),
+            "path_for_secret",
+        ),
+        (
+            "a JSON text",
+            with_secret(by(&stripe()), "{\"secret\":\"tops3cret\"}"),
+            "json_for_secret",
+        ),
+        (
+            "a token",
+            with_secret(by(&stripe()), "eyJhbGciOiJIUzI1NiJ9.e30.tops3cret"),
+            "jwt_for_secret",
+        ),
+        (
+            "a signature",
+            with_secret(by(&stripe()), "sha256=tops3cret"),
+            "signature_for_secret: `sha256=`",
+        ),
+        (
+            "base64 of a secret",
+            with_secret(by(&stripe()), "d2hzZWNfdG9wczNjcmV0"),
+            "secret_encoded_twice",
+        ),
+        (
+            "two secrets",
+            with_secret(by(&stripe()), "whsec_tops3cret,whsec_tops3cret"),
+            "several_for_secret",
+        ),
+        (
             "a shared secret",
             with_secret(
                 Sample {

@@ -57,6 +57,7 @@ pub(crate) fn plain(template: &str) -> Scheme {
         events_repeat: false,
         ack: None,
         handshake: None,
+        secret_begins: Vec::new(),
     }
 }
 

@@ -58,53 +58,22 @@ impl std::fmt::Debug for Hidden {
 impl Keyed {
     /// The keys of a secret under a scheme. An error if there is no key, so there is at least one.
     pub(super) fn new(scheme: &Scheme, secret: &Secret) -> Result<Self, Cow<'static, str>> {
-        let mut keys = Vec::new();
-        let mut why = Cow::Borrowed("the secret is no key of this scheme");
-        let mut take = |made: Result<Vec<Key>, Cow<'static, str>>| match made {
-            Ok(made) => keys.extend(made),
-            Err(reason) => why = reason,
-        };
+        let shared = scheme.shared_keys(&secret.text)?;
+        let mut keys: Vec<Key> = shared
+            .into_iter()
+            .filter_map(|(kind, key)| Key::shared(kind, &key))
+            .collect();
         let text = secret.text.expose();
-        if let Some(code) = scheme
-            .code()
-            .filter(|code| matches!(code.algorithm().kind(), Kind::Digest(_)))
-        {
-            take(code.keys(&secret.text).map_err(Cow::Borrowed).map(|keys| {
-                let digests = keys
-                    .iter()
-                    .filter_map(|(algorithm, key)| match algorithm.kind() {
-                        Kind::Digest(digest) => Some(Key::digest(digest, key)),
-                        _ => None,
-                    });
-                digests.collect()
-            }));
-        } else {
-            let kinds = scheme.proof.key_kinds();
-            let takes_both = kinds.iter().any(|kind| matches!(kind, Kind::Public(_)))
-                && kinds.iter().any(|kind| matches!(kind, Kind::Digest(_)));
-            let is_public = PublicKey::looks_public(text);
-            for kind in kinds {
-                match kind {
-                    Kind::Digest(_) if takes_both && is_public => {}
-                    Kind::Public(_) if takes_both && !is_public => {}
-                    Kind::Digest(algorithm) => {
-                        for form in scheme.proof.key_forms() {
-                            take(
-                                form.key(&secret.text)
-                                    .map(|key| vec![Key::digest(algorithm, &key)]),
-                            );
-                        }
-                    }
-                    Kind::Public(algorithm) => take(public(algorithm, text).map_err(Cow::Borrowed)),
-                    Kind::Token => {
-                        for form in scheme.proof.key_forms() {
-                            take(
-                                form.key(&secret.text)
-                                    .map(|key| vec![Key::Token(Sha256::digest(&*key).into())]),
-                            );
-                        }
-                    }
-                    Kind::Jwt => {}
+        let takes_shared = scheme.wanted().shared;
+        let mut why = Cow::Borrowed("the secret is no key of this scheme");
+        if !takes_shared || PublicKey::looks_public(text) {
+            for kind in scheme.proof.key_kinds() {
+                let Kind::Public(algorithm) = kind else {
+                    continue;
+                };
+                match public(algorithm, text) {
+                    Ok(made) => keys.extend(made),
+                    Err(reason) => why = reason.into(),
                 }
             }
         }
@@ -147,6 +116,14 @@ fn public(algorithm: PublicAlgorithm, text: &[u8]) -> Result<Vec<Key>, &'static 
 }
 
 impl Key {
+    fn shared(kind: Kind, key: &[u8]) -> Option<Self> {
+        match kind {
+            Kind::Digest(algorithm) => Some(Self::digest(algorithm, key)),
+            Kind::Token => Some(Self::Token(Sha256::digest(key).into())),
+            Kind::Public(_) | Kind::Jwt => None,
+        }
+    }
+
     fn digest(algorithm: DigestAlgorithm, key: &[u8]) -> Self {
         let is_plain = matches!(algorithm, DigestAlgorithm::Sha256 | DigestAlgorithm::Sha1);
         let secret = is_plain.then(|| Hidden(Zeroizing::new(key.to_vec())));

@@ -1,0 +1,94 @@
+//! The look of a secret, as far as a warning is due (contract: Secrets): a short key, a placeholder,
+//! another value that was copied instead.
+//!
+//! What is around a secret is warned about where its reference is followed.
+
+use crate::config::reader::{Findings, Item};
+use crate::config::warning::WarningName;
+use crate::key::secret::{Secret, SecretText};
+use crate::key::shape;
+use crate::key::shape::{Kind, Shape, Wanted};
+use crate::scheme::Scheme;
+
+/// The length in bytes from which on a key is not called short: no attacker can try all keys of 128
+/// random bits.
+const ENOUGH: usize = 16;
+
+/// Warns of the look of a route's secret. `item` is its place.
+pub(in crate::config) fn judge(
+    scheme: &Scheme,
+    item: &Item<'_>,
+    secret: &Secret,
+    findings: &mut Findings,
+) {
+    let keys = scheme.shared_keys(&secret.text).unwrap_or_default();
+    let length = keys.iter().map(|(_, key)| key.len()).min();
+    let length = length.map(|length| length.min(secret.text.expose().len()));
+    let called = format!("the secret `{}`", secret.name);
+    warn(
+        &secret.text,
+        &scheme.wanted(),
+        length,
+        &called,
+        item,
+        findings,
+    );
+}
+
+/// Refuses a token that everybody knows, and warns of the look of another. `item` is its place.
+pub(in crate::config) fn judge_token(
+    item: &Item<'_>,
+    token: &SecretText,
+    findings: &mut Findings,
+) -> Option<()> {
+    if let Some(words) = shape::known_text(token.expose()) {
+        item.refuse(
+            findings,
+            format_args!("leads to a secret that {words}"),
+            "put a secret there",
+        );
+        return None;
+    }
+    let wanted = Wanted {
+        shared: true,
+        is_credential: true,
+        ..Wanted::default()
+    };
+    let called = format!("the secret of `{}`", item.path);
+    let length = Some(token.expose().len());
+    warn(token, &wanted, length, &called, item, findings);
+    Some(())
+}
+
+fn warn(
+    text: &SecretText,
+    wanted: &Wanted,
+    length: Option<usize>,
+    called: &str,
+    item: &Item<'_>,
+    findings: &mut Findings,
+) {
+    let is_spelled = |shape: &Shape| {
+        shape.kind() == Kind::Around
+            && !matches!(shape, Shape::Authorization(_) | Shape::EscapedNewlines)
+    };
+    let mut is_placeholder = false;
+    for shape in shape::of(text.expose(), wanted) {
+        if is_spelled(&shape) {
+            continue;
+        }
+        is_placeholder |= shape.kind() == Kind::Placeholder;
+        let name = match shape.kind() {
+            Kind::Around => WarningName::SecretSpelling,
+            Kind::Placeholder => WarningName::PlaceholderSecret,
+            Kind::Other => WarningName::UnlikelySecret,
+        };
+        findings.warn(item.span(), name, format!("{called} {}", shape.words()));
+    }
+    if length.is_some_and(|length| length < ENOUGH) && !is_placeholder {
+        let message = format!(
+            "{called} is shorter than {ENOUGH} bytes: a key so short may be found by trying"
+        );
+        findings.warn(item.span(), WarningName::ShortSecret, message);
+    }
+}

@@ -1,0 +1,339 @@
+//! Keys that everybody knows, secrets that look like something else, and keys on several routes.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::{CUSTOM, ROUTE, warned};
+use crate::clock::UnixMillis;
+use crate::config::files::Files;
+use crate::config::presets;
+use crate::config::{Config, Problems, Sources, parse, takes_public_keys};
+
+/// Reads a text in an environment of these variables alone.
+fn read_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, Problems> {
+    let env = |name: &str| {
+        let found = variables.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| OsString::from(value))
+    };
+    let sources = Sources {
+        base_dir: Path::new("/nowhere"),
+        env: &env,
+        files: &Files::default(),
+        now: UnixMillis(1_795_392_000_000),
+    };
+    parse("a.toml", text, &sources)
+}
+
+fn preset(name: &str, own: &str) -> String {
+    let url = "public_url = \"https://hooks.example.com\"\n";
+    ROUTE.replace("itellico", name) + url + own
+}
+
+/// A route with a scheme of its own and this form of the key.
+fn keyed(key: &str) -> String {
+    format!("{CUSTOM}key = {key}\n")
+}
+
+fn refusal(text: &str, secret: &str) -> Option<String> {
+    read_with(text, &[("S", secret)])
+        .err()
+        .map(|problems| problems.render(false))
+}
+
+#[test]
+fn ky_01_a_key_that_everybody_knows_is_refused_under_every_preset() {
+    let known = [
+        "whsec_",
+        "v1,whsec_",
+        "pdl_ntfset_",
+        "sk_live_",
+        "\"\"",
+        "'whsec_'",
+        "HOOK_SECRET=",
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "\u{feff}",
+        " ",
+    ];
+    let mut wrong = Vec::new();
+    for preset in presets::all() {
+        if takes_public_keys(&preset.scheme) {
+            continue;
+        }
+        for secret in known {
+            let shown = refusal(&self::preset(&preset.name, ""), secret).unwrap_or_default();
+            let is_right = ["is no key of this scheme", "is an empty secret"]
+                .iter()
+                .any(|words| shown.contains(words));
+            if !is_right || (secret.len() > 20 && shown.contains(secret)) {
+                wrong.push(format!("{} takes {secret:?}: {shown}", preset.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn ky_01_every_candidate_of_a_list_counts() {
+    let rows = [
+        // The other candidate would be a good key.
+        ("[\"utf8\", \"base64\"]", "AAAAAAAAAAAAAAAA"),
+        (
+            "[\"utf8\", { encoding = \"base64\", strip = \"whsec_\" }]",
+            "whsec_",
+        ),
+        ("[\"base64\", \"hex\"]", "00000000000000000000000000000000"),
+        ("{ encoding = \"utf8\", strip = \"own_\" }", "own_"),
+        ("\"utf8\"", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+    ];
+    for (key, secret) in rows {
+        assert!(refusal(&keyed(key), secret).is_some(), "{key} {secret:?}");
+    }
+    let begins = format!("{CUSTOM}secret_begins = [\"acme_whs_\"]\n");
+    let shown = refusal(&begins, "acme_whs_").unwrap_or_default();
+    assert!(shown.contains("only the prefix `acme_whs_`"), "{shown}");
+    let basic = CUSTOM.split("[route.scheme]").next().unwrap().to_owned()
+        + "[route.scheme]\nalgorithm = \"basic\"\n";
+    assert!(refusal(&basic, "user:").is_some());
+    assert!(refusal(&basic, "user:a-long-password").is_none());
+}
+
+#[test]
+fn the_prefix_that_supabase_shows_is_taken() {
+    let shown = "v1,whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let read =
+        |secret: &str| read_with(&preset("standard-webhooks", ""), &[("S", secret)]).unwrap();
+    assert_eq!(warned(&read(shown)), "");
+    let key = |config: &Config| {
+        let route = &config.routes[0];
+        route.scheme.shared_keys(&route.secrets[0].text).unwrap()
+    };
+    let plain = key(&read(shown.strip_prefix("v1,").unwrap()));
+    assert_eq!(key(&read(shown)), plain);
+}
+
+#[test]
+fn a_secret_that_looks_wrong_is_warned_about_and_never_shown() {
+    let text = preset("stripe", "");
+    let rows = [
+        (
+            "sk_live_kZ3q8vX1kZ3q8vX1",
+            "begins with `sk_live_`: it is an API key",
+            "unlikely-secret",
+        ),
+        (
+            "we_1NkZ3q8vX1kZ3q8vX1",
+            "begins with `we_`: it is an id",
+            "unlikely-secret",
+        ),
+        (
+            "https://kZ3q8vX1.example/hooks",
+            "is a URL",
+            "unlikely-secret",
+        ),
+        (
+            "whpk_kZ3q8vX1kZ3q8vX1",
+            "is a public key",
+            "unlikely-secret",
+        ),
+        (
+            "whsec_your_kZ3q8vX1",
+            "looks like a placeholder",
+            "placeholder-secret",
+        ),
+        (
+            "${kZ3q8vX1}",
+            "looks like a placeholder",
+            "placeholder-secret",
+        ),
+        ("whsec_kZ3q8", "is shorter than 16 bytes", "short-secret"),
+        (
+            "\"whsec_kZ3q8vX1kZ3q8vX1\"",
+            "quotation marks around it",
+            "secret-spelling",
+        ),
+        (
+            "\u{201c}whsec_kZ3q8vX1kZ3q8vX1\u{201d}",
+            "quotation marks around it",
+            "secret-spelling",
+        ),
+        ("whsec_kZ3q8vX1kZ3q8vX1 ", "white space", "secret-spelling"),
+        (
+            "STRIPE_SECRET=whsec_kZ3q8vX1kZ3q8vX1",
+            "the name of a variable",
+            "secret-spelling",
+        ),
+        (
+            "Bearer kZ3q8vX1kZ3q8vX1",
+            "a word of the header",
+            "secret-spelling",
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (secret, words, name) in rows {
+        let config = read_with(&text, &[("S", secret)]).unwrap();
+        let shown = warned(&config);
+        let is_right = config.warnings.len() == 1
+            && shown.contains(&format!("a.toml:5: the secret `env:S` {}", ""))
+            && shown.contains(words)
+            && shown.ends_with(&format!("[{name}]"));
+        if !is_right || shown.contains("kZ3q8") {
+            wrong.push(format!("{secret}: {shown}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // Paystack signs with its API key.
+    let paystack = read_with(
+        &preset("paystack", ""),
+        &[("S", "sk_live_kZ3q8vX1kZ3q8vX1")],
+    )
+    .unwrap();
+    assert!(
+        !warned(&paystack).contains("API key"),
+        "{}",
+        warned(&paystack)
+    );
+    let acknowledging = preset("stripe", "acknowledge = [\"unlikely-secret\"]\n");
+    let config = read_with(&acknowledging, &[("S", "sk_live_kZ3q8vX1kZ3q8vX1")]).unwrap();
+    assert_eq!(warned(&config), "");
+}
+
+#[test]
+fn tokens_that_are_no_signing_secrets_are_looked_at_too() {
+    let file = |token: &str| format!("[admin]\ntoken = \"env:T\"\n{ROUTE}").replace("env:T", token);
+    let read = |token: &str| {
+        let good = "a-good-secret-0123";
+        read_with(&file("env:T"), &[("S", good), ("T", token)])
+    };
+    assert!(
+        read("\"\"")
+            .unwrap_err()
+            .render(false)
+            .contains("holds nothing")
+    );
+    assert!(warned(&read("changeme").unwrap()).contains("placeholder"));
+    assert!(warned(&read("kZ3q8vX1").unwrap()).contains("shorter than 16 bytes"));
+    assert_eq!(warned(&read("kZ3q8vX1kZ3q8vX1").unwrap()), "");
+}
+
+/// Two routes, the second called `b`, with the secrets `env:S` and `env:T`.
+fn two(one: &str, other: &str) -> String {
+    let other = other
+        .replace("\"a\"", "\"b\"")
+        .replace("\"/a\"", "\"/b\"")
+        .replace("\"c\"", "\"b\"")
+        .replace("\"/c\"", "\"/b\"")
+        .replace("env:S", "env:T");
+    format!("{one}\n{other}")
+}
+
+#[test]
+fn ky_02_routes_that_share_a_key_are_named_in_one_line() {
+    let (text, hex) = ("a-key-of-sixteen", "612d6b65792d6f662d7369787465656e");
+    let custom = |key: &str| CUSTOM.replace("\"c\"", "\"a\"").replace("/c", "/a") + key;
+    let rows = [
+        ("the same text", two(ROUTE, ROUTE), text, text),
+        (
+            "another provider",
+            two(ROUTE, &preset("github", "")),
+            text,
+            text,
+        ),
+        (
+            "another spelling",
+            two(ROUTE, &custom("key = \"hex\"\n")),
+            text,
+            hex,
+        ),
+        (
+            "filled up with zero bytes",
+            two(ROUTE, &custom("key = \"hex\"\n")),
+            text,
+            "612d6b65792d6f662d7369787465656e0000",
+        ),
+        ("a token", two(ROUTE, &preset("gitlab", "")), text, text),
+        (
+            "a signed URL",
+            two(&preset("twilio", ""), &preset("twilio", "")),
+            text,
+            text,
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (name, file, one, other) in rows {
+        let config = read_with(&file, &[("S", one), ("T", other)]).unwrap();
+        let lines: Vec<_> = config
+            .warnings
+            .iter()
+            .map(ToString::to_string)
+            .filter(|line| line.ends_with("[shared-key]"))
+            .collect();
+        let is_right = matches!(lines.as_slice(), [line] if line.contains("route `b`: the secret `env:T` is also a key of route `a`"));
+        if !is_right {
+            wrong.push(format!("{name}: {lines:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let config = read_with(
+        &two(ROUTE, ROUTE),
+        &[("S", text), ("T", "b-key-of-sixteen")],
+    )
+    .unwrap();
+    assert_eq!(warned(&config), "");
+    // The same text means another key where it is decoded.
+    let config = read_with(
+        &two(ROUTE, &custom("key = \"base64\"\n")),
+        &[("S", hex), ("T", hex)],
+    )
+    .unwrap();
+    assert_eq!(warned(&config), "");
+}
+
+#[test]
+fn ky_03_a_key_that_answers_a_handshake_with_a_mac_is_on_no_route_of_another_scheme() {
+    const KEY: &str = "a-key-of-sixteen";
+    let braintree = "handshake = { public_key = \"abcd\" }\n";
+    let answering = [("x-twitter", ""), ("zoom", ""), ("braintree", braintree)];
+    let mut wrong = Vec::new();
+    for (name, own) in answering {
+        let mac = preset(name, own);
+        let variables = [("S", KEY), ("T", KEY)];
+        // The key of Braintree is the SHA-1 of the secret.
+        let other = if name == "braintree" {
+            "code = \"braintree\"\n"
+        } else {
+            ""
+        };
+        let others = if other.is_empty() {
+            vec![ROUTE.to_owned(), CUSTOM.to_owned(), preset("gitlab", "")]
+        } else {
+            let head = CUSTOM.split("[route.scheme]").next().unwrap();
+            vec![format!(
+                "{head}[route.scheme]\nalgorithm = \"hmac-sha1\"\ncode = \"braintree\"\n"
+            )]
+        };
+        for other in others {
+            for file in [two(&mac, &other), two(&other, &mac)] {
+                let shown = match read_with(&file, &variables) {
+                    Ok(config) => warned(&config),
+                    Err(problems) => problems.render(false),
+                };
+                if !shown.contains("signs what a stranger sends") || !shown.contains("\n1 problem")
+                {
+                    wrong.push(format!("{name}: {shown}\n{file}"));
+                }
+            }
+        }
+        let twice = read_with(&two(&mac, &mac), &variables).unwrap();
+        if !warned(&twice).contains("[shared-key]") {
+            wrong.push(format!("{name} twice: {}", warned(&twice)));
+        }
+        // Where the gateway answers nothing, it signs nothing.
+        let off = preset(name, "handshake = { mode = \"off\" }\n");
+        if name != "braintree" && read_with(&two(&off, ROUTE), &variables).is_err() {
+            wrong.push(format!("{name} off"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

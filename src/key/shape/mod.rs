@@ -1,0 +1,482 @@
+//! The look of a secret's text: marks around the secret, texts that keep its place, and other
+//! values that were copied instead of it (contract: Secrets).
+//!
+//! The one table of such shapes: `check` warns of them, and `explain` names them for a delivery
+//! that was refused. A shape is a suspicion, since the right secret is not known. Only well-known
+//! beginnings are repeated in its words, never another byte of the text.
+
+mod placeholder;
+mod prefixes;
+#[cfg(test)]
+mod tests;
+
+use memchr::memmem;
+
+use super::public::PublicKey;
+
+/// What a scheme takes for a secret, as far as its look is concerned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Whether it takes shared secrets.
+    pub shared: bool,
+    /// Whether it takes public keys.
+    pub public: bool,
+    /// Whether the secret itself is sent, so that any credential may be right.
+    pub is_credential: bool,
+    /// The beginnings of this provider's secrets, where they would look like something else.
+    pub begins: Vec<String>,
+}
+
+/// The kinds of shapes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The secret is there, with bytes around it that are hardly part of it.
+    Around,
+    /// A text that keeps the place of a secret.
+    Placeholder,
+    /// A value of another kind.
+    Other,
+}
+
+/// A suspicious look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A byte-order mark in front.
+    ByteOrderMark,
+    /// White space at an end; the words name it.
+    Space(&'static str),
+    /// Quotation marks around it, typographic ones included.
+    Quotes,
+    /// `NAME=value`, a whole line of an `.env` file.
+    Name,
+    /// A backslash and an `n` where a PEM text has line feeds.
+    EscapedNewlines,
+    /// A word of `Authorization` in front.
+    Authorization(&'static str),
+    /// A text that keeps the place of a secret.
+    Placeholder,
+    /// The address of a secret, in the form of some program that would follow it.
+    Address(&'static str),
+    /// A private key.
+    PrivateKey,
+    /// A public key where a shared secret is wanted.
+    PublicKey,
+    /// No public key where one is wanted.
+    NoPublicKey,
+    /// A URL.
+    Url,
+    /// The path of a file.
+    Path,
+    /// A JSON text.
+    Json,
+    /// An API key with this beginning.
+    ApiKey(&'static str),
+    /// An id with this beginning.
+    Id(&'static str),
+    /// Digits alone, as ids are.
+    Digits,
+    /// A JSON Web Token.
+    Jwt,
+    /// The value of a signature header with this beginning.
+    Signature(&'static str),
+    /// The base64 of a whole secret with its prefix, as Kubernetes shows secrets.
+    Encoded,
+    /// Several secrets in one text.
+    Several,
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Pairs of quotation marks.
+const QUOTES: &[(&str, &str)] = &[
+    ("\"", "\""),
+    ("'", "'"),
+    ("`", "`"),
+    ("\u{201c}", "\u{201d}"),
+    ("\u{201e}", "\u{201c}"),
+    ("\u{201e}", "\u{201d}"),
+    ("\u{201d}", "\u{201d}"),
+    ("\u{201c}", "\u{201c}"),
+    ("\u{2018}", "\u{2019}"),
+    ("\u{201a}", "\u{2018}"),
+    ("\u{201a}", "\u{2019}"),
+    ("\u{2019}", "\u{2019}"),
+    ("\u{ab}", "\u{bb}"),
+    ("\u{bb}", "\u{ab}"),
+    ("\u{2039}", "\u{203a}"),
+    ("\u{300c}", "\u{300d}"),
+    ("\u{ff02}", "\u{ff02}"),
+    ("\u{ff07}", "\u{ff07}"),
+    ("\u{2033}", "\u{2033}"),
+];
+
+/// White space that a text from a page or a chat may bring along, beside that of ASCII.
+const SPACES: &[&str] = &[
+    "\u{a0}", "\u{200b}", "\u{200c}", "\u{200d}", "\u{2009}", "\u{202f}", "\u{3000}", "\u{2060}",
+];
+
+/// The first thing that is wrong with what is around the secret; `None` for a plain text.
+pub fn around(text: &[u8]) -> Option<Shape> {
+    if text.starts_with(BYTE_ORDER_MARK) {
+        return Some(Shape::ByteOrderMark);
+    }
+    let ends = |end: &str| text.ends_with(end.as_bytes());
+    if ends("\r") || ends("\r\n") {
+        return Some(Shape::Space(
+            "ends with a carriage return (a CRLF line ending)",
+        ));
+    }
+    if ends("\n") {
+        return Some(Shape::Space("ends with a newline"));
+    }
+    let trimmed = trimmed(text);
+    if text.len() != trimmed.len() {
+        let is_behind = text.starts_with(trimmed);
+        return Some(Shape::Space(if is_behind {
+            "ends with white space"
+        } else {
+            "begins with white space"
+        }));
+    }
+    if unquoted(text).is_some() {
+        return Some(Shape::Quotes);
+    }
+    value_of_line(text).map(|_| Shape::Name)
+}
+
+/// The text without what is around it: byte-order mark, white space, quotation marks, `NAME=`.
+pub fn bare(text: &[u8]) -> &[u8] {
+    let text = trimmed(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text));
+    let text = value_of_line(text).unwrap_or(text);
+    unquoted(text).map_or(text, trimmed)
+}
+
+/// The text without white space at its ends, that of Unicode included.
+fn trimmed(text: &[u8]) -> &[u8] {
+    let mut text = text.trim_ascii();
+    while let Some(rest) = SPACES.iter().find_map(|space| {
+        let space = space.as_bytes();
+        text.strip_prefix(space)
+            .or_else(|| text.strip_suffix(space))
+    }) {
+        text = rest.trim_ascii();
+    }
+    text
+}
+
+/// The text between quotation marks; `None` where there are none around it.
+pub fn unquoted(text: &[u8]) -> Option<&[u8]> {
+    QUOTES.iter().find_map(|(open, close)| {
+        text.strip_prefix(open.as_bytes())?
+            .strip_suffix(close.as_bytes())
+    })
+}
+
+/// The value of `NAME=value`, `export NAME=value` or `secret: value`; `None` for another text. The
+/// padding of base64 is no value.
+pub fn value_of_line(text: &[u8]) -> Option<&[u8]> {
+    let line = ["export ", "set ", "$env:", "ENV "]
+        .iter()
+        .find_map(|word| text.strip_prefix(word.as_bytes()))
+        .unwrap_or(text);
+    let at = line.iter().position(|byte| matches!(byte, b'=' | b':'))?;
+    let (name, behind) = line.split_at_checked(at)?;
+    let name = std::str::from_utf8(name).ok()?.trim_end();
+    let (sign, value) = behind.split_first()?;
+    let is_name = !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+    let lower = name.to_ascii_lowercase();
+    let says_secret = [
+        "secret", "password", "token", "signing", "webhook", "_key", "-key",
+    ]
+    .iter()
+    .any(|word| lower.contains(word));
+    let is_variable =
+        name.len() >= 3 && name.contains('_') && !name.contains(|c: char| c.is_ascii_lowercase());
+    let fits = match sign {
+        b'=' => is_variable || says_secret,
+        _ => says_secret && value.starts_with(b" "),
+    };
+    let value = value.trim_ascii();
+    let is_padding = !value.is_empty() && value.iter().all(|byte| *byte == b'=');
+    (is_name && fits && !is_padding).then_some(value)
+}
+
+/// Every suspicious look of a text under a scheme: first that of what is around the secret, then
+/// at most one of the secret itself.
+pub fn of(text: &[u8], wanted: &Wanted) -> Vec<Shape> {
+    let is_public = wanted.public && PublicKey::looks_public(text);
+    let around = if is_public { None } else { around(text) };
+    around
+        .into_iter()
+        .chain(of_bare(bare(text), wanted))
+        .collect()
+}
+
+/// The look of the secret itself; `text` has nothing around it.
+fn of_bare(text: &[u8], wanted: &Wanted) -> Option<Shape> {
+    let is_pem = text.starts_with(b"-----BEGIN ");
+    let is_private_pem = is_pem && memmem::find(text, b"PRIVATE KEY").is_some();
+    if text.starts_with(b"whsk_") || is_private_pem || text.starts_with(b"AGE-SECRET-KEY-") {
+        return Some(Shape::PrivateKey);
+    }
+    if is_pem && memmem::find(text, b"\\n").is_some() && memmem::find(text, b"\n").is_none() {
+        return Some(Shape::EscapedNewlines);
+    }
+    let is_ssh = text.starts_with(b"ssh-rsa ") || text.starts_with(b"ssh-ed25519 ");
+    if (text.starts_with(b"whpk_") || is_pem || is_ssh) && wanted.shared && !wanted.public {
+        return Some(Shape::PublicKey);
+    }
+    let is_own = |begin: &String| text.starts_with(begin.as_bytes());
+    let is_own = wanted.begins.iter().any(is_own);
+    let shape = foreign(text).filter(|shape| {
+        let is_token = matches!(
+            shape,
+            Shape::ApiKey(_) | Shape::Id(_) | Shape::Digits | Shape::Jwt | Shape::Authorization(_)
+        );
+        !(is_token && (is_own || wanted.is_credential))
+    });
+    if wanted.public && !wanted.shared {
+        let is_key = PublicKey::parse_all(text).is_ok();
+        let is_shared = text.starts_with(b"whsec_") || !PublicKey::looks_public(text);
+        return shape
+            .filter(|_| !is_key)
+            .or((is_shared && !is_key).then_some(Shape::NoPublicKey));
+    }
+    if wanted.public && PublicKey::looks_public(text) {
+        return None;
+    }
+    shape
+}
+
+/// The look of a text that is neither a public nor a private key.
+fn foreign(text: &[u8]) -> Option<Shape> {
+    use prefixes::found;
+    let begins = |word: &str| text.starts_with(word.as_bytes());
+    if let Some(prefix) = found(text, prefixes::ADDRESSES) {
+        return Some(Shape::Address(prefix));
+    }
+    if begins("https://") || begins("http://") || begins("wss://") {
+        return Some(Shape::Url);
+    }
+    if found(text, prefixes::FOLDERS).is_some() {
+        return Some(Shape::Path);
+    }
+    if begins("{") && text.ends_with(b"}") && memmem::find(text, b"\":").is_some() {
+        return Some(Shape::Json);
+    }
+    if is_placeholder(text) {
+        return Some(Shape::Placeholder);
+    }
+    if let Some(prefix) = found(text, prefixes::AUTHORIZATION) {
+        return Some(Shape::Authorization(prefix));
+    }
+    let is_signing = found(text, prefixes::SIGNING).is_some();
+    if is_several(text) {
+        return Some(Shape::Several);
+    }
+    if let Some(prefix) = found(text, prefixes::SIGNATURES).filter(|_| !is_signing) {
+        return Some(Shape::Signature(prefix));
+    }
+    if begins("eyJ") && text.split(|byte| *byte == b'.').count() == 3 {
+        return Some(Shape::Jwt);
+    }
+    if let Some(prefix) = found(text, prefixes::API_KEYS) {
+        return Some(Shape::ApiKey(prefix));
+    }
+    let is_sid = |prefix: &str| {
+        let rest = text.strip_prefix(prefix.as_bytes()).unwrap_or_default();
+        rest.len() == 32 && rest.iter().all(u8::is_ascii_hexdigit)
+    };
+    if is_sid("SK") {
+        return Some(Shape::ApiKey("SK"));
+    }
+    if is_sid("AC") {
+        return Some(Shape::Id("AC"));
+    }
+    let is_id = |prefix: &&str| {
+        let rest = text.strip_prefix(prefix.as_bytes()).unwrap_or_default();
+        rest.iter().all(u8::is_ascii_alphanumeric) && rest.iter().any(u8::is_ascii_digit)
+    };
+    if let Some(prefix) = found(text, prefixes::IDS).filter(is_id) {
+        return Some(Shape::Id(prefix));
+    }
+    if !text.is_empty() && text.len() <= 20 && text.iter().all(u8::is_ascii_digit) {
+        return Some(Shape::Digits);
+    }
+    // The base64 of `whsec_`.
+    begins("d2hzZWNf").then_some(Shape::Encoded)
+}
+
+fn is_placeholder(text: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(text) else {
+        return false;
+    };
+    let prefix = prefixes::found(text.as_bytes(), prefixes::SIGNING).unwrap_or_default();
+    let rest = text.strip_prefix(prefix).unwrap_or(text);
+    placeholder::is_placeholder(text, rest)
+}
+
+/// Whether the text is a list: each part has the beginning of a signing secret, or there are lines.
+fn is_several(text: &[u8]) -> bool {
+    let separators = [b',', b';', b'|', b' ', b'\t', b'\n', b'\r'];
+    let parts = |separator: &[u8]| {
+        let text = text.strip_prefix(b"v1,").unwrap_or(text);
+        let marked = text
+            .split(|byte| separator.contains(byte))
+            .map(<[u8]>::trim_ascii)
+            .filter(|part| !part.is_empty())
+            .filter(|part| prefixes::found(part, prefixes::SIGNING).is_some());
+        marked.count()
+    };
+    let lines = text
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.trim_ascii().is_empty());
+    parts(&separators) > 1 || (!text.starts_with(b"-----BEGIN ") && lines.count() > 1)
+}
+
+/// Whether the text is a key that everybody knows: nothing, a provider's prefix alone, or zero
+/// bytes, whatever is around it. The reason completes "the secret …".
+pub fn known_text(text: &[u8]) -> Option<String> {
+    let text = bare(text);
+    let is_word = |word: &&str| word.trim_end().as_bytes() == text;
+    if text.is_empty() || prefixes::AUTHORIZATION.iter().any(is_word) {
+        return Some("holds nothing".to_owned());
+    }
+    if let Some(prefix) = prefixes::SIGNING
+        .iter()
+        .chain(prefixes::API_KEYS)
+        .find(|prefix| prefix.as_bytes() == text)
+    {
+        return Some(only_prefix(prefix));
+    }
+    let prefix = prefixes::found(text, prefixes::SIGNING).unwrap_or_default();
+    let rest = text.strip_prefix(prefix.as_bytes()).unwrap_or(text);
+    let digits = rest.strip_prefix(b"0x").unwrap_or(rest);
+    let is_all = |text: &[u8], byte: u8| !text.is_empty() && text.iter().all(|b| *b == byte);
+    let unpadded = rest.trim_ascii_end();
+    let padding = unpadded.iter().rev().take_while(|b| **b == b'=').count();
+    let (letters, _) = unpadded.split_at_checked(unpadded.len() - padding)?;
+    let is_zero = is_all(digits, b'0') || (letters.len() >= 2 && is_all(letters, b'A'));
+    is_zero.then(|| ALL_ZERO.to_owned())
+}
+
+/// The words for a secret that is only a prefix.
+pub fn only_prefix(prefix: &str) -> String {
+    format!("is only the prefix `{prefix}`, which everybody knows")
+}
+
+/// Whether everybody knows these bytes of a key: there are none, or all are zero. A MAC fills its
+/// key up with zero bytes, so such a key is the empty one.
+pub fn known_key(key: &[u8]) -> Option<&'static str> {
+    key.iter().all(|byte| *byte == 0).then_some(ALL_ZERO)
+}
+
+const ALL_ZERO: &str = "is nothing but zero bytes, a key that everybody knows";
+
+impl Shape {
+    /// The kind of the shape.
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::ByteOrderMark
+            | Self::Space(_)
+            | Self::Quotes
+            | Self::Name
+            | Self::EscapedNewlines
+            | Self::Authorization(_) => Kind::Around,
+            Self::Placeholder | Self::Address(_) => Kind::Placeholder,
+            _ => Kind::Other,
+        }
+    }
+
+    /// Words that complete "the secret …".
+    pub fn words(self) -> String {
+        match self {
+            Self::ByteOrderMark => "begins with a byte order mark, which counts as part of it".into(),
+            Self::Space(words) => format!("{words}, which counts as part of it"),
+            Self::Quotes => "has quotation marks around it, which count as part of it".into(),
+            Self::Name => {
+                "begins with the name of a variable, as in `NAME=secret`, which counts as part of it"
+                    .into()
+            }
+            Self::EscapedNewlines => {
+                "has a backslash and an `n` where a PEM text has line feeds".into()
+            }
+            Self::Authorization(word) => {
+                format!("begins with `{}`, a word of the header and not of the secret", word.trim_end())
+            }
+            Self::Placeholder => "looks like a placeholder that was never replaced".into(),
+            Self::Address(begin) => format!(
+                "begins with `{begin}`: it is the address of a secret, which nothing has followed"
+            ),
+            Self::PrivateKey => "is a private key, which only a sender may have".into(),
+            Self::PublicKey => {
+                "is a public key, and this scheme needs the shared signing secret".into()
+            }
+            Self::NoPublicKey => {
+                "is not a public key, and this scheme verifies with the sender's public key".into()
+            }
+            Self::Url => "is a URL".into(),
+            Self::Path => "is the path of a file, which nothing has read".into(),
+            Self::Json => "is a JSON text, of which the secret is only a part".into(),
+            Self::ApiKey(begin) => {
+                format!("begins with `{begin}`: it is an API key, not a signing secret")
+            }
+            Self::Id(begin) => format!("begins with `{begin}`: it is an id, not a secret"),
+            Self::Digits => "consists of digits alone: it is an id, not a secret".into(),
+            Self::Jwt => "is a JSON Web Token, not the key that signs".into(),
+            Self::Signature(begin) => {
+                format!("begins with `{begin}`: it is the signature of a delivery, not the secret")
+            }
+            Self::Encoded => {
+                "is the base64 of a secret, in the way in which Kubernetes shows it".into()
+            }
+            Self::Several => "holds several values".into(),
+        }
+    }
+
+    /// The correction, as advice to the operator.
+    pub const fn fix(self) -> &'static str {
+        match self {
+            Self::ByteOrderMark => "Save the file as UTF-8 without a byte order mark.",
+            Self::Space(_) => "Remove the white space before and after the secret.",
+            Self::Quotes => {
+                "Remove the quotation marks; in `.env` and unit files they are often taken literally."
+            }
+            Self::Name => "Configure the secret alone, without the name and the sign after it.",
+            Self::EscapedNewlines => {
+                "Put the key into a file with real line feeds, and configure it as `file:PATH`."
+            }
+            Self::Authorization(_) => "Configure the token alone.",
+            Self::Placeholder => "Put the secret in its place.",
+            Self::Address(_) => {
+                "Configure the secret itself: `env:NAME` and `file:PATH` are followed once, and \
+                 other addresses not at all."
+            }
+            Self::PrivateKey => {
+                "Take it out of the configuration, have the sender replace the key, and configure \
+                 the public key of the new one or the shared secret."
+            }
+            Self::PublicKey => "Copy the signing secret of this endpoint from the provider.",
+            Self::NoPublicKey => {
+                "Copy the public key from the provider: PEM, JWK, `whpk_…`, or in the form that the \
+                 provider shows."
+            }
+            Self::Path => "Write `file:` in front of the path in `secrets`.",
+            Self::Json => "Configure the value of the one member that is the secret.",
+            Self::Encoded => "Decode it once, with `base64 -d`.",
+            Self::Several => "Write an entry of `secrets` for each of them.",
+            Self::Url
+            | Self::ApiKey(_)
+            | Self::Id(_)
+            | Self::Digits
+            | Self::Jwt
+            | Self::Signature(_) => {
+                "Copy the signing secret of this very endpoint; providers show it beside the URL of \
+                 the endpoint."
+            }
+        }
+    }
+}
