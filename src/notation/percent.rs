@@ -26,11 +26,14 @@ pub(crate) const MANNERS: [Manner; 4] = [
         kept: "-._~",
         has_plus: false,
     },
-    Manner {
-        kept: "-_.!~*'()",
-        has_plus: false,
-    },
+    COMPONENT,
 ];
+
+/// The variant of `encodeURIComponent`.
+pub(crate) const COMPONENT: Manner = Manner {
+    kept: "-_.!~*'()",
+    has_plus: false,
+};
 
 /// Escapes every byte that this variant does not keep.
 pub(crate) fn encode(bytes: &[u8], manner: Manner) -> String {

@@ -144,6 +144,7 @@ fn read(body: &[u8]) -> Result<Statement, Refusal> {
             .ok_or(NO_SIGNATURE)?;
         assertions.push(Assertion {
             contents: vec![content.into_bytes()],
+            tail: Vec::new(),
             signatures: vec![digest.to_vec()],
             algorithm: Algorithm::HmacSha256,
         });

@@ -219,6 +219,7 @@ fn read(body: &[u8]) -> Result<Statement, Refusal> {
     }
     let assertion = Assertion {
         contents: vec![content],
+        tail: Vec::new(),
         signatures: vec![bytes],
         algorithm: Algorithm::RsaPkcs1Sha256,
     };

@@ -189,6 +189,7 @@ fn read(body: &[u8], publics: &[Vec<u8>]) -> Result<Statement, Refusal> {
     let contents = vec![text.to_vec(), [text, b"\n"].concat()];
     let assertion = Assertion {
         contents,
+        tail: Vec::new(),
         signatures,
         algorithm: Algorithm::HmacSha1,
     };

@@ -106,6 +106,7 @@ fn read(head: &Head, body: &[u8]) -> Result<Statement, Refusal> {
     let kind = kind.filter(|kind| !kind.is_empty()).ok_or(NO_TYPE)?;
     let assertion = Assertion {
         contents: vec![(time + &kind).into_bytes()],
+        tail: Vec::new(),
         signatures: vec![bytes.to_vec()],
         algorithm: Algorithm::HmacSha256,
     };

@@ -88,8 +88,9 @@ pub(super) fn signed(
     Some(encoding.encode(mac.finalize().as_bytes()))
 }
 
-/// The statement of a delivery whose signatures are in its head.
-pub(super) fn statement(contents: Vec<Vec<u8>>, begun: Begun) -> Statement {
+/// The statement of a delivery whose signatures are in its head, over any of `contents`, each
+/// followed by `tail`.
+pub(super) fn statement(contents: Vec<Vec<u8>>, tail: Vec<u8>, begun: Begun) -> Statement {
     let Begun {
         signatures,
         algorithm,
@@ -98,6 +99,7 @@ pub(super) fn statement(contents: Vec<Vec<u8>>, begun: Begun) -> Statement {
     Statement {
         assertions: vec![Assertion {
             contents,
+            tail,
             signatures,
             algorithm,
         }],
@@ -123,24 +125,24 @@ pub(super) fn unsigned(
     Head::from_parts(request.method, request.target, given.chain(ours))
 }
 
-/// The given headers, followed by the header `name` with the signature of the first of `contents`;
-/// `None` where the algorithm does not use a shared secret.
+/// The given headers, followed by the header `name` with the signature of `content`; `None` where
+/// the algorithm does not use a shared secret.
 pub(super) fn completed(
     mut headers: Vec<(String, String)>,
     name: &str,
-    contents: &[Vec<u8>],
+    content: &[u8],
     algorithm: Algorithm,
     key: &[u8],
     encoding: Encoding,
 ) -> Option<Vec<(String, String)>> {
-    headers.push((
-        name.to_owned(),
-        signed(contents.first()?, algorithm, key, encoding)?,
-    ));
+    headers.push((name.to_owned(), signed(content, algorithm, key, encoding)?));
     Some(headers)
 }
 
-/// The spellings of the signed URL, at most two. `https://a.example` and `https://a.example/` make
+/// The most spellings that [`urls`] finds.
+pub(super) const MOST_URLS: usize = 2;
+
+/// The spellings of the signed URL, at most [`MOST_URLS`]. `https://a.example` and `https://a.example/` make
 /// the same request, and the request does not show which of them was configured at the provider.
 ///
 /// # Errors

@@ -33,8 +33,11 @@ pub struct Statement {
 /// Contents, and the signatures under them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assertion {
-    /// The forms that the signed content may have; one of them must hold.
+    /// The forms that the signed content may have, at most [`ProviderCode::spellings`]; one of them
+    /// must hold. The first represents all of them in replay protection.
     pub contents: Vec<Vec<u8>>,
+    /// The end of the signed content, which is the same for all its forms.
+    pub tail: Vec<u8>,
     /// The decoded signatures; one of them must hold.
     pub signatures: Vec<Vec<u8>>,
     /// The algorithm of the signatures; a secret pinned to another algorithm does not count.
@@ -126,6 +129,12 @@ pub trait ProviderCode: fmt::Debug + Sync {
     /// Whether the path is signed, as part of the URL or by itself.
     fn signs_path(&self) -> bool {
         self.signs_url()
+    }
+
+    /// The most forms that the signed content of an assertion may have, such as spellings of the URL.
+    /// A stranger chooses how many of them are hashed.
+    fn spellings(&self) -> usize {
+        1
     }
 
     /// Whether a header carries an id that is signed and is not the event's.

@@ -25,3 +25,4 @@ mod replay;
 mod secrets;
 mod shadow;
 mod shutdown;
+mod spellings;

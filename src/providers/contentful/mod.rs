@@ -75,6 +75,10 @@ impl ProviderCode for Contentful {
         true
     }
 
+    fn spellings(&self) -> usize {
+        2
+    }
+
     fn timestamp_words(&self) -> Option<&'static str> {
         Some("header `x-contentful-timestamp`, milliseconds")
     }
@@ -122,7 +126,8 @@ impl ProviderCode for Contentful {
         body: &[u8],
         _route: RouteFacts<'_>,
     ) -> Result<Statement, Refusal> {
-        Ok(reading::statement(contents(head, body)?, begun))
+        let (starts, rest) = contents(head, body)?;
+        Ok(reading::statement(starts, rest, begun))
     }
 
     /// Signs all headers that the request already has, besides the timestamp and the list.
@@ -144,11 +149,11 @@ impl ProviderCode for Contentful {
             (SIGNED_HEADERS.to_owned(), names.join(",")),
         ];
         let head = reading::unsigned(request, &headers)?;
-        let contents = contents(&head, request.body)?;
+        let (starts, rest) = contents(&head, request.body)?;
         Ok(reading::completed(
             headers,
             SIGNATURE,
-            &contents,
+            &[starts.into_iter().next().unwrap_or_default(), rest].concat(),
             algorithm,
             key,
             Encoding::Hex,
@@ -156,11 +161,12 @@ impl ProviderCode for Contentful {
     }
 }
 
-/// The signed content for each spelling of the path.
-fn contents(head: &Head, body: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
+/// The signed content: method and path, in each spelling of the path, and the rest.
+fn contents(head: &Head, body: &[u8]) -> Result<(Vec<Vec<u8>>, Vec<u8>), Refusal> {
     let headers = headers(head)?;
-    let content = |path: Vec<u8>| [head.method().as_bytes(), &path, &headers, body].join(&b'\n');
-    Ok(paths(head)?.into_iter().map(content).collect())
+    let start = |path: Vec<u8>| [head.method().as_bytes(), &path].join(&b'\n');
+    let starts = paths(head)?.into_iter().map(start).collect();
+    Ok((starts, [b"", &headers[..], body].join(&b'\n')))
 }
 
 /// The signed headers: `name:value`, joined by semicolons.

@@ -69,6 +69,10 @@ impl ProviderCode for MercadoPago {
         false
     }
 
+    fn spellings(&self) -> usize {
+        2
+    }
+
     fn has_own_id(&self) -> bool {
         true
     }
@@ -99,10 +103,8 @@ impl ProviderCode for MercadoPago {
         _body: &[u8],
         _route: RouteFacts<'_>,
     ) -> Result<Statement, Refusal> {
-        Ok(reading::statement(
-            contents(head, &begun.timestamp_text)?,
-            begun,
-        ))
+        let contents = contents(head, &begun.timestamp_text)?;
+        Ok(reading::statement(contents, Vec::new(), begun))
     }
 
     fn sign(
@@ -117,8 +119,8 @@ impl ProviderCode for MercadoPago {
         let head = reading::unsigned(request, &headers)?;
         let time = Unit::Milliseconds.write(request.at).ok_or(NO_TIME)?;
         let contents = contents(&head, time.as_bytes())?;
-        let signed =
-            reading::completed(headers, SIGNATURE, &contents, algorithm, key, Encoding::Hex);
+        let content = contents.first().map_or(&[][..], Vec::as_slice);
+        let signed = reading::completed(headers, SIGNATURE, content, algorithm, key, Encoding::Hex);
         Ok(signed.map(|mut headers| {
             if let Some((_, signature)) = headers.last_mut() {
                 *signature = format!("ts={time},v1={signature}");

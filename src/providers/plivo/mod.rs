@@ -64,6 +64,10 @@ impl ProviderCode for PlivoV3 {
         true
     }
 
+    fn spellings(&self) -> usize {
+        reading::MOST_URLS
+    }
+
     fn headers(&self) -> &'static [&'static str] {
         &[SIGNATURES[0], SIGNATURES[1], NONCE]
     }
@@ -101,10 +105,8 @@ impl ProviderCode for PlivoV3 {
         body: &[u8],
         route: RouteFacts<'_>,
     ) -> Result<Statement, Refusal> {
-        Ok(reading::statement(
-            contents(head, body, route.public_url)?,
-            begun,
-        ))
+        let (urls, rest) = contents(head, body, route.public_url)?;
+        Ok(reading::statement(urls, rest, begun))
     }
 
     /// Signs with the event's id as the nonce, or with the time where there is no id.
@@ -120,7 +122,7 @@ impl ProviderCode for PlivoV3 {
             .ok_or(NO_NONCE)?;
         let headers = vec![(NONCE.to_owned(), nonce)];
         let head = reading::unsigned(request, &headers)?;
-        let contents = contents(
+        let (urls, rest) = contents(
             &head,
             request.body,
             request.public_url.map(PublicUrl::new).as_ref(),
@@ -129,7 +131,7 @@ impl ProviderCode for PlivoV3 {
         Ok(reading::completed(
             headers,
             name,
-            &contents,
+            &[urls.into_iter().next().unwrap_or_default(), rest].concat(),
             algorithm,
             key,
             Encoding::Base64,
@@ -171,12 +173,12 @@ fn nonce(head: &Head) -> Result<&[u8], Refusal> {
     }
 }
 
-/// The signed content for each spelling of the URL.
+/// The signed content: the spellings of the URL, and the rest.
 fn contents(
     head: &Head,
     body: &[u8],
     public_url: Option<&PublicUrl>,
-) -> Result<Vec<Vec<u8>>, Refusal> {
+) -> Result<(Vec<Vec<u8>>, Vec<u8>), Refusal> {
     let nonce = nonce(head)?;
     let mut sent = match (head.method(), reading::body_kind(head)?) {
         ("GET" | "POST", _) if body.is_empty() => Vec::new(),
@@ -208,10 +210,7 @@ fn contents(
     }
     rest.push(b'.');
     rest.extend_from_slice(nonce);
-    Ok(reading::urls(public_url, head.path())?
-        .into_iter()
-        .map(|url| [url, rest.clone()].concat())
-        .collect())
+    Ok((reading::urls(public_url, head.path())?, rest))
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //! provider's own libraries, `twilio` 9.13.0 for Python and 6.2.0 for Node).
 //!
 //! The signature covers another body than a form by its hash, which the signed URL holds as
-//! `bodySHA256`. A body with neither fields nor hash is refused. The URL may have been signed with
-//! or without its port. The provider puts no separator between names and values, so two bodies can
+//! `bodySHA256`. A body with neither fields nor hash is refused. The URL may have been signed in
+//! several spellings ([`spelling`]). The provider puts no separator between names and values, so two bodies can
 //! have the same signed content: replay protection therefore compares the content, not the body.
 //!
 //! The provider signs with the account's token by HMAC-SHA1, or with a shared key by HMAC-SHA256,
@@ -12,10 +12,13 @@
 //! algorithm alone, a bare text is a key of both. The header chooses among these keys and never
 //! adds a key.
 
+mod spelling;
+
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
+use self::spelling::Spellings;
 use super::reading;
 use super::reading::{BODY_NOT_SIGNED, BodyKind, NO_FORM};
 use crate::key::secret::SecretText;
@@ -75,6 +78,10 @@ impl ProviderCode for Twilio {
         true
     }
 
+    fn spellings(&self) -> usize {
+        spelling::MOST
+    }
+
     fn algorithm(&self) -> Algorithm {
         Algorithm::HmacSha1
     }
@@ -126,10 +133,10 @@ impl ProviderCode for Twilio {
         body: &[u8],
         route: RouteFacts<'_>,
     ) -> Result<Statement, Refusal> {
-        Ok(reading::statement(
-            contents(head, body, route.public_url)?,
-            begun,
-        ))
+        let urls = Spellings::of(route.public_url, head.target())?.all;
+        let signed = SignedBody::of(head, body)?;
+        let urls = signed.covered_by(urls)?;
+        Ok(reading::statement(urls, signed.fields, begun))
     }
 
     fn sign(
@@ -142,15 +149,14 @@ impl ProviderCode for Twilio {
             headers.push((SETTINGS.to_owned(), "algorithm=HMAC_SHA256".to_owned()));
         }
         let head = reading::unsigned(request, &headers)?;
-        let contents = contents(
-            &head,
-            request.body,
-            request.public_url.map(PublicUrl::new).as_ref(),
-        )?;
+        let public_url = request.public_url.map(PublicUrl::new);
+        let url = Spellings::of(public_url.as_ref(), head.target())?.received;
+        let signed = SignedBody::of(&head, request.body)?;
+        signed.covered_by(vec![url.clone()])?;
         Ok(reading::completed(
             headers,
             SIGNATURE,
-            &contents,
+            &[url, signed.fields].concat(),
             algorithm,
             key,
             Encoding::Base64,
@@ -182,51 +188,67 @@ fn announced(head: &Head) -> Result<Algorithm, Refusal> {
     }
 }
 
-/// The signed content for each spelling of the URL.
-fn contents(
-    head: &Head,
-    body: &[u8],
-    public_url: Option<&PublicUrl>,
-) -> Result<Vec<Vec<u8>>, Refusal> {
-    let hash = body_hash(head.query().unwrap_or_default())?;
-    let is_form = match reading::body_kind(head)? {
-        BodyKind::Form => true,
-        BodyKind::Unsaid => hash.is_none(),
-        BodyKind::Other => false,
-    };
-    let mut pairs = if is_form {
-        form::pairs(body).ok_or(NO_FORM)?
-    } else {
-        Vec::new()
-    };
-    // The signed fields cover the body. Without fields the hash must cover it, even an empty body,
-    // which an attacker may have emptied.
-    if pairs.is_empty() {
-        match hash {
-            Some(hash) if !is_hash_of(hash, body) => return Err(OTHER_BODY),
-            None if !body.is_empty() => return Err(BODY_NOT_SIGNED),
-            _ => {}
+/// The part of the signed content that stands for the body.
+struct SignedBody<'b> {
+    body: &'b [u8],
+    /// The fields of a form, sorted, each name followed by its value.
+    fields: Vec<u8>,
+}
+
+impl<'b> SignedBody<'b> {
+    fn of(head: &Head, body: &'b [u8]) -> Result<Self, Refusal> {
+        let is_form = match reading::body_kind(head)? {
+            BodyKind::Form => true,
+            BodyKind::Unsaid => body_hash(head.query().unwrap_or_default())?.is_none(),
+            BodyKind::Other => false,
+        };
+        let mut pairs = if is_form {
+            form::pairs(body).ok_or(NO_FORM)?
+        } else {
+            Vec::new()
+        };
+        pairs.sort_unstable();
+        pairs.dedup();
+        let fields = pairs
+            .iter()
+            .flat_map(|(name, value)| [name.as_slice(), value])
+            .flatten()
+            .copied()
+            .collect();
+        Ok(Self { body, fields })
+    }
+
+    /// The spellings of the URL under which a signature covers the body: all where it has fields.
+    /// Without fields the hash must cover it, even an empty body, which an attacker may have
+    /// emptied. The hash is read from the very spelling that is signed.
+    fn covered_by(&self, urls: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Refusal> {
+        if !self.fields.is_empty() {
+            return Ok(urls);
+        }
+        let digest: [u8; 32] = Sha256::digest(self.body).into();
+        let mut covering = Vec::with_capacity(urls.len());
+        let mut why = BODY_NOT_SIGNED;
+        for url in urls {
+            let text = std::str::from_utf8(&url).unwrap_or_default();
+            let query = text.split_once('?').map_or("", |(_, query)| query);
+            match body_hash(query)? {
+                Some(hash) if is_hex_of(hash, &digest) => covering.push(url),
+                Some(_) => why = OTHER_BODY,
+                None if self.body.is_empty() => covering.push(url),
+                None => {}
+            }
+        }
+        if covering.is_empty() {
+            Err(why)
+        } else {
+            Ok(covering)
         }
     }
-    pairs.sort_unstable();
-    pairs.dedup();
-    let fields: Vec<u8> = pairs
-        .iter()
-        .flat_map(|(name, value)| [name.as_slice(), value])
-        .flatten()
-        .copied()
-        .collect();
-    let mut contents = Vec::new();
-    for url in reading::urls(public_url, head.target())? {
-        for url in ports(&url) {
-            contents.push([url.as_slice(), &fields].concat());
-        }
-    }
-    Ok(contents)
 }
 
 /// The value of `bodySHA256` in a query; `None` where the query does not hold it. The name is not
-/// decoded: the query is signed, so an attacker cannot spell the name in another way.
+/// decoded: the query is in a spelling that is signed, so an attacker cannot spell the name in
+/// another way.
 fn body_hash(query: &str) -> Result<Option<&str>, Refusal> {
     let values = query
         .split('&')
@@ -238,40 +260,11 @@ fn body_hash(query: &str) -> Result<Option<&str>, Refusal> {
     }
 }
 
-/// Whether `text` is the SHA-256 of `body` in lower-case hex.
-fn is_hash_of(text: &str, body: &[u8]) -> bool {
+/// Whether `text` is this digest in lower-case hex.
+fn is_hex_of(text: &str, digest: &[u8; 32]) -> bool {
     let mut hash = [0; 32];
     Encoding::Hex.decode(text.as_bytes(), &mut hash) == Some(hash.len())
-        && Sha256::digest(body).ct_eq(&hash).into()
-}
-
-/// The URL without a port, and the URL with a port: its own, or the default port of its scheme.
-fn ports(url: &[u8]) -> [Vec<u8>; 2] {
-    let start = memchr::memmem::find(url, b"://").map_or(0, |at| at + 3);
-    let (scheme, rest) = url.split_at_checked(start).unwrap_or((b"", url));
-    let end = rest
-        .iter()
-        .position(|byte| matches!(byte, b'/' | b'?' | b'#'))
-        .unwrap_or(rest.len());
-    let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, b""));
-    let host = authority
-        .iter()
-        .rposition(|byte| matches!(byte, b'@' | b']'))
-        .map_or(0, |at| at + 1);
-    let port = authority
-        .iter()
-        .skip(host)
-        .position(|byte| *byte == b':')
-        .map(|at| host + at);
-    let (name, port) = match port.and_then(|at| authority.split_at_checked(at)) {
-        Some((name, port)) => (name, port),
-        None if scheme.eq_ignore_ascii_case(b"https://") => (authority, &b":443"[..]),
-        None => (authority, &b":80"[..]),
-    };
-    [
-        [scheme, name, path].concat(),
-        [scheme, name, port, path].concat(),
-    ]
+        && digest.ct_eq(&hash).into()
 }
 
 #[cfg(test)]

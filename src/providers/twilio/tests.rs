@@ -1,6 +1,7 @@
 //! Deliveries of the provider and of its libraries, and attacks on them.
 
 use super::super::tests::codes::{Delivery, ORIGIN};
+use super::spelling::ports;
 use super::*;
 use crate::key::secret::SecretText;
 
@@ -320,6 +321,68 @@ fn the_same_fields_in_another_order_or_spelling_are_the_same_delivery() {
             Ok(&content),
             "{body:?}"
         );
+    }
+}
+
+#[test]
+fn a_captured_delivery_whose_query_is_spelled_in_another_way_is_the_same_delivery() {
+    let good = Delivery::new("/in/twilio?Caller=O'Brien+b&b=1&Caller=2", &[FORM], b"a=1")
+        .signed("twilio", "k", None);
+    let content = good.judge("twilio", "k").unwrap();
+    // Signed as `O'Brien+b`, so only what leads back to this very text can be sent.
+    for (target, is_same) in [
+        ("/in/twilio?Caller=O'Brien+b&b=1&Caller=2", true),
+        ("/in/twilio?Caller=O%27Brien+b&b=1&Caller=2", false),
+        ("/in/twilio?Caller=O'Brien%20b&b=1&Caller=2", false),
+        ("/in/twilio?Caller=O'Brien+b&Caller=2&b=1", false),
+    ] {
+        let other = Delivery {
+            target: target.to_owned(),
+            ..good.clone()
+        };
+        let judged = other.judge("twilio", "k");
+        assert_eq!(judged.as_ref().ok() == Some(&content), is_same, "{target}");
+    }
+}
+
+#[test]
+fn a_spelling_cannot_hide_the_hash_of_the_body() {
+    let body = br#"{"a":1}"#;
+    let hash = hex::encode(Sha256::digest(body));
+    let target = format!("/in?bodySHA256={hash}");
+    let good = Delivery::new(&target, &[JSON], body).signed("twilio", "k", None);
+    assert_eq!(good.code("twilio", "k"), None);
+    let hidden = target.replace("bodySHA256", "body%53HA256");
+    for (target, body, code) in [
+        // The signed spelling names the hash, whatever the received one does.
+        (&hidden, &body[..], None),
+        (&hidden, b"", Some("bad_signature")),
+        (&hidden, b"{}", Some("bad_signature")),
+        (&target, b"", Some("bad_signature")),
+    ] {
+        for kind in [JSON, FORM] {
+            let other = Delivery {
+                target: target.clone(),
+                body: body.to_vec(),
+                ..Delivery::new(target, &[kind], body)
+            };
+            let signature = good
+                .lines
+                .iter()
+                .find(|(name, _)| name == SIGNATURE)
+                .unwrap();
+            let other = other.with(SIGNATURE, std::str::from_utf8(&signature.1).unwrap());
+            let expected = if kind == FORM {
+                Some("bad_signature")
+            } else {
+                code
+            };
+            assert_eq!(
+                other.code("twilio", "k"),
+                expected,
+                "{target} {kind:?} {body:?}"
+            );
+        }
     }
 }
 

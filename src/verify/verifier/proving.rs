@@ -409,8 +409,8 @@ fn by_code(
     // delivery.
     let content: Vec<u8> = parts
         .iter()
-        .filter_map(|part| part.contents.first())
-        .flat_map(|c| c.before().to_vec())
+        .filter_map(|part| Some([part.contents.first()?.before(), &part.tail].concat()))
+        .flatten()
         .collect();
     let content = SignedContent::whole(content);
     Ok(Proof {
@@ -427,6 +427,8 @@ fn by_code(
 /// An assertion of a provider's code, with its signatures ready to be tried.
 struct Part {
     contents: Vec<SignedContent>,
+    /// The end of each of them.
+    tail: Vec<u8>,
     signatures: Signatures,
 }
 
@@ -439,6 +441,7 @@ impl Part {
                 .into_iter()
                 .map(SignedContent::whole)
                 .collect(),
+            tail: assertion.tail,
             signatures: Signatures::of(
                 assertion
                     .signatures
@@ -450,7 +453,7 @@ impl Part {
 
     fn holds(&self, key: &Key) -> bool {
         self.contents.iter().fold(false, |any, content| {
-            key.holds(content, b"", &self.signatures) | any
+            key.holds(content, &self.tail, &self.signatures) | any
         })
     }
 }

@@ -91,8 +91,22 @@ const signers = {
       [FORM_TYPE, "/in/twilio?x=%20y", form, new URLSearchParams(pairs).toString()],
       [JSON_TYPE, `/in/twilio-json?bodySHA256=${twilio.getExpectedBodyHash(json)}`, null, json],
     ];
-    return cases.map(([kind, path, parameters, body]) => {
-      const signature = twilio.getExpectedTwilioSignature(secret, ORIGIN + path, parameters);
+    // The library must take the other spelling too, or this is no test of what it takes.
+    const spelled = [
+      ["sip:1@192.0.2.1", "sip%3A1%40192.0.2.1"],
+      ["O%27Brien", "O'Brien"],
+      ["O'Brien", "O%27Brien"],
+      ["a+b", "a%20b"],
+    ];
+    for (const [at, [sent, signed]] of spelled.entries()) {
+      const parameters = { CallSid: fresh("CA") };
+      const [url, other] = [sent, signed].map((caller) => `${ORIGIN}/in/twilio-${at}?Caller=${caller}`);
+      const signature = twilio.getExpectedTwilioSignature(secret, other, parameters);
+      if (!twilio.validateRequest(secret, signature, url, parameters)) throw new Error(`not taken: ${url}`);
+      cases.push([FORM_TYPE, url.replace(ORIGIN, ""), parameters, new URLSearchParams(parameters).toString(), other]);
+    }
+    return cases.map(([kind, path, parameters, body, signedUrl = ORIGIN + path]) => {
+      const signature = twilio.getExpectedTwilioSignature(secret, signedUrl, parameters);
       const headers = { ...kind, "X-Twilio-Signature": signature, "I-Twilio-Idempotency-Token": fresh() };
       return delivery("twilio", secret, headers, body, { path });
     });
