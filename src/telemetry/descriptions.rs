@@ -34,6 +34,8 @@ descriptions! {
         "Time from asking for an upstream connection to the final status line";
     UPSTREAM_RESPONSES = "counter" "verigate_upstream_responses_total" ["route", "class"]
         "Final statuses of the upstream by class: 2xx, 3xx, 4xx, 5xx, or none where there was no answer";
+    UPSTREAM_ADDRESSES_AGE = "gauge" "verigate_upstream_addresses_age_seconds" ["upstream"]
+        "Time since the upstream's name was last resolved; above 30 where the resolver does not answer";
     BUFFERED_BYTES = "gauge" "verigate_buffered_bytes" []
         "Body bytes held in memory now";
     OPEN_CONNECTIONS = "gauge" "verigate_open_connections" []

@@ -7,13 +7,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use prometheus::{IntCounter, IntGauge, TextEncoder};
 
 use super::descriptions::{
     BUFFERED_BYTES, BUILD_INFO, CONFIG_RELOADS, LOG_LINES_DROPPED, MAX_BUFFERED, MAX_CONNECTIONS,
     OPEN_CONNECTIONS, RELOAD_SUCCESS_TIME, RELOAD_SUCCESSFUL, REPLAY_CAPACITY, REPLAY_ENTRIES,
-    REPLAY_EVICTIONS,
+    REPLAY_EVICTIONS, UPSTREAM_ADDRESSES_AGE,
 };
 use super::process::ProcessMetrics;
 use super::route_metrics::{RouteMetrics, RouteSeries};
@@ -56,10 +57,11 @@ pub struct Metrics {
 
 #[derive(Debug, Default)]
 struct Remembered {
-    // Plain locks: the first is taken when a configuration is loaded, the second when metrics are
+    // Plain locks: the first is taken when a configuration is loaded, the others when metrics are
     // scraped.
     routes: Mutex<HashMap<String, Arc<RouteSeries>>>,
     evictions: Mutex<Evictions>,
+    address_ages: Mutex<HashMap<String, IntGauge>>,
 }
 
 impl Metrics {
@@ -156,6 +158,27 @@ impl Metrics {
         seen.old = seen.old.max(evictions.old);
     }
 
+    /// Sets the age of the addresses of each upstream's name, at each scrape. The series of a name
+    /// without addresses, or that no route uses any more, ends.
+    pub fn set_address_ages(&self, ages: impl IntoIterator<Item = (String, Duration)>) {
+        let mut shown = self
+            .remembered
+            .address_ages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut before = std::mem::take(&mut *shown);
+        for (name, age) in ages {
+            let gauge = before
+                .remove(&name)
+                .unwrap_or_else(|| self.series.gauge(&UPSTREAM_ADDRESSES_AGE, &[&name]));
+            gauge.set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+            shown.insert(name, gauge);
+        }
+        for gauge in before.into_values() {
+            self.series.end(gauge);
+        }
+    }
+
     /// Counts a reload that ended at `wall`: `is_loaded` if the new configuration runs, not if the
     /// old one was kept.
     pub fn count_reload(&self, is_loaded: bool, wall: UnixMillis) {
@@ -210,6 +233,7 @@ mod tests {
         let metrics = Metrics::new("1.2.3");
         let end = Some(UnixMillis::from_secs(1_800_000_000));
         metrics.route("r", ["s"]).set_secrets(1, [("s", end)]);
+        metrics.set_address_ages([("app".to_owned(), Duration::ZERO)]);
         let rendered = metrics.render();
         let missing: Vec<_> = DESCRIPTIONS
             .iter()
@@ -227,6 +251,22 @@ mod tests {
             rendered.contains("verigate_build_info{version=\"1.2.3\"} 1\n"),
             "{rendered}"
         );
+    }
+
+    #[test]
+    fn the_age_of_a_names_addresses_is_shown_as_long_as_it_has_any() {
+        let metrics = Metrics::new("1");
+        let line = |age| {
+            format!("verigate_upstream_addresses_age_seconds{{upstream=\"app.internal\"}} {age}")
+        };
+        for age in [3, 40, 0] {
+            metrics.set_address_ages([("app.internal".to_owned(), Duration::from_secs(age))]);
+            assert!(has_line(&metrics, &line(age)), "{}", metrics.render());
+        }
+        metrics.set_address_ages([]);
+        assert!(!metrics.render().contains("app.internal"));
+        metrics.set_address_ages([("app.internal".to_owned(), Duration::ZERO)]);
+        assert!(has_line(&metrics, &line(0)), "{}", metrics.render());
     }
 
     #[test]

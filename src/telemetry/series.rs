@@ -66,6 +66,12 @@ impl Series {
         self.register(description, Counter::with_opts(options(description, &[])))
     }
 
+    /// Ends a series: it is shown no more.
+    pub(super) fn end<M: Collector + 'static>(&self, metric: M) {
+        // An error means that it was never registered, so it is not shown either.
+        let _ = self.registry.unregister(Box::new(metric));
+    }
+
     #[expect(
         clippy::expect_used,
         reason = "names, labels and buckets are constants, each of which a test makes"

@@ -108,6 +108,7 @@ impl Running {
         metrics
             .open_connections
             .set(i64::try_from(open).unwrap_or(i64::MAX));
+        metrics.set_address_ages(self.upstreams.address_ages());
         metrics.set_replay(self.window.entries(), self.window.evictions());
         let limit = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
         metrics.max_buffered.set(limit(self.budget.limit()));

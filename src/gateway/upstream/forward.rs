@@ -135,7 +135,7 @@ pub(crate) async fn send(
             Err(Broken::Afterwards(why)) => return Err(ForwardError::Failed(why)),
         }
     }
-    let connection = match tokio::time::timeout_at(deadline, upstream.connect()).await {
+    let connection = match tokio::time::timeout_at(deadline, upstream.connect(deadline)).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return Err(ForwardError::Unreachable(error.to_string())),
         Err(_) => return Err(ForwardError::Late),

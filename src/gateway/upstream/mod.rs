@@ -1,6 +1,6 @@
-//! The upstream's side of an exchange. This file keeps the connections to each upstream: it
-//! resolves the upstream's name again from time to time, and looks at an idle connection before it
-//! is used again.
+//! The upstream's side of an exchange. This file keeps the connections to each upstream: it tries
+//! the upstream's addresses in turn, and looks at an idle connection before it is used again. The
+//! addresses of a name come from `names`.
 //!
 //! Pingora's connector opens the connections. The gateway keeps idle connections itself, because
 //! Pingora's pool spawns a task for each connection that is returned. Code that speaks to upstreams
@@ -8,6 +8,7 @@
 //! clients nor routes.
 
 pub(crate) mod forward;
+mod names;
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -26,9 +27,11 @@ use tokio::time::Instant;
 
 use crate::config;
 use crate::gateway::timer::LazyTimer;
+use names::{Failure, Name, Names};
 
-/// The age of addresses at which a name is resolved again (contract: Forwarding).
-const RESOLVE_EVERY: Duration = Duration::from_secs(30);
+/// The longest time for which an address is tried: this, or a third of `upstream_timeout` if that is
+/// less. So an address that stays silent hides no other (contract: Forwarding).
+const CONNECT: Duration = Duration::from_secs(3);
 /// The longest time for which a connection may be idle. Servers commonly close an idle connection
 /// after 5 s (Node.js), and a delivery that is written to a connection while it is being closed
 /// cannot be sent again safely.
@@ -39,15 +42,17 @@ const IDLE_CONNECTIONS: usize = 256;
 /// The reason why no connection could be made. Nothing was sent then.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
-    #[error("cannot resolve {host}: {source}")]
-    Resolve {
-        host: String,
-        source: std::io::Error,
-    },
+    #[error("cannot resolve {host}: {why}")]
+    Resolve { host: String, why: Failure },
     #[error("{host} has no address")]
     NoAddress { host: String },
     #[error("cannot connect to {address}: {reason}")]
     Connect { address: SocketAddr, reason: String },
+    #[error("cannot connect to {address}: no answer within {} ms", within.as_millis())]
+    Silent {
+        address: SocketAddr,
+        within: Duration,
+    },
 }
 
 /// A connection to an upstream, with its read buffer.
@@ -68,9 +73,17 @@ pub(crate) struct Upstream {
     connector: Arc<TransportConnector>,
     // Held only to push, pop or drop entries, never across a wait.
     idle: Mutex<Vec<(Connection, Instant)>>,
-    // Held only to read or replace the addresses. Two tasks may resolve the name at the same time,
-    // and both answers are good.
-    resolved: Mutex<Option<(Arc<[SocketAddr]>, Instant)>>,
+    addresses: Addresses,
+    // Held only to read or write the address, which a stale reading does not harm.
+    worked_last: Mutex<Option<SocketAddr>>,
+}
+
+/// Where the addresses of an upstream come from.
+enum Addresses {
+    /// The configuration names the address.
+    Fixed(IpAddr),
+    /// The configuration names a name.
+    Of(Arc<Name>),
 }
 
 impl Upstream {
@@ -97,21 +110,28 @@ impl Upstream {
         }
     }
 
-    /// A new connection, to the first address that accepts it.
+    /// A new connection, to the first address that accepts it. The address that worked last is
+    /// tried first. `deadline` is the end of the exchange with the upstream.
     ///
     /// # Errors
     /// [`ConnectError`] of the last address that was tried.
-    pub(crate) async fn connect(&self) -> Result<Connection, ConnectError> {
+    pub(crate) async fn connect(&self, deadline: Instant) -> Result<Connection, ConnectError> {
         let mut failed = ConnectError::NoAddress {
             host: self.target.host.clone(),
         };
-        for address in self.addresses().await?.iter().copied() {
-            match self
-                .connector
-                .new_stream(&BasicPeer::new(&address.to_string()))
-                .await
-            {
-                Ok(stream) => {
+        let addresses = self.addresses().await?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let most = CONNECT.min(left / 3);
+        let mut untried = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+        for address in addresses {
+            // The time is divided among all addresses that are left, and the request itself.
+            let left = deadline.saturating_duration_since(Instant::now());
+            let within = most.min(left / untried.saturating_add(1));
+            untried = untried.saturating_sub(1);
+            let peer = BasicPeer::new(&address.to_string());
+            match tokio::time::timeout(within, self.connector.new_stream(&peer)).await {
+                Ok(Ok(stream)) => {
+                    self.worked(address);
                     return Ok(Connection {
                         stream,
                         inbound: BytesMut::new(),
@@ -119,10 +139,11 @@ impl Upstream {
                         address,
                     });
                 }
-                Err(error) => {
+                Ok(Err(error)) => {
                     let reason = error.root_cause().to_string();
                     failed = ConnectError::Connect { address, reason };
                 }
+                Err(_) => failed = ConnectError::Silent { address, within },
             }
         }
         Err(failed)
@@ -149,38 +170,47 @@ impl Upstream {
         drop(dropped);
     }
 
-    /// The addresses of the upstream: its own address, or those of its name from a look-up that is
-    /// at most [`RESOLVE_EVERY`] old.
-    async fn addresses(&self) -> Result<Arc<[SocketAddr]>, ConnectError> {
-        let config::Upstream { host, port } = &self.target;
-        if let Ok(address) = host.parse::<IpAddr>() {
-            return Ok(Arc::new([SocketAddr::new(address, *port)]));
-        }
-        if let Some((addresses, since)) =
-            &*self.resolved.lock().unwrap_or_else(PoisonError::into_inner)
-            && since.elapsed() < RESOLVE_EVERY
-        {
-            return Ok(Arc::clone(addresses));
-        }
-        let found = tokio::net::lookup_host((host.as_str(), *port))
+    /// The addresses of the upstream, the one that worked last in front.
+    async fn addresses(&self) -> Result<Vec<SocketAddr>, ConnectError> {
+        let port = self.target.port;
+        let name = match &self.addresses {
+            Addresses::Fixed(address) => return Ok(vec![SocketAddr::new(*address, port)]),
+            Addresses::Of(name) => name,
+        };
+        let found = name
+            .addresses()
             .await
-            .map_err(|source| ConnectError::Resolve {
-                host: host.clone(),
-                source,
+            .map_err(|why| ConnectError::Resolve {
+                host: self.target.host.clone(),
+                why,
             })?;
-        let addresses: Arc<[SocketAddr]> = found.collect();
-        *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((Arc::clone(&addresses), Instant::now()));
+        let mut addresses: Vec<_> = found
+            .iter()
+            .map(|address| SocketAddr::new(*address, port))
+            .collect();
+        let last = *self
+            .worked_last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Stable: the others stay in the resolver's order.
+        addresses.sort_by_key(|address| Some(*address) != last);
         Ok(addresses)
     }
 
-    /// Whether the upstream's name still resolves to the address of an idle connection. Addresses
-    /// that are too old make the answer no.
+    fn worked(&self, address: SocketAddr) {
+        let mut last = self
+            .worked_last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *last = Some(address);
+    }
+
+    /// Whether the address of an idle connection is still an address of the upstream.
     fn is_current(&self, address: SocketAddr) -> bool {
-        let resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
-        resolved.as_ref().is_none_or(|(known, since)| {
-            since.elapsed() < RESOLVE_EVERY && known.contains(&address)
-        })
+        match &self.addresses {
+            Addresses::Fixed(_) => true,
+            Addresses::Of(name) => name.has(address.ip()),
+        }
     }
 }
 
@@ -205,6 +235,7 @@ async fn is_silent(connection: &mut Connection) -> bool {
 /// Every upstream in use. A reload takes the upstreams that stay from here, with their connections.
 pub(crate) struct Upstreams {
     connector: Arc<TransportConnector>,
+    names: Names,
     // Held at load and once a second, never by a delivery.
     known: Mutex<HashMap<config::Upstream, Weak<Upstream>>>,
 }
@@ -212,8 +243,14 @@ pub(crate) struct Upstreams {
 impl Upstreams {
     /// An empty list of upstreams. All that are added share a connector.
     pub(crate) fn new() -> Self {
+        Self::resolving_by(Arc::new(names::system))
+    }
+
+    /// As [`new`](Self::new), with another resolver than the system's.
+    fn resolving_by(resolve: Arc<names::Resolve>) -> Self {
         Self {
             connector: Arc::new(TransportConnector::new(None)),
+            names: Names::new(resolve),
             known: Mutex::default(),
         }
     }
@@ -225,21 +262,32 @@ impl Upstreams {
             return upstream;
         }
         let label = target.to_string();
+        let addresses = match target.host.parse() {
+            Ok(address) => Addresses::Fixed(address),
+            Err(_) => Addresses::Of(self.names.get(&target.host)),
+        };
         let upstream = Arc::new(Upstream {
             target: target.clone(),
             authority: label.trim_start_matches("http://").to_owned(),
             label: label.into(),
             connector: Arc::clone(&self.connector),
             idle: Mutex::default(),
-            resolved: Mutex::default(),
+            addresses,
+            worked_last: Mutex::default(),
         });
         known.insert(target.clone(), Arc::downgrade(&upstream));
         upstream
     }
 
-    /// Closes connections that have been idle for too long, in all upstreams, and forgets upstreams
-    /// that no route uses.
+    /// The age of the addresses of each upstream's name. A name without addresses has no age.
+    pub(crate) fn address_ages(&self) -> Vec<(String, Duration)> {
+        self.names.ages()
+    }
+
+    /// Closes connections that have been idle for too long, in all upstreams, resolves names that
+    /// are due, and forgets upstreams that no route uses.
     pub(crate) fn sweep(&self) {
+        self.names.keep_fresh();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, upstream| upstream.strong_count() > 0);
         let upstreams: Vec<_> = known.values().filter_map(Weak::upgrade).collect();
@@ -247,5 +295,68 @@ impl Upstreams {
         for upstream in upstreams {
             upstream.sweep();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use socket2::{Domain, Socket, Type};
+    use tokio::net::TcpListener;
+
+    use super::names::Answer;
+    use super::*;
+
+    /// An address that accepts nothing and refuses nothing: the queue of its listener is full, so
+    /// the system drops what comes.
+    fn silent(address: Ipv4Addr, port: u16) -> (Socket, Vec<Socket>) {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let at = SocketAddr::from((address, port));
+        listener.bind(&at.into()).unwrap();
+        listener.listen(0).unwrap();
+        let fillers = (0..4).map(|_| {
+            let filler = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            filler.set_nonblocking(true).unwrap();
+            // The connection is still being made, or is made; both are what is wanted.
+            let _ = filler.connect(&at.into());
+            filler
+        });
+        (listener, fillers.collect())
+    }
+
+    #[tokio::test]
+    async fn up_15_a_silent_or_refusing_address_hides_no_other_and_what_worked_is_tried_first() {
+        let [silent_at, refusing, good] = [2, 3, 4].map(|last| Ipv4Addr::new(127, 0, 0, last));
+        let listener = TcpListener::bind((good, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let _silent = silent(silent_at, port);
+        let all = [silent_at, refusing, good].map(IpAddr::V4).to_vec();
+        let upstreams =
+            Upstreams::resolving_by(Arc::new(move |_: &str| Answer::Addresses(all.clone())));
+        let upstream = upstreams.get(&config::Upstream {
+            host: "app".into(),
+            port,
+        });
+        let began = Instant::now();
+        let deadline = began + Duration::from_secs(3);
+        let first = upstream.connect(deadline).await.unwrap();
+        assert_eq!(first.address.ip(), IpAddr::V4(good));
+        assert!(Instant::now() < deadline, "time is left for the request");
+        let order = upstream.addresses().await.unwrap();
+        assert_eq!(
+            order.iter().map(SocketAddr::ip).collect::<Vec<_>>(),
+            [good, silent_at, refusing].map(IpAddr::V4)
+        );
+        drop(listener);
+        // Nothing else works: the silent address is given up in time, and the last is reported.
+        let failed = upstream
+            .connect(Instant::now() + Duration::from_millis(300))
+            .await;
+        assert!(
+            matches!(&failed, Err(ConnectError::Connect { address, .. }) if address.ip() == refusing),
+            "{:?}",
+            failed.err()
+        );
     }
 }
