@@ -165,6 +165,7 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Running, StartError> {
     telemetry.metrics.set_loaded(started);
     let epoch = Instant::now();
     let budget = client::budget::Budget::new(config.server.max_buffered);
+    let threads = config.server.threads;
     let window = Arc::new(Window::new(config.replay.capacity));
     let files = config.files.clone();
     let snapshot = Snapshot::build(config, &telemetry.metrics, &upstreams, &fingerprints)
@@ -176,6 +177,8 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Running, StartError> {
         snapshot: ArcSwap::from_pointee(snapshot),
         window,
         budget,
+        turns: client::turns::Turns::new(threads),
+        proving: running::proving::ProvingThreads::new(threads),
         started,
         clock,
         epoch,

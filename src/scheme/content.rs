@@ -74,6 +74,11 @@ impl SignedContent {
         self.bytes.get(self.before..).unwrap_or_default()
     }
 
+    /// Whether any byte of the content comes before or after the body.
+    pub fn surrounds_body(&self) -> bool {
+        !self.bytes.is_empty()
+    }
+
     /// The pieces after the body if `behind_body`, else those before it.
     pub fn pieces(&self, behind_body: bool) -> impl Iterator<Item = Piece<'_>> {
         let (start, end) = if behind_body {

@@ -19,6 +19,7 @@ mod limits;
 mod logs;
 mod metrics;
 mod probes;
+mod proving;
 mod relay;
 mod reload;
 mod replay;

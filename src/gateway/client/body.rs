@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::budget::{Exhausted, Reservation};
+use super::turns::{BETWEEN_TURNS, Turns};
 use super::{Client, ReadError};
 use crate::verdict::{Code, Refusal};
 use crate::verify::verifier::Verification;
@@ -20,8 +22,29 @@ const WINDOW: Duration = Duration::from_secs(5);
 pub(crate) struct Body {
     /// The bytes exactly as the client sent them, without chunk framing.
     pub(crate) bytes: Bytes,
-    /// The share of the budget, given back when the body is dropped.
-    _reservation: Reservation,
+    /// The share of the budget, given back when the body is dropped. Forms of the body are charged
+    /// to it too.
+    pub(crate) reservation: Reservation,
+}
+
+/// The length from which a body is given back to the system on another thread, in bytes. The system
+/// takes milliseconds to take back a large body, and a worker thread shall not wait for it.
+const LARGE: usize = 4 * 1024 * 1024;
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        give_back(std::mem::take(&mut self.bytes));
+    }
+}
+
+/// Gives memory back to the system, on another thread if it is much.
+fn give_back(bytes: Bytes) {
+    if bytes.len() >= LARGE
+        && let Ok(runtime) = Handle::try_current()
+    {
+        // The task needs no watching: it cannot fail.
+        drop(runtime.spawn_blocking(move || drop(bytes)));
+    }
 }
 
 /// The reason why a body was not read whole.
@@ -42,7 +65,7 @@ impl From<Code> for BodyError {
 }
 
 /// Reads the client's body of at most `limit` bytes, all of it within `timeout`, and updates
-/// `verification` with it.
+/// `verification` with it. A large body takes turns with everything else on its thread.
 ///
 /// If this future is dropped half way, the bytes are dropped and their share of the budget is given
 /// back.
@@ -54,30 +77,51 @@ pub(crate) async fn read<C: Client>(
     client: &mut C,
     limit: u64,
     timeout: Duration,
+    turns: &Turns,
     mut reservation: Reservation,
-    mut verification: Option<&mut Verification>,
+    verification: Option<&mut Verification>,
 ) -> Result<Body, BodyError> {
     let mut bytes = BytesMut::new();
+    let limits = (limit, timeout);
+    let read = read_into(
+        &mut bytes,
+        client,
+        limits,
+        turns,
+        &mut reservation,
+        verification,
+    )
+    .await;
+    let bytes = bytes.freeze();
+    match read {
+        Ok(()) => Ok(Body { bytes, reservation }),
+        Err(error) => {
+            give_back(bytes);
+            Err(error)
+        }
+    }
+}
+
+async fn read_into<C: Client>(
+    bytes: &mut BytesMut,
+    client: &mut C,
+    (limit, timeout): (u64, Duration),
+    turns: &Turns,
+    reservation: &mut Reservation,
+    mut verification: Option<&mut Verification>,
+) -> Result<(), BodyError> {
     if client.is_body_complete() {
-        return Ok(Body {
-            bytes: Bytes::new(),
-            _reservation: reservation,
-        });
+        return Ok(());
     }
     let start = Instant::now();
     let end = start + timeout;
     let (mut window_end, mut window_bytes) = (start + WINDOW, 0);
+    let mut next_turn = BETWEEN_TURNS;
     loop {
         let before = bytes.len();
-        match client
-            .read_body(&mut bytes, limit, end.min(window_end))
-            .await
-        {
+        match client.read_body(bytes, limit, end.min(window_end)).await {
             Ok(0) => {
-                return Ok(Body {
-                    bytes: bytes.freeze(),
-                    _reservation: reservation,
-                });
+                return Ok(());
             }
             Ok(count) => {
                 let count = count as u64;
@@ -94,10 +138,11 @@ pub(crate) async fn read<C: Client>(
                     verification.update(new);
                 }
                 if client.is_body_complete() {
-                    return Ok(Body {
-                        bytes: bytes.freeze(),
-                        _reservation: reservation,
-                    });
+                    return Ok(());
+                }
+                if bytes.len() >= next_turn {
+                    turns.next().await;
+                    next_turn = bytes.len() + BETWEEN_TURNS;
                 }
             }
             Err(ReadError::Late) => {

@@ -8,6 +8,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::scheme::body_form::Room;
+
 /// The budget has no room left, for everyone or for this client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Exhausted;
@@ -108,6 +110,16 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
+    /// A further share of the same client, still empty.
+    pub(crate) fn empty(&self) -> Self {
+        self.budget.reservation(Arc::clone(&self.account))
+    }
+
+    /// Takes over what another share of the same client holds.
+    pub(crate) fn absorb(&mut self, mut other: Self) {
+        self.held += std::mem::take(&mut other.held);
+    }
+
     /// Charges `bytes` that have arrived.
     ///
     /// # Errors
@@ -126,6 +138,13 @@ impl Reservation {
         }
         self.held += bytes;
         Ok(())
+    }
+}
+
+/// A form of a body is charged like the bytes that arrived.
+impl Room for Reservation {
+    fn take(&mut self, bytes: usize) -> bool {
+        self.charge(bytes as u64).is_ok()
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod body;
 pub(crate) mod budget;
 pub(crate) mod h1;
 pub(crate) mod origin;
+pub(crate) mod turns;
 
 use std::future::Future;
 use std::net::IpAddr;

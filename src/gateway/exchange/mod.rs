@@ -16,6 +16,7 @@ mod deliver;
 mod ended;
 mod handshaking;
 mod headers;
+mod proving;
 mod relay;
 mod unwind;
 
@@ -123,8 +124,8 @@ impl<'x> Exchange<'x> {
         if self.head.expect() == Expect::Continue {
             client.proceed().await?;
         }
-        let body = self.take_body(client, route, &mut kind).await?;
-        let admission = self.admit(route, kind, &body).await?;
+        let mut body = self.take_body(client, route, &mut kind).await?;
+        let admission = self.admit(route, kind, &mut body).await?;
         // Step 8: the request is made in the form in which it is sent.
         let request_id = &self.record.request_id.0;
         let request = admission.request(
@@ -228,6 +229,7 @@ impl<'x> Exchange<'x> {
             client,
             limit,
             timeout,
+            &self.running.turns,
             budget.reservation(account),
             kind.verification(),
         )
@@ -250,22 +252,23 @@ impl<'x> Exchange<'x> {
         &mut self,
         route: &RouteState,
         kind: RequestKind,
-        body: &Body,
+        body: &mut Body,
     ) -> Result<Admission, Ended> {
-        let (running, bytes) = (self.running, &body.bytes);
+        let running = self.running;
         match kind {
             RequestKind::Handshake(passage) => Ok(Admission::Handshake(passage, None)),
             RequestKind::Unsigned(refusal) => {
-                if let Some(passage) = handshaking::in_body(running, route, bytes).await? {
+                if let Some(passage) = handshaking::in_body(running, route, &body.bytes).await? {
                     return Ok(Admission::Handshake(passage, None));
                 }
                 self.enforce::<()>(route, Err(refusal))?;
                 Ok(Admission::Shadow)
             }
             RequestKind::Delivery(verification) => {
-                let Some(proof) = self.prove(route, verification, body)? else {
+                let Some(proof) = self.prove(route, verification, body).await? else {
                     return Ok(Admission::Shadow);
                 };
+                let bytes = &body.bytes;
                 match handshaking::in_proved(running, route, self.head, bytes, &proof).await? {
                     Some(passage) => Ok(Admission::Handshake(passage, Some(proof.secret))),
                     None => Ok(Admission::Proved(
@@ -278,17 +281,17 @@ impl<'x> Exchange<'x> {
 
     /// Step 5: the proof that the body is the signed body. `None` where shadow mode let a refusal
     /// pass.
-    fn prove(
+    async fn prove(
         &mut self,
         route: &RouteState,
         verification: Option<Box<Verification>>,
-        body: &Body,
+        body: &mut Body,
     ) -> Result<Option<Proof>, Refusal> {
         let Some(verification) = verification else {
             return Ok(None);
         };
         let now = self.running.clock.now();
-        let judged = verification.finish(&body.bytes, now);
+        let judged = proving::judge(self.running, verification, body, now).await?;
         // A provider may send a wrong signature on purpose, to see it refused. It must see that in
         // shadow mode too.
         let probe = judged

@@ -6,6 +6,7 @@
 //! state of a single request. The room may import `client`, `upstream` and `timer`.
 
 pub(crate) mod learning;
+pub(crate) mod proving;
 pub(crate) mod reloads;
 pub(crate) mod snapshot;
 pub(crate) mod warnings;
@@ -22,6 +23,7 @@ use crate::gateway::client::answer;
 use crate::gateway::client::answer::Answer;
 use crate::gateway::client::budget::Budget;
 use crate::gateway::client::origin::{ProxyHeaderNames, RequestIds};
+use crate::gateway::client::turns::Turns;
 use crate::gateway::client::{Client, Next};
 use crate::gateway::upstream::Upstreams;
 use crate::key::secret::SecretText;
@@ -29,6 +31,7 @@ use crate::replay::{ReplayWindow, Window};
 use crate::telemetry::Telemetry;
 use crate::verdict::{Code, Refusal};
 use crate::verify::claim::FingerprintKey;
+use proving::ProvingThreads;
 use snapshot::{RouteState, Snapshot};
 
 /// The running gateway.
@@ -43,6 +46,10 @@ pub(crate) struct Running {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) window: Arc<Window>,
     pub(crate) budget: Arc<Budget>,
+    /// The turns of requests that hash large bodies.
+    pub(crate) turns: Turns,
+    /// The threads for verifications that would hold up a worker thread.
+    pub(crate) proving: ProvingThreads,
     pub(crate) clock: Clock,
     /// The runtime's time at which the monotonic time of `clock` was 0, so that one reading serves
     /// for both.

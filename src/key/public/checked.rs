@@ -130,6 +130,14 @@ impl Key {
         }
     }
 
+    /// The modulus of an RSA key; empty for every other key.
+    pub(super) fn modulus(&self) -> &[u8] {
+        match self {
+            Self::Rsa { modulus, .. } => modulus,
+            Self::Ed25519(_) | Self::EcdsaP256(_) => &[],
+        }
+    }
+
     /// Whether the key made this signature of `message`; `false` for an algorithm of another key
     /// type.
     pub(super) fn verify(
@@ -194,7 +202,7 @@ fn rsa(parameters: &RsaParameters, n: &[u8], e: &[u8], message: &[u8], signature
 
 /// Whether y is less than p = 2^255 - 19. It is the little-endian number without its top bit, which
 /// is the sign of x.
-fn is_below_field_prime(bytes: &[u8; 32]) -> bool {
+pub(super) fn is_below_field_prime(bytes: &[u8; 32]) -> bool {
     let [low, middle @ .., high] = bytes;
     high & 0x7f != 0x7f || middle.iter().any(|byte| *byte != 0xff) || *low < 0xed
 }

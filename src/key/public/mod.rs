@@ -15,6 +15,7 @@ mod checked;
 mod jwk;
 mod pem;
 mod point;
+mod shape;
 mod signing_key;
 mod spelling;
 mod spki;
@@ -157,6 +158,15 @@ impl PublicKey {
     /// `alg` allows it.
     pub fn fits(&self, algorithm: PublicAlgorithm) -> bool {
         self.key_type() == algorithm.key_type() && self.only.is_none_or(|only| only == algorithm)
+    }
+
+    /// Whether `signature` can be the key's signature of any message at all; `false` if the key
+    /// does not [fit](Self::fits) the algorithm. A signature for which this is `false` never
+    /// verifies, so nothing has to be hashed for it.
+    pub fn could_have_made(&self, algorithm: PublicAlgorithm, signature: &[u8]) -> bool {
+        self.fits(algorithm)
+            && algorithm.signature_len().contains(&signature.len())
+            && shape::is_possible(algorithm, self.key.modulus(), signature)
     }
 
     /// Whether `signature` is the key's signature of `message`; `false` if the key does not

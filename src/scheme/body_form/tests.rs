@@ -211,12 +211,62 @@ fn hb_11_a_bomb_costs_no_more_than_the_limit() {
     assert!(bomb.len() < 4096);
     for limit in [0, 1, PIECE - 1, PIECE, 100_000, (1 << 20) - 1] {
         let mut out = Vec::new();
-        assert_eq!(inflate(&bomb, limit, &mut out), None);
+        assert_eq!(inflate(&bomb, limit, &mut out, &mut AnyRoom), Ok(false));
         assert!(out.capacity() <= limit, "{} for {limit}", out.capacity());
     }
     let mut out = Vec::new();
-    assert_eq!(inflate(&bomb, 1 << 20, &mut out), Some(()));
+    assert_eq!(inflate(&bomb, 1 << 20, &mut out, &mut AnyRoom), Ok(true));
     assert_eq!((out.len(), out.capacity()), (1 << 20, 1 << 20));
+}
+
+#[test]
+fn hb_11_rx_21_a_gzip_body_may_hold_256_kib_or_32_times_its_length() {
+    let zeros = |length| gzip(&vec![0; length]);
+    let small = zeros(INFLATED_BYTES);
+    assert!(small.len() * INFLATED_TIMES < INFLATED_BYTES);
+    assert!(inflated(&small, usize::MAX).is_some());
+    assert_eq!(inflated(&zeros(INFLATED_BYTES + 1), usize::MAX), None);
+    // Bytes that do not shrink, then bytes that do, in two lengths of a member of the same length.
+    let noise: Vec<u8> = (0..20_000_u32)
+        .flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes())
+        .collect();
+    let with_zeros = |zeros| gzip(&[noise.as_slice(), &vec![0; zeros]].concat());
+    let most = with_zeros(0).len() * INFLATED_TIMES;
+    assert!(most > 2 * INFLATED_BYTES);
+    assert!(inflated(&with_zeros(most - noise.len()), usize::MAX).is_some());
+    assert_eq!(inflated(&with_zeros(most + 300_000), usize::MAX), None);
+}
+
+/// Room for this many bytes.
+struct Left(usize);
+
+impl Room for Left {
+    fn take(&mut self, bytes: usize) -> bool {
+        let left = self.0.checked_sub(bytes);
+        self.0 = left.unwrap_or(self.0);
+        left.is_some()
+    }
+}
+
+#[test]
+fn rx_21_every_derived_form_asks_for_its_bytes_before_it_takes_them() {
+    let body = gzip(&[b'x'; 10_000]);
+    for (form, body, most) in [
+        (BodyForm::Raw, body.as_slice(), 0),
+        (BodyForm::Inflated, &body, 10_000),
+        (BodyForm::JsonAscii, "\u{e9}".repeat(100).as_bytes(), 600),
+    ] {
+        let mut room = Left(most);
+        assert!(
+            matches!(form.apply_within(body, 10_000, &mut room), Ok(Some(_))),
+            "{form:?}"
+        );
+        assert_eq!(room.0, 0, "{form:?}");
+        if let Some(less) = most.checked_sub(1) {
+            let refused = form.apply_within(body, 10_000, &mut Left(less));
+            assert_eq!(refused, Err(NoRoom), "{form:?}");
+        }
+    }
 }
 
 proptest! {

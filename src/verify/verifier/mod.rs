@@ -6,12 +6,14 @@
 //! reads the parts of a head that a template needs, and `proving` tries keys and signatures once
 //! the body is complete. A verification can be dropped at any moment and leaves nothing behind.
 
+mod forms;
 mod keys;
 mod proof;
 mod proving;
 mod signatures;
 mod template;
 mod verification;
+mod work;
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +27,7 @@ use self::signatures::SignatureRule;
 use self::template::InBody;
 use self::verification::HeadParts;
 pub use self::verification::Verification;
+pub use self::work::{STRETCH, Work};
 use crate::clock::{Now, UnixMillis};
 use crate::key::digest::Digest;
 use crate::key::secret::Secret;

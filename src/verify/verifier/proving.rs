@@ -4,19 +4,20 @@
 //! A signature counts as bad only after every active key was tried. A proof holds the form of the
 //! body that was signed.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Inner;
+use super::forms::{Forms, NO_ROOM};
 use super::keys::{Key, Keyed};
 use super::proof::Proof;
 use super::signatures;
 use super::signatures::{Candidate, SignatureRule, Signatures};
 use super::template::{InBody, why_no_time};
-use super::verification::{HeadParts, Running, Verification};
+use super::verification::{Hashes, HeadParts, Verification};
 use crate::clock::{Now, UnixMillis};
 use crate::notation::json::{Places, Slot, Value};
 use crate::notation::timestamp::Window;
+use crate::scheme::body_form::{AnyRoom, Room};
 use crate::scheme::code::{Assertion, Begun, RouteFacts, Stamp, Statement};
 use crate::scheme::content::SignedContent;
 use crate::scheme::{
@@ -46,8 +47,22 @@ impl Verification {
     /// the challenge of a handshake. Where the signature or the timestamp is in the body, also the
     /// refusals of [`Verifier::begin`](super::Verifier::begin) for these two.
     pub fn finish(self, body: &[u8], now: Now) -> Result<Proof, Refusal> {
+        self.finish_within(body, now, &mut AnyRoom)
+    }
+
+    /// As [`finish`](Self::finish), where every form that is derived from the body takes its bytes
+    /// from `room`.
+    ///
+    /// # Errors
+    /// Those of `finish`; `overloaded` where `room` has too little left.
+    pub fn finish_within(
+        self,
+        body: &[u8],
+        now: Now,
+        room: &mut dyn Room,
+    ) -> Result<Proof, Refusal> {
         let scheme = Arc::clone(&self.verifier.0.scheme);
-        let proof = prove(self, body, now)?;
+        let proof = prove(self, body, now, room)?;
         if let Some(handshake) = scheme.handshake {
             let signed = if scheme.code().is_none() && scheme.covers_body() {
                 proof.signed_body(body)
@@ -63,13 +78,18 @@ impl Verification {
 }
 
 /// Proves a delivery whose body is complete.
-fn prove(verification: Verification, body: &[u8], now: Now) -> Result<Proof, Refusal> {
+fn prove(
+    verification: Verification,
+    body: &[u8],
+    now: Now,
+    room: &mut dyn Room,
+) -> Result<Proof, Refusal> {
     let Verification {
         verifier,
         parts: way,
         at,
         window,
-        running,
+        hashes,
     } = verification;
     let inner = &*verifier.0;
     match (way, &inner.scheme.proof) {
@@ -85,14 +105,14 @@ fn prove(verification: Verification, body: &[u8], now: Now) -> Result<Proof, Ref
                 content,
                 at,
                 window,
-                running,
+                hashes,
             };
-            by_template(inner, template, given, body, now)
+            by_template(inner, template, given, body, now, room)
         }
         (HeadParts::Code(parts), ProofBy::Code(code)) => {
             let (head, begun) = *parts;
             let early = at.map(|at| (at, window));
-            by_code(inner, *code, (&head, begun), body, early, now)
+            by_code(inner, *code, (&head, begun), body, early, (now, room))
         }
         (HeadParts::Token(parts), ProofBy::Token(scheme)) => {
             let (head, token) = *parts;
@@ -178,7 +198,8 @@ struct Given {
     content: SignedContent,
     at: Option<UnixMillis>,
     window: Window,
-    running: Option<Running>,
+    /// The hashes of the body that were made already.
+    hashes: Hashes,
 }
 
 fn by_template(
@@ -187,6 +208,7 @@ fn by_template(
     given: Given,
     body: &[u8],
     now: Now,
+    room: &mut dyn Room,
 ) -> Result<Proof, Refusal> {
     let Inner {
         scheme, in_body, ..
@@ -196,41 +218,36 @@ fn by_template(
         mut content,
         mut at,
         mut window,
-        running,
+        mut hashes,
     } = given;
     let covered = if template.signed.covers_body() {
         body
     } else {
         b""
     };
-    let reads_first = in_body
-        .as_ref()
-        .is_some_and(|places| places.signature.is_some() || !places.parts.is_empty());
     if let Some(places) = in_body
-        && reads_first
+        && places.is_read_first()
     {
         read_body(template, places, body, &mut signatures, &mut content)?;
     }
 
-    // A hash over another number of bytes is not a hash of this body.
-    let mut running = running.filter(|running| running.body_bytes == covered.len());
-    let mut forms = Forms {
-        wanted: &template.body,
-        raw: covered,
-        limit: inner.settings.max_body,
-        made: Vec::new(),
-    };
+    let mut forms = Forms::of(covered, &template.body, inner.settings.max_body, room);
     let mut found = None;
     'secrets: for (index, secret) in inner.secrets.iter().enumerate() {
         for (place, key) in secret.active(now.wall) {
-            for form in 0..template.body.len() {
-                let holds =
-                    match running.take_if(|running| form == 0 && running.place == (index, place)) {
-                        Some(running) => key.holds_for(running.mac, &content, &signatures),
-                        None => forms
-                            .get(form)
-                            .is_some_and(|body| key.holds(&content, body, &signatures)),
-                    };
+            for (form, kind) in template.body.iter().enumerate() {
+                let hash = (*kind == BodyForm::Raw)
+                    .then(|| hashes.take((index, place), covered.len()))
+                    .flatten();
+                let holds = match hash {
+                    Some(hash) => key.holds_for(hash.mac, &content, &signatures),
+                    None => {
+                        forms.make_room_for_copy(form, key, &content)?;
+                        forms
+                            .get(form)?
+                            .is_some_and(|body| key.holds(&content, body, &signatures))
+                    }
+                };
                 if holds {
                     found = Some((secret, form));
                     break 'secrets;
@@ -239,7 +256,7 @@ fn by_template(
         }
     }
     let (secret, form) = found.ok_or(Refusal::from(Code::BadSignature))?;
-    let form = forms.owned(form);
+    let form = forms.owned(form)?;
     if let (
         Some(InBody {
             places,
@@ -341,41 +358,13 @@ fn moment(place: &TimestampPlace, value: Value<'_>) -> Result<UnixMillis, Refusa
 /// The longest timestamp in a body, in bytes of its text.
 const MAX_TIMESTAMP: usize = 64;
 
-/// The forms in which a body may have been signed. Each is made when it is first needed.
-struct Forms<'b> {
-    wanted: &'b [BodyForm],
-    raw: &'b [u8],
-    limit: usize,
-    made: Vec<Option<Cow<'b, [u8]>>>,
-}
-
-impl Forms<'_> {
-    /// The body in the form at `place`; `None` if the body cannot be brought into this form.
-    fn get(&mut self, place: usize) -> Option<&[u8]> {
-        while self.made.len() <= place {
-            let form = self.wanted.get(self.made.len())?;
-            self.made.push(form.apply(self.raw, self.limit));
-        }
-        self.made.get(place)?.as_deref()
-    }
-
-    /// The body in the form at `place`; `None` if this is the raw form.
-    fn owned(mut self, place: usize) -> Option<Vec<u8>> {
-        if self.wanted.get(place) == Some(&BodyForm::Raw) {
-            return None;
-        }
-        self.get(place)?;
-        self.made.into_iter().nth(place)?.map(Cow::into_owned)
-    }
-}
-
 fn by_code(
     inner: &Inner,
     code: &dyn ProviderCode,
     (head, begun): (&Head, Begun),
     body: &[u8],
     early: Option<(UnixMillis, Window)>,
-    now: Now,
+    (now, room): (Now, &mut dyn Room),
 ) -> Result<Proof, Refusal> {
     let facts = RouteFacts {
         public_url: inner.public_url.as_ref(),
@@ -385,6 +374,10 @@ fn by_code(
         assertions,
         timestamp,
     } = code.read(head, begun, body, facts)?;
+    let contents = assertions.iter().flat_map(|assertion| &assertion.contents);
+    if !room.take(contents.map(Vec::len).sum()) {
+        return Err(NO_ROOM);
+    }
     let parts: Vec<_> = assertions.into_iter().map(Part::new).collect();
     if parts.is_empty() {
         return Err(Code::BadSignature.into());

@@ -28,6 +28,11 @@ pub(super) struct InBody {
 }
 
 impl InBody {
+    /// Whether the body is read before the signature is judged.
+    pub(super) fn is_read_first(&self) -> bool {
+        self.signature.is_some() || !self.parts.is_empty()
+    }
+
     /// The places of a scheme; `None` where the body does not have to be read.
     pub(super) fn of(scheme: &Scheme, settings: &Settings) -> Option<Self> {
         let mut places = Places::default();

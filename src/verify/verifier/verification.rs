@@ -18,9 +18,7 @@ pub struct Verification {
     pub(super) parts: HeadParts,
     pub(super) at: Option<UnixMillis>,
     pub(super) window: Window,
-    // The running hash. `None` if no key is active, if the first active key makes no digest, or if
-    // hashing cannot begin before the body is complete.
-    pub(super) running: Option<Running>,
+    pub(super) hashes: Hashes,
 }
 
 /// The parts of a head that the proof needs, one variant for each kind of scheme.
@@ -39,13 +37,51 @@ pub(super) enum HeadParts {
     Credential(Signatures),
 }
 
-/// The hash that runs while the body arrives.
+/// The hashes of the body, with one key each.
+#[derive(Debug, Default)]
+pub(super) struct Hashes {
+    // The hash that runs while the body arrives. `None` if no key is active, if the first active
+    // key makes no digest, or if hashing cannot begin before the body is complete.
+    pub(super) running: Option<Running>,
+    // The hashes with further keys, made in steps once the body is complete. The last may be
+    // incomplete.
+    pub(super) further: Vec<Running>,
+}
+
+impl Hashes {
+    /// The hash of `bytes` bytes with the key at this place, if it is complete. A hash over another
+    /// number of bytes is not a hash of this body.
+    pub(super) fn of(&self, place: (usize, usize), bytes: usize) -> Option<&Running> {
+        let mut all = self.running.iter().chain(&self.further);
+        all.find(|hash| hash.is_of(place, bytes))
+    }
+
+    /// Takes this hash out, as [`of`](Self::of) finds it.
+    pub(super) fn take(&mut self, place: (usize, usize), bytes: usize) -> Option<Running> {
+        let running = self.running.take_if(|hash| hash.is_of(place, bytes));
+        running.or_else(|| {
+            let at = self
+                .further
+                .iter()
+                .position(|hash| hash.is_of(place, bytes))?;
+            Some(self.further.swap_remove(at))
+        })
+    }
+}
+
+/// A hash of the body that is not finished: it runs while the body arrives, or in steps.
 #[derive(Debug)]
 pub(super) struct Running {
     // The place of the secret in the list, and the place of the key among the secret's keys.
     pub(super) place: (usize, usize),
     pub(super) mac: Mac,
     pub(super) body_bytes: usize,
+}
+
+impl Running {
+    fn is_of(&self, place: (usize, usize), bytes: usize) -> bool {
+        self.place == place && self.body_bytes == bytes
+    }
 }
 
 impl Verification {
@@ -62,9 +98,9 @@ impl Verification {
             parts,
             at,
             window,
-            running: None,
+            hashes: Hashes::default(),
         };
-        verification.running = verification.start(now);
+        verification.hashes.running = verification.start(now);
         verification
     }
 
@@ -91,7 +127,7 @@ impl Verification {
 
     /// Hashes the next bytes of the body, with the first active secret.
     pub fn update(&mut self, chunk: &[u8]) {
-        if let Some(running) = &mut self.running
+        if let Some(running) = &mut self.hashes.running
             && self.verifier.0.scheme.covers_body()
         {
             running.mac.update(chunk);

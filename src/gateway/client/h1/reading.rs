@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{ConnectionLimits, H1};
 use crate::gateway::client::ReadError;
+use crate::gateway::client::turns::BETWEEN_TURNS;
 use crate::gateway::timer::Elapsed;
 use crate::verdict::{Code, Refusal};
 use crate::wire::chunked::{ChunkedDecoder, Piece};
@@ -149,7 +150,10 @@ impl H1 {
                         // body's own memory.
                         let most = usize::try_from(*left).unwrap_or(usize::MAX);
                         into.reserve(most.min(into.len().max(FIRST_READ)));
-                        let mut limited = (&mut self.stream).take(*left);
+                        // A fast sender's bytes may all wait in the system's buffer. They are
+                        // taken in pieces that are hashed between two turns.
+                        let mut limited =
+                            (&mut self.stream).take((*left).min(BETWEEN_TURNS as u64));
                         match self.reading.bound(deadline, limited.read_buf(into)).await {
                             Ok(Ok(count @ 1..)) => count,
                             Ok(_) => return Err(ReadError::Gone),

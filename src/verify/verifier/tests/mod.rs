@@ -7,6 +7,8 @@ mod attacks;
 mod lists;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod work;
 
 use super::*;
 use crate::key::digest::DigestAlgorithm;
