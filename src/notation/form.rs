@@ -5,7 +5,7 @@
 //! digits, or with too many pairs, is refused as a whole, so no broken escape remains that another
 //! parser could read in another way. The `Content-Type` is not looked at.
 
-use crate::wire::head::Found;
+use crate::wire::head::{Found, fold};
 
 /// A name and its value, both decoded.
 pub(crate) type Pair = (Vec<u8>, Vec<u8>);
@@ -33,17 +33,37 @@ pub(crate) fn pairs(body: &[u8]) -> Option<Vec<Pair>> {
     Some(pairs)
 }
 
-/// The value under this decoded name, compared with regard to case.
+/// The value under this decoded name, compared with regard to case. An alias of the name counts as
+/// another value, whether the name itself is there or not: a program may read it under the name.
 pub(crate) fn one<'p>(pairs: &'p [Pair], name: &[u8]) -> Found<'p> {
-    let mut values = pairs
-        .iter()
-        .filter(|(found, _)| found == name)
-        .map(|(_, value)| value.as_slice());
-    match (values.next(), values.next()) {
+    let mut found = pairs.iter().filter(|(found, _)| is_or_aliases(name, found));
+    match (found.next(), found.next()) {
         (None, _) => Found::Nothing,
-        (Some(value), None) => Found::One(value),
-        (Some(_), Some(_)) => Found::Several,
+        (Some((own, value)), None) if own == name => Found::One(value),
+        (Some(_), _) => Found::Several,
     }
+}
+
+/// Whether some program reads the decoded name `given` as `name`: PHP takes a dot, a space and an
+/// opening bracket for `_`, drops spaces in front and what follows a NUL, and reads `a[]` and `a[b]`
+/// as `a`; other programs take no account of case. So names are compared as header names are: a byte
+/// that is neither letter nor digit equals any other.
+pub(crate) fn is_or_aliases(name: &[u8], given: &[u8]) -> bool {
+    let given = given.split(|byte| *byte == 0).next().unwrap_or_default();
+    let given = given.trim_ascii_start();
+    let whole = given
+        .iter()
+        .rposition(|byte| !matches!(byte, b'[' | b']'))
+        .map_or(0, |last| last + 1);
+    // `a[b]` is read under `a.b` by some programs, and under `a` by others.
+    let parts = [
+        given.get(..whole),
+        given.split(|byte| *byte == b'[').next(),
+        Some(given),
+    ];
+    parts.into_iter().flatten().any(|given| {
+        given.len() == name.len() && given.iter().zip(name).all(|(a, b)| fold(*a) == fold(*b))
+    })
 }
 
 /// The bytes that a name or a value spells; `None` if an escape is broken.
@@ -161,11 +181,44 @@ mod tests {
 
     #[test]
     fn a_name_is_found_once_or_said_to_stand_there_several_times() {
-        let pairs = pairs(b"a=1&b=2&b=2&A=3&%63=4").unwrap();
+        let pairs = pairs(b"a=1&b=2&b=2&%63=4&e=5&E=6&F=7").unwrap();
         assert_eq!(one(&pairs, b"a"), Found::One(b"1"));
         assert_eq!(one(&pairs, b"b"), Found::Several);
         assert_eq!(one(&pairs, b"c"), Found::One(b"4"));
         assert_eq!(one(&pairs, b"d"), Found::Nothing);
+        assert_eq!(one(&pairs, b"e"), Found::Several);
+        assert_eq!(one(&pairs, b"f"), Found::Several);
+    }
+
+    #[test]
+    fn an_alias_is_a_name_that_a_program_may_read_as_another() {
+        for alias in [
+            &b"data.id"[..],
+            b"data_id",
+            b"data id",
+            b"data-id",
+            b"DATA.ID",
+            b"data[id",
+            b"data[id]",
+            b"data.id[]",
+            b"data.id[x]",
+            b"  data.id",
+            b"data.id\0x",
+        ] {
+            assert!(is_or_aliases(b"data.id", alias), "{alias:?}");
+        }
+        for other in [
+            &b""[..],
+            b"dataid",
+            b"data.idx",
+            b"xdata.id",
+            b"data..id",
+            b"data",
+            b"id",
+            b"[data.id]",
+        ] {
+            assert!(!is_or_aliases(b"data.id", other), "{other:?}");
+        }
     }
 
     proptest! {

@@ -38,17 +38,27 @@ pub(super) fn parameter_of(
     }
 }
 
-/// The decoded value of a parameter; `None` where the parameter is missing.
+/// The decoded value of a parameter; `None` where the parameter is missing. An alias beside it, which
+/// an app may read under the same name, counts as a repetition.
 pub(super) fn parameter(query: Option<&str>, name: &str) -> Result<Option<Vec<u8>>, Refusal> {
     let mut found = None;
+    let mut has_alias = false;
     for piece in query.unwrap_or_default().split('&') {
         let (own, value) = piece.split_once('=').unwrap_or((piece, ""));
-        if form::decoded(own.as_bytes()).as_deref() == Some(name.as_bytes()) {
+        let Some(own) = form::decoded(own.as_bytes()) else {
+            continue;
+        };
+        if own == name.as_bytes() {
             let value = form::decoded(value.as_bytes()).ok_or(BROKEN_ESCAPE)?;
             if found.replace(value).is_some() {
                 return Err(REPEATED);
             }
+        } else {
+            has_alias |= form::is_or_aliases(name.as_bytes(), &own);
         }
+    }
+    if found.is_some() && has_alias {
+        return Err(REPEATED);
     }
     Ok(found)
 }

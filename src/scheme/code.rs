@@ -12,7 +12,7 @@ use crate::clock::UnixMillis;
 use crate::key::secret::SecretText;
 use crate::notation::timestamp::Unit;
 use crate::verdict::Refusal;
-use crate::wire::head::Head;
+use crate::wire::head::{FieldName, Head};
 
 /// A key, and the algorithm that it is good for.
 pub type PinnedKey = (Algorithm, Zeroizing<Vec<u8>>);
@@ -155,6 +155,11 @@ pub trait ProviderCode: fmt::Debug + Sync {
     /// Whether the value at this place is signed.
     fn signs(&self, _place: &Place) -> bool {
         false
+    }
+
+    /// Whether the signature covers this header of this request.
+    fn signs_header(&self, _head: &Head, name: &FieldName) -> bool {
+        self.signs(&Place::Header(name.clone()))
     }
 
     /// The label by which a delivery marks the signatures under this secret; `None` where the

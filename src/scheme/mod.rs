@@ -46,7 +46,7 @@ pub use self::jwt::JwtRule;
 pub use self::shared_keys::SharedKey;
 use crate::notation::json::Pointer;
 use crate::notation::timestamp::Tolerance;
-use crate::wire::head::FieldName;
+use crate::wire::head::{FieldName, Head};
 
 /// The facts about one provider's deliveries: how they are signed, and where their parts are found.
 #[derive(Clone, Debug)]
@@ -280,6 +280,25 @@ impl Scheme {
             ProofBy::Code(code) => code.signs_timestamp(),
             ProofBy::Token(token) => !token.rule.timeless,
             ProofBy::Credential(_) => false,
+        }
+    }
+
+    /// Whether the signature covers this header of this request, or is in it. Whoever verifies the
+    /// request again needs the header as it was received, and needs it to be absent where it was.
+    pub fn signs_header(&self, head: &Head, name: &FieldName) -> bool {
+        let is_timestamp = |place: &TimestampPlace| match &place.at {
+            TimestampAt::Headers(names) => names.contains(name),
+            _ => false,
+        };
+        match &self.proof {
+            ProofBy::Template(template) => {
+                self.proof.headers().contains(name)
+                    || template.signs_header(name, self.id_header())
+                    || template.timestamp.as_ref().is_some_and(is_timestamp)
+            }
+            ProofBy::Code(code) => name.is_one_of(code.headers()) || code.signs_header(head, name),
+            ProofBy::Token(token) => token.rule.header == *name,
+            ProofBy::Credential(_) => self.proof.headers().contains(name),
         }
     }
 

@@ -109,7 +109,12 @@ fn each_way_in_which_an_envelope_may_end() {
         ),
         (
             "EN-06 byte-order mark",
-            bytes(b"\xef\xbb\xbf{\"event_id\":\"a\"}"),
+            bytes(b"\xef\xbb\xbf{\"event_id\":\"en06-a\"}"),
+            Taken("en06-a"),
+        ),
+        (
+            "EN-06 two byte-order marks",
+            bytes(b"\xef\xbb\xbf\xef\xbb\xbf{\"event_id\":\"a\"}"),
             Refused,
         ),
         (

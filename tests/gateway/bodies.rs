@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use crate::support::LATE;
 use crate::support::cases::Cases;
 use crate::support::config::{Config, Route};
-use crate::support::delivery::{Delivery, event_of};
+use crate::support::delivery::{Delivery, event_of, sign_body};
 use crate::support::gateway::Gateway;
 use crate::support::upstream::Upstream;
+use crate::support::{LATE, PLAIN_SECRET, now};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -200,4 +200,92 @@ fn no_budget_is_held_when_bodies_are_done() {
             && metrics.value("verigate_buffered_bytes", &[]) == 0.0
     });
     assert!(returned, "{}", gateway.metrics().text);
+}
+
+#[test]
+fn one_byte_order_mark_is_skipped_wherever_a_place_is_looked_for_and_forwarded() {
+    const MARK: &str = "\u{feff}";
+    let upstream = Upstream::start();
+    let preset = |name: &str| {
+        Route::new(name, &format!("/{name}"), &upstream)
+            .set("provider", &format!("\"{name}\""))
+            .set("secrets", "[\"env:PLAIN_SECRET\"]")
+    };
+    let slack = Route::plain(&upstream)
+        .set("name", "\"handshake\"")
+        .set("path", "\"/handshake\"")
+        .scheme("handshake", "\"slack\"");
+    let optional = Route::plain(&upstream)
+        .set("name", "\"optional\"")
+        .set("path", "\"/optional\"")
+        .scheme("event_id", "{ json = \"/id\", required = false }");
+    let config = Config::for_upstream(&upstream)
+        .route(preset("microsoft-graph"))
+        .route(preset("mailgun"))
+        .route(slack)
+        .route(optional);
+    let gateway = Gateway::start(&config);
+    let now = now().to_string();
+    let mailgun = format!(
+        r#"{{"signature":{{"timestamp":"{now}","token":"t1","signature":"{}"}},"event-data":{{"event":"opened"}}}}"#,
+        sign_body(PLAIN_SECRET, format!("{now}t1").as_bytes())
+    );
+    let graph = format!(r#"{{"value":[{{"clientState":"{PLAIN_SECRET}","siteUrl":"/"}}]}}"#);
+    let good = String::from_utf8(event_of(300)).unwrap_or_default();
+    let of_itellico = |body: String| Delivery::of(body.into_bytes());
+    let mut cases = Cases::new();
+    for (name, delivery, body) in [
+        (
+            "an id in the body",
+            of_itellico(MARK.to_owned() + &good),
+            MARK.to_owned() + &good,
+        ),
+        (
+            "a signature in the body",
+            Delivery::unsigned("/microsoft-graph", MARK.to_owned() + &graph),
+            MARK.to_owned() + &graph,
+        ),
+        (
+            "signed values of the body",
+            Delivery::unsigned("/mailgun", MARK.to_owned() + &mailgun),
+            MARK.to_owned() + &mailgun,
+        ),
+    ] {
+        cases.case(name, || {
+            gateway.ask(delivery).expect_status(200);
+            upstream.last().expect_body(body.as_bytes());
+        });
+    }
+    cases.case("an id that need not be there", || {
+        let body = format!("{MARK}\r\n{{\"id\":\"e-1\"}}");
+        gateway
+            .ask(Delivery::plain(body).target("/optional"))
+            .expect_status(200);
+        let got = upstream.last();
+        assert_eq!(got.header("X-Verigate-Event-Id").as_deref(), Some("e-1"));
+    });
+    cases.case("a handshake", || {
+        let body = format!(r#"{MARK}{{"type":"url_verification","challenge":"c"}}"#);
+        let answer = gateway.ask(Delivery::plain(body).target("/handshake"));
+        answer.expect_status(200);
+        assert_eq!(answer.body, b"c");
+    });
+    for (name, body) in [
+        ("two marks", format!("{MARK}{MARK}{good}")),
+        ("a mark behind white space", format!(" {MARK}{good}")),
+        ("a mark at the end", format!("{good}{MARK}")),
+        ("half a mark", good.clone()),
+    ] {
+        cases.case(name, || {
+            let bytes = if name == "half a mark" {
+                [b"\xef\xbb", body.as_bytes()].concat()
+            } else {
+                body.clone().into_bytes()
+            };
+            gateway
+                .ask(Delivery::of(bytes))
+                .expect_refusal(422, "invalid_envelope");
+        });
+    }
+    cases.finish();
 }

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use crate::support::PLAIN_SECRET;
 use crate::support::cases::Cases;
 use crate::support::config::{Config, Route};
-use crate::support::delivery::Delivery;
+use crate::support::delivery::{Delivery, sign_body};
 use crate::support::gateway::Gateway;
 use crate::support::upstream::{Recorded, Upstream};
 
@@ -125,4 +126,166 @@ fn white_space_around_a_value_is_not_part_of_it() {
         .with_line(format!("X-Webhook-Signature-256:{signature}"))
         .with_line(format!("x-webhook-TIMESTAMP:{timestamp}"));
     gateway.ask(tight).expect_status(200);
+}
+
+/// Where a request has it, what the gateway would set or drop under this name.
+const GATEWAYS: [&str; 6] = [
+    "X-Request-Id",
+    "X-Forwarded-For",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Host",
+    "Forwarded",
+    "Proxy",
+];
+
+#[test]
+fn hb_13_a_header_that_the_scheme_signs_is_forwarded_as_received_whatever_its_name() {
+    let upstream = Upstream::start();
+    let signed = GATEWAYS.map(|name| format!("{{header:{name}}}|")).concat();
+    let route = Route::plain(&upstream).scheme("signed", &format!("\"{signed}{{body}}\""));
+    let shadow = route
+        .clone()
+        .set("name", "\"shadow\"")
+        .set("path", "\"/shadow\"")
+        .set("enforce", "false");
+    let config = Config::new()
+        .route(Route::itellico(&upstream))
+        .route(route)
+        .route(shadow);
+    let mut cases = Cases::new();
+    for proxies in ["[]", "[\"127.0.0.1/32\"]"] {
+        let gateway = Gateway::start(&config.clone().server("trusted_proxies", proxies));
+        let body = "signed with its headers";
+        let values = GATEWAYS.map(|name| format!("its own {name}"));
+        let content = values.clone().map(|value| format!("{value}|")).concat() + body;
+        let with_headers = |delivery: Delivery| {
+            let named = GATEWAYS.iter().zip(&values);
+            named.fold(delivery, |delivery, (name, value)| {
+                delivery
+                    .with(name, value)
+                    .with(&name.replace('-', "_"), "an alias")
+            })
+        };
+        let plain = Delivery::plain(body).set(
+            "X-Signature",
+            format!("sha256={}", sign_body(PLAIN_SECRET, content.as_bytes())),
+        );
+        // An alias beside a signed header makes it malformed, so the good one has no alias.
+        let good = GATEWAYS
+            .iter()
+            .zip(&values)
+            .fold(plain.clone(), |delivery, (name, value)| {
+                delivery.with(name, value)
+            });
+        cases.case(&format!("signed, trusted {proxies}"), || {
+            let request = forwarded(&gateway, &upstream, good.clone());
+            for (name, value) in GATEWAYS.iter().zip(&values) {
+                assert_eq!(
+                    request.headers_named(name),
+                    [value.as_bytes()],
+                    "{name} in {request}"
+                );
+            }
+        });
+        cases.case(
+            &format!("unproved in shadow mode, trusted {proxies}"),
+            || {
+                let forged = good
+                    .clone()
+                    .target("/shadow")
+                    .set("X-Signature", "sha256=00");
+                let request = forwarded(&gateway, &upstream, forged);
+                for (name, value) in GATEWAYS.iter().zip(&values) {
+                    assert_eq!(
+                        request.headers_named(name),
+                        [value.as_bytes()],
+                        "{name} in {request}"
+                    );
+                }
+            },
+        );
+        cases.case(&format!("with aliases, trusted {proxies}"), || {
+            gateway
+                .ask(with_headers(plain.clone()))
+                .expect_refusal(401, "malformed_signature");
+        });
+        cases.case(&format!("another route, trusted {proxies}"), || {
+            let request = forwarded(&gateway, &upstream, with_headers(Delivery::fresh()));
+            for name in [
+                "X-Request-Id",
+                "X-Forwarded-For",
+                "X-Forwarded-Proto",
+                "X-Forwarded-Host",
+            ] {
+                let got = request.headers_named(name);
+                assert!(
+                    got.len() == 1 && got != [b"an alias"],
+                    "{name} in {request}"
+                );
+            }
+            assert!(!request.has("Proxy"), "{request}");
+        });
+    }
+    cases.finish();
+}
+
+#[test]
+fn hb_14_an_id_that_is_signed_has_no_alias_and_is_forwarded_as_received() {
+    let upstream = Upstream::start();
+    let route = Route::new("mp", "/mp", &upstream)
+        .set("provider", "\"mercadopago\"")
+        .set("secrets", "[\"env:PLAIN_SECRET\"]");
+    let gateway = Gateway::start(&Config::for_upstream(&upstream).route(route));
+    let delivery = |query: &str, manifest: &str| {
+        Delivery::unsigned(&format!("/mp{query}"), "{}").with(
+            "x-signature",
+            format!(
+                "ts=1742505638683,v1={}",
+                sign_body(
+                    PLAIN_SECRET,
+                    format!("{manifest}ts:1742505638683;").as_bytes()
+                )
+            ),
+        )
+    };
+    let request = forwarded(
+        &gateway,
+        &upstream,
+        delivery("?data.id=1&type=payment", "id:1;request-id:r-1;").with("x-request-id", "r-1"),
+    );
+    assert_eq!(request.headers_named("X-Request-Id"), [b"r-1"], "{request}");
+    let request = forwarded(&gateway, &upstream, delivery("?data.id=2", "id:2;"));
+    assert!(!request.has("X-Request-Id"), "{request}");
+    let mut cases = Cases::new();
+    for query in [
+        "?data.id=3&data_id=9",
+        "?data_id=9&data.id=3",
+        "?data.id=3&data%20id=9",
+        "?data.id=3&data[id=9",
+        "?data.id=3&data%5Bid%5D=9",
+        "?data.id=3&+data.id=9",
+        "?data.id=3&DATA.ID=9",
+        "?data.id=3&data.id%00=9",
+        "?data.id=3&data.id=3",
+        "?data.id=3&data.id[]=9",
+        // Nothing signs a query without the id, so an alias alone could bring in any id.
+        "?data_id=9",
+    ] {
+        cases.case(query, || {
+            let manifest = if query.contains("data.id=3") {
+                "id:3;"
+            } else {
+                ""
+            };
+            gateway
+                .ask(delivery(query, manifest))
+                .expect_refusal(401, "malformed_signature");
+        });
+    }
+    cases.finish();
+    forwarded(
+        &gateway,
+        &upstream,
+        delivery("?data.id=3&user_id=9&id=1", "id:3;"),
+    );
 }

@@ -83,7 +83,15 @@ impl Admission {
         body: &Bytes,
     ) -> VerifiedRequest {
         let verigate = self.verigate_headers(route, request_id, shadowed);
+        let signed = match self {
+            // In shadow mode the app still verifies for itself.
+            Self::Proved(_) | Self::Shadow | Self::Handshake(_, Some(_)) => {
+                headers::of_the_sender(&route.config.scheme, head)
+            }
+            Self::Handshake(_, None) => Vec::new(),
+        };
         let fixed = RouteHeaders {
+            signed: &signed,
             host: route.config.upstream_host.as_deref(),
             authority: &route.upstream.authority,
             headers: &route.config.upstream_headers,

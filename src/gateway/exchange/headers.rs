@@ -3,8 +3,11 @@
 
 use std::net::IpAddr;
 
+use once_cell::sync::Lazy;
+
 use crate::gateway::client::origin::Origin;
 use crate::key::secret::SecretText;
+use crate::scheme::Scheme;
 use crate::verify::envelope::visible_ascii;
 use crate::wire::head::{FieldName, Head, fold};
 
@@ -24,12 +27,36 @@ pub(super) struct VerigateHeaders<'a> {
     pub(super) event_type: Option<&'a str>,
 }
 
+/// The headers that the gateway sets or drops for every request, unless the scheme signs them.
+static GATEWAYS: Lazy<Vec<FieldName>> = Lazy::new(|| {
+    let names = [
+        "X-Request-Id",
+        "X-Forwarded-For",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Host",
+        "Forwarded",
+        "Proxy",
+    ];
+    names.into_iter().filter_map(FieldName::new).collect()
+});
+
+/// The headers that belong to the sender on a route whose scheme signs them, and else to the
+/// gateway: they are forwarded as received, and where they were absent they stay absent.
+pub(super) fn of_the_sender(scheme: &Scheme, head: &Head) -> Vec<&'static FieldName> {
+    let names = GATEWAYS.iter();
+    names
+        .filter(|name| scheme.signs_header(head, name))
+        .collect()
+}
+
 /// The headers that a route sets on everything that it forwards.
 pub(super) struct RouteHeaders<'a> {
     /// The value that replaces `Host`.
     pub(super) host: Option<&'a str>,
     /// The upstream's own authority, for a request without `Host`.
     pub(super) authority: &'a str,
+    /// The headers that the scheme signs, of those that the gateway would set or drop.
+    pub(super) signed: &'a [&'static FieldName],
     /// Further headers. They are stripped from requests, their aliases too, and then set.
     pub(super) headers: &'a [(FieldName, SecretText)],
 }
@@ -59,9 +86,11 @@ pub(super) fn forwarded(
     // Read once, since a head may list thousands of names.
     let listed: Vec<&[u8]> = head.connection_names().collect();
     for (name, value) in head.lines() {
-        if is_end_to_end(name)
+        let is_signed = fixed.signed.iter().any(|signed| signed.is(name));
+        let is_usual = is_end_to_end(name)
             && !is_ours(name)
-            && (origin.trusted.is_some() || !folds_to(name, b"forwarded"))
+            && (origin.trusted.is_some() || !folds_to(name, b"forwarded"));
+        if (is_signed || is_usual)
             && !fixed.headers.iter().any(|(set, _)| set.is_or_aliases(name))
             && !listed
                 .iter()
@@ -73,8 +102,9 @@ pub(super) fn forwarded(
     if length > 0 || !matches!(head.method(), "GET" | "HEAD" | "OPTIONS") {
         put(&mut out, b"Content-Length", length.to_string().as_bytes());
     }
-    put_verigate_headers(&mut out, verigate);
-    put_origin(&mut out, head, origin);
+    let is_ours_to_set = |name: &[u8]| !fixed.signed.iter().any(|signed| signed.is(name));
+    put_verigate_headers(&mut out, verigate, is_ours_to_set);
+    put_origin(&mut out, head, origin, is_ours_to_set);
     for (name, value) in fixed.headers {
         put(&mut out, name.as_str().as_bytes(), value.expose());
     }
@@ -82,7 +112,11 @@ pub(super) fn forwarded(
     out
 }
 
-fn put_verigate_headers(out: &mut Vec<u8>, verigate: &VerigateHeaders<'_>) {
+fn put_verigate_headers(
+    out: &mut Vec<u8>,
+    verigate: &VerigateHeaders<'_>,
+    is_ours_to_set: impl Fn(&[u8]) -> bool,
+) {
     let lines = [
         (b"X-Verigate-Route".as_slice(), Some(verigate.route)),
         (b"X-Verigate-Provider", Some(verigate.provider)),
@@ -94,33 +128,42 @@ fn put_verigate_headers(out: &mut Vec<u8>, verigate: &VerigateHeaders<'_>) {
     ];
     for (name, value) in lines {
         // A value that a header cannot hold is left out rather than changed.
-        if let Some(value) = value.filter(|v| visible_ascii(v)) {
+        if let Some(value) = value.filter(|v| visible_ascii(v))
+            && is_ours_to_set(name)
+        {
             put(out, name, value.as_bytes());
         }
     }
 }
 
-fn put_origin(out: &mut Vec<u8>, head: &Head, origin: &Origin<'_>) {
-    out.extend_from_slice(b"X-Forwarded-For: ");
-    let before = origin
-        .trusted
-        .iter()
-        .flat_map(|trusted| &trusted.forwarded_for);
-    for member in before {
-        out.extend_from_slice(member.as_bytes());
-        out.extend_from_slice(b", ");
-    }
-    put_address(out, origin.peer);
-    out.extend_from_slice(b"\r\n");
+fn put_origin(
+    out: &mut Vec<u8>,
+    head: &Head,
+    origin: &Origin<'_>,
+    is_ours_to_set: impl Fn(&[u8]) -> bool,
+) {
     let trusted = origin.trusted.as_ref();
+    if is_ours_to_set(b"X-Forwarded-For") {
+        out.extend_from_slice(b"X-Forwarded-For: ");
+        for member in trusted.iter().flat_map(|trusted| &trusted.forwarded_for) {
+            out.extend_from_slice(member.as_bytes());
+            out.extend_from_slice(b", ");
+        }
+        put_address(out, origin.peer);
+        out.extend_from_slice(b"\r\n");
+    }
     let scheme = if origin.is_tls { "https" } else { "http" };
-    put(
-        out,
-        b"X-Forwarded-Proto",
-        trusted.and_then(|t| t.proto).unwrap_or(scheme).as_bytes(),
-    );
-    if let Some(host) = trusted.and_then(|t| t.host).or(head.host()) {
-        put(out, b"X-Forwarded-Host", host.as_bytes());
+    let proto = trusted.and_then(|t| t.proto).unwrap_or(scheme);
+    let host = trusted.and_then(|t| t.host).or(head.host());
+    for (name, value) in [
+        (&b"X-Forwarded-Proto"[..], Some(proto)),
+        (b"X-Forwarded-Host", host),
+    ] {
+        if let Some(value) = value
+            && is_ours_to_set(name)
+        {
+            put(out, name, value.as_bytes());
+        }
     }
 }
 
@@ -238,6 +281,7 @@ mod tests {
     const PLAIN: RouteHeaders<'static> = RouteHeaders {
         host: None,
         authority: "up:80",
+        signed: &[],
         headers: &[],
     };
 
@@ -287,6 +331,7 @@ mod tests {
         let fixed = RouteHeaders {
             host: Some("inner"),
             authority: "up:80",
+            signed: &[],
             headers: &token,
         };
         let mut lines = vec![("Host", "a"), ("Connection", "x-named"), ("X-Stays", "yes")];

@@ -5,7 +5,7 @@
 pub enum JsonError {
     /// The body is not UTF-8.
     NotUtf8,
-    /// The body begins with a byte-order mark, which RFC 8259 section 8.1 forbids.
+    /// The body begins with more than one byte-order mark.
     ByteOrderMark,
     /// The body is empty or white space alone.
     Empty,
@@ -40,7 +40,9 @@ impl JsonError {
     pub fn why(self) -> &'static str {
         match self {
             Self::NotUtf8 => "the body is not UTF-8 text, so it is not JSON",
-            Self::ByteOrderMark => "the body starts with a byte-order mark; JSON has none",
+            Self::ByteOrderMark => {
+                "the body is not JSON: it starts with more than one byte-order mark"
+            }
             Self::Empty => "the body is empty, so it is not JSON",
             Self::CutOff => "the body is not JSON: it ends too early",
             Self::NoValue => "the body is not JSON: something else is where a value must be",

@@ -10,6 +10,14 @@ use super::text::Text;
 use super::value::Value;
 use super::walk::{Search, walk};
 
+/// The byte-order mark with which some senders begin a text (RFC 8259 section 8.1).
+const MARK: char = '\u{feff}';
+
+/// The body without the byte-order mark with which it may begin.
+pub fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
+}
+
 /// A set of places. Their pointers are merged into a tree, so that each key of the text is compared
 /// once per level.
 #[derive(Clone, Debug)]
@@ -85,14 +93,15 @@ impl Places {
     }
 
     /// Judges `body` and finds the values at the places: in one pass, and in another pass for each
-    /// pointer with `*`.
+    /// pointer with `*`. One byte-order mark at the very start is skipped.
     ///
     /// # Errors
     /// The reason why `body` is not a JSON text; a key that is repeated on the path to a place;
     /// more than `MAX_EACH` values for a pointer with `*`.
     pub fn scan<'b>(&self, body: &'b [u8]) -> Result<Values<'b>, JsonError> {
         let text = std::str::from_utf8(body).map_err(|_| JsonError::NotUtf8)?;
-        if text.starts_with('\u{feff}') {
+        let text = text.strip_prefix(MARK).unwrap_or(text);
+        if text.starts_with(MARK) {
             return Err(JsonError::ByteOrderMark);
         }
         let mut slots = Slots(vec![Value::Absent; self.count]);

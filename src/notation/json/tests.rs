@@ -39,7 +39,7 @@ fn at(pointer: &str, body: &str) -> Result<String, JsonError> {
 
 #[test]
 fn a_body_is_one_json_text_or_refused() {
-    let rows: [(&str, &[u8], Result<(), JsonError>); 69] = [
+    let rows: [(&str, &[u8], Result<(), JsonError>); 75] = [
         ("EN-03 empty", b"", Err(Empty)),
         ("EN-03 space alone", b" \n", Err(Empty)),
         ("EN-03 no JSON", b"event=1", Err(NoValue)),
@@ -128,11 +128,29 @@ fn a_body_is_one_json_text_or_refused() {
             "{}\u{a0}".as_bytes(),
             Err(Trailing),
         ),
+        ("EN-06 byte-order mark", b"\xef\xbb\xbf{}", Ok(())),
         (
-            "EN-06 byte-order mark",
-            b"\xef\xbb\xbf{}",
+            "EN-06 byte-order mark before white space",
+            b"\xef\xbb\xbf\r\n{}",
+            Ok(()),
+        ),
+        (
+            "EN-06 two byte-order marks",
+            b"\xef\xbb\xbf\xef\xbb\xbf{}",
             Err(ByteOrderMark),
         ),
+        (
+            "EN-06 byte-order mark behind white space",
+            b" \xef\xbb\xbf{}",
+            Err(NoValue),
+        ),
+        (
+            "EN-06 byte-order mark at the end",
+            b"{}\xef\xbb\xbf",
+            Err(Trailing),
+        ),
+        ("EN-06 half a byte-order mark", b"\xef\xbb{}", Err(NotUtf8)),
+        ("EN-06 byte-order mark alone", b"\xef\xbb\xbf", Err(Empty)),
         ("EN-06 UTF-16 with mark", b"\xff\xfe{\0}\0", Err(NotUtf8)),
         ("EN-06 UTF-16 without mark", b"{\0}\0", Err(NoKey)),
         (
@@ -555,7 +573,7 @@ pub(super) fn write(tree: &Tree, escape: bool, out: &mut String) {
 /// Whether `serde_json` accepts the body. `None` if its answer does not count: it builds values, so
 /// it also refuses lone surrogates and numbers that no float holds.
 fn serde_takes(body: &[u8]) -> Option<bool> {
-    let verdict = std::str::from_utf8(body).map(serde_json::from_str::<Tree>);
+    let verdict = std::str::from_utf8(without_mark(body)).map(serde_json::from_str::<Tree>);
     match verdict {
         Ok(Ok(_)) => Some(true),
         Ok(Err(error)) => {

@@ -11,7 +11,7 @@ use crate::notation::timestamp::Unit;
 use crate::scheme::code::{Begun, ProviderCode, RouteFacts, SignRequest, Statement};
 use crate::scheme::{Algorithm, Place};
 use crate::verdict::{Code, Refusal};
-use crate::wire::head::{Found, Head};
+use crate::wire::head::{FieldName, Found, Head};
 
 const SIGNATURE: &str = "x-contentful-signature";
 const SIGNED_HEADERS: &str = "x-contentful-signed-headers";
@@ -101,6 +101,14 @@ impl ProviderCode for Contentful {
             Place::Header(name) => name.is_one_of(&[TIMESTAMP, SIGNED_HEADERS]),
             Place::Claim(_) => false,
         }
+    }
+
+    fn signs_header(&self, head: &Head, name: &FieldName) -> bool {
+        let Found::One(list) = head.find_str(SIGNED_HEADERS) else {
+            return false;
+        };
+        list.split(|byte| *byte == b',')
+            .any(|listed| name.is(listed))
     }
 
     fn begin(&self, head: &Head) -> Result<Begun, Refusal> {

@@ -33,7 +33,8 @@ const NO_QUERY: Refusal = Refusal::because(
 );
 const SEVERAL_IDS: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "data.id or x-request-id, which are signed, is there more than once",
+    "data.id or x-request-id, which are signed, is there more than once, or under a name that a \
+     program may read as the same (data_id)",
 );
 const NOT_DIVIDED: Refusal = Refusal::because(
     Code::MalformedSignature,

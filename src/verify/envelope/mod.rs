@@ -7,7 +7,7 @@
 
 pub use crate::notation::json::text::Text;
 use crate::notation::json::text::cut;
-use crate::notation::json::{JsonError, Places, Slot, Value, Values};
+use crate::notation::json::{JsonError, Places, Slot, Value, Values, without_mark};
 use crate::scheme::{Place, Scheme};
 use crate::verdict::{Code, Refusal};
 use crate::verify::jwt::claim;
@@ -194,9 +194,10 @@ pub fn visible_ascii(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Whether the first byte that is not JSON's white space opens an object or an array.
+/// Whether the first byte that is neither JSON's white space nor a byte-order mark at the start
+/// opens an object or an array.
 fn begins_as_container(body: &[u8]) -> bool {
-    let first = body
+    let first = without_mark(body)
         .iter()
         .find(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
     matches!(first, Some(b'{' | b'['))

@@ -350,7 +350,7 @@ fn en_13_the_place_decides_where_header_and_body_both_hold_an_id() {
 #[test]
 fn where_no_id_is_required_one_may_be_missing_but_not_wrong() {
     let envelope = reading(json(&["/id"]), false, json(&["/type"]), None);
-    let rows: [(&str, &[u8], Read<IdAndType<'_>>); 15] = [
+    let rows: [(&str, &[u8], Read<IdAndType<'_>>); 17] = [
         (
             "there",
             br#"{"id":"a","type":"t"}"#,
@@ -362,7 +362,21 @@ fn where_no_id_is_required_one_may_be_missing_but_not_wrong() {
         ("a form", b"payload=%7B%7D", Ok((None, None))),
         ("no body", b"", Ok((None, None))),
         ("bytes", b"\xff\xfe\0", Ok((None, None))),
-        ("byte-order mark", b"\xef\xbb\xbf{}", Ok((None, None))),
+        (
+            "byte-order mark",
+            b"\xef\xbb\xbf{\"id\":\"a\"}",
+            Ok((Some("a"), None)),
+        ),
+        (
+            "byte-order mark before a form",
+            b"\xef\xbb\xbfid=a",
+            Ok((None, None)),
+        ),
+        (
+            "two byte-order marks",
+            b"\xef\xbb\xbf\xef\xbb\xbf{\"id\":\"a\"}",
+            Ok((None, None)),
+        ),
         ("another space first", b"\x0b{\"id\":1}", Ok((None, None))),
         ("true", br#"{"id":true}"#, Err(WRONG_KIND)),
         ("object", br#"{"id":{}}"#, Err(WRONG_KIND)),
@@ -400,7 +414,8 @@ fn a_body_must_be_json_where_the_id_is_required_and_any_part_is_in_it() {
     assert!(envelope.needs_json());
     let lines = head(&[("X-Event-Id", b"a")]);
     assert!(envelope.extract(&lines, b"{}", None).is_ok());
-    for body in [&b"payload=1"[..], b"", b"\xef\xbb\xbf{}", b"{}{}"] {
+    assert!(envelope.extract(&lines, b"\xef\xbb\xbf{}", None).is_ok());
+    for body in [&b"payload=1"[..], b"", b"{}\xef\xbb\xbf", b"{}{}"] {
         assert_eq!(
             envelope
                 .extract(&lines, body, None)

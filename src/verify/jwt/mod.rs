@@ -14,7 +14,7 @@ pub use claims::claim;
 
 use crate::clock::UnixMillis;
 use crate::notation::json::Pointer;
-use crate::notation::json::{Places, Value};
+use crate::notation::json::{Places, Value, without_mark};
 use crate::notation::timestamp::Window;
 use crate::scheme::jwt::JwtAlgorithm;
 
@@ -65,6 +65,10 @@ fn members<'t, const N: usize>(text: &'t [u8], names: [Option<&str>; N]) -> Opti
             })
         })
     });
+    // A token is made by a library, not by an editor: a byte-order mark in it is no accident.
+    if without_mark(text).len() < text.len() {
+        return None;
+    }
     let values = places.scan(text).ok()?;
     let is_object = values.at(whole) == Value::Object;
     is_object.then(|| slots.map(|slot| slot.map_or(Value::Absent, |slot| values.at(slot))))
