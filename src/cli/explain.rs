@@ -47,7 +47,7 @@ impl Explain {
     pub(super) fn run(&self) -> Exit {
         match self
             .judging
-            .read()
+            .read(false)
             .map(|(subject, delivery)| self.show(&subject, &delivery))
         {
             Ok(exit) => exit,
@@ -153,10 +153,13 @@ fn report(subject: &Subject, delivery: &Delivery) -> Report {
         Explanation::Suspected {
             mistake, besides, ..
         } => {
-            let mut lines = vec![
-                mistake.sentence.to_string(),
-                format!("Fix: {}", mistake.fix),
-            ];
+            // A probe of the provider comes without a signature of its own.
+            let mut lines = Vec::new();
+            if mistake.name.starts_with("signature_") {
+                lines.extend(probed(subject, head, delivery));
+            }
+            lines.push(mistake.sentence.to_string());
+            lines.push(format!("Fix: {}", mistake.fix));
             lines.push(
                 "This is likely, but no signature confirms it: no change that was tried makes the \
                  delivery match."
@@ -264,7 +267,7 @@ mod tests {
         let Command::Explain(explain) = command else {
             panic!("another command")
         };
-        let (subject, delivery) = explain.judging.read().unwrap();
+        let (subject, delivery) = explain.judging.read(false).unwrap();
         report(&subject, &delivery)
     }
 
@@ -302,18 +305,6 @@ mod tests {
                 "itellico_test_secret",
                 "the secret of this very endpoint",
             ),
-            (
-                "cut",
-                "00".to_owned(),
-                "itellico_test_secret",
-                "encoding and length",
-            ),
-            (
-                "none",
-                String::new(),
-                "itellico_test_secret",
-                "no `x-webhook-signature-256`",
-            ),
         ];
         for (name, signature, secret, expected) in rows {
             let report = reported(secret, &headers(&signature));
@@ -323,6 +314,11 @@ mod tests {
                 text.contains(expected) && text.is_empty() == expected.is_empty(),
                 "{name}: {text}"
             );
+        }
+        for (signature, mistake) in [("00", "signature_cut"), ("", "signature_missing")] {
+            let report = reported("itellico_test_secret", &headers(signature));
+            let found = report.mistake.map(|mistake| mistake.name);
+            assert_eq!(found, Some(mistake), "{signature}");
         }
         let report = reported("itellico_test_secret", "X-A : 1\n");
         assert!(

@@ -62,12 +62,13 @@ pub(super) struct Judgement {
 }
 
 impl Judging {
-    /// Loads scheme, secrets and settings, and reads the delivery.
-    pub(super) fn read(&self) -> anyhow::Result<(Subject, Delivery)> {
+    /// Loads scheme, secrets and settings, and reads the delivery. With `needs_url` the signed URL
+    /// must be known.
+    pub(super) fn read(&self, needs_url: bool) -> anyhow::Result<(Subject, Delivery)> {
         let captive = self.captured.headers()?;
         let mut subject = self.by.load(captive.origin())?;
         subject.tolerate(self.tolerance);
-        if subject.scheme.signs_url() && subject.settings.public_url.is_none() {
+        if needs_url && subject.scheme.signs_url() && subject.settings.public_url.is_none() {
             bail!(
                 "this scheme signs the URL: write the URL that the provider called, with its host, as \
                  `--url`"
@@ -81,7 +82,7 @@ impl Judging {
 impl Verify {
     /// Judges the delivery and prints the verdict.
     pub(super) fn run(&self) -> Exit {
-        let judged = self.judging.read().and_then(|(subject, delivery)| {
+        let judged = self.judging.read(true).and_then(|(subject, delivery)| {
             let judgement = judge(&subject, &delivery, self.envelope)?;
             Ok((judgement, delivery))
         });
@@ -269,7 +270,7 @@ pub(super) mod tests {
         let Command::Verify(verify) = command else {
             panic!("another command")
         };
-        let (subject, delivery) = verify.judging.read()?;
+        let (subject, delivery) = verify.judging.read(true)?;
         judge(&subject, &delivery, verify.envelope)
     }
 
@@ -304,7 +305,7 @@ pub(super) mod tests {
         let Command::Verify(verify) = Cli::parse_from(arguments).command else {
             panic!("verify")
         };
-        let (subject, delivery) = verify.judging.read().unwrap();
+        let (subject, delivery) = verify.judging.read(true).unwrap();
         let judgement = judge(&subject, &delivery, false).unwrap();
         let kind = judgement
             .members()

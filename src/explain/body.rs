@@ -2,6 +2,7 @@
 //!
 //! Bodies that are forms (`application/x-www-form-urlencoded`) are in `form`.
 
+use super::documents;
 use super::json;
 use super::mistake::{Finding, Mistake, found};
 use super::secrets::any_base64;
@@ -208,18 +209,40 @@ pub(super) fn charset(case: &Trials<'_>) -> Option<Finding> {
 }
 
 pub(super) fn reserialised(case: &Trials<'_>) -> Option<Finding> {
-    json::forms(case.body)
+    let mut forms = json::forms(case.body);
+    // A form of a long body takes time to write, so it is only written if it can be tried.
+    let affordable = std::iter::from_fn(|| {
+        let next = case.affords(case.body.len()).then(|| forms.next());
+        next.flatten()
+    });
+    affordable
+        .into_iter()
         .find_map(|(form, words)| found(case.with_body(form.as_bytes()), || written_again(&words)))
 }
 
-/// A serialiser wrote the members of the outermost object in another order, sorted for example.
+/// A serialiser wrote the members of objects in another order, sorted for example.
 ///
 /// The sender's order is not known, so every order is tried.
 pub(super) fn reordered(case: &Trials<'_>) -> Option<Finding> {
-    let secret = json::orders(case.body).find_map(|form| case.with_body(form.as_bytes()));
+    if case.scheme.is_credential() {
+        return None;
+    }
+    let secret = documents::orders(case.body)
+        .into_iter()
+        .find_map(|form| case.with_body(form.as_bytes()));
     found(secret, || {
         written_again("with its members in another order")
     })
+}
+
+/// A parser changed values: numbers, nulls, empty objects.
+pub(super) fn other_values(case: &Trials<'_>) -> Option<Finding> {
+    if case.scheme.is_credential() {
+        return None;
+    }
+    documents::variants(case.body)
+        .into_iter()
+        .find_map(|(form, words)| found(case.with_body(form.as_bytes()), || written_again(words)))
 }
 
 fn written_again(words: &str) -> Mistake {
@@ -231,6 +254,66 @@ fn written_again(words: &str) -> Mistake {
         ),
         "Verify the raw bytes of the request, before any JSON parser has touched them.",
     )
+}
+
+/// The body is empty, and a signature covers it.
+pub(super) fn nothing(case: &Trials<'_>) -> Option<Mistake> {
+    if !case.body.is_empty() || !case.scheme.covers_body() {
+        return None;
+    }
+    let announced = match case.head.framing() {
+        Framing::Length(announced) if announced > 0 => {
+            format!(", although `Content-Length` announces {announced} bytes")
+        }
+        _ => String::new(),
+    };
+    Some(Mistake::new(
+        "body_is_empty",
+        format!(
+            "The body is empty{announced}: something read it before it was captured or verified, or \
+             it was not captured."
+        ),
+        "Read the raw body before any middleware does (`express.json()`, a body parser, a framework \
+         that consumes the stream), or keep a copy of its bytes; then give that as the body.",
+    ))
+}
+
+/// The body has another length than announced, or looks as if a serialiser wrote it again.
+pub(super) fn rewritten(case: &Trials<'_>) -> Option<Mistake> {
+    if !case.scheme.covers_body() {
+        return None;
+    }
+    let length = case.body.len() as u64;
+    let is_json = serde_json::from_slice::<serde_json::Value>(case.body).is_ok();
+    let sentence = match case.head.framing() {
+        Framing::Length(announced) if announced != length => {
+            let how = if is_json {
+                "it was probably parsed and serialised again (other spaces, key order, numbers or \
+                 nulls)"
+            } else {
+                "it was changed"
+            };
+            format!(
+                "The body has {length} bytes, and `Content-Length` announces {announced}: {how}."
+            )
+        }
+        _ if std::str::from_utf8(case.body).is_ok_and(|text| text.contains('\u{fffd}')) => {
+            "The body holds the sign for a character that could not be read (U+FFFD): its bytes \
+             were decoded as text of another encoding, and are lost."
+                .to_owned()
+        }
+        _ => {
+            let looks = documents::looks(case.body)?;
+            format!(
+                "The body looks as if it was parsed and serialised again after it was signed: \
+                 {looks}."
+            )
+        }
+    };
+    let fix = "Verify and capture the raw bytes of the request, before any JSON parser has touched \
+               them: a framework's request object or a database column of JSON gives them in \
+               another form.";
+    Some(Mistake::new("body_rewritten", sentence, fix))
 }
 
 /// The body is shorter than announced, or ends in the middle of its JSON, perhaps at a size that a
@@ -245,7 +328,8 @@ pub(super) fn cut(case: &Trials<'_>) -> Option<Mistake> {
             .iter()
             .any(|size| size % 1024 == 0 || size % 10_000 == 0);
     let sentence = match case.head.framing() {
-        Framing::Length(announced) if announced > length as u64 => {
+        // A whole document was rather written again than cut.
+        Framing::Length(announced) if announced > length as u64 && !(is_json && read.is_ok()) => {
             format!(
                 "The body has {length} bytes, and `Content-Length` announces {announced}: it was \
                  cut off."
@@ -267,6 +351,25 @@ pub(super) fn cut(case: &Trials<'_>) -> Option<Mistake> {
     let fix = "Raise the limit that cut it, of a proxy, a log or the capture, and capture a whole \
                delivery.";
     Some(Mistake::new("body_cut", sentence, fix))
+}
+
+/// The body is base64 around JSON, and not even the decoded bytes match.
+pub(super) fn looks_encoded(case: &Trials<'_>) -> Option<Mistake> {
+    if !case.scheme.covers_body() {
+        return None;
+    }
+    let text = case.body.trim_ascii();
+    let decoded = any_base64(text).filter(|_| text.len() >= 12)?;
+    let is_json = matches!(decoded.trim_ascii_start(), [b'{' | b'[', ..])
+        && std::str::from_utf8(&decoded).is_ok();
+    is_json.then(|| {
+        Mistake::new(
+            "body_looks_base64",
+            "The body is base64 around JSON: the bytes of the request are what it decodes to.",
+            "Decode the body first; serverless platforms hand bodies over in base64 \
+             (`isBase64Encoded`).",
+        )
+    })
 }
 
 /// The headers say gzip, and the body does not begin as gzip does.

@@ -171,15 +171,66 @@ pub(super) fn family(case: &Trials<'_>) -> Option<Finding> {
             let Some(rest) = old.as_str().strip_prefix(own) else { continue };
             scheme = renamed(&scheme, old, &FieldName::new(&format!("{other}{rest}"))?)?;
         }
+        let headers = scheme.signature_headers().to_vec();
         found(case.with_scheme(scheme), || {
+            let preset = case.around.presets.iter().find(|preset| {
+                preset.signature_headers() == headers && preset.provider != case.scheme.provider
+            });
+            let named = case.around.presets.iter().find(|preset| preset.provider == other);
+            let preset = named.or(preset);
+            let fix = match preset {
+                Some(preset) => format!(
+                    "Set `provider = \"{}\"` on the route: that provider names its headers \
+                     `{other}-…`.",
+                    preset.provider
+                ),
+                None => "Name those headers in the scheme, or see whether a proxy on the way \
+                         renames them."
+                    .to_owned(),
+            };
             Mistake::new(
                 "other_header_family",
                 format!(
-                    "This scheme looks for headers named `{own}-…`, and they are named \
-                     `{other}-…`."
+                    "The signature is right, but this scheme looks for headers named `{own}-…`, \
+                     and they are named `{other}-…`."
                 ),
-                "Name those headers in the scheme, or see whether a proxy on the way renames them.",
+                fix,
             )
+        })
+    })
+}
+
+/// The values of two headers of the scheme were swapped.
+pub(super) fn swapped(case: &Trials<'_>) -> Option<Finding> {
+    let mut names = needed(case.scheme);
+    names.dedup();
+    let one = |name: &FieldName| match case.head.find(name) {
+        Found::One(value) => Some(value),
+        _ => None,
+    };
+    names.iter().enumerate().find_map(|(place, first)| {
+        names.iter().skip(place + 1).find_map(|second| {
+            let (a, b) = (one(first)?, one(second)?);
+            let lines = case.head.lines().map(|(name, value)| {
+                if first.is(name) {
+                    (name, b)
+                } else if second.is(name) {
+                    (name, a)
+                } else {
+                    (name, value)
+                }
+            });
+            found(case.with_lines(lines), || {
+                Mistake::new(
+                    "headers_swapped",
+                    format!(
+                        "The headers `{}` and `{}` have each other's value.",
+                        first.as_str(),
+                        second.as_str()
+                    ),
+                    "Swap the two values in the sender, the test script or the capture.",
+                )
+            })
         })
     })
 }
@@ -306,6 +357,40 @@ pub(super) fn required(case: &Trials<'_>) -> Option<Finding> {
              another way.",
         )
     })
+}
+
+/// The header of the signature or of the timestamp is missing or empty.
+pub(super) fn no_signature(case: &Trials<'_>) -> Option<Mistake> {
+    let is_there =
+        |name: &FieldName| !matches!(case.head.find(name), Found::Nothing | Found::One(b""));
+    let fix = "See whether a proxy, a tunnel or the capture drops it, whether the sender has a \
+               secret set (many sign only then), and whether the delivery is of this provider.";
+    let signature = case.scheme.signature_headers();
+    if let Some(name) = signature
+        .first()
+        .filter(|_| !signature.iter().any(is_there))
+    {
+        return Some(Mistake::new(
+            "signature_missing",
+            format!(
+                "There is no header `{}` with a signature in it.",
+                name.as_str()
+            ),
+            fix,
+        ));
+    }
+    let Some(TimestampAt::Headers(names)) = case.scheme.timestamp().map(|place| &place.at) else {
+        return None;
+    };
+    let name = names.first().filter(|_| !names.iter().any(is_there))?;
+    Some(Mistake::new(
+        "timestamp_missing",
+        format!(
+            "There is no header `{}` with the timestamp in it.",
+            name.as_str()
+        ),
+        fix,
+    ))
 }
 
 /// A signed header is missing.

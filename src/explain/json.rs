@@ -8,6 +8,8 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use super::tree::{Node, ORDERS};
+
 /// The signs and the white space between tokens.
 #[derive(Clone, Copy)]
 struct Style {
@@ -33,6 +35,9 @@ const fn style(
         words,
     }
 }
+
+/// The usual indentation.
+const PRETTY: Style = style(",", ": ", Some("  "), "", "indented by two spaces");
 
 /// The styles of `JSON.stringify`, Python's default and Go's encoder, and the usual indentations.
 const STYLES: &[Style] = &[
@@ -61,6 +66,36 @@ const STYLES: &[Style] = &[
         "\n",
         "indented by two spaces, with a newline at the end",
     ),
+    style(
+        ",",
+        ": ",
+        Some("    "),
+        "\n",
+        "indented by four spaces, with a newline at the end",
+    ),
+    style(
+        ",",
+        ":",
+        Some("  "),
+        "",
+        "indented by two spaces, without a space after colons",
+    ),
+    style(
+        ",",
+        " : ",
+        Some("  "),
+        "",
+        "indented by two spaces, with spaces around colons",
+    ),
+    style(
+        ", ",
+        ": ",
+        None,
+        "\n",
+        "with a space after each comma and colon, and a newline",
+    ),
+    style(",", ": ", None, "", "with a space after each colon"),
+    style(", ", ":", None, "", "with a space after each comma"),
 ];
 
 /// The spelling of strings and numbers.
@@ -78,6 +113,14 @@ enum Text {
     AsciiSlashes,
     /// `<`, `>` and `&` escaped (Go).
     Html,
+    /// Slashes escaped (PHP with `JSON_UNESCAPED_UNICODE`).
+    Slashes,
+    /// The same as [`Self::Ascii`], with capital digits (Jackson, Java).
+    AsciiCapitals,
+    /// Signs of HTML and all characters beyond ASCII escaped, with capital digits (.NET).
+    DotNet,
+    /// Signs of HTML and all characters beyond ASCII escaped (Ruby, Gson).
+    HtmlAscii,
 }
 
 impl Text {
@@ -90,6 +133,12 @@ impl Text {
             Self::Ascii => Some("with all characters beyond ASCII escaped as \\u…"),
             Self::AsciiSlashes => Some("with slashes and all characters beyond ASCII escaped"),
             Self::Html => Some("with <, > and & escaped"),
+            Self::Slashes => Some("with slashes escaped"),
+            Self::AsciiCapitals => {
+                Some("with all characters beyond ASCII escaped as \\u… in capital digits")
+            }
+            Self::DotNet => Some("with escapes as .NET writes them"),
+            Self::HtmlAscii => Some("with signs of HTML and all characters beyond ASCII escaped"),
         }
     }
 }
@@ -101,27 +150,26 @@ const TEXTS: &[Text] = &[
     Text::Ascii,
     Text::AsciiSlashes,
     Text::Html,
+    Text::Slashes,
+    Text::AsciiCapitals,
+    Text::DotNet,
+    Text::HtmlAscii,
 ];
 
 /// Every form of a JSON document that differs from the document itself, each once, likely forms
 /// first, with the words that describe it. A body that is not JSON has no forms.
 pub(super) fn forms(body: &[u8]) -> impl Iterator<Item = (String, String)> {
     let original = std::str::from_utf8(body).unwrap_or_default().to_owned();
-    let value: Option<serde_json::Value> = serde_json::from_str(&original).ok();
     let mut documents = Vec::new();
-    if let Some(value) = value {
-        let sorted = value.to_string();
-        documents.push((
-            None,
-            tokens(&original)
-                .into_iter()
-                .map(str::to_owned)
-                .collect::<Vec<_>>(),
-        ));
-        documents.push((
-            Some("with sorted keys"),
-            tokens(&sorted).into_iter().map(str::to_owned).collect(),
-        ));
+    if is_json(&original) {
+        let tokens = tokens(&original);
+        if let Some(tree) = Node::read(&tokens) {
+            documents.push((None, owned(&tokens)));
+            documents.extend(ORDERS.iter().map(|(words, order)| {
+                let ordered = tree.ordered(*order).compact();
+                (Some(*words), owned(&self::tokens(&ordered)))
+            }));
+        }
     }
     // Hashes of the forms rather than the forms: a large body has many.
     let mut seen = HashSet::from([fingerprint(&original)]);
@@ -149,92 +197,27 @@ pub(super) fn forms(body: &[u8]) -> impl Iterator<Item = (String, String)> {
         .filter(move |(form, _)| seen.insert(fingerprint(form)))
 }
 
+/// The document indented by two spaces.
+pub(super) fn pretty(compact: &str) -> String {
+    write(&owned(&tokens(compact)), PRETTY)
+}
+
 fn fingerprint(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()
 }
 
-/// An object with its outermost members in every order, without white space and as Python spaces
-/// it.
-///
-/// A body that has too many members or is too long has no orders, and neither has a body that is
-/// not an object.
-pub(super) fn orders(body: &[u8]) -> impl Iterator<Item = String> {
-    const MAX_MEMBERS: usize = 6;
-    const MAX_BYTES: usize = 32 * 1024;
-    let text = std::str::from_utf8(body)
-        .ok()
-        .filter(|text| text.len() <= MAX_BYTES);
-    let is_object = |text: &&str| {
-        serde_json::from_str::<serde_json::Value>(text).is_ok_and(|value| value.is_object())
-    };
-    let members = text
-        .filter(is_object)
-        .map(members)
-        .filter(|members| members.len() <= MAX_MEMBERS);
-    let members = members
-        .filter(|members| members.len() > 1)
-        .unwrap_or_default();
-    // Places of the members, so that no order holds a copy of them.
-    let mut orders: Vec<Vec<usize>> = if members.is_empty() {
-        Vec::new()
-    } else {
-        vec![Vec::new()]
-    };
-    for member in 0..members.len() {
-        let longer = |order: Vec<usize>| {
-            (0..=order.len()).map(move |place| {
-                let mut next = order.clone();
-                next.insert(place, member);
-                next
-            })
-        };
-        orders = orders.into_iter().flat_map(longer).collect();
-    }
-    STYLES.iter().take(2).flat_map(move |style| {
-        let texts: Vec<String> = members.iter().map(|member| write(member, *style)).collect();
-        let document = move |order: &Vec<usize>| {
-            let inner: Vec<&str> = order
-                .iter()
-                .filter_map(|place| texts.get(*place))
-                .map(String::as_str)
-                .collect();
-            format!("{{{}}}", inner.join(style.comma))
-        };
-        orders
-            .clone()
-            .into_iter()
-            .map(move |order| document(&order))
-    })
+pub(super) fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(text).is_ok()
 }
 
-/// The members of an object, each as its tokens without the comma after it.
-fn members(text: &str) -> Vec<Vec<String>> {
-    let mut members = vec![Vec::new()];
-    let mut depth = 0_usize;
-    for token in tokens(text) {
-        let is_outermost = depth == 1;
-        match token {
-            "{" | "[" => depth += 1,
-            "}" | "]" => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if is_outermost && token == "," {
-            members.push(Vec::new());
-        } else if depth > 0
-            && (is_outermost || depth > 1 || token != "{")
-            && let Some(member) = members.last_mut()
-        {
-            member.push(token.to_owned());
-        }
-    }
-    members.retain(|member| !member.is_empty());
-    members
+fn owned(tokens: &[&str]) -> Vec<String> {
+    tokens.iter().map(|token| (*token).to_owned()).collect()
 }
 
 /// The tokens of a text that is known to be JSON.
-fn tokens(text: &str) -> Vec<&str> {
+pub(super) fn tokens(text: &str) -> Vec<&str> {
     let mut tokens = Vec::new();
     let mut rest = text.trim_start();
     while let Some(first) = rest.bytes().next() {
@@ -287,11 +270,36 @@ fn rewrite(token: &str, text: Text) -> String {
         Text::AsIs | Text::Plain | Text::PlainNumbers => plain,
         Text::Ascii => ascii(&plain),
         Text::AsciiSlashes => ascii(&plain).replace('/', "\\/"),
-        Text::Html => plain
-            .replace('<', "\\u003c")
-            .replace('>', "\\u003e")
-            .replace('&', "\\u0026"),
+        Text::Html => html(&plain),
+        Text::Slashes => plain.replace('/', "\\/"),
+        Text::AsciiCapitals => capitals(&ascii(&plain)),
+        Text::DotNet => {
+            let inner = plain
+                .get(1..plain.len().saturating_sub(1))
+                .unwrap_or_default();
+            let inner = html(&inner.replace("\\\"", "\\u0022"))
+                .replace('\'', "\\u0027")
+                .replace('+', "\\u002B");
+            format!("\"{}\"", capitals(&ascii(&inner)))
+        }
+        Text::HtmlAscii => ascii(&html(&plain).replace('\'', "\\u0027")),
     }
+}
+
+fn html(text: &str) -> String {
+    text.replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
+}
+
+/// The text with the digits of its `\u` escapes as capitals.
+fn capitals(text: &str) -> String {
+    let mut pieces = text.split("\\u");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |out, piece| {
+        let (digits, rest) = piece.split_at_checked(4).unwrap_or((piece, ""));
+        out + "\\u" + &digits.to_ascii_uppercase() + rest
+    })
 }
 
 fn ascii(text: &str) -> String {
@@ -396,22 +404,6 @@ mod tests {
             .filter(|(_, form)| !all.iter().any(|one| one == form))
             .collect();
         assert!(missing.is_empty(), "{missing:#?} not in {all:#?}");
-    }
-
-    #[test]
-    fn members_come_in_every_order() {
-        let all: Vec<String> =
-            orders(b"{ \"a\" : [1, {\"x\": 2}],\n\"b\":{},\"c\":\"},{\" }").collect();
-        assert_eq!(all.len(), 12, "{all:#?}");
-        for form in [
-            "{\"c\":\"},{\",\"a\":[1,{\"x\":2}],\"b\":{}}",
-            "{\"b\": {}, \"a\": [1, {\"x\": 2}], \"c\": \"},{\"}",
-        ] {
-            assert!(all.iter().any(|one| one == form), "{form} not in {all:#?}");
-        }
-        for none in [&b"[1,2]"[..], b"{}", b"{\"a\":1}", b"{\"a\":1", b"\xff"] {
-            assert_eq!(orders(none).count(), 0, "{none:?}");
-        }
     }
 
     #[test]

@@ -71,6 +71,41 @@ fn expected(items: &Items) -> String {
         .join("`, `")
 }
 
+/// White space was put behind the separators of the list or around the signs of its labels.
+pub(super) fn spaces(case: &Trials<'_>) -> Option<Finding> {
+    let items = case.scheme.items();
+    if items.separator.is_none() && items.assign.is_none() {
+        return None;
+    }
+    case.signature_values().find_map(|(name, value)| {
+        let text = std::str::from_utf8(value).ok()?;
+        let without: String = text.split_whitespace().collect();
+        let tidy = [", ", "; ", " ,", " ;", " = ", "= ", " =", "\t"]
+            .iter()
+            .fold(text.to_owned(), |text, sign| {
+                text.replace(sign, sign.trim())
+            });
+        let single = tidy.split_whitespace().collect::<Vec<_>>().join(" ");
+        [without, tidy, single]
+            .into_iter()
+            .filter(|new| new != text)
+            .find_map(|new| {
+                found(case.with_header(name, new.as_bytes()), || {
+                    let name = name.as_str();
+                    Mistake::new(
+                        "list_spaces",
+                        format!(
+                            "The list in the header `{name}` is right, but has a space after a \
+                             comma or around another sign that the sender does not write."
+                        ),
+                        "See which proxy, script or log tidies the header's value, and have it \
+                         passed on unchanged.",
+                    )
+                })
+            })
+    })
+}
+
 /// The signatures are right, but the list has other separators than the scheme.
 pub(super) fn separator(case: &Trials<'_>) -> Option<Finding> {
     let items = case.scheme.items();

@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::scheme::Scheme;
+
 /// A common mistake, as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
@@ -28,6 +30,26 @@ impl Mistake {
             sentence: sentence.into(),
             fix: fix.into(),
         }
+    }
+
+    /// The mistake with a fix for whoever has a route with this scheme. The scheme of a preset
+    /// cannot be changed on a route, so a fix that names a key of the scheme is for a sender of
+    /// one's own, and comes second.
+    pub(super) fn for_user_of(mut self, scheme: &Scheme) -> Self {
+        let names_a_key = ["the scheme", "[route.scheme]", "`algorithm =", "`signed`"]
+            .iter()
+            .any(|words| self.fix.contains(words));
+        if scheme.preset && names_a_key {
+            self.fix = format!(
+                "`{}` itself does not send this, and a route with that provider cannot change how \
+                 signatures are read (it takes `secrets`, `public_url` and `tolerance`): correct \
+                 what was configured, or the proxy, script or capture that changed it. Only for a \
+                 sender of your own, with its scheme in `[route.scheme]`: {}",
+                scheme.provider, self.fix
+            )
+            .into();
+        }
+        self
     }
 }
 

@@ -22,20 +22,31 @@ mod body;
 mod case;
 mod clock;
 mod content;
+mod documents;
+mod envelopes;
 mod form;
 mod headers;
 mod json;
 mod jwt;
 mod lists;
+mod literal;
 mod mistake;
+mod mixups;
+mod older;
+mod printed;
 mod providers;
+mod proxy;
 mod secrets;
 mod shape;
 mod signature;
+mod spelling;
+mod times;
 mod timestamp;
 mod tokens;
+mod tree;
 mod trials;
 mod url;
+mod wrapped;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -95,18 +106,25 @@ const FINDERS: &[Finder] = &[
     secrets::byte_order_mark,
     secrets::name,
     secrets::escaped_newlines,
+    mixups::encoded_once_more,
     secrets::not_decoded,
     secrets::wrongly_decoded,
     secrets::prefix,
     secrets::lacks_newline,
     secrets::percent_encoded,
+    mixups::undone,
     tokens::user,
+    older::beside,
+    spelling::algorithm_of_prefix,
+    lists::spaces,
     signature::upper_case,
     signature::quotes,
+    spelling::undone,
     signature::prefix,
     signature::encoding,
     headers::elsewhere,
     headers::family,
+    headers::swapped,
     headers::joined,
     headers::several,
     headers::required,
@@ -116,14 +134,17 @@ const FINDERS: &[Finder] = &[
     lists::listed,
     jwt::written_elsewhere,
     jwt::algorithm,
+    proxy::method,
     url::one_thing,
     url::several_things,
+    proxy::query,
     body::still_packed,
     body::too_long,
     content::order_and_separator,
     timestamp::unit_signed,
     timestamp::other_unit,
     timestamp::as_text,
+    times::rewritten_form,
     timestamp::rewritten,
     body::line_ends,
     body::empty,
@@ -133,11 +154,15 @@ const FINDERS: &[Finder] = &[
     body::charset,
     form::encoding,
     form::member,
+    printed::read_back,
+    envelopes::inside,
+    wrapped::undone,
     content::algorithm,
     content::plain_hash,
     content::part_added,
     body::reserialised,
     body::escaped,
+    body::other_values,
     body::reordered,
     jwt::other_claims,
     secrets::of_other_route,
@@ -149,18 +174,47 @@ type Suspicion = fn(&Trials<'_>) -> Option<Mistake>;
 
 /// All suspicions, the most telling first.
 const SUSPICIONS: &[Suspicion] = &[
+    older::only,
     providers::looks_alike,
     lists::other_labels,
     headers::missing,
+    body::nothing,
+    printed::looks_printed,
+    envelopes::looks_wrapped,
+    body::looks_encoded,
     shape::of_secret,
+    spelling::shape,
+    times::malformed,
     jwt::unknown,
     body::cut,
     body::unpacked,
     shape::of_mode,
+    headers::no_signature,
+    body::rewritten,
+    proxy::unknown_url,
+    proxy::unknown_target,
 ];
 
 /// Explains a case. The other routes and providers `around` it are tried last.
 pub fn explain(case: &Case<'_>, around: &Around<'_>) -> Explanation {
+    let mut explanation = search(case, around);
+    let (mistake, besides) = match &mut explanation {
+        Explanation::Valid(_) => (None, None),
+        Explanation::Mistaken {
+            finding, besides, ..
+        } => (Some(&mut finding.mistake), besides.as_mut()),
+        Explanation::Suspected {
+            mistake, besides, ..
+        } => (Some(mistake), besides.as_mut()),
+        Explanation::Unexplained { besides, .. } => (None, besides.as_mut()),
+    };
+    for mistake in mistake.into_iter().chain(besides) {
+        *mistake = mistake.clone().for_user_of(case.scheme);
+    }
+    explanation
+}
+
+fn search(case: &Case<'_>, around: &Around<'_>) -> Explanation {
     let error = match case.judge() {
         Ok(proof) => return Explanation::Valid(proof),
         Err(error) => error,

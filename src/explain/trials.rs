@@ -81,6 +81,11 @@ impl<'c> Trials<'c> {
         Some(())
     }
 
+    /// Whether the share has room for a trial with a body of this length.
+    pub(super) fn affords(&self, bytes: usize) -> bool {
+        self.share.get() > TRIAL + bytes as u64
+    }
+
     /// The case as it is.
     pub(super) fn as_is(&self) -> Changed<'_> {
         Changed {

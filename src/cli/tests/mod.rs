@@ -1,6 +1,7 @@
 //! Tests of the command line, and samples that several commands are tested with.
 
 pub(crate) mod samples;
+mod shapes;
 
 use clap::CommandFactory as _;
 

@@ -223,7 +223,7 @@ fn mistakes_with_tokens_are_named() {
         (
             "Basic encoded already",
             with_secret(token(&basic), &Encoding::Base64.encode(b"hook:pass")),
-            "secret_not_decoded: base64",
+            "secret_base64_once_more",
         ),
         (
             "a token for a signature",

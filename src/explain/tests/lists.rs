@@ -15,11 +15,7 @@ fn mistakes_in_lists_are_named() {
     let in_list = |sample: Sample| sample.with("X-Signature", |s| format!("t={AT},v1={s}"));
     compare(vec![
         ("only v0", change("v1=", "v0="), "other_label: `v0` … `v1`"),
-        (
-            "a space behind the comma",
-            change(",", ", "),
-            "list_separator: `, `",
-        ),
+        ("a space behind the comma", change(",", ", "), "list_spaces"),
         ("semicolons", change(",", ";"), "list_separator: `;`"),
         (
             "capitals",

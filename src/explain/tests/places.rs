@@ -311,11 +311,10 @@ fn mistakes_with_the_url_are_named() {
         ),
     ]);
     let no_host = to("https://elsewhere.example/in/x?b=1").and("Host", "b.example");
-    assert!(matches!(
-        no_host.explained(),
-        Explanation::Unexplained { .. }
-    ));
+    expect(no_host.suspicion().as_ref(), "url_unknown: `public_url`");
     assert_eq!(Sample::good().target, TARGET);
+    let other_path = path_signed("/in/quite/another", "/in/x").suspicion();
+    expect(other_path.as_ref(), "target_unknown: `/in/x`");
 }
 
 #[test]

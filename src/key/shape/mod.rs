@@ -296,6 +296,21 @@ fn foreign(text: &[u8]) -> Option<Shape> {
     if is_sid("AC") {
         return Some(Shape::Id("AC"));
     }
+    // Mailgun's API key; its signing key has no beginning.
+    if is_sid("key-") {
+        return Some(Shape::ApiKey("key-"));
+    }
+    // Slack's ids of applications, workspaces, users and channels.
+    let is_of_slack = |prefix: &&str| {
+        let is_digit = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit();
+        begins(prefix) && (9..=12).contains(&text.len()) && text.iter().all(is_digit)
+    };
+    if let Some(prefix) = ["A0", "T0", "U0", "C0", "E0", "W0", "B0"]
+        .into_iter()
+        .find(is_of_slack)
+    {
+        return Some(Shape::Id(prefix));
+    }
     let is_id = |prefix: &&str| {
         let rest = text.strip_prefix(prefix.as_bytes()).unwrap_or_default();
         rest.iter().all(u8::is_ascii_alphanumeric) && rest.iter().any(u8::is_ascii_digit)
