@@ -3,12 +3,13 @@
 use std::io::Write;
 
 use clap::Args;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use super::output::note;
 use super::{ConfigFile, Exit};
 use crate::config;
 use crate::gateway;
-use crate::gateway::{Addresses, Stopper, Surroundings};
+use crate::gateway::{Addresses, EarlySignals, Stopper, Surroundings};
 use crate::telemetry::access_log::standard_output;
 use crate::telemetry::operational;
 
@@ -28,6 +29,15 @@ impl Run {
     /// Runs until stopped. A configuration with problems is a usage error, an address that is in
     /// use a failure.
     pub(super) fn run(&self) -> Exit {
+        // First of all, because a signal whose default is to end the process may come at any time.
+        let early = EarlySignals::keep().unwrap_or_else(|error| {
+            note(&format!("verigate: cannot listen for signals: {error}"));
+            EarlySignals::default()
+        });
+        // A core dump would hold the secrets.
+        if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+            note(&format!("verigate: cannot forbid core dumps: {error}"));
+        }
         // The guard writes the last messages when it is dropped, so it must be dropped last of all.
         let _messages = operational::init()
             .map_err(|error| note(&format!("verigate: no operational messages: {error}")));
@@ -51,6 +61,7 @@ impl Run {
             access_log,
             on_ready: Box::new(announce),
             stopper: Stopper::default(),
+            early,
         };
         match gateway::run(config, surroundings) {
             Ok(()) => Exit::Success,

@@ -42,6 +42,7 @@ use crate::config::Config;
 use crate::replay::Window;
 use crate::telemetry::Telemetry;
 use crate::verify::claim::FingerprintKey;
+pub use operating::early::EarlySignals;
 pub use operating::listen::BindError;
 pub use operating::stop::Stopper;
 use operating::{admin, listen, stop};
@@ -83,6 +84,8 @@ pub struct Surroundings {
     pub on_ready: Box<dyn FnOnce(&Addresses) + Send>,
     /// A handle that stops the gateway from within the process, as SIGTERM does from outside.
     pub stopper: Stopper,
+    /// The signals that came before the start.
+    pub early: EarlySignals,
 }
 
 /// Runs the gateway until a signal or the stopper ends it. Requests in flight may finish until
@@ -104,6 +107,7 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
     };
     let threads = config.server.threads;
     let file = config.path.clone();
+    log::info!("{}", introduction(&config));
     operating::Notes::of(&config).show();
     let (telemetry, log_writer) =
         Telemetry::start(surroundings.access_log, env!("CARGO_PKG_VERSION"))
@@ -139,7 +143,7 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
         Arc::clone(&running),
         stop,
         file,
-        surroundings.stopper,
+        (surroundings.stopper, surroundings.early),
         move || {
             (surroundings.on_ready)(&addresses);
         },
@@ -149,6 +153,28 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
     });
     log_writer.finish(Duration::from_secs(1));
     Ok(())
+}
+
+/// The routes that the first message names at most.
+const INTRODUCED: usize = 10;
+
+/// The first message: version, file and routes.
+fn introduction(config: &Config) -> String {
+    let count = config.routes.len();
+    let noun = if count == 1 { "route" } else { "routes" };
+    let shown = config.routes.iter().take(INTRODUCED);
+    let mut routes: Vec<String> = shown
+        .map(|route| format!("{} ({} → {})", route.name, route.pattern, route.upstream))
+        .collect();
+    if count > INTRODUCED {
+        routes.push(format!("{} more", count - INTRODUCED));
+    }
+    format!(
+        "verigate {} runs {} with {count} {noun}: {}",
+        env!("CARGO_PKG_VERSION"),
+        config.path.display(),
+        routes.join(", ")
+    )
 }
 
 fn build(config: Config, telemetry: Telemetry) -> Result<Running, StartError> {

@@ -1,16 +1,17 @@
-//! The access log and what never reaches an output (contract: Access log; LG-01, LG-03, LG-07, LG-10, CF-12).
+//! The access log and what never reaches an output (contract: Access log; LG-01, LG-03, LG-07, LG-10, LG-11, CF-12).
 
 #![expect(clippy::expect_used, reason = "test code: a panic is how a test fails")]
 
 use serde_json::Value;
 
+use crate::support::answer::Answer;
 use crate::support::behaviour::{Behaviour, Reply};
 use crate::support::cases::Cases;
 use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event, event_with, fresh_event_id, sign_body};
 use crate::support::gateway::Gateway;
 use crate::support::upstream::{ClosedPort, Upstream};
-use crate::support::{SECRET, SOON, now};
+use crate::support::{SECRET, SOON, eventually, now};
 
 /// Every field of a line (contract: Access log), in its order.
 const FIELDS: [&str; 23] = [
@@ -689,4 +690,74 @@ fn lg_10_a_timestamp_in_the_body_is_off_as_well() {
             .is_some_and(|by| (3990..=4000).contains(&by)),
         "{line}"
     );
+}
+
+#[test]
+fn the_start_says_version_file_and_routes() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(&Config::for_upstream(&upstream));
+    let file = gateway.config_file();
+    for words in [
+        concat!("verigate ", env!("CARGO_PKG_VERSION"), " runs "),
+        &file.display().to_string(),
+        "itellico (/webhooks/itellico",
+        &upstream.url(),
+    ] {
+        assert!(gateway.says(words), "{words} in {}", gateway.stderr());
+    }
+}
+
+/// `RUST_LOG=debug` follows a request by its id, and shows nothing that a log must not show.
+#[test]
+fn lg_11_debug_messages_follow_a_request_and_hold_nothing_secret() {
+    let upstream = Upstream::start();
+    let config = Config::for_upstream(&upstream).env("RUST_LOG", "debug");
+    let gateway = Gateway::start(&config);
+    let id = fresh_event_id();
+    let delivery = Delivery::of(format!(r#"{{"event_id":"{id}","data":"payl0ad"}}"#))
+        .target("/webhooks/itellico?token=s3cr3t")
+        .with("Authorization", "Bearer a-t0ken")
+        .with("Cookie", "session=c00kie");
+    let good = gateway.ask(delivery.clone());
+    good.expect_status(200);
+    let replay = gateway.ask(delivery.clone());
+    let expect_step = |answer: &Answer, step: &str| {
+        let request = format!(
+            "request {}: ",
+            answer.header("X-Request-Id").unwrap_or_default()
+        );
+        let is_said = eventually(SOON, || {
+            let lines = gateway.stderr();
+            lines
+                .lines()
+                .any(|line| line.contains(&request) && line.contains(step))
+        });
+        assert!(is_said, "{request}{step} in {}", gateway.stderr());
+    };
+    let upstream_address = format!("upstream: {} answered 200", upstream.addr());
+    for step in [
+        r#""POST" "/webhooks/itellico" from"#,
+        "route itellico, provider itellico",
+        "bytes of body",
+        "proved by the secret env:ITELLICO_WEBHOOK_SECRET",
+        &id,
+        "the event is claimed",
+        &format!("forwarding to {}", upstream.url()),
+        &upstream_address,
+        "forwarded, status Some(200), verdict valid",
+    ] {
+        expect_step(&good, step);
+    }
+    expect_step(
+        &replay,
+        "verdict replayed_event: this delivery was already processed",
+    );
+    let signature = delivery.value("X-Webhook-Signature-256");
+    for hidden in ["payl0ad", "s3cr3t", "a-t0ken", "c00kie", SECRET, &signature] {
+        assert!(
+            !gateway.stderr().contains(hidden),
+            "{hidden} in {}",
+            gateway.stderr()
+        );
+    }
 }

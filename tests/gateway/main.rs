@@ -26,4 +26,5 @@ mod replay;
 mod secrets;
 mod shadow;
 mod shutdown;
+mod signals;
 mod spellings;

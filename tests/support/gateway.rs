@@ -52,6 +52,16 @@ impl Gateway {
     /// As [`Self::start`], in a folder that the test has put files into.
     #[track_caller]
     pub(crate) fn start_in(folder: tempfile::TempDir, config: &Config) -> Self {
+        Self::start_after(folder, config, |_| ())
+    }
+
+    /// As [`Self::start_in`]; `begun` is called with the process id as soon as there is one.
+    #[track_caller]
+    pub(crate) fn start_after(
+        folder: tempfile::TempDir,
+        config: &Config,
+        begun: impl FnOnce(u32),
+    ) -> Self {
         let file = folder.path().join("verigate.toml");
         fs::write(&file, config.toml()).expect("a configuration file");
         let mut command = binary();
@@ -68,6 +78,7 @@ impl Gateway {
             .expect("the binary starts");
         let stdout = collect(child.stdout.take().expect("a pipe"));
         let stderr = collect(child.stderr.take().expect("a pipe"));
+        begun(child.id());
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut gateway = Self {
             child,

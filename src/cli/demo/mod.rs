@@ -18,7 +18,7 @@ use super::output::{note, print, quoted, table};
 use crate::clock::Clock;
 use crate::config;
 use crate::gateway;
-use crate::gateway::{Addresses, Stopper, Surroundings};
+use crate::gateway::{Addresses, EarlySignals, Stopper, Surroundings};
 use crate::telemetry::access_log::standard_output;
 use crate::telemetry::operational;
 use receiver::Receiver;
@@ -80,6 +80,7 @@ impl Demo {
             access_log: Box::new(access_log),
             on_ready: Box::new(move |addresses| drop(ready.send(addresses.clone()))),
             stopper: stopper.clone(),
+            early: EarlySignals::default(),
         };
         let gateway = std::thread::spawn(move || gateway::run(config, surroundings));
         let Ok(addresses) = is_ready.recv() else {

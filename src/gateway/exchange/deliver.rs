@@ -4,6 +4,7 @@
 //! It does not know how the request was delivered. So another way, such as a durable queue that
 //! stores the request and says so in its answer, is a file beside this file and changes no step.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +47,21 @@ pub(super) async fn deliver(
         upstream: Arc::clone(&route.upstream.label),
         time: at.mono.saturating_sub(asked.mono),
         response,
+    }
+}
+
+impl fmt::Display for Delivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.response {
+            Ok(response) => write!(
+                f,
+                "{} answered {} after {:?}",
+                response.address,
+                response.head.status(),
+                self.time
+            ),
+            Err(error) => write!(f, "{error}, after {:?}", self.time),
+        }
     }
 }
 

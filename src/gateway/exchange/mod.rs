@@ -16,6 +16,7 @@ mod deliver;
 mod ended;
 mod handshaking;
 mod headers;
+mod noting;
 mod proving;
 mod relay;
 mod unwind;
@@ -23,7 +24,7 @@ mod unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{Now, UnixMillis};
+use crate::clock::Now;
 use crate::gateway::client::answer;
 use crate::gateway::client::answer::Answer;
 use crate::gateway::client::body;
@@ -77,6 +78,7 @@ pub(crate) async fn serve<C: Client>(
         shadowed: None,
         record,
     };
+    exchange.debug_begin();
     let ended = unwind::caught(exchange.steps(client, now))
         .await
         .unwrap_or_else(|_| Err(Ended::Panicked));
@@ -125,6 +127,7 @@ impl<'x> Exchange<'x> {
             client.proceed().await?;
         }
         let mut body = self.take_body(client, route, &mut kind).await?;
+        self.debug(format_args!("{} bytes of body", body.bytes.len()));
         let admission = self.admit(route, kind, &mut body).await?;
         // Step 8: the request is made in the form in which it is sent.
         let request_id = &self.record.request_id.0;
@@ -137,8 +140,10 @@ impl<'x> Exchange<'x> {
             &body.bytes,
         );
         // Step 9: the claim is settled as soon as its true outcome is known.
+        self.debug(format_args!("forwarding to {}", route.upstream.label));
         let delivered = deliver::deliver(self.running, route, request).await;
         delivered.note(&mut self.record);
+        self.debug(format_args!("upstream: {delivered}"));
         claiming::settle(admission.claim(), delivered.settlement(), delivered.at).await;
         drop(body);
         // Step 10: the answer is relayed.
@@ -159,6 +164,10 @@ impl<'x> Exchange<'x> {
         self.route = Some(route);
         self.record.route = Some(Arc::clone(&route.name));
         self.record.provider = Some(Arc::clone(&route.provider));
+        self.debug(format_args!(
+            "route {}, provider {}",
+            route.name, route.provider
+        ));
         Ok(route)
     }
 
@@ -183,7 +192,11 @@ impl<'x> Exchange<'x> {
             Err(refusal) if handshaking::may_be_in_body(route, self.head, refusal) => {
                 Ok(RequestKind::Unsigned(refusal))
             }
-            judged => Ok(RequestKind::Delivery(self.enforce(route, judged)?)),
+            judged => {
+                let verification = self.enforce(route, judged)?;
+                self.debug(format_args!("the head may be a delivery's"));
+                Ok(RequestKind::Delivery(verification))
+            }
         }
     }
 
@@ -304,6 +317,7 @@ impl<'x> Exchange<'x> {
         let proof = probe.map_or_else(|| self.enforce(route, judged), Err)?;
         self.record.verify += self.since(now);
         if let Some(proof) = &proof {
+            self.debug(format_args!("proved by the secret {}", proof.secret));
             self.record.proved = true;
             self.record.secret = Some(Arc::clone(&proof.secret));
             self.record.delivery_timestamp = proof.timestamp;
@@ -329,6 +343,7 @@ impl<'x> Exchange<'x> {
         self.record.is_event = event.is_some();
         self.record.verify += self.since(now);
         if let Some(event) = &event {
+            self.debug_event(event);
             self.record.event_id.clone_from(&event.id);
             self.record.event_type.clone_from(&event.event_type);
             self.record.account.clone_from(&event.account);
@@ -348,7 +363,11 @@ impl<'x> Exchange<'x> {
                     request_id,
                 )
                 .await;
-                self.enforce(route, claimed)?
+                let claim = self.enforce(route, claimed)?;
+                if claim.is_some() {
+                    self.debug(format_args!("the event is claimed"));
+                }
+                claim
             }
             _ => None,
         };
@@ -370,6 +389,7 @@ impl<'x> Exchange<'x> {
             Ok(passed) => Ok(Some(passed)),
             Err(refusal) if route.config.enforce => Err(refusal),
             Err(refusal) => {
+                self.debug(format_args!("shadow mode lets pass: {refusal}"));
                 self.shadowed.get_or_insert(refusal);
                 self.note_timestamp(route, None);
                 Ok(None)
@@ -423,6 +443,7 @@ impl<'x> Exchange<'x> {
             }
         };
         self.record.total = self.since(began);
+        self.debug_end();
         let metrics = self
             .route
             .map_or(&self.snapshot.unrouted, |route| &route.metrics);
@@ -469,24 +490,6 @@ impl<'x> Exchange<'x> {
                 .warnings
                 .upstream(&route.name, &route.upstream.label, error, now);
         }
-    }
-
-    /// Records the timestamp that a delivery states, unless it is known already. `body` is the whole
-    /// body, if it was read.
-    fn note_timestamp(&mut self, route: &RouteState, body: Option<&[u8]>) {
-        if self.record.delivery_timestamp.is_none() {
-            self.record.delivery_timestamp = route.verifier().timestamp_of(self.head, body);
-        }
-    }
-
-    /// Records by how much the delivery's timestamp is off at `now`. Whole seconds are compared, as
-    /// freshness is judged.
-    fn note_skew(&mut self, now: Now) {
-        let seconds = |at: UnixMillis| at.0.div_euclid(1000);
-        self.record.skew_secs = self
-            .record
-            .delivery_timestamp
-            .map(|at| seconds(at).saturating_sub(seconds(now.wall)));
     }
 
     /// The time that has passed since `then`.

@@ -28,7 +28,22 @@ pub(super) async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> 
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+    use std::net::IpAddr;
+    use std::path::Path;
+    use std::sync::{Arc, Mutex};
+
+    use bytes::BytesMut;
+    use tokio::time::Instant;
+
     use super::*;
+    use crate::config::{Files, Sources};
+    use crate::gateway::client::budget::{Account, Budget};
+    use crate::gateway::client::{AnswerHead, Client, Gone, Next, ReadError};
+    use crate::gateway::running::Running;
+    use crate::key::secret::SecretText;
+    use crate::telemetry::Telemetry;
+    use crate::wire::head::{Head, Limits};
 
     #[tokio::test]
     async fn a_panic_becomes_a_value_and_a_result_is_kept() {
@@ -38,5 +53,112 @@ mod tests {
             panic!("on purpose");
         };
         assert_eq!(caught::<_>(panics).await, Err::<(), _>(Panicked));
+    }
+
+    /// A client at whose second read a step panics, with a secret at hand.
+    struct Breaks {
+        reads: usize,
+        secret: SecretText,
+        answered: Option<u16>,
+    }
+
+    impl Client for Breaks {
+        fn peer(&self) -> Option<IpAddr> {
+            None
+        }
+
+        fn is_tls(&self) -> bool {
+            false
+        }
+
+        fn account(&mut self, budget: &Budget) -> Arc<Account> {
+            budget.account(None)
+        }
+
+        async fn proceed(&mut self) -> Result<(), Gone> {
+            Ok(())
+        }
+
+        async fn read_body(
+            &mut self,
+            into: &mut BytesMut,
+            _: u64,
+            _: Instant,
+        ) -> Result<usize, ReadError> {
+            self.reads += 1;
+            assert!(self.reads < 2, "on purpose, with {:?}", self.secret);
+            into.extend_from_slice(b"{");
+            ready(Ok(1)).await
+        }
+
+        fn is_body_complete(&self) -> bool {
+            false
+        }
+
+        async fn start(&mut self, head: &dyn AnswerHead, _: &[u8], _: bool) -> Result<(), Gone> {
+            self.answered = Some(head.status());
+            Ok(())
+        }
+
+        async fn piece(&mut self, _: &[u8], _: bool) -> Result<(), Gone> {
+            Ok(())
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn running(sink: Sink) -> (Running, crate::telemetry::access_log::LogWriter) {
+        let text = "[[route]]\nname = \"a\"\npath = \"/a\"\nprovider = \"itellico\"\n\
+             secrets = [\"plain:a-secret-of-the-test\"]\nupstream = \"http://127.0.0.1:3000\"\n\
+             tolerance = \"off\"\nfuture_tolerance = \"off\"\n";
+        let files = Files::default();
+        let sources = Sources::of_process(Path::new(""), &files);
+        let config = crate::config::parse("a.toml", text, &sources)
+            .unwrap_or_else(|problems| panic!("{problems}"));
+        let (telemetry, writer) = Telemetry::start(sink, "1").unwrap();
+        (crate::gateway::build(config, telemetry).unwrap(), writer)
+    }
+
+    #[tokio::test]
+    async fn lg_04_a_panic_in_a_step_is_answered_gives_its_bytes_back_and_shows_no_secret() {
+        let sink = Sink::default();
+        let (running, writer) = running(sink.clone());
+        let head = format!(
+            "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nX-Webhook-Timestamp: 1750000000\r\n\
+             X-Webhook-Signature-256: {}\r\n\r\n",
+            "0".repeat(64)
+        );
+        let limits = Limits {
+            max_head: 1 << 16,
+            max_headers: 100,
+        };
+        let head = Head::parse(head.into_bytes().into(), &limits).unwrap();
+        let mut client = Breaks {
+            reads: 0,
+            secret: SecretText::new(b"a-secret-of-the-test".to_vec()),
+            answered: None,
+        };
+        let snapshot = running.snapshot.load_full();
+        let next = super::super::serve(&running, &snapshot, &mut client, &head).await;
+        assert_eq!((next, client.answered), (Next::Linger, Some(500)));
+        assert_eq!(client.reads, 2, "the step was never reached");
+        assert_eq!(running.budget.held(), 0);
+        assert!(!format!("{:?}", client.secret).contains("a-secret"));
+        assert_eq!(writer.finish(std::time::Duration::from_secs(20)), 0);
+        let line = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        assert!(line.contains(r#""verdict":"internal_error""#), "{line}");
+        assert!(line.contains(r#""outcome":"aborted""#), "{line}");
+        assert!(!line.contains("a-secret"), "{line}");
     }
 }

@@ -12,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
+use super::early::EarlySignals;
 use super::reload;
 use crate::gateway::running::Running;
 
@@ -33,6 +34,7 @@ pub(crate) struct Signals {
     stop: watch::Sender<bool>,
     file: PathBuf,
     stopper: Stopper,
+    early: EarlySignals,
     // Called once. It is in a mutex because the trait gives only `&self`; nothing waits for the
     // lock.
     on_ready: Mutex<Option<Box<dyn FnOnce() + Send>>>,
@@ -44,7 +46,7 @@ impl Signals {
         running: Arc<Running>,
         stop: watch::Sender<bool>,
         file: PathBuf,
-        stopper: Stopper,
+        (stopper, early): (Stopper, EarlySignals),
         on_ready: impl FnOnce() + Send + 'static,
     ) -> Self {
         Self {
@@ -52,6 +54,7 @@ impl Signals {
             stop,
             file,
             stopper,
+            early,
             on_ready: Mutex::new(Some(Box::new(on_ready))),
         }
     }
@@ -93,7 +96,10 @@ impl Signals {
     }
 
     async fn reload_on(&self, mut hangup: Signal) {
-        while hangup.recv().await.is_some() {
+        // A SIGHUP during the start asks for what was read too early.
+        let mut is_asked = self.early.take_hangup();
+        while is_asked || hangup.recv().await.is_some() {
+            is_asked = false;
             let (running, file) = (Arc::clone(&self.running), self.file.clone());
             // A task of its own, so that a reload which hangs keeps no later reload waiting.
             tokio::spawn(async move {

@@ -7,6 +7,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io::IoSlice;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -99,6 +100,8 @@ impl ForwardError {
 pub(crate) struct Response {
     /// The head of the final answer. Interim heads before it were dropped.
     pub(crate) head: ResponseHead,
+    /// The address that answered.
+    pub(crate) address: SocketAddr,
     rest: Rest,
     connection: Option<Connection>,
     upstream: Arc<Upstream>,
@@ -261,6 +264,7 @@ async fn converse(
             reusable: is_sent && head.keep_alive() && !matches!(rest, Rest::Close),
             head,
             rest,
+            address: connection.address,
             connection: Some(connection),
             upstream: Arc::clone(upstream),
             deadline,
