@@ -46,6 +46,7 @@ codes! {
     StaleTimestamp => "stale_timestamp", "the timestamp is too old";
     FutureTimestamp => "future_timestamp", "the timestamp is in the future";
     BadSignature => "bad_signature", "no active secret matches the signature";
+    AccountNotListed => "account_not_listed", "the delivery is genuine, but not of an account that this route lists";
     HandshakeProbe => "handshake_probe", "the handshake has a wrong signature; this provider sends such handshakes to see them refused";
     MalformedHandshake => "malformed_handshake", "the handshake is not of the form that the provider sends";
     WrongVerifyToken => "wrong_verify_token", "the handshake does not bring the verify token of this route";

@@ -10,7 +10,7 @@ use super::{ConfigFile, Exit};
 use crate::clock::{Clock, UnixMillis};
 use crate::config;
 use crate::config::units::{written_duration, written_size};
-use crate::config::{Config, Route};
+use crate::config::{Accounts, Config, Route};
 use crate::key::public::{KeyType, PublicKey};
 use crate::key::secret::{Secret, Validity};
 use crate::notation::timestamp::Tolerance;
@@ -96,6 +96,11 @@ fn report(config: &Config, wall: UnixMillis) -> String {
         }));
     }
     parts.push(table(&rows));
+    let accounts: Vec<_> = config.routes.iter().filter_map(account_row).collect();
+    if !accounts.is_empty() {
+        let titles = ["route", "takes accounts", "any other"].map(str::to_owned);
+        parts.push(table(&[vec![titles], accounts].concat()));
+    }
     let acknowledged = config.acknowledged_names();
     if !acknowledged.is_empty() {
         let row = |(route, names): (&str, Vec<&str>)| [route.to_owned(), names.join(", ")];
@@ -252,6 +257,17 @@ fn secret_row(route: &Route, secret: &Secret, wall: UnixMillis) -> [String; 4] {
         now.to_owned(),
         written_validity(secret.validity()),
     ]
+}
+
+/// The accounts whose deliveries a route takes, and the status for those of others; `None` where the
+/// route does not say.
+fn account_row(route: &Route) -> Option<[String; 3]> {
+    let (taken, others) = match &route.accounts {
+        Accounts::Unsaid => return None,
+        Accounts::Any => ("ANY".to_owned(), "taken".to_owned()),
+        Accounts::Listed(listed) => (listed.join(", "), route.on_unlisted.to_string()),
+    };
+    Some([route.name.clone(), taken, others])
 }
 
 /// The public keys of a route's secrets.

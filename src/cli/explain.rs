@@ -13,6 +13,7 @@ use crate::config::presets;
 use crate::explain::{Around, CaseError, Explanation, Finding, Mistake, explain};
 use crate::scheme::TimestampPlace;
 use crate::verdict::Code;
+use crate::verify::accounts::Unlisted;
 use crate::wire::head::{FieldName, Head};
 
 /// Arguments of `explain`.
@@ -128,11 +129,16 @@ fn report(subject: &Subject, delivery: &Delivery) -> Report {
         routes: &subject.others,
     };
     match explain(&case(subject, head, delivery), &around) {
-        Explanation::Valid(_) => Report {
-            mistake: None,
-            secret: None,
-            lines: Vec::new(),
-        },
+        Explanation::Valid(proof) => {
+            let (body, claims) = (proof.signed_body(&delivery.body), proof.claims());
+            let accounts = subject.accounts.as_ref();
+            let unlisted = accounts.and_then(|accounts| accounts.judge(head, body, claims).err());
+            Report {
+                mistake: None,
+                secret: None,
+                lines: unlisted.map(foreign).unwrap_or_default(),
+            }
+        }
         Explanation::Mistaken {
             finding: Finding { mistake, secret },
             besides,
@@ -208,6 +214,25 @@ fn probed(subject: &Subject, head: &Head, delivery: &Delivery) -> Vec<String> {
         .iter()
         .map(|probe| format!("A request that only tries the endpoint is refused too: {probe}"))
         .collect()
+}
+
+/// The words for a genuine delivery of an account that the route does not list.
+fn foreign(unlisted: Unlisted) -> Vec<String> {
+    let sentence = match unlisted.account {
+        Some(account) => format!(
+            "The signature is right, but the delivery is of the account `{}`, which `accounts` of \
+             this route does not list.",
+            account.escape_debug()
+        ),
+        None => {
+            "The signature is right, but the delivery names no account, or names it twice, and \
+                 this route takes only those of its `accounts`."
+                .to_owned()
+        }
+    };
+    let fix = "Fix: add the account to `accounts` if it is yours; if it is not, somebody else's \
+               subscription sends to your URL.";
+    vec![sentence, fix.to_owned()]
 }
 
 /// The words for a delivery that no known mistake explains: its refusal, and where to look.

@@ -15,6 +15,7 @@ use crate::notation::timestamp::Tolerance;
 use crate::routes::PathPattern;
 use crate::scheme::{Scheme, Settings};
 use crate::sign::MAX_INFLATED;
+use crate::verify::accounts::Accounts;
 use crate::verify::envelope::Envelope;
 
 /// The arguments that name the scheme and the secrets.
@@ -53,6 +54,8 @@ pub(super) struct Subject {
     pub(super) settings: Settings,
     /// The secrets of the other routes, by the name of their route, which `explain` tries as well.
     pub(super) others: Vec<(String, Vec<Secret>)>,
+    /// The accounts that the route takes; `None` where it lists none.
+    pub(super) accounts: Option<Accounts>,
     pub(super) envelope: Envelope,
     /// The path of the route, or `/`.
     pub(super) path: String,
@@ -99,6 +102,7 @@ impl By {
             .map(|(place, text)| secret(text, place + 1));
         Ok(Subject {
             secrets: secrets.collect::<anyhow::Result<_>>()?,
+            accounts: None,
             envelope: Envelope::of(&scheme),
             scheme: Arc::new(scheme),
             settings,
@@ -140,6 +144,7 @@ impl By {
             public_url,
             pattern,
             max_body,
+            accounts,
             ..
         } = route.with_context(|| {
             format!(
@@ -148,6 +153,9 @@ impl By {
             )
         })?;
         Ok(Subject {
+            accounts: accounts
+                .listed()
+                .map(|listed| Accounts::of(&scheme, listed.to_vec())),
             envelope: Envelope::of(&scheme),
             scheme,
             secrets,

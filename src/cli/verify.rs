@@ -11,7 +11,7 @@ use super::output::{complain, json_object, note, print};
 use super::subject::{By, Subject, tolerance};
 use crate::explain::{Case, CaseError};
 use crate::notation::timestamp::Tolerance;
-use crate::verdict::Refusal;
+use crate::verdict::{Code, Refusal};
 use crate::verify::envelope::Event;
 
 /// Arguments of `verify`.
@@ -105,7 +105,8 @@ impl Verify {
     }
 }
 
-/// Judges a delivery as live traffic would: head, signature and freshness, then the envelope.
+/// Judges a delivery as live traffic would: head, signature, freshness and account, then the
+/// envelope.
 ///
 /// # Errors
 /// A secret that is not a key of the scheme.
@@ -125,11 +126,15 @@ pub(super) fn judge(
     };
     match case(subject, head, delivery).judge() {
         Ok(proof) => {
-            let event =
-                subject
-                    .envelope
-                    .extract(head, proof.signed_body(&delivery.body), proof.claims());
-            let refusal = event.as_ref().err().copied().filter(|_| is_envelope_judged);
+            let (body, claims) = (proof.signed_body(&delivery.body), proof.claims());
+            let accounts = subject.accounts.as_ref();
+            let unlisted = accounts.and_then(|accounts| accounts.judge(head, body, claims).err());
+            let event = subject.envelope.extract(head, body, claims);
+            let refusal = match (unlisted, &event) {
+                (Some(_), _) => Some(Code::AccountNotListed.into()),
+                (None, Err(refusal)) if is_envelope_judged => Some(*refusal),
+                _ => None,
+            };
             Ok(Judgement {
                 refusal,
                 secret: Some(proof.secret.to_string()),

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::accounts;
 use super::handshake::HandshakeMode;
 use super::presets;
 use super::public_keys::public_keys;
@@ -51,6 +52,7 @@ pub(super) fn judge(draft: &Draft<'_>, now: UnixMillis, findings: &mut Findings)
     route
         .handshake
         .judge(&route.scheme, &route.secrets, table, findings);
+    accounts::judge(&route.name, &route.accounts, &route.scheme, table, findings);
     learning(route, table, findings);
     for (key, name, message) in warnings(route, table, now) {
         let message = format!("route `{}`: {message}", route.name);

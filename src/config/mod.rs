@@ -6,6 +6,7 @@
 //! whether a secret is a key of its scheme. May import: `explain` and the rooms below it; no
 //! Pingora.
 
+pub mod accounts;
 pub mod admin;
 mod checks;
 mod files;
@@ -40,6 +41,7 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
+pub use accounts::Accounts;
 pub use admin::Admin;
 pub use files::{Change, FileSet, Files};
 pub use handshake::{HandshakeMode, HandshakeSettings};

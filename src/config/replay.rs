@@ -179,7 +179,8 @@ fn retries_of_preset(scheme: &Scheme, body_timeout: Duration) -> Duration {
     }
 }
 
-fn read_status(item: &Item<'_>, findings: &mut Findings) -> Option<u16> {
+/// Reads a status with which the gateway may answer.
+pub(super) fn read_status(item: &Item<'_>, findings: &mut Findings) -> Option<u16> {
     let status = item
         .integer(findings, 200..=599)
         .and_then(|status| u16::try_from(status).ok())?;

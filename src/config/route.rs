@@ -8,11 +8,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::accounts::Accounts;
 use super::handshake::HandshakeSettings;
 use super::presets;
 use super::public_keys::Taken;
 use super::reader::{Findings, Item, Table};
-use super::replay::{Replay, RouteReplay};
+use super::replay::{Replay, RouteReplay, read_status};
 use super::scheme;
 use super::scheme::{CUSTOM, Envelope};
 use super::secrets;
@@ -66,6 +67,10 @@ pub struct Route {
     pub public_url: Option<String>,
     /// The event types that are taken; `None`: all of them.
     pub event_types: Option<Vec<String>>,
+    /// The accounts whose deliveries are taken.
+    pub accounts: Accounts,
+    /// The status that answers a delivery of another account.
+    pub on_unlisted: u16,
     /// The settings for the handshake that the scheme names.
     pub handshake: HandshakeSettings,
     /// The file for a secret that comes with a handshake. While it has not come, `secrets` is
@@ -161,6 +166,11 @@ pub(super) fn read<'t>(
     let event_types = table
         .item("event_types")
         .and_then(|item| read_event_types(&item, findings, scheme.as_ref()));
+    let accounts = table.item("accounts");
+    let accounts = accounts.and_then(|item| Accounts::read(&item, findings));
+    let on_unlisted = table
+        .item("on_unlisted")
+        .and_then(|item| read_status(&item, findings));
     if let Some(item) = table.item("mode") {
         let relay = |name: &str| (name == "relay").then_some(());
         item.one_of(findings, &["relay"], &["queue"], relay);
@@ -199,6 +209,8 @@ pub(super) fn read<'t>(
                 enforce,
                 public_url: public_url.or_else(|| server.public_url.clone()),
                 event_types,
+                accounts: accounts.unwrap_or_default(),
+                on_unlisted: on_unlisted.unwrap_or(403),
                 handshake: handshake.unwrap_or_default(),
                 learn,
             }

@@ -63,6 +63,10 @@ warning_names! {
         "neither event id nor event type is signed";
     WeakHash, "weak-hash", Allowed,
         "a plain hash is used as a signature";
+    UnknownKeyOwner, "unknown-key-owner", Allowed,
+        "a public key proves deliveries, and the route does not say whose are taken";
+    AccountsAny, "accounts-any", Never,
+        "deliveries of every account that the key signs for are taken";
     Unconfirmed, "unconfirmed", Allowed,
         "the preset's facts do not come from the provider itself";
     NoVector, "no-vector", Allowed,

@@ -129,6 +129,10 @@ impl ProviderCode for AwsSns {
         signs(place)
     }
 
+    fn account_holder<'a>(&self, account: &'a str) -> Option<&'a str> {
+        account_of_topic(account)
+    }
+
     fn keys(&self, _text: &SecretText) -> Result<Vec<PinnedKey>, &'static str> {
         Err("the secret is no key of this kind")
     }
@@ -250,6 +254,16 @@ fn is_amazons(url: &str) -> bool {
     region.is_some_and(is_region)
         && path.as_bytes().ends_with(b".pem")
         && !path.contains(['?', '#', '\\'])
+}
+
+/// The AWS account in a topic's ARN, `arn:PARTITION:sns:REGION:ACCOUNT:NAME`: its 12 digits.
+fn account_of_topic(arn: &str) -> Option<&str> {
+    let parts: Vec<&str> = arn.split(':').collect();
+    let ["arn", _, "sns", _, account, _] = *parts.as_slice() else {
+        return None;
+    };
+    let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+    is_account.then_some(account)
 }
 
 /// Whether the value at a place is signed in messages of every type.

@@ -162,6 +162,12 @@ pub trait ProviderCode: fmt::Debug + Sync {
         self.signs(&Place::Header(name.clone()))
     }
 
+    /// The part of an account that names its holder, such as the AWS account in a topic's ARN. A
+    /// route may list it in place of the account. `None` where accounts have no such part.
+    fn account_holder<'a>(&self, _account: &'a str) -> Option<&'a str> {
+        None
+    }
+
     /// The label by which a delivery marks the signatures under this secret; `None` where the
     /// secret has no label.
     fn label<'s>(&self, _secret: &'s SecretText) -> Option<&'s [u8]> {

@@ -272,6 +272,11 @@ impl Scheme {
         self.is_signed(self.event_type.as_ref())
     }
 
+    /// Whether the signature covers the account; false for a scheme without account.
+    pub fn account_is_signed(&self) -> bool {
+        self.is_signed(self.account.as_ref())
+    }
+
     /// Whether the signature covers a timestamp. Replay protection may rely only on a signed
     /// timestamp.
     pub fn signs_timestamp(&self) -> bool {

@@ -233,7 +233,7 @@ pub(crate) fn gateway_answer_faults(answer: &Answer) -> Vec<String> {
     } else {
         let chosen = matches!(
             code,
-            "replayed_event" | "duplicate_event" | "event_id_conflict"
+            "replayed_event" | "duplicate_event" | "event_id_conflict" | "account_not_listed"
         );
         fault(
             !chosen && !code.is_empty(),

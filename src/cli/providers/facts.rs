@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::places::place;
-use crate::config::presets::Preset;
+use crate::config::presets::{KeyOwner, Preset};
 use crate::config::replay::DEFAULT_TTL;
 use crate::config::units::written_duration;
 use crate::key::digest::DigestAlgorithm;
@@ -142,6 +142,30 @@ const fn public_key(key: KeyType) -> &'static str {
         KeyType::Rsa => {
             "the provider's public key (RSA): PEM of key or certificate, base64 of DER, JWK or JWKS"
         }
+    }
+}
+
+/// Whose key it is, and what a valid signature therefore proves.
+pub(super) const fn key_owner(owner: KeyOwner) -> &'static str {
+    match owner {
+        KeyOwner::Endpoint => "this endpoint: it was made for this URL or subscription",
+        KeyOwner::Account => "your account: all of its endpoints share it",
+        KeyOwner::App => "your app: deliveries of everybody who has installed it are genuine",
+        KeyOwner::Provider => {
+            "the provider, for all of its customers: it does not prove whose delivery it is, so \
+             `accounts` must name yours"
+        }
+    }
+}
+
+/// The place of the account, and whether `accounts` can be compared with it.
+pub(super) fn account(scheme: &Scheme) -> String {
+    match &scheme.account {
+        None => "no known place".to_owned(),
+        Some(at) if scheme.account_is_signed() => {
+            format!("{}, signed: `accounts` can name yours", place(at))
+        }
+        Some(at) => format!("{}, not signed: it proves nothing", place(at)),
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn object(preset: &Preset) -> Value {
         .and_then(|code| code.headers().first())
         .map(|name| name.to_ascii_lowercase());
     let header = scheme.proof.headers().first();
-    let members: [(&str, Value); 39] = [
+    let members: [(&str, Value); 42] = [
         ("id", preset.name.clone().into()),
         ("title", preset.title.clone().into()),
         ("aliases", preset.aliases.clone().into()),
@@ -41,6 +41,7 @@ pub(super) fn object(preset: &Preset) -> Value {
         ("family", preset.family.name().into()),
         ("basis", facts::basis(preset).into()),
         ("proved", preset.proved.into()),
+        ("key_owner", preset.key_owner.name().into()),
         ("source", preset.source.clone().into()),
         ("retries", preset.retries.clone().into()),
         ("horizon", preset.horizon.map(written_duration).into()),
@@ -100,6 +101,8 @@ pub(super) fn object(preset: &Preset) -> Value {
         ("event_id", place(&scheme.event_id)),
         ("event_type", place(&scheme.event_type)),
         ("account", place(&scheme.account)),
+        ("account_signed", scheme.account_is_signed().into()),
+        ("account_example", preset.account_example.clone().into()),
         ("replay_key", identity(scheme).into()),
         ("replay_key_words", facts::replay_key(scheme).into()),
         ("handshake", scheme.handshake.map(Handshake::name).into()),

@@ -4,7 +4,7 @@
 use super::facts;
 use super::places::{place, signature, timestamp};
 use crate::cli::check::tolerance;
-use crate::config::presets::Preset;
+use crate::config::presets::{KeyOwner, Preset};
 use crate::config::takes_public_keys;
 use crate::scheme::Handshake;
 
@@ -66,6 +66,8 @@ fn comments(preset: &Preset) -> Vec<String> {
         line("weak", weakness);
     }
     line("secret", &facts::secret(scheme));
+    line("key of", facts::key_owner(preset.key_owner));
+    line("account", &facts::account(scheme));
     line("replay key", &facts::replay_key(scheme));
     let by_type = scheme.event_type.as_ref().map(|at| {
         format!(
@@ -128,6 +130,14 @@ fn route(preset: &Preset) -> String {
                 .to_owned(),
         );
         lines.push(format!("# secrets = [\"learn:{name}.secret\"]"));
+    }
+    if preset.key_owner == KeyOwner::Provider {
+        let example = preset.account_example.as_deref().unwrap_or("…");
+        lines.push(
+            "# The key signs for every customer of the provider: write your own accounts."
+                .to_owned(),
+        );
+        lines.push(format!("accounts = [\"{example}\"]"));
     }
     lines.push("upstream = \"http://127.0.0.1:3000\"".to_owned());
     if scheme.signs_url() {

@@ -2,10 +2,12 @@
 //! code that reads `[route.scheme]`.
 
 mod family;
+mod owner;
 
 use std::time::Duration;
 
 pub use self::family::Family;
+pub use self::owner::KeyOwner;
 use crate::config::reader::{Findings, Item, Table};
 use crate::config::{scheme, units};
 use crate::scheme::Scheme;
@@ -50,6 +52,10 @@ pub struct Preset {
     pub scheme: Scheme,
     /// How well the facts are known.
     pub basis: Basis,
+    /// Whose key signs the deliveries.
+    pub key_owner: KeyOwner,
+    /// An account as the provider writes it, for a key of the provider's own.
+    pub account_example: Option<String>,
     /// Whether test vectors prove the scheme.
     pub proved: bool,
     /// The pages or packages that the facts were read from.
@@ -84,6 +90,12 @@ impl Preset {
         });
         let basis = table.required(findings, "basis", "\"primary\"");
         let basis = basis.and_then(|item| item.one_of(findings, &Basis::NAMES, &[], Basis::named));
+        let key_owner = table.required(findings, "key_owner", "\"endpoint\"");
+        let key_owner = key_owner
+            .and_then(|item| item.one_of(findings, &KeyOwner::NAMES, &[], KeyOwner::named));
+        let account_example = table
+            .item("account_example")
+            .and_then(|item| item.text(findings, "\"…\"").map(ToOwned::to_owned));
         let (source, retries) = (
             fact(&mut table, findings, "source"),
             fact(&mut table, findings, "retries"),
@@ -116,6 +128,8 @@ impl Preset {
             family: family?,
             scheme: scheme?,
             basis: basis?,
+            key_owner: key_owner?,
+            account_example,
             proved,
             source: source?,
             retries: retries?,

@@ -2,6 +2,7 @@
 //! problems of bad files are in `problems`.
 
 #[cfg(test)]
+mod accounts;
 pub(crate) mod fixtures;
 mod handshakes;
 mod judgements;

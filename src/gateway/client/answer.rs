@@ -42,6 +42,8 @@ pub(crate) struct Answer {
 pub(crate) struct RouteAnswers {
     /// The statuses that can be set per route.
     pub(crate) statuses: Statuses,
+    /// The status of `account_not_listed`.
+    pub(crate) on_unlisted: u16,
     /// The value of `Allow`, for a 405: the route's methods.
     pub(crate) allow: String,
     /// The answer to a duplicate, where the provider expects a certain text.
@@ -69,7 +71,7 @@ impl Answer {
 
     /// The answer to a refusal. `route` holds the settings of the route, if a route was found.
     pub(crate) fn refusal(refusal: Refusal, route: Option<&RouteAnswers>) -> Self {
-        let status = status(refusal.code, route.map(|route| &route.statuses));
+        let status = status(refusal.code, route);
         let mut answer = match route {
             _ if refusal.code == Code::DuplicateEvent && (200..300).contains(&status) => {
                 Self::duplicate(status, route.and_then(|route| route.ack.as_ref()))
@@ -306,7 +308,8 @@ impl AnswerHead for Dated<'_> {
 }
 
 /// The status of each code (contract: Answers).
-fn status(code: Code, statuses: Option<&Statuses>) -> u16 {
+fn status(code: Code, route: Option<&RouteAnswers>) -> u16 {
+    let statuses = route.map(|route| &route.statuses);
     match code {
         Code::BadRequest | Code::BadPath | Code::MalformedHandshake => 400,
         Code::UriTooLong => 414,
@@ -323,6 +326,7 @@ fn status(code: Code, statuses: Option<&Statuses>) -> u16 {
         | Code::BadSignature
         | Code::HandshakeProbe => 401,
         Code::WrongVerifyToken => 403,
+        Code::AccountNotListed => route.map_or(403, |route| route.on_unlisted),
         Code::BodyTooLarge => 413,
         Code::BodyTimeout | Code::HeadTimeout => 408,
         Code::InvalidEnvelope => 422,
@@ -403,6 +407,7 @@ mod tests {
             on_conflict: 409,
         };
         let strict = RouteAnswers {
+            on_unlisted: 200,
             statuses: strict,
             allow: "POST".into(),
             ack: None,

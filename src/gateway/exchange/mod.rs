@@ -10,6 +10,7 @@
 //! outlives the request. It may import `client`, `upstream` and `running`; only `traffic` imports
 //! it.
 
+mod accounts;
 mod admission;
 mod claiming;
 mod deliver;
@@ -33,7 +34,6 @@ use crate::gateway::client::origin::Origin;
 use crate::gateway::client::{Client, Gone, Next};
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RouteState, Snapshot};
-use crate::gateway::upstream::forward::ForwardError;
 use crate::scheme::handshake::MAX_OPEN_BODY;
 use crate::telemetry::{Outcome, Record};
 use crate::verdict::{Code, Refusal};
@@ -282,7 +282,14 @@ impl<'x> Exchange<'x> {
                     return Ok(Admission::Shadow);
                 };
                 let bytes = &body.bytes;
-                match handshaking::in_proved(running, route, self.head, bytes, &proof).await? {
+                // A handshake that the gateway answers has no account and ends here; a handshake for the
+                // app is a delivery like any other.
+                let passage =
+                    handshaking::in_proved(running, route, self.head, bytes, &proof).await?;
+                let Some(proof) = self.own(route, proof, body)? else {
+                    return Ok(Admission::Shadow);
+                };
+                match passage {
                     Some(passage) => Ok(Admission::Handshake(passage, Some(proof.secret))),
                     None => Ok(Admission::Proved(
                         self.identify_and_claim(route, proof, body).await?,
@@ -477,19 +484,6 @@ impl<'x> Exchange<'x> {
                 self.record.outcome = Outcome::ClientGone;
                 Next::Close
             })
-    }
-
-    /// Records that the upstream failed, and warns the operator.
-    fn failed(&mut self, error: &ForwardError, now: Now) {
-        self.record.outcome = match error {
-            ForwardError::Late => Outcome::UpstreamTimeout,
-            ForwardError::Unreachable(_) | ForwardError::Failed(_) => Outcome::UpstreamFailed,
-        };
-        if let Some(route) = self.route {
-            self.running
-                .warnings
-                .upstream(&route.name, &route.upstream.label, error, now);
-        }
     }
 
     /// The time that has passed since `then`.

@@ -9,13 +9,27 @@ use std::fmt;
 use super::Exchange;
 use crate::clock::{Now, UnixMillis};
 use crate::gateway::running::snapshot::RouteState;
-use crate::telemetry::Record;
+use crate::gateway::upstream::forward::ForwardError;
+use crate::telemetry::{Outcome, Record};
 use crate::verify::envelope::Event;
 
 /// The most characters of a text from the network that are shown.
 const SHOWN: usize = 200;
 
 impl Exchange<'_> {
+    /// Records that the upstream failed, and warns the operator.
+    pub(super) fn failed(&mut self, error: &ForwardError, now: Now) {
+        self.record.outcome = match error {
+            ForwardError::Late => Outcome::UpstreamTimeout,
+            ForwardError::Unreachable(_) | ForwardError::Failed(_) => Outcome::UpstreamFailed,
+        };
+        if let Some(route) = self.route {
+            self.running
+                .warnings
+                .upstream(&route.name, &route.upstream.label, error, now);
+        }
+    }
+
     /// Tells of a step, for whoever follows one request.
     pub(super) fn debug(&self, step: fmt::Arguments<'_>) {
         log::debug!("request {}: {step}", self.record.request_id.0);

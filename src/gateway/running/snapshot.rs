@@ -20,6 +20,7 @@ use crate::scheme::Handshake;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::route_metrics::RouteMetrics;
 use crate::verdict::{Code, Refusal};
+use crate::verify::accounts::Accounts;
 use crate::verify::claim::{Fingerprint, FingerprintKey, Policy};
 use crate::verify::envelope::{Envelope, Event};
 use crate::verify::handshake::Learning;
@@ -68,6 +69,8 @@ pub(crate) struct RouteState {
     /// The handshake that is looked for in requests; `None` if the scheme has no handshake or the
     /// route sets it to `off`.
     pub(crate) handshake: Option<&'static dyn Handshake>,
+    /// The accounts that are taken; `None` where the route lists none.
+    pub(crate) accounts: Option<Accounts>,
     pub(crate) envelope: Envelope,
     pub(crate) policy: Policy,
     pub(crate) answers: RouteAnswers,
@@ -167,10 +170,15 @@ impl RouteState {
             verifier,
             secret_source,
             handshake,
+            accounts: route
+                .accounts
+                .listed()
+                .map(|listed| Accounts::of(scheme, listed.to_vec())),
             envelope: Envelope::of(scheme),
             policy: Policy::of(scheme),
             answers: RouteAnswers {
                 statuses: route.replay.statuses,
+                on_unlisted: route.on_unlisted,
                 allow: route.methods.join(", "),
                 ack: scheme.ack.clone(),
                 silent_401: handshake.is_some_and(Handshake::refuses_without_words),

@@ -1,6 +1,8 @@
 //! The operational warnings that traffic can provoke. Each kind is shown at most once in ten
 //! seconds, with the number of the others (contract: Access log).
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Now;
@@ -9,6 +11,13 @@ use crate::telemetry::rate_limit::RateLimit;
 
 const INTERVAL: Duration = Duration::from_secs(10);
 
+/// The most accounts that are warned about by themselves, over all routes, in [`UNLISTED_INTERVAL`].
+const MAX_UNLISTED: usize = 64;
+/// The time after which an account is warned about again.
+const UNLISTED_INTERVAL: Duration = Duration::from_secs(3600);
+/// The most characters of an account that a warning shows.
+const SHOWN: usize = 200;
+
 /// A limit for each kind of warning.
 pub(crate) struct Warnings {
     conflict: RateLimit,
@@ -16,6 +25,48 @@ pub(crate) struct Warnings {
     overload: RateLimit,
     eviction: RateLimit,
     learning: RateLimit,
+    unlisted: Unlisted,
+}
+
+/// The accounts that were warned about. Whoever has accounts at the provider chooses their names
+/// and their number, so the names are cut and the set is bounded.
+struct Unlisted {
+    /// Each with its route, since the last clearing.
+    // A lock of the standard library: it is held for a look-up alone, and only proved deliveries of
+    // foreign accounts take it.
+    seen: Mutex<BTreeSet<(String, Option<String>)>>,
+    clearing: RateLimit,
+    others: RateLimit,
+}
+
+impl Unlisted {
+    const fn new() -> Self {
+        Self {
+            seen: Mutex::new(BTreeSet::new()),
+            clearing: RateLimit::new(UNLISTED_INTERVAL),
+            others: RateLimit::new(INTERVAL),
+        }
+    }
+
+    /// Whether the account was warned about: `None` where it was, the number of other accounts
+    /// without a warning of their own where it gets one now. The flag says whether the warning is
+    /// about this account alone.
+    fn note(&self, route: &str, account: Option<&str>, now: Duration) -> Option<(bool, u64)> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.clearing.allow(now).is_some() {
+            seen.clear();
+        }
+        let key = (route.to_owned(), account.map(ToOwned::to_owned));
+        if seen.contains(&key) {
+            return None;
+        }
+        if seen.len() < MAX_UNLISTED {
+            seen.insert(key);
+            return Some((true, 0));
+        }
+        drop(seen);
+        self.others.allow(now).map(|others| (false, others))
+    }
 }
 
 impl Warnings {
@@ -27,6 +78,34 @@ impl Warnings {
             overload: RateLimit::new(INTERVAL),
             eviction: RateLimit::new(INTERVAL),
             learning: RateLimit::new(INTERVAL),
+            unlisted: Unlisted::new(),
+        }
+    }
+
+    /// Warns that a genuine delivery is of an account that its route does not list: once for each
+    /// account, and together for those beyond a bound.
+    pub(crate) fn unlisted(&self, route: &str, account: Option<&str>, now: Now) {
+        let shown = account.map(|account| account.chars().take(SHOWN).collect::<String>());
+        match self.unlisted.note(route, shown.as_deref(), now.mono) {
+            None => {}
+            Some((true, _)) => {
+                let words = shown.map_or_else(
+                    || "names no account, or names it twice".to_owned(),
+                    |account| {
+                        let account = account.escape_debug();
+                        format!("is of the account `{account}`; add it if it is yours")
+                    },
+                );
+                log::warn!(
+                    "route {route}: a genuine delivery that `accounts` does not list {words}"
+                );
+            }
+            Some((false, others)) => {
+                log::warn!(
+                    "route {route}: genuine deliveries are of yet other accounts that `accounts` does not list{}",
+                    more(others)
+                );
+            }
         }
     }
 
@@ -94,5 +173,30 @@ fn more(others: u64) -> String {
         String::new()
     } else {
         format!(" (and {others} more like this)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_account_is_warned_about_once_and_their_number_is_bounded() {
+        let unlisted = Unlisted::new();
+        let at = Duration::from_secs;
+        let alone = Some((true, 0));
+        assert_eq!(unlisted.note("a", Some("x"), at(0)), alone);
+        assert_eq!(unlisted.note("a", Some("x"), at(1)), None);
+        assert_eq!(unlisted.note("b", Some("x"), at(1)), alone);
+        assert_eq!(unlisted.note("a", None, at(1)), alone);
+        for n in 3..MAX_UNLISTED {
+            assert_eq!(unlisted.note("a", Some(&n.to_string()), at(2)), alone);
+        }
+        assert_eq!(unlisted.note("a", Some("y"), at(3)), Some((false, 0)));
+        assert_eq!(unlisted.note("a", Some("z"), at(4)), None);
+        assert_eq!(unlisted.note("a", Some("z"), at(13)), Some((false, 1)));
+        assert_eq!(unlisted.seen.lock().unwrap().len(), MAX_UNLISTED);
+        // An hour later each is worth a warning again.
+        assert_eq!(unlisted.note("a", Some("x"), at(3600)), alone);
     }
 }

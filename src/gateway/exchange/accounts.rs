@@ -1,0 +1,35 @@
+//! Whose delivery is it (contract: Accounts): the step between the proof and the envelope.
+
+use super::Exchange;
+use crate::gateway::client::body::Body;
+use crate::gateway::running::snapshot::RouteState;
+use crate::verdict::{Code, Refusal};
+use crate::verify::accounts::Unlisted;
+use crate::verify::verifier::Proof;
+
+impl Exchange<'_> {
+    /// Step 5: passes on the proof of a delivery whose account the route takes. A delivery of another
+    /// account counts as unproved in shadow mode: the provider has signed it, but for somebody else.
+    pub(super) fn own(
+        &mut self,
+        route: &RouteState,
+        proof: Proof,
+        body: &Body,
+    ) -> Result<Option<Proof>, Refusal> {
+        let signed = proof.signed_body(&body.bytes);
+        let judged = route
+            .accounts
+            .as_ref()
+            .map_or(Ok(()), |own| own.judge(self.head, signed, proof.claims()));
+        let Err(Unlisted { account }) = judged else {
+            return Ok(Some(proof));
+        };
+        let now = self.running.clock.now();
+        self.running
+            .warnings
+            .unlisted(&route.name, account.as_deref(), now);
+        self.record.account = account;
+        (self.record.proved, self.record.secret) = (false, None);
+        self.enforce(route, Err(Code::AccountNotListed.into()))
+    }
+}
