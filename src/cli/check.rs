@@ -159,6 +159,12 @@ fn settings(config: &Config) -> String {
         ["trusts proxies".to_owned(), proxies],
         ["remembers".to_owned(), remembers + start],
     ];
+    rows.extend(config.server.watch.map(|interval| {
+        [
+            "watches files".to_owned(),
+            format!("every {}", written_duration(interval)),
+        ]
+    }));
     rows.extend(
         config
             .server

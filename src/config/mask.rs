@@ -63,6 +63,7 @@ const HARMLESS: &[&str] = &[
     "unit",
     "upstream_host",
     "upstream_timeout",
+    "watch",
     "write_timeout",
 ];
 

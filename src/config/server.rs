@@ -41,6 +41,9 @@ pub struct Server {
     pub max_headers: usize,
     /// A path on the traffic port that is answered like `/readyz`; `None` by default.
     pub health_path: Option<String>,
+    /// The pause between two looks at the configuration and its files; `None` if they are not
+    /// watched, which is the default.
+    pub watch: Option<Duration>,
     /// The URL that providers sign, for routes without their own.
     pub public_url: Option<String>,
 }
@@ -84,6 +87,9 @@ impl Server {
         let health_path = table
             .item("health_path")
             .and_then(|item| read_health_path(&item, findings));
+        let watch = table
+            .item("watch")
+            .and_then(|item| read_watch(&item, findings));
         let public_url = table
             .item("public_url")
             .and_then(|item| read_public_url(&item, findings));
@@ -112,6 +118,7 @@ impl Server {
             max_head: whole(max_head),
             max_headers: max_headers.map_or(100, whole),
             health_path,
+            watch,
             public_url,
         }
     }
@@ -229,6 +236,27 @@ fn read_networks(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<IpNet>>
         networks.push(network);
     }
     Some(networks)
+}
+
+/// The shortest and the longest `watch`.
+const WATCH_BOUNDS: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+
+fn read_watch(item: &Item<'_>, findings: &mut Findings) -> Option<Duration> {
+    const EXAMPLE: &str = "\"10s\"";
+    if item.value.get_ref().as_str() == Some("off") {
+        return None;
+    }
+    let interval = item.unit(findings, EXAMPLE, units::duration)?;
+    if WATCH_BOUNDS.contains(&interval) {
+        return Some(interval);
+    }
+    item.refuse(
+        findings,
+        "is out of range",
+        "write a time from 1s to 1d, as in `10s`, or `off`",
+    );
+    None
 }
 
 fn read_health_path(item: &Item<'_>, findings: &mut Findings) -> Option<String> {

@@ -29,3 +29,4 @@ mod shadow;
 mod shutdown;
 mod signals;
 mod spellings;
+mod watch;

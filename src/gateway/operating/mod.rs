@@ -8,6 +8,7 @@ pub(crate) mod early;
 pub(crate) mod listen;
 mod reload;
 pub(crate) mod stop;
+mod watching;
 mod wrong_tokens;
 
 pub(crate) use reload::Notes;

@@ -111,16 +111,23 @@ async fn replace(
         loaded.put_in_force(running, turn)?;
         // A secret may still come between the last look of the loader and the moment when the new
         // snapshot is in force.
-        let in_force = running.snapshot.load_full();
-        if in_force.awaited().next().is_none() {
-            return Ok(());
-        }
-        let look = move || misses_a_secret(&in_force);
-        if !in_time(running, path, limit, look).await? {
+        if !misses_a_secret_now(running, path).await {
             return Ok(());
         }
     }
     Ok(())
+}
+
+/// Whether the configuration in force waits for a secret that has come. `false` where that cannot
+/// be known in time.
+pub(super) async fn misses_a_secret_now(running: &Running, path: &Path) -> bool {
+    let in_force = running.snapshot.load_full();
+    if in_force.awaited().next().is_none() {
+        return false;
+    }
+    let look = move || misses_a_secret(&in_force);
+    let looked = in_time(running, path, config::TIME_TO_LOAD, look).await;
+    looked.unwrap_or(false)
 }
 
 fn misses_a_secret(snapshot: &Snapshot) -> bool {
@@ -224,7 +231,7 @@ impl Loaded {
         }
     }
 
-    fn misses_a_secret(&self) -> bool {
+    pub(super) fn misses_a_secret(&self) -> bool {
         let made = self.made.as_ref();
         made.is_ok_and(|made| misses_a_secret(&made.snapshot))
     }

@@ -13,8 +13,9 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
 use super::early::EarlySignals;
-use super::reload;
+use super::{reload, watching};
 use crate::gateway::running::Running;
+use crate::gateway::running::ending::EndingSecrets;
 
 /// A handle that stops a gateway from within its process.
 #[derive(Clone, Debug, Default)]
@@ -85,10 +86,12 @@ impl Signals {
     }
 
     /// Closes idle connections to upstreams in time, and warns of evicted events that could still
-    /// be replayed.
+    /// be replayed and of secrets that end.
     async fn keep_house(&self) {
         let mut reported = 0;
+        let mut ending = EndingSecrets::default();
         loop {
+            ending.warn(&self.running.snapshot.load(), self.running.clock.now());
             sleep(Duration::from_secs(1)).await;
             self.running.upstreams.sweep();
             reported = self.running.report_evictions(reported);
@@ -136,6 +139,7 @@ impl ShutdownSignalWatch for Signals {
             () = self.stopper.0.notified() => {}
             () = self.keep_house() => {}
             () = self.reload_on(hangup) => {}
+            () = watching::watch(&self.running, &self.file) => {}
         }
         tokio::select! {
             () = self.drain() => {}

@@ -5,6 +5,7 @@
 //! comes while a configuration is in force. Values that many requests share enter here, never the
 //! state of a single request. The room may import `client`, `upstream` and `timer`.
 
+pub(crate) mod ending;
 pub(crate) mod learning;
 pub(crate) mod proving;
 pub(crate) mod reloads;

@@ -60,6 +60,11 @@ impl Reloads {
         (before < MAX_READINGS).then_some(place)
     }
 
+    /// The files of the latest configuration.
+    pub(crate) fn files(&self) -> FileSet {
+        self.latest().files.clone()
+    }
+
     /// Whether a reading has not ended yet.
     #[cfg(test)]
     pub(crate) fn is_reading(&self) -> bool {

@@ -35,6 +35,8 @@ pub(crate) struct Snapshot {
     pub(crate) body_timeout: Duration,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) health_path: Option<String>,
+    /// The pause between two looks at the files; `None` if they are not watched.
+    pub(crate) watch: Option<Duration>,
     /// Whether timestamps from before the gateway's start are refused (contract: The window).
     pub(crate) refuse_older_than_start: bool,
     pub(crate) connection: crate::gateway::client::h1::ConnectionLimits,
@@ -103,6 +105,7 @@ impl Snapshot {
             body_timeout: server.body_timeout,
             trusted_proxies: server.trusted_proxies,
             health_path: server.health_path,
+            watch: server.watch,
             refuse_older_than_start: config.replay.refuse_older_than_start,
             connection: crate::gateway::client::h1::ConnectionLimits {
                 head: crate::wire::head::Limits {

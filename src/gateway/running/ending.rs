@@ -1,0 +1,179 @@
+//! A warning about secrets that end soon while no other secret takes over (contract: Metrics).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::snapshot::{RouteState, Snapshot};
+use crate::clock::{Now, UnixMillis};
+use crate::key::secret::Secret;
+
+/// A secret that ends within this time is looked at.
+const SOON_MILLIS: i64 = 14 * DAY_MILLIS;
+
+/// Another secret has taken over if it matched within this time.
+const DAY_MILLIS: i64 = 24 * 3600 * 1000;
+
+/// The time between two warnings about the same secret.
+const WARN_INTERVAL: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+/// The warnings that were shown, so that each is repeated once a day.
+#[derive(Debug, Default)]
+pub(crate) struct EndingSecrets {
+    /// The monotonic time of the last warning about each secret, by route and name.
+    warned: HashMap<(Arc<str>, String), std::time::Duration>,
+}
+
+impl EndingSecrets {
+    /// Warns about the secrets of a configuration that end soon.
+    pub(crate) fn warn(&mut self, snapshot: &Snapshot, now: Now) {
+        for (_, route) in snapshot.routes.iter() {
+            for (secret, days) in ending(route, now.wall) {
+                let key = (Arc::clone(&route.name), secret.name.clone());
+                if self.is_due(key, now.mono) {
+                    log::warn!(
+                        "route {}: the secret `{}` ends within {days} days, and no other active secret of the \
+                         route has matched for a day: see whether the provider signs with the next one",
+                        route.name,
+                        secret.name
+                    );
+                }
+            }
+        }
+    }
+
+    fn is_due(&mut self, key: (Arc<str>, String), now: std::time::Duration) -> bool {
+        let is_due = self
+            .warned
+            .get(&key)
+            .is_none_or(|last| now.saturating_sub(*last) >= WARN_INTERVAL);
+        if is_due {
+            // What has passed by more than a day is due in any case and need not be remembered.
+            self.warned
+                .retain(|_, last| now.saturating_sub(*last) < WARN_INTERVAL);
+            self.warned.insert(key, now);
+        }
+        is_due
+    }
+}
+
+/// The secrets of a route that end soon, with the days that are left, if no other secret has taken
+/// over.
+fn ending(route: &RouteState, wall: UnixMillis) -> impl Iterator<Item = (&Secret, i64)> {
+    let secrets = &route.config.secrets;
+    let has_matched = move |secret: &Secret| {
+        let last = route.metrics.last_match(&secret.name);
+        last.is_some_and(|secs| wall.0.saturating_sub(secs.saturating_mul(1000)) < DAY_MILLIS)
+    };
+    secrets.iter().filter_map(move |secret| {
+        let left = secret.not_after?.0.saturating_sub(wall.0);
+        let is_soon = secret.is_active(wall) && left <= SOON_MILLIS;
+        let is_replaced = || {
+            secrets.iter().any(|other| {
+                other.name != secret.name && other.is_active(wall) && has_matched(other)
+            })
+        };
+        let days = left.saturating_add(DAY_MILLIS - 1).div_euclid(DAY_MILLIS);
+        (is_soon && !is_replaced()).then_some((secret, days))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{Files, Sources};
+    use crate::telemetry::{Record, Telemetry};
+
+    const NOW: UnixMillis = UnixMillis(1_795_392_000_000);
+
+    /// The names of the secrets that are warned about. Each row of `secrets` has a name, the days
+    /// until its end, and the hours since its last match.
+    fn warned(secrets: &[(&str, Option<i64>, Option<i64>)]) -> Vec<String> {
+        let listed: Vec<String> = secrets
+            .iter()
+            .map(|(name, days, _)| {
+                let end = days.map_or_else(String::new, |days| {
+                    let at = NOW.0 + days * DAY_MILLIS;
+                    let at = jiff::Timestamp::from_millisecond(at).unwrap();
+                    format!(", not_after = \"{at}\"")
+                });
+                format!(
+                    "{{ name = \"{name}\", value = \"plain:the-secret-{name}-of-the-test\"{end} }}"
+                )
+            })
+            .collect();
+        let text = format!(
+            "[[route]]\nname = \"a\"\npath = \"/a\"\nprovider = \"itellico\"\nsecrets = [{}]\n\
+             upstream = \"http://127.0.0.1:3000\"\n",
+            listed.join(", ")
+        );
+        let files = Files::default();
+        let sources = Sources::of_process(Path::new(""), &files);
+        let config = crate::config::parse("a.toml", &text, &sources)
+            .unwrap_or_else(|problems| panic!("{problems}"));
+        let (telemetry, _writer) = Telemetry::start(std::io::sink(), "1").unwrap();
+        let running = crate::gateway::build(config, telemetry).unwrap();
+        let snapshot = running.snapshot.load();
+        let (_, route) = snapshot.routes.iter().next().unwrap();
+        for (name, _, hours) in secrets {
+            let Some(hours) = hours else { continue };
+            let time = UnixMillis(NOW.0 - hours * 3_600_000);
+            let mut record = Record::begun(time, "id".to_owned());
+            record.proved = true;
+            record.secret = Some((*name).into());
+            running.telemetry.finish(&route.metrics, &record);
+        }
+        let found = ending(route, NOW);
+        found
+            .map(|(secret, days)| format!("{} {days}", secret.name))
+            .collect()
+    }
+
+    #[test]
+    fn a_secret_that_ends_is_warned_about_unless_another_has_taken_over() {
+        type Row<'r> = (&'r [(&'r str, Option<i64>, Option<i64>)], &'r [&'r str]);
+        let rows: [Row<'_>; 8] = [
+            (&[("old", Some(5), None)], &["old 5"]),
+            (&[("old", Some(14), Some(0))], &["old 14"]),
+            (&[("old", Some(15), None)], &[]),
+            (&[("old", None, None)], &[]),
+            (&[("old", Some(5), None), ("new", None, None)], &["old 5"]),
+            (&[("old", Some(5), Some(0)), ("new", None, Some(23))], &[]),
+            (
+                &[("old", Some(5), Some(0)), ("new", None, Some(25))],
+                &["old 5"],
+            ),
+            // Each would take over for the other, and neither has matched.
+            (
+                &[("old", Some(5), None), ("new", Some(7), None)],
+                &["old 5", "new 7"],
+            ),
+        ];
+        let mut failures = Vec::new();
+        for (secrets, expected) in rows {
+            let found = warned(secrets);
+            if found != expected {
+                failures.push((secrets, found));
+            }
+        }
+        assert!(failures.is_empty(), "{failures:?}");
+    }
+
+    #[test]
+    fn a_warning_is_repeated_once_a_day() {
+        let mut ending = EndingSecrets::default();
+        let mut is_due = |name: &str, hours: u64| {
+            ending.is_due(
+                ("a".into(), name.to_owned()),
+                Duration::from_secs(hours * 3600),
+            )
+        };
+        assert!(is_due("old", 1));
+        assert!(!is_due("old", 24));
+        assert!(is_due("other", 24));
+        assert!(is_due("old", 25));
+        assert!(!is_due("old", 26));
+    }
+}
