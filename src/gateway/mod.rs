@@ -28,7 +28,7 @@ mod upstream;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -42,10 +42,11 @@ use crate::config::Config;
 use crate::replay::Window;
 use crate::telemetry::Telemetry;
 use crate::verify::claim::FingerprintKey;
+use client::connections::Connections;
 pub use operating::early::EarlySignals;
 pub use operating::listen::BindError;
 pub use operating::stop::Stopper;
-use operating::{admin, listen, stop};
+use operating::{admin, descriptors, listen, stop};
 use running::Running;
 use running::snapshot::Snapshot;
 use upstream::Upstreams;
@@ -94,6 +95,7 @@ pub struct Surroundings {
 /// # Errors
 /// [`StartError`], before any connection is accepted. A gateway that has started returns no error.
 pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError> {
+    descriptors::raise();
     let traffic_sockets = config
         .server
         .listen
@@ -131,7 +133,8 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
         stopping,
         threads,
     ));
-    let admin = traffic::App::new_beside(Arc::clone(&running), admin);
+    let admin =
+        traffic::App::new_beside(Arc::clone(&running), admin, descriptors::ADMIN_CONNECTIONS);
     server.add_service(listen::Listening::new(
         "admin",
         admin,
@@ -192,6 +195,7 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Running, StartError> {
     let epoch = Instant::now();
     let budget = client::budget::Budget::new(config.server.max_buffered);
     let threads = config.server.threads;
+    let connections = Connections::new(descriptors::fitting(&config.server));
     let window = Arc::new(Window::new(config.replay.capacity));
     let files = config.files.clone();
     let snapshot = Snapshot::build(config, &telemetry.metrics, &upstreams, &fingerprints)
@@ -212,7 +216,7 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Running, StartError> {
         proxy_header_names: client::origin::ProxyHeaderNames::new()
             .ok_or_else(|| StartError::Build("header names".into()))?,
         stopping: AtomicBool::new(false),
-        connections: AtomicUsize::new(0),
+        connections,
         reloads: running::reloads::Reloads::new(files),
         warnings: running::warnings::Warnings::new(),
     })

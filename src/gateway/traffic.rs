@@ -1,8 +1,7 @@
-//! The connections that Pingora has accepted. Each is served over HTTP/1 to its end, as long as
-//! fewer are open than `server.max_connections` allows.
+//! The connections that Pingora has accepted. Each that gets a place is served over HTTP/1 to its
+//! end (contract: Shares).
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use async_trait::async_trait;
 use pingora::apps::ServerApp;
@@ -11,10 +10,12 @@ use pingora::server::ShutdownWatch;
 
 use super::client::Next;
 use super::client::answer::{Answer, Denied};
-use super::client::h1::{H1, Port};
+use super::client::connections::{Admitted, Connections};
+use super::client::h1::{H1, Port, TOO_MANY};
+use super::client::origin::is_trusted;
 use super::exchange;
-use super::running::{OpenConnection, Running};
-use crate::verdict::{Code, Refusal};
+use super::running::Running;
+use crate::verdict::Refusal;
 use crate::wire::head::Head;
 
 /// The traffic port. Each of its requests is an exchange, except the probes of
@@ -35,6 +36,15 @@ impl Port for Exchanges {
     async fn refuse(&self, client: &mut H1, refusal: Refusal) {
         exchange::refuse(&self.running, client, refusal).await;
     }
+
+    async fn answer_beyond(&self, client: &mut H1, head: Head) -> Next {
+        let health_path = self.running.snapshot.load().health_path.clone();
+        if health_path.as_deref() == Some(head.path()) {
+            return answer_probe(&self.running, client, &head).await;
+        }
+        self.refuse(client, TOO_MANY).await;
+        Next::Linger
+    }
 }
 
 /// Answers `server.health_path`. A probe is no delivery: it is neither logged nor counted
@@ -54,10 +64,9 @@ async fn answer_probe(running: &Running, client: &mut H1, head: &Head) -> Next {
 pub(super) struct App<P> {
     running: Arc<Running>,
     port: Arc<P>,
-    is_traffic: bool,
-    /// The number of open connections, unless the port is the traffic port: [`Running`] counts its
-    /// connections. Relaxed: no other memory is read by way of this number.
-    open: AtomicUsize,
+    connections: Arc<Connections>,
+    /// Whether every peer is trusted like a proxy: only the operator's own programs reach the port.
+    is_own: bool,
 }
 
 /// The application of the traffic port.
@@ -70,22 +79,22 @@ impl Traffic {
             running: Arc::clone(&running),
         });
         Self {
+            connections: Arc::clone(&running.connections),
             running,
             port,
-            is_traffic: true,
-            open: AtomicUsize::new(0),
+            is_own: false,
         }
     }
 }
 
 impl<P: Port> App<P> {
-    /// The application of a port other than traffic. It counts its own connections.
-    pub(super) fn new_beside(running: Arc<Running>, port: P) -> Self {
+    /// The application of a port other than traffic, with at most `most` connections of its own.
+    pub(super) fn new_beside(running: Arc<Running>, port: P, most: usize) -> Self {
         Self {
             running,
             port: Arc::new(port),
-            is_traffic: false,
-            open: AtomicUsize::new(0),
+            connections: Connections::new(most),
+            is_own: true,
         }
     }
 }
@@ -97,40 +106,43 @@ impl<P: Port> ServerApp for App<P> {
         stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
-        let counter = if self.is_traffic {
-            &self.running.connections
-        } else {
-            &self.open
-        };
-        let (_counted, open) = OpenConnection::count(counter);
-        let (settings, limit) = {
-            let snapshot = self.running.snapshot.load();
-            (snapshot.connection, snapshot.max_connections)
-        };
         let digest = stream.get_socket_digest();
         let peer = digest.and_then(|d| {
             d.peer_addr()
                 .and_then(|a| a.as_inet())
                 .map(|a| a.ip().to_canonical())
         });
+        let (settings, is_trusted) = {
+            let snapshot = self.running.snapshot.load();
+            let is_trusted = self.is_own || is_trusted(peer, &snapshot.trusted_proxies);
+            (snapshot.connection, is_trusted)
+        };
         let mut connection = H1::new(stream, peer, settings);
-        if open > limit {
-            self.running
-                .warnings
-                .overload(open, self.running.clock.now());
-            self.port
-                .refuse(
-                    &mut connection,
-                    Refusal::because(Code::Overloaded, "too many connections"),
-                )
-                .await;
+        let admitted = self.connections.admit(peer, is_trusted);
+        let Admitted::Within(place) = admitted else {
+            let (open, now) = (self.connections.open(), self.running.clock.now());
+            self.running.warnings.overload(open, now);
+            match admitted {
+                Admitted::Beyond(_place) => connection.serve_beyond(&self.port).await,
+                _ => self.port.refuse(&mut connection, TOO_MANY).await,
+            }
             return None;
-        }
+        };
+        let idle = place.idle();
+        let connection = connection.with_idle(place.idle());
         let mut shutdown = shutdown.clone();
         let stopping = async move {
-            // An error means that the sender is gone: nobody will stop this connection any more.
-            if shutdown.wait_for(|stop| *stop).await.is_err() {
-                std::future::pending::<()>().await;
+            let is_stopped = async {
+                // An error means that the sender is gone: nobody will stop this connection any
+                // more, except for its place.
+                if shutdown.wait_for(|stop| *stop).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                biased;
+                () = idle.ending() => {}
+                () = is_stopped => {}
             }
         };
         connection.serve(&self.port, stopping).await;

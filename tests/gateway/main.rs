@@ -26,6 +26,7 @@ mod reload;
 mod replay;
 mod secrets;
 mod shadow;
+mod shares;
 mod shutdown;
 mod signals;
 mod spellings;

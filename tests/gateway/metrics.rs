@@ -108,7 +108,9 @@ fn every_metric_has_its_name_type_help_and_labels() {
         "[\"env:{SECRET_VARIABLE}\", {{ name = \"old\", value = \"env:PLAIN_SECRET\", not_after = \"2099-01-01T00:00:00Z\" }}]"
     );
     let route = Route::itellico(&upstream).set("secrets", &secrets);
-    let gateway = Gateway::start(&Config::new().route(route));
+    // Few enough to fit into the file descriptors of any machine.
+    let config = Config::new().server("max_connections", "100").route(route);
+    let gateway = Gateway::start(&config);
     gateway.expect_serving();
     gateway.admin("POST", "/reload", &[], "").expect_status(200);
     expect_value(
@@ -202,7 +204,7 @@ fn every_metric_has_its_name_type_help_and_labels() {
         ),
         ("verigate_replay_capacity", &[], 1_000_000.0),
         ("verigate_max_buffered_bytes", &[], 268_435_456.0),
-        ("verigate_max_connections", &[], 10_000.0),
+        ("verigate_max_connections", &[], 100.0),
     ] {
         cases.case(&format!("the value of {name}"), || {
             let found = metrics.value(name, labels);

@@ -1,13 +1,16 @@
 //! The budget for body bytes of the whole process, and a request's share of it (contract: Body).
 //!
 //! Bytes are charged as they arrive and never by a declared length, so that stalled connections
-//! hold next to nothing. A client's address may hold at most a quarter of the whole.
+//! hold next to nothing. A client may hold at most a quarter of the whole, a site of IPv6 at most
+//! half, and the last quarter is for a single request each of clients that hold nothing else
+//! (contract: Shares).
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::holder::{Holder, Network};
 use crate::scheme::body_form::Room;
 
 /// The budget has no room left, for everyone or for this client.
@@ -25,17 +28,21 @@ pub(crate) struct Budget {
     accounts: Mutex<Accounts>,
 }
 
-/// The bytes that a client's address holds.
+/// The bytes that a client holds.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
     held: AtomicU64,
+    /// The requests that a client behind trusted proxies has at this time.
+    requests: AtomicUsize,
+    /// The account of the site; `None` for IPv4, and for a site itself.
+    site: Option<Arc<Account>>,
 }
 
-/// The accounts of all client addresses that were seen.
+/// The accounts of all clients that were seen.
 #[derive(Debug)]
 struct Accounts {
-    known: HashMap<IpAddr, Arc<Account>>,
-    /// The number of addresses at which unused accounts are dropped before another is added.
+    known: HashMap<Network, Arc<Account>>,
+    /// The number of clients at which unused accounts are dropped before another is added.
     full: usize,
 }
 
@@ -43,8 +50,11 @@ struct Accounts {
 const FULL: usize = 16 * 1024;
 
 impl Accounts {
-    fn get(&mut self, address: IpAddr) -> &Arc<Account> {
-        if self.known.len() >= self.full && !self.known.contains_key(&address) {
+    fn get(&mut self, holder: Holder) -> Arc<Account> {
+        if let Some(account) = self.known.get(&holder.own) {
+            return Arc::clone(account);
+        }
+        if self.known.len() >= self.full {
             self.known
                 .retain(|_, account| Arc::strong_count(account) > 1);
             // An open connection holds its account. If most accounts are held, the next search
@@ -52,7 +62,15 @@ impl Accounts {
             // search.
             self.full = FULL.max(self.known.len() * 2);
         }
-        self.known.entry(address).or_default()
+        let site = holder
+            .site
+            .map(|site| Arc::clone(self.known.entry(site).or_default()));
+        let account = Arc::new(Account {
+            site,
+            ..Account::default()
+        });
+        self.known.insert(holder.own, Arc::clone(&account));
+        account
     }
 }
 
@@ -85,10 +103,11 @@ impl Budget {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// The account of a client's address. All clients without an address share an account.
+    /// The account of the client behind an address. All clients without an address share an
+    /// account.
     pub(crate) fn account(&self, address: Option<IpAddr>) -> Arc<Account> {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(accounts.get(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))))
+        accounts.get(Holder::of(address))
     }
 
     /// A share of the budget for a request, still empty.
@@ -97,6 +116,7 @@ impl Budget {
             budget: Arc::clone(self),
             account,
             held: 0,
+            beside: 0,
         }
     }
 }
@@ -107,15 +127,19 @@ pub(crate) struct Reservation {
     budget: Arc<Budget>,
     account: Arc<Account>,
     held: u64,
+    /// The bytes that another reservation holds for the same request.
+    beside: u64,
 }
 
 impl Reservation {
-    /// A further share of the same client, still empty.
+    /// A further share of the same request, still empty.
     pub(crate) fn empty(&self) -> Self {
-        self.budget.reservation(Arc::clone(&self.account))
+        let mut share = self.budget.reservation(Arc::clone(&self.account));
+        share.beside = self.held;
+        share
     }
 
-    /// Takes over what another share of the same client holds.
+    /// Takes over what another share of the same request holds.
     pub(crate) fn absorb(&mut self, mut other: Self) {
         self.held += std::mem::take(&mut other.held);
     }
@@ -123,21 +147,59 @@ impl Reservation {
     /// Charges `bytes` that have arrived.
     ///
     /// # Errors
-    /// [`Exhausted`] if these bytes would exceed the whole budget or the client's quarter. Nothing
-    /// is charged then.
+    /// [`Exhausted`] if these bytes would exceed the whole budget, the client's quarter or the
+    /// site's half, or would come from the last quarter although the client holds bytes of another
+    /// request. Nothing is charged then.
     pub(crate) fn charge(&mut self, bytes: u64) -> Result<(), Exhausted> {
         let limit = self.budget.limit.load(Ordering::Relaxed);
-        if self.account.held.fetch_add(bytes, Ordering::Relaxed) + bytes > limit / 4 {
-            self.account.held.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(Exhausted);
-        }
-        if self.budget.held.fetch_add(bytes, Ordering::Relaxed) + bytes > limit {
-            self.budget.held.fetch_sub(bytes, Ordering::Relaxed);
-            self.account.held.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(Exhausted);
-        }
+        let add = |held: &AtomicU64| held.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let own = add(&self.account.held);
+        let site = self.account.site.as_ref().map_or(0, |site| add(&site.held));
+        let all = add(&self.budget.held);
         self.held += bytes;
-        Ok(())
+        let is_only_request = own == self.held + self.beside;
+        let fits = own <= limit / 4
+            && site <= limit / 2
+            && (all <= limit - limit / 4 || all <= limit && is_only_request);
+        if fits {
+            return Ok(());
+        }
+        self.give_back(bytes);
+        Err(Exhausted)
+    }
+
+    fn give_back(&mut self, bytes: u64) {
+        self.held -= bytes;
+        let site = self.account.site.as_ref().map(|site| &site.held);
+        for held in [&self.account.held, &self.budget.held]
+            .into_iter()
+            .chain(site)
+        {
+            held.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A request behind a trusted proxy, counted among those of its client while this value lives.
+pub(crate) struct RequestPlace(Arc<Account>);
+
+impl RequestPlace {
+    /// A place for a further request of a client that may have `most` at a time.
+    pub(crate) fn take(account: Arc<Account>, most: usize) -> Option<Self> {
+        let place = Self(account);
+        let requests = place.0.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        (requests <= most).then_some(place)
+    }
+
+    /// The account of the client.
+    pub(crate) fn account(&self) -> Arc<Account> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Drop for RequestPlace {
+    fn drop(&mut self) {
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -150,13 +212,14 @@ impl Room for Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.budget.held.fetch_sub(self.held, Ordering::Relaxed);
-        self.account.held.fetch_sub(self.held, Ordering::Relaxed);
+        self.give_back(self.held);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     const A: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -207,7 +270,7 @@ mod tests {
         let addresses =
             (0..=FULL).map(|number| IpAddr::from(u32::try_from(number).unwrap().to_be_bytes()));
         let held: Vec<_> = addresses
-            .map(|address| Arc::clone(accounts.get(address)))
+            .map(|address| accounts.get(Holder::of(Some(address))))
             .collect();
         assert_eq!(
             (accounts.known.len(), accounts.full),
@@ -215,7 +278,7 @@ mod tests {
         );
         drop(held);
         accounts.full = accounts.known.len();
-        accounts.get(A);
+        accounts.get(Holder::of(Some(A)));
         assert_eq!((accounts.known.len(), accounts.full), (1, FULL));
     }
 
@@ -230,5 +293,71 @@ mod tests {
             held.push(share);
         }
         assert_eq!(budget.held(), 16);
+    }
+
+    #[test]
+    fn rx_22_addresses_of_a_network_share_what_a_client_gets_and_networks_of_a_site_half() {
+        let budget = Budget::new(1600);
+        let mut held = Vec::new();
+        let mut charge = |address: &str, bytes| {
+            let account = budget.account(Some(address.parse().unwrap()));
+            let mut share = budget.reservation(account);
+            let charged = share.charge(bytes).is_ok();
+            held.push(share);
+            charged
+        };
+        let rows = [
+            ("2001:db8:1:2::1", 300, true),
+            ("2001:db8:1:2::2", 101, false),
+            ("2001:db8:1:2::3", 100, true),
+            ("2001:db8:1:3::1", 400, true),
+            ("2001:db8:1:4::1", 1, false),
+            ("2001:db8:2:4::1", 400, true),
+            ("198.51.100.7", 400, true),
+        ];
+        let wrong: Vec<_> = rows
+            .into_iter()
+            .filter(|(address, bytes, expected)| charge(address, *bytes) != *expected)
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+        held.clear();
+        assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn rx_22_the_last_quarter_is_for_a_single_request_of_clients_that_hold_nothing_else() {
+        let budget = Budget::new(1600);
+        let share = |last: u8| budget.reservation(budget.account(Some([192, 0, 2, last].into())));
+        let mut held: Vec<_> = (1..=3).map(share).collect();
+        for share in &mut held {
+            assert_eq!(share.charge(390), Ok(()));
+        }
+        let (mut first, mut second) = (share(4), share(4));
+        assert_eq!(first.charge(20), Ok(()), "within three quarters");
+        assert_eq!(first.charge(100), Ok(()), "the only request");
+        assert_eq!(
+            second.charge(1),
+            Err(Exhausted),
+            "another request of the same client"
+        );
+        assert_eq!(first.charge(100), Ok(()), "the refused byte is not held");
+        let mut beside = first.empty();
+        assert_eq!(beside.charge(50), Ok(()), "of the same request");
+        first.absorb(beside);
+        drop((first, held));
+        assert_eq!(second.charge(1), Ok(()));
+        drop(second);
+        assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn rx_22_the_requests_of_a_client_behind_a_proxy_are_counted() {
+        let budget = Budget::new(400);
+        let take = || RequestPlace::take(budget.account(Some(A)), 2);
+        let (first, second) = (take(), take());
+        assert!(first.is_some() && second.is_some() && take().is_none() && take().is_none());
+        assert!(RequestPlace::take(budget.account(Some(B)), 2).is_some());
+        drop(first);
+        assert!(take().is_some());
     }
 }

@@ -8,7 +8,9 @@
 pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod budget;
+pub(crate) mod connections;
 pub(crate) mod h1;
+pub(crate) mod holder;
 pub(crate) mod origin;
 pub(crate) mod turns;
 

@@ -86,7 +86,7 @@ impl ProxyHeaderNames {
 }
 
 /// Whether `peer` is in a network of trusted proxies.
-fn is_trusted(peer: Option<IpAddr>, networks: &[IpNet]) -> bool {
+pub(crate) fn is_trusted(peer: Option<IpAddr>, networks: &[IpNet]) -> bool {
     peer.is_some_and(|peer| {
         networks
             .iter()

@@ -20,6 +20,7 @@ mod headers;
 mod noting;
 mod proving;
 mod relay;
+mod taking;
 mod unwind;
 
 use std::sync::Arc;
@@ -28,13 +29,11 @@ use std::time::Duration;
 use crate::clock::Now;
 use crate::gateway::client::answer;
 use crate::gateway::client::answer::Answer;
-use crate::gateway::client::body;
-use crate::gateway::client::body::{Body, BodyError};
+use crate::gateway::client::body::Body;
 use crate::gateway::client::origin::Origin;
 use crate::gateway::client::{Client, Gone, Next};
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RouteState, Snapshot};
-use crate::scheme::handshake::MAX_OPEN_BODY;
 use crate::telemetry::{Outcome, Record};
 use crate::verdict::{Code, Refusal};
 use crate::verify::verifier::{Proof, Verification};
@@ -121,12 +120,15 @@ impl<'x> Exchange<'x> {
     /// Steps 2 to 10. `Ok` means that the client has the upstream's whole answer.
     async fn steps<C: Client>(&mut self, client: &mut C, now: Now) -> Result<(), Ended> {
         let route = self.find_route()?;
+        let place = self.take_place()?;
         let mut kind = self.begin(route, now).await?;
         self.record.verify = self.since(now);
         if self.head.expect() == Expect::Continue {
             client.proceed().await?;
         }
-        let mut body = self.take_body(client, route, &mut kind).await?;
+        let mut body = self
+            .take_body(client, route, &mut kind, place.as_ref())
+            .await?;
         self.debug(format_args!("{} bytes of body", body.bytes.len()));
         let admission = self.admit(route, kind, &mut body).await?;
         // Step 8: the request is made in the form in which it is sent.
@@ -212,51 +214,6 @@ impl<'x> Exchange<'x> {
             }
             _ => Ok(()),
         }
-    }
-
-    /// Step 4: the body, read to its end.
-    async fn take_body<C: Client>(
-        &mut self,
-        client: &mut C,
-        route: &RouteState,
-        kind: &mut RequestKind,
-    ) -> Result<Body, Ended> {
-        let budget = &self.running.budget;
-        // Behind a trusted proxy, the requests of many clients share a connection. Then the account
-        // is not the connection's.
-        let is_own = self.origin.address == self.origin.peer;
-        let account = if is_own {
-            client.account(budget)
-        } else {
-            budget.account(self.origin.address)
-        };
-        let (max_body, timeout) = (route.config.max_body, self.snapshot.body_timeout);
-        // Of a request without a signature only as much is read as a handshake may hold. Shadow
-        // mode forwards such a request, so it needs the whole body.
-        let unsigned = match kind {
-            RequestKind::Unsigned(refusal) if route.config.enforce => Some(*refusal),
-            _ => None,
-        };
-        let limit = unsigned.map_or(max_body, |_| max_body.min(MAX_OPEN_BODY as u64));
-        let body = body::read(
-            client,
-            limit,
-            timeout,
-            &self.running.turns,
-            budget.reservation(account),
-            kind.verification(),
-        )
-        .await
-        .map_err(|error| match (error, unsigned) {
-            (BodyError::Refused(found), Some(refusal))
-                if found.code == Code::BodyTooLarge && limit < max_body =>
-            {
-                BodyError::Refused(refusal)
-            }
-            (error, _) => error,
-        })?;
-        self.record.body_bytes = body.bytes.len() as u64;
-        Ok(body)
     }
 
     /// Steps 5 to 7: the judgement on the whole request, which gives the reason why it may be

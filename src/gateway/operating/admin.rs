@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq;
 use super::wrong_tokens::WrongTokens;
 use super::{reload, shown_peer};
 use crate::gateway::client::answer::{Answer, Denied};
-use crate::gateway::client::h1::{H1, Port};
+use crate::gateway::client::h1::{H1, Port, TOO_MANY};
 use crate::gateway::client::{Client, Next, ReadError};
 use crate::gateway::running::Running;
 use crate::replay::{Forget, Forgotten, ReplayWindow};
@@ -77,6 +77,11 @@ impl Port for AdminPort {
             .running
             .answer_unlogged(client, &Answer::refusal(refusal, None), false)
             .await;
+    }
+
+    async fn answer_beyond(&self, client: &mut H1, _: Head) -> Next {
+        self.refuse(client, TOO_MANY).await;
+        Next::Linger
     }
 }
 

@@ -4,6 +4,7 @@
 //! except `exchange`, and only the start (`gateway/mod.rs`) imports it.
 
 pub(crate) mod admin;
+pub(crate) mod descriptors;
 pub(crate) mod early;
 pub(crate) mod listen;
 mod reload;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::descriptors;
 use crate::config::{self, Config, FileSet, Position, Problem, Problems, Reading, Warning};
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RestartSettings, Snapshot};
@@ -171,6 +172,7 @@ pub(super) struct Loaded {
 struct Made {
     snapshot: Snapshot,
     max_buffered: u64,
+    max_connections: usize,
     notes: Notes,
 }
 
@@ -216,6 +218,7 @@ impl Loaded {
             }
             Ok(Made {
                 max_buffered: config.server.max_buffered,
+                max_connections: descriptors::fitting(&config.server),
                 notes: Notes::of(&config),
                 snapshot: Snapshot::build(
                     config,
@@ -249,6 +252,7 @@ impl Loaded {
         }
         latest.in_force = turn;
         running.budget.set_limit(made.max_buffered);
+        running.connections.set_limit(made.max_connections);
         let routes = made.snapshot.routes.iter();
         let metrics = &running.telemetry.metrics;
         metrics.keep_only(routes.map(|(_, route)| &route.metrics));

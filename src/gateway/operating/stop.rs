@@ -69,7 +69,7 @@ impl Signals {
         let end = Instant::now() + grace;
         // The system may have accepted connections that are not counted yet.
         sleep(Duration::from_millis(50)).await;
-        let open = || self.running.connections.load(Ordering::Relaxed);
+        let open = || self.running.connections.open();
         log::info!(
             "stopping: {} connections are open, waiting at most {grace:?}",
             open()

@@ -13,7 +13,7 @@ pub(crate) mod snapshot;
 pub(crate) mod warnings;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -23,6 +23,7 @@ use crate::clock::{Clock, Now, UnixMillis};
 use crate::gateway::client::answer;
 use crate::gateway::client::answer::Answer;
 use crate::gateway::client::budget::Budget;
+use crate::gateway::client::connections::Connections;
 use crate::gateway::client::origin::{ProxyHeaderNames, RequestIds};
 use crate::gateway::client::turns::Turns;
 use crate::gateway::client::{Client, Next};
@@ -62,8 +63,8 @@ pub(crate) struct Running {
     /// Set at SIGTERM. `/readyz` answers 503 from then on. Relaxed: no other memory is read by way
     /// of it.
     pub(crate) stopping: AtomicBool,
-    /// The number of open connections on the traffic port. Relaxed, for the same reason.
-    pub(crate) connections: AtomicUsize,
+    /// The connections of the traffic port.
+    pub(crate) connections: Arc<Connections>,
     /// The order of reloads.
     pub(crate) reloads: reloads::Reloads,
     /// The warnings that a stranger can provoke, limited in number.
@@ -112,7 +113,7 @@ impl Running {
         metrics
             .buffered_bytes
             .set(i64::try_from(self.budget.held()).unwrap_or(i64::MAX));
-        let open = self.connections.load(Ordering::Relaxed);
+        let open = self.connections.open();
         metrics
             .open_connections
             .set(i64::try_from(open).unwrap_or(i64::MAX));
@@ -126,7 +127,7 @@ impl Running {
             .set(limit(snapshot.restart_settings.capacity as u64));
         metrics
             .max_connections
-            .set(limit(snapshot.max_connections as u64));
+            .set(limit(self.connections.limit() as u64));
         let wall = self.clock.now().wall;
         for (_, route) in snapshot.routes.iter() {
             route.show_secrets(wall);
@@ -147,22 +148,5 @@ impl Running {
     /// The moment in the runtime's time that comes `after` the clock reading `now`.
     pub(crate) fn deadline(&self, now: Now, after: Duration) -> Instant {
         self.epoch + now.mono + after
-    }
-}
-
-/// A connection that is counted while this value lives.
-pub(crate) struct OpenConnection<'g>(&'g AtomicUsize);
-
-impl<'g> OpenConnection<'g> {
-    /// Counts a further connection. Returns the number of open connections, this one included.
-    pub(crate) fn count(counter: &'g AtomicUsize) -> (Self, usize) {
-        let open = counter.fetch_add(1, Ordering::Relaxed) + 1;
-        (Self(counter), open)
-    }
-}
-
-impl Drop for OpenConnection<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

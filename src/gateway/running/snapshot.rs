@@ -40,7 +40,6 @@ pub(crate) struct Snapshot {
     /// Whether timestamps from before the gateway's start are refused (contract: The window).
     pub(crate) refuse_older_than_start: bool,
     pub(crate) connection: crate::gateway::client::h1::ConnectionLimits,
-    pub(crate) max_connections: usize,
     /// The time that requests in flight have to finish once the gateway stops.
     pub(crate) shutdown_grace: Duration,
     /// The settings of the admin port: its token and its further host names.
@@ -116,7 +115,6 @@ impl Snapshot {
                 idle_timeout: server.idle_timeout,
                 write_timeout: server.write_timeout,
             },
-            max_connections: server.max_connections,
             shutdown_grace: server.shutdown_grace,
             restart_settings: RestartSettings {
                 listen: server.listen,

@@ -137,11 +137,11 @@ impl Warnings {
         }
     }
 
-    /// Warns that a connection was refused because too many are open.
+    /// Warns that a connection was refused because its client may have no further place.
     pub(crate) fn overload(&self, open: usize, now: Now) {
         if let Some(others) = self.overload.allow(now.mono) {
             log::warn!(
-                "{open} connections are open, more than `server.max_connections`: refused a new connection{}",
+                "refused a new connection: {open} are open, and its client may have no further place (`server.max_connections`){}",
                 more(others)
             );
         }

@@ -21,9 +21,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::budget::{Account, Budget};
+use super::connections::Idle;
 use super::{AnswerHead, Client, Gone, Next, ReadError};
 use crate::gateway::timer::LazyTimer;
-use crate::verdict::Refusal;
+use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Framing, Head, Limits, Version};
 use reading::{LARGE_READ, Unread};
 
@@ -35,7 +36,16 @@ pub(crate) trait Port: Send + Sync + 'static {
     /// Answers where no request can be served: the bytes are no request, its head came too late, or
     /// there are too many connections. The connection ends afterwards.
     fn refuse(&self, client: &mut H1, refusal: Refusal) -> impl Future<Output = ()> + Send;
+
+    /// Answers the only request of a connection for which there is no place.
+    fn answer_beyond(&self, client: &mut H1, head: Head) -> impl Future<Output = Next> + Send;
 }
+
+/// The refusal where there are too many connections.
+pub(crate) const TOO_MANY: Refusal = Refusal::because(Code::Overloaded, "too many connections");
+
+/// The time for which a connection without a place is read.
+const BEYOND: Duration = Duration::from_secs(1);
 
 /// The limits of a connection, from `[server]` (contract: Configuration).
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +63,8 @@ pub(crate) struct H1 {
     /// The peer's account in the budget, from the first body on.
     account: Option<Arc<Account>>,
     limits: ConnectionLimits,
+    /// Whether the connection waits for its next request, for whoever needs its place.
+    idle: Option<Arc<Idle>>,
     inbound: BytesMut,
     outbound: Vec<u8>,
     unread: Unread,
@@ -79,6 +91,7 @@ impl H1 {
             peer,
             account: None,
             limits,
+            idle: None,
             inbound: BytesMut::new(),
             outbound: Vec::new(),
             unread: Unread::Nothing,
@@ -110,20 +123,7 @@ impl H1 {
                 }
             };
             first = false;
-            self.version = head.version();
-            self.keep_alive = head.keep_alive() && self.version == Version::Http11;
-            self.unread = match head.framing() {
-                Framing::None => {
-                    // Without framing the body is empty, but the sender may have sent bytes after
-                    // the head. They must never be read as a request (SM-20), so the connection
-                    // ends unless the method usually has no body.
-                    self.keep_alive &= matches!(head.method(), "GET" | "HEAD" | "OPTIONS");
-                    Unread::Nothing
-                }
-                Framing::Length(0) => Unread::Nothing,
-                Framing::Length(left) => Unread::Length(left),
-                Framing::Chunked => Unread::Chunked(Box::default()),
-            };
+            self.begin(&head);
             if poll_fn(|cx| Poll::Ready(stopping.as_mut().poll(cx).is_ready())).await {
                 self.keep_alive = false;
             }
@@ -137,6 +137,51 @@ impl H1 {
                 Next::Abort => return,
             }
         }
+    }
+
+    /// Keeps `idle` up to date with the connection.
+    pub(crate) fn with_idle(mut self, idle: Arc<Idle>) -> Self {
+        self.idle = Some(idle);
+        self
+    }
+
+    /// Serves a connection for which there is no place: a single request, which must come within
+    /// [`BEYOND`].
+    pub(crate) async fn serve_beyond<P: Port>(mut self, port: &Arc<P>) {
+        self.limits.head_timeout = BEYOND;
+        let never = pin!(std::future::pending());
+        let next = match self.read_head(true, never).await {
+            Ok(Some(head)) => {
+                self.begin(&head);
+                self.keep_alive = false;
+                port.answer_beyond(&mut self, head).await
+            }
+            Ok(None) | Err(_) => {
+                port.refuse(&mut self, TOO_MANY).await;
+                Next::Linger
+            }
+        };
+        if next != Next::Abort {
+            self.linger().await;
+        }
+    }
+
+    /// Takes from a head whether the connection goes on, and what follows the head.
+    fn begin(&mut self, head: &Head) {
+        self.version = head.version();
+        self.keep_alive = head.keep_alive() && self.version == Version::Http11;
+        self.unread = match head.framing() {
+            Framing::None => {
+                // Without framing the body is empty, but the sender may have sent bytes after the
+                // head. They must never be read as a request (SM-20), so the connection ends unless
+                // the method usually has no body.
+                self.keep_alive &= matches!(head.method(), "GET" | "HEAD" | "OPTIONS");
+                Unread::Nothing
+            }
+            Framing::Length(0) => Unread::Nothing,
+            Framing::Length(left) => Unread::Length(left),
+            Framing::Chunked => Unread::Chunked(Box::default()),
+        };
     }
 
     /// Ends the gateway's side of the connection and discards bytes that still arrive, so that the

@@ -54,7 +54,14 @@ impl H1 {
         let mut deadline = first.then(|| Instant::now() + head_timeout);
         if self.inbound.is_empty() {
             let limit = if first { head_timeout } else { idle_timeout };
-            if !self.wait_for_first_byte(limit, stopping.as_mut()).await {
+            if let Some(idle) = self.idle.as_ref().filter(|_| !first) {
+                idle.begin();
+            }
+            let is_there = self.wait_for_first_byte(limit, stopping.as_mut()).await;
+            if let Some(idle) = &self.idle {
+                idle.end();
+            }
+            if !is_there {
                 return Ok(None);
             }
         }

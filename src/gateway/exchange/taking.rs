@@ -1,0 +1,77 @@
+//! What a request takes of the shares: a place among those of its client, and the memory for its
+//! body (contract: Body, Shares).
+
+use super::Exchange;
+use super::admission::RequestKind;
+use super::ended::Ended;
+use crate::gateway::client::Client;
+use crate::gateway::client::body::{self, Body, BodyError};
+use crate::gateway::client::budget::RequestPlace;
+use crate::gateway::running::snapshot::RouteState;
+use crate::scheme::handshake::MAX_OPEN_BODY;
+use crate::verdict::{Code, Refusal};
+
+const TOO_MANY_REQUESTS: Refusal = Refusal::because(
+    Code::Overloaded,
+    "too many requests of this client are in progress",
+);
+
+impl Exchange<'_> {
+    /// The place of a request among those of its client. Behind a trusted proxy, the requests of
+    /// many clients share connections, so the requests are counted. `None` for a client with a
+    /// connection of its own, which is counted itself.
+    ///
+    /// # Errors
+    /// `overloaded`.
+    pub(super) fn take_place(&self) -> Result<Option<RequestPlace>, Refusal> {
+        if self.origin.address == self.origin.peer {
+            return Ok(None);
+        }
+        let account = self.running.budget.account(self.origin.address);
+        RequestPlace::take(account, self.running.connections.share())
+            .map(Some)
+            .ok_or(TOO_MANY_REQUESTS)
+    }
+
+    /// Step 4: the body, read to its end.
+    pub(super) async fn take_body<C: Client>(
+        &mut self,
+        client: &mut C,
+        route: &RouteState,
+        kind: &mut RequestKind,
+        place: Option<&RequestPlace>,
+    ) -> Result<Body, Ended> {
+        let budget = &self.running.budget;
+        let account = match place {
+            Some(place) => place.account(),
+            None => client.account(budget),
+        };
+        let (max_body, timeout) = (route.config.max_body, self.snapshot.body_timeout);
+        // Of a request without a signature only as much is read as a handshake may hold. Shadow
+        // mode forwards such a request, so it needs the whole body.
+        let unsigned = match kind {
+            RequestKind::Unsigned(refusal) if route.config.enforce => Some(*refusal),
+            _ => None,
+        };
+        let limit = unsigned.map_or(max_body, |_| max_body.min(MAX_OPEN_BODY as u64));
+        let body = body::read(
+            client,
+            limit,
+            timeout,
+            &self.running.turns,
+            budget.reservation(account),
+            kind.verification(),
+        )
+        .await
+        .map_err(|error| match (error, unsigned) {
+            (BodyError::Refused(found), Some(refusal))
+                if found.code == Code::BodyTooLarge && limit < max_body =>
+            {
+                BodyError::Refused(refusal)
+            }
+            (error, _) => error,
+        })?;
+        self.record.body_bytes = body.bytes.len() as u64;
+        Ok(body)
+    }
+}
