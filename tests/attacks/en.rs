@@ -83,6 +83,26 @@ fn each_way_in_which_an_envelope_may_end() {
             at("/data", r#"{"id":1,"id":2,"data":{"id":102}}"#),
             Taken("102"),
         ),
+        (
+            "EN-30 a key in another case",
+            json(r#"{"event_id":"a","EVENT_ID":"b"}"#),
+            Refused,
+        ),
+        (
+            "EN-30 a key in another case first",
+            json(r#"{"Event_Id":"b","event_id":"a"}"#),
+            Refused,
+        ),
+        (
+            "EN-30 the key of the type in another case",
+            json(r#"{"event_id":"a","event_type":"t","Event_Type":"u"}"#),
+            Refused,
+        ),
+        (
+            "EN-30 a key on the way in another case",
+            at("/data", r#"{"data":{"id":1},"Data":{"id":2}}"#),
+            Refused,
+        ),
         ("EN-03 no id", json(r#"{"event_type":"a"}"#), Refused),
         (
             "EN-03 no text as the id",

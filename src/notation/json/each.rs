@@ -57,6 +57,8 @@ struct Step<'p> {
     /// Whether a key or element has fitted the token. It is true from the beginning for `*`, which
     /// an empty array satisfies.
     is_met: bool,
+    /// Whether a key has fitted the token in this or another case.
+    is_seen: bool,
 }
 
 impl<'b> Found<'b> {
@@ -89,6 +91,7 @@ impl<'p, 'b> Search<'b, &'p [Token]> for Found<'b> {
                 rest,
                 index: 0,
                 is_met: is_each,
+                is_seen: false,
             }));
         }
         self.push(Value::Absent)?;
@@ -101,9 +104,13 @@ impl<'p, 'b> Search<'b, &'p [Token]> for Found<'b> {
         key: Text<'b>,
     ) -> Result<Option<&'p [Token]>, JsonError> {
         match step.token {
-            Token::Named(name, _) if key.is(name) => {
-                if step.is_met {
+            Token::Named(name, _) if key.is_but_for_case(name) => {
+                if step.is_seen {
                     return Err(JsonError::RepeatedKey);
+                }
+                step.is_seen = true;
+                if !key.is(name) {
+                    return Ok(None);
                 }
                 step.is_met = true;
                 Ok(Some(step.rest))

@@ -29,7 +29,7 @@ pub enum JsonError {
     BadEscape,
     /// A number breaks the grammar.
     BadNumber,
-    /// A key on the path to a place occurs twice in its object.
+    /// A key on the path to a place occurs twice in its object, in the same or another case.
     RepeatedKey,
     /// A pointer with `*` names more than [`MAX_EACH`](super::MAX_EACH) values.
     TooManyElements,
@@ -59,7 +59,8 @@ impl JsonError {
             Self::BadEscape => "the body is not JSON: a string holds an unknown or broken escape",
             Self::BadNumber => "the body is not JSON: a number is malformed",
             Self::RepeatedKey => {
-                "a key on the path to a value that the gateway reads appears twice in its object"
+                "a key on the path to a value that the gateway reads appears twice in its object (keys \
+                 that differ in case alone count as the same)"
             }
             Self::TooManyElements => {
                 "the JSON body holds more than 1024 elements that would each have to be checked"

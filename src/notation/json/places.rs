@@ -152,8 +152,7 @@ impl<'b> Values<'b> {
 }
 
 /// The values found so far, by slot. A key on the path to a place may occur only once in its
-/// object, so each place is visited at most once. A slot that is filled therefore proves that its
-/// key was seen before.
+/// object, so each place is visited at most once.
 struct Slots<'b>(Vec<Value<'b>>);
 
 /// An open object or array on the path to a place.
@@ -161,6 +160,9 @@ struct Step<'p> {
     node: &'p Node,
     /// In an array, the index of the next element.
     index: usize,
+    /// The children whose keys were seen, in this or another case: a bit for each of the first 128.
+    /// No scheme has more; of a further one only the exact key is noticed again.
+    seen: u128,
 }
 
 impl<'p, 'b> Search<'b, &'p Node> for Slots<'b> {
@@ -170,15 +172,34 @@ impl<'p, 'b> Search<'b, &'p Node> for Slots<'b> {
         if let Some(slot) = self.0.get_mut(node.slot) {
             *slot = value;
         }
-        Ok((!node.children.is_empty()).then_some(Step { node, index: 0 }))
+        Ok((!node.children.is_empty()).then_some(Step {
+            node,
+            index: 0,
+            seen: 0,
+        }))
     }
 
     fn key(&mut self, step: &mut Step<'p>, key: Text<'b>) -> Result<Option<&'p Node>, JsonError> {
-        let node = step.node.children.iter().find(|child| key.is(&child.key));
-        if node.is_some_and(|node| self.0.get(node.slot) != Some(&Value::Absent)) {
-            return Err(JsonError::RepeatedKey);
+        let mut found = None;
+        for (place, child) in step.node.children.iter().enumerate() {
+            if !key.is_but_for_case(&child.key) {
+                continue;
+            }
+            // Two places may differ in case alone. Then either key repeats the other.
+            let bit = 1_u128.checked_shl(u32::try_from(place).unwrap_or(u32::MAX));
+            let is_seen = bit.map_or_else(
+                || self.0.get(child.slot) != Some(&Value::Absent),
+                |bit| step.seen & bit != 0,
+            );
+            if is_seen {
+                return Err(JsonError::RepeatedKey);
+            }
+            step.seen |= bit.unwrap_or(0);
+            if key.is(&child.key) {
+                found = Some(child);
+            }
         }
-        Ok(node)
+        Ok(found)
     }
 
     fn element(&mut self, step: &mut Step<'p>) -> Option<&'p Node> {

@@ -280,9 +280,46 @@ fn a_repeated_key_is_refused_only_on_the_way() {
         (
             "EN-02",
             "/event_id",
-            r#"{"event_id":"a","Event_id":2,"event_id ":3}"#,
+            r#"{"event_id":"a","event-id":2,"event_id ":3}"#,
             Ok("text a"),
         ),
+        (
+            "EN-30",
+            "/event_id",
+            r#"{"event_id":"a","EVENT_ID":"b"}"#,
+            Err(RepeatedKey),
+        ),
+        (
+            "EN-30",
+            "/event_id",
+            r#"{"Event_Id":"b","event_id":"a"}"#,
+            Err(RepeatedKey),
+        ),
+        (
+            "EN-30",
+            "/event_id",
+            r#"{"Event_Id":"b","EVENT_ID":"c"}"#,
+            Err(RepeatedKey),
+        ),
+        (
+            "EN-30",
+            "/messageId",
+            r#"{"messageId":"a","me\u017f\u017fageId":"b"}"#,
+            Err(RepeatedKey),
+        ),
+        (
+            "EN-30",
+            "/kind",
+            "{\"kind\":\"a\",\"\u{212a}ind\":\"b\"}",
+            Err(RepeatedKey),
+        ),
+        (
+            "EN-30",
+            "/data/id",
+            r#"{"data":{"id":1},"Data":{"id":2}}"#,
+            Err(RepeatedKey),
+        ),
+        ("EN-30", "/id", r#"{"ID":1}"#, Ok("absent")),
         (
             "EN-02",
             "/id",

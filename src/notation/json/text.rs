@@ -32,6 +32,18 @@ impl<'b> Text<'b> {
         self.chars().eq(other.chars().map(Some))
     }
 
+    /// Whether this string is `other` after its escapes are decoded, but for case: under simple
+    /// Unicode case folding, as Go's decoder compares keys.
+    pub fn is_but_for_case(self, other: &str) -> bool {
+        if !self.escaped && self.raw.is_ascii() {
+            return self.raw.eq_ignore_ascii_case(other)
+                || (!other.is_ascii()
+                    && self.raw.chars().map(folded).eq(other.chars().map(folded)));
+        }
+        let own = self.chars().map(|c| c.map(folded));
+        own.eq(other.chars().map(|c| Some(folded(c))))
+    }
+
     /// Decodes as many whole characters as fit into `max` bytes. Returns them, and whether they are
     /// the whole string.
     ///
@@ -56,6 +68,31 @@ impl<'b> Text<'b> {
     fn chars(self) -> Unescaped<'b> {
         Unescaped(self.raw.chars())
     }
+}
+
+/// The character that stands for all characters of the same simple case folding (Unicode's
+/// CaseFolding.txt, the statuses C and S).
+fn folded(c: char) -> char {
+    if c.is_ascii() {
+        return c.to_ascii_lowercase();
+    }
+    match c {
+        // The dotless i folds to itself, although its capital letter is an ASCII letter.
+        'ı' => return c,
+        // Pairs that the upper-case letters of single characters do not show.
+        '\u{1fd3}' => return '\u{390}',
+        '\u{1fe3}' => return '\u{3b0}',
+        '\u{fb05}' => return '\u{fb06}',
+        _ => {}
+    }
+    let upper = only(c.to_uppercase()).unwrap_or(c);
+    only(upper.to_lowercase()).unwrap_or(upper)
+}
+
+/// The only item of an iterator; `None` if there are more.
+fn only(mut chars: impl Iterator<Item = char>) -> Option<char> {
+    let first = chars.next();
+    first.filter(|_| chars.next().is_none())
 }
 
 /// As many whole characters of `text` as fit into `max` bytes.
@@ -133,6 +170,35 @@ mod tests {
             assert_eq!(text.read(100), Ok((plain.to_owned(), true)), "{raw}");
             assert!(text.is(plain), "{raw}");
             assert!(!text.is(&format!("{plain}x")), "{raw}");
+        }
+    }
+
+    #[test]
+    fn keys_that_differ_in_case_alone_are_the_same_but_for_case() {
+        let rows = [
+            ("event_id", "event_id", true),
+            ("EVENT_ID", "event_id", true),
+            ("event_id", "Event_Id", true),
+            (r"\u0045vent_id", "event_id", true),
+            ("meſſageId", "messageId", true),
+            (r"me\u017f\u017fageId", "messageId", true),
+            ("\u{212a}ind", "kind", true),
+            (r"\u212Aind", "kind", true),
+            ("ÄÖ", "äö", true),
+            ("ΣΑΣ", "σας", true),
+            ("ẞ", "ß", true),
+            ("\u{1fd3}\u{fb05}", "\u{390}\u{fb06}", true),
+            ("İd", "id", false),
+            ("ıd", "id", false),
+            ("event-id", "event_id", false),
+            ("event_id ", "event_id", false),
+            ("event_i", "event_id", false),
+            ("ss", "ß", false),
+            (r"\ud800", "\u{fffd}", false),
+        ];
+        for (raw, key, expected) in rows {
+            let text = Text::new(raw, raw.contains('\\'));
+            assert_eq!(text.is_but_for_case(key), expected, "{raw} {key}");
         }
     }
 
