@@ -10,7 +10,7 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use verigate::clock::{Now, UnixMillis};
 use verigate::replay::{Claimed, MemoryWindow, ReplayWindow};
-use verigate::verify::claim::{Arrival, FingerprintKey};
+use verigate::verify::claim::{Arrival, Beside, FingerprintKey};
 
 /// The memory window's futures are ready at once.
 fn ready<F: Future>(future: F) -> F::Output {
@@ -25,6 +25,10 @@ fn arrival(key: &FingerprintKey, number: u64) -> Arrival {
     Arrival {
         key: key.by_id("bench", id),
         body: key.body(&id),
+        path: None,
+        variant: key.variant(Beside::default(), None, b""),
+        variants: 1,
+        repeats: None,
         signed_at: Some(UnixMillis::from_secs(1_750_000_000)),
         route: key.route("bench"),
         event: Some(key.event("bench", id)),
@@ -32,6 +36,7 @@ fn arrival(key: &FingerprintKey, number: u64) -> Arrival {
         ttl: Duration::from_secs(72 * 3600),
         fresh_until: Some(UnixMillis::from_secs(1_750_000_301)),
         route_capacity: None,
+        share: 1_000_000,
     }
 }
 

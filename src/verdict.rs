@@ -56,6 +56,7 @@ codes! {
     HeadTimeout => "head_timeout", "the request head did not arrive in time";
     InvalidEnvelope => "invalid_envelope", "the event cannot be identified";
     ReplayedEvent => "replayed_event", "this delivery was already processed";
+    EventTypeIgnored => "event_type_ignored", "this route does not take this type of event";
     EventIdConflict => "event_id_conflict", "this event id was already used for another body";
     EventInFlight => "event_in_flight", "another copy of this event is being processed";
     DuplicateEvent => "duplicate_event", "this event was already processed";
@@ -76,21 +77,31 @@ pub struct Refusal {
     pub code: Code,
     /// The exact reason, in plain words; never bytes of the request.
     pub why: &'static str,
+    /// The code whose answer the client gets. It differs from `code` where the sender must not be
+    /// told what happened: a conflict may be answered as a duplicate.
+    pub answer: Code,
 }
 
 impl Refusal {
     /// A refusal with a more exact reason than the words of its code.
     pub const fn because(code: Code, why: &'static str) -> Self {
-        Self { code, why }
+        Self {
+            code,
+            why,
+            answer: code,
+        }
+    }
+
+    /// The same refusal, answered as another code is.
+    #[must_use]
+    pub const fn answered_as(self, answer: Code) -> Self {
+        Self { answer, ..self }
     }
 }
 
 impl From<Code> for Refusal {
     fn from(code: Code) -> Self {
-        Self {
-            code,
-            why: code.words(),
-        }
+        Self::because(code, code.words())
     }
 }
 

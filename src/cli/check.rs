@@ -182,7 +182,9 @@ fn row(route: &Route) -> [String; 7] {
         let statuses = &replay.statuses;
         let own = format!(
             "{}/{}/{}",
-            statuses.on_replay, statuses.on_duplicate, statuses.on_conflict
+            statuses.on_replay,
+            statuses.on_duplicate,
+            statuses.on_conflict.unwrap_or(409)
         );
         format!("by {}, {own}", identity(scheme))
     } else {

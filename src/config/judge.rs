@@ -14,6 +14,7 @@ use super::reader::{Findings, Table};
 use super::route::{Draft, Route};
 use super::scheme::CUSTOM;
 use super::secrets;
+use super::units::written_duration;
 use super::warning::WarningName;
 use crate::clock::UnixMillis;
 use crate::key::secret::Secret;
@@ -144,23 +145,68 @@ fn warnings(
             "none of its secrets is active now: every delivery is refused",
         );
     }
-    if route.replay.enabled
-        && !scheme.id_is_signed()
-        && scheme.event_type.is_some()
-        && !scheme.event_type_is_signed()
+    if route.replay.enabled && scheme.type_is_beside() {
+        found.push((
+            "event_type",
+            WarningName::UnsignedType,
+            unsigned_type(route),
+        ));
+    }
+    let preset = presets::find(&scheme.provider).filter(|_| scheme.provider != CUSTOM);
+    let is_distinct = preset.is_some_and(|preset| preset.distinct.is_some());
+    if let Some(alike) = scheme.alike_events()
+        && route.replay.enabled
+        && !is_distinct
     {
-        let narrowed = if route.event_types.is_some() {
-            " of `event_types`"
-        } else {
-            "; `event_types` narrows that"
-        };
+        found.push((
+            "event_id",
+            WarningName::AlikeEvents,
+            alike_events(route, alike),
+        ));
+    }
+    let unknown = preset
+        .filter(|preset| !preset.types.is_empty())
+        .zip(route.event_types.as_ref())
+        .into_iter()
+        .flat_map(|(preset, types)| types.iter().filter(move |own| !preset.types.contains(*own)));
+    for unknown in unknown {
         let message = format!(
-            "neither event id nor event type is signed: a captured delivery could be sent again under another \
-             type{narrowed}"
+            "`event_types` lists `{unknown}`, which is none of the types that are known of this provider"
         );
-        found.push(("event_type", WarningName::UnsignedType, message));
+        found.push(("event_types", WarningName::UnknownType, message));
     }
     found
+}
+
+/// The rest of the risk with a type that no signature covers (contract: Beside an entry).
+fn unsigned_type(route: &Route) -> String {
+    if !route.scheme.types_share_bodies {
+        return "no signature covers the event type: until a delivery is done, a captured copy of it can be sent \
+                under another type"
+            .to_owned();
+    }
+    let most = match &route.event_types {
+        Some(types) => format!("each of the {} types of `event_types`", types.len()),
+        None => "three other types; `event_types` narrows that".to_owned(),
+    };
+    format!(
+        "no signature covers the event type, and events of different types may have the same body: a captured \
+         delivery can be sent again once under {most}"
+    )
+}
+
+/// The events that count as one although they are two, and the keys that mend it.
+fn alike_events(route: &Route, alike: &str) -> String {
+    let own = if route.scheme.provider == CUSTOM {
+        "; a scheme whose events are alike by design has `events_repeat = true`"
+    } else {
+        ""
+    };
+    format!(
+        "{alike} look alike and count as one event for {}: the second is answered as a duplicate and not \
+         forwarded. Where that can happen, name a signed id with `event_id`, or write `replay = \"off\"`{own}",
+        written_duration(route.replay.ttl)
+    )
 }
 
 /// The warning about the tolerances, if they deserve a warning.

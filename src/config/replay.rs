@@ -37,15 +37,18 @@ pub struct RouteReplay {
     pub ttl: Duration,
 }
 
-/// The statuses with which a route answers the three refusals of a copy (contract: Seen again).
+/// The statuses with which a route answers a copy of an event (contract: Seen again).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Statuses {
     /// `replayed_event`; default 409, or 200 where the timestamp is the event's own.
     pub on_replay: u16,
     /// `duplicate_event`; default 200.
     pub on_duplicate: u16,
-    /// `event_id_conflict`; default 409.
-    pub on_conflict: u16,
+    /// `event_id_conflict`; default 409. Where it is not set, another body under a preset's own id
+    /// place is answered as a duplicate.
+    pub on_conflict: Option<u16>,
+    /// `event_in_flight`; default 503.
+    pub on_in_flight: u16,
 }
 
 const EXAMPLE: &str = "replay = { on_replay = 409 }";
@@ -101,7 +104,8 @@ impl RouteReplay {
         let statuses = Statuses {
             on_replay,
             on_duplicate: 200,
-            on_conflict: 409,
+            on_conflict: None,
+            on_in_flight: 503,
         };
         let mut replay = Self {
             enabled: true,
@@ -133,16 +137,16 @@ impl RouteReplay {
         let Some(mut table) = item.table(findings, EXAMPLE) else {
             return replay;
         };
-        let mut status = |key, default| {
+        let mut status = |key| {
             table
                 .item(key)
                 .and_then(|item| read_status(&item, findings))
-                .unwrap_or(default)
         };
         replay.statuses = Statuses {
-            on_replay: status("on_replay", on_replay),
-            on_duplicate: status("on_duplicate", 200),
-            on_conflict: status("on_conflict", 409),
+            on_replay: status("on_replay").unwrap_or(statuses.on_replay),
+            on_duplicate: status("on_duplicate").unwrap_or(statuses.on_duplicate),
+            on_conflict: status("on_conflict"),
+            on_in_flight: status("on_in_flight").unwrap_or(statuses.on_in_flight),
         };
         if let Some(item) = table.item("capacity") {
             replay.capacity = read_capacity(&item, findings);

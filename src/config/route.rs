@@ -71,6 +71,8 @@ pub struct Route {
     pub accounts: Accounts,
     /// The status that answers a delivery of another account.
     pub on_unlisted: u16,
+    /// The status that answers an event of another type.
+    pub on_ignored: u16,
     /// The settings for the handshake that the scheme names.
     pub handshake: HandshakeSettings,
     /// The file for a secret that comes with a handshake. While it has not come, `secrets` is
@@ -171,6 +173,12 @@ pub(super) fn read<'t>(
     let on_unlisted = table
         .item("on_unlisted")
         .and_then(|item| read_status(&item, findings));
+    let on_ignored = table
+        .item("on_ignored")
+        .and_then(|item| read_status(&item, findings));
+    let repeats = table
+        .item("repeats")
+        .and_then(|item| scheme::repeats::read(&item, findings));
     if let Some(item) = table.item("mode") {
         let relay = |name: &str| (name == "relay").then_some(());
         item.one_of(findings, &["relay"], &["queue"], relay);
@@ -187,7 +195,10 @@ pub(super) fn read<'t>(
         .zip(name.clone())
         .zip(pattern.clone())
         .zip(upstream.clone())
-        .map(|(((scheme, name), pattern), upstream)| {
+        .map(|(((mut scheme, name), pattern), upstream)| {
+            if let Some(repeats) = repeats {
+                scheme.repeats = repeats.repeats();
+            }
             // The route's own tolerance for the past applies to the future too, unless
             // `future_tolerance` is set, or the tolerance is there for the provider's late retries.
             let own_future = own_future.or(own_tolerance.filter(|_| !scheme.is_stamped_by_event()));
@@ -211,6 +222,7 @@ pub(super) fn read<'t>(
                 event_types,
                 accounts: accounts.unwrap_or_default(),
                 on_unlisted: on_unlisted.unwrap_or(403),
+                on_ignored: on_ignored.unwrap_or(200),
                 handshake: handshake.unwrap_or_default(),
                 learn,
             }

@@ -60,7 +60,11 @@ warning_names! {
     UnsignedBody, "unsigned-body", Allowed,
         "the signature does not cover the body";
     UnsignedType, "unsigned-type", Allowed,
-        "neither event id nor event type is signed";
+        "no signature covers the event type";
+    AlikeEvents, "alike-events", Allowed,
+        "two honest events may look alike to the replay window";
+    UnknownType, "unknown-type", Allowed,
+        "`event_types` names a type that the preset does not know";
     WeakHash, "weak-hash", Allowed,
         "a plain hash is used as a signature";
     UnknownKeyOwner, "unknown-key-owner", Allowed,

@@ -2,8 +2,13 @@
 //! (schemes: Code).
 //!
 //! Source: docs.adyen.com, Verify HMAC signatures; the Adyen libraries. The fields are joined with
-//! `:`, and nothing is escaped. Only `merchantReference` may itself hold a `:`, so that every
-//! joined text can be taken apart in only one way. The rest of an item is not authenticated.
+//! `:`, and nothing is escaped. A single field may itself hold a `:`, so that every joined text can
+//! be taken apart in only one way: `pspReference` in the notice of a report, where it is a file's
+//! name with times in it, and `merchantReference` in every other event. The event's code decides,
+//! and it is always the last field but one, since no field behind the references holds a `:`. The
+//! rest of an item is not authenticated, and nothing signs which items are sent together: a
+//! notification with more than one item is refused, since each item could be sent again in other
+//! company.
 
 use crate::key::secret::SecretText;
 use crate::notation::encoding::Encoding;
@@ -22,7 +27,7 @@ const ITEM: [&str; 3] = [
 ];
 /// The signed fields of an item, in the order in which they are joined.
 const FIELDS: [&[&str]; 8] = [
-    &["pspReference"],
+    &[PSP_REFERENCE],
     &["originalReference"],
     &["merchantAccountCode"],
     &[REFERENCE],
@@ -31,8 +36,13 @@ const FIELDS: [&[&str]; 8] = [
     &["eventCode"],
     &["success"],
 ];
-/// The only signed field that may itself hold the separator `:`.
+/// The place of the event's code among the fields.
+const EVENT_CODE: usize = 6;
+/// The signed field that may itself hold the separator `:`.
 const REFERENCE: &str = "merchantReference";
+/// The code of the event in which [`PSP_REFERENCE`] may hold the separator instead.
+const REPORT: &str = "REPORT_AVAILABLE";
+const PSP_REFERENCE: &str = "pspReference";
 const SIGNATURE: [&str; 2] = ["additionalData", "hmacSignature"];
 /// The longest field that is accepted, in bytes.
 const MAX_FIELD: usize = 1024;
@@ -43,15 +53,20 @@ const NO_ITEM: Refusal = Refusal::because(
 );
 const NO_SIGNATURE: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "a notification item has no signature of 32 bytes in base64",
+    "the notification item has no signature of 32 bytes in base64",
 );
 const NO_TEXT: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "a signed field of a notification item is no string, integer or boolean",
+    "a signed field of the notification item is no string, integer or boolean",
 );
 const NOT_DIVIDED: Refusal = Refusal::because(
     Code::MalformedSignature,
-    "a signed field of a notification item holds a colon, which separates the signed fields",
+    "a signed field of the notification item holds a colon, which separates the signed fields; only \
+     merchantReference may hold colons, or pspReference where eventCode is REPORT_AVAILABLE",
+);
+const SEVERAL_ITEMS: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the body holds more than one notification item, and nothing signs which items belong together",
 );
 
 /// Adyen's code.
@@ -64,7 +79,7 @@ impl ProviderCode for Adyen {
     }
 
     fn content_words(&self) -> &'static str {
-        "eight fields of each item"
+        "eight fields of the only item"
     }
 
     fn secret_words(&self) -> &'static str {
@@ -101,7 +116,7 @@ impl ProviderCode for Adyen {
     }
 }
 
-/// The claims of a body: an assertion for each item.
+/// The claims of a body: an assertion for its only item.
 fn read(body: &[u8]) -> Result<Statement, Refusal> {
     let mut places = Places::default();
     let mut slot = |field: &[&str]| {
@@ -118,45 +133,37 @@ fn read(body: &[u8]) -> Result<Statement, Refusal> {
     let values = places
         .scan(body)
         .map_err(|fault| Refusal::because(Code::MalformedSignature, fault.why()))?;
-    let signatures = values.each(signature);
-    if signatures.is_empty() {
-        return Err(NO_ITEM);
+    let signature = match values.each(signature) {
+        [] => return Err(NO_ITEM),
+        [signature] => signature,
+        _ => return Err(SEVERAL_ITEMS),
+    };
+    let mut texts = Vec::with_capacity(FIELDS.len());
+    for slot in fields {
+        texts.push(field(values.each(slot).first())?);
     }
-    let mut assertions = Vec::with_capacity(signatures.len());
-    for (item, signature) in signatures.iter().enumerate() {
-        let mut content = String::new();
-        for (place, (slot, name)) in fields.iter().zip(FIELDS).enumerate() {
-            let text = field(values.each(*slot).get(item))?;
-            if text.contains(':') && name != [REFERENCE] {
-                return Err(NOT_DIVIDED);
-            }
-            if place > 0 {
-                content.push(':');
-            }
-            content.push_str(&text);
-        }
-        let mut bytes = [0; 64];
-        let text = signature.string(MAX_FIELD);
-        let decoded = text.and_then(|text| Encoding::Base64.decode(text.as_bytes(), &mut bytes));
-        let digest = decoded
-            .filter(|len| *len == 32)
-            .and_then(|len| bytes.get(..len))
-            .ok_or(NO_SIGNATURE)?;
-        assertions.push(Assertion {
-            contents: vec![content.into_bytes()],
+    let is_report = texts.get(EVENT_CODE).is_some_and(|code| code == REPORT);
+    let free = if is_report { PSP_REFERENCE } else { REFERENCE };
+    let is_undivided = |(text, name): (&String, &[&str])| text.contains(':') && name != [free];
+    if texts.iter().zip(FIELDS).any(is_undivided) {
+        return Err(NOT_DIVIDED);
+    }
+    let mut bytes = [0; 64];
+    let text = signature.string(MAX_FIELD);
+    let decoded = text.and_then(|text| Encoding::Base64.decode(text.as_bytes(), &mut bytes));
+    let digest = decoded
+        .filter(|len| *len == 32)
+        .and_then(|len| bytes.get(..len))
+        .ok_or(NO_SIGNATURE)?;
+    Ok(Statement {
+        assertions: vec![Assertion {
+            contents: vec![texts.join(":").into_bytes()],
             tail: Vec::new(),
             signatures: vec![digest.to_vec()],
             algorithm: Algorithm::HmacSha256,
-        });
-    }
-    // No signature covers the order of the items, or how often an item occurs. Sorted and without
-    // repetitions, a captured delivery with moved or repeated items has the same content as before,
-    // so replay protection recognises it.
-    assertions.sort_unstable_by(|one, other| one.contents.cmp(&other.contents));
-    assertions.dedup();
-    Ok(Statement {
-        assertions,
+        }],
         timestamp: None,
+        text: None,
     })
 }
 
@@ -175,7 +182,7 @@ fn signs(place: &Place) -> bool {
             return false;
         };
         items == ITEM[0]
-            && index.bytes().all(|b| b.is_ascii_digit())
+            && index == "0"
             && item == ITEM[2]
             && FIELDS.iter().any(|signed| signed.iter().eq(field))
     };
@@ -198,28 +205,56 @@ mod tests {
     }
 
     #[test]
-    fn each_item_asserts_its_eight_fields() {
-        let statement =
-            read(body(&[&ITEM_TEXT.replace("EUR", "USD"), ITEM_TEXT]).as_bytes()).unwrap();
-        assert_eq!(statement.assertions.len(), 2);
-        let content = &statement.assertions[0].contents[0];
+    fn an_item_asserts_its_eight_fields() {
+        let statement = read(body(&[ITEM_TEXT]).as_bytes()).unwrap();
+        let [assertion] = statement.assertions.as_slice() else {
+            panic!("{:?}", statement.assertions);
+        };
         assert_eq!(
-            String::from_utf8_lossy(content),
+            String::from_utf8_lossy(&assertion.contents[0]),
             "7914073381342284::TestMerchant:r:1\\2:1130:EUR:AUTHORISATION:true"
         );
-        assert_eq!(statement.assertions[0].signatures[0].len(), 32);
+        assert_eq!(assertion.signatures[0].len(), 32);
     }
 
     #[test]
-    fn items_in_another_order_or_more_than_once_are_the_same_delivery() {
-        let (one, two) = (ITEM_TEXT, ITEM_TEXT.replace("1130", "1131"));
-        let said = |items: &[&str]| read(body(items).as_bytes()).unwrap();
-        assert_eq!(said(&[one, &two]), said(&[&two, one]));
-        assert_eq!(said(&[one, &two]), said(&[&two, one, one, &two]));
-        assert_eq!(said(&[one]), said(&[one, one]));
-        // An assertion with the same content and another signature is kept, and must hold as well.
-        let other = one.replace("R1EvClQFHeAQ", "R1EvClQFHeAA");
-        assert_eq!(said(&[one, &other]).assertions.len(), 2);
+    fn a_reference_holds_colons_where_the_event_says_so() {
+        let report = |item: &str| item.replace("AUTHORISATION", "REPORT_AVAILABLE");
+        let psp = |item: &str| item.replace("7914073381342284", "report_00:00:00.csv");
+        let plain = ITEM_TEXT.replace("r:1", "r1");
+        let account = |item: &str| item.replace("TestMerchant", "Test:Merchant");
+        let rows = [
+            ("the merchant's reference", ITEM_TEXT.to_owned(), true),
+            ("no colon at all", plain.clone(), true),
+            (
+                "the provider's reference of a report",
+                psp(&report(&plain)),
+                true,
+            ),
+            (
+                "the merchant's reference of a report",
+                report(ITEM_TEXT),
+                false,
+            ),
+            (
+                "both references of a report",
+                psp(&report(ITEM_TEXT)),
+                false,
+            ),
+            (
+                "the provider's reference of another event",
+                psp(&plain),
+                false,
+            ),
+            ("the account", account(&plain), false),
+            ("the account of a report", account(&report(&plain)), false),
+        ];
+        let wrong: Vec<_> = rows
+            .iter()
+            .filter(|(_, item, is_read)| read(body(&[item]).as_bytes()).is_ok() != *is_read)
+            .map(|(name, ..)| name)
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
     }
 
     #[test]
@@ -228,14 +263,19 @@ mod tests {
             ("no items", body(&[])),
             ("no list", r#"{"live":"false"}"#.to_owned()),
             (
+                "two items",
+                body(&[ITEM_TEXT, &ITEM_TEXT.replace("1130", "1131")]),
+            ),
+            ("an item twice", body(&[ITEM_TEXT, ITEM_TEXT])),
+            (
                 "an item without a signature",
-                body(&[ITEM_TEXT, r#"{"NotificationRequestItem":{}}"#]),
+                body(&[r#"{"NotificationRequestItem":{}}"#]),
             ),
             (
                 "an item of another kind",
                 body(&[ITEM_TEXT, r#"{"Other":{}}"#]),
             ),
-            ("an item that is no object", body(&[ITEM_TEXT, "1"])),
+            ("an item that is no object", body(&["1"])),
             (
                 "a colon elsewhere",
                 body(&[&ITEM_TEXT.replace("TestMerchant", "Test:Merchant")]),

@@ -230,6 +230,7 @@ fn read(body: &[u8]) -> Result<Statement, Refusal> {
     Ok(Statement {
         assertions: vec![assertion],
         timestamp: Some((at, Unit::Rfc3339)),
+        text: None,
     })
 }
 

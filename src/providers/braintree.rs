@@ -196,6 +196,7 @@ fn read(body: &[u8], publics: &[Vec<u8>]) -> Result<Statement, Refusal> {
     Ok(Statement {
         assertions: vec![assertion],
         timestamp: None,
+        text: Some(payload.to_vec()),
     })
 }
 

@@ -11,7 +11,7 @@ use crate::notation::json::Places;
 use crate::notation::json::Pointer;
 use crate::notation::timestamp::Unit;
 use crate::scheme::code::{Assertion, Begun, ProviderCode, RouteFacts, Statement};
-use crate::scheme::{Algorithm, Stamped};
+use crate::scheme::{Algorithm, Place, Stamped};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{FieldName, Found, Head};
 
@@ -60,12 +60,24 @@ impl ProviderCode for DropboxSign {
         false
     }
 
+    fn events_look_alike(&self) -> bool {
+        true
+    }
+
     fn signs_timestamp(&self) -> bool {
         true
     }
 
     fn stamped(&self) -> Stamped {
         Stamped::Event
+    }
+
+    fn signs(&self, place: &Place) -> bool {
+        let is_signed = |pointer: &Pointer| {
+            matches!(pointer.tokens.as_slice(), [event, name]
+                if event == "event" && (name == "event_time" || name == "event_type"))
+        };
+        matches!(place, Place::Json(pointers) if !pointers.is_empty() && pointers.iter().all(is_signed))
     }
 
     fn read(
@@ -113,6 +125,7 @@ fn read(head: &Head, body: &[u8]) -> Result<Statement, Refusal> {
     Ok(Statement {
         assertions: vec![assertion],
         timestamp: Some((at, Unit::Seconds)),
+        text: Some(json),
     })
 }
 

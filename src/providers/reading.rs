@@ -104,6 +104,7 @@ pub(super) fn statement(contents: Vec<Vec<u8>>, tail: Vec<u8>, begun: Begun) -> 
             algorithm,
         }],
         timestamp: None,
+        text: None,
     }
 }
 

@@ -13,7 +13,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::clock::Now;
-use crate::verify::claim::{Arrival, ClaimKey, Decision, Fingerprint};
+use crate::verify::claim::{Arrival, ClaimKey, Decision, Mark};
 
 pub use memory::MemoryWindow;
 
@@ -54,9 +54,9 @@ pub enum Claimed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forget {
     /// Every entry with this route and event id ([`Arrival::event`]).
-    Event(Fingerprint),
+    Event(Mark),
     /// The entry claimed by this request ([`Arrival::request`]), and all others of the same event.
-    Request(Fingerprint),
+    Request(Mark),
 }
 
 /// The result of [`ReplayWindow::forget`].
@@ -109,10 +109,10 @@ pub trait ReplayWindow: Send + Sync + 'static {
 /// Entries evicted for room since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evictions {
-    /// Entries outside their tolerance, which are harmless because freshness refuses a replay, and
-    /// entries without a tolerance, of which nobody knows whether a replay is still possible.
+    /// Entries outside their tolerance: freshness refuses a replay of their delivery.
     pub old: u64,
-    /// Entries within their tolerance: a replay of their delivery would be let through.
+    /// Entries within their tolerance, and entries without a timestamp: a replay of their delivery
+    /// would be let through.
     pub fresh: u64,
 }
 
@@ -173,6 +173,7 @@ mod tests {
 
     use super::*;
     use crate::clock::UnixMillis;
+    use crate::verify::claim::Fingerprint;
 
     const NOW: Now = Now {
         wall: UnixMillis(1_750_000_000_000),
@@ -190,13 +191,18 @@ mod tests {
         let arrival = Arrival {
             key: ClaimKey(1),
             body: Fingerprint(2),
+            path: None,
+            variant: Fingerprint(0),
+            variants: 1,
+            repeats: None,
             signed_at: None,
             route: Fingerprint(3),
             event: None,
-            request: Fingerprint(4),
+            request: Mark(4),
             ttl: Duration::from_secs(60),
             fresh_until: None,
             route_capacity: None,
+            share: 1,
         };
         ready(window.claim(arrival, NOW))
     }

@@ -28,6 +28,10 @@ pub struct Statement {
     pub assertions: Vec<Assertion>,
     /// The signed timestamp of a scheme that has it in the body.
     pub timestamp: Option<Stamp>,
+    /// The text that holds the event, where that is not the raw body: a field of a form, or nothing
+    /// where the signed form of the body is no JSON text. An event is read from the bytes that were
+    /// verified, and from no other reading of them.
+    pub text: Option<Vec<u8>>,
 }
 
 /// Contents, and the signatures under them.
@@ -139,6 +143,11 @@ pub trait ProviderCode: fmt::Debug + Sync {
 
     /// Whether a header carries an id that is signed and is not the event's.
     fn has_own_id(&self) -> bool {
+        false
+    }
+
+    /// Whether so little is signed that two honest events may have the same signed content.
+    fn events_look_alike(&self) -> bool {
         false
     }
 

@@ -9,6 +9,7 @@
 //! it.
 
 pub mod algorithm;
+mod alike;
 pub mod body_form;
 pub mod code;
 pub mod content;
@@ -30,7 +31,7 @@ pub(crate) mod tests;
 pub use algorithm::{Algorithm, Kind};
 pub use faults::SchemeFault;
 pub use places::{
-    Ack, Items, KeyEncoding, KeyForm, SignaturePlace, Stamped, TimestampAt, TimestampPlace,
+    Ack, Items, KeyEncoding, KeyForm, Repeats, SignaturePlace, Stamped, TimestampAt, TimestampPlace,
 };
 pub use proof_by::{
     CredentialKind, CredentialPlace, CredentialScheme, NO_ITEMS, ProofBy, TemplateScheme,
@@ -86,6 +87,11 @@ pub struct Scheme {
     /// apart. A captured delivery then looks like the next event, so replay protection is off
     /// unless a route asks for it.
     pub events_repeat: bool,
+    /// Whether honest events of different types may have the same body. Each type then has a state
+    /// of its own beside an entry of the replay window, where no signature covers the type.
+    pub types_share_bodies: bool,
+    /// How often a request that wants an answer may be repeated.
+    pub repeats: Option<Repeats>,
     /// The answer to a duplicate, for a provider that wants certain words.
     pub ack: Option<Ack>,
     /// The handshake by which the provider makes sure of the endpoint.
@@ -275,6 +281,21 @@ impl Scheme {
     /// Whether the signature covers the account; false for a scheme without account.
     pub fn account_is_signed(&self) -> bool {
         self.is_signed(self.account.as_ref())
+    }
+
+    /// Whether the event type tells deliveries apart although no signature covers it, so that it is
+    /// kept beside an entry of the replay window. A credential signs nothing, but the whole body
+    /// counts there, and a type in it as well.
+    pub fn type_is_beside(&self) -> bool {
+        let is_in_whole_body =
+            self.is_credential() && matches!(self.event_type, Some(Place::Json(_)));
+        self.event_type.is_some() && !self.event_type_is_signed() && !is_in_whole_body
+    }
+
+    /// Whether so little is signed that honest events look alike, so that bodies are kept beside an
+    /// entry of the replay window.
+    pub fn bodies_are_beside(&self) -> bool {
+        self.code().is_some_and(ProviderCode::events_look_alike)
     }
 
     /// Whether the signature covers a timestamp. Replay protection may rely only on a signed

@@ -3,6 +3,8 @@
 //!
 //! This file is data alone: [`key`](super::key) makes keys, and the verifier reads headers.
 
+use std::time::Duration;
+
 use super::Algorithm;
 use crate::notation::encoding::Encoding;
 use crate::notation::json::Pointer;
@@ -152,4 +154,13 @@ pub enum Stamped {
     Attempt,
     /// Once for the event: an honest retry carries the old timestamp.
     Event,
+}
+
+/// How often a request that wants an answer may come again, byte for byte, and be forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeats {
+    /// The number of repeats, the first request not counted.
+    pub most: u16,
+    /// The time after the first request in which they may come.
+    pub within: Duration,
 }

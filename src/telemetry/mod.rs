@@ -71,6 +71,8 @@ pub enum Outcome {
     Refused,
     /// The gateway answered that the event was already processed.
     Duplicate,
+    /// The gateway acknowledged an event of a type that the route does not take.
+    Ignored,
     /// The gateway answered a handshake. A handshake that the app answers is `Forwarded`.
     Handshake,
     /// The upstream could not be reached, broke off, or answered something that is not HTTP.
@@ -90,6 +92,7 @@ impl Outcome {
             Self::Forwarded => "forwarded",
             Self::Refused => "refused",
             Self::Duplicate => "duplicate",
+            Self::Ignored => "ignored",
             Self::Handshake => "handshake",
             Self::UpstreamFailed => "upstream_failed",
             Self::UpstreamTimeout => "upstream_timeout",

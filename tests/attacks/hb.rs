@@ -8,13 +8,14 @@ use crate::support::upstream::Recorded;
 use crate::support::{SECRET, SOON};
 
 /// What the gateway sets, and must be alone in setting (contract: Forwarding).
-const OWN: [&str; 6] = [
+const OWN: [&str; 7] = [
     "X-Verigate-Route",
     "X-Verigate-Provider",
     "X-Verigate-Secret",
     "X-Verigate-Event-Id",
     "X-Verigate-Event-Type",
     "X-Verigate-Verdict",
+    "X-Verigate-Event-Key",
 ];
 
 /// Panics unless the gateway's own headers are there once each, and nothing else that a receiver could take for one.
@@ -36,6 +37,9 @@ fn expect_own_headers_only(request: &Recorded, id: &str) {
             assert!(OWN.contains(&name.as_str()), "{name} in {request}");
         }
     }
+    let key = request.header("X-Verigate-Event-Key").unwrap_or_default();
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    assert!(key.len() == 32 && key.bytes().all(is_digit), "{request}");
     for (name, value) in OWN.iter().zip([
         "itellico",
         "itellico",
@@ -43,6 +47,7 @@ fn expect_own_headers_only(request: &Recorded, id: &str) {
         id,
         "conversation.ended",
         "valid",
+        &key,
     ]) {
         assert_eq!(
             request.header(name).as_deref(),

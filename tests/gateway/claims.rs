@@ -73,7 +73,7 @@ fn at_one_instant(
 
 #[track_caller]
 fn expect_in_flight(answer: &Answer) {
-    answer.expect_refusal(409, "event_in_flight");
+    answer.expect_refusal(503, "event_in_flight");
     assert_eq!(answer.header("Retry-After"), Some("1"), "{answer}");
 }
 

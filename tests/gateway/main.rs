@@ -7,6 +7,7 @@ mod support;
 mod accounts;
 mod admin;
 mod answers;
+mod beside;
 mod blocked;
 mod bodies;
 mod claims;

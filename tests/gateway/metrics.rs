@@ -325,7 +325,12 @@ fn the_counts_agree_with_the_traffic() {
         (
             requests,
             &[("route", "itellico"), ("verdict", "duplicate_event")],
-            3,
+            2,
+        ),
+        (
+            requests,
+            &[("route", "itellico"), ("verdict", "event_id_conflict")],
+            1,
         ),
         (
             requests,

@@ -185,7 +185,7 @@ fn a_proved_delivery_claims_and_its_copies_are_forwarded_with_their_verdict() {
         (
             "another body under the preset's id",
             Delivery::at(other, at),
-            "duplicate_event",
+            "event_id_conflict",
         ),
         (
             "no event id",

@@ -21,7 +21,9 @@ fn gateway(upstream: &Upstream, provider: &str) -> Gateway {
         .set("provider", &format!("\"{provider}\""))
         .set("secrets", "[\"env:PLAIN_SECRET\"]")
         .set("public_url", &format!("\"{ORIGIN}\""))
-        .set("methods", "[\"GET\", \"POST\"]");
+        .set("methods", "[\"GET\", \"POST\"]")
+        // A copy is to be told from a new delivery.
+        .set("repeats", "\"off\"");
     Gateway::start(&Config::for_upstream(upstream).route(route))
 }
 

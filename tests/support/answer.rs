@@ -136,7 +136,6 @@ fn status_of(code: &str) -> Option<u16> {
         "body_too_large" => 413,
         "body_timeout" | "head_timeout" => 408,
         "invalid_envelope" => 422,
-        "event_in_flight" => 409,
         "overloaded" | "replay_store_unavailable" | "secret_not_learned" => 503,
         "upstream_unreachable" | "upstream_failed" => 502,
         "upstream_timeout" => 504,
@@ -210,8 +209,8 @@ pub(crate) fn gateway_answer_faults(answer: &Answer) -> Vec<String> {
     };
     if json["ok"] == true {
         fault(
-            json["duplicate"] != true,
-            "ok is true without duplicate".to_owned(),
+            json["duplicate"] != true && json["ignored"] != true,
+            "ok is true without duplicate or ignored".to_owned(),
         );
         return faults;
     }
@@ -233,7 +232,12 @@ pub(crate) fn gateway_answer_faults(answer: &Answer) -> Vec<String> {
     } else {
         let chosen = matches!(
             code,
-            "replayed_event" | "duplicate_event" | "event_id_conflict" | "account_not_listed"
+            "replayed_event"
+                | "duplicate_event"
+                | "event_id_conflict"
+                | "event_in_flight"
+                | "event_type_ignored"
+                | "account_not_listed"
         );
         fault(
             !chosen && !code.is_empty(),

@@ -195,7 +195,30 @@ pub(super) fn replay_key(scheme: &Scheme) -> String {
                     place(id)
                 )
             });
-            format!("{content}{}", names.unwrap_or_default())
+            let beside = [
+                (
+                    scheme.type_is_beside(),
+                    "; the event type is kept beside it",
+                ),
+                (
+                    scheme.bodies_are_beside(),
+                    "; four bodies are kept beside it",
+                ),
+            ];
+            let beside = beside.into_iter().filter(|(is, _)| *is);
+            let beside: String = beside.map(|(_, words)| words).collect();
+            let repeats = scheme.repeats.map(|repeats| {
+                format!(
+                    "; the same request is forwarded {} times more within {}",
+                    repeats.most,
+                    written_duration(repeats.within)
+                )
+            });
+            format!(
+                "{content}{}{beside}{}",
+                names.unwrap_or_default(),
+                repeats.unwrap_or_default()
+            )
         }
     }
 }
@@ -327,9 +350,20 @@ mod tests {
             ("svix", "the event's id, header `Svix-Id`, which is signed"),
             (
                 "github",
-                "the signed content; the id, header `X-Github-Delivery`, is not signed and only names the event",
+                "the signed content; the id, header `X-Github-Delivery`, is not signed and only names the event; the event type is kept beside it",
             ),
-            ("contentful", "the signed content"),
+            (
+                "contentful",
+                "the signed content; the event type is kept beside it",
+            ),
+            (
+                "dropbox-sign",
+                "the signed content; four bodies are kept beside it",
+            ),
+            (
+                "plivo",
+                "the signed content; the same request is forwarded 20 times more within 4h",
+            ),
             ("deepgram", "the body, which nothing signs"),
             (
                 "slack",

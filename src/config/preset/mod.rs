@@ -64,6 +64,11 @@ pub struct Preset {
     pub retries: String,
     /// How long after an event the provider still retries, where that is known.
     pub horizon: Option<Duration>,
+    /// The part of every signed body that tells two honest events apart, although the scheme does
+    /// not read it as an id; `None` where the body may lack such a part.
+    pub distinct: Option<String>,
+    /// The types of events, where all of them are known; empty where they are not.
+    pub types: Vec<String>,
     /// Warnings and peculiarities, each a sentence for the user.
     pub notes: Vec<String>,
     /// Requests that try an endpoint and stay refused, each a sentence for the user. The probes that
@@ -110,6 +115,11 @@ impl Preset {
         };
         let (notes, aliases) = (list("notes", findings), list("aliases", findings));
         let probes = list("probes", findings);
+        let types = list("types", findings);
+        let distinct = table.item("distinct").and_then(|item| {
+            item.text(findings, "\"`/timestamp`\"")
+                .map(ToOwned::to_owned)
+        });
         let proved = table
             .item("proved")
             .and_then(|item| item.flag(findings))
@@ -134,6 +144,8 @@ impl Preset {
             source: source?,
             retries: retries?,
             horizon,
+            distinct,
+            types,
             notes,
             probes,
             text: shown(name, text),

@@ -10,6 +10,7 @@ mod envelope;
 mod headers;
 mod jwt;
 mod key;
+pub(super) mod repeats;
 mod signature;
 mod timestamp;
 
@@ -112,6 +113,12 @@ pub(super) fn read(
     let events_repeat = table
         .item("events_repeat")
         .and_then(|item| item.flag(findings));
+    let types_share_bodies = table
+        .item("types_share_bodies")
+        .and_then(|item| item.flag(findings));
+    let repeats = usable(table.item("repeats"), &mut is_usable, |item| {
+        repeats::read(item, findings)
+    });
     let ack = usable(table.item("ack"), &mut is_usable, |item| {
         answer::read(item, findings)
     });
@@ -144,6 +151,8 @@ pub(super) fn read(
         account: None,
         account_required: false,
         events_repeat: events_repeat.unwrap_or(false),
+        types_share_bodies: types_share_bodies.unwrap_or(false),
+        repeats: repeats.and_then(repeats::Written::repeats),
         ack,
         handshake,
         secret_begins: secret_begins.unwrap_or_default(),

@@ -2,9 +2,9 @@
 
 use super::problems::problems;
 use super::{CUSTOM, ROUTE, good, read, warned};
-use crate::config::Warning;
 use crate::config::presets;
 use crate::config::presets::{Family, Preset};
+use crate::config::{Config, Warning, WarningName};
 use crate::notation::timestamp::Tolerance;
 
 /// A route with a scheme of its own; `own` are lines of the route, `scheme` lines of the scheme.
@@ -17,12 +17,22 @@ fn preset(name: &str, own: &str) -> String {
     ROUTE.replace("itellico", name) + own
 }
 
-/// Asserts that each text loads with exactly one warning, which says these words of the route.
+/// The warnings of a file, without those of events that look alike: most schemes of these tests sign
+/// no id.
+fn others(config: &Config) -> Vec<&Warning> {
+    let others = config.warnings.iter();
+    others
+        .filter(|warning| warning.name != WarningName::AlikeEvents)
+        .collect()
+}
+
+/// Asserts that each text loads with exactly one warning but for events that look alike, which says
+/// these words of the route.
 fn each_warns(rows: &[(String, &str)]) {
     let mut wrong = Vec::new();
     for (text, expected) in rows {
         match read(text) {
-            Ok(config) if config.warnings.len() == 1 && warned(&config).contains(expected) => {}
+            Ok(config) if others(&config).len() == 1 && warned(&config).contains(expected) => {}
             Ok(config) => wrong.push(format!("wanted: {expected}\n{:#?}", config.warnings)),
             Err(problems) => wrong.push(format!("wanted: {expected}\n{problems}")),
         }
@@ -102,10 +112,10 @@ fn what_is_weak_is_warned_about() {
             "`future_tolerance` has no effect",
         ),
     ]);
-    assert_eq!(good(&custom("", JWT)).warnings, [] as [Warning; 0]);
+    assert_eq!(others(&good(&custom("", JWT))), [] as [&Warning; 0]);
     assert_eq!(
-        good(&custom("tolerance = \"1h\"", EVENT)).warnings,
-        [] as [Warning; 0]
+        others(&good(&custom("tolerance = \"1h\"", EVENT))),
+        [] as [&Warning; 0]
     );
     assert_eq!(good(&custom("", EVENT)).routes[0].tolerance, Tolerance::Off);
     assert_eq!(
@@ -229,4 +239,79 @@ fn the_replay_window_outlives_a_token() {
         "its end is not known beforehand"
     );
     assert_eq!(ttl("1s", EVENT), "no problem");
+}
+
+#[test]
+fn events_that_look_alike_are_named_with_the_key_that_mends_it() {
+    let body = |own: &str, scheme: &str| {
+        custom(
+            own,
+            &format!(
+                "algorithm = \"hmac-sha256\"\nsigned = \"{{body}}\"\nsignature = {{ header = \"X-S\" }}\n{scheme}"
+            ),
+        )
+    };
+    let rows = [
+        (
+            body("", ""),
+            Some("two events with the same body look alike"),
+        ),
+        (custom("", EVENT), Some("in the same second look alike")),
+        (body("replay = \"off\"", ""), None),
+        (body("", "events_repeat = true"), None),
+        (body("event_id = { json = \"/id\" }", ""), None),
+        (body("repeats = { most = 1, within = \"1m\" }", ""), None),
+        (
+            preset("ably", ""),
+            Some("two events with the same body look alike"),
+        ),
+        (
+            preset("buildkite", ""),
+            Some("in the same second look alike"),
+        ),
+        (preset("github", ""), None),
+        (preset("stripe", ""), None),
+    ];
+    for (text, expected) in rows {
+        let config = good(&text);
+        let named: Vec<_> = config
+            .warnings
+            .iter()
+            .filter(|warning| warning.name == WarningName::AlikeEvents)
+            .map(|warning| warning.message.clone())
+            .collect();
+        let is_right = expected.map_or(named.is_empty(), |words| {
+            named.len() == 1 && named[0].contains(words) && named[0].contains("`event_id`")
+        });
+        assert!(is_right, "{text}\n{named:?}");
+    }
+}
+
+#[test]
+fn a_type_that_the_preset_does_not_know_is_named() {
+    let config = good(&preset(
+        "itellico",
+        "event_types = [\"conversation.ended\", \"conversation.end\"]\n",
+    ));
+    let shown = warned(&config);
+    assert!(
+        shown.contains("lists `conversation.end`,") && config.warnings.len() == 1,
+        "{shown}"
+    );
+}
+
+#[test]
+fn what_remains_of_an_unsigned_type_is_said() {
+    for (own, words) in [
+        ("", "once under three other types"),
+        (
+            "event_types = [\"orders/create\", \"orders/paid\"]\n",
+            "each of the 2 types of `event_types`",
+        ),
+    ] {
+        let shown = warned(&good(&preset("shopify", own)));
+        assert!(shown.contains(words), "{shown}");
+    }
+    let shown = warned(&good(&preset("github", "")));
+    assert!(shown.contains("until a delivery is done"), "{shown}");
 }

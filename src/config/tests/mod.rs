@@ -107,7 +107,8 @@ fn defaults_are_those_of_the_specification() {
         Statuses {
             on_replay: 409,
             on_duplicate: 200,
-            on_conflict: 409
+            on_conflict: None,
+            on_in_flight: 503
         }
     );
     assert_eq!(
@@ -350,7 +351,8 @@ fn every_key_is_read() {
         Statuses {
             on_replay: 200,
             on_duplicate: 208,
-            on_conflict: 500
+            on_conflict: Some(500),
+            on_in_flight: 503
         }
     );
     assert_eq!(
@@ -609,7 +611,8 @@ fn what_is_allowed_but_doubtful_is_warned_about_with_its_line() {
     a.toml:16: route `c`: its scheme has no timestamp, so `tolerance` has no effect [no-effect]
     a.toml:17: route `c`: shadow mode (`enforce = false`): deliveries are forwarded whatever their verdict [shadow-mode]
     a.toml:18: route `c`: `max_body` (65MiB) is above a quarter of `server.max_buffered` (256MiB), the most that one client address may hold: larger bodies are answered `overloaded` [max-body-share]
-    a.toml:23: route `c`: neither event id nor event type is signed: a captured delivery could be sent again under another type; `event_types` narrows that [unsigned-type]
+    a.toml:19: route `c`: two events with the same body look alike and count as one event for 3d: the second is answered as a duplicate and not forwarded. Where that can happen, name a signed id with `event_id`, or write `replay = "off"`; a scheme whose events are alike by design has `events_repeat = true` [alike-events]
+    a.toml:23: route `c`: no signature covers the event type: until a delivery is done, a captured copy of it can be sent under another type [unsigned-type]
     a.toml:28: route `b`: the secret `env:S` is also a key of route `a`: a captured delivery is valid once on each [shared-key]
     a.toml:30: route `b`: replay protection is off: a captured delivery can be sent again [replay-off]
     a.toml:31: route `b`: `future_tolerance` is off: timestamps may lie anywhere in the future [future-tolerance-off]

@@ -14,7 +14,8 @@ fn route(algorithm: &str, secrets: &str) -> String {
     format!(
         "[[route]]\nname = \"c\"\npath = \"/c\"\nsecrets = [{secrets}]\nupstream = \"http://127.0.0.1:3000\"\n\
          [route.scheme]\nalgorithm = \"{algorithm}\"\nsigned = \"{{timestamp}}.{{body}}\"\n\
-         signature = {{ header = \"X-Signature\" }}\ntimestamp = {{ header = \"X-Timestamp\" }}\n"
+         signature = {{ header = \"X-Signature\" }}\ntimestamp = {{ header = \"X-Timestamp\" }}\n\
+         event_id = {{ json = \"/id\" }}\n"
     )
 }
 

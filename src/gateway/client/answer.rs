@@ -44,9 +44,11 @@ pub(crate) struct RouteAnswers {
     pub(crate) statuses: Statuses,
     /// The status of `account_not_listed`.
     pub(crate) on_unlisted: u16,
+    /// The status that answers an event of a type that the route does not take.
+    pub(crate) on_ignored: u16,
     /// The value of `Allow`, for a 405: the route's methods.
     pub(crate) allow: String,
-    /// The answer to a duplicate, where the provider expects a certain text.
+    /// The answer to a duplicate or an ignored event, where the provider expects a certain text.
     pub(crate) ack: Option<Ack>,
     /// Whether a 401 has no body: the provider of the route's handshake would not accept it
     /// otherwise.
@@ -71,22 +73,28 @@ impl Answer {
 
     /// The answer to a refusal. `route` holds the settings of the route, if a route was found.
     pub(crate) fn refusal(refusal: Refusal, route: Option<&RouteAnswers>) -> Self {
-        let status = status(refusal.code, route);
-        let mut answer = match route {
-            _ if refusal.code == Code::DuplicateEvent && (200..300).contains(&status) => {
-                Self::duplicate(status, route.and_then(|route| route.ack.as_ref()))
+        let code = refusal.answer;
+        let status = status(code, route);
+        let taken = taken(code).filter(|_| (200..300).contains(&status));
+        let mut answer = match (route, taken) {
+            (_, Some(words)) => {
+                Self::taken(status, words, route.and_then(|route| route.ack.as_ref()))
             }
-            Some(RouteAnswers {
-                silent_401: true, ..
-            }) if status == 401 => Self::json(status, ""),
-            _ => Self::error(status, refusal.code.name(), refusal.why),
+            (
+                Some(RouteAnswers {
+                    silent_401: true, ..
+                }),
+                None,
+            ) if status == 401 => Self::json(status, ""),
+            _ if code != refusal.code => Self::error(status, code.name(), code.words()),
+            _ => Self::error(status, code.name(), refusal.why),
         };
-        if refusal.code == Code::MethodNotAllowed {
+        if code == Code::MethodNotAllowed {
             answer.allow = route.map(|route| route.allow.clone());
         }
-        answer.retry_after = retry_after(refusal.code);
+        answer.retry_after = retry_after(code);
         answer.close = matches!(
-            refusal.code,
+            code,
             Code::BadRequest
                 | Code::UriTooLong
                 | Code::HeadersTooLarge
@@ -96,8 +104,9 @@ impl Answer {
         answer
     }
 
-    /// The answer to a duplicate: `ack` if the scheme has it, otherwise `status` and a JSON body.
-    fn duplicate(status: u16, ack: Option<&Ack>) -> Self {
+    /// The answer to a delivery that is taken although it is not forwarded: `ack` if the scheme has
+    /// it, otherwise `status` and a JSON body.
+    fn taken(status: u16, words: &'static str, ack: Option<&Ack>) -> Self {
         match ack {
             Some(Ack {
                 status,
@@ -107,7 +116,7 @@ impl Answer {
                 content_type: Cow::Owned(content_type.clone()),
                 ..Self::json(*status, body.clone())
             },
-            None => Self::json(status, br#"{"ok":true,"duplicate":true}"#.as_slice()),
+            None => Self::json(status, words),
         }
     }
 
@@ -331,13 +340,24 @@ fn status(code: Code, route: Option<&RouteAnswers>) -> u16 {
         Code::BodyTimeout | Code::HeadTimeout => 408,
         Code::InvalidEnvelope => 422,
         Code::ReplayedEvent => statuses.map_or(409, |s| s.on_replay),
-        Code::EventIdConflict => statuses.map_or(409, |s| s.on_conflict),
-        Code::EventInFlight => 409,
+        Code::EventIdConflict => statuses.and_then(|s| s.on_conflict).unwrap_or(409),
+        Code::EventInFlight => statuses.map_or(503, |s| s.on_in_flight),
+        Code::EventTypeIgnored => route.map_or(200, |route| route.on_ignored),
         Code::DuplicateEvent => statuses.map_or(200, |s| s.on_duplicate),
         Code::Overloaded | Code::ReplayStoreUnavailable | Code::SecretNotLearned => 503,
         Code::UpstreamUnreachable | Code::UpstreamFailed => 502,
         Code::UpstreamTimeout => 504,
         Code::InternalError => 500,
+    }
+}
+
+/// The body that answers a delivery which is taken although it is not forwarded; `None` for every
+/// other code.
+fn taken(code: Code) -> Option<&'static str> {
+    match code {
+        Code::DuplicateEvent => Some(r#"{"ok":true,"duplicate":true}"#),
+        Code::EventTypeIgnored => Some(r#"{"ok":true,"ignored":true}"#),
+        _ => None,
     }
 }
 
@@ -404,11 +424,13 @@ mod tests {
         let strict = Statuses {
             on_replay: 410,
             on_duplicate: 409,
-            on_conflict: 409,
+            on_conflict: None,
+            on_in_flight: 503,
         };
         let strict = RouteAnswers {
             on_unlisted: 200,
             statuses: strict,
+            on_ignored: 200,
             allow: "POST".into(),
             ack: None,
             silent_401: false,

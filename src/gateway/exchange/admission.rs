@@ -17,6 +17,7 @@ use crate::gateway::upstream::forward::VerifiedRequest;
 use crate::replay::Claim;
 use crate::scheme::handshake::Passage;
 use crate::verdict::Refusal;
+use crate::verify::claim::EventKey;
 use crate::verify::envelope::Event;
 use crate::verify::verifier::{Proof, Verification};
 use crate::wire::head::Head;
@@ -65,6 +66,8 @@ pub(super) struct Proved {
     pub(super) proof: Proof,
     /// The event; `None` if the envelope was refused and shadow mode let the refusal pass.
     pub(super) event: Option<Event>,
+    /// The key of the event for the app; `None` where nothing was to be claimed.
+    pub(super) event_key: Option<EventKey>,
     /// The claim on the event; `None` without an event, without replay protection, or if the claim
     /// was refused and shadow mode let the refusal pass.
     pub(super) claim: Option<Claim>,
@@ -118,10 +121,14 @@ impl Admission {
         request_id: &'s str,
         shadowed: Option<Refusal>,
     ) -> VerigateHeaders<'s> {
-        let (secret, event) = match self {
-            Self::Proved(proved) => (Some(&proved.proof.secret), proved.event.as_ref()),
-            Self::Handshake(_, secret) => (secret.as_ref(), None),
-            Self::Shadow => (None, None),
+        let (secret, event, event_key) = match self {
+            Self::Proved(proved) => (
+                Some(&proved.proof.secret),
+                proved.event.as_ref(),
+                proved.event_key.as_ref(),
+            ),
+            Self::Handshake(_, secret) => (secret.as_ref(), None, None),
+            Self::Shadow => (None, None, None),
         };
         VerigateHeaders {
             route: &route.name,
@@ -137,6 +144,7 @@ impl Admission {
             secret: secret.map(|name| &**name),
             event_id: event.and_then(|e| e.id.as_deref()),
             event_type: event.and_then(|e| e.event_type.as_deref()),
+            event_key: event_key.map(EventKey::as_str),
         }
     }
 

@@ -10,11 +10,24 @@ use crate::clock::Now;
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RouteState, Snapshot};
 use crate::replay::{Claim, Claimed, ReplayWindow, Settlement, WindowError};
+use crate::routes::PathPattern;
 use crate::verdict::{Code, Refusal};
 use crate::verify::claim;
-use crate::verify::claim::{Arrival, Decision, IdTrust};
+use crate::verify::claim::{Arrival, Decision, EventKey, IdTrust, Identity};
 use crate::verify::envelope::Event;
 use crate::verify::verifier::Proof;
+
+/// A proved delivery with its event.
+pub(super) struct Delivery<'d> {
+    pub(super) route: &'d RouteState,
+    pub(super) proof: &'d Proof,
+    pub(super) event: &'d Event,
+    /// The body in the form that was signed.
+    pub(super) body: &'d [u8],
+    /// The path that was matched.
+    pub(super) path: &'d str,
+    pub(super) request_id: &'d str,
+}
 
 /// Claims a proved delivery. Its freshness is judged once more, since its body may have taken long
 /// to arrive.
@@ -27,34 +40,32 @@ use crate::verify::verifier::Proof;
 pub(super) async fn claim(
     running: &Running,
     snapshot: &Snapshot,
-    route: &RouteState,
-    proof: &Proof,
-    event: &Event,
-    body: &[u8],
-    request_id: &str,
+    delivery: &Delivery<'_>,
+    identity: &Identity,
 ) -> Result<Claim, Refusal> {
+    let Delivery {
+        route,
+        proof,
+        request_id,
+        ..
+    } = *delivery;
     let now = running.clock.now();
     route.verifier().recheck(proof, now)?;
     if snapshot.refuse_older_than_start {
         route.verifier().judge_start(proof, running.started)?;
     }
-    match running
-        .window
-        .claim(arrival(running, route, proof, event, body, request_id), now)
-        .await
-    {
+    let arrival = arrival(running, delivery, identity);
+    match running.window.claim(arrival, now).await {
         Ok(Claimed::Granted(ticket)) => Ok(Claim::new(Arc::clone(&running.window), ticket)),
         Ok(Claimed::Denied(decision)) => {
-            if decision == Decision::Conflict {
+            if let Decision::Conflict(conflict) = decision {
                 route.metrics.count_conflict();
-                let is_preset = route.policy.id_trust == IdTrust::SignedPresetPlace;
+                let is_forgiven = route.policy.forgives_other_bodies;
                 running
                     .warnings
-                    .conflict(&route.name, is_preset, request_id, now);
+                    .conflict(&route.name, conflict, is_forgiven, request_id, now);
             }
-            Err(claim::refusal(decision, &route.policy)
-                .unwrap_or(Code::InternalError)
-                .into())
+            Err(claim::refusal(decision, &route.policy).unwrap_or(Code::InternalError.into()))
         }
         Err(WindowError::Full) => Err(Refusal::because(
             Code::Overloaded,
@@ -72,44 +83,73 @@ pub(super) async fn settle(claim: Option<Claim>, settlement: Settlement, now: No
     }
 }
 
+impl Delivery<'_> {
+    /// The identity of the event: its id where that is signed, otherwise the signed content. Bytes
+    /// that no signature covers are no part of it (contract: Keys).
+    pub(super) fn identity(&self) -> Identity {
+        let (route, content) = (self.route, &self.proof.content);
+        match self.signed_id() {
+            Some(id) => Identity::by_id(&route.name, route.beside, id),
+            None => Identity::by_content(
+                &route.name,
+                route.beside,
+                [content.before(), self.signed_body(), content.after()],
+            ),
+        }
+    }
+
+    /// The key of the event for the app.
+    pub(super) fn event_key(&self, identity: Identity) -> EventKey {
+        let event_type = self.event.event_type.as_deref();
+        identity.event_key(self.route.beside, event_type, self.body)
+    }
+
+    fn signed_id(&self) -> Option<&str> {
+        let id = self.event.id.as_deref();
+        id.filter(|_| self.route.policy.id_trust != IdTrust::Unsigned)
+    }
+
+    /// The body, as far as it tells deliveries apart.
+    fn signed_body(&self) -> &[u8] {
+        if self.route.verifier().scheme().body_tells_deliveries_apart() {
+            self.body
+        } else {
+            b""
+        }
+    }
+}
+
 /// The delivery in the form in which the replay window compares it with others.
-fn arrival(
-    running: &Running,
-    route: &RouteState,
-    proof: &Proof,
-    event: &Event,
-    body: &[u8],
-    request_id: &str,
-) -> Arrival {
+fn arrival(running: &Running, delivery: &Delivery<'_>, identity: &Identity) -> Arrival {
     let key = &running.fingerprints;
-    // Bytes that no signature covers decide nothing (contract: Keys).
-    let body = if route.verifier().scheme().body_tells_deliveries_apart() {
-        body
-    } else {
-        b"".as_slice()
+    let Delivery {
+        route,
+        proof,
+        event,
+        ..
+    } = *delivery;
+    let (claim_key, body) = match delivery.signed_id() {
+        Some(id) => (key.by_id(&route.name, id), key.body(delivery.signed_body())),
+        None => {
+            let content = key.content(identity);
+            (key.by_content(&route.name, content), content)
+        }
     };
-    let signed_id = event
-        .id
-        .as_ref()
-        .filter(|_| route.policy.id_trust != IdTrust::Unsigned);
-    let (claim_key, content) = if let Some(id) = signed_id {
-        (key.by_id(&route.name, id), key.body(body))
-    } else {
-        let content = key.content(proof.content.before(), body, proof.content.after());
-        (
-            key.by_content(&route.name, event.event_type.as_deref(), content),
-            content,
-        )
-    };
+    let is_prefix = matches!(route.config.pattern.path, PathPattern::Prefix(_));
     Arrival {
         key: claim_key,
-        body: content,
+        body,
+        path: is_prefix.then(|| key.path(delivery.path)),
+        variant: key.variant(route.beside, event.event_type.as_deref(), delivery.body),
+        variants: route.variants,
+        repeats: route.config.scheme.repeats,
         signed_at: proof.signed_at,
         route: route.fingerprint,
         event: event.id.as_ref().map(|id| key.event(&route.name, id)),
-        request: key.request(&route.name, request_id),
+        request: key.request(&route.name, delivery.request_id),
         ttl: route.config.replay.ttl,
         fresh_until: route.verifier().fresh_until(proof),
         route_capacity: route.config.replay.capacity,
+        share: route.share,
     }
 }

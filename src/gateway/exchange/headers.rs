@@ -25,6 +25,8 @@ pub(super) struct VerigateHeaders<'a> {
     pub(super) event_id: Option<&'a str>,
     /// The event's type, if the delivery is proved and has a type.
     pub(super) event_type: Option<&'a str>,
+    /// The key by which the app may recognise the event, if the window protects the route.
+    pub(super) event_key: Option<&'a str>,
 }
 
 /// The headers that the gateway sets or drops for every request, unless the scheme signs them.
@@ -124,6 +126,7 @@ fn put_verigate_headers(
         (b"X-Verigate-Secret", verigate.secret),
         (b"X-Verigate-Event-Id", verigate.event_id),
         (b"X-Verigate-Event-Type", verigate.event_type),
+        (b"X-Verigate-Event-Key", verigate.event_key),
         (b"X-Request-Id", Some(verigate.request_id)),
     ];
     for (name, value) in lines {
@@ -274,6 +277,7 @@ mod tests {
             secret: Some("env:S"),
             event_id: Some("e\u{e9}"),
             event_type: Some("t"),
+            event_key: Some("00ff"),
         };
         String::from_utf8(forwarded(&head, &origin, &verigate, fixed, 3)).unwrap()
     }
@@ -299,7 +303,8 @@ mod tests {
         );
         let expected = "POST /in?a=%20b HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nX-A: 2\r\nContent-Length: 3\r\n\
             X-Verigate-Route: in\r\nX-Verigate-Provider: itellico\r\nX-Verigate-Verdict: valid\r\n\
-            X-Verigate-Secret: env:S\r\nX-Verigate-Event-Type: t\r\nX-Request-Id: r1\r\n\
+            X-Verigate-Secret: env:S\r\nX-Verigate-Event-Type: t\r\n\
+            X-Verigate-Event-Key: 00ff\r\nX-Request-Id: r1\r\n\
             X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n\r\n";
         assert_eq!(out, expected);
     }

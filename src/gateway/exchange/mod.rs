@@ -289,7 +289,7 @@ impl<'x> Exchange<'x> {
         Ok(proof)
     }
 
-    /// Steps 6 and 7: the event is read, and a claim on it is taken.
+    /// Steps 6 and 7: the event is read, its type is judged, and a claim on it is taken.
     async fn identify_and_claim(
         &mut self,
         route: &RouteState,
@@ -299,45 +299,41 @@ impl<'x> Exchange<'x> {
         let running = self.running;
         let now = running.clock.now();
         let signed = proof.signed_body(&body.bytes);
-        let found = route
-            .envelope
-            .extract(self.head, signed, proof.claims())
-            .and_then(|event| route.accept(event));
+        let found = route.envelope.extract(self.head, signed, proof.claims());
         let event = self.enforce(route, found)?;
         self.record.is_event = event.is_some();
         self.record.verify += self.since(now);
+        // In shadow mode a delivery whose envelope or type was refused is forwarded all the same,
+        // and nothing is claimed.
+        let (mut claim, mut event_key) = (None, None);
         if let Some(event) = &event {
             self.debug_event(event);
             self.record.event_id.clone_from(&event.id);
             self.record.event_type.clone_from(&event.event_type);
             self.record.account.clone_from(&event.account);
-        }
-        // In shadow mode a delivery whose envelope was refused is forwarded all the same, and there
-        // is no event to claim.
-        let claim = match &event {
-            Some(event) if route.config.replay.enabled => {
-                let request_id = &self.record.request_id.0;
-                let claimed = claiming::claim(
-                    running,
-                    self.snapshot,
+            let is_taken = self.enforce(route, route.accept(event))?.is_some();
+            if is_taken && route.config.replay.enabled {
+                let delivery = claiming::Delivery {
                     route,
-                    &proof,
+                    proof: &proof,
                     event,
-                    signed,
-                    request_id,
-                )
-                .await;
-                let claim = self.enforce(route, claimed)?;
+                    body: signed,
+                    path: self.head.path(),
+                    request_id: &self.record.request_id.0,
+                };
+                let identity = delivery.identity();
+                let claimed = claiming::claim(running, self.snapshot, &delivery, &identity).await;
+                event_key = Some(delivery.event_key(identity));
+                claim = self.enforce(route, claimed)?;
                 if claim.is_some() {
                     self.debug(format_args!("the event is claimed"));
                 }
-                claim
             }
-            _ => None,
-        };
+        }
         Ok(Proved {
             proof,
             event,
+            event_key,
             claim,
         })
     }
@@ -423,8 +419,10 @@ impl<'x> Exchange<'x> {
             self.note_timestamp(route, None);
         }
         self.note_skew(self.running.clock.now());
-        if refusal.code == Code::DuplicateEvent {
-            self.record.outcome = Outcome::Duplicate;
+        match refusal.answer {
+            Code::DuplicateEvent => self.record.outcome = Outcome::Duplicate,
+            Code::EventTypeIgnored => self.record.outcome = Outcome::Ignored,
+            _ => {}
         }
         let answer = Answer::refusal(refusal, self.route.map(|route| &route.answers));
         self.answer(client, &answer).await

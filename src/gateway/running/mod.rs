@@ -6,6 +6,7 @@
 //! state of a single request. The room may import `client`, `upstream` and `timer`.
 
 pub(crate) mod ending;
+mod ignored;
 pub(crate) mod learning;
 pub(crate) mod proving;
 pub(crate) mod reloads;

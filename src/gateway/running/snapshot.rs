@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::ignored::IgnoredTypes;
 use super::learning::{Awaited, SecretSource};
 use crate::clock::{Now, UnixMillis};
 use crate::config;
@@ -21,7 +22,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::route_metrics::RouteMetrics;
 use crate::verdict::{Code, Refusal};
 use crate::verify::accounts::Accounts;
-use crate::verify::claim::{Fingerprint, FingerprintKey, Policy};
+use crate::verify::claim::{Beside, Fingerprint, FingerprintKey, Policy};
 use crate::verify::envelope::{Envelope, Event};
 use crate::verify::handshake::Learning;
 use crate::verify::verifier::{KeyError, Verification, Verifier};
@@ -78,7 +79,17 @@ pub(crate) struct RouteState {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) metrics: RouteMetrics,
     pub(crate) fingerprint: Fingerprint,
+    /// That which the scheme keeps beside an entry of the replay window, and how often.
+    pub(crate) beside: Beside,
+    pub(crate) variants: u16,
+    /// The route's fair share of the replay window, in entries.
+    pub(crate) share: usize,
+    /// The types of events that were ignored so far.
+    pub(crate) ignored: IgnoredTypes,
 }
+
+/// The variants beside an entry, where the configuration does not list them.
+const FEW: u16 = 4;
 
 impl Snapshot {
     /// Builds the snapshot of a checked configuration.
@@ -93,8 +104,9 @@ impl Snapshot {
         fingerprints: &FingerprintKey,
     ) -> Result<Self, KeyError> {
         let mut routes = Vec::with_capacity(config.routes.len());
+        let share = config.replay.capacity / config.routes.len().max(1);
         for route in config.routes {
-            let state = RouteState::build(route, metrics, upstreams, fingerprints)?;
+            let state = RouteState::build(route, metrics, upstreams, fingerprints, share)?;
             routes.push((state.config.pattern.clone(), Box::new(state)));
         }
         let server = config.server;
@@ -152,6 +164,7 @@ impl RouteState {
         metrics: &Metrics,
         upstreams: &Upstreams,
         fingerprints: &FingerprintKey,
+        share: usize,
     ) -> Result<Self, KeyError> {
         let scheme = &route.scheme;
         let verifier = Verifier::new(Arc::clone(scheme), route.secrets.clone(), route.settings())?;
@@ -176,10 +189,11 @@ impl RouteState {
                 .listed()
                 .map(|listed| Accounts::of(scheme, listed.to_vec())),
             envelope: Envelope::of(scheme),
-            policy: Policy::of(scheme),
+            policy: Policy::of(scheme, route.replay.statuses.on_conflict.is_some()),
             answers: RouteAnswers {
                 statuses: route.replay.statuses,
                 on_unlisted: route.on_unlisted,
+                on_ignored: route.on_ignored,
                 allow: route.methods.join(", "),
                 ack: scheme.ack.clone(),
                 silent_401: handshake.is_some_and(Handshake::refuses_without_words),
@@ -187,6 +201,10 @@ impl RouteState {
             upstream: upstreams.get(&route.upstream),
             metrics: metrics.route(&route.name, secret_names),
             fingerprint: fingerprints.route(&route.name),
+            beside: Beside::of(scheme),
+            variants: variants(&route),
+            share,
+            ignored: IgnoredTypes::default(),
             config: route,
         })
     }
@@ -227,20 +245,39 @@ impl RouteState {
         }
     }
 
-    /// Passes the event on, unless the route has `event_types` and its type is not among them
-    /// (contract: Envelope).
+    /// Judges the type of an event by the route's `event_types` (contract: Envelope). The first
+    /// event of each ignored type is logged.
     ///
     /// # Errors
-    /// `invalid_envelope` for an event of another type, or of no type.
-    pub(crate) fn accept(&self, event: Event) -> Result<Event, Refusal> {
-        match &self.config.event_types {
-            Some(types) if !event.event_type.as_ref().is_some_and(|t| types.contains(t)) => {
-                Err(Refusal::because(
-                    Code::InvalidEnvelope,
-                    "this route does not take this type of event",
-                ))
+    /// `event_type_ignored` for an event of another type, `invalid_envelope` for one of no type.
+    pub(crate) fn accept(&self, event: &Event) -> Result<(), Refusal> {
+        let Some(types) = &self.config.event_types else {
+            return Ok(());
+        };
+        match &event.event_type {
+            None => Err(Refusal::because(
+                Code::InvalidEnvelope,
+                "the event type is missing, and this route takes certain types",
+            )),
+            Some(own) if types.contains(own) => Ok(()),
+            Some(other) => {
+                self.ignored.note(&self.name, other);
+                Err(Code::EventTypeIgnored.into())
             }
-            _ => Ok(event),
         }
+    }
+}
+
+/// The most variants that an entry of this route may have (contract: Beside an entry).
+fn variants(route: &Route) -> u16 {
+    let beside = Beside::of(&route.scheme);
+    let listed = route.event_types.as_ref().map(Vec::len);
+    let listed = listed.map_or(FEW, |types| u16::try_from(types).unwrap_or(u16::MAX));
+    match beside {
+        Beside { body: true, .. } => FEW,
+        Beside {
+            event_type: true, ..
+        } if route.scheme.types_share_bodies => listed,
+        _ => 1,
     }
 }

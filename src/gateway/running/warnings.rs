@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::clock::Now;
 use crate::gateway::upstream::forward::ForwardError;
 use crate::telemetry::rate_limit::RateLimit;
+use crate::verify::claim::Conflict;
 
 const INTERVAL: Duration = Duration::from_secs(10);
 
@@ -109,22 +110,42 @@ impl Warnings {
         }
     }
 
-    /// Warns that an event id came again with another body.
-    ///
-    /// `is_preset` says that the place of the id is the provider's own. Then the provider has
-    /// probably rendered the body of a retry again, and the delivery is answered as a duplicate.
-    pub(crate) fn conflict(&self, route: &str, is_preset: bool, request_id: &str, now: Now) {
-        if let Some(others) = self.conflict.allow(now.mono) {
-            let advice = if is_preset {
-                "it was answered as a duplicate; `POST /replay/forget` lets it through"
-            } else {
-                "if this goes on, check the place of `event_id`"
-            };
-            log::warn!(
-                "route {route}, request {request_id}: an event id was seen again with another body: {advice}{}",
-                more(others)
-            );
-        }
+    /// Warns that an event came again and differs from the one that was done. `is_forgiven` says
+    /// that it was answered as a duplicate.
+    pub(crate) fn conflict(
+        &self,
+        route: &str,
+        conflict: Conflict,
+        is_forgiven: bool,
+        request_id: &str,
+        now: Now,
+    ) {
+        let Some(others) = self.conflict.allow(now.mono) else {
+            return;
+        };
+        let (what, advice) = match conflict {
+            Conflict::Body if is_forgiven => (
+                "an event id was seen again with another body",
+                "it was answered as a duplicate; `POST /replay/forget` lets it through",
+            ),
+            Conflict::Body => (
+                "an event id was seen again with another body",
+                "if this goes on, check the place of `event_id`",
+            ),
+            Conflict::Path => (
+                "an event was seen again for another path",
+                "a captured delivery looks like this; two endpoints of a provider need two routes",
+            ),
+            Conflict::Variant => (
+                "an event was seen again under another type, or with more bodies than an event may have",
+                "a captured delivery looks like this; where honest events of different types have \
+                 the same body, the scheme needs `types_share_bodies = true`",
+            ),
+        };
+        log::warn!(
+            "route {route}, request {request_id}: {what}: {advice}{}",
+            more(others)
+        );
     }
 
     /// Warns that an upstream could not be reached, was late, or broke off.
@@ -161,7 +182,7 @@ impl Warnings {
     pub(crate) fn eviction(&self, evicted: u64, now: Now) {
         if let Some(others) = self.eviction.allow(now.mono) {
             log::warn!(
-                "the replay window is full: forgot {evicted} events within their tolerance; raise `replay.capacity`{}",
+                "the replay window is full: forgot {evicted} events that could still be replayed; raise `replay.capacity`{}",
                 more(others)
             );
         }

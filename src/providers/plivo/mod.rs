@@ -81,11 +81,7 @@ impl ProviderCode for PlivoV3 {
     }
 
     fn signs(&self, place: &Place) -> bool {
-        match place {
-            Place::Json(_) => true,
-            Place::Header(name) => name.is_one_of(&[NONCE]),
-            Place::Claim(_) => false,
-        }
+        matches!(place, Place::Header(name) if name.is_one_of(&[NONCE]))
     }
 
     fn begin(&self, head: &Head) -> Result<Begun, Refusal> {
@@ -106,7 +102,11 @@ impl ProviderCode for PlivoV3 {
         route: RouteFacts<'_>,
     ) -> Result<Statement, Refusal> {
         let (urls, rest) = contents(head, body, route.public_url)?;
-        Ok(reading::statement(urls, rest, begun))
+        // The signature covers the fields of a form, and no JSON text.
+        Ok(Statement {
+            text: Some(Vec::new()),
+            ..reading::statement(urls, rest, begun)
+        })
     }
 
     /// Signs with the event's id as the nonce, or with the time where there is no id.

@@ -136,7 +136,12 @@ impl ProviderCode for Twilio {
         let urls = Spellings::of(route.public_url, head.target())?.all;
         let signed = SignedBody::of(head, body)?;
         let urls = signed.covered_by(urls)?;
-        Ok(reading::statement(urls, signed.fields, begun))
+        // The signature covers the fields of a form, and no JSON text.
+        let text = signed.is_form.then(Vec::new);
+        Ok(Statement {
+            text,
+            ..reading::statement(urls, signed.fields, begun)
+        })
     }
 
     fn sign(
@@ -191,6 +196,7 @@ fn announced(head: &Head) -> Result<Algorithm, Refusal> {
 /// The part of the signed content that stands for the body.
 struct SignedBody<'b> {
     body: &'b [u8],
+    is_form: bool,
     /// The fields of a form, sorted, each name followed by its value.
     fields: Vec<u8>,
 }
@@ -215,7 +221,11 @@ impl<'b> SignedBody<'b> {
             .flatten()
             .copied()
             .collect();
-        Ok(Self { body, fields })
+        Ok(Self {
+            body,
+            is_form,
+            fields,
+        })
     }
 
     /// The spellings of the URL under which a signature covers the body: all where it has fields.

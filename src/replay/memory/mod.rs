@@ -11,30 +11,28 @@
 //! ([`Stored::Forgotten`](crate::verify::claim::Stored::Forgotten)).
 //!
 //! **Room.** The window never holds more entries than its capacity, nor more entries of a route
-//! than that route's own capacity. At such a limit a done entry is evicted. At a route's limit, it
-//! is that route's least recently used entry. At the window's limit, it is the least recently used
-//! entry of the first of these groups that has any:
-//! 1. entries that are due to be forgotten, or outside their tolerance, so that freshness refuses a
-//!    replay of them;
-//! 2. entries without a timestamp that could be outside;
-//! 3. entries of the arriving route, whatever their age;
-//! 4. entries of other routes.
+//! than that route's own capacity. At such a limit a done entry is evicted, unless an entry that is
+//! due to be forgotten is found. At a route's limit, it is that route's least recently used entry.
+//! At the window's limit, a route that holds its share of the window or more (the capacity divided
+//! by the number of routes) makes room from its own entries; a route below its share takes the room
+//! from the route that holds the most. In both cases the least recently used entry goes.
 //!
-//! So while a route has a done entry of its own, its traffic evicts no entry of another route that
-//! is within its tolerance. Entries of schemes without a timestamp are not protected from other
-//! routes: give a busy route a capacity of its own. An entry counts as used when it is settled and
-//! whenever it refuses a copy, so an event that is being replayed now is evicted last. Across
-//! shards, the order of use is exact for lists up to 64 entries a shard. Of longer lists, an entry
-//! among the oldest few per cent is evicted. Up to a capacity of 8,191 there is a single shard, and
-//! the order is always exact.
+//! So no traffic of a single route can flush the entries of a route that keeps within its share. An
+//! entry counts as used when it is settled and whenever it refuses a copy, so an event that is
+//! being replayed now is evicted last. Across shards, the order of use is exact for lists up to 64
+//! entries a shard. Of longer lists, an entry among the oldest few per cent is evicted. Up to a
+//! capacity of 8,191 there is a single shard, and the order is always exact.
 //!
 //! **Memory and pauses.** An entry takes 128 bytes, and 24 to 48 in the index: 170 MB for a million
-//! entries. Memory is taken as entries come, and kept for later entries. Entries never move. The
-//! only longer pause is the growth of a shard's index, which happens once in thousands of claims.
+//! entries. A second type or body beside an entry, and an entry that may be repeated, take 100 to
+//! 250 bytes more. Memory is taken as entries come, and kept for later entries. Entries never move.
+//! The only longer pause is the growth of a shard's index, which happens once in thousands of
+//! claims.
 //!
 //! [`crate::verify::claim::decide`] makes every decision. A restart forgets all entries; closing
 //! that gap is the caller's task.
 
+mod entry;
 mod shard;
 mod slab;
 
@@ -45,8 +43,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use shard::{Counts, Rank, Shard, Victim};
-use slab::Entry;
+use entry::Entry;
+use shard::{Counts, Shard, Victim};
 
 use super::{Claimed, Evictions, Forget, Forgotten, ReplayWindow, Ticket, WindowError};
 use crate::clock::Now;
@@ -115,33 +113,44 @@ impl MemoryWindow {
                 Decision::Claim => {}
                 denied => return Ok(Claimed::Denied(denied)),
             }
+            if let Some(ticket) = shard.join(arrival, now) {
+                return Ok(Claimed::Granted(ticket));
+            }
             let route = shard.route(arrival.route, || self.route_count(arrival.route));
-            let search =
-                match self.reserve(shard.route_held(route), arrival.route_capacity, evicted) {
-                    Ok(()) => {
-                        return shard
-                            .insert(arrival, route)
-                            .map(Claimed::Granted)
-                            .ok_or(WindowError::Full);
+            let held = shard.route_held(route);
+            let full = match self.reserve(held, arrival.route_capacity, evicted) {
+                Ok(()) => {
+                    return shard
+                        .insert(arrival, route)
+                        .map(Claimed::Granted)
+                        .ok_or(WindowError::Full);
+                }
+                Err(full) => full,
+            };
+            let makes_room_itself =
+                full == Limit::OfRoute || held.load(Ordering::Relaxed) >= arrival.share;
+            evicted += if full == Limit::OfWindow && shard.due(now) {
+                1
+            } else if makes_room_itself {
+                match shard.victim(arrival.route) {
+                    Some(victim) if self.is_good_enough(victim) => {
+                        shard.evict(victim, now);
+                        1
                     }
-                    Err(search) => search,
-                };
-            evicted += match search.within(&mut shard, arrival.route, now) {
-                Some(victim) if self.is_good_enough(victim) => {
-                    shard.evict(victim, now);
-                    1
+                    _ => {
+                        drop(shard);
+                        usize::from(self.evict_from(&[arrival.route], now)?)
+                    }
                 }
-                _ => {
-                    drop(shard);
-                    usize::from(self.evict_from_any(search, arrival.route, now)?)
-                }
+            } else {
+                drop(shard);
+                usize::from(self.evict_from(&self.largest_routes(), now)?)
             };
         }
         Err(WindowError::Full)
     }
 
-    /// Counts another entry of the window and of the route. The error says where room must be made
-    /// first.
+    /// Counts another entry of the window and of the route. The error is the limit that is reached.
     ///
     /// `evicted` entries have already made room for this claim. A route may hold more than its
     /// capacity after a reload has lowered it. Such a route gives up two or three entries for each
@@ -151,7 +160,7 @@ impl MemoryWindow {
         route_held: &AtomicUsize,
         limit: Option<usize>,
         evicted: usize,
-    ) -> Result<(), Search> {
+    ) -> Result<(), Limit> {
         let limit = limit.unwrap_or(usize::MAX);
         let one_more =
             |held: usize| (held < limit || (held > limit && evicted >= 2)).then_some(held + 1);
@@ -159,7 +168,7 @@ impl MemoryWindow {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
             .is_err()
         {
-            return Err(Search::OfRoute);
+            return Err(Limit::OfRoute);
         }
         let one_more = |held: usize| (held < self.capacity).then_some(held + 1);
         if self
@@ -169,44 +178,52 @@ impl MemoryWindow {
             .is_err()
         {
             route_held.fetch_sub(1, Ordering::Relaxed);
-            return Err(Search::OfWindow);
+            return Err(Limit::OfWindow);
         }
         Ok(())
     }
 
     /// Whether a shard's own candidate may be evicted without asking the other shards.
     fn is_good_enough(&self, victim: Victim) -> bool {
-        self.shards.len() == 1
-            || victim.rank == Rank::Forgettable
-            || (victim.rank != Rank::Foreign && victim.among >= ENOUGH_TO_CHOOSE_FROM)
+        self.shards.len() == 1 || victim.among >= ENOUGH_TO_CHOOSE_FROM
     }
 
-    /// Evicts the best candidate of all shards, and returns whether an entry was evicted. No lock
-    /// is held between the search and the eviction. If the candidate is gone by then, its shard's
-    /// next candidate is evicted if its rank is as good; otherwise the caller tries again.
+    /// Evicts the least recently used entry of the first of these routes that has a done entry, and
+    /// returns whether an entry was evicted. No lock is held between the search and the eviction.
+    /// If the candidate is gone by then, its shard's next candidate is evicted; if there is none,
+    /// the caller tries again.
     ///
-    /// Fails if all entries that could make room are in flight.
-    fn evict_from_any(
-        &self,
-        search: Search,
-        route: Fingerprint,
-        now: Now,
-    ) -> Result<bool, WindowError> {
-        let candidates = self.shards.iter().filter_map(|shard| {
-            let victim = search.within(&mut lock(shard), route, now)?;
-            Some((victim, shard))
-        });
-        let (best, shard) = candidates
-            .min_by_key(|(victim, _)| (victim.rank, victim.order))
-            .ok_or(WindowError::Full)?;
+    /// Fails if all entries of these routes are in flight.
+    fn evict_from(&self, routes: &[Fingerprint], now: Now) -> Result<bool, WindowError> {
+        let oldest_of = |route: &Fingerprint| {
+            let victims = self.shards.iter().filter_map(|shard| {
+                let victim = lock(shard).victim(*route)?;
+                Some((victim.order, shard))
+            });
+            let (_, shard) = victims.min_by_key(|(order, _)| *order)?;
+            Some((*route, shard))
+        };
+        let (route, shard) = routes.iter().find_map(oldest_of).ok_or(WindowError::Full)?;
         let mut shard = lock(shard);
-        let victim = search
-            .within(&mut shard, route, now)
-            .filter(|victim| victim.rank <= best.rank);
+        let victim = shard.victim(route);
         if let Some(victim) = victim {
             shard.evict(victim, now);
         }
         Ok(victim.is_some())
+    }
+
+    /// The routes that hold entries, from the largest to the smallest.
+    fn largest_routes(&self) -> Vec<Fingerprint> {
+        let mut routes: Vec<_> = self
+            .routes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .map(|(route, held)| (held.load(Ordering::Relaxed), *route))
+            .filter(|(held, _)| *held > 0)
+            .collect();
+        routes.sort_unstable_by_key(|(held, route)| (std::cmp::Reverse(*held), route.0));
+        routes.into_iter().map(|(_, route)| route).collect()
     }
 
     fn route_count(&self, route: Fingerprint) -> Arc<AtomicUsize> {
@@ -252,22 +269,13 @@ impl MemoryWindow {
     }
 }
 
-/// The entries among which a victim is searched.
-#[derive(Clone, Copy, Debug)]
-enum Search {
-    /// The entries of the arriving route, which has reached its own capacity.
+/// A limit that a claim has met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limit {
+    /// The arriving route has reached its own capacity.
     OfRoute,
-    /// All entries, because the window is full.
+    /// The window is full.
     OfWindow,
-}
-
-impl Search {
-    fn within(self, shard: &mut Shard, route: Fingerprint, now: Now) -> Option<Victim> {
-        match self {
-            Self::OfRoute => shard.own_victim(route),
-            Self::OfWindow => shard.victim(route, now),
-        }
-    }
 }
 
 impl ReplayWindow for MemoryWindow {

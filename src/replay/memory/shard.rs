@@ -1,14 +1,16 @@
 //! A shard of the memory window: its entries, and which of them makes room (contract: The window).
 //!
 //! Everything here runs under the shard's lock and takes constant time, except [`Shard::matching`],
-//! which only an operator's command calls. [`super`] makes room across shards.
+//! which only an operator's command calls, and [`Shard::due`], which looks at an entry of each
+//! route. [`super`] makes room across shards.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::slab::{Chain, Class, Entry, List, Slab, Slot, nanos};
+use super::entry::{Entry, Left, Slot};
+use super::slab::{List, Slab};
 use crate::clock::{Now, UnixMillis};
 use crate::replay::Ticket;
 use crate::verify::claim::{Arrival, ClaimKey, Decision, Fingerprint, Stored, decide};
@@ -16,10 +18,6 @@ use crate::verify::claim::{Arrival, ClaimKey, Decision, Fingerprint, Stored, dec
 /// The slots that each claim checks for entries to be forgotten. A claim fills at most a single
 /// slot, so entries are found faster than new entries come, and no claim pays for many.
 const SWEPT_PER_CLAIM: u32 = 2;
-
-/// The entries that a search for a victim moves from [`Class::Fresh`] to [`Class::Stale`], and
-/// back, at most. This bounds the cost of a step of the wall clock for a single claim.
-const RECLASSED_PER_SEARCH: usize = 8;
 
 /// The counts of all shards together.
 ///
@@ -31,32 +29,17 @@ pub(super) struct Counts {
     pub(super) held: AtomicUsize,
     /// The number of entries evicted for room that were not within the tolerance.
     pub(super) evicted_old: AtomicU64,
-    /// The number of entries evicted for room that were within the tolerance.
+    /// The number of entries evicted for room that were within the tolerance, or without a
+    /// timestamp.
     pub(super) evicted_fresh: AtomicU64,
     /// The next place in the order of use, which is also the next serial.
     order: AtomicU64,
-}
-
-/// The reasons why a done entry may make room, the best reason first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Rank {
-    /// Both clocks allow the entry to be forgotten.
-    Forgettable,
-    /// Freshness refuses a replay of the entry.
-    Stale,
-    /// The entry has no timestamp, so nothing says how long a replay of it is a danger.
-    Undated,
-    /// The entry is of the arriving route.
-    Own,
-    /// The entry is of another route and within its tolerance.
-    Foreign,
 }
 
 /// A done entry that could make room.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Victim {
     slot: Slot,
-    pub(super) rank: Rank,
     /// The entry's place in the order of use, comparable across shards.
     pub(super) order: u64,
     /// The length of the list in which the entry is the least recently used.
@@ -72,9 +55,6 @@ pub(super) struct Shard {
     slab: Slab,
     routes: Vec<RouteShare>,
     route_numbers: HashMap<Digest, u32, BuildHasherDefault<Identity>>,
-    stale: List,
-    undated: List,
-    fresh: List,
     // The next slot to be swept.
     hand: Slot,
 }
@@ -100,9 +80,6 @@ impl Shard {
             slab: Slab::new(),
             routes: Vec::new(),
             route_numbers: HashMap::default(),
-            stale: List::through(Chain::Class),
-            undated: List::through(Chain::Class),
-            fresh: List::through(Chain::Class),
             hand: 0,
         }
     }
@@ -115,22 +92,34 @@ impl Shard {
             .find(arrival.key)
             .filter(|slot| !self.forget_if_due(*slot, now));
         let stored = match slot.map(|slot| self.slab.at(slot)) {
-            Some(entry) if entry.is_done() => Some(Stored::Done {
-                body: entry.body,
-                signed_at: entry.signed_at(),
-            }),
-            Some(_) => Some(Stored::InFlight),
+            Some(entry) => Some(Stored::Entry(entry.known(arrival, now))),
             None if self.was_forgotten(arrival) => Some(Stored::Forgotten),
             None => None,
         };
-        if let (Some(slot), Some(Stored::Done { .. })) = (slot, &stored) {
+        if let Some(slot) = slot
+            && self.slab.at(slot).is_done()
+        {
             self.unlink(slot);
             // A copy that was signed later can be replayed for longer than the copy that was
             // forwarded.
             self.slab.at_mut(slot).stays_fresh_with(arrival);
-            self.link_as_last_used(slot, now);
+            self.link_as_last_used(slot);
         }
         decide(stored.as_ref(), arrival)
+    }
+
+    /// Takes a granted claim into the entry that its key already has. `None` if there is no entry.
+    pub(super) fn join(&mut self, arrival: &Arrival, now: Now) -> Option<Ticket> {
+        let slot = self.find(arrival.key)?;
+        if self.slab.at(slot).is_done() {
+            self.unlink(slot);
+        }
+        let serial = self.counts.order.fetch_add(1, Ordering::Relaxed);
+        self.slab.at_mut(slot).join(arrival, serial, now);
+        Some(Ticket {
+            key: arrival.key,
+            serial,
+        })
     }
 
     /// Forgets the entries that are due among the next few slots.
@@ -142,13 +131,7 @@ impl Shard {
             } else {
                 0
             };
-            if self.forget_if_due(slot, now) {
-                continue;
-            }
-            let entry = self.slab.at(slot);
-            if entry.class == Class::Fresh && !entry.is_fresh(now.wall) {
-                self.reclass(slot, Class::Stale);
-            }
+            self.forget_if_due(slot, now);
         }
     }
 
@@ -166,7 +149,7 @@ impl Shard {
             .or_insert(next);
         if number == next {
             self.routes.push(RouteShare {
-                done: List::through(Chain::Route),
+                done: List::new(),
                 held: shared(),
                 forgotten: None,
             });
@@ -196,61 +179,44 @@ impl Shard {
 
     /// Settles a claim as done. Nothing happens if it was settled before.
     pub(super) fn commit(&mut self, ticket: Ticket, now: Now) {
-        let Some(slot) = self.find_claim(ticket) else {
+        let Some(slot) = self.find(ticket.key) else {
             return;
         };
         let entry = self.slab.at_mut(slot);
-        entry.keep_ns = entry.keep_ns.saturating_add(nanos(now.mono));
-        self.link_as_last_used(slot, now);
+        if entry.commit(ticket.serial, now) && entry.is_done() {
+            self.link_as_last_used(slot);
+        }
     }
 
     /// Settles a claim as released. Nothing happens if it was settled before.
     pub(super) fn release(&mut self, ticket: Ticket) {
-        if let Some(slot) = self.find_claim(ticket) {
-            self.remove(slot);
+        let Some(slot) = self.find(ticket.key) else {
+            return;
+        };
+        match self.slab.at_mut(slot).release(ticket.serial) {
+            Some(Left::Nothing) => self.remove(slot),
+            Some(Left::Done) => self.link_as_last_used(slot),
+            Some(Left::InFlight) | None => {}
         }
     }
 
-    /// The done entry that would make room for an entry of `route`, in the order of [`Rank`].
-    pub(super) fn victim(&mut self, route: Fingerprint, now: Now) -> Option<Victim> {
-        self.reclass_heads(now);
-        let fresh_again = |slot: &Slot| self.slab.at(*slot).is_fresh(now.wall);
-        let due = |slot: &Slot| self.slab.at(*slot).is_forgettable(now);
-        let stale = self.stale.head().filter(|slot| !fresh_again(slot));
-        let undated = self.undated.head();
-        let own = self.own_list(route);
-        let (slot, rank, list) = if let Some(slot) = stale.filter(due) {
-            (slot, Rank::Forgettable, &self.stale)
-        } else if let Some(slot) = undated.filter(due) {
-            (slot, Rank::Forgettable, &self.undated)
-        } else if let Some(slot) = stale {
-            (slot, Rank::Stale, &self.stale)
-        } else if let Some(slot) = undated {
-            (slot, Rank::Undated, &self.undated)
-        } else if let Some((slot, own)) = own.and_then(|own| Some((own.head()?, own))) {
-            (slot, Rank::Own, own)
-        } else if let Some(slot) = self.fresh.head() {
-            (slot, Rank::Foreign, &self.fresh)
-        } else {
-            // After a step back of the wall clock, more entries are fresh again than
-            // `reclass_heads` has just moved.
-            (self.stale.head()?, Rank::Foreign, &self.stale)
-        };
-        Some(Victim {
-            slot,
-            rank,
-            order: self.slab.at(slot).order,
-            among: list.len(),
-        })
+    /// Forgets an entry that is due, if it is the least recently used of any route. Returns whether
+    /// there was such an entry.
+    pub(super) fn due(&mut self, now: Now) -> bool {
+        let heads = self.routes.iter().filter_map(|route| route.done.head());
+        let due = heads
+            .into_iter()
+            .find(|slot| self.slab.at(*slot).is_forgettable(now));
+        due.is_some_and(|slot| self.forget_if_due(slot, now))
     }
 
     /// The least recently used done entry of `route`.
-    pub(super) fn own_victim(&self, route: Fingerprint) -> Option<Victim> {
-        let own = self.own_list(route)?;
+    pub(super) fn victim(&self, route: Fingerprint) -> Option<Victim> {
+        let number = self.route_numbers.get(&Digest::of(route.0))?;
+        let own = &self.share(*number).done;
         let slot = own.head()?;
         Some(Victim {
             slot,
-            rank: Rank::Own,
             order: self.slab.at(slot).order,
             among: own.len(),
         })
@@ -262,13 +228,13 @@ impl Shard {
         if self.forget_if_due(victim.slot, now) {
             return;
         }
-        let fresh = self.slab.at(victim.slot).is_fresh(now.wall);
-        let counter = if fresh {
+        let counter = if self.slab.at(victim.slot).is_fresh(now) {
             &self.counts.evicted_fresh
         } else {
             &self.counts.evicted_old
         };
         counter.fetch_add(1, Ordering::Relaxed);
+        self.unlink(victim.slot);
         self.remove(victim.slot);
     }
 
@@ -276,13 +242,14 @@ impl Shard {
     pub(super) fn matching(&self, wanted: impl Fn(&Entry) -> bool) -> impl Iterator<Item = &Entry> {
         (0..self.slab.slots())
             .map(|slot| self.slab.at(slot))
-            .filter(move |entry| entry.class != Class::Vacant && wanted(entry))
+            .filter(move |entry| !entry.is_vacant() && wanted(entry))
     }
 
     /// Drops the done entry of `key` for an operator, and returns whether there was such an entry.
     pub(super) fn forget(&mut self, key: ClaimKey) -> bool {
         let done = self.find(key).filter(|slot| self.slab.at(*slot).is_done());
         if let Some(slot) = done {
+            self.unlink(slot);
             self.remove(slot);
         }
         done.is_some()
@@ -290,13 +257,6 @@ impl Shard {
 
     fn find(&self, key: ClaimKey) -> Option<Slot> {
         self.index.get(&Digest::of(key.0)).copied()
-    }
-
-    fn find_claim(&self, ticket: Ticket) -> Option<Slot> {
-        self.find(ticket.key).filter(|slot| {
-            let entry = self.slab.at(*slot);
-            entry.class == Class::InFlight && entry.order == ticket.serial
-        })
     }
 
     /// Whether an entry that is gone could have refused `arrival`: see [`Stored::Forgotten`]. If
@@ -323,68 +283,29 @@ impl Shard {
         let (route, fresh_until) = (entry.route, entry.fresh_until());
         let share = self.share_mut(route);
         share.forgotten = share.forgotten.max(fresh_until);
+        self.unlink(slot);
         self.remove(slot);
         true
     }
 
-    fn reclass_heads(&mut self, now: Now) {
-        for _ in 0..RECLASSED_PER_SEARCH {
-            match self.fresh.head() {
-                Some(slot) if !self.slab.at(slot).is_fresh(now.wall) => {
-                    self.reclass(slot, Class::Stale);
-                }
-                _ => break,
-            }
-        }
-        for _ in 0..RECLASSED_PER_SEARCH {
-            match self.stale.head() {
-                Some(slot) if self.slab.at(slot).is_fresh(now.wall) => {
-                    self.reclass(slot, Class::Fresh);
-                }
-                _ => break,
-            }
-        }
-    }
-
-    /// Moves an entry to the list of another class. Its place in the list of its route stays the
-    /// same.
-    fn reclass(&mut self, slot: Slot, class: Class) {
-        let before = std::mem::replace(&mut self.slab.at_mut(slot).class, class);
-        if let (Some(list), slab) = self.class_list(before) {
-            list.remove(slab, slot);
-        }
-        if let (Some(list), slab) = self.class_list(class) {
-            list.push(slab, slot);
-        }
-    }
-
-    fn link_as_last_used(&mut self, slot: Slot, now: Now) {
+    fn link_as_last_used(&mut self, slot: Slot) {
         let order = self.counts.order.fetch_add(1, Ordering::Relaxed);
         let entry = self.slab.at_mut(slot);
         entry.order = order;
-        entry.class = entry.class_at(now.wall);
-        let (route, class) = (entry.route, entry.class);
-        if let (Some(list), slab) = self.class_list(class) {
-            list.push(slab, slot);
-        }
+        let route = entry.route;
         let (list, slab) = self.route_list(route);
         list.push(slab, slot);
     }
 
-    /// Removes a done entry from its two lists.
+    /// Takes a done entry out of the list of its route.
     fn unlink(&mut self, slot: Slot) {
-        let entry = self.slab.at(slot);
-        let (route, class) = (entry.route, entry.class);
-        if let (Some(list), slab) = self.class_list(class) {
-            list.remove(slab, slot);
-            let (list, slab) = self.route_list(route);
-            list.remove(slab, slot);
-        }
+        let route = self.slab.at(slot).route;
+        let (list, slab) = self.route_list(route);
+        list.remove(slab, slot);
     }
 
-    /// Removes an entry, done or in flight, and counts it out of the window and the route.
+    /// Removes an entry that is in no list, and counts it out of the window and the route.
     fn remove(&mut self, slot: Slot) {
-        self.unlink(slot);
         let entry = self.slab.at(slot);
         let (key, route) = (entry.key, entry.route);
         self.index.remove(&Digest::of(key.0));
@@ -397,30 +318,12 @@ impl Shard {
         self.counts.held.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// The list of a class, beside the slab through which it runs. Entries of some classes are in
-    /// no list, and then it is `None`.
-    fn class_list(&mut self, class: Class) -> (Option<&mut List>, &mut Slab) {
-        let list = match class {
-            Class::Vacant | Class::InFlight => None,
-            Class::Stale => Some(&mut self.stale),
-            Class::Undated => Some(&mut self.undated),
-            Class::Fresh => Some(&mut self.fresh),
-        };
-        (list, &mut self.slab)
-    }
-
     #[expect(
         clippy::indexing_slicing,
         reason = "numbers are made by route alone, and routes are never removed"
     )]
     fn route_list(&mut self, route: u32) -> (&mut List, &mut Slab) {
         (&mut self.routes[route as usize].done, &mut self.slab)
-    }
-
-    fn own_list(&self, route: Fingerprint) -> Option<&List> {
-        self.route_numbers
-            .get(&Digest::of(route.0))
-            .map(|number| &self.share(*number).done)
     }
 
     #[expect(

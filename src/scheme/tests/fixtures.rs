@@ -55,6 +55,8 @@ pub(crate) fn plain(template: &str) -> Scheme {
         account: None,
         account_required: false,
         events_repeat: false,
+        types_share_bodies: false,
+        repeats: None,
         ack: None,
         handshake: None,
         secret_begins: Vec::new(),

@@ -12,7 +12,7 @@ use std::hash::Hasher;
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 
-use super::{ClaimKey, Fingerprint};
+use super::{Beside, ClaimKey, Fingerprint, Identity, Mark};
 
 /// The key of every digest in a replay window. All users of the window share it.
 #[derive(Clone)]
@@ -32,6 +32,8 @@ enum Kind {
     Event,
     Request,
     Route,
+    Path,
+    Variant,
 }
 
 impl FingerprintKey {
@@ -49,17 +51,10 @@ impl FingerprintKey {
         Fingerprint(digest.finish128().into())
     }
 
-    /// The digest of the signed content: the template's text before the body, the body, and the
-    /// template's text after it. Reads them once.
-    ///
-    /// The parts are joined without a mark between them. An attacker who moves bytes of a captured
-    /// delivery from one part into another gets a delivery whose signature still holds, so both
-    /// must have the same digest.
-    pub fn content(&self, before: &[u8], body: &[u8], after: &[u8]) -> Fingerprint {
+    /// The digest that stands for the body of a delivery that is claimed by its content.
+    pub fn content(&self, identity: &Identity) -> Fingerprint {
         let mut digest = self.digest(Kind::Content);
-        digest.write(before);
-        digest.write(body);
-        digest.write(after);
+        digest.write(&identity.digest());
         Fingerprint(digest.finish128().into())
     }
 
@@ -68,37 +63,47 @@ impl FingerprintKey {
         ClaimKey(self.named(Kind::KeyById, route_name, event_id.as_ref()).0)
     }
 
-    /// The claim key of a delivery without a signed id, made of route, event type and
-    /// [`content`](Self::content).
-    pub fn by_content(
-        &self,
-        route_name: &str,
-        event_type: Option<&str>,
-        content: Fingerprint,
-    ) -> ClaimKey {
-        let mut digest = self.digest(Kind::KeyByContent);
-        part(&mut digest, route_name.as_bytes());
-        digest.write_u64(u64::from(event_type.is_some()));
-        part(&mut digest, event_type.unwrap_or_default().as_bytes());
-        digest.write(&content.0.to_le_bytes());
-        ClaimKey(digest.finish128().into())
+    /// The claim key of a delivery without a signed id, made of route and
+    /// [`content`](Self::content), and of nothing that no signature covers.
+    pub fn by_content(&self, route_name: &str, content: Fingerprint) -> ClaimKey {
+        let content = content.0.to_le_bytes();
+        ClaimKey(self.named(Kind::KeyByContent, route_name, &content).0)
     }
 
     /// The digest of route and event id, signed or not, by which an operator names an event
     /// (`Arrival::event`, `Forget::Event`).
-    pub fn event(&self, route_name: &str, event_id: impl AsRef<[u8]>) -> Fingerprint {
-        self.named(Kind::Event, route_name, event_id.as_ref())
+    pub fn event(&self, route_name: &str, event_id: impl AsRef<[u8]>) -> Mark {
+        mark(self.named(Kind::Event, route_name, event_id.as_ref()))
     }
 
     /// The digest of route and request id, by which an operator names a request
     /// (`Arrival::request`, `Forget::Request`).
-    pub fn request(&self, route_name: &str, request_id: impl AsRef<[u8]>) -> Fingerprint {
-        self.named(Kind::Request, route_name, request_id.as_ref())
+    pub fn request(&self, route_name: &str, request_id: impl AsRef<[u8]>) -> Mark {
+        mark(self.named(Kind::Request, route_name, request_id.as_ref()))
     }
 
     /// The digest of a route (`Arrival::route`). Made once, when the configuration is loaded.
     pub fn route(&self, route_name: &str) -> Fingerprint {
         self.named(Kind::Route, route_name, b"")
+    }
+
+    /// The digest of the path of a delivery (`Arrival::path`).
+    pub fn path(&self, path: &str) -> Mark {
+        mark(self.named(Kind::Path, "", path.as_bytes()))
+    }
+
+    /// The digest of that which is kept beside an entry (`Arrival::variant`). `event_type` and
+    /// `body` count where `beside` says so.
+    pub fn variant(&self, beside: Beside, event_type: Option<&str>, body: &[u8]) -> Fingerprint {
+        let mut digest = self.digest(Kind::Variant);
+        if beside.event_type {
+            digest.write_u64(u64::from(event_type.is_some()));
+            part(&mut digest, event_type.unwrap_or_default().as_bytes());
+        }
+        if beside.body {
+            digest.write(body);
+        }
+        Fingerprint(digest.finish128().into())
     }
 
     fn named(&self, kind: Kind, route_name: &str, name: &[u8]) -> Fingerprint {
@@ -122,6 +127,11 @@ impl fmt::Debug for FingerprintKey {
     }
 }
 
+/// The low half of a digest.
+fn mark(digest: Fingerprint) -> Mark {
+    Mark(u64::try_from(digest.0 & u128::from(u64::MAX)).unwrap_or_default())
+}
+
 /// Adds a part that is not the last: its length first, so that no byte can move over the border to
 /// the next part.
 fn part(digest: &mut SipHasher24, bytes: &[u8]) {
@@ -132,6 +142,11 @@ fn part(digest: &mut SipHasher24, bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const BOTH: Beside = Beside {
+        event_type: true,
+        body: true,
+    };
 
     fn key() -> FingerprintKey {
         FingerprintKey::from_bytes(*b"0123456789abcdef")
@@ -158,15 +173,17 @@ mod tests {
         assert_ne!(k.by_id("a", b"bc"), k.by_id("ab", b"c"));
         assert_ne!(k.event("a", b"bc"), k.event("ab", b"c"));
         assert_ne!(k.request("a", b"bc"), k.request("ab", b"c"));
-        let content = k.content(b"", b"{}", b"");
-        assert_ne!(
-            k.by_content("a", Some("bc"), content),
-            k.by_content("ab", Some("c"), content)
-        );
-        assert_ne!(
-            k.by_content("a", Some(""), content),
-            k.by_content("a", None, content)
-        );
+        let variant = |event_type, body| k.variant(BOTH, event_type, body);
+        assert_ne!(variant(Some("ab"), b"c"), variant(Some("a"), b"bc"));
+        assert_ne!(variant(Some(""), b""), variant(None, b""));
+    }
+
+    #[test]
+    fn what_is_not_kept_beside_makes_no_variant() {
+        let k = key();
+        let variant = |event_type| k.variant(Beside::default(), event_type, b"x");
+        assert_eq!(variant(Some("a")), variant(Some("b")));
+        assert_eq!(variant(Some("a")), variant(None));
     }
 
     #[test]
@@ -177,14 +194,18 @@ mod tests {
     #[test]
     fn digests_of_two_kinds_differ() {
         let k = key();
+        let identity = Identity::by_id("", Beside::default(), "");
+        let low = |digest: u128| u64::try_from(digest & u128::from(u64::MAX)).unwrap();
         let all = [
-            k.body(b"").0,
-            k.content(b"", b"", b"").0,
-            k.by_id("", b"").0,
-            k.by_content("", None, Fingerprint(0)).0,
+            low(k.body(b"").0),
+            low(k.content(&identity).0),
+            low(k.by_id("", b"").0),
+            low(k.by_content("", Fingerprint(0)).0),
             k.event("", b"").0,
             k.request("", b"").0,
-            k.route("").0,
+            low(k.route("").0),
+            k.path("").0,
+            low(k.variant(Beside::default(), None, b"").0),
         ];
         for (place, one) in all.iter().enumerate() {
             assert!(
@@ -192,29 +213,6 @@ mod tests {
                 "kind number {place} repeats another"
             );
         }
-    }
-
-    #[test]
-    fn content_is_the_same_however_its_bytes_are_split() {
-        let k = key();
-        assert_eq!(
-            k.content(b"1.", b"{}", b".2"),
-            k.content(b"", b"1.{}.2", b"")
-        );
-        assert_ne!(
-            k.content(b"1.", b"{}", b".2"),
-            k.content(b"1.", b"{}", b".3")
-        );
-    }
-
-    #[test]
-    fn another_event_type_is_another_key_for_the_same_content() {
-        let k = key();
-        let content = k.content(b"", b"{}", b"");
-        assert_ne!(
-            k.by_content("a", Some("push"), content),
-            k.by_content("a", Some("ping"), content)
-        );
     }
 
     #[test]

@@ -2,18 +2,24 @@
 //! arrival (contract: States, Seen again).
 //!
 //! A store keeps entries and asks [`decide`]; it decides nothing itself. [`refusal`] then names the
-//! code that answers a decision (contract: Answers). [`fingerprint`] makes digests and keys. How
-//! entries are kept, for how long, and which HTTP status a code has is not known here.
+//! code that answers a decision (contract: Answers). [`fingerprint`] makes digests and keys,
+//! [`identity`] what a delivery is claimed by. How entries are kept, for how long, and which HTTP
+//! status a code has is not known here.
 
 mod fingerprint;
+mod identity;
+
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
 pub use fingerprint::FingerprintKey;
+pub use identity::{Beside, EventKey, Identity};
 
 use crate::clock::UnixMillis;
-use crate::scheme::Scheme;
-use crate::verdict::Code;
+use crate::scheme::{Repeats, Scheme};
+use crate::verdict::{Code, Refusal};
 
 /// The identity under which a delivery is claimed: a keyed 128-bit digest, so that its size is
 /// fixed and its input hidden.
@@ -24,24 +30,39 @@ pub struct ClaimKey(pub u128);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub u128);
 
+/// A keyed 64-bit digest of bytes that are compared within an entry, or by an operator's command.
+/// Nobody who does not know the key can choose bytes with the same mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Mark(pub u64);
+
 /// The facts about a proved delivery that the window needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
     /// The claimed identity: [`FingerprintKey::by_id`] or [`FingerprintKey::by_content`].
     pub key: ClaimKey,
     /// The digest that tells two deliveries under one key apart. With a key by id it is
-    /// [`FingerprintKey::body`]; with a key by content it is the [`FingerprintKey::content`] that
-    /// the key was made of, so that a conflict cannot arise.
+    /// [`FingerprintKey::body`]; with a key by content it is made of that content, so that two
+    /// bodies under one key cannot arise.
     pub body: Fingerprint,
+    /// The path that was matched under a prefix, which has no state of its own: an entry takes one
+    /// path. `None` under an exact route.
+    pub path: Option<Mark>,
+    /// The digest of that which no signature covers and which has a state of its own beside the
+    /// entry ([`FingerprintKey::variant`]): the type of the event, or a body.
+    pub variant: Fingerprint,
+    /// The most variants that an entry may have; at least 1.
+    pub variants: u16,
+    /// How often the same delivery may be forwarded again, for requests that want an answer.
+    pub repeats: Option<Repeats>,
     /// The signed timestamp, where the scheme signs a timestamp.
     pub signed_at: Option<UnixMillis>,
     /// The digest of the route, equal for all its entries: [`FingerprintKey::route`].
     pub route: Fingerprint,
     /// The digest of route and event id (signed or not), for `forget`; `None` where the delivery
     /// has no id.
-    pub event: Option<Fingerprint>,
+    pub event: Option<Mark>,
     /// The digest of route and request id, for `forget`.
-    pub request: Fingerprint,
+    pub request: Mark,
     /// The shortest time for which a done entry is kept, by the monotonic clock.
     pub ttl: Duration,
     /// The moment from which the signed timestamp is outside the tolerance (wall clock); `None`
@@ -51,20 +72,16 @@ pub struct Arrival {
     /// The most entries that this arrival's route may hold; with `None` only the capacity of the
     /// whole window counts.
     pub route_capacity: Option<usize>,
+    /// The route's fair share of the window, in entries: the capacity divided by the number of
+    /// routes. It decides who makes room in a full window.
+    pub share: usize,
 }
 
 /// The window's knowledge of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
-    /// The event was claimed and is not settled yet.
-    InFlight,
-    /// The event was forwarded, and the upstream answered 2xx.
-    Done {
-        /// The digest of the forwarded body.
-        body: Fingerprint,
-        /// The signed timestamp of the forwarded delivery.
-        signed_at: Option<UnixMillis>,
-    },
+    /// There is an entry under the key.
+    Entry(Known),
     /// There is no entry, but the window has forgotten entries of this route that became stale
     /// together with this arrival or later. When they were forgotten, the wall clock called this
     /// arrival stale as well. If it is judged fresh now, the clock has stepped back, and the window
@@ -72,10 +89,41 @@ pub enum Stored {
     Forgotten,
 }
 
+/// An entry, as far as the decision about an arrival needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The digest of the body of the delivery that made the entry.
+    pub body: Fingerprint,
+    /// The path of that delivery.
+    pub path: Option<Mark>,
+    /// The state of the arrival's own variant; `None` if the entry does not have it.
+    pub variant: Option<Seen>,
+    /// The number of variants that are done.
+    pub done: u16,
+    /// The number of variants that are in flight and not done.
+    pub in_flight: u16,
+}
+
+/// The state of a variant of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// The variant was claimed and is not settled yet.
+    InFlight,
+    /// The variant was forwarded, and the upstream answered 2xx.
+    Done {
+        /// The signed timestamp of the forwarded delivery.
+        signed_at: Option<UnixMillis>,
+        /// The number of times that the delivery was forwarded again.
+        repeated: u16,
+        /// The time since the entry was done first.
+        age: Duration,
+    },
+}
+
 /// The decision about an arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Decision {
-    /// The event is new: this arrival may be forwarded, and no other copy until it is settled.
+    /// This arrival may be forwarded, and no other copy until it is settled.
     Claim,
     /// Another copy of the event is in flight.
     InFlight,
@@ -84,25 +132,65 @@ pub enum Decision {
     /// The same event was done, and this delivery was signed at another time (or its scheme signs
     /// no timestamp).
     Redelivery,
-    /// The same id was done with another body.
-    Conflict,
+    /// The same event was done, and differs in this.
+    Conflict(Conflict),
+}
+
+/// The part in which a delivery differs from the delivery of the same event that was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Conflict {
+    /// The body, under the same signed id.
+    Body,
+    /// The path under a prefix route.
+    Path,
+    /// That which no signature covers and which an entry takes only so often: the type, or a body.
+    Variant,
 }
 
 /// Decides about an arrival by the entry under its key (contract: Seen again).
 ///
-/// While another copy is in flight the decision is [`Decision::InFlight`], whatever the arrival's
-/// body: only a body that was forwarded can be in conflict.
+/// While nothing under the key is done and another copy is in flight, the decision is
+/// [`Decision::InFlight`], whatever the arrival's body and path: only what was forwarded can be in
+/// conflict.
 pub fn decide(stored: Option<&Stored>, arrival: &Arrival) -> Decision {
-    match stored {
-        None => Decision::Claim,
-        Some(Stored::InFlight) => Decision::InFlight,
+    let known = match stored {
+        None => return Decision::Claim,
         // Fail closed. As long as the wall clock does not step back, no fresh arrival meets this.
-        Some(Stored::Forgotten) => Decision::Replay,
-        Some(Stored::Done { body, .. }) if *body != arrival.body => Decision::Conflict,
-        Some(Stored::Done { signed_at, .. }) => match (signed_at, arrival.signed_at) {
-            (Some(then), Some(now)) if *then == now => Decision::Replay,
-            _ => Decision::Redelivery,
+        Some(Stored::Forgotten) => return Decision::Replay,
+        Some(Stored::Entry(known)) => known,
+    };
+    let is_elsewhere =
+        matches!((known.path, arrival.path), (Some(one), Some(other)) if one != other);
+    let is_other_body = known.body != arrival.body;
+    if known.done == 0 && (is_elsewhere || is_other_body) {
+        return Decision::InFlight;
+    }
+    if is_elsewhere {
+        return Decision::Conflict(Conflict::Path);
+    }
+    if is_other_body {
+        return Decision::Conflict(Conflict::Body);
+    }
+    match known.variant {
+        Some(Seen::InFlight) => Decision::InFlight,
+        Some(Seen::Done {
+            signed_at,
+            repeated,
+            age,
+        }) => match arrival.repeats {
+            Some(repeats) if repeated < repeats.most && age <= repeats.within => Decision::Claim,
+            Some(_) => Decision::Replay,
+            None => match (signed_at, arrival.signed_at) {
+                (Some(then), Some(now)) if then == now => Decision::Replay,
+                _ => Decision::Redelivery,
+            },
         },
+        None if known.done >= arrival.variants => Decision::Conflict(Conflict::Variant),
+        // A variant in flight may be released, and then its place is free again.
+        None if known.done.saturating_add(known.in_flight) >= arrival.variants => {
+            Decision::InFlight
+        }
+        None => Decision::Claim,
     }
 }
 
@@ -126,11 +214,15 @@ pub struct Policy {
     /// Whether the signed timestamp is the event's and not the attempt's, so that honest retries
     /// look like replays.
     pub stamped_by_event: bool,
+    /// Whether another body under an id is answered as a duplicate: some providers render the body
+    /// of a retry again, with other bytes.
+    pub forgives_other_bodies: bool,
 }
 
 impl Policy {
-    /// The policy of every route with this scheme.
-    pub fn of(scheme: &Scheme) -> Self {
+    /// The policy of every route with this scheme. `sets_on_conflict` says that the route chose the
+    /// answer to a conflict, which then counts for every conflict.
+    pub fn of(scheme: &Scheme, sets_on_conflict: bool) -> Self {
         let id_trust = match (scheme.id_is_signed(), scheme.preset) {
             (false, _) => IdTrust::Unsigned,
             (true, true) => IdTrust::SignedPresetPlace,
@@ -139,233 +231,33 @@ impl Policy {
         Self {
             id_trust,
             stamped_by_event: scheme.is_stamped_by_event(),
+            forgives_other_bodies: id_trust == IdTrust::SignedPresetPlace && !sets_on_conflict,
         }
     }
 }
 
-/// The code that answers a decision (contract: Answers, Seen again); `None` for [`Decision::Claim`]
-/// alone.
+const OTHER_PATH: &str = "this event was already processed for another path of this route";
+const OTHER_TYPE: &str =
+    "this event was already processed under another type, or with other bodies";
+
+/// The refusal that answers a decision (contract: Answers, Seen again); `None` for
+/// [`Decision::Claim`] alone.
 ///
-/// A [`Decision::Conflict`] is counted and warned about whatever its code, so the caller looks at
-/// the decision for that.
-pub fn refusal(decision: Decision, policy: &Policy) -> Option<Code> {
-    match decision {
-        Decision::Claim => None,
-        Decision::InFlight => Some(Code::EventInFlight),
-        Decision::Replay if policy.stamped_by_event => Some(Code::DuplicateEvent),
-        Decision::Replay => Some(Code::ReplayedEvent),
-        Decision::Redelivery => Some(Code::DuplicateEvent),
-        Decision::Conflict => match policy.id_trust {
-            // Some providers render the body of a retry again, with other bytes.
-            IdTrust::SignedPresetPlace => Some(Code::DuplicateEvent),
-            // With a key by content this cannot happen: the key is the same only where the body is.
-            // If a caller breaks that rule, the answer must not look like success.
-            IdTrust::SignedOperatorPlace | IdTrust::Unsigned => Some(Code::EventIdConflict),
-        },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn arrival(body: u128, signed_at: Option<i64>) -> Arrival {
-        Arrival {
-            key: ClaimKey(1),
-            body: Fingerprint(body),
-            signed_at: signed_at.map(UnixMillis),
-            route: Fingerprint(2),
-            event: None,
-            request: Fingerprint(3),
-            ttl: Duration::from_secs(60),
-            fresh_until: None,
-            route_capacity: None,
+/// A conflict keeps its code where it is answered as a duplicate: the answer is for the provider,
+/// the code is what happened.
+pub fn refusal(decision: Decision, policy: &Policy) -> Option<Refusal> {
+    let conflict = |why| Refusal::because(Code::EventIdConflict, why);
+    Some(match decision {
+        Decision::Claim => return None,
+        Decision::InFlight => Code::EventInFlight.into(),
+        Decision::Replay if policy.stamped_by_event => Code::DuplicateEvent.into(),
+        Decision::Replay => Code::ReplayedEvent.into(),
+        Decision::Redelivery => Code::DuplicateEvent.into(),
+        Decision::Conflict(Conflict::Body) if policy.forgives_other_bodies => {
+            Refusal::from(Code::EventIdConflict).answered_as(Code::DuplicateEvent)
         }
-    }
-
-    fn done(body: u128, signed_at: Option<i64>) -> Stored {
-        Stored::Done {
-            body: Fingerprint(body),
-            signed_at: signed_at.map(UnixMillis),
-        }
-    }
-
-    #[test]
-    fn every_meeting_of_stored_and_arriving_has_its_decision() {
-        use Decision::{Claim, Conflict, InFlight, Redelivery, Replay};
-        let rows: &[(&str, Option<Stored>, Arrival, Decision)] = &[
-            ("nothing is stored", None, arrival(7, Some(1)), Claim),
-            (
-                "a copy is in flight",
-                Some(Stored::InFlight),
-                arrival(7, Some(1)),
-                InFlight,
-            ),
-            (
-                "same body, same timestamp",
-                Some(done(7, Some(1))),
-                arrival(7, Some(1)),
-                Replay,
-            ),
-            (
-                "same body, later timestamp",
-                Some(done(7, Some(1))),
-                arrival(7, Some(2)),
-                Redelivery,
-            ),
-            (
-                "same body, earlier timestamp",
-                Some(done(7, Some(2))),
-                arrival(7, Some(1)),
-                Redelivery,
-            ),
-            (
-                "same body, never a timestamp",
-                Some(done(7, None)),
-                arrival(7, None),
-                Redelivery,
-            ),
-            (
-                "same body, a timestamp only now",
-                Some(done(7, None)),
-                arrival(7, Some(1)),
-                Redelivery,
-            ),
-            (
-                "same body, no timestamp any more",
-                Some(done(7, Some(1))),
-                arrival(7, None),
-                Redelivery,
-            ),
-            (
-                "other body, same timestamp",
-                Some(done(8, Some(1))),
-                arrival(7, Some(1)),
-                Conflict,
-            ),
-            (
-                "other body, other timestamp",
-                Some(done(8, Some(1))),
-                arrival(7, Some(2)),
-                Conflict,
-            ),
-            (
-                "other body, no timestamp",
-                Some(done(8, None)),
-                arrival(7, None),
-                Conflict,
-            ),
-            (
-                "entries of its time are forgotten",
-                Some(Stored::Forgotten),
-                arrival(7, Some(1)),
-                Replay,
-            ),
-        ];
-        let wrong: Vec<_> = rows
-            .iter()
-            .filter(|(_, stored, arrival, expected)| decide(stored.as_ref(), arrival) != *expected)
-            .map(|(name, ..)| name)
-            .collect();
-        assert!(wrong.is_empty(), "{wrong:?}");
-    }
-
-    #[test]
-    fn every_denial_has_the_code_of_its_policy() {
-        use IdTrust::{SignedOperatorPlace, SignedPresetPlace, Unsigned};
-        type Row = (&'static str, Decision, IdTrust, bool, Option<Code>);
-        let rows: &[Row] = &[
-            (
-                "a claim is no refusal",
-                Decision::Claim,
-                SignedPresetPlace,
-                false,
-                None,
-            ),
-            (
-                "in flight",
-                Decision::InFlight,
-                SignedPresetPlace,
-                false,
-                Some(Code::EventInFlight),
-            ),
-            (
-                "in flight, stamped event",
-                Decision::InFlight,
-                Unsigned,
-                true,
-                Some(Code::EventInFlight),
-            ),
-            (
-                "replay by id",
-                Decision::Replay,
-                SignedPresetPlace,
-                false,
-                Some(Code::ReplayedEvent),
-            ),
-            (
-                "replay by content",
-                Decision::Replay,
-                Unsigned,
-                false,
-                Some(Code::ReplayedEvent),
-            ),
-            (
-                "replay, stamped event",
-                Decision::Replay,
-                SignedPresetPlace,
-                true,
-                Some(Code::DuplicateEvent),
-            ),
-            (
-                "redelivery by id",
-                Decision::Redelivery,
-                SignedOperatorPlace,
-                false,
-                Some(Code::DuplicateEvent),
-            ),
-            (
-                "redelivery by content",
-                Decision::Redelivery,
-                Unsigned,
-                false,
-                Some(Code::DuplicateEvent),
-            ),
-            (
-                "conflict, preset's place",
-                Decision::Conflict,
-                SignedPresetPlace,
-                false,
-                Some(Code::DuplicateEvent),
-            ),
-            (
-                "conflict, operator's",
-                Decision::Conflict,
-                SignedOperatorPlace,
-                false,
-                Some(Code::EventIdConflict),
-            ),
-            (
-                "conflict, stamped event",
-                Decision::Conflict,
-                SignedOperatorPlace,
-                true,
-                Some(Code::EventIdConflict),
-            ),
-        ];
-        let wrong: Vec<_> = rows
-            .iter()
-            .filter(|(_, decision, id_trust, stamped_by_event, expected)| {
-                refusal(
-                    *decision,
-                    &Policy {
-                        id_trust: *id_trust,
-                        stamped_by_event: *stamped_by_event,
-                    },
-                ) != *expected
-            })
-            .map(|(name, ..)| name)
-            .collect();
-        assert!(wrong.is_empty(), "{wrong:?}");
-    }
+        Decision::Conflict(Conflict::Body) => Code::EventIdConflict.into(),
+        Decision::Conflict(Conflict::Path) => conflict(OTHER_PATH),
+        Decision::Conflict(Conflict::Variant) => conflict(OTHER_TYPE),
+    })
 }

@@ -21,7 +21,8 @@ pub struct Proof {
     pub content: SignedContent,
     // The stretch of the wall clock in which the timestamp is fresh.
     pub(super) window: Window,
-    // The body in the form that was signed, if that is not the raw form.
+    // The body in the form that was signed, if that is not the raw form; for a provider's code the
+    // part of the body that was verified.
     pub(super) form: Option<Vec<u8>>,
     // The claims of the token that signs the delivery.
     pub(super) claims: Option<Vec<u8>>,

@@ -4,6 +4,7 @@
 //! A signature counts as bad only after every active key was tried. A proof holds the form of the
 //! body that was signed.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::Inner;
@@ -373,6 +374,7 @@ fn by_code(
     let Statement {
         assertions,
         timestamp,
+        text,
     } = code.read(head, begun, body, facts)?;
     let contents = assertions.iter().flat_map(|assertion| &assertion.contents);
     if !room.take(contents.map(Vec::len).sum()) {
@@ -397,12 +399,13 @@ fn by_code(
     window.judge(now.wall)?;
     let at = stamp.map(|(at, _)| at);
     let signed_at = at.filter(|_| code.signs_timestamp());
-    // An assertion may have been signed in several forms, but they all say the same thing. The
-    // first of them represents all in the signed content, so another form does not make a new
-    // delivery.
+    // An assertion may have been signed in several forms. The form under the signature counts: the
+    // other forms follow from the request, and a stranger may be able to change them.
     let content: Vec<u8> = parts
         .iter()
-        .filter_map(|part| Some([part.contents.first()?.before(), &part.tail].concat()))
+        .filter_map(|part| {
+            Some([part.contents.get(part.held.get())?.before(), &part.tail].concat())
+        })
         .flatten()
         .collect();
     let content = SignedContent::whole(content);
@@ -412,7 +415,7 @@ fn by_code(
         timestamp: at,
         content,
         window,
-        form: None,
+        form: text,
         claims: None,
     })
 }
@@ -423,6 +426,8 @@ struct Part {
     /// The end of each of them.
     tail: Vec<u8>,
     signatures: Signatures,
+    // The place of the content that held under the latest key.
+    held: Cell<usize>,
 }
 
 impl Part {
@@ -441,12 +446,19 @@ impl Part {
                     .into_iter()
                     .map(|bytes| Candidate::new(kind, bytes)),
             ),
+            held: Cell::new(0),
         }
     }
 
+    /// Whether any of the contents holds. All of them are tried.
     fn holds(&self, key: &Key) -> bool {
-        self.contents.iter().fold(false, |any, content| {
-            key.holds(content, &self.tail, &self.signatures) | any
+        let contents = self.contents.iter().enumerate();
+        contents.fold(false, |any, (place, content)| {
+            let holds = key.holds(content, &self.tail, &self.signatures);
+            if holds && !any {
+                self.held.set(place);
+            }
+            holds | any
         })
     }
 }

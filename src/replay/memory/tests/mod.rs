@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::clock::{Clock, UnixMillis};
+use crate::scheme::Repeats;
+use crate::verify::claim::{Conflict, Mark};
 
 const TTL: Duration = Duration::from_secs(3600);
 const TOLERANCE_MS: i64 = 300_000;
@@ -79,19 +81,29 @@ impl Setting {
     }
 }
 
+/// The low half of a number, as a mark.
+fn mark(number: u128) -> Mark {
+    Mark(u64::try_from(number & u128::from(u64::MAX)).unwrap())
+}
+
 /// An arrival with event number `id` of a route, signed at the start.
-fn event(route: u128, id: u128) -> Arrival {
+pub(in crate::replay::memory) fn event(route: u128, id: u128) -> Arrival {
     Arrival {
         // The factor spreads keys over the shards.
         key: ClaimKey((route << 64 | id).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)),
         body: Fingerprint(id),
+        path: None,
+        variant: Fingerprint(0),
+        variants: 1,
+        repeats: None,
         signed_at: Some(START),
         route: Fingerprint(route),
-        event: Some(Fingerprint(route << 64 | id)),
-        request: Fingerprint(route << 64 | id | 1 << 100),
+        event: Some(mark(route << 48 | id)),
+        request: mark(route << 48 | id | 1 << 60),
         ttl: TTL,
         fresh_until: Some(UnixMillis(START.0 + TOLERANCE_MS + 1)),
         route_capacity: None,
+        share: 0,
     }
 }
 
@@ -125,7 +137,7 @@ fn rp_01_rp_02_a_done_event_is_replayed_redelivered_or_in_conflict() {
             body: Fingerprint(99),
             ..event(1, 1)
         }),
-        Some(Decision::Conflict)
+        Some(Decision::Conflict(Conflict::Body))
     );
     assert_eq!(it.window.entries(), 1);
 }
@@ -376,7 +388,7 @@ fn rp_17_forget_drops_a_done_event_and_lets_the_same_bytes_through_once() {
 fn forget_by_request_drops_every_entry_of_the_same_event() {
     let it = Setting::sharded(100, 4);
     // Three contents share an unsigned id, and each has its own key.
-    let shared = Some(Fingerprint(77));
+    let shared = Some(Mark(77));
     let contents: Vec<_> = (0..3)
         .map(|id| Arrival {
             event: shared,
@@ -387,10 +399,7 @@ fn forget_by_request_drops_every_entry_of_the_same_event() {
         it.done(*content);
     }
     it.done(event(1, 9));
-    assert_eq!(
-        it.forget(Forget::Request(Fingerprint(5))),
-        Forgotten::Unknown
-    );
+    assert_eq!(it.forget(Forget::Request(Mark(5))), Forgotten::Unknown);
     let open = it.granted(Arrival {
         event: shared,
         ..event(1, 4)
@@ -427,4 +436,135 @@ fn forget_by_request_drops_an_entry_without_an_event_id_alone() {
     );
     assert_eq!(it.denied(nameless(1)), None);
     assert_eq!(it.denied(nameless(2)), Some(Decision::Replay));
+}
+
+/// An arrival of a type, of which an entry takes so many.
+fn typed(event_type: u128, variants: u16, arrival: Arrival) -> Arrival {
+    Arrival {
+        variant: Fingerprint(event_type),
+        variants,
+        ..arrival
+    }
+}
+
+const OTHER_TYPE: Decision = Decision::Conflict(Conflict::Variant);
+
+#[test]
+fn rp_40_invented_types_of_a_captured_delivery_neither_get_in_nor_take_room() {
+    let it = Setting::new(3);
+    it.done(event(2, 1));
+    it.done(typed(1, 1, event(1, 1)));
+    for event_type in 2..100 {
+        assert_eq!(
+            it.denied(typed(event_type, 1, event(1, 1))),
+            Some(OTHER_TYPE)
+        );
+    }
+    assert_eq!(it.window.entries(), 2);
+    assert_eq!(it.denied(event(2, 1)), Some(Decision::Replay));
+    assert_eq!(it.denied(typed(1, 1, event(1, 1))), Some(Decision::Replay));
+}
+
+#[test]
+fn rp_41_types_that_share_a_body_have_a_state_each_in_a_single_entry() {
+    let it = Setting::new(10);
+    let of = |event_type| typed(event_type, 4, event(1, 1));
+    let open = it.granted(of(1));
+    // What was released takes no place.
+    for event_type in 20..30 {
+        let ticket = it.granted(of(event_type));
+        it.window.abandon(ticket);
+    }
+    assert_eq!(it.denied(of(1)), Some(Decision::InFlight));
+    for event_type in 2..=4 {
+        it.done(of(event_type));
+    }
+    assert_eq!(
+        it.denied(of(5)),
+        Some(Decision::InFlight),
+        "the first may be released"
+    );
+    it.commit(open);
+    assert_eq!(it.denied(of(5)), Some(OTHER_TYPE));
+    for event_type in 1..=4 {
+        assert_eq!(
+            it.denied(of(event_type)),
+            Some(Decision::Replay),
+            "{event_type}"
+        );
+    }
+    assert_eq!(it.window.entries(), 1);
+    assert_eq!(
+        it.forget(Forget::Event(event(1, 1).event.unwrap())),
+        Forgotten::Dropped(1)
+    );
+    it.done(of(5));
+}
+
+#[test]
+fn an_entry_with_a_type_in_flight_is_neither_evicted_nor_forgotten() {
+    let it = Setting::new(2);
+    it.done(typed(1, 4, event(1, 1)));
+    let open = it.granted(typed(2, 4, event(1, 1)));
+    it.clock.step(2 * 3_600_000, TTL * 2);
+    for id in 2..9 {
+        it.done(signed_at(event(1, id), it.clock.now().wall));
+    }
+    assert_eq!(
+        it.denied(typed(2, 4, event(1, 1))),
+        Some(Decision::InFlight)
+    );
+    assert_eq!(
+        it.forget(Forget::Event(event(1, 1).event.unwrap())),
+        Forgotten::InFlight
+    );
+    it.commit(open);
+    assert_eq!(it.denied(typed(2, 4, event(1, 1))), Some(Decision::Replay));
+}
+
+#[test]
+fn the_first_type_may_be_released_while_another_is_kept() {
+    let it = Setting::new(10);
+    let of = |event_type| typed(event_type, 4, undated(event(1, 1)));
+    let (first, second) = (it.granted(of(1)), it.granted(of(2)));
+    it.commit(second);
+    it.window.abandon(first);
+    it.window.abandon(first);
+    assert_eq!(it.denied(of(2)), Some(Decision::Redelivery));
+    it.done(of(1));
+    assert_eq!(it.denied(of(1)), Some(Decision::Redelivery));
+    assert_eq!(it.window.entries(), 1);
+}
+
+#[test]
+fn rp_46_repeats_are_granted_one_at_a_time_and_a_failed_one_does_not_count() {
+    let it = Setting::new(10);
+    let asks = Arrival {
+        repeats: Some(Repeats {
+            most: 2,
+            within: Duration::from_secs(600),
+        }),
+        ..undated(event(1, 1))
+    };
+    it.done(asks);
+    for _ in 0..3 {
+        let ticket = it.granted(asks);
+        assert_eq!(it.claim(asks), Ok(Claimed::Denied(Decision::InFlight)));
+        it.window.abandon(ticket);
+    }
+    it.done(asks);
+    it.clock.step(600_000, Duration::from_secs(600));
+    it.done(asks);
+    assert_eq!(
+        it.denied(asks),
+        Some(Decision::Replay),
+        "two repeats were done"
+    );
+    let later = Arrival {
+        key: ClaimKey(7),
+        ..asks
+    };
+    it.done(later);
+    it.clock.step(600_001, Duration::from_millis(600_001));
+    assert_eq!(it.denied(later), Some(Decision::Replay), "too late");
 }

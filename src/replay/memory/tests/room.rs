@@ -85,15 +85,20 @@ fn the_least_recently_used_goes_first_and_refusing_a_copy_is_use() {
     }
 }
 
+/// An arrival of a route whose share of the window is `share` entries.
+fn shared(share: usize, arrival: Arrival) -> Arrival {
+    Arrival { share, ..arrival }
+}
+
 #[test]
-fn a_busy_route_evicts_its_own_before_anothers_fresh_entry() {
+fn rp_49_a_route_that_holds_its_share_makes_room_itself() {
     for shards in [1, 4] {
         let it = Setting::sharded(20, shards);
         for id in 0..10 {
-            it.done(event(1, id));
+            it.done(shared(10, event(1, id)));
         }
         for id in 0..1000 {
-            it.done(event(2, id));
+            it.done(shared(10, event(2, id)));
         }
         for id in 0..10 {
             assert_eq!(
@@ -107,54 +112,97 @@ fn a_busy_route_evicts_its_own_before_anothers_fresh_entry() {
 }
 
 #[test]
-fn a_route_without_done_entries_may_evict_anothers() {
+fn a_route_below_its_share_takes_the_room_of_the_largest() {
     for shards in [1, 4] {
-        let it = Setting::sharded(3, shards);
-        for id in 0..3 {
-            it.done(event(1, id));
+        let it = Setting::sharded(12, shards);
+        for id in 0..7 {
+            it.done(shared(4, event(1, id)));
         }
-        it.done(event(2, 0));
-        assert_eq!(it.denied(event(1, 0)), None, "in {shards} shards");
+        for id in 0..5 {
+            it.done(shared(4, event(2, id)));
+        }
+        // Route 1 gives up its three oldest: two until it is as large as route 2, and then the
+        // larger of the two gives.
+        for id in 0..4 {
+            it.done(shared(4, event(3, id)));
+        }
+        let held = |route: u128| {
+            let route = it.window.route_count(Fingerprint(route));
+            route.load(Ordering::Relaxed)
+        };
+        assert_eq!([1, 2, 3].map(held), [4, 4, 4], "in {shards} shards");
+        // At its share a route makes room itself.
+        it.done(shared(4, event(3, 4)));
+        assert_eq!([1, 2, 3].map(held), [4, 4, 4], "in {shards} shards");
+        assert_eq!(it.denied(shared(4, event(3, 0))), None);
+        for id in 3..7 {
+            assert_eq!(it.denied(event(1, id)), Some(Decision::Replay), "{id}");
+        }
     }
 }
 
 #[test]
-fn stale_entries_of_any_route_go_before_undated_ones_and_those_before_fresh_ones() {
+fn a_small_route_gets_room_even_if_the_largest_is_in_flight() {
+    let it = Setting::new(4);
+    let open: Vec<_> = (0..3)
+        .map(|id| it.granted(shared(1, event(1, id))))
+        .collect();
+    it.done(shared(1, event(2, 0)));
+    it.done(shared(1, event(3, 0)));
+    assert_eq!(
+        it.denied(shared(1, event(2, 0))),
+        None,
+        "the only done entry went"
+    );
+    it.done(shared(1, event(4, 0)));
+    assert_eq!(
+        it.claim(shared(1, event(1, 9))),
+        Err(WindowError::Full),
+        "route 1 holds its share, and all of it is in flight"
+    );
+    for ticket in open {
+        it.commit(ticket);
+    }
+    it.done(shared(1, event(1, 9)));
+}
+
+#[test]
+fn an_entry_without_a_timestamp_is_fresh_until_its_ttl_is_over() {
+    let it = Setting::new(2);
+    it.done(undated(event(1, 1)));
+    it.done(event(1, 2));
+    it.clock.step(TOLERANCE_MS + 1, Duration::from_secs(301));
+    it.done(undated(event(1, 3)));
+    assert_eq!(it.window.evictions(), Evictions { old: 0, fresh: 1 });
+    it.done(undated(event(1, 4)));
+    assert_eq!(
+        it.window.evictions(),
+        Evictions { old: 1, fresh: 1 },
+        "the second was outside its tolerance"
+    );
+}
+
+#[test]
+fn a_due_entry_of_any_route_goes_before_a_fresh_one() {
     for shards in [1, 4] {
-        let it = Setting::sharded(4, shards);
-        it.done(undated(event(1, 1)));
-        it.done(event(1, 2));
-        it.clock.step(TOLERANCE_MS + 1, Duration::from_secs(301));
-        let now = it.clock.now().wall;
-        it.done(signed_at(event(2, 1), now));
-        it.done(signed_at(event(2, 2), now));
-        it.done(signed_at(event(2, 3), now));
-        assert_eq!(it.window.evictions(), Evictions { old: 1, fresh: 0 });
+        let it = Setting::sharded(40, shards);
+        for id in 0..20 {
+            it.done(shared(10, undated(event(1, id))));
+        }
+        it.clock.step(0, TTL);
+        for id in 0..20 {
+            it.done(shared(10, undated(event(2, id))));
+        }
+        it.clock.step(0, Duration::from_secs(1));
+        for id in 20..30 {
+            it.done(shared(10, undated(event(2, id))));
+        }
         assert_eq!(
-            it.denied(undated(event(1, 1))),
-            Some(Decision::Redelivery),
-            "the stale one went"
+            it.window.evictions(),
+            Evictions::default(),
+            "in {shards} shards"
         );
-        it.done(signed_at(event(2, 4), now));
-        assert_eq!(it.window.evictions(), Evictions { old: 2, fresh: 0 });
-        it.done(signed_at(event(2, 5), now));
-        assert_eq!(it.window.evictions(), Evictions { old: 2, fresh: 1 });
     }
-}
-
-#[test]
-fn an_entry_that_is_fresh_again_after_a_step_back_is_protected_again() {
-    let it = Setting::new(3);
-    it.done(event(1, 1));
-    it.clock.step(TOLERANCE_MS + 1, Duration::ZERO);
-    // This claim sweeps: the entry is stale now.
-    it.done(signed_at(event(2, 1), it.clock.now().wall));
-    it.clock.step(-TOLERANCE_MS, Duration::ZERO);
-    for id in 2..10 {
-        it.done(signed_at(event(2, id), it.clock.now().wall));
-    }
-    assert_eq!(it.denied(event(1, 1)), Some(Decision::Replay));
-    assert_eq!(it.window.evictions().old, 0);
 }
 
 #[test]
@@ -307,7 +355,7 @@ fn many_threads_never_exceed_a_capacity_and_leave_the_counts_right() {
             .iter()
             .map(|shard| {
                 lock(shard)
-                    .own_victim(Fingerprint(route))
+                    .victim(Fingerprint(route))
                     .map_or(0, |own| own.among)
             })
             .sum();
@@ -319,60 +367,4 @@ fn many_threads_never_exceed_a_capacity_and_leave_the_counts_right() {
             "route {route}"
         );
     }
-}
-
-#[test]
-fn a_stale_entry_that_was_not_swept_goes_before_the_routes_own() {
-    let it = Setting::new(50);
-    it.done(signed_at(event(1, 0), UnixMillis(START.0 - 100_000)));
-    for id in 1..50 {
-        it.done(event(2, id));
-    }
-    it.clock
-        .step(TOLERANCE_MS - 50_000, Duration::from_secs(250));
-    it.done(event(2, 50));
-    assert_eq!(it.window.evictions(), Evictions { old: 1, fresh: 0 });
-    assert_eq!(it.denied(event(2, 1)), Some(Decision::Replay));
-}
-
-#[test]
-fn an_entry_that_is_fresh_again_does_not_shield_stale_ones() {
-    let it = Setting::new(3);
-    it.done(event(1, 1));
-    it.done(signed_at(event(1, 2), UnixMillis(START.0 - 100_000)));
-    it.clock.step(TOLERANCE_MS + 1, Duration::ZERO);
-    // This claim sweeps: both entries are stale now.
-    it.done(signed_at(event(2, 1), it.clock.now().wall));
-    it.clock.step(-50_000, Duration::ZERO);
-    it.done(signed_at(event(2, 2), it.clock.now().wall));
-    assert_eq!(it.window.evictions(), Evictions { old: 1, fresh: 0 });
-    assert_eq!(it.denied(event(1, 1)), Some(Decision::Replay));
-    assert_eq!(
-        it.denied(signed_at(
-            event(2, 1),
-            UnixMillis(START.0 + TOLERANCE_MS + 1)
-        )),
-        Some(Decision::Replay)
-    );
-}
-
-#[test]
-fn many_entries_that_are_fresh_again_are_all_protected() {
-    // There are more entries than a single search moves back.
-    let it = Setting::new(41);
-    for id in 0..20 {
-        it.done(event(1, id));
-    }
-    it.clock.step(TOLERANCE_MS + 1, Duration::ZERO);
-    for id in 0..20 {
-        it.done(signed_at(event(2, id), it.clock.now().wall));
-    }
-    it.clock.step(-TOLERANCE_MS, Duration::ZERO);
-    for id in 20..30 {
-        it.done(signed_at(event(2, id), it.clock.now().wall));
-    }
-    for id in 0..20 {
-        assert_eq!(it.denied(event(1, id)), Some(Decision::Replay), "{id}");
-    }
-    assert_eq!(it.window.evictions(), Evictions { old: 0, fresh: 9 });
 }
