@@ -227,6 +227,20 @@ fn body_faults(template: &TemplateScheme, faults: &mut Vec<SchemeFault>) {
             "leave `covers_body` out",
         ));
     }
+    if covers_body && template.form.is_some() {
+        faults.push(fault(
+            "form",
+            "`form` reads values of a form, but the signature covers the whole body",
+            "leave `form` out: a signed body may be a form",
+        ));
+    }
+    if template.decode_url && !template.signed.parts().contains(&Part::Url) {
+        faults.push(fault(
+            "decode_url",
+            "`decode_url` speaks of the URL, but nothing signs it",
+            "leave `decode_url` out",
+        ));
+    }
     if !covers_body && template.body.iter().any(|form| *form != BodyForm::Raw) {
         faults.push(fault(
             "body",

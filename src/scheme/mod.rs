@@ -14,6 +14,7 @@ pub mod body_form;
 pub mod code;
 pub mod content;
 pub mod faults;
+pub mod form_fields;
 pub mod handshake;
 pub mod jwt;
 pub mod key;

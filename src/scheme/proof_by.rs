@@ -35,6 +35,10 @@ pub struct TemplateScheme {
     /// `covers_body`: false allows a template without `{body}`, so a body that nothing
     /// authenticates.
     pub may_leave_body: bool,
+    /// `decode_url`: the URL may also have been signed with escapes of certain delimiters decoded.
+    pub decode_url: bool,
+    /// `form`: the object of a JSON body as whose members the fields of a form are read.
+    pub form: Option<Pointer>,
     /// The forms of the body that may have been signed, tried in order.
     pub body: Vec<BodyForm>,
     /// The forms of the secret's text, each a candidate for the key.

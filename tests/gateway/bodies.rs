@@ -289,3 +289,107 @@ fn one_byte_order_mark_is_skipped_wherever_a_place_is_looked_for_and_forwarded()
     }
     cases.finish();
 }
+
+#[test]
+fn a_form_of_mailgun_is_taken_like_its_json() {
+    let upstream = Upstream::start();
+    let route = Route::new("mailgun", "/mailgun", &upstream)
+        .set("provider", "\"mailgun\"")
+        .set("secrets", "[\"env:PLAIN_SECRET\"]");
+    let gateway = Gateway::start(&Config::for_upstream(&upstream).route(route));
+    let at = now().to_string();
+    let signature =
+        |at: &str, token: &str| sign_body(PLAIN_SECRET, format!("{at}{token}").as_bytes());
+    let form = |token: &str, more: &str| {
+        let signature = signature(&at, token);
+        let body =
+            format!("recipient=a%40b&timestamp={at}&token={token}&signature={signature}{more}");
+        Delivery::unsigned("/mailgun", body)
+            .set("Content-Type", "application/x-www-form-urlencoded")
+    };
+    let multipart = |token: &str| {
+        let part = |name: &str, value: &str| {
+            format!(
+                "--b0undary\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+            )
+        };
+        let parts = [
+            part("timestamp", &at),
+            part("token", token),
+            part("signature", &signature(&at, token)),
+            part("attachment-1\"; filename=\"x", "a\r\nb"),
+        ];
+        Delivery::unsigned("/mailgun", parts.concat() + "--b0undary--\r\n")
+            .set("Content-Type", "multipart/form-data; boundary=b0undary")
+    };
+    let mut cases = Cases::new();
+    for (name, delivery, token) in [
+        ("urlencoded", form("t-1", ""), "t-1"),
+        ("multipart", multipart("t-2"), "t-2"),
+    ] {
+        cases.case(name, || {
+            let body = delivery.body().to_vec();
+            gateway.ask(delivery.clone()).expect_status(200);
+            let got = upstream.last();
+            got.expect_body(&body);
+            assert_eq!(got.header("X-Verigate-Event-Id").as_deref(), Some(token));
+            let count = upstream.count();
+            gateway.ask(delivery).expect_status(200);
+            assert_eq!(upstream.count(), count, "a duplicate");
+        });
+    }
+    cases.case("the same signature as JSON", || {
+        let count = upstream.count();
+        let body = format!(
+            r#"{{"signature":{{"timestamp":"{at}","token":"t-1","signature":"{}"}},"event-data":{{"event":"x"}}}}"#,
+            signature(&at, "t-1")
+        );
+        let _ = gateway.ask(Delivery::unsigned("/mailgun", body));
+        assert_eq!(upstream.count(), count, "the token is spent");
+    });
+    let old = (now() - 20 * 3600).to_string();
+    let stale = format!(
+        "timestamp={old}&token=t-3&signature={}",
+        signature(&old, "t-3")
+    );
+    for (name, delivery, code) in [
+        (
+            "another token",
+            Delivery::unsigned(
+                "/mailgun",
+                format!(
+                    "timestamp={at}&token=t-4&signature={}",
+                    signature(&at, "t-5")
+                ),
+            ),
+            "bad_signature",
+        ),
+        (
+            "stale",
+            Delivery::unsigned("/mailgun", stale),
+            "stale_timestamp",
+        ),
+        ("twice", form("t-6", "&token=t-7"), "malformed_signature"),
+        ("an alias", form("t-6", "&Token=t-7"), "malformed_signature"),
+        (
+            "an array",
+            form("t-6", "&token[]=t-7"),
+            "malformed_signature",
+        ),
+        (
+            "no signature",
+            Delivery::unsigned("/mailgun", format!("timestamp={at}&token=t-8")),
+            "malformed_signature",
+        ),
+        (
+            "no form",
+            Delivery::unsigned("/mailgun", "a=%zz"),
+            "malformed_signature",
+        ),
+    ] {
+        cases.case(name, || {
+            gateway.ask(delivery).expect_refusal(401, code);
+        });
+    }
+    cases.finish();
+}

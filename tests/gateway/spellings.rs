@@ -7,12 +7,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 
-use crate::support::PLAIN_SECRET;
 use crate::support::cases::Cases;
 use crate::support::config::{Config, Route};
 use crate::support::delivery::Delivery;
 use crate::support::gateway::Gateway;
 use crate::support::upstream::Upstream;
+use crate::support::{PLAIN_SECRET, now};
 
 const ORIGIN: &str = "https://hooks.example.com";
 
@@ -102,5 +102,78 @@ fn a_captured_delivery_in_another_spelling_is_no_new_one() {
             assert_eq!(upstream.count(), first, "forwarded again");
         });
     }
+    cases.finish();
+}
+
+/// An event of HubSpot's to `target`, signed as an event to `url`.
+fn hubspot(target: &str, url: &str, body: &str) -> Delivery {
+    let at = format!("{}000", now());
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(PLAIN_SECRET.as_bytes()).expect("a key");
+    mac.update(format!("POST{url}{body}{at}").as_bytes());
+    Delivery::unsigned(target, body.to_owned())
+        .with("X-HubSpot-Request-Timestamp", at)
+        .with(
+            "X-HubSpot-Signature-v3",
+            STANDARD.encode(mac.finalize().into_bytes()),
+        )
+}
+
+#[test]
+fn hubspot_s_url_may_be_signed_with_certain_escapes_decoded() {
+    let upstream = Upstream::start();
+    let route = |name: &str, path: &str| {
+        Route::new(name, path, &upstream)
+            .set("provider", "\"hubspot\"")
+            .set("secrets", "[\"env:OTHER\", \"env:PLAIN_SECRET\"]")
+            .set("public_url", &format!("\"{ORIGIN}\""))
+    };
+    let config = Config::for_upstream(&upstream)
+        .route(route("hubspot", "/hubspot"))
+        .route(route("below", "/below/*"))
+        .env("OTHER", "another-secret-0123456789");
+    let gateway = Gateway::start(&config);
+    let mut cases = Cases::new();
+    for (at, (sent, signed)) in [
+        ("/hubspot?a=1", "/hubspot?a=1"),
+        ("/hubspot?mail=a%40b.example", "/hubspot?mail=a@b.example"),
+        ("/hubspot?u=https%3A%2F%2Fx%3Fy", "/hubspot?u=https://x?y"),
+        ("/hubspot?a=%21%24%27%28%29%2a%2c%3b", "/hubspot?a=!$'()*,;"),
+        ("/hubspot?mail=c%40d.example", "/hubspot?mail=c%40d.example"),
+        ("/hubspot?a=%20b", "/hubspot?a=%20b"),
+        ("/below/%40me", "/below/@me"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        cases.case(sent, || {
+            let body = format!("[{{\"n\":{at}}}]");
+            let url = format!("{ORIGIN}{signed}");
+            gateway.ask(hubspot(sent, &url, &body)).expect_status(200);
+            assert_eq!(upstream.last().target, sent.as_bytes());
+        });
+    }
+    for (sent, signed) in [
+        // What divides names, values, path and query is never decoded.
+        ("/hubspot?a=1%26b%3D2", "/hubspot?a=1&b=2"),
+        ("/below/x%3Fa=1", "/below/x?a=1"),
+        ("/hubspot?a=%2Bb", "/hubspot?a=+b"),
+        ("/hubspot?a=@", "/hubspot?a=%40"),
+    ] {
+        cases.case(&format!("{sent} signed as {signed}"), || {
+            gateway
+                .ask(hubspot(sent, &format!("{ORIGIN}{signed}"), "[]"))
+                .expect_refusal(401, "bad_signature");
+        });
+    }
+    cases.case("a captured event in another spelling", || {
+        let url = format!("{ORIGIN}/hubspot?mail=e@f");
+        let event = hubspot("/hubspot?mail=e@f", &url, "[1]");
+        gateway.ask(event.clone()).expect_status(200);
+        let count = upstream.count();
+        gateway
+            .ask(event.target("/hubspot?mail=e%40f"))
+            .expect_refusal(409, "replayed_event");
+        assert_eq!(upstream.count(), count);
+    });
     cases.finish();
 }

@@ -189,6 +189,13 @@ fn by_template(
     let body = table
         .item("body")
         .map_or(Some(vec![BodyForm::Raw]), |item| read_body(&item, findings));
+    let decode_url = table
+        .item("decode_url")
+        .and_then(|item| item.flag(findings));
+    let mut is_usable = true;
+    let form = usable(table.item("form"), &mut is_usable, |item| {
+        timestamp::read_pointer(item, findings)
+    });
     let signature = match table.item("signature") {
         Some(item) => signature::read(&item, findings, algorithm),
         None => {
@@ -199,7 +206,6 @@ fn by_template(
             None
         }
     };
-    let mut is_usable = true;
     let timestamp = usable(table.item("timestamp"), &mut is_usable, |item| {
         timestamp::read(item, findings)
     });
@@ -210,6 +216,8 @@ fn by_template(
         algorithm: algorithm?,
         signed: signed?,
         may_leave_body: false,
+        decode_url: decode_url.unwrap_or(false),
+        form,
         body: body?,
         key: key?,
         signature: signature?,

@@ -97,7 +97,7 @@ fn read_label(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
     Some(label.to_owned())
 }
 
-fn read_pointer(item: &Item<'_>, findings: &mut Findings) -> Option<Pointer> {
+pub(super) fn read_pointer(item: &Item<'_>, findings: &mut Findings) -> Option<Pointer> {
     let pointer =
         Pointer::parse(item.text(findings, "\"/time\"")?).filter(|pointer| !pointer.is_each());
     if pointer.is_none() {

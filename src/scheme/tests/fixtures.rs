@@ -33,6 +33,8 @@ pub(crate) fn plain(template: &str) -> Scheme {
             algorithm: Algorithm::HmacSha256,
             signed: Template::parse(template).expect("tests write templates that can be read"),
             may_leave_body: false,
+            decode_url: false,
+            form: None,
             body: vec![BodyForm::Raw],
             key: vec![KeyForm::default()],
             signature: SignaturePlace {

@@ -3,10 +3,12 @@
 
 use std::borrow::Cow;
 
+use super::Inner;
 use super::keys::Key;
-use crate::scheme::BodyForm;
 use crate::scheme::body_form::{NoRoom, Room};
 use crate::scheme::content::SignedContent;
+use crate::scheme::form_fields;
+use crate::scheme::{BodyForm, TemplateScheme};
 use crate::verdict::{Code, Refusal};
 
 pub(super) const NO_ROOM: Refusal = Refusal::because(
@@ -92,4 +94,18 @@ impl<'b, 'r> Forms<'b, 'r> {
             .flatten()
             .map(Cow::into_owned))
     }
+}
+
+/// A body that is a form, as the JSON text whose values the template asks for; `None` where the
+/// body itself is read.
+pub(super) fn form_as_json(
+    inner: &Inner,
+    template: &TemplateScheme,
+    body: &[u8],
+    room: &mut dyn Room,
+) -> Result<Option<Vec<u8>>, Refusal> {
+    if template.form.is_some() && !room.take(body.len()) {
+        return Err(NO_ROOM);
+    }
+    form_fields::as_json(&inner.scheme, template, body)
 }

@@ -8,22 +8,20 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::Inner;
-use super::forms::{Forms, NO_ROOM};
+use super::forms::{Forms, NO_ROOM, form_as_json};
 use super::keys::{Key, Keyed};
 use super::proof::Proof;
 use super::signatures;
 use super::signatures::{Candidate, SignatureRule, Signatures};
-use super::template::{InBody, why_no_time};
+use super::template::{InBody, moment_in};
 use super::verification::{Hashes, HeadParts, Verification};
 use crate::clock::{Now, UnixMillis};
-use crate::notation::json::{Places, Slot, Value};
 use crate::notation::timestamp::Window;
 use crate::scheme::body_form::{AnyRoom, Room};
 use crate::scheme::code::{Assertion, Begun, RouteFacts, Stamp, Statement};
 use crate::scheme::content::SignedContent;
-use crate::scheme::{
-    BodyForm, CredentialScheme, JwtRule, ProofBy, ProviderCode, TemplateScheme, TimestampPlace,
-};
+use crate::scheme::form_fields;
+use crate::scheme::{BodyForm, CredentialScheme, JwtRule, ProofBy, ProviderCode, TemplateScheme};
 use crate::verdict::{Code, Refusal};
 use crate::verify::jwt::Token;
 use crate::wire::head::Head;
@@ -98,12 +96,14 @@ fn prove(
             HeadParts::Template {
                 signatures,
                 content,
+                others,
             },
             ProofBy::Template(template),
         ) => {
             let given = Given {
                 signatures,
                 content,
+                others,
                 at,
                 window,
                 hashes,
@@ -197,6 +197,7 @@ fn malformed(fault: crate::notation::json::JsonError) -> Refusal {
 struct Given {
     signatures: Signatures,
     content: SignedContent,
+    others: Vec<SignedContent>,
     at: Option<UnixMillis>,
     window: Window,
     /// The hashes of the body that were made already.
@@ -217,6 +218,7 @@ fn by_template(
     let Given {
         mut signatures,
         mut content,
+        mut others,
         mut at,
         mut window,
         mut hashes,
@@ -226,10 +228,13 @@ fn by_template(
     } else {
         b""
     };
+    let text = form_as_json(inner, template, body, room)?;
+    let asked = text.as_deref().unwrap_or(body);
     if let Some(places) = in_body
         && places.is_read_first()
     {
-        read_body(template, places, body, &mut signatures, &mut content)?;
+        let contents = std::iter::once(&mut content).chain(&mut others);
+        read_body(template, places, asked, &mut signatures, contents)?;
     }
 
     let mut forms = Forms::of(covered, &template.body, inner.settings.max_body, room);
@@ -249,15 +254,27 @@ fn by_template(
                             .is_some_and(|body| key.holds(&content, body, &signatures))
                     }
                 };
-                if holds {
-                    found = Some((secret, form));
+                let other = if holds || others.is_empty() {
+                    None
+                } else {
+                    forms.make_room_for_copy(form, key, &content)?;
+                    let body = forms.get(form)?;
+                    others.iter().position(|other| {
+                        body.is_some_and(|body| key.holds(other, body, &signatures))
+                    })
+                };
+                if holds || other.is_some() {
+                    found = Some((secret, form, other));
                     break 'secrets;
                 }
             }
         }
     }
-    let (secret, form) = found.ok_or(Refusal::from(Code::BadSignature))?;
+    let (secret, form, other) = found.ok_or(Refusal::from(Code::BadSignature))?;
     let form = forms.owned(form)?;
+    if let Some(other) = other {
+        content = others.swap_remove(other);
+    }
     if let (
         Some(InBody {
             places,
@@ -266,7 +283,7 @@ fn by_template(
         }),
         Some(place),
     ) = (in_body, &template.timestamp)
-        && let Some(moment) = moment_in(places, *slot, place, form.as_deref().unwrap_or(body))?
+        && let Some(moment) = moment_in(places, *slot, place, form.as_deref().unwrap_or(asked))?
     {
         window = place.unit.window(
             moment,
@@ -283,25 +300,28 @@ fn by_template(
         timestamp: at,
         content,
         window,
-        form,
+        form: form.or(text),
         claims: None,
     })
 }
 
 /// Reads the signatures and the signed values that are in the body.
-fn read_body(
+fn read_body<'c>(
     template: &TemplateScheme,
     places: &InBody,
     body: &[u8],
     signatures: &mut Signatures,
-    content: &mut SignedContent,
+    contents: impl Iterator<Item = &'c mut SignedContent>,
 ) -> Result<(), Refusal> {
     let values = places.places.scan(body).map_err(malformed)?;
     if let Some(slot) = places.signature {
         let rule = SignatureRule::of_template(template);
         *signatures = signatures::read_values(&rule, values.each(slot).iter().copied())?;
     }
-    content.fill(places.parts.iter().map(|slot| values.at(*slot)))
+    for content in contents {
+        content.fill(places.parts.iter().map(|slot| values.at(*slot)))?;
+    }
+    Ok(())
 }
 
 /// The timestamp that a body states under a template, whether it was signed or not.
@@ -312,7 +332,9 @@ pub(super) fn timestamp_in(
 ) -> Option<UnixMillis> {
     let in_body = inner.in_body.as_ref()?;
     let place = template.timestamp.as_ref()?;
-    moment_in(&in_body.places, in_body.timestamp?, place, body).ok()?
+    let text = form_fields::as_json(&inner.scheme, template, body).ok()?;
+    let asked = text.as_deref().unwrap_or(body);
+    moment_in(&in_body.places, in_body.timestamp?, place, asked).ok()?
 }
 
 /// The timestamp that a body states under a provider's code, whether it was signed or not.
@@ -328,36 +350,6 @@ pub(super) fn timestamp_stated(
     };
     code.read(head, begun, body, facts).ok()?.timestamp
 }
-
-/// The timestamp in a signed body; `None` if it is absent and need not be present.
-fn moment_in(
-    places: &Places,
-    slot: Slot,
-    place: &TimestampPlace,
-    body: &[u8],
-) -> Result<Option<UnixMillis>, Refusal> {
-    let values = match places.scan(body) {
-        Ok(values) => values,
-        Err(_) if !place.required => return Ok(None),
-        Err(fault) => return Err(Refusal::because(Code::MalformedTimestamp, fault.why())),
-    };
-    match values.at(slot) {
-        Value::Absent if !place.required => Ok(None),
-        value => moment(place, value).map(Some),
-    }
-}
-
-fn moment(place: &TimestampPlace, value: Value<'_>) -> Result<UnixMillis, Refusal> {
-    if matches!(value, Value::Absent | Value::Null) {
-        return Err(Code::MissingTimestamp.into());
-    }
-    let text = value.string_or_integer(MAX_TIMESTAMP);
-    text.and_then(|text| place.unit.parse(text.as_bytes()))
-        .ok_or(why_no_time(place.unit))
-}
-
-/// The longest timestamp in a body, in bytes of its text.
-const MAX_TIMESTAMP: usize = 64;
 
 fn by_code(
     inner: &Inner,

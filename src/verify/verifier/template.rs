@@ -6,7 +6,7 @@ use super::signatures;
 use super::signatures::{SignatureRule, Signatures, Stamp};
 use super::verification::HeadParts;
 use crate::clock::{Now, UnixMillis};
-use crate::notation::json::{EachSlot, Places, Slot};
+use crate::notation::json::{EachSlot, Places, Slot, Value};
 use crate::notation::timestamp::{Tolerance, Unit, Window};
 use crate::scheme::template::Facts;
 use crate::scheme::{
@@ -85,6 +85,7 @@ pub(super) fn begin(
     let mut facts = Received {
         scheme,
         head,
+        target: head.target(),
         timestamp: None,
         public_url: public_url.as_ref(),
     };
@@ -100,10 +101,20 @@ pub(super) fn begin(
         (facts.timestamp, at) = (Some(text), Some(moment));
     }
     let content = template.signed.render(&facts)?;
+    let decoded = template
+        .decode_url
+        .then(|| plain_target(head.target()))
+        .flatten();
+    let mut others = Vec::new();
+    if let Some(target) = &decoded {
+        facts.target = target;
+        others.push(template.signed.render(&facts)?);
+    }
     Ok((
         HeadParts::Template {
             signatures,
             content,
+            others,
         },
         at,
         window,
@@ -167,15 +178,71 @@ fn timestamp<'h>(
         .ok_or(why_no_time(place.unit))
 }
 
+/// The timestamp in a signed body; `None` if it is absent and need not be present.
+pub(super) fn moment_in(
+    places: &Places,
+    slot: Slot,
+    place: &TimestampPlace,
+    body: &[u8],
+) -> Result<Option<UnixMillis>, Refusal> {
+    let values = match places.scan(body) {
+        Ok(values) => values,
+        Err(_) if !place.required => return Ok(None),
+        Err(fault) => return Err(Refusal::because(Code::MalformedTimestamp, fault.why())),
+    };
+    match values.at(slot) {
+        Value::Absent if !place.required => Ok(None),
+        value => moment(place, value).map(Some),
+    }
+}
+
+fn moment(place: &TimestampPlace, value: Value<'_>) -> Result<UnixMillis, Refusal> {
+    if matches!(value, Value::Absent | Value::Null) {
+        return Err(Code::MissingTimestamp.into());
+    }
+    let text = value.string_or_integer(MAX_TIMESTAMP);
+    text.and_then(|text| place.unit.parse(text.as_bytes()))
+        .ok_or(why_no_time(place.unit))
+}
+
+/// The longest timestamp in a body, in bytes of its text.
+const MAX_TIMESTAMP: usize = 64;
+
 /// The refusal of a text that is not a timestamp of this unit.
-pub(super) fn why_no_time(unit: Unit) -> Refusal {
+fn why_no_time(unit: Unit) -> Refusal {
     Refusal::because(Code::MalformedTimestamp, unit.refusal())
+}
+
+/// The target with the escapes decoded that HubSpot decodes before it signs a URL (its page
+/// "Validating requests": `: / ? @ ! $ ' ( ) * , ;`); `None` where the target has no such escape.
+///
+/// A byte that divides a path from its query, or one segment from the next, stays as it is in the
+/// path, so that nothing moves over a border: who reads the target decodes the rest alike.
+fn plain_target(target: &str) -> Option<String> {
+    let mut out = String::with_capacity(target.len());
+    let mut rest = target;
+    let mut is_query = false;
+    while let Some(first) = rest.chars().next() {
+        let byte = rest
+            .get(1..3)
+            .filter(|digits| first == '%' && !digits.starts_with('+'));
+        let byte = byte.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let decoded = byte
+            .map(char::from)
+            .filter(|byte| ":@!$'()*,".contains(*byte) || (is_query && "/?;".contains(*byte)));
+        is_query |= first == '?';
+        out.push(decoded.unwrap_or(first));
+        let taken = decoded.map_or(first.len_utf8(), |_| 3);
+        rest = rest.get(taken..).unwrap_or_default();
+    }
+    (out != target).then_some(out)
 }
 
 /// The values of a received head that a template renders.
 struct Received<'h> {
     scheme: &'h Scheme,
     head: &'h Head,
+    target: &'h str,
     timestamp: Option<&'h [u8]>,
     public_url: Option<&'h PublicUrl>,
 }
@@ -186,7 +253,7 @@ impl Facts for Received<'_> {
     }
 
     fn target(&self) -> &str {
-        self.head.target()
+        self.target
     }
 
     fn timestamp(&self) -> Option<&[u8]> {
@@ -206,5 +273,26 @@ impl Facts for Received<'_> {
 
     fn public_url(&self) -> Option<&PublicUrl> {
         self.public_url
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain_target;
+
+    #[test]
+    fn escapes_are_decoded_only_where_nothing_moves_over_a_border() {
+        let rows = [
+            ("/in", None),
+            ("/in?a=%20b%26c%3Dd%2Bf%25g%23h", None),
+            ("/in?a=%zz%4&b=%+3a", None),
+            ("/in?a=%3A%2f%3F%40", Some("/in?a=:/?@")),
+            ("/in?a=%21%24%27%28%29%2A%2C%3b", Some("/in?a=!$'()*,;")),
+            ("/in%40me%3Fa%2Fb%3Bc", Some("/in@me%3Fa%2Fb%3Bc")),
+            ("/in?a=%2540", None),
+        ];
+        for (target, expected) in rows {
+            assert_eq!(plain_target(target).as_deref(), expected, "{target}");
+        }
     }
 }

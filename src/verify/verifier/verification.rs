@@ -28,6 +28,8 @@ pub(super) enum HeadParts {
     Template {
         signatures: Signatures,
         content: SignedContent,
+        /// The content with the URL in other spellings; mostly there is none.
+        others: Vec<SignedContent>,
     },
     /// The head and the first reading of a provider's code, which needs head and body together.
     Code(Box<(Head, Begun)>),

@@ -47,9 +47,10 @@ impl Verification {
             (HeadParts::Template { signatures, .. }, ProofBy::Template(template)) => {
                 return self.template_work(template, signatures, body, now);
             }
-            (HeadParts::Code(_), ProofBy::Code(_)) => {
+            (HeadParts::Code(_), ProofBy::Code(code)) => {
                 let keys = self.active_keys(now).count() as u64;
-                length.saturating_mul(CODE.saturating_mul(1 + keys))
+                let each = CODE.max(code.spellings() as u64);
+                length.saturating_mul(each.saturating_mul(1 + keys))
             }
             (HeadParts::Token(_), ProofBy::Token(_)) => {
                 let keys = self.active_keys(now).count() as u64;
@@ -129,6 +130,11 @@ impl Verification {
             .filter(|places| places.signature.is_some())
             .map_or(0, |_| length as u64 / 64 + 1);
         let is_read_first = in_body.is_some_and(InBody::is_read_first);
+        // Further spellings of the URL are hashed anew, with the body behind them.
+        let spellings = match &self.parts {
+            HeadParts::Template { others, .. } => others.len() as u64,
+            _ => 0,
+        };
         let mut divisible = 0_u64;
         for (place, key) in self.active_keys(now) {
             let checks = key.checks(signatures, exactly).saturating_add(unread);
@@ -137,6 +143,7 @@ impl Verification {
             }
             if key.is_public() {
                 let each = raw.saturating_add(derived).saturating_add(CHECK);
+                let checks = checks.saturating_mul(1 + spellings);
                 other = other.saturating_add(checks.saturating_mul(each));
             } else {
                 other = other.saturating_add(derived);
@@ -145,6 +152,8 @@ impl Verification {
                 } else if self.hashes.of(place, covered).is_none() {
                     divisible = divisible.saturating_add(raw);
                 }
+                let again = raw.saturating_add(derived).saturating_mul(spellings);
+                other = other.saturating_add(again);
             }
         }
         (divisible, other)
@@ -187,6 +196,7 @@ impl Verification {
         let HeadParts::Template {
             signatures,
             content,
+            ..
         } = &self.parts
         else {
             return None;
@@ -219,6 +229,7 @@ impl Verification {
         let HeadParts::Template {
             signatures,
             content,
+            ..
         } = &self.parts
         else {
             return false;
