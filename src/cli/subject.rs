@@ -64,6 +64,9 @@ pub(super) struct Subject {
     pub(super) is_prefix: bool,
     /// The host to which the route is limited.
     pub(super) host: Option<String>,
+    /// The methods and the event types that the route takes; empty where no route says.
+    pub(super) methods: Vec<String>,
+    pub(super) event_types: Vec<String>,
     /// `http://ADDRESS` of the gateway.
     pub(super) gateway: String,
 }
@@ -110,6 +113,8 @@ impl By {
             path: "/".to_owned(),
             is_prefix: false,
             host: None,
+            methods: Vec::new(),
+            event_types: Vec::new(),
             gateway: GATEWAY.to_owned(),
         })
     }
@@ -145,6 +150,8 @@ impl By {
             pattern,
             max_body,
             accounts,
+            methods,
+            event_types,
             ..
         } = route.with_context(|| {
             format!(
@@ -174,6 +181,8 @@ impl By {
                 PathPattern::Exact(path) | PathPattern::Prefix(path) => path,
             },
             host: pattern.host,
+            methods,
+            event_types: event_types.unwrap_or_default(),
             gateway: gateway.unwrap_or_else(|| GATEWAY.to_owned()),
         })
     }

@@ -13,4 +13,5 @@ mod explain;
 mod help;
 mod providers;
 mod run;
+mod sending;
 mod signing;

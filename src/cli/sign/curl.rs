@@ -26,19 +26,6 @@ impl Signed<'_> {
             quoted(self.method),
             quoted(&self.url)
         );
-        let has_type = self
-            .headers
-            .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-        if !has_type {
-            let is_json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
-            let kind = if is_json {
-                "application/json"
-            } else {
-                "application/octet-stream"
-            };
-            put_header(&mut command, "Content-Type", kind);
-        }
         for (name, value) in &self.headers {
             put_header(&mut command, name, value);
         }
@@ -78,6 +65,7 @@ mod tests {
 
     fn signed() -> Signed<'static> {
         let headers = vec![
+            ("Content-Type".to_owned(), "application/json".to_owned()),
             ("X-Time".to_owned(), "1".to_owned()),
             ("X-Empty".to_owned(), String::new()),
         ];
@@ -100,7 +88,6 @@ mod tests {
         ");
         let inline = signed().curl(Path::new("-"), b"@it's\n").unwrap();
         assert!(inline.ends_with("--data-raw '@it'\\''s\n'"), "{inline}");
-        assert!(inline.contains("application/octet-stream"), "{inline}");
         for body in [&b"\xff"[..], b"a\0b"] {
             let message = signed().curl(Path::new("-"), body).unwrap_err().to_string();
             assert!(message.contains("--body FILE"), "{message}");

@@ -24,9 +24,10 @@ use crate::clock::Now;
 use crate::config::takes_public_keys;
 use crate::explain::{Case, CaseError};
 use crate::key::secret::Secret;
+use crate::scheme::Part;
 use crate::scheme::Place;
 use crate::scheme::ProviderCode;
-use crate::sign::{SignError, SignRequest, public_half, sign};
+use crate::sign::{SignError, SignRequest, canonical, public_half, sign};
 use crate::verify::verifier::Proof;
 use crate::wire::head::{FieldName, Head};
 
@@ -50,15 +51,19 @@ pub(super) struct Sign {
     /// The time of the signature, in Unix seconds [default: now]
     #[arg(long, value_name = "UNIX")]
     at: Option<i64>,
-    /// The method of the request
-    #[arg(long, default_value = "POST")]
-    method: String,
+    /// The method of the request [default: POST, or the first of the route's `methods`]
+    #[arg(long)]
+    method: Option<String>,
     /// The URL to send to; needed where the scheme signs it, and for --curl [default: the route's]
     #[arg(long)]
     url: Option<String>,
     /// A further header, for schemes that sign one; may be given several times
     #[arg(long, value_name = "NAME: VALUE")]
     header: Vec<String>,
+    /// The event type, where the scheme has a header for it [default with --curl: the first of the
+    /// route's `event_types`, or `test`]
+    #[arg(long, value_name = "TYPE")]
+    event_type: Option<String>,
     /// Print a whole curl command instead of the headers alone
     #[arg(long)]
     curl: bool,
@@ -124,14 +129,20 @@ impl Sign {
             bail!("cannot sign: {OF_A_ROUTE}");
         }
         let id = self.id(&subject)?;
-        let extra = self
+        let mut extra = self
             .header
             .iter()
             .map(|line| split_header(line))
             .collect::<anyhow::Result<Vec<_>>>()?;
         let body = read_input(&self.body).context("`--body`")?;
+        let method = self.method(&subject);
+        let made = self.made(&subject, &body, &extra)?;
+        extra.extend(
+            made.iter()
+                .map(|(name, value)| (name.as_str(), value.as_str())),
+        );
         let request = SignRequest {
-            method: &self.method,
+            method,
             target: &target,
             body: &body,
             id: id.as_deref(),
@@ -149,7 +160,7 @@ impl Sign {
         let lines = headers
             .iter()
             .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        let head = Head::from_parts(&self.method, &target, lines).map_err(|refusal| {
+        let head = Head::from_parts(method, &target, lines).map_err(|refusal| {
             anyhow!(
                 "this cannot be an HTTP request: {}; see `--url`, `--method` and `--header`",
                 refusal.why
@@ -172,11 +183,68 @@ impl Sign {
             headers.insert(0, ("Host".to_owned(), host.clone()));
         }
         Signed {
-            method: &self.method,
+            method,
             url,
             headers,
         }
         .curl(&self.body, &body)
+    }
+
+    /// The method: that of the arguments, or POST unless the route does not take it.
+    fn method<'m>(&'m self, subject: &'m Subject) -> &'m str {
+        let takes_post = subject.methods.is_empty() || subject.methods.iter().any(|m| m == "POST");
+        let of_route = subject.methods.first().filter(|_| !takes_post);
+        let given = self.method.as_deref();
+        given.or(of_route.map(String::as_str)).unwrap_or("POST")
+    }
+
+    /// The headers besides the signature that a delivery of this provider has: the event type where
+    /// a header holds it, and for a whole command the type of the body and what else is signed.
+    fn made(
+        &self,
+        subject: &Subject,
+        body: &[u8],
+        given: &[(&str, &str)],
+    ) -> anyhow::Result<Vec<(String, String)>> {
+        let has = |name: &FieldName| given.iter().any(|(n, _)| name.is_or_aliases(n.as_bytes()));
+        let mut made = Vec::new();
+        match &subject.scheme.event_type {
+            Some(Place::Header(name)) if !has(name) => {
+                let first = subject.event_types.first().cloned();
+                let value = self.event_type.clone().or_else(|| {
+                    self.curl
+                        .then(|| first.unwrap_or_else(|| "test".to_owned()))
+                });
+                made.extend(value.map(|value| (canonical(name), value)));
+            }
+            place if self.event_type.is_some() => {
+                let help = match place {
+                    Some(Place::Header(_)) => "`--header` gives it already",
+                    Some(_) => "this scheme has the event type in the body, so write it there",
+                    None => "this scheme has no event type",
+                };
+                bail!("`--event-type` has no place: {help}");
+            }
+            _ => {}
+        }
+        if !self.curl {
+            return Ok(made);
+        }
+        // What the scheme signs of headers besides: numbers used once, and ids.
+        for part in subject.scheme.parts() {
+            if let Part::Header(name) = part
+                && !has(name)
+                && (name.as_str().contains("nonce") || name.as_str().ends_with("-id"))
+                && !matches!(&subject.scheme.event_id, Some(Place::Header(id)) if id == name)
+            {
+                made.push((canonical(name), random_hex()?));
+            }
+        }
+        let content_type = FieldName::new("content-type");
+        if content_type.is_some_and(|name| !has(&name)) {
+            made.push(("Content-Type".to_owned(), type_of(body).to_owned()));
+        }
+        Ok(made)
     }
 
     /// The reason why the delivery cannot be signed, with help.
@@ -196,12 +264,7 @@ impl Sign {
     fn id(&self, subject: &Subject) -> anyhow::Result<Option<String>> {
         // Some providers' code has a header for an id that is not the event's.
         let is_own = subject.scheme.code().is_some_and(ProviderCode::has_own_id);
-        let random_id = || {
-            let mut random = [0; 12];
-            getrandom::fill(&mut random)
-                .map_err(|error| anyhow!("no random bytes for an event id: {error}"))?;
-            Ok(Some(format!("evt_{}", hex::encode(random))))
-        };
+        let random_id = || Ok(Some(format!("evt_{}", random_hex()?)));
         match (&subject.scheme.event_id, &self.id) {
             (_, Some(id)) if is_own => Ok(Some(id.clone())),
             (Some(Place::Claim(_)), None) => random_id(),
@@ -281,6 +344,26 @@ fn active(subject: &Subject, now: Now) -> anyhow::Result<&Secret> {
     active
         .next()
         .context("no secret is active at that time: see `not_before` and `not_after`, or choose another `--at`")
+}
+
+/// Twelve random bytes in hexadecimal digits.
+fn random_hex() -> anyhow::Result<String> {
+    let mut random = [0; 12];
+    getrandom::fill(&mut random).map_err(|error| anyhow!("no random bytes for an id: {error}"))?;
+    Ok(hex::encode(random))
+}
+
+/// The media type that a body looks like.
+fn type_of(body: &[u8]) -> &'static str {
+    let is_of_form = |b: &u8| b.is_ascii_alphanumeric() || b"-._~*+%=&!'()".contains(b);
+    match body.trim_ascii_start() {
+        [b'{' | b'[', ..] => "application/json",
+        [b'<', ..] => "application/xml",
+        text if text.contains(&b'=') && text.iter().all(is_of_form) => {
+            "application/x-www-form-urlencoded"
+        }
+        _ => "application/octet-stream",
+    }
 }
 
 fn split_header(line: &str) -> anyhow::Result<(&str, &str)> {

@@ -1,0 +1,194 @@
+//! `sign --curl` for every preset: the printed text is run by a shell and by curl against a gateway that has every
+//! preset as a route, and the upstream sees the delivery.
+
+#![expect(clippy::expect_used, reason = "test code: a panic is how a test fails")]
+
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use crate::stage::Folder;
+use crate::support::config::{Config, Route, text};
+use crate::support::gateway::Gateway;
+use crate::support::now;
+use crate::support::upstream::Upstream;
+
+/// RFC 8032 section 7.1, test 1.
+const ED25519_SEED: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
+const ED25519: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+
+const PUBLIC_URL: &str = "https://hooks.example.com";
+
+/// The presets whose deliveries cannot be signed: the signature is in the body, or only the provider has the key.
+const NOT_SIGNED: [&str; 10] = [
+    "adyen",
+    "aws-sns",
+    "braintree",
+    "dropbox-sign",
+    "kick",
+    "lago",
+    "mailgun",
+    "microsoft-graph",
+    "plaid",
+    "sendgrid",
+];
+
+/// A preset, as far as `providers --json` tells of it.
+struct Preset {
+    name: String,
+    toml: String,
+}
+
+impl Preset {
+    fn all() -> Vec<Self> {
+        let listed = Folder::new().run(["providers", "--json"]);
+        let listed: Vec<Value> = serde_json::from_str(&listed.stdout).expect("JSON");
+        let supported = listed.iter().filter(|preset| preset["supported"] == true);
+        supported
+            .map(|preset| Self {
+                name: preset["id"].as_str().expect("a name").to_owned(),
+                toml: preset["toml"].as_str().expect("TOML").to_owned(),
+            })
+            .collect()
+    }
+
+    /// The secret that signs, and the one that verifies. No two presets have the same.
+    fn secrets(&self, place: usize) -> (String, String) {
+        let has = |words: &str| self.toml.contains(words);
+        if has("algorithm = \"ed25519\"") {
+            return (ED25519_SEED.to_owned(), ED25519.to_owned());
+        }
+        let of_its_own = format!("a secret of preset {place:05}");
+        let shared = if has("algorithm = \"basic\"") {
+            format!("user:{of_its_own}")
+        } else if has("whsec_") {
+            format!("whsec_{}", STANDARD.encode(of_its_own))
+        } else if has("key = \"hex\"") || has("encoding = \"hex\", strip") {
+            hex::encode(of_its_own)
+        } else {
+            STANDARD.encode(of_its_own)
+        };
+        (shared.clone(), shared)
+    }
+
+    /// A body that has a value at every place that the scheme reads.
+    fn body(&self) -> String {
+        if matches!(self.name.as_str(), "twilio" | "plivo") {
+            return "From=%2B15551234&Body=hello+there".to_owned();
+        }
+        let mut document = Value::from(Map::from_iter([("text".to_owned(), "gr\u{fc}n".into())]));
+        let (_, scheme) = self.toml.split_once(".scheme]").expect("a scheme");
+        let time = scheme
+            .lines()
+            .find(|line| line.starts_with("timestamp = {") && line.contains("json ="));
+        for place in scheme.split('"').filter(|place| place.starts_with('/')) {
+            let value = match time {
+                Some(line) if line.contains(place) && line.contains("\"milliseconds\"") => {
+                    json!(now() * 1000)
+                }
+                Some(line) if line.contains(place) && line.contains("\"seconds\"") => json!(now()),
+                Some(line) if line.contains(place) => json!(iso_now()),
+                _ => json!(format!("{}-{}", self.name, place.replace('/', "-"))),
+            };
+            put(&mut document, place, value);
+        }
+        for place in scheme.split("{json:").skip(1) {
+            let place = place.split('}').next().expect("an end");
+            put(&mut document, place, json!("abc"));
+        }
+        document.to_string()
+    }
+}
+
+/// The time as the system's `date` writes it.
+fn iso_now() -> String {
+    let date = Command::new("date")
+        .args(["-u", "+%Y-%m-%dT%H:%M:%SZ"])
+        .output();
+    let text = date.expect("the time").stdout;
+    String::from_utf8_lossy(&text).trim().to_owned()
+}
+
+fn put(document: &mut Value, pointer: &str, value: Value) {
+    let mut at = document;
+    for name in pointer.split('/').skip(1) {
+        if !at.is_object() {
+            *at = json!({});
+        }
+        at = at
+            .as_object_mut()
+            .expect("an object")
+            .entry(name)
+            .or_insert(Value::Null);
+    }
+    *at = value;
+}
+
+#[test]
+fn the_printed_command_is_accepted_for_every_preset() {
+    let upstream = Upstream::start();
+    let presets: Vec<Preset> = Preset::all()
+        .into_iter()
+        .filter(|preset| !NOT_SIGNED.contains(&preset.name.as_str()))
+        .collect();
+    assert!(presets.len() > 100);
+    let mut config = Config::new();
+    for (place, preset) in presets.iter().enumerate() {
+        let (_, verifies) = preset.secrets(place);
+        let mut route = Route::new(&preset.name, &format!("/in/{}", preset.name), &upstream)
+            .set("provider", &text(&preset.name))
+            .set("secrets", &format!("[\"env:S{place}\"]"))
+            .set("public_url", &text(PUBLIC_URL));
+        if matches!(preset.name.as_str(), "meta" | "lark") {
+            route = route.handshake("verify_token", "\"env:VERIFY_TOKEN\"");
+        }
+        config = config
+            .env("VERIFY_TOKEN", "a-verify-token-of-some-length")
+            .env(&format!("S{place}"), &verifies)
+            .route(route);
+    }
+    let gateway = Gateway::start(&config);
+    let mut wrong = Vec::new();
+    for (place, preset) in presets.iter().enumerate() {
+        let (signs, _) = preset.secrets(place);
+        let folder = Folder::new().env("S", &signs);
+        folder.write("body", preset.body());
+        let path = format!("/in/{}?data.id=abc123", preset.name);
+        // The URL that is signed is that of the provider; the command then goes to the gateway.
+        let url = format!("{PUBLIC_URL}{path}");
+        let arguments = [
+            "--provider",
+            &preset.name,
+            "--secret",
+            "env:S",
+            "--body",
+            "body",
+            "--url",
+            &url,
+            "--curl",
+        ];
+        let signed = folder.run(std::iter::once("sign").chain(arguments));
+        if signed.code != Some(0) {
+            wrong.push(format!("{}: {signed}", preset.name));
+            continue;
+        }
+        let command = signed
+            .stdout
+            .trim_end()
+            .replace(PUBLIC_URL, &format!("http://{}", gateway.addr()));
+        let before = upstream.count();
+        let sent = Command::new("sh")
+            .arg("-c")
+            .arg(format!("{command} -w '\\n%{{http_code}}'"))
+            .current_dir(folder.path())
+            .output()
+            .expect("a shell and curl");
+        let answer = String::from_utf8_lossy(&sent.stdout);
+        if !answer.ends_with("\n200") || upstream.count() != before + 1 {
+            wrong.push(format!("{}: {answer}\n{command}", preset.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{}: {wrong:#?}", wrong.len());
+}
