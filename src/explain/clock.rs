@@ -132,8 +132,11 @@ fn late_retry(at: UnixMillis, wall: UnixMillis) -> Mistake {
             "The timestamp is {off} old and is the event's own: a retry carries the old timestamp, \
              so this is probably a late retry."
         ),
-        "Raise `tolerance` to the time for which the provider retries, or turn it `off`; for a \
-         captured delivery, judge it at its own time with `--at`.",
+        format!(
+            "Raise `tolerance` to the time for which the provider retries, or turn it `off`; for a \
+             captured delivery, judge it at its own time with `--at {}`.",
+            at.0.div_euclid(1000)
+        ),
     )
 }
 
@@ -144,8 +147,11 @@ pub(super) fn plain(at: UnixMillis, wall: UnixMillis) -> Mistake {
         Mistake::new(
             "stale",
             format!("The timestamp is {off} old, which is too old."),
-            "For a captured delivery, judge it at its own time with `--at`; on live traffic, \
-             compare the clocks or raise `tolerance`.",
+            format!(
+                "For a captured delivery, judge it at its own time with `--at {}`; on live traffic, \
+                 compare the clocks or raise `tolerance`.",
+                at.0.div_euclid(1000)
+            ),
         )
     } else {
         Mistake::new(
