@@ -158,3 +158,19 @@ fn rx_21_an_inflated_body_counts_against_the_budget_of_its_client() {
     roomy.ask(wrong).expect_refusal(401, "bad_signature");
     assert!(roomy.metrics().value("verigate_buffered_bytes", &[]) < 0.5);
 }
+
+#[test]
+fn rx_20_a_long_refused_body_is_not_read_for_the_log() {
+    let upstream = Upstream::start();
+    let route =
+        Route::plain(&upstream).scheme("timestamp", "{ json = \"/ts\", unit = \"seconds\" }");
+    let gateway = Gateway::start(&Config::new().route(route.set("max_body", "\"1MiB\"")));
+    for (padding, is_logged) in [(10, true), (100_000, false)] {
+        let body = format!("{{\"ts\":{},\"x\":\"{}\"}}", now(), "x".repeat(padding));
+        let forged = Delivery::plain(body).set("X-Signature", format!("sha256={}", "0".repeat(64)));
+        let answer = gateway.ask(forged.bytes());
+        answer.expect_refusal(401, "bad_signature");
+        let line = gateway.log_of(&answer);
+        assert_eq!(!line["delivery_timestamp"].is_null(), is_logged, "{line}");
+    }
+}

@@ -79,9 +79,11 @@ impl Exchange<'_> {
     }
 
     /// Records the timestamp that a delivery states, unless it is known already. `body` is the whole
-    /// body, if it was read.
+    /// body, if it was read. A long body of a refused delivery is not read for the log: it would hold
+    /// up everything else on the thread (contract: Body).
     pub(super) fn note_timestamp(&mut self, route: &RouteState, body: Option<&[u8]>) {
         if self.record.delivery_timestamp.is_none() {
+            let body = body.filter(|body| body.len() <= READ_FOR_THE_LOG);
             self.record.delivery_timestamp = route.verifier().timestamp_of(self.head, body);
         }
     }
@@ -96,6 +98,9 @@ impl Exchange<'_> {
             .map(|at| seconds(at).saturating_sub(seconds(now.wall)));
     }
 }
+
+/// The longest body that is read for the log alone, in bytes.
+const READ_FOR_THE_LOG: usize = 64 * 1024;
 
 /// A text from the network, cut when it is shown.
 struct Cut<'t>(&'t str);
