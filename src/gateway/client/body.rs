@@ -31,10 +31,26 @@ pub(crate) struct Body {
 /// takes milliseconds to take back a large body, and a worker thread shall not wait for it.
 const LARGE: usize = 4 * 1024 * 1024;
 
+/// The length from which a body grows in pieces, in bytes.
+pub(super) const GROWS_SLOWLY: usize = 2 * 1024 * 1024;
+
 impl Drop for Body {
     fn drop(&mut self) {
         give_back(std::mem::take(&mut self.bytes));
     }
+}
+
+/// Moves a large body to memory of twice the size, taking turns: the allocator would copy it at a
+/// stretch, which takes milliseconds. No body has more than `limit` bytes.
+async fn grow(bytes: &mut BytesMut, limit: u64, turns: &Turns) {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let most = limit.max(bytes.len()).saturating_add(BETWEEN_TURNS);
+    let mut larger = BytesMut::with_capacity(bytes.len().saturating_mul(2).min(most));
+    for piece in bytes.chunks(BETWEEN_TURNS) {
+        larger.extend_from_slice(piece);
+        turns.next().await;
+    }
+    give_back(std::mem::replace(bytes, larger).freeze());
 }
 
 /// Gives memory back to the system, on another thread if it is much.
@@ -118,6 +134,9 @@ async fn read_into<C: Client>(
     let (mut window_end, mut window_bytes) = (start + WINDOW, 0);
     let mut next_turn = BETWEEN_TURNS;
     loop {
+        if bytes.len() >= GROWS_SLOWLY && bytes.capacity() - bytes.len() < BETWEEN_TURNS {
+            grow(bytes, limit, turns).await;
+        }
         let before = bytes.len();
         match client.read_body(bytes, limit, end.min(window_end)).await {
             Ok(0) => {

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{ConnectionLimits, H1};
 use crate::gateway::client::ReadError;
+use crate::gateway::client::body::GROWS_SLOWLY;
 use crate::gateway::client::turns::BETWEEN_TURNS;
 use crate::gateway::timer::Elapsed;
 use crate::verdict::{Code, Refusal};
@@ -156,7 +157,9 @@ impl H1 {
                         // The connection's buffer is full: the rest is read straight into the
                         // body's own memory.
                         let most = usize::try_from(*left).unwrap_or(usize::MAX);
-                        into.reserve(most.min(into.len().max(FIRST_READ)));
+                        if into.len() < GROWS_SLOWLY || into.capacity() == into.len() {
+                            into.reserve(most.min(into.len().max(FIRST_READ)));
+                        }
                         // A fast sender's bytes may all wait in the system's buffer. They are
                         // taken in pieces that are hashed between two turns.
                         let mut limited =
