@@ -14,7 +14,7 @@ use super::reader::{Findings, Table};
 use super::route::{Draft, Route};
 use super::scheme::CUSTOM;
 use super::secrets;
-use super::units::written_duration;
+use super::units::{written_duration, written_size};
 use super::warning::WarningName;
 use crate::clock::UnixMillis;
 use crate::key::secret::Secret;
@@ -103,6 +103,17 @@ fn warnings(
             WarningName::ReplayOff,
             "replay protection is off: a captured delivery can be sent again",
         );
+    }
+    if let Some(largest) = presets::find(&scheme.provider)
+        .and_then(|preset| preset.max_body)
+        .filter(|largest| *largest > route.max_body)
+    {
+        let message = format!(
+            "its provider sends bodies of up to {}, and `max_body` is {}: larger ones are refused",
+            written_size(largest),
+            written_size(route.max_body)
+        );
+        warn("max_body", WarningName::ProviderBody, &message);
     }
     if let Some((key, name, message)) = freshness(route, table) {
         warn(key, name, message);

@@ -95,6 +95,15 @@ impl Route {
 /// The default of `max_body`. Whether a body fits the budget is judged in `checks`.
 const DEFAULT_MAX_BODY: u64 = 1 << 20;
 
+/// The default of a route's `max_body`: as much as its provider sends, but no more than a single
+/// client may hold of the budget.
+fn default_max_body(scheme: Option<&Scheme>, server: &Server) -> u64 {
+    let provider = scheme.filter(|scheme| scheme.provider != CUSTOM);
+    let preset = provider.and_then(|scheme| presets::find(&scheme.provider));
+    let largest = preset.and_then(|preset| preset.max_body).unwrap_or(0);
+    DEFAULT_MAX_BODY.max(largest.min(server.max_buffered / 4))
+}
+
 /// A route as far as it could be read, for the judgements on it and on the whole file.
 #[derive(Debug)]
 pub(super) struct Draft<'t> {
@@ -125,13 +134,6 @@ pub(super) fn read<'t>(
     let methods = table
         .item("methods")
         .and_then(|item| read_methods(&item, findings));
-    let max_body = size(
-        &mut table,
-        findings,
-        "max_body",
-        1..=u64::MAX,
-        DEFAULT_MAX_BODY,
-    );
     let timeout = table
         .item("upstream_timeout")
         .and_then(|item| item.unit(findings, "\"10s\"", units::timeout));
@@ -146,6 +148,13 @@ pub(super) fn read<'t>(
         .item("public_url")
         .and_then(|item| read_public_url(&item, findings));
     let scheme = read_scheme(&mut table, findings);
+    let max_body = size(
+        &mut table,
+        findings,
+        "max_body",
+        1..=u64::MAX,
+        default_max_body(scheme.as_ref(), server),
+    );
     let secrets = table.required(findings, "secrets", "[\"env:WEBHOOK_SECRET\"]");
     let wanted = wanted(scheme.as_ref());
     let Listed { secrets, learn } = secrets

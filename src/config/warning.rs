@@ -91,6 +91,8 @@ warning_names! {
         "a setting has no effect beside the others";
     MaxBodyShare, "max-body-share", Allowed,
         "`max_body` is above the share of `max_buffered` that one client may hold";
+    ProviderBody, "provider-body", Allowed,
+        "the provider sends larger bodies than `max_body` takes";
     ReplayOff, "replay-off", Never,
         "replay protection is off";
     // Secrets.

@@ -164,3 +164,14 @@ pub struct Repeats {
     /// The time after the first request in which they may come.
     pub within: Duration,
 }
+
+impl Stamped {
+    /// The name, as `timestamp.stamped` takes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Attempt => "attempt",
+            Self::Event => "event",
+        }
+    }
+}

@@ -209,13 +209,12 @@ fn one_shows_its_scheme_and_its_facts() {
 fn a_page_is_a_configuration_that_check_takes() {
     let mut cases = Cases::new();
     for (name, variable) in [
-        ("itellico", "ITELLICO"),
-        ("square", "SQUARE"),
-        ("adyen-platform", "ADYEN_PLATFORM"),
+        ("itellico", "ITELLICO_WEBHOOK_SECRET"),
+        ("square", "SQUARE_SIGNATURE_KEY"),
+        ("adyen-platform", "ADYEN_PLATFORM_HMAC_KEY"),
     ] {
         cases.case(name, || {
-            let folder =
-                Folder::new().env(&format!("{variable}_WEBHOOK_SECRET"), "5f6e7d8c5f6e7d8c");
+            let folder = Folder::new().env(variable, "5f6e7d8c5f6e7d8c");
             folder.write(
                 "verigate.toml",
                 folder

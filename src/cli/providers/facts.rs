@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::places::place;
-use crate::config::presets::{KeyOwner, Preset};
+use crate::config::presets::{After4xx, KeyOwner, Preset};
 use crate::config::replay::DEFAULT_TTL;
-use crate::config::units::written_duration;
+use crate::config::takes_public_keys;
+use crate::config::units::{written_duration, written_size};
 use crate::key::digest::DigestAlgorithm;
 use crate::key::public::KeyType;
 use crate::scheme::jwt::DigestClaim;
@@ -236,6 +237,81 @@ pub(super) fn advised_ttl(preset: &Preset) -> Duration {
 pub(super) fn longer_ttl(preset: &Preset) -> Option<String> {
     let ttl = advised_ttl(preset);
     (ttl > DEFAULT_TTL).then(|| written_duration(ttl))
+}
+
+/// The last part of the variable that the secret is kept in: the provider's own name for it.
+pub(super) fn secret_variable(preset: &Preset) -> String {
+    let usual = if takes_public_keys(&preset.scheme) {
+        "public key"
+    } else {
+        "webhook secret"
+    };
+    let name = preset.secret_name.as_deref().unwrap_or(usual);
+    name.to_ascii_uppercase()
+        .replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+}
+
+/// The provider's own name for the secret, if it is known, and the text that the secret is.
+pub(super) fn named_secret(preset: &Preset) -> String {
+    let secret = secret(&preset.scheme);
+    match &preset.secret_name {
+        Some(name) => format!("called \"{name}\"; {secret}"),
+        None => secret,
+    }
+}
+
+/// How long the provider waits for an answer.
+pub(super) fn time_limit(preset: &Preset) -> String {
+    preset.time_limit.map_or_else(
+        || "not known".to_owned(),
+        |limit| format!("{}{}", written_duration(limit), doubt(preset)),
+    )
+}
+
+/// The largest body that the provider sends.
+pub(super) fn body_limit(preset: &Preset) -> String {
+    preset.max_body.map_or_else(
+        || "not known; the default `max_body` of 1MiB is our choice".to_owned(),
+        |largest| {
+            format!(
+                "{}, which is the route's default `max_body`",
+                written_size(largest)
+            )
+        },
+    )
+}
+
+/// What an answer of 4xx costs.
+pub(super) fn after_4xx(preset: &Preset) -> String {
+    let words = preset
+        .after_4xx
+        .iter()
+        .map(|consequence| match consequence {
+            After4xx::Retried => "the delivery is sent again",
+            After4xx::Dropped => "the delivery is never sent again by itself",
+            After4xx::Disabled => "after several the endpoint is disabled",
+            After4xx::Deleted => "after several the subscription is deleted",
+        });
+    let words: Vec<_> = words.collect();
+    if words.is_empty() {
+        "not known".to_owned()
+    } else {
+        format!("{}{}", words.join("; "), doubt(preset))
+    }
+}
+
+/// The doubt about the facts that come from the same place as the words on retries.
+fn doubt(preset: &Preset) -> &'static str {
+    [" (unconfirmed)", " (third-party account)"]
+        .into_iter()
+        .find(|doubt| preset.retries.ends_with(doubt))
+        .unwrap_or_default()
+}
+
+/// The names of the consequences of a 4xx, for a table.
+pub(super) fn after_4xx_names(preset: &Preset) -> String {
+    let names: Vec<_> = preset.after_4xx.iter().map(|known| known.name()).collect();
+    names.join(", ")
 }
 
 /// The retries of the provider, and the `ttl` that follows from them.

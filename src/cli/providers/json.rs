@@ -33,7 +33,7 @@ pub(super) fn object(preset: &Preset) -> Value {
         .and_then(|code| code.headers().first())
         .map(|name| name.to_ascii_lowercase());
     let header = scheme.proof.headers().first();
-    let members: [(&str, Value); 42] = [
+    let members: [(&str, Value); 47] = [
         ("id", preset.name.clone().into()),
         ("title", preset.title.clone().into()),
         ("aliases", preset.aliases.clone().into()),
@@ -42,6 +42,14 @@ pub(super) fn object(preset: &Preset) -> Value {
         ("basis", facts::basis(preset).into()),
         ("proved", preset.proved.into()),
         ("key_owner", preset.key_owner.name().into()),
+        ("secret_name", preset.secret_name.clone().into()),
+        ("time_limit", preset.time_limit.map(written_duration).into()),
+        ("max_body", preset.max_body.into()),
+        (
+            "after_4xx",
+            preset.after_4xx.iter().map(|known| known.name()).collect(),
+        ),
+        ("stamped", scheme.stamped().name().into()),
         ("source", preset.source.clone().into()),
         ("retries", preset.retries.clone().into()),
         ("horizon", preset.horizon.map(written_duration).into()),

@@ -5,7 +5,7 @@ use super::facts;
 use super::places::{place, signature, timestamp};
 use crate::cli::check::tolerance;
 use crate::config::presets::{KeyOwner, Preset};
-use crate::config::takes_public_keys;
+use crate::config::units::{written_duration, written_size};
 use crate::scheme::Handshake;
 
 /// The whole page. It loads as a configuration once the secret is set.
@@ -65,7 +65,7 @@ fn comments(preset: &Preset) -> Vec<String> {
     if let Some(weakness) = scheme.weakness() {
         line("weak", weakness);
     }
-    line("secret", &facts::secret(scheme));
+    line("secret", &facts::named_secret(preset));
     line("key of", facts::key_owner(preset.key_owner));
     line("account", &facts::account(scheme));
     line("replay key", &facts::replay_key(scheme));
@@ -90,6 +90,9 @@ fn comments(preset: &Preset) -> Vec<String> {
     }
     line("retries", &preset.retries);
     line("replay ttl", &facts::remembered(preset));
+    line("time limit", &facts::time_limit(preset));
+    line("body limit", &facts::body_limit(preset));
+    line("after a 4xx", &facts::after_4xx(preset));
     for note in &preset.notes {
         line("note", note);
     }
@@ -117,11 +120,7 @@ fn route(preset: &Preset) -> String {
         format!("provider = \"{name}\""),
         format!(
             "secrets = [\"env:{variable}_{}\"]",
-            if takes_public_keys(scheme) {
-                "PUBLIC_KEY"
-            } else {
-                "WEBHOOK_SECRET"
-            }
+            facts::secret_variable(preset)
         ),
     ];
     if scheme.handshake.is_some_and(Handshake::brings_secret) {
@@ -145,6 +144,18 @@ fn route(preset: &Preset) -> String {
             "# The URL is signed: write the origin that the provider calls, or the whole URL if a proxy changes its path.".to_owned(),
         );
         lines.push("public_url = \"https://hooks.example.com\"".to_owned());
+    }
+    if let Some(limit) = preset.time_limit {
+        let limit = written_duration(limit);
+        lines.push(format!(
+            "# It waits {limit} for an answer, then it has failed. What the app answers later still counts, so"
+        ));
+        lines.push(format!(
+            "# `upstream_timeout` may be longer; have the app answer within {limit} and work afterwards."
+        ));
+    }
+    if let Some(largest) = preset.max_body {
+        lines.push(format!("max_body = \"{}\"", written_size(largest)));
     }
     if let Some(ttl) = facts::longer_ttl(preset) {
         lines.push(format!("replay = {{ ttl = \"{ttl}\" }}"));
@@ -209,7 +220,7 @@ mod tests {
 
     #[test]
     fn what_a_provider_needs_stands_in_its_route() {
-        let rows: [(&str, &[&str], &[&str]); 10] = [
+        let rows: [(&str, &[&str], &[&str]); 14] = [
             (
                 "itellico",
                 &["{body}.{timestamp}", "X-Webhook-Signature-256"],
@@ -254,6 +265,27 @@ mod tests {
                 &[],
             ),
             ("cloudinary", &["weak:        a plain SHA-1"], &[]),
+            (
+                "slack",
+                &[
+                    "\nsecrets = [\"env:SLACK_SIGNING_SECRET\"]",
+                    "time limit:  3s",
+                    "# It waits 3s for an answer",
+                    "key of:      your app",
+                ],
+                &["accounts ="],
+            ),
+            ("twilio", &["env:TWILIO_AUTH_TOKEN"], &[]),
+            (
+                "github",
+                &["25 MB", "\nmax_body = \"25MiB\"", "never sent again"],
+                &[],
+            ),
+            (
+                "aws-sns",
+                &["\naccounts = [\"arn:aws:sns:", "for all of its customers"],
+                &[],
+            ),
             ("chargebee", &["secret:      `user:password`", "note:"], &[]),
         ];
         for (name, there, absent) in rows {

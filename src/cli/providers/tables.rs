@@ -4,6 +4,7 @@ use super::facts;
 use crate::cli::check::{identity, tolerance};
 use crate::cli::output::table;
 use crate::config::presets::{Preset, Unsupported};
+use crate::config::units::written_duration;
 use crate::scheme::handshake::Handshake;
 
 /// The list for a terminal. Providers without a preset come last, with the reason.
@@ -70,6 +71,10 @@ narrow the list.
   may be of any age. `by its token`: a JSON Web Token says how long it holds.
 - **replay key** is how the same event is known again. Where it is not the signed id, the same content signed again with
   another timestamp counts as a new delivery.
+- **key of** says whose key signs: of this `endpoint`, of your `account` or `app`, or of the `provider` for all of its
+  customers, where a route needs [`accounts`](contract.md#accounts).
+- **waits** is how long the provider waits for an answer, and **after a 4xx** what a refusal costs: the delivery is
+  `retried` or `dropped`; after several the endpoint is `disabled` or the subscription `deleted`. Empty: not known.
 - **handshake**: `yes` if the provider asks the endpoint for an answer before it delivers.
 - **status**: `documented` if the facts are the provider's own; `unconfirmed` if they come from others, so try the route
   in [shadow mode](operating.md#moving-in) first; `no vector` if no published example proves the scheme, so see one real
@@ -91,6 +96,9 @@ pub(super) fn markdown(presets: &[&Preset], others: &[&Unsupported]) -> String {
         "signed",
         "tolerance",
         "replay key",
+        "key of",
+        "waits",
+        "after a 4xx",
         "handshake",
         "status",
     ];
@@ -102,6 +110,9 @@ pub(super) fn markdown(presets: &[&Preset], others: &[&Unsupported]) -> String {
             facts::signed(scheme),
             tolerance(scheme, scheme.tolerance, scheme.future_tolerance),
             identity(scheme).to_owned(),
+            preset.key_owner.name().to_owned(),
+            preset.time_limit.map_or_else(String::new, written_duration),
+            facts::after_4xx_names(preset),
             scheme.handshake.map_or("", |_| "yes").to_owned(),
             facts::status(preset),
         ]
@@ -198,7 +209,7 @@ mod tests {
         };
         let (known, unknown) = text.split_once("\n## ").unwrap();
         assert_eq!(
-            (rows(known, 8), rows(unknown, 5)),
+            (rows(known, 11), rows(unknown, 5)),
             (all.len() + 2, others.len() + 2)
         );
         assert!(

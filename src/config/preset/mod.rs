@@ -1,11 +1,13 @@
 //! A preset file: facts about a provider, and under `[scheme]` the provider's scheme, read by the
 //! code that reads `[route.scheme]`.
 
+mod after_4xx;
 mod family;
 mod owner;
 
 use std::time::Duration;
 
+pub use self::after_4xx::After4xx;
 pub use self::family::Family;
 pub use self::owner::KeyOwner;
 use crate::config::reader::{Findings, Item, Table};
@@ -56,6 +58,14 @@ pub struct Preset {
     pub key_owner: KeyOwner,
     /// An account as the provider writes it, for a key of the provider's own.
     pub account_example: Option<String>,
+    /// The provider's own name for the secret, such as "signing secret", where it is known.
+    pub secret_name: Option<String>,
+    /// How long the provider waits for an answer, where that is known.
+    pub time_limit: Option<Duration>,
+    /// The largest body that the provider sends, in bytes, where that is known.
+    pub max_body: Option<u64>,
+    /// What the provider does after an answer of 4xx, where that is known.
+    pub after_4xx: Vec<After4xx>,
     /// Whether test vectors prove the scheme.
     pub proved: bool,
     /// The pages or packages that the facts were read from.
@@ -101,6 +111,24 @@ impl Preset {
         let account_example = table
             .item("account_example")
             .and_then(|item| item.text(findings, "\"…\"").map(ToOwned::to_owned));
+        let secret_name = table.item("secret_name").and_then(|item| {
+            item.text(findings, "\"signing secret\"")
+                .map(ToOwned::to_owned)
+        });
+        let time_limit = table
+            .item("time_limit")
+            .and_then(|item| item.unit(findings, "\"10s\"", units::timeout));
+        let max_body = table
+            .item("max_body")
+            .and_then(|item| item.unit(findings, "\"25MiB\"", units::size));
+        let after_4xx = table
+            .item("after_4xx")
+            .and_then(|item| item.list(findings, "[\"retried\"]"))
+            .unwrap_or_default();
+        let after_4xx = after_4xx
+            .iter()
+            .filter_map(|item| item.one_of(findings, &After4xx::NAMES, &[], After4xx::named))
+            .collect();
         let (source, retries) = (
             fact(&mut table, findings, "source"),
             fact(&mut table, findings, "retries"),
@@ -140,6 +168,10 @@ impl Preset {
             basis: basis?,
             key_owner: key_owner?,
             account_example,
+            secret_name,
+            time_limit,
+            max_body,
+            after_4xx,
             proved,
             source: source?,
             retries: retries?,

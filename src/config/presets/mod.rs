@@ -12,7 +12,7 @@ use once_cell::sync::Lazy;
 use toml::de::DeTable;
 
 use super::preset::fact;
-pub use super::preset::{Basis, Family, KeyOwner, Preset};
+pub use super::preset::{After4xx, Basis, Family, KeyOwner, Preset};
 use super::problem::Problems;
 use super::reader::{Findings, Table, suggestion};
 

@@ -315,3 +315,24 @@ fn what_remains_of_an_unsigned_type_is_said() {
     let shown = warned(&good(&preset("github", "")));
     assert!(shown.contains("until a delivery is done"), "{shown}");
 }
+
+#[test]
+fn a_route_takes_as_much_as_its_provider_sends_within_the_budget() {
+    let github = ROUTE.replace("itellico", "github");
+    let largest = |server: &str, more: &str| {
+        let config = good(&format!("{server}{github}{more}"));
+        let warned = config
+            .warnings
+            .iter()
+            .any(|w| w.name == WarningName::ProviderBody);
+        (config.routes[0].max_body, warned)
+    };
+    assert_eq!(largest("", ""), (25 << 20, false));
+    assert_eq!(largest("", "max_body = \"64MiB\"\n"), (64 << 20, false));
+    assert_eq!(largest("", "max_body = \"1MiB\"\n"), (1 << 20, true));
+    // A quarter of the budget is the most that a client may hold.
+    let small = |size: &str| format!("[server]\nmax_buffered = \"{size}\"\n");
+    assert_eq!(largest(&small("40MiB"), ""), (10 << 20, true));
+    assert_eq!(largest(&small("4MiB"), ""), (1 << 20, true));
+    assert_eq!(good(ROUTE).routes[0].max_body, 1 << 20);
+}

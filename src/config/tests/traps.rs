@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::config::presets;
-use crate::config::presets::Preset;
+use crate::config::presets::{After4xx, KeyOwner, Preset};
 use crate::notation::json::Pointer;
 use crate::notation::timestamp::Tolerance;
 use crate::scheme::Handshake;
@@ -200,4 +200,78 @@ fn whsec_is_part_of_stripes_key_and_stripped_from_that_of_standard_webhooks() {
         2,
         "both readings of the secret"
     );
+}
+
+/// The words on retries are for readers, the keys beside them for the program: they say the same.
+#[test]
+fn what_the_words_on_retries_say_stands_in_keys_too() {
+    let mut wrong = Vec::new();
+    for preset in presets::all() {
+        let (name, words) = (preset.name.as_str(), preset.retries.as_str());
+        let stated = words.split_once(" s limit").and_then(|(before, _)| {
+            let digits = before.rsplit(|c: char| !c.is_ascii_digit()).next()?;
+            digits.parse().ok().map(Duration::from_secs)
+        });
+        if stated.is_some() && stated != preset.time_limit {
+            wrong.push(format!("{name}: {words}, and {:?}", preset.time_limit));
+        }
+        let costs = |consequence| preset.after_4xx.contains(&consequence);
+        for (word, consequence) in [
+            ("disabled", After4xx::Disabled),
+            ("deleted", After4xx::Deleted),
+            ("unsubscribed", After4xx::Deleted),
+        ] {
+            if words.contains(word) && !costs(consequence) {
+                wrong.push(format!("{name}: {words}, and {:?}", preset.after_4xx));
+            }
+        }
+        if costs(After4xx::Retried) && costs(After4xx::Dropped) {
+            wrong.push(format!("{name}: both retried and dropped"));
+        }
+        if preset.account_example.is_some() != (preset.key_owner == KeyOwner::Provider) {
+            wrong.push(format!(
+                "{name}: an example of an account is for a key of the provider's"
+            ));
+        }
+        let is_name = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || c == ' ');
+        if !preset.secret_name.as_deref().is_none_or(is_name) {
+            wrong.push(format!(
+                "{name}: {:?} makes no name of a variable",
+                preset.secret_name
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn known_limits_are_told() {
+    let rows = [
+        ("github", Some(10), Some(25 << 20), &[After4xx::Dropped][..]),
+        ("gitlab", None, Some(25 << 20), &[]),
+        ("slack", Some(3), None, &[After4xx::Retried]),
+        ("qonto", Some(1), None, &[]),
+        (
+            "pagerduty",
+            Some(5),
+            None,
+            &[After4xx::Dropped, After4xx::Disabled],
+        ),
+        (
+            "shopify",
+            Some(5),
+            None,
+            &[After4xx::Retried, After4xx::Deleted],
+        ),
+    ];
+    for (name, seconds, max_body, after_4xx) in rows {
+        let preset = preset(name);
+        let found = (
+            preset.time_limit,
+            preset.max_body,
+            preset.after_4xx.as_slice(),
+        );
+        let expected = (seconds.map(Duration::from_secs), max_body, after_4xx);
+        assert_eq!(found, expected, "{name}");
+    }
 }
