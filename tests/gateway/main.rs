@@ -18,6 +18,7 @@ mod headers;
 mod keepalive;
 mod learning;
 mod limits;
+mod lingering;
 mod logs;
 mod metrics;
 mod probes;
