@@ -291,7 +291,7 @@ fn one_byte_order_mark_is_skipped_wherever_a_place_is_looked_for_and_forwarded()
 }
 
 #[test]
-fn a_form_of_mailgun_is_taken_like_its_json() {
+fn au_52_a_form_of_mailgun_is_taken_like_its_json() {
     let upstream = Upstream::start();
     let route = Route::new("mailgun", "/mailgun", &upstream)
         .set("provider", "\"mailgun\"")

@@ -45,7 +45,7 @@ fn expect_handshake(gateway: &Gateway, answer: &Answer) {
 }
 
 #[test]
-fn an_unsigned_probe_of_the_exact_form_is_answered_and_never_forwarded() {
+fn au_53_an_unsigned_probe_of_the_exact_form_is_answered_and_never_forwarded() {
     let upstream = Upstream::start();
     // The app never sees a probe, in whichever mode its handshakes are.
     for mode in ["answer", "forward"] {
@@ -119,7 +119,7 @@ fn a_signed_check_of_slacks_certificate_is_answered_too() {
 }
 
 #[test]
-fn a_probe_with_anything_else_in_it_is_refused_as_unsigned() {
+fn au_53_a_probe_with_anything_else_in_it_is_refused_as_unsigned() {
     let upstream = Upstream::start();
     let gateway = gateway(&upstream, |route| route);
     let event = String::from_utf8(event_of(400)).expect("text");

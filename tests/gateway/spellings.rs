@@ -40,7 +40,7 @@ fn twilio(target: &str, url: &str) -> Delivery {
 }
 
 #[test]
-fn twilio_s_spellings_of_the_url_are_taken() {
+fn au_50_twilio_s_spellings_of_the_url_are_taken() {
     let upstream = Upstream::start();
     let gateway = gateway(&upstream, "twilio");
     let mut cases = Cases::new();
@@ -83,7 +83,7 @@ fn twilio_s_spellings_of_the_url_are_taken() {
 }
 
 #[test]
-fn a_captured_delivery_in_another_spelling_is_no_new_one() {
+fn au_50_a_captured_delivery_in_another_spelling_is_no_new_one() {
     let upstream = Upstream::start();
     let gateway = gateway(&upstream, "twilio");
     let url = format!("{ORIGIN}/twilio?Caller=O%27Brien%20b&b=1");
@@ -119,7 +119,7 @@ fn hubspot(target: &str, url: &str, body: &str) -> Delivery {
 }
 
 #[test]
-fn hubspot_s_url_may_be_signed_with_certain_escapes_decoded() {
+fn au_51_hubspot_s_url_may_be_signed_with_certain_escapes_decoded() {
     let upstream = Upstream::start();
     let route = |name: &str, path: &str| {
         Route::new(name, path, &upstream)
@@ -174,6 +174,44 @@ fn hubspot_s_url_may_be_signed_with_certain_escapes_decoded() {
             .ask(event.target("/hubspot?mail=e%40f"))
             .expect_refusal(409, "replayed_event");
         assert_eq!(upstream.count(), count);
+    });
+    cases.finish();
+}
+
+/// A delivery whose body and URL are signed, as Trello signs them.
+fn trello(target: &str, url: &str, body: &str) -> Delivery {
+    let mut mac = Hmac::<sha1::Sha1>::new_from_slice(PLAIN_SECRET.as_bytes()).expect("a key");
+    mac.update(format!("{body}{url}").as_bytes());
+    Delivery::unsigned(target, body.to_owned()).with(
+        "X-Trello-Webhook",
+        STANDARD.encode(mac.finalize().into_bytes()),
+    )
+}
+
+#[test]
+fn a_url_without_a_path_may_be_signed_with_its_slash_and_without() {
+    let upstream = Upstream::start();
+    let route = Route::new("trello", "/", &upstream)
+        .set("provider", "\"trello\"")
+        .set("secrets", "[\"env:PLAIN_SECRET\"]")
+        .set("public_url", &format!("\"{ORIGIN}\""));
+    let gateway = Gateway::start(&Config::for_upstream(&upstream).route(route));
+    let mut cases = Cases::new();
+    for (at, (target, url)) in [("/", ""), ("/", "/"), ("/?a=1", "?a=1"), ("/?a=1", "/?a=1")]
+        .into_iter()
+        .enumerate()
+    {
+        cases.case(&format!("{target} signed as {url:?}"), || {
+            let body = format!("{{\"n\":{at}}}");
+            gateway
+                .ask(trello(target, &format!("{ORIGIN}{url}"), &body))
+                .expect_status(200);
+        });
+    }
+    cases.case("another path", || {
+        gateway
+            .ask(trello("/", &format!("{ORIGIN}//"), "{}"))
+            .expect_refusal(401, "bad_signature");
     });
     cases.finish();
 }

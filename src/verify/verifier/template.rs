@@ -8,7 +8,7 @@ use super::verification::HeadParts;
 use crate::clock::{Now, UnixMillis};
 use crate::notation::json::{EachSlot, Places, Slot, Value};
 use crate::notation::timestamp::{Tolerance, Unit, Window};
-use crate::scheme::template::Facts;
+use crate::scheme::template::{Facts, Part};
 use crate::scheme::{
     Place, ProofBy, PublicUrl, Scheme, Settings, TemplateScheme, TimestampAt, TimestampPlace,
 };
@@ -101,14 +101,14 @@ pub(super) fn begin(
         (facts.timestamp, at) = (Some(text), Some(moment));
     }
     let content = template.signed.render(&facts)?;
-    let decoded = template
-        .decode_url
-        .then(|| plain_target(head.target()))
-        .flatten();
+    let targets = spellings(template, head.target());
     let mut others = Vec::new();
-    if let Some(target) = &decoded {
+    for target in &targets {
         facts.target = target;
-        others.push(template.signed.render(&facts)?);
+        let other = template.signed.render(&facts)?;
+        if other != content && !others.contains(&other) {
+            others.push(other);
+        }
     }
     Ok((
         HeadParts::Template {
@@ -211,6 +211,22 @@ const MAX_TIMESTAMP: usize = 64;
 /// The refusal of a text that is not a timestamp of this unit.
 fn why_no_time(unit: Unit) -> Refusal {
     Refusal::because(Code::MalformedTimestamp, unit.refusal())
+}
+
+/// The further spellings of the target with which the URL may have been signed, at most three:
+/// without the slash of an empty path, which a URL need not have and a request does, and with escapes
+/// decoded where the scheme says so.
+fn spellings(template: &TemplateScheme, target: &str) -> Vec<String> {
+    if !template.signed.parts().contains(&Part::Url) {
+        return Vec::new();
+    }
+    let bare = |target: &str| {
+        let query = target.strip_prefix('/')?;
+        (query.is_empty() || query.starts_with('?')).then(|| query.to_owned())
+    };
+    let decoded = template.decode_url.then(|| plain_target(target)).flatten();
+    let all = [bare(target), decoded.as_deref().and_then(bare), decoded];
+    all.into_iter().flatten().collect()
 }
 
 /// The target with the escapes decoded that HubSpot decodes before it signs a URL (its page
