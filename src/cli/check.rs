@@ -13,6 +13,7 @@ use crate::config::units::{written_duration, written_size};
 use crate::config::{Accounts, Config, Route};
 use crate::key::public::{KeyType, PublicKey};
 use crate::key::secret::{Secret, Validity};
+use crate::key::shape::{Suspicion, concealed};
 use crate::notation::timestamp::Tolerance;
 use crate::scheme::Scheme;
 
@@ -51,14 +52,17 @@ impl Check {
 }
 
 /// The configuration that would run. `wall` is the time at which secrets are active or expired.
-fn report(config: &Config, wall: UnixMillis) -> String {
+pub(super) fn report(config: &Config, wall: UnixMillis) -> String {
     let routes = if config.routes.len() == 1 {
         "1 route".to_owned()
     } else {
         format!("{} routes", config.routes.len())
     };
     let mut parts = vec![
-        format!("{}: good, {routes}", config.path.display()),
+        format!(
+            "{}: good, {routes}",
+            shown(&config.path.display().to_string())
+        ),
         settings(config),
     ];
     let titles = [
@@ -88,8 +92,8 @@ fn report(config: &Config, wall: UnixMillis) -> String {
             .map(config::learned_name);
         rows.extend(awaited.map(|name| {
             [
-                route.name.clone(),
-                name,
+                shown(&route.name),
+                shown(&name),
                 "awaited".to_owned(),
                 "once learned".to_owned(),
             ]
@@ -103,7 +107,7 @@ fn report(config: &Config, wall: UnixMillis) -> String {
     }
     let acknowledged = config.acknowledged_names();
     if !acknowledged.is_empty() {
-        let row = |(route, names): (&str, Vec<&str>)| [route.to_owned(), names.join(", ")];
+        let row = |(route, names): (&str, Vec<&str>)| [shown(route), names.join(", ")];
         let titles = ["route", "acknowledges"].map(str::to_owned);
         let rows = acknowledged.into_iter().map(row).collect();
         parts.push(table(&[vec![titles], rows].concat()));
@@ -170,9 +174,14 @@ fn settings(config: &Config) -> String {
             .server
             .health_path
             .iter()
-            .map(|path| ["health".to_owned(), path.clone()]),
+            .map(|path| ["health".to_owned(), shown(path)]),
     );
     table(&rows)
+}
+
+/// A name or an address as it is shown: a secret may have been written in its place.
+fn shown(text: &str) -> String {
+    concealed(text, Suspicion::Plain).into_owned()
 }
 
 fn row(route: &Route) -> [String; 7] {
@@ -196,10 +205,14 @@ fn row(route: &Route) -> [String; 7] {
         " (SHADOW: forwards all)"
     };
     [
-        route.name.clone(),
-        format!("{} {}", route.methods.join(","), route.pattern),
+        shown(&route.name),
+        format!(
+            "{} {}",
+            route.methods.join(","),
+            shown(&route.pattern.to_string())
+        ),
         scheme.provider.clone(),
-        format!("{}{shadow}", route.upstream),
+        format!("{}{shadow}", shown(&route.upstream.to_string())),
         tolerance(scheme, route.tolerance, route.future_tolerance),
         written_size(route.max_body),
         replay,
@@ -260,8 +273,8 @@ fn secret_row(route: &Route, secret: &Secret, wall: UnixMillis) -> [String; 4] {
         "not yet"
     };
     [
-        route.name.clone(),
-        secret.name.clone(),
+        shown(&route.name),
+        shown(&secret.name),
         now.to_owned(),
         written_validity(secret.validity()),
     ]
@@ -291,8 +304,8 @@ fn key_rows(route: &Route) -> Vec<[String; 5]> {
         });
         let valid = written_validity(key.validity());
         [
-            route.name.clone(),
-            secret.name.clone(),
+            shown(&route.name),
+            shown(&secret.name),
             kind,
             key.fingerprint(),
             valid,

@@ -5,14 +5,17 @@ use std::io::Write;
 use serde_json::Value;
 
 use crate::config::Problems;
+use crate::key::shape::{Suspicion, concealed};
 
 /// Writes a line of data. A reader that has closed the pipe is not an error of ours.
 pub(super) fn print(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// Writes a line for a person at the terminal.
+/// Writes a line for a person at the terminal, without anything that could be a secret: a message
+/// may repeat a name, a path or an argument.
 pub(super) fn note(line: &str) {
+    let line = concealed(line, Suspicion::Plain);
     // A single write keeps the line whole: the thread of operational messages writes to standard
     // error as well.
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());

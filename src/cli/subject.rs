@@ -230,10 +230,8 @@ fn preset(name: &str) -> anyhow::Result<Scheme> {
 /// Resolves a secret reference of the command line; relative paths start at the current directory.
 /// A literal is named by its place among the references, counted from 1.
 fn secret(reference: &str, place: usize) -> anyhow::Result<Secret> {
-    if !["env:", "file:", "plain:"]
-        .iter()
-        .any(|form| reference.starts_with(form))
-    {
+    let forms = ["env:", "file:", "cred:", "plain:"];
+    if !forms.iter().any(|form| reference.starts_with(form)) {
         bail!(
             "`--secret` is not a reference to a secret (its text is not shown): write `env:NAME`, \
              `file:PATH` or `plain:TEXT`"

@@ -1,15 +1,14 @@
 //! Takes secrets out of the text that is shown with problems (contract: Secrets; CF-01): whatever
 //! is wrong with a file, no literal secret of it reaches a terminal, a log or the admin port.
 //!
-//! Two rules. Where the reader finds a value under a secret-bearing or an unknown key, the value is
+//! Three rules. Where the reader finds a value under a secret-bearing or an unknown key, the value is
 //! hidden. Where the file has syntax errors, its tree cannot be trusted, and a line is shown only
-//! if it plainly belongs to a key that holds no secret.
+//! if it plainly belongs to a key that holds no secret. Comments, and everything that could be a
+//! secret by its look, are hidden wherever they are.
 
 use std::ops::Range;
 
-/// The text shown in place of a hidden text: always the same, so that it does not give away a
-/// length.
-const MASK: &str = "********";
+use crate::key::shape::{MASK, Suspicion, suspects};
 
 /// Keys whose line may be shown even where the tree cannot be trusted.
 const HARMLESS: &[&str] = &[
@@ -111,6 +110,8 @@ impl Masked {
                 start += line.len();
             }
         }
+        ranges.extend(comments(text));
+        ranges.extend(suspects(text, Suspicion::Strict));
         ranges.retain(|range| range.start < range.end && text.get(range.clone()).is_some());
         ranges.sort_by_key(|range| range.start);
 
@@ -161,6 +162,38 @@ impl Masked {
             *mask
         }
     }
+}
+
+/// The comments of a text, each without its sign. A sign in a text of several lines counts too.
+fn comments(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let content = line.trim_end_matches(['\n', '\r']);
+        let mut quote = None;
+        let mut is_escaped = false;
+        for (at, c) in content.char_indices() {
+            match (quote, c) {
+                _ if is_escaped => is_escaped = false,
+                (Some('"'), '\\') => is_escaped = true,
+                (Some(open), _) if open == c => quote = None,
+                (None, '"' | '\'') => quote = Some(c),
+                (None, '#') => {
+                    let first = at + 1;
+                    let is_blank = content
+                        .get(first..)
+                        .is_none_or(|rest| rest.trim().is_empty());
+                    if !is_blank {
+                        found.push(start + first..start + content.len());
+                    }
+                    break;
+                }
+                _ => {}
+            }
+        }
+        start += line.len();
+    }
+    found
 }
 
 /// The place on a line from which it may hold a secret; `None` where it plainly holds no secret.

@@ -11,7 +11,7 @@ use crate::documents::{names_in, prose, table};
 use crate::{nothing, read};
 
 /// A key that no table knows, and no table knows a similar one.
-const UNKNOWN: &str = "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz";
+const UNKNOWN: &str = "qqqqqqqqqqqq";
 
 /// Every table with an unknown key in it. One route has a handshake, one a template, one a token.
 const PROBE: &str = r#"

@@ -14,6 +14,12 @@ use toml::de::DeValue;
 use crate::config::mask::Masked;
 use crate::config::problem::{LineStarts, Problem, Problems};
 use crate::config::warning::{Acknowledging, Warning, WarningName};
+use crate::key::shape::{Suspicion, concealed, is_out_of_place};
+
+/// A message without anything that could be a secret: it may repeat a name or a path.
+fn shown(message: &str) -> String {
+    concealed(message, Suspicion::Plain).into_owned()
+}
 
 /// The problems, warnings and hidden ranges that a reading has found so far.
 #[derive(Debug, Default)]
@@ -141,7 +147,9 @@ impl Findings {
     /// The name that messages use for a key. Where the syntax is broken, a text that looks like a
     /// key may be a part of a secret, so it is not shown.
     pub(in crate::config) fn shown_key(&self, path: &str) -> String {
-        let is_plain = path.len() <= 128 && path.chars().all(|c| c.is_ascii_graphic() || c == ' ');
+        let is_plain = path.len() <= 128
+            && path.chars().all(|c| c.is_ascii_graphic() || c == ' ')
+            && !is_out_of_place(path);
         if self.is_broken || !is_plain {
             "(not shown)".to_owned()
         } else {
@@ -250,8 +258,8 @@ impl Findings {
         let list = self.problems.into_iter().map(|found| Problem {
             span: Some(masked.span(&found.span)),
             position: Some(lines.position(found.span.start)),
-            message: found.message,
-            help: (!found.help.is_empty()).then_some(found.help),
+            message: shown(&found.message),
+            help: (!found.help.is_empty()).then(|| shown(&found.help)),
         });
         Err(Problems {
             path: path.to_owned(),
@@ -279,7 +287,7 @@ impl Findings {
                 line: lines.position(doubt.span.start).line,
                 route: doubt.route.and_then(|at| routes.get(at).cloned()),
                 name: doubt.name,
-                message: doubt.message,
+                message: shown(&doubt.message),
             });
         }
         sorted

@@ -14,6 +14,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 pub(super) use self::findings::{Findings, Sorted};
 use super::units::UnitFault;
+use crate::key::shape::is_out_of_place;
 
 /// A table that is being read. It remembers which keys were asked for, so that the others can be
 /// refused as unknown.
@@ -154,6 +155,9 @@ impl<'t> Table<'t> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("known here: {}", sorted(&self.known)),
             };
+            if is_out_of_place(name) {
+                findings.hide(key.span());
+            }
             let message = format!("unknown key {}", findings.shown_key(&self.path_of(name)));
             findings.problem(key.span(), message, help);
         }
@@ -206,6 +210,18 @@ impl<'t> Item<'t> {
         message: impl std::fmt::Display,
         help: impl Into<String>,
     ) {
+        let text = self.value.get_ref().as_str();
+        if let Some(text) = text.filter(|text| is_out_of_place(text)) {
+            // Of a reference, the form is shown.
+            let form = ["env:", "file:", "cred:", "learn:"]
+                .into_iter()
+                .find(|form| text.starts_with(form));
+            let Range { start, end } = self.span();
+            match form {
+                Some(form) => findings.hide(start + 1 + form.len()..end.saturating_sub(1)),
+                None => findings.hide(start..end),
+            }
+        }
         findings.problem(self.span(), format!("`{}` {message}", self.path), help);
     }
 

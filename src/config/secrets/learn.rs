@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::reference::LEARN;
+use super::reference::{LEARN, named};
 use super::{Sources, hide_literal, resolve};
 use crate::config::learned_name;
 use crate::config::reader::{Findings, Item};
@@ -73,7 +73,10 @@ pub(super) fn read(
         return None;
     }
     if !folder.is_dir() {
-        let message = format_args!("needs the directory of {written}, which does not exist");
+        let message = format_args!(
+            "needs the directory of {}, which does not exist",
+            named(written)
+        );
         entry.refuse(
             findings,
             message,
@@ -89,7 +92,7 @@ pub(super) fn read(
         Err(why) => {
             entry.refuse(
                 findings,
-                format_args!("needs the file {written}: {why}"),
+                format_args!("needs the file {}: {why}", named(written)),
                 "allow this user to look into its directory",
             );
             return None;

@@ -15,7 +15,7 @@ use toml::de::DeValue;
 
 use self::learn::Learned;
 pub(super) use self::looks::{judge, judge_token};
-use self::reference::LEARN;
+use self::reference::{FOLLOWED, LEARN};
 pub use self::reference::{Oddity, Resolved, Sources, resolve};
 use super::public_keys::Taken;
 use super::reader::{Findings, Item};
@@ -44,7 +44,7 @@ pub(super) fn read_reference(
 /// Keeps a value out of messages unless it names a variable or a file.
 fn hide_literal(item: &Item<'_>, findings: &mut Findings) {
     let is_reference = |text: &str| {
-        ["env:", "file:", LEARN]
+        ["env:", "file:", "cred:", LEARN]
             .iter()
             .any(|form| text.starts_with(form))
     };
@@ -196,9 +196,7 @@ impl Reading<'_, '_> {
     ) -> Option<Secret> {
         hide_literal(value, findings);
         let written = value.text(findings, "\"env:NAME\"")?;
-        let is_reference = ["env:", "file:", "plain:"]
-            .iter()
-            .any(|form| written.starts_with(form));
+        let is_reference = FOLLOWED.iter().any(|form| written.starts_with(form));
         if !is_reference && self.taken.is_public(written.as_bytes()) {
             self.keys += 1;
             let name = name.unwrap_or_else(|| format!("key-{}", self.keys));

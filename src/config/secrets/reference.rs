@@ -5,25 +5,31 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use crate::clock::{Clock, UnixMillis};
-use crate::config::files::Files;
+use crate::config::files::{FileRead, Files};
 use crate::config::units::UnitFault;
 use crate::config::warning::WarningName;
 use crate::key::secret::SecretText;
-use crate::key::shape;
+use crate::key::shape::{self, MASK, is_out_of_place};
 
 /// The beginning of an entry whose secret comes with a handshake.
 pub(super) const LEARN: &str = "learn:";
+
+/// The forms of a reference that can be followed.
+pub(super) const FOLLOWED: [&str; 4] = ["env:", "file:", "cred:", "plain:"];
+
+/// The variable in which systemd names the folder of a service's credentials.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// The largest secret file, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
 
 /// The forms of a reference, for messages.
-const FORMS: &str = "write `env:NAME` or `file:PATH`; `plain:TEXT` if the secret really must be \
+const FORMS: &str = "write `env:NAME`, `file:PATH` or `cred:NAME`; `plain:TEXT` if the secret really must be \
                      written in this file";
 
 /// The surroundings in which references are followed.
@@ -100,6 +106,7 @@ pub fn resolve(reference: &str, sources: &Sources<'_>) -> Result<Resolved, UnitF
             ));
         }
         let Some(value) = (sources.env)(variable) else {
+            let variable = named(variable);
             let help = format!(
                 "set it before the start, as in `export {variable}=…`; to add a secret to a running gateway, use `file:`"
             );
@@ -111,7 +118,7 @@ pub fn resolve(reference: &str, sources: &Sources<'_>) -> Result<Resolved, UnitF
         (
             value.into_encoded_bytes(),
             Some(reference.to_owned()),
-            format!("the environment variable {variable}"),
+            format!("the environment variable {}", named(variable)),
         )
     } else if let Some(path) = reference.strip_prefix("file:") {
         let at = sources.base_dir.join(path);
@@ -123,8 +130,17 @@ pub fn resolve(reference: &str, sources: &Sources<'_>) -> Result<Resolved, UnitF
         (
             bytes,
             Some(format!("file:{base}")),
-            format!("the file {path}"),
+            format!("the file {}", named(path)),
         )
+    } else if let Some(credential) = reference.strip_prefix("cred:") {
+        let at = credential_path(credential, sources)?;
+        let mut ignored = Vec::new();
+        // systemd decides on the mode, and whom it lets read the file.
+        let bytes = read_file(sources.files, &at, &mut ignored, &mut Vec::new())
+            .map_err(|why| credential_fault(credential, &why))?;
+        let name = reference.to_owned();
+        let emptiness = format!("the credential {}", named(credential));
+        (bytes, Some(name), emptiness)
     } else if let Some(text) = reference.strip_prefix("plain:") {
         let words =
             "is written in the configuration file, where everybody who can read the file sees it";
@@ -166,6 +182,44 @@ pub fn resolve(reference: &str, sources: &Sources<'_>) -> Result<Resolved, UnitF
     })
 }
 
+/// The name of a variable or the path of a file as messages show it: a secret may have been written
+/// in its place.
+pub(super) fn named(name: &str) -> String {
+    let shown = |part| if is_out_of_place(part) { MASK } else { part };
+    name.split('/').map(shown).collect::<Vec<_>>().join("/")
+}
+
+/// The file of a credential that systemd hands to the service.
+fn credential_path(name: &str, sources: &Sources<'_>) -> Result<PathBuf, UnitFault> {
+    if name.is_empty() || [".", ".."].contains(&name) || name.contains(['/', '\0']) {
+        return Err(fault(
+            "names no credential".to_owned(),
+            "write the name alone, as in `cred:stripe`",
+        ));
+    }
+    let folder = (sources.env)(CREDENTIALS).filter(|folder| !folder.is_empty());
+    folder.map(|folder| Path::new(&folder).join(name)).ok_or_else(|| {
+        let message = format!(
+            "needs the credential {}, and {CREDENTIALS} is not set: this process has no credentials",
+            named(name)
+        );
+        let help = "start it by systemd with `LoadCredential=NAME:PATH` in the unit, or use `file:PATH`";
+        fault(message, help)
+    })
+}
+
+fn credential_fault(name: &str, why: &io::Error) -> UnitFault {
+    let reason = match why.kind() {
+        io::ErrorKind::NotFound => "does not exist".to_owned(),
+        _ => why.to_string(),
+    };
+    let name = named(name);
+    fault(
+        format!("needs the credential {name}, which {reason}"),
+        format!("add `LoadCredential={name}:PATH` to the unit, and restart the service"),
+    )
+}
+
 fn fault(message: String, help: impl Into<String>) -> UnitFault {
     UnitFault {
         message,
@@ -180,9 +234,23 @@ fn file_fault(path: &str, why: &io::Error) -> UnitFault {
         _ => why.to_string(),
     };
     fault(
-        format!("needs the file {path}, which {reason}"),
+        format!("needs the file {}, which {reason}", named(path)),
         "name a regular file of at most 64 KiB that this user may read",
     )
+}
+
+/// Whether an orchestrator has put the file into a container: Kubernetes links each name to a folder
+/// `..data` beside it, and Docker and Podman put secrets below `/run/secrets`. There the mode says
+/// little, since nobody else is in the container. The owner must be root or this user, and nobody
+/// else may write.
+fn is_mounted(path: &Path, read: &FileRead) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    let is_theirs = (read.owner == 0 || read.owner == own) && read.mode & 0o022 == 0;
+    let leads_to_data = std::fs::read_link(path).is_ok_and(|target| target.starts_with("..data"));
+    let is_below = ["/run/secrets", "/var/run/secrets"]
+        .iter()
+        .any(|folder| path.starts_with(folder));
+    is_theirs && (leads_to_data || is_below)
 }
 
 /// Reads a file of at most [`MAX_FILE`] bytes, and adds what is odd about its mode and its owner.
@@ -194,7 +262,7 @@ fn read_file(
 ) -> io::Result<Vec<u8>> {
     let read = files.read(path, MAX_FILE)?;
     let mode = read.mode;
-    if mode & 0o066 != 0 {
+    if mode & 0o066 != 0 && !is_mounted(path, &read) {
         let list = if mode & 0o022 == 0 {
             exposures
         } else {

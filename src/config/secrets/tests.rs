@@ -230,3 +230,70 @@ fn what_was_resolved_shows_nothing_when_formatted() {
         .contains("hunter2")
     );
 }
+
+#[test]
+fn secrets_that_kubernetes_mounts_are_no_warning_each() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    std::fs::create_dir(at("..2026_11_23")).unwrap();
+    let file = at("..2026_11_23/stripe");
+    std::fs::write(&file, "hunter2").unwrap();
+    symlink("..2026_11_23", at("..data")).unwrap();
+    symlink("..data/stripe", at("stripe")).unwrap();
+    for (mode, is_quiet) in [(0o644, true), (0o440, true), (0o666, false)] {
+        set_mode(&file, mode);
+        let resolved = resolve_in(directory.path(), "file:stripe").unwrap();
+        let found = resolved.warnings.len() + resolved.exposures.len();
+        assert_eq!(found == 0, is_quiet, "{mode:o}: {resolved:?}");
+    }
+    // The same file by its own path is a file like any other.
+    set_mode(&file, 0o644);
+    let resolved = resolve_in(directory.path(), "file:..2026_11_23/stripe").unwrap();
+    assert_eq!(resolved.exposures.len(), 1);
+}
+
+#[test]
+fn a_credential_is_found_in_the_folder_that_systemd_names() {
+    let (directory, path) = with_file(b"hunter2\n");
+    // The mode under systemd, which lets this user read by other means.
+    set_mode(&path, 0o440);
+    let folder = directory.path().as_os_str().to_owned();
+    let with = |reference: &str, folder: Option<OsString>| {
+        let env = |name: &str| folder.clone().filter(|_| name == "CREDENTIALS_DIRECTORY");
+        resolve(
+            reference,
+            &Sources {
+                base_dir: Path::new("/nowhere"),
+                env: &env,
+                now: UnixMillis(0),
+                files: &Files::default(),
+            },
+        )
+    };
+    let resolved = with("cred:hook", Some(folder.clone())).unwrap();
+    assert_eq!(resolved.text.expose(), b"hunter2");
+    assert_eq!(resolved.name.as_deref(), Some("cred:hook"));
+    assert!(resolved.warnings.is_empty() && resolved.exposures.is_empty());
+    let rows = [
+        ("cred:hook", None, "CREDENTIALS_DIRECTORY is not set"),
+        (
+            "cred:hook",
+            Some(OsString::new()),
+            "CREDENTIALS_DIRECTORY is not set",
+        ),
+        (
+            "cred:none",
+            Some(folder.clone()),
+            "needs the credential none, which does not exist",
+        ),
+        ("cred:", Some(folder.clone()), "names no credential"),
+        ("cred:../hook", Some(folder.clone()), "names no credential"),
+        ("cred:..", Some(folder.clone()), "names no credential"),
+        ("cred:/etc/passwd", Some(folder), "names no credential"),
+    ];
+    for (reference, folder, words) in rows {
+        let fault = with(reference, folder).unwrap_err();
+        assert!(fault.message.contains(words), "{reference}: {fault:?}");
+        assert!(!fault.help.is_empty());
+    }
+}

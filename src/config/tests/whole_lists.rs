@@ -102,7 +102,7 @@ secrets = [{ name = "a", value = "plain:hunter2", not_afer = 1 }]
     18 | secrets = [********]
        |            ^^^^^^^^
        |
-       = help: write `env:NAME` or `file:PATH`; `plain:TEXT` if the secret really must be written in this file
+       = help: write `env:NAME`, `file:PATH` or `cred:NAME`; `plain:TEXT` if the secret really must be written in this file
 
     error: `route.upstream` begins with https://
       --> a.toml:19:12

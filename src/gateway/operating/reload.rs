@@ -15,6 +15,7 @@ use super::descriptors;
 use crate::config::{self, Config, FileSet, Position, Problem, Problems, Reading, Warning};
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RestartSettings, Snapshot};
+use crate::key::shape::{Suspicion, concealed};
 use crate::verify::verifier::KeyError;
 
 /// The reason why the configuration in force stays.
@@ -188,6 +189,7 @@ impl Notes {
     pub(crate) fn of(config: &Config) -> Self {
         let named = config.acknowledged_names().into_iter();
         let sentence = |(route, names): (&str, Vec<_>)| {
+            let route = concealed(route, Suspicion::Plain);
             format!("route `{route}` acknowledges: {}", names.join(", "))
         };
         Self {

@@ -5,6 +5,7 @@
 //! that was refused. A shape is a suspicion, since the right secret is not known. Only well-known
 //! beginnings are repeated in its words, never another byte of the text.
 
+mod conceal;
 mod placeholder;
 mod prefixes;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod tests;
 
 use memchr::memmem;
 
+pub use self::conceal::{MASK, Suspicion, concealed, is_out_of_place, suspects};
 use super::public::PublicKey;
 
 /// What a scheme takes for a secret, as far as its look is concerned.
