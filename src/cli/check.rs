@@ -76,7 +76,7 @@ pub(super) fn report(config: &Config, wall: UnixMillis) -> String {
     ];
     let mut rows = vec![titles.map(str::to_owned)];
     rows.extend(config.routes.iter().map(row));
-    parts.push(table(&rows));
+    parts.push(masked(&rows));
     let mut rows = vec![["route", "secret", "now", "active"].map(str::to_owned)];
     for route in &config.routes {
         rows.extend(
@@ -92,25 +92,25 @@ pub(super) fn report(config: &Config, wall: UnixMillis) -> String {
             .map(config::learned_name);
         rows.extend(awaited.map(|name| {
             [
-                shown(&route.name),
-                shown(&name),
+                route.name.clone(),
+                name,
                 "awaited".to_owned(),
                 "once learned".to_owned(),
             ]
         }));
     }
-    parts.push(table(&rows));
+    parts.push(masked(&rows));
     let accounts: Vec<_> = config.routes.iter().filter_map(account_row).collect();
     if !accounts.is_empty() {
         let titles = ["route", "takes accounts", "any other"].map(str::to_owned);
-        parts.push(table(&[vec![titles], accounts].concat()));
+        parts.push(masked(&[vec![titles], accounts].concat()));
     }
     let acknowledged = config.acknowledged_names();
     if !acknowledged.is_empty() {
-        let row = |(route, names): (&str, Vec<&str>)| [shown(route), names.join(", ")];
+        let row = |(route, names): (&str, Vec<&str>)| [route.to_owned(), names.join(", ")];
         let titles = ["route", "acknowledges"].map(str::to_owned);
         let rows = acknowledged.into_iter().map(row).collect();
-        parts.push(table(&[vec![titles], rows].concat()));
+        parts.push(masked(&[vec![titles], rows].concat()));
     }
     let keys: Vec<_> = config.routes.iter().flat_map(key_rows).collect();
     if !keys.is_empty() {
@@ -174,14 +174,23 @@ fn settings(config: &Config) -> String {
             .server
             .health_path
             .iter()
-            .map(|path| ["health".to_owned(), shown(path)]),
+            .map(|path| ["health".to_owned(), path.clone()]),
     );
-    table(&rows)
+    masked(&rows)
 }
 
 /// A name or an address as it is shown: a secret may have been written in its place.
 fn shown(text: &str) -> String {
     concealed(text, Suspicion::Plain).into_owned()
+}
+
+/// A table of which no cell shows anything that could be a secret.
+fn masked<const N: usize>(rows: &[[String; N]]) -> String {
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| shown(cell)))
+        .collect();
+    table(&rows)
 }
 
 fn row(route: &Route) -> [String; 7] {
@@ -205,14 +214,10 @@ fn row(route: &Route) -> [String; 7] {
         " (SHADOW: forwards all)"
     };
     [
-        shown(&route.name),
-        format!(
-            "{} {}",
-            route.methods.join(","),
-            shown(&route.pattern.to_string())
-        ),
+        route.name.clone(),
+        format!("{} {}", route.methods.join(","), route.pattern),
         scheme.provider.clone(),
-        format!("{}{shadow}", shown(&route.upstream.to_string())),
+        format!("{}{shadow}", route.upstream),
         tolerance(scheme, route.tolerance, route.future_tolerance),
         written_size(route.max_body),
         replay,
@@ -273,8 +278,8 @@ fn secret_row(route: &Route, secret: &Secret, wall: UnixMillis) -> [String; 4] {
         "not yet"
     };
     [
-        shown(&route.name),
-        shown(&secret.name),
+        route.name.clone(),
+        secret.name.clone(),
         now.to_owned(),
         written_validity(secret.validity()),
     ]
@@ -300,7 +305,7 @@ fn key_rows(route: &Route) -> Vec<[String; 5]> {
             KeyType::Rsa => "RSA",
         };
         let kind = key.key_id().map_or(kind.to_owned(), |id| {
-            format!("{kind} ({})", id.escape_default())
+            format!("{kind} ({})", shown(&id.escape_default().to_string()))
         });
         let valid = written_validity(key.validity());
         [

@@ -259,7 +259,8 @@ impl Findings {
             span: Some(masked.span(&found.span)),
             position: Some(lines.position(found.span.start)),
             message: shown(&found.message),
-            help: (!found.help.is_empty()).then(|| shown(&found.help)),
+            // Corrections are words of ours.
+            help: (!found.help.is_empty()).then_some(found.help),
         });
         Err(Problems {
             path: path.to_owned(),
