@@ -24,7 +24,7 @@ use crate::scheme::Scheme;
     all shown.\n\n\
     `env:` secrets are looked up in the environment of this shell. A running gateway has its own\n\
     environment, and checks the file again when it reloads.\n\n\
-    Example:\n  verigate check --config conf/verigate.toml\n  \
+    Example:\n  verigate check conf/verigate.toml\n  \
     curl --fail-with-body -X POST http://127.0.0.1:9090/reload"
 )]
 pub(super) struct Check {
@@ -35,7 +35,7 @@ pub(super) struct Check {
 impl Check {
     /// Prints all problems at once, or the configuration that would run and its warnings.
     pub(super) fn run(&self) -> Exit {
-        match config::load(&self.file.config) {
+        match config::load(&self.file.path()) {
             Ok(config) => {
                 for warning in &config.warnings {
                     note(&format!("warning: {warning}"));

@@ -21,7 +21,7 @@ mod verify;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -56,7 +56,7 @@ impl From<Exit> for ExitCode {
     max_term_width = 100,
     after_help = "Examples:\n  verigate demo --once                  see it at work\n  \
         verigate providers itellico           a route to start from\n  \
-        verigate check && verigate run        with conf/verigate.toml\n\n\
+        verigate check && verigate run        with the default file\n\n\
         Exit status: 0 done or valid, 1 failed or rejected, 2 wrong arguments or configuration."
 )]
 struct Cli {
@@ -85,9 +85,38 @@ enum Command {
 /// Names the configuration file.
 #[derive(Args, Clone, Debug)]
 struct ConfigFile {
-    /// The configuration file
-    #[arg(long, short, value_name = "FILE", default_value = "conf/verigate.toml")]
-    config: PathBuf,
+    /// The configuration file; `-` is standard input
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    file: Option<PathBuf>,
+    /// The same as FILE
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    /// The file that is named, or the default one.
+    fn path(&self) -> PathBuf {
+        let named = self.file.as_ref().or(self.config.as_ref());
+        named.cloned().unwrap_or_else(default_file)
+    }
+}
+
+/// The file of an installed gateway, which is the default where it exists.
+const INSTALLED: &str = "/etc/verigate/verigate.toml";
+
+/// The default file otherwise.
+const LOCAL: &str = "conf/verigate.toml";
+
+/// The configuration file where none is named.
+fn default_file() -> PathBuf {
+    default_among(Path::new(INSTALLED), Path::new(LOCAL))
+}
+
+/// The installed file, unless it surely does not exist: a file that may not be looked at is named in
+/// an error instead of being passed over.
+fn default_among(installed: &Path, local: &Path) -> PathBuf {
+    let exists = installed.try_exists().unwrap_or(true);
+    if exists { installed } else { local }.to_owned()
 }
 
 /// Parses the process's arguments and runs the command.

@@ -16,7 +16,7 @@ use crate::telemetry::operational;
 /// Arguments of `run`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Example:\n  export ITELLICO_WEBHOOK_SECRET=…\n  verigate run --config conf/verigate.toml\n\n\
+    after_help = "Example:\n  export ITELLICO_WEBHOOK_SECRET=…\n  verigate run conf/verigate.toml\n\n\
     SIGHUP loads the file again. SIGTERM finishes the requests in flight and stops. The access log\n\
     goes to standard output, messages for the operator to standard error."
 )]
@@ -41,7 +41,7 @@ impl Run {
         // The guard writes the last messages when it is dropped, so it must be dropped last of all.
         let _messages = operational::init()
             .map_err(|error| note(&format!("verigate: no operational messages: {error}")));
-        let config = match config::load(&self.file.config) {
+        let config = match config::load(&self.file.path()) {
             Ok(config) => config,
             Err(problems) => {
                 note(&problems.to_string());

@@ -42,8 +42,8 @@ pub(super) struct By {
     #[arg(long, short, value_name = "SECRET", conflicts_with = "route")]
     secret: Vec<String>,
     /// The configuration file, for --route
-    #[arg(long, short, value_name = "FILE", default_value = "conf/verigate.toml")]
-    config: PathBuf,
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 /// The scheme, the secrets and the settings by which a delivery is judged or signed.
@@ -120,7 +120,7 @@ impl By {
     }
 
     fn load_route(&self, name: &str, origin: Option<String>) -> anyhow::Result<Subject> {
-        let config = config::load(&self.config)?;
+        let config = config::load(&self.config.clone().unwrap_or_else(super::default_file))?;
         let listen = config
             .server
             .listen

@@ -34,8 +34,9 @@ pub mod warning;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
@@ -59,6 +60,9 @@ pub use warning::{Acknowledging, Warning, WarningName};
 use checks::Spans;
 use reader::{Findings, Sorted, Table};
 use route::Draft;
+
+/// The path that means standard input.
+const STANDARD_INPUT: &str = "-";
 
 /// The largest file that is taken for a configuration.
 const MAX_FILE: u64 = 1 << 20;
@@ -132,11 +136,16 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
 
 /// Reads and checks as [`load`] does, however long that takes.
 pub fn read(path: &Path) -> Reading {
-    let shown = path.display().to_string();
+    let shown = shown_path(path);
     let files = Files::default();
     let base_dir = path.parent().unwrap_or(Path::new(""));
     let sources = Sources::of_process(base_dir, &files);
-    let config = read_text(path, &shown, &files).and_then(|text| parse(&shown, &text, &sources));
+    let text = if path == Path::new(STANDARD_INPUT) {
+        read_standard_input(&shown)
+    } else {
+        read_text(path, &shown, &files)
+    };
+    let config = text.and_then(|text| parse(&shown, &text, &sources));
     Reading {
         config,
         files: files.set(),
@@ -145,7 +154,7 @@ pub fn read(path: &Path) -> Reading {
 
 /// The problem of a configuration that was not read within [`TIME_TO_LOAD`].
 pub fn too_late(path: &Path) -> Problems {
-    let shown = path.display().to_string();
+    let shown = shown_path(path);
     let seconds = TIME_TO_LOAD.as_secs();
     Problems::whole_file(
         &shown,
@@ -254,6 +263,44 @@ fn read_routes<'t>(
     Some(drafts)
 }
 
+/// The name that messages use for a file.
+fn shown_path(path: &Path) -> String {
+    if path == Path::new(STANDARD_INPUT) {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    }
+}
+
+/// Reads the configuration from standard input, once in the life of the process.
+fn read_standard_input(shown: &str) -> Result<Zeroizing<String>, Problems> {
+    static IS_READ: AtomicBool = AtomicBool::new(false);
+    let whole = |message: &str, help: &str| Err(Problems::whole_file(shown, message, help));
+    // Nothing else depends on the flag, so no ordering is needed.
+    if IS_READ.swap(true, Ordering::Relaxed) {
+        return whole(
+            "the configuration came from standard input, which cannot be read again",
+            "start again, or name a file",
+        );
+    }
+    // A single allocation, so that a growing buffer leaves no half-read copy of a secret behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(
+        usize::try_from(MAX_FILE).unwrap_or(0) + 32,
+    ));
+    let read = io::stdin().take(MAX_FILE + 1).read_to_end(&mut bytes);
+    match read {
+        Err(why) => whole(
+            &format!("standard input cannot be read: {why}"),
+            "name a file",
+        ),
+        Ok(_) if bytes.len() as u64 > MAX_FILE => whole(
+            "standard input is larger than 1 MiB",
+            "name a configuration file",
+        ),
+        Ok(_) => text_of(&bytes, shown),
+    }
+}
+
 fn read_text(path: &Path, shown: &str, files: &Files) -> Result<Zeroizing<String>, Problems> {
     let whole = |message: String, help: &str| Problems::whole_file(shown, message, help);
     let read = files.read(path, MAX_FILE).map_err(|why| {
@@ -267,7 +314,12 @@ fn read_text(path: &Path, shown: &str, files: &Files) -> Result<Zeroizing<String
             "name a regular file of at most 1 MiB with `--config FILE`",
         )
     })?;
-    let bytes = &read.bytes;
+    text_of(&read.bytes, shown)
+}
+
+/// The text of a configuration.
+fn text_of(bytes: &[u8], shown: &str) -> Result<Zeroizing<String>, Problems> {
+    let whole = |message: String, help: &str| Problems::whole_file(shown, message, help);
     let bad_line = |at: usize| bytes.iter().take(at).filter(|b| **b == b'\n').count() + 1;
     if let Some(at) = bytes.iter().position(|b| *b == 0) {
         let message = format!("line {} of {shown} holds a NUL byte", bad_line(at));

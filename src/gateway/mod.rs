@@ -100,9 +100,9 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
         .server
         .listen
         .iter()
-        .map(|a| listen::bind(*a))
+        .map(|a| listen::bind("server.listen", *a))
         .collect::<Result<Vec<_>, _>>()?;
-    let admin_socket = listen::bind(config.admin.listen)?;
+    let admin_socket = listen::bind("admin.listen", config.admin.listen)?;
     let addresses = Addresses {
         traffic: traffic_sockets.iter().map(|bound| bound.address).collect(),
         admin: admin_socket.address,

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use crate::stage::Folder;
+use crate::support::SOON;
 use crate::support::cases::Cases;
 
 const SECRET: &str = "a-secret-of-the-environment";
@@ -136,6 +137,33 @@ fn ky_02_two_routes_with_one_key_are_named_in_one_line() {
         words.iter().all(|word| line.contains(word))
     };
     assert!(ended.stderr.lines().any(is_it), "{ended}");
+}
+
+#[test]
+fn the_file_is_an_argument_an_option_or_standard_input() {
+    let folder = Folder::new().env("S", SECRET);
+    let good = file("secrets = [\"env:S\"]");
+    folder.write("own.toml", &good);
+    let bad = good.replace("itellico\"\nupstream", "itelico\"\nupstream");
+    for arguments in [
+        ["check", "own.toml"].as_slice(),
+        &["check", "-c", "own.toml"],
+    ] {
+        folder
+            .run(arguments)
+            .expect_code(0)
+            .expect_words(&["own.toml: good"]);
+    }
+    for arguments in [["check", "-"].as_slice(), &["check", "--config", "-"]] {
+        let ended = folder.run_within(SOON, arguments, good.as_bytes());
+        ended.expect_code(0).expect_words(&["standard input: good"]);
+        let ended = folder.run_within(SOON, arguments, bad.as_bytes());
+        ended
+            .expect_code(2)
+            .expect_words(&["standard input:4:12", "itellico"]);
+    }
+    let both = folder.run(["check", "own.toml", "--config", "own.toml"]);
+    both.expect_code(2);
 }
 
 #[test]

@@ -27,3 +27,15 @@ fn every_help_fits_a_screen_and_shows_an_example() {
 fn the_definitions_hold_together() {
     Cli::command().debug_assert();
 }
+
+#[test]
+fn the_installed_file_is_the_default_where_it_exists() {
+    let folder = tempfile::tempdir().unwrap();
+    let (installed, local) = (
+        folder.path().join("installed.toml"),
+        Path::new("local.toml"),
+    );
+    assert_eq!(default_among(&installed, local), local);
+    std::fs::write(&installed, "").unwrap();
+    assert_eq!(default_among(&installed, local), installed);
+}

@@ -19,8 +19,9 @@ use pingora::services::listening::Service;
 
 /// An address that could not be bound.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}")]
+#[error("`{key}`: cannot listen on {address}: {source}{}", advice(source))]
 pub struct BindError {
+    key: &'static str,
     address: SocketAddr,
     source: std::io::Error,
 }
@@ -32,8 +33,23 @@ pub(crate) struct Bound {
     pub(crate) address: SocketAddr,
 }
 
-/// Binds an address.
-pub(crate) fn bind(address: SocketAddr) -> Result<Bound, BindError> {
+/// The way out of an error, with the colon in front of it.
+fn advice(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        std::io::ErrorKind::AddrInUse => ": stop the program that has it, or choose another port",
+        std::io::ErrorKind::PermissionDenied => {
+            ": ports below 1024 need the capability CAP_NET_BIND_SERVICE; choose a higher port, or \
+             give the capability"
+        }
+        std::io::ErrorKind::AddrNotAvailable => {
+            ": no interface of this machine has the address; choose one that has it"
+        }
+        _ => "",
+    }
+}
+
+/// Binds an address, which is the value of `key`.
+pub(crate) fn bind(key: &'static str, address: SocketAddr) -> Result<Bound, BindError> {
     let bound = TcpListener::bind(address).and_then(|socket| {
         socket.set_nonblocking(true)?;
         Ok(Bound {
@@ -41,7 +57,11 @@ pub(crate) fn bind(address: SocketAddr) -> Result<Bound, BindError> {
             socket,
         })
     });
-    bound.map_err(|source| BindError { address, source })
+    bound.map_err(|source| BindError {
+        key,
+        address,
+        source,
+    })
 }
 
 /// A Pingora service on sockets that are bound already. The gateway's own signal stops it, not the
