@@ -243,22 +243,20 @@ def plivo():
 def adyen():
     from Adyen.util import generate_notification_sig
 
-    secret, items = "0123456789abcdef" * 4, []
-    references = [fresh(), fresh()]
-    for reference in references:
-        item = {
-            "pspReference": reference,
-            "merchantAccountCode": "TestMerchant",
-            "merchantReference": "order/7",
-            "amount": {"value": 1130, "currency": "EUR"},
-            "eventCode": "AUTHORISATION",
-            "success": "true",
-        }
-        signature = generate_notification_sig(item, secret).decode()
-        items.append({"NotificationRequestItem": {**item, "additionalData": {"hmacSignature": signature}}})
-    # Every item must be signed: the second one is the changed one.
-    body = json.dumps({"live": "false", "notificationItems": items})
-    yield delivery("adyen", secret, {}, body, flip=references[1])
+    secret, reference = "0123456789abcdef" * 4, fresh()
+    item = {
+        "pspReference": reference,
+        "merchantAccountCode": "TestMerchant",
+        "merchantReference": "order/7",
+        "amount": {"value": 1130, "currency": "EUR"},
+        "eventCode": "AUTHORISATION",
+        "success": "true",
+    }
+    signature = generate_notification_sig(item, secret).decode()
+    # A notification in JSON holds a single item.
+    item["additionalData"] = {"hmacSignature": signature}
+    body = json.dumps({"live": "false", "notificationItems": [{"NotificationRequestItem": item}]})
+    yield delivery("adyen", secret, {}, body, flip=reference)
 
 
 @sdk("braintree")
