@@ -5,6 +5,7 @@
 //! The admissions are the only three ways to the upstream. Each needs a value that only the
 //! matching check can create.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,12 +16,13 @@ use crate::gateway::client::origin::Origin;
 use crate::gateway::running::snapshot::RouteState;
 use crate::gateway::upstream::forward::VerifiedRequest;
 use crate::replay::Claim;
+use crate::scheme::ProofBy;
 use crate::scheme::handshake::Passage;
 use crate::verdict::Refusal;
 use crate::verify::claim::EventKey;
 use crate::verify::envelope::Event;
 use crate::verify::verifier::{Proof, Verification};
-use crate::wire::head::Head;
+use crate::wire::head::{FieldName, Head};
 
 /// The kind of a request, as far as its head shows it.
 pub(super) enum RequestKind {
@@ -89,9 +91,9 @@ impl Admission {
         let signed = match self {
             // In shadow mode the app still verifies for itself.
             Self::Proved(_) | Self::Shadow | Self::Handshake(_, Some(_)) => {
-                headers::of_the_sender(&route.config.scheme, head)
+                headers_of_the_sender(route, head)
             }
-            Self::Handshake(_, None) => Vec::new(),
+            Self::Handshake(_, None) => Cow::default(),
         };
         let fixed = RouteHeaders {
             signed: &signed,
@@ -154,5 +156,17 @@ impl Admission {
             Self::Proved(proved) => proved.claim,
             Self::Handshake(..) | Self::Shadow => None,
         }
+    }
+}
+
+/// The headers that belong to the sender on this route. Only a provider's code looks for them in
+/// the request; for every other scheme they are found once.
+fn headers_of_the_sender<'r>(route: &'r RouteState, head: &Head) -> Cow<'r, [&'static FieldName]> {
+    let scheme = &route.config.scheme;
+    let find = || headers::of_the_sender(scheme, head);
+    if matches!(scheme.proof, ProofBy::Code(_)) {
+        find().into()
+    } else {
+        route.sender_headers.get_or_init(find).into()
     }
 }

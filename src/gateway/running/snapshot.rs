@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use once_cell::sync::OnceCell;
 
 use super::ignored::IgnoredTypes;
 use super::learning::{Awaited, SecretSource};
@@ -26,7 +27,7 @@ use crate::verify::claim::{Beside, Fingerprint, FingerprintKey, Policy};
 use crate::verify::envelope::{Envelope, Event};
 use crate::verify::handshake::Learning;
 use crate::verify::verifier::{KeyError, Verification, Verifier};
-use crate::wire::head::Head;
+use crate::wire::head::{FieldName, Head};
 
 /// A loaded configuration, ready to serve requests.
 pub(crate) struct Snapshot {
@@ -86,6 +87,9 @@ pub(crate) struct RouteState {
     pub(crate) share: usize,
     /// The types of events that were ignored so far.
     pub(crate) ignored: IgnoredTypes,
+    /// The headers that the gateway would set or drop, but that the scheme signs in every request.
+    /// The first request finds them.
+    pub(crate) sender_headers: OnceCell<Vec<&'static FieldName>>,
 }
 
 /// The variants beside an entry, where the configuration does not list them.
@@ -205,6 +209,7 @@ impl RouteState {
             variants: variants(&route),
             share,
             ignored: IgnoredTypes::default(),
+            sender_headers: OnceCell::new(),
             config: route,
         })
     }
