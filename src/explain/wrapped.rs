@@ -8,7 +8,7 @@ use super::secrets::any_base64;
 use super::trials::Trials;
 use crate::notation::percent;
 use crate::scheme::BodyForm;
-use crate::wire::chunked::{ChunkedDecoder, Piece};
+use crate::wire::chunked;
 
 /// The longest body that is unwrapped as text.
 const MAX_BYTES: usize = 4 << 20;
@@ -39,7 +39,7 @@ const WRAPPINGS: &[Wrapping] = &[
     },
     Wrapping {
         name: "body_still_chunked",
-        undo: |body| unchunked(body).into_iter().collect(),
+        undo: |body| chunked::whole(body).into_iter().collect(),
         sentence: "The body still has the chunk lines of `Transfer-Encoding: chunked` in it.",
         fix: "Put the chunks together first: capture the decoded body.",
     },
@@ -230,21 +230,6 @@ fn entities(text: &str) -> String {
         text.replace(name, sign)
     });
     plain.replace("&amp;", "&")
-}
-
-/// The data of a chunked body that is whole.
-fn unchunked(raw: &[u8]) -> Option<Vec<u8>> {
-    let mut decoder = ChunkedDecoder::new();
-    let (mut rest, mut out) = (raw, Vec::new());
-    loop {
-        let (used, piece) = decoder.next(rest).ok()?;
-        match piece {
-            Piece::Data(data) => out.extend_from_slice(data),
-            Piece::End => return Some(out),
-            Piece::NeedMore => return None,
-        }
-        rest = rest.get(used..)?;
-    }
 }
 
 /// What lies between quotation marks, or between the first and the last bracket.

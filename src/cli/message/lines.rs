@@ -3,7 +3,7 @@
 
 use super::cgi::{is_name, is_variable};
 use super::{Body, Fault, Field, Message};
-use crate::wire::chunked::{ChunkedDecoder, Piece};
+use crate::wire::chunked;
 use crate::wire::head::FieldName;
 
 /// The words before a header in the debug log of nginx.
@@ -66,7 +66,7 @@ fn body(fields: &[Field], raw: &[u8]) -> Vec<u8> {
             .map(|(_, value)| value.trim_ascii().to_vec())
     };
     if value("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case(b"chunked"))
-        && let Some(decoded) = unchunked(raw)
+        && let Some(decoded) = chunked::whole(raw)
     {
         return decoded;
     }
@@ -75,21 +75,6 @@ fn body(fields: &[Field], raw: &[u8]) -> Vec<u8> {
     match announced.and_then(|length| raw.split_at_checked(length)) {
         Some((body, rest)) if rest.iter().all(|b| matches!(b, b'\r' | b'\n')) => body.to_vec(),
         _ => raw.to_vec(),
-    }
-}
-
-/// The data of a chunked body; `None` if it is not chunked, or not whole.
-fn unchunked(raw: &[u8]) -> Option<Vec<u8>> {
-    let mut decoder = ChunkedDecoder::new();
-    let (mut rest, mut out) = (raw, Vec::new());
-    loop {
-        let (used, piece) = decoder.next(rest).ok()?;
-        match piece {
-            Piece::Data(data) => out.extend_from_slice(data),
-            Piece::End => return Some(out),
-            Piece::NeedMore => return None,
-        }
-        rest = rest.get(used..)?;
     }
 }
 

@@ -60,6 +60,22 @@ impl Default for ChunkedDecoder {
     }
 }
 
+/// The data of a whole chunked body; `None` if `body` is not chunked or breaks off. Bytes after its
+/// end are left out.
+pub fn whole(body: &[u8]) -> Option<Vec<u8>> {
+    let mut decoder = ChunkedDecoder::new();
+    let (mut rest, mut out) = (body, Vec::new());
+    loop {
+        let (used, piece) = decoder.next(rest).ok()?;
+        match piece {
+            Piece::Data(data) => out.extend_from_slice(data),
+            Piece::End => return Some(out),
+            Piece::NeedMore => return None,
+        }
+        rest = rest.get(used..)?;
+    }
+}
+
 impl ChunkedDecoder {
     /// A decoder at the beginning of a message.
     pub fn new() -> Self {
