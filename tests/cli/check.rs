@@ -177,3 +177,129 @@ fn the_default_file_of_a_folder_is_taken() {
         .expect_words(&["conversations"])
         .expect_hidden(&[SECRET]);
 }
+
+#[test]
+fn json_has_the_routes_with_warnings_and_acknowledgements_apart() {
+    let folder = Folder::new().env("S", SECRET);
+    let good = file(
+        "secrets = [\"env:S\"]\ntolerance = \"off\"\nenforce = false\n\
+         event_types = [\"conversation.ended\"]\nacknowledge = [\"tolerance-off\"]",
+    );
+    folder.write("own.toml", &good);
+    let of_file = folder.run(["check", "own.toml", "--json"]);
+    let piped = folder.pipe(["check", "-", "--json"], good.as_bytes());
+    for (ended, path) in [(of_file, "own.toml"), (piped, "standard input")] {
+        ended.expect_code(0).expect_hidden(&[SECRET]);
+        assert_eq!(ended.stderr, "", "{ended}");
+        let object = ended.json();
+        assert_eq!(object["ok"], true);
+        assert_eq!(object["file"], path);
+        assert_eq!(object["problems"], serde_json::json!([]));
+        let route = &object["routes"][0];
+        let expected = serde_json::json!({
+            "name": "conversations",
+            "host": null,
+            "path": "/webhooks/itellico",
+            "methods": ["POST"],
+            "provider": "itellico",
+            "key_owner": "endpoint",
+            "enforce": false,
+            "tolerance": "OFF",
+            "max_body": 1 << 20,
+            "accounts": null,
+            "event_types": ["conversation.ended"],
+            "handshake": null,
+        });
+        for (name, value) in expected.as_object().expect("an object") {
+            assert_eq!(&route[name], value, "{name} in {ended}");
+        }
+        assert_eq!(route["secrets"][0]["name"], "env:S");
+        assert_eq!(route["secrets"][0]["now"], "active");
+        let named = |list: &str| -> Vec<_> {
+            let all = object[list].as_array().expect("a list").iter();
+            all.map(|it| (it["name"].clone(), it["route"].clone(), it["line"].clone()))
+                .collect()
+        };
+        let of_route = |name: &str, line: u32| (name.into(), "conversations".into(), line.into());
+        assert_eq!(named("warnings"), [of_route("shadow-mode", 8)], "{ended}");
+        assert_eq!(
+            named("acknowledged"),
+            [of_route("tolerance-off", 7)],
+            "{ended}"
+        );
+    }
+}
+
+#[test]
+fn json_has_every_problem_of_a_bad_file_with_its_place() {
+    let folder = Folder::new().env("S", SECRET);
+    let bad = file("secrets = [\"env:UNSET\"]\nmax_bodi = 1")
+        .replace("\"itellico\"\nup", "\"itelico\"\nup");
+    let ended = folder.pipe(["check", "--json", "-"], bad.as_bytes());
+    ended.expect_code(2);
+    assert_eq!(ended.stderr, "", "{ended}");
+    let object = ended.json();
+    assert_eq!(object["ok"], false);
+    let problems = object["problems"].as_array().expect("a list");
+    let places: Vec<_> = problems
+        .iter()
+        .map(|it| (it["line"].as_u64(), it["column"].as_u64()))
+        .collect();
+    assert_eq!(
+        places,
+        [(Some(4), Some(12)), (Some(6), Some(12)), (Some(7), Some(1))],
+        "{ended}"
+    );
+    assert!(
+        problems
+            .iter()
+            .all(|it| it["file"] == "standard input" && it["message"].is_string()),
+        "{ended}"
+    );
+    assert!(
+        problems[2]["help"]
+            .as_str()
+            .is_some_and(|help| help.contains("max_body")),
+        "{ended}"
+    );
+
+    let absent = folder.run(["check", "--json", "absent.toml"]);
+    absent.expect_code(2);
+    let object = absent.json();
+    assert_eq!(
+        object["problems"][0]["line"],
+        serde_json::Value::Null,
+        "{absent}"
+    );
+}
+
+#[test]
+fn whose_key_a_route_has_and_which_deliveries_it_takes_is_shown() {
+    let folder = Folder::new().env("S", SECRET);
+    let slack = file("secrets = [\"env:S\"]\naccounts = [\"T0123\"]\non_unlisted = 200\nhandshake = { mode = \"forward\" }")
+        .replace("provider = \"itellico\"", "provider = \"slack\"");
+    folder.write("verigate.toml", &slack);
+    let ended = folder.run(["check", "verigate.toml"]);
+    ended.expect_code(0);
+    let line = ended
+        .stdout
+        .lines()
+        .find(|line| line.contains("T0123"))
+        .unwrap_or_default();
+    let cells: Vec<_> = line
+        .split("  ")
+        .map(str::trim)
+        .filter(|cell| !cell.is_empty())
+        .collect();
+    assert_eq!(
+        cells,
+        [
+            "conversations",
+            "app",
+            "T0123 (others: 200)",
+            "all",
+            "slack: forward"
+        ],
+        "{ended}"
+    );
+}

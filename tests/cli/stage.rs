@@ -32,6 +32,13 @@ impl Ended {
         format!("{}{}", self.stdout, self.stderr)
     }
 
+    /// Standard output as JSON. Panics if it is none.
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("standard output is no JSON ({error}): {self}"))
+    }
+
     /// Panics unless it ended with this exit status.
     #[track_caller]
     pub(crate) fn expect_code(&self, code: i32) -> &Self {

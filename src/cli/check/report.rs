@@ -1,58 +1,21 @@
-//! `verigate check`: checks a configuration and shows what would run, secrets hidden (contract:
-//! Command line).
+//! What `check` shows of a good configuration, as tables for people.
 
 use std::time::Duration;
 
-use clap::Args;
-
-use super::output::{note, print, table};
-use super::{ConfigFile, Exit};
-use crate::clock::{Clock, UnixMillis};
+use crate::cli::output::table;
+use crate::clock::UnixMillis;
 use crate::config;
+use crate::config::presets;
 use crate::config::units::{written_duration, written_size};
-use crate::config::{Accounts, Config, Route};
+use crate::config::{Accounts, Config, HandshakeMode, Route};
 use crate::key::public::{KeyType, PublicKey};
 use crate::key::secret::{Secret, Validity};
 use crate::key::shape::{Suspicion, concealed};
 use crate::notation::timestamp::Tolerance;
 use crate::scheme::Scheme;
 
-/// Arguments of `check`.
-#[derive(Args, Debug)]
-#[command(
-    after_help = "Exit status: 0 good, warnings included; 2 if the file has problems, which are \
-    all shown.\n\n\
-    `env:` secrets are looked up in the environment of this shell. A running gateway has its own\n\
-    environment, and checks the file again when it reloads.\n\n\
-    Example:\n  verigate check conf/verigate.toml\n  \
-    curl --fail-with-body -X POST http://127.0.0.1:9090/reload"
-)]
-pub(super) struct Check {
-    #[command(flatten)]
-    file: ConfigFile,
-}
-
-impl Check {
-    /// Prints all problems at once, or the configuration that would run and its warnings.
-    pub(super) fn run(&self) -> Exit {
-        match config::load(&self.file.path()) {
-            Ok(config) => {
-                for warning in &config.warnings {
-                    note(&format!("warning: {warning}"));
-                }
-                print(&report(&config, Clock::system().now().wall));
-                Exit::Success
-            }
-            Err(problems) => {
-                note(problems.to_string().trim_end());
-                Exit::Usage
-            }
-        }
-    }
-}
-
 /// The configuration that would run. `wall` is the time at which secrets are active or expired.
-pub(super) fn report(config: &Config, wall: UnixMillis) -> String {
+pub(in crate::cli) fn report(config: &Config, wall: UnixMillis) -> String {
     let routes = if config.routes.len() == 1 {
         "1 route".to_owned()
     } else {
@@ -100,11 +63,16 @@ pub(super) fn report(config: &Config, wall: UnixMillis) -> String {
         }));
     }
     parts.push(masked(&rows));
-    let accounts: Vec<_> = config.routes.iter().filter_map(account_row).collect();
-    if !accounts.is_empty() {
-        let titles = ["route", "takes accounts", "any other"].map(str::to_owned);
-        parts.push(masked(&[vec![titles], accounts].concat()));
-    }
+    let titles = [
+        "route",
+        "key of",
+        "takes accounts",
+        "takes types",
+        "handshake",
+    ]
+    .map(str::to_owned);
+    let rows = config.routes.iter().map(taken_row).collect();
+    parts.push(masked(&[vec![titles], rows].concat()));
     let acknowledged = config.acknowledged_names();
     if !acknowledged.is_empty() {
         let row = |(route, names): (&str, Vec<&str>)| [route.to_owned(), names.join(", ")];
@@ -180,7 +148,7 @@ fn settings(config: &Config) -> String {
 }
 
 /// A name or an address as it is shown: a secret may have been written in its place.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     concealed(text, Suspicion::Plain).into_owned()
 }
 
@@ -225,7 +193,7 @@ fn row(route: &Route) -> [String; 7] {
 }
 
 /// The values by which replay protection recognises a delivery (contract: Keys).
-pub(super) fn identity(scheme: &Scheme) -> &'static str {
+pub(in crate::cli) fn identity(scheme: &Scheme) -> &'static str {
     if scheme.id_is_signed() {
         "signed id"
     } else if scheme.is_credential() {
@@ -236,7 +204,7 @@ pub(super) fn identity(scheme: &Scheme) -> &'static str {
 }
 
 /// The tolerances of a route in words.
-pub(super) fn tolerance(scheme: &Scheme, past: Tolerance, future: Tolerance) -> String {
+pub(in crate::cli) fn tolerance(scheme: &Scheme, past: Tolerance, future: Tolerance) -> String {
     let one = |tolerance| match tolerance {
         Tolerance::Off => "OFF".to_owned(),
         Tolerance::Within(time) => written_duration(time),
@@ -257,6 +225,16 @@ pub(super) fn tolerance(scheme: &Scheme, past: Tolerance, future: Tolerance) -> 
 }
 
 fn secret_row(route: &Route, secret: &Secret, wall: UnixMillis) -> [String; 4] {
+    [
+        route.name.clone(),
+        secret.name.clone(),
+        state_now(route, secret, wall).to_owned(),
+        written_validity(secret.validity()),
+    ]
+}
+
+/// Whether a secret may prove a delivery at `wall`, in a word.
+pub(super) fn state_now(route: &Route, secret: &Secret, wall: UnixMillis) -> &'static str {
     // A certificate has dates of its own: its key is active only while both certificate and secret
     // are.
     let keys = config::public_keys(&route.scheme, secret);
@@ -267,7 +245,7 @@ fn secret_row(route: &Route, secret: &Secret, wall: UnixMillis) -> [String; 4] {
             .map(|key| both(secret.validity(), key.validity()))
             .collect()
     };
-    let now = if all.iter().any(|validity| validity.includes(wall)) {
+    if all.iter().any(|validity| validity.includes(wall)) {
         "active"
     } else if all
         .iter()
@@ -276,34 +254,52 @@ fn secret_row(route: &Route, secret: &Secret, wall: UnixMillis) -> [String; 4] {
         "EXPIRED"
     } else {
         "not yet"
+    }
+}
+
+/// Whose key it is, the accounts and event types that a route takes, with the status for others, and
+/// who answers handshakes.
+fn taken_row(route: &Route) -> [String; 5] {
+    let only = |taken: &[String], status| format!("{} (others: {status})", taken.join(", "));
+    let accounts = match &route.accounts {
+        Accounts::Unsaid => "all".to_owned(),
+        Accounts::Any => "ANY".to_owned(),
+        Accounts::Listed(listed) => only(listed, route.on_unlisted),
     };
+    let types = route.event_types.as_ref();
+    let types = types.map_or("all".to_owned(), |types| only(types, route.on_ignored));
+    let handshake = route.scheme.handshake;
+    let handshake = handshake.map_or("none".to_owned(), |handshake| {
+        format!("{}: {}", handshake.name(), handshake_mode(route))
+    });
     [
         route.name.clone(),
-        secret.name.clone(),
-        now.to_owned(),
-        written_validity(secret.validity()),
+        key_owner(route).unwrap_or("not known").to_owned(),
+        accounts,
+        types,
+        handshake,
     ]
 }
 
-/// The accounts whose deliveries a route takes, and the status for those of others; `None` where the
-/// route does not say.
-fn account_row(route: &Route) -> Option<[String; 3]> {
-    let (taken, others) = match &route.accounts {
-        Accounts::Unsaid => return None,
-        Accounts::Any => ("ANY".to_owned(), "taken".to_owned()),
-        Accounts::Listed(listed) => (listed.join(", "), route.on_unlisted.to_string()),
-    };
-    Some([route.name.clone(), taken, others])
+/// Whose key signs the deliveries of a route, by the name that presets write; `None` where the
+/// scheme is spelled out.
+pub(super) fn key_owner(route: &Route) -> Option<&'static str> {
+    presets::find(&route.scheme.provider).map(|preset| preset.key_owner.name())
+}
+
+/// The mode of a route's handshake, as the file writes it.
+pub(super) fn handshake_mode(route: &Route) -> &'static str {
+    match route.handshake.mode {
+        HandshakeMode::Answer => "answer",
+        HandshakeMode::Forward => "forward",
+        HandshakeMode::Off => "off",
+    }
 }
 
 /// The public keys of a route's secrets.
 fn key_rows(route: &Route) -> Vec<[String; 5]> {
     let row = |secret: &Secret, key: PublicKey| {
-        let kind = match key.key_type() {
-            KeyType::Ed25519 => "Ed25519",
-            KeyType::EcdsaP256 => "ECDSA P-256",
-            KeyType::Rsa => "RSA",
-        };
+        let kind = key_kind(&key);
         let kind = key.key_id().map_or(kind.to_owned(), |id| {
             format!("{kind} ({})", shown(&id.escape_default().to_string()))
         });
@@ -324,6 +320,15 @@ fn key_rows(route: &Route) -> Vec<[String; 5]> {
     route.secrets.iter().flat_map(of).collect()
 }
 
+/// The algorithm of a public key.
+pub(super) fn key_kind(key: &PublicKey) -> &'static str {
+    match key.key_type() {
+        KeyType::Ed25519 => "Ed25519",
+        KeyType::EcdsaP256 => "ECDSA P-256",
+        KeyType::Rsa => "RSA",
+    }
+}
+
 fn both(one: Validity, other: Validity) -> Validity {
     Validity {
         not_before: one.not_before.max(other.not_before),
@@ -342,7 +347,7 @@ fn written_validity(validity: Validity) -> String {
     }
 }
 
-fn written_time(at: UnixMillis) -> String {
+pub(super) fn written_time(at: UnixMillis) -> String {
     jiff::Timestamp::from_millisecond(at.0)
         .map_or_else(|_| format!("{} ms", at.0), |at| at.to_string())
 }
@@ -413,6 +418,10 @@ timestamp = { header = "X-Timestamp" }
         itellico  env:NEW  active   always
         itellico  old      EXPIRED  until 2025-01-01T00:00:00Z
         erp       env:NEW  active   always
+
+        route     key of     takes accounts  takes types  handshake
+        itellico  endpoint   all             all          none
+        erp       not known  all             all          none
         ");
     }
 
@@ -458,6 +467,10 @@ upstream = "http://127.0.0.1:3000"
         keys   old                         EXPIRED  always
         keys   env:KEY                     active   always
         asana  learn:not-there-yet.secret  awaited  once learned
+
+        route  key of     takes accounts  takes types  handshake
+        keys   not known  all             all          none
+        asana  endpoint   all             all          asana: answer
 
         route  secret   public key   fingerprint                                                              valid
         keys   old      ECDSA P-256  SHA256:9c9895d59c3d03237396168e6efee7fddb345662bb39c5eb8c2051e23209cbbe  from 2020-01-01T00:00:00Z until 2021-01-01T00:00:01Z

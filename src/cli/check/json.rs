@@ -1,0 +1,183 @@
+//! What `check --json` prints: one object, for a good file and for a bad one alike (contract: Command
+//! line).
+//!
+//! Every text in it is masked as in the tables, except fingerprints of public keys.
+
+use serde_json::{Value, json};
+
+use super::report::{
+    handshake_mode, identity, key_kind, key_owner, shown, state_now, tolerance, written_time,
+};
+use crate::cli::output::json_object;
+use crate::clock::UnixMillis;
+use crate::config;
+use crate::config::units::written_duration;
+use crate::config::{Accounts, Config, Problem, Problems, Route, Warning};
+use crate::key::public::PublicKey;
+use crate::key::secret::{Secret, Validity};
+use crate::routes::PathPattern;
+
+/// The object of a good file. `wall` is the time at which secrets are active or expired.
+pub(in crate::cli) fn good(config: &Config, wall: UnixMillis) -> String {
+    let listen: Vec<String> = config.server.listen.iter().map(address).collect();
+    let proxies = config.server.trusted_proxies.iter();
+    let proxies: Vec<String> = proxies.map(ToString::to_string).collect();
+    let routes = config.routes.iter();
+    json_object(&[
+        ("file", text(&config.path.display().to_string())),
+        ("ok", true.into()),
+        ("problems", json!([])),
+        ("listen", listen.into()),
+        ("admin", address(&config.admin.listen).into()),
+        ("admin_token", config.admin.token.is_some().into()),
+        ("trusted_proxies", proxies.into()),
+        ("watch", config.server.watch.map(written_duration).into()),
+        (
+            "health_path",
+            optional(config.server.health_path.as_deref()),
+        ),
+        ("capacity", config.replay.capacity.into()),
+        ("ttl", written_duration(config.replay.ttl).into()),
+        (
+            "refuse_older_than_start",
+            config.replay.refuse_older_than_start.into(),
+        ),
+        ("routes", routes.map(|route| object(route, wall)).collect()),
+        ("warnings", config.warnings.iter().map(warning).collect()),
+        (
+            "acknowledged",
+            config.acknowledged.iter().map(warning).collect(),
+        ),
+    ])
+}
+
+/// The object of a file with problems, all of which it holds.
+pub(in crate::cli) fn bad(problems: &Problems) -> String {
+    let problem = |problem: &Problem| {
+        json!({
+            "file": text(&problems.path),
+            "line": problem.position.map(|at| at.line),
+            "column": problem.position.map(|at| at.column),
+            "message": text(&problem.message),
+            "help": optional(problem.help.as_deref()),
+        })
+    };
+    json_object(&[
+        ("file", text(&problems.path)),
+        ("ok", false.into()),
+        ("problems", problems.list.iter().map(problem).collect()),
+        ("routes", json!([])),
+        ("warnings", json!([])),
+        ("acknowledged", json!([])),
+    ])
+}
+
+fn address(address: &std::net::SocketAddr) -> String {
+    format!("http://{address}")
+}
+
+/// A text without anything that could be a secret.
+fn text(text: &str) -> Value {
+    shown(text).into()
+}
+
+fn optional(value: Option<&str>) -> Value {
+    value.map_or(Value::Null, text)
+}
+
+fn list(values: &[String]) -> Value {
+    values.iter().map(|value| text(value)).collect()
+}
+
+fn warning(warning: &Warning) -> Value {
+    json!({
+        "name": warning.name.as_str(),
+        "route": optional(warning.route.as_deref()),
+        "file": text(&warning.path),
+        "line": warning.line,
+        "message": text(&warning.message),
+    })
+}
+
+fn object(route: &Route, wall: UnixMillis) -> Value {
+    let scheme = &route.scheme;
+    let (is_prefix, path) = match &route.pattern.path {
+        PathPattern::Exact(path) => (false, path),
+        PathPattern::Prefix(path) => (true, path),
+    };
+    let path = if is_prefix {
+        format!("{path}*")
+    } else {
+        path.clone()
+    };
+    let accounts = match &route.accounts {
+        Accounts::Unsaid => Value::Null,
+        Accounts::Any => "any".into(),
+        Accounts::Listed(listed) => list(listed),
+    };
+    let statuses = &route.replay.statuses;
+    let replay = json!({
+        "by": identity(scheme),
+        "on_replay": statuses.on_replay,
+        "on_duplicate": statuses.on_duplicate,
+        "on_conflict": statuses.on_conflict.unwrap_or(409),
+        "on_in_flight": statuses.on_in_flight,
+        "ttl": written_duration(route.replay.ttl),
+    });
+    let handshake = scheme
+        .handshake
+        .map(|handshake| json!({ "name": handshake.name(), "mode": handshake_mode(route) }));
+    let upstream_headers = route.upstream_headers.iter();
+    let awaited = route.learn.as_deref().filter(|_| route.secrets.is_empty());
+    json!({
+        "name": text(&route.name),
+        "host": optional(route.pattern.host.as_deref()),
+        "path": text(&path),
+        "methods": list(&route.methods),
+        "provider": text(&scheme.provider),
+        "key_owner": key_owner(route),
+        "upstream": text(&route.upstream.to_string()),
+        "upstream_host": optional(route.upstream_host.as_deref()),
+        "upstream_headers": upstream_headers.map(|(name, _)| text(name.as_str())).collect::<Value>(),
+        "upstream_timeout": written_duration(route.upstream_timeout),
+        "enforce": route.enforce,
+        "tolerance": tolerance(scheme, route.tolerance, route.future_tolerance),
+        "max_body": route.max_body,
+        "public_url": optional(route.public_url.as_deref()),
+        "replay": if route.replay.enabled { replay } else { Value::Null },
+        "accounts": accounts,
+        "on_unlisted": route.on_unlisted,
+        "event_types": route.event_types.as_deref().map_or(Value::Null, list),
+        "on_ignored": route.on_ignored,
+        "handshake": handshake,
+        "secrets": route.secrets.iter().map(|secret| secret_object(route, secret, wall)).collect::<Value>(),
+        "awaits": awaited.map(|path| text(&config::learned_name(path))),
+    })
+}
+
+fn secret_object(route: &Route, secret: &Secret, wall: UnixMillis) -> Value {
+    let key = |key: PublicKey| {
+        let (from, end) = dates(key.validity());
+        json!({
+            "type": key_kind(&key),
+            "id": optional(key.key_id()),
+            "fingerprint": key.fingerprint(),
+            "not_before": from,
+            "not_after": end,
+        })
+    };
+    let keys = config::public_keys(&route.scheme, secret).into_iter();
+    let (from, end) = dates(secret.validity());
+    json!({
+        "name": text(&secret.name),
+        "now": state_now(route, secret, wall).to_ascii_lowercase(),
+        "not_before": from,
+        "not_after": end,
+        "public_keys": keys.map(key).collect::<Value>(),
+    })
+}
+
+fn dates(validity: Validity) -> (Option<String>, Option<String>) {
+    let written = |at: Option<UnixMillis>| at.map(written_time);
+    (written(validity.not_before), written(validity.not_after))
+}
