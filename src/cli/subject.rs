@@ -135,7 +135,7 @@ impl By {
             .iter()
             .map(|route| route.name.clone())
             .collect();
-        let shown = config.path.display();
+        let shown = config::shown_path(&config.path);
         let (named, others): (Vec<_>, Vec<_>) = config
             .routes
             .into_iter()

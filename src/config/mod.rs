@@ -74,7 +74,7 @@ pub const TIME_TO_LOAD: Duration = Duration::from_secs(10);
 /// A whole file, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The path that the file was read from.
+    /// The path that the file was read from; [`shown_path`] is its name in messages.
     pub path: PathBuf,
     /// `[server]`
     pub server: Server,
@@ -140,12 +140,17 @@ pub fn read(path: &Path) -> Reading {
     let files = Files::default();
     let base_dir = path.parent().unwrap_or(Path::new(""));
     let sources = Sources::of_process(base_dir, &files);
-    let text = if path == Path::new(STANDARD_INPUT) {
+    let is_piped = path == Path::new(STANDARD_INPUT);
+    let text = if is_piped {
         read_standard_input(&shown)
     } else {
         read_text(path, &shown, &files)
     };
-    let config = text.and_then(|text| parse(&shown, &text, &sources));
+    let config = text.and_then(|text| parse_whole(&shown, &text, &sources, is_piped));
+    let config = config.map(|config| Config {
+        path: path.to_owned(),
+        ..config
+    });
     Reading {
         config,
         files: files.set(),
@@ -168,6 +173,16 @@ pub fn too_late(path: &Path) -> Problems {
 /// # Errors
 /// Every problem of the text at once.
 pub fn parse(path: &str, text: &str, sources: &Sources<'_>) -> Result<Config, Problems> {
+    parse_whole(path, text, sources, false)
+}
+
+/// Parses as [`parse`] does. `is_piped`: the text cannot be read again.
+fn parse_whole(
+    path: &str,
+    text: &str,
+    sources: &Sources<'_>,
+    is_piped: bool,
+) -> Result<Config, Problems> {
     let mut findings = Findings::default();
     let (tree, errors) = DeTable::parse_recoverable(text);
     findings.syntax(text, &errors);
@@ -189,7 +204,15 @@ pub fn parse(path: &str, text: &str, sources: &Sources<'_>) -> Result<Config, Pr
         admin_listen: admin_table.span_of("listen"),
         ttl: Some(replay_table.span_of("ttl")).filter(|span| *span != replay_table.span()),
     };
+    let watch = server_table.span_of("watch");
     let server = Server::read(server_table, &mut findings);
+    if is_piped && server.watch.is_some() {
+        findings.problem(
+            watch,
+            "`watch` reads the configuration again, and standard input cannot be read again",
+            "name a file, or leave `watch` out",
+        );
+    }
     let admin = Admin::read(admin_table, &mut findings, sources);
     let replay = Replay::read(replay_table, &mut findings);
     let drafts = read_routes(&mut file, &mut findings, sources, &server, &replay);
@@ -263,8 +286,8 @@ fn read_routes<'t>(
     Some(drafts)
 }
 
-/// The name that messages use for a file.
-fn shown_path(path: &Path) -> String {
+/// The name that messages use for a configuration file.
+pub fn shown_path(path: &Path) -> String {
     if path == Path::new(STANDARD_INPUT) {
         "standard input".to_owned()
     } else {

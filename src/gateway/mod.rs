@@ -38,7 +38,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, shown_path};
 use crate::replay::Window;
 use crate::telemetry::Telemetry;
 use crate::verify::claim::FingerprintKey;
@@ -175,7 +175,7 @@ fn introduction(config: &Config) -> String {
     format!(
         "verigate {} runs {} with {count} {noun}: {}",
         env!("CARGO_PKG_VERSION"),
-        config.path.display(),
+        shown_path(&config.path),
         routes.join(", ")
     )
 }

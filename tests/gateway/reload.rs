@@ -538,3 +538,18 @@ fn cf_20_what_is_no_regular_file_is_refused_at_once_and_holds_up_nothing() {
     let status = gateway.wait_exit(SOON);
     assert!(status.is_some_and(|status| status.success()), "{status:?}");
 }
+
+#[test]
+fn standard_input_is_not_read_again_and_that_is_said() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start_piped(&Config::for_upstream(&upstream));
+    gateway.expect_serving();
+    let answer = reload(&gateway);
+    answer.expect_status(422);
+    let words = "the configuration came from standard input, which cannot be read again";
+    assert!(answer.to_string().contains(words), "{answer}");
+    gateway.signal("HUP");
+    assert!(eventually(SOON, || reloads(&gateway, "error") > 1.5));
+    assert!(gateway.says("standard input is not loaded, the running configuration stays"));
+    gateway.expect_serving();
+}

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Seek as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -64,10 +64,33 @@ impl Gateway {
     ) -> Self {
         let file = folder.path().join("verigate.toml");
         fs::write(&file, config.toml()).expect("a configuration file");
+        Self::start_with(folder, config, &file, Stdio::null(), begun)
+    }
+
+    /// Starts the gateway with its configuration on standard input, and waits until it accepts.
+    #[track_caller]
+    pub(crate) fn start_piped(config: &Config) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut text = tempfile::tempfile().expect("a file");
+        text.write_all(config.toml().as_bytes())
+            .and_then(|()| text.rewind())
+            .expect("a configuration");
+        Self::start_with(folder, config, Path::new("-"), text.into(), |_| ())
+    }
+
+    #[track_caller]
+    fn start_with(
+        folder: tempfile::TempDir,
+        config: &Config,
+        file: &Path,
+        input: Stdio,
+        begun: impl FnOnce(u32),
+    ) -> Self {
         let mut command = binary();
         command
             .args(["run", "--config"])
-            .arg(&file)
+            .arg(file)
+            .stdin(input)
             .current_dir(folder.path())
             .env("RUST_BACKTRACE", "1");
         command.envs(config.environment.iter().map(|(name, value)| (name, value)));

@@ -24,7 +24,7 @@ pub(in crate::cli) fn good(config: &Config, wall: UnixMillis) -> String {
     let proxies: Vec<String> = proxies.map(ToString::to_string).collect();
     let routes = config.routes.iter();
     json_object(&[
-        ("file", text(&config.path.display().to_string())),
+        ("file", text(&config::shown_path(&config.path))),
         ("ok", true.into()),
         ("problems", json!([])),
         ("listen", listen.into()),

@@ -24,7 +24,7 @@ pub(in crate::cli) fn report(config: &Config, wall: UnixMillis) -> String {
     let mut parts = vec![
         format!(
             "{}: good, {routes}",
-            shown(&config.path.display().to_string())
+            shown(&config::shown_path(&config.path))
         ),
         settings(config),
     ];

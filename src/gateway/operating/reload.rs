@@ -78,11 +78,11 @@ pub(super) fn report(
 ) -> Result<(), ReloadError> {
     let wall = running.clock.now().wall;
     running.telemetry.metrics.count_reload(result.is_ok(), wall);
+    let shown = config::shown_path(path);
     match &result {
-        Ok(()) => log::info!("{} is loaded and in force: {asked_by}", path.display()),
+        Ok(()) => log::info!("{shown} is loaded and in force: {asked_by}"),
         Err(error) => log::error!(
-            "{} is not loaded, the running configuration stays: {asked_by}\n{error}",
-            path.display()
+            "{shown} is not loaded, the running configuration stays: {asked_by}\n{error}"
         ),
     }
     result
