@@ -16,6 +16,7 @@ mod providers;
 mod run;
 mod sign;
 mod subject;
+mod usage;
 mod verify;
 
 #[cfg(test)]
@@ -121,7 +122,10 @@ fn default_among(installed: &Path, local: &Path) -> PathBuf {
 
 /// Parses the process's arguments and runs the command.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage::report(&error).into(),
+    };
     let exit = match cli.command {
         Command::Run(run) => run.run(),
         Command::Check(check) => check.run(),

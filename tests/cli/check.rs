@@ -162,6 +162,17 @@ fn the_file_is_an_argument_an_option_or_standard_input() {
             .expect_code(2)
             .expect_words(&["standard input:4:12", "itellico"]);
     }
+    // A watch would never find a change.
+    let watched = format!("[server]\nwatch = \"10s\"\n{good}");
+    for command in ["check", "run"] {
+        let ended = folder.run_within(SOON, [command, "-"], watched.as_bytes());
+        ended.expect_code(2).expect_words(&[
+            "standard input:2:",
+            "`watch`",
+            "cannot be read again",
+            "name a file",
+        ]);
+    }
     let both = folder.run(["check", "own.toml", "--config", "own.toml"]);
     both.expect_code(2);
 }
@@ -302,4 +313,24 @@ fn whose_key_a_route_has_and_which_deliveries_it_takes_is_shown() {
         ],
         "{ended}"
     );
+}
+
+#[test]
+fn a_secret_as_a_stray_argument_is_not_repeated() {
+    let folder = Folder::new();
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    for arguments in [
+        vec!["sign".to_owned(), format!("--key={secret}")],
+        vec!["sign".to_owned(), secret.to_owned()],
+        vec![secret.to_owned()],
+        vec!["explain".to_owned(), format!("--{secret}")],
+    ] {
+        let ended = folder.run(&arguments);
+        ended.expect_code(2).expect_hidden(&["MfKQ9r8GKYqr"]);
+        ended.expect_words(&["error: ", "--help"]);
+    }
+    folder
+        .run(["check", "--jsno"])
+        .expect_code(2)
+        .expect_words(&["--json"]);
 }
