@@ -88,6 +88,22 @@ fn is_same(one: &Route, other: &Route) -> bool {
     one.scheme.provider == other.scheme.provider && one.scheme.provider != CUSTOM
 }
 
+/// Whether no delivery is valid on both routes, since they read the account at the same signed place
+/// and list other accounts. Several topics of Amazon SNS in one region are such routes.
+fn are_kept_apart(one: &Route, other: &Route) -> bool {
+    let is_same_place = is_same(one, other) && one.scheme.account == other.scheme.account;
+    let (Some(own), Some(others)) = (one.accounts.listed(), other.accounts.listed()) else {
+        return false;
+    };
+    let is_holder = |holder: &str, account: &str| {
+        let code = one.scheme.code();
+        code.and_then(|code| code.account_holder(account)) == Some(holder)
+    };
+    // An entry that names a holder takes all of the holder's accounts.
+    let overlap = |a: &str, b: &str| a == b || is_holder(a, b) || is_holder(b, a);
+    is_same_place && !own.iter().any(|a| others.iter().any(|b| overlap(a, b)))
+}
+
 fn report(
     route: &Route,
     secret: &Secret,
@@ -117,8 +133,15 @@ fn report(
         findings.problem(span, message, "give each of them a secret of its own");
         return;
     }
+    let earlier: Vec<_> = earlier
+        .iter()
+        .filter(|other| !are_kept_apart(route, other.route))
+        .collect();
+    if earlier.is_empty() {
+        return;
+    }
     let mut names: Vec<String> = Vec::new();
-    for other in earlier {
+    for other in &earlier {
         let name = format!("`{}`", other.route.name);
         if !names.contains(&name) {
             names.push(name);

@@ -108,6 +108,8 @@ warning_names! {
         "a secret makes a key of less than 16 bytes";
     PlaceholderSecret, "placeholder-secret", AllowedOutside,
         "a text keeps the place of a secret";
+    PublishedSecret, "published-secret", Never,
+        "a secret is printed in a provider's documentation or tests";
     UnlikelySecret, "unlikely-secret", AllowedOutside,
         "a secret looks like another value: an API key, an id, a URL, a public key";
     SharedKey, "shared-key", AllowedOutside,

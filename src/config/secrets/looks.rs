@@ -72,6 +72,12 @@ fn warn(
         shape.kind() == Kind::Around
             && !matches!(shape, Shape::Authorization(_) | Shape::EscapedNewlines)
     };
+    if let Some(place) = shape::published(text.expose()) {
+        let message =
+            format!("{called} is printed in {place}: anybody can sign deliveries with it");
+        findings.warn(item.span(), WarningName::PublishedSecret, message);
+        return;
+    }
     let mut is_placeholder = false;
     for shape in shape::of(text.expose(), wanted) {
         if is_spelled(&shape) {

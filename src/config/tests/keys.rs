@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use super::fixtures::RSA_PEM;
 use super::{CUSTOM, ROUTE, warned};
 use crate::clock::UnixMillis;
 use crate::config::files::Files;
@@ -101,7 +102,7 @@ fn ky_01_every_candidate_of_a_list_counts() {
 
 #[test]
 fn the_prefix_that_supabase_shows_is_taken() {
-    let shown = "v1,whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let shown = "v1,whsec_NgLR0s9HLZrsUxkVQE9JMQaJp3MbMbTx";
     let read =
         |secret: &str| read_with(&preset("standard-webhooks", ""), &[("S", secret)]).unwrap();
     assert_eq!(warned(&read(shown)), "");
@@ -111,6 +112,38 @@ fn the_prefix_that_supabase_shows_is_taken() {
     };
     let plain = key(&read(shown.strip_prefix("v1,").unwrap()));
     assert_eq!(key(&read(shown)), plain);
+}
+
+#[test]
+fn ky_01_a_key_that_is_printed_for_everybody_is_warned_about_and_never_acknowledged() {
+    let rows = [
+        ("zendesk", "dGhpc19zZWNyZXRfaXNfZm9yX3Rlc3Rpbmdfb25seQ=="),
+        ("github", "It's a Secret to Everybody"),
+        ("svix", "whsec_plJ3nmyCDGBKInavdOK15jsl"),
+        (
+            "adyen",
+            "44782def547aaa06c910c43932b1eb0c71fc68d9d0c057550c48ec2acf6ba056",
+        ),
+        ("slack", "8f742231b10e8888abcd99yyyzzz85a5"),
+        (
+            "standard-webhooks",
+            "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=",
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (name, secret) in rows {
+        let warned = warned(&read_with(&preset(name, ""), &[("S", secret)]).unwrap());
+        let is_shown = warned.contains(secret);
+        if !warned.contains("[published-secret]") || is_shown {
+            wrong.push(format!("{name}: {warned}"));
+        }
+        let text = preset(name, "acknowledge = [\"published-secret\"]\n");
+        let refused = refusal(&text, secret).unwrap_or_default();
+        if !refused.contains("cannot be acknowledged") {
+            wrong.push(format!("{name}: {refused}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
@@ -292,6 +325,73 @@ fn ky_02_routes_that_share_a_key_are_named_in_one_line() {
         "{}",
         warned(&config)
     );
+}
+
+#[test]
+fn ky_02_routes_that_list_other_accounts_at_the_same_signed_place_share_nothing() {
+    let topic = |account: &str, name: &str| format!("arn:aws:sns:eu-west-1:{account}:{name}");
+    let (ours, theirs) = ("123456789012", "210987654321");
+    let (orders, bills) = (topic(ours, "orders"), topic(ours, "bills"));
+    let listed = |accounts: &[&str]| preset("aws-sns", &format!("accounts = {accounts:?}\n"));
+    let rows = [
+        ("two topics", listed(&[&orders]), listed(&[&bills]), false),
+        ("two holders", listed(&[ours]), listed(&[theirs]), false),
+        (
+            "the same topic",
+            listed(&[&orders]),
+            listed(&[&bills, &orders]),
+            true,
+        ),
+        (
+            "a topic and its holder",
+            listed(&[&orders]),
+            listed(&[ours]),
+            true,
+        ),
+        (
+            "a holder and its topic",
+            listed(&[ours]),
+            listed(&[&orders]),
+            true,
+        ),
+        (
+            "any",
+            listed(&[&orders]),
+            preset("aws-sns", "accounts = \"any\"\n"),
+            true,
+        ),
+        (
+            "another place",
+            preset("slack", "accounts = [\"T1\"]\n"),
+            preset(
+                "slack",
+                "accounts = [\"T2\"]\naccount = { json = \"/team\" }\n",
+            ),
+            true,
+        ),
+        (
+            "workspaces of one app",
+            preset("slack", "accounts = [\"T1\"]\n"),
+            preset("slack", "accounts = [\"T2\"]\n"),
+            false,
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (name, one, other, is_shared) in rows {
+        let key = if one.contains("slack") {
+            "a-key-of-sixteen"
+        } else {
+            RSA_PEM
+        };
+        let shown = match read_with(&two(&one, &other), &[("S", key), ("T", key)]) {
+            Ok(config) => warned(&config),
+            Err(problems) => problems.render(false),
+        };
+        if shown.contains("[shared-key]") != is_shared || shown.contains("problem") {
+            wrong.push(format!("{name}: {shown}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
