@@ -2,6 +2,7 @@
 //! a body count like the body (contract: Body).
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,8 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event_of, sign_body};
 use crate::support::gateway::Gateway;
-use crate::support::now;
 use crate::support::upstream::Upstream;
+use crate::support::{eventually, now};
 
 const MIB: usize = 1024 * 1024;
 
@@ -123,6 +124,52 @@ fn rx_20_verifications_beyond_the_threads_for_them_are_overloaded_and_small_deli
     // The thread is free again.
     let again = gateway.ask(made_up);
     again.expect_refusal(401, "bad_signature");
+}
+
+/// A single stranger held the threads for all but moments: of twenty honest deliveries that needed
+/// a thread, one or three found one.
+#[test]
+fn rx_25_a_stranger_who_proves_nothing_leaves_the_thread_to_the_next_client() {
+    let upstream = Upstream::start();
+    let config = Config::for_upstream(&upstream)
+        .server("threads", "1")
+        .server("trusted_proxies", "[\"127.0.0.1/32\"]")
+        .route(ed25519(&upstream));
+    let gateway = Gateway::start(&config);
+    let from = |address: &str| {
+        Delivery::unsigned("/ed25519", vec![b'x'; 8 * MIB])
+            .set("X-Forwarded-For", address)
+            .set("webhook-id", "msg_1")
+            .set("webhook-timestamp", now().to_string())
+            .set("webhook-signature", made_up_signatures())
+            .bytes()
+    };
+    let (stranger, sender) = (from("192.0.2.1"), from("192.0.2.2"));
+    // The sender's last byte is sent once the whole body of the stranger is there, while the thread
+    // works on it. On a busy machine that may come too late; then both are judged, and it is tried
+    // again.
+    let met = || {
+        let (mut first, mut second) = (gateway.connect(), gateway.connect());
+        let (all_but_last, last) = sender.split_at(sender.len() - 1);
+        second.send(all_but_last);
+        first.send(&stranger);
+        let _ = eventually(Duration::from_secs(2), || {
+            gateway.metrics().value("verigate_buffered_bytes", &[]) > 16.0 * 1024.0 * 1024.0 - 2.0
+        });
+        second.send(last);
+        (first.answer().code(), second.answer().code())
+    };
+    let is_refused = |met: (String, String)| met == ("bad_signature".into(), "overloaded".into());
+    assert!(
+        (0..20).any(|_| is_refused(met())),
+        "the sender never came second"
+    );
+    let again = gateway.ask(stranger.clone());
+    again.expect_refusal(503, "overloaded");
+    assert!(again.to_string().contains("its share"), "{again}");
+    gateway
+        .ask(sender.clone())
+        .expect_refusal(401, "bad_signature");
 }
 
 #[test]

@@ -268,7 +268,8 @@ impl<'x> Exchange<'x> {
             return Ok(None);
         };
         let now = self.running.clock.now();
-        let judged = proving::judge(self.running, verification, body, now).await?;
+        let client = self.origin.address;
+        let judged = proving::judge(self.running, client, verification, body, now).await?;
         // A provider may send a wrong signature on purpose, to see it refused. It must see that in
         // shadow mode too.
         let probe = judged

@@ -1,18 +1,22 @@
 //! Step 5: where a verification runs, by the work that is left of it (contract: Body).
 
+use std::net::IpAddr;
+
 use crate::clock::Now;
 use crate::gateway::client::body::Body;
+use crate::gateway::client::holder::Holder;
 use crate::gateway::running::Running;
 use crate::verdict::{Code, Refusal};
 use crate::verify::verifier::{Proof, Verification, Work};
 
-/// The judgement on a delivery whose body is complete.
+/// The judgement on a delivery whose body is complete, and which came from `client`.
 ///
 /// # Errors
-/// `overloaded`, if a thread is needed and all are busy, or the budget has no room for a form of
+/// `overloaded`, if a thread is needed and the client can have none, or the budget has no room for a form of
 /// the body. That is no judgement on the delivery, so shadow mode forwards nothing past it.
 pub(super) async fn judge(
     running: &Running,
+    client: Option<IpAddr>,
     verification: Box<Verification>,
     body: &mut Body,
     now: Now,
@@ -20,7 +24,17 @@ pub(super) async fn judge(
     let judged = match verification.work(&body.bytes, now) {
         Work::Little => verification.finish_within(&body.bytes, now, &mut body.reservation),
         // Boxed, so that the common request is not as large as the rare one.
-        work => Box::pin(prove_in_pieces(running, verification, work, body, now)).await,
+        work => {
+            Box::pin(prove_in_pieces(
+                running,
+                client,
+                verification,
+                work,
+                body,
+                now,
+            ))
+            .await
+        }
     };
     match judged {
         Err(refusal) if refusal.code == Code::Overloaded => Err(refusal),
@@ -32,6 +46,7 @@ pub(super) async fn judge(
 /// its own (contract: Body).
 async fn prove_in_pieces(
     running: &Running,
+    client: Option<IpAddr>,
     mut verification: Box<Verification>,
     work: Work,
     body: &mut Body,
@@ -47,7 +62,11 @@ async fn prove_in_pieces(
     let mut share = body.reservation.empty();
     let (judged, share) = running
         .proving
-        .run(move || (verification.finish_within(&bytes, now, &mut share), share))
+        .run(
+            Holder::of(client),
+            move || (verification.finish_within(&bytes, now, &mut share), share),
+            |(judged, _)| judged.is_ok(),
+        )
         .await?;
     body.reservation.absorb(share);
     judged
