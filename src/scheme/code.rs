@@ -38,7 +38,7 @@ pub struct Statement {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assertion {
     /// The forms that the signed content may have, at most [`ProviderCode::spellings`]; one of them
-    /// must hold. The first represents all of them in replay protection.
+    /// must hold. The form that held counts in replay protection.
     pub contents: Vec<Vec<u8>>,
     /// The end of the signed content, which is the same for all its forms.
     pub tail: Vec<u8>,
