@@ -1,8 +1,6 @@
 //! `sign` and `verify` (contract: Command line; CF-12, CF-13): what one makes the other accepts, and what was changed
 //! since is rejected with the code that live traffic would get.
 
-#![expect(clippy::panic, reason = "test code: a panic is how a test fails")]
-
 use serde_json::Value;
 
 use crate::stage::{Ended, Folder};
@@ -50,12 +48,6 @@ fn verify(folder: &Folder, provider: &str, headers: &str, more: &[&str]) -> Ende
         "body.json",
     ];
     folder.run(arguments.iter().chain(more))
-}
-
-#[track_caller]
-fn json(ended: &Ended) -> Value {
-    serde_json::from_str(&ended.stdout)
-        .unwrap_or_else(|error| panic!("standard output is no JSON ({error}): {ended}"))
 }
 
 /// The headers file of a delivery made by hand.
@@ -265,7 +257,7 @@ fn verify_says_everything_as_json() {
     let good = sign(&folder, "itellico", &[]);
     let ended = verify(&folder, "itellico", &good, &["--json"]);
     ended.expect_code(0);
-    let valid = json(&ended);
+    let valid = ended.json();
     for (field, expected) in [
         ("valid", Value::from(true)),
         ("secret", "env:S".into()),
@@ -285,7 +277,7 @@ fn verify_says_everything_as_json() {
         &["--json"],
     );
     ended.expect_code(1);
-    let invalid = json(&ended);
+    let invalid = ended.json();
     assert_eq!(
         (invalid["valid"].as_bool(), invalid["code"].as_str()),
         (Some(false), Some("future_timestamp")),
@@ -311,7 +303,7 @@ fn verify_judges_the_envelope_apart() {
             let headers = headers_of(&Delivery::signed(SECRET, body, &now().to_string()));
             let ended = verify(&folder, "itellico", &headers, &["--json"]);
             ended.expect_code(0);
-            let judged = json(&ended);
+            let judged = ended.json();
             assert_eq!(judged["valid"], true, "{judged}");
             assert!(
                 judged["envelope"]
@@ -375,7 +367,7 @@ fn cf_13_verify_gives_the_codes_of_live_traffic() {
         cases.case(name, || {
             let ended = verify(&folder, "itellico", &file, &["--json"]);
             ended.expect_code(1).expect_hidden(&[SECRET]);
-            assert_eq!(json(&ended)["code"], code, "{ended}");
+            assert_eq!(ended.json()["code"], code, "{ended}");
         });
     }
     cases.case("in words", || {

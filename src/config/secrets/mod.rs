@@ -15,7 +15,7 @@ use toml::de::DeValue;
 
 use self::learn::Learned;
 pub(super) use self::looks::{judge, judge_token};
-use self::reference::{FOLLOWED, LEARN};
+use self::reference::{FOLLOWED, LEARN, is_variable};
 pub use self::reference::{Oddity, Resolved, Sources, resolve};
 use super::public_keys::Taken;
 use super::reader::{Findings, Item};
@@ -44,9 +44,10 @@ pub(super) fn read_reference(
 /// Keeps a value out of messages unless it names a variable or a file.
 fn hide_literal(item: &Item<'_>, findings: &mut Findings) {
     let is_reference = |text: &str| {
-        ["env:", "file:", "cred:", LEARN]
-            .iter()
-            .any(|form| text.starts_with(form))
+        text.strip_prefix("env:").is_some_and(is_variable)
+            || ["file:", "cred:", LEARN]
+                .iter()
+                .any(|form| text.starts_with(form))
     };
     if !item.value.get_ref().as_str().is_some_and(is_reference) {
         findings.hide_all(item.value);

@@ -106,6 +106,13 @@ pub fn resolve(reference: &str, sources: &Sources<'_>) -> Result<Resolved, UnitF
             ));
         }
         let Some(value) = (sources.env)(variable) else {
+            if !is_variable(variable) {
+                return Err(fault(
+                    "names no environment variable that is set (its text is not shown)".to_owned(),
+                    "write the name alone, without `$` and in single quotes in a shell, as in \
+                     `env:WEBHOOK_SECRET`",
+                ));
+            }
             let variable = named(variable);
             let help = format!(
                 "set it before the start, as in `export {variable}=…`; to add a secret to a running gateway, use `file:`"
@@ -187,6 +194,13 @@ pub fn resolve(reference: &str, sources: &Sources<'_>) -> Result<Resolved, UnitF
 pub(super) fn named(name: &str) -> String {
     let shown = |part| if is_out_of_place(part) { MASK } else { part };
     name.split('/').map(shown).collect::<Vec<_>>().join("/")
+}
+
+/// Whether this is the usual form of a variable's name. A shell that replaces `env:$SECRET` puts the
+/// secret itself behind `env:`.
+pub(super) fn is_variable(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// The file of a credential that systemd hands to the service.
