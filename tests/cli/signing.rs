@@ -297,6 +297,20 @@ fn verify_asks_for_the_url_wherever_it_is_signed() {
     }
 }
 
+/// Such a query reaches a running gateway as the sender left it, and the signature covers it so.
+#[test]
+fn a_query_that_a_sender_leaves_unescaped_is_signed_as_it_is() {
+    let folder = folder("k", "{\"event_id\":\"e1\",\"type\":\"x\"}");
+    let url = |query: &str| format!("https://hooks.example.com/in?{query}");
+    let (raw, escaped) = (url("a[]={b}|c"), url("a%5B%5D=%7Bb%7D%7Cc"));
+    let signed = sign(&folder, "square", &["--url", &raw]);
+    signed.expect_code(0);
+    verify(&folder, "square", "k", &signed.stdout, &["--url", &raw]).expect_code(0);
+    verify(&folder, "square", "k", &signed.stdout, &["--url", &escaped])
+        .expect_code(1)
+        .expect_words(&["bad_signature"]);
+}
+
 #[test]
 fn a_url_that_a_capture_shows_decoded_is_taken_as_it_was_sent() {
     let folder = folder("k", "{\"event_id\":\"e1\",\"type\":\"x\"}");
