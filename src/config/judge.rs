@@ -172,7 +172,11 @@ fn warnings(
         found.push((
             "event_id",
             WarningName::AlikeEvents,
-            alike_events(route, alike),
+            alike_events(
+                route,
+                alike,
+                preset.and_then(|preset| preset.alike.as_deref()),
+            ),
         ));
     }
     let unknown = preset
@@ -206,15 +210,17 @@ fn unsigned_type(route: &Route) -> String {
     )
 }
 
-/// The events that count as one although they are two, and the keys that mend it.
-fn alike_events(route: &Route, alike: &str) -> String {
+/// The events that count as one although they are two, and the keys that mend it. `known` names such
+/// events of the provider.
+fn alike_events(route: &Route, alike: &str, known: Option<&str>) -> String {
+    let known = known.map_or_else(String::new, |known| format!(" ({known})"));
     let own = if route.scheme.provider == CUSTOM {
         "; a scheme whose events are alike by design has `events_repeat = true`"
     } else {
         ""
     };
     format!(
-        "{alike} look alike and count as one event for {}: the second is answered as a duplicate and not \
+        "{alike}{known} look alike and count as one event for {}: the second is answered as a duplicate and not \
          forwarded. Where that can happen, name a signed id with `event_id`, or write `replay = \"off\"`{own}",
         written_duration(route.replay.ttl)
     )

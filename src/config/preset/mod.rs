@@ -77,6 +77,9 @@ pub struct Preset {
     /// The part of every signed body that tells two honest events apart, although the scheme does
     /// not read it as an id; `None` where the body may lack such a part.
     pub distinct: Option<String>,
+    /// Honest events of this provider that are known to have equal signed content, in words for
+    /// brackets; `None` where no such events are known.
+    pub alike: Option<String>,
     /// The types of events, where all of them are known; empty where they are not.
     pub types: Vec<String>,
     /// Warnings and peculiarities, each a sentence for the user.
@@ -148,6 +151,10 @@ impl Preset {
             item.text(findings, "\"`/timestamp`\"")
                 .map(ToOwned::to_owned)
         });
+        let alike = table.item("alike").and_then(|item| {
+            item.text(findings, "\"`branch.created`, …\"")
+                .map(ToOwned::to_owned)
+        });
         let proved = table
             .item("proved")
             .and_then(|item| item.flag(findings))
@@ -177,6 +184,7 @@ impl Preset {
             retries: retries?,
             horizon,
             distinct,
+            alike,
             types,
             notes,
             probes,

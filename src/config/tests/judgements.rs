@@ -269,7 +269,22 @@ fn events_that_look_alike_are_named_with_the_key_that_mends_it() {
             preset("buildkite", ""),
             Some("in the same second look alike"),
         ),
-        (preset("github", ""), None),
+        (
+            preset("github", ""),
+            Some(
+                "two events with the same body (as two runs of `workflow_dispatch` with the same inputs",
+            ),
+        ),
+        (
+            preset("shopify", ""),
+            Some("(as of `inventory_levels/disconnect`"),
+        ),
+        (
+            preset("paystack", ""),
+            Some("(as of `customeridentification.failed`"),
+        ),
+        (preset("line", ""), None),
+        (preset("xero", ""), None),
         (preset("stripe", ""), None),
     ];
     for (text, expected) in rows {

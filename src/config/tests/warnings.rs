@@ -3,14 +3,14 @@
 use super::problems::each_says;
 use super::{ROUTE, good, read, warned};
 
-/// A GitHub route, which has one warning: nothing signs the type of its events.
-fn github(own: &str) -> String {
-    format!("{}{own}\n", ROUTE.replace("itellico", "github"))
+/// A Twitch route, which has one warning: nothing signs the type of its events.
+fn twitch(own: &str) -> String {
+    format!("{}{own}\n", ROUTE.replace("itellico", "twitch"))
 }
 
 /// A second route like it.
 fn another(own: &str) -> String {
-    github(own)
+    twitch(own)
         .replace("\"a\"", "\"b\"")
         .replace("\"/a\"", "\"/b\"")
         .replace("env:S", "env:T")
@@ -20,7 +20,7 @@ fn another(own: &str) -> String {
 fn an_acknowledged_warning_is_listed_and_no_longer_shown() {
     let text = format!(
         "{}{}",
-        github("acknowledge = [\"unsigned-type\"]"),
+        twitch("acknowledge = [\"unsigned-type\"]"),
         another("")
     );
     let config = good(&text);
@@ -37,7 +37,7 @@ fn an_acknowledged_warning_is_listed_and_no_longer_shown() {
 
 #[test]
 fn names_that_fit_no_warning_are_problems() {
-    let names = |names: &str| github(&format!("acknowledge = {names}"));
+    let names = |names: &str| twitch(&format!("acknowledge = {names}"));
     let mut rows = vec![
         (
             names("[\"unsinged-type\"]"),
