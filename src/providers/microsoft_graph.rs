@@ -21,7 +21,12 @@ impl Handshake for MicrosoftGraph {
     }
 
     fn in_head(&self, head: &Head) -> Result<Option<Asked>, Refusal> {
-        match query::parameter_of(head, "POST", "validationToken")? {
+        // SharePoint, which sends the same notifications, writes the name in small letters.
+        let token = match query::parameter_of(head, "POST", "validationToken")? {
+            None => query::parameter_of(head, "POST", "validationtoken")?,
+            found => found,
+        };
+        match token {
             Some(token) => {
                 let token = printable(&token, |byte| *byte == b' ' || byte.is_ascii_graphic())?;
                 Ok(Some(Asked::Echo(Reply::text(token))))

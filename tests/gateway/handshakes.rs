@@ -164,6 +164,18 @@ fn unsigned_handshakes_are_answered_from_the_head_alone() {
             "Validation: Testing",
         ),
         (
+            "graph, as a client without a declared length sends no body",
+            Delivery::unsigned("/h/microsoft-graph?validationToken=a+b", "").chunked(),
+            TEXT,
+            "a b",
+        ),
+        (
+            "graph, as SharePoint spells it",
+            Delivery::unsigned("/h/microsoft-graph?validationtoken=a", ""),
+            TEXT,
+            "a",
+        ),
+        (
             "meta",
             bare(
                 "GET",

@@ -1,7 +1,7 @@
 //! Handshakes on their way through an exchange. The scheme recognises them; then they are answered
 //! or handed to the app, or their secret is kept (schemes: Handshakes).
 //!
-//! Three functions look for a handshake, each in another part of the request; the exchange chooses
+//! Four functions look for a handshake, each in another part of the request; the exchange chooses
 //! when. They return the [`Passage`] of a handshake that the app is to answer, or `None` if the
 //! request is no handshake. A handshake that the gateway answers ends the exchange. No handshake is
 //! ever claimed.
@@ -43,7 +43,31 @@ pub(super) fn may_be_in_body(route: &RouteState, head: &Head, refusal: Refusal) 
     };
     is_short
         && refusal.code == Code::MissingSignature
-        && route.handshake.is_some_and(Handshake::reads_body)
+        && route
+            .handshake
+            .is_some_and(|known| known.reads_body() || asks_if_empty(known, head))
+}
+
+/// Whether a head is that of a handshake if its body, whose length is not declared, turns out to be
+/// empty.
+fn asks_if_empty(handshake: &dyn Handshake, head: &Head) -> bool {
+    head.framing() == Framing::Chunked
+        && !matches!(handshake.in_head(&head.without_body()), Ok(None))
+}
+
+/// Looks for an unsigned handshake in the head of a request whose body came in chunks and was empty.
+/// Senders and proxies that declare no length send a request without a body in this way.
+pub(super) async fn in_empty_body(
+    running: &Running,
+    route: &RouteState,
+    head: &Head,
+    body: &[u8],
+) -> Result<Option<Passage>, Ended> {
+    if body.is_empty() && head.framing() == Framing::Chunked {
+        in_head(running, route, &head.without_body()).await
+    } else {
+        Ok(None)
+    }
 }
 
 /// Looks for an unsigned handshake in a body.

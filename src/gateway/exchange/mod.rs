@@ -225,6 +225,12 @@ impl<'x> Exchange<'x> {
         body: &mut Body,
     ) -> Result<Admission, Ended> {
         let running = self.running;
+        if !matches!(kind, RequestKind::Handshake(_))
+            && let Some(passage) =
+                handshaking::in_empty_body(running, route, self.head, &body.bytes).await?
+        {
+            return Ok(Admission::Handshake(passage, None));
+        }
         match kind {
             RequestKind::Handshake(passage) => Ok(Admission::Handshake(passage, None)),
             RequestKind::Unsigned(refusal) => {

@@ -97,6 +97,15 @@ impl Head {
         self.framing
     }
 
+    /// This head as that of a request without a body.
+    #[must_use]
+    pub fn without_body(&self) -> Self {
+        Self {
+            framing: Framing::None,
+            ..self.clone()
+        }
+    }
+
     /// The expectation of the request.
     pub fn expect(&self) -> Expect {
         self.expect

@@ -51,6 +51,12 @@ fn au_25_what_is_sent_back_is_short_visible_text_and_never_html() {
             None,
         ),
         (
+            "microsoft-graph",
+            "POST",
+            "validationtoken=a&validationToken=b".into(),
+            None,
+        ),
+        (
             "dropbox",
             "GET",
             format!("challenge={html}"),
