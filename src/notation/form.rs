@@ -3,7 +3,8 @@
 //!
 //! It is strict where the standard is lenient. A form with a `%` that is not followed by two hex
 //! digits, or with too many pairs, is refused as a whole, so no broken escape remains that another
-//! parser could read in another way. The `Content-Type` is not looked at.
+//! parser could read in another way. So is [`parts`], the parser of `multipart/form-data`. The
+//! `Content-Type` is not looked at.
 
 use crate::wire::head::{Found, fold};
 
@@ -12,6 +13,9 @@ pub(crate) type Pair = (Vec<u8>, Vec<u8>);
 
 /// The most pairs that a form may have.
 pub(crate) const MAX_PAIRS: usize = 1024;
+
+/// The longest boundary of a multipart body, in bytes (RFC 2046 5.1.1).
+const MAX_BOUNDARY: usize = 70;
 
 /// Reads a form: pieces between `&`, split at their first `=`; `+` is a space, and `%hh` is a byte.
 /// A piece without `=` is a name with an empty value, and an empty piece is skipped. `None` if an
@@ -64,6 +68,56 @@ pub(crate) fn is_or_aliases(name: &[u8], given: &[u8]) -> bool {
     parts.into_iter().flatten().any(|given| {
         given.len() == name.len() && given.iter().zip(name).all(|(a, b)| fold(*a) == fold(*b))
     })
+}
+
+/// The parts of a multipart body (RFC 7578), whose first line is its boundary. `None` where the body
+/// is malformed, and where a part has no name or a name that two readers could read in two ways.
+/// Returns the boundary, and names and contents in order.
+pub(crate) fn parts(body: &[u8]) -> Option<(&[u8], Vec<Pair>)> {
+    let end = memchr::memmem::find(body, b"\r\n")?;
+    let boundary = body.get(..end)?.strip_prefix(b"--")?;
+    if boundary.is_empty() || boundary.len() > MAX_BOUNDARY {
+        return None;
+    }
+    let line = [b"\r\n--", boundary].concat();
+    let mut found = Vec::new();
+    let mut rest = body.get(end..)?;
+    while let Some(behind) = rest.strip_prefix(b"\r\n") {
+        if found.len() == MAX_PAIRS {
+            return None;
+        }
+        let end = memchr::memmem::find(behind, &line)?;
+        let part = behind.get(..end)?;
+        rest = behind.get(end + line.len()..)?;
+        let at = memchr::memmem::find(part, b"\r\n\r\n")?;
+        let name = part_name(std::str::from_utf8(part.get(..at)?).ok()?)?;
+        found.push((name.as_bytes().to_vec(), part.get(at + 4..)?.to_vec()));
+    }
+    // The last boundary has two hyphens behind it.
+    rest.starts_with(b"--").then_some((boundary, found))
+}
+
+/// The name that the head of a part gives it.
+fn part_name(head: &str) -> Option<&str> {
+    let mut dispositions = head.split("\r\n").filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-disposition")
+            .then_some(value)
+    });
+    let (Some(value), None) = (dispositions.next(), dispositions.next()) else {
+        return None;
+    };
+    let mut names = value
+        .split(';')
+        .filter_map(|parameter| parameter.trim().strip_prefix("name"));
+    let (Some(name), None) = (names.next(), names.next()) else {
+        return None;
+    };
+    let name = name.strip_prefix('=')?;
+    let name = name
+        .strip_prefix('"')
+        .map_or(Some(name), |quoted| quoted.strip_suffix('"'))?;
+    (!name.contains(['"', '\\', '%'])).then_some(name)
 }
 
 /// The bytes that a name or a value spells; `None` if an escape is broken.

@@ -118,7 +118,7 @@ impl ProviderCode for Adyen {
 
 /// The claims of a body: an assertion for its only item.
 fn read(body: &[u8]) -> Result<Statement, Refusal> {
-    let mut places = Places::default();
+    let mut places = Places::exact();
     let mut slot = |field: &[&str]| {
         places.add_each(&Pointer {
             tokens: ITEM
@@ -283,6 +283,14 @@ mod tests {
             (
                 "a doubled field",
                 body(&[&ITEM_TEXT.replace("\"success\":", "\"success\":\"false\",\"success\":")]),
+            ),
+            (
+                "an absent field in another case",
+                body(&[&ITEM_TEXT.replace("\"reason\"", "\"originalreference\"")]),
+            ),
+            (
+                "an object in another case",
+                body(&[&ITEM_TEXT.replace("\"reason\":\"x\"", "\"Amount\":{}")]),
             ),
             ("a fraction", body(&[&ITEM_TEXT.replace("1130", "1130.0")])),
             ("a short signature", body(&[&ITEM_TEXT.replace("R1Ev", "")])),

@@ -150,7 +150,7 @@ impl ProviderCode for AwsSns {
 
 /// The claims of a message.
 fn read(body: &[u8]) -> Result<Statement, Refusal> {
-    let mut places = Places::default();
+    let mut places = Places::exact();
     let mut add = |name: &str| {
         places.add(&Pointer {
             tokens: vec![name.to_owned()],
@@ -338,7 +338,12 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused() {
         type Change = fn(&mut serde_json::Value);
-        let rows: [(&str, Change, Code); 11] = [
+        let rows: [(&str, Change, Code); 12] = [
+            (
+                "a subject in another case, which would be signed if it were there",
+                |b| b["subject"] = "x".into(),
+                Code::MalformedSignature,
+            ),
             (
                 "version 1",
                 |b| b["SignatureVersion"] = "1".into(),

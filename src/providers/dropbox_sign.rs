@@ -17,8 +17,6 @@ use crate::wire::head::{FieldName, Found, Head};
 
 /// The longest field that is accepted, in bytes.
 const MAX_FIELD: usize = 256;
-/// The longest boundary, in bytes (RFC 2046 5.1.1).
-const MAX_BOUNDARY: usize = 70;
 
 const NO_FORM: Refusal = Refusal::because(
     Code::MalformedSignature,
@@ -94,7 +92,7 @@ impl ProviderCode for DropboxSign {
 /// The claims of a form.
 fn read(head: &Head, body: &[u8]) -> Result<Statement, Refusal> {
     let json = field(head, body).ok_or(NO_FORM)?;
-    let mut places = Places::default();
+    let mut places = Places::exact();
     let mut add = |name: &str| {
         places.add(&Pointer {
             tokens: vec!["event".to_owned(), name.to_owned()],
@@ -129,8 +127,8 @@ fn read(head: &Head, body: &[u8]) -> Result<Statement, Refusal> {
     })
 }
 
-/// The value of the form field `json`; `None` where the field is missing or repeated, or the body
-/// is not a form.
+/// The value of the form field `json`; `None` where the field is missing, repeated or beside an
+/// alias, or the body is not a form.
 fn field(head: &Head, body: &[u8]) -> Option<Vec<u8>> {
     let name = FieldName::new("content-type")?;
     let Found::One(kind) = head.find(&name) else {
@@ -142,11 +140,7 @@ fn field(head: &Head, body: &[u8]) -> Option<Vec<u8>> {
         .trim()
         .eq_ignore_ascii_case("application/x-www-form-urlencoded")
     {
-        let pairs = form::pairs(body)?;
-        return match form::one(&pairs, b"json") {
-            Found::One(value) => Some(value.to_vec()),
-            Found::Nothing | Found::Several => None,
-        };
+        return only_json(&form::pairs(body)?);
     }
     if !media.trim().eq_ignore_ascii_case("multipart/form-data") {
         return None;
@@ -156,45 +150,15 @@ fn field(head: &Head, body: &[u8]) -> Option<Vec<u8>> {
         name.eq_ignore_ascii_case("boundary")
             .then(|| value.trim_matches('"'))
     })?;
-    (!boundary.is_empty() && boundary.len() <= MAX_BOUNDARY).then(|| part(boundary, body))?
+    let (found, parts) = form::parts(body)?;
+    (found == boundary.as_bytes()).then(|| only_json(&parts))?
 }
 
-/// The content of the part called `json` in a multipart body (RFC 7578); `None` where the part is
-/// missing or repeated, or the body is malformed.
-fn part(boundary: &str, body: &[u8]) -> Option<Vec<u8>> {
-    let line = [b"\r\n--", boundary.as_bytes()].concat();
-    // The first boundary has no line end before it: add the line end, so that all boundaries look
-    // alike.
-    let body = [b"\r\n", body].concat();
-    let mut found = None;
-    let mut rest = body.get(memchr::memmem::find(&body, &line)? + line.len()..)?;
-    while let Some(behind) = rest.strip_prefix(b"\r\n") {
-        let end = memchr::memmem::find(behind, &line)?;
-        let one = behind.get(..end)?;
-        rest = behind.get(end + line.len()..)?;
-        let at = memchr::memmem::find(one, b"\r\n\r\n")?;
-        let (head, content) = (one.get(..at)?, one.get(at + 4..)?);
-        if is_named_json(std::str::from_utf8(head).ok()?)
-            && found.replace(content.to_vec()).is_some()
-        {
-            return None;
-        }
+fn only_json(pairs: &[form::Pair]) -> Option<Vec<u8>> {
+    match form::one(pairs, b"json") {
+        Found::One(value) => Some(value.to_vec()),
+        Found::Nothing | Found::Several => None,
     }
-    // The last boundary has two hyphens behind it.
-    rest.starts_with(b"--").then_some(found)?
-}
-
-/// Whether the head of a part gives it the name `json`.
-fn is_named_json(head: &str) -> bool {
-    head.split("\r\n").any(|line| {
-        let Some((name, value)) = line.split_once(':') else {
-            return false;
-        };
-        name.eq_ignore_ascii_case("content-disposition")
-            && value
-                .split(';')
-                .any(|parameter| matches!(parameter.trim(), "name=\"json\"" | "name=json"))
-    })
 }
 
 #[cfg(test)]
@@ -274,6 +238,18 @@ mod tests {
             ("multipart/form-data", multipart(&[("json", EVENT)])),
             (MULTIPART, multipart(&[("json", EVENT), ("json", EVENT)])),
             (MULTIPART, multipart(&[("other", EVENT)])),
+            (MULTIPART, multipart(&[("json", EVENT), ("JSON", "{}")])),
+            (MULTIPART, multipart(&[("json[]", "{}"), ("json", EVENT)])),
+            (MULTIPART, multipart(&[("x\"; name=\"json", EVENT)])),
+            (
+                "multipart/form-data; boundary=Other",
+                multipart(&[("json", EVENT)]),
+            ),
+            (FORM, event("\"event_type\":", "\"Event_Type\":")),
+            (
+                FORM,
+                event("\"event_type\":", "\"EVENT_TYPE\":\"x\",\"event_type\":"),
+            ),
             (
                 MULTIPART,
                 multipart(&[("json", EVENT)]).replace("--XyZ--", "--XyZ"),

@@ -16,9 +16,6 @@ use crate::scheme::{Place, Scheme, TemplateScheme, TimestampAt};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::Found;
 
-/// The longest boundary of a multipart body, in bytes (RFC 2046 5.1.1).
-const MAX_BOUNDARY: usize = 70;
-
 const SEVERAL: Refusal = Refusal::because(
     Code::MalformedSignature,
     "a field of the form that is signed, or that names the event, is there more than once or has an \
@@ -107,59 +104,10 @@ fn pairs(body: &[u8]) -> Option<Vec<Pair>> {
     match first {
         b'{' | b'[' => None,
         _ => match body.strip_prefix(b"--") {
-            Some(_) => parts(body),
+            Some(_) => form::parts(body).map(|(_, parts)| parts),
             None => form::pairs(body),
         },
     }
-}
-
-/// The parts of a multipart body (RFC 7578), whose first line is its boundary. `None` where the body
-/// is malformed, and where a part has no name or a name that two readers could read in two ways.
-fn parts(body: &[u8]) -> Option<Vec<Pair>> {
-    let end = memchr::memmem::find(body, b"\r\n")?;
-    let boundary = body.get(2..end)?;
-    if boundary.is_empty() || boundary.len() > MAX_BOUNDARY {
-        return None;
-    }
-    let line = [b"\r\n--", boundary].concat();
-    let mut found = Vec::new();
-    let mut rest = body.get(end..)?;
-    while let Some(behind) = rest.strip_prefix(b"\r\n") {
-        if found.len() == form::MAX_PAIRS {
-            return None;
-        }
-        let end = memchr::memmem::find(behind, &line)?;
-        let part = behind.get(..end)?;
-        rest = behind.get(end + line.len()..)?;
-        let at = memchr::memmem::find(part, b"\r\n\r\n")?;
-        let name = name(std::str::from_utf8(part.get(..at)?).ok()?)?;
-        found.push((name.as_bytes().to_vec(), part.get(at + 4..)?.to_vec()));
-    }
-    // The last boundary has two hyphens behind it.
-    rest.starts_with(b"--").then_some(found)
-}
-
-/// The name that the head of a part gives it.
-fn name(head: &str) -> Option<&str> {
-    let mut dispositions = head.split("\r\n").filter_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-disposition")
-            .then_some(value)
-    });
-    let (Some(value), None) = (dispositions.next(), dispositions.next()) else {
-        return None;
-    };
-    let mut names = value
-        .split(';')
-        .filter_map(|parameter| parameter.trim().strip_prefix("name"));
-    let (Some(name), None) = (names.next(), names.next()) else {
-        return None;
-    };
-    let name = name.strip_prefix('=')?;
-    let name = name
-        .strip_prefix('"')
-        .map_or(Some(name), |quoted| quoted.strip_suffix('"'))?;
-    (!name.contains(['"', '\\', '%'])).then_some(name)
 }
 
 #[cfg(test)]

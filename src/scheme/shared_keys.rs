@@ -89,7 +89,13 @@ impl Scheme {
         if is_basic && bare.ends_with(b":") {
             return Some("has no password behind its user name".to_owned());
         }
-        shape::known_text(text)
+        // Some secrets hold the key behind a name: `user:password`, `PUBLIC_KEY:PRIVATE_KEY`.
+        let named = is_basic || self.code().is_some();
+        let key = bare.rsplit(|byte| *byte == b':').next().filter(|_| named);
+        shape::known_text(text).or_else(|| {
+            let key = key?;
+            shape::known_text(key).or_else(|| shape::known_key(key).map(ToOwned::to_owned))
+        })
     }
 
     /// What the scheme takes for a secret, as far as its look is concerned.

@@ -76,6 +76,24 @@ fn ky_01_a_key_that_everybody_knows_is_refused_under_every_preset() {
 }
 
 #[test]
+fn ky_01_a_key_behind_a_name_counts_by_itself() {
+    for (name, secret) in [
+        ("braintree", "public:0000000000000000"),
+        ("braintree", "public:AAAAAAAAAAAAAAAAAAAAAA=="),
+        ("braintree", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+        ("braintree", "public:\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+        ("twilio", "hmac-sha1:00000000000000000000000000000000"),
+        ("chargebee", "user:0000000000000000"),
+    ] {
+        let shown = refusal(&preset(name, ""), secret).unwrap_or_default();
+        assert!(
+            shown.contains("is nothing but zero bytes"),
+            "{name} {secret:?}: {shown}"
+        );
+    }
+}
+
+#[test]
 fn ky_01_every_candidate_of_a_list_counts() {
     let rows = [
         // The other candidate would be a good key.

@@ -37,15 +37,25 @@ impl Chain {
     }
 
     /// Finds the values at the places of this pointer. `text` is judged once more in the same pass.
-    pub(super) fn scan<'b>(&self, text: &'b str) -> Result<Vec<Value<'b>>, JsonError> {
-        let mut found = Found(Vec::new());
+    pub(super) fn scan<'b>(
+        &self,
+        text: &'b str,
+        is_exact: bool,
+    ) -> Result<Vec<Value<'b>>, JsonError> {
+        let mut found = Found {
+            values: Vec::new(),
+            is_exact,
+        };
         walk(text, &mut found, self.0.as_slice())?;
-        Ok(found.0)
+        Ok(found.values)
     }
 }
 
 /// The values found so far.
-struct Found<'b>(Vec<Value<'b>>);
+struct Found<'b> {
+    values: Vec<Value<'b>>,
+    is_exact: bool,
+}
 
 /// An open object or array on the path of the pointer.
 struct Step<'p> {
@@ -63,10 +73,10 @@ struct Step<'p> {
 
 impl<'b> Found<'b> {
     fn push(&mut self, value: Value<'b>) -> Result<(), JsonError> {
-        if self.0.len() == MAX_EACH {
+        if self.values.len() == MAX_EACH {
             return Err(JsonError::TooManyElements);
         }
-        self.0.push(value);
+        self.values.push(value);
         Ok(())
     }
 }
@@ -105,6 +115,9 @@ impl<'p, 'b> Search<'b, &'p [Token]> for Found<'b> {
     ) -> Result<Option<&'p [Token]>, JsonError> {
         match step.token {
             Token::Named(name, _) if key.is_but_for_case(name) => {
+                if self.is_exact && !key.is(name) {
+                    return Err(JsonError::OtherCase);
+                }
                 if step.is_seen {
                     return Err(JsonError::RepeatedKey);
                 }
@@ -176,6 +189,27 @@ mod tests {
             .map(spelled)
             .collect::<Vec<_>>()
             .join(" "))
+    }
+
+    #[test]
+    fn en_31_an_exact_place_takes_no_key_in_another_case_even_alone() {
+        let exact = |pointer: &str, body: &str| {
+            let mut places = Places::exact();
+            places.add(&Pointer::parse(pointer).expect(pointer));
+            places.add_each(&Pointer::parse(pointer).expect(pointer));
+            places.scan(body.as_bytes()).map(drop)
+        };
+        for body in [
+            r#"{"A":[{"b":1}]}"#,
+            r#"{"a":{"B":1}}"#,
+            r#"{"a":{"b":1,"B":1}}"#,
+            r#"{"a":{"\u0042":1}}"#,
+        ] {
+            assert_eq!(exact("/a/b", body), Err(JsonError::OtherCase), "{body}");
+        }
+        for body in [r#"{"a":{"b":1},"c":{"B":1}}"#, r#"{"a":{}}"#, "{}"] {
+            assert_eq!(exact("/a/b", body), Ok(()), "{body}");
+        }
     }
 
     #[test]

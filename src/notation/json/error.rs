@@ -31,6 +31,8 @@ pub enum JsonError {
     BadNumber,
     /// A key on the path to a place occurs twice in its object, in the same or another case.
     RepeatedKey,
+    /// A key on the path to a place differs from it in case.
+    OtherCase,
     /// A pointer with `*` names more than [`MAX_EACH`](super::MAX_EACH) values.
     TooManyElements,
 }
@@ -61,6 +63,10 @@ impl JsonError {
             Self::RepeatedKey => {
                 "a key on the path to a value that the gateway reads appears twice in its object (keys \
                  that differ in case alone count as the same)"
+            }
+            Self::OtherCase => {
+                "a key on the path to a signed value is written in another case, and some programs would \
+                 read it"
             }
             Self::TooManyElements => {
                 "the JSON body holds more than 1024 elements that would each have to be checked"

@@ -25,6 +25,7 @@ pub struct Places {
     root: Node,
     count: usize,
     each: Vec<Chain>,
+    is_exact: bool,
 }
 
 /// The place in [`Values`] of a pointer's value.
@@ -52,11 +53,22 @@ impl Default for Places {
             root: Node::new("", 0),
             count: 1,
             each: Vec::new(),
+            is_exact: false,
         }
     }
 }
 
 impl Places {
+    /// Places of a text in which no key on the path to a place may be written in another case, even
+    /// alone. It is for signed values that may be absent: a parser that takes no account of case
+    /// would find a value that nobody signed.
+    pub fn exact() -> Self {
+        Self {
+            is_exact: true,
+            ..Self::default()
+        }
+    }
+
     /// Adds a place and returns its slot, which is the same for the same pointer. A `*` in the
     /// pointer is a key like any other.
     pub fn add(&mut self, pointer: &Pointer) -> Slot {
@@ -97,22 +109,26 @@ impl Places {
     ///
     /// # Errors
     /// The reason why `body` is not a JSON text; a key that is repeated on the path to a place;
-    /// more than `MAX_EACH` values for a pointer with `*`.
+    /// more than `MAX_EACH` values for a pointer with `*`; for [`exact`](Self::exact) places, a key
+    /// in another case.
     pub fn scan<'b>(&self, body: &'b [u8]) -> Result<Values<'b>, JsonError> {
         let text = std::str::from_utf8(body).map_err(|_| JsonError::NotUtf8)?;
         let text = text.strip_prefix(MARK).unwrap_or(text);
         if text.starts_with(MARK) {
             return Err(JsonError::ByteOrderMark);
         }
-        let mut slots = Slots(vec![Value::Absent; self.count]);
+        let mut slots = Slots {
+            values: vec![Value::Absent; self.count],
+            is_exact: self.is_exact,
+        };
         walk(text, &mut slots, &self.root)?;
         let each = self
             .each
             .iter()
-            .map(|chain| chain.scan(text))
+            .map(|chain| chain.scan(text, self.is_exact))
             .collect::<Result<_, _>>()?;
         Ok(Values {
-            slots: slots.0,
+            slots: slots.values,
             each,
         })
     }
@@ -153,7 +169,10 @@ impl<'b> Values<'b> {
 
 /// The values found so far, by slot. A key on the path to a place may occur only once in its
 /// object, so each place is visited at most once.
-struct Slots<'b>(Vec<Value<'b>>);
+struct Slots<'b> {
+    values: Vec<Value<'b>>,
+    is_exact: bool,
+}
 
 /// An open object or array on the path to a place.
 struct Step<'p> {
@@ -169,7 +188,7 @@ impl<'p, 'b> Search<'b, &'p Node> for Slots<'b> {
     type Step = Step<'p>;
 
     fn value(&mut self, node: &'p Node, value: Value<'b>) -> Result<Option<Step<'p>>, JsonError> {
-        if let Some(slot) = self.0.get_mut(node.slot) {
+        if let Some(slot) = self.values.get_mut(node.slot) {
             *slot = value;
         }
         Ok((!node.children.is_empty()).then_some(Step {
@@ -185,10 +204,13 @@ impl<'p, 'b> Search<'b, &'p Node> for Slots<'b> {
             if !key.is_but_for_case(&child.key) {
                 continue;
             }
+            if self.is_exact && !key.is(&child.key) {
+                return Err(JsonError::OtherCase);
+            }
             // Two places may differ in case alone. Then either key repeats the other.
             let bit = 1_u128.checked_shl(u32::try_from(place).unwrap_or(u32::MAX));
             let is_seen = bit.map_or_else(
-                || self.0.get(child.slot) != Some(&Value::Absent),
+                || self.values.get(child.slot) != Some(&Value::Absent),
                 |bit| step.seen & bit != 0,
             );
             if is_seen {

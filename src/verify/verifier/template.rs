@@ -35,7 +35,11 @@ impl InBody {
 
     /// The places of a scheme; `None` where the body does not have to be read.
     pub(super) fn of(scheme: &Scheme, settings: &Settings) -> Option<Self> {
-        let mut places = Places::default();
+        let mut places = match &scheme.proof {
+            // Only the values at these places are signed, and not the keys beside them.
+            ProofBy::Template(template) if !template.signed.covers_body() => Places::exact(),
+            _ => Places::default(),
+        };
         let (template, signature) = match &scheme.proof {
             ProofBy::Template(template) => (Some(template), template.signature.json.as_ref()),
             ProofBy::Credential(credential) => (None, credential.place.json.as_ref()),
