@@ -367,6 +367,50 @@ fn rp_46_a_request_that_wants_an_answer_is_forwarded_again_so_often() {
 }
 
 #[test]
+fn rp_46_only_the_same_request_byte_for_byte_is_a_repeat() {
+    let upstream = Upstream::start();
+    let route = preset(&upstream, "twilio")
+        .set("public_url", "\"https://hooks.example.com\"")
+        .set("methods", "[\"POST\", \"PUT\"]");
+    let gateway = Gateway::start(&Config::new().route(route));
+    let call = || twilio(&[("Body", "hello"), ("CallSid", "CA1")]);
+    gateway.ask(call()).expect_status(200);
+    let mut cases = Cases::new();
+    // Nothing divides names and values in the content that is signed, so it is the same in each.
+    for (name, body) in [
+        ("a value that joins its name", "Bodyhello=&CallSid=CA1"),
+        ("a name that joins a value", "Body=helloCallSidCA1"),
+        ("a name made of two fields", "BodyhelloCallSid=CA1"),
+        ("another order", "CallSid=CA1&Body=hello"),
+        ("a field twice", "Body=hello&CallSid=CA1&CallSid=CA1"),
+        ("an escape", "%42ody=hello&CallSid=CA1"),
+    ] {
+        cases.case(name, || {
+            let length = body.len().to_string();
+            let changed = call().set("Content-Length", length).with_body(body);
+            gateway
+                .ask(changed)
+                .expect_refusal(409, "event_id_conflict");
+        });
+    }
+    let charset = "application/x-www-form-urlencoded; charset=utf-16";
+    for (name, changed) in [
+        ("another method", call().method("PUT")),
+        ("an empty query", call().target("/twilio?")),
+        ("another charset", call().set("Content-Type", charset)),
+    ] {
+        cases.case(name, || {
+            let refused = gateway.ask(changed);
+            assert!((400..500).contains(&refused.status), "{refused}");
+        });
+    }
+    cases.finish();
+    assert_eq!(upstream.count(), 1);
+    gateway.ask(call()).expect_status(200);
+    assert_eq!(upstream.count(), 2);
+}
+
+#[test]
 fn rp_47_bodies_that_dropbox_sign_does_not_sign_are_kept_beside_the_entry() {
     let upstream = Upstream::start();
     let gateway = Gateway::start(&Config::new().route(preset(&upstream, "dropbox-sign")));

@@ -16,6 +16,7 @@ use crate::verify::claim;
 use crate::verify::claim::{Arrival, Decision, EventKey, IdTrust, Identity};
 use crate::verify::envelope::Event;
 use crate::verify::verifier::Proof;
+use crate::wire::head::{Found, Head};
 
 /// A proved delivery with its event.
 pub(super) struct Delivery<'d> {
@@ -24,8 +25,9 @@ pub(super) struct Delivery<'d> {
     pub(super) event: &'d Event,
     /// The body in the form that was signed.
     pub(super) body: &'d [u8],
-    /// The path that was matched.
-    pub(super) path: &'d str,
+    pub(super) head: &'d Head,
+    /// The body as it was received.
+    pub(super) received: &'d [u8],
     pub(super) request_id: &'d str,
 }
 
@@ -109,6 +111,20 @@ impl Delivery<'_> {
         id.filter(|_| self.route.policy.id_trust != IdTrust::Unsigned)
     }
 
+    /// The request as an app reads it: its method, target, media type and body.
+    fn request(&self) -> [&[u8]; 4] {
+        let media_type = match self.head.find_str("content-type") {
+            Found::One(text) => text,
+            Found::Nothing | Found::Several => b"",
+        };
+        [
+            self.head.method().as_bytes(),
+            self.head.target().as_bytes(),
+            media_type,
+            self.received,
+        ]
+    }
+
     /// The body, as far as it tells deliveries apart.
     fn signed_body(&self) -> &[u8] {
         if self.route.verifier().scheme().body_tells_deliveries_apart() {
@@ -135,14 +151,21 @@ fn arrival(running: &Running, delivery: &Delivery<'_>, identity: &Identity) -> A
             (key.by_content(&route.name, content), content)
         }
     };
+    let repeats = route.config.scheme.repeats;
+    // A repeat is the same request byte for byte. Others with the same signed content, as where
+    // nothing divides the names and values of a form, are none.
+    let body = match repeats {
+        Some(_) => key.repeat(body, delivery.request()),
+        None => body,
+    };
     let is_prefix = matches!(route.config.pattern.path, PathPattern::Prefix(_));
     Arrival {
         key: claim_key,
         body,
-        path: is_prefix.then(|| key.path(delivery.path)),
+        path: is_prefix.then(|| key.path(delivery.head.path())),
         variant: key.variant(route.beside, event.event_type.as_deref(), delivery.body),
         variants: route.variants,
-        repeats: route.config.scheme.repeats,
+        repeats,
         signed_at: proof.signed_at,
         route: route.fingerprint,
         event: event.id.as_ref().map(|id| key.event(&route.name, id)),

@@ -325,7 +325,8 @@ impl<'x> Exchange<'x> {
                     proof: &proof,
                     event,
                     body: signed,
-                    path: self.head.path(),
+                    head: self.head,
+                    received: &body.bytes,
                     request_id: &self.record.request_id.0,
                 };
                 let identity = delivery.identity();

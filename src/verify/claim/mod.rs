@@ -42,7 +42,8 @@ pub struct Arrival {
     pub key: ClaimKey,
     /// The digest that tells two deliveries under one key apart. With a key by id it is
     /// [`FingerprintKey::body`]; with a key by content it is made of that content, so that two
-    /// bodies under one key cannot arise.
+    /// bodies under one key cannot arise. With [`repeats`](Self::repeats) it is
+    /// [`FingerprintKey::repeat`].
     pub body: Fingerprint,
     /// The path that was matched under a prefix, which has no state of its own: an entry takes one
     /// path. `None` under an exact route.
