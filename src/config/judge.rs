@@ -97,6 +97,14 @@ fn warnings(
             "shadow mode (`enforce = false`): deliveries are forwarded whatever their verdict",
         );
     }
+    if !route.upstream_headers.is_empty() && forwards_unproved(route) {
+        warn(
+            "upstream_headers",
+            WarningName::HeadersOnValid,
+            "`upstream_headers` are set on valid deliveries alone: what shadow mode lets pass and the \
+             handshakes for your app come without them",
+        );
+    }
     if !route.replay.enabled {
         warn(
             "replay",
@@ -191,6 +199,20 @@ fn warnings(
         found.push(("event_types", WarningName::UnknownType, message));
     }
     found
+}
+
+/// Whether the route forwards anything that has not the verdict `valid`.
+fn forwards_unproved(route: &Route) -> bool {
+    let forwards_handshakes = route.scheme.handshake.is_some_and(|handshake| {
+        let is_for_app =
+            handshake.is_for_app() || (handshake.brings_secret() && route.learn.is_none());
+        match route.handshake.mode {
+            HandshakeMode::Forward => true,
+            HandshakeMode::Answer => is_for_app,
+            HandshakeMode::Off => false,
+        }
+    });
+    !route.enforce || forwards_handshakes
 }
 
 /// The rest of the risk with a type that no signature covers (contract: Beside an entry).

@@ -87,6 +87,8 @@ warning_names! {
     // The route's settings.
     ShadowMode, "shadow-mode", Allowed,
         "deliveries are forwarded whatever their verdict";
+    HeadersOnValid, "headers-on-valid", Allowed,
+        "`upstream_headers` are set on valid deliveries alone, and the route forwards others too";
     NoEffect, "no-effect", Allowed,
         "a setting has no effect beside the others";
     MaxBodyShare, "max-body-share", Allowed,

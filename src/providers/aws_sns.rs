@@ -84,6 +84,10 @@ impl Handshake for AwsSns {
         "a signed `SubscriptionConfirmation` is forwarded: your app or you confirm it"
     }
 
+    fn is_for_app(&self) -> bool {
+        true
+    }
+
     fn in_proved(&self, _head: &Head, body: SmallBody<'_>) -> Result<Option<Asked>, Refusal> {
         match KIND.read(body.bytes()) {
             Some([kind]) if kind.is("SubscriptionConfirmation") => Ok(Some(Asked::ForApp)),

@@ -43,6 +43,10 @@ impl Handshake for Lark {
         true
     }
 
+    fn is_for_app(&self) -> bool {
+        true
+    }
+
     fn reads_body(&self) -> bool {
         true
     }

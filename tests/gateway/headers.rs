@@ -104,6 +104,55 @@ fn a_route_sets_its_host_and_its_own_headers() {
 }
 
 #[test]
+fn hb_15_a_route_s_headers_are_a_proof_and_only_what_is_valid_gets_them() {
+    let upstream = Upstream::start();
+    let token = "{ \"X-Gateway-Token\" = \"env:GATEWAY_TOKEN\" }";
+    let shadow = Route::itellico(&upstream)
+        .set("enforce", "false")
+        .set("upstream_headers", token);
+    let meta = Route::new("meta", "/meta", &upstream)
+        .set("provider", "\"meta\"")
+        .set("secrets", "[\"env:GATEWAY_TOKEN\"]")
+        .set("upstream_headers", token)
+        .handshake("mode", "\"forward\"");
+    let config = Config::new()
+        .route(shadow)
+        .route(meta)
+        .env("GATEWAY_TOKEN", "t0ken-of-the-gateway");
+    let gateway = Gateway::start(&config);
+    let good = Delivery::fresh();
+    let forged = || Delivery::fresh().set("X-Webhook-Signature-256", "0".repeat(64));
+    let asked = Delivery::unsigned("/meta?hub.mode=subscribe&hub.challenge=1", "").method("GET");
+    let mut cases = Cases::new();
+    for (name, delivery, verdict, is_set) in [
+        ("valid", good.clone(), "valid", true),
+        ("a replay", good, "replayed_event", false),
+        ("forged", forged(), "bad_signature", false),
+        (
+            "forged, with the header",
+            forged().with("X_Gateway-Token", "mine"),
+            "bad_signature",
+            false,
+        ),
+        ("a handshake", asked, "handshake", false),
+    ] {
+        cases.case(name, || {
+            let request = forwarded(&gateway, &upstream, delivery);
+            assert_eq!(
+                request.header("X-Verigate-Verdict").as_deref(),
+                Some(verdict)
+            );
+            assert_eq!(request.header("X-Gateway-Token").is_some(), is_set);
+            assert!(
+                !String::from_utf8_lossy(&request.raw_head).contains("mine"),
+                "{request}"
+            );
+        });
+    }
+    cases.finish();
+}
+
+#[test]
 fn white_space_around_a_value_is_not_part_of_it() {
     let upstream = Upstream::start();
     let gateway = Gateway::start(&Config::for_upstream(&upstream));

@@ -139,7 +139,7 @@ impl Admission {
                 // Never `valid`: the app must not take a handshake for an event.
                 Self::Handshake(..) => "handshake",
                 Self::Proved(_) | Self::Shadow => {
-                    shadowed.map_or("valid", |refusal| refusal.code.name())
+                    shadowed.map_or(headers::VALID, |refusal| refusal.code.name())
                 }
             },
             request_id,

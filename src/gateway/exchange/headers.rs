@@ -11,11 +11,14 @@ use crate::scheme::Scheme;
 use crate::verify::envelope::visible_ascii;
 use crate::wire::head::{FieldName, Head, fold};
 
+/// The verdict on a proved delivery that nothing speaks against.
+pub(super) const VALID: &str = "valid";
+
 /// The values of the gateway's own headers, for the app behind it.
 pub(super) struct VerigateHeaders<'a> {
     pub(super) route: &'a str,
     pub(super) provider: &'a str,
-    /// The value `valid` or `handshake`, or in shadow mode the code of a refusal.
+    /// The value [`VALID`] or `handshake`, or in shadow mode the code of a refusal.
     pub(super) verdict: &'a str,
     /// The id of the request, in logs as well.
     pub(super) request_id: &'a str,
@@ -59,7 +62,8 @@ pub(super) struct RouteHeaders<'a> {
     pub(super) authority: &'a str,
     /// The headers that the scheme signs, of those that the gateway would set or drop.
     pub(super) signed: &'a [&'static FieldName],
-    /// Further headers. They are stripped from requests, their aliases too, and then set.
+    /// Further headers. They are stripped from every request, their aliases too, and set where the
+    /// verdict is `valid`: an app takes them for a proof.
     pub(super) headers: &'a [(FieldName, SecretText)],
 }
 
@@ -107,8 +111,10 @@ pub(super) fn forwarded(
     let is_ours_to_set = |name: &[u8]| !fixed.signed.iter().any(|signed| signed.is(name));
     put_verigate_headers(&mut out, verigate, is_ours_to_set);
     put_origin(&mut out, head, origin, is_ours_to_set);
-    for (name, value) in fixed.headers {
-        put(&mut out, name.as_str().as_bytes(), value.expose());
+    if verigate.verdict == VALID {
+        for (name, value) in fixed.headers {
+            put(&mut out, name.as_str().as_bytes(), value.expose());
+        }
     }
     out.extend_from_slice(b"\r\n");
     out

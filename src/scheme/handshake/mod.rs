@@ -85,6 +85,11 @@ pub trait Handshake: fmt::Debug + Sync {
         false
     }
 
+    /// Whether the gateway hands some of the handshakes that it knows to the app.
+    fn is_for_app(&self) -> bool {
+        false
+    }
+
     /// Whether the handshake brings the route's secret.
     fn brings_secret(&self) -> bool {
         false
