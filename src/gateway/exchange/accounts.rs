@@ -10,17 +10,18 @@ use crate::verify::verifier::Proof;
 impl Exchange<'_> {
     /// Step 5: passes on the proof of a delivery whose account the route takes. A delivery of another
     /// account counts as unproved in shadow mode: the provider has signed it, but for somebody else.
-    pub(super) fn own(
+    pub(super) async fn own(
         &mut self,
         route: &RouteState,
         proof: Proof,
         body: &Body,
     ) -> Result<Option<Proof>, Refusal> {
         let signed = proof.signed_body(&body.bytes);
-        let judged = route
-            .accounts
-            .as_ref()
-            .map_or(Ok(()), |own| own.judge(self.head, signed, proof.claims()));
+        let Some(own) = &route.accounts else {
+            return Ok(Some(proof));
+        };
+        let judge = || own.judge(self.head, signed, proof.claims());
+        let judged = self.running.turns.aside(signed.len(), judge).await;
         let Err(Unlisted { account }) = judged else {
             return Ok(Some(proof));
         };

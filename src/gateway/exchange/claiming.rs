@@ -56,7 +56,8 @@ pub(super) async fn claim(
     if snapshot.refuse_older_than_start {
         route.verifier().judge_start(proof, running.started)?;
     }
-    let arrival = arrival(running, delivery, identity);
+    let compared = || arrival(running, delivery, identity);
+    let arrival = running.turns.aside(delivery.body.len(), compared).await;
     match running.window.claim(arrival, now).await {
         Ok(Claimed::Granted(ticket)) => Ok(Claim::new(Arc::clone(&running.window), ticket)),
         Ok(Claimed::Denied(decision)) => {

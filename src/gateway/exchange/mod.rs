@@ -249,7 +249,7 @@ impl<'x> Exchange<'x> {
                 // app is a delivery like any other.
                 let passage =
                     handshaking::in_proved(running, route, self.head, bytes, &proof).await?;
-                let Some(proof) = self.own(route, proof, body)? else {
+                let Some(proof) = self.own(route, proof, body).await? else {
                     return Ok(Admission::Shadow);
                 };
                 match passage {
@@ -306,7 +306,8 @@ impl<'x> Exchange<'x> {
         let running = self.running;
         let now = running.clock.now();
         let signed = proof.signed_body(&body.bytes);
-        let found = route.envelope.extract(self.head, signed, proof.claims());
+        let read = || route.envelope.extract(self.head, signed, proof.claims());
+        let found = running.turns.aside(signed.len(), read).await;
         let event = self.enforce(route, found)?;
         self.record.is_event = event.is_some();
         self.record.verify += self.since(now);
@@ -329,9 +330,11 @@ impl<'x> Exchange<'x> {
                     received: &body.bytes,
                     request_id: &self.record.request_id.0,
                 };
-                let identity = delivery.identity();
+                let digest = || delivery.identity();
+                let identity = running.turns.aside(signed.len(), digest).await;
                 let claimed = claiming::claim(running, self.snapshot, &delivery, &identity).await;
-                event_key = Some(delivery.event_key(identity));
+                let key = || delivery.event_key(identity);
+                event_key = Some(running.turns.aside(signed.len(), key).await);
                 claim = self.enforce(route, claimed)?;
                 if claim.is_some() {
                     self.debug(format_args!("the event is claimed"));
