@@ -39,11 +39,30 @@ fn of_object(members: &Map<String, Value>) -> Result<Message, Fault> {
     if let Some(inner) = inner.filter(|inner| inner.contains_key("headers")) {
         return of_object(inner);
     }
-    let headers = ["multiValueHeaders", "headers", "rawHeaders"];
+    // The interface of ngrok lists requests, each with its raw bytes in base64.
+    if let Some(Value::Array(items)) = members.get("requests")
+        && let [Value::Object(only)] = items.as_slice()
+    {
+        return of_object(only);
+    }
+    if let Some(sent) = text(members, &["raw"]).and_then(|raw| STANDARD.decode(raw).ok())
+        && let Ok(message) = super::lines::read(&sent, false)
+        && message.method.is_some()
+    {
+        return Ok(message);
+    }
+    let headers = ["multiValueHeaders", "headers", "rawHeaders", "header"];
     let Some(fields) = headers
         .iter()
         .find_map(|name| members.get(*name).filter(|value| !is_empty(value)))
     else {
+        // Firefox copies the headers under a heading of its own.
+        let inner = members
+            .iter()
+            .find(|(name, value)| name.starts_with("Request") && value.get("headers").is_some());
+        if let Some((_, Value::Object(inner))) = inner {
+            return of_object(inner);
+        }
         return Ok(Message {
             fields: of_headers(members),
             ..Message::default()
@@ -98,7 +117,15 @@ fn url(members: &Map<String, Value>) -> Option<String> {
         let query = text(members, &["rawQueryString"]).filter(|query| !query.is_empty());
         return Some(query.map_or(path.clone(), |query| format!("{path}?{query}")));
     }
-    let url = text(members, &["url", "webhookUrl", "originalUrl", "path"])?;
+    let places = [
+        "url",
+        "webhookUrl",
+        "originalUrl",
+        "path",
+        "uri",
+        "/url/raw",
+    ];
+    let url = text(members, &places)?;
     let pairs = ["queryStringParameters", "query"]
         .iter()
         .find_map(|name| members.get(*name)?.as_object())
@@ -133,6 +160,11 @@ fn body(members: &Map<String, Value>) -> Option<Body> {
             Some(Body::Bytes(
                 decoded.unwrap_or_else(|| text.clone().into_bytes()),
             ))
+        }
+        // Postman keeps the raw text in the mode of that name.
+        Value::Object(body) if body.get("mode").and_then(Value::as_str) == Some("raw") => {
+            let raw = body.get("raw")?.as_str()?;
+            Some(Body::Bytes(raw.as_bytes().to_vec()))
         }
         _ => Some(Body::Parsed),
     }

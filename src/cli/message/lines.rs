@@ -32,7 +32,7 @@ pub(super) fn read(text: &[u8], has_body: bool) -> Result<Message, Fault> {
     // after the blank line are headers as well.
     let behind = end.and_then(|end| lines.get(end + 1..)).unwrap_or_default();
     let is_body = if has_body {
-        is_message && plain(behind).is_err()
+        is_message && !are_headers(behind)
     } else {
         behind.iter().any(|line| !is_blank(line)) || is_message
     };
@@ -42,6 +42,12 @@ pub(super) fn read(text: &[u8], has_body: bool) -> Result<Message, Fault> {
     let mut message = plain(lines.get(..end).unwrap_or_default())?;
     message.body = Some(Body::Bytes(body(&message.fields, after(text, end + 1))));
     Ok(message)
+}
+
+/// Whether each line is a header. JSON has colons too, but no name before the first.
+fn are_headers(lines: &[&[u8]]) -> bool {
+    let is_json = |(name, _): &Field| matches!(name.trim_ascii_start(), [b'{' | b'[' | b'"', ..]);
+    plain(lines).is_ok_and(|message| !message.fields.iter().any(is_json))
 }
 
 /// The text behind the first `lines` lines.

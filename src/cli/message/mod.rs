@@ -7,8 +7,10 @@
 //! [`Head::from_parts`](crate::wire::head::Head::from_parts) judges them by the rules of the wire.
 
 mod cgi;
+mod columns;
 mod curl;
 mod document;
+mod dumps;
 mod lines;
 mod printed;
 
@@ -19,9 +21,10 @@ use std::path::PathBuf;
 
 /// The forms that are taken, for messages.
 pub(super) const FORMS: &str = "`--headers` takes `Name: value` lines (a request line may come first), a raw HTTP message \
-     with its body, the `>` lines of `curl -v`, a curl command or its `-H` lines, a JSON object of \
-     headers, a HAR file, the event of a serverless function, and printed variables \
-     (`HTTP_X_NAME=value`, `$_SERVER`, a dictionary)";
+     with its body, the `>` lines of `curl -v`, a trace of `curl --trace-ascii`, a curl command or its \
+     `-H` lines, a JSON object of headers, a HAR file, the event of a serverless function, the \
+     headers as a browser's network panel copies them, a table of names and values, and printed \
+     variables (`HTTP_X_NAME=value`, `$_SERVER`, a dictionary)";
 
 /// The body that stands in the same text as the headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,24 +85,32 @@ impl Message {
     /// The line that is no header, or what a document lacks.
     pub(super) fn read(text: &[u8], has_body: bool) -> Result<Self, Fault> {
         let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+        if let Some(sent) = dumps::undone(text) {
+            return Ok(cgi::converted(lines::read(&sent, has_body)?));
+        }
         let shown = std::str::from_utf8(text).unwrap_or_default().trim();
         let message = if shown.starts_with(['{', '[']) && shown.ends_with(['}', ']']) {
             match serde_json::from_str(shown) {
                 Ok(document) => document::read(&document)?,
-                Err(error) => printed::read(shown).ok_or_else(|| {
-                    Fault::at(
-                        error.line(),
-                        "this is neither JSON nor a printed dictionary of headers",
-                    )
-                })?,
+                Err(error) => columns::java_map(shown)
+                    .or_else(|| columns::read(shown))
+                    .or_else(|| printed::read(shown))
+                    .ok_or_else(|| {
+                        Fault::at(
+                            error.line(),
+                            "this is neither JSON nor a printed dictionary of headers",
+                        )
+                    })?,
             }
         } else if curl::is_command(shown) {
             curl::read(shown)?
         } else if printed::is_printed(shown) {
             printed::read(shown)
                 .ok_or_else(|| Fault::new("this printed text holds no names with values"))?
+        } else if let Some(plain) = columns::of_yaml(shown) {
+            lines::read(plain.as_bytes(), has_body)?
         } else {
-            lines::read(text, has_body)?
+            lines::read(text, has_body).or_else(|fault| columns::read(shown).ok_or(fault))?
         };
         Ok(cgi::converted(message))
     }

@@ -54,7 +54,10 @@ pub(super) fn is_printed(text: &str) -> bool {
 }
 
 pub(super) fn read(text: &str) -> Option<Message> {
-    let fields = go_map(text).unwrap_or_else(|| pairs(&tokens(text)));
+    let fields = go_map(text).unwrap_or_else(|| {
+        let tokens = tokens(text);
+        in_turn(&tokens).unwrap_or_else(|| pairs(&tokens))
+    });
     let fields: Vec<Field> = fields
         .into_iter()
         .filter(|(name, _)| {
@@ -83,6 +86,30 @@ fn go_map(text: &str) -> Option<Vec<(String, String)>> {
         rest = after.get(1..).unwrap_or_default().trim_start();
     }
     Some(fields)
+}
+
+/// A list of names and values in turn, as Node prints `rawHeaders`.
+fn in_turn(tokens: &[Token]) -> Option<Vec<(String, String)>> {
+    let [Token::Sign('['), inner @ .., Token::Sign(']')] = tokens else {
+        return None;
+    };
+    let texts = inner
+        .iter()
+        .enumerate()
+        .filter_map(|(place, token)| match token {
+            Token::Text(text) if place % 2 == 0 => Some(Some(text)),
+            Token::Sign(',') if place % 2 == 1 => None,
+            _ => Some(None),
+        });
+    let texts: Vec<&String> = texts.collect::<Option<_>>()?;
+    let is_even = texts.len() >= 2 && texts.len().is_multiple_of(2);
+    is_even.then(|| {
+        let pair = |pair: &[&String]| match pair {
+            [name, value] => Some(((*name).clone(), (*value).clone())),
+            _ => None,
+        };
+        texts.chunks_exact(2).filter_map(pair).collect()
+    })
 }
 
 /// The pairs of a printed value, whatever is around them.

@@ -163,6 +163,127 @@ fn every_form_means_the_same_header() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// The forms that need two headers or more to be recognised, each with `Host` first.
+#[test]
+fn columns_and_lines_in_turn_are_headers() {
+    let forms = [
+        (
+            "Chrome's panel, in two lines",
+            "host:\na.example\nx-hub-signature-256:\nsha256=ab12\n",
+        ),
+        (
+            "Chrome's panel, without colons",
+            "Host\na.example\nX-Hub-Signature-256\nsha256=ab12\n",
+        ),
+        (
+            "Chrome's panel, with its headings",
+            "Request URL\nhttps://a.example/x\nRequest Method\nPOST\nStatus Code\n401 Unauthorized\nResponse Headers\nserver\nx\nRequest Headers\nhost\na.example\nx-hub-signature-256\nsha256=ab12\n",
+        ),
+        (
+            "Firefox's panel",
+            r#"{"Request Headers (99 B)":{"headers":[{"name":"Host","value":"a.example"},{"name":"X-Hub-Signature-256","value":"sha256=ab12"}]}}"#,
+        ),
+        (
+            "a table",
+            "| Header | Value |\n| --- | --- |\n| Host | a.example |\n| X-Hub-Signature-256 | sha256=ab12 |\n",
+        ),
+        (
+            "PowerShell",
+            "Name                  Value\n----                  -----\nHost                  a.example\nX-Hub-Signature-256   sha256=ab12\n",
+        ),
+        (
+            "C#",
+            "[Host, a.example]\n[X-Hub-Signature-256, sha256=ab12]\n",
+        ),
+        (
+            "Java",
+            "{host=[a.example], x-hub-signature-256=[sha256=ab12]}",
+        ),
+        (
+            "rawHeaders of Node",
+            "[\n  'Host', 'a.example',\n  'X-Hub-Signature-256', 'sha256=ab12'\n]",
+        ),
+        (
+            "a list of YAML",
+            "- Host: a.example\n- X-Hub-Signature-256: sha256=ab12\n",
+        ),
+        (
+            "YAML",
+            "Host: \"a.example\"\nX-Hub-Signature-256: \"sha256=ab12\"\n",
+        ),
+        (
+            "assignments",
+            "Host=a.example\nX-Hub-Signature-256=sha256=ab12\n",
+        ),
+        (
+            "a trace of curl",
+            "== Info: Trying\n=> Send header, 74 bytes (0x4a)\n0000: POST /x HTTP/1.1\n0012: Host: a.example\n0023: X-Hub-Signature-256: sha256=ab12\n0045: \n=> Send data, 2 bytes (0x2)\n0000: {}\n== Info: done\n<= Recv header, 5 bytes\n0000: HTTP/1.1 401\n",
+        ),
+        (
+            "the debug output of wget",
+            "Connecting...\n---request begin---\nPOST /x HTTP/1.1\nHost: a.example\nX-Hub-Signature-256: sha256=ab12\n\n---request end---\n[POST data: {}]\n",
+        ),
+    ];
+    let expected = vec!["host: a.example".to_owned(), SIGNATURE.to_owned()];
+    let wrong: Vec<_> = forms
+        .iter()
+        .filter_map(|(name, text)| {
+            let read = Message::read(text.as_bytes(), true);
+            let fields = read.as_ref().map(|message| shown(&message.fields));
+            (fields.as_ref() != Ok(&expected)).then_some((*name, read))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let utf16: Vec<u8> = "\u{feff}Host: a.example\r\nX-Hub-Signature-256: sha256=ab12\r\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    assert_eq!(
+        shown(&Message::read(&utf16, true).unwrap().fields),
+        expected
+    );
+}
+
+#[test]
+fn a_trace_of_curl_gives_back_long_rows_and_the_body() {
+    let long = "a".repeat(70);
+    let ascii = format!(
+        "=> Send header, 90 bytes (0x5a)\n0000: POST /x HTTP/1.1\n0012: X-A: {}\n0052: {}\n0061: \n=> Send data, 70 bytes (0x46)\n0000: {}\n0040: {}\n",
+        "b".repeat(59),
+        "b".repeat(13),
+        "a".repeat(64),
+        "a".repeat(6),
+    );
+    let read = Message::read(ascii.as_bytes(), false).unwrap();
+    assert_eq!(shown(&read.fields), [format!("x-a: {}", "b".repeat(72))]);
+    assert_eq!(read.body, Some(Body::Bytes(long.into_bytes())));
+    // `--trace` shows each byte, so that nothing is lost.
+    let row = |at: usize, bytes: &[u8]| {
+        let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits = digits.join(" ") + " ";
+        let shown = ".".repeat(bytes.len());
+        format!("{at:04x}: {digits:<48}{shown}\n")
+    };
+    let head = b"POST /x HTTP/1.1\r\nX-A: 1\r\n\r\n";
+    let rows = head.chunks(16).enumerate();
+    let rows: Vec<String> = rows.map(|(place, bytes)| row(place * 16, bytes)).collect();
+    let rows = rows.concat();
+    let hex = format!(
+        "12:00:00.000001 => Send header, 28 bytes (0x1c)\n{rows}12:00:00.000002 => Send data, 3 bytes (0x3)\n{}",
+        row(0, b"\xc3\xa9\n")
+    );
+    let read = Message::read(hex.as_bytes(), false).unwrap();
+    assert_eq!(shown(&read.fields), ["x-a: 1"]);
+    assert_eq!(read.body, Some(Body::Bytes(b"\xc3\xa9\n".to_vec())));
+}
+
+#[test]
+fn a_raw_message_with_a_body_of_json_goes_with_a_body_of_its_own() {
+    let text = "POST /x HTTP/1.1\r\nX-Hub-Signature-256: sha256=ab12\r\n\r\n{\"a\":1}\n";
+    let read = Message::read(text.as_bytes(), true).unwrap();
+    assert_eq!(shown(&read.fields), [SIGNATURE.to_owned()]);
+}
+
 #[test]
 fn a_whole_request_brings_its_method_its_url_and_its_body() {
     let body = |text: &str| Some(Body::Bytes(text.into()));
