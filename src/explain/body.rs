@@ -2,6 +2,8 @@
 //!
 //! Bodies that are forms (`application/x-www-form-urlencoded`) are in `form`.
 
+use unicode_normalization::UnicodeNormalization as _;
+
 use super::documents;
 use super::json;
 use super::mistake::{Finding, Mistake, found};
@@ -208,6 +210,28 @@ pub(super) fn charset(case: &Trials<'_>) -> Option<Finding> {
     })
 }
 
+/// The same characters are composed of other code points, as some file systems, databases and
+/// programs of macOS write them (Unicode Standard Annex 15).
+pub(super) fn unicode_form(case: &Trials<'_>) -> Option<Finding> {
+    let text = std::str::from_utf8(case.body)
+        .ok()
+        .filter(|text| !text.is_ascii())?;
+    let composed: String = text.nfc().collect();
+    let decomposed: String = text.nfd().collect();
+    let other = [composed, decomposed]
+        .into_iter()
+        .filter(|other| other != text)
+        .find_map(|other| case.with_body(other.as_bytes()));
+    found(other, || {
+        Mistake::new(
+            "body_unicode_form",
+            "The text of the body was brought into another Unicode form after it was signed: an \
+             accent was put together with its letter, or taken apart from it.",
+            "Pass on and store the body as bytes, never as text.",
+        )
+    })
+}
+
 pub(super) fn reserialised(case: &Trials<'_>) -> Option<Finding> {
     let mut forms = json::forms(case.body);
     // A form of a long body takes time to write, so it is only written if it can be tried.
@@ -302,6 +326,11 @@ pub(super) fn rewritten(case: &Trials<'_>) -> Option<Mistake> {
              were decoded as text of another encoding, and are lost."
                 .to_owned()
         }
+        _ if has_lost_letters(case.body) => {
+            "The body holds `?` within words, as a text is written in an encoding that lacks its \
+             letters: they are lost."
+                .to_owned()
+        }
         _ => {
             let looks = documents::looks(case.body)?;
             format!(
@@ -314,6 +343,20 @@ pub(super) fn rewritten(case: &Trials<'_>) -> Option<Mistake> {
                them: a framework's request object or a database column of JSON gives them in \
                another form.";
     Some(Mistake::new("body_rewritten", sentence, fix))
+}
+
+/// Whether question marks are between letters where no text has them, as in `M?ller`, and no other
+/// letter than those of ASCII is there. The query of a URL is no such place.
+fn has_lost_letters(body: &[u8]) -> bool {
+    body.is_ascii()
+        && body
+            .split(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b','))
+            .filter(|word| !word.contains(&b'/') && !word.contains(&b'='))
+            .any(|word| {
+                word.windows(3).any(|three| {
+                    matches!(three, [before, b'?', after] if before.is_ascii_alphabetic() && after.is_ascii_lowercase())
+                })
+            })
 }
 
 /// The body is shorter than announced, or ends in the middle of its JSON, perhaps at a size that a
@@ -368,6 +411,22 @@ pub(super) fn looks_encoded(case: &Trials<'_>) -> Option<Mistake> {
             "The body is base64 around JSON: the bytes of the request are what it decodes to.",
             "Decode the body first; serverless platforms hand bodies over in base64 \
              (`isBase64Encoded`).",
+        )
+    })
+}
+
+/// The body is the name of a file, and not what the file holds.
+pub(super) fn file_name(case: &Trials<'_>) -> Option<Mistake> {
+    let text = std::str::from_utf8(case.body).ok()?.trim();
+    let (_, ending) = text.rsplit_once('.')?;
+    let is_name = text.len() < 200
+        && !text.contains(|c: char| c.is_whitespace() || "{}[]\"'=&<>".contains(c))
+        && ["json", "txt", "bin", "body", "xml", "raw"].contains(&ending);
+    (is_name && case.scheme.covers_body()).then(|| {
+        Mistake::new(
+            "body_is_file_name",
+            "The body is the name of a file, and not what the file holds.",
+            "Give the file itself: `--body FILE` here, `--data-binary @FILE` with curl.",
         )
     })
 }

@@ -47,6 +47,14 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Mistake> {
             "The timestamp counts milliseconds, and this scheme takes seconds.",
             "Have the sender write seconds, or set `unit = \"milliseconds\"` in the scheme.",
         )),
+        Unit::Seconds | Unit::Milliseconds if finer(at, unit, near).is_some() => {
+            let (counted, taken) = finer(at, unit, near)?;
+            Some(Mistake::new(
+                "finer_unit",
+                format!("The timestamp counts {counted}, and this scheme takes {taken}."),
+                format!("Have the sender write {taken}."),
+            ))
+        }
         Unit::Milliseconds if !near(at.0) && near(at.0.saturating_mul(1000)) => Some(Mistake::new(
             "seconds_for_milliseconds",
             "The timestamp counts seconds, and this scheme takes milliseconds.",
@@ -96,6 +104,30 @@ fn moment(case: &Case<'_>) -> Option<(UnixMillis, Unit)> {
         }
     };
     Some((at?, place.unit))
+}
+
+/// The unit that a far timestamp counts, if it is much finer than the scheme's, and the scheme's.
+fn finer(
+    at: UnixMillis,
+    unit: Unit,
+    near: impl Fn(i64) -> bool,
+) -> Option<(&'static str, &'static str)> {
+    if near(at.0) {
+        return None;
+    }
+    // A timestamp in seconds was multiplied by a thousand when it was read, or kept at the largest
+    // number that there is.
+    let (taken, micro) = match unit {
+        Unit::Seconds => ("seconds", 1_000_000),
+        _ => ("milliseconds", 1000),
+    };
+    if near(at.0 / micro) {
+        Some(("microseconds", taken))
+    } else if near(at.0 / micro / 1000) {
+        Some(("nanoseconds", taken))
+    } else {
+        None
+    }
 }
 
 /// The clocks are apart by whole hours, as a wrong time zone makes them.

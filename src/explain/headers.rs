@@ -78,18 +78,31 @@ fn received<'c>(case: &'c Trials<'_>) -> impl Iterator<Item = FieldName> + 'c {
 /// The signature, the timestamp or another signed value is in a header of another name, as by an
 /// alias of a proxy.
 pub(super) fn elsewhere(case: &Trials<'_>) -> Option<Finding> {
-    let expected = case.scheme.signature_headers().first()?;
-    let in_signature = signature_elsewhere(case, expected);
+    let expected = case.signature_names().into_iter().next()?;
+    let in_signature = signature_elsewhere(case, &expected);
     in_signature
         .or_else(|| timestamp_elsewhere(case))
         .or_else(|| content_elsewhere(case))
 }
 
 fn signature_elsewhere(case: &Trials<'_>, expected: &FieldName) -> Option<Finding> {
-    let is_new = |name: &FieldName| !case.scheme.signature_headers().contains(name);
+    let own = case.signature_names();
+    let is_new = |name: &FieldName| !own.contains(name);
     received(case).filter(is_new).find_map(|name| {
-        let secret =
-            case.with_change(|scheme| scheme.proof.set_signature_headers(vec![name.clone()]));
+        // The code of a provider looks for its own header only, so the line takes that name.
+        let secret = if case.scheme.code().is_some() {
+            let lines = case.head.lines().filter(|(line, _)| !expected.is(line));
+            case.with_lines(lines.map(|(line, value)| {
+                let line = if name.is(line) {
+                    expected.as_str().as_bytes()
+                } else {
+                    line
+                };
+                (line, value)
+            }))
+        } else {
+            case.with_change(|scheme| scheme.proof.set_signature_headers(vec![name.clone()]))
+        };
         found(secret, || other_header(expected, &name))
     })
 }
@@ -365,7 +378,7 @@ pub(super) fn no_signature(case: &Trials<'_>) -> Option<Mistake> {
         |name: &FieldName| !matches!(case.head.find(name), Found::Nothing | Found::One(b""));
     let fix = "See whether a proxy, a tunnel or the capture drops it, whether the sender has a \
                secret set (many sign only then), and whether the delivery is of this provider.";
-    let signature = case.scheme.signature_headers();
+    let signature = case.signature_names();
     if let Some(name) = signature
         .first()
         .filter(|_| !signature.iter().any(is_there))
@@ -379,8 +392,10 @@ pub(super) fn no_signature(case: &Trials<'_>) -> Option<Mistake> {
             fix,
         ));
     }
-    let Some(TimestampAt::Headers(names)) = case.scheme.timestamp().map(|place| &place.at) else {
-        return None;
+    let names = match case.scheme.timestamp().map(|place| &place.at)? {
+        TimestampAt::Headers(names) => names,
+        TimestampAt::Field(field) => return no_field(case, field),
+        TimestampAt::Json(_) => return None,
     };
     let name = names.first().filter(|_| !names.iter().any(is_there))?;
     Some(Mistake::new(
@@ -391,6 +406,31 @@ pub(super) fn no_signature(case: &Trials<'_>) -> Option<Mistake> {
         ),
         fix,
     ))
+}
+
+/// The timestamp belongs under a label of the signature's header, and the label is not there.
+fn no_field(case: &Trials<'_>, field: &str) -> Option<Mistake> {
+    let items = case.scheme.items();
+    let assign = char::from(items.assign?);
+    let separator = items.separator.as_deref().unwrap_or(",");
+    let label = format!("{field}{assign}");
+    case.signature_values().find_map(|(name, value)| {
+        let value = std::str::from_utf8(value).ok()?;
+        let is_there = value
+            .split(separator)
+            .any(|item| item.trim_start().starts_with(&label));
+        (!is_there).then(|| {
+            Mistake::new(
+                "timestamp_missing",
+                format!(
+                    "There is no `{label}` with the timestamp in the header `{}`.",
+                    name.as_str()
+                ),
+                "See whether a proxy, a script or the capture cut the header or kept the signature \
+                 alone, and give its whole value.",
+            )
+        })
+    })
 }
 
 /// A signed header is missing.

@@ -90,7 +90,7 @@ pub(super) fn spaces(case: &Trials<'_>) -> Option<Finding> {
             .into_iter()
             .filter(|new| new != text)
             .find_map(|new| {
-                found(case.with_header(name, new.as_bytes()), || {
+                found(case.with_header(&name, new.as_bytes()), || {
                     let name = name.as_str();
                     Mistake::new(
                         "list_spaces",
@@ -270,6 +270,24 @@ pub(super) fn other_labels(case: &Trials<'_>) -> Option<Mistake> {
         .collect();
     let Some((label, _)) = taken.first() else {
         let found = (!there.is_empty()).then(|| there.join("`, `"))?;
+        let is_own = |label: &String| {
+            items
+                .accept
+                .iter()
+                .any(|(taken, _)| taken.eq_ignore_ascii_case(label))
+        };
+        if let Some(label) = there.iter().find(|label| is_own(label)) {
+            return Some(Mistake::new(
+                "label_case",
+                format!(
+                    "The label of the signature is `{label}` in place of `{}`: something on the \
+                     way changed capital and small letters, which destroys a signature in base64.",
+                    expected(items)
+                ),
+                "Give the header's value exactly as it was sent; find out which proxy, log or \
+                 script changes its letters.",
+            ));
+        }
         return Some(Mistake::new(
             "only_other_labels",
             format!(

@@ -14,7 +14,7 @@ use super::trials::{Changed, Trials};
 use super::wrapped::unescaped;
 
 /// The most texts that are tried for a secret.
-const MAX_TEXTS: usize = 24;
+const MAX_TEXTS: usize = 188;
 
 /// A way in which a secret is spoilt.
 struct Mixup {
@@ -189,10 +189,40 @@ const MIXUPS: &[Mixup] = &[
                    for `+` and `/`), or a `+` of it became a space.",
         fix: "Copy the secret as the provider shows it.",
     },
+    Mixup {
+        name: "secret_cut",
+        undo: |text| {
+            let signs = || (b'!'..=b'~').map(char::from);
+            let at_end = signs().map(|sign| format!("{text}{sign}"));
+            at_end
+                .chain(signs().map(|sign| format!("{sign}{text}")))
+                .collect()
+        },
+        sentence: "The configured secret lacks its first or its last character.",
+        fix: "Copy the whole secret again, with the provider's copy button.",
+    },
 ];
 
-/// Mix-ups that look like a key in another encoding, and are tried before those.
+/// Mix-ups that look like a key in another encoding or with a prefix, and are tried before those.
 const ENCODED: &[Mixup] = &[
+    Mixup {
+        name: "secret_of_header",
+        undo: |text| {
+            const WORDS: [&str; 5] = ["bearer ", "basic ", "token ", "secret ", "hmac "];
+            let begins = |word: &&str| {
+                text.get(..word.len())
+                    .is_some_and(|begin| begin.eq_ignore_ascii_case(word))
+            };
+            let word = WORDS.iter().find(|word| begins(word));
+            let rest = word.and_then(|word| text.get(word.len()..));
+            rest.map(|rest| rest.trim().to_owned())
+                .into_iter()
+                .collect()
+        },
+        sentence: "The configured secret begins with a word of a header (`Bearer`, `Basic`, \
+                   `Token`) that is not part of it.",
+        fix: "Configure the secret alone, as the provider shows it.",
+    },
     Mixup {
         name: "secret_base64_once_more",
         undo: |text| {

@@ -61,7 +61,10 @@ pub(super) fn signs_alike(case: &Trials<'_>) -> Option<Finding> {
 /// The headers of the scheme's own signature are missing, and those of at most three other
 /// providers are there: more providers would tell the operator nothing.
 pub(super) fn looks_alike(case: &Trials<'_>) -> Option<Mistake> {
-    let own = headers(case.scheme);
+    let own = headers(case.scheme)
+        .into_iter()
+        .chain(case.signature_names());
+    let own: Vec<FieldName> = own.collect();
     let is_there =
         |name: &FieldName| matches!(case.head.find(name), Found::One(value) if !value.is_empty());
     if own.iter().any(is_there) || own.is_empty() {
@@ -87,7 +90,22 @@ pub(super) fn looks_alike(case: &Trials<'_>) -> Option<Mistake> {
         .collect();
     let most = likely.iter().map(|(count, _)| *count).max()?;
     likely.retain(|(count, _)| *count == most);
-    let names: Vec<&str> = likely.iter().map(|(_, name)| *name).collect();
+    let mut names: Vec<&str> = likely.iter().map(|(_, name)| *name).collect();
+    if names.len() > 3 {
+        // Among many that sign alike, the provider that a header names, else the standard.
+        let is_named = |provider: &&str| {
+            let word = format!("-{provider}-");
+            let has = |name: &[u8]| {
+                let name = format!("-{}-", String::from_utf8_lossy(name).to_ascii_lowercase());
+                name.contains(&word)
+            };
+            case.head.lines().any(|(name, _)| has(name))
+        };
+        let is_standard = |provider: &&str| *provider == STANDARD;
+        let named = names.iter().copied().find(is_named);
+        let one = named.or_else(|| names.iter().copied().find(is_standard));
+        names = one.map_or(names, |one| vec![one]);
+    }
     (names.len() <= 3).then(|| {
         let names = names.join("`, `");
         Mistake::new(

@@ -57,7 +57,9 @@ pub(super) fn lacks_newline(case: &Trials<'_>) -> Option<Finding> {
 
 pub(super) fn surplus_space(case: &Trials<'_>) -> Option<Finding> {
     let secret = case.with_texts(|text| {
-        let inner = text.trim_ascii();
+        // White space of Unicode too: a space that does not break comes from a web page.
+        let inner =
+            std::str::from_utf8(text).map_or(text.trim_ascii(), |text| text.trim().as_bytes());
         (inner.len() < text.len()).then(|| inner.to_vec())
     });
     found(secret, || {
@@ -147,9 +149,14 @@ pub(super) fn escaped_newlines(case: &Trials<'_>) -> Option<Finding> {
 }
 
 pub(super) fn percent_encoded(case: &Trials<'_>) -> Option<Finding> {
-    let secret = case.with_texts(|text| {
+    let decoded = |text: &[u8]| {
         Some(percent::decode(text, false)).filter(|decoded| decoded.as_slice() != text)
-    });
+    };
+    // An encoded line end (`%0A`) is no part of the secret either.
+    let trimmed = |text: &[u8]| decoded(text).map(|text| text.trim_ascii().to_vec());
+    let secret = case
+        .with_texts(decoded)
+        .or_else(|| case.with_texts(trimmed));
     found(secret, || {
         Mistake::new(
             "secret_percent_encoded",

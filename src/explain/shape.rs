@@ -48,6 +48,57 @@ fn mistake(shape: Shape) -> Option<Mistake> {
     })
 }
 
+/// A secret is a UUID, as the ids of endpoints and applications are. HubSpot's secrets are UUIDs.
+pub(super) fn of_uuid(case: &Trials<'_>) -> Option<Mistake> {
+    let is_uuid = |text: &[u8]| {
+        let is_hyphen = |place: usize| matches!(place, 8 | 13 | 18 | 23);
+        text.len() == 36
+            && text.iter().enumerate().all(|(place, byte)| {
+                is_hyphen(place) == (*byte == b'-') && (*byte == b'-' || byte.is_ascii_hexdigit())
+            })
+    };
+    let is_so = |text: &[u8]| is_uuid(shape::bare(text));
+    let has_uuid = case
+        .secrets
+        .iter()
+        .any(|secret| is_so(secret.text.expose()));
+    (has_uuid && case.scheme.provider != "hubspot").then(|| {
+        Mistake::new(
+            "uuid_for_secret",
+            "The configured secret is a UUID, as the ids of endpoints and applications are.",
+            "See at the provider whether it is the id and not the signing secret, which is often \
+             shown only once or behind a button; if it is the secret, the body was changed.",
+        )
+    })
+}
+
+/// The beginnings that each signing secret of a provider has.
+const BEGINNINGS: &[(&str, &str)] = &[
+    ("stripe", "whsec_"),
+    ("elevenlabs", "wsec_"),
+    ("linear", "lin_wh_"),
+    ("paddle", "pdl_ntfset_"),
+];
+
+/// All signing secrets of the provider begin alike, and no configured secret begins so.
+pub(super) fn of_beginning(case: &Trials<'_>) -> Option<Mistake> {
+    let provider = case.scheme.provider.as_str();
+    let (_, begin) = BEGINNINGS.iter().find(|(name, _)| *name == provider)?;
+    let has = |text: &[u8]| shape::bare(text).starts_with(begin.as_bytes());
+    let is_other = !case.secrets.iter().any(|secret| has(secret.text.expose()));
+    (is_other && !case.secrets.is_empty()).then(|| {
+        Mistake::new(
+            "secret_begins_otherwise",
+            format!(
+                "A signing secret of `{provider}` begins with `{begin}`, and the configured secret \
+                 does not: it is another value, or its beginning is missing."
+            ),
+            "Copy the whole signing secret of this very endpoint, with its beginning; an API key \
+             or an id is no signing secret.",
+        )
+    })
+}
+
 /// The prefix of a secret says test or live, and the delivery says the other.
 pub(super) fn of_mode(case: &Trials<'_>) -> Option<Mistake> {
     let document: serde_json::Value = serde_json::from_slice(case.body).ok()?;

@@ -51,7 +51,7 @@ pub(super) fn quotes(case: &Trials<'_>) -> Option<Finding> {
             .copied()
             .filter(|byte| !matches!(byte, b'"' | b'\''))
             .collect();
-        let secret = (bare.len() < value.len()).then(|| case.with_header(name, &bare))?;
+        let secret = (bare.len() < value.len()).then(|| case.with_header(&name, &bare))?;
         found(secret, || {
             Mistake::new(
                 "signature_in_quotes",

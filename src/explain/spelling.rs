@@ -73,6 +73,11 @@ const SPELLINGS: &[Spelling] = &[
                    not write: brackets, `b'…'`, `0x`, colons, spaces, a line end.",
     },
     Spelling {
+        name: "signature_case",
+        undo: |text, _| vec![text.to_ascii_lowercase()],
+        sentence: "The signature is right, but capital letters were made of its small ones.",
+    },
+    Spelling {
         name: "signature_has_name",
         undo: |text, _| {
             let behind = text.split_once(": ").or_else(|| text.split_once(':'));
@@ -212,7 +217,7 @@ fn with(case: &Trials<'_>, undo: &dyn Fn(&str) -> Vec<String>) -> Option<Arc<str
                     .filter(|new| new != text)
                     .find_map(|new| {
                         let mended = format!("{before}{new}{behind}");
-                        case.with_header(name, mended.as_bytes())
+                        case.with_header(&name, mended.as_bytes())
                     })
             })
     })
@@ -299,6 +304,11 @@ pub(super) fn shape(case: &Trials<'_>) -> Option<Mistake> {
                 !text.is_empty() && label.is_none_or(accepted)
             })
             .map_or(value, |(_, text, _)| text);
+        let text = if case.scheme.code().is_some() {
+            last_of_list(text)
+        } else {
+            text
+        };
         if is_masked(text) {
             let sentence = format!(
                 "The value of the header `{header}` is masked or a placeholder, so nothing can be \
@@ -375,6 +385,18 @@ pub(super) fn shape(case: &Trials<'_>) -> Option<Mistake> {
             Mistake::new("signature_case_lost", sentence, KEEP_THE_VALUE)
         })
     })
+}
+
+/// The last text of a list that the code of a provider takes apart: `ts=…,v1=TEXT`, `TEXT,TEXT`.
+fn last_of_list(value: &str) -> &str {
+    let item = value.rsplit([',', '&', '|']).next().unwrap_or(value).trim();
+    let labelled = item.split_once('=').filter(|(label, rest)| {
+        let is_label = label
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        label.len() <= 4 && is_label && !rest.trim_matches('=').is_empty()
+    });
+    labelled.map_or(item, |(_, text)| text)
 }
 
 fn other_alphabet(header: &str, kind: &str) -> Mistake {

@@ -172,14 +172,26 @@ pub(super) fn rewritten_form(case: &Trials<'_>) -> Option<Finding> {
     let own = case.scheme.timestamp()?.unit;
     let form = std::cell::Cell::new(None);
     let secret = (0..28).find_map(|place| {
-        case.with_time(|text| {
-            let (moments, seen) = read(std::str::from_utf8(text).ok()?)?;
-            form.set(Some(seen));
-            own.write(UnixMillis(*moments.get(place)?))
-                .map(String::into_bytes)
+        (0..WRITINGS).find_map(|writing| {
+            case.with_time(|text| {
+                let (moments, seen) = read(std::str::from_utf8(text).ok()?)?;
+                form.set(Some(seen));
+                let written = own.write(UnixMillis(*moments.get(place)?))?;
+                written_as(own, &written, writing).map(String::into_bytes)
+            })
         })
     });
     let form = form.get()?;
+    if form == Form::Iso && own == Unit::Rfc3339 {
+        return found(secret, || {
+            Mistake::new(
+                "timestamp_other_form",
+                "The timestamp is the signed time, but in another spelling: another zone, or with \
+                 another number of decimals.",
+                SEND_WHAT_WAS_SIGNED,
+            )
+        });
+    }
     found(secret, || {
         Mistake::new(
             "timestamp_other_form",
@@ -191,6 +203,25 @@ pub(super) fn rewritten_form(case: &Trials<'_>) -> Option<Finding> {
             SEND_WHAT_WAS_SIGNED,
         )
     })
+}
+
+/// The ways in which senders write a time of RFC 3339.
+const WRITINGS: usize = 4;
+
+/// A time that was written with three decimals and `Z`, in the nth way of its sender; `None` where
+/// the unit has no such way.
+fn written_as(unit: Unit, written: &str, nth: usize) -> Option<String> {
+    if nth == 0 {
+        return Some(written.to_owned());
+    }
+    let whole = written
+        .strip_suffix('Z')
+        .filter(|_| unit == Unit::Rfc3339)?;
+    match nth {
+        1 => Some(format!("{}Z", whole.strip_suffix(".000")?)),
+        2 => Some(format!("{}+00:00", whole.strip_suffix(".000")?)),
+        _ => Some(format!("{whole}+00:00")),
+    }
 }
 
 /// The words for a unit that a scheme takes.

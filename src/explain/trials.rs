@@ -252,13 +252,22 @@ impl<'c> Trials<'c> {
         self.case.scheme.template().is_some()
     }
 
+    /// The headers that carry the signature. Code of a provider names its own header first.
+    pub(super) fn signature_names(&self) -> Vec<FieldName> {
+        let own = self.case.scheme.signature_headers();
+        if !own.is_empty() {
+            return own.to_vec();
+        }
+        let of_code = self.case.scheme.code();
+        let first = of_code.and_then(|code| FieldName::new(code.headers().first()?));
+        first.into_iter().collect()
+    }
+
     /// The values of the headers that carry the signature, if they are there once and not empty.
-    pub(super) fn signature_values(&self) -> impl Iterator<Item = (&FieldName, &[u8])> {
-        self.case
-            .scheme
-            .signature_headers()
-            .iter()
-            .filter_map(|name| match self.case.head.find(name) {
+    pub(super) fn signature_values(&self) -> impl Iterator<Item = (FieldName, &[u8])> {
+        self.signature_names()
+            .into_iter()
+            .filter_map(|name| match self.case.head.find(&name) {
                 Found::One(value) if !value.is_empty() => Some((name, value)),
                 _ => None,
             })

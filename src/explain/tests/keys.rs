@@ -198,7 +198,7 @@ fn mistakes_with_tokens_are_named() {
         (
             "Bearer in the secret",
             with_secret(token(&bearer), &format!("Bearer {SECRET}")),
-            "secret_prefix: `Bearer `",
+            "secret_of_header: `Bearer`",
         ),
         (
             "a token's newline",

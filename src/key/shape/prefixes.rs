@@ -57,6 +57,13 @@ pub(super) const API_KEYS: &[&str] = &[
     "sq0atp-",
     "sq0idp-",
     "EAAAE",
+    "EAAG",
+    "EAAB",
+    "EAAJ",
+    "EAAM",
+    "EAAC",
+    "EAAD",
+    "dG9rO",
     "EAAAl",
     "shptka_",
     "xoxs-",
@@ -122,6 +129,8 @@ pub(super) const API_KEYS: &[&str] = &[
 
 /// The beginnings of the ids of accounts, endpoints, applications and messages.
 pub(super) const IDS: &[&str] = &[
+    "Iv1.",
+    "Iv23",
     "we_",
     "ep_",
     "wh_",

@@ -609,6 +609,19 @@ pub(super) static KINDS: &[Kind] = &[
     kind("a form encoded again", &["body_form_encoding"], |d| {
         signed_as(d, "text=a+b&token=x%2Fy", "text=a%20b&token=x%2Fy")
     }),
+    kind("the name of a file", &["body_is_file_name"], |d| {
+        body(d, |_| b"@captures/event.json".to_vec())
+    }),
+    kind("another form of Unicode", &["body_unicode_form"], |d| {
+        signed_as(
+            d,
+            "{\"type\":\"a\",\"who\":\"Zo\u{eb}\"}",
+            "{\"type\":\"a\",\"who\":\"Zoe\u{308}\"}",
+        )
+    }),
+    kind("letters lost", &["body_rewritten"], |d| {
+        parsed(d, |text| text.replace("Zoë &", "Mu?ler &"))
+    }),
     kind("unpacked gzip", &["body_unpacked"], |d| {
         d.lines
             .push(("Content-Encoding".to_owned(), "gzip".to_owned()));

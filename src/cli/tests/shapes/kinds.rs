@@ -9,7 +9,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
-use super::senders::{AT, Delivery};
+use super::senders::{AT, Delivery, mac};
 use super::{bodies, secrets};
 use crate::key::digest::DigestAlgorithm;
 use crate::notation::encoding::Encoding;
@@ -213,7 +213,7 @@ pub(super) static KINDS: &[Kind] = &[
     ),
     kind(
         "sha1= in the 256 header",
-        &["older_signature_inside"],
+        &["older_signature_inside", "signature_of_other_hash"],
         |d| {
             let old = sha1_header(d, "sha1=")?;
             *d.signature()? = old;
@@ -247,7 +247,7 @@ pub(super) static KINDS: &[Kind] = &[
         if !d.is_mac() {
             return None;
         }
-        let names = d.scheme.signature_headers().to_vec();
+        let names = d.signature_names();
         let line = d
             .lines
             .iter_mut()
@@ -259,7 +259,7 @@ pub(super) static KINDS: &[Kind] = &[
         "no signature header",
         &["signature_missing", "looks_like_provider"],
         |d| {
-            let names = d.scheme.signature_headers().to_vec();
+            let names = d.signature_names();
             if names.is_empty() {
                 return None;
             }
@@ -296,7 +296,7 @@ pub(super) static KINDS: &[Kind] = &[
             return None;
         }
         let value = d.signature()?.clone();
-        let name = d.scheme.signature_headers().first()?.as_str().to_owned();
+        let name = d.signature_names().first()?.as_str().to_owned();
         push(d, &name, &value);
         Some(())
     }),
@@ -471,6 +471,44 @@ pub(super) static KINDS: &[Kind] = &[
         ],
         |d| time(d, |at| format!("{at}000")),
     ),
+    kind("microseconds signed and sent", &["finer_unit"], |d| {
+        (d.provider == "slack").then_some(())?;
+        let body = d.body.clone();
+        time(d, |at| format!("{at}000000"));
+        let name = "x-slack-request-timestamp";
+        let at = d.header(name)?.clone();
+        let text = format!("v0:{at}:{}", String::from_utf8(body).ok()?);
+        *d.signature()? = format!("v0={}", hex::encode(mac(d.secret().as_bytes(), &text)));
+        Some(())
+    }),
+    kind("the label in capitals", &["label_case"], |d| {
+        matches!(d.provider, "svix" | "standard-webhooks").then_some(())?;
+        whole(d, str::to_ascii_uppercase)
+    }),
+    kind(
+        "the whole list in capitals",
+        &["signature_case", "label_case"],
+        |d| {
+            matches!(d.provider, "stripe" | "paddle").then_some(())?;
+            whole(d, str::to_ascii_uppercase)
+        },
+    ),
+    kind(
+        "a list without its timestamp",
+        &["timestamp_missing"],
+        |d| {
+            matches!(d.provider, "stripe" | "paddle").then_some(())?;
+            let value = d.signature()?;
+            *value = value.split_once([',', ';'])?.1.to_owned();
+            Some(())
+        },
+    ),
+    kind("a time in another zone", &["timestamp_other_form"], |d| {
+        (d.provider == "zendesk").then_some(())?;
+        *d.header("x-zendesk-webhook-signature-timestamp")? =
+            "2025-06-15T17:06:40.000+02:00".to_owned();
+        Some(())
+    }),
     kind("microseconds sent", &["timestamp_other_form"], |d| {
         time(d, |at| format!("{at}000000"))
     }),
@@ -508,7 +546,7 @@ pub(super) static KINDS: &[Kind] = &[
         &["timestamp_other_form", "timestamp_malformed"],
         |d| time(d, |_| "1.75E+09".to_owned()),
     ),
-    kind("captured a day ago", &["stale"], |d| {
+    kind("captured a day ago", &["stale", "late_retry"], |d| {
         d.scheme.has_timestamp().then_some(())?;
         d.resign.as_ref()?;
         d.now += 86_400 + 777;

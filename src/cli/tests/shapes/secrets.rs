@@ -64,11 +64,9 @@ pub(super) static KINDS: &[Kind] = &[
     kind("a zero-width space", &["secret_invisible_signs"], |d| {
         secret(d, |s| format!("\u{200b}{s}"))
     }),
-    kind(
-        "a space without a break",
-        &["secret_invisible_signs", "secret_typographic"],
-        |d| secret(d, |s| format!("{s}\u{a0}")),
-    ),
+    kind("a space without a break", &["secret_in_space"], |d| {
+        secret(d, |s| format!("{s}\u{a0}"))
+    }),
     kind(
         "a byte-order mark",
         &["secret_has_byte_order_mark", "secret_invisible_signs"],
@@ -302,6 +300,46 @@ pub(super) static KINDS: &[Kind] = &[
             d,
             "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17",
         )
+    }),
+    kind(
+        "a word of a header before the secret",
+        &["secret_of_header"],
+        |d| secret(d, |s| format!("Bearer {s}")),
+    ),
+    kind("the first character cut", &["secret_cut"], |d| {
+        (d.provider != "gitlab").then_some(())?;
+        secret(d, |s| s.chars().skip(1).collect())
+    }),
+    kind("the last character cut", &["secret_cut"], |d| {
+        (d.provider != "gitlab").then_some(())?;
+        secret(d, |s| s.chars().take(s.chars().count() - 1).collect())
+    }),
+    kind(
+        "a value without the beginning of all secrets",
+        &["secret_begins_otherwise"],
+        |d| {
+            matches!(d.provider, "stripe" | "paddle" | "linear").then_some(())?;
+            other(d, "Kq82nXwPz5LmT9vB")
+        },
+    ),
+    kind(
+        "a UUID",
+        &["uuid_for_secret", "secret_begins_otherwise"],
+        |d| {
+            if d.provider == "hubspot" || d.scheme.signs_url() {
+                return None;
+            }
+            other(d, "123e4567-e89b-12d3-a456-426614174000")
+        },
+    ),
+    kind(
+        "an encoded line end behind the secret",
+        &["secret_percent_encoded"],
+        |d| secret(d, |s| format!("{s}%0A")),
+    ),
+    kind("a client id", ID, |d| other(d, "Iv1.8a61f9b3a7aba766")),
+    kind("Meta's access token", API_KEY, |d| {
+        other(d, "EAABsbCS1iHgBAKabcdefgh1jklmnop")
     }),
     kind("digits", ID, |d| other(d, "4815162342")),
     kind("Atlassian's token", API_KEY, |d| {

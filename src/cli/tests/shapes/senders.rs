@@ -16,7 +16,7 @@ use crate::key::secret::{Secret, SecretText};
 use crate::notation::timestamp::Tolerance;
 use crate::scheme::{Scheme, Settings};
 use crate::sign::{SignRequest, sign};
-use crate::wire::head::Head;
+use crate::wire::head::{FieldName, Head};
 
 /// The time at which deliveries are made and judged.
 pub(super) const AT: i64 = 1_750_000_000;
@@ -85,9 +85,17 @@ impl Delivery {
         self.secrets = vec![text.into()];
     }
 
-    /// The name and the value of the header with the signature.
+    /// The headers that carry the signature; for the code of a provider its first header.
+    pub(super) fn signature_names(&self) -> Vec<FieldName> {
+        let own = self.scheme.signature_headers();
+        let code = self.scheme.code().filter(|_| own.is_empty());
+        let first = code.and_then(|code| FieldName::new(code.headers().first()?));
+        own.iter().cloned().chain(first).collect()
+    }
+
+    /// The value of the header with the signature.
     pub(super) fn signature(&mut self) -> Option<&mut String> {
-        let names = self.scheme.signature_headers().to_vec();
+        let names = self.signature_names();
         let line = self
             .lines
             .iter_mut()
@@ -111,7 +119,7 @@ impl Delivery {
         );
         is_mac
             && self.scheme.covers_body()
-            && self.scheme.template().is_some()
+            && (self.scheme.template().is_some() || self.scheme.code().is_some())
             && self.signature().is_some()
     }
 
@@ -250,6 +258,7 @@ const SIGNING: &[Signing] = &[
         EVENT,
         &[],
     ),
+    ("zendesk", "dGhpc19zZWNyZXRfaXNfZm9yX3Rlc3Rz", EVENT, &[]),
     ("svix", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", EVENT, &[]),
     ("paddle", "pdl_ntfset_01h9_secretKeyOfPaddle", EVENT, &[]),
     ("discord-interactions", ED25519_SEED, EVENT, &[]),
@@ -336,7 +345,7 @@ fn bare(provider: &'static str, secret: &str, body: &[u8]) -> Delivery {
     }
 }
 
-fn mac(key: &[u8], text: &str) -> Vec<u8> {
+pub(super) fn mac(key: &[u8], text: &str) -> Vec<u8> {
     let mut mac = DigestAlgorithm::HmacSha256.mac(key);
     mac.update(text.as_bytes());
     mac.finalize().as_bytes().to_vec()
