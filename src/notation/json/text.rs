@@ -35,6 +35,9 @@ impl<'b> Text<'b> {
     /// Whether this string is `other` after its escapes are decoded, but for case: under simple
     /// Unicode case folding, as Go's decoder compares keys.
     pub fn is_but_for_case(self, other: &str) -> bool {
+        if !self.escaped && self.raw == other {
+            return true;
+        }
         // Most keys of a body differ from the key in question in their first letter already.
         if let (Some(own), Some(first)) = (self.raw.bytes().next(), other.bytes().next())
             && own.is_ascii()
