@@ -245,6 +245,7 @@ fn file_fault(path: &str, why: &io::Error) -> UnitFault {
     let reason = match why.kind() {
         io::ErrorKind::NotFound => "does not exist".to_owned(),
         io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
+        _ if why.raw_os_error().is_some() => format!("cannot be opened: {why}"),
         _ => why.to_string(),
     };
     fault(

@@ -105,12 +105,15 @@ impl AdminPort {
         })
     }
 
-    /// Judges who asks. Probes of health and readiness come from anybody.
+    /// Judges who asks. Probes of health and readiness may come by any name and without a token.
     fn guard(&self, head: &Head, peer: Option<IpAddr>) -> Guard {
-        if matches!(head.path(), "/healthz" | "/readyz") {
-            return Guard::Passed;
-        }
-        if let Err(denied) = self.check_sender(head) {
+        let is_probe = matches!(head.path(), "/healthz" | "/readyz");
+        let checked = if is_probe {
+            Ok(())
+        } else {
+            self.check_host(head)
+        };
+        if let Err(denied) = checked.and_then(|()| self.check_sender(head)) {
             return Guard::Denied(denied);
         }
         match head.path() {
@@ -152,7 +155,7 @@ impl AdminPort {
         let given = match head.find(&self.names.authorization) {
             // Without a token nothing is guessed.
             Found::Nothing | Found::One(b"") => return Guard::Denied(Denied::Unauthorized),
-            Found::One(value) => value.strip_prefix(b"Bearer ").unwrap_or_default(),
+            Found::One(value) => bearer(value).unwrap_or_default(),
             Found::Several => b"",
         };
         if bool::from(given.ct_eq(token.expose())) {
@@ -164,9 +167,9 @@ impl AdminPort {
         }
     }
 
-    /// Checks that a request was sent by a tool and not by somebody's browser. A browser sends the
+    /// Checks that the port was reached by its address or by a name of its own. A browser sends the
     /// name that a page was reached by, so an address as the `Host` cannot come from rebinding.
-    fn check_sender(&self, head: &Head) -> Result<(), Denied> {
+    fn check_host(&self, head: &Head) -> Result<(), Denied> {
         // HTTP/1.0 needs no `Host`, and no browser speaks it.
         let host = head.host_name().unwrap_or("localhost");
         let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
@@ -180,11 +183,17 @@ impl AdminPort {
                 .hosts
                 .iter()
                 .any(|known| known.eq_ignore_ascii_case(host));
-        if !is_ours {
-            return Err(Denied::Forbidden(
+        if is_ours {
+            Ok(())
+        } else {
+            Err(Denied::Forbidden(
                 "this `Host` is not the admin port's: add it to `admin.hosts`",
-            ));
+            ))
         }
+    }
+
+    /// Checks that a request was sent by a tool and not by a page in somebody's browser.
+    fn check_sender(&self, head: &Head) -> Result<(), Denied> {
         if head.find(&self.names.origin) != Found::Nothing {
             return Err(FROM_A_PAGE);
         }
@@ -283,4 +292,10 @@ impl AdminPort {
             Err(_) => Err(Refusal::from(Code::ReplayStoreUnavailable).into()),
         }
     }
+}
+
+/// The token of an `Authorization` value. The name of its scheme has no case (RFC 9110 11.1).
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
 }
