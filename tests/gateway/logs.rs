@@ -744,7 +744,7 @@ fn lg_11_debug_messages_follow_a_request_and_hold_nothing_secret() {
         "the event is claimed",
         &format!("forwarding to {}", upstream.url()),
         &upstream_address,
-        "forwarded, status Some(200), verdict valid",
+        "forwarded, status 200, verdict valid",
     ] {
         expect_step(&good, step);
     }

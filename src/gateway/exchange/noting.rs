@@ -44,9 +44,10 @@ impl Exchange<'_> {
             ..
         } = &self.record;
         self.debug(format_args!(
-            "{} {} from {client:?}",
+            "{} {} from {}",
             Cut(method),
-            Cut(path)
+            Cut(path),
+            Known(client.as_ref())
         ));
     }
 
@@ -70,9 +71,9 @@ impl Exchange<'_> {
     /// Tells how the request ended.
     pub(super) fn debug_end(&self) {
         self.debug(format_args!(
-            "{}, status {:?}, verdict {}: {}",
+            "{}, status {}, verdict {}: {}",
             self.record.outcome.name(),
-            self.record.status,
+            Known(self.record.status.as_ref()),
             self.record.verdict().unwrap_or("none"),
             self.record.reason.unwrap_or("nothing to refuse")
         ));
@@ -101,6 +102,18 @@ impl Exchange<'_> {
 
 /// The longest body that is read for the log alone, in bytes.
 const READ_FOR_THE_LOG: usize = 64 * 1024;
+
+/// A value, or a dash where it is not known.
+struct Known<T>(Option<T>);
+
+impl<T: fmt::Display> fmt::Display for Known<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(value) => value.fmt(f),
+            None => f.write_str("-"),
+        }
+    }
+}
 
 /// A text from the network, cut when it is shown.
 struct Cut<'t>(&'t str);
