@@ -16,15 +16,6 @@ use crate::support::{Deadline, LATE, SOON, eventually};
 /// Between two bytes of a slow peer: shorter than each limit below, so that a limit per read would never strike.
 const PAUSE: Duration = Duration::from_millis(150);
 
-fn start(upstream: &Upstream, server: &[(&str, &str)]) -> Gateway {
-    let config = server
-        .iter()
-        .fold(Config::for_upstream(upstream), |config, (key, value)| {
-            config.server(key, value)
-        });
-    Gateway::start(&config)
-}
-
 /// Sends these bytes in 40 pieces, slowly, until the gateway refuses them for their time and closes the connection.
 #[track_caller]
 fn expect_given_up(client: &mut Client, bytes: &[u8], code: &str) {
@@ -44,7 +35,7 @@ fn expect_given_up(client: &mut Client, bytes: &[u8], code: &str) {
 #[test]
 fn rx_01_rx_02_rx_03_head_and_body_have_one_time_limit_each_in_all() {
     let upstream = Upstream::start();
-    let gateway = start(
+    let gateway = Gateway::start_for(
         &upstream,
         &[
             ("head_timeout", "\"1s\""),
@@ -105,7 +96,7 @@ fn rx_01_rx_02_rx_03_head_and_body_have_one_time_limit_each_in_all() {
 #[test]
 fn rx_03_a_body_slower_than_a_kib_a_second_is_given_up_before_its_limit() {
     let upstream = Upstream::start();
-    let gateway = start(&upstream, &[("body_timeout", "\"120s\"")]);
+    let gateway = Gateway::start_for(&upstream, &[("body_timeout", "\"120s\"")]);
     let mut client = gateway.connect();
     let delivery = Delivery::of(event_of(4000));
     client.send(delivery.head());
@@ -119,7 +110,7 @@ fn rx_03_a_body_slower_than_a_kib_a_second_is_given_up_before_its_limit() {
 #[test]
 fn rx_04_stalled_bodies_hold_what_they_sent_and_not_what_they_announced() {
     let upstream = Upstream::start();
-    let gateway = start(
+    let gateway = Gateway::start_for(
         &upstream,
         &[("max_buffered", "\"4MiB\""), ("body_timeout", "\"2s\"")],
     );
@@ -158,7 +149,7 @@ fn rx_04_stalled_bodies_hold_what_they_sent_and_not_what_they_announced() {
 #[test]
 fn rx_04_one_address_may_hold_a_quarter_of_the_budget() {
     let upstream = Upstream::start();
-    let gateway = start(&upstream, &[("max_buffered", "\"4MiB\"")]);
+    let gateway = Gateway::start_for(&upstream, &[("max_buffered", "\"4MiB\"")]);
     let greedy = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
     let hold = || {
         let mut client = Client::connect_from(greedy, gateway.addr());
@@ -199,7 +190,7 @@ fn rx_04_one_address_may_hold_a_quarter_of_the_budget() {
 #[test]
 fn rx_04_behind_a_trusted_proxy_each_client_has_a_quarter_of_its_own() {
     let upstream = Upstream::start();
-    let gateway = start(
+    let gateway = Gateway::start_for(
         &upstream,
         &[
             ("max_buffered", "\"4MiB\""),
@@ -227,7 +218,7 @@ fn rx_04_behind_a_trusted_proxy_each_client_has_a_quarter_of_its_own() {
 fn rx_05_connections_above_the_limit_are_turned_away_and_places_come_back() {
     let upstream = Upstream::start();
     // A trusted proxy may have all of them; the share of another client is in `shares`.
-    let gateway = start(
+    let gateway = Gateway::start_for(
         &upstream,
         &[
             ("max_connections", "10"),
@@ -260,7 +251,7 @@ fn rx_05_connections_above_the_limit_are_turned_away_and_places_come_back() {
 #[test]
 fn rx_06_a_hundred_thousand_chunks_of_one_byte_are_one_body() {
     let upstream = Upstream::start();
-    let gateway = start(&upstream, &[]);
+    let gateway = Gateway::start_for(&upstream, &[]);
     let delivery = Delivery::of(event_of(100_000)).chunked_by(1);
     let mut client = gateway.connect();
     client.send(delivery.bytes());
@@ -313,7 +304,7 @@ fn rx_07_a_body_may_be_as_large_as_the_limit_and_not_a_byte_larger() {
 #[test]
 fn rx_08_a_head_that_cannot_be_proved_is_refused_before_its_body() {
     let upstream = Upstream::start();
-    let gateway = start(&upstream, &[]);
+    let gateway = Gateway::start_for(&upstream, &[]);
     let unsigned = Delivery::of(event_of(1_048_576)).without("X-Webhook-Signature-256");
     let malformed = Delivery::of(event_of(1_048_576)).set("X-Webhook-Signature-256", "abc");
     gateway
@@ -334,7 +325,7 @@ fn rx_08_a_head_that_cannot_be_proved_is_refused_before_its_body() {
 #[test]
 fn rx_09_a_client_that_takes_nothing_loses_its_answer_and_the_event_is_done() {
     let upstream = Upstream::start();
-    let gateway = start(&upstream, &[("write_timeout", "\"1s\"")]);
+    let gateway = Gateway::start_for(&upstream, &[("write_timeout", "\"1s\"")]);
     let chunk = [b"10000\r\n".as_slice(), &vec![b'x'; 0x10000], b"\r\n"].concat();
     upstream.next(Behaviour(vec![
         Step::ReadBody,
@@ -429,7 +420,7 @@ fn rx_10_the_upstream_has_one_time_limit_in_all() {
 #[test]
 fn rx_11_an_upstreams_head_is_bounded() {
     let upstream = Upstream::start();
-    let gateway = start(&upstream, &[]);
+    let gateway = Gateway::start_for(&upstream, &[]);
     let lines = |count: usize, line: &str| format!("HTTP/1.1 200 OK\r\n{}", line.repeat(count));
     let mut cases = Cases::new();
     for (name, behaviour) in [
@@ -478,7 +469,7 @@ fn rx_11_an_upstreams_head_is_bounded() {
 #[test]
 fn rx_12_a_large_answer_streams_in_little_memory() {
     let upstream = Upstream::start();
-    let gateway = start(&upstream, &[]);
+    let gateway = Gateway::start_for(&upstream, &[]);
     gateway.expect_serving();
     let before = gateway.resident_bytes();
     let chunk = [b"100000\r\n".as_slice(), &vec![b'x'; 0x10_0000], b"\r\n"].concat();
@@ -528,7 +519,7 @@ fn rx_13_an_upstream_that_refuses_connections_costs_no_event() {
 #[test]
 fn rx_15_thousands_of_headers_are_refused() {
     let upstream = Upstream::start();
-    let gateway = start(&upstream, &[]);
+    let gateway = Gateway::start_for(&upstream, &[]);
     let many = (0..5000).fold(Delivery::fresh(), |delivery, n| {
         delivery.with(&format!("A{n}"), "b")
     });
@@ -540,7 +531,7 @@ fn rx_15_thousands_of_headers_are_refused() {
 #[test]
 fn the_limits_of_a_head_can_be_set() {
     let upstream = Upstream::start();
-    let gateway = start(
+    let gateway = Gateway::start_for(
         &upstream,
         &[("max_head", "\"4KiB\""), ("max_headers", "20")],
     );

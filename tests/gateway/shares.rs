@@ -13,15 +13,6 @@ use crate::support::gateway::Gateway;
 use crate::support::upstream::Upstream;
 use crate::support::{LATE, SOON, eventually};
 
-fn start(upstream: &Upstream, server: &[(&str, &str)]) -> Gateway {
-    let config = server
-        .iter()
-        .fold(Config::for_upstream(upstream), |config, (key, value)| {
-            config.server(key, value)
-        });
-    Gateway::start(&config)
-}
-
 /// A connection from `127.0.0.LAST`.
 fn from(gateway: &Gateway, last: u8) -> Client {
     Client::connect_from(IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)), gateway.addr())
@@ -38,7 +29,7 @@ fn open_is(gateway: &Gateway, expected: usize) -> bool {
 #[test]
 fn rx_22_a_client_holds_a_quarter_of_the_connections_and_others_are_served_beside_it() {
     let upstream = Upstream::start();
-    let gateway = start(&upstream, &[("max_connections", "8")]);
+    let gateway = Gateway::start_for(&upstream, &[("max_connections", "8")]);
     let mut held: Vec<Client> = (0..2).map(|_| from(&gateway, 2)).collect();
     for client in &mut held {
         client.send(b"POST /webhooks/itellico HTTP/1.1\r\n");
@@ -62,7 +53,7 @@ fn rx_22_a_client_holds_a_quarter_of_the_connections_and_others_are_served_besid
 #[test]
 fn rx_22_the_connection_that_idled_longest_ends_for_a_newcomer_and_no_request_is_lost() {
     let upstream = Upstream::start();
-    let gateway = start(&upstream, &[("max_connections", "4")]);
+    let gateway = Gateway::start_for(&upstream, &[("max_connections", "4")]);
     let mut clients: Vec<Client> = (2..6)
         .map(|last| {
             let mut client = from(&gateway, last);
@@ -85,7 +76,7 @@ fn rx_22_the_connection_that_idled_longest_ends_for_a_newcomer_and_no_request_is
 #[test]
 fn rx_23_beyond_the_limit_the_health_path_is_answered_and_nothing_else() {
     let upstream = Upstream::start();
-    let gateway = start(
+    let gateway = Gateway::start_for(
         &upstream,
         &[("max_connections", "2"), ("health_path", "\"/alive\"")],
     );
@@ -114,7 +105,7 @@ fn rx_23_beyond_the_limit_the_health_path_is_answered_and_nothing_else() {
 #[test]
 fn rx_22_the_addresses_of_an_ipv6_network_are_one_client_of_the_budget() {
     let upstream = Upstream::start();
-    let gateway = start(
+    let gateway = Gateway::start_for(
         &upstream,
         &[
             ("max_buffered", "\"4MiB\""),
@@ -155,7 +146,7 @@ fn rx_22_the_addresses_of_an_ipv6_network_are_one_client_of_the_budget() {
 #[test]
 fn rx_22_the_requests_of_a_client_behind_a_trusted_proxy_are_counted() {
     let upstream = Upstream::start();
-    let gateway = start(
+    let gateway = Gateway::start_for(
         &upstream,
         &[
             ("max_connections", "8"),

@@ -15,6 +15,7 @@ use super::answer::Answer;
 use super::client::Client;
 use super::config::Config;
 use super::delivery::Delivery;
+use super::upstream::Upstream;
 use super::{LATE, SOON, eventually};
 
 /// The product's binary, to be run with an empty environment but for `PATH`.
@@ -47,6 +48,17 @@ impl Gateway {
     pub(crate) fn start(config: &Config) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         Self::start_in(folder, config)
+    }
+
+    /// As [`Self::start`], with the usual route to this upstream and these keys of `[server]`.
+    #[track_caller]
+    pub(crate) fn start_for(upstream: &Upstream, server: &[(&str, &str)]) -> Self {
+        let config = server
+            .iter()
+            .fold(Config::for_upstream(upstream), |config, (key, value)| {
+                config.server(key, value)
+            });
+        Self::start(&config)
     }
 
     /// As [`Self::start`], in a folder that the test has put files into.

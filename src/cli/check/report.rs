@@ -354,6 +354,7 @@ pub(super) fn written_time(at: UnixMillis) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
     use std::path::Path;
 
     use super::*;
@@ -389,18 +390,22 @@ signature = { header = "X-Signature" }
 timestamp = { header = "X-Timestamp" }
 "#;
 
-    #[test]
-    fn what_would_run_is_shown_with_secrets_by_name_alone() {
-        let env = |_: &str| Some("tops3cret-too".into());
+    /// The report on a file whose variables have the values that `env` gives.
+    fn shown(file: &str, env: &dyn Fn(&str) -> Option<OsString>) -> String {
         let sources = Sources {
             base_dir: Path::new(""),
-            env: &env,
+            env,
             now: UnixMillis(0),
             files: &Files::default(),
         };
         let config =
-            config::parse("a.toml", FILE, &sources).unwrap_or_else(|problems| panic!("{problems}"));
-        let shown = report(&config, UnixMillis::from_secs(1_750_000_000));
+            config::parse("a.toml", file, &sources).unwrap_or_else(|problems| panic!("{problems}"));
+        report(&config, UnixMillis::from_secs(1_750_000_000))
+    }
+
+    #[test]
+    fn what_would_run_is_shown_with_secrets_by_name_alone() {
+        let shown = shown(FILE, &|_| Some("tops3cret-too".into()));
         assert!(!shown.contains("tops3cret"), "{shown}");
         insta::assert_snapshot!(shown, @r"
         a.toml: good, 2 routes
@@ -450,15 +455,7 @@ upstream = "http://127.0.0.1:3000"
             "CERTIFICATE" => Some(fixtures::P256_CERTIFICATE.into()),
             _ => Some(fixtures::P256_PEM.into()),
         };
-        let sources = Sources {
-            base_dir: Path::new(""),
-            env: &env,
-            now: UnixMillis(0),
-            files: &Files::default(),
-        };
-        let config =
-            config::parse("a.toml", file, &sources).unwrap_or_else(|problems| panic!("{problems}"));
-        let shown = report(&config, UnixMillis::from_secs(1_750_000_000));
+        let shown = shown(file, &env);
         let rows = shown
             .split_once("route  secret")
             .map(|(_, rows)| format!("route  secret{rows}"));
