@@ -48,7 +48,7 @@ pub(super) fn judge(
         );
     }
     if drafts.is_empty() {
-        let help = "add a `[[route]]`; conf/examples holds some to copy";
+        let help = "add a `[[route]]`; `verigate providers stripe` prints one";
         findings.absence(
             spans.server.clone(),
             "the file has no route: nothing could be taken in",

@@ -196,6 +196,22 @@ fn comments(text: &str) -> Vec<Range<usize>> {
     found
 }
 
+/// The key of a line, as far as it is a key that may be named beside a hidden value.
+pub(super) fn known_key(line: &str) -> Option<&'static str> {
+    let word = line
+        .trim()
+        .split(|c: char| !(c.is_ascii_alphanumeric() || "_.".contains(c)));
+    let last = word.into_iter().next()?.rsplit('.').next()?;
+    let known = HARMLESS.iter().chain(SECRET_BEARING);
+    known.copied().find(|known| *known == last)
+}
+
+/// Whether a line plainly holds no secret, so that it is shown even where the tree cannot be
+/// trusted.
+pub(super) fn is_harmless(line: &str) -> bool {
+    unsafe_part(line).is_none() && suspects(line, Suspicion::Strict).is_empty()
+}
+
 /// The place on a line from which it may hold a secret; `None` where it plainly holds no secret.
 fn unsafe_part(line: &str) -> Option<usize> {
     let indent = line.len() - line.trim_start().len();

@@ -261,7 +261,7 @@ fn read_routes<'t>(
         findings.problem(
             item.key_span,
             message,
-            "write each route under `[[route]]`, in double brackets",
+            "begin each route with a line `[[route]]`, in double brackets, and its `name` below",
         );
         return None;
     };
@@ -332,10 +332,17 @@ fn read_text(path: &Path, shown: &str, files: &Files) -> Result<Zeroizing<String
             io::ErrorKind::Other => format!("the configuration file {shown} {why}"),
             _ => format!("the configuration file {shown} cannot be read: {why}"),
         };
-        whole(
-            message,
-            "name a regular file of at most 1 MiB with `--config FILE`",
-        )
+        let help = match why.kind() {
+            io::ErrorKind::NotFound => {
+                "name yours with `--config FILE`, as in `--config verigate.toml`; a relative path \
+                 begins at the working directory"
+            }
+            io::ErrorKind::PermissionDenied => {
+                "let the user that verigate runs as read it and each directory above it"
+            }
+            _ => "name a regular file of at most 1 MiB with `--config FILE`",
+        };
+        whole(message, help)
     })?;
     text_of(&read.bytes, shown)
 }

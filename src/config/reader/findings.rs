@@ -11,6 +11,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::syntax::{self, Words};
 use crate::config::mask::Masked;
 use crate::config::problem::{LineStarts, Problem, Problems};
 use crate::config::warning::{Acknowledging, Warning, WarningName};
@@ -104,44 +105,69 @@ impl Findings {
         });
     }
 
-    /// Adds the errors of the TOML parser, in the order of the text. Of each line only the first is
-    /// added, since the parser goes on with the rest of a line that it could not read.
+    /// Adds the errors of the TOML parser, in the order of the text, in words of [`syntax`]. Of each
+    /// line only the first is added, since the parser goes on with the rest of a line that it could
+    /// not read; of a text in another language only its first line is named.
     pub(in crate::config) fn syntax(&mut self, text: &str, errors: &[toml::de::Error]) {
+        if errors.is_empty() {
+            return;
+        }
+        self.is_broken = true;
+        if let Some(words) = syntax::other_language(text) {
+            self.unreadable_from = Some(0);
+            let start = text.len() - text.trim_start().len();
+            let line = text.trim_start().lines().next().unwrap_or_default();
+            self.broken(start..start + line.len(), words);
+            return;
+        }
         let lines = LineStarts::of(text);
+        // Each key below a table that is there twice is an error as well.
+        let mut is_in_repeated_table = false;
         for error in errors {
-            self.is_broken = true;
             let span = error.span().unwrap_or(text.len()..text.len());
+            let line_start = text
+                .get(..span.start)
+                .and_then(|before| before.rfind('\n'))
+                .map_or(0, |at| at + 1);
+            let (before, line) = text.split_at_checked(line_start).unwrap_or_default();
+            let line = line.split('\n').next().unwrap_or_default();
             // An open list swallows every line that follows, and each of them would be wrong in
             // several ways.
             if error.message().starts_with("unexpected `=` in array") {
-                let line_start = text
-                    .get(..span.start)
-                    .and_then(|before| before.rfind('\n'))
-                    .map_or(0, |at| at + 1);
                 self.problems
                     .retain(|earlier| earlier.span.start < line_start);
                 self.unreadable_from = Some(line_start);
                 let message = "a key begins inside a list that is not closed".to_owned();
                 let help = "close the list before it with `]`".to_owned();
-                self.problems.push(Finding {
-                    span,
-                    message,
-                    help,
-                    is_syntax: true,
-                });
+                self.broken(span, Words { message, help });
                 break;
             }
-            let line = lines.position(span.start).line;
-            if self.broken_lines.insert(line) {
-                let message = error.message().to_owned();
-                self.problems.push(Finding {
-                    span,
-                    message,
-                    help: String::new(),
-                    is_syntax: true,
-                });
+            let is_header = line.trim_start().starts_with('[');
+            if error.message() == "duplicate key" {
+                if is_in_repeated_table && !is_header {
+                    continue;
+                }
+                is_in_repeated_table = is_header;
+            }
+            if is_header {
+                // The keys below it may seem to be those of another table.
+                let from = self.unreadable_from.unwrap_or(line_start);
+                self.unreadable_from = Some(from.min(line_start));
+            }
+            let number = lines.position(span.start).line;
+            if self.broken_lines.insert(number) {
+                self.broken(span, syntax::of_line(before, line, error.message()));
             }
         }
+    }
+
+    fn broken(&mut self, span: Range<usize>, Words { message, help }: Words) {
+        self.problems.push(Finding {
+            span,
+            message,
+            help,
+            is_syntax: true,
+        });
     }
 
     /// The name that messages use for a key. Where the syntax is broken, a text that looks like a
@@ -247,8 +273,12 @@ impl Findings {
         let end = self.unreadable_from.unwrap_or(usize::MAX);
         let is_readable =
             |at: usize| at < end && !self.broken_lines.contains(&lines.position(at).line);
+        // A value that the parser made up has no place.
+        let is_made_up = |span: &Range<usize>| *span == (0..0);
         self.problems.retain(|finding| {
-            finding.is_syntax || !self.is_broken || is_readable(finding.span.start)
+            finding.is_syntax
+                || !self.is_broken
+                || (is_readable(finding.span.start) && !is_made_up(&finding.span))
         });
         if self.problems.is_empty() {
             return Ok(self.sorted(path, &lines, routes));

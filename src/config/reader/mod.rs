@@ -6,6 +6,7 @@
 //! was any problem. No key is known here by name.
 
 mod findings;
+mod syntax;
 
 use std::ops::{Range, RangeInclusive};
 

@@ -248,9 +248,24 @@ fn file_fault(path: &str, why: &io::Error) -> UnitFault {
         _ if why.raw_os_error().is_some() => format!("cannot be opened: {why}"),
         _ => why.to_string(),
     };
+    let help = match why.kind() {
+        io::ErrorKind::NotFound if Path::new(path).is_absolute() => {
+            "write the secret into that file, or name another one; in a container, mount it there"
+        }
+        io::ErrorKind::NotFound => {
+            "write the secret into that file; a relative path begins beside the configuration file"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "give the file to the user that verigate runs as (`chown`), with mode 600"
+        }
+        _ => {
+            "name a regular file of at most 64 KiB that this user may read; Docker makes a directory \
+             where the file to mount is missing"
+        }
+    };
     fault(
         format!("needs the file {}, which {reason}", named(path)),
-        "name a regular file of at most 64 KiB that this user may read",
+        help,
     )
 }
 

@@ -302,7 +302,7 @@ fn a_route_is_told_what_is_wrong() {
         (route("max_body = \"0\""), "is zero"),
         (
             route("max_body = \"1MiB\"\nmax_body = \"2MiB\""),
-            "duplicate key",
+            "is there twice",
         ),
         (
             route("max_body = \"257MiB\""),
@@ -391,6 +391,18 @@ fn secrets_are_refused_without_being_shown() {
         (
             secrets("[\"file:none\"]"),
             "needs the file none, which does not exist",
+        ),
+        (
+            secrets("[\"file:none\"]"),
+            "a relative path begins beside the configuration file",
+        ),
+        (
+            secrets("[\"file:/run/secrets/none\"]"),
+            "in a container, mount it there",
+        ),
+        (
+            secrets("[\"file:/\"]"),
+            "Docker makes a directory where the file to mount is missing",
         ),
         (
             secrets("[\"env:S\", \"env:S\"]"),

@@ -161,11 +161,13 @@ fn broken_syntax_is_told_with_what_else_is_wrong_but_not_with_what_seems_missing
     let text = "[server]\nthreads = four\nlisten = [\"8080\"]\n\n[admin]\ntoken = hunter2\n\
          [[route]]\nname = \"a\"\nname = \"b\"\nsecrets = [\"hunter2]\n";
     insta::assert_snapshot!(problems(text), @r#"
-    error: invalid boolean, expected `false`
+    error: this value is no number
      --> a.toml:2:11
       |
     2 | threads = four
       |           ^^^^
+      |
+      = help: write digits alone, as in `threads = 4`
 
     error: `server.listen` is no address to listen on
      --> a.toml:3:11
@@ -175,23 +177,29 @@ fn broken_syntax_is_told_with_what_else_is_wrong_but_not_with_what_seems_missing
       |
       = help: write an IP address and a port, as in `127.0.0.1:8080` or `[::1]:8080`; `0.0.0.0:8080` is every interface
 
-    error: string values must be quoted, expected literal string
+    error: this value has no quotation marks
      --> a.toml:6:8
       |
     6 | token =********
       |        ^^^^^^^^
+      |
+      = help: write `token = "…"`: texts, durations and sizes are in quotation marks
 
-    error: duplicate key
+    error: this key is there twice in its table
      --> a.toml:9:1
       |
     9 | name = "b"
       | ^^^^
+      |
+      = help: keep one of the two; another route begins with a line `[[route]]` of its own
 
-    error: unclosed array, expected `]`
+    error: a quotation mark is not closed
       --> a.toml:10:18
        |
     10 | secrets =********
        |                  ^
+       |
+       = help: end the text with the mark that it begins with, on the same line
 
     5 problems in a.toml
     "#);
