@@ -54,6 +54,7 @@ pub use route::Route;
 pub use scheme_file::{load_scheme, parse_scheme};
 pub use secrets::Sources;
 pub use server::Server;
+pub use shared_keys::{Sharing, judge_learned};
 pub use upstream::Upstream;
 pub use warning::{Acknowledging, Warning, WarningName};
 

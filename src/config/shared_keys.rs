@@ -1,8 +1,11 @@
 //! Keys that several routes share (contract: Keys): a delivery that was captured at one of them is
 //! valid once at each, and the answer to a handshake of one may be a signature for another.
 //!
-//! Keys are compared by their bytes, whatever the secrets are called and however they are written.
+//! Keys are compared as their algorithm uses them, whatever the secrets are called and however they
+//! are written. The loader compares the secrets of a file; a secret that a handshake brings is
+//! compared when it comes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
@@ -14,20 +17,29 @@ use super::route::{Draft, Route};
 use super::scheme::CUSTOM;
 use super::warning::WarningName;
 use crate::key::secret::Secret;
-use crate::scheme::Scheme;
+use crate::scheme::{Kind, Scheme, SharedKey};
+
+/// The harm of a key that several routes share, in a sentence for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// The handshake of a route signs what a stranger sends, which could be a delivery for another
+    /// route: the key may not be used.
+    Signs(String),
+    /// A captured delivery is valid once on each route.
+    Repeats(String),
+}
 
 /// A key on a route.
 #[derive(Clone, Copy)]
 struct Use<'d> {
-    /// The place of the route among all routes.
-    place: usize,
     route: &'d Route,
     secret: &'d Secret,
 }
 
 /// Judges every key that stands on more than one route.
 pub(super) fn judge(drafts: &[Draft<'_>], findings: &mut Findings) {
-    let mut uses: BTreeMap<[u8; 32], Vec<Use<'_>>> = BTreeMap::new();
+    // Each use with the place of its route among all routes.
+    let mut uses: BTreeMap<[u8; 32], Vec<(usize, Use<'_>)>> = BTreeMap::new();
     for (place, draft) in drafts.iter().enumerate() {
         let Some(route) = &draft.route else { continue };
         // A secret of several keys is named once.
@@ -35,36 +47,62 @@ pub(super) fn judge(drafts: &[Draft<'_>], findings: &mut Findings) {
         for (at, (_, secret)) in draft.secrets.iter().enumerate() {
             for key in keys(&route.scheme, secret) {
                 let known = uses.entry(key).or_default();
-                let earlier: Vec<_> = known.iter().copied().filter(|u| u.place != place).collect();
+                let earlier = known.iter().filter(|(other, _)| *other != place);
+                let earlier: Vec<_> = earlier.map(|(_, used)| *used).collect();
                 if !earlier.is_empty() && shared.iter().all(|(named, _)| *named != at) {
                     shared.push((at, earlier));
                 }
-                known.push(Use {
-                    place,
-                    route,
-                    secret,
-                });
+                known.push((place, Use { route, secret }));
             }
         }
         findings.enter_route(Some(place));
         for (at, earlier) in shared {
-            if let Some((item, secret)) = draft.secrets.get(at) {
-                report(route, secret, &earlier, item.span(), findings);
+            let Some((item, secret)) = draft.secrets.get(at) else {
+                continue;
+            };
+            match sharing(Use { route, secret }, &earlier) {
+                Some(Sharing::Signs(message)) => {
+                    findings.problem(
+                        item.span(),
+                        message,
+                        "give each of them a secret of its own",
+                    );
+                }
+                Some(Sharing::Repeats(message)) => {
+                    findings.warn(item.span(), WarningName::SharedKey, message);
+                }
+                None => {}
             }
         }
     }
     findings.enter_route(None);
 }
 
-/// A digest of each key of a secret, the same for equal keys. A MAC fills its key up with zero
-/// bytes, so zero bytes at its end make no difference.
+/// Judges the secret that a handshake brings to `route` as the loader judges the secrets of a file.
+/// `others` are the secrets of the other routes. `None` where no other route has such a key.
+pub fn judge_learned<'d>(
+    route: &'d Route,
+    secret: &'d Secret,
+    others: impl IntoIterator<Item = (&'d Route, &'d Secret)>,
+) -> Option<Sharing> {
+    let own = keys(&route.scheme, secret);
+    if own.is_empty() {
+        return None;
+    }
+    let has_own = |used: &Use<'_>| {
+        let keys = keys(&used.route.scheme, used.secret);
+        keys.iter().any(|key| own.contains(key))
+    };
+    let others = others.into_iter();
+    let uses = others.map(|(route, secret)| Use { route, secret });
+    let shared: Vec<_> = uses.filter(has_own).collect();
+    sharing(Use { route, secret }, &shared)
+}
+
+/// A digest of each key of a secret, the same for equal keys.
 fn keys(scheme: &Scheme, secret: &Secret) -> Vec<[u8; 32]> {
     let shared = scheme.shared_keys(&secret.text).unwrap_or_default();
-    let shared = shared.iter().map(|(_, key)| {
-        let end = key.iter().rposition(|byte| *byte != 0);
-        let length = end.map_or(0, |last| last + 1);
-        Sha256::digest(key.get(..length).unwrap_or_default()).into()
-    });
+    let shared = shared.iter().flat_map(digests);
     let public = public_keys(scheme, secret);
     let public = public
         .iter()
@@ -73,6 +111,23 @@ fn keys(scheme: &Scheme, secret: &Secret) -> Vec<[u8; 32]> {
     keys.sort_unstable();
     keys.dedup();
     keys
+}
+
+/// The digests by which a shared key is compared: of the key as HMAC uses it, and of the bytes of a
+/// key that HMAC hashes first, since another algorithm may use those.
+fn digests((kind, key): &SharedKey) -> Vec<[u8; 32]> {
+    let used = match kind {
+        Kind::Digest(algorithm) => algorithm.used_key(key),
+        _ => Cow::Borrowed(key.as_slice()),
+    };
+    // A MAC fills its key up with zero bytes, so zero bytes at its end make no difference.
+    let end = used.iter().rposition(|byte| *byte != 0);
+    let significant = used.get(..end.map_or(0, |last| last + 1));
+    let mut digests = vec![Sha256::digest(significant.unwrap_or_default()).into()];
+    if matches!(used, Cow::Owned(_)) {
+        digests.push(Sha256::digest(key).into());
+    }
+    digests
 }
 
 /// Whether the gateway answers a handshake on this route with a MAC of its key.
@@ -104,13 +159,8 @@ fn are_kept_apart(one: &Route, other: &Route) -> bool {
     is_same_place && !own.iter().any(|a| others.iter().any(|b| overlap(a, b)))
 }
 
-fn report(
-    route: &Route,
-    secret: &Secret,
-    earlier: &[Use<'_>],
-    span: std::ops::Range<usize>,
-    findings: &mut Findings,
-) {
+/// The harm of a key that the routes of `earlier` have too; `None` where they are kept apart.
+fn sharing(Use { route, secret }: Use<'_>, earlier: &[Use<'_>]) -> Option<Sharing> {
     let oracle = earlier.iter().find(|other| {
         !is_same(route, other.route) && (answers_with_mac(route) || answers_with_mac(other.route))
     });
@@ -130,15 +180,14 @@ fn report(
             answering.name,
             signed.name
         );
-        findings.problem(span, message, "give each of them a secret of its own");
-        return;
+        return Some(Sharing::Signs(message));
     }
     let earlier: Vec<_> = earlier
         .iter()
         .filter(|other| !are_kept_apart(route, other.route))
         .collect();
     if earlier.is_empty() {
-        return;
+        return None;
     }
     let mut names: Vec<String> = Vec::new();
     for other in &earlier {
@@ -158,5 +207,5 @@ fn report(
         "route `{}`: the secret `{}` is also a key of route {others}: {tail}",
         route.name, secret.name
     );
-    findings.warn(span, WarningName::SharedKey, message);
+    Some(Sharing::Repeats(message))
 }

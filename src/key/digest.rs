@@ -1,6 +1,7 @@
 //! Digests under a shared secret (schemes: Algorithms): hash states that have absorbed the key
 //! already. They are made once for each secret and cloned for each delivery.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use hmac::Hmac;
@@ -39,6 +40,20 @@ impl DigestAlgorithm {
             Self::HmacSha384 => 48,
             Self::HmacSha512 => 64,
         }
+    }
+
+    /// The key that HMAC uses for `key`: the hash of a key that is longer than the hash's block, else
+    /// the key itself (RFC 2104 2). A plain hash uses its secret as it is.
+    pub fn used_key(self, key: &[u8]) -> Cow<'_, [u8]> {
+        use sha2::Digest as _;
+        let hashed = match self {
+            Self::HmacSha1 if key.len() > 64 => Sha1::digest(key).to_vec(),
+            Self::HmacSha256 if key.len() > 64 => Sha256::digest(key).to_vec(),
+            Self::HmacSha384 if key.len() > 128 => Sha384::digest(key).to_vec(),
+            Self::HmacSha512 if key.len() > 128 => Sha512::digest(key).to_vec(),
+            _ => return Cow::Borrowed(key),
+        };
+        Cow::Owned(hashed)
     }
 
     /// A state that has absorbed `key`. Every length is accepted, zero included; `scheme::key`
@@ -190,6 +205,35 @@ mod tests {
             );
             assert!(!mac.verify(b""));
         }
+    }
+
+    #[test]
+    fn a_key_beyond_the_block_is_used_as_its_hash() {
+        let rows = [
+            (DigestAlgorithm::HmacSha1, 64),
+            (DigestAlgorithm::HmacSha256, 64),
+            (DigestAlgorithm::HmacSha384, 128),
+            (DigestAlgorithm::HmacSha512, 128),
+        ];
+        let long = [b'k'; 129];
+        for (algorithm, block) in rows {
+            let fits = &long[..block];
+            assert_eq!(algorithm.used_key(fits), fits, "{algorithm:?}");
+            let beyond = &long[..=block];
+            let used = algorithm.used_key(beyond);
+            assert_eq!(used.len(), algorithm.len(), "{algorithm:?}");
+            // Both are the same key to HMAC itself.
+            let mut mac = algorithm.mac(&used);
+            mac.update(b"content");
+            let mut same = algorithm.mac(beyond);
+            same.update(b"content");
+            assert_eq!(
+                mac.finalize().as_bytes(),
+                same.finalize().as_bytes(),
+                "{algorithm:?}"
+            );
+        }
+        assert_eq!(DigestAlgorithm::Sha256.used_key(&long), &long[..]);
     }
 
     #[test]

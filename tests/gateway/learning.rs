@@ -207,6 +207,39 @@ fn of_many_handshakes_at_once_exactly_one_is_accepted() {
         .expect_status(200);
 }
 
+/// Whoever sends the first handshake chooses the secret, so it can be the key of another route.
+#[test]
+fn ky_02_ky_03_a_learned_key_is_compared_with_those_of_the_other_routes_when_it_comes() {
+    const KEY: &str = "zoom-key-of-sixteen";
+    let upstream = Upstream::start();
+    let zoom = Route::new("zoom", "/h/zoom", &upstream)
+        .set("provider", &text("zoom"))
+        .set("secrets", &format!("[\"plain:{KEY}\"]"));
+    let gateway = Gateway::start(&config(&upstream).route(zoom));
+    for again in [asana(KEY), notion(KEY)] {
+        // The handshake of Zoom would sign a delivery of the route for whoever asks.
+        let answer = gateway.ask(again);
+        answer.expect_refusal(400, "malformed_handshake");
+    }
+    let why = "was not taken: the secret `learn:asana.secret` of route `asana` is the same key as \
+               `plain-1` of route `zoom`: the handshake of `zoom` signs what a stranger sends";
+    assert!(gateway.says(why), "{}", gateway.stderr());
+    for name in ["asana", "notion"] {
+        assert!(!file(&gateway, name).exists(), "{name}");
+        gateway
+            .ask(delivery(name, KEY, "{}"))
+            .expect_refusal(503, "secret_not_learned");
+    }
+    gateway.ask(asana(LEARNED)).expect_status(200);
+    assert!(!gateway.stderr().contains("[shared-key]"));
+    gateway.ask(notion(LEARNED)).expect_status(200);
+    let shared = "route `notion`: the secret `learn:notion.secret` is also a key of route `asana`: \
+                  a captured delivery is valid once on each [shared-key]";
+    assert!(gateway.says(shared), "{}", gateway.stderr());
+    let told = gateway.stdout() + &gateway.stderr();
+    assert!(!told.contains(KEY) && !told.contains(LEARNED));
+}
+
 #[test]
 fn a_secret_that_cannot_be_kept_is_not_taken() {
     let upstream = Upstream::start();

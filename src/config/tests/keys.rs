@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use sha2::{Digest as _, Sha256, Sha512};
+
 use super::fixtures::RSA_PEM;
 use super::{CUSTOM, ROUTE, warned};
 use crate::clock::UnixMillis;
@@ -282,7 +284,9 @@ fn two(one: &str, other: &str) -> String {
 #[test]
 fn ky_02_routes_that_share_a_key_are_named_in_one_line() {
     let (text, hex) = ("a-key-of-sixteen", "612d6b65792d6f662d7369787465656e");
+    let long = "a-key-of-sixteen".repeat(9);
     let custom = |key: &str| CUSTOM.replace("\"c\"", "\"a\"").replace("/c", "/a") + key;
+    let sha512 = custom("").replace("hmac-sha256", "hmac-sha512");
     let rows = [
         ("the same text", two(ROUTE, ROUTE), text, text),
         (
@@ -302,6 +306,24 @@ fn ky_02_routes_that_share_a_key_are_named_in_one_line() {
             two(ROUTE, &custom("key = \"hex\"\n")),
             text,
             "612d6b65792d6f662d7369787465656e0000",
+        ),
+        (
+            "a key beyond the block and its hash",
+            two(ROUTE, &custom("key = \"hex\"\n")),
+            &long,
+            &hex::encode(Sha256::digest(&long)),
+        ),
+        (
+            "a key beyond the block under another hash",
+            two(ROUTE, &sha512),
+            &long,
+            &long,
+        ),
+        (
+            "a key beyond the block of SHA-512 and its hash",
+            two(&sha512, &format!("{sha512}key = \"hex\"\n")),
+            &long,
+            &hex::encode(Sha512::digest(&long)),
         ),
         ("a token", two(ROUTE, &preset("gitlab", "")), text, text),
         (

@@ -35,9 +35,9 @@ pub(crate) struct Awaited {
     path: PathBuf,
     /// The route's verifier without a secret: its scheme and its settings.
     keyless: Verifier,
-    /// The verifier with the secret, once it has come. The first secret counts, so the cell is
-    /// written only once.
-    keyed: OnceLock<Verifier>,
+    /// The secret and the verifier with it, once it has come. The first secret counts, so the cell
+    /// is written only once.
+    keyed: OnceLock<(Secret, Verifier)>,
 }
 
 impl SecretSource {
@@ -88,7 +88,22 @@ impl Awaited {
 
     /// The verifier with the secret; `None` until the secret has come.
     pub(crate) fn verifier(&self) -> Option<&Verifier> {
-        self.keyed.get()
+        self.keyed.get().map(|(_, verifier)| verifier)
+    }
+
+    /// The secret that has come since the configuration was loaded.
+    pub(crate) fn secret(&self) -> Option<&Secret> {
+        self.keyed.get().map(|(secret, _)| secret)
+    }
+
+    /// A secret as the route uses it, without a time limit.
+    pub(crate) fn named(&self, text: SecretText) -> Secret {
+        Secret {
+            name: self.name(),
+            text,
+            not_before: None,
+            not_after: None,
+        }
     }
 
     /// Whether the file exists, although the loader did not find it.
@@ -104,10 +119,10 @@ impl Awaited {
         )
     }
 
-    /// Puts `verifier` in force, unless a secret has come already.
-    fn put_in_force(&self, verifier: Verifier) {
+    /// Puts a secret and the verifier with it in force, unless a secret has come already.
+    fn put_in_force(&self, secret: Secret, verifier: Verifier) {
         // An error means that another secret was faster, and the first one counts.
-        let _ = self.keyed.set(verifier);
+        let _ = self.keyed.set((secret, verifier));
     }
 }
 
@@ -121,30 +136,24 @@ impl Awaited {
 /// secret was faster, `internal_error` if the secret cannot be written.
 pub(crate) async fn keep(
     awaited: &Arc<Awaited>,
-    secret: SecretText,
+    secret: &Secret,
     route: &str,
     warnings: &Warnings,
     now: Now,
     in_force: impl FnOnce() -> Vec<Arc<Awaited>> + Send,
 ) -> Result<(), Refusal> {
-    let named = Secret {
-        name: awaited.name(),
-        text: secret.clone(),
-        not_before: None,
-        not_after: None,
-    };
-    let verifier = awaited.verifier_with(named.clone()).map_err(|fault| {
+    let verifier = awaited.verifier_with(secret.clone()).map_err(|fault| {
         warnings.learning(route, &fault, now);
         Refusal::because(
             Code::MalformedHandshake,
             "the secret of the handshake is no key of this route's scheme",
         )
     })?;
-    let own = Arc::clone(awaited);
+    let (own, named) = (Arc::clone(awaited), secret.clone());
     // Both steps run on a blocking thread, which finishes them even if this future is dropped.
     let storing = tokio::task::spawn_blocking(move || {
-        config::store_learned(&own.path, &secret)?;
-        own.put_in_force(verifier);
+        config::store_learned(&own.path, &named.text)?;
+        own.put_in_force(named, verifier);
         Ok(())
     });
     let path = awaited.path.display();
@@ -173,8 +182,8 @@ pub(crate) async fn keep(
         .into_iter()
         .filter(|other| other.path == awaited.path)
     {
-        if let Ok(verifier) = other.verifier_with(named.clone()) {
-            other.put_in_force(verifier);
+        if let Ok(verifier) = other.verifier_with(secret.clone()) {
+            other.put_in_force(secret.clone(), verifier);
         }
     }
     log::info!("route {route}: its secret has come with a handshake and is kept in {path}");

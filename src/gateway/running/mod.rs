@@ -21,6 +21,7 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use crate::clock::{Clock, Now, UnixMillis};
+use crate::config::{self, Sharing, WarningName};
 use crate::gateway::client::answer;
 use crate::gateway::client::answer::Answer;
 use crate::gateway::client::budget::Budget;
@@ -78,10 +79,13 @@ impl Running {
         !self.stopping.load(Ordering::Relaxed)
     }
 
-    /// Takes the secret that a handshake of `route` brings, as [`learning::keep`] does.
+    /// Takes the secret that a handshake of `route` brings, as [`learning::keep`] does. A key that
+    /// another route has too is judged as the loader judges it: refused where a handshake would sign
+    /// deliveries with it, else warned about.
     ///
     /// # Errors
-    /// `bad_signature` if the route does not wait for a secret, and those of [`learning::keep`].
+    /// `bad_signature` if the route does not wait for a secret, `malformed_handshake` for a secret
+    /// that no configuration could have on this route, and those of [`learning::keep`].
     pub(crate) async fn learn(
         &self,
         route: &RouteState,
@@ -91,8 +95,25 @@ impl Running {
         let Some(awaited) = route.secret_source.awaited() else {
             return Err(Code::BadSignature.into());
         };
+        let secret = awaited.named(secret);
+        let sharing = || {
+            let snapshot = self.snapshot.load();
+            config::judge_learned(&route.config, &secret, snapshot.secrets_beside(&route.name))
+        };
+        if let Some(Sharing::Signs(message)) = sharing() {
+            self.warnings.learning(&route.name, &message, now);
+            return Err(Refusal::because(
+                Code::MalformedHandshake,
+                "the secret of the handshake may not be used on this route; the gateway's log says why",
+            ));
+        }
         let in_force = || self.snapshot.load().awaited().cloned().collect();
-        learning::keep(awaited, secret, &route.name, &self.warnings, now, in_force).await
+        learning::keep(awaited, &secret, &route.name, &self.warnings, now, in_force).await?;
+        // Once more, since a reload or another handshake may have brought the same key meanwhile.
+        if let Some(Sharing::Signs(message) | Sharing::Repeats(message)) = sharing() {
+            log::warn!("{message} [{}]", WarningName::SharedKey);
+        }
+        Ok(())
     }
 
     /// Writes an answer that belongs to no exchange: it is neither logged nor counted.

@@ -17,6 +17,7 @@ use crate::config;
 use crate::config::{Config, HandshakeMode, Route};
 use crate::gateway::client::answer::RouteAnswers;
 use crate::gateway::upstream::{Upstream, Upstreams};
+use crate::key::secret::Secret;
 use crate::routes::{Match, RouteTable};
 use crate::scheme::Handshake;
 use crate::telemetry::metrics::Metrics;
@@ -159,6 +160,18 @@ impl Snapshot {
         self.routes
             .iter()
             .filter_map(|(_, route)| route.secret_source.awaited())
+    }
+
+    /// The secrets of every route that is not called `name`, those of handshakes too.
+    pub(super) fn secrets_beside(&self, name: &str) -> impl Iterator<Item = (&Route, &Secret)> {
+        let others = self.routes.iter().map(|(_, route)| route);
+        let others = others.filter(move |route| route.name.as_ref() != name);
+        others.flat_map(|route| {
+            let learned = route.secret_source.awaited();
+            let learned = learned.and_then(|awaited| awaited.secret());
+            let secrets = route.config.secrets.iter().chain(learned);
+            secrets.map(|secret| (&route.config, secret))
+        })
     }
 }
 
