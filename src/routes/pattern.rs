@@ -92,6 +92,13 @@ impl fmt::Display for Pattern {
 type Wrong = (&'static str, &'static str);
 
 fn parse_path(path: &str) -> Result<PathPattern, Wrong> {
+    if is_foreign_pattern(path) {
+        return Err((
+            "the path is written as a pattern, and routes take no patterns",
+            "`/hooks/*` matches all paths under `/hooks/`; otherwise write a route for each path, and \
+             percent-encode a character that means itself",
+        ));
+    }
     let (stem, is_prefix) = match path.strip_suffix("/*") {
         // The stem keeps the slash; only the `*` is cut off.
         Some(_) => (path.strip_suffix('*').unwrap_or(path), true),
@@ -137,6 +144,24 @@ fn parse_path(path: &str) -> Result<PathPattern, Wrong> {
     } else {
         PathPattern::Exact(stem.to_owned())
     })
+}
+
+/// Whether a path has the parameters or the signs of a pattern as other programs write it: `/:id`,
+/// `/{id}`, `/<id>`, `/[id]`, or a regular expression. The signs that a path may hold as themselves,
+/// such as `$`, `+` and brackets, count only where a pattern has them.
+fn is_foreign_pattern(path: &str) -> bool {
+    if !path.starts_with(['/', '^', '~', '(']) {
+        return false;
+    }
+    let has_parameter = path.split('/').any(|segment| {
+        let name = segment.strip_prefix(':');
+        name.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'))
+    });
+    let is_expression = path.ends_with('$')
+        || [".+", ".*", "(?", "+)", ")+", "*)", ")*"]
+            .iter()
+            .any(|sign| path.contains(sign));
+    has_parameter || is_expression || path.contains(['{', '}', '<', '>', '[', ']', '^', '|'])
 }
 
 fn parse_host(host: &str) -> Result<String, Wrong> {
@@ -243,6 +268,11 @@ mod tests {
             ("/hooks/", exact("/hooks/")),
             ("/hooks/%C3%a9", exact("/hooks/%C3%a9")),
             ("/hooks/%7Euser", exact("/hooks/%7Euser")),
+            ("/hooks/a:b", exact("/hooks/a:b")),
+            ("/hooks/10:30/:", exact("/hooks/10:30/:")),
+            ("/hooks/$batch", exact("/hooks/$batch")),
+            ("/hooks/a+b(c)", exact("/hooks/a+b(c)")),
+            ("/hooks/a...b", exact("/hooks/a...b")),
             ("/hooks/*", prefix("/hooks/")),
             ("/*", prefix("/")),
         ];
@@ -267,7 +297,29 @@ mod tests {
             ("/a b", "no URL path may hold"),
             ("/é", "no URL path may hold"),
             (r"/a\b", "no URL path may hold"),
-            ("/{id}", "no URL path may hold"),
+            ("/{id}", "no patterns"),
+            ("/hooks/:id", "no patterns"),
+            ("/hooks/:id/events", "no patterns"),
+            ("/:id?", "no patterns"),
+            ("/hooks/{id}/*", "no patterns"),
+            ("/hooks/{*rest}", "no patterns"),
+            ("/hooks/<id>", "no patterns"),
+            ("/hooks/<int:id>", "no patterns"),
+            ("/hooks/[id]", "no patterns"),
+            ("/hooks/[...all]", "no patterns"),
+            ("/hooks/.*", "no patterns"),
+            ("/hooks/.+", "no patterns"),
+            ("/hooks/(.+)", "no patterns"),
+            ("/hooks/(?P<id>[a-z]+)", "no patterns"),
+            ("/hooks/(a|b)", "no patterns"),
+            (r"/hooks/(\w+)", "no patterns"),
+            (r"/hooks/\d+", "no URL path may hold"),
+            ("/hooks/[^/]+$", "no patterns"),
+            ("/hooks/x$", "no patterns"),
+            ("^/hooks/x", "no patterns"),
+            ("~ ^/hooks/", "no patterns"),
+            ("/hooks/*rest", "whole last segment"),
+            ("/hooks/*/x", "whole last segment"),
             ("//a", "empty segment"),
             ("/a//*", "empty segment"),
             ("/a/../b", "dot segment"),
