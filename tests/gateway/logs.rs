@@ -528,6 +528,28 @@ fn lg_07_a_refusal_echoes_nothing_of_the_request() {
     cases.finish();
 }
 
+/// The time that a body takes, here one that never comes, does not count.
+#[test]
+fn lg_10_the_skew_is_that_of_the_moment_when_the_request_began() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start_for(&upstream, &[("body_timeout", "\"2s\"")]);
+    let mut client = gateway.connect();
+    client.send(Delivery::at(event(), now() - 60).head());
+    let answer = client.answer();
+    answer.expect_refusal(408, "body_timeout");
+    let line = gateway.log_of(&answer);
+    // Seconds of the day, as in `2025-06-15T15:06:39.000Z`.
+    let seconds = |field: &str| {
+        let text = line[field].as_str().unwrap_or_default();
+        let time = text.get(11..19).unwrap_or_default();
+        let numbers = time.split(':').map(str::parse::<i64>);
+        numbers.fold(0, |sum, part| sum * 60 + part.unwrap())
+    };
+    assert!(line["total_ms"].as_f64() > Some(1500.0), "{line}");
+    let late = (seconds("time") - seconds("delivery_timestamp")).rem_euclid(86_400);
+    assert_eq!(line["skew_s"].as_i64(), Some(-late), "{line}");
+}
+
 /// The words of a refusal are those that the client is told, in whatever step it is refused, and a wrong clock or unit
 /// shows in `skew_s` (contract: Access log).
 #[test]

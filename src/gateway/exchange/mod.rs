@@ -377,7 +377,6 @@ impl<'x> Exchange<'x> {
     ) -> Next {
         self.record.refused = self.shadowed.map(|refusal| refusal.code);
         self.record.reason = self.shadowed.map(|refusal| refusal.why);
-        self.note_skew(began);
         let next = match ended {
             Ok(()) => {
                 self.record.outcome = Outcome::Forwarded;
@@ -413,6 +412,7 @@ impl<'x> Exchange<'x> {
                 }
             }
         };
+        self.note_skew(began);
         self.record.total = self.since(began);
         self.debug_end();
         let metrics = self
@@ -429,7 +429,6 @@ impl<'x> Exchange<'x> {
         if let Some(route) = self.route {
             self.note_timestamp(route, None);
         }
-        self.note_skew(self.running.clock.now());
         match refusal.answer {
             Code::DuplicateEvent => self.record.outcome = Outcome::Duplicate,
             Code::EventTypeIgnored => self.record.outcome = Outcome::Ignored,

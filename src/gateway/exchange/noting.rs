@@ -89,14 +89,15 @@ impl Exchange<'_> {
         }
     }
 
-    /// Records by how much the delivery's timestamp is off at `now`. Whole seconds are compared, as
-    /// freshness is judged.
-    pub(super) fn note_skew(&mut self, now: Now) {
+    /// Records by how much the delivery's timestamp was off when the request began, so that the time
+    /// that a body or an upstream took does not count. Whole seconds are compared, as freshness is
+    /// judged.
+    pub(super) fn note_skew(&mut self, began: Now) {
         let seconds = |at: UnixMillis| at.0.div_euclid(1000);
         self.record.skew_secs = self
             .record
             .delivery_timestamp
-            .map(|at| seconds(at).saturating_sub(seconds(now.wall)));
+            .map(|at| seconds(at).saturating_sub(seconds(began.wall)));
     }
 }
 
