@@ -195,7 +195,11 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Running, StartError> {
     let epoch = Instant::now();
     let budget = client::budget::Budget::new(config.server.max_buffered);
     let threads = config.server.threads;
-    let connections = Connections::new(descriptors::fitting(&config.server));
+    let (most, lowered) = descriptors::fitting(&config.server);
+    if let Some(lowered) = &lowered {
+        log::warn!("{lowered}");
+    }
+    let connections = Connections::new(most);
     let window = Arc::new(Window::new(config.replay.capacity));
     let files = config.files.clone();
     let snapshot = Snapshot::build(config, &telemetry.metrics, &upstreams, &fingerprints)
@@ -217,7 +221,7 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Running, StartError> {
             .ok_or_else(|| StartError::Build("header names".into()))?,
         stopping: AtomicBool::new(false),
         connections,
-        reloads: running::reloads::Reloads::new(files),
+        reloads: running::reloads::Reloads::new(files, lowered),
         warnings: running::warnings::Warnings::new(),
     })
 }

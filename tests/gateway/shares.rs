@@ -215,11 +215,30 @@ fn rx_24_the_limit_of_connections_is_lowered_to_what_the_descriptors_hold() {
         let all = || said.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let lowered = "`server.max_connections` is 10000, but the limit of open file descriptors (`ulimit -n`) of 300 has room for 107";
         let awaited = if is_lowered { lowered } else { "(admin)" };
-        let came = eventually(LATE, || all().contains(awaited));
+        let came = eventually(LATE, || {
+            all().contains(awaited) && all().contains("(admin)")
+        });
+        // A reload says nothing that the start has said.
+        let id = child.id().to_string();
+        let reloads = |count| {
+            let sent = Command::new("kill").args(["-s", "HUP", &id]).status();
+            let loaded = || all().matches("in force: asked by SIGHUP").count() == count;
+            sent.is_ok_and(|sent| sent.success()) && eventually(LATE, loaded)
+        };
+        let reloaded = came && reloads(1) && reloads(2);
+        let again = all().matches("of 300 has room").count();
+        // Another number is another matter.
+        let other = config.clone().server("max_connections", "5000");
+        let written = std::fs::write(&file, other.toml());
+        let changed = written.is_ok() && reloaded && reloads(3);
+        let written = std::fs::write(&file, config.toml());
+        assert!(written.is_ok(), "{written:?}");
         let ended = child.kill().and_then(|()| child.wait());
         assert!(ended.is_ok() && reader.join().is_ok(), "{ended:?}");
         assert!(came, "{limit}: {}", all());
-        let is_warned = all().contains("of 300 has room");
-        assert_eq!(is_warned, is_lowered, "{limit}: {}", all());
+        assert!(reloaded && changed, "{limit}: {}", all());
+        let warned = (again, all().matches("of 300 has room").count());
+        let expected = if is_lowered { (1, 2) } else { (0, 0) };
+        assert_eq!(warned, expected, "{limit}: {}", all());
     }
 }

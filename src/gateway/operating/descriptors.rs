@@ -32,23 +32,24 @@ pub(crate) fn raise() {
     }
 }
 
-/// The most connections that fit, at most `server.max_connections`. Warns if that is less.
-pub(crate) fn fitting(server: &Server) -> usize {
+/// The most connections that fit, at most `server.max_connections`, with a sentence for the operator
+/// if that is less.
+pub(crate) fn fitting(server: &Server) -> (usize, Option<String>) {
     let wanted = server.max_connections;
     let Some(limit) = getrlimit(Resource::Nofile).current else {
-        return wanted;
+        return (wanted, None);
     };
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let fits = within(limit, server.threads, server.listen.len());
     if wanted <= fits {
-        return wanted;
+        return (wanted, None);
     }
-    log::warn!(
+    let lowered = format!(
         "`server.max_connections` is {wanted}, but the limit of open file descriptors (`ulimit -n`) of {limit} has room for {fits} \
          connections and their upstreams: at most {fits} are taken; raise the limit (systemd: `LimitNOFILE=`) or lower \
          `max_connections`"
     );
-    fits
+    (fits, Some(lowered))
 }
 
 /// The connections that `limit` descriptors have room for, at least one.

@@ -174,6 +174,8 @@ struct Made {
     snapshot: Snapshot,
     max_buffered: u64,
     max_connections: usize,
+    /// The sentence about that limit, if it is lower than the configured one.
+    lowered: Option<String>,
     notes: Notes,
 }
 
@@ -218,9 +220,11 @@ impl Loaded {
             if !fixed.is_empty() {
                 return Err(ReloadError::Fixed(fixed));
             }
+            let (max_connections, lowered) = descriptors::fitting(&config.server);
             Ok(Made {
                 max_buffered: config.server.max_buffered,
-                max_connections: descriptors::fitting(&config.server),
+                max_connections,
+                lowered,
                 notes: Notes::of(&config),
                 snapshot: Snapshot::build(
                     config,
@@ -259,7 +263,11 @@ impl Loaded {
         let metrics = &running.telemetry.metrics;
         metrics.keep_only(routes.map(|(_, route)| &route.metrics));
         running.snapshot.store(Arc::new(made.snapshot));
+        let lowered = latest.lowers(made.lowered);
         drop(latest);
+        if let Some(lowered) = lowered {
+            log::warn!("{lowered}");
+        }
         made.notes.show();
         Ok(())
     }

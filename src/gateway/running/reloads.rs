@@ -32,11 +32,14 @@ pub(crate) struct Latest {
     seen: u64,
     /// The files of the latest configuration, whether it was put in force or had problems.
     files: FileSet,
+    /// The sentence about the limit of connections in force; `None` where it is not lowered.
+    lowered: Option<String>,
 }
 
 impl Reloads {
-    /// No reload yet; the configuration in force was read from `files`.
-    pub(crate) fn new(files: FileSet) -> Self {
+    /// No reload yet; the configuration in force was read from `files`. `lowered` is the sentence
+    /// about its limit of connections, if it was lowered.
+    pub(crate) fn new(files: FileSet, lowered: Option<String>) -> Self {
         Self {
             begun: AtomicU64::new(0),
             readings: Arc::default(),
@@ -44,6 +47,7 @@ impl Reloads {
                 in_force: 0,
                 seen: 0,
                 files,
+                lowered,
             }),
         }
     }
@@ -85,6 +89,16 @@ impl Latest {
             self.files = files;
         }
     }
+
+    /// Remembers whether a configuration that takes effect lowers the limit of connections. Returns
+    /// the sentence about it, unless the configuration before it said the same.
+    pub(crate) fn lowers(&mut self, lowered: Option<String>) -> Option<String> {
+        if self.lowered == lowered {
+            return None;
+        }
+        self.lowered.clone_from(&lowered);
+        lowered
+    }
 }
 
 /// A reading that is counted while this value lives.
@@ -102,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_place_that_was_given_back_is_given_again() {
-        let reloads = Reloads::new(FileSet::default());
+        let reloads = Reloads::new(FileSet::default(), None);
         let mut places: Vec<_> = (0..MAX_READINGS).map(|_| reloads.place()).collect();
         assert!(places.iter().all(Option::is_some));
         assert!(reloads.place().is_none());
