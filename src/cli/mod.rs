@@ -122,12 +122,14 @@ fn default_among(installed: &Path, local: &Path) -> PathBuf {
 
 /// Parses the process's arguments and runs the command.
 pub fn main() -> ExitCode {
+    // First of all, because a signal whose default is to end the process may come at any time.
+    let early = run::early_signals();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage::report(&error).into(),
     };
     let exit = match cli.command {
-        Command::Run(run) => run.run(),
+        Command::Run(run) => run.run(early),
         Command::Check(check) => check.run(),
         Command::Demo(demo) => demo.run(),
         Command::Sign(sign) => sign.run(),

@@ -25,15 +25,27 @@ pub(super) struct Run {
     file: ConfigFile,
 }
 
+/// The signals of the process from now on, if its arguments ask for the gateway; other commands end
+/// by signals as usual. The arguments are not read otherwise, since that takes longer.
+pub(super) fn early_signals() -> Option<EarlySignals> {
+    let command = std::env::args_os().nth(1);
+    command.is_some_and(|name| name == "run").then(kept)
+}
+
+fn kept() -> EarlySignals {
+    EarlySignals::keep().unwrap_or_else(|error| {
+        note(&format!("verigate: cannot listen for signals: {error}"));
+        EarlySignals::default()
+    })
+}
+
 impl Run {
     /// Runs until stopped. A configuration with problems is a usage error, an address that is in
     /// use a failure.
-    pub(super) fn run(&self) -> Exit {
-        // First of all, because a signal whose default is to end the process may come at any time.
-        let early = EarlySignals::keep().unwrap_or_else(|error| {
-            note(&format!("verigate: cannot listen for signals: {error}"));
-            EarlySignals::default()
-        });
+    ///
+    /// `early` are the signals that came since [`early_signals`] was called.
+    pub(super) fn run(&self, early: Option<EarlySignals>) -> Exit {
+        let early = early.unwrap_or_else(kept);
         // A core dump would hold the secrets.
         if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
             note(&format!("verigate: cannot forbid core dumps: {error}"));

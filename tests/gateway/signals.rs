@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
+use std::process::Stdio;
 
 use crate::support::cases::Cases;
 use crate::support::config::{Config, Route, text};
-use crate::support::gateway::Gateway;
+use crate::support::gateway::{Gateway, binary};
 use crate::support::upstream::Upstream;
 use crate::support::{LATE, SOON, eventually};
 
@@ -48,6 +49,13 @@ fn takes_hangup(pid: u32) -> bool {
     mask.is_some_and(|mask| mask & 1 == 1)
 }
 
+fn send(pid: u32, signal: &str) {
+    let sent = std::process::Command::new("kill")
+        .args(["-s", signal, &pid.to_string()])
+        .status();
+    assert!(sent.is_ok_and(|sent| sent.success()), "{signal} to {pid}");
+}
+
 /// The file is large, so that its reading takes a while; the signal comes as soon as it does not end the process.
 #[test]
 fn cf_22_a_hangup_during_the_start_is_kept() {
@@ -62,10 +70,7 @@ fn cf_22_a_hangup_during_the_start_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let gateway = Gateway::start_after(folder, &config, |pid| {
         assert!(eventually(LATE, || takes_hangup(pid)));
-        let sent = std::process::Command::new("kill")
-            .args(["-s", "HUP", &pid.to_string()])
-            .status();
-        assert!(sent.is_ok_and(|sent| sent.success()));
+        send(pid, "HUP");
     });
     gateway.expect_serving();
     let reloaded = "in force: asked by SIGHUP";
@@ -74,6 +79,30 @@ fn cf_22_a_hangup_during_the_start_is_kept() {
         "{}",
         gateway.stderr()
     );
+}
+
+/// Standard input does not end, so the configuration is still being read.
+#[test]
+fn cf_22_while_the_configuration_is_read_a_hangup_is_kept_and_sigterm_ends_the_process() {
+    let mut child = binary()
+        .args(["run", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let pid = child.id();
+    let taken = eventually(LATE, || takes_hangup(pid));
+    for signal in ["HUP", "USR1", "HUP"] {
+        send(pid, signal);
+    }
+    let lives = matches!(child.try_wait(), Ok(None));
+    send(pid, "TERM");
+    let ended = eventually(SOON, || !matches!(child.try_wait(), Ok(None)));
+    let _ = child.kill();
+    let status = child.wait().unwrap();
+    assert!(taken && lives && ended, "{taken} {lives} {ended}: {status}");
+    assert_eq!(status.signal(), Some(15), "{status}");
 }
 
 /// A core dump would hold every secret. The limit on its size is taken away here, so only the process itself forbids it.
