@@ -96,7 +96,7 @@ impl RouteReplay {
         scheme: Option<&Scheme>,
         body_timeout: Duration,
     ) -> Self {
-        let on_replay = if scheme.is_some_and(Scheme::is_stamped_by_event) {
+        let on_replay = if scheme.is_some_and(Scheme::may_retry_unchanged) {
             200
         } else {
             409

@@ -235,6 +235,16 @@ impl Scheme {
         self.stamped() == Stamped::Event
     }
 
+    /// Whether an honest retry may be the very same delivery as the first attempt: the timestamp is
+    /// the event's, or a preset knows neither whose it is nor for how long it is fresh.
+    pub fn may_retry_unchanged(&self) -> bool {
+        match self.stamped() {
+            Stamped::Event => true,
+            Stamped::Unknown => self.preset && self.tolerance == Tolerance::Off,
+            Stamped::Attempt => false,
+        }
+    }
+
     /// Whether deliveries carry a time whose freshness can be judged.
     pub fn has_timestamp(&self) -> bool {
         match &self.proof {

@@ -691,3 +691,30 @@ fn rp_30_a_retry_that_keeps_its_body_is_fresh_for_as_long_as_its_provider_retrie
     });
     cases.finish();
 }
+
+/// Mercado Pago tries again every 15 minutes, and does not say whether with a new time. The identical delivery may be an
+/// honest retry, and it would never get through.
+#[test]
+fn rp_01_the_identical_delivery_is_a_duplicate_where_nothing_says_that_retries_differ() {
+    let upstream = Upstream::start();
+    let mercado = Route::new("mp", "/mp", &upstream)
+        .set("provider", "\"mercadopago\"")
+        .set("secrets", "[\"env:PLAIN_SECRET\"]");
+    let gateway = Gateway::start(&Config::for_upstream(&upstream).route(mercado));
+    let first = {
+        let time = now() * 1000;
+        let manifest = format!("id:123;request-id:one;ts:{time};");
+        let signature = sign_body(PLAIN_SECRET, manifest.as_bytes());
+        Delivery::unsigned("/mp?data.id=123&type=payment", "{}")
+            .with("x-request-id", "one")
+            .with("x-signature", format!("ts={time},v1={signature}"))
+    };
+    gateway.ask(first.clone()).expect_status(200);
+    let forwarded = upstream.count();
+    for _ in 0..2 {
+        let again = gateway.ask(first.clone());
+        again.expect_duplicate();
+        assert_eq!(gateway.log_of(&again)["verdict"], "duplicate_event");
+    }
+    assert_eq!(upstream.count(), forwarded);
+}

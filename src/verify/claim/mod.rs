@@ -212,9 +212,8 @@ pub enum IdTrust {
 pub struct Policy {
     /// The trust in the event id, which decides how a claim key is made.
     pub id_trust: IdTrust,
-    /// Whether the signed timestamp is the event's and not the attempt's, so that honest retries
-    /// look like replays.
-    pub stamped_by_event: bool,
+    /// Whether honest retries look like replays ([`Scheme::may_retry_unchanged`]).
+    pub retries_unchanged: bool,
     /// Whether another body under an id is answered as a duplicate: some providers render the body
     /// of a retry again, with other bytes.
     pub forgives_other_bodies: bool,
@@ -231,7 +230,7 @@ impl Policy {
         };
         Self {
             id_trust,
-            stamped_by_event: scheme.is_stamped_by_event(),
+            retries_unchanged: scheme.may_retry_unchanged(),
             forgives_other_bodies: id_trust == IdTrust::SignedPresetPlace && !sets_on_conflict,
         }
     }
@@ -251,7 +250,7 @@ pub fn refusal(decision: Decision, policy: &Policy) -> Option<Refusal> {
     Some(match decision {
         Decision::Claim => return None,
         Decision::InFlight => Code::EventInFlight.into(),
-        Decision::Replay if policy.stamped_by_event => Code::DuplicateEvent.into(),
+        Decision::Replay if policy.retries_unchanged => Code::DuplicateEvent.into(),
         Decision::Replay => Code::ReplayedEvent.into(),
         Decision::Redelivery => Code::DuplicateEvent.into(),
         Decision::Conflict(Conflict::Body) if policy.forgives_other_bodies => {

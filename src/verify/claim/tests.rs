@@ -359,10 +359,10 @@ fn rp_43_every_denial_has_the_code_of_its_policy() {
     let wrong: Vec<_> = rows
         .iter()
         .filter(
-            |(_, decision, (id_trust, stamped_by_event, forgives), expected)| {
+            |(_, decision, (id_trust, retries_unchanged, forgives), expected)| {
                 let policy = Policy {
                     id_trust: *id_trust,
-                    stamped_by_event: *stamped_by_event,
+                    retries_unchanged: *retries_unchanged,
                     forgives_other_bodies: *forgives,
                 };
                 let refused = refusal(*decision, &policy);
