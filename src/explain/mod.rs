@@ -32,6 +32,7 @@ mod lists;
 mod literal;
 mod mistake;
 mod mixups;
+mod nulls;
 mod older;
 mod printed;
 mod providers;

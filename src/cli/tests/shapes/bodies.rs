@@ -9,7 +9,7 @@ use super::senders::{Delivery, EVENT};
 
 const ENVELOPE: &[&str] = &["body_in_envelope", "body_is_envelope"];
 const PRINTED: &[&str] = &["body_printed", "body_is_printed"];
-const AGAIN: &[&str] = &["body_reserialised", "body_rewritten"];
+pub(super) const AGAIN: &[&str] = &["body_reserialised", "body_rewritten"];
 
 /// Changes the body of a delivery whose signature covers all of it.
 fn body(delivery: &mut Delivery, change: impl Fn(&str) -> Vec<u8>) -> Option<()> {
@@ -35,7 +35,7 @@ fn parsed(delivery: &mut Delivery, change: impl Fn(&str) -> String) -> Option<()
 }
 
 /// Signs one body and receives another.
-fn signed_as(delivery: &mut Delivery, signed: &str, received: &str) -> Option<()> {
+pub(super) fn signed_as(delivery: &mut Delivery, signed: &str, received: &str) -> Option<()> {
     if !delivery.is_mac() {
         return None;
     }

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use super::senders::{AT, Delivery, mac};
-use super::{bodies, secrets};
+use super::{bodies, nulls, secrets};
 use crate::key::digest::DigestAlgorithm;
 use crate::notation::encoding::Encoding;
 use crate::scheme::TimestampAt;
@@ -29,6 +29,7 @@ pub(super) fn all() -> Vec<&'static Kind> {
         .iter()
         .chain(bodies::KINDS)
         .chain(secrets::KINDS)
+        .chain(nulls::KINDS)
         .collect()
 }
 

@@ -4,6 +4,7 @@
 
 mod bodies;
 mod kinds;
+mod nulls;
 mod secrets;
 mod senders;
 
