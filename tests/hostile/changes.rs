@@ -9,8 +9,8 @@ use flate2::write::GzEncoder;
 use crate::captured::Captured;
 
 /// The most pairs that are tried of changes that pass the proof, and of others, spread evenly over all such pairs.
-const MOST_PASSING: usize = 450;
-const MOST_OTHERS: usize = 150;
+const MOST_PASSING: usize = 300;
+const MOST_OTHERS: usize = 100;
 
 /// A change of a single thing, or bytes that move from one part into another.
 pub(crate) struct Change {

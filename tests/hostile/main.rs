@@ -21,6 +21,7 @@ mod making;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
+use verigate::clock::UnixMillis;
 use verigate::config::presets::{self, KeyOwner, Preset};
 use verigate::scheme::Scheme;
 
@@ -176,12 +177,17 @@ impl Stranger<'_> {
     }
 }
 
+fn unix_now() -> UnixMillis {
+    UnixMillis::from_secs(i64::try_from(support::now()).unwrap())
+}
+
 /// The faults of a preset: what was forwarded or remembered otherwise than is allowed.
 fn faults(preset: &Preset, gateway: &Gateway, upstream: &Upstream) -> Vec<String> {
     // It is made at the moment at which it is sent: some tolerances are a few seconds.
-    let good = match made(preset) {
-        Ok(Made { captured, .. }) => captured,
-        Err(why) => return vec![why],
+    let at = unix_now();
+    let [good, twin] = match [made(preset, at), made(preset, at)] {
+        [Ok(good), Ok(twin)] => [good.captured, twin.captured],
+        [Err(why), _] | [_, Err(why)] => return vec![why],
     };
     let entries = || gateway.metrics().value("verigate_replay_entries", &[]);
     let entries_before = entries();
@@ -198,6 +204,8 @@ fn faults(preset: &Preset, gateway: &Gateway, upstream: &Upstream) -> Vec<String
         let answer = gateway.ask(good.bytes());
         return vec![format!("the genuine delivery is not forwarded: {answer}")];
     }
+    // Another signature of the same content, where the algorithm has many: anyone can make a second of an ECDSA one.
+    stranger.ask(&twin);
     let (pass, refused): (Vec<_>, Vec<_>) = changes::singles(&good)
         .into_iter()
         .partition(|change| stranger.ask(&change.of(&good)));
@@ -238,7 +246,7 @@ fn faults_of(presets: &[&Preset]) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut tried = Vec::new();
     for preset in presets {
-        match made(preset) {
+        match made(preset, unix_now()) {
             Ok(Made { secret, .. }) => {
                 config = config.route(route(preset, &secret, &upstream));
                 tried.push(preset);

@@ -23,7 +23,6 @@ use verigate::wire::head::FieldName;
 
 use crate::captured::Captured;
 use crate::keys;
-use crate::support::now;
 
 pub(crate) const ORIGIN: &str = "https://hooks.example.com";
 const TYPE: &str = "kind.one";
@@ -175,9 +174,8 @@ fn put(at: &mut Value, tokens: &[String], value: Value) {
 }
 
 impl<'p> Unsigned<'p> {
-    fn of(preset: &'p Preset) -> Self {
+    fn of(preset: &'p Preset, at: UnixMillis) -> Self {
         let scheme = &preset.scheme;
-        let at = UnixMillis::from_secs(i64::try_from(now()).unwrap());
         let mut body = json!({"text": "gr\u{fc}n"});
         let mut headers = Vec::new();
         for (place, value) in [
@@ -339,13 +337,13 @@ fn signed_again(scheme: &Scheme, value: &str, content: &str) -> String {
     value.replace(&stand_in, &encoding.encode(&keys::sign(algorithm, content)))
 }
 
-/// A genuine delivery for the route of a preset.
+/// A genuine delivery for the route of a preset, made at this time.
 ///
 /// # Errors
 /// The reason why none can be made, and how to provide the maker.
-pub(crate) fn made(preset: &Preset) -> Result<Made, String> {
+pub(crate) fn made(preset: &Preset, at: UnixMillis) -> Result<Made, String> {
     let scheme = &preset.scheme;
-    let unsigned = Unsigned::of(preset);
+    let unsigned = Unsigned::of(preset, at);
     let target = format!("/{}/a?data.id=abc123", preset.name);
     let maker = |code: &dyn ProviderCode| IN_BODY.iter().find(|(name, _)| *name == code.name());
     if let Some((_, maker)) = scheme.code().and_then(maker) {
@@ -360,7 +358,6 @@ pub(crate) fn made(preset: &Preset) -> Result<Made, String> {
         });
     }
     let Unsigned {
-        at,
         mut headers,
         mut body,
         ..
