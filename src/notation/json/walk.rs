@@ -1,5 +1,7 @@
 //! The pass over a JSON text, which judges its grammar and shows a search the values on its paths.
 
+use memchr::memchr2;
+
 use super::error::JsonError;
 use super::text::Text;
 use super::value::Value;
@@ -245,34 +247,14 @@ fn word<'b>(
 
 /// The index, from `at` on, of the first byte that ends plain text in a string: a quote, a
 /// backslash or a control byte below 0x20. The length of `bytes` if there is no such byte.
-pub(super) fn end_of_plain(bytes: &[u8], mut at: usize) -> usize {
-    // Eight bytes at a time: most of a delivery is strings, and this loop runs over each of them.
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let marks = marks(u64::from_le_bytes(*chunk));
-        if marks != 0 {
-            return at + marks.trailing_zeros() as usize / 8;
-        }
-        at += 8;
+pub(super) fn end_of_plain(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let end = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+    let text = rest.get(..end).unwrap_or_default();
+    // A fold and not a search: without an early end the compiler compares many bytes at once.
+    let lowest = text.iter().fold(u8::MAX, |low, byte| low.min(*byte));
+    if lowest < 0x20 {
+        return at + text.iter().position(|byte| *byte < 0x20).unwrap_or(end);
     }
-    while bytes
-        .get(at)
-        .is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20))
-    {
-        at += 1;
-    }
-    at
-}
-
-/// Sets the top bit of each byte of `word` that is a quote, a backslash or below 0x20. The lowest
-/// mark is always right. Marks above it may be wrong, because a subtraction borrows from the bytes
-/// above.
-fn marks(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const TOPS: u64 = 0x8080_8080_8080_8080;
-    // Subtracting the limit from a byte below it borrows, which sets the byte's top bit. A byte
-    // whose top bit was set before is masked out at the end with `!word`: it is neither below 0x20
-    // nor a quote nor a backslash.
-    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit));
-    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    (below(word, 0x20) | equal(b'"') | equal(b'\\')) & !word & TOPS
+    at + end
 }
