@@ -15,6 +15,7 @@ use prometheus::IntCounter;
 use super::Record;
 use super::json;
 use super::log_writer::Queue;
+use crate::notation::decimal::push_number;
 
 pub use super::log_writer::LogWriter;
 
@@ -80,7 +81,7 @@ fn push_line(line: &mut Vec<u8>, record: &Record) {
     let path = record.path.split('?').next();
     fields.cut(b",\"path\":", path.filter(|path| !path.is_empty()));
     fields.maybe(b",\"status\":", record.status, |line, status| {
-        json::push_number(line, status.into());
+        push_number(line, status.into());
     });
     fields.own(b",\"verdict\":", record.verdict());
     fields.own(b",\"reason\":", record.reason);
@@ -95,7 +96,7 @@ fn push_line(line: &mut Vec<u8>, record: &Record) {
     fields.maybe(b",\"skew_s\":", record.skew_secs, json::push_signed);
     fields.own(b",\"secret\":", record.secret.as_deref());
     fields.with(b",\"body_bytes\":", |line| {
-        json::push_number(line, record.body_bytes);
+        push_number(line, record.body_bytes);
     });
     fields.with(b",\"verify_us\":", |line| {
         json::push_micros(line, record.verify);
@@ -105,7 +106,7 @@ fn push_line(line: &mut Vec<u8>, record: &Record) {
         b",\"upstream_status\":",
         record.upstream_status,
         |line, status| {
-            json::push_number(line, status.into());
+            push_number(line, status.into());
         },
     );
     fields.maybe(

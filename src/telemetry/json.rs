@@ -10,6 +10,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::clock::UnixMillis;
+use crate::notation::decimal;
+use crate::notation::decimal::push_number;
 
 /// The number of characters that are kept of a value from the network.
 pub(super) const KEPT_CHARACTERS: usize = 200;
@@ -89,22 +91,6 @@ pub(super) fn is_shown_as_is(character: char) -> bool {
     )
 }
 
-/// A decimal number.
-pub(super) fn push_number(line: &mut Vec<u8>, mut value: u64) {
-    // The longest u64 has twenty digits.
-    let mut digits = [b'0'; 20];
-    let mut first = digits.len();
-    for digit in digits.iter_mut().rev() {
-        *digit += (value % 10) as u8;
-        value /= 10;
-        first -= 1;
-        if value == 0 {
-            break;
-        }
-    }
-    line.extend_from_slice(digits.get(first..).unwrap_or_default());
-}
-
 /// A length of time in milliseconds, with three decimals.
 pub(super) fn push_millis(line: &mut Vec<u8>, time: Duration) {
     let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
@@ -130,20 +116,7 @@ pub(super) fn push_micros(line: &mut Vec<u8>, time: Duration) {
 /// An address, as a string without port or brackets.
 pub(super) fn push_address(line: &mut Vec<u8>, address: IpAddr) {
     line.push(b'"');
-    match address {
-        IpAddr::V4(v4) => {
-            for (place, octet) in v4.octets().into_iter().enumerate() {
-                if place > 0 {
-                    line.push(b'.');
-                }
-                push_number(line, u64::from(octet));
-            }
-        }
-        IpAddr::V6(v6) => {
-            // Writing to a Vec cannot fail.
-            let _ = write!(line, "{v6}");
-        }
-    }
+    decimal::push_address(line, address);
     line.push(b'"');
 }
 

@@ -1,12 +1,11 @@
 //! The forwarded head, made from the received head: which headers are dropped, stripped and set
 //! (contract: Forwarding). Pure functions.
 
-use std::net::IpAddr;
-
 use once_cell::sync::Lazy;
 
 use crate::gateway::client::origin::Origin;
 use crate::key::secret::SecretText;
+use crate::notation::decimal::{push_address, push_number};
 use crate::scheme::Scheme;
 use crate::verify::envelope::visible_ascii;
 use crate::wire::head::{FieldName, Head, fold};
@@ -106,7 +105,9 @@ pub(super) fn forwarded(
         }
     }
     if length > 0 || !matches!(head.method(), "GET" | "HEAD" | "OPTIONS") {
-        put(&mut out, b"Content-Length", length.to_string().as_bytes());
+        out.extend_from_slice(b"Content-Length: ");
+        push_number(&mut out, length as u64);
+        out.extend_from_slice(b"\r\n");
     }
     let is_ours_to_set = |name: &[u8]| !fixed.signed.iter().any(|signed| signed.is(name));
     put_verigate_headers(&mut out, verigate, is_ours_to_set);
@@ -158,7 +159,10 @@ fn put_origin(
             out.extend_from_slice(member.as_bytes());
             out.extend_from_slice(b", ");
         }
-        put_address(out, origin.peer);
+        match origin.peer {
+            Some(address) => push_address(out, address),
+            None => out.extend_from_slice(b"unknown"),
+        }
         out.extend_from_slice(b"\r\n");
     }
     let scheme = if origin.is_tls { "https" } else { "http" };
@@ -174,15 +178,6 @@ fn put_origin(
             put(out, name, value.as_bytes());
         }
     }
-}
-
-fn put_address(out: &mut Vec<u8>, address: Option<IpAddr>) {
-    use std::io::Write;
-    // Writing to a `Vec` cannot fail.
-    let _ = match address {
-        Some(address) => write!(out, "{address}"),
-        None => write!(out, "unknown"),
-    };
 }
 
 fn put(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
@@ -258,6 +253,8 @@ fn folds_to(name: &[u8], folded: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
     use crate::gateway::client::origin::Trusted;
 

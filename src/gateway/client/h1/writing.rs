@@ -11,6 +11,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use super::H1;
 use super::reading::{FIRST_READ, LARGE_READ};
 use crate::gateway::client::{AnswerHead, Client, Gone, Length};
+use crate::notation::decimal::push_number;
 use crate::wire::head::Version;
 
 impl H1 {
@@ -20,7 +21,7 @@ impl H1 {
         // next request.
         self.keep_alive &= self.is_body_complete() && !head.closes();
         self.outbound.extend_from_slice(b"HTTP/1.1 ");
-        put_decimal(&mut self.outbound, u64::from(head.status()));
+        push_number(&mut self.outbound, u64::from(head.status()));
         self.outbound.push(b' ');
         self.outbound.extend_from_slice(head.reason());
         self.outbound.extend_from_slice(b"\r\n");
@@ -72,7 +73,7 @@ impl H1 {
         match length {
             Length::Known(bytes) => {
                 self.outbound.extend_from_slice(b"Content-Length: ");
-                put_decimal(&mut self.outbound, bytes);
+                push_number(&mut self.outbound, bytes);
                 self.outbound.extend_from_slice(b"\r\n");
             }
             Length::Unknown if self.version == Version::Http11 => {
@@ -105,20 +106,6 @@ impl H1 {
 
 async fn write_some(mut stream: Pin<&mut Stream>, data: &[u8]) -> io::Result<usize> {
     poll_fn(|cx| stream.as_mut().poll_write(cx, data)).await
-}
-
-fn put_decimal(into: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0_u8; 20];
-    let mut length = 0;
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
-        number /= 10;
-        length += 1;
-        if number == 0 {
-            break;
-        }
-    }
-    into.extend(digits.iter().skip(20 - length));
 }
 
 fn put_hex(into: &mut Vec<u8>, number: usize) {

@@ -1,0 +1,60 @@
+//! Decimal numbers and addresses, appended to a byte buffer.
+//!
+//! Written by hand because each request writes a dozen of them: no formatting machinery, no
+//! allocation except the buffer's own.
+
+use std::io::Write as _;
+use std::net::IpAddr;
+
+/// Appends a number, without leading zeros.
+pub fn push_number(out: &mut Vec<u8>, mut value: u64) {
+    // The longest u64 has twenty digits.
+    let mut digits = [b'0'; 20];
+    let mut first = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit += (value % 10) as u8;
+        value /= 10;
+        first -= 1;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(first..).unwrap_or_default());
+}
+
+/// Appends an address, without port or brackets.
+pub fn push_address(out: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(v4) => {
+            for (place, octet) in v4.octets().into_iter().enumerate() {
+                if place > 0 {
+                    out.push(b'.');
+                }
+                push_number(out, u64::from(octet));
+            }
+        }
+        IpAddr::V6(v6) => {
+            // Writing to a Vec cannot fail.
+            let _ = write!(out, "{v6}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_addresses_are_written_as_the_standard_library_writes_them() {
+        for number in [0, 7, 10, 65_535, u64::MAX] {
+            let mut out = b"a: ".to_vec();
+            push_number(&mut out, number);
+            assert_eq!(out, format!("a: {number}").into_bytes());
+        }
+        for text in ["203.0.113.9", "0.0.0.0", "2001:db8::1", "::ffff:10.0.0.1"] {
+            let mut out = Vec::new();
+            push_address(&mut out, text.parse().unwrap());
+            assert_eq!(out, text.as_bytes());
+        }
+    }
+}
