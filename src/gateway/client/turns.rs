@@ -37,9 +37,11 @@ impl Turns {
     /// A delivery that is proved may be large too, and some schemes do not sign the body: whoever
     /// has captured a head can send any body with it.
     pub(crate) async fn aside<T>(&self, bytes: usize, work: impl FnOnce() -> T) -> T {
-        let can_hand_over = Handle::try_current()
-            .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
-        if bytes <= AT_A_STRETCH || !can_hand_over {
+        let can_hand_over = || {
+            Handle::try_current()
+                .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
+        };
+        if bytes <= AT_A_STRETCH || !can_hand_over() {
             return work();
         }
         // The semaphore is never closed, so the error cannot come.

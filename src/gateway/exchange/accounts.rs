@@ -8,22 +8,22 @@ use crate::verify::accounts::Unlisted;
 use crate::verify::verifier::Proof;
 
 impl Exchange<'_> {
-    /// Step 5: passes on the proof of a delivery whose account the route takes. A delivery of another
-    /// account counts as unproved in shadow mode: the provider has signed it, but for somebody else.
-    pub(super) async fn own(
+    /// Step 5: whether the route takes the account of a proved delivery. A delivery of another account
+    /// counts as unproved in shadow mode: the provider has signed it, but for somebody else.
+    pub(super) async fn owns(
         &mut self,
         route: &RouteState,
-        proof: Proof,
+        proof: &Proof,
         body: &Body,
-    ) -> Result<Option<Proof>, Refusal> {
-        let signed = proof.signed_body(&body.bytes);
+    ) -> Result<bool, Refusal> {
         let Some(own) = &route.accounts else {
-            return Ok(Some(proof));
+            return Ok(true);
         };
+        let signed = proof.signed_body(&body.bytes);
         let judge = || own.judge(self.head, signed, proof.claims());
         let judged = self.running.turns.aside(signed.len(), judge).await;
         let Err(Unlisted { account }) = judged else {
-            return Ok(Some(proof));
+            return Ok(true);
         };
         let now = self.running.clock.now();
         self.running
@@ -31,6 +31,7 @@ impl Exchange<'_> {
             .unlisted(&route.name, account.as_deref(), now);
         self.record.account = account;
         (self.record.proved, self.record.secret) = (false, None);
-        self.enforce(route, Err(Code::AccountNotListed.into()))
+        self.enforce::<()>(route, Err(Code::AccountNotListed.into()))?;
+        Ok(false)
     }
 }

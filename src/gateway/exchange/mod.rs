@@ -23,6 +23,7 @@ mod relay;
 mod taking;
 mod unwind;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,7 +79,7 @@ pub(crate) async fn serve<C: Client>(
         record,
     };
     exchange.debug_begin();
-    let ended = unwind::caught(exchange.steps(client, now))
+    let ended = unwind::caught(pin!(exchange.steps(client, now)))
         .await
         .unwrap_or_else(|_| Err(Ended::Panicked));
     exchange.end(client, ended, now).await
@@ -122,7 +123,7 @@ impl<'x> Exchange<'x> {
         let route = self.find_route()?;
         let place = self.take_place()?;
         let mut kind = self.begin(route, now).await?;
-        self.record.verify = self.since(now);
+        self.record.verify = self.since(now.mono);
         if self.head.expect() == Expect::Continue {
             client.proceed().await?;
         }
@@ -249,9 +250,9 @@ impl<'x> Exchange<'x> {
                 // app is a delivery like any other.
                 let passage =
                     handshaking::in_proved(running, route, self.head, bytes, &proof).await?;
-                let Some(proof) = self.own(route, proof, body).await? else {
+                if !self.owns(route, &proof, body).await? {
                     return Ok(Admission::Shadow);
-                };
+                }
                 match passage {
                     Some(passage) => Ok(Admission::Handshake(passage, Some(proof.secret))),
                     None => Ok(Admission::Proved(
@@ -286,7 +287,7 @@ impl<'x> Exchange<'x> {
             self.note_timestamp(route, Some(&body.bytes));
         }
         let proof = probe.map_or_else(|| self.enforce(route, judged), Err)?;
-        self.record.verify += self.since(now);
+        self.record.verify += self.since(now.mono);
         if let Some(proof) = &proof {
             self.debug(format_args!("proved by the secret {}", proof.secret));
             self.record.proved = true;
@@ -304,13 +305,13 @@ impl<'x> Exchange<'x> {
         body: &Body,
     ) -> Result<Proved, Ended> {
         let running = self.running;
-        let now = running.clock.now();
+        let began = running.clock.mono();
         let signed = proof.signed_body(&body.bytes);
         let read = || route.envelope.extract(self.head, signed, proof.claims());
         let found = running.turns.aside(signed.len(), read).await;
         let event = self.enforce(route, found)?;
         self.record.is_event = event.is_some();
-        self.record.verify += self.since(now);
+        self.record.verify += self.since(began);
         // In shadow mode a delivery whose envelope or type was refused is forwarded all the same,
         // and nothing is claimed.
         let (mut claim, mut event_key) = (None, None);
@@ -413,7 +414,7 @@ impl<'x> Exchange<'x> {
             }
         };
         self.note_skew(began);
-        self.record.total = self.since(began);
+        self.record.total = self.since(began.mono);
         self.debug_end();
         let metrics = self
             .route
@@ -451,8 +452,8 @@ impl<'x> Exchange<'x> {
             })
     }
 
-    /// The time that has passed since `then`.
-    fn since(&self, then: Now) -> Duration {
-        self.running.clock.mono().saturating_sub(then.mono)
+    /// The time that has passed since `then`, a reading of the monotonic clock.
+    fn since(&self, then: Duration) -> Duration {
+        self.running.clock.mono().saturating_sub(then)
     }
 }

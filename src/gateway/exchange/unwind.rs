@@ -3,19 +3,19 @@
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::Poll;
 
 /// The future panicked. The panic hook has reported the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Panicked;
 
-/// Runs `future` to its end or its panic.
+/// Runs `future` to its end or its panic. The caller pins it in place: the future of an exchange has
+/// kilobytes, and would be copied on its way here.
 ///
 /// Unwind safety: the values that the future borrows are used afterwards only to answer 500 and to
 /// write the log line. The guards inside it (claim, budget) release when it is dropped.
-pub(super) async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    let mut future = pin!(future);
+pub(super) async fn caught<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, Panicked> {
     poll_fn(
         |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
@@ -31,6 +31,7 @@ mod tests {
     use std::future::ready;
     use std::net::IpAddr;
     use std::path::Path;
+    use std::pin::pin;
     use std::sync::{Arc, Mutex};
 
     use bytes::BytesMut;
@@ -47,12 +48,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_becomes_a_value_and_a_result_is_kept() {
-        assert_eq!(caught(async { 7 }).await, Ok(7));
+        assert_eq!(caught(pin!(async { 7 })).await, Ok(7));
         let panics = async {
             tokio::task::yield_now().await;
             panic!("on purpose");
         };
-        assert_eq!(caught::<_>(panics).await, Err::<(), _>(Panicked));
+        assert_eq!(caught(pin!(panics)).await, Err::<(), _>(Panicked));
     }
 
     /// A client at whose second read a step panics, with a secret at hand.
