@@ -190,10 +190,10 @@ impl RequestIds {
     pub(crate) fn next(&self) -> String {
         let mut hasher = SipHasher24::new_with_key(&self.key);
         hasher.write_u64(self.count.fetch_add(1, Ordering::Relaxed));
-        let mut text = vec![0; 32];
+        let mut text = [0; 32];
         // 16 bytes are 32 digits, and digits are a text, so neither can fail.
         let _ = hex::encode_to_slice(hasher.finish128().as_bytes(), &mut text);
-        String::from_utf8(text).unwrap_or_default()
+        std::str::from_utf8(&text).unwrap_or_default().to_owned()
     }
 }
 
