@@ -1,18 +1,31 @@
 #!/usr/bin/env python3
-"""A heartbeat beside unproved bodies: how long a one-thread gateway leaves everybody else waiting.
+"""A heartbeat beside large bodies: how long a one-thread gateway leaves everybody else waiting.
 
-Usage: python3 benches/heartbeat.py [target/release/verigate] [PART OF A NAME ...]
+Usage: python3 benches/heartbeat.py [target/release/verigate] [--rounds N] [PART OF A NAME ...]
 
-A probe of the health path is sent each half millisecond while a stranger sends bodies of up to
-64 MiB that prove nothing. Printed for each kind of body: the time until the answer, the longest
-waits for a probe in milliseconds, the bytes that stay in the budget (0 is right) and the memory.
-A wait counts as at most the CPU time that the gateway used meanwhile, so that a busy machine is not
-taken for a pause. Needs Linux and Python 3.9; nothing else."""
-import base64, gzip, json, os, socket, struct, subprocess, sys, tempfile, threading, time, urllib.request
+A probe of the health path is sent each half millisecond while bodies of up to 64 MiB come, most of
+them from a stranger. Printed for each kind of body, over all rounds:
+
+- `stretch`: the longest CPU time in milliseconds for which the gateway's only worker thread did not
+  look at its sockets, and how many stretches took more than 1, 2 and 5 ms. This is the gateway's
+  own figure. benches/stretches.c measures it inside the gateway, so a C compiler is needed. Where
+  another thread takes the loop over, so that large work holds up nothing, the figure is too large
+  on a busy machine: the work goes on while that thread waits for a core.
+- `beat`: the longest wait for a probe and the median. A wait counts as at most the CPU time that the
+  whole gateway used meanwhile, but it still holds what the probe and the gateway waited for a core.
+  The kind `another process` shows how long a wait without any work of the gateway can be.
+
+Needs Linux, Python 3.9 and `cc`; nothing else."""
+import base64, gzip, hashlib, hmac, json, os, socket, struct, subprocess, sys, tempfile, threading, time, urllib.request
 import multiprocessing as mp
 
 MIB = 1 << 20
 ARGS = sys.argv[1:]
+ROUNDS = 1
+if "--rounds" in ARGS:
+    at = ARGS.index("--rounds")
+    ROUNDS = int(ARGS[at + 1])
+    del ARGS[at:at + 2]
 BINARY = ARGS.pop(0) if ARGS and os.path.exists(ARGS[0]) else "target/release/verigate"
 # Three points of Ed25519 (RFC 8032 7.1) and the generator of P-256 as a key.
 POINTS = [bytes.fromhex(x) for x in (
@@ -30,9 +43,12 @@ def free_port():
         return s.getsockname()[1]
 
 
+UPSTREAM = 9
+
+
 def route(name, provider, secrets, more=""):
     return (f'[[route]]\nname = "{name}"\npath = "/{name}"\nprovider = "{provider}"\nsecrets = {json.dumps(secrets)}\n'
-            f'upstream = "http://127.0.0.1:9"\nmax_body = "64MiB"\n{more}\n')
+            f'upstream = "http://127.0.0.1:{UPSTREAM}"\nmax_body = "64MiB"\n{more}\n')
 
 
 def plain(name, count):
@@ -59,7 +75,47 @@ def beat(port, pid, stop, out):
         s.recv(4096)
         waits.append(min(time.perf_counter() - began, cpu_seconds(pid) - used) * 1000)
         time.sleep(0.0005)
-    out.put(sorted(waits))
+    out.put(waits)
+
+
+def sink(listener):
+    """Takes what comes and answers 200 once a request of a declared length is whole."""
+    def serve(s):
+        buffer = memoryview(bytearray(MIB))
+        try:
+            while True:
+                got, head = 0, b""
+                while b"\r\n\r\n" not in head:
+                    part = s.recv(4096)
+                    if not part:
+                        return
+                    head += part
+                head, rest = head.split(b"\r\n\r\n", 1)
+                lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+                left = int(lengths[0].split(b":")[1]) - len(rest) if lengths else 0
+                while left > 0 and (got := s.recv_into(buffer)):
+                    left -= got
+                s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        except OSError:
+            pass
+    while True:
+        threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+
+def process(target, *args):
+    made = mp.Process(target=target, args=args, daemon=True)
+    made.start()
+    return made
+
+
+def loop_stretches(file):
+    """Every stretch since the last call, in milliseconds."""
+    with open(file, "r+b") as f:
+        count, = struct.unpack("<Q", f.read(8))
+        raw = f.read(24 * count)
+        f.seek(0)
+        f.write(bytes(8))
+    return [min(cpu, wall) / 1e6 for cpu, wall, _ in struct.iter_unpack("<QQQ", raw)]
 
 
 def send(port, path, headers, body, chunk):
@@ -99,37 +155,76 @@ def kinds():
     twilio = {"X-Twilio-Signature": base64.b64encode(bytes(20)).decode(), "Content-Type": "application/x-www-form-urlencoded"}
     stream = {"X-Signature": "0" * 64, "X-Webhook-Id": "a"}
     adyen = b'{"notificationItems":[{"NotificationRequestItem":{"a":"' + b"\\u00e9" * (10 * MIB) + b'"}}]}'
+    event = b'{"action":"opened","text":"' + b"y" * (25 * 1000 * 1000 - 100) + b'"}'
+    github = {"X-Hub-Signature-256": "sha256=" + hmac.new(plain("github", 1)[0][6:].encode(), event, hashlib.sha256).hexdigest(),
+              "X-GitHub-Event": "push", "X-GitHub-Delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958"}
+    gitlab = {"X-Gitlab-Token": plain("gitlab", 1)[0][6:], "X-Gitlab-Event": "Push Hook", "Content-Type": "application/json"}
+    named = b'{"object_kind":"push","text":"' + b"y" * (64 * MIB - 100) + b'"}'
+    # (name, path, headers, body, bytes of a chunk or 0, connections at once)
     return [
-        ("nothing at all", "/one", {}, b"", 0),
-        ("one key, 64 MiB", "/one", itellico, big, 0),
-        ("one key, 64 MiB in chunks of 64 KiB", "/one", itellico, big, 65536),
-        ("one key, 4 MiB in chunks of a byte", "/one", itellico, big[:4 * MIB], 1),
-        ("four keys, 64 MiB", "/four", itellico, big, 0),
-        ("nine keys, 64 MiB", "/nine", itellico, big, 0),
-        ("16 signatures of Ed25519, 64 MiB", "/ed25519", ed25519, big, 0),
-        ("ECDSA, 64 MiB", "/ecdsa", ecdsa, big, 0),
-        ("JSON in ASCII, 20 MiB of UTF-8", "/box", box, "\u00e9".encode() * (10 * MIB), 0),
-        ("a gzip bomb of 500 MiB", "/stream", stream, gzip.compress(bytes(500 * MIB), 6), 0),
-        ("gzip, 1 MiB that inflates to 31", "/stream", stream, gzip.compress(os.urandom(MIB) + bytes(30 * MIB), 1), 0),
-        ("a form of 60 MB, 1,000 fields", "/twilio", twilio, b"&".join(b"k%d=%b" % (i, b"v" * 60000) for i in range(1000)), 0),
-        ("a form of 3,000,000 fields", "/twilio", twilio, b"&".join(b"k%d=%%41" % i for i in range(3_000_000)), 0),
-        ("Adyen's JSON, 60 MiB of escapes", "/adyen", {"Content-Type": "application/json"}, adyen, 0),
+        ("nothing at all", "/one", {}, b"", 0, 1),
+        (OTHER, "/", {}, big, 0, 1),
+        ("one key, 64 MiB", "/one", itellico, big, 0, 1),
+        ("one key, 64 MiB in chunks of 64 KiB", "/one", itellico, big, 65536, 1),
+        ("one key, 8 MiB in chunks of a byte", "/one", itellico, big[:8 * MIB], 1, 1),
+        ("four keys, 64 MiB", "/four", itellico, big, 0, 1),
+        ("nine keys, 64 MiB", "/nine", itellico, big, 0, 1),
+        ("16 signatures of Ed25519, 64 MiB", "/ed25519", ed25519, big, 0, 1),
+        ("ECDSA, 64 MiB", "/ecdsa", ecdsa, big, 0, 1),
+        ("JSON in ASCII, 20 MiB of UTF-8", "/box", box, "\u00e9".encode() * (10 * MIB), 0, 1),
+        ("a gzip bomb of 500 MiB", "/stream", stream, gzip.compress(bytes(500 * MIB), 6), 0, 1),
+        ("gzip, 1 MiB that inflates to 31", "/stream", stream, gzip.compress(os.urandom(MIB) + bytes(30 * MIB), 1), 0, 1),
+        ("a form of 60 MB, 1,000 fields", "/twilio", twilio, b"&".join(b"k%d=%b" % (i, b"v" * 60000) for i in range(1000)), 0, 1),
+        ("a form of 3,000,000 fields", "/twilio", twilio, b"&".join(b"k%d=%%41" % i for i in range(3_000_000)), 0, 1),
+        ("Adyen's JSON, 60 MiB of escapes", "/adyen", {"Content-Type": "application/json"}, adyen, 0, 1),
+        ("100 at once, one key, 2 MiB", "/one", itellico, big[:2 * MIB], 0, 100),
+        ("100 at once, four keys, 250 KiB", "/four", itellico, big[:250 * 1024], 0, 100),
+        ("100 at once, 7 of Ed25519, 10 bytes", "/ed25519", {**ed25519, "webhook-signature": " ".join(made_up.split()[:7])}, big[:10], 0, 100),
+        ("100 at once, no route, 2 MiB", "/nowhere", {}, big[:2 * MIB], 0, 100),
+        ("proved: a token, 64 MiB", "/gitlab", gitlab, named, 0, 1),
+        ("proved: HMAC, 25 MB", "/github", github, event, 0, 1),
     ]
 
 
+OTHER = "64 MiB to another process"
+
+
+def crowd(port, path, headers, body, chunk, connections):
+    """Sends the same request over all connections at once, and returns the answers that came."""
+    answers = []
+    senders = [threading.Thread(target=lambda: answers.append(send(port, path, headers, body, chunk))) for _ in range(connections)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    return " / ".join(f"{answers.count(answer)} × {answer}" if connections > 1 else answer for answer in sorted(set(answers)))
+
+
 def main():
+    global UPSTREAM
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(128)
+    UPSTREAM = listener.getsockname()[1]
+    process(sink, listener)
     routes = (route("one", "itellico", plain("one", 1)) + route("four", "itellico", plain("four", 4)) + route("nine", "itellico", plain("nine", 9))
               + route("ed25519", "standard-webhooks", ["plain:whpk_" + base64.b64encode(p).decode() for p in POINTS[:2]])
               + route("ecdsa", "sendgrid", ["plain:" + P256]) + route("box", "box", plain("box", 2)) + route("stream", "stream", plain("stream", 2))
-              + route("twilio", "twilio", plain("twilio", 2), 'public_url = "https://x.example"') + route("adyen", "adyen", ["plain:" + "45" * 32]))
+              + route("twilio", "twilio", plain("twilio", 2), 'public_url = "https://x.example"') + route("adyen", "adyen", ["plain:" + "45" * 32])
+              + route("github", "github", plain("github", 1)) + route("gitlab", "gitlab", plain("gitlab", 1)))
     port, admin = free_port(), free_port()
     folder = tempfile.mkdtemp()
-    file = os.path.join(folder, "verigate.toml")
+    file, measured, library = (os.path.join(folder, name) for name in ("verigate.toml", "stretches", "stretches.so"))
     with open(file, "w") as f:
         f.write(f'[server]\nlisten = ["127.0.0.1:{port}"]\nthreads = 1\nmax_buffered = "2GiB"\nhealth_path = "/alive"\nbody_timeout = "120s"\n'
                 f'[admin]\nlisten = "127.0.0.1:{admin}"\n{routes}')
+    with open(measured, "wb") as f:
+        f.truncate(8 + 24 * 2_000_000)
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "stretches.c")
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
     errors = open(os.path.join(folder, "errors"), "wb")
-    gateway = subprocess.Popen([BINARY, "run", file], stdout=subprocess.DEVNULL, stderr=errors)
+    environment = {**os.environ, "LD_PRELOAD": library, "STRETCHES_FILE": measured, "STRETCHES_OF": "traffic"}
+    gateway = subprocess.Popen([BINARY, "run", file], stdout=subprocess.DEVNULL, stderr=errors, env=environment)
     try:
         deadline = time.time() + 20
         while True:
@@ -140,25 +235,35 @@ def main():
                 if gateway.poll() is not None or time.time() > deadline:
                     sys.exit("the gateway did not start:\n" + open(errors.name).read())
                 time.sleep(0.05)
-        for name, path, headers, body, chunk in kinds():
+        for name, *request in kinds():
             if ARGS and not any(part in name for part in ARGS):
                 continue
-            stop, out = mp.Event(), mp.Queue()
-            heart = mp.Process(target=beat, args=(port, gateway.pid, stop, out))
-            heart.start()
-            time.sleep(0.3)
-            began = time.time()
-            answer = send(port, path, headers, body, chunk)
-            took = time.time() - began
-            time.sleep(0.3)
-            stop.set()
-            waits = out.get()
-            heart.join()
+            waits, stretches, longest, took = [], [], [], 0
+            for _ in range(ROUNDS):
+                stop, out = mp.Event(), mp.Queue()
+                heart = process(beat, port, gateway.pid, stop, out)
+                time.sleep(0.3)
+                loop_stretches(measured)
+                began = time.time()
+                replies = mp.Queue()
+                sender = process(lambda: replies.put(crowd(UPSTREAM if name == OTHER else port, *request)))
+                answer = replies.get()
+                took += time.time() - began
+                sender.join()
+                time.sleep(0.3)
+                own = loop_stretches(measured)
+                longest.append(max(own))
+                stretches += own
+                stop.set()
+                waits += out.get()
+                heart.join()
+            waits.sort()
             metrics = urllib.request.urlopen(f"http://127.0.0.1:{admin}/metrics").read().decode()
             held = next(line.split()[1] for line in metrics.splitlines() if line.startswith("verigate_buffered_bytes "))
             memory = next(int(line.split()[1]) >> 10 for line in open(f"/proc/{gateway.pid}/status") if line.startswith("VmRSS"))
-            print(f"{name:36} {took:6.2f} s  longest {waits[-1]:6.2f} ms, next {waits[-2]:5.2f}, median {waits[len(waits) // 2]:5.2f} of {len(waits)}"
-                  f"  held {held}, {memory} MiB  {answer}", flush=True)
+            above = ", ".join(str(sum(each > ms for each in stretches)) for ms in (1, 2, 5))
+            print(f"{name:36} {took / ROUNDS:6.2f} s  stretch {max(longest):5.2f} ms (rounds: median {sorted(longest)[ROUNDS // 2]:5.2f}; above 1, 2, 5: {above})"
+                  f"  beat {waits[-1]:5.2f} ms, median {waits[len(waits) // 2]:5.2f} of {len(waits)}  held {held}, {memory} MiB  {answer}", flush=True)
     finally:
         gateway.terminate()
         gateway.wait(15)

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::budget::{Exhausted, Reservation};
-use super::turns::{BETWEEN_TURNS, Turns};
+use super::turns::{BETWEEN_TURNS, Turns, spend};
 use super::{Client, ReadError};
 use crate::verdict::{Code, Refusal};
 use crate::verify::verifier::Verification;
@@ -34,6 +34,9 @@ const LARGE: usize = 4 * 1024 * 1024;
 /// The length from which a body grows in pieces, in bytes.
 pub(super) const GROWS_SLOWLY: usize = 2 * 1024 * 1024;
 
+/// The bytes of a body that are read without waiting for a turn. A small delivery never waits.
+const WITHOUT_TURN: usize = 16 * 1024;
+
 impl Drop for Body {
     fn drop(&mut self) {
         give_back(std::mem::take(&mut self.bytes));
@@ -48,6 +51,7 @@ async fn grow(bytes: &mut BytesMut, limit: u64, turns: &Turns) {
     let mut larger = BytesMut::with_capacity(bytes.len().saturating_mul(2).min(most));
     for piece in bytes.chunks(BETWEEN_TURNS) {
         larger.extend_from_slice(piece);
+        spend(piece.len() as u64);
         turns.next().await;
     }
     give_back(std::mem::replace(bytes, larger).freeze());
@@ -132,18 +136,24 @@ async fn read_into<C: Client>(
     let start = Instant::now();
     let end = start + timeout;
     let (mut window_end, mut window_bytes) = (start + WINDOW, 0);
-    let mut next_turn = BETWEEN_TURNS;
     loop {
         if bytes.len() >= GROWS_SLOWLY && bytes.capacity() - bytes.len() < BETWEEN_TURNS {
             grow(bytes, limit, turns).await;
         }
         let before = bytes.len();
-        match client.read_body(bytes, limit, end.min(window_end)).await {
+        let piece = client.read_body(bytes, limit, end.min(window_end));
+        let read = if before < WITHOUT_TURN {
+            piece.await
+        } else {
+            turns.paced(piece).await
+        };
+        match read {
             Ok(0) => {
                 return Ok(());
             }
             Ok(count) => {
                 let count = count as u64;
+                spend(count);
                 window_bytes += count;
                 if bytes.len() as u64 > limit {
                     return Err(Code::BodyTooLarge.into());
@@ -158,10 +168,6 @@ async fn read_into<C: Client>(
                 }
                 if client.is_body_complete() {
                     return Ok(());
-                }
-                if bytes.len() >= next_turn {
-                    turns.next().await;
-                    next_turn = bytes.len() + BETWEEN_TURNS;
                 }
             }
             Err(ReadError::Late) => {

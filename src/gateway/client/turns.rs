@@ -3,15 +3,36 @@
 //! A task that has hashed for a while waits for its turn before it goes on. Turns are given in the
 //! order in which they were asked for, and between two of them the thread looks at its sockets and
 //! timers. So many large bodies at a time hold up a small delivery no longer than a single body.
+//!
+//! A runtime runs dozens of tasks before it looks at its sockets, so each thread counts what its
+//! tasks have done since the last turn ([`spend`]). Once that is as much as a single task may do,
+//! all others wait for their turn ([`Turns::paced`]).
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::ready;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
 use tokio::task::block_in_place;
 
+thread_local! {
+    /// The work of this thread since a task had a turn on it, in bytes that are hashed.
+    static SPENT: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Counts work that was done on this thread: `bytes` that were hashed, or other work that takes as
+/// long.
+pub(crate) fn spend(bytes: u64) {
+    SPENT.set(SPENT.get().saturating_add(bytes));
+}
+
 /// The turns of all tasks, as many at a time as there are worker threads.
 #[derive(Debug)]
 pub(crate) struct Turns {
     hashing: Semaphore,
+    proving: Semaphore,
     aside: Semaphore,
 }
 
@@ -26,6 +47,7 @@ impl Turns {
     pub(crate) fn new(threads: usize) -> Self {
         Self {
             hashing: Semaphore::new(threads),
+            proving: Semaphore::new(threads),
             aside: Semaphore::new(threads),
         }
     }
@@ -51,16 +73,58 @@ impl Turns {
 
     /// Returns when it is this task's turn, after everything else on the thread had one.
     pub(crate) async fn next(&self) {
-        // The semaphore is never closed, so the error cannot come. The permit is held across the
-        // pause: a single task per thread goes on for each round of the thread.
-        let _permit = self.hashing.acquire().await;
-        tokio::task::yield_now().await;
+        take_turn(&self.hashing).await;
     }
+
+    /// Does `work` on a large body, and lets it wait for its turn whenever the tasks of the thread
+    /// have done enough.
+    pub(crate) async fn paced<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        let mut turn = None;
+        poll_fn(|cx| {
+            if turn.is_none() && is_spent() {
+                turn = Some(Box::pin(self.next()));
+            }
+            if let Some(next) = &mut turn {
+                ready!(next.as_mut().poll(cx));
+                turn = None;
+            }
+            work.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// Does work that costs as much as hashing `bytes`, at most a few milliseconds, and cannot
+    /// pause. If the tasks of the thread have done enough, it waits for its turn, in a queue apart
+    /// from that of large bodies.
+    pub(crate) async fn prove<T>(&self, bytes: u64, work: impl FnOnce() -> T) -> T {
+        if bytes > 0 {
+            if is_spent() {
+                take_turn(&self.proving).await;
+            }
+            spend(bytes);
+        }
+        work()
+    }
+}
+
+/// Whether the tasks of this thread have done as much as they may before it looks at its sockets.
+fn is_spent() -> bool {
+    SPENT.get() >= BETWEEN_TURNS as u64
+}
+
+async fn take_turn(queue: &Semaphore) {
+    // The semaphore is never closed, so the error cannot come. The permit is held across the pause:
+    // a single task per thread goes on for each round of the thread.
+    let _permit = queue.acquire().await;
+    tokio::task::yield_now().await;
+    SPENT.set(0);
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Arc, mpsc};
     use std::time::Duration;
 
     use super::*;
@@ -80,6 +144,46 @@ mod tests {
             Turns::new(1).aside(AT_A_STRETCH + 1, work).await
         });
         assert_eq!(runtime.block_on(task).unwrap(), Ok(7));
+    }
+
+    /// A runtime runs dozens of tasks before it looks at its sockets. The task that only yields
+    /// goes on when it has looked.
+    #[tokio::test]
+    async fn rx_27_many_tasks_together_do_no_more_at_a_stretch_than_a_few() {
+        let (turns, done) = (Arc::new(Turns::new(1)), Arc::new(AtomicU64::new(0)));
+        let work = |is_body: bool| {
+            let (turns, done) = (Arc::clone(&turns), Arc::clone(&done));
+            async move {
+                for _ in 0..5 {
+                    let own = || done.fetch_add(1, Ordering::Relaxed);
+                    if is_body {
+                        turns.paced(async { own() }).await;
+                        spend(BETWEEN_TURNS as u64);
+                    } else {
+                        turns.prove(BETWEEN_TURNS as u64, own).await;
+                    }
+                }
+            }
+        };
+        let tasks: Vec<_> = (0..100).map(|at| tokio::spawn(work(at % 2 == 0))).collect();
+        let (mut before, mut most) = (0, 0);
+        while before < 500 {
+            tokio::task::yield_now().await;
+            let now = done.load(Ordering::Relaxed);
+            most = most.max(now - before);
+            before = now;
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert!(most <= 4, "{most}");
+    }
+
+    #[tokio::test]
+    async fn rx_27_what_costs_nothing_waits_for_no_turn() {
+        let turns = Turns::new(0);
+        spend(u64::MAX);
+        assert_eq!(turns.prove(0, || 7).await, 7);
     }
 
     #[tokio::test]

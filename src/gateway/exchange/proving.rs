@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use crate::clock::Now;
 use crate::gateway::client::body::Body;
 use crate::gateway::client::holder::Holder;
+use crate::gateway::client::turns::spend;
 use crate::gateway::running::Running;
 use crate::verdict::{Code, Refusal};
-use crate::verify::verifier::{Proof, Verification, Work};
+use crate::verify::verifier::{Proof, STEP, Verification, Work};
 
 /// The judgement on a delivery whose body is complete, and which came from `client`.
 ///
@@ -22,7 +23,14 @@ pub(super) async fn judge(
     now: Now,
 ) -> Result<Result<Proof, Refusal>, Refusal> {
     let judged = match verification.work(&body.bytes, now) {
-        Work::Little => verification.finish_within(&body.bytes, now, &mut body.reservation),
+        Work::Little(bytes) => {
+            let Body {
+                bytes: whole,
+                reservation,
+            } = body;
+            let finish = || verification.finish_within(whole, now, reservation);
+            running.turns.prove(bytes, finish).await
+        }
         // Boxed, so that the common request is not as large as the rare one.
         work => {
             Box::pin(prove_in_pieces(
@@ -55,6 +63,7 @@ async fn prove_in_pieces(
     let bytes = body.bytes.clone();
     if work == Work::Steps {
         while verification.advance(&bytes, now) {
+            spend(STEP as u64);
             running.turns.next().await;
         }
         return verification.finish_within(&bytes, now, &mut body.reservation);

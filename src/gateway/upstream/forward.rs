@@ -6,16 +6,16 @@
 //! of it was sent the first time.
 
 use std::future::{Future, poll_fn};
-use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
+use super::sending::Sending;
 use super::{Connection, Upstream};
 use crate::gateway::timer::Elapsed;
 use crate::scheme::handshake::Passage;
@@ -159,13 +159,7 @@ async fn converse(
     upstream: &Arc<Upstream>,
     deadline: Instant,
 ) -> Result<Result<Response, Broken>, ForwardError> {
-    let mut sending = Sending {
-        head: &request.head,
-        body: &request.body,
-        sent: 0,
-        broken: false,
-        flushed: false,
-    };
+    let mut sending = Sending::of(&request.head, &request.body);
     let mut timer = std::mem::take(&mut connection.timer);
     let mut interim = 0;
     let mut scanner = ResponseScanner::new();
@@ -173,12 +167,12 @@ async fn converse(
     let answer = poll_fn(|cx| {
         // An upstream may answer before it has read everything, so each poll looks at both
         // directions.
-        sending.poll(cx, &mut connection);
+        sending.poll(cx, Pin::new(&mut connection.stream));
         loop {
             if let Some(head) = early.take() {
                 // The upstream answered 2xx before it read the whole request. The rest is sent all
                 // the same: the claim will be committed, so the app must have got everything.
-                if sending.is_done() || sending.broken {
+                if sending.is_done() || sending.is_broken() {
                     return Poll::Ready(Ok(head));
                 }
                 if connection.inbound.len() >= EARLY_ANSWER {
@@ -220,7 +214,7 @@ async fn converse(
                             interim += 1;
                             continue;
                         }
-                        200..=299 if !sending.is_done() && !sending.broken => {
+                        200..=299 if !sending.is_done() && !sending.is_broken() => {
                             early = Some(head);
                             continue;
                         }
@@ -232,7 +226,7 @@ async fn converse(
             }
             match poll_read(cx, &mut connection) {
                 Poll::Ready(Ok(1..)) => {}
-                Poll::Ready(_) if sending.sent == 0 => {
+                Poll::Ready(_) if sending.sent() == 0 => {
                     return Poll::Ready(Err(Broken::BeforeTheFirstByte));
                 }
                 Poll::Ready(_) => {
@@ -240,7 +234,7 @@ async fn converse(
                         "it closed the connection without an answer",
                     )));
                 }
-                Poll::Pending if sending.broken && sending.sent == 0 => {
+                Poll::Pending if sending.is_broken() && sending.sent() == 0 => {
                     return Poll::Ready(Err(Broken::BeforeTheFirstByte));
                 }
                 Poll::Pending => return Poll::Pending,
@@ -270,52 +264,6 @@ async fn converse(
             deadline,
         }
     }))
-}
-
-/// A request that is being sent.
-struct Sending<'r> {
-    head: &'r [u8],
-    body: &'r [u8],
-    sent: usize,
-    broken: bool,
-    flushed: bool,
-}
-
-impl Sending<'_> {
-    fn is_done(&self) -> bool {
-        self.sent == self.head.len() + self.body.len()
-    }
-
-    /// Writes as many bytes as the connection takes now. A broken pipe ends the writing alone,
-    /// since the answer may have arrived before.
-    fn poll(&mut self, cx: &mut Context<'_>, connection: &mut Connection) {
-        let mut stream = Pin::new(&mut connection.stream);
-        while !self.broken && !self.is_done() {
-            let head = self.head.get(self.sent..).unwrap_or_default();
-            let body = self
-                .body
-                .get(self.sent.saturating_sub(self.head.len())..)
-                .unwrap_or_default();
-            let written = if head.is_empty() {
-                stream.as_mut().poll_write(cx, body)
-            } else {
-                stream
-                    .as_mut()
-                    .poll_write_vectored(cx, &[IoSlice::new(head), IoSlice::new(body)])
-            };
-            match written {
-                Poll::Ready(Ok(count @ 1..)) => self.sent += count,
-                Poll::Ready(_) => self.broken = true,
-                Poll::Pending => return,
-            }
-        }
-        if !self.flushed && !self.broken {
-            match stream.as_mut().poll_flush(cx) {
-                Poll::Ready(result) => (self.flushed, self.broken) = (true, result.is_err()),
-                Poll::Pending => {}
-            }
-        }
-    }
 }
 
 fn poll_read(cx: &mut Context<'_>, connection: &mut Connection) -> Poll<std::io::Result<usize>> {

@@ -9,6 +9,7 @@
 
 pub(crate) mod forward;
 mod names;
+mod sending;
 
 use std::collections::HashMap;
 use std::future::poll_fn;

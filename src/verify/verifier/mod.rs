@@ -27,7 +27,7 @@ use self::signatures::SignatureRule;
 use self::template::InBody;
 use self::verification::HeadParts;
 pub use self::verification::Verification;
-pub use self::work::{STRETCH, Work};
+pub use self::work::{STEP, STRETCH, Work};
 use crate::clock::{Now, UnixMillis};
 use crate::key::digest::Digest;
 use crate::key::secret::Secret;

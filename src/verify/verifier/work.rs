@@ -16,8 +16,8 @@ use crate::scheme::{BodyForm, ProofBy, TemplateScheme};
 pub const STRETCH: u64 = 1 << 20;
 /// The most that is hashed for a delivery in steps, as a multiple of `max_body`.
 const MULTIPLE: u64 = 4;
-/// The bytes that are hashed in a step of [`Verification::advance`].
-const STEP: usize = 256 * 1024;
+/// The most bytes that are hashed in a step of [`Verification::advance`].
+pub const STEP: usize = 256 * 1024;
 
 /// A signature of a public key, besides the hash: about 40 microseconds.
 const CHECK: u64 = 64 * 1024;
@@ -29,8 +29,9 @@ const CODE: u64 = 4;
 /// The work that is left to prove a delivery whose body is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// At most [`STRETCH`]: [`Verification::finish`] may run where it is called.
-    Little,
+    /// At most [`STRETCH`]: [`Verification::finish`] may run where it is called. With the number
+    /// of bytes.
+    Little(u64),
     /// The body is hashed with further keys. [`Verification::advance`] does it in steps, with a
     /// pause after each, and leaves little to `finish`.
     Steps,
@@ -64,7 +65,7 @@ impl Verification {
         if whole > STRETCH {
             Work::Much
         } else {
-            Work::Little
+            Work::Little(whole)
         }
     }
 
@@ -80,12 +81,12 @@ impl Verification {
         let counted = |exactly| self.count(template, signatures, body.len(), covered, exactly, now);
         let (divisible, other) = counted(false);
         if divisible.saturating_add(other) <= STRETCH {
-            return Work::Little;
+            return Work::Little(divisible.saturating_add(other));
         }
         // Only here, so that the common delivery does not pay for it.
         let first = self.hashes.running.as_ref();
         if first.is_some_and(|hash| hash.body_bytes == covered && self.holds(hash)) {
-            return Work::Little;
+            return Work::Little(0);
         }
         let (divisible, other) = counted(true);
         let most = MULTIPLE.saturating_mul(inner.settings.max_body as u64);
@@ -94,7 +95,7 @@ impl Verification {
         } else if divisible > 0 {
             Work::Steps
         } else {
-            Work::Little
+            Work::Little(other)
         }
     }
 

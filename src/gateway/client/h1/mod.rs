@@ -204,6 +204,8 @@ impl H1 {
                 Ok(Ok(count @ 1..)) => discarded += count,
                 _ => return,
             }
+            // A fast sender always has more, and there may be many of them.
+            tokio::task::yield_now().await;
         }
     }
 }

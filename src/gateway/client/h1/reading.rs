@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::{ConnectionLimits, H1};
 use crate::gateway::client::ReadError;
 use crate::gateway::client::body::GROWS_SLOWLY;
-use crate::gateway::client::turns::BETWEEN_TURNS;
+use crate::gateway::client::turns::{BETWEEN_TURNS, spend};
 use crate::gateway::timer::Elapsed;
 use crate::verdict::{Code, Refusal};
 use crate::wire::chunked::{ChunkedDecoder, Piece};
@@ -32,6 +32,8 @@ pub(super) enum Unread {
 pub(super) const FIRST_READ: usize = 8 * 1024;
 /// The most bytes that are read at once.
 pub(super) const LARGE_READ: usize = 64 * 1024;
+/// The work of reading the framing of a chunk, counted in bytes that are hashed.
+const FRAMING: u64 = 64;
 /// The least capacity at which a body is still read into the connection's buffer.
 const SPARE_READ: usize = 512;
 
@@ -192,6 +194,8 @@ impl H1 {
                             Piece::End => true,
                         };
                         let _ = self.inbound.split_to(consumed);
+                        // The body's own bytes are counted by whoever hashes them.
+                        spend(FRAMING);
                         if decoder.declared() > limit {
                             return Err(ReadError::Refused(Code::BodyTooLarge.into()));
                         }

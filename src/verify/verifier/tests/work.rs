@@ -18,6 +18,19 @@ const POINTS: [&str; 2] = [
     "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
 ];
 
+/// [`Work::Little`], however little it is.
+const LITTLE: Work = Work::Little(0);
+
+fn kind(work: Work) -> Work {
+    match work {
+        Work::Little(bytes) => {
+            assert!(bytes <= STRETCH, "{bytes}");
+            LITTLE
+        }
+        work => work,
+    }
+}
+
 fn secrets(count: usize) -> Vec<Secret> {
     (0..count)
         .map(|number| secret(&format!("s{number}"), &format!("key {number}")))
@@ -101,20 +114,12 @@ fn rx_20_the_work_is_keys_times_signatures_times_forms_times_length() {
     };
     let body = |bytes| vec![b'{'; bytes];
     let rows = [
-        (
-            "one key, hashed while it arrived",
-            hmac(1, MIB, ""),
-            Work::Little,
-        ),
-        (
-            "many keys, a short body",
-            hmac(9, 100 * KIB, ""),
-            Work::Little,
-        ),
+        ("one key, hashed while it arrived", hmac(1, MIB, ""), LITTLE),
+        ("many keys, a short body", hmac(9, 100 * KIB, ""), LITTLE),
         (
             "the second of two keys, 1 MiB",
             hmac(2, MIB, "key 1"),
-            Work::Little,
+            LITTLE,
         ),
         ("three keys, 1 MiB", hmac(3, MIB, ""), Work::Steps),
         (
@@ -126,12 +131,12 @@ fn rx_20_the_work_is_keys_times_signatures_times_forms_times_length() {
         (
             "five keys, 1 MiB, the first holds",
             hmac(5, MIB, "key 0"),
-            Work::Little,
+            LITTLE,
         ),
         (
             "a form that escapes, short",
             with_form(BodyForm::JsonAscii, &body(10 * KIB)),
-            Work::Little,
+            LITTLE,
         ),
         (
             "a form that escapes, long",
@@ -141,7 +146,7 @@ fn rx_20_the_work_is_keys_times_signatures_times_forms_times_length() {
         (
             "a form that inflates, short",
             with_form(BodyForm::Inflated, &body(KIB)),
-            Work::Little,
+            LITTLE,
         ),
         (
             "a form that inflates, long",
@@ -151,7 +156,7 @@ fn rx_20_the_work_is_keys_times_signatures_times_forms_times_length() {
         (
             "two public keys, one signature",
             public(&ed25519(1, true), 10 * KIB),
-            Work::Little,
+            LITTLE,
         ),
         (
             "two public keys, 16 signatures",
@@ -166,12 +171,12 @@ fn rx_20_the_work_is_keys_times_signatures_times_forms_times_length() {
         (
             "16 impossible ones and 1 MiB",
             public(&ed25519(16, false), MIB),
-            Work::Little,
+            LITTLE,
         ),
         (
             "a signature in a body, short",
             plain_with(in_json(plain("{header:X-Id}")), &body(100 * KIB)),
-            Work::Little,
+            LITTLE,
         ),
         (
             "a signature in a body, long",
@@ -184,7 +189,7 @@ fn rx_20_the_work_is_keys_times_signatures_times_forms_times_length() {
                 credential(plain("{body}"), CredentialKind::Token, ""),
                 &body(MIB),
             ),
-            Work::Little,
+            LITTLE,
         ),
         (
             "a credential in a body",
@@ -202,12 +207,12 @@ fn rx_20_the_work_is_keys_times_signatures_times_forms_times_length() {
                 }),
                 &body(MIB),
             ),
-            Work::Little,
+            LITTLE,
         ),
     ];
     let different: Vec<_> = rows
         .into_iter()
-        .filter(|(_, found, expected)| found != expected)
+        .filter(|(_, found, expected)| kind(*found) != *expected)
         .collect();
     assert!(different.is_empty(), "{different:#?}");
 }
@@ -228,14 +233,10 @@ fn rx_20_in_steps_the_verdict_is_the_same_and_no_step_is_long() {
         let signature = mac(key.as_bytes(), &signed);
         let lines = [(SIGNATURE, signature.as_str()), (TIMESTAMP, &*stamp)];
         let mut verification = arrived(&verifier(itellico(), secrets(4)), &lines, &body);
-        let work = verification.work(&body, now());
+        let work = kind(verification.work(&body, now()));
         assert_eq!(
             work,
-            if hashed == 0 {
-                Work::Little
-            } else {
-                Work::Steps
-            },
+            if hashed == 0 { LITTLE } else { Work::Steps },
             "{key}"
         );
         let mut steps = 0;
