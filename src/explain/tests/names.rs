@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 /// The files of the room that may say mistakes.
-const SOURCES: [(&str, &str); 29] = [
+const SOURCES: [(&str, &str); 30] = [
     ("body", include_str!("../body.rs")),
     ("case", include_str!("../case.rs")),
     ("clock", include_str!("../clock.rs")),
@@ -19,6 +19,7 @@ const SOURCES: [(&str, &str); 29] = [
     ("literal", include_str!("../literal.rs")),
     ("mistake", include_str!("../mistake.rs")),
     ("mixups", include_str!("../mixups.rs")),
+    ("nulls", include_str!("../nulls.rs")),
     ("older", include_str!("../older.rs")),
     ("printed", include_str!("../printed.rs")),
     ("providers", include_str!("../providers.rs")),
@@ -37,7 +38,7 @@ const SOURCES: [(&str, &str); 29] = [
 ];
 
 /// The tests that make the mistakes.
-const TESTS: [&str; 11] = [
+const TESTS: [&str; 12] = [
     include_str!("content.rs"),
     include_str!("headers.rs"),
     include_str!("jwt.rs"),
@@ -47,6 +48,7 @@ const TESTS: [&str; 11] = [
     include_str!("places.rs"),
     include_str!("secrets.rs"),
     include_str!("../../cli/tests/shapes/kinds.rs"),
+    include_str!("../../cli/tests/shapes/nulls.rs"),
     include_str!("../../cli/tests/shapes/bodies.rs"),
     include_str!("../../cli/tests/shapes/secrets.rs"),
 ];
