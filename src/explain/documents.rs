@@ -2,6 +2,7 @@
 //! other numbers, nulls; and what betrays that a library wrote a document.
 
 use super::json;
+use super::nulls;
 use super::tree::{self, Node, ORDERS};
 
 /// The tree of a body that is JSON and not longer than `most`.
@@ -30,9 +31,9 @@ pub(super) fn variants(body: &[u8]) -> Vec<(String, &'static str)> {
     let Some(tree) = tree_of(body, MAX_BYTES) else {
         return Vec::new();
     };
-    let variants = tree::variants(&tree);
+    let variants = tree::variants(&tree).into_iter();
     variants
-        .into_iter()
+        .chain(nulls::variants(&tree))
         .flat_map(|(variant, words)| {
             let pretty = json::pretty(&variant.compact());
             [

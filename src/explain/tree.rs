@@ -3,8 +3,6 @@
 
 use std::fmt::Write as _;
 
-use super::nulls;
-
 /// How deep a document is read.
 const MAX_DEPTH: usize = 96;
 
@@ -299,9 +297,6 @@ pub(super) fn variants(document: &Node) -> Vec<Variant> {
         document.mapped(&mut |node| (!is_null(node) && !is_empty(node)).then(|| node.clone())),
         "without members that are null or empty",
     );
-    for (node, words) in nulls::variants(document) {
-        add(Some(node), words);
-    }
     let spellings: [(Respell, &str); 9] = [
         (
             |n| is_integer(n).then(|| format!("{n}.0")),
