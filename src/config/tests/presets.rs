@@ -187,7 +187,8 @@ fn no_id_is_taken_where_one_would_stand_for_several_events() {
         .iter()
         .filter(|preset| preset.scheme.events_repeat)
         .collect();
-    let names: Vec<_> = alike.iter().map(|preset| preset.name.as_str()).collect();
+    let mut names: Vec<_> = alike.iter().map(|preset| preset.name.as_str()).collect();
+    names.sort_unstable();
     assert_eq!(
         names,
         [

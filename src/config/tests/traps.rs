@@ -108,7 +108,7 @@ fn a_time_in_the_body_is_the_events_unless_the_provider_renders_its_retries_agai
         })
         .map(|preset| preset.name.as_str())
         .collect();
-    assert_eq!(anew, ["plain"]);
+    assert_eq!(anew, ["infisical", "plain"]);
 }
 
 #[test]
