@@ -22,7 +22,7 @@ const ED25519: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f
 const PUBLIC_URL: &str = "https://hooks.example.com";
 
 /// The presets whose deliveries cannot be signed: the signature is in the body, or only the provider has the key.
-const NOT_SIGNED: [&str; 10] = [
+const NOT_SIGNED: &[&str] = &[
     "adyen",
     "aws-sns",
     "braintree",
@@ -32,6 +32,7 @@ const NOT_SIGNED: [&str; 10] = [
     "mailgun",
     "microsoft-graph",
     "plaid",
+    "postal",
     "sendgrid",
 ];
 
@@ -63,8 +64,9 @@ impl Preset {
         let of_its_own = format!("a secret of preset {place:05}");
         let shared = if has("algorithm = \"basic\"") {
             format!("user:{of_its_own}")
-        } else if has("whsec_") {
-            format!("whsec_{}", STANDARD.encode(of_its_own))
+        } else if let Some((_, strip)) = self.toml.split_once("encoding = \"base64\", strip = \"") {
+            let prefix = strip.split('"').next().unwrap_or_default();
+            format!("{prefix}{}", STANDARD.encode(of_its_own))
         } else if has("key = \"hex\"") || has("encoding = \"hex\", strip") {
             hex::encode(of_its_own)
         } else {

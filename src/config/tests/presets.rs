@@ -192,10 +192,15 @@ fn no_id_is_taken_where_one_would_stand_for_several_events() {
     assert_eq!(
         names,
         [
+            "acuity-scheduling",
+            "appwrite",
             "attio",
             "dropbox",
             "grafana",
+            "huggingface",
             "microsoft-graph",
+            "netbox",
+            "salesforce-mc",
             "supabase-db"
         ]
     );

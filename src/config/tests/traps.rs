@@ -146,15 +146,22 @@ fn a_body_that_nothing_authenticates_is_known_as_such() {
     open.sort_unstable();
     let expected = [
         "adyen",
+        "brevo",
         "chargebee",
         "deepgram",
         "dropbox-sign",
         "gitlab",
+        "huggingface",
         "mailgun",
         "mercadopago",
         "microsoft-graph",
+        "mixpanel",
         "okta",
+        "postmark",
+        "revenuecat",
+        "sparkpost",
         "supabase-db",
+        "telegram",
     ];
     assert_eq!(open, expected);
 }

@@ -26,7 +26,7 @@ const ORIGIN: &str = "https://hooks.example.com";
 const TARGET: &str = "/in/x?data.id=abc123";
 
 /// Presets whose deliveries `sign` cannot make, each with the reason.
-const NOT_SIGNED: [(&str, SignError); 10] = [
+const NOT_SIGNED: &[(&str, SignError)] = &[
     ("adyen", SignError::InBody),
     ("aws-sns", SignError::InBody),
     ("braintree", SignError::InBody),
@@ -36,6 +36,7 @@ const NOT_SIGNED: [(&str, SignError); 10] = [
     ("mailgun", SignError::InBody),
     ("microsoft-graph", SignError::InBody),
     ("plaid", SignError::PrivateKey),
+    ("postal", SignError::PrivateKey),
     ("sendgrid", SignError::PrivateKey),
 ];
 
