@@ -26,6 +26,7 @@ const NOT_SIGNED: &[&str] = &[
     "adyen",
     "aws-sns",
     "braintree",
+    "chip",
     "dropbox-sign",
     "kick",
     "lago",
@@ -34,6 +35,7 @@ const NOT_SIGNED: &[&str] = &[
     "plaid",
     "postal",
     "sendgrid",
+    "signwell",
 ];
 
 /// A preset, as far as `providers --json` tells of it.

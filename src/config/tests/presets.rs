@@ -176,7 +176,7 @@ fn freshness_is_off_where_the_notes_say_so() {
         .filter(is_off)
         .map(|preset| preset.name.as_str())
         .collect();
-    assert_eq!(off, ["aws-sns", "dropbox-sign", "mercadopago"]);
+    assert_eq!(off, ["aws-sns", "dropbox-sign", "mercadopago", "signwell"]);
 }
 
 #[test]
@@ -197,6 +197,7 @@ fn no_id_is_taken_where_one_would_stand_for_several_events() {
             "attio",
             "dropbox",
             "grafana",
+            "hetrixtools",
             "huggingface",
             "microsoft-graph",
             "netbox",

@@ -90,7 +90,14 @@ fn a_time_of_the_event_is_fresh_for_as_long_as_its_provider_retries() {
         assert_eq!(scheme.future_tolerance, five_minutes, "{name}");
     }
     names.sort_unstable();
-    let expected = ["aws-sns", "dropbox-sign", "linear", "mailgun", "pusher"];
+    let expected = [
+        "aws-sns",
+        "dropbox-sign",
+        "linear",
+        "mailgun",
+        "pusher",
+        "signwell",
+    ];
     assert_eq!(names, expected);
 }
 
@@ -108,7 +115,7 @@ fn a_time_in_the_body_is_the_events_unless_the_provider_renders_its_retries_agai
         })
         .map(|preset| preset.name.as_str())
         .collect();
-    assert_eq!(anew, ["infisical", "plain"]);
+    assert_eq!(anew, ["aikido", "infisical", "plain"]);
 }
 
 #[test]
@@ -149,16 +156,20 @@ fn a_body_that_nothing_authenticates_is_known_as_such() {
         "brevo",
         "chargebee",
         "deepgram",
+        "documenso",
         "dropbox-sign",
         "gitlab",
+        "hetrixtools",
         "huggingface",
         "mailgun",
         "mercadopago",
         "microsoft-graph",
         "mixpanel",
         "okta",
+        "phonepe",
         "postmark",
         "revenuecat",
+        "signwell",
         "sparkpost",
         "supabase-db",
         "telegram",

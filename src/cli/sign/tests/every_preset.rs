@@ -30,6 +30,7 @@ const NOT_SIGNED: &[(&str, SignError)] = &[
     ("adyen", SignError::InBody),
     ("aws-sns", SignError::InBody),
     ("braintree", SignError::InBody),
+    ("chip", SignError::PrivateKey),
     ("dropbox-sign", SignError::InBody),
     ("kick", SignError::PrivateKey),
     ("lago", SignError::PrivateKey),
@@ -38,6 +39,7 @@ const NOT_SIGNED: &[(&str, SignError)] = &[
     ("plaid", SignError::PrivateKey),
     ("postal", SignError::PrivateKey),
     ("sendgrid", SignError::PrivateKey),
+    ("signwell", SignError::InBody),
 ];
 
 /// A delivery that is to be signed.
