@@ -195,14 +195,17 @@ fn no_id_is_taken_where_one_would_stand_for_several_events() {
             "acuity-scheduling",
             "appwrite",
             "attio",
+            "datadog",
             "dropbox",
             "grafana",
             "hetrixtools",
             "huggingface",
             "microsoft-graph",
             "netbox",
+            "new-relic",
             "salesforce-mc",
-            "supabase-db"
+            "supabase-db",
+            "zapier"
         ]
     );
     for preset in alike {

@@ -155,9 +155,12 @@ fn a_body_that_nothing_authenticates_is_known_as_such() {
         "adyen",
         "brevo",
         "chargebee",
+        "cloudflare-notifications",
+        "datadog",
         "deepgram",
         "documenso",
         "dropbox-sign",
+        "fillout",
         "gitlab",
         "hetrixtools",
         "huggingface",
@@ -165,6 +168,7 @@ fn a_body_that_nothing_authenticates_is_known_as_such() {
         "mercadopago",
         "microsoft-graph",
         "mixpanel",
+        "new-relic",
         "okta",
         "phonepe",
         "postmark",
@@ -173,6 +177,7 @@ fn a_body_that_nothing_authenticates_is_known_as_such() {
         "sparkpost",
         "supabase-db",
         "telegram",
+        "zapier",
     ];
     assert_eq!(open, expected);
 }
