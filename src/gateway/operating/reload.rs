@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::descriptors;
 use crate::config::{self, Config, FileSet, Position, Problem, Problems, Reading, Warning};
 use crate::gateway::running::Running;
+use crate::gateway::running::learning::Awaited;
 use crate::gateway::running::snapshot::{RestartSettings, Snapshot};
 use crate::key::shape::{Suspicion, concealed};
 use crate::verify::verifier::KeyError;
@@ -96,7 +97,7 @@ async fn replace(
 ) -> Result<(), ReloadError> {
     // A second round finds the secret that the first round missed.
     for _ in 0..2 {
-        let turn = running.reloads.begin();
+        let turn = Turn::begin(running);
         let (own, read) = (Arc::clone(running), read.clone());
         let work = move || {
             let loaded = Loaded::of(&own, read());
@@ -110,7 +111,7 @@ async fn replace(
             }
         };
         let loaded = in_time(running, path, limit, work).await?;
-        loaded.put_in_force(running, turn)?;
+        loaded.put_in_force(running, &turn)?;
         // A secret may still come between the last look of the loader and the moment when the new
         // snapshot is in force.
         if !misses_a_secret_now(running, path).await {
@@ -161,6 +162,27 @@ pub(super) async fn in_time<T: Send + 'static>(
         Ok(Ok(value)) => Ok(value),
         // The time is over, or the thread panicked.
         Ok(Err(_)) | Err(_) => Err(config::too_late(path).into()),
+    }
+}
+
+/// A reload that has begun.
+pub(super) struct Turn {
+    /// Its place in the order of reloads.
+    number: u64,
+    /// The secrets for which routes waited when it began. Only what came since then is taken over
+    /// from them: an operator who removes the file of an older secret wants another.
+    waiting: Vec<Arc<Awaited>>,
+}
+
+impl Turn {
+    /// Begins a reload, before anything is read.
+    pub(super) fn begin(running: &Running) -> Self {
+        let in_force = running.snapshot.load();
+        let waiting = in_force.awaited().filter(|own| own.secret().is_none());
+        Self {
+            waiting: waiting.cloned().collect(),
+            number: running.reloads.begin(),
+        }
     }
 }
 
@@ -249,20 +271,24 @@ impl Loaded {
     ///
     /// # Errors
     /// The reason why there is no snapshot.
-    pub(super) fn put_in_force(self, running: &Running, turn: u64) -> Result<(), ReloadError> {
+    pub(super) fn put_in_force(self, running: &Running, turn: &Turn) -> Result<(), ReloadError> {
         let mut latest = running.reloads.latest();
-        latest.saw(turn, self.files);
+        latest.saw(turn.number, self.files);
         let made = self.made?;
-        if turn < latest.in_force {
+        if turn.number < latest.in_force {
             return Ok(());
         }
-        latest.in_force = turn;
+        latest.in_force = turn.number;
         running.budget.set_limit(made.max_buffered);
         running.connections.set_limit(made.max_connections);
         let routes = made.snapshot.routes.iter();
         let metrics = &running.telemetry.metrics;
         metrics.keep_only(routes.map(|(_, route)| &route.metrics));
-        running.snapshot.store(Arc::new(made.snapshot));
+        let (now, before) = (Arc::new(made.snapshot), running.snapshot.load_full());
+        now.take_over_learned(&before, &turn.waiting);
+        running.snapshot.store(Arc::clone(&now));
+        // A secret may have come to the former routes since the first look.
+        now.take_over_learned(&before, &turn.waiting);
         let lowered = latest.lowers(made.lowered);
         drop(latest);
         if let Some(lowered) = lowered {
@@ -296,6 +322,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Files, Sources};
+    use crate::key::secret::SecretText;
     use crate::telemetry::Telemetry;
 
     fn config(route: &str) -> Config {
@@ -356,14 +383,57 @@ mod tests {
     #[tokio::test]
     async fn of_two_readings_the_one_that_began_later_counts() {
         let running = running();
-        let (earlier, later) = (running.reloads.begin(), running.reloads.begin());
-        let put = |route, turn| {
+        let (earlier, later) = (Turn::begin(&running), Turn::begin(&running));
+        let put = |route, turn: &Turn| {
             let loaded = Loaded::of(&running, reading(route));
             loaded.put_in_force(&running, turn).is_ok()
         };
-        assert!(put("later", later));
-        assert!(put("earlier", earlier));
+        assert!(put("later", &later));
+        assert!(put("earlier", &earlier));
         assert_eq!(in_force(&running), "later");
+    }
+
+    /// A secret may come while a configuration is read that does not know it yet. One that came
+    /// before the reading is another matter: its file was removed, so the route learns again.
+    #[tokio::test]
+    async fn a_secret_that_comes_while_a_configuration_is_read_is_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = || {
+            let path = folder.path().join("secret");
+            let text = format!(
+                "[[route]]\nname = \"a\"\npath = \"/a\"\nprovider = \"asana\"\n\
+                 secrets = [\"learn:{}\"]\nupstream = \"http://127.0.0.1:3000\"\n",
+                path.display()
+            );
+            let files = Files::default();
+            let sources = Sources::of_process(Path::new(""), &files);
+            config::parse("a.toml", &text, &sources).unwrap_or_else(|problems| panic!("{problems}"))
+        };
+        let (telemetry, _writer) = Telemetry::start(io::sink(), "1").unwrap();
+        let running = crate::gateway::build(made(), telemetry).unwrap();
+        let waits = || {
+            let snapshot = running.snapshot.load_full();
+            let own = snapshot.awaited().next().unwrap();
+            (own.secret().is_none(), Arc::clone(own))
+        };
+        let loaded = || {
+            Loaded::of(
+                &running,
+                Reading {
+                    config: Ok(made()),
+                    files: FileSet::default(),
+                },
+            )
+        };
+        let turn = Turn::begin(&running);
+        let read = loaded();
+        let (_, own) = waits();
+        own.learn(&own.named(SecretText::new(b"a-secret-of-the-test".to_vec())));
+        assert!(read.put_in_force(&running, &turn).is_ok());
+        assert!(!waits().0, "the secret is lost");
+        let turn = Turn::begin(&running);
+        assert!(loaded().put_in_force(&running, &turn).is_ok());
+        assert!(waits().0, "the route does not learn again");
     }
 
     #[tokio::test]

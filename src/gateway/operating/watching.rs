@@ -75,7 +75,7 @@ impl Watcher {
             self.warned.hangs(path, now);
             return;
         }
-        let turn = running.reloads.begin();
+        let turn = reload::Turn::begin(running);
         let known = running.reloads.files();
         let (own, own_path) = (Arc::clone(running), path.to_owned());
         let looking = Looking(Arc::clone(&self.is_looking));
@@ -93,7 +93,7 @@ impl Watcher {
                 log::info!("the files of {} are being written: waiting", path.display());
             }
             Ok(Found::Changed(loaded)) => {
-                let result = loaded.put_in_force(running, turn);
+                let result = loaded.put_in_force(running, &turn);
                 // The function itself logs and counts the result.
                 let result = reload::report(running, path, "a watched file has changed", result);
                 if result.is_ok() && reload::misses_a_secret_now(running, path).await {

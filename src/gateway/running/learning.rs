@@ -2,9 +2,11 @@
 //! keeps it in a file when it comes, and verifies with it from then on (schemes: Handshakes).
 //!
 //! A reload may run while a secret comes, and may look for the file just before it is written. Its
-//! routes would then wait in vain. Two things prevent that. [`keep`] gives the secret to the routes
-//! that are in force after the file was written. A reload calls [`Awaited::is_missed`] before and
-//! after its routes are in force. Whichever of the two comes last sees the work of the other.
+//! routes would then wait in vain. Three things prevent that. [`keep`] gives the secret to the routes
+//! that are in force after the file was written, and looks once more whether others are in force by
+//! then. A reload takes over what the routes before it have learned ([`Awaited::take_over`]), and
+//! calls [`Awaited::is_missed`] before and after its routes are in force. Whichever of the two comes
+//! last sees the work of the other.
 
 use std::io;
 use std::path::PathBuf;
@@ -119,6 +121,28 @@ impl Awaited {
         )
     }
 
+    /// Takes the secret that another snapshot of the same route has learned, if there is one.
+    /// A secret of its own stays: the first one counts.
+    pub(crate) fn take_over(&self, other: &Self) {
+        if let Some(secret) = other.secret().filter(|_| other.is_for(self)) {
+            self.learn(secret);
+        }
+    }
+
+    /// Whether both wait for the secret of the same file.
+    pub(crate) fn is_for(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+
+    /// Puts a secret in force that another snapshot of the same route has learned.
+    pub(crate) fn learn(&self, secret: &Secret) {
+        if self.keyed.get().is_none()
+            && let Ok(verifier) = self.verifier_with(secret.clone())
+        {
+            self.put_in_force(secret.clone(), verifier);
+        }
+    }
+
     /// Puts a secret and the verifier with it in force, unless a secret has come already.
     fn put_in_force(&self, secret: Secret, verifier: Verifier) {
         // An error means that another secret was faster, and the first one counts.
@@ -140,7 +164,7 @@ pub(crate) async fn keep(
     route: &str,
     warnings: &Warnings,
     now: Now,
-    in_force: impl FnOnce() -> Vec<Arc<Awaited>> + Send,
+    in_force: impl Fn() -> Vec<Arc<Awaited>> + Send,
 ) -> Result<(), Refusal> {
     let verifier = awaited.verifier_with(secret.clone()).map_err(|fault| {
         warnings.learning(route, &fault, now);
@@ -177,13 +201,13 @@ pub(crate) async fn keep(
         }
     }
     // A reload may have read the configuration before the file existed. Its routes still lack the
-    // secret, so they get it here.
-    for other in in_force()
-        .into_iter()
-        .filter(|other| other.path == awaited.path)
-    {
-        if let Ok(verifier) = other.verifier_with(secret.clone()) {
-            other.put_in_force(secret.clone(), verifier);
+    // secret, so they get it here. The second look is for a reload that came between: one that comes
+    // later takes the secret over from the routes of the first look.
+    for _ in 0..2 {
+        for other in in_force() {
+            if other.is_for(awaited) {
+                other.learn(secret);
+            }
         }
     }
     log::info!("route {route}: its secret has come with a handshake and is kept in {path}");

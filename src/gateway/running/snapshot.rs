@@ -162,6 +162,16 @@ impl Snapshot {
             .filter_map(|(_, route)| route.secret_source.awaited())
     }
 
+    /// Gives the routes that wait for a secret what the routes of `before` have learned, as far as
+    /// those were `waiting` for it when this snapshot began to be made.
+    pub(crate) fn take_over_learned(&self, before: &Self, waiting: &[Arc<Awaited>]) {
+        for own in self.awaited() {
+            if waiting.iter().any(|other| other.is_for(own)) {
+                before.awaited().for_each(|other| own.take_over(other));
+            }
+        }
+    }
+
     /// The secrets of every route that is not called `name`, those of handshakes too.
     pub(super) fn secrets_beside(&self, name: &str) -> impl Iterator<Item = (&Route, &Secret)> {
         let others = self.routes.iter().map(|(_, route)| route);
