@@ -17,10 +17,11 @@ mod bitbucket;
 mod braintree;
 mod contentful;
 mod discord;
-mod dropbox;
 mod dropbox_sign;
+mod front;
 mod intercom;
 mod lark;
+mod linkedin;
 mod mercadopago;
 mod meta;
 mod microsoft_graph;
@@ -29,8 +30,10 @@ mod notion;
 mod okta;
 mod plivo;
 mod query;
+mod query_echo;
 mod reading;
 mod slack;
+mod smartcar;
 mod trello;
 mod twilio;
 mod twitch;
@@ -63,7 +66,7 @@ pub fn code(name: &str) -> Option<&'static dyn ProviderCode> {
 }
 
 /// Every handshake, in the order in which they are documented.
-pub static HANDSHAKES: [&dyn Handshake; 21] = [
+pub static HANDSHAKES: [&dyn Handshake; 27] = [
     &slack::Slack,
     &zoom::Zoom,
     &twitch::Twitch,
@@ -81,7 +84,13 @@ pub static HANDSHAKES: [&dyn Handshake; 21] = [
     &notion::Notion,
     &trello::Trello,
     &intercom::Intercom,
-    &dropbox::Dropbox,
+    &query_echo::DROPBOX,
+    &query_echo::ADOBE_IO_EVENTS,
+    &query_echo::NYLAS,
+    &query_echo::ONFLEET,
+    &front::Front,
+    &linkedin::LinkedIn,
+    &smartcar::Smartcar,
     &monday::Monday,
     &woocommerce::WooCommerce,
     &bitbucket::Bitbucket,

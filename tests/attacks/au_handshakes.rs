@@ -28,9 +28,13 @@ fn stage() -> Stage {
         let meta = route("meta").handshake("verify_token", "\"plain:right-token\"");
         let zoom = own("zoom").scheme("signed", "\"v0:{timestamp}:{body}\"");
         let zoom = zoom.scheme("timestamp", "{ header = \"X-Timestamp\" }");
+        // LinkedIn signs these words and the body.
+        let linkedin = own("linkedin").scheme("signed", "\"hmacsha256={body}\"");
         let others = [
             own("x-twitter"),
+            linkedin,
             route("microsoft-graph"),
+            route("onfleet"),
             route("dropbox"),
             braintree,
             meta,
@@ -60,6 +64,14 @@ fn au_24_a_handshake_does_not_sign_what_a_delivery_could_be() {
     for (name, target) in [
         ("braces", "/h/x-twitter?crc_token=%7B%22event%22%3A1%7D"),
         ("empty", "/h/x-twitter?crc_token="),
+        (
+            "what LinkedIn signs",
+            "/h/linkedin?challengeCode=hmacsha256=%7B%22a%22%3A1%7D",
+        ),
+        (
+            "no UUID",
+            "/h/linkedin?challengeCode=890e4665-4dfe-4ab1-b689-ed553bceeed",
+        ),
         (
             "capitals",
             "/h/braintree?bt_challenge=20F9F8ED05F77439FE955C977E4C8A53",
@@ -120,6 +132,7 @@ fn au_25_what_a_stranger_sent_comes_back_as_plain_text_or_not_at_all() {
     for (name, request) in [
         ("graph", graph(page)),
         ("dropbox", get(&format!("/h/dropbox?challenge={page}"))),
+        ("onfleet", get(&format!("/h/onfleet?check={page}"))),
     ] {
         cases.case(name, || {
             let answer = stage.gateway.ask(request);

@@ -25,7 +25,7 @@ fn route(upstream: &Upstream, name: &str) -> Route {
 
 /// Whether the handshake is answered with a MAC; no other route may have the key of such a route.
 fn answers_with_mac(name: &str) -> bool {
-    ["x-twitter", "zoom", "braintree"].contains(&name)
+    ["x-twitter", "zoom", "braintree", "linkedin", "smartcar"].contains(&name)
 }
 
 /// The secret of the route of this handshake.
@@ -105,7 +105,15 @@ const JSON: &str = "application/json";
 fn unsigned_handshakes_are_answered_from_the_head_alone() {
     let upstream = Upstream::start();
     let x = route(&upstream, "x-twitter").set("secrets", "[\"env:X_SECRET\"]");
-    let names = ["okta", "dropbox", "microsoft-graph", "trello"];
+    let names = [
+        "okta",
+        "dropbox",
+        "onfleet",
+        "front",
+        "microsoft-graph",
+        "trello",
+    ];
+    let linkedin = route(&upstream, "linkedin").set("secrets", "[\"plain:client-secret-test\"]");
     let braintree = route(&upstream, "braintree")
         .scheme("algorithm", "\"hmac-sha1\"")
         .scheme("key", "\"hex\"")
@@ -117,6 +125,7 @@ fn unsigned_handshakes_are_answered_from_the_head_alone() {
         .iter()
         .fold(Config::for_upstream(&upstream), with)
         .route(x)
+        .route(linkedin)
         .route(braintree)
         .route(meta);
     // the published secrets: SHA-1 of `privkey`, and X's
@@ -144,6 +153,27 @@ fn unsigned_handshakes_are_answered_from_the_head_alone() {
             bare("GET", "/h/dropbox?challenge=%3Cb%3E"),
             TEXT,
             "<b>",
+        ),
+        (
+            "onfleet",
+            bare("GET", "/h/onfleet?check=%3Cb%3E"),
+            TEXT,
+            "<b>",
+        ),
+        (
+            "front",
+            Delivery::unsigned("/h/front", "").with("X-Front-Challenge", "abc123"),
+            TEXT,
+            "abc123",
+        ),
+        (
+            "linkedin",
+            bare(
+                "GET",
+                "/h/linkedin?applicationId=1&challengeCode=890e4665-4dfe-4ab1-b689-ed553bceeed0",
+            ),
+            JSON,
+            r#"{"challengeCode":"890e4665-4dfe-4ab1-b689-ed553bceeed0","challengeResponse":"a1b176c35d271d4b4ad2f2db29f20500099524b698dc6fef5a7082cdbbcab44a"}"#,
         ),
         (
             "braintree",
@@ -264,6 +294,8 @@ fn a_signed_handshake_is_verified_first_answered_and_not_claimed() {
         "discord-interactions",
         "discord-events",
         "zoom",
+        "smartcar",
+        "front",
     ];
     let gateway = gateway(&upstream, &names);
     let slack = r#"{"type":"url_verification","challenge":"3eZbrw1a"}"#;
@@ -279,6 +311,13 @@ fn a_signed_handshake_is_verified_first_answered_and_not_claimed() {
             200,
             TEXT,
             "pogchamp",
+        ),
+        (
+            "front",
+            signed("front", r#"{"type":"sync"}"#).with("X-Front-Challenge", "abc123"),
+            200,
+            TEXT,
+            "abc123",
         ),
         (
             "discord",
@@ -314,6 +353,18 @@ fn a_signed_handshake_is_verified_first_answered_and_not_claimed() {
             JSON,
             &format!(r#"{{"plainToken":"abc","encryptedToken":"{mac}"}}"#),
         );
+    });
+    cases.case("smartcar", || {
+        let body = r#"{"eventType":"VERIFY","data":{"challenge":"abc"}}"#;
+        let mac = sign_body(&secret_of("smartcar"), b"abc");
+        let answer = gateway.ask(signed("smartcar", body));
+        expect_answer(&answer, 200, JSON, &format!(r#"{{"challenge":"{mac}"}}"#));
+        gateway
+            .ask(Delivery::unsigned("/h/smartcar", body))
+            .expect_refusal(401, "missing_signature");
+        gateway
+            .ask(signed("smartcar", "abc"))
+            .expect_refusal(401, "bad_signature");
     });
     cases.case("204 has no length", || {
         let answer = gateway.ask(signed("discord-events", r#"{"type":0}"#));

@@ -438,7 +438,13 @@ fn ky_02_routes_that_list_other_accounts_at_the_same_signed_place_share_nothing(
 fn ky_03_a_key_that_answers_a_handshake_with_a_mac_is_on_no_route_of_another_scheme() {
     const KEY: &str = "a-key-of-sixteen";
     let braintree = "handshake = { public_key = \"abcd\" }\n";
-    let answering = [("x-twitter", ""), ("zoom", ""), ("braintree", braintree)];
+    let answering = [
+        ("x-twitter", ""),
+        ("zoom", ""),
+        ("linkedin", ""),
+        ("smartcar", ""),
+        ("braintree", braintree),
+    ];
     let mut wrong = Vec::new();
     for (name, own) in answering {
         let mac = preset(name, own);

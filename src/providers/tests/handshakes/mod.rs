@@ -68,6 +68,8 @@ fn published_secret(handshake: &str) -> String {
     match handshake {
         "zoom" => "zoom_secret_token".to_owned(),
         "x-twitter" => "consumer_secret".to_owned(),
+        "linkedin" => "client-secret-test".to_owned(),
+        "smartcar" => "amt-test".to_owned(),
         "braintree" => hex::encode(Sha1::digest(b"privkey")),
         _ => "unused".to_owned(),
     }
@@ -301,6 +303,68 @@ fn every_published_exchange_is_answered_as_published() {
             Some((200, TEXT, "abc123")),
         ),
         (
+            "onfleet",
+            Way::Head,
+            "GET",
+            "/in/onfleet?check=abc123",
+            &[],
+            "",
+            Some((200, TEXT, "abc123")),
+        ),
+        (
+            "nylas",
+            Way::Head,
+            "GET",
+            "/in/nylas?challenge=bc609b38-c81f-47fb-a275-0d9bd61a968b",
+            &[],
+            "",
+            Some((200, TEXT, "bc609b38-c81f-47fb-a275-0d9bd61a968b")),
+        ),
+        (
+            "adobe-io-events",
+            Way::Head,
+            "GET",
+            "/in/adobe-io-events?challenge=8ec8d794-e0ab-42df-9017-e3dada8e84f7",
+            &[],
+            "",
+            Some((200, TEXT, "8ec8d794-e0ab-42df-9017-e3dada8e84f7")),
+        ),
+        (
+            "front",
+            Way::Head,
+            "POST",
+            "/",
+            &[("X-Front-Challenge", "abc123")],
+            "",
+            Some((200, TEXT, "abc123")),
+        ),
+        (
+            "linkedin",
+            Way::Head,
+            "GET",
+            "/in/linkedin?challengeCode=890e4665-4dfe-4ab1-b689-ed553bceeed0",
+            &[],
+            "",
+            Some((
+                200,
+                JSON,
+                r#"{"challengeCode":"890e4665-4dfe-4ab1-b689-ed553bceeed0","challengeResponse":"a1b176c35d271d4b4ad2f2db29f20500099524b698dc6fef5a7082cdbbcab44a"}"#,
+            )),
+        ),
+        (
+            "smartcar",
+            Way::Proved,
+            "POST",
+            "/",
+            &[],
+            r#"{"eventName":"verify","payload":{"challenge":"c62a5c6f"}}"#,
+            Some((
+                200,
+                JSON,
+                r#"{"challenge":"0f5c718abbbf73684baec817325851687d1d27123e9d11718ed1f6034a57da95"}"#,
+            )),
+        ),
+        (
             "trello",
             Way::Head,
             "HEAD",
@@ -386,6 +450,26 @@ fn every_published_exchange_is_answered_as_published() {
 }
 
 #[test]
+fn a_handshake_that_comes_in_two_forms_is_answered_in_both() {
+    let front = head("POST", "/", &[("X-Front-Challenge", "abc123")]);
+    let sync = br#"{"type":"sync","authorization":{"id":"cmp_abc"}}"#;
+    let asked = of("front").asked_in_proved(&front, sync).unwrap().unwrap();
+    let step_of_front = step("front", asked, Learning::Never);
+    assert_eq!(
+        answered(&step_of_front),
+        Some((200, "text/plain", "abc123"))
+    );
+    let verify = br#"{"eventId":"52f6e0bb","eventType":"VERIFY","data":{"challenge":"c62a5c6f"}}"#;
+    let asked = of("smartcar").asked_in_proved(&head("POST", "/", &[]), verify);
+    let step_of_smartcar = step("smartcar", asked.unwrap().unwrap(), Learning::Never);
+    let mac = r#"{"challenge":"0f5c718abbbf73684baec817325851687d1d27123e9d11718ed1f6034a57da95"}"#;
+    assert_eq!(
+        answered(&step_of_smartcar),
+        Some((200, "application/json", mac))
+    );
+}
+
+#[test]
 fn what_is_no_handshake_by_its_form_is_left_to_the_usual_judgement() {
     type Row<'r> = (
         &'r str,
@@ -440,6 +524,93 @@ fn what_is_no_handshake_by_its_form_is_left_to_the_usual_judgement() {
             "/x?validationToken=a",
             &[],
             "",
+        ),
+        ("onfleet", Way::Head, "GET", "/x?challenge=a", &[], ""),
+        ("onfleet", Way::Head, "POST", "/x?check=a", &[], ""),
+        ("nylas", Way::Head, "GET", "/x?check=a", &[], ""),
+        (
+            "adobe-io-events",
+            Way::Head,
+            "GET",
+            "/x?challenge=a",
+            &[("Content-Length", "2")],
+            "",
+        ),
+        // A signed request is a delivery, whatever header a stranger adds to it.
+        (
+            "front",
+            Way::Head,
+            "POST",
+            "/x",
+            &[("X-Front-Challenge", "a"), ("X-Front-Signature", "b")],
+            "",
+        ),
+        (
+            "front",
+            Way::Head,
+            "POST",
+            "/x",
+            &[("X-Front-Challenge", "a"), ("Content-Length", "2")],
+            "",
+        ),
+        (
+            "front",
+            Way::Head,
+            "GET",
+            "/x",
+            &[("X-Front-Challenge", "a")],
+            "",
+        ),
+        ("front", Way::Head, "POST", "/x", &[], ""),
+        (
+            "front",
+            Way::Proved,
+            "POST",
+            "/x",
+            &[("X-Front-Challenge", "a")],
+            r#"{"type":"message"}"#,
+        ),
+        (
+            "front",
+            Way::Proved,
+            "POST",
+            "/x",
+            &[("X-Front-Challenge", "a")],
+            r#"{"payload":{"type":"sync"}}"#,
+        ),
+        (
+            "front",
+            Way::Proved,
+            "POST",
+            "/x",
+            &[],
+            r#"{"type":"sync"}"#,
+        ),
+        ("linkedin", Way::Head, "GET", "/x?challengecode=a", &[], ""),
+        ("linkedin", Way::Head, "POST", "/x?challengeCode=a", &[], ""),
+        (
+            "smartcar",
+            Way::Body,
+            "POST",
+            "/x",
+            &[],
+            r#"{"eventType":"VERIFY","data":{"challenge":"a"}}"#,
+        ),
+        (
+            "smartcar",
+            Way::Proved,
+            "POST",
+            "/x",
+            &[],
+            r#"{"eventType":"VEHICLE_STATE","data":{"challenge":"a"}}"#,
+        ),
+        (
+            "smartcar",
+            Way::Proved,
+            "POST",
+            "/x",
+            &[],
+            r#"{"data":{"eventType":"VERIFY","challenge":"a"}}"#,
         ),
         ("trello", Way::Head, "GET", "/x", &[], ""),
         (

@@ -1,5 +1,8 @@
 //! Answers that never sign a delivery (AU-24), and the key that a MAC is made with.
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 use super::*;
 use crate::scheme::handshake::Challenge;
 
@@ -60,6 +63,32 @@ fn au_24_only_the_narrow_form_of_a_challenge_gets_a_mac() {
             Way::Head,
             "/x?bt_challenge=bt_payload=a".into(),
         ),
+        (
+            "linkedin",
+            Way::Head,
+            "/x?challengeCode=hmacsha256=%7B%22event%22%3A1%7D%20%20%20".into(),
+        ),
+        ("linkedin", Way::Head, "/x?challengeCode=abc".into()),
+        (
+            "linkedin",
+            Way::Head,
+            "/x?challengeCode=890e4665-4dfe-4ab1-b689-ed553bceeed".into(),
+        ),
+        (
+            "linkedin",
+            Way::Head,
+            "/x?challengeCode=890e4665-4dfe-4ab1-b689-ed553bceeedg".into(),
+        ),
+        (
+            "linkedin",
+            Way::Head,
+            "/x?challengeCode=890e4665-4dfe-4ab1-b689-ed553bceeed0&challengeCode=a".into(),
+        ),
+        ("smartcar", Way::Proved, r#"{\"eventId\":1}"#.into()),
+        ("smartcar", Way::Proved, "a.b".into()),
+        ("smartcar", Way::Proved, "a b".into()),
+        ("smartcar", Way::Proved, String::new()),
+        ("smartcar", Way::Proved, long.clone()),
         ("zoom", Way::Proved, "v0:1654503849:{}".into()),
         ("zoom", Way::Proved, "a.b".into()),
         ("zoom", Way::Proved, String::new()),
@@ -72,8 +101,11 @@ fn au_24_only_the_narrow_form_of_a_challenge_gets_a_mac() {
         } else {
             "/"
         };
-        let body =
-            format!(r#"{{"event":"endpoint.url_validation","payload":{{"plainToken":"{text}"}}}}"#);
+        let body = if handshake == "smartcar" {
+            format!(r#"{{"eventType":"VERIFY","data":{{"challenge":"{text}"}}}}"#)
+        } else {
+            format!(r#"{{"event":"endpoint.url_validation","payload":{{"plainToken":"{text}"}}}}"#)
+        };
         match asked(handshake, way, &head("GET", target, &[]), body.as_bytes()) {
             Err(refusal) if refusal.code == Code::MalformedHandshake => {}
             other => wrong.push(format!("{handshake:?} {text}: {other:?}")),
@@ -120,6 +152,11 @@ fn au_24_a_delivery_that_an_answer_could_have_signed_proves_nothing() {
         ("x-twitter", r#"{"for_user_id":"2244994945"}"#, true),
         ("zoom", "qgg8vlvZRS6UYooatFL8Aw", false),
         ("zoom", r#"{"event":"meeting.started"}"#, true),
+        ("linkedin", "890e4665-4dfe-4ab1-b689-ed553bceeed0", false),
+        ("linkedin", r#"{"type":"ORGANIZATION_SOCIAL"}"#, true),
+        ("smartcar", "c62a5c6f", false),
+        ("smartcar", "1", false),
+        ("smartcar", r#"{"eventType":"VEHICLE_STATE"}"#, true),
         ("braintree", "20f9f8ed05f77439fe955c977e4c8a53", false),
         ("braintree", "bt_signature=a&bt_payload=PD94bWw", true),
     ];
@@ -145,6 +182,7 @@ fn au_24_the_parts_of_what_is_signed_count_together() {
     assert!(of("zoom").forbids(b"ab", b"c", b"d"));
     assert!(!of("zoom").forbids(b"v0:1654503849:", b"abc", b""));
     assert!(!of("zoom").forbids(b"", &[b'a'; 129], b""));
+    assert!(of("linkedin").forbids(b"890e4665-", b"4dfe-4ab1-b689-ed553bceeed0", b""));
     assert!(!of("slack").forbids(b"", b"abc", b""));
 }
 
@@ -212,4 +250,28 @@ fn a_scheme_whose_key_cannot_answer_or_whose_deliveries_an_answer_could_sign_is_
         })
     };
     assert_eq!(faults(echo), [""; 0]);
+}
+
+proptest! {
+    /// LinkedIn signs `hmacsha256=` and the body. No body makes that a text which is answered with a
+    /// MAC, so an answer is never the signature of a delivery.
+    #[test]
+    fn au_24_nothing_that_linkedin_signs_is_a_challenge(body in vec(any::<u8>(), 0..64)) {
+        prop_assert!(!of("linkedin").forbids(b"hmacsha256=", &body, b""));
+        let signed = [b"hmacsha256=", &body[..]].concat();
+        prop_assert!(Challenge::new(of("linkedin"), &signed).is_err());
+    }
+
+    /// Smartcar signs the body alone. Whatever is answered with a MAC is refused as a delivery, and
+    /// no JSON object or array is answered.
+    #[test]
+    fn au_24_what_smartcar_is_answered_with_is_no_delivery(
+        text in "[ -~]{0,130}",
+        bracket in prop_oneof![Just('{'), Just('[')],
+    ) {
+        let is_answered = Challenge::new(of("smartcar"), text.as_bytes()).is_ok();
+        prop_assert_eq!(of("smartcar").forbids(b"", text.as_bytes(), b""), is_answered);
+        let json = format!("{bracket}{text}");
+        prop_assert!(Challenge::new(of("smartcar"), json.as_bytes()).is_err());
+    }
 }

@@ -62,6 +62,22 @@ fn au_25_what_is_sent_back_is_short_visible_text_and_never_html() {
             format!("challenge={html}"),
             Some("<script>alert(1)</script>"),
         ),
+        (
+            "onfleet",
+            "GET",
+            format!("check={html}"),
+            Some("<script>alert(1)</script>"),
+        ),
+        ("onfleet", "GET", format!("check={edge}"), Some(&edge)),
+        ("onfleet", "GET", format!("check={long}"), None),
+        ("onfleet", "GET", "check=".into(), None),
+        ("onfleet", "GET", "check=a&check=b".into(), None),
+        (
+            "onfleet",
+            "GET",
+            "check=a%0d%0aSet-Cookie:%20b".into(),
+            None,
+        ),
         ("dropbox", "GET", "challenge=a+b".into(), None),
         ("dropbox", "GET", "challenge=a%00".into(), None),
         ("dropbox", "GET", format!("challenge={long}"), None),
@@ -111,6 +127,18 @@ fn text_in_json_is_escaped() {
     ];
     for lines in bad {
         let asked = of("okta").in_head(&head("GET", "/", lines));
+        assert_eq!(
+            asked.unwrap_err().code,
+            Code::MalformedHandshake,
+            "{lines:?}"
+        );
+    }
+    for lines in [
+        &[("X-Front-Challenge", "a b")][..],
+        &[("X-Front-Challenge", "")],
+        &[("X-Front-Challenge", "a"), ("x_front_challenge", "a")],
+    ] {
+        let asked = of("front").in_head(&head("POST", "/", lines));
         assert_eq!(
             asked.unwrap_err().code,
             Code::MalformedHandshake,
