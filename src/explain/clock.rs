@@ -78,6 +78,7 @@ fn moment(case: &Case<'_>) -> Option<(UnixMillis, Unit)> {
         let facts = RouteFacts {
             public_url: url.as_ref(),
             labels: &labels,
+            components: &case.scheme.components,
         };
         return code
             .read(case.head, begun, case.body, facts)

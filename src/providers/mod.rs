@@ -19,6 +19,7 @@ mod contentful;
 mod discord;
 mod dropbox_sign;
 mod front;
+mod hook0;
 mod intercom;
 mod lark;
 mod linkedin;
@@ -49,7 +50,7 @@ use crate::scheme::code::ProviderCode;
 use crate::scheme::handshake::Handshake;
 
 /// Every provider's code, in the order in which they are documented.
-pub static CODES: [&dyn ProviderCode; 8] = [
+pub static CODES: [&dyn ProviderCode; 9] = [
     &twilio::Twilio,
     &plivo::PlivoV3,
     &adyen::Adyen,
@@ -58,6 +59,7 @@ pub static CODES: [&dyn ProviderCode; 8] = [
     &braintree::Braintree,
     &dropbox_sign::DropboxSign,
     &mercadopago::MercadoPago,
+    &hook0::Hook0,
 ];
 
 /// The code of this name.

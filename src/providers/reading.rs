@@ -4,10 +4,11 @@
 //! No reader decides which content is signed: the file of the provider does.
 
 use crate::key::digest::DigestAlgorithm;
+use crate::key::public::{PublicAlgorithm, SigningKey};
 use crate::key::secret::SecretText;
 use crate::notation::encoding::Encoding;
 use crate::notation::json::MAX_TEXT;
-use crate::scheme::code::{Assertion, Begun, SignRequest, Statement};
+use crate::scheme::code::{Assertion, Begun, CodeKey, SignRequest, Statement};
 use crate::scheme::refusals::{NO_PUBLIC_URL, NO_SIGNATURE, SEVERAL_SIGNATURES};
 use crate::scheme::{Algorithm, Kind, PublicUrl};
 use crate::verdict::{Code, Refusal};
@@ -73,19 +74,26 @@ pub(super) fn decoded(text: &[u8], encoding: Encoding, algorithm: Algorithm) -> 
     algorithm.takes_length(len).then_some(bytes)
 }
 
-/// The encoded MAC of this content; `None` where the algorithm does not use a shared secret.
+/// The encoded signature of this content: a MAC under a shared secret, or by a private key of Ed25519
+/// whose text is `key`; `None` where the algorithm uses neither.
 pub(super) fn signed(
     content: &[u8],
     algorithm: Algorithm,
     key: &[u8],
     encoding: Encoding,
 ) -> Option<String> {
-    let Kind::Digest(algorithm) = algorithm.kind() else {
-        return None;
-    };
-    let mut mac = DigestAlgorithm::mac(algorithm, key);
-    mac.update(content);
-    Some(encoding.encode(mac.finalize().as_bytes()))
+    match algorithm.kind() {
+        Kind::Digest(algorithm) => {
+            let mut mac = DigestAlgorithm::mac(algorithm, key);
+            mac.update(content);
+            Some(encoding.encode(mac.finalize().as_bytes()))
+        }
+        Kind::Public(PublicAlgorithm::Ed25519) => {
+            let key = SigningKey::parse(key).ok()?;
+            Some(encoding.encode(&key.sign(content)))
+        }
+        _ => None,
+    }
 }
 
 /// The statement of a delivery whose signatures are in its head, over any of `contents`, each
@@ -127,16 +135,16 @@ pub(super) fn unsigned(
 }
 
 /// The given headers, followed by the header `name` with the signature of `content`; `None` where
-/// the algorithm does not use a shared secret.
+/// the key cannot sign.
 pub(super) fn completed(
     mut headers: Vec<(String, String)>,
     name: &str,
     content: &[u8],
-    algorithm: Algorithm,
-    key: &[u8],
+    key: CodeKey<'_>,
     encoding: Encoding,
 ) -> Option<Vec<(String, String)>> {
-    headers.push((name.to_owned(), signed(content, algorithm, key, encoding)?));
+    let signature = signed(content, key.algorithm, key.bytes, encoding)?;
+    headers.push((name.to_owned(), signature));
     Some(headers)
 }
 

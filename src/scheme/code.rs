@@ -59,6 +59,9 @@ pub struct Begun {
     pub algorithm: Algorithm,
     /// The text of the timestamp, for a scheme that signs it as received.
     pub timestamp_text: Vec<u8>,
+    /// The first moment at which the signature no longer holds, where a signed text says so. It
+    /// counts beside a timestamp.
+    pub expires: Option<UnixMillis>,
 }
 
 /// The facts about a route that [`ProviderCode::read`] depends on.
@@ -69,6 +72,8 @@ pub struct RouteFacts<'r> {
     /// The [labels](ProviderCode::label) of the route's secrets. Only signatures under one of them
     /// are tried; all signatures if this is empty.
     pub labels: &'r [Vec<u8>],
+    /// The [components](super::Scheme::components) that a signature must cover.
+    pub components: &'r [String],
 }
 
 /// A request to be signed.
@@ -89,6 +94,17 @@ pub struct SignRequest<'r> {
     pub public_url: Option<&'r str>,
     /// Other headers that the delivery will have, for schemes that sign them.
     pub headers: &'r [(&'r str, &'r str)],
+}
+
+/// The key that signs a request for a provider's code.
+#[derive(Clone, Copy, Debug)]
+pub struct CodeKey<'k> {
+    /// The algorithm of the signature.
+    pub algorithm: Algorithm,
+    /// The key of a MAC, or the text of a private key.
+    pub bytes: &'k [u8],
+    /// The [components](super::Scheme::components) that the signature must cover.
+    pub components: &'k [String],
 }
 
 /// The code of a provider whose signed content no template can express, and the words for it.
@@ -114,6 +130,27 @@ pub trait ProviderCode: fmt::Debug + Sync {
     /// The algorithm that a scheme with this code must name.
     fn algorithm(&self) -> Algorithm {
         Algorithm::HmacSha256
+    }
+
+    /// The algorithms by which a signature may have been made as well. The type of the configured
+    /// key, never the delivery, says which of them counts.
+    fn further_algorithms(&self) -> &'static [Algorithm] {
+        &[]
+    }
+
+    /// Judges the [components](super::Scheme::components) that a scheme with this code demands.
+    ///
+    /// # Errors
+    /// Why the code cannot demand these components, in lower case and without a full stop.
+    fn judge_components(&self, components: &[String]) -> Result<(), String> {
+        if components.is_empty() {
+            Ok(())
+        } else {
+            Err(format!(
+                "`components` means nothing for the code `{}`",
+                self.name()
+            ))
+        }
     }
 
     /// The headers that the code reads, the signature's first; empty where the signature is in the
@@ -218,14 +255,14 @@ pub trait ProviderCode: fmt::Debug + Sync {
     ) -> Result<Statement, Refusal>;
 
     /// The headers that make a request a delivery, the signature last, with one of the
-    /// [`keys`](Self::keys); the other headers of the request are not repeated. `None` where
-    /// deliveries are not signed in a header with a shared secret.
+    /// [`keys`](Self::keys) or a private key of Ed25519; the other headers of the request are not
+    /// repeated. `None` where deliveries are not signed in a header with such a key.
     ///
     /// # Errors
     /// Why the delivery would be refused.
     fn sign(
         &self,
-        _key: (Algorithm, &[u8]),
+        _key: CodeKey<'_>,
         _request: &SignRequest<'_>,
     ) -> Result<Option<Vec<(String, String)>>, Refusal> {
         Ok(None)
@@ -233,6 +270,12 @@ pub trait ProviderCode: fmt::Debug + Sync {
 }
 
 impl dyn ProviderCode {
+    /// Every algorithm by which a signature may have been made, the first the one that the scheme
+    /// names.
+    pub fn algorithms(&self) -> impl Iterator<Item = Algorithm> + use<> {
+        std::iter::once(self.algorithm()).chain(self.further_algorithms().iter().copied())
+    }
+
     /// The labels of all the route's secrets; empty where a secret has no label, since any
     /// signature may be its own.
     pub fn labels<'s>(&self, secrets: impl IntoIterator<Item = &'s SecretText>) -> Vec<Vec<u8>> {

@@ -31,6 +31,7 @@ impl Scheme {
         self.claim_faults(&mut faults);
         self.handshake_faults(&mut faults);
         self.url_faults(settings, &mut faults);
+        self.component_faults(&mut faults);
         if let ProofBy::Template(template) = &self.proof {
             body_faults(template, &mut faults);
             self.place_faults(template, &mut faults);
@@ -90,6 +91,24 @@ impl Scheme {
                 help: "put `{body}` into `signed`, or leave `handshake` out".to_owned(),
             });
         }
+    }
+
+    /// Components belong to a provider's code that reads them from the delivery.
+    fn component_faults(&self, faults: &mut Vec<SchemeFault>) {
+        let judged = match self.code() {
+            Some(code) => code.judge_components(&self.components),
+            None if self.components.is_empty() => Ok(()),
+            None => Err("`components` belongs to a scheme with a `code`".to_owned()),
+        };
+        faults.extend(judged.err().map(|message| {
+            SchemeFault {
+                key: "components",
+                message,
+                help: "list them for the code `http-message-signatures` alone, as in \
+                   `components = [\"@request-target\", \"content-digest\"]`"
+                    .to_owned(),
+            }
+        }));
     }
 
     fn url_faults(&self, settings: &Settings, faults: &mut Vec<SchemeFault>) {

@@ -72,6 +72,10 @@ pub struct Scheme {
     /// Headers that a delivery must have, each with exactly this value; else it is
     /// `malformed_signature`.
     pub require: Vec<(FieldName, Vec<u8>)>,
+    /// The components of a request that a signature must cover, for a provider's code that reads
+    /// from the delivery which components it covers: header names in lower case, and the derived
+    /// components of RFC 9421 2.2, as in `@method`.
+    pub components: Vec<String>,
     /// The place of the event's id.
     pub event_id: Option<Place>,
     /// Whether a delivery without an id is refused.
@@ -264,7 +268,9 @@ impl Scheme {
     pub fn signs_url(&self) -> bool {
         match &self.proof {
             ProofBy::Template(template) => template.signed.parts().contains(&Part::Url),
-            ProofBy::Code(code) => code.signs_url(),
+            ProofBy::Code(code) => {
+                code.signs_url() || self.demands(&["@target-uri", "@authority", "@scheme"])
+            }
             ProofBy::Token(token) => token.rule.signs_url(),
             ProofBy::Credential(_) => false,
         }
@@ -273,7 +279,9 @@ impl Scheme {
     /// Whether the path is signed, as part of the URL or by itself.
     pub fn signs_path(&self) -> bool {
         match &self.proof {
-            ProofBy::Code(code) => code.signs_path(),
+            ProofBy::Code(code) => {
+                code.signs_path() || self.demands(&["@target-uri", "@request-target", "@path"])
+            }
             _ => self.signs_url() || self.parts().contains(&Part::Path),
         }
     }
@@ -346,7 +354,10 @@ impl Scheme {
             (ProofBy::Token(token), Place::Json(pointers)) => {
                 !pointers.is_empty() && token.rule.covers_body()
             }
-            (ProofBy::Code(code), place) => code.signs(place),
+            (ProofBy::Code(code), place) => {
+                let is_demanded = |name: &FieldName| self.demands(&[name.as_str()]);
+                code.signs(place) || matches!(place, Place::Header(name) if is_demanded(name))
+            }
             (ProofBy::Template(template), Place::Header(name)) => {
                 template.signs_header(name, self.id_header())
             }
@@ -357,6 +368,12 @@ impl Scheme {
             | (ProofBy::Token(_), Place::Header(_))
             | (ProofBy::Credential(_), _) => false,
         }
+    }
+
+    /// Whether a signature must cover one of these [components](Self::components).
+    fn demands(&self, components: &[&str]) -> bool {
+        let is_named = |own: &String| components.iter().any(|name| own.eq_ignore_ascii_case(name));
+        self.components.iter().any(is_named)
     }
 
     /// The header of the event's id.

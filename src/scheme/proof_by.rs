@@ -240,7 +240,8 @@ impl ProofBy {
                 .iter()
                 .map(|known| known.kind())
                 .collect(),
-            Self::Template(_) | Self::Code(_) | Self::Credential(_) => {
+            Self::Code(code) => code.algorithms().map(Algorithm::kind).collect(),
+            Self::Template(_) | Self::Credential(_) => {
                 vec![self.algorithm().kind()]
             }
         };

@@ -19,6 +19,7 @@ use crate::key::public::{PublicAlgorithm, PublicKey, SigningKey};
 use crate::key::secret::Secret;
 use crate::notation::encoding::Encoding;
 use crate::notation::json::Places;
+use crate::scheme::code::CodeKey;
 pub use crate::scheme::code::SignRequest;
 use crate::scheme::content::{Piece, SignedContent};
 use crate::scheme::refusals::NO_PUBLIC_URL;
@@ -113,7 +114,9 @@ pub fn sign(
         let required = headers
             .into_iter()
             .map(|(name, value)| (canonical(name), value));
-        return Ok(required.chain(by_code(*code, secret, request)?).collect());
+        return Ok(required
+            .chain(by_code(*code, scheme, secret, request)?)
+            .collect());
     }
     if let (Some(Place::Header(name)), Some(id)) = (&scheme.event_id, request.id) {
         headers.push((name, id.to_owned()));
@@ -159,7 +162,10 @@ pub fn sign(
 /// The public half of the private key that [`sign`] signs with; `None` where it signs with a shared
 /// secret, or cannot sign.
 pub fn public_half(scheme: &Scheme, secret: &Secret) -> Option<PublicKey> {
-    let (_, algorithm) = chosen(scheme.template()?, secret.text.expose()).ok()?;
+    let algorithm = match &scheme.proof {
+        ProofBy::Code(code) => code.algorithm(),
+        _ => chosen(scheme.template()?, secret.text.expose()).ok()?.1,
+    };
     let is_ed25519 = algorithm.kind() == Kind::Public(PublicAlgorithm::Ed25519);
     is_ed25519
         .then(|| SigningKey::parse(secret.text.expose()).ok())
@@ -416,6 +422,7 @@ fn by_token(
 /// The headers of a scheme with a provider's code, signed with the first key in the secret.
 fn by_code(
     code: &dyn ProviderCode,
+    scheme: &Scheme,
     secret: &Secret,
     request: &SignRequest<'_>,
 ) -> Result<Vec<(String, String)>, SignError> {
@@ -425,15 +432,25 @@ fn by_code(
     if request.at.0 < 0 {
         return Err(SignError::Time);
     }
-    let Kind::Digest(_) = code.algorithm().kind() else {
-        return Err(SignError::PrivateKey);
+    let keys = match code.algorithm().kind() {
+        Kind::Digest(_) => code.keys(&secret.text).map_err(|why| KeyError {
+            secret: secret.name.clone(),
+            why: why.into(),
+        })?,
+        Kind::Public(PublicAlgorithm::Ed25519) => {
+            signing_key(secret)?;
+            let text = Zeroizing::new(secret.text.expose().to_vec());
+            vec![(code.algorithm(), text)]
+        }
+        _ => return Err(SignError::PrivateKey),
     };
-    let keys = code.keys(&secret.text).map_err(|why| KeyError {
-        secret: secret.name.clone(),
-        why: why.into(),
-    })?;
-    let (algorithm, key) = keys.first().ok_or(SignError::PrivateKey)?;
-    code.sign((*algorithm, key), request)
+    let (algorithm, bytes) = keys.first().ok_or(SignError::PrivateKey)?;
+    let key = CodeKey {
+        algorithm: *algorithm,
+        bytes,
+        components: &scheme.components,
+    };
+    code.sign(key, request)
         .map_err(SignError::Refused)?
         .ok_or(SignError::InBody)
 }

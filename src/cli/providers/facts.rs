@@ -41,7 +41,13 @@ pub(super) fn signed(scheme: &Scheme) -> String {
         ProofBy::Template(template) => {
             return format!("`{}`", template.signed.text().replace('\n', "\\n"));
         }
-        ProofBy::Code(code) => return code.content_words().to_owned(),
+        ProofBy::Code(code) if scheme.components.is_empty() => {
+            return code.content_words().to_owned();
+        }
+        ProofBy::Code(code) => {
+            let components = scheme.components.join("`, `");
+            return format!("{}, at least `{components}`", code.content_words());
+        }
         ProofBy::Credential(credential) => {
             return match credential.kind {
                 CredentialKind::Token => "nothing: the secret is sent",

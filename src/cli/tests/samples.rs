@@ -34,6 +34,7 @@ pub(crate) fn secret(scheme: &Scheme) -> &'static str {
             "adyen" => "44782def547aaa06c910c43932b1eb0c71fc68d9d0c057550c48ec2acf6ba056",
             "aws-sns" => RSA,
             "braintree" => "public:private",
+            _ if code.algorithm() == Algorithm::Ed25519 => ED25519,
             _ => "c2VjcmV0",
         };
     }

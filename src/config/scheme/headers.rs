@@ -22,6 +22,36 @@ pub(super) fn read_field(item: &Item<'_>, findings: &mut Findings) -> Option<Fie
     name
 }
 
+/// Reads the components of a request that a signature must cover: names of headers, in lower case, and
+/// derived components, as in `@method`.
+pub(super) fn read_components(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<String>> {
+    let entries = item.list(findings, "components = [\"content-digest\"]")?;
+    let mut names: Vec<String> = Vec::new();
+    let mut is_usable = true;
+    for entry in &entries {
+        let Some(text) = entry.text(findings, "components = [\"content-digest\"]") else {
+            is_usable = false;
+            continue;
+        };
+        let header = text.strip_prefix('@').unwrap_or(text);
+        let is_name = FieldName::new(header).is_some_and(|name| name.as_str() == header);
+        if !is_name {
+            entry.refuse(
+                findings,
+                "is no component",
+                "write the name of a header in lower case, or a name as `@method`",
+            );
+            is_usable = false;
+        } else if names.iter().any(|name| name == text) {
+            entry.refuse(findings, "is named twice", "name each component once");
+            is_usable = false;
+        } else {
+            names.push(text.to_owned());
+        }
+    }
+    is_usable.then_some(names)
+}
+
 /// Reads the name of a header or a list of names. Two names that could be taken for each other are
 /// refused.
 pub(super) fn read_fields(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<FieldName>> {

@@ -109,6 +109,9 @@ pub(super) fn read(
     let require = table
         .item("require")
         .map(|item| headers::read_require(&item, findings));
+    let components = usable(table.item("components"), &mut is_usable, |item| {
+        headers::read_components(item, findings)
+    });
     let envelope = Envelope::read(table, findings);
     let events_repeat = table
         .item("events_repeat")
@@ -144,6 +147,7 @@ pub(super) fn read(
         tolerance: DEFAULT_TOLERANCE,
         future_tolerance: DEFAULT_TOLERANCE,
         require: require.unwrap_or_default(),
+        components: components.unwrap_or_default(),
         event_id: None,
         event_id_required: false,
         event_type: None,

@@ -8,7 +8,7 @@
 use super::reading;
 use crate::notation::encoding::Encoding;
 use crate::notation::timestamp::Unit;
-use crate::scheme::code::{Begun, ProviderCode, RouteFacts, SignRequest, Statement};
+use crate::scheme::code::{Begun, CodeKey, ProviderCode, RouteFacts, SignRequest, Statement};
 use crate::scheme::{Algorithm, Place};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{FieldName, Found, Head};
@@ -141,7 +141,7 @@ impl ProviderCode for Contentful {
     /// Signs all headers that the request already has, besides the timestamp and the list.
     fn sign(
         &self,
-        (algorithm, key): (Algorithm, &[u8]),
+        key: CodeKey<'_>,
         request: &SignRequest<'_>,
     ) -> Result<Option<Vec<(String, String)>>, Refusal> {
         let mut names: Vec<_> = request
@@ -162,7 +162,6 @@ impl ProviderCode for Contentful {
             headers,
             SIGNATURE,
             &[starts.into_iter().next().unwrap_or_default(), rest].concat(),
-            algorithm,
             key,
             Encoding::Hex,
         ))

@@ -181,9 +181,12 @@ impl Delivery {
             public_url: None,
             headers: &lines,
         };
-        Contentful
-            .sign((ALGORITHM, KEY.as_bytes()), &request)
-            .map(drop)
+        let key = CodeKey {
+            algorithm: ALGORITHM,
+            bytes: KEY.as_bytes(),
+            components: &[],
+        };
+        Contentful.sign(key, &request).map(drop)
     }
 }
 

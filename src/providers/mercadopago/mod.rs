@@ -9,7 +9,9 @@ use super::reading;
 use crate::notation::encoding::Encoding;
 use crate::notation::form;
 use crate::notation::timestamp::Unit;
-use crate::scheme::code::{Begun, ProviderCode, RouteFacts, SignRequest, Stamp, Statement};
+use crate::scheme::code::{
+    Begun, CodeKey, ProviderCode, RouteFacts, SignRequest, Stamp, Statement,
+};
 use crate::scheme::refusals::NONE_IN_LIST;
 use crate::scheme::{Algorithm, Items, Place};
 use crate::verdict::{Code, Refusal};
@@ -94,6 +96,7 @@ impl ProviderCode for MercadoPago {
             signatures,
             algorithm: ALGORITHM,
             timestamp_text: time.to_vec(),
+            expires: None,
         })
     }
 
@@ -110,7 +113,7 @@ impl ProviderCode for MercadoPago {
 
     fn sign(
         &self,
-        (algorithm, key): (Algorithm, &[u8]),
+        key: CodeKey<'_>,
         request: &SignRequest<'_>,
     ) -> Result<Option<Vec<(String, String)>>, Refusal> {
         let mut headers = Vec::new();
@@ -121,7 +124,7 @@ impl ProviderCode for MercadoPago {
         let time = Unit::Milliseconds.write(request.at).ok_or(NO_TIME)?;
         let contents = contents(&head, time.as_bytes())?;
         let content = contents.first().map_or(&[][..], Vec::as_slice);
-        let signed = reading::completed(headers, SIGNATURE, content, algorithm, key, Encoding::Hex);
+        let signed = reading::completed(headers, SIGNATURE, content, key, Encoding::Hex);
         Ok(signed.map(|mut headers| {
             if let Some((_, signature)) = headers.last_mut() {
                 *signature = format!("ts={time},v1={signature}");

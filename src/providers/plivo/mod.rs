@@ -12,7 +12,7 @@ use super::reading::{BODY_NOT_SIGNED, BodyKind, NO_FORM};
 use crate::notation::encoding::Encoding;
 use crate::notation::form;
 use crate::notation::timestamp::Unit;
-use crate::scheme::code::{Begun, ProviderCode, RouteFacts, SignRequest, Statement};
+use crate::scheme::code::{Begun, CodeKey, ProviderCode, RouteFacts, SignRequest, Statement};
 use crate::scheme::refusals::NONE_IN_LIST;
 use crate::scheme::{Algorithm, Items, Place, PublicUrl};
 use crate::verdict::{Code, Refusal};
@@ -112,7 +112,7 @@ impl ProviderCode for PlivoV3 {
     /// Signs with the event's id as the nonce, or with the time where there is no id.
     fn sign(
         &self,
-        (algorithm, key): (Algorithm, &[u8]),
+        key: CodeKey<'_>,
         request: &SignRequest<'_>,
     ) -> Result<Option<Vec<(String, String)>>, Refusal> {
         let nonce = request
@@ -132,7 +132,6 @@ impl ProviderCode for PlivoV3 {
             headers,
             name,
             &[urls.into_iter().next().unwrap_or_default(), rest].concat(),
-            algorithm,
             key,
             Encoding::Base64,
         ))

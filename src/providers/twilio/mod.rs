@@ -24,7 +24,9 @@ use super::reading::{BODY_NOT_SIGNED, BodyKind, NO_FORM};
 use crate::key::secret::SecretText;
 use crate::notation::encoding::Encoding;
 use crate::notation::form;
-use crate::scheme::code::{Begun, PinnedKey, ProviderCode, RouteFacts, SignRequest, Statement};
+use crate::scheme::code::{
+    Begun, CodeKey, PinnedKey, ProviderCode, RouteFacts, SignRequest, Statement,
+};
 use crate::scheme::{Algorithm, Place, PublicUrl};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Found, Head};
@@ -146,11 +148,11 @@ impl ProviderCode for Twilio {
 
     fn sign(
         &self,
-        (algorithm, key): (Algorithm, &[u8]),
+        key: CodeKey<'_>,
         request: &SignRequest<'_>,
     ) -> Result<Option<Vec<(String, String)>>, Refusal> {
         let mut headers = Vec::new();
-        if algorithm == Algorithm::HmacSha256 {
+        if key.algorithm == Algorithm::HmacSha256 {
             headers.push((SETTINGS.to_owned(), "algorithm=HMAC_SHA256".to_owned()));
         }
         let head = reading::unsigned(request, &headers)?;
@@ -162,7 +164,6 @@ impl ProviderCode for Twilio {
             headers,
             SIGNATURE,
             &[url, signed.fields].concat(),
-            algorithm,
             key,
             Encoding::Base64,
         ))

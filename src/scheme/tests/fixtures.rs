@@ -56,6 +56,7 @@ pub(crate) fn plain(template: &str) -> Scheme {
         event_type_required: false,
         account: None,
         account_required: false,
+        components: Vec::new(),
         events_repeat: false,
         types_share_bodies: false,
         repeats: None,

@@ -143,7 +143,8 @@ impl Verifier {
                 let (at, window) = match begun.timestamp {
                     Some((at, unit)) => {
                         let window = unit.window(at, settings.tolerance, settings.future_tolerance);
-                        (Some(at), window)
+                        let until = begun.expires;
+                        (Some(at), window.within(Window { from: None, until }))
                     }
                     None => (None, Window::ALWAYS),
                 };

@@ -21,7 +21,9 @@ use crate::scheme::body_form::{AnyRoom, Room};
 use crate::scheme::code::{Assertion, Begun, RouteFacts, Stamp, Statement};
 use crate::scheme::content::SignedContent;
 use crate::scheme::form_fields;
-use crate::scheme::{BodyForm, CredentialScheme, JwtRule, ProofBy, ProviderCode, TemplateScheme};
+use crate::scheme::{
+    Algorithm, BodyForm, CredentialScheme, JwtRule, Kind, ProofBy, ProviderCode, TemplateScheme,
+};
 use crate::verdict::{Code, Refusal};
 use crate::verify::jwt::Token;
 use crate::wire::head::Head;
@@ -347,6 +349,7 @@ pub(super) fn timestamp_stated(
     let facts = RouteFacts {
         public_url: inner.public_url.as_ref(),
         labels: &inner.labels,
+        components: &inner.scheme.components,
     };
     code.read(head, begun, body, facts).ok()?.timestamp
 }
@@ -362,6 +365,7 @@ fn by_code(
     let facts = RouteFacts {
         public_url: inner.public_url.as_ref(),
         labels: &inner.labels,
+        components: &inner.scheme.components,
     };
     let Statement {
         assertions,
@@ -372,7 +376,10 @@ fn by_code(
     if !room.take(contents.map(Vec::len).sum()) {
         return Err(NO_ROOM);
     }
-    let parts: Vec<_> = assertions.into_iter().map(Part::new).collect();
+    let parts: Vec<_> = assertions
+        .into_iter()
+        .map(|assertion| Part::new(assertion, code.further_algorithms()))
+        .collect();
     if parts.is_empty() {
         return Err(Code::BadSignature.into());
     }
@@ -423,8 +430,15 @@ struct Part {
 }
 
 impl Part {
-    fn new(assertion: Assertion) -> Self {
-        let kind = assertion.algorithm.kind();
+    /// `further` are the algorithms that count for each signature besides the assertion's own.
+    fn new(assertion: Assertion, further: &[Algorithm]) -> Self {
+        let own = std::iter::once(&assertion.algorithm);
+        let kinds: Vec<Kind> = own.chain(further).map(|known| known.kind()).collect();
+        let candidates = assertion.signatures.into_iter().flat_map(|bytes| {
+            let candidate = move |kind: &Kind| Candidate::new(*kind, bytes.clone());
+            kinds.iter().map(candidate)
+        });
+        let signatures = Signatures::of(candidates);
         Self {
             contents: assertion
                 .contents
@@ -432,12 +446,7 @@ impl Part {
                 .map(SignedContent::whole)
                 .collect(),
             tail: assertion.tail,
-            signatures: Signatures::of(
-                assertion
-                    .signatures
-                    .into_iter()
-                    .map(|bytes| Candidate::new(kind, bytes)),
-            ),
+            signatures,
             held: Cell::new(0),
         }
     }

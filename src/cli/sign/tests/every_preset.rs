@@ -61,8 +61,13 @@ impl Sample {
                 "Content-Type".to_owned(),
                 "application/x-www-form-urlencoded".to_owned(),
             ));
+            let body: &[u8] = if scheme.code().is_some_and(|code| code.name() == "mandrill") {
+                b"mandrill_events=%5B%7B%22event%22%3A%22send%22%7D%5D"
+            } else {
+                b"From=%2B15551234&Body=hello+there"
+            };
             return Self {
-                body: b"From=%2B15551234&Body=hello+there".to_vec(),
+                body: body.to_vec(),
                 headers,
             };
         }
