@@ -21,9 +21,12 @@ mod dropbox_sign;
 mod front;
 mod hook0;
 mod intercom;
+mod keygen;
 mod lark;
 mod linkedin;
+mod mandrill;
 mod mercadopago;
+mod message_signatures;
 mod meta;
 mod microsoft_graph;
 mod monday;
@@ -32,12 +35,14 @@ mod okta;
 mod plivo;
 mod query;
 mod query_echo;
+mod quoted;
 mod reading;
 mod slack;
 mod smartcar;
 mod trello;
 mod twilio;
 mod twitch;
+mod url_parts;
 mod woocommerce;
 mod x_twitter;
 mod xero;
@@ -50,7 +55,7 @@ use crate::scheme::code::ProviderCode;
 use crate::scheme::handshake::Handshake;
 
 /// Every provider's code, in the order in which they are documented.
-pub static CODES: [&dyn ProviderCode; 9] = [
+pub static CODES: [&dyn ProviderCode; 12] = [
     &twilio::Twilio,
     &plivo::PlivoV3,
     &adyen::Adyen,
@@ -60,6 +65,9 @@ pub static CODES: [&dyn ProviderCode; 9] = [
     &dropbox_sign::DropboxSign,
     &mercadopago::MercadoPago,
     &hook0::Hook0,
+    &keygen::Keygen,
+    &message_signatures::MessageSignatures,
+    &mandrill::Mandrill,
 ];
 
 /// The code of this name.

@@ -28,7 +28,7 @@ fn au_42_a_key_of_the_providers_own_needs_accounts_to_start() {
         .map(|preset| preset.name.as_str())
         .collect();
     names.sort_unstable();
-    assert_eq!(names, ["aws-sns", "kick", "lago", "plaid"]);
+    assert_eq!(names, ["aws-sns", "kick", "lago", "mailchannels", "plaid"]);
     for name in names {
         assert!(find(name).unwrap().scheme.account_is_signed(), "{name}");
         let shown = problems(&of(name, ""));

@@ -185,8 +185,14 @@ fn what_signs_nothing_needs_no_template() {
 #[test]
 fn code_of_its_own_knows_what_is_signed_and_when_it_is_stamped() {
     for code in CODES {
+        let components = if code.judge_components(&[]).is_err() {
+            "components = [\"content-digest\"]\n"
+        } else {
+            ""
+        };
         let scheme = read_good(&format!(
-            "algorithm = \"{}\"\ncode = \"{}\"\nevent_id = {{ json = \"/id\", required = false }}\n",
+            "algorithm = \"{}\"\ncode = \"{}\"\nevent_id = {{ json = \"/id\", required = false }}\n\
+             {components}",
             code.algorithm().name(),
             code.name()
         ));
@@ -201,6 +207,55 @@ fn code_of_its_own_knows_what_is_signed_and_when_it_is_stamped() {
         let found = (scheme.tolerance, scheme.future_tolerance);
         assert_eq!(found, (past, five_minutes), "{}", code.name());
     }
+}
+
+#[test]
+fn components_are_demanded_of_a_message_and_tell_what_is_signed() {
+    let scheme = read_good(
+        "algorithm = \"ed25519\"\ncode = \"http-message-signatures\"\n\
+         components = [\"content-digest\", \"@authority\", \"x-event-id\"]\n\
+         event_id = { header = \"X-Event-Id\" }\nevent_type = { header = \"X-Event-Type\" }\n",
+    );
+    assert_eq!(
+        scheme.components,
+        ["content-digest", "@authority", "x-event-id"]
+    );
+    assert!(scheme.signs_url() && scheme.id_is_signed() && !scheme.event_type_is_signed());
+    let with = |components: &str| {
+        problems(&scheme_of(&format!(
+            "algorithm = \"ed25519\"\ncode = \"http-message-signatures\"\n\
+                 components = {components}"
+        )))
+    };
+    for (components, expected) in [
+        ("[]", "does not demand `content-digest`"),
+        ("[\"@method\"]", "does not demand `content-digest`"),
+        (
+            "[\"content-digest\", \"@status\"]",
+            "`@status` is no component",
+        ),
+        ("[\"Content-Digest\"]", "is no component"),
+        ("[\"content-digest\", \"content-digest\"]", "is named twice"),
+        ("\"content-digest\"", "components"),
+        ("[1]", "components"),
+    ] {
+        let shown = with(components);
+        assert!(shown.contains(expected), "{components}: {shown}");
+    }
+    let other = problems(&scheme_of(
+        "algorithm = \"hmac-sha256\"\nsigned = \"{body}\"\nsignature = { header = \"X-S\" }\n\
+         components = [\"content-digest\"]",
+    ));
+    assert!(
+        other.contains("belongs to a scheme with a `code`"),
+        "{other}"
+    );
+}
+
+/// A route whose public key is of Ed25519, with this scheme.
+fn scheme_of(lines: &str) -> String {
+    let head = CUSTOM.split("[route.scheme]").next().unwrap_or_default();
+    format!("{head}[route.scheme]\n{lines}\n")
 }
 
 #[test]
