@@ -33,6 +33,11 @@ static RSA: LazyLock<RsaPair> = LazyLock::new(|| {
     RsaPair::from_pkcs8(&set.test_groups[0].pkcs8).unwrap()
 });
 
+/// Ed25519, RFC 8032 section 7.1, test 1: the private half in hex.
+pub(crate) const SEED: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
+/// The public half of [`SEED`].
+pub(crate) const OF_SEED: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+
 fn url_safe(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }

@@ -366,15 +366,20 @@ pub(crate) fn made(preset: &Preset, at: UnixMillis) -> Result<Made, String> {
     let text = if is_form {
         let form = "application/x-www-form-urlencoded";
         headers.push(("Content-Type".to_owned(), form.to_owned()));
-        "From=%2B15551234&Body=hello+there".to_owned()
+        let is_mandrill = scheme.code().is_some_and(|code| code.name() == "mandrill");
+        let events = "mandrill_events=%5B%7B%22event%22%3A%22kind.one%22%7D%5D";
+        let fields = "From=%2B15551234&Body=hello+there";
+        if is_mandrill { events } else { fields }.to_owned()
     } else {
         body.to_string()
     };
+    // `sign` signs with the private key itself where code reads the delivery.
+    let is_public = matches!(kind(scheme), Kind::Public(_)) && scheme.code().is_none();
     let (signs, secret) = match kind(scheme) {
+        Kind::Public(_) if !is_public => (keys::SEED, keys::OF_SEED.to_owned()),
         Kind::Public(algorithm) => (SHARED, keys::public(algorithm)),
         _ => (shared(scheme), shared(scheme).to_owned()),
     };
-    let is_public = matches!(kind(scheme), Kind::Public(_));
     let given: Vec<_> = headers
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))
@@ -397,7 +402,7 @@ pub(crate) fn made(preset: &Preset, at: UnixMillis) -> Result<Made, String> {
     let signed = sign(&stand_in(scheme, is_public), &signs, &request).map_err(|why| {
         format!(
             "`verigate sign` and tests/hostile/making.rs make no delivery of `{}` ({why}). Where the signature is in \
-             the body, or code of the provider takes a private key, add a maker to IN_BODY there: the name of the \
+             the body, or code of the provider takes another private key than Ed25519, add a maker to IN_BODY there: the name of the \
              provider's code, and a function that returns a signed body and the secret of its route",
             preset.name
         )
