@@ -1,7 +1,8 @@
-//! Providers' own SDKs sign, the running gateway accepts, and refuses after one flipped byte (`sdks/`).
+//! Providers' own SDKs sign, the running gateway accepts once, and refuses after one flipped byte (`sdks/`).
 //!
 //! Each SDK gives deliveries for the preset of its provider; one gateway has a route for each. What is wrong with a
-//! preset (a place, an encoding, a separator) shows here, because no code of this project signs.
+//! preset (a place, an encoding, a separator) shows here, because no code of this project signs. An SDK that only
+//! verifies confirms what its provider's rule or `verigate sign` made, before the gateway sees it.
 //!
 //! A runtime or package that is not installed is named on standard error and counts as passed, unless
 //! `VERIGATE_REQUIRE_SDKS=1` is set. A provider that the gateway does not know fails the test in any case.
@@ -24,6 +25,8 @@ use std::process::{Command, Stdio};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use verigate::config::presets;
+use verigate::scheme::Scheme;
 
 use crate::support::answer::Answer;
 use crate::support::cases::Cases;
@@ -49,17 +52,18 @@ fn what_python_sdks_sign_is_accepted_until_a_byte_is_flipped() {
     agree(
         "python",
         Command::new(python).arg(folder("python/sign.py")),
-        23,
+        45,
     );
 }
 
 #[test]
 fn what_node_sdks_sign_is_accepted_until_a_byte_is_flipped() {
-    agree("node", Command::new("node").arg(folder("node/sign.js")), 9);
+    agree("node", Command::new("node").arg(folder("node/sign.js")), 29);
 }
 
 /// Runs the signer, which asks this many SDKs, and sends each of its deliveries changed and as it is.
 fn agree(runtime: &str, signer: &mut Command, sdks: usize) {
+    let signer = signer.env("VERIGATE", env!("CARGO_BIN_EXE_verigate"));
     let output = match signer.stdin(Stdio::null()).output() {
         Ok(output) => output,
         Err(why) => return skipped(runtime, &why.to_string()),
@@ -171,6 +175,13 @@ impl Signed {
         route
     }
 
+    fn scheme(&self) -> &'static Scheme {
+        let preset = presets::find(&self.provider);
+        &preset
+            .unwrap_or_else(|| panic!("no preset {}", self.provider))
+            .scheme
+    }
+
     /// The request with this target and body; everything else as it was signed.
     fn request(&self, target: &str, body: &[u8]) -> Delivery {
         let host = ORIGIN.trim_start_matches("https://");
@@ -186,29 +197,52 @@ impl Signed {
         request
     }
 
-    /// The request with one bit of one byte of what was signed changed, at each of a few places.
-    fn flipped(&self) -> Vec<(usize, Delivery)> {
+    /// The request with one bit of one byte of what was signed changed, at each of a few places, and where.
+    fn flipped(&self) -> Vec<(String, Delivery)> {
         if self.body.is_empty() {
             let last = self.target.len() - 1;
             let target =
                 String::from_utf8(flip(self.target.as_bytes(), last)).expect("a target of ASCII");
-            return vec![(last, self.request(&target, &[]))];
+            return vec![("the target".to_owned(), self.request(&target, &[]))];
         }
         let everywhere = BTreeSet::from([0, self.body.len() / 2, self.body.len() - 1]);
-        let places = self.flip.map_or(everywhere, |at| BTreeSet::from([at]));
+        let places = match self.flip {
+            Some(at) => BTreeSet::from([at]),
+            None if !self.scheme().covers_body() => BTreeSet::new(),
+            None => everywhere,
+        };
         places
             .into_iter()
-            .map(|at| (at, self.request(&self.target, &flip(&self.body, at))))
+            .map(|at| {
+                let request = self.request(&self.target, &flip(&self.body, at));
+                (format!("byte {at} of the body"), request)
+            })
             .collect()
     }
 
-    /// The changed ones are refused for their signature and go nowhere; the true one arrives as it was signed.
+    /// The request with one bit of each header changed that holds a signature; nothing if the signature is elsewhere.
+    fn resigned(&self) -> Option<(String, Delivery)> {
+        let mut request = self.request(&self.target, &self.body);
+        let mut changed = Vec::new();
+        for name in self.scheme().signature_headers() {
+            let own = |(given, _): &&(String, String)| given.eq_ignore_ascii_case(name.as_str());
+            if let Some((given, value)) = self.headers.iter().find(own) {
+                // Not one of the last characters, which may be padding, or an empty item of a list.
+                let at = value.len() - 5;
+                request = request.set(given, flip(value.as_bytes(), at));
+                changed.push(given.as_str());
+            }
+        }
+        (!changed.is_empty()).then(|| (changed.join(" and "), request))
+    }
+
+    /// The changed ones are refused for their signature and go nowhere; the true one arrives as it was signed, once.
     fn check(&self, gateway: &Gateway, upstream: &Upstream) {
         let before = upstream.count();
-        for (at, request) in self.flipped() {
+        for (place, request) in self.flipped().into_iter().chain(self.resigned()) {
             let answer = gateway.ask(request);
             let refused = answer.status == 401 && is_about_the_signature(&answer);
-            assert!(refused, "with byte {at} flipped: {answer}");
+            assert!(refused, "with a bit of {place} flipped: {answer}");
         }
         assert_eq!(upstream.count(), before, "a changed delivery was forwarded");
         gateway
@@ -228,6 +262,12 @@ impl Signed {
         } else {
             forwarded.expect_body(&self.body);
         }
+        let repeats = self.scheme().events_repeat || self.scheme().repeats.is_some();
+        let again = gateway.ask(self.request(&self.target, &self.body));
+        assert!(
+            repeats || upstream.count() == before + 1,
+            "it was forwarded a second time: {again}"
+        );
     }
 }
 

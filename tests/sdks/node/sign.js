@@ -1,6 +1,6 @@
-// One delivery for each webhook SDK of npm, signed now by the SDK's own function, as one JSON object a line on
-// standard output. A package that is not there is said as {"missing": ..., "why": ...}. The fields are those of
-// ../python/sign.py.
+// One delivery for each webhook SDK of npm, signed now, as one JSON object a line on standard output. The SDKs here can
+// sign; those of confirm.js can only verify, and confirm what `verigate sign` makes. A package that is not there is said
+// as {"missing": ..., "why": ...}. The fields are those of ../python/sign.py.
 
 import { createHash, randomBytes, webcrypto } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -8,18 +8,8 @@ import { readFileSync } from "node:fs";
 // Node 18 does not show it, and several of the SDKs ask for it there.
 globalThis.crypto ??= webcrypto;
 
-const ORIGIN = "https://hooks.example.com";
-const JSON_TYPE = { "Content-Type": "application/json" };
-const FORM_TYPE = { "Content-Type": "application/x-www-form-urlencoded" };
-
-const fresh = (prefix = "") => prefix + randomBytes(16).toString("hex");
-const seconds = () => Math.floor(Date.now() / 1000);
-const event = (places) => JSON.stringify({ ...places, note: "é 漢 \u{1f512} <&>" });
-
-function delivery(provider, secret, headers, body, { path = `/in/${provider}`, method = "POST" } = {}) {
-  const body_b64 = Buffer.from(body, "utf8").toString("base64");
-  return { provider, proof: "signed", secret, method, url: ORIGIN + path, headers, body_b64 };
-}
+import { confirming, parts } from "./confirm.js";
+import { FORM_TYPE, JSON_TYPE, ORIGIN, confirmed, delivery, event, fresh, seconds } from "./deliveries.js";
 
 const signers = {
   async "@octokit/webhooks-methods"({ sign }) {
@@ -127,6 +117,47 @@ const signers = {
     const headers = { "Content-Type": "application/webhook+json", Authorization: await token.toJwt() };
     return [delivery("livekit", secret, headers, body)];
   },
+
+  async "@notionhq/client"({ signWebhookPayload, verifyWebhookSignature }) {
+    const secret = "secret_notion0verification0token";
+    const places = () => ({ id: fresh(), workspace_id: fresh(), type: "page.content_updated" });
+    const body = event(places());
+    const signature = await signWebhookPayload({ body, verificationToken: secret });
+    const verify = (headers, body) =>
+      verifyWebhookSignature({ body, signature: headers["x-notion-signature"], verificationToken: secret });
+    return [
+      delivery("notion", secret, { ...JSON_TYPE, "X-Notion-Signature": signature }, body),
+      await confirmed(verify, event(places()), "notion", secret),
+    ];
+  },
+
+  async "@metronome/sdk"({ default: Metronome }) {
+    const secret = "metronome-webhook-secret";
+    const { webhooks } = new Metronome({ bearerToken: "none" });
+    const body = event({ id: fresh(), type: "alerts.low_remaining_credit_balance_reached" });
+    const date = new Date().toUTCString();
+    const headers = { ...JSON_TYPE, "X-Metronome-Date": date };
+    headers["Metronome-Webhook-Signature"] = webhooks.signPayload(body, { date, secret });
+    const verify = (headers, body) => webhooks.verifySignature(body, headers, secret);
+    return [
+      delivery("metronome", secret, headers, body),
+      await confirmed(verify, event({ id: fresh(), type: "invoice.finalized" }), "metronome", secret),
+    ];
+  },
+
+  async "@shopware-ag/app-server-sdk"({ AppServer, InMemoryShopRepository }) {
+    const secret = "shopware-shop-secret";
+    const configuration = { appName: "app", appSecret: "none", authorizeCallbackUrl: `${ORIGIN}/callback` };
+    const { signer } = new AppServer(configuration, new InMemoryShopRepository());
+    const places = () => ({ source: { shopId: fresh() }, data: { event: "product.written", payload: [{ id: fresh() }] } });
+    const body = event(places());
+    const headers = { ...JSON_TYPE, "shopware-shop-signature": await signer.sign(body, secret) };
+    const verify = (headers, body) => signer.verify(headers["shopware-shop-signature"], body, secret);
+    return [
+      delivery("shopware", secret, headers, body),
+      await confirmed(verify, event(places()), "shopware", secret),
+    ];
+  },
 };
 
 function version(name) {
@@ -134,10 +165,10 @@ function version(name) {
   return JSON.parse(readFileSync(file, "utf8")).version;
 }
 
-for (const [name, signer] of Object.entries(signers)) {
+for (const [name, signer] of Object.entries({ ...signers, ...confirming })) {
   let lines;
   try {
-    const [sdk, module] = [`${name} ${version(name)}`, await import(name)];
+    const [sdk, module] = [`${name} ${version(name)}`, await import(parts[name] ?? name)];
     lines = (await signer(module)).map((line) => ({ sdk, ...line }));
   } catch (why) {
     if (!["ENOENT", "ERR_MODULE_NOT_FOUND"].includes(why.code)) throw why;

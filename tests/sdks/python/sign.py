@@ -1,94 +1,39 @@
 #!/usr/bin/env python3
 """One delivery for each webhook SDK of PyPI, signed now, as one JSON object a line on standard output.
 
-An SDK that can sign does so by its own function (`"proof": "signed"`). One that can only verify is asked the other way
-round: the signature is made here from the provider's published rule, and the SDK must accept it and refuse it for
-another body (`"proof": "accepted"`). A package that is not there is said as `{"missing": ..., "why": ...}`.
+The SDKs here can sign, and do so by their own function (`"proof": "signed"`). Those that can only verify are asked the
+other way round: `accept.py` signs by the provider's published rule (`"proof": "accepted"`), and in `confirm.py`
+`verigate sign` does (`"proof": "confirmed"`, with the program that the variable `VERIGATE` names). Such an SDK must
+accept the delivery and refuse it for another body or signature. A package that is not there is said as
+`{"missing": ..., "why": ...}`.
 
 `flip` is the text in the body at which a change must be seen, where the signature covers no more than that.
 """
 
 import base64
-import contextlib
 import hashlib
-import hmac
-import io
 import json
-import time
 import uuid
 from datetime import datetime, timezone
 from importlib import metadata
 from urllib.parse import urlencode
 
-ORIGIN = "https://hooks.example.com"
-JSON_TYPE = "application/json"
-FORM_TYPE = "application/x-www-form-urlencoded"
-SIGNERS = []
-
-
-def sdk(package):
-    """Registers a function that returns or yields deliveries made with this package."""
-
-    def register(signer):
-        SIGNERS.append((package, signer))
-        return signer
-
-    return register
-
-
-def delivery(provider, secret, headers, body, *, proof="signed", path=None, method="POST", kind=JSON_TYPE, flip=None):
-    if body:
-        headers = {"Content-Type": kind, **headers}
-    line = {
-        "provider": provider,
-        "proof": proof,
-        "secret": secret,
-        "method": method,
-        "url": ORIGIN + (path or "/in/" + provider),
-        "headers": headers,
-        "body_b64": base64.b64encode(body.encode()).decode(),
-    }
-    return {**line, "flip": flip} if flip else line
-
-
-def accepted(verify, body, *arguments, **keywords):
-    """`verify(body)` must hold, and must not for a body that means the same and has one more byte."""
-    if not verify(body):
-        raise AssertionError(f"{verify} refuses what was signed by its provider's rule")
-    # One of them prints why it refuses.
-    with contextlib.redirect_stdout(io.StringIO()):
-        if verify(body + " "):
-            raise AssertionError(f"{verify} accepts a changed body")
-    return delivery(*arguments, body=body, proof="accepted", **keywords)
-
-
-def raises_none(call):
-    """Whether `call` comes back: for verifiers that say no by an exception."""
-    try:
-        call()
-    except Exception:
-        return False
-    return True
-
-
-def event(**places):
-    return json.dumps({**places, "note": "é 漢 \U0001f512 <&>"}, ensure_ascii=False)
-
-
-def fresh(prefix=""):
-    return prefix + uuid.uuid4().hex
-
-
-def seconds():
-    return int(time.time())
-
-
-def milliseconds():
-    return time.time_ns() // 1_000_000
-
-
-def hmac_hex(secret, content):
-    return hmac.new(secret.encode(), content.encode(), hashlib.sha256).hexdigest()
+import accept  # noqa: F401 (it registers its SDKs)
+import confirm  # noqa: F401
+from deliveries import (
+    FORM_TYPE,
+    JSON_TYPE,
+    ORIGIN,
+    SIGNERS,
+    confirmed,
+    delivery,
+    event,
+    fresh,
+    milliseconds,
+    raises_none,
+    sdk,
+    seconds,
+)
 
 
 @sdk("stripe")
@@ -105,13 +50,15 @@ def svix():
     from svix.webhooks import Webhook
 
     secret = "whsec_" + base64.b64encode(b"svix sdk test secret 32 bytes ok").decode()
-    moment, name, body = datetime.now(timezone.utc), fresh("msg_"), event(type="user.created")
-    headers = {
-        "svix-id": name,
-        "svix-timestamp": str(int(moment.timestamp())),
-        "svix-signature": Webhook(secret).sign(name, moment, body),
-    }
-    yield delivery("svix", secret, headers, body)
+    # Those who send by Svix have its scheme, under their own name.
+    for provider in ("svix", "clerk", "stytch", "vanta"):
+        moment, name, body = datetime.now(timezone.utc), fresh("msg_"), event(type="user.created")
+        headers = {
+            "svix-id": name,
+            "svix-timestamp": str(int(moment.timestamp())),
+            "svix-signature": Webhook(secret).sign(name, moment, body),
+        }
+        yield delivery(provider, secret, headers, body)
 
 
 @sdk("standardwebhooks")
@@ -128,6 +75,24 @@ def standard_webhooks():
         "webhook-signature": " ".join(signatures),
     }
     yield delivery("standard-webhooks", "whsec_" + secret, headers, body)
+
+    # Providers whose receivers use this library: the secret as it is shown, and as the library takes it.
+    client, encoded = "bigcommerce client secret", secret
+    shown = {
+        "bigcommerce": (client, base64.b64encode(client.encode()).decode()),
+        "supabase-auth": ("v1,whsec_" + encoded, encoded),
+    }
+    alike = ("make", "signatureapi", "formbricks", "higgsfield", "etsy", "brex", "render", "incident-io", "gemini")
+    for provider, (ours, key) in {**shown, **dict.fromkeys(alike, ("whsec_" + encoded, encoded))}.items():
+        moment, name, body = datetime.now(timezone.utc), fresh("msg_"), event(type="contact.created")
+        headers = {
+            "webhook-id": name,
+            "webhook-timestamp": str(int(moment.timestamp())),
+            "webhook-signature": Webhook(key).sign(name, moment, body),
+        }
+        if provider == "make":
+            headers["Webhook-Topic"] = "contact.created"
+        yield delivery(provider, ours, headers, body)
 
 
 @sdk("slack-sdk")
@@ -282,142 +247,55 @@ def livekit():
     yield delivery("livekit", secret, {"Authorization": token}, body, kind="application/webhook+json")
 
 
-@sdk("messagebird")
-def messagebird():
-    import jwt
-    from messagebird.request_validator import RequestValidator
+@sdk("modern-treasury")
+def modern_treasury():
+    from modern_treasury import ModernTreasury
 
-    secret, path = "messagebird-signature-key-32-byte", "/in/messagebird?a=1&b=%20"
-    body, stamp = event(type="message.updated"), seconds()
-    claims = {"iss": "MessageBird", "nbf": stamp, "exp": stamp + 60, "jti": fresh()}
-    claims["url_hash"] = hashlib.sha256((ORIGIN + path).encode()).hexdigest()
-    claims["payload_hash"] = hashlib.sha256(body.encode()).hexdigest()
-    token = jwt.encode(claims, secret, algorithm="HS256")
-    headers, validator = {"MessageBird-Signature-JWT": token}, RequestValidator(secret)
+    secret, body = "modern-treasury-webhook-key", event(event="completed", data={"id": fresh()})
+    webhooks = ModernTreasury(api_key="none", organization_id="none").webhooks
+    headers = {"X-Signature": webhooks.get_signature(body, key=secret), "X-Topic": "payment_order"}
+    yield delivery("modern-treasury", secret, headers, body)
 
-    def verify(body):
-        return raises_none(lambda: validator.validate_signature(token, ORIGIN + path, body.encode()))
+    def verify(headers, body):
+        return webhooks.validate_signature(body, headers, key=secret)
 
-    yield accepted(verify, body, "messagebird", secret, headers, path=path)
+    yield confirmed(verify, event(event="failed", data={"id": fresh()}), "modern-treasury", secret)
 
 
-@sdk("discord-interactions")
-def discord():
-    from discord_interactions import verify_key
-    from nacl.signing import SigningKey
+@sdk("schematichq")
+def schematic():
+    from schematic.webhook_utils.verification import compute_hex_signature, verify_signature
 
-    key, stamp = SigningKey.generate(), str(seconds())
-    public, body = key.verify_key.encode().hex(), event(id=fresh(), type=2, data={"name": "hello"})
-    signature = key.sign((stamp + body).encode()).signature.hex()
-    headers = {"X-Signature-Ed25519": signature, "X-Signature-Timestamp": stamp}
+    secret, stamp, body = "schematic-webhook-secret", str(seconds()), event(action="company.updated", id=fresh())
+    name = "X-Schematic-Webhook-"
+    headers = {name + "Signature": compute_hex_signature(body, stamp, secret), name + "Timestamp": stamp}
+    yield delivery("schematic", secret, headers, body)
 
-    def verify(body):
-        return verify_key(body.encode(), signature, stamp, public)
+    def verify(headers, body):
+        signature, stamp = (headers[name.lower() + part] for part in ("signature", "timestamp"))
+        return raises_none(lambda: verify_signature(body, signature, stamp, secret))
 
-    yield accepted(verify, body, "discord-interactions", public, headers)
-
-
-@sdk("sendgrid")
-def sendgrid():
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from sendgrid.helpers.eventwebhook import EventWebhook
-
-    key, stamp = ec.generate_private_key(ec.SECP256R1()), str(seconds())
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    public = base64.b64encode(key.public_key().public_bytes(serialization.Encoding.DER, form)).decode()
-    body = json.dumps([{"sg_event_id": fresh(), "event": name} for name in ("processed", "open")]) + "\r\n"
-    signature = base64.b64encode(key.sign((stamp + body).encode(), ec.ECDSA(hashes.SHA256()))).decode()
-    name = "X-Twilio-Email-Event-Webhook-"
-    headers = {name + "Signature": signature, name + "Timestamp": stamp}
-
-    def verify(body):
-        return EventWebhook(public).verify_signature(body, signature, stamp)
-
-    yield accepted(verify, body, "sendgrid", public, headers)
+    yield confirmed(verify, event(action="company.created", id=fresh()), "schematic", secret)
 
 
-@sdk("orb-billing")
-def orb():
-    from orb import Orb
+@sdk("sinch")
+def sinch():
+    from sinch.domains.authentication.sinch_events.v1 import authentication_validation as validation
 
-    secret, body = "orb-webhook-secret", event(id=fresh(), type="customer.created")
-    stamp = datetime.now(timezone.utc).replace(tzinfo=None).isoformat(timespec="milliseconds")
-    headers = {"X-Orb-Timestamp": stamp, "X-Orb-Signature": "v1=" + hmac_hex(secret, f"v1:{stamp}:{body}")}
-    webhooks = Orb(api_key="none").webhooks
+    secret, body = "sinch-callback-secret", event(eventId=fresh(), eventType="PROVISIONING", projectId=fresh())
+    signature = validation.compute_hmac_signature(body, secret)
+    yield delivery("sinch-numbers", secret, {"X-Sinch-Signature": signature}, body)
 
-    def verify(body):
-        return raises_none(lambda: webhooks.verify_signature(body, headers, secret=secret))
-
-    yield accepted(verify, body, "orb", secret, headers)
-
-
-@sdk("workos")
-def workos():
-    from workos.webhooks._verification import verify_header
-
-    secret, body, stamp = "workos-webhook-secret", event(id=fresh("event_"), event="dsync.user.created"), milliseconds()
-    header = f"t={stamp}, v1={hmac_hex(secret, f'{stamp}.{body}')}"
-
-    def verify(body):
-        return raises_none(lambda: verify_header(event_body=body.encode(), event_signature=header, secret=secret))
-
-    yield accepted(verify, body, "workos", secret, {"WorkOS-Signature": header})
-
-
-@sdk("razorpay")
-def razorpay():
-    from razorpay.utility import Utility
-
-    secret, body = "razorpay-webhook-secret", event(entity="event", event="payment.captured")
-    signature = hmac_hex(secret, body)
-
-    def verify(body):
-        return raises_none(lambda: Utility().verify_webhook_signature(body, signature, secret))
-
-    headers = {"X-Razorpay-Signature": signature, "x-razorpay-event-id": fresh()}
-    yield accepted(verify, body, "razorpay", secret, headers)
-
-
-@sdk("gocardless_pro")
-def gocardless():
-    from gocardless_pro import webhooks
-
-    secret = "gocardless-webhook-secret"
-    body = event(events=[{"id": fresh("EV"), "resource_type": "payments"}], meta={"webhook_id": fresh("WB")})
-    signature = hmac_hex(secret, body)
-
-    def verify(body):
-        return raises_none(lambda: webhooks.parse(body, secret, signature))
-
-    yield accepted(verify, body, "gocardless", secret, {"Webhook-Signature": signature})
-
-
-@sdk("coinbase-commerce")
-def coinbase():
-    from coinbase_commerce.webhook import WebhookSignature
-
-    secret, body = "coinbase-shared-secret", event(id=1, event={"id": fresh(), "type": "charge:confirmed"})
-    signature = hmac_hex(secret, body)
-
-    def verify(body):
-        return raises_none(lambda: WebhookSignature.verify_sig_header(body, signature, secret))
-
-    yield accepted(verify, body, "coinbase-commerce", secret, {"X-CC-Webhook-Signature": signature})
-
-
-@sdk("easypost")
-def easypost():
-    from easypost.util import validate_webhook
-
-    # The key is the secret in Unicode's form NFKD, where é is two characters.
-    secret, key, body = "sécret", "se\u0301cret", event(id=fresh("evt_"), description="tracker.updated")
-    headers = {"X-Hmac-Signature": "hmac-sha256-hex=" + hmac_hex(key, body)}
-
-    def verify(body):
-        return raises_none(lambda: validate_webhook(body.encode(), headers, secret))
-
-    yield accepted(verify, body, "easypost", secret, headers)
+    nonce, stamp, body = fresh(), str(seconds()), event(project_id=fresh(), event={"id": fresh()})
+    signed = validation.compute_signed_data(body, nonce, stamp)
+    name = "x-sinch-webhook-signature"
+    headers = {
+        name: validation.calculate_sinch_event_signature(signed, secret),
+        name + "-nonce": nonce,
+        name + "-timestamp": stamp,
+        name + "-algorithm": "HmacSHA256",
+    }
+    yield delivery("sinch-conversation", secret, headers, body)
 
 
 def main():
