@@ -16,6 +16,7 @@ pub(crate) fn pages() -> Vec<String> {
     let folders = [
         ".",
         "docs",
+        "docs/providers",
         "benches",
         "tests/receivers",
         "tests/sdks",
@@ -175,8 +176,19 @@ fn every_whole_configuration_in_a_page_passes_check() {
             .map(|(blocks, _)| blocks.len())
             .sum::<usize>()
     };
-    for page in ["README.md", "docs/configuration.md", "docs/receivers.md"] {
+    let recipes = pages.iter().map(|(_, page)| page.as_str());
+    let recipes = recipes.filter(|page| page.starts_with("docs/providers/"));
+    for page in ["README.md", "docs/configuration.md", "docs/receivers.md"]
+        .into_iter()
+        .chain(recipes)
+    {
         assert!(shown(page) >= 1, "{page} shows no whole configuration");
+        // Of a recipe every block is copied as it is.
+        let blocks = read(page).matches("```toml\n").count();
+        assert!(
+            !page.starts_with("docs/providers/") || shown(page) == blocks,
+            "{page}: each block is a whole route"
+        );
     }
     let configurations: Vec<_> = pages.into_iter().flat_map(|(blocks, _)| blocks).collect();
     // Readable in every encoding that a secret may have.
