@@ -90,15 +90,22 @@ pub(super) fn judge(
         ),
         Accounts::Unsaid => match preset {
             Some(preset) if preset.key_owner == KeyOwner::Provider => {
+                let (lack, help) = if scheme.account.is_none() {
+                    let help = "write `accounts = \"any\"`, and have your app ask the provider for each object with \
+                                its own API key";
+                    ("nothing that it signs names an account", help.to_owned())
+                } else {
+                    let example = preset.account_example.as_deref().unwrap_or("…");
+                    let help = format!(
+                        "write yours, as in `accounts = [\"{example}\"]`, or `accounts = \"any\"` if your \
+                         app compares the account itself"
+                    );
+                    ("the route does not name its `accounts`", help)
+                };
                 let message = format!(
-                    "{} signs for all of its customers with one key, and the route does not name its \
-                     `accounts`: whoever has an account there could have a delivery signed",
+                    "{} signs for all of its customers with one key, and {lack}: whoever has an account there \
+                     could have a delivery signed",
                     preset.title
-                );
-                let example = preset.account_example.as_deref().unwrap_or("…");
-                let help = format!(
-                    "write yours, as in `accounts = [\"{example}\"]`, or `accounts = \"any\"` if your \
-                     app compares the account itself"
                 );
                 findings.problem(table.span_of("provider"), message, help);
             }

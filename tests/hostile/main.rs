@@ -135,7 +135,11 @@ fn route(preset: &Preset, secret: &str, upstream: &Upstream) -> Route {
         .set("methods", "[\"POST\", \"PUT\", \"GET\"]")
         .set("replay", "{}");
     if preset.key_owner == KeyOwner::Provider {
-        route = route.set("accounts", &format!("[{}]", text(account(preset))));
+        let accounts = match preset.scheme.account {
+            Some(_) => format!("[{}]", text(account(preset))),
+            None => text("any"),
+        };
+        route = route.set("accounts", &accounts);
     }
     if preset.scheme.signs_url() {
         route = route.set("public_url", &text(ORIGIN));

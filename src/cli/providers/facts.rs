@@ -153,11 +153,15 @@ const fn public_key(key: KeyType) -> &'static str {
 }
 
 /// Whose key it is, and what a valid signature therefore proves.
-pub(super) const fn key_owner(owner: KeyOwner) -> &'static str {
-    match owner {
+pub(super) fn key_owner(preset: &Preset) -> &'static str {
+    match preset.key_owner {
         KeyOwner::Endpoint => "this endpoint: it was made for this URL or subscription",
         KeyOwner::Account => "your account: all of its endpoints share it",
         KeyOwner::App => "your app: deliveries of everybody who has installed it are genuine",
+        KeyOwner::Provider if preset.scheme.account.is_none() => {
+            "the provider, for all of its customers, and no delivery names an account: your app must \
+             ask the provider for each object"
+        }
         KeyOwner::Provider => {
             "the provider, for all of its customers: it does not prove whose delivery it is, so \
              `accounts` must name yours"

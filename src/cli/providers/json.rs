@@ -156,7 +156,7 @@ mod tests {
         let meta = object(presets::find("facebook").unwrap());
         assert_eq!(meta["id"], "meta");
         assert_eq!(meta["basis"], "unconfirmed");
-        assert_eq!(meta["proved"], false);
+        assert_eq!(meta["proved"], true);
         assert_eq!(meta["handshake"], "meta");
         assert!(
             meta["aliases"]

@@ -49,7 +49,7 @@ fn comments(preset: &Preset) -> Vec<String> {
     if !preset.proved {
         line(
             "no vector",
-            "no published example proves this scheme: see a delivery verified before you rely on it",
+            "nothing made outside of this program proves this scheme: see a delivery verified before you rely on it",
         );
     }
     line("family", preset.family.name());
@@ -66,7 +66,7 @@ fn comments(preset: &Preset) -> Vec<String> {
         line("weak", weakness);
     }
     line("secret", &facts::named_secret(preset));
-    line("key of", facts::key_owner(preset.key_owner));
+    line("key of", facts::key_owner(preset));
     line("account", &facts::account(scheme));
     line("replay key", &facts::replay_key(scheme));
     let by_type = scheme.event_type.as_ref().map(|at| {
@@ -131,12 +131,19 @@ fn route(preset: &Preset) -> String {
         lines.push(format!("# secrets = [\"learn:{name}.secret\"]"));
     }
     if preset.key_owner == KeyOwner::Provider {
-        let example = preset.account_example.as_deref().unwrap_or("…");
-        lines.push(
-            "# The key signs for every customer of the provider: write your own accounts."
-                .to_owned(),
-        );
-        lines.push(format!("accounts = [\"{example}\"]"));
+        if let Some(example) = &preset.account_example {
+            lines.push(
+                "# The key signs for every customer of the provider: write your own accounts."
+                    .to_owned(),
+            );
+            lines.push(format!("accounts = [\"{example}\"]"));
+        } else {
+            lines.push(
+                "# The key signs for every customer, and no delivery names an account: have the app ask the provider."
+                    .to_owned(),
+            );
+            lines.push("accounts = \"any\"".to_owned());
+        }
     }
     lines.push("upstream = \"http://127.0.0.1:3000\"".to_owned());
     if scheme.signs_url() {
@@ -247,9 +254,8 @@ mod tests {
                 &[
                     "\n[route.handshake]\nverify_token = \"env:META_VERIFY_TOKEN\"",
                     "unconfirmed:",
-                    "no vector:",
                 ],
-                &[],
+                &["no vector:"],
             ),
             (
                 "asana",

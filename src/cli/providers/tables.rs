@@ -77,8 +77,13 @@ narrow the list.
   `retried` or `dropped`; after several the endpoint is `disabled` or the subscription `deleted`. Empty: not known.
 - **handshake**: `yes` if the provider asks the endpoint for an answer before it delivers.
 - **status**: `documented` if the facts are the provider's own; `unconfirmed` if they come from others, so try the route
-  in [shadow mode](operating.md#moving-in) first; `no vector` if no published example proves the scheme, so see one real
-  delivery verified before you rely on it.
+  in [shadow mode](operating.md#moving-in) first; `no vector` if nothing that was made outside of this
+  program proves the scheme, so see one real delivery verified before you rely on it.
+
+Where you choose headers or fields yourself, a recipe says what to write: [Convoy](providers/convoy.md),
+[Frappe](providers/frappe.md), [Grafana](providers/grafana.md), [Harness](providers/harness.md),
+[NetBox](providers/netbox.md), [OpnForm and Sim](providers/opnform.md), and
+[a header of your own](providers/own-header.md) (Datadog, New Relic, Zapier, Fillout and others).
 ";
 
 /// The text between the two tables.

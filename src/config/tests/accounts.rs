@@ -28,8 +28,19 @@ fn au_42_a_key_of_the_providers_own_needs_accounts_to_start() {
         .map(|preset| preset.name.as_str())
         .collect();
     names.sort_unstable();
-    assert_eq!(names, ["aws-sns", "kick", "lago", "mailchannels", "plaid"]);
+    let expected = [
+        "aws-sns",
+        "kick",
+        "lago",
+        "mailchannels",
+        "plaid",
+        "shipstation",
+    ];
+    assert_eq!(names, expected);
     for name in names {
+        if WITHOUT_A_PLACE.contains(&name) {
+            continue;
+        }
         assert!(find(name).unwrap().scheme.account_is_signed(), "{name}");
         let shown = problems(&of(name, ""));
         let example = find(name).unwrap().account_example.as_ref().unwrap();
@@ -53,6 +64,26 @@ fn au_42_a_key_of_the_providers_own_needs_accounts_to_start() {
             "accounts = \"any\"\nacknowledge = [\"accounts-any\"]",
         ));
         assert!(shown.contains("cannot be acknowledged"), "{shown}");
+    }
+}
+
+/// Presets of a key of the provider's own whose deliveries name no account at all.
+const WITHOUT_A_PLACE: [&str; 1] = ["shipstation"];
+
+#[test]
+fn au_42_where_no_delivery_names_an_account_only_a_loud_way_is_open() {
+    for name in WITHOUT_A_PLACE {
+        assert!(find(name).unwrap().scheme.account.is_none(), "{name}");
+        let shown = problems(&of(name, ""));
+        assert!(
+            shown.contains("nothing that it signs names an account")
+                && shown.contains("accounts = \"any\""),
+            "{name}: {shown}"
+        );
+        let shown = problems(&of(name, "accounts = [\"a\"]"));
+        assert!(shown.contains("names no place for it"), "{name}: {shown}");
+        let any = good(&of(name, "accounts = \"any\""));
+        assert!(warned(&any).contains("[accounts-any]"), "{name}");
     }
 }
 

@@ -3,7 +3,7 @@
 use super::problems::problems;
 use super::{CUSTOM, ROUTE, good, read, warned};
 use crate::config::presets;
-use crate::config::presets::{Family, Preset};
+use crate::config::presets::Family;
 use crate::config::{Config, Warning, WarningName};
 use crate::notation::timestamp::Tolerance;
 
@@ -126,37 +126,37 @@ fn what_is_weak_is_warned_about() {
 
 #[test]
 fn a_preset_that_is_doubtful_says_so_at_the_line_that_names_it() {
-    // Presets of this family need nothing but a secret.
-    let find = |is_documented: bool, proved: bool| {
-        let is_so = |preset: &&Preset| {
-            preset.family == Family::BodyHmac
-                && preset.is_documented() == is_documented
-                && preset.proved == proved
-        };
-        presets::all()
-            .iter()
-            .find(is_so)
-            .map(|preset| preset.name.clone())
-            .unwrap()
-    };
     let warnings = |name: &str| {
         read(&preset(name, ""))
             .map(|config| warned(&config))
             .unwrap_or_default()
     };
-    for proved in [true, false] {
-        let shown = warnings(&find(false, proved));
-        assert!(
-            shown.contains("a.toml:4: route `a`: unconfirmed: the facts do not come from"),
-            "{shown}"
+    // Presets of this family need nothing but a secret.
+    let simple = || {
+        presets::all()
+            .iter()
+            .filter(|known| known.family == Family::BodyHmac)
+    };
+    assert!(simple().any(|known| !known.is_documented()));
+    for known in simple() {
+        // Some want a key in hexadecimal.
+        let Ok(config) = read(&preset(&known.name, "")) else {
+            continue;
+        };
+        let (name, shown) = (&known.name, warned(&config));
+        let doubt = "a.toml:4: route `a`: unconfirmed: the facts do not come from";
+        assert_eq!(
+            shown.contains(doubt),
+            !known.is_documented(),
+            "{name}: {shown}"
         );
-        assert_eq!(shown.contains("no test vector"), !proved, "{shown}");
+        // A preset without a vector may come again.
+        assert_eq!(
+            shown.contains("no test vector exists"),
+            !known.proved,
+            "{name}: {shown}"
+        );
     }
-    let shown = warnings(&find(true, false));
-    assert!(
-        shown.contains("a.toml:4: route `a`: no test vector exists"),
-        "{shown}"
-    );
     let shown = warnings("github");
     assert!(
         !shown.is_empty() && !shown.contains("unconfirmed") && !shown.contains("no test vector"),

@@ -39,6 +39,7 @@ const NOT_SIGNED: &[(&str, SignError)] = &[
     ("plaid", SignError::PrivateKey),
     ("postal", SignError::PrivateKey),
     ("sendgrid", SignError::PrivateKey),
+    ("shipstation", SignError::PrivateKey),
     ("signwell", SignError::InBody),
 ];
 
