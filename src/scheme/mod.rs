@@ -21,6 +21,7 @@ pub mod key;
 mod places;
 mod proof_by;
 pub mod public_url;
+mod reads;
 pub mod refusals;
 mod shared_keys;
 pub mod template;
@@ -45,6 +46,7 @@ pub use self::body_form::BodyForm;
 pub use self::code::ProviderCode;
 pub use self::handshake::Handshake;
 pub use self::jwt::JwtRule;
+pub use self::reads::Role;
 pub use self::shared_keys::SharedKey;
 use crate::notation::json::Pointer;
 use crate::notation::timestamp::Tolerance;
@@ -101,8 +103,9 @@ pub struct Scheme {
     pub ack: Option<Ack>,
     /// The handshake by which the provider makes sure of the endpoint.
     pub handshake: Option<&'static dyn Handshake>,
-    /// The beginnings of the provider's secrets, where they would look like something else: an API
-    /// key with which it signs. Such a beginning alone is no secret.
+    /// The beginnings that all secrets of the provider have, each secret one of them; empty where
+    /// that is not known. Such a beginning alone is no secret, and what begins so is taken for no
+    /// other value.
     pub secret_begins: Vec<String>,
 }
 

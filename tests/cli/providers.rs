@@ -117,6 +117,27 @@ fn options_narrow_the_list() {
         ),
         (&["--search", "PayPal"], &["paypal"], &["stripe"]),
         (
+            &["--header", "x-hook-signature"],
+            &["asana", "netbox"],
+            &["github", "paypal"],
+        ),
+        (
+            &["--header", "Webhook-Signature", "--family", "body-hmac"],
+            &["gocardless", "mautic", "pusher-beams"],
+            &["openai", "cloudflare-stream"],
+        ),
+        (
+            &[
+                "--header",
+                "X-Hub-Signature-256",
+                "--header",
+                "x-github-event",
+            ],
+            &["github"],
+            &["meta"],
+        ),
+        (&["--search", "Hugging Face"], &["huggingface"], &["github"]),
+        (
             &["--unconfirmed", "--handshake"],
             &["trello", "xero"],
             &["slack", "attio"],
@@ -149,6 +170,53 @@ fn options_narrow_the_list() {
                 .stdout
                 .trim(),
             "[]"
+        );
+    });
+    cases.case("what was meant", || {
+        for (options, words) in [
+            (
+                &["--header", "X-Hub-Signatur"][..],
+                "did you mean `X-Hub-Signature`",
+            ),
+            (&["--search", "strype"], "did you mean `stripe`"),
+            (
+                &[
+                    "--header",
+                    "X-Hub-Signature-256",
+                    "--header",
+                    "X-Slack-Signature",
+                ],
+                "`X-Slack-Signature` is read by `slack`",
+            ),
+            (
+                &["--header", "X-Slack-Signature", "--family", "token"],
+                "no provider fits all of them",
+            ),
+        ] {
+            let ended = folder.run(["providers"].iter().chain(options));
+            ended.expect_code(1).expect_words(&[words]);
+            let ended = folder.run(["providers", "--json"].iter().chain(options));
+            ended.expect_code(1).expect_words(&[words]);
+            assert_eq!(ended.stdout.trim(), "[]");
+        }
+        folder
+            .run(["providers", "--header", "no name"])
+            .expect_code(2)
+            .expect_words(&["X-Hub-Signature-256"]);
+    });
+    cases.case("what is read from a header", || {
+        let ended = folder.run(["providers", "--header", "X-Hook-Signature"]);
+        ended.expect_code(0).expect_words(&[
+            "hmac-sha256 of `{body}`: hex",
+            "hmac-sha512 of `{body}`: hex",
+            "signature",
+        ]);
+        let array = json(&folder.run(["providers", "--json", "--header", "X-Hook-Signature"]));
+        let reads = array[0]["reads"].as_array();
+        let mut reads = reads.into_iter().flatten();
+        assert!(
+            reads.any(|one| one["header"] == "X-Hook-Signature" && one["part"] == "signature"),
+            "{array}"
         );
     });
     cases.case("options that are none", || {

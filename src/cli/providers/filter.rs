@@ -2,9 +2,10 @@
 
 use clap::Args;
 
-use super::places;
-use crate::config::presets::{Family, Preset, Unsupported};
+use super::{places, uses};
+use crate::config::presets::{self, Family, Preset, Unsupported};
 use crate::scheme::{Algorithm, Scheme};
+use crate::wire::head::FieldName;
 
 /// The options that narrow the list.
 #[derive(Args, Debug, Default)]
@@ -24,6 +25,9 @@ pub(super) struct Filter {
     /// Only providers whose signature does not cover the body
     #[arg(long, conflicts_with = "name")]
     unsigned_body: bool,
+    /// Only providers that read this header, with what they read from it; several must all be read
+    #[arg(long, value_name = "NAME", value_parser = uses::header, conflicts_with = "name")]
+    pub(super) header: Vec<FieldName>,
     /// Only providers whose name, other names or headers hold this text
     #[arg(long, value_name = "TEXT", conflicts_with = "name")]
     search: Option<String>,
@@ -40,6 +44,7 @@ impl Filter {
             && (!self.unconfirmed || !preset.is_documented())
             && (!self.handshake || scheme.handshake.is_some())
             && (!self.unsigned_body || !scheme.covers_body())
+            && self.reads_headers(scheme)
             && self.finds(|| {
                 let names = [preset.name.clone(), preset.title.clone()]
                     .into_iter()
@@ -55,18 +60,84 @@ impl Filter {
             || self.algorithm.is_some()
             || self.unconfirmed
             || self.handshake
-            || self.unsigned_body;
+            || self.unsigned_body
+            || !self.header.is_empty();
         !asks_more && self.finds(|| vec![other.name.clone(), other.title.clone()])
     }
 
+    fn reads_headers(&self, scheme: &Scheme) -> bool {
+        let mut wanted = self.header.iter();
+        wanted.all(|name| !uses::of_header(scheme, name).is_empty())
+    }
+
     fn finds(&self, texts: impl FnOnce() -> Vec<String>) -> bool {
-        let Some(wanted) = self.search.as_deref().map(str::to_lowercase) else {
+        let Some(wanted) = self.search.as_deref() else {
             return true;
         };
-        texts()
-            .iter()
-            .any(|text| text.to_lowercase().contains(&wanted))
+        let (wanted, squeezed) = (wanted.to_lowercase(), squeezed(wanted));
+        texts().iter().any(|text| {
+            text.to_lowercase().contains(&wanted)
+                || (!squeezed.is_empty() && self::squeezed(text).contains(&squeezed))
+        })
     }
+
+    /// The answer where no provider is found, without a capital letter: the option that no provider
+    /// fits, and the name that was probably meant.
+    pub(super) fn nothing(&self) -> String {
+        let alone = |header: &[FieldName]| Self {
+            header: header.to_vec(),
+            ..Self::default()
+        };
+        let headers = alone(&self.header);
+        let is_unread = !presets::all().iter().any(|preset| headers.takes(preset));
+        if is_unread {
+            return uses::nothing(&self.header);
+        }
+        let search = Self {
+            search: self.search.clone(),
+            ..Self::default()
+        };
+        let is_found = presets::all().iter().any(|preset| search.takes(preset));
+        if let Some(text) = self.search.as_deref().filter(|_| !is_found) {
+            let near = presets::nearest(text).or_else(|| nearest_title(text));
+            let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            let text = text.escape_debug();
+            return format!("no provider has `{text}` in its name, other names or headers{near}");
+        }
+        "each of these options fits some provider, but no provider fits all of them".to_owned()
+    }
+}
+
+/// The letters and digits of a name in lower case: `Hugging Face` and `hugging-face` are the same.
+pub(super) fn squeezed(text: &str) -> String {
+    let kept = text.chars().filter(|c| c.is_alphanumeric());
+    kept.flat_map(char::to_lowercase).collect()
+}
+
+/// The preset whose title this is, or probably is, however it is spelled.
+pub(super) fn titled(text: &str) -> Option<&'static Preset> {
+    let wanted = squeezed(text);
+    let is_called = |preset: &&Preset| {
+        let mut names = [&preset.name, &preset.title]
+            .into_iter()
+            .chain(&preset.aliases);
+        names.any(|name| squeezed(name) == wanted)
+    };
+    let mut called = presets::all().iter().filter(is_called);
+    called
+        .next()
+        .filter(|_| !wanted.is_empty() && called.next().is_none())
+}
+
+/// The name of the preset of which this is probably a misspelled title.
+pub(super) fn nearest_title(text: &str) -> Option<&'static str> {
+    let wanted = squeezed(text);
+    let distance = |preset: &Preset| strsim::damerau_levenshtein(&wanted, &squeezed(&preset.title));
+    let all = presets::all()
+        .iter()
+        .map(|preset| (distance(preset), preset));
+    let (distance, preset) = all.min_by_key(|(distance, _)| *distance)?;
+    (distance <= wanted.len() / 4).then_some(preset.name.as_str())
 }
 
 fn has(scheme: &Scheme, algorithm: Algorithm) -> bool {
@@ -174,6 +245,90 @@ mod tests {
         assert!(searched("X-Twilio-Signature").contains(&"twilio"));
         assert!(searched("plaid-verification").contains(&"plaid"));
         assert_eq!(searched("no such text"), [""; 0]);
+    }
+
+    #[test]
+    fn a_name_is_found_however_it_is_spelled() {
+        for text in [
+            "Hugging Face",
+            "huggingface",
+            "HUGGING-FACE",
+            "hugging_face",
+        ] {
+            assert!(searched(text).contains(&"huggingface"), "{text}");
+            assert_eq!(titled(text).unwrap().name, "huggingface", "{text}");
+        }
+        assert_eq!(
+            titled("Cloudflare Stream").unwrap().name,
+            "cloudflare-stream"
+        );
+        assert!(titled("").is_none() && titled("-").is_none() && titled("cloudflare").is_none());
+        assert_eq!(nearest_title("Cloudflar Streem"), Some("cloudflare-stream"));
+    }
+
+    fn reading(names: &[&str], family: Option<Family>) -> Filter {
+        Filter {
+            header: names
+                .iter()
+                .map(|name| FieldName::new(name).unwrap())
+                .collect(),
+            family,
+            ..Filter::default()
+        }
+    }
+
+    #[test]
+    fn a_header_finds_all_that_read_it_and_several_narrow_the_list_down() {
+        let hook = found(&reading(&["x-hook-signature"], None));
+        assert!(
+            hook.contains(&"asana") && hook.contains(&"netbox"),
+            "{hook:?}"
+        );
+        let github = found(&reading(&["X-Hub-Signature-256"], None));
+        assert!(
+            github.contains(&"github") && github.contains(&"meta"),
+            "{github:?}"
+        );
+        let both = found(&reading(&["X-Hub-Signature-256", "X-GitHub-Event"], None));
+        assert_eq!(both, ["github"]);
+        let webhook = found(&reading(&["Webhook-Signature"], None));
+        let bodies = found(&reading(&["Webhook-Signature"], Some(Family::BodyHmac)));
+        assert!(
+            webhook.contains(&"openai") && bodies.contains(&"gocardless"),
+            "{bodies:?}"
+        );
+        assert!(!bodies.contains(&"openai") && bodies.iter().all(|name| webhook.contains(name)));
+        let paypal = presets::unsupported().first().unwrap();
+        assert!(!reading(&["X-Hub-Signature"], None).takes_unsupported(paypal));
+    }
+
+    #[test]
+    fn where_nothing_fits_the_option_that_no_provider_fits_is_named() {
+        let family = Some(Family::JwtDigest);
+        let search = |text: &str| Filter {
+            search: Some(text.to_owned()),
+            ..Filter::default()
+        };
+        let rows = [
+            (
+                reading(&["x-no-such-header-at-all"], None),
+                "no provider of this version reads",
+            ),
+            (
+                reading(&["x-hub-signature-256"], family),
+                "no provider fits all of them",
+            ),
+            (search("no such text"), "no provider has `no such text`"),
+            (search("strype"), "did you mean `stripe`?"),
+            (
+                search("Cloudflare Streem"),
+                "did you mean `cloudflare-stream`?",
+            ),
+        ];
+        for (filter, expected) in rows {
+            assert!(found(&filter).is_empty());
+            assert!(filter.nothing().contains(expected), "{}", filter.nothing());
+        }
     }
 
     #[test]

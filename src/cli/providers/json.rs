@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::facts;
 use super::places;
+use super::uses;
 use crate::cli::check::{identity, tolerance};
 use crate::config::presets::{Preset, Unsupported};
 use crate::config::units::written_duration;
@@ -11,6 +12,7 @@ use crate::notation::json::Pointer;
 use crate::scheme::Place;
 use crate::scheme::ProviderCode;
 use crate::scheme::handshake::Handshake;
+use crate::sign::canonical;
 use crate::wire::head::FieldName;
 
 /// The object of a preset.
@@ -33,7 +35,14 @@ pub(super) fn object(preset: &Preset) -> Value {
         .and_then(|code| code.headers().first())
         .map(|name| name.to_ascii_lowercase());
     let header = scheme.proof.headers().first();
-    let members: [(&str, Value); 47] = [
+    let reads = uses::of(scheme).into_iter().map(|one| {
+        map([
+            ("header", canonical(&one.name).into()),
+            ("part", one.part.into()),
+            ("words", one.words.into()),
+        ])
+    });
+    let members: [(&str, Value); 48] = [
         ("id", preset.name.clone().into()),
         ("title", preset.title.clone().into()),
         ("aliases", preset.aliases.clone().into()),
@@ -79,6 +88,7 @@ pub(super) fn object(preset: &Preset) -> Value {
         ("weakness", scheme.weakness().into()),
         ("signs_url", scheme.signs_url().into()),
         ("headers", places::headers(scheme).into()),
+        ("reads", reads.collect::<Vec<_>>().into()),
         (
             "signature_header",
             header

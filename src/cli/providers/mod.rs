@@ -1,7 +1,7 @@
 //! `verigate providers`: the presets of this version, the facts about each, and a route to copy
 //! (contract: Command line).
 //!
-//! `facts` and `places` put the facts into words, read from the schemes themselves. `filter`
+//! `facts`, `places` and `uses` put the facts into words, read from the schemes themselves. `filter`
 //! decides which providers are shown; `tables`, `page` and `json` write them.
 
 mod facts;
@@ -10,6 +10,7 @@ mod json;
 mod page;
 mod places;
 mod tables;
+mod uses;
 
 use clap::Args;
 use serde_json::Value;
@@ -26,7 +27,9 @@ use crate::config::presets::{Preset, Unsupported};
     after_help = "A sender that is not listed can be described in [route.scheme].\n\n\
     --json prints an array of objects, or with NAME an object; those with `\"supported\": false` come last\n\
     and have a `reason`. Exit status: 0 shown, 1 nothing found, 2 no such provider.\n\n\
-    Examples:\n  verigate providers itellico > verigate.toml\n  verigate providers --family token --json"
+    Examples:\n  verigate providers itellico > verigate.toml\n  \
+    verigate providers --header X-Hook-Signature\n  \
+    verigate providers --family token --json"
 )]
 pub(super) struct Providers {
     /// Show all facts about this provider, and a route for it in TOML
@@ -67,12 +70,15 @@ impl Providers {
                 )
                 .to_string(),
             );
-        } else if shown.is_empty() && others.is_empty() {
-            note("verigate: no provider matches these options");
-        } else {
+        } else if !self.filter.header.is_empty() && !shown.is_empty() {
+            print(&tables::header_uses(&shown, &self.filter.header));
+        } else if !(shown.is_empty() && others.is_empty()) {
             print(&tables::list(&shown, &others));
         }
         if shown.is_empty() && others.is_empty() {
+            for line in self.filter.nothing().lines() {
+                note(&format!("verigate: {line}"));
+            }
             Exit::Failure
         } else {
             Exit::Success
@@ -80,8 +86,9 @@ impl Providers {
     }
 
     fn one(&self, name: &str) -> Exit {
-        let Some(preset) =
-            presets::find(name).or_else(|| presets::find(&name.to_ascii_lowercase()))
+        let Some(preset) = presets::find(name)
+            .or_else(|| presets::find(&name.to_ascii_lowercase()))
+            .or_else(|| filter::titled(name))
         else {
             note(&format!("verigate: {}", unknown(name)));
             return Exit::Usage;
@@ -114,7 +121,11 @@ fn unknown(name: &str) -> String {
     if is_unsupported || part.is_empty() {
         return about + &why;
     }
-    let has_part = |text: &str| text.to_ascii_lowercase().contains(&part);
+    let squeezed = filter::squeezed(&part);
+    let has_part = |text: &str| {
+        text.to_ascii_lowercase().contains(&part)
+            || (!squeezed.is_empty() && filter::squeezed(text).contains(&squeezed))
+    };
     let is_like = |preset: &&Preset| {
         has_part(&preset.name)
             || has_part(&preset.title)
@@ -129,7 +140,12 @@ fn unknown(name: &str) -> String {
         .iter()
         .filter(|other| has_part(&other.name) || has_part(&other.title));
     like.extend(refused.map(|other| format!("`{}` (not supported)", other.name)));
+    let title = filter::nearest_title(&part).filter(|_| presets::nearest(name).is_none());
     match like.as_slice() {
+        [] if title.is_some() => format!(
+            "{about}did you mean `{}`? `verigate providers` lists them all",
+            title.unwrap_or_default()
+        ),
         [] => about + &why,
         [one] => format!("{about}did you mean {one}? `verigate providers` lists them all"),
         _ => format!(
@@ -145,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_none_is_told_what_was_meant_or_why_not() {
-        let rows: [(&str, &[&str]); 9] = [
+        let rows: [(&str, &[&str]); 10] = [
             ("strype", &["did you mean `stripe`", "verigate providers"]),
             ("whats", &["did you mean `meta`"]),
             (
@@ -161,6 +177,7 @@ mod tests {
             ("PayPal", &["PayPal is not supported", "CRC-32"]),
             ("travis", &["SHA-1"]),
             ("zzzzzzzzz", &["[route.scheme]"]),
+            ("Cloudflare Streem", &["did you mean `cloudflare-stream`"]),
             ("", &["verigate providers"]),
             ("a\u{1b}[2J", &["`a\\u{1b}[2J`"]),
         ];

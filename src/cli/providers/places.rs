@@ -1,6 +1,7 @@
 //! The places of a delivery's parts in words (signature, timestamp, id), and the headers that a
 //! scheme reads.
 
+use crate::notation::encoding::Encoding;
 use crate::notation::json::Pointer;
 use crate::scheme::ProviderCode;
 use crate::scheme::{
@@ -74,7 +75,11 @@ pub(super) fn signature(scheme: &Scheme) -> String {
             if place.json.is_some() {
                 return words;
             }
-            let (encoding, behind) = (place.encoding.name(), behind(&place.prefix));
+            let encoding = match place.encoding {
+                Encoding::HexAny => "hex in either case",
+                encoding => encoding.name(),
+            };
+            let behind = behind(&place.prefix);
             let items = listed(&place.items, template.algorithm);
             let repeated = if place.repeat {
                 "; several lines are taken, one must hold"
@@ -118,7 +123,11 @@ fn listed(items: &Items, algorithm: Algorithm) -> String {
     let separator = items
         .separator
         .as_deref()
-        .map(|text| format!(", in a list divided by `{text}`"))
+        .map(|text| match text {
+            " " => ", in a list divided by blanks".to_owned(),
+            ", " => ", in a list divided by `,` and a blank".to_owned(),
+            text => format!(", in a list divided by `{text}`"),
+        })
         .unwrap_or_default();
     let Some(assign) = items.assign.map(char::from) else {
         return separator;
@@ -217,7 +226,7 @@ mod tests {
             ),
             (
                 "standard-webhooks",
-                "header `Webhook-Signature`: base64, in a list divided by ` `, labelled `v1,` or `v1a,` (ed25519)",
+                "header `Webhook-Signature`: base64, in a list divided by blanks, labelled `v1,` or `v1a,` (ed25519)",
             ),
             (
                 "box",

@@ -1,50 +1,99 @@
 //! The list of providers: as text for a terminal, and as docs/providers.md.
 
-use super::facts;
+use super::{facts, uses};
 use crate::cli::check::{identity, tolerance};
 use crate::cli::output::table;
 use crate::config::presets::{Preset, Unsupported};
 use crate::config::units::written_duration;
-use crate::scheme::handshake::Handshake;
+use crate::sign::canonical;
+use crate::wire::head::FieldName;
 
 /// The list for a terminal. Providers without a preset come last, with the reason.
 pub(super) fn list(presets: &[&Preset], others: &[&Unsupported]) -> String {
     let mut parts = Vec::new();
     if !presets.is_empty() {
+        // The names come last, since some are long.
         let titles = [
             "provider",
-            "name",
             "family",
             "tolerance",
             "replay key",
             "handshake",
             "basis",
             "vectors",
+            "name",
         ];
         let mut rows = vec![titles.map(str::to_owned)];
         rows.extend(presets.iter().map(|preset| {
             let scheme = &preset.scheme;
             [
                 preset.name.clone(),
-                preset.title.clone(),
                 preset.family.name().to_owned(),
                 tolerance(scheme, scheme.tolerance, scheme.future_tolerance),
                 identity(scheme).to_owned(),
-                scheme.handshake.map_or("-", Handshake::name).to_owned(),
+                scheme.handshake.map_or("-", |_| "yes").to_owned(),
                 facts::basis(preset).to_owned(),
                 facts::vectors(preset).to_owned(),
+                preset.title.clone(),
             ]
         }));
         parts.push(table(&rows));
     }
     if !others.is_empty() {
-        let titles = ["not supported", "name", "why, and what instead"];
-        let mut rows = vec![titles.map(str::to_owned)];
-        let row = |other: &&Unsupported| [other.name.clone(), other.title.clone(), why(other)];
-        rows.extend(others.iter().map(row));
-        parts.push(table(&rows));
+        let width = others.iter().map(|other| other.name.chars().count()).max();
+        let width = width.unwrap_or_default();
+        let mut lines = vec!["not supported, and why:".to_owned()];
+        for other in others {
+            let words = format!("{}: {}", other.title, why(other));
+            let mut name = other.name.as_str();
+            for line in wrapped(&words, COLUMNS.saturating_sub(width + 2)) {
+                lines.push(format!("{name:width$}  {line}"));
+                name = "";
+            }
+        }
+        parts.push(lines.join("\n"));
     }
     parts.join("\n\n")
+}
+
+/// The columns that a text is wrapped at.
+const COLUMNS: usize = 100;
+
+/// The words of a text in lines of at most `columns` characters; a longer word has a line of its
+/// own.
+fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// The providers that read these headers, with what each reads from them.
+pub(super) fn header_uses(presets: &[&Preset], headers: &[FieldName]) -> String {
+    let titles = ["provider", "header", "part", "basis", "read from it"];
+    let mut rows = vec![titles.map(str::to_owned)];
+    for preset in presets {
+        let uses = headers
+            .iter()
+            .flat_map(|name| uses::of_header(&preset.scheme, name));
+        rows.extend(uses.map(|one| {
+            [
+                preset.name.clone(),
+                canonical(&one.name),
+                one.part.to_owned(),
+                facts::basis(preset).to_owned(),
+                one.words,
+            ]
+        }));
+    }
+    table(&rows)
 }
 
 fn why(other: &Unsupported) -> String {
@@ -61,8 +110,9 @@ const ABOVE: &str = "\
 `provider = \"NAME\"` on a route takes everything from a preset: what is signed and how, where the signature, the
 timestamp and the event's id and type are, the tolerance, and the handshake. `verigate providers NAME` prints all that is
 known of a provider (its secret, headers, retries, handshake and caveats) and a route to copy. `verigate providers`
-without a name lists them; `--search`, `--family`, `--algorithm`, `--unconfirmed`, `--handshake` and `--unsigned-body`
-narrow the list.
+without a name lists them; `--search`, `--header`, `--family`, `--algorithm`, `--unconfirmed`, `--handshake` and
+`--unsigned-body` narrow the list. `--header X-Hook-Signature` lists all that read this header, with what each reads
+from it.
 
 - **id** is the name to write; some providers have other names too, which `verigate providers NAME` shows.
 - **signed** is the content that the signature covers, in the notation of [schemes](schemes.md#signed-content).
@@ -170,13 +220,13 @@ mod tests {
             cells,
             [
                 "itellico",
-                "itellicoAI",
                 "timestamped-hmac",
                 "5m",
                 "signed id",
                 "-",
                 "documented",
-                "yes"
+                "yes",
+                "itellicoAI"
             ]
         );
     }
@@ -191,9 +241,24 @@ mod tests {
             "{listed}"
         );
         assert!(
-            below.lines().count() == others.len() + 1 && below.contains("CRC-32"),
+            below.lines().count() > others.len() && below.contains("CRC-32"),
             "{listed}"
         );
+        let names: Vec<_> = below
+            .lines()
+            .filter_map(|line| line.split(' ').next())
+            .collect();
+        assert!(
+            others
+                .iter()
+                .all(|other| names.contains(&other.name.as_str()))
+        );
+        assert!(
+            below.lines().all(|line| line.chars().count() <= COLUMNS),
+            "{below}"
+        );
+        let rows = above.lines().map(|line| line.chars().count());
+        assert!(rows.max() < Some(160), "{above}");
     }
 
     #[test]
