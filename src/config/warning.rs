@@ -113,7 +113,7 @@ warning_names! {
     PublishedSecret, "published-secret", Never,
         "a secret is printed in a provider's documentation or tests";
     UnlikelySecret, "unlikely-secret", AllowedOutside,
-        "a secret looks like another value: an API key, an id, a URL, a public key";
+        "a secret looks like another value: an API key, an id, a URL, a public key, a secret of another provider";
     SharedKey, "shared-key", AllowedOutside,
         "a secret of the route is a secret of another route too";
     SecretAwaited, "secret-awaited", Never,

@@ -9,6 +9,7 @@ use memchr::memmem;
 use super::mistake::Mistake;
 use super::trials::Trials;
 use crate::key::shape::{self, Shape};
+use crate::scheme::SecretDoubt;
 
 /// A secret is another kind of key than this scheme takes, or not a key at all.
 pub(super) fn of_secret(case: &Trials<'_>) -> Option<Mistake> {
@@ -72,30 +73,25 @@ pub(super) fn of_uuid(case: &Trials<'_>) -> Option<Mistake> {
     })
 }
 
-/// The beginnings that each signing secret of a provider has.
-const BEGINNINGS: &[(&str, &str)] = &[
-    ("stripe", "whsec_"),
-    ("elevenlabs", "wsec_"),
-    ("linear", "lin_wh_"),
-    ("paddle", "pdl_ntfset_"),
-];
-
-/// All signing secrets of the provider begin alike, and no configured secret begins so.
+/// No configured secret looks as the secrets of this provider do: all of them begin alike, or they
+/// are not known to begin so.
 pub(super) fn of_beginning(case: &Trials<'_>) -> Option<Mistake> {
-    let provider = case.scheme.provider.as_str();
-    let (_, begin) = BEGINNINGS.iter().find(|(name, _)| *name == provider)?;
-    let has = |text: &[u8]| shape::bare(text).starts_with(begin.as_bytes());
-    let is_other = !case.secrets.iter().any(|secret| has(secret.text.expose()));
-    (is_other && !case.secrets.is_empty()).then(|| {
-        Mistake::new(
-            "secret_begins_otherwise",
-            format!(
-                "A signing secret of `{provider}` begins with `{begin}`, and the configured secret \
-                 does not: it is another value, or its beginning is missing."
-            ),
-            "Copy the whole signing secret of this very endpoint, with its beginning; an API key \
-             or an id is no signing secret.",
-        )
+    let doubts = case
+        .secrets
+        .iter()
+        .map(|secret| case.scheme.secret_doubt(&secret.text));
+    let doubt = doubts.collect::<Option<Vec<_>>>()?.into_iter().next()?;
+    let sentence = format!(
+        "The configured secret {}.",
+        doubt.words(&case.scheme.provider)
+    );
+    Some(match doubt {
+        SecretDoubt::BeginsOtherwise(_) => {
+            Mistake::new("secret_begins_otherwise", sentence, doubt.fix())
+        }
+        SecretDoubt::TakenWhole(_) | SecretDoubt::HexAsBase64 => {
+            Mistake::new("secret_looks_otherwise", sentence, doubt.fix())
+        }
     })
 }
 

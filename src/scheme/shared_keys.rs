@@ -69,7 +69,23 @@ impl Scheme {
                 }
             }
         }
-        if keys.is_empty() { Err(why) } else { Ok(keys) }
+        if !keys.is_empty() {
+            return Ok(keys);
+        }
+        let forms = self.proof.key_forms();
+        let begin = shape::signing_prefix(text.expose());
+        let begin = begin.filter(|_| forms.iter().all(|form| !form.strip_required));
+        Err(match begin {
+            Some(begin)
+                if forms
+                    .iter()
+                    .all(|form| form.strip.as_deref() != Some(begin)) =>
+            {
+                format!("{why}; it begins with `{begin}`, which this scheme does not take off")
+                    .into()
+            }
+            _ => why,
+        })
     }
 
     /// The reason why everybody knows this text.

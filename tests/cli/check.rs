@@ -102,6 +102,79 @@ fn what_is_allowed_but_unwise_is_warned_about() {
 }
 
 #[test]
+fn each_secret_is_shown_with_the_way_in_which_it_is_read() {
+    let base64 = "c2VjcmV0LXNlY3JldC1zZWNyZXQ=";
+    let (marked, hex) = (format!("whsec_{base64}"), "0a1b2c3d".repeat(8));
+    let shown = format!("v1,{marked}");
+    let warning = "[unlikely-secret]";
+    let mut cases = Cases::new();
+    for (provider, secret, words, warned) in [
+        (
+            "imagekit",
+            &marked,
+            "the whole text, `whsec_` included",
+            false,
+        ),
+        (
+            "composio",
+            &marked,
+            "the whole text, `whsec_` included",
+            false,
+        ),
+        (
+            "stripe",
+            &marked,
+            "the whole text, `whsec_` included",
+            false,
+        ),
+        ("github", &marked, "the whole text, `whsec_` included", true),
+        ("stripe", &hex, "does not begin with `whsec_`", true),
+        ("make", &marked, "base64 behind `whsec_`", false),
+        ("make", &hex, "base64", true),
+        ("supabase-auth", &shown, "base64 behind `v1,whsec_`", false),
+        ("cloudflare-stream", &hex, "the text", false),
+        ("squarespace", &hex, "hexadecimal digits", false),
+        (
+            "whop",
+            &marked,
+            "base64 behind `whsec_`, or the whole text",
+            false,
+        ),
+    ] {
+        cases.case(&format!("{provider}: {words}"), || {
+            let folder = Folder::new().env("S", secret);
+            folder.write(
+                "verigate.toml",
+                format!(
+                    "[[route]]\nname = \"a\"\npath = \"/a\"\nprovider = \"{provider}\"\n\
+                     secrets = [\"env:S\"]\nupstream = \"http://127.0.0.1:3000\"\n"
+                ),
+            );
+            let ended = folder.run(["check", "--config", "verigate.toml"]);
+            ended
+                .expect_code(0)
+                .expect_words(&[words])
+                .expect_hidden(&[base64, &hex]);
+            assert_eq!(ended.all().contains(warning), warned, "{ended}");
+        });
+    }
+    cases.case("a prefix that is not taken off", || {
+        let folder = Folder::new().env("S", &marked);
+        folder.write(
+            "verigate.toml",
+            "[[route]]\nname = \"a\"\npath = \"/a\"\nprovider = \"finch\"\nsecrets = [\"env:S\"]\n\
+             upstream = \"http://127.0.0.1:3000\"\n",
+        );
+        folder
+            .run(["check", "--config", "verigate.toml"])
+            .expect_code(2)
+            .expect_words(&["`whsec_`, which this scheme does not take off"])
+            .expect_hidden(&[base64]);
+    });
+    cases.finish();
+}
+
+#[test]
 fn an_acknowledged_warning_is_listed_by_its_name_alone() {
     let folder = Folder::new().env("S", SECRET);
     let off = "secrets = [\"env:S\"]\ntolerance = \"off\"";

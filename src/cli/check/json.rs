@@ -171,6 +171,7 @@ fn secret_object(route: &Route, secret: &Secret, wall: UnixMillis) -> Value {
     json!({
         "name": text(&secret.name),
         "now": state_now(route, secret, wall).to_ascii_lowercase(),
+        "read_as": route.scheme.secret_reading(&secret.text),
         "not_before": from,
         "not_after": end,
         "public_keys": keys.map(key).collect::<Value>(),

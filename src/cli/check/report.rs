@@ -40,7 +40,7 @@ pub(in crate::cli) fn report(config: &Config, wall: UnixMillis) -> String {
     let mut rows = vec![titles.map(str::to_owned)];
     rows.extend(config.routes.iter().map(row));
     parts.push(masked(&rows));
-    let mut rows = vec![["route", "secret", "now", "active"].map(str::to_owned)];
+    let mut rows = vec![["route", "secret", "now", "active", "read as"].map(str::to_owned)];
     for route in &config.routes {
         rows.extend(
             route
@@ -59,6 +59,7 @@ pub(in crate::cli) fn report(config: &Config, wall: UnixMillis) -> String {
                 name,
                 "awaited".to_owned(),
                 "once learned".to_owned(),
+                "-".to_owned(),
             ]
         }));
     }
@@ -224,12 +225,13 @@ pub(in crate::cli) fn tolerance(scheme: &Scheme, past: Tolerance, future: Tolera
     }
 }
 
-fn secret_row(route: &Route, secret: &Secret, wall: UnixMillis) -> [String; 4] {
+fn secret_row(route: &Route, secret: &Secret, wall: UnixMillis) -> [String; 5] {
     [
         route.name.clone(),
         secret.name.clone(),
         state_now(route, secret, wall).to_owned(),
         written_validity(secret.validity()),
+        route.scheme.secret_reading(&secret.text),
     ]
 }
 
@@ -419,10 +421,10 @@ timestamp = { header = "X-Timestamp" }
         itellico  POST /webhooks/itellico           itellico  http://127.0.0.1:3000                     5m         1MiB      by signed id, 409/200/409
         erp       POST,PUT hooks.example.com/erp/*  custom    http://[::1]:3001 (SHADOW: forwards all)  -5m +10s   1500      OFF
 
-        route     secret   now      active
-        itellico  env:NEW  active   always
-        itellico  old      EXPIRED  until 2025-01-01T00:00:00Z
-        erp       env:NEW  active   always
+        route     secret   now      active                      read as
+        itellico  env:NEW  active   always                      the text
+        itellico  old      EXPIRED  until 2025-01-01T00:00:00Z  the text
+        erp       env:NEW  active   always                      the text
 
         route     key of     takes accounts  takes types  handshake
         itellico  endpoint   all             all          none
@@ -460,10 +462,10 @@ upstream = "http://127.0.0.1:3000"
             .split_once("route  secret")
             .map(|(_, rows)| format!("route  secret{rows}"));
         insta::assert_snapshot!(rows.unwrap_or(shown), @r"
-        route  secret                      now      active
-        keys   old                         EXPIRED  always
-        keys   env:KEY                     active   always
-        asana  learn:not-there-yet.secret  awaited  once learned
+        route  secret                      now      active        read as
+        keys   old                         EXPIRED  always        a public key
+        keys   env:KEY                     active   always        a public key
+        asana  learn:not-there-yet.secret  awaited  once learned  -
 
         route  key of     takes accounts  takes types  handshake
         keys   not known  all             all          none

@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 use super::places::place;
+pub(in crate::cli) use super::secret_words::{named_secret, secret};
 use crate::config::presets::{After4xx, KeyOwner, Preset};
 use crate::config::replay::DEFAULT_TTL;
 use crate::config::takes_public_keys;
 use crate::config::units::{written_duration, written_size};
 use crate::key::digest::DigestAlgorithm;
-use crate::key::public::KeyType;
 use crate::scheme::jwt::DigestClaim;
-use crate::scheme::{Algorithm, CredentialKind, KeyEncoding, KeyForm, Kind, ProofBy, Scheme};
+use crate::scheme::{CredentialKind, ProofBy, Scheme};
 
 const DAY: u64 = 24 * 3600;
 
 /// The basis of the facts: documented by the provider, or unconfirmed if they come from somebody
 /// else (contract: Providers).
-pub(super) fn basis(preset: &Preset) -> &'static str {
+pub(in crate::cli) fn basis(preset: &Preset) -> &'static str {
     if preset.is_documented() {
         "documented"
     } else {
@@ -96,59 +96,6 @@ pub(super) fn body(scheme: &Scheme) -> &'static str {
             "not signed: anybody who has read the secret once can send any body"
         }
         false => "not signed: nothing authenticates it",
-    }
-}
-
-/// The text that the secret is.
-pub(super) fn secret(scheme: &Scheme) -> String {
-    if let Some(code) = scheme.code() {
-        return code.secret_words().to_owned();
-    }
-    if scheme.algorithm() == Algorithm::Basic {
-        return "`user:password`".to_owned();
-    }
-    let mut ways = Vec::new();
-    for kind in scheme.proof.key_kinds() {
-        let way = match kind {
-            Kind::Token => "the token itself, as it is sent".to_owned(),
-            Kind::Public(algorithm) => public_key(algorithm.key_type()).to_owned(),
-            Kind::Digest(_) | Kind::Jwt => {
-                let forms: Vec<_> = scheme.proof.key_forms().iter().map(shared).collect();
-                forms.join("; or ")
-            }
-        };
-        if !ways.contains(&way) {
-            ways.push(way);
-        }
-    }
-    ways.join("; or ")
-}
-
-fn shared(form: &KeyForm) -> String {
-    let text = match form.encoding {
-        KeyEncoding::Utf8 => "the text as the provider shows it: its bytes are the key",
-        KeyEncoding::Utf8Nfkd => {
-            "the text as the provider shows it: its compatibility decomposition (NFKD) is the key"
-        }
-        KeyEncoding::Base64 => "base64 of the key, as the provider shows it",
-        KeyEncoding::Hex => "the key in hexadecimal digits, as the provider shows it",
-    };
-    match &form.strip {
-        Some(prefix) if form.strip_required => format!("`{prefix}` and {text}"),
-        Some(prefix) => format!("{text}, with or without `{prefix}` in front"),
-        None => text.to_owned(),
-    }
-}
-
-const fn public_key(key: KeyType) -> &'static str {
-    match key {
-        KeyType::Ed25519 => {
-            "the provider's public key (Ed25519): `whpk_…`, 64 hex digits, base64, PEM or JWK"
-        }
-        KeyType::EcdsaP256 => "the provider's public key (P-256): PEM, base64 of DER, JWK or JWKS",
-        KeyType::Rsa => {
-            "the provider's public key (RSA): PEM of key or certificate, base64 of DER, JWK or JWKS"
-        }
     }
 }
 
@@ -259,15 +206,6 @@ pub(super) fn secret_variable(preset: &Preset) -> String {
     let name = preset.secret_name.as_deref().unwrap_or(usual);
     name.to_ascii_uppercase()
         .replace(|c: char| !c.is_ascii_alphanumeric(), "_")
-}
-
-/// The provider's own name for the secret, if it is known, and the text that the secret is.
-pub(super) fn named_secret(preset: &Preset) -> String {
-    let secret = secret(&preset.scheme);
-    match &preset.secret_name {
-        Some(name) => format!("called \"{name}\"; {secret}"),
-        None => secret,
-    }
 }
 
 /// How long the provider waits for an answer.
@@ -391,39 +329,6 @@ mod tests {
         assert!(remembered(find("stripe").unwrap()).contains("72h is enough"));
         assert!(remembered(find("adyen").unwrap()).contains("`ttl = \"30d\"`"));
         assert!(remembered(find("itellico").unwrap()).contains("not known"));
-    }
-
-    #[test]
-    fn the_secret_s_form_is_said_for_every_kind_of_key() {
-        let rows: [(&str, &[&str]); 12] = [
-            ("github", &["its bytes are the key"]),
-            (
-                "standard-webhooks",
-                &[
-                    "base64 of the key",
-                    "with or without `whsec_`",
-                    "; or ",
-                    "Ed25519",
-                ],
-            ),
-            ("openai", &["`whsec_` and base64"]),
-            ("polar", &["its bytes are the key; or base64"]),
-            ("easypost", &["NFKD"]),
-            ("adyen-platform", &["hexadecimal"]),
-            ("airtable", &["base64"]),
-            ("sendgrid", &["P-256"]),
-            ("kick", &["RSA"]),
-            ("gitlab", &["the token itself"]),
-            ("chargebee", &["`user:password`"]),
-            ("messagebird", &["its bytes are the key"]),
-        ];
-        for (name, words) in rows {
-            let told = secret(&find(name).unwrap().scheme);
-            assert!(
-                words.iter().all(|word| told.contains(word)),
-                "{name}: {told}"
-            );
-        }
     }
 
     #[test]

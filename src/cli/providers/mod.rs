@@ -9,6 +9,7 @@ mod filter;
 mod json;
 mod page;
 mod places;
+mod secret_words;
 mod tables;
 mod uses;
 

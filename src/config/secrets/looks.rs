@@ -25,7 +25,7 @@ pub(in crate::config) fn judge(
     let length = keys.iter().map(|(_, key)| key.len()).min();
     let length = length.map(|length| length.min(secret.text.expose().len()));
     let called = format!("the secret `{}`", secret.name);
-    warn(
+    let is_named = warn(
         &secret.text,
         &scheme.wanted(),
         length,
@@ -33,6 +33,10 @@ pub(in crate::config) fn judge(
         item,
         findings,
     );
+    if let Some(doubt) = scheme.secret_doubt(&secret.text).filter(|_| !is_named) {
+        let message = format!("{called} {}", doubt.words(&scheme.provider));
+        findings.warn(item.span(), WarningName::UnlikelySecret, message);
+    }
 }
 
 /// Refuses a token that everybody knows, and warns of the look of another. `item` is its place.
@@ -60,6 +64,8 @@ pub(in crate::config) fn judge_token(
     Some(())
 }
 
+/// Warns of the look of a text. The answer says whether its own look, and not what is around it, is
+/// named already.
 fn warn(
     text: &SecretText,
     wanted: &Wanted,
@@ -67,7 +73,7 @@ fn warn(
     called: &str,
     item: &Item<'_>,
     findings: &mut Findings,
-) {
+) -> bool {
     let is_spelled = |shape: &Shape| {
         shape.kind() == Kind::Around
             && !matches!(shape, Shape::Authorization(_) | Shape::EscapedNewlines)
@@ -76,14 +82,15 @@ fn warn(
         let message =
             format!("{called} is printed in {place}: anybody can sign deliveries with it");
         findings.warn(item.span(), WarningName::PublishedSecret, message);
-        return;
+        return true;
     }
-    let mut is_placeholder = false;
+    let (mut is_placeholder, mut is_named) = (false, false);
     for shape in shape::of(text.expose(), wanted) {
         if is_spelled(&shape) {
             continue;
         }
         is_placeholder |= shape.kind() == Kind::Placeholder;
+        is_named |= shape.kind() != Kind::Around || matches!(shape, Shape::Authorization(_));
         let name = match shape.kind() {
             Kind::Around => WarningName::SecretSpelling,
             Kind::Placeholder => WarningName::PlaceholderSecret,
@@ -97,4 +104,5 @@ fn warn(
         );
         findings.warn(item.span(), WarningName::ShortSecret, message);
     }
+    is_named
 }

@@ -34,6 +34,12 @@ pub fn only_prefix(prefix: &str) -> String {
     format!("is only the prefix `{prefix}`, which everybody knows")
 }
 
+/// The beginning by which the text is known as a signing secret. `text` has nothing around it.
+pub fn signing_prefix(text: &[u8]) -> Option<&'static str> {
+    prefixes::found(text, prefixes::SIGNING)
+        .filter(|prefix| !prefixes::OF_ENCODING.contains(prefix))
+}
+
 /// Whether everybody knows these bytes of a key: there are none, or all are zero. A MAC fills its
 /// key up with zero bytes, so such a key is the empty one.
 pub fn known_key(key: &[u8]) -> Option<&'static str> {

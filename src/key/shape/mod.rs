@@ -16,7 +16,7 @@ mod tests;
 use memchr::memmem;
 
 pub use self::conceal::{MASK, Suspicion, concealed, is_out_of_place, suspects};
-pub use self::known::{known_key, known_text, only_prefix};
+pub use self::known::{known_key, known_text, only_prefix, signing_prefix};
 pub use self::published::published;
 use super::public::PublicKey;
 
@@ -29,7 +29,7 @@ pub struct Wanted {
     pub public: bool,
     /// Whether the secret itself is sent, so that any credential may be right.
     pub is_credential: bool,
-    /// The beginnings of this provider's secrets, where they would look like something else.
+    /// The beginnings of this provider's secrets, which are taken for no other value.
     pub begins: Vec<String>,
 }
 

@@ -8,6 +8,7 @@
 pub(super) const SIGNING: &[&str] = &[
     "v1,whsec_",
     "v1a,whpk_",
+    "lf-whsec_",
     "whsec_",
     "whpk_",
     "whsk_",
@@ -23,6 +24,9 @@ pub(super) const SIGNING: &[&str] = &[
     "base64:",
     "hex:",
 ];
+
+/// The beginnings in [`SIGNING`] that name an encoding rather than a provider's secret.
+pub(super) const OF_ENCODING: &[&str] = &["SharedKey:", "base64:", "hex:"];
 
 /// The beginnings of API keys and access tokens, which do not sign deliveries (the few providers
 /// that sign with one say so in their scheme).

@@ -333,6 +333,22 @@ pub(super) static KINDS: &[Kind] = &[
         },
     ),
     kind(
+        "a secret of another provider that is decoded there",
+        &["secret_looks_otherwise"],
+        |d| {
+            matches!(d.provider, "github" | "itellico" | "slack").then_some(())?;
+            other(d, "whsec_Kq82nXwPz5LmT9vBKq82nXwP")
+        },
+    ),
+    kind(
+        "hexadecimal digits for base64",
+        &["secret_looks_otherwise"],
+        |d| {
+            matches!(d.provider, "svix" | "standard-webhooks").then_some(())?;
+            other(d, "6b1f5cd02e97a3486b1f5cd02e97a3486b1f5cd02e97a348")
+        },
+    ),
+    kind(
         "an encoded line end behind the secret",
         &["secret_percent_encoded"],
         |d| secret(d, |s| format!("{s}%0A")),
