@@ -48,6 +48,18 @@ pub(super) struct Delivery {
     pub(super) now: Now,
 }
 
+/// A captured delivery of a provider that is not known yet.
+#[derive(Debug)]
+pub(super) struct OpenDelivery {
+    /// The head, or the refusal that such a head would also get on the wire.
+    pub(super) head: Result<Head, Refusal>,
+    /// The body, if it was captured.
+    pub(super) body: Option<Vec<u8>>,
+    pub(super) now: Now,
+    /// The scheme and host of the URL, if it is known.
+    pub(super) origin: Option<String>,
+}
+
 /// The content of the headers file, read.
 #[derive(Debug)]
 pub(super) struct Captive {
@@ -124,6 +136,32 @@ impl Captured {
             head,
             body: self.body(message.body)?,
             now: moment(self.at),
+        })
+    }
+
+    /// Puts the head together, and reads the body where there is any.
+    pub(super) fn read_open(&self, captive: Captive) -> anyhow::Result<OpenDelivery> {
+        let Captive {
+            message,
+            target,
+            origin,
+        } = captive;
+        let method = self.method.as_deref().or(message.method.as_deref());
+        let fields = message.fields.iter();
+        let fields = fields.map(|(name, value)| (name.as_slice(), value.as_slice()));
+        let target = target.as_deref().unwrap_or("/");
+        let head = Head::from_parts(method.unwrap_or("POST"), target, fields);
+        let has_body = match &message.body {
+            Some(Body::Bytes(bytes)) => !bytes.is_empty(),
+            Some(Body::File { .. }) => true,
+            Some(Body::Parsed) | None => false,
+        };
+        let body = (has_body || self.body.is_some()).then(|| self.body(message.body));
+        Ok(OpenDelivery {
+            head,
+            body: body.transpose()?,
+            now: moment(self.at),
+            origin,
         })
     }
 

@@ -5,6 +5,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Exit;
+use super::candidates;
 use super::delivery::Delivery;
 use super::output::{complain, json_object, print};
 use super::subject::Subject;
@@ -21,9 +22,12 @@ use crate::wire::head::{FieldName, Head};
 #[command(
     override_usage = "verigate explain --provider NAME --secret SECRET --headers FILE --body FILE \
                       [OPTIONS]\n       \
-                      verigate explain --route NAME --headers FILE --body FILE [OPTIONS]",
-    after_help = "Exit status: 0 valid, 1 rejected, 2 usage. Neither the secret nor the expected \
-                  signature is shown.\n\n\
+                      verigate explain --route NAME --headers FILE --body FILE [OPTIONS]\n       \
+                      verigate explain --headers FILE",
+    after_help = "Without a secret it names the providers that the headers may come from, the \
+                  likeliest first.\n\n\
+                  Exit status: 0 valid, or a provider is named; 1 rejected, or no provider fits; 2 \
+                  usage. Neither the secret nor the expected signature is shown.\n\n\
                   Example:\n  \
                   verigate explain --provider itellico \
                   --secret env:ITELLICO_WEBHOOK_SECRET \\\n    \
@@ -46,6 +50,12 @@ struct Report {
 impl Explain {
     /// Judges the delivery and explains a refusal.
     pub(super) fn run(&self) -> Exit {
+        if !self.judging.by.is_complete() {
+            return candidates::run(&self.judging).unwrap_or_else(|error| {
+                complain(&error);
+                Exit::Usage
+            });
+        }
         match self
             .judging
             .read(false)

@@ -6,6 +6,7 @@
 //! What enters: reading of arguments, printing, and exit codes; the work itself is done in the
 //! rooms below. May import: every other room. Only the main program imports this room.
 
+mod candidates;
 mod check;
 mod delivery;
 mod demo;

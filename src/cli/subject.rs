@@ -21,19 +21,13 @@ use crate::verify::envelope::Envelope;
 /// The arguments that name the scheme and the secrets.
 #[derive(Args, Debug)]
 #[group(skip)]
-#[command(group(ArgGroup::new("subject").required(true)))]
+#[command(group(ArgGroup::new("subject")))]
 pub(super) struct By {
     /// A provider that `verigate providers` lists
-    #[arg(
-        long,
-        short,
-        value_name = "NAME",
-        group = "subject",
-        requires = "secret"
-    )]
+    #[arg(long, short, value_name = "NAME", group = "subject")]
     provider: Option<String>,
     /// A TOML file with the keys of [route.scheme]
-    #[arg(long, value_name = "FILE", group = "subject", requires = "secret")]
+    #[arg(long, value_name = "FILE", group = "subject")]
     scheme: Option<PathBuf>,
     /// A route of the configuration, with its secrets and settings
     #[arg(long, short, value_name = "NAME", group = "subject")]
@@ -77,34 +71,49 @@ impl By {
         self.route.is_some()
     }
 
+    /// Whether a scheme and its secrets are named.
+    pub(super) fn is_complete(&self) -> bool {
+        let names_scheme = self.provider.is_some() || self.scheme.is_some();
+        self.is_route() || (names_scheme && !self.secret.is_empty())
+    }
+
+    /// The scheme of `--provider` or `--scheme`, if either is named.
+    pub(super) fn scheme(&self) -> anyhow::Result<Option<Scheme>> {
+        match (&self.provider, &self.scheme) {
+            (Some(name), _) => preset(name).map(Some),
+            (None, Some(path)) => Ok(Some(config::load_scheme(path)?)),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The secrets of `--secret`.
+    pub(super) fn secrets(&self) -> anyhow::Result<Vec<Secret>> {
+        let secrets = self.secret.iter().enumerate();
+        secrets
+            .map(|(place, text)| secret(text, place + 1))
+            .collect()
+    }
+
     /// Loads scheme, secrets and settings. `origin` is the scheme and host of `--url`, used for
     /// signed URLs where no route has a `public_url`.
     pub(super) fn load(&self, origin: Option<String>) -> anyhow::Result<Subject> {
         if let Some(name) = &self.route {
             return self.load_route(name, origin);
         }
-        let scheme = match (&self.provider, &self.scheme) {
-            (Some(name), _) => preset(name)?,
-            (None, Some(path)) => config::load_scheme(path)?,
-            (None, None) => {
-                bail!(
-                    "no scheme is named: write `--provider NAME`, `--scheme FILE` or `--route NAME`"
-                )
-            }
-        };
+        let scheme = self.scheme()?.context(
+            "no scheme is named: write `--provider NAME`, `--scheme FILE` or `--route NAME`",
+        )?;
+        if self.secret.is_empty() {
+            bail!("no secret is named: write `--secret env:NAME` or `--secret file:PATH`");
+        }
         let settings = Settings {
             tolerance: scheme.tolerance,
             future_tolerance: scheme.future_tolerance,
             public_url: origin,
             max_body: MAX_INFLATED,
         };
-        let secrets = self
-            .secret
-            .iter()
-            .enumerate()
-            .map(|(place, text)| secret(text, place + 1));
         Ok(Subject {
-            secrets: secrets.collect::<anyhow::Result<_>>()?,
+            secrets: self.secrets()?,
             accounts: None,
             envelope: Envelope::of(&scheme),
             scheme: Arc::new(scheme),

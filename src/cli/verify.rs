@@ -38,9 +38,9 @@ pub(super) struct Verify {
 #[derive(Args, Debug)]
 pub(super) struct Judging {
     #[command(flatten)]
-    by: By,
+    pub(super) by: By,
     #[command(flatten)]
-    captured: Captured,
+    pub(super) captured: Captured,
     /// Accept a timestamp that is this far off, both ways: 300s, 5m, off [default: the route's or
     /// the provider's]
     #[arg(long, value_parser = tolerance, value_name = "TIME")]

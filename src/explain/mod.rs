@@ -19,6 +19,7 @@
 //! line in `FINDERS` or `SUSPICIONS`, and a row of a test that makes it.
 
 mod body;
+mod candidates;
 mod case;
 mod clock;
 mod content;
@@ -52,6 +53,7 @@ mod wrapped;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use self::candidates::{Candidate, Candidates, candidates, proved, value_words};
 pub use self::case::{Around, Case, CaseError};
 pub use self::mistake::{Finding, Mistake};
 use self::trials::Trials;

@@ -3,59 +3,110 @@
 //!
 //! A preset whose headers are missing costs nothing.
 
+use super::candidates::{self, Named, STANDARD};
 use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
 use crate::scheme::{Scheme, TimestampAt};
 use crate::wire::head::{FieldName, Found};
 
-/// The preset that many providers follow.
-const STANDARD: &str = "standard-webhooks";
+/// The most siblings that a sentence names.
+const SHOWN: usize = 6;
 
 /// The delivery holds under the scheme of another provider.
 ///
-/// If many providers sign alike, the provider whose name is in the header is named, else the
-/// standard, else the first three of them.
+/// Many providers sign alike, under the same header. The provider that the head names comes first,
+/// else the standard, and the others are named beside it: the signature confirms what was signed and
+/// how, and not which of them sent it.
 pub(super) fn signs_alike(case: &Trials<'_>) -> Option<Finding> {
+    // No scheme is copied whose signature cannot be there.
+    let may_hold = |preset: &Scheme| {
+        let names = preset.proof.headers();
+        names.is_empty()
+            || names
+                .iter()
+                .any(|name| candidates::is_there(case.head, name))
+    };
     let others = case
         .around
         .presets
         .iter()
-        .filter(|preset| preset.provider != case.scheme.provider);
+        .filter(|preset| preset.provider != case.scheme.provider && may_hold(preset));
     let mut alike: Vec<_> = others
         .filter_map(|preset| Some((*preset, case.with_scheme(Scheme::clone(preset))?)))
         .collect();
-    let is_named = |preset: &Scheme| {
-        let own = format!("-{}-", preset.provider);
-        headers(preset)
-            .iter()
-            .any(|name| format!("-{}-", name.as_str()).contains(&own))
+    let likely = match alike.as_slice() {
+        [] => return None,
+        [_] => candidates::Candidates::default(),
+        _ => candidates::candidates(case.head, case.now, case.around.presets),
     };
-    let rank = |preset: &Scheme| (!is_named(preset), preset.provider != STANDARD);
+    let named = Named::of(case.head);
+    let place = |preset: &Scheme| {
+        let mut fitting = likely.fitting.iter();
+        fitting.position(|candidate| candidate.scheme.provider == preset.provider)
+    };
+    let rank = |preset: &Scheme| {
+        let is_named = named.has_header_of(&preset.provider);
+        let is_unranked = place(preset).is_none();
+        (
+            !is_named,
+            preset.provider != STANDARD,
+            is_unranked,
+            place(preset),
+        )
+    };
     alike.sort_by_key(|(preset, _)| rank(preset));
     let (first, secret) = alike.first()?;
-    let shown = if rank(first) == (true, true) { 3 } else { 1 };
+    let (is_unnamed, is_no_standard, ..) = rank(first);
     let names: Vec<&str> = alike
         .iter()
-        .take(shown)
         .map(|(preset, _)| preset.provider.as_str())
         .collect();
     found(Some(std::sync::Arc::clone(secret)), || {
         match names.as_slice() {
-            [name] => Mistake::new(
+            [] | [_] => Mistake::new(
                 "other_provider",
-                format!("The delivery is signed as the provider `{name}` signs."),
-                format!("Set `provider = \"{name}\"` on the route."),
+                format!(
+                    "The delivery is signed as the provider `{}` signs.",
+                    first.provider
+                ),
+                format!("Set `provider = \"{}\"` on the route.", first.provider),
+            ),
+            [_, siblings @ ..] if !(is_unnamed && is_no_standard) => Mistake::new(
+                "other_provider",
+                format!(
+                    "The delivery is signed as the provider `{}` signs; also signed so: {}.",
+                    first.provider,
+                    listed(siblings)
+                ),
+                format!(
+                    "Set `provider = \"{}\"` on the route, or the one of the others that sends it.",
+                    first.provider
+                ),
             ),
             names => Mistake::new(
                 "other_provider",
                 format!(
-                    "The delivery is signed as the providers `{}` sign.",
-                    names.join("`, `")
+                    "The delivery is signed as each of these providers signs: {}.",
+                    listed(names)
                 ),
-                "Set `provider` on the route to the provider that sends it.",
+                "Set `provider` on the route to the one of them that sends it: their signatures are \
+             alike, so no delivery tells them apart.",
             ),
         }
     })
+}
+
+/// Names in a sentence; of many, the first.
+fn listed(names: &[&str]) -> String {
+    let shown: Vec<String> = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 /// The headers of the scheme's own signature are missing, and those of at most three other
@@ -91,16 +142,20 @@ pub(super) fn looks_alike(case: &Trials<'_>) -> Option<Mistake> {
     let most = likely.iter().map(|(count, _)| *count).max()?;
     likely.retain(|(count, _)| *count == most);
     let mut names: Vec<&str> = likely.iter().map(|(_, name)| *name).collect();
+    // Of several that use the same header, those whose form the value has.
+    let found = candidates::candidates(case.head, case.now, case.around.presets);
+    let fitting = found.fitting.iter();
+    let fitting: Vec<&str> = fitting
+        .map(|candidate| candidate.scheme.provider.as_str())
+        .filter(|name| names.contains(name))
+        .collect();
+    if !fitting.is_empty() {
+        names = fitting;
+    }
     if names.len() > 3 {
         // Among many that sign alike, the provider that a header names, else the standard.
-        let is_named = |provider: &&str| {
-            let word = format!("-{provider}-");
-            let has = |name: &[u8]| {
-                let name = format!("-{}-", String::from_utf8_lossy(name).to_ascii_lowercase());
-                name.contains(&word)
-            };
-            case.head.lines().any(|(name, _)| has(name))
-        };
+        let head = Named::of(case.head);
+        let is_named = |provider: &&str| head.has_header_of(provider);
         let is_standard = |provider: &&str| *provider == STANDARD;
         let named = names.iter().copied().find(is_named);
         let one = named.or_else(|| names.iter().copied().find(is_standard));

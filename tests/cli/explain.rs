@@ -274,3 +274,105 @@ fn a_probe_of_the_endpoint_is_named() {
         );
     }
 }
+
+/// Runs `explain` on headers alone, with further arguments.
+fn candidates(folder: &Folder, headers: &str, more: &[&str]) -> Ended {
+    folder.write("headers.txt", headers);
+    let arguments = ["explain", "--headers", "headers.txt"];
+    folder.run(arguments.iter().chain(more))
+}
+
+#[test]
+fn headers_alone_name_the_providers_that_they_may_come_from() {
+    let folder = Folder::new()
+        .env("S", SECRET)
+        .env("OTHER", "another-secret-0123");
+    let body = event_with("a");
+    folder.write("body", &body);
+    let mac = hmac(SECRET.as_bytes(), &[&body]);
+    let (hex, base64) = (hex::encode(&mac), STANDARD.encode(&mac));
+    let of = |value: &str| format!("Webhook-Signature: {value}\n");
+    let mut cases = Cases::new();
+    for (name, headers, first, words) in [
+        (
+            "hex of SHA-256",
+            of(&hex),
+            "gocardless",
+            "64 hexadecimal digits",
+        ),
+        (
+            "hex of SHA-1",
+            of(&hex.chars().take(40).collect::<String>()),
+            "pusher-beams",
+            "40 hexadecimal digits",
+        ),
+        ("base64", of(&base64), "mautic", "base64 of 32 bytes"),
+        (
+            "a list",
+            of(&format!("time=1750000000,sig1={hex}")),
+            "cloudflare-stream",
+            "`time`, `sig1`",
+        ),
+        (
+            "a header of its own",
+            format!("x-gitea-signature: {hex}\n"),
+            "gitea",
+            "single provider",
+        ),
+    ] {
+        cases.case(name, || {
+            let ended = candidates(&folder, &headers, &[]);
+            ended
+                .expect_code(0)
+                .expect_words(&[words])
+                .expect_hidden(&[&hex, &base64]);
+            let ended = candidates(&folder, &headers, &["--json"]);
+            let object: serde_json::Value =
+                serde_json::from_str(&ended.stdout).expect("a JSON object");
+            assert_eq!(object["candidates"][0]["provider"], first, "{ended}");
+            assert_eq!(object["candidates"][0]["proved"], serde_json::Value::Null);
+        });
+    }
+    cases.case("no provider", || {
+        candidates(&folder, "X-Nothing: 1\n", &[])
+            .expect_code(1)
+            .expect_words(&["No provider of this version sends such headers"]);
+    });
+    cases.case("a named provider", || {
+        candidates(&folder, &of(&hex), &["--provider", "github"])
+            .expect_code(0)
+            .expect_words(&["The headers of `github` are not there", "gocardless"]);
+    });
+    cases.case("with body and secret", || {
+        let headers = format!("X-Webhook-Signature: {hex}\n");
+        let with = |secret| ["--body", "body", "--secret", secret];
+        let ended = candidates(&folder, &headers, &with("env:S"));
+        ended
+            .expect_code(0)
+            .expect_words(&["also signed so", "`bland`", "no delivery tells them apart"])
+            .expect_hidden(&[SECRET, &hex]);
+        candidates(&folder, &headers, &with("env:OTHER"))
+            .expect_code(1)
+            .expect_words(&["the signature holds under no such scheme"]);
+    });
+    cases.finish();
+}
+
+#[test]
+fn a_provider_that_signs_like_others_is_not_said_to_be_the_only_one() {
+    let folder = Folder::new().env("S", SECRET);
+    let body = event_with("a");
+    let mac = hex::encode(hmac(SECRET.as_bytes(), &[&body]));
+    let ended = explain(
+        &folder,
+        "github",
+        &format!("X-Webhook-Signature: {mac}\n"),
+        &body,
+    );
+    expect_named(&ended, &["each of these providers signs: `bland`"]);
+    let gitea = format!("X-Gitea-Signature: {mac}\nX-Gitea-Event: push\n");
+    expect_named(
+        &explain(&folder, "github", &gitea, &body),
+        &["as the provider `gitea` signs."],
+    );
+}

@@ -4,14 +4,14 @@
 //! `facts`, `places` and `uses` put the facts into words, read from the schemes themselves. `filter`
 //! decides which providers are shown; `tables`, `page` and `json` write them.
 
-mod facts;
+pub(super) mod facts;
 mod filter;
 mod json;
 mod page;
 mod places;
 mod secret_words;
 mod tables;
-mod uses;
+pub(super) mod uses;
 
 use clap::Args;
 use serde_json::Value;

@@ -1,5 +1,6 @@
 //! Tests of the command line, and samples that several commands are tested with.
 
+mod candidates;
 mod misplaced;
 pub(crate) mod samples;
 mod shapes;

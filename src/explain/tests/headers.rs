@@ -143,7 +143,7 @@ fn another_provider_is_named_by_its_signature_or_by_its_headers() {
                     .to_vec(),
                 ..between(&standard_webhooks(), &stripe)
             },
-            "other_provider: `d`, `c`, `b`",
+            "other_provider: `d`, `c`, `b`, `a`",
         ),
         (
             "the standard that many follow",

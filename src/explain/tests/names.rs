@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 /// The files of the room that may say mistakes.
-const SOURCES: [(&str, &str); 30] = [
+const SOURCES: [(&str, &str); 31] = [
     ("body", include_str!("../body.rs")),
+    ("candidates", include_str!("../candidates.rs")),
     ("case", include_str!("../case.rs")),
     ("clock", include_str!("../clock.rs")),
     ("content", include_str!("../content.rs")),
