@@ -171,4 +171,12 @@ export const confirming = {
     places.webhookMetadata.webhookDeliveryAttemptTimestamp = new Date(seconds() * 1000).toISOString();
     return [await confirmed(verify, JSON.stringify(places), "plain", secret)];
   },
+
+  async "hook0-client"({ verifyWebhookSignature }) {
+    const secret = "0e3c4a1c-5d5e-4f0a-9b1c-hook0-secret";
+    const more = { "x-event-type": "billing.invoice.paid" };
+    const verify = (headers, body) =>
+      verifyWebhookSignature(headers["x-hook0-signature"], Buffer.from(body), new Headers(headers), secret, 300);
+    return [await confirmed(verify, event({ invoice: fresh() }), "hook0", secret, { more })];
+  },
 };

@@ -257,3 +257,15 @@ def mercadopago():
 
     body, path = event(user_id=fresh(), type="order", data={"id": name}), f"/in/mercadopago?data.id={name}&type=order"
     yield confirmed(verify, body, "mercadopago", secret, path=path, covers_body=False)
+
+
+@sdk("smartcar")
+def smartcar():
+    import smartcar
+
+    secret = "smartcar-application-management-token"
+
+    def verify(headers, body):
+        return smartcar.verify_payload(secret, headers["sc-signature"], body)
+
+    yield confirmed(verify, event(eventId=fresh(), eventType="VEHICLE_STATE"), "smartcar", secret)
