@@ -263,7 +263,6 @@ fn one_shows_its_scheme_and_its_facts() {
     meta.expect_code(0).expect_words(&[
         "provider = \"meta\"",
         "unconfirmed",
-        "no vector",
         "verify_token",
         "hub.mode=subscribe",
     ]);

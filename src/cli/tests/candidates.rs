@@ -1,9 +1,10 @@
 //! The providers that a head may come from, among all presets.
 
+use crate::cli::delivery::split_url;
 use crate::clock::{Clock, UnixMillis};
 use crate::config::presets;
 use crate::explain::{Candidates, candidates, value_words};
-use crate::scheme::Scheme;
+use crate::scheme::{Role, Scheme};
 use crate::wire::head::Head;
 
 fn of<'p>(lines: &[(&str, &str)], presets: &[&'p Scheme]) -> Candidates<'p> {
@@ -165,4 +166,49 @@ fn the_look_of_a_value_is_said_without_a_byte_of_it() {
     for value in ["", "tops3cret", "Bearer tops3cret-token", "a b c"] {
         assert_eq!(value_words(value.as_bytes()), None, "{value}");
     }
+}
+
+/// The vectors hold deliveries as the providers send them, so each must fit its provider by the head
+/// alone.
+#[test]
+fn the_head_of_every_genuine_delivery_fits_its_provider() {
+    let all: Vec<&Scheme> = presets::all().iter().map(|preset| &preset.scheme).collect();
+    let now = Clock::set_to(UnixMillis::from_secs(1_750_000_000)).now();
+    let (mut wrong, mut judged) = (Vec::new(), 0);
+    for file in ["public.json", "second.json"] {
+        let path = format!("{}/tests/vectors/{file}", env!("CARGO_MANIFEST_DIR"));
+        let vectors: Vec<serde_json::Value> =
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        for vector in &vectors {
+            let text = |key: &str| vector[key].as_str().unwrap_or_default();
+            let Some(preset) = presets::find(text("provider")) else {
+                continue;
+            };
+            let reads = preset.scheme.reads();
+            let is_in_head = reads.iter().any(|(role, _)| *role == Role::Signature);
+            let lines: Vec<(&str, &str)> = vector["headers"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
+                .collect();
+            if vector["expected"] != true || !is_in_head || lines.is_empty() {
+                continue;
+            }
+            judged += 1;
+            let bytes = lines
+                .iter()
+                .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+            let method = vector["method"].as_str().unwrap_or("POST");
+            let url = split_url(text("url"));
+            let target = url.map_or_else(|_| "/".to_owned(), |(_, target)| target);
+            let head = Head::from_parts(method, &target, bytes).unwrap();
+            let found = candidates(&head, now, &all);
+            if !names(&found).contains(&preset.name) {
+                wrong.push((text("id").to_owned(), names(&found)));
+            }
+        }
+    }
+    assert!(judged > 600, "{judged}");
+    assert!(wrong.is_empty(), "{} of {judged}: {wrong:#?}", wrong.len());
 }
