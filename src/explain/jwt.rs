@@ -15,7 +15,7 @@ use super::trials::Trials;
 use crate::clock::UnixMillis;
 use crate::key::public::PublicKey;
 use crate::notation::encoding::Encoding;
-use crate::scheme::jwt::{JwtAlgorithm, JwtRule};
+use crate::scheme::jwt::{JwtAlgorithm, JwtRule, TokenPlace};
 use crate::scheme::{ProofBy, Scheme};
 use crate::verify::jwt::Token;
 use crate::wire::head::{FieldName, Found};
@@ -37,25 +37,32 @@ fn with(case: &Trials<'_>, change: impl FnOnce(&mut JwtRule)) -> Option<std::syn
 /// The token is in another header, or has another word in front of it.
 pub(super) fn written_elsewhere(case: &Trials<'_>) -> Option<Finding> {
     let rule = case.scheme.token_rule()?;
+    let TokenPlace::Header { name: own, prefix } = &rule.place else {
+        return None;
+    };
+    let at = |name: &FieldName, prefix: &str| {
+        with(case, |rule| {
+            rule.place = TokenPlace::Header {
+                name: name.clone(),
+                prefix: prefix.to_owned(),
+            };
+        })
+    };
     let prefixed = ["", "Bearer ", "bearer ", "JWT "]
         .into_iter()
-        .filter(|prefix| *prefix != rule.prefix);
-    let in_prefix = prefixed.into_iter().find_map(|prefix| {
-        let secret = with(case, |rule| prefix.clone_into(&mut rule.prefix));
-        found(secret, || other_prefix(prefix))
-    });
+        .filter(|other| other != prefix);
+    let in_prefix = prefixed
+        .into_iter()
+        .find_map(|prefix| found(at(own, prefix), || other_prefix(prefix)));
     in_prefix.or_else(|| {
         let names = case
             .head
             .lines()
             .filter_map(|(name, _)| FieldName::new(std::str::from_utf8(name).ok()?));
         names
-            .filter(|name| *name != rule.header)
+            .filter(|name| name != own)
             .take(64)
-            .find_map(|name| {
-                let secret = with(case, |rule| rule.header = name.clone());
-                found(secret, || other_header(&rule.header, &name))
-            })
+            .find_map(|name| found(at(&name, prefix), || other_header(own, &name)))
     })
 }
 
@@ -95,7 +102,10 @@ pub(super) fn other_claims(case: &Trials<'_>) -> Option<Finding> {
         })
     };
     let url = || {
-        found(with(case, |rule| rule.url_digest = None), || {
+        let secret = with(case, |rule| {
+            (rule.url_digest, rule.url_claim) = (None, None);
+        });
+        found(secret, || {
             let sentence = "The token is genuine, but was made for another URL.";
             let fix = "Set `public_url` of the route to the endpoint exactly as the provider has \
                        it.";
@@ -114,10 +124,19 @@ pub(super) fn other_claims(case: &Trials<'_>) -> Option<Finding> {
         })
     };
     let in_issuer = rule.issuer.as_ref().and_then(|_| issuer());
-    let in_url = || rule.url_digest.as_ref().and_then(|_| url());
+    let request = || {
+        found(with(case, |rule| rule.request_digest = None), || {
+            let sentence = "The token is genuine, but was made for another method, path or query.";
+            let fix = "Compare the path with the URL below the app's base URL: a proxy may have \
+                       changed it, or the base URL has a path that `base_path` does not name.";
+            Mistake::new("token_other_request", sentence, fix)
+        })
+    };
+    let has_body_claim = rule.body_digest.is_some() || rule.body_claim.is_some();
     in_issuer
-        .or_else(in_url)
-        .or_else(|| rule.covers_body().then(body)?)
+        .or_else(|| rule.signs_url().then(url)?)
+        .or_else(|| rule.request_digest.as_ref().and_then(|_| request()))
+        .or_else(|| has_body_claim.then(body)?)
 }
 
 /// The token names an algorithm that no configured key could confirm, or a key that is not
@@ -135,7 +154,7 @@ pub(super) fn unknown(case: &Trials<'_>) -> Option<Mistake> {
         let none = name.eq_ignore_ascii_case("none").then_some("none");
         return Some(other_algorithm(known.or(none)));
     }
-    let asked = rule.read(case.head).ok()?.key_id?;
+    let asked = rule.find(case.head, case.body).ok()?.key_id?;
     let keys: Vec<PublicKey> = case
         .secrets
         .iter()
@@ -167,7 +186,7 @@ fn is_unknown(asked: &str, known: &[Option<&str>]) -> bool {
 /// The mistake in a token's times; `None` if they are fresh or cannot be read.
 pub(super) fn clock(case: &Case<'_>) -> Option<Mistake> {
     let rule = case.scheme.token_rule()?;
-    let token = rule.read(case.head).ok()?;
+    let token = rule.find(case.head, case.body).ok()?;
     let times = rule.times(&token).ok()?;
     let wall = case.now.wall;
     times.window.judge(wall).err()?;
@@ -195,10 +214,11 @@ fn moment(token: &Token, claim: &str) -> Option<UnixMillis> {
 
 /// The `alg` of the token's header.
 fn algorithm_of(case: &Trials<'_>, rule: &JwtRule) -> Option<String> {
-    let Found::One(value) = case.head.find(&rule.header) else {
-        return None;
+    let token = match rule.header().map(|name| case.head.find(name)) {
+        None => case.body,
+        Some(Found::One(value)) => value.strip_prefix(rule.prefix().as_bytes())?,
+        Some(_) => return None,
     };
-    let token = value.strip_prefix(rule.prefix.as_bytes())?;
     let header = token.split(|byte| *byte == b'.').next()?;
     let mut bytes = vec![0; header.len()];
     let len = Encoding::Base64Url.decode(header, &mut bytes)?;

@@ -22,12 +22,15 @@ pub(crate) const MANNERS: [Manner; 4] = [
         kept: "-._~",
         has_plus: true,
     },
-    Manner {
-        kept: "-._~",
-        has_plus: false,
-    },
+    UNRESERVED,
     COMPONENT,
 ];
+
+/// The variant of RFC 3986, which keeps its unreserved characters alone.
+pub(crate) const UNRESERVED: Manner = Manner {
+    kept: "-._~",
+    has_plus: false,
+};
 
 /// The variant of `encodeURIComponent`.
 pub(crate) const COMPONENT: Manner = Manner {

@@ -4,8 +4,8 @@
 //! in it.
 
 use super::{
-    Algorithm, BodyForm, Kind, Part, Place, ProofBy, PublicUrl, Scheme, Settings, TemplateScheme,
-    TimestampAt,
+    Algorithm, BodyForm, JwtRule, Kind, Part, Place, ProofBy, PublicUrl, Scheme, Settings,
+    TemplateScheme, TimestampAt,
 };
 use crate::key::digest::DigestAlgorithm;
 use crate::notation::timestamp::Tolerance;
@@ -47,11 +47,16 @@ impl Scheme {
         let mut places = [&self.event_id, &self.event_type, &self.account]
             .into_iter()
             .flatten();
+        let is_detached = self.token_rule().is_some_and(JwtRule::is_detached);
         let has_token = matches!(self.proof, ProofBy::Token(_));
-        if !has_token && places.any(|place| matches!(place, Place::Claim(_))) {
+        if (!has_token || is_detached) && places.any(|place| matches!(place, Place::Claim(_))) {
             faults.push(fault(
                 "event_id",
-                "a place is a `claim`, but no JWT signs this delivery",
+                if is_detached {
+                    "a place is a `claim`, but a detached token has no claims"
+                } else {
+                    "a place is a `claim`, but no JWT signs this delivery"
+                },
                 "take it from a header or from the JSON body",
             ));
         }

@@ -5,15 +5,16 @@ use super::Kind;
 use crate::key::digest::DigestAlgorithm;
 use crate::key::public::PublicAlgorithm;
 use crate::notation::encoding::Encoding;
+use crate::notation::json::Pointer;
 use crate::wire::head::FieldName;
 
 /// The claims and the form that a JWT must have to prove a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JwtRule {
-    /// The header that carries the token.
-    pub header: FieldName,
-    /// The exact text before the token, as in `Bearer `; empty where there is no such text.
-    pub prefix: String,
+    /// The place of the token.
+    pub place: TokenPlace,
+    /// What the token signs.
+    pub payload: Payload,
     /// The algorithms that a token may name. All belong to the same family, so that a key cannot be
     /// taken for a key of another kind.
     pub algorithms: Vec<JwtAlgorithm>,
@@ -23,6 +24,10 @@ pub struct JwtRule {
     pub body_claim: Option<String>,
     /// The claim that holds a digest of the URL.
     pub url_digest: Option<DigestClaim>,
+    /// The claim that holds the URL itself.
+    pub url_claim: Option<String>,
+    /// The claim that holds a digest of method, path and query.
+    pub request_digest: Option<RequestClaim>,
     /// Whether a delivery with an empty body must come without the body's claim.
     pub absent_if_empty: bool,
     /// The issuer that the token must name; `None` where any issuer will do.
@@ -34,6 +39,49 @@ pub struct JwtRule {
     pub timeless: bool,
     /// How far the provider's clock may differ from ours, in milliseconds.
     pub leeway: i64,
+}
+
+/// The place of a token in a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenPlace {
+    /// The value of a header.
+    Header {
+        /// The name of the header.
+        name: FieldName,
+        /// The exact text before the token, as in `Bearer `; empty where there is no such text.
+        prefix: String,
+    },
+    /// The whole body is the token.
+    Body {
+        /// The places in the claims whose text is itself a JSON text, outer ones first: the event
+        /// is read as if that text were part of the claims.
+        json_texts: Vec<Pointer>,
+    },
+}
+
+/// What a token signs (RFC 7515 section 5.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// Claims, which the token holds.
+    Claims,
+    /// The body, which the token does not hold (RFC 7515 appendix F).
+    Detached {
+        /// Whether the body is signed in base64url. If not, it is signed as it is (RFC 7797), and
+        /// the token's header says so.
+        is_encoded: bool,
+        /// The member of the token's header that says when it was made, in Unix seconds.
+        stamp: Option<String>,
+    },
+}
+
+/// A claim that holds a digest of the request, in Atlassian's canonical form (`qsh`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestClaim {
+    /// The name of the claim.
+    pub claim: String,
+    /// The path of the app's base URL, which the digested path does not have; empty where the base
+    /// URL is an origin.
+    pub base_path: String,
 }
 
 /// A claim that holds a digest.
@@ -134,11 +182,45 @@ impl JwtAlgorithm {
 impl JwtRule {
     /// Whether the token authenticates the body.
     pub fn covers_body(&self) -> bool {
-        self.body_digest.is_some() || self.body_claim.is_some()
+        self.body_digest.is_some()
+            || self.body_claim.is_some()
+            || self.is_body()
+            || self.is_detached()
     }
 
     /// Whether the token authenticates the URL.
     pub fn signs_url(&self) -> bool {
-        self.url_digest.is_some()
+        self.url_digest.is_some() || self.url_claim.is_some()
+    }
+
+    /// Whether the token authenticates the path, as part of the URL or by itself.
+    pub fn signs_path(&self) -> bool {
+        self.signs_url() || self.request_digest.is_some()
+    }
+
+    /// Whether the whole body is the token.
+    pub fn is_body(&self) -> bool {
+        matches!(self.place, TokenPlace::Body { .. })
+    }
+
+    /// Whether the token signs the body and does not hold it.
+    pub fn is_detached(&self) -> bool {
+        matches!(self.payload, Payload::Detached { .. })
+    }
+
+    /// The header that carries the token; `None` where it is the body.
+    pub fn header(&self) -> Option<&FieldName> {
+        match &self.place {
+            TokenPlace::Header { name, .. } => Some(name),
+            TokenPlace::Body { .. } => None,
+        }
+    }
+
+    /// The text before the token; empty where there is no such text.
+    pub fn prefix(&self) -> &str {
+        match &self.place {
+            TokenPlace::Header { prefix, .. } => prefix,
+            TokenPlace::Body { .. } => "",
+        }
     }
 }

@@ -287,6 +287,7 @@ impl Scheme {
             ProofBy::Code(code) => {
                 code.signs_path() || self.demands(&["@target-uri", "@request-target", "@path"])
             }
+            ProofBy::Token(token) => token.rule.signs_path(),
             _ => self.signs_url() || self.parts().contains(&Part::Path),
         }
     }
@@ -347,7 +348,7 @@ impl Scheme {
                     || template.timestamp.as_ref().is_some_and(is_timestamp)
             }
             ProofBy::Code(code) => name.is_one_of(code.headers()) || code.signs_header(head, name),
-            ProofBy::Token(token) => token.rule.header == *name,
+            ProofBy::Token(token) => token.rule.header() == Some(name),
             ProofBy::Credential(_) => self.proof.headers().contains(name),
         }
     }
@@ -355,7 +356,7 @@ impl Scheme {
     fn is_signed(&self, place: Option<&Place>) -> bool {
         let Some(place) = place else { return false };
         match (&self.proof, place) {
-            (ProofBy::Token(_), Place::Claim(_)) => true,
+            (ProofBy::Token(token), Place::Claim(_)) => !token.rule.is_detached(),
             (ProofBy::Token(token), Place::Json(pointers)) => {
                 !pointers.is_empty() && token.rule.covers_body()
             }

@@ -18,7 +18,7 @@ pub enum ProofBy {
     Template(TemplateScheme),
     /// A provider's code reads contents and signatures.
     Code(&'static dyn ProviderCode),
-    /// A JSON Web Token carries digests of the delivery.
+    /// A JSON Web Token signs the delivery, or digests of it.
     Token(TokenScheme),
     /// The shared secret itself is sent along; nothing is signed.
     Credential(CredentialScheme),
@@ -259,7 +259,11 @@ impl ProofBy {
     pub fn headers(&self) -> &[FieldName] {
         match self {
             Self::Template(template) => &template.signature.headers,
-            Self::Token(token) => std::slice::from_ref(&token.rule.header),
+            Self::Token(token) => token
+                .rule
+                .header()
+                .map(std::slice::from_ref)
+                .unwrap_or_default(),
             Self::Credential(credential) => &credential.place.headers,
             Self::Code(_) => &[],
         }

@@ -142,10 +142,9 @@ pub fn sign(
             headers.push((name, listed(template, text.as_deref(), signature)));
         }
         ProofBy::Token(token) => {
-            headers.push((
-                &token.rule.header,
-                by_token(token, scheme, secret, request)?,
-            ));
+            let value = by_token(token, scheme, secret, request)?;
+            // A token without a header is the body.
+            headers.push((token.rule.header().ok_or(SignError::InBody)?, value));
         }
         ProofBy::Credential(credential) => {
             let name = credential.place.headers.first().ok_or(SignError::InBody)?;
@@ -396,6 +395,9 @@ fn by_token(
     {
         return Err(SignError::PrivateKey);
     }
+    if rule.is_body() {
+        return Err(SignError::InBody);
+    }
     if request.at.0 < 0 {
         return Err(SignError::Time);
     }
@@ -414,9 +416,16 @@ fn by_token(
         _ => Vec::new(),
     };
     // Everything else that `sign` needs is checked above, so only a body that the token should
-    // carry and cannot can fail here.
-    rule.sign(&key, request.body, url.as_deref(), request.at, &claims)
-        .ok_or(SignError::Form)
+    // carry and cannot, or a query that has no digested form, can fail here.
+    rule.sign(
+        &key,
+        request.body,
+        url.as_deref(),
+        (request.method, request.target),
+        request.at,
+        &claims,
+    )
+    .ok_or(SignError::Form)
 }
 
 /// The headers of a scheme with a provider's code, signed with the first key in the secret.

@@ -13,10 +13,10 @@ use verigate::key::secret::{Secret, SecretText};
 use verigate::notation::encoding::Encoding;
 use verigate::notation::json::Pointer;
 use verigate::notation::timestamp::Unit;
-use verigate::scheme::jwt::JwtAlgorithm;
+use verigate::scheme::jwt::{JwtAlgorithm, Payload, TokenPlace};
 use verigate::scheme::{
-    Algorithm, KeyEncoding, KeyForm, Kind, Part, Place, ProofBy, ProviderCode, Scheme, TimestampAt,
-    TimestampPlace,
+    Algorithm, JwtRule, KeyEncoding, KeyForm, Kind, Part, Place, ProofBy, ProviderCode, Scheme,
+    TimestampAt, TimestampPlace,
 };
 use verigate::sign::{SignRequest, sign};
 use verigate::wire::head::FieldName;
@@ -307,18 +307,64 @@ fn content(scheme: &Scheme, headers: &[(String, String)], target: &str, body: &V
     scheme.parts().iter().map(one).collect()
 }
 
+/// A token of these parts under a private key. `more` is signed behind them.
+fn token(algorithm: JwtAlgorithm, header: &Value, claims: &str, more: &str) -> String {
+    let Kind::Public(own) = algorithm.kind() else {
+        panic!("{algorithm:?} has no private key")
+    };
+    let header = Encoding::Base64Url.encode(header.to_string().as_bytes());
+    let content = format!("{header}.{claims}{more}");
+    let signature = Encoding::Base64Url.encode(&keys::sign(own, content.as_bytes()));
+    format!("{header}.{claims}.{signature}")
+}
+
+/// The body that is a token: the event in its claims, and in JSON texts inside of them.
+fn token_as_body(rule: &JwtRule, unsigned: &Unsigned<'_>) -> String {
+    let TokenPlace::Body { json_texts } = &rule.place else {
+        panic!("the token is in a header")
+    };
+    let mut claims = unsigned.body.clone();
+    for pointer in json_texts.iter().rev() {
+        let text = claims.pointer(&pointer.text()).unwrap().to_string();
+        put(&mut claims, &pointer.tokens, text.into());
+    }
+    let scheme = &unsigned.preset.scheme;
+    for (place, value) in [
+        (&scheme.event_type, TYPE),
+        (&scheme.account, account(unsigned.preset)),
+        (&scheme.event_id, ID),
+    ] {
+        if let Some(Place::Claim(name)) = place {
+            claims[name.as_str()] = value.into();
+        }
+    }
+    let seconds = unsigned.at.0 / 1000;
+    claims["iat"] = seconds.into();
+    claims["exp"] = (seconds + 300).into();
+    let claims = Encoding::Base64Url.encode(claims.to_string().as_bytes());
+    let algorithm = rule.algorithms[0];
+    token(algorithm, &json!({"alg": algorithm.name()}), &claims, "")
+}
+
 /// The header's value with the signature of a private key in the place of the HMAC.
-fn signed_again(scheme: &Scheme, value: &str, content: &str) -> String {
+fn signed_again(scheme: &Scheme, value: &str, content: &str, body: &str) -> String {
     if let Some(rule) = scheme.token_rule() {
+        let bare = value.strip_prefix(rule.prefix()).unwrap();
+        let mut parts = bare.split('.');
+        let (header, claims) = (parts.next().unwrap(), parts.next().unwrap());
+        let mut decoded = vec![0; header.len()];
+        let len = Encoding::Base64Url.decode(header.as_bytes(), &mut decoded);
+        let mut header: Value = serde_json::from_slice(&decoded[..len.unwrap()]).unwrap();
         let algorithm = rule.algorithms[0];
-        let Kind::Public(own) = algorithm.kind() else {
-            panic!("{algorithm:?} has no private key")
+        header["alg"] = algorithm.name().into();
+        let encoded = Encoding::Base64Url.encode(body.as_bytes());
+        let more = match rule.payload {
+            Payload::Claims => "",
+            Payload::Detached { is_encoded, .. } if is_encoded => &encoded,
+            Payload::Detached { .. } => body,
         };
-        let claims = value.split('.').nth(1).unwrap();
-        let header = json!({"alg": algorithm.name(), "typ": "JWT"}).to_string();
-        let text = format!("{}.{claims}", Encoding::Base64Url.encode(header.as_bytes()));
-        let signature = Encoding::Base64Url.encode(&keys::sign(own, text.as_bytes()));
-        return format!("{}{text}.{signature}", rule.prefix);
+        let signed = token(algorithm, &header, claims, more);
+        return format!("{}{signed}", rule.prefix());
     }
     let Kind::Public(algorithm) = scheme.algorithm().kind() else {
         panic!("{:?} has no private key", scheme.algorithm())
@@ -355,6 +401,19 @@ pub(crate) fn made(preset: &Preset, at: UnixMillis) -> Result<Made, String> {
         return Ok(Made {
             captured: Captured::new(&target, headers.concat(), own.body.as_bytes()),
             secret: own.secret,
+        });
+    }
+    if let Some(rule) = scheme.token_rule().filter(|rule| rule.is_body()) {
+        let text = token_as_body(rule, &unsigned);
+        let Kind::Public(algorithm) = rule.algorithms[0].kind() else {
+            return Err(format!(
+                "a token as body with a shared secret: `{}`",
+                preset.name
+            ));
+        };
+        return Ok(Made {
+            captured: Captured::new(&target, unsigned.headers, text.as_bytes()),
+            secret: keys::public(algorithm),
         });
     }
     let Unsigned {
@@ -414,7 +473,7 @@ pub(crate) fn made(preset: &Preset, at: UnixMillis) -> Result<Made, String> {
             None => String::new(),
         };
         let value = &mut headers.last_mut().unwrap().1;
-        *value = signed_again(scheme, value, &content);
+        *value = signed_again(scheme, value, &content, &text);
     }
     let text = match pointer(scheme) {
         Some(pointer) => {

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use super::places::place;
 pub(in crate::cli) use super::secret_words::{named_secret, secret};
+use super::tokens;
 use crate::config::presets::{After4xx, KeyOwner, Preset};
 use crate::config::replay::DEFAULT_TTL;
 use crate::config::takes_public_keys;
 use crate::config::units::{written_duration, written_size};
-use crate::key::digest::DigestAlgorithm;
-use crate::scheme::jwt::DigestClaim;
 use crate::scheme::{CredentialKind, ProofBy, Scheme};
 
 const DAY: u64 = 24 * 3600;
@@ -37,54 +36,21 @@ pub(super) fn status(preset: &Preset) -> String {
 
 /// The signed content: the template, or words for a scheme without a template.
 pub(super) fn signed(scheme: &Scheme) -> String {
-    let rule = match &scheme.proof {
+    match &scheme.proof {
         ProofBy::Template(template) => {
-            return format!("`{}`", template.signed.text().replace('\n', "\\n"));
+            format!("`{}`", template.signed.text().replace('\n', "\\n"))
         }
-        ProofBy::Code(code) if scheme.components.is_empty() => {
-            return code.content_words().to_owned();
-        }
+        ProofBy::Code(code) if scheme.components.is_empty() => code.content_words().to_owned(),
         ProofBy::Code(code) => {
             let components = scheme.components.join("`, `");
-            return format!("{}, at least `{components}`", code.content_words());
+            format!("{}, at least `{components}`", code.content_words())
         }
-        ProofBy::Credential(credential) => {
-            return match credential.kind {
-                CredentialKind::Token => "nothing: the secret is sent",
-                CredentialKind::Basic => "nothing: user and password are sent",
-            }
-            .to_owned();
+        ProofBy::Credential(credential) => match credential.kind {
+            CredentialKind::Token => "nothing: the secret is sent",
+            CredentialKind::Basic => "nothing: user and password are sent",
         }
-        ProofBy::Token(token) => &token.rule,
-    };
-    let mut parts = Vec::new();
-    parts.extend(
-        rule.body_digest
-            .as_ref()
-            .map(|digest| format!("the {} of the body", hash(digest))),
-    );
-    parts.extend(rule.body_claim.as_ref().map(|_| "the body".to_owned()));
-    parts.extend(
-        rule.url_digest
-            .as_ref()
-            .map(|digest| format!("the {} of the URL", hash(digest))),
-    );
-    format!(
-        "a token with {}",
-        if parts.is_empty() {
-            "nothing of the body".to_owned()
-        } else {
-            parts.join(" and ")
-        }
-    )
-}
-
-const fn hash(claim: &DigestClaim) -> &'static str {
-    match claim.hash {
-        DigestAlgorithm::Sha1 | DigestAlgorithm::HmacSha1 => "SHA-1",
-        DigestAlgorithm::HmacSha384 => "SHA-384",
-        DigestAlgorithm::HmacSha512 => "SHA-512",
-        DigestAlgorithm::Sha256 | DigestAlgorithm::HmacSha256 => "SHA-256",
+        .to_owned(),
+        ProofBy::Token(token) => tokens::signed(&token.rule),
     }
 }
 

@@ -1,8 +1,8 @@
 //! `verigate providers`: the presets of this version, the facts about each, and a route to copy
 //! (contract: Command line).
 //!
-//! `facts`, `places` and `uses` put the facts into words, read from the schemes themselves. `filter`
-//! decides which providers are shown; `tables`, `page` and `json` write them.
+//! `facts`, `places`, `tokens` and `uses` put the facts into words, read from the schemes themselves.
+//! `filter` decides which providers are shown; `tables`, `page` and `json` write them.
 
 pub(super) mod facts;
 mod filter;
@@ -11,6 +11,7 @@ mod page;
 mod places;
 mod secret_words;
 mod tables;
+mod tokens;
 pub(super) mod uses;
 
 use clap::Args;

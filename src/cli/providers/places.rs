@@ -1,6 +1,7 @@
 //! The places of a delivery's parts in words (signature, timestamp, id), and the headers that a
 //! scheme reads.
 
+use super::tokens;
 use crate::notation::encoding::Encoding;
 use crate::notation::json::Pointer;
 use crate::scheme::ProviderCode;
@@ -53,12 +54,9 @@ pub(super) fn signature(scheme: &Scheme) -> String {
         ProofBy::Token(token) => {
             let rule = &token.rule;
             let names: Vec<_> = rule.algorithms.iter().map(|known| known.name()).collect();
-            let header = canonical(&rule.header);
             let names = names.join(" or ");
-            format!(
-                "header `{header}`: a JSON Web Token{}, {names}",
-                behind(&rule.prefix)
-            )
+            let place = tokens::place(rule);
+            format!("{place}{}, {names}", behind(rule.prefix()))
         }
         ProofBy::Credential(credential) => {
             let place = &credential.place;
@@ -154,12 +152,11 @@ pub(super) fn timestamp(scheme: &Scheme) -> String {
         ProofBy::Template(template) => template.timestamp.as_ref().map(timestamp_place),
         ProofBy::Code(code) => code.timestamp_words().map(str::to_owned),
         ProofBy::Token(token) => {
-            let claims = if token.rule.max_age.is_some() {
-                "`iat`"
-            } else {
-                "`exp`"
-            };
-            Some(format!("{claims} of the token"))
+            if token.rule.timeless && !token.rule.is_detached() {
+                return "none required; `exp` and `nbf` of the token count where they are there"
+                    .to_owned();
+            }
+            tokens::timestamp(&token.rule)
         }
         ProofBy::Credential(_) => None,
     };

@@ -93,7 +93,7 @@ fn signature(scheme: &Scheme) -> String {
             let names = token.rule.algorithms.iter().map(|known| known.name());
             let names: Vec<_> = names.collect();
             let signed = facts::signed(scheme);
-            let prefix = behind(&token.rule.prefix);
+            let prefix = behind(token.rule.prefix());
             format!("{signed}{prefix}, {}", names.join(" or "))
         }
         ProofBy::Code(_) => format!("{} of {}", scheme.algorithm().name(), facts::signed(scheme)),

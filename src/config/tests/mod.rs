@@ -12,6 +12,7 @@ mod problems;
 mod public_keys;
 mod schemes;
 mod syntax;
+mod tokens;
 mod traps;
 mod warnings;
 mod whole_lists;

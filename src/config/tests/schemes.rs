@@ -18,7 +18,7 @@ fn read(text: &str) -> Result<Scheme, Problems> {
     parse_scheme("s.toml", text)
 }
 
-fn read_good(text: &str) -> Scheme {
+pub(super) fn read_good(text: &str) -> Scheme {
     read(text).unwrap_or_else(|problems| panic!("{text}\n{problems}"))
 }
 
@@ -269,7 +269,7 @@ fn a_token_of_json_says_what_it_must_hold() {
     );
     let rule = scheme.token_rule().unwrap();
     assert_eq!(
-        (rule.header.as_str(), rule.prefix.as_str()),
+        (rule.header().unwrap().as_str(), rule.prefix()),
         ("authorization", "Bearer ")
     );
     assert_eq!(rule.algorithms, [JwtAlgorithm::Hs256, JwtAlgorithm::Hs512]);

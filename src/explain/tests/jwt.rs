@@ -1,8 +1,9 @@
 //! JSON Web Tokens: expired, another algorithm, another body, URL or issuer.
 
 use super::*;
+use crate::clock::UnixMillis;
 use crate::key::digest::DigestAlgorithm;
-use crate::scheme::jwt::{DigestClaim, JwtAlgorithm, JwtRule};
+use crate::scheme::jwt::{DigestClaim, JwtAlgorithm, JwtRule, Payload, RequestClaim, TokenPlace};
 use crate::scheme::tests::fixtures::plain;
 use crate::scheme::{ProofBy, TokenScheme};
 
@@ -18,12 +19,17 @@ fn scheme() -> Scheme {
         encoding: Encoding::Hex,
     };
     let rule = JwtRule {
-        header: field(HEADER),
-        prefix: "Bearer ".into(),
+        place: TokenPlace::Header {
+            name: field(HEADER),
+            prefix: "Bearer ".into(),
+        },
+        payload: Payload::Claims,
         algorithms: vec![JwtAlgorithm::Hs256],
         body_digest: Some(digest("body")),
         body_claim: None,
         url_digest: Some(digest("url")),
+        url_claim: None,
+        request_digest: None,
         absent_if_empty: false,
         issuer: Some("acme".into()),
         max_age: None,
@@ -174,6 +180,112 @@ fn mistakes_with_a_json_web_token_are_named() {
         good().with_secret(b"other").explained(),
         Explanation::Unexplained { .. }
     ));
+}
+
+#[test]
+fn a_token_for_another_request_or_over_another_body_is_named() {
+    let with_rule = |change: &dyn Fn(&mut JwtRule), sign: (&str, &[u8])| {
+        let mut scheme = scheme();
+        let ProofBy::Token(TokenScheme { rule, .. }) = &mut scheme.proof else {
+            panic!("a token")
+        };
+        (rule.body_digest, rule.url_digest, rule.issuer) = (None, None, None);
+        change(rule);
+        let (target, body) = sign;
+        let at = UnixMillis::from_secs(AT);
+        let signed = rule.sign(SECRET.as_bytes(), body, None, ("POST", target), at, &[]);
+        Sample {
+            scheme,
+            ..sent(&signed.unwrap())
+        }
+    };
+    let request = |rule: &mut JwtRule| {
+        rule.request_digest = Some(RequestClaim {
+            claim: "qsh".into(),
+            base_path: String::new(),
+        });
+    };
+    let detached = |rule: &mut JwtRule| {
+        rule.payload = Payload::Detached {
+            is_encoded: false,
+            stamp: None,
+        };
+        rule.timeless = true;
+    };
+    let own = with_rule(&request, ("/in/itellico", b""));
+    assert!(
+        matches!(own.explained(), Explanation::Valid(_)),
+        "{:?}",
+        own.explained()
+    );
+    let own = with_rule(&detached, ("/", BODY.as_bytes()));
+    assert!(
+        matches!(own.explained(), Explanation::Valid(_)),
+        "{:?}",
+        own.explained()
+    );
+    compare(vec![
+        (
+            "another path",
+            with_rule(&request, ("/other", b"")),
+            "token_other_request",
+        ),
+        (
+            "a detached token in another header",
+            own.renamed(HEADER, "X-Token"),
+            "other_header: `authorization` … `x-token`",
+        ),
+        (
+            "a detached token over a body without its newline",
+            Sample {
+                body: format!("{BODY}\n").into_bytes(),
+                ..with_rule(&detached, ("/", BODY.as_bytes()))
+            },
+            "body_gained_newline",
+        ),
+    ]);
+}
+
+#[test]
+fn a_token_that_is_the_body_is_explained_too() {
+    let mut scheme = scheme();
+    let ProofBy::Token(TokenScheme { rule, .. }) = &mut scheme.proof else {
+        panic!("a token")
+    };
+    (rule.body_digest, rule.url_digest) = (None, None);
+    rule.place = TokenPlace::Body {
+        json_texts: Vec::new(),
+    };
+    let text = token(JwtAlgorithm::Hs256, "acme", URL);
+    let text = text.strip_prefix("Bearer ").unwrap();
+    let of = |body: &str| Sample {
+        scheme: scheme.clone(),
+        body: body.as_bytes().to_vec(),
+        ..good()
+    };
+    assert!(matches!(of(text).explained(), Explanation::Valid(_)));
+    compare(vec![
+        (
+            "a newline too many",
+            of(&format!("{text}\n")),
+            "body_gained_newline",
+        ),
+        (
+            "expired",
+            Sample {
+                now: AT + 310,
+                ..of(text)
+            },
+            "token_expired: 10 s ago",
+        ),
+        (
+            "HS512",
+            of(token(JwtAlgorithm::Hs512, "acme", URL)
+                .strip_prefix("Bearer ")
+                .unwrap()),
+            "token_algorithm: the algorithm HS512",
+        ),
+    ]);
 }
 
 #[test]

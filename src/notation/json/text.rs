@@ -5,6 +5,7 @@
 //! shows whether a surrogate has its other half. Reading stops at a limit, so a string of a
 //! megabyte costs no more than the limit.
 
+use std::ops::Range;
 use std::str::Chars;
 
 const LONE_SURROGATE: &str =
@@ -21,6 +22,15 @@ impl<'b> Text<'b> {
     /// A string from the text between its quotes; `escaped` says whether `raw` holds a backslash.
     pub(crate) fn new(raw: &'b str, escaped: bool) -> Self {
         Self { raw, escaped }
+    }
+
+    /// The place of this string in the text in which it was found, its quotes included. `None` for
+    /// another text.
+    pub fn place_in(self, body: &[u8]) -> Option<Range<usize>> {
+        let inside = place_of(self.raw, body)?;
+        let place = inside.start.checked_sub(1)?..inside.end.checked_add(1)?;
+        let quoted = body.get(place.clone())?;
+        (quoted.starts_with(b"\"") && quoted.ends_with(b"\"")).then_some(place)
     }
 
     /// Whether this string is `other` after its escapes are decoded. A lone surrogate equals no
@@ -105,6 +115,13 @@ fn folded(c: char) -> char {
 fn only(mut chars: impl Iterator<Item = char>) -> Option<char> {
     let first = chars.next();
     first.filter(|_| chars.next().is_none())
+}
+
+/// The place of `part` in the text in which it was found; `None` for another text.
+pub(crate) fn place_of(part: &str, whole: &[u8]) -> Option<Range<usize>> {
+    let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
+    let place = start..start.checked_add(part.len())?;
+    (whole.get(place.clone())? == part.as_bytes()).then_some(place)
 }
 
 /// As many whole characters of `text` as fit into `max` bytes.

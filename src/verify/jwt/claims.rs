@@ -3,19 +3,23 @@
 //!
 //! Times are whole seconds. RFC 7519 section 2 allows fractions, but no provider writes them, and
 //! each time should have a single spelling. The signature is not judged here. The audience (`aud`)
-//! is not read: the key already decides for whom the token was made.
+//! is read only where a rule names it: the key already decides for whom the token was made.
 
 use std::time::Duration;
 
 use subtle::ConstantTimeEq as _;
 
+use super::request::canonical;
+use super::texts::{put_in_place, without_times};
 use super::token::NO_CLAIMS;
-use super::{MAX_BYTES_WITH_BODY, Times, Token, members};
+use super::{MAX_BYTES_WITH_BODY, Times, Token, date, members};
 use crate::clock::UnixMillis;
+use crate::key::digest::DigestAlgorithm;
+use crate::notation::encoding::Encoding;
 use crate::notation::json::Value;
 use crate::notation::timestamp::{Tolerance, Unit, Window};
 use crate::scheme::PublicUrl;
-use crate::scheme::jwt::{DigestClaim, JwtRule};
+use crate::scheme::jwt::{DigestClaim, JwtRule, TokenPlace};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
 
@@ -38,9 +42,9 @@ const NO_ISSUE: Refusal = Refusal::because(
     Code::MissingTimestamp,
     "the token does not say when it was made (`iat`)",
 );
-const NO_DATE: Refusal = Refusal::because(
-    Code::MalformedTimestamp,
-    "a time in the token is not a whole number of seconds since 1970",
+const NO_STAMP: Refusal = Refusal::because(
+    Code::MissingTimestamp,
+    "the token's header does not say when it was made",
 );
 const NO_ISSUER: Refusal = malformed("the token does not say who issued it (`iss`)");
 const OTHER_ISSUER: Refusal =
@@ -50,11 +54,17 @@ const NO_BODY_CLAIM: Refusal =
 const OTHER_BODY: Refusal = bad("the token was made for another body");
 const BODY_GONE: Refusal = bad("the token speaks of a body, but this delivery has none");
 const NO_URL_CLAIM: Refusal =
-    malformed("the token has no digest of the URL, or it is not written as this scheme says");
+    malformed("the token has no claim for the URL, or it is not written as this scheme says");
 const OTHER_URL: Refusal =
     bad("the token was made for another URL; compare the route's `public_url`");
 const NO_PUBLIC_URL: Refusal =
     bad("the token is bound to a URL, but the route has no `public_url`");
+const NO_REQUEST_CLAIM: Refusal =
+    malformed("the token has no digest of the request, or it is not written as this scheme says");
+const OTHER_REQUEST: Refusal = bad("the token was made for another method, path or query");
+const NO_REQUEST: Refusal = bad(
+    "the request has no form of which a digest is made: its query is malformed, or its path is not under `base_path`",
+);
 
 /// The claims that a rule reads. A claim that the rule does not ask for is `Absent`.
 pub(super) struct Claims<'t> {
@@ -65,27 +75,28 @@ pub(super) struct Claims<'t> {
     body_digest: Value<'t>,
     body: Value<'t>,
     url_digest: Value<'t>,
+    url: Value<'t>,
+    request_digest: Value<'t>,
 }
 
 impl JwtRule {
     /// The claims that this rule reads; `None` where the text is not a JSON object or holds such a
     /// claim twice.
     pub(super) fn look_at<'t>(&self, claims: &'t [u8]) -> Option<Claims<'t>> {
-        let [body_digest, body, url_digest] = [
-            self.body_digest
-                .as_ref()
-                .map(|digest| digest.claim.as_str()),
-            self.body_claim.as_deref(),
-            self.url_digest.as_ref().map(|digest| digest.claim.as_str()),
-        ];
         let names = [
             Some("exp"),
             Some("nbf"),
             Some("iat"),
             Some("iss"),
-            body_digest,
-            body,
-            url_digest,
+            self.body_digest
+                .as_ref()
+                .map(|digest| digest.claim.as_str()),
+            self.body_claim.as_deref(),
+            self.url_digest.as_ref().map(|digest| digest.claim.as_str()),
+            self.url_claim.as_deref(),
+            self.request_digest
+                .as_ref()
+                .map(|digest| digest.claim.as_str()),
         ];
         let [
             expires,
@@ -95,6 +106,8 @@ impl JwtRule {
             body_digest,
             body,
             url_digest,
+            url,
+            request_digest,
         ] = members(claims, names)?;
         Some(Claims {
             expires,
@@ -104,6 +117,8 @@ impl JwtRule {
             body_digest,
             body,
             url_digest,
+            url,
+            request_digest,
         })
     }
 
@@ -116,19 +131,28 @@ impl JwtRule {
     /// token is still fresh, as for every scheme. At the time of `exp` it is no longer fresh (RFC
     /// 7519 section 4.1.4), at the time of `nbf` it already is (section 4.1.5).
     pub fn times(&self, token: &Token) -> Result<Times, Refusal> {
-        let claims = self.look_at(&token.claims).ok_or(NO_CLAIMS)?;
-        let (expires, begins, issued) = (
-            date(claims.expires)?,
-            date(claims.begins)?,
-            date(claims.issued)?,
-        );
+        let (expires, begins, issued) = if self.is_detached() {
+            (None, None, token.stamp)
+        } else {
+            let claims = self.look_at(&token.claims).ok_or(NO_CLAIMS)?;
+            (
+                date(claims.expires)?,
+                date(claims.begins)?,
+                date(claims.issued)?,
+            )
+        };
         let mut window = Window {
             from: begins.map(|at| UnixMillis(at.0.saturating_sub(self.leeway))),
             until: expires.map(|at| UnixMillis(at.0.saturating_add(self.leeway))),
         };
         if let Some(max_age) = self.max_age {
             let past = within(max_age.saturating_add(self.leeway));
-            let aged = Unit::Seconds.window(issued.ok_or(NO_ISSUE)?, past, within(self.leeway));
+            let unstamped = if self.is_detached() {
+                NO_STAMP
+            } else {
+                NO_ISSUE
+            };
+            let aged = Unit::Seconds.window(issued.ok_or(unstamped)?, past, within(self.leeway));
             window = window.within(aged);
         } else if expires.is_none() && !self.timeless {
             return Err(NO_EXPIRY);
@@ -139,7 +163,19 @@ impl JwtRule {
         })
     }
 
-    /// Compares the claims of a token whose signature holds with the rest of the delivery.
+    /// The event of a token that is the body: its claims without its times, with the JSON texts in
+    /// them in place.
+    pub fn event(&self, token: &Token) -> Vec<u8> {
+        match &self.place {
+            TokenPlace::Body { json_texts } => {
+                put_in_place(&without_times(&token.claims), json_texts)
+            }
+            TokenPlace::Header { .. } => token.claims.clone(),
+        }
+    }
+
+    /// Compares the claims of a token whose signature holds with the rest of the delivery. A
+    /// detached token has no claims, so its signature says everything.
     ///
     /// # Errors
     /// `bad_signature` where a digest belongs to other content, or another issuer made the token;
@@ -151,6 +187,9 @@ impl JwtRule {
         body: &[u8],
         url: Option<&PublicUrl>,
     ) -> Result<(), Refusal> {
+        if self.is_detached() {
+            return Ok(());
+        }
         let claims = self.look_at(&token.claims).ok_or(NO_CLAIMS)?;
         if let Some(issuer) = &self.issuer {
             match claims.issuer {
@@ -175,18 +214,40 @@ impl JwtRule {
                 return Err(OTHER_BODY);
             }
         }
-        if let Some(digest) = &self.url_digest {
+        if self.signs_url() {
             let mut target = Vec::new();
             url.ok_or(NO_PUBLIC_URL)?.write(head.target(), &mut target);
-            if !digest
-                .is_of(claims.url_digest, &target)
-                .ok_or(NO_URL_CLAIM)?
+            if let Some(digest) = &self.url_digest
+                && !digest
+                    .is_of(claims.url_digest, &target)
+                    .ok_or(NO_URL_CLAIM)?
             {
                 return Err(OTHER_URL);
+            }
+            if self.url_claim.is_some() && !is_text(claims.url, &target).ok_or(NO_URL_CLAIM)? {
+                return Err(OTHER_URL);
+            }
+        }
+        if let Some(digest) = &self.request_digest {
+            let request =
+                canonical(head.method(), head.target(), &digest.base_path).ok_or(NO_REQUEST)?;
+            if !hex_sha256_of(claims.request_digest, request.as_bytes()).ok_or(NO_REQUEST_CLAIM)? {
+                return Err(OTHER_REQUEST);
             }
         }
         Ok(())
     }
+}
+
+/// Whether `value` is the SHA-256 of `content` in lower-case hexadecimal digits, as Atlassian writes
+/// it; `None` where it is no such digest.
+fn hex_sha256_of(value: Value<'_>, content: &[u8]) -> Option<bool> {
+    let claim = DigestClaim {
+        claim: String::new(),
+        hash: DigestAlgorithm::Sha256,
+        encoding: Encoding::Hex,
+    };
+    claim.is_of(value, content)
 }
 
 /// The text of a claim, for event id, type and account; of an integer, its exact text. `None` where
@@ -204,6 +265,13 @@ impl DigestClaim {
     /// hash in this encoding.
     fn is_of(&self, value: Value<'_>, content: &[u8]) -> Option<bool> {
         let text = value.string(MAX_DIGEST_TEXT)?;
+        // The digest of a claim is compared, and the claim is signed, so a second spelling lets
+        // nobody make a second token. Upstash writes base64url with padding and without.
+        let text = if self.encoding == Encoding::Base64Url {
+            unpadded(&text)?
+        } else {
+            &text
+        };
         let mut claimed = vec![0; text.len()];
         let len = self.encoding.decode(text.as_bytes(), &mut claimed)?;
         claimed.truncate(len);
@@ -217,6 +285,14 @@ impl DigestClaim {
     }
 }
 
+/// Base64 without the padding that belongs to its length. `None` where there is padding of another
+/// length.
+fn unpadded(text: &str) -> Option<&str> {
+    let bare = text.trim_end_matches('=');
+    let padding = text.len() - bare.len();
+    (padding == 0 || (padding < 3 && text.len().is_multiple_of(4))).then_some(bare)
+}
+
 /// Whether `value` is the text `body`; `None` where `value` is not a text.
 fn is_text(value: Value<'_>, body: &[u8]) -> Option<bool> {
     let Value::Text(text) = value else {
@@ -224,18 +300,6 @@ fn is_text(value: Value<'_>, body: &[u8]) -> Option<bool> {
     };
     let (text, _) = text.read(MAX_BYTES_WITH_BODY).ok()?;
     Some(text.as_bytes().ct_eq(body).into())
-}
-
-/// A `NumericDate` (RFC 7519 section 2); `None` where the claim is absent.
-fn date(value: Value<'_>) -> Result<Option<UnixMillis>, Refusal> {
-    match value {
-        Value::Absent => Ok(None),
-        Value::Integer(text) => Unit::Seconds
-            .parse(text.as_bytes())
-            .ok_or(NO_DATE)
-            .map(Some),
-        _ => Err(NO_DATE),
-    }
 }
 
 fn within(millis: i64) -> Tolerance {

@@ -1,13 +1,16 @@
-//! JSON Web Tokens whose claims hold a digest of the body (schemes: Tokens; RFC 7515; RFC 7519).
+//! JSON Web Tokens that sign a delivery, or claims about it (schemes: Tokens; RFC 7515; RFC 7519).
 //!
-//! `token` takes a token apart, `claims` judges its claims, `sign` makes a token. The signature is
-//! not judged here but by the verifier, with the route's own keys: no key and no address of a key
-//! is ever taken from a token.
+//! `token` takes a token apart, `claims` judges its claims, `request` makes the digested form of a
+//! request, `texts` puts JSON texts inside of claims in their place, `sign` makes a token. The
+//! signature is not judged here but by the verifier, with the route's own keys: no key and no
+//! address of a key is ever taken from a token.
 
 mod claims;
+mod request;
 mod sign;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod token;
 
 pub use claims::claim;
@@ -15,8 +18,9 @@ pub use claims::claim;
 use crate::clock::UnixMillis;
 use crate::notation::json::Pointer;
 use crate::notation::json::{Places, Value, without_mark};
-use crate::notation::timestamp::Window;
+use crate::notation::timestamp::{Unit, Window};
 use crate::scheme::jwt::JwtAlgorithm;
+use crate::verdict::{Code, Refusal};
 
 /// The longest token that carries digests only, in bytes of its text.
 pub const MAX_BYTES: usize = 8 * 1024;
@@ -31,12 +35,15 @@ pub struct Token {
     pub algorithm: JwtAlgorithm,
     /// The name of the key (`kid`), where the token gives it.
     pub key_id: Option<String>,
-    /// The signed bytes: header and claims as they were sent, with the dot between them.
+    /// The signed bytes: header and claims as they were sent, with the dot between them. Of a
+    /// detached token header and dot alone, behind which the body is signed.
     pub signing_input: Vec<u8>,
     /// The decoded signature.
     pub signature: Vec<u8>,
-    /// The decoded claims: a JSON text.
+    /// The decoded claims: a JSON text. Empty for a detached token.
     pub claims: Vec<u8>,
+    /// The time at which a detached token was made, where its header says so.
+    pub stamp: Option<UnixMillis>,
 }
 
 /// The times that a proved token states.
@@ -47,6 +54,23 @@ pub struct Times {
     /// The time at which the token was made, as far as its claims say: `iat`, else `nbf`, else
     /// `exp`.
     pub made: Option<UnixMillis>,
+}
+
+const NO_DATE: Refusal = Refusal::because(
+    Code::MalformedTimestamp,
+    "a time in the token is not a whole number of seconds since 1970",
+);
+
+/// A `NumericDate` (RFC 7519 section 2); `None` where the claim is absent.
+fn date(value: Value<'_>) -> Result<Option<UnixMillis>, Refusal> {
+    match value {
+        Value::Absent => Ok(None),
+        Value::Integer(text) => Unit::Seconds
+            .parse(text.as_bytes())
+            .ok_or(NO_DATE)
+            .map(Some),
+        _ => Err(NO_DATE),
+    }
 }
 
 /// The values of the named members of the JSON object `text`; [`Value::Absent`] where the name is

@@ -7,28 +7,32 @@
 
 use serde_json::{Map, Value};
 
+use super::request::canonical;
 use crate::clock::UnixMillis;
+use crate::key::digest::DigestAlgorithm;
 use crate::notation::encoding::Encoding;
 use crate::notation::timestamp::Unit;
 use crate::scheme::Kind;
-use crate::scheme::jwt::{DigestClaim, JwtRule};
+use crate::scheme::jwt::{DigestClaim, JwtRule, Payload};
 
 /// The time for which a token is valid if its rule has no greatest age, in milliseconds.
 const LIFETIME: i64 = 300_000;
 
 impl JwtRule {
-    /// The header value, with its prefix, that carries the token of a delivery made at `at`. `url`
-    /// is the whole URL as the provider signs it, written by
-    /// [`PublicUrl::write`](crate::scheme::PublicUrl::write). `more` are further claims, such as an
-    /// event id; they never replace the rule's own.
+    /// The header value, with its prefix, that carries the token of a delivery made at `at`.
+    /// `request` is its method and target. `url` is the whole URL as the provider signs it, written
+    /// by [`PublicUrl::write`](crate::scheme::PublicUrl::write). `more` are further claims, such as
+    /// an event id; they never replace the rule's own.
     ///
-    /// `None` where the rule allows no HMAC, the key is empty, `at` lies before 1970, the token
-    /// carries the body and the body is not UTF-8, or a URL is signed and `url` is missing.
+    /// `None` where the rule allows no HMAC, the key is empty, `at` lies before 1970, the body is
+    /// the token, the token carries the body and the body is not UTF-8, a URL is signed and `url`
+    /// is missing or no UTF-8, or a digest of the request is signed and it has no such form.
     pub fn sign(
         &self,
         key: &[u8],
         body: &[u8],
         url: Option<&[u8]>,
+        request: (&str, &str),
         at: UnixMillis,
         more: &[(&str, &str)],
     ) -> Option<String> {
@@ -40,32 +44,48 @@ impl JwtRule {
             .algorithms
             .iter()
             .find_map(hmac)
-            .filter(|_| !key.is_empty())?;
-        let header = object([("alg", name.into()), ("typ", "JWT".into())]);
-        let claims = self.write_claims(body, url, at, more)?;
-        let text = [header, claims]
-            .map(|part| Encoding::Base64Url.encode(part.as_bytes()))
-            .join(".");
+            .filter(|_| !key.is_empty() && !self.is_body())?;
+        let text = match &self.payload {
+            Payload::Claims => {
+                let header = object([("alg", name.into()), ("typ", "JWT".into())]);
+                let claims = self.write_claims(body, url, request, at, more)?;
+                [header, claims]
+                    .map(|part| Encoding::Base64Url.encode(part.as_bytes()))
+                    .join(".")
+            }
+            Payload::Detached { is_encoded, stamp } => {
+                let mut header = vec![("alg", name.into())];
+                if let Some(stamp) = stamp {
+                    header.push((stamp.as_str(), seconds(at)?));
+                }
+                if !is_encoded {
+                    header.push(("b64", false.into()));
+                    header.push(("crit", vec!["b64"].into()));
+                }
+                Encoding::Base64Url.encode(object(header).as_bytes()) + "."
+            }
+        };
         let mut mac = digest.mac(key);
         mac.update(text.as_bytes());
+        match &self.payload {
+            Payload::Claims => {}
+            Payload::Detached {
+                is_encoded: true, ..
+            } => mac.update(Encoding::Base64Url.encode(body).as_bytes()),
+            Payload::Detached { .. } => mac.update(body),
+        }
         let signature = Encoding::Base64Url.encode(mac.finalize().as_bytes());
-        Some(format!("{}{text}.{signature}", self.prefix))
+        Some(format!("{}{text}.{signature}", self.prefix()))
     }
 
     fn write_claims(
         &self,
         body: &[u8],
         url: Option<&[u8]>,
+        (method, target): (&str, &str),
         at: UnixMillis,
         more: &[(&str, &str)],
     ) -> Option<String> {
-        let seconds = |at| {
-            Unit::Seconds
-                .write(at)?
-                .parse::<i64>()
-                .ok()
-                .map(Value::from)
-        };
         let mut claims: Vec<(&str, Value)> = more
             .iter()
             .map(|(name, value)| (*name, (*value).into()))
@@ -89,6 +109,18 @@ impl JwtRule {
         if let Some(digest) = &self.url_digest {
             claims.push((&digest.claim, digest.write(url?).into()));
         }
+        if let Some(name) = &self.url_claim {
+            claims.push((name, std::str::from_utf8(url?).ok()?.into()));
+        }
+        if let Some(digest) = &self.request_digest {
+            let request = canonical(method, target, &digest.base_path)?;
+            let mut hash = DigestAlgorithm::Sha256.mac(b"");
+            hash.update(request.as_bytes());
+            claims.push((
+                &digest.claim,
+                hex::encode(hash.finalize().as_bytes()).into(),
+            ));
+        }
         Some(object(claims))
     }
 }
@@ -100,6 +132,15 @@ impl DigestClaim {
         hash.update(content);
         self.encoding.encode(hash.finalize().as_bytes())
     }
+}
+
+/// A time as the whole seconds of a claim; `None` before 1970.
+fn seconds(at: UnixMillis) -> Option<Value> {
+    Unit::Seconds
+        .write(at)?
+        .parse::<i64>()
+        .ok()
+        .map(Value::from)
 }
 
 /// A JSON object. If several members have the same name, the last of them counts.

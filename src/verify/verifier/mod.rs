@@ -4,7 +4,7 @@
 //! Only signature and freshness are judged here; `envelope` names the event, and `claim` decides
 //! who may forward it. `signatures` reads signatures, `keys` makes keys of secrets, `template`
 //! reads the parts of a head that a template needs, and `proving` tries keys and signatures once
-//! the body is complete. A verification can be dropped at any moment and leaves nothing behind.
+//! the body is complete; `token` does so for a JSON Web Token. A verification can be dropped at any moment and leaves nothing behind.
 
 mod forms;
 mod keys;
@@ -12,6 +12,7 @@ mod proof;
 mod proving;
 mod signatures;
 mod template;
+mod token;
 mod verification;
 mod work;
 
@@ -21,7 +22,7 @@ mod tests;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use self::keys::Keyed;
+use self::keys::{Key, Keyed};
 pub use self::proof::Proof;
 use self::signatures::SignatureRule;
 use self::template::InBody;
@@ -53,6 +54,15 @@ struct Inner {
     // Whether the body can be hashed while it arrives, because the head decides everything that is
     // signed before it.
     streams: bool,
+}
+
+impl Inner {
+    /// The first secret with an active key that holds.
+    fn find(&self, now: Now, holds: impl Fn(&Key) -> bool) -> Result<&Keyed, Refusal> {
+        let has = |secret: &&Keyed| secret.active(now.wall).any(|(_, key)| holds(key));
+        let found = self.secrets.iter().find(has);
+        found.ok_or(Code::BadSignature.into())
+    }
 }
 
 /// The error for a secret that cannot be a key of its scheme.
@@ -150,11 +160,17 @@ impl Verifier {
                 };
                 (HeadParts::Code(Box::new((head.clone(), begun))), at, window)
             }
+            // The token is the body, so nothing of it is known yet.
+            ProofBy::Token(scheme) if scheme.rule.is_body() => (
+                HeadParts::Token(Box::new((head.clone(), None))),
+                None,
+                Window::ALWAYS,
+            ),
             ProofBy::Token(scheme) => {
                 let token = scheme.rule.read(head)?;
                 let times = scheme.rule.times(&token)?;
                 (
-                    HeadParts::Token(Box::new((head.clone(), token))),
+                    HeadParts::Token(Box::new((head.clone(), Some(token)))),
                     times.made,
                     times.window,
                 )
@@ -234,7 +250,10 @@ impl Verifier {
                 let in_body = || proving::timestamp_stated(&self.0, *code, (head, begun), body?);
                 in_head.or_else(in_body).map(|(at, _)| at)
             }
-            ProofBy::Token(token) => token.rule.times(&token.rule.read(head).ok()?).ok()?.made,
+            ProofBy::Token(token) => {
+                let read = token.rule.find(head, body.unwrap_or_default());
+                token.rule.times(&read.ok()?).ok()?.made
+            }
             ProofBy::Credential(_) => None,
         }
     }

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use super::Inner;
 use super::forms::{Forms, NO_ROOM, form_as_json};
-use super::keys::{Key, Keyed};
+use super::keys::Key;
 use super::proof::Proof;
 use super::signatures;
 use super::signatures::{Candidate, SignatureRule, Signatures};
 use super::template::{InBody, moment_in};
+use super::token::{self, Stated};
 use super::verification::{Hashes, HeadParts, Verification};
 use crate::clock::{Now, UnixMillis};
 use crate::notation::timestamp::Window;
@@ -22,10 +23,9 @@ use crate::scheme::code::{Assertion, Begun, RouteFacts, Stamp, Statement};
 use crate::scheme::content::SignedContent;
 use crate::scheme::form_fields;
 use crate::scheme::{
-    Algorithm, BodyForm, CredentialScheme, JwtRule, Kind, ProofBy, ProviderCode, TemplateScheme,
+    Algorithm, BodyForm, CredentialScheme, Kind, ProofBy, ProviderCode, TemplateScheme,
 };
 use crate::verdict::{Code, Refusal};
-use crate::verify::jwt::Token;
 use crate::wire::head::Head;
 
 const ANSWER_OF_A_HANDSHAKE: Refusal = Refusal::because(
@@ -119,7 +119,8 @@ fn prove(
         }
         (HeadParts::Token(parts), ProofBy::Token(scheme)) => {
             let (head, token) = *parts;
-            by_token(inner, &scheme.rule, (&head, token), body, (at, window), now)
+            let given = token.map(|token| (token, Stated { at, window }));
+            token::prove(inner, &scheme.rule, (&head, given), body, (now, room))
         }
         (HeadParts::Credential(signatures), ProofBy::Credential(credential)) => {
             by_credential(inner, credential, signatures, body, now)
@@ -127,37 +128,6 @@ fn prove(
         // A verification keeps the verifier that began it, so its parts always fit the scheme.
         _ => Err(Code::BadSignature.into()),
     }
-}
-
-fn by_token(
-    inner: &Inner,
-    rule: &JwtRule,
-    (head, token): (&Head, Token),
-    body: &[u8],
-    (at, window): (Option<UnixMillis>, Window),
-    now: Now,
-) -> Result<Proof, Refusal> {
-    let kind = token.algorithm.kind();
-    let content = SignedContent::whole(token.signing_input.clone());
-    let signatures = Signatures::of([Candidate::new(kind, token.signature.clone())]);
-    // If the token names a key (`kid`), keys with another name are skipped; keys without a name are
-    // still tried.
-    let is_asked = |key: &Key| {
-        token.key_id.is_none() || key.id().is_none() || key.id() == token.key_id.as_deref()
-    };
-    let holds = |key: &Key| is_asked(key) && key.holds(&content, b"", &signatures);
-    let secret = Arc::clone(&find(inner, now, holds)?.name);
-    rule.judge(&token, head, body, inner.public_url.as_ref())?;
-    let claims = Some(token.claims);
-    Ok(Proof {
-        secret,
-        signed_at: at,
-        timestamp: at,
-        content,
-        window,
-        form: None,
-        claims,
-    })
 }
 
 fn by_credential(
@@ -178,7 +148,7 @@ fn by_credential(
         signatures = signatures::read_values(&rule, values.each(*slot).iter().copied())?;
     }
     let content = SignedContent::default();
-    let secret = find(inner, now, |key| key.holds(&content, b"", &signatures))?;
+    let secret = inner.find(now, |key| key.holds(&content, b"", &signatures))?;
     Ok(Proof {
         secret: Arc::clone(&secret.name),
         signed_at: None,
@@ -383,7 +353,7 @@ fn by_code(
     if parts.is_empty() {
         return Err(Code::BadSignature.into());
     }
-    let secret = find(inner, now, |key| {
+    let secret = inner.find(now, |key| {
         parts.iter().fold(true, |all, part| part.holds(key) & all)
     })?;
     let settings = &inner.settings;
@@ -462,14 +432,4 @@ impl Part {
             holds | any
         })
     }
-}
-
-/// The first secret with an active key that holds.
-fn find(inner: &Inner, now: Now, holds: impl Fn(&Key) -> bool) -> Result<&Keyed, Refusal> {
-    let has = |secret: &&Keyed| secret.active(now.wall).any(|(_, key)| holds(key));
-    inner
-        .secrets
-        .iter()
-        .find(has)
-        .ok_or(Code::BadSignature.into())
 }

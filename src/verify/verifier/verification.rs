@@ -33,8 +33,8 @@ pub(super) enum HeadParts {
     },
     /// The head and the first reading of a provider's code, which needs head and body together.
     Code(Box<(Head, Begun)>),
-    /// The head and the token.
-    Token(Box<(Head, Token)>),
+    /// The head and the token; `None` where the token is the body.
+    Token(Box<(Head, Option<Token>)>),
     /// The credential that the delivery carries.
     Credential(Signatures),
 }

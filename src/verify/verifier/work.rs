@@ -53,9 +53,17 @@ impl Verification {
                 let each = CODE.max(code.spellings() as u64);
                 length.saturating_mul(each.saturating_mul(1 + keys))
             }
-            (HeadParts::Token(_), ProofBy::Token(_)) => {
+            (HeadParts::Token(_), ProofBy::Token(scheme)) => {
                 let keys = self.active_keys(now).count() as u64;
-                keys.saturating_mul(CHECK).saturating_add(length)
+                let rule = &scheme.rule;
+                // Such a token is hashed with the body, once for each key, and the form that is
+                // hashed, or the claims in it, are made of the body first.
+                let with_body = if rule.is_detached() || rule.is_body() {
+                    length.saturating_mul(keys.saturating_mul(2).saturating_add(CODE))
+                } else {
+                    length
+                };
+                keys.saturating_mul(CHECK).saturating_add(with_body)
             }
             (HeadParts::Credential(_), _) if self.verifier.0.in_body.is_some() => {
                 length.saturating_mul(READ)

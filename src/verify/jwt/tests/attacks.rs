@@ -224,7 +224,7 @@ fn a_token_has_three_parts_in_one_spelling() {
         ("a body of 12 KiB of dots", ".".repeat(12 * 1024), MALFORMED),
     ]);
     let bearer = JwtRule {
-        prefix: "Bearer ".into(),
+        place: in_header(TOKEN, "Bearer "),
         ..rule()
     };
     let prefixed = |prefix: &str| code(&bearer, &format!("{prefix}{good}"), BODY);
@@ -404,7 +404,7 @@ fn judge_all(value: &[u8], body: &[u8]) {
     for rule in [
         rule(),
         JwtRule {
-            header: field(TOKEN),
+            place: in_header(TOKEN, ""),
             ..messagebird()
         },
         carries,
@@ -437,7 +437,7 @@ proptest! {
 
     #[test]
     fn a_digest_holds_for_no_other_body(body: Vec<u8>, other: Vec<u8>) {
-        let token = rule().sign(KEY.as_bytes(), &body, None, UnixMillis::from_secs(NOW_S), &[]).unwrap();
+        let token = signed(&rule(), &body);
         prop_assert_eq!(code(&rule(), &token, &body), None);
         prop_assert_eq!(code(&rule(), &token, &other).is_none(), body == other);
     }

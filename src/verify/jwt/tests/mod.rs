@@ -12,7 +12,7 @@ use crate::clock::Now;
 use crate::key::digest::DigestAlgorithm;
 use crate::notation::encoding::Encoding;
 use crate::notation::timestamp::Tolerance;
-use crate::scheme::jwt::{DigestClaim, JwtRule};
+use crate::scheme::jwt::{DigestClaim, JwtRule, Payload, TokenPlace};
 use crate::scheme::tests::fixtures::{field, plain, secret};
 use crate::scheme::{KeyForm, Place, ProofBy, PublicUrl, Scheme, Settings, TokenScheme};
 use crate::verdict::{Code, Refusal};
@@ -66,6 +66,13 @@ fn vectors(provider: &str) -> Vec<Vector> {
         .collect()
 }
 
+fn in_header(name: &str, prefix: &str) -> TokenPlace {
+    TokenPlace::Header {
+        name: field(name),
+        prefix: prefix.to_owned(),
+    }
+}
+
 fn digest(claim: &str, encoding: Encoding) -> DigestClaim {
     DigestClaim {
         claim: claim.into(),
@@ -77,12 +84,14 @@ fn digest(claim: &str, encoding: Encoding) -> DigestClaim {
 /// HS256 in [`TOKEN`], `sha256` in hexadecimal as the body's digest, `exp` required, no leeway.
 fn rule() -> JwtRule {
     JwtRule {
-        header: field(TOKEN),
-        prefix: String::new(),
+        place: in_header(TOKEN, ""),
+        payload: Payload::Claims,
         algorithms: vec![JwtAlgorithm::Hs256],
         body_digest: Some(digest("sha256", Encoding::Hex)),
         body_claim: None,
         url_digest: None,
+        url_claim: None,
+        request_digest: None,
         absent_if_empty: false,
         issuer: None,
         max_age: None,
@@ -93,7 +102,7 @@ fn rule() -> JwtRule {
 
 fn messagebird() -> JwtRule {
     JwtRule {
-        header: field("MessageBird-Signature-JWT"),
+        place: in_header("MessageBird-Signature-JWT", ""),
         algorithms: vec![
             JwtAlgorithm::Hs256,
             JwtAlgorithm::Hs384,
@@ -110,7 +119,7 @@ fn messagebird() -> JwtRule {
 
 fn livekit() -> JwtRule {
     JwtRule {
-        header: field("Authorization"),
+        place: in_header("Authorization", ""),
         body_digest: Some(digest("sha256", Encoding::Base64)),
         ..rule()
     }
@@ -118,7 +127,7 @@ fn livekit() -> JwtRule {
 
 fn plaid() -> JwtRule {
     JwtRule {
-        header: field("Plaid-Verification"),
+        place: in_header("Plaid-Verification", ""),
         algorithms: vec![JwtAlgorithm::Es256],
         body_digest: Some(digest("request_body_sha256", Encoding::Hex)),
         max_age: Some(300_000),
@@ -129,7 +138,7 @@ fn plaid() -> JwtRule {
 
 fn scheme(rule: JwtRule) -> Scheme {
     let mut scheme = plain("{body}");
-    scheme.event_id = Some(Place::Claim("jti".into()));
+    scheme.event_id = (!rule.is_detached()).then(|| Place::Claim("jti".into()));
     scheme.proof = ProofBy::Token(TokenScheme {
         rule,
         key: vec![KeyForm::default()],
@@ -210,9 +219,19 @@ fn claims(more: &str) -> String {
     )
 }
 
+/// The header value that a rule makes for a body now.
+fn signed(rule: &JwtRule, body: &[u8]) -> String {
+    let (url, now) = (
+        b"https://hooks.example.com/in/x",
+        UnixMillis::from_secs(NOW_S),
+    );
+    rule.sign(KEY.as_bytes(), body, Some(url), ("POST", "/in/x"), now, &[])
+        .unwrap()
+}
+
 /// The decoded claims of a token that a rule reads.
 fn read(rule: &JwtRule, token: &str) -> Token {
-    rule.read(&head("/in/x", &[(rule.header.as_str(), token)]))
+    rule.read(&head("/in/x", &[(rule.header().unwrap().as_str(), token)]))
         .unwrap()
 }
 
@@ -652,7 +671,7 @@ fn what_is_signed_here_verifies() {
             ..full
         },
         JwtRule {
-            prefix: "Bearer ".into(),
+            place: in_header(TOKEN, "Bearer "),
             max_age: Some(300_000),
             ..rule()
         },
@@ -670,6 +689,7 @@ fn what_is_signed_here_verifies() {
                     KEY.as_bytes(),
                     body,
                     Some(url),
+                    ("POST", "/in/x"),
                     UnixMillis(at),
                     &[("jti", "evt \"1\"")],
                 )
@@ -703,7 +723,14 @@ fn what_is_signed_here_verifies() {
 #[test]
 fn what_cannot_be_signed_is_not() {
     let sign = |rule: JwtRule, key: &str, at| {
-        rule.sign(key.as_bytes(), b"\xff", None, UnixMillis(at), &[])
+        rule.sign(
+            key.as_bytes(),
+            b"\xff",
+            None,
+            ("POST", "/in/x"),
+            UnixMillis(at),
+            &[],
+        )
     };
     assert!(sign(rule(), "k", 0).is_some());
     assert_eq!(sign(rule(), "", 0), None, "an empty key");
