@@ -32,4 +32,5 @@ mod shares;
 mod shutdown;
 mod signals;
 mod spellings;
+mod tokens;
 mod watch;

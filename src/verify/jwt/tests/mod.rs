@@ -1,6 +1,9 @@
 //! Tokens that providers made, times and claims; the tokens of attackers are in `attacks`.
 
 mod attacks;
+mod bodies;
+mod detached;
+mod requests;
 
 use std::sync::Arc;
 
