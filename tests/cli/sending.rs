@@ -23,20 +23,30 @@ const PUBLIC_URL: &str = "https://hooks.example.com";
 
 /// The presets whose deliveries cannot be signed: the signature is in the body, or only the provider has the key.
 const NOT_SIGNED: &[&str] = &[
+    "adobe-io-events",
     "adyen",
     "aws-sns",
     "braintree",
     "chip",
+    "circle",
+    "constant-contact",
     "dropbox-sign",
+    "dyte",
+    "fireblocks",
     "kick",
+    "kinde",
     "lago",
     "mailgun",
     "microsoft-graph",
     "plaid",
     "postal",
+    "saleor",
     "sendgrid",
     "shipstation",
     "signwell",
+    "videosdk",
+    "wise",
+    "wix",
 ];
 
 /// A preset, as far as `providers --json` tells of it.

@@ -8,7 +8,7 @@ use crate::config::tests::fixtures::{P256_PEM, RSA_PEM};
 
 /// A route of a preset with a key that fits it.
 fn of(provider: &str, more: &str) -> String {
-    let key = if provider == "plaid" {
+    let key = if matches!(provider, "circle" | "plaid") {
         P256_PEM
     } else {
         RSA_PEM
@@ -29,12 +29,19 @@ fn au_42_a_key_of_the_providers_own_needs_accounts_to_start() {
         .collect();
     names.sort_unstable();
     let expected = [
+        "adobe-io-events",
         "aws-sns",
+        "circle",
+        "constant-contact",
+        "dyte",
+        "fireblocks",
         "kick",
         "lago",
         "mailchannels",
         "plaid",
         "shipstation",
+        "videosdk",
+        "wise",
     ];
     assert_eq!(names, expected);
     for name in names {
@@ -85,6 +92,141 @@ fn au_42_where_no_delivery_names_an_account_only_a_loud_way_is_open() {
         let any = good(&of(name, "accounts = \"any\""));
         assert!(warned(&any).contains("[accounts-any]"), "{name}");
     }
+}
+
+/// Bodies of every documented type of event, as the provider sends them for another tenant: `THEIRS`
+/// where the tenant is named. The types of Circle, Fireblocks and Wise share an envelope, so a few of
+/// each are here.
+const OF_TENANTS: [(&str, &str); 24] = [
+    (
+        "adobe-io-events",
+        r#"{"event_id":"e","recipient_client_id":"THEIRS","event":{}}"#,
+    ),
+    (
+        "circle",
+        r#"{"subscriptionId":"THEIRS","notificationId":"n","notificationType":"transactions.outbound","notification":{},"version":2}"#,
+    ),
+    (
+        "circle",
+        r#"{"subscriptionId":"THEIRS","notificationId":"n","notificationType":"challenges.initialize","notification":{},"version":2}"#,
+    ),
+    (
+        "circle",
+        r#"{"subscriptionId":"THEIRS","notificationId":"n","notificationType":"webhooks.test","notification":{},"version":2}"#,
+    ),
+    (
+        "constant-contact",
+        r#"{"url":"THEIRS","event_type":"tier.increase"}"#,
+    ),
+    (
+        "constant-contact",
+        r#"{"url":"THEIRS","event_type":"tier.decrease"}"#,
+    ),
+    (
+        "constant-contact",
+        r#"{"url":"THEIRS","event_type":"account.cancel"}"#,
+    ),
+    (
+        "constant-contact",
+        r#"{"url":"THEIRS","event_type":"account.disable"}"#,
+    ),
+    (
+        "dyte",
+        r#"{"event":"meeting.started","meeting":{"id":"m","organizedBy":{"id":"THEIRS","name":"x"}}}"#,
+    ),
+    (
+        "dyte",
+        r#"{"event":"meeting.ended","meeting":{"id":"m","organizedBy":{"id":"THEIRS"}},"reason":"ALL_PARTICIPANTS_LEFT"}"#,
+    ),
+    (
+        "dyte",
+        r#"{"event":"meeting.participantJoined","meeting":{"id":"m","organizedBy":{"id":"THEIRS"}},"participant":{}}"#,
+    ),
+    (
+        "dyte",
+        r#"{"event":"meeting.participantLeft","meeting":{"id":"m","organizedBy":{"id":"THEIRS"}},"participant":{}}"#,
+    ),
+    (
+        "dyte",
+        r#"{"event":"recording.statusUpdate","meeting":{"id":"m","organizedBy":{"id":"THEIRS"}},"recording":{}}"#,
+    ),
+    (
+        "fireblocks",
+        r#"{"id":"i","workspaceId":"THEIRS","eventType":"transaction.created","resourceId":"r","data":{}}"#,
+    ),
+    (
+        "fireblocks",
+        r#"{"id":"i","workspaceId":"THEIRS","eventType":"vault_account.asset.added","data":{}}"#,
+    ),
+    ("kick", r#"{"broadcaster":{"user_id":"THEIRS"}}"#),
+    (
+        "videosdk",
+        r#"{"webhookType":"participant-joined","data":{"meetingId":"THEIRS","participantId":"p"}}"#,
+    ),
+    (
+        "videosdk",
+        r#"{"webhookType":"session-started","data":{"sessionId":"s","meetingId":"THEIRS"}}"#,
+    ),
+    (
+        "videosdk",
+        r#"{"webhookType":"recording-stopped","data":{"meetingId":"THEIRS","filePath":"/x"}}"#,
+    ),
+    (
+        "wise",
+        r#"{"data":{"resource":{"id":1,"profile_id":2,"type":"transfer"}},"subscription_id":"THEIRS","event_type":"transfers#state-change"}"#,
+    ),
+    (
+        "wise",
+        r#"{"data":{"resource":{"id":1,"profile_id":2,"type":"balance-account"}},"subscription_id":"THEIRS","event_type":"balances#credit"}"#,
+    ),
+    (
+        "wise",
+        r#"{"data":{"resource":{"id":2,"type":"profile"}},"subscription_id":"THEIRS","event_type":"profiles#verification-state-change"}"#,
+    ),
+    (
+        "wise",
+        r#"{"data":{"resource":{"id":2,"type":"user"}},"subscription_id":"THEIRS","event_type":"users#state-change"}"#,
+    ),
+    (
+        "plaid",
+        r#"{"webhook_type":"ITEM","webhook_code":"ERROR","item_id":"THEIRS"}"#,
+    ),
+];
+
+#[test]
+fn au_43_a_genuine_delivery_of_another_tenant_is_refused_for_every_type_of_event() {
+    use crate::verify::accounts::Accounts as Listed;
+    let head =
+        crate::wire::head::Head::from_parts("POST", "/", [(&b"dyte-webhook-id"[..], &b"ours"[..])]);
+    let head = head.unwrap();
+    let mut wrong = Vec::new();
+    for (name, body) in OF_TENANTS {
+        let listed = Listed::of(&find(name).unwrap().scheme, vec!["ours".to_owned()]);
+        let of = |body: String| listed.judge(&head, body.as_bytes(), None).is_ok();
+        // Without the place of the tenant a delivery is nobody's; in another place the name counts
+        // for nothing.
+        let elsewhere = format!(r#"{{"ours":"ours","account":"ours","x":{body}}}"#);
+        let found = [
+            of(body.replace("THEIRS", "ours")),
+            of(body.to_owned()),
+            of(body.replace("\"THEIRS\"", "null")),
+            of(elsewhere.replace("THEIRS", "ours")),
+        ];
+        if found != [true, false, false, false] {
+            wrong.push((name, body, found));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    // Every preset whose key is the provider's own is here, but for those with tests of their own.
+    let own = all()
+        .iter()
+        .filter(|preset| preset.key_owner == KeyOwner::Provider);
+    let missing: Vec<_> = own
+        .map(|preset| preset.name.as_str())
+        .filter(|name| !["aws-sns", "lago", "mailchannels", "shipstation"].contains(name))
+        .filter(|name| OF_TENANTS.iter().all(|(tried, _)| tried != name))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]

@@ -27,20 +27,30 @@ const TARGET: &str = "/in/x?data.id=abc123";
 
 /// Presets whose deliveries `sign` cannot make, each with the reason.
 const NOT_SIGNED: &[(&str, SignError)] = &[
+    ("adobe-io-events", SignError::PrivateKey),
     ("adyen", SignError::InBody),
     ("aws-sns", SignError::InBody),
     ("braintree", SignError::InBody),
     ("chip", SignError::PrivateKey),
+    ("circle", SignError::PrivateKey),
+    ("constant-contact", SignError::PrivateKey),
     ("dropbox-sign", SignError::InBody),
+    ("dyte", SignError::PrivateKey),
+    ("fireblocks", SignError::PrivateKey),
     ("kick", SignError::PrivateKey),
+    ("kinde", SignError::PrivateKey),
     ("lago", SignError::PrivateKey),
     ("mailgun", SignError::InBody),
     ("microsoft-graph", SignError::InBody),
     ("plaid", SignError::PrivateKey),
     ("postal", SignError::PrivateKey),
+    ("saleor", SignError::PrivateKey),
     ("sendgrid", SignError::PrivateKey),
     ("shipstation", SignError::PrivateKey),
     ("signwell", SignError::InBody),
+    ("videosdk", SignError::PrivateKey),
+    ("wise", SignError::PrivateKey),
+    ("wix", SignError::PrivateKey),
 ];
 
 /// A delivery that is to be signed.
