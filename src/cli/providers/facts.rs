@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::places::place;
+use super::places::place_in;
 pub(in crate::cli) use super::secret_words::{named_secret, secret};
 use super::tokens;
 use crate::config::presets::{After4xx, KeyOwner, Preset};
@@ -87,9 +87,12 @@ pub(super) fn account(scheme: &Scheme) -> String {
     match &scheme.account {
         None => "no known place".to_owned(),
         Some(at) if scheme.account_is_signed() => {
-            format!("{}, signed: `accounts` can name yours", place(at))
+            format!(
+                "{}, signed: `accounts` can name yours",
+                place_in(scheme, at)
+            )
         }
-        Some(at) => format!("{}, not signed: it proves nothing", place(at)),
+        Some(at) => format!("{}, not signed: it proves nothing", place_in(scheme, at)),
     }
 }
 
@@ -105,7 +108,10 @@ pub(super) fn replay_key(scheme: &Scheme) -> String {
             } else {
                 "; without an id the signed content"
             };
-            format!("the event's id, {}, which is signed{without}", place(id))
+            format!(
+                "the event's id, {}, which is signed{without}",
+                place_in(scheme, id)
+            )
         }
         id => {
             let content = if scheme.is_credential() {
@@ -116,7 +122,7 @@ pub(super) fn replay_key(scheme: &Scheme) -> String {
             let names = id.as_ref().map(|id| {
                 format!(
                     "; the id, {}, is not signed and only names the event",
-                    place(id)
+                    place_in(scheme, id)
                 )
             });
             let beside = [
@@ -323,6 +329,10 @@ mod tests {
             ),
             ("deepgram", "the body, which nothing signs"),
             (
+                "wix",
+                "the event's id, `/data/data/id` of the token's claims, which is signed; without an id the signed content",
+            ),
+            (
                 "slack",
                 "the event's id, `/event_id` of the JSON body, which is signed; without an id the signed content",
             ),
@@ -351,6 +361,21 @@ mod tests {
             signed(&find("lago").unwrap().scheme),
             "a token with the body"
         );
+        for (name, expected) in [
+            ("wix", "the event: the body is a token that holds it"),
+            (
+                "fireblocks",
+                "the header of the token and the body in base64url",
+            ),
+            ("saleor", "the header of the token and the body"),
+            ("monday", "a token with the URL"),
+            (
+                "jira-connect",
+                "a token with the SHA-256 of method, path and query",
+            ),
+        ] {
+            assert_eq!(signed(&find(name).unwrap().scheme), expected, "{name}");
+        }
         for preset in all() {
             assert!(
                 !signed(&preset.scheme).trim_matches('`').is_empty(),

@@ -2,7 +2,7 @@
 //! scheme.
 
 use super::facts;
-use super::places::{place, signature, timestamp};
+use super::places::{place_in, signature, timestamp};
 use crate::cli::check::tolerance;
 use crate::config::presets::{KeyOwner, Preset};
 use crate::config::units::{written_duration, written_size};
@@ -72,7 +72,7 @@ fn comments(preset: &Preset) -> Vec<String> {
     let by_type = scheme.event_type.as_ref().map(|at| {
         format!(
             "{}, {}",
-            place(at),
+            place_in(scheme, at),
             if scheme.event_type_is_signed() {
                 "signed"
             } else {

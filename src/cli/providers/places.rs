@@ -6,7 +6,7 @@ use crate::notation::encoding::Encoding;
 use crate::notation::json::Pointer;
 use crate::scheme::ProviderCode;
 use crate::scheme::{
-    Algorithm, CredentialKind, Items, Part, Place, ProofBy, Scheme, Stamped, TimestampAt,
+    Algorithm, CredentialKind, Items, JwtRule, Part, Place, ProofBy, Scheme, Stamped, TimestampAt,
     TimestampPlace,
 };
 use crate::sign::canonical;
@@ -187,7 +187,7 @@ fn timestamp_place(place: &TimestampPlace) -> String {
 }
 
 /// The place of id, type or account.
-pub(super) fn place(place: &Place) -> String {
+fn place(place: &Place) -> String {
     match place {
         Place::Header(name) => format!("header `{}`", canonical(name)),
         Place::Json(pointers) => {
@@ -198,6 +198,17 @@ pub(super) fn place(place: &Place) -> String {
             format!("{} of the JSON body", all.join(" and "))
         }
         Place::Claim(name) => format!("claim `{name}` of the token"),
+    }
+}
+
+/// A place in a delivery of this scheme in words. Where the body is a token, a place in the JSON body
+/// is one in the token's claims.
+pub(super) fn place_in(scheme: &Scheme, at: &Place) -> String {
+    let words = place(at);
+    if scheme.token_rule().is_some_and(JwtRule::is_body) {
+        words.replace("of the JSON body", "of the token's claims")
+    } else {
+        words
     }
 }
 
