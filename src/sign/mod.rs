@@ -7,6 +7,7 @@
 //! What enters: the making of signatures for `verigate sign`, the demo and tests. May import:
 //! [`crate::verify`] and the rooms below it.
 
+mod name;
 mod outgoing;
 
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod tests;
 
 use zeroize::Zeroizing;
 
+pub use self::name::canonical;
 use self::outgoing::Outgoing;
 use crate::key::public::{PublicAlgorithm, PublicKey, SigningKey};
 use crate::key::secret::Secret;
@@ -492,15 +494,4 @@ fn listed(
         }
         _ => signature,
     }
-}
-
-/// The name with each word capitalised, as in `X-Webhook-Signature-256`.
-pub fn canonical(name: &FieldName) -> String {
-    let mut begins = true;
-    let letter = |c: char| {
-        let out = if begins { c.to_ascii_uppercase() } else { c };
-        begins = c == '-';
-        out
-    };
-    name.as_str().chars().map(letter).collect()
 }
