@@ -95,7 +95,7 @@ fn moment(case: &Case<'_>) -> Option<(UnixMillis, Unit)> {
                 _ => None,
             }
         }
-        TimestampAt::Headers(_) | TimestampAt::Field(_) => {
+        TimestampAt::Headers(_) | TimestampAt::Field(_) | TimestampAt::Item(_) => {
             let verifier = Verifier::new(
                 std::sync::Arc::clone(case.scheme),
                 Vec::new(),

@@ -395,7 +395,7 @@ pub(super) fn no_signature(case: &Trials<'_>) -> Option<Mistake> {
     let names = match case.scheme.timestamp().map(|place| &place.at)? {
         TimestampAt::Headers(names) => names,
         TimestampAt::Field(field) => return no_field(case, field),
-        TimestampAt::Json(_) => return None,
+        TimestampAt::Item(_) | TimestampAt::Json(_) => return None,
     };
     let name = names.first().filter(|_| !names.iter().any(is_there))?;
     Some(Mistake::new(

@@ -146,7 +146,7 @@ pub(super) fn label(case: &Trials<'_>) -> Option<Finding> {
         .accept
         .iter()
         .find(|(_, algorithm)| matches!(algorithm.kind(), Kind::Digest(_)))?;
-    let known = |label: &String| items.accept.iter().any(|(accepted, _)| accepted == label);
+    let known = |label: &String| items.accepted(label.as_bytes()).is_some();
     own_labels(case)
         .into_iter()
         .filter(|label| !known(label))

@@ -242,6 +242,18 @@ impl<'c> Trials<'c> {
                         is_changed.then(|| self.with_header(name, changed.as_bytes()))?
                     })
             }
+            TimestampAt::Item(position) => {
+                let separator = self.case.scheme.items().separator.as_deref()?;
+                let names = self.case.scheme.signature_headers();
+                names.iter().find_map(|name| {
+                    let value = std::str::from_utf8(one(name)?).ok()?;
+                    let mut items: Vec<String> =
+                        value.split(separator).map(ToOwned::to_owned).collect();
+                    let item = items.get_mut(position.checked_sub(1)?)?;
+                    *item = String::from_utf8(change(item.as_bytes())?).ok()?;
+                    self.with_header(name, items.join(separator).as_bytes())
+                })
+            }
             TimestampAt::Json(_) => None,
         }
     }

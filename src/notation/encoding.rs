@@ -2,11 +2,11 @@
 //!
 //! Strictness makes a signature's text and its bytes the same thing: no white space, no missing or
 //! extra padding, no bits set after the last byte. Only [`Encoding::HexAny`] accepts two spellings
-//! of a digit. The length that a signature must have is not known here; callers compare the length
+//! of a digit, and only [`Encoding::Base64UrlAny`] a text with its padding and without it. The length that a signature must have is not known here; callers compare the length
 //! they get.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 
 /// A way to write bytes as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,11 +19,19 @@ pub enum Encoding {
     Base64,
     /// `base64url`: the URL-safe alphabet, not padded.
     Base64Url,
+    /// `base64url-any`: the URL-safe alphabet, with the whole padding or without any.
+    Base64UrlAny,
 }
 
 impl Encoding {
     /// Every encoding, in the order of the documentation.
-    pub const ALL: [Self; 4] = [Self::Hex, Self::HexAny, Self::Base64, Self::Base64Url];
+    pub const ALL: [Self; 5] = [
+        Self::Hex,
+        Self::HexAny,
+        Self::Base64,
+        Self::Base64Url,
+        Self::Base64UrlAny,
+    ];
 
     /// The name of the encoding in a configuration file.
     pub const fn name(self) -> &'static str {
@@ -32,6 +40,7 @@ impl Encoding {
             Self::HexAny => "hex-any",
             Self::Base64 => "base64",
             Self::Base64Url => "base64url",
+            Self::Base64UrlAny => "base64url-any",
         }
     }
 
@@ -42,12 +51,25 @@ impl Encoding {
             .find(|encoding| encoding.name() == name)
     }
 
+    /// Whether a text in this encoding may hold this byte.
+    pub const fn may_hold(self, byte: u8) -> bool {
+        match self {
+            Self::Hex => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+            Self::HexAny => byte.is_ascii_hexdigit(),
+            Self::Base64 => byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='),
+            Self::Base64Url => byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'),
+            Self::Base64UrlAny => {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'=')
+            }
+        }
+    }
+
     /// Writes `bytes` in the canonical spelling.
     pub fn encode(self, bytes: &[u8]) -> String {
         match self {
             Self::Hex | Self::HexAny => hex::encode(bytes),
             Self::Base64 => STANDARD.encode(bytes),
-            Self::Base64Url => URL_SAFE_NO_PAD.encode(bytes),
+            Self::Base64Url | Self::Base64UrlAny => URL_SAFE_NO_PAD.encode(bytes),
         }
     }
 
@@ -66,7 +88,8 @@ impl Encoding {
             }
             // Both engines demand canonical padding and zero trailing bits.
             Self::Base64 => STANDARD.decode_slice(text, out).ok(),
-            Self::Base64Url => URL_SAFE_NO_PAD.decode_slice(text, out).ok(),
+            Self::Base64UrlAny if text.ends_with(b"=") => URL_SAFE.decode_slice(text, out).ok(),
+            Self::Base64Url | Self::Base64UrlAny => URL_SAFE_NO_PAD.decode_slice(text, out).ok(),
         }
     }
 }
@@ -95,7 +118,7 @@ mod tests {
 
     #[test]
     fn only_the_canonical_spelling_is_decoded() {
-        use Encoding::{Base64, Base64Url, Hex, HexAny};
+        use Encoding::{Base64, Base64Url, Base64UrlAny, Hex, HexAny};
         type Row = (&'static str, Encoding, &'static [u8], Option<&'static [u8]>);
         let rows: &[Row] = &[
             ("hex", Hex, b"00ff1a", Some(&[0, 255, 26])),
@@ -125,6 +148,15 @@ mod tests {
             ("base64url: padded", Base64Url, b"-_8=", None),
             ("base64url: standard alphabet", Base64Url, b"+/8", None),
             ("base64url: trailing bits set", Base64Url, b"-_9", None),
+            ("either", Base64UrlAny, b"-_8", Some(&[0xfb, 0xff])),
+            ("either: padded", Base64UrlAny, b"-_8=", Some(&[0xfb, 0xff])),
+            ("either: one byte", Base64UrlAny, b"-w==", Some(&[0xfb])),
+            ("either: half a padding", Base64UrlAny, b"-w=", None),
+            ("either: padding added", Base64UrlAny, b"-_8==", None),
+            ("either: padding of nothing", Base64UrlAny, b"-_8A=", None),
+            ("either: padding alone", Base64UrlAny, b"=", None),
+            ("either: standard alphabet", Base64UrlAny, b"+/8=", None),
+            ("either: trailing bits set", Base64UrlAny, b"-_9=", None),
         ];
         let wrong: Vec<_> = rows
             .iter()
@@ -160,6 +192,8 @@ mod tests {
         #[test]
         fn what_is_encoded_decodes_to_the_same_bytes(bytes in prop::collection::vec(any::<u8>(), 0..=64)) {
             for encoding in Encoding::ALL {
+                let text = encoding.encode(&bytes);
+                prop_assert!(text.bytes().all(|byte| encoding.may_hold(byte)));
                 prop_assert_eq!(decoded(encoding, encoding.encode(&bytes).as_bytes()), Some(bytes.clone()));
             }
         }
@@ -171,6 +205,20 @@ mod tests {
                     prop_assert_eq!(encoding.encode(&bytes), text.clone());
                 }
             }
+        }
+
+        #[test]
+        fn a_text_is_taken_with_its_whole_padding_or_without_any(
+            bytes in prop::collection::vec(any::<u8>(), 0..=48),
+            more in 0_usize..5,
+        ) {
+            let bare = Encoding::Base64Url.encode(&bytes);
+            let text = format!("{bare}{}", "=".repeat(more));
+            let is_whole = more == 0 || more == (4 - bare.len() % 4) % 4;
+            prop_assert_eq!(
+                decoded(Encoding::Base64UrlAny, text.as_bytes()),
+                is_whole.then_some(bytes)
+            );
         }
     }
 }

@@ -197,9 +197,7 @@ impl Scheme {
             }
             TimestampAt::Field(label) => {
                 let items = &template.signature.items;
-                if items.assign.is_none()
-                    || items.accept.iter().any(|(accepted, _)| accepted == label)
-                {
+                if items.assign.is_none() || items.accepted(label.as_bytes()).is_some() {
                     faults.push(fault(
                         "timestamp.field",
                         "the signature header has no labels, or this label is a signature's",
@@ -207,7 +205,8 @@ impl Scheme {
                     ));
                 }
             }
-            _ => {}
+            TimestampAt::Item(_) => item_faults(template, place.unit, faults),
+            TimestampAt::Headers(_) | TimestampAt::Json(_) => {}
         }
         if !place.required && !template.signed.covers_body() {
             faults.push(fault(
@@ -321,6 +320,15 @@ fn signature_faults(template: &TemplateScheme, faults: &mut Vec<SchemeFault>) {
             "name the labels, as in `accept = [\"v1\"]`",
         ));
     }
+    if let (true, Some(assign)) = (items.assign_last, items.assign)
+        && place.encoding.may_hold(assign)
+    {
+        faults.push(fault(
+            "signature.assign_at",
+            "the label ends at the last `assign`, which the signature itself may hold",
+            "leave `assign_at` out, or name the encoding that the provider writes",
+        ));
+    }
     let is_plain =
         |algorithm: Algorithm| matches!(algorithm.kind(), Kind::Digest(_) | Kind::Public(_));
     if items
@@ -344,6 +352,40 @@ fn signature_faults(template: &TemplateScheme, faults: &mut Vec<SchemeFault>) {
             "signature.accept",
             "no label has the algorithm of the scheme",
             "give one label the algorithm that `algorithm` names",
+        ));
+    }
+}
+
+/// A timestamp by its position: the list must be one whose items have no labels, and a timestamp
+/// must not hold what divides them.
+fn item_faults(template: &TemplateScheme, unit: Unit, faults: &mut Vec<SchemeFault>) {
+    let items = &template.signature.items;
+    if items.separator.is_none() || items.assign.is_some() {
+        faults.push(fault(
+            "timestamp.item",
+            "the timestamp has a position, but the signature header is no list of items without \
+             labels",
+            "name the `separator` of the items; where items have labels, name the timestamp's, as \
+             in `field = \"t\"`",
+        ));
+    }
+    if !unit.is_number() {
+        faults.push(fault(
+            "timestamp.item",
+            "only a timestamp of digits alone can be an item by its position",
+            "name `seconds` or `milliseconds` as `unit`",
+        ));
+    }
+    let is_digit = |byte: u8| byte.is_ascii_digit();
+    if items
+        .separator
+        .iter()
+        .any(|text| text.bytes().any(is_digit))
+    {
+        faults.push(fault(
+            "signature.separator",
+            "the items are divided by a digit, which the timestamp may hold",
+            "name the text that the provider writes between them",
         ));
     }
 }

@@ -52,6 +52,8 @@ pub struct SignaturePlace {
     pub encoding: Encoding,
     /// The text before the signature: exact, case-sensitive, and required unless empty.
     pub prefix: String,
+    /// Whether that text comes once, before the whole list, and not before each signature of it.
+    pub prefix_once: bool,
     /// The rule by which a header's value is taken apart.
     pub items: Items,
 }
@@ -72,7 +74,11 @@ pub struct Items {
     pub separator: Option<String>,
     /// The byte between an item's label and its value; `None` where items have no labels.
     pub assign: Option<u8>,
+    /// Whether the label ends at the last of these bytes, so that a label may hold some itself;
+    /// otherwise it ends at the first.
+    pub assign_last: bool,
     /// The labels that count, each with its algorithm; without effect where items have no labels.
+    /// A `*` in a label stands for any text.
     pub accept: Vec<(String, Algorithm)>,
     /// The most signatures that are tried.
     pub limit: usize,
@@ -81,6 +87,37 @@ pub struct Items {
 impl Items {
     /// The most signatures that are tried, unless a scheme has a limit of its own.
     pub const LIMIT: usize = 16;
+
+    /// The algorithm of a signature under this label; `None` for a label that does not count.
+    pub fn accepted(&self, label: &[u8]) -> Option<Algorithm> {
+        let mut accepted = self.accept.iter();
+        accepted
+            .find(|(pattern, _)| is_like(pattern.as_bytes(), label))
+            .map(|(_, algorithm)| *algorithm)
+    }
+
+    /// The label and the value of an item; `None` for an item without a label.
+    pub fn divide<'i>(&self, item: &'i [u8]) -> Option<(&'i [u8], &'i [u8])> {
+        let assign = self.assign?;
+        let at = if self.assign_last {
+            memchr::memrchr(assign, item)
+        } else {
+            memchr::memchr(assign, item)
+        };
+        let (label, value) = item.split_at_checked(at?)?;
+        Some((label, value.get(1..).unwrap_or_default()))
+    }
+}
+
+/// Whether a label has the form of a pattern, in which the first `*` stands for any text.
+fn is_like(pattern: &[u8], label: &[u8]) -> bool {
+    let Some(at) = memchr::memchr(b'*', pattern) else {
+        return pattern == label;
+    };
+    let (begin, end) = pattern.split_at_checked(at).unwrap_or((pattern, b""));
+    let end = end.get(1..).unwrap_or_default();
+    let rest = label.strip_prefix(begin);
+    rest.is_some_and(|rest| rest.ends_with(end))
 }
 
 impl Default for Items {
@@ -88,6 +125,7 @@ impl Default for Items {
         Self {
             separator: None,
             assign: None,
+            assign_last: false,
             accept: Vec::new(),
             limit: Self::LIMIT,
         }
@@ -117,7 +155,7 @@ impl TimestampPlace {
     pub fn header(&self) -> Option<&FieldName> {
         match &self.at {
             TimestampAt::Headers(names) => names.first(),
-            TimestampAt::Field(_) | TimestampAt::Json(_) => None,
+            TimestampAt::Field(_) | TimestampAt::Item(_) | TimestampAt::Json(_) => None,
         }
     }
 }
@@ -129,6 +167,8 @@ pub enum TimestampAt {
     Headers(Vec<FieldName>),
     /// The item with this label in the signature header; there must be exactly one.
     Field(String),
+    /// The item at this position of the signature header's list, counted from 1. It is no signature.
+    Item(usize),
     /// A place in the JSON body. Its freshness is judged once the signature holds.
     Json(Pointer),
 }

@@ -114,7 +114,7 @@ impl TemplateScheme {
             .is_some_and(|place| match &place.at {
                 _ if self.signed.parts().contains(&Part::Timestamp) => true,
                 TimestampAt::Headers(names) => names.iter().all(|name| self.signs_header(name, id)),
-                TimestampAt::Field(_) => false,
+                TimestampAt::Field(_) | TimestampAt::Item(_) => false,
                 TimestampAt::Json(pointer) => self.signs_json(pointer),
             })
     }
@@ -274,6 +274,7 @@ impl ProofBy {
 pub static NO_ITEMS: Items = Items {
     separator: None,
     assign: None,
+    assign_last: false,
     accept: Vec::new(),
     limit: Items::LIMIT,
 };

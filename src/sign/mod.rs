@@ -7,6 +7,7 @@
 //! What enters: the making of signatures for `verigate sign`, the demo and tests. May import:
 //! [`crate::verify`] and the rooms below it.
 
+mod listed;
 mod name;
 mod outgoing;
 
@@ -15,6 +16,7 @@ mod tests;
 
 use zeroize::Zeroizing;
 
+use self::listed::listed;
 pub use self::name::canonical;
 use self::outgoing::Outgoing;
 use crate::key::public::{PublicAlgorithm, PublicKey, SigningKey};
@@ -28,7 +30,7 @@ use crate::scheme::refusals::NO_PUBLIC_URL;
 use crate::scheme::template::Facts as _;
 use crate::scheme::{
     Algorithm, CredentialKind, CredentialScheme, KeyForm, Kind, Part, Place, ProofBy, ProviderCode,
-    PublicUrl, Scheme, TemplateScheme, TimestampAt, TimestampPlace, TokenScheme,
+    PublicUrl, Scheme, TemplateScheme, TimestampPlace, TokenScheme,
 };
 use crate::verdict::{Code, Refusal};
 use crate::verify::verifier::KeyError;
@@ -247,7 +249,9 @@ fn by_template<'s>(
         }
         _ => return Err(SignError::PrivateKey),
     };
-    Ok((label, template.signature.prefix.clone() + &signature))
+    let place = &template.signature;
+    let prefix = if place.prefix_once { "" } else { &place.prefix };
+    Ok((label, format!("{prefix}{signature}")))
 }
 
 /// The signed content, body included, in order.
@@ -470,28 +474,4 @@ fn judge_id(id: &str) -> Result<(), SignError> {
     let is_none =
         id.is_empty() || id.trim_ascii() != id || id.bytes().any(|b| b.is_ascii_control());
     if is_none { Err(SignError::Id) } else { Ok(()) }
-}
-
-/// The value of the signature header: the signature alone, or with its label and, if its place is
-/// in this header, the timestamp.
-fn listed(
-    template: &TemplateScheme,
-    timestamp: Option<&str>,
-    (label, signature): (Option<&str>, String),
-) -> String {
-    let items = &template.signature.items;
-    let (Some(assign), Some(label)) = (items.assign, label) else {
-        return signature;
-    };
-    let item = |label: &str, value: &str| format!("{label}{}{value}", char::from(assign));
-    let signature = item(label, &signature);
-    match (
-        template.timestamp.as_ref().map(|place| &place.at),
-        timestamp,
-    ) {
-        (Some(TimestampAt::Field(field)), Some(text)) => {
-            [item(field, text), signature].join(items.separator.as_deref().unwrap_or(","))
-        }
-        _ => signature,
-    }
 }

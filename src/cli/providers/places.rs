@@ -79,12 +79,17 @@ pub(super) fn signature(scheme: &Scheme) -> String {
             };
             let behind = behind(&place.prefix);
             let items = listed(&place.items, template.algorithm);
+            let once = if place.prefix_once {
+                " that comes once, before the list"
+            } else {
+                ""
+            };
             let repeated = if place.repeat {
                 "; several lines are taken, one must hold"
             } else {
                 ""
             };
-            format!("{words}: {encoding}{behind}{items}{repeated}")
+            format!("{words}: {encoding}{behind}{once}{items}{repeated}")
         }
     }
 }
@@ -181,6 +186,9 @@ fn timestamp_place(place: &TimestampPlace) -> String {
             format!("header {}", names.join(" or "))
         }
         TimestampAt::Field(label) => format!("`{label}` in the signature's header"),
+        TimestampAt::Item(position) => {
+            format!("item {position} of the list in the signature's header")
+        }
         TimestampAt::Json(pointer) => format!("`{}` of the JSON body", pointer.text()),
     };
     format!("{at}, {}", place.unit.name())

@@ -14,7 +14,15 @@ const EXAMPLE: &str = "signature = { header = \"X-Signature\", encoding = \"hex\
 const DEFAULT_LABEL: &str = "v1";
 
 /// The keys that only take a header apart.
-const OF_LISTS: [&str; 5] = ["repeat", "separator", "assign", "accept", "limit"];
+const OF_LISTS: [&str; 7] = [
+    "repeat",
+    "separator",
+    "assign",
+    "assign_at",
+    "accept",
+    "limit",
+    "prefix_once",
+];
 
 /// The place of HTTP's own credentials.
 pub(super) fn authorization() -> CredentialPlace {
@@ -76,11 +84,22 @@ pub(super) fn read(
     let prefix = table
         .item("prefix")
         .map_or(Some(String::new()), |item| read_prefix(&item, findings));
+    let prefix_once = table.item("prefix_once");
     let repeat = table
         .item("repeat")
         .and_then(|item| item.flag(findings))
         .unwrap_or(false);
     let items = read_items(&mut table, findings, algorithm);
+    if let (Some(item), Some(items), Some(prefix)) = (&prefix_once, &items, &prefix)
+        && (items.separator.is_none() || prefix.is_empty())
+    {
+        let help = "name the `prefix` before the list and the `separator` in it, or leave \
+                    `prefix_once` out";
+        item.refuse(findings, "means nothing here", help);
+    }
+    let prefix_once = prefix_once
+        .and_then(|item| item.flag(findings))
+        .unwrap_or(false);
     table.finish(findings);
     if header.is_some() && json.is_some() {
         item.refuse(
@@ -98,6 +117,7 @@ pub(super) fn read(
                 repeat,
                 encoding: encoding?,
                 prefix: prefix?,
+                prefix_once,
                 items: items?,
             });
         }
@@ -115,6 +135,7 @@ pub(super) fn read(
         repeat,
         encoding: encoding?,
         prefix: prefix?,
+        prefix_once,
         items: items?,
     })
 }
@@ -152,12 +173,26 @@ fn read_items(
         .map_or(Some(None), |item| read_separator(&item, findings).map(Some));
     let assign_item = table.item("assign");
     let assign = assign_item.as_ref().map_or(Some(None), |item| {
-        let read = item.one_of(findings, &["=", ","], &[], |text| match text {
+        let read = item.one_of(findings, &["=", ",", "/"], &[], |text| match text {
             "=" => Some(b'='),
             "," => Some(b','),
+            "/" => Some(b'/'),
             _ => None,
         });
         read.map(Some)
+    });
+    let assign_at = table.item("assign_at");
+    if let Some(item) = assign_at.as_ref().filter(|_| assign_item.is_none()) {
+        let help = "name the character between label and value, as in `assign = \"/\"`, or leave \
+                    `assign_at` out";
+        item.refuse(findings, "means nothing here", help);
+    }
+    let assign_last = assign_at.map_or(Some(false), |item| {
+        item.one_of(findings, &["first", "last"], &[], |name| match name {
+            "first" => Some(false),
+            "last" => Some(true),
+            _ => None,
+        })
     });
     let accept = table.item("accept");
     let labels = match &accept {
@@ -197,7 +232,9 @@ fn read_items(
         separator
             .as_ref()
             .is_some_and(|separator| label.contains(separator))
-            || assign.is_some_and(|assign| label.as_bytes().contains(&assign))
+            || assign.is_some_and(|assign| {
+                assign_last == Some(false) && label.as_bytes().contains(&assign)
+            })
     };
     if let Some(item) = &accept
         && let Some((label, _)) = labels.iter().flatten().find(|(label, _)| divides(label))
@@ -213,6 +250,7 @@ fn read_items(
     Some(Items {
         separator,
         assign,
+        assign_last: assign_last?,
         accept: labels?,
         limit: limit?,
     })

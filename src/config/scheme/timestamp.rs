@@ -12,16 +12,18 @@ const EXAMPLE: &str = "timestamp = { header = \"X-Timestamp\", unit = \"seconds\
 /// Reads the place of a timestamp.
 pub(super) fn read(item: &Item<'_>, findings: &mut Findings) -> Option<TimestampPlace> {
     let mut table = item.table(findings, EXAMPLE)?;
-    let (header, field, json) = (
+    let (header, field, position, json) = (
         table.item("header"),
         table.item("field"),
+        table.item("item"),
         table.item("json"),
     );
-    let at = match (&header, &field, &json) {
-        (Some(item), None, None) => read_fields(item, findings).map(TimestampAt::Headers),
-        (None, Some(item), None) => read_label(item, findings).map(TimestampAt::Field),
-        (None, None, Some(item)) => read_pointer(item, findings).map(TimestampAt::Json),
-        (None, None, None) => {
+    let at = match (&header, &field, &position, &json) {
+        (Some(item), None, None, None) => read_fields(item, findings).map(TimestampAt::Headers),
+        (None, Some(item), None, None) => read_label(item, findings).map(TimestampAt::Field),
+        (None, None, Some(item), None) => read_position(item, findings).map(TimestampAt::Item),
+        (None, None, None, Some(item)) => read_pointer(item, findings).map(TimestampAt::Json),
+        (None, None, None, None) => {
             let path = table.path_of("header");
             findings.absence(
                 item.span(),
@@ -34,7 +36,7 @@ pub(super) fn read(item: &Item<'_>, findings: &mut Findings) -> Option<Timestamp
             item.refuse(
                 findings,
                 "names two places",
-                "keep one of `header`, `field` and `json`",
+                "keep one of `header`, `field`, `item` and `json`",
             );
             None
         }
@@ -95,6 +97,12 @@ fn read_label(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
         return None;
     }
     Some(label.to_owned())
+}
+
+/// Reads the position of an item, counted from 1.
+fn read_position(item: &Item<'_>, findings: &mut Findings) -> Option<usize> {
+    let position = item.integer(findings, 1..=8)?;
+    usize::try_from(position).ok()
 }
 
 pub(super) fn read_pointer(item: &Item<'_>, findings: &mut Findings) -> Option<Pointer> {

@@ -400,13 +400,18 @@ fn a_scheme_is_told_what_is_wrong() {
         ),
         (
             timestamp("{ header = \"A\", field = \"t\" }"),
-            "keep one of `header`, `field` and `json`",
+            "keep one of `header`, `field`, `item` and `json`",
         ),
         (
             timestamp("{ field = \"t\" }"),
             "the signature header has no labels",
         ),
         (timestamp("{ field = \"t=\" }"), "is more than a label"),
+        (timestamp("{ item = 0 }"), "from 1 to 8"),
+        (
+            timestamp("{ item = 1 }"),
+            "is no list of items without labels",
+        ),
         (
             timestamp("{ json = \"time\" }"),
             "is no JSON pointer to one place",
@@ -588,7 +593,7 @@ fn the_place_of_a_signature_is_told_what_is_wrong() {
         ),
         (
             signature("{ header = \"A\", assign = \":\" }"),
-            "known: `=`, `,`",
+            "known: `=`, `,`, `/`",
         ),
         (
             signature("{ header = \"A\", separator = \",\", assign = \",\" }"),
@@ -603,6 +608,23 @@ fn the_place_of_a_signature_is_told_what_is_wrong() {
         (
             signature("{ header = \"X-Timestamp\" }"),
             "are in the same header",
+        ),
+        (
+            signature("{ header = \"A\", prefix = \"v0=\", prefix_once = true }"),
+            "`route.scheme.signature.prefix_once` means nothing here",
+        ),
+        (
+            signature("{ header = \"A\", separator = \",\", prefix_once = true }"),
+            "`route.scheme.signature.prefix_once` means nothing here",
+        ),
+        (
+            signature("{ header = \"A\", assign_at = \"last\" }"),
+            "`route.scheme.signature.assign_at` means nothing here",
+        ),
+        (list("assign_at = \"end\""), "known: `first`, `last`"),
+        (
+            list("assign_at = \"last\", encoding = \"base64\""),
+            "which the signature itself may hold",
         ),
         (list("accept = []"), "no signature could count"),
         (list("accept = {}"), "no signature could count"),

@@ -1,9 +1,10 @@
 //! Tests of each rule of the loader.
 
 use super::fixtures::{TOLERANCE, changed, field, itellico, plain, template_of, timestamped};
+use crate::notation::encoding::Encoding;
 use crate::notation::timestamp::Tolerance;
-use crate::notation::timestamp::Unit::{Iso8601Utc, Rfc3339};
-use crate::scheme::{Scheme, Settings, TimestampAt};
+use crate::notation::timestamp::Unit::{Iso8601Utc, Milliseconds, Rfc3339, Seconds};
+use crate::scheme::{Algorithm, Scheme, Settings, TimestampAt};
 
 fn settings(tolerance: Tolerance) -> Settings {
     Settings {
@@ -248,4 +249,81 @@ fn each_rule_of_the_loader_is_held() {
         .filter(|(_, found, expected)| found != *expected)
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_list_whose_items_could_be_taken_for_each_other_is_a_fault() {
+    let on = settings(TOLERANCE);
+    let listed = |position, separator: Option<&str>, assign: Option<u8>, unit| {
+        changed(timestamped("{timestamp}.{body}"), |template| {
+            let place = template.timestamp.as_mut().unwrap();
+            (place.at, place.unit) = (TimestampAt::Item(position), unit);
+            template.signature.items.separator = separator.map(str::to_owned);
+            template.signature.items.assign = assign;
+            if assign.is_some() {
+                template.signature.items.accept = vec![("v1".to_owned(), Algorithm::HmacSha256)];
+            }
+        })
+    };
+    let last = |assign, encoding| {
+        changed(plain("{body}"), |template| {
+            template.signature.encoding = encoding;
+            let items = &mut template.signature.items;
+            (items.assign, items.assign_last) = (Some(assign), true);
+            items.accept = vec![("*".to_owned(), Algorithm::HmacSha256)];
+        })
+    };
+    let field = changed(timestamped("{timestamp}.{body}"), |template| {
+        template.timestamp.as_mut().unwrap().at = TimestampAt::Field("t1".to_owned());
+        let items = &mut template.signature.items;
+        items.assign = Some(b'=');
+        items.accept = vec![("t*".to_owned(), Algorithm::HmacSha256)];
+    });
+    let rows: Vec<(&str, Scheme, &[&str])> = vec![
+        ("as Recurly", listed(1, Some(","), None, Milliseconds), &[]),
+        ("as DocuSeal", listed(1, Some("."), None, Seconds), &[]),
+        (
+            "no list",
+            listed(1, None, None, Seconds),
+            &["timestamp.item"],
+        ),
+        (
+            "items with labels",
+            listed(1, Some(","), Some(b'='), Seconds),
+            &["timestamp.item"],
+        ),
+        (
+            "a date",
+            listed(1, Some(","), None, Rfc3339),
+            &["timestamp.item"],
+        ),
+        (
+            "divided by a digit",
+            listed(1, Some("0"), None, Seconds),
+            &["signature.separator"],
+        ),
+        ("as Worldpay", last(b'/', Encoding::Hex), &[]),
+        (
+            "a slash in base64",
+            last(b'/', Encoding::Base64),
+            &["signature.assign_at"],
+        ),
+        (
+            "an equals sign in base64",
+            last(b'=', Encoding::Base64UrlAny),
+            &["signature.assign_at"],
+        ),
+        ("no padding", last(b'=', Encoding::Base64Url), &[]),
+        (
+            "a time that counts as a signature",
+            field,
+            &["timestamp.field"],
+        ),
+    ];
+    let wrong: Vec<_> = rows
+        .iter()
+        .map(|(name, scheme, expected)| (name, keys(scheme, &on), expected))
+        .filter(|(_, found, expected)| found != *expected)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
 }

@@ -43,6 +43,7 @@ pub(crate) fn plain(template: &str) -> Scheme {
                 repeat: false,
                 encoding: Encoding::Hex,
                 prefix: String::new(),
+                prefix_once: false,
                 items: Items::default(),
             },
             timestamp: None,

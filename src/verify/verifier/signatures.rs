@@ -96,11 +96,11 @@ impl Signatures {
 /// The timestamp in a signature header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stamp<'h> {
-    /// The header has no timestamp label.
+    /// The header has no timestamp, neither under its label nor at its position.
     Nothing,
-    /// The header has the label once, with this text.
+    /// The header has the timestamp once, with this text.
     One(&'h [u8]),
-    /// The header has the label more than once.
+    /// The timestamp is there more than once.
     Several,
 }
 
@@ -113,18 +113,23 @@ pub(super) struct SignatureRule<'s> {
     repeat: bool,
     encoding: Encoding,
     prefix: &'s str,
+    /// Whether the prefix comes once, before the list.
+    prefix_once: bool,
     items: &'s Items,
     /// The label of the timestamp among the items.
     time_label: Option<&'s str>,
+    /// The position of the timestamp among the items, counted from 1.
+    time_item: Option<usize>,
 }
 
 impl<'s> SignatureRule<'s> {
     /// The rule for the signatures of a template.
     pub(super) fn of_template(template: &'s TemplateScheme) -> Self {
         let place = &template.signature;
-        let time_label = match template.timestamp.as_ref().map(|place| &place.at) {
-            Some(TimestampAt::Field(label)) => Some(label.as_str()),
-            _ => None,
+        let (time_label, time_item) = match template.timestamp.as_ref().map(|place| &place.at) {
+            Some(TimestampAt::Field(label)) => (Some(label.as_str()), None),
+            Some(TimestampAt::Item(position)) => (None, Some(*position)),
+            _ => (None, None),
         };
         Self {
             algorithm: template.algorithm,
@@ -132,8 +137,10 @@ impl<'s> SignatureRule<'s> {
             repeat: place.repeat,
             encoding: place.encoding,
             prefix: &place.prefix,
+            prefix_once: place.prefix_once,
             items: &place.items,
             time_label,
+            time_item,
         }
     }
 
@@ -145,8 +152,10 @@ impl<'s> SignatureRule<'s> {
             repeat: false,
             encoding: Encoding::Base64,
             prefix: &credential.place.prefix,
+            prefix_once: false,
             items: &NO_ITEMS,
             time_label: None,
+            time_item: None,
         }
     }
 }
@@ -247,56 +256,70 @@ struct Reading<'s, 'h> {
 }
 
 impl<'h> Reading<'_, 'h> {
-    fn value(&mut self, value: &'h [u8]) {
+    fn value(&mut self, mut value: &'h [u8]) {
+        if self.rule.prefix_once {
+            let Some(rest) = value.strip_prefix(self.rule.prefix.as_bytes()) else {
+                self.why = Some(NO_PREFIX);
+                return;
+            };
+            value = rest;
+        }
         match self.rule.items.separator.as_deref().map(str::as_bytes) {
             Some(separator) if !separator.is_empty() => {
-                let mut rest = value;
+                let (mut rest, mut position) = (value, 1);
                 while let Some(at) = memchr::memmem::find(rest, separator) {
                     let (item, behind) = rest.split_at_checked(at).unwrap_or((rest, b""));
-                    self.item(item);
+                    self.item(item, position);
                     rest = behind.get(separator.len()..).unwrap_or_default();
+                    position += 1;
                 }
-                self.item(rest);
+                self.item(rest, position);
             }
-            _ => self.item(value),
+            _ => self.item(value, 1),
         }
     }
 
-    fn item(&mut self, item: &'h [u8]) {
+    fn item(&mut self, item: &'h [u8], position: usize) {
         let items = self.rule.items;
-        let Some(assign) = items.assign else {
+        if self.rule.time_item == Some(position) {
+            return self.time(item);
+        }
+        if items.assign.is_none() {
             return self.signature(self.rule.algorithm, item);
-        };
-        let Some(at) = memchr::memchr(assign, item) else {
+        }
+        let Some((label, value)) = items.divide(item) else {
             return;
         };
-        let (label, value) = item.split_at_checked(at).unwrap_or((item, b""));
-        let value = value.get(1..).unwrap_or_default();
         if self
             .rule
             .time_label
             .is_some_and(|own| own.as_bytes() == label)
         {
-            self.stamp = if self.stamp == Stamp::Nothing {
-                Stamp::One(value)
-            } else {
-                Stamp::Several
-            };
+            self.time(value);
         }
-        if let Some((_, algorithm)) = items
-            .accept
-            .iter()
-            .find(|(accepted, _)| accepted.as_bytes() == label)
-        {
-            self.signature(*algorithm, value);
+        if let Some(algorithm) = items.accepted(label) {
+            self.signature(algorithm, value);
         }
+    }
+
+    fn time(&mut self, text: &'h [u8]) {
+        self.stamp = if self.stamp == Stamp::Nothing {
+            Stamp::One(text)
+        } else {
+            Stamp::Several
+        };
     }
 
     fn signature(&mut self, algorithm: Algorithm, text: &[u8]) {
         if self.found.len() >= self.rule.items.limit {
             return;
         }
-        let Some(text) = strip(algorithm, self.rule.prefix, text) else {
+        let prefix = if self.rule.prefix_once {
+            ""
+        } else {
+            self.rule.prefix
+        };
+        let Some(text) = strip(algorithm, prefix, text) else {
             self.why = Some(NO_PREFIX);
             return;
         };

@@ -129,7 +129,7 @@ pub(super) fn begin(
 pub(super) fn timestamp_of(template: &TemplateScheme, head: &Head) -> Option<UnixMillis> {
     let place = template.timestamp.as_ref()?;
     let stamp = match &place.at {
-        TimestampAt::Field(_) => {
+        TimestampAt::Field(_) | TimestampAt::Item(_) => {
             signatures::read(&SignatureRule::of_template(template), head)
                 .ok()?
                 .1
@@ -155,7 +155,7 @@ fn timestamp<'h>(
     stamp: Stamp<'h>,
 ) -> Result<(&'h [u8], UnixMillis), Refusal> {
     let text = match &place.at {
-        TimestampAt::Field(_) => match stamp {
+        TimestampAt::Field(_) | TimestampAt::Item(_) => match stamp {
             Stamp::One(text) => text,
             Stamp::Nothing | Stamp::Several => return Err(NOT_ONE_FIELD),
         },

@@ -113,7 +113,7 @@ fn time(delivery: &mut Delivery, change: fn(i64) -> String) -> Option<()> {
             let seconds = value.parse::<i64>().ok()? / if millis { 1000 } else { 1 };
             *value = change(seconds);
         }
-        TimestampAt::Field(_) => {
+        TimestampAt::Field(_) | TimestampAt::Item(_) => {
             let value = delivery.signature()?;
             *value = value.replace(&AT.to_string(), &change(AT));
         }

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod items;
+#[cfg(test)]
 mod lists;
 #[cfg(test)]
 mod properties;
