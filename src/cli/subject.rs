@@ -35,6 +35,9 @@ pub(super) struct By {
     /// The secret: `env:NAME`, `file:PATH` or `plain:TEXT`; may be given several times
     #[arg(long, short, value_name = "SECRET", conflicts_with = "route")]
     secret: Vec<String>,
+    /// A text of the route that the scheme signs, as `params` of a route gives it
+    #[arg(long, value_name = "NAME=TEXT", conflicts_with = "route")]
+    param: Vec<String>,
     /// The configuration file, for --route
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -106,6 +109,7 @@ impl By {
         if self.secret.is_empty() {
             bail!("no secret is named: write `--secret env:NAME` or `--secret file:PATH`");
         }
+        let scheme = with_params(scheme, &self.param)?;
         let settings = Settings {
             tolerance: scheme.tolerance,
             future_tolerance: scheme.future_tolerance,
@@ -236,6 +240,43 @@ fn preset(name: &str) -> anyhow::Result<Scheme> {
     Ok(preset.scheme.clone())
 }
 
+/// The scheme with the texts of `--param`. Each that it signs must be there, and no other.
+fn with_params(scheme: Scheme, given: &[String]) -> anyhow::Result<Scheme> {
+    let wanted: Vec<String> = scheme.params().into_iter().map(ToOwned::to_owned).collect();
+    let mut texts: Vec<(&str, &str)> = Vec::new();
+    for param in given {
+        let (name, text) = param
+            .split_once('=')
+            .with_context(|| format!("`--param {param}` has no `=`: write `--param NAME=TEXT`"))?;
+        if !wanted.iter().any(|known| known == name) {
+            let known = match wanted.as_slice() {
+                [] => "no text of a route".to_owned(),
+                names => format!("`{}`", names.join("`, `")),
+            };
+            bail!("`--param {name}` is no param of this scheme, which signs {known}");
+        }
+        if texts.iter().any(|(own, _)| *own == name) {
+            bail!("`--param {name}` is given twice");
+        }
+        if let Some((what, help)) = config::params::fault(text) {
+            bail!("the text of `--param {name}` {what}: {help}");
+        }
+        texts.push((name, text));
+    }
+    let text_of = |name: &str| {
+        let mut texts = texts.iter();
+        texts.find(|(own, _)| *own == name).map(|(_, text)| *text)
+    };
+    let scheme = scheme.with_params(text_of);
+    if let Some(missing) = scheme.params().first() {
+        bail!(
+            "the scheme signs a text of the route, which is not given: add `--param \
+             {missing}=TEXT`"
+        );
+    }
+    Ok(scheme)
+}
+
 /// Resolves a secret reference of the command line; relative paths start at the current directory.
 /// A literal is named by its place among the references, counted from 1.
 fn secret(reference: &str, place: usize) -> anyhow::Result<Secret> {
@@ -283,6 +324,32 @@ mod tests {
         assert_eq!(tolerance("0s"), Ok(Tolerance::Within(Duration::ZERO)));
         assert_eq!(tolerance("off"), Ok(Tolerance::Off));
         assert!(tolerance("300").unwrap_err().contains("300s"));
+    }
+
+    #[test]
+    fn every_signed_text_of_a_route_is_given_once() {
+        let scheme = || {
+            let text = "algorithm = \"hmac-sha256\"\nsigned = \"{param:app_key}{body}\"\n\
+                        signature = { header = \"X-S\" }";
+            config::parse_scheme("s.toml", text).unwrap()
+        };
+        let with = |given: &[&str]| {
+            let given: Vec<String> = given.iter().map(ToString::to_string).collect();
+            with_params(scheme(), &given).map_err(|error| error.to_string())
+        };
+        assert_eq!(with(&["app_key=a=b"]).unwrap().params(), Vec::<&str>::new());
+        let rows: [(&[&str], &str); 6] = [
+            (&[], "add `--param app_key=TEXT`"),
+            (&["app_key"], "has no `=`"),
+            (&["key=a"], "which signs `app_key`"),
+            (&["app_key=a", "app_key=b"], "given twice"),
+            (&["app_key="], "is empty"),
+            (&["app_key=env:KEY"], "a param is no secret"),
+        ];
+        for (given, expected) in rows {
+            let message = with(given).unwrap_err();
+            assert!(message.contains(expected), "{given:?}: {message}");
+        }
     }
 
     #[test]

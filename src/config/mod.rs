@@ -14,6 +14,7 @@ mod handshake;
 mod judge;
 mod learned;
 mod mask;
+pub mod params;
 mod preset;
 pub mod presets;
 pub mod problem;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::accounts::Accounts;
 use super::handshake::HandshakeSettings;
+use super::params;
 use super::presets;
 use super::public_keys::Taken;
 use super::reader::{Findings, Item, Table};
@@ -362,7 +363,7 @@ fn read_methods(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<String>>
 
 fn read_scheme(table: &mut Table<'_>, findings: &mut Findings) -> Option<Scheme> {
     let (provider, own) = (table.item("provider"), table.item("scheme"));
-    let envelope = Envelope::read(table, findings);
+    let (envelope, params) = (Envelope::read(table, findings), table.item("params"));
     let mut scheme = match (provider, own) {
         (Some(provider), None) => read_provider(&provider, findings)?,
         (None, Some(item)) => {
@@ -396,6 +397,9 @@ fn read_scheme(table: &mut Table<'_>, findings: &mut Findings) -> Option<Scheme>
     // rest of the scheme (contract: Seen again).
     scheme.preset &= !envelope.has_id();
     envelope.set(&mut scheme);
+    if let Some(item) = params {
+        params::read(&item, findings, &mut scheme);
+    }
     Some(scheme)
 }
 

@@ -51,6 +51,8 @@ pub fn parse_scheme(path: &str, text: &str) -> Result<Scheme, Problems> {
             public_url: Some("https://hooks.example.com".to_owned()),
             max_body: usize::MAX,
         };
+        // So are its params.
+        let scheme = scheme.clone().with_params(|_| Some("param"));
         for fault in scheme.faults(&settings) {
             findings.problem(table.span_of(fault.key), fault.message, fault.help);
         }

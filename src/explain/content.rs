@@ -245,6 +245,8 @@ pub(super) fn spelled(part: &Part) -> String {
     match part {
         Part::Literal(text) => text.replace('{', "{{").replace('}', "}}"),
         Part::Body => "{body}".to_owned(),
+        Part::BodyDigest(digest) => format!("{{{}}}", digest.name()),
+        Part::Param(name) => format!("{{param:{name}}}"),
         Part::Timestamp => "{timestamp}".to_owned(),
         Part::Id => "{id}".to_owned(),
         Part::Method => "{method}".to_owned(),

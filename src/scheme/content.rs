@@ -1,8 +1,10 @@
 //! The signed content of one delivery, without its body (schemes: Signed content).
 //!
-//! A template leaves a gap for each value that only the body or the secret decides. Values of the
-//! body are put in here. The secret is never put in: the verifier hashes it in its place, so that
+//! A template leaves a gap for each value that only the body or the secret decides. Values and
+//! digests of the body are put in here. The secret is never put in: the verifier hashes it in its place, so that
 //! no content holds the secret.
+
+use std::borrow::Cow;
 
 use crate::notation::json::Value;
 use crate::verdict::{Code, Refusal};
@@ -13,7 +15,7 @@ use crate::verdict::{Code, Refusal};
 pub struct SignedContent {
     pub(super) bytes: Vec<u8>,
     pub(super) before: usize,
-    // In the order of the content; empty unless the template has `{json:…}` or `{secret}`.
+    // In the order of the content; empty unless the template has a part for a gap.
     pub(super) gaps: Vec<Gap>,
 }
 
@@ -31,6 +33,8 @@ pub(super) enum Open {
     Secret,
     // A value of the body; it must not contain these bytes, its delimiters.
     Json([Option<u8>; 2]),
+    // A digest of the body. Its length is fixed, so it needs no delimiters.
+    BodyDigest,
 }
 
 /// A piece of the signed content.
@@ -107,8 +111,8 @@ impl SignedContent {
         })
     }
 
-    /// Puts the values of the body into their gaps, in the order of the template's `{json:…}`
-    /// parts.
+    /// Puts the values and the digests of the body into their gaps, each in the order of the
+    /// template's parts of its kind.
     ///
     /// # Errors
     /// `malformed_signature` where a value is missing, is neither a string nor an integer, is
@@ -116,29 +120,36 @@ impl SignedContent {
     pub(crate) fn fill<'b>(
         &mut self,
         values: impl IntoIterator<Item = Value<'b>>,
+        digests: &[String],
     ) -> Result<(), Refusal> {
-        let mut values = values.into_iter();
+        let (mut values, mut digests) = (values.into_iter(), digests.iter());
         let mut filled = Vec::with_capacity(self.bytes.len() + 64);
         let (mut from, mut before) = (0, self.before);
         let mut gaps = Vec::new();
         for gap in &self.gaps {
             filled.extend_from_slice(self.bytes.get(from..gap.at).unwrap_or_default());
             from = gap.at;
-            if let Open::Json(delimiters) = gap.what {
-                let text = values
-                    .next()
-                    .and_then(|value| value.string_or_integer(MAX_VALUE))
-                    .ok_or(NO_TEXT)?;
-                divided(text.as_bytes(), delimiters, NOT_DIVIDED)?;
-                filled.extend_from_slice(text.as_bytes());
-                if !gap.is_behind_body {
-                    before += text.len();
+            let text = match gap.what {
+                Open::Json(delimiters) => {
+                    let text = values
+                        .next()
+                        .and_then(|value| value.string_or_integer(MAX_VALUE))
+                        .ok_or(NO_TEXT)?;
+                    divided(text.as_bytes(), delimiters, NOT_DIVIDED)?;
+                    Cow::Owned(text)
                 }
-            } else {
-                gaps.push(Gap {
-                    at: filled.len(),
-                    ..gap.clone()
-                });
+                Open::BodyDigest => Cow::Borrowed(digests.next().ok_or(NO_TEXT)?.as_str()),
+                Open::Secret => {
+                    gaps.push(Gap {
+                        at: filled.len(),
+                        ..gap.clone()
+                    });
+                    continue;
+                }
+            };
+            filled.extend_from_slice(text.as_bytes());
+            if !gap.is_behind_body {
+                before += text.len();
             }
         }
         filled.extend_from_slice(self.bytes.get(from..).unwrap_or_default());
@@ -219,7 +230,7 @@ mod tests {
             .collect();
         let values = places.scan(br#"{"x":"1\u0032","y":34}"#).unwrap();
         content
-            .fill(slots.iter().map(|slot| values.at(*slot)))
+            .fill(slots.iter().map(|slot| values.at(*slot)), &[])
             .unwrap();
         assert_eq!(
             pieces(&content, false),
@@ -249,7 +260,7 @@ mod tests {
         ] {
             let mut content = template.render(&Nothing).unwrap();
             let values = places.scan(body).unwrap();
-            let refusal = content.fill([values.at(slot)]).unwrap_err();
+            let refusal = content.fill([values.at(slot)], &[]).unwrap_err();
             assert_eq!(
                 refusal.code,
                 Code::MalformedSignature,

@@ -3,25 +3,14 @@
 //! The loader asks for all faults at once. Nothing here reads a file or knows the position of a key
 //! in it.
 
+use super::borders::border_faults;
+use super::fault::{SchemeFault, fault};
 use super::{
     Algorithm, BodyForm, JwtRule, Kind, Part, Place, ProofBy, PublicUrl, Scheme, Settings,
     TemplateScheme, TimestampAt,
 };
 use crate::key::digest::DigestAlgorithm;
-use crate::notation::timestamp::Tolerance;
 use crate::notation::timestamp::Unit;
-
-/// A rule that a scheme breaks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SchemeFault {
-    /// The key of `[route.scheme]` that has to change, dotted (`timestamp.unsigned`); `public_url`
-    /// is the route's.
-    pub key: &'static str,
-    /// The problem, in lower case and without a full stop.
-    pub message: String,
-    /// The correction, as advice to the operator.
-    pub help: String,
-}
 
 impl Scheme {
     /// Every fault that makes this scheme unsafe or unusable on a route with these settings; empty
@@ -38,6 +27,7 @@ impl Scheme {
             signature_faults(template, &mut faults);
             self.timestamp_faults(template, &mut faults);
             border_faults(template, settings, &mut faults);
+            param_faults(template, &mut faults);
         }
         faults
     }
@@ -85,12 +75,13 @@ impl Scheme {
                 ),
             });
         }
-        if !self.covers_body() {
+        let holds_body = self.template().is_none_or(|own| own.signed.holds_body());
+        if !self.covers_body() || !holds_body {
             faults.push(SchemeFault {
                 key: "handshake",
                 message: format!(
                     "the handshake `{}` is answered with a MAC, and the signature does not cover \
-                     the body: the answer could sign a delivery",
+                     the body itself: the answer could sign a delivery",
                     handshake.name()
                 ),
                 help: "put `{body}` into `signed`, or leave `handshake` out".to_owned(),
@@ -168,6 +159,13 @@ impl Scheme {
                 "say which header holds it, as in `event_id = { header = \"X-Event-Id\" }`",
             ));
         }
+        if template.signed.id_form().is_some() && !parts.contains(&Part::Id) {
+            faults.push(fault(
+                "id_form",
+                "`id_form` speaks of the id, but nothing signs `{id}`",
+                "leave `id_form` out",
+            ));
+        }
         let own = &template.signature.headers;
         let is_signature = |part: &Part| matches!(part, Part::Header(name) if own.contains(name));
         if parts.iter().any(is_signature) {
@@ -234,19 +232,31 @@ impl Scheme {
     }
 }
 
+/// A text of the route that is signed must be known.
+fn param_faults(template: &TemplateScheme, faults: &mut Vec<SchemeFault>) {
+    for name in template.signed.params() {
+        faults.push(SchemeFault {
+            key: "params",
+            message: format!("`{{param:{name}}}` is signed, and the route has no such param"),
+            help: format!("write its text on the route, as in `params = {{ {name} = \"…\" }}`"),
+        });
+    }
+}
+
 fn body_faults(template: &TemplateScheme, faults: &mut Vec<SchemeFault>) {
     let covers_body = template.signed.covers_body();
     if !template.may_leave_body && !covers_body {
         faults.push(fault(
             "signed",
             "the signed content has no `{body}`: anybody could put another body under a signature",
-            "add `{body}` where the provider signs it, or say `covers_body = false` if it does not",
+            "add `{body}`, or a digest of it, where the provider signs it, or say `covers_body = \
+             false` if it does not",
         ));
     }
     if template.may_leave_body && covers_body {
         faults.push(fault(
             "covers_body",
-            "`covers_body` is false, but the signed content has a `{body}`",
+            "`covers_body` is false, but the signed content has the body or a digest of it",
             "leave `covers_body` out",
         ));
     }
@@ -264,10 +274,18 @@ fn body_faults(template: &TemplateScheme, faults: &mut Vec<SchemeFault>) {
             "leave `decode_url` out",
         ));
     }
-    if !covers_body && template.body.iter().any(|form| *form != BodyForm::Raw) {
+    let is_raw = template.body.iter().all(|form| *form == BodyForm::Raw);
+    if !covers_body && !is_raw {
         faults.push(fault(
             "body",
             "`body` names forms of the body, but nothing signs the body",
+            "leave `body` out",
+        ));
+    }
+    if template.signed.digests() > 0 && !is_raw {
+        faults.push(fault(
+            "body",
+            "`body` names forms of the body, but the signed digest is made of the body as received",
             "leave `body` out",
         ));
     }
@@ -387,99 +405,6 @@ fn item_faults(template: &TemplateScheme, unit: Unit, faults: &mut Vec<SchemeFau
             "the items are divided by a digit, which the timestamp may hold",
             "name the text that the provider writes between them",
         ));
-    }
-}
-
-/// Two values need a border between them, so that no byte can move from the first into the second
-/// under the same signature.
-fn border_faults(template: &TemplateScheme, settings: &Settings, faults: &mut Vec<SchemeFault>) {
-    let is_judged = template.timestamp.is_some()
-        && settings.tolerance != Tolerance::Off
-        && settings.future_tolerance != Tolerance::Off;
-    let has_open_end = template
-        .timestamp
-        .as_ref()
-        .is_some_and(|place| place.unit == Unit::Iso8601Utc);
-    let (mut left, mut between) = (None::<&Part>, "");
-    for part in template.signed.parts() {
-        if let Part::Literal(text) = part {
-            between = text;
-            continue;
-        }
-        if let Some(left) = left {
-            let has_timestamp = template.is_timestamp(left) || template.is_timestamp(part);
-            // `iso8601-utc` has optional decimals and no zone behind them, so digits at its end
-            // could move into the next value while the timestamp still parses and is still fresh.
-            let is_open = template.is_timestamp(left) && has_open_end;
-            // A literal of digits alone does not delimit a timestamp. For `iso8601-utc` neither
-            // does `.`, which could begin its decimals.
-            let could_belong = |b: u8| has_timestamp && b.is_ascii_digit() || is_open && b == b'.';
-            if between.bytes().all(could_belong) {
-                let open = is_open.then(open_end_fault);
-                faults.extend(open.or_else(|| border_fault(left, part, has_timestamp, is_judged)));
-            }
-        }
-        (left, between) = (Some(part), "");
-    }
-}
-
-fn open_end_fault() -> SchemeFault {
-    fault(
-        "signed",
-        "nothing divides `{timestamp}` in `iso8601-utc` from the next value: its decimals could \
-         move into it",
-        "put the text that the provider signs between them, as in `{timestamp}:{body}`; `.` alone \
-         divides nothing here",
-    )
-}
-
-/// The fault in two values with no delimiter between them; `None` where no byte can move.
-fn border_fault(
-    left: &Part,
-    right: &Part,
-    has_timestamp: bool,
-    is_judged: bool,
-) -> Option<SchemeFault> {
-    if has_timestamp {
-        // A digit that moves over the border makes a Unix time about ten times larger or smaller,
-        // which no tolerance accepts. A date begins with a year of four digits or with a weekday
-        // and ends in its zone, so none of its bytes can move. Both are safe as long as freshness
-        // is judged.
-        return (!is_judged).then(|| {
-            fault(
-                "signed",
-                "nothing divides `{timestamp}` from the value beside it, and its freshness is not \
-                 judged",
-                "set `tolerance` and `future_tolerance` to a time, so that no digit can move over \
-                 the border",
-            )
-        });
-    }
-    if *left == Part::Secret || *right == Part::Secret {
-        // Only somebody who knows the secret could move its bytes.
-        return None;
-    }
-    match (left.is_settled(), right.is_settled()) {
-        (true, true) => None,
-        // Square and Trello sign URL and body side by side. An exact route has fixed the path, and
-        // a JSON or XML body begins with a byte that no target can contain. Only the body of a form
-        // behind a URL with a query could lose bytes to the query.
-        (true, false) if *right == Part::Body => None,
-        (false, true) if *left == Part::Body => None,
-        _ => Some(fault(
-            "signed",
-            "nothing divides two values: bytes could move from one into the other under the same \
-             signature",
-            "put the text that the provider signs between them, as in `{id}.{body}`",
-        )),
-    }
-}
-
-fn fault(key: &'static str, message: &str, help: &str) -> SchemeFault {
-    SchemeFault {
-        key,
-        message: message.to_owned(),
-        help: help.to_owned(),
     }
 }
 

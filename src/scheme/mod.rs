@@ -10,12 +10,16 @@
 
 pub mod algorithm;
 mod alike;
+pub mod body_digest;
 pub mod body_form;
+mod borders;
 pub mod code;
 pub mod content;
-pub mod faults;
+mod fault;
+mod faults;
 pub mod form_fields;
 pub mod handshake;
+mod id_form;
 pub mod jwt;
 pub mod key;
 mod places;
@@ -32,7 +36,7 @@ mod weakness;
 pub(crate) mod tests;
 
 pub use algorithm::{Algorithm, Kind};
-pub use faults::SchemeFault;
+pub use fault::SchemeFault;
 pub use places::{
     Ack, Items, KeyEncoding, KeyForm, Repeats, SignaturePlace, Stamped, TimestampAt, TimestampPlace,
 };
@@ -46,6 +50,7 @@ pub use template::{Part, Template, TemplateProblem};
 pub use self::body_form::BodyForm;
 pub use self::code::ProviderCode;
 pub use self::handshake::Handshake;
+pub use self::id_form::IdForm;
 pub use self::jwt::JwtRule;
 pub use self::reads::Role;
 pub use self::secret_reading::SecretDoubt;
@@ -119,6 +124,23 @@ impl Scheme {
         } else {
             None
         }
+    }
+
+    /// The scheme with the texts of a route in the places of its `{param:…}`; a name without a text
+    /// stays as it is.
+    #[must_use]
+    pub fn with_params<'p>(mut self, text_of: impl Fn(&str) -> Option<&'p str>) -> Self {
+        if let Some(template) = self.template_mut() {
+            template.signed = template.signed.with_params(text_of);
+        }
+        self
+    }
+
+    /// The names of the signed texts of a route that have no text yet.
+    pub fn params(&self) -> Vec<&str> {
+        self.template()
+            .map(|template| template.signed.params())
+            .unwrap_or_default()
     }
 
     /// The template, to be changed; `None` for a scheme of another kind.

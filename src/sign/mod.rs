@@ -220,7 +220,7 @@ fn by_template<'s>(
         .iter()
         .find_map(|form| form.apply(request.body, MAX_INFLATED))
         .ok_or(SignError::Form)?;
-    let body = if template.signed.covers_body() {
+    let body = if template.signed.holds_body() {
         &*form
     } else {
         b""
@@ -262,7 +262,7 @@ fn pieces<'c>(content: &'c SignedContent, body: &'c [u8]) -> impl Iterator<Item 
         .chain(content.pieces(true))
 }
 
-/// Puts the values that the template takes from the body into the content.
+/// Puts the values and digests that the template takes from the body into the content.
 fn fill(
     template: &TemplateScheme,
     body: &[u8],
@@ -274,13 +274,14 @@ fn fill(
         .pointers()
         .map(|pointer| places.add(pointer))
         .collect();
+    let digests = template.signed.digests_of(body);
     if slots.is_empty() {
-        return Ok(());
+        return content.fill([], &digests).map_err(SignError::Refused);
     }
     let why = |why| SignError::Refused(Refusal::because(Code::MalformedSignature, why));
     let values = places.scan(body).map_err(|fault| why(fault.why()))?;
     content
-        .fill(slots.iter().map(|slot| values.at(*slot)))
+        .fill(slots.iter().map(|slot| values.at(*slot)), &digests)
         .map_err(SignError::Refused)
 }
 

@@ -26,7 +26,7 @@ use verigate::config::presets::{self, KeyOwner, Preset};
 use verigate::scheme::Scheme;
 
 use captured::Captured;
-use making::{Made, ORIGIN, account, made};
+use making::{Made, ORIGIN, PARAM, account, made, unknown_account};
 use support::client::Client;
 use support::config::{Config, Route, text};
 use support::gateway::Gateway;
@@ -140,6 +140,21 @@ fn route(preset: &Preset, secret: &str, upstream: &Upstream) -> Route {
             None => text("any"),
         };
         route = route.set("accounts", &accounts);
+    }
+    if let Some(pointer) = unknown_account(preset) {
+        route = route.set(
+            "account",
+            &format!("{{ json = {} }}", text(&pointer.text())),
+        );
+    }
+    let params: Vec<String> = preset
+        .scheme
+        .params()
+        .iter()
+        .map(|name| format!("{name} = {}", text(PARAM)))
+        .collect();
+    if !params.is_empty() {
+        route = route.set("params", &format!("{{ {} }}", params.join(", ")));
     }
     if preset.scheme.signs_url() {
         route = route.set("public_url", &text(ORIGIN));

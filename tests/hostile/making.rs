@@ -5,8 +5,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use sha1::{Digest as _, Sha1};
+use sha2::{Sha256, Sha512};
 use verigate::clock::UnixMillis;
-use verigate::config::presets::Preset;
+use verigate::config::presets::{KeyOwner, Preset};
 use verigate::key::digest::DigestAlgorithm;
 use verigate::key::public::PublicAlgorithm;
 use verigate::key::secret::{Secret, SecretText};
@@ -15,8 +16,8 @@ use verigate::notation::json::Pointer;
 use verigate::notation::timestamp::Unit;
 use verigate::scheme::jwt::{JwtAlgorithm, Payload, TokenPlace};
 use verigate::scheme::{
-    Algorithm, JwtRule, KeyEncoding, KeyForm, Kind, Part, Place, ProofBy, ProviderCode, Scheme,
-    TimestampAt, TimestampPlace,
+    Algorithm, IdForm, JwtRule, KeyEncoding, KeyForm, Kind, Part, Place, ProofBy, ProviderCode,
+    Scheme, TimestampAt, TimestampPlace,
 };
 use verigate::sign::{SignRequest, sign};
 use verigate::wire::head::FieldName;
@@ -25,6 +26,8 @@ use crate::captured::Captured;
 use crate::keys;
 
 pub(crate) const ORIGIN: &str = "https://hooks.example.com";
+/// The text of each `{param:…}` of a route.
+pub(crate) const PARAM: &str = "a-text";
 const TYPE: &str = "kind.one";
 const ID: &str = "evt_1";
 const SHARED: &str = "c2VjcmV0c2VjcmV0c2VjcmV0";
@@ -40,6 +43,20 @@ pub(crate) struct Made {
 /// The account that a delivery of the preset names.
 pub(crate) fn account(preset: &Preset) -> &str {
     preset.account_example.as_deref().unwrap_or("acct-1")
+}
+
+/// An id of the form that the scheme gives its ids.
+fn id_of(scheme: &Scheme) -> &'static str {
+    match scheme.template().and_then(|own| own.signed.id_form()) {
+        Some(IdForm::Uuid) => "6f1f6a0e-5b8e-4f0c-9d0a-0e7c1d2b3a4f",
+        None => ID,
+    }
+}
+
+/// Where the account stands, of a preset that does not know it: the route says it.
+pub(crate) fn unknown_account(preset: &Preset) -> Option<Pointer> {
+    let is_unknown = preset.key_owner == KeyOwner::Provider && preset.scheme.account.is_none();
+    is_unknown.then(|| Pointer::parse("/account").unwrap())
 }
 
 /// All of a delivery that the scheme does not compute.
@@ -196,6 +213,9 @@ impl<'p> Unsigned<'p> {
                 _ => {}
             }
         }
+        if let Some(pointer) = unknown_account(preset) {
+            put(&mut body, &pointer.tokens, account(preset).into());
+        }
         for part in scheme.parts() {
             match part {
                 Part::Header(name) => {
@@ -302,6 +322,16 @@ fn content(scheme: &Scheme, headers: &[(String, String)], target: &str, body: &V
         Part::Url => format!("{ORIGIN}{target}"),
         Part::Header(name) => header(name),
         Part::Json(pointer) => value(pointer),
+        Part::BodyDigest(digest) => {
+            let body = body.to_string();
+            match digest.name().as_str() {
+                "body_sha256:hex" => hex::encode(Sha256::digest(body)),
+                "body_sha256:base64" => STANDARD.encode(Sha256::digest(body)),
+                "body_sha512:base64" => STANDARD.encode(Sha512::digest(body)),
+                other => panic!("a digest of the body: {other}"),
+            }
+        }
+        Part::Param(_) => PARAM.to_owned(),
         Part::Secret => SHARED.to_owned(),
     };
     scheme.parts().iter().map(one).collect()
@@ -388,7 +418,7 @@ fn signed_again(scheme: &Scheme, value: &str, content: &str, body: &str) -> Stri
 /// # Errors
 /// The reason why none can be made, and how to provide the maker.
 pub(crate) fn made(preset: &Preset, at: UnixMillis) -> Result<Made, String> {
-    let scheme = &preset.scheme;
+    let scheme = &preset.scheme.clone().with_params(|_| Some(PARAM));
     let unsigned = Unsigned::of(preset, at);
     let target = format!("/{}/a?data.id=abc123", preset.name);
     let maker = |code: &dyn ProviderCode| IN_BODY.iter().find(|(name, _)| *name == code.name());
@@ -447,7 +477,7 @@ pub(crate) fn made(preset: &Preset, at: UnixMillis) -> Result<Made, String> {
         method: "POST",
         target: &target,
         body: text.as_bytes(),
-        id: Some(ID),
+        id: Some(id_of(scheme)),
         at,
         public_url: Some(ORIGIN),
         headers: &given,

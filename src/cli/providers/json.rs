@@ -42,7 +42,7 @@ pub(super) fn object(preset: &Preset) -> Value {
             ("words", one.words.into()),
         ])
     });
-    let members: [(&str, Value); 48] = [
+    let members: [(&str, Value); 49] = [
         ("id", preset.name.clone().into()),
         ("title", preset.title.clone().into()),
         ("aliases", preset.aliases.clone().into()),
@@ -83,6 +83,7 @@ pub(super) fn object(preset: &Preset) -> Value {
                 .into(),
         ),
         ("signed_words", facts::signed(scheme).into()),
+        ("params", scheme.params().into_iter().collect()),
         ("covers_body", scheme.covers_body().into()),
         ("body_covered", scheme.covers_body().into()),
         ("weakness", scheme.weakness().into()),

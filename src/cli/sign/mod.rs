@@ -24,6 +24,7 @@ use crate::clock::Now;
 use crate::config::takes_public_keys;
 use crate::explain::{Case, CaseError};
 use crate::key::secret::Secret;
+use crate::scheme::IdForm;
 use crate::scheme::Part;
 use crate::scheme::Place;
 use crate::scheme::ProviderCode;
@@ -264,7 +265,14 @@ impl Sign {
     fn id(&self, subject: &Subject) -> anyhow::Result<Option<String>> {
         // Some providers' code has a header for an id that is not the event's.
         let is_own = subject.scheme.code().is_some_and(ProviderCode::has_own_id);
-        let random_id = || Ok(Some(format!("evt_{}", random_hex()?)));
+        let form = subject
+            .scheme
+            .template()
+            .and_then(|own| own.signed.id_form());
+        let random_id = || match form {
+            Some(IdForm::Uuid) => Ok(Some(random_uuid()?)),
+            None => Ok(Some(format!("evt_{}", random_hex()?))),
+        };
         match (&subject.scheme.event_id, &self.id) {
             (_, Some(id)) if is_own => Ok(Some(id.clone())),
             (Some(Place::Claim(_)), None) => random_id(),
@@ -344,6 +352,18 @@ fn active(subject: &Subject, now: Now) -> anyhow::Result<&Secret> {
     active
         .next()
         .context("no secret is active at that time: see `not_before` and `not_after`, or choose another `--at`")
+}
+
+/// A random UUID (RFC 9562 section 5.4).
+fn random_uuid() -> anyhow::Result<String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| anyhow!("no random bytes for an id: {error}"))?;
+    let value = u128::from_be_bytes(random);
+    let versioned = (value & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    let digits = format!("{versioned:032x}");
+    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
+    let parts = [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)];
+    Ok(parts.map(|(from, to)| part(from, to)).join("-"))
 }
 
 /// Twelve random bytes in hexadecimal digits.

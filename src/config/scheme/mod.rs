@@ -25,8 +25,9 @@ use crate::notation::json::Pointer;
 use crate::notation::timestamp::Tolerance;
 use crate::providers;
 use crate::scheme::{
-    Algorithm, BodyForm, CredentialKind, CredentialPlace, CredentialScheme, Handshake, JwtRule,
-    KeyForm, ProofBy, ProviderCode, Scheme, SignaturePlace, Template, TemplateScheme, TokenScheme,
+    Algorithm, BodyForm, CredentialKind, CredentialPlace, CredentialScheme, Handshake, IdForm,
+    JwtRule, KeyForm, ProofBy, ProviderCode, Scheme, SignaturePlace, Template, TemplateScheme,
+    TokenScheme,
 };
 
 /// The tolerance of a scheme that does not write its own.
@@ -190,6 +191,11 @@ fn by_template(
         None => table.item("signed"),
     };
     let signed = signed.and_then(|item| read_template(&item, findings));
+    let id_form = table.item("id_form");
+    let id_form = id_form.map_or(Some(None), |item| {
+        let names = IdForm::ALL.map(IdForm::name);
+        item.one_of(findings, &names, &[], IdForm::named).map(Some)
+    });
     let body = table
         .item("body")
         .map_or(Some(vec![BodyForm::Raw]), |item| read_body(&item, findings));
@@ -216,9 +222,13 @@ fn by_template(
     if !is_usable {
         return None;
     }
+    let signed = match id_form? {
+        Some(form) => signed?.with_id_form(form),
+        None => signed?,
+    };
     Some(ProofBy::Template(TemplateScheme {
         algorithm: algorithm?,
-        signed: signed?,
+        signed,
         may_leave_body: false,
         decode_url: decode_url.unwrap_or(false),
         form,

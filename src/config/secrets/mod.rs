@@ -15,7 +15,8 @@ use toml::de::DeValue;
 
 use self::learn::Learned;
 pub(super) use self::looks::{judge, judge_token};
-use self::reference::{FOLLOWED, LEARN, is_variable};
+pub(super) use self::reference::is_reference;
+use self::reference::{LEARN, is_variable};
 pub use self::reference::{Oddity, Resolved, Sources, resolve};
 use super::public_keys::Taken;
 use super::reader::{Findings, Item};
@@ -197,8 +198,7 @@ impl Reading<'_, '_> {
     ) -> Option<Secret> {
         hide_literal(value, findings);
         let written = value.text(findings, "\"env:NAME\"")?;
-        let is_reference = FOLLOWED.iter().any(|form| written.starts_with(form));
-        if !is_reference && self.taken.is_public(written.as_bytes()) {
+        if !is_reference(written) && self.taken.is_public(written.as_bytes()) {
             self.keys += 1;
             let name = name.unwrap_or_else(|| format!("key-{}", self.keys));
             let text = SecretText::new(written.as_bytes().to_vec());

@@ -22,6 +22,11 @@ pub(super) const LEARN: &str = "learn:";
 /// The forms of a reference that can be followed.
 pub(super) const FOLLOWED: [&str; 4] = ["env:", "file:", "cred:", "plain:"];
 
+/// Whether a text is a reference that could be followed.
+pub(in crate::config) fn is_reference(text: &str) -> bool {
+    FOLLOWED.iter().any(|form| text.starts_with(form))
+}
+
 /// The variable in which systemd names the folder of a service's credentials.
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 

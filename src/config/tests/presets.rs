@@ -25,7 +25,9 @@ fn every_file_can_be_read_and_no_scheme_has_a_fault() {
             public_url: Some("https://hooks.example.com".into()),
             max_body: 1 << 20,
         };
-        assert_eq!(preset.scheme.faults(&settings), [], "{}", preset.name);
+        // Params are given by a route.
+        let scheme = preset.scheme.clone().with_params(|_| Some("a-text"));
+        assert_eq!(scheme.faults(&settings), [], "{}", preset.name);
         assert_eq!(preset.scheme.provider, preset.name);
         assert!(preset.scheme.preset, "{}", preset.name);
         for name in std::iter::once(&preset.name).chain(&preset.aliases) {

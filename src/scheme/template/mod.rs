@@ -4,55 +4,17 @@
 //! A template here only has to be readable; [`faults`](super::faults) says which parts a scheme may
 //! combine.
 
+mod part;
+
+use self::part::{KNOWN, problem, read};
+pub use self::part::{Part, TemplateProblem};
 use super::content::{Gap, Open, SignedContent, divided};
+use super::id_form::IdForm;
 use super::public_url::PublicUrl;
 use crate::notation::json::Pointer;
 use crate::scheme::refusals::NO_PUBLIC_URL;
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{FieldName, Found};
-
-/// The parts in braces, for messages.
-const KNOWN: &str =
-    "{body} {timestamp} {id} {method} {path} {query} {url} {header:NAME} {json:/POINTER} {secret}";
-
-/// A part of the signed content.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Text of the template itself: never empty, and never beside another literal.
-    Literal(String),
-    /// `{body}`
-    Body,
-    /// `{timestamp}`: the received text.
-    Timestamp,
-    /// `{id}`: the header that `event_id` names.
-    Id,
-    /// `{method}`
-    Method,
-    /// `{path}`: the target up to its `?`, as received.
-    Path,
-    /// `{query}`: the target behind its `?`, as received; empty for a target without `?`.
-    Query,
-    /// `{url}`: see [`PublicUrl`].
-    Url,
-    /// `{header:NAME}`: the value of that header.
-    Header(FieldName),
-    /// `{json:/POINTER}`: the string or integer at that place of the body.
-    Json(Pointer),
-    /// `{secret}`: the secret, in a plain hash.
-    Secret,
-}
-
-impl Part {
-    /// Whether the sender has no choice of the part's value: the template, the route or the secret
-    /// settles it. A route settles the method and the path. It does not settle a URL's query,
-    /// although `{url}` counts as settled.
-    pub(super) fn is_settled(&self) -> bool {
-        matches!(
-            self,
-            Self::Literal(_) | Self::Method | Self::Path | Self::Url | Self::Secret
-        )
-    }
-}
 
 /// A parsed template; the default one has no parts.
 #[derive(Clone, Debug, Default)]
@@ -61,18 +23,10 @@ pub struct Template {
     parts: Vec<Part>,
     // For each part, its delimiters: see [`delimiters`].
     delimiters: Vec<[Option<u8>; 2]>,
-    covers_body: bool,
-}
-
-/// A reason why a template cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TemplateProblem {
-    /// The position of the problem in the template's text, in bytes.
-    pub offset: usize,
-    /// The problem, in lower case and without a full stop.
-    pub message: String,
-    /// The correction, as advice to the operator.
-    pub help: String,
+    holds_body: bool,
+    digests: usize,
+    /// `id_form`: the form that every `{id}` has.
+    id_form: Option<IdForm>,
 }
 
 /// The values of a request that a template renders.
@@ -121,7 +75,7 @@ impl Template {
                         "write `{{` for a brace itself",
                     ));
                 };
-                let part = part(name, offset)?;
+                let part = read(name, offset)?;
                 if part == Part::Body && parts.contains(&Part::Body) {
                     return Err(problem(
                         offset,
@@ -153,14 +107,76 @@ impl Template {
                 &format!("name the parts: {KNOWN}"),
             ));
         }
-        let delimiters = (0..parts.len()).map(|at| delimiters(&parts, at)).collect();
-        let covers_body = parts.contains(&Part::Body);
-        Ok(Self {
-            text: text.to_owned(),
+        Ok(Self::of(text.to_owned(), parts, None))
+    }
+
+    /// The template of these parts.
+    fn of(text: String, parts: Vec<Part>, id_form: Option<IdForm>) -> Self {
+        let is_digest = |part: &&Part| matches!(part, Part::BodyDigest(_));
+        Self {
+            text,
+            delimiters: (0..parts.len()).map(|at| delimiters(&parts, at)).collect(),
+            holds_body: parts.contains(&Part::Body),
+            digests: parts.iter().filter(is_digest).count(),
+            id_form,
             parts,
-            delimiters,
-            covers_body,
-        })
+        }
+    }
+
+    /// The template with the texts of a route in the places of its `{param:…}`, which are then
+    /// literals like any other. A name without a text stays as it is.
+    #[must_use]
+    pub fn with_params<'p>(&self, text_of: impl Fn(&str) -> Option<&'p str>) -> Self {
+        let mut parts: Vec<Part> = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            let text = match part {
+                Part::Param(name) => text_of(name),
+                Part::Literal(text) => Some(text.as_str()),
+                _ => None,
+            };
+            match (text, parts.last_mut()) {
+                (Some(text), Some(Part::Literal(before))) => before.push_str(text),
+                (Some(text), _) => parts.push(Part::Literal(text.to_owned())),
+                (None, _) => parts.push(part.clone()),
+            }
+        }
+        Self::of(self.text.clone(), parts, self.id_form)
+    }
+
+    /// The names of the `{param:…}` that have no text yet, each once.
+    pub fn params(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for part in &self.parts {
+            if let Part::Param(name) = part
+                && !names.contains(&name.as_str())
+            {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// The same template, in which every `{id}` must have this form.
+    #[must_use]
+    pub fn with_id_form(self, form: IdForm) -> Self {
+        Self {
+            id_form: Some(form),
+            ..self
+        }
+    }
+
+    /// The form that every `{id}` must have.
+    pub fn id_form(&self) -> Option<IdForm> {
+        self.id_form
+    }
+
+    /// Whether all values of a part have one length, so that no byte can move out of it or into it.
+    pub(super) fn is_of_fixed_length(&self, part: &Part) -> bool {
+        match part {
+            Part::BodyDigest(_) => true,
+            Part::Id => self.id_form.is_some(),
+            _ => false,
+        }
     }
 
     /// The template as written.
@@ -173,9 +189,29 @@ impl Template {
         &self.parts
     }
 
-    /// Whether `{body}` is a part of the template.
+    /// Whether the signature authenticates the body: the body, or a digest of it, is a part of the
+    /// template.
     pub fn covers_body(&self) -> bool {
-        self.covers_body
+        self.holds_body || self.digests > 0
+    }
+
+    /// Whether `{body}` itself is a part of the template.
+    pub fn holds_body(&self) -> bool {
+        self.holds_body
+    }
+
+    /// How many digests of the body are parts of the template.
+    pub fn digests(&self) -> usize {
+        self.digests
+    }
+
+    /// The digests of `body` that are parts of the template, written, in order.
+    pub(crate) fn digests_of(&self, body: &[u8]) -> Vec<String> {
+        let digests = self.parts.iter().filter_map(|part| match part {
+            Part::BodyDigest(digest) => Some(digest.of(body)),
+            _ => None,
+        });
+        digests.collect()
     }
 
     /// The pointers of the `{json:…}` parts, in order.
@@ -190,11 +226,11 @@ impl Template {
     /// secret.
     ///
     /// # Errors
-    /// - `invalid_envelope` where `{id}` is missing, occurs twice, is empty or contains a
-    ///   delimiter.
+    /// - `invalid_envelope` where `{id}` is missing, occurs twice, is empty, contains a delimiter or
+    ///   has another form than the scheme's.
     /// - `malformed_signature` where a signed header is missing, occurs twice or contains a
     ///   delimiter, where the query contains a delimiter, and where the route has no `public_url`
-    ///   for `{url}`.
+    ///   for `{url}` or no text for a `{param:…}`.
     /// - `missing_timestamp` where `{timestamp}` has no value.
     pub fn render(&self, facts: &impl Facts) -> Result<SignedContent, Refusal> {
         let mut out = Vec::with_capacity(CONTENT_ROOM);
@@ -212,7 +248,11 @@ impl Template {
                     );
                 }
                 Part::Id => {
-                    out.extend_from_slice(divided(id(facts.id())?, *delimiters, ID_NOT_DIVIDED)?);
+                    let id = divided(id(facts.id())?, *delimiters, ID_NOT_DIVIDED)?;
+                    if self.id_form.is_some_and(|form| !form.fits(id)) {
+                        return Err(ID_OF_ANOTHER_FORM);
+                    }
+                    out.extend_from_slice(id);
                 }
                 Part::Method => out.extend_from_slice(facts.method().as_bytes()),
                 Part::Path => {
@@ -246,12 +286,13 @@ impl Template {
                         HEADER_NOT_DIVIDED,
                     )?);
                 }
-                Part::Json(_) | Part::Secret => {
+                Part::Param(_) => return Err(NO_PARAM),
+                Part::Json(_) | Part::BodyDigest(_) | Part::Secret => {
                     let is_behind_body = before.is_some();
-                    let what = if *part == Part::Secret {
-                        Open::Secret
-                    } else {
-                        Open::Json(*delimiters)
+                    let what = match part {
+                        Part::Secret => Open::Secret,
+                        Part::BodyDigest(_) => Open::BodyDigest,
+                        _ => Open::Json(*delimiters),
                     };
                     gaps.push(Gap {
                         at: out.len(),
@@ -276,6 +317,14 @@ const CONTENT_ROOM: usize = 64;
 const ID_NOT_DIVIDED: Refusal = Refusal::because(
     Code::InvalidEnvelope,
     "the event id holds a byte that divides it from the rest of the signed content",
+);
+const ID_OF_ANOTHER_FORM: Refusal = Refusal::because(
+    Code::InvalidEnvelope,
+    "the event id does not have the form that this scheme gives it",
+);
+const NO_PARAM: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "a signed text of the route is not known: the route has no such param",
 );
 const HEADER_NOT_DIVIDED: Refusal = Refusal::because(
     Code::MalformedSignature,
@@ -331,50 +380,6 @@ fn delimiters(parts: &[Part], at: usize) -> [Option<u8>; 2] {
         literal(left.last()).filter(|_| is_chosen(left)),
         literal(right.first()).filter(|_| is_chosen(right)),
     ]
-}
-
-fn part(name: &str, offset: usize) -> Result<Part, TemplateProblem> {
-    Ok(match name {
-        "body" => Part::Body,
-        "timestamp" => Part::Timestamp,
-        "id" => Part::Id,
-        "method" => Part::Method,
-        "path" => Part::Path,
-        "query" => Part::Query,
-        "url" => Part::Url,
-        "secret" => Part::Secret,
-        _ => {
-            if let Some(field) = name.strip_prefix("header:") {
-                let at = offset + "{header:".len();
-                let help = "write it as in `{header:X-Nonce}`";
-                Part::Header(
-                    FieldName::new(field)
-                        .ok_or_else(|| problem(at, "this is not a header name", help))?,
-                )
-            } else if let Some(pointer) = name.strip_prefix("json:") {
-                let at = offset + "{json:".len();
-                let help = "begin it with `/`, as in `{json:/data/id}` (RFC 6901)";
-                Part::Json(
-                    Pointer::parse(pointer)
-                        .ok_or_else(|| problem(at, "this is no JSON pointer", help))?,
-                )
-            } else {
-                return Err(problem(
-                    offset,
-                    &format!("`{{{name}}}` is not known"),
-                    &format!("the parts are {KNOWN}"),
-                ));
-            }
-        }
-    })
-}
-
-fn problem(offset: usize, message: &str, help: &str) -> TemplateProblem {
-    TemplateProblem {
-        offset,
-        message: message.to_owned(),
-        help: help.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use super::fixtures::{TOLERANCE, changed, field, itellico, plain, template_of, timestamped};
 use crate::notation::encoding::Encoding;
+use crate::notation::json::Pointer;
 use crate::notation::timestamp::Tolerance;
 use crate::notation::timestamp::Unit::{Iso8601Utc, Milliseconds, Rfc3339, Seconds};
-use crate::scheme::{Algorithm, Scheme, Settings, TimestampAt};
+use crate::scheme::{Algorithm, BodyForm, IdForm, Scheme, Settings, TimestampAt};
 
 fn settings(tolerance: Tolerance) -> Settings {
     Settings {
@@ -326,4 +327,94 @@ fn a_list_whose_items_could_be_taken_for_each_other_is_a_fault() {
         .filter(|(_, found, expected)| found != *expected)
         .collect();
     assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn au_72_a_value_of_fixed_length_needs_no_border_and_is_none() {
+    let on = settings(TOLERANCE);
+    let uuid = |text: &str| {
+        changed(timestamped(text), |template| {
+            template.timestamp = template
+                .timestamp
+                .take()
+                .filter(|_| text.contains("{timestamp}"));
+            let signed = std::mem::take(&mut template.signed);
+            template.signed = signed.with_id_form(IdForm::Uuid);
+        })
+    };
+    let rows: [(&str, &[&str]); 22] = [
+        ("{body}{id}", &[]),
+        ("{id}{body}", &[]),
+        ("{body}{header:X-A}", &["signed", "id_form"]),
+        ("{header:X-A}{id}{body}", &["signed"]),
+        ("{header:X-A}{id}{header:X-B}.{body}", &["signed"]),
+        ("{header:X-A}.{id}{body}", &[]),
+        ("{header:X-A}{id}.{body}", &[]),
+        ("{header:X-A}{id}{body_sha256:hex}", &[]),
+        ("{header:X-A}{id}{body_sha256:hex}{header:X-B}", &["signed"]),
+        ("{id}{body_sha256:hex}{header:X-B}", &[]),
+        ("{id}{timestamp}{body}", &[]),
+        ("{header:X-A}{id}{timestamp}.{body}", &[]),
+        ("{header:X-A}{id}{param:p}{body}", &["signed", "params"]),
+        ("{header:X-A}{param:p}{id}.{body}", &["params"]),
+        ("{param:p}{body}{id}", &["params"]),
+        ("{body_sha512:base64}|{id}", &[]),
+        ("{body_sha256:base64}{id}", &[]),
+        ("{body_sha256:base64}{id}{header:X-A}", &[]),
+        (
+            "{header:X-A}{body_sha256:base64}{header:X-B}{id}",
+            &["signed"],
+        ),
+        ("{header:X-A}{body_sha256:base64}{method}{id}", &["signed"]),
+        ("{header:X-A}/{body_sha256:base64}/{id}", &[]),
+        ("{json:/a}{id}{json:/b}{body}", &["signed", "signed"]),
+    ];
+    let wrong: Vec<_> = rows
+        .iter()
+        .map(|(text, expected)| (text, keys(&uuid(text), &on), expected))
+        .filter(|(_, found, expected)| {
+            let (mut found, mut expected) = (found.clone(), expected.to_vec());
+            found.sort_unstable();
+            expected.sort_unstable();
+            found != expected
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    // A date without an end is open, whatever lies behind it.
+    let open = changed(uuid("{timestamp}{id}{body}"), |template| {
+        template.timestamp.as_mut().unwrap().unit = Iso8601Utc;
+    });
+    assert_eq!(keys(&open, &on), ["signed"]);
+}
+
+#[test]
+fn a_digest_of_the_body_covers_it_and_no_other_form_of_it() {
+    let on = settings(TOLERANCE);
+    let more = changed(plain("{body_sha256:hex}"), |template| {
+        template.body = vec![BodyForm::Raw, BodyForm::Inflated];
+    });
+    let denied = changed(plain("{body_sha256:hex}"), |template| {
+        template.may_leave_body = true;
+    });
+    let in_body = changed(plain("{body_sha256:hex}"), |template| {
+        template.signature.headers = Vec::new();
+        template.signature.json = Pointer::parse("/signature");
+    });
+    let rows = [
+        (plain("{body_sha256:hex}"), &[][..]),
+        (plain("{body_sha256:hex}.{body}"), &[]),
+        (more, &["body"]),
+        (denied, &["covers_body"]),
+        (in_body, &["signature.json"]),
+    ];
+    for (scheme, expected) in rows {
+        let text = scheme.template().unwrap().signed.text().to_owned();
+        assert_eq!(keys(&scheme, &on), expected, "{text}");
+    }
+    // The answer to a handshake could be a digest.
+    let answering = Scheme {
+        handshake: crate::providers::handshake("zoom"),
+        ..plain("{body_sha256:hex}")
+    };
+    assert_eq!(keys(&answering, &on), ["handshake"]);
 }

@@ -63,6 +63,20 @@ impl Inner {
         let found = self.secrets.iter().find(has);
         found.ok_or(Code::BadSignature.into())
     }
+
+    /// Whether the bytes of the body are a part of the signed content of a template.
+    fn hashes_body(&self) -> bool {
+        let template = self.scheme.template();
+        template.is_some_and(|template| template.signed.holds_body())
+    }
+
+    /// Whether the whole body is read before the signature can be judged: the signature, a signed
+    /// value or a digest comes from it.
+    fn is_read_first(&self) -> bool {
+        let template = self.scheme.template();
+        self.in_body.as_ref().is_some_and(InBody::is_read_first)
+            || template.is_some_and(|template| template.signed.digests() > 0)
+    }
 }
 
 /// The error for a secret that cannot be a key of its scheme.
@@ -103,6 +117,7 @@ impl Verifier {
         let streams = scheme.template().is_some_and(|template| {
             template.signature.json.is_none()
                 && template.signed.pointers().next().is_none()
+                && template.signed.digests() == 0
                 && template.body.first() == Some(&BodyForm::Raw)
         });
         Ok(Self(Arc::new(Inner {

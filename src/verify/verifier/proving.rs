@@ -65,7 +65,8 @@ impl Verification {
         let scheme = Arc::clone(&self.verifier.0.scheme);
         let proof = prove(self, body, now, room)?;
         if let Some(handshake) = scheme.handshake {
-            let signed = if scheme.code().is_none() && scheme.covers_body() {
+            let holds_body = scheme.template().is_none_or(|own| own.signed.holds_body());
+            let signed = if scheme.code().is_none() && scheme.covers_body() && holds_body {
                 proof.signed_body(body)
             } else {
                 b""
@@ -195,18 +196,24 @@ fn by_template(
         mut window,
         mut hashes,
     } = given;
-    let covered = if template.signed.covers_body() {
+    let covered = if template.signed.holds_body() {
         body
     } else {
         b""
     };
     let text = form_as_json(inner, template, body, room)?;
     let asked = text.as_deref().unwrap_or(body);
-    if let Some(places) = in_body
-        && places.is_read_first()
-    {
+    if inner.is_read_first() {
         let contents = std::iter::once(&mut content).chain(&mut others);
-        read_body(template, places, asked, &mut signatures, contents)?;
+        let digests = template.signed.digests_of(body);
+        let places = in_body.as_ref().filter(|places| places.is_read_first());
+        match places {
+            Some(places) => {
+                let body = (asked, &*digests);
+                read_body(template, places, body, &mut signatures, contents)?;
+            }
+            None => fill_all(contents, &digests)?,
+        }
     }
 
     let mut forms = Forms::of(covered, &template.body, inner.settings.max_body, room);
@@ -277,11 +284,22 @@ fn by_template(
     })
 }
 
-/// Reads the signatures and the signed values that are in the body.
+/// Puts the digests of the body into contents that need nothing else of it.
+fn fill_all<'c>(
+    contents: impl Iterator<Item = &'c mut SignedContent>,
+    digests: &[String],
+) -> Result<(), Refusal> {
+    for content in contents {
+        content.fill([], digests)?;
+    }
+    Ok(())
+}
+
+/// Reads the signatures and the signed values that are in the body, whose digests are given.
 fn read_body<'c>(
     template: &TemplateScheme,
     places: &InBody,
-    body: &[u8],
+    (body, digests): (&[u8], &[String]),
     signatures: &mut Signatures,
     contents: impl Iterator<Item = &'c mut SignedContent>,
 ) -> Result<(), Refusal> {
@@ -291,7 +309,7 @@ fn read_body<'c>(
         *signatures = signatures::read_values(&rule, values.each(slot).iter().copied())?;
     }
     for content in contents {
-        content.fill(places.parts.iter().map(|slot| values.at(*slot)))?;
+        content.fill(places.parts.iter().map(|slot| values.at(*slot)), digests)?;
     }
     Ok(())
 }

@@ -130,7 +130,7 @@ impl Verification {
     /// Hashes the next bytes of the body, with the first active secret.
     pub fn update(&mut self, chunk: &[u8]) {
         if let Some(running) = &mut self.hashes.running
-            && self.verifier.0.scheme.covers_body()
+            && self.verifier.0.hashes_body()
         {
             running.mac.update(chunk);
             running.body_bytes += chunk.len();

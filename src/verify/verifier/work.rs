@@ -7,7 +7,6 @@
 
 use super::keys::Key;
 use super::signatures::Signatures;
-use super::template::InBody;
 use super::verification::{HeadParts, Running, Verification};
 use crate::clock::Now;
 use crate::scheme::{BodyForm, ProofBy, TemplateScheme};
@@ -124,6 +123,8 @@ impl Verification {
             Some(places) if places.is_read_first() => READ.saturating_mul(length as u64),
             _ => 0,
         };
+        let digests = template.signed.digests() as u64;
+        other = other.saturating_add(digests.saturating_mul(length as u64));
         let (mut raw, mut derived) = (0_u64, 0_u64);
         for form in &template.body {
             let bytes = form.most(covered, inner.settings.max_body) as u64;
@@ -138,7 +139,7 @@ impl Verification {
         let unread = in_body
             .filter(|places| places.signature.is_some())
             .map_or(0, |_| length as u64 / 64 + 1);
-        let is_read_first = in_body.is_some_and(InBody::is_read_first);
+        let is_read_first = inner.is_read_first();
         // Further spellings of the URL are hashed anew, with the body behind them.
         let spellings = match &self.parts {
             HeadParts::Template { others, .. } => others.len() as u64,
@@ -211,13 +212,7 @@ impl Verification {
             return None;
         };
         // What the body decides of the signed content is not known yet.
-        if self
-            .verifier
-            .0
-            .in_body
-            .as_ref()
-            .is_some_and(InBody::is_read_first)
-        {
+        if self.verifier.0.is_read_first() {
             return None;
         }
         self.active_keys(now)
@@ -252,7 +247,7 @@ impl Verification {
 
     /// The bytes of the body that the signature covers.
     fn covered<'b>(&self, body: &'b [u8]) -> &'b [u8] {
-        if self.verifier.0.scheme.covers_body() {
+        if self.verifier.0.hashes_body() {
             body
         } else {
             b""
