@@ -171,6 +171,12 @@ fn route(preset: &Preset) -> String {
         lines.push("# The type is not signed: take only those that you handle.".to_owned());
         lines.push("# event_types = [\"…\"]".to_owned());
     }
+    let params = scheme.params();
+    if !params.is_empty() {
+        lines.push("# They are signed with each delivery, and are no secrets.".to_owned());
+        lines.push("[route.params]".to_owned());
+        lines.extend(params.iter().map(|param| format!("{param} = \"…\"")));
+    }
     if scheme.handshake.is_some_and(Handshake::wants_verify_token) {
         lines.push("[route.handshake]".to_owned());
         lines.push(format!("verify_token = \"env:{variable}_VERIFY_TOKEN\""));
@@ -227,7 +233,7 @@ mod tests {
 
     #[test]
     fn what_a_provider_needs_stands_in_its_route() {
-        let rows: [(&str, &[&str], &[&str]); 14] = [
+        let rows: [(&str, &[&str], &[&str]); 16] = [
             (
                 "itellico",
                 &["{body}.{timestamp}", "X-Webhook-Signature-256"],
@@ -293,6 +299,15 @@ mod tests {
                 &[],
             ),
             ("chargebee", &["secret:      `user:password`", "note:"], &[]),
+            (
+                "tiktok-shop",
+                &[
+                    "\n[route.params]\napp_key = \"…\"\n",
+                    "TIKTOK_SHOP_APP_SECRET",
+                ],
+                &[],
+            ),
+            ("integrated-finance", &["\naccounts = \"any\""], &[]),
         ];
         for (name, there, absent) in rows {
             let page = page(find(name).unwrap());

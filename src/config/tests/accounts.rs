@@ -8,10 +8,10 @@ use crate::config::tests::fixtures::{P256_PEM, RSA_PEM};
 
 /// A route of a preset with a key that fits it.
 fn of(provider: &str, more: &str) -> String {
-    let key = if matches!(provider, "circle" | "plaid") {
-        P256_PEM
-    } else {
-        RSA_PEM
+    let key = match provider {
+        "circle" | "plaid" => P256_PEM,
+        "integrated-finance" => crate::cli::tests::samples::ED25519,
+        _ => RSA_PEM,
     };
     let secret = format!("\"{}\"", key.replace('\n', "\\n"));
     let route = ROUTE
@@ -35,6 +35,7 @@ fn au_42_a_key_of_the_providers_own_needs_accounts_to_start() {
         "constant-contact",
         "dyte",
         "fireblocks",
+        "integrated-finance",
         "kick",
         "lago",
         "mailchannels",
@@ -75,7 +76,7 @@ fn au_42_a_key_of_the_providers_own_needs_accounts_to_start() {
 }
 
 /// Presets of a key of the provider's own whose deliveries name no account at all.
-const WITHOUT_A_PLACE: [&str; 1] = ["shipstation"];
+const WITHOUT_A_PLACE: [&str; 2] = ["integrated-finance", "shipstation"];
 
 #[test]
 fn au_42_where_no_delivery_names_an_account_only_a_loud_way_is_open() {

@@ -7,6 +7,7 @@ pub(crate) mod fixtures;
 mod handshakes;
 mod judgements;
 mod keys;
+mod params;
 mod presets;
 mod problems;
 mod public_keys;

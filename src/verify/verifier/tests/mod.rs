@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod fixed;
+#[cfg(test)]
 mod items;
 #[cfg(test)]
 mod lists;
