@@ -246,6 +246,7 @@ pub(super) fn spelled(part: &Part) -> String {
         Part::Literal(text) => text.replace('{', "{{").replace('}', "}}"),
         Part::Body => "{body}".to_owned(),
         Part::BodyDigest(digest) => format!("{{{}}}", digest.name()),
+        Part::Form(field) => format!("{{form:{}}}", field.tokens.join("/")),
         Part::Param(name) => format!("{{param:{name}}}"),
         Part::Timestamp => "{timestamp}".to_owned(),
         Part::Id => "{id}".to_owned(),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::content;
 use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
+use crate::notation::query::parameter;
 use crate::scheme::{Part, Place, Scheme, Template, TimestampAt};
 use crate::wire::head::{FieldName, Found};
 
@@ -378,6 +379,16 @@ pub(super) fn no_signature(case: &Trials<'_>) -> Option<Mistake> {
         |name: &FieldName| !matches!(case.head.find(name), Found::Nothing | Found::One(b""));
     let fix = "See whether a proxy, a tunnel or the capture drops it, whether the sender has a \
                secret set (many sign only then), and whether the delivery is of this provider.";
+    if let Some(name) = case.scheme.signature_query()
+        && parameter(case.head.query().unwrap_or_default(), name) == Found::Nothing
+    {
+        return Some(Mistake::new(
+            "signature_missing",
+            format!("The URL has no parameter `{name}` with a signature in it."),
+            "Give the whole URL with `--url`, its query included, and see whether a proxy drops the \
+             query.",
+        ));
+    }
     let signature = case.signature_names();
     if let Some(name) = signature
         .first()

@@ -250,7 +250,7 @@ pub(super) fn wrongly_decoded(case: &Trials<'_>) -> Option<Finding> {
         let form = |strip| KeyForm {
             encoding: KeyEncoding::Utf8,
             strip,
-            strip_required: false,
+            ..KeyForm::default()
         };
         let with = |strip| case.with_change(|scheme| scheme.proof.set_key_forms(vec![form(strip)]));
         found(with(None).or_else(|| with(own.strip.clone())), || {

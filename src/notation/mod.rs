@@ -10,4 +10,5 @@ pub mod encoding;
 pub mod form;
 pub mod json;
 pub mod percent;
+pub(crate) mod query;
 pub mod timestamp;

@@ -10,6 +10,7 @@ use super::{
     TemplateScheme, TimestampAt,
 };
 use crate::key::digest::DigestAlgorithm;
+use crate::notation::encoding::Encoding;
 use crate::notation::timestamp::Unit;
 
 impl Scheme {
@@ -260,6 +261,16 @@ fn body_faults(template: &TemplateScheme, faults: &mut Vec<SchemeFault>) {
             "leave `covers_body` out",
         ));
     }
+    if covers_body && template.takes_forms_alone() {
+        faults.push(fault(
+            "signed",
+            "fields of a form are read by themselves, but the signature covers the whole body",
+            "leave the fields out: a signed body may be a form",
+        ));
+    }
+    if template.takes_forms_alone() {
+        mixture_faults(template, faults);
+    }
     if covers_body && template.form.is_some() {
         faults.push(fault(
             "form",
@@ -320,9 +331,48 @@ fn body_faults(template: &TemplateScheme, faults: &mut Vec<SchemeFault>) {
     }
 }
 
+/// A body is a form or JSON, and not both.
+fn mixture_faults(template: &TemplateScheme, faults: &mut Vec<SchemeFault>) {
+    let parts = template.signed.parts();
+    let place = &template.signature;
+    let is_mixed = parts.iter().any(|part| matches!(part, Part::Json(_)))
+        || place.json.is_some() && !place.in_form
+        || template.form.is_some();
+    if is_mixed {
+        faults.push(fault(
+            "signed",
+            "some values are fields of a form, and others are in a JSON body",
+            "write `{form:NAME}` and `signature.form` for a form, and leave `form` out; or `form` \
+             beside `{json:…}` where both come",
+        ));
+    }
+}
+
+/// The signature in the query must not sign itself, and is written there without an escape.
+fn query_faults(template: &TemplateScheme, faults: &mut Vec<SchemeFault>) {
+    if template.signature.query.is_none() {
+        return;
+    }
+    let signs_query = |part: &Part| matches!(part, Part::Query | Part::Url);
+    if template.signed.parts().iter().any(signs_query) {
+        faults.push(fault(
+            "signature.query",
+            "the signature is in the query that it signs",
+            "name what the provider signs besides the query: `{body}`, `{path}` …",
+        ));
+    }
+    if template.signature.encoding == Encoding::Base64 {
+        faults.push(fault(
+            "signature.query",
+            "base64 has signs that a query writes in more than one way",
+            "name `hex` or `base64url` as `encoding`",
+        ));
+    }
+}
+
 fn signature_faults(template: &TemplateScheme, faults: &mut Vec<SchemeFault>) {
     let place = &template.signature;
-    if place.json.is_some() && template.signed.covers_body() {
+    if place.json.is_some() && !place.in_form && template.signed.covers_body() {
         faults.push(fault(
             "signature.json",
             "the signature is in the body that it signs",
@@ -330,6 +380,7 @@ fn signature_faults(template: &TemplateScheme, faults: &mut Vec<SchemeFault>) {
              `{json:/token}` …",
         ));
     }
+    query_faults(template, faults);
     let items = &place.items;
     if items.assign.is_some() && items.accept.is_empty() {
         faults.push(fault(

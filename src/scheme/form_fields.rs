@@ -22,22 +22,33 @@ const SEVERAL: Refusal = Refusal::because(
      alias",
 );
 
+const NO_FORM: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the body is no form with the fields that this scheme signs",
+);
+
 /// The form as a JSON text, in which its fields are strings of an object at the template's
-/// [`form`](TemplateScheme::form). `None` where the scheme knows no forms, and for a body that is no
+/// [`form_at`](TemplateScheme::form_at). `None` where the scheme knows no forms, and for a body that is no
 /// well-formed form with a field that the scheme asks for.
 ///
 /// # Errors
-/// `malformed_signature` where such a field is there more than once, or beside an alias.
+/// `malformed_signature` where such a field is there more than once, or beside an alias, and for
+/// every other body where the template takes forms alone.
 pub fn as_json(
     scheme: &Scheme,
     template: &TemplateScheme,
     body: &[u8],
 ) -> Result<Option<Vec<u8>>, Refusal> {
-    let Some(at) = &template.form else {
+    let Some(at) = template.form_at() else {
         return Ok(None);
     };
+    let otherwise = if template.takes_forms_alone() {
+        Err(NO_FORM)
+    } else {
+        Ok(None)
+    };
     let Some(pairs) = pairs(body) else {
-        return Ok(None);
+        return otherwise;
     };
     let mut object = Map::new();
     for name in names(scheme, template, at) {
@@ -52,7 +63,7 @@ pub fn as_json(
         }
     }
     if object.is_empty() {
-        return Ok(None);
+        return otherwise;
     }
     let nested = at
         .tokens

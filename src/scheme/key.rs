@@ -32,6 +32,8 @@ impl KeyForm {
             }
             None => text,
         };
+        let rest = self.without_first(text);
+        let text = rest.as_ref().map_or(text, |rest| rest.as_slice());
         let key = match self.encoding {
             KeyEncoding::Utf8 => Zeroizing::new(text.to_vec()),
             KeyEncoding::Utf8Nfkd => decomposed(text).ok_or("the secret is not UTF-8 text")?,
@@ -46,6 +48,22 @@ impl KeyForm {
         } else {
             Ok(key)
         }
+    }
+}
+
+impl KeyForm {
+    /// The text without the first occurrence of what the form leaves out; `None` where there is
+    /// nothing to leave out.
+    fn without_first(&self, text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let dropped = self.drop_first.as_ref()?.as_bytes();
+        let at = memchr::memmem::find(text, dropped)?;
+        let (before, rest) = text.split_at_checked(at)?;
+        let behind = rest.get(dropped.len()..)?;
+        // The vector has its full length from the start, so that nothing is copied and left.
+        let mut kept = Zeroizing::new(Vec::with_capacity(text.len()));
+        kept.extend_from_slice(before);
+        kept.extend_from_slice(behind);
+        Some(kept)
     }
 }
 
@@ -184,7 +202,7 @@ mod tests {
             let form = KeyForm {
                 encoding: *encoding,
                 strip: strip.map(str::to_owned),
-                strip_required: false,
+                ..KeyForm::default()
             };
             let key = form.key(&SecretText::new(text.as_bytes().to_vec()));
             if key.as_ref().ok().map(|key| key.as_slice()) != *expected {
@@ -236,6 +254,7 @@ mod tests {
             encoding: KeyEncoding::Base64,
             strip: Some("whsec_".into()),
             strip_required: true,
+            ..KeyForm::default()
         };
         let key = |text: &str| form.key(&SecretText::new(text.into()));
         assert_eq!(key("whsec_AP8=").unwrap().as_slice(), [0, 255]);
@@ -253,5 +272,27 @@ mod tests {
             Err("the secret holds no key behind its prefix".into())
         );
         assert_eq!(key(""), Err("the secret is empty".into()));
+    }
+
+    #[test]
+    fn the_first_occurrence_of_a_text_is_left_out() {
+        let form = KeyForm {
+            drop_first: Some("-".into()),
+            ..KeyForm::default()
+        };
+        let rows = [
+            (
+                "3b4a9a0e-1111-4222-8333-444455556666",
+                "3b4a9a0e1111-4222-8333-444455556666",
+            ),
+            ("ab", "ab"),
+            ("-ab-", "ab-"),
+            ("ab-", "ab"),
+        ];
+        for (text, expected) in rows {
+            let key = form.key(&SecretText::new(text.into())).unwrap();
+            assert_eq!(key.as_slice(), expected.as_bytes(), "{text}");
+        }
+        assert!(form.key(&SecretText::new("-".into())).is_err());
     }
 }

@@ -198,6 +198,11 @@ impl Scheme {
             .and_then(|template| template.timestamp.as_ref())
     }
 
+    /// The parameter of the URL's query that carries the signature; `None` where it is elsewhere.
+    pub fn signature_query(&self) -> Option<&str> {
+        self.template()?.signature.query.as_deref()
+    }
+
     /// The headers that carry the signature or the credential; empty for a scheme of another kind.
     pub fn signature_headers(&self) -> &[FieldName] {
         match &self.proof {
@@ -405,7 +410,7 @@ impl Scheme {
     }
 
     /// The header of the event's id.
-    pub(super) fn id_header(&self) -> Option<&FieldName> {
+    pub(crate) fn id_header(&self) -> Option<&FieldName> {
         if let Some(Place::Header(name)) = &self.event_id {
             Some(name)
         } else {

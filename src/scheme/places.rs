@@ -18,6 +18,8 @@ pub struct KeyForm {
     pub encoding: KeyEncoding,
     /// A prefix that is removed before decoding where the text has it, such as `whsec_`.
     pub strip: Option<String>,
+    /// A text of which the first occurrence is left out, such as the first `-` of a UUID.
+    pub drop_first: Option<String>,
     /// Whether a secret without that prefix is refused (`required = true`). It has no effect
     /// without `strip`.
     pub strip_required: bool,
@@ -46,6 +48,10 @@ pub struct SignaturePlace {
     pub headers: Vec<FieldName>,
     /// The place in a JSON body: every match must hold, and at least one match must exist.
     pub json: Option<Pointer>,
+    /// Whether the body is a form, of which [`json`](Self::json) names a field.
+    pub in_form: bool,
+    /// The parameter of the URL's query that carries the signature, in place of a header.
+    pub query: Option<String>,
     /// Whether a header may have several lines, each a candidate.
     pub repeat: bool,
     /// The encoding of the signature's bytes.
@@ -60,7 +66,7 @@ pub struct SignaturePlace {
 
 impl SignaturePlace {
     /// The header that signing writes and that messages name: the first; `None` where the signature
-    /// is in the body.
+    /// is in the body or in the query.
     pub fn header(&self) -> Option<&FieldName> {
         self.headers.first()
     }

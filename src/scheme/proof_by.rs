@@ -101,6 +101,22 @@ impl CredentialScheme {
 }
 
 impl TemplateScheme {
+    /// Whether deliveries are forms and nothing else: the signature or a signed value is a field.
+    pub fn takes_forms_alone(&self) -> bool {
+        let is_field = |part: &Part| matches!(part, Part::Form(_));
+        self.signature.in_form || self.signed.parts().iter().any(is_field)
+    }
+
+    /// The place of the object as whose members the fields of a form are read; `None` where no body
+    /// is read as a form.
+    pub fn form_at(&self) -> Option<&Pointer> {
+        if self.takes_forms_alone() {
+            Some(&WHOLE)
+        } else {
+            self.form.as_ref()
+        }
+    }
+
     /// Whether bytes could be added behind the signed content by somebody who knows the digest and
     /// not the secret: true for a plain hash that does not end in the secret (length extension).
     pub fn is_extendable(&self) -> bool {
@@ -124,14 +140,17 @@ impl TemplateScheme {
         let at = self.timestamp.as_ref().map(|place| &place.at);
         match (part, at) {
             (Part::Timestamp, _) => true,
-            (Part::Json(signed), Some(TimestampAt::Json(pointer))) => signed == pointer,
+            (Part::Json(signed) | Part::Form(signed), Some(TimestampAt::Json(pointer))) => {
+                signed == pointer
+            }
             _ => false,
         }
     }
 
     /// Whether the value at this place of the body is signed.
     pub(super) fn signs_json(&self, pointer: &Pointer) -> bool {
-        let is_part = |part: &Part| matches!(part, Part::Json(at) if at == pointer);
+        let is_part =
+            |part: &Part| matches!(part, Part::Json(at) | Part::Form(at) if at == pointer);
         self.signed.covers_body() || self.signed.parts().iter().any(is_part)
     }
 
@@ -269,6 +288,9 @@ impl ProofBy {
         }
     }
 }
+
+/// The whole document.
+static WHOLE: Pointer = Pointer { tokens: Vec::new() };
 
 /// The signature header of a credential is never taken apart.
 pub static NO_ITEMS: Items = Items {

@@ -8,6 +8,19 @@ pub const SEVERAL_SIGNATURES: Refusal = Refusal::because(
     "the signature header is there more than once",
 );
 
+/// A signature in several parameters of a query, where the scheme has one.
+pub const SEVERAL_PARAMETERS: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the parameter of the query that holds the signature is there more than once, or under another \
+     spelling of its name",
+);
+
+/// A query without the parameter that holds the signature.
+pub const NO_PARAMETER: Refusal = Refusal::because(
+    Code::MissingSignature,
+    "the query of the URL has no parameter with the signature",
+);
+
 /// A signature in another spelling than the scheme's.
 pub const NO_SIGNATURE: Refusal = Refusal::because(
     Code::MalformedSignature,

@@ -94,12 +94,16 @@ impl Scheme {
             KeyEncoding::Hex => "hexadecimal digits",
         };
         let begin = self.beginning(text);
-        match (taken, form.encoding, begin) {
+        let words = match (taken, form.encoding, begin) {
             (Some(prefix), _, _) => format!("{plain} behind `{prefix}`"),
             (None, KeyEncoding::Utf8, Some(begin)) => {
                 format!("the whole text, `{begin}` included")
             }
             _ => plain.to_owned(),
+        };
+        match &form.drop_first {
+            Some(dropped) => format!("{words}, without its first `{dropped}`"),
+            None => words,
         }
     }
 
@@ -159,7 +163,7 @@ mod tests {
         let form = |(encoding, strip): &(KeyEncoding, Option<&str>)| KeyForm {
             encoding: *encoding,
             strip: strip.map(str::to_owned),
-            strip_required: false,
+            ..KeyForm::default()
         };
         scheme.proof.set_key_forms(forms.iter().map(form).collect());
         scheme.secret_begins = begins.iter().map(|begin| (*begin).to_owned()).collect();

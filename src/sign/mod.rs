@@ -7,6 +7,7 @@
 //! What enters: the making of signatures for `verigate sign`, the demo and tests. May import:
 //! [`crate::verify`] and the rooms below it.
 
+mod in_query;
 mod listed;
 mod name;
 mod outgoing;
@@ -16,6 +17,7 @@ mod tests;
 
 use zeroize::Zeroizing;
 
+pub use self::in_query::signed_target;
 use self::listed::listed;
 pub use self::name::canonical;
 use self::outgoing::Outgoing;
@@ -26,6 +28,7 @@ use crate::notation::json::Places;
 use crate::scheme::code::CodeKey;
 pub use crate::scheme::code::SignRequest;
 use crate::scheme::content::{Piece, SignedContent};
+use crate::scheme::form_fields;
 use crate::scheme::refusals::NO_PUBLIC_URL;
 use crate::scheme::template::Facts as _;
 use crate::scheme::{
@@ -133,8 +136,12 @@ pub fn sign(
             if let (Some(name), Some(text)) = (timestamp.and_then(TimestampPlace::header), &text) {
                 headers.push((name, text.clone()));
             }
-            // A signature without a header is in the body.
-            let name = template.signature.header().ok_or(SignError::InBody)?;
+            // A signature without a header is in the query, of which `signed_target` speaks, or in the
+            // body.
+            let name = template.signature.header();
+            if name.is_none() && template.signature.query.is_none() {
+                return Err(SignError::InBody);
+            }
             let signed = Signed {
                 scheme,
                 template,
@@ -143,7 +150,9 @@ pub fn sign(
                 timestamp: text.as_deref(),
             };
             let signature = by_template(&signed, &headers)?;
-            headers.push((name, listed(template, text.as_deref(), signature)));
+            if let Some(name) = name {
+                headers.push((name, listed(template, text.as_deref(), signature)));
+            }
         }
         ProofBy::Token(token) => {
             let value = by_token(token, scheme, secret, request)?;
@@ -214,7 +223,7 @@ fn by_template<'s>(
         }
     }
     let mut content = template.signed.render(&facts).map_err(SignError::Refused)?;
-    fill(template, request.body, &mut content)?;
+    fill(scheme, template, request.body, &mut content)?;
     let form = template
         .body
         .iter()
@@ -264,6 +273,7 @@ fn pieces<'c>(content: &'c SignedContent, body: &'c [u8]) -> impl Iterator<Item 
 
 /// Puts the values and digests that the template takes from the body into the content.
 fn fill(
+    scheme: &Scheme,
     template: &TemplateScheme,
     body: &[u8],
     content: &mut SignedContent,
@@ -275,6 +285,8 @@ fn fill(
         .map(|pointer| places.add(pointer))
         .collect();
     let digests = template.signed.digests_of(body);
+    let text = form_fields::as_json(scheme, template, body).map_err(SignError::Refused)?;
+    let body = text.as_deref().unwrap_or(body);
     if slots.is_empty() {
         return content.fill([], &digests).map_err(SignError::Refused);
     }

@@ -17,9 +17,9 @@ use verigate::notation::timestamp::Unit;
 use verigate::scheme::jwt::{JwtAlgorithm, Payload, TokenPlace};
 use verigate::scheme::{
     Algorithm, IdForm, JwtRule, KeyEncoding, KeyForm, Kind, Part, Place, ProofBy, ProviderCode,
-    Scheme, TimestampAt, TimestampPlace,
+    Scheme, TemplateScheme, TimestampAt, TimestampPlace,
 };
-use verigate::sign::{SignRequest, sign};
+use verigate::sign::{SignRequest, sign, signed_target};
 use verigate::wire::head::FieldName;
 
 use crate::captured::Captured;
@@ -221,7 +221,9 @@ impl<'p> Unsigned<'p> {
                 Part::Header(name) => {
                     headers.push((name.as_str().to_owned(), "a-nonce".to_owned()));
                 }
-                Part::Json(pointer) => put(&mut body, &pointer.tokens, "abc".into()),
+                Part::Json(pointer) | Part::Form(pointer) => {
+                    put(&mut body, &pointer.tokens, "abc".into());
+                }
                 _ => {}
             }
         }
@@ -321,7 +323,7 @@ fn content(scheme: &Scheme, headers: &[(String, String)], target: &str, body: &V
         Part::Query => query.to_owned(),
         Part::Url => format!("{ORIGIN}{target}"),
         Part::Header(name) => header(name),
-        Part::Json(pointer) => value(pointer),
+        Part::Json(pointer) | Part::Form(pointer) => value(pointer),
         Part::BodyDigest(digest) => {
             let body = body.to_string();
             match digest.name().as_str() {
@@ -413,6 +415,15 @@ fn signed_again(scheme: &Scheme, value: &str, content: &str, body: &str) -> Stri
     value.replace(&stand_in, &encoding.encode(&keys::sign(algorithm, content)))
 }
 
+/// The members of an object as the fields of a form. Their values need no escape.
+fn as_form(body: &Value) -> String {
+    let members = body.as_object().unwrap().iter();
+    let fields = members
+        .filter(|(name, _)| *name != "text")
+        .map(|(name, value)| format!("{name}={}", value.as_str().unwrap()));
+    fields.collect::<Vec<_>>().join("&")
+}
+
 /// A genuine delivery for the route of a preset, made at this time.
 ///
 /// # Errors
@@ -451,8 +462,13 @@ pub(crate) fn made(preset: &Preset, at: UnixMillis) -> Result<Made, String> {
         mut body,
         ..
     } = unsigned;
+    let takes_forms_alone = scheme
+        .template()
+        .is_some_and(TemplateScheme::takes_forms_alone);
     let is_form = scheme.code().is_some_and(ProviderCode::signs_url);
-    let text = if is_form {
+    let text = if takes_forms_alone {
+        as_form(&body)
+    } else if is_form {
         let form = "application/x-www-form-urlencoded";
         headers.push(("Content-Type".to_owned(), form.to_owned()));
         let is_mandrill = scheme.code().is_some_and(|code| code.name() == "mandrill");
@@ -496,7 +512,9 @@ pub(crate) fn made(preset: &Preset, at: UnixMillis) -> Result<Made, String> {
             preset.name
         )
     })?;
+    let in_query = signed_target(scheme, &signs, &request).unwrap();
     headers.extend(signed);
+    let target = in_query.unwrap_or(target);
     if is_public {
         let content = match scheme.template() {
             Some(_) => content(scheme, &headers, &target, &body),
@@ -509,7 +527,11 @@ pub(crate) fn made(preset: &Preset, at: UnixMillis) -> Result<Made, String> {
         Some(pointer) => {
             let (_, value) = headers.pop().unwrap();
             put(&mut body, &pointer.tokens, value.into());
-            body.to_string()
+            if takes_forms_alone {
+                as_form(&body)
+            } else {
+                body.to_string()
+            }
         }
         None => text,
     };

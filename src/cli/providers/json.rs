@@ -42,7 +42,7 @@ pub(super) fn object(preset: &Preset) -> Value {
             ("words", one.words.into()),
         ])
     });
-    let members: [(&str, Value); 49] = [
+    let members: [(&str, Value); 50] = [
         ("id", preset.name.clone().into()),
         ("title", preset.title.clone().into()),
         ("aliases", preset.aliases.clone().into()),
@@ -98,6 +98,7 @@ pub(super) fn object(preset: &Preset) -> Value {
                 .or(own)
                 .into(),
         ),
+        ("signature_query", scheme.signature_query().into()),
         ("signature_encoding", encoding.into()),
         ("signature_words", places::signature(scheme).into()),
         ("secret_words", facts::secret(scheme).into()),

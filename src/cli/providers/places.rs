@@ -6,8 +6,8 @@ use crate::notation::encoding::Encoding;
 use crate::notation::json::Pointer;
 use crate::scheme::ProviderCode;
 use crate::scheme::{
-    Algorithm, CredentialKind, Items, JwtRule, Part, Place, ProofBy, Scheme, Stamped, TimestampAt,
-    TimestampPlace,
+    Algorithm, CredentialKind, Items, JwtRule, Part, Place, ProofBy, Scheme, Stamped,
+    TemplateScheme, TimestampAt, TimestampPlace,
 };
 use crate::sign::canonical;
 use crate::wire::head::FieldName;
@@ -69,10 +69,14 @@ pub(super) fn signature(scheme: &Scheme) -> String {
         }
         ProofBy::Template(template) => {
             let place = &template.signature;
-            let words = in_headers_or_body(&place.headers, place.json.as_ref());
-            if place.json.is_some() {
-                return words;
-            }
+            let words = match (&place.json, &place.query) {
+                (Some(field), _) if place.in_form => {
+                    return format!("field `{}` of the form", field.tokens.join("/"));
+                }
+                (Some(pointer), _) => return in_headers_or_body(&[], Some(pointer)),
+                (None, Some(name)) => format!("parameter `{name}` of the URL's query"),
+                (None, None) => in_headers_or_body(&place.headers, None),
+            };
             let encoding = match place.encoding {
                 Encoding::HexAny => "hex in either case",
                 encoding => encoding.name(),
@@ -195,9 +199,19 @@ fn timestamp_place(place: &TimestampPlace) -> String {
 }
 
 /// The place of id, type or account.
-fn place(place: &Place) -> String {
+fn place_of(scheme: &Scheme, place: &Place) -> String {
+    let is_form = scheme
+        .template()
+        .is_some_and(TemplateScheme::takes_forms_alone);
     match place {
         Place::Header(name) => format!("header `{}`", canonical(name)),
+        Place::Json(pointers) if is_form => {
+            let fields: Vec<String> = pointers
+                .iter()
+                .map(|pointer| format!("`{}`", pointer.tokens.join("/")))
+                .collect();
+            format!("field {} of the form", fields.join(" and "))
+        }
         Place::Json(pointers) => {
             let all: Vec<String> = pointers
                 .iter()
@@ -212,7 +226,7 @@ fn place(place: &Place) -> String {
 /// A place in a delivery of this scheme in words. Where the body is a token, a place in the JSON body
 /// is one in the token's claims.
 pub(super) fn place_in(scheme: &Scheme, at: &Place) -> String {
-    let words = place(at);
+    let words = place_of(scheme, at);
     if scheme.token_rule().is_some_and(JwtRule::is_body) {
         words.replace("of the JSON body", "of the token's claims")
     } else {

@@ -32,7 +32,8 @@ pub(in crate::cli) fn secret(scheme: &Scheme) -> String {
 
 /// The text from which a key is made. `begins` are the known beginnings of the provider's secrets.
 fn shared(form: &KeyForm, begins: &[String]) -> String {
-    let is_whole = form.encoding == KeyEncoding::Utf8 && form.strip.is_none();
+    let is_whole =
+        form.encoding == KeyEncoding::Utf8 && form.strip.is_none() && form.drop_first.is_none();
     if let [first, ..] = begins
         && is_whole
     {
@@ -53,10 +54,14 @@ fn shared(form: &KeyForm, begins: &[String]) -> String {
             "the key in hexadecimal digits, as the provider shows it: it is what they decode to"
         }
     };
-    match &form.strip {
+    let text = match &form.strip {
         Some(prefix) if form.strip_required => format!("`{prefix}` and {text}"),
         Some(prefix) => format!("{text}, with or without `{prefix}` in front"),
         None => text.to_owned(),
+    };
+    match &form.drop_first {
+        Some(dropped) => format!("{text}, once its first `{dropped}` is left out"),
+        None => text,
     }
 }
 

@@ -28,7 +28,7 @@ use crate::scheme::IdForm;
 use crate::scheme::Part;
 use crate::scheme::Place;
 use crate::scheme::ProviderCode;
-use crate::sign::{SignError, SignRequest, canonical, public_half, sign};
+use crate::sign::{SignError, SignRequest, canonical, public_half, sign, signed_target};
 use crate::verify::verifier::Proof;
 use crate::wire::head::{FieldName, Head};
 
@@ -118,7 +118,7 @@ impl Sign {
         }
         let target = given.map_or_else(|| subject.path.clone(), |(_, target)| target);
         let has_origin = origin.is_some();
-        let url = origin.unwrap_or_else(|| subject.gateway.clone()) + &target;
+        let origin = origin.unwrap_or_else(|| subject.gateway.clone());
         if scheme.signs_url() && subject.settings.public_url.is_none() {
             bail!(
                 "this scheme signs the URL: name with `--url` the whole URL that the provider calls, host included"
@@ -153,6 +153,13 @@ impl Sign {
         };
         let mut headers =
             sign(scheme, secret, &request).map_err(|fault| self.cannot(&fault, &subject))?;
+        let in_query = signed_target(scheme, secret, &request)
+            .map_err(|fault| self.cannot(&fault, &subject))?;
+        // The signature is in the request line, so the headers alone would not be the delivery.
+        let line = in_query
+            .as_ref()
+            .map(|target| format!("{method} {target} HTTP/1.1"));
+        let target = in_query.unwrap_or_else(|| target.clone());
         headers.extend(
             extra
                 .iter()
@@ -169,10 +176,10 @@ impl Sign {
         })?;
         remark(&subject, secret, &head, &body, now);
         if !self.curl {
-            let lines: Vec<String> = headers
+            let lines = headers
                 .iter()
-                .map(|(name, value)| format!("{name}: {value}"))
-                .collect();
+                .map(|(name, value)| format!("{name}: {value}"));
+            let lines: Vec<String> = line.into_iter().chain(lines).collect();
             return Ok(lines.join("\n"));
         }
         if let Some(host) = &subject.host
@@ -185,7 +192,7 @@ impl Sign {
         }
         Signed {
             method,
-            url,
+            url: origin + &target,
             headers,
         }
         .curl(&self.body, &body)

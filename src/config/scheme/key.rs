@@ -48,6 +48,9 @@ fn read_form(item: &Item<'_>, findings: &mut Findings) -> Option<KeyForm> {
     let strip = table.item("strip");
     let has_strip = strip.is_some();
     let strip = strip.and_then(|item| item.label(findings, 64, "whsec_").map(ToOwned::to_owned));
+    let drop_first = table.item("drop_first");
+    let drop_first =
+        drop_first.and_then(|item| item.label(findings, 8, "-").map(ToOwned::to_owned));
     let required = table.item("required");
     let strip_required = required
         .as_ref()
@@ -64,6 +67,7 @@ fn read_form(item: &Item<'_>, findings: &mut Findings) -> Option<KeyForm> {
     Some(KeyForm {
         encoding: read_encoding(&encoding?, findings)?,
         strip,
+        drop_first,
         strip_required,
     })
 }

@@ -41,18 +41,28 @@ pub(super) fn read(
 ) -> Option<SignaturePlace> {
     let mut table = item.table(findings, EXAMPLE)?;
     let (header, json) = (table.item("header"), table.item("json"));
+    let (form, query) = (table.item("form"), table.item("query"));
     let headers = header
         .as_ref()
         .map_or(Some(Vec::new()), |item| read_fields(item, findings));
     let pointer = json
         .as_ref()
         .map_or(Some(None), |item| read_pointer(item, findings).map(Some));
+    let field = form
+        .as_ref()
+        .map_or(Some(None), |item| read_field(item, findings).map(Some));
+    let parameter = query
+        .as_ref()
+        .map_or(Some(None), |item| read_parameter(item, findings).map(Some));
     let is_credential = algorithm.is_some_and(|algorithm| algorithm.kind() == Kind::Token);
     let mut refused: Vec<(&'static str, &str)> = Vec::new();
     if is_credential {
         refused.push(("encoding", "the secret itself is sent along"));
         refused.extend(OF_LISTS.map(|key| (key, "the secret itself is sent along")));
-    } else if json.is_some() {
+        refused.extend(["form", "query"].map(|key| (key, "the secret itself is sent along")));
+    } else if query.is_some() {
+        refused.push(("repeat", "the signature is in the query, not in a header"));
+    } else if json.is_some() || form.is_some() {
         refused.extend(OF_LISTS.map(|key| (key, "the signature is in the body, not in a header")));
     }
     if algorithm == Some(Algorithm::Basic) {
@@ -101,19 +111,23 @@ pub(super) fn read(
         .and_then(|item| item.flag(findings))
         .unwrap_or(false);
     table.finish(findings);
-    if header.is_some() && json.is_some() {
+    let places = [&header, &json, &form, &query];
+    let named = places.into_iter().flatten().count();
+    if named > 1 {
         item.refuse(
             findings,
             "names two places",
-            "keep either `header` or `json`",
+            "keep one of `header`, `json`, `form` and `query`",
         );
         return None;
     }
-    if header.is_none() && json.is_none() {
+    if named == 0 {
         if algorithm == Some(Algorithm::Basic) {
             return Some(SignaturePlace {
                 headers: authorization().headers,
                 json: None,
+                in_form: false,
+                query: None,
                 repeat,
                 encoding: encoding?,
                 prefix: prefix?,
@@ -131,13 +145,36 @@ pub(super) fn read(
     }
     Some(SignaturePlace {
         headers: headers?,
-        json: pointer?,
+        json: pointer?.or(field?),
+        in_form: form.is_some(),
+        query: parameter?,
         repeat,
         encoding: encoding?,
         prefix: prefix?,
         prefix_once,
         items: items?,
     })
+}
+
+/// Reads the name of a form's field.
+fn read_field(item: &Item<'_>, findings: &mut Findings) -> Option<Pointer> {
+    let field = Pointer::field(item.text(findings, "\"signature\"")?);
+    if field.is_none() {
+        let help = "write letters, digits, `_`, `-` and `.`, as in `\"signature\"`";
+        item.refuse(findings, "is no name of a field", help);
+    }
+    field
+}
+
+/// Reads the name of a parameter of the query.
+fn read_parameter(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
+    let name = item.text(findings, "\"signature\"")?;
+    if Pointer::field(name).is_none() {
+        let help = "write letters, digits, `_`, `-` and `.`, as in `\"signature\"`";
+        item.refuse(findings, "is no name of a parameter", help);
+        return None;
+    }
+    Some(name.to_owned())
 }
 
 /// Reads a pointer, which may name each element of an array.

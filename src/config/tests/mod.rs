@@ -386,7 +386,7 @@ fn every_key_is_read() {
     let key = KeyForm {
         encoding: KeyEncoding::Utf8,
         strip: Some("whsec_".into()),
-        strip_required: false,
+        ..KeyForm::default()
     };
     assert_eq!(scheme.proof.key_forms(), [key]);
     assert_eq!(

@@ -610,6 +610,32 @@ fn the_place_of_a_signature_is_told_what_is_wrong() {
             "are in the same header",
         ),
         (
+            signature("{ header = \"A\", query = \"s\" }"),
+            "keep one of `header`, `json`, `form` and `query`",
+        ),
+        (
+            signature("{ query = \"a b\" }"),
+            "is no name of a parameter",
+        ),
+        (
+            signature("{ query = \"s\", encoding = \"base64\" }"),
+            "base64 has signs that a query writes in more than one way",
+        ),
+        (
+            signature("{ query = \"s\", repeat = true }"),
+            "the signature is in the query, not in a header",
+        ),
+        (
+            scheme("{timestamp}.{body}", "{timestamp}.{query}.{body}")
+                .replace("{ header = \"X-Signature\" }", "{ query = \"s\" }"),
+            "the signature is in the query that it signs",
+        ),
+        (signature("{ form = \"a[]\" }"), "is no name of a field"),
+        (
+            signature("{ form = \"s\" }"),
+            "fields of a form are read by themselves",
+        ),
+        (
             signature("{ header = \"A\", prefix = \"v0=\", prefix_once = true }"),
             "`route.scheme.signature.prefix_once` means nothing here",
         ),

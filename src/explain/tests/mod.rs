@@ -44,7 +44,7 @@ fn keyed(encoding: KeyEncoding, strip: Option<&str>) -> Scheme {
         template.key = vec![KeyForm {
             encoding,
             strip: strip.map(str::to_owned),
-            strip_required: false,
+            ..KeyForm::default()
         }];
     })
 }

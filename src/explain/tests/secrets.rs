@@ -22,7 +22,7 @@ fn more_mistakes_with_the_secret_are_named() {
             KeyForm {
                 encoding: KeyEncoding::Base64,
                 strip: Some("whsec_".into()),
-                strip_required: false,
+                ..KeyForm::default()
             },
             KeyForm {
                 encoding: KeyEncoding::Hex,

@@ -99,6 +99,7 @@ impl Admission {
             signed: &signed,
             host: route.config.upstream_host.as_deref(),
             authority: &route.upstream.authority,
+            query: route.config.scheme.signature_query(),
             headers: &route.config.upstream_headers,
         };
         let forwarded = headers::forwarded(head, origin, &verigate, &fixed, body.len());

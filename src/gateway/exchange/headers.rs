@@ -1,11 +1,14 @@
 //! The forwarded head, made from the received head: which headers are dropped, stripped and set
 //! (contract: Forwarding). Pure functions.
 
+use std::borrow::Cow;
+
 use once_cell::sync::Lazy;
 
 use crate::gateway::client::origin::Origin;
 use crate::key::secret::SecretText;
 use crate::notation::decimal::{push_address, push_number};
+use crate::notation::query::without;
 use crate::scheme::Scheme;
 use crate::verify::envelope::visible_ascii;
 use crate::wire::head::{FieldName, Head, fold};
@@ -59,6 +62,9 @@ pub(super) struct RouteHeaders<'a> {
     pub(super) host: Option<&'a str>,
     /// The upstream's own authority, for a request without `Host`.
     pub(super) authority: &'a str,
+    /// The parameter of the query that holds the signature, which is not forwarded: the logs of an
+    /// app hold its URLs.
+    pub(super) query: Option<&'a str>,
     /// The headers that the scheme signs, of those that the gateway would set or drop.
     pub(super) signed: &'a [&'static FieldName],
     /// Further headers. They are stripped from every request, their aliases too, and set where the
@@ -77,7 +83,10 @@ pub(super) fn forwarded(
     let mut out = Vec::with_capacity(head.bytes().len() + 512);
     out.extend_from_slice(head.method().as_bytes());
     out.push(b' ');
-    out.extend_from_slice(head.target().as_bytes());
+    let target = fixed.query.map_or(Cow::Borrowed(head.target()), |name| {
+        without(head.target(), name)
+    });
+    out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     put(
         &mut out,
@@ -288,6 +297,7 @@ mod tests {
     const PLAIN: RouteHeaders<'static> = RouteHeaders {
         host: None,
         authority: "up:80",
+        query: None,
         signed: &[],
         headers: &[],
     };
@@ -339,6 +349,7 @@ mod tests {
         let fixed = RouteHeaders {
             host: Some("inner"),
             authority: "up:80",
+            query: None,
             signed: &[],
             headers: &token,
         };

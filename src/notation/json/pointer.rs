@@ -25,6 +25,16 @@ impl Pointer {
         Some(Self { tokens })
     }
 
+    /// The pointer to the member of the whole document that stands for the field of a form; `None` if
+    /// no field should have this name: it is 1 to 64 letters, digits, `_`, `-` and `.`.
+    pub fn field(name: &str) -> Option<Self> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        let is_name = (1..=64).contains(&name.len()) && name.bytes().all(is_plain);
+        is_name.then(|| Self {
+            tokens: vec![name.to_owned()],
+        })
+    }
+
     /// Writes the pointer as [`parse`](Self::parse) reads it.
     pub fn text(&self) -> String {
         let escaped = self

@@ -214,10 +214,10 @@ impl Template {
         digests.collect()
     }
 
-    /// The pointers of the `{json:…}` parts, in order.
+    /// The pointers of the `{json:…}` and `{form:…}` parts, in order.
     pub fn pointers(&self) -> impl Iterator<Item = &Pointer> {
         self.parts.iter().filter_map(|part| match part {
-            Part::Json(pointer) => Some(pointer),
+            Part::Json(pointer) | Part::Form(pointer) => Some(pointer),
             _ => None,
         })
     }
@@ -287,7 +287,7 @@ impl Template {
                     )?);
                 }
                 Part::Param(_) => return Err(NO_PARAM),
-                Part::Json(_) | Part::BodyDigest(_) | Part::Secret => {
+                Part::Json(_) | Part::Form(_) | Part::BodyDigest(_) | Part::Secret => {
                     let is_behind_body = before.is_some();
                     let what = match part {
                         Part::Secret => Open::Secret,

@@ -6,7 +6,7 @@ use crate::wire::head::FieldName;
 
 /// The parts in braces, for messages.
 pub(super) const KNOWN: &str = "{body} {body_sha256:base64} {timestamp} {id} {method} {path} {query} {url} {header:NAME} \
-     {json:/POINTER} {param:NAME} {secret}";
+     {json:/POINTER} {form:NAME} {param:NAME} {secret}";
 
 /// A part of the signed content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub enum Part {
     Header(FieldName),
     /// `{json:/POINTER}`: the string or integer at that place of the body.
     Json(Pointer),
+    /// `{form:NAME}`: the field of that name of a form, as the pointer to a member of an object.
+    Form(Pointer),
     /// `{param:NAME}`: a text of the route. [`Template::with_params`] puts it into its place.
     Param(String),
     /// `{secret}`: the secret, in a plain hash.
@@ -95,6 +97,13 @@ pub(super) fn read(name: &str, offset: usize) -> Result<Part, TemplateProblem> {
                 Part::Json(
                     Pointer::parse(pointer)
                         .ok_or_else(|| problem(at, "this is no JSON pointer", help))?,
+                )
+            } else if let Some(field) = name.strip_prefix("form:") {
+                let at = offset + "{form:".len();
+                let help = "write it as in `{form:order_id}`";
+                Part::Form(
+                    Pointer::field(field)
+                        .ok_or_else(|| problem(at, "this is not the name of a field", help))?,
                 )
             } else if let Some(param) = name.strip_prefix("param:") {
                 let at = offset + "{param:".len();

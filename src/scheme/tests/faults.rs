@@ -5,7 +5,7 @@ use crate::notation::encoding::Encoding;
 use crate::notation::json::Pointer;
 use crate::notation::timestamp::Tolerance;
 use crate::notation::timestamp::Unit::{Iso8601Utc, Milliseconds, Rfc3339, Seconds};
-use crate::scheme::{Algorithm, BodyForm, IdForm, Scheme, Settings, TimestampAt};
+use crate::scheme::{Algorithm, BodyForm, IdForm, Scheme, Settings, TemplateScheme, TimestampAt};
 
 fn settings(tolerance: Tolerance) -> Settings {
     Settings {
@@ -417,4 +417,53 @@ fn a_digest_of_the_body_covers_it_and_no_other_form_of_it() {
         ..plain("{body_sha256:hex}")
     };
     assert_eq!(keys(&answering, &on), ["handshake"]);
+}
+
+#[test]
+fn a_form_and_a_json_body_are_not_mixed() {
+    let on = settings(TOLERANCE);
+    let field = |template: &mut TemplateScheme| {
+        template.signature.headers = Vec::new();
+        (template.signature.json, template.signature.in_form) = (Pointer::field("s"), true);
+        template.may_leave_body = true;
+    };
+    let open = |text: &str, change: fn(&mut TemplateScheme)| {
+        changed(plain(text), |template| {
+            template.may_leave_body = true;
+            change(template);
+        })
+    };
+    let rows: Vec<(&str, Scheme, &[&str])> = vec![
+        ("as OpenNode", changed(plain("{form:id}"), field), &[]),
+        ("a signature in a header", open("{form:id}", |_| {}), &[]),
+        ("two fields", open("{form:a}.{form:b}", |_| {}), &[]),
+        ("no border", open("{form:a}{form:b}", |_| {}), &["signed"]),
+        (
+            "a field and a JSON value",
+            open("{form:a}.{json:/b}", |_| {}),
+            &["signed"],
+        ),
+        (
+            "a signature in JSON",
+            open("{form:a}", |template| {
+                template.signature.json = Pointer::parse("/s");
+            }),
+            &["signed"],
+        ),
+        (
+            "both shapes",
+            open("{form:a}", |template| template.form = Pointer::parse("/x")),
+            &["signed"],
+        ),
+    ];
+    let wrong: Vec<_> = rows
+        .iter()
+        .map(|(name, scheme, expected)| (name, keys(scheme, &on), expected))
+        .filter(|(_, found, expected)| found != *expected)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    assert_eq!(
+        keys(&changed(plain("{body}"), field), &on),
+        ["covers_body", "signed"]
+    );
 }

@@ -40,6 +40,8 @@ pub(crate) fn plain(template: &str) -> Scheme {
             signature: SignaturePlace {
                 headers: vec![field("X-Signature")],
                 json: None,
+                in_form: false,
+                query: None,
                 repeat: false,
                 encoding: Encoding::Hex,
                 prefix: String::new(),

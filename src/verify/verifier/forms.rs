@@ -104,7 +104,7 @@ pub(super) fn form_as_json(
     body: &[u8],
     room: &mut dyn Room,
 ) -> Result<Option<Vec<u8>>, Refusal> {
-    if template.form.is_some() && !room.take(body.len()) {
+    if template.form_at().is_some() && !room.take(body.len()) {
         return Err(NO_ROOM);
     }
     form_fields::as_json(&inner.scheme, template, body)

@@ -8,7 +8,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::notation::encoding::Encoding;
 use crate::notation::json::Value;
-use crate::scheme::refusals::{NO_SIGNATURE, NONE_IN_LIST, SEVERAL_SIGNATURES};
+use crate::notation::query::parameter;
+use crate::scheme::refusals::{
+    NO_PARAMETER, NO_SIGNATURE, NONE_IN_LIST, SEVERAL_PARAMETERS, SEVERAL_SIGNATURES,
+};
 use crate::scheme::{
     Algorithm, CredentialScheme, Items, Kind, NO_ITEMS, TemplateScheme, TimestampAt,
 };
@@ -109,6 +112,8 @@ pub(super) enum Stamp<'h> {
 pub(super) struct SignatureRule<'s> {
     algorithm: Algorithm,
     headers: &'s [FieldName],
+    /// The parameter of the query that carries the signature instead.
+    query: Option<&'s str>,
     /// Whether the same header may have several lines, each with a signature of its own.
     repeat: bool,
     encoding: Encoding,
@@ -134,6 +139,7 @@ impl<'s> SignatureRule<'s> {
         Self {
             algorithm: template.algorithm,
             headers: &place.headers,
+            query: place.query.as_deref(),
             repeat: place.repeat,
             encoding: place.encoding,
             prefix: &place.prefix,
@@ -149,6 +155,7 @@ impl<'s> SignatureRule<'s> {
         Self {
             algorithm: credential.algorithm(),
             headers: &credential.place.headers,
+            query: None,
             repeat: false,
             encoding: Encoding::Base64,
             prefix: &credential.place.prefix,
@@ -160,7 +167,7 @@ impl<'s> SignatureRule<'s> {
     }
 }
 
-/// Reads the signatures of a head, and the timestamp that is written among them.
+/// Reads the signatures of a head, from its headers or its query, and the timestamp that is written among them.
 ///
 /// # Errors
 /// `missing_signature`, `malformed_signature`.
@@ -175,6 +182,16 @@ pub(super) fn read<'h>(
         why: None,
     };
     let mut is_there = false;
+    if let Some(name) = rule.query {
+        match parameter(head.query().unwrap_or_default(), name) {
+            Found::Nothing | Found::One(b"") => return Err(NO_PARAMETER),
+            Found::Several => return Err(SEVERAL_PARAMETERS),
+            Found::One(value) => {
+                is_there = true;
+                reading.value(value);
+            }
+        }
+    }
     for name in rule.headers {
         if rule.repeat {
             for value in lines(head, name)? {

@@ -214,7 +214,7 @@ fn au_18_the_label_says_which_kind_of_key_may_prove_it() {
                 template.key = vec![crate::scheme::KeyForm {
                     encoding: crate::scheme::KeyEncoding::Base64,
                     strip: Some("whsec_".into()),
-                    strip_required: false,
+                    ..crate::scheme::KeyForm::default()
                 }];
             },
         )),
