@@ -23,6 +23,7 @@ mod logs;
 mod metrics;
 mod probes;
 mod proving;
+mod queries;
 mod relay;
 mod reload;
 mod replay;

@@ -173,6 +173,7 @@ fn a_body_that_nothing_authenticates_is_known_as_such() {
         "monday",
         "new-relic",
         "okta",
+        "opennode",
         "phonepe",
         "postmark",
         "revenuecat",

@@ -330,7 +330,7 @@ fn a_list_whose_items_could_be_taken_for_each_other_is_a_fault() {
 }
 
 #[test]
-fn au_72_a_value_of_fixed_length_needs_no_border_and_is_none() {
+fn au_82_a_value_of_fixed_length_needs_no_border_and_is_none() {
     let on = settings(TOLERANCE);
     let uuid = |text: &str| {
         changed(timestamped(text), |template| {

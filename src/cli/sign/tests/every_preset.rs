@@ -16,7 +16,7 @@ use crate::key::secret::{Secret, SecretText};
 use crate::notation::json::Pointer;
 use crate::scheme::ProviderCode;
 use crate::scheme::{Algorithm, IdForm, Kind, Part, Scheme, Settings, TimestampAt};
-use crate::sign::{SignError, SignRequest, sign};
+use crate::sign::{SignError, SignRequest, sign, signed_target};
 use crate::verdict::Refusal;
 use crate::verify::verifier::Verifier;
 use crate::wire::head::Head;
@@ -42,6 +42,7 @@ const NOT_SIGNED: &[(&str, SignError)] = &[
     ("lago", SignError::PrivateKey),
     ("mailgun", SignError::InBody),
     ("microsoft-graph", SignError::InBody),
+    ("opennode", SignError::InBody),
     ("plaid", SignError::PrivateKey),
     ("postal", SignError::PrivateKey),
     ("saleor", SignError::PrivateKey),
@@ -127,6 +128,23 @@ impl Sample {
         };
         sign(scheme, &named(secret), &request).map(|signed| [self.headers.clone(), signed].concat())
     }
+
+    /// The target, with the signature in it where the scheme puts it there.
+    fn target(&self, scheme: &Scheme, secret: &str) -> String {
+        let request = SignRequest {
+            method: "POST",
+            target: TARGET,
+            body: &self.body,
+            id: None,
+            at: AT,
+            public_url: Some(ORIGIN),
+            headers: &[],
+        };
+        let signed = scheme
+            .signature_query()
+            .and_then(|_| signed_target(scheme, &named(secret), &request).unwrap());
+        signed.unwrap_or_else(|| TARGET.to_owned())
+    }
 }
 
 /// An id of the form that the scheme gives its ids.
@@ -172,11 +190,16 @@ fn verifier(scheme: &Scheme, secret: &str) -> Verifier {
 }
 
 /// The result of a delivery, by `begin` and `finish`.
-fn judge(verifier: &Verifier, headers: &[(String, String)], body: &[u8]) -> Result<(), Refusal> {
+fn judge(
+    verifier: &Verifier,
+    target: &str,
+    headers: &[(String, String)],
+    body: &[u8],
+) -> Result<(), Refusal> {
     let lines = headers
         .iter()
         .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    let head = Head::from_parts("POST", TARGET, lines)?;
+    let head = Head::from_parts("POST", target, lines)?;
     let now = Now {
         wall: AT,
         mono: Duration::ZERO,
@@ -192,15 +215,16 @@ fn faults_of(scheme: &Scheme, signs: &str, verifies: &str) -> Result<Vec<String>
     let mut wrong = Vec::new();
     let sample = Sample::of(scheme);
     let headers = sample.signed(scheme, signs)?;
+    let target = &sample.target(scheme, signs);
     let verifier = verifier(scheme, verifies);
-    if let Err(refusal) = judge(&verifier, &headers, &sample.body) {
+    if let Err(refusal) = judge(&verifier, target, &headers, &sample.body) {
         wrong.push(format!("is refused as signed: {refusal}"));
     }
     // Flips a bit of every byte: no byte of the body may change unnoticed.
     for place in 0..sample.body.len() {
         let mut changed = sample.body.clone();
         changed[place] ^= 1;
-        let is_taken = judge(&verifier, &headers, &changed).is_ok();
+        let is_taken = judge(&verifier, target, &headers, &changed).is_ok();
         if scheme.covers_body() && is_taken {
             wrong.push(format!("is taken with byte {place} of the body changed"));
         }
@@ -221,7 +245,7 @@ fn faults_of(scheme: &Scheme, signs: &str, verifies: &str) -> Result<Vec<String>
         changed[place].1.push('0');
         let is_nothing = Some(headers[place].1.as_str()) == unsigned_id
             || sample.headers.contains(&headers[place]);
-        if !is_nothing && judge(&verifier, &changed, &sample.body).is_ok() {
+        if !is_nothing && judge(&verifier, target, &changed, &sample.body).is_ok() {
             wrong.push(format!("is taken with `{}` changed", headers[place].0));
         }
     }

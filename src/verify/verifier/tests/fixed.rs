@@ -1,5 +1,5 @@
 //! Values of a fixed form in the signed content: digests of the body, ids of a fixed form, and texts
-//! of the route. No byte moves from one value into the next (AU-71, AU-72).
+//! of the route. No byte moves from one value into the next (AU-81, AU-82).
 
 use proptest::prelude::*;
 
@@ -36,7 +36,7 @@ fn sha512(body: &[u8]) -> String {
 }
 
 #[test]
-fn au_71_a_digest_is_made_of_the_received_body_and_never_read_from_a_header() {
+fn au_81_a_digest_is_made_of_the_received_body_and_never_read_from_a_header() {
     let route = verifier(digested(), vec![secret("s", "k")]);
     let content = format!("{}|evt_1|{NOW_S}", sha512(BODY));
     let signature = mac(b"k", content.as_bytes());
@@ -210,7 +210,7 @@ proptest! {
     /// Bytes are moved over a border of a delivery that verifies: from the end of a value to the
     /// beginning of another, and back. What verifies afterwards is what was sent.
     #[test]
-    fn au_72_no_byte_moves_between_values_of_a_fixed_form(
+    fn au_82_no_byte_moves_between_values_of_a_fixed_form(
         which in 0_usize..11,
         // A nonce and a body that look like ids and digests themselves.
         nonce in "([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}){0,2}[0-9a-f]{0,3}x",

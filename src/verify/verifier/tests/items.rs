@@ -72,7 +72,7 @@ fn codes(scheme: Scheme, rows: &[(&str, String, Option<Code>)]) {
 }
 
 #[test]
-fn au_70_a_timestamp_by_its_position_is_never_a_signature() {
+fn au_80_a_timestamp_by_its_position_is_never_a_signature() {
     let good = mac(&[b"1750000000000.", BODY]);
     let scheme = at_position(1, ",", Unit::Milliseconds);
     let (bad, shape, time) = (
@@ -139,7 +139,7 @@ fn au_70_a_timestamp_by_its_position_is_never_a_signature() {
 }
 
 #[test]
-fn au_70_a_prefix_that_comes_once_is_not_repeated() {
+fn au_80_a_prefix_that_comes_once_is_not_repeated() {
     let good = mac(&[BODY]);
     let shape = Some(Code::MalformedSignature);
     codes(
@@ -162,7 +162,7 @@ fn au_70_a_prefix_that_comes_once_is_not_repeated() {
 }
 
 #[test]
-fn au_70_a_label_may_hold_the_assign_where_it_ends_at_the_last() {
+fn au_80_a_label_may_hold_the_assign_where_it_ends_at_the_last() {
     let good = mac(&[BODY]);
     let shape = Some(Code::MalformedSignature);
     codes(
