@@ -5,6 +5,7 @@ use std::io::Write;
 use serde_json::Value;
 
 use crate::config::Problems;
+use crate::key::public::PublicKey;
 use crate::key::shape::{Suspicion, concealed};
 
 /// Writes a line of data. A reader that has closed the pipe is not an error of ours.
@@ -19,6 +20,16 @@ pub(super) fn note(line: &str) {
     // A single write keeps the line whole: the thread of operational messages writes to standard
     // error as well.
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Names the public half of the key that signed. Nothing in it is a secret, so nothing is masked.
+pub(super) fn note_signed_by(public: &PublicKey) {
+    let line = format!(
+        "note: signed with a private key; the gateway needs its public key, {}, whose fingerprint is {}\n",
+        public.text(),
+        public.fingerprint()
+    );
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// Writes why a command could not do its work. The problems of a file are written as they are,

@@ -232,7 +232,7 @@ impl Parts<'_> {
 mod tests {
     use super::super::tests::codes::{Delivery, ORIGIN};
     use super::*;
-    use crate::key::public::SigningKey;
+    use crate::key::public::{PublicAlgorithm, SigningKey};
 
     const SEED: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
     const PUBLIC: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
@@ -241,7 +241,8 @@ mod tests {
     /// A delivery whose signature names this list and covers these lines.
     fn signed(list: &str, lines: &[String]) -> Delivery {
         let key = SigningKey::parse(SEED.as_bytes()).unwrap();
-        let signature = Encoding::Base64.encode(&key.sign(lines.join("\n").as_bytes()));
+        let signature = key.sign(PublicAlgorithm::Ed25519, lines.join("\n").as_bytes());
+        let signature = Encoding::Base64.encode(&signature.unwrap());
         let parameters = format!(r#"keyid="a", signature="{signature}", headers="{list}""#);
         Delivery::new("/in?a=1", &[(DATE, NOW), (SIGNATURE, &parameters)], b"{}")
     }

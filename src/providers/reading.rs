@@ -4,7 +4,7 @@
 //! No reader decides which content is signed: the file of the provider does.
 
 use crate::key::digest::DigestAlgorithm;
-use crate::key::public::{PublicAlgorithm, SigningKey};
+use crate::key::public::SigningKey;
 use crate::key::secret::SecretText;
 use crate::notation::encoding::Encoding;
 use crate::notation::json::MAX_TEXT;
@@ -74,8 +74,8 @@ pub(super) fn decoded(text: &[u8], encoding: Encoding, algorithm: Algorithm) -> 
     algorithm.takes_length(len).then_some(bytes)
 }
 
-/// The encoded signature of this content: a MAC under a shared secret, or by a private key of Ed25519
-/// whose text is `key`; `None` where the algorithm uses neither.
+/// The encoded signature of this content: a MAC under a shared secret, or by the private key whose
+/// text is `key`; `None` where the algorithm uses neither.
 pub(super) fn signed(
     content: &[u8],
     algorithm: Algorithm,
@@ -88,11 +88,11 @@ pub(super) fn signed(
             mac.update(content);
             Some(encoding.encode(mac.finalize().as_bytes()))
         }
-        Kind::Public(PublicAlgorithm::Ed25519) => {
+        Kind::Public(algorithm) => {
             let key = SigningKey::parse(key).ok()?;
-            Some(encoding.encode(&key.sign(content)))
+            Some(encoding.encode(&key.sign(algorithm, content)?))
         }
-        _ => None,
+        Kind::Token | Kind::Jwt => None,
     }
 }
 

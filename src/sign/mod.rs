@@ -1,8 +1,8 @@
 //! Signing: the headers that make a body a valid delivery of a scheme (contract: Command line).
 //!
 //! Template and key are those of the verifier, so the signed content is also the verified content.
-//! A signature that belongs in the body is not written, since the caller's body stays as it is.
-//! Ed25519 keys are the only private keys that sign here.
+//! A signature that belongs in the body is not written, since the caller's body stays as it is:
+//! [`SignError::Place`] says which text belongs where. Private keys of all three types sign.
 //!
 //! What enters: the making of signatures for `verigate sign`, the demo and tests. May import:
 //! [`crate::verify`] and the rooms below it.
@@ -11,9 +11,12 @@ mod in_query;
 mod listed;
 mod name;
 mod outgoing;
+mod private;
 
 #[cfg(test)]
 mod tests;
+
+use std::borrow::Cow;
 
 use zeroize::Zeroizing;
 
@@ -21,10 +24,11 @@ pub use self::in_query::signed_target;
 use self::listed::listed;
 pub use self::name::canonical;
 use self::outgoing::Outgoing;
-use crate::key::public::{PublicAlgorithm, PublicKey, SigningKey};
-use crate::key::secret::Secret;
+pub use self::private::public_half;
+use self::private::{NO_SIGNATURE, chosen, privately, signing_key};
+use crate::key::secret::{Secret, SecretText};
 use crate::notation::encoding::Encoding;
-use crate::notation::json::Places;
+use crate::notation::json::{Places, Pointer};
 use crate::scheme::code::CodeKey;
 pub use crate::scheme::code::SignRequest;
 use crate::scheme::content::{Piece, SignedContent};
@@ -32,8 +36,8 @@ use crate::scheme::form_fields;
 use crate::scheme::refusals::NO_PUBLIC_URL;
 use crate::scheme::template::Facts as _;
 use crate::scheme::{
-    Algorithm, CredentialKind, CredentialScheme, KeyForm, Kind, Part, Place, ProofBy, ProviderCode,
-    PublicUrl, Scheme, TemplateScheme, TimestampPlace, TokenScheme,
+    CredentialKind, CredentialScheme, KeyForm, Kind, Part, Place, ProofBy, ProviderCode, PublicUrl,
+    Scheme, TemplateScheme, TimestampPlace, TokenScheme,
 };
 use crate::verdict::{Code, Refusal};
 use crate::verify::verifier::KeyError;
@@ -54,13 +58,23 @@ pub enum SignError {
     /// The scheme signs this header, and the request does not have it.
     #[error("the scheme signs the header `{0}`, which is not given")]
     Header(String),
-    /// The signature belongs in the body, which is not changed.
+    /// The signature belongs in the body, which is not changed, in a form that is the provider's
+    /// own.
     #[error(
         "the signature of this scheme is in the body, which is not changed here: capture a \
          delivery of the provider"
     )]
     InBody,
-    /// Deliveries are signed with a private key, of a kind that does not sign here.
+    /// The signature belongs in the body, and the caller has to put it there. Such a delivery needs
+    /// no header.
+    #[error("the signature of this scheme is in the body, at `{}`", pointer.text())]
+    Place {
+        /// The place in the JSON body.
+        pointer: Pointer,
+        /// The signature, or the shared secret where nothing is signed.
+        text: SecretText,
+    },
+    /// A provider's code would sign with a private key, and none does.
     #[error(
         "deliveries of this scheme cannot be signed here: the provider's private key is needed"
     )]
@@ -136,10 +150,8 @@ pub fn sign(
             if let (Some(name), Some(text)) = (timestamp.and_then(TimestampPlace::header), &text) {
                 headers.push((name, text.clone()));
             }
-            // A signature without a header is in the query, of which `signed_target` speaks, or in the
-            // body.
-            let name = template.signature.header();
-            if name.is_none() && template.signature.query.is_none() {
+            // The signature is a field of the provider's own form.
+            if template.signature.json.is_some() && template.takes_forms_alone() {
                 return Err(SignError::InBody);
             }
             let signed = Signed {
@@ -150,8 +162,18 @@ pub fn sign(
                 timestamp: text.as_deref(),
             };
             let signature = by_template(&signed, &headers)?;
-            if let Some(name) = name {
-                headers.push((name, listed(template, text.as_deref(), signature)));
+            let value = listed(template, text.as_deref(), signature);
+            match (template.signature.header(), &template.signature.json) {
+                (Some(name), _) => headers.push((name, value)),
+                (None, Some(pointer)) => {
+                    return Err(SignError::Place {
+                        pointer: pointer.clone(),
+                        text: SecretText::new(value.into_bytes()),
+                    });
+                }
+                // `signed_target` speaks of a signature in the query.
+                _ if template.signature.query.is_some() => {}
+                _ => return Err(SignError::InBody),
             }
         }
         ProofBy::Token(token) => {
@@ -160,8 +182,17 @@ pub fn sign(
             headers.push((token.rule.header().ok_or(SignError::InBody)?, value));
         }
         ProofBy::Credential(credential) => {
-            let name = credential.place.headers.first().ok_or(SignError::InBody)?;
-            headers.push((name, the_secret_itself(credential, secret)?));
+            let value = the_secret_itself(credential, secret)?;
+            match (credential.place.headers.first(), &credential.place.json) {
+                (Some(name), _) => headers.push((name, value)),
+                (None, Some(pointer)) => {
+                    return Err(SignError::Place {
+                        pointer: pointer.clone(),
+                        text: SecretText::new(value.into_bytes()),
+                    });
+                }
+                (None, None) => return Err(SignError::InBody),
+            }
         }
         ProofBy::Code(_) => {}
     }
@@ -169,20 +200,6 @@ pub fn sign(
         .into_iter()
         .map(|(name, value)| (canonical(name), value))
         .collect())
-}
-
-/// The public half of the private key that [`sign`] signs with; `None` where it signs with a shared
-/// secret, or cannot sign.
-pub fn public_half(scheme: &Scheme, secret: &Secret) -> Option<PublicKey> {
-    let algorithm = match &scheme.proof {
-        ProofBy::Code(code) => code.algorithm(),
-        _ => chosen(scheme.template()?, secret.text.expose()).ok()?.1,
-    };
-    let is_ed25519 = algorithm.kind() == Kind::Public(PublicAlgorithm::Ed25519);
-    is_ed25519
-        .then(|| SigningKey::parse(secret.text.expose()).ok())
-        .flatten()
-        .map(|key| key.public())
 }
 
 /// A request to be signed by a template.
@@ -249,14 +266,13 @@ fn by_template<'s>(
                 .encoding
                 .encode(mac.finalize().as_bytes())
         }
-        Kind::Public(PublicAlgorithm::Ed25519) => {
+        Kind::Public(algorithm) => {
             let message = [content.before(), body, content.after()].concat();
-            template
-                .signature
-                .encoding
-                .encode(&signing_key(secret)?.sign(&message))
+            let signature = signing_key(secret, algorithm)?.sign(algorithm, &message);
+            let signature = signature.ok_or_else(|| fault(secret, NO_SIGNATURE))?;
+            template.signature.encoding.encode(&signature)
         }
-        _ => return Err(SignError::PrivateKey),
+        Kind::Token | Kind::Jwt => return Err(SignError::PrivateKey),
     };
     let place = &template.signature;
     let prefix = if place.prefix_once { "" } else { &place.prefix };
@@ -297,61 +313,12 @@ fn fill(
         .map_err(SignError::Refused)
 }
 
-/// The label and the algorithm under which the scheme takes a signature with this secret. The label
-/// is `None` where the scheme's signatures have no labels.
-fn chosen<'s>(
-    template: &'s TemplateScheme,
-    text: &[u8],
-) -> Result<(Option<&'s str>, Algorithm), SignError> {
-    let items = &template.signature.items;
-    let offered: Vec<(Option<&str>, Algorithm)> = match items.assign {
-        Some(_) => items
-            .accept
-            .iter()
-            .map(|(label, algorithm)| (Some(label.as_str()), *algorithm))
-            .collect(),
-        None => vec![(None, template.algorithm)],
-    };
-    let is_digest = |(_, algorithm): &&(_, Algorithm)| matches!(algorithm.kind(), Kind::Digest(_));
-    let is_ed25519 = |(_, algorithm): &&(_, Algorithm)| {
-        algorithm.kind() == Kind::Public(PublicAlgorithm::Ed25519)
-    };
-    let own = offered
-        .iter()
-        .filter(is_digest)
-        .find(|(_, algorithm)| *algorithm == template.algorithm);
-    let digest = own.or_else(|| offered.iter().find(is_digest));
-    match (digest, offered.iter().find(is_ed25519)) {
-        (Some(_), Some(ed25519)) if is_asymmetric(text) => Ok(*ed25519),
-        (Some(digest), _) => Ok(*digest),
-        (None, Some(ed25519)) => Ok(*ed25519),
-        (None, None) => Err(SignError::PrivateKey),
-    }
-}
-
-/// Whether a secret's text looks like half a pair of keys and not like a shared secret.
-fn is_asymmetric(text: &[u8]) -> bool {
-    // A shared secret may begin with a brace by chance; the verifier makes the same exception.
-    let is_brace_only = || text.starts_with(b"{") && PublicKey::parse_all(text).is_err();
-    text.trim_ascii_start().starts_with(b"whsk_")
-        || PublicKey::looks_public(text) && !is_brace_only()
-}
-
-fn signing_key(secret: &Secret) -> Result<SigningKey, SignError> {
-    let text = secret.text.expose();
-    let why = if text.trim_ascii_start().starts_with(b"whpk_") {
-        "this is the public key, which verifies; signing takes the private one, `whsk_…`"
-    } else {
-        match SigningKey::parse(text) {
-            Ok(key) => return Ok(key),
-            Err(why) => why,
-        }
-    };
-    Err(KeyError {
+/// The error of a secret.
+fn fault(secret: &Secret, why: impl Into<Cow<'static, str>>) -> SignError {
+    SignError::Key(KeyError {
         secret: secret.name.clone(),
         why: why.into(),
-    }
-    .into())
+    })
 }
 
 /// The key from the secret's text, by the first of the scheme's forms that fits the text.
@@ -361,23 +328,12 @@ fn digest_key(forms: &[KeyForm], secret: &Secret) -> Result<Zeroizing<Vec<u8>>, 
         .map(|form| form.key(&secret.text))
         .reduce(Result::or);
     let key = key.unwrap_or(Err("the scheme takes no secret".into()));
-    key.map_err(|why| {
-        KeyError {
-            secret: secret.name.clone(),
-            why,
-        }
-        .into()
-    })
+    key.map_err(|why| fault(secret, why))
 }
 
 /// The header's value where nothing is signed: the shared secret, as it is or as RFC 7617 says.
 fn the_secret_itself(credential: &CredentialScheme, secret: &Secret) -> Result<String, SignError> {
-    let fault = |why: &'static str| {
-        SignError::Key(KeyError {
-            secret: secret.name.clone(),
-            why: why.into(),
-        })
-    };
+    let fault = |why: &'static str| fault(secret, why);
     let key = digest_key(&credential.key, secret)?;
     if credential.kind == CredentialKind::Basic {
         let is_pair = key.contains(&b':');
@@ -407,13 +363,6 @@ fn by_token(
     request: &SignRequest<'_>,
 ) -> Result<String, SignError> {
     let rule = &token.rule;
-    if !rule
-        .algorithms
-        .iter()
-        .any(|algorithm| matches!(algorithm.kind(), Kind::Digest(_)))
-    {
-        return Err(SignError::PrivateKey);
-    }
     if rule.is_body() {
         return Err(SignError::InBody);
     }
@@ -429,21 +378,24 @@ fn by_token(
             Some(url)
         }
     };
-    let key = digest_key(&token.key, secret)?;
     let claims: Vec<(&str, &str)> = match (&scheme.event_id, request.id) {
         (Some(Place::Claim(name)), Some(id)) => vec![(name, id)],
         _ => Vec::new(),
     };
     // Everything else that `sign` needs is checked above, so only a body that the token should
     // carry and cannot, or a query that has no digested form, can fail here.
-    rule.sign(
-        &key,
-        request.body,
-        url.as_deref(),
-        (request.method, request.target),
-        request.at,
-        &claims,
-    )
+    let (body, url) = (request.body, url.as_deref());
+    let line = (request.method, request.target);
+    match privately(token) {
+        Some(algorithm) => {
+            let key = signing_key(secret, algorithm)?;
+            rule.sign_privately(&key, body, url, line, request.at, &claims)
+        }
+        None => {
+            let key = digest_key(&token.key, secret)?;
+            rule.sign(&key, body, url, line, request.at, &claims)
+        }
+    }
     .ok_or(SignError::Form)
 }
 
@@ -461,16 +413,13 @@ fn by_code(
         return Err(SignError::Time);
     }
     let keys = match code.algorithm().kind() {
-        Kind::Digest(_) => code.keys(&secret.text).map_err(|why| KeyError {
-            secret: secret.name.clone(),
-            why: why.into(),
-        })?,
-        Kind::Public(PublicAlgorithm::Ed25519) => {
-            signing_key(secret)?;
+        Kind::Digest(_) => code.keys(&secret.text).map_err(|why| fault(secret, why))?,
+        Kind::Public(algorithm) => {
+            signing_key(secret, algorithm)?;
             let text = Zeroizing::new(secret.text.expose().to_vec());
             vec![(code.algorithm(), text)]
         }
-        _ => return Err(SignError::PrivateKey),
+        Kind::Token | Kind::Jwt => return Err(SignError::PrivateKey),
     };
     let (algorithm, bytes) = keys.first().ok_or(SignError::PrivateKey)?;
     let key = CodeKey {

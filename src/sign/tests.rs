@@ -4,10 +4,14 @@
 use super::*;
 use crate::clock::UnixMillis;
 use crate::key::digest::DigestAlgorithm;
-use crate::scheme::BodyForm;
+use crate::key::public::PublicKey;
+use crate::key::public::tests::fixtures::{
+    P256_PEM, P256_PRIVATE_PEM, RSA_PRIVATE_PEM, RSA_PUBLIC_PEM,
+};
 use crate::scheme::tests::fixtures::{
     credential, field, itellico, plain, secret, standard_webhooks, template_of, timestamped,
 };
+use crate::scheme::{Algorithm, BodyForm};
 
 const AT: UnixMillis = UnixMillis(1_750_000_000_999);
 
@@ -150,10 +154,38 @@ fn a_private_key_signs_what_a_shared_secret_would() {
     );
     assert!(public_half(&scheme, &secret("s", SEED)).is_some());
     assert!(public_half(&plain("{body}"), &secret("s", SEED)).is_none());
-    template_of(&mut scheme).algorithm = Algorithm::EcdsaP256Sha256;
-    assert_eq!(value(&scheme, SEED, &request()), Err(SignError::PrivateKey));
-    template_of(&mut scheme).algorithm = Algorithm::RsaPkcs1Sha256;
-    assert_eq!(value(&scheme, SEED, &request()), Err(SignError::PrivateKey));
+    for (algorithm, words) in [
+        (Algorithm::EcdsaP256Sha256, "ECDSA P-256"),
+        (Algorithm::RsaPkcs1Sha256, "RSA"),
+    ] {
+        template_of(&mut scheme).algorithm = algorithm;
+        let other = value(&scheme, SEED, &request()).unwrap_err().to_string();
+        assert!(other.contains(&format!("takes {words}")), "{other}");
+        let none = value(&scheme, "k", &request()).unwrap_err().to_string();
+        assert!(none.contains("PKCS #8") && none.contains(words), "{none}");
+        assert!(public_half(&scheme, &secret("s", SEED)).is_none());
+    }
+    let pairs = [
+        (Algorithm::EcdsaP256Sha256, P256_PRIVATE_PEM, P256_PEM),
+        (Algorithm::EcdsaP256Sha256Raw, P256_PRIVATE_PEM, P256_PEM),
+        (Algorithm::RsaPkcs1Sha256, RSA_PRIVATE_PEM, RSA_PUBLIC_PEM),
+    ];
+    for (algorithm, private, public) in pairs {
+        template_of(&mut scheme).algorithm = algorithm;
+        let Kind::Public(own) = algorithm.kind() else {
+            panic!("{algorithm:?}")
+        };
+        let signature = hex::decode(value(&scheme, private, &request()).unwrap()).unwrap();
+        let public = PublicKey::parse_all(public.as_bytes()).unwrap().remove(0);
+        assert!(public.verify(own, request().body, &signature));
+        let half = public_half(&scheme, &secret("s", private)).unwrap();
+        assert_eq!(half.fingerprint(), public.fingerprint());
+        let told = value(&scheme, &half.text(), &request()).unwrap_err();
+        assert!(
+            told.to_string().contains("this is the public key"),
+            "{told}"
+        );
+    }
 }
 
 #[test]
@@ -247,7 +279,7 @@ fn values_of_the_body_are_signed_where_the_template_takes_them_from_there() {
                 ..request()
             }
         ),
-        Ok(expected)
+        Ok(expected.clone())
     );
     for body in [&b"{}"[..], b"x", br#"{"n":7,"a":"x.y"}"#] {
         assert!(matches!(
@@ -256,5 +288,13 @@ fn values_of_the_body_are_signed_where_the_template_takes_them_from_there() {
         ));
     }
     template_of(&mut scheme).signature.headers.clear();
-    assert_eq!(value(&scheme, "k", &request()), Err(SignError::InBody));
+    let body = br#"{"n":7,"a":"x"}"#;
+    let request = SignRequest { body, ..request() };
+    assert_eq!(value(&scheme, "k", &request), Err(SignError::InBody));
+    template_of(&mut scheme).signature.json = Pointer::parse("/s");
+    let place = SignError::Place {
+        pointer: Pointer::parse("/s").unwrap(),
+        text: SecretText::new(expected.into_bytes()),
+    };
+    assert_eq!(value(&scheme, "k", &request), Err(place));
 }

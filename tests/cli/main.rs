@@ -11,6 +11,7 @@ mod deliveries;
 mod demo;
 mod explain;
 mod help;
+mod keys;
 mod providers;
 mod run;
 mod sending;

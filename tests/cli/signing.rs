@@ -1,6 +1,9 @@
 //! `sign` for each kind of scheme (contract: Command line): tokens, private keys, JSON Web Tokens, code of their own,
 //! and what it says where it cannot sign.
 
+use serde_json::Value;
+
+use crate::keys;
 use crate::stage::{Ended, Folder};
 use crate::support::cases::Cases;
 
@@ -182,39 +185,33 @@ fn what_cannot_be_signed_says_what_stands_in_the_way() {
     let mut cases = Cases::new();
     for (name, provider, secret, more, words) in [
         (
-            "in the body",
-            "mailgun",
-            "k",
-            &[][..],
-            &["is in the body"][..],
-        ),
-        (
             "in the body, by code",
             "adyen",
             "00ff",
-            &[],
-            &["is in the body"],
+            &[][..],
+            &["is in the body", "capture"][..],
         ),
-        (
-            "RSA",
-            "kick",
-            "k",
-            &[],
-            &["cannot be signed here", "private key"],
-        ),
+        ("RSA", "kick", "k", &[], &["private key, RSA", "PKCS #8"]),
         (
             "ECDSA",
             "sendgrid",
             "k",
             &[],
-            &["cannot be signed here", "private key"],
+            &["private key, ECDSA P-256", "PKCS #8"],
         ),
         (
             "a token of RSA",
             "lago",
             "k",
             &[],
-            &["cannot be signed here", "private key"],
+            &["private key, RSA", "PKCS #8"],
+        ),
+        (
+            "a key of another type",
+            "kick",
+            &keys::P256,
+            &[],
+            &["another type", "takes RSA"],
         ),
         (
             "the public key",
@@ -257,6 +254,68 @@ fn what_cannot_be_signed_says_what_stands_in_the_way() {
         });
     }
     cases.finish();
+}
+
+#[test]
+fn a_pair_of_keys_of_ones_own_signs_what_its_public_half_verifies() {
+    let mut cases = Cases::new();
+    for (provider, private) in [
+        ("chip", &*keys::RSA),
+        ("kick", &keys::RSA),
+        ("postal", &keys::RSA),
+        ("sendgrid", &keys::P256),
+        ("lago", &keys::RSA),
+        ("plaid", &keys::P256),
+    ] {
+        cases.case(provider, || {
+            let public = keys::public(private, provider);
+            let folder = folder(private, "{\"id\":\"e1\"}");
+            let headers = ["--header", "Kick-Event-Message-Id: m1"];
+            let more: &[&str] = if provider == "kick" { &headers } else { &[] };
+            let signed = sign(&folder, provider, more);
+            signed.expect_code(0).expect_hidden(&[private]);
+            assert!(!signed.stderr.contains("warning"), "{signed}");
+            verify(&folder, provider, &public, &signed.stdout, &[])
+                .expect_code(0)
+                .expect_words(&["valid"]);
+            let body = if provider == "lago" {
+                "{}"
+            } else {
+                "{\"id\":\"e2\"}"
+            };
+            folder.write("body", body);
+            verify(&folder, provider, &public, &signed.stdout, &[]).expect_code(1);
+        });
+    }
+    cases.finish();
+}
+
+#[test]
+fn a_signature_in_the_body_is_put_there() {
+    let body = |signature: &str| {
+        format!(
+            "{{\"signature\":{{\"timestamp\":\"1750000000\",\"token\":\"t1\",\"signature\":\"{signature}\"}}}}"
+        )
+    };
+    let mailgun = folder("k", &body(""));
+    let made = sign(&mailgun, "mailgun", &[]);
+    made.expect_code(0);
+    assert!(made.stderr.contains("is in the body"), "{made}");
+    // printf '1750000000t1' | openssl dgst -sha256 -hmac k
+    let mac = "22e85c4f4561324618fbe7131d10670d30c5ea5184bee98d79d994abbac84b71";
+    let sent: Value = serde_json::from_str(&made.stdout).expect("JSON");
+    assert_eq!(sent["signature"]["signature"], mac);
+    mailgun.write("body", &made.stdout);
+    let at = ["--at", "1750000000"];
+    verify(&mailgun, "mailgun", "k", "", &at).expect_code(0);
+    let graph = folder("a-token-of-graph", "{\"value\":[{\"id\":1},{}]}");
+    let made = sign(&graph, "microsoft-graph", &[]);
+    made.expect_code(0)
+        .expect_words(&["{\"value\":[{\"clientState\":\"a-token-of-graph\",\"id\":1},{"]);
+    let empty = folder("k", "{\"value\":[]}");
+    sign(&empty, "microsoft-graph", &[])
+        .expect_code(2)
+        .expect_words(&["no place for the signature", "`/value/*/clientState`"]);
 }
 
 #[test]

@@ -1,15 +1,16 @@
-//! `verigate sign`: the headers that make a body a valid delivery, or a whole command that sends it
-//! (contract: Command line).
+//! `verigate sign`: the headers that make a body a valid delivery, the body itself where the
+//! signature is in it, or a whole command that sends it (contract: Command line).
 //!
 //! Never prints the secret or another value of the configuration, except where the scheme sends the
 //! secret itself.
 
 mod curl;
+mod in_body;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -18,12 +19,12 @@ use clap::Args;
 use self::curl::Signed;
 use super::Exit;
 use super::delivery::{moment, read_input, split_url};
-use super::output::{complain, note, print};
+use super::output::{complain, note, note_signed_by, print};
 use super::subject::{By, Subject};
 use crate::clock::Now;
 use crate::config::takes_public_keys;
 use crate::explain::{Case, CaseError};
-use crate::key::secret::Secret;
+use crate::key::secret::{Secret, SecretText};
 use crate::scheme::IdForm;
 use crate::scheme::Part;
 use crate::scheme::Place;
@@ -36,7 +37,8 @@ use crate::wire::head::{FieldName, Head};
 #[derive(Args, Debug)]
 #[command(
     override_usage = "verigate sign --provider NAME --secret SECRET [OPTIONS]\n       verigate sign --route NAME [OPTIONS]",
-    after_help = "The first active secret signs. Ed25519 takes the private key: PEM, whsk_…, or 64 hex digits.\n\nExamples:\n  \
+    after_help = "The first active secret signs. Where a private key signs, it is the secret: PEM of PKCS #8 \
+    (RSA, ECDSA P-256, Ed25519), or for Ed25519 also whsk_… or 64 hex digits.\n\nExamples:\n  \
     verigate sign --provider itellico --secret env:WEBHOOK_SECRET --body event.json > headers.txt\n  \
     verigate sign --route itellico --body event.json --curl | sh"
 )]
@@ -151,8 +153,16 @@ impl Sign {
             public_url: subject.settings.public_url.as_deref(),
             headers: &extra,
         };
-        let mut headers =
-            sign(scheme, secret, &request).map_err(|fault| self.cannot(&fault, &subject))?;
+        let (mut headers, in_body) = match sign(scheme, secret, &request) {
+            Ok(headers) => (headers, None),
+            Err(SignError::Place { pointer, text }) => {
+                let made = in_body::with_text(&body, &pointer, &text);
+                let made =
+                    made.map_err(|why| anyhow!("cannot sign: {why} `{}`", pointer.text()))?;
+                (Vec::new(), Some(made))
+            }
+            Err(fault) => return Err(self.cannot(&fault, &subject)),
+        };
         let in_query = signed_target(scheme, secret, &request)
             .map_err(|fault| self.cannot(&fault, &subject))?;
         // The signature is in the request line, so the headers alone would not be the delivery.
@@ -174,7 +184,12 @@ impl Sign {
                 refusal.why
             )
         })?;
-        remark(&subject, secret, &head, &body, now);
+        let sent = in_body.as_deref().map_or(&*body, str::as_bytes);
+        remark(&subject, secret, &head, sent, now);
+        if let (Some(body), false) = (&in_body, self.curl) {
+            note("note: the signature is in the body, so this is the body to send");
+            return Ok(body.clone());
+        }
         if !self.curl {
             let lines = headers
                 .iter()
@@ -182,6 +197,12 @@ impl Sign {
             let lines: Vec<String> = line.into_iter().chain(lines).collect();
             return Ok(lines.join("\n"));
         }
+        // A body that was made is in no file.
+        let file = if in_body.is_some() {
+            Path::new("-")
+        } else {
+            &self.body
+        };
         if let Some(host) = &subject.host
             && !has_origin
             && !headers
@@ -195,7 +216,7 @@ impl Sign {
             url: origin + &target,
             headers,
         }
-        .curl(&self.body, &body)
+        .curl(file, sent)
     }
 
     /// The method: that of the arguments, or POST unless the route does not take it.
@@ -315,28 +336,25 @@ fn remark(subject: &Subject, secret: &Secret, head: &Head, body: &[u8], now: Now
     if scheme.is_credential() {
         note("note: nothing is signed here: the header holds the secret itself");
     }
-    let (refusal, proof) = if let Some(public) = public_half(scheme, secret) {
-        let fingerprint = public.fingerprint();
-        note(&format!(
-            "note: signed with a private key; the gateway needs its public key, whose fingerprint is {fingerprint}"
-        ));
-        (None, None)
-    } else {
-        let secrets = std::slice::from_ref(secret);
-        let settings = &subject.settings;
-        let case = Case {
-            scheme: &Arc::clone(scheme),
-            settings,
-            secrets,
-            head,
-            body,
-            now,
-        };
-        match case.judge() {
-            Err(CaseError::Refused(refusal)) => (Some(refusal), None),
-            Err(CaseError::Key(_)) => (None, None),
-            Ok(proof) => (None, Some(proof)),
+    let public = public_half(scheme, secret).map(|public| {
+        note_signed_by(&public);
+        Secret {
+            text: SecretText::new(public.text().into_bytes()),
+            ..secret.clone()
         }
+    });
+    let case = Case {
+        scheme: &Arc::clone(scheme),
+        settings: &subject.settings,
+        secrets: std::slice::from_ref(public.as_ref().unwrap_or(secret)),
+        head,
+        body,
+        now,
+    };
+    let (refusal, proof) = match case.judge() {
+        Err(CaseError::Refused(refusal)) => (Some(refusal), None),
+        Err(CaseError::Key(_)) => (None, None),
+        Ok(proof) => (None, Some(proof)),
     };
     let refusal = refusal.or_else(|| {
         subject

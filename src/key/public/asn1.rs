@@ -1,5 +1,6 @@
-//! The reader of DER: `SubjectPublicKeyInfo`, certificates, RSA public keys and Ed25519 private
-//! keys (RFC 5280 4.1, RFC 3279 2.3, RFC 8017 A.1.1, RFC 8410). [`spki`](super::spki) writes DER.
+//! The reader of DER: `SubjectPublicKeyInfo`, certificates, RSA public keys, Ed25519 private keys
+//! and the type of any private key (RFC 5280 4.1, RFC 3279 2.3, RFC 8017 A.1.1, RFC 8410, RFC
+//! 5958). [`spki`](super::spki) writes DER.
 //!
 //! Only the key and the dates of a certificate are read. The operator pins it, so its signature,
 //! issuer, names and extensions are not checked.
@@ -10,9 +11,9 @@ use der::asn1::{
 use der::{ErrorKind, Reader, SliceReader, Tag, TagNumber, Tagged as _};
 use zeroize::Zeroizing;
 
-use super::PublicKey;
 use super::checked::{Key, PRIVATE};
 use super::spki::{EC_PUBLIC_KEY, ED25519, PRIME256V1, RSA};
+use super::{KeyType, PublicKey};
 use crate::clock::UnixMillis;
 use crate::key::secret::Validity;
 
@@ -132,21 +133,21 @@ fn key_info<'r>(reader: &mut SliceReader<'r>) -> Result<Key, DerError> {
             ED25519 if parameters.is_none() => Key::ed25519(bits).map_err(DerError),
             EC_PUBLIC_KEY => match parameters.map(AnyRef::decode_as::<ObjectIdentifier>) {
                 Some(Ok(PRIME256V1)) => Key::ecdsa_p256(bits).map_err(DerError),
-                _ => Err(DerError(
-                    "the key is of an unsupported curve: P-256 alone is supported for ECDSA",
-                )),
+                _ => Err(CURVE),
             },
             RSA if parameters.is_none_or(AnyRef::is_null) => rsa_public_key(bits),
-            RSA_PSS => Err(DerError(
-                "the key is for RSASSA-PSS alone, which is not supported",
-            )),
+            RSA_PSS => Err(PSS),
             ED25519 | RSA => Err(DerError("the key's DER cannot be read")),
-            _ => Err(DerError(
-                "the key is of an unsupported type: Ed25519, ECDSA P-256 and RSA are supported",
-            )),
+            _ => Err(TYPE),
         }
     })
 }
+
+const CURVE: DerError =
+    DerError("the key is of an unsupported curve: P-256 alone is supported for ECDSA");
+const PSS: DerError = DerError("the key is for RSASSA-PSS alone, which is not supported");
+const TYPE: DerError =
+    DerError("the key is of an unsupported type: Ed25519, ECDSA P-256 and RSA are supported");
 
 fn algorithm<'r>(
     reader: &mut SliceReader<'r>,
@@ -169,6 +170,29 @@ pub(super) fn rsa_public_key(bytes: &[u8]) -> Result<Key, DerError> {
             let modulus: UintRef<'_> = reader.decode()?;
             let exponent: UintRef<'_> = reader.decode()?;
             Key::rsa(modulus.as_bytes(), exponent.as_bytes()).map_err(DerError)
+        })
+    })
+}
+
+/// The type of a private key of PKCS #8 (RFC 5958 2). Its numbers are not read.
+pub(super) fn private_key_type(bytes: &[u8]) -> Result<KeyType, DerError> {
+    whole(bytes, |reader| {
+        reader.sequence(|reader: &mut SliceReader<'_>| {
+            let _version: u8 = reader.decode()?;
+            let (algorithm, parameters) = algorithm(reader)?;
+            while !reader.is_finished() {
+                any(reader)?;
+            }
+            match algorithm {
+                ED25519 => Ok(KeyType::Ed25519),
+                EC_PUBLIC_KEY => match parameters.map(AnyRef::decode_as::<ObjectIdentifier>) {
+                    Some(Ok(PRIME256V1)) => Ok(KeyType::EcdsaP256),
+                    _ => Err(CURVE),
+                },
+                RSA => Ok(KeyType::Rsa),
+                RSA_PSS => Err(PSS),
+                _ => Err(TYPE),
+            }
         })
     })
 }

@@ -21,7 +21,7 @@ mod spelling;
 mod spki;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -30,6 +30,7 @@ use sha2::{Digest as _, Sha256};
 
 use self::checked::Key;
 use super::secret::Validity;
+use crate::notation::encoding::Encoding;
 
 pub use self::signing_key::SigningKey;
 
@@ -175,6 +176,11 @@ impl PublicKey {
         self.fits(algorithm)
             && algorithm.signature_len().contains(&signature.len())
             && self.key.verify(algorithm, message, signature)
+    }
+
+    /// Base64 of the key's DER `SubjectPublicKeyInfo`, which [`parse_all`](Self::parse_all) reads.
+    pub fn text(&self) -> String {
+        Encoding::Base64.encode(&self.key.subject_public_key_info())
     }
 
     fn new(key: Key) -> Self {

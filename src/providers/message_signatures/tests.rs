@@ -39,7 +39,8 @@ impl Message {
         lines.push(format!("\"@signature-params\": {input}"));
         let content = lines.join("\n");
         let key = SigningKey::parse(SEED.as_bytes()).unwrap();
-        let signature = Encoding::Base64.encode(&key.sign(content.as_bytes()));
+        let signature = key.sign(PublicAlgorithm::Ed25519, content.as_bytes());
+        let signature = Encoding::Base64.encode(&signature.unwrap());
         Self {
             method: "POST",
             target: "/in?a=1".to_owned(),

@@ -1,7 +1,7 @@
 //! The making of tokens: a token that a rule accepts, for `sign`, the demo and tests (RFC 7515
 //! section 5.1).
 //!
-//! HMAC only, since no private key is held here. Signing and verifying share no code: the tokens
+//! Signing and verifying share no code: the tokens
 //! made here are read by `token` and `claims`, which are also tested with tokens that other
 //! programs made.
 
@@ -10,13 +10,23 @@ use serde_json::{Map, Value};
 use super::request::canonical;
 use crate::clock::UnixMillis;
 use crate::key::digest::DigestAlgorithm;
+use crate::key::public::SigningKey;
 use crate::notation::encoding::Encoding;
 use crate::notation::timestamp::Unit;
 use crate::scheme::Kind;
-use crate::scheme::jwt::{DigestClaim, JwtRule, Payload};
+use crate::scheme::jwt::{DigestClaim, JwtAlgorithm, JwtRule, Payload};
 
 /// The time for which a token is valid if its rule has no greatest age, in milliseconds.
 const LIFETIME: i64 = 300_000;
+
+/// The parts of a delivery that a token may cover, as [`JwtRule::sign`] takes them.
+struct Delivery<'d> {
+    body: &'d [u8],
+    url: Option<&'d [u8]>,
+    request: (&'d str, &'d str),
+    at: UnixMillis,
+    more: &'d [(&'d str, &'d str)],
+}
 
 impl JwtRule {
     /// The header value, with its prefix, that carries the token of a delivery made at `at`.
@@ -36,7 +46,7 @@ impl JwtRule {
         at: UnixMillis,
         more: &[(&str, &str)],
     ) -> Option<String> {
-        let hmac = |algorithm: &crate::scheme::jwt::JwtAlgorithm| match algorithm.kind() {
+        let hmac = |algorithm: &JwtAlgorithm| match algorithm.kind() {
             Kind::Digest(digest) => Some((algorithm.name(), digest)),
             _ => None,
         };
@@ -44,48 +54,99 @@ impl JwtRule {
             .algorithms
             .iter()
             .find_map(hmac)
-            .filter(|_| !key.is_empty() && !self.is_body())?;
-        let text = match &self.payload {
+            .filter(|_| !key.is_empty())?;
+        let delivery = Delivery {
+            body,
+            url,
+            request,
+            at,
+            more,
+        };
+        self.token(name, &delivery, |content| {
+            let mut mac = digest.mac(key);
+            mac.update(content);
+            Some(mac.finalize().as_bytes().to_vec())
+        })
+    }
+
+    /// As [`sign`](Self::sign), with a private key.
+    ///
+    /// `None` also where the rule allows no algorithm of the key's type.
+    pub fn sign_privately(
+        &self,
+        key: &SigningKey,
+        body: &[u8],
+        url: Option<&[u8]>,
+        request: (&str, &str),
+        at: UnixMillis,
+        more: &[(&str, &str)],
+    ) -> Option<String> {
+        let of_key = |algorithm: &JwtAlgorithm| match algorithm.kind() {
+            Kind::Public(public) if public.key_type() == key.key_type() => {
+                Some((algorithm.name(), public))
+            }
+            _ => None,
+        };
+        let (name, algorithm) = self.algorithms.iter().find_map(of_key)?;
+        let delivery = Delivery {
+            body,
+            url,
+            request,
+            at,
+            more,
+        };
+        self.token(name, &delivery, |content| key.sign(algorithm, content))
+    }
+
+    /// The header value with the token. `sign` gives the bytes of a signature.
+    fn token(
+        &self,
+        name: &str,
+        delivery: &Delivery<'_>,
+        sign: impl FnOnce(&[u8]) -> Option<Vec<u8>>,
+    ) -> Option<String> {
+        if self.is_body() {
+            return None;
+        }
+        let (text, payload) = match &self.payload {
             Payload::Claims => {
                 let header = object([("alg", name.into()), ("typ", "JWT".into())]);
-                let claims = self.write_claims(body, url, request, at, more)?;
-                [header, claims]
-                    .map(|part| Encoding::Base64Url.encode(part.as_bytes()))
-                    .join(".")
+                let claims = self.write_claims(delivery)?;
+                let parts = [header, claims];
+                let parts = parts.map(|part| Encoding::Base64Url.encode(part.as_bytes()));
+                (parts.join("."), Vec::new())
             }
             Payload::Detached { is_encoded, stamp } => {
                 let mut header = vec![("alg", name.into())];
                 if let Some(stamp) = stamp {
-                    header.push((stamp.as_str(), seconds(at)?));
+                    header.push((stamp.as_str(), seconds(delivery.at)?));
                 }
                 if !is_encoded {
                     header.push(("b64", false.into()));
                     header.push(("crit", vec!["b64"].into()));
                 }
-                Encoding::Base64Url.encode(object(header).as_bytes()) + "."
+                let payload = if *is_encoded {
+                    Encoding::Base64Url.encode(delivery.body).into_bytes()
+                } else {
+                    delivery.body.to_vec()
+                };
+                let header = Encoding::Base64Url.encode(object(header).as_bytes());
+                (header + ".", payload)
             }
         };
-        let mut mac = digest.mac(key);
-        mac.update(text.as_bytes());
-        match &self.payload {
-            Payload::Claims => {}
-            Payload::Detached {
-                is_encoded: true, ..
-            } => mac.update(Encoding::Base64Url.encode(body).as_bytes()),
-            Payload::Detached { .. } => mac.update(body),
-        }
-        let signature = Encoding::Base64Url.encode(mac.finalize().as_bytes());
+        let signature = sign(&[text.as_bytes(), &payload].concat())?;
+        let signature = Encoding::Base64Url.encode(&signature);
         Some(format!("{}{text}.{signature}", self.prefix()))
     }
 
-    fn write_claims(
-        &self,
-        body: &[u8],
-        url: Option<&[u8]>,
-        (method, target): (&str, &str),
-        at: UnixMillis,
-        more: &[(&str, &str)],
-    ) -> Option<String> {
+    fn write_claims(&self, delivery: &Delivery<'_>) -> Option<String> {
+        let Delivery {
+            body,
+            url,
+            request: (method, target),
+            at,
+            more,
+        } = *delivery;
         let mut claims: Vec<(&str, Value)> = more
             .iter()
             .map(|(name, value)| (*name, (*value).into()))

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::cli::sign::in_body::with_text;
 use crate::cli::tests::samples;
 use crate::clock::{Now, UnixMillis};
 use crate::config::presets;
 use crate::config::presets::Preset;
-use crate::key::public::PublicAlgorithm;
 use crate::key::secret::{Secret, SecretText};
 use crate::notation::json::Pointer;
 use crate::scheme::ProviderCode;
-use crate::scheme::{Algorithm, IdForm, Kind, Part, Scheme, Settings, TimestampAt};
+use crate::scheme::{Algorithm, IdForm, Part, Scheme, Settings, TimestampAt};
 use crate::sign::{SignError, SignRequest, sign, signed_target};
 use crate::verdict::Refusal;
 use crate::verify::verifier::Verifier;
@@ -25,33 +25,17 @@ const AT: UnixMillis = UnixMillis(1_750_000_000_000);
 const ORIGIN: &str = "https://hooks.example.com";
 const TARGET: &str = "/in/x?data.id=abc123";
 
-/// Presets whose deliveries `sign` cannot make, each with the reason.
-const NOT_SIGNED: &[(&str, SignError)] = &[
-    ("adobe-io-events", SignError::PrivateKey),
-    ("adyen", SignError::InBody),
-    ("aws-sns", SignError::InBody),
-    ("braintree", SignError::InBody),
-    ("chip", SignError::PrivateKey),
-    ("circle", SignError::PrivateKey),
-    ("constant-contact", SignError::PrivateKey),
-    ("dropbox-sign", SignError::InBody),
-    ("dyte", SignError::PrivateKey),
-    ("fireblocks", SignError::PrivateKey),
-    ("kick", SignError::PrivateKey),
-    ("kinde", SignError::PrivateKey),
-    ("lago", SignError::PrivateKey),
-    ("mailgun", SignError::InBody),
-    ("microsoft-graph", SignError::InBody),
-    ("opennode", SignError::InBody),
-    ("plaid", SignError::PrivateKey),
-    ("postal", SignError::PrivateKey),
-    ("saleor", SignError::PrivateKey),
-    ("sendgrid", SignError::PrivateKey),
-    ("shipstation", SignError::PrivateKey),
-    ("signwell", SignError::InBody),
-    ("videosdk", SignError::PrivateKey),
-    ("wise", SignError::PrivateKey),
-    ("wix", SignError::PrivateKey),
+/// Presets whose signature is in the body, and `sign` says where.
+const IN_BODY: &[&str] = &["mailgun", "microsoft-graph", "signwell"];
+/// Presets whose body is the provider's own form, or the token itself.
+const IN_OWN_BODY: &[&str] = &[
+    "adyen",
+    "aws-sns",
+    "braintree",
+    "dropbox-sign",
+    "kinde",
+    "opennode",
+    "wix",
 ];
 
 /// A delivery that is to be signed.
@@ -84,6 +68,13 @@ impl Sample {
             };
         }
         let mut body = Value::from(Map::from_iter([("text".to_owned(), "gr\u{fc}n".into())]));
+        for pointer in scheme
+            .template()
+            .into_iter()
+            .flat_map(|own| own.signed.pointers())
+        {
+            put(&mut body, pointer, "abc".into());
+        }
         if let Some(place) = scheme.timestamp()
             && let TimestampAt::Json(pointer) = &place.at
         {
@@ -97,13 +88,6 @@ impl Sample {
                     text.into()
                 },
             );
-        }
-        for pointer in scheme
-            .template()
-            .into_iter()
-            .flat_map(|own| own.signed.pointers())
-        {
-            put(&mut body, pointer, "abc".into());
         }
         Self {
             body: body.to_string().into_bytes(),
@@ -252,30 +236,51 @@ fn faults_of(scheme: &Scheme, signs: &str, verifies: &str) -> Result<Vec<String>
     Ok(wrong)
 }
 
-/// The secret that signs: the private key, where the scheme has pairs of keys.
-fn signing_secret(scheme: &Scheme) -> &'static str {
-    let is_ed25519 = scheme.algorithm().kind() == Kind::Public(PublicAlgorithm::Ed25519);
-    if is_ed25519 {
-        samples::ED25519_SEED
-    } else {
-        samples::secret(scheme)
-    }
-}
-
 #[test]
 fn what_is_signed_verifies_and_a_changed_body_does_not_for_every_preset() {
     let mut wrong = Vec::new();
-    let mut not_signed = Vec::new();
+    let (mut in_body, mut in_own_body) = (Vec::new(), Vec::new());
     for Preset { name, scheme, .. } in presets::all() {
         let scheme = &scheme.clone().with_params(|_| Some("a-text"));
-        match faults_of(scheme, signing_secret(scheme), samples::secret(scheme)) {
+        let (signs, verifies) = (samples::signing_secret(scheme), samples::secret(scheme));
+        match faults_of(scheme, signs, verifies) {
             Ok(faults) => wrong.extend(faults.into_iter().map(|fault| format!("{name} {fault}"))),
-            Err(fault) => not_signed.push((name.as_str(), fault)),
+            Err(SignError::Place { pointer, text }) => {
+                in_body.push(name.as_str());
+                wrong.extend(faults_in_body(scheme, verifies, &pointer, &text));
+            }
+            Err(SignError::InBody) => in_own_body.push(name.as_str()),
+            Err(fault) => wrong.push(format!("{name} cannot be signed: {fault}")),
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    not_signed.sort_by_key(|(name, _)| *name);
-    assert_eq!(not_signed, NOT_SIGNED, "what cannot be signed");
+    in_body.sort_unstable();
+    in_own_body.sort_unstable();
+    assert_eq!(in_body, IN_BODY);
+    assert_eq!(in_own_body, IN_OWN_BODY);
+}
+
+/// The problems of the sample's delivery with the text at the place of its body.
+fn faults_in_body(
+    scheme: &Scheme,
+    secret: &str,
+    pointer: &Pointer,
+    text: &SecretText,
+) -> Vec<String> {
+    let mut sample = Sample::of(scheme);
+    if pointer.is_each() {
+        sample.body = br#"{"value":[{},{}]}"#.to_vec();
+    }
+    let body = with_text(&sample.body, pointer, text).unwrap();
+    match judge(
+        &verifier(scheme, secret),
+        TARGET,
+        &sample.headers,
+        body.as_bytes(),
+    ) {
+        Ok(()) => Vec::new(),
+        Err(refusal) => vec![format!("{} is refused: {refusal}", scheme.provider)],
+    }
 }
 
 #[test]

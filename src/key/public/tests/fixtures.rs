@@ -25,7 +25,7 @@ pub(super) const ED25519_FINGERPRINT: &str =
 pub(super) const ED25519_SIGNATURE: &str =
     "tr3z270pH+Fn6WNW6bwbe2HyhBZhUTJoxNZNONA0H/hVeOedjGhHZzsGkLmjLcdrgHSWTzfLREoqCKS55dyfDw==";
 /// P-256, by `openssl ecparam -name prime256v1 -genkey`.
-pub(super) const P256_PEM: &str = "\
+pub(crate) const P256_PEM: &str = "\
 -----BEGIN PUBLIC KEY-----
 MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEVZaxE/s077FbZ+Lt62PXGqCkZ1Mw
 l90DzkyXZ9ElZO3lx7KE0WpydgkxaOBYzJa9TsF9ujHeKnPyQi4eenC5rg==
@@ -108,8 +108,9 @@ ADVLGI4UrQPD5ePWsv4uN+/SM2goOmN1ZKtJ4xUvokijdIGqZKCuXQyvoDZuJzHO
 1LezcAAVl2x31JOAWBwjdww=
 -----END CERTIFICATE-----
 ";
-/// Refused: a private key as PKCS #8 in PEM.
-pub(super) const P256_PRIVATE_PEM: &str = "\
+/// The private half of [`P256_PEM`], as PKCS #8. It signs, and is refused where a public key is
+/// wanted.
+pub(crate) const P256_PRIVATE_PEM: &str = "\
 -----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgTAFBwiQd0eHY6xVA
 qsf0N1zjMzCAUxvBRArcUZa8qSWhRANCAARVlrET+zTvsVtn4u3rY9caoKRnUzCX
@@ -322,3 +323,59 @@ pub(super) const ED25519_SMALL_Y: [&str; 5] = [
     "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
     "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 ];
+/// P-256 without its public half, by `openssl ec -no_public` and `openssl pkcs8 -topk8 -nocrypt`.
+pub(super) const P256_PRIVATE_ALONE_PEM: &str = "\
+-----BEGIN PRIVATE KEY-----
+MEECAQAwEwYHKoZIzj0CAQYIKoZIzj0DAQcEJzAlAgEBBCCUcsRrlqPXJUm+Jt4h
+xVDZTJcLMANz+sv6mXnqSNsrow==
+-----END PRIVATE KEY-----
+";
+/// RSA, by `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048`.
+pub(crate) const RSA_PRIVATE_PEM: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIIEvAIBADANBgkqhkiG9w0BAQEFAASCBKYwggSiAgEAAoIBAQCKbGY++FhRSqEw
+q/AH+nwofkd86rmwlCNXqC6T1wmadHTjhXzyNw3zCBJKQ/8W1y7RLwkKm3ICvX0u
+o6mbWORH21rJj971B8MGeR/yIv9vYhUOfkbX0A+MhkV/wdRvfFtjdcHT6Kwp5HRO
+Wm/oLsxkiDDxez5/M0Jz9+H9xEORNiVBGZZWeUJa/plsWDVuN7ozHp/MX0O37i5n
+febIesNLYuNaPIsRCLZetkJC814r78TaR5vJLcEjdOLdWZRueGcToDh/qO8bq+3w
+UwqCBQFQqFU0nYOqYQNfKWta7xuRsmK8uZzTNID3nMGwEakOKtNRulWpS2Gq+CSM
+aK3TeJyZAgMBAAECggEAG+QNkgCOIwsLgXgTbDgfTjVriBLviVG/8UiU4fsBF1sB
+tlpOO6u2JtLohIhA3MRMzZ9Rjg6WIVE26O/XG9MEZCohl91iSjLfK+257xr4JuQ3
+Y+0zrwZgK6teU4ilmjUPYPH4NQ97qRE8EhGM3NaZHmSGoBF6HT0h1aYLpgsmphpb
+69ade323rRDJRJl1u0RShATDDYZh8mfIPcKN44JHjqAh6Gid8Fg9y9+HHB5WAGnh
+xXtAABZIVo11cGpN4/Y05zpaD6x8h2mBSGvH6McTm1pz2Um70zmJ4HUSUdQm8qJH
+9s5kBGuUDp7xbFCZUJAEF17WxR1UQaPPdbwRy5HbEQKBgQDDVgUqsUAG7sUaSjSs
+xykSmzo8b7U7Bcu9AMEY4aU/pCCW6XGYtZ6GLJ8PAcjOwI1DteNwc1tOMajtoHcW
+acqEIpztrthAIQj9P5AQwAKx8Feq7ByXcG7EiT7NBPKgKRyJ9lpWOZGgRq3dhKlS
+LM2r+1YgtaQ9nI2b+LucVx1W7QKBgQC1aZsN3tE4RFZgTRrSoxnxHr1rcMxlsowC
+hNRYsGmgZ9ALBQ0gNQadsF5eZYbgesykehRiVBdXOZHgOabzOXeRX6WwKxaClfEc
+5LJzq1irfjVEmwVjoRNu7w/YV67hwSiDoJSwdGIPHkER+Z9TsqLCHNCJUrkL/4ak
+YtS5FwKa3QKBgF2HjqnGfTXUliPkbBxesFfsY5IUmt5MBCXXep4DTTCP0drwpCfO
+rrzoGLEC1bfJktpc+S4azhk+xfgh4WOl/AYQ3LsiAQGTz84S5VRf2+p/fjqlG3uX
+pjIM1TktqU7u4G9euhqXLhdkQFPU9Y4XTdOPYMoAr0eg8l1AV/Sf8bhxAoGAZAqp
+7Ds9K4dcDt1WdmRlkPe/w7k/rrGIznbL12DpzwCQ1RLjCyjSzjENyYa5m598rRN5
+nEP9XyerT3jbnXPKgUu6xmzsi/T+M03XLzyFuITwATZwAWI5okqJdWfdVDe+DOCI
+PsrfrLCld7Et8O0pHlzfj2skCv7OFGdAIhYTZK0CgYBVt5zt2zCGZXuRq7yESeEa
+XSfm5EVRkQ8KPzOxHKDHHGpb8hUPUGhp+4U162o7X4vi+iJWhAZ5F/HPP0z5Pw7s
+YDuKEtX3Xk9MiPcaPvPqr+H7NnlKCz5MbFpG3nLwLhYt790NH3QkVhZ0pfIPFoRD
+lkb19iYECch+J3ZRlpLu6A==
+-----END PRIVATE KEY-----
+";
+/// The public half of [`RSA_PRIVATE_PEM`], by `openssl pkey -pubout`.
+pub(crate) const RSA_PUBLIC_PEM: &str = "\
+-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAimxmPvhYUUqhMKvwB/p8
+KH5HfOq5sJQjV6guk9cJmnR044V88jcN8wgSSkP/Ftcu0S8JCptyAr19LqOpm1jk
+R9tayY/e9QfDBnkf8iL/b2IVDn5G19APjIZFf8HUb3xbY3XB0+isKeR0Tlpv6C7M
+ZIgw8Xs+fzNCc/fh/cRDkTYlQRmWVnlCWv6ZbFg1bje6Mx6fzF9Dt+4uZ33myHrD
+S2LjWjyLEQi2XrZCQvNeK+/E2kebyS3BI3Ti3VmUbnhnE6A4f6jvG6vt8FMKggUB
+UKhVNJ2DqmEDXylrWu8bkbJivLmc0zSA95zBsBGpDirTUbpVqUthqvgkjGit03ic
+mQIDAQAB
+-----END PUBLIC KEY-----
+";
+/// The signature of [`RSA_PRIVATE_PEM`], by `openssl dgst -sha256 -sign`.
+pub(super) const RSA_PRIVATE_SIGNATURE: &str = "\
+XhjQUpstgWvwraqQZn21IcFWkXu3eygDjUu2uzhYi0GNealQ0PT9XS1NW3E1RTt96/01b3OdkPdmY/aXC0EXOxNj\
+pgGBnQw+ZYwEprMpjUTMJb5MAA/vOuTeN5AIHeoc5rQs0D0saSIBp1UBq0DwYUG1qZKASHZh9YlWNrr042OnAmBX\
+Lj2SZR/zVPjr46XoNGu344EW+umBNprwMuTovM7sg/CZFKr4vc/+LRQynuwWRmlnIy81o/Q5y5D1llyK8LEZ35eU\
+zOs9DrdLfQIEiXhyPSCqn6Og2l40rK878o/sB/F6zqhl66bVR7LXAa6A25gzZP8SolPBueFXPmhjTw==";

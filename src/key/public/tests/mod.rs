@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -572,17 +572,69 @@ fn every_form_of_a_signing_key_signs_alike() {
     ];
     for text in forms {
         let key = SigningKey::parse(text.as_bytes()).unwrap();
-        assert_eq!(STANDARD.encode(key.sign(MESSAGE)), ED25519_SIGNATURE);
-        assert_eq!(key.public().fingerprint(), ED25519_FINGERPRINT);
-        assert!(
-            key.public()
-                .verify(PublicAlgorithm::Ed25519, MESSAGE, &key.sign(MESSAGE))
+        assert_eq!(
+            STANDARD.encode(key.sign(PublicAlgorithm::Ed25519, MESSAGE).unwrap()),
+            ED25519_SIGNATURE
         );
+        assert_eq!(key.public().fingerprint(), ED25519_FINGERPRINT);
+        assert!(one(&key.public().text()).verify(
+            PublicAlgorithm::Ed25519,
+            MESSAGE,
+            &key.sign(PublicAlgorithm::Ed25519, MESSAGE).unwrap()
+        ));
     }
 }
 
 #[test]
+fn each_private_key_signs_with_the_algorithms_of_its_type_alone() {
+    use PublicAlgorithm::{
+        EcdsaP256Der, EcdsaP256Raw, Ed25519, RsaPkcs1Sha256, RsaPkcs1Sha384, RsaPkcs1Sha512,
+    };
+    let all = [
+        Ed25519,
+        EcdsaP256Der,
+        EcdsaP256Raw,
+        RsaPkcs1Sha256,
+        RsaPkcs1Sha384,
+        RsaPkcs1Sha512,
+    ];
+    for (private, public) in [
+        (ED25519_PRIVATE_PEM, ED25519_PEM),
+        (P256_PRIVATE_PEM, P256_PEM),
+        (RSA_PRIVATE_PEM, RSA_PUBLIC_PEM),
+    ] {
+        let (key, public) = (SigningKey::parse(private.as_bytes()).unwrap(), one(public));
+        assert_eq!(key.public().fingerprint(), public.fingerprint());
+        assert_eq!(
+            one(&key.public().text()).fingerprint(),
+            public.fingerprint()
+        );
+        for algorithm in all {
+            let signature = key.sign(algorithm, MESSAGE);
+            let is_own = algorithm.key_type() == key.key_type();
+            assert_eq!(signature.is_some(), is_own, "{algorithm:?}");
+            if let Some(signature) = signature {
+                assert!(
+                    public.verify(algorithm, MESSAGE, &signature),
+                    "{algorithm:?}"
+                );
+                assert!(
+                    !public.verify(algorithm, b"other", &signature),
+                    "{algorithm:?}"
+                );
+            }
+        }
+    }
+    let rsa = SigningKey::parse(RSA_PRIVATE_PEM.as_bytes()).unwrap();
+    let signature = rsa.sign(RsaPkcs1Sha256, MESSAGE).unwrap();
+    assert_eq!(STANDARD.encode(signature), RSA_PRIVATE_SIGNATURE);
+}
+
+#[test]
 fn what_is_no_signing_key_is_refused_by_name() {
+    // PKCS #8 of RSA with an empty key, and of P-256 with the name of P-384 in it.
+    let short_rsa = raw("3018020100300d06092a864886f70d0101010500040430020500");
+    let of_p384 = raw("301a020100301006072a8648ce3d020106052b8104002204033001ff");
     let der = STANDARD.decode(inside(ED25519_PRIVATE_PEM)).unwrap();
     let with_another = [
         &[0x30, 0x51, 2, 1, 1][..],
@@ -596,8 +648,10 @@ fn what_is_no_signing_key_is_refused_by_name() {
         ("whsec_AAAA".into(), "none of the known forms"),
         (without_first(ED25519_HEX, 2), "none of the known forms"),
         (ED25519_PEM.into(), "no PRIVATE KEY"),
-        (P256_SEC1_PEM.into(), "no PRIVATE KEY"),
-        (P256_PRIVATE_PEM.into(), "not an Ed25519 key"),
+        (P256_SEC1_PEM.into(), "not written as PKCS #8"),
+        (P256_PRIVATE_ALONE_PEM.into(), "its public half is missing"),
+        (pem("PRIVATE KEY", &short_rsa), "2048 to 4096 bits"),
+        (pem("PRIVATE KEY", &of_p384), "unsupported curve"),
         (ED25519_ENCRYPTED_PEM.into(), "encrypted"),
         ([ED25519_PRIVATE_PEM, ED25519_PEM].concat(), "alone"),
         (pem("PRIVATE KEY", &der[..40]), "cut off"),
@@ -642,7 +696,10 @@ fn signatures_are_those_of_rfc_8032() {
     ];
     for (seed, public, message, signature) in rows {
         let key = SigningKey::parse(seed.as_bytes()).unwrap();
-        assert_eq!(hex::encode(key.sign(&raw(message))), signature);
+        assert_eq!(
+            hex::encode(key.sign(PublicAlgorithm::Ed25519, &raw(message)).unwrap()),
+            signature
+        );
         assert!(one(public).verify(PublicAlgorithm::Ed25519, &raw(message), &raw(signature)));
     }
 }
