@@ -32,7 +32,7 @@ pub(super) fn signs_alike(case: &Trials<'_>) -> Option<Finding> {
         .iter()
         .filter(|preset| preset.provider != case.scheme.provider && may_hold(preset));
     let mut alike: Vec<_> = others
-        .filter_map(|preset| Some((*preset, case.with_scheme(Scheme::clone(preset))?)))
+        .filter_map(|preset| Some((*preset, case.with_preset(preset)?)))
         .collect();
     let likely = match alike.as_slice() {
         [] => return None,

@@ -105,6 +105,9 @@ impl<'c> Trials<'c> {
             public_url: changed.public_url.clone(),
             max_body: self.case.settings.max_body,
         };
+        if !may_hold(&changed.scheme, changed.head) {
+            return None;
+        }
         let scheme = timeless(&changed.scheme);
         let is_public = matches!(scheme.algorithm().kind(), Kind::Public(_) | Kind::Jwt);
         let cost = TRIAL + changed.body.len() as u64 + if is_public { PUBLIC_KEY } else { 0 };
@@ -121,6 +124,11 @@ impl<'c> Trials<'c> {
                 .ok()
                 .map(|proof| proof.secret)
         })
+    }
+
+    /// Tries the scheme of another provider.
+    pub(super) fn with_preset(&self, preset: &Scheme) -> Option<Arc<str>> {
+        may_hold(preset, self.case.head).then(|| self.with_scheme(preset.clone()))?
     }
 
     /// Tries another scheme.
@@ -284,6 +292,13 @@ impl<'c> Trials<'c> {
                 _ => None,
             })
     }
+}
+
+/// Whether the head has a header that carries the signature. Most trials of other schemes fail
+/// here, before a key is made.
+fn may_hold(scheme: &Scheme, head: &Head) -> bool {
+    let names = scheme.proof.headers();
+    names.is_empty() || names.iter().any(|name| head.find(name) != Found::Nothing)
 }
 
 /// The scheme without a judgement on a token's times, which are set by its rule and not by the
