@@ -17,6 +17,7 @@ mod captured;
 mod changes;
 mod keys;
 mod making;
+mod once;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;

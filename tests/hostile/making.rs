@@ -38,6 +38,8 @@ const STAND_IN: &str = "x-stand-in";
 pub(crate) struct Made {
     pub(crate) captured: Captured,
     pub(crate) secret: String,
+    /// The signature, where it is in the body.
+    pub(crate) in_body: Option<String>,
 }
 
 /// The account that a delivery of the preset names.
@@ -72,6 +74,7 @@ struct InBody {
     media_type: &'static str,
     body: String,
     secret: String,
+    signature: String,
 }
 
 type Maker = fn(&Unsigned<'_>) -> InBody;
@@ -94,12 +97,14 @@ fn adyen(_: &Unsigned<'_>) -> InBody {
     let content = "7914073381342284::Merchant:order:1:1130:EUR:AUTHORISATION:true";
     let key = hex::decode(&secret).unwrap();
     let signature = mac(DigestAlgorithm::HmacSha256, &key, content.as_bytes());
-    item["additionalData"] = json!({"hmacSignature": STANDARD.encode(signature)});
+    let signature = STANDARD.encode(signature);
+    item["additionalData"] = json!({"hmacSignature": signature});
     let items = [json!({"NotificationRequestItem": item})];
     InBody {
         media_type: "application/json",
         body: json!({"live": "false", "notificationItems": items}).to_string(),
         secret,
+        signature,
     }
 }
 
@@ -110,23 +115,24 @@ fn aws_sns(unsigned: &Unsigned<'_>) -> InBody {
         "Message\nhello\nMessageId\n{ID}\nSubject\nwords\nTimestamp\n{time}\nTopicArn\n{topic}\nType\nNotification\n"
     );
     let algorithm = PublicAlgorithm::RsaPkcs1Sha256;
-    let signature = keys::sign(algorithm, content.as_bytes());
+    let signature = STANDARD.encode(keys::sign(algorithm, content.as_bytes()));
     let body = json!({
         "Type": "Notification", "MessageId": ID, "TopicArn": topic, "Message": "hello", "Subject": "words",
-        "Timestamp": time, "SignatureVersion": "2", "Signature": STANDARD.encode(signature),
+        "Timestamp": time, "SignatureVersion": "2", "Signature": signature,
         "SigningCertURL": "https://sns.eu-west-1.amazonaws.com/a.pem",
     });
     InBody {
         media_type: "text/plain",
         body: body.to_string(),
         secret: keys::public(algorithm),
+        signature,
     }
 }
 
 fn braintree(_: &Unsigned<'_>) -> InBody {
     let payload = STANDARD.encode("<notification><kind>check</kind></notification>") + "\n";
     let key = Sha1::digest("private-key-of-sixteen");
-    let signature = mac(DigestAlgorithm::HmacSha1, &key, payload.as_bytes());
+    let signature = hex::encode(mac(DigestAlgorithm::HmacSha1, &key, payload.as_bytes()));
     let escaped = |text: &str| {
         text.replace('+', "%2B")
             .replace('/', "%2F")
@@ -136,11 +142,11 @@ fn braintree(_: &Unsigned<'_>) -> InBody {
     InBody {
         media_type: "application/x-www-form-urlencoded",
         body: format!(
-            "bt_signature=public%7C{}&bt_payload={}",
-            hex::encode(signature),
+            "bt_signature=public%7C{signature}&bt_payload={}",
             escaped(&payload)
         ),
         secret: "public:private-key-of-sixteen".to_owned(),
+        signature,
     }
 }
 
@@ -148,20 +154,21 @@ fn dropbox_sign(unsigned: &Unsigned<'_>) -> InBody {
     let time = Unit::Seconds.write(unsigned.at).unwrap();
     let kind = "signature_request_sent";
     let content = format!("{time}{kind}");
-    let hash = mac(
+    let hash = hex::encode(mac(
         DigestAlgorithm::HmacSha256,
         SHARED.as_bytes(),
         content.as_bytes(),
-    );
+    ));
     let event = json!({
         "account_guid": account(unsigned.preset), "signature_request": {"title": "words"},
-        "event": {"event_time": time, "event_type": kind, "event_hash": hex::encode(hash)},
+        "event": {"event_time": time, "event_type": kind, "event_hash": hash},
     });
     let part = "--XyZ\r\nContent-Disposition: form-data; name=\"json\"\r\n\r\n";
     InBody {
         media_type: "multipart/form-data; boundary=XyZ",
         body: format!("{part}{event}\r\n--XyZ--\r\n"),
         secret: SHARED.to_owned(),
+        signature: hash,
     }
 }
 
@@ -442,6 +449,7 @@ pub(crate) fn made(preset: &Preset, at: UnixMillis) -> Result<Made, String> {
         return Ok(Made {
             captured: Captured::new(&target, headers.concat(), own.body.as_bytes()),
             secret: own.secret,
+            in_body: Some(own.signature),
         });
     }
     if let Some(rule) = scheme.token_rule().filter(|rule| rule.is_body()) {
@@ -455,6 +463,7 @@ pub(crate) fn made(preset: &Preset, at: UnixMillis) -> Result<Made, String> {
         return Ok(Made {
             captured: Captured::new(&target, unsigned.headers, text.as_bytes()),
             secret: keys::public(algorithm),
+            in_body: None,
         });
     }
     let Unsigned {
@@ -523,9 +532,11 @@ pub(crate) fn made(preset: &Preset, at: UnixMillis) -> Result<Made, String> {
         let value = &mut headers.last_mut().unwrap().1;
         *value = signed_again(scheme, value, &content, &text);
     }
+    let mut in_body = None;
     let text = match pointer(scheme) {
         Some(pointer) => {
             let (_, value) = headers.pop().unwrap();
+            in_body = Some(value.clone());
             put(&mut body, &pointer.tokens, value.into());
             if takes_forms_alone {
                 as_form(&body)
@@ -538,5 +549,6 @@ pub(crate) fn made(preset: &Preset, at: UnixMillis) -> Result<Made, String> {
     Ok(Made {
         captured: Captured::new(&target, headers, text.as_bytes()),
         secret,
+        in_body,
     })
 }

@@ -7,9 +7,12 @@
 //! open (`expected: null`), the choice is in [`CHOICES`].
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::panic,
     reason = "helpers of tests; the lints spare only tests themselves"
 )]
+
+mod matrix;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,7 +28,7 @@ use verigate::clock::{Now, UnixMillis};
 use verigate::config::presets::{self, Preset};
 use verigate::key::secret::{Secret, SecretText};
 use verigate::notation::timestamp::Tolerance;
-use verigate::scheme::Settings;
+use verigate::scheme::{Scheme, Settings};
 use verigate::verify::verifier::Verifier;
 use verigate::wire::head::Head;
 
@@ -176,71 +179,101 @@ fn secret(vector: &Value) -> String {
 
 /// Why the functions of live traffic refuse a vector.
 fn judge(vector: &Value, body: &[u8]) -> Result<(), String> {
-    let url = text(vector, "url");
-    let (origin_end, _) = url.match_indices('/').nth(2).unwrap_or((url.len(), ""));
-    let (origin, target) = url.split_at(origin_end);
-    let target = if target.starts_with('/') {
-        target.to_owned()
-    } else {
-        format!("/{target}")
-    };
-    // A target is ASCII; a vector may show it as the text that it stands for.
-    let escaped = |byte: u8| {
-        if byte.is_ascii_graphic() {
-            char::from(byte).to_string()
-        } else {
-            format!("%{byte:02X}")
-        }
-    };
-    let target: String = target.bytes().map(escaped).collect();
-    let tolerance = vector["tolerance_s"].as_u64().map_or(Tolerance::Off, |s| {
-        Tolerance::Within(Duration::from_secs(s))
-    });
-    let settings = Settings {
-        tolerance,
-        future_tolerance: tolerance,
-        public_url: Some(origin.to_owned()),
-        max_body: 1 << 20,
-    };
     let provider = text(vector, "provider");
     let preset = presets::find(provider).ok_or_else(|| format!("{provider} is no preset"))?;
-    let text = SecretText::new(secret(vector).into_bytes());
-    let secret = Secret {
-        name: "vector".into(),
-        text,
-        not_before: None,
-        not_after: None,
-    };
+    let arrived = Arrived::of(vector)?;
+    let verifier = arrived.verifier(&Arc::new(scheme_of(preset)))?;
+    arrived.judge(&verifier, body)
+}
+
+/// The scheme of a preset, with the texts that its vectors ask of a route.
+fn scheme_of(preset: &Preset) -> Scheme {
     let text_of = |name: &str| {
         let mut params = PARAMS.iter();
         params
-            .find(|(of, own, _)| (*of, *own) == (provider, name))
+            .find(|(of, own, _)| (*of, *own) == (preset.name.as_str(), name))
             .map(|(_, _, text)| *text)
     };
-    let scheme = preset.scheme.clone().with_params(text_of);
-    let verifier =
-        Verifier::new(Arc::new(scheme), vec![secret], settings).map_err(|f| f.to_string())?;
-    let headers = vector["headers"].as_object().unwrap();
-    let lines = headers
-        .iter()
-        .map(|(name, value)| (name.as_bytes(), value.as_str().unwrap().as_bytes()));
-    let head = Head::from_parts(text_or(vector, "method", "POST"), &target, lines)
-        .map_err(|r| r.to_string())?;
-    let seconds = vector["now"].as_i64().unwrap_or(1_750_000_000);
-    let now = Now {
-        wall: UnixMillis::from_secs(seconds),
-        mono: Duration::ZERO,
-    };
-    let mut verification = verifier
-        .begin(&head, now)
-        .map_err(|refusal| refusal.to_string())?;
-    let (first, second) = body.split_at(body.len() / 3);
-    verification.update(first);
-    verification.update(second);
-    verification
-        .finish(body, now)
-        .map(drop)
-        .map_err(|refusal| refusal.to_string())
+    preset.scheme.clone().with_params(text_of)
+}
+
+/// A vector as a gateway gets it: its head, its moment, and how its route is configured.
+struct Arrived {
+    head: Head,
+    now: Now,
+    secret: String,
+    settings: Settings,
+}
+
+impl Arrived {
+    fn of(vector: &Value) -> Result<Self, String> {
+        let url = text(vector, "url");
+        let (origin_end, _) = url.match_indices('/').nth(2).unwrap_or((url.len(), ""));
+        let (origin, target) = url.split_at(origin_end);
+        let target = if target.starts_with('/') {
+            target.to_owned()
+        } else {
+            format!("/{target}")
+        };
+        // A target is ASCII; a vector may show it as the text that it stands for.
+        let escaped = |byte: u8| {
+            if byte.is_ascii_graphic() {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        };
+        let target: String = target.bytes().map(escaped).collect();
+        let tolerance = vector["tolerance_s"].as_u64().map_or(Tolerance::Off, |s| {
+            Tolerance::Within(Duration::from_secs(s))
+        });
+        let headers = vector["headers"].as_object().unwrap();
+        let lines = headers
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_str().unwrap().as_bytes()));
+        let head = Head::from_parts(text_or(vector, "method", "POST"), &target, lines)
+            .map_err(|r| r.to_string())?;
+        let seconds = vector["now"].as_i64().unwrap_or(1_750_000_000);
+        Ok(Self {
+            head,
+            now: Now {
+                wall: UnixMillis::from_secs(seconds),
+                mono: Duration::ZERO,
+            },
+            secret: secret(vector),
+            settings: Settings {
+                tolerance,
+                future_tolerance: tolerance,
+                public_url: Some(origin.to_owned()),
+                max_body: 1 << 20,
+            },
+        })
+    }
+
+    /// The verifier of a route with the vector's secret and this scheme.
+    fn verifier(&self, scheme: &Arc<Scheme>) -> Result<Verifier, String> {
+        let secret = Secret {
+            name: "vector".into(),
+            text: SecretText::new(self.secret.clone().into_bytes()),
+            not_before: None,
+            not_after: None,
+        };
+        Verifier::new(Arc::clone(scheme), vec![secret], self.settings.clone())
+            .map_err(|f| f.to_string())
+    }
+
+    fn judge(&self, verifier: &Verifier, body: &[u8]) -> Result<(), String> {
+        let mut verification = verifier
+            .begin(&self.head, self.now)
+            .map_err(|refusal| refusal.to_string())?;
+        let (first, second) = body.split_at(body.len() / 3);
+        verification.update(first);
+        verification.update(second);
+        verification
+            .finish(body, self.now)
+            .map(drop)
+            .map_err(|refusal| refusal.to_string())
+    }
 }
 
 fn text_or<'v>(vector: &'v Value, key: &str, otherwise: &'v str) -> &'v str {
