@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use include_dir::{Dir, include_dir};
-use once_cell::sync::Lazy;
+use once_cell::sync::{Lazy, OnceCell};
 use toml::de::DeTable;
 
 use super::preset::fact;
@@ -30,6 +30,31 @@ static PRESETS: Lazy<Vec<Preset>> = Lazy::new(|| {
     presets.sort_by(|a, b| a.place().cmp(&b.place()));
     presets
 });
+
+/// The files of presets, each read by itself when its name is asked for: a route needs a single
+/// one of them.
+static FILES: Lazy<Vec<PresetFile>> = Lazy::new(|| {
+    let file = |(name, text)| PresetFile {
+        name,
+        text,
+        preset: OnceCell::new(),
+    };
+    files("").map(file).collect()
+});
+
+/// A preset's file, which is named like the preset.
+struct PresetFile {
+    name: &'static str,
+    text: &'static str,
+    preset: OnceCell<Option<Preset>>,
+}
+
+impl PresetFile {
+    fn preset(&'static self) -> Option<&'static Preset> {
+        let read = || read_preset(self.name, self.text).ok().flatten();
+        self.preset.get_or_init(read).as_ref()
+    }
+}
 
 static WITHOUT_PRESET: Lazy<Vec<Unsupported>> = Lazy::new(|| {
     let mut unsupported: Vec<_> = read_unsupported().filter_map(Result::ok).collect();
@@ -80,9 +105,16 @@ pub fn unsupported() -> &'static [Unsupported] {
     &WITHOUT_PRESET
 }
 
-/// The preset of this name or alias.
+/// The preset of this name or alias. Reads the file of that name, or else the files whose text has
+/// the name in quotation marks, where an alias is.
 pub fn find(name: &str) -> Option<&'static Preset> {
-    all().iter().find(|preset| preset.is_called(name))
+    if let Some(file) = FILES.iter().find(|file| file.name == name) {
+        return file.preset();
+    }
+    let quoted = format!("\"{name}\"");
+    let named = FILES.iter().filter(|file| file.text.contains(&quoted));
+    let mut presets = named.filter_map(PresetFile::preset);
+    presets.find(|preset| preset.is_called(name))
 }
 
 /// The answer to a user who named a provider without a preset, without a capital letter: the reason

@@ -135,6 +135,17 @@ fn a_provider_is_found_by_its_aliases_and_others_are_told_why_not() {
         find("cal.com").map(|preset| preset.name.as_str()),
         Some("cal-com")
     );
+    for preset in all() {
+        for name in std::iter::once(&preset.name).chain(&preset.aliases) {
+            assert_eq!(
+                find(name).map(|found| &found.name),
+                Some(&preset.name),
+                "{name}"
+            );
+        }
+    }
+    // Words that some file has in quotation marks, and no preset is called so.
+    assert!(find("attempt").is_none() && find("").is_none());
     assert!(find("paypal").is_none());
     assert!(why_not("paypal").contains("CRC-32"));
     assert!(why_not("strype").contains("`stripe`"));
