@@ -10,6 +10,7 @@ const whsec = () => `whsec_${randomBytes(24).toString("base64")}`;
 // Where a part of a package is imported, and not all of it.
 export const parts = {
   "@linear/sdk": "@linear/sdk/webhooks",
+  "@saleor/app-sdk": "@saleor/app-sdk/auth",
   "pg-sdk-node": "pg-sdk-node/dist/common/CommonUtils.js",
 };
 

@@ -2,7 +2,7 @@
 // sign; those of confirm.js can only verify, and confirm what `verigate sign` makes. A package that is not there is said
 // as {"missing": ..., "why": ...}. The fields are those of ../python/sign.py.
 
-import { createHash, randomBytes, webcrypto } from "node:crypto";
+import { createHash, generateKeyPairSync, randomBytes, sign, webcrypto } from "node:crypto";
 import { readFileSync } from "node:fs";
 
 // Node 18 does not show it, and several of the SDKs ask for it there.
@@ -10,6 +10,18 @@ globalThis.crypto ??= webcrypto;
 
 import { confirming, parts } from "./confirm.js";
 import { FORM_TYPE, JSON_TYPE, ORIGIN, confirmed, delivery, event, fresh, seconds } from "./deliveries.js";
+
+const rsaKeys = () => generateKeyPairSync("rsa", { modulusLength: 2048 });
+const jsonPart = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+const rsaSignature = (text, key) => sign("sha256", Buffer.from(text), key).toString("base64url");
+
+async function refuses(verify, provider) {
+  const taken = await verify().then(
+    () => true,
+    () => false,
+  );
+  if (taken) throw new Error(`the SDK of ${provider} accepts a changed body`);
+}
 
 const signers = {
   async "@octokit/webhooks-methods"({ sign }) {
@@ -157,6 +169,42 @@ const signers = {
       delivery("shopware", secret, headers, body),
       await confirmed(verify, event(places()), "shopware", secret),
     ];
+  },
+
+  async "atlassian-jwt"({ createQueryStringHash, encodeSymmetric, fromMethodAndUrl }) {
+    const [secret, path] = ["jira-connect-shared-secret-of-32-", "/in/jira-connect?b=2&a=%20x&B=1"];
+    const qsh = createQueryStringHash(fromMethodAndUrl("POST", path));
+    const claims = { iss: fresh("jira:"), iat: seconds(), exp: seconds() + 180, qsh };
+    const headers = { ...JSON_TYPE, Authorization: `JWT ${encodeSymmetric(claims, secret)}` };
+    return [delivery("jira-connect", secret, headers, event({ webhookEvent: "jira:issue_created" }), { path })];
+  },
+
+  async "@saleor/app-sdk"({ verifySignatureWithJwks }) {
+    // It only verifies. The token is made by Saleor's rule: detached, over the body as it is.
+    const { privateKey, publicKey } = rsaKeys();
+    const jwks = JSON.stringify({ keys: [{ ...publicKey.export({ format: "jwk" }), kid: "1", alg: "RS256", use: "sig" }] });
+    const body = event({ id: fresh() });
+    const head = jsonPart({ alg: "RS256", kid: "1", b64: false, crit: ["b64"], typ: "JWT" });
+    const token = `${head}..${rsaSignature(`${head}.${body}`, privateKey)}`;
+    await verifySignatureWithJwks(jwks, token, body);
+    await refuses(() => verifySignatureWithJwks(jwks, token, `${body} `), "saleor");
+    const headers = { ...JSON_TYPE, "Saleor-Event": "order_created", "Saleor-Signature": token };
+    return [delivery("saleor", jwks, headers, body, { proof: "accepted" })];
+  },
+
+  async "@wix/sdk"({ AppStrategy, createClient }) {
+    // It only verifies. The body is a token, whose claim holds JSON text, which holds JSON text.
+    const { privateKey, publicKey } = rsaKeys();
+    const pem = publicKey.export({ type: "spki", format: "pem" });
+    const client = createClient({ auth: AppStrategy({ appId: "app", publicKey: pem }), modules: {} });
+    const order = JSON.stringify({ id: fresh(), entityFqdn: "wix.ecom.v1.order", slug: "approved" });
+    const data = JSON.stringify({ data: order, instanceId: fresh(), eventType: "wix.ecom.v1.order_approved" });
+    const claims = jsonPart({ data, iat: seconds(), exp: seconds() + 300 });
+    const content = `${jsonPart({ alg: "RS256", typ: "JWT" })}.${claims}`;
+    const body = `${content}.${rsaSignature(content, privateKey)}`;
+    await client.webhooks.process(body);
+    await refuses(() => client.webhooks.process(body.replace(claims, claims.toLowerCase())), "wix");
+    return [delivery("wix", pem, { "Content-Type": "text/plain" }, body, { proof: "accepted" })];
   },
 };
 

@@ -269,3 +269,30 @@ def smartcar():
         return smartcar.verify_payload(secret, headers["sc-signature"], body)
 
     yield confirmed(verify, event(eventId=fresh(), eventType="VEHICLE_STATE"), "smartcar", secret)
+
+
+@sdk("qstash")
+def qstash():
+    from qstash import Receiver
+
+    secret, path = "sig_qstash_current_key_of_32_byte", "/in/qstash/confirmed"
+    receiver = Receiver(current_signing_key=secret, next_signing_key="sig_qstash_next_key_of_32_bytes__")
+
+    def verify(headers, body):
+        token = headers["upstash-signature"]
+        return raises_none(lambda: receiver.verify(signature=token, body=body, url=ORIGIN + path, clock_tolerance=5))
+
+    yield confirmed(verify, event(job=fresh()), "qstash", secret, path=path)
+
+
+@sdk("vonage-jwt")
+def vonage():
+    from vonage_jwt import verify_signature
+
+    secret = "vonage-signature-secret-32-bytes"
+
+    def verify(headers, body):
+        return verify_signature(headers["authorization"].removeprefix("Bearer "), secret)
+
+    # The library looks at the token alone, and leaves its digest of the body to the app.
+    yield confirmed(verify, event(message_uuid=fresh()), "vonage", secret, covers_body=False)
