@@ -58,7 +58,7 @@ fn what_python_sdks_sign_is_accepted_until_a_byte_is_flipped() {
 
 #[test]
 fn what_node_sdks_sign_is_accepted_until_a_byte_is_flipped() {
-    agree("node", Command::new("node").arg(folder("node/sign.js")), 33);
+    agree("node", Command::new("node").arg(folder("node/sign.js")), 34);
 }
 
 /// Runs the signer, which asks this many SDKs, and sends each of its deliveries changed and as it is.

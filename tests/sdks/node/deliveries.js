@@ -12,9 +12,9 @@ export const seconds = () => Math.floor(Date.now() / 1000);
 export const event = (places) => JSON.stringify({ ...places, note: "é 漢 \u{1f512} <&>" });
 
 export function delivery(provider, secret, headers, body, options = {}) {
-  const { path = `/in/${provider}`, method = "POST", proof = "signed" } = options;
+  const { path = `/in/${provider}`, method = "POST", proof = "signed", flip } = options;
   const body_b64 = Buffer.from(body, "utf8").toString("base64");
-  return { provider, proof, secret, method, url: ORIGIN + path, headers, body_b64 };
+  return { provider, proof, secret, method, url: ORIGIN + path, headers, body_b64, flip };
 }
 
 // The delivery that `verigate sign` makes. `verify(headers, body)` must hold for it, and for no changed one: it says no

@@ -2,7 +2,7 @@
 // sign; those of confirm.js can only verify, and confirm what `verigate sign` makes. A package that is not there is said
 // as {"missing": ..., "why": ...}. The fields are those of ../python/sign.py.
 
-import { createHash, generateKeyPairSync, randomBytes, sign, webcrypto } from "node:crypto";
+import { createHash, createHmac, generateKeyPairSync, randomBytes, sign, webcrypto } from "node:crypto";
 import { readFileSync } from "node:fs";
 
 // Node 18 does not show it, and several of the SDKs ask for it there.
@@ -190,6 +190,17 @@ const signers = {
     await refuses(() => verifySignatureWithJwks(jwks, token, `${body} `), "saleor");
     const headers = { ...JSON_TYPE, "Saleor-Event": "order_created", "Saleor-Signature": token };
     return [delivery("saleor", jwks, headers, body, { proof: "accepted" })];
+  },
+
+  async opennode({ setCredentials, signatureIsValid }) {
+    // It only verifies, and looks at the id of the charge alone.
+    const [secret, id] = ["opennode-api-key", fresh()];
+    setCredentials(secret, "dev");
+    const charge = { id, status: "paid", hashed_order: createHmac("sha256", secret).update(id).digest("hex") };
+    const taken = await Promise.all([charge, { ...charge, id: `${id}0` }].map(signatureIsValid));
+    if (!taken[0] || taken[1]) throw new Error("the SDK of opennode does not look at the id");
+    const body = new URLSearchParams(charge).toString();
+    return [delivery("opennode", secret, FORM_TYPE, body, { proof: "accepted", flip: id })];
   },
 
   async "@wix/sdk"({ AppStrategy, createClient }) {
