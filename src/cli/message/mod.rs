@@ -12,6 +12,7 @@ mod curl;
 mod document;
 mod dumps;
 mod lines;
+mod logged;
 mod printed;
 
 #[cfg(test)]
@@ -23,8 +24,9 @@ use std::path::PathBuf;
 pub(super) const FORMS: &str = "`--headers` takes `Name: value` lines (a request line may come first), a raw HTTP message \
      with its body, the `>` lines of `curl -v`, a trace of `curl --trace-ascii`, a curl command or its \
      `-H` lines, a JSON object of headers, a HAR file, the event of a serverless function, the \
-     headers as a browser's network panel copies them, a table of names and values, and printed \
-     variables (`HTTP_X_NAME=value`, `$_SERVER`, a dictionary)";
+     headers as a browser's network panel copies them, a table of names and values, lines of a log \
+     with a time or a name before each header, and printed variables (`HTTP_X_NAME=value`, \
+     `$_SERVER`, a dictionary)";
 
 /// The body that stands in the same text as the headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +112,13 @@ impl Message {
         } else if let Some(plain) = columns::of_yaml(shown) {
             lines::read(plain.as_bytes(), has_body)?
         } else {
-            lines::read(text, has_body).or_else(|fault| columns::read(shown).ok_or(fault))?
+            let read = lines::read(text, has_body);
+            let is_log = read.as_ref().map_or(true, logged::is_log);
+            let of_log = is_log.then(|| logged::read(shown, has_body)).flatten();
+            match of_log {
+                Some(message) => message,
+                None => read.or_else(|fault| columns::read(shown).ok_or(fault))?,
+            }
         };
         Ok(cgi::converted(message))
     }
