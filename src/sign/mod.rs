@@ -151,7 +151,10 @@ pub fn sign(
                 headers.push((name, text.clone()));
             }
             // The signature is a field of the provider's own form.
-            if template.signature.json.is_some() && template.takes_forms_alone() {
+            if template.signature.header().is_none()
+                && template.signature.json.is_some()
+                && template.takes_forms_alone()
+            {
                 return Err(SignError::InBody);
             }
             let signed = Signed {

@@ -31,6 +31,7 @@ const NOT_SIGNED: &[&str] = &[
     "braintree",
     "dropbox-sign",
     "kinde",
+    "opennode",
     "wix",
 ];
 
@@ -81,6 +82,11 @@ impl Preset {
             STANDARD.encode(of_its_own)
         };
         (shared.clone(), shared)
+    }
+
+    /// Whether a text of the route is signed.
+    fn signs_param(&self) -> bool {
+        self.toml.contains("{param:app_key}")
     }
 
     /// A body that has a value at every place that the scheme reads.
@@ -170,6 +176,9 @@ fn the_printed_command_is_accepted_for_every_preset() {
         if preset.toml.contains("key_owner = \"provider\"") {
             route = route.set("accounts", "\"any\"");
         }
+        if preset.signs_param() {
+            route = route.set("params", "{ app_key = \"a-key\" }");
+        }
         if matches!(preset.name.as_str(), "meta" | "lark") {
             route = route.handshake("verify_token", "\"env:VERIFY_TOKEN\"");
         }
@@ -198,6 +207,12 @@ fn the_printed_command_is_accepted_for_every_preset() {
             &url,
             "--curl",
         ];
+        let param: &[&str] = if preset.signs_param() {
+            &["--param", "app_key=a-key"]
+        } else {
+            &[]
+        };
+        let arguments = arguments.iter().chain(param).copied();
         let signed = folder.run(std::iter::once("sign").chain(arguments));
         if signed.code != Some(0) {
             wrong.push(format!("{}: {signed}", preset.name));

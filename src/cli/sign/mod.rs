@@ -259,11 +259,13 @@ impl Sign {
         if !self.curl {
             return Ok(made);
         }
-        // What the scheme signs of headers besides: numbers used once, and ids.
+        // What the scheme signs of headers besides: numbers used once, ids and the like. Any text
+        // does there.
         for part in subject.scheme.parts() {
             if let Part::Header(name) = part
                 && !has(name)
-                && (name.as_str().contains("nonce") || name.as_str().ends_with("-id"))
+                && !made.iter().any(|(n, _)| name.is_or_aliases(n.as_bytes()))
+                && name.as_str() != "content-type"
                 && !matches!(&subject.scheme.event_id, Some(Place::Header(id)) if id == name)
             {
                 made.push((canonical(name), random_hex()?));
