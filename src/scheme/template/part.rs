@@ -27,7 +27,7 @@ pub enum Part {
     Path,
     /// `{query}`: the target behind its `?`, as received; empty for a target without `?`.
     Query,
-    /// `{url}`: see [`PublicUrl`].
+    /// `{url}`: see [`PublicUrl`](crate::scheme::PublicUrl).
     Url,
     /// `{header:NAME}`: the value of that header.
     Header(FieldName),
@@ -35,7 +35,8 @@ pub enum Part {
     Json(Pointer),
     /// `{form:NAME}`: the field of that name of a form, as the pointer to a member of an object.
     Form(Pointer),
-    /// `{param:NAME}`: a text of the route. [`Template::with_params`] puts it into its place.
+    /// `{param:NAME}`: a text of the route, which
+    /// [`Template::with_params`](super::Template::with_params) puts into its place.
     Param(String),
     /// `{secret}`: the secret, in a plain hash.
     Secret,
