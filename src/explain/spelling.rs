@@ -8,6 +8,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use super::case::CaseError;
 use super::mistake::{Finding, Mistake, found};
 use super::secrets::any_base64;
 use super::trials::Trials;
@@ -15,6 +16,7 @@ use super::wrapped::unescaped;
 use crate::notation::encoding::Encoding;
 use crate::notation::percent;
 use crate::scheme::{Algorithm, Kind};
+use crate::verdict::Code;
 
 /// The most items of a list that are tried.
 const MAX_ITEMS: usize = 16;
@@ -285,6 +287,11 @@ fn lengths(algorithm: Algorithm) -> Option<RangeInclusive<usize>> {
 pub(super) fn shape(case: &Trials<'_>) -> Option<Mistake> {
     let lengths = lengths(case.scheme.algorithm())?;
     let (least, most) = (*lengths.start(), *lengths.end());
+    // A signature that was compared has the right alphabet and length, whatever is around it.
+    let is_compared = matches!(
+        case.judge(),
+        Err(CaseError::Refused(refusal)) if refusal.code == Code::BadSignature
+    );
     let encoding = case.scheme.template().map(|own| own.signature.encoding);
     let accepted = |label: &str| {
         let accept = &case.scheme.items().accept;
@@ -339,7 +346,7 @@ pub(super) fn shape(case: &Trials<'_>) -> Option<Mistake> {
             "characters of base64"
         };
         let length = if in_hex { text.len() } else { bare.len() };
-        if (in_hex && !is_hex) || (!in_hex && !is_base64) {
+        if !is_compared && ((in_hex && !is_hex) || (!in_hex && !is_base64)) {
             return Some(other_alphabet(header, kind));
         }
         if length < shortest {
@@ -366,7 +373,7 @@ pub(super) fn shape(case: &Trials<'_>) -> Option<Mistake> {
                 }
             });
         }
-        if text.len() > longest {
+        if !is_compared && text.len() > longest {
             let sentence = format!(
                 "The header `{header}` holds {} characters where a signature of this scheme has \
                  {longest}.",

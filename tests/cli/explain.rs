@@ -5,6 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::Value;
 use sha2::Sha256;
 
 use crate::stage::{Ended, Folder};
@@ -327,8 +328,7 @@ fn headers_alone_name_the_providers_that_they_may_come_from() {
                 .expect_words(&[words])
                 .expect_hidden(&[&hex, &base64]);
             let ended = candidates(&folder, &headers, &["--json"]);
-            let object: serde_json::Value =
-                serde_json::from_str(&ended.stdout).expect("a JSON object");
+            let object: Value = serde_json::from_str(&ended.stdout).expect("a JSON object");
             assert_eq!(object["candidates"][0]["provider"], first, "{ended}");
             assert_eq!(object["candidates"][0]["proved"], serde_json::Value::Null);
         });
@@ -375,4 +375,47 @@ fn a_provider_that_signs_like_others_is_not_said_to_be_the_only_one() {
         &explain(&folder, "github", &gitea, &body),
         &["as the provider `gitea` signs."],
     );
+}
+
+/// A signature that was compared is well formed, whatever is around it in its header.
+#[test]
+fn a_changed_body_is_not_taken_for_a_signature_of_another_form() {
+    for (provider, id) in [("outpost", "outpost-001"), ("keygen", "keygen-001")] {
+        let vectors: Vec<Value> =
+            serde_json::from_str(include_str!("../vectors/second.json")).expect("JSON");
+        let vector = vectors.iter().find(|vector| vector["id"] == id).expect(id);
+        let headers = vector["headers"].as_object().expect("headers");
+        let lines: Vec<String> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.as_str().expect("a text")))
+            .collect();
+        let secret = vector["secret"]["value"].as_str().expect("a secret");
+        let folder = Folder::new().env("S", secret);
+        folder.write("headers", lines.join("\n"));
+        folder.write("body", r#"{"x":"y"}"#);
+        let (url, now) = (
+            &vector["url"],
+            vector["now"].as_i64().unwrap_or(1_750_000_000),
+        );
+        let explained = folder.run([
+            "explain",
+            "--provider",
+            provider,
+            "--secret",
+            "env:S",
+            "--headers",
+            "headers",
+            "--body",
+            "body",
+            "--url",
+            url.as_str().expect("a URL"),
+            "--at",
+            &now.to_string(),
+        ]);
+        let said = explained.to_string();
+        assert!(
+            said.contains("bad_signature") && !said.contains("other signs"),
+            "{said}"
+        );
+    }
 }
