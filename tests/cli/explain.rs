@@ -330,7 +330,7 @@ fn headers_alone_name_the_providers_that_they_may_come_from() {
             let ended = candidates(&folder, &headers, &["--json"]);
             let object: Value = serde_json::from_str(&ended.stdout).expect("a JSON object");
             assert_eq!(object["candidates"][0]["provider"], first, "{ended}");
-            assert_eq!(object["candidates"][0]["proved"], serde_json::Value::Null);
+            assert_eq!(object["candidates"][0]["proved"], Value::Null);
         });
     }
     cases.case("no provider", || {
