@@ -127,10 +127,7 @@ pub fn sign(
     request: &SignRequest<'_>,
 ) -> Result<Vec<(String, String)>, SignError> {
     request.id.map_or(Ok(()), judge_id)?;
-    let mut headers: Vec<(&FieldName, String)> = Vec::new();
-    for (name, value) in &scheme.require {
-        headers.push((name, String::from_utf8_lossy(value).into_owned()));
-    }
+    let mut headers = required(scheme);
     if let ProofBy::Code(code) = &scheme.proof {
         let required = headers
             .into_iter()
@@ -139,17 +136,9 @@ pub fn sign(
             .chain(by_code(*code, scheme, secret, request)?)
             .collect());
     }
-    if let (Some(Place::Header(name)), Some(id)) = (&scheme.event_id, request.id) {
-        headers.push((name, id.to_owned()));
-    }
+    headers.extend(id(scheme, request));
     match &scheme.proof {
         ProofBy::Template(template) => {
-            let timestamp = template.timestamp.as_ref();
-            let text = timestamp.map(|place| place.unit.write(request.at).ok_or(SignError::Time));
-            let text = text.transpose()?;
-            if let (Some(name), Some(text)) = (timestamp.and_then(TimestampPlace::header), &text) {
-                headers.push((name, text.clone()));
-            }
             // The signature is a field of the provider's own form.
             if template.signature.header().is_none()
                 && template.signature.json.is_some()
@@ -157,15 +146,7 @@ pub fn sign(
             {
                 return Err(SignError::InBody);
             }
-            let signed = Signed {
-                scheme,
-                template,
-                secret,
-                request,
-                timestamp: text.as_deref(),
-            };
-            let signature = by_template(&signed, &headers)?;
-            let value = listed(template, text.as_deref(), signature);
+            let value = value_by_template(scheme, template, secret, request, &mut headers)?;
             match (template.signature.header(), &template.signature.json) {
                 (Some(name), _) => headers.push((name, value)),
                 (None, Some(pointer)) => {
@@ -203,6 +184,44 @@ pub fn sign(
         .into_iter()
         .map(|(name, value)| (canonical(name), value))
         .collect())
+}
+
+/// The headers that every delivery of the scheme has, with their values.
+fn required(scheme: &Scheme) -> Vec<(&FieldName, String)> {
+    let text = |value| String::from_utf8_lossy(value).into_owned();
+    let required = scheme.require.iter();
+    required.map(|(name, value)| (name, text(value))).collect()
+}
+
+/// The header of the event's id, if the scheme has such a header and an id is given.
+fn id<'s>(scheme: &'s Scheme, request: &SignRequest<'_>) -> Option<(&'s FieldName, String)> {
+    Some((scheme.id_header()?, request.id?.to_owned()))
+}
+
+/// The text that carries the signature by the scheme's template. The header of the timestamp, if
+/// the scheme has such a header, is added to `headers`.
+fn value_by_template<'s>(
+    scheme: &'s Scheme,
+    template: &'s TemplateScheme,
+    secret: &'s Secret,
+    request: &'s SignRequest<'s>,
+    headers: &mut Vec<(&'s FieldName, String)>,
+) -> Result<String, SignError> {
+    let timestamp = template.timestamp.as_ref();
+    let text = timestamp.map(|place| place.unit.write(request.at).ok_or(SignError::Time));
+    let text = text.transpose()?;
+    if let (Some(name), Some(text)) = (timestamp.and_then(TimestampPlace::header), &text) {
+        headers.push((name, text.clone()));
+    }
+    let signed = Signed {
+        scheme,
+        template,
+        secret,
+        request,
+        timestamp: text.as_deref(),
+    };
+    let signature = by_template(&signed, headers)?;
+    Ok(listed(template, text.as_deref(), signature))
 }
 
 /// A request to be signed by a template.
