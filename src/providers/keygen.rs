@@ -105,11 +105,8 @@ impl ProviderCode for Keygen {
 
     fn begin(&self, head: &Head) -> Result<Begun, Refusal> {
         let (signature, _) = parameters(head)?;
-        let algorithms = [self.algorithm()];
-        let mut algorithms = algorithms.iter().chain(self.further_algorithms());
-        let decoded =
-            |known: &Algorithm| reading::decoded(signature.as_bytes(), Encoding::Base64, *known);
-        let signature = algorithms.find_map(decoded).ok_or(NO_SIGNATURE)?;
+        let signature =
+            reading::decoded_for(self, signature, Encoding::Base64).ok_or(NO_SIGNATURE)?;
         let date = date(head)?;
         let at = UNIT.parse(date).ok_or(NO_DATE)?;
         Ok(Begun {

@@ -8,6 +8,7 @@ use crate::key::public::SigningKey;
 use crate::key::secret::SecretText;
 use crate::notation::encoding::Encoding;
 use crate::notation::json::MAX_TEXT;
+use crate::scheme::ProviderCode;
 use crate::scheme::code::{Assertion, Begun, CodeKey, SignRequest, Statement};
 use crate::scheme::refusals::{NO_PUBLIC_URL, NO_SIGNATURE, SEVERAL_SIGNATURES};
 use crate::scheme::{Algorithm, Kind, PublicUrl};
@@ -72,6 +73,17 @@ pub(super) fn decoded(text: &[u8], encoding: Encoding, algorithm: Algorithm) -> 
     let len = encoding.decode(text, &mut bytes)?;
     bytes.truncate(len);
     algorithm.takes_length(len).then_some(bytes)
+}
+
+/// The bytes of a signature under the first algorithm of this code that fits its length; `None`
+/// where no algorithm fits or `text` has another encoding.
+pub(super) fn decoded_for(
+    code: &(dyn ProviderCode + 'static),
+    text: &str,
+    encoding: Encoding,
+) -> Option<Vec<u8>> {
+    let decoded = |known| decoded(text.as_bytes(), encoding, known);
+    code.algorithms().find_map(decoded)
 }
 
 /// The encoded signature of this content: a MAC under a shared secret, or by the private key whose

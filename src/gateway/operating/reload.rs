@@ -330,9 +330,13 @@ mod tests {
             "[[route]]\nname = \"{route}\"\npath = \"/a\"\nprovider = \"itellico\"\n\
              secrets = [\"plain:a-secret-of-the-test\"]\nupstream = \"http://127.0.0.1:3000\"\n"
         );
+        parsed(&text)
+    }
+
+    fn parsed(text: &str) -> Config {
         let files = Files::default();
         let sources = Sources::of_process(Path::new(""), &files);
-        config::parse("a.toml", &text, &sources).unwrap_or_else(|problems| panic!("{problems}"))
+        config::parse("a.toml", text, &sources).unwrap_or_else(|problems| panic!("{problems}"))
     }
 
     fn reading(route: &str) -> Reading {
@@ -405,9 +409,7 @@ mod tests {
                  secrets = [\"learn:{}\"]\nupstream = \"http://127.0.0.1:3000\"\n",
                 path.display()
             );
-            let files = Files::default();
-            let sources = Sources::of_process(Path::new(""), &files);
-            config::parse("a.toml", &text, &sources).unwrap_or_else(|problems| panic!("{problems}"))
+            parsed(&text)
         };
         let (telemetry, _writer) = Telemetry::start(io::sink(), "1").unwrap();
         let running = crate::gateway::build(made(), telemetry).unwrap();

@@ -162,11 +162,8 @@ impl ProviderCode for MessageSignatures {
         if label != input.label {
             return Err(OTHER_LABEL);
         }
-        let own = [self.algorithm()];
-        let mut algorithms = own.iter().chain(self.further_algorithms());
-        let decoded =
-            |known: &Algorithm| reading::decoded(signature.as_bytes(), Encoding::Base64, *known);
-        let signature = algorithms.find_map(decoded).ok_or(NO_SIGNATURE)?;
+        let signature =
+            reading::decoded_for(self, signature, Encoding::Base64).ok_or(NO_SIGNATURE)?;
         let created = input.created.ok_or(Refusal::from(Code::MissingTimestamp))?;
         let time = |digits: &str| UNIT.parse(digits.as_bytes()).ok_or(NO_TIME);
         Ok(Begun {
