@@ -35,6 +35,7 @@ fn judging(c: &mut Criterion) {
     let scheme = Arc::new(presets::find("itellico").expect("a preset").scheme.clone());
     let text = SecretText::new(b"a secret of some length".to_vec());
     let secret = Secret {
+        written: None,
         name: "bench".into(),
         text,
         not_before: None,

@@ -303,6 +303,7 @@ fn secret(reference: &str, place: usize) -> anyhow::Result<Secret> {
         note(&format!("warning: the secret `{name}` {words}"));
     }
     Ok(Secret {
+        written: None,
         name,
         text: resolved.text,
         not_before: None,

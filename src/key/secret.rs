@@ -36,6 +36,9 @@ pub struct Secret {
     /// The name in logs, metrics and `X-Verigate-Secret`: `env:NAME`, `file:BASENAME`, `plain-N` or
     /// the operator's own.
     pub name: String,
+    /// The reference as the file writes it, `file:PATH` or `cred:NAME`, where the name does not say
+    /// it; only for people who read `check`.
+    pub written: Option<String>,
     /// The text as configured, before any decoding into a key.
     pub text: SecretText,
     /// The first moment at which the secret is active; `None`: no lower bound.
@@ -84,6 +87,7 @@ mod tests {
     fn the_lower_bound_is_in_and_the_upper_one_is_out() {
         let secret = Secret {
             name: "s".into(),
+            written: None,
             text: SecretText::new(b"k".to_vec()),
             not_before: Some(UnixMillis(10)),
             not_after: Some(UnixMillis(20)),

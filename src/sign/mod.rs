@@ -102,7 +102,7 @@ pub const MAX_INFLATED: usize = 64 << 20;
 ///
 /// let scheme = &presets::find("stripe").ok_or("no such preset")?.scheme;
 /// let text = SecretText::new(b"whsec_example".to_vec());
-/// let secret = Secret { name: "example".to_owned(), text, not_before: None, not_after: None };
+/// let secret = Secret { name: "example".to_owned(), written: None, text, not_before: None, not_after: None };
 /// let request = SignRequest {
 ///     method: "POST",
 ///     target: "/webhooks/stripe",

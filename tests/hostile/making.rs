@@ -508,6 +508,7 @@ pub(crate) fn made(preset: &Preset, at: UnixMillis) -> Result<Made, String> {
         headers: &given,
     };
     let signs = Secret {
+        written: None,
         name: "s".into(),
         text: SecretText::new(signs.into()),
         not_before: None,

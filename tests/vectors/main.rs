@@ -253,6 +253,7 @@ impl Arrived {
     /// The verifier of a route with the vector's secret and this scheme.
     fn verifier(&self, scheme: &Arc<Scheme>) -> Result<Verifier, String> {
         let secret = Secret {
+            written: None,
             name: "vector".into(),
             text: SecretText::new(self.secret.clone().into_bytes()),
             not_before: None,

@@ -16,6 +16,7 @@ use crate::config::{Accounts, Config, Problem, Problems, Route, Warning};
 use crate::key::public::PublicKey;
 use crate::key::secret::{Secret, Validity};
 use crate::routes::PathPattern;
+use crate::verify::claim::Policy;
 
 /// The object of a good file. `wall` is the time at which secrets are active or expired.
 pub(in crate::cli) fn good(config: &Config, wall: UnixMillis) -> String {
@@ -116,11 +117,18 @@ fn object(route: &Route, wall: UnixMillis) -> Value {
         Accounts::Listed(listed) => list(listed),
     };
     let statuses = &route.replay.statuses;
+    let is_forgiven = Policy::of(scheme, statuses.on_conflict.is_some()).forgives_other_bodies;
+    let other_body = if is_forgiven {
+        statuses.on_duplicate
+    } else {
+        statuses.on_conflict.unwrap_or(409)
+    };
     let replay = json!({
         "by": identity(scheme),
         "on_replay": statuses.on_replay,
         "on_duplicate": statuses.on_duplicate,
         "on_conflict": statuses.on_conflict.unwrap_or(409),
+        "on_other_body": other_body,
         "on_in_flight": statuses.on_in_flight,
         "ttl": written_duration(route.replay.ttl),
     });
@@ -170,6 +178,7 @@ fn secret_object(route: &Route, secret: &Secret, wall: UnixMillis) -> Value {
     let (from, end) = dates(secret.validity());
     json!({
         "name": text(&secret.name),
+        "written": optional(secret.written.as_deref()),
         "now": state_now(route, secret, wall).to_ascii_lowercase(),
         "read_as": route.scheme.secret_reading(&secret.text),
         "not_before": from,

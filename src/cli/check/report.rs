@@ -6,6 +6,7 @@ use crate::cli::output::table;
 use crate::clock::UnixMillis;
 use crate::config;
 use crate::config::presets;
+use crate::config::replay::Statuses;
 use crate::config::units::{written_duration, written_size};
 use crate::config::{Accounts, Config, HandshakeMode, Route};
 use crate::key::public::{KeyType, PublicKey};
@@ -13,6 +14,7 @@ use crate::key::secret::{Secret, Validity};
 use crate::key::shape::{Suspicion, concealed};
 use crate::notation::timestamp::Tolerance;
 use crate::scheme::Scheme;
+use crate::verify::claim::Policy;
 
 /// The configuration that would run. `wall` is the time at which secrets are active or expired.
 pub(in crate::cli) fn report(config: &Config, wall: UnixMillis) -> String {
@@ -166,14 +168,11 @@ fn row(route: &Route) -> [String; 7] {
     let scheme = &route.scheme;
     let replay = &route.replay;
     let replay = if replay.enabled {
-        let statuses = &replay.statuses;
-        let own = format!(
-            "{}/{}/{}",
-            statuses.on_replay,
-            statuses.on_duplicate,
-            statuses.on_conflict.unwrap_or(409)
-        );
-        format!("by {}, {own}", identity(scheme))
+        format!(
+            "by {}: {}",
+            identity(scheme),
+            seen_again(scheme, &replay.statuses)
+        )
     } else {
         "OFF".to_owned()
     };
@@ -191,6 +190,25 @@ fn row(route: &Route) -> [String; 7] {
         written_size(route.max_body),
         replay,
     ]
+}
+
+/// The statuses for copies of a done event that this scheme can tell apart, each with its reason
+/// (contract: Seen again).
+fn seen_again(scheme: &Scheme, statuses: &Statuses) -> String {
+    let mut answers = vec![format!("duplicate {}", statuses.on_duplicate)];
+    // Without a time that says when it was made, a replay is not known from an honest retry.
+    let is_told = scheme.signs_timestamp() || scheme.token_rule().is_some();
+    if is_told || scheme.repeats.is_some() {
+        answers.insert(0, format!("replay {}", statuses.on_replay));
+    }
+    answers.push(match statuses.on_conflict {
+        Some(status) => format!("conflict {status}"),
+        None if Policy::of(scheme, false).forgives_other_bodies => {
+            format!("conflict 409 (another body {})", statuses.on_duplicate)
+        }
+        None => "conflict 409".to_owned(),
+    });
+    answers.join(", ")
 }
 
 /// The values by which replay protection recognises a delivery (contract: Keys).
@@ -228,7 +246,10 @@ pub(in crate::cli) fn tolerance(scheme: &Scheme, past: Tolerance, future: Tolera
 fn secret_row(route: &Route, secret: &Secret, wall: UnixMillis) -> [String; 5] {
     [
         route.name.clone(),
-        secret.name.clone(),
+        match &secret.written {
+            Some(written) => format!("{} ({written})", secret.name),
+            None => secret.name.clone(),
+        },
         state_now(route, secret, wall).to_owned(),
         written_validity(secret.validity()),
         route.scheme.secret_reading(&secret.text),
@@ -418,7 +439,7 @@ timestamp = { header = "X-Timestamp" }
         remembers       1000000 events for 3d
 
         route     takes                             provider  forwards to                               tolerance  max body  replay
-        itellico  POST /webhooks/itellico           itellico  http://127.0.0.1:3000                     5m         1MiB      by signed id, 409/200/409
+        itellico  POST /webhooks/itellico           itellico  http://127.0.0.1:3000                     5m         1MiB      by signed id: replay 409, duplicate 200, conflict 409 (another body 200)
         erp       POST,PUT hooks.example.com/erp/*  custom    http://[::1]:3001 (SHADOW: forwards all)  -5m +10s   1500      OFF
 
         route     secret   now      active                      read as
@@ -463,7 +484,7 @@ upstream = "http://127.0.0.1:3000"
             .map(|(_, rows)| format!("route  secret{rows}"));
         insta::assert_snapshot!(rows.unwrap_or(shown), @r"
         route  secret                      now      active        read as
-        keys   old                         EXPIRED  always        a public key
+        keys   old (env:CERTIFICATE)       EXPIRED  always        a public key
         keys   env:KEY                     active   always        a public key
         asana  learn:not-there-yet.secret  awaited  once learned  -
 

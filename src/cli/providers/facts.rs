@@ -1,17 +1,13 @@
 //! The facts about a preset in words, the same for the list, the page and docs/providers.md.
 
-use std::time::Duration;
-
 use super::places::place_in;
 pub(in crate::cli) use super::secret_words::{named_secret, secret};
 use super::tokens;
+pub(super) use super::window::{longer_ttl, remembered, replay_key, replay_name, seen_again};
 use crate::config::presets::{After4xx, KeyOwner, Preset};
-use crate::config::replay::DEFAULT_TTL;
 use crate::config::takes_public_keys;
 use crate::config::units::{written_duration, written_size};
 use crate::scheme::{CredentialKind, ProofBy, Scheme};
-
-const DAY: u64 = 24 * 3600;
 
 /// The basis of the facts: documented by the provider, or unconfirmed if they come from somebody
 /// else (contract: Providers).
@@ -59,7 +55,8 @@ pub(super) fn body(scheme: &Scheme) -> &'static str {
     match scheme.covers_body() {
         true => "signed",
         false if scheme.is_credential() => {
-            "not signed: anybody who has read the secret once can send any body"
+            "not signed: the secret itself travels with every delivery, so whoever has read it once can \
+             send any body"
         }
         false => "not signed: nothing authenticates it",
     }
@@ -96,86 +93,30 @@ pub(super) fn account(scheme: &Scheme) -> String {
     }
 }
 
-/// The identity of a delivery in the replay window (contract: Keys).
-pub(super) fn replay_key(scheme: &Scheme) -> String {
-    if scheme.events_repeat {
-        return "nothing: two events may be alike, so replay protection is off unless the route asks for it".to_owned();
-    }
-    match &scheme.event_id {
-        Some(id) if scheme.id_is_signed() => {
-            let without = if scheme.event_id_required {
-                ""
-            } else {
-                "; without an id the signed content"
-            };
-            format!(
-                "the event's id, {}, which is signed{without}",
-                place_in(scheme, id)
-            )
-        }
-        id => {
-            let content = if scheme.is_credential() {
-                "the body, which nothing signs"
-            } else {
-                "the signed content"
-            };
-            let names = id.as_ref().map(|id| {
-                format!(
-                    "; the id, {}, is not signed and only names the event",
-                    place_in(scheme, id)
-                )
-            });
-            let beside = [
-                (
-                    scheme.type_is_beside(),
-                    "; the event type is kept beside it",
-                ),
-                (
-                    scheme.bodies_are_beside(),
-                    "; four bodies are kept beside it",
-                ),
-            ];
-            let beside = beside.into_iter().filter(|(is, _)| *is);
-            let beside: String = beside.map(|(_, words)| words).collect();
-            let repeats = scheme.repeats.map(|repeats| {
-                format!(
-                    "; the same request is forwarded {} times more within {}",
-                    repeats.most,
-                    written_duration(repeats.within)
-                )
-            });
-            format!(
-                "{content}{}{beside}{}",
-                names.unwrap_or_default(),
-                repeats.unwrap_or_default()
-            )
-        }
-    }
-}
-
-/// The advised time for which a done event is remembered: as long as the provider retries, in whole
-/// days, and never shorter than the default.
-pub(super) fn advised_ttl(preset: &Preset) -> Duration {
-    let days = preset
-        .horizon
-        .map_or(0, |horizon| horizon.as_secs().div_ceil(DAY));
-    DEFAULT_TTL.max(Duration::from_secs(days * DAY))
-}
-
-/// The advised time as it is written in a file; `None` where the default is enough.
-pub(super) fn longer_ttl(preset: &Preset) -> Option<String> {
-    let ttl = advised_ttl(preset);
-    (ttl > DEFAULT_TTL).then(|| written_duration(ttl))
-}
-
-/// The last part of the variable that the secret is kept in: the provider's own name for it.
+/// The variable that the secret is kept in: the names of the provider and of its secret. A word
+/// that ends the former and begins the latter is written once.
 pub(super) fn secret_variable(preset: &Preset) -> String {
     let usual = if takes_public_keys(&preset.scheme) {
         "public key"
     } else {
         "webhook secret"
     };
-    let name = preset.secret_name.as_deref().unwrap_or(usual);
+    let (provider, secret) = (
+        variable(&preset.name),
+        variable(preset.secret_name.as_deref().unwrap_or(usual)),
+    );
+    let last = provider.rsplit('_').next().unwrap_or_default();
+    match secret
+        .strip_prefix(last)
+        .and_then(|rest| rest.strip_prefix('_'))
+    {
+        Some(rest) => format!("{provider}_{rest}"),
+        None => format!("{provider}_{secret}"),
+    }
+}
+
+/// A name as a variable is written: upper case, with `_` for all that is neither letter nor digit.
+pub(super) fn variable(name: &str) -> String {
     name.to_ascii_uppercase()
         .replace(|c: char| !c.is_ascii_alphanumeric(), "_")
 }
@@ -234,117 +175,27 @@ pub(super) fn after_4xx_names(preset: &Preset) -> String {
     names.join(", ")
 }
 
-/// The retries of the provider, and the `ttl` that follows from them.
-pub(super) fn remembered(preset: &Preset) -> String {
-    match (preset.horizon, longer_ttl(preset)) {
-        (None, _) => {
-            "it is not known for how long it retries; the default `ttl` of 72h is our choice"
-                .to_owned()
-        }
-        (Some(horizon), None) => {
-            format!(
-                "it retries for {}: the default `ttl` of 72h is enough",
-                written_duration(horizon)
-            )
-        }
-        (Some(horizon), Some(ttl)) => format!(
-            "it retries for {}: set `ttl = \"{ttl}\"`",
-            written_duration(horizon)
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::presets::{all, find};
 
     #[test]
-    fn a_window_is_advised_that_outlives_the_retries() {
-        let rows = [
-            ("github", None),
-            ("stripe", None),
-            ("adyen", Some("30d")),
-            ("chargebee", Some("4d")),
-        ];
-        for (name, expected) in rows {
-            assert_eq!(
-                longer_ttl(find(name).unwrap()).as_deref(),
-                expected,
-                "{name}"
-            );
-        }
-        let mut preset = find("github").unwrap().clone();
-        for (hours, expected) in [
-            (1, None),
-            (72, None),
-            (73, Some("4d")),
-            (96, Some("4d")),
-            (97, Some("5d")),
+    fn a_variable_names_provider_and_secret_and_no_word_twice() {
+        for (name, expected) in [
+            ("github", "GITHUB_WEBHOOK_SECRET"),
+            ("gitlab-signing", "GITLAB_SIGNING_TOKEN"),
+            ("twilio", "TWILIO_AUTH_TOKEN"),
+            ("okta", "OKTA_AUTHENTICATION_SECRET"),
         ] {
-            preset.horizon = Some(Duration::from_secs(hours * 3600));
-            assert_eq!(longer_ttl(&preset).as_deref(), expected, "{hours} hours");
+            assert_eq!(secret_variable(find(name).unwrap()), expected);
         }
         for preset in all() {
-            let ttl = advised_ttl(preset);
-            assert!(
-                preset.horizon.is_none_or(|horizon| horizon <= ttl),
-                "{}",
-                preset.name
-            );
-            assert!(
-                ttl.as_secs().is_multiple_of(DAY) && ttl >= DEFAULT_TTL,
-                "{}",
-                preset.name
-            );
+            let name = secret_variable(preset);
+            let words: Vec<_> = name.split('_').collect();
+            let is_doubled = words.windows(2).any(|pair| pair[0] == pair[1]);
+            assert!(!is_doubled, "{name}");
         }
-        assert!(remembered(find("stripe").unwrap()).contains("72h is enough"));
-        assert!(remembered(find("adyen").unwrap()).contains("`ttl = \"30d\"`"));
-        assert!(remembered(find("itellico").unwrap()).contains("not known"));
-    }
-
-    #[test]
-    fn what_a_delivery_is_known_by_is_said_with_its_place() {
-        let rows = [
-            (
-                "itellico",
-                "the event's id, `/event_id` of the JSON body, which is signed",
-            ),
-            ("svix", "the event's id, header `Svix-Id`, which is signed"),
-            (
-                "github",
-                "the signed content; the id, header `X-Github-Delivery`, is not signed and only names the event; the event type is kept beside it",
-            ),
-            (
-                "contentful",
-                "the signed content; the event type is kept beside it",
-            ),
-            (
-                "dropbox-sign",
-                "the signed content; four bodies are kept beside it",
-            ),
-            (
-                "plivo",
-                "the signed content; the same request is forwarded 20 times more within 4h",
-            ),
-            ("deepgram", "the body, which nothing signs"),
-            (
-                "wix",
-                "the event's id, `/data/data/id` of the token's claims, which is signed; without an id the signed content",
-            ),
-            (
-                "slack",
-                "the event's id, `/event_id` of the JSON body, which is signed; without an id the signed content",
-            ),
-        ];
-        for (name, expected) in rows {
-            assert_eq!(replay_key(&find(name).unwrap().scheme), expected, "{name}");
-        }
-        let dropbox = replay_key(&find("dropbox").unwrap().scheme);
-        assert!(
-            dropbox.starts_with("nothing: two events may be alike"),
-            "{dropbox}"
-        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::facts;
 use super::places;
 use super::uses;
-use crate::cli::check::{identity, tolerance};
+use crate::cli::check::tolerance;
 use crate::config::presets::{Preset, Unsupported};
 use crate::config::units::written_duration;
 use crate::notation::json::Pointer;
@@ -42,7 +42,7 @@ pub(super) fn object(preset: &Preset) -> Value {
             ("words", one.words.into()),
         ])
     });
-    let members: [(&str, Value); 50] = [
+    let members: [(&str, Value); 51] = [
         ("id", preset.name.clone().into()),
         ("title", preset.title.clone().into()),
         ("aliases", preset.aliases.clone().into()),
@@ -68,8 +68,8 @@ pub(super) fn object(preset: &Preset) -> Value {
         ),
         (
             "advised_ttl",
-            facts::longer_ttl(preset)
-                .unwrap_or_else(|| "72h".to_owned())
+            facts::remembered(preset)
+                .map(|_| facts::longer_ttl(preset).unwrap_or_else(|| "72h".to_owned()))
                 .into(),
         ),
         ("notes", preset.notes.clone().into()),
@@ -123,7 +123,8 @@ pub(super) fn object(preset: &Preset) -> Value {
         ("account", place(&scheme.account)),
         ("account_signed", scheme.account_is_signed().into()),
         ("account_example", preset.account_example.clone().into()),
-        ("replay_key", identity(scheme).into()),
+        ("replay_key", facts::replay_name(scheme).into()),
+        ("seen_again_words", facts::seen_again(scheme).into()),
         ("replay_key_words", facts::replay_key(scheme).into()),
         ("handshake", scheme.handshake.map(Handshake::name).into()),
         (

@@ -1,7 +1,7 @@
 //! `verigate providers`: the presets of this version, the facts about each, and a route to copy
 //! (contract: Command line).
 //!
-//! `facts`, `places`, `tokens` and `uses` put the facts into words, read from the schemes themselves.
+//! `facts`, `window`, `places`, `tokens` and `uses` put the facts into words, read from the schemes themselves.
 //! `filter` decides which providers are shown; `tables`, `page` and `json` write them.
 
 pub(super) mod facts;
@@ -13,6 +13,7 @@ mod secret_words;
 mod tables;
 mod tokens;
 pub(super) mod uses;
+mod window;
 
 use clap::Args;
 use serde_json::Value;

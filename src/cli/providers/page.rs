@@ -16,6 +16,7 @@ pub(super) fn page(preset: &Preset) -> String {
         .split_once(&format!("[{}.scheme]\n", preset.name))
         .map_or("", |(_, scheme)| scheme);
     let scheme: Vec<_> = scheme
+        .replace(&format!("[{}.scheme.", preset.name), "[route.scheme.")
         .lines()
         .map(|line| format!("# {line}").trim_end().to_owned())
         .collect();
@@ -57,10 +58,10 @@ fn comments(preset: &Preset) -> Vec<String> {
     line("signed", &facts::signed(scheme));
     line("signature", &signature(scheme));
     line("timestamp", &timestamp(scheme));
-    line(
-        "tolerance",
-        &tolerance(scheme, scheme.tolerance, scheme.future_tolerance),
-    );
+    if scheme.has_timestamp() || scheme.token_rule().is_some() {
+        let shown = tolerance(scheme, scheme.tolerance, scheme.future_tolerance);
+        line("tolerance", &shown);
+    }
     line("body", facts::body(scheme));
     if let Some(weakness) = scheme.weakness() {
         line("weak", weakness);
@@ -69,6 +70,9 @@ fn comments(preset: &Preset) -> Vec<String> {
     line("key of", facts::key_owner(preset));
     line("account", &facts::account(scheme));
     line("replay key", &facts::replay_key(scheme));
+    if let Some(answer) = facts::seen_again(scheme) {
+        line("seen again", answer);
+    }
     let by_type = scheme.event_type.as_ref().map(|at| {
         format!(
             "{}, {}",
@@ -89,7 +93,9 @@ fn comments(preset: &Preset) -> Vec<String> {
         line("refused", probe);
     }
     line("retries", &preset.retries);
-    line("replay ttl", &facts::remembered(preset));
+    if let Some(ttl) = facts::remembered(preset) {
+        line("replay ttl", &ttl);
+    }
     line("time limit", &facts::time_limit(preset));
     line("body limit", &facts::body_limit(preset));
     line("after a 4xx", &facts::after_4xx(preset));
@@ -103,25 +109,12 @@ fn comments(preset: &Preset) -> Vec<String> {
 /// The route, with the further keys that this provider needs.
 fn route(preset: &Preset) -> String {
     let Preset { name, scheme, .. } = preset;
-    let variable: String = name
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() {
-                c.to_ascii_uppercase()
-            } else {
-                '_'
-            }
-        })
-        .collect();
     let mut lines = vec![
         "[[route]]".to_owned(),
         format!("name = \"{name}\""),
         format!("path = \"/webhooks/{name}\""),
         format!("provider = \"{name}\""),
-        format!(
-            "secrets = [\"env:{variable}_{}\"]",
-            facts::secret_variable(preset)
-        ),
+        format!("secrets = [\"env:{}\"]", facts::secret_variable(preset)),
     ];
     if scheme.handshake.is_some_and(Handshake::brings_secret) {
         lines.push(
@@ -155,7 +148,7 @@ fn route(preset: &Preset) -> String {
     if let Some(limit) = preset.time_limit {
         let limit = written_duration(limit);
         lines.push(format!(
-            "# It waits {limit} for an answer, then it has failed. What the app answers later still counts, so"
+            "# The provider waits {limit} for an answer. What the app answers later still counts here, so"
         ));
         lines.push(format!(
             "# `upstream_timeout` may be longer; have the app answer within {limit} and work afterwards."
@@ -173,12 +166,19 @@ fn route(preset: &Preset) -> String {
     }
     let params = scheme.params();
     if !params.is_empty() {
-        lines.push("# They are signed with each delivery, and are no secrets.".to_owned());
+        lines.push(
+            match params.len() {
+                1 => "# Your own value, which is signed with each delivery, and is no secret.",
+                _ => "# Your own values, which are signed with each delivery, and are no secrets.",
+            }
+            .to_owned(),
+        );
         lines.push("[route.params]".to_owned());
         lines.extend(params.iter().map(|param| format!("{param} = \"…\"")));
     }
     if scheme.handshake.is_some_and(Handshake::wants_verify_token) {
         lines.push("[route.handshake]".to_owned());
+        let variable = facts::variable(name);
         lines.push(format!("verify_token = \"env:{variable}_VERIFY_TOKEN\""));
     }
     lines.join("\n")
@@ -189,6 +189,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::cli::providers::window;
     use crate::cli::tests::samples;
     use crate::clock::UnixMillis;
     use crate::config::presets::{all, find};
@@ -218,7 +219,7 @@ mod tests {
                         && config.routes[0].scheme.provider == preset.name =>
                 {
                     let ttl = config.routes[0].replay.ttl;
-                    if ttl != facts::advised_ttl(preset) {
+                    if ttl != window::advised_ttl(preset) {
                         wrong.push(format!("{}: remembers for {ttl:?}", preset.name));
                     }
                 }
@@ -229,6 +230,42 @@ mod tests {
             }
         }
         assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn no_note_repeats_a_line_that_the_page_has_anyway() {
+        let repeated = [
+            "in a header that no signature covers: it only names",
+            "headers that no signature covers: they only name",
+            "travels with every delivery and covers nothing",
+            "The URL is signed: set `public_url`",
+            "Two events may be alike",
+            "the route takes as much unless",
+            "The signature is an HMAC with SHA-1.",
+            "The time is in milliseconds.",
+        ];
+        let mut wrong = Vec::new();
+        for preset in all() {
+            let secret = preset.secret_name.as_deref().unwrap_or("webhook secret");
+            let named =
+                ["The secret is the", "The key is the"].map(|begin| format!("{begin} {secret}."));
+            wrong.extend(preset.notes.iter().filter(|note| {
+                named.contains(note) || repeated.iter().any(|words| note.contains(words))
+            }));
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn a_line_on_the_window_is_there_only_where_deliveries_are_claimed() {
+        for preset in all() {
+            let page = page(preset);
+            let lines = ["# replay ttl:", "# seen again:"].map(|line| page.contains(line));
+            assert_eq!(lines, [!preset.scheme.events_repeat; 2], "{page}");
+            let has_time = preset.scheme.has_timestamp() || preset.scheme.token_rule().is_some();
+            assert_eq!(page.contains("# tolerance:"), has_time, "{page}");
+            assert!(!page.contains(&format!("[{}.", preset.name)), "{page}");
+        }
     }
 
     #[test]
@@ -282,7 +319,7 @@ mod tests {
                 &[
                     "\nsecrets = [\"env:SLACK_SIGNING_SECRET\"]",
                     "time limit:  3s",
-                    "# It waits 3s for an answer",
+                    "# The provider waits 3s for an answer",
                     "key of:      your app",
                 ],
                 &["accounts ="],
@@ -290,7 +327,7 @@ mod tests {
             ("twilio", &["env:TWILIO_AUTH_TOKEN"], &[]),
             (
                 "github",
-                &["25 MB", "\nmax_body = \"25MiB\"", "never sent again"],
+                &["25MiB, which", "\nmax_body = \"25MiB\"", "never sent again"],
                 &[],
             ),
             (

@@ -79,6 +79,7 @@ pub(super) fn signature(scheme: &Scheme) -> String {
             };
             let encoding = match place.encoding {
                 Encoding::HexAny => "hex in either case",
+                Encoding::Base64UrlAny => "base64url, padded or not",
                 encoding => encoding.name(),
             };
             let behind = behind(&place.prefix);
@@ -99,9 +100,12 @@ pub(super) fn signature(scheme: &Scheme) -> String {
 }
 
 /// The text before a signature, in words; empty where there is no such text.
-fn behind(prefix: &str) -> String {
+pub(super) fn behind(prefix: &str) -> String {
     if prefix.is_empty() {
         String::new()
+    } else if prefix.ends_with(' ') {
+        // The blank at the end of a quoted text is easily overlooked.
+        format!(" behind `{prefix}` (with the blank)")
     } else {
         format!(" behind `{prefix}`")
     }
@@ -170,7 +174,7 @@ pub(super) fn timestamp(scheme: &Scheme) -> String {
         ProofBy::Credential(_) => None,
     };
     let Some(words) = words else {
-        return "none".to_owned();
+        return "none: nothing that is signed says when a delivery was made".to_owned();
     };
     let signed = if scheme.signs_timestamp() {
         ""
@@ -263,7 +267,18 @@ mod tests {
                 "header `Box-Signature-Primary` or `Box-Signature-Secondary`: base64",
             ),
             ("gitlab", "header `X-Gitlab-Token`"),
-            ("supabase-db", "header `Authorization` behind `Bearer `"),
+            (
+                "supabase-db",
+                "header `Authorization` behind `Bearer ` (with the blank)",
+            ),
+            (
+                "ms-teams",
+                "header `Authorization`: base64 behind `HMAC ` (with the blank)",
+            ),
+            (
+                "merge",
+                "header `X-Merge-Webhook-Signature`: base64url, padded or not",
+            ),
             (
                 "chargebee",
                 "header `Authorization`: `Basic` and base64 of user and password",
@@ -287,8 +302,13 @@ mod tests {
 
     #[test]
     fn a_timestamp_s_place_is_said_with_its_unit_and_whether_it_is_signed() {
-        assert_eq!(of("github", timestamp), "none");
-        assert_eq!(of("twilio", timestamp), "none");
+        for name in ["github", "twilio", "gitlab"] {
+            let shown = of(name, timestamp);
+            assert_eq!(
+                shown,
+                "none: nothing that is signed says when a delivery was made"
+            );
+        }
         assert_eq!(
             of("stripe", timestamp),
             "`t` in the signature's header, seconds"

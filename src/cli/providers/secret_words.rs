@@ -80,7 +80,9 @@ const fn public_key(key: KeyType) -> &'static str {
 /// The provider's own name for the secret, if it is known, and the text that the secret is.
 pub(in crate::cli) fn named_secret(preset: &Preset) -> String {
     let secret = secret(&preset.scheme);
-    match &preset.secret_name {
+    // "Basic auth" is the name of the method, and of no text that a provider shows.
+    let name = preset.secret_name.as_ref();
+    match name.filter(|_| preset.scheme.algorithm() != Algorithm::Basic) {
         Some(name) => format!("called \"{name}\"; {secret}"),
         None => secret,
     }

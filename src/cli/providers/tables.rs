@@ -1,7 +1,7 @@
 //! The list of providers: as text for a terminal, and as docs/providers.md.
 
 use super::{facts, uses};
-use crate::cli::check::{identity, tolerance};
+use crate::cli::check::tolerance;
 use crate::cli::output::table;
 use crate::config::presets::{Preset, Unsupported};
 use crate::config::units::written_duration;
@@ -30,7 +30,7 @@ pub(super) fn list(presets: &[&Preset], others: &[&Unsupported]) -> String {
                 preset.name.clone(),
                 preset.family.name().to_owned(),
                 tolerance(scheme, scheme.tolerance, scheme.future_tolerance),
-                identity(scheme).to_owned(),
+                facts::replay_name(scheme).to_owned(),
                 scheme.handshake.map_or("-", |_| "yes").to_owned(),
                 facts::basis(preset).to_owned(),
                 facts::vectors(preset).to_owned(),
@@ -119,8 +119,12 @@ from it.
 - **tolerance** is how far the signed timestamp may be off, both ways or `-PAST +FUTURE`. `no timestamp`: nothing signed
   says when a delivery was made, so only the replay window knows an old one. `OFF`: the timestamp is the event's own, or
   may be of any age. `by its token`: a JSON Web Token says how long it holds.
-- **replay key** is how the same event is known again. Where it is not the signed id, the same content signed again with
-  another timestamp counts as a new delivery.
+- **replay key** is how the same event is known again; `off`: two events may be alike, so replay protection is off unless
+  the route asks for it. A copy of a delivery that is done never reaches the app. It is answered 409 where the signature
+  covers the time of the attempt, and 200, as a duplicate, where an honest retry looks the same: with `no timestamp`, or
+  with the time of the event. `verigate providers NAME` says which (`seen again`), and
+  [the contract](contract.md#seen-again) has all cases. Where the key is not the signed id, the same content signed
+  again with another timestamp counts as a new delivery.
 - **key of** says whose key signs: of this `endpoint`, of your `account` or `app`, or of the `provider` for all of its
   customers, where a route needs [`accounts`](contract.md#accounts).
 - **waits** is how long the provider waits for an answer, and **after a 4xx** what a refusal costs: the delivery is
@@ -164,7 +168,7 @@ pub(super) fn markdown(presets: &[&Preset], others: &[&Unsupported]) -> String {
             preset.title.clone(),
             facts::signed(scheme),
             tolerance(scheme, scheme.tolerance, scheme.future_tolerance),
-            identity(scheme).to_owned(),
+            facts::replay_name(scheme).to_owned(),
             preset.key_owner.name().to_owned(),
             preset.time_limit.map_or_else(String::new, written_duration),
             facts::after_4xx_names(preset),

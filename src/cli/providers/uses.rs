@@ -1,7 +1,7 @@
 //! The parts that a header has for each provider, and the form of its value there.
 
 use super::facts;
-use super::places;
+use super::places::{self, behind};
 use crate::config::presets::{Preset, all};
 use crate::scheme::{CredentialKind, ProofBy, Role, Scheme, TimestampAt};
 use crate::sign::canonical;
@@ -78,10 +78,6 @@ fn words(scheme: &Scheme, role: Role, name: &FieldName) -> String {
 
 /// The algorithm, the signed content, and how the value is written.
 fn signature(scheme: &Scheme) -> String {
-    let behind = |prefix: &str| match prefix {
-        "" => String::new(),
-        prefix => format!(" behind `{prefix}`"),
-    };
     match &scheme.proof {
         ProofBy::Credential(credential) => match credential.kind {
             CredentialKind::Basic => "user and password, as `Basic` and base64".to_owned(),

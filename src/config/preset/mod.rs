@@ -70,7 +70,8 @@ pub struct Preset {
     pub proved: bool,
     /// The pages or packages that the facts were read from.
     pub source: String,
-    /// How the provider retries.
+    /// How the provider retries: "not known", "none" where it sends no delivery again by itself, or
+    /// a schedule; a blank or a mark and more words may follow.
     pub retries: String,
     /// How long after an event the provider still retries, where that is known.
     pub horizon: Option<Duration>,
@@ -190,6 +191,15 @@ impl Preset {
             probes,
             text: shown(name, text),
         })
+    }
+
+    /// Whether the provider is known to send no delivery again by itself: the words on its retries
+    /// then begin with "none".
+    pub fn never_retries(&self) -> bool {
+        self.retries == "none"
+            || ["none;", "none:", "none ("]
+                .iter()
+                .any(|begin| self.retries.starts_with(begin))
     }
 
     /// Whether the facts come from the provider itself.

@@ -105,6 +105,7 @@ pub(super) fn read(
         findings.warn(entry.span(), *kind, message);
     }
     let secret = Secret {
+        written: None,
         name: called,
         text: resolved.text,
         not_before: None,

@@ -16,7 +16,7 @@ use toml::de::DeValue;
 use self::learn::Learned;
 pub(super) use self::looks::{judge, judge_token};
 pub(super) use self::reference::is_reference;
-use self::reference::{LEARN, is_variable};
+use self::reference::{LEARN, is_variable, named};
 pub use self::reference::{Oddity, Resolved, Sources, resolve};
 use super::public_keys::Taken;
 use super::reader::{Findings, Item};
@@ -204,6 +204,7 @@ impl Reading<'_, '_> {
             let text = SecretText::new(written.as_bytes().to_vec());
             return Some(Secret {
                 name,
+                written: None,
                 text,
                 not_before: None,
                 not_after: None,
@@ -224,7 +225,12 @@ impl Reading<'_, '_> {
             let message = format!("the secret `{name}` {words}");
             findings.warn(value.span(), *kind, message);
         }
+        let shown = written
+            .split_once(':')
+            .filter(|(form, _)| *form != "plain")
+            .map(|(form, rest)| format!("{form}:{}", named(rest)));
         Some(Secret {
+            written: shown.filter(|shown| *shown != name),
             name,
             text: resolved.text,
             not_before: None,

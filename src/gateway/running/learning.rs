@@ -101,6 +101,7 @@ impl Awaited {
     /// A secret as the route uses it, without a time limit.
     pub(crate) fn named(&self, text: SecretText) -> Secret {
         Secret {
+            written: None,
             name: self.name(),
             text,
             not_before: None,

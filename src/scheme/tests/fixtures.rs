@@ -177,6 +177,7 @@ pub(crate) fn standard_webhooks() -> Scheme {
 /// A secret that is always active.
 pub(crate) fn secret(name: &str, text: &str) -> Secret {
     Secret {
+        written: None,
         name: name.into(),
         text: SecretText::new(text.as_bytes().to_vec()),
         not_before: None::<UnixMillis>,

@@ -156,6 +156,7 @@ fn put(body: &mut Value, pointer: &Pointer, value: Value) {
 
 fn named(text: &str) -> Secret {
     Secret {
+        written: None,
         name: "s".into(),
         text: SecretText::new(text.into()),
         not_before: None,

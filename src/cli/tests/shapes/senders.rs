@@ -61,6 +61,7 @@ impl Delivery {
 
     pub(super) fn secrets(&self) -> Vec<Secret> {
         let secret = |(place, text): (usize, &Vec<u8>)| Secret {
+            written: None,
             name: format!("plain-{}", place + 1),
             text: SecretText::new(text.clone()),
             not_before: None,
@@ -201,6 +202,7 @@ impl Delivery {
 
 fn named(text: &str) -> Secret {
     Secret {
+        written: None,
         name: "sender".to_owned(),
         text: SecretText::new(text.as_bytes().to_vec()),
         not_before: None,
