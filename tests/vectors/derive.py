@@ -101,6 +101,7 @@ TIMED, UNTIMED = True, False
 ROWS = {
     "alchemy": (over_body("X-Alchemy-Signature"), "whsec_alchemy signing key", b'{"webhookId":"wh_1","id":"whevt_1","type":"ADDRESS_ACTIVITY","event":{}}', UNTIMED),
     "anthropic": (standard("webhook"), whsec("a key of anthropic, for tests"), b'{"id":"event_1","type":"session.status_idled"}', TIMED),
+    "shopify-events": (over_body("Shopify-Hmac-Sha256", base64_text, **{"Shopify-Webhook-Id": "w-1", "Shopify-Shop-Domain": "shop.myshopify.com"}), "shopify test client secret", b'{"topic":"Product","action":"update","handle":"h"}', UNTIMED),
     "attio": (over_body("Attio-Signature", **{"Idempotency-Key": "k-1"}), "attio test secret", b'{"webhook_id":"w","events":[{"event_type":"note.created"}]}', UNTIMED),
     "autumn": (standard("svix"), whsec("a key of autumn, for tests"), BODY, TIMED),
     "cal-com": (over_body("X-Cal-Signature-256"), "cal test secret", b'{"triggerEvent":"BOOKING_CREATED","payload":{}}', UNTIMED),
