@@ -43,6 +43,25 @@ fn a_good_file_shows_what_would_run() {
 }
 
 #[test]
+fn the_path_of_a_secret_is_shown_as_the_file_writes_it() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path().join("keys")).expect("a directory");
+    let secret = folder.write("keys/one.secret", "a-secret-of-the-file\n");
+    std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).expect("a mode");
+    folder.write(
+        "verigate.toml",
+        file("secrets = [\"file:keys/one.secret\"]"),
+    );
+    folder
+        .run(["check", "--config", "verigate.toml"])
+        .expect_code(0)
+        .expect_words(&[
+            "file:one.secret (file:keys/one.secret)",
+            "by signed id: replay 409, duplicate 200, conflict 409 (another body 200)",
+        ]);
+}
+
+#[test]
 fn what_is_allowed_but_unwise_is_warned_about() {
     let folder = Folder::new().env("S", SECRET);
     let secret_file = folder.write("secret", "a-secret-of-the-file\n");
