@@ -23,15 +23,20 @@ pub(super) fn border_faults(
         .timestamp
         .as_ref()
         .is_some_and(|place| place.unit == Unit::Iso8601Utc);
-    let (mut left, mut between) = (None::<&Part>, "");
-    for part in template.signed.parts() {
+    let (mut left, mut between) = (None::<&Part>, Between::default());
+    for (part, own) in template.signed.parts_with_own() {
         match part {
             Part::Literal(text) => {
-                between = text;
+                between.text.push_str(text);
+                between.own.push_str(own);
+                between.holds_param |= own != text;
                 continue;
             }
-            // It becomes a literal, and is no border before that.
-            Part::Param(_) => continue,
+            // It becomes a literal, and its bytes are not known before that.
+            Part::Param(_) => {
+                between.holds_param = true;
+                continue;
+            }
             _ => {}
         }
         let is_fixed = template.signed.is_of_fixed_length(part);
@@ -44,10 +49,21 @@ pub(super) fn border_faults(
             // A literal of digits alone does not delimit a timestamp. For `iso8601-utc` neither
             // does `.`, which could begin its decimals.
             let could_belong = |b: u8| has_timestamp && b.is_ascii_digit() || is_open && b == b'.';
-            is_divided = !between.bytes().all(could_belong);
+            // The text of a route divides only a timestamp from its neighbour, since a timestamp
+            // cannot hold it. Every other value could.
+            let text = if has_timestamp {
+                &between.text
+            } else {
+                &between.own
+            };
+            is_divided = !text.bytes().all(could_belong);
             if !is_divided && !is_fixed {
                 let open = is_open.then(open_end_fault);
-                faults.extend(open.or_else(|| border_fault(left, part, has_timestamp, is_judged)));
+                let fault = open.or_else(|| border_fault(left, part, has_timestamp, is_judged));
+                faults.extend(fault.map(|fault| {
+                    let is_only_param = between.holds_param && !has_timestamp;
+                    if is_only_param { param_fault() } else { fault }
+                }));
             }
         }
         left = match (is_fixed, is_divided) {
@@ -55,8 +71,29 @@ pub(super) fn border_faults(
             (true, true) => None,
             (true, false) => left,
         };
-        between = "";
+        between = Between::default();
     }
+}
+
+/// The literal text between two values.
+#[derive(Default)]
+struct Between {
+    /// The whole text, as far as it is known.
+    text: String,
+    /// The text of the template itself in it.
+    own: String,
+    /// Whether a text of the route is among it.
+    holds_param: bool,
+}
+
+fn param_fault() -> SchemeFault {
+    fault(
+        "signed",
+        "only a `{param:…}` is between two values, and either of them may hold its text: bytes \
+         could move from one into the other under the same signature",
+        "put the text that the provider signs between them, as in `{id}.{param:app_key}.{body}`; an \
+         id of a fixed form needs none: say so with `id_form`",
+    )
 }
 
 fn open_end_fault() -> SchemeFault {

@@ -21,6 +21,9 @@ use crate::wire::head::{FieldName, Found};
 pub struct Template {
     text: String,
     parts: Vec<Part>,
+    // For each part that is a literal, the text of the template itself in it, without the texts of
+    // a route. Empty for every other part.
+    own: Vec<String>,
     // For each part, its delimiters: see [`delimiters`].
     delimiters: Vec<[Option<u8>; 2]>,
     holds_body: bool,
@@ -107,15 +110,23 @@ impl Template {
                 &format!("name the parts: {KNOWN}"),
             ));
         }
-        Ok(Self::of(text.to_owned(), parts, None))
+        let own = parts.iter().map(|part| match part {
+            Part::Literal(text) => text.clone(),
+            _ => String::new(),
+        });
+        let own = own.collect();
+        Ok(Self::of(text.to_owned(), parts, own, None))
     }
 
-    /// The template of these parts.
-    fn of(text: String, parts: Vec<Part>, id_form: Option<IdForm>) -> Self {
+    /// The template of these parts. `own` is as the field of that name.
+    fn of(text: String, parts: Vec<Part>, own: Vec<String>, id_form: Option<IdForm>) -> Self {
         let is_digest = |part: &&Part| matches!(part, Part::BodyDigest(_));
         Self {
             text,
-            delimiters: (0..parts.len()).map(|at| delimiters(&parts, at)).collect(),
+            delimiters: (0..parts.len())
+                .map(|at| delimiters(&parts, &own, at))
+                .collect(),
+            own,
             holds_body: parts.contains(&Part::Body),
             digests: parts.iter().filter(is_digest).count(),
             id_form,
@@ -124,23 +135,28 @@ impl Template {
     }
 
     /// The template with the texts of a route in the places of its `{param:…}`, which are then
-    /// literals like any other. A name without a text stays as it is.
+    /// literals. A name without a text stays as it is.
     #[must_use]
     pub fn with_params<'p>(&self, text_of: impl Fn(&str) -> Option<&'p str>) -> Self {
         let mut parts: Vec<Part> = Vec::with_capacity(self.parts.len());
-        for part in &self.parts {
+        let mut owned: Vec<String> = Vec::with_capacity(self.parts.len());
+        for (part, own) in self.parts.iter().zip(&self.own) {
             let text = match part {
                 Part::Param(name) => text_of(name),
                 Part::Literal(text) => Some(text.as_str()),
                 _ => None,
             };
-            match (text, parts.last_mut()) {
-                (Some(text), Some(Part::Literal(before))) => before.push_str(text),
-                (Some(text), _) => parts.push(Part::Literal(text.to_owned())),
-                (None, _) => parts.push(part.clone()),
+            if let (Some(text), Some(Part::Literal(before)), Some(owned)) =
+                (text, parts.last_mut(), owned.last_mut())
+            {
+                before.push_str(text);
+                owned.push_str(own);
+                continue;
             }
+            parts.push(text.map_or_else(|| part.clone(), |text| Part::Literal(text.to_owned())));
+            owned.push(own.clone());
         }
-        Self::of(self.text.clone(), parts, self.id_form)
+        Self::of(self.text.clone(), parts, owned, self.id_form)
     }
 
     /// The names of the `{param:…}` that have no text yet, each once.
@@ -187,6 +203,12 @@ impl Template {
     /// The parts of the template, in order.
     pub fn parts(&self) -> &[Part] {
         &self.parts
+    }
+
+    /// The parts of the template, in order, each with the text of the template itself in it: that of
+    /// a literal without the texts of a route, and nothing for every other part.
+    pub(super) fn parts_with_own(&self) -> impl Iterator<Item = (&Part, &str)> {
+        self.parts.iter().zip(self.own.iter().map(String::as_str))
     }
 
     /// Whether the signature authenticates the body: the body, or a digest of it, is a part of the
@@ -363,22 +385,22 @@ fn header(found: Found<'_>) -> Result<&[u8], Refusal> {
     }
 }
 
-/// The delimiters of the part at `at`: the first bytes of the literals on its left and on its
-/// right. A literal delimits only if the sender chooses another value beyond it: the `v0:` at the
-/// start of `v0:{id}:{body}` delimits nothing.
-fn delimiters(parts: &[Part], at: usize) -> [Option<u8>; 2] {
-    let literal = |part: Option<&Part>| match part {
-        Some(Part::Literal(text)) => text.bytes().next(),
-        _ => None,
-    };
+/// The delimiters of the part at `at`: the first bytes of the template's own text in the literals on
+/// its left and on its right. A literal delimits only if the sender chooses another value beyond it:
+/// the `v0:` at the start of `v0:{id}:{body}` delimits nothing. The text of a route delimits nothing
+/// either, since an honest value may hold any of its bytes.
+fn delimiters(parts: &[Part], own: &[String], at: usize) -> [Option<u8>; 2] {
+    let literal = |text: Option<&String>| text.and_then(|text| text.bytes().next());
+    let own_left = own.get(..at).and_then(<[String]>::last);
+    let own_right = own.get(at + 1..).and_then(<[String]>::first);
     let (left, right) = (
         parts.get(..at).unwrap_or_default(),
         parts.get(at + 1..).unwrap_or_default(),
     );
     let is_chosen = |side: &[Part]| side.iter().any(|part| !part.is_settled());
     [
-        literal(left.last()).filter(|_| is_chosen(left)),
-        literal(right.first()).filter(|_| is_chosen(right)),
+        literal(own_left).filter(|_| is_chosen(left)),
+        literal(own_right).filter(|_| is_chosen(right)),
     ]
 }
 

@@ -388,6 +388,72 @@ fn au_82_a_value_of_fixed_length_needs_no_border_and_is_none() {
 }
 
 #[test]
+fn the_text_of_a_route_is_no_border_between_values_that_may_hold_it() {
+    let on = settings(TOLERANCE);
+    let off = settings(Tolerance::Off);
+    let scheme = |text: &str, param: &'static str| {
+        changed(timestamped(text), |template| {
+            let is_signed = text.contains("{timestamp}");
+            template.timestamp = template.timestamp.take().filter(|_| is_signed);
+            template.signed = template.signed.with_params(|_| Some(param));
+        })
+    };
+    // The template, and the faults with a judged and with an open freshness.
+    let rows: [(&str, &str, &[&str], &[&str]); 15] = [
+        ("{header:X-A}{param:p}{body}", "1", &["signed"], &["signed"]),
+        ("{header:X-A}{param:p}{body}", ".", &["signed"], &["signed"]),
+        (
+            "{body}{param:p}{header:X-A}",
+            "app-1",
+            &["signed"],
+            &["signed"],
+        ),
+        (
+            "{id}{param:p}{param:q}{body}",
+            "|",
+            &["signed"],
+            &["signed"],
+        ),
+        (
+            "{json:/a}{param:p}{json:/b}{body}",
+            "|",
+            &["signed", "signed"],
+            &["signed", "signed"],
+        ),
+        (
+            "{path}{param:p}{header:X-A}.{body}",
+            "|",
+            &["signed"],
+            &["signed"],
+        ),
+        (
+            "{header:X-A}{body_sha256:hex}{param:p}{id}",
+            "|",
+            &["signed"],
+            &["signed"],
+        ),
+        ("{header:X-A}.{param:p}{body}", "1", &[], &[]),
+        ("{header:X-A}{param:p}.{body}", "1", &[], &[]),
+        ("{param:p}{body}", "1", &[], &[]),
+        ("{path}{param:p}{body}", "1", &[], &[]),
+        ("{body_sha256:hex}{param:p}{id}", "1", &[], &[]),
+        ("{timestamp}{param:p}{body}", "app", &[], &[]),
+        ("{timestamp}{param:p}{body}", "1", &[], &["signed"]),
+        ("{timestamp}1{param:p}{body}", "1", &[], &["signed"]),
+    ];
+    let mut wrong = Vec::new();
+    for (text, param, judged, open) in rows {
+        let scheme = scheme(text, param);
+        let found = (keys(&scheme, &on), keys(&scheme, &off));
+        let is_right = found.0 == judged && (found.1 == open || !text.contains("timestamp"));
+        if !is_right {
+            wrong.push((text, param, found));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
 fn a_digest_of_the_body_covers_it_and_no_other_form_of_it() {
     let on = settings(TOLERANCE);
     let more = changed(plain("{body_sha256:hex}"), |template| {
