@@ -78,6 +78,16 @@ const SECRET_BEARING: &[&str] = &[
     "verify_token",
 ];
 
+/// Keys of which every value is hidden that is not a reference to a secret.
+const HOLDING_SECRETS: &[&str] = &[
+    "secret",
+    "secrets",
+    "token",
+    "value",
+    "upstream_headers",
+    "verify_token",
+];
+
 /// Words that make any line suspect, whatever its key: an inline table, or several keys on a line,
 /// can be judged by the tree only.
 const SUSPECT: &[&str] = &[
@@ -194,6 +204,16 @@ fn comments(text: &str) -> Vec<Range<usize>> {
         start += line.len();
     }
     found
+}
+
+/// Whether the values of a key are secrets.
+pub(super) fn holds_secrets(key: &str) -> bool {
+    HOLDING_SECRETS.contains(&key)
+}
+
+/// Whether a key is known to hold no secret.
+pub(super) fn is_harmless_key(key: &str) -> bool {
+    HARMLESS.contains(&key)
 }
 
 /// The key of a line, as far as it is a key that may be named beside a hidden value.

@@ -36,43 +36,64 @@ struct Use<'d> {
     secret: &'d Secret,
 }
 
-/// Judges every key that stands on more than one route.
+/// Judges every key that stands on more than one route. Each route after the first has a warning of
+/// its own, which it may acknowledge; all warnings about one secret are the same matter, of which the
+/// operator reads once.
 pub(super) fn judge(drafts: &[Draft<'_>], findings: &mut Findings) {
     // Each use with the place of its route among all routes.
     let mut uses: BTreeMap<[u8; 32], Vec<(usize, Use<'_>)>> = BTreeMap::new();
+    // The number of the first secret that has this key.
+    let mut first: BTreeMap<[u8; 32], usize> = BTreeMap::new();
+    // The keys of each secret, with the places of its route and of itself there.
+    let mut secrets: Vec<(usize, usize, Use<'_>, Vec<[u8; 32]>)> = Vec::new();
     for (place, draft) in drafts.iter().enumerate() {
         let Some(route) = &draft.route else { continue };
-        // A secret of several keys is named once.
-        let mut shared: Vec<(usize, Vec<Use<'_>>)> = Vec::new();
         for (at, (_, secret)) in draft.secrets.iter().enumerate() {
-            for key in keys(&route.scheme, secret) {
-                let known = uses.entry(key).or_default();
-                let earlier = known.iter().filter(|(other, _)| *other != place);
-                let earlier: Vec<_> = earlier.map(|(_, used)| *used).collect();
-                if !earlier.is_empty() && shared.iter().all(|(named, _)| *named != at) {
-                    shared.push((at, earlier));
-                }
-                known.push((place, Use { route, secret }));
+            let used = Use { route, secret };
+            let keys = keys(&route.scheme, secret);
+            for key in &keys {
+                uses.entry(*key).or_default().push((place, used));
+                first.entry(*key).or_insert(secrets.len());
+            }
+            secrets.push((place, at, used, keys));
+        }
+    }
+    for (place, at, used, keys) in &secrets {
+        // Several keys of a secret may be those of one other secret: it is named once.
+        let of = |key| uses.get(key).into_iter().flatten();
+        let mut others: Vec<(usize, Use<'_>)> = Vec::new();
+        for (other, used) in keys.iter().flat_map(of) {
+            let is_known = keys.len() > 1
+                && others
+                    .iter()
+                    .any(|(known, own)| known == other && own.secret.name == used.secret.name);
+            if other != place && !is_known {
+                others.push((*other, *used));
             }
         }
-        findings.enter_route(Some(place));
-        for (at, earlier) in shared {
-            let Some((item, secret)) = draft.secrets.get(at) else {
-                continue;
-            };
-            match sharing(Use { route, secret }, &earlier) {
-                Some(Sharing::Signs(message)) => {
-                    findings.problem(
-                        item.span(),
-                        message,
-                        "give each of them a secret of its own",
-                    );
-                }
-                Some(Sharing::Repeats(message)) => {
-                    findings.warn(item.span(), WarningName::SharedKey, message);
-                }
-                None => {}
+        let earlier = others.iter().filter(|(other, _)| other < place);
+        let earlier: Vec<_> = earlier.map(|(_, used)| *used).collect();
+        let Some((item, _)) = drafts.get(*place).and_then(|draft| draft.secrets.get(*at)) else {
+            continue;
+        };
+        findings.enter_route(Some(*place));
+        match sharing(*used, &earlier) {
+            Some(Sharing::Signs(message)) => {
+                findings.problem(
+                    item.span(),
+                    message,
+                    "give each of them a secret of its own",
+                );
             }
+            Some(Sharing::Repeats(_)) => {
+                others.sort_by_key(|(other, _)| *other);
+                let all: Vec<_> = others.into_iter().map(|(_, used)| used).collect();
+                if let Some(message) = repeats(*used, &all) {
+                    let matter = keys.iter().filter_map(|key| first.get(key)).min().copied();
+                    findings.warn_of(matter, item.span(), WarningName::SharedKey, message);
+                }
+            }
+            None => {}
         }
     }
     findings.enter_route(None);
@@ -182,30 +203,53 @@ fn sharing(Use { route, secret }: Use<'_>, earlier: &[Use<'_>]) -> Option<Sharin
         );
         return Some(Sharing::Signs(message));
     }
-    let earlier: Vec<_> = earlier
+    repeats(Use { route, secret }, earlier).map(Sharing::Repeats)
+}
+
+/// How many routes a message names; the others are counted.
+const NAMED: usize = 3;
+
+/// The sentence about a key that the routes of `others` have too, in their order; `None` where they
+/// are kept apart.
+fn repeats(Use { route, secret }: Use<'_>, others: &[Use<'_>]) -> Option<String> {
+    let others: Vec<_> = others
         .iter()
         .filter(|other| !are_kept_apart(route, other.route))
         .collect();
-    if earlier.is_empty() {
-        return None;
-    }
-    let mut names: Vec<String> = Vec::new();
-    for other in &earlier {
-        let name = format!("`{}`", other.route.name);
-        if !names.contains(&name) {
-            names.push(name);
+    let mut names: Vec<&str> = Vec::new();
+    for other in &others {
+        // The secrets of a route are beside each other.
+        if names.last() != Some(&other.route.name.as_str()) {
+            names.push(&other.route.name);
         }
     }
-    let others = names.join(" and of route ");
+    let named: Vec<String> = names
+        .iter()
+        .take(NAMED)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let (last, before) = named.split_last()?;
+    let of = match (before, names.len().saturating_sub(NAMED)) {
+        ([], _) => format!("of route {last}"),
+        (before, 0) => format!("of the routes {} and {last}", before.join(", ")),
+        (before, 1) => format!(
+            "of the routes {}, {last} and of another route",
+            before.join(", ")
+        ),
+        (before, more) => format!(
+            "of the routes {}, {last} and of {more} others, {} routes with this one",
+            before.join(", "),
+            names.len() + 1
+        ),
+    };
     let tells = |route: &Route| route.scheme.signs_path();
-    let tail = if tells(route) && earlier.iter().all(|other| tells(other.route)) {
+    let tail = if tells(route) && others.iter().all(|other| tells(other.route)) {
         "only the signed URL keeps a captured delivery of one from the other"
     } else {
         "a captured delivery is valid once on each"
     };
-    let message = format!(
-        "route `{}`: the secret `{}` is also a key of route {others}: {tail}",
+    Some(format!(
+        "route `{}`: the secret `{}` is also a key {of}: {tail}",
         route.name, secret.name
-    );
-    Some(Sharing::Repeats(message))
+    ))
 }

@@ -12,7 +12,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::syntax::{self, Words};
-use crate::config::mask::Masked;
+use crate::config::mask::{Masked, holds_secrets, is_harmless_key};
 use crate::config::problem::{LineStarts, Problem, Problems};
 use crate::config::warning::{Acknowledging, Warning, WarningName};
 use crate::key::shape::{Suspicion, concealed, is_out_of_place};
@@ -55,6 +55,8 @@ struct Doubt {
     route: Option<usize>,
     name: WarningName,
     message: String,
+    // The matter that the warnings of several routes are about, by a number; one of them is shown.
+    matter: Option<usize>,
 }
 
 /// A name in a route's `acknowledge`.
@@ -191,11 +193,24 @@ impl Findings {
         name: WarningName,
         message: impl Into<String>,
     ) {
+        self.warn_of(None, span, name, message);
+    }
+
+    /// Adds a warning as [`warn`](Self::warn) does. Of all warnings about the same `matter`, only the
+    /// first is shown whose route does not acknowledge its name.
+    pub(in crate::config) fn warn_of(
+        &mut self,
+        matter: Option<usize>,
+        span: Range<usize>,
+        name: WarningName,
+        message: impl Into<String>,
+    ) {
         self.warnings.push(Doubt {
             span,
             route: self.route,
             name,
             message: message.into(),
+            matter,
         });
     }
 
@@ -234,6 +249,7 @@ impl Findings {
                     route: Some(route),
                     name: WarningName::StaleAcknowledgement,
                     message,
+                    matter: None,
                 });
             } else {
                 self.problem(span, message, "leave it out of `acknowledge`");
@@ -253,6 +269,29 @@ impl Findings {
             DeValue::Array(items) => items.iter().for_each(|item| self.hide_all(item)),
             DeValue::Table(entries) => entries.iter().for_each(|(_, entry)| self.hide_all(entry)),
             _ => self.hide(value.span()),
+        }
+    }
+
+    /// Hides what may be a secret in the value of a known key: all of it where the key holds secrets,
+    /// else a text that looks like one, and in a table the values of keys that are not known to be
+    /// harmless.
+    pub(in crate::config) fn hide_doubtful(&mut self, key: &str, value: &Spanned<DeValue<'_>>) {
+        match value.get_ref() {
+            _ if holds_secrets(key) => self.hide_all(value),
+            DeValue::Array(items) => items.iter().for_each(|item| self.hide_doubtful(key, item)),
+            DeValue::Table(entries) => {
+                for (key, entry) in entries {
+                    if is_harmless_key(key.get_ref()) {
+                        self.hide_doubtful(key.get_ref(), entry);
+                    } else {
+                        self.hide_all(entry);
+                    }
+                }
+            }
+            DeValue::String(text) if is_out_of_place(text) || text.contains('@') => {
+                self.hide(value.span());
+            }
+            _ => {}
         }
     }
 
@@ -303,6 +342,7 @@ impl Findings {
     fn sorted(mut self, path: &str, lines: &LineStarts<'_>, routes: &[String]) -> Sorted {
         self.warnings.sort_by_key(|doubt| doubt.span.start);
         let mut sorted = Sorted::default();
+        let mut shown_matters: BTreeSet<usize> = BTreeSet::new();
         for doubt in self.warnings {
             let is_acknowledged = self
                 .acknowledgements
@@ -310,8 +350,13 @@ impl Findings {
                 .any(|known| Some(known.route) == doubt.route && known.name == doubt.name);
             let list = if is_acknowledged {
                 &mut sorted.acknowledged
-            } else {
+            } else if doubt
+                .matter
+                .is_none_or(|matter| shown_matters.insert(matter))
+            {
                 &mut sorted.warnings
+            } else {
+                continue;
             };
             list.push(Warning {
                 path: path.to_owned(),

@@ -228,7 +228,10 @@ impl<'t> Item<'t> {
 
     fn wrong_type(&self, findings: &mut Findings, expected: &str, example: &str) {
         if matches!(self.value.get_ref(), DeValue::Array(_) | DeValue::Table(_)) {
-            findings.hide_all(self.value);
+            // Readers of secrets hide their values themselves. Of other settings, only what could be
+            // a secret is hidden.
+            let key = self.path.rsplit('.').next().unwrap_or_default();
+            findings.hide_doubtful(key, self.value);
         }
         let found = match self.value.get_ref() {
             DeValue::String(_) => "a string",

@@ -6,7 +6,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256, Sha512};
 
 use super::fixtures::RSA_PEM;
-use super::{CUSTOM, ROUTE, warned};
+use super::{CUSTOM, ROUTE, good, warned};
 use crate::clock::UnixMillis;
 use crate::config::files::Files;
 use crate::config::presets;
@@ -486,4 +486,64 @@ fn ky_03_a_key_that_answers_a_handshake_with_a_mac_is_on_no_route_of_another_sch
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_secret_of_many_routes_is_named_once_with_the_first_of_them_and_their_number() {
+    let route = |place: usize, own: &str| {
+        ROUTE
+            .replace("\"a\"", &format!("\"r{place}\""))
+            .replace("\"/a\"", &format!("\"/r{place}\""))
+            + own
+    };
+    let both = ["env:S\", \"env:T", "env:S"];
+    let routes = |count: usize, own: &dyn Fn(usize) -> &'static str| -> String {
+        (0..count).map(|place| route(place, own(place))).collect()
+    };
+    let lines = |text: &str| -> Vec<String> {
+        let warnings = warned(&good(text));
+        warnings.lines().map(ToOwned::to_owned).collect()
+    };
+    let all = |_: usize| "";
+    assert_eq!(
+        lines(&routes(3, &all)),
+        [
+            "a.toml:11: route `r1`: the secret `env:S` is also a key of the routes `r0` and `r2`: a \
+          captured delivery is valid once on each [shared-key]"
+        ]
+    );
+    for count in [5, 60] {
+        let found = lines(&routes(count, &all));
+        let words = format!(
+            "of the routes `r0`, `r2`, `r3` and of {}",
+            if count == 5 {
+                "another route".to_owned()
+            } else {
+                format!("{} others, 60 routes", count - 4)
+            }
+        );
+        let is_it = matches!(found.as_slice(), [line] if line.contains(&words));
+        assert!(is_it, "{words}: {found:#?}");
+    }
+    // A route that has read it acknowledges it for itself alone.
+    let acknowledged = |place: usize| match place {
+        1 | 2 => "acknowledge = [\"shared-key\"]\n",
+        _ => "",
+    };
+    let found = lines(&routes(5, &acknowledged));
+    assert!(
+        matches!(found.as_slice(), [line] if line.contains("route `r3`: ")),
+        "{found:#?}"
+    );
+    let later = |place: usize| {
+        if place == 0 {
+            ""
+        } else {
+            "acknowledge = [\"shared-key\"]\n"
+        }
+    };
+    assert_eq!(lines(&routes(5, &later)), Vec::<String>::new());
+    // Two secrets are two matters.
+    let two = routes(3, &all).replace(both[1], both[0]);
+    assert_eq!(lines(&two).len(), 2, "{:#?}", lines(&two));
 }

@@ -481,3 +481,60 @@ fn secrets_are_refused_without_being_shown() {
         ),
     ]);
 }
+
+#[test]
+fn a_value_of_the_wrong_type_is_shown_unless_its_key_holds_secrets() {
+    let rows = [
+        (
+            ROUTE.to_owned() + "[admin]\nlisten = [\"127.0.0.1:9090\"]\n",
+            "listen = [\"127.0.0.1:9090\"]",
+        ),
+        (
+            ROUTE.to_owned() + "[server]\nlisten = \"127.0.0.1:8080\"\n",
+            "listen = \"127.0.0.1:8080\"",
+        ),
+        (
+            ROUTE.replace(
+                "upstream = \"http://127.0.0.1:3000\"",
+                "upstream = [\"http://127.0.0.1:3000\"]",
+            ),
+            "upstream = [\"http://127.0.0.1:3000\"]",
+        ),
+        (
+            ROUTE.to_owned() + "tolerance = { past = \"a5m\", ttl = \"5m\" }\n",
+            "tolerance = { past = ********, ttl = \"5m\" }",
+        ),
+        (
+            ROUTE.to_owned() + "event_id = [\"/id\", 1, true]\n",
+            "event_id = [\"/id\", 1, true]",
+        ),
+        (
+            ROUTE.to_owned() + "public_url = [\"https://u:hunter2@h.io\"]\n",
+            "public_url = [********]",
+        ),
+        (
+            ROUTE.to_owned() + "host = [\"whsec_c2VjcmV0c2VjcmV0\"]\n",
+            "host = [********]",
+        ),
+        (
+            ROUTE.to_owned() + "[admin]\ntoken = [\"hunter2\", 7]\n",
+            "token = [********, ********]",
+        ),
+        (
+            ROUTE.to_owned() + "upstream_headers = { X-T = [\"hunter2\"] }\n",
+            "upstream_headers = { X-T = [********] }",
+        ),
+        (
+            ROUTE.replace("\"env:S\"", "{ name = [\"a\"], value = [\"hunter2\"] }"),
+            "{ name = [\"a\"], value = [********] }",
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (text, line) in rows {
+        let shown = problems(&text);
+        if !shown.contains(line) || shown.contains("hunter2") {
+            wrong.push((line, shown));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
