@@ -64,6 +64,8 @@ pub(super) struct Subject {
     /// The methods and the event types that the route takes; empty where no route says.
     pub(super) methods: Vec<String>,
     pub(super) event_types: Vec<String>,
+    /// The URL that the provider calls, as the route or the server has it.
+    pub(super) public_url: Option<String>,
     /// `http://ADDRESS` of the gateway.
     pub(super) gateway: String,
 }
@@ -93,7 +95,7 @@ impl By {
     pub(super) fn secrets(&self) -> anyhow::Result<Vec<Secret>> {
         let secrets = self.secret.iter().enumerate();
         secrets
-            .map(|(place, text)| secret(text, place + 1))
+            .map(|(place, text)| secret("--secret", text, place + 1))
             .collect()
     }
 
@@ -128,6 +130,7 @@ impl By {
             host: None,
             methods: Vec::new(),
             event_types: Vec::new(),
+            public_url: None,
             gateway: GATEWAY.to_owned(),
         })
     }
@@ -186,7 +189,7 @@ impl By {
             settings: Settings {
                 tolerance,
                 future_tolerance,
-                public_url: public_url.or(origin),
+                public_url: public_url.clone().or(origin),
                 max_body: usize::try_from(max_body).unwrap_or(usize::MAX),
             },
             is_prefix: matches!(pattern.path, PathPattern::Prefix(_)),
@@ -196,6 +199,7 @@ impl By {
             host: pattern.host,
             methods,
             event_types: event_types.unwrap_or_default(),
+            public_url,
             gateway: gateway.unwrap_or_else(|| GATEWAY.to_owned()),
         })
     }
@@ -277,13 +281,13 @@ fn with_params(scheme: Scheme, given: &[String]) -> anyhow::Result<Scheme> {
     Ok(scheme)
 }
 
-/// Resolves a secret reference of the command line; relative paths start at the current directory.
-/// A literal is named by its place among the references, counted from 1.
-fn secret(reference: &str, place: usize) -> anyhow::Result<Secret> {
+/// Resolves a secret reference of this option of the command line; relative paths start at the
+/// current directory. A literal is named by its place among the references, counted from 1.
+pub(super) fn secret(option: &str, reference: &str, place: usize) -> anyhow::Result<Secret> {
     let forms = ["env:", "file:", "cred:", "plain:"];
     if !forms.iter().any(|form| reference.starts_with(form)) {
         bail!(
-            "`--secret` is not a reference to a secret (its text is not shown): write `env:NAME`, \
+            "`{option}` is not a reference to a secret (its text is not shown): write `env:NAME`, \
              `file:PATH` or `plain:TEXT`"
         );
     }
@@ -291,7 +295,7 @@ fn secret(reference: &str, place: usize) -> anyhow::Result<Secret> {
         reference,
         &Sources::of_process(Path::new(""), &Files::default()),
     )
-    .map_err(|fault| anyhow!("`--secret` {}: {}", fault.message, fault.help))?;
+    .map_err(|fault| anyhow!("`{option}` {}: {}", fault.message, fault.help))?;
     let is_named = resolved.name.is_some();
     let name = resolved.name.unwrap_or_else(|| format!("plain-{place}"));
     // A literal is warned about because a file holds it, which does not apply to the command line.
@@ -355,8 +359,8 @@ mod tests {
 
     #[test]
     fn a_literal_secret_is_named_by_its_place_and_never_repeated() {
-        assert_eq!(secret("plain:abc", 2).unwrap().name, "plain-2");
-        let message = format!("{:#}", secret("tops3cret", 1).unwrap_err());
+        assert_eq!(secret("--secret", "plain:abc", 2).unwrap().name, "plain-2");
+        let message = format!("{:#}", secret("--secret", "tops3cret", 1).unwrap_err());
         assert!(
             !message.contains("tops3cret") && message.contains("env:NAME"),
             "{message}"

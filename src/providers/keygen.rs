@@ -154,11 +154,17 @@ impl ProviderCode for Keygen {
         let list = COVERED.join(" ");
         let content = parts.content(&list)?;
         let headers = vec![(DATE.to_owned(), date)];
+        let algorithm = match key.algorithm {
+            Algorithm::EcdsaP256Sha256 => "ecdsa-p256",
+            Algorithm::RsaPkcs1Sha256 => "rsa-sha256",
+            _ => "ed25519",
+        };
         let signed = reading::completed(headers, SIGNATURE, &content, key, Encoding::Base64);
         Ok(signed.map(|mut headers| {
             if let Some((_, signature)) = headers.last_mut() {
-                *signature =
-                    format!(r#"algorithm="ed25519", signature="{signature}", headers="{list}""#);
+                *signature = format!(
+                    r#"algorithm="{algorithm}", signature="{signature}", headers="{list}""#
+                );
             }
             headers
         }))

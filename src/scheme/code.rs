@@ -255,7 +255,7 @@ pub trait ProviderCode: fmt::Debug + Sync {
     ) -> Result<Statement, Refusal>;
 
     /// The headers that make a request a delivery, the signature last, with one of the
-    /// [`keys`](Self::keys) or a private key of Ed25519; the other headers of the request are not
+    /// [`keys`](Self::keys) or a private key of one of its algorithms; the other headers of the request are not
     /// repeated. `None` where deliveries are not signed in a header with such a key.
     ///
     /// # Errors

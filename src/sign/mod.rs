@@ -423,7 +423,7 @@ fn by_token(
 
 /// The headers of a scheme with a provider's code, signed with the first key in the secret.
 fn by_code(
-    code: &dyn ProviderCode,
+    code: &'static dyn ProviderCode,
     scheme: &Scheme,
     secret: &Secret,
     request: &SignRequest<'_>,
@@ -434,12 +434,13 @@ fn by_code(
     if request.at.0 < 0 {
         return Err(SignError::Time);
     }
-    let keys = match code.algorithm().kind() {
+    let algorithm = private::by_code(code, secret.text.expose());
+    let keys = match algorithm.kind() {
         Kind::Digest(_) => code.keys(&secret.text).map_err(|why| fault(secret, why))?,
-        Kind::Public(algorithm) => {
-            signing_key(secret, algorithm)?;
+        Kind::Public(public) => {
+            signing_key(secret, public)?;
             let text = Zeroizing::new(secret.text.expose().to_vec());
-            vec![(code.algorithm(), text)]
+            vec![(algorithm, text)]
         }
         Kind::Token | Kind::Jwt => return Err(SignError::PrivateKey),
     };

@@ -4,7 +4,7 @@
 use super::{SignError, fault};
 use crate::key::public::{KeyType, PublicAlgorithm, PublicKey, SigningKey};
 use crate::key::secret::Secret;
-use crate::scheme::{Algorithm, Kind, ProofBy, Scheme, TemplateScheme, TokenScheme};
+use crate::scheme::{Algorithm, Kind, ProofBy, ProviderCode, Scheme, TemplateScheme, TokenScheme};
 
 /// The public half of the private key that [`sign`](super::sign) signs with; `None` where it signs with a shared
 /// secret, or cannot sign.
@@ -13,7 +13,7 @@ pub fn public_half(scheme: &Scheme, secret: &Secret) -> Option<PublicKey> {
     let kind = match &scheme.proof {
         ProofBy::Template(template) => chosen(template, text).ok()?.1.kind(),
         ProofBy::Token(token) => Kind::Public(privately(token)?),
-        ProofBy::Code(code) => code.algorithm().kind(),
+        ProofBy::Code(code) => by_code(*code, text).kind(),
         ProofBy::Credential(_) => return None,
     };
     let Kind::Public(algorithm) = kind else {
@@ -21,6 +21,22 @@ pub fn public_half(scheme: &Scheme, secret: &Secret) -> Option<PublicKey> {
     };
     let key = SigningKey::parse(text).ok()?;
     (key.key_type() == algorithm.key_type()).then(|| key.public())
+}
+
+/// The algorithm by which a provider's code signs with this secret: the first that the private key in
+/// the text fits; the one that the scheme names where the key fits none.
+pub(super) fn by_code(code: &'static dyn ProviderCode, text: &[u8]) -> Algorithm {
+    let Kind::Public(_) = code.algorithm().kind() else {
+        return code.algorithm();
+    };
+    let own = SigningKey::parse(text).ok().map(|key| key.key_type());
+    let fits = |algorithm: &Algorithm| match algorithm.kind() {
+        Kind::Public(public) => Some(public.key_type()) == own,
+        _ => false,
+    };
+    code.algorithms()
+        .find(fits)
+        .unwrap_or_else(|| code.algorithm())
 }
 
 /// The label and the algorithm under which the scheme takes a signature with this secret. The label

@@ -43,6 +43,7 @@ static RSA: LazyLock<String> = LazyLock::new(|| keys::public(&keys::RSA, "kick")
 struct Preset {
     name: String,
     toml: String,
+    signs_url: bool,
 }
 
 impl Preset {
@@ -54,6 +55,7 @@ impl Preset {
             .map(|preset| Self {
                 name: preset["id"].as_str().expect("a name").to_owned(),
                 toml: preset["toml"].as_str().expect("TOML").to_owned(),
+                signs_url: preset["signs_url"] == true,
             })
             .collect()
     }
@@ -82,6 +84,25 @@ impl Preset {
             STANDARD.encode(of_its_own)
         };
         (shared.clone(), shared)
+    }
+
+    /// Its route, with a secret of the environment, and what else it needs.
+    fn route(&self, place: usize, upstream: &Upstream) -> Route {
+        let mut route = Route::new(&self.name, &format!("/in/{}", self.name), upstream)
+            .set("provider", &text(&self.name))
+            .set("secrets", &format!("[\"env:S{place}\"]"))
+            .set("public_url", &text(PUBLIC_URL));
+        // The delivery of any account is taken where the key is the provider's.
+        if self.toml.contains("key_owner = \"provider\"") {
+            route = route.set("accounts", "\"any\"");
+        }
+        if self.signs_param() {
+            route = route.set("params", "{ app_key = \"a-key\" }");
+        }
+        if matches!(self.name.as_str(), "meta" | "lark") {
+            route = route.handshake("verify_token", "\"env:VERIFY_TOKEN\"");
+        }
+        route
     }
 
     /// Whether a text of the route is signed.
@@ -168,20 +189,7 @@ fn the_printed_command_is_accepted_for_every_preset() {
     let mut config = Config::new();
     for (place, preset) in presets.iter().enumerate() {
         let (_, verifies) = preset.secrets(place);
-        let mut route = Route::new(&preset.name, &format!("/in/{}", preset.name), &upstream)
-            .set("provider", &text(&preset.name))
-            .set("secrets", &format!("[\"env:S{place}\"]"))
-            .set("public_url", &text(PUBLIC_URL));
-        // The delivery of any account is taken where the key is the provider's.
-        if preset.toml.contains("key_owner = \"provider\"") {
-            route = route.set("accounts", "\"any\"");
-        }
-        if preset.signs_param() {
-            route = route.set("params", "{ app_key = \"a-key\" }");
-        }
-        if matches!(preset.name.as_str(), "meta" | "lark") {
-            route = route.handshake("verify_token", "\"env:VERIFY_TOKEN\"");
-        }
+        let route = preset.route(place, &upstream);
         config = config
             .env("VERIFY_TOKEN", "a-verify-token-of-some-length")
             .env(&format!("S{place}"), &verifies)
@@ -232,6 +240,98 @@ fn the_printed_command_is_accepted_for_every_preset() {
         let answer = String::from_utf8_lossy(&sent.stdout);
         if !answer.ends_with("\n200") || upstream.count() != before + 1 {
             wrong.push(format!("{}: {answer}\n{command}", preset.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{}: {wrong:#?}", wrong.len());
+}
+
+/// As printed: the URL that is signed is the provider's, and the request goes to the gateway.
+#[test]
+fn the_printed_command_of_a_route_is_accepted_wherever_the_url_is_signed_or_the_key_is_public() {
+    let upstream = Upstream::start();
+    let is_public = |preset: &Preset| {
+        let (signs, verifies) = preset.secrets(0);
+        signs != verifies
+    };
+    let presets: Vec<Preset> = Preset::all()
+        .into_iter()
+        .filter(|preset| !NOT_SIGNED.contains(&preset.name.as_str()))
+        .filter(|preset| preset.signs_url || is_public(preset))
+        .collect();
+    assert!(presets.len() > 30, "{}", presets.len());
+    let mut config = Config::new();
+    for (place, preset) in presets.iter().enumerate() {
+        let (_, verifies) = preset.secrets(place);
+        config = config
+            .env("VERIFY_TOKEN", "a-verify-token-of-some-length")
+            .env(&format!("S{place}"), &verifies)
+            .route(preset.route(place, &upstream));
+    }
+    let gateway = Gateway::start(&config);
+    let mut wrong = Vec::new();
+    for (place, preset) in presets.iter().enumerate() {
+        let (signs, verifies) = preset.secrets(place);
+        let folder = Folder::new().env(&format!("S{place}"), &verifies);
+        folder.write("body", preset.body());
+        folder.write("own.key", &signs);
+        let one = Config::new()
+            .server(
+                "listen",
+                &format!("[{}]", text(&gateway.addr().to_string())),
+            )
+            .route(preset.route(place, &upstream));
+        folder.write("verigate.toml", one.toml());
+        // With the URL of the provider and without any.
+        let url = format!("{PUBLIC_URL}/in/{}?data.id=abc123", preset.name);
+        let mut ways = vec![vec!["--url", &*url]];
+        if preset.name != "mercadopago" {
+            ways.push(Vec::new());
+        }
+        let start = now();
+        for way in ways {
+            let arguments = [
+                "sign",
+                "--config",
+                "verigate.toml",
+                "--route",
+                &*preset.name,
+                "--body",
+                "body",
+                "--curl",
+            ];
+            let private: &[&str] = if is_public(preset) {
+                &["--private-key", "own.key"]
+            } else {
+                &[]
+            };
+            let at = (start - u64::from(way.is_empty())).to_string();
+            let signed = folder.run(
+                arguments
+                    .iter()
+                    .chain(private)
+                    .chain(&way)
+                    .chain(&["--at", &*at]),
+            );
+            if signed.code != Some(0) || signed.stderr.contains("warning: it is signed") {
+                wrong.push(format!("{}: {signed}", preset.name));
+                continue;
+            }
+            let command = signed.stdout.trim_end();
+            let before = upstream.count();
+            let sent = Command::new("sh")
+                .arg("-c")
+                .arg(format!("{command} -w '\\n%{{http_code}}'"))
+                .current_dir(folder.path())
+                .output()
+                .expect("a shell and curl");
+            let answer = String::from_utf8_lossy(&sent.stdout);
+            let is_taken = answer.ends_with("\n200");
+            // Another time or URL is no other event where an id is signed.
+            let is_new =
+                upstream.count() == before + 1 || (way.is_empty() && answer.contains("duplicate"));
+            if !is_taken || !is_new {
+                wrong.push(format!("{}: {answer}\n{command}", preset.name));
+            }
         }
     }
     assert!(wrong.is_empty(), "{}: {wrong:#?}", wrong.len());

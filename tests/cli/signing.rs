@@ -318,32 +318,206 @@ fn a_signature_in_the_body_is_put_there() {
         .expect_words(&["no place for the signature", "`/value/*/clientState`"]);
 }
 
-#[test]
-fn a_route_that_has_the_public_key_cannot_sign() {
+/// A folder with a route of this provider, whose key is `public`, and a private key beside it.
+fn with_route(provider: &str, public: &str, private: &str) -> Folder {
     let folder = Folder::new();
-    folder.write("body", "{}");
+    folder.write("body", "{\"id\":\"e1\"}");
+    folder.write("own.key", private);
+    folder.write(
+        "verigate.toml",
+        format!(
+            "[[route]]\nname = \"a\"\npath = \"/a\"\nprovider = \"{provider}\"\n\
+             secrets = [\"\"\"{public}\"\"\"]\nupstream = \"http://127.0.0.1:3000\"\n\
+             public_url = \"https://hooks.acme.io\"\n"
+        ),
+    );
+    folder
+}
+
+fn sign_route(folder: &Folder, more: &[&str]) -> Ended {
+    let arguments = [
+        "sign",
+        "--route",
+        "a",
+        "--config",
+        "verigate.toml",
+        "--body",
+        "body",
+    ];
+    folder.run(arguments.iter().chain(more))
+}
+
+#[test]
+fn a_route_that_has_the_public_key_says_that_the_private_key_is_needed() {
     let public = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAzfsXrW6lAx9+kPOzpEKkdhOiXR+Q7DxiGnIsGIifGrE=\n-----END PUBLIC KEY-----";
-    for key in [ED25519, public] {
+    for (provider, key) in [
+        ("telnyx", ED25519),
+        ("telnyx", public),
+        ("standard-webhooks", public),
+        ("keygen", ED25519),
+    ] {
+        sign_route(&with_route(provider, key, "x"), &[])
+            .expect_code(2)
+            .expect_words(&["the route has the public key", "--private-key FILE"]);
+    }
+}
+
+#[test]
+fn a_route_is_signed_for_with_a_private_key_of_every_type_that_its_scheme_takes() {
+    let (p256, rsa) = (
+        keys::public(&keys::P256, "sendgrid"),
+        keys::public(&keys::RSA, "kick"),
+    );
+    let private = ["--private-key", "own.key"];
+    let mut cases = Cases::new();
+    for (provider, public, own) in [
+        ("telnyx", ED25519, ED25519_SEED),
+        ("keygen", ED25519, ED25519_SEED),
+        ("keygen", &p256, &keys::P256),
+        ("keygen", &rsa, &keys::RSA),
+        ("woodpecker", ED25519, ED25519_SEED),
+        ("woodpecker", &p256, &keys::P256),
+        ("woodpecker", &rsa, &keys::RSA),
+        ("sendgrid", &p256, &keys::P256),
+        ("chip", &rsa, &keys::RSA),
+    ] {
+        cases.case(&format!("{provider} {}", public.len()), || {
+            let folder = with_route(provider, public, own);
+            let signed = sign_route(&folder, &private);
+            signed
+                .expect_code(0)
+                .expect_hidden(&[own, "gateway would refuse"]);
+            folder.write("headers", &signed.stdout);
+            folder
+                .run([
+                    "verify",
+                    "--route",
+                    "a",
+                    "--config",
+                    "verigate.toml",
+                    "--headers",
+                    "headers",
+                    "--body",
+                    "body",
+                    "--url",
+                    "https://hooks.acme.io/a",
+                ])
+                .expect_code(0);
+        });
+    }
+    cases.case("of another pair", || {
+        sign_route(&with_route("sendgrid", &p256, ED25519_SEED), &private)
+            .expect_code(2)
+            .expect_words(&["another type", "takes ECDSA P-256"]);
+        let other = "11".repeat(32);
+        sign_route(&with_route("telnyx", ED25519, &other), &private)
+            .expect_code(0)
+            .expect_words(&["warning: the route has other public keys"]);
+    });
+    cases.case("no place for it", || {
+        let folder = with_route("github", "plain:a-secret-of-some-length", ED25519_SEED);
+        sign_route(&folder, &private)
+            .expect_code(2)
+            .expect_words(&["`--private-key` has no place"]);
+        folder
+            .run([
+                "sign",
+                "--provider",
+                "telnyx",
+                "--secret",
+                "plain:x",
+                "--private-key",
+                "own.key",
+            ])
+            .expect_code(2)
+            .expect_words(&["--route"]);
+    });
+    cases.case("no such file", || {
+        sign_route(
+            &with_route("telnyx", ED25519, "x"),
+            &["--private-key", "none.key"],
+        )
+        .expect_code(2)
+        .expect_words(&["`--private-key` needs the file none.key"]);
+    });
+    cases.finish();
+}
+
+#[test]
+fn the_command_of_a_route_goes_to_the_gateway_though_the_provider_s_url_is_signed() {
+    let file = |public_url: &str, path: &str| {
+        let folder = folder("k", "{\"event_id\":\"e1\"}");
         folder.write(
             "verigate.toml",
             format!(
-                "[[route]]\nname = \"a\"\npath = \"/a\"\nprovider = \"telnyx\"\nsecrets = [\"\"\"{key}\"\"\"]\n\
-                 upstream = \"http://127.0.0.1:3000\"\n"
+                "[server]\nlisten = [\"0.0.0.0:18080\"]\n[[route]]\nname = \"a\"\npath = \"{path}\"\n\
+                 provider = \"square\"\nsecrets = [\"plain:a-secret-of-some-length\"]\n\
+                 upstream = \"http://127.0.0.1:3000\"\npublic_url = \"{public_url}\"\n"
             ),
         );
-        let ended = folder.run([
-            "sign",
-            "--route",
-            "a",
-            "--config",
-            "verigate.toml",
-            "--body",
-            "body",
-        ]);
-        ended
-            .expect_code(2)
-            .expect_words(&["the route has the public key", "--provider"]);
+        folder
+    };
+    let mut cases = Cases::new();
+    for (public_url, path, url, expected) in [
+        (
+            "https://hooks.acme.io",
+            "/a",
+            "",
+            "http://127.0.0.1:18080/a",
+        ),
+        (
+            "https://hooks.acme.io",
+            "/a",
+            "https://hooks.acme.io/a?b=1",
+            "'http://127.0.0.1:18080/a?b=1'",
+        ),
+        (
+            "https://hooks.acme.io",
+            "/a",
+            "https://HOOKS.acme.io:443/a",
+            "http://127.0.0.1:18080/a",
+        ),
+        (
+            "https://hooks.acme.io/x/y",
+            "/a",
+            "https://hooks.acme.io/x/y?b=1",
+            "'http://127.0.0.1:18080/a?b=1'",
+        ),
+        (
+            "https://hooks.acme.io/x/y",
+            "/a/*",
+            "https://hooks.acme.io/a/z",
+            "http://127.0.0.1:18080/a/z",
+        ),
+        (
+            "https://hooks.acme.io",
+            "/a",
+            "http://10.0.0.7:8080/a",
+            "http://10.0.0.7:8080/a",
+        ),
+    ] {
+        cases.case(&format!("{public_url} {url}"), || {
+            let folder = file(public_url, path);
+            let more: &[&str] = if url.is_empty() {
+                &["--curl"]
+            } else {
+                &["--curl", "--url", url]
+            };
+            let signed = sign_route(&folder, more);
+            signed.expect_code(0);
+            let line = format!("curl -sS --globoff --path-as-is -X POST {expected} \\\n");
+            assert!(signed.stdout.starts_with(&line), "{line}{signed}");
+            let is_moved = url.starts_with("https");
+            assert_eq!(
+                signed
+                    .stderr
+                    .contains("goes to the gateway, http://127.0.0.1:18080"),
+                is_moved,
+                "{signed}"
+            );
+        });
     }
+    cases.finish();
 }
 
 #[test]

@@ -5,7 +5,9 @@
 //! secret itself.
 
 mod curl;
+mod destination;
 mod in_body;
+mod private_key;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -17,12 +19,14 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 
 use self::curl::Signed;
+use self::destination::Destination;
+use self::private_key::{OF_A_ROUTE, private_key, verifying};
 use super::Exit;
-use super::delivery::{moment, read_input, split_url};
+use super::delivery::{moment, read_input};
 use super::output::{complain, note, note_signed_by, print};
 use super::subject::{By, Subject};
 use crate::clock::Now;
-use crate::config::takes_public_keys;
+use crate::config::{public_keys, takes_public_keys};
 use crate::explain::{Case, CaseError};
 use crate::key::secret::{Secret, SecretText};
 use crate::scheme::IdForm;
@@ -37,14 +41,17 @@ use crate::wire::head::{FieldName, Head};
 #[derive(Args, Debug)]
 #[command(
     override_usage = "verigate sign --provider NAME --secret SECRET [OPTIONS]\n       verigate sign --route NAME [OPTIONS]",
-    after_help = "The first active secret signs. Where a private key signs, it is the secret: PEM of PKCS #8 \
-    (RSA, ECDSA P-256, Ed25519), or for Ed25519 also whsk_… or 64 hex digits.\n\nExamples:\n  \
+    after_help = "The first active secret signs; a private key is PEM of PKCS #8, or for Ed25519 also whsk_… or 64\n\
+    hex digits. A route's `public_url` is signed, and --curl goes to the gateway's `server.listen`.\n\nExamples:\n  \
     verigate sign --provider itellico --secret env:WEBHOOK_SECRET --body event.json > headers.txt\n  \
     verigate sign --route itellico --body event.json --curl | sh"
 )]
 pub(super) struct Sign {
     #[command(flatten)]
     by: By,
+    /// The private key of a route that has public keys: a file, or `env:NAME`
+    #[arg(long, value_name = "FILE")]
+    private_key: Option<String>,
     /// The file with the body [- for stdin]
     #[arg(long, value_name = "FILE", default_value = "-")]
     body: PathBuf,
@@ -88,48 +95,47 @@ impl Sign {
     }
 
     fn try_run(&self) -> anyhow::Result<String> {
-        let given = self
-            .url
-            .as_deref()
-            .map(|url| split_url(url).map_err(|why| anyhow!("`--url` {why}")))
-            .transpose()?;
-        let origin = given
-            .as_ref()
-            .and_then(|(origin, _)| *origin)
-            .map(str::to_owned);
-        let subject = self.by.load(origin.clone())?;
+        let given = Destination::given(self.url.as_deref())?;
+        let subject = self.by.load(given.origin())?;
         let now = moment(self.at);
-        let secret = active(&subject, now)?;
+        let own = self.private_key.as_deref();
+        if own.is_some() && !self.by.is_route() {
+            bail!(
+                "`--private-key` is for `--route`: with `--provider` or `--scheme` the private key is the `--secret`"
+            );
+        }
+        let own = own.map(|named| private_key(named, &subject.scheme));
+        let own = own.transpose()?;
+        let secret = match &own {
+            Some(own) => own,
+            None => active(&subject, now, self.by.is_route())?,
+        };
         let scheme = &subject.scheme;
         let depends_on_path = scheme.signs_path();
-        if subject.is_prefix && given.is_none() && (self.curl || depends_on_path) {
+        if subject.is_prefix && given.is_empty() && (self.curl || depends_on_path) {
             bail!(
                 "the route takes every path under {0}: name one, as in `--url {0}x`",
                 subject.path
             );
         }
-        if self.curl && given.is_none() && !self.by.is_route() {
+        if self.curl && given.is_empty() && !self.by.is_route() {
             bail!(
                 "`--curl` needs a URL to send to: name it, as in `--url http://127.0.0.1:8080/webhooks/x`"
             );
         }
-        if depends_on_path && given.is_none() && !self.by.is_route() {
+        if depends_on_path && given.is_empty() && !self.by.is_route() {
             bail!(
                 "this scheme signs the URL or its path: name with `--url` the URL that the provider calls"
             );
         }
-        let target = given.map_or_else(|| subject.path.clone(), |(_, target)| target);
+        let Destination { origin, target } = given.of(&subject, self.curl);
         let has_origin = origin.is_some();
         let origin = origin.unwrap_or_else(|| subject.gateway.clone());
+        let target = target.unwrap_or_else(|| subject.path.clone());
         if scheme.signs_url() && subject.settings.public_url.is_none() {
             bail!(
                 "this scheme signs the URL: name with `--url` the whole URL that the provider calls, host included"
             );
-        }
-        // Written in hexadecimal digits, a private and a public key look alike.
-        if self.by.is_route() && takes_public_keys(scheme) && public_half(scheme, secret).is_some()
-        {
-            bail!("cannot sign: {OF_A_ROUTE}");
         }
         let id = self.id(&subject)?;
         let mut extra = self
@@ -185,7 +191,7 @@ impl Sign {
             )
         })?;
         let sent = in_body.as_deref().map_or(&*body, str::as_bytes);
-        remark(&subject, secret, &head, sent, now);
+        remark(&subject, secret, own.is_some(), &head, sent, now);
         if let (Some(body), false) = (&in_body, self.curl) {
             note("note: the signature is in the body, so this is the body to send");
             return Ok(body.clone());
@@ -282,7 +288,11 @@ impl Sign {
     fn cannot(&self, fault: &SignError, subject: &Subject) -> anyhow::Error {
         let help = match fault {
             SignError::Header(name) => format!(": add it, as in `--header '{name}: VALUE'`"),
-            SignError::Key(_) if self.by.is_route() && takes_public_keys(&subject.scheme) => {
+            SignError::Key(_)
+                if self.by.is_route()
+                    && self.private_key.is_none()
+                    && takes_public_keys(&subject.scheme) =>
+            {
                 format!("; {OF_A_ROUTE}")
             }
             _ => String::new(),
@@ -329,11 +339,9 @@ impl Sign {
     }
 }
 
-const OF_A_ROUTE: &str = "the route has the public key: sign with `--provider` or `--scheme`, and the private key as `--secret`";
-
 /// Tells the signer, on standard error, how a gateway would answer this delivery (judged by the
 /// verifier of live traffic), and how the key is used.
-fn remark(subject: &Subject, secret: &Secret, head: &Head, body: &[u8], now: Now) {
+fn remark(subject: &Subject, secret: &Secret, is_own: bool, head: &Head, body: &[u8], now: Now) {
     let scheme = &subject.scheme;
     if scheme.is_credential() {
         note("note: nothing is signed here: the header holds the secret itself");
@@ -345,6 +353,15 @@ fn remark(subject: &Subject, secret: &Secret, head: &Head, body: &[u8], now: Now
             ..secret.clone()
         }
     });
+    // Beside a private key of the command line, the route's own keys decide.
+    if let Some(public) = public.as_ref().filter(|_| is_own)
+        && !verifying(scheme, &subject.secrets, public)
+    {
+        note(
+            "warning: the route has other public keys, so the gateway would refuse this: put the \
+             public key above into its `secrets`",
+        );
+    }
     let case = Case {
         scheme: &Arc::clone(scheme),
         settings: &subject.settings,
@@ -371,14 +388,22 @@ fn remark(subject: &Subject, secret: &Secret, head: &Head, body: &[u8], now: Now
     }
 }
 
-fn active(subject: &Subject, now: Now) -> anyhow::Result<&Secret> {
+/// The first active secret that may sign: of a route none that is a public key.
+fn active(subject: &Subject, now: Now, is_route: bool) -> anyhow::Result<&Secret> {
     let mut active = subject
         .secrets
         .iter()
-        .filter(|secret| secret.is_active(now.wall));
+        .filter(|secret| secret.is_active(now.wall))
+        .peekable();
+    if active.peek().is_none() {
+        bail!(
+            "no secret is active at that time: see `not_before` and `not_after`, or choose another `--at`"
+        );
+    }
+    let signs = |secret: &&Secret| !is_route || public_keys(&subject.scheme, secret).is_empty();
     active
-        .next()
-        .context("no secret is active at that time: see `not_before` and `not_after`, or choose another `--at`")
+        .find(signs)
+        .with_context(|| format!("cannot sign: {OF_A_ROUTE}"))
 }
 
 /// A random UUID (RFC 9562 section 5.4).
