@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::accounts;
 use super::handshake::HandshakeMode;
+use super::placeholders;
 use super::presets;
 use super::public_keys::public_keys;
 use super::reader::{Findings, Table};
@@ -44,7 +45,7 @@ pub(super) fn judge(draft: &Draft<'_>, now: UnixMillis, findings: &mut Findings)
             findings.problem(
                 item.span(),
                 message,
-                "copy it again from the provider, or correct `key` in the scheme",
+                secrets::correction(&route.scheme, &secret.text),
             );
         } else {
             secrets::judge(&route.scheme, item, secret, findings);
@@ -54,6 +55,7 @@ pub(super) fn judge(draft: &Draft<'_>, now: UnixMillis, findings: &mut Findings)
         .handshake
         .judge(&route.scheme, &route.secrets, table, findings);
     accounts::judge(&route.name, &route.accounts, &route.scheme, table, findings);
+    placeholders::judge(route, table, findings);
     learning(route, table, findings);
     for (key, name, message) in warnings(route, table, now) {
         let message = format!("route `{}`: {message}", route.name);

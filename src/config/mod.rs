@@ -15,6 +15,7 @@ mod judge;
 mod learned;
 mod mask;
 pub mod params;
+mod placeholders;
 mod preset;
 pub mod presets;
 pub mod problem;
@@ -207,7 +208,9 @@ fn parse_whole(
         ttl: Some(replay_table.span_of("ttl")).filter(|span| *span != replay_table.span()),
     };
     let watch = server_table.span_of("watch");
+    let public_url = server_table.span_of("public_url");
     let server = Server::read(server_table, &mut findings);
+    placeholders::judge_server(server.public_url.as_deref(), public_url, &mut findings);
     if is_piped && server.watch.is_some() {
         findings.problem(
             watch,

@@ -11,10 +11,15 @@ use crate::scheme::Scheme;
 const LONGEST: usize = 256;
 
 /// Reads the table `params` of a route and puts its texts into the route's scheme. What is still
-/// missing afterwards is a fault of the scheme.
-pub(super) fn read(item: &Item<'_>, findings: &mut Findings, scheme: &mut Scheme) {
+/// missing afterwards is a fault of the scheme. The names and texts are returned in the order of the
+/// names.
+pub(super) fn read(
+    item: &Item<'_>,
+    findings: &mut Findings,
+    scheme: &mut Scheme,
+) -> Vec<(String, String)> {
     let Some(table) = item.table(findings, "params = { app_key = \"…\" }") else {
-        return;
+        return Vec::new();
     };
     let wanted: Vec<String> = scheme.params().into_iter().map(ToOwned::to_owned).collect();
     let mut texts: Vec<(&str, &str)> = Vec::new();
@@ -49,6 +54,10 @@ pub(super) fn read(item: &Item<'_>, findings: &mut Findings, scheme: &mut Scheme
         texts.find(|(own, _)| *own == name).map(|(_, text)| *text)
     };
     *scheme = scheme.clone().with_params(text_of);
+    let owned = texts.iter();
+    owned
+        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+        .collect()
 }
 
 /// What is wrong with the text of a param, and the help; `None` for a good text.

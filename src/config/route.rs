@@ -43,6 +43,8 @@ pub struct Route {
     pub methods: Vec<String>,
     /// The scheme, from its preset or spelled out.
     pub scheme: Arc<Scheme>,
+    /// The names and texts of `params`, which are in the scheme already.
+    pub params: Vec<(String, String)>,
     /// The secrets. There is at least one, except where the secret is still to come (`learn`).
     pub secrets: Vec<Secret>,
     /// The address to which proved deliveries are forwarded.
@@ -148,7 +150,7 @@ pub(super) fn read<'t>(
     let public_url = table
         .item("public_url")
         .and_then(|item| read_public_url(&item, findings));
-    let scheme = read_scheme(&mut table, findings);
+    let (scheme, params) = read_scheme(&mut table, findings).unzip();
     let max_body = size(
         &mut table,
         findings,
@@ -220,6 +222,7 @@ pub(super) fn read<'t>(
                 tolerance,
                 future_tolerance: own_future.unwrap_or(scheme.future_tolerance),
                 scheme: Arc::new(scheme),
+                params: params.unwrap_or_default(),
                 secrets: secrets.iter().map(|(_, secret)| secret.clone()).collect(),
                 upstream,
                 upstream_host,
@@ -361,7 +364,11 @@ fn read_methods(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<String>>
     (!methods.is_empty()).then_some(methods)
 }
 
-fn read_scheme(table: &mut Table<'_>, findings: &mut Findings) -> Option<Scheme> {
+/// Reads the scheme and the texts of the route that it signs.
+fn read_scheme(
+    table: &mut Table<'_>,
+    findings: &mut Findings,
+) -> Option<(Scheme, Vec<(String, String)>)> {
     let (provider, own) = (table.item("provider"), table.item("scheme"));
     let (envelope, params) = (Envelope::read(table, findings), table.item("params"));
     let mut scheme = match (provider, own) {
@@ -397,10 +404,8 @@ fn read_scheme(table: &mut Table<'_>, findings: &mut Findings) -> Option<Scheme>
     // rest of the scheme (contract: Seen again).
     scheme.preset &= !envelope.has_id();
     envelope.set(&mut scheme);
-    if let Some(item) = params {
-        params::read(&item, findings, &mut scheme);
-    }
-    Some(scheme)
+    let params = params.map(|item| params::read(&item, findings, &mut scheme));
+    Some((scheme, params.unwrap_or_default()))
 }
 
 fn read_provider(item: &Item<'_>, findings: &mut Findings) -> Option<Scheme> {

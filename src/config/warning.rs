@@ -95,6 +95,8 @@ warning_names! {
         "`max_body` is above the share of `max_buffered` that one client may hold";
     ProviderBody, "provider-body", Allowed,
         "the provider sends larger bodies than `max_body` takes";
+    PlaceholderValue, "placeholder-value", Allowed,
+        "a text keeps the place of a value of yours: a param, a host, an account";
     ReplayOff, "replay-off", Never,
         "replay protection is off";
     // Secrets.

@@ -28,6 +28,7 @@ fn mistake(shape: Shape) -> Option<Mistake> {
     Some(match shape {
         Shape::ByteOrderMark
         | Shape::Space(_)
+        | Shape::SpaceWithin
         | Shape::Quotes
         | Shape::Name
         | Shape::EscapedNewlines
@@ -89,7 +90,7 @@ pub(super) fn of_beginning(case: &Trials<'_>) -> Option<Mistake> {
         SecretDoubt::BeginsOtherwise(_) => {
             Mistake::new("secret_begins_otherwise", sentence, doubt.fix())
         }
-        SecretDoubt::TakenWhole(_) | SecretDoubt::HexAsBase64 => {
+        SecretDoubt::OtherForm(_) | SecretDoubt::TakenWhole(_) | SecretDoubt::HexAsBase64 => {
             Mistake::new("secret_looks_otherwise", sentence, doubt.fix())
         }
     })

@@ -27,6 +27,7 @@ mod proof_by;
 pub mod public_url;
 mod reads;
 pub mod refusals;
+mod secret_form;
 mod secret_reading;
 mod shared_keys;
 pub mod template;
@@ -53,6 +54,7 @@ pub use self::handshake::Handshake;
 pub use self::id_form::IdForm;
 pub use self::jwt::JwtRule;
 pub use self::reads::Role;
+pub use self::secret_form::{Characters, SecretForm};
 pub use self::secret_reading::SecretDoubt;
 pub use self::shared_keys::SharedKey;
 use crate::notation::json::Pointer;
@@ -114,6 +116,8 @@ pub struct Scheme {
     /// that is not known. Such a beginning alone is no secret, and what begins so is taken for no
     /// other value.
     pub secret_begins: Vec<String>,
+    /// The form of all of the provider's secrets, where it is known.
+    pub secret_form: Option<SecretForm>,
 }
 
 impl Scheme {

@@ -18,6 +18,8 @@ pub enum SecretDoubt {
     /// The text has the beginning of a signing secret, the scheme takes it whole, and the secrets of
     /// this provider are not known to begin so.
     TakenWhole(String),
+    /// All secrets of this provider have a known form, which is in these words, and the text has not.
+    OtherForm(String),
     /// The text is hexadecimal digits alone, and the scheme decodes it as base64.
     HexAsBase64,
 }
@@ -29,6 +31,9 @@ impl SecretDoubt {
             Self::BeginsOtherwise(begin) => format!(
                 "does not begin with `{begin}`, as the secrets of `{provider}` do: it is another \
                  value, or its beginning is missing"
+            ),
+            Self::OtherForm(form) => format!(
+                "does not look like the secrets of `{provider}`, which are {form}: it is another value"
             ),
             Self::TakenWhole(begin) => format!(
                 "begins with `{begin}`, and this scheme takes it whole, as text: secrets of \
@@ -45,7 +50,7 @@ impl SecretDoubt {
     /// The correction, as advice to the operator.
     pub const fn fix(&self) -> &'static str {
         match self {
-            Self::BeginsOtherwise(_) => {
+            Self::BeginsOtherwise(_) | Self::OtherForm(_) => {
                 "Copy the whole signing secret of this very endpoint, with its beginning; an API \
                  key or an id is no signing secret."
             }
@@ -127,6 +132,9 @@ impl Scheme {
         if let Some(first) = self.secret_begins.first() {
             let is_other = !self.secret_begins.iter().any(has_own);
             return is_other.then(|| SecretDoubt::BeginsOtherwise(first.clone()));
+        }
+        if let Some(form) = self.secret_form {
+            return (!form.fits(bare)).then(|| SecretDoubt::OtherForm(form.words()));
         }
         let signs = matches!(self.proof, ProofBy::Template(_) | ProofBy::Token(_));
         let forms = self.proof.key_forms();

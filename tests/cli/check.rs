@@ -426,3 +426,40 @@ fn a_secret_as_a_stray_argument_is_not_repeated() {
         .expect_code(2)
         .expect_words(&["--json"]);
 }
+
+#[test]
+fn what_is_signed_with_a_delivery_is_shown_and_what_is_left_open_is_named() {
+    let folder = Folder::new().env("S", SECRET);
+    let route = |lines: &str| {
+        format!(
+            "[[route]]\nname = \"shop\"\npath = \"/shop\"\nprovider = \"tiktok-shop\"\n\
+             secrets = [\"env:S\"]\nupstream = \"http://127.0.0.1:3000\"\n{lines}\n"
+        )
+    };
+    folder.write("verigate.toml", route("params = { app_key = \"29a39d\" }"));
+    let good = folder.run(["check", "--config", "verigate.toml"]);
+    good.expect_code(0)
+        .expect_words(&[
+            "params.app_key",
+            "29a39d",
+            "json /tts_notification_id",
+            "replay.ttl",
+        ])
+        .expect_hidden(&["placeholder-value"]);
+    let json = folder
+        .run(["check", "--config", "verigate.toml", "--json"])
+        .json();
+    assert_eq!(
+        json["routes"][0]["params"],
+        serde_json::json!({ "app_key": "29a39d" })
+    );
+    assert_eq!(json["routes"][0]["event_type"], "json /type");
+    folder.write("verigate.toml", route("params = { app_key = \"…\" }"));
+    folder
+        .run(["check", "--config", "verigate.toml"])
+        .expect_code(0)
+        .expect_words(&[
+            "`params.app_key` keeps the place of your own",
+            "[placeholder-value]",
+        ]);
+}

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::report::{
     handshake_mode, identity, key_kind, key_owner, shown, state_now, tolerance, written_time,
 };
+use super::settings;
 use crate::cli::output::json_object;
 use crate::clock::UnixMillis;
 use crate::config;
@@ -16,6 +17,7 @@ use crate::config::{Accounts, Config, Problem, Problems, Route, Warning};
 use crate::key::public::PublicKey;
 use crate::key::secret::{Secret, Validity};
 use crate::routes::PathPattern;
+use crate::scheme::Place;
 use crate::verify::claim::Policy;
 
 /// The object of a good file. `wall` is the time at which secrets are active or expired.
@@ -152,6 +154,10 @@ fn object(route: &Route, wall: UnixMillis) -> Value {
         "tolerance": tolerance(scheme, route.tolerance, route.future_tolerance),
         "max_body": route.max_body,
         "public_url": optional(route.public_url.as_deref()),
+        "params": params(route),
+        "event_id": envelope(scheme.event_id.as_ref()),
+        "event_type": envelope(scheme.event_type.as_ref()),
+        "account": envelope(scheme.account.as_ref()),
         "replay": if route.replay.enabled { replay } else { Value::Null },
         "accounts": accounts,
         "on_unlisted": route.on_unlisted,
@@ -161,6 +167,19 @@ fn object(route: &Route, wall: UnixMillis) -> Value {
         "secrets": route.secrets.iter().map(|secret| secret_object(route, secret, wall)).collect::<Value>(),
         "awaits": awaited.map(|path| text(&config::learned_name(path))),
     })
+}
+
+/// The texts of a route's `params` by their names.
+fn params(route: &Route) -> Value {
+    let params = route.params.iter();
+    let params: serde_json::Map<_, _> = params
+        .map(|(name, value)| (name.clone(), text(value)))
+        .collect();
+    params.into()
+}
+
+fn envelope(at: Option<&Place>) -> Value {
+    at.map_or(Value::Null, |at| text(&settings::place(at)))
 }
 
 fn secret_object(route: &Route, secret: &Secret, wall: UnixMillis) -> Value {

@@ -3,6 +3,7 @@
 
 pub(super) mod json;
 mod report;
+mod settings;
 
 use clap::Args;
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::settings;
 use crate::cli::output::table;
 use crate::clock::UnixMillis;
 use crate::config;
@@ -28,7 +29,7 @@ pub(in crate::cli) fn report(config: &Config, wall: UnixMillis) -> String {
             "{}: good, {routes}",
             shown(&config::shown_path(&config.path))
         ),
-        settings(config),
+        gateway(config),
     ];
     let titles = [
         "route",
@@ -76,6 +77,11 @@ pub(in crate::cli) fn report(config: &Config, wall: UnixMillis) -> String {
     .map(str::to_owned);
     let rows = config.routes.iter().map(taken_row).collect();
     parts.push(masked(&[vec![titles], rows].concat()));
+    let rows: Vec<_> = config.routes.iter().flat_map(settings::rows).collect();
+    if !rows.is_empty() {
+        let titles = ["route", "setting", "value"].map(str::to_owned);
+        parts.push(masked(&[vec![titles], rows].concat()));
+    }
     let acknowledged = config.acknowledged_names();
     if !acknowledged.is_empty() {
         let row = |(route, names): (&str, Vec<&str>)| [route.to_owned(), names.join(", ")];
@@ -91,7 +97,7 @@ pub(in crate::cli) fn report(config: &Config, wall: UnixMillis) -> String {
     parts.join("\n\n")
 }
 
-fn settings(config: &Config) -> String {
+fn gateway(config: &Config) -> String {
     let listen: Vec<String> = config
         .server
         .listen
@@ -450,6 +456,13 @@ timestamp = { header = "X-Timestamp" }
         route     key of     takes accounts  takes types  handshake
         itellico  endpoint   all             all          none
         erp       not known  all             all          none
+
+        route     setting              value
+        itellico  event_id             json /event_id
+        itellico  event_type           json /event_type
+        itellico  account              json /organization_uuid
+        itellico  replay.ttl           3d
+        itellico  replay.on_in_flight  503
         ");
     }
 
@@ -491,6 +504,12 @@ upstream = "http://127.0.0.1:3000"
         route  key of     takes accounts  takes types  handshake
         keys   not known  all             all          none
         asana  endpoint   all             all          asana: answer
+
+        route  setting              value
+        keys   replay.ttl           3d
+        keys   replay.on_in_flight  503
+        asana  replay.ttl           3d
+        asana  replay.on_in_flight  503
 
         route  secret   public key   fingerprint                                                              valid
         keys   old      ECDSA P-256  SHA256:9c9895d59c3d03237396168e6efee7fddb345662bb39c5eb8c2051e23209cbbe  from 2020-01-01T00:00:00Z until 2021-01-01T00:00:01Z

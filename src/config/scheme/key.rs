@@ -1,7 +1,7 @@
 //! The key `key`: the way from a secret's text to the bytes of the key (schemes: Keys and secrets).
 
 use super::super::reader::{Findings, Item};
-use crate::scheme::{KeyEncoding, KeyForm};
+use crate::scheme::{Characters, KeyEncoding, KeyForm, SecretForm};
 
 /// Reads a form, or a list of candidate forms.
 pub(super) fn read(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<KeyForm>> {
@@ -34,6 +34,36 @@ pub(super) fn read_begins(item: &Item<'_>, findings: &mut Findings) -> Option<Ve
         begin.map(ToOwned::to_owned)
     });
     read.collect::<Vec<_>>().into_iter().collect()
+}
+
+/// Reads `secret_form`: the characters and the length of the provider's secrets.
+pub(super) fn read_secret_form(item: &Item<'_>, findings: &mut Findings) -> Option<SecretForm> {
+    let mut table = item.table(findings, "secret_form = { characters = \"hex\" }")?;
+    let names = Characters::ALL.map(Characters::name);
+    let characters = table.required(findings, "characters", "\"hex\"");
+    let characters =
+        characters.and_then(|item| item.one_of(findings, &names, &[], Characters::named));
+    let mut bound = |key, otherwise| match table.item(key) {
+        Some(item) => {
+            let length = item.integer(findings, 1..=u64::from(u16::MAX))?;
+            u16::try_from(length).ok()
+        }
+        None => Some(otherwise),
+    };
+    let (least, most) = (bound("least", 1), bound("most", u16::MAX));
+    table.finish(findings);
+    let length = [least?, most?];
+    let [least, most] = length;
+    if least > most {
+        item.refuse(
+            findings,
+            "has a `least` above its `most`",
+            "write the shortest length as `least`, and the longest as `most`",
+        );
+        return None;
+    }
+    let characters = characters?;
+    Some(SecretForm { characters, length })
 }
 
 fn read_form(item: &Item<'_>, findings: &mut Findings) -> Option<KeyForm> {

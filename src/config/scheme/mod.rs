@@ -129,6 +129,9 @@ pub(super) fn read(
     let secret_begins = usable(table.item("secret_begins"), &mut is_usable, |item| {
         key::read_begins(item, findings)
     });
+    let secret_form = usable(table.item("secret_form"), &mut is_usable, |item| {
+        key::read_secret_form(item, findings)
+    });
     let handshake = usable(table.item("handshake"), &mut is_usable, |item| {
         let names = providers::HANDSHAKES.map(Handshake::name);
         item.one_of(findings, &names, &[], providers::handshake)
@@ -161,6 +164,7 @@ pub(super) fn read(
         ack,
         handshake,
         secret_begins: secret_begins.unwrap_or_default(),
+        secret_form,
     };
     // An honest retry carries the event's own time, however old that is; a clock that is ahead is
     // another matter.

@@ -4,6 +4,7 @@
 //! What is around a secret is warned about where its reference is followed.
 
 use crate::config::reader::{Findings, Item};
+use crate::config::scheme::CUSTOM;
 use crate::config::warning::WarningName;
 use crate::key::secret::{Secret, SecretText};
 use crate::key::shape;
@@ -37,6 +38,25 @@ pub(in crate::config) fn judge(
         let message = format!("{called} {}", doubt.words(&scheme.provider));
         findings.warn(item.span(), WarningName::UnlikelySecret, message);
     }
+}
+
+/// The correction for a text that is no key of its scheme: what the text looks like, as far as that
+/// is another value, and what the scheme expects.
+pub(in crate::config) fn correction(scheme: &Scheme, text: &SecretText) -> String {
+    let shapes = shape::of(text.expose(), &scheme.wanted());
+    let told = shapes
+        .iter()
+        .find(|shape| !matches!(shape, Shape::NoPublicKey));
+    let told = told.map_or_else(String::new, |shape| format!("it {}; ", shape.words()));
+    let source = if scheme.provider == CUSTOM {
+        "copy it again, or correct `key` in the scheme"
+    } else {
+        "copy it again from the provider"
+    };
+    format!(
+        "{told}{source}: a secret here is {}",
+        scheme.expected_secret()
+    )
 }
 
 /// Refuses a token that everybody knows, and warns of the look of another. `item` is its place.
@@ -76,7 +96,10 @@ fn warn(
 ) -> bool {
     let is_spelled = |shape: &Shape| {
         shape.kind() == Kind::Around
-            && !matches!(shape, Shape::Authorization(_) | Shape::EscapedNewlines)
+            && !matches!(
+                shape,
+                Shape::Authorization(_) | Shape::EscapedNewlines | Shape::SpaceWithin
+            )
     };
     if let Some(place) = shape::published(text.expose()) {
         let message =

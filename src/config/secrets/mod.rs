@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use toml::de::DeValue;
 
 use self::learn::Learned;
-pub(super) use self::looks::{judge, judge_token};
+pub(super) use self::looks::{correction, judge, judge_token};
 pub(super) use self::reference::is_reference;
 use self::reference::{LEARN, is_variable, named};
 pub use self::reference::{Oddity, Resolved, Sources, resolve};

@@ -28,7 +28,7 @@ fn read_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, Problems>
 }
 
 fn preset(name: &str, own: &str) -> String {
-    let url = "public_url = \"https://hooks.example.com\"\n";
+    let url = "public_url = \"https://hooks.acme.io\"\n";
     ROUTE.replace("itellico", name) + url + own
 }
 
@@ -546,4 +546,150 @@ fn a_secret_of_many_routes_is_named_once_with_the_first_of_them_and_their_number
     // Two secrets are two matters.
     let two = routes(3, &all).replace(both[1], both[0]);
     assert_eq!(lines(&two).len(), 2, "{:#?}", lines(&two));
+}
+
+#[test]
+fn a_secret_that_does_not_look_like_its_provider_s_is_told_apart_by_what_is_expected() {
+    let base64 = "c2VjcmV0LXNlY3JldC1zZWNyZXQ=";
+    let hex = "0a1b2c3d".repeat(8);
+    let rows = [
+        (
+            "telegram",
+            "123:ABC",
+            "which are 1 to 256 letters, digits, `_` and `-`",
+        ),
+        (
+            "telegram",
+            "a secret+token of mine",
+            "which are 1 to 256 letters, digits, `_` and `-`",
+        ),
+        ("telegram", "a-secret_Token-0123456789", ""),
+        (
+            "phonepe",
+            "user:password-of-some-length",
+            "which are 64 hexadecimal digits",
+        ),
+        ("phonepe", &hex, ""),
+        (
+            "huggingface",
+            "gr\u{fc}ne-Worte-aus-dem-Garten",
+            "visible characters of ASCII",
+        ),
+        ("qstash", base64, "does not begin with `sig_`"),
+        ("qstash", "sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs", ""),
+        ("github", "a0b1c2d3 e4f5a6b7c8d9", "holds white space"),
+        ("github", "a0b1c2d3\te4f5a6b7c8d9", "holds white space"),
+        ("github", "a0b1c2d3\u{a0}e4f5a6b7c8d9", "holds white space"),
+        ("github", " a0b1c2d3e4f5a6b7c8d9", "begins with white space"),
+        ("github", "a0b1c2d3e4f5a6b7c8d9 ", "ends with white space"),
+        ("gitlab", "a0b1c2d3 e4f5a6b7c8d9", "holds white space"),
+        ("github", "a0b1c2d3e4f5a6b7c8d9", ""),
+    ];
+    let mut wrong = Vec::new();
+    for (name, secret, words) in rows {
+        let config = read_with(&preset(name, ""), &[("S", secret)]).unwrap();
+        let shown = warned(&config);
+        let of_secret: Vec<_> = shown
+            .lines()
+            .filter(|line| {
+                line.ends_with("[unlikely-secret]") || line.ends_with("[secret-spelling]")
+            })
+            .collect();
+        let is_right = match of_secret.as_slice() {
+            [] => words.is_empty(),
+            [line] => !words.is_empty() && line.contains(words),
+            [one, two] => secret.contains(' ') && (one.contains(words) || two.contains(words)),
+            _ => false,
+        };
+        if !is_right || shown.contains(secret) {
+            wrong.push(format!("{name} {secret:?}: {shown}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_text_that_is_no_key_is_refused_with_the_form_that_is_expected() {
+    let public = "v1a,whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+    let rows = [
+        (
+            "keygen",
+            "abcd",
+            "none of the known forms",
+            "64 hex digits of Ed25519, or PEM",
+        ),
+        (
+            "telnyx",
+            "abcd",
+            "none of the known forms",
+            "a public key of Ed25519: 64 hex digits",
+        ),
+        (
+            "sendgrid",
+            "abcd",
+            "none of the known forms",
+            "a public key of ECDSA P-256: PEM",
+        ),
+        ("kick", "MAAA", "", "a public key of RSA: PEM"),
+        (
+            "woodpecker",
+            "abcd",
+            "",
+            "the sender's public key: Ed25519, ECDSA P-256 or RSA",
+        ),
+        (
+            "kick",
+            "whsec_c2VjcmV0LXNlY3JldA==",
+            "",
+            "a public key of RSA",
+        ),
+        (
+            "supabase-auth",
+            public,
+            "",
+            "it is a public key, and this scheme needs the shared signing secret",
+        ),
+        (
+            "supabase-auth",
+            public,
+            "",
+            "base64 (the standard alphabet, padded with `=`), with or without `v1,whsec_`",
+        ),
+        (
+            "supabase-auth",
+            "v1a,whsk_c2VjcmV0",
+            "",
+            "it is a private key",
+        ),
+        (
+            "squarespace",
+            "no hex digits",
+            "",
+            "hexadecimal digits, an even number",
+        ),
+        ("openai", "c2VjcmV0LXNlY3JldA==", "", "`whsec_` and base64"),
+    ];
+    let mut wrong = Vec::new();
+    for (name, secret, why, expected) in rows {
+        let accounts = if name == "kick" {
+            "accounts = \"any\"\n"
+        } else {
+            ""
+        };
+        let shown = refusal(&preset(name, accounts), secret).unwrap_or_default();
+        let is_right = shown.contains("is no key of this scheme")
+            && shown.contains(why)
+            && shown.contains(expected);
+        if !is_right || shown.contains(secret) {
+            wrong.push(format!("{name} {secret:?}: {shown}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    // Each preset says something.
+    let dumb: Vec<_> = presets::all()
+        .iter()
+        .filter(|preset| preset.scheme.expected_secret().is_empty())
+        .map(|preset| &preset.name)
+        .collect();
+    assert!(dumb.is_empty(), "{dumb:?}");
 }

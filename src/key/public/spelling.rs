@@ -64,6 +64,9 @@ fn pem_keys(text: &[u8]) -> Result<Vec<PublicKey>, &'static str> {
     blocks.iter().map(key).collect()
 }
 
+const NO_FORM: &str = "the public key has none of the known forms: PEM, JWK, `whpk_`, 64 hex \
+    digits, or base64 (standard alphabet, padded) of an Ed25519 key or of DER";
+
 fn bare_key(text: &[u8]) -> Result<PublicKey, &'static str> {
     if let Some(text) = text.strip_prefix(b"whpk_") {
         let bytes = pem::base64(text).ok_or("what follows `whpk_` is not base64")?;
@@ -73,10 +76,11 @@ fn bare_key(text: &[u8]) -> Result<PublicKey, &'static str> {
     if Encoding::HexAny.decode(text, &mut bytes) == Some(32) {
         return Key::ed25519(&bytes).map(PublicKey::new);
     }
-    let bytes = pem::base64(text).ok_or(
-        "the public key has none of the known forms: PEM, JWK, `whpk_`, 64 hex digits, \
-         or base64 (standard alphabet, padded) of an Ed25519 key or of DER",
-    )?;
+    let bytes = pem::base64(text).ok_or(NO_FORM)?;
+    // A structure in DER begins so.
+    if bytes.len() != 32 && bytes.first() != Some(&0x30) {
+        return Err(NO_FORM);
+    }
     if bytes.len() == 32 {
         return Key::ed25519(&bytes).map(PublicKey::new);
     }

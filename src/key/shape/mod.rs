@@ -51,6 +51,8 @@ pub enum Shape {
     ByteOrderMark,
     /// White space at an end; the words name it.
     Space(&'static str),
+    /// White space between its ends.
+    SpaceWithin,
     /// Quotation marks around it, typographic ones included.
     Quotes,
     /// `NAME=value`, a whole line of an `.env` file.
@@ -215,22 +217,37 @@ pub fn value_of_line(text: &[u8]) -> Option<&[u8]> {
 pub fn of(text: &[u8], wanted: &Wanted) -> Vec<Shape> {
     let is_public = wanted.public && PublicKey::looks_public(text);
     let around = if is_public { None } else { around(text) };
+    let within = bare(text);
+    let own = of_bare(within, wanted);
+    let has_space = !is_public && own.is_none() && has_space(within);
     around
         .into_iter()
-        .chain(of_bare(bare(text), wanted))
+        .chain(has_space.then_some(Shape::SpaceWithin))
+        .chain(own)
         .collect()
+}
+
+/// Whether white space is somewhere in the text, that of Unicode included.
+fn has_space(text: &[u8]) -> bool {
+    let is_there = |space: &&str| memmem::find(text, space.as_bytes()).is_some();
+    text.iter().any(u8::is_ascii_whitespace) || SPACES.iter().any(is_there)
 }
 
 /// The look of the secret itself; `text` has nothing around it.
 fn of_bare(text: &[u8], wanted: &Wanted) -> Option<Shape> {
     let is_pem = text.starts_with(b"-----BEGIN ");
     let is_private_pem = is_pem && memmem::find(text, b"PRIVATE KEY").is_some();
-    if text.starts_with(b"whsk_") || is_private_pem || text.starts_with(b"AGE-SECRET-KEY-") {
+    if text.starts_with(b"whsk_")
+        || text.starts_with(b"v1a,whsk_")
+        || is_private_pem
+        || text.starts_with(b"AGE-SECRET-KEY-")
+    {
         return Some(Shape::PrivateKey);
     }
     if is_pem && memmem::find(text, b"\\n").is_some() && memmem::find(text, b"\n").is_none() {
         return Some(Shape::EscapedNewlines);
     }
+    let text = text.strip_prefix(b"v1a,".as_slice()).unwrap_or(text);
     let is_ssh = text.starts_with(b"ssh-rsa ") || text.starts_with(b"ssh-ed25519 ");
     if (text.starts_with(b"whpk_") || is_pem || is_ssh) && wanted.shared && !wanted.public {
         return Some(Shape::PublicKey);
@@ -273,7 +290,7 @@ fn foreign(text: &[u8]) -> Option<Shape> {
     if begins("{") && text.ends_with(b"}") && memmem::find(text, b"\":").is_some() {
         return Some(Shape::Json);
     }
-    if is_placeholder(text) {
+    if is_placeholder_of_secret(text) {
         return Some(Shape::Placeholder);
     }
     if let Some(prefix) = found(text, prefixes::AUTHORIZATION) {
@@ -331,7 +348,18 @@ fn foreign(text: &[u8]) -> Option<Shape> {
     begins("d2hzZWNf").then_some(Shape::Encoded)
 }
 
-fn is_placeholder(text: &[u8]) -> bool {
+/// Whether the text keeps the place of a value, by a mark or words that no value has: `…`, `<…>`,
+/// `your_…`, `changeme`, `example`.
+pub fn keeps_place(text: &str) -> bool {
+    placeholder::is_marked(text)
+}
+
+/// Whether the text keeps the place of a value, also by being a common word or a run of digits.
+pub fn is_placeholder(text: &str) -> bool {
+    placeholder::is_placeholder(text, text)
+}
+
+fn is_placeholder_of_secret(text: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(text) else {
         return false;
     };
@@ -364,6 +392,7 @@ impl Shape {
         match self {
             Self::ByteOrderMark
             | Self::Space(_)
+            | Self::SpaceWithin
             | Self::Quotes
             | Self::Name
             | Self::EscapedNewlines
@@ -378,6 +407,9 @@ impl Shape {
         match self {
             Self::ByteOrderMark => "begins with a byte order mark, which counts as part of it".into(),
             Self::Space(words) => format!("{words}, which counts as part of it"),
+            Self::SpaceWithin => {
+                "holds white space, which counts as part of it and which no generated secret has".into()
+            }
             Self::Quotes => "has quotation marks around it, which count as part of it".into(),
             Self::Name => {
                 "begins with the name of a variable, as in `NAME=secret`, which counts as part of it"
@@ -424,6 +456,9 @@ impl Shape {
         match self {
             Self::ByteOrderMark => "Save the file as UTF-8 without a byte order mark.",
             Self::Space(_) => "Remove the white space before and after the secret.",
+            Self::SpaceWithin => {
+                "Compare it with the provider's: a line may have been broken, or two values joined."
+            }
             Self::Quotes => {
                 "Remove the quotation marks; in `.env` and unit files they are often taken literally."
             }

@@ -122,13 +122,18 @@ const PARTS: &[&str] = &[
 /// Whether the text keeps the place of a secret. `text` has neither quotation marks nor white space
 /// around it; `rest` is the text without the beginning that marks secrets.
 pub(super) fn is_placeholder(text: &str, rest: &str) -> bool {
-    let lower = text.to_lowercase();
-    if PARTS.iter().any(|part| has_part(&lower, part)) || is_variable(text) || is_bracketed(text) {
+    if is_marked(text) {
         return true;
     }
     let rest = rest.to_lowercase();
     let bare: String = rest.chars().filter(|c| c.is_alphanumeric()).collect();
     WORDS.contains(&bare.as_str()) || is_repeated(&rest)
+}
+
+/// Whether the text has a mark or a part that no value has.
+pub(super) fn is_marked(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    PARTS.iter().any(|part| has_part(&lower, part)) || is_variable(text) || is_bracketed(text)
 }
 
 /// Whether the part is there. A part that is a word begins no later than a word of the text does, so

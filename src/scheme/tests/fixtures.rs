@@ -66,6 +66,7 @@ pub(crate) fn plain(template: &str) -> Scheme {
         ack: None,
         handshake: None,
         secret_begins: Vec::new(),
+        secret_form: None,
     }
 }
 

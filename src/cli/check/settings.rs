@@ -1,0 +1,57 @@
+//! The settings of a route beside those of the first tables that decide about a delivery: what is
+//! signed with it, and where its id, type and account are read.
+
+use crate::config::Route;
+use crate::config::units::written_duration;
+use crate::notation::json::Pointer;
+use crate::scheme::Place;
+use crate::sign::canonical;
+
+/// The rows of the table: the route, the setting as the file writes it, and its value.
+pub(super) fn rows(route: &Route) -> Vec<[String; 3]> {
+    let scheme = &route.scheme;
+    let mut rows: Vec<(String, String)> = Vec::new();
+    let url = route
+        .public_url
+        .as_ref()
+        .filter(|_| scheme.signs_url() || scheme.signs_path());
+    rows.extend(url.map(|url| ("public_url".to_owned(), url.clone())));
+    let params = route.params.iter();
+    rows.extend(params.map(|(name, text)| (format!("params.{name}"), text.clone())));
+    for (key, at) in [
+        ("event_id", &scheme.event_id),
+        ("event_type", &scheme.event_type),
+        ("account", &scheme.account),
+    ] {
+        rows.extend(at.as_ref().map(|at| (key.to_owned(), place(at))));
+    }
+    rows.extend(scheme.repeats.map(|repeats| {
+        let within = written_duration(repeats.within);
+        (
+            "repeats".to_owned(),
+            format!("{} within {within}", repeats.most),
+        )
+    }));
+    if route.replay.enabled {
+        let ttl = written_duration(route.replay.ttl);
+        rows.push(("replay.ttl".to_owned(), ttl));
+        let status = route.replay.statuses.on_in_flight.to_string();
+        rows.push(("replay.on_in_flight".to_owned(), status));
+    }
+    let token = route.handshake.verify_token.as_ref();
+    rows.extend(token.map(|_| ("handshake.verify_token".to_owned(), "set".to_owned())));
+    let own = |(key, value)| [route.name.clone(), key, value];
+    rows.into_iter().map(own).collect()
+}
+
+/// A place of the envelope as `providers --json` writes it.
+pub(super) fn place(at: &Place) -> String {
+    match at {
+        Place::Header(name) => format!("header {}", canonical(name)),
+        Place::Json(pointers) => {
+            let all: Vec<String> = pointers.iter().map(Pointer::text).collect();
+            format!("json {}", all.join(" "))
+        }
+        Place::Claim(name) => format!("claim {name}"),
+    }
+}
