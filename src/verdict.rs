@@ -39,10 +39,10 @@ codes! {
     NoRoute => "no_route", "no route for this host and path";
     BadPath => "bad_path", "the path is ambiguous";
     MethodNotAllowed => "method_not_allowed", "this route does not take this method";
-    MissingSignature => "missing_signature", "the signature header is missing";
-    MissingTimestamp => "missing_timestamp", "the timestamp header is missing";
-    MalformedSignature => "malformed_signature", "the signature header is malformed";
-    MalformedTimestamp => "malformed_timestamp", "the timestamp header is malformed";
+    MissingSignature => "missing_signature", "the signature is missing";
+    MissingTimestamp => "missing_timestamp", "the timestamp is missing";
+    MalformedSignature => "malformed_signature", "the signature is malformed";
+    MalformedTimestamp => "malformed_timestamp", "the timestamp is malformed";
     StaleTimestamp => "stale_timestamp", "the timestamp is too old";
     FutureTimestamp => "future_timestamp", "the timestamp is in the future";
     BadSignature => "bad_signature", "no active secret matches the signature";

@@ -1,6 +1,7 @@
 //! `verigate explain` without a secret or without a provider: the providers that the headers may
 //! come from, and what decides between them (contract: Command line).
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -9,13 +10,15 @@ use super::Exit;
 use super::delivery::OpenDelivery;
 use super::output::{json_object, print};
 use super::providers::{facts, uses};
+use super::subject::text_of;
 use super::verify::Judging;
 use crate::config::presets;
 use crate::config::presets::Preset;
 use crate::explain::{Candidate, Candidates, candidates, proved, value_words};
 use crate::key::secret::Secret;
+use crate::notation::query::parameter;
 use crate::notation::timestamp::Tolerance;
-use crate::scheme::{Role, Scheme, Settings};
+use crate::scheme::{Role, Scheme, Settings, Source};
 use crate::sign::{MAX_INFLATED, canonical};
 use crate::verdict::Refusal;
 use crate::wire::head::{FieldName, Found, Head};
@@ -31,14 +34,27 @@ const NAMED: usize = 12;
 pub(super) fn run(judging: &Judging) -> anyhow::Result<Exit> {
     let captive = judging.captured.headers()?;
     let (scheme, secrets) = (judging.by.scheme()?, judging.by.secrets()?);
+    let texts = judging.by.texts()?;
     let delivery = judging.captured.read_open(captive)?;
-    Ok(show(scheme.as_ref(), &secrets, &delivery, judging.json))
+    let given = (secrets.as_slice(), texts.as_slice());
+    Ok(show(scheme.as_ref(), given, &delivery, judging.json))
+}
+
+/// The secrets, and the names and texts of params, that were given.
+type Given<'g> = (&'g [Secret], &'g [(&'g str, &'g str)]);
+
+/// The schemes of all presets, those that their providers document first: of several that fit
+/// alike, they are named before the others.
+pub(super) fn schemes() -> Vec<&'static Scheme> {
+    let mut all: Vec<&Preset> = presets::all().iter().collect();
+    all.sort_by_key(|preset| !preset.is_documented());
+    all.into_iter().map(|preset| &preset.scheme).collect()
 }
 
 /// Prints the candidates. `scheme` is the scheme that the delivery should follow, if that is named.
 fn show(
     scheme: Option<&Scheme>,
-    secrets: &[Secret],
+    (secrets, texts): Given<'_>,
     delivery: &OpenDelivery,
     is_json: bool,
 ) -> Exit {
@@ -52,8 +68,8 @@ fn show(
             return said(&Shown::default(), &[line], is_json);
         }
     };
-    let schemes: Vec<_> = presets::all().iter().map(|preset| &preset.scheme).collect();
-    let mut found = candidates(head, delivery.now, &schemes);
+    let schemes = schemes();
+    let mut found = candidates(head, delivery.body.as_deref(), delivery.now, &schemes);
     let tells = |candidate: &Candidate<'_>| candidate.tells();
     if found.fitting.iter().any(tells) {
         found.fitting.retain(tells);
@@ -66,7 +82,8 @@ fn show(
     };
     let proofs = delivery.body.as_deref().map(|body| {
         let with = (&settings, delivery.now);
-        proved(&found.fitting, (head, body), secrets, with)
+        let text_of = |name: &str| text_of(texts, name);
+        proved(&found.fitting, (head, body), (secrets, &text_of), with)
     });
     let proofs = proofs.filter(|_| !secrets.is_empty());
     let mut lines = Vec::new();
@@ -81,6 +98,19 @@ fn show(
     if !holds.is_empty() {
         let is_held = |candidate: &Candidate<'_>| holds.contains(&provider(candidate.scheme));
         found.fitting.retain(is_held);
+        // Of those that fit alike, the ones that take the secret as it is written come first.
+        let written = |one: &Candidate<'_>| {
+            let forms = one.scheme.proof.key_forms().iter();
+            let begins = forms
+                .filter_map(|form| form.strip.as_deref())
+                .filter(|strip| {
+                    let mut texts = secrets.iter().map(|secret| secret.text.expose());
+                    texts.any(|text| text.starts_with(strip.as_bytes()))
+                });
+            begins.map(str::len).max().unwrap_or_default()
+        };
+        let fitting = &mut found.fitting;
+        fitting.sort_by_key(|one| (Reverse(one.rank()), Reverse(written(one))));
     }
     let list = listed(&found);
     // In JSON the members say what the list says.
@@ -88,7 +118,12 @@ fn show(
         list.into_iter()
             .filter(|line| !is_json || !line.starts_with(' ')),
     );
-    lines.extend(decisions(&found, proofs.as_deref(), secrets, delivery));
+    lines.extend(decisions(
+        &found,
+        proofs.as_deref(),
+        (secrets, texts),
+        delivery,
+    ));
     let proved = proofs.is_some().then_some(!holds.is_empty());
     let found = Shown { found, proved };
     said(&found, &lines, is_json)
@@ -105,6 +140,13 @@ struct Shown<'p> {
 fn said(shown: &Shown<'_>, lines: &[String], is_json: bool) -> Exit {
     let Shown { found, proved } = shown;
     if is_json {
+        let there = |all: &[(Role, Source)]| -> Vec<Value> {
+            let entry = |(role, source): &(Role, Source)| {
+                let (kind, name) = uses::named(source);
+                json!({ kind: name, "part": role.name() })
+            };
+            all.iter().map(entry).collect()
+        };
         let headers = |all: &[(Role, FieldName)]| -> Vec<Value> {
             let entry = |(role, name): &(Role, FieldName)| json!({ "header": canonical(name), "part": role.name() });
             all.iter().map(entry).collect()
@@ -115,7 +157,7 @@ fn said(shown: &Shown<'_>, lines: &[String], is_json: bool) -> Exit {
                 "title": preset(candidate.scheme).map(|preset| preset.title.clone()),
                 "basis": preset(candidate.scheme).map(facts::basis),
                 "proved": proved,
-                "there": headers(&candidate.there),
+                "there": there(&candidate.there),
                 "absent": headers(&candidate.absent),
             })
         };
@@ -178,24 +220,30 @@ fn own(scheme: &Scheme, found: &Candidates<'_>) -> String {
 
 /// The look of the values in which signatures are looked for.
 fn values(head: &Head, found: &Candidates<'_>) -> Vec<String> {
-    let of_fitting = found.fitting.iter().flat_map(|one| one.scheme.reads());
-    let of_others = found
-        .otherwise
-        .iter()
-        .flat_map(|(scheme, _)| scheme.reads());
-    let mut seen: Vec<FieldName> = Vec::new();
-    for (role, name) in of_fitting.chain(of_others) {
-        if role == Role::Signature && !seen.contains(&name) {
-            seen.push(name);
+    let of_fitting = found.fitting.iter().map(|one| one.scheme);
+    let of_others = found.otherwise.iter().map(|(scheme, _)| *scheme);
+    let mut seen: Vec<Source> = Vec::new();
+    for source in of_fitting
+        .chain(of_others)
+        .flat_map(Scheme::signature_sources)
+    {
+        if !seen.contains(&source) {
+            seen.push(source);
         }
     }
-    let words = seen.into_iter().filter_map(|name| match head.find(&name) {
-        Found::One(value) => Some(format!(
-            "`{}` holds {}.",
-            canonical(&name),
-            value_words(value)?
-        )),
-        _ => None,
+    let words = seen.into_iter().filter_map(|source| {
+        let (place, found) = match &source {
+            Source::Header(name) => (format!("`{}`", canonical(name)), head.find(name)),
+            Source::Query(name) => {
+                let query = head.query().unwrap_or_default();
+                (format!("The {}", source.words()), parameter(query, name))
+            }
+            Source::Json(_) | Source::Field(_) | Source::Body => return None,
+        };
+        match found {
+            Found::One(value) => Some(format!("{place} holds {}.", value_words(value)?)),
+            _ => None,
+        }
     });
     words.take(3).collect()
 }
@@ -245,11 +293,11 @@ fn grouped<'p>(found: &Candidates<'p>) -> Vec<(Vec<String>, Vec<&'p Scheme>)> {
     let mut groups: Vec<(Vec<String>, Vec<&Scheme>)> = Vec::new();
     for candidate in &found.fitting {
         let scheme = candidate.scheme;
-        let is_there = |name: &FieldName| candidate.there.iter().any(|(_, one)| one == name);
+        let is_there = |source: &Source| candidate.there.iter().any(|(_, one)| one == source);
         let uses = uses::of(scheme).into_iter();
         let mut lines: Vec<String> = uses
-            .filter(|one| is_there(&one.name))
-            .map(|one| format!("    {}: {}, {}", canonical(&one.name), one.part, one.words))
+            .filter(|one| is_there(&one.source))
+            .map(|one| format!("    {}: {}, {}", one.place(), one.part, one.words))
             .collect();
         lines.push(format!("    The secret: {}", facts::secret(scheme)));
         let absent = candidate.absent.iter();
@@ -269,14 +317,40 @@ fn grouped<'p>(found: &Candidates<'p>) -> Vec<(Vec<String>, Vec<&'p Scheme>)> {
     groups
 }
 
+/// The candidates that sign a text of the route which was not given: without it no secret proves
+/// them.
+fn open_params(
+    found: &Candidates<'_>,
+    proofs: Option<&[(&Scheme, Arc<str>)]>,
+    texts: &[(&str, &str)],
+) -> Vec<String> {
+    if proofs.is_some_and(|proofs| !proofs.is_empty()) {
+        return Vec::new();
+    }
+    let fitting = found.fitting.iter().take(SHOWN);
+    let open = fitting.flat_map(|one| {
+        let names = one.scheme.params().into_iter();
+        let missing = names.filter(|name| text_of(texts, name).is_none());
+        missing.map(|name| {
+            format!(
+                "`{}` also signs a text of the route, `{name}`: add `--param {name}=TEXT`, without \
+                 which no secret can be tried.",
+                provider(one.scheme)
+            )
+        })
+    });
+    open.collect()
+}
+
 /// What decides between the candidates.
 fn decisions(
     found: &Candidates<'_>,
     proofs: Option<&[(&Scheme, Arc<str>)]>,
-    secrets: &[Secret],
+    (secrets, texts): Given<'_>,
     delivery: &OpenDelivery,
 ) -> Vec<String> {
     let mut lines = Vec::new();
+    lines.extend(open_params(found, proofs, texts));
     match proofs {
         Some([]) => lines.push(
             "With this secret the signature holds under no such scheme: it is the secret \

@@ -8,14 +8,15 @@ use super::Exit;
 use super::candidates;
 use super::delivery::Delivery;
 use super::output::{complain, json_object, print};
+use super::providers::read_from;
 use super::subject::Subject;
 use super::verify::{Judgement, Judging, case, judge};
 use crate::config::presets;
 use crate::explain::{Around, CaseError, Explanation, Finding, Mistake, explain};
-use crate::scheme::TimestampPlace;
+use crate::scheme::Scheme;
 use crate::verdict::Code;
 use crate::verify::accounts::Unlisted;
-use crate::wire::head::{FieldName, Head};
+use crate::wire::head::Head;
 
 /// Arguments of `explain`.
 #[derive(Args, Debug)]
@@ -133,12 +134,81 @@ fn report(subject: &Subject, delivery: &Delivery) -> Report {
             };
         }
     };
-    let schemes: Vec<_> = presets::all().iter().map(|preset| &preset.scheme).collect();
+    let schemes = candidates::schemes();
     let around = Around {
         presets: &schemes,
         routes: &subject.others,
+        is_unconfirmed: is_unconfirmed(subject),
     };
-    match explain(&case(subject, head, delivery), &around) {
+    let explanation = explain(&case(subject, head, delivery), &around);
+    let is_valid = matches!(explanation, Explanation::Valid(_));
+    let mut report = reported(subject, (head, delivery), explanation);
+    report.lines.extend(refused_method(subject, head));
+    report
+        .lines
+        .extend(is_valid.then(|| unsigned_body(&subject.scheme)).flatten());
+    report
+}
+
+/// Whether the facts about the provider do not come from the provider itself.
+fn is_unconfirmed(subject: &Subject) -> bool {
+    let provider = &subject.scheme.provider;
+    let mut presets = presets::all().iter();
+    let preset = presets.find(|preset| preset.name == *provider);
+    subject.scheme.preset && preset.is_some_and(|preset| !preset.is_documented())
+}
+
+/// The words for a delivery whose method the route does not take: live traffic refuses it before it
+/// looks at the signature. A handshake of another method is answered.
+fn refused_method(subject: &Subject, head: &Head) -> Option<String> {
+    let handshake = subject.scheme.handshake;
+    let asked = handshake.and_then(|handshake| handshake.in_head(head).ok().flatten());
+    let method = head.method();
+    let default = ["POST".to_owned()];
+    let (taken, whose) = match subject.methods.as_slice() {
+        [] => (&default[..], "a route without `methods` takes"),
+        methods => (methods, "the route takes"),
+    };
+    if asked.is_some() || taken.iter().any(|known| known == method) {
+        return None;
+    }
+    let all: Vec<String> = taken
+        .iter()
+        .map(String::as_str)
+        .chain([method])
+        .map(|method| format!("\"{method}\""))
+        .collect();
+    Some(format!(
+        "But the gateway would answer 405 `method_not_allowed`: the delivery came with {method}, and \
+         {whose} {} alone. If the provider sends {method}, write `methods = [{}]` on the route.",
+        taken.join(", "),
+        all.join(", ")
+    ))
+}
+
+/// The words for a valid delivery whose body nothing signs.
+fn unsigned_body(scheme: &Scheme) -> Option<String> {
+    if scheme.covers_body() {
+        return None;
+    }
+    let why = if scheme.is_credential() {
+        "the secret itself is sent, so whoever has read it once can send any body with it"
+    } else {
+        "the signature does not cover it, so whoever has captured a delivery can send another body \
+         with it"
+    };
+    Some(format!(
+        "But nothing signs the body: {why}. Have the app ask the provider for each object before it \
+         relies on it."
+    ))
+}
+
+fn reported(
+    subject: &Subject,
+    (head, delivery): (&Head, &Delivery),
+    explanation: Explanation,
+) -> Report {
+    match explanation {
         Explanation::Valid(proof) => {
             let (body, claims) = (proof.signed_body(&delivery.body), proof.claims());
             let accounts = subject.accounts.as_ref();
@@ -248,14 +318,7 @@ fn foreign(unlisted: Unlisted) -> Vec<String> {
 /// The words for a delivery that no known mistake explains: its refusal, and where to look.
 fn unexplained(subject: &Subject, error: &CaseError) -> String {
     let scheme = &subject.scheme;
-    let signature = scheme
-        .signature_headers()
-        .first()
-        .map_or("", FieldName::as_str);
-    let timestamp = scheme
-        .timestamp()
-        .and_then(TimestampPlace::header)
-        .map_or("", FieldName::as_str);
+    let place = |code| read_from(scheme, code).unwrap_or_else(|| "elsewhere".to_owned());
     let refusal = match error {
         CaseError::Key(error) => {
             return format!(
@@ -268,24 +331,56 @@ fn unexplained(subject: &Subject, error: &CaseError) -> String {
     };
     match refusal.code {
         Code::MissingSignature => format!(
-            "There is no `{signature}` header: the sender has no secret set, a proxy dropped the \
-             header, or the delivery comes from another provider."
+            "There is no signature, which is read from {}: the sender has no secret set, something on \
+             the way or the capture dropped it, or the delivery comes from another provider.",
+            place(refusal.code)
         ),
         Code::MissingTimestamp => format!(
-            "There is no `{timestamp}` header: a proxy dropped it, or the delivery comes from \
-             another provider."
+            "There is no timestamp, which is read from {}: something on the way or the capture \
+             dropped it, or the delivery comes from another provider.",
+            place(refusal.code)
         ),
         Code::MalformedSignature | Code::MalformedTimestamp | Code::InvalidEnvelope => format!(
-            "No common mistake would make the delivery match: {}. Compare the headers with the \
+            "No common mistake would make the delivery match: {}. Compare the delivery with the \
              documentation of the provider.",
             refusal.why
         ),
-        _ => "No common mistake would make the delivery match. Check that this is the secret of \
-              this very endpoint (each endpoint has its own, and test and live mode differ), that \
-              the body is the raw bytes as they came, and that all headers were captured. If so, \
-              the delivery is a forgery."
-            .to_owned(),
+        _ => forged(subject),
     }
+}
+
+/// The words for a delivery that may be a forgery, and what else may be wrong.
+fn forged(subject: &Subject) -> String {
+    let scheme = &subject.scheme;
+    let given = scheme.template().map(|own| own.signed.given());
+    let params: Vec<String> = given
+        .unwrap_or_default()
+        .iter()
+        .map(|(name, _)| format!("`{name}`"))
+        .collect();
+    let params = if params.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "that the text of {} in `params` is exactly the one that the provider signs (it is \
+             neither in the delivery nor spelled otherwise), ",
+            params.join(" and ")
+        )
+    };
+    let or = if is_unconfirmed(subject) {
+        format!(
+            ", or `{}` signs in another way than is known here: the facts about it are unconfirmed",
+            scheme.provider
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "No common mistake would make the delivery match. Check that this is the secret of this very \
+         endpoint (each endpoint has its own, and test and live mode differ), {params}that the body \
+         is the raw bytes as they came, and that all headers were captured. If so, the delivery is a \
+         forgery{or}."
+    )
 }
 
 #[cfg(test)]

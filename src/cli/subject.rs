@@ -99,6 +99,19 @@ impl By {
             .collect()
     }
 
+    /// The names and texts of `--param` where no scheme is complete: for the named scheme, or for
+    /// every provider that signs a text of this name.
+    pub(super) fn texts(&self) -> anyhow::Result<Vec<(&str, &str)>> {
+        if let Some(scheme) = self.scheme()? {
+            return texts(&self.param, &scheme.params(), "this scheme, which signs");
+        }
+        let all = presets::all().iter();
+        let mut wanted: Vec<&str> = all.flat_map(|preset| preset.scheme.params()).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        texts(&self.param, &wanted, "any provider; the providers sign")
+    }
+
     /// Loads scheme, secrets and settings. `origin` is the scheme and host of `--url`, used for
     /// signed URLs where no route has a `public_url`.
     pub(super) fn load(&self, origin: Option<String>) -> anyhow::Result<Subject> {
@@ -246,18 +259,43 @@ fn preset(name: &str) -> anyhow::Result<Scheme> {
 
 /// The scheme with the texts of `--param`. Each that it signs must be there, and no other.
 fn with_params(scheme: Scheme, given: &[String]) -> anyhow::Result<Scheme> {
-    let wanted: Vec<String> = scheme.params().into_iter().map(ToOwned::to_owned).collect();
+    let texts = texts(given, &scheme.params(), "this scheme, which signs")?;
+    let scheme = scheme.with_params(|name| text_of(&texts, name));
+    if let Some(missing) = scheme.params().first() {
+        bail!(
+            "the scheme signs a text of the route, which is not given: add `--param \
+             {missing}=TEXT`"
+        );
+    }
+    Ok(scheme)
+}
+
+/// The text of this name among those that were given.
+pub(super) fn text_of<'t>(texts: &[(&str, &'t str)], name: &str) -> Option<&'t str> {
+    let mut texts = texts.iter();
+    texts.find(|(own, _)| *own == name).map(|(_, text)| *text)
+}
+
+/// The names and texts of `--param`; `wanted` are the names that `whose` text has a use for.
+///
+/// # Errors
+/// A text without a name, of another name, given twice, or that no route would take.
+fn texts<'g>(
+    given: &'g [String],
+    wanted: &[&str],
+    whose: &str,
+) -> anyhow::Result<Vec<(&'g str, &'g str)>> {
     let mut texts: Vec<(&str, &str)> = Vec::new();
     for param in given {
         let (name, text) = param
             .split_once('=')
             .with_context(|| format!("`--param {param}` has no `=`: write `--param NAME=TEXT`"))?;
-        if !wanted.iter().any(|known| known == name) {
-            let known = match wanted.as_slice() {
+        if !wanted.contains(&name) {
+            let known = match wanted {
                 [] => "no text of a route".to_owned(),
                 names => format!("`{}`", names.join("`, `")),
             };
-            bail!("`--param {name}` is no param of this scheme, which signs {known}");
+            bail!("`--param {name}` is no param of {whose} {known}");
         }
         if texts.iter().any(|(own, _)| *own == name) {
             bail!("`--param {name}` is given twice");
@@ -267,18 +305,7 @@ fn with_params(scheme: Scheme, given: &[String]) -> anyhow::Result<Scheme> {
         }
         texts.push((name, text));
     }
-    let text_of = |name: &str| {
-        let mut texts = texts.iter();
-        texts.find(|(own, _)| *own == name).map(|(_, text)| *text)
-    };
-    let scheme = scheme.with_params(text_of);
-    if let Some(missing) = scheme.params().first() {
-        bail!(
-            "the scheme signs a text of the route, which is not given: add `--param \
-             {missing}=TEXT`"
-        );
-    }
-    Ok(scheme)
+    Ok(texts)
 }
 
 /// Resolves a secret reference of this option of the command line; relative paths start at the

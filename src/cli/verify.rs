@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::Exit;
 use super::delivery::{Captured, Delivery};
 use super::output::{complain, json_object, note, print};
+use super::providers::read_from;
 use super::subject::{By, Subject, tolerance};
 use crate::explain::{Case, CaseError};
 use crate::notation::timestamp::Tolerance;
@@ -59,6 +60,8 @@ pub(super) struct Judgement {
     secret: Option<String>,
     /// The event, or the reason why its envelope is refused; `None` where the signature failed.
     envelope: Option<Result<Event, Refusal>>,
+    /// Where the value is read that is missing or malformed.
+    read_from: Option<String>,
 }
 
 impl Judging {
@@ -115,10 +118,11 @@ pub(super) fn judge(
     delivery: &Delivery,
     is_envelope_judged: bool,
 ) -> anyhow::Result<Judgement> {
-    let refused = |refusal| Judgement {
+    let refused = |refusal: Refusal| Judgement {
         refusal: Some(refusal),
         secret: None,
         envelope: None,
+        read_from: read_from(&subject.scheme, refusal.code),
     };
     let head = match &delivery.head {
         Ok(head) => head,
@@ -139,6 +143,7 @@ pub(super) fn judge(
                 refusal,
                 secret: Some(proof.secret.to_string()),
                 envelope: Some(event),
+                read_from: None,
             })
         }
         Err(CaseError::Refused(refusal)) => Ok(refused(refusal)),
@@ -209,6 +214,7 @@ impl Judgement {
             // line.
             lines.extend(value.map(|value| format!("{name:<11} {}", value.escape_debug())));
         };
+        line("read from", self.read_from.as_deref());
         line("secret", self.secret.as_deref());
         match &self.envelope {
             Some(Ok(event)) => {
@@ -463,6 +469,7 @@ pub(super) mod tests {
             refusal: None,
             secret: Some("s".into()),
             envelope: Some(Ok(event)),
+            read_from: None,
         };
         assert_eq!(
             judgement.words(),

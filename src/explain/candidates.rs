@@ -9,10 +9,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::contents::Contents;
 use crate::clock::Now;
 use crate::key::secret::Secret;
+use crate::notation::query::parameter;
 use crate::notation::timestamp::Tolerance;
-use crate::scheme::{ProofBy, Role, Scheme, Settings};
+use crate::scheme::{ProofBy, Role, Scheme, Settings, Source, TemplateScheme, TimestampAt};
 use crate::verdict::{Code, Refusal};
 use crate::verify::verifier::Verifier;
 use crate::wire::head::{FieldName, Found, Head};
@@ -32,13 +34,16 @@ const COMMON: &[&str] = &[
     "user-agent",
 ];
 
-/// A provider whose headers are there.
+/// The most items of a list that are compared with the labels of a scheme.
+const MOST_ITEMS: usize = 16;
+
+/// A provider whose headers, or whose places in the query or the body, are there.
 #[derive(Clone, Debug)]
 pub struct Candidate<'p> {
     /// Its scheme.
     pub scheme: &'p Scheme,
-    /// The headers of the scheme that are there, each with its part.
-    pub there: Vec<(Role, FieldName)>,
+    /// The places of the scheme that are there, each with its part.
+    pub there: Vec<(Role, Source)>,
     /// The headers of the scheme that are not there, although it can do without them.
     pub absent: Vec<(Role, FieldName)>,
     /// The rank: the higher, the likelier.
@@ -46,11 +51,19 @@ pub struct Candidate<'p> {
 }
 
 impl Candidate<'_> {
-    /// Whether a header is there that requests of other kinds do not have.
-    pub fn tells(&self) -> bool {
-        let mut names = self.there.iter();
-        names.any(|(_, name)| !name.is_one_of(COMMON))
+    /// How well the delivery fits: the higher, the likelier.
+    pub fn rank(&self) -> i64 {
+        self.rank
     }
+
+    /// Whether a place is there that requests of other kinds do not have.
+    pub fn tells(&self) -> bool {
+        self.there.iter().any(|(_, source)| tells(source))
+    }
+}
+
+fn tells(source: &Source) -> bool {
+    source.header().is_none_or(|name| !name.is_one_of(COMMON))
 }
 
 /// The providers that a head may come from.
@@ -58,60 +71,85 @@ impl Candidate<'_> {
 pub struct Candidates<'p> {
     /// Those whose form the head has, the likeliest first.
     pub fitting: Vec<Candidate<'p>>,
-    /// Those that use the header of the signature, but write it or the time in another form, each
+    /// Those that use the place of the signature, but write it or the time in another form, each
     /// with the reason.
     pub otherwise: Vec<(&'p Scheme, Refusal)>,
 }
 
-/// The providers among `presets` that a head may come from.
-pub fn candidates<'p>(head: &Head, now: Now, presets: &[&'p Scheme]) -> Candidates<'p> {
-    let mut users: HashMap<&FieldName, i64> = HashMap::new();
-    let read: Vec<Vec<(Role, FieldName)>> = presets.iter().map(|preset| preset.reads()).collect();
+/// The providers among `presets` that a head may come from, with its body where that is known. A
+/// signature in the body is looked for only there. Of providers that fit alike, the order of
+/// `presets` remains, but the standard comes first.
+pub fn candidates<'p>(
+    head: &Head,
+    body: Option<&[u8]>,
+    now: Now,
+    presets: &[&'p Scheme],
+) -> Candidates<'p> {
+    let mut users: HashMap<String, i64> = HashMap::new();
+    let read: Vec<Vec<(Role, Source)>> = presets.iter().map(|preset| looked_for(preset)).collect();
     for all in &read {
-        for (place, (_, name)) in all.iter().enumerate() {
-            let is_new = all.iter().take(place).all(|(_, earlier)| earlier != name);
-            *users.entry(name).or_default() += i64::from(is_new);
+        for (place, (_, source)) in all.iter().enumerate() {
+            let is_new = all.iter().take(place).all(|(_, earlier)| earlier != source);
+            *users.entry(source.words()).or_default() += i64::from(is_new);
         }
     }
     let named = Named::of(head);
+    let contents = body.map(Contents::of);
     let mut found = Candidates::default();
     for (scheme, reads) in presets.iter().copied().zip(&read) {
+        let is_found = |source: &Source| match source {
+            Source::Header(name) => is_there(head, name),
+            Source::Query(name) => {
+                let found = parameter(head.query().unwrap_or_default(), name);
+                !matches!(found, Found::Nothing | Found::One(b""))
+            }
+            _ => contents
+                .as_ref()
+                .is_some_and(|contents| contents.hold(scheme, source)),
+        };
         let (there, absent): (Vec<_>, Vec<_>) = reads
             .iter()
             .cloned()
-            .partition(|(_, name)| is_there(head, name));
-        let signs_in_head = absent
-            .iter()
-            .chain(&there)
-            .any(|(role, _)| *role == Role::Signature);
-        let has_signature = there.iter().any(|(role, _)| *role == Role::Signature);
-        let tells = |(_, name): &(Role, FieldName)| !name.is_one_of(COMMON);
-        if there.is_empty() || (signs_in_head && !has_signature) {
+            .partition(|(_, source)| is_found(source));
+        let is_signature = |(role, _): &&(Role, Source)| *role == Role::Signature;
+        let is_in_body = |source: &Source| !matches!(source, Source::Header(_) | Source::Query(_));
+        // A body that is not known may hold the signature.
+        let may_be_signed = there.iter().any(|entry| is_signature(&entry))
+            || reads.iter().all(|entry| !is_signature(&entry))
+            || (body.is_none()
+                && reads
+                    .iter()
+                    .filter(is_signature)
+                    .all(|(_, at)| is_in_body(at)));
+        let signature = there.iter().find(is_signature);
+        let has_telling = there.iter().any(|(_, source)| tells(source));
+        if there.is_empty() || !may_be_signed || (signature.is_none() && !has_telling) {
             continue;
         }
-        if !signs_in_head && !there.iter().any(tells) {
-            continue;
-        }
-        match judge(scheme, head, now) {
+        let whole = body.filter(|_| signature.is_some_and(|(_, at)| is_in_body(at)));
+        match judge(scheme, head, whole, now) {
             Ok(()) => {
-                let weight = |(_, name): &(Role, FieldName)| match users.get(name) {
-                    Some(_) if name.is_one_of(COMMON) => 5,
+                let weight = |source: &Source| match users.get(&source.words()) {
+                    Some(_) if !tells(source) => 5,
                     Some(users) => 100 / users.max(&1) + 10,
                     None => 0,
                 };
-                let own: i64 = there.iter().map(weight).sum();
-                let optional = absent.iter().filter(|(role, _)| *role != Role::Signature);
-                let lost: i64 = optional.map(weight).sum();
-                let rank = own - lost / 2 + named.points(scheme) + closeness(scheme);
+                let own: i64 = there.iter().map(|(_, source)| weight(source)).sum();
+                let optional = absent.iter().filter(|entry| !is_signature(entry));
+                let lost = optional.filter(|(_, source)| source.header().is_some());
+                let lost: i64 = lost.map(|(_, source)| weight(source)).sum();
+                let rank = own - lost / 2 + named.points(scheme) + closeness(scheme, head);
+                let headers = absent.into_iter();
+                let headers = headers.filter_map(|(role, at)| Some((role, at.header()?.clone())));
                 let candidate = Candidate {
                     scheme,
                     there,
-                    absent,
+                    absent: headers.collect(),
                     rank,
                 };
                 found.fitting.push(candidate);
             }
-            Err(refusal) if has_signature && there.iter().any(tells) => {
+            Err(refusal) if signature.is_some() && has_telling => {
                 found.otherwise.push((scheme, refusal));
             }
             Err(_) => {}
@@ -124,17 +162,28 @@ pub fn candidates<'p>(head: &Head, now: Now, presets: &[&'p Scheme]) -> Candidat
     found
 }
 
+/// The places by which a provider is known: its headers, and where a signature is read from the
+/// query or the body. Ids and types in a body are too common to tell a provider.
+fn looked_for(scheme: &Scheme) -> Vec<(Role, Source)> {
+    let mut sources = scheme.sources();
+    sources.retain(|(role, source)| *role == Role::Signature || source.header().is_some());
+    sources
+}
+
+/// The secrets, and the texts of a route by their names.
+type Given<'g, 't> = (&'g [Secret], &'g dyn Fn(&str) -> Option<&'t str>);
+
 /// The providers among `fitting` under whose scheme the delivery holds with one of the secrets. The
-/// time is not judged.
+/// time is not judged. `text_of` gives the texts of a route, by their names.
 pub fn proved<'p>(
     fitting: &[Candidate<'p>],
     (head, body): (&Head, &[u8]),
-    secrets: &[Secret],
+    (secrets, text_of): Given<'_, '_>,
     (settings, now): (&Settings, Now),
 ) -> Vec<(&'p Scheme, Arc<str>)> {
     let mut proved = Vec::new();
     for candidate in fitting {
-        let scheme = Arc::new(candidate.scheme.clone());
+        let scheme = Arc::new(candidate.scheme.clone().with_params(text_of));
         let proof = secrets.iter().find_map(|secret| {
             let settings = Settings {
                 tolerance: Tolerance::Off,
@@ -169,14 +218,15 @@ const OTHER_UNIT: Refusal = Refusal::because(
     "the timestamp is written in another unit",
 );
 
-/// Judges all that the head alone shows, at any time and without a key.
-fn judge(scheme: &Scheme, head: &Head, now: Now) -> Result<(), Refusal> {
+/// Judges all that the head alone shows, and `body` where the signature is in it, at any time and
+/// without a key.
+fn judge(scheme: &Scheme, head: &Head, body: Option<&[u8]>, now: Now) -> Result<(), Refusal> {
     let settings = Settings {
         tolerance: Tolerance::Off,
         future_tolerance: Tolerance::Off,
         // Any URL does where only the forms are judged.
         public_url: Some("https://hooks.example.com".to_owned()),
-        max_body: 0,
+        max_body: body.map_or(0, <[u8]>::len),
     };
     // So does any text of a route.
     let scheme = scheme.clone().with_params(|_| Some("text"));
@@ -185,33 +235,76 @@ fn judge(scheme: &Scheme, head: &Head, now: Now) -> Result<(), Refusal> {
     };
     // A number of seconds that is read as milliseconds, or the other way round, is a time of 1970 or
     // of a far century.
-    let stated = verifier.timestamp_of(head, None);
+    let stated = verifier.timestamp_of(head, body);
     if stated.is_some_and(|at| !PLAUSIBLE.contains(&at.0)) {
         return Err(OTHER_UNIT);
     }
-    match verifier.begin(head, now) {
-        Ok(_) => Ok(()),
-        // The times of a token are judged by its own claims.
-        Err(refusal) if matches!(refusal.code, Code::StaleTimestamp | Code::FutureTimestamp) => {
+    let begun = verifier.begin(head, now);
+    let judged = match (begun, body) {
+        (Ok(mut verification), Some(body)) => {
+            verification.update(body);
+            verification.finish(body, now).map(|_| ())
+        }
+        (begun, _) => begun.map(|_| ()),
+    };
+    match judged {
+        // Without a key no signature holds, and the times of a token are judged by its own claims.
+        Err(refusal)
+            if matches!(
+                refusal.code,
+                Code::BadSignature | Code::StaleTimestamp | Code::FutureTimestamp
+            ) =>
+        {
             Ok(())
         }
-        Err(refusal) => Err(refusal),
+        judged => judged,
     }
 }
 
 /// How much the form of the signature's value says: a label, a prefix or a length can be wrong, and
 /// a token fits every value.
-fn closeness(scheme: &Scheme) -> i64 {
+fn closeness(scheme: &Scheme, head: &Head) -> i64 {
     match &scheme.proof {
         ProofBy::Credential(credential) if credential.place.prefix.is_empty() => -20,
         ProofBy::Credential(_) => -10,
         ProofBy::Template(template) => {
             let has_labels = template.signature.items.assign.is_some();
             let has_prefix = !template.signature.prefix.is_empty();
-            8 * i64::from(has_labels) + 8 * i64::from(has_prefix)
+            8 * i64::from(has_labels) + 8 * i64::from(has_prefix) + exactness(template, head)
         }
         ProofBy::Code(_) | ProofBy::Token(_) => 0,
     }
+}
+
+/// How exactly the list of a signature header has the form of a scheme: points for each label in
+/// it that the scheme reads, and points off for each that the scheme skips.
+fn exactness(template: &TemplateScheme, head: &Head) -> i64 {
+    let items = &template.signature.items;
+    let (Some(assign), headers) = (items.assign.map(char::from), &template.signature.headers)
+    else {
+        return 0;
+    };
+    let time = match template.timestamp.as_ref().map(|place| &place.at) {
+        Some(TimestampAt::Field(label)) => Some(label.as_str()),
+        _ => None,
+    };
+    let values = headers.iter().filter_map(|name| match head.find(name) {
+        Found::One(value) => std::str::from_utf8(value).ok(),
+        _ => None,
+    });
+    let points = values.flat_map(|value| {
+        let separator = items.separator.as_deref().filter(|text| !text.is_empty());
+        let listed: Vec<&str> =
+            separator.map_or_else(|| vec![value], |by| value.split(by).collect());
+        listed.into_iter().take(MOST_ITEMS).map(|item| {
+            let label = item.split_once(assign).map(|(label, _)| label);
+            let is_read = |label: &str| {
+                Some(label) == time || items.accept.iter().any(|(own, _)| own == label)
+            };
+            if label.is_some_and(is_read) { 4 } else { -4 }
+        })
+    });
+    points.sum()
 }
 
 /// The words by which a head names its sender: the names of its headers, and `User-Agent`.
@@ -253,88 +346,4 @@ impl Named {
         };
         has(provider) || has(&joined)
     }
-}
-
-/// The look of a signature's value in words, without a byte of a signature: its encoding and length,
-/// the labels of a list; `None` where it has no look that says anything.
-pub fn value_words(value: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(value).ok()?;
-    if text.is_empty() {
-        return None;
-    }
-    if text.matches('.').count() == 2 && text.contains("eyJ") {
-        return Some("a JSON Web Token".to_owned());
-    }
-    if let Some(words) = encoded(text) {
-        return Some(words);
-    }
-    let separator = [", ", ",", ";", " "]
-        .into_iter()
-        .find(|separator| text.contains(separator));
-    let items: Vec<&str> = separator.map_or_else(|| vec![text], |by| text.split(by).collect());
-    let labelled = |item: &&str| -> Option<(String, Option<String>)> {
-        let at = item.find(['=', ','])?;
-        let (label, value) = item.split_at_checked(at)?;
-        let is_label = !label.is_empty()
-            && label.len() <= 16
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-        is_label.then(|| {
-            (
-                label.to_owned(),
-                encoded(value.get(1..).unwrap_or_default()),
-            )
-        })
-    };
-    // Standard Webhooks divides a label from its value by a comma, and items by a blank.
-    let standard = text
-        .strip_prefix("v1,")
-        .and_then(|value| encoded(value.split(' ').next()?));
-    if let Some(words) = standard {
-        return Some(format!("{words}, behind `v1,`"));
-    }
-    let labels: Vec<_> = items.iter().filter_map(labelled).collect();
-    let shape = labels.iter().rev().find_map(|(_, shape)| shape.clone());
-    if labels.is_empty() {
-        return None;
-    }
-    let shown: Vec<String> = labels
-        .iter()
-        .map(|(label, _)| format!("`{label}`"))
-        .collect();
-    let list = format!("a value labelled {}", shown.join(", "));
-    Some(match shape {
-        Some(shape) => format!("{list}: {shape}"),
-        None => list,
-    })
-}
-
-/// The encoding and length of a text that looks like a digest or a signature.
-fn encoded(text: &str) -> Option<String> {
-    let of = |bytes: usize| match bytes {
-        20 => ", the length of SHA-1",
-        32 => ", the length of SHA-256",
-        48 => ", the length of SHA-384",
-        64 => ", the length of SHA-512 and of Ed25519",
-        256 | 384 | 512 => ", the length of an RSA signature",
-        _ => "",
-    };
-    if text.len() >= 32
-        && text.len().is_multiple_of(2)
-        && text.bytes().all(|b| b.is_ascii_hexdigit())
-    {
-        let (digits, bytes) = (text.len(), text.len() / 2);
-        return Some(format!("{digits} hexadecimal digits{}", of(bytes)));
-    }
-    let letters = text.trim_end_matches('=');
-    let is_base64 = letters
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"+/-_".contains(&b));
-    let bytes = letters.len() * 3 / 4;
-    let is_length = matches!(bytes, 20 | 32 | 48 | 64 | 256 | 384 | 512)
-        || (text.ends_with('=') && bytes >= 16);
-    let mixed = |test: fn(&u8) -> bool| letters.as_bytes().iter().any(test);
-    let is_mixed = mixed(u8::is_ascii_uppercase) && mixed(u8::is_ascii_lowercase);
-    (is_base64 && is_length && is_mixed).then(|| format!("base64 of {bytes} bytes{}", of(bytes)))
 }

@@ -34,6 +34,8 @@ pub struct Around<'a> {
     pub presets: &'a [&'a Scheme],
     /// The secrets of other routes, each with its route's name.
     pub routes: &'a [(String, Vec<Secret>)],
+    /// Whether the facts about the provider of the case do not come from the provider itself.
+    pub is_unconfirmed: bool,
 }
 
 /// The reason why a case is not valid.

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use super::content;
 use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
-use crate::notation::query::parameter;
 use crate::scheme::{Part, Place, Scheme, Template, TimestampAt};
 use crate::wire::head::{FieldName, Found};
 
@@ -370,77 +369,6 @@ pub(super) fn required(case: &Trials<'_>) -> Option<Finding> {
             "Compare it with the documentation of the provider; a newer version may sign in \
              another way.",
         )
-    })
-}
-
-/// The header of the signature or of the timestamp is missing or empty.
-pub(super) fn no_signature(case: &Trials<'_>) -> Option<Mistake> {
-    let is_there =
-        |name: &FieldName| !matches!(case.head.find(name), Found::Nothing | Found::One(b""));
-    let fix = "See whether a proxy, a tunnel or the capture drops it, whether the sender has a \
-               secret set (many sign only then), and whether the delivery is of this provider.";
-    if let Some(name) = case.scheme.signature_query()
-        && parameter(case.head.query().unwrap_or_default(), name) == Found::Nothing
-    {
-        return Some(Mistake::new(
-            "signature_missing",
-            format!("The URL has no parameter `{name}` with a signature in it."),
-            "Give the whole URL with `--url`, its query included, and see whether a proxy drops the \
-             query.",
-        ));
-    }
-    let signature = case.signature_names();
-    if let Some(name) = signature
-        .first()
-        .filter(|_| !signature.iter().any(is_there))
-    {
-        return Some(Mistake::new(
-            "signature_missing",
-            format!(
-                "There is no header `{}` with a signature in it.",
-                name.as_str()
-            ),
-            fix,
-        ));
-    }
-    let names = match case.scheme.timestamp().map(|place| &place.at)? {
-        TimestampAt::Headers(names) => names,
-        TimestampAt::Field(field) => return no_field(case, field),
-        TimestampAt::Item(_) | TimestampAt::Json(_) => return None,
-    };
-    let name = names.first().filter(|_| !names.iter().any(is_there))?;
-    Some(Mistake::new(
-        "timestamp_missing",
-        format!(
-            "There is no header `{}` with the timestamp in it.",
-            name.as_str()
-        ),
-        fix,
-    ))
-}
-
-/// The timestamp belongs under a label of the signature's header, and the label is not there.
-fn no_field(case: &Trials<'_>, field: &str) -> Option<Mistake> {
-    let items = case.scheme.items();
-    let assign = char::from(items.assign?);
-    let separator = items.separator.as_deref().unwrap_or(",");
-    let label = format!("{field}{assign}");
-    case.signature_values().find_map(|(name, value)| {
-        let value = std::str::from_utf8(value).ok()?;
-        let is_there = value
-            .split(separator)
-            .any(|item| item.trim_start().starts_with(&label));
-        (!is_there).then(|| {
-            Mistake::new(
-                "timestamp_missing",
-                format!(
-                    "There is no `{label}` with the timestamp in the header `{}`.",
-                    name.as_str()
-                ),
-                "See whether a proxy, a script or the capture cut the header or kept the signature \
-                 alone, and give its whole value.",
-            )
-        })
     })
 }
 

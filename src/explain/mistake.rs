@@ -35,23 +35,57 @@ impl Mistake {
     /// The mistake with a fix for whoever has a route with this scheme. The scheme of a preset
     /// cannot be changed on a route, so a fix that names a key of the scheme is for a sender of
     /// one's own, and comes second.
-    pub(super) fn for_user_of(mut self, scheme: &Scheme) -> Self {
+    ///
+    /// Where the facts about the provider are unconfirmed, the provider itself may send this.
+    pub(super) fn for_user_of(mut self, scheme: &Scheme, is_unconfirmed: bool) -> Self {
         let names_a_key = ["the scheme", "[route.scheme]", "`algorithm =", "`signed`"]
             .iter()
             .any(|words| self.fix.contains(words));
         if scheme.preset && names_a_key {
-            self.fix = format!(
-                "`{}` itself does not send this, and a route with that provider cannot change how \
-                 signatures are read (it takes `secrets`, `public_url` and `tolerance`): correct \
-                 what was configured, or the proxy, script or capture that changed it. Only for a \
-                 sender of your own, with its scheme in `[route.scheme]`: {}",
-                scheme.provider, self.fix
-            )
+            let (provider, fix) = (&scheme.provider, &self.fix);
+            let takes = ROUTE_KEYS.join("`, `");
+            let cannot = format!(
+                "a route with that provider cannot change how signatures are read (of its own it has \
+                 `{takes}`)"
+            );
+            self.fix = if is_unconfirmed {
+                format!(
+                    "The facts about `{provider}` are unconfirmed: they do not come from the \
+                     provider, so it may send this itself. Compare the delivery with the provider's \
+                     documentation, and see whether a proxy, a script or the capture changed it; {cannot}. \
+                     If the provider does send this, write its scheme in `[route.scheme]`: {fix}"
+                )
+            } else {
+                format!(
+                    "`{provider}` itself does not send this, and {cannot}: correct what was \
+                     configured, or the proxy, script or capture that changed it. Only for a sender \
+                     of your own, with its scheme in `[route.scheme]`: {fix}"
+                )
+            }
             .into();
         }
         self
     }
 }
+
+/// The keys of a route with a provider that concern its deliveries (contract: Configuration).
+const ROUTE_KEYS: [&str; 15] = [
+    "secrets",
+    "params",
+    "public_url",
+    "methods",
+    "tolerance",
+    "future_tolerance",
+    "accounts",
+    "event_types",
+    "event_id",
+    "event_type",
+    "account",
+    "max_body",
+    "replay",
+    "handshake",
+    "enforce",
+];
 
 /// A mistake that a signature confirms.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,4 +105,24 @@ pub(super) fn found(
         mistake: mistake(),
         secret,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table of `docs/configuration.md` has each key in a row of its own, or with others.
+    #[test]
+    fn a_route_has_every_key_that_the_fix_names() {
+        let page = include_str!("../../docs/configuration.md");
+        let rows: Vec<&str> = page
+            .lines()
+            .skip_while(|line| !line.starts_with("| `[[route]]`"))
+            .take_while(|line| line.starts_with('|'))
+            .filter_map(|line| line.split('|').nth(1))
+            .collect();
+        let is_key = |key: &&str| rows.iter().any(|row| row.contains(&format!("`{key}`")));
+        let wrong: Vec<_> = ROUTE_KEYS.iter().filter(|key| !is_key(key)).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
 }

@@ -18,11 +18,14 @@
 //! A new mistake is a finder in the file of its subject, with the words of the mistake in it, a
 //! line in `FINDERS` or `SUSPICIONS`, and a row of a test that makes it.
 
+mod absent;
 mod body;
 mod candidates;
 mod case;
 mod clock;
+mod codes;
 mod content;
+mod contents;
 mod documents;
 mod envelopes;
 mod form;
@@ -31,10 +34,13 @@ mod json;
 mod jwt;
 mod lists;
 mod literal;
+mod look;
+mod messages;
 mod mistake;
 mod mixups;
 mod nulls;
 mod older;
+mod params;
 mod printed;
 mod providers;
 mod proxy;
@@ -53,8 +59,9 @@ mod wrapped;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use self::candidates::{Candidate, Candidates, candidates, proved, value_words};
+pub use self::candidates::{Candidate, Candidates, candidates, proved};
 pub use self::case::{Around, Case, CaseError};
+pub use self::look::value_words;
 pub use self::mistake::{Finding, Mistake};
 use self::trials::Trials;
 use crate::verify::verifier::Proof;
@@ -117,6 +124,9 @@ const FINDERS: &[Finder] = &[
     secrets::percent_encoded,
     mixups::undone,
     tokens::user,
+    tokens::spelled_otherwise,
+    params::other,
+    params::swapped,
     spelling::algorithm_of_prefix,
     lists::spaces,
     signature::upper_case,
@@ -130,6 +140,13 @@ const FINDERS: &[Finder] = &[
     headers::joined,
     headers::several,
     headers::required,
+    messages::bare_signature,
+    messages::not_demanded,
+    codes::order_of_list,
+    codes::header_rewritten,
+    codes::content_type,
+    codes::mandrill_test_key,
+    codes::mandrill_events,
     lists::separator,
     lists::label,
     lists::bare,
@@ -187,19 +204,24 @@ const SUSPICIONS: &[Suspicion] = &[
     envelopes::looks_wrapped,
     body::looks_encoded,
     body::file_name,
+    messages::broken,
+    codes::header_missing,
     shape::of_secret,
+    tokens::differs,
     spelling::shape,
     times::malformed,
     jwt::unknown,
     body::cut,
     body::unpacked,
     shape::of_mode,
-    headers::no_signature,
+    absent::no_signature,
     body::rewritten,
     shape::of_beginning,
     shape::of_uuid,
+    codes::date_rewritten,
     proxy::unknown_url,
     proxy::unknown_target,
+    codes::header_changed,
 ];
 
 /// Explains a case. The other routes and providers `around` it are tried last.
@@ -216,7 +238,9 @@ pub fn explain(case: &Case<'_>, around: &Around<'_>) -> Explanation {
         Explanation::Unexplained { besides, .. } => (None, besides.as_mut()),
     };
     for mistake in mistake.into_iter().chain(besides) {
-        *mistake = mistake.clone().for_user_of(case.scheme);
+        *mistake = mistake
+            .clone()
+            .for_user_of(case.scheme, around.is_unconfirmed);
     }
     explanation
 }

@@ -37,7 +37,7 @@ pub(super) fn signs_alike(case: &Trials<'_>) -> Option<Finding> {
     let likely = match alike.as_slice() {
         [] => return None,
         [_] => candidates::Candidates::default(),
-        _ => candidates::candidates(case.head, case.now, case.around.presets),
+        _ => candidates::candidates(case.head, Some(case.body), case.now, case.around.presets),
     };
     let named = Named::of(case.head);
     let place = |preset: &Scheme| {
@@ -143,7 +143,7 @@ pub(super) fn looks_alike(case: &Trials<'_>) -> Option<Mistake> {
     likely.retain(|(count, _)| *count == most);
     let mut names: Vec<&str> = likely.iter().map(|(_, name)| *name).collect();
     // Of several that use the same header, those whose form the value has.
-    let found = candidates::candidates(case.head, case.now, case.around.presets);
+    let found = candidates::candidates(case.head, Some(case.body), case.now, case.around.presets);
     let fitting = found.fitting.iter();
     let fitting: Vec<&str> = fitting
         .map(|candidate| candidate.scheme.provider.as_str())

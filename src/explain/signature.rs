@@ -6,7 +6,12 @@
 use super::mistake::{Finding, Mistake, found};
 use super::trials::Trials;
 use crate::notation::encoding::Encoding;
+use crate::notation::query::parameter;
 use crate::scheme::Algorithm;
+use crate::wire::head::Found;
+
+/// The longest word before a signature that is tried, in bytes.
+const LONGEST_WORD: usize = 32;
 
 /// The texts that senders put in front of a signature.
 const PREFIXES: &[&str] = &[
@@ -67,13 +72,42 @@ pub(super) fn prefix(case: &Trials<'_>) -> Option<Finding> {
     if !case.is_template() && case.scheme.algorithm() != Algorithm::Token {
         return None;
     }
-    PREFIXES
-        .iter()
-        .filter(|prefix| **prefix != case.scheme.signature_prefix())
+    let written = written_prefixes(case);
+    let known = PREFIXES.iter().copied();
+    known
+        .chain(written.iter().map(String::as_str))
+        .filter(|prefix| *prefix != case.scheme.signature_prefix())
         .find_map(|prefix| {
             let secret = case.with_change(|scheme| scheme.proof.set_prefix(prefix));
             found(secret, || other_prefix(prefix))
         })
+}
+
+/// The words that stand in front of the signatures, each with the `=`, `:`, comma or blank behind
+/// it: senders write the name of the algorithm there, in many spellings.
+fn written_prefixes(case: &Trials<'_>) -> Vec<String> {
+    let query = case.head.query().unwrap_or_default();
+    let in_query = case
+        .scheme
+        .signature_query()
+        .and_then(|name| match parameter(query, name) {
+            Found::One(value) => Some(value),
+            _ => None,
+        });
+    let values = case.signature_values().map(|(_, value)| value);
+    let prefixes = values.chain(in_query).filter_map(|value| {
+        let value = std::str::from_utf8(value).ok()?;
+        let at = value.find(['=', ':', ',', ' '])?;
+        let (word, rest) = value.split_at_checked(at)?;
+        let is_word = (1..=LONGEST_WORD).contains(&word.len())
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_/.".contains(&b));
+        let text = rest.get(1..)?.trim_start();
+        let is_prefix = is_word && !text.trim_matches('=').is_empty();
+        is_prefix.then(|| value.strip_suffix(text).map(str::to_owned))?
+    });
+    prefixes.collect()
 }
 
 /// The signature has this prefix instead of the scheme's.
@@ -100,10 +134,13 @@ pub(super) fn encoding(case: &Trials<'_>) -> Option<Finding> {
             // With the scheme's prefix and with any other: two habits of a sender are a single
             // mistake.
             let prefix = own.prefix.as_str();
-            let secret = std::iter::once(&prefix).chain(PREFIXES).find_map(|prefix| {
+            let written = written_prefixes(case);
+            let others = PREFIXES.iter().copied();
+            let others = others.chain(written.iter().map(String::as_str));
+            let secret = std::iter::once(prefix).chain(others).find_map(|prefix| {
                 case.with_template(|template| {
                     template.signature.encoding = encoding;
-                    (*prefix).clone_into(&mut template.signature.prefix);
+                    prefix.clone_into(&mut template.signature.prefix);
                 })
             });
             found(secret, || {

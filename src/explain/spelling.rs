@@ -349,7 +349,7 @@ pub(super) fn shape(case: &Trials<'_>) -> Option<Mistake> {
         if !is_compared && ((in_hex && !is_hex) || (!in_hex && !is_base64)) {
             return Some(other_alphabet(header, kind));
         }
-        if length < shortest {
+        if !is_compared && length < shortest {
             let hash = of_hash(text, in_hex);
             return Some(match hash {
                 Some(hash) => {
@@ -381,7 +381,7 @@ pub(super) fn shape(case: &Trials<'_>) -> Option<Mistake> {
             );
             return Some(Mistake::new("signature_too_long", sentence, KEEP_THE_VALUE));
         }
-        let has_letters = bare.len() >= 24 && !in_hex;
+        let has_letters = bare.len() >= 24 && !in_hex && is_base64;
         let is_lower = has_letters && !bare.bytes().any(|b| b.is_ascii_uppercase());
         let is_upper = has_letters && !bare.bytes().any(|b| b.is_ascii_lowercase());
         (is_lower || is_upper).then(|| {

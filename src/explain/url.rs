@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::messages;
 use super::mistake::{Finding, Mistake, found};
 use super::trials::{Changed, Trials};
 use crate::notation::percent::{MANNERS, decode, encode, rewrite};
@@ -131,12 +132,22 @@ impl<'u> Others<'u> {
 
 /// Whether the sender signs the URL or a part of it.
 fn is_signed(case: &Trials<'_>) -> bool {
-    case.scheme.signs_url()
+    signs_host(case)
+        || messages::covered(case)
+            .iter()
+            .any(|name| name.starts_with('@'))
         || case
             .scheme
             .parts()
             .iter()
             .any(|part| matches!(part, Part::Path | Part::Query))
+}
+
+/// Whether the sender signs the host: as part of the URL, or as a component that the message names.
+fn signs_host(case: &Trials<'_>) -> bool {
+    let of_host = ["@authority", "@target-uri", "@scheme"];
+    let covered = messages::covered(case);
+    case.scheme.signs_url() || covered.iter().any(|name| of_host.contains(&name.as_str()))
 }
 
 /// The signed URL differs in its scheme, its authority or its target.
@@ -193,7 +204,7 @@ pub(super) fn one_thing(case: &Trials<'_>) -> Option<Finding> {
                 )
             })
     };
-    if case.scheme.signs_url() {
+    if signs_host(case) {
         in_scheme().or_else(in_authority).or_else(in_target)
     } else {
         in_target()
@@ -203,7 +214,7 @@ pub(super) fn one_thing(case: &Trials<'_>) -> Option<Finding> {
 /// The signed URL differs in several parts, as behind a proxy that the configuration does not know
 /// of.
 pub(super) fn several_things(case: &Trials<'_>) -> Option<Finding> {
-    let own = case.scheme.signs_url().then(|| Url::of(case))??;
+    let own = signs_host(case).then(|| Url::of(case))??;
     let mut hosts = vec![own.authority.clone()];
     hosts.extend(
         authorities(case, &own)

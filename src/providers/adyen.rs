@@ -15,7 +15,7 @@ use crate::notation::encoding::Encoding;
 use crate::notation::json::Pointer;
 use crate::notation::json::{Places, Value};
 use crate::scheme::code::{Assertion, Begun, PinnedKey, ProviderCode, RouteFacts, Statement};
-use crate::scheme::{Algorithm, KeyEncoding, KeyForm, Place};
+use crate::scheme::{Algorithm, KeyEncoding, KeyForm, Place, Role, Source};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
 
@@ -84,6 +84,11 @@ impl ProviderCode for Adyen {
 
     fn secret_words(&self) -> &'static str {
         "the HMAC key in hexadecimal digits"
+    }
+
+    fn reads_beside_headers(&self) -> Vec<(Role, Source)> {
+        let place = [&ITEM[..], &SIGNATURE[..]].concat();
+        vec![(Role::Signature, Source::json(&place))]
     }
 
     fn covers_body(&self) -> bool {

@@ -13,7 +13,7 @@ use crate::notation::json::{Fields, Places, Pointer, Value};
 use crate::notation::timestamp::Unit;
 use crate::scheme::code::{Assertion, Begun, PinnedKey, ProviderCode, RouteFacts, Statement};
 use crate::scheme::handshake::{Asked, Handshake, SmallBody};
-use crate::scheme::{Algorithm, Place, Stamped};
+use crate::scheme::{Algorithm, Place, Role, Source, Stamped};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
 
@@ -107,6 +107,18 @@ impl ProviderCode for AwsSns {
 
     fn secret_words(&self) -> &'static str {
         "the signing certificate of your region (PEM), or its public key"
+    }
+
+    fn reads_beside_headers(&self) -> Vec<(Role, Source)> {
+        let places = [
+            (Role::Signature, "Signature"),
+            (Role::Timestamp, "Timestamp"),
+            (Role::Signed, "TopicArn"),
+            (Role::Beside, "SigningCertURL"),
+            (Role::Beside, "SignatureVersion"),
+        ];
+        let places = places.map(|(role, name)| (role, Source::json(&[name])));
+        places.into()
     }
 
     fn covers_body(&self) -> bool {

@@ -14,9 +14,9 @@ use crate::key::digest::DigestAlgorithm;
 use crate::key::secret::SecretText;
 use crate::notation::encoding::Encoding;
 use crate::notation::form;
-use crate::scheme::Algorithm;
 use crate::scheme::code::{Assertion, Begun, PinnedKey, ProviderCode, RouteFacts, Statement};
 use crate::scheme::handshake::{Asked, Challenge, Formula, Handshake, Reply};
+use crate::scheme::{Algorithm, Role, Source};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Found, Head};
 
@@ -62,6 +62,14 @@ impl ProviderCode for Braintree {
 
     fn secret_words(&self) -> &'static str {
         "`PUBLIC_KEY:PRIVATE_KEY`"
+    }
+
+    fn reads_beside_headers(&self) -> Vec<(Role, Source)> {
+        let field = |name: &str| Source::Field(name.to_owned());
+        vec![
+            (Role::Signature, field("bt_signature")),
+            (Role::Signed, field("bt_payload")),
+        ]
     }
 
     fn covers_body(&self) -> bool {

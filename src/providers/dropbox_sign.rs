@@ -11,7 +11,7 @@ use crate::notation::json::Places;
 use crate::notation::json::Pointer;
 use crate::notation::timestamp::Unit;
 use crate::scheme::code::{Assertion, Begun, ProviderCode, RouteFacts, Statement};
-use crate::scheme::{Algorithm, Place, Stamped};
+use crate::scheme::{Algorithm, Place, Role, Source, Stamped};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{FieldName, Found, Head};
 
@@ -52,6 +52,16 @@ impl ProviderCode for DropboxSign {
 
     fn timestamp_words(&self) -> Option<&'static str> {
         Some("`/event/event_time` of the form's JSON, seconds")
+    }
+
+    fn reads_beside_headers(&self) -> Vec<(Role, Source)> {
+        // The places are those of the JSON in the form's field `json`.
+        vec![
+            (Role::Signature, Source::json(&["event", "event_hash"])),
+            (Role::Timestamp, Source::json(&["event", "event_time"])),
+            (Role::Signed, Source::json(&["event", "event_type"])),
+            (Role::Beside, Source::Field("json".to_owned())),
+        ]
     }
 
     fn covers_body(&self) -> bool {

@@ -11,7 +11,7 @@ use super::reading::{BodyKind, NO_FORM};
 use crate::notation::encoding::Encoding;
 use crate::notation::form;
 use crate::scheme::code::{Begun, CodeKey, ProviderCode, RouteFacts, SignRequest, Statement};
-use crate::scheme::{Algorithm, Place, PublicUrl};
+use crate::scheme::{Algorithm, Place, PublicUrl, Role, Source};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
 
@@ -47,6 +47,10 @@ impl ProviderCode for Mandrill {
 
     fn headers(&self) -> &'static [&'static str] {
         &[SIGNATURE]
+    }
+
+    fn reads_beside_headers(&self) -> Vec<(Role, Source)> {
+        vec![(Role::Signed, Source::Field("mandrill_events".to_owned()))]
     }
 
     fn covers_body(&self) -> bool {

@@ -7,7 +7,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::{Algorithm, Place, PublicUrl, Stamped};
+use super::{Algorithm, Place, PublicUrl, Role, Source, Stamped};
 use crate::clock::UnixMillis;
 use crate::key::secret::SecretText;
 use crate::notation::timestamp::Unit;
@@ -157,6 +157,12 @@ pub trait ProviderCode: fmt::Debug + Sync {
     /// body.
     fn headers(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// The places beside the headers that the code reads, each with its part: parameters of the
+    /// query and values of the body.
+    fn reads_beside_headers(&self) -> Vec<(Role, Source)> {
+        Vec::new()
     }
 
     /// Whether the signature authenticates the body.

@@ -30,6 +30,7 @@ pub mod refusals;
 mod secret_form;
 mod secret_reading;
 mod shared_keys;
+mod sources;
 pub mod template;
 mod weakness;
 
@@ -57,6 +58,7 @@ pub use self::reads::Role;
 pub use self::secret_form::{Characters, SecretForm};
 pub use self::secret_reading::SecretDoubt;
 pub use self::shared_keys::SharedKey;
+pub use self::sources::Source;
 use crate::notation::json::Pointer;
 use crate::notation::timestamp::Tolerance;
 use crate::wire::head::{FieldName, Head};

@@ -419,3 +419,138 @@ fn a_changed_body_is_not_taken_for_a_signature_of_another_form() {
         );
     }
 }
+
+#[test]
+fn a_signature_in_the_query_or_in_the_body_names_its_provider() {
+    let folder = Folder::new().env("S", SECRET);
+    let body = event_with("a");
+    folder.write("body", &body);
+    let mac = hex::encode(hmac(SECRET.as_bytes(), &[&body]));
+    let line = format!("POST /in?signature={mac} HTTP/1.1\nHost: a\n");
+    let with_body = ["--body", "body", "--secret", "env:S"];
+    for more in [&[][..], &with_body] {
+        candidates(&folder, &line, more)
+            .expect_code(0)
+            .expect_words(&["pandadoc", "parameter `signature` of the URL's query"])
+            .expect_hidden(&[&mac, SECRET]);
+    }
+    let hash = hex::encode(hmac(SECRET.as_bytes(), &[b"document_sent@1750000000"]));
+    let event = format!(
+        "{{\"event\":{{\"type\":\"document_sent\",\"time\":1750000000,\"hash\":\"{hash}\"}}}}"
+    );
+    folder.write("body", &event);
+    candidates(&folder, "Host: a\n", &with_body)
+        .expect_code(0)
+        .expect_words(&["The signature holds as `signwell` signs", "`/event/hash`"])
+        .expect_hidden(&[&hash, SECRET]);
+}
+
+#[test]
+fn the_text_of_a_route_counts_for_every_candidate() {
+    let folder = Folder::new().env("S", SECRET);
+    let body = event_with("a");
+    folder.write("body", &body);
+    let mac = hex::encode(hmac(SECRET.as_bytes(), &[b"key-17", &body]));
+    let headers = format!("Authorization: {mac}\nX-App: key-17\n");
+    let with = |param| ["--body", "body", "--secret", "env:S", "--param", param];
+    candidates(&folder, &headers, &with("app_key=key-17"))
+        .expect_code(0)
+        .expect_words(&["The signature holds as `tiktok-shop` signs"]);
+    candidates(&folder, &headers, &["--body", "body", "--secret", "env:S"])
+        .expect_code(1)
+        .expect_words(&["add `--param app_key=TEXT`"]);
+    candidates(&folder, &headers, &with("shop=1"))
+        .expect_code(2)
+        .expect_words(&["`--param shop` is no param of any provider", "`app_key`"]);
+    let named = |secret: &str, param: &str| {
+        let subject = [
+            "--provider",
+            "tiktok-shop",
+            "--secret",
+            secret,
+            "--param",
+            param,
+        ];
+        candidates(
+            &folder,
+            &headers,
+            &[&subject[..], &["--body", "body"]].concat(),
+        )
+    };
+    named("env:S", "app_key=other")
+        .expect_code(1)
+        .expect_words(&["the param `app_key`", "in the header `x-app`"])
+        .expect_hidden(&["key-17", SECRET]);
+    let folder = folder.env("S", "somebody-else-s-0123");
+    let subject = [
+        "--provider",
+        "tiktok-shop",
+        "--secret",
+        "env:S",
+        "--param",
+        "app_key=k",
+    ];
+    candidates(
+        &folder,
+        &headers,
+        &[&subject[..], &["--body", "body"]].concat(),
+    )
+    .expect_code(1)
+    .expect_words(&["the text of `app_key` in `params`", "are unconfirmed"]);
+}
+
+#[test]
+fn a_valid_signature_does_not_hide_what_the_gateway_would_refuse_or_nothing_proves() {
+    let folder = Folder::new().env("S", SECRET);
+    let body = event_with("a");
+    let mut mac = Hmac::<sha2::Sha512>::new_from_slice(SECRET.as_bytes()).expect("any length");
+    mac.update(&body);
+    let mac = hex::encode(mac.finalize().into_bytes());
+    let put = format!("PUT / HTTP/1.1\nX-Hook-Signature: {mac}\n");
+    explain(&folder, "netbox", &put, &body)
+        .expect_code(0)
+        .expect_words(&[
+            "valid",
+            "405 `method_not_allowed`",
+            "methods = [\"POST\", \"PUT\"]",
+        ]);
+    let token = format!("X-Telegram-Bot-Api-Secret-Token: {SECRET}\n");
+    explain(&folder, "telegram", &token, &body)
+        .expect_code(0)
+        .expect_words(&["valid", "nothing signs the body"]);
+}
+
+#[test]
+fn the_words_follow_what_is_known_of_the_provider() {
+    let folder = Folder::new().env("S", SECRET);
+    let body = event_with("a");
+    let linkedin = hex::encode(hmac(SECRET.as_bytes(), &[b"hmacsha256=", &body]));
+    explain(
+        &folder,
+        "linkedin",
+        &format!("X-LI-Signature: hmacsha256={linkedin}\n"),
+        &body,
+    )
+    .expect_code(1)
+    .expect_words(&[
+        "has `hmacsha256=` in front of it",
+        "are unconfirmed",
+        "`params`",
+        "`methods`",
+    ])
+    .expect_hidden(&["itself does not send this"]);
+    let own = hex::encode(hmac(SECRET.as_bytes(), &[&body]));
+    explain(
+        &folder,
+        "github",
+        &format!("X-Hub-Signature-256: HMAC_SHA256: {own}\n"),
+        &body,
+    )
+    .expect_code(1)
+    .expect_words(&["`HMAC_SHA256: `", "`github` itself does not send this"]);
+    let aikido = format!("X-Aikido-Webhook-Signature: {own}\n");
+    explain(&folder, "aikido", &aikido, &body)
+        .expect_code(1)
+        .expect_words(&["`/dispatched_at` of the JSON body"])
+        .expect_hidden(&["`` header", "timestamp header"]);
+}

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{places, uses};
+use super::uses;
 use crate::config::presets::{self, Family, Preset, Unsupported};
 use crate::scheme::{Algorithm, Scheme};
 use crate::wire::head::FieldName;
@@ -28,7 +28,8 @@ pub(super) struct Filter {
     /// Only providers that read this header, with what they read from it; several must all be read
     #[arg(long, value_name = "NAME", value_parser = uses::header, conflicts_with = "name")]
     pub(super) header: Vec<FieldName>,
-    /// Only providers whose name, other names or headers hold this text
+    /// Only providers in whose name, other names, headers, query parameters or body fields this
+    /// text is
     #[arg(long, value_name = "TEXT", conflicts_with = "name")]
     search: Option<String>,
 }
@@ -49,7 +50,7 @@ impl Filter {
                 let names = [preset.name.clone(), preset.title.clone()]
                     .into_iter()
                     .chain(preset.aliases.clone());
-                names.chain(places::headers(scheme)).collect()
+                names.chain(uses::names(scheme)).collect()
             })
     }
 
@@ -102,7 +103,10 @@ impl Filter {
             let near = presets::nearest(text).or_else(|| nearest_title(text));
             let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
             let text = text.escape_debug();
-            return format!("no provider has `{text}` in its name, other names or headers{near}");
+            return format!(
+                "no provider has `{text}` in its name, other names, \
+                 headers, query parameters or body fields{near}"
+            );
         }
         "each of these options fits some provider, but no provider fits all of them".to_owned()
     }

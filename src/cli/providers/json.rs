@@ -12,7 +12,6 @@ use crate::notation::json::Pointer;
 use crate::scheme::Place;
 use crate::scheme::ProviderCode;
 use crate::scheme::handshake::Handshake;
-use crate::sign::canonical;
 use crate::wire::head::FieldName;
 
 /// The object of a preset.
@@ -36,8 +35,9 @@ pub(super) fn object(preset: &Preset) -> Value {
         .map(|name| name.to_ascii_lowercase());
     let header = scheme.proof.headers().first();
     let reads = uses::of(scheme).into_iter().map(|one| {
+        let (kind, name) = uses::named(&one.source);
         map([
-            ("header", canonical(&one.name).into()),
+            (kind, name.into()),
             ("part", one.part.into()),
             ("words", one.words.into()),
         ])

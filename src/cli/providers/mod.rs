@@ -24,6 +24,8 @@ use super::output::{note, print};
 use crate::config::presets;
 use crate::config::presets::{Preset, Unsupported};
 
+pub(super) use self::places::read_from;
+
 /// Arguments of `providers`.
 #[derive(Args, Debug)]
 #[command(
@@ -75,6 +77,9 @@ impl Providers {
             );
         } else if !self.filter.header.is_empty() && !shown.is_empty() {
             print(&tables::header_uses(&shown, &self.filter.header));
+            for elsewhere in self.filter.header.iter().filter_map(uses::elsewhere) {
+                note(&format!("note: {elsewhere}"));
+            }
         } else if !(shown.is_empty() && others.is_empty()) {
             print(&tables::list(&shown, &others));
         }
@@ -134,11 +139,25 @@ fn unknown(name: &str) -> String {
             || has_part(&preset.title)
             || preset.aliases.iter().any(|alias| has_part(alias))
     };
-    let mut like: Vec<String> = presets::all()
-        .iter()
-        .filter(is_like)
-        .map(|preset| format!("`{}`", preset.name))
+    let mut liked: Vec<&Preset> = presets::all().iter().filter(is_like).collect();
+    // A name that begins so comes before a name that holds the word, and that before a title.
+    liked.sort_by_key(|preset| {
+        let begins = [&preset.name, &preset.title]
+            .iter()
+            .any(|name| name.to_ascii_lowercase().starts_with(&part));
+        (!begins, !has_part(&preset.name), preset.name.len())
+    });
+    let others = described(&part).into_iter();
+    let others: Vec<&Preset> = others
+        .filter(|preset| liked.iter().all(|one| one.name != preset.name))
         .collect();
+    liked.extend(others);
+    let more = liked.len().saturating_sub(MOST_LIKE);
+    let shown = liked.iter().take(MOST_LIKE);
+    let mut like: Vec<String> = shown.map(|preset| format!("`{}`", preset.name)).collect();
+    if more > 0 {
+        like.push(format!("and {more} more"));
+    }
     let refused = presets::unsupported()
         .iter()
         .filter(|other| has_part(&other.name) || has_part(&other.title));
@@ -158,13 +177,50 @@ fn unknown(name: &str) -> String {
     }
 }
 
+/// The most presets that are named as like a word.
+const MOST_LIKE: usize = 12;
+
+/// The presets that have a word in the names of their headers and fields, in the words about their
+/// secret or in their notes; those with the word in more telling places come first.
+fn described(part: &str) -> Vec<&'static Preset> {
+    if part.len() < 3 {
+        return Vec::new();
+    }
+    let has = |text: &str| text.to_ascii_lowercase().contains(part);
+    let has_word = |text: &str| {
+        let mut words = text.split(|c: char| !c.is_alphanumeric());
+        words.any(|word| word.eq_ignore_ascii_case(part))
+    };
+    let place = |preset: &Preset| {
+        if uses::names(&preset.scheme).iter().any(|name| has(name)) {
+            Some(0)
+        } else if has(preset.family.name()) || has(preset.scheme.algorithm().name()) {
+            Some(1)
+        } else if preset.secret_name.as_deref().is_some_and(has) {
+            Some(2)
+        } else if preset.notes.iter().any(|note| has_word(note)) || has_word(&preset.source) {
+            Some(3)
+        } else {
+            None
+        }
+    };
+    let all = presets::all().iter();
+    let mut found: Vec<(usize, bool, &Preset)> = all
+        .filter_map(|preset| Some((place(preset)?, !preset.is_documented(), preset)))
+        .collect();
+    found.sort_by_key(|(place, is_unconfirmed, _)| (*place, *is_unconfirmed));
+    found.into_iter().map(|(_, _, preset)| preset).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_name_that_is_none_is_told_what_was_meant_or_why_not() {
-        let rows: [(&str, &[&str]); 10] = [
+        let rows: [(&str, &[&str]); 12] = [
+            ("token", &["`gitlab`", "and ", "these are like it"]),
+            ("atlassian", &["`jira-connect`", "`jira`", "`trello`"]),
             ("strype", &["did you mean `stripe`", "verigate providers"]),
             ("whats", &["did you mean `meta`"]),
             (

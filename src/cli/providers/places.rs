@@ -6,10 +6,11 @@ use crate::notation::encoding::Encoding;
 use crate::notation::json::Pointer;
 use crate::scheme::ProviderCode;
 use crate::scheme::{
-    Algorithm, CredentialKind, Items, JwtRule, Part, Place, ProofBy, Scheme, Stamped,
+    Algorithm, CredentialKind, Items, JwtRule, Part, Place, ProofBy, Scheme, Source, Stamped,
     TemplateScheme, TimestampAt, TimestampPlace,
 };
 use crate::sign::canonical;
+use crate::verdict::Code;
 use crate::wire::head::FieldName;
 
 /// Every header that the scheme reads, as it is usually written.
@@ -44,11 +45,35 @@ pub(super) fn headers(scheme: &Scheme) -> Vec<String> {
     all
 }
 
+/// Where a scheme reads the value that a refusal with this code says is missing or malformed, in
+/// words; `None` for another code, or where the scheme has no such value.
+pub(in crate::cli) fn read_from(scheme: &Scheme, code: Code) -> Option<String> {
+    match code {
+        Code::MissingSignature | Code::MalformedSignature => {
+            let sources = scheme.signature_sources().into_iter();
+            let places: Vec<String> = sources
+                .map(|source| match &source {
+                    Source::Header(name) => format!("header `{}`", canonical(name)),
+                    _ => source.words(),
+                })
+                .collect();
+            (!places.is_empty()).then(|| places.join(" or "))
+        }
+        Code::MissingTimestamp | Code::MalformedTimestamp => {
+            let words = timestamp(scheme);
+            let place = words.split("; ").next().unwrap_or_default();
+            (place != "none").then(|| place.to_owned())
+        }
+        _ => None,
+    }
+}
+
 /// The place of the signature, and how it is written.
 pub(super) fn signature(scheme: &Scheme) -> String {
     match &scheme.proof {
         ProofBy::Code(code) => match code.headers() {
-            [] => "in the body".to_owned(),
+            [] => read_from(scheme, Code::MissingSignature)
+                .unwrap_or_else(|| "in the body".to_owned()),
             [first, ..] => format!("header `{first}`"),
         },
         ProofBy::Token(token) => {
@@ -288,7 +313,11 @@ mod tests {
                 "`/value/*/clientState` of the JSON body, each of which must hold",
             ),
             ("twilio", "header `X-Twilio-Signature`"),
-            ("adyen", "in the body"),
+            (
+                "adyen",
+                "`/notificationItems/*/NotificationRequestItem/additionalData/hmacSignature` of the \
+                 JSON body",
+            ),
             (
                 "plaid",
                 "header `Plaid-Verification`: a JSON Web Token, ES256",
@@ -331,5 +360,49 @@ mod tests {
         assert_eq!(of("plaid", timestamp), "`iat` of the token");
         assert_eq!(of("livekit", timestamp), "`exp` of the token");
         assert!(of("aws-sns", timestamp).contains("a retry carries the old one"));
+    }
+
+    /// Whatever is missing or malformed, the place that is named is the one that the scheme reads:
+    /// no header is named for a value of the body, of the query or of a token.
+    #[test]
+    fn a_missing_value_is_looked_for_where_the_scheme_reads_it() {
+        let mut wrong = Vec::new();
+        for preset in presets::all() {
+            let scheme = &preset.scheme;
+            for code in [Code::MissingSignature, Code::MalformedSignature] {
+                let place = read_from(scheme, code).unwrap_or_default();
+                let sources = scheme.signature_sources();
+                let is_header = sources.iter().any(|source| source.header().is_some());
+                if place.is_empty() || place.contains("header `") != is_header {
+                    wrong.push(format!("{}: {place}", preset.name));
+                }
+            }
+            let place = read_from(scheme, Code::MissingTimestamp);
+            let at = scheme.timestamp().map(|place| &place.at);
+            let is_said = match at {
+                Some(TimestampAt::Json(pointer)) => place
+                    .as_deref()
+                    .is_some_and(|said| said.contains(&pointer.text()) && !said.contains("header")),
+                Some(TimestampAt::Headers(_)) => place
+                    .as_deref()
+                    .is_some_and(|said| said.contains("header `")),
+                _ => true,
+            };
+            if !is_said {
+                wrong.push(format!("{}: {place:?}", preset.name));
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        for code in Code::ALL {
+            assert!(
+                !code.words().contains("signature header")
+                    && !code.words().contains("timestamp header"),
+                "{}",
+                code.name()
+            );
+        }
+        let aikido = &presets::find("aikido").unwrap().scheme;
+        let place = read_from(aikido, Code::MissingTimestamp).unwrap();
+        assert_eq!(place, "`/dispatched_at` of the JSON body, seconds");
     }
 }

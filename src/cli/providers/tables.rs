@@ -5,7 +5,6 @@ use crate::cli::check::tolerance;
 use crate::cli::output::table;
 use crate::config::presets::{Preset, Unsupported};
 use crate::config::units::written_duration;
-use crate::sign::canonical;
 use crate::wire::head::FieldName;
 
 /// The list for a terminal. Providers without a preset come last, with the reason.
@@ -86,7 +85,7 @@ pub(super) fn header_uses(presets: &[&Preset], headers: &[FieldName]) -> String 
         rows.extend(uses.map(|one| {
             [
                 preset.name.clone(),
-                canonical(&one.name),
+                one.place(),
                 one.part.to_owned(),
                 facts::basis(preset).to_owned(),
                 one.words,
@@ -112,7 +111,7 @@ timestamp and the event's id and type are, the tolerance, and the handshake. `ve
 known of a provider (its secret, headers, retries, handshake and caveats) and a route to copy. `verigate providers`
 without a name lists them; `--search`, `--header`, `--family`, `--algorithm`, `--unconfirmed`, `--handshake` and
 `--unsigned-body` narrow the list. `--header X-Hook-Signature` lists all that read this header, with what each reads
-from it.
+from it; `--search` finds the names of query parameters and body fields as well.
 
 - **id** is the name to write; some providers have other names too, which `verigate providers NAME` shows.
 - **signed** is the content that the signature covers, in the notation of [schemes](schemes.md#signed-content).

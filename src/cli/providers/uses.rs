@@ -1,39 +1,69 @@
-//! The parts that a header has for each provider, and the form of its value there.
+//! The parts that headers, parameters of the query and values of the body have for each provider,
+//! and the form of the value there.
 
 use super::facts;
 use super::places::{self, behind};
 use crate::config::presets::{Preset, all};
-use crate::scheme::{CredentialKind, ProofBy, Role, Scheme, TimestampAt};
+use crate::scheme::{CredentialKind, ProofBy, Role, Scheme, Source, TimestampAt};
 use crate::sign::canonical;
 use crate::wire::head::FieldName;
 
-/// The use that a provider makes of a header.
+/// The use that a provider makes of a place of its deliveries.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::cli) struct HeaderUse {
-    /// The header.
-    pub(in crate::cli) name: FieldName,
+pub(in crate::cli) struct Use {
+    /// The place: a header, a parameter of the query, or a value of the body.
+    pub(in crate::cli) source: Source,
     /// Its part in the delivery, in a word or two.
     pub(in crate::cli) part: &'static str,
     /// The value that is read from it, in words.
     pub(in crate::cli) words: String,
 }
 
-/// All that a scheme reads from headers, the signature's first.
-pub(in crate::cli) fn of(scheme: &Scheme) -> Vec<HeaderUse> {
-    let mut uses: Vec<HeaderUse> = scheme
-        .reads()
+impl Use {
+    /// The place as it is usually written.
+    pub(in crate::cli) fn place(&self) -> String {
+        shown(&self.source)
+    }
+
+    /// The header, if the place is a header.
+    pub(super) fn header(&self) -> Option<&FieldName> {
+        self.source.header()
+    }
+}
+
+/// A place of a delivery as it is usually written: the name of a header alone, and another place in
+/// words.
+pub(in crate::cli) fn shown(source: &Source) -> String {
+    source.header().map_or_else(|| source.words(), canonical)
+}
+
+/// A place of a delivery in JSON: its kind, and its name. The whole body has no name.
+pub(in crate::cli) fn named(source: &Source) -> (&'static str, String) {
+    match source {
+        Source::Header(name) => ("header", canonical(name)),
+        Source::Query(name) => ("query", name.clone()),
+        Source::Json(pointer) => ("json", pointer.text()),
+        Source::Field(name) => ("form", name.clone()),
+        Source::Body => ("body", String::new()),
+    }
+}
+
+/// All that a scheme reads, the signature first.
+pub(in crate::cli) fn of(scheme: &Scheme) -> Vec<Use> {
+    let mut uses: Vec<Use> = scheme
+        .sources()
         .into_iter()
-        .map(|(role, name)| HeaderUse {
-            words: words(scheme, role, &name),
+        .map(|(role, source)| Use {
+            words: words(scheme, role, &source),
             part: role.name(),
-            name,
+            source,
         })
         .collect();
     if let Some(handshake) = scheme.handshake {
         for name in names_in(handshake.words()) {
-            if uses.iter().all(|one| one.name != name) {
-                uses.push(HeaderUse {
-                    name,
+            if uses.iter().all(|one| one.header() != Some(&name)) {
+                uses.push(Use {
+                    source: Source::Header(name),
                     part: "handshake",
                     words: "part of the handshake".to_owned(),
                 });
@@ -44,13 +74,20 @@ pub(in crate::cli) fn of(scheme: &Scheme) -> Vec<HeaderUse> {
 }
 
 /// All that a scheme reads from one header; empty where it reads nothing.
-pub(in crate::cli) fn of_header(scheme: &Scheme, name: &FieldName) -> Vec<HeaderUse> {
+pub(in crate::cli) fn of_header(scheme: &Scheme, name: &FieldName) -> Vec<Use> {
     let mut uses = of(scheme);
-    uses.retain(|one| one.name == *name);
+    uses.retain(|one| one.header() == Some(name));
     uses
 }
 
-fn words(scheme: &Scheme, role: Role, name: &FieldName) -> String {
+/// The names of all places that a scheme reads, as a search looks for them: headers, parameters of
+/// the query, pointers and fields of the body.
+pub(super) fn names(scheme: &Scheme) -> Vec<String> {
+    let all = of(scheme).into_iter();
+    all.map(|one| named(&one.source).1).collect()
+}
+
+fn words(scheme: &Scheme, role: Role, source: &Source) -> String {
     let signed = |is_signed| if is_signed { "signed" } else { "not signed" };
     match role {
         Role::Signature => signature(scheme),
@@ -60,7 +97,8 @@ fn words(scheme: &Scheme, role: Role, name: &FieldName) -> String {
         }
         Role::Signed => "part of the signed content".to_owned(),
         Role::Required => {
-            let value = scheme.require.iter().find(|(own, _)| own == name);
+            let mut required = scheme.require.iter();
+            let value = required.find(|(own, _)| source.header() == Some(own));
             let value = value.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
             format!("must be `{}`", value.unwrap_or_default())
         }
@@ -95,7 +133,11 @@ fn signature(scheme: &Scheme) -> String {
         ProofBy::Code(_) => format!("{} of {}", scheme.algorithm().name(), facts::signed(scheme)),
         ProofBy::Template(template) => {
             let place = places::signature(scheme);
-            let form = place.split_once("`: ").map_or("", |(_, form)| form);
+            // The encoding follows the place.
+            let form = place.split_once(": ").map_or_else(
+                || template.signature.encoding.name().to_owned(),
+                |(_, form)| form.to_owned(),
+            );
             let time = match template
                 .timestamp
                 .as_ref()
@@ -165,6 +207,9 @@ pub(super) fn nothing(names: &[FieldName]) -> String {
         if let Some((preset, note)) = mentioned(name) {
             return format!("no provider reads `{shown}`; a note of `{preset}` names it: {note}");
         }
+        if let Some(elsewhere) = elsewhere(name) {
+            return format!("no provider reads a header `{shown}`; {elsewhere}");
+        }
         let near = near(name);
         let near = near.map(|near| format!("; did you mean `{near}`?"));
         format!(
@@ -173,6 +218,30 @@ pub(super) fn nothing(names: &[FieldName]) -> String {
         )
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The words for providers that read a signature of this name elsewhere than in a header; `None`
+/// where none does.
+pub(super) fn elsewhere(name: &FieldName) -> Option<String> {
+    let is_named = |source: &Source| match source {
+        Source::Header(_) | Source::Body => false,
+        Source::Query(own) | Source::Field(own) => own.eq_ignore_ascii_case(name.as_str()),
+        Source::Json(pointer) => {
+            let last = pointer.tokens.last();
+            last.is_some_and(|own| own.eq_ignore_ascii_case(name.as_str()))
+        }
+    };
+    let places = all().iter().filter_map(|preset| {
+        let mut sources = preset.scheme.signature_sources().into_iter();
+        let source = sources.find(is_named)?;
+        Some(format!(
+            "`{}` reads it from {}",
+            preset.name,
+            source.words()
+        ))
+    });
+    let places: Vec<String> = places.collect();
+    (!places.is_empty()).then(|| format!("elsewhere {}", places.join("; ")))
 }
 
 /// The note of a preset that names the header.
@@ -192,7 +261,8 @@ fn near(name: &FieldName) -> Option<String> {
     let known = all().iter().flat_map(|preset| of(&preset.scheme));
     let distance = |one: &FieldName| strsim::damerau_levenshtein(name.as_str(), one.as_str());
     let near = known
-        .map(|one| (distance(&one.name), one.name))
+        .filter_map(|one| one.header().cloned())
+        .map(|one| (distance(&one), one))
         .min_by_key(|(distance, _)| *distance)?;
     (near.0 <= name.as_str().len() / 4).then(|| canonical(&near.1))
 }
@@ -274,7 +344,9 @@ mod tests {
         for preset in all() {
             let uses = of(&preset.scheme);
             for name in places::headers(&preset.scheme) {
-                let known = uses.iter().any(|one| one.name.is(name.as_bytes()));
+                let known = uses
+                    .iter()
+                    .any(|one| one.header().is_some_and(|own| own.is(name.as_bytes())));
                 if !known || uses.iter().any(|one| one.words.ends_with(": ")) {
                     wrong.push(format!("{}: {name}", preset.name));
                 }

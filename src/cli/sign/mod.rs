@@ -24,6 +24,7 @@ use self::private_key::{OF_A_ROUTE, private_key, verifying};
 use super::Exit;
 use super::delivery::{moment, read_input};
 use super::output::{complain, note, note_signed_by, print};
+use super::providers::read_from;
 use super::subject::{By, Subject};
 use crate::clock::Now;
 use crate::config::{public_keys, takes_public_keys};
@@ -382,8 +383,10 @@ fn remark(subject: &Subject, secret: &Secret, is_own: bool, head: &Head, body: &
             .err()
     });
     if let Some(refusal) = refusal {
+        let place = read_from(scheme, refusal.code);
+        let place = place.map_or_else(String::new, |place| format!("; it is read from {place}"));
         note(&format!(
-            "warning: it is signed, but the gateway would answer {refusal}"
+            "warning: it is signed, but the gateway would answer {refusal}{place}"
         ));
     }
 }

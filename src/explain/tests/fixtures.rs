@@ -123,6 +123,7 @@ impl Sample {
                 &Around {
                     presets: &presets,
                     routes: &self.routes,
+                    is_unconfirmed: false,
                 },
             )
         })

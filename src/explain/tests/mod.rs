@@ -1,6 +1,7 @@
 //! Each mistake is made here and must be named, and a delivery without a mistake must not be
 //! explained by any.
 
+mod codes;
 mod content;
 #[cfg(test)]
 pub(crate) mod fixtures;

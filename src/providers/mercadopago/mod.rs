@@ -13,7 +13,7 @@ use crate::scheme::code::{
     Begun, CodeKey, ProviderCode, RouteFacts, SignRequest, Stamp, Statement,
 };
 use crate::scheme::refusals::NONE_IN_LIST;
-use crate::scheme::{Algorithm, Items, Place};
+use crate::scheme::{Algorithm, Items, Place, Role, Source};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Found, Head};
 
@@ -66,6 +66,10 @@ impl ProviderCode for MercadoPago {
 
     fn headers(&self) -> &'static [&'static str] {
         &[SIGNATURE, REQUEST_ID]
+    }
+
+    fn reads_beside_headers(&self) -> Vec<(Role, Source)> {
+        vec![(Role::Signed, Source::Query("data.id".to_owned()))]
     }
 
     fn covers_body(&self) -> bool {

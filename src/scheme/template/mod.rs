@@ -30,6 +30,8 @@ pub struct Template {
     digests: usize,
     /// `id_form`: the form that every `{id}` has.
     id_form: Option<IdForm>,
+    // The texts that were put into the places of params, by their names.
+    given: Vec<(String, String)>,
 }
 
 /// The values of a request that a template renders.
@@ -131,6 +133,7 @@ impl Template {
             digests: parts.iter().filter(is_digest).count(),
             id_form,
             parts,
+            given: Vec::new(),
         }
     }
 
@@ -156,7 +159,27 @@ impl Template {
             parts.push(text.map_or_else(|| part.clone(), |text| Part::Literal(text.to_owned())));
             owned.push(own.clone());
         }
-        Self::of(self.text.clone(), parts, owned, self.id_form)
+        let given = self.params().into_iter();
+        let given = given.filter_map(|name| Some((name.to_owned(), text_of(name)?.to_owned())));
+        Self {
+            given: self.given.iter().cloned().chain(given).collect(),
+            ..Self::of(self.text.clone(), parts, owned, self.id_form)
+        }
+    }
+
+    /// The names of the params that have their text, each with it.
+    pub fn given(&self) -> &[(String, String)] {
+        &self.given
+    }
+
+    /// The template as it was written, without the texts of its params; `None` only if it could not
+    /// be parsed again.
+    pub fn without_params(&self) -> Option<Self> {
+        let open = Self::parse(&self.text).ok()?;
+        Some(Self {
+            id_form: self.id_form,
+            ..open
+        })
     }
 
     /// The names of the `{param:…}` that have no text yet, each once.

@@ -31,6 +31,7 @@ fn said(delivery: &Delivery) -> Said {
     let around = Around {
         presets: &schemes,
         routes: &[],
+        is_unconfirmed: false,
     };
     let head = delivery.head();
     let (settings, secrets) = (delivery.settings(), delivery.secrets());
