@@ -5,10 +5,10 @@
 
 use serde_json::{Value, json};
 
-use super::report::{
-    handshake_mode, identity, key_kind, key_owner, shown, state_now, tolerance, written_time,
-};
+use super::keys::{key_kind, written_time};
+use super::report::{handshake_mode, identity, key_owner, state_now, tolerance};
 use super::settings;
+use super::shown::shown;
 use crate::cli::output::json_object;
 use crate::clock::UnixMillis;
 use crate::config;

@@ -2,8 +2,10 @@
 //! Command line).
 
 pub(super) mod json;
+mod keys;
 mod report;
 mod settings;
+mod shown;
 
 use clap::Args;
 

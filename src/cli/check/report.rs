@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::keys::{key_rows, written_validity};
 use super::settings;
+use super::shown::shown;
 use crate::cli::output::table;
 use crate::clock::UnixMillis;
 use crate::config;
@@ -10,9 +12,7 @@ use crate::config::presets;
 use crate::config::replay::Statuses;
 use crate::config::units::{written_duration, written_size};
 use crate::config::{Accounts, Config, HandshakeMode, Route};
-use crate::key::public::{KeyType, PublicKey};
 use crate::key::secret::{Secret, Validity};
-use crate::key::shape::{Suspicion, concealed};
 use crate::notation::timestamp::Tolerance;
 use crate::scheme::Scheme;
 use crate::verify::claim::Policy;
@@ -154,11 +154,6 @@ fn gateway(config: &Config) -> String {
             .map(|path| ["health".to_owned(), path.clone()]),
     );
     masked(&rows)
-}
-
-/// A name or an address as it is shown: a secret may have been written in its place.
-pub(super) fn shown(text: &str) -> String {
-    concealed(text, Suspicion::Plain).into_owned()
 }
 
 /// A table of which no cell shows anything that could be a secret.
@@ -325,60 +320,11 @@ pub(super) fn handshake_mode(route: &Route) -> &'static str {
     }
 }
 
-/// The public keys of a route's secrets.
-fn key_rows(route: &Route) -> Vec<[String; 5]> {
-    let row = |secret: &Secret, key: PublicKey| {
-        let kind = key_kind(&key);
-        let kind = key.key_id().map_or(kind.to_owned(), |id| {
-            format!("{kind} ({})", shown(&id.escape_default().to_string()))
-        });
-        let valid = written_validity(key.validity());
-        [
-            shown(&route.name),
-            shown(&secret.name),
-            kind,
-            key.fingerprint(),
-            valid,
-        ]
-    };
-    let of = |secret| {
-        config::public_keys(&route.scheme, secret)
-            .into_iter()
-            .map(move |key| row(secret, key))
-    };
-    route.secrets.iter().flat_map(of).collect()
-}
-
-/// The algorithm of a public key.
-pub(super) fn key_kind(key: &PublicKey) -> &'static str {
-    match key.key_type() {
-        KeyType::Ed25519 => "Ed25519",
-        KeyType::EcdsaP256 => "ECDSA P-256",
-        KeyType::Rsa => "RSA",
-    }
-}
-
 fn both(one: Validity, other: Validity) -> Validity {
     Validity {
         not_before: one.not_before.max(other.not_before),
         not_after: one.not_after.into_iter().chain(other.not_after).min(),
     }
-}
-
-fn written_validity(validity: Validity) -> String {
-    match (validity.not_before, validity.not_after) {
-        (None, None) => "always".to_owned(),
-        (Some(from), None) => format!("from {}", written_time(from)),
-        (None, Some(end)) => format!("until {}", written_time(end)),
-        (Some(from), Some(end)) => {
-            format!("from {} until {}", written_time(from), written_time(end))
-        }
-    }
-}
-
-pub(super) fn written_time(at: UnixMillis) -> String {
-    jiff::Timestamp::from_millisecond(at.0)
-        .map_or_else(|_| format!("{} ms", at.0), |at| at.to_string())
 }
 
 #[cfg(test)]
