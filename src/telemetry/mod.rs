@@ -30,6 +30,7 @@ use route_metrics::RouteMetrics;
 
 use crate::clock::UnixMillis;
 use crate::verdict::Code;
+use crate::verify::envelope::Event;
 
 /// The access log and the metrics of one gateway. Cheap to clone; clones share both.
 #[derive(Clone, Debug)]
@@ -56,7 +57,7 @@ impl Telemetry {
 
     /// Counts and logs one exchange that has ended. Returns at once, whatever the state of the
     /// sink.
-    pub fn finish(&self, route: &RouteMetrics, record: &Record) {
+    pub fn finish(&self, route: &RouteMetrics, record: &Record<'_>) {
         route.count(record);
         self.log.write(record);
     }
@@ -105,21 +106,21 @@ impl Outcome {
 /// All that is known of one exchange. It is filled in step by step, and written when the exchange
 /// ends.
 #[derive(Debug)]
-pub struct Record {
+pub struct Record<'x> {
     /// The moment at which the request's first byte was read, by the wall clock.
     pub time: UnixMillis,
     /// `X-Request-Id`.
-    pub request_id: RequestId,
+    pub request_id: RequestId<'x>,
     /// The name of the matched route.
-    pub route: Option<Arc<str>>,
+    pub route: Option<&'x str>,
     /// The name of the route's provider.
-    pub provider: Option<Arc<str>>,
+    pub provider: Option<&'x str>,
     /// The client's address; behind a trusted proxy, the address that the proxy names.
     pub client: Option<IpAddr>,
     /// As received; from the network.
-    pub method: String,
+    pub method: &'x str,
     /// As received, without the query; from the network.
-    pub path: String,
+    pub path: &'x str,
     /// The status of the answer; `None` if nothing was answered.
     pub status: Option<u16>,
     /// The refusal that the judgement before forwarding ended in. If `None`, the verdict is `valid`
@@ -130,14 +131,11 @@ pub struct Record {
     pub reason: Option<&'static str>,
     /// Whether the delivery was proved.
     pub proved: bool,
-    /// Whether the delivery is an event of its own, and not a handshake.
-    pub is_event: bool,
-    /// The event's id; from the network.
-    pub event_id: Option<String>,
-    /// The event's type; from the network.
-    pub event_type: Option<String>,
-    /// The event's account; from the network.
-    pub account: Option<String>,
+    /// The event that the delivery reports, if it is an event of its own and not a handshake; from
+    /// the network.
+    pub event: Option<Event>,
+    /// The account of a delivery that the route does not take for its account; from the network.
+    pub unlisted: Option<String>,
     /// The delivery's timestamp; of a delivery that is not proved, the timestamp that it states.
     pub delivery_timestamp: Option<UnixMillis>,
     /// The seconds by which that timestamp is off, negative in the past.
@@ -150,7 +148,7 @@ pub struct Record {
     pub verify: Duration,
     /// The upstream's address as configured. Only set where the gateway sent the request there, or
     /// tried to and could not reach it.
-    pub upstream: Option<Arc<str>>,
+    pub upstream: Option<&'x str>,
     /// The upstream's final status.
     pub upstream_status: Option<u16>,
     /// The time from asking for an upstream connection to the upstream's final status line.
@@ -161,25 +159,23 @@ pub struct Record {
     pub outcome: Outcome,
 }
 
-impl Record {
+impl<'x> Record<'x> {
     /// The record of a request of which only its beginning and its id are known.
-    pub fn begun(time: UnixMillis, request_id: String) -> Self {
+    pub fn begun(time: UnixMillis, request_id: RequestId<'x>) -> Self {
         Self {
             time,
-            request_id: RequestId(request_id),
+            request_id,
             route: None,
             provider: None,
             client: None,
-            method: String::new(),
-            path: String::new(),
+            method: "",
+            path: "",
             status: None,
             refused: None,
             reason: None,
             proved: false,
-            is_event: false,
-            event_id: None,
-            event_type: None,
-            account: None,
+            event: None,
+            unlisted: None,
             delivery_timestamp: None,
             skew_secs: None,
             secret: None,
@@ -201,12 +197,45 @@ impl Record {
             None => self.proved.then_some("valid"),
         }
     }
+
+    /// The event's id, if it is known.
+    pub fn event_id(&self) -> Option<&str> {
+        self.event.as_ref()?.id.as_deref()
+    }
+
+    /// The event's type, if it is known.
+    pub fn event_type(&self) -> Option<&str> {
+        self.event.as_ref()?.event_type.as_deref()
+    }
+
+    /// The account of the delivery, if it is known.
+    pub fn account(&self) -> Option<&str> {
+        match &self.event {
+            Some(event) => event.account.as_deref(),
+            None => self.unlisted.as_deref(),
+        }
+    }
 }
 
-/// The request's id: 128 random bits of the gateway in lower-case hex, or the id that a trusted
-/// proxy sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(pub String);
+/// The id of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestId<'x> {
+    /// 128 bits of the gateway, in lower-case hexadecimal digits.
+    Made([u8; 32]),
+    /// The id that a trusted proxy sent.
+    Given(&'x str),
+}
+
+impl RequestId<'_> {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        match self {
+            // Digits are a text.
+            Self::Made(digits) => std::str::from_utf8(digits).unwrap_or_default(),
+            Self::Given(text) => text,
+        }
+    }
+}
 
 #[cfg(test)]
 mod sample {
@@ -215,29 +244,31 @@ mod sample {
     use super::*;
 
     /// A delivery that was forwarded and answered.
-    pub(super) fn forwarded() -> Record {
+    pub(super) fn forwarded() -> Record<'static> {
         Record {
             time: UnixMillis(1_750_000_000_123),
-            request_id: RequestId("00112233445566778899aabbccddeeff".into()),
-            route: Some("itellico".into()),
-            provider: Some("itellico".into()),
+            request_id: RequestId::Made(*b"00112233445566778899aabbccddeeff"),
+            route: Some("itellico"),
+            provider: Some("itellico"),
             client: Some(IpAddr::from([203, 0, 113, 9])),
-            method: "POST".into(),
-            path: "/webhooks/itellico".into(),
+            method: "POST",
+            path: "/webhooks/itellico",
             status: Some(200),
             refused: None,
             reason: None,
             proved: true,
-            is_event: true,
-            event_id: Some("evt-1".into()),
-            event_type: Some("conversation.ended".into()),
-            account: Some("acc-1".into()),
+            event: Some(Event {
+                id: Some("evt-1".into()),
+                event_type: Some("conversation.ended".into()),
+                account: Some("acc-1".into()),
+            }),
+            unlisted: None,
             delivery_timestamp: Some(UnixMillis::from_secs(1_749_999_999)),
             skew_secs: Some(-1),
             secret: Some("env:S".into()),
             body_bytes: 1024,
             verify: Duration::from_nanos(2_600),
-            upstream: Some("http://127.0.0.1:3000".into()),
+            upstream: Some("http://127.0.0.1:3000"),
             upstream_status: Some(200),
             upstream_time: Some(Duration::from_micros(4_250)),
             total: Duration::from_micros(5_001),
@@ -246,7 +277,7 @@ mod sample {
     }
 
     /// A client that left before anything was known of its request.
-    pub(super) fn unread() -> Record {
+    pub(super) fn unread() -> Record<'static> {
         let Record {
             time,
             request_id,
@@ -256,7 +287,7 @@ mod sample {
         Record {
             total,
             outcome: Outcome::ClientGone,
-            ..Record::begun(time, request_id.0)
+            ..Record::begun(time, request_id)
         }
     }
 }

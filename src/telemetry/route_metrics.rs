@@ -113,7 +113,7 @@ impl RouteMetrics {
 
     /// Counts an exchange that ended. Only `Telemetry::finish` calls this, since it logs the
     /// exchange as well.
-    pub(super) fn count(&self, record: &Record) {
+    pub(super) fn count(&self, record: &Record<'_>) {
         let verdict = match record.refused {
             Some(code) => code as usize,
             None if record.proved => VALID,
@@ -136,7 +136,7 @@ impl RouteMetrics {
         {
             secret.count(record.time);
         }
-        if verdict == VALID && record.is_event {
+        if verdict == VALID && record.event.is_some() {
             self.route.last_valid().set(record.time.0.div_euclid(1000));
         }
         if record.upstream.is_some() {
@@ -303,6 +303,7 @@ mod tests {
     use super::*;
     use crate::telemetry::metrics::Metrics;
     use crate::telemetry::{RequestId, sample};
+    use crate::verify::envelope::Event;
 
     /// The series of a metric that are not zero, without their name and without buckets.
     fn counted(metrics: &Metrics, name: &str) -> Vec<String> {
@@ -421,12 +422,14 @@ mod tests {
         let exchange = |n: usize| {
             for route in &routes {
                 route.count(&Record {
-                    request_id: RequestId(format!("id-{n}")),
-                    method: format!("M{n}"),
-                    path: format!("/p{n}"),
-                    event_id: Some(format!("evt-{n}")),
-                    event_type: Some(format!("type-{n}")),
-                    account: Some(format!("acc-{n}")),
+                    request_id: RequestId::Given(&format!("id-{n}")),
+                    method: &format!("M{n}"),
+                    path: &format!("/p{n}"),
+                    event: Some(Event {
+                        id: Some(format!("evt-{n}")),
+                        event_type: Some(format!("type-{n}")),
+                        account: Some(format!("acc-{n}")),
+                    }),
                     secret: Some(format!("s-{n}").into()),
                     ..sample::forwarded()
                 });
@@ -455,7 +458,7 @@ mod tests {
             route.count(&Record {
                 refused,
                 proved,
-                is_event,
+                event: is_event.then(Event::default),
                 secret,
                 ..sample::forwarded()
             });

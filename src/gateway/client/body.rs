@@ -84,8 +84,8 @@ impl From<Code> for BodyError {
     }
 }
 
-/// Reads the client's body of at most `limit` bytes, all of it within `timeout`, and updates
-/// `verification` with it. A large body takes turns with everything else on its thread.
+/// Reads the client's body of at most `limit` bytes, all of it within the given time from the given
+/// start, and updates `verification` with it. A large body takes turns with everything else on its thread.
 ///
 /// If this future is dropped half way, the bytes are dropped and their share of the budget is given
 /// back.
@@ -96,13 +96,13 @@ impl From<Code> for BodyError {
 pub(crate) async fn read<C: Client>(
     client: &mut C,
     limit: u64,
-    timeout: Duration,
+    time: (Instant, Duration),
     turns: &Turns,
     mut reservation: Reservation,
     verification: Option<&mut Verification>,
 ) -> Result<Body, BodyError> {
     let mut bytes = BytesMut::new();
-    let limits = (limit, timeout);
+    let limits = (limit, time);
     let read = read_into(
         &mut bytes,
         client,
@@ -125,7 +125,7 @@ pub(crate) async fn read<C: Client>(
 async fn read_into<C: Client>(
     bytes: &mut BytesMut,
     client: &mut C,
-    (limit, timeout): (u64, Duration),
+    (limit, (start, timeout)): (u64, (Instant, Duration)),
     turns: &Turns,
     reservation: &mut Reservation,
     mut verification: Option<&mut Verification>,
@@ -133,7 +133,6 @@ async fn read_into<C: Client>(
     if client.is_body_complete() {
         return Ok(());
     }
-    let start = Instant::now();
     let end = start + timeout;
     let (mut window_end, mut window_bytes) = (start + WINDOW, 0);
     loop {

@@ -112,6 +112,9 @@ pub(crate) trait Client: Send {
         deadline: Instant,
     ) -> impl Future<Output = Result<usize, ReadError>> + Send;
 
+    /// Whether all of the body that is not yet read has arrived, so that nothing waits for it.
+    fn is_body_at_hand(&self) -> bool;
+
     /// Whether the body was read to its end, so that the next bytes begin another request.
     fn is_body_complete(&self) -> bool;
 

@@ -9,6 +9,7 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 use std::hash::Hasher;
 
 use super::Client;
+use crate::telemetry::RequestId;
 use crate::verify::envelope::visible_ascii;
 use crate::wire::head::{FieldName, Found, Head};
 
@@ -187,13 +188,13 @@ impl RequestIds {
     }
 
     /// The next id, 32 lower-case hex digits.
-    pub(crate) fn next(&self) -> String {
+    pub(crate) fn next(&self) -> RequestId<'static> {
         let mut hasher = SipHasher24::new_with_key(&self.key);
         hasher.write_u64(self.count.fetch_add(1, Ordering::Relaxed));
-        let mut text = [0; 32];
-        // 16 bytes are 32 digits, and digits are a text, so neither can fail.
-        let _ = hex::encode_to_slice(hasher.finish128().as_bytes(), &mut text);
-        std::str::from_utf8(&text).unwrap_or_default().to_owned()
+        let mut digits = [0; 32];
+        // 16 bytes are 32 digits, so this cannot fail.
+        let _ = hex::encode_to_slice(hasher.finish128().as_bytes(), &mut digits);
+        RequestId::Made(digits)
     }
 }
 
@@ -283,7 +284,7 @@ mod tests {
     fn ids_are_32_digits_and_never_the_same() {
         let ids = RequestIds::new([7; 16]);
         let (a, b) = (ids.next(), ids.next());
-        assert_eq!((a.len(), b.len()), (32, 32));
+        assert_eq!((a.as_str().len(), b.as_str().len()), (32, 32));
         assert_ne!(a, b);
     }
 }

@@ -29,7 +29,7 @@ impl Exchange<'_> {
         self.running
             .warnings
             .unlisted(&route.name, account.as_deref(), now);
-        self.record.account = account;
+        self.record.unlisted = account;
         (self.record.proved, self.record.secret) = (false, None);
         self.enforce::<()>(route, Err(Code::AccountNotListed.into()))?;
         Ok(false)

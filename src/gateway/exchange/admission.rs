@@ -66,8 +66,6 @@ pub(super) enum Admission {
 /// A proved delivery, with the event in it and the claim on that event.
 pub(super) struct Proved {
     pub(super) proof: Proof,
-    /// The event; `None` if the envelope was refused and shadow mode let the refusal pass.
-    pub(super) event: Option<Event>,
     /// The key of the event for the app; `None` where nothing was to be claimed.
     pub(super) event_key: Option<EventKey>,
     /// The claim on the event; `None` without an event, without replay protection, or if the claim
@@ -76,18 +74,24 @@ pub(super) struct Proved {
 }
 
 impl Admission {
-    /// The request to forward, made of `head` and `body` as they came from `origin`. `shadowed` is
-    /// the refusal that shadow mode let pass, if any.
+    /// The request to forward, made of `head` and `body` as they came from `origin`. `event` is the
+    /// event that was read from them, and `shadowed` is the refusal that shadow mode let pass, if
+    /// there are such.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the request shows all of these to the app"
+    )]
     pub(super) fn request(
         &self,
         route: &RouteState,
         head: &Head,
         origin: &Origin<'_>,
         request_id: &str,
+        event: Option<&Event>,
         shadowed: Option<Refusal>,
         body: &Bytes,
     ) -> VerifiedRequest {
-        let verigate = self.verigate_headers(route, request_id, shadowed);
+        let verigate = self.verigate_headers(route, request_id, event, shadowed);
         let signed = match self {
             // In shadow mode the app still verifies for itself.
             Self::Proved(_) | Self::Shadow | Self::Handshake(_, Some(_)) => {
@@ -122,14 +126,11 @@ impl Admission {
         &'s self,
         route: &'s RouteState,
         request_id: &'s str,
+        event: Option<&'s Event>,
         shadowed: Option<Refusal>,
     ) -> VerigateHeaders<'s> {
         let (secret, event, event_key) = match self {
-            Self::Proved(proved) => (
-                Some(&proved.proof.secret),
-                proved.event.as_ref(),
-                proved.event_key.as_ref(),
-            ),
+            Self::Proved(proved) => (Some(&proved.proof.secret), event, proved.event_key.as_ref()),
             Self::Handshake(_, secret) => (secret.as_ref(), None, None),
             Self::Shadow => (None, None, None),
         };

@@ -22,7 +22,7 @@ use crate::wire::head::{Found, Head};
 pub(super) struct Delivery<'d> {
     pub(super) route: &'d RouteState,
     pub(super) proof: &'d Proof,
-    pub(super) event: &'d Event,
+    pub(super) event: Option<&'d Event>,
     /// The body in the form that was signed.
     pub(super) body: &'d [u8],
     pub(super) head: &'d Head,
@@ -44,6 +44,7 @@ pub(super) async fn claim(
     snapshot: &Snapshot,
     delivery: &Delivery<'_>,
     identity: &Identity,
+    now: Now,
 ) -> Result<Claim, Refusal> {
     let Delivery {
         route,
@@ -51,7 +52,6 @@ pub(super) async fn claim(
         request_id,
         ..
     } = *delivery;
-    let now = running.clock.now();
     route.verifier().recheck(proof, now)?;
     if snapshot.refuse_older_than_start {
         route.verifier().judge_start(proof, running.started)?;
@@ -103,12 +103,19 @@ impl Delivery<'_> {
 
     /// The key of the event for the app.
     pub(super) fn event_key(&self, identity: Identity) -> EventKey {
-        let event_type = self.event.event_type.as_deref();
-        identity.event_key(self.route.beside, event_type, self.body)
+        identity.event_key(self.route.beside, self.event_type(), self.body)
+    }
+
+    fn event_type(&self) -> Option<&str> {
+        self.event?.event_type.as_deref()
+    }
+
+    fn id(&self) -> Option<&str> {
+        self.event?.id.as_deref()
     }
 
     fn signed_id(&self) -> Option<&str> {
-        let id = self.event.id.as_deref();
+        let id = self.id();
         id.filter(|_| self.route.policy.id_trust != IdTrust::Unsigned)
     }
 
@@ -139,12 +146,7 @@ impl Delivery<'_> {
 /// The delivery in the form in which the replay window compares it with others.
 fn arrival(running: &Running, delivery: &Delivery<'_>, identity: &Identity) -> Arrival {
     let key = &running.fingerprints;
-    let Delivery {
-        route,
-        proof,
-        event,
-        ..
-    } = *delivery;
+    let Delivery { route, proof, .. } = *delivery;
     let (claim_key, body) = match delivery.signed_id() {
         Some(id) => (key.by_id(&route.name, id), key.body(delivery.signed_body())),
         None => {
@@ -164,12 +166,12 @@ fn arrival(running: &Running, delivery: &Delivery<'_>, identity: &Identity) -> A
         key: claim_key,
         body,
         path: is_prefix.then(|| key.path(delivery.head.path())),
-        variant: key.variant(route.beside, event.event_type.as_deref(), delivery.body),
+        variant: key.variant(route.beside, delivery.event_type(), delivery.body),
         variants: route.variants,
         repeats,
         signed_at: proof.signed_at,
         route: route.fingerprint,
-        event: event.id.as_ref().map(|id| key.event(&route.name, id)),
+        event: delivery.id().map(|id| key.event(&route.name, id)),
         request: key.request(&route.name, delivery.request_id),
         ttl: route.config.replay.ttl,
         fresh_until: route.verifier().fresh_until(proof),

@@ -5,7 +5,6 @@
 //! stores the request and says so in its answer, is a file beside this file and changes no step.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::ended::Ended;
@@ -18,39 +17,44 @@ use crate::replay::Settlement;
 use crate::telemetry::Record;
 
 /// The outcome of a delivered request.
-pub(super) struct Delivered {
+pub(super) struct Delivered<'r> {
     /// The time at which the outcome was known.
     pub(super) at: Now,
     /// The upstream's address as configured.
-    upstream: Arc<str>,
+    upstream: &'r str,
     /// The time from the request for a connection to the upstream's final status line, or to the
     /// failure.
     time: Duration,
     response: Result<Response, ForwardError>,
 }
 
-/// Delivers a request as its route says: at once, to the upstream.
+/// Delivers a request as its route says: at once, to the upstream. `asked` is the present reading
+/// of the monotonic clock.
 ///
 /// Returns when the upstream's final status line has arrived, or when it cannot arrive any more.
 /// Nothing here watches the client.
-pub(super) async fn deliver(
+pub(super) async fn deliver<'r>(
     running: &Running,
-    route: &RouteState,
+    route: &'r RouteState,
     request: VerifiedRequest,
-) -> Delivered {
-    let asked = running.clock.now();
-    let deadline = running.deadline(asked, route.config.upstream_timeout);
-    let response = forward::send(request, &route.upstream, deadline).await;
+    asked: Duration,
+) -> Delivered<'r> {
+    let asked_at = running.instant(asked);
+    let deadline = asked_at + route.config.upstream_timeout;
+    let mut response = forward::send(request, &route.upstream, asked_at, deadline).await;
     let at = running.clock.now();
+    if let Ok(response) = &mut response {
+        response.seen = running.instant(at.mono);
+    }
     Delivered {
         at,
-        upstream: Arc::clone(&route.upstream.label),
-        time: at.mono.saturating_sub(asked.mono),
+        upstream: &route.upstream.label,
+        time: at.mono.saturating_sub(asked),
         response,
     }
 }
 
-impl fmt::Display for Delivered {
+impl fmt::Display for Delivered<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.response {
             Ok(response) => write!(
@@ -65,7 +69,7 @@ impl fmt::Display for Delivered {
     }
 }
 
-impl Delivered {
+impl<'r> Delivered<'r> {
     /// The settlement of the delivery's claim: it is done only if the upstream answered 2xx.
     pub(super) fn settlement(&self) -> Settlement {
         match &self.response {
@@ -75,8 +79,8 @@ impl Delivered {
     }
 
     /// Fills in the upstream's part of the record.
-    pub(super) fn note(&self, record: &mut Record) {
-        record.upstream = Some(Arc::clone(&self.upstream));
+    pub(super) fn note(&self, record: &mut Record<'r>) {
+        record.upstream = Some(self.upstream);
         record.upstream_time = Some(self.time);
         record.upstream_status = self
             .response

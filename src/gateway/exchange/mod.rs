@@ -35,8 +35,10 @@ use crate::gateway::client::origin::Origin;
 use crate::gateway::client::{Client, Gone, Next};
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RouteState, Snapshot};
-use crate::telemetry::{Outcome, Record};
+use crate::replay::Claim;
+use crate::telemetry::{Outcome, Record, RequestId};
 use crate::verdict::{Code, Refusal};
+use crate::verify::claim::EventKey;
 use crate::verify::verifier::{Proof, Verification};
 use crate::wire::head::{Expect, Framing, Head};
 use admission::{Admission, Proved, RequestKind};
@@ -64,10 +66,10 @@ pub(crate) async fn serve<C: Client>(
         .trusted
         .as_ref()
         .and_then(|trusted| trusted.request_id);
-    let request_id = given_id.map_or_else(|| running.request_ids.next(), str::to_owned);
+    let request_id = given_id.map_or_else(|| running.request_ids.next(), RequestId::Given);
     let mut record = Record::begun(now.wall, request_id);
-    record.method = head.method().to_owned();
-    record.path = head.path().to_owned();
+    record.method = head.method();
+    record.path = head.path();
     record.client = origin.address;
     let mut exchange = Exchange {
         running,
@@ -76,13 +78,15 @@ pub(crate) async fn serve<C: Client>(
         origin,
         route: None,
         shadowed: None,
+        began: now,
+        waited: Duration::ZERO,
         record,
     };
     exchange.debug_begin();
-    let ended = unwind::caught(pin!(exchange.steps(client, now)))
+    let ended = unwind::caught(pin!(exchange.steps(client)))
         .await
         .unwrap_or_else(|_| Err(Ended::Panicked));
-    exchange.end(client, ended, now).await
+    exchange.end(client, ended).await
 }
 
 /// Answers bytes that never became a request (contract: Head), and writes their log line.
@@ -95,7 +99,7 @@ pub(crate) async fn refuse<C: Client>(running: &Running, client: &mut C, refusal
     record.reason = Some(refusal.why);
     let answer = Answer::refusal(refusal, None);
     record.status = Some(answer.status);
-    if answer::write(client, &answer, &record.request_id.0, now.wall, false)
+    if answer::write(client, &answer, record.request_id.as_str(), now.wall, false)
         .await
         .is_err()
     {
@@ -114,37 +118,41 @@ struct Exchange<'x> {
     route: Option<&'x RouteState>,
     /// The first refusal that shadow mode let pass.
     shadowed: Option<Refusal>,
-    record: Record,
+    /// The clocks when the head had come.
+    began: Now,
+    /// The time for which the exchange waited for the body.
+    waited: Duration,
+    record: Record<'x>,
 }
 
 impl<'x> Exchange<'x> {
     /// Steps 2 to 10. `Ok` means that the client has the upstream's whole answer.
-    async fn steps<C: Client>(&mut self, client: &mut C, now: Now) -> Result<(), Ended> {
+    async fn steps<C: Client>(&mut self, client: &mut C) -> Result<(), Ended> {
         let route = self.find_route()?;
         let place = self.take_place()?;
-        let mut kind = self.begin(route, now).await?;
-        self.record.verify = self.since(now.mono);
+        let mut kind = self.begin(route).await?;
         if self.head.expect() == Expect::Continue {
             client.proceed().await?;
         }
-        let mut body = self
+        let (mut body, now) = self
             .take_body(client, route, &mut kind, place.as_ref())
             .await?;
         self.debug(format_args!("{} bytes of body", body.bytes.len()));
-        let admission = self.admit(route, kind, &mut body).await?;
+        let admission = self.admit(route, kind, &mut body, now).await?;
         // Step 8: the request is made in the form in which it is sent.
-        let request_id = &self.record.request_id.0;
         let request = admission.request(
             route,
             self.head,
             &self.origin,
-            request_id,
+            self.record.request_id.as_str(),
+            self.record.event.as_ref(),
             self.shadowed,
             &body.bytes,
         );
         // Step 9: the claim is settled as soon as its true outcome is known.
+        let asked = self.judged();
         self.debug(format_args!("forwarding to {}", route.upstream.label));
-        let delivered = deliver::deliver(self.running, route, request).await;
+        let delivered = deliver::deliver(self.running, route, request, asked).await;
         delivered.note(&mut self.record);
         self.debug(format_args!("upstream: {delivered}"));
         claiming::settle(admission.claim(), delivered.settlement(), delivered.at).await;
@@ -155,7 +163,7 @@ impl<'x> Exchange<'x> {
         relay::relay(
             client,
             response,
-            &self.record.request_id.0,
+            self.record.request_id.as_str(),
             self.head.method() == "HEAD",
         )
         .await
@@ -165,8 +173,8 @@ impl<'x> Exchange<'x> {
     fn find_route(&mut self) -> Result<&'x RouteState, Refusal> {
         let route = self.snapshot.find_route(self.head)?;
         self.route = Some(route);
-        self.record.route = Some(Arc::clone(&route.name));
-        self.record.provider = Some(Arc::clone(&route.provider));
+        self.record.route = Some(&route.name);
+        self.record.provider = Some(&route.provider);
         self.debug(format_args!(
             "route {}, provider {}",
             route.name, route.provider
@@ -175,7 +183,7 @@ impl<'x> Exchange<'x> {
     }
 
     /// Step 3: the judgement on the head, before the body is read.
-    async fn begin(&mut self, route: &RouteState, now: Now) -> Result<RequestKind, Ended> {
+    async fn begin(&mut self, route: &RouteState) -> Result<RequestKind, Ended> {
         if let Some(passage) = handshaking::in_head(self.running, route, self.head).await? {
             self.check_head(route)?;
             return Ok(RequestKind::Handshake(passage));
@@ -191,7 +199,7 @@ impl<'x> Exchange<'x> {
             return Err(Refusal::from(Code::MethodNotAllowed).into());
         }
         self.check_head(route)?;
-        match route.begin(self.head, now).map(Box::new) {
+        match route.begin(self.head, self.began).map(Box::new) {
             Err(refusal) if handshaking::may_be_in_body(route, self.head, refusal) => {
                 Ok(RequestKind::Unsigned(refusal))
             }
@@ -224,6 +232,7 @@ impl<'x> Exchange<'x> {
         route: &RouteState,
         kind: RequestKind,
         body: &mut Body,
+        now: Now,
     ) -> Result<Admission, Ended> {
         let running = self.running;
         if !matches!(kind, RequestKind::Handshake(_))
@@ -242,7 +251,7 @@ impl<'x> Exchange<'x> {
                 Ok(Admission::Shadow)
             }
             RequestKind::Delivery(verification) => {
-                let Some(proof) = self.prove(route, verification, body).await? else {
+                let Some(proof) = self.prove(route, verification, body, now).await? else {
                     return Ok(Admission::Shadow);
                 };
                 let bytes = &body.bytes;
@@ -256,7 +265,7 @@ impl<'x> Exchange<'x> {
                 match passage {
                     Some(passage) => Ok(Admission::Handshake(passage, Some(proof.secret))),
                     None => Ok(Admission::Proved(
-                        self.identify_and_claim(route, proof, body).await?,
+                        self.identify_and_claim(route, proof, body, now).await?,
                     )),
                 }
             }
@@ -270,11 +279,11 @@ impl<'x> Exchange<'x> {
         route: &RouteState,
         verification: Option<Box<Verification>>,
         body: &mut Body,
+        now: Now,
     ) -> Result<Option<Proof>, Refusal> {
         let Some(verification) = verification else {
             return Ok(None);
         };
-        let now = self.running.clock.now();
         let client = self.origin.address;
         let judged = proving::judge(self.running, client, verification, body, now).await?;
         // A provider may send a wrong signature on purpose, to see it refused. It must see that in
@@ -287,7 +296,6 @@ impl<'x> Exchange<'x> {
             self.note_timestamp(route, Some(&body.bytes));
         }
         let proof = probe.map_or_else(|| self.enforce(route, judged), Err)?;
-        self.record.verify += self.since(now.mono);
         if let Some(proof) = &proof {
             self.debug(format_args!("proved by the secret {}", proof.secret));
             self.record.proved = true;
@@ -303,51 +311,59 @@ impl<'x> Exchange<'x> {
         route: &RouteState,
         proof: Proof,
         body: &Body,
+        now: Now,
     ) -> Result<Proved, Ended> {
         let running = self.running;
-        let began = running.clock.mono();
         let signed = proof.signed_body(&body.bytes);
         let read = || route.envelope.extract(self.head, signed, proof.claims());
         let found = running.turns.aside(signed.len(), read).await;
-        let event = self.enforce(route, found)?;
-        self.record.is_event = event.is_some();
-        self.record.verify += self.since(began);
+        self.record.event = self.enforce(route, found)?;
         // In shadow mode a delivery whose envelope or type was refused is forwarded all the same,
         // and nothing is claimed.
         let (mut claim, mut event_key) = (None, None);
-        if let Some(event) = &event {
+        if let Some(event) = &self.record.event {
             self.debug_event(event);
-            self.record.event_id.clone_from(&event.id);
-            self.record.event_type.clone_from(&event.event_type);
-            self.record.account.clone_from(&event.account);
-            let is_taken = self.enforce(route, route.accept(event))?.is_some();
-            if is_taken && route.config.replay.enabled {
-                let delivery = claiming::Delivery {
-                    route,
-                    proof: &proof,
-                    event,
-                    body: signed,
-                    head: self.head,
-                    received: &body.bytes,
-                    request_id: &self.record.request_id.0,
-                };
-                let digest = || delivery.identity();
-                let identity = running.turns.aside(signed.len(), digest).await;
-                let claimed = claiming::claim(running, self.snapshot, &delivery, &identity).await;
-                let key = || delivery.event_key(identity);
-                event_key = Some(running.turns.aside(signed.len(), key).await);
+            let is_taken = route.accept(event);
+            if self.enforce(route, is_taken)?.is_some() && route.config.replay.enabled {
+                let claimed;
+                (event_key, claimed) = self.claim(route, &proof, body, now).await;
                 claim = self.enforce(route, claimed)?;
-                if claim.is_some() {
-                    self.debug(format_args!("the event is claimed"));
-                }
             }
         }
         Ok(Proved {
             proof,
-            event,
             event_key,
             claim,
         })
+    }
+
+    /// Step 7: the claim on the event of a proved delivery, and the key of the event for the app.
+    async fn claim(
+        &self,
+        route: &RouteState,
+        proof: &Proof,
+        body: &Body,
+        now: Now,
+    ) -> (Option<EventKey>, Result<Claim, Refusal>) {
+        let running = self.running;
+        let delivery = claiming::Delivery {
+            route,
+            proof,
+            event: self.record.event.as_ref(),
+            body: proof.signed_body(&body.bytes),
+            head: self.head,
+            received: &body.bytes,
+            request_id: self.record.request_id.as_str(),
+        };
+        let length = delivery.body.len();
+        let identity = running.turns.aside(length, || delivery.identity()).await;
+        let claimed = claiming::claim(running, self.snapshot, &delivery, &identity, now).await;
+        let key = || delivery.event_key(identity);
+        let event_key = running.turns.aside(length, key).await;
+        if claimed.is_ok() {
+            self.debug(format_args!("the event is claimed"));
+        }
+        (Some(event_key), claimed)
     }
 
     /// Shadow mode, in the only place that knows of it. A refusal ends the exchange; in shadow mode
@@ -370,12 +386,10 @@ impl<'x> Exchange<'x> {
     }
 
     /// Step 11: an answer if nothing was relayed, the log line, and the metrics.
-    async fn end<C: Client>(
-        mut self,
-        client: &mut C,
-        ended: Result<(), Ended>,
-        began: Now,
-    ) -> Next {
+    async fn end<C: Client>(mut self, client: &mut C, ended: Result<(), Ended>) -> Next {
+        if self.record.verify.is_zero() && self.route.is_some() {
+            self.judged();
+        }
         self.record.refused = self.shadowed.map(|refusal| refusal.code);
         self.record.reason = self.shadowed.map(|refusal| refusal.why);
         let next = match ended {
@@ -389,14 +403,14 @@ impl<'x> Exchange<'x> {
                 self.answer(client, &answer).await
             }
             Err(Ended::Unanswered(error)) => {
-                self.failed(&error, began);
+                self.failed(&error);
                 let told = Refusal::from(error.code());
                 self.record.reason = Some(told.why);
                 let answer = Answer::refusal(told, self.route.map(|route| &route.answers));
                 self.answer(client, &answer).await
             }
             Err(Ended::BrokenOff(error)) => {
-                self.failed(&error, began);
+                self.failed(&error);
                 Next::Abort
             }
             Err(Ended::Gone) => {
@@ -413,8 +427,8 @@ impl<'x> Exchange<'x> {
                 }
             }
         };
-        self.note_skew(began);
-        self.record.total = self.since(began.mono);
+        self.note_skew();
+        self.record.total = self.running.clock.mono().saturating_sub(self.began.mono);
         self.debug_end();
         let metrics = self
             .route
@@ -444,16 +458,26 @@ impl<'x> Exchange<'x> {
         self.record.status = Some(answer.status);
         let wall = self.running.clock.now().wall;
         let to_head = self.head.method() == "HEAD";
-        answer::write(client, answer, &self.record.request_id.0, wall, to_head)
-            .await
-            .unwrap_or_else(|Gone| {
-                self.record.outcome = Outcome::ClientGone;
-                Next::Close
-            })
+        answer::write(
+            client,
+            answer,
+            self.record.request_id.as_str(),
+            wall,
+            to_head,
+        )
+        .await
+        .unwrap_or_else(|Gone| {
+            self.record.outcome = Outcome::ClientGone;
+            Next::Close
+        })
     }
 
-    /// The time that has passed since `then`, a reading of the monotonic clock.
-    fn since(&self, then: Duration) -> Duration {
-        self.running.clock.mono().saturating_sub(then)
+    /// Records how long the judgement took, which ends now: the time since the head had come, without
+    /// the wait for the body. Returns the reading of the monotonic clock.
+    fn judged(&mut self) -> Duration {
+        let mono = self.running.clock.mono();
+        let since = mono.saturating_sub(self.began.mono);
+        self.record.verify = since.saturating_sub(self.waited);
+        mono
     }
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::Exchange;
-use crate::clock::{Now, UnixMillis};
+use crate::clock::UnixMillis;
 use crate::gateway::running::snapshot::RouteState;
 use crate::gateway::upstream::forward::ForwardError;
 use crate::telemetry::{Outcome, Record};
@@ -18,7 +18,7 @@ const SHOWN: usize = 200;
 
 impl Exchange<'_> {
     /// Records that the upstream failed, and warns the operator.
-    pub(super) fn failed(&mut self, error: &ForwardError, now: Now) {
+    pub(super) fn failed(&mut self, error: &ForwardError) {
         self.record.outcome = match error {
             ForwardError::Late => Outcome::UpstreamTimeout,
             ForwardError::Unreachable(_) | ForwardError::Failed(_) => Outcome::UpstreamFailed,
@@ -26,13 +26,13 @@ impl Exchange<'_> {
         if let Some(route) = self.route {
             self.running
                 .warnings
-                .upstream(&route.name, &route.upstream.label, error, now);
+                .upstream(&route.name, &route.upstream.label, error, self.began);
         }
     }
 
     /// Tells of a step, for whoever follows one request.
     pub(super) fn debug(&self, step: fmt::Arguments<'_>) {
-        log::debug!("request {}: {step}", self.record.request_id.0);
+        log::debug!("request {}: {step}", self.record.request_id.as_str());
     }
 
     /// Tells of the request that begins.
@@ -92,12 +92,12 @@ impl Exchange<'_> {
     /// Records by how much the delivery's timestamp was off when the request began, so that the time
     /// that a body or an upstream took does not count. Whole seconds are compared, as freshness is
     /// judged.
-    pub(super) fn note_skew(&mut self, began: Now) {
+    pub(super) fn note_skew(&mut self) {
         let seconds = |at: UnixMillis| at.0.div_euclid(1000);
         self.record.skew_secs = self
             .record
             .delivery_timestamp
-            .map(|at| seconds(at).saturating_sub(seconds(began.wall)));
+            .map(|at| seconds(at).saturating_sub(seconds(self.began.wall)));
     }
 }
 

@@ -4,6 +4,7 @@
 use super::Exchange;
 use super::admission::RequestKind;
 use super::ended::Ended;
+use crate::clock::Now;
 use crate::gateway::client::Client;
 use crate::gateway::client::body::{self, Body, BodyError};
 use crate::gateway::client::budget::RequestPlace;
@@ -33,14 +34,18 @@ impl Exchange<'_> {
             .ok_or(TOO_MANY_REQUESTS)
     }
 
-    /// Step 4: the body, read to its end.
+    /// Step 4: the body, read to its end, and the clocks when it was complete. A body that came
+    /// together with the head costs no further look at the clocks.
     pub(super) async fn take_body<C: Client>(
         &mut self,
         client: &mut C,
         route: &RouteState,
         kind: &mut RequestKind,
         place: Option<&RequestPlace>,
-    ) -> Result<Body, Ended> {
+    ) -> Result<(Body, Now), Ended> {
+        let clock = &self.running.clock;
+        let (before, is_at_hand) = (self.began, client.is_body_at_hand());
+        let before = if is_at_hand { before } else { clock.now() };
         let budget = &self.running.budget;
         let account = match place {
             Some(place) => place.account(),
@@ -54,16 +59,19 @@ impl Exchange<'_> {
             _ => None,
         };
         let limit = unsigned.map_or(max_body, |_| max_body.min(MAX_OPEN_BODY as u64));
-        let body = body::read(
+        let start = self.running.instant(before.mono);
+        let read = body::read(
             client,
             limit,
-            timeout,
+            (start, timeout),
             &self.running.turns,
             budget.reservation(account),
             kind.verification(),
         )
-        .await
-        .map_err(|error| match (error, unsigned) {
+        .await;
+        let now = if is_at_hand { before } else { clock.now() };
+        self.waited = now.mono.saturating_sub(before.mono);
+        let body = read.map_err(|error| match (error, unsigned) {
             (BodyError::Refused(found), Some(refusal))
                 if found.code == Code::BodyTooLarge && limit < max_body =>
             {
@@ -72,6 +80,6 @@ impl Exchange<'_> {
             (error, _) => error,
         })?;
         self.record.body_bytes = body.bytes.len() as u64;
-        Ok(body)
+        Ok((body, now))
     }
 }

@@ -92,6 +92,10 @@ mod tests {
             ready(Ok(1)).await
         }
 
+        fn is_body_at_hand(&self) -> bool {
+            false
+        }
+
         fn is_body_complete(&self) -> bool {
             false
         }

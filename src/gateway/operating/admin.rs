@@ -208,10 +208,8 @@ impl AdminPort {
         if matches!(head.framing(), Framing::Length(bytes) if bytes > MAX_BODY) {
             return Err(Refusal::because(Code::BodyTooLarge, "at most 4 KiB are read here").into());
         }
-        let deadline = self.running.deadline(
-            self.running.clock.now(),
-            self.running.snapshot.load().body_timeout,
-        );
+        let deadline = self.running.instant(self.running.clock.mono())
+            + self.running.snapshot.load().body_timeout;
         let mut body = BytesMut::new();
         while !client.is_body_complete() {
             match client.read_body(&mut body, MAX_BODY, deadline).await {

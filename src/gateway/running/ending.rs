@@ -84,7 +84,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Files, Sources};
-    use crate::telemetry::{Record, Telemetry};
+    use crate::telemetry::{Record, RequestId, Telemetry};
 
     const NOW: UnixMillis = UnixMillis(1_795_392_000_000);
 
@@ -120,7 +120,7 @@ mod tests {
         for (name, _, hours) in secrets {
             let Some(hours) = hours else { continue };
             let time = UnixMillis(NOW.0 - hours * 3_600_000);
-            let mut record = Record::begun(time, "id".to_owned());
+            let mut record = Record::begun(time, RequestId::Given("id"));
             record.proved = true;
             record.secret = Some((*name).into());
             running.telemetry.finish(&route.metrics, &record);

@@ -124,9 +124,15 @@ impl Running {
         is_to_head: bool,
     ) -> Next {
         let wall = self.clock.now().wall;
-        answer::write(client, answer, &self.request_ids.next(), wall, is_to_head)
-            .await
-            .unwrap_or(Next::Close)
+        answer::write(
+            client,
+            answer,
+            self.request_ids.next().as_str(),
+            wall,
+            is_to_head,
+        )
+        .await
+        .unwrap_or(Next::Close)
     }
 
     /// The text of `/metrics`.
@@ -167,8 +173,8 @@ impl Running {
         fresh
     }
 
-    /// The moment in the runtime's time that comes `after` the clock reading `now`.
-    pub(crate) fn deadline(&self, now: Now, after: Duration) -> Instant {
-        self.epoch + now.mono + after
+    /// The moment in the runtime's time at which the monotonic clock shows `mono`.
+    pub(crate) fn instant(&self, mono: Duration) -> Instant {
+        self.epoch + mono
     }
 }

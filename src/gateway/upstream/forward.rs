@@ -106,6 +106,9 @@ pub(crate) struct Response {
     connection: Option<Connection>,
     upstream: Arc<Upstream>,
     deadline: Instant,
+    /// A moment since which the upstream has been at work on this answer, as late as is known: it
+    /// spares a look at the clock for each answer.
+    pub(crate) seen: Instant,
     reusable: bool,
 }
 
@@ -125,14 +128,15 @@ enum Broken {
     Afterwards(&'static str),
 }
 
-/// Sends `request` and waits for the final head of the answer, all before `deadline`.
+/// Sends `request` and waits for the final head of the answer, all before `deadline`. It is `now`.
 pub(crate) async fn send(
     request: VerifiedRequest,
     upstream: &Arc<Upstream>,
+    now: Instant,
     deadline: Instant,
 ) -> Result<Response, ForwardError> {
-    if let Some(connection) = upstream.reuse().await {
-        match converse(connection, &request, upstream, deadline).await? {
+    if let Some(connection) = upstream.reuse(now).await {
+        match converse(connection, &request, upstream, (now, deadline)).await? {
             Ok(response) => return Ok(response),
             Err(Broken::BeforeTheFirstByte) => {}
             Err(Broken::Afterwards(why)) => return Err(ForwardError::Failed(why)),
@@ -143,7 +147,7 @@ pub(crate) async fn send(
         Ok(Err(error)) => return Err(ForwardError::Unreachable(error.to_string())),
         Err(_) => return Err(ForwardError::Late),
     };
-    match converse(connection, &request, upstream, deadline).await? {
+    match converse(connection, &request, upstream, (now, deadline)).await? {
         Ok(response) => Ok(response),
         Err(Broken::BeforeTheFirstByte) => Err(ForwardError::Unreachable(
             "the connection broke before the request".into(),
@@ -157,7 +161,7 @@ async fn converse(
     mut connection: Connection,
     request: &VerifiedRequest,
     upstream: &Arc<Upstream>,
-    deadline: Instant,
+    (now, deadline): (Instant, Instant),
 ) -> Result<Result<Response, Broken>, ForwardError> {
     let mut sending = Sending::of(&request.head, &request.body);
     let mut timer = std::mem::take(&mut connection.timer);
@@ -262,6 +266,7 @@ async fn converse(
             connection: Some(connection),
             upstream: Arc::clone(upstream),
             deadline,
+            seen: now,
         }
     }))
 }
@@ -290,7 +295,8 @@ impl Response {
             };
             // Without this check, an upstream that always has bytes to read would never let the
             // timer fire.
-            if Instant::now() >= self.deadline {
+            self.seen = Instant::now();
+            if self.seen >= self.deadline {
                 return Err(ForwardError::Late);
             }
             let mut timer = std::mem::take(&mut connection.timer);
@@ -371,7 +377,7 @@ impl Response {
             && self.reusable
             && connection.inbound.is_empty()
         {
-            self.upstream.keep(connection);
+            self.upstream.keep(connection, self.seen);
         }
     }
 }

@@ -89,15 +89,15 @@ enum Addresses {
 
 impl Upstream {
     /// An idle connection that is still open and silent. The connection that was used last comes
-    /// first.
-    pub(crate) async fn reuse(&self) -> Option<Connection> {
+    /// first. It is `now`.
+    pub(crate) async fn reuse(&self, now: Instant) -> Option<Connection> {
         loop {
             let (mut connection, since) = self
                 .idle
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .pop()?;
-            if since.elapsed() >= IDLE {
+            if now.saturating_duration_since(since) >= IDLE {
                 // All other connections have been idle for longer still.
                 self.idle
                     .lock()
@@ -150,11 +150,12 @@ impl Upstream {
         Err(failed)
     }
 
-    /// Keeps a connection for reuse. Its last answer must have been read to its exact end.
-    pub(crate) fn keep(&self, connection: Connection) {
+    /// Keeps a connection for reuse, idle `since` a moment that is not later than the end of its last
+    /// answer. That answer must have been read to its exact end.
+    pub(crate) fn keep(&self, connection: Connection, since: Instant) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_CONNECTIONS {
-            idle.push((connection, Instant::now()));
+            idle.push((connection, since));
         }
     }
 

@@ -8,11 +8,10 @@
 mod reading;
 mod writing;
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -26,7 +25,7 @@ use super::{AnswerHead, Client, Gone, Next, ReadError};
 use crate::gateway::timer::LazyTimer;
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Framing, Head, Limits, Version};
-use reading::{LARGE_READ, Unread};
+use reading::{LARGE_READ, Stopping, Unread};
 
 /// A port of the gateway (traffic or admin), which decides how requests are answered.
 pub(crate) trait Port: Send + Sync + 'static {
@@ -103,17 +102,22 @@ impl H1 {
         }
     }
 
-    /// Serves the connection to its end. `stopping` resolves when no further request shall be
-    /// taken.
+    /// Serves the connection to its end. No further request is taken once `is_stopping`, and
+    /// `stopping` resolves at that moment.
     pub(crate) async fn serve<P: Port>(
         mut self,
         port: &Arc<P>,
         stopping: impl Future<Output = ()> + Send,
+        is_stopping: impl Fn() -> bool + Send,
     ) {
-        let mut stopping = pin!(stopping);
+        let mut stopping = Stopping {
+            signal: pin!(stopping),
+            is_awaited: false,
+            is_set: is_stopping,
+        };
         let mut first = true;
         loop {
-            let head = match self.read_head(first, stopping.as_mut()).await {
+            let head = match self.read_head(first, &mut stopping).await {
                 Ok(Some(head)) => head,
                 Ok(None) => return,
                 Err(refusal) => {
@@ -124,9 +128,7 @@ impl H1 {
             };
             first = false;
             self.begin(&head);
-            if poll_fn(|cx| Poll::Ready(stopping.as_mut().poll(cx).is_ready())).await {
-                self.keep_alive = false;
-            }
+            self.keep_alive &= !(stopping.is_set)();
             match port.answer(&mut self, head).await {
                 Next::KeepAlive if self.keep_alive => {}
                 Next::KeepAlive | Next::Close => {
@@ -149,8 +151,12 @@ impl H1 {
     /// [`BEYOND`].
     pub(crate) async fn serve_beyond<P: Port>(mut self, port: &Arc<P>) {
         self.limits.head_timeout = BEYOND;
-        let never = pin!(std::future::pending());
-        let next = match self.read_head(true, never).await {
+        let mut never = Stopping {
+            signal: pin!(std::future::pending()),
+            is_awaited: false,
+            is_set: || false,
+        };
+        let next = match self.read_head(true, &mut never).await {
             Ok(Some(head)) => {
                 self.begin(&head);
                 self.keep_alive = false;
@@ -243,6 +249,14 @@ impl Client for H1 {
         deadline: Instant,
     ) -> Result<usize, ReadError> {
         self.read_piece(into, limit, deadline).await
+    }
+
+    fn is_body_at_hand(&self) -> bool {
+        match self.unread {
+            Unread::Nothing => true,
+            Unread::Length(left) => left <= self.inbound.len() as u64,
+            Unread::Chunked(_) => false,
+        }
     }
 
     fn is_body_complete(&self) -> bool {
