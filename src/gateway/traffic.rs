@@ -130,7 +130,10 @@ impl<P: Port> ServerApp for App<P> {
         };
         let idle = place.idle();
         let connection = connection.with_idle(place.idle());
-        let mut shutdown = shutdown.clone();
+        let (watched, mut shutdown) = (shutdown.clone(), shutdown.clone());
+        let own = place.idle();
+        // The value changes once, and an error means that the sender is gone.
+        let is_stopping = move || own.is_over() || watched.has_changed().unwrap_or(false);
         let stopping = async move {
             let is_stopped = async {
                 // An error means that the sender is gone: nobody will stop this connection any
@@ -145,7 +148,7 @@ impl<P: Port> ServerApp for App<P> {
                 () = is_stopped => {}
             }
         };
-        connection.serve(&self.port, stopping).await;
+        connection.serve(&self.port, stopping, is_stopping).await;
         None
     }
 }

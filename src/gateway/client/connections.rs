@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -153,6 +153,7 @@ impl Places {
         else {
             return false;
         };
+        idle.is_over.store(true, Ordering::Relaxed);
         idle.ending.notify_one();
         true
     }
@@ -213,6 +214,9 @@ pub(crate) struct Idle {
     // Milliseconds since the port began, or [`BUSY`]. Relaxed: a connection that becomes busy while
     // it is chosen serves its request and ends then.
     since: AtomicU64,
+    // Relaxed: the notification after it orders it for whoever waits, and whoever does not wait
+    // learns of it a request later.
+    is_over: AtomicBool,
     ending: Notify,
     began: Instant,
 }
@@ -224,6 +228,7 @@ impl Idle {
     fn new(began: Instant) -> Self {
         Self {
             since: AtomicU64::new(BUSY),
+            is_over: AtomicBool::new(false),
             ending: Notify::new(),
             began,
         }
@@ -238,6 +243,11 @@ impl Idle {
     /// The connection has its next request.
     pub(crate) fn end(&self) {
         self.since.store(BUSY, Ordering::Relaxed);
+    }
+
+    /// Whether the connection was chosen to end.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
     }
 
     /// Resolves when the connection shall take no further request.

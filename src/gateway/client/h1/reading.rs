@@ -4,7 +4,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -27,6 +27,26 @@ pub(super) enum Unread {
     Chunked(Box<ChunkedDecoder>),
 }
 
+/// The signal that a connection takes no further request.
+///
+/// The future is polled once: from then on it wakes the connection's task, which is always the same
+/// task, and whether the signal was given is a cheap question.
+pub(super) struct Stopping<'s, F, S> {
+    pub(super) signal: Pin<&'s mut F>,
+    pub(super) is_awaited: bool,
+    pub(super) is_set: S,
+}
+
+impl<F: Future<Output = ()>, S: Fn() -> bool> Stopping<'_, F, S> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.is_awaited {
+            return (self.is_set)();
+        }
+        self.is_awaited = true;
+        self.signal.as_mut().poll(cx).is_ready()
+    }
+}
+
 /// The room in the connection's buffer at first. A head and a body of common size come with a
 /// single read.
 pub(super) const FIRST_READ: usize = 8 * 1024;
@@ -43,7 +63,7 @@ impl H1 {
     pub(super) async fn read_head(
         &mut self,
         first: bool,
-        mut stopping: Pin<&mut (impl Future<Output = ()> + Send)>,
+        stopping: &mut Stopping<'_, impl Future<Output = ()> + Send, impl Fn() -> bool + Send>,
     ) -> Result<Option<Head>, Refusal> {
         let limits = self.limits.head;
         let mut scanner = HeadScanner::new(limits);
@@ -60,7 +80,7 @@ impl H1 {
             if let Some(idle) = self.idle.as_ref().filter(|_| !first) {
                 idle.begin();
             }
-            let is_there = self.wait_for_first_byte(limit, stopping.as_mut()).await;
+            let is_there = self.wait_for_first_byte(limit, stopping).await;
             if let Some(idle) = &self.idle {
                 idle.end();
             }
@@ -88,7 +108,7 @@ impl H1 {
     async fn wait_for_first_byte(
         &mut self,
         limit: Duration,
-        mut stopping: Pin<&mut (impl Future<Output = ()> + Send)>,
+        stopping: &mut Stopping<'_, impl Future<Output = ()> + Send, impl Fn() -> bool + Send>,
     ) -> bool {
         self.make_room();
         let Self {
@@ -102,7 +122,10 @@ impl H1 {
             if let Poll::Ready(result) = read.as_mut().poll(cx) {
                 return Poll::Ready(matches!(result, Ok(1..)));
             }
-            stopping.as_mut().poll(cx).map(|()| false)
+            if stopping.poll(cx) {
+                return Poll::Ready(false);
+            }
+            Poll::Pending
         });
         reading.within(limit, wait).await.unwrap_or(false)
     }
