@@ -393,3 +393,37 @@ fn au_52_a_form_of_mailgun_is_taken_like_its_json() {
     }
     cases.finish();
 }
+
+/// The memory of a body is used again by the next bodies of its thread.
+#[test]
+fn rx_28_a_long_body_shows_in_no_later_delivery_and_in_no_later_line_of_the_log() {
+    let upstream = Upstream::start();
+    let gateway = large_gateway(&upstream);
+    let marked = b"MARKED-".repeat(MIB / 7);
+    for long in [marked.as_slice(), &marked[..64 * KIB]] {
+        gateway.ask(Delivery::plain(long)).expect_status(200);
+        let before = gateway.log_lines().len();
+        for size in [14 * KIB, 20 * KIB, 300 * KIB, MIB] {
+            let later = |kind: u8| [&[kind, *long.last().unwrap()], &*bytes_of(size)].concat();
+            let forms = [
+                (200, Delivery::plain(later(b'w'))),
+                (200, Delivery::plain(later(b'c')).chunked_by(5000)),
+                (401, Delivery::plain(later(b'f')).with_body(later(b'F'))),
+            ];
+            for (status, delivery) in forms {
+                let answer = gateway.ask(delivery.clone());
+                answer.expect_status(status);
+                assert!(!answer.body.windows(6).any(|part| part == b"MARKED"));
+                if status == 200 {
+                    upstream.last().expect_body(delivery.body());
+                }
+            }
+        }
+        let lines = gateway.log_lines().split_off(before);
+        assert!(
+            lines
+                .iter()
+                .all(|line| !line.to_string().contains("MARKED"))
+        );
+    }
+}

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::budget::{Exhausted, Reservation};
 use super::turns::{BETWEEN_TURNS, Turns, spend};
-use super::{Client, ReadError};
+use super::{Client, ReadError, stock};
 use crate::verdict::{Code, Refusal};
 use crate::verify::verifier::Verification;
 
@@ -32,7 +32,7 @@ pub(crate) struct Body {
 const LARGE: usize = 4 * 1024 * 1024;
 
 /// The length from which a body grows in pieces, in bytes.
-pub(super) const GROWS_SLOWLY: usize = 2 * 1024 * 1024;
+const GROWS_SLOWLY: usize = 2 * 1024 * 1024;
 
 /// The bytes of a body that are read without waiting for a turn. A small delivery never waits.
 const WITHOUT_TURN: usize = 16 * 1024;
@@ -57,11 +57,11 @@ async fn grow(bytes: &mut BytesMut, limit: u64, turns: &Turns) {
     give_back(std::mem::replace(bytes, larger).freeze());
 }
 
-/// Gives memory back to the system, on another thread if it is much.
+/// Keeps memory for the next body, or gives it back to the system, on another thread if it is much.
 fn give_back(bytes: Bytes) {
-    if bytes.len() >= LARGE
-        && let Ok(runtime) = Handle::try_current()
-    {
+    if bytes.len() < LARGE {
+        stock::give_back(bytes);
+    } else if let Ok(runtime) = Handle::try_current() {
         // The task needs no watching: it cannot fail.
         drop(runtime.spawn_blocking(move || drop(bytes)));
     }

@@ -12,6 +12,7 @@ pub(crate) mod connections;
 pub(crate) mod h1;
 pub(crate) mod holder;
 pub(crate) mod origin;
+mod stock;
 pub(crate) mod turns;
 
 use std::future::Future;

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{ConnectionLimits, H1};
 use crate::gateway::client::ReadError;
-use crate::gateway::client::body::GROWS_SLOWLY;
+use crate::gateway::client::stock;
 use crate::gateway::client::turns::{BETWEEN_TURNS, spend};
 use crate::gateway::timer::Elapsed;
 use crate::verdict::{Code, Refusal};
@@ -54,6 +54,9 @@ pub(super) const FIRST_READ: usize = 8 * 1024;
 pub(super) const LARGE_READ: usize = 64 * 1024;
 /// The work of reading the framing of a chunk, counted in bytes that are hashed.
 const FRAMING: u64 = 64;
+/// The length up to which a body gets all its memory as soon as it is longer than the connection's
+/// buffer.
+const AT_ONCE: usize = 1024 * 1024;
 /// The least capacity at which a body is still read into the connection's buffer.
 const SPARE_READ: usize = 512;
 
@@ -182,8 +185,11 @@ impl H1 {
                         // The connection's buffer is full: the rest is read straight into the
                         // body's own memory.
                         let most = usize::try_from(*left).unwrap_or(usize::MAX);
-                        if into.len() < GROWS_SLOWLY || into.capacity() == into.len() {
-                            into.reserve(most.min(into.len().max(FIRST_READ)));
+                        if into.capacity() - into.len() < most.min(SPARE_READ) {
+                            // A body of common size grows once. Of a longer body as much must have
+                            // come as it gets memory.
+                            let part = into.len().max(AT_ONCE.saturating_sub(into.len()));
+                            stock::make_room(into, most.min(part));
                         }
                         // A fast sender's bytes may all wait in the system's buffer. They are
                         // taken in pieces that are hashed between two turns.

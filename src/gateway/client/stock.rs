@@ -1,0 +1,152 @@
+//! Used memory of bodies, kept for the next bodies of the same thread (contract: Body).
+//!
+//! The system hands out new memory page by page, as it is first written to, and takes it back at
+//! once: for a body of a mebibyte that costs more than to receive it. So each thread keeps a few
+//! buffers, at most [`KEPT`] bytes in all. A buffer is emptied before it is kept, and only the bytes
+//! that were written into it since can be read from it.
+
+use std::cell::RefCell;
+
+use bytes::{Bytes, BytesMut};
+
+/// The most bytes that a thread keeps.
+pub(super) const KEPT: usize = 8 * 1024 * 1024;
+/// The least capacity that is worth keeping. A smaller body lies in its connection's buffer.
+const LEAST: usize = 12 * 1024;
+/// The largest capacity that is kept.
+const LARGEST: usize = 2 * 1024 * 1024;
+
+thread_local! {
+    /// The buffers that are kept, those that were used last at the end.
+    static STOCK: RefCell<Stock> = const { RefCell::new(Stock::new()) };
+}
+
+/// A buffer for at least this many bytes.
+pub(super) fn take(capacity: usize) -> BytesMut {
+    STOCK
+        .with_borrow_mut(|stock| stock.take(capacity))
+        .unwrap_or_else(|| BytesMut::with_capacity(capacity))
+}
+
+/// Makes room for `more` bytes in `buffer`, which may move to another memory.
+pub(super) fn make_room(buffer: &mut BytesMut, more: usize) {
+    if buffer.capacity() - buffer.len() < more {
+        let mut larger = take(buffer.len() + more);
+        larger.extend_from_slice(buffer);
+        give_back(std::mem::replace(buffer, larger).freeze());
+    }
+}
+
+/// Keeps the memory of a body, if nothing else uses it and it is worth it. Otherwise it is freed.
+pub(super) fn give_back(bytes: Bytes) {
+    if let Ok(buffer) = bytes.try_into_mut() {
+        STOCK.with_borrow_mut(|stock| stock.give_back(buffer));
+    }
+}
+
+#[derive(Debug)]
+struct Stock {
+    buffers: Vec<BytesMut>,
+    bytes: usize,
+}
+
+impl Stock {
+    const fn new() -> Self {
+        Self {
+            buffers: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// The smallest buffer for at least this many bytes, if it is not much larger.
+    fn take(&mut self, capacity: usize) -> Option<BytesMut> {
+        let fits = |buffer: &BytesMut| {
+            (capacity..=capacity.saturating_mul(4)).contains(&buffer.capacity())
+        };
+        let fitting = self.buffers.iter().enumerate();
+        let fitting = fitting.filter(|(_, buffer)| fits(buffer));
+        // Of several, the buffer that was used last: it may still be in the processor's cache.
+        let (at, _) = fitting.min_by_key(|(at, buffer)| (buffer.capacity(), usize::MAX - at))?;
+        let buffer = self.buffers.remove(at);
+        self.bytes -= buffer.capacity();
+        Some(buffer)
+    }
+
+    fn give_back(&mut self, mut buffer: BytesMut) {
+        buffer.clear();
+        let capacity = buffer.capacity();
+        if !(LEAST..=LARGEST).contains(&capacity) {
+            return;
+        }
+        while self.bytes + capacity > KEPT {
+            self.bytes -= self.buffers.remove(0).capacity();
+        }
+        self.bytes += capacity;
+        self.buffers.push(buffer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn used(capacity: usize, byte: u8) -> BytesMut {
+        let mut buffer = BytesMut::with_capacity(capacity);
+        buffer.resize(capacity, byte);
+        buffer
+    }
+
+    #[test]
+    fn a_buffer_is_used_again_empty_by_what_fits_it() {
+        let mut stock = Stock::new();
+        for size in [64, 16, 16, 256] {
+            stock.give_back(used(size * 1024, b'x'));
+        }
+        let rows = [
+            (300, None),
+            (4, Some(16)),
+            (16, Some(16)),
+            (3, None),
+            (20, Some(64)),
+        ];
+        for (asked, expected) in rows {
+            let taken = stock.take(asked * 1024);
+            assert!(taken.as_ref().is_none_or(BytesMut::is_empty));
+            assert_eq!(
+                taken.map(|buffer| buffer.capacity() / 1024),
+                expected,
+                "{asked}"
+            );
+        }
+        assert_eq!(stock.bytes, 256 * 1024);
+    }
+
+    #[test]
+    fn no_more_is_kept_than_the_bound_and_nothing_too_small_or_too_large() {
+        let mut stock = Stock::new();
+        for size in [LEAST - 1, LARGEST + 1, 0] {
+            stock.give_back(used(size, 1));
+        }
+        assert_eq!((stock.bytes, stock.buffers.len()), (0, 0));
+        for _ in 0..100 {
+            stock.give_back(used(1024 * 1024, 1));
+            stock.give_back(used(100 * 1024, 1));
+            let sum: usize = stock.buffers.iter().map(BytesMut::capacity).sum();
+            assert!(stock.bytes <= KEPT && sum == stock.bytes);
+        }
+        assert!(stock.bytes > KEPT / 2);
+    }
+
+    #[test]
+    fn memory_that_is_still_read_is_not_kept() {
+        let body = used(20 * 1024, b'x').freeze();
+        let reader = body.clone();
+        give_back(body);
+        let mut next = take(20 * 1024);
+        next.extend_from_slice(b"another body");
+        assert!(reader.iter().all(|byte| *byte == b'x'));
+        give_back(reader);
+        make_room(&mut next, 30 * 1024);
+        assert_eq!(next, &b"another body"[..]);
+    }
+}
