@@ -353,7 +353,7 @@ mod tests {
         let mut failures = Vec::new();
         for (was_asked, upstream_status, class) in rows {
             let metrics = Metrics::new("1");
-            let upstream = was_asked.then(|| "http://u");
+            let upstream = was_asked.then_some("http://u");
             metrics.route("r", []).count(&Record {
                 upstream,
                 upstream_status,

@@ -110,14 +110,12 @@ impl Admission {
         let is_head = head.method() == "HEAD";
         match self {
             Self::Proved(proved) => {
-                VerifiedRequest::proved(&proved.proof, forwarded, body.clone(), is_head)
+                VerifiedRequest::proved(&proved.proof, forwarded, body, is_head)
             }
             Self::Handshake(passage, _) => {
-                VerifiedRequest::handshake(passage, forwarded, body.clone(), is_head)
+                VerifiedRequest::handshake(passage, forwarded, body, is_head)
             }
-            Self::Shadow => {
-                VerifiedRequest::unproved_in_shadow_mode(forwarded, body.clone(), is_head)
-            }
+            Self::Shadow => VerifiedRequest::unproved_in_shadow_mode(forwarded, body, is_head),
         }
     }
 

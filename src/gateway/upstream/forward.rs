@@ -33,39 +33,52 @@ const EARLY_ANSWER: usize = 1024 * 1024;
 /// The room for a read from an upstream, in bytes.
 const READ: usize = 16 * 1024;
 
-/// A request that may be forwarded: its head in the form in which it is sent, and its whole body.
+/// The longest body that is copied behind its head. The system takes a single buffer faster than
+/// two, by 0.2 µs, and copying a short body costs less.
+pub(crate) const COPIED: usize = 4 * 1024;
+
+/// A request that may be forwarded.
 pub(crate) struct VerifiedRequest {
+    /// The head in the form in which it is sent, and behind it a short body.
     head: Vec<u8>,
+    /// The whole body, unless it is behind the head.
     body: Bytes,
     is_head: bool,
 }
 
 impl VerifiedRequest {
     /// A proved delivery. `_proof` is the evidence: only a verifier makes such a value.
-    pub(crate) fn proved(_proof: &Proof, head: Vec<u8>, body: Bytes, is_head: bool) -> Self {
-        Self {
-            head,
-            body,
-            is_head,
-        }
+    pub(crate) fn proved(_proof: &Proof, head: Vec<u8>, body: &Bytes, is_head: bool) -> Self {
+        Self::of(head, body, is_head)
     }
 
     /// A handshake for the app to answer. `_passage` is the evidence: only a request in the form of
     /// a handshake gives such a value.
-    pub(crate) fn handshake(_passage: &Passage, head: Vec<u8>, body: Bytes, is_head: bool) -> Self {
-        Self {
-            head,
-            body,
-            is_head,
-        }
+    pub(crate) fn handshake(
+        _passage: &Passage,
+        head: Vec<u8>,
+        body: &Bytes,
+        is_head: bool,
+    ) -> Self {
+        Self::of(head, body, is_head)
     }
 
     /// A delivery that is not proved, let through because its route is in shadow mode. Nothing else
     /// may call this.
-    pub(crate) fn unproved_in_shadow_mode(head: Vec<u8>, body: Bytes, is_head: bool) -> Self {
+    pub(crate) fn unproved_in_shadow_mode(head: Vec<u8>, body: &Bytes, is_head: bool) -> Self {
+        Self::of(head, body, is_head)
+    }
+
+    fn of(mut head: Vec<u8>, body: &Bytes, is_head: bool) -> Self {
+        let mut own = Bytes::new();
+        if body.len() <= COPIED {
+            head.extend_from_slice(body);
+        } else {
+            own.clone_from(body);
+        }
         Self {
             head,
-            body,
+            body: own,
             is_head,
         }
     }

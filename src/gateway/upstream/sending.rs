@@ -68,12 +68,13 @@ impl<'r> Sending<'r> {
                 .get(self.sent.saturating_sub(self.head.len())..)
                 .unwrap_or_default();
             let body = body.get(..WRITE).unwrap_or(body);
+            let stream = stream.as_mut();
             let written = if head.is_empty() {
-                stream.as_mut().poll_write(cx, body)
+                stream.poll_write(cx, body)
+            } else if body.is_empty() {
+                stream.poll_write(cx, head)
             } else {
-                stream
-                    .as_mut()
-                    .poll_write_vectored(cx, &[IoSlice::new(head), IoSlice::new(body)])
+                stream.poll_write_vectored(cx, &[IoSlice::new(head), IoSlice::new(body)])
             };
             match written {
                 Poll::Ready(Ok(count @ 1..)) => {
