@@ -71,7 +71,7 @@ fn pure_rooms() -> &'static [&'static str] {
 }
 
 /// All crates that the pure rooms may use: buffers, JSON, cryptography, and the crates of their tests.
-const PURE_CRATES: [&str; 24] = [
+const PURE_CRATES: [&str; 26] = [
     "base64",
     "bytes",
     "criterion",
@@ -90,7 +90,9 @@ const PURE_CRATES: [&str; 24] = [
     "serde_json",
     "sha1",
     "sha2",
+    "simdutf8",
     "siphasher",
+    "smallvec",
     "subtle",
     "tempfile",
     "thiserror",
