@@ -39,7 +39,7 @@ impl Chain {
     /// Finds the values at the places of this pointer. `text` is judged once more in the same pass.
     pub(super) fn scan<'b>(
         &self,
-        text: &'b str,
+        text: &'b [u8],
         is_exact: bool,
     ) -> Result<Vec<Value<'b>>, JsonError> {
         let mut found = Found {

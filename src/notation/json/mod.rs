@@ -13,6 +13,7 @@ mod error;
 mod fields;
 mod places;
 mod pointer;
+mod string;
 pub mod text;
 mod value;
 mod walk;

@@ -3,6 +3,8 @@
 //! Pointers are split once per route, not per delivery. The pass over a body is
 //! [`super::walk::walk`]; pointers with `*` are in [`super::each`].
 
+use simdutf8::basic::from_utf8;
+
 use super::each::Chain;
 use super::error::JsonError;
 use super::pointer::{Pointer, index};
@@ -10,10 +12,7 @@ use super::text::Text;
 use super::value::Value;
 use super::walk::{Search, walk};
 
-/// The byte-order mark with which some senders begin a text (RFC 8259 section 8.1).
-const MARK: char = '\u{feff}';
-
-/// The body without the byte-order mark with which it may begin.
+/// The body without the byte-order mark with which it may begin (RFC 8259 section 8.1).
 pub fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
 }
@@ -112,13 +111,20 @@ impl Places {
     /// more than `MAX_EACH` values for a pointer with `*`; for [`exact`](Self::exact) places, a key
     /// in another case.
     pub fn scan<'b>(&self, body: &'b [u8]) -> Result<Values<'b>, JsonError> {
-        let text = std::str::from_utf8(body).map_err(|_| JsonError::NotUtf8)?;
-        let text = text.strip_prefix(MARK).unwrap_or(text);
-        if text.starts_with(MARK) {
+        // The pass judges each string by itself, so it may meet another fault first.
+        self.find(body).map_err(|fault| match from_utf8(body) {
+            Ok(_) => fault,
+            Err(_) => JsonError::NotUtf8,
+        })
+    }
+
+    fn find<'b>(&self, body: &'b [u8]) -> Result<Values<'b>, JsonError> {
+        let text = without_mark(body);
+        if without_mark(text).len() < text.len() {
             return Err(JsonError::ByteOrderMark);
         }
         let mut slots = Slots {
-            values: vec![Value::Absent; self.count],
+            values: SlotValues::absent(self.count),
             is_exact: self.is_exact,
         };
         walk(text, &mut slots, &self.root)?;
@@ -145,10 +151,41 @@ impl Node {
     }
 }
 
+/// The number of slots whose values need no allocation. Few routes ask for more.
+const FEW: usize = 8;
+
+/// A value for each slot.
+#[derive(Clone, Debug)]
+struct SlotValues<'b> {
+    few: [Value<'b>; FEW],
+    more: Vec<Value<'b>>,
+}
+
+impl<'b> SlotValues<'b> {
+    fn absent(count: usize) -> Self {
+        Self {
+            few: [Value::Absent; FEW],
+            more: vec![Value::Absent; count.saturating_sub(FEW)],
+        }
+    }
+
+    fn get(&self, slot: usize) -> Option<&Value<'b>> {
+        let more = || self.more.get(slot.checked_sub(FEW)?);
+        self.few.get(slot).or_else(more)
+    }
+
+    fn get_mut(&mut self, slot: usize) -> Option<&mut Value<'b>> {
+        match slot.checked_sub(FEW) {
+            None => self.few.get_mut(slot),
+            Some(slot) => self.more.get_mut(slot),
+        }
+    }
+}
+
 /// The values that a scan has found.
 #[derive(Clone, Debug)]
 pub struct Values<'b> {
-    slots: Vec<Value<'b>>,
+    slots: SlotValues<'b>,
     each: Vec<Vec<Value<'b>>>,
 }
 
@@ -170,7 +207,7 @@ impl<'b> Values<'b> {
 /// The values found so far, by slot. A key on the path to a place may occur only once in its
 /// object, so each place is visited at most once.
 struct Slots<'b> {
-    values: Vec<Value<'b>>,
+    values: SlotValues<'b>,
     is_exact: bool,
 }
 

@@ -10,7 +10,7 @@ use super::JsonError::{
     BadEscape, BadNumber, ByteOrderMark, CutOff, Empty, NoColon, NoComma, NoKey, NoValue, NotUtf8,
     RawControl, RepeatedKey, TooDeep, Trailing,
 };
-use super::walk::end_of_plain;
+use super::string::{Plain, end_of_string, plain_ascii};
 use super::*;
 
 fn places(pointers: &[&str]) -> (Places, Vec<Slot>) {
@@ -525,17 +525,93 @@ fn the_end_of_plain_text_is_found_at_every_offset() {
                 b'a', b' ', b'!', b'#', b'[', b']', 0x7f, 0x80, 0xa2, 0xdc, 0xff,
             ] {
                 let mut bytes = vec![plain; before];
-                assert_eq!(end_of_plain(&bytes, 0), before);
+                assert_eq!(Plain::of(&bytes).length, before);
                 bytes.push(mark);
                 bytes.extend([plain, b'"', plain, b'\\', 0, plain, plain, plain, plain]);
+                let found = Plain::of(&bytes);
+                assert_eq!(found.length, before, "{mark} after {before} times {plain}");
+                if mark >= b' ' {
+                    assert_eq!(found.is_ascii, before == 0 || plain.is_ascii());
+                }
+                bytes.extend([plain; 16]);
+                let ascii = if plain.is_ascii() { before } else { 0 };
                 assert_eq!(
-                    end_of_plain(&bytes, 0),
-                    before,
+                    plain_ascii(&bytes),
+                    ascii,
                     "{mark} after {before} times {plain}"
                 );
-                assert_eq!(end_of_plain(&bytes, before / 2), before);
             }
         }
+    }
+}
+
+/// The end of a string as it is found without any haste: byte by byte, and judged as a whole.
+fn plain_end_of_string(bytes: &[u8], start: usize) -> Result<(usize, bool), JsonError> {
+    let mut at = start;
+    let mut escaped = false;
+    loop {
+        match *bytes.get(at).ok_or(CutOff)? {
+            b'"' => break,
+            ..0x20 => return Err(RawControl),
+            b'\\' => {
+                escaped = true;
+                let digits = match *bytes.get(at + 1).ok_or(CutOff)? {
+                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 0,
+                    b'u' => 4,
+                    _ => return Err(BadEscape),
+                };
+                let is_hex = |digit: usize| bytes.get(digit).is_some_and(u8::is_ascii_hexdigit);
+                if !(at + 2..at + 2 + digits).all(is_hex) {
+                    return Err(BadEscape);
+                }
+                at += 2 + digits;
+            }
+            _ => at += 1,
+        }
+    }
+    match std::str::from_utf8(&bytes[start..at]) {
+        Ok(_) => Ok((at, escaped)),
+        Err(_) => Err(NotUtf8),
+    }
+}
+
+/// Bytes that matter in a string, in stretches up to the length of several pieces.
+fn stretches() -> impl Strategy<Value = Vec<u8>> {
+    let stretch = prop_oneof![
+        6 => (prop::sample::select(vec![b'a', b' ', b'!', 0x7f]), 0..90_usize)
+            .prop_map(|(byte, count)| vec![byte; count]),
+        1 => Just("é😀\u{ffff}".as_bytes().to_vec()),
+        1 => prop::sample::select(vec![r"\n", r"\u00e9", r"\", r"\x", "\"", r#"\""#, "\n"])
+            .prop_map(|text| text.as_bytes().to_vec()),
+        1 => any::<u8>().prop_map(|byte| vec![byte]),
+    ];
+    prop::collection::vec(stretch, 0..8).prop_map(|all| all.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+
+    #[test]
+    fn the_end_of_a_string_is_the_one_found_byte_by_byte(
+        bytes in stretches(), tail in stretches(), start in 0..4_usize,
+    ) {
+        let bytes = [&bytes[..], b"\"", &tail].concat();
+        let start = start.min(bytes.len());
+        prop_assert_eq!(end_of_string(&bytes, start), plain_end_of_string(&bytes, start));
+        let cut = &bytes[..bytes.len() - 1];
+        prop_assert_eq!(end_of_string(cut, 0), plain_end_of_string(cut, 0));
+    }
+
+    #[test]
+    fn en_06_a_body_that_is_not_utf8_is_refused_as_such_whatever_else_is_wrong(
+        tree in tree(), at in any::<prop::sample::Index>(), bytes in stretches(), takes in 0..3_usize,
+    ) {
+        let mut body = tree.to_string().into_bytes();
+        let at = at.index(body.len());
+        let end = body.len().min(at + takes);
+        body.splice(at..end, bytes);
+        let is_utf8 = std::str::from_utf8(&body).is_ok();
+        prop_assert_eq!(judge(&body) != Err(NotUtf8), is_utf8);
     }
 }
 

@@ -5,8 +5,9 @@
 //! shows whether a surrogate has its other half. Reading stops at a limit, so a string of a
 //! megabyte costs no more than the limit.
 
+use std::borrow::Cow;
 use std::ops::Range;
-use std::str::Chars;
+use std::str::from_utf8;
 
 const LONE_SURROGATE: &str =
     "the event id, type or account holds an escape that is half a character (lone surrogate)";
@@ -14,13 +15,15 @@ const LONE_SURROGATE: &str =
 /// The text between the quotes of a string, with its escapes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text<'b> {
-    raw: &'b str,
+    // UTF-8: a string is judged before it is shown.
+    raw: &'b [u8],
     escaped: bool,
 }
 
 impl<'b> Text<'b> {
-    /// A string from the text between its quotes; `escaped` says whether `raw` holds a backslash.
-    pub(crate) fn new(raw: &'b str, escaped: bool) -> Self {
+    /// A string from the text between its quotes, which is UTF-8; `escaped` says whether `raw` holds
+    /// a backslash.
+    pub(super) fn new(raw: &'b [u8], escaped: bool) -> Self {
         Self { raw, escaped }
     }
 
@@ -37,30 +40,30 @@ impl<'b> Text<'b> {
     /// character.
     pub fn is(self, other: &str) -> bool {
         if !self.escaped {
-            return self.raw == other;
+            return self.raw == other.as_bytes();
         }
         self.chars().eq(other.chars().map(Some))
     }
 
     /// Whether this string is `other` after its escapes are decoded, but for case: under simple
     /// Unicode case folding, as Go's decoder compares keys.
+    #[inline]
     pub fn is_but_for_case(self, other: &str) -> bool {
-        if !self.escaped && self.raw == other {
-            return true;
-        }
         // Most keys of a body differ from the key in question in their first letter already.
-        if let (Some(own), Some(first)) = (self.raw.bytes().next(), other.bytes().next())
+        if let (Some(own), Some(first)) = (self.raw.first(), other.as_bytes().first())
             && own.is_ascii()
-            && own != b'\\'
             && first.is_ascii()
-            && !own.eq_ignore_ascii_case(&first)
+            && *own != b'\\'
+            && (own ^ first) & !CASE != 0
         {
             return false;
         }
-        if !self.escaped && self.raw.is_ascii() {
-            return self.raw.eq_ignore_ascii_case(other)
-                || (!other.is_ascii()
-                    && self.raw.chars().map(folded).eq(other.chars().map(folded)));
+        !self.escaped && self.raw == other.as_bytes() || self.folds_to(other)
+    }
+
+    fn folds_to(self, other: &str) -> bool {
+        if !self.escaped && other.is_ascii() && self.raw.is_ascii() {
+            return self.raw.eq_ignore_ascii_case(other.as_bytes());
         }
         let own = self.chars().map(|c| c.map(folded));
         own.eq(other.chars().map(|c| Some(folded(c))))
@@ -72,25 +75,38 @@ impl<'b> Text<'b> {
     /// # Errors
     /// A lone surrogate among the characters that were read: parsers disagree about its meaning.
     pub fn read(self, max: usize) -> Result<(String, bool), &'static str> {
+        let (text, is_whole) = self.decoded(max)?;
+        Ok((text.into_owned(), is_whole))
+    }
+
+    /// As [`read`](Self::read), without a copy of a string that has no escapes.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub(crate) fn decoded(self, max: usize) -> Result<(Cow<'b, str>, bool), &'static str> {
         if !self.escaped {
-            let kept = cut(self.raw, max);
-            return Ok((kept.to_owned(), kept.len() == self.raw.len()));
+            let kept = whole_characters(self.raw, max);
+            let text = from_utf8(kept).unwrap_or_default();
+            return Ok((text.into(), kept.len() == self.raw.len()));
         }
         let mut out = String::with_capacity(self.raw.len().min(max));
         for c in self.chars() {
             let c = c.ok_or(LONE_SURROGATE)?;
             if out.len() + c.len_utf8() > max {
-                return Ok((out, false));
+                return Ok((out.into(), false));
             }
             out.push(c);
         }
-        Ok((out, true))
+        Ok((out.into(), true))
     }
 
     fn chars(self) -> Unescaped<'b> {
-        Unescaped(self.raw.chars())
+        Unescaped(self.raw)
     }
 }
+
+/// The bit by which a capital letter of ASCII differs from the small letter.
+const CASE: u8 = 0x20;
 
 /// The character that stands for all characters of the same simple case folding (Unicode's
 /// CaseFolding.txt, the statuses C and S).
@@ -118,67 +134,88 @@ fn only(mut chars: impl Iterator<Item = char>) -> Option<char> {
 }
 
 /// The place of `part` in the text in which it was found; `None` for another text.
-pub(crate) fn place_of(part: &str, whole: &[u8]) -> Option<Range<usize>> {
+pub(crate) fn place_of(part: &[u8], whole: &[u8]) -> Option<Range<usize>> {
     let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
     let place = start..start.checked_add(part.len())?;
-    (whole.get(place.clone())? == part.as_bytes()).then_some(place)
+    (whole.get(place.clone())? == part).then_some(place)
 }
 
 /// As many whole characters of `text` as fit into `max` bytes.
 pub(crate) fn cut(text: &str, max: usize) -> &str {
-    if text.len() <= max {
-        return text;
+    let kept = whole_characters(text.as_bytes(), max).len();
+    text.get(..kept).unwrap_or_default()
+}
+
+/// As many whole characters of `text`, which is UTF-8, as fit into `max` bytes.
+fn whole_characters(text: &[u8], max: usize) -> &[u8] {
+    let mut end = text.len().min(max);
+    // The first byte that is left out must not be a later byte of a character.
+    while text
+        .get(end)
+        .is_some_and(|byte| (0x80..0xc0).contains(byte))
+    {
+        end = end.saturating_sub(1);
     }
-    (0..=max)
-        .rev()
-        .find_map(|end| text.get(..end))
-        .unwrap_or_default()
+    text.get(..end).unwrap_or_default()
 }
 
 /// The characters of a string, with escapes decoded. The item `None` is a lone surrogate.
-struct Unescaped<'b>(Chars<'b>);
+struct Unescaped<'b>(&'b [u8]);
 
 impl Iterator for Unescaped<'_> {
     type Item = Option<char>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.0.next()? {
-            '\\' => Some(self.escape()),
-            c => Some(Some(c)),
+        let first = *self.0.first()?;
+        if first == b'\\' {
+            self.0 = self.0.get(1..)?;
+            return Some(self.escape());
         }
+        let length = match first {
+            0..0x80 => 1,
+            0x80..0xe0 => 2,
+            0xe0..0xf0 => 3,
+            _ => 4,
+        };
+        let (character, behind) = self.0.split_at_checked(length)?;
+        self.0 = behind;
+        from_utf8(character).ok()?.chars().next().map(Some)
     }
 }
 
 impl Unescaped<'_> {
     /// Decodes the escape after a backslash; `None` for a lone surrogate.
     fn escape(&mut self) -> Option<char> {
-        match self.0.next()? {
-            'b' => Some('\u{8}'),
-            'f' => Some('\u{c}'),
-            'n' => Some('\n'),
-            'r' => Some('\r'),
-            't' => Some('\t'),
-            'u' => {
+        let (kind, behind) = self.0.split_first()?;
+        self.0 = behind;
+        match kind {
+            b'b' => Some('\u{8}'),
+            b'f' => Some('\u{c}'),
+            b'n' => Some('\n'),
+            b'r' => Some('\r'),
+            b't' => Some('\t'),
+            b'u' => {
                 let first = unit(&mut self.0)?;
                 if !(0xd800..0xdc00).contains(&first) {
                     return char::from_u32(first);
                 }
-                let mut ahead = self.0.clone();
-                if (ahead.next(), ahead.next()) != (Some('\\'), Some('u')) {
-                    return None;
-                }
+                let mut ahead = self.0.strip_prefix(br"\u")?;
                 let second = unit(&mut ahead).filter(|unit| (0xdc00..0xe000).contains(unit))?;
                 self.0 = ahead;
                 char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00))
             }
-            itself => Some(itself),
+            itself => Some(char::from(*itself)),
         }
     }
 }
 
 /// The four hexadecimal digits of a UTF-16 unit, as a number.
-fn unit(chars: &mut Chars<'_>) -> Option<u32> {
-    (0..4).try_fold(0, |unit, _| Some(unit << 4 | chars.next()?.to_digit(16)?))
+fn unit(text: &mut &[u8]) -> Option<u32> {
+    let (digits, behind) = text.split_first_chunk::<4>()?;
+    *text = behind;
+    digits.iter().try_fold(0, |unit, digit| {
+        Some(unit << 4 | char::from(*digit).to_digit(16)?)
+    })
 }
 
 #[cfg(test)]
@@ -195,7 +232,7 @@ mod tests {
             ("é\\u0301", "é\u{301}"),
         ];
         for (raw, plain) in rows {
-            let text = Text::new(raw, raw.contains('\\'));
+            let text = Text::new(raw.as_bytes(), raw.contains('\\'));
             assert_eq!(text.read(100), Ok((plain.to_owned(), true)), "{raw}");
             assert!(text.is(plain), "{raw}");
             assert!(!text.is(&format!("{plain}x")), "{raw}");
@@ -226,7 +263,7 @@ mod tests {
             (r"\ud800", "\u{fffd}", false),
         ];
         for (raw, key, expected) in rows {
-            let text = Text::new(raw, raw.contains('\\'));
+            let text = Text::new(raw.as_bytes(), raw.contains('\\'));
             assert_eq!(text.is_but_for_case(key), expected, "{raw} {key}");
         }
     }
@@ -242,7 +279,7 @@ mod tests {
             r"\udc00\ud800",
             r"\ud83d\u0041",
         ] {
-            let text = Text::new(raw, true);
+            let text = Text::new(raw.as_bytes(), true);
             assert_eq!(text.read(100), Err(LONE_SURROGATE), "{raw}");
             assert!(
                 !text.is("\u{fffd}") && !text.is("x") && !text.is(""),
@@ -254,7 +291,7 @@ mod tests {
     #[test]
     fn reading_stops_before_the_character_that_does_not_fit() {
         for raw in ["ab😀", r"ab\ud83d\ude00"] {
-            let text = Text::new(raw, raw.contains('\\'));
+            let text = Text::new(raw.as_bytes(), raw.contains('\\'));
             assert_eq!(text.read(6), Ok(("ab😀".to_owned(), true)), "{raw}");
             assert_eq!(text.read(5), Ok(("ab".to_owned(), false)), "{raw}");
             assert_eq!(text.read(0), Ok((String::new(), false)), "{raw}");

@@ -1,8 +1,9 @@
 //! The pass over a JSON text, which judges its grammar and shows a search the values on its paths.
 
-use memchr::memchr2;
+use smallvec::SmallVec;
 
 use super::error::JsonError;
+use super::string::end_of_string;
 use super::text::Text;
 use super::value::Value;
 
@@ -32,19 +33,19 @@ pub(super) trait Search<'b, P> {
 }
 
 /// Judges the whole text and shows its values to `search`. The place of the outermost value is
-/// `root`.
+/// `root`. A text that passes is UTF-8: its strings are judged, and all bytes outside of strings are
+/// ASCII. A text with another fault may not be UTF-8 either.
 pub(super) fn walk<'b, P: Copy, S: Search<'b, P>>(
-    text: &'b str,
+    bytes: &'b [u8],
     search: &mut S,
     root: P,
 ) -> Result<(), JsonError> {
-    let bytes = text.as_bytes();
     // The kinds of the open containers, innermost in the lowest bit: 1 is an object, 0 an array.
     let mut kinds = 0_u128;
     let mut depth = 0;
     // The steps of the open containers that are on the path. Those are always the outermost;
     // containers inside a container that is off the path are judged, but not searched.
-    let mut way: Vec<S::Step> = Vec::new();
+    let mut way: SmallVec<[S::Step; 4]> = SmallVec::new();
     // The place of the next value, if it is on the path.
     let mut place = Some(root);
     let mut at = skip_space(bytes, 0);
@@ -62,7 +63,7 @@ pub(super) fn walk<'b, P: Copy, S: Search<'b, P>>(
                 if place.is_none() {
                     Value::Absent
                 } else {
-                    Value::Text(string(text, start + 1, end, escaped))
+                    Value::Text(string(bytes, start + 1, end, escaped))
                 }
             }
             b'{' | b'[' => {
@@ -84,7 +85,7 @@ pub(super) fn walk<'b, P: Copy, S: Search<'b, P>>(
                 let (end, integer) = end_of_number(bytes, at)?;
                 at = end;
                 if integer {
-                    Value::Integer(text.get(start..end).unwrap_or_default())
+                    Value::Integer(digits(bytes, start, end))
                 } else {
                     Value::Fraction
                 }
@@ -144,7 +145,7 @@ pub(super) fn walk<'b, P: Copy, S: Search<'b, P>>(
                 }
                 let (end, escaped) = end_of_string(bytes, at + 1)?;
                 place = match step {
-                    Some(step) => search.key(step, string(text, start + 1, end, escaped))?,
+                    Some(step) => search.key(step, string(bytes, start + 1, end, escaped))?,
                     None => None,
                 };
                 at = skip_space(bytes, end + 1);
@@ -162,42 +163,24 @@ pub(super) fn walk<'b, P: Copy, S: Search<'b, P>>(
 }
 
 fn skip_space(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(at) {
+    // The first comparison is enough for most bytes.
+    while let Some(byte) = bytes.get(at)
+        && *byte <= b' '
+        && matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+    {
         at += 1;
     }
     at
 }
 
-/// The string between two quotes. Both ends are character boundaries, so the slice exists.
-fn string(text: &str, start: usize, end: usize, escaped: bool) -> Text<'_> {
-    Text::new(text.get(start..end).unwrap_or_default(), escaped)
+/// The string between two quotes, which [`end_of_string`] has judged.
+fn string(bytes: &[u8], start: usize, end: usize, escaped: bool) -> Text<'_> {
+    Text::new(bytes.get(start..end).unwrap_or_default(), escaped)
 }
 
-/// The index of the closing quote of a string whose text begins at `at`, and whether an escape
-/// comes before it.
-fn end_of_string(bytes: &[u8], mut at: usize) -> Result<(usize, bool), JsonError> {
-    let mut escaped = false;
-    loop {
-        at = end_of_plain(bytes, at);
-        match bytes.get(at) {
-            Some(b'"') => return Ok((at, escaped)),
-            Some(b'\\') => {
-                escaped = true;
-                at += 1;
-                match bytes.get(at) {
-                    Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => at += 1,
-                    Some(b'u') => match bytes.get(at + 1..at + 5) {
-                        Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => at += 5,
-                        _ => return Err(JsonError::BadEscape),
-                    },
-                    Some(_) => return Err(JsonError::BadEscape),
-                    None => return Err(JsonError::CutOff),
-                }
-            }
-            Some(_) => return Err(JsonError::RawControl),
-            None => return Err(JsonError::CutOff),
-        }
-    }
+/// The digits of an integer, and its sign. They are ASCII, so the text exists.
+fn digits(bytes: &[u8], start: usize, end: usize) -> &str {
+    std::str::from_utf8(bytes.get(start..end).unwrap_or_default()).unwrap_or_default()
 }
 
 /// The end of a number that begins at `at` (RFC 8259 section 6), and whether it is an integer that
@@ -243,18 +226,4 @@ fn word<'b>(
     }
     *at = end;
     Ok(value)
-}
-
-/// The index, from `at` on, of the first byte that ends plain text in a string: a quote, a
-/// backslash or a control byte below 0x20. The length of `bytes` if there is no such byte.
-pub(super) fn end_of_plain(bytes: &[u8], at: usize) -> usize {
-    let rest = bytes.get(at..).unwrap_or_default();
-    let end = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-    let text = rest.get(..end).unwrap_or_default();
-    // A fold and not a search: without an early end the compiler compares many bytes at once.
-    let lowest = text.iter().fold(u8::MAX, |low, byte| low.min(*byte));
-    if lowest < 0x20 {
-        return at + text.iter().position(|byte| *byte < 0x20).unwrap_or(end);
-    }
-    at + end
 }

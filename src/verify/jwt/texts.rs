@@ -42,7 +42,7 @@ fn without_time(claims: &[u8], name: &str) -> Option<Vec<u8>> {
     let Value::Integer(digits) = places.scan(claims).ok()?.at(slot) else {
         return None;
     };
-    let at = place_of(digits, claims)?;
+    let at = place_of(digits.as_bytes(), claims)?;
     Some([claims.get(..at.start)?, b"null", claims.get(at.end..)?].concat())
 }
 
