@@ -8,7 +8,7 @@ use hmac::Hmac;
 use hmac::digest::{FixedOutput as _, Update as _};
 use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
-use subtle::ConstantTimeEq as _;
+use subtle::{Choice, ConstantTimeEq as _};
 
 /// The longest digest, in bytes.
 const MAX_DIGEST: usize = 64;
@@ -62,8 +62,8 @@ impl DigestAlgorithm {
         Mac(match self {
             Self::HmacSha1 => State::HmacSha1(keyed(key)),
             Self::HmacSha256 => State::HmacSha256(keyed(key)),
-            Self::HmacSha384 => State::HmacSha384(keyed(key)),
-            Self::HmacSha512 => State::HmacSha512(keyed(key)),
+            Self::HmacSha384 => State::HmacSha384(Box::new(keyed(key))),
+            Self::HmacSha512 => State::HmacSha512(Box::new(keyed(key))),
             Self::Sha256 => State::Sha256(Sha256::default()),
             Self::Sha1 => State::Sha1(Sha1::default()),
         })
@@ -86,8 +86,9 @@ pub struct Mac(State);
 enum State {
     HmacSha1(Hmac<Sha1>),
     HmacSha256(Hmac<Sha256>),
-    HmacSha384(Hmac<Sha384>),
-    HmacSha512(Hmac<Sha512>),
+    // Boxed, since they are twice as large as the others and rare.
+    HmacSha384(Box<Hmac<Sha384>>),
+    HmacSha512(Box<Hmac<Sha512>>),
     Sha256(Sha256),
     Sha1(Sha1),
 }
@@ -98,8 +99,8 @@ impl Mac {
         match &mut self.0 {
             State::HmacSha1(mac) => hmac::Mac::update(mac, bytes),
             State::HmacSha256(mac) => hmac::Mac::update(mac, bytes),
-            State::HmacSha384(mac) => hmac::Mac::update(mac, bytes),
-            State::HmacSha512(mac) => hmac::Mac::update(mac, bytes),
+            State::HmacSha384(mac) => hmac::Mac::update(&mut **mac, bytes),
+            State::HmacSha512(mac) => hmac::Mac::update(&mut **mac, bytes),
             State::Sha256(hash) => hash.update(bytes),
             State::Sha1(hash) => hash.update(bytes),
         }
@@ -108,7 +109,7 @@ impl Mac {
     /// Whether the content hashed so far has the digest `expected`. The comparison takes constant
     /// time if `expected` has the right length.
     pub fn verify(self, expected: &[u8]) -> bool {
-        self.finalize().as_bytes().ct_eq(expected).into()
+        self.finalize().is(expected).into()
     }
 
     /// The digest of the content hashed so far.
@@ -116,8 +117,8 @@ impl Mac {
         match self.0 {
             State::HmacSha1(mac) => Digest::copied(&mac.finalize_fixed()),
             State::HmacSha256(mac) => Digest::copied(&mac.finalize_fixed()),
-            State::HmacSha384(mac) => Digest::copied(&mac.finalize_fixed()),
-            State::HmacSha512(mac) => Digest::copied(&mac.finalize_fixed()),
+            State::HmacSha384(mac) => Digest::copied(&(*mac).finalize_fixed()),
+            State::HmacSha512(mac) => Digest::copied(&(*mac).finalize_fixed()),
             State::Sha256(hash) => Digest::copied(&hash.finalize_fixed()),
             State::Sha1(hash) => Digest::copied(&hash.finalize_fixed()),
         }
@@ -140,17 +141,32 @@ pub struct Digest {
 impl Digest {
     fn copied(digest: &[u8]) -> Self {
         let mut bytes = [0; MAX_DIGEST];
-        let mut len = 0;
-        for (to, from) in bytes.iter_mut().zip(digest) {
-            *to = *from;
-            len += 1;
+        if let Some(to) = bytes.get_mut(..digest.len()) {
+            to.copy_from_slice(digest);
         }
-        Self { bytes, len }
+        Self {
+            bytes,
+            len: digest.len(),
+        }
     }
 
     /// The digest's bytes, as many as its algorithm gives.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    /// Whether this digest is `other`. The time taken depends on the lengths alone. Words are
+    /// compared, since each comparison in constant time costs the same for a byte as for eight.
+    pub fn is(&self, other: &[u8]) -> Choice {
+        let own = self.as_bytes();
+        if own.len() != other.len() {
+            return Choice::from(0);
+        }
+        let ((own, own_rest), (other, other_rest)) = (own.as_chunks(), other.as_chunks());
+        let words = own.iter().zip(other);
+        words.fold(own_rest.ct_eq(other_rest), |all, (own, other)| {
+            all & u64::from_le_bytes(*own).ct_eq(&u64::from_le_bytes(*other))
+        })
     }
 }
 
@@ -204,6 +220,30 @@ mod tests {
                 "a shorter digest is none"
             );
             assert!(!mac.verify(b""));
+        }
+    }
+
+    #[test]
+    fn a_digest_is_no_other_bytes() {
+        for algorithm in [
+            DigestAlgorithm::Sha1,
+            DigestAlgorithm::Sha256,
+            DigestAlgorithm::HmacSha384,
+            DigestAlgorithm::HmacSha512,
+        ] {
+            let digest = algorithm.mac(b"key").finalize();
+            let right = digest.as_bytes();
+            assert!(bool::from(digest.is(right)), "{algorithm:?}");
+            for at in 0..right.len() {
+                for bit in 0..8 {
+                    let mut wrong = right.to_vec();
+                    wrong[at] ^= 1 << bit;
+                    assert!(!bool::from(digest.is(&wrong)), "{algorithm:?} {at} {bit}");
+                }
+                assert!(!bool::from(digest.is(&right[..at])), "{algorithm:?} {at}");
+            }
+            let longer = [right, &[0]].concat();
+            assert!(!bool::from(digest.is(&longer)), "{algorithm:?}");
         }
     }
 

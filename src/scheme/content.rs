@@ -6,14 +6,20 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use crate::notation::json::Value;
 use crate::verdict::{Code, Refusal};
+
+/// Bytes of signed content. Nearly all schemes have no more beside the body, and so need no
+/// allocation.
+pub(super) type ContentBytes = SmallVec<[u8; 64]>;
 
 /// The signed content around the body: the bytes before it and the bytes after it. Where the
 /// template has no `{body}`, all bytes come before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SignedContent {
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: ContentBytes,
     pub(super) before: usize,
     // In the order of the content; empty unless the template has a part for a gap.
     pub(super) gaps: Vec<Gap>,
@@ -63,8 +69,17 @@ impl SignedContent {
     pub fn whole(bytes: Vec<u8>) -> Self {
         Self {
             before: bytes.len(),
-            bytes,
+            bytes: bytes.into(),
             gaps: Vec::new(),
+        }
+    }
+
+    /// The bytes after the body if `behind_body`, else those before it; without the secret.
+    pub fn side(&self, behind_body: bool) -> &[u8] {
+        if behind_body {
+            self.after()
+        } else {
+            self.before()
         }
     }
 
@@ -123,7 +138,7 @@ impl SignedContent {
         digests: &[String],
     ) -> Result<(), Refusal> {
         let (mut values, mut digests) = (values.into_iter(), digests.iter());
-        let mut filled = Vec::with_capacity(self.bytes.len() + 64);
+        let mut filled = ContentBytes::with_capacity(self.bytes.len() + 64);
         let (mut from, mut before) = (0, self.before);
         let mut gaps = Vec::new();
         for gap in &self.gaps {

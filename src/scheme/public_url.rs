@@ -40,12 +40,19 @@ impl PublicUrl {
     /// Appends the URL for a target. Behind an origin, the whole target follows as received. A URL
     /// with a path of its own stays as written, and only the received query follows.
     pub fn write(&self, target: &str, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.text.as_bytes());
+        for piece in self.pieces(target) {
+            out.extend_from_slice(piece.as_bytes());
+        }
+    }
+
+    /// The pieces of that URL, which [`write`](Self::write) puts together.
+    pub(super) fn pieces<'u>(&'u self, target: &'u str) -> [&'u str; 3] {
         if self.is_origin {
-            out.extend_from_slice(target.as_bytes());
+            [&self.text, target, ""]
         } else if let Some((_, query)) = target.split_once('?') {
-            out.push(b'?');
-            out.extend_from_slice(query.as_bytes());
+            [&self.text, "?", query]
+        } else {
+            [&self.text, "", ""]
         }
     }
 }

@@ -8,7 +8,7 @@ mod part;
 
 use self::part::{KNOWN, problem, read};
 pub use self::part::{Part, TemplateProblem};
-use super::content::{Gap, Open, SignedContent, divided};
+use super::content::{ContentBytes, Gap, Open, SignedContent, divided};
 use super::id_form::IdForm;
 use super::public_url::PublicUrl;
 use crate::notation::json::Pointer;
@@ -27,6 +27,7 @@ pub struct Template {
     // For each part, its delimiters: see [`delimiters`].
     delimiters: Vec<[Option<u8>; 2]>,
     holds_body: bool,
+    holds_url: bool,
     digests: usize,
     /// `id_form`: the form that every `{id}` has.
     id_form: Option<IdForm>,
@@ -130,6 +131,7 @@ impl Template {
                 .collect(),
             own,
             holds_body: parts.contains(&Part::Body),
+            holds_url: parts.contains(&Part::Url),
             digests: parts.iter().filter(is_digest).count(),
             id_form,
             parts,
@@ -245,6 +247,11 @@ impl Template {
         self.holds_body
     }
 
+    /// Whether `{url}` is a part of the template.
+    pub fn holds_url(&self) -> bool {
+        self.holds_url
+    }
+
     /// How many digests of the body are parts of the template.
     pub fn digests(&self) -> usize {
         self.digests
@@ -278,7 +285,7 @@ impl Template {
     ///   for `{url}` or no text for a `{param:…}`.
     /// - `missing_timestamp` where `{timestamp}` has no value.
     pub fn render(&self, facts: &impl Facts) -> Result<SignedContent, Refusal> {
-        let mut out = Vec::with_capacity(CONTENT_ROOM);
+        let mut out = ContentBytes::new();
         let mut gaps = Vec::new();
         let mut before = None;
         for (part, delimiters) in self.parts.iter().zip(&self.delimiters) {
@@ -320,10 +327,12 @@ impl Template {
                         QUERY_NOT_DIVIDED,
                     )?);
                 }
-                Part::Url => facts
-                    .public_url()
-                    .ok_or(NO_PUBLIC_URL)?
-                    .write(facts.target(), &mut out),
+                Part::Url => {
+                    let url = facts.public_url().ok_or(NO_PUBLIC_URL)?;
+                    for piece in url.pieces(facts.target()) {
+                        out.extend_from_slice(piece.as_bytes());
+                    }
+                }
                 Part::Header(name) => {
                     out.extend_from_slice(divided(
                         header(facts.header(name))?,
@@ -354,10 +363,6 @@ impl Template {
         })
     }
 }
-
-/// The room, in bytes, for the signed content without the body. Enough for nearly all schemes, so
-/// that there is a single allocation.
-const CONTENT_ROOM: usize = 64;
 
 const ID_NOT_DIVIDED: Refusal = Refusal::because(
     Code::InvalidEnvelope,

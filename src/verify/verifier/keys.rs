@@ -214,7 +214,7 @@ impl Key {
         absorb(&mut mac, secret.as_ref(), content, true);
         let digest = mac.finalize();
         decide(signatures, Kind::Digest(*algorithm), |signature| {
-            digest.as_bytes().ct_eq(signature)
+            digest.is(signature)
         })
     }
 
@@ -266,11 +266,14 @@ fn message<'b>(content: &SignedContent, body: &'b [u8]) -> Cow<'b, [u8]> {
 }
 
 fn absorb(mac: &mut Mac, secret: Option<&Hidden>, content: &SignedContent, behind_body: bool) {
+    // Only a plain hash has the secret in its content.
+    let Some(Hidden(secret)) = secret else {
+        return mac.update(content.side(behind_body));
+    };
     for piece in content.pieces(behind_body) {
-        match (piece, secret) {
-            (Piece::Bytes(bytes), _) => mac.update(bytes),
-            (Piece::Secret, Some(Hidden(secret))) => mac.update(secret),
-            (Piece::Secret, None) => {}
+        match piece {
+            Piece::Bytes(bytes) => mac.update(bytes),
+            Piece::Secret => mac.update(secret),
         }
     }
 }

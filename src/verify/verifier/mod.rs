@@ -54,6 +54,8 @@ struct Inner {
     // Whether the body can be hashed while it arrives, because the head decides everything that is
     // signed before it.
     streams: bool,
+    /// Whether the signature covers a timestamp.
+    signs_timestamp: bool,
 }
 
 impl Inner {
@@ -121,6 +123,7 @@ impl Verifier {
                 && template.body.first() == Some(&BodyForm::Raw)
         });
         Ok(Self(Arc::new(Inner {
+            signs_timestamp: scheme.signs_timestamp(),
             scheme,
             secrets,
             settings,

@@ -57,13 +57,13 @@ impl Verification {
     /// # Errors
     /// Those of `finish`; `overloaded` where `room` has too little left.
     pub fn finish_within(
-        self,
+        mut self,
         body: &[u8],
         now: Now,
         room: &mut dyn Room,
     ) -> Result<Proof, Refusal> {
-        let scheme = Arc::clone(&self.verifier.0.scheme);
-        let proof = prove(self, body, now, room)?;
+        let proof = prove(&mut self, body, now, room)?;
+        let scheme = &*self.verifier.0.scheme;
         if let Some(handshake) = scheme.handshake {
             let holds_body = scheme.template().is_none_or(|own| own.signed.holds_body());
             let signed = if scheme.code().is_none() && scheme.covers_body() && holds_body {
@@ -79,9 +79,10 @@ impl Verification {
     }
 }
 
-/// Proves a delivery whose body is complete.
+/// Proves a delivery whose body is complete. Takes the parts out of the verification, each where it
+/// is needed.
 fn prove(
-    verification: Verification,
+    verification: &mut Verification,
     body: &[u8],
     now: Now,
     room: &mut dyn Room,
@@ -107,23 +108,26 @@ fn prove(
                 signatures,
                 content,
                 others,
-                at,
-                window,
+                at: *at,
+                window: *window,
                 hashes,
             };
             by_template(inner, template, given, body, now, room)
         }
         (HeadParts::Code(parts), ProofBy::Code(code)) => {
-            let (head, begun) = *parts;
-            let early = at.map(|at| (at, window));
-            by_code(inner, *code, (&head, begun), body, early, (now, room))
+            let (head, begun) = &mut **parts;
+            let begun = std::mem::take(begun);
+            let early = at.map(|at| (at, *window));
+            by_code(inner, *code, (head, begun), body, early, (now, room))
         }
         (HeadParts::Token(parts), ProofBy::Token(scheme)) => {
-            let (head, token) = *parts;
-            let given = token.map(|token| (token, Stated { at, window }));
-            token::prove(inner, &scheme.rule, (&head, given), body, (now, room))
+            let (head, token) = &mut **parts;
+            let (at, window) = (*at, *window);
+            let given = token.take().map(|token| (token, Stated { at, window }));
+            token::prove(inner, &scheme.rule, (head, given), body, (now, room))
         }
         (HeadParts::Credential(signatures), ProofBy::Credential(credential)) => {
+            let signatures = std::mem::take(signatures);
             by_credential(inner, credential, signatures, body, now)
         }
         // A verification keeps the verifier that began it, so its parts always fit the scheme.
@@ -167,34 +171,31 @@ fn malformed(fault: crate::notation::json::JsonError) -> Refusal {
 }
 
 /// The values that the head gave.
-struct Given {
-    signatures: Signatures,
-    content: SignedContent,
-    others: Vec<SignedContent>,
+struct Given<'g> {
+    signatures: &'g mut Signatures,
+    content: &'g mut SignedContent,
+    others: &'g mut Vec<SignedContent>,
     at: Option<UnixMillis>,
     window: Window,
     /// The hashes of the body that were made already.
-    hashes: Hashes,
+    hashes: &'g mut Hashes,
 }
 
 fn by_template(
     inner: &Inner,
     template: &TemplateScheme,
-    given: Given,
+    given: Given<'_>,
     body: &[u8],
     now: Now,
     room: &mut dyn Room,
 ) -> Result<Proof, Refusal> {
-    let Inner {
-        scheme, in_body, ..
-    } = inner;
     let Given {
-        mut signatures,
-        mut content,
-        mut others,
+        signatures,
+        content,
+        others,
         mut at,
         mut window,
-        mut hashes,
+        hashes,
     } = given;
     let covered = if template.signed.holds_body() {
         body
@@ -204,13 +205,16 @@ fn by_template(
     let text = form_as_json(inner, template, body, room)?;
     let asked = text.as_deref().unwrap_or(body);
     if inner.is_read_first() {
-        let contents = std::iter::once(&mut content).chain(&mut others);
+        let contents = std::iter::once(&mut *content).chain(others.iter_mut());
         let digests = template.signed.digests_of(body);
-        let places = in_body.as_ref().filter(|places| places.is_read_first());
+        let places = inner
+            .in_body
+            .as_ref()
+            .filter(|places| places.is_read_first());
         match places {
             Some(places) => {
                 let body = (asked, &*digests);
-                read_body(template, places, body, &mut signatures, contents)?;
+                read_body(template, places, body, signatures, contents)?;
             }
             None => fill_all(contents, &digests)?,
         }
@@ -225,21 +229,21 @@ fn by_template(
                     .then(|| hashes.take((index, place), covered.len()))
                     .flatten();
                 let holds = match hash {
-                    Some(hash) => key.holds_for(hash.mac, &content, &signatures),
+                    Some(hash) => key.holds_for(hash.mac, content, signatures),
                     None => {
-                        forms.make_room_for_copy(form, key, &content)?;
+                        forms.make_room_for_copy(form, key, content)?;
                         forms
                             .get(form)?
-                            .is_some_and(|body| key.holds(&content, body, &signatures))
+                            .is_some_and(|body| key.holds(content, body, signatures))
                     }
                 };
                 let other = if holds || others.is_empty() {
                     None
                 } else {
-                    forms.make_room_for_copy(form, key, &content)?;
+                    forms.make_room_for_copy(form, key, content)?;
                     let body = forms.get(form)?;
                     others.iter().position(|other| {
-                        body.is_some_and(|body| key.holds(other, body, &signatures))
+                        body.is_some_and(|body| key.holds(other, body, signatures))
                     })
                 };
                 if holds || other.is_some() {
@@ -252,7 +256,7 @@ fn by_template(
     let (secret, form, other) = found.ok_or(Refusal::from(Code::BadSignature))?;
     let form = forms.owned(form)?;
     if let Some(other) = other {
-        content = others.swap_remove(other);
+        *content = others.swap_remove(other);
     }
     if let (
         Some(InBody {
@@ -261,7 +265,7 @@ fn by_template(
             ..
         }),
         Some(place),
-    ) = (in_body, &template.timestamp)
+    ) = (&inner.in_body, &template.timestamp)
         && let Some(moment) = moment_in(places, *slot, place, form.as_deref().unwrap_or(asked))?
     {
         window = place.unit.window(
@@ -272,12 +276,12 @@ fn by_template(
         window.judge(now.wall)?;
         at = Some(moment);
     }
-    let signed_at = at.filter(|_| scheme.signs_timestamp());
+    let signed_at = at.filter(|_| inner.signs_timestamp);
     Ok(Proof {
         secret: Arc::clone(&secret.name),
         signed_at,
         timestamp: at,
-        content,
+        content: std::mem::take(content),
         window,
         form: form.or(text),
         claims: None,

@@ -284,7 +284,7 @@ impl<'h> Reading<'_, 'h> {
         match self.rule.items.separator.as_deref().map(str::as_bytes) {
             Some(separator) if !separator.is_empty() => {
                 let (mut rest, mut position) = (value, 1);
-                while let Some(at) = memchr::memmem::find(rest, separator) {
+                while let Some(at) = first(rest, separator) {
                     let (item, behind) = rest.split_at_checked(at).unwrap_or((rest, b""));
                     self.item(item, position);
                     rest = behind.get(separator.len()..).unwrap_or_default();
@@ -344,6 +344,15 @@ impl<'h> Reading<'_, 'h> {
             Some(candidate) => self.found.push(candidate),
             None => self.why = Some(NO_SIGNATURE),
         }
+    }
+}
+
+/// The index of the first `separator` in `text`. Nearly all are a single byte, for which a searcher
+/// of longer texts would cost more to prepare than to use.
+fn first(text: &[u8], separator: &[u8]) -> Option<usize> {
+    match separator {
+        [byte] => memchr::memchr(*byte, text),
+        _ => memchr::memmem::find(text, separator),
     }
 }
 

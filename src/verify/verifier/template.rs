@@ -8,7 +8,7 @@ use super::verification::HeadParts;
 use crate::clock::{Now, UnixMillis};
 use crate::notation::json::{EachSlot, Places, Slot, Value};
 use crate::notation::timestamp::{Tolerance, Unit, Window};
-use crate::scheme::template::{Facts, Part};
+use crate::scheme::template::Facts;
 use crate::scheme::{
     Place, ProofBy, PublicUrl, Scheme, Settings, TemplateScheme, TimestampAt, TimestampPlace,
 };
@@ -89,7 +89,7 @@ pub(super) fn begin(
     let mut facts = Received {
         scheme,
         head,
-        target: head.target(),
+        target: None,
         timestamp: None,
         public_url: public_url.as_ref(),
     };
@@ -105,10 +105,14 @@ pub(super) fn begin(
         (facts.timestamp, at) = (Some(text), Some(moment));
     }
     let content = template.signed.render(&facts)?;
-    let targets = spellings(template, head.target());
     let mut others = Vec::new();
+    let targets = if template.signed.holds_url() {
+        spellings(template, head.target())
+    } else {
+        Vec::new()
+    };
     for target in &targets {
-        facts.target = target;
+        facts.target = Some(target);
         let other = template.signed.render(&facts)?;
         if other != content && !others.contains(&other) {
             others.push(other);
@@ -221,9 +225,6 @@ fn why_no_time(unit: Unit) -> Refusal {
 /// without the slash of an empty path, which a URL need not have and a request does, and with escapes
 /// decoded where the scheme says so.
 fn spellings(template: &TemplateScheme, target: &str) -> Vec<String> {
-    if !template.signed.parts().contains(&Part::Url) {
-        return Vec::new();
-    }
     let bare = |target: &str| {
         let query = target.strip_prefix('/')?;
         (query.is_empty() || query.starts_with('?')).then(|| query.to_owned())
@@ -262,7 +263,8 @@ fn plain_target(target: &str) -> Option<String> {
 struct Received<'h> {
     scheme: &'h Scheme,
     head: &'h Head,
-    target: &'h str,
+    /// Another spelling of the target than the received one.
+    target: Option<&'h str>,
     timestamp: Option<&'h [u8]>,
     public_url: Option<&'h PublicUrl>,
 }
@@ -273,7 +275,7 @@ impl Facts for Received<'_> {
     }
 
     fn target(&self) -> &str {
-        self.target
+        self.target.unwrap_or_else(|| self.head.target())
     }
 
     fn timestamp(&self) -> Option<&[u8]> {
