@@ -13,7 +13,7 @@ use super::subject::{By, Subject, tolerance};
 use crate::explain::{Case, CaseError};
 use crate::notation::timestamp::Tolerance;
 use crate::verdict::{Code, Refusal};
-use crate::verify::envelope::Event;
+use crate::verify::envelope::{Event, EventText};
 
 /// Arguments of `verify`.
 #[derive(Args, Debug)]
@@ -182,8 +182,8 @@ impl Judgement {
     /// The members of the JSON object (contract: Command line).
     pub(super) fn members(&self) -> Vec<(&'static str, Value)> {
         let event = self.envelope.as_ref().and_then(|event| event.as_ref().ok());
-        let part = |part: fn(&Event) -> &Option<String>| {
-            event.and_then(|event| part(event).clone()).into()
+        let part = |part: fn(&Event) -> &Option<EventText>| {
+            event.and_then(|event| part(event).as_deref()).into()
         };
         let envelope = self.envelope.as_ref().map(|event| match event {
             Ok(_) => "ok",

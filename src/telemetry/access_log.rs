@@ -333,9 +333,9 @@ mod tests {
             let [method, path, id, kind, account, request] = texts;
             let path = path.replace('?', "");
             let event = Event {
-                id: Some(id.clone()),
-                event_type: Some(kind.clone()),
-                account: Some(account.clone()),
+                id: Some(id.as_str().into()),
+                event_type: Some(kind.as_str().into()),
+                account: Some(account.as_str().into()),
             };
             let record = Record {
                 method: &method,

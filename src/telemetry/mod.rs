@@ -30,7 +30,7 @@ use route_metrics::RouteMetrics;
 
 use crate::clock::UnixMillis;
 use crate::verdict::Code;
-use crate::verify::envelope::Event;
+use crate::verify::envelope::{Event, EventText};
 
 /// The access log and the metrics of one gateway. Cheap to clone; clones share both.
 #[derive(Clone, Debug)]
@@ -135,7 +135,7 @@ pub struct Record<'x> {
     /// the network.
     pub event: Option<Event>,
     /// The account of a delivery that the route does not take for its account; from the network.
-    pub unlisted: Option<String>,
+    pub unlisted: Option<EventText>,
     /// The delivery's timestamp; of a delivery that is not proved, the timestamp that it states.
     pub delivery_timestamp: Option<UnixMillis>,
     /// The seconds by which that timestamp is off, negative in the past.

@@ -426,9 +426,9 @@ mod tests {
                     method: &format!("M{n}"),
                     path: &format!("/p{n}"),
                     event: Some(Event {
-                        id: Some(format!("evt-{n}")),
-                        event_type: Some(format!("type-{n}")),
-                        account: Some(format!("acc-{n}")),
+                        id: Some(format!("evt-{n}").as_str().into()),
+                        event_type: Some(format!("type-{n}").as_str().into()),
+                        account: Some(format!("acc-{n}").as_str().into()),
                     }),
                     secret: Some(format!("s-{n}").into()),
                     ..sample::forwarded()

@@ -6,7 +6,7 @@
 //! were verified, by the code that reads the envelope, and before the envelope is judged.
 
 use crate::scheme::{ProviderCode, Scheme};
-use crate::verify::envelope::{Envelope, MAX_LABEL_BYTES};
+use crate::verify::envelope::{Envelope, EventText, MAX_LABEL_BYTES};
 use crate::wire::head::Head;
 
 /// The longest account that a route may list, in bytes. It is shorter than the length at which an
@@ -28,7 +28,7 @@ pub struct Accounts {
 pub struct Unlisted {
     /// The account, at most [`MAX_LABEL_BYTES`] long, with any
     /// character in it. `None` where the delivery names no account, or names it in two ways.
-    pub account: Option<String>,
+    pub account: Option<EventText>,
 }
 
 impl Accounts {
@@ -94,7 +94,7 @@ mod tests {
         let head = Head::from_parts("POST", "/", std::iter::empty::<(&[u8], &[u8])>()).unwrap();
         let listed = listed.iter().map(|account| (*account).to_owned()).collect();
         let judged = Accounts::of(scheme, listed).judge(&head, body.as_bytes(), None);
-        judged.map_err(|unlisted| unlisted.account)
+        judged.map_err(|unlisted| unlisted.account.map(|account| account.to_string()))
     }
 
     #[test]

@@ -287,7 +287,7 @@ impl RouteState {
                 Code::InvalidEnvelope,
                 "the event type is missing, and this route takes certain types",
             )),
-            Some(own) if types.contains(own) => Ok(()),
+            Some(own) if types.iter().any(|taken| **taken == **own) => Ok(()),
             Some(other) => {
                 self.ignored.note(&self.name, other);
                 Err(Code::EventTypeIgnored.into())

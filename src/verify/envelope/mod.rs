@@ -5,6 +5,13 @@
 //! headers and `event_types`, so a value that cannot be read is left out. Whether the id is signed,
 //! and how a duplicate is answered, is not known here.
 
+mod event;
+
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
+
+pub use self::event::{Event, EventText};
 pub use crate::notation::json::text::Text;
 use crate::notation::json::text::cut;
 use crate::notation::json::{JsonError, Places, Slot, Value, Values, without_mark};
@@ -35,20 +42,6 @@ const REPEATED_ID: &str = "the event-id header appears more than once";
 const LISTED_ID: &str = "the event-id header holds a list";
 const ID_NOT_UTF8: &str = "the event-id header is not UTF-8 text";
 const REPEATED_LABEL: &str = "the header of the event type or account appears more than once";
-
-/// The event that a delivery reports.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Event {
-    /// The identity of the event: not empty, at most [`MAX_ID_BYTES`] long, without control
-    /// characters. Several parts are joined with `|`, with a backslash before each `|` and `\` of a
-    /// part, so that two different lists of parts never give the same id.
-    pub id: Option<String>,
-    /// The type of the event, at most [`MAX_LABEL_BYTES`] long; may hold any character.
-    pub event_type: Option<String>,
-    /// The account that the event belongs to, at most [`MAX_LABEL_BYTES`] long; may hold any
-    /// character.
-    pub account: Option<String>,
-}
 
 /// The places of the event's parts, resolved once per route.
 #[derive(Clone, Debug)]
@@ -181,11 +174,7 @@ impl Envelope {
         if account.is_none() && self.account_required {
             return Err(NO_ACCOUNT);
         }
-        Ok(Event {
-            id,
-            event_type,
-            account,
-        })
+        Ok(Event::of(&[id, event_type, account]))
     }
 }
 
@@ -207,7 +196,7 @@ fn begins_as_container(body: &[u8]) -> bool {
     matches!(first, Some(b'{' | b'['))
 }
 
-fn id(source: &Source, parts: &Parts<'_>) -> Result<Option<String>, &'static str> {
+fn id<'d>(source: &'d Source, parts: &Parts<'d>) -> Result<Option<Cow<'d, str>>, &'static str> {
     let id = match source {
         Source::Header(name) => match parts.head.find(name) {
             Found::Nothing | Found::One(b"") => return Ok(None),
@@ -215,15 +204,13 @@ fn id(source: &Source, parts: &Parts<'_>) -> Result<Option<String>, &'static str
             // A proxy may have joined two lines into a list, so it is unknown which of the values
             // counts.
             Found::One(value) if value.contains(&b',') => return Err(LISTED_ID),
-            Found::One(value) => std::str::from_utf8(value)
-                .map_err(|_| ID_NOT_UTF8)?
-                .to_owned(),
+            Found::One(value) => std::str::from_utf8(value).map_err(|_| ID_NOT_UTF8)?.into(),
         },
         Source::Json(slots) => {
             let Some(values) = &parts.values else {
                 return Ok(None);
             };
-            let mut texts = Vec::with_capacity(slots.len());
+            let mut texts = Texts::new();
             for slot in slots {
                 match id_part(values.at(*slot))? {
                     Some(part) => texts.push(part),
@@ -238,23 +225,23 @@ fn id(source: &Source, parts: &Parts<'_>) -> Result<Option<String>, &'static str
         Source::Claim(name) => match parts.claims.and_then(|claims| claim(claims, name)) {
             None => return Ok(None),
             Some(id) if id.is_empty() => return Err(EMPTY),
-            Some(id) => id,
+            Some(id) => id.into(),
         },
     };
     if id.len() > MAX_ID_BYTES {
         return Err(TOO_LONG);
     }
-    if id.chars().any(char::is_control) {
+    if !visible_ascii(&id) && id.chars().any(char::is_control) {
         return Err(CONTROL);
     }
     Ok(Some(id))
 }
 
 /// A part of an id; `None` where the body does not hold it.
-fn id_part(value: Value<'_>) -> Result<Option<String>, &'static str> {
+fn id_part(value: Value<'_>) -> Result<Option<Cow<'_, str>>, &'static str> {
     match value {
         Value::Absent | Value::Null => Ok(None),
-        Value::Text(text) => match text.read(MAX_ID_BYTES)? {
+        Value::Text(text) => match text.decoded(MAX_ID_BYTES)? {
             (_, false) => Err(TOO_LONG),
             (part, true) if part.is_empty() => Err(EMPTY),
             (part, true) => Ok(Some(part)),
@@ -262,7 +249,7 @@ fn id_part(value: Value<'_>) -> Result<Option<String>, &'static str> {
         Value::Integer(text) if text.trim_start_matches('-').len() > MAX_ID_DIGITS => {
             Err(TOO_MANY_DIGITS)
         }
-        Value::Integer(text) => Ok(Some(text.to_owned())),
+        Value::Integer(text) => Ok(Some(text.into())),
         Value::Fraction => Err(NOT_INTEGER),
         Value::Bool | Value::Array | Value::Object => Err(WRONG_KIND),
     }
@@ -270,13 +257,13 @@ fn id_part(value: Value<'_>) -> Result<Option<String>, &'static str> {
 
 /// The event type or account, cut to its limit; `None` where there is no value or it cannot be
 /// read.
-fn label(source: &Source, parts: &Parts<'_>) -> Result<Option<String>, &'static str> {
-    let label = match source {
+fn label<'d>(source: &'d Source, parts: &Parts<'d>) -> Result<Option<Cow<'d, str>>, &'static str> {
+    let label: Cow<'d, str> = match source {
         Source::Header(name) => match parts.head.find(name) {
             Found::Nothing => return Ok(None),
             Found::Several => return Err(REPEATED_LABEL),
             Found::One(value) => match std::str::from_utf8(value) {
-                Ok(text) => cut(text, MAX_LABEL_BYTES).to_owned(),
+                Ok(text) => cut(text, MAX_LABEL_BYTES).into(),
                 Err(_) => return Ok(None),
             },
         },
@@ -284,30 +271,37 @@ fn label(source: &Source, parts: &Parts<'_>) -> Result<Option<String>, &'static 
             let Some(values) = &parts.values else {
                 return Ok(None);
             };
-            let mut texts = Vec::with_capacity(slots.len());
+            let mut texts = Texts::new();
             for slot in slots {
                 match values.at(*slot) {
-                    Value::Text(text) => texts.push(text.read(MAX_LABEL_BYTES)?.0),
-                    Value::Integer(text) => texts.push(cut(text, MAX_LABEL_BYTES).to_owned()),
+                    Value::Text(text) => texts.push(text.decoded(MAX_LABEL_BYTES)?.0),
+                    Value::Integer(text) => texts.push(cut(text, MAX_LABEL_BYTES).into()),
                     _ => return Ok(None),
                 }
             }
-            let mut joined = join(texts);
-            let kept = cut(&joined, MAX_LABEL_BYTES).len();
-            joined.truncate(kept);
-            joined
+            match join(texts) {
+                Cow::Borrowed(text) => cut(text, MAX_LABEL_BYTES).into(),
+                Cow::Owned(mut joined) => {
+                    let kept = cut(&joined, MAX_LABEL_BYTES).len();
+                    joined.truncate(kept);
+                    joined.into()
+                }
+            }
         }
         Source::Claim(name) => match parts.claims.and_then(|claims| claim(claims, name)) {
             None => return Ok(None),
-            Some(text) => cut(&text, MAX_LABEL_BYTES).to_owned(),
+            Some(text) => cut(&text, MAX_LABEL_BYTES).to_owned().into(),
         },
     };
     Ok((!label.is_empty()).then_some(label))
 }
 
+/// The parts of an id or a label. Nearly always there is a single part.
+type Texts<'d> = SmallVec<[Cow<'d, str>; 1]>;
+
 /// Joins parts so that two different lists of the same length never give the same text. A single
 /// part is left as it is.
-fn join(mut parts: Vec<String>) -> String {
+fn join(mut parts: Texts<'_>) -> Cow<'_, str> {
     if parts.len() == 1 {
         return parts.pop().unwrap_or_default();
     }
@@ -323,7 +317,7 @@ fn join(mut parts: Vec<String>) -> String {
             joined.push(c);
         }
     }
-    joined
+    joined.into()
 }
 
 #[cfg(test)]
