@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use sha2::Digest as _;
 use verigate::clock::{Now, UnixMillis};
 use verigate::config::presets;
 use verigate::key::secret::{Secret, SecretText};
@@ -95,6 +96,52 @@ fn judging(c: &mut Criterion) {
     group.finish();
 }
 
+/// A body of 11 KiB in the manner of a push: many small members, nearly all of them off the path.
+fn many_members() -> Vec<u8> {
+    let url = "https://api.example.com/repos/someone/something";
+    let member = |n: usize| {
+        format!(
+            r#","k{n}_url":"{url}/k{n}{{/sha}}","n{n}":{n},"has_{n}":true,"o{n}":{{"id":null}}"#
+        )
+    };
+    let members: String = (0..100).map(member).collect();
+    format!(r#"{{"event_id":"1"{members}}}"#).into_bytes()
+}
+
+fn scanning(c: &mut Criterion) {
+    let scheme = &presets::find("itellico").expect("a preset").scheme;
+    let envelope = Envelope::of(scheme);
+    let head = Head::from_parts("POST", "/", std::iter::empty::<(&[u8], &[u8])>());
+    let head = head.expect("a head");
+    let mut group = c.benchmark_group("members");
+    let body = many_members();
+    group.throughput(Throughput::Bytes(body.len() as u64));
+    group.bench_function("envelope", |b| {
+        b.iter(|| {
+            envelope
+                .extract(&head, black_box(&body), None)
+                .expect("an id")
+        });
+    });
+    group.finish();
+}
+
+/// The hash that signatures use, beside the one of the crate that verifies public keys.
+fn hashing(c: &mut Criterion) {
+    let mut group = c.benchmark_group("sha256");
+    for size in [1024, 16 * 1024, 1024 * 1024] {
+        let body = body(size);
+        group.throughput(Throughput::Bytes(size as u64));
+        group.bench_with_input(BenchmarkId::new("sha2", size), &body, |b, body| {
+            b.iter(|| sha2::Sha256::digest(black_box(body)));
+        });
+        group.bench_with_input(BenchmarkId::new("ring", size), &body, |b, body| {
+            b.iter(|| ring::digest::digest(&ring::digest::SHA256, black_box(body)));
+        });
+    }
+    group.finish();
+}
+
 fn parsing(c: &mut Criterion) {
     let head = Bytes::from_static(
         b"POST /webhooks/itellico HTTP/1.1\r\nHost: hooks.example.com\r\nUser-Agent: itellico/1.0\r\n\
@@ -107,5 +154,5 @@ fn parsing(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, judging, parsing);
+criterion_group!(benches, judging, scanning, hashing, parsing);
 criterion_main!(benches);
