@@ -117,8 +117,9 @@ impl Mac {
         match self.0 {
             State::HmacSha1(mac) => Digest::copied(&mac.finalize_fixed()),
             State::HmacSha256(mac) => Digest::copied(&mac.finalize_fixed()),
-            State::HmacSha384(mac) => Digest::copied(&(*mac).finalize_fixed()),
-            State::HmacSha512(mac) => Digest::copied(&(*mac).finalize_fixed()),
+            // A box wipes its state on drop; a state moved out of it would leave its bytes behind.
+            State::HmacSha384(mac) => Digest::copied(&Hmac::clone(&mac).finalize_fixed()),
+            State::HmacSha512(mac) => Digest::copied(&Hmac::clone(&mac).finalize_fixed()),
             State::Sha256(hash) => Digest::copied(&hash.finalize_fixed()),
             State::Sha1(hash) => Digest::copied(&hash.finalize_fixed()),
         }
