@@ -207,7 +207,7 @@ impl ChunkedDecoder {
             self.trailer_line = Vec::new();
             return Ok(Some(Piece::End));
         }
-        fields::split(self.trailer_line.strip_suffix(b"\r\n").unwrap_or_default())?;
+        fields::judge_line(self.trailer_line.strip_suffix(b"\r\n").unwrap_or_default())?;
         self.trailer_line.clear();
         Ok(None)
     }

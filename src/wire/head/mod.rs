@@ -18,13 +18,16 @@ use bytes::Bytes;
 pub use field_name::{FieldName, Found};
 pub use scanner::HeadScanner;
 
-pub use super::rules::fields::{Field, Span};
+pub use super::rules::fields::Line;
 pub use super::rules::framing::Framing;
+pub use super::rules::names::KnownName;
 pub use super::rules::request_line::Version;
 pub use super::rules::{Limits, fold};
 pub(in crate::wire) use scanner::{Opening, Scanner};
 
-use super::rules::{fields, host};
+use super::rules::fields::{Fields, Span};
+use super::rules::host;
+use super::rules::names::Tag;
 
 /// The expectation of a request (RFC 9110 10.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,14 +40,34 @@ pub enum Expect {
     Other,
 }
 
+/// A method. The usual methods need no look at the head's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Method {
+    Usual(&'static str),
+    /// A method of this many bytes, with which the head begins.
+    Other(usize),
+}
+
+impl Method {
+    fn of(method: &[u8]) -> Self {
+        match method {
+            b"POST" => Self::Usual("POST"),
+            b"GET" => Self::Usual("GET"),
+            b"HEAD" => Self::Usual("HEAD"),
+            b"PUT" => Self::Usual("PUT"),
+            other => Self::Other(other.len()),
+        }
+    }
+}
+
 /// A judged request head. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Head {
     bytes: Bytes,
-    method: Span,
+    method: Method,
     target: Span,
     version: Version,
-    fields: Vec<Field>,
+    fields: Fields,
     framing: Framing,
     expect: Expect,
     host: Option<Span>,
@@ -67,7 +90,10 @@ impl Head {
 
     /// The method as received (a token).
     pub fn method(&self) -> &str {
-        self.text(self.method)
+        match self.method {
+            Method::Usual(method) => method,
+            Method::Other(end) => self.text(Span::new(0, end)),
+        }
     }
 
     /// The target as received: in origin-form, and made of bytes that RFC 3986 allows, except for
@@ -132,15 +158,24 @@ impl Head {
     /// The names and values of all lines, in the order of arrival. Values have no white space
     /// around them.
     pub fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.fields
-            .iter()
-            .map(|f| (self.slice(f.name), self.slice(f.value)))
+        self.fields.lines(&self.bytes)
+    }
+
+    /// Whether some line has this name or an alias of it.
+    pub fn has(&self, name: KnownName) -> bool {
+        self.fields.has(name)
+    }
+
+    /// Appends the lines that `keep` picks by their names, in the order of arrival, each as
+    /// `Name: value` and a CRLF.
+    pub fn copy_lines(&self, out: &mut Vec<u8>, keep: impl FnMut(KnownName, &[u8]) -> bool) {
+        self.fields.copy(&self.bytes, out, keep);
     }
 
     /// The names that all `Connection` lines list, in the case received. A proxy must not forward
     /// the fields of these names (RFC 9110 7.6.1).
     pub fn connection_names(&self) -> impl Iterator<Item = &[u8]> {
-        fields::connection_names(&self.bytes, &self.fields)
+        self.fields.connection_names(&self.bytes)
     }
 
     /// The line of this name.
@@ -152,24 +187,21 @@ impl Head {
     /// is not a token.
     pub fn find_str(&self, name: &str) -> Found<'_> {
         let name = name.as_bytes();
+        let tag = Tag::of(name);
         let mut real = None;
         let mut count = 0;
-        for field in self
-            .fields
-            .iter()
-            .filter(|field| field.name.len() == name.len())
-        {
-            let received = self.slice(field.name);
+        for field in self.fields.iter().filter(|field| field.has_tag(tag)) {
+            let received = field.name(&self.bytes);
             if name.eq_ignore_ascii_case(received) {
                 count += 1;
-                real = Some(field.value);
+                real = Some(field);
             } else if field_name::is_or_aliases(name, received) {
                 count += 1;
             }
         }
         match real {
             None => Found::Nothing,
-            Some(value) if count == 1 => Found::One(self.slice(value)),
+            Some(field) if count == 1 => Found::One(field.value(&self.bytes)),
             Some(_) => Found::Several,
         }
     }

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 
-use super::{Expect, Field, Head, Limits, Span, Version};
+use super::{Expect, Head, KnownName, Limits, Method, Version};
 use crate::verdict::Refusal;
+use crate::wire::rules::fields::{Field, Fields, Span};
 use crate::wire::rules::framing::FramingLines;
 use crate::wire::rules::{MAX_LINE, Reason, fields, host, request_line};
 
@@ -34,22 +35,29 @@ impl Head {
 
 fn judge(bytes: Bytes, limits: &Limits) -> Result<Head, Reason> {
     judge_size(bytes.len(), limits)?;
-    fields::judge_bytes(&bytes)?;
-    let mut lines = fields::Lines::of(&bytes);
+    match judge_lines(&bytes, limits) {
+        Ok(head) => Ok(Head { bytes, ..head }),
+        // A byte that no head may hold ends the lines before it, and is the reason in any case.
+        Err(reason) => Err(fields::judge_bytes(&bytes).err().unwrap_or(reason)),
+    }
+}
+
+/// Judges a whole head. The head that it returns has no bytes yet.
+fn judge_lines(bytes: &[u8], limits: &Limits) -> Result<Head, Reason> {
+    let mut lines = fields::Lines::of(bytes);
     let (_, line) = lines.next().ok_or(Reason::BrokenHead)?;
     let parts = request_line::split(line)?;
-    request_line::judge_method(line.get(..parts.method_end).unwrap_or_default())?;
+    let method = line.get(..parts.method_end).unwrap_or_default();
+    request_line::judge_method(method)?;
+    let method = Method::of(method);
     request_line::judge_target(line.get(parts.target.clone()).unwrap_or_default())?;
     let mut meaning = Meaning::default();
-    let fields = fields::read(&mut lines, limits, |field, name, value| {
-        meaning.see(field, name, value)
-    })?;
+    let fields = fields::read(&mut lines, limits, |field, value| meaning.see(field, value))?;
     if meaning.host.is_none() && parts.version == Version::Http11 {
         return Err(Reason::MissingHost);
     }
-    let method = Span::new(0, parts.method_end);
     let target = Span::new(parts.target.start, parts.target.end);
-    meaning.complete(bytes, method, target, parts.version, fields)
+    meaning.complete(method, target, parts.version, fields)
 }
 
 fn assemble<'a>(
@@ -61,17 +69,14 @@ fn assemble<'a>(
     request_line::judge_method(method)?;
     request_line::judge_target(target)?;
     let mut bytes = Vec::new();
-    let mut put = |part: &[u8]| {
-        let start = bytes.len();
+    for part in [method, b" ", target, b" HTTP/1.1\r\n"] {
         bytes.extend_from_slice(part);
-        Span::new(start, bytes.len())
-    };
-    let method = put(method);
-    put(b" ");
-    let target = put(target);
-    put(b" HTTP/1.1\r\n");
+    }
+    let target_at = method.len() + 1;
+    let target = Span::new(target_at, target_at + target.len());
+    let method = Method::of(method);
     let mut meaning = Meaning::default();
-    let mut fields = Vec::new();
+    let mut fields = Fields::new();
     for (name, value) in lines {
         let value = fields::trim(value);
         // Each part is judged before it is joined to the others: a line end inside a part must not
@@ -84,17 +89,22 @@ fn assemble<'a>(
         if fields.len() >= limits.max_headers {
             return Err(Reason::TooManyLines);
         }
-        let field = Field {
-            name: put(name),
-            value: (put(b": "), put(value)).1,
-        };
-        put(b"\r\n");
-        meaning.see(field, name, value)?;
+        let start = bytes.len();
+        for part in [name, b": ", value] {
+            bytes.extend_from_slice(part);
+        }
+        let field = Field::read(&bytes, start, bytes.len())?;
+        bytes.extend_from_slice(b"\r\n");
+        meaning.see(&field, value)?;
         fields.push(field);
     }
-    put(b"\r\n");
+    bytes.extend_from_slice(b"\r\n");
     judge_size(bytes.len(), &limits)?;
-    meaning.complete(bytes.into(), method, target, Version::Http11, fields)
+    let head = meaning.complete(method, target, Version::Http11, fields)?;
+    Ok(Head {
+        bytes: bytes.into(),
+        ..head
+    })
 }
 
 /// Judges the size of a whole head. A [`Span`] counts in `u32`, so a head beyond `u32::MAX` bytes
@@ -117,15 +127,15 @@ struct Meaning {
 }
 
 impl Meaning {
-    fn see(&mut self, field: Field, name: &[u8], value: &[u8]) -> Result<(), Reason> {
-        match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => {
+    fn see(&mut self, field: &Field, value: &[u8]) -> Result<(), Reason> {
+        match field.known() {
+            KnownName::Host if field.is(KnownName::Host) => {
                 host::judge(value)?;
-                if self.host.replace(field.value).is_some() {
+                if self.host.replace(field.value_span()).is_some() {
                     return Err(Reason::SecondHost);
                 }
             }
-            6 if name.eq_ignore_ascii_case(b"expect") => {
+            KnownName::Expect if field.is(KnownName::Expect) => {
                 let is_first = self.expect.is_none();
                 let is_continue = value.eq_ignore_ascii_case(b"100-continue");
                 self.expect = Some(if is_first && is_continue {
@@ -134,18 +144,18 @@ impl Meaning {
                     Expect::Other
                 });
             }
-            _ => self.framing.see(name, value)?,
+            _ => self.framing.see(field, value)?,
         }
         Ok(())
     }
 
+    /// The head that these lines make, without its bytes.
     fn complete(
         self,
-        bytes: Bytes,
-        method: Span,
+        method: Method,
         target: Span,
         version: Version,
-        fields: Vec<Field>,
+        fields: Fields,
     ) -> Result<Head, Reason> {
         let expect = match self.expect {
             None => Expect::None,
@@ -157,7 +167,7 @@ impl Meaning {
             framing: self.framing.framing(version)?,
             keep_alive: self.framing.keep_alive(version),
             host: self.host,
-            bytes,
+            bytes: Bytes::new(),
             method,
             target,
             version,

@@ -11,7 +11,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::head::{Field, Framing, Limits, Opening, Scanner, Version};
+use super::head::{Framing, Limits, Line, Opening, Scanner, Version};
+use super::rules::fields::Fields;
 use super::rules::framing::FramingLines;
 use super::rules::{MAX_LINE, Reason, fields};
 
@@ -71,7 +72,7 @@ pub struct ResponseHead {
     bytes: Bytes,
     status: u16,
     version: Version,
-    fields: Vec<Field>,
+    fields: Fields,
     framing: Framing,
     keep_alive: bool,
 }
@@ -100,16 +101,24 @@ impl ResponseHead {
         if bytes.len() > LIMITS.max_head {
             return Err(Reason::HeadTooLarge);
         }
-        fields::judge_bytes(&bytes)?;
-        let mut lines = fields::Lines::of(&bytes);
+        match Self::of_lines(&bytes) {
+            Ok(head) => Ok(Self { bytes, ..head }),
+            // A byte that no head may hold ends the lines before it, and is the reason in any case.
+            Err(reason) => Err(fields::judge_bytes(&bytes).err().unwrap_or(reason)),
+        }
+    }
+
+    /// Judges a whole head. The head that it returns has no bytes yet.
+    fn of_lines(bytes: &[u8]) -> Result<Self, Reason> {
+        let mut lines = fields::Lines::of(bytes);
         let (_, line) = lines.next().ok_or(Reason::BrokenHead)?;
         if line.len() > MAX_LINE {
             return Err(Reason::LineTooLong);
         }
         let (version, status) = status_line(line).ok_or(Reason::StatusLine)?;
         let mut framing_lines = FramingLines::default();
-        let fields = fields::read(&mut lines, &LIMITS, |_, name, value| {
-            framing_lines.see(name, value)
+        let fields = fields::read(&mut lines, &LIMITS, |field, value| {
+            framing_lines.see(field, value)
         })?;
         let framing = framing_lines.framing(version)?;
         // A 204 has no body. If it announces a body all the same, nobody knows whether the next
@@ -122,7 +131,7 @@ impl ResponseHead {
             fields,
             framing,
             keep_alive: is_plain && framing_lines.keep_alive(version),
-            bytes,
+            bytes: Bytes::new(),
         })
     }
 
@@ -139,15 +148,18 @@ impl ResponseHead {
     /// The names and values of all lines, in the order of arrival. Values have no white space
     /// around them.
     pub fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.fields
-            .iter()
-            .map(|field| (field.name.of(&self.bytes), field.value.of(&self.bytes)))
+        self.fields.lines(&self.bytes)
+    }
+
+    /// All lines, in the order of arrival, with what is known of their names.
+    pub fn fields(&self) -> impl Iterator<Item = Line<'_>> {
+        self.fields.known_lines(&self.bytes)
     }
 
     /// The names that all `Connection` lines list, in the case received. A proxy must not forward
     /// the fields of these names (RFC 9110 7.6.1).
     pub fn connection_names(&self) -> impl Iterator<Item = &[u8]> {
-        fields::connection_names(&self.bytes, &self.fields)
+        self.fields.connection_names(&self.bytes)
     }
 
     /// How the body ends (RFC 9112 6.3). Responses to HEAD and responses with 1xx, 204 or 304 have

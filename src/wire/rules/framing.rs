@@ -4,8 +4,10 @@
 //! They are the same for requests and responses. The route's limit for the length of a body is
 //! applied elsewhere.
 
+use super::fields::Field;
+use super::names::KnownName;
 use super::request_line::Version;
-use super::{Reason, fields, fold};
+use super::{Reason, fields};
 
 /// The framing of a body, as the lines of its head announce it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,20 +31,20 @@ pub(in crate::wire) struct FramingLines {
 
 impl FramingLines {
     /// Takes account of a field. Refuses a malformed or repeated framing line, and a name that
-    /// could be mistaken for a framing line's.
-    pub(in crate::wire) fn see(&mut self, name: &[u8], value: &[u8]) -> Result<(), Reason> {
-        match name.len() {
-            10 if name.eq_ignore_ascii_case(b"connection") => {
+    /// could be mistaken for a framing line's, whether the real name is there or not (SM-05).
+    pub(in crate::wire) fn see(&mut self, field: &Field, value: &[u8]) -> Result<(), Reason> {
+        match field.known() {
+            KnownName::Connection if field.is(KnownName::Connection) => {
                 self.close |=
                     fields::members(value).any(|member| member.eq_ignore_ascii_case(b"close"));
             }
-            14 if is_alike(name, b"content-length")? => {
+            KnownName::ContentLength if field.is(KnownName::ContentLength) => {
                 let length = content_length(value).ok_or(Reason::MalformedLength)?;
                 if self.length.replace(length).is_some() {
                     return Err(Reason::SecondLength);
                 }
             }
-            17 if is_alike(name, b"transfer-encoding")? => {
+            KnownName::TransferEncoding if field.is(KnownName::TransferEncoding) => {
                 if self.chunked {
                     return Err(Reason::SecondCoding);
                 }
@@ -50,6 +52,9 @@ impl FramingLines {
                     return Err(Reason::UnknownCoding);
                 }
                 self.chunked = true;
+            }
+            KnownName::ContentLength | KnownName::TransferEncoding => {
+                return Err(Reason::FramingAlias);
             }
             _ => {}
         }
@@ -71,18 +76,6 @@ impl FramingLines {
     /// `close`.
     pub(in crate::wire) fn keep_alive(&self, version: Version) -> bool {
         version == Version::Http11 && !self.close
-    }
-}
-
-/// Whether `name` is `real`, which is in lower case. An alias of `real` is refused, whether the
-/// real name is there or not (SM-05).
-fn is_alike(name: &[u8], real: &[u8]) -> Result<bool, Reason> {
-    if name.eq_ignore_ascii_case(real) {
-        Ok(true)
-    } else if name.iter().zip(real).all(|(&a, &b)| fold(a) == fold(b)) {
-        Err(Reason::FramingAlias)
-    } else {
-        Ok(false)
     }
 }
 

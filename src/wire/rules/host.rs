@@ -29,27 +29,43 @@ pub(in crate::wire) fn judge(host: &[u8]) -> Result<(), Reason> {
 }
 
 fn is_good(host: &[u8]) -> bool {
-    let Ok(host) = std::str::from_utf8(host) else {
-        return false;
+    let name_end = match host {
+        [b'[', ..] => host
+            .iter()
+            .position(|&byte| byte == b']')
+            .map_or(0, |bracket| bracket + 1),
+        _ => host
+            .iter()
+            .position(|&byte| !has_class(byte, UNRESERVED))
+            .unwrap_or(host.len()),
     };
-    let (name, port) = host.split_at_checked(name_end(host)).unwrap_or((host, ""));
-    is_name(name) && (port.is_empty() || is_port(port))
+    let (name, port) = host.split_at_checked(name_end).unwrap_or_default();
+    is_name(name) && is_port(port)
 }
 
-fn is_name(name: &str) -> bool {
-    match name.strip_prefix('[') {
-        Some(rest) => rest
-            .strip_suffix(']')
-            .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
-        None => !name.is_empty() && name.bytes().all(|byte| has_class(byte, UNRESERVED)),
+/// Whether `name` is not empty and, in brackets, an address. All other bytes were judged.
+fn is_name(name: &[u8]) -> bool {
+    match name {
+        [b'[', address @ .., b']'] => {
+            std::str::from_utf8(address).is_ok_and(|address| address.parse::<Ipv6Addr>().is_ok())
+        }
+        _ => !name.is_empty(),
     }
 }
 
-/// Whether `port` is a colon and up to five digits that fit 16 bits. In `a:` the port is empty,
-/// which RFC 3986 3.2.3 allows.
-fn is_port(port: &str) -> bool {
-    let digits = port.strip_prefix(':').unwrap_or(port);
-    digits.len() <= 5
-        && digits.bytes().all(|byte| byte.is_ascii_digit())
-        && (digits.is_empty() || digits.parse::<u16>().is_ok())
+/// Whether `port` is empty, or a colon and up to five digits that fit 16 bits. In `a:` the port is
+/// empty, which RFC 3986 3.2.3 allows.
+fn is_port(port: &[u8]) -> bool {
+    match port {
+        [] => true,
+        [b':', digits @ ..] => {
+            let number = digits.iter().try_fold(0, |number: u32, byte| {
+                byte.is_ascii_digit()
+                    .then(|| number * 10 + u32::from(byte - b'0'))
+                    .filter(|_| digits.len() <= 5)
+            });
+            number.is_some_and(|number| u16::try_from(number).is_ok())
+        }
+        _ => false,
+    }
 }

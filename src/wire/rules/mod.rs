@@ -9,7 +9,9 @@
 pub(in crate::wire) mod fields;
 pub(in crate::wire) mod framing;
 pub(in crate::wire) mod host;
+pub(in crate::wire) mod names;
 pub(in crate::wire) mod request_line;
+mod runs;
 
 #[cfg(test)]
 mod tests;
@@ -183,6 +185,7 @@ const fn mark(table: &mut [u8; 256], bytes: &[u8], class: u8) {
     }
 }
 
+#[inline]
 fn has_class(byte: u8, class: u8) -> bool {
     CLASSES
         .get(usize::from(byte))
@@ -191,16 +194,45 @@ fn has_class(byte: u8, class: u8) -> bool {
 
 /// Whether `byte` is allowed in a token: a method, a header name, a part of a chunk extension (RFC
 /// 9110 5.6.2).
+#[inline]
 pub(in crate::wire) fn is_token_byte(byte: u8) -> bool {
     has_class(byte, TOKEN)
 }
 
 /// The byte by which names are compared for aliases: a letter in lower case, a digit as it is, and
 /// `-` for any other byte.
-pub fn fold(byte: u8) -> u8 {
-    if byte.is_ascii_alphanumeric() {
-        byte.to_ascii_lowercase()
-    } else {
-        b'-'
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the table has a place for each byte; `get` is not for constants"
+)]
+#[inline]
+pub const fn fold(byte: u8) -> u8 {
+    FOLDED[byte as usize]
+}
+
+/// Whether `name` is `folded` or an alias of it. `folded` is in lower case and has `-` for each
+/// byte that is neither letter nor digit.
+pub(in crate::wire) fn folds_to(name: &[u8], folded: &[u8]) -> bool {
+    name.len() == folded.len() && name.iter().zip(folded).all(|(a, b)| fold(*a) == *b)
+}
+
+/// [`fold`] of each byte.
+static FOLDED: [u8; 256] = folded();
+
+#[expect(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "runs at compile time, where a wrong index is a compile error; the index is below 256"
+)]
+const fn folded() -> [u8; 256] {
+    let mut table = [b'-'; 256];
+    let mut at = 0;
+    while at < table.len() {
+        let byte = at as u8;
+        if byte.is_ascii_alphanumeric() {
+            table[at] = byte.to_ascii_lowercase();
+        }
+        at += 1;
     }
+    table
 }

@@ -1,4 +1,6 @@
 //! Tests of the whole room.
 
 #[cfg(test)]
+mod plain;
+#[cfg(test)]
 mod properties;

@@ -5,10 +5,11 @@ use std::ops::Range;
 
 use proptest::prelude::*;
 
+use super::plain;
 use crate::verdict::Refusal;
 use crate::wire::chunked::{ChunkedDecoder, Piece};
-use crate::wire::head::{Framing, Head, HeadScanner, Limits, Version};
-use crate::wire::response::{ResponseHead, ResponseScanner};
+use crate::wire::head::{FieldName, Found, Framing, Head, HeadScanner, Limits, Version};
+use crate::wire::response::{LIMITS, ResponseHead, ResponseScanner};
 use crate::wire::rules::Reason;
 
 /// Limits so low that short inputs reach them.
@@ -51,6 +52,59 @@ fn head(opening: &'static str) -> impl Strategy<Value = Vec<u8>> {
         }
         bytes.extend(b"\r\n");
         bytes
+    })
+}
+
+/// A head of lines whose names mean something to the gateway, aliases among them.
+fn known_head(opening: &'static str) -> impl Strategy<Value = Vec<u8>> {
+    let line = prop::sample::select(vec![
+        "Host: a",
+        "Host: a.b:80",
+        "host: [::1]:8080",
+        "Host: [::1",
+        "Host: a:b",
+        "Host: a:65536",
+        "Host:",
+        "Host: :80",
+        "Content-Length: 5",
+        "CONTENT-LENGTH:0",
+        "Content-Length: 05",
+        "Content_Length: 5",
+        "Transfer-Encoding: chunked",
+        "transfer.encoding: chunked",
+        "Transfer-Encoding: gzip",
+        "Connection: close",
+        "connection: x-a ,\tCLOSE",
+        "Connection: x-a",
+        "Connection_: close",
+        "Expect: 100-continue",
+        "expect: 100-Continue",
+        "Expect: x",
+        "X_Verigate-A: 1",
+        "X-Forwarded-For: ::1",
+        "X-A:  b ",
+        "X-A:\tb\t",
+        "X-A: ",
+        "X-A:",
+        "x.a: b",
+        "TE: x",
+        "Accept: */*",
+        "X-Webhook-Signature-256: \u{e9}",
+        " folded",
+        "no colon",
+        ": x",
+        "a b: c",
+        "X-Request-Id: 1",
+        "X-Long-Name-That-Goes-On-And-On_And-On: 0123456789abcdef0123456789",
+        "Bad\u{1}: x",
+        "X: \r",
+    ]);
+    prop::collection::vec(line, 0..7).prop_map(move |lines| {
+        let mut head = opening.to_owned();
+        for line in lines {
+            head.extend([line, "\r\n"]);
+        }
+        (head + "\r\n").into_bytes()
     })
 }
 
@@ -158,6 +212,67 @@ proptest! {
         let _ = decode(&bytes, &[bytes.len()]);
         let text = String::from_utf8_lossy(&bytes);
         let _ = Head::from_parts(&text, &text, [(&bytes[..], &bytes[..])]);
+    }
+
+    #[test]
+    fn a_request_is_read_as_in_the_plainest_way(
+        bytes in prop_oneof![
+            4 => known_head("POST /a?b HTTP/1.1\r\nHost: a\r\n"), 2 => known_head("POST /a?b HTTP/1.1\r\n"),
+            1 => known_head("GET / HTTP/1.0\r\n"), 1 => head("GET / HTTP/1.1\r\nHost: a\r\n"), 1 => fragments(),
+        ],
+        tight in any::<bool>(), wanted in "[Xx][-_.]A|content-length|Accept|x-webhook-signature-256|host",
+    ) {
+        let limits = if tight { TIGHT } else { Limits::default() };
+        let read = Head::parse(bytes.clone().into(), &limits);
+        let plain = match plain::request(&bytes, &limits) {
+            Ok(plain) => plain,
+            Err(reason) => {
+                prop_assert_eq!(read.map(|_| ()), Err(Refusal::from(reason)));
+                return Ok(());
+            }
+        };
+        let head = read.unwrap();
+        let host = plain.host.as_deref().map(|host| std::str::from_utf8(host).unwrap());
+        prop_assert_eq!((owned(head.lines()), head.framing(), head.keep_alive(), head.expect(), head.host()),
+            (plain.lines.clone(), plain.framing, plain.keep_alive, plain.expect, host));
+        let alike: Vec<_> = plain.lines.iter().filter(|(name, _)| plain::is_alike(name, wanted.as_bytes())).collect();
+        let real: Vec<_> = alike.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes())).collect();
+        let found = match (&real[..], alike.len()) {
+            ([], _) => Found::Nothing,
+            ([(_, value)], 1) => Found::One(value),
+            _ => Found::Several,
+        };
+        prop_assert_eq!(head.find(&FieldName::new(&wanted).unwrap()), found);
+    }
+
+    #[test]
+    fn lines_are_copied_as_if_each_were_written_anew(
+        bytes in prop_oneof![known_head("POST /a HTTP/1.1\r\nHost: a\r\n"), head("GET / HTTP/1.1\r\nHost: a\r\n")],
+        kept in any::<u16>(),
+    ) {
+        let Ok(head) = Head::parse(bytes.into(), &Limits::default()) else { return Ok(()) };
+        let (mut copied, mut written, mut at) = (b"x".to_vec(), b"x".to_vec(), 0..);
+        head.copy_lines(&mut copied, |_, _| kept >> (at.next().unwrap() % 16) & 1 == 1);
+        for (at, (name, value)) in head.lines().enumerate() {
+            if kept >> (at % 16) & 1 == 1 {
+                written.extend([name, b": ", value, b"\r\n"].concat());
+            }
+        }
+        prop_assert_eq!(copied, written);
+    }
+
+    #[test]
+    fn an_answer_is_read_as_in_the_plainest_way(
+        bytes in prop_oneof![known_head("HTTP/1.1 200 OK\r\n"), head("HTTP/1.1 200\r\n")]
+    ) {
+        let read = ResponseHead::from_bytes(bytes.clone().into());
+        match plain::answer(&bytes, &LIMITS, Version::Http11) {
+            Ok(plain) => {
+                let head = read.unwrap();
+                prop_assert_eq!((owned(head.lines()), head.keep_alive()), (plain.lines, plain.keep_alive));
+            }
+            Err(reason) => prop_assert_eq!(read.map(|_| ()), Err(reason)),
+        }
     }
 
     #[test]
