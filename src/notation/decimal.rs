@@ -30,7 +30,13 @@ pub fn push_address(out: &mut Vec<u8>, address: IpAddr) {
                 if place > 0 {
                     out.push(b'.');
                 }
-                push_number(out, u64::from(octet));
+                if octet >= 100 {
+                    out.push(b'0' + octet / 100);
+                }
+                if octet >= 10 {
+                    out.push(b'0' + octet / 10 % 10);
+                }
+                out.push(b'0' + octet % 10);
             }
         }
         IpAddr::V6(v6) => {
@@ -50,6 +56,11 @@ mod tests {
             let mut out = b"a: ".to_vec();
             push_number(&mut out, number);
             assert_eq!(out, format!("a: {number}").into_bytes());
+        }
+        for octet in 0..=u8::MAX {
+            let mut out = Vec::new();
+            push_address(&mut out, IpAddr::from([octet, 0, octet, 1]));
+            assert_eq!(out, format!("{octet}.0.{octet}.1").into_bytes());
         }
         for text in ["203.0.113.9", "0.0.0.0", "2001:db8::1", "::ffff:10.0.0.1"] {
             let mut out = Vec::new();

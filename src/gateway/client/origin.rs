@@ -11,7 +11,7 @@ use std::hash::Hasher;
 use super::Client;
 use crate::telemetry::RequestId;
 use crate::verify::envelope::visible_ascii;
-use crate::wire::head::{FieldName, Found, Head};
+use crate::wire::head::{FieldName, Found, Head, KnownName};
 
 /// The most members of `X-Forwarded-For` that are kept. With the peer's address they are 20.
 const MEMBERS: usize = 19;
@@ -97,6 +97,16 @@ pub(crate) fn is_trusted(peer: Option<IpAddr>, networks: &[IpNet]) -> bool {
 
 /// The statements in a trusted proxy's head.
 fn trusted<'h>(head: &'h Head, names: &ProxyHeaderNames) -> Trusted<'h> {
+    // Most requests from a trusted network, such as the machine itself, state nothing.
+    let stated = [
+        KnownName::XForwardedFor,
+        KnownName::XForwardedProto,
+        KnownName::XForwardedHost,
+        KnownName::XRequestId,
+    ];
+    if !stated.iter().any(|name| head.has(*name)) {
+        return Trusted::default();
+    }
     let lines: Vec<&[u8]> = head
         .lines()
         .filter(|(name, _)| names.forwarded_for.is(name))

@@ -12,7 +12,7 @@ use crate::notation::decimal::{push_address, push_number};
 use crate::notation::query::without;
 use crate::scheme::Scheme;
 use crate::verify::envelope::visible_ascii;
-use crate::wire::head::{FieldName, Head, fold};
+use crate::wire::head::{FieldName, Head, KnownName};
 
 /// The verdict on a proved delivery that nothing speaks against.
 pub(super) const VALID: &str = "valid";
@@ -91,42 +91,35 @@ pub(super) fn forwarded(
     });
     out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    put(
-        &mut out,
-        b"Host",
-        fixed
-            .host
-            .or(head.host())
-            .unwrap_or(fixed.authority)
-            .as_bytes(),
-    );
+    let received_host = head.host();
+    let host = fixed.host.or(received_host).unwrap_or(fixed.authority);
+    put(&mut out, b"Host: ", host.as_bytes());
     // Read once, since a head may list thousands of names.
     let listed: Vec<&[u8]> = head.connection_names().collect();
-    for (name, value) in head.lines() {
-        let is_signed = fixed.signed.iter().any(|signed| signed.is(name));
-        let is_usual = is_end_to_end(name)
-            && !is_ours(name)
-            && (origin.trusted.is_some() || !folds_to(name, b"forwarded"));
-        if (is_signed || is_usual)
+    let is_signed = |name: &[u8]| fixed.signed.iter().any(|signed| signed.is(name));
+    head.copy_lines(&mut out, |known, name| {
+        let is_usual = match known {
+            KnownName::Forwarded => origin.trusted.is_some(),
+            _ => is_end_to_end(known),
+        };
+        (is_usual || is_signed(name))
             && !fixed.headers.iter().any(|(set, _)| set.is_or_aliases(name))
             && !listed
                 .iter()
                 .any(|listed| listed.eq_ignore_ascii_case(name))
-        {
-            put(&mut out, name, value);
-        }
-    }
+    });
     if length > 0 || !matches!(head.method(), "GET" | "HEAD" | "OPTIONS") {
         out.extend_from_slice(b"Content-Length: ");
         push_number(&mut out, length as u64);
         out.extend_from_slice(b"\r\n");
     }
-    let is_ours_to_set = |name: &[u8]| !fixed.signed.iter().any(|signed| signed.is(name));
+    let is_ours_to_set = |name: &[u8]| !is_signed(name);
     put_verigate_headers(&mut out, verigate, is_ours_to_set);
-    put_origin(&mut out, head, origin, is_ours_to_set);
+    put_origin(&mut out, received_host, origin, is_ours_to_set);
     if verigate.verdict == VALID {
         for (name, value) in fixed.headers {
-            put(&mut out, name.as_str().as_bytes(), value.expose());
+            out.extend_from_slice(name.as_str().as_bytes());
+            put(&mut out, b": ", value.expose());
         }
     }
     out.extend_from_slice(b"\r\n");
@@ -138,29 +131,29 @@ fn put_verigate_headers(
     verigate: &VerigateHeaders<'_>,
     is_ours_to_set: impl Fn(&[u8]) -> bool,
 ) {
-    let lines = [
-        (b"X-Verigate-Route".as_slice(), Some(verigate.route)),
-        (b"X-Verigate-Provider", Some(verigate.provider)),
-        (b"X-Verigate-Verdict", Some(verigate.verdict)),
-        (b"X-Verigate-Secret", verigate.secret),
-        (b"X-Verigate-Event-Id", verigate.event_id),
-        (b"X-Verigate-Event-Type", verigate.event_type),
-        (b"X-Verigate-Event-Key", verigate.event_key),
-        (b"X-Request-Id", Some(verigate.request_id)),
-    ];
-    for (name, value) in lines {
-        // A value that a header cannot hold is left out rather than changed.
-        if let Some(value) = value.filter(|v| visible_ascii(v))
-            && is_ours_to_set(name)
-        {
-            put(out, name, value.as_bytes());
-        }
+    put_visible(out, b"X-Verigate-Route: ", Some(verigate.route));
+    put_visible(out, b"X-Verigate-Provider: ", Some(verigate.provider));
+    put_visible(out, b"X-Verigate-Verdict: ", Some(verigate.verdict));
+    put_visible(out, b"X-Verigate-Secret: ", verigate.secret);
+    put_visible(out, b"X-Verigate-Event-Id: ", verigate.event_id);
+    put_visible(out, b"X-Verigate-Event-Type: ", verigate.event_type);
+    put_visible(out, b"X-Verigate-Event-Key: ", verigate.event_key);
+    if is_ours_to_set(b"X-Request-Id") {
+        put_visible(out, b"X-Request-Id: ", Some(verigate.request_id));
+    }
+}
+
+/// Appends the line of `value`, where there is a value that a header can hold. Another value is left
+/// out rather than changed.
+fn put_visible<const N: usize>(out: &mut Vec<u8>, name: &[u8; N], value: Option<&str>) {
+    if let Some(value) = value.filter(|value| visible_ascii(value)) {
+        put(out, name, value.as_bytes());
     }
 }
 
 fn put_origin(
     out: &mut Vec<u8>,
-    head: &Head,
+    received_host: Option<&str>,
     origin: &Origin<'_>,
     is_ours_to_set: impl Fn(&[u8]) -> bool,
 ) {
@@ -177,90 +170,80 @@ fn put_origin(
         }
         out.extend_from_slice(b"\r\n");
     }
-    let scheme = if origin.is_tls { "https" } else { "http" };
-    let proto = trusted.and_then(|t| t.proto).unwrap_or(scheme);
-    let host = trusted.and_then(|t| t.host).or(head.host());
-    for (name, value) in [
-        (&b"X-Forwarded-Proto"[..], Some(proto)),
-        (b"X-Forwarded-Host", host),
-    ] {
-        if let Some(value) = value
-            && is_ours_to_set(name)
-        {
-            put(out, name, value.as_bytes());
-        }
+    if is_ours_to_set(b"X-Forwarded-Proto") {
+        let scheme = if origin.is_tls { "https" } else { "http" };
+        let proto = trusted.and_then(|t| t.proto).unwrap_or(scheme);
+        put(out, b"X-Forwarded-Proto: ", proto.as_bytes());
+    }
+    let host = trusted.and_then(|t| t.host).or(received_host);
+    if let Some(host) = host.filter(|_| is_ours_to_set(b"X-Forwarded-Host")) {
+        put(out, b"X-Forwarded-Host: ", host.as_bytes());
     }
 }
 
-fn put(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+/// Appends a line. `name` goes on to the value, with a colon and a space, and its length is known
+/// where this is compiled, so that only the value is copied by a call.
+fn put<const N: usize>(out: &mut Vec<u8>, name: &[u8; N], value: &[u8]) {
     out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
 
 /// Whether a header is meant for the receiver rather than for this connection (RFC 9110 7.6.1), and
-/// the gateway does not write it itself. Aliases count as the header itself, because a receiver may
+/// the gateway does not write it itself: every `X-Verigate-` name, and the names that [`put_origin`]
+/// and [`put_verigate_headers`] write. Aliases count as the header itself, because a receiver may
 /// read them as the same name.
-fn is_end_to_end(name: &[u8]) -> bool {
-    let dropped: &[&[u8]] = match name.len() {
-        2 => &[b"te"],
-        4 => &[b"host"],
-        5 => &[b"proxy"],
-        6 => &[b"expect"],
-        7 => &[b"trailer", b"upgrade"],
-        10 => &[b"connection", b"keep-alive"],
-        14 => &[b"content-length", b"http2-settings"],
-        16 => &[b"proxy-connection"],
-        17 => &[b"transfer-encoding"],
-        18 => &[b"proxy-authenticate"],
-        19 => &[b"proxy-authorization"],
-        _ => return true,
-    };
-    !dropped.iter().any(|drop| folds_to(name, drop))
-}
-
-/// Whether only the gateway may set this header: every `X-Verigate-` name, and the names that
-/// [`put_origin`] and [`put_verigate_headers`] write. Aliases are included.
-fn is_ours(name: &[u8]) -> bool {
-    match name.len() {
-        12 if folds_to(name, b"x-request-id") => true,
-        15 if folds_to(name, b"x-forwarded-for") => true,
-        16 if folds_to(name, b"x-forwarded-host") => true,
-        17 if folds_to(name, b"x-forwarded-proto") => true,
-        _ => is_verigate(name),
+fn is_end_to_end(name: KnownName) -> bool {
+    match name {
+        KnownName::Connection
+        | KnownName::ContentLength
+        | KnownName::Expect
+        | KnownName::Host
+        | KnownName::Http2Settings
+        | KnownName::KeepAlive
+        | KnownName::Proxy
+        | KnownName::ProxyAuthenticate
+        | KnownName::ProxyAuthorization
+        | KnownName::ProxyConnection
+        | KnownName::Te
+        | KnownName::Trailer
+        | KnownName::TransferEncoding
+        | KnownName::Upgrade
+        | KnownName::Verigate
+        | KnownName::XForwardedFor
+        | KnownName::XForwardedHost
+        | KnownName::XForwardedProto
+        | KnownName::XRequestId => false,
+        KnownName::Forwarded | KnownName::Other => true,
     }
 }
 
-/// Whether a name begins with `X-Verigate-`, in any spelling that a receiver may read as that.
-pub(super) fn is_verigate(name: &[u8]) -> bool {
-    const PREFIX: &[u8] = b"x-verigate-";
-    name.get(..PREFIX.len())
-        .is_some_and(|start| folds_to(start, PREFIX))
-}
-
 /// Whether a header of an answer is relayed: it concerns more than a single connection, and the
-/// gateway does not set it itself.
-pub(super) fn is_relayed(name: &[u8]) -> bool {
-    let dropped: &[&[u8]] = match name.len() {
-        2 => &[b"te"],
-        7 => &[b"trailer", b"upgrade"],
-        10 => &[b"connection", b"keep-alive"],
-        12 => &[b"x-request-id"],
-        14 => &[b"content-length"],
-        16 => &[b"proxy-connection"],
-        17 => &[b"transfer-encoding"],
-        18 => &[b"proxy-authenticate"],
-        19 => &[b"proxy-authorization"],
-        _ => &[],
-    };
-    !is_verigate(name) && !dropped.iter().any(|drop| name.eq_ignore_ascii_case(drop))
-}
-
-/// Whether `name` is `folded` or an alias of it. `folded` is in lower case and has `-` for each
-/// byte that is neither letter nor digit.
-fn folds_to(name: &[u8], folded: &[u8]) -> bool {
-    name.len() == folded.len() && name.iter().zip(folded).all(|(a, b)| fold(*a) == *b)
+/// gateway does not set it itself. `is_alias` says that the name is only an alias of the known name.
+pub(super) fn is_relayed(name: KnownName, is_alias: bool) -> bool {
+    match name {
+        KnownName::Verigate => false,
+        KnownName::Connection
+        | KnownName::ContentLength
+        | KnownName::KeepAlive
+        | KnownName::ProxyAuthenticate
+        | KnownName::ProxyAuthorization
+        | KnownName::ProxyConnection
+        | KnownName::Te
+        | KnownName::Trailer
+        | KnownName::TransferEncoding
+        | KnownName::Upgrade
+        | KnownName::XRequestId => is_alias,
+        KnownName::Expect
+        | KnownName::Forwarded
+        | KnownName::Host
+        | KnownName::Http2Settings
+        | KnownName::Proxy
+        | KnownName::XForwardedFor
+        | KnownName::XForwardedHost
+        | KnownName::XForwardedProto
+        | KnownName::Other => true,
+    }
 }
 
 #[cfg(test)]
@@ -269,6 +252,7 @@ mod tests {
 
     use super::*;
     use crate::gateway::client::origin::Trusted;
+    use crate::wire::response::ResponseHead;
 
     fn forward(
         lines: &[(&str, &str)],
@@ -369,6 +353,49 @@ mod tests {
         }
     }
 
+    /// The names by which lines were dropped when each name was compared with each of them.
+    #[test]
+    fn a_line_is_dropped_by_the_text_of_its_name() {
+        let ours = [
+            "x-request-id",
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x-forwarded-proto",
+        ];
+        let both = [
+            "te",
+            "trailer",
+            "upgrade",
+            "connection",
+            "keep-alive",
+            "content-length",
+            "proxy-connection",
+            "transfer-encoding",
+            "proxy-authenticate",
+            "proxy-authorization",
+        ];
+        let of_requests = ["host", "proxy", "expect", "http2-settings"];
+        let wrong: Vec<_> = KnownName::ALL
+            .iter()
+            .filter(|(known, text)| {
+                let is_dropped =
+                    ours.contains(text) || both.contains(text) || of_requests.contains(text);
+                let stays_here = both.contains(text) || *text == "x-request-id";
+                is_end_to_end(*known) == is_dropped
+                    || is_relayed(*known, false) == stays_here
+                    || !is_relayed(*known, true)
+            })
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+
+    fn relays(name: &str) -> bool {
+        let head = format!("HTTP/1.1 200 OK\r\n{name}: x\r\n\r\n");
+        let head = ResponseHead::from_bytes(head.into_bytes().into()).unwrap();
+        head.fields()
+            .any(|line| is_relayed(line.known, line.is_alias))
+    }
+
     #[test]
     fn an_answer_loses_connection_headers_and_the_gateways_own() {
         for name in [
@@ -378,7 +405,7 @@ mod tests {
             "Connection",
             "keep-alive",
         ] {
-            assert!(!is_relayed(name.as_bytes()), "{name}");
+            assert!(!relays(name), "{name}");
         }
         for name in [
             "Server",
@@ -386,8 +413,10 @@ mod tests {
             "X-Verigate",
             "Retry-After",
             "Content-Type",
+            "Keep_Alive",
+            "Host",
         ] {
-            assert!(is_relayed(name.as_bytes()), "{name}");
+            assert!(relays(name), "{name}");
         }
     }
 

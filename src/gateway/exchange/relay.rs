@@ -6,6 +6,7 @@ use super::headers::is_relayed;
 use crate::gateway::client::answer::reason;
 use crate::gateway::client::{AnswerHead, Client, Length};
 use crate::gateway::upstream::forward::Response;
+use crate::wire::head::{KnownName, Line};
 use crate::wire::response::{BodyEnd, ResponseHead};
 
 /// Writes `response` to `client`. The claim was settled before, so nothing that happens here
@@ -61,15 +62,20 @@ impl AnswerHead for RelayedHead<'_> {
     fn lines(&self, put: &mut dyn FnMut(&[u8], &[u8])) {
         // If the body is not sent (HEAD, 304), its length is information and not framing.
         let tells_length = self.length() == Length::NoBody && self.head.status() != 204;
-        for (name, value) in self.head.lines() {
+        for Line {
+            name,
+            value,
+            known,
+            is_alias,
+        } in self.head.fields()
+        {
             let is_listed = || {
                 self.head
                     .connection_names()
                     .any(|listed| listed.eq_ignore_ascii_case(name))
             };
-            if (is_relayed(name) && !is_listed())
-                || (tells_length && name.eq_ignore_ascii_case(b"content-length"))
-            {
+            let is_length = known == KnownName::ContentLength && !is_alias;
+            if (is_relayed(known, is_alias) && !is_listed()) || (tells_length && is_length) {
                 put(name, value);
             }
         }
