@@ -1,0 +1,38 @@
+//! Claims for the replay window, as the gateway makes them.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use verigate::clock::UnixMillis;
+use verigate::verify::claim::{Arrival, Beside, FingerprintKey};
+
+/// The memory window's futures are ready at once.
+pub(crate) fn ready<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => unreachable!("the memory window never waits"),
+    }
+}
+
+/// A delivery of the event of this number, with a signed timestamp.
+pub(crate) fn arrival(key: &FingerprintKey, number: u64) -> Arrival {
+    let id = number.to_le_bytes();
+    Arrival {
+        key: key.by_id("bench", id),
+        body: key.body(&id),
+        path: None,
+        variant: key.variant(Beside::default(), None, b""),
+        variants: 1,
+        repeats: None,
+        signed_at: Some(UnixMillis::from_secs(1_750_000_000)),
+        route: key.route("bench"),
+        event: Some(key.event("bench", id)),
+        request: key.request("bench", id),
+        ttl: Duration::from_secs(72 * 3600),
+        fresh_until: Some(UnixMillis::from_secs(1_750_000_301)),
+        route_capacity: None,
+        share: 1_000_000,
+    }
+}
