@@ -127,3 +127,42 @@ fn rx_02_an_idle_connection_is_closed_at_the_idle_limit() {
     client.expect_closed();
     gateway.expect_serving();
 }
+
+#[test]
+fn a_refusal_ends_the_connection_only_where_a_part_of_the_body_has_not_arrived() {
+    let (upstream, gateway) = start();
+    let mut cases = Cases::new();
+    let stale = || Delivery::at(crate::support::delivery::event(), 1_000_000_000);
+    cases.case("the whole body came with the head", || {
+        let mut client = gateway.connect();
+        for _ in 0..3 {
+            let answer = client.ask(stale().bytes());
+            answer.expect_refusal(401, "stale_timestamp");
+            assert!(!answer.closes(), "{answer}");
+            client.ask(Delivery::fresh().bytes()).expect_status(200);
+        }
+        // The next request came at once, too.
+        client.send([stale().bytes(), Delivery::fresh().bytes()].concat());
+        client.answer().expect_refusal(401, "stale_timestamp");
+        client.answer().expect_status(200);
+    });
+    for (name, bytes) in [
+        ("the last byte is missing", {
+            let mut bytes = stale().bytes();
+            bytes.pop();
+            bytes
+        }),
+        ("the length is not declared", stale().chunked().bytes()),
+    ] {
+        cases.case(name, || {
+            let mut client = gateway.connect();
+            let answer = client.ask(bytes);
+            answer.expect_refusal(401, "stale_timestamp");
+            assert!(answer.closes(), "{answer}");
+            client.finish();
+            client.expect_closed();
+        });
+    }
+    cases.finish();
+    assert_eq!(upstream.count(), 4);
+}

@@ -236,6 +236,7 @@ pub(crate) async fn write<C: Client>(
     wall: UnixMillis,
     is_to_head: bool,
 ) -> Result<Next, Gone> {
+    client.drop_body_at_hand();
     let in_step = client.is_body_complete();
     let time = jiff::Timestamp::from_millisecond(wall.0).ok();
     let date = time.and_then(|time| {

@@ -116,6 +116,10 @@ pub(crate) trait Client: Send {
     /// Whether all of the body that is not yet read has arrived, so that nothing waits for it.
     fn is_body_at_hand(&self) -> bool;
 
+    /// Drops the rest of a body that is at hand, so that an answer which needs no body need not end
+    /// the connection.
+    fn drop_body_at_hand(&mut self);
+
     /// Whether the body was read to its end, so that the next bytes begin another request.
     fn is_body_complete(&self) -> bool;
 

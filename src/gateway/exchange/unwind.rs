@@ -96,6 +96,8 @@ mod tests {
             false
         }
 
+        fn drop_body_at_hand(&mut self) {}
+
         fn is_body_complete(&self) -> bool {
             false
         }

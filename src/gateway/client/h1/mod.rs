@@ -14,7 +14,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use pingora::protocols::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
@@ -256,6 +256,16 @@ impl Client for H1 {
             Unread::Nothing => true,
             Unread::Length(left) => left <= self.inbound.len() as u64,
             Unread::Chunked(_) => false,
+        }
+    }
+
+    fn drop_body_at_hand(&mut self) {
+        if let Unread::Length(left) = self.unread
+            && let Ok(left) = usize::try_from(left)
+            && left <= self.inbound.len()
+        {
+            self.inbound.advance(left);
+            self.unread = Unread::Nothing;
         }
     }
 
