@@ -119,8 +119,8 @@ impl Delivery<'_> {
         id.filter(|_| self.route.policy.id_trust != IdTrust::Unsigned)
     }
 
-    /// The request as an app reads it: its method, target, media type and body.
-    fn request(&self) -> [&[u8]; 4] {
+    /// The head of the request as an app reads it: its method, target and media type.
+    fn read_by_apps(&self) -> [&[u8]; 3] {
         let media_type = match self.head.find_str("content-type") {
             Found::One(text) => text,
             Found::Nothing | Found::Several => b"",
@@ -129,7 +129,6 @@ impl Delivery<'_> {
             self.head.method().as_bytes(),
             self.head.target().as_bytes(),
             media_type,
-            self.received,
         ]
     }
 
@@ -147,18 +146,22 @@ impl Delivery<'_> {
 fn arrival(running: &Running, delivery: &Delivery<'_>, identity: &Identity) -> Arrival {
     let key = &running.fingerprints;
     let Delivery { route, proof, .. } = *delivery;
-    let (claim_key, body) = match delivery.signed_id() {
-        Some(id) => (key.by_id(&route.name, id), key.body(delivery.signed_body())),
+    let (claim_key, body, named) = match delivery.signed_id() {
+        Some(id) => {
+            let by_id = key.by_id(&route.name, id);
+            (by_id, key.body(delivery.signed_body()), Some(by_id.mark()))
+        }
         None => {
             let content = key.content(identity);
-            (key.by_content(&route.name, content), content)
+            let named = delivery.id().map(|id| key.event(&route.name, id));
+            (key.by_content(&route.name, content), content, named)
         }
     };
     let repeats = route.config.scheme.repeats;
     // A repeat is the same request byte for byte. Others with the same signed content, as where
     // nothing divides the names and values of a form, are none.
     let body = match repeats {
-        Some(_) => key.repeat(body, delivery.request()),
+        Some(_) => key.repeat(body, delivery.read_by_apps(), delivery.received),
         None => body,
     };
     let is_prefix = matches!(route.config.pattern.path, PathPattern::Prefix(_));
@@ -171,7 +174,7 @@ fn arrival(running: &Running, delivery: &Delivery<'_>, identity: &Identity) -> A
         repeats,
         signed_at: proof.signed_at,
         route: route.fingerprint,
-        event: delivery.id().map(|id| key.event(&route.name, id)),
+        event: named,
         request: key.request(&route.name, delivery.request_id),
         ttl: route.config.replay.ttl,
         fresh_until: route.verifier().fresh_until(proof),

@@ -26,6 +26,14 @@ use crate::verdict::{Code, Refusal};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClaimKey(pub u128);
 
+impl ClaimKey {
+    /// The low half of the key. Where the key is [by id](FingerprintKey::by_id), it is the mark of
+    /// the event.
+    pub fn mark(self) -> Mark {
+        Mark::of(self.0)
+    }
+}
+
 /// A keyed 128-bit digest of bytes that are only compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub u128);
@@ -34,6 +42,13 @@ pub struct Fingerprint(pub u128);
 /// Nobody who does not know the key can choose bytes with the same mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mark(pub u64);
+
+impl Mark {
+    /// The low half of a digest.
+    fn of(digest: u128) -> Self {
+        Self(u64::try_from(digest & u128::from(u64::MAX)).unwrap_or_default())
+    }
+}
 
 /// The facts about a proved delivery that the window needs.
 #[derive(Clone, Copy, Debug)]
