@@ -7,7 +7,18 @@ use std::io::Write as _;
 use std::net::IpAddr;
 
 /// Appends a number, without leading zeros.
-pub fn push_number(out: &mut Vec<u8>, mut value: u64) {
+pub fn push_number(out: &mut Vec<u8>, value: u64) {
+    // Nearly all numbers are this short, and a piece of fixed length is appended without a call.
+    match value {
+        0..=9 => out.extend_from_slice(&digits::<1>(value)),
+        10..=99 => out.extend_from_slice(&digits::<2>(value)),
+        100..=999 => out.extend_from_slice(&digits::<3>(value)),
+        1000..=9999 => out.extend_from_slice(&digits::<4>(value)),
+        _ => push_long(out, value),
+    }
+}
+
+fn push_long(out: &mut Vec<u8>, mut value: u64) {
     // The longest u64 has twenty digits.
     let mut digits = [b'0'; 20];
     let mut first = digits.len();
@@ -20,6 +31,16 @@ pub fn push_number(out: &mut Vec<u8>, mut value: u64) {
         }
     }
     out.extend_from_slice(digits.get(first..).unwrap_or_default());
+}
+
+/// The last `N` decimal digits of `value`.
+pub fn digits<const N: usize>(mut value: u64) -> [u8; N] {
+    let mut digits = [b'0'; N];
+    for digit in digits.iter_mut().rev() {
+        *digit += (value % 10) as u8;
+        value /= 10;
+    }
+    digits
 }
 
 /// Appends an address, without port or brackets.
@@ -52,7 +73,9 @@ mod tests {
 
     #[test]
     fn numbers_and_addresses_are_written_as_the_standard_library_writes_them() {
-        for number in [0, 7, 10, 65_535, u64::MAX] {
+        let edges = (0..20).map(|zeros| 10_u64.pow(zeros));
+        let edges = edges.flat_map(|edge| [edge - 1, edge, edge + 7]);
+        for number in edges.chain([65_535, u64::MAX]) {
             let mut out = b"a: ".to_vec();
             push_number(&mut out, number);
             assert_eq!(out, format!("a: {number}").into_bytes());

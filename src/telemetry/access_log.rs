@@ -7,15 +7,17 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use prometheus::IntCounter;
 
-use super::Record;
 use super::json;
+use super::json::Second;
 use super::log_writer::Queue;
-use crate::notation::decimal::push_number;
+use super::{Record, RequestId};
+use crate::notation::decimal::{push_address, push_number};
 
 pub use super::log_writer::LogWriter;
 
@@ -45,13 +47,9 @@ impl AccessLog {
         thread_local! {
             // A buffer for each thread, so that a line costs no allocation and the queue's lock is
             // held only while the finished line is copied.
-            static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+            static LINE: RefCell<Line> = const { RefCell::new(Line::new()) };
         }
-        LINE.with_borrow_mut(|line| {
-            line.clear();
-            push_line(line, record);
-            self.queue.push(line);
-        });
+        LINE.with_borrow_mut(|line| self.queue.push(line.of(record)));
     }
 }
 
@@ -64,91 +62,136 @@ pub fn standard_output() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
-/// Appends the line of `record`, its line feed included.
-fn push_line(line: &mut Vec<u8>, record: &Record<'_>) {
-    let mut fields = Fields { line };
-    fields.with(b"{\"time\":", |line| json::push_time(line, record.time));
-    fields.cut(b",\"request_id\":", Some(record.request_id.as_str()));
-    fields.own(b",\"route\":", record.route);
-    fields.own(b",\"provider\":", record.provider);
-    fields.maybe(b",\"client\":", record.client, json::push_address);
-    fields.cut(
-        b",\"method\":",
-        Some(record.method).filter(|method| !method.is_empty()),
-    );
-    // The record's path has no query. If a mistake elsewhere let a query come this far, it is cut
-    // off here.
-    let path = record.path.split('?').next();
-    fields.cut(b",\"path\":", path.filter(|path| !path.is_empty()));
-    fields.maybe(b",\"status\":", record.status, |line, status| {
-        push_number(line, status.into());
-    });
-    fields.own(b",\"verdict\":", record.verdict());
-    fields.own(b",\"reason\":", record.reason);
-    fields.cut(b",\"event_id\":", record.event_id());
-    fields.cut(b",\"event_type\":", record.event_type());
-    fields.cut(b",\"account\":", record.account());
-    fields.maybe(
-        b",\"delivery_timestamp\":",
-        record.delivery_timestamp,
-        json::push_time,
-    );
-    fields.maybe(b",\"skew_s\":", record.skew_secs, json::push_signed);
-    fields.own(b",\"secret\":", record.secret.as_deref());
-    fields.with(b",\"body_bytes\":", |line| {
-        push_number(line, record.body_bytes);
-    });
-    fields.with(b",\"verify_us\":", |line| {
-        json::push_micros(line, record.verify);
-    });
-    fields.own(b",\"upstream\":", record.upstream);
-    fields.maybe(
-        b",\"upstream_status\":",
-        record.upstream_status,
-        |line, status| {
-            push_number(line, status.into());
-        },
-    );
-    fields.maybe(
-        b",\"upstream_ms\":",
-        record.upstream_time,
-        json::push_millis,
-    );
-    fields.with(b",\"total_ms\":", |line| {
-        json::push_millis(line, record.total);
-    });
-    fields.own(b",\"outcome\":", Some(record.outcome.name()));
-    line.extend_from_slice(b"}\n");
+/// The line of a record, and what is kept for the next line of the same thread.
+struct Line {
+    bytes: Vec<u8>,
+    /// The second of the last line.
+    began: Second,
+    /// The second of the last line's timestamp of the delivery.
+    signed: Second,
+    client: Client,
 }
 
-/// Appends keys and values to a line. A key is given with the punctuation between it and the value
-/// before it.
-struct Fields<'a> {
-    line: &'a mut Vec<u8>,
+/// The client of the last line and the text of its address: a connection brings many requests.
+struct Client {
+    address: IpAddr,
+    text: Vec<u8>,
 }
 
-impl Fields<'_> {
-    fn with(&mut self, key: &[u8], push: impl FnOnce(&mut Vec<u8>)) {
-        self.line.extend_from_slice(key);
-        push(self.line);
+impl Client {
+    /// No client yet: the text that is kept is not that of an address.
+    const NOBODY: Self = Self {
+        address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        text: Vec::new(),
+    };
+
+    fn text_of(&mut self, address: IpAddr) -> &[u8] {
+        if self.address != address || self.text.is_empty() {
+            self.address = address;
+            self.text.clear();
+            push_address(&mut self.text, address);
+        }
+        &self.text
+    }
+}
+
+/// Appends a key and its value, or `null`. The punctuation before a value is one constant with its
+/// key, so that a field is two or three pieces.
+macro_rules! field {
+    // A number, or another value without quotation marks.
+    ($line:ident, $key:literal, $value:expr, $push:expr) => {
+        match $value {
+            Some(value) => {
+                $line.extend_from_slice(concat!(",\"", $key, "\":").as_bytes());
+                $push(&mut *$line, value);
+            }
+            None => $line.extend_from_slice(concat!(",\"", $key, "\":null").as_bytes()),
+        }
+    };
+    // A text, whose inside is written by the function in front.
+    ($push:path => $line:ident, $key:literal, $value:expr) => {
+        match $value {
+            Some(value) => {
+                $line.extend_from_slice(concat!(",\"", $key, "\":\"").as_bytes());
+                $push($line, value);
+                $line.push(b'"');
+            }
+            None => $line.extend_from_slice(concat!(",\"", $key, "\":null").as_bytes()),
+        }
+    };
+}
+
+impl Line {
+    const fn new() -> Self {
+        Self {
+            bytes: Vec::new(),
+            began: Second::EPOCH,
+            signed: Second::EPOCH,
+            client: Client::NOBODY,
+        }
     }
 
-    fn maybe<T>(&mut self, key: &[u8], value: Option<T>, push: impl FnOnce(&mut Vec<u8>, T)) {
-        self.with(key, |line| match value {
-            Some(value) => push(line, value),
-            None => json::push_null(line),
-        });
+    /// The line of `record`, its line feed included.
+    fn of(&mut self, record: &Record<'_>) -> &[u8] {
+        let line = &mut self.bytes;
+        line.clear();
+        line.extend_from_slice(b"{\"time\":");
+        self.began.push_time(line, record.time);
+        field!(push_id => line, "request_id", Some(&record.request_id));
+        field!(json::push_text => line, "route", record.route);
+        field!(json::push_text => line, "provider", record.provider);
+        let client = record.client.map(|client| self.client.text_of(client));
+        field!(Vec::extend_from_slice => line, "client", client);
+        let method = Some(record.method).filter(|method| !method.is_empty());
+        field!(json::push_cut => line, "method", method);
+        let path = without_query(record.path);
+        field!(json::push_cut => line, "path", Some(path).filter(|path| !path.is_empty()));
+        field!(line, "status", record.status.map(u64::from), push_number);
+        field!(push_own => line, "verdict", record.verdict());
+        field!(json::push_text => line, "reason", record.reason);
+        field!(json::push_cut => line, "event_id", record.event_id());
+        field!(json::push_cut => line, "event_type", record.event_type());
+        field!(json::push_cut => line, "account", record.account());
+        let signed = &mut self.signed;
+        field!(
+            line,
+            "delivery_timestamp",
+            record.delivery_timestamp,
+            |line, time| signed.push_time(line, time)
+        );
+        field!(line, "skew_s", record.skew_secs, json::push_signed);
+        field!(json::push_text => line, "secret", record.secret.as_deref());
+        field!(line, "body_bytes", Some(record.body_bytes), push_number);
+        field!(line, "verify_us", Some(record.verify), json::push_micros);
+        field!(json::push_text => line, "upstream", record.upstream);
+        let upstream_status = record.upstream_status.map(u64::from);
+        field!(line, "upstream_status", upstream_status, push_number);
+        field!(line, "upstream_ms", record.upstream_time, json::push_millis);
+        field!(line, "total_ms", Some(record.total), json::push_millis);
+        field!(push_own => line, "outcome", Some(record.outcome.name()));
+        line.extend_from_slice(b"}\n");
+        line
     }
+}
 
-    /// A name that the gateway or the operator chose.
-    fn own(&mut self, key: &[u8], value: Option<&str>) {
-        self.maybe(key, value, json::push_text);
-    }
+/// A name from this program, which needs no escape.
+fn push_own(line: &mut Vec<u8>, name: &'static str) {
+    line.extend_from_slice(name.as_bytes());
+}
 
-    /// A value from the network.
-    fn cut(&mut self, key: &[u8], value: Option<&str>) {
-        self.maybe(key, value, json::push_cut);
+fn push_id(line: &mut Vec<u8>, id: &RequestId<'_>) {
+    match id {
+        // Digits need no escape.
+        RequestId::Made(digits) => line.extend_from_slice(digits),
+        RequestId::Given(text) => json::push_cut(line, text),
     }
+}
+
+/// The path of a record has no query. If a mistake elsewhere let a query come this far, it is cut
+/// off here.
+fn without_query(path: &str) -> &str {
+    let end = memchr::memchr(b'?', path.as_bytes());
+    end.map_or(path, |end| path.get(..end).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -160,7 +203,7 @@ mod tests {
 
     use super::*;
     use crate::clock::UnixMillis;
-    use crate::telemetry::{Outcome, RequestId, sample};
+    use crate::telemetry::{Outcome, sample};
     use crate::verdict::Code;
     use crate::verify::envelope::Event;
 
@@ -191,9 +234,7 @@ mod tests {
     ];
 
     fn line_of(record: &Record<'_>) -> String {
-        let mut line = Vec::new();
-        push_line(&mut line, record);
-        let mut line = String::from_utf8(line).unwrap();
+        let mut line = String::from_utf8(Line::new().of(record).to_vec()).unwrap();
         assert_eq!(line.pop(), Some('\n'));
         line
     }
@@ -327,7 +368,107 @@ mod tests {
         assert_eq!(dropped.get(), 0);
     }
 
+    /// The line of a record, written plainly.
+    fn plain_line(record: &Record<'_>) -> String {
+        fn quoted(value: Option<&str>, push: fn(&mut Vec<u8>, &str)) -> String {
+            value.map_or("null".into(), |value| {
+                let mut inside = Vec::new();
+                push(&mut inside, value);
+                format!("\"{}\"", String::from_utf8(inside).unwrap())
+            })
+        }
+        fn bare<T: ToString>(value: Option<T>) -> String {
+            value.map_or("null".into(), |value| value.to_string())
+        }
+        let own = |value| quoted(value, json::push_text);
+        let cut = |value| quoted(value, json::push_cut);
+        let time = |time: UnixMillis| {
+            let time = jiff::Timestamp::from_millisecond(time.0).unwrap();
+            format!("\"{time:.3}\"")
+        };
+        let millis = |time: Duration| {
+            let micros = time.as_micros();
+            format!("{}.{:03}", micros / 1000, micros % 1000)
+        };
+        let values = [
+            time(record.time),
+            cut(Some(record.request_id.as_str())),
+            own(record.route),
+            own(record.provider),
+            own(record.client.map(|client| client.to_string()).as_deref()),
+            cut(Some(record.method).filter(|method| !method.is_empty())),
+            cut(record
+                .path
+                .split('?')
+                .next()
+                .filter(|path| !path.is_empty())),
+            bare(record.status),
+            own(record.verdict()),
+            own(record.reason),
+            cut(record.event_id()),
+            cut(record.event_type()),
+            cut(record.account()),
+            bare(record.delivery_timestamp.map(time)),
+            bare(record.skew_secs),
+            own(record.secret.as_deref()),
+            record.body_bytes.to_string(),
+            ((record.verify.as_nanos() + 500) / 1000).to_string(),
+            own(record.upstream),
+            bare(record.upstream_status),
+            bare(record.upstream_time.map(millis)),
+            millis(record.total),
+            own(Some(record.outcome.name())),
+        ];
+        let pairs = KEYS.iter().zip(&values);
+        let fields: Vec<_> = pairs
+            .map(|(key, value)| format!("\"{key}\":{value}"))
+            .collect();
+        format!("{{{}}}", fields.join(","))
+    }
+
     proptest! {
+        #[test]
+        fn a_line_is_the_plain_form_of_its_record(
+            texts in proptest::array::uniform8(proptest::option::of("[ -~]{0,12}|[ -~]{190,210}|\\PC{0,9}")),
+            times in proptest::array::uniform2(-62_167_219_200_000_i64..=253_402_300_799_999),
+            lengths in proptest::array::uniform3(any::<u32>()),
+            whole in any::<(Option<u16>, Option<i64>, u64, [u8; 4], Option<u16>)>(),
+        ) {
+            let [route, provider, method, path, id, event_type, secret, upstream] = &texts;
+            let [verify, upstream_time, total] = lengths.map(|nanos| Duration::from_nanos(nanos.into()));
+            let (status, skew_secs, body_bytes, client, upstream_status) = whole;
+            let record = Record {
+                time: UnixMillis(times[0]),
+                route: route.as_deref(),
+                provider: provider.as_deref(),
+                client: status.map(|_| client.into()),
+                method: method.as_deref().unwrap_or_default(),
+                path: path.as_deref().unwrap_or_default(),
+                status,
+                event: id.is_some().then(|| Event {
+                    id: id.clone(),
+                    event_type: event_type.clone(),
+                    account: None,
+                }),
+                delivery_timestamp: status.map(|_| UnixMillis(times[1])),
+                skew_secs,
+                secret: secret.as_deref().map(Into::into),
+                body_bytes,
+                verify,
+                upstream: upstream.as_deref(),
+                upstream_status,
+                upstream_time: status.map(|_| upstream_time),
+                total,
+                ..sample::forwarded()
+            };
+            // What is kept of a line changes nothing in the next line.
+            let mut line = Line::new();
+            for record in [&record, &record, &sample::forwarded(), &record] {
+                let written = String::from_utf8(line.of(record).to_vec()).unwrap();
+                prop_assert_eq!(written, plain_line(record) + "\n");
+            }
+        }
+
         #[test]
         fn whatever_the_network_sends_stays_one_valid_line(texts in proptest::array::uniform6(any::<String>())) {
             let [method, path, id, kind, account, request] = texts;

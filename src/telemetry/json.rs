@@ -6,22 +6,16 @@
 //! belongs under which key.
 
 use std::io::Write as _;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::clock::UnixMillis;
-use crate::notation::decimal;
-use crate::notation::decimal::push_number;
+use crate::notation::decimal::{digits, push_number};
 
 /// The number of characters that are kept of a value from the network.
 pub(super) const KEPT_CHARACTERS: usize = 200;
 
-/// `null`, for an absent value.
-pub(super) fn push_null(line: &mut Vec<u8>) {
-    line.extend_from_slice(b"null");
-}
-
-/// A JSON string of the first [`KEPT_CHARACTERS`] of `value`, cut before it is escaped.
+/// The inside of a JSON string of the first [`KEPT_CHARACTERS`] of `value`, cut before it is
+/// escaped.
 pub(super) fn push_cut(line: &mut Vec<u8>, value: &str) {
     // A text has at most as many characters as bytes, and nearly every value is this short.
     if value.len() <= KEPT_CHARACTERS {
@@ -34,25 +28,58 @@ pub(super) fn push_cut(line: &mut Vec<u8>, value: &str) {
     push_text(line, value.get(..end).unwrap_or_default());
 }
 
-/// A JSON string (RFC 8259, 7). Beyond the characters that JSON demands, every character that
-/// [`is_shown_as_is`] denies is written as `\uXXXX`, so that a line stays whole and looks the same
-/// in every viewer.
+/// The inside of a JSON string (RFC 8259, 7), without its quotation marks. Beyond the characters
+/// that JSON demands, every character that [`is_shown_as_is`] denies is written as `\uXXXX`, so
+/// that a line stays whole and looks the same in every viewer.
 pub(super) fn push_text(line: &mut Vec<u8>, value: &str) {
-    line.push(b'"');
-    // A fold and not `all`: without an early end the compiler compares many bytes at once.
-    let is_plain = |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
-    if value
-        .bytes()
-        .fold(0, |others, byte| others | u8::from(!is_plain(byte)))
-        == 0
-    {
+    if is_plain(value.as_bytes()) {
         line.extend_from_slice(value.as_bytes());
     } else {
         for character in value.chars() {
             push_character(line, character);
         }
     }
-    line.push(b'"');
+}
+
+/// Whether all bytes are visible ASCII or spaces, and none has to be escaped.
+fn is_plain(bytes: &[u8]) -> bool {
+    let marks = if let Some(last) = bytes.last_chunk::<8>() {
+        // The last eight bytes may overlap with the eight bytes before them, so that no byte is
+        // looked at alone.
+        let (eights, _) = bytes.as_chunks::<8>();
+        let words = eights.iter().map(|eight| u64::from_le_bytes(*eight));
+        words.fold(escaped(u64::from_le_bytes(*last)), |marks, word| {
+            marks | escaped(word)
+        })
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let halves = [*first, *last].map(|half| u64::from(u32::from_le_bytes(half)));
+        escaped(halves[0] | halves[1] << 32)
+    } else {
+        bytes.iter().fold(0, |marks, byte| {
+            marks
+                | escaped(u64::from_le_bytes([
+                    *byte, b' ', b' ', b' ', b' ', b' ', b' ', b' ',
+                ]))
+        })
+    };
+    marks == 0
+}
+
+/// Marks the bytes of a word that are not plain: the highest bit of such a byte is set. Bytes above
+/// the lowest such byte may be marked by mistake, so that only zero says something of the word.
+fn escaped(word: u64) -> u64 {
+    const fn all(byte: u8) -> u64 {
+        u64::from_le_bytes([byte; 8])
+    }
+    // Of a byte below 0x80, taking off n sets the highest bit if it is below n, and adding 1 sets
+    // it if the byte is DEL. A byte that equals another is zero after the exclusive or.
+    let (quote, backslash) = (word ^ all(b'"'), word ^ all(b'\\'));
+    let marks = word
+        | word.wrapping_sub(all(b' '))
+        | word.wrapping_add(all(1))
+        | quote.wrapping_sub(all(1))
+        | backslash.wrapping_sub(all(1));
+    marks & all(0x80)
 }
 
 fn push_character(line: &mut Vec<u8>, character: char) {
@@ -113,39 +140,59 @@ pub(super) fn push_micros(line: &mut Vec<u8>, time: Duration) {
     push_number(line, u64::try_from(micros).unwrap_or(u64::MAX));
 }
 
-/// An address, as a string without port or brackets.
-pub(super) fn push_address(line: &mut Vec<u8>, address: IpAddr) {
-    line.push(b'"');
-    decimal::push_address(line, address);
-    line.push(b'"');
+/// The beginning of a time as RFC 3339, up to the dot before its milliseconds: the text of a second,
+/// kept because the next line most likely needs the same second.
+#[derive(Debug)]
+pub(super) struct Second {
+    /// In seconds since the epoch.
+    second: i64,
+    text: [u8; 20],
 }
 
-/// A moment as RFC 3339 in UTC with milliseconds, e.g. `"2026-01-31T23:59:59.999Z"`; `null` outside
-/// the years 0000 to 9999, which are all that RFC 3339 can write.
-pub(super) fn push_time(line: &mut Vec<u8>, time: UnixMillis) {
-    const DAY: i64 = 86_400_000;
+impl Second {
+    /// The first second of the epoch.
+    pub(super) const EPOCH: Self = Self {
+        second: 0,
+        text: *b"1970-01-01T00:00:00.",
+    };
+
+    /// Appends a moment as RFC 3339 in UTC with milliseconds, in quotation marks, e.g.
+    /// `"2026-01-31T23:59:59.999Z"`; `null` outside the years 0000 to 9999, which are all that RFC
+    /// 3339 can write.
+    pub(super) fn push_time(&mut self, line: &mut Vec<u8>, time: UnixMillis) {
+        let second = time.0.div_euclid(1000);
+        if second != self.second {
+            let Some(text) = text_of(second) else {
+                return line.extend_from_slice(b"null");
+            };
+            *self = Self { second, text };
+        }
+        let [f1, f2, f3] = digits(time.0.rem_euclid(1000).unsigned_abs());
+        line.push(b'"');
+        line.extend_from_slice(&self.text);
+        line.extend_from_slice(&[f1, f2, f3, b'Z', b'"']);
+    }
+}
+
+/// A second since the epoch as RFC 3339, up to the dot before the milliseconds; `None` outside the
+/// years 0000 to 9999.
+fn text_of(second: i64) -> Option<[u8; 20]> {
+    const DAY: i64 = 86_400;
     // The days from 0000-03-01 to 1970-01-01. Years are counted from March, so that the leap day is
     // the last day of its year.
     const EPOCH: i64 = 719_468;
-    const FIRST: i64 = -62_167_219_200_000;
-    const LAST: i64 = 253_402_300_799_999;
+    const FIRST: i64 = -62_167_219_200;
+    const LAST: i64 = 253_402_300_799;
     // The days of a cycle of the calendar, 400 years.
     const CYCLE: u64 = 146_097;
 
+    if !(FIRST..=LAST).contains(&second) {
+        return None;
+    }
     // A cycle is added here, and its 400 years are taken off again below, so that January and
     // February of the year 0 do not become negative.
-    let days = time
-        .0
-        .div_euclid(DAY)
-        .saturating_add(EPOCH)
-        .saturating_add(146_097);
-    let (Ok(days), Ok(millis)) = (u64::try_from(days), u64::try_from(time.0.rem_euclid(DAY)))
-    else {
-        return push_null(line);
-    };
-    if !(FIRST..=LAST).contains(&time.0) {
-        return push_null(line);
-    }
+    let days = u64::try_from(second.div_euclid(DAY) + EPOCH + 146_097).ok()?;
+    let of_day = second.rem_euclid(DAY).unsigned_abs();
     let day_of_cycle = days % CYCLE;
     // The leap days before this day are taken out, so that every year has 365 days.
     let year_of_cycle =
@@ -166,29 +213,18 @@ pub(super) fn push_time(line: &mut Vec<u8>, time: UnixMillis) {
     let [y1, y2, y3, y4] = digits(year.saturating_sub(400));
     let [mo1, mo2] = digits(month);
     let [d1, d2] = digits(day);
-    let [h1, h2] = digits(millis / 3_600_000);
-    let [mi1, mi2] = digits(millis / 60_000 % 60);
-    let [s1, s2] = digits(millis / 1000 % 60);
-    let [f1, f2, f3] = digits(millis % 1000);
-    // All bytes are appended at once, because this runs twice for each line.
-    line.extend_from_slice(&[
-        b'"', y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b'T', h1, h2, b':', mi1, mi2, b':', s1,
-        s2, b'.', f1, f2, f3, b'Z', b'"',
-    ]);
-}
-
-/// The last `N` decimal digits of `value`.
-fn digits<const N: usize>(mut value: u64) -> [u8; N] {
-    let mut digits = [b'0'; N];
-    for digit in digits.iter_mut().rev() {
-        *digit += (value % 10) as u8;
-        value /= 10;
-    }
-    digits
+    let [h1, h2] = digits(of_day / 3600);
+    let [mi1, mi2] = digits(of_day / 60 % 60);
+    let [s1, s2] = digits(of_day % 60);
+    Some([
+        y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b'T', h1, h2, b':', mi1, mi2, b':', s1, s2,
+        b'.',
+    ])
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
     use proptest::prelude::*;
 
     use super::*;
@@ -197,6 +233,10 @@ mod tests {
         let mut line = Vec::new();
         push(&mut line);
         String::from_utf8(line).unwrap()
+    }
+
+    fn quoted(push: impl FnOnce(&mut Vec<u8>)) -> String {
+        format!("\"{}\"", written(push))
     }
 
     #[test]
@@ -224,7 +264,7 @@ mod tests {
         ];
         let failures: Vec<_> = rows
             .iter()
-            .map(|(name, value, expected)| (name, written(|line| push_text(line, value)), expected))
+            .map(|(name, value, expected)| (name, quoted(|line| push_text(line, value)), expected))
             .filter(|(_, found, expected)| found != *expected)
             .collect();
         assert!(failures.is_empty(), "{failures:?}");
@@ -241,7 +281,7 @@ mod tests {
             for length in [199, 200, 201, 5000] {
                 let value: String = std::iter::repeat_n(character, length).collect();
                 let read: String =
-                    serde_json::from_str(&written(|line| push_cut(line, &value))).unwrap();
+                    serde_json::from_str(&quoted(|line| push_cut(line, &value))).unwrap();
                 assert_eq!(read.chars().count(), length.min(200), "{name} {length}");
             }
         }
@@ -261,12 +301,14 @@ mod tests {
             (253_402_300_800_000, "null"),
             (i64::MIN, "null"),
             (i64::MAX, "null"),
+            (1_709_251_199_001, r#""2024-02-29T23:59:59.001Z""#),
         ];
+        let mut second = Second::EPOCH;
         let failures: Vec<_> = rows
             .iter()
             .map(|(millis, expected)| {
                 (
-                    written(|line| push_time(line, UnixMillis(*millis))),
+                    written(|line| second.push_time(line, UnixMillis(*millis))),
                     expected,
                 )
             })
@@ -299,20 +341,17 @@ mod tests {
             written(|line| push_micros(line, Duration::MAX)),
             "18446744073709551615"
         );
-        assert_eq!(
-            written(|line| push_address(line, "203.0.113.9".parse().unwrap())),
-            r#""203.0.113.9""#
-        );
-        assert_eq!(
-            written(|line| push_address(line, "2001:db8::1".parse().unwrap())),
-            r#""2001:db8::1""#
-        );
+    }
+
+    /// Mostly plain bytes, so that a long text may be plain as a whole.
+    fn few_unlike_bytes() -> impl Strategy<Value = u8> {
+        prop_oneof![20 => b' '..=b'~', 1 => any::<u8>()]
     }
 
     proptest! {
         #[test]
         fn any_text_comes_back_as_it_was_up_to_the_cut(value in any::<String>()) {
-            let line = written(|line| push_cut(line, &value));
+            let line = quoted(|line| push_cut(line, &value));
             let read: String = serde_json::from_str(&line).unwrap();
             prop_assert_eq!(read, value.chars().take(KEPT_CHARACTERS).collect::<String>());
             prop_assert!(line.chars().all(is_shown_as_is));
@@ -321,8 +360,25 @@ mod tests {
         #[test]
         fn any_time_reads_as_another_reader_of_calendars_says(millis in -62_167_219_200_000_i64..=253_402_200_000_000) {
             let expected = jiff::Timestamp::from_millisecond(millis).unwrap();
-            let found = written(|line| push_time(line, UnixMillis(millis)));
-            prop_assert_eq!(found, format!("\"{expected:.3}\""));
+            let mut second = Second::EPOCH;
+            // The second time the text of the second is kept from the first.
+            for _ in 0..2 {
+                let found = written(|line| second.push_time(line, UnixMillis(millis)));
+                prop_assert_eq!(found, format!("\"{expected:.3}\""));
+            }
+        }
+
+        #[test]
+        fn a_text_is_written_as_if_each_character_were_looked_at(value in "[ -~é\u{1}\u{200b}]{0,40}") {
+            let mut expected = Vec::new();
+            value.chars().for_each(|character| push_character(&mut expected, character));
+            prop_assert_eq!(written(|line| push_text(line, &value)).into_bytes(), expected);
+        }
+
+        #[test]
+        fn bytes_are_plain_together_if_each_of_them_is(bytes in vec(few_unlike_bytes(), 0..40)) {
+            let is_plain_alone = |byte: &u8| matches!(byte, b' '..=b'~') && !b"\"\\".contains(byte);
+            prop_assert_eq!(is_plain(&bytes), bytes.iter().all(is_plain_alone));
         }
     }
 }
