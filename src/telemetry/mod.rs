@@ -9,15 +9,18 @@
 
 pub mod access_log;
 pub mod descriptions;
+mod durations;
 mod json;
 mod log_writer;
 pub mod metrics;
 pub mod operational;
 mod process;
 pub mod rate_limit;
+mod route_counts;
 pub mod route_metrics;
 mod secret_series;
 mod series;
+mod sharded;
 
 use std::io::{self, Write};
 use std::net::IpAddr;

@@ -7,39 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use prometheus::proto::MetricFamily;
-use prometheus::{Histogram, IntCounter, IntGauge};
+use prometheus::{IntCounter, IntGauge};
 
 use super::Record;
-use super::descriptions::{
-    Description, EVENT_ID_CONFLICTS, LAST_VALID, REQUEST_DURATION, REQUESTS, SECRETS_ACTIVE,
-    UPSTREAM_DURATION, UPSTREAM_RESPONSES, VERIFICATION_DURATION,
-};
+use super::descriptions::{EVENT_ID_CONFLICTS, LAST_VALID, SECRETS_ACTIVE};
+use super::route_counts::{EXCHANGE_BOUNDS, JUDGEMENT_BOUNDS, NOT_JUDGED, RouteCounts, VALID};
 use super::secret_series::SecretSeries;
 use super::series::Series;
 use crate::clock::UnixMillis;
-use crate::verdict::Code;
-
-/// Upper bounds in seconds for exchanges: half a millisecond for a refusal on the same machine, a
-/// minute for the longest timeouts in use.
-const EXCHANGE_BUCKETS: &[f64] = &[
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-    60.0,
-];
-
-/// Upper bounds in seconds for judgements: a few microseconds for a small body, tens of
-/// milliseconds for the largest body with several secrets.
-const JUDGEMENT_BUCKETS: &[f64] = &[
-    0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1,
-];
-
-/// The places of the labels that `verdict` can have beside the codes: they follow the codes' own
-/// places.
-const VALID: usize = Code::ALL.len();
-const NOT_JUDGED: usize = VALID + 1;
-const VERDICTS: usize = NOT_JUDGED + 1;
-
-/// The values of `class`; the first is for an upstream without an answer.
-const CLASSES: [&str; 5] = ["none", "2xx", "3xx", "4xx", "5xx"];
 
 /// The handles of a route under the configuration that made them. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -119,25 +94,14 @@ impl RouteMetrics {
             None if record.proved => VALID,
             None => NOT_JUDGED,
         };
-        if let Some(requests) = self.route.requests(verdict) {
-            requests.inc();
+        let mut counts = self.route.counts.own();
+        if let Some(requests) = counts.requests.get_mut(verdict) {
+            *requests += 1;
         }
-        self.route
-            .request_duration()
-            .observe(record.total.as_secs_f64());
+        counts.exchanges.observe(&EXCHANGE_BOUNDS, record.total);
         // Zero means that nothing was judged: a judgement always takes some time.
         if record.verify > Duration::ZERO {
-            self.route
-                .verification_duration()
-                .observe(record.verify.as_secs_f64());
-        }
-        if let Some(name) = record.secret.as_deref()
-            && let Some(secret) = self.secrets.iter().find(|known| known.is(name))
-        {
-            secret.count(record.time);
-        }
-        if verdict == VALID && record.event.is_some() {
-            self.route.last_valid().set(record.time.0.div_euclid(1000));
+            counts.judgements.observe(&JUDGEMENT_BOUNDS, record.verify);
         }
         if record.upstream.is_some() {
             // The classes from "2xx" on are in the order of their statuses. Other statuses are not
@@ -146,29 +110,41 @@ impl RouteMetrics {
                 200..=599 => usize::from(status / 100 - 1),
                 _ => 0,
             });
-            if let Some(responses) = self.route.upstream_responses(class) {
-                responses.inc();
+            if let Some(responses) = counts.responses.get_mut(class) {
+                *responses += 1;
             }
             if let Some(time) = record.upstream_time {
-                self.route.upstream_duration().observe(time.as_secs_f64());
+                counts.upstream.observe(&EXCHANGE_BOUNDS, time);
             }
+        }
+        drop(counts);
+        if let Some(name) = record.secret.as_deref()
+            && let Some(secret) = self.secrets.iter().find(|known| known.is(name))
+        {
+            secret.count(record.time);
+        }
+        if verdict == VALID && record.event.is_some() {
+            set_if_other(self.route.last_valid(), record.time.0.div_euclid(1000));
         }
     }
 }
 
-/// The series that carry a route's name, made when they are first used. A loaded route has some
-/// thirty codes, most of which it never answers, and a request that matches no route is never
-/// verified.
+/// Sets a gauge of a time. Within a second all threads read the same value, and none takes it from
+/// the others by writing it again.
+pub(super) fn set_if_other(gauge: &IntGauge, value: i64) {
+    if gauge.get() != value {
+        gauge.set(value);
+    }
+}
+
+/// The series that carry a route's name. Those that an exchange moves are in `counts`; the others
+/// are made when they are first used.
 #[derive(Debug)]
 pub(super) struct RouteSeries {
     name: Box<str>,
     series: Series,
+    counts: Arc<RouteCounts>,
     // Once a series is made, reading it is a single atomic load.
-    requests: [OnceLock<IntCounter>; VERDICTS],
-    request_duration: OnceLock<Histogram>,
-    verification_duration: OnceLock<Histogram>,
-    upstream_duration: OnceLock<Histogram>,
-    upstream_responses: [OnceLock<IntCounter>; CLASSES.len()],
     conflicts: OnceLock<IntCounter>,
     last_valid: OnceLock<IntGauge>,
     secrets_active: OnceLock<IntGauge>,
@@ -178,14 +154,11 @@ pub(super) struct RouteSeries {
 
 impl RouteSeries {
     pub(super) fn new(name: &str) -> Self {
+        let series = Series::default();
         Self {
             name: name.into(),
-            series: Series::default(),
-            requests: [const { OnceLock::new() }; VERDICTS],
-            request_duration: OnceLock::new(),
-            verification_duration: OnceLock::new(),
-            upstream_duration: OnceLock::new(),
-            upstream_responses: [const { OnceLock::new() }; CLASSES.len()],
+            counts: RouteCounts::shown_in(&series, name),
+            series,
             conflicts: OnceLock::new(),
             last_valid: OnceLock::new(),
             secrets_active: OnceLock::new(),
@@ -196,15 +169,7 @@ impl RouteSeries {
     /// Makes the series that every configured route is expected to use: a rate sees the first
     /// increment only of a series that was already shown at zero.
     pub(super) fn make_expected(&self) {
-        for verdict in [VALID, Code::BadSignature as usize] {
-            self.requests(verdict);
-        }
-        for class in 0..CLASSES.len() {
-            self.upstream_responses(class);
-        }
-        self.request_duration();
-        self.verification_duration();
-        self.upstream_duration();
+        self.counts.expect_use();
         self.conflicts();
         self.last_valid();
         self.secrets_active();
@@ -233,55 +198,6 @@ impl RouteSeries {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn requests(&self, verdict: usize) -> Option<&IntCounter> {
-        let slot = self.requests.get(verdict)?;
-        Some(slot.get_or_init(|| {
-            let label = match Code::ALL.get(verdict) {
-                Some(code) => code.name(),
-                None if verdict == VALID => "valid",
-                None => "none",
-            };
-            self.series.counter(&REQUESTS, &[&self.name, label])
-        }))
-    }
-
-    fn upstream_responses(&self, class: usize) -> Option<&IntCounter> {
-        let (slot, label) = self.upstream_responses.get(class).zip(CLASSES.get(class))?;
-        Some(slot.get_or_init(|| {
-            self.series
-                .counter(&UPSTREAM_RESPONSES, &[&self.name, label])
-        }))
-    }
-
-    fn request_duration(&self) -> &Histogram {
-        self.histogram(&self.request_duration, &REQUEST_DURATION, EXCHANGE_BUCKETS)
-    }
-
-    fn verification_duration(&self) -> &Histogram {
-        self.histogram(
-            &self.verification_duration,
-            &VERIFICATION_DURATION,
-            JUDGEMENT_BUCKETS,
-        )
-    }
-
-    fn upstream_duration(&self) -> &Histogram {
-        self.histogram(
-            &self.upstream_duration,
-            &UPSTREAM_DURATION,
-            EXCHANGE_BUCKETS,
-        )
-    }
-
-    fn histogram<'a>(
-        &self,
-        slot: &'a OnceLock<Histogram>,
-        description: &Description,
-        buckets: &[f64],
-    ) -> &'a Histogram {
-        slot.get_or_init(|| self.series.histogram(description, &[&self.name], buckets))
-    }
-
     fn conflicts(&self) -> &IntCounter {
         self.conflicts
             .get_or_init(|| self.series.counter(&EVENT_ID_CONFLICTS, &[&self.name]))
@@ -303,6 +219,7 @@ mod tests {
     use super::*;
     use crate::telemetry::metrics::Metrics;
     use crate::telemetry::{RequestId, sample};
+    use crate::verdict::Code;
     use crate::verify::envelope::Event;
 
     /// The series of a metric that are not zero, without their name and without buckets.

@@ -1,12 +1,15 @@
 //! The series of one secret of a route (contract: Metrics): its matches, the time of the last, and
 //! the time of its end.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use prometheus::{IntCounter, IntGauge};
+use prometheus::IntGauge;
 
 use super::descriptions::{SECRET_LAST_MATCH, SECRET_MATCHES, SECRET_NOT_AFTER};
-use super::series::Series;
+use super::route_metrics::set_if_other;
+use super::series::{Series, Summed, counter, family};
+use super::sharded::Sharded;
 use crate::clock::UnixMillis;
 
 /// The series of one secret.
@@ -14,7 +17,9 @@ use crate::clock::UnixMillis;
 pub(super) struct SecretSeries {
     route: Box<str>,
     name: Box<str>,
-    matches: IntCounter,
+    // Atomics, because threads beyond the places of `Sharded` share them.
+    matches: Arc<Sharded<AtomicU64>>,
+    shown_matches: Summed,
     last_match: IntGauge,
     // `None` while the secret has no end. A plain lock: taken when metrics are scraped, and at load.
     end: Mutex<Option<IntGauge>>,
@@ -22,10 +27,26 @@ pub(super) struct SecretSeries {
 
 impl SecretSeries {
     pub(super) fn new(route: &str, name: &str, series: &Series) -> Self {
+        let matches = Arc::<Sharded<AtomicU64>>::default();
+        let labels = [route, name].map(Box::<str>::from);
+        let threads = Arc::clone(&matches);
+        let shown_matches = Summed::new(&[SECRET_MATCHES], &[route, name], move || {
+            let count = threads
+                .all()
+                .map(|count| count.load(Ordering::Relaxed))
+                .sum();
+            let values = labels.each_ref().map(|label| &**label);
+            vec![family(
+                &SECRET_MATCHES,
+                vec![counter(&SECRET_MATCHES, &values, count)],
+            )]
+        });
+        series.show(shown_matches.clone());
         Self {
             route: route.into(),
             name: name.into(),
-            matches: series.counter(&SECRET_MATCHES, &[route, name]),
+            matches,
+            shown_matches,
             last_match: series.gauge(&SECRET_LAST_MATCH, &[route, name]),
             end: Mutex::default(),
         }
@@ -38,8 +59,9 @@ impl SecretSeries {
 
     /// Counts a delivery of `time` that the secret has proved.
     pub(super) fn count(&self, time: UnixMillis) {
-        self.matches.inc();
-        self.last_match.set(time.0.div_euclid(1000));
+        // Relaxed: the number alone counts.
+        self.matches.own().fetch_add(1, Ordering::Relaxed);
+        set_if_other(&self.last_match, time.0.div_euclid(1000));
     }
 
     /// The time of the last match in Unix seconds.
@@ -64,7 +86,7 @@ impl SecretSeries {
 
     /// No longer shows these series.
     pub(super) fn forget(&self, series: &Series) {
-        series.forget(self.matches.clone());
+        series.forget(self.shown_matches.clone());
         series.forget(self.last_match.clone());
         self.set_end(None, series);
     }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fmt;
+use std::sync::Arc;
 
-use prometheus::core::Collector;
-use prometheus::proto::MetricFamily;
-use prometheus::{Counter, Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::{Histogram, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::{Counter, IntCounter, IntGauge, Opts, Registry, proto};
 
 use super::descriptions::Description;
 
@@ -39,22 +41,6 @@ impl Series {
         )
     }
 
-    pub(super) fn histogram(
-        &self,
-        description: &Description,
-        values: &[&str],
-        buckets: &[f64],
-    ) -> Histogram {
-        let common_opts = options(description, values);
-        self.register(
-            description,
-            Histogram::with_opts(HistogramOpts {
-                common_opts,
-                buckets: buckets.to_vec(),
-            }),
-        )
-    }
-
     pub(super) fn gauge(&self, description: &Description, values: &[&str]) -> IntGauge {
         self.register(
             description,
@@ -64,6 +50,13 @@ impl Series {
 
     pub(super) fn fractional_counter(&self, description: &Description) -> Counter {
         self.register(description, Counter::with_opts(options(description, &[])))
+    }
+
+    /// Shows series whose values are added up at each scrape.
+    pub(super) fn show(&self, summed: Summed) {
+        if let Err(error) = self.registry.register(Box::new(summed)) {
+            log::error!("series will be missing from the metrics: {error}");
+        }
     }
 
     /// Ends a series: it is shown no more.
@@ -92,6 +85,110 @@ impl Series {
         }
         metric
     }
+}
+
+/// Series whose values are added up at each scrape. Clones are the same series.
+#[derive(Clone)]
+pub(super) struct Summed {
+    described: Arc<[Desc]>,
+    sum: Arc<dyn Fn() -> Vec<MetricFamily> + Send + Sync>,
+}
+
+impl Summed {
+    /// The families that `sum` returns, of these descriptions. All their series have `values` as the
+    /// values of their first labels.
+    #[expect(
+        clippy::expect_used,
+        reason = "names and labels are constants, each of which a test makes"
+    )]
+    pub(super) fn new(
+        descriptions: &[Description],
+        values: &[&str],
+        sum: impl Fn() -> Vec<MetricFamily> + Send + Sync + 'static,
+    ) -> Self {
+        let described = descriptions.iter().map(|description| {
+            let pairs = description.labels.iter().zip(values);
+            let of_all = pairs.map(|(label, value)| ((*label).to_owned(), (*value).to_owned()));
+            let others = description.labels.iter().skip(values.len());
+            Desc::new(
+                description.name.to_owned(),
+                description.help.to_owned(),
+                others.map(|label| (*label).to_owned()).collect(),
+                of_all.collect(),
+            )
+        });
+        let described = described.collect::<Result<_, _>>();
+        Self {
+            described: described.expect("a declared metric is well-formed"),
+            sum: Arc::new(sum),
+        }
+    }
+}
+
+impl Collector for Summed {
+    fn desc(&self) -> Vec<&Desc> {
+        self.described.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        (self.sum)()
+    }
+}
+
+impl fmt::Debug for Summed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.described.iter()).finish()
+    }
+}
+
+/// The family of these series. A family without series is not shown.
+pub(super) fn family(description: &Description, series: Vec<Metric>) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(description.name.to_owned());
+    family.set_help(description.help.to_owned());
+    family.set_field_type(match description.kind {
+        "histogram" => MetricType::HISTOGRAM,
+        "gauge" => MetricType::GAUGE,
+        _ => MetricType::COUNTER,
+    });
+    family.set_metric(series);
+    family
+}
+
+/// A counter that shows `count`.
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
+pub(super) fn counter(description: &Description, values: &[&str], count: u64) -> Metric {
+    let mut counter = proto::Counter::default();
+    counter.set_value(count as f64);
+    let mut metric = Metric::from_label(labels(description, values));
+    metric.set_counter(counter);
+    metric
+}
+
+/// A histogram.
+pub(super) fn histogram(
+    description: &Description,
+    values: &[&str],
+    histogram: Histogram,
+) -> Metric {
+    let mut metric = Metric::from_label(labels(description, values));
+    metric.set_histogram(histogram);
+    metric
+}
+
+/// The labels of a series, in the order of their names, which is that of all series.
+fn labels(description: &Description, values: &[&str]) -> Vec<LabelPair> {
+    let pairs = description.labels.iter().zip(values);
+    let mut labels: Vec<_> = pairs
+        .map(|(name, value)| {
+            let mut label = LabelPair::default();
+            label.set_name((*name).to_owned());
+            label.set_value((*value).to_owned());
+            label
+        })
+        .collect();
+    labels.sort_by(|one, other| one.name().cmp(other.name()));
+    labels
 }
 
 /// The families of several collections of series, those of the same name together, in the order of
