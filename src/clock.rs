@@ -1,6 +1,12 @@
 //! The clock: wall time and monotonic time. No other file reads the machine's clocks (contract: The
 //! window).
 //!
+//! Reading a clock is the dearest call that every request makes several times, so a reading of the
+//! monotonic clock serves for both: wall time is that reading and the distance between the two
+//! clocks, which is measured again after [`REMEASURE`]. A reader of this clock sees what a reader
+//! sees on a machine whose wall clock is stepped at most that much later, so every promise about
+//! steps holds.
+//!
 //! Every function that judges time takes a [`Now`], so a request sees one moment, and tests can
 //! choose it.
 //!
@@ -22,6 +28,11 @@ impl UnixMillis {
     }
 }
 
+/// The monotonic time, in nanoseconds, after which the distance to the wall clock is measured again.
+/// A step of the wall clock, or the time for which the machine slept, is seen this much later at
+/// most.
+const REMEASURE: i64 = 2_000_000;
+
 /// The readings of both clocks at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
@@ -37,9 +48,7 @@ pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    System {
-        start: Instant,
-    },
+    System(Arc<System>),
     // Both are in milliseconds. They are shared, so that a test can move clocks that others hold.
     Set {
         wall: Arc<AtomicI64>,
@@ -54,9 +63,11 @@ impl Clock {
         reason = "this file is the one reader of the clocks"
     )]
     pub fn system() -> Self {
-        Self(Source::System {
+        Self(Source::System(Arc::new(System {
             start: Instant::now(),
-        })
+            measured: AtomicI64::new(NEVER),
+            distance: AtomicI64::new(0),
+        })))
     }
 
     /// A clock for tests: it shows `wall` until it is moved.
@@ -68,24 +79,9 @@ impl Clock {
     }
 
     /// Reads both clocks.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this file is the one reader of the clocks"
-    )]
     pub fn now(&self) -> Now {
         match &self.0 {
-            Source::System { start } => {
-                let wall = match SystemTime::now().duration_since(UNIX_EPOCH) {
-                    Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
-                    Err(before) => {
-                        -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX)
-                    }
-                };
-                Now {
-                    wall: UnixMillis(wall),
-                    mono: start.elapsed(),
-                }
-            }
+            Source::System(system) => system.now(wall_nanos),
             // Relaxed is enough: the same thread moves the clock and reads it, or joins the other
             // thread in between.
             Source::Set { wall, mono } => Now {
@@ -97,11 +93,10 @@ impl Clock {
         }
     }
 
-    /// Reads the monotonic clock alone, to measure a duration. It costs half as much as
-    /// [`Self::now`].
+    /// Reads the monotonic clock alone, to measure a duration.
     pub fn mono(&self) -> Duration {
         match &self.0 {
-            Source::System { start } => start.elapsed(),
+            Source::System(system) => system.start.elapsed(),
             Source::Set { .. } => self.now().mono,
         }
     }
@@ -119,9 +114,109 @@ impl Clock {
     }
 }
 
+/// The machine's clocks.
+#[derive(Debug)]
+struct System {
+    start: Instant,
+    /// The monotonic time of the last measurement, in nanoseconds; [`NEVER`] before the first.
+    measured: AtomicI64,
+    /// The nanoseconds to add to monotonic time for wall time.
+    distance: AtomicI64,
+}
+
+/// Longer ago than any reading.
+const NEVER: i64 = i64::MIN;
+
+impl System {
+    /// Both clocks. `wall` reads the wall clock in nanoseconds.
+    fn now(&self, wall: impl FnOnce() -> i64) -> Now {
+        let mono = self.start.elapsed();
+        let nanos = i64::try_from(mono.as_nanos()).unwrap_or(i64::MAX);
+        // Acquire: whoever sees the time of a measurement sees its distance, or a later one.
+        let measured = self.measured.load(Ordering::Acquire);
+        let is_due = nanos.saturating_sub(measured) >= REMEASURE;
+        let wall = if is_due {
+            let wall = wall();
+            // A thread that was held up between both readings measures too much, but it states the
+            // earlier reading as the time of the measurement. So the distance is never wrong by
+            // more than the time for which it is used.
+            self.distance
+                .store(wall.saturating_sub(nanos), Ordering::Relaxed);
+            self.measured.store(nanos, Ordering::Release);
+            wall
+        } else {
+            nanos.saturating_add(self.distance.load(Ordering::Relaxed))
+        };
+        Now {
+            wall: UnixMillis(wall.div_euclid(1_000_000)),
+            mono,
+        }
+    }
+}
+
+/// The wall clock in nanoseconds since the epoch.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this file is the one reader of the clocks"
+)]
+fn wall_nanos() -> i64 {
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |nanos| -nanos),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The machine's clocks, begun `ago`.
+    fn begun(ago: Duration) -> System {
+        let Source::System(system) = Clock::system().0 else {
+            unreachable!("a system clock");
+        };
+        System {
+            start: system.start.checked_sub(ago).unwrap(),
+            measured: AtomicI64::new(NEVER),
+            distance: AtomicI64::new(0),
+        }
+    }
+
+    #[test]
+    fn wall_time_is_that_of_the_machine() {
+        let clock = Clock::system();
+        for _ in 0..1000 {
+            let before = wall_nanos() / 1_000_000;
+            let found = clock.now().wall.0;
+            let after = wall_nanos() / 1_000_000;
+            // The clock of the machine may be slewed meanwhile.
+            assert!(
+                (before - 1..=after + 1).contains(&found),
+                "{before} {found} {after}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_step_of_the_wall_clock_is_followed_as_soon_as_the_distance_is_measured_again() {
+        const HOUR: i64 = 3_600_000_000_000;
+        let system = begun(Duration::from_secs(5));
+        let first = system.now(|| 10 * HOUR);
+        assert_eq!(first.wall.0, 10 * HOUR / 1_000_000);
+        // Measured a moment ago: the clock is not read, and time goes on.
+        system.measured.fetch_add(HOUR, Ordering::Relaxed);
+        let second = system.now(|| unreachable!("the distance is known"));
+        assert!(second.wall >= first.wall && second.mono >= first.mono);
+        assert!(second.wall.0 - first.wall.0 < HOUR / 1_000_000);
+        // Measured long enough ago: steps forward and back are followed at once.
+        for wall in [20 * HOUR, HOUR, -HOUR] {
+            system.measured.store(
+                i64::try_from(system.start.elapsed().as_nanos()).unwrap() - REMEASURE,
+                Ordering::Relaxed,
+            );
+            assert_eq!(system.now(|| wall).wall.0, wall / 1_000_000);
+        }
+    }
 
     #[test]
     fn a_set_clock_moves_only_when_stepped_and_its_clones_with_it() {
