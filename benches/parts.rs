@@ -276,6 +276,7 @@ impl Delivery {
         let scheme = Arc::new(presets::find(ROUTE).expect("a preset").scheme.clone());
         let secret = Secret {
             name: SECRET.into(),
+            written: None,
             text: SecretText::new(b"a secret of some length".to_vec()),
             not_before: None,
             not_after: None,

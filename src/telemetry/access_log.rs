@@ -446,8 +446,8 @@ mod tests {
                 path: path.as_deref().unwrap_or_default(),
                 status,
                 event: id.is_some().then(|| Event {
-                    id: id.clone(),
-                    event_type: event_type.clone(),
+                    id: id.as_deref().map(Into::into),
+                    event_type: event_type.as_deref().map(Into::into),
                     account: None,
                 }),
                 delivery_timestamp: status.map(|_| UnixMillis(times[1])),
