@@ -21,7 +21,7 @@ pub(crate) fn arrival(key: &FingerprintKey, number: u64) -> Arrival {
     let id = number.to_le_bytes();
     Arrival {
         key: key.by_id("bench", id),
-        body: key.body(&id),
+        body: key.body(&id).mark(),
         path: None,
         variant: key.variant(Beside::default(), None, b""),
         variants: 1,

@@ -25,6 +25,8 @@ pub type Window = MemoryWindow;
 pub struct Ticket {
     /// The claimed key.
     pub key: ClaimKey,
+    /// The place of the entry in its store.
+    pub slot: u32,
     /// A number that later claims of the same key do not have.
     pub serial: u64,
 }
@@ -190,9 +192,9 @@ mod tests {
     fn ask<W: ReplayWindow>(window: &W) -> Result<Claimed, WindowError> {
         let arrival = Arrival {
             key: ClaimKey(1),
-            body: Fingerprint(2),
+            body: Mark(2),
             path: None,
-            variant: Fingerprint(0),
+            variant: Mark(0),
             variants: 1,
             repeats: None,
             signed_at: None,

@@ -13,7 +13,7 @@ use crate::replay::{Claim, Claimed, ReplayWindow, Settlement, WindowError};
 use crate::routes::PathPattern;
 use crate::verdict::{Code, Refusal};
 use crate::verify::claim;
-use crate::verify::claim::{Arrival, Decision, EventKey, IdTrust, Identity};
+use crate::verify::claim::{Arrival, Decision, EventKey, IdTrust, Identity, Mark};
 use crate::verify::envelope::Event;
 use crate::verify::verifier::Proof;
 use crate::wire::head::{Found, Head};
@@ -162,7 +162,8 @@ fn arrival(running: &Running, delivery: &Delivery<'_>, identity: &Identity) -> A
     // nothing divides the names and values of a form, are none.
     let body = match repeats {
         Some(_) => key.repeat(body, delivery.read_by_apps(), delivery.received),
-        None => body,
+        None if delivery.signed_id().is_some() => body.mark(),
+        None => Mark(0),
     };
     let is_prefix = matches!(route.config.pattern.path, PathPattern::Prefix(_));
     Arrival {

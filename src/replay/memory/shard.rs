@@ -9,15 +9,19 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::entry::{Entry, Left, Slot};
+use super::entry::{Left, Phase, State};
+use super::index::Index;
+use super::packed::{Entry, ROUTES, Slot};
 use super::slab::{List, Slab};
 use crate::clock::{Now, UnixMillis};
 use crate::replay::Ticket;
-use crate::verify::claim::{Arrival, ClaimKey, Decision, Fingerprint, Stored, decide};
+use crate::verify::claim::{Arrival, ClaimKey, Decision, Fingerprint, Mark, Stored, decide};
 
-/// The slots that each claim checks for entries to be forgotten. A claim fills at most a single
-/// slot, so entries are found faster than new entries come, and no claim pays for many.
-const SWEPT_PER_CLAIM: u32 = 2;
+/// Every so many claims, twice as many slots are checked for entries to be forgotten. A claim fills
+/// at most a single slot, so entries are found faster than new entries come, and no claim pays for
+/// many. Neighbours are checked together, because memory is read fastest in a row.
+const CLAIMS_PER_SWEEP: u32 = 8;
+const SWEPT: u32 = 2 * CLAIMS_PER_SWEEP;
 
 /// The counts of all shards together.
 ///
@@ -32,18 +36,47 @@ pub(super) struct Counts {
     /// The number of entries evicted for room that were within the tolerance, or without a
     /// timestamp.
     pub(super) evicted_fresh: AtomicU64,
-    /// The next place in the order of use, which is also the next serial.
-    order: AtomicU64,
+}
+
+/// The numbers of a route in all shards together. All accesses are `Relaxed`, as with [`Counts`].
+#[derive(Debug, Default)]
+pub(super) struct RouteCounts {
+    /// The number of entries that are held, or about to be inserted under a lock.
+    pub(super) held: AtomicUsize,
+    /// The next place in the order in which the route uses entries.
+    uses: AtomicU64,
 }
 
 /// A done entry that could make room.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Victim {
     slot: Slot,
-    /// The entry's place in the order of use, comparable across shards.
+    /// The entry's place in the order in which its route used entries, in all shards.
     pub(super) order: u64,
     /// The length of the list in which the entry is the least recently used.
     pub(super) among: usize,
+}
+
+/// An entry, as far as a search by an operator looks at it.
+#[derive(Debug)]
+pub(super) struct Held<'a> {
+    entry: &'a Entry,
+    /// The digest of route and event id; `None` if the delivery has no id.
+    pub(super) event: Option<Mark>,
+    /// Whether nothing of the entry is in flight.
+    pub(super) is_done: bool,
+}
+
+impl Held<'_> {
+    /// The claimed key.
+    pub(super) fn key(&self) -> ClaimKey {
+        self.entry.key()
+    }
+
+    /// Whether this request made the entry.
+    pub(super) fn is_of_request(&self, request: Mark) -> bool {
+        self.entry.is_of_request(request)
+    }
 }
 
 /// A part of the window, behind its own lock.
@@ -51,12 +84,15 @@ pub(super) struct Victim {
 pub(super) struct Shard {
     // An Arc, because all shards of a window count into it.
     counts: Arc<Counts>,
-    index: HashMap<Digest, Slot, BuildHasherDefault<Identity>>,
+    index: Index,
     slab: Slab,
     routes: Vec<RouteShare>,
     route_numbers: HashMap<Digest, u32, BuildHasherDefault<Identity>>,
-    // The next slot to be swept.
+    // The next slot to be swept, and the number of claims since the last sweep.
     hand: Slot,
+    claims: u32,
+    // The serial of the latest ticket.
+    serial: u64,
 }
 
 /// The entries that a shard holds of a route. It is kept as long as the process lives, because
@@ -65,8 +101,8 @@ pub(super) struct Shard {
 struct RouteShare {
     /// The route's done entries, least recently used first.
     done: List,
-    /// The number of the route's entries in all shards, which share it by this Arc.
-    held: Arc<AtomicUsize>,
+    /// What the shards count together, by this Arc.
+    counts: Arc<RouteCounts>,
     /// The latest moment at which any of the forgotten entries of the route became stale.
     forgotten: Option<UnixMillis>,
 }
@@ -76,55 +112,68 @@ impl Shard {
     pub(super) fn new(counts: Arc<Counts>) -> Self {
         Self {
             counts,
-            index: HashMap::default(),
+            index: Index::new(),
             slab: Slab::new(),
             routes: Vec::new(),
             route_numbers: HashMap::default(),
             hand: 0,
+            claims: 0,
+            serial: 0,
         }
     }
 
-    /// Decides on an arrival by the entries of this shard. A done entry that denies the arrival
-    /// counts as used, because an event that is being replayed now should be evicted last. Its time
-    /// to live stays as it is.
-    pub(super) fn judge(&mut self, arrival: &Arrival, now: Now) -> Decision {
+    /// Decides on an arrival by the entries of this shard, and names the entry of its key. A done
+    /// entry that denies the arrival counts as used, because an event that is being replayed now
+    /// should be evicted last. Its time to live stays as it is.
+    pub(super) fn judge(&mut self, arrival: &Arrival, now: Now) -> (Decision, Option<Slot>) {
         let slot = self
             .find(arrival.key)
             .filter(|slot| !self.forget_if_due(*slot, now));
-        let stored = match slot.map(|slot| self.slab.at(slot)) {
-            Some(entry) => Some(Stored::Entry(entry.known(arrival, now))),
+        let stored = match slot {
+            Some(slot) => Some(Stored::Entry(self.slab.known(slot, arrival, now))),
             None if self.was_forgotten(arrival) => Some(Stored::Forgotten),
             None => None,
         };
         if let Some(slot) = slot
-            && self.slab.at(slot).is_done()
+            && self.slab.is_done(slot)
         {
             self.unlink(slot);
             // A copy that was signed later can be replayed for longer than the copy that was
             // forwarded.
-            self.slab.at_mut(slot).stays_fresh_with(arrival);
+            if self.slab.fresh_until(slot) < arrival.fresh_until {
+                let mut state = self.slab.unpack(slot);
+                state.stays_fresh_with(arrival);
+                self.slab.pack(slot, state);
+            }
             self.link_as_last_used(slot);
         }
-        decide(stored.as_ref(), arrival)
+        (decide(stored.as_ref(), arrival), slot)
     }
 
-    /// Takes a granted claim into the entry that its key already has. `None` if there is no entry.
-    pub(super) fn join(&mut self, arrival: &Arrival, now: Now) -> Option<Ticket> {
-        let slot = self.find(arrival.key)?;
-        if self.slab.at(slot).is_done() {
+    /// Takes a granted claim into the entry that its key already has.
+    pub(super) fn join(&mut self, slot: Slot, arrival: &Arrival, now: Now) -> Ticket {
+        if self.slab.is_done(slot) {
             self.unlink(slot);
         }
-        let serial = self.counts.order.fetch_add(1, Ordering::Relaxed);
-        self.slab.at_mut(slot).join(arrival, serial, now);
-        Some(Ticket {
+        let serial = self.next_serial();
+        let mut state = self.slab.unpack(slot);
+        state.join(arrival, serial, now);
+        self.slab.pack(slot, state);
+        Ticket {
             key: arrival.key,
+            slot,
             serial,
-        })
+        }
     }
 
-    /// Forgets the entries that are due among the next few slots.
+    /// Forgets the entries that are due among the next few slots, at every eighth call.
     pub(super) fn sweep(&mut self, now: Now) {
-        for _ in 0..SWEPT_PER_CLAIM.min(self.slab.slots()) {
+        self.claims += 1;
+        if self.claims < CLAIMS_PER_SWEEP {
+            return;
+        }
+        self.claims = 0;
+        for _ in 0..SWEPT.min(self.slab.slots()) {
             let slot = self.hand;
             self.hand = if slot + 1 < self.slab.slots() {
                 slot + 1
@@ -136,64 +185,75 @@ impl Shard {
     }
 
     /// The number of a route in this shard. When the shard first meets the route, `shared` gives
-    /// the count of its entries in all shards.
+    /// its counts in all shards. `None` if the numbers for routes run out, which would take
+    /// [`ROUTES`] names in the life of a process.
     pub(super) fn route(
         &mut self,
         route: Fingerprint,
-        shared: impl FnOnce() -> Arc<AtomicUsize>,
-    ) -> u32 {
-        let next = u32::try_from(self.routes.len()).unwrap_or(u32::MAX);
-        let number = *self
-            .route_numbers
-            .entry(Digest::of(route.0))
-            .or_insert(next);
-        if number == next {
-            self.routes.push(RouteShare {
-                done: List::new(),
-                held: shared(),
-                forgotten: None,
-            });
+        shared: impl FnOnce() -> Arc<RouteCounts>,
+    ) -> Option<u32> {
+        if let Some(number) = self.route_numbers.get(&Digest::of(route.0)) {
+            return Some(*number);
         }
-        number
+        let number = u32::try_from(self.routes.len()).ok()?;
+        if number >= ROUTES {
+            return None;
+        }
+        self.route_numbers.insert(Digest::of(route.0), number);
+        self.routes.push(RouteShare {
+            done: List::new(),
+            counts: shared(),
+            forgotten: None,
+        });
+        Some(number)
     }
 
     /// The count of a route's entries in all shards.
     pub(super) fn route_held(&self, route: u32) -> &AtomicUsize {
-        &self.share(route).held
+        &self.share(route).counts.held
     }
 
     /// Inserts a claim in flight. The caller has counted it for the window and the route. If the
     /// numbers for slots run out, the counts are given back and `None` is returned.
     pub(super) fn insert(&mut self, arrival: &Arrival, route: u32) -> Option<Ticket> {
-        let serial = self.counts.order.fetch_add(1, Ordering::Relaxed);
-        let Some(slot) = self.slab.insert(Entry::in_flight(arrival, route, serial)) else {
+        let serial = self.next_serial();
+        let state = State::in_flight(arrival, serial);
+        let inserted = self.slab.insert(arrival.key, arrival.request, route, state);
+        let Some(slot) = inserted else {
             self.uncount(route);
             return None;
         };
-        self.index.insert(Digest::of(arrival.key.0), slot);
+        self.index.insert(&mut self.slab, slot);
         Some(Ticket {
             key: arrival.key,
+            slot,
             serial,
         })
     }
 
     /// Settles a claim as done. Nothing happens if it was settled before.
     pub(super) fn commit(&mut self, ticket: Ticket, now: Now) {
-        let Some(slot) = self.find(ticket.key) else {
+        let Some(slot) = self.slab.holding(ticket.slot, ticket.key) else {
             return;
         };
-        let entry = self.slab.at_mut(slot);
-        if entry.commit(ticket.serial, now) && entry.is_done() {
+        let mut state = self.slab.unpack(slot);
+        let is_new = state.commit(ticket.serial, now);
+        let is_done = state.is_done();
+        self.slab.pack(slot, state);
+        if is_new && is_done {
             self.link_as_last_used(slot);
         }
     }
 
     /// Settles a claim as released. Nothing happens if it was settled before.
     pub(super) fn release(&mut self, ticket: Ticket) {
-        let Some(slot) = self.find(ticket.key) else {
+        let Some(slot) = self.slab.holding(ticket.slot, ticket.key) else {
             return;
         };
-        match self.slab.at_mut(slot).release(ticket.serial) {
+        let mut state = self.slab.unpack(slot);
+        let left = state.release(ticket.serial);
+        self.slab.pack(slot, state);
+        match left {
             Some(Left::Nothing) => self.remove(slot),
             Some(Left::Done) => self.link_as_last_used(slot),
             Some(Left::InFlight) | None => {}
@@ -206,7 +266,7 @@ impl Shard {
         let heads = self.routes.iter().filter_map(|route| route.done.head());
         let due = heads
             .into_iter()
-            .find(|slot| self.slab.at(*slot).is_forgettable(now));
+            .find(|slot| self.slab.is_forgettable(*slot, now));
         due.is_some_and(|slot| self.forget_if_due(slot, now))
     }
 
@@ -217,7 +277,7 @@ impl Shard {
         let slot = own.head()?;
         Some(Victim {
             slot,
-            order: self.slab.at(slot).order,
+            order: own.order(),
             among: own.len(),
         })
     }
@@ -228,7 +288,7 @@ impl Shard {
         if self.forget_if_due(victim.slot, now) {
             return;
         }
-        let counter = if self.slab.at(victim.slot).is_fresh(now) {
+        let counter = if self.slab.is_fresh(victim.slot, now) {
             &self.counts.evicted_fresh
         } else {
             &self.counts.evicted_old
@@ -239,15 +299,27 @@ impl Shard {
     }
 
     /// Every entry for which `wanted` is true, by a scan of all slots.
-    pub(super) fn matching(&self, wanted: impl Fn(&Entry) -> bool) -> impl Iterator<Item = &Entry> {
+    pub(super) fn matching(
+        &self,
+        wanted: impl Fn(&Held<'_>) -> bool,
+    ) -> impl Iterator<Item = Held<'_>> {
         (0..self.slab.slots())
-            .map(|slot| self.slab.at(slot))
-            .filter(move |entry| !entry.is_vacant() && wanted(entry))
+            .filter_map(|slot| self.held(slot))
+            .filter(wanted)
+    }
+
+    fn held(&self, slot: Slot) -> Option<Held<'_>> {
+        let entry = self.slab.at(slot);
+        (entry.phase() != Phase::Vacant).then(|| Held {
+            entry,
+            event: self.slab.facts(slot).event,
+            is_done: self.slab.is_done(slot),
+        })
     }
 
     /// Drops the done entry of `key` for an operator, and returns whether there was such an entry.
     pub(super) fn forget(&mut self, key: ClaimKey) -> bool {
-        let done = self.find(key).filter(|slot| self.slab.at(*slot).is_done());
+        let done = self.find(key).filter(|slot| self.slab.is_done(*slot));
         if let Some(slot) = done {
             self.unlink(slot);
             self.remove(slot);
@@ -256,7 +328,12 @@ impl Shard {
     }
 
     fn find(&self, key: ClaimKey) -> Option<Slot> {
-        self.index.get(&Digest::of(key.0)).copied()
+        self.index.find(&self.slab, key)
+    }
+
+    fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
     }
 
     /// Whether an entry that is gone could have refused `arrival`: see [`Stored::Forgotten`]. If
@@ -276,12 +353,11 @@ impl Shard {
     }
 
     fn forget_if_due(&mut self, slot: Slot, now: Now) -> bool {
-        let entry = self.slab.at(slot);
-        if !entry.is_forgettable(now) {
+        if !self.slab.is_forgettable(slot, now) {
             return false;
         }
-        let (route, fresh_until) = (entry.route, entry.fresh_until());
-        let share = self.share_mut(route);
+        let fresh_until = self.slab.fresh_until(slot);
+        let share = self.share_mut(self.slab.at(slot).route());
         share.forgotten = share.forgotten.max(fresh_until);
         self.unlink(slot);
         self.remove(slot);
@@ -289,32 +365,33 @@ impl Shard {
     }
 
     fn link_as_last_used(&mut self, slot: Slot) {
-        let order = self.counts.order.fetch_add(1, Ordering::Relaxed);
-        let entry = self.slab.at_mut(slot);
-        entry.order = order;
-        let route = entry.route;
+        let route = self.slab.at(slot).route();
+        let uses = &self.share(route).counts.uses;
+        let order = uses.fetch_add(1, Ordering::Relaxed);
         let (list, slab) = self.route_list(route);
-        list.push(slab, slot);
+        list.push(slab, slot, order);
     }
 
     /// Takes a done entry out of the list of its route.
     fn unlink(&mut self, slot: Slot) {
-        let route = self.slab.at(slot).route;
+        let route = self.slab.at(slot).route();
         let (list, slab) = self.route_list(route);
         list.remove(slab, slot);
     }
 
     /// Removes an entry that is in no list, and counts it out of the window and the route.
     fn remove(&mut self, slot: Slot) {
-        let entry = self.slab.at(slot);
-        let (key, route) = (entry.key, entry.route);
-        self.index.remove(&Digest::of(key.0));
+        let route = self.slab.at(slot).route();
+        self.index.remove(&mut self.slab, slot);
         self.slab.vacate(slot);
         self.uncount(route);
     }
 
     fn uncount(&self, route: u32) {
-        self.share(route).held.fetch_sub(1, Ordering::Relaxed);
+        self.share(route)
+            .counts
+            .held
+            .fetch_sub(1, Ordering::Relaxed);
         self.counts.held.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -343,8 +420,7 @@ impl Shard {
     }
 }
 
-/// A digest as the key of a map. It is made of bytes, because the alignment of a number would cost
-/// the map 12 bytes an entry.
+/// The digest of a route as the key of a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Digest([u8; 16]);
 

@@ -126,9 +126,9 @@ impl FingerprintKey {
 
     /// The digest of that which is kept beside an entry (`Arrival::variant`). `event_type` and
     /// `body` count where `beside` says so. Where nothing is kept, every variant is the same.
-    pub fn variant(&self, beside: Beside, event_type: Option<&str>, body: &[u8]) -> Fingerprint {
+    pub fn variant(&self, beside: Beside, event_type: Option<&str>, body: &[u8]) -> Mark {
         if beside == Beside::default() {
-            return Fingerprint(0);
+            return Mark(0);
         }
         let mut digest = self.digest(Kind::Variant);
         if beside.event_type {
@@ -138,20 +138,20 @@ impl FingerprintKey {
         if beside.body {
             self.absorb(&mut digest, body);
         }
-        Fingerprint(digest.finish128().into())
+        Mark::of(digest.finish128().into())
     }
 
     /// The digest that stands for the body of a delivery that may come again byte for byte: of its
     /// own digest, of the parts of the request's head that an app reads, and of the body as it was
     /// received.
-    pub fn repeat(&self, body: Fingerprint, head: [&[u8]; 3], received: &[u8]) -> Fingerprint {
+    pub fn repeat(&self, body: Fingerprint, head: [&[u8]; 3], received: &[u8]) -> Mark {
         let mut digest = self.digest(Kind::Repeat);
         digest.write(&body.0.to_le_bytes());
         for bytes in head {
             part(&mut digest, bytes);
         }
         self.absorb(&mut digest, received);
-        Fingerprint(digest.finish128().into())
+        Mark::of(digest.finish128().into())
     }
 
     fn named(&self, kind: Kind, route_name: &str, name: &[u8]) -> Fingerprint {
@@ -361,8 +361,8 @@ mod tests {
             k.request("", b"").0,
             low(k.route("").0),
             k.path("").0,
-            low(k.variant(BOTH, None, b"").0),
-            low(k.repeat(Fingerprint(0), [b""; 3], b"").0),
+            k.variant(BOTH, None, b"").0,
+            k.repeat(Fingerprint(0), [b""; 3], b"").0,
         ];
         for (place, one) in all.iter().enumerate() {
             assert!(

@@ -38,6 +38,13 @@ impl ClaimKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub u128);
 
+impl Fingerprint {
+    /// The low half of the digest.
+    pub fn mark(self) -> Mark {
+        Mark::of(self.0)
+    }
+}
+
 /// A keyed 64-bit digest of bytes that are compared within an entry, or by an operator's command.
 /// Nobody who does not know the key can choose bytes with the same mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,17 +62,24 @@ impl Mark {
 pub struct Arrival {
     /// The claimed identity: [`FingerprintKey::by_id`] or [`FingerprintKey::by_content`].
     pub key: ClaimKey,
-    /// The digest that tells two deliveries under one key apart. With a key by id it is
-    /// [`FingerprintKey::body`]; with a key by content it is made of that content, so that two
-    /// bodies under one key cannot arise. With [`repeats`](Self::repeats) it is
-    /// [`FingerprintKey::repeat`].
-    pub body: Fingerprint,
+    /// The mark that tells two deliveries under one key apart. With a key by id it is that of
+    /// [`FingerprintKey::body`]; with a key by content it is 0, since two contents never have one
+    /// key. With [`repeats`](Self::repeats) it is that of [`FingerprintKey::repeat`].
+    ///
+    /// 64 bits are enough, because a body is compared with a single entry, that of its key, and
+    /// nobody sees digests. A delivery with another body passes for a copy once in 2⁶⁴, and each
+    /// guess is a delivery that a provider must have signed under the same id; with `repeats`, a
+    /// captured request with other bytes outside of the signature. At a million guesses a second
+    /// that takes half a million years. See [`FingerprintKey`] for what a guess gains.
+    pub body: Mark,
     /// The path that was matched under a prefix, which has no state of its own: an entry takes one
     /// path. `None` under an exact route.
     pub path: Option<Mark>,
     /// The digest of that which no signature covers and which has a state of its own beside the
-    /// entry ([`FingerprintKey::variant`]): the type of the event, or a body.
-    pub variant: Fingerprint,
+    /// entry ([`FingerprintKey::variant`]): the type of the event, or a body. 0 if nothing is kept
+    /// there. It is as long as [`body`](Self::body) for the same reason: an honest event is taken
+    /// for a copy of another one that shares its content once in 2⁶⁴ such pairs.
+    pub variant: Mark,
     /// The most variants that an entry may have; at least 1.
     pub variants: u16,
     /// How often the same delivery may be forwarded again, for requests that want an answer.
@@ -108,8 +122,8 @@ pub enum Stored {
 /// An entry, as far as the decision about an arrival needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// The digest of the body of the delivery that made the entry.
-    pub body: Fingerprint,
+    /// [`Arrival::body`] of the delivery that made the entry.
+    pub body: Mark,
     /// The path of that delivery.
     pub path: Option<Mark>,
     /// The state of the arrival's own variant; `None` if the entry does not have it.

@@ -4,12 +4,12 @@ use super::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn arrival(body: u128, signed_at: Option<i64>) -> Arrival {
+fn arrival(body: u64, signed_at: Option<i64>) -> Arrival {
     Arrival {
         key: ClaimKey(1),
-        body: Fingerprint(body),
+        body: Mark(body),
         path: None,
-        variant: Fingerprint(0),
+        variant: Mark(0),
         variants: 1,
         repeats: None,
         signed_at: signed_at.map(UnixMillis),
@@ -23,9 +23,9 @@ fn arrival(body: u128, signed_at: Option<i64>) -> Arrival {
     }
 }
 
-fn known(body: u128, variant: Option<Seen>) -> Known {
+fn known(body: u64, variant: Option<Seen>) -> Known {
     Known {
-        body: Fingerprint(body),
+        body: Mark(body),
         path: None,
         variant,
         done: u16::from(matches!(variant, Some(Seen::Done { .. }))),
@@ -41,11 +41,11 @@ fn seen(signed_at: Option<i64>) -> Seen {
     }
 }
 
-fn done(body: u128, signed_at: Option<i64>) -> Stored {
+fn done(body: u64, signed_at: Option<i64>) -> Stored {
     Stored::Entry(known(body, Some(seen(signed_at))))
 }
 
-fn in_flight(body: u128) -> Stored {
+fn in_flight(body: u64) -> Stored {
     Stored::Entry(known(body, Some(Seen::InFlight)))
 }
 

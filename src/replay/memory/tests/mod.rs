@@ -91,9 +91,9 @@ pub(in crate::replay::memory) fn event(route: u128, id: u128) -> Arrival {
     Arrival {
         // The factor spreads keys over the shards.
         key: ClaimKey((route << 64 | id).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)),
-        body: Fingerprint(id),
+        body: mark(id),
         path: None,
-        variant: Fingerprint(0),
+        variant: Mark(0),
         variants: 1,
         repeats: None,
         signed_at: Some(START),
@@ -134,7 +134,7 @@ fn rp_01_rp_02_a_done_event_is_replayed_redelivered_or_in_conflict() {
     );
     assert_eq!(
         it.denied(Arrival {
-            body: Fingerprint(99),
+            body: Mark(99),
             ..event(1, 1)
         }),
         Some(Decision::Conflict(Conflict::Body))
@@ -441,7 +441,7 @@ fn forget_by_request_drops_an_entry_without_an_event_id_alone() {
 /// An arrival of a type, of which an entry takes so many.
 fn typed(event_type: u128, variants: u16, arrival: Arrival) -> Arrival {
     Arrival {
-        variant: Fingerprint(event_type),
+        variant: mark(event_type),
         variants,
         ..arrival
     }

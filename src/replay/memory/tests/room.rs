@@ -128,7 +128,7 @@ fn a_route_below_its_share_takes_the_room_of_the_largest() {
         }
         let held = |route: u128| {
             let route = it.window.route_count(Fingerprint(route));
-            route.load(Ordering::Relaxed)
+            route.held.load(Ordering::Relaxed)
         };
         assert_eq!([1, 2, 3].map(held), [4, 4, 4], "in {shards} shards");
         // At its share a route makes room itself.
@@ -363,6 +363,7 @@ fn many_threads_never_exceed_a_capacity_and_leave_the_counts_right() {
             held,
             it.window
                 .route_count(Fingerprint(route))
+                .held
                 .load(Ordering::Relaxed),
             "route {route}"
         );

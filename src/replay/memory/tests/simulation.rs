@@ -41,7 +41,7 @@ impl Random {
 struct Model {
     /// The arrival that made the entry.
     first: Arrival,
-    variants: BTreeMap<u128, State>,
+    variants: BTreeMap<u64, State>,
     /// The number of repeats that were done.
     repeated: u16,
     /// When the entry was done first, and when a variant of it was done last.
@@ -179,7 +179,7 @@ impl Simulation {
         let age = 1000 * i64::try_from(self.random.below(4)).unwrap() * 100 - 1000;
         let signed_at = (route == 1).then_some(UnixMillis(wall.0 - age));
         let fresh_until = signed_at.map(|at| UnixMillis(at.0 + TOLERANCE_MS + 1));
-        let body = Fingerprint(u128::from(self.random.below(8) / 7));
+        let body = Mark(self.random.below(8) / 7);
         self.requests += 1;
         let key = key(number);
         let event_type = match route {
@@ -192,7 +192,7 @@ impl Simulation {
             key: ClaimKey(key),
             body,
             path: (route == 0).then_some(path),
-            variant: Fingerprint(u128::from(event_type)),
+            variant: Mark(event_type),
             variants: if route == 0 { 3 } else { 1 },
             repeats: (route == 2).then_some(Repeats {
                 most: 2,
@@ -200,7 +200,7 @@ impl Simulation {
             }),
             signed_at,
             route: Fingerprint(u128::from(route)),
-            event: Some(Mark(number)),
+            event: Some(named(number)),
             request: Mark(self.requests),
             ttl: TTL,
             fresh_until,
@@ -424,7 +424,7 @@ impl Simulation {
     fn forget(&mut self) {
         let number = self.random.below(KEYS);
         let key = key(number);
-        let answer = ready(self.window.forget(Forget::Event(Mark(number)))).unwrap();
+        let answer = ready(self.window.forget(Forget::Event(named(number)))).unwrap();
         let is_in_flight = self.entries.get(&key).is_some_and(Model::has_flight);
         assert_eq!(
             answer == Forgotten::InFlight,
@@ -493,6 +493,15 @@ impl Simulation {
 /// The key of event number `number`, spread over the shards.
 fn key(number: u64) -> u128 {
     u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+}
+
+/// The mark of event number `number`. In route 1 it is that of the key, as where the id is signed.
+fn named(number: u64) -> Mark {
+    if number % ROUTES == 1 {
+        ClaimKey(key(number)).mark()
+    } else {
+        Mark(number)
+    }
 }
 
 /// An entry without a variant.
