@@ -333,7 +333,7 @@ fn arrival(key: &FingerprintKey, event_id: Option<&str>, body: &[u8]) -> Arrival
     let id = event_id.unwrap_or_default();
     Arrival {
         key: key.by_id(ROUTE, id),
-        body: key.body(body),
+        body: key.body(body).mark(),
         path: None,
         variant: key.variant(Beside::default(), None, body),
         variants: 1,

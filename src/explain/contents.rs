@@ -17,7 +17,7 @@ pub(super) struct Contents<'b> {
 impl<'b> Contents<'b> {
     pub(super) fn of(body: &'b [u8]) -> Self {
         let document = serde_json::from_slice::<Value>(body).ok();
-        let parts = || form::parts(body).map(|(_, parts)| parts);
+        let parts = || form::parts(body).map(|(_, fields)| fields.pairs);
         let fields = match document {
             Some(_) => Vec::new(),
             None => parts().or_else(|| form::pairs(body)).unwrap_or_default(),

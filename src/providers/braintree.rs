@@ -14,6 +14,7 @@ use crate::key::digest::DigestAlgorithm;
 use crate::key::secret::SecretText;
 use crate::notation::encoding::Encoding;
 use crate::notation::form;
+use crate::notation::form::Said;
 use crate::scheme::code::{Assertion, Begun, PinnedKey, ProviderCode, RouteFacts, Statement};
 use crate::scheme::handshake::{Asked, Challenge, Formula, Handshake, Reply};
 use crate::scheme::{Algorithm, Role, Source};
@@ -90,11 +91,14 @@ impl ProviderCode for Braintree {
 
     fn read(
         &self,
-        _head: &Head,
+        head: &Head,
         _begun: Begun,
         body: &[u8],
         route: RouteFacts<'_>,
     ) -> Result<Statement, Refusal> {
+        if matches!(Said::of(head)?, Said::Multipart(_)) {
+            return Err(NO_FORM);
+        }
         read(body, route.labels)
     }
 }

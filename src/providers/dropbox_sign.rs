@@ -6,14 +6,14 @@
 //! authenticated: an attacker can change everything else in the body.
 
 use crate::notation::encoding::Encoding;
-use crate::notation::form;
+use crate::notation::form::{Fields, Said};
 use crate::notation::json::Places;
 use crate::notation::json::Pointer;
 use crate::notation::timestamp::Unit;
 use crate::scheme::code::{Assertion, Begun, ProviderCode, RouteFacts, Statement};
 use crate::scheme::{Algorithm, Place, Role, Source, Stamped};
 use crate::verdict::{Code, Refusal};
-use crate::wire::head::{FieldName, Found, Head};
+use crate::wire::head::{Found, Head};
 
 /// The longest field that is accepted, in bytes.
 const MAX_FIELD: usize = 256;
@@ -101,7 +101,7 @@ impl ProviderCode for DropboxSign {
 
 /// The claims of a form.
 fn read(head: &Head, body: &[u8]) -> Result<Statement, Refusal> {
-    let json = field(head, body).ok_or(NO_FORM)?;
+    let json = field(head, body)?;
     let mut places = Places::exact();
     let mut add = |name: &str| {
         places.add(&Pointer {
@@ -137,37 +137,20 @@ fn read(head: &Head, body: &[u8]) -> Result<Statement, Refusal> {
     })
 }
 
-/// The value of the form field `json`; `None` where the field is missing, repeated or beside an
-/// alias, or the body is not a form.
-fn field(head: &Head, body: &[u8]) -> Option<Vec<u8>> {
-    let name = FieldName::new("content-type")?;
-    let Found::One(kind) = head.find(&name) else {
-        return None;
-    };
-    let kind = std::str::from_utf8(kind).ok()?;
-    let (media, parameters) = kind.split_once(';').unwrap_or((kind, ""));
-    if media
-        .trim()
-        .eq_ignore_ascii_case("application/x-www-form-urlencoded")
-    {
-        return only_json(&form::pairs(body)?);
+/// The value of the form field `json`.
+///
+/// # Errors
+/// `malformed_signature` where the field is missing, repeated, beside an alias or a file, the body is
+/// no form, or `Content-Type` says that it is none or a form of another kind.
+fn field(head: &Head, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let said = Said::of(head)?;
+    if matches!(said, Said::Nothing | Said::Other) {
+        return Err(NO_FORM);
     }
-    if !media.trim().eq_ignore_ascii_case("multipart/form-data") {
-        return None;
-    }
-    let boundary = parameters.split(';').find_map(|parameter| {
-        let (name, value) = parameter.trim().split_once('=')?;
-        name.eq_ignore_ascii_case("boundary")
-            .then(|| value.trim_matches('"'))
-    })?;
-    let (found, parts) = form::parts(body)?;
-    (found == boundary.as_bytes()).then(|| only_json(&parts))?
-}
-
-fn only_json(pairs: &[form::Pair]) -> Option<Vec<u8>> {
-    match form::one(pairs, b"json") {
-        Found::One(value) => Some(value.to_vec()),
-        Found::Nothing | Found::Several => None,
+    let fields = Fields::of(&said, body).ok_or(NO_FORM)?;
+    match fields.one(b"json") {
+        Found::One(value) => Ok(value.to_vec()),
+        Found::Nothing | Found::Several => Err(NO_FORM),
     }
 }
 
@@ -233,6 +216,22 @@ mod tests {
             (FORM, String::new()),
             (FORM, encoded(EVENT) + "&json=%7B%7D"),
             (FORM, "json=%".to_owned()),
+            (FORM, "a=1;json=2&".to_owned() + &encoded(EVENT)),
+            (FORM, encoded(EVENT) + "&json.x=%7B%7D"),
+            (FORM, multipart(&[("json", EVENT)])),
+            (
+                "application/x-www-form-urlencoded; charset=ibm037",
+                encoded(EVENT),
+            ),
+            (MULTIPART, encoded(EVENT)),
+            (
+                MULTIPART,
+                multipart(&[("json", EVENT), ("json\"; filename=\"x", "{}")]),
+            ),
+            (
+                "multipart/form-data; boundary=Other; boundary=XyZ",
+                multipart(&[("json", EVENT)]),
+            ),
             (FORM, event("c574", "C574")),
             (FORM, event("c574", "")),
             (FORM, event("event_hash", "other")),

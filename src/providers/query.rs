@@ -1,10 +1,11 @@
 //! The query of a handshake without a body.
 //!
-//! Parameters are decoded as in a form: `%hh` is a byte, `+` a space. A parameter that occurs twice
-//! or holds a broken escape is refused, so that no answer repeats a text that two parsers could
-//! read in two ways.
+//! Parameters are decoded as in a form: `%hh` is a byte, `+` a space. A parameter that occurs twice,
+//! stands beside a `;`, or holds a broken escape is refused, so that no answer repeats a text that two
+//! parsers could read in two ways.
 
 use crate::notation::form;
+use crate::notation::query::holds;
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::{Framing, Head};
 
@@ -41,20 +42,20 @@ pub(super) fn parameter_of(
 /// The decoded value of a parameter; `None` where the parameter is missing. An alias beside it, which
 /// an app may read under the same name, counts as a repetition.
 pub(super) fn parameter(query: Option<&str>, name: &str) -> Result<Option<Vec<u8>>, Refusal> {
-    let mut found = None;
-    let mut has_alias = false;
+    let (mut found, mut has_alias) = (None, false);
     for piece in query.unwrap_or_default().split('&') {
         let (own, value) = piece.split_once('=').unwrap_or((piece, ""));
-        let Some(own) = form::decoded(own.as_bytes()) else {
-            continue;
-        };
-        if own == name.as_bytes() {
+        if form::decoded(own.as_bytes()).is_some_and(|own| own == name.as_bytes()) {
+            // Some programs divide parameters at a `;` too.
+            if value.contains(';') {
+                return Err(REPEATED);
+            }
             let value = form::decoded(value.as_bytes()).ok_or(BROKEN_ESCAPE)?;
             if found.replace(value).is_some() {
                 return Err(REPEATED);
             }
         } else {
-            has_alias |= form::is_or_aliases(name.as_bytes(), &own);
+            has_alias |= holds(piece, name);
         }
     }
     if found.is_some() && has_alias {

@@ -7,6 +7,7 @@ use crate::key::digest::DigestAlgorithm;
 use crate::key::public::SigningKey;
 use crate::key::secret::SecretText;
 use crate::notation::encoding::Encoding;
+use crate::notation::form::Said;
 use crate::notation::json::MAX_TEXT;
 use crate::scheme::ProviderCode;
 use crate::scheme::code::{Assertion, Begun, CodeKey, SignRequest, Statement};
@@ -202,7 +203,8 @@ pub(super) enum BodyKind {
 /// the caller must still require something that authenticates the body.
 ///
 /// # Errors
-/// `malformed_signature` for a repeated header.
+/// `malformed_signature` for a repeated header, and for a form of which two programs could read other
+/// fields.
 pub(super) fn body_kind(head: &Head) -> Result<BodyKind, Refusal> {
     match head.find_str("content-type") {
         Found::Nothing | Found::One(b"") => Ok(BodyKind::Unsaid),
@@ -213,11 +215,11 @@ pub(super) fn body_kind(head: &Head) -> Result<BodyKind, Refusal> {
                 .unwrap_or_default()
                 .trim_ascii();
             let is_form = kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded");
-            Ok(if is_form {
-                BodyKind::Form
-            } else {
-                BodyKind::Other
-            })
+            if !is_form {
+                return Ok(BodyKind::Other);
+            }
+            Said::of(head)?;
+            Ok(BodyKind::Form)
         }
         Found::Several => Err(SEVERAL_TYPES),
     }

@@ -4,13 +4,13 @@
 //! A provider may send its events as JSON and its older notifications as forms, signed in the same
 //! way. Such a form is read as the JSON text in which its fields would be an object at a place. Only
 //! fields that the scheme asks for are read, each at most once and without an alias, so that an app
-//! finds the value that was verified. The form is known by its first byte and never by
-//! `Content-Type`, which no signature covers.
+//! finds the value that was verified. The form is known by its first byte. `Content-Type`, which no
+//! signature covers, chooses nothing; but an app takes the body apart as it says, so a body of another
+//! kind is refused.
 
 use serde_json::{Map, Value};
 
-use crate::notation::form;
-use crate::notation::form::Pair;
+use crate::notation::form::{Fields, Said};
 use crate::notation::json::{Pointer, without_mark};
 use crate::scheme::{Place, Scheme, TemplateScheme, TimestampAt};
 use crate::verdict::{Code, Refusal};
@@ -20,6 +20,12 @@ const SEVERAL: Refusal = Refusal::because(
     Code::MalformedSignature,
     "a field of the form that is signed, or that names the event, is there more than once or has an \
      alias",
+);
+
+const OTHER_KIND: Refusal = Refusal::because(
+    Code::MalformedSignature,
+    "the body is not of the kind that Content-Type says: an app would read other fields in it than \
+     were verified",
 );
 
 const NO_FORM: Refusal = Refusal::because(
@@ -32,11 +38,13 @@ const NO_FORM: Refusal = Refusal::because(
 /// well-formed form with a field that the scheme asks for.
 ///
 /// # Errors
-/// `malformed_signature` where such a field is there more than once, or beside an alias, and for
-/// every other body where the template takes forms alone.
-pub fn as_json(
+/// `malformed_signature` where such a field is there more than once, or beside an alias, or is a file;
+/// where the body is a form or JSON and `said` says that it is another kind; and for every other body
+/// where the template takes forms alone.
+pub(crate) fn as_json(
     scheme: &Scheme,
     template: &TemplateScheme,
+    said: &Said,
     body: &[u8],
 ) -> Result<Option<Vec<u8>>, Refusal> {
     let Some(at) = template.form_at() else {
@@ -47,12 +55,23 @@ pub fn as_json(
     } else {
         Ok(None)
     };
-    let Some(pairs) = pairs(body) else {
-        return otherwise;
+    if is_json(body) {
+        return match said {
+            Said::Nothing | Said::Other => otherwise,
+            Said::Urlencoded | Said::Multipart(_) => Err(OTHER_KIND),
+        };
+    }
+    let Some(fields) = Fields::of(said, body) else {
+        let is_said_otherwise = Fields::of(&Said::Nothing, body).is_some();
+        return if is_said_otherwise {
+            Err(OTHER_KIND)
+        } else {
+            otherwise
+        };
     };
     let mut object = Map::new();
     for name in names(scheme, template, at) {
-        match form::one(&pairs, name.as_bytes()) {
+        match fields.one(name.as_bytes()) {
             Found::Nothing => {}
             Found::Several => return Err(SEVERAL),
             Found::One(value) => {
@@ -107,18 +126,11 @@ fn names<'s>(scheme: &'s Scheme, template: &'s TemplateScheme, at: &Pointer) -> 
     names
 }
 
-/// The pairs of a body that is a form, urlencoded or multipart; `None` for any other body.
-fn pairs(body: &[u8]) -> Option<Vec<Pair>> {
-    let first = without_mark(body)
-        .iter()
-        .find(|byte| !byte.is_ascii_whitespace())?;
-    match first {
-        b'{' | b'[' => None,
-        _ => match body.strip_prefix(b"--") {
-            Some(_) => form::parts(body).map(|(_, parts)| parts),
-            None => form::pairs(body),
-        },
-    }
+/// Whether a body begins as a JSON object or array.
+fn is_json(body: &[u8]) -> bool {
+    let mut text = without_mark(body).iter();
+    let first = text.find(|byte| !byte.is_ascii_whitespace());
+    matches!(first, Some(b'{' | b'['))
 }
 
 #[cfg(test)]
@@ -142,7 +154,7 @@ mod tests {
     fn read(body: &[u8]) -> Result<Option<String>, Refusal> {
         let scheme = scheme();
         let template = scheme.template().expect("a template");
-        as_json(&scheme, template, body)
+        as_json(&scheme, template, &Said::Nothing, body)
             .map(|text| text.map(|text| String::from_utf8(text).expect("UTF-8")))
     }
 
@@ -183,6 +195,11 @@ mod tests {
             "token%00=u",
             "+token=u",
             "TIMESTAMP=2",
+            "token.x=u",
+            "%2574oken=u",
+            "%5Btoken%5D=u",
+            "?token=u",
+            "_charset_=utf-7",
         ] {
             for body in [
                 format!("timestamp=1&token=t&signature=ab&{more}"),
@@ -204,6 +221,7 @@ mod tests {
             "\u{feff}{}",
             "subject=x",
             "token=%zz",
+            "token=t;timestamp=1",
             "--",
             "--XyZ",
             "--XyZ\r\n",
@@ -218,7 +236,35 @@ mod tests {
         let mut without = scheme();
         template_of(&mut without).form = None;
         let template = without.template().expect("a template");
-        assert_eq!(as_json(&without, template, b"token=t"), Ok(None));
+        assert_eq!(
+            as_json(&without, template, &Said::Nothing, b"token=t"),
+            Ok(None)
+        );
+    }
+
+    #[test]
+    fn au_84_a_body_is_of_the_kind_that_content_type_says() {
+        let scheme = scheme();
+        let template = scheme.template().expect("a template");
+        let form = "timestamp=1&token=t&signature=ab";
+        let parts = multipart(&[("timestamp", "1"), ("token", "t"), ("signature", "ab")]);
+        let own = || Said::Multipart(b"XyZ".to_vec());
+        let rows = [
+            (form, Said::Urlencoded, true),
+            (form, Said::Other, true),
+            (form, own(), false),
+            (&parts, own(), true),
+            (&parts, Said::Urlencoded, false),
+            (&parts, Said::Multipart(b"Other".to_vec()), false),
+            ("{}", Said::Other, true),
+            (" {\"a\":\"&token=t\"}", Said::Urlencoded, false),
+            ("{}", own(), false),
+        ];
+        for (body, said, is_taken) in rows {
+            let read = as_json(&scheme, template, &said, body.as_bytes());
+            let expected = if is_taken { None } else { Some(OTHER_KIND) };
+            assert_eq!(read.err(), expected, "{said:?}: {body}");
+        }
     }
 
     #[test]
@@ -230,7 +276,7 @@ mod tests {
             place.at = TimestampAt::Json(pointer);
         }
         let template = scheme.template().expect("a template");
-        let text = as_json(&scheme, template, b"at=5&timestamp=1").expect("a form");
+        let text = as_json(&scheme, template, &Said::Nothing, b"at=5&timestamp=1").expect("a form");
         assert_eq!(text.as_deref(), Some(&br#"{"s":{"at":"5"}}"#[..]));
     }
 

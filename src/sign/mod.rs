@@ -28,6 +28,7 @@ pub use self::private::public_half;
 use self::private::{NO_SIGNATURE, chosen, privately, signing_key};
 use crate::key::secret::{Secret, SecretText};
 use crate::notation::encoding::Encoding;
+use crate::notation::form::Said;
 use crate::notation::json::{Places, Pointer};
 use crate::scheme::code::CodeKey;
 pub use crate::scheme::code::SignRequest;
@@ -323,7 +324,8 @@ fn fill(
         .map(|pointer| places.add(pointer))
         .collect();
     let digests = template.signed.digests_of(body);
-    let text = form_fields::as_json(scheme, template, body).map_err(SignError::Refused)?;
+    let text =
+        form_fields::as_json(scheme, template, &Said::Nothing, body).map_err(SignError::Refused)?;
     let body = text.as_deref().unwrap_or(body);
     if slots.is_empty() {
         return content.fill([], &digests).map_err(SignError::Refused);

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use super::Inner;
 use super::keys::Key;
+use crate::notation::form::Said;
 use crate::scheme::body_form::{NoRoom, Room};
 use crate::scheme::content::SignedContent;
 use crate::scheme::form_fields;
@@ -101,11 +102,11 @@ impl<'b, 'r> Forms<'b, 'r> {
 pub(super) fn form_as_json(
     inner: &Inner,
     template: &TemplateScheme,
-    body: &[u8],
+    (said, body): (&Said, &[u8]),
     room: &mut dyn Room,
 ) -> Result<Option<Vec<u8>>, Refusal> {
     if template.form_at().is_some() && !room.take(body.len()) {
         return Err(NO_ROOM);
     }
-    form_fields::as_json(&inner.scheme, template, body)
+    form_fields::as_json(&inner.scheme, template, said, body)
 }

@@ -261,7 +261,7 @@ impl Verifier {
     pub fn timestamp_of(&self, head: &Head, body: Option<&[u8]>) -> Option<UnixMillis> {
         match &self.0.scheme.proof {
             ProofBy::Template(template) => template::timestamp_of(template, head)
-                .or_else(|| proving::timestamp_in(&self.0, template, body?)),
+                .or_else(|| proving::timestamp_in(&self.0, template, head, body?)),
             ProofBy::Code(code) => {
                 let begun = code.begin(head).ok()?;
                 let in_head = begun.timestamp;

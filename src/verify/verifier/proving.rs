@@ -13,10 +13,11 @@ use super::keys::Key;
 use super::proof::Proof;
 use super::signatures;
 use super::signatures::{Candidate, SignatureRule, Signatures};
-use super::template::{InBody, moment_in};
+use super::template::{InBody, moment_in, said};
 use super::token::{self, Stated};
 use super::verification::{Hashes, HeadParts, Verification};
 use crate::clock::{Now, UnixMillis};
+use crate::notation::form::Said;
 use crate::notation::timestamp::Window;
 use crate::scheme::body_form::{AnyRoom, Room};
 use crate::scheme::code::{Assertion, Begun, RouteFacts, Stamp, Statement};
@@ -101,6 +102,7 @@ fn prove(
                 signatures,
                 content,
                 others,
+                said,
             },
             ProofBy::Template(template),
         ) => {
@@ -108,6 +110,7 @@ fn prove(
                 signatures,
                 content,
                 others,
+                said,
                 at: *at,
                 window: *window,
                 hashes,
@@ -175,6 +178,7 @@ struct Given<'g> {
     signatures: &'g mut Signatures,
     content: &'g mut SignedContent,
     others: &'g mut Vec<SignedContent>,
+    said: &'g Said,
     at: Option<UnixMillis>,
     window: Window,
     /// The hashes of the body that were made already.
@@ -193,6 +197,7 @@ fn by_template(
         signatures,
         content,
         others,
+        said,
         mut at,
         mut window,
         hashes,
@@ -202,7 +207,7 @@ fn by_template(
     } else {
         b""
     };
-    let text = form_as_json(inner, template, body, room)?;
+    let text = form_as_json(inner, template, (said, body), room)?;
     let asked = text.as_deref().unwrap_or(body);
     if inner.is_read_first() {
         let contents = std::iter::once(&mut *content).chain(others.iter_mut());
@@ -322,11 +327,13 @@ fn read_body<'c>(
 pub(super) fn timestamp_in(
     inner: &Inner,
     template: &TemplateScheme,
+    head: &Head,
     body: &[u8],
 ) -> Option<UnixMillis> {
     let in_body = inner.in_body.as_ref()?;
     let place = template.timestamp.as_ref()?;
-    let text = form_fields::as_json(&inner.scheme, template, body).ok()?;
+    let said = said(template, head).ok()?;
+    let text = form_fields::as_json(&inner.scheme, template, &said, body).ok()?;
     let asked = text.as_deref().unwrap_or(body);
     moment_in(&in_body.places, in_body.timestamp?, place, asked).ok()?
 }

@@ -6,6 +6,7 @@ use super::signatures;
 use super::signatures::{SignatureRule, Signatures, Stamp};
 use super::verification::HeadParts;
 use crate::clock::{Now, UnixMillis};
+use crate::notation::form::Said;
 use crate::notation::json::{EachSlot, Places, Slot, Value};
 use crate::notation::timestamp::{Tolerance, Unit, Window};
 use crate::scheme::template::Facts;
@@ -123,10 +124,21 @@ pub(super) fn begin(
             signatures,
             content,
             others,
+            said: said(template, head)?,
         },
         at,
         window,
     ))
+}
+
+/// The kind of body that the head announces; nothing where the template reads no forms.
+///
+/// # Errors
+/// As [`Said::of`] says.
+pub(super) fn said(template: &TemplateScheme, head: &Head) -> Result<Said, Refusal> {
+    template
+        .form_at()
+        .map_or(Ok(Said::Nothing), |_| Said::of(head))
 }
 
 /// The timestamp that a head states; `None` where the head has no timestamp that can be read.

@@ -5,6 +5,7 @@ use super::keys::Keyed;
 use super::signatures::Signatures;
 use crate::clock::{Now, UnixMillis};
 use crate::key::digest::Mac;
+use crate::notation::form::Said;
 use crate::notation::timestamp::Window;
 use crate::scheme::code::Begun;
 use crate::scheme::content::SignedContent;
@@ -30,6 +31,8 @@ pub(super) enum HeadParts {
         content: SignedContent,
         /// The content with the URL in other spellings; mostly there is none.
         others: Vec<SignedContent>,
+        /// The kind of body that the head announces, where the template reads forms.
+        said: Said,
     },
     /// The head and the first reading of a provider's code, which needs head and body together.
     Code(Box<(Head, Begun)>),
