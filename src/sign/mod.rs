@@ -20,7 +20,8 @@ use std::borrow::Cow;
 
 use zeroize::Zeroizing;
 
-pub use self::in_query::signed_target;
+pub use self::in_query::SignedRequest;
+use self::in_query::with_signature;
 use self::listed::listed;
 pub use self::name::canonical;
 use self::outgoing::Outgoing;
@@ -127,15 +128,30 @@ pub fn sign(
     secret: &Secret,
     request: &SignRequest<'_>,
 ) -> Result<Vec<(String, String)>, SignError> {
+    signed_request(scheme, secret, request).map(|signed| signed.headers)
+}
+
+/// As [`sign`], with the target as well, which holds the signature of some schemes.
+///
+/// # Errors
+/// As the variants of [`SignError`] say.
+pub fn signed_request(
+    scheme: &Scheme,
+    secret: &Secret,
+    request: &SignRequest<'_>,
+) -> Result<SignedRequest, SignError> {
     request.id.map_or(Ok(()), judge_id)?;
     let mut headers = required(scheme);
+    let mut target = None;
     if let ProofBy::Code(code) = &scheme.proof {
         let required = headers
             .into_iter()
             .map(|(name, value)| (canonical(name), value));
-        return Ok(required
-            .chain(by_code(*code, scheme, secret, request)?)
-            .collect());
+        let headers = required.chain(by_code(*code, scheme, secret, request)?);
+        return Ok(SignedRequest {
+            headers: headers.collect(),
+            target,
+        });
     }
     headers.extend(id(scheme, request));
     match &scheme.proof {
@@ -148,16 +164,16 @@ pub fn sign(
                 return Err(SignError::InBody);
             }
             let value = value_by_template(scheme, template, secret, request, &mut headers)?;
-            match (template.signature.header(), &template.signature.json) {
-                (Some(name), _) => headers.push((name, value)),
-                (None, Some(pointer)) => {
+            let place = &template.signature;
+            match (place.header(), &place.json, &place.query) {
+                (Some(name), ..) => headers.push((name, value)),
+                (None, Some(pointer), _) => {
                     return Err(SignError::Place {
                         pointer: pointer.clone(),
                         text: SecretText::new(value.into_bytes()),
                     });
                 }
-                // `signed_target` speaks of a signature in the query.
-                _ if template.signature.query.is_some() => {}
+                (.., Some(name)) => target = Some(with_signature(request.target, name, &value)),
                 _ => return Err(SignError::InBody),
             }
         }
@@ -181,10 +197,13 @@ pub fn sign(
         }
         ProofBy::Code(_) => {}
     }
-    Ok(headers
-        .into_iter()
-        .map(|(name, value)| (canonical(name), value))
-        .collect())
+    let headers = headers.into_iter();
+    Ok(SignedRequest {
+        headers: headers
+            .map(|(name, value)| (canonical(name), value))
+            .collect(),
+        target,
+    })
 }
 
 /// The headers that every delivery of the scheme has, with their values.

@@ -19,7 +19,7 @@ use verigate::scheme::{
     Algorithm, IdForm, JwtRule, KeyEncoding, KeyForm, Kind, Part, Place, ProofBy, ProviderCode,
     Scheme, TemplateScheme, TimestampAt, TimestampPlace,
 };
-use verigate::sign::{SignRequest, sign, signed_target};
+use verigate::sign::{SignRequest, signed_request};
 use verigate::wire::head::FieldName;
 
 use crate::captured::Captured;
@@ -514,7 +514,7 @@ pub(crate) fn made(preset: &Preset, at: UnixMillis) -> Result<Made, String> {
         not_before: None,
         not_after: None,
     };
-    let signed = sign(&stand_in(scheme, is_public), &signs, &request).map_err(|why| {
+    let signed = signed_request(&stand_in(scheme, is_public), &signs, &request).map_err(|why| {
         format!(
             "`verigate sign` and tests/hostile/making.rs make no delivery of `{}` ({why}). Where the signature is in \
              the body, or code of the provider takes another private key than Ed25519, add a maker to IN_BODY there: the name of the \
@@ -522,9 +522,8 @@ pub(crate) fn made(preset: &Preset, at: UnixMillis) -> Result<Made, String> {
             preset.name
         )
     })?;
-    let in_query = signed_target(scheme, &signs, &request).unwrap();
-    headers.extend(signed);
-    let target = in_query.unwrap_or(target);
+    headers.extend(signed.headers);
+    let target = signed.target.unwrap_or(target);
     if is_public {
         let content = match scheme.template() {
             Some(_) => content(scheme, &headers, &target, &body),

@@ -34,7 +34,7 @@ use crate::scheme::IdForm;
 use crate::scheme::Part;
 use crate::scheme::Place;
 use crate::scheme::ProviderCode;
-use crate::sign::{SignError, SignRequest, canonical, public_half, sign, signed_target};
+use crate::sign::{SignError, SignRequest, canonical, public_half, signed_request};
 use crate::verify::verifier::Proof;
 use crate::wire::head::{FieldName, Head};
 
@@ -160,18 +160,16 @@ impl Sign {
             public_url: subject.settings.public_url.as_deref(),
             headers: &extra,
         };
-        let (mut headers, in_body) = match sign(scheme, secret, &request) {
-            Ok(headers) => (headers, None),
+        let (mut headers, in_query, in_body) = match signed_request(scheme, secret, &request) {
+            Ok(signed) => (signed.headers, signed.target, None),
             Err(SignError::Place { pointer, text }) => {
                 let made = in_body::with_text(&body, &pointer, &text);
                 let made =
                     made.map_err(|why| anyhow!("cannot sign: {why} `{}`", pointer.text()))?;
-                (Vec::new(), Some(made))
+                (Vec::new(), None, Some(made))
             }
             Err(fault) => return Err(self.cannot(&fault, &subject)),
         };
-        let in_query = signed_target(scheme, secret, &request)
-            .map_err(|fault| self.cannot(&fault, &subject))?;
         // The signature is in the request line, so the headers alone would not be the delivery.
         let line = in_query
             .as_ref()

@@ -16,7 +16,7 @@ use crate::key::secret::{Secret, SecretText};
 use crate::notation::json::Pointer;
 use crate::scheme::ProviderCode;
 use crate::scheme::{Algorithm, IdForm, Part, Scheme, Settings, TimestampAt};
-use crate::sign::{SignError, SignRequest, sign, signed_target};
+use crate::sign::{SignError, SignRequest, sign, signed_request};
 use crate::verdict::Refusal;
 use crate::verify::verifier::Verifier;
 use crate::wire::head::Head;
@@ -124,9 +124,11 @@ impl Sample {
             public_url: Some(ORIGIN),
             headers: &[],
         };
-        let signed = scheme
-            .signature_query()
-            .and_then(|_| signed_target(scheme, &named(secret), &request).unwrap());
+        let signed = scheme.signature_query().and_then(|_| {
+            signed_request(scheme, &named(secret), &request)
+                .unwrap()
+                .target
+        });
         signed.unwrap_or_else(|| TARGET.to_owned())
     }
 }
