@@ -207,7 +207,11 @@ pub(super) enum BodyKind {
 /// fields.
 pub(super) fn body_kind(head: &Head) -> Result<BodyKind, Refusal> {
     match head.find_str("content-type") {
-        Found::Nothing | Found::One(b"") => Ok(BodyKind::Unsaid),
+        Found::Nothing | Found::One(b"") => {
+            // A packed body has other fields than its bytes show.
+            Said::of(head)?;
+            Ok(BodyKind::Unsaid)
+        }
         Found::One(text) => {
             let kind = text
                 .split(|byte| *byte == b';')

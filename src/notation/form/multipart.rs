@@ -3,7 +3,7 @@
 //! A body is refused as a whole where two programs could find other parts in it, or another name or
 //! content of a part: a boundary within a part or behind the last one (PHP finds it after a bare line
 //! feed), a head with folded or odd lines, a name that is there twice or in a spelling of which programs
-//! make different things, and a content that is encoded or in another character set than UTF-8.
+//! make different things, and a content that is encoded or in characters in which ASCII is not ASCII.
 
 use super::{Fields, MAX_PAIRS};
 

@@ -10,7 +10,7 @@ use crate::wire::head::{Found, Head};
 const AMBIGUOUS: Refusal = Refusal::because(
     Code::MalformedSignature,
     "Content-Type is there more than once, or says in a way of which programs make different things \
-     how the fields of the form are to be read (another character set than UTF-8, no boundary or \
+     how the fields of the form are to be read (a character set other than UTF-8, no boundary or \
      several)",
 );
 const PACKED: Refusal = Refusal::because(

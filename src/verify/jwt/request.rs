@@ -15,7 +15,7 @@ use crate::notation::percent::{UNRESERVED, encode};
 /// The text of which `qsh` is the SHA-256. `target` is the request's target as received, `base_path`
 /// the path of the app's base URL, which the digested path does not have.
 ///
-/// `None` where the query has a broken escape or too many parameters, or the path does not lie under
+/// `None` where the query has a broken escape, a `;` or too many parameters, or the path does not lie under
 /// `base_path`.
 pub(super) fn canonical(method: &str, target: &str, base_path: &str) -> Option<String> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
