@@ -31,14 +31,23 @@ impl Beside {
 
 /// The identity of an event, by its id or by its content.
 #[derive(Clone)]
-pub struct Identity(Sha256);
+pub struct Identity(Hash);
+
+/// The hash of an identity.
+#[derive(Clone)]
+enum Hash {
+    /// Nothing is kept beside the entry, so the digest of the identity makes the event key too.
+    Final([u8; 32]),
+    /// The event key also covers what is kept beside the entry.
+    Open(Sha256),
+}
 
 impl Identity {
     /// The identity by a signed id.
     pub fn by_id(route_name: &str, beside: Beside, event_id: &str) -> Self {
         let mut hash = begun(route_name, "id", beside);
         part(&mut hash, event_id.as_bytes());
-        Self(hash)
+        Self::of(hash, beside)
     }
 
     /// The identity by the signed content: the text before the body, the body, and the text after
@@ -51,25 +60,40 @@ impl Identity {
         hash.update(before);
         hash.update(body);
         hash.update(after);
-        Self(hash)
+        Self::of(hash, beside)
+    }
+
+    fn of(hash: Sha256, beside: Beside) -> Self {
+        Self(if beside == Beside::default() {
+            Hash::Final(hash.finalize().into())
+        } else {
+            Hash::Open(hash)
+        })
     }
 
     /// The digest of the identity alone, without what is kept beside it.
     pub fn digest(&self) -> [u8; 32] {
-        self.0.clone().finalize().into()
+        match &self.0 {
+            Hash::Final(digest) => *digest,
+            Hash::Open(hash) => hash.clone().finalize().into(),
+        }
     }
 
     /// The event key, which also tells apart what is kept beside the entry. `event_type` and `body`
-    /// count where [`Beside`] says so.
+    /// count where `beside` says so, which must be that of the identity.
     pub fn event_key(self, beside: Beside, event_type: Option<&str>, body: &[u8]) -> EventKey {
-        let Self(mut hash) = self;
-        if beside.event_type {
-            part(&mut hash, event_type.unwrap_or_default().as_bytes());
-        }
-        if beside.body {
-            part(&mut hash, body);
-        }
-        let digest: [u8; 32] = hash.finalize().into();
+        let digest = match self.0 {
+            Hash::Final(digest) => digest,
+            Hash::Open(mut hash) => {
+                if beside.event_type {
+                    part(&mut hash, event_type.unwrap_or_default().as_bytes());
+                }
+                if beside.body {
+                    part(&mut hash, body);
+                }
+                hash.finalize().into()
+            }
+        };
         let mut text = [0; 32];
         let (key, _) = digest.split_at(16);
         // 16 bytes are 32 digits, so this cannot fail.
@@ -180,6 +204,20 @@ mod tests {
         let look_alike = || Identity::by_content("sign", both, [b"1x", b"", b""]);
         let keys = [b"a", b"b"].map(|body| look_alike().event_key(both, None, body));
         assert_ne!(keys[0], keys[1]);
+    }
+
+    #[test]
+    fn where_nothing_is_beside_the_digest_makes_the_event_key() {
+        let by_id = Identity::by_id("a", NOTHING, "b");
+        let by_content = Identity::by_content("a", NOTHING, [b"b", b"c", b"d"]);
+        for one in [by_id, by_content] {
+            let (digest, key) = (one.digest(), one.event_key(NOTHING, Some("push"), b"e"));
+            assert_eq!(key.as_str(), hex::encode(&digest[..16]));
+        }
+        let beside = content(["b", "c", "d"]);
+        let digest = beside.digest();
+        let key = beside.event_key(TYPE, None, b"");
+        assert_ne!(key.as_str(), hex::encode(&digest[..16]));
     }
 
     #[test]
