@@ -12,17 +12,18 @@
 //! `HighwayHash`'s output is ever compared or kept.
 //!
 //! Two different bodies have the same digest if `HighwayHash` maps them to the same 256 bits, or
-//! SipHash the two values of 256 bits to the same 128. `HighwayHash` has no proof. Its authors claim
-//! that it is a pseudo-random function of its key (<https://arxiv.org/abs/1612.06257>), and no
-//! attack contradicts them. If it is, two bodies collide with probability 2⁻¹²⁸, whoever chose
-//! them. The claim is not needed in full: every attack on a keyed hash begins with its output or
-//! with a collision, and a stranger sees neither. Someone who knows all captured bodies, and may
-//! even choose bodies that a provider signs, learns a single bit from each delivery: whether its
-//! body was the same as that of the entry with the same event id. Thus collisions can only be
-//! guessed, one delivery at a time. A guess that is right gains little. It makes a
-//! `duplicate_event` of an `event_id_conflict`, and both are refused. On a route with `repeats` it
-//! lets a captured request through with other bytes outside of the signature, no more often than
-//! the request itself.
+//! SipHash the two values of 256 bits to the same 128. `HighwayHash` has no proof. Its authors
+//! claim that it is a pseudo-random function of its key (<https://arxiv.org/abs/1612.06257>), and
+//! no attack contradicts them. If it is, two bodies collide with probability 2⁻¹²⁸, whoever chose
+//! them, and 2⁻⁶⁴ in the half that the window keeps as a [`Mark`]: bodies are compared within a
+//! single entry, and so a guess costs a delivery with the entry's own id. The claim is not needed
+//! in full: every attack on a keyed hash begins with its output or with a collision, and a stranger
+//! sees neither. Someone who knows all captured bodies, and may even choose bodies that a provider
+//! signs, learns a single bit from each delivery: whether its body was the same as that of the
+//! entry with the same event id. Thus collisions can only be guessed, one delivery at a time. A
+//! guess that is right gains little. It makes a `duplicate_event` of an `event_id_conflict`, and
+//! both are refused. On a route with `repeats` it lets a captured request through with other bytes
+//! outside of the signature, no more often than the request itself.
 //!
 //! `HighwayHash` is fast where the processor has AVX2, SSE 4.1 or NEON. Without them it runs at half
 //! the speed of SipHash, or better.
