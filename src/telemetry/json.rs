@@ -2,7 +2,7 @@
 //! escaped and cut, numbers, times.
 //!
 //! Written by hand because it runs for every field of every request: no formatting machinery, no
-//! allocation except the buffer's own. It knows nothing of records; `access_log` says which value
+//! allocation except the buffer's own. It knows nothing of records; `line` says which value
 //! belongs under which key.
 
 use std::io::Write as _;

@@ -11,6 +11,7 @@ pub mod access_log;
 pub mod descriptions;
 mod durations;
 mod json;
+mod line;
 mod log_writer;
 pub mod metrics;
 pub mod operational;

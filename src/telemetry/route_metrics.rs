@@ -13,7 +13,7 @@ use super::Record;
 use super::descriptions::{EVENT_ID_CONFLICTS, LAST_VALID, SECRETS_ACTIVE};
 use super::route_counts::{EXCHANGE_BOUNDS, JUDGEMENT_BOUNDS, NOT_JUDGED, RouteCounts, VALID};
 use super::secret_series::SecretSeries;
-use super::series::Series;
+use super::series::{Series, set_if_other};
 use crate::clock::UnixMillis;
 
 /// The handles of a route under the configuration that made them. Cheap to clone.
@@ -126,14 +126,6 @@ impl RouteMetrics {
         if verdict == VALID && record.event.is_some() {
             set_if_other(self.route.last_valid(), record.time.0.div_euclid(1000));
         }
-    }
-}
-
-/// Sets a gauge of a time. Within a second all threads read the same value, and none takes it from
-/// the others by writing it again.
-pub(super) fn set_if_other(gauge: &IntGauge, value: i64) {
-    if gauge.get() != value {
-        gauge.set(value);
     }
 }
 

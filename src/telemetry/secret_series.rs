@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prometheus::IntGauge;
 
 use super::descriptions::{SECRET_LAST_MATCH, SECRET_MATCHES, SECRET_NOT_AFTER};
-use super::route_metrics::set_if_other;
-use super::series::{Series, Summed, counter, family};
+use super::series::{Series, Summed, counter, family, set_if_other};
 use super::sharded::Sharded;
 use crate::clock::UnixMillis;
 

@@ -176,6 +176,14 @@ pub(super) fn histogram(
     metric
 }
 
+/// Sets a gauge of a time. Within a second all threads read the same value, and none takes it from
+/// the others by writing it again.
+pub(super) fn set_if_other(gauge: &IntGauge, value: i64) {
+    if gauge.get() != value {
+        gauge.set(value);
+    }
+}
+
 /// The labels of a series, in the order of their names, which is that of all series.
 fn labels(description: &Description, values: &[&str]) -> Vec<LabelPair> {
     let pairs = description.labels.iter().zip(values);
