@@ -12,6 +12,7 @@ use crate::gateway;
 use crate::gateway::{Addresses, EarlySignals, Stopper, Surroundings};
 use crate::telemetry::access_log::standard_output;
 use crate::telemetry::operational;
+use crate::telemetry::operational::Notes;
 
 /// Arguments of `run`.
 #[derive(Args, Debug)]
@@ -51,8 +52,9 @@ impl Run {
             note(&format!("verigate: cannot forbid core dumps: {error}"));
         }
         // The guard writes the last messages when it is dropped, so it must be dropped last of all.
-        let _messages = operational::init()
+        let messages = operational::init()
             .map_err(|error| note(&format!("verigate: no operational messages: {error}")));
+        let notes = messages.as_ref().ok().map(|(notes, _)| notes.clone());
         let config = match config::load(&self.file.path()) {
             Ok(config) => config,
             Err(problems) => {
@@ -71,7 +73,7 @@ impl Run {
         };
         let surroundings = Surroundings {
             access_log,
-            on_ready: Box::new(announce),
+            on_ready: Box::new(move |addresses| announce(addresses, notes.as_ref())),
             stopper: Stopper::default(),
             early,
         };
@@ -85,9 +87,10 @@ impl Run {
     }
 }
 
-fn announce(addresses: &Addresses) {
+fn announce(addresses: &Addresses, notes: Option<&Notes>) {
+    let say = |line: String| notes.map_or_else(|| note(&line), |notes| notes.line(&line));
     for address in &addresses.traffic {
-        note(&format!("listening on {address}"));
+        say(format!("listening on {address}"));
     }
-    note(&format!("listening on {} (admin)", addresses.admin));
+    say(format!("listening on {} (admin)", addresses.admin));
 }

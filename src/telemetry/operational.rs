@@ -37,7 +37,7 @@ pub enum InitError {
 ///
 /// # Errors
 /// See [`InitError`]; no message is shown then.
-pub fn init() -> Result<LogWriter, InitError> {
+pub fn init() -> Result<(Notes, LogWriter), InitError> {
     let output = File::from(io::stderr().as_fd().try_clone_to_owned()?);
     let dropped = IntCounter::new(
         "messages_dropped",
@@ -46,11 +46,23 @@ pub fn init() -> Result<LogWriter, InitError> {
     let (queue, writer) = LogWriter::start(output, dropped)?;
     let mut builder =
         env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info"));
+    let notes = Notes(Arc::clone(&queue));
     builder.target(env_logger::Target::Pipe(Box::new(Queued(queue))));
     let logger = OwnDetail::around(&mut builder);
     log::set_max_level(logger.inner.filter());
     log::set_boxed_logger(Box::new(logger))?;
-    Ok(writer)
+    Ok((notes, writer))
+}
+
+/// Lines on standard error that are no messages: they have no time, and no `RUST_LOG` hides them.
+#[derive(Clone, Debug)]
+pub struct Notes(Arc<Queue>);
+
+impl Notes {
+    /// Writes a line among the messages, so that neither cuts the other in two.
+    pub fn line(&self, text: &str) {
+        self.0.push(format!("{text}\n").as_bytes());
+    }
 }
 
 /// Hands whole messages to the writing thread; `env_logger` writes each in a single piece.

@@ -783,3 +783,18 @@ fn lg_11_debug_messages_follow_a_request_and_hold_nothing_secret() {
         );
     }
 }
+
+/// The lines that name the ports are found by programs, so no message may cut them in two.
+#[test]
+fn the_ports_are_named_in_lines_of_their_own_however_many_warnings_there_are() {
+    let upstream = Upstream::start();
+    let routes = (0..150).map(|number| {
+        Route::new(&format!("r{number}"), &format!("/r{number}"), &upstream)
+            .set("provider", "\"github\"")
+            .set("secrets", &format!("[\"plain:s{number}\"]"))
+    });
+    let gateway = Gateway::start(&routes.fold(Config::new(), Config::route));
+    gateway
+        .ask(Delivery::fresh())
+        .expect_refusal(404, "no_route");
+}
