@@ -394,7 +394,7 @@ fn au_52_a_form_of_mailgun_is_taken_like_its_json() {
     cases.finish();
 }
 
-/// The memory of a body is used again by the next bodies of its thread.
+/// The memory of a body is used again by the next bodies.
 #[test]
 fn rx_28_a_long_body_shows_in_no_later_delivery_and_in_no_later_line_of_the_log() {
     let upstream = Upstream::start();

@@ -1,31 +1,36 @@
-//! Used memory of bodies, kept for the next bodies of the same thread (contract: Body).
+//! Used memory of bodies, kept for the next bodies (contract: Body).
 //!
 //! The system hands out new memory page by page, as it is first written to, and takes it back at
-//! once: for a body of a mebibyte that costs more than to receive it. So each thread keeps a few
+//! once: for a body of a mebibyte that costs more than to receive it. So the process keeps a few
 //! buffers, at most [`KEPT`] bytes in all. A buffer is emptied before it is kept, and only the bytes
 //! that were written into it since can be read from it.
+//!
+//! The threads share the stock: a worker that hands its tasks over is followed by another thread, and
+//! with a stock for each of them memory would grow with their number.
 
-use std::cell::RefCell;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 
-/// The most bytes that a thread keeps.
-pub(super) const KEPT: usize = 8 * 1024 * 1024;
+/// The most bytes that are kept.
+const KEPT: usize = 16 * 1024 * 1024;
 /// The least capacity that is worth keeping. A smaller body lies in its connection's buffer.
 const LEAST: usize = 12 * 1024;
 /// The largest capacity that is kept.
 const LARGEST: usize = 2 * 1024 * 1024;
 
-thread_local! {
-    /// The buffers that are kept, those that were used last at the end.
-    static STOCK: RefCell<Stock> = const { RefCell::new(Stock::new()) };
+/// A plain lock: held for a search in a short list, twice for a body that is longer than its
+/// connection's buffer.
+static STOCK: Mutex<Stock> = Mutex::new(Stock::new());
+
+fn stock() -> MutexGuard<'static, Stock> {
+    STOCK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A buffer for at least this many bytes.
 pub(super) fn take(capacity: usize) -> BytesMut {
-    STOCK
-        .with_borrow_mut(|stock| stock.take(capacity))
-        .unwrap_or_else(|| BytesMut::with_capacity(capacity))
+    let kept = stock().take(capacity);
+    kept.unwrap_or_else(|| BytesMut::with_capacity(capacity))
 }
 
 /// Makes room for `more` bytes in `buffer`, which may move to another memory.
@@ -40,10 +45,11 @@ pub(super) fn make_room(buffer: &mut BytesMut, more: usize) {
 /// Keeps the memory of a body, if nothing else uses it and it is worth it. Otherwise it is freed.
 pub(super) fn give_back(bytes: Bytes) {
     if let Ok(buffer) = bytes.try_into_mut() {
-        STOCK.with_borrow_mut(|stock| stock.give_back(buffer));
+        drop(stock().give_back(buffer));
     }
 }
 
+/// The buffers that are kept, those that were used last at the end.
 #[derive(Debug)]
 struct Stock {
     buffers: Vec<BytesMut>,
@@ -72,17 +78,23 @@ impl Stock {
         Some(buffer)
     }
 
-    fn give_back(&mut self, mut buffer: BytesMut) {
+    /// Keeps a buffer. Returns the buffers that are not kept, for the caller to free them when it no
+    /// longer holds the lock.
+    fn give_back(&mut self, mut buffer: BytesMut) -> Vec<BytesMut> {
         buffer.clear();
         let capacity = buffer.capacity();
         if !(LEAST..=LARGEST).contains(&capacity) {
-            return;
+            return vec![buffer];
         }
+        let mut freed = Vec::new();
         while self.bytes + capacity > KEPT {
-            self.bytes -= self.buffers.remove(0).capacity();
+            let oldest = self.buffers.remove(0);
+            self.bytes -= oldest.capacity();
+            freed.push(oldest);
         }
         self.bytes += capacity;
         self.buffers.push(buffer);
+        freed
     }
 }
 
@@ -100,7 +112,7 @@ mod tests {
     fn a_buffer_is_used_again_empty_by_what_fits_it() {
         let mut stock = Stock::new();
         for size in [64, 16, 16, 256] {
-            stock.give_back(used(size * 1024, b'x'));
+            assert!(stock.give_back(used(size * 1024, b"x"[0])).is_empty());
         }
         let rows = [
             (300, None),
