@@ -4,7 +4,7 @@
 //! costs nothing. Any other costs the length of the body. The share that a finder may spend is set
 //! before it begins.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -37,6 +37,9 @@ pub(super) struct Trials<'c> {
     pub(super) around: Around<'c>,
     left: Cell<u64>,
     share: Cell<u64>,
+    /// A verifier for each secret of the case, for trials that change neither the scheme nor the
+    /// secrets: thousands of bodies may be tried.
+    unchanged: OnceCell<Vec<Verifier>>,
 }
 
 /// The parts of a case that a trial may change.
@@ -65,6 +68,7 @@ impl<'c> Trials<'c> {
             around,
             left: Cell::new(left),
             share: Cell::new(left),
+            unchanged: OnceCell::new(),
         }
     }
 
@@ -99,23 +103,15 @@ impl<'c> Trials<'c> {
 
     /// The name of the secret with which a changed case holds. Its time is not judged.
     pub(super) fn proves(&self, changed: &Changed<'_>) -> Option<Arc<str>> {
-        let settings = Settings {
-            tolerance: Tolerance::Off,
-            future_tolerance: Tolerance::Off,
-            public_url: changed.public_url.clone(),
-            max_body: self.case.settings.max_body,
-        };
         if !may_hold(&changed.scheme, changed.head) {
             return None;
         }
-        let scheme = timeless(&changed.scheme);
-        let is_public = matches!(scheme.algorithm().kind(), Kind::Public(_) | Kind::Jwt);
+        let is_public = matches!(
+            changed.scheme.algorithm().kind(),
+            Kind::Public(_) | Kind::Jwt
+        );
         let cost = TRIAL + changed.body.len() as u64 + if is_public { PUBLIC_KEY } else { 0 };
-        // Each secret is tried alone, so that a secret that is not a key of this scheme hides no
-        // other.
-        changed.secrets.iter().find_map(|secret| {
-            let verifier =
-                Verifier::new(Arc::clone(&scheme), vec![secret.clone()], settings.clone()).ok()?;
+        let proves = |verifier: &Verifier| {
             let mut verification = verifier.begin(changed.head, self.case.now).ok()?;
             self.spend(cost)?;
             verification.update(changed.body);
@@ -123,7 +119,33 @@ impl<'c> Trials<'c> {
                 .finish(changed.body, self.case.now)
                 .ok()
                 .map(|proof| proof.secret)
-        })
+        };
+        let is_unchanged = Arc::ptr_eq(&changed.scheme, self.case.scheme)
+            && std::ptr::eq(changed.secrets, self.case.secrets)
+            && changed.public_url == self.case.settings.public_url;
+        if is_unchanged {
+            let made = || self.verifiers(changed).collect();
+            return self.unchanged.get_or_init(made).iter().find_map(proves);
+        }
+        self.verifiers(changed)
+            .find_map(|verifier| proves(&verifier))
+    }
+
+    /// A verifier for each secret of a changed case, without those that are no key of its scheme:
+    /// each secret is tried alone, so that it hides no other.
+    fn verifiers(&self, changed: &Changed<'_>) -> impl Iterator<Item = Verifier> {
+        let settings = Settings {
+            tolerance: Tolerance::Off,
+            future_tolerance: Tolerance::Off,
+            public_url: changed.public_url.clone(),
+            max_body: self.case.settings.max_body,
+        };
+        let scheme = timeless(&changed.scheme);
+        let made = move |secret: &Secret| {
+            let secrets = vec![secret.clone()];
+            Verifier::new(Arc::clone(&scheme), secrets, settings.clone()).ok()
+        };
+        changed.secrets.iter().filter_map(made)
     }
 
     /// Tries the scheme of another provider.

@@ -150,36 +150,44 @@ fn spoiled(line: &str, secret: &str) -> Vec<String> {
 
 #[test]
 fn cf_12_a_misplaced_secret_is_in_nothing_that_check_shows() {
-    let mut wrong = Vec::new();
-    let mut count = 0;
-    let [all, scheme] = templates();
-    let first = scheme.lines().count() - SCHEME.lines().count();
-    for (template, first) in [(all, 0), (scheme, first)] {
-        let lines: Vec<&str> = template.lines().collect();
-        for (at, line) in lines.iter().enumerate().skip(first) {
+    let templates = templates();
+    let first = |at: usize| {
+        let [_, scheme] = &templates;
+        at * (scheme.lines().count() - SCHEME.lines().count())
+    };
+    let mut cases = Vec::new();
+    for (nth, template) in templates.iter().enumerate() {
+        for (at, line) in template.lines().enumerate().skip(first(nth)) {
             if line.trim().is_empty() || line.starts_with('#') {
                 continue;
             }
             for (nth, secret) in SECRETS.iter().enumerate() {
-                for (way, spoiled) in spoiled(line, secret).into_iter().enumerate() {
-                    // Every way with the first secrets, and each secret in some way at each place.
-                    if nth > 0 && way % SECRETS.len() != nth {
-                        continue;
-                    }
-                    let mut text = lines.clone();
-                    if let Some(place) = text.get_mut(at) {
-                        *place = &spoiled;
-                    }
-                    let said = shown(&text.join("\n"));
-                    count += 1;
-                    if said.contains(secret) {
-                        let leak = said.lines().find(|line| line.contains(secret));
-                        wrong.push(format!("{spoiled}\n    shows {}", leak.unwrap_or_default()));
-                    }
-                }
+                let all = spoiled(line, secret).into_iter().enumerate();
+                // Every way with the first secrets, and each secret in some way at each place.
+                let some = all.filter(|(way, _)| nth == 0 || way % SECRETS.len() == nth);
+                cases.extend(some.map(|(_, spoiled)| (template, at, *secret, spoiled)));
             }
         }
     }
+    let leak = |(template, at, secret, spoiled): &(&String, usize, &str, String)| {
+        let mut text: Vec<&str> = template.lines().collect();
+        if let Some(place) = text.get_mut(*at) {
+            *place = spoiled;
+        }
+        let said = shown(&text.join("\n"));
+        let leak = said.lines().find(|line| line.contains(secret));
+        leak.map(|leak| format!("{spoiled}\n    shows {leak}"))
+    };
+    let count = cases.len();
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let mut wrong: Vec<String> = std::thread::scope(|scope| {
+        let judge =
+            |part| scope.spawn(move || Iterator::filter_map(part, leak).collect::<Vec<_>>());
+        let parts = cases.chunks(count.div_ceil(cores)).map(<[_]>::iter);
+        let judged: Vec<_> = parts.map(judge).collect();
+        let judged = judged.into_iter();
+        judged.flat_map(|part| part.join().unwrap()).collect()
+    });
     assert!(count > 3_000, "{count} cases");
     let all = wrong.len();
     wrong.truncate(40);

@@ -8,6 +8,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use memchr::memmem::Finder;
+use once_cell::sync::Lazy;
+
 use super::prefixes;
 
 /// The text shown in place of what is hidden: always the same, so that it does not give away a
@@ -67,15 +70,21 @@ fn is_secret_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '/' | '=' | '.')
 }
 
+/// The beginnings that mark secrets or API keys, each with its search, which takes longer to make than to
+/// run. Words of configuration files mark nothing here.
+static MARKS: Lazy<Vec<(&str, Finder<'static>)>> = Lazy::new(|| {
+    let words = ["base64:", "hex:", "whpk_", "v1a,whpk_"];
+    let all = prefixes::SIGNING.iter().chain(prefixes::API_KEYS);
+    all.filter(|prefix| !words.contains(prefix))
+        .map(|prefix| (*prefix, Finder::new(prefix)))
+        .collect()
+});
+
 /// Texts behind a beginning that marks secrets or API keys. Private keys of Standard Webhooks and
 /// of PEM are among them.
 fn marked(text: &str, found: &mut Vec<Range<usize>>) {
-    let prefixes = prefixes::SIGNING.iter().chain(prefixes::API_KEYS);
-    // Words of configuration files, which mark nothing here.
-    for prefix in
-        prefixes.filter(|prefix| !["base64:", "hex:", "whpk_", "v1a,whpk_"].contains(prefix))
-    {
-        for (at, _) in text.match_indices(prefix) {
+    for (prefix, finder) in MARKS.iter() {
+        for at in finder.find_iter(text.as_bytes()) {
             let (before, rest) = (text.get(..at), text.get(at + prefix.len()..));
             let (Some(before), Some(rest)) = (before, rest) else {
                 continue;
