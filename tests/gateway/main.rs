@@ -15,6 +15,7 @@ mod expect;
 mod floods;
 mod handshakes;
 mod headers;
+mod honest;
 mod keepalive;
 mod learning;
 mod limits;

@@ -13,11 +13,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod algorithms;
 mod captured;
 mod changes;
 mod keys;
 mod making;
 mod once;
+mod sets;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
