@@ -132,8 +132,10 @@ impl<P: Port> ServerApp for App<P> {
         let connection = connection.with_idle(place.idle());
         let (watched, mut shutdown) = (shutdown.clone(), shutdown.clone());
         let own = place.idle();
-        // The value changes once, and an error means that the sender is gone.
-        let is_stopping = move || own.is_over() || watched.has_changed().unwrap_or(false);
+        // The value changes once. Whether it has changed is cheaper to ask than what it is, and is
+        // unknown once the sender is gone.
+        let has_stopped = move || watched.has_changed().unwrap_or_else(|_| *watched.borrow());
+        let is_stopping = move || own.is_over() || has_stopped();
         let stopping = async move {
             let is_stopped = async {
                 // An error means that the sender is gone: nobody will stop this connection any

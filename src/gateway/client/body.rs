@@ -84,8 +84,9 @@ impl From<Code> for BodyError {
     }
 }
 
-/// Reads the client's body of at most `limit` bytes, all of it within the given time from the given
-/// start, and updates `verification` with it. A large body takes turns with everything else on its thread.
+/// Reads the client's body of at most `limit` bytes, and updates `verification` with it. `time` is
+/// the moment from which the body's time counts, and that time. A large body takes turns with
+/// everything else on its thread.
 ///
 /// If this future is dropped half way, the bytes are dropped and their share of the budget is given
 /// back.

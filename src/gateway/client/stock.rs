@@ -112,7 +112,7 @@ mod tests {
     fn a_buffer_is_used_again_empty_by_what_fits_it() {
         let mut stock = Stock::new();
         for size in [64, 16, 16, 256] {
-            assert!(stock.give_back(used(size * 1024, b"x"[0])).is_empty());
+            assert!(stock.give_back(used(size * 1024, b'x')).is_empty());
         }
         let rows = [
             (300, None),

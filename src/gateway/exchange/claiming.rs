@@ -32,7 +32,7 @@ pub(super) struct Delivery<'d> {
 }
 
 /// Claims a proved delivery. Its freshness is judged once more, since its body may have taken long
-/// to arrive.
+/// to arrive and to be proved.
 ///
 /// If this future is dropped half way, a claim that was granted is released.
 ///
@@ -44,7 +44,6 @@ pub(super) async fn claim(
     snapshot: &Snapshot,
     delivery: &Delivery<'_>,
     identity: &Identity,
-    now: Now,
 ) -> Result<Claim, Refusal> {
     let Delivery {
         route,
@@ -52,6 +51,8 @@ pub(super) async fn claim(
         request_id,
         ..
     } = *delivery;
+    // Read again: a proof may have waited for its turn, and entries may have been forgotten since.
+    let now = running.clock.now();
     route.verifier().recheck(proof, now)?;
     if snapshot.refuse_older_than_start {
         route.verifier().judge_start(proof, running.started)?;
@@ -146,15 +147,22 @@ impl Delivery<'_> {
 fn arrival(running: &Running, delivery: &Delivery<'_>, identity: &Identity) -> Arrival {
     let key = &running.fingerprints;
     let Delivery { route, proof, .. } = *delivery;
-    let (claim_key, body, named) = match delivery.signed_id() {
+    let (claim_key, body, compared, named) = match delivery.signed_id() {
         Some(id) => {
             let by_id = key.by_id(&route.name, id);
-            (by_id, key.body(delivery.signed_body()), Some(by_id.mark()))
+            let body = key.body(delivery.signed_body());
+            (by_id, body, body.mark(), Some(by_id.mark()))
         }
         None => {
             let content = key.content(identity);
             let named = delivery.id().map(|id| key.event(&route.name, id));
-            (key.by_content(&route.name, content), content, named)
+            // The content is the key already, so two deliveries of one key have the same body.
+            (
+                key.by_content(&route.name, content),
+                content,
+                Mark(0),
+                named,
+            )
         }
     };
     let repeats = route.config.scheme.repeats;
@@ -162,8 +170,7 @@ fn arrival(running: &Running, delivery: &Delivery<'_>, identity: &Identity) -> A
     // nothing divides the names and values of a form, are none.
     let body = match repeats {
         Some(_) => key.repeat(body, delivery.read_by_apps(), delivery.received),
-        None if delivery.signed_id().is_some() => body.mark(),
-        None => Mark(0),
+        None => compared,
     };
     let is_prefix = matches!(route.config.pattern.path, PathPattern::Prefix(_));
     Arrival {

@@ -265,7 +265,7 @@ impl<'x> Exchange<'x> {
                 match passage {
                     Some(passage) => Ok(Admission::Handshake(passage, Some(proof.secret))),
                     None => Ok(Admission::Proved(
-                        self.identify_and_claim(route, proof, body, now).await?,
+                        self.identify_and_claim(route, proof, body).await?,
                     )),
                 }
             }
@@ -311,7 +311,6 @@ impl<'x> Exchange<'x> {
         route: &RouteState,
         proof: Proof,
         body: &Body,
-        now: Now,
     ) -> Result<Proved, Ended> {
         let running = self.running;
         let signed = proof.signed_body(&body.bytes);
@@ -326,7 +325,7 @@ impl<'x> Exchange<'x> {
             let is_taken = route.accept(event);
             if self.enforce(route, is_taken)?.is_some() && route.config.replay.enabled {
                 let claimed;
-                (event_key, claimed) = self.claim(route, &proof, body, now).await;
+                (event_key, claimed) = self.claim(route, &proof, body).await;
                 claim = self.enforce(route, claimed)?;
             }
         }
@@ -343,7 +342,6 @@ impl<'x> Exchange<'x> {
         route: &RouteState,
         proof: &Proof,
         body: &Body,
-        now: Now,
     ) -> (Option<EventKey>, Result<Claim, Refusal>) {
         let running = self.running;
         let delivery = claiming::Delivery {
@@ -357,7 +355,7 @@ impl<'x> Exchange<'x> {
         };
         let length = delivery.body.len();
         let identity = running.turns.aside(length, || delivery.identity()).await;
-        let claimed = claiming::claim(running, self.snapshot, &delivery, &identity, now).await;
+        let claimed = claiming::claim(running, self.snapshot, &delivery, &identity).await;
         let key = || delivery.event_key(identity);
         let event_key = running.turns.aside(length, key).await;
         if claimed.is_ok() {

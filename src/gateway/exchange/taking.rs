@@ -44,8 +44,8 @@ impl Exchange<'_> {
         place: Option<&RequestPlace>,
     ) -> Result<(Body, Now), Ended> {
         let clock = &self.running.clock;
-        let (before, is_at_hand) = (self.began, client.is_body_at_hand());
-        let before = if is_at_hand { before } else { clock.now() };
+        let is_at_hand = client.is_body_at_hand();
+        let before = if is_at_hand { self.began } else { clock.now() };
         let budget = &self.running.budget;
         let account = match place {
             Some(place) => place.account(),

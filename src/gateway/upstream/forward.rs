@@ -119,8 +119,8 @@ pub(crate) struct Response {
     connection: Option<Connection>,
     upstream: Arc<Upstream>,
     deadline: Instant,
-    /// A moment since which the upstream has been at work on this answer, as late as is known: it
-    /// spares a look at the clock for each answer.
+    /// The latest moment that is known of this answer: that of its head, or of the last bytes that
+    /// were waited for. The connection counts as idle since then, which spares a look at the clock.
     pub(crate) seen: Instant,
     reusable: bool,
 }
@@ -308,8 +308,7 @@ impl Response {
             };
             // Without this check, an upstream that always has bytes to read would never let the
             // timer fire.
-            self.seen = Instant::now();
-            if self.seen >= self.deadline {
+            if Instant::now() >= self.deadline {
                 return Err(ForwardError::Late);
             }
             let mut timer = std::mem::take(&mut connection.timer);
@@ -318,7 +317,7 @@ impl Response {
                 .await;
             connection.timer = timer;
             match read {
-                Ok(Ok(1..)) => {}
+                Ok(Ok(1..)) => self.seen = Instant::now(),
                 Ok(Ok(_)) if matches!(self.rest, Rest::Close) => self.rest = Rest::Nothing,
                 Ok(_) => {
                     return Err(ForwardError::Failed(

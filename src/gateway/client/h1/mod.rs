@@ -190,6 +190,16 @@ impl H1 {
         };
     }
 
+    /// The bytes that are left of the body, if all of them have arrived.
+    fn at_hand(&self) -> Option<usize> {
+        let left = match self.unread {
+            Unread::Nothing => 0,
+            Unread::Length(left) => usize::try_from(left).ok()?,
+            Unread::Chunked(_) => return None,
+        };
+        (left <= self.inbound.len()).then_some(left)
+    }
+
     /// Ends the gateway's side of the connection and discards bytes that still arrive, so that the
     /// client can read the answer instead of a reset (RFC 9112 9.6).
     async fn linger(mut self) {
@@ -252,19 +262,12 @@ impl Client for H1 {
     }
 
     fn is_body_at_hand(&self) -> bool {
-        match self.unread {
-            Unread::Nothing => true,
-            Unread::Length(left) => left <= self.inbound.len() as u64,
-            Unread::Chunked(_) => false,
-        }
+        self.at_hand().is_some()
     }
 
     fn drop_body_at_hand(&mut self) {
-        if let Unread::Length(left) = self.unread
-            && let Ok(left) = usize::try_from(left)
-            && left <= self.inbound.len()
-        {
-            self.inbound.advance(left);
+        if let Some(bytes) = self.at_hand() {
+            self.inbound.advance(bytes);
             self.unread = Unread::Nothing;
         }
     }
