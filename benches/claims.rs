@@ -17,15 +17,16 @@
     reason = "a bench measures, and prints its results"
 )]
 
-use std::future::Future;
+#[path = "support/arrivals.rs"]
+mod arrivals;
+
 use std::hint::black_box;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use arrivals::ready;
 use verigate::clock::{Now, UnixMillis};
 use verigate::replay::{Claimed, MemoryWindow, ReplayWindow};
-use verigate::verify::claim::{Arrival, Beside, ClaimKey, FingerprintKey};
+use verigate::verify::claim::{Arrival, ClaimKey, FingerprintKey};
 
 const ROUNDS: usize = 3;
 
@@ -37,32 +38,17 @@ const NOW: Now = Now {
     mono: Duration::ZERO,
 };
 
-/// The memory window's futures are ready at once.
-fn ready<F: Future>(future: F) -> F::Output {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => unreachable!("the memory window never waits"),
-    }
-}
-
 /// An arrival as that of a reference event of 1 KiB, without its key. The route holds its share of
 /// the window in every row.
 fn template(key: &FingerprintKey) -> Arrival {
     Arrival {
         key: ClaimKey(0),
         body: key.body(&[b'x'; 1024]).mark(),
-        path: None,
-        variant: key.variant(Beside::default(), None, b""),
-        variants: 1,
-        repeats: None,
-        signed_at: Some(UnixMillis::from_secs(1_750_000_000)),
-        route: key.route("bench"),
         event: None,
         request: key.request("bench", b"request"),
-        ttl: Duration::from_secs(72 * 3600),
         fresh_until: Some(UnixMillis(1_750_000_300_001)),
-        route_capacity: None,
         share: 1000,
+        ..arrivals::arrival(key, 0)
     }
 }
 

@@ -43,7 +43,7 @@ impl Role {
 impl Scheme {
     /// Every header that the scheme reads, with its part; the signature's come first. A header with
     /// several parts is listed once for each.
-    pub fn reads(&self) -> Vec<(Role, FieldName)> {
+    pub(super) fn reads(&self) -> Vec<(Role, FieldName)> {
         let mut all: Vec<(Role, FieldName)> = Vec::new();
         let mut add = |role, name: &FieldName| {
             let entry = (role, name.clone());

@@ -42,6 +42,7 @@ use crate::scheme::{
     Scheme, TemplateScheme, TimestampPlace, TokenScheme,
 };
 use crate::verdict::{Code, Refusal};
+use crate::verify::jwt::Covered;
 use crate::verify::verifier::KeyError;
 use crate::wire::head::{FieldName, Found};
 
@@ -427,16 +428,21 @@ fn by_token(
     };
     // Everything else that `sign` needs is checked above, so only a body that the token should
     // carry and cannot, or a query that has no digested form, can fail here.
-    let (body, url) = (request.body, url.as_deref());
-    let line = (request.method, request.target);
+    let covered = Covered {
+        body: request.body,
+        url: url.as_deref(),
+        request: (request.method, request.target),
+        at: request.at,
+        more: &claims,
+    };
     match privately(token) {
         Some(algorithm) => {
             let key = signing_key(secret, algorithm)?;
-            rule.sign_privately(&key, body, url, line, request.at, &claims)
+            rule.sign_privately(&key, &covered)
         }
         None => {
             let key = digest_key(&token.key, secret)?;
-            rule.sign(&key, body, url, line, request.at, &claims)
+            rule.sign(&key, &covered)
         }
     }
     .ok_or(SignError::Form)

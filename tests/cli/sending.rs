@@ -178,6 +178,17 @@ fn put(document: &mut Value, pointer: &str, value: Value) {
     *at = value;
 }
 
+/// The body and, in the last line, the status with which a printed command was answered.
+fn answer_to(command: &str, folder: &Folder) -> String {
+    let sent = Command::new("sh")
+        .arg("-c")
+        .arg(format!("{command} -w '\\n%{{http_code}}'"))
+        .current_dir(folder.path())
+        .output()
+        .expect("a shell and curl");
+    String::from_utf8_lossy(&sent.stdout).into_owned()
+}
+
 #[test]
 fn the_printed_command_is_accepted_for_every_preset() {
     let upstream = Upstream::start();
@@ -231,13 +242,7 @@ fn the_printed_command_is_accepted_for_every_preset() {
             .trim_end()
             .replace(PUBLIC_URL, &format!("http://{}", gateway.addr()));
         let before = upstream.count();
-        let sent = Command::new("sh")
-            .arg("-c")
-            .arg(format!("{command} -w '\\n%{{http_code}}'"))
-            .current_dir(folder.path())
-            .output()
-            .expect("a shell and curl");
-        let answer = String::from_utf8_lossy(&sent.stdout);
+        let answer = answer_to(&command, &folder);
         if !answer.ends_with("\n200") || upstream.count() != before + 1 {
             wrong.push(format!("{}: {answer}\n{command}", preset.name));
         }
@@ -318,13 +323,7 @@ fn the_printed_command_of_a_route_is_accepted_wherever_the_url_is_signed_or_the_
             }
             let command = signed.stdout.trim_end();
             let before = upstream.count();
-            let sent = Command::new("sh")
-                .arg("-c")
-                .arg(format!("{command} -w '\\n%{{http_code}}'"))
-                .current_dir(folder.path())
-                .output()
-                .expect("a shell and curl");
-            let answer = String::from_utf8_lossy(&sent.stdout);
+            let answer = answer_to(command, &folder);
             let is_taken = answer.ends_with("\n200");
             // Another time or URL is no other event where an id is signed.
             let is_new =

@@ -140,14 +140,19 @@ fn au_83_shadow_mode_forwards_no_signature_of_a_query_either() {
     assert_eq!(verdict.as_deref(), Some("malformed_signature"));
 }
 
+/// A gateway with a route of `OpenNode`, which signs a single field of a form.
+fn opennode(upstream: &Upstream) -> Gateway {
+    let route = Route::new("opennode", "/opennode", upstream)
+        .set("provider", "\"opennode\"")
+        .set("secrets", "[\"env:PLAIN_SECRET\"]");
+    Gateway::start(&Config::for_upstream(upstream).route(route))
+}
+
 /// The id of the charge is all that the provider signs: each status has a state beside the entry, and nothing else counts.
 #[test]
 fn au_84_a_form_of_which_one_field_is_signed_is_forwarded_once_for_each_type() {
     let upstream = Upstream::start();
-    let route = Route::new("opennode", "/opennode", &upstream)
-        .set("provider", "\"opennode\"")
-        .set("secrets", "[\"env:PLAIN_SECRET\"]");
-    let gateway = Gateway::start(&Config::for_upstream(&upstream).route(route));
+    let gateway = opennode(&upstream);
     let signature = sign_body(PLAIN_SECRET, b"chg_1");
     let form = |rest: &str| {
         Delivery::unsigned("/opennode", format!("id=chg_1&{rest}"))
@@ -193,10 +198,7 @@ fn au_84_a_form_of_which_one_field_is_signed_is_forwarded_once_for_each_type() {
 #[test]
 fn au_84_a_form_is_of_the_kind_that_content_type_says() {
     let upstream = Upstream::start();
-    let route = Route::new("opennode", "/opennode", &upstream)
-        .set("provider", "\"opennode\"")
-        .set("secrets", "[\"env:PLAIN_SECRET\"]");
-    let gateway = Gateway::start(&Config::for_upstream(&upstream).route(route));
+    let gateway = opennode(&upstream);
     let signature = sign_body(PLAIN_SECRET, b"chg_1");
     let form = format!("id=chg_1&status=paid&hashed_order={signature}");
     let part = |name: &str, value: &str| {

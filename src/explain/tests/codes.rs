@@ -14,6 +14,19 @@ const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded")
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 const URL: &str = "https://hooks.example.com";
 
+/// The request of a delivery with these further headers.
+fn request<'r>(body: &'r str, headers: &'r [(&'r str, &'r str)]) -> SignRequest<'r> {
+    SignRequest {
+        method: "POST",
+        target: "/in/itellico",
+        body: body.as_bytes(),
+        id: None,
+        at: crate::clock::UnixMillis::from_secs(AT),
+        public_url: Some(URL),
+        headers,
+    }
+}
+
 /// A delivery of a provider's code with these further headers, received as it was sent.
 fn by_code(name: &str, components: &[&str], headers: &[(&str, &str)], body: &str) -> Sample {
     let is_public = matches!(name, "keygen" | "http-message-signatures");
@@ -28,15 +41,7 @@ fn by_code(name: &str, components: &[&str], headers: &[(&str, &str)], body: &str
         components: components.iter().map(|name| (*name).to_owned()).collect(),
         ..plain("{body}")
     };
-    let request = SignRequest {
-        method: "POST",
-        target: "/in/itellico",
-        body: body.as_bytes(),
-        id: None,
-        at: crate::clock::UnixMillis::from_secs(AT),
-        public_url: Some(URL),
-        headers,
-    };
+    let request = request(body, headers);
     let own = headers
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -200,15 +205,7 @@ fn mistakes_with_mandrill_are_named() {
     let mut test = good();
     test.lines = by_code("mandrill", &[], &[FORM], body).lines;
     let other = good().with_secret(b"another key altogether");
-    let request = SignRequest {
-        method: "POST",
-        target: "/in/itellico",
-        body: body.as_bytes(),
-        id: None,
-        at: crate::clock::UnixMillis::from_secs(AT),
-        public_url: Some(URL),
-        headers: &[FORM],
-    };
+    let request = request(body, &[FORM]);
     let made = sign(&other.scheme, &secret("s", "test-webhook"), &request).unwrap();
     let test = Sample {
         lines: vec![(FORM.0.to_owned(), FORM.1.to_owned())]

@@ -6,6 +6,7 @@ use crate::key::digest::DigestAlgorithm;
 use crate::scheme::jwt::{DigestClaim, JwtAlgorithm, JwtRule, Payload, RequestClaim, TokenPlace};
 use crate::scheme::tests::fixtures::plain;
 use crate::scheme::{ProofBy, TokenScheme};
+use crate::verify::jwt::Covered;
 
 const HEADER: &str = "Authorization";
 const URL: &str = "https://a.example";
@@ -193,7 +194,14 @@ fn a_token_for_another_request_or_over_another_body_is_named() {
         change(rule);
         let (target, body) = sign;
         let at = UnixMillis::from_secs(AT);
-        let signed = rule.sign(SECRET.as_bytes(), body, None, ("POST", target), at, &[]);
+        let covered = Covered {
+            body,
+            url: None,
+            request: ("POST", target),
+            at,
+            more: &[],
+        };
+        let signed = rule.sign(SECRET.as_bytes(), &covered);
         Sample {
             scheme,
             ..sent(&signed.unwrap())

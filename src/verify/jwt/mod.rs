@@ -14,6 +14,7 @@ mod texts;
 mod token;
 
 pub use claims::claim;
+pub use sign::Covered;
 
 use crate::clock::UnixMillis;
 use crate::notation::json::Pointer;

@@ -19,33 +19,29 @@ use crate::scheme::jwt::{DigestClaim, JwtAlgorithm, JwtRule, Payload};
 /// The time for which a token is valid if its rule has no greatest age, in milliseconds.
 const LIFETIME: i64 = 300_000;
 
-/// The parts of a delivery that a token may cover, as [`JwtRule::sign`] takes them.
-struct Delivery<'d> {
-    body: &'d [u8],
-    url: Option<&'d [u8]>,
-    request: (&'d str, &'d str),
-    at: UnixMillis,
-    more: &'d [(&'d str, &'d str)],
+/// The parts of a delivery that a token may cover.
+#[derive(Clone, Copy, Debug)]
+pub struct Covered<'d> {
+    /// The body.
+    pub body: &'d [u8],
+    /// The whole URL as the provider signs it, written by
+    /// [`PublicUrl::write`](crate::scheme::PublicUrl::write).
+    pub url: Option<&'d [u8]>,
+    /// The method and the target.
+    pub request: (&'d str, &'d str),
+    /// The time of the signature.
+    pub at: UnixMillis,
+    /// Further claims, such as an event id; they never replace the rule's own.
+    pub more: &'d [(&'d str, &'d str)],
 }
 
 impl JwtRule {
-    /// The header value, with its prefix, that carries the token of a delivery made at `at`.
-    /// `request` is its method and target. `url` is the whole URL as the provider signs it, written
-    /// by [`PublicUrl::write`](crate::scheme::PublicUrl::write). `more` are further claims, such as
-    /// an event id; they never replace the rule's own.
+    /// The header value, with its prefix, that carries the token of a delivery.
     ///
-    /// `None` where the rule allows no HMAC, the key is empty, `at` lies before 1970, the body is
-    /// the token, the token carries the body and the body is not UTF-8, a URL is signed and `url`
-    /// is missing or no UTF-8, or a digest of the request is signed and it has no such form.
-    pub fn sign(
-        &self,
-        key: &[u8],
-        body: &[u8],
-        url: Option<&[u8]>,
-        request: (&str, &str),
-        at: UnixMillis,
-        more: &[(&str, &str)],
-    ) -> Option<String> {
+    /// `None` where the rule allows no HMAC, the key is empty, the time lies before 1970, the body
+    /// is the token, the token carries the body and the body is not UTF-8, a URL is signed and the
+    /// URL is missing or no UTF-8, or a digest of the request is signed and it has no such form.
+    pub fn sign(&self, key: &[u8], delivery: &Covered<'_>) -> Option<String> {
         let hmac = |algorithm: &JwtAlgorithm| match algorithm.kind() {
             Kind::Digest(digest) => Some((algorithm.name(), digest)),
             _ => None,
@@ -55,14 +51,7 @@ impl JwtRule {
             .iter()
             .find_map(hmac)
             .filter(|_| !key.is_empty())?;
-        let delivery = Delivery {
-            body,
-            url,
-            request,
-            at,
-            more,
-        };
-        self.token(name, &delivery, |content| {
+        self.token(name, delivery, |content| {
             let mut mac = digest.mac(key);
             mac.update(content);
             Some(mac.finalize().as_bytes().to_vec())
@@ -72,15 +61,7 @@ impl JwtRule {
     /// As [`sign`](Self::sign), with a private key.
     ///
     /// `None` also where the rule allows no algorithm of the key's type.
-    pub fn sign_privately(
-        &self,
-        key: &SigningKey,
-        body: &[u8],
-        url: Option<&[u8]>,
-        request: (&str, &str),
-        at: UnixMillis,
-        more: &[(&str, &str)],
-    ) -> Option<String> {
+    pub fn sign_privately(&self, key: &SigningKey, delivery: &Covered<'_>) -> Option<String> {
         let of_key = |algorithm: &JwtAlgorithm| match algorithm.kind() {
             Kind::Public(public) if public.key_type() == key.key_type() => {
                 Some((algorithm.name(), public))
@@ -88,21 +69,14 @@ impl JwtRule {
             _ => None,
         };
         let (name, algorithm) = self.algorithms.iter().find_map(of_key)?;
-        let delivery = Delivery {
-            body,
-            url,
-            request,
-            at,
-            more,
-        };
-        self.token(name, &delivery, |content| key.sign(algorithm, content))
+        self.token(name, delivery, |content| key.sign(algorithm, content))
     }
 
     /// The header value with the token. `sign` gives the bytes of a signature.
     fn token(
         &self,
         name: &str,
-        delivery: &Delivery<'_>,
+        delivery: &Covered<'_>,
         sign: impl FnOnce(&[u8]) -> Option<Vec<u8>>,
     ) -> Option<String> {
         if self.is_body() {
@@ -139,8 +113,8 @@ impl JwtRule {
         Some(format!("{}{text}.{signature}", self.prefix()))
     }
 
-    fn write_claims(&self, delivery: &Delivery<'_>) -> Option<String> {
-        let Delivery {
+    fn write_claims(&self, delivery: &Covered<'_>) -> Option<String> {
+        let Covered {
             body,
             url,
             request: (method, target),

@@ -222,14 +222,21 @@ fn claims(more: &str) -> String {
     )
 }
 
+/// A delivery to the URL of these tests.
+fn covered(body: &[u8], at: UnixMillis) -> Covered<'_> {
+    Covered {
+        body,
+        url: Some(b"https://hooks.example.com/in/x"),
+        request: ("POST", "/in/x"),
+        at,
+        more: &[],
+    }
+}
+
 /// The header value that a rule makes for a body now.
 fn signed(rule: &JwtRule, body: &[u8]) -> String {
-    let (url, now) = (
-        b"https://hooks.example.com/in/x",
-        UnixMillis::from_secs(NOW_S),
-    );
-    rule.sign(KEY.as_bytes(), body, Some(url), ("POST", "/in/x"), now, &[])
-        .unwrap()
+    let covered = covered(body, UnixMillis::from_secs(NOW_S));
+    rule.sign(KEY.as_bytes(), &covered).unwrap()
 }
 
 /// The decoded claims of a token that a rule reads.
@@ -686,16 +693,12 @@ fn what_is_signed_here_verifies() {
     ];
     for rule in rules {
         for body in [BODY, b""] {
-            let url = b"https://hooks.example.com/in/x";
             let sign = |at: i64| {
-                rule.sign(
-                    KEY.as_bytes(),
-                    body,
-                    Some(url),
-                    ("POST", "/in/x"),
-                    UnixMillis(at),
-                    &[("jti", "evt \"1\"")],
-                )
+                let covered = Covered {
+                    more: &[("jti", "evt \"1\"")],
+                    ..covered(body, UnixMillis(at))
+                };
+                rule.sign(KEY.as_bytes(), &covered)
             };
             let token = sign(NOW_S * 1000 + 999).unwrap();
             assert_eq!(verdict(&rule, &token, body), Ok(()), "{rule:?}");
@@ -726,14 +729,11 @@ fn what_is_signed_here_verifies() {
 #[test]
 fn what_cannot_be_signed_is_not() {
     let sign = |rule: JwtRule, key: &str, at| {
-        rule.sign(
-            key.as_bytes(),
-            b"\xff",
-            None,
-            ("POST", "/in/x"),
-            UnixMillis(at),
-            &[],
-        )
+        let covered = Covered {
+            url: None,
+            ..covered(b"\xff", UnixMillis(at))
+        };
+        rule.sign(key.as_bytes(), &covered)
     };
     assert!(sign(rule(), "k", 0).is_some());
     assert_eq!(sign(rule(), "", 0), None, "an empty key");

@@ -132,8 +132,14 @@ fn au_73_a_digest_of_another_request_is_refused() {
     let rule = qsh_rule("");
     let signed = |target: &str| {
         let now = UnixMillis::from_secs(NOW_S);
-        rule.sign(KEY.as_bytes(), b"", None, ("POST", target), now, &[])
-            .unwrap()
+        let covered = Covered {
+            body: b"",
+            url: None,
+            request: ("POST", target),
+            at: now,
+            more: &[],
+        };
+        rule.sign(KEY.as_bytes(), &covered).unwrap()
     };
     let judged = |token: &str, method: &str, target: &str| {
         let lines = [(TOKEN.as_bytes(), token.as_bytes())];
