@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::ended::Ended;
 use crate::clock::Now;
+use crate::gateway::client::turns;
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::RouteState;
 use crate::gateway::upstream::forward;
@@ -41,6 +42,7 @@ pub(super) async fn deliver<'r>(
 ) -> Delivered<'r> {
     let asked_at = running.instant(asked);
     let deadline = asked_at + route.config.upstream_timeout;
+    turns::after_others().await;
     let mut response = forward::send(request, &route.upstream, asked_at, deadline).await;
     let at = running.clock.now();
     if let Ok(response) = &mut response {
