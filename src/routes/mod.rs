@@ -15,9 +15,15 @@ mod readings;
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 pub use self::pattern::{BadPattern, PathPattern, Pattern, PatternPart};
 use self::readings::Readings;
 use crate::routes::path::ambiguity;
+
+/// A table by text. Its keys are the operator's; strangers only look something up, so they cannot fill
+/// it with keys of the same hash.
+type ByText<K, V> = HashMap<K, V, RandomState>;
 
 const NOTHING_AFTER_PREFIX: &str = "the path ends where the route's prefix does";
 
@@ -28,7 +34,7 @@ const OF_ANOTHER_ROUTE: &str =
 #[derive(Clone, Debug)]
 pub struct RouteTable<T> {
     routes: Vec<(Pattern, T)>,
-    exact: HashMap<String, Hosts>,
+    exact: ByText<String, Hosts>,
     prefixes: Vec<Prefix>,
     readings: Readings,
 }
@@ -66,8 +72,8 @@ impl<T> RouteTable<T> {
     /// Builds the table. If patterns overlap, the first pattern counts; the configuration refuses
     /// such patterns before.
     pub fn new(routes: Vec<(Pattern, T)>) -> Self {
-        let mut exact: HashMap<String, Hosts> = HashMap::new();
-        let mut by_prefix: HashMap<String, Hosts> = HashMap::new();
+        let mut exact = ByText::<String, Hosts>::default();
+        let mut by_prefix = ByText::<String, Hosts>::default();
         for (place, (pattern, _)) in routes.iter().enumerate() {
             let (group, path) = match &pattern.path {
                 PathPattern::Exact(path) => (&mut exact, path),
@@ -192,17 +198,9 @@ fn bare_name(host: &str) -> &str {
 /// The value of `Host` without `:port`. The colons within the brackets of an IPv6 address do not
 /// begin a port.
 fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port))
-            if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.contains(':') =>
-        {
-            name
-        }
-        Some((name, port))
-            if port.bytes().all(|byte| byte.is_ascii_digit()) && name.ends_with(']') =>
-        {
-            name
-        }
+    let before_digits = host.trim_end_matches(|last: char| last.is_ascii_digit());
+    match before_digits.strip_suffix(':') {
+        Some(name) if !name.contains(':') || name.ends_with(']') => name,
         _ => host,
     }
 }

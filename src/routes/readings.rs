@@ -6,17 +6,15 @@
 //! prefix would match it but for ASCII case, a closing slash, an escape or, on a prefix for all
 //! hosts, the host, which the sender chooses too.
 
-use std::collections::HashMap;
-
 use super::path::reading;
-use super::{PathPattern, Pattern};
+use super::{ByText, PathPattern, Pattern};
 
 /// The paths of all routes, each as a lenient receiver may read it, with the hosts of its routes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Readings {
-    exact: HashMap<Vec<u8>, HostNames>,
+    exact: ByText<Vec<u8>, HostNames>,
     /// Prefixes without their closing slash.
-    prefixes: HashMap<Vec<u8>, HostNames>,
+    prefixes: ByText<Vec<u8>, HostNames>,
     /// The length of the longest of `prefixes`, in bytes.
     longest: usize,
 }

@@ -449,3 +449,19 @@ proptest! {
         table(&["/*", "x/a", "/é/*".replace('é', "%c3%a9").as_str()]).find(host.as_deref(), &path);
     }
 }
+
+proptest! {
+    #[test]
+    fn a_port_is_what_follows_the_last_colon(host in "(\\[[0-9a-f:]{0,6}\\]?|[a-z0-9.:]{0,9})(:[0-9a]{0,6})?") {
+        let plain = match host.rsplit_once(':') {
+            Some((name, port))
+                if port.bytes().all(|byte| byte.is_ascii_digit())
+                    && (!name.contains(':') || name.ends_with(']')) =>
+            {
+                name
+            }
+            _ => &host,
+        };
+        prop_assert_eq!(without_port(&host), plain);
+    }
+}
