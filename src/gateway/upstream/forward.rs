@@ -209,11 +209,7 @@ async fn converse(
                 }
                 continue;
             }
-            let found = scanner.advance(&connection.inbound).and_then(|end| {
-                let head = end.map(|end| connection.inbound.split_to(end).freeze());
-                head.map(ResponseHead::from_bytes).transpose()
-            });
-            match found {
+            match scanner.take(&mut connection.inbound) {
                 Ok(Some(head)) => {
                     scanner = ResponseScanner::new();
                     match head.status() {

@@ -1,7 +1,7 @@
 //! A request head: its raw bytes, and the places of its parts in them (contract: Head).
 //!
-//! [`HeadScanner`] finds the end of a head while it arrives. [`Head::parse`] judges the raw bytes
-//! by [`super::rules`] and finds the parts in the same pass, so no second parser can read them
+//! [`HeadScanner`] finds the lines of a head while it arrives. A whole head is judged by
+//! [`super::rules`] and its parts are found in the same pass, so no second parser can read them
 //! differently. A head can also be built from name and value pairs (by the command line, later by
 //! HTTP/2), so that the verifier needs only one type. Routes, methods and body sizes are judged
 //! elsewhere.

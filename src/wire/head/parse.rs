@@ -6,6 +6,7 @@ use super::{Expect, Head, KnownName, Limits, Method, Version};
 use crate::verdict::Refusal;
 use crate::wire::rules::fields::{Field, Fields, Span};
 use crate::wire::rules::framing::FramingLines;
+use crate::wire::rules::lines::{LineEnds, Lines};
 use crate::wire::rules::{MAX_LINE, Reason, fields, host, request_line};
 
 impl Head {
@@ -15,7 +16,8 @@ impl Head {
     /// # Errors
     /// `bad_request`, `headers_too_large` or `uri_too_long`, with the reason.
     pub fn parse(bytes: Bytes, limits: &Limits) -> Result<Self, Refusal> {
-        judge(bytes, limits).map_err(Refusal::from)
+        let ends = LineEnds::of(&bytes);
+        judge(bytes, &ends, limits).map_err(Refusal::from)
     }
 
     /// Builds a head from parts, as if `METHOD target HTTP/1.1` and these lines had been received.
@@ -33,18 +35,14 @@ impl Head {
     }
 }
 
-fn judge(bytes: Bytes, limits: &Limits) -> Result<Head, Reason> {
+/// Judges a whole head with these line ends.
+pub(super) fn judge(bytes: Bytes, ends: &LineEnds, limits: &Limits) -> Result<Head, Reason> {
     judge_size(bytes.len(), limits)?;
-    match judge_lines(&bytes, limits) {
-        Ok(head) => Ok(Head { bytes, ..head }),
-        // A byte that no head may hold ends the lines before it, and is the reason in any case.
-        Err(reason) => Err(fields::judge_bytes(&bytes).err().unwrap_or(reason)),
+    // A byte that no head may hold is the reason in any case.
+    if ends.may_be_odd() {
+        fields::judge_bytes(&bytes)?;
     }
-}
-
-/// Judges a whole head. The head that it returns has no bytes yet.
-fn judge_lines(bytes: &[u8], limits: &Limits) -> Result<Head, Reason> {
-    let mut lines = fields::Lines::of(bytes);
+    let mut lines = Lines::of(&bytes, ends);
     let (_, line) = lines.next().ok_or(Reason::BrokenHead)?;
     let parts = request_line::split(line)?;
     let method = line.get(..parts.method_end).unwrap_or_default();
@@ -57,7 +55,8 @@ fn judge_lines(bytes: &[u8], limits: &Limits) -> Result<Head, Reason> {
         return Err(Reason::MissingHost);
     }
     let target = Span::new(parts.target.start, parts.target.end);
-    meaning.complete(method, target, parts.version, fields)
+    let head = meaning.complete(method, target, parts.version, fields)?;
+    Ok(Head { bytes, ..head })
 }
 
 fn assemble<'a>(

@@ -6,9 +6,12 @@
 
 use std::ops::Range;
 
-use memchr::memchr_iter;
+use bytes::{Buf, Bytes, BytesMut};
 
+use super::Head;
+use super::parse::judge;
 use crate::verdict::Refusal;
+use crate::wire::rules::lines::LineEnds;
 use crate::wire::rules::{Limits, MAX_EMPTY_LINES, MAX_LINE, Reason, is_token_byte, request_line};
 
 /// Finds where a request head begins and ends. Each request of a connection needs a scanner of its
@@ -37,6 +40,18 @@ impl HeadScanner {
     pub fn advance(&mut self, buf: &[u8]) -> Result<Option<Range<usize>>, Refusal> {
         self.0.advance(buf).map_err(Refusal::from)
     }
+
+    /// Scans as [`Self::advance`] does. A complete head is taken out of `buf`, with the empty lines
+    /// before it, and judged line by line as the scan has found them.
+    ///
+    /// # Errors
+    /// Those of [`Self::advance`], and for a complete head those of [`Head::parse`].
+    pub fn take(&mut self, buf: &mut BytesMut) -> Result<Option<Head>, Refusal> {
+        let Some(head) = self.0.take(buf)? else {
+            return Ok(None);
+        };
+        Ok(Some(judge(head, self.0.ends(), &self.0.limits)?))
+    }
 }
 
 /// The kind of line that a head begins with.
@@ -57,11 +72,13 @@ pub(in crate::wire) struct Scanner {
     start: usize,
     /// Where the current, incomplete line starts.
     line_start: usize,
-    /// The end of the bytes that were already searched for line feeds.
-    scanned: usize,
+    /// The ends of the request line or status line and of the lines behind it.
+    ends: LineEnds,
     empty_lines: usize,
     fields: usize,
     opened: bool,
+    /// The end of the head, once it was found.
+    complete: Option<usize>,
 }
 
 impl Scanner {
@@ -71,55 +88,92 @@ impl Scanner {
             limits,
             start: 0,
             line_start: 0,
-            scanned: 0,
+            ends: LineEnds::default(),
             empty_lines: 0,
             fields: 0,
             opened: false,
+            complete: None,
         }
     }
 
     /// Does the work of [`HeadScanner::advance`], and gives the reason instead of a refusal.
     pub(in crate::wire) fn advance(&mut self, buf: &[u8]) -> Result<Option<Range<usize>>, Reason> {
-        let from = self.scanned;
-        for line_feed in memchr_iter(b'\n', buf.get(from..).unwrap_or_default()) {
-            let end = from + line_feed + 1;
-            if self.line(buf, end)? {
+        if let Some(end) = self.complete.filter(|end| *end <= buf.len()) {
+            return Ok(Some(self.start..end));
+        }
+        while let Some(end) = self.ends.search(buf) {
+            let is_last = if self.opened {
+                self.field_line(buf, end)?
+            } else {
+                self.opening_line(buf, end)?;
+                false
+            };
+            if is_last {
+                self.complete = Some(end);
                 return Ok(Some(self.start..end));
             }
             self.line_start = end;
-            self.scanned = end;
         }
         self.judge_growth(buf, buf.len())?;
-        self.scanned = self.scanned.max(buf.len());
         Ok(None)
     }
 
-    /// Judges the whole line that ends at `end`. Returns whether it ends the head.
-    fn line(&mut self, buf: &[u8], end: usize) -> Result<bool, Reason> {
+    /// Scans as [`Self::advance`] does, and takes a complete head out of `buf`.
+    pub(in crate::wire) fn take(&mut self, buf: &mut BytesMut) -> Result<Option<Bytes>, Reason> {
+        let Some(Range { start, end }) = self.advance(buf)? else {
+            return Ok(None);
+        };
+        let mut head = buf.split_to(end);
+        head.advance(start);
+        Ok(Some(head.freeze()))
+    }
+
+    /// The line ends of the complete head.
+    pub(in crate::wire) fn ends(&self) -> &LineEnds {
+        &self.ends
+    }
+
+    /// Judges the whole line that ends at `end`, behind the opening. Returns whether it ends the
+    /// head.
+    #[inline]
+    fn field_line(&mut self, buf: &[u8], end: usize) -> Result<bool, Reason> {
+        let length = end - self.line_start;
+        if length > MAX_LINE + "\r\n".len() || end - self.start > self.limits.max_head {
+            self.judge_growth(buf, end)?;
+        }
+        if self.ends.may_be_odd() {
+            without_end(buf.get(self.line_start..end))?;
+        }
+        self.ends.add(end - self.start);
+        if length == "\r\n".len() {
+            return Ok(true);
+        }
+        self.fields += 1;
+        if self.fields > self.limits.max_headers {
+            return Err(Reason::TooManyLines);
+        }
+        Ok(false)
+    }
+
+    /// Judges the whole line that ends at `end`, as long as the head is not opened: an empty line,
+    /// or the request line or status line, which opens it.
+    fn opening_line(&mut self, buf: &[u8], end: usize) -> Result<(), Reason> {
         self.judge_growth(buf, end)?;
-        let line = buf.get(self.line_start..end).unwrap_or_default();
-        let line = line.strip_suffix(b"\r\n").ok_or(Reason::BareLineFeed)?;
-        if self.opened {
-            if line.is_empty() {
-                return Ok(true);
-            }
-            self.fields += 1;
-            if self.fields > self.limits.max_headers {
-                return Err(Reason::TooManyLines);
-            }
-        } else if line.is_empty() {
+        let line = without_end(buf.get(self.line_start..end))?;
+        if line.is_empty() {
             self.empty_lines += 1;
             if self.empty_lines > MAX_EMPTY_LINES {
                 return Err(Reason::TooManyEmptyLines);
             }
             self.start = end;
-        } else {
-            if self.opening == Opening::Request {
-                request_line::split(line)?;
-            }
-            self.opened = true;
+            return Ok(());
         }
-        Ok(false)
+        if self.opening == Opening::Request {
+            request_line::split(line)?;
+        }
+        self.ends.add(end - self.start);
+        self.opened = true;
+        Ok(())
     }
 
     /// Judges the current line up to `end`, complete or not: first its first bytes, then its size
@@ -165,4 +219,10 @@ impl Scanner {
             (Opening::Answer, _) => Err(Reason::StatusLine),
         }
     }
+}
+
+/// The line without its CRLF.
+fn without_end(line: Option<&[u8]>) -> Result<&[u8], Reason> {
+    line.and_then(|line| line.strip_suffix(b"\r\n"))
+        .ok_or(Reason::BareLineFeed)
 }

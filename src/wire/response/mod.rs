@@ -9,11 +9,12 @@ mod tests;
 
 use std::ops::Range;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::head::{Framing, Limits, Line, Opening, Scanner, Version};
 use super::rules::fields::Fields;
 use super::rules::framing::FramingLines;
+use super::rules::lines::{LineEnds, Lines};
 use super::rules::{MAX_LINE, Reason, fields};
 
 /// The limits of a response head: 64 KiB and 200 lines (RX-11). A line may be as long as in a
@@ -64,6 +65,18 @@ impl ResponseScanner {
     pub fn advance(&mut self, buf: &[u8]) -> Result<Option<usize>, Reason> {
         Ok(self.0.advance(buf)?.map(|head: Range<usize>| head.end))
     }
+
+    /// Scans as [`Self::advance`] does. A complete head is taken out of `buf` and judged, line by
+    /// line as the scan has found them.
+    ///
+    /// # Errors
+    /// Those of [`Self::advance`], and for a complete head those of [`ResponseHead::from_bytes`].
+    pub fn take(&mut self, buf: &mut BytesMut) -> Result<Option<ResponseHead>, Reason> {
+        let Some(head) = self.0.take(buf)? else {
+            return Ok(None);
+        };
+        ResponseHead::judge(head, self.0.ends()).map(Some)
+    }
 }
 
 /// A judged response head.
@@ -98,19 +111,20 @@ impl ResponseHead {
     /// # Errors
     /// The rule that the bytes break.
     pub fn from_bytes(bytes: Bytes) -> Result<Self, Reason> {
+        let ends = LineEnds::of(&bytes);
+        Self::judge(bytes, &ends)
+    }
+
+    /// Judges a whole head with these line ends.
+    fn judge(bytes: Bytes, ends: &LineEnds) -> Result<Self, Reason> {
         if bytes.len() > LIMITS.max_head {
             return Err(Reason::HeadTooLarge);
         }
-        match Self::of_lines(&bytes) {
-            Ok(head) => Ok(Self { bytes, ..head }),
-            // A byte that no head may hold ends the lines before it, and is the reason in any case.
-            Err(reason) => Err(fields::judge_bytes(&bytes).err().unwrap_or(reason)),
+        // A byte that no head may hold is the reason in any case.
+        if ends.may_be_odd() {
+            fields::judge_bytes(&bytes)?;
         }
-    }
-
-    /// Judges a whole head. The head that it returns has no bytes yet.
-    fn of_lines(bytes: &[u8]) -> Result<Self, Reason> {
-        let mut lines = fields::Lines::of(bytes);
+        let mut lines = Lines::of(&bytes, ends);
         let (_, line) = lines.next().ok_or(Reason::BrokenHead)?;
         if line.len() > MAX_LINE {
             return Err(Reason::LineTooLong);
@@ -131,7 +145,7 @@ impl ResponseHead {
             fields,
             framing,
             keep_alive: is_plain && framing_lines.keep_alive(version),
-            bytes: Bytes::new(),
+            bytes,
         })
     }
 

@@ -5,8 +5,9 @@
 
 use memchr::memchr;
 
+use super::lines::Lines;
 use super::names::{KnownName, KnownNames, Tag};
-use super::runs::{text_length, token_length};
+use super::runs::token_length;
 use super::{Limits, MAX_LINE, Reason, is_token_byte};
 
 /// A part of a head, as a range of its raw bytes.
@@ -67,9 +68,10 @@ impl Field {
         judge_name_end(line, name_end)?;
         let (name, rest) = line.split_at_checked(name_end).unwrap_or_default();
         let rest = rest.get(1..).unwrap_or_default();
-        let behind_space = trim_start(rest);
-        let value = trim_end(behind_space);
-        let is_plain = rest.first() == Some(&b' ') && rest.len() == value.len() + 1;
+        let (behind_space, value, is_plain) = match rest {
+            [b' ', value @ ..] if is_trimmed(value) => (value, value, true),
+            _ => (trim_start(rest), trim(rest), false),
+        };
         let count = |bytes: usize| u16::try_from(bytes).map_err(|_| Reason::LineTooLong);
         let tag = Tag::of(name);
         let (known, is_alias) = KnownName::tagged(tag, name);
@@ -266,41 +268,6 @@ pub(in crate::wire) fn judge_bytes(lines: &[u8]) -> Result<(), Reason> {
     Ok(())
 }
 
-/// The lines of a head, each with its start and without its CRLF.
-///
-/// They end before the first line with a byte that [`judge_bytes`] refuses: who has seen all lines
-/// to the last byte of the head has judged all bytes.
-pub(in crate::wire) struct Lines<'h> {
-    bytes: &'h [u8],
-    at: usize,
-}
-
-impl<'h> Lines<'h> {
-    /// The lines of `bytes`.
-    pub(in crate::wire) fn of(bytes: &'h [u8]) -> Self {
-        Self { bytes, at: 0 }
-    }
-}
-
-impl<'h> Iterator for Lines<'h> {
-    type Item = (usize, &'h [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let start = self.at;
-        let line = self.bytes.get(start..)?;
-        let mut end = text_length(line);
-        loop {
-            match line.get(end..)? {
-                [b'\r', b'\n', ..] => break,
-                [b'\t', more @ ..] => end += 1 + text_length(more),
-                _ => return None,
-            }
-        }
-        self.at = start + end + "\r\n".len();
-        Some((start, line.get(..end)?))
-    }
-}
-
 /// Reads all field lines up to the empty line, which must be the last line in `lines`. `see` gets
 /// each field with its value, and may refuse it.
 pub(in crate::wire) fn read(
@@ -310,7 +277,7 @@ pub(in crate::wire) fn read(
 ) -> Result<Fields, Reason> {
     let mut fields = Fields::new();
     while let Some((start, line)) = lines.next() {
-        if line.is_empty() && lines.at == lines.bytes.len() {
+        if line.is_empty() && lines.is_at_end() {
             return Ok(fields);
         }
         if line.is_empty() {
@@ -322,8 +289,8 @@ pub(in crate::wire) fn read(
         if fields.len() >= limits.max_headers {
             return Err(Reason::TooManyLines);
         }
-        let field = Field::read(lines.bytes, start, start + line.len())?;
-        see(&field, field.value(lines.bytes))?;
+        let field = Field::read(lines.bytes(), start, start + line.len())?;
+        see(&field, field.value(lines.bytes()))?;
         fields.push(field);
     }
     Err(Reason::BrokenHead)
@@ -385,6 +352,12 @@ pub(in crate::wire) fn judge_value(value: &[u8]) -> Result<(), Reason> {
 /// The value without the optional white space (SP, HTAB) around it (RFC 9110 5.6.3).
 pub(in crate::wire) fn trim(value: &[u8]) -> &[u8] {
     trim_end(trim_start(value))
+}
+
+/// Whether there is no optional white space around the value.
+#[inline]
+fn is_trimmed(value: &[u8]) -> bool {
+    !matches!(value, [b' ' | b'\t', ..] | [.., b' ' | b'\t'])
 }
 
 fn trim_start(value: &[u8]) -> &[u8] {

@@ -9,6 +9,7 @@
 pub(in crate::wire) mod fields;
 pub(in crate::wire) mod framing;
 pub(in crate::wire) mod host;
+pub(in crate::wire) mod lines;
 pub(in crate::wire) mod names;
 pub(in crate::wire) mod request_line;
 mod runs;

@@ -10,6 +10,7 @@ use super::is_token_byte;
 const TOGETHER: usize = 16;
 
 /// The number of bytes at the start of `bytes` that are allowed in a token.
+#[inline]
 pub(in crate::wire) fn token_length(bytes: &[u8]) -> usize {
     let mut rest = bytes;
     loop {
@@ -30,6 +31,7 @@ pub(in crate::wire) fn token_length(bytes: &[u8]) -> usize {
 }
 
 /// The number of bytes at the start of `bytes` that are no control bytes.
+#[inline]
 pub(in crate::wire) fn text_length(bytes: &[u8]) -> usize {
     let mut rest = bytes;
     while let Some((group, behind)) = rest.split_first_chunk() {
@@ -52,6 +54,7 @@ pub(in crate::wire) fn text_length(bytes: &[u8]) -> usize {
     clippy::needless_bitwise_bool,
     reason = "a lazy operator is a branch for each byte"
 )]
+#[inline]
 fn text_bytes(group: &[u8; TOGETHER]) -> usize {
     // Loops and not `map`, which is compiled to calls where it is not inlined.
     let mut marks = [0; TOGETHER];
@@ -66,6 +69,7 @@ fn text_bytes(group: &[u8; TOGETHER]) -> usize {
     clippy::needless_bitwise_bool,
     reason = "a lazy operator is a branch for each byte"
 )]
+#[inline]
 fn usual_bytes(group: &[u8; TOGETHER]) -> usize {
     let mut marks = [0; TOGETHER];
     for (mark, &byte) in marks.iter_mut().zip(group) {
@@ -83,6 +87,7 @@ fn ones_if(is_set: bool) -> u8 {
 }
 
 /// The place of the first byte that is not zero; [`TOGETHER`] without such a byte.
+#[inline]
 fn first(marks: [u8; TOGETHER]) -> usize {
     u128::from_le_bytes(marks).trailing_zeros() as usize / 8
 }

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use bytes::BytesMut;
 use proptest::prelude::*;
 
 use super::plain;
@@ -137,6 +138,25 @@ fn scan_answer(bytes: &[u8], ends: &[usize]) -> Result<Option<usize>, Reason> {
     Ok(None)
 }
 
+/// Takes a head out of a connection's buffer that grows to these lengths. Returns it with the bytes
+/// that are left.
+fn taken<H, E>(
+    bytes: &[u8],
+    ends: &[usize],
+    mut take: impl FnMut(&mut BytesMut) -> Result<Option<H>, E>,
+) -> Result<Option<(H, Vec<u8>)>, E> {
+    let (mut buf, mut at) = (BytesMut::new(), 0);
+    for &end in ends {
+        buf.extend_from_slice(&bytes[at..end]);
+        at = end;
+        if let Some(head) = take(&mut buf)? {
+            return Ok(Some((head, [&buf[..], &bytes[at..]].concat())));
+        }
+    }
+    assert_eq!(buf, bytes);
+    Ok(None)
+}
+
 type Decoded = (Vec<u8>, Result<Option<usize>, Reason>, u64);
 
 fn decode(bytes: &[u8], ends: &[usize]) -> Decoded {
@@ -179,6 +199,42 @@ proptest! {
         prop_assert_eq!(&whole, &scan(&bytes, &prefixes(&bytes, &cuts), limits));
         let each: Vec<usize> = (0..=bytes.len().min(9_000)).chain([bytes.len()]).collect();
         prop_assert_eq!(&whole, &scan(&bytes, &each, limits));
+    }
+
+    #[test]
+    fn a_request_head_that_arrives_is_read_as_the_whole_head(
+        before in "(\r\n){0,2}", bytes in prop_oneof![
+            4 => known_head("POST /a?b HTTP/1.1\r\nHost: a\r\n"), 2 => head("PUT /a HTTP/1.1\r\nHost: a\r\n"),
+            1 => head("M /a HTTP/1.0\r\n"), 2 => fragments(),
+        ],
+        body in prop::collection::vec(any::<u8>(), 0..40),
+        cuts in prop::collection::vec(any::<usize>(), 0..6), tight in any::<bool>(),
+    ) {
+        let limits = if tight { TIGHT } else { Limits::default() };
+        let bytes = [before.as_bytes(), &bytes, &body].concat();
+        let mut scanner = HeadScanner::new(limits);
+        let taken = taken(&bytes, &prefixes(&bytes, &cuts), |buf| scanner.take(buf));
+        let whole = scan(&bytes, &[bytes.len()], limits).and_then(|place| {
+            let read = |place: Range<usize>| {
+                let head = Head::parse(bytes[place.clone()].to_vec().into(), &limits)?;
+                Ok((head, bytes[place.end..].to_vec()))
+            };
+            place.map(read).transpose()
+        });
+        prop_assert_eq!(format!("{taken:?}"), format!("{whole:?}"));
+    }
+
+    #[test]
+    fn an_answer_that_arrives_is_read_as_the_whole_answer(
+        bytes in prop_oneof![known_head("HTTP/1.1 200 OK\r\n"), head("HTTP/1.0 503 \r\n"), fragments()],
+        body in prop::collection::vec(any::<u8>(), 0..40), cuts in prop::collection::vec(any::<usize>(), 0..6),
+    ) {
+        let bytes = [bytes, body].concat();
+        let mut scanner = ResponseScanner::new();
+        let taken = taken(&bytes, &prefixes(&bytes, &cuts), |buf| scanner.take(buf));
+        let whole = ResponseHead::parse(&bytes);
+        let whole = whole.map(|found| found.map(|(head, end)| (head, bytes[end..].to_vec())));
+        prop_assert_eq!(format!("{taken:?}"), format!("{whole:?}"));
     }
 
     #[test]

@@ -68,8 +68,7 @@ impl H1 {
         first: bool,
         stopping: &mut Stopping<'_, impl Future<Output = ()> + Send, impl Fn() -> bool + Send>,
     ) -> Result<Option<Head>, Refusal> {
-        let limits = self.limits.head;
-        let mut scanner = HeadScanner::new(limits);
+        let mut scanner = HeadScanner::new(self.limits.head);
         let ConnectionLimits {
             head_timeout,
             idle_timeout,
@@ -92,10 +91,8 @@ impl H1 {
             }
         }
         loop {
-            if let Some(found) = scanner.advance(&self.inbound)? {
-                let mut taken = self.inbound.split_to(found.end);
-                let _ = taken.split_to(found.start);
-                return Head::parse(taken.freeze(), &limits).map(Some);
+            if let Some(head) = scanner.take(&mut self.inbound)? {
+                return Ok(Some(head));
             }
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + head_timeout);
             match self.read_more(deadline).await {
