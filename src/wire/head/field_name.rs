@@ -1,26 +1,36 @@
 //! Names of header fields, and which names count as the same (contract: Before the body).
 
+use crate::wire::rules::names::Tag;
 use crate::wire::rules::{fold, is_token_byte};
 
 /// A header name: a token (RFC 9110 5.6.2), kept in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct FieldName(Box<str>);
+pub struct FieldName {
+    name: Box<str>,
+    tag: Tag,
+}
 
 impl FieldName {
     /// The field name that `name`, in any case, spells; `None` if it is not a token.
     pub fn new(name: &str) -> Option<Self> {
-        (!name.is_empty() && name.bytes().all(is_token_byte))
-            .then(|| Self(name.to_ascii_lowercase().into()))
+        (!name.is_empty() && name.bytes().all(is_token_byte)).then(|| Self {
+            name: name.to_ascii_lowercase().into(),
+            tag: Tag::of(name.as_bytes()),
+        })
     }
 
     /// The name in lower case.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    pub(super) fn tag(&self) -> Tag {
+        self.tag
     }
 
     /// Whether `name` is this name, compared without regard to case.
     pub fn is(&self, name: &[u8]) -> bool {
-        self.0.as_bytes().eq_ignore_ascii_case(name)
+        self.name.as_bytes().eq_ignore_ascii_case(name)
     }
 
     /// Whether this name is in the list, compared without regard to case.
@@ -32,7 +42,7 @@ impl FieldName {
     /// every byte that is neither letter nor digit is read as `-`: CGI and WSGI receivers read such
     /// names as the same name (contract: Before the body).
     pub fn is_or_aliases(&self, name: &[u8]) -> bool {
-        is_or_aliases(self.0.as_bytes(), name)
+        is_or_aliases(self.name.as_bytes(), name)
     }
 }
 

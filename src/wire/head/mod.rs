@@ -25,9 +25,10 @@ pub use super::rules::request_line::Version;
 pub use super::rules::{Limits, fold};
 pub(in crate::wire) use scanner::{Opening, Scanner};
 
-use super::rules::fields::{Fields, Span};
+use super::rules::fields::Fields;
 use super::rules::host;
 use super::rules::names::Tag;
+use super::rules::request_line::Method;
 
 /// The expectation of a request (RFC 9110 10.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,22 +41,29 @@ pub enum Expect {
     Other,
 }
 
-/// A method. The usual methods need no look at the head's bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Method {
-    Usual(&'static str),
-    /// A method of this many bytes, with which the head begins.
-    Other(usize),
+/// The parts of a head that are asked for as text: the target, and behind it the value of `Host`.
+/// They are ASCII by the rules for both, which is checked once, here.
+#[derive(Clone, Debug)]
+struct Text {
+    ascii: String,
+    /// The end of the target's path, which is its first `?` if it has a query.
+    path_end: usize,
+    target_end: usize,
+    has_host: bool,
 }
 
-impl Method {
-    fn of(method: &[u8]) -> Self {
-        match method {
-            b"POST" => Self::Usual("POST"),
-            b"GET" => Self::Usual("GET"),
-            b"HEAD" => Self::Usual("HEAD"),
-            b"PUT" => Self::Usual("PUT"),
-            other => Self::Other(other.len()),
+impl Text {
+    /// The text of a target and a host that have been judged.
+    fn of(target: &[u8], host: Option<&[u8]>) -> Self {
+        let mut text = Vec::with_capacity(target.len() + host.map_or(0, <[u8]>::len));
+        text.extend_from_slice(target);
+        text.extend_from_slice(host.unwrap_or_default());
+        let query = target.iter().position(|&byte| byte == b'?');
+        Self {
+            ascii: String::from_utf8(text).unwrap_or_default(),
+            path_end: query.unwrap_or(target.len()),
+            target_end: target.len(),
+            has_host: host.is_some(),
         }
     }
 }
@@ -65,24 +73,15 @@ impl Method {
 pub struct Head {
     bytes: Bytes,
     method: Method,
-    target: Span,
+    text: Text,
     version: Version,
     fields: Fields,
     framing: Framing,
     expect: Expect,
-    host: Option<Span>,
     keep_alive: bool,
 }
 
 impl Head {
-    fn slice(&self, span: Span) -> &[u8] {
-        span.of(&self.bytes)
-    }
-
-    fn text(&self, span: Span) -> &str {
-        std::str::from_utf8(self.slice(span)).unwrap_or_default()
-    }
-
     /// The raw bytes of the head, from the request line to the empty line.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -92,25 +91,33 @@ impl Head {
     pub fn method(&self) -> &str {
         match self.method {
             Method::Usual(method) => method,
-            Method::Other(end) => self.text(Span::new(0, end)),
+            Method::Other(end) => {
+                let method = self.bytes.get(..end).unwrap_or_default();
+                std::str::from_utf8(method).unwrap_or_default()
+            }
         }
     }
 
     /// The target as received: in origin-form, and made of bytes that RFC 3986 allows, except for
     /// backslashes in the path.
     pub fn target(&self) -> &str {
-        self.text(self.target)
+        let Text {
+            ascii, target_end, ..
+        } = &self.text;
+        ascii.get(..*target_end).unwrap_or_default()
     }
 
     /// The target up to the first `?`.
     pub fn path(&self) -> &str {
-        let target = self.target();
-        target.split_once('?').map_or(target, |(path, _)| path)
+        let Text {
+            ascii, path_end, ..
+        } = &self.text;
+        ascii.get(..*path_end).unwrap_or_default()
     }
 
     /// The part of the target after its first `?`; `None` without a `?`.
     pub fn query(&self) -> Option<&str> {
-        self.target().split_once('?').map(|(_, query)| query)
+        self.target().get(self.text.path_end + 1..)
     }
 
     /// The protocol version.
@@ -145,7 +152,13 @@ impl Head {
 
     /// The value of `Host` as received, with its port.
     pub fn host(&self) -> Option<&str> {
-        self.host.map(|span| self.text(span))
+        let Text {
+            ascii,
+            target_end,
+            has_host,
+            ..
+        } = &self.text;
+        ascii.get(*target_end..).filter(|_| *has_host)
     }
 
     /// The name or address in `Host` without the port, in the case received. An IPv6 address keeps
@@ -180,14 +193,17 @@ impl Head {
 
     /// The line of this name.
     pub fn find(&self, name: &FieldName) -> Found<'_> {
-        self.find_str(name.as_str())
+        self.find_tagged(name.tag(), name.as_str().as_bytes())
     }
 
     /// The line of this name, compared without regard to case. Nothing is found under a name that
     /// is not a token.
     pub fn find_str(&self, name: &str) -> Found<'_> {
-        let name = name.as_bytes();
-        let tag = Tag::of(name);
+        self.find_tagged(Tag::of(name.as_bytes()), name.as_bytes())
+    }
+
+    /// The line of this name, which has this tag.
+    fn find_tagged(&self, tag: Tag, name: &[u8]) -> Found<'_> {
         let mut real = None;
         let mut count = 0;
         for field in self.fields.iter().filter(|field| field.has_tag(tag)) {

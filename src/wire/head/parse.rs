@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Expect, Head, KnownName, Limits, Method, Version};
+use super::{Expect, Head, KnownName, Limits, Method, Text, Version};
 use crate::verdict::Refusal;
 use crate::wire::rules::fields::{Field, Fields, Span};
 use crate::wire::rules::framing::FramingLines;
@@ -45,18 +45,16 @@ pub(super) fn judge(bytes: Bytes, ends: &LineEnds, limits: &Limits) -> Result<He
     let mut lines = Lines::of(&bytes, ends);
     let (_, line) = lines.next().ok_or(Reason::BrokenHead)?;
     let parts = request_line::split(line)?;
-    let method = line.get(..parts.method_end).unwrap_or_default();
-    request_line::judge_method(method)?;
-    let method = Method::of(method);
-    request_line::judge_target(line.get(parts.target.clone()).unwrap_or_default())?;
+    let method = Method::judge(line.get(..parts.method_end).unwrap_or_default())?;
+    let target = line.get(parts.target).unwrap_or_default();
+    request_line::judge_target(target)?;
     let mut meaning = Meaning::default();
     let fields = fields::read(&mut lines, limits, |field, value| meaning.see(field, value))?;
     if meaning.host.is_none() && parts.version == Version::Http11 {
         return Err(Reason::MissingHost);
     }
-    let target = Span::new(parts.target.start, parts.target.end);
-    let head = meaning.complete(method, target, parts.version, fields)?;
-    Ok(Head { bytes, ..head })
+    let text = Text::of(target, meaning.host.map(|host| host.of(&bytes)));
+    meaning.complete(bytes, method, text, parts.version, fields)
 }
 
 fn assemble<'a>(
@@ -65,15 +63,9 @@ fn assemble<'a>(
     lines: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
 ) -> Result<Head, Reason> {
     let limits = Limits::default();
-    request_line::judge_method(method)?;
+    let mut bytes = [method, b" ", target, b" HTTP/1.1\r\n"].concat();
+    let method = Method::judge(method)?;
     request_line::judge_target(target)?;
-    let mut bytes = Vec::new();
-    for part in [method, b" ", target, b" HTTP/1.1\r\n"] {
-        bytes.extend_from_slice(part);
-    }
-    let target_at = method.len() + 1;
-    let target = Span::new(target_at, target_at + target.len());
-    let method = Method::of(method);
     let mut meaning = Meaning::default();
     let mut fields = Fields::new();
     for (name, value) in lines {
@@ -99,11 +91,8 @@ fn assemble<'a>(
     }
     bytes.extend_from_slice(b"\r\n");
     judge_size(bytes.len(), &limits)?;
-    let head = meaning.complete(method, target, Version::Http11, fields)?;
-    Ok(Head {
-        bytes: bytes.into(),
-        ..head
-    })
+    let text = Text::of(target, meaning.host.map(|host| host.of(&bytes)));
+    meaning.complete(bytes.into(), method, text, Version::Http11, fields)
 }
 
 /// Judges the size of a whole head. A [`Span`] counts in `u32`, so a head beyond `u32::MAX` bytes
@@ -148,11 +137,12 @@ impl Meaning {
         Ok(())
     }
 
-    /// The head that these lines make, without its bytes.
+    /// The head that these lines make.
     fn complete(
         self,
+        bytes: Bytes,
         method: Method,
-        target: Span,
+        text: Text,
         version: Version,
         fields: Fields,
     ) -> Result<Head, Reason> {
@@ -165,10 +155,9 @@ impl Meaning {
         Ok(Head {
             framing: self.framing.framing(version)?,
             keep_alive: self.framing.keep_alive(version),
-            host: self.host,
-            bytes: Bytes::new(),
+            bytes,
             method,
-            target,
+            text,
             version,
             fields,
             expect,

@@ -20,15 +20,6 @@ pub(in crate::wire) struct Span {
 }
 
 impl Span {
-    /// The span from `start` to `end` in a head, which is never longer than `u32::MAX` bytes.
-    pub(in crate::wire) fn new(start: usize, end: usize) -> Self {
-        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Self {
-            start: place(start),
-            end: place(end),
-        }
-    }
-
     /// The bytes of this span in `bytes`.
     pub(in crate::wire) fn of(self, bytes: &[u8]) -> &[u8] {
         bytes

@@ -34,12 +34,21 @@ macro_rules! known_names {
             }
 
             /// The only name, recognised as a whole, that may have this tag.
+            #[inline]
             fn with_tag(tag: Tag) -> Self {
-                $(if tag.0 == const { Tag::of($text.as_bytes()).0 } {
-                    return Self::$variant;
-                })*
-                Self::Other
+                match tag.0 {
+                    $(tags::$variant => Self::$variant,)*
+                    _ => Self::Other,
+                }
             }
+        }
+
+        /// The tags of the known names.
+        #[expect(non_upper_case_globals, reason = "they are named as the names are")]
+        mod tags {
+            use super::Tag;
+
+            $(pub(super) const $variant: u32 = Tag::of($text.as_bytes()).0;)*
         }
     };
 }
@@ -69,6 +78,7 @@ known_names! {
 impl KnownName {
     /// The known name that `name` is or is an alias of, and whether it is an alias only. `tag` is
     /// the tag of `name`.
+    #[inline]
     pub(in crate::wire) fn tagged(tag: Tag, name: &[u8]) -> (Self, bool) {
         let likely = Self::with_tag(tag);
         if likely == Self::Other {
@@ -81,7 +91,7 @@ impl KnownName {
                 },
                 false,
             )
-        } else if name.eq_ignore_ascii_case(likely.text()) {
+        } else if is_spelled(name, likely.text()) {
             (likely, false)
         } else if folds_to(name, likely.text()) {
             (likely, true)
@@ -89,6 +99,12 @@ impl KnownName {
             (Self::Other, false)
         }
     }
+}
+
+/// Whether the token `name` is `text` in any case. `text` is in lower case and made of letters, digits
+/// and `-`: no other byte of a token becomes one of these by the bit of lower case.
+fn is_spelled(name: &[u8], text: &[u8]) -> bool {
+    name.len() == text.len() && name.iter().zip(text).all(|(a, b)| a | b' ' == *b)
 }
 
 /// Whether a name begins with `x-verigate-`, in any spelling that a receiver may read as that.
@@ -114,7 +130,7 @@ impl KnownNames {
 
 /// A few bytes made from a name, the same for all its spellings and aliases. Names with different
 /// tags are different names, so that most lines are passed over without a comparison of text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::wire) struct Tag(u32);
 
 impl Tag {

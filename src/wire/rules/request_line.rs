@@ -37,10 +37,14 @@ pub(in crate::wire) struct Parts {
 /// are judged, but not yet their bytes, so this is cheap enough for the scanner to call as soon as
 /// the line has arrived.
 pub(in crate::wire) fn split(line: &[u8]) -> Result<Parts, Reason> {
-    let method_end = memchr(b' ', line).ok_or(Reason::RequestLineParts)?;
-    if method_end > MAX_METHOD {
-        return Err(Reason::MethodTooLong);
-    }
+    // The longest method, and a space behind it.
+    let longest = line.get(..=MAX_METHOD).unwrap_or(line);
+    let Some(method_end) = longest.iter().position(|&byte| byte == b' ') else {
+        return Err(match memchr(b' ', line) {
+            Some(_) => Reason::MethodTooLong,
+            None => Reason::RequestLineParts,
+        });
+    };
     let start = method_end + 1;
     let rest = line.get(start..).unwrap_or_default();
     let (target, version) = if let Some(target) = rest.strip_suffix(b" HTTP/1.1") {
@@ -81,18 +85,29 @@ pub(in crate::wire) fn overlong(beginning: &[u8]) -> Reason {
     }
 }
 
-/// Judges a method: it must be a token of up to [`MAX_METHOD`] bytes.
-pub(in crate::wire) fn judge_method(method: &[u8]) -> Result<(), Reason> {
-    if method.len() > MAX_METHOD {
-        return Err(Reason::MethodTooLong);
-    }
-    if method.is_empty() {
-        return Err(Reason::RequestLineParts);
-    }
-    if method.iter().all(|&byte| is_token_byte(byte)) {
-        Ok(())
-    } else {
-        Err(Reason::MethodByte)
+/// A method. The usual methods need no look at the head's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::wire) enum Method {
+    /// One of the methods that most requests have.
+    Usual(&'static str),
+    /// A method of this many bytes, with which the head begins.
+    Other(usize),
+}
+
+impl Method {
+    /// Judges a method: it must be a token of up to [`MAX_METHOD`] bytes.
+    #[inline]
+    pub(in crate::wire) fn judge(method: &[u8]) -> Result<Self, Reason> {
+        match method {
+            b"POST" => Ok(Self::Usual("POST")),
+            b"GET" => Ok(Self::Usual("GET")),
+            b"HEAD" => Ok(Self::Usual("HEAD")),
+            b"PUT" => Ok(Self::Usual("PUT")),
+            [] => Err(Reason::RequestLineParts),
+            other if other.len() > MAX_METHOD => Err(Reason::MethodTooLong),
+            other if other.iter().all(|&byte| is_token_byte(byte)) => Ok(Self::Other(other.len())),
+            _ => Err(Reason::MethodByte),
+        }
     }
 }
 

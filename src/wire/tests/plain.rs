@@ -4,7 +4,8 @@
 use std::net::Ipv6Addr;
 
 use crate::wire::head::{Expect, Framing, Limits, Version, fold};
-use crate::wire::rules::{MAX_LINE, Reason, request_line};
+use crate::wire::rules::request_line::{self, Method};
+use crate::wire::rules::{MAX_LINE, Reason};
 
 /// The parts of a head that the fast reading must find too.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub(super) fn request(head: &[u8], limits: &Limits) -> Result<Plain, Reason> {
     judge_bytes(head)?;
     let (line, rest) = first_line(head).ok_or(Reason::BrokenHead)?;
     let parts = request_line::split(line)?;
-    request_line::judge_method(&line[..parts.method_end])?;
+    Method::judge(&line[..parts.method_end])?;
     request_line::judge_target(&line[parts.target.clone()])?;
     let plain = fields(rest, limits, parts.version, true)?;
     if plain.host.is_none() && parts.version == Version::Http11 {
