@@ -71,7 +71,7 @@ fn pure_rooms() -> &'static [&'static str] {
 }
 
 /// All crates that the pure rooms may use: buffers, JSON, cryptography, and the crates of their tests.
-const PURE_CRATES: [&str; 28] = [
+const PURE_CRATES: [&str; 29] = [
     "base64",
     "bytes",
     "criterion",
@@ -99,6 +99,7 @@ const PURE_CRATES: [&str; 28] = [
     "tempfile",
     "thiserror",
     "unicode_normalization",
+    "wide",
     "zeroize",
 ];
 

@@ -1,8 +1,7 @@
-//! Runs of bytes of the same kind, counted sixteen at a time: tokens, which are the names of
-//! headers (RFC 9110 5.6.2), and text without control bytes (contract: Head).
-//!
-//! The sixteen are judged without a branch, each to a byte of zeros or ones, so that the compiler
-//! uses vector instructions.
+//! Runs of bytes of the same kind, counted sixteen at a time with vector instructions: tokens, which
+//! are the names of headers (RFC 9110 5.6.2), and text without control bytes (contract: Head).
+
+use wide::u8x16;
 
 use super::is_token_byte;
 
@@ -15,7 +14,7 @@ pub(in crate::wire) fn token_length(bytes: &[u8]) -> usize {
     let mut rest = bytes;
     loop {
         while let Some((group, behind)) = rest.split_first_chunk() {
-            let usual = usual_bytes(group);
+            let usual = usual_bytes(*group);
             if usual < TOGETHER {
                 rest = rest.get(usual..).unwrap_or_default();
                 break;
@@ -35,7 +34,7 @@ pub(in crate::wire) fn token_length(bytes: &[u8]) -> usize {
 pub(in crate::wire) fn text_length(bytes: &[u8]) -> usize {
     let mut rest = bytes;
     while let Some((group, behind)) = rest.split_first_chunk() {
-        let text = text_bytes(group);
+        let text = text_bytes(*group);
         if text < TOGETHER {
             return bytes.len() - rest.len() + text;
         }
@@ -50,46 +49,32 @@ pub(in crate::wire) fn text_length(bytes: &[u8]) -> usize {
 }
 
 /// The number of bytes at the start of `group` that are no control bytes.
-#[expect(
-    clippy::needless_bitwise_bool,
-    reason = "a lazy operator is a branch for each byte"
-)]
 #[inline]
-fn text_bytes(group: &[u8; TOGETHER]) -> usize {
-    // Loops and not `map`, which is compiled to calls where it is not inlined.
-    let mut marks = [0; TOGETHER];
-    for (mark, &byte) in marks.iter_mut().zip(group) {
-        *mark = ones_if((byte < b' ') | (byte == 0x7f));
-    }
-    first(marks)
+fn text_bytes(group: [u8; TOGETHER]) -> usize {
+    let bytes = u8x16::new(group);
+    let is_low = bytes.min(u8x16::splat(b' ' - 1)).simd_eq(bytes);
+    let is_delete = bytes.simd_eq(u8x16::splat(0x7f));
+    first(is_low | is_delete)
 }
 
 /// The number of bytes at the start of `group` that are letters, digits or `-`.
-#[expect(
-    clippy::needless_bitwise_bool,
-    reason = "a lazy operator is a branch for each byte"
-)]
 #[inline]
-fn usual_bytes(group: &[u8; TOGETHER]) -> usize {
-    let mut marks = [0; TOGETHER];
-    for (mark, &byte) in marks.iter_mut().zip(group) {
-        let is_letter = (byte | b' ').wrapping_sub(b'a') < 26;
-        let is_digit = byte.wrapping_sub(b'0') < 10;
-        *mark = ones_if(!(is_letter | is_digit | (byte == b'-')));
-    }
-    first(marks)
+fn usual_bytes(group: [u8; TOGETHER]) -> usize {
+    let bytes = u8x16::new(group);
+    let is_up_to = |from: u8x16, first: u8, last: u8| {
+        let place = from - u8x16::splat(first);
+        place.min(u8x16::splat(last - first)).simd_eq(place)
+    };
+    let is_letter = is_up_to(bytes | u8x16::splat(b' '), b'a', b'z');
+    let is_digit = is_up_to(bytes, b'0', b'9');
+    let is_dash = bytes.simd_eq(u8x16::splat(b'-'));
+    first(!(is_letter | is_digit | is_dash))
 }
 
-/// A byte of ones for `true`, of zeros for `false`.
+/// The place of the first byte of ones among bytes of zeros; [`TOGETHER`] without such a byte.
 #[inline]
-fn ones_if(is_set: bool) -> u8 {
-    u8::from(is_set).wrapping_neg()
-}
-
-/// The place of the first byte that is not zero; [`TOGETHER`] without such a byte.
-#[inline]
-fn first(marks: [u8; TOGETHER]) -> usize {
-    u128::from_le_bytes(marks).trailing_zeros() as usize / 8
+fn first(marks: u8x16) -> usize {
+    (marks.to_bitmask() | 1 << TOGETHER).trailing_zeros() as usize
 }
 
 #[cfg(test)]
@@ -106,13 +91,13 @@ mod tests {
                 word[place] = byte;
                 let is_usual = byte.is_ascii_alphanumeric() || byte == b'-';
                 assert_eq!(
-                    usual_bytes(&word),
+                    usual_bytes(word),
                     if is_usual { TOGETHER } else { place },
                     "{byte} at {place}"
                 );
                 let is_text = !byte.is_ascii_control();
                 assert_eq!(
-                    text_bytes(&word),
+                    text_bytes(word),
                     if is_text { TOGETHER } else { place },
                     "{byte} at {place}"
                 );
