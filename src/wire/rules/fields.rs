@@ -60,7 +60,7 @@ impl Field {
         let (name, rest) = line.split_at_checked(name_end).unwrap_or_default();
         let rest = rest.get(1..).unwrap_or_default();
         let (behind_space, value, is_plain) = match rest {
-            [b' ', value @ ..] if is_trimmed(value) => (value, value, true),
+            [b' ', value @ ..] if is_bare(value) => (value, value, true),
             _ => (trim_start(rest), trim(rest), false),
         };
         let count = |bytes: usize| u16::try_from(bytes).map_err(|_| Reason::LineTooLong);
@@ -345,10 +345,11 @@ pub(in crate::wire) fn trim(value: &[u8]) -> &[u8] {
     trim_end(trim_start(value))
 }
 
-/// Whether there is no optional white space around the value.
+/// Whether the value is empty, or begins and ends with a visible byte.
 #[inline]
-fn is_trimmed(value: &[u8]) -> bool {
-    !matches!(value, [b' ' | b'\t', ..] | [.., b' ' | b'\t'])
+fn is_bare(value: &[u8]) -> bool {
+    let is_visible = |byte: &u8| *byte > b' ';
+    value.first().is_none_or(is_visible) && value.last().is_none_or(is_visible)
 }
 
 fn trim_start(value: &[u8]) -> &[u8] {

@@ -104,7 +104,9 @@ impl KnownName {
 /// Whether the token `name` is `text` in any case. `text` is in lower case and made of letters, digits
 /// and `-`: no other byte of a token becomes one of these by the bit of lower case.
 fn is_spelled(name: &[u8], text: &[u8]) -> bool {
-    name.len() == text.len() && name.iter().zip(text).all(|(a, b)| a | b' ' == *b)
+    // Without a branch for each byte, so that the compiler uses vector instructions.
+    let differ = |bits: u8, (a, b): (&u8, &u8)| bits | (a | b' ') ^ b;
+    name.len() == text.len() && name.iter().zip(text).fold(0, differ) == 0
 }
 
 /// Whether a name begins with `x-verigate-`, in any spelling that a receiver may read as that.
