@@ -239,6 +239,14 @@ impl RequestId<'_> {
             Self::Given(text) => text,
         }
     }
+
+    /// The bytes of that text. They are at hand, where the text of made digits is judged first.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Made(digits) => digits,
+            Self::Given(text) => text.as_bytes(),
+        }
+    }
 }
 
 #[cfg(test)]

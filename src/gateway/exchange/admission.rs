@@ -86,7 +86,7 @@ impl Admission {
         route: &RouteState,
         head: &Head,
         origin: &Origin<'_>,
-        request_id: &str,
+        request_id: &[u8],
         event: Option<&Event>,
         shadowed: Option<Refusal>,
         body: &Bytes,
@@ -123,7 +123,7 @@ impl Admission {
     fn verigate_headers<'s>(
         &'s self,
         route: &'s RouteState,
-        request_id: &'s str,
+        request_id: &'s [u8],
         event: Option<&'s Event>,
         shadowed: Option<Refusal>,
     ) -> VerigateHeaders<'s> {
@@ -146,7 +146,7 @@ impl Admission {
             secret: secret.map(|name| &**name),
             event_id: event.and_then(|e| e.id.as_deref()),
             event_type: event.and_then(|e| e.event_type.as_deref()),
-            event_key: event_key.map(EventKey::as_str),
+            event_key: event_key.map(EventKey::as_bytes),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RouteState, Snapshot};
 use crate::replay::{Claim, Claimed, ReplayWindow, Settlement, WindowError};
 use crate::routes::PathPattern;
+use crate::telemetry::RequestId;
 use crate::verdict::{Code, Refusal};
 use crate::verify::claim;
 use crate::verify::claim::{Arrival, Decision, EventKey, IdTrust, Identity, Mark};
@@ -28,7 +29,7 @@ pub(super) struct Delivery<'d> {
     pub(super) head: &'d Head,
     /// The body as it was received.
     pub(super) received: &'d [u8],
-    pub(super) request_id: &'d str,
+    pub(super) request_id: RequestId<'d>,
 }
 
 /// Claims a proved delivery. Its freshness is judged once more, since its body may have taken long
@@ -65,9 +66,13 @@ pub(super) async fn claim(
             if let Decision::Conflict(conflict) = decision {
                 route.metrics.count_conflict();
                 let is_forgiven = route.policy.forgives_other_bodies;
-                running
-                    .warnings
-                    .conflict(&route.name, conflict, is_forgiven, request_id, now);
+                running.warnings.conflict(
+                    &route.name,
+                    conflict,
+                    is_forgiven,
+                    request_id.as_str(),
+                    now,
+                );
             }
             Err(claim::refusal(decision, &route.policy).unwrap_or(Code::InternalError.into()))
         }
@@ -183,7 +188,7 @@ fn arrival(running: &Running, delivery: &Delivery<'_>, identity: &Identity) -> A
         signed_at: proof.signed_at,
         route: route.fingerprint,
         event: named,
-        request: key.request(&route.name, delivery.request_id),
+        request: key.request(&route.name, delivery.request_id.as_bytes()),
         ttl: route.config.replay.ttl,
         fresh_until: route.verifier().fresh_until(proof),
         route_capacity: route.config.replay.capacity,

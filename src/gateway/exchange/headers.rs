@@ -24,7 +24,7 @@ pub(super) struct VerigateHeaders<'a> {
     /// The value [`VALID`] or `handshake`, or in shadow mode the code of a refusal.
     pub(super) verdict: &'a str,
     /// The id of the request, in logs as well.
-    pub(super) request_id: &'a str,
+    pub(super) request_id: &'a [u8],
     /// The name of the secret that matched, if a secret did.
     pub(super) secret: Option<&'a str>,
     /// The event's id, if the delivery is proved and has an id.
@@ -32,7 +32,7 @@ pub(super) struct VerigateHeaders<'a> {
     /// The event's type, if the delivery is proved and has a type.
     pub(super) event_type: Option<&'a str>,
     /// The key by which the app may recognise the event, if the window protects the route.
-    pub(super) event_key: Option<&'a str>,
+    pub(super) event_key: Option<&'a [u8]>,
 }
 
 /// The headers that the gateway sets or drops for every request, unless the scheme signs them.
@@ -145,9 +145,9 @@ fn put_verigate_headers(
 
 /// Appends the line of `value`, where there is a value that a header can hold. Another value is left
 /// out rather than changed.
-fn put_visible<const N: usize>(out: &mut Vec<u8>, name: &[u8; N], value: Option<&str>) {
+fn put_visible<const N: usize>(out: &mut Vec<u8>, name: &[u8; N], value: Option<impl AsRef<[u8]>>) {
     if let Some(value) = value.filter(|value| visible_ascii(value)) {
-        put(out, name, value.as_bytes());
+        put(out, name, value.as_ref());
     }
 }
 
@@ -272,11 +272,11 @@ mod tests {
             route: "in",
             provider: "itellico",
             verdict: "valid",
-            request_id: "r1",
+            request_id: b"r1",
             secret: Some("env:S"),
             event_id: Some("e\u{e9}"),
             event_type: Some("t"),
-            event_key: Some("00ff"),
+            event_key: Some(b"00ff"),
         };
         String::from_utf8(forwarded(&head, &origin, &verigate, fixed, 3)).unwrap()
     }

@@ -144,7 +144,7 @@ impl<'x> Exchange<'x> {
             route,
             self.head,
             &self.origin,
-            self.record.request_id.as_str(),
+            self.record.request_id.as_bytes(),
             self.record.event.as_ref(),
             self.shadowed,
             &body.bytes,
@@ -163,7 +163,7 @@ impl<'x> Exchange<'x> {
         relay::relay(
             client,
             response,
-            self.record.request_id.as_str(),
+            self.record.request_id.as_bytes(),
             self.head.method() == "HEAD",
         )
         .await
@@ -351,7 +351,7 @@ impl<'x> Exchange<'x> {
             body: proof.signed_body(&body.bytes),
             head: self.head,
             received: &body.bytes,
-            request_id: self.record.request_id.as_str(),
+            request_id: self.record.request_id,
         };
         let length = delivery.body.len();
         let identity = running.turns.aside(length, || delivery.identity()).await;

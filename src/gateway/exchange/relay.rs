@@ -18,7 +18,7 @@ use crate::wire::response::{BodyEnd, ResponseHead};
 pub(super) async fn relay<C: Client>(
     client: &mut C,
     mut response: Response,
-    request_id: &str,
+    request_id: &[u8],
     is_head: bool,
 ) -> Result<(), Ended> {
     // The bytes of the body that came together with the head are written together with it.
@@ -46,7 +46,7 @@ pub(super) async fn relay<C: Client>(
 /// The upstream's head in the form in which the client gets it.
 struct RelayedHead<'a> {
     head: &'a ResponseHead,
-    request_id: &'a str,
+    request_id: &'a [u8],
     is_head: bool,
 }
 
@@ -79,7 +79,7 @@ impl AnswerHead for RelayedHead<'_> {
                 put(name, value);
             }
         }
-        put(b"X-Request-Id", self.request_id.as_bytes());
+        put(b"X-Request-Id", self.request_id);
     }
 
     fn length(&self) -> Length {

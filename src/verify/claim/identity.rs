@@ -118,6 +118,11 @@ impl EventKey {
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
+
+    /// The bytes of the digits. They are at hand, where the text is judged first.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl fmt::Debug for EventKey {

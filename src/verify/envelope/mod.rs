@@ -179,11 +179,12 @@ impl Envelope {
 }
 
 /// Whether `text` can be a header's value as it is: visible ASCII (RFC 5234 VCHAR) and not empty.
-pub fn visible_ascii(text: &str) -> bool {
+pub fn visible_ascii(text: impl AsRef<[u8]>) -> bool {
+    let bytes = text.as_ref();
     // A fold and not `all`: without an early end the compiler compares many bytes at once.
-    !text.is_empty()
-        && text
-            .bytes()
+    !bytes.is_empty()
+        && bytes
+            .iter()
             .fold(true, |others, byte| others & byte.is_ascii_graphic())
 }
 
@@ -231,7 +232,7 @@ fn id<'d>(source: &'d Source, parts: &Parts<'d>) -> Result<Option<Cow<'d, str>>,
     if id.len() > MAX_ID_BYTES {
         return Err(TOO_LONG);
     }
-    if !visible_ascii(&id) && id.chars().any(char::is_control) {
+    if !visible_ascii(&*id) && id.chars().any(char::is_control) {
         return Err(CONTROL);
     }
     Ok(Some(id))
