@@ -113,7 +113,7 @@ fn measure(rounds: usize) -> io::Result<Vec<Row>> {
         verifier.begin(black_box(head), now)
     }));
     let begun = || verifier.begin(head, now).expect("fresh");
-    let hash = |mut verification: Verification| {
+    let hash = |mut verification: Box<Verification>| {
         verification.update(body);
         verification
     };

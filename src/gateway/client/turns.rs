@@ -67,8 +67,9 @@ impl Turns {
         if bytes <= AT_A_STRETCH || !can_hand_over() {
             return work();
         }
-        // The semaphore is never closed, so the error cannot come.
-        let _permit = self.aside.acquire().await;
+        // The semaphore is never closed, so the error cannot come. Boxed, so that the common request
+        // is not as large as the rare one.
+        let _permit = Box::pin(self.aside.acquire()).await;
         block_in_place(work)
     }
 
@@ -101,7 +102,8 @@ impl Turns {
     pub(crate) async fn prove<T>(&self, bytes: u64, work: impl FnOnce() -> T) -> T {
         if bytes > 0 {
             if is_spent() {
-                take_turn(&self.proving).await;
+                // Boxed, so that the common request is not as large as the rare one.
+                Box::pin(take_turn(&self.proving)).await;
             }
             spend(bytes);
         }

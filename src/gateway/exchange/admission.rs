@@ -27,9 +27,6 @@ use crate::wire::head::{FieldName, Head};
 /// The kind of a request, as far as its head shows it.
 pub(super) enum RequestKind {
     /// A delivery; `None` if its head was refused and shadow mode let the refusal pass.
-    ///
-    /// The verification is in a box because it is large, and copying it from step to step costs more
-    /// than the allocation.
     Delivery(Option<Box<Verification>>),
     /// A request without a signature, which may still be a handshake by its body. If it is not,
     /// this is its refusal.
@@ -49,10 +46,6 @@ impl RequestKind {
 }
 
 /// The reason why a request may be forwarded.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is returned once and then used in place: a box would be an allocation for nothing"
-)]
 pub(super) enum Admission {
     /// The request is a proved delivery.
     Proved(Proved),
@@ -65,7 +58,7 @@ pub(super) enum Admission {
 
 /// A proved delivery, with the event in it and the claim on that event.
 pub(super) struct Proved {
-    pub(super) proof: Proof,
+    pub(super) proof: Box<Proof>,
     /// The key of the event for the app; `None` where nothing was to be claimed.
     pub(super) event_key: Option<EventKey>,
     /// The claim on the event; `None` without an event, without replay protection, or if the claim

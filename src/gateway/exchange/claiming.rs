@@ -14,7 +14,7 @@ use crate::routes::PathPattern;
 use crate::telemetry::RequestId;
 use crate::verdict::{Code, Refusal};
 use crate::verify::claim;
-use crate::verify::claim::{Arrival, Decision, EventKey, IdTrust, Identity, Mark};
+use crate::verify::claim::{Arrival, Decision, EventKey, FingerprintKey, IdTrust, Identity, Mark};
 use crate::verify::envelope::Event;
 use crate::verify::verifier::Proof;
 use crate::wire::head::{Found, Head};
@@ -44,7 +44,7 @@ pub(super) async fn claim(
     running: &Running,
     snapshot: &Snapshot,
     delivery: &Delivery<'_>,
-    identity: &Identity,
+    arrival: Arrival,
 ) -> Result<Claim, Refusal> {
     let Delivery {
         route,
@@ -58,8 +58,6 @@ pub(super) async fn claim(
     if snapshot.refuse_older_than_start {
         route.verifier().judge_start(proof, running.started)?;
     }
-    let compared = || arrival(running, delivery, identity);
-    let arrival = running.turns.aside(delivery.body.len(), compared).await;
     match running.window.claim(arrival, now).await {
         Ok(Claimed::Granted(ticket)) => Ok(Claim::new(Arc::clone(&running.window), ticket)),
         Ok(Claimed::Denied(decision)) => {
@@ -93,9 +91,17 @@ pub(super) async fn settle(claim: Option<Claim>, settlement: Settlement, now: No
 }
 
 impl Delivery<'_> {
+    /// The delivery in the form in which the replay window compares it with others, and the key of
+    /// its event for the app. Reads the body; how often depends on the scheme.
+    pub(super) fn digests(&self, key: &FingerprintKey) -> (Arrival, EventKey) {
+        let identity = self.identity();
+        let arrival = arrival(key, self, &identity);
+        (arrival, self.event_key(identity))
+    }
+
     /// The identity of the event: its id where that is signed, otherwise the signed content. Bytes
     /// that no signature covers are no part of it (contract: Keys).
-    pub(super) fn identity(&self) -> Identity {
+    fn identity(&self) -> Identity {
         let (route, content) = (self.route, &self.proof.content);
         match self.signed_id() {
             Some(id) => Identity::by_id(&route.name, route.beside, id),
@@ -108,7 +114,7 @@ impl Delivery<'_> {
     }
 
     /// The key of the event for the app.
-    pub(super) fn event_key(&self, identity: Identity) -> EventKey {
+    fn event_key(&self, identity: Identity) -> EventKey {
         identity.event_key(self.route.beside, self.event_type(), self.body)
     }
 
@@ -149,8 +155,7 @@ impl Delivery<'_> {
 }
 
 /// The delivery in the form in which the replay window compares it with others.
-fn arrival(running: &Running, delivery: &Delivery<'_>, identity: &Identity) -> Arrival {
-    let key = &running.fingerprints;
+fn arrival(key: &FingerprintKey, delivery: &Delivery<'_>, identity: &Identity) -> Arrival {
     let Delivery { route, proof, .. } = *delivery;
     let (claim_key, body, compared, named) = match delivery.signed_id() {
         Some(id) => {

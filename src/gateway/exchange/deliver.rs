@@ -92,7 +92,8 @@ impl<'r> Delivered<'r> {
     }
 
     /// The answer to relay to the client. Without an answer the exchange ends here.
-    pub(super) fn answer(self) -> Result<Response, Ended> {
-        self.response.map_err(Ended::Unanswered)
+    pub(super) fn answer(&mut self) -> Result<&mut Response, Ended> {
+        let answer = self.response.as_mut();
+        answer.map_err(|error| Ended::Unanswered(error.clone()))
     }
 }

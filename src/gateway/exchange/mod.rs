@@ -67,10 +67,7 @@ pub(crate) async fn serve<C: Client>(
         .as_ref()
         .and_then(|trusted| trusted.request_id);
     let request_id = given_id.map_or_else(|| running.request_ids.next(), RequestId::Given);
-    let mut record = Record::begun(now.wall, request_id);
-    record.method = head.method();
-    record.path = head.path();
-    record.client = origin.address;
+    let address = origin.address;
     let mut exchange = Exchange {
         running,
         snapshot,
@@ -80,8 +77,11 @@ pub(crate) async fn serve<C: Client>(
         shadowed: None,
         began: now,
         waited: Duration::ZERO,
-        record,
+        record: Record::begun(now.wall, request_id),
     };
+    exchange.record.method = head.method();
+    exchange.record.path = head.path();
+    exchange.record.client = address;
     exchange.debug_begin();
     let ended = unwind::caught(pin!(exchange.steps(client)))
         .await
@@ -152,7 +152,7 @@ impl<'x> Exchange<'x> {
         // Step 9: the claim is settled as soon as its true outcome is known.
         let asked = self.judged();
         self.debug(format_args!("forwarding to {}", route.upstream.label));
-        let delivered = deliver::deliver(self.running, route, request, asked).await;
+        let mut delivered = deliver::deliver(self.running, route, request, asked).await;
         delivered.note(&mut self.record);
         self.debug(format_args!("upstream: {delivered}"));
         claiming::settle(admission.claim(), delivered.settlement(), delivered.at).await;
@@ -199,7 +199,7 @@ impl<'x> Exchange<'x> {
             return Err(Refusal::from(Code::MethodNotAllowed).into());
         }
         self.check_head(route)?;
-        match route.begin(self.head, self.began).map(Box::new) {
+        match route.begin(self.head, self.began) {
             Err(refusal) if handshaking::may_be_in_body(route, self.head, refusal) => {
                 Ok(RequestKind::Unsigned(refusal))
             }
@@ -280,7 +280,7 @@ impl<'x> Exchange<'x> {
         verification: Option<Box<Verification>>,
         body: &mut Body,
         now: Now,
-    ) -> Result<Option<Proof>, Refusal> {
+    ) -> Result<Option<Box<Proof>>, Refusal> {
         let Some(verification) = verification else {
             return Ok(None);
         };
@@ -309,7 +309,7 @@ impl<'x> Exchange<'x> {
     async fn identify_and_claim(
         &mut self,
         route: &RouteState,
-        proof: Proof,
+        proof: Box<Proof>,
         body: &Body,
     ) -> Result<Proved, Ended> {
         let running = self.running;
@@ -353,11 +353,9 @@ impl<'x> Exchange<'x> {
             received: &body.bytes,
             request_id: self.record.request_id,
         };
-        let length = delivery.body.len();
-        let identity = running.turns.aside(length, || delivery.identity()).await;
-        let claimed = claiming::claim(running, self.snapshot, &delivery, &identity).await;
-        let key = || delivery.event_key(identity);
-        let event_key = running.turns.aside(length, key).await;
+        let digests = || delivery.digests(&running.fingerprints);
+        let (arrival, event_key) = running.turns.aside(delivery.body.len(), digests).await;
+        let claimed = claiming::claim(running, self.snapshot, &delivery, arrival).await;
         if claimed.is_ok() {
             self.debug(format_args!("the event is claimed"));
         }
@@ -384,7 +382,7 @@ impl<'x> Exchange<'x> {
     }
 
     /// Step 11: an answer if nothing was relayed, the log line, and the metrics.
-    async fn end<C: Client>(mut self, client: &mut C, ended: Result<(), Ended>) -> Next {
+    async fn end<C: Client>(&mut self, client: &mut C, ended: Result<(), Ended>) -> Next {
         if self.record.verify.is_zero() && self.route.is_some() {
             self.judged();
         }

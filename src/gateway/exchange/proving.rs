@@ -21,7 +21,7 @@ pub(super) async fn judge(
     verification: Box<Verification>,
     body: &mut Body,
     now: Now,
-) -> Result<Result<Proof, Refusal>, Refusal> {
+) -> Result<Result<Box<Proof>, Refusal>, Refusal> {
     let judged = match verification.work(&body.bytes, now) {
         Work::Little(bytes) => {
             let Body {
@@ -59,7 +59,7 @@ async fn prove_in_pieces(
     work: Work,
     body: &mut Body,
     now: Now,
-) -> Result<Proof, Refusal> {
+) -> Result<Box<Proof>, Refusal> {
     let bytes = body.bytes.clone();
     if work == Work::Steps {
         while verification.advance(&bytes, now) {

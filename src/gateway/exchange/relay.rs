@@ -17,7 +17,7 @@ use crate::wire::response::{BodyEnd, ResponseHead};
 /// [`Ended::Gone`] if the client does not take the answer.
 pub(super) async fn relay<C: Client>(
     client: &mut C,
-    mut response: Response,
+    response: &mut Response,
     request_id: &[u8],
     is_head: bool,
 ) -> Result<(), Ended> {

@@ -263,7 +263,7 @@ impl RouteState {
     /// # Errors
     /// As [`Verifier::begin`]; `secret_not_learned` for a head that could be a delivery's, while
     /// the route waits for its secret.
-    pub(crate) fn begin(&self, head: &Head, now: Now) -> Result<Verification, Refusal> {
+    pub(crate) fn begin(&self, head: &Head, now: Now) -> Result<Box<Verification>, Refusal> {
         // Read before the head is judged, so that a secret which comes in between counts from the
         // next delivery on.
         let learning = self.secret_source.learning();

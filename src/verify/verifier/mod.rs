@@ -149,13 +149,14 @@ impl Verifier {
     /// delivery is refused as `stale_timestamp`, whether or not its signature holds.
     ///
     /// The verification owns all it needs and may live across awaits, longer than `head` and this
-    /// verifier.
+    /// verifier. It is in a box because it is large, and copying it from step to step costs more
+    /// than the allocation.
     ///
     /// # Errors
     /// `missing_signature`, `malformed_signature`, `missing_timestamp`, `malformed_timestamp`,
     /// `stale_timestamp`, `future_timestamp`, and the refusals of
     /// [`Template::render`](crate::scheme::Template::render).
-    pub fn begin(&self, head: &Head, now: Now) -> Result<Verification, Refusal> {
+    pub fn begin(&self, head: &Head, now: Now) -> Result<Box<Verification>, Refusal> {
         let Inner {
             scheme, settings, ..
         } = &*self.0;

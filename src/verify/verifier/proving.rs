@@ -48,21 +48,21 @@ impl Verification {
     /// `bad_signature`, after every active secret was tried, and for signed content that could be
     /// the challenge of a handshake. Where the signature or the timestamp is in the body, also the
     /// refusals of [`Verifier::begin`](super::Verifier::begin) for these two.
-    pub fn finish(self, body: &[u8], now: Now) -> Result<Proof, Refusal> {
-        self.finish_within(body, now, &mut AnyRoom)
+    pub fn finish(self: Box<Self>, body: &[u8], now: Now) -> Result<Proof, Refusal> {
+        Ok(*self.finish_within(body, now, &mut AnyRoom)?)
     }
 
     /// As [`finish`](Self::finish), where every form that is derived from the body takes its bytes
-    /// from `room`.
+    /// from `room`. The proof is in a box, since it is handed on from step to step.
     ///
     /// # Errors
     /// Those of `finish`; `overloaded` where `room` has too little left.
     pub fn finish_within(
-        mut self,
+        mut self: Box<Self>,
         body: &[u8],
         now: Now,
         room: &mut dyn Room,
-    ) -> Result<Proof, Refusal> {
+    ) -> Result<Box<Proof>, Refusal> {
         let proof = prove(&mut self, body, now, room)?;
         let scheme = &*self.verifier.0.scheme;
         if let Some(handshake) = scheme.handshake {
@@ -87,7 +87,7 @@ fn prove(
     body: &[u8],
     now: Now,
     room: &mut dyn Room,
-) -> Result<Proof, Refusal> {
+) -> Result<Box<Proof>, Refusal> {
     let Verification {
         verifier,
         parts: way,
@@ -121,17 +121,17 @@ fn prove(
             let (head, begun) = &mut **parts;
             let begun = std::mem::take(begun);
             let early = at.map(|at| (at, *window));
-            by_code(inner, *code, (head, begun), body, early, (now, room))
+            by_code(inner, *code, (head, begun), body, early, (now, room)).map(Box::new)
         }
         (HeadParts::Token(parts), ProofBy::Token(scheme)) => {
             let (head, token) = &mut **parts;
             let (at, window) = (*at, *window);
             let given = token.take().map(|token| (token, Stated { at, window }));
-            token::prove(inner, &scheme.rule, (head, given), body, (now, room))
+            token::prove(inner, &scheme.rule, (head, given), body, (now, room)).map(Box::new)
         }
         (HeadParts::Credential(signatures), ProofBy::Credential(credential)) => {
             let signatures = std::mem::take(signatures);
-            by_credential(inner, credential, signatures, body, now)
+            by_credential(inner, credential, signatures, body, now).map(Box::new)
         }
         // A verification keeps the verifier that began it, so its parts always fit the scheme.
         _ => Err(Code::BadSignature.into()),
@@ -192,7 +192,7 @@ fn by_template(
     body: &[u8],
     now: Now,
     room: &mut dyn Room,
-) -> Result<Proof, Refusal> {
+) -> Result<Box<Proof>, Refusal> {
     let Given {
         signatures,
         content,
@@ -282,7 +282,7 @@ fn by_template(
         at = Some(moment);
     }
     let signed_at = at.filter(|_| inner.signs_timestamp);
-    Ok(Proof {
+    Ok(Box::new(Proof {
         secret: Arc::clone(&secret.name),
         signed_at,
         timestamp: at,
@@ -290,7 +290,7 @@ fn by_template(
         window,
         form: form.or(text),
         claims: None,
-    })
+    }))
 }
 
 /// Puts the digests of the body into contents that need nothing else of it.

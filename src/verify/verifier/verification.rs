@@ -1,7 +1,6 @@
 //! A delivery between its head and its proof.
 
 use super::Verifier;
-use super::keys::Keyed;
 use super::signatures::Signatures;
 use crate::clock::{Now, UnixMillis};
 use crate::key::digest::Mac;
@@ -97,14 +96,14 @@ impl Verification {
         at: Option<UnixMillis>,
         window: Window,
         now: Now,
-    ) -> Self {
-        let mut verification = Self {
+    ) -> Box<Self> {
+        let mut verification = Box::new(Self {
             verifier,
             parts,
             at,
             window,
             hashes: Hashes::default(),
-        };
+        });
         verification.hashes.running = verification.start(now);
         verification
     }
@@ -118,14 +117,10 @@ impl Verification {
         if !inner.streams {
             return None;
         }
-        let active = |(index, secret): (usize, &Keyed)| {
-            let (place, key) = secret.active(now.wall).next()?;
-            Some(((index, place), key.begin(content)))
-        };
-        let (place, mac) = inner.secrets.iter().enumerate().find_map(active)?;
+        let (place, key) = self.active_keys(now).next()?;
         Some(Running {
             place,
-            mac: mac?,
+            mac: key.begin(content)?,
             body_bytes: 0,
         })
     }

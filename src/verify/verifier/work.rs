@@ -255,7 +255,7 @@ impl Verification {
     }
 
     /// The keys that are active at `now`, in the order in which they are tried, with their places.
-    fn active_keys(&self, now: Now) -> impl Iterator<Item = ((usize, usize), &Key)> {
+    pub(super) fn active_keys(&self, now: Now) -> impl Iterator<Item = ((usize, usize), &Key)> {
         let secrets = self.verifier.0.secrets.iter().enumerate();
         secrets.flat_map(move |(secret, keyed)| {
             let keys = keyed.active(now.wall);
