@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use once_cell::sync::Lazy;
 
 use crate::gateway::client::origin::Origin;
-use crate::gateway::upstream::forward::COPIED;
+use crate::gateway::upstream::forward::{COPIED, head_buffer};
 use crate::key::secret::SecretText;
 use crate::notation::decimal::{push_address, push_number};
 use crate::notation::query::without;
@@ -83,7 +83,7 @@ pub(super) fn forwarded(
 ) -> Vec<u8> {
     // A short body is put behind the head.
     let behind = Some(length).filter(|length| *length <= COPIED).unwrap_or(0);
-    let mut out = Vec::with_capacity(head.bytes().len() + 512 + behind);
+    let mut out = head_buffer(head.bytes().len() + 512 + behind);
     out.extend_from_slice(head.method().as_bytes());
     out.push(b' ');
     let target = fixed.query.map_or(Cow::Borrowed(head.target()), |name| {

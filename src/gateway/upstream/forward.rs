@@ -5,6 +5,7 @@
 //! durable queue will call the same function. A request is sent a second time only when not a byte
 //! of it was sent the first time.
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -36,6 +37,23 @@ const READ: usize = 16 * 1024;
 /// The longest body that is copied behind its head. The system takes a single buffer faster than
 /// two, by 0.2 µs, and copying a short body costs less.
 pub(crate) const COPIED: usize = 4 * 1024;
+
+/// The largest buffer of a head that is kept for the next head, in bytes.
+const KEPT: usize = 16 * 1024;
+
+thread_local! {
+    /// The buffer of the last head that was sent by this thread, kept for the next: a head and a
+    /// short body behind it are more than the allocator hands out quickly.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// An empty buffer with room for a head of `bytes` bytes.
+pub(crate) fn head_buffer(bytes: usize) -> Vec<u8> {
+    let mut buffer = SPARE.take();
+    buffer.clear();
+    buffer.reserve(bytes);
+    buffer
+}
 
 /// A request that may be forwarded.
 pub(crate) struct VerifiedRequest {
@@ -80,6 +98,14 @@ impl VerifiedRequest {
             head,
             body: own,
             is_head,
+        }
+    }
+}
+
+impl Drop for VerifiedRequest {
+    fn drop(&mut self) {
+        if self.head.capacity() <= KEPT {
+            SPARE.set(std::mem::take(&mut self.head));
         }
     }
 }
@@ -386,6 +412,25 @@ impl Response {
             && connection.inbound.is_empty()
         {
             self.upstream.keep(connection, self.seen);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_begins_empty_whatever_was_sent_before_and_no_large_buffer_is_kept() {
+        for bytes in [10, 2000, 100, KEPT + 1, 50] {
+            let mut head = head_buffer(bytes);
+            assert_eq!((head.len(), head.capacity() >= bytes), (0, true), "{bytes}");
+            head.resize(bytes, b'x');
+            drop(VerifiedRequest::of(head, &Bytes::new(), false));
+            let kept = SPARE.take();
+            assert!(kept.capacity() <= KEPT, "{bytes}");
+            assert_eq!(kept.capacity() >= bytes, bytes <= KEPT, "{bytes}");
+            SPARE.set(kept);
         }
     }
 }
