@@ -126,8 +126,9 @@ impl Admission {
             Self::Shadow => (None, None, None),
         };
         VerigateHeaders {
-            route: &route.name,
-            provider: &route.provider,
+            of_the_route: route
+                .own_lines
+                .get_or_init(|| headers::of_the_route(&route.name, &route.provider)),
             verdict: match self {
                 // Never `valid`: the app must not take a handshake for an event.
                 Self::Handshake(..) => "handshake",

@@ -19,10 +19,10 @@ pub(super) const VALID: &str = "valid";
 
 /// The values of the gateway's own headers, for the app behind it.
 pub(super) struct VerigateHeaders<'a> {
-    pub(super) route: &'a str,
-    pub(super) provider: &'a str,
+    /// The lines of the route, as [`of_the_route`] makes them.
+    pub(super) of_the_route: &'a [u8],
     /// The value [`VALID`] or `handshake`, or in shadow mode the code of a refusal.
-    pub(super) verdict: &'a str,
+    pub(super) verdict: &'static str,
     /// The id of the request, in logs as well.
     pub(super) request_id: &'a [u8],
     /// The name of the secret that matched, if a secret did.
@@ -55,6 +55,14 @@ pub(super) fn of_the_sender(scheme: &Scheme, head: &Head) -> Vec<&'static FieldN
     names
         .filter(|name| scheme.signs_header(head, name))
         .collect()
+}
+
+/// The lines that name the route and its provider: the same in everything that a route forwards.
+pub(super) fn of_the_route(name: &str, provider: &str) -> Vec<u8> {
+    let mut lines = Vec::new();
+    put_visible(&mut lines, b"X-Verigate-Route: ", Some(name));
+    put_visible(&mut lines, b"X-Verigate-Provider: ", Some(provider));
+    lines
 }
 
 /// The headers that a route sets on everything that it forwards.
@@ -131,9 +139,8 @@ fn put_verigate_headers(
     verigate: &VerigateHeaders<'_>,
     is_ours_to_set: impl Fn(&[u8]) -> bool,
 ) {
-    put_visible(out, b"X-Verigate-Route: ", Some(verigate.route));
-    put_visible(out, b"X-Verigate-Provider: ", Some(verigate.provider));
-    put_visible(out, b"X-Verigate-Verdict: ", Some(verigate.verdict));
+    out.extend_from_slice(verigate.of_the_route);
+    put(out, b"X-Verigate-Verdict: ", verigate.verdict.as_bytes());
     put_visible(out, b"X-Verigate-Secret: ", verigate.secret);
     put_visible(out, b"X-Verigate-Event-Id: ", verigate.event_id);
     put_visible(out, b"X-Verigate-Event-Type: ", verigate.event_type);
@@ -269,8 +276,7 @@ mod tests {
             trusted,
         };
         let verigate = VerigateHeaders {
-            route: "in",
-            provider: "itellico",
+            of_the_route: &of_the_route("in", "itellico"),
             verdict: "valid",
             request_id: b"r1",
             secret: Some("env:S"),

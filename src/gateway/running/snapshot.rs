@@ -91,6 +91,8 @@ pub(crate) struct RouteState {
     /// The headers that the gateway would set or drop, but that the scheme signs in every request.
     /// The first request finds them.
     pub(crate) sender_headers: OnceCell<Vec<&'static FieldName>>,
+    /// The lines of a forwarded head that are the same in every head. The first request makes them.
+    pub(crate) own_lines: OnceCell<Vec<u8>>,
 }
 
 /// The variants beside an entry, where the configuration does not list them.
@@ -233,6 +235,7 @@ impl RouteState {
             share,
             ignored: IgnoredTypes::default(),
             sender_headers: OnceCell::new(),
+            own_lines: OnceCell::new(),
             config: route,
         })
     }
