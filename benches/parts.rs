@@ -33,7 +33,7 @@ use verigate::scheme::Settings;
 use verigate::sign::{SignRequest, sign};
 use verigate::telemetry::route_metrics::RouteMetrics;
 use verigate::telemetry::{Outcome, Record, RequestId, Telemetry};
-use verigate::verify::claim::{Arrival, Beside, FingerprintKey, Identity};
+use verigate::verify::claim::{Arrival, Beside, FingerprintKey, RouteIdentities};
 use verigate::verify::envelope::{Envelope, Event};
 use verigate::verify::verifier::{Verification, Verifier};
 use verigate::wire::head::{Head, HeadScanner, Limits};
@@ -128,7 +128,8 @@ fn measure(rounds: usize) -> io::Result<Vec<Row>> {
 
     let event = envelope.extract(head, body, None).expect("an id");
     let key = FingerprintKey::from_bytes([7; 16]);
-    let identity = || Identity::by_id(ROUTE, Beside::default(), black_box("evt_1"));
+    let identities = RouteIdentities::new(ROUTE, Beside::default());
+    let identity = || identities.by_id(black_box("evt_1"));
     add(part("identity of the event", rounds, nothing, |()| {
         identity()
     }));
@@ -339,7 +340,7 @@ fn arrival(key: &FingerprintKey, event_id: Option<&str>, body: &[u8]) -> Arrival
         variants: 1,
         repeats: None,
         signed_at: Some(AT),
-        route: key.route(ROUTE),
+        route: key.of_route(ROUTE).route,
         event: Some(key.event(ROUTE, id)),
         request: key.request(ROUTE, REQUEST_ID),
         ttl: Duration::from_secs(72 * 3600),

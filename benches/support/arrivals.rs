@@ -27,7 +27,7 @@ pub(crate) fn arrival(key: &FingerprintKey, number: u64) -> Arrival {
         variants: 1,
         repeats: None,
         signed_at: Some(UnixMillis::from_secs(1_750_000_000)),
-        route: key.route("bench"),
+        route: key.of_route("bench").route,
         event: Some(key.event("bench", id)),
         request: key.request("bench", id),
         ttl: Duration::from_secs(72 * 3600),

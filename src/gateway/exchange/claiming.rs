@@ -104,18 +104,18 @@ impl Delivery<'_> {
     fn identity(&self) -> Identity {
         let (route, content) = (self.route, &self.proof.content);
         match self.signed_id() {
-            Some(id) => Identity::by_id(&route.name, route.beside, id),
-            None => Identity::by_content(
-                &route.name,
-                route.beside,
-                [content.before(), self.signed_body(), content.after()],
-            ),
+            Some(id) => route.identities.by_id(id),
+            None => {
+                let body = self.signed_body();
+                let content = [content.before(), body, content.after()];
+                route.identities.by_content(content)
+            }
         }
     }
 
     /// The key of the event for the app.
     fn event_key(&self, identity: Identity) -> EventKey {
-        identity.event_key(self.route.beside, self.event_type(), self.body)
+        identity.event_key(self.route.identities.beside, self.event_type(), self.body)
     }
 
     fn event_type(&self) -> Option<&str> {
@@ -157,22 +157,18 @@ impl Delivery<'_> {
 /// The delivery in the form in which the replay window compares it with others.
 fn arrival(key: &FingerprintKey, delivery: &Delivery<'_>, identity: &Identity) -> Arrival {
     let Delivery { route, proof, .. } = *delivery;
+    let of_route = &route.fingerprints;
     let (claim_key, body, compared, named) = match delivery.signed_id() {
         Some(id) => {
-            let by_id = key.by_id(&route.name, id);
+            let by_id = of_route.by_id(id);
             let body = key.body(delivery.signed_body());
             (by_id, body, body.mark(), Some(by_id.mark()))
         }
         None => {
             let content = key.content(identity);
-            let named = delivery.id().map(|id| key.event(&route.name, id));
+            let named = delivery.id().map(|id| of_route.event(id));
             // The content is the key already, so two deliveries of one key have the same body.
-            (
-                key.by_content(&route.name, content),
-                content,
-                Mark(0),
-                named,
-            )
+            (of_route.by_content(content), content, Mark(0), named)
         }
     };
     let repeats = route.config.scheme.repeats;
@@ -187,13 +183,17 @@ fn arrival(key: &FingerprintKey, delivery: &Delivery<'_>, identity: &Identity) -
         key: claim_key,
         body,
         path: is_prefix.then(|| key.path(delivery.head.path())),
-        variant: key.variant(route.beside, delivery.event_type(), delivery.body),
+        variant: key.variant(
+            route.identities.beside,
+            delivery.event_type(),
+            delivery.body,
+        ),
         variants: route.variants,
         repeats,
         signed_at: proof.signed_at,
-        route: route.fingerprint,
+        route: of_route.route,
         event: named,
-        request: key.request(&route.name, delivery.request_id.as_bytes()),
+        request: of_route.request(delivery.request_id.as_bytes()),
         ttl: route.config.replay.ttl,
         fresh_until: route.verifier().fresh_until(proof),
         route_capacity: route.config.replay.capacity,

@@ -24,7 +24,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::route_metrics::RouteMetrics;
 use crate::verdict::{Code, Refusal};
 use crate::verify::accounts::Accounts;
-use crate::verify::claim::{Beside, Fingerprint, FingerprintKey, Policy};
+use crate::verify::claim::{Beside, FingerprintKey, Policy, RouteFingerprints, RouteIdentities};
 use crate::verify::envelope::{Envelope, Event};
 use crate::verify::handshake::Learning;
 use crate::verify::verifier::{KeyError, Verification, Verifier};
@@ -80,9 +80,12 @@ pub(crate) struct RouteState {
     pub(crate) answers: RouteAnswers,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) metrics: RouteMetrics,
-    pub(crate) fingerprint: Fingerprint,
-    /// That which the scheme keeps beside an entry of the replay window, and how often.
-    pub(crate) beside: Beside,
+    /// The beginnings of the digests by which the replay window knows the route's events.
+    pub(crate) fingerprints: RouteFingerprints,
+    /// The beginnings of the events' identities, with that which the scheme keeps beside an entry of
+    /// the replay window.
+    pub(crate) identities: RouteIdentities,
+    /// How often that may be kept beside an entry.
     pub(crate) variants: u16,
     /// The route's fair share of the replay window, in entries.
     pub(crate) share: usize,
@@ -229,8 +232,8 @@ impl RouteState {
             },
             upstream: upstreams.get(&route.upstream),
             metrics: metrics.route(&route.name, secret_names),
-            fingerprint: fingerprints.route(&route.name),
-            beside: Beside::of(scheme),
+            fingerprints: fingerprints.of_route(&route.name),
+            identities: RouteIdentities::new(&route.name, Beside::of(scheme)),
             variants: variants(&route),
             share,
             ignored: IgnoredTypes::default(),

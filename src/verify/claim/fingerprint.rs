@@ -90,16 +90,20 @@ impl FingerprintKey {
         Fingerprint(digest.finish128().into())
     }
 
+    /// The digests of a route, begun with its name. Made once, when the configuration is loaded.
+    pub fn of_route(&self, route_name: &str) -> RouteFingerprints {
+        let of = |kind| self.of_name(kind, route_name);
+        RouteFingerprints {
+            by_id: of(Kind::KeyById),
+            by_content: of(Kind::KeyByContent),
+            request: of(Kind::Request),
+            route: self.named(Kind::Route, route_name, b""),
+        }
+    }
+
     /// The claim key of a delivery whose event id is signed, made of route and id.
     pub fn by_id(&self, route_name: &str, event_id: impl AsRef<[u8]>) -> ClaimKey {
         ClaimKey(self.named(Kind::KeyById, route_name, event_id.as_ref()).0)
-    }
-
-    /// The claim key of a delivery without a signed id, made of route and
-    /// [`content`](Self::content), and of nothing that no signature covers.
-    pub fn by_content(&self, route_name: &str, content: Fingerprint) -> ClaimKey {
-        let content = content.0.to_le_bytes();
-        ClaimKey(self.named(Kind::KeyByContent, route_name, &content).0)
     }
 
     /// The digest of route and event id, signed or not, by which an operator names an event
@@ -113,11 +117,6 @@ impl FingerprintKey {
     /// (`Arrival::request`, `Forget::Request`).
     pub fn request(&self, route_name: &str, request_id: impl AsRef<[u8]>) -> Mark {
         Mark::of(self.named(Kind::Request, route_name, request_id.as_ref()).0)
-    }
-
-    /// The digest of a route (`Arrival::route`). Made once, when the configuration is loaded.
-    pub fn route(&self, route_name: &str) -> Fingerprint {
-        self.named(Kind::Route, route_name, b"")
     }
 
     /// The digest of the path of a delivery (`Arrival::path`).
@@ -156,10 +155,14 @@ impl FingerprintKey {
     }
 
     fn named(&self, kind: Kind, route_name: &str, name: &[u8]) -> Fingerprint {
+        finished(self.of_name(kind, route_name), name)
+    }
+
+    /// A digest of this kind that has taken the name of a route.
+    fn of_name(&self, kind: Kind, route_name: &str) -> SipHasher24 {
         let mut digest = self.digest(kind);
         part(&mut digest, route_name.as_bytes());
-        digest.write(name);
-        Fingerprint(digest.finish128().into())
+        digest
     }
 
     fn digest(&self, kind: Kind) -> SipHasher24 {
@@ -181,6 +184,52 @@ impl fmt::Debug for FingerprintKey {
     }
 }
 
+/// The digests of a route, each begun with its kind and the route's name.
+#[derive(Clone)]
+pub struct RouteFingerprints {
+    by_id: SipHasher24,
+    by_content: SipHasher24,
+    request: SipHasher24,
+    /// The digest of the route itself (`Arrival::route`).
+    pub route: Fingerprint,
+}
+
+impl RouteFingerprints {
+    /// As [`FingerprintKey::by_id`] for this route.
+    pub fn by_id(&self, event_id: impl AsRef<[u8]>) -> ClaimKey {
+        ClaimKey(finished(self.by_id, event_id.as_ref()).0)
+    }
+
+    /// The claim key of a delivery without a signed id, made of route and
+    /// [`content`](FingerprintKey::content), and of nothing that no signature covers.
+    pub fn by_content(&self, content: Fingerprint) -> ClaimKey {
+        ClaimKey(finished(self.by_content, &content.0.to_le_bytes()).0)
+    }
+
+    /// As [`FingerprintKey::event`] for this route.
+    pub fn event(&self, event_id: impl AsRef<[u8]>) -> Mark {
+        self.by_id(event_id).mark()
+    }
+
+    /// As [`FingerprintKey::request`] for this route.
+    pub fn request(&self, request_id: impl AsRef<[u8]>) -> Mark {
+        finished(self.request, request_id.as_ref()).mark()
+    }
+}
+
+/// Hides the states, which hold the key.
+impl fmt::Debug for RouteFingerprints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RouteFingerprints(…)")
+    }
+}
+
+/// The digest that ends with these bytes.
+fn finished(mut digest: SipHasher24, last: &[u8]) -> Fingerprint {
+    digest.write(last);
+    Fingerprint(digest.finish128().into())
+}
+
 /// A digest that has taken the kind of its input.
 fn begun(keyed: SipHasher24, kind: Kind) -> SipHasher24 {
     let mut digest = keyed;
@@ -197,6 +246,7 @@ fn part(digest: &mut SipHasher24, bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::RouteIdentities;
     use super::*;
 
     const BOTH: Beside = Beside {
@@ -337,6 +387,26 @@ mod tests {
     }
 
     #[test]
+    fn a_digest_that_was_begun_with_its_route_is_the_same() {
+        let (k, content) = (key(), Fingerprint(7));
+        for (route_name, text) in [
+            ("a", "b"),
+            ("", ""),
+            ("a route", "é"),
+            ("bench", "0123456789abcdef"),
+        ] {
+            let route = k.of_route(route_name);
+            assert_eq!(route.by_id(text), k.by_id(route_name, text));
+            assert_eq!(route.event(text), k.event(route_name, text));
+            assert_eq!(route.request(text), k.request(route_name, text));
+            assert_eq!(route.route, k.named(Kind::Route, route_name, b""));
+            let bytes = content.0.to_le_bytes();
+            let by_content = k.named(Kind::KeyByContent, route_name, &bytes);
+            assert_eq!(route.by_content(content), ClaimKey(by_content.0));
+        }
+    }
+
+    #[test]
     fn what_is_not_kept_beside_makes_no_variant() {
         let k = key();
         let variant = |event_type| k.variant(Beside::default(), event_type, b"x");
@@ -352,15 +422,16 @@ mod tests {
     #[test]
     fn digests_of_two_kinds_differ() {
         let k = key();
-        let identity = Identity::by_id("", Beside::default(), "");
+        let identity = RouteIdentities::new("", Beside::default()).by_id("");
+        let route = k.of_route("");
         let low = |digest: u128| u64::try_from(digest & u128::from(u64::MAX)).unwrap();
         let all = [
             low(k.body(b"").0),
             low(k.content(&identity).0),
             low(k.by_id("", b"").0),
-            low(k.by_content("", Fingerprint(0)).0),
+            low(route.by_content(Fingerprint(0)).0),
             k.request("", b"").0,
-            low(k.route("").0),
+            low(route.route.0),
             k.path("").0,
             k.variant(BOTH, None, b"").0,
             k.repeat(Fingerprint(0), [b""; 3], b"").0,
@@ -385,5 +456,6 @@ mod tests {
     #[test]
     fn the_key_is_not_shown() {
         assert_eq!(format!("{:?}", key()), "FingerprintKey(…)");
+        assert_eq!(format!("{:?}", key().of_route("a")), "RouteFingerprints(…)");
     }
 }

@@ -29,6 +29,53 @@ impl Beside {
     }
 }
 
+/// The beginnings of the identities of a route's events: hashes that have taken the route and the
+/// kind of identity. Made once, when the configuration is loaded.
+#[derive(Clone)]
+pub struct RouteIdentities {
+    by_id: Sha256,
+    by_content: Sha256,
+    /// That which is kept beside an entry.
+    pub beside: Beside,
+}
+
+impl RouteIdentities {
+    /// The beginnings for a route of this name.
+    pub fn new(route_name: &str, beside: Beside) -> Self {
+        Self {
+            by_id: begun(route_name, "id", beside),
+            by_content: begun(route_name, "content", beside),
+            beside,
+        }
+    }
+
+    /// The identity by a signed id.
+    pub fn by_id(&self, event_id: &str) -> Identity {
+        let mut hash = self.by_id.clone();
+        part(&mut hash, event_id.as_bytes());
+        Identity::of(hash, self.beside)
+    }
+
+    /// The identity by the signed content: the text before the body, the body, and the text after
+    /// it. Reads them once. They are joined without a mark between them: a stranger who moves bytes
+    /// of a captured delivery from one part into another gets a delivery whose signature still
+    /// holds, and both must be the same event.
+    pub fn by_content(&self, [before, body, after]: [&[u8]; 3]) -> Identity {
+        let mut hash = self.by_content.clone();
+        length(&mut hash, before.len() + body.len() + after.len());
+        hash.update(before);
+        hash.update(body);
+        hash.update(after);
+        Identity::of(hash, self.beside)
+    }
+}
+
+impl fmt::Debug for RouteIdentities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RouteIdentities(…)")
+    }
+}
+
 /// The identity of an event, by its id or by its content.
 #[derive(Clone)]
 pub struct Identity(Hash);
@@ -43,26 +90,6 @@ enum Hash {
 }
 
 impl Identity {
-    /// The identity by a signed id.
-    pub fn by_id(route_name: &str, beside: Beside, event_id: &str) -> Self {
-        let mut hash = begun(route_name, "id", beside);
-        part(&mut hash, event_id.as_bytes());
-        Self::of(hash, beside)
-    }
-
-    /// The identity by the signed content: the text before the body, the body, and the text after
-    /// it. Reads them once. They are joined without a mark between them: a stranger who moves bytes
-    /// of a captured delivery from one part into another gets a delivery whose signature still
-    /// holds, and both must be the same event.
-    pub fn by_content(route_name: &str, beside: Beside, [before, body, after]: [&[u8]; 3]) -> Self {
-        let mut hash = begun(route_name, "content", beside);
-        length(&mut hash, before.len() + body.len() + after.len());
-        hash.update(before);
-        hash.update(body);
-        hash.update(after);
-        Self::of(hash, beside)
-    }
-
     fn of(hash: Sha256, beside: Beside) -> Self {
         Self(if beside == Beside::default() {
             Hash::Final(hash.finalize().into())
@@ -172,14 +199,16 @@ mod tests {
     };
 
     fn content(parts: [&str; 3]) -> Identity {
-        Identity::by_content("github", TYPE, parts.map(str::as_bytes))
+        RouteIdentities::new("github", TYPE).by_content(parts.map(str::as_bytes))
     }
 
     #[test]
     fn rp_48_it_is_the_worked_example_of_the_contract() {
         // Python: sha256(b"".join(len(p).to_bytes(8, "big") + p for p in parts)).hexdigest()[:32]
         let push = content(["", "{}", ""]).event_key(TYPE, Some("push"), b"");
-        let by_id = Identity::by_id("itellico", NOTHING, "evt_1").event_key(NOTHING, None, b"");
+        let by_id = RouteIdentities::new("itellico", NOTHING)
+            .by_id("evt_1")
+            .event_key(NOTHING, None, b"");
         let document = include_str!("../../../docs/contract.md");
         for key in [push, by_id] {
             assert!(document.contains(key.as_str()), "{key:?}");
@@ -206,15 +235,15 @@ mod tests {
             body: true,
             ..NOTHING
         };
-        let look_alike = || Identity::by_content("sign", both, [b"1x", b"", b""]);
+        let look_alike = || RouteIdentities::new("sign", both).by_content([b"1x", b"", b""]);
         let keys = [b"a", b"b"].map(|body| look_alike().event_key(both, None, body));
         assert_ne!(keys[0], keys[1]);
     }
 
     #[test]
     fn where_nothing_is_beside_the_digest_makes_the_event_key() {
-        let by_id = Identity::by_id("a", NOTHING, "b");
-        let by_content = Identity::by_content("a", NOTHING, [b"b", b"c", b"d"]);
+        let by_id = RouteIdentities::new("a", NOTHING).by_id("b");
+        let by_content = RouteIdentities::new("a", NOTHING).by_content([b"b", b"c", b"d"]);
         for one in [by_id, by_content] {
             let (digest, key) = (one.digest(), one.event_key(NOTHING, Some("push"), b"e"));
             assert_eq!(key.as_str(), hex::encode(&digest[..16]));
@@ -227,9 +256,11 @@ mod tests {
 
     #[test]
     fn routes_kinds_and_ids_do_not_run_into_each_other() {
-        let id = |route, id| Identity::by_id(route, NOTHING, id).digest();
+        let id = |route, id| RouteIdentities::new(route, NOTHING).by_id(id).digest();
         assert_ne!(id("a", "bc"), id("ab", "c"));
-        let content = Identity::by_content("a", NOTHING, [b"x", b"", b""]).digest();
+        let content = RouteIdentities::new("a", NOTHING)
+            .by_content([b"x", b"", b""])
+            .digest();
         assert_ne!(id("a", "x"), content);
     }
 }

@@ -14,8 +14,8 @@ mod tests;
 
 use std::time::Duration;
 
-pub use fingerprint::FingerprintKey;
-pub use identity::{Beside, EventKey, Identity};
+pub use fingerprint::{FingerprintKey, RouteFingerprints};
+pub use identity::{Beside, EventKey, Identity, RouteIdentities};
 
 use crate::clock::UnixMillis;
 use crate::scheme::{Repeats, Scheme};
@@ -60,7 +60,7 @@ impl Mark {
 /// The facts about a proved delivery that the window needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
-    /// The claimed identity: [`FingerprintKey::by_id`] or [`FingerprintKey::by_content`].
+    /// The claimed identity: [`FingerprintKey::by_id`] or [`RouteFingerprints::by_content`].
     pub key: ClaimKey,
     /// The mark that tells two deliveries under one key apart. With a key by id it is that of
     /// [`FingerprintKey::body`]; with a key by content it is 0, since two contents never have one
@@ -86,7 +86,7 @@ pub struct Arrival {
     pub repeats: Option<Repeats>,
     /// The signed timestamp, where the scheme signs a timestamp.
     pub signed_at: Option<UnixMillis>,
-    /// The digest of the route, equal for all its entries: [`FingerprintKey::route`].
+    /// The digest of the route, equal for all its entries: [`RouteFingerprints::route`].
     pub route: Fingerprint,
     /// The digest of route and event id (signed or not), for `forget`; `None` where the delivery
     /// has no id.
