@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::clock::Now;
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RouteState, Snapshot};
-use crate::replay::{Claim, Claimed, ReplayWindow, Settlement, WindowError};
+use crate::replay::{Claim, Claimed, Settlement, WindowError};
 use crate::routes::PathPattern;
 use crate::telemetry::RequestId;
 use crate::verdict::{Code, Refusal};
@@ -32,33 +32,41 @@ pub(super) struct Delivery<'d> {
     pub(super) request_id: RequestId<'d>,
 }
 
-/// Claims a proved delivery. Its freshness is judged once more, since its body may have taken long
-/// to arrive and to be proved.
-///
-/// If this future is dropped half way, a claim that was granted is released.
+/// The judgement on the freshness of a proved delivery that is about to be claimed: once more, since
+/// its body may have taken long to arrive and to be proved. `now` is the present, since entries of
+/// the window may have been forgotten meanwhile too.
 ///
 /// # Errors
-/// `stale_timestamp` or `future_timestamp`; the code of the decision on a delivery that was seen
-/// before; `overloaded` or `replay_store_unavailable` from the store.
-pub(super) async fn claim(
+/// `stale_timestamp` or `future_timestamp`.
+pub(super) fn judge_freshness(
     running: &Running,
     snapshot: &Snapshot,
     delivery: &Delivery<'_>,
-    arrival: Arrival,
-) -> Result<Claim, Refusal> {
-    let Delivery {
-        route,
-        proof,
-        request_id,
-        ..
-    } = *delivery;
-    // Read again: a proof may have waited for its turn, and entries may have been forgotten since.
-    let now = running.clock.now();
+    now: Now,
+) -> Result<(), Refusal> {
+    let Delivery { route, proof, .. } = *delivery;
     route.verifier().recheck(proof, now)?;
     if snapshot.refuse_older_than_start {
         route.verifier().judge_start(proof, running.started)?;
     }
-    match running.window.claim(arrival, now).await {
+    Ok(())
+}
+
+/// The claim on a delivery, or the refusal that the window's decision at `now` means.
+///
+/// # Errors
+/// The code of the decision on a delivery that was seen before; `overloaded` or
+/// `replay_store_unavailable` from the store.
+pub(super) fn granted(
+    running: &Running,
+    delivery: &Delivery<'_>,
+    decided: Result<Claimed, WindowError>,
+    now: Now,
+) -> Result<Claim, Refusal> {
+    let Delivery {
+        route, request_id, ..
+    } = *delivery;
+    match decided {
         Ok(Claimed::Granted(ticket)) => Ok(Claim::new(Arc::clone(&running.window), ticket)),
         Ok(Claimed::Denied(decision)) => {
             if let Decision::Conflict(conflict) = decision {

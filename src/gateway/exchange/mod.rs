@@ -35,7 +35,7 @@ use crate::gateway::client::origin::Origin;
 use crate::gateway::client::{Client, Gone, Next};
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RouteState, Snapshot};
-use crate::replay::Claim;
+use crate::replay::{Claim, ReplayWindow as _};
 use crate::telemetry::{Outcome, Record, RequestId};
 use crate::verdict::{Code, Refusal};
 use crate::verify::claim::EventKey;
@@ -355,7 +355,15 @@ impl<'x> Exchange<'x> {
         };
         let digests = || delivery.digests(&running.fingerprints);
         let (arrival, event_key) = running.turns.aside(delivery.body.len(), digests).await;
-        let claimed = claiming::claim(running, self.snapshot, &delivery, arrival).await;
+        let now = running.clock.now();
+        let claimed = match claiming::judge_freshness(running, self.snapshot, &delivery, now) {
+            // Nothing waits between the window's decision and the guard of the claim.
+            Ok(()) => {
+                let decided = running.window.claim(arrival, now).await;
+                claiming::granted(running, &delivery, decided, now)
+            }
+            Err(refusal) => Err(refusal),
+        };
         if claimed.is_ok() {
             self.debug(format_args!("the event is claimed"));
         }
