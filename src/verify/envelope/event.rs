@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-use smallvec::SmallVec;
+use arrayvec::ArrayString;
 
 /// The bytes of texts that are put together without an allocation of their own.
 const ROOM: usize = 256;
@@ -32,17 +32,13 @@ impl Event {
         if texts.iter().all(Option::is_none) {
             return Self::default();
         }
-        let mut bytes: SmallVec<[u8; ROOM]> = SmallVec::new();
-        let places = texts.each_ref().map(|text| {
-            let start = bytes.len();
-            bytes.extend_from_slice(text.as_ref()?.as_bytes());
-            Some(start..bytes.len())
-        });
-        // Texts that follow each other are text.
-        let whole: Arc<str> = std::str::from_utf8(&bytes).unwrap_or_default().into();
-        let [id, event_type, account] = places.map(|place| {
+        let whole = joined(texts);
+        let mut end = 0;
+        let [id, event_type, account] = texts.each_ref().map(|text| {
+            let start = end;
+            end += text.as_ref()?.len();
             Some(EventText {
-                place: place?,
+                place: start..end,
                 whole: Arc::clone(&whole),
             })
         });
@@ -51,6 +47,18 @@ impl Event {
             event_type,
             account,
         }
+    }
+}
+
+/// The texts, one after the other.
+fn joined(texts: &[Option<Cow<'_, str>>; 3]) -> Arc<str> {
+    let texts = || texts.iter().flatten();
+    let mut short = ArrayString::<ROOM>::new();
+    let fits = texts().all(|text| short.try_push_str(text).is_ok());
+    if fits {
+        short.as_str().into()
+    } else {
+        texts().map(|text| &**text).collect::<String>().into()
     }
 }
 
