@@ -32,7 +32,7 @@ use verigate::routes::{Pattern, RouteTable};
 use verigate::scheme::Settings;
 use verigate::sign::{SignRequest, sign};
 use verigate::telemetry::route_metrics::RouteMetrics;
-use verigate::telemetry::{Outcome, Record, RequestId, Telemetry};
+use verigate::telemetry::{Outcome, Record, RequestId, RouteNames, Telemetry};
 use verigate::verify::claim::{Arrival, Beside, FingerprintKey, RouteIdentities};
 use verigate::verify::envelope::{Envelope, Event};
 use verigate::verify::verifier::{Verification, Verifier};
@@ -173,7 +173,8 @@ fn measure(rounds: usize) -> io::Result<Vec<Row>> {
 
     let (telemetry, writer) = Telemetry::start(io::sink(), "bench")?;
     let route = telemetry.metrics.route(ROUTE, [SECRET]);
-    let ended = record(head, &event);
+    let names = RouteNames::new(ROUTE, ROUTE, "http://127.0.0.1:3000");
+    let ended = record(&names, head, &event);
     add(part("log line and metrics", rounds, nothing, |()| {
         telemetry.finish(black_box(&route), black_box(&ended));
     }));
@@ -379,10 +380,9 @@ fn ready<F: Future>(future: F) -> F::Output {
 }
 
 /// The record of a delivery that was forwarded and answered.
-fn record<'x>(head: &'x Head, event: &Event) -> Record<'x> {
+fn record<'x>(names: &'x RouteNames, head: &'x Head, event: &Event) -> Record<'x> {
     Record {
-        route: Some(ROUTE),
-        provider: Some(ROUTE),
+        route: Some(names),
         client: Some(IpAddr::from([203, 0, 113, 9])),
         method: head.method(),
         path: head.path(),
@@ -394,7 +394,7 @@ fn record<'x>(head: &'x Head, event: &Event) -> Record<'x> {
         secret: Some(SECRET.into()),
         body_bytes: 1024,
         verify: Duration::from_nanos(2_600),
-        upstream: Some("http://127.0.0.1:3000"),
+        asked_upstream: true,
         upstream_status: Some(200),
         upstream_time: Some(Duration::from_micros(4_250)),
         total: Duration::from_micros(5_001),

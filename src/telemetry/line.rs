@@ -10,6 +10,57 @@ use super::json::Second;
 use super::{Record, RequestId};
 use crate::notation::decimal::{push_address, push_number};
 
+/// Appends a key and its value, or `null`. The punctuation before a value is one constant with its
+/// key, so that a field is two or three pieces.
+macro_rules! field {
+    // A number, or another value without quotation marks.
+    ($line:ident, $key:literal, $value:expr, $push:expr) => {
+        match $value {
+            Some(value) => {
+                $line.extend_from_slice(concat!(",\"", $key, "\":").as_bytes());
+                $push(&mut *$line, value);
+            }
+            None => $line.extend_from_slice(concat!(",\"", $key, "\":null").as_bytes()),
+        }
+    };
+    // A text, whose inside is written by the function in front.
+    ($push:path => $line:ident, $key:literal, $value:expr) => {
+        match $value {
+            Some(value) => {
+                $line.extend_from_slice(concat!(",\"", $key, "\":\"").as_bytes());
+                $push($line, value);
+                $line.push(b'"');
+            }
+            None => $line.extend_from_slice(concat!(",\"", $key, "\":null").as_bytes()),
+        }
+    };
+}
+
+/// The names of a route as a line shows them: its own, its provider's, and its upstream's address.
+/// They are made once, when the configuration is loaded, and not for each line.
+#[derive(Clone, Debug)]
+pub struct RouteNames {
+    /// The fields of route and provider.
+    own: Box<[u8]>,
+    /// The field of the upstream.
+    upstream: Box<[u8]>,
+}
+
+impl RouteNames {
+    /// The names of a route with this provider and this address of its upstream.
+    pub fn new(route: &str, provider: &str, upstream: &str) -> Self {
+        let (mut own, mut of_upstream) = (Vec::new(), Vec::new());
+        let (line, other) = (&mut own, &mut of_upstream);
+        field!(json::push_text => line, "route", Some(route));
+        field!(json::push_text => line, "provider", Some(provider));
+        field!(json::push_text => other, "upstream", Some(upstream));
+        Self {
+            own: own.into(),
+            upstream: of_upstream.into(),
+        }
+    }
+}
+
 /// The line of a record, and what is kept for the next line of the same thread.
 pub(super) struct Line {
     bytes: Vec<u8>,
@@ -43,32 +94,6 @@ impl Client {
     }
 }
 
-/// Appends a key and its value, or `null`. The punctuation before a value is one constant with its
-/// key, so that a field is two or three pieces.
-macro_rules! field {
-    // A number, or another value without quotation marks.
-    ($line:ident, $key:literal, $value:expr, $push:expr) => {
-        match $value {
-            Some(value) => {
-                $line.extend_from_slice(concat!(",\"", $key, "\":").as_bytes());
-                $push(&mut *$line, value);
-            }
-            None => $line.extend_from_slice(concat!(",\"", $key, "\":null").as_bytes()),
-        }
-    };
-    // A text, whose inside is written by the function in front.
-    ($push:path => $line:ident, $key:literal, $value:expr) => {
-        match $value {
-            Some(value) => {
-                $line.extend_from_slice(concat!(",\"", $key, "\":\"").as_bytes());
-                $push($line, value);
-                $line.push(b'"');
-            }
-            None => $line.extend_from_slice(concat!(",\"", $key, "\":null").as_bytes()),
-        }
-    };
-}
-
 impl Line {
     /// A line without anything kept.
     pub(super) const fn new() -> Self {
@@ -87,8 +112,10 @@ impl Line {
         line.extend_from_slice(b"{\"time\":");
         self.began.push_time(line, record.time);
         field!(push_id => line, "request_id", Some(&record.request_id));
-        field!(json::push_text => line, "route", record.route);
-        field!(json::push_text => line, "provider", record.provider);
+        match record.route {
+            Some(names) => line.extend_from_slice(&names.own),
+            None => line.extend_from_slice(b",\"route\":null,\"provider\":null"),
+        }
         let client = record.client.map(|client| self.client.text_of(client));
         field!(Vec::extend_from_slice => line, "client", client);
         let method = Some(record.method).filter(|method| !method.is_empty());
@@ -112,7 +139,10 @@ impl Line {
         field!(json::push_text => line, "secret", record.secret.as_deref());
         field!(line, "body_bytes", Some(record.body_bytes), push_number);
         field!(line, "verify_us", Some(record.verify), json::push_micros);
-        field!(json::push_text => line, "upstream", record.upstream);
+        match record.route.filter(|_| record.asked_upstream) {
+            Some(names) => line.extend_from_slice(&names.upstream),
+            None => line.extend_from_slice(b",\"upstream\":null"),
+        }
         let upstream_status = record.upstream_status.map(u64::from);
         field!(line, "upstream_status", upstream_status, push_number);
         field!(line, "upstream_ms", record.upstream_time, json::push_millis);
@@ -286,8 +316,8 @@ mod tests {
         }
     }
 
-    /// The line of a record, written plainly.
-    fn plain_line(record: &Record<'_>) -> String {
+    /// The line of a record of this route, provider and upstream, written plainly.
+    fn plain_line(record: &Record<'_>, names: [&str; 3]) -> String {
         fn quoted(value: Option<&str>, push: fn(&mut Vec<u8>, &str)) -> String {
             value.map_or("null".into(), |value| {
                 let mut inside = Vec::new();
@@ -299,6 +329,7 @@ mod tests {
             value.map_or("null".into(), |value| value.to_string())
         }
         let own = |value| quoted(value, json::push_text);
+        let [route, provider, upstream] = names.map(|name| record.route.map(|_| name));
         let cut = |value| quoted(value, json::push_cut);
         let time = |time: UnixMillis| {
             let time = jiff::Timestamp::from_millisecond(time.0).unwrap();
@@ -311,8 +342,8 @@ mod tests {
         let values = [
             time(record.time),
             cut(Some(record.request_id.as_str())),
-            own(record.route),
-            own(record.provider),
+            own(route),
+            own(provider),
             own(record.client.map(|client| client.to_string()).as_deref()),
             cut(Some(record.method).filter(|method| !method.is_empty())),
             cut(record
@@ -331,7 +362,7 @@ mod tests {
             own(record.secret.as_deref()),
             record.body_bytes.to_string(),
             ((record.verify.as_nanos() + 500) / 1000).to_string(),
-            own(record.upstream),
+            own(upstream.filter(|_| record.asked_upstream)),
             bare(record.upstream_status),
             bare(record.upstream_time.map(millis)),
             millis(record.total),
@@ -355,10 +386,11 @@ mod tests {
             let [route, provider, method, path, id, event_type, secret, upstream] = &texts;
             let [verify, upstream_time, total] = lengths.map(|nanos| Duration::from_nanos(nanos.into()));
             let (status, skew_secs, body_bytes, client, upstream_status) = whole;
+            let names = [route, provider, upstream].map(|name| name.as_deref().unwrap_or_default());
+            let shown = RouteNames::new(names[0], names[1], names[2]);
             let record = Record {
                 time: UnixMillis(times[0]),
-                route: route.as_deref(),
-                provider: provider.as_deref(),
+                route: route.is_some().then_some(&shown),
                 client: status.map(|_| client.into()),
                 method: method.as_deref().unwrap_or_default(),
                 path: path.as_deref().unwrap_or_default(),
@@ -373,7 +405,7 @@ mod tests {
                 secret: secret.as_deref().map(Into::into),
                 body_bytes,
                 verify,
-                upstream: upstream.as_deref(),
+                asked_upstream: upstream.is_some(),
                 upstream_status,
                 upstream_time: status.map(|_| upstream_time),
                 total,
@@ -381,9 +413,10 @@ mod tests {
             };
             // What is kept of a line changes nothing in the next line.
             let mut line = Line::new();
-            for record in [&record, &record, &sample::forwarded(), &record] {
+            let sample = (&sample::forwarded(), sample::NAMES);
+            for (record, names) in [(&record, names), (&record, names), sample, (&record, names)] {
                 let written = String::from_utf8(line.of(record).to_vec()).unwrap();
-                prop_assert_eq!(written, plain_line(record) + "\n");
+                prop_assert_eq!(written, plain_line(record, names) + "\n");
             }
         }
 

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access_log::{AccessLog, LogWriter};
+pub use line::RouteNames;
 use metrics::Metrics;
 use route_metrics::RouteMetrics;
 
@@ -115,10 +116,8 @@ pub struct Record<'x> {
     pub time: UnixMillis,
     /// `X-Request-Id`.
     pub request_id: RequestId<'x>,
-    /// The name of the matched route.
-    pub route: Option<&'x str>,
-    /// The name of the route's provider.
-    pub provider: Option<&'x str>,
+    /// The names of the matched route.
+    pub route: Option<&'x RouteNames>,
     /// The client's address; behind a trusted proxy, the address that the proxy names.
     pub client: Option<IpAddr>,
     /// As received; from the network.
@@ -150,9 +149,9 @@ pub struct Record<'x> {
     pub body_bytes: u64,
     /// Time spent on the judgement alone, not on waiting for bytes; zero where nothing was judged.
     pub verify: Duration,
-    /// The upstream's address as configured. Only set where the gateway sent the request there, or
-    /// tried to and could not reach it.
-    pub upstream: Option<&'x str>,
+    /// Whether the gateway sent the request to the route's upstream, or tried to and could not reach
+    /// it.
+    pub asked_upstream: bool,
     /// The upstream's final status.
     pub upstream_status: Option<u16>,
     /// The time from asking for an upstream connection to the upstream's final status line.
@@ -170,7 +169,6 @@ impl<'x> Record<'x> {
             time,
             request_id,
             route: None,
-            provider: None,
             client: None,
             method: "",
             path: "",
@@ -185,7 +183,7 @@ impl<'x> Record<'x> {
             secret: None,
             body_bytes: 0,
             verify: Duration::ZERO,
-            upstream: None,
+            asked_upstream: false,
             upstream_status: None,
             upstream_time: None,
             total: Duration::ZERO,
@@ -253,15 +251,23 @@ impl RequestId<'_> {
 mod sample {
     //! Records for the tests of this room.
 
+    use std::sync::LazyLock;
+
     use super::*;
+
+    /// The route, provider and upstream of these records.
+    pub(super) const NAMES: [&str; 3] = ["itellico", "itellico", "http://127.0.0.1:3000"];
+    static SHOWN: LazyLock<RouteNames> = LazyLock::new(|| {
+        let [route, provider, upstream] = NAMES;
+        RouteNames::new(route, provider, upstream)
+    });
 
     /// A delivery that was forwarded and answered.
     pub(super) fn forwarded() -> Record<'static> {
         Record {
             time: UnixMillis(1_750_000_000_123),
             request_id: RequestId::Made(*b"00112233445566778899aabbccddeeff"),
-            route: Some("itellico"),
-            provider: Some("itellico"),
+            route: Some(&SHOWN),
             client: Some(IpAddr::from([203, 0, 113, 9])),
             method: "POST",
             path: "/webhooks/itellico",
@@ -280,7 +286,7 @@ mod sample {
             secret: Some("env:S".into()),
             body_bytes: 1024,
             verify: Duration::from_nanos(2_600),
-            upstream: Some("http://127.0.0.1:3000"),
+            asked_upstream: true,
             upstream_status: Some(200),
             upstream_time: Some(Duration::from_micros(4_250)),
             total: Duration::from_micros(5_001),

@@ -103,7 +103,7 @@ impl RouteMetrics {
         if record.verify > Duration::ZERO {
             counts.judgements.observe(&JUDGEMENT_BOUNDS, record.verify);
         }
-        if record.upstream.is_some() {
+        if record.asked_upstream {
             // The classes from "2xx" on are in the order of their statuses. Other statuses are not
             // final answers and count as no answer.
             let class = record.upstream_status.map_or(0, |status| match status {
@@ -262,9 +262,8 @@ mod tests {
         let mut failures = Vec::new();
         for (was_asked, upstream_status, class) in rows {
             let metrics = Metrics::new("1");
-            let upstream = was_asked.then_some("http://u");
             metrics.route("r", []).count(&Record {
-                upstream,
+                asked_upstream: was_asked,
                 upstream_status,
                 ..sample::forwarded()
             });

@@ -18,11 +18,9 @@ use crate::replay::Settlement;
 use crate::telemetry::Record;
 
 /// The outcome of a delivered request.
-pub(super) struct Delivered<'r> {
+pub(super) struct Delivered {
     /// The time at which the outcome was known.
     pub(super) at: Now,
-    /// The upstream's address as configured.
-    upstream: &'r str,
     /// The time from the request for a connection to the upstream's final status line, or to the
     /// failure.
     time: Duration,
@@ -34,12 +32,12 @@ pub(super) struct Delivered<'r> {
 ///
 /// Returns when the upstream's final status line has arrived, or when it cannot arrive any more.
 /// Nothing here watches the client.
-pub(super) async fn deliver<'r>(
+pub(super) async fn deliver(
     running: &Running,
-    route: &'r RouteState,
+    route: &RouteState,
     request: VerifiedRequest,
     asked: Duration,
-) -> Delivered<'r> {
+) -> Delivered {
     let asked_at = running.instant(asked);
     let deadline = asked_at + route.config.upstream_timeout;
     turns::after_others().await;
@@ -50,13 +48,12 @@ pub(super) async fn deliver<'r>(
     }
     Delivered {
         at,
-        upstream: &route.upstream.label,
         time: at.mono.saturating_sub(asked),
         response,
     }
 }
 
-impl fmt::Display for Delivered<'_> {
+impl fmt::Display for Delivered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.response {
             Ok(response) => write!(
@@ -71,7 +68,7 @@ impl fmt::Display for Delivered<'_> {
     }
 }
 
-impl<'r> Delivered<'r> {
+impl Delivered {
     /// The settlement of the delivery's claim: it is done only if the upstream answered 2xx.
     pub(super) fn settlement(&self) -> Settlement {
         match &self.response {
@@ -81,8 +78,8 @@ impl<'r> Delivered<'r> {
     }
 
     /// Fills in the upstream's part of the record.
-    pub(super) fn note(&self, record: &mut Record<'r>) {
-        record.upstream = Some(self.upstream);
+    pub(super) fn note(&self, record: &mut Record<'_>) {
+        record.asked_upstream = true;
         record.upstream_time = Some(self.time);
         record.upstream_status = self
             .response

@@ -173,8 +173,7 @@ impl<'x> Exchange<'x> {
     fn find_route(&mut self) -> Result<&'x RouteState, Refusal> {
         let route = self.snapshot.find_route(self.head)?;
         self.route = Some(route);
-        self.record.route = Some(&route.name);
-        self.record.provider = Some(&route.provider);
+        self.record.route = Some(&route.names);
         self.debug(format_args!(
             "route {}, provider {}",
             route.name, route.provider

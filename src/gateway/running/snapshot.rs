@@ -20,6 +20,7 @@ use crate::gateway::upstream::{Upstream, Upstreams};
 use crate::key::secret::Secret;
 use crate::routes::{Match, RouteTable};
 use crate::scheme::Handshake;
+use crate::telemetry::RouteNames;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::route_metrics::RouteMetrics;
 use crate::verdict::{Code, Refusal};
@@ -65,6 +66,8 @@ pub(crate) struct RouteState {
     pub(crate) config: Route,
     pub(crate) name: Arc<str>,
     pub(crate) provider: Arc<str>,
+    /// The names of the route in the access log.
+    pub(crate) names: RouteNames,
     /// The verifier with the secrets that the loader found. It has no secret while the route waits
     /// for its first.
     verifier: Verifier,
@@ -207,12 +210,14 @@ impl RouteState {
             .iter()
             .map(|secret| secret.name.as_str())
             .chain(learned_name.as_deref());
+        let upstream = upstreams.get(&route.upstream);
         let handshake = scheme
             .handshake
             .filter(|_| route.handshake.mode != HandshakeMode::Off);
         Ok(Self {
             name: route.name.as_str().into(),
             provider: scheme.provider.as_str().into(),
+            names: RouteNames::new(&route.name, &scheme.provider, &upstream.label),
             verifier,
             secret_source,
             handshake,
@@ -230,7 +235,7 @@ impl RouteState {
                 ack: scheme.ack.clone(),
                 silent_401: handshake.is_some_and(Handshake::refuses_without_words),
             },
-            upstream: upstreams.get(&route.upstream),
+            upstream,
             metrics: metrics.route(&route.name, secret_names),
             fingerprints: fingerprints.of_route(&route.name),
             identities: RouteIdentities::new(&route.name, Beside::of(scheme)),
