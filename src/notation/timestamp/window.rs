@@ -59,22 +59,28 @@ impl Unit {
     /// A bound outside the range of [`UnixMillis`] becomes the end of that range, which no clock
     /// shows. A bound that could never refuse is `None`.
     pub fn window(self, at: UnixMillis, past: Tolerance, future: Tolerance) -> Window {
-        let step = i128::from(self.step());
+        let step = self.step();
+        // The remainder of a sum is that of the sum of remainders, which needs no wide division.
+        let rest = at.0.rem_euclid(step);
+        let rest_beside = |other: i64| (rest + other.rem_euclid(step)).rem_euclid(step);
         let at = i128::from(at.0);
         // The clock is judged in whole units, so each bound is the beginning of a unit.
         let from = match future {
             Tolerance::Off => None,
             Tolerance::Within(future) => {
-                let earliest = at - i128::from(millis(future));
-                let from = -(-earliest).div_euclid(step) * step;
+                let future = millis(future);
+                let over = rest_beside(-future);
+                let up = if over == 0 { 0 } else { step - over };
+                let from = at - i128::from(future) + i128::from(up);
                 (from > i128::from(i64::MIN)).then(|| saturated(from))
             }
         };
         let until = match past {
             Tolerance::Off => None,
             Tolerance::Within(past) => {
-                let last = at + i128::from(millis(past));
-                let until = (last.div_euclid(step) + 1) * step;
+                let past = millis(past);
+                let last = at + i128::from(past);
+                let until = last + i128::from(step - rest_beside(past));
                 (until <= i128::from(i64::MAX)).then(|| saturated(until))
             }
         };
