@@ -20,10 +20,8 @@
 //! So no traffic of a single route can flush the entries of a route that keeps within its share. An
 //! entry counts as used when it is settled and whenever it refuses a copy, so an event that is
 //! being replayed now is evicted last. Across shards, the order of use is exact for lists up to 64
-//! entries a shard, as long as neighbours in such a list were used within 65,536 uses of their
-//! route; otherwise the entries of that list may go earlier than they should. Of longer lists, an
-//! entry among the oldest few per cent is evicted. Up to a capacity of 8,191 there is a single
-//! shard, and the order is always exact.
+//! entries a shard. Of longer lists, an entry among the oldest few per cent is evicted. Up to a
+//! capacity of 8,191 there is a single shard, and the order is always exact.
 //!
 //! **Memory and pauses.** An entry takes 60 bytes, and 4 in the index: 64 MB for a million entries.
 //! An entry with a path beside it, with both a body and an id or type that are not signed, or with a

@@ -44,8 +44,9 @@ pub(super) struct Entry {
     word: [u8; 8],
     second: [u8; 8],
     request: [u8; 6],
-    /// The low bits of the entry's place in the order in which its route used entries.
-    pub(super) order: u16,
+    /// How many uses of its route lie between the entry and its neighbour in front, as far as there
+    /// is room: see [`List`](super::slab::List).
+    pub(super) step: u16,
     /// In seconds: while nothing is done, the ttl; afterwards the last moment of the monotonic
     /// clock at which the entry must be kept.
     pub(super) keep_s: u32,
@@ -147,7 +148,7 @@ impl Entry {
             word: [0; 8],
             second: [0; 8],
             request: [0; 6],
-            order: 0,
+            step: 0,
             keep_s: 0,
             chain: NONE,
             link: UNLINKED,

@@ -3,6 +3,8 @@
 //! Slots are numbers, so linking an entry into lists needs no allocation. This file decides
 //! nothing: `shard` chooses which entry leaves.
 
+use std::collections::BTreeMap;
+
 use super::chunks::Chunks;
 use super::entry::{Facts, More, Phase, State};
 use super::packed::{Entry, Link, NONE, Rare, Slot, UNLINKED};
@@ -212,15 +214,24 @@ pub(super) fn some(slot: Slot) -> Option<Slot> {
     (slot != NONE).then_some(slot)
 }
 
-/// Entries in the order in which they were pushed. Every operation takes constant time.
+/// Entries in the order in which they were pushed, and their places in the order of use.
+///
+/// An entry has room for the step from the entry in front of it, unless that is a long one. A long
+/// step comes about only by tens of thousands of uses of the route, so there are few.
 #[derive(Debug)]
 pub(super) struct List {
     head: Slot,
     tail: Slot,
     len: usize,
-    // The place of the head in the order of use.
-    order: u64,
+    // The places of the head and of the tail in the order of use.
+    first: u64,
+    last: u64,
+    // The steps of the entries with the step `LONG`.
+    long: BTreeMap<Slot, u64>,
 }
+
+/// The least step for which an entry has no room.
+const LONG: u16 = u16::MAX;
 
 impl List {
     /// An empty list.
@@ -229,7 +240,9 @@ impl List {
             head: NONE,
             tail: NONE,
             len: 0,
-            order: 0,
+            first: 0,
+            last: 0,
+            long: BTreeMap::new(),
         }
     }
 
@@ -238,11 +251,9 @@ impl List {
         some(self.head)
     }
 
-    /// The place of the head in the order of use. Entries keep the low 16 bits of theirs, which
-    /// count on from the place of the head. So it is exact as long as neighbours in the list were
-    /// used within 65,536 uses of the same route in all shards, and too low otherwise.
+    /// The place of the head in the order of use.
     pub(super) fn order(&self) -> u64 {
-        self.order
+        self.first
     }
 
     /// How many entries it holds.
@@ -253,20 +264,22 @@ impl List {
     /// Adds an entry behind all others. It must be in no list, and `order` must grow from call to
     /// call.
     pub(super) fn push(&mut self, slab: &mut Slab, slot: Slot, order: u64) {
-        let entry = slab.at_mut(slot);
-        entry.link = Link {
+        slab.at_mut(slot).link = Link {
             prev: self.tail,
             next: NONE,
         };
-        entry.order = low(order);
         match some(self.tail) {
-            Some(tail) => slab.at_mut(tail).link.next = slot,
+            Some(tail) => {
+                slab.at_mut(tail).link.next = slot;
+                self.set_step(slab, slot, order.saturating_sub(self.last));
+            }
             None => {
                 self.head = slot;
-                self.order = order;
+                self.first = order;
             }
         }
         self.tail = slot;
+        self.last = order;
         self.len += 1;
     }
 
@@ -274,28 +287,48 @@ impl List {
     pub(super) fn remove(&mut self, slab: &mut Slab, slot: Slot) {
         let Link { prev, next } = std::mem::replace(&mut slab.at_mut(slot).link, UNLINKED);
         match (some(prev), some(next)) {
-            (Some(prev), _) => slab.at_mut(prev).link.next = next,
-            (None, Some(head)) => {
-                let further = slab.at(head).order.wrapping_sub(low(self.order));
-                self.order += u64::from(further);
-                self.head = head;
+            (Some(prev), Some(next)) => {
+                let step = self.take_step(slab, slot) + self.take_step(slab, next);
+                self.set_step(slab, next, step);
+                slab.at_mut(prev).link.next = next;
+                slab.at_mut(next).link.prev = prev;
             }
-            (None, None) => self.head = NONE,
-        }
-        match some(next) {
-            Some(next) => slab.at_mut(next).link.prev = prev,
-            None => self.tail = prev,
+            (Some(prev), None) => {
+                self.last -= self.take_step(slab, slot);
+                slab.at_mut(prev).link.next = NONE;
+                self.tail = prev;
+            }
+            (None, Some(next)) => {
+                self.first += self.take_step(slab, next);
+                slab.at_mut(next).link.prev = NONE;
+                self.head = next;
+            }
+            (None, None) => (self.head, self.tail) = (NONE, NONE),
         }
         self.len -= 1;
     }
-}
 
-fn low(order: u64) -> u16 {
-    (order & 0xffff) as u16
+    fn set_step(&mut self, slab: &mut Slab, slot: Slot, step: u64) {
+        let short = u16::try_from(step).unwrap_or(LONG);
+        if short == LONG {
+            self.long.insert(slot, step);
+        }
+        slab.at_mut(slot).step = short;
+    }
+
+    /// The step from the entry in front, which there must be. It is to be set anew, or the entry
+    /// has become the first or has left the list.
+    fn take_step(&mut self, slab: &Slab, slot: Slot) -> u64 {
+        let short = slab.at(slot).step;
+        let long = (short == LONG).then(|| self.long.remove(&slot)).flatten();
+        long.unwrap_or(u64::from(short))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::super::tests::event;
     use super::*;
 
@@ -395,18 +428,43 @@ mod tests {
         }
     }
 
+    /// The steps are short, as long as an entry has just room for, longer by one, and far longer;
+    /// and sums of short steps are long.
     #[test]
-    fn the_order_of_the_head_counts_on_over_sixteen_bits() {
+    fn the_order_of_the_head_is_exact_however_long_the_steps() {
+        const STEPS: [u64; 6] = [1, 40_000, 65_534, 65_535, 65_536, 1 << 40];
         let mut slab = Slab::new();
         let mut list = List::new();
-        let orders: Vec<u64> = (1..300).map(|step| step * 60_001).collect();
-        for (serial, order) in (0..).zip(&orders) {
-            let slot = inserted(&mut slab, serial).unwrap();
-            list.push(&mut slab, slot, *order);
-        }
-        for order in orders {
-            assert_eq!(list.order(), order);
-            list.remove(&mut slab, list.head().unwrap());
+        let mut model = VecDeque::new();
+        let mut vacant: Vec<_> = (0..40)
+            .map(|serial| inserted(&mut slab, serial).unwrap())
+            .collect();
+        let (mut order, mut word) = (0, 1_u64);
+        for _ in 0..20_000 {
+            word = word.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            let place = usize::try_from(word >> 33).unwrap();
+            if (word >> 32) % 2 == 0
+                && let Some(slot) = vacant.pop()
+            {
+                order += STEPS[place % STEPS.len()];
+                list.push(&mut slab, slot, order);
+                model.push_back((slot, order));
+            } else if !model.is_empty() {
+                // Ends are taken more often than any other place.
+                let place = [0, model.len() - 1, place % model.len()][place % 3];
+                let (slot, _) = model.remove(place).unwrap();
+                list.remove(&mut slab, slot);
+                vacant.push(slot);
+            }
+            let head = (list.head(), list.order(), list.len());
+            let first = model.front().copied();
+            assert_eq!(head.0, first.map(|(slot, _)| slot));
+            assert!(first.is_none_or(|(_, order)| head.1 == order), "{model:?}");
+            assert_eq!(head.2, model.len());
+            assert_eq!(list.long.len(), {
+                let steps = model.iter().zip(model.iter().skip(1));
+                steps.filter(|(one, two)| two.1 - one.1 >= 65_535).count()
+            });
         }
     }
 

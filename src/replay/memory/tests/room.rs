@@ -85,6 +85,40 @@ fn the_least_recently_used_goes_first_and_refusing_a_copy_is_use() {
     }
 }
 
+/// Entries kept 16 bits of the order of use. A captured delivery that is denied moves that order on,
+/// and so an entry that was used 65,536 denials after its neighbour passed for an old one.
+#[test]
+fn rp_51_no_number_of_denied_copies_makes_a_newer_entry_go_before_an_older_one() {
+    let it = Setting::sharded(5, 4);
+    let in_shard = |shard, nth| {
+        let is_there = |id: &u128| event(1, *id).key.0 >> 112 & 3 == shard;
+        event(1, (1..).filter(is_there).nth(nth).unwrap())
+    };
+    let captured = in_shard(2, 0);
+    let deny = |times| {
+        for _ in 0..times {
+            assert_eq!(it.denied(captured), Some(Decision::Replay));
+        }
+    };
+    it.done(captured);
+    it.done(in_shard(0, 0));
+    it.done(in_shard(1, 0));
+    deny(40_000);
+    it.done(in_shard(1, 1));
+    deny(30_000);
+    it.done(in_shard(0, 1));
+    // The shards of the entries in the order of use are now: 0, 1, 1, 2 (captured), 0.
+    for nth in 0..3 {
+        it.done(in_shard(3, nth));
+    }
+    for kept in [captured, in_shard(0, 1)] {
+        assert_eq!(it.denied(kept), Some(Decision::Replay), "{kept:?}");
+    }
+    for gone in [in_shard(0, 0), in_shard(1, 0), in_shard(1, 1)] {
+        assert_eq!(it.denied(gone), None, "{gone:?}");
+    }
+}
+
 /// An arrival of a route whose share of the window is `share` entries.
 fn shared(share: usize, arrival: Arrival) -> Arrival {
     Arrival { share, ..arrival }
