@@ -21,6 +21,8 @@ mod noting;
 mod proving;
 mod relay;
 mod taking;
+#[cfg(test)]
+mod tests;
 mod unwind;
 
 use std::pin::pin;
