@@ -191,6 +191,9 @@ impl State {
     /// Takes the arrival's variant into flight, as a further variant or once more.
     pub(super) fn join(&mut self, arrival: &Arrival, serial: u64, now: Now) {
         self.stays_fresh_with(arrival);
+        if !self.was_done() {
+            self.keep_s = self.keep_s.max(seconds(arrival.ttl));
+        }
         let mono = nanos(now.mono);
         let more = self
             .more

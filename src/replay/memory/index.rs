@@ -230,6 +230,32 @@ mod tests {
         }
     }
 
+    /// A bucket is added every second or third time, so each border of growth is crossed in both
+    /// directions: with few entries, all of a bucket, and with an entry of each bucket.
+    #[test]
+    fn every_key_is_found_after_every_step_of_growth() {
+        for spread in [1, 1 << 32, (1 << 32) - 1, 0x9e37_79b9_7f4a_7c15] {
+            let mut slab = Slab::new();
+            let mut index = Index::new();
+            let mut slots = Vec::new();
+            for number in 0..300 {
+                let key = number * spread;
+                slots.push((key, inserted(&mut slab, &mut index, key)));
+                for (key, slot) in &slots {
+                    assert_eq!(index.find(&slab, ClaimKey(*key)), Some(*slot), "{number}");
+                }
+                assert_eq!(index.find(&slab, ClaimKey((number + 1) * spread)), None);
+                assert_eq!(chains(&slab, &index).1, slots.len());
+            }
+            for (place, (key, slot)) in slots.iter().enumerate() {
+                index.remove(&mut slab, *slot);
+                slab.vacate(*slot);
+                assert_eq!(index.find(&slab, ClaimKey(*key)), None);
+                assert_eq!(chains(&slab, &index).1, slots.len() - place - 1);
+            }
+        }
+    }
+
     #[test]
     fn chains_stay_short_and_buckets_few() {
         let mut slab = Slab::new();

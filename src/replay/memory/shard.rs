@@ -134,18 +134,18 @@ impl Shard {
             None if self.was_forgotten(arrival) => Some(Stored::Forgotten),
             None => None,
         };
-        if let Some(slot) = slot
-            && self.slab.is_done(slot)
-        {
-            self.unlink(slot);
+        if let Some(slot) = slot {
             // A copy that was signed later can be replayed for longer than the copy that was
-            // forwarded.
+            // forwarded or is in flight.
             if self.slab.fresh_until(slot) < arrival.fresh_until {
                 let mut state = self.slab.unpack(slot);
                 state.stays_fresh_with(arrival);
                 self.slab.pack(slot, state);
             }
-            self.link_as_last_used(slot);
+            if self.slab.is_done(slot) {
+                self.unlink(slot);
+                self.link_as_last_used(slot);
+            }
         }
         (decide(stored.as_ref(), arrival), slot)
     }
@@ -306,6 +306,12 @@ impl Shard {
         (0..self.slab.slots())
             .filter_map(|slot| self.held(slot))
             .filter(wanted)
+    }
+
+    /// The number of slots, vacant slots included.
+    #[cfg(test)]
+    pub(super) fn slots(&self) -> Slot {
+        self.slab.slots()
     }
 
     fn held(&self, slot: Slot) -> Option<Held<'_>> {

@@ -196,6 +196,50 @@ fn rp_05_rp_08_a_released_claim_lets_the_next_copy_through() {
 }
 
 #[test]
+fn a_ticket_settles_nothing_in_a_slot_that_another_event_has_now() {
+    let it = Setting::new(1);
+    let settled = it.granted(event(1, 1));
+    it.window.abandon(settled);
+    let open = it.granted(event(1, 2));
+    assert_eq!(open.slot, settled.slot);
+    for forged in [
+        settled,
+        Ticket {
+            key: open.key,
+            ..settled
+        },
+    ] {
+        it.window.abandon(forged);
+        it.commit(forged);
+        assert_eq!(it.denied(event(1, 2)), Some(Decision::InFlight));
+    }
+    it.commit(open);
+    for late in [settled, open] {
+        it.window.abandon(late);
+        assert_eq!(it.denied(event(1, 2)), Some(Decision::Replay));
+    }
+}
+
+#[test]
+fn a_panic_while_a_shard_is_locked_stops_no_later_claim() {
+    let it = Setting::new(10);
+    it.done(event(1, 1));
+    let open = it.granted(event(1, 2));
+    thread::scope(|scope| {
+        let panics = || {
+            let _shard = lock(it.window.home(event(1, 1).key));
+            let _routes = it.window.routes.lock().unwrap();
+            panic!("under the locks (expected by this test)");
+        };
+        assert!(scope.spawn(panics).join().is_err());
+    });
+    assert_eq!(it.denied(event(1, 1)), Some(Decision::Replay));
+    it.commit(open);
+    it.done(event(2, 3));
+    assert_eq!(it.window.entries(), 3);
+}
+
+#[test]
 fn a_ticket_settles_its_own_claim_only() {
     let it = Setting::new(10);
     let first = it.granted(event(1, 1));
@@ -350,6 +394,21 @@ fn an_entry_outlives_the_latest_copy_it_refused() {
     assert_eq!(it.denied(redelivery), Some(Decision::Redelivery));
 }
 
+/// The wall clock is set back after the event was done. So its ttl passes while the copy that came
+/// in between is still fresh.
+#[test]
+fn an_entry_outlives_the_latest_copy_that_came_while_it_was_in_flight() {
+    let it = Setting::new(10);
+    let first = event(1, 1);
+    let copy = signed_at(first, UnixMillis(START.0 + 10_000));
+    let ticket = it.granted(first);
+    assert_eq!(it.denied(copy), Some(Decision::InFlight));
+    it.commit(ticket);
+    let until_stale = first.fresh_until.unwrap().0 - START.0;
+    it.clock.step(until_stale, TTL + Duration::from_secs(1));
+    assert_eq!(it.denied(copy), Some(Decision::Redelivery));
+}
+
 #[test]
 fn what_both_clocks_let_go_is_found_by_later_claims_and_is_no_eviction() {
     let it = Setting::new(1000);
@@ -499,6 +558,29 @@ fn rp_41_types_that_share_a_body_have_a_state_each_in_a_single_entry() {
         Forgotten::Dropped(1)
     );
     it.done(of(5));
+}
+
+/// A reload has raised the ttl between the two types, and the first is done last or never.
+#[test]
+fn a_type_that_is_done_first_is_kept_for_its_own_ttl() {
+    for first_is_done in [false, true] {
+        let it = Setting::new(10);
+        let of = |event_type, ttl| Arrival {
+            ttl,
+            ..typed(event_type, 4, undated(event(1, 1)))
+        };
+        let first = it.granted(of(1, TTL));
+        it.done(of(2, 2 * TTL));
+        if first_is_done {
+            it.commit(first);
+        } else {
+            it.window.abandon(first);
+        }
+        it.clock.step(0, 2 * TTL);
+        assert_eq!(it.denied(of(2, TTL)), Some(Decision::Redelivery));
+        it.clock.step(0, Duration::from_secs(1));
+        assert_eq!(it.denied(of(2, TTL)), None);
+    }
 }
 
 #[test]

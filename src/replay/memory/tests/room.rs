@@ -351,6 +351,41 @@ fn shards_come_with_capacity() {
     }
 }
 
+/// Four threads claim the same events in four orders, while the indexes grow; each event is released
+/// once. Then all is forgotten, and the next events take the same slots.
+#[test]
+fn of_many_threads_exactly_one_gets_each_claim_while_the_window_grows() {
+    const EVENTS: u128 = 30_011;
+    let it = Setting::sharded(100_000, 4);
+    for round in 0..2 {
+        let granted = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for step in [1, 7, 1009, EVENTS - 1] {
+                let (it, granted) = (&it, &granted);
+                scope.spawn(move || {
+                    for number in 0..EVENTS {
+                        let id = number * step % EVENTS;
+                        if let Ok(Claimed::Granted(ticket)) = it.claim(undated(event(round, id))) {
+                            it.commit(ticket);
+                            granted.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(granted.into_inner() as u128, EVENTS, "round {round}");
+        for id in 0..EVENTS {
+            let again = it.denied(undated(event(round, id)));
+            assert_eq!(again, Some(Decision::Redelivery), "{id}");
+        }
+        it.clock.step(0, TTL + Duration::from_secs(1));
+    }
+    let slots = |shard| lock(shard).slots() as usize;
+    let slots: usize = it.window.shards.iter().map(slots).sum();
+    assert!(slots < 35_000, "{slots} slots: slots are not used again");
+    assert_eq!(it.window.evictions(), Evictions::default());
+}
+
 #[test]
 fn many_threads_never_exceed_a_capacity_and_leave_the_counts_right() {
     let it = Setting::sharded(50, 4);

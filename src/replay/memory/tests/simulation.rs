@@ -20,7 +20,9 @@ const KEYS: u64 = 12;
 const ROUTES: u64 = 3;
 const TTL: Duration = Duration::from_secs(700);
 const TOLERANCE_MS: i64 = 300_000;
-const START: UnixMillis = UnixMillis(1_750_000_000_000);
+/// The wall clock at the start: an ordinary time, one before the epoch, and one at which the whole
+/// seconds that entries have room for end (in 2106).
+const STARTS: [i64; 3] = [1_750_000_000_000, -2_000_000, 4_294_967_295_000 - 2_000_000];
 
 /// The generator `SplitMix64`, which gives the same steps for the same seed on every machine.
 struct Random(u64);
@@ -121,6 +123,12 @@ struct Simulation {
     random: Random,
     window: MemoryWindow,
     clock: Clock,
+    /// The clocks at the step before, as a thread that was held up may still have them.
+    earlier: Now,
+    /// Whether all keys have the same low half: the same bucket, and the same bit of its filter.
+    collides: bool,
+    /// Tickets that were settled already.
+    settled: Vec<Ticket>,
     capacity: usize,
     route_capacity: Option<usize>,
     // The highest reading of the wall clock so far.
@@ -136,17 +144,22 @@ struct Simulation {
 impl Simulation {
     fn new(seed: u64) -> Self {
         let mut random = Random(seed);
-        let capacity = [2, 5, 9, 100][usize::try_from(random.below(4)).unwrap()];
+        let capacity = [1, 2, 5, 9, 100][usize::try_from(random.below(5)).unwrap()];
         let shards = [1, 1, 4][usize::try_from(random.below(3)).unwrap()];
         let route_capacity = [None, None, Some(2)][usize::try_from(random.below(3)).unwrap()];
+        let start = UnixMillis(STARTS[usize::try_from(random.below(3)).unwrap()]);
+        let clock = Clock::set_to(start);
         Self {
             seed,
+            collides: random.below(3) == 0,
             random,
             window: MemoryWindow::with_shards(capacity, shards),
-            clock: Clock::set_to(START),
+            earlier: clock.now(),
+            clock,
+            settled: Vec::new(),
             capacity,
             route_capacity,
-            latest_wall: START,
+            latest_wall: start,
             entries: BTreeMap::new(),
             evicted: 0,
             requests: 0,
@@ -156,14 +169,17 @@ impl Simulation {
 
     fn run(mut self) -> BTreeSet<&'static str> {
         for _ in 0..STEPS {
-            match self.random.below(20) {
+            let before = self.clock.now();
+            match self.random.below(21) {
                 0..=9 => self.arrive(),
                 10..=14 => self.settle(),
                 15..=16 => self.pass_time(),
                 17 => self.step_wall_clock(),
                 18 => self.forget(),
+                19 => self.settle_again(),
                 _ => self.arrive_again(),
             }
+            self.earlier = before;
             self.check();
         }
         self.answers
@@ -175,20 +191,23 @@ impl Simulation {
     fn arrive(&mut self) {
         let number = self.random.below(KEYS);
         let route = number % ROUTES;
-        let wall = self.clock.now().wall;
+        let now = self.read_clocks();
+        let wall = now.wall;
         let age = 1000 * i64::try_from(self.random.below(4)).unwrap() * 100 - 1000;
+        // Some providers sign milliseconds.
+        let age = age + i64::try_from(self.random.below(2) * self.random.below(1000)).unwrap();
         let signed_at = (route == 1).then_some(UnixMillis(wall.0 - age));
         let fresh_until = signed_at.map(|at| UnixMillis(at.0 + TOLERANCE_MS + 1));
         let body = Mark(self.random.below(8) / 7);
         self.requests += 1;
-        let key = key(number);
+        let key = self.key(number);
         let event_type = match route {
             0 => self.random.below(5),
             1 => self.random.below(8) / 7,
             _ => 0,
         };
         let path = Mark(1 + self.random.below(8) / 7);
-        self.meet(Arrival {
+        let arrival = Arrival {
             key: ClaimKey(key),
             body,
             path: (route == 0).then_some(path),
@@ -200,18 +219,19 @@ impl Simulation {
             }),
             signed_at,
             route: Fingerprint(u128::from(route)),
-            event: Some(named(number)),
+            event: Some(self.named(number)),
             request: Mark(self.requests),
             ttl: TTL,
             fresh_until,
             route_capacity: self.route_capacity,
             share: self.capacity / usize::try_from(ROUTES).unwrap(),
-        });
+        };
+        self.meet(arrival, now);
     }
 
     /// Sends exactly the same delivery that was done some time ago, if it is still fresh.
     fn arrive_again(&mut self) {
-        let wall = self.clock.now().wall;
+        let now = self.read_clocks();
         let done = |model: &Model| -> Vec<Arrival> {
             let states = model.variants.values();
             states
@@ -227,13 +247,22 @@ impl Simulation {
         }
         let bound = known.len() as u64;
         let copy = known[usize::try_from(self.random.below(bound)).unwrap()];
-        if copy.fresh_until.is_none_or(|until| wall < until) {
-            self.meet(copy);
+        if copy.fresh_until.is_none_or(|until| now.wall < until) {
+            self.meet(copy, now);
         }
     }
 
-    fn meet(&mut self, arrival: Arrival) {
-        let now = self.clock.now();
+    /// The clocks, by which an arrival was just judged fresh. Rarely, a thread was held up for a step
+    /// since it read them.
+    fn read_clocks(&mut self) -> Now {
+        if self.random.below(8) == 0 {
+            self.earlier
+        } else {
+            self.clock.now()
+        }
+    }
+
+    fn meet(&mut self, arrival: Arrival, now: Now) {
         let key = arrival.key.0;
         let answer = ready(self.window.claim(arrival, now));
         let was = self.entries.get(&key).cloned();
@@ -250,7 +279,7 @@ impl Simulation {
         let seen = match answer {
             Ok(Claimed::Granted(ticket)) => {
                 let mut model = was.clone().unwrap_or_else(|| begun(&arrival));
-                let let_go = now.mono > model.done_last + TTL
+                let let_go = self.clock.now().mono > model.done_last + TTL
                     && model
                         .fresh_until
                         .is_none_or(|until| self.latest_wall >= until);
@@ -305,9 +334,7 @@ impl Simulation {
                     "{}",
                     context()
                 );
-                if let Some(was) = self.entries.get_mut(&key)
-                    && !was.has_flight()
-                {
+                if let Some(was) = self.entries.get_mut(&key) {
                     was.fresh_until = was.fresh_until.max(arrival.fresh_until);
                 }
                 match decision {
@@ -401,9 +428,20 @@ impl Simulation {
         if model.variants.is_empty() && !model.is_doubtful {
             self.entries.remove(&key);
         }
-        // A second settling changes nothing.
-        if self.random.below(2) == 0 {
-            self.window.abandon(ticket);
+        self.settled.push(ticket);
+    }
+
+    /// Settles a claim that is settled already. Another entry may be in its slot meanwhile, or
+    /// another claim of the same event in flight. Nothing changes.
+    fn settle_again(&mut self) {
+        let bound = self.settled.len().max(1) as u64;
+        let place = usize::try_from(self.random.below(bound)).unwrap();
+        if let Some(ticket) = self.settled.get(place) {
+            if self.random.below(2) == 0 {
+                self.window.abandon(*ticket);
+            } else {
+                ready(self.window.commit(*ticket, self.clock.now())).unwrap();
+            }
         }
     }
 
@@ -423,8 +461,8 @@ impl Simulation {
 
     fn forget(&mut self) {
         let number = self.random.below(KEYS);
-        let key = key(number);
-        let answer = ready(self.window.forget(Forget::Event(named(number)))).unwrap();
+        let key = self.key(number);
+        let answer = ready(self.window.forget(Forget::Event(self.named(number)))).unwrap();
         let is_in_flight = self.entries.get(&key).is_some_and(Model::has_flight);
         assert_eq!(
             answer == Forgotten::InFlight,
@@ -438,6 +476,26 @@ impl Simulation {
                 "seed {}: dropped what was never done",
                 self.seed
             );
+        }
+    }
+
+    /// The key of event number `number`, spread over the shards and their buckets, or always in the
+    /// same.
+    fn key(&self, number: u64) -> u128 {
+        if self.collides {
+            u128::from(number) << 64 | 0x9e37_79b9_7f4a_7c15
+        } else {
+            u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+        }
+    }
+
+    /// The mark of event number `number`. In route 1 it is that of the key, as where the id is
+    /// signed.
+    fn named(&self, number: u64) -> Mark {
+        if number % ROUTES == 1 && !self.collides {
+            ClaimKey(self.key(number)).mark()
+        } else {
+            Mark(number)
         }
     }
 
@@ -487,20 +545,6 @@ impl Simulation {
                 );
             }
         }
-    }
-}
-
-/// The key of event number `number`, spread over the shards.
-fn key(number: u64) -> u128 {
-    u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
-}
-
-/// The mark of event number `number`. In route 1 it is that of the key, as where the id is signed.
-fn named(number: u64) -> Mark {
-    if number % ROUTES == 1 {
-        ClaimKey(key(number)).mark()
-    } else {
-        Mark(number)
     }
 }
 
