@@ -12,8 +12,8 @@
 //!
 //! Entered by: readings of time. May import: no room.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
@@ -67,6 +67,7 @@ impl Clock {
             start: Instant::now(),
             measured: AtomicI64::new(NEVER),
             distance: AtomicI64::new(0),
+            measuring: Mutex::new(()),
         })))
     }
 
@@ -122,6 +123,9 @@ struct System {
     measured: AtomicI64,
     /// The nanoseconds to add to monotonic time for wall time.
     distance: AtomicI64,
+    /// Held by the thread that states a measurement. No thread waits for it: as long as nothing is
+    /// stated, each reads the wall clock itself.
+    measuring: Mutex<()>,
 }
 
 /// Longer ago than any reading.
@@ -131,27 +135,35 @@ impl System {
     /// Both clocks. `wall` reads the wall clock in nanoseconds.
     fn now(&self, wall: impl FnOnce() -> i64) -> Now {
         let mono = self.start.elapsed();
-        let nanos = i64::try_from(mono.as_nanos()).unwrap_or(i64::MAX);
+        let at = nanos(mono);
         // Acquire: whoever sees the time of a measurement sees its distance, or a later one.
         let measured = self.measured.load(Ordering::Acquire);
-        let is_due = nanos.saturating_sub(measured) >= REMEASURE;
-        let wall = if is_due {
+        let wall = if at.saturating_sub(measured) >= REMEASURE {
             let wall = wall();
-            // A thread that was held up between both readings measures too much, but it states the
-            // earlier reading as the time of the measurement. So the distance is never wrong by
-            // more than the time for which it is used.
-            self.distance
-                .store(wall.saturating_sub(nanos), Ordering::Relaxed);
-            self.measured.store(nanos, Ordering::Release);
+            // No distance is used that is wrong by more than this, however long a thread is held up:
+            // it measures too much if that happens between its readings, and if it happens later,
+            // another thread may have measured meanwhile.
+            if let Ok(_alone) = self.measuring.try_lock()
+                && self.measured.load(Ordering::Relaxed) == measured
+                && nanos(self.start.elapsed()).saturating_sub(at) < REMEASURE
+            {
+                self.distance
+                    .store(wall.saturating_sub(at), Ordering::Relaxed);
+                self.measured.store(at, Ordering::Release);
+            }
             wall
         } else {
-            nanos.saturating_add(self.distance.load(Ordering::Relaxed))
+            at.saturating_add(self.distance.load(Ordering::Relaxed))
         };
         Now {
             wall: UnixMillis(wall.div_euclid(1_000_000)),
             mono,
         }
     }
+}
+
+fn nanos(mono: Duration) -> i64 {
+    i64::try_from(mono.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// The wall clock in nanoseconds since the epoch.
@@ -179,6 +191,7 @@ mod tests {
             start: system.start.checked_sub(ago).unwrap(),
             measured: AtomicI64::new(NEVER),
             distance: AtomicI64::new(0),
+            measuring: Mutex::new(()),
         }
     }
 
@@ -216,6 +229,32 @@ mod tests {
             );
             assert_eq!(system.now(|| wall).wall.0, wall / 1_000_000);
         }
+    }
+
+    #[test]
+    fn a_thread_that_was_held_up_while_it_measured_states_no_distance() {
+        const DAY: i64 = 86_400_000_000_000;
+        // Held up between its readings, while another thread measured or not, and before it states
+        // what it has measured.
+        let system = begun(Duration::from_secs(5));
+        let held_up = || {
+            std::thread::sleep(Duration::from_nanos(REMEASURE.unsigned_abs()));
+            DAY
+        };
+        assert_eq!(system.now(held_up).wall.0, DAY / 1_000_000);
+        assert_eq!(system.measured.load(Ordering::Relaxed), NEVER);
+        let overtaken = || {
+            system.now(|| DAY);
+            2 * DAY
+        };
+        assert_eq!(system.now(overtaken).wall.0, 2 * DAY / 1_000_000);
+        let distance = system.distance.load(Ordering::Relaxed);
+        assert!((DAY - DAY / 100..DAY).contains(&distance), "{distance}");
+        system.measured.store(NEVER, Ordering::Relaxed);
+        let other = system.measuring.lock().unwrap();
+        assert_eq!(system.now(|| 3 * DAY).wall.0, 3 * DAY / 1_000_000);
+        drop(other);
+        assert_eq!(system.distance.load(Ordering::Relaxed), distance);
     }
 
     #[test]
