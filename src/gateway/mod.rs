@@ -12,7 +12,7 @@
 //! | `upstream` | the upstream's side: idle connections, a request sent, its answer read |
 //! | `running` | all that outlives a request: the snapshot in force, window, budget, counters |
 //! | `exchange` | a request from its head to its log line |
-//! | `traffic` | connections handed over by Pingora, each served to its end |
+//! | `traffic` | connections that were accepted, each served to its end |
 //! | `operating` | the operator's side: listen, reload, stop, the admin port |
 //!
 //! Statuses live in `client::answer` alone.

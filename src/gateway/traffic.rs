@@ -1,12 +1,12 @@
-//! The connections that Pingora has accepted. Each that gets a place is served over HTTP/1 to its
-//! end (contract: Shares).
+//! The connections that were accepted. Each that gets a place is served over HTTP/1 to its end
+//! (contract: Shares).
 
+use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use pingora::apps::ServerApp;
-use pingora::protocols::Stream;
-use pingora::server::ShutdownWatch;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 use super::client::Next;
 use super::client::answer::{Answer, Denied};
@@ -60,7 +60,7 @@ async fn answer_probe(running: &Running, client: &mut H1, head: &Head) -> Next {
         .await
 }
 
-/// A Pingora application that serves the connections of one port.
+/// The server of the connections of one port.
 pub(super) struct App<P> {
     running: Arc<Running>,
     port: Arc<P>,
@@ -69,11 +69,11 @@ pub(super) struct App<P> {
     is_own: bool,
 }
 
-/// The application of the traffic port.
+/// The server of the traffic port.
 pub(super) type Traffic = App<Exchanges>;
 
 impl Traffic {
-    /// The application that serves exchanges.
+    /// The server of exchanges.
     pub(super) fn new(running: Arc<Running>) -> Self {
         let port = Arc::new(Exchanges {
             running: Arc::clone(&running),
@@ -88,7 +88,7 @@ impl Traffic {
 }
 
 impl<P: Port> App<P> {
-    /// The application of a port other than traffic, with at most `most` connections of its own.
+    /// The server of a port other than traffic, with at most `most` connections of its own.
     pub(super) fn new_beside(running: Arc<Running>, port: P, most: usize) -> Self {
         Self {
             running,
@@ -97,21 +97,22 @@ impl<P: Port> App<P> {
             is_own: true,
         }
     }
-}
 
-#[async_trait]
-impl<P: Port> ServerApp for App<P> {
-    async fn process_new(
-        self: &Arc<Self>,
-        stream: Stream,
-        shutdown: &ShutdownWatch,
-    ) -> Option<Stream> {
-        let digest = stream.get_socket_digest();
-        let peer = digest.and_then(|d| {
-            d.peer_addr()
-                .and_then(|a| a.as_inet())
-                .map(|a| a.ip().to_canonical())
-        });
+    /// Warns that no connection can be accepted now.
+    pub(super) fn warn_of_accept(&self, error: &io::Error) {
+        let now = self.running.clock.now();
+        self.running.warnings.accept(error, now);
+    }
+
+    /// Serves a connection from `peer` to its end. It takes no further request once `stopping`
+    /// turns true.
+    pub(super) async fn serve(
+        &self,
+        stream: TcpStream,
+        peer: IpAddr,
+        stopping: watch::Receiver<bool>,
+    ) {
+        let peer = Some(peer.to_canonical());
         let (settings, is_trusted) = {
             let snapshot = self.running.snapshot.load();
             let is_trusted = self.is_own || is_trusted(peer, &snapshot.trusted_proxies);
@@ -126,11 +127,11 @@ impl<P: Port> ServerApp for App<P> {
                 Admitted::Beyond(_place) => connection.serve_beyond(&self.port).await,
                 _ => self.port.refuse(&mut connection, TOO_MANY).await,
             }
-            return None;
+            return;
         };
         let idle = place.idle();
         let connection = connection.with_idle(place.idle());
-        let (watched, mut shutdown) = (shutdown.clone(), shutdown.clone());
+        let (watched, mut stopped) = (stopping.clone(), stopping);
         let own = place.idle();
         // The value changes once. Whether it has changed is cheaper to ask than what it is, and is
         // unknown once the sender is gone.
@@ -140,7 +141,7 @@ impl<P: Port> ServerApp for App<P> {
             let is_stopped = async {
                 // An error means that the sender is gone: nobody will stop this connection any
                 // more, except for its place.
-                if shutdown.wait_for(|stop| *stop).await.is_err() {
+                if stopped.wait_for(|stop| *stop).await.is_err() {
                     std::future::pending::<()>().await;
                 }
             };
@@ -151,6 +152,5 @@ impl<P: Port> ServerApp for App<P> {
             }
         };
         connection.serve(&self.port, stopping, is_stopping).await;
-        None
     }
 }

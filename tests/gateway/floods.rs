@@ -139,3 +139,24 @@ fn rx_17_without_a_file_descriptor_left_it_waits_and_serves_again() {
         "it serves again"
     );
 }
+
+#[test]
+fn without_a_file_descriptor_left_it_stops_as_always() {
+    let upstream = Upstream::start();
+    let mut gateway = Gateway::start(&Config::for_upstream(&upstream));
+    let pid =
+        Pid::from_raw(i32::try_from(gateway.pid()).expect("a process id")).expect("a process id");
+    let limit = Rlimit {
+        current: Some(40),
+        maximum: Some(4096),
+    };
+    prlimit(Some(pid), Resource::Nofile, limit).expect("a limit");
+    let _waiting: Vec<Client> = (0..60).map(|_| gateway.connect()).collect();
+    assert!(
+        gateway.says("cannot accept connections"),
+        "the gateway says what it lacks"
+    );
+    gateway.signal("TERM");
+    let status = gateway.wait_exit(SOON).expect("the gateway ends in time");
+    assert_eq!(status.code(), Some(0), "{status}");
+}

@@ -1,21 +1,31 @@
-//! Listening sockets. The gateway binds them before it starts, hands them to Pingora, and knows
-//! which addresses were bound.
+//! Listening sockets. The gateway binds them before it starts, so that an address that is taken ends
+//! the process at once and the port is known that the system chose for `:0`. Each is then the socket
+//! of a loop that accepts connections, until the gateway stops (contract: Shutdown).
 //!
-//! Pingora binds inside a service, retries a port that is taken for 30 s and then panics, and
-//! cannot report the port that the system chose for `:0`. Binding first avoids all three: Pingora
-//! looks sockets up in a table by address before it binds, and the gateway puts its sockets into
-//! that table. Pingora's hand-over of sockets goes on working.
+//! The loops are a Pingora service: Pingora gives it a runtime with its threads. The connections
+//! are the gateway's own from the first byte on, because Pingora's streams read a clock at each
+//! wait and pass each byte through several layers.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::IntoRawFd;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use pingora::apps::ServerApp;
-use pingora::listeners::ListenerConfig;
-use pingora::protocols::l4::stream::L4BufferSettings;
 use pingora::server::{ListenFds, ShutdownWatch};
-use pingora::services::Service as ServiceTrait;
-use pingora::services::listening::Service;
+use pingora::services::Service;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::gateway::client::h1::Port;
+use crate::gateway::traffic::App;
+
+/// The connections that the system completes and keeps until they are accepted, if it allows that
+/// many (`net.core.somaxconn`).
+const BACKLOG: i32 = 65_535;
+/// The pause after an error that may come again at once, such as a lack of file descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// An address that could not be bound.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +33,7 @@ use pingora::services::listening::Service;
 pub struct BindError {
     key: &'static str,
     address: SocketAddr,
-    source: std::io::Error,
+    source: io::Error,
 }
 
 /// A bound socket. The system accepts connections on it already.
@@ -34,14 +44,14 @@ pub(crate) struct Bound {
 }
 
 /// The way out of an error, with the colon in front of it.
-fn advice(source: &std::io::Error) -> &'static str {
+fn advice(source: &io::Error) -> &'static str {
     match source.kind() {
-        std::io::ErrorKind::AddrInUse => ": stop the program that has it, or choose another port",
-        std::io::ErrorKind::PermissionDenied => {
+        io::ErrorKind::AddrInUse => ": stop the program that has it, or choose another port",
+        io::ErrorKind::PermissionDenied => {
             ": ports below 1024 need the capability CAP_NET_BIND_SERVICE; choose a higher port, or \
              give the capability"
         }
-        std::io::ErrorKind::AddrNotAvailable => {
+        io::ErrorKind::AddrNotAvailable => {
             ": no interface of this machine has the address; choose one that has it"
         }
         _ => "",
@@ -52,6 +62,8 @@ fn advice(source: &std::io::Error) -> &'static str {
 pub(crate) fn bind(key: &'static str, address: SocketAddr) -> Result<Bound, BindError> {
     let bound = TcpListener::bind(address).and_then(|socket| {
         socket.set_nonblocking(true)?;
+        // The standard library asks for a short queue; a second call sets another length.
+        rustix::net::listen(&socket, BACKLOG)?;
         Ok(Bound {
             address: socket.local_addr()?,
             socket,
@@ -64,36 +76,29 @@ pub(crate) fn bind(key: &'static str, address: SocketAddr) -> Result<Bound, Bind
     })
 }
 
-/// A Pingora service on sockets that are bound already. The gateway's own signal stops it, not the
-/// server's.
-pub(crate) struct Listening<A> {
-    inner: Service<A>,
+/// A service that accepts the connections of sockets which are bound already. The gateway's own
+/// signal stops it, not the server's.
+pub(crate) struct Listening<P> {
+    name: &'static str,
+    app: Arc<App<P>>,
     bound: Vec<Bound>,
-    stopping: ShutdownWatch,
+    stopping: watch::Receiver<bool>,
     threads: usize,
 }
 
-impl<A> Listening<A> {
+impl<P: Port> Listening<P> {
     /// A service in which `app` serves the connections of `bound` on `threads` threads, until
     /// `stopping` turns true.
     pub(crate) fn new(
-        name: &str,
-        app: A,
+        name: &'static str,
+        app: App<P>,
         bound: Vec<Bound>,
-        stopping: ShutdownWatch,
+        stopping: watch::Receiver<bool>,
         threads: usize,
     ) -> Self {
-        let mut inner = Service::new(name.to_owned(), app);
-        for socket in &bound {
-            // Every stream has a buffer of the gateway's own behind it; Pingora's would only copy
-            // the bytes again.
-            let unbuffered = L4BufferSettings::unbuffered();
-            inner.add_listener(
-                ListenerConfig::tcp(socket.address.to_string()).l4_buffer(unbuffered),
-            );
-        }
         Self {
-            inner,
+            name,
+            app: Arc::new(app),
             bound,
             stopping,
             threads,
@@ -102,33 +107,189 @@ impl<A> Listening<A> {
 }
 
 #[async_trait]
-impl<A: ServerApp + Send + Sync + 'static> ServiceTrait for Listening<A> {
-    async fn start_service(
-        &mut self,
-        fds: Option<ListenFds>,
-        _: ShutdownWatch,
-        listeners_per_fd: usize,
-    ) {
-        if let Some(fds) = &fds {
-            let mut table = fds.lock();
-            for socket in self.bound.drain(..) {
-                table.add(socket.address.to_string(), socket.socket.into_raw_fd());
+impl<P: Port> Service for Listening<P> {
+    async fn start_service(&mut self, _: Option<ListenFds>, _: ShutdownWatch, _: usize) {
+        let mut loops = JoinSet::new();
+        for Bound { socket, address } in self.bound.drain(..) {
+            let (app, stopping) = (Arc::clone(&self.app), self.stopping.clone());
+            match tokio::net::TcpListener::from_std(socket) {
+                Ok(listener) => {
+                    loops.spawn(accept(listener, app, stopping));
+                }
+                Err(error) => log::error!("cannot accept connections on {address}: {error}"),
             }
         }
-        self.inner
-            .start_service(fds, self.stopping.clone(), listeners_per_fd)
-            .await;
+        while loops.join_next().await.is_some() {}
     }
 
     fn name(&self) -> &str {
-        self.inner.name()
+        self.name
     }
 
     fn threads(&self) -> Option<usize> {
         Some(self.threads)
     }
+}
 
-    fn listen_addresses(&self) -> Option<Vec<String>> {
-        self.inner.listen_addresses()
+/// Accepts connections until `stopping` turns true or its sender is gone. Each is served by a task
+/// of its own, so a connection that panics ends alone.
+async fn accept<P: Port>(
+    listener: tokio::net::TcpListener,
+    app: Arc<App<P>>,
+    stopping: watch::Receiver<bool>,
+) {
+    let mut watched = stopping.clone();
+    let mut stopped = pin!(watched.wait_for(|stop| *stop));
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = &mut stopped => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, address)) => {
+                // An answer is one write, so waiting for more would only delay it. An error means that
+                // the connection is broken, which its first read shows.
+                let _ = stream.set_nodelay(true);
+                let (app, stopping) = (Arc::clone(&app), stopping.clone());
+                tokio::spawn(async move { app.serve(stream, address.ip(), stopping).await });
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                app.warn_of_accept(&error);
+                tokio::select! {
+                    _ = &mut stopped => return,
+                    () = tokio::time::sleep(PAUSE) => {}
+                }
+            }
+        }
+    }
+}
+
+/// Whether the error is about a connection that broke before it was accepted. The system has
+/// dropped that connection, so the next call is about another.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::config::{self, Files, Sources};
+    use crate::gateway::client::Next;
+    use crate::gateway::client::answer::Answer;
+    use crate::gateway::client::h1::H1;
+    use crate::gateway::running::Running;
+    use crate::telemetry::Telemetry;
+    use crate::verdict::Refusal;
+    use crate::wire::head::Head;
+
+    const ANY: &str = "127.0.0.1:0";
+
+    /// A port that panics where it is asked to.
+    struct Panicking(Arc<Running>);
+
+    impl Port for Panicking {
+        async fn answer(&self, client: &mut H1, head: Head) -> Next {
+            assert!(head.path() != "/panic", "as asked");
+            self.0.answer_unlogged(client, &Answer::done(), false).await
+        }
+
+        async fn refuse(&self, _: &mut H1, _: Refusal) {}
+
+        async fn answer_beyond(&self, _: &mut H1, _: Head) -> Next {
+            Next::Abort
+        }
+    }
+
+    fn running() -> Arc<Running> {
+        let text = "[[route]]\nname = \"a\"\npath = \"/a\"\nprovider = \"itellico\"\n\
+                    secrets = [\"plain:a-secret-of-the-test\"]\nupstream = \"http://127.0.0.1:3000\"\n";
+        let files = Files::default();
+        let sources = Sources::of_process(Path::new(""), &files);
+        let config = config::parse("a.toml", text, &sources).unwrap_or_else(|e| panic!("{e}"));
+        let (telemetry, _writer) = Telemetry::start(io::sink(), "1").unwrap();
+        Arc::new(crate::gateway::build(config, telemetry).unwrap())
+    }
+
+    /// The bytes that come back for a request, up to `most`.
+    async fn ask(stream: &mut TcpStream, path: &str, most: usize) -> Vec<u8> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = vec![0; most];
+        let count = stream.read(&mut answer).await.unwrap_or(0);
+        answer.truncate(count);
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_panics_ends_alone_and_after_the_stop_no_other_is_taken() {
+        let bound = [
+            bind("a", ANY.parse().unwrap()),
+            bind("b", ANY.parse().unwrap()),
+        ];
+        let bound: Vec<_> = bound.into_iter().map(Result::unwrap).collect();
+        let addresses: Vec<_> = bound.iter().map(|bound| bound.address).collect();
+        let running = running();
+        let app = App::new_beside(Arc::clone(&running), Panicking(running), 16);
+        let (stop, stopping) = watch::channel(false);
+        let mut service = Listening::new("test", app, bound, stopping.clone(), 1);
+        let serving = tokio::spawn(async move { service.start_service(None, stopping, 1).await });
+        let mut kept = TcpStream::connect(addresses[0]).await.unwrap();
+        assert!(ask(&mut kept, "/", 12).await == b"HTTP/1.1 200");
+        for address in addresses.iter().chain(&addresses) {
+            let mut panicking = TcpStream::connect(*address).await.unwrap();
+            assert!(ask(&mut panicking, "/panic", 1).await.is_empty());
+            let mut other = TcpStream::connect(*address).await.unwrap();
+            assert!(ask(&mut other, "/", 12).await == b"HTTP/1.1 200");
+        }
+        stop.send_replace(true);
+        serving.await.unwrap();
+        let mut rest = Vec::new();
+        kept.read_to_end(&mut rest).await.unwrap();
+        for address in addresses {
+            assert!(
+                TcpStream::connect(address).await.is_err(),
+                "{address} is open"
+            );
+        }
+    }
+
+    /// A burst of connections waits in the system's queue until it is accepted.
+    #[test]
+    fn the_queue_of_connections_is_as_long_as_the_system_allows() {
+        let bound = bind("a", ANY.parse().unwrap()).unwrap();
+        let allowed = std::fs::read_to_string("/proc/sys/net/core/somaxconn");
+        let burst = allowed.map_or(0, |most| most.trim().parse().unwrap_or(0).min(400));
+        let second = Duration::from_secs(1);
+        let waiting: Vec<_> = (0..burst)
+            .map_while(|_| std::net::TcpStream::connect_timeout(&bound.address, second).ok())
+            .collect();
+        assert_eq!(waiting.len(), burst);
+    }
+
+    #[test]
+    fn only_a_broken_connection_needs_no_pause() {
+        // EMFILE, ENFILE, ENOBUFS and ENOMEM come again at once.
+        for (number, expected) in [
+            (103, true),
+            (24, false),
+            (23, false),
+            (105, false),
+            (12, false),
+        ] {
+            let error = io::Error::from_raw_os_error(number);
+            assert_eq!(is_of_one_connection(&error), expected, "{error}");
+        }
     }
 }

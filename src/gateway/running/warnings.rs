@@ -24,6 +24,7 @@ pub(crate) struct Warnings {
     conflict: RateLimit,
     upstream: RateLimit,
     overload: RateLimit,
+    accept: RateLimit,
     eviction: RateLimit,
     learning: RateLimit,
     unlisted: Unlisted,
@@ -77,6 +78,7 @@ impl Warnings {
             conflict: RateLimit::new(INTERVAL),
             upstream: RateLimit::new(INTERVAL),
             overload: RateLimit::new(INTERVAL),
+            accept: RateLimit::new(INTERVAL),
             eviction: RateLimit::new(INTERVAL),
             learning: RateLimit::new(INTERVAL),
             unlisted: Unlisted::new(),
@@ -163,6 +165,17 @@ impl Warnings {
         if let Some(others) = self.overload.allow(now.mono) {
             log::warn!(
                 "refused a new connection: {open} are open, and its client may have no further place (`server.max_connections`){}",
+                more(others)
+            );
+        }
+    }
+
+    /// Warns that the system gives no connection that waits to be accepted.
+    pub(crate) fn accept(&self, error: &std::io::Error, now: Now) {
+        if let Some(others) = self.accept.allow(now.mono) {
+            log::warn!(
+                "cannot accept connections, and goes on trying: {error}; where file descriptors are missing, raise \
+                 their limit (`ulimit -n`, systemd: `LimitNOFILE=`){}",
                 more(others)
             );
         }

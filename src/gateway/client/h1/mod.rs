@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use pingora::protocols::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::budget::{Account, Budget};
@@ -57,7 +57,7 @@ pub(crate) struct ConnectionLimits {
 
 /// A client's connection.
 pub(crate) struct H1 {
-    stream: Stream,
+    stream: TcpStream,
     peer: Option<IpAddr>,
     /// The peer's account in the budget, from the first body on.
     account: Option<Arc<Account>>,
@@ -84,7 +84,7 @@ const LINGER_BYTES: usize = 4 * 1024 * 1024;
 
 impl H1 {
     /// A connection that was just accepted from `peer`. Nothing has been read from it yet.
-    pub(crate) fn new(stream: Stream, peer: Option<IpAddr>, limits: ConnectionLimits) -> Self {
+    pub(crate) fn new(stream: TcpStream, peer: Option<IpAddr>, limits: ConnectionLimits) -> Self {
         Self {
             stream,
             peer,
@@ -232,7 +232,7 @@ impl Client for H1 {
     }
 
     fn is_tls(&self) -> bool {
-        self.stream.get_ssl().is_some()
+        false
     }
 
     fn account(&mut self, budget: &Budget) -> Arc<Account> {

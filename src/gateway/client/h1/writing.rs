@@ -1,12 +1,7 @@
 //! The output of an HTTP/1 connection: head, framing and body of an answer, gathered in a buffer
 //! and written from it.
 
-use std::future::poll_fn;
-use std::io;
-use std::pin::Pin;
-
-use pingora::protocols::Stream;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use super::H1;
 use super::reading::{FIRST_READ, LARGE_READ};
@@ -46,12 +41,9 @@ impl H1 {
     pub(super) async fn flush(&mut self) -> Result<(), Gone> {
         let mut written = 0;
         while let Some(rest) = self.outbound.get(written..).filter(|rest| !rest.is_empty()) {
-            let stream = Pin::new(&mut self.stream);
-            match self
-                .writing
-                .within(self.limits.write_timeout, write_some(stream, rest))
-                .await
-            {
+            let write = self.stream.write(rest);
+            let limit = self.limits.write_timeout;
+            match self.writing.within(limit, write).await {
                 Ok(Ok(count @ 1..)) => written += count,
                 _ => {
                     self.keep_alive = false;
@@ -104,12 +96,8 @@ impl H1 {
     }
 }
 
-async fn write_some(mut stream: Pin<&mut Stream>, data: &[u8]) -> io::Result<usize> {
-    poll_fn(|cx| stream.as_mut().poll_write(cx, data)).await
-}
-
 fn put_hex(into: &mut Vec<u8>, number: usize) {
-    use io::Write;
+    use std::io::Write;
     // Writing to a `Vec` cannot fail.
     let _ = write!(into, "{number:x}");
 }
