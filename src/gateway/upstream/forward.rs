@@ -174,7 +174,7 @@ pub(crate) async fn send(
     now: Instant,
     deadline: Instant,
 ) -> Result<Response, ForwardError> {
-    if let Some(connection) = upstream.reuse(now).await {
+    if let Some(connection) = upstream.reuse(now) {
         match converse(connection, &request, upstream, (now, deadline)).await? {
             Ok(response) => return Ok(response),
             Err(Broken::BeforeTheFirstByte) => {}

@@ -2,9 +2,8 @@
 //! the upstream's addresses in turn, and looks at an idle connection before it is used again. The
 //! addresses of a name come from `names`.
 //!
-//! Pingora's connector opens the connections. The gateway keeps idle connections itself, because
-//! Pingora's pool spawns a task for each connection that is returned. Code that speaks to upstreams
-//! enters here. The room may import `timer`, and no other room of the gateway: it knows neither
+//! Idle connections are a stack under a lock, which costs a delivery no task. Code that speaks to
+//! upstreams enters here. The room may import `timer`, and no other room of the gateway: it knows neither
 //! clients nor routes.
 
 pub(crate) mod forward;
@@ -12,18 +11,13 @@ mod names;
 mod sending;
 
 use std::collections::HashMap;
-use std::future::poll_fn;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use pingora::connectors::TransportConnector;
-use pingora::protocols::Stream;
-use pingora::upstreams::peer::BasicPeer;
-use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::config;
@@ -48,7 +42,10 @@ pub(crate) enum ConnectError {
     #[error("{host} has no address")]
     NoAddress { host: String },
     #[error("cannot connect to {address}: {reason}")]
-    Connect { address: SocketAddr, reason: String },
+    Connect {
+        address: SocketAddr,
+        reason: io::Error,
+    },
     #[error("cannot connect to {address}: no answer within {} ms", within.as_millis())]
     Silent {
         address: SocketAddr,
@@ -58,7 +55,7 @@ pub(crate) enum ConnectError {
 
 /// A connection to an upstream, with its read buffer.
 pub(crate) struct Connection {
-    pub(crate) stream: Stream,
+    pub(crate) stream: TcpStream,
     pub(crate) inbound: BytesMut,
     pub(crate) timer: LazyTimer,
     address: SocketAddr,
@@ -71,7 +68,6 @@ pub(crate) struct Upstream {
     pub(crate) label: Arc<str>,
     /// The upstream as `host:port`, for requests without `Host`.
     pub(crate) authority: String,
-    connector: Arc<TransportConnector>,
     // Held only to push, pop or drop entries, never across a wait.
     idle: Mutex<Vec<(Connection, Instant)>>,
     addresses: Addresses,
@@ -90,7 +86,7 @@ enum Addresses {
 impl Upstream {
     /// An idle connection that is still open and silent. The connection that was used last comes
     /// first. It is `now`.
-    pub(crate) async fn reuse(&self, now: Instant) -> Option<Connection> {
+    pub(crate) fn reuse(&self, now: Instant) -> Option<Connection> {
         loop {
             let (mut connection, since) = self
                 .idle
@@ -105,7 +101,7 @@ impl Upstream {
                     .clear();
                 return None;
             }
-            if is_silent(&mut connection).await && self.is_current(connection.address) {
+            if is_silent(&mut connection) && self.is_current(connection.address) {
                 return Some(connection);
             }
         }
@@ -129,8 +125,7 @@ impl Upstream {
             let left = deadline.saturating_duration_since(Instant::now());
             let within = most.min(left / untried.saturating_add(1));
             untried = untried.saturating_sub(1);
-            let peer = BasicPeer::new(&address.to_string());
-            match tokio::time::timeout(within, self.connector.new_stream(&peer)).await {
+            match tokio::time::timeout(within, open(address)).await {
                 Ok(Ok(stream)) => {
                     self.worked(address);
                     return Ok(Connection {
@@ -140,10 +135,7 @@ impl Upstream {
                         address,
                     });
                 }
-                Ok(Err(error)) => {
-                    let reason = error.root_cause().to_string();
-                    failed = ConnectError::Connect { address, reason };
-                }
+                Ok(Err(reason)) => failed = ConnectError::Connect { address, reason },
                 Err(_) => failed = ConnectError::Silent { address, within },
             }
         }
@@ -216,34 +208,34 @@ impl Upstream {
     }
 }
 
+/// Opens a connection.
+async fn open(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    // A request is one write, so waiting for more would only delay it.
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 /// Whether an idle connection is open, and no byte arrived on it without a request.
-async fn is_silent(connection: &mut Connection) -> bool {
-    if !connection.inbound.is_empty() {
-        return false;
-    }
+fn is_silent(connection: &mut Connection) -> bool {
     let Connection {
         stream, inbound, ..
     } = connection;
-    inbound.reserve(1);
-    let mut read = pin!(stream.read_buf(inbound));
-    // Unconstrained: a task that has used up its share of the runtime would see every connection as
-    // silent, a closed connection too.
-    tokio::task::unconstrained(poll_fn(|cx| {
-        Poll::Ready(read.as_mut().poll(cx).is_pending())
-    }))
-    .await
+    let nothing_comes = |read: io::Result<usize>| {
+        read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    };
+    inbound.is_empty() && nothing_comes(stream.try_read(&mut [0]))
 }
 
 /// Every upstream in use. A reload takes the upstreams that stay from here, with their connections.
 pub(crate) struct Upstreams {
-    connector: Arc<TransportConnector>,
     names: Names,
     // Held at load and once a second, never by a delivery.
     known: Mutex<HashMap<config::Upstream, Weak<Upstream>>>,
 }
 
 impl Upstreams {
-    /// An empty list of upstreams. All that are added share a connector.
+    /// An empty list of upstreams.
     pub(crate) fn new() -> Self {
         Self::resolving_by(Arc::new(names::system))
     }
@@ -251,7 +243,6 @@ impl Upstreams {
     /// As [`new`](Self::new), with another resolver than the system's.
     fn resolving_by(resolve: Arc<names::Resolve>) -> Self {
         Self {
-            connector: Arc::new(TransportConnector::new(None)),
             names: Names::new(resolve),
             known: Mutex::default(),
         }
@@ -272,7 +263,6 @@ impl Upstreams {
             target: target.clone(),
             authority: label.trim_start_matches("http://").to_owned(),
             label: label.into(),
-            connector: Arc::clone(&self.connector),
             idle: Mutex::default(),
             addresses,
             worked_last: Mutex::default(),
