@@ -146,6 +146,15 @@ fn a_refusal_ends_the_connection_only_where_a_part_of_the_body_has_not_arrived()
         client.answer().expect_refusal(401, "stale_timestamp");
         client.answer().expect_status(200);
     });
+    cases.case("the body is a whole good delivery", || {
+        let mut client = gateway.connect();
+        let inner = Delivery::at(Delivery::fresh().bytes(), 1_000_000_000);
+        client.send([inner.bytes(), inner.bytes(), Delivery::fresh().bytes()].concat());
+        for _ in 0..2 {
+            client.answer().expect_refusal(401, "stale_timestamp");
+        }
+        client.answer().expect_status(200);
+    });
     for (name, bytes) in [
         ("the last byte is missing", {
             let mut bytes = stale().bytes();
@@ -164,5 +173,5 @@ fn a_refusal_ends_the_connection_only_where_a_part_of_the_body_has_not_arrived()
         });
     }
     cases.finish();
-    assert_eq!(upstream.count(), 4);
+    assert_eq!(upstream.count(), 5);
 }
