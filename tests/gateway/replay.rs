@@ -42,6 +42,37 @@ fn other_body_of(id: &str) -> Vec<u8> {
         .into_bytes()
 }
 
+/// Bodies are hashed for the comparison while they arrive.
+#[test]
+fn a_body_is_the_same_body_in_whatever_pieces_it_arrives() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(&Config::new().route(Route::spelled_out(&upstream)));
+    let mut cases = Cases::new();
+    for size in [0, 511, 512, 5000, 70_000, 600_000] {
+        let id = fresh_event_id();
+        let body_of = |last: &str| {
+            let data = "x".repeat(size);
+            format!("{{\"event_id\":\"{id}\",\"event_type\":\"a\",\"data\":\"{data}{last}\"}}")
+        };
+        let in_pieces = |last: &str, size: usize, age: u64| {
+            Delivery::at(body_of(last), now() - age).chunked_by(size)
+        };
+        gateway
+            .ask(Delivery::at(body_of("y"), now() - 30))
+            .expect_status(200);
+        for (age, piece) in [1 << 20, 997, 100].into_iter().enumerate() {
+            let age = u64::try_from(age).unwrap();
+            cases.case(&format!("{size} bytes in pieces of {piece}"), || {
+                gateway.ask(in_pieces("y", piece, age)).expect_duplicate();
+                gateway
+                    .ask(in_pieces("z", piece, age))
+                    .expect_refusal(409, "event_id_conflict");
+            });
+        }
+    }
+    cases.finish();
+}
+
 #[test]
 fn rp_01_the_same_delivery_is_a_replay_and_a_new_signature_a_redelivery() {
     let upstream = Upstream::start();

@@ -11,6 +11,7 @@ use super::budget::{Exhausted, Reservation};
 use super::turns::{BETWEEN_TURNS, Turns, spend};
 use super::{Client, ReadError, stock};
 use crate::verdict::{Code, Refusal};
+use crate::verify::claim::{BodyHash, BodyHasher};
 use crate::verify::verifier::Verification;
 
 /// The slowest body that is accepted, in bytes a second, measured over each [`WINDOW`].
@@ -22,6 +23,8 @@ const WINDOW: Duration = Duration::from_secs(5);
 pub(crate) struct Body {
     /// The bytes exactly as the client sent them, without chunk framing.
     pub(crate) bytes: Bytes,
+    /// The hash of the bytes for the replay window, if it was asked for.
+    pub(crate) hash: Option<BodyHash>,
     /// The share of the budget, given back when the body is dropped. Forms of the body are charged
     /// to it too.
     pub(crate) reservation: Reservation,
@@ -36,6 +39,39 @@ const GROWS_SLOWLY: usize = 2 * 1024 * 1024;
 
 /// The bytes of a body that are read without waiting for a turn. A small delivery never waits.
 const WITHOUT_TURN: usize = 16 * 1024;
+
+/// The bytes that are hashed for the proof and then for the replay window. A hash of SHA-2 waits for
+/// its own last step most of the time. Beside pieces of this length, a processor makes the other hash
+/// meanwhile, nearly for nothing: 1 MiB takes 530 µs, against 525 for the proof alone, and 635 in
+/// pieces of 256 KiB. Both hashes take blocks of which this is a multiple.
+const TOGETHER: usize = 512;
+
+/// The hashes that are made of a body while it arrives.
+pub(crate) struct Hashing<'v> {
+    /// The proof, if the request may have one.
+    pub(crate) verification: Option<&'v mut Verification>,
+    /// The hash for the replay window, where it is made beside that of a proof.
+    pub(crate) compared: Option<BodyHasher>,
+}
+
+impl Hashing<'_> {
+    /// Hashes `new` bytes that have come behind `before` others.
+    fn update(&mut self, before: usize, new: &[u8]) {
+        match (&mut self.verification, &mut self.compared) {
+            (Some(verification), Some(compared)) => {
+                // The pieces begin at multiples of their length, however the bytes come.
+                let (first, rest) = new.split_at(new.len().min(TOGETHER - before % TOGETHER));
+                for piece in std::iter::once(first).chain(rest.chunks(TOGETHER)) {
+                    verification.update(piece);
+                    compared.update(piece);
+                }
+            }
+            (Some(verification), None) => verification.update(new),
+            (None, Some(compared)) => compared.update(new),
+            (None, None) => {}
+        }
+    }
+}
 
 impl Drop for Body {
     fn drop(&mut self) {
@@ -84,7 +120,7 @@ impl From<Code> for BodyError {
     }
 }
 
-/// Reads the client's body of at most `limit` bytes, and updates `verification` with it. `time` is
+/// Reads the client's body of at most `limit` bytes, and makes the hashes of it. `time` is
 /// the moment from which the body's time counts, and that time. A large body takes turns with
 /// everything else on its thread.
 ///
@@ -100,7 +136,7 @@ pub(crate) async fn read<C: Client>(
     time: (Instant, Duration),
     turns: &Turns,
     mut reservation: Reservation,
-    verification: Option<&mut Verification>,
+    mut hashing: Hashing<'_>,
 ) -> Result<Body, BodyError> {
     let mut bytes = BytesMut::new();
     let limits = (limit, time);
@@ -110,12 +146,16 @@ pub(crate) async fn read<C: Client>(
         limits,
         turns,
         &mut reservation,
-        verification,
+        &mut hashing,
     )
     .await;
     let bytes = bytes.freeze();
     match read {
-        Ok(()) => Ok(Body { bytes, reservation }),
+        Ok(()) => Ok(Body {
+            bytes,
+            hash: hashing.compared.map(BodyHasher::finish),
+            reservation,
+        }),
         Err(error) => {
             give_back(bytes);
             Err(error)
@@ -129,7 +169,7 @@ async fn read_into<C: Client>(
     (limit, (start, timeout)): (u64, (Instant, Duration)),
     turns: &Turns,
     reservation: &mut Reservation,
-    mut verification: Option<&mut Verification>,
+    hashing: &mut Hashing<'_>,
 ) -> Result<(), BodyError> {
     if client.is_body_complete() {
         return Ok(());
@@ -161,11 +201,7 @@ async fn read_into<C: Client>(
                 reservation
                     .charge(count)
                     .map_err(|Exhausted| Code::Overloaded)?;
-                if let (Some(verification), Some(new)) =
-                    (verification.as_mut(), bytes.get(before..))
-                {
-                    verification.update(new);
-                }
+                hashing.update(before, bytes.get(before..).unwrap_or_default());
                 if client.is_body_complete() {
                     return Ok(());
                 }

@@ -14,7 +14,9 @@ use crate::routes::PathPattern;
 use crate::telemetry::RequestId;
 use crate::verdict::{Code, Refusal};
 use crate::verify::claim;
-use crate::verify::claim::{Arrival, Decision, EventKey, FingerprintKey, IdTrust, Identity, Mark};
+use crate::verify::claim::{
+    Arrival, Decision, EventKey, FingerprintKey, HashedBody, IdTrust, Identity, Mark,
+};
 use crate::verify::envelope::Event;
 use crate::verify::verifier::Proof;
 use crate::wire::head::{Found, Head};
@@ -25,11 +27,20 @@ pub(super) struct Delivery<'d> {
     pub(super) proof: &'d Proof,
     pub(super) event: Option<&'d Event>,
     /// The body in the form that was signed.
-    pub(super) body: &'d [u8],
+    pub(super) body: HashedBody<'d>,
     pub(super) head: &'d Head,
     /// The body as it was received.
-    pub(super) received: &'d [u8],
+    pub(super) received: HashedBody<'d>,
     pub(super) request_id: RequestId<'d>,
+}
+
+/// Whether the claims of a route need the hash of the body.
+pub(super) fn compares_bodies(route: &RouteState) -> bool {
+    let config = &route.config;
+    config.replay.enabled
+        && (route.policy.id_trust != IdTrust::Unsigned
+            || config.scheme.repeats.is_some()
+            || route.identities.beside.body)
 }
 
 /// The judgement on the freshness of a proved delivery that is about to be claimed: once more, since
@@ -115,7 +126,7 @@ impl Delivery<'_> {
             Some(id) => route.identities.by_id(id),
             None => {
                 let body = self.signed_body();
-                let content = [content.before(), body, content.after()];
+                let content = [content.before(), body.bytes(), content.after()];
                 route.identities.by_content(content)
             }
         }
@@ -123,7 +134,11 @@ impl Delivery<'_> {
 
     /// The key of the event for the app.
     fn event_key(&self, identity: Identity) -> EventKey {
-        identity.event_key(self.route.identities.beside, self.event_type(), self.body)
+        identity.event_key(
+            self.route.identities.beside,
+            self.event_type(),
+            self.body.bytes(),
+        )
     }
 
     fn event_type(&self) -> Option<&str> {
@@ -153,11 +168,11 @@ impl Delivery<'_> {
     }
 
     /// The body, as far as it tells deliveries apart.
-    fn signed_body(&self) -> &[u8] {
+    fn signed_body(&self) -> HashedBody<'_> {
         if self.route.verifier().scheme().body_tells_deliveries_apart() {
             self.body
         } else {
-            b""
+            b"".into()
         }
     }
 }

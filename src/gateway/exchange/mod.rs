@@ -40,7 +40,7 @@ use crate::gateway::running::snapshot::{RouteState, Snapshot};
 use crate::replay::{Claim, ReplayWindow as _};
 use crate::telemetry::{Outcome, Record, RequestId};
 use crate::verdict::{Code, Refusal};
-use crate::verify::claim::EventKey;
+use crate::verify::claim::{EventKey, HashedBody};
 use crate::verify::verifier::{Proof, Verification};
 use crate::wire::head::{Expect, Framing, Head};
 use admission::{Admission, Proved, RequestKind};
@@ -345,17 +345,21 @@ impl<'x> Exchange<'x> {
         body: &Body,
     ) -> (Option<EventKey>, Result<Claim, Refusal>) {
         let running = self.running;
+        let received = HashedBody::new(&body.bytes, body.hash);
         let delivery = claiming::Delivery {
             route,
             proof,
             event: self.record.event.as_ref(),
-            body: proof.signed_body(&body.bytes),
+            body: received.in_form(proof.signed_body(&body.bytes)),
             head: self.head,
-            received: &body.bytes,
+            received,
             request_id: self.record.request_id,
         };
         let digests = || delivery.digests(&running.fingerprints);
-        let (arrival, event_key) = running.turns.aside(delivery.body.len(), digests).await;
+        let (arrival, event_key) = running
+            .turns
+            .aside(delivery.body.bytes().len(), digests)
+            .await;
         let now = running.clock.now();
         let claimed = match claiming::judge_freshness(running, self.snapshot, &delivery, now) {
             // Nothing waits between the window's decision and the guard of the claim.

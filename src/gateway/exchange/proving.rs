@@ -27,6 +27,7 @@ pub(super) async fn judge(
             let Body {
                 bytes: whole,
                 reservation,
+                ..
             } = body;
             let finish = || verification.finish_within(whole, now, reservation);
             running.turns.prove(bytes, finish).await

@@ -3,10 +3,11 @@
 
 use super::Exchange;
 use super::admission::RequestKind;
+use super::claiming;
 use super::ended::Ended;
 use crate::clock::Now;
 use crate::gateway::client::Client;
-use crate::gateway::client::body::{self, Body, BodyError};
+use crate::gateway::client::body::{self, Body, BodyError, Hashing};
 use crate::gateway::client::budget::RequestPlace;
 use crate::gateway::running::snapshot::RouteState;
 use crate::scheme::handshake::MAX_OPEN_BODY;
@@ -59,6 +60,16 @@ impl Exchange<'_> {
             _ => None,
         };
         let limit = unsigned.map_or(max_body, |_| max_body.min(MAX_OPEN_BODY as u64));
+        let verification = kind.verification();
+        // A stranger's body is hashed for the replay window only where that costs next to nothing.
+        let is_compared = verification
+            .as_ref()
+            .is_some_and(|proof| proof.is_hashing())
+            && claiming::compares_bodies(route);
+        let hashing = Hashing {
+            verification,
+            compared: is_compared.then(|| self.running.fingerprints.hasher()),
+        };
         let start = self.running.instant(before.mono);
         let read = body::read(
             client,
@@ -66,7 +77,7 @@ impl Exchange<'_> {
             (start, timeout),
             &self.running.turns,
             budget.reservation(account),
-            kind.verification(),
+            hashing,
         )
         .await;
         let now = if is_at_hand { before } else { clock.now() };

@@ -9,7 +9,8 @@
 //!
 //! **Bodies** are long, and pass through `HighwayHash` first: 256 bits of it, under a key of its own
 //! that SipHash makes of the key of the process. SipHash then digests these 256 bits, so nothing of
-//! `HighwayHash`'s output is ever compared or kept.
+//! `HighwayHash`'s output is ever compared or kept. A body may pass through it while it arrives
+//! ([`BodyHasher`]).
 //!
 //! Two different bodies have the same digest if `HighwayHash` maps them to the same 256 bits, or
 //! SipHash the two values of 256 bits to the same 128. `HighwayHash` has no proof. Its authors
@@ -31,9 +32,10 @@
 use std::fmt;
 use std::hash::Hasher;
 
-use highway::{HighwayHash as _, HighwayHasher, Key};
+use highway::Key;
 use siphasher::sip128::{Hasher128, SipHasher24};
 
+use super::body_hash::{BodyHasher, HashedBody};
 use super::{Beside, ClaimKey, Fingerprint, Identity, Mark};
 
 /// The key of every digest in a replay window. All users of the window share it.
@@ -76,10 +78,15 @@ impl FingerprintKey {
         }
     }
 
-    /// The digest of a body, as it was forwarded. Reads the body once.
-    pub fn body(&self, body: &[u8]) -> Fingerprint {
+    /// A hasher for a body that is still to arrive.
+    pub fn hasher(&self) -> BodyHasher {
+        BodyHasher::new(self.bodies)
+    }
+
+    /// The digest of a body, as it was forwarded. Reads the body once, unless it is hashed already.
+    pub fn body<'b>(&self, body: impl Into<HashedBody<'b>>) -> Fingerprint {
         let mut digest = self.digest(Kind::Body);
-        self.absorb(&mut digest, body);
+        self.absorb(&mut digest, body.into());
         Fingerprint(digest.finish128().into())
     }
 
@@ -126,7 +133,12 @@ impl FingerprintKey {
 
     /// The digest of that which is kept beside an entry (`Arrival::variant`). `event_type` and
     /// `body` count where `beside` says so. Where nothing is kept, every variant is the same.
-    pub fn variant(&self, beside: Beside, event_type: Option<&str>, body: &[u8]) -> Mark {
+    pub fn variant<'b>(
+        &self,
+        beside: Beside,
+        event_type: Option<&str>,
+        body: impl Into<HashedBody<'b>>,
+    ) -> Mark {
         if beside == Beside::default() {
             return Mark(0);
         }
@@ -136,7 +148,7 @@ impl FingerprintKey {
             part(&mut digest, event_type.unwrap_or_default().as_bytes());
         }
         if beside.body {
-            self.absorb(&mut digest, body);
+            self.absorb(&mut digest, body.into());
         }
         Mark::of(digest.finish128().into())
     }
@@ -144,13 +156,18 @@ impl FingerprintKey {
     /// The digest that stands for the body of a delivery that may come again byte for byte: of its
     /// own digest, of the parts of the request's head that an app reads, and of the body as it was
     /// received.
-    pub fn repeat(&self, body: Fingerprint, head: [&[u8]; 3], received: &[u8]) -> Mark {
+    pub fn repeat<'b>(
+        &self,
+        body: Fingerprint,
+        head: [&[u8]; 3],
+        received: impl Into<HashedBody<'b>>,
+    ) -> Mark {
         let mut digest = self.digest(Kind::Repeat);
         digest.write(&body.0.to_le_bytes());
         for bytes in head {
             part(&mut digest, bytes);
         }
-        self.absorb(&mut digest, received);
+        self.absorb(&mut digest, received.into());
         Mark::of(digest.finish128().into())
     }
 
@@ -170,8 +187,8 @@ impl FingerprintKey {
     }
 
     /// Adds a body, as its `HighwayHash` of 256 bits.
-    fn absorb(&self, digest: &mut SipHasher24, body: &[u8]) {
-        for word in HighwayHasher::new(self.bodies).hash256(body) {
+    fn absorb(&self, digest: &mut SipHasher24, body: HashedBody<'_>) {
+        for word in body.hash_by(|| self.hasher()).0 {
             digest.write_u64(word);
         }
     }
@@ -315,11 +332,9 @@ mod tests {
         ]);
         let bytes: Vec<u8> = (0..33).collect();
         for (length, words) in VECTORS {
-            assert_eq!(
-                HighwayHasher::new(key.bodies).hash256(&bytes[..length]),
-                words,
-                "{length}"
-            );
+            let mut hasher = key.hasher();
+            hasher.update(&bytes[..length]);
+            assert_eq!(hasher.finish().0, words, "{length}");
             let mut digest = key.digest(Kind::Body);
             for word in words {
                 digest.write_u64(word);
@@ -349,6 +364,26 @@ mod tests {
 
     proptest::proptest! {
         #[test]
+        fn a_body_that_is_hashed_in_pieces_is_the_same_body(
+            body in proptest::collection::vec(proptest::num::u8::ANY, 0..300),
+            pieces in proptest::collection::vec(0_usize..70, 0..9),
+        ) {
+            let (mut hasher, mut rest) = (key().hasher(), body.as_slice());
+            for piece in pieces {
+                let (first, behind) = rest.split_at(piece.min(rest.len()));
+                hasher.update(first);
+                rest = behind;
+            }
+            hasher.update(rest);
+            let hashed = HashedBody::new(&body, Some(hasher.finish()));
+            proptest::prop_assert_eq!(key().body(hashed), key().body(&body));
+            let variant = |body: HashedBody<'_>| key().variant(BOTH, None, body);
+            proptest::prop_assert_eq!(variant(hashed), variant((&body).into()));
+            let repeat = |body: HashedBody<'_>| key().repeat(Fingerprint(1), [b""; 3], body);
+            proptest::prop_assert_eq!(repeat(hashed), repeat((&body).into()));
+        }
+
+        #[test]
         fn a_bit_that_is_turned_makes_another_body(
             mut body in proptest::collection::vec(proptest::num::u8::ANY, 1..300),
             place in proptest::num::usize::ANY,
@@ -372,10 +407,10 @@ mod tests {
         assert_ne!(k.by_id("a", b"bc"), k.by_id("ab", b"c"));
         assert_ne!(k.event("a", b"bc"), k.event("ab", b"c"));
         assert_ne!(k.request("a", b"bc"), k.request("ab", b"c"));
-        let variant = |event_type, body| k.variant(BOTH, event_type, body);
+        let variant = |event_type, body: &[u8]| k.variant(BOTH, event_type, body);
         assert_ne!(variant(Some("ab"), b"c"), variant(Some("a"), b"bc"));
         assert_ne!(variant(Some(""), b""), variant(None, b""));
-        let repeat = |head, received| k.repeat(Fingerprint(0), head, received);
+        let repeat = |head, received: &[u8]| k.repeat(Fingerprint(0), head, received);
         assert_ne!(
             repeat([b"POST", b"/a", b""], b"b"),
             repeat([b"POST", b"/", b"a"], b"b")

@@ -6,6 +6,7 @@
 //! [`identity`] what a delivery is claimed by. How entries are kept, for how long, and which HTTP
 //! status a code has is not known here.
 
+mod body_hash;
 mod fingerprint;
 mod identity;
 
@@ -14,6 +15,7 @@ mod tests;
 
 use std::time::Duration;
 
+pub use body_hash::{BodyHash, BodyHasher, HashedBody};
 pub use fingerprint::{FingerprintKey, RouteFingerprints};
 pub use identity::{Beside, EventKey, Identity, RouteIdentities};
 

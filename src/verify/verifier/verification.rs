@@ -125,6 +125,11 @@ impl Verification {
         })
     }
 
+    /// Whether the body is hashed while it arrives.
+    pub fn is_hashing(&self) -> bool {
+        self.hashes.running.is_some() && self.verifier.0.hashes_body()
+    }
+
     /// Hashes the next bytes of the body, with the first active secret.
     pub fn update(&mut self, chunk: &[u8]) {
         if let Some(running) = &mut self.hashes.running
