@@ -70,6 +70,11 @@ impl Accounts {
         }
     }
 
+    /// The work of [`judge`](Self::judge), estimated as a number of bytes that take as long to hash.
+    pub fn work(&self, body: &[u8]) -> u64 {
+        self.place.work(body)
+    }
+
     fn lists(&self, account: &str) -> bool {
         self.listed.iter().any(|listed| listed == account)
     }

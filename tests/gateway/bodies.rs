@@ -427,3 +427,28 @@ fn rx_28_a_long_body_shows_in_no_later_delivery_and_in_no_later_line_of_the_log(
         );
     }
 }
+
+/// A body grew into twice its memory, was copied once more at its end, and held both copies.
+#[test]
+fn a_large_body_takes_its_own_memory_and_hardly_more() {
+    let upstream = Upstream::start();
+    for size in [33 * MIB, 64 * MIB] {
+        let gateway = Gateway::start(
+            &Config::new()
+                .server("max_buffered", "\"512MiB\"")
+                .server("body_timeout", "\"120s\"")
+                .server("threads", "1")
+                .route(
+                    Route::itellico(&upstream)
+                        .set("max_body", "\"64MiB\"")
+                        .set("upstream_timeout", "\"120s\""),
+                ),
+        );
+        gateway.ask(Delivery::fresh()).expect_status(200);
+        let idle = gateway.resident_bytes();
+        gateway.forget_peak();
+        gateway.ask(Delivery::of(event_of(size))).expect_status(200);
+        let beside = gateway.peak_bytes().saturating_sub(idle + size as u64);
+        assert!(beside <= MIB as u64, "{beside} bytes beside {size}");
+    }
+}

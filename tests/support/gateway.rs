@@ -331,11 +331,27 @@ impl Gateway {
 
     /// Resident memory in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
+        self.status_bytes("VmRSS:")
+    }
+
+    /// The most memory in bytes that was resident since the last call of
+    /// [`forget_peak`](Self::forget_peak).
+    pub(crate) fn peak_bytes(&self) -> u64 {
+        self.status_bytes("VmHWM:")
+    }
+
+    /// Lets the peak of resident memory begin at what is resident now.
+    pub(crate) fn forget_peak(&self) {
+        // proc(5): 5 resets the peak.
+        fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").expect("the child runs");
+    }
+
+    fn status_bytes(&self, name: &str) -> u64 {
         let status =
             fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the child runs");
         let line = status
             .lines()
-            .find(|line| line.starts_with("VmRSS:"))
+            .find(|line| line.starts_with(name))
             .expect("a resident size");
         line.split_whitespace()
             .nth(1)

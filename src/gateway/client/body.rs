@@ -79,25 +79,42 @@ impl Drop for Body {
     }
 }
 
-/// Moves a large body to memory of twice the size, taking turns: the allocator would copy it at a
-/// stretch, which takes milliseconds. No body has more than `limit` bytes.
+/// Moves a large body to memory of two to four times the size, taking turns: the allocator would copy
+/// it at a stretch, which takes milliseconds. No body has more than `limit` bytes.
+///
+/// The system hands memory out as it is written to, so only a body and its copy are held. The last
+/// copy is made for a body of `limit` bytes when at most half of it has come, so it holds no more than
+/// the whole body does.
 async fn grow(bytes: &mut BytesMut, limit: u64, turns: &Turns) {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let most = limit.max(bytes.len()).saturating_add(BETWEEN_TURNS);
-    let mut larger = BytesMut::with_capacity(bytes.len().saturating_mul(2).min(most));
+    let mut capacity = limit.max(bytes.len()).saturating_add(BETWEEN_TURNS);
+    while capacity / 4 > bytes.len() {
+        capacity /= 2;
+    }
+    let mut larger = BytesMut::with_capacity(capacity);
     for piece in bytes.chunks(BETWEEN_TURNS) {
         larger.extend_from_slice(piece);
         spend(piece.len() as u64);
         turns.next().await;
     }
-    give_back(std::mem::replace(bytes, larger).freeze());
+    // Not kept for others: together with the body it would be more than the body.
+    free(std::mem::replace(bytes, larger).freeze());
 }
 
-/// Keeps memory for the next body, or gives it back to the system, on another thread if it is much.
+/// Keeps memory for the next body, or gives it back to the system.
 fn give_back(bytes: Bytes) {
     if bytes.len() < LARGE {
         stock::give_back(bytes);
-    } else if let Ok(runtime) = Handle::try_current() {
+    } else {
+        free(bytes);
+    }
+}
+
+/// Gives memory back to the system, on another thread if it is much.
+fn free(bytes: Bytes) {
+    if bytes.len() >= LARGE
+        && let Ok(runtime) = Handle::try_current()
+    {
         // The task needs no watching: it cannot fail.
         drop(runtime.spawn_blocking(move || drop(bytes)));
     }

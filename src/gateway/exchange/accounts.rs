@@ -21,7 +21,8 @@ impl Exchange<'_> {
         };
         let signed = proof.signed_body(&body.bytes);
         let judge = || own.judge(self.head, signed, proof.claims());
-        let judged = self.running.turns.aside(signed.len(), judge).await;
+        let work = own.work(signed);
+        let judged = self.running.turns.aside(work, judge).await;
         let Err(Unlisted { account }) = judged else {
             return Ok(true);
         };

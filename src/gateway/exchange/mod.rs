@@ -316,7 +316,8 @@ impl<'x> Exchange<'x> {
         let running = self.running;
         let signed = proof.signed_body(&body.bytes);
         let read = || route.envelope.extract(self.head, signed, proof.claims());
-        let found = running.turns.aside(signed.len(), read).await;
+        let work = route.envelope.work(signed);
+        let found = running.turns.aside(work, read).await;
         self.record.event = self.enforce(route, found)?;
         // In shadow mode a delivery whose envelope or type was refused is forwarded all the same,
         // and nothing is claimed.
@@ -356,10 +357,7 @@ impl<'x> Exchange<'x> {
             request_id: self.record.request_id,
         };
         let digests = || delivery.digests(&running.fingerprints);
-        let (arrival, event_key) = running
-            .turns
-            .aside(delivery.body.bytes().len(), digests)
-            .await;
+        let (arrival, event_key) = running.turns.aside(delivery.work(), digests).await;
         let now = running.clock.now();
         let claimed = match claiming::judge_freshness(running, self.snapshot, &delivery, now) {
             // Nothing waits between the window's decision and the guard of the claim.

@@ -12,6 +12,7 @@ use crate::gateway::client::budget::RequestPlace;
 use crate::gateway::running::snapshot::RouteState;
 use crate::scheme::handshake::MAX_OPEN_BODY;
 use crate::verdict::{Code, Refusal};
+use crate::wire::head::Framing;
 
 const TOO_MANY_REQUESTS: Refusal = Refusal::because(
     Code::Overloaded,
@@ -60,6 +61,11 @@ impl Exchange<'_> {
             _ => None,
         };
         let limit = unsigned.map_or(max_body, |_| max_body.min(MAX_OPEN_BODY as u64));
+        // A body has no more memory than its declared length needs.
+        let most = match self.head.framing() {
+            Framing::Length(bytes) => limit.min(bytes),
+            _ => limit,
+        };
         let verification = kind.verification();
         // A stranger's body is hashed for the replay window only where that costs next to nothing.
         let is_compared = verification
@@ -73,7 +79,7 @@ impl Exchange<'_> {
         let start = self.running.instant(before.mono);
         let read = body::read(
             client,
-            limit,
+            most,
             (start, timeout),
             &self.running.turns,
             budget.reservation(account),

@@ -17,6 +17,7 @@ mod string;
 pub mod text;
 mod value;
 mod walk;
+mod work;
 
 #[cfg(test)]
 mod tests;

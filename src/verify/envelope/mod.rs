@@ -116,6 +116,19 @@ impl Envelope {
         self.needs_json
     }
 
+    /// The work of [`extract`](Self::extract), estimated as a number of bytes that take as long to
+    /// hash.
+    pub fn work(&self, body: &[u8]) -> u64 {
+        if self.needs_json {
+            self.places.work(body)
+        } else if self.is_extendable {
+            // A search for a single byte.
+            body.len() as u64 / 8
+        } else {
+            0
+        }
+    }
+
     /// The event of a delivery. `body` is the body in the form that was signed; `claims` are the
     /// claims of the token that signs the delivery.
     ///
