@@ -8,7 +8,7 @@ use highway::{HighwayHash as _, HighwayHasher, Key};
 /// The `HighwayHash` of a body that is still arriving.
 pub struct BodyHasher(HighwayHasher);
 
-/// The `HighwayHash` of a body, under the key of a [`FingerprintKey`].
+/// The `HighwayHash` of a body, under the key of a [`FingerprintKey`](super::FingerprintKey).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct BodyHash(pub(super) [u64; 4]);
 
