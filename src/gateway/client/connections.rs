@@ -234,9 +234,10 @@ impl Idle {
         }
     }
 
-    /// The connection waits for its next request.
-    pub(crate) fn begin(&self) {
-        let since = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(BUSY - 1);
+    /// The connection waits for its next request, since `now`.
+    pub(crate) fn begin(&self, now: Instant) {
+        let since = now.saturating_duration_since(self.began).as_millis();
+        let since = u64::try_from(since).unwrap_or(BUSY - 1);
         self.since.store(since, Ordering::Relaxed);
     }
 
@@ -370,7 +371,7 @@ mod tests {
         assert!(matches!(newcomer(1), Admitted::Beyond(_)), "nobody idles");
         idle[2].since.store(5, Ordering::Relaxed);
         idle[1].since.store(7, Ordering::Relaxed);
-        idle[0].begin();
+        idle[0].begin(Instant::now());
         idle[0].end();
         let first = newcomer(2);
         assert!(matches!(first, Admitted::Within(_)));

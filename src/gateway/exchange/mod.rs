@@ -435,7 +435,9 @@ impl<'x> Exchange<'x> {
             }
         };
         self.note_skew();
-        self.record.total = self.running.clock.mono().saturating_sub(self.began.mono);
+        let mono = self.running.clock.mono();
+        client.end(self.running.instant(mono));
+        self.record.total = mono.saturating_sub(self.began.mono);
         self.debug_end();
         let metrics = self
             .route

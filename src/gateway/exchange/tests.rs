@@ -114,6 +114,8 @@ impl Client for Sends {
         self.is_read
     }
 
+    fn end(&mut self, _: Instant) {}
+
     async fn start(&mut self, head: &dyn AnswerHead, _: &[u8], _: bool) -> Result<(), Gone> {
         self.answered = Some(head.status());
         Ok(())

@@ -72,6 +72,8 @@ mod tests {
             false
         }
 
+        fn end(&mut self, _: Instant) {}
+
         fn account(&mut self, budget: &Budget) -> Arc<Account> {
             budget.account(None)
         }

@@ -72,6 +72,8 @@ pub(crate) struct H1 {
     keep_alive: bool,
     // Whether the answer's body is written in chunks.
     chunked_answer: bool,
+    /// The moment at which the last request was done, if somebody has noted it.
+    ended: Option<Instant>,
     reading: LazyTimer,
     writing: LazyTimer,
 }
@@ -97,6 +99,7 @@ impl H1 {
             version: Version::Http11,
             keep_alive: false,
             chunked_answer: false,
+            ended: None,
             reading: LazyTimer::default(),
             writing: LazyTimer::default(),
         }
@@ -174,6 +177,7 @@ impl H1 {
 
     /// Takes from a head whether the connection goes on, and what follows the head.
     fn begin(&mut self, head: &Head) {
+        self.ended = None;
         self.version = head.version();
         self.keep_alive = head.keep_alive() && self.version == Version::Http11;
         self.unread = match head.framing() {
@@ -284,5 +288,9 @@ impl Client for H1 {
     async fn piece(&mut self, data: &[u8], last: bool) -> Result<(), Gone> {
         self.put_piece(data, last);
         self.flush().await
+    }
+
+    fn end(&mut self, now: Instant) {
+        self.ended = Some(now);
     }
 }

@@ -79,14 +79,7 @@ impl H1 {
         let mut deadline = first.then(|| Instant::now() + head_timeout);
         if self.inbound.is_empty() {
             let limit = if first { head_timeout } else { idle_timeout };
-            if let Some(idle) = self.idle.as_ref().filter(|_| !first) {
-                idle.begin();
-            }
-            let is_there = self.wait_for_first_byte(limit, stopping).await;
-            if let Some(idle) = &self.idle {
-                idle.end();
-            }
-            if !is_there {
+            if !self.wait_for_first_byte(first, limit, stopping).await {
                 return Ok(None);
             }
         }
@@ -104,9 +97,11 @@ impl H1 {
     }
 
     /// Waits for the first byte of a request: neither silence nor shutdown is answered before it.
-    /// Returns whether a byte came; otherwise the connection ends.
+    /// Returns whether a byte came; otherwise the connection ends. Between two requests the
+    /// connection is idle while it waits.
     async fn wait_for_first_byte(
         &mut self,
+        first: bool,
         limit: Duration,
         stopping: &mut Stopping<'_, impl Future<Output = ()> + Send, impl Fn() -> bool + Send>,
     ) -> bool {
@@ -115,8 +110,11 @@ impl H1 {
             stream,
             inbound,
             reading,
+            idle,
+            ended,
             ..
         } = self;
+        let idle = idle.as_ref().filter(|_| !first);
         let mut read = pin!(stream.read_buf(inbound));
         let wait = poll_fn(|cx| {
             if let Poll::Ready(result) = read.as_mut().poll(cx) {
@@ -127,7 +125,18 @@ impl H1 {
             }
             Poll::Pending
         });
-        reading.within(limit, wait).await.unwrap_or(false)
+        let end = || {
+            let now = ended.unwrap_or_else(Instant::now);
+            if let Some(idle) = idle {
+                idle.begin(now);
+            }
+            now + limit
+        };
+        let is_there = reading.until(end, wait).await.unwrap_or(false);
+        if let Some(idle) = idle {
+            idle.end();
+        }
+        is_there
     }
 
     /// Makes room for the next read: the more bytes wait in the buffer already, the more room.
