@@ -449,7 +449,6 @@ fn a_large_body_takes_its_own_memory_and_hardly_more() {
         gateway.forget_peak();
         gateway.ask(Delivery::of(event_of(size))).expect_status(200);
         let beside = gateway.peak_bytes().saturating_sub(idle + size as u64);
-        // Up to half of this are pages of the program, which a large body is the first to need.
-        assert!(beside <= 2 * MIB as u64, "{beside} bytes beside {size}");
+        assert!(beside <= MIB as u64, "{beside} bytes beside {size}");
     }
 }

@@ -34,8 +34,9 @@ pub(crate) struct Body {
 /// takes milliseconds to take back a large body, and a worker thread shall not wait for it.
 const LARGE: usize = 4 * 1024 * 1024;
 
-/// The length from which a body grows in pieces, in bytes.
-const GROWS_SLOWLY: usize = 2 * 1024 * 1024;
+/// The length from which a body grows in pieces, in bytes, if it may become longer than what is kept
+/// of used memory. A shorter body leaves its memory to the next bodies as it grows.
+const GROWS_SLOWLY: usize = 1024 * 1024;
 
 /// The bytes of a body that are read without waiting for a turn. A small delivery never waits.
 const WITHOUT_TURN: usize = 16 * 1024;
@@ -194,7 +195,10 @@ async fn read_into<C: Client>(
     let end = start + timeout;
     let (mut window_end, mut window_bytes) = (start + WINDOW, 0);
     loop {
-        if bytes.len() >= GROWS_SLOWLY && bytes.capacity() - bytes.len() < BETWEEN_TURNS {
+        if bytes.len() >= GROWS_SLOWLY
+            && limit > stock::LARGEST as u64
+            && bytes.capacity() - bytes.len() < BETWEEN_TURNS
+        {
             grow(bytes, limit, turns).await;
         }
         let before = bytes.len();

@@ -17,7 +17,7 @@ const KEPT: usize = 16 * 1024 * 1024;
 /// The least capacity that is worth keeping. A smaller body lies in its connection's buffer.
 const LEAST: usize = 12 * 1024;
 /// The largest capacity that is kept.
-const LARGEST: usize = 2 * 1024 * 1024;
+pub(super) const LARGEST: usize = 2 * 1024 * 1024;
 
 /// A plain lock: held for a search in a short list, twice for a body that is longer than its
 /// connection's buffer.
