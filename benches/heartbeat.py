@@ -160,6 +160,8 @@ def kinds():
               "X-GitHub-Event": "push", "X-GitHub-Delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958"}
     gitlab = {"X-Gitlab-Token": plain("gitlab", 1)[0][6:], "X-Gitlab-Event": "Push Hook", "Content-Type": "application/json"}
     named = b'{"object_kind":"push","text":"' + b"y" * (64 * MIB - 100) + b'"}'
+    event_in = lambda unit: b'{"event_id":"a","event_type":"b","c":["' + unit * ((MIB - 100) // len(unit)) + b'"]}'
+    texts = [("text", event_in(b"y")), ("escapes", event_in(b"\\n")), ("numbers", event_in(b'",1,1,1,1,"'))]
     # (name, path, headers, body, bytes of a chunk or 0, connections at once)
     return [
         ("nothing at all", "/one", {}, b"", 0, 1),
@@ -181,6 +183,8 @@ def kinds():
         ("100 at once, four keys, 250 KiB", "/four", itellico, big[:250 * 1024], 0, 100),
         ("100 at once, 7 of Ed25519, 10 bytes", "/ed25519", {**ed25519, "webhook-signature": " ".join(made_up.split()[:7])}, big[:10], 0, 100),
         ("100 at once, no route, 2 MiB", "/nowhere", {}, big[:2 * MIB], 0, 100),
+        *(("100 at once, proved: HMAC, 1 MiB of " + name, "/one", {**itellico, "X-Webhook-Signature-256": hmac.new(
+            plain("one", 1)[0][6:].encode(), text + b"." + now.encode(), hashlib.sha256).hexdigest()}, text, 0, 100) for name, text in texts),
         ("proved: a token, 64 MiB", "/gitlab", gitlab, named, 0, 1),
         ("proved: HMAC, 25 MB", "/github", github, event, 0, 1),
     ]
