@@ -45,7 +45,7 @@ fn template(key: &FingerprintKey) -> Arrival {
         key: ClaimKey(0),
         body: key.body(&[b'x'; 1024]).mark(),
         event: None,
-        request: key.request("bench", b"request"),
+        request: key.of_route("bench").request(b"request"),
         fresh_until: Some(UnixMillis(1_750_000_300_001)),
         share: 1000,
         ..arrivals::arrival(key, 0)
@@ -131,16 +131,17 @@ fn row(key: &FingerprintKey, entries: u64, smallest: Option<f64>) -> f64 {
     let growing = fastest.iter().map(|ns| u64::from(*ns)).sum::<u64>() as f64 / entries as f64;
     drop(fastest);
     let new = each(|number| forward(&window, arrival(&template, entries + number)));
+    let route = key.of_route("bench");
     let digested = each(|number| {
         let id = (1_u128 << 64 | u128::from(number)).to_le_bytes();
-        let by_id = key.by_id("bench", id);
+        let by_id = route.by_id(id);
         forward(
             &window,
             Arrival {
                 key: by_id,
                 body: key.body(&[number.to_le_bytes()[0]; 1024]).mark(),
                 event: Some(by_id.mark()),
-                request: key.request("bench", id),
+                request: route.request(id),
                 ..template
             },
         );

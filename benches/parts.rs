@@ -33,7 +33,9 @@ use verigate::scheme::Settings;
 use verigate::sign::{SignRequest, sign};
 use verigate::telemetry::route_metrics::RouteMetrics;
 use verigate::telemetry::{Outcome, Record, RequestId, RouteNames, Telemetry};
-use verigate::verify::claim::{Arrival, Beside, FingerprintKey, RouteIdentities};
+use verigate::verify::claim::{
+    Arrival, Beside, FingerprintKey, RouteFingerprints, RouteIdentities,
+};
 use verigate::verify::envelope::{Envelope, Event};
 use verigate::verify::verifier::{Verification, Verifier};
 use verigate::wire::head::{Head, HeadScanner, Limits};
@@ -128,6 +130,7 @@ fn measure(rounds: usize) -> io::Result<Vec<Row>> {
 
     let event = envelope.extract(head, body, None).expect("an id");
     let key = FingerprintKey::from_bytes([7; 16]);
+    let route = key.of_route(ROUTE);
     let identities = RouteIdentities::new(ROUTE, Beside::default());
     let identity = || identities.by_id(black_box("evt_1"));
     add(part("identity of the event", rounds, nothing, |()| {
@@ -140,14 +143,14 @@ fn measure(rounds: usize) -> io::Result<Vec<Row>> {
         |identity| identity.event_key(Beside::default(), None, b""),
     ));
     add(part("fingerprints", rounds, nothing, |()| {
-        arrival(&key, black_box(event.id.as_deref()), body)
+        arrival(&key, &route, black_box(event.id.as_deref()), body)
     }));
 
-    let window = filled_window(&key);
+    let window = filled_window(&key, &route);
     let mut number = HELD;
     let mut next = || {
         number += 1;
-        arrival(&key, Some(&number.to_string()), b"")
+        arrival(&key, &route, Some(&number.to_string()), b"")
     };
     add(part("claim", rounds, &mut next, |arrival| {
         ready(window.claim(arrival, now))
@@ -331,19 +334,24 @@ fn routes() -> RouteTable<usize> {
     RouteTable::new((0..100).map(|number| (pattern(number), number)).collect())
 }
 
-fn arrival(key: &FingerprintKey, event_id: Option<&str>, body: &[u8]) -> Arrival {
+fn arrival(
+    key: &FingerprintKey,
+    route: &RouteFingerprints,
+    event_id: Option<&str>,
+    body: &[u8],
+) -> Arrival {
     let id = event_id.unwrap_or_default();
     Arrival {
-        key: key.by_id(ROUTE, id),
+        key: route.by_id(id),
         body: key.body(body).mark(),
         path: None,
         variant: key.variant(Beside::default(), None, body),
         variants: 1,
         repeats: None,
         signed_at: Some(AT),
-        route: key.of_route(ROUTE).route,
-        event: Some(key.event(ROUTE, id)),
-        request: key.request(ROUTE, REQUEST_ID),
+        route: route.route,
+        event: Some(route.event(id)),
+        request: route.request(REQUEST_ID),
         ttl: Duration::from_secs(72 * 3600),
         fresh_until: Some(UnixMillis(AT.0 + 301_000)),
         route_capacity: None,
@@ -351,14 +359,18 @@ fn arrival(key: &FingerprintKey, event_id: Option<&str>, body: &[u8]) -> Arrival
     }
 }
 
-fn filled_window(key: &FingerprintKey) -> MemoryWindow {
+fn filled_window(key: &FingerprintKey, route: &RouteFingerprints) -> MemoryWindow {
     let window = MemoryWindow::new(1_000_000);
     let now = Now {
         wall: AT,
         mono: Duration::ZERO,
     };
     for number in 0..HELD {
-        let ticket = claim(&window, arrival(key, Some(&number.to_string()), b""), now);
+        let ticket = claim(
+            &window,
+            arrival(key, route, Some(&number.to_string()), b""),
+            now,
+        );
         ready(window.commit(ticket, now)).expect("a window in memory");
     }
     window

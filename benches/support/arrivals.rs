@@ -19,17 +19,18 @@ pub(crate) fn ready<F: Future>(future: F) -> F::Output {
 /// A delivery of the event of this number, with a signed timestamp.
 pub(crate) fn arrival(key: &FingerprintKey, number: u64) -> Arrival {
     let id = number.to_le_bytes();
+    let route = key.of_route("bench");
     Arrival {
-        key: key.by_id("bench", id),
+        key: route.by_id(id),
         body: key.body(&id).mark(),
         path: None,
         variant: key.variant(Beside::default(), None, b""),
         variants: 1,
         repeats: None,
         signed_at: Some(UnixMillis::from_secs(1_750_000_000)),
-        route: key.of_route("bench").route,
-        event: Some(key.event("bench", id)),
-        request: key.request("bench", id),
+        route: route.route,
+        event: Some(route.event(id)),
+        request: route.request(id),
         ttl: Duration::from_secs(72 * 3600),
         fresh_until: Some(UnixMillis::from_secs(1_750_000_301)),
         route_capacity: None,

@@ -244,10 +244,10 @@ impl AdminPort {
         );
         let asked: serde_json::Value = serde_json::from_slice(body).map_err(|_| USAGE)?;
         let text = |key: &str| asked.get(key).and_then(serde_json::Value::as_str);
-        let key = &self.running.fingerprints;
+        let of = |route| self.running.fingerprints.of_route(route);
         let what = match (text("route"), text("event_id"), text("request_id")) {
-            (Some(route), Some(event), None) => Forget::Event(key.event(route, event)),
-            (Some(route), None, Some(request)) => Forget::Request(key.request(route, request)),
+            (Some(route), Some(event), None) => Forget::Event(of(route).event(event)),
+            (Some(route), None, Some(request)) => Forget::Request(of(route).request(request)),
             _ => return Err(USAGE),
         };
         let forgotten = self.running.window.forget(what).await;

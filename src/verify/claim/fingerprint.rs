@@ -108,24 +108,6 @@ impl FingerprintKey {
         }
     }
 
-    /// The claim key of a delivery whose event id is signed, made of route and id.
-    pub fn by_id(&self, route_name: &str, event_id: impl AsRef<[u8]>) -> ClaimKey {
-        ClaimKey(self.named(Kind::KeyById, route_name, event_id.as_ref()).0)
-    }
-
-    /// The digest of route and event id, signed or not, by which an operator names an event
-    /// (`Arrival::event`, `Forget::Event`). It is [`ClaimKey::mark`] of the key [by
-    /// id](Self::by_id), so nothing is digested twice where the id is signed.
-    pub fn event(&self, route_name: &str, event_id: impl AsRef<[u8]>) -> Mark {
-        self.by_id(route_name, event_id).mark()
-    }
-
-    /// The digest of route and request id, by which an operator names a request
-    /// (`Arrival::request`, `Forget::Request`).
-    pub fn request(&self, route_name: &str, request_id: impl AsRef<[u8]>) -> Mark {
-        Mark::of(self.named(Kind::Request, route_name, request_id.as_ref()).0)
-    }
-
     /// The digest of the path of a delivery (`Arrival::path`).
     pub fn path(&self, path: &str) -> Mark {
         Mark::of(self.named(Kind::Path, "", path.as_bytes()).0)
@@ -212,7 +194,7 @@ pub struct RouteFingerprints {
 }
 
 impl RouteFingerprints {
-    /// As [`FingerprintKey::by_id`] for this route.
+    /// The claim key of a delivery whose event id is signed, made of route and id.
     pub fn by_id(&self, event_id: impl AsRef<[u8]>) -> ClaimKey {
         ClaimKey(finished(self.by_id, event_id.as_ref()).0)
     }
@@ -223,12 +205,15 @@ impl RouteFingerprints {
         ClaimKey(finished(self.by_content, &content.0.to_le_bytes()).0)
     }
 
-    /// As [`FingerprintKey::event`] for this route.
+    /// The digest of route and event id, signed or not, by which an operator names an event
+    /// (`Arrival::event`, `Forget::Event`). It is [`ClaimKey::mark`] of the key [by
+    /// id](Self::by_id), so nothing is digested twice where the id is signed.
     pub fn event(&self, event_id: impl AsRef<[u8]>) -> Mark {
         self.by_id(event_id).mark()
     }
 
-    /// As [`FingerprintKey::request`] for this route.
+    /// The digest of route and request id, by which an operator names a request
+    /// (`Arrival::request`, `Forget::Request`).
     pub fn request(&self, request_id: impl AsRef<[u8]>) -> Mark {
         finished(self.request, request_id.as_ref()).mark()
     }
@@ -359,7 +344,10 @@ mod tests {
 
     #[test]
     fn the_event_of_a_signed_id_is_the_half_of_its_key() {
-        assert_eq!(key().event("a", b"b"), key().by_id("a", b"b").mark());
+        assert_eq!(
+            key().of_route("a").event(b"b"),
+            key().of_route("a").by_id(b"b").mark()
+        );
     }
 
     proptest::proptest! {
@@ -403,10 +391,13 @@ mod tests {
     #[test]
     fn rp_13_a_border_that_moves_makes_another_key() {
         let k = key();
-        assert_ne!(k.by_id("a", b"b:c"), k.by_id("a:b", b"c"));
-        assert_ne!(k.by_id("a", b"bc"), k.by_id("ab", b"c"));
-        assert_ne!(k.event("a", b"bc"), k.event("ab", b"c"));
-        assert_ne!(k.request("a", b"bc"), k.request("ab", b"c"));
+        assert_ne!(k.of_route("a").by_id(b"b:c"), k.of_route("a:b").by_id(b"c"));
+        assert_ne!(k.of_route("a").by_id(b"bc"), k.of_route("ab").by_id(b"c"));
+        assert_ne!(k.of_route("a").event(b"bc"), k.of_route("ab").event(b"c"));
+        assert_ne!(
+            k.of_route("a").request(b"bc"),
+            k.of_route("ab").request(b"c")
+        );
         let variant = |event_type, body: &[u8]| k.variant(BOTH, event_type, body);
         assert_ne!(variant(Some("ab"), b"c"), variant(Some("a"), b"bc"));
         assert_ne!(variant(Some(""), b""), variant(None, b""));
@@ -431,9 +422,11 @@ mod tests {
             ("bench", "0123456789abcdef"),
         ] {
             let route = k.of_route(route_name);
-            assert_eq!(route.by_id(text), k.by_id(route_name, text));
-            assert_eq!(route.event(text), k.event(route_name, text));
-            assert_eq!(route.request(text), k.request(route_name, text));
+            let by_id = k.named(Kind::KeyById, route_name, text.as_bytes());
+            assert_eq!(route.by_id(text), ClaimKey(by_id.0));
+            assert_eq!(route.event(text), by_id.mark());
+            let request = k.named(Kind::Request, route_name, text.as_bytes());
+            assert_eq!(route.request(text), request.mark());
             assert_eq!(route.route, k.named(Kind::Route, route_name, b""));
             let bytes = content.0.to_le_bytes();
             let by_content = k.named(Kind::KeyByContent, route_name, &bytes);
@@ -451,7 +444,10 @@ mod tests {
 
     #[test]
     fn rp_13_the_same_id_on_two_routes_is_two_events() {
-        assert_ne!(key().by_id("one", b"evt_1"), key().by_id("two", b"evt_1"));
+        assert_ne!(
+            key().of_route("one").by_id(b"evt_1"),
+            key().of_route("two").by_id(b"evt_1")
+        );
     }
 
     #[test]
@@ -463,9 +459,9 @@ mod tests {
         let all = [
             low(k.body(b"").0),
             low(k.content(&identity).0),
-            low(k.by_id("", b"").0),
+            low(k.of_route("").by_id(b"").0),
             low(route.by_content(Fingerprint(0)).0),
-            k.request("", b"").0,
+            k.of_route("").request(b"").0,
             low(route.route.0),
             k.path("").0,
             k.variant(BOTH, None, b"").0,
@@ -482,10 +478,15 @@ mod tests {
     #[test]
     fn rx_19_another_process_makes_other_digests() {
         assert_ne!(
-            key().by_id("a", b"b"),
-            FingerprintKey::from_bytes([0; 16]).by_id("a", b"b")
+            key().of_route("a").by_id(b"b"),
+            FingerprintKey::from_bytes([0; 16])
+                .of_route("a")
+                .by_id(b"b")
         );
-        assert_eq!(key().by_id("a", b"b"), key().by_id("a", b"b"));
+        assert_eq!(
+            key().of_route("a").by_id(b"b"),
+            key().of_route("a").by_id(b"b")
+        );
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::verdict::{Code, Refusal};
 pub struct ClaimKey(pub u128);
 
 impl ClaimKey {
-    /// The low half of the key. Where the key is [by id](FingerprintKey::by_id), it is the mark of
+    /// The low half of the key. Where the key is [by id](RouteFingerprints::by_id), it is the mark of
     /// the event.
     pub fn mark(self) -> Mark {
         Mark::of(self.0)
@@ -62,7 +62,7 @@ impl Mark {
 /// The facts about a proved delivery that the window needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
-    /// The claimed identity: [`FingerprintKey::by_id`] or [`RouteFingerprints::by_content`].
+    /// The claimed identity: [`RouteFingerprints::by_id`] or [`RouteFingerprints::by_content`].
     pub key: ClaimKey,
     /// The mark that tells two deliveries under one key apart. With a key by id it is that of
     /// [`FingerprintKey::body`]; with a key by content it is 0, since two contents never have one
