@@ -25,6 +25,9 @@ mod timer;
 mod traffic;
 mod upstream;
 
+#[cfg(test)]
+mod tests;
+
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;

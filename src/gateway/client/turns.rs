@@ -159,14 +159,19 @@ mod tests {
 
     use super::*;
 
+    /// A runtime of a single worker thread, which can hand its other tasks over.
+    fn one_worker() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .build()
+            .unwrap()
+    }
+
     /// The work waits for another task of the same worker thread, and the only worker thread is the
     /// thread that works.
     #[test]
     fn rx_26_a_large_body_is_read_while_everything_else_on_the_thread_goes_on() {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .build()
-            .unwrap();
+        let runtime = one_worker();
         let (done, others) = mpsc::channel();
         let task = runtime.spawn(async move {
             tokio::spawn(async move { done.send(7) });
@@ -178,10 +183,7 @@ mod tests {
 
     #[test]
     fn requests_that_are_ready_together_are_sent_together() {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .build()
-            .unwrap();
+        let runtime = one_worker();
         let (steps, taken) = mpsc::channel();
         let together = runtime.spawn(async move {
             for _ in 0..3 {

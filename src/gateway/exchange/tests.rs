@@ -2,7 +2,6 @@
 //! is claimed (contract: Claim).
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -14,12 +13,11 @@ use sha2::Sha256;
 use tokio::time::Instant;
 
 use crate::clock::{Clock, UnixMillis};
-use crate::config::{Files, Sources};
 use crate::gateway::client::budget::{Account, Budget};
 use crate::gateway::client::turns::{BETWEEN_TURNS, spend};
 use crate::gateway::client::{AnswerHead, Client, Gone, Next, ReadError};
 use crate::gateway::running::Running;
-use crate::telemetry::Telemetry;
+use crate::gateway::tests::running_by;
 use crate::wire::head::{Head, Limits};
 
 const SECRET: &str = "a-secret-of-the-test";
@@ -33,25 +31,37 @@ fn running() -> Running {
          secrets = [\"plain:another-secret-of-it\", \"plain:{SECRET}\"]\n\
          upstream = \"http://127.0.0.1:1\"\ntolerance = \"5m\"\n"
     );
-    let files = Files::default();
-    let sources = Sources::of_process(Path::new(""), &files);
-    let config = crate::config::parse("a.toml", &text, &sources)
-        .unwrap_or_else(|problems| panic!("{problems}"));
-    let (telemetry, _writer) = Telemetry::start(std::io::sink(), "1").unwrap();
-    let mut running = crate::gateway::build(config, telemetry).unwrap();
+    let mut running = running_by(&text);
     running.clock = Clock::set_to(UnixMillis::from_secs(SIGNED));
     running
 }
 
-/// A client whose delivery has come as a whole.
-struct Sends {
-    body: Vec<u8>,
-    is_read: bool,
-    answered: Option<u16>,
+/// A client without an address, of which a test says what is read from it.
+pub(super) struct Fake<R> {
+    /// Appends bytes of the body at each read, whose number it is told, from 1.
+    pub(super) read: R,
+    /// Whether the body has come as a whole, and its first read reads all of it. Otherwise it never
+    /// ends.
+    pub(super) is_whole: bool,
+    /// The reads so far.
+    pub(super) reads: usize,
+    /// The status of the answer.
+    pub(super) answered: Option<u16>,
+}
+
+impl<R: FnMut(usize, &mut BytesMut) + Send> Fake<R> {
+    pub(super) fn new(is_whole: bool, read: R) -> Self {
+        Self {
+            read,
+            is_whole,
+            reads: 0,
+            answered: None,
+        }
+    }
 }
 
 /// The head and the client of a delivery, with these elements of a list in its body.
-fn delivery(elements: &str) -> (Head, Sends) {
+fn delivery(elements: &str) -> (Head, Fake<impl FnMut(usize, &mut BytesMut) + Send + use<>>) {
     let body = format!(r#"{{"event_id":"evt_1","event_type":"a","list":[{elements}0]}}"#);
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
     mac.update(format!("{body}.{SIGNED}").as_bytes());
@@ -65,18 +75,16 @@ fn delivery(elements: &str) -> (Head, Sends) {
         max_head: 1 << 16,
         max_headers: 100,
     };
-    let client = Sends {
-        body: body.into_bytes(),
-        is_read: false,
-        answered: None,
-    };
+    let client = Fake::new(true, move |_, into: &mut BytesMut| {
+        into.extend_from_slice(body.as_bytes());
+    });
     (
         Head::parse(head.into_bytes().into(), &limits).unwrap(),
         client,
     )
 }
 
-impl Client for Sends {
+impl<R: FnMut(usize, &mut BytesMut) + Send> Client for Fake<R> {
     fn peer(&self) -> Option<IpAddr> {
         None
     }
@@ -99,19 +107,20 @@ impl Client for Sends {
         _: u64,
         _: Instant,
     ) -> Result<usize, ReadError> {
-        into.extend_from_slice(&self.body);
-        self.is_read = true;
-        Ok(self.body.len())
+        let before = into.len();
+        self.reads += 1;
+        (self.read)(self.reads, into);
+        Ok(into.len() - before)
     }
 
     fn is_body_at_hand(&self) -> bool {
-        true
+        self.is_whole
     }
 
     fn drop_body_at_hand(&mut self) {}
 
     fn is_body_complete(&self) -> bool {
-        self.is_read
+        self.is_whole && self.reads > 0
     }
 
     fn end(&mut self, _: Instant) {}

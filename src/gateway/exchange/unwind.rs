@@ -28,22 +28,16 @@ pub(super) async fn caught<F: Future>(mut future: Pin<&mut F>) -> Result<F::Outp
 
 #[cfg(test)]
 mod tests {
-    use std::future::ready;
-    use std::net::IpAddr;
-    use std::path::Path;
     use std::pin::pin;
     use std::sync::{Arc, Mutex};
 
     use bytes::BytesMut;
-    use tokio::time::Instant;
 
     use super::*;
-    use crate::config::{Files, Sources};
-    use crate::gateway::client::budget::{Account, Budget};
-    use crate::gateway::client::{AnswerHead, Client, Gone, Next, ReadError};
-    use crate::gateway::running::Running;
+    use crate::gateway::client::Next;
+    use crate::gateway::exchange::tests::Fake;
+    use crate::gateway::tests::{parsed, running};
     use crate::key::secret::SecretText;
-    use crate::telemetry::Telemetry;
     use crate::wire::head::{Head, Limits};
 
     #[tokio::test]
@@ -54,64 +48,6 @@ mod tests {
             panic!("on purpose");
         };
         assert_eq!(caught(pin!(panics)).await, Err::<(), _>(Panicked));
-    }
-
-    /// A client at whose second read a step panics, with a secret at hand.
-    struct Breaks {
-        reads: usize,
-        secret: SecretText,
-        answered: Option<u16>,
-    }
-
-    impl Client for Breaks {
-        fn peer(&self) -> Option<IpAddr> {
-            None
-        }
-
-        fn is_tls(&self) -> bool {
-            false
-        }
-
-        fn end(&mut self, _: Instant) {}
-
-        fn account(&mut self, budget: &Budget) -> Arc<Account> {
-            budget.account(None)
-        }
-
-        async fn proceed(&mut self) -> Result<(), Gone> {
-            Ok(())
-        }
-
-        async fn read_body(
-            &mut self,
-            into: &mut BytesMut,
-            _: u64,
-            _: Instant,
-        ) -> Result<usize, ReadError> {
-            self.reads += 1;
-            assert!(self.reads < 2, "on purpose, with {:?}", self.secret);
-            into.extend_from_slice(b"{");
-            ready(Ok(1)).await
-        }
-
-        fn is_body_at_hand(&self) -> bool {
-            false
-        }
-
-        fn drop_body_at_hand(&mut self) {}
-
-        fn is_body_complete(&self) -> bool {
-            false
-        }
-
-        async fn start(&mut self, head: &dyn AnswerHead, _: &[u8], _: bool) -> Result<(), Gone> {
-            self.answered = Some(head.status());
-            Ok(())
-        }
-
-        async fn piece(&mut self, _: &[u8], _: bool) -> Result<(), Gone> {
-            Ok(())
-        }
     }
 
     #[derive(Clone, Default)]
@@ -127,22 +63,14 @@ mod tests {
         }
     }
 
-    fn running(sink: Sink) -> (Running, crate::telemetry::access_log::LogWriter) {
-        let text = "[[route]]\nname = \"a\"\npath = \"/a\"\nprovider = \"itellico\"\n\
-             secrets = [\"plain:a-secret-of-the-test\"]\nupstream = \"http://127.0.0.1:3000\"\n\
-             tolerance = \"off\"\nfuture_tolerance = \"off\"\n";
-        let files = Files::default();
-        let sources = Sources::of_process(Path::new(""), &files);
-        let config = crate::config::parse("a.toml", text, &sources)
-            .unwrap_or_else(|problems| panic!("{problems}"));
-        let (telemetry, writer) = Telemetry::start(sink, "1").unwrap();
-        (crate::gateway::build(config, telemetry).unwrap(), writer)
-    }
+    const ROUTE: &str = "[[route]]\nname = \"a\"\npath = \"/a\"\nprovider = \"itellico\"\n\
+        secrets = [\"plain:a-secret-of-the-test\"]\nupstream = \"http://127.0.0.1:3000\"\n\
+        tolerance = \"off\"\nfuture_tolerance = \"off\"\n";
 
     #[tokio::test]
     async fn lg_04_a_panic_in_a_step_is_answered_gives_its_bytes_back_and_shows_no_secret() {
         let sink = Sink::default();
-        let (running, writer) = running(sink.clone());
+        let (running, writer) = running(parsed(ROUTE), sink.clone());
         let head = format!(
             "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nX-Webhook-Timestamp: 1750000000\r\n\
              X-Webhook-Signature-256: {}\r\n\r\n",
@@ -153,17 +81,18 @@ mod tests {
             max_headers: 100,
         };
         let head = Head::parse(head.into_bytes().into(), &limits).unwrap();
-        let mut client = Breaks {
-            reads: 0,
-            secret: SecretText::new(b"a-secret-of-the-test".to_vec()),
-            answered: None,
-        };
+        // The step panics at the second read, with a secret at hand.
+        let secret = SecretText::new(b"a-secret-of-the-test".to_vec());
+        let mut client = Fake::new(false, |number, into: &mut BytesMut| {
+            assert!(number < 2, "on purpose, with {secret:?}");
+            into.extend_from_slice(b"{");
+        });
         let snapshot = running.snapshot.load_full();
         let next = super::super::serve(&running, &snapshot, &mut client, &head).await;
         assert_eq!((next, client.answered), (Next::Linger, Some(500)));
         assert_eq!(client.reads, 2, "the step was never reached");
         assert_eq!(running.budget.held(), 0);
-        assert!(!format!("{:?}", client.secret).contains("a-secret"));
+        assert!(!format!("{secret:?}").contains("a-secret"));
         assert_eq!(writer.finish(std::time::Duration::from_secs(20)), 0);
         let line = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
         assert!(line.contains(r#""verdict":"internal_error""#), "{line}");

@@ -179,18 +179,15 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
 
     use super::*;
-    use crate::config::{self, Files, Sources};
     use crate::gateway::client::Next;
     use crate::gateway::client::answer::Answer;
     use crate::gateway::client::h1::H1;
     use crate::gateway::running::Running;
-    use crate::telemetry::Telemetry;
+    use crate::gateway::tests::running_by;
     use crate::verdict::Refusal;
     use crate::wire::head::Head;
 
@@ -215,11 +212,7 @@ mod tests {
     fn running() -> Arc<Running> {
         let text = "[[route]]\nname = \"a\"\npath = \"/a\"\nprovider = \"itellico\"\n\
                     secrets = [\"plain:a-secret-of-the-test\"]\nupstream = \"http://127.0.0.1:3000\"\n";
-        let files = Files::default();
-        let sources = Sources::of_process(Path::new(""), &files);
-        let config = config::parse("a.toml", text, &sources).unwrap_or_else(|e| panic!("{e}"));
-        let (telemetry, _writer) = Telemetry::start(io::sink(), "1").unwrap();
-        Arc::new(crate::gateway::build(config, telemetry).unwrap())
+        Arc::new(running_by(text))
     }
 
     /// The bytes that come back for a request, up to `most`.

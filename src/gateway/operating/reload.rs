@@ -321,9 +321,8 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::config::{Files, Sources};
+    use crate::gateway::tests::{self, parsed};
     use crate::key::secret::SecretText;
-    use crate::telemetry::Telemetry;
 
     fn config(route: &str) -> Config {
         let text = format!(
@@ -331,12 +330,6 @@ mod tests {
              secrets = [\"plain:a-secret-of-the-test\"]\nupstream = \"http://127.0.0.1:3000\"\n"
         );
         parsed(&text)
-    }
-
-    fn parsed(text: &str) -> Config {
-        let files = Files::default();
-        let sources = Sources::of_process(Path::new(""), &files);
-        config::parse("a.toml", text, &sources).unwrap_or_else(|problems| panic!("{problems}"))
     }
 
     fn reading(route: &str) -> Reading {
@@ -347,8 +340,7 @@ mod tests {
     }
 
     fn running() -> Arc<Running> {
-        let (telemetry, _writer) = Telemetry::start(io::sink(), "1").unwrap();
-        Arc::new(crate::gateway::build(config("first"), telemetry).unwrap())
+        Arc::new(tests::running(config("first"), io::sink()).0)
     }
 
     fn in_force(running: &Running) -> String {
@@ -411,8 +403,7 @@ mod tests {
             );
             parsed(&text)
         };
-        let (telemetry, _writer) = Telemetry::start(io::sink(), "1").unwrap();
-        let running = crate::gateway::build(made(), telemetry).unwrap();
+        let (running, _writer) = tests::running(made(), io::sink());
         let waits = || {
             let snapshot = running.snapshot.load_full();
             let own = snapshot.awaited().next().unwrap();

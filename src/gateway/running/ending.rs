@@ -79,12 +79,11 @@ fn ending(route: &RouteState, wall: UnixMillis) -> impl Iterator<Item = (&Secret
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{Files, Sources};
-    use crate::telemetry::{Record, RequestId, Telemetry};
+    use crate::gateway::tests::running_by;
+    use crate::telemetry::{Record, RequestId};
 
     const NOW: UnixMillis = UnixMillis(1_795_392_000_000);
 
@@ -109,12 +108,7 @@ mod tests {
              upstream = \"http://127.0.0.1:3000\"\n",
             listed.join(", ")
         );
-        let files = Files::default();
-        let sources = Sources::of_process(Path::new(""), &files);
-        let config = crate::config::parse("a.toml", &text, &sources)
-            .unwrap_or_else(|problems| panic!("{problems}"));
-        let (telemetry, _writer) = Telemetry::start(std::io::sink(), "1").unwrap();
-        let running = crate::gateway::build(config, telemetry).unwrap();
+        let running = running_by(&text);
         let snapshot = running.snapshot.load();
         let (_, route) = snapshot.routes.iter().next().unwrap();
         for (name, _, hours) in secrets {
