@@ -2,7 +2,7 @@
 //! time.
 
 /// The number of items per allocation.
-const CHUNK: usize = 256;
+const CHUNK: usize = 1024;
 
 /// Items in the order in which they were pushed. None is ever removed.
 #[derive(Debug)]
@@ -79,13 +79,13 @@ mod tests {
         let mut chunks = Chunks::new();
         assert_eq!(chunks.push(0), Some(0));
         let first: *const usize = chunks.at(0);
-        for item in 1..1000 {
+        for item in 1..5000 {
             assert_eq!(chunks.push(item), Some(u32::try_from(item).unwrap()));
         }
-        assert_eq!((chunks.len(), *chunks.at(999)), (1000, 999));
-        assert_eq!((chunks.get(999), chunks.get(1000)), (Some(&999), None));
-        *chunks.at_mut(256) = 7;
-        assert_eq!((*chunks.at(255), *chunks.at(256)), (255, 7));
+        assert_eq!((chunks.len(), *chunks.at(4999)), (5000, 4999));
+        assert_eq!((chunks.get(4999), chunks.get(5000)), (Some(&4999), None));
+        *chunks.at_mut(1024) = 7;
+        assert_eq!((*chunks.at(1023), *chunks.at(1024)), (1023, 7));
         assert!(std::ptr::eq(first, chunks.at(0)));
     }
 }

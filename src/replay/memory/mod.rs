@@ -23,11 +23,11 @@
 //! entries a shard. Of longer lists, an entry among the oldest few per cent is evicted. Up to a
 //! capacity of 8,191 there is a single shard, and the order is always exact.
 //!
-//! **Memory and pauses.** An entry takes 60 bytes, and 4 in the index: 64 MB for a million entries.
-//! An entry with a path beside it, with both a body and an id or type that are not signed, or with a
-//! second variant takes 64 bytes more, and each further variant or the count of repeats some 100 to
-//! 200. Memory is taken as entries come, and kept for later entries. Entries never move, and the
-//! index grows by a bucket at a time, so no claim pays for growth.
+//! **Memory and pauses.** An entry takes 56 bytes, and 7 to 8 in the index: 64 MB for a million
+//! entries. An entry with a path beside it, with both a body and an id or type that are not signed,
+//! or with a second variant takes 64 bytes more, and each further variant or the count of repeats
+//! some 100 to 200. Memory is taken as entries come, and kept for later entries. Entries never move,
+//! and the index grows by a bucket at a time, so no claim pays for growth.
 //!
 //! [`crate::verify::claim::decide`] makes every decision. A restart forgets all entries; closing
 //! that gap is the caller's task.
@@ -46,6 +46,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use packed::SLOTS;
 use shard::{Counts, Held, RouteCounts, Shard, Victim};
 
 use super::{Claimed, Evictions, Forget, Forgotten, ReplayWindow, Ticket, WindowError};
@@ -54,10 +55,19 @@ use crate::verify::claim::{Arrival, ClaimKey, Decision, Fingerprint};
 
 /// The most shards of a window. More would make the search across all of them slower. With 16, each
 /// lock is held for a small share of the time on any machine that two network ports can keep busy.
+/// Beyond [`MOST_PER_SHARD`] entries each, there are more, because a shard has no more slots.
 const MOST_SHARDS: usize = 16;
 
 /// The least capacity per shard, in entries.
 const LEAST_PER_SHARD: usize = 4096;
+
+/// The most capacity per shard, in entries. A shard has four times as many slots, because shards are
+/// rounded down to a power of two and do not fill evenly.
+const MOST_PER_SHARD: usize = SLOTS as usize / 4;
+
+/// The most entries that a configuration may ask for. A larger window has no more shards than one of
+/// so many.
+const MOST_ENTRIES: usize = u32::MAX as usize;
 
 /// The number of candidates from which on a shard evicts its own oldest without asking the other
 /// shards.
@@ -88,7 +98,9 @@ impl MemoryWindow {
     /// An empty window for at most `capacity` entries. With 0, every claim fails with
     /// [`WindowError::Full`]. Memory is taken only as entries come.
     pub fn new(capacity: usize) -> Self {
-        Self::with_shards(capacity, (capacity / LEAST_PER_SHARD).clamp(1, MOST_SHARDS))
+        let shards = (capacity / LEAST_PER_SHARD).clamp(1, MOST_SHARDS);
+        let for_slots = capacity.min(MOST_ENTRIES) / MOST_PER_SHARD;
+        Self::with_shards(capacity, shards.max(for_slots))
     }
 
     /// A window of `shards` shards, rounded down to a power of two.

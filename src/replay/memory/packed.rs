@@ -1,4 +1,4 @@
-//! The form in which a shard keeps an entry: 60 bytes, and 64 more for the few that need them.
+//! The form in which a shard keeps an entry: 56 bytes, and 64 more for the few that need them.
 //!
 //! Nearly all entries are of two kinds. Either the id is signed, and what is to be kept is a body
 //! and two times; or the content is claimed, and what is to be kept is an unsigned id, and the type
@@ -17,6 +17,9 @@ use crate::verify::claim::{ClaimKey, Mark};
 /// The number of an entry's place in its shard's slab.
 pub(super) type Slot = u32;
 
+/// The number of slots of a slab is at most this, because the index keeps 24 bits of a slot.
+pub(super) const SLOTS: Slot = (1 << 24) - 1;
+
 /// The value for "no slot" in a link: an `Option` would double its size.
 pub(super) const NONE: Slot = Slot::MAX;
 
@@ -24,7 +27,7 @@ pub(super) const NONE: Slot = Slot::MAX;
 pub(super) const ROUTES: u32 = 1 << 24;
 
 /// The neighbours of an entry in the list of its route. While the first variant is in flight the
-/// entry is in no list, and its serial is kept here.
+/// entry is in no list, and its serial is kept here. Of a vacant slot, `next` is the next vacant one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Link {
     pub(super) prev: Slot,
@@ -50,8 +53,6 @@ pub(super) struct Entry {
     /// In seconds: while nothing is done, the ttl; afterwards the last moment of the monotonic
     /// clock at which the entry must be kept.
     pub(super) keep_s: u32,
-    /// The next entry in the same bucket of the index; of a vacant slot, the next vacant slot.
-    pub(super) chain: Slot,
     pub(super) link: Link,
     /// The number of the entry's route in the shard, and in the lowest byte its [`Form`].
     route_and_form: u32,
@@ -91,7 +92,7 @@ enum Second {
     Times,
 }
 
-/// The facts of an entry that do not fit into 60 bytes, and what grows with further claims.
+/// The facts of an entry that do not fit into 56 bytes, and what grows with further claims.
 #[derive(Debug)]
 pub(super) struct Rare {
     body: Mark,
@@ -150,7 +151,6 @@ impl Entry {
             request: [0; 6],
             step: 0,
             keep_s: 0,
-            chain: NONE,
             link: UNLINKED,
             route_and_form: 0,
         }
@@ -360,8 +360,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_takes_60_bytes_and_the_rest_of_a_rare_one_64() {
-        assert_eq!((size_of::<Entry>(), size_of::<Rare>()), (60, 64));
+    fn an_entry_takes_56_bytes_and_the_rest_of_a_rare_one_64() {
+        assert_eq!((size_of::<Entry>(), size_of::<Rare>()), (56, 64));
     }
 
     fn moments() -> impl Strategy<Value = UnixMillis> {

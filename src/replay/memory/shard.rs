@@ -223,7 +223,7 @@ impl Shard {
             self.uncount(route);
             return None;
         };
-        self.index.insert(&mut self.slab, slot);
+        self.index.insert(&self.slab, slot);
         Some(Ticket {
             key: arrival.key,
             slot,
@@ -388,7 +388,7 @@ impl Shard {
     /// Removes an entry that is in no list, and counts it out of the window and the route.
     fn remove(&mut self, slot: Slot) {
         let route = self.slab.at(slot).route();
-        self.index.remove(&mut self.slab, slot);
+        self.index.remove(&self.slab, slot);
         self.slab.vacate(slot);
         self.uncount(route);
     }

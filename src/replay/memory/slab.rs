@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::chunks::Chunks;
 use super::entry::{Facts, More, Phase, State};
-use super::packed::{Entry, Link, NONE, Rare, Slot, UNLINKED};
+use super::packed::{Entry, Link, NONE, Rare, SLOTS, Slot, UNLINKED};
 use crate::clock::{Now, UnixMillis};
 use crate::verify::claim::{Arrival, ClaimKey, Known, Mark};
 
@@ -41,7 +41,7 @@ impl Slab {
         }
     }
 
-    /// Puts an entry into a slot; `None` if the numbers for slots run out, at 2³² − 1.
+    /// Puts an entry into a slot; `None` if the numbers for slots run out, at [`SLOTS`].
     pub(super) fn insert(
         &mut self,
         key: ClaimKey,
@@ -51,10 +51,11 @@ impl Slab {
     ) -> Option<Slot> {
         let slot = match some(self.vacant) {
             Some(slot) => {
-                self.vacant = self.at(slot).chain;
+                self.vacant = self.at(slot).link.next;
                 slot
             }
-            None => self.entries.push(Entry::vacant())?,
+            None if self.slots() < SLOTS => self.entries.push(Entry::vacant())?,
+            None => return None,
         };
         let entry = self.at_mut(slot);
         entry.name(key, request, route);
@@ -69,7 +70,7 @@ impl Slab {
         self.free_rare(slot);
         let entry = self.at_mut(slot);
         entry.set_phase(Phase::Vacant);
-        entry.chain = vacant;
+        entry.link.next = vacant;
         self.vacant = slot;
     }
 

@@ -341,7 +341,9 @@ fn shards_come_with_capacity() {
         (8192, 2),
         (50_000, 8),
         (1_000_000, 16),
-        (usize::MAX, 16),
+        (100_000_000, 16),
+        (300_000_000, 64),
+        (usize::MAX, 1024),
     ] {
         assert_eq!(
             MemoryWindow::new(capacity).shards.len(),
