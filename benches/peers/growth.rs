@@ -228,8 +228,8 @@ fn claims(options: &Options, report: &mut Report) -> io::Result<Vec<Lines>> {
         spreads.push((entries, names.iter().map(spread).collect()));
     }
     let mut text = "### Claims\n\nCPU time of a claim and its settling, while the window fills up to so many entries; \
-                    of one more, for which the oldest goes; of a refused copy; the slowest while it fills; \
-                    memory.\n\n\
+                    of one more, for which the oldest goes; of a refused copy; the slowest while it fills, by the \
+                    faster of two fills; memory.\n\n\
                     | entries | filling, ns | full, ns | refused, ns | slowest, µs | bytes an entry |\n\
                     | --- | --- | --- | --- | --- | --- |\n"
         .to_owned();
@@ -334,13 +334,13 @@ pub(crate) fn claims_alone(entries: u64) -> io::Result<()> {
     let full = per(cpu_ns() - begun, rounds) - around;
     drop(window);
 
-    let window = MemoryWindow::new(capacity);
+    // Of two fills, because a machine that is shared charges a thread for some of its own work.
+    let mut first = Vec::new();
+    fill_timed(capacity, entries, grant, |_, took| first.push(took))?;
     let mut worst = 0;
-    for number in 0..entries {
-        let begun = cpu_ns();
-        grant(&window, number)?;
-        worst = worst.max(cpu_ns() - begun);
-    }
+    fill_timed(capacity, entries, grant, |number, took| {
+        worst = worst.max(took.min(first.get(number).copied().unwrap_or(took)));
+    })?;
     println!(
         "{}",
         json!({
@@ -351,6 +351,22 @@ pub(crate) fn claims_alone(entries: u64) -> io::Result<()> {
             "bytes": bytes,
         })
     );
+    Ok(())
+}
+
+/// Fills a window, and tells what each claim took, in ns of CPU time.
+fn fill_timed(
+    capacity: usize,
+    entries: u64,
+    grant: impl Fn(&MemoryWindow, u64) -> io::Result<()>,
+    mut tell: impl FnMut(usize, u64),
+) -> io::Result<()> {
+    let window = MemoryWindow::new(capacity);
+    for (place, number) in (0..entries).enumerate() {
+        let begun = cpu_ns();
+        grant(&window, number)?;
+        tell(place, cpu_ns() - begun);
+    }
     Ok(())
 }
 
