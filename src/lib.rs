@@ -15,6 +15,8 @@ pub mod notation;
 
 pub mod key;
 
+pub mod tls;
+
 pub mod scheme;
 
 pub mod providers;

@@ -22,6 +22,7 @@ pub(super) struct Spans {
     pub(super) server: Range<usize>,
     pub(super) max_buffered: Range<usize>,
     pub(super) health_path: Range<usize>,
+    pub(super) tls: Range<usize>,
     pub(super) admin_listen: Range<usize>,
     pub(super) ttl: Option<Range<usize>>,
 }
@@ -36,15 +37,25 @@ pub(super) fn judge(
     findings: &mut Findings,
 ) {
     if server
-        .listen
-        .iter()
-        .any(|listen| collide(*listen, admin.listen))
+        .all_listen()
+        .any(|listen| collide(listen, admin.listen))
     {
-        let message = "`admin.listen` and `server.listen` name the same address";
         findings.problem(
             spans.admin_listen.clone(),
-            message,
+            "`admin.listen` is an address of the traffic port too",
             "give the admin port an address of its own",
+        );
+    }
+    let all: Vec<_> = server.all_listen().collect();
+    let is_taken = |(place, own): (usize, &SocketAddr)| {
+        let mut earlier = all.iter().take(place);
+        place >= server.listen.len() && earlier.any(|other| collide(*other, *own))
+    };
+    if all.iter().enumerate().any(is_taken) {
+        findings.problem(
+            spans.tls.clone(),
+            "`[[server.tls]]` listens on an address that is already listened on",
+            "name each address once",
         );
     }
     if drafts.is_empty() {
@@ -55,12 +66,7 @@ pub(super) fn judge(
             help,
         );
     }
-    let listeners: Vec<SocketAddr> = server
-        .listen
-        .iter()
-        .copied()
-        .chain([admin.listen])
-        .collect();
+    let listeners: Vec<SocketAddr> = all.into_iter().chain([admin.listen]).collect();
     let health = server
         .health_path
         .as_deref()

@@ -28,6 +28,7 @@ mod scheme_file;
 pub mod secrets;
 pub mod server;
 mod shared_keys;
+pub mod tls;
 pub mod units;
 mod upstream;
 mod upstream_headers;
@@ -204,12 +205,13 @@ fn parse_whole(
         server: server_table.span(),
         max_buffered: server_table.span_of("max_buffered"),
         health_path: server_table.span_of("health_path"),
+        tls: server_table.span_of("tls"),
         admin_listen: admin_table.span_of("listen"),
         ttl: Some(replay_table.span_of("ttl")).filter(|span| *span != replay_table.span()),
     };
     let watch = server_table.span_of("watch");
     let public_url = server_table.span_of("public_url");
-    let server = Server::read(server_table, &mut findings);
+    let server = Server::read(server_table, &mut findings, sources);
     placeholders::judge_server(server.public_url.as_deref(), public_url, &mut findings);
     if is_piped && server.watch.is_some() {
         findings.problem(

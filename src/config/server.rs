@@ -7,6 +7,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::reader::{Findings, Item, Table};
+use super::secrets::Sources;
+use super::tls;
+use super::tls::Tls;
 use super::units;
 use super::warning::WarningName;
 
@@ -15,6 +18,8 @@ use super::warning::WarningName;
 pub struct Server {
     /// The addresses to accept on. Port 0 lets the system choose.
     pub listen: Vec<SocketAddr>,
+    /// The ports that speak TLS (`[[server.tls]]`).
+    pub tls: Vec<Tls>,
     /// The number of worker threads. Never 0 here; in the file, 0 means as many as the machine has
     /// cores.
     pub threads: usize,
@@ -53,10 +58,28 @@ pub struct Server {
 const HEAD_BOUNDS: std::ops::RangeInclusive<u64> = 1024..=1 << 20;
 
 impl Server {
-    pub(super) fn read(mut table: Table<'_>, findings: &mut Findings) -> Self {
-        let listen = table
-            .item("listen")
-            .and_then(|item| read_listen(&item, findings));
+    /// All addresses of the traffic port, those with TLS last.
+    pub fn all_listen(&self) -> impl Iterator<Item = SocketAddr> {
+        let with_tls = self.tls.iter().flat_map(|port| &port.listen);
+        self.listen.iter().chain(with_tls).copied()
+    }
+
+    pub(super) fn read(
+        mut table: Table<'_>,
+        findings: &mut Findings,
+        sources: &Sources<'_>,
+    ) -> Self {
+        let tls = table.item("tls");
+        let tls = tls.map_or_else(Vec::new, |item| tls::read(&item, findings, sources));
+        let may_be_empty = !tls.is_empty();
+        let listen = table.item("listen").and_then(|item| {
+            read_listen(
+                &item,
+                findings,
+                "listen = [\"127.0.0.1:8080\"]",
+                may_be_empty,
+            )
+        });
         let threads = table
             .item("threads")
             .and_then(|item| item.integer(findings, 0..=1024));
@@ -95,13 +118,13 @@ impl Server {
             .and_then(|item| read_public_url(&item, findings));
         table.not_yet(
             findings,
-            "tls",
-            "end TLS in front (nginx, HAProxy, Caddy, a load balancer), list that proxy in `trusted_proxies`, and leave \
-             `[server.tls]` out",
+            "acme",
+            "let another program renew the certificate, name its files in `[[server.tls]]`, and set `watch`",
         );
         table.finish(findings);
         Self {
             listen: listen.unwrap_or_else(|| vec![([127, 0, 0, 1], 8080).into()]),
+            tls,
             threads: match threads {
                 None | Some(0) => std::thread::available_parallelism().map_or(1, NonZero::get),
                 Some(count) => whole(count),
@@ -177,11 +200,16 @@ pub(super) fn size(
     default
 }
 
-fn read_listen(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<SocketAddr>> {
-    const EXAMPLE: &str = "listen = [\"127.0.0.1:8080\"]";
+/// Reads a list of addresses, which may be empty only if the gateway listens elsewhere.
+pub(super) fn read_listen(
+    item: &Item<'_>,
+    findings: &mut Findings,
+    example: &str,
+    may_be_empty: bool,
+) -> Option<Vec<SocketAddr>> {
     let mut addresses: Vec<SocketAddr> = Vec::new();
-    for entry in item.list(findings, EXAMPLE)? {
-        let Some(address) = entry.unit(findings, EXAMPLE, units::listen_address) else {
+    for entry in item.list(findings, example)? {
+        let Some(address) = entry.unit(findings, example, units::listen_address) else {
             continue;
         };
         if addresses.iter().any(|other| collide(*other, address)) {
@@ -199,11 +227,14 @@ fn read_listen(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<SocketAdd
             .get_ref()
             .as_array()
             .is_some_and(|list| list.is_empty());
+        if is_empty && may_be_empty {
+            return Some(addresses);
+        }
         if is_empty {
             item.refuse(
                 findings,
                 "is empty",
-                format!("name at least one address, as in `{EXAMPLE}`"),
+                format!("name at least one address, as in `{example}`"),
             );
         }
         return None;

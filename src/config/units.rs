@@ -172,6 +172,16 @@ pub fn moment(text: &str) -> Result<UnixMillis, UnitFault> {
         })
 }
 
+/// The day of a moment in UTC, as in `2026-04-02`.
+pub(crate) fn written_day(at: UnixMillis) -> String {
+    jiff::Timestamp::from_millisecond(at.0)
+        .map_or_else(|_| format!("{} ms", at.0), |at| format!("{at:.0}"))
+        .split('T')
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
 /// A number of bytes for messages, in the largest unit that divides it.
 pub(crate) fn written_size(bytes: u64) -> String {
     let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];

@@ -127,6 +127,8 @@ warning_names! {
     // The whole gateway.
     TrustsEverybody, "trusts-everybody", Never,
         "every client is a trusted proxy";
+    CertificateEnds, "certificate-ends", Never,
+        "a certificate counts no more, not yet, or for less than two weeks";
     StaleAcknowledgement, "stale-acknowledgement", Never,
         "a route acknowledges a warning that depends on a secret or its file, and there is no such warning now";
 }

@@ -15,9 +15,9 @@ use toml::de::DeValue;
 
 use self::learn::Learned;
 pub(super) use self::looks::{correction, judge, judge_token};
-pub(super) use self::reference::is_reference;
 use self::reference::{LEARN, is_variable, named};
 pub use self::reference::{Oddity, Resolved, Sources, resolve};
+pub(super) use self::reference::{is_reference, resolve_file};
 use super::public_keys::Taken;
 use super::reader::{Findings, Item};
 use super::units::moment;

@@ -33,6 +33,9 @@ const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 /// The largest secret file, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
 
+/// The largest file of certificates, in bytes.
+const MAX_PEM: u64 = 1024 * 1024;
+
 /// The forms of a reference, for messages.
 const FORMS: &str = "write `env:NAME`, `file:PATH` or `cred:NAME`; `plain:TEXT` if the secret really must be \
                      written in this file";
@@ -134,7 +137,7 @@ pub fn resolve(reference: &str, sources: &Sources<'_>) -> Result<Resolved, UnitF
         )
     } else if let Some(path) = reference.strip_prefix("file:") {
         let at = sources.base_dir.join(path);
-        let bytes = read_file(sources.files, &at, &mut warnings, &mut exposures)
+        let bytes = read_file(sources.files, &at, MAX_FILE, &mut warnings, &mut exposures)
             .map_err(|why| file_fault(path, &why))?;
         let base = Path::new(path)
             .file_name()
@@ -148,7 +151,7 @@ pub fn resolve(reference: &str, sources: &Sources<'_>) -> Result<Resolved, UnitF
         let at = credential_path(credential, sources)?;
         let mut ignored = Vec::new();
         // systemd decides on the mode, and whom it lets read the file.
-        let bytes = read_file(sources.files, &at, &mut ignored, &mut Vec::new())
+        let bytes = read_file(sources.files, &at, MAX_FILE, &mut ignored, &mut Vec::new())
             .map_err(|why| credential_fault(credential, &why))?;
         let name = reference.to_owned();
         let emptiness = format!("the credential {}", named(credential));
@@ -288,14 +291,50 @@ fn is_mounted(path: &Path, read: &FileRead) -> bool {
     is_theirs && (leads_to_data || is_below)
 }
 
-/// Reads a file of at most [`MAX_FILE`] bytes, and adds what is odd about its mode and its owner.
+/// Follows a reference to a file that may be large: `file:PATH`, `cred:NAME`, or the path alone. The
+/// oddities are those of its mode and its owner, each with the words that complete "the file …".
+///
+/// # Errors
+/// A sentence about the reference.
+pub(in crate::config) fn resolve_file(
+    reference: &str,
+    sources: &Sources<'_>,
+) -> Result<(Zeroizing<Vec<u8>>, Vec<Oddity>), UnitFault> {
+    let mut oddities = Vec::new();
+    let bytes = if let Some(credential) = reference.strip_prefix("cred:") {
+        let at = credential_path(credential, sources)?;
+        let read = sources.files.read(&at, MAX_PEM);
+        let read = read.map_err(|why| credential_fault(credential, &why))?;
+        read.bytes.clone()
+    } else if ["env:", "plain:", LEARN]
+        .iter()
+        .any(|form| reference.starts_with(form))
+    {
+        return Err(fault(
+            "names no file".to_owned(),
+            "write the path of a file, or `cred:NAME` for a credential of systemd",
+        ));
+    } else {
+        let path = reference.strip_prefix("file:").unwrap_or(reference);
+        let mut exposures = Vec::new();
+        let at = sources.base_dir.join(path);
+        let read = read_file(sources.files, &at, MAX_PEM, &mut oddities, &mut exposures)
+            .map_err(|why| file_fault(path, &why))?;
+        oddities.append(&mut exposures);
+        Zeroizing::new(read)
+    };
+    Ok((bytes, oddities))
+}
+
+/// Reads a file of at most `most` bytes, and adds what is odd about its mode and its owner.
 fn read_file(
     files: &Files,
     path: &Path,
+    most: u64,
     warnings: &mut Vec<Oddity>,
     exposures: &mut Vec<Oddity>,
 ) -> io::Result<Vec<u8>> {
-    let read = files.read(path, MAX_FILE)?;
+    let read = files.read(path, most)?;
     let mode = read.mode;
     if mode & 0o066 != 0 && !is_mounted(path, &read) {
         let list = if mode & 0o022 == 0 {

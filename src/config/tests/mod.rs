@@ -14,6 +14,7 @@ mod problems;
 mod public_keys;
 mod schemes;
 mod syntax;
+mod tls;
 mod tokens;
 mod traps;
 mod warnings;

@@ -75,7 +75,7 @@ fn the_server_is_told_what_is_wrong() {
         ),
         (
             server("listen = [\"127.0.0.1:9090\"]"),
-            "name the same address",
+            "`admin.listen` is an address of the traffic port too",
         ),
         (
             server("head_timeout = \"0s\""),
@@ -117,7 +117,11 @@ fn the_server_is_told_what_is_wrong() {
         ),
         (
             server("tls = { listen = [], key = \"hunter2\" }"),
-            "`server.tls` is not supported yet",
+            "`server.tls` must be a list of tables",
+        ),
+        (
+            server("acme = { names = [], eab = \"hunter2\" }"),
+            "`server.acme` is not supported yet",
         ),
         (
             format!("server = 1\n{ROUTE}"),

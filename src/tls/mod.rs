@@ -1,0 +1,14 @@
+//! TLS as data: the certificates of a port, which of them a server name gets, and the settings of a
+//! handshake (contract: The edge).
+//!
+//! Entered by: PEM that was read from files, and server names that clients ask for. May import:
+//! `clock`. The room touches no socket and no file.
+
+mod identity;
+mod port;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use identity::{Authorities, Fault, Identity, Part};
+pub use port::{Identities, Port, PortError, Tickets, Version};

@@ -1,0 +1,202 @@
+//! Certificates and keys of every form that operators have, made by `rcgen`.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_ECDSA_P384_SHA384,
+    PKCS_ED25519,
+};
+
+use super::*;
+use crate::clock::UnixMillis;
+
+/// A certificate for these names with its key, both in PEM.
+pub(crate) fn pem_for(names: &[&str]) -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let params = CertificateParams::new(names).unwrap();
+    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+}
+
+fn identity_for(names: &[&str]) -> Identity {
+    let (certificate, key) = pem_for(names);
+    Identity::read(certificate.as_bytes(), key.as_bytes()).unwrap()
+}
+
+/// An authority, a certificate that it has signed, and the key of that certificate.
+fn signed() -> (String, String, String) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["hooks.example.com".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &authority).unwrap();
+    (authority.pem(), certificate.pem(), key.serialize_pem())
+}
+
+#[test]
+fn an_identity_says_its_names_its_addresses_and_its_dates() {
+    let key = KeyPair::generate().unwrap();
+    let names = ["Hooks.Example.com", "*.example.org", "127.0.0.1", "::1"];
+    let names: Vec<String> = names.map(str::to_owned).to_vec();
+    let mut params = CertificateParams::new(names).unwrap();
+    params.not_before = rcgen::date_time_ymd(2026, 1, 2);
+    params.not_after = rcgen::date_time_ymd(2026, 4, 2);
+    let certificate = params.self_signed(&key).unwrap().pem();
+    let key = key.serialize_pem();
+    let identity = Identity::read(certificate.as_bytes(), key.as_bytes()).unwrap();
+    assert_eq!(identity.names, ["hooks.example.com", "*.example.org"]);
+    let addresses: [std::net::IpAddr; 2] =
+        ["127.0.0.1", "::1"].map(|address| address.parse().unwrap());
+    assert_eq!(identity.addresses, addresses);
+    assert_eq!(identity.not_before, UnixMillis::from_secs(1_767_312_000));
+    assert_eq!(identity.not_after, UnixMillis::from_secs(1_775_088_001));
+}
+
+#[test]
+fn keys_of_each_kind_are_taken() {
+    for algorithm in [
+        &rcgen::PKCS_ECDSA_P256_SHA256,
+        &PKCS_ECDSA_P384_SHA384,
+        &PKCS_ED25519,
+    ] {
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let params = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap().pem();
+        let read = Identity::read(certificate.as_bytes(), key.serialize_pem().as_bytes());
+        assert!(read.is_ok(), "{algorithm:?}: {:?}", read.err());
+    }
+}
+
+#[test]
+fn what_is_no_certificate_with_its_key_is_refused_in_words() {
+    use Part::{Certificate, Key};
+    let (certificate, key) = pem_for(&["a.example"]);
+    let (other, _) = pem_for(&["b.example"]);
+    let both = format!("{other}{certificate}");
+    let encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+    let (cut, _) = certificate.split_at(certificate.len() / 2);
+    let unreadable = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
+    let rows: [(&[u8], &[u8], _, _); 11] = [
+        (b"", key.as_bytes(), Certificate, "holds no certificate"),
+        (
+            key.as_bytes(),
+            certificate.as_bytes(),
+            Certificate,
+            "holds a private key and no certificate",
+        ),
+        (
+            b"\x30\x82\x01\x00",
+            key.as_bytes(),
+            Certificate,
+            "is DER, not PEM",
+        ),
+        (
+            cut.as_bytes(),
+            key.as_bytes(),
+            Certificate,
+            "holds PEM that is broken",
+        ),
+        (
+            unreadable.as_bytes(),
+            key.as_bytes(),
+            Certificate,
+            "holds a certificate that cannot be read",
+        ),
+        (certificate.as_bytes(), b"", Key, "holds no private key"),
+        (
+            certificate.as_bytes(),
+            certificate.as_bytes(),
+            Key,
+            "holds a certificate and no private key",
+        ),
+        (
+            certificate.as_bytes(),
+            encrypted.as_bytes(),
+            Key,
+            "is encrypted with a passphrase",
+        ),
+        (
+            certificate.as_bytes(),
+            b"\x30\x82\x01\x00",
+            Key,
+            "is DER, not PEM",
+        ),
+        (
+            other.as_bytes(),
+            key.as_bytes(),
+            Key,
+            "is not the key of the certificate",
+        ),
+        (
+            both.as_bytes(),
+            key.as_bytes(),
+            Certificate,
+            "does not begin with the certificate of the key",
+        ),
+    ];
+    let mut failures = Vec::new();
+    for (certificate, key, part, message) in rows {
+        let fault = Identity::read(certificate, key).err();
+        if fault.map(|fault| (fault.part, fault.message)) != Some((part, message)) {
+            failures.push((message, fault));
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[test]
+fn authorities_are_certificates_that_sign_others() {
+    let (authority, certificate, key) = signed();
+    assert!(Authorities::read(authority.as_bytes()).is_ok());
+    assert!(Authorities::read(key.as_bytes()).is_err());
+    let chain = format!("{certificate}{authority}");
+    assert!(Identity::read(chain.as_bytes(), key.as_bytes()).is_ok());
+}
+
+#[test]
+fn a_name_gets_the_exact_certificate_else_a_wildcard_else_the_default() {
+    let [exact, wildcard, default] =
+        [["a.example.com"], ["*.example.com"], ["c.example.net"]].map(|n| identity_for(&n));
+    let mut identities = Identities::default();
+    identities.add(["a.example.com"], &exact);
+    identities.add(["*.example.com", "a.example.com"], &wildcard);
+    let found = |identities: &Identities, name| {
+        let chosen = identities.choose(name)?;
+        let all = [(&exact, 'e'), (&wildcard, 'w'), (&default, 'd')];
+        let own = |(identity, _): &&(&Identity, char)| {
+            std::sync::Arc::ptr_eq(&identity.certified, chosen)
+        };
+        all.iter().find(own).map(|(_, letter)| *letter)
+    };
+    let rows = [
+        (Some("a.example.com"), Some('e')),
+        (Some("A.EXAMPLE.com."), Some('e')),
+        (Some("b.example.com"), Some('w')),
+        (Some("x.b.example.com"), None),
+        (Some("example.com"), None),
+        (Some(""), None),
+        (Some("c.example.net"), None),
+        (None, None),
+    ];
+    let failed: Vec<_> = rows
+        .iter()
+        .filter(|(name, expected)| found(&identities, *name) != *expected)
+        .collect();
+    assert!(failed.is_empty(), "{failed:?}");
+    assert!(!identities.has(None));
+    identities.set_default(&default);
+    let failed: Vec<_> = rows
+        .iter()
+        .filter(|(name, expected)| found(&identities, *name) != expected.or(Some('d')))
+        .collect();
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[test]
+fn no_port_takes_early_data() {
+    let tickets = Tickets::new().unwrap();
+    for least in [Version::Tls12, Version::Tls13] {
+        let port = Port::new(Identities::default(), None, least, &tickets, &["http/1.1"]).unwrap();
+        assert_eq!(port.config().max_early_data_size, 0);
+        assert_eq!(port.config().alpn_protocols, [b"http/1.1".to_vec()]);
+    }
+}
