@@ -52,6 +52,7 @@ pub use operating::stop::Stopper;
 use operating::{admin, descriptors, listen, stop};
 use running::Running;
 use running::snapshot::Snapshot;
+use traffic::Door;
 use upstream::Upstreams;
 
 /// The reason why the gateway did not start.
@@ -74,7 +75,7 @@ pub enum StartError {
 /// The addresses that accept connections. Port 0 is replaced by the port that the system chose.
 #[derive(Clone, Debug)]
 pub struct Addresses {
-    /// The addresses of `server.listen`, in the order of the file.
+    /// The addresses of `server.listen` and of `[[server.tls]]`, in the order of the file.
     pub traffic: Vec<SocketAddr>,
     /// The address of `admin.listen`.
     pub admin: SocketAddr,
@@ -99,15 +100,23 @@ pub struct Surroundings {
 /// [`StartError`], before any connection is accepted. A gateway that has started returns no error.
 pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError> {
     descriptors::raise();
-    let traffic_sockets = config
-        .server
-        .listen
-        .iter()
-        .map(|a| listen::bind("server.listen", *a))
-        .collect::<Result<Vec<_>, _>>()?;
+    let plain = config.server.listen.iter();
+    let plain = plain.map(|address| ("server.listen", *address, Door::Plain));
+    let ports = config.server.tls.iter().enumerate();
+    let tls = ports.flat_map(|(place, port)| {
+        let addresses = port.listen.iter();
+        addresses.map(move |address| ("server.tls.listen", *address, Door::Tls(place)))
+    });
+    let traffic_sockets = plain
+        .chain(tls)
+        .map(|(key, address, door)| Ok((listen::bind(key, address)?, door)))
+        .collect::<Result<Vec<_>, BindError>>()?;
     let admin_socket = listen::bind("admin.listen", config.admin.listen)?;
     let addresses = Addresses {
-        traffic: traffic_sockets.iter().map(|bound| bound.address).collect(),
+        traffic: traffic_sockets
+            .iter()
+            .map(|(bound, _)| bound.address)
+            .collect(),
         admin: admin_socket.address,
     };
     let threads = config.server.threads;
@@ -141,7 +150,7 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
     server.add_service(listen::Listening::new(
         "admin",
         admin,
-        vec![admin_socket],
+        vec![(admin_socket, Door::Plain)],
         admin_stopping,
         1,
     ));

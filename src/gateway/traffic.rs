@@ -4,15 +4,20 @@
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::client::Next;
 use super::client::answer::{Answer, Denied};
 use super::client::connections::{Admitted, Connections};
-use super::client::h1::{H1, Port, TOO_MANY};
+use super::client::h1::{BEYOND, H1, NOT_TLS, Port, TOO_MANY};
+use super::client::holder::Holder;
 use super::client::origin::is_trusted;
+use super::client::stream::Stream;
+use super::client::tls::{Handshake, Handshakes};
 use super::exchange;
 use super::running::Running;
 use crate::verdict::Refusal;
@@ -65,6 +70,7 @@ pub(super) struct App<P> {
     running: Arc<Running>,
     port: Arc<P>,
     connections: Arc<Connections>,
+    handshakes: Handshakes,
     /// Whether every peer is trusted like a proxy: only the operator's own programs reach the port.
     is_own: bool,
 }
@@ -78,8 +84,10 @@ impl Traffic {
         let port = Arc::new(Exchanges {
             running: Arc::clone(&running),
         });
+        let threads = running.snapshot.load().restart_settings.threads;
         Self {
             connections: Arc::clone(&running.connections),
+            handshakes: Handshakes::new(threads),
             running,
             port,
             is_own: false,
@@ -87,13 +95,62 @@ impl Traffic {
     }
 }
 
+/// The way by which a connection came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// An address without TLS.
+    Plain,
+    /// An address of the `[[server.tls]]` at this place of the file.
+    Tls(usize),
+}
+
+/// A connection after its handshake, if it needs one.
+enum Opened {
+    Stream(Stream),
+    /// The client does not speak TLS where it must.
+    NotTls(Stream),
+    Nothing,
+}
+
 impl<P: Port> App<P> {
+    /// Runs the handshake of a connection that came by a TLS port, within `limit`.
+    async fn open(
+        &self,
+        stream: TcpStream,
+        client: Option<Holder>,
+        door: Door,
+        limit: Duration,
+    ) -> Opened {
+        let Door::Tls(place) = door else {
+            return Opened::Stream(Stream::Plain(stream));
+        };
+        let deadline = Instant::now() + limit;
+        // The certificates of the moment; a reload cannot change the ports themselves.
+        let snapshot = self.running.snapshot.load_full();
+        let Some(port) = snapshot.tls.get(place) else {
+            return Opened::Nothing;
+        };
+        let handshake = self
+            .handshakes
+            .run(stream, client, &port.port, deadline)
+            .await;
+        match handshake {
+            Handshake::Done(stream) => Opened::Stream(stream),
+            Handshake::Plain(stream) => Opened::NotTls(stream),
+            Handshake::Failed(why) => {
+                log::debug!("a TLS handshake failed: {why}");
+                Opened::Nothing
+            }
+        }
+    }
+
     /// The server of a port other than traffic, with at most `most` connections of its own.
     pub(super) fn new_beside(running: Arc<Running>, port: P, most: usize) -> Self {
         Self {
             running,
             port: Arc::new(port),
             connections: Connections::new(most),
+            handshakes: Handshakes::new(1),
             is_own: true,
         }
     }
@@ -104,12 +161,13 @@ impl<P: Port> App<P> {
         self.running.warnings.accept(error, now);
     }
 
-    /// Serves a connection from `peer` to its end. It takes no further request once `stopping`
-    /// turns true.
+    /// Serves a connection from `peer` by this `door` to its end. It takes no further request once
+    /// `stopping` turns true.
     pub(super) async fn serve(
         &self,
         stream: TcpStream,
         peer: IpAddr,
+        door: Door,
         stopping: watch::Receiver<bool>,
     ) {
         let peer = Some(peer.to_canonical());
@@ -118,16 +176,40 @@ impl<P: Port> App<P> {
             let is_trusted = self.is_own || is_trusted(peer, &snapshot.trusted_proxies);
             (snapshot.connection, is_trusted)
         };
-        let mut connection = H1::new(stream, peer, settings);
-        let admitted = self.connections.admit(peer, is_trusted);
-        let Admitted::Within(place) = admitted else {
-            let (open, now) = (self.connections.open(), self.running.clock.now());
-            self.running.warnings.overload(open, now);
-            match admitted {
-                Admitted::Beyond(_place) => connection.serve_beyond(&self.port).await,
-                _ => self.port.refuse(&mut connection, TOO_MANY).await,
+        let client = (!is_trusted).then(|| Holder::of(peer));
+        // A connection has its place before anything is done for it.
+        let place = match self.connections.admit(peer, is_trusted) {
+            Admitted::Within(place) => place,
+            beyond => {
+                let (open, now) = (self.connections.open(), self.running.clock.now());
+                self.running.warnings.overload(open, now);
+                match (beyond, door) {
+                    (Admitted::Beyond(_place), _) => {
+                        let opened = self.open(stream, client, door, BEYOND).await;
+                        let Opened::Stream(stream) = opened else {
+                            return;
+                        };
+                        let connection = H1::new(stream, peer, settings);
+                        connection.serve_beyond(&self.port).await;
+                    }
+                    (_, Door::Plain) => {
+                        let mut connection = H1::new(Stream::Plain(stream), peer, settings);
+                        self.port.refuse(&mut connection, TOO_MANY).await;
+                    }
+                    // An answer would need a handshake, which is what there is no room for.
+                    (_, Door::Tls(_)) => {}
+                }
+                return;
             }
-            return;
+        };
+        let limit = settings.head_timeout;
+        let connection = match self.open(stream, client, door, limit).await {
+            Opened::Stream(stream) => H1::new(stream, peer, settings),
+            Opened::NotTls(stream) => {
+                let connection = H1::new(stream, peer, settings);
+                return connection.refuse(&self.port, NOT_TLS).await;
+            }
+            Opened::Nothing => return,
         };
         let idle = place.idle();
         let connection = connection.with_idle(place.idle());

@@ -86,4 +86,6 @@ descriptions! {
         "Body bytes that may be held in memory at one time";
     MAX_CONNECTIONS = "gauge" "verigate_max_connections" []
         "Client connections that may be open at one time";
+    CERTIFICATE_NOT_AFTER = "gauge" "verigate_certificate_not_after_timestamp_seconds" ["name"]
+        "The time from which a TLS certificate counts no more, in Unix time";
 }

@@ -5,16 +5,16 @@
 //! without end. The handles of a route are made at load (`route_metrics`). Each [`Metrics`] has a
 //! registry of its own, so that tests can have several.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::{IntCounter, IntGauge, TextEncoder};
 
 use super::descriptions::{
-    BUFFERED_BYTES, BUILD_INFO, CONFIG_RELOADS, LOG_LINES_DROPPED, MAX_BUFFERED, MAX_CONNECTIONS,
-    OPEN_CONNECTIONS, RELOAD_SUCCESS_TIME, RELOAD_SUCCESSFUL, REPLAY_CAPACITY, REPLAY_ENTRIES,
-    REPLAY_EVICTIONS, UPSTREAM_ADDRESSES_AGE,
+    BUFFERED_BYTES, BUILD_INFO, CERTIFICATE_NOT_AFTER, CONFIG_RELOADS, Description,
+    LOG_LINES_DROPPED, MAX_BUFFERED, MAX_CONNECTIONS, OPEN_CONNECTIONS, RELOAD_SUCCESS_TIME,
+    RELOAD_SUCCESSFUL, REPLAY_CAPACITY, REPLAY_ENTRIES, REPLAY_EVICTIONS, UPSTREAM_ADDRESSES_AGE,
 };
 use super::process::ProcessMetrics;
 use super::route_metrics::{RouteMetrics, RouteSeries};
@@ -62,6 +62,7 @@ struct Remembered {
     routes: Mutex<HashMap<String, Arc<RouteSeries>>>,
     evictions: Mutex<Evictions>,
     address_ages: Mutex<HashMap<String, IntGauge>>,
+    certificates: Mutex<HashMap<String, IntGauge>>,
 }
 
 impl Metrics {
@@ -161,17 +162,41 @@ impl Metrics {
     /// Sets the age of the addresses of each upstream's name, at each scrape. The series of a name
     /// without addresses, or that no route uses any more, ends.
     pub fn set_address_ages(&self, ages: impl IntoIterator<Item = (String, Duration)>) {
-        let mut shown = self
-            .remembered
-            .address_ages
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let secs = |(name, age): (_, Duration)| (name, i64::try_from(age.as_secs()));
+        let values = ages.into_iter().map(secs);
+        let values = values.map(|(name, secs)| (name, secs.unwrap_or(i64::MAX)));
+        let shown = &self.remembered.address_ages;
+        self.replace(shown, &UPSTREAM_ADDRESSES_AGE, values.collect());
+    }
+
+    /// Sets the end of each TLS certificate by its name, at each scrape. The series of a certificate
+    /// that is in use no more ends.
+    pub fn set_certificates(&self, ends: impl IntoIterator<Item = (String, UnixMillis)>) {
+        let mut values = BTreeMap::new();
+        for (name, end) in ends {
+            // Of two certificates of the same name, the one that ends first is shown.
+            let secs = end.0.div_euclid(1000);
+            let known = values.entry(name).or_insert(secs);
+            *known = secs.min(*known);
+        }
+        let shown = &self.remembered.certificates;
+        self.replace(shown, &CERTIFICATE_NOT_AFTER, values);
+    }
+
+    /// Shows these values of a metric, by its only label, and no others.
+    fn replace(
+        &self,
+        shown: &Mutex<HashMap<String, IntGauge>>,
+        metric: &Description,
+        values: BTreeMap<String, i64>,
+    ) {
+        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         let mut before = std::mem::take(&mut *shown);
-        for (name, age) in ages {
+        for (name, value) in values {
             let gauge = before
                 .remove(&name)
-                .unwrap_or_else(|| self.series.gauge(&UPSTREAM_ADDRESSES_AGE, &[&name]));
-            gauge.set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+                .unwrap_or_else(|| self.series.gauge(metric, &[&name]));
+            gauge.set(value);
             shown.insert(name, gauge);
         }
         for gauge in before.into_values() {

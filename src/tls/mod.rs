@@ -11,4 +11,4 @@ mod port;
 pub(crate) mod tests;
 
 pub use identity::{Authorities, Fault, Identity, Part};
-pub use port::{Identities, Port, PortError, Tickets, Version};
+pub use port::{Identities, Port, PortError, Version};

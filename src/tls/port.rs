@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rustls::server::{
-    ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert, VerifierBuilderError,
+    ClientHello, NoServerSessionStorage, ResolvesServerCert, VerifierBuilderError,
     WebPkiClientVerifier,
 };
 use rustls::sign::CertifiedKey;
@@ -86,28 +86,13 @@ impl Version {
     }
 }
 
-/// The key with which session tickets are sealed. It rotates every six hours, and the one before is
-/// still taken.
-#[derive(Clone, Debug)]
-pub struct Tickets(Arc<dyn ProducesTickets>);
-
-impl Tickets {
-    /// A new key.
-    ///
-    /// # Errors
-    /// If the system gives no random bytes.
-    pub fn new() -> Result<Self, rustls::Error> {
-        crypto::ring::Ticketer::new().map(Self)
-    }
-}
-
 /// The reason why a port has no settings.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
     /// The authorities of clients cannot be used.
     #[error("client certificates cannot be judged: {0}")]
     Clients(#[from] VerifierBuilderError),
-    /// The versions of TLS cannot be spoken.
+    /// The system gives no random bytes, or the versions of TLS cannot be spoken.
     #[error(transparent)]
     Tls(#[from] rustls::Error),
 }
@@ -123,7 +108,8 @@ impl Port {
     /// A port with these certificates. `protocols` are the names of ALPN, the preferred one first.
     /// Where `clients` is given, each client must have a certificate that those authorities signed.
     ///
-    /// Sessions may be resumed by ticket, and no request is taken before the end of a handshake:
+    /// Sessions may be resumed by ticket. The key of the tickets rotates every six hours and belongs to
+    /// this port alone, since a resumed session is not asked for a certificate again. No request is taken before the end of a handshake:
     /// early data (0-RTT) can be replayed.
     ///
     /// # Errors
@@ -132,7 +118,6 @@ impl Port {
         identities: Identities,
         clients: Option<&Authorities>,
         least: Version,
-        tickets: &Tickets,
         protocols: &[&str],
     ) -> Result<Self, PortError> {
         let provider = Arc::new(crypto::ring::default_provider());
@@ -155,7 +140,7 @@ impl Port {
             .map(|name| name.as_bytes().to_vec())
             .collect();
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.ticketer = Arc::clone(&tickets.0);
+        config.ticketer = crypto::ring::Ticketer::new()?;
         config.send_tls13_tickets = 1;
         config.max_early_data_size = 0;
         Ok(Self {

@@ -193,9 +193,8 @@ fn a_name_gets_the_exact_certificate_else_a_wildcard_else_the_default() {
 
 #[test]
 fn no_port_takes_early_data() {
-    let tickets = Tickets::new().unwrap();
     for least in [Version::Tls12, Version::Tls13] {
-        let port = Port::new(Identities::default(), None, least, &tickets, &["http/1.1"]).unwrap();
+        let port = Port::new(Identities::default(), None, least, &["http/1.1"]).unwrap();
         assert_eq!(port.config().max_early_data_size, 0);
         assert_eq!(port.config().alpn_protocols, [b"http/1.1".to_vec()]);
     }

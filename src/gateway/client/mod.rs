@@ -13,6 +13,8 @@ pub(crate) mod h1;
 pub(crate) mod holder;
 pub(crate) mod origin;
 mod stock;
+pub(crate) mod stream;
+pub(crate) mod tls;
 pub(crate) mod turns;
 
 use std::future::Future;

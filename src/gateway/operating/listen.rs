@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::gateway::client::h1::Port;
-use crate::gateway::traffic::App;
+use crate::gateway::traffic::{App, Door};
 
 /// The connections that the system completes and keeps until they are accepted, if it allows that
 /// many (`net.core.somaxconn`).
@@ -81,7 +81,7 @@ pub(crate) fn bind(key: &'static str, address: SocketAddr) -> Result<Bound, Bind
 pub(crate) struct Listening<P> {
     name: &'static str,
     app: Arc<App<P>>,
-    bound: Vec<Bound>,
+    bound: Vec<(Bound, Door)>,
     stopping: watch::Receiver<bool>,
     threads: usize,
 }
@@ -92,7 +92,7 @@ impl<P: Port> Listening<P> {
     pub(crate) fn new(
         name: &'static str,
         app: App<P>,
-        bound: Vec<Bound>,
+        bound: Vec<(Bound, Door)>,
         stopping: watch::Receiver<bool>,
         threads: usize,
     ) -> Self {
@@ -110,11 +110,11 @@ impl<P: Port> Listening<P> {
 impl<P: Port> Service for Listening<P> {
     async fn start_service(&mut self, _: Option<ListenFds>, _: ShutdownWatch, _: usize) {
         let mut loops = JoinSet::new();
-        for Bound { socket, address } in self.bound.drain(..) {
+        for (Bound { socket, address }, door) in self.bound.drain(..) {
             let (app, stopping) = (Arc::clone(&self.app), self.stopping.clone());
             match tokio::net::TcpListener::from_std(socket) {
                 Ok(listener) => {
-                    loops.spawn(accept(listener, app, stopping));
+                    loops.spawn(accept(listener, app, door, stopping));
                 }
                 Err(error) => log::error!("cannot accept connections on {address}: {error}"),
             }
@@ -136,6 +136,7 @@ impl<P: Port> Service for Listening<P> {
 async fn accept<P: Port>(
     listener: tokio::net::TcpListener,
     app: Arc<App<P>>,
+    door: Door,
     stopping: watch::Receiver<bool>,
 ) {
     let mut watched = stopping.clone();
@@ -152,7 +153,7 @@ async fn accept<P: Port>(
                 // the connection is broken, which its first read shows.
                 let _ = stream.set_nodelay(true);
                 let (app, stopping) = (Arc::clone(&app), stopping.clone());
-                tokio::spawn(async move { app.serve(stream, address.ip(), stopping).await });
+                tokio::spawn(async move { app.serve(stream, address.ip(), door, stopping).await });
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -231,8 +232,11 @@ mod tests {
             bind("a", ANY.parse().unwrap()),
             bind("b", ANY.parse().unwrap()),
         ];
-        let bound: Vec<_> = bound.into_iter().map(Result::unwrap).collect();
-        let addresses: Vec<_> = bound.iter().map(|bound| bound.address).collect();
+        let bound: Vec<_> = bound
+            .into_iter()
+            .map(|bound| (bound.unwrap(), Door::Plain))
+            .collect();
+        let addresses: Vec<_> = bound.iter().map(|(bound, _)| bound.address).collect();
         let running = running();
         let app = App::new_beside(Arc::clone(&running), Panicking(running), 16);
         let (stop, stopping) = watch::channel(false);

@@ -15,9 +15,8 @@ use super::descriptors;
 use crate::config::{self, Config, FileSet, Position, Problem, Problems, Reading, Warning};
 use crate::gateway::running::Running;
 use crate::gateway::running::learning::Awaited;
-use crate::gateway::running::snapshot::{RestartSettings, Snapshot};
+use crate::gateway::running::snapshot::{BuildError, RestartSettings, Snapshot};
 use crate::key::shape::{Suspicion, concealed};
-use crate::verify::verifier::KeyError;
 
 /// The reason why the configuration in force stays.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +24,7 @@ pub(crate) enum ReloadError {
     #[error("{0}")]
     Problems(#[from] Problems),
     #[error("this configuration cannot run: {0}")]
-    Key(#[from] KeyError),
+    Build(#[from] BuildError),
     #[error("these keys cannot change while running, restart to change them: {}", .0.join(", "))]
     Fixed(Vec<&'static str>),
     #[error(
@@ -304,6 +303,7 @@ impl Loaded {
 fn differences(in_force: &RestartSettings, config: &Config) -> Vec<&'static str> {
     let settings = [
         ("server.listen", in_force.listen != config.server.listen),
+        ("server.tls.listen", !listen_alike(in_force, config)),
         ("server.threads", in_force.threads != config.server.threads),
         ("admin.listen", in_force.admin_listen != config.admin.listen),
         (
@@ -313,6 +313,12 @@ fn differences(in_force: &RestartSettings, config: &Config) -> Vec<&'static str>
     ];
     let changed = settings.into_iter().filter(|(_, differs)| *differs);
     changed.map(|(key, _)| key).collect()
+}
+
+/// Whether the TLS ports listen on the same addresses, port by port.
+fn listen_alike(in_force: &RestartSettings, config: &Config) -> bool {
+    let before = in_force.tls_listen.iter();
+    before.eq(config.server.tls.iter().map(|port| &port.listen))
 }
 
 #[cfg(test)]

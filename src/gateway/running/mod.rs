@@ -160,6 +160,8 @@ impl Running {
         for (_, route) in snapshot.routes.iter() {
             route.show_secrets(wall);
         }
+        let ends = snapshot.tls.iter().flat_map(|port| &port.ends).cloned();
+        metrics.set_certificates(ends);
         metrics.render()
     }
 

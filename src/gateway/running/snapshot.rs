@@ -23,6 +23,8 @@ use crate::scheme::Handshake;
 use crate::telemetry::RouteNames;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::route_metrics::RouteMetrics;
+use crate::tls;
+use crate::tls::PortError;
 use crate::verdict::{Code, Refusal};
 use crate::verify::accounts::Accounts;
 use crate::verify::claim::{Beside, FingerprintKey, Policy, RouteFingerprints, RouteIdentities};
@@ -44,6 +46,8 @@ pub(crate) struct Snapshot {
     /// Whether timestamps from before the gateway's start are refused (contract: The window).
     pub(crate) refuse_older_than_start: bool,
     pub(crate) connection: crate::gateway::client::h1::ConnectionLimits,
+    /// The TLS ports, in the order of the file.
+    pub(crate) tls: Vec<TlsPort>,
     /// The time that requests in flight have to finish once the gateway stops.
     pub(crate) shutdown_grace: Duration,
     /// The settings of the admin port: its token and its further host names.
@@ -52,10 +56,47 @@ pub(crate) struct Snapshot {
     pub(crate) restart_settings: RestartSettings,
 }
 
+/// A TLS port, ready for handshakes.
+pub(crate) struct TlsPort {
+    pub(crate) port: tls::Port,
+    /// The certificates' first names and ends, for the metrics.
+    pub(crate) ends: Vec<(String, UnixMillis)>,
+}
+
+impl TlsPort {
+    fn build(settings: &config::tls::Tls) -> Result<Self, PortError> {
+        let authorities = settings.client_ca.as_ref();
+        let identities = settings.identities();
+        let ends = settings.certificates.iter().map(|certificate| {
+            let first = certificate.names.first().unwrap_or(&certificate.file);
+            (first.clone(), certificate.identity.not_after)
+        });
+        Ok(Self {
+            ends: ends.collect(),
+            port: tls::Port::new(identities, authorities, settings.min_version, &PROTOCOLS)?,
+        })
+    }
+}
+
+/// The protocols that a client may choose by ALPN.
+const PROTOCOLS: [&str; 1] = ["http/1.1"];
+
+/// The reason why a checked configuration cannot run: a fault of the gateway.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BuildError {
+    /// A secret is no key of its scheme.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A TLS port has no settings.
+    #[error("`[[server.tls]]`: {0}")]
+    Tls(#[from] PortError),
+}
+
 /// The settings that a reload cannot change (contract: Reload).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RestartSettings {
     pub(crate) listen: Vec<std::net::SocketAddr>,
+    pub(crate) tls_listen: Vec<Vec<std::net::SocketAddr>>,
     pub(crate) threads: usize,
     pub(crate) admin_listen: std::net::SocketAddr,
     pub(crate) capacity: usize,
@@ -108,14 +149,14 @@ impl Snapshot {
     /// Builds the snapshot of a checked configuration.
     ///
     /// # Errors
-    /// The first secret that is no key of its scheme. The loader has tried the secrets, so this is
-    /// a fault of the gateway.
+    /// [`BuildError`]. The loader has tried secrets and certificates, so this is a fault of the
+    /// gateway.
     pub(crate) fn build(
         config: Config,
         metrics: &Metrics,
         upstreams: &Upstreams,
         fingerprints: &FingerprintKey,
-    ) -> Result<Self, KeyError> {
+    ) -> Result<Self, BuildError> {
         let mut routes = Vec::with_capacity(config.routes.len());
         let share = config.replay.capacity / config.routes.len().max(1);
         for route in config.routes {
@@ -123,7 +164,9 @@ impl Snapshot {
             routes.push((state.config.pattern.clone(), Box::new(state)));
         }
         let server = config.server;
+        let tls = server.tls.iter().map(TlsPort::build);
         Ok(Self {
+            tls: tls.collect::<Result<_, _>>()?,
             routes: RouteTable::new(routes),
             unrouted: metrics.no_route(),
             body_timeout: server.body_timeout,
@@ -143,6 +186,7 @@ impl Snapshot {
             shutdown_grace: server.shutdown_grace,
             restart_settings: RestartSettings {
                 listen: server.listen,
+                tls_listen: server.tls.into_iter().map(|port| port.listen).collect(),
                 threads: server.threads,
                 admin_listen: config.admin.listen,
                 capacity: config.replay.capacity,

@@ -15,12 +15,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 use super::budget::{Account, Budget};
 use super::connections::Idle;
+use super::stream::Stream;
 use super::{AnswerHead, Client, Gone, Next, ReadError};
 use crate::gateway::timer::LazyTimer;
 use crate::verdict::{Code, Refusal};
@@ -43,8 +43,14 @@ pub(crate) trait Port: Send + Sync + 'static {
 /// The refusal where there are too many connections.
 pub(crate) const TOO_MANY: Refusal = Refusal::because(Code::Overloaded, "too many connections");
 
+/// The refusal of a plain request on a TLS port.
+pub(crate) const NOT_TLS: Refusal = Refusal::because(
+    Code::BadRequest,
+    "this port speaks TLS: send the request to https:// instead of http://",
+);
+
 /// The time for which a connection without a place is read.
-const BEYOND: Duration = Duration::from_secs(1);
+pub(crate) const BEYOND: Duration = Duration::from_secs(1);
 
 /// The limits of a connection, from `[server]` (contract: Configuration).
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +63,7 @@ pub(crate) struct ConnectionLimits {
 
 /// A client's connection.
 pub(crate) struct H1 {
-    stream: TcpStream,
+    stream: Stream,
     peer: Option<IpAddr>,
     /// The peer's account in the budget, from the first body on.
     account: Option<Arc<Account>>,
@@ -86,7 +92,7 @@ const LINGER_BYTES: usize = 4 * 1024 * 1024;
 
 impl H1 {
     /// A connection that was just accepted from `peer`. Nothing has been read from it yet.
-    pub(crate) fn new(stream: TcpStream, peer: Option<IpAddr>, limits: ConnectionLimits) -> Self {
+    pub(crate) fn new(stream: Stream, peer: Option<IpAddr>, limits: ConnectionLimits) -> Self {
         Self {
             stream,
             peer,
@@ -135,7 +141,7 @@ impl H1 {
             match port.answer(&mut self, head).await {
                 Next::KeepAlive if self.keep_alive => {}
                 Next::KeepAlive | Next::Close => {
-                    let _ = self.stream.shutdown().await;
+                    self.end().await;
                     return;
                 }
                 Next::Linger => return self.linger().await,
@@ -175,6 +181,12 @@ impl H1 {
         }
     }
 
+    /// Refuses whatever the client has to say.
+    pub(crate) async fn refuse<P: Port>(mut self, port: &Arc<P>, refusal: Refusal) {
+        port.refuse(&mut self, refusal).await;
+        self.linger().await;
+    }
+
     /// Takes from a head whether the connection goes on, and what follows the head.
     fn begin(&mut self, head: &Head) {
         self.ended = None;
@@ -207,7 +219,7 @@ impl H1 {
     /// Ends the gateway's side of the connection and discards bytes that still arrive, so that the
     /// client can read the answer instead of a reset (RFC 9112 9.6).
     async fn linger(mut self) {
-        if self.stream.shutdown().await.is_err() {
+        if !self.end().await {
             return;
         }
         let end = Instant::now() + LINGER_TOTAL;
@@ -236,7 +248,7 @@ impl Client for H1 {
     }
 
     fn is_tls(&self) -> bool {
-        false
+        self.stream.is_tls()
     }
 
     fn account(&mut self, budget: &Budget) -> Arc<Account> {

@@ -3,8 +3,8 @@
 
 use tokio::io::AsyncWriteExt;
 
-use super::H1;
 use super::reading::{FIRST_READ, LARGE_READ};
+use super::{H1, LINGER_TOTAL};
 use crate::gateway::client::{AnswerHead, Client, Gone, Length};
 use crate::notation::decimal::push_number;
 use crate::wire::head::Version;
@@ -55,8 +55,23 @@ impl H1 {
         if self.outbound.capacity() > LARGE_READ * 2 {
             self.outbound.shrink_to(FIRST_READ);
         }
-        // The stream itself buffers nothing; a layer above it (TLS) may hold bytes back.
-        self.stream.flush().await.map_err(|_| Gone)
+        // A socket takes what is written at once; TLS holds bytes back that the socket did not take.
+        let flush = self.stream.flush();
+        let limit = self.limits.write_timeout;
+        match self.writing.within(limit, flush).await {
+            Ok(Ok(())) => Ok(()),
+            _ => {
+                self.keep_alive = false;
+                Err(Gone)
+            }
+        }
+    }
+
+    /// Ends the gateway's side of the connection. Returns whether the client can still be read.
+    pub(super) async fn end(&mut self) -> bool {
+        let shutdown = self.stream.shutdown();
+        let limit = self.limits.write_timeout.min(LINGER_TOTAL);
+        matches!(self.writing.within(limit, shutdown).await, Ok(Ok(())))
     }
 
     /// Buffers the header line that frames the answer's body, where the version has a line for it.
