@@ -57,7 +57,7 @@ impl Tls {
 }
 
 /// How long before its end a certificate is warned about.
-const AHEAD: Duration = Duration::from_secs(14 * 24 * 3600);
+pub const AHEAD: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// The keys of a port, for messages.
 const EXAMPLE: &str = "[[server.tls]]";
@@ -122,6 +122,16 @@ fn read_port(mut table: Table<'_>, findings: &mut Findings, sources: &Sources<'_
             return None;
         }
     };
+    let without_names = |certificate: &&Certificate| certificate.names.is_empty();
+    if let (Some(list), Some(first)) = (&list, certificates.iter().find(without_names)) {
+        let message = format!(
+            "has {}, which is for no DNS name: no client would get it",
+            first.file
+        );
+        let help =
+            "a certificate without DNS names can only be the `certificate` of a port of its own";
+        list.refuse(findings, message, help);
+    }
     let default = match default {
         Some(item) => read_default(&item, &certificates, findings),
         None => is_single.then_some(0),

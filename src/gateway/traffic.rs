@@ -17,9 +17,10 @@ use super::client::h1::{BEYOND, H1, NOT_TLS, Port, TOO_MANY};
 use super::client::holder::Holder;
 use super::client::origin::is_trusted;
 use super::client::stream::Stream;
-use super::client::tls::{Handshake, Handshakes};
+use super::client::tls::{Failure, Handshake, Handshakes};
 use super::exchange;
 use super::running::Running;
+use crate::telemetry::metrics::HandshakeResult;
 use crate::verdict::Refusal;
 use crate::wire::head::Head;
 
@@ -113,17 +114,35 @@ enum Opened {
 }
 
 impl<P: Port> App<P> {
-    /// Runs the handshake of a connection that came by a TLS port, within `limit`.
+    /// Opens a connection that came by this `door`, within `limit`. `client` is `None` for a trusted
+    /// proxy. A connection that has sent nothing ends once `stopping` turns true.
     async fn open(
         &self,
         stream: TcpStream,
-        client: Option<Holder>,
+        (peer, client): (Option<IpAddr>, Option<Holder>),
         door: Door,
         limit: Duration,
+        stopping: &watch::Receiver<bool>,
     ) -> Opened {
-        let Door::Tls(place) = door else {
-            return Opened::Stream(Stream::Plain(stream));
-        };
+        match door {
+            Door::Plain => Opened::Stream(Stream::Plain(stream)),
+            Door::Tls(place) => {
+                // Boxed, so that the task of a plain connection is not as large as this one.
+                let client = (peer, client);
+                Box::pin(self.shake_hands(stream, client, place, limit, stopping.clone())).await
+            }
+        }
+    }
+
+    /// Runs the handshake of a connection to the TLS port at this `place`, and counts it.
+    async fn shake_hands(
+        &self,
+        stream: TcpStream,
+        (peer, client): (Option<IpAddr>, Option<Holder>),
+        place: usize,
+        limit: Duration,
+        stopping: watch::Receiver<bool>,
+    ) -> Opened {
         let deadline = Instant::now() + limit;
         // The certificates of the moment; a reload cannot change the ports themselves.
         let snapshot = self.running.snapshot.load_full();
@@ -132,16 +151,32 @@ impl<P: Port> App<P> {
         };
         let handshake = self
             .handshakes
-            .run(stream, client, &port.port, deadline)
+            .run(
+                stream,
+                client,
+                &port.port,
+                deadline,
+                (&self.running.turns, stopping),
+            )
             .await;
-        match handshake {
-            Handshake::Done(stream) => Opened::Stream(stream),
-            Handshake::Plain(stream) => Opened::NotTls(stream),
-            Handshake::Failed(why) => {
-                log::debug!("a TLS handshake failed: {why}");
-                Opened::Nothing
+        let (result, opened) = match handshake {
+            Handshake::Done(stream, true) => (HandshakeResult::Resumed, Opened::Stream(stream)),
+            Handshake::Done(stream, false) => (HandshakeResult::Full, Opened::Stream(stream)),
+            Handshake::Plain(stream) => (HandshakeResult::NotTls, Opened::NotTls(stream)),
+            Handshake::Failed(failure) => {
+                let now = self.running.clock.now();
+                self.running.warnings.handshake(peer, &failure, now);
+                let result = match failure {
+                    Failure::Left => HandshakeResult::Left,
+                    Failure::Late => HandshakeResult::Late,
+                    Failure::Name(_) => HandshakeResult::UnknownName,
+                    Failure::Refused(_) => HandshakeResult::Failed,
+                };
+                (result, Opened::Nothing)
             }
-        }
+        };
+        self.running.telemetry.metrics.count_handshake(result);
+        opened
     }
 
     /// The server of a port other than traffic, with at most `most` connections of its own.
@@ -185,7 +220,9 @@ impl<P: Port> App<P> {
                 self.running.warnings.overload(open, now);
                 match (beyond, door) {
                     (Admitted::Beyond(_place), _) => {
-                        let opened = self.open(stream, client, door, BEYOND).await;
+                        let opened = self
+                            .open(stream, (peer, client), door, BEYOND, &stopping)
+                            .await;
                         let Opened::Stream(stream) = opened else {
                             return;
                         };
@@ -203,7 +240,8 @@ impl<P: Port> App<P> {
             }
         };
         let limit = settings.head_timeout;
-        let connection = match self.open(stream, client, door, limit).await {
+        let opened = self.open(stream, (peer, client), door, limit, &stopping);
+        let connection = match opened.await {
             Opened::Stream(stream) => H1::new(stream, peer, settings),
             Opened::NotTls(stream) => {
                 let connection = H1::new(stream, peer, settings);

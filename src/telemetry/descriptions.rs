@@ -86,6 +86,8 @@ descriptions! {
         "Body bytes that may be held in memory at one time";
     MAX_CONNECTIONS = "gauge" "verigate_max_connections" []
         "Client connections that may be open at one time";
+    TLS_HANDSHAKES = "counter" "verigate_tls_handshakes_total" ["result"]
+        "TLS handshakes that ended: full, resumed, failed, unknown_name, late, left (the client went away), or not_tls";
     CERTIFICATE_NOT_AFTER = "gauge" "verigate_certificate_not_after_timestamp_seconds" ["name"]
         "The time from which a TLS certificate counts no more, in Unix time";
 }

@@ -14,7 +14,8 @@ use prometheus::{IntCounter, IntGauge, TextEncoder};
 use super::descriptions::{
     BUFFERED_BYTES, BUILD_INFO, CERTIFICATE_NOT_AFTER, CONFIG_RELOADS, Description,
     LOG_LINES_DROPPED, MAX_BUFFERED, MAX_CONNECTIONS, OPEN_CONNECTIONS, RELOAD_SUCCESS_TIME,
-    RELOAD_SUCCESSFUL, REPLAY_CAPACITY, REPLAY_ENTRIES, REPLAY_EVICTIONS, UPSTREAM_ADDRESSES_AGE,
+    RELOAD_SUCCESSFUL, REPLAY_CAPACITY, REPLAY_ENTRIES, REPLAY_EVICTIONS, TLS_HANDSHAKES,
+    UPSTREAM_ADDRESSES_AGE,
 };
 use super::process::ProcessMetrics;
 use super::route_metrics::{RouteMetrics, RouteSeries};
@@ -42,6 +43,7 @@ pub struct Metrics {
     evictions_capacity: IntCounter,
     reloads_ok: IntCounter,
     reloads_error: IntCounter,
+    handshakes: [IntCounter; HandshakeResult::ALL.len()],
     reload_successful: IntGauge,
     reload_success_time: IntGauge,
     /// The limits beside the fills, set when metrics are scraped.
@@ -53,6 +55,51 @@ pub struct Metrics {
     process: Arc<ProcessMetrics>,
     series: Series,
     remembered: Arc<Remembered>,
+}
+
+/// The end of a TLS handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandshakeResult {
+    /// A session began.
+    Full,
+    /// An earlier session was resumed by its ticket.
+    Resumed,
+    /// The two sides did not agree.
+    Failed,
+    /// No certificate is for the server name.
+    UnknownName,
+    /// The client was too slow.
+    Late,
+    /// The client left without a word, or in the middle.
+    Left,
+    /// The client does not speak TLS.
+    NotTls,
+}
+
+impl HandshakeResult {
+    /// Every result, in the order of its number.
+    const ALL: [Self; 7] = [
+        Self::Full,
+        Self::Resumed,
+        Self::Failed,
+        Self::UnknownName,
+        Self::Late,
+        Self::Left,
+        Self::NotTls,
+    ];
+
+    /// The result as the label of the metric has it.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Resumed => "resumed",
+            Self::Failed => "failed",
+            Self::UnknownName => "unknown_name",
+            Self::Late => "late",
+            Self::Left => "left",
+            Self::NotTls => "not_tls",
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +126,8 @@ impl Metrics {
             evictions_capacity: series.counter(&REPLAY_EVICTIONS, &["capacity"]),
             reloads_ok: series.counter(&CONFIG_RELOADS, &["ok"]),
             reloads_error: series.counter(&CONFIG_RELOADS, &["error"]),
+            handshakes: HandshakeResult::ALL
+                .map(|result| series.counter(&TLS_HANDSHAKES, &[result.as_str()])),
             reload_successful: series.gauge(&RELOAD_SUCCESSFUL, &[]),
             reload_success_time: series.gauge(&RELOAD_SUCCESS_TIME, &[]),
             replay_capacity: series.gauge(&REPLAY_CAPACITY, &[]),
@@ -167,6 +216,13 @@ impl Metrics {
         let values = values.map(|(name, secs)| (name, secs.unwrap_or(i64::MAX)));
         let shown = &self.remembered.address_ages;
         self.replace(shown, &UPSTREAM_ADDRESSES_AGE, values.collect());
+    }
+
+    /// Counts a TLS handshake that has ended.
+    pub fn count_handshake(&self, result: HandshakeResult) {
+        if let Some(counter) = self.handshakes.get(result as usize) {
+            counter.inc();
+        }
     }
 
     /// Sets the end of each TLS certificate by its name, at each scrape. The series of a certificate
@@ -259,6 +315,7 @@ mod tests {
         let end = Some(UnixMillis::from_secs(1_800_000_000));
         metrics.route("r", ["s"]).set_secrets(1, [("s", end)]);
         metrics.set_address_ages([("app".to_owned(), Duration::ZERO)]);
+        metrics.set_certificates([("a.example".to_owned(), UnixMillis(0))]);
         let rendered = metrics.render();
         let missing: Vec<_> = DESCRIPTIONS
             .iter()

@@ -109,8 +109,8 @@ impl Port {
     /// Where `clients` is given, each client must have a certificate that those authorities signed.
     ///
     /// Sessions may be resumed by ticket. The key of the tickets rotates every six hours and belongs to
-    /// this port alone, since a resumed session is not asked for a certificate again. No request is taken before the end of a handshake:
-    /// early data (0-RTT) can be replayed.
+    /// this port alone, since a resumed session is not asked for a certificate again. No request is
+    /// taken before the end of a handshake: early data (0-RTT) can be replayed.
     ///
     /// # Errors
     /// [`PortError`]
@@ -130,7 +130,7 @@ impl Port {
             .build()?,
         };
         let identities = Arc::new(identities);
-        let resolver: Arc<dyn ResolvesServerCert> = identities.clone();
+        let resolver: Arc<dyn ResolvesServerCert> = Arc::<Identities>::clone(&identities);
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(least.versions())?
             .with_client_cert_verifier(verifier)

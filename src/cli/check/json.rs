@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use super::certificates;
 use super::keys::{key_kind, written_time};
 use super::report::{handshake_mode, identity, key_owner, state_now, tolerance};
 use super::settings;
@@ -31,6 +32,10 @@ pub(in crate::cli) fn good(config: &Config, wall: UnixMillis) -> String {
         ("ok", true.into()),
         ("problems", json!([])),
         ("listen", listen.into()),
+        (
+            "tls",
+            config.server.tls.iter().map(certificates::object).collect(),
+        ),
         ("admin", address(&config.admin.listen).into()),
         ("admin_token", config.admin.token.is_some().into()),
         ("trusted_proxies", proxies.into()),
@@ -80,7 +85,7 @@ fn address(address: &std::net::SocketAddr) -> String {
 }
 
 /// A text without anything that could be a secret.
-fn text(text: &str) -> Value {
+pub(super) fn text(text: &str) -> Value {
     shown(text).into()
 }
 

@@ -1,6 +1,7 @@
 //! `verigate check`: checks a configuration and shows what would run, secrets hidden (contract:
 //! Command line).
 
+mod certificates;
 pub(super) mod json;
 mod keys;
 mod report;

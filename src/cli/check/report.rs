@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::certificates;
 use super::keys::{key_rows, written_validity};
 use super::settings;
 use super::shown::shown;
@@ -31,6 +32,11 @@ pub(in crate::cli) fn report(config: &Config, wall: UnixMillis) -> String {
         ),
         gateway(config),
     ];
+    let rows = certificates::rows(config);
+    if !rows.is_empty() {
+        let titles = ["TLS port", "certificate", "for", "valid"].map(str::to_owned);
+        parts.push(masked(&[vec![titles], rows].concat()));
+    }
     let titles = [
         "route",
         "takes",
@@ -98,12 +104,11 @@ pub(in crate::cli) fn report(config: &Config, wall: UnixMillis) -> String {
 }
 
 fn gateway(config: &Config) -> String {
-    let listen: Vec<String> = config
-        .server
-        .listen
-        .iter()
-        .map(|address| format!("http://{address}"))
-        .collect();
+    let plain = config.server.listen.iter();
+    let plain = plain.map(|address| format!("http://{address}"));
+    let with_tls = config.server.tls.iter().flat_map(|port| &port.listen);
+    let with_tls = with_tls.map(|address| format!("https://{address}"));
+    let listen: Vec<String> = plain.chain(with_tls).collect();
     let token = if config.admin.token.is_some() {
         ", with a token"
     } else {

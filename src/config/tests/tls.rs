@@ -154,6 +154,10 @@ fn what_cannot_be_served_is_refused_where_it_is_written() {
             "has a.b.example.org, which is no name of the certificate",
         ),
         (
+            pair("certificates = [{ certificate = \"none.crt\", key = \"none.key\" }]"),
+            "has none.crt, which is for no DNS name: no client would get it",
+        ),
+        (
             pair("certificate = \"a.crt\"\nkey = \"a.key\"\ndefault = \"c.example.com\""),
             "`server.tls.default` is no name of a certificate of this port",
         ),

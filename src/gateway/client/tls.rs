@@ -1,18 +1,27 @@
 //! The handshake of a connection to a TLS port: it runs within the limits of the client's side, and
 //! nothing of it is done before the connection has a place (contract: The edge).
+//!
+//! A handshake takes a turn once the client's greeting is complete: before that there is nothing to
+//! compute, so whoever sends a greeting slowly keeps nobody waiting. A handshake that waits for its
+//! client for more than [`GRACE`] loses its turn, and its connection, if another waits for one.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
-use tokio_rustls::LazyConfigAcceptor;
-use tokio_rustls::rustls::server::Acceptor;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_rustls::StartHandshake;
+use tokio_rustls::rustls::server::{Accepted, AcceptedAlert, Acceptor};
+use tokio_rustls::rustls::{self, HandshakeKind};
 
 use super::holder::{Holder, Network};
 use super::stream::Stream;
+use super::turns::{Turns, spend};
 use crate::tls::Port;
 
 /// The first byte of a TLS record that holds a handshake (RFC 8446 5.1). No HTTP request begins so.
@@ -25,15 +34,80 @@ const UNRECOGNIZED_NAME: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 112];
 /// The handshakes that may be in progress at a time, for each worker thread.
 const A_THREAD: usize = 64;
 
+/// The time for which a handshake may wait for its client while others wait for a turn.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The most bytes of a client's greeting (`ClientHello`), with the framing of its records. Greetings
+/// of clients have a few hundred bytes, and two thousand with a post-quantum key.
+const MAX_HELLO: usize = 32 * 1024;
+
+/// The work of a full handshake, counted in bytes that are hashed: a signature and a key exchange
+/// take some 200 microseconds.
+const WORK: u64 = 400 * 1024;
+
+/// The bounds of the end of a connection whose handshake failed: the time and the bytes for which the
+/// client is still read, so that it can read the alert instead of a reset.
+const END_TIME: Duration = Duration::from_secs(1);
+const END_BYTES: usize = 64 * 1024;
+
 /// The outcome of a handshake.
 pub(crate) enum Handshake {
-    /// The connection speaks TLS.
-    Done(Stream),
+    /// The connection speaks TLS; the flag says whether an earlier session was resumed.
+    Done(Stream, bool),
     /// The client speaks something else, which has not been read.
     Plain(Stream),
-    /// The connection ended: it was too slow, it broke, it asked for an unknown name, or the two
-    /// sides did not agree. The words say which, for the operator.
-    Failed(String),
+    /// The connection ended.
+    Failed(Failure),
+}
+
+/// The reason why a handshake came to no end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The client left without a whole greeting, or the gateway stops.
+    Left,
+    /// The time was over, or others waited for a turn.
+    Late,
+    /// The client asked for this name, or for no name, and no certificate is for it.
+    Name(Option<String>),
+    /// The two sides did not agree, in words for the operator.
+    Refused(String),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+        match cause {
+            Some(cause) => Self::Refused(words(cause)),
+            None if error.kind() == io::ErrorKind::InvalidData => Self::Refused(error.to_string()),
+            None => Self::Left,
+        }
+    }
+}
+
+/// A failure of rustls in words for an operator.
+fn words(error: &rustls::Error) -> String {
+    use rustls::AlertDescription as Alert;
+    use rustls::Error;
+    match error {
+        Error::AlertReceived(
+            alert @ (Alert::UnknownCA
+            | Alert::BadCertificate
+            | Alert::CertificateUnknown
+            | Alert::CertificateExpired),
+        ) => format!("the client does not trust the certificate ({alert:?})"),
+        Error::AlertReceived(alert) => format!("the client refused it ({alert:?})"),
+        Error::NoCertificatesPresented => "the client sent no certificate".to_owned(),
+        Error::InvalidCertificate(why) => {
+            format!("the client's certificate does not count ({why:?})")
+        }
+        Error::PeerIncompatible(why) => {
+            format!("the client and this port have no way in common ({why:?})")
+        }
+        Error::NoApplicationProtocol => {
+            "the client speaks no protocol that this port does".to_owned()
+        }
+        other => other.to_string(),
+    }
 }
 
 /// The handshakes in progress. A client has a quarter of them; who has to wait for its turn waits
@@ -42,24 +116,41 @@ pub(crate) enum Handshake {
 pub(crate) struct Handshakes {
     all: Arc<Semaphore>,
     share: usize,
+    /// A permit for each handshake that waits for a turn. The handshake that has waited for its
+    /// client longest takes it, and ends.
+    wanted: Semaphore,
     // Held for a look-up, once before and once after each handshake.
     clients: Mutex<HashMap<Network, Arc<Semaphore>>>,
 }
 
 /// A handshake's turn. Another may follow when it is dropped.
 struct Turn<'h> {
-    handshakes: &'h Handshakes,
-    client: Option<(Network, OwnedSemaphorePermit)>,
     _all: OwnedSemaphorePermit,
+    _own: Option<(OwnedSemaphorePermit, Share<'h>)>,
 }
+
+/// The share of a client, kept while one of its handshakes has a turn or waits for one.
+struct Share<'h> {
+    handshakes: &'h Handshakes,
+    client: Network,
+    turns: Option<Arc<Semaphore>>,
+}
+
+/// A handshake that waits for its turn.
+struct Want<'h>(&'h Semaphore);
 
 impl Handshakes {
     /// Turns for this many worker threads.
     pub(crate) fn new(threads: usize) -> Self {
-        let most = A_THREAD.saturating_mul(threads).min(Semaphore::MAX_PERMITS);
+        Self::of(A_THREAD.saturating_mul(threads))
+    }
+
+    fn of(most: usize) -> Self {
+        let most = most.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             all: Arc::new(Semaphore::new(most)),
             share: (most / 4).max(1),
+            wanted: Semaphore::new(0),
             clients: Mutex::default(),
         }
     }
@@ -67,84 +158,365 @@ impl Handshakes {
     /// Waits for the turn of a handshake. `client` is `None` for a trusted proxy, which speaks for
     /// many clients.
     async fn turn(&self, client: Option<Holder>) -> Option<Turn<'_>> {
-        let client = match client {
+        // No semaphore is ever closed, so no error can come.
+        let own = match client {
             Some(client) => {
-                let own = {
-                    let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-                    let own = clients.entry(client.own);
-                    Arc::clone(own.or_insert_with(|| Arc::new(Semaphore::new(self.share))))
-                };
-                // Neither semaphore is ever closed, so no error can come.
-                Some((client.own, own.acquire_owned().await.ok()?))
+                let share = self.share_of(client.own);
+                let turns = share.turns.clone()?;
+                Some((turns.acquire_owned().await.ok()?, share))
             }
             None => None,
         };
+        let all = match Arc::clone(&self.all).try_acquire_owned() {
+            Ok(turn) => turn,
+            Err(_) => {
+                let _want = Want::new(&self.wanted);
+                Arc::clone(&self.all).acquire_owned().await.ok()?
+            }
+        };
         Some(Turn {
-            handshakes: self,
-            client,
-            _all: Arc::clone(&self.all).acquire_owned().await.ok()?,
+            _all: all,
+            _own: own,
         })
     }
 
-    /// Runs the handshake of a connection that was just accepted, until `deadline` at most.
+    fn share_of(&self, client: Network) -> Share<'_> {
+        let mut clients = self.clients();
+        let turns = clients.entry(client);
+        let turns = turns.or_insert_with(|| Arc::new(Semaphore::new(self.share)));
+        Share {
+            handshakes: self,
+            client,
+            turns: Some(Arc::clone(turns)),
+        }
+    }
+
+    fn clients(&self) -> MutexGuard<'_, HashMap<Network, Arc<Semaphore>>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns when a handshake that began to wait for its client now must make room for another.
+    async fn must_go(&self) {
+        sleep(GRACE).await;
+        // The permits are given in the order in which they were asked for: the longest wait ends.
+        if let Ok(wanted) = self.wanted.acquire().await {
+            wanted.forget();
+        }
+    }
+
+    /// Runs the handshake of a connection that was just accepted, until `deadline` at most. A
+    /// connection that has sent nothing ends once `stopping` turns true.
+    ///
+    /// If this future is dropped, the connection and its turn are given back.
     pub(crate) async fn run(
         &self,
         stream: TcpStream,
         client: Option<Holder>,
         port: &Port,
         deadline: Instant,
+        (turns, stopping): (&Turns, watch::Receiver<bool>),
     ) -> Handshake {
         let shake = async {
-            // Whoever sends nothing takes no turn.
-            let mut first = [0];
-            match stream.peek(&mut first).await {
-                Ok(1..) if first == [HANDSHAKE] => {}
-                Ok(1..) => return Handshake::Plain(Stream::Plain(stream)),
-                Ok(0) | Err(_) => return Handshake::Failed("the client left".to_owned()),
+            match first_byte(&stream, stopping).await {
+                Some(HANDSHAKE) => {}
+                Some(_) => return Ok(Handshake::Plain(Stream::Plain(stream))),
+                None => return Err((Failure::Left, None)),
             }
-            let Some(_turn) = self.turn(client).await else {
-                return Handshake::Failed("the gateway ends".to_owned());
+            let hello = match read_hello(&stream).await {
+                Ok(hello) => hello,
+                Err(Hello::Lost(error)) => return Err((error.into(), None)),
+                Err(Hello::Broken(error, alert)) => {
+                    let failure = Failure::Refused(words(&error));
+                    return Err((failure, Some(tell(stream, alert).await)));
+                }
             };
-            shake_hands(stream, port).await
+            let name = hello.client_hello().server_name().map(str::to_owned);
+            if !port.identities().has(name.as_deref()) {
+                let mut stream = stream;
+                // The client may be gone, which changes nothing.
+                let _ = stream.write_all(&UNRECOGNIZED_NAME).await;
+                return Err((Failure::Name(name), Some(stream)));
+            }
+            let Some(turn) = self.turn(client).await else {
+                return Err((Failure::Left, None));
+            };
+            let result = tokio::select! {
+                biased;
+                result = turns.paced(shake_hands(stream, hello, port)) => result,
+                () = self.must_go() => Err((Failure::Late, None)),
+            };
+            drop(turn);
+            result
         };
         let ended = timeout_at(deadline, shake).await;
-        ended.unwrap_or_else(|_| Handshake::Failed("it took too long".to_owned()))
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        let Some((network, permit)) = self.client.take() else {
-            return;
-        };
-        drop(permit);
-        let clients = self.handshakes.clients.lock();
-        let mut clients = clients.unwrap_or_else(PoisonError::into_inner);
-        // Who waits for a turn of this client holds its semaphore too.
-        if clients
-            .get(&network)
-            .is_some_and(|own| Arc::strong_count(own) == 1)
-        {
-            clients.remove(&network);
+        match ended.unwrap_or(Err((Failure::Late, None))) {
+            Ok(handshake) => handshake,
+            Err((failure, stream)) => {
+                if let Some(stream) = stream {
+                    end(stream).await;
+                }
+                Handshake::Failed(failure)
+            }
         }
     }
 }
 
-async fn shake_hands(stream: TcpStream, port: &Port) -> Handshake {
-    let started = match LazyConfigAcceptor::new(Acceptor::default(), stream).await {
-        Ok(started) => started,
-        Err(error) => return Handshake::Failed(error.to_string()),
-    };
-    let hello = started.client_hello();
-    if !port.identities().has(hello.server_name()) {
-        let name = hello.server_name().unwrap_or("no name").to_owned();
-        let mut stream = started.io;
-        let _ = stream.write_all(&UNRECOGNIZED_NAME).await;
-        let _ = stream.shutdown().await;
-        return Handshake::Failed(format!("no certificate for {name}"));
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        let mut clients = self.handshakes.clients();
+        // Within the lock, so that of two that end at the same time one sees that it is the last.
+        drop(self.turns.take());
+        if clients
+            .get(&self.client)
+            .is_some_and(|turns| Arc::strong_count(turns) == 1)
+        {
+            clients.remove(&self.client);
+        }
     }
-    match started.into_stream(port.config()).await {
-        Ok(stream) => Handshake::Done(Stream::Tls(Box::new(stream))),
-        Err(error) => Handshake::Failed(error.to_string()),
+}
+
+impl<'h> Want<'h> {
+    fn new(wanted: &'h Semaphore) -> Self {
+        wanted.add_permits(1);
+        Self(wanted)
+    }
+}
+
+impl Drop for Want<'_> {
+    fn drop(&mut self) {
+        // Where nobody has ended for it, nobody needs to any more.
+        if let Ok(wanted) = self.0.try_acquire() {
+            wanted.forget();
+        }
+    }
+}
+
+/// The first byte that a client sends, which is not taken. `None` if it leaves, or `stopping` turns
+/// true before.
+async fn first_byte(stream: &TcpStream, mut stopping: watch::Receiver<bool>) -> Option<u8> {
+    let mut first = [0];
+    let stopped = async {
+        // An error means that the sender is gone: nobody will stop this connection any more.
+        if stopping.wait_for(|stop| *stop).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        count = stream.peek(&mut first) => match count {
+            Ok(1..) => Some(first[0]),
+            Ok(0) | Err(_) => None,
+        },
+        () = stopped => None,
+    }
+}
+
+/// The reason why there is no greeting.
+enum Hello {
+    Lost(io::Error),
+    Broken(rustls::Error, AcceptedAlert),
+}
+
+/// Reads a client's greeting. What follows it stays with the greeting.
+async fn read_hello(stream: &TcpStream) -> Result<Accepted, Hello> {
+    let mut acceptor = Acceptor::default();
+    let mut left = MAX_HELLO;
+    loop {
+        stream.readable().await.map_err(Hello::Lost)?;
+        let mut source = Source {
+            stream,
+            left: &mut left,
+        };
+        match acceptor.read_tls(&mut source) {
+            Ok(0) => return Err(Hello::Lost(io::ErrorKind::UnexpectedEof.into())),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            Err(error) => return Err(Hello::Lost(error)),
+        }
+        match acceptor.accept() {
+            Ok(Some(hello)) => return Ok(hello),
+            Ok(None) => {}
+            Err((error, alert)) => return Err(Hello::Broken(error, alert)),
+        }
+    }
+}
+
+/// The bytes of a socket that are there, up to a bound.
+struct Source<'s> {
+    stream: &'s TcpStream,
+    left: &'s mut usize,
+}
+
+impl io::Read for Source<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let most = into.len().min(*self.left);
+        if most == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the client's greeting is too long",
+            ));
+        }
+        let count = self
+            .stream
+            .try_read(into.get_mut(..most).unwrap_or_default())?;
+        *self.left -= count;
+        Ok(count)
+    }
+}
+
+/// Writes an alert.
+async fn tell(mut stream: TcpStream, mut alert: AcceptedAlert) -> TcpStream {
+    let mut bytes = Vec::new();
+    // Writing to a `Vec` cannot fail, and the client may be gone, which changes nothing.
+    let _ = alert.write_all(&mut bytes);
+    let _ = stream.write_all(&bytes).await;
+    stream
+}
+
+async fn shake_hands(
+    stream: TcpStream,
+    hello: Accepted,
+    port: &Port,
+) -> Result<Handshake, (Failure, Option<TcpStream>)> {
+    spend(WORK);
+    let started = StartHandshake::from_parts(hello, stream);
+    match started.into_stream(port.config()).into_fallible().await {
+        Ok(stream) => {
+            let is_resumed = stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
+            Ok(Handshake::Done(Stream::Tls(Box::new(stream)), is_resumed))
+        }
+        Err((error, stream)) => Err((error.into(), Some(stream))),
+    }
+}
+
+/// Ends a connection whose handshake failed.
+async fn end(mut stream: TcpStream) {
+    let ending = async {
+        stream.shutdown().await?;
+        let mut left = END_BYTES;
+        while left > 0 {
+            stream.readable().await?;
+            let mut piece = [0; 4096];
+            match stream.try_read(&mut piece) {
+                Ok(0) => break,
+                Ok(count) => left = left.saturating_sub(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    };
+    // Whether the client has left already changes nothing.
+    let _: Result<io::Result<()>, _> = timeout(END_TIME, pin!(ending)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::net::IpAddr;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    fn holder(last: u8) -> Holder {
+        Holder::of(Some(IpAddr::from([10, 0, 0, last])))
+    }
+
+    fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn a_client_has_a_quarter_of_the_turns_and_a_trusted_proxy_all_of_them() {
+        let handshakes = Handshakes::of(8);
+        let turns = |client: Option<Holder>, count: usize| -> Vec<_> {
+            (0..count)
+                .map_while(|_| now(handshakes.turn(client)))
+                .collect()
+        };
+        let first = turns(Some(holder(1)), 3);
+        assert_eq!(first.len(), 2);
+        let second = turns(Some(holder(2)), 3);
+        assert_eq!(second.len(), 2);
+        let proxy = turns(None, 9);
+        assert_eq!(proxy.len(), 4);
+        assert!(now(handshakes.turn(Some(holder(3)))).is_none());
+        drop(first);
+        assert!(now(handshakes.turn(Some(holder(3)))).is_some());
+        drop((second, proxy));
+        assert!(handshakes.clients().is_empty());
+        assert_eq!(handshakes.all.available_permits(), 8);
+        assert_eq!(handshakes.wanted.available_permits(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_handshake_that_waited_longest_goes_for_another_and_no_further_one() {
+        let handshakes = Handshakes::of(2);
+        let began = Instant::now();
+        let one = |handshakes| async move {
+            let handshakes: &Handshakes = handshakes;
+            let _turn = handshakes.turn(None).await;
+            handshakes.must_go().await;
+            began.elapsed()
+        };
+        let second = |handshakes| async move {
+            sleep(Duration::from_millis(1)).await;
+            one(handshakes).await
+        };
+        let newcomer = async {
+            sleep(Duration::from_secs(5)).await;
+            let turn = handshakes.turn(Some(holder(1))).await;
+            let at = began.elapsed();
+            sleep(Duration::from_secs(5)).await;
+            drop(turn);
+            at
+        };
+        let mut first = pin!(one(&handshakes));
+        let mut second = pin!(second(&handshakes));
+        let mut newcomer = pin!(newcomer);
+        let gone = tokio::select! {
+            at = &mut first => at,
+            _ = &mut second => panic!("the later one ended"),
+            _ = &mut newcomer => panic!("there was no turn"),
+        };
+        assert_eq!(gone.as_secs(), 5);
+        tokio::select! {
+            biased;
+            _ = &mut second => panic!("both ended"),
+            at = &mut newcomer => assert_eq!(at.as_secs(), 5),
+        }
+        let late = timeout(Duration::from_secs(60), second).await;
+        assert!(late.is_err(), "it ended though nobody waited");
+    }
+
+    #[test]
+    fn failures_are_told_in_words_and_a_client_that_left_is_none() {
+        let rows = [
+            (
+                io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    rustls::Error::AlertReceived(rustls::AlertDescription::UnknownCA),
+                ),
+                Failure::Refused(
+                    "the client does not trust the certificate (UnknownCA)".to_owned(),
+                ),
+            ),
+            (
+                io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    rustls::Error::NoCertificatesPresented,
+                ),
+                Failure::Refused("the client sent no certificate".to_owned()),
+            ),
+            (io::ErrorKind::ConnectionReset.into(), Failure::Left),
+            (io::ErrorKind::UnexpectedEof.into(), Failure::Left),
+        ];
+        for (error, expected) in rows {
+            let shown = error.to_string();
+            assert_eq!(Failure::from(error), expected, "{shown}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use super::early::EarlySignals;
 use super::{reload, watching};
 use crate::gateway::running::Running;
-use crate::gateway::running::ending::EndingSecrets;
+use crate::gateway::running::ending::{EndingCertificates, EndingSecrets};
 
 /// A handle that stops a gateway from within its process.
 #[derive(Clone, Debug, Default)]
@@ -86,12 +86,16 @@ impl Signals {
     }
 
     /// Closes idle connections to upstreams in time, and warns of evicted events that could still
-    /// be replayed and of secrets that end.
+    /// be replayed, and of secrets and certificates that end.
     async fn keep_house(&self) {
         let mut reported = 0;
-        let mut ending = EndingSecrets::default();
+        let mut secrets = EndingSecrets::default();
+        let mut certificates = EndingCertificates::default();
         loop {
-            ending.warn(&self.running.snapshot.load(), self.running.clock.now());
+            let (snapshot, now) = (self.running.snapshot.load_full(), self.running.clock.now());
+            secrets.warn(&snapshot, now);
+            certificates.warn(&snapshot, now);
+            drop(snapshot);
             sleep(Duration::from_secs(1)).await;
             self.running.upstreams.sweep();
             reported = self.running.report_evictions(reported);

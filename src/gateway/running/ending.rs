@@ -1,10 +1,12 @@
-//! A warning about secrets that end soon while no other secret takes over (contract: Metrics).
+//! A warning about secrets that end soon while no other secret takes over (contract: Metrics), and
+//! about certificates that end soon (contract: The edge).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::snapshot::{RouteState, Snapshot};
 use crate::clock::{Now, UnixMillis};
+use crate::config::tls::AHEAD;
 use crate::key::secret::Secret;
 
 /// A secret that ends within this time is looked at.
@@ -21,6 +23,66 @@ const WARN_INTERVAL: std::time::Duration = std::time::Duration::from_secs(24 * 3
 pub(crate) struct EndingSecrets {
     /// The monotonic time of the last warning about each secret, by route and name.
     warned: HashMap<(Arc<str>, String), std::time::Duration>,
+}
+
+/// The certificates that were looked at, so that each which ends soon is warned about once a day.
+#[derive(Debug, Default)]
+pub(crate) struct EndingCertificates {
+    /// The monotonic time of the last warning about each certificate in use, by name and end; `None`
+    /// if there was no warning.
+    known: HashMap<(String, UnixMillis), Option<std::time::Duration>>,
+}
+
+impl EndingCertificates {
+    /// Warns about the certificates of a configuration that end soon, or have ended. What ends soon
+    /// when it is loaded, the loader has warned about.
+    pub(crate) fn warn(&mut self, snapshot: &Snapshot, now: Now) {
+        let ends = snapshot.tls.iter().flat_map(|port| &port.ends);
+        for (name, days) in self.due(ends, now) {
+            let words = if days <= 0 {
+                "has ended".to_owned()
+            } else {
+                format!("ends within {days} days")
+            };
+            log::warn!(
+                "the TLS certificate for {name} {words}: renew it, and let the gateway load it"
+            );
+        }
+    }
+
+    /// The names of certificates to warn about now, with the days that are left.
+    fn due<'c>(
+        &mut self,
+        in_use: impl Iterator<Item = &'c (String, UnixMillis)>,
+        now: Now,
+    ) -> Vec<(String, i64)> {
+        let ahead = i64::try_from(AHEAD.as_millis()).unwrap_or(i64::MAX);
+        let mut before = std::mem::take(&mut self.known);
+        let mut due = Vec::new();
+        for own in in_use {
+            // Two ports may have the same certificate.
+            if self.known.contains_key(own) {
+                continue;
+            }
+            let left = own.1.0.saturating_sub(now.wall.0);
+            let is_soon = left < ahead;
+            let warned = match before.remove(own) {
+                None => is_soon.then_some(now.mono),
+                Some(last) => {
+                    let is_over = |last| now.mono.saturating_sub(last) >= WARN_INTERVAL;
+                    if is_soon && last.is_none_or(is_over) {
+                        let days = left.saturating_add(DAY_MILLIS - 1).div_euclid(DAY_MILLIS);
+                        due.push((own.0.clone(), days));
+                        Some(now.mono)
+                    } else {
+                        last
+                    }
+                }
+            };
+            self.known.insert(own.clone(), warned);
+        }
+        due
+    }
 }
 
 impl EndingSecrets {
@@ -153,6 +215,35 @@ mod tests {
             }
         }
         assert!(failures.is_empty(), "{failures:?}");
+    }
+
+    #[test]
+    fn a_certificate_is_warned_about_once_a_day_from_two_weeks_before_its_end() {
+        let hour = |hours: i64| UnixMillis(NOW.0 + hours * 3_600_000);
+        let mut ending = EndingCertificates::default();
+        let mut due = |hours: u64, days: &[i64]| -> Vec<i64> {
+            let ends: Vec<_> = days
+                .iter()
+                .map(|days| ("a".to_owned(), hour(days * 24)))
+                .collect();
+            let now = Now {
+                wall: hour(i64::try_from(hours).unwrap()),
+                mono: Duration::from_secs(hours * 3600),
+            };
+            let due = ending.due(ends.iter(), now);
+            due.into_iter().map(|(_, days)| days).collect()
+        };
+        let none: [i64; 0] = [];
+        // What ends soon when it is loaded was said then.
+        assert_eq!(due(0, &[10, 20]), none);
+        assert_eq!(due(23, &[10, 20]), none);
+        assert_eq!(due(24, &[10, 20]), [9]);
+        assert_eq!(due(25, &[10, 20]), none);
+        // The first is replaced, and the other comes near its end.
+        assert_eq!(due(145, &[90, 20]), [14]);
+        assert_eq!(due(168, &[90, 20]), none);
+        assert_eq!(due(169, &[90, 20]), [13]);
+        assert_eq!(due(24 * 21, &[90, 20]), [-1]);
     }
 
     #[test]

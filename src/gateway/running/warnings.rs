@@ -2,10 +2,12 @@
 //! seconds, with the number of the others (contract: Access log).
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Now;
+use crate::gateway::client::tls::Failure;
 use crate::gateway::upstream::forward::ForwardError;
 use crate::telemetry::rate_limit::RateLimit;
 use crate::verify::claim::Conflict;
@@ -16,7 +18,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 const MAX_UNLISTED: usize = 64;
 /// The time after which an account is warned about again.
 const UNLISTED_INTERVAL: Duration = Duration::from_secs(3600);
-/// The most characters of an account that a warning shows.
+/// The most characters of an account or of a server name that a warning shows.
 const SHOWN: usize = 200;
 
 /// A limit for each kind of warning.
@@ -25,6 +27,7 @@ pub(crate) struct Warnings {
     upstream: RateLimit,
     overload: RateLimit,
     accept: RateLimit,
+    handshake: RateLimit,
     eviction: RateLimit,
     learning: RateLimit,
     unlisted: Unlisted,
@@ -79,6 +82,7 @@ impl Warnings {
             upstream: RateLimit::new(INTERVAL),
             overload: RateLimit::new(INTERVAL),
             accept: RateLimit::new(INTERVAL),
+            handshake: RateLimit::new(INTERVAL),
             eviction: RateLimit::new(INTERVAL),
             learning: RateLimit::new(INTERVAL),
             unlisted: Unlisted::new(),
@@ -176,6 +180,30 @@ impl Warnings {
             log::warn!(
                 "cannot accept connections, and goes on trying: {error}; where file descriptors are missing, raise \
                  their limit (`ulimit -n`, systemd: `LimitNOFILE=`){}",
+                more(others)
+            );
+        }
+    }
+
+    /// Says that a TLS handshake failed. Whoever scans the internet for ports makes many of them fail,
+    /// so this is no warning; that a client left is not said at all.
+    pub(crate) fn handshake(&self, peer: Option<IpAddr>, failure: &Failure, now: Now) {
+        let why = match failure {
+            Failure::Left => return,
+            Failure::Late => "the client was too slow".to_owned(),
+            Failure::Name(None) => {
+                "the client asked for no server name, and the port has no `default`".to_owned()
+            }
+            Failure::Name(Some(name)) => {
+                let name: String = name.chars().take(SHOWN).collect();
+                format!("no certificate is for `{}`", name.escape_debug())
+            }
+            Failure::Refused(why) => why.escape_debug().to_string(),
+        };
+        if let Some(others) = self.handshake.allow(now.mono) {
+            let client = peer.map_or_else(|| "a client".to_owned(), |peer| peer.to_string());
+            log::info!(
+                "a TLS handshake with {client} failed: {why}{}",
                 more(others)
             );
         }

@@ -128,6 +128,11 @@ impl H1 {
         loop {
             let head = match self.read_head(first, &mut stopping).await {
                 Ok(Some(head)) => head,
+                Ok(None) if self.stream.is_tls() => {
+                    // The client is told that the end is no accident (close_notify).
+                    self.end().await;
+                    return;
+                }
                 Ok(None) => return,
                 Err(refusal) => {
                     self.keep_alive = false;
@@ -140,6 +145,11 @@ impl H1 {
             self.keep_alive &= !(stopping.is_set)();
             match port.answer(&mut self, head).await {
                 Next::KeepAlive if self.keep_alive => {}
+                // The client tells in turn that it ends. Closed before that was read, the socket
+                // would answer with a reset, which may overtake the answer.
+                Next::KeepAlive | Next::Close if self.stream.is_tls() => {
+                    return self.linger().await;
+                }
                 Next::KeepAlive | Next::Close => {
                     self.end().await;
                     return;

@@ -55,7 +55,10 @@ impl H1 {
         if self.outbound.capacity() > LARGE_READ * 2 {
             self.outbound.shrink_to(FIRST_READ);
         }
-        // A socket takes what is written at once; TLS holds bytes back that the socket did not take.
+        if !self.stream.is_tls() {
+            return Ok(());
+        }
+        // TLS holds bytes back that the socket did not take.
         let flush = self.stream.flush();
         let limit = self.limits.write_timeout;
         match self.writing.within(limit, flush).await {

@@ -1,0 +1,65 @@
+//! What `check` shows of the TLS ports and their certificates.
+
+use serde_json::{Value, json};
+
+use super::json::text;
+use super::keys::written_time;
+use crate::config::Config;
+use crate::config::tls::{Certificate, Tls};
+use crate::tls::Version;
+
+/// The certificates of every TLS port, and what a client needs to connect.
+pub(super) fn rows(config: &Config) -> Vec<[String; 4]> {
+    let of = |port: &Tls| -> Vec<[String; 4]> {
+        let listen: Vec<String> = port.listen.iter().map(ToString::to_string).collect();
+        let mut needs = listen.join(", ");
+        if port.min_version == Version::Tls13 {
+            needs.push_str(", TLS 1.3 alone");
+        }
+        if port.client_ca.is_some() {
+            needs.push_str(", client certificates");
+        }
+        let row = |(place, certificate): (usize, &Certificate)| {
+            let mut names = certificate.names.clone();
+            if port.default == Some(place) {
+                names.push("every other name".to_owned());
+            }
+            let identity = &certificate.identity;
+            let (from, end) = (identity.not_before, identity.not_after);
+            [
+                needs.clone(),
+                certificate.file.clone(),
+                names.join(", "),
+                format!("from {} until {}", written_time(from), written_time(end)),
+            ]
+        };
+        port.certificates.iter().enumerate().map(row).collect()
+    };
+    config.server.tls.iter().flat_map(of).collect()
+}
+
+/// A TLS port as JSON.
+pub(super) fn object(port: &Tls) -> Value {
+    let listen = port.listen.iter();
+    let version = match port.min_version {
+        Version::Tls12 => "1.2",
+        Version::Tls13 => "1.3",
+    };
+    let certificate = |(place, certificate): (usize, &Certificate)| {
+        let names = certificate.names.iter();
+        json!({
+            "file": text(&certificate.file),
+            "names": names.map(|name| text(name)).collect::<Value>(),
+            "default": port.default == Some(place),
+            "not_before": written_time(certificate.identity.not_before),
+            "not_after": written_time(certificate.identity.not_after),
+        })
+    };
+    let certificates = port.certificates.iter().enumerate().map(certificate);
+    json!({
+        "listen": listen.map(|address| format!("https://{address}")).collect::<Value>(),
+        "min_version": version,
+        "client_ca": port.client_ca.is_some(),
+        "certificates": certificates.collect::<Value>(),
+    })
+}
