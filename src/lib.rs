@@ -9,13 +9,13 @@ pub mod verdict;
 
 pub mod clock;
 
+pub mod tls;
+
 pub mod wire;
 
 pub mod notation;
 
 pub mod key;
-
-pub mod tls;
 
 pub mod scheme;
 

@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
+use super::listen::collide;
 use super::reader::{Findings, Table};
 use super::route::Draft;
-use super::server::collide;
 use super::units::{written_duration, written_size};
 use super::upstream::Upstream;
 use super::warning::WarningName;

@@ -13,6 +13,7 @@ mod files;
 mod handshake;
 mod judge;
 mod learned;
+mod listen;
 mod mask;
 pub mod params;
 mod placeholders;

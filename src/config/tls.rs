@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use super::listen::read_listen;
 use super::reader::{Findings, Item, Table};
 use super::secrets::{Sources, resolve_file};
-use super::server::read_listen;
 use super::units;
 use super::warning::WarningName;
 use crate::clock::UnixMillis;

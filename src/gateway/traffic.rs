@@ -14,13 +14,14 @@ use super::client::Next;
 use super::client::answer::{Answer, Denied};
 use super::client::connections::{Admitted, Connections};
 use super::client::h1::{BEYOND, H1, NOT_TLS, Port, TOO_MANY};
+use super::client::handshakes::Handshakes;
 use super::client::holder::Holder;
 use super::client::origin::is_trusted;
 use super::client::stream::Stream;
-use super::client::tls::{Failure, Handshake, Handshakes};
+use super::client::tls::{self, Failure, Handshake};
 use super::exchange;
 use super::running::Running;
-use crate::telemetry::metrics::HandshakeResult;
+use crate::telemetry::handshakes::HandshakeResult;
 use crate::verdict::Refusal;
 use crate::wire::head::Head;
 
@@ -149,16 +150,15 @@ impl<P: Port> App<P> {
         let Some(port) = snapshot.tls.get(place) else {
             return Opened::Nothing;
         };
-        let handshake = self
-            .handshakes
-            .run(
-                stream,
-                client,
-                &port.port,
-                deadline,
-                (&self.running.turns, stopping),
-            )
-            .await;
+        let handshake = tls::run(
+            &self.handshakes,
+            stream,
+            client,
+            &port.port,
+            deadline,
+            (&self.running.turns, stopping),
+        )
+        .await;
         let (result, opened) = match handshake {
             Handshake::Done(stream, true) => (HandshakeResult::Resumed, Opened::Stream(stream)),
             Handshake::Done(stream, false) => (HandshakeResult::Full, Opened::Stream(stream)),

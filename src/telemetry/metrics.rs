@@ -17,6 +17,7 @@ use super::descriptions::{
     RELOAD_SUCCESSFUL, REPLAY_CAPACITY, REPLAY_ENTRIES, REPLAY_EVICTIONS, TLS_HANDSHAKES,
     UPSTREAM_ADDRESSES_AGE,
 };
+use super::handshakes::HandshakeResult;
 use super::process::ProcessMetrics;
 use super::route_metrics::{RouteMetrics, RouteSeries};
 use super::series::{Series, merged};
@@ -55,51 +56,6 @@ pub struct Metrics {
     process: Arc<ProcessMetrics>,
     series: Series,
     remembered: Arc<Remembered>,
-}
-
-/// The end of a TLS handshake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HandshakeResult {
-    /// A session began.
-    Full,
-    /// An earlier session was resumed by its ticket.
-    Resumed,
-    /// The two sides did not agree.
-    Failed,
-    /// No certificate is for the server name.
-    UnknownName,
-    /// The client was too slow.
-    Late,
-    /// The client left without a word, or in the middle.
-    Left,
-    /// The client does not speak TLS.
-    NotTls,
-}
-
-impl HandshakeResult {
-    /// Every result, in the order of its number.
-    const ALL: [Self; 7] = [
-        Self::Full,
-        Self::Resumed,
-        Self::Failed,
-        Self::UnknownName,
-        Self::Late,
-        Self::Left,
-        Self::NotTls,
-    ];
-
-    /// The result as the label of the metric has it.
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Resumed => "resumed",
-            Self::Failed => "failed",
-            Self::UnknownName => "unknown_name",
-            Self::Late => "late",
-            Self::Left => "left",
-            Self::NotTls => "not_tls",
-        }
-    }
 }
 
 #[derive(Debug, Default)]

@@ -10,6 +10,7 @@
 pub mod access_log;
 pub mod descriptions;
 mod durations;
+pub mod handshakes;
 mod json;
 mod line;
 mod log_writer;

@@ -17,6 +17,8 @@ const UNKNOWN: &str = "qqqqqqqqqqqq";
 const PROBE: &str = r#"
 [server]
 KEY = 0
+[[server.tls]]
+KEY = 0
 [admin]
 KEY = 0
 [replay]
@@ -106,6 +108,7 @@ fn configuration_explains_exactly_the_keys_there_are() {
     let mut wrong = Vec::new();
     for (title, path) in [
         ("`[server]`", "server"),
+        ("`[[server.tls]]`", "server.tls"),
         ("`[admin]`", "admin"),
         ("`[replay]`", "replay"),
         ("`[[route]]`", "route"),
@@ -182,6 +185,7 @@ fn the_default_file_shows_every_key() {
     let mut wrong = Vec::new();
     for path in [
         "server",
+        "server.tls",
         "admin",
         "replay",
         "route",

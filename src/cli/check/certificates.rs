@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::json::text;
 use super::keys::written_time;
+use super::shown::shown;
 use crate::config::Config;
 use crate::config::tls::{Certificate, Tls};
 use crate::tls::Version;
@@ -48,8 +48,8 @@ pub(super) fn object(port: &Tls) -> Value {
     let certificate = |(place, certificate): (usize, &Certificate)| {
         let names = certificate.names.iter();
         json!({
-            "file": text(&certificate.file),
-            "names": names.map(|name| text(name)).collect::<Value>(),
+            "file": shown(&certificate.file),
+            "names": names.map(|name| Value::from(shown(name))).collect::<Value>(),
             "default": port.default == Some(place),
             "not_before": written_time(certificate.identity.not_before),
             "not_after": written_time(certificate.identity.not_after),

@@ -85,7 +85,7 @@ fn address(address: &std::net::SocketAddr) -> String {
 }
 
 /// A text without anything that could be a secret.
-pub(super) fn text(text: &str) -> Value {
+fn text(text: &str) -> Value {
     shown(text).into()
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod body;
 pub(crate) mod budget;
 pub(crate) mod connections;
 pub(crate) mod h1;
+pub(crate) mod handshakes;
 pub(crate) mod holder;
 pub(crate) mod origin;
 mod stock;

@@ -2,24 +2,22 @@
 //! nothing of it is done before the connection has a place (contract: The edge).
 //!
 //! A handshake takes a turn once the client's greeting is complete: before that there is nothing to
-//! compute, so whoever sends a greeting slowly keeps nobody waiting. A handshake that waits for its
-//! client for more than [`GRACE`] loses its turn, and its connection, if another waits for one.
+//! compute, so whoever sends a greeting slowly keeps nobody waiting.
 
-use std::collections::HashMap;
 use std::io;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::StartHandshake;
 use tokio_rustls::rustls::server::{Accepted, AcceptedAlert, Acceptor};
 use tokio_rustls::rustls::{self, HandshakeKind};
 
-use super::holder::{Holder, Network};
+use super::handshakes::Handshakes;
+use super::holder::Holder;
 use super::stream::Stream;
 use super::turns::{Turns, spend};
 use crate::tls::Port;
@@ -30,12 +28,6 @@ const HANDSHAKE: u8 = 0x16;
 /// The record of the fatal alert `unrecognized_name` (RFC 6066 3), as it is sent before any version
 /// was agreed on.
 const UNRECOGNIZED_NAME: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 112];
-
-/// The handshakes that may be in progress at a time, for each worker thread.
-const A_THREAD: usize = 64;
-
-/// The time for which a handshake may wait for its client while others wait for a turn.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// The most bytes of a client's greeting (`ClientHello`), with the framing of its records. Greetings
 /// of clients have a few hundred bytes, and two thousand with a post-quantum key.
@@ -110,183 +102,58 @@ fn words(error: &rustls::Error) -> String {
     }
 }
 
-/// The handshakes in progress. A client has a quarter of them; who has to wait for its turn waits
-/// within the time limit of its handshake.
-#[derive(Debug)]
-pub(crate) struct Handshakes {
-    all: Arc<Semaphore>,
-    share: usize,
-    /// A permit for each handshake that waits for a turn. The handshake that has waited for its
-    /// client longest takes it, and ends.
-    wanted: Semaphore,
-    // Held for a look-up, once before and once after each handshake.
-    clients: Mutex<HashMap<Network, Arc<Semaphore>>>,
-}
-
-/// A handshake's turn. Another may follow when it is dropped.
-struct Turn<'h> {
-    _all: OwnedSemaphorePermit,
-    _own: Option<(OwnedSemaphorePermit, Share<'h>)>,
-}
-
-/// The share of a client, kept while one of its handshakes has a turn or waits for one.
-struct Share<'h> {
-    handshakes: &'h Handshakes,
-    client: Network,
-    turns: Option<Arc<Semaphore>>,
-}
-
-/// A handshake that waits for its turn.
-struct Want<'h>(&'h Semaphore);
-
-impl Handshakes {
-    /// Turns for this many worker threads.
-    pub(crate) fn new(threads: usize) -> Self {
-        Self::of(A_THREAD.saturating_mul(threads))
-    }
-
-    fn of(most: usize) -> Self {
-        let most = most.clamp(1, Semaphore::MAX_PERMITS);
-        Self {
-            all: Arc::new(Semaphore::new(most)),
-            share: (most / 4).max(1),
-            wanted: Semaphore::new(0),
-            clients: Mutex::default(),
+/// Runs the handshake of a connection that was just accepted, until `deadline` at most. A connection
+/// that has sent nothing ends once `stopping` turns true. `client` is `None` for a trusted proxy.
+///
+/// If this future is dropped, the connection and its turn are given back.
+pub(crate) async fn run(
+    handshakes: &Handshakes,
+    stream: TcpStream,
+    client: Option<Holder>,
+    port: &Port,
+    deadline: Instant,
+    (turns, stopping): (&Turns, watch::Receiver<bool>),
+) -> Handshake {
+    let shake = async {
+        match first_byte(&stream, stopping).await {
+            Some(HANDSHAKE) => {}
+            Some(_) => return Ok(Handshake::Plain(Stream::Plain(stream))),
+            None => return Err((Failure::Left, None)),
         }
-    }
-
-    /// Waits for the turn of a handshake. `client` is `None` for a trusted proxy, which speaks for
-    /// many clients.
-    async fn turn(&self, client: Option<Holder>) -> Option<Turn<'_>> {
-        // No semaphore is ever closed, so no error can come.
-        let own = match client {
-            Some(client) => {
-                let share = self.share_of(client.own);
-                let turns = share.turns.clone()?;
-                Some((turns.acquire_owned().await.ok()?, share))
-            }
-            None => None,
-        };
-        let all = match Arc::clone(&self.all).try_acquire_owned() {
-            Ok(turn) => turn,
-            Err(_) => {
-                let _want = Want::new(&self.wanted);
-                Arc::clone(&self.all).acquire_owned().await.ok()?
+        let hello = match read_hello(&stream).await {
+            Ok(hello) => hello,
+            Err(Hello::Lost(error)) => return Err((error.into(), None)),
+            Err(Hello::Broken(error, alert)) => {
+                let failure = Failure::Refused(words(&error));
+                return Err((failure, Some(tell(stream, alert).await)));
             }
         };
-        Some(Turn {
-            _all: all,
-            _own: own,
-        })
-    }
-
-    fn share_of(&self, client: Network) -> Share<'_> {
-        let mut clients = self.clients();
-        let turns = clients.entry(client);
-        let turns = turns.or_insert_with(|| Arc::new(Semaphore::new(self.share)));
-        Share {
-            handshakes: self,
-            client,
-            turns: Some(Arc::clone(turns)),
+        let name = hello.client_hello().server_name().map(str::to_owned);
+        if !port.identities().has(name.as_deref()) {
+            let mut stream = stream;
+            // The client may be gone, which changes nothing.
+            let _ = stream.write_all(&UNRECOGNIZED_NAME).await;
+            return Err((Failure::Name(name), Some(stream)));
         }
-    }
-
-    fn clients(&self) -> MutexGuard<'_, HashMap<Network, Arc<Semaphore>>> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns when a handshake that began to wait for its client now must make room for another.
-    async fn must_go(&self) {
-        sleep(GRACE).await;
-        // The permits are given in the order in which they were asked for: the longest wait ends.
-        if let Ok(wanted) = self.wanted.acquire().await {
-            wanted.forget();
-        }
-    }
-
-    /// Runs the handshake of a connection that was just accepted, until `deadline` at most. A
-    /// connection that has sent nothing ends once `stopping` turns true.
-    ///
-    /// If this future is dropped, the connection and its turn are given back.
-    pub(crate) async fn run(
-        &self,
-        stream: TcpStream,
-        client: Option<Holder>,
-        port: &Port,
-        deadline: Instant,
-        (turns, stopping): (&Turns, watch::Receiver<bool>),
-    ) -> Handshake {
-        let shake = async {
-            match first_byte(&stream, stopping).await {
-                Some(HANDSHAKE) => {}
-                Some(_) => return Ok(Handshake::Plain(Stream::Plain(stream))),
-                None => return Err((Failure::Left, None)),
-            }
-            let hello = match read_hello(&stream).await {
-                Ok(hello) => hello,
-                Err(Hello::Lost(error)) => return Err((error.into(), None)),
-                Err(Hello::Broken(error, alert)) => {
-                    let failure = Failure::Refused(words(&error));
-                    return Err((failure, Some(tell(stream, alert).await)));
-                }
-            };
-            let name = hello.client_hello().server_name().map(str::to_owned);
-            if !port.identities().has(name.as_deref()) {
-                let mut stream = stream;
-                // The client may be gone, which changes nothing.
-                let _ = stream.write_all(&UNRECOGNIZED_NAME).await;
-                return Err((Failure::Name(name), Some(stream)));
-            }
-            let Some(turn) = self.turn(client).await else {
-                return Err((Failure::Left, None));
-            };
-            let result = tokio::select! {
-                biased;
-                result = turns.paced(shake_hands(stream, hello, port)) => result,
-                () = self.must_go() => Err((Failure::Late, None)),
-            };
-            drop(turn);
-            result
+        let Some(turn) = handshakes.turn(client).await else {
+            return Err((Failure::Left, None));
         };
-        let ended = timeout_at(deadline, shake).await;
-        match ended.unwrap_or(Err((Failure::Late, None))) {
-            Ok(handshake) => handshake,
-            Err((failure, stream)) => {
-                if let Some(stream) = stream {
-                    end(stream).await;
-                }
-                Handshake::Failed(failure)
+        let result = tokio::select! {
+            biased;
+            result = turns.paced(shake_hands(stream, hello, port)) => result,
+            () = handshakes.must_go() => Err((Failure::Late, None)),
+        };
+        drop(turn);
+        result
+    };
+    let ended = timeout_at(deadline, shake).await;
+    match ended.unwrap_or(Err((Failure::Late, None))) {
+        Ok(handshake) => handshake,
+        Err((failure, stream)) => {
+            if let Some(stream) = stream {
+                end(stream).await;
             }
-        }
-    }
-}
-
-impl Drop for Share<'_> {
-    fn drop(&mut self) {
-        let mut clients = self.handshakes.clients();
-        // Within the lock, so that of two that end at the same time one sees that it is the last.
-        drop(self.turns.take());
-        if clients
-            .get(&self.client)
-            .is_some_and(|turns| Arc::strong_count(turns) == 1)
-        {
-            clients.remove(&self.client);
-        }
-    }
-}
-
-impl<'h> Want<'h> {
-    fn new(wanted: &'h Semaphore) -> Self {
-        wanted.add_permits(1);
-        Self(wanted)
-    }
-}
-
-impl Drop for Want<'_> {
-    fn drop(&mut self) {
-        // Where nobody has ended for it, nobody needs to any more.
-        if let Ok(wanted) = self.0.try_acquire() {
-            wanted.forget();
+            Handshake::Failed(failure)
         }
     }
 }
@@ -412,85 +279,7 @@ async fn end(mut stream: TcpStream) {
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future;
-    use std::net::IpAddr;
-    use std::task::{Context, Poll, Waker};
-
     use super::*;
-
-    fn holder(last: u8) -> Holder {
-        Holder::of(Some(IpAddr::from([10, 0, 0, last])))
-    }
-
-    fn now<T>(future: impl Future<Output = T>) -> Option<T> {
-        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(value) => Some(value),
-            Poll::Pending => None,
-        }
-    }
-
-    #[test]
-    fn a_client_has_a_quarter_of_the_turns_and_a_trusted_proxy_all_of_them() {
-        let handshakes = Handshakes::of(8);
-        let turns = |client: Option<Holder>, count: usize| -> Vec<_> {
-            (0..count)
-                .map_while(|_| now(handshakes.turn(client)))
-                .collect()
-        };
-        let first = turns(Some(holder(1)), 3);
-        assert_eq!(first.len(), 2);
-        let second = turns(Some(holder(2)), 3);
-        assert_eq!(second.len(), 2);
-        let proxy = turns(None, 9);
-        assert_eq!(proxy.len(), 4);
-        assert!(now(handshakes.turn(Some(holder(3)))).is_none());
-        drop(first);
-        assert!(now(handshakes.turn(Some(holder(3)))).is_some());
-        drop((second, proxy));
-        assert!(handshakes.clients().is_empty());
-        assert_eq!(handshakes.all.available_permits(), 8);
-        assert_eq!(handshakes.wanted.available_permits(), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_handshake_that_waited_longest_goes_for_another_and_no_further_one() {
-        let handshakes = Handshakes::of(2);
-        let began = Instant::now();
-        let one = |handshakes| async move {
-            let handshakes: &Handshakes = handshakes;
-            let _turn = handshakes.turn(None).await;
-            handshakes.must_go().await;
-            began.elapsed()
-        };
-        let second = |handshakes| async move {
-            sleep(Duration::from_millis(1)).await;
-            one(handshakes).await
-        };
-        let newcomer = async {
-            sleep(Duration::from_secs(5)).await;
-            let turn = handshakes.turn(Some(holder(1))).await;
-            let at = began.elapsed();
-            sleep(Duration::from_secs(5)).await;
-            drop(turn);
-            at
-        };
-        let mut first = pin!(one(&handshakes));
-        let mut second = pin!(second(&handshakes));
-        let mut newcomer = pin!(newcomer);
-        let gone = tokio::select! {
-            at = &mut first => at,
-            _ = &mut second => panic!("the later one ended"),
-            _ = &mut newcomer => panic!("there was no turn"),
-        };
-        assert_eq!(gone.as_secs(), 5);
-        tokio::select! {
-            biased;
-            _ = &mut second => panic!("both ended"),
-            at = &mut newcomer => assert_eq!(at.as_secs(), 5),
-        }
-        let late = timeout(Duration::from_secs(60), second).await;
-        assert!(late.is_err(), "it ended though nobody waited");
-    }
 
     #[test]
     fn failures_are_told_in_words_and_a_client_that_left_is_none() {
