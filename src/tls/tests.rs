@@ -153,7 +153,7 @@ fn authorities_are_certificates_that_sign_others() {
 }
 
 #[test]
-fn a_name_gets_the_exact_certificate_else_a_wildcard_else_the_default() {
+fn tl_01_a_name_gets_the_exact_certificate_else_a_wildcard_else_the_default() {
     let [exact, wildcard, default] =
         [["a.example.com"], ["*.example.com"], ["c.example.net"]].map(|n| identity_for(&n));
     let mut identities = Identities::default();
@@ -192,7 +192,7 @@ fn a_name_gets_the_exact_certificate_else_a_wildcard_else_the_default() {
 }
 
 #[test]
-fn no_port_takes_early_data() {
+fn tl_03_no_port_takes_early_data() {
     for least in [Version::Tls12, Version::Tls13] {
         let port = Port::new(Identities::default(), None, least, &["http/1.1"]).unwrap();
         assert_eq!(port.config().max_early_data_size, 0);

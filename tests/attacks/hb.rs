@@ -259,7 +259,10 @@ fn hb_08_a_strangers_word_on_its_origin_is_replaced() {
         request.header("X-Forwarded-For").as_deref(),
         Some("127.0.0.1")
     );
-    assert_eq!(request.header("X-Forwarded-Proto").as_deref(), Some("http"));
+    assert_eq!(
+        request.header("X-Forwarded-Proto").as_deref(),
+        Some(crate::support::transport::scheme())
+    );
     assert_eq!(request.header("X-Forwarded-Host").as_deref(), Some("a"));
     assert!(!request.has("Forwarded"), "{request}");
     // One id for upstream, client and log, and another for the next request.

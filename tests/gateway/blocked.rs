@@ -16,6 +16,7 @@ use crate::support::client::Client;
 use crate::support::config::Config;
 use crate::support::delivery::{Delivery, fresh_event_id};
 use crate::support::gateway::{Metrics, binary};
+use crate::support::transport;
 use crate::support::upstream::Upstream;
 use crate::support::{LATE, SOON, eventually};
 
@@ -33,6 +34,7 @@ impl Unread {
     fn start(config: &Config, reads_errors: bool) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("verigate.toml");
+        config.write_certificate(folder.path());
         std::fs::write(&file, config.toml()).expect("a configuration file");
         let mut command = binary();
         command
@@ -63,6 +65,8 @@ impl Unread {
         } else {
             Some(pipe)
         };
+        transport::set_tls(addresses[0].port(), config.is_over_tls());
+        transport::set_tls(addresses[1].port(), false);
         Self {
             child,
             _pipe: kept,

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use super::tls::{A, NAME, folder};
 use crate::support::behaviour::{Behaviour, Latch, Reply};
 use crate::support::cases::Cases;
+use crate::support::certificates::Authority;
 use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event, event_with, fresh_event_id};
 use crate::support::gateway::{Gateway, Metrics};
@@ -12,7 +14,7 @@ use crate::support::upstream::Upstream;
 use crate::support::{LATE, SECRET_VARIABLE, SOON, eventually, now};
 
 /// Every metric (contract: Metrics): name, type, labels.
-const METRICS: [(&str, &str, &[&str]); 30] = [
+const METRICS: [(&str, &str, &[&str]); 32] = [
     ("verigate_requests_total", "counter", &["route", "verdict"]),
     ("verigate_request_duration_seconds", "histogram", &["route"]),
     (
@@ -75,6 +77,12 @@ const METRICS: [(&str, &str, &[&str]); 30] = [
     ("verigate_replay_capacity", "gauge", &[]),
     ("verigate_max_buffered_bytes", "gauge", &[]),
     ("verigate_max_connections", "gauge", &[]),
+    ("verigate_tls_handshakes_total", "counter", &["result"]),
+    (
+        "verigate_certificate_not_after_timestamp_seconds",
+        "gauge",
+        &["name"],
+    ),
 ];
 
 fn series_of(metrics: &Metrics) -> BTreeSet<String> {
@@ -109,8 +117,13 @@ fn every_metric_has_its_name_type_help_and_labels() {
     );
     let route = Route::itellico(&upstream).set("secrets", &secrets);
     // Few enough to fit into the file descriptors of any machine.
-    let config = Config::new().server("max_connections", "100").route(route);
-    let gateway = Gateway::start(&config);
+    let config = Config::new()
+        .server("max_connections", "100")
+        .route(route)
+        .with_own_ports()
+        .extra(&format!("[[server.tls]]\nlisten = [\"127.0.0.1:0\"]\n{A}"));
+    let pair = Authority::of_tests().issue(&[NAME]);
+    let gateway = Gateway::start_in(folder(&[("a", &pair)]), &config);
     gateway.expect_serving();
     gateway.admin("POST", "/reload", &[], "").expect_status(200);
     expect_value(

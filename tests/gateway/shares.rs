@@ -185,6 +185,7 @@ fn rx_24_the_limit_of_connections_is_lowered_to_what_the_descriptors_hold() {
     let config = Config::new()
         .server("threads", "2")
         .route(Route::itellico(&upstream));
+    config.write_certificate(folder.path());
     let written = std::fs::write(&file, config.toml());
     assert!(written.is_ok(), "{written:?}");
     for (limit, is_lowered) in [("ulimit -n 300", true), ("ulimit -Sn 300", false)] {

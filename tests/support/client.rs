@@ -1,10 +1,11 @@
 //! A raw-socket client: sends exactly the bytes it is given and reads answers strictly.
 
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::answer::{Answer, Framing};
+use super::transport::{TlsWire, Wire};
 use super::{Deadline, LATE, SOON};
 
 /// Why there is no whole answer.
@@ -23,7 +24,7 @@ pub(crate) enum Missing {
 /// One connection to the gateway.
 #[derive(Debug)]
 pub(crate) struct Client {
-    stream: TcpStream,
+    wire: Wire,
     buffer: Vec<u8>,
     ended: bool,
 }
@@ -74,21 +75,44 @@ impl Client {
     fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("no delay");
         stream.set_write_timeout(Some(LATE)).expect("a time limit");
+        Self::by(Wire::over(stream))
+    }
+
+    /// A client on a TLS connection that was made by hand.
+    pub(crate) fn over_tls(wire: TlsWire) -> Self {
+        Self::by(Wire::Tls(Box::new(wire)))
+    }
+
+    fn by(wire: Wire) -> Self {
         Self {
-            stream,
+            wire,
             buffer: Vec::new(),
             ended: false,
         }
     }
 
+    /// The socket below.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        self.wire.socket()
+    }
+
+    /// The TLS of the connection.
+    #[track_caller]
+    pub(crate) fn tls(&self) -> &TlsWire {
+        match &self.wire {
+            Wire::Tls(wire) => wire,
+            Wire::Plain(_) => panic!("the connection is plain"),
+        }
+    }
+
     /// The address of this end.
     pub(crate) fn local_addr(&self) -> SocketAddr {
-        self.stream.local_addr().expect("an address")
+        self.wire.socket().local_addr().expect("an address")
     }
 
     /// Sends bytes; `false` when the other side no longer takes them (what it answered can still be read).
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        match self.stream.write_all(bytes.as_ref()) {
+        match self.wire.write_all(bytes.as_ref()) {
             Ok(()) => true,
             Err(error) => {
                 let gone = [
@@ -121,14 +145,13 @@ impl Client {
     }
 
     /// Closes the sending side.
-    pub(crate) fn finish(&self) {
-        // A connection that the other side has reset cannot be shut down, which is no fault of the test's.
-        let _ = self.stream.shutdown(Shutdown::Write);
+    pub(crate) fn finish(&mut self) {
+        self.wire.finish();
     }
 
     /// Ends the connection by a reset.
     pub(crate) fn reset(self) {
-        socket2::SockRef::from(&self.stream)
+        socket2::SockRef::from(self.wire.socket())
             .set_linger(Some(Duration::ZERO))
             .expect("linger");
     }
@@ -206,10 +229,11 @@ impl Client {
         }
         let mut piece = [0; 8192];
         loop {
-            self.stream
+            self.wire
+                .socket()
                 .set_read_timeout(Some(deadline.left()))
                 .expect("a time limit");
-            match self.stream.read(&mut piece) {
+            match self.wire.read(&mut piece) {
                 Ok(0) => {
                     self.ended = true;
                     return Fill::End;

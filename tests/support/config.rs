@@ -4,7 +4,11 @@
 //! Values are TOML text: `set("max_body", "\"64MiB\"")`. `text` quotes a plain string.
 
 use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::OnceLock;
 
+use super::certificates::{Authority, Pair};
+use super::transport::{self, Transport};
 use super::upstream::Upstream;
 use super::{PLAIN_SECRET, SECRET, SECRET_VARIABLE};
 
@@ -122,6 +126,7 @@ pub(crate) struct Config {
     replay: Keys,
     routes: Vec<Route>,
     extra: String,
+    has_own_ports: bool,
     pub(crate) environment: Vec<(String, String)>,
 }
 
@@ -135,6 +140,7 @@ impl Config {
             replay: Vec::new(),
             routes: Vec::new(),
             extra: String::new(),
+            has_own_ports: false,
             environment: vec![
                 (SECRET_VARIABLE.to_owned(), SECRET.to_owned()),
                 ("PLAIN_SECRET".to_owned(), PLAIN_SECRET.to_owned()),
@@ -178,6 +184,26 @@ impl Config {
         self
     }
 
+    /// Keeps the ports as they are written, whatever the transport of the tests is.
+    pub(crate) fn with_own_ports(mut self) -> Self {
+        self.has_own_ports = true;
+        self
+    }
+
+    /// Whether all traffic ports are made TLS ports.
+    pub(crate) fn is_over_tls(&self) -> bool {
+        !self.has_own_ports && transport::chosen() == Transport::Tls
+    }
+
+    /// Puts the certificate that the file names into the folder of the file.
+    pub(crate) fn write_certificate(&self, folder: &Path) {
+        static OWN: OnceLock<Pair> = OnceLock::new();
+        if self.is_over_tls() {
+            let own = OWN.get_or_init(|| Authority::of_tests().issue(&[transport::NAME]));
+            own.write(folder, transport::NAME);
+        }
+    }
+
     /// Adds TOML text at the end.
     pub(crate) fn extra(mut self, toml: &str) -> Self {
         self.extra.push_str(toml);
@@ -191,16 +217,25 @@ impl Config {
         self
     }
 
-    /// How many addresses the gateway will say that it listens on: each of `server.listen`, and the admin port.
-    pub(crate) fn addresses(&self) -> usize {
-        let listen = self.server.iter().find(|(key, _)| key == "listen");
-        1 + listen.map_or(0, |(_, addresses)| addresses.matches('"').count() / 2)
-    }
-
     /// The file's text.
     pub(crate) fn toml(&self) -> String {
         let mut out = String::new();
-        write(&mut out, "[server]", &self.server);
+        if self.is_over_tls() {
+            let mut server = self.server.clone();
+            let listen = server.iter().find(|(key, _)| key == "listen");
+            let listen = listen.map_or_else(|| "[]".to_owned(), |(_, addresses)| addresses.clone());
+            put(&mut server, "listen", "[]");
+            write(&mut out, "[server]", &server);
+            let own = [
+                ("listen", listen.as_str()),
+                ("certificate", "\"gateway.test.crt\""),
+                ("key", "\"gateway.test.key\""),
+            ];
+            let own = own.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            write(&mut out, "[[server.tls]]", &own.to_vec());
+        } else {
+            write(&mut out, "[server]", &self.server);
+        }
         write(&mut out, "[admin]", &self.admin);
         if !self.replay.is_empty() {
             write(&mut out, "[replay]", &self.replay);

@@ -15,6 +15,7 @@ use super::answer::Answer;
 use super::client::Client;
 use super::config::Config;
 use super::delivery::Delivery;
+use super::transport;
 use super::upstream::Upstream;
 use super::{LATE, SOON, eventually};
 
@@ -98,6 +99,7 @@ impl Gateway {
         input: Stdio,
         begun: impl FnOnce(u32),
     ) -> Self {
+        config.write_certificate(folder.path());
         let mut command = binary();
         command
             .args(["run", "--config"])
@@ -157,11 +159,16 @@ impl Gateway {
                 bound.push(addr);
             }
         }
-        if bound.len() + usize::from(admin.is_some()) < config.addresses() {
+        // The admin port is said last.
+        let Some(admin) = admin else {
             return false;
-        }
-        self.admin = admin.or_else(|| bound.pop()).expect("an admin address");
+        };
+        self.admin = admin;
         self.addresses = bound;
+        for address in &self.addresses {
+            transport::set_tls(address.port(), config.is_over_tls());
+        }
+        transport::set_tls(self.admin.port(), false);
         true
     }
 

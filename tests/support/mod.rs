@@ -20,10 +20,12 @@
 pub(crate) mod answer;
 pub(crate) mod behaviour;
 pub(crate) mod cases;
+pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod delivery;
 pub(crate) mod gateway;
+pub(crate) mod transport;
 pub(crate) mod upstream;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -198,7 +198,7 @@ impl Warnings {
                 let name: String = name.chars().take(SHOWN).collect();
                 format!("no certificate is for `{}`", name.escape_debug())
             }
-            Failure::Refused(why) => why.escape_debug().to_string(),
+            Failure::Refused(why) => why.clone(),
         };
         if let Some(others) = self.handshake.allow(now.mono) {
             let client = peer.map_or_else(|| "a client".to_owned(), |peer| peer.to_string());
