@@ -213,7 +213,7 @@ fn read_certificate(
             return None;
         }
     };
-    warn_of_end(certificate, &identity, findings, sources.now);
+    warn_of_end(certificate, file, &identity, findings, sources.now);
     let names = match names {
         Some(item) => read_names(item, &identity, findings)?,
         None => identity.names.clone(),
@@ -301,7 +301,13 @@ fn read_authorities(
 }
 
 /// Warns about a certificate that does not count now, or not for long.
-fn warn_of_end(item: &Item<'_>, identity: &Identity, findings: &mut Findings, now: UnixMillis) {
+fn warn_of_end(
+    item: &Item<'_>,
+    file: &str,
+    identity: &Identity,
+    findings: &mut Findings,
+    now: UnixMillis,
+) {
     let day = |time: UnixMillis| units::written_day(time);
     let left = identity.not_after.0.saturating_sub(now.0);
     let ahead = i64::try_from(AHEAD.as_millis()).unwrap_or(i64::MAX);
@@ -314,6 +320,6 @@ fn warn_of_end(item: &Item<'_>, identity: &Identity, findings: &mut Findings, no
     } else {
         return;
     };
-    let message = format!("the certificate of `{}` {words}", item.path);
+    let message = format!("the certificate {file} {words}");
     findings.warn(item.span(), WarningName::CertificateEnds, message);
 }

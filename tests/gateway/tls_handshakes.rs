@@ -320,7 +320,7 @@ fn rx_16_a_greeting_in_single_bytes_or_records_is_read_and_a_slow_or_endless_one
 
 #[test]
 fn rx_16_half_handshakes_keep_nobody_else_from_shaking_hands() {
-    let limits = [("head_timeout", "\"60s\""), ("threads", "1")];
+    let limits = [("head_timeout", "\"10m\""), ("threads", "1")];
     let (_upstream, gateway) = start(&limits);
     let from = |last: u8| IpAddr::from([127, 0, 0, last]);
     let connect = |last: u8, bytes: &[u8]| {
