@@ -11,6 +11,7 @@ mod check;
 mod delivery;
 mod demo;
 mod explain;
+mod health;
 mod message;
 mod output;
 mod providers;
@@ -82,6 +83,8 @@ enum Command {
     Explain(explain::Explain),
     /// List the providers known by name, or show a route for one
     Providers(providers::Providers),
+    /// Ask a running gateway whether it is ready
+    Health(health::Health),
 }
 
 /// Names the configuration file.
@@ -137,6 +140,7 @@ pub fn main() -> ExitCode {
         Command::Verify(verify) => verify.run(),
         Command::Explain(explain) => explain.run(),
         Command::Providers(providers) => providers.run(),
+        Command::Health(health) => health.run(),
     };
     exit.into()
 }

@@ -1,6 +1,7 @@
 //! `verigate run`: the gateway itself.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use clap::Args;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -8,6 +9,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use super::output::note;
 use super::{ConfigFile, Exit};
 use crate::config;
+use crate::config::Given;
 use crate::gateway;
 use crate::gateway::{Addresses, EarlySignals, Stopper, Surroundings};
 use crate::telemetry::access_log::standard_output;
@@ -17,14 +19,35 @@ use crate::telemetry::operational::Notes;
 /// Arguments of `run`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Example:\n  export ITELLICO_WEBHOOK_SECRET=…\n  verigate run conf/verigate.toml\n\n\
+    after_help = "Examples:\n  export ITELLICO_WEBHOOK_SECRET=…\n  verigate run conf/verigate.toml\n  \
+    verigate run --provider stripe --secret file:stripe.secret --to http://127.0.0.1:3000\n\n\
+    With --provider no file is needed: the route takes every path, all else has its default.\n\n\
     SIGHUP loads the file again. SIGTERM finishes the requests in flight and stops. The access log\n\
     goes to standard output, messages for the operator to standard error."
 )]
 pub(super) struct Run {
     #[command(flatten)]
     file: ConfigFile,
+    /// The provider whose deliveries are taken
+    #[arg(long, short, value_name = "NAME", help_heading = WITHOUT_FILE,
+        requires_all = ["secret", "to"], conflicts_with_all = ["file", "config"])]
+    provider: Option<String>,
+    /// The secret: `env:NAME` or `file:PATH`; may be given several times
+    #[arg(long, short, value_name = "SECRET", help_heading = WITHOUT_FILE, requires = "provider")]
+    secret: Vec<String>,
+    /// Where proved deliveries go, as in `http://127.0.0.1:3000`
+    #[arg(long, value_name = "URL", help_heading = WITHOUT_FILE, requires = "provider")]
+    to: Option<String>,
+    /// The address for deliveries [default: 127.0.0.1:8080]; may be given several times
+    #[arg(long, value_name = "ADDR", help_heading = WITHOUT_FILE, requires = "provider")]
+    listen: Vec<String>,
+    /// The address of the admin port [default: 127.0.0.1:9090]
+    #[arg(long, value_name = "ADDR", help_heading = WITHOUT_FILE, requires = "provider")]
+    admin: Option<String>,
 }
+
+/// The heading of the options that stand in for a file.
+const WITHOUT_FILE: &str = "Without a file";
 
 /// The signals of the process from now on, if its arguments ask for the gateway; other commands end
 /// by signals as usual. The arguments are not read otherwise, since that takes longer.
@@ -41,6 +64,21 @@ fn kept() -> EarlySignals {
 }
 
 impl Run {
+    /// The path of the configuration: that of a file, or the one under which the options are kept.
+    fn path(&self) -> PathBuf {
+        let (Some(provider), Some(upstream)) = (&self.provider, &self.to) else {
+            return self.file.path();
+        };
+        let given = Given {
+            provider,
+            secrets: &self.secret,
+            upstream,
+            listen: &self.listen,
+            admin: self.admin.as_deref(),
+        };
+        given.keep()
+    }
+
     /// Runs until stopped. A configuration with problems is a usage error, an address that is in
     /// use a failure.
     ///
@@ -55,10 +93,16 @@ impl Run {
         let messages = operational::init()
             .map_err(|error| note(&format!("verigate: no operational messages: {error}")));
         let notes = messages.as_ref().ok().map(|(notes, _)| notes.clone());
-        let config = match config::load(&self.file.path()) {
+        let config = match config::load(&self.path()) {
             Ok(config) => config,
             Err(problems) => {
                 note(&problems.to_string());
+                if let Some(provider) = &self.provider {
+                    note(&format!(
+                        "note: `--to` is the route's `upstream`, `--secret` its `secrets`. What these options \
+                         cannot say, a file can: `verigate providers {provider} > verigate.toml` begins one"
+                    ));
+                }
                 return Exit::Usage;
             }
         };

@@ -1,7 +1,10 @@
 //! `[admin]`: the port for metrics, health, reload and forgetting an event (contract: Admin port).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use toml::de::DeTable;
+
+use super::problem::Problems;
 use super::reader::{Findings, Item, Table};
 use super::secrets::{Sources, judge_token, read_reference};
 use super::units;
@@ -21,6 +24,23 @@ pub struct Admin {
 }
 
 impl Admin {
+    /// The address where none is written.
+    pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
+
+    /// The address in `text`, a configuration of which nothing else is judged; messages call it
+    /// `path`.
+    pub(super) fn address(path: &str, text: &str) -> Result<SocketAddr, Problems> {
+        let mut findings = Findings::default();
+        let (tree, errors) = DeTable::parse_recoverable(text);
+        findings.syntax(text, &errors);
+        let admin = Table::new("", 0..0, tree.get_ref()).item("admin");
+        let admin = admin.and_then(|item| item.table(&mut findings, "[admin]"));
+        let address =
+            admin.and_then(|mut table| read_address(&table.item("listen")?, &mut findings));
+        findings.finish(path, text, &[])?;
+        Ok(address.unwrap_or(Self::DEFAULT_LISTEN))
+    }
+
     pub(super) fn read(
         mut table: Table<'_>,
         findings: &mut Findings,
@@ -29,7 +49,7 @@ impl Admin {
         let listen = table.item("listen");
         let address = listen
             .as_ref()
-            .and_then(|item| item.unit(findings, "\"127.0.0.1:9090\"", units::listen_address));
+            .and_then(|item| read_address(item, findings));
         let token = table.item("token");
         let has_token = token.is_some();
         let token = token.and_then(|item| read_token(&item, findings, sources));
@@ -38,7 +58,7 @@ impl Admin {
             .and_then(|item| read_hosts(&item, findings));
         table.finish(findings);
         let admin = Self {
-            listen: address.unwrap_or_else(|| ([127, 0, 0, 1], 9090).into()),
+            listen: address.unwrap_or(Self::DEFAULT_LISTEN),
             token,
             hosts: hosts.unwrap_or_default(),
         };
@@ -56,6 +76,10 @@ impl Admin {
         }
         admin
     }
+}
+
+fn read_address(item: &Item<'_>, findings: &mut Findings) -> Option<SocketAddr> {
+    item.unit(findings, "\"127.0.0.1:9090\"", units::listen_address)
 }
 
 fn read_token(
@@ -80,7 +104,7 @@ fn read_hosts(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<String>> {
         let Some(host) = entry.text(findings, "\"verigate.internal\"") else {
             continue;
         };
-        let is_address = host.parse::<std::net::IpAddr>().is_ok();
+        let is_address = host.parse::<IpAddr>().is_ok();
         let is_name = !host.is_empty()
             && host
                 .bytes()

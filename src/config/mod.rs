@@ -10,6 +10,7 @@ pub mod accounts;
 pub mod admin;
 mod checks;
 mod files;
+mod given;
 mod handshake;
 mod judge;
 mod learned;
@@ -39,6 +40,7 @@ pub mod warning;
 pub(crate) mod tests;
 
 use std::io::{self, Read as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -49,6 +51,7 @@ use zeroize::Zeroizing;
 pub use accounts::Accounts;
 pub use admin::Admin;
 pub use files::{Change, FileSet, Files};
+pub use given::Given;
 pub use handshake::{HandshakeMode, HandshakeSettings};
 pub use learned::{is_learned, learned_name, store_learned};
 pub use problem::{Position, Problem, Problems};
@@ -148,6 +151,8 @@ pub fn read(path: &Path) -> Reading {
     let is_piped = path == Path::new(STANDARD_INPUT);
     let text = if is_piped {
         read_standard_input(&shown)
+    } else if given::is_path(path) {
+        Ok(given::text())
     } else {
         read_text(path, &shown, &files)
     };
@@ -294,10 +299,27 @@ fn read_routes<'t>(
     Some(drafts)
 }
 
+/// Reads the address of the admin port in the file at `path`, and nothing else of it: no secret is
+/// looked for. Returns after [`TIME_TO_LOAD`] at the latest.
+///
+/// # Errors
+/// The file cannot be read, or has no such address where one is written.
+pub fn admin_address(path: &Path) -> Result<SocketAddr, Problems> {
+    let own = path.to_owned();
+    let read = move || {
+        let shown = shown_path(&own);
+        let text = read_text(&own, &shown, &Files::default())?;
+        Admin::address(&shown, &text)
+    };
+    files::within(TIME_TO_LOAD, read).unwrap_or_else(|| Err(too_late(path)))
+}
+
 /// The name that messages use for a configuration file.
 pub fn shown_path(path: &Path) -> String {
     if path == Path::new(STANDARD_INPUT) {
         "standard input".to_owned()
+    } else if given::is_path(path) {
+        given::SHOWN.to_owned()
     } else {
         path.display().to_string()
     }

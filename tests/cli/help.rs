@@ -3,7 +3,7 @@
 use crate::stage::Folder;
 use crate::support::cases::Cases;
 
-const COMMANDS: [&str; 7] = [
+const COMMANDS: [&str; 8] = [
     "run",
     "check",
     "demo",
@@ -11,6 +11,7 @@ const COMMANDS: [&str; 7] = [
     "verify",
     "explain",
     "providers",
+    "health",
 ];
 
 /// A large terminal.

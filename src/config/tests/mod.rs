@@ -47,13 +47,18 @@ pub(super) fn env(name: &str) -> Option<OsString> {
 
 /// Reads a text in that environment, on 2026-11-23.
 pub(super) fn read(text: &str) -> Result<Config, Problems> {
+    read_as("a.toml", text)
+}
+
+/// Reads as [`read`] does a text that messages call `path`.
+pub(super) fn read_as(path: &str, text: &str) -> Result<Config, Problems> {
     let sources = Sources {
         base_dir: Path::new("/nowhere"),
         env: &env,
         now: UnixMillis(1_795_392_000_000),
         files: &Files::default(),
     };
-    parse("a.toml", text, &sources)
+    parse(path, text, &sources)
 }
 
 /// The warnings of a configuration, a line each.
