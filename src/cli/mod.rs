@@ -8,14 +8,18 @@
 
 mod candidates;
 mod check;
+mod completions;
 mod delivery;
 mod demo;
 mod explain;
 mod health;
+mod keys;
+mod man;
 mod message;
 mod output;
 mod providers;
 mod run;
+mod schema;
 mod sign;
 mod subject;
 mod usage;
@@ -85,6 +89,12 @@ enum Command {
     Providers(providers::Providers),
     /// Ask a running gateway whether it is ready
     Health(health::Health),
+    /// Print the completions of a shell
+    Completions(completions::Completions),
+    /// Write the manual pages
+    Man(man::Man),
+    /// Print the JSON schema of the configuration file, for editors
+    Schema(schema::Schema),
 }
 
 /// Names the configuration file.
@@ -141,6 +151,9 @@ pub fn main() -> ExitCode {
         Command::Explain(explain) => explain.run(),
         Command::Providers(providers) => providers.run(),
         Command::Health(health) => health.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
+        Command::Schema(schema) => schema.run(),
     };
     exit.into()
 }

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::documents::{names_in, prose, table};
 use crate::{nothing, read};
 
@@ -15,6 +17,7 @@ const UNKNOWN: &str = "qqqqqqqqqqqq";
 
 /// Every table with an unknown key in it. One route has a handshake, one a template, one a token.
 const PROBE: &str = r#"
+KEY = 0
 [server]
 KEY = 0
 [[server.tls]]
@@ -34,6 +37,14 @@ KEY = 0
 KEY = 0
 [route.handshake]
 KEY = 0
+[route.event_id]
+KEY = 0
+[route.event_type]
+KEY = 0
+[route.account]
+KEY = 0
+[route.repeats]
+KEY = 0
 [[route]]
 name = "scheme"
 path = "/scheme"
@@ -51,6 +62,14 @@ KEY = 0
 KEY = 0
 [route.scheme.event_id]
 KEY = 0
+[route.scheme.event_type]
+KEY = 0
+[route.scheme.account]
+KEY = 0
+[route.scheme.repeats]
+KEY = 0
+[route.scheme.secret_form]
+KEY = 0
 [route.scheme.ack]
 KEY = 0
 [[route]]
@@ -63,6 +82,10 @@ algorithm = "jwt"
 [route.scheme.jwt]
 KEY = 0
 [route.scheme.jwt.body_digest]
+KEY = 0
+[route.scheme.jwt.url_digest]
+KEY = 0
+[route.scheme.jwt.request_digest]
 KEY = 0
 "#;
 
@@ -145,6 +168,72 @@ fn configuration_explains_exactly_the_keys_there_are() {
         );
     }
     nothing(&wrong, "docs/configuration.md");
+}
+
+/// The keys of each table of the schema that takes no others, by the table's name in messages.
+fn in_schema() -> Keys {
+    let program = env!("CARGO_BIN_EXE_verigate");
+    let output = Command::new(program).arg("schema").output().unwrap();
+    let mut found = Keys::new();
+    collect(
+        &serde_json::from_slice(&output.stdout).unwrap(),
+        "",
+        &mut found,
+    );
+    found
+}
+
+fn collect(schema: &Value, path: &str, found: &mut Keys) {
+    if schema["additionalProperties"] == false {
+        let keys = schema["properties"].as_object().unwrap();
+        // The forms of a value are alternatives, and at most one of them is a table.
+        let earlier = found.insert(path.to_owned(), keys.keys().cloned().collect());
+        assert_eq!(earlier, None, "{path} has two forms that are tables");
+        for (key, value) in keys {
+            let dot = if path.is_empty() { "" } else { "." };
+            collect(value, &format!("{path}{dot}{key}"), found);
+        }
+    }
+    // A list of tables has the name of its entries. `key` may be a form or a list of forms.
+    match (schema.get("items"), schema["anyOf"].as_array()) {
+        (Some(items), _) => collect(items, path, found),
+        (None, Some(forms)) => {
+            let mut seen = Vec::new();
+            for form in forms {
+                let mut of_form = Keys::new();
+                collect(form, path, &mut of_form);
+                if !of_form.is_empty() {
+                    seen.push(of_form);
+                }
+            }
+            seen.dedup();
+            assert!(seen.len() < 2, "{path} has several tables: {seen:?}");
+            found.extend(seen.into_iter().flatten());
+        }
+        (None, None) => {}
+    }
+}
+
+#[test]
+fn the_schema_has_exactly_the_keys_there_are() {
+    let (known, schema) = (known(), in_schema());
+    let mut wrong = Vec::new();
+    for (path, keys) in &known {
+        let Some(own) = schema.get(path) else {
+            wrong.push(format!("the schema has no table {path}"));
+            continue;
+        };
+        let missing = keys.difference(own);
+        wrong.extend(missing.map(|key| format!("the schema lacks {path}.{key}")));
+        let surplus = own.difference(keys);
+        wrong.extend(surplus.map(|key| format!("the program does not know {path}.{key}")));
+    }
+    let unproved = schema.keys().filter(|path| !known.contains_key(*path));
+    wrong.extend(unproved.map(|path| format!("PROBE has no table {path}")));
+    nothing(
+        &wrong,
+        "`verigate schema`, which is made from the tables of docs/configuration.md and docs/schemes.md",
+    );
 }
 
 /// The keys that conf/verigate.toml shows, switched on or behind a `#`, by the table that they are in.

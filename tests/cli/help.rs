@@ -3,7 +3,7 @@
 use crate::stage::Folder;
 use crate::support::cases::Cases;
 
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 11] = [
     "run",
     "check",
     "demo",
@@ -12,6 +12,9 @@ const COMMANDS: [&str; 8] = [
     "explain",
     "providers",
     "health",
+    "completions",
+    "man",
+    "schema",
 ];
 
 /// A large terminal.
