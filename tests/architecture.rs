@@ -22,6 +22,8 @@ mod keys;
 mod links;
 #[path = "architecture/loops.rs"]
 mod loops;
+#[path = "architecture/monitoring.rs"]
+mod monitoring;
 #[path = "architecture/reader.rs"]
 mod reader;
 #[path = "architecture/supply.rs"]
