@@ -24,6 +24,8 @@ mod links;
 mod loops;
 #[path = "architecture/monitoring.rs"]
 mod monitoring;
+#[path = "architecture/packages.rs"]
+mod packages;
 #[path = "architecture/reader.rs"]
 mod reader;
 #[path = "architecture/supply.rs"]
