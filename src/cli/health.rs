@@ -120,7 +120,7 @@ impl Target {
     fn parse(url: &str) -> anyhow::Result<Self> {
         let example = "write it as in `http://127.0.0.1:9090/readyz`";
         let Some(rest) = url.strip_prefix("http://") else {
-            bail!("`{url}` is no URL of plain HTTP, which the admin port speaks: {example}");
+            bail!("this is no URL of plain HTTP, which the admin port speaks: {example}");
         };
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
@@ -130,7 +130,7 @@ impl Target {
             || !is_fit(rest)
             || path.contains('#')
         {
-            bail!("`{url}` is no URL that can be asked: {example}");
+            bail!("this URL cannot be asked: {example}");
         }
         let path = match path {
             "" => PATH.to_owned(),

@@ -9,7 +9,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use super::output::note;
 use super::{ConfigFile, Exit};
 use crate::config;
-use crate::config::Given;
+use crate::config::{Given, presets};
 use crate::gateway;
 use crate::gateway::{Addresses, EarlySignals, Stopper, Surroundings};
 use crate::telemetry::access_log::standard_output;
@@ -97,7 +97,9 @@ impl Run {
             Ok(config) => config,
             Err(problems) => {
                 note(&problems.to_string());
-                if let Some(provider) = &self.provider {
+                if let Some(written) = &self.provider {
+                    // A secret may have been written in the place of the name.
+                    let provider = presets::find(written).map_or("NAME", |preset| &preset.name);
                     note(&format!(
                         "note: `--to` is the route's `upstream`, `--secret` its `secrets`. What these options \
                          cannot say, a file can: `verigate providers {provider} > verigate.toml` begins one"

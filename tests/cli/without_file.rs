@@ -132,6 +132,9 @@ fn options_make_a_route_for_every_path() {
     )));
 }
 
+/// A secret by its look.
+const WRONG_PLACE: &str = "whsec_0123456789abcdefABCDEF0123456789";
+
 #[test]
 fn mistakes_in_options_are_told_all_at_once() {
     let folder = Folder::new().env("S", "a-secret-of-the-environment");
@@ -177,6 +180,22 @@ fn mistakes_in_options_are_told_all_at_once() {
                 "http://a:1",
             ],
             &["accounts", "verigate providers aws-sns"],
+        ),
+        (
+            "a secret in every place",
+            &[
+                "--provider",
+                WRONG_PLACE,
+                "--secret",
+                WRONG_PLACE,
+                "--to",
+                WRONG_PLACE,
+                "--listen",
+                WRONG_PLACE,
+                "--admin",
+                WRONG_PLACE,
+            ],
+            &["5 problems in the command line", "verigate providers NAME"],
         ),
         (
             "an address",
