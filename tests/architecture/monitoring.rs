@@ -22,10 +22,10 @@ fn named(text: &str) -> Vec<(&str, &str)> {
     let mut found = Vec::new();
     for start in ["verigate_", "process_"] {
         for (at, _) in text.match_indices(start) {
-            let is_begin = !text[..at].ends_with(is_part);
-            let rest = &text[at..];
+            let (before, rest) = text.split_at(at);
+            let is_begin = !before.ends_with(is_part);
             let name = rest.split(|c| !is_part(c)).next().unwrap_or_default();
-            let behind = &rest[name.len()..];
+            let (_, behind) = rest.split_at(name.len());
             let matchers = behind
                 .strip_prefix('{')
                 .and_then(|rest| rest.split('}').next());
