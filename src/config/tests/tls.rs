@@ -220,3 +220,45 @@ fn a_certificate_that_ends_is_warned_about_two_weeks_ahead() {
     }
     assert!(failures.is_empty(), "{failures:#?}");
 }
+
+/// The default file shows a port behind `#`, with one pair and a list beside each other.
+#[test]
+fn the_port_of_the_default_file_can_be_switched_on() {
+    let folder = folder();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/verigate.toml");
+    let text = fs::read_to_string(file).unwrap();
+    let (_, port) = text.split_once("# [[server.tls]]").unwrap();
+    let keys = port
+        .lines()
+        .skip(1)
+        .map_while(|line| line.strip_prefix("#   "));
+    let (list, single): (Vec<_>, Vec<_>) = keys.partition(|line| {
+        ["certificates = ", "default = "]
+            .iter()
+            .any(|key| line.starts_with(key))
+    });
+    let at = |lines: &[&str]| {
+        lines
+            .join("\n")
+            .replace("/etc/verigate/tls", "a")
+            .replace("/etc/verigate/clients", "a")
+    };
+    let port = |port: &str| {
+        let config = read(folder.path(), port).unwrap_or_else(|problems| panic!("{problems}"));
+        config.server.tls.into_iter().next().unwrap()
+    };
+    assert!(port(&at(&single)).identities().has(None));
+    let is_pair = |line: &&&str| {
+        ["certificate = ", "key = "]
+            .iter()
+            .any(|key| line.starts_with(key))
+    };
+    let others: Vec<&str> = single
+        .iter()
+        .filter(|line| !is_pair(line))
+        .copied()
+        .collect();
+    let listed = port(&at(&[others, list].concat()));
+    assert_eq!(listed.default, Some(0));
+    assert_eq!(listed.certificates[0].names, ["a.example.com"]);
+}
