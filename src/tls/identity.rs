@@ -200,11 +200,18 @@ fn is_der(bytes: &[u8]) -> bool {
     matches!(bytes, [0x30, length, ..] if *length >= 0x80)
 }
 
-/// The certificates of those that sign clients' certificates (`client_ca`).
+/// The certificates of those that sign clients' certificates (`client_ca`), or those of upstreams.
 #[derive(Clone, Debug)]
 pub struct Authorities(pub(super) Arc<RootCertStore>);
 
 impl Authorities {
+    /// Takes the certificates that the system trusts, as far as they can be used; `None` if none can.
+    pub fn of_system(certificates: Vec<CertificateDer<'static>>) -> Option<Self> {
+        let mut roots = RootCertStore::empty();
+        let (usable, _) = roots.add_parsable_certificates(certificates);
+        (usable > 0).then(|| Self(Arc::new(roots)))
+    }
+
     /// Reads one or more certificates in PEM.
     ///
     /// # Errors

@@ -5,10 +5,13 @@
 //! `clock`. The room touches no socket and no file.
 
 mod identity;
+mod outbound;
 mod port;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use identity::{Authorities, Fault, Identity, Part};
+pub use outbound::{Outbound, Trust, ended_by, words};
 pub use port::{Identities, Port, PortError, Version};
+pub use rustls::pki_types::ServerName;
