@@ -85,18 +85,14 @@ pub(super) fn judge(
                 help,
             );
         }
-        if let Some(upstream) = &draft.upstream
-            && listeners
-                .iter()
-                .any(|listener| leads_to(upstream, *listener))
-        {
-            let help =
-                "name the application behind the gateway; a request would go round in circles";
-            findings.problem(
-                draft.table.span_of("upstream"),
-                "`upstream` is an address of this gateway",
-                help,
-            );
+        for (place, upstream) in &draft.upstreams {
+            let leads_here = |listener: &SocketAddr| leads_to(upstream, *listener);
+            if listeners.iter().any(leads_here) {
+                let help =
+                    "name the application behind the gateway; a request would go round in circles";
+                let message = "`upstream` is an address of this gateway";
+                findings.problem(place.clone(), message, help);
+            }
         }
         budget(draft, server, spans, findings);
         memory(draft, server, window, spans, findings);
@@ -145,12 +141,15 @@ fn unique(draft: &Draft<'_>, earlier: &[Draft<'_>], findings: &mut Findings) {
 /// Whether a request sent to `upstream` would arrive at `listener`. Names other than localhost are
 /// not resolved: they may lead elsewhere later anyway.
 fn leads_to(upstream: &Upstream, listener: SocketAddr) -> bool {
-    if upstream.port != listener.port() {
+    let Upstream::Tcp { host, port, .. } = upstream else {
+        return false;
+    };
+    if *port != listener.port() {
         return false;
     }
-    let name = upstream.host.trim_end_matches('.');
+    let name = host.trim_end_matches('.');
     let is_localhost = name == "localhost" || name.ends_with(".localhost");
-    let targets = match upstream.host.parse::<IpAddr>() {
+    let targets = match host.parse::<IpAddr>() {
         Ok(address) => vec![address.to_canonical()],
         Err(_) if is_localhost => vec![
             IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -287,9 +286,10 @@ mod tests {
             ("10.0.0.2", "0.0.0.0:80", false),
             ("app", "127.0.0.1:80", false),
         ];
-        let upstream = |host: &str| Upstream {
+        let upstream = |host: &str| Upstream::Tcp {
             host: host.to_owned(),
             port: 80,
+            is_tls: false,
         };
         let wrong: Vec<_> = rows
             .iter()

@@ -6,7 +6,7 @@
 //! look tells whether any content has changed. A read from a dead mount never returns, so
 //! [`within`] bounds the time of a whole loading.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fs::{File, Metadata, OpenOptions};
@@ -20,6 +20,8 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
+
+use crate::tls::Authorities;
 
 /// How often a file is read again if somebody writes to it meanwhile.
 const MAX_TRIES: u32 = 3;
@@ -36,7 +38,10 @@ pub(super) struct FileRead {
 
 /// The files that one loading has read so far.
 #[derive(Debug, Default)]
-pub struct Files(RefCell<BTreeMap<PathBuf, Seen>>);
+pub struct Files {
+    seen: RefCell<BTreeMap<PathBuf, Seen>>,
+    system_roots: OnceCell<Result<Authorities, String>>,
+}
 
 /// A file of a loading: the limit of its size, and its content or the reason why it cannot be read.
 #[derive(Debug)]
@@ -54,7 +59,7 @@ impl Files {
     /// Those of the system; [`io::ErrorKind::Other`] for what is no regular file, is too large, or
     /// changes at each reading.
     pub(super) fn read(&self, path: &Path, max_bytes: u64) -> io::Result<Rc<FileRead>> {
-        let mut files = self.0.borrow_mut();
+        let mut files = self.seen.borrow_mut();
         let seen = match files.entry(path.to_owned()) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => place.insert(Seen {
@@ -68,9 +73,23 @@ impl Files {
         seen.read.as_ref().map(Rc::clone).map_err(failed)
     }
 
+    /// The authorities whose certificates the system trusts. They are read once in a loading, and
+    /// only where a route asks for them.
+    ///
+    /// # Errors
+    /// The reason why there are not any, in words.
+    pub(super) fn system_roots(&self) -> &Result<Authorities, String> {
+        self.system_roots.get_or_init(|| {
+            let found = rustls_native_certs::load_native_certs();
+            let errors = found.errors.iter().map(ToString::to_string);
+            let errors: Vec<String> = errors.take(1).collect();
+            Authorities::of_system(found.certs).ok_or_else(|| errors.concat())
+        })
+    }
+
     /// The files as they were read, to be compared with a later look at them.
     pub(super) fn set(&self) -> FileSet {
-        let files = self.0.borrow();
+        let files = self.seen.borrow();
         let content = |seen: &Seen| match &seen.read {
             Ok(read) => Content::of(&read.bytes),
             Err((kind, _)) => Content::Unreadable(*kind),

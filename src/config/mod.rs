@@ -34,6 +34,9 @@ pub mod tls;
 pub mod units;
 mod upstream;
 mod upstream_headers;
+mod upstream_path;
+mod upstream_tls;
+pub mod upstreams;
 pub mod warning;
 
 #[cfg(test)]
@@ -63,6 +66,8 @@ pub use secrets::Sources;
 pub use server::Server;
 pub use shared_keys::{Sharing, judge_learned};
 pub use upstream::Upstream;
+pub use upstream_tls::UpstreamTls;
+pub use upstreams::{Balance, Health, Member, Upstreams};
 pub use warning::{Acknowledging, Warning, WarningName};
 
 use checks::Spans;

@@ -41,13 +41,19 @@ pub(super) fn judge(route: &Route, table: &Table<'_>, findings: &mut Findings) {
     }
     let hosts = [
         ("host", route.pattern.host.as_deref()),
-        ("upstream", Some(route.upstream.host.as_str())),
         (
             "upstream_host",
             route.upstream_host.as_deref().map(host_of_authority),
         ),
     ];
-    for (key, host) in hosts {
+    let key = if has("upstream") {
+        "upstream"
+    } else {
+        "upstreams"
+    };
+    let members = route.upstreams.members.iter();
+    let upstreams = members.map(|member| (key, member.upstream.host()));
+    for (key, host) in hosts.into_iter().chain(upstreams) {
         if let Some(host) = host.and_then(example_host) {
             warn(key, &example_words(key, host));
         }

@@ -4,6 +4,7 @@
 //! A route is read by itself here. It is judged as a whole in [`super::judge`], and beside the
 //! other routes in [`super::checks`].
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +24,9 @@ use super::server::{Server, read_public_url, size};
 use super::units;
 use super::units::UnitFault;
 use super::upstream::Upstream;
-use super::upstream_headers;
+use super::upstreams::Upstreams;
 use super::warning::read_acknowledged;
+use super::{upstream_headers, upstream_path, upstreams};
 use crate::key::secret::{Secret, SecretText};
 use crate::notation::timestamp::Tolerance;
 use crate::routes::Pattern;
@@ -47,8 +49,10 @@ pub struct Route {
     pub params: Vec<(String, String)>,
     /// The secrets. There is at least one, except where the secret is still to come (`learn`).
     pub secrets: Vec<Secret>,
-    /// The address to which proved deliveries are forwarded.
-    pub upstream: Upstream,
+    /// The upstreams to which proved deliveries are forwarded.
+    pub upstreams: Upstreams,
+    /// The path that replaces the matched path of what is forwarded, or the matched prefix.
+    pub upstream_path: Option<String>,
     /// The `Host` of forwarded requests, in place of the client's.
     pub upstream_host: Option<String>,
     /// Headers that forwarded requests get. Clients' headers of these names and their aliases are
@@ -113,7 +117,8 @@ pub(super) struct Draft<'t> {
     pub(super) table: Table<'t>,
     pub(super) name: Option<String>,
     pub(super) pattern: Option<Pattern>,
-    pub(super) upstream: Option<Upstream>,
+    /// The address of each upstream with its place in the file.
+    pub(super) upstreams: Vec<(Range<usize>, Upstream)>,
     /// Each secret with its place in the file.
     pub(super) secrets: Vec<(Item<'t>, Secret)>,
     /// The whole route, if no part of it was missing.
@@ -132,8 +137,13 @@ pub(super) fn read<'t>(
         .required(findings, "name", "\"billing\"")
         .and_then(|item| read_name(&item, findings));
     let pattern = read_pattern(&mut table, findings);
-    let upstream = table.required(findings, "upstream", "\"http://127.0.0.1:3000\"");
-    let upstream = upstream.and_then(|item| read_upstream(&item, findings));
+    let upstreams::Read {
+        addresses,
+        upstreams,
+    } = upstreams::read(&mut table, findings, sources);
+    let upstream_path = table
+        .item("upstream_path")
+        .and_then(|item| upstream_path::read(&item, pattern.as_ref(), findings));
     let methods = table
         .item("methods")
         .and_then(|item| read_methods(&item, findings));
@@ -206,8 +216,11 @@ pub(super) fn read<'t>(
     let route = scheme
         .zip(name.clone())
         .zip(pattern.clone())
-        .zip(upstream.clone())
-        .map(|(((mut scheme, name), pattern), upstream)| {
+        .zip(upstreams)
+        .map(|(((mut scheme, name), pattern), mut upstreams)| {
+            if let Some(health) = &mut upstreams.health {
+                health.host.clone_from(&upstream_host);
+            }
             if let Some(repeats) = repeats {
                 scheme.repeats = repeats.repeats();
             }
@@ -224,7 +237,8 @@ pub(super) fn read<'t>(
                 scheme: Arc::new(scheme),
                 params: params.unwrap_or_default(),
                 secrets: secrets.iter().map(|(_, secret)| secret.clone()).collect(),
-                upstream,
+                upstreams,
+                upstream_path,
                 upstream_host,
                 upstream_headers,
                 upstream_timeout: timeout.unwrap_or(Duration::from_secs(10)),
@@ -244,7 +258,7 @@ pub(super) fn read<'t>(
         table,
         name,
         pattern,
-        upstream,
+        upstreams: addresses,
         secrets,
         route,
     }
@@ -304,18 +318,6 @@ fn read_pattern(table: &mut Table<'_>, findings: &mut Findings) -> Option<Patter
         }
         _ => alone,
     }
-}
-
-fn read_upstream(item: &Item<'_>, findings: &mut Findings) -> Option<Upstream> {
-    if item
-        .value
-        .get_ref()
-        .as_str()
-        .is_some_and(|text| text.contains('@'))
-    {
-        findings.hide(item.span());
-    }
-    item.unit(findings, "\"http://127.0.0.1:3000\"", Upstream::parse)
 }
 
 fn read_upstream_host(item: &Item<'_>, findings: &mut Findings) -> Option<String> {

@@ -184,6 +184,25 @@ fn read_certificate(
     findings: &mut Findings,
     sources: &Sources<'_>,
 ) -> Option<Certificate> {
+    let (file, identity) = read_identity(certificate, key, findings, sources)?;
+    let names = match names {
+        Some(item) => read_names(item, &identity, findings)?,
+        None => identity.names.clone(),
+    };
+    Some(Certificate {
+        file,
+        names,
+        identity,
+    })
+}
+
+/// Reads a certificate with its key. Returns the name of its file too.
+pub(super) fn read_identity(
+    certificate: &Item<'_>,
+    key: &Item<'_>,
+    findings: &mut Findings,
+    sources: &Sources<'_>,
+) -> Option<(String, Identity)> {
     let file = certificate.text(findings, "\"/etc/verigate/tls.crt\"");
     let pem = file.map(|file| resolve_file(file, sources));
     let pem = pem.and_then(|read| certificate.checked(findings, read));
@@ -198,31 +217,17 @@ fn read_certificate(
             format!("the file of `{}` {words}", key.path),
         );
     }
-    let identity = match Identity::read(&pem, &key_pem) {
-        Ok(identity) => identity,
-        Err(fault) => {
-            refuse(
-                if fault.part == Part::Key {
-                    key
-                } else {
-                    certificate
-                },
-                fault,
-                findings,
-            );
-            return None;
+    match Identity::read(&pem, &key_pem) {
+        Ok(identity) => {
+            warn_of_end(certificate, file, &identity, findings, sources.now);
+            Some((file.to_owned(), identity))
         }
-    };
-    warn_of_end(certificate, file, &identity, findings, sources.now);
-    let names = match names {
-        Some(item) => read_names(item, &identity, findings)?,
-        None => identity.names.clone(),
-    };
-    Some(Certificate {
-        file: file.to_owned(),
-        names,
-        identity,
-    })
+        Err(fault) => {
+            let is_of_key = fault.part == Part::Key;
+            refuse(if is_of_key { key } else { certificate }, fault, findings);
+            None
+        }
+    }
 }
 
 fn refuse(item: &Item<'_>, fault: Fault, findings: &mut Findings) {
@@ -284,12 +289,12 @@ fn read_default(
     found
 }
 
-fn read_authorities(
+pub(super) fn read_authorities(
     item: &Item<'_>,
     findings: &mut Findings,
     sources: &Sources<'_>,
 ) -> Option<Authorities> {
-    let file = item.text(findings, "\"/etc/verigate/clients-ca.crt\"")?;
+    let file = item.text(findings, "\"/etc/verigate/ca.crt\"")?;
     let (pem, _) = item.checked(findings, resolve_file(file, sources))?;
     match Authorities::read(&pem) {
         Ok(authorities) => Some(authorities),

@@ -124,6 +124,8 @@ warning_names! {
         "a secret has passed its `not_after`";
     NoActiveSecret, "no-active-secret", Never,
         "no secret of the route is active now";
+    InsecureUpstream, "insecure-upstream", Never,
+        "the certificate of an upstream is not verified";
     // The whole gateway.
     TrustsEverybody, "trusts-everybody", Never,
         "every client is a trusted proxy";

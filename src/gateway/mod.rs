@@ -179,7 +179,7 @@ fn introduction(config: &Config) -> String {
     let noun = if count == 1 { "route" } else { "routes" };
     let shown = config.routes.iter().take(INTRODUCED);
     let mut routes: Vec<String> = shown
-        .map(|route| format!("{} ({} → {})", route.name, route.pattern, route.upstream))
+        .map(|route| format!("{} ({} → {})", route.name, route.pattern, route.upstreams))
         .collect();
     if count > INTRODUCED {
         routes.push(format!("{} more", count - INTRODUCED));

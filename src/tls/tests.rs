@@ -22,7 +22,7 @@ fn identity_for(names: &[&str]) -> Identity {
 }
 
 /// An authority, a certificate that it has signed, and the key of that certificate.
-fn signed() -> (String, String, String) {
+pub(crate) fn signed() -> (String, String, String) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();

@@ -14,7 +14,7 @@ use crate::cli::output::json_object;
 use crate::clock::UnixMillis;
 use crate::config;
 use crate::config::units::written_duration;
-use crate::config::{Accounts, Config, Problem, Problems, Route, Warning};
+use crate::config::{Accounts, Config, Health, Member, Problem, Problems, Route, Warning};
 use crate::key::public::PublicKey;
 use crate::key::secret::{Secret, Validity};
 use crate::routes::PathPattern;
@@ -151,7 +151,12 @@ fn object(route: &Route, wall: UnixMillis) -> Value {
         "methods": list(&route.methods),
         "provider": text(&scheme.provider),
         "key_owner": key_owner(route),
-        "upstream": text(&route.upstream.to_string()),
+        "upstream": single_upstream(route),
+        "upstreams": route.upstreams.members.iter().map(upstream).collect::<Value>(),
+        "balance": route.upstreams.balance.name(),
+        "health": route.upstreams.health.as_ref().map(health),
+        "upstream_tls": upstream_tls(route),
+        "upstream_path": optional(route.upstream_path.as_deref()),
         "upstream_host": optional(route.upstream_host.as_deref()),
         "upstream_headers": upstream_headers.map(|(name, _)| text(name.as_str())).collect::<Value>(),
         "upstream_timeout": written_duration(route.upstream_timeout),
@@ -171,6 +176,41 @@ fn object(route: &Route, wall: UnixMillis) -> Value {
         "handshake": handshake,
         "secrets": route.secrets.iter().map(|secret| secret_object(route, secret, wall)).collect::<Value>(),
         "awaits": awaited.map(|path| text(&config::learned_name(path))),
+    })
+}
+
+/// The upstream of a route that has a single one; null where it has several.
+fn single_upstream(route: &Route) -> Value {
+    match route.upstreams.members.as_slice() {
+        [only] => text(&only.upstream.to_string()),
+        _ => Value::Null,
+    }
+}
+
+fn upstream(member: &Member) -> Value {
+    json!({ "url": text(&member.upstream.to_string()), "weight": member.weight })
+}
+
+fn health(health: &Health) -> Value {
+    json!({
+        "path": text(&health.path),
+        "interval": written_duration(health.interval),
+        "timeout": written_duration(health.timeout),
+    })
+}
+
+/// How the certificates of a route's upstreams are judged; null where no upstream speaks TLS.
+fn upstream_tls(route: &Route) -> Value {
+    let upstreams = &route.upstreams;
+    if !upstreams.members.iter().any(|member| member.tls.is_some()) {
+        return Value::Null;
+    }
+    let tls = &upstreams.tls;
+    json!({
+        "verified": !tls.is_insecure,
+        "ca": optional(tls.ca.as_deref()),
+        "server_name": optional(tls.server_name.as_deref()),
+        "certificate": optional(tls.certificate.as_deref()),
     })
 }
 

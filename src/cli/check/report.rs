@@ -191,7 +191,7 @@ fn row(route: &Route) -> [String; 7] {
         route.name.clone(),
         format!("{} {}", route.methods.join(","), route.pattern),
         scheme.provider.clone(),
-        format!("{}{shadow}", route.upstream),
+        format!("{}{shadow}", route.upstreams),
         tolerance(scheme, route.tolerance, route.future_tolerance),
         written_size(route.max_body),
         replay,

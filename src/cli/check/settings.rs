@@ -32,6 +32,7 @@ pub(super) fn rows(route: &Route) -> Vec<[String; 3]> {
             format!("{} within {within}", repeats.most),
         )
     }));
+    rows.extend(of_upstreams(route));
     if route.replay.enabled {
         let ttl = written_duration(route.replay.ttl);
         rows.push(("replay.ttl".to_owned(), ttl));
@@ -42,6 +43,40 @@ pub(super) fn rows(route: &Route) -> Vec<[String; 3]> {
     rows.extend(token.map(|_| ("handshake.verify_token".to_owned(), "set".to_owned())));
     let own = |(key, value)| [route.name.clone(), key, value];
     rows.into_iter().map(own).collect()
+}
+
+/// The settings of the upstreams beside their addresses.
+fn of_upstreams(route: &Route) -> Vec<(String, String)> {
+    let upstreams = &route.upstreams;
+    let mut rows = Vec::new();
+    let mut add = |key: &str, value: String| rows.push((key.to_owned(), value));
+    if upstreams.members.len() > 1 {
+        add("balance", upstreams.balance.name().to_owned());
+    }
+    if let Some(health) = &upstreams.health {
+        let [interval, timeout] = [health.interval, health.timeout].map(written_duration);
+        let value = format!("GET {} every {interval}, within {timeout}", health.path);
+        add("health", value);
+    }
+    if upstreams.members.iter().any(|member| member.tls.is_some()) {
+        let tls = &upstreams.tls;
+        let trust = match &tls.ca {
+            _ if tls.is_insecure => "INSECURE: any certificate",
+            Some(ca) => ca,
+            None => "the system's authorities",
+        };
+        add("upstream_tls.ca", trust.to_owned());
+        if let Some(name) = &tls.server_name {
+            add("upstream_tls.server_name", name.clone());
+        }
+        if let Some(certificate) = &tls.certificate {
+            add("upstream_tls.certificate", certificate.clone());
+        }
+    }
+    if let Some(path) = &route.upstream_path {
+        add("upstream_path", path.clone());
+    }
+    rows
 }
 
 /// A place of the envelope as `providers --json` writes it.

@@ -17,6 +17,7 @@ mod syntax;
 mod tls;
 mod tokens;
 mod traps;
+mod upstreams;
 mod warnings;
 mod whole_lists;
 
@@ -129,7 +130,7 @@ fn defaults_are_those_of_the_specification() {
     );
     assert_eq!(route.secrets[0].name, "env:S");
     assert_eq!(route.secrets[0].text.expose(), b"value-of-S-0123456789");
-    assert_eq!(route.upstream.to_string(), "http://127.0.0.1:3000");
+    assert_eq!(route.upstreams.to_string(), "http://127.0.0.1:3000");
     assert!(
         route.upstream_host.is_none()
             && route.upstream_headers.is_empty()
@@ -351,7 +352,7 @@ fn every_key_is_read() {
         Some(UnixMillis(1_798_761_600_000))
     );
     assert_eq!(route.secrets[1].text.expose(), b"hunter2");
-    assert_eq!(route.upstream.to_string(), "http://[::1]:9");
+    assert_eq!(route.upstreams.to_string(), "http://[::1]:9");
     assert_eq!(route.upstream_host.as_deref(), Some("b.example:1"));
     assert_eq!(route.upstream_headers[0].0.as_str(), "x-gateway-token");
     assert_eq!(

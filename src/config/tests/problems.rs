@@ -273,10 +273,6 @@ fn a_route_is_told_what_is_wrong() {
             "has both `route.provider` and `route.scheme`",
         ),
         (
-            ROUTE.replace("http://", "https://"),
-            "TLS to upstreams is not supported yet",
-        ),
-        (
             ROUTE.replace("http://", "ftp://"),
             "does not begin with http://",
         ),

@@ -104,13 +104,13 @@ secrets = [{ name = "a", value = "plain:hunter2", not_afer = 1 }]
        |
        = help: write `env:NAME`, `file:PATH` or `cred:NAME`; `plain:TEXT` if the secret really must be written in this file
 
-    error: `route.upstream` begins with https://
+    error: `route.upstream` has a path, query or fragment
       --> a.toml:19:12
        |
     19 | upstream = "https://127.0.0.1:3000/hook"
        |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
-       = help: TLS to upstreams is not supported yet: use `http://`, or put a local proxy between
+       = help: write scheme, host and port only; the request's own path and query are forwarded unchanged, or below the route's `upstream_path`
 
     error: `route.replay.on_replay` is out of range
       --> a.toml:20:24

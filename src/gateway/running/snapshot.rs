@@ -90,6 +90,9 @@ pub(crate) enum BuildError {
     /// A TLS port has no settings.
     #[error("`[[server.tls]]`: {0}")]
     Tls(#[from] PortError),
+    /// A route has other upstreams than a single one over plain TCP.
+    #[error("a route forwards to one `http://` upstream, without `health` and `upstream_path`")]
+    Upstreams,
 }
 
 /// The settings that a reload cannot change (contract: Reload).
@@ -244,7 +247,7 @@ impl RouteState {
         upstreams: &Upstreams,
         fingerprints: &FingerprintKey,
         share: usize,
-    ) -> Result<Self, KeyError> {
+    ) -> Result<Self, BuildError> {
         let scheme = &route.scheme;
         let verifier = Verifier::new(Arc::clone(scheme), route.secrets.clone(), route.settings())?;
         let secret_source = SecretSource::of(&route, &verifier);
@@ -254,7 +257,13 @@ impl RouteState {
             .iter()
             .map(|secret| secret.name.as_str())
             .chain(learned_name.as_deref());
-        let upstream = upstreams.get(&route.upstream);
+        let single = match route.upstreams.members.as_slice() {
+            [only] if route.upstreams.health.is_none() && route.upstream_path.is_none() => {
+                upstreams.get(&only.upstream)
+            }
+            _ => None,
+        };
+        let upstream = single.ok_or(BuildError::Upstreams)?;
         let handshake = scheme
             .handshake
             .filter(|_| route.handshake.mode != HandshakeMode::Off);

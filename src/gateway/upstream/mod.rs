@@ -63,7 +63,8 @@ pub(crate) struct Connection {
 
 /// An upstream with its idle connections and the addresses of its name.
 pub(crate) struct Upstream {
-    target: config::Upstream,
+    host: String,
+    port: u16,
     /// The upstream as `http://host:port`, for logs.
     pub(crate) label: Arc<str>,
     /// The upstream as `host:port`, for requests without `Host`.
@@ -114,7 +115,7 @@ impl Upstream {
     /// [`ConnectError`] of the last address that was tried.
     pub(crate) async fn connect(&self, deadline: Instant) -> Result<Connection, ConnectError> {
         let mut failed = ConnectError::NoAddress {
-            host: self.target.host.clone(),
+            host: self.host.clone(),
         };
         let addresses = self.addresses().await?;
         let left = deadline.saturating_duration_since(Instant::now());
@@ -166,7 +167,7 @@ impl Upstream {
 
     /// The addresses of the upstream, the one that worked last in front.
     async fn addresses(&self) -> Result<Vec<SocketAddr>, ConnectError> {
-        let port = self.target.port;
+        let port = self.port;
         let name = match &self.addresses {
             Addresses::Fixed(address) => return Ok(vec![SocketAddr::new(*address, port)]),
             Addresses::Of(name) => name,
@@ -175,7 +176,7 @@ impl Upstream {
             .addresses()
             .await
             .map_err(|why| ConnectError::Resolve {
-                host: self.target.host.clone(),
+                host: self.host.clone(),
                 why,
             })?;
         let mut addresses: Vec<_> = found
@@ -249,26 +250,35 @@ impl Upstreams {
     }
 
     /// The upstream at `target`. The same target gives the same upstream, as long as it is in use.
-    pub(crate) fn get(&self, target: &config::Upstream) -> Arc<Upstream> {
+    /// `None` for one that is not reached over plain TCP.
+    pub(crate) fn get(&self, target: &config::Upstream) -> Option<Arc<Upstream>> {
+        let config::Upstream::Tcp {
+            host,
+            port,
+            is_tls: false,
+        } = target
+        else {
+            return None;
+        };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(upstream) = known.get(target).and_then(Weak::upgrade) {
-            return upstream;
+            return Some(upstream);
         }
-        let label = target.to_string();
-        let addresses = match target.host.parse() {
+        let addresses = match host.parse() {
             Ok(address) => Addresses::Fixed(address),
-            Err(_) => Addresses::Of(self.names.get(&target.host)),
+            Err(_) => Addresses::Of(self.names.get(host)),
         };
         let upstream = Arc::new(Upstream {
-            target: target.clone(),
-            authority: label.trim_start_matches("http://").to_owned(),
-            label: label.into(),
+            host: host.clone(),
+            port: *port,
+            label: target.to_string().into(),
+            authority: target.authority(),
             idle: Mutex::default(),
             addresses,
             worked_last: Mutex::default(),
         });
         known.insert(target.clone(), Arc::downgrade(&upstream));
-        upstream
+        Some(upstream)
     }
 
     /// The age of the addresses of each upstream's name. A name without addresses has no age.
@@ -326,10 +336,12 @@ mod tests {
         let all = [silent_at, refusing, good].map(IpAddr::V4).to_vec();
         let upstreams =
             Upstreams::resolving_by(Arc::new(move |_: &str| Answer::Addresses(all.clone())));
-        let upstream = upstreams.get(&config::Upstream {
+        let upstream = upstreams.get(&config::Upstream::Tcp {
             host: "app".into(),
             port,
+            is_tls: false,
         });
+        let upstream = upstream.unwrap();
         let began = Instant::now();
         let deadline = began + Duration::from_secs(3);
         let first = upstream.connect(deadline).await.unwrap();
