@@ -1,0 +1,226 @@
+//! The bytes of a connection to an upstream: over TCP, with TLS or without, or over a Unix socket.
+
+use std::io;
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::config::UpstreamTls;
+
+/// The pause before a Unix socket whose queue is full is tried again. The system does not wait for
+/// it by itself, as it does for TCP.
+const FULL: Duration = Duration::from_millis(5);
+
+/// A connection to an upstream. Bytes are plain on the gateway's side of this type.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    // Boxed: the state of TLS is ten times as large as a socket.
+    Tls(Box<TlsStream<Counted>>),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    /// Connects to an address, and shakes hands where the upstream speaks TLS.
+    ///
+    /// # Errors
+    /// Those of the system; [`io::ErrorKind::InvalidData`] with a [`rustls::Error`] inside where the
+    /// handshake failed.
+    pub(super) async fn to_address(
+        address: SocketAddr,
+        tls: Option<&UpstreamTls>,
+    ) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        // A request is one write, so waiting for more would only delay it.
+        stream.set_nodelay(true)?;
+        let Some(tls) = tls else {
+            return Ok(Self::Tcp(stream));
+        };
+        let connector = TlsConnector::from(tls.settings.config());
+        let counted = Counted { stream, written: 0 };
+        let stream = connector.connect(tls.name.clone(), counted).await?;
+        Ok(Self::Tls(Box::new(stream)))
+    }
+
+    /// Connects to a Unix socket.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(super) async fn to_path(path: &Path) -> io::Result<Self> {
+        loop {
+            match UnixStream::connect(path).await {
+                Ok(stream) => return Ok(Self::Unix(stream)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    tokio::time::sleep(FULL).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The bytes that the system has taken so far, where they are not those that were written: TLS
+    /// may fail to write after a part of it was sent. Without TLS it is 0, since the system says
+    /// exactly how many bytes it took.
+    pub(super) fn sent_beneath(&self) -> u64 {
+        match self {
+            Self::Tls(stream) => stream.get_ref().0.written,
+            Self::Tcp(_) | Self::Unix(_) => 0,
+        }
+    }
+
+    /// Whether an idle connection is open, and no byte for the gateway arrived on it without a
+    /// request. What belongs to TLS alone, such as a ticket for a later session, is taken in.
+    pub(super) fn is_silent(&mut self) -> bool {
+        let nothing_comes = |read: io::Result<usize>| {
+            read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        };
+        match self {
+            Self::Tcp(stream) => nothing_comes(stream.try_read(&mut [0])),
+            Self::Unix(stream) => nothing_comes(stream.try_read(&mut [0])),
+            Self::Tls(stream) => {
+                let (counted, session) = stream.get_mut();
+                loop {
+                    let read = session.read_tls(&mut Ready(&counted.stream));
+                    let Ok(state) = session.process_new_packets() else {
+                        return false;
+                    };
+                    if state.plaintext_bytes_to_read() > 0 || state.peer_has_closed() {
+                        return false;
+                    }
+                    match read {
+                        Ok(1..) => {}
+                        other => return nothing_comes(other),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The bytes that a socket has ready, read without a wait.
+struct Ready<'s>(&'s TcpStream);
+
+impl io::Read for Ready<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(into)
+    }
+}
+
+/// A socket that counts the bytes that the system took.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    stream: TcpStream,
+    written: u64,
+}
+
+impl Counted {
+    fn count(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(count)) = &written {
+            self.written += *count as u64;
+        }
+        written
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(cx, data);
+        this.count(written)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write_vectored(cx, data);
+        this.count(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+/// Calls the same function of whichever stream it is.
+macro_rules! forward {
+    ($self:ident, $stream:ident => $call:expr) => {
+        match $self.get_mut() {
+            Self::Tcp($stream) => $call,
+            Self::Tls($stream) => $call,
+            Self::Unix($stream) => $call,
+        }
+    };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        forward!(self, stream => Pin::new(stream).poll_read(cx, into))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        forward!(self, stream => Pin::new(stream).poll_write(cx, data))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        forward!(self, stream => Pin::new(stream).poll_write_vectored(cx, data))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        forward!(self, stream => Pin::new(stream).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        forward!(self, stream => Pin::new(stream).poll_shutdown(cx))
+    }
+}
