@@ -176,7 +176,7 @@ fn measure(rounds: usize) -> io::Result<Vec<Row>> {
 
     let (telemetry, writer) = Telemetry::start(io::sink(), "bench")?;
     let route = telemetry.metrics.route(ROUTE, [SECRET]);
-    let names = RouteNames::new(ROUTE, ROUTE, "http://127.0.0.1:3000");
+    let names = RouteNames::new(ROUTE, ROUTE, ["http://127.0.0.1:3000"]);
     let ended = record(&names, head, &event);
     add(part("log line and metrics", rounds, nothing, |()| {
         telemetry.finish(black_box(&route), black_box(&ended));

@@ -36,6 +36,8 @@ descriptions! {
         "Final statuses of the upstream by class: 2xx, 3xx, 4xx, 5xx, or none where there was no answer";
     UPSTREAM_ADDRESSES_AGE = "gauge" "verigate_upstream_addresses_age_seconds" ["upstream"]
         "Time since the upstream's name was last resolved; above 30 where the resolver does not answer";
+    UPSTREAM_HEALTHY = "gauge" "verigate_upstream_healthy" ["route", "upstream"]
+        "1 while the upstream is in service, 0 while it fails its health checks or is left out after failures to connect";
     BUFFERED_BYTES = "gauge" "verigate_buffered_bytes" []
         "Body bytes held in memory now";
     OPEN_CONNECTIONS = "gauge" "verigate_open_connections" []

@@ -36,27 +36,36 @@ macro_rules! field {
     };
 }
 
-/// The names of a route as a line shows them: its own, its provider's, and its upstream's address.
+/// The names of a route as a line shows them: its own, its provider's, and its upstreams' addresses.
 /// They are made once, when the configuration is loaded, and not for each line.
 #[derive(Clone, Debug)]
 pub struct RouteNames {
     /// The fields of route and provider.
     own: Box<[u8]>,
-    /// The field of the upstream.
-    upstream: Box<[u8]>,
+    /// The field of each upstream.
+    upstreams: Box<[Box<[u8]>]>,
 }
 
 impl RouteNames {
-    /// The names of a route with this provider and this address of its upstream.
-    pub fn new(route: &str, provider: &str, upstream: &str) -> Self {
-        let (mut own, mut of_upstream) = (Vec::new(), Vec::new());
-        let (line, other) = (&mut own, &mut of_upstream);
+    /// The names of a route with this provider and these addresses of its upstreams.
+    pub fn new<'u>(
+        route: &str,
+        provider: &str,
+        upstreams: impl IntoIterator<Item = &'u str>,
+    ) -> Self {
+        let mut own = Vec::new();
+        let line = &mut own;
         field!(json::push_text => line, "route", Some(route));
         field!(json::push_text => line, "provider", Some(provider));
-        field!(json::push_text => other, "upstream", Some(upstream));
+        let upstreams = upstreams.into_iter().map(|upstream| {
+            let mut field = Vec::new();
+            let line = &mut field;
+            field!(json::push_text => line, "upstream", Some(upstream));
+            field.into()
+        });
         Self {
             own: own.into(),
-            upstream: of_upstream.into(),
+            upstreams: upstreams.collect(),
         }
     }
 }
@@ -139,8 +148,9 @@ impl Line {
         field!(json::push_text => line, "secret", record.secret.as_deref());
         field!(line, "body_bytes", Some(record.body_bytes), push_number);
         field!(line, "verify_us", Some(record.verify), json::push_micros);
-        match record.route.filter(|_| record.asked_upstream) {
-            Some(names) => line.extend_from_slice(&names.upstream),
+        let names = record.route.filter(|_| record.asked_upstream);
+        match names.and_then(|names| names.upstreams.get(record.upstream)) {
+            Some(upstream) => line.extend_from_slice(upstream),
             None => line.extend_from_slice(b",\"upstream\":null"),
         }
         let upstream_status = record.upstream_status.map(u64::from);
@@ -387,7 +397,7 @@ mod tests {
             let [verify, upstream_time, total] = lengths.map(|nanos| Duration::from_nanos(nanos.into()));
             let (status, skew_secs, body_bytes, client, upstream_status) = whole;
             let names = [route, provider, upstream].map(|name| name.as_deref().unwrap_or_default());
-            let shown = RouteNames::new(names[0], names[1], names[2]);
+            let shown = RouteNames::new(names[0], names[1], ["-", names[2]]);
             let record = Record {
                 time: UnixMillis(times[0]),
                 route: route.is_some().then_some(&shown),
@@ -406,6 +416,7 @@ mod tests {
                 body_bytes,
                 verify,
                 asked_upstream: upstream.is_some(),
+                upstream: 1,
                 upstream_status,
                 upstream_time: status.map(|_| upstream_time),
                 total,

@@ -15,7 +15,7 @@ use super::descriptions::{
     BUFFERED_BYTES, BUILD_INFO, CERTIFICATE_NOT_AFTER, CONFIG_RELOADS, Description,
     LOG_LINES_DROPPED, MAX_BUFFERED, MAX_CONNECTIONS, OPEN_CONNECTIONS, RELOAD_SUCCESS_TIME,
     RELOAD_SUCCESSFUL, REPLAY_CAPACITY, REPLAY_ENTRIES, REPLAY_EVICTIONS, TLS_HANDSHAKES,
-    UPSTREAM_ADDRESSES_AGE,
+    UPSTREAM_ADDRESSES_AGE, UPSTREAM_HEALTHY,
 };
 use super::handshakes::HandshakeResult;
 use super::process::ProcessMetrics;
@@ -58,14 +58,18 @@ pub struct Metrics {
     remembered: Arc<Remembered>,
 }
 
+/// The series of a metric that are shown, by their labels.
+type Shown<const LABELS: usize> = Mutex<HashMap<[String; LABELS], IntGauge>>;
+
 #[derive(Debug, Default)]
 struct Remembered {
     // Plain locks: the first is taken when a configuration is loaded, the others when metrics are
     // scraped.
     routes: Mutex<HashMap<String, Arc<RouteSeries>>>,
     evictions: Mutex<Evictions>,
-    address_ages: Mutex<HashMap<String, IntGauge>>,
-    certificates: Mutex<HashMap<String, IntGauge>>,
+    address_ages: Shown<1>,
+    certificates: Shown<1>,
+    healthy: Shown<2>,
 }
 
 impl Metrics {
@@ -169,7 +173,7 @@ impl Metrics {
     pub fn set_address_ages(&self, ages: impl IntoIterator<Item = (String, Duration)>) {
         let secs = |(name, age): (_, Duration)| (name, i64::try_from(age.as_secs()));
         let values = ages.into_iter().map(secs);
-        let values = values.map(|(name, secs)| (name, secs.unwrap_or(i64::MAX)));
+        let values = values.map(|(name, secs)| ([name], secs.unwrap_or(i64::MAX)));
         let shown = &self.remembered.address_ages;
         self.replace(shown, &UPSTREAM_ADDRESSES_AGE, values.collect());
     }
@@ -188,28 +192,38 @@ impl Metrics {
         for (name, end) in ends {
             // Of two certificates of the same name, the one that ends first is shown.
             let secs = end.0.div_euclid(1000);
-            let known = values.entry(name).or_insert(secs);
+            let known = values.entry([name]).or_insert(secs);
             *known = secs.min(*known);
         }
         let shown = &self.remembered.certificates;
         self.replace(shown, &CERTIFICATE_NOT_AFTER, values);
     }
 
-    /// Shows these values of a metric, by its only label, and no others.
-    fn replace(
+    /// Sets whether each upstream of a route is in service, at each scrape. The labels are route and
+    /// upstream.
+    pub fn set_healthy(&self, upstreams: impl IntoIterator<Item = ([String; 2], bool)>) {
+        let values = upstreams.into_iter();
+        let values = values.map(|(labels, is_healthy)| (labels, i64::from(is_healthy)));
+        let shown = &self.remembered.healthy;
+        self.replace(shown, &UPSTREAM_HEALTHY, values.collect());
+    }
+
+    /// Shows these values of a metric, by its labels, and no others.
+    fn replace<const LABELS: usize>(
         &self,
-        shown: &Mutex<HashMap<String, IntGauge>>,
+        shown: &Shown<LABELS>,
         metric: &Description,
-        values: BTreeMap<String, i64>,
+        values: BTreeMap<[String; LABELS], i64>,
     ) {
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         let mut before = std::mem::take(&mut *shown);
-        for (name, value) in values {
-            let gauge = before
-                .remove(&name)
-                .unwrap_or_else(|| self.series.gauge(metric, &[&name]));
+        for (labels, value) in values {
+            let gauge = before.remove(&labels).unwrap_or_else(|| {
+                let labels = labels.each_ref().map(String::as_str);
+                self.series.gauge(metric, &labels)
+            });
             gauge.set(value);
-            shown.insert(name, gauge);
+            shown.insert(labels, gauge);
         }
         for gauge in before.into_values() {
             self.series.end(gauge);
@@ -272,6 +286,7 @@ mod tests {
         metrics.route("r", ["s"]).set_secrets(1, [("s", end)]);
         metrics.set_address_ages([("app".to_owned(), Duration::ZERO)]);
         metrics.set_certificates([("a.example".to_owned(), UnixMillis(0))]);
+        metrics.set_healthy([(["r", "http://a"].map(str::to_owned), true)]);
         let rendered = metrics.render();
         let missing: Vec<_> = DESCRIPTIONS
             .iter()

@@ -153,6 +153,8 @@ pub struct Record<'x> {
     /// Whether the gateway sent the request to the route's upstream, or tried to and could not reach
     /// it.
     pub asked_upstream: bool,
+    /// The place of the upstream that was asked last, among those of the route.
+    pub upstream: usize,
     /// The upstream's final status.
     pub upstream_status: Option<u16>,
     /// The time from asking for an upstream connection to the upstream's final status line.
@@ -185,6 +187,7 @@ impl<'x> Record<'x> {
             body_bytes: 0,
             verify: Duration::ZERO,
             asked_upstream: false,
+            upstream: 0,
             upstream_status: None,
             upstream_time: None,
             total: Duration::ZERO,
@@ -260,7 +263,7 @@ mod sample {
     pub(super) const NAMES: [&str; 3] = ["itellico", "itellico", "http://127.0.0.1:3000"];
     static SHOWN: LazyLock<RouteNames> = LazyLock::new(|| {
         let [route, provider, upstream] = NAMES;
-        RouteNames::new(route, provider, upstream)
+        RouteNames::new(route, provider, [upstream])
     });
 
     /// A delivery that was forwarded and answered.
@@ -288,6 +291,7 @@ mod sample {
             body_bytes: 1024,
             verify: Duration::from_nanos(2_600),
             asked_upstream: true,
+            upstream: 0,
             upstream_status: Some(200),
             upstream_time: Some(Duration::from_micros(4_250)),
             total: Duration::from_micros(5_001),

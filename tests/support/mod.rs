@@ -18,6 +18,7 @@
 )]
 
 pub(crate) mod answer;
+pub(crate) mod authority;
 pub(crate) mod behaviour;
 pub(crate) mod cases;
 pub(crate) mod certificates;
@@ -25,6 +26,7 @@ pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod delivery;
 pub(crate) mod gateway;
+pub(crate) mod socket;
 pub(crate) mod transport;
 pub(crate) mod upstream;
 

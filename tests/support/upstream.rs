@@ -3,11 +3,15 @@
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+
+use rustls::ServerConfig;
 
 use super::behaviour::{Behaviour, Step};
+use super::socket::{Handshake, Socket};
 use super::{Deadline, LATE, SOON, eventually};
 
 /// One request as the upstream received it.
@@ -93,13 +97,22 @@ struct Shared {
     accepted: AtomicUsize,
     choose: Mutex<Choose>,
     next: Mutex<VecDeque<Behaviour>>,
-    open: Mutex<Vec<Weak<TcpStream>>>,
+    open: Mutex<Vec<Weak<Socket>>>,
+    handshakes: Mutex<Vec<Handshake>>,
     stopped: AtomicBool,
 }
 
-/// A recording upstream on a port of the system's choice.
+/// Where an upstream accepts.
+#[derive(Clone)]
+enum Place {
+    Tcp(SocketAddr),
+    Tls(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// A recording upstream on a port of the system's choice, or on a Unix socket.
 pub(crate) struct Upstream {
-    addr: SocketAddr,
+    place: Place,
     shared: Arc<Shared>,
 }
 
@@ -111,25 +124,64 @@ impl Upstream {
 
     /// One that does the same with every request.
     pub(crate) fn with(behaviour: Behaviour) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let addr = listener.local_addr().expect("an address");
-        let shared = Arc::new(Shared {
-            recorded: Mutex::default(),
-            seen: AtomicUsize::new(0),
-            accepted: AtomicUsize::new(0),
-            choose: Mutex::new(Arc::new(move |_| behaviour.clone())),
-            next: Mutex::default(),
-            open: Mutex::default(),
-            stopped: AtomicBool::new(false),
-        });
+        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)), behaviour)
+    }
+
+    /// One at this address.
+    pub(crate) fn at(addr: SocketAddr, behaviour: Behaviour) -> Self {
+        let listener = listen(addr);
+        let place = Place::Tcp(listener.local_addr().expect("an address"));
+        let accept = move || listener.accept().map(|(stream, _)| Socket::Tcp(stream));
+        Self::accepting(place, behaviour, accept)
+    }
+
+    /// One that speaks TLS and answers 200 to everything.
+    pub(crate) fn tls(config: Arc<ServerConfig>) -> Self {
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let place = Place::Tls(listener.local_addr().expect("an address"));
+        let shared = Shared::new(Behaviour::status(200));
+        let heard = Arc::clone(&shared);
+        let accept = move || {
+            let (stream, _) = listener.accept()?;
+            if heard.stopped.load(Ordering::SeqCst) {
+                return Ok(Socket::Tcp(stream));
+            }
+            let (socket, handshake) = Socket::tls(stream, &config)?;
+            held(&heard.handshakes).push(handshake);
+            Ok(socket)
+        };
+        Self::sharing(place, shared, accept)
+    }
+
+    /// One on a Unix socket that answers 200 to everything.
+    pub(crate) fn unix(path: &Path) -> Self {
+        let listener = UnixListener::bind(path).expect("a socket");
+        let accept = move || listener.accept().map(|(stream, _)| Socket::Unix(stream));
+        Self::accepting(Place::Unix(path.to_owned()), Behaviour::status(200), accept)
+    }
+
+    fn accepting(
+        place: Place,
+        behaviour: Behaviour,
+        accept: impl FnMut() -> std::io::Result<Socket> + Send + 'static,
+    ) -> Self {
+        Self::sharing(place, Shared::new(behaviour), accept)
+    }
+
+    fn sharing(
+        place: Place,
+        shared: Arc<Shared>,
+        mut accept: impl FnMut() -> std::io::Result<Socket> + Send + 'static,
+    ) -> Self {
         let accepting = Arc::clone(&shared);
         std::thread::spawn(move || {
-            for stream in listener.incoming() {
+            loop {
+                let socket = accept();
                 if accepting.stopped.load(Ordering::SeqCst) {
                     return;
                 }
-                let Ok(stream) = stream else { continue };
-                let stream = Arc::new(stream);
+                let Ok(socket) = socket else { continue };
+                let stream = Arc::new(socket);
                 let mut open = held(&accepting.open);
                 open.retain(|other| other.strong_count() > 0);
                 open.push(Arc::downgrade(&stream));
@@ -140,17 +192,30 @@ impl Upstream {
                 std::thread::spawn(move || shared.serve(&stream, number));
             }
         });
-        Self { addr, shared }
+        Self { place, shared }
     }
 
     /// Where it listens.
+    #[track_caller]
     pub(crate) fn addr(&self) -> SocketAddr {
-        self.addr
+        match self.place {
+            Place::Tcp(addr) | Place::Tls(addr) => addr,
+            Place::Unix(_) => unreachable!("a Unix socket has no address"),
+        }
     }
 
-    /// `http://ADDR`, as a route's `upstream` has it.
+    /// `http://ADDR`, or what else stands for it, as a route's `upstream` has it.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.addr)
+        match &self.place {
+            Place::Tcp(addr) => format!("http://{addr}"),
+            Place::Tls(addr) => format!("https://{addr}"),
+            Place::Unix(path) => format!("unix:{}", path.display()),
+        }
+    }
+
+    /// Every handshake so far that was completed.
+    pub(crate) fn handshakes(&self) -> Vec<Handshake> {
+        held(&self.shared.handshakes).clone()
     }
 
     /// From now on does this with every request.
@@ -219,6 +284,13 @@ impl Upstream {
         }
     }
 
+    /// Cuts every open connection beneath TLS.
+    pub(crate) fn cut_connections(&self) {
+        for stream in held(&self.shared.open).iter().filter_map(Weak::upgrade) {
+            stream.cut();
+        }
+    }
+
     /// Sends bytes on every open connection unasked.
     pub(crate) fn send_unasked(&self, bytes: &[u8]) {
         for stream in held(&self.shared.open).iter().filter_map(Weak::upgrade) {
@@ -232,13 +304,34 @@ impl Drop for Upstream {
         self.shared.stopped.store(true, Ordering::SeqCst);
         self.close_connections();
         // Wakes the accepting thread so that it sees the flag.
-        drop(TcpStream::connect(self.addr));
+        match &self.place {
+            Place::Tcp(addr) | Place::Tls(addr) => drop(TcpStream::connect(addr)),
+            Place::Unix(path) => drop(UnixStream::connect(path)),
+        }
     }
 }
 
+/// A listener at an address that connections of an earlier one may still occupy.
+fn listen(addr: SocketAddr) -> TcpListener {
+    TcpListener::bind(addr).expect("a free port")
+}
+
 impl Shared {
-    fn serve(&self, stream: &TcpStream, connection: usize) -> Option<()> {
-        stream.set_nodelay(true).ok()?;
+    fn new(behaviour: Behaviour) -> Arc<Self> {
+        Arc::new(Self {
+            recorded: Mutex::default(),
+            seen: AtomicUsize::new(0),
+            accepted: AtomicUsize::new(0),
+            choose: Mutex::new(Arc::new(move |_| behaviour.clone())),
+            next: Mutex::default(),
+            open: Mutex::default(),
+            handshakes: Mutex::default(),
+            stopped: AtomicBool::new(false),
+        })
+    }
+
+    fn serve(&self, stream: &Socket, connection: usize) -> Option<()> {
+        stream.set_nodelay().ok()?;
         let mut reader = BufReader::with_capacity(1 << 16, stream);
         loop {
             let mut request = read_head(&mut reader, connection)?;
@@ -275,7 +368,7 @@ impl Shared {
 }
 
 /// `None` when the connection is at its end.
-fn perform(step: Step, stream: &TcpStream, reader: &mut BufReader<&TcpStream>) -> Option<()> {
+fn perform(step: Step, stream: &Socket, reader: &mut BufReader<&Socket>) -> Option<()> {
     let mut writer = stream;
     match step {
         Step::ReadBody => {}
@@ -304,9 +397,7 @@ fn perform(step: Step, stream: &TcpStream, reader: &mut BufReader<&TcpStream>) -
         }
         Step::Close => return None,
         Step::Reset => {
-            socket2::SockRef::from(stream)
-                .set_linger(Some(Duration::ZERO))
-                .ok()?;
+            stream.reset_at_end().ok()?;
             return None;
         }
     }
@@ -314,13 +405,13 @@ fn perform(step: Step, stream: &TcpStream, reader: &mut BufReader<&TcpStream>) -
 }
 
 /// Reads until the other side closes.
-fn drain(reader: &mut BufReader<&TcpStream>) {
+fn drain(reader: &mut BufReader<&Socket>) {
     let until = Deadline::after(LATE * 2);
     let mut piece = [0; 4096];
     while !until.passed() && reader.read(&mut piece).is_ok_and(|count| count > 0) {}
 }
 
-fn read_head(reader: &mut BufReader<&TcpStream>, connection: usize) -> Option<Recorded> {
+fn read_head(reader: &mut BufReader<&Socket>, connection: usize) -> Option<Recorded> {
     let mut raw_head = Vec::new();
     while !raw_head.ends_with(b"\r\n\r\n") {
         if reader.read_until(b'\n', &mut raw_head).ok()? == 0 {
@@ -354,7 +445,7 @@ fn read_head(reader: &mut BufReader<&TcpStream>, connection: usize) -> Option<Re
     })
 }
 
-fn read_body(reader: &mut BufReader<&TcpStream>, request: &mut Recorded) -> Option<()> {
+fn read_body(reader: &mut BufReader<&Socket>, request: &mut Recorded) -> Option<()> {
     if request.headers_named("Transfer-Encoding").is_empty() {
         let length = request
             .headers_named("Content-Length")

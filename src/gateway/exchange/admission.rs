@@ -14,7 +14,7 @@ use super::headers;
 use super::headers::{RouteHeaders, VerigateHeaders};
 use crate::gateway::client::origin::Origin;
 use crate::gateway::running::snapshot::RouteState;
-use crate::gateway::upstream::forward::VerifiedRequest;
+use crate::gateway::upstream::request::VerifiedRequest;
 use crate::replay::Claim;
 use crate::scheme::ProofBy;
 use crate::scheme::handshake::Passage;
@@ -95,7 +95,8 @@ impl Admission {
         let fixed = RouteHeaders {
             signed: &signed,
             host: route.config.upstream_host.as_deref(),
-            authority: &route.upstream.authority,
+            authority: &route.authority,
+            path: route.new_path.as_ref(),
             query: route.config.scheme.signature_query(),
             headers: &route.config.upstream_headers,
         };

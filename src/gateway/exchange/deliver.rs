@@ -13,7 +13,8 @@ use crate::gateway::client::turns;
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::RouteState;
 use crate::gateway::upstream::forward;
-use crate::gateway::upstream::forward::{ForwardError, Response, VerifiedRequest};
+use crate::gateway::upstream::forward::{ForwardError, Response};
+use crate::gateway::upstream::request::VerifiedRequest;
 use crate::replay::Settlement;
 use crate::telemetry::Record;
 
@@ -24,6 +25,8 @@ pub(super) struct Delivered {
     /// The time from the request for a connection to the upstream's final status line, or to the
     /// failure.
     time: Duration,
+    /// The place of the upstream that was asked last, among those of the route.
+    upstream: usize,
     response: Result<Response, ForwardError>,
 }
 
@@ -41,13 +44,15 @@ pub(super) async fn deliver(
     let asked_at = running.instant(asked);
     let deadline = asked_at + route.config.upstream_timeout;
     turns::after_others().await;
-    let mut response = forward::send(request, &route.upstream, asked_at, deadline).await;
+    let (upstream, mut response) =
+        forward::send(request, &route.upstreams, asked_at, deadline).await;
     let at = running.clock.now();
     if let Ok(response) = &mut response {
         response.seen = running.instant(at.mono);
     }
     Delivered {
         at,
+        upstream,
         time: at.mono.saturating_sub(asked),
         response,
     }
@@ -56,13 +61,14 @@ pub(super) async fn deliver(
 impl fmt::Display for Delivered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.response {
-            Ok(response) => write!(
-                f,
-                "{} answered {} after {:?}",
-                response.address,
-                response.head.status(),
-                self.time
-            ),
+            Ok(response) => {
+                match response.address {
+                    Some(address) => write!(f, "{address}")?,
+                    None => f.write_str("it")?,
+                }
+                let status = response.head.status();
+                write!(f, " answered {status} after {:?}", self.time)
+            }
             Err(error) => write!(f, "{error}, after {:?}", self.time),
         }
     }
@@ -80,6 +86,7 @@ impl Delivered {
     /// Fills in the upstream's part of the record.
     pub(super) fn note(&self, record: &mut Record<'_>) {
         record.asked_upstream = true;
+        record.upstream = self.upstream;
         record.upstream_time = Some(self.time);
         record.upstream_status = self
             .response

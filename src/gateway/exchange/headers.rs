@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use once_cell::sync::Lazy;
 
 use crate::gateway::client::origin::Origin;
-use crate::gateway::upstream::forward::{COPIED, head_buffer};
+use crate::gateway::running::snapshot::NewPath;
+use crate::gateway::upstream::request::{COPIED, head_buffer};
 use crate::key::secret::SecretText;
 use crate::notation::decimal::{push_address, push_number};
 use crate::notation::query::without;
@@ -71,6 +72,8 @@ pub(super) struct RouteHeaders<'a> {
     pub(super) host: Option<&'a str>,
     /// The upstream's own authority, for a request without `Host`.
     pub(super) authority: &'a str,
+    /// The path that replaces the request's, where the app has another.
+    pub(super) path: Option<&'a NewPath>,
     /// The parameter of the query that holds the signature, which is not forwarded: the logs of an
     /// app hold its URLs.
     pub(super) query: Option<&'a str>,
@@ -97,7 +100,13 @@ pub(super) fn forwarded(
     let target = fixed.query.map_or(Cow::Borrowed(head.target()), |name| {
         without(head.target(), name)
     });
-    out.extend_from_slice(target.as_bytes());
+    let mut target = target.as_bytes();
+    if let Some(new) = fixed.path {
+        out.extend_from_slice(new.text.as_bytes());
+        // The route has matched these bytes.
+        target = target.get(new.matched..).unwrap_or_default();
+    }
+    out.extend_from_slice(target);
     out.extend_from_slice(b" HTTP/1.1\r\n");
     let received_host = head.host();
     let host = fixed.host.or(received_host).unwrap_or(fixed.authority);
@@ -290,6 +299,7 @@ mod tests {
     const PLAIN: RouteHeaders<'static> = RouteHeaders {
         host: None,
         authority: "up:80",
+        path: None,
         query: None,
         signed: &[],
         headers: &[],
@@ -313,6 +323,27 @@ mod tests {
             X-Verigate-Event-Key: 00ff\r\nX-Request-Id: r1\r\n\
             X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n\r\n";
         assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn another_path_replaces_what_the_route_matched_and_nothing_else() {
+        let rows = [
+            ("/app/hooks", "/in".len(), None, "/app/hooks?a=%20b"),
+            ("/app/", "/".len(), None, "/app/in?a=%20b"),
+            ("/", "/".len(), None, "/in?a=%20b"),
+            ("/app/hooks", "/in".len(), Some("a"), "/app/hooks"),
+        ];
+        for (text, matched, query, expected) in rows {
+            let text = text.to_owned();
+            let fixed = RouteHeaders {
+                path: Some(&NewPath { text, matched }),
+                query,
+                ..PLAIN
+            };
+            let out = forward(&[("Host", "a")], None, &fixed);
+            let line = format!("POST {expected} HTTP/1.1\r\n");
+            assert!(out.starts_with(&line), "{line} in {out}");
+        }
     }
 
     #[test]
@@ -342,6 +373,7 @@ mod tests {
         let fixed = RouteHeaders {
             host: Some("inner"),
             authority: "up:80",
+            path: None,
             query: None,
             signed: &[],
             headers: &token,

@@ -24,9 +24,10 @@ impl Exchange<'_> {
             ForwardError::Unreachable(_) | ForwardError::Failed(_) => Outcome::UpstreamFailed,
         };
         if let Some(route) = self.route {
+            let upstream = route.upstreams.label(self.record.upstream);
             self.running
                 .warnings
-                .upstream(&route.name, &route.upstream.label, error, self.began);
+                .upstream(&route.name, upstream, error, self.began);
         }
     }
 

@@ -85,8 +85,8 @@ impl Signals {
         }
     }
 
-    /// Closes idle connections to upstreams in time, and warns of evicted events that could still
-    /// be replayed, and of secrets and certificates that end.
+    /// Checks upstreams, closes idle connections to them in time, and warns of evicted events that
+    /// could still be replayed, and of secrets and certificates that end.
     async fn keep_house(&self) {
         let mut reported = 0;
         let mut secrets = EndingSecrets::default();
@@ -96,6 +96,7 @@ impl Signals {
             secrets.warn(&snapshot, now);
             certificates.warn(&snapshot, now);
             drop(snapshot);
+            self.running.upstreams.begin_checks();
             sleep(Duration::from_secs(1)).await;
             self.running.upstreams.sweep();
             reported = self.running.report_evictions(reported);

@@ -157,9 +157,18 @@ impl Running {
             .max_connections
             .set(limit(self.connections.limit() as u64));
         let wall = self.clock.now().wall;
+        let mut healthy = Vec::new();
         for (_, route) in snapshot.routes.iter() {
             route.show_secrets(wall);
+            let upstreams = route.upstreams.in_service().unwrap_or_default();
+            healthy.extend(upstreams.into_iter().map(|(upstream, is_healthy)| {
+                (
+                    [route.name.as_ref(), upstream].map(str::to_owned),
+                    is_healthy,
+                )
+            }));
         }
+        metrics.set_healthy(healthy);
         let ends = snapshot.tls.iter().flat_map(|port| &port.ends).cloned();
         metrics.set_certificates(ends);
         metrics.render()

@@ -16,9 +16,9 @@ use crate::clock::{Now, UnixMillis};
 use crate::config;
 use crate::config::{Config, HandshakeMode, Route};
 use crate::gateway::client::answer::RouteAnswers;
-use crate::gateway::upstream::{Upstream, Upstreams};
+use crate::gateway::upstream::{Group, Upstreams};
 use crate::key::secret::Secret;
-use crate::routes::{Match, RouteTable};
+use crate::routes::{Match, PathPattern, RouteTable};
 use crate::scheme::Handshake;
 use crate::telemetry::RouteNames;
 use crate::telemetry::metrics::Metrics;
@@ -90,9 +90,6 @@ pub(crate) enum BuildError {
     /// A TLS port has no settings.
     #[error("`[[server.tls]]`: {0}")]
     Tls(#[from] PortError),
-    /// A route has other upstreams than a single one over plain TCP.
-    #[error("a route forwards to one `http://` upstream, without `health` and `upstream_path`")]
-    Upstreams,
 }
 
 /// The settings that a reload cannot change (contract: Reload).
@@ -125,7 +122,11 @@ pub(crate) struct RouteState {
     pub(crate) envelope: Envelope,
     pub(crate) policy: Policy,
     pub(crate) answers: RouteAnswers,
-    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) upstreams: Arc<Group>,
+    /// The value of `Host` for a request without it.
+    pub(crate) authority: String,
+    /// The path of what is forwarded, where it is another than that of the request.
+    pub(crate) new_path: Option<NewPath>,
     pub(crate) metrics: RouteMetrics,
     /// The beginnings of the digests by which the replay window knows the route's events.
     pub(crate) fingerprints: RouteFingerprints,
@@ -143,6 +144,24 @@ pub(crate) struct RouteState {
     pub(crate) sender_headers: OnceCell<Vec<&'static FieldName>>,
     /// The lines of a forwarded head that are the same in every head. The first request makes them.
     pub(crate) own_lines: OnceCell<Vec<u8>>,
+}
+
+/// The path under which the app has what a route takes (contract: Forwarding).
+pub(crate) struct NewPath {
+    /// The text in place of the first `matched` bytes of the path.
+    pub(crate) text: String,
+    /// The length of the matched path, or of the matched prefix with its slash.
+    pub(crate) matched: usize,
+}
+
+impl NewPath {
+    fn of(route: &Route) -> Option<Self> {
+        let (PathPattern::Exact(matched) | PathPattern::Prefix(matched)) = &route.pattern.path;
+        Some(Self {
+            text: route.upstream_path.clone()?,
+            matched: matched.len(),
+        })
+    }
 }
 
 /// The variants beside an entry, where the configuration does not list them.
@@ -247,7 +266,7 @@ impl RouteState {
         upstreams: &Upstreams,
         fingerprints: &FingerprintKey,
         share: usize,
-    ) -> Result<Self, BuildError> {
+    ) -> Result<Self, KeyError> {
         let scheme = &route.scheme;
         let verifier = Verifier::new(Arc::clone(scheme), route.secrets.clone(), route.settings())?;
         let secret_source = SecretSource::of(&route, &verifier);
@@ -257,20 +276,15 @@ impl RouteState {
             .iter()
             .map(|secret| secret.name.as_str())
             .chain(learned_name.as_deref());
-        let single = match route.upstreams.members.as_slice() {
-            [only] if route.upstreams.health.is_none() && route.upstream_path.is_none() => {
-                upstreams.get(&only.upstream)
-            }
-            _ => None,
-        };
-        let upstream = single.ok_or(BuildError::Upstreams)?;
+        let upstreams = upstreams.group(&route.upstreams);
+        let labels = upstreams.members().iter().map(|member| &*member.label);
         let handshake = scheme
             .handshake
             .filter(|_| route.handshake.mode != HandshakeMode::Off);
         Ok(Self {
             name: route.name.as_str().into(),
             provider: scheme.provider.as_str().into(),
-            names: RouteNames::new(&route.name, &scheme.provider, &upstream.label),
+            names: RouteNames::new(&route.name, &scheme.provider, labels),
             verifier,
             secret_source,
             handshake,
@@ -288,7 +302,9 @@ impl RouteState {
                 ack: scheme.ack.clone(),
                 silent_401: handshake.is_some_and(Handshake::refuses_without_words),
             },
-            upstream,
+            authority: upstreams.authority(),
+            upstreams,
+            new_path: NewPath::of(&route),
             metrics: metrics.route(&route.name, secret_names),
             fingerprints: fingerprints.of_route(&route.name),
             identities: RouteIdentities::new(&route.name, Beside::of(scheme)),

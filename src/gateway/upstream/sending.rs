@@ -42,8 +42,14 @@ impl<'r> Sending<'r> {
         self.sent
     }
 
-    /// Whether the connection has taken the whole request.
+    /// Whether the whole request was handed over to the system. TLS may take bytes earlier than the
+    /// system takes them from it.
     pub(super) fn is_done(&self) -> bool {
+        self.flushed && self.is_taken()
+    }
+
+    /// Whether the connection has taken the whole request.
+    fn is_taken(&self) -> bool {
         self.sent == self.head.len() + self.body.len()
     }
 
@@ -55,7 +61,7 @@ impl<'r> Sending<'r> {
     /// Writes as many bytes as `stream` takes now, with a pause after each piece. A broken pipe
     /// ends the writing alone, since the answer may have arrived before.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, mut stream: Pin<&mut impl AsyncWrite>) {
-        while !self.broken && !self.is_done() {
+        while !self.broken && !self.is_taken() {
             if let Some(pause) = &mut self.pause {
                 if pause.as_mut().poll(cx).is_pending() {
                     return;
@@ -79,7 +85,7 @@ impl<'r> Sending<'r> {
             match written {
                 Poll::Ready(Ok(count @ 1..)) => {
                     self.sent += count;
-                    if !self.is_done() {
+                    if !self.is_taken() {
                         self.pause = Some(Box::pin(tokio::task::yield_now()));
                     }
                 }
@@ -89,7 +95,9 @@ impl<'r> Sending<'r> {
         }
         if !self.flushed && !self.broken {
             match stream.as_mut().poll_flush(cx) {
-                Poll::Ready(result) => (self.flushed, self.broken) = (true, result.is_err()),
+                Poll::Ready(result) => {
+                    (self.flushed, self.broken) = (result.is_ok(), result.is_err());
+                }
                 Poll::Pending => {}
             }
         }
