@@ -463,3 +463,52 @@ fn what_is_signed_with_a_delivery_is_shown_and_what_is_left_open_is_named() {
             "[placeholder-value]",
         ]);
 }
+
+#[test]
+fn the_upstreams_of_a_route_are_shown_with_how_they_are_shared_known_and_checked() {
+    let folder = Folder::new().env("S", SECRET);
+    let own = "secrets = [\"env:S\"]\nbalance = \"least_busy\"\nupstream_tls = \"insecure\"\n\
+               upstream_path = \"/app\"\nhealth = { path = \"/healthz\" }\n\
+               upstreams = [{ url = \"https://10.0.0.1\", weight = 3 }, { url = \"unix:/run/app.sock\" }]";
+    let text = file(own).replace("upstream = \"http://127.0.0.1:3000\"\n", "");
+    folder.write("verigate.toml", text);
+    folder
+        .run(["check", "verigate.toml"])
+        .expect_code(0)
+        .expect_words(&[
+            "https://10.0.0.1:443 ×3, unix:/run/app.sock",
+            "least_busy",
+            "GET /healthz every 10s, within 3s",
+            "INSECURE: any certificate",
+            "/app",
+            "[insecure-upstream]",
+        ]);
+    let ended = folder.run(["check", "--json", "verigate.toml"]);
+    let json: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let route = &json["routes"][0];
+    let expected = serde_json::json!([
+        { "url": "https://10.0.0.1:443", "weight": 3 },
+        { "url": "unix:/run/app.sock", "weight": 1 },
+    ]);
+    assert_eq!(route["upstreams"], expected, "{ended}");
+    assert_eq!(route["upstream"], serde_json::Value::Null);
+    assert_eq!(route["upstream_tls"]["verified"], false);
+    assert_eq!(route["health"]["interval"], "10s");
+}
+
+#[test]
+fn an_https_upstream_needs_authorities_of_the_file_or_of_the_system() {
+    let folder = Folder::new().env("S", SECRET);
+    let none = folder.write("none.crt", "no certificate\n");
+    let folder = folder.env("SSL_CERT_FILE", &none.display().to_string());
+    let text = file("secrets = [\"env:S\"]").replace("http://", "https://");
+    folder.write("verigate.toml", text);
+    folder
+        .run(["check", "verigate.toml"])
+        .expect_code(2)
+        .expect_words(&[
+            "needs certificates of authorities, and this system has none",
+            "--> verigate.toml:5:12",
+            "ca-certificates",
+        ]);
+}

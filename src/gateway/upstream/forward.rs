@@ -169,19 +169,20 @@ impl Attempt<'_> {
                 return Err(error);
             }
         };
-        match self.converse(connection).await? {
-            Ok(response) => {
-                self.group.worked(self.place);
-                Ok(response)
-            }
-            Err(Broken::BeforeTheFirstByte) => {
-                let error =
-                    ForwardError::Unreachable("the connection broke before the request".into());
+        let answer = match self.converse(connection).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(Broken::Afterwards(why))) => Err(ForwardError::Failed(why)),
+            Ok(Err(Broken::BeforeTheFirstByte)) => {
+                let why = "the connection broke before the request".to_owned();
+                let error = ForwardError::Unreachable(why);
                 self.group.failed(self.place, &error);
-                Err(error)
+                return Err(error);
             }
-            Err(Broken::Afterwards(why)) => Err(ForwardError::Failed(why)),
-        }
+            Err(late) => Err(late),
+        };
+        // Whatever came of the request, a connection was made.
+        self.group.worked(self.place);
+        answer
     }
 
     /// A new connection. The time is divided among all upstreams that may still be tried.
