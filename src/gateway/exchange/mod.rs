@@ -153,10 +153,10 @@ impl<'x> Exchange<'x> {
         );
         // Step 9: the claim is settled as soon as its true outcome is known.
         let asked = self.judged();
+        self.debug(format_args!("forwarding to {}", route.config.upstreams));
         let mut delivered = deliver::deliver(self.running, route, request, asked).await;
         delivered.note(&mut self.record);
-        let upstream = route.upstreams.label(self.record.upstream);
-        self.debug(format_args!("upstream {upstream}: {delivered}"));
+        self.debug(format_args!("upstream: {delivered}"));
         claiming::settle(admission.claim(), delivered.settlement(), delivered.at).await;
         drop(body);
         // Step 10: the answer is relayed.
