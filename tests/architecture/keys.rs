@@ -22,6 +22,7 @@ KEY = 0
 KEY = 0
 [[server.tls]]
 KEY = 0
+certificates = [{ certificate = "a", key = "b", KEY = 0 }]
 [admin]
 KEY = 0
 [replay]
@@ -44,6 +45,16 @@ KEY = 0
 [route.account]
 KEY = 0
 [route.repeats]
+KEY = 0
+[[route]]
+name = "several"
+path = "/several"
+provider = "meta"
+secrets = ["plain:secret"]
+upstreams = [{ url = "http://127.0.0.1:3000", KEY = 0 }]
+[route.health]
+KEY = 0
+[route.upstream_tls]
 KEY = 0
 [[route]]
 name = "scheme"
@@ -98,22 +109,26 @@ fn known() -> Keys {
     fs::write(&file, PROBE.replace("KEY", UNKNOWN)).unwrap();
     let program = env!("CARGO_BIN_EXE_verigate");
     let output = Command::new(program)
-        .arg("check")
-        .arg("--config")
+        .args(["check", "--json"])
         .arg(&file)
         .output()
         .unwrap();
-    let text = String::from_utf8(output.stderr).unwrap();
+    // For people only the first problems are printed.
+    let text = String::from_utf8(output.stdout).unwrap();
+    let checked: Value = serde_json::from_str(&text).unwrap();
     let mut known = Keys::new();
-    for problem in text.split("error: ") {
-        let Some(path) = problem
-            .strip_prefix("unknown key `")
-            .and_then(|rest| rest.split('`').next())
-        else {
+    for problem in checked.get("problems").and_then(Value::as_array).unwrap() {
+        let (message, help) = (problem.get("message"), problem.get("help"));
+        let (message, help) = (
+            message.and_then(Value::as_str),
+            help.and_then(Value::as_str),
+        );
+        let path = message.and_then(|message| message.strip_prefix("unknown key `"));
+        let Some(path) = path.and_then(|path| path.strip_suffix('`')) else {
             continue;
         };
-        let (_, keys) = problem.split_once("known here: ").unwrap();
-        let keys = keys.lines().next().unwrap().split(", ").map(str::to_owned);
+        let keys = help.and_then(|help| help.strip_prefix("known here: "));
+        let keys = keys.unwrap().split(", ").map(str::to_owned);
         known.insert(
             path.trim_end_matches(UNKNOWN)
                 .trim_end_matches('.')

@@ -17,18 +17,43 @@ pub(super) fn of(kind: &str, nested: Option<&Value>) -> Option<Value> {
     if let Some(value) = simple(kind, nested) {
         return Some(value);
     }
+    // `list of "a", "b"`
+    let items = kind.strip_prefix("list of ").map(alternatives);
+    let texts = items.and_then(|items| items.into_iter().map(fixed).collect::<Option<Vec<_>>>());
+    if let Some(texts) = texts {
+        return Some(json!({ "type": "array", "minItems": 1, "items": { "enum": texts } }));
+    }
     // `name, table, or a list of these`; `list or "any"`.
-    let parts = kind.replace(", or ", " or ");
-    let mut parts: Vec<&str> = parts
-        .split(" or ")
-        .flat_map(|part| part.split(", "))
-        .collect();
+    let mut parts = alternatives(kind);
     if parts.last() == Some(&"a list of these") {
         parts.pop();
         let one = any_of(&parts, nested)?;
         return Some(json!({ "anyOf": [one, { "type": "array", "minItems": 1, "items": one }] }));
     }
     any_of(&parts, nested)
+}
+
+/// The parts between `, ` and ` or ` that are not within backticks.
+fn alternatives(kind: &str) -> Vec<&str> {
+    let is_within = |at: usize| kind.bytes().take(at).filter(|byte| *byte == b'`').count() % 2 == 1;
+    let (mut parts, mut from) = (Vec::new(), 0);
+    let mut at = 0;
+    while at < kind.len() {
+        let rest = kind.get(at..).unwrap_or_default();
+        let divider = [", or ", " or ", ", "]
+            .into_iter()
+            .find(|one| rest.starts_with(one));
+        match divider.filter(|_| !is_within(at)) {
+            Some(divider) => {
+                parts.extend(kind.get(from..at));
+                at += divider.len();
+                from = at;
+            }
+            None => at += rest.chars().next().map_or(1, char::len_utf8),
+        }
+    }
+    parts.extend(kind.get(from..));
+    parts
 }
 
 /// The schema of what one of these types allows. Fixed texts become one list.
@@ -51,8 +76,8 @@ fn any_of(parts: &[&str], nested: Option<&Value>) -> Option<Value> {
     }
 }
 
-/// A text in quotation marks between backticks.
-fn fixed(kind: &str) -> Option<String> {
+/// A text in quotation marks, or another value, between backticks.
+fn fixed(kind: &str) -> Option<Value> {
     let quoted = kind.strip_prefix('`')?.strip_suffix('`')?;
     serde_json::from_str(quoted).ok()
 }
@@ -77,10 +102,11 @@ fn simple(kind: &str, nested: Option<&Value>) -> Option<Value> {
     let text = |pattern: &str| json!({ "type": "string", "pattern": pattern });
     Some(match kind {
         "text" | "template" => json!({ "type": "string" }),
-        "name" | "label" => json!({ "type": "string", "minLength": 1 }),
+        "name" | "label" | "file" => json!({ "type": "string", "minLength": 1 }),
+        "mail address" | "mail addresses" => text("@"),
         "boolean" => json!({ "type": "boolean" }),
         "list" => json!({ "type": "array", "items": { "type": "string" } }),
-        "table" => nested.cloned()?,
+        "table" | "tables" => nested.cloned()?,
         "duration" => text(DURATION),
         "size" | "1 KiB to 1 MiB" => {
             json!({ "anyOf": [{ "type": "integer", "minimum": 1 }, text(SIZE)] })
@@ -88,7 +114,9 @@ fn simple(kind: &str, nested: Option<&Value>) -> Option<Value> {
         "`IP:port`" => text("^([0-9.]+|\\[[0-9A-Fa-f:.%]+\\]):[0-9]+$"),
         "path" | "pointer" => text("^/"),
         "URL" => text("^https?://"),
+        "`https` URL" | "`https://host:port`" => text("^https://"),
         "`http://host:port`" => text("^http://"),
+        "`unix:/path`" => text("^unix:/"),
         "status" => json!({ "type": "integer", "minimum": 200, "maximum": 599 }),
         "secret reference" => text(REFERENCE),
         "date and time with zone" => json!({ "type": "string", "format": "date-time" }),
@@ -137,6 +165,20 @@ mod tests {
         for (kind, expected) in rows {
             assert_eq!(of(kind, None), Some(expected), "{kind}");
         }
+        let urls = of(
+            "`http://host:port`, `https://host:port` or `unix:/path`",
+            None,
+        );
+        assert_eq!(urls.unwrap()["anyOf"].as_array().unwrap().len(), 3);
+        assert_eq!(
+            of("list of `\"a\"`, `\"b\"`", None).unwrap()["items"],
+            json!({ "enum": ["a", "b"] })
+        );
+        assert_eq!(
+            alternatives("`{ a, b }` or `\"c\"`"),
+            ["`{ a, b }`", "`\"c\"`"]
+        );
+        assert_eq!(of("`true`", None), Some(json!({ "enum": [true] })));
         assert_eq!(of("a thing", None), None);
         assert_eq!(of("table", None), None);
         let table = json!({ "type": "object" });

@@ -63,7 +63,16 @@ fn of_section(section: &Section, all: &[Section]) -> Value {
         .filter(|key| key.default == "required")
         .map(|key| key.name)
         .collect();
-    let table = closed(&properties, &required);
+    let mut table = closed(&properties, &required);
+    // A key that is required unless another stands in for it.
+    let either = section.keys.iter().find_map(|key| {
+        let other = key.default.strip_prefix("required, or `")?;
+        Some([key.name, other.strip_suffix('`')?])
+    });
+    if let Some(names) = either {
+        let one = names.map(|name| json!({ "required": [name] }));
+        set(&mut table, "anyOf", json!(one));
+    }
     if section.is_list {
         json!({ "type": "array", "minItems": 1, "items": table })
     } else {

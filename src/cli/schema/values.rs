@@ -17,13 +17,40 @@ use crate::scheme::{Algorithm, BodyForm, Characters, Handshake, IdForm, Provider
 pub(super) fn of(path: &str, nested: Option<&Value>) -> Option<Value> {
     let path = path.strip_prefix("route.").unwrap_or(path);
     Some(match path {
+        // A public key is written as it is.
+        "secrets.value" => text(),
+        "server.tls.certificates" => {
+            let table = [
+                ("certificate", text()),
+                ("key", text()),
+                ("names", list(&text())),
+            ];
+            list(&table_of(table, &["certificate", "key"]))
+        }
+        "upstreams" => {
+            let weight = json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 1 });
+            let url = text_like("^(https?://|unix:/)");
+            list(&table_of([("url", url), ("weight", weight)], &["url"]))
+        }
+        "health" => {
+            let duration = || kinds::of("duration", None);
+            let path = kinds::of("path", None)?;
+            let table = [
+                ("path", path),
+                ("interval", duration()?),
+                ("timeout", duration()?),
+            ];
+            table_of(table, &["path"])
+        }
+        "upstream_tls" => {
+            let table = ["ca", "server_name", "certificate", "key"].map(|name| (name, text()));
+            json!({ "anyOf": [table_of(table, &[]), { "enum": ["insecure"] }] })
+        }
         "provider" => names(provider_names()),
         "secrets" => {
             let entry = nested?.get("items")?;
             json!({ "type": "array", "minItems": 1, "items": { "anyOf": [text(), entry] } })
         }
-        // A public key is written as it is.
-        "secrets.value" => text(),
         "acknowledge" => list(&names(acknowledged())),
         "upstream_headers" => texts(&kinds::of("secret reference", None)?),
         "params" | "scheme.require" => texts(&text()),
@@ -135,6 +162,11 @@ fn key() -> Value {
 
 fn text() -> Value {
     json!({ "type": "string", "minLength": 1 })
+}
+
+/// A text of this form.
+fn text_like(pattern: &str) -> Value {
+    json!({ "type": "string", "pattern": pattern })
 }
 
 fn names<'n>(names: impl IntoIterator<Item = &'n str>) -> Value {
