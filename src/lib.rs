@@ -11,6 +11,8 @@ pub mod clock;
 
 pub mod tls;
 
+pub mod acme;
+
 pub mod wire;
 
 pub mod notation;

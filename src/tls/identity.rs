@@ -127,6 +127,13 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// The certificate itself, in DER, without its chain.
+    pub fn leaf(&self) -> &[u8] {
+        self.certified.cert.first().map_or(&[], |own| own.as_ref())
+    }
+}
+
 /// The DNS names and the addresses of a certificate.
 fn names(certificate: &X509Certificate<'_>) -> (Vec<String>, Vec<IpAddr>) {
     let (mut names, mut addresses) = (Vec::new(), Vec::new());
@@ -210,6 +217,11 @@ impl Authorities {
         let mut roots = RootCertStore::empty();
         let (usable, _) = roots.add_parsable_certificates(certificates);
         (usable > 0).then(|| Self(Arc::new(roots)))
+    }
+
+    /// The certificates as trust anchors.
+    pub fn roots(&self) -> Arc<RootCertStore> {
+        Arc::clone(&self.0)
     }
 
     /// Reads one or more certificates in PEM.

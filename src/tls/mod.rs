@@ -5,6 +5,7 @@
 //! `clock`. The room touches no socket and no file.
 
 mod identity;
+mod managed;
 mod outbound;
 mod port;
 
@@ -12,6 +13,7 @@ mod port;
 pub(crate) mod tests;
 
 pub use identity::{Authorities, Fault, Identity, Part};
+pub use managed::{Managed, Share};
 pub use outbound::{Outbound, Trust, ended_by, words};
 pub use port::{Identities, Port, PortError, Version};
 pub use rustls::pki_types::ServerName;

@@ -11,6 +11,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{ALL_VERSIONS, ServerConfig, SupportedProtocolVersion, crypto, version};
 
 use super::identity::{Authorities, Identity};
+use super::managed::Share;
 
 /// The certificates of a port, found by the server name that a client asks for: by the exact name,
 /// else by a wildcard, else the default.
@@ -22,6 +23,7 @@ pub struct Identities {
     exact: HashMap<String, Arc<CertifiedKey>>,
     wildcards: HashMap<String, Arc<CertifiedKey>>,
     default: Option<Arc<CertifiedKey>>,
+    managed: Share,
 }
 
 impl Identities {
@@ -44,24 +46,31 @@ impl Identities {
         self.default = Some(Arc::clone(&identity.certified));
     }
 
+    /// Serves the gateway's own certificates too, where no other is for the name.
+    pub fn set_managed(&mut self, share: Share) {
+        self.managed = share;
+    }
+
     /// Whether a client that asks for this name, or for no name, gets a certificate.
     pub fn has(&self, name: Option<&str>) -> bool {
         self.choose(name).is_some()
     }
 
-    pub(super) fn choose(&self, name: Option<&str>) -> Option<&Arc<CertifiedKey>> {
+    pub(super) fn choose(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
         let named = || {
             let name = name?.trim_end_matches('.').to_ascii_lowercase();
             let exact = self.exact.get(&name);
-            exact.or_else(|| self.wildcards.get(name.split_once('.')?.1))
+            let own = exact.or_else(|| self.wildcards.get(name.split_once('.')?.1));
+            own.map(Arc::clone).or_else(|| self.managed.choose(&name))
         };
-        named().or(self.default.as_ref())
+        let default = || self.default.as_ref().map(Arc::clone);
+        named().or_else(default).or_else(|| self.managed.default())
     }
 }
 
 impl ResolvesServerCert for Identities {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.choose(hello.server_name()).map(Arc::clone)
+        self.choose(hello.server_name())
     }
 }
 

@@ -163,7 +163,7 @@ fn tl_01_a_name_gets_the_exact_certificate_else_a_wildcard_else_the_default() {
         let chosen = identities.choose(name)?;
         let all = [(&exact, 'e'), (&wildcard, 'w'), (&default, 'd')];
         let own = |(identity, _): &&(&Identity, char)| {
-            std::sync::Arc::ptr_eq(&identity.certified, chosen)
+            std::sync::Arc::ptr_eq(&identity.certified, &chosen)
         };
         all.iter().find(own).map(|(_, letter)| *letter)
     };
