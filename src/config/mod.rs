@@ -7,6 +7,7 @@
 //! Pingora.
 
 pub mod accounts;
+pub mod acme;
 pub mod admin;
 mod checks;
 mod files;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::acme;
+use super::acme::Acme;
 use super::listen::read_listen;
 use super::reader::{Findings, Item, Table};
 use super::secrets::Sources;
@@ -21,6 +23,8 @@ pub struct Server {
     pub listen: Vec<SocketAddr>,
     /// The ports that speak TLS (`[[server.tls]]`).
     pub tls: Vec<Tls>,
+    /// The certificates that the gateway orders by itself (`[server.acme]`).
+    pub acme: Option<Acme>,
     /// The number of worker threads. Never 0 here; in the file, 0 means as many as the machine has
     /// cores.
     pub threads: usize,
@@ -70,8 +74,7 @@ impl Server {
         findings: &mut Findings,
         sources: &Sources<'_>,
     ) -> Self {
-        let tls = table.item("tls");
-        let tls = tls.map_or_else(Vec::new, |item| tls::read(&item, findings, sources));
+        let (tls, acme) = read_tls(&mut table, findings, sources);
         let may_be_empty = !tls.is_empty();
         let listen = table.item("listen").and_then(|item| {
             read_listen(
@@ -117,15 +120,11 @@ impl Server {
         let public_url = table
             .item("public_url")
             .and_then(|item| read_public_url(&item, findings));
-        table.not_yet(
-            findings,
-            "acme",
-            "let another program renew the certificate, name its files in `[[server.tls]]`, and set `watch`",
-        );
         table.finish(findings);
         Self {
             listen: listen.unwrap_or_else(|| vec![([127, 0, 0, 1], 8080).into()]),
             tls,
+            acme,
             threads: match threads {
                 None | Some(0) => std::thread::available_parallelism().map_or(1, NonZero::get),
                 Some(count) => whole(count),
@@ -146,6 +145,34 @@ impl Server {
             public_url,
         }
     }
+}
+
+/// Reads the ports that speak TLS, and the certificates that the gateway orders for them.
+fn read_tls(
+    table: &mut Table<'_>,
+    findings: &mut Findings,
+    sources: &Sources<'_>,
+) -> (Vec<Tls>, Option<Acme>) {
+    let acme_item = table.item("acme");
+    let acme = acme_item.as_ref();
+    let acme = acme.and_then(|item| acme::read(item, findings, sources));
+    let tls = table.item("tls");
+    // Where the names cannot be read, a port needs no certificate of its own either.
+    let names = acme_item
+        .is_some()
+        .then(|| acme.as_ref().map(|acme| acme.names.as_slice()));
+    let names = names.map(Option::unwrap_or_default);
+    let ports = tls
+        .as_ref()
+        .map_or_else(Vec::new, |item| tls::read(item, findings, sources, names));
+    if let (Some(item), None) = (&acme_item, &tls) {
+        findings.problem(
+            item.key_span.clone(),
+            "`[server.acme]` has no port to serve",
+            "add `[[server.tls]]` with `listen = [\"0.0.0.0:443\"]`",
+        );
+    }
+    (ports, acme)
 }
 
 /// A number as `usize`. The reader has already refused numbers that any platform's `usize` could

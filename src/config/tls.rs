@@ -23,6 +23,8 @@ pub struct Tls {
     /// The place, among those, of the certificate for clients that ask for no name, or for a name
     /// that none of them has; `None`: such clients are refused.
     pub default: Option<usize>,
+    /// The name of `[server.acme]` whose certificate such clients get instead.
+    pub managed_default: Option<String>,
     /// The authorities of clients. `None`: clients need no certificate.
     pub client_ca: Option<Authorities>,
     /// The least version of TLS.
@@ -63,7 +65,14 @@ pub const AHEAD: Duration = Duration::from_secs(14 * 24 * 3600);
 const EXAMPLE: &str = "[[server.tls]]";
 
 /// Reads every `[[server.tls]]`.
-pub(super) fn read(item: &Item<'_>, findings: &mut Findings, sources: &Sources<'_>) -> Vec<Tls> {
+///
+/// `managed` are the names of `[server.acme]`, if there is that table.
+pub(super) fn read(
+    item: &Item<'_>,
+    findings: &mut Findings,
+    sources: &Sources<'_>,
+    managed: Option<&[String]>,
+) -> Vec<Tls> {
     let DeValue::Array(_) = item.value.get_ref() else {
         findings.hide_all(item.value);
         item.refuse(
@@ -76,13 +85,18 @@ pub(super) fn read(item: &Item<'_>, findings: &mut Findings, sources: &Sources<'
     let mut ports = Vec::new();
     for entry in item.list(findings, EXAMPLE).unwrap_or_default() {
         if let Some(table) = entry.table(findings, EXAMPLE) {
-            ports.extend(read_port(table, findings, sources));
+            ports.extend(read_port(table, findings, sources, managed));
         }
     }
     ports
 }
 
-fn read_port(mut table: Table<'_>, findings: &mut Findings, sources: &Sources<'_>) -> Option<Tls> {
+fn read_port(
+    mut table: Table<'_>,
+    findings: &mut Findings,
+    sources: &Sources<'_>,
+    managed: Option<&[String]>,
+) -> Option<Tls> {
     let listen = table
         .required(findings, "listen", "[\"0.0.0.0:443\"]")
         .and_then(|item| read_listen(&item, findings, "listen = [\"0.0.0.0:443\"]", false));
@@ -113,15 +127,18 @@ fn read_port(mut table: Table<'_>, findings: &mut Findings, sources: &Sources<'_
             );
             return None;
         }
+        (None, None, None) if managed.is_some() => (Vec::new(), false),
         (None, _, _) => {
             findings.absence(
                 table.span(),
                 format!("`{EXAMPLE}` needs a certificate and its key"),
-                "add `certificate = \"/etc/verigate/tls.crt\"` and `key = \"/etc/verigate/tls.key\"`",
+                "add `certificate = \"/etc/verigate/tls.crt\"` and `key = \"/etc/verigate/tls.key\"`, or \
+                 let `[server.acme]` order one",
             );
             return None;
         }
     };
+    let managed_default = managed_name(default.as_ref(), &certificates, managed);
     let without_names = |certificate: &&Certificate| certificate.names.is_empty();
     if let (Some(list), Some(first)) = (&list, certificates.iter().find(without_names)) {
         let message = format!(
@@ -133,13 +150,15 @@ fn read_port(mut table: Table<'_>, findings: &mut Findings, sources: &Sources<'_
         list.refuse(findings, message, help);
     }
     let default = match default {
-        Some(item) => read_default(&item, &certificates, findings),
+        Some(_) if managed_default.is_some() => None,
+        Some(item) => read_default(&item, &certificates, managed.unwrap_or_default(), findings),
         None => is_single.then_some(0),
     };
     Some(Tls {
         listen: listen?,
         certificates,
         default,
+        managed_default,
         client_ca: client_ca.and_then(|item| read_authorities(&item, findings, sources)),
         min_version: min_version.unwrap_or_default(),
     })
@@ -266,9 +285,21 @@ fn read_names(
     Some(names)
 }
 
+/// The name of `[server.acme]` that `default` names.
+fn managed_name(
+    default: Option<&Item<'_>>,
+    certificates: &[Certificate],
+    managed: Option<&[String]>,
+) -> Option<String> {
+    let written = default?.value.get_ref().as_str()?.to_ascii_lowercase();
+    let is_own = certificates.iter().any(|own| own.names.contains(&written));
+    (managed?.contains(&written) && !is_own).then_some(written)
+}
+
 fn read_default(
     item: &Item<'_>,
     certificates: &[Certificate],
+    managed: &[String],
     findings: &mut Findings,
 ) -> Option<usize> {
     let name = item
@@ -278,10 +309,12 @@ fn read_default(
         .iter()
         .position(|certificate| certificate.names.contains(&name));
     // Where certificates could not be read, the name may be theirs.
-    if found.is_none() && !certificates.is_empty() {
+    if found.is_none() && !(certificates.is_empty() && managed.is_empty()) {
         let names: Vec<_> = certificates
             .iter()
-            .flat_map(|certificate| certificate.names.iter().map(String::as_str))
+            .flat_map(|certificate| &certificate.names)
+            .chain(managed)
+            .map(String::as_str)
             .collect();
         let help = format!("write one of {}", names.join(", "));
         item.refuse(findings, "is no name of a certificate of this port", help);

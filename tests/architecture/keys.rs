@@ -23,6 +23,9 @@ KEY = 0
 [[server.tls]]
 KEY = 0
 certificates = [{ certificate = "a", key = "b", KEY = 0 }]
+[server.acme]
+KEY = 0
+eab = { KEY = 0 }
 [admin]
 KEY = 0
 [replay]
@@ -147,6 +150,7 @@ fn configuration_explains_exactly_the_keys_there_are() {
     for (title, path) in [
         ("`[server]`", "server"),
         ("`[[server.tls]]`", "server.tls"),
+        ("`[server.acme]`", "server.acme"),
         ("`[admin]`", "admin"),
         ("`[replay]`", "replay"),
         ("`[[route]]`", "route"),
@@ -290,6 +294,7 @@ fn the_default_file_shows_every_key() {
     for path in [
         "server",
         "server.tls",
+        "server.acme",
         "admin",
         "replay",
         "route",

@@ -33,7 +33,20 @@ pub(super) fn rows(config: &Config) -> Vec<[String; 4]> {
                 format!("from {} until {}", written_time(from), written_time(end)),
             ]
         };
-        port.certificates.iter().enumerate().map(row).collect()
+        let managed = config.server.acme.as_ref().map(|acme| {
+            let mut names = acme.names.clone();
+            if port.managed_default.is_some() {
+                names.push("every other name".to_owned());
+            }
+            [
+                needs.clone(),
+                "[server.acme]".to_owned(),
+                names.join(", "),
+                format!("ordered from {}", shown(&acme.directory)),
+            ]
+        });
+        let own = port.certificates.iter().enumerate().map(row);
+        own.chain(managed).collect()
     };
     config.server.tls.iter().flat_map(of).collect()
 }
@@ -61,5 +74,17 @@ pub(super) fn object(port: &Tls) -> Value {
         "min_version": version,
         "client_ca": port.client_ca.is_some(),
         "certificates": certificates.collect::<Value>(),
+    })
+}
+
+/// The certificates that the gateway orders by itself, as JSON; null where it orders none.
+pub(super) fn ordered(config: &Config) -> Value {
+    let Some(acme) = &config.server.acme else {
+        return Value::Null;
+    };
+    json!({
+        "directory": shown(&acme.directory),
+        "dir": shown(&acme.dir.display().to_string()),
+        "names": acme.names,
     })
 }

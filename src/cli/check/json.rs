@@ -36,6 +36,7 @@ pub(in crate::cli) fn good(config: &Config, wall: UnixMillis) -> String {
             "tls",
             config.server.tls.iter().map(certificates::object).collect(),
         ),
+        ("acme", certificates::ordered(config)),
         ("admin", address(&config.admin.listen).into()),
         ("admin_token", config.admin.token.is_some().into()),
         ("trusted_proxies", proxies.into()),

@@ -17,8 +17,8 @@ use crate::scheme::{Algorithm, BodyForm, Characters, Handshake, IdForm, Provider
 pub(super) fn of(path: &str, nested: Option<&Value>) -> Option<Value> {
     let path = path.strip_prefix("route.").unwrap_or(path);
     Some(match path {
-        // A public key is written as it is.
-        "secrets.value" => text(),
+        // A directory, which may be relative; a public key may be written as it is.
+        "server.acme.dir" | "secrets.value" => text(),
         "server.tls.certificates" => {
             let table = [
                 ("certificate", text()),
@@ -26,6 +26,10 @@ pub(super) fn of(path: &str, nested: Option<&Value>) -> Option<Value> {
                 ("names", list(&text())),
             ];
             list(&table_of(table, &["certificate", "key"]))
+        }
+        "server.acme.eab" => {
+            let key = kinds::of("secret reference", None)?;
+            table_of([("key_id", text()), ("key", key)], &["key_id", "key"])
         }
         "upstreams" => {
             let weight = json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 1 });

@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod accounts;
+mod acme;
 pub(crate) mod fixtures;
 mod handshakes;
 mod judgements;

@@ -49,7 +49,7 @@ fn the_server_is_told_what_is_wrong() {
             server("lisen = [\"127.0.0.1:1\"]"),
             "did you mean `listen`?",
         ),
-        (server("colour = 1"), "known here: body_timeout, "),
+        (server("colour = 1"), "known here: acme, body_timeout, "),
         (
             server("threads = \"many\""),
             "`server.threads` must be a whole number, not a string",
@@ -118,10 +118,6 @@ fn the_server_is_told_what_is_wrong() {
         (
             server("tls = { listen = [], key = \"hunter2\" }"),
             "`server.tls` must be a list of tables",
-        ),
-        (
-            server("acme = { names = [], eab = \"hunter2\" }"),
-            "`server.acme` is not supported yet",
         ),
         (
             format!("server = 1\n{ROUTE}"),
