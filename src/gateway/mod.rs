@@ -214,8 +214,16 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Running, StartError> {
     let connections = Connections::new(most);
     let window = Arc::new(Window::new(config.replay.capacity));
     let files = config.files.clone();
-    let snapshot = Snapshot::build(config, &telemetry.metrics, &upstreams, &fingerprints)
-        .map_err(|fault| StartError::Build(fault.to_string()))?;
+    let acme = running::acme::Acme::default();
+    let managed = &acme.managed;
+    let snapshot = Snapshot::build(
+        config,
+        &telemetry.metrics,
+        &upstreams,
+        &fingerprints,
+        managed,
+    )
+    .map_err(|fault| StartError::Build(fault.to_string()))?;
     Ok(Running {
         telemetry,
         fingerprints,
@@ -233,6 +241,7 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Running, StartError> {
             .ok_or_else(|| StartError::Build("header names".into()))?,
         stopping: AtomicBool::new(false),
         connections,
+        acme,
         reloads: running::reloads::Reloads::new(files, lowered),
         warnings: running::warnings::Warnings::new(),
     })

@@ -10,7 +10,6 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::client::Next;
 use super::client::answer::{Answer, Denied};
 use super::client::connections::{Admitted, Connections};
 use super::client::h1::{BEYOND, H1, NOT_TLS, Port, TOO_MANY};
@@ -19,6 +18,7 @@ use super::client::holder::Holder;
 use super::client::origin::is_trusted;
 use super::client::stream::Stream;
 use super::client::tls::{self, Failure, Handshake};
+use super::client::{Client as _, Next};
 use super::exchange;
 use super::running::Running;
 use crate::telemetry::handshakes::HandshakeResult;
@@ -37,6 +37,9 @@ impl Port for Exchanges {
         if snapshot.health_path.as_deref() == Some(head.path()) {
             return answer_probe(&self.running, client, &head).await;
         }
+        if let Some(answer) = self.challenge(client, &head) {
+            return self.running.answer_unlogged(client, &answer, false).await;
+        }
         exchange::serve(&self.running, &snapshot, client, &head).await
     }
 
@@ -49,8 +52,21 @@ impl Port for Exchanges {
         if health_path.as_deref() == Some(head.path()) {
             return answer_probe(&self.running, client, &head).await;
         }
+        if let Some(answer) = self.challenge(client, &head) {
+            return self.running.answer_unlogged(client, &answer, false).await;
+        }
         self.refuse(client, TOO_MANY).await;
         Next::Linger
+    }
+}
+
+impl Exchanges {
+    /// The answer to an authority that looks at an open challenge over HTTP. It is no delivery: it is
+    /// neither logged nor counted. While no such challenge is open, the path is like any other.
+    fn challenge(&self, client: &H1, head: &Head) -> Option<Answer> {
+        let text = self.running.acme.challenges.answer(head.path())?;
+        let is_asked = head.method() == "GET" && !client.is_tls();
+        is_asked.then(|| Answer::challenge(text))
     }
 }
 
@@ -156,13 +172,14 @@ impl<P: Port> App<P> {
             client,
             &port.port,
             deadline,
-            (&self.running.turns, stopping),
+            (&self.running.turns, &self.running.acme.challenges, stopping),
         )
         .await;
         let (result, opened) = match handshake {
             Handshake::Done(stream, true) => (HandshakeResult::Resumed, Opened::Stream(stream)),
             Handshake::Done(stream, false) => (HandshakeResult::Full, Opened::Stream(stream)),
             Handshake::Plain(stream) => (HandshakeResult::NotTls, Opened::NotTls(stream)),
+            Handshake::Challenged => (HandshakeResult::Challenge, Opened::Nothing),
             Handshake::Failed(failure) => {
                 let now = self.running.clock.now();
                 self.running.warnings.handshake(peer, &failure, now);

@@ -1,4 +1,5 @@
-//! The results of TLS handshakes, as a metric counts them (contract: Metrics).
+//! The results of TLS handshakes and of orders of certificates, as metrics count them (contract:
+//! Metrics).
 
 /// The end of a TLS handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,11 +18,13 @@ pub enum HandshakeResult {
     Left,
     /// The client does not speak TLS.
     NotTls,
+    /// An authority looked at an open challenge.
+    Challenge,
 }
 
 impl HandshakeResult {
     /// Every result, in the order of its number.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Full,
         Self::Resumed,
         Self::Failed,
@@ -29,6 +32,7 @@ impl HandshakeResult {
         Self::Late,
         Self::Left,
         Self::NotTls,
+        Self::Challenge,
     ];
 
     /// The result as the label of the metric has it.
@@ -41,6 +45,18 @@ impl HandshakeResult {
             Self::Late => "late",
             Self::Left => "left",
             Self::NotTls => "not_tls",
+            Self::Challenge => "challenge",
         }
     }
+}
+
+/// The end of an order of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AcmeOrder {
+    /// A certificate came and is in force.
+    Issued,
+    /// None came, or none that could be used.
+    Failed,
+    /// The authority refused because of the number of orders or requests.
+    Limited,
 }

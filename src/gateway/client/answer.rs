@@ -71,6 +71,14 @@ impl Answer {
         }
     }
 
+    /// The text by which an authority sees that a name leads here (RFC 8555 8.3).
+    pub(crate) fn challenge(text: String) -> Self {
+        Self {
+            content_type: Cow::Borrowed("application/octet-stream"),
+            ..Self::json(200, text)
+        }
+    }
+
     /// The answer to a refusal. `route` holds the settings of the route, if a route was found.
     pub(crate) fn refusal(refusal: Refusal, route: Option<&RouteAnswers>) -> Self {
         let code = refusal.answer;

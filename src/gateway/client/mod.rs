@@ -8,6 +8,7 @@
 pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod budget;
+pub(crate) mod challenge;
 pub(crate) mod connections;
 pub(crate) mod h1;
 pub(crate) mod handshakes;

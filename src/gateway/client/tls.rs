@@ -6,6 +6,7 @@
 
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -14,12 +15,14 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::StartHandshake;
 use tokio_rustls::rustls::server::{Accepted, AcceptedAlert, Acceptor};
-use tokio_rustls::rustls::{self, HandshakeKind};
+use tokio_rustls::rustls::{self, HandshakeKind, ServerConfig};
 
+use super::challenge;
 use super::handshakes::Handshakes;
 use super::holder::Holder;
 use super::stream::Stream;
 use super::turns::{Turns, spend};
+use crate::acme::challenges::Challenges;
 use crate::tls::Port;
 
 /// The first byte of a TLS record that holds a handshake (RFC 8446 5.1). No HTTP request begins so.
@@ -50,6 +53,8 @@ pub(crate) enum Handshake {
     Plain(Stream),
     /// The connection ended.
     Failed(Failure),
+    /// An authority looked at a challenge, and the connection ended.
+    Challenged,
 }
 
 /// The reason why a handshake came to no end.
@@ -112,7 +117,7 @@ pub(crate) async fn run(
     client: Option<Holder>,
     port: &Port,
     deadline: Instant,
-    (turns, stopping): (&Turns, watch::Receiver<bool>),
+    (turns, challenges, stopping): (&Turns, &Challenges, watch::Receiver<bool>),
 ) -> Handshake {
     let shake = async {
         match first_byte(&stream, stopping).await {
@@ -129,22 +134,37 @@ pub(crate) async fn run(
             }
         };
         let name = hello.client_hello().server_name().map(str::to_owned);
-        if !port.identities().has(name.as_deref()) {
+        let is_challenge = challenge::is_asked_for(&hello.client_hello());
+        let settings = if is_challenge {
+            let Some(settings) = name.and_then(|name| challenges.handshake(&name)) else {
+                let failure = Failure::Refused(challenge::NOT_OPEN.to_owned());
+                return Err((failure, Some(challenge::refuse(stream).await)));
+            };
+            settings
+        } else if port.identities().has(name.as_deref()) {
+            port.config()
+        } else {
             let mut stream = stream;
             // The client may be gone, which changes nothing.
             let _ = stream.write_all(&UNRECOGNIZED_NAME).await;
             return Err((Failure::Name(name), Some(stream)));
-        }
+        };
         let Some(turn) = handshakes.turn(client).await else {
             return Err((Failure::Left, None));
         };
         let result = tokio::select! {
             biased;
-            result = turns.paced(shake_hands(stream, hello, port)) => result,
+            result = turns.paced(shake_hands(stream, hello, settings)) => result,
             () = handshakes.must_go() => Err((Failure::Late, None)),
         };
         drop(turn);
-        result
+        match result {
+            Ok(Handshake::Done(stream, _)) if is_challenge => {
+                challenge::end(stream).await;
+                Ok(Handshake::Challenged)
+            }
+            result => result,
+        }
     };
     let ended = timeout_at(deadline, shake).await;
     match ended.unwrap_or(Err((Failure::Late, None))) {
@@ -243,11 +263,11 @@ async fn tell(mut stream: TcpStream, mut alert: AcceptedAlert) -> TcpStream {
 async fn shake_hands(
     stream: TcpStream,
     hello: Accepted,
-    port: &Port,
+    settings: Arc<ServerConfig>,
 ) -> Result<Handshake, (Failure, Option<TcpStream>)> {
     spend(WORK);
     let started = StartHandshake::from_parts(hello, stream);
-    match started.into_stream(port.config()).into_fallible().await {
+    match started.into_stream(settings).into_fallible().await {
         Ok(stream) => {
             let is_resumed = stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
             Ok(Handshake::Done(Stream::Tls(Box::new(stream)), is_resumed))

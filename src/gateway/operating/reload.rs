@@ -252,6 +252,7 @@ impl Loaded {
                     &running.telemetry.metrics,
                     &running.upstreams,
                     &running.fingerprints,
+                    &running.acme.managed,
                 )?,
             })
         };
@@ -286,6 +287,7 @@ impl Loaded {
         let (now, before) = (Arc::new(made.snapshot), running.snapshot.load_full());
         now.take_over_learned(&before, &turn.waiting);
         running.snapshot.store(Arc::clone(&now));
+        running.acme.changed.notify_one();
         // A secret may have come to the former routes since the first look.
         now.take_over_learned(&before, &turn.waiting);
         let lowered = latest.lowers(made.lowered);

@@ -5,6 +5,7 @@
 //! comes while a configuration is in force. Values that many requests share enter here, never the
 //! state of a single request. The room may import `client`, `upstream` and `timer`.
 
+pub(crate) mod acme;
 pub(crate) mod ending;
 mod ignored;
 pub(crate) mod learning;
@@ -69,6 +70,8 @@ pub(crate) struct Running {
     pub(crate) connections: Arc<Connections>,
     /// The order of reloads.
     pub(crate) reloads: reloads::Reloads,
+    /// The challenges and the certificates of `[server.acme]`.
+    pub(crate) acme: acme::Acme,
     /// The warnings that a stranger can provoke, limited in number.
     pub(crate) warnings: warnings::Warnings,
 }
@@ -170,7 +173,7 @@ impl Running {
         }
         metrics.set_healthy(healthy);
         let ends = snapshot.tls.iter().flat_map(|port| &port.ends).cloned();
-        metrics.set_certificates(ends);
+        metrics.set_certificates(ends.chain(self.acme.managed.ends()));
         metrics.render()
     }
 

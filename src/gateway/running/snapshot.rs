@@ -64,9 +64,11 @@ pub(crate) struct TlsPort {
 }
 
 impl TlsPort {
-    fn build(settings: &config::tls::Tls) -> Result<Self, PortError> {
+    fn build(settings: &config::tls::Tls, mut share: tls::Share) -> Result<Self, PortError> {
         let authorities = settings.client_ca.as_ref();
-        let identities = settings.identities();
+        let mut identities = settings.identities();
+        share.default.clone_from(&settings.managed_default);
+        identities.set_managed(share);
         let ends = settings.certificates.iter().map(|certificate| {
             let first = certificate.names.first().unwrap_or(&certificate.file);
             (first.clone(), certificate.identity.not_after)
@@ -178,6 +180,7 @@ impl Snapshot {
         metrics: &Metrics,
         upstreams: &Upstreams,
         fingerprints: &FingerprintKey,
+        managed: &tls::Managed,
     ) -> Result<Self, BuildError> {
         let mut routes = Vec::with_capacity(config.routes.len());
         let share = config.replay.capacity / config.routes.len().max(1);
@@ -186,7 +189,14 @@ impl Snapshot {
             routes.push((state.config.pattern.clone(), Box::new(state)));
         }
         let server = config.server;
-        let tls = server.tls.iter().map(TlsPort::build);
+        let names = server.acme.iter().flat_map(|acme| &acme.names).cloned();
+        let share = tls::Share {
+            names: names.collect(),
+            default: None,
+            managed: managed.clone(),
+        };
+        let tls = server.tls.iter();
+        let tls = tls.map(|port| TlsPort::build(port, share.clone()));
         Ok(Self {
             tls: tls.collect::<Result<_, _>>()?,
             routes: RouteTable::new(routes),
