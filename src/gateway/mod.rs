@@ -49,7 +49,7 @@ use client::connections::Connections;
 pub use operating::early::EarlySignals;
 pub use operating::listen::BindError;
 pub use operating::stop::Stopper;
-use operating::{admin, descriptors, listen, stop};
+use operating::{acme, admin, descriptors, listen, stop};
 use running::Running;
 use running::snapshot::Snapshot;
 use traffic::Door;
@@ -127,6 +127,7 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
         Telemetry::start(surroundings.access_log, env!("CARGO_PKG_VERSION"))
             .map_err(StartError::Thread)?;
     let running = Arc::new(build(config, telemetry)?);
+    acme::begin(&running);
     let (stop, stopping) = watch::channel(false);
     let admin = admin::AdminPort::new(Arc::clone(&running), file.clone())
         .ok_or_else(|| StartError::Build("header names".into()))?;

@@ -12,12 +12,12 @@ use std::time::Duration;
 use prometheus::{IntCounter, IntGauge, TextEncoder};
 
 use super::descriptions::{
-    BUFFERED_BYTES, BUILD_INFO, CERTIFICATE_NOT_AFTER, CONFIG_RELOADS, Description,
+    ACME_ORDERS, BUFFERED_BYTES, BUILD_INFO, CERTIFICATE_NOT_AFTER, CONFIG_RELOADS, Description,
     LOG_LINES_DROPPED, MAX_BUFFERED, MAX_CONNECTIONS, OPEN_CONNECTIONS, RELOAD_SUCCESS_TIME,
     RELOAD_SUCCESSFUL, REPLAY_CAPACITY, REPLAY_ENTRIES, REPLAY_EVICTIONS, TLS_HANDSHAKES,
     UPSTREAM_ADDRESSES_AGE, UPSTREAM_HEALTHY,
 };
-use super::handshakes::HandshakeResult;
+use super::handshakes::{AcmeOrder, HandshakeResult};
 use super::process::ProcessMetrics;
 use super::route_metrics::{RouteMetrics, RouteSeries};
 use super::series::{Series, merged};
@@ -53,6 +53,7 @@ pub struct Metrics {
     pub max_buffered: IntGauge,
     /// Client connections that may be open.
     pub max_connections: IntGauge,
+    acme_orders: [IntCounter; 3],
     process: Arc<ProcessMetrics>,
     series: Series,
     remembered: Arc<Remembered>,
@@ -93,6 +94,8 @@ impl Metrics {
             replay_capacity: series.gauge(&REPLAY_CAPACITY, &[]),
             max_buffered: series.gauge(&MAX_BUFFERED, &[]),
             max_connections: series.gauge(&MAX_CONNECTIONS, &[]),
+            acme_orders: ["issued", "failed", "limited"]
+                .map(|result| series.counter(&ACME_ORDERS, &[result])),
             process: Arc::new(ProcessMetrics::new(&series)),
             series,
             remembered: Arc::default(),
@@ -239,6 +242,16 @@ impl Metrics {
         } else {
             self.reloads_error.inc();
             self.reload_successful.set(0);
+        }
+    }
+
+    /// Counts an order of a certificate that has ended.
+    pub fn count_acme_order(&self, order: AcmeOrder) {
+        let [issued, failed, limited] = &self.acme_orders;
+        match order {
+            AcmeOrder::Issued => issued.inc(),
+            AcmeOrder::Failed => failed.inc(),
+            AcmeOrder::Limited => limited.inc(),
         }
     }
 

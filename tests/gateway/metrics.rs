@@ -14,7 +14,7 @@ use crate::support::upstream::Upstream;
 use crate::support::{LATE, SECRET_VARIABLE, SOON, eventually, now};
 
 /// Every metric (contract: Metrics): name, type, labels.
-const METRICS: [(&str, &str, &[&str]); 32] = [
+const METRICS: [(&str, &str, &[&str]); 33] = [
     ("verigate_requests_total", "counter", &["route", "verdict"]),
     ("verigate_request_duration_seconds", "histogram", &["route"]),
     (
@@ -78,6 +78,7 @@ const METRICS: [(&str, &str, &[&str]); 32] = [
     ("verigate_max_buffered_bytes", "gauge", &[]),
     ("verigate_max_connections", "gauge", &[]),
     ("verigate_tls_handshakes_total", "counter", &["result"]),
+    ("verigate_acme_orders_total", "counter", &["result"]),
     (
         "verigate_certificate_not_after_timestamp_seconds",
         "gauge",

@@ -3,7 +3,6 @@
 //! Nothing here takes part in an exchange. The room may import every other room of the gateway
 //! except `exchange`, and only the start (`gateway/mod.rs`) imports it.
 
-#[expect(dead_code, reason = "the task that orders certificates is yet to come")]
 pub(crate) mod acme;
 pub(crate) mod admin;
 pub(crate) mod descriptors;

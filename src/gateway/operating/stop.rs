@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
 use super::early::EarlySignals;
-use super::{reload, watching};
+use super::{acme, reload, watching};
 use crate::gateway::running::Running;
 use crate::gateway::running::ending::{EndingCertificates, EndingSecrets};
 
@@ -138,6 +138,8 @@ impl ShutdownSignalWatch for Signals {
         if let Some(on_ready) = on_ready {
             on_ready();
         }
+        // A task of its own: a panic there must not end the gateway.
+        tokio::spawn(acme::run(Arc::clone(&self.running)));
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}

@@ -48,6 +48,8 @@ pub(crate) struct Snapshot {
     pub(crate) connection: crate::gateway::client::h1::ConnectionLimits,
     /// The TLS ports, in the order of the file.
     pub(crate) tls: Vec<TlsPort>,
+    /// The certificates that the gateway orders by itself.
+    pub(crate) acme: Option<Arc<config::acme::Acme>>,
     /// The time that requests in flight have to finish once the gateway stops.
     pub(crate) shutdown_grace: Duration,
     /// The settings of the admin port: its token and its further host names.
@@ -215,6 +217,7 @@ impl Snapshot {
                 idle_timeout: server.idle_timeout,
                 write_timeout: server.write_timeout,
             },
+            acme: server.acme.map(Arc::new),
             shutdown_grace: server.shutdown_grace,
             restart_settings: RestartSettings {
                 listen: server.listen,
