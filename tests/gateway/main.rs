@@ -5,6 +5,7 @@
 mod support;
 
 mod accounts;
+mod acme;
 mod admin;
 mod answers;
 mod balancing;
