@@ -12,13 +12,14 @@ use tokio::time::Instant;
 
 use super::client::answer::{Answer, Denied};
 use super::client::connections::{Admitted, Connections};
-use super::client::h1::{BEYOND, H1, NOT_TLS, Port, TOO_MANY};
+use super::client::h1::H1;
 use super::client::handshakes::Handshakes;
 use super::client::holder::Holder;
 use super::client::origin::is_trusted;
+use super::client::port::{BEYOND, NOT_TLS, Port, TOO_MANY};
 use super::client::stream::Stream;
 use super::client::tls::{self, Failure, Handshake};
-use super::client::{Client as _, Next};
+use super::client::{Client, Next};
 use super::exchange;
 use super::running::Running;
 use crate::telemetry::handshakes::HandshakeResult;
@@ -32,7 +33,7 @@ pub(super) struct Exchanges {
 }
 
 impl Port for Exchanges {
-    async fn answer(&self, client: &mut H1, head: Head) -> Next {
+    async fn answer<C: Client>(&self, client: &mut C, head: Head) -> Next {
         let snapshot = self.running.snapshot.load_full();
         if snapshot.health_path.as_deref() == Some(head.path()) {
             return answer_probe(&self.running, client, &head).await;
@@ -43,11 +44,11 @@ impl Port for Exchanges {
         exchange::serve(&self.running, &snapshot, client, &head).await
     }
 
-    async fn refuse(&self, client: &mut H1, refusal: Refusal) {
+    async fn refuse<C: Client>(&self, client: &mut C, refusal: Refusal) {
         exchange::refuse(&self.running, client, refusal).await;
     }
 
-    async fn answer_beyond(&self, client: &mut H1, head: Head) -> Next {
+    async fn answer_beyond<C: Client>(&self, client: &mut C, head: Head) -> Next {
         let health_path = self.running.snapshot.load().health_path.clone();
         if health_path.as_deref() == Some(head.path()) {
             return answer_probe(&self.running, client, &head).await;
@@ -63,7 +64,7 @@ impl Port for Exchanges {
 impl Exchanges {
     /// The answer to an authority that looks at an open challenge over HTTP. It is no delivery: it is
     /// neither logged nor counted. While no such challenge is open, the path is like any other.
-    fn challenge(&self, client: &H1, head: &Head) -> Option<Answer> {
+    fn challenge<C: Client>(&self, client: &C, head: &Head) -> Option<Answer> {
         let text = self.running.acme.challenges.answer(head.path())?;
         let is_asked = head.method() == "GET" && !client.is_tls();
         is_asked.then(|| Answer::challenge(text))
@@ -72,7 +73,7 @@ impl Exchanges {
 
 /// Answers `server.health_path`. A probe is no delivery: it is neither logged nor counted
 /// (contract: Route).
-async fn answer_probe(running: &Running, client: &mut H1, head: &Head) -> Next {
+async fn answer_probe<C: Client>(running: &Running, client: &mut C, head: &Head) -> Next {
     let answer = if matches!(head.method(), "GET" | "HEAD") {
         Answer::readiness(running.is_ready())
     } else {

@@ -14,6 +14,7 @@ pub(crate) mod h1;
 pub(crate) mod handshakes;
 pub(crate) mod holder;
 pub(crate) mod origin;
+pub(crate) mod port;
 mod stock;
 pub(crate) mod stream;
 pub(crate) mod tls;

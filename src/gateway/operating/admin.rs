@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq;
 use super::wrong_tokens::WrongTokens;
 use super::{reload, shown_peer};
 use crate::gateway::client::answer::{Answer, Denied};
-use crate::gateway::client::h1::{H1, Port, TOO_MANY};
+use crate::gateway::client::port::{Port, TOO_MANY};
 use crate::gateway::client::{Client, Next, ReadError};
 use crate::gateway::running::Running;
 use crate::replay::{Forget, Forgotten, ReplayWindow};
@@ -59,7 +59,7 @@ impl AdminHeaderNames {
 }
 
 impl Port for AdminPort {
-    async fn answer(&self, client: &mut H1, head: Head) -> Next {
+    async fn answer<C: Client>(&self, client: &mut C, head: Head) -> Next {
         let answer = match self.guard(&head, client.peer()) {
             Guard::Passed => self.page(client, &head).await,
             Guard::Denied(denied) => Err(denied),
@@ -71,7 +71,7 @@ impl Port for AdminPort {
             .await
     }
 
-    async fn refuse(&self, client: &mut H1, refusal: Refusal) {
+    async fn refuse<C: Client>(&self, client: &mut C, refusal: Refusal) {
         // The connection ends, whether the answer reaches the client or not.
         let _: Next = self
             .running
@@ -79,7 +79,7 @@ impl Port for AdminPort {
             .await;
     }
 
-    async fn answer_beyond(&self, client: &mut H1, _: Head) -> Next {
+    async fn answer_beyond<C: Client>(&self, client: &mut C, _: Head) -> Next {
         self.refuse(client, TOO_MANY).await;
         Next::Linger
     }
@@ -123,7 +123,7 @@ impl AdminPort {
     }
 
     /// Answers a request with the page that it asks for, or does as it asks.
-    async fn page(&self, client: &mut H1, head: &Head) -> Result<Answer, Denied> {
+    async fn page<C: Client>(&self, client: &mut C, head: &Head) -> Result<Answer, Denied> {
         let (method, path) = (head.method(), head.path());
         let is_read = matches!(method, "GET" | "HEAD");
         match path {
@@ -204,7 +204,7 @@ impl AdminPort {
     }
 
     /// Reads a body of at most [`MAX_BODY`] bytes within `server.body_timeout`.
-    async fn read_body(&self, client: &mut H1, head: &Head) -> Result<BytesMut, Denied> {
+    async fn read_body<C: Client>(&self, client: &mut C, head: &Head) -> Result<BytesMut, Denied> {
         if matches!(head.framing(), Framing::Length(bytes) if bytes > MAX_BODY) {
             return Err(Refusal::because(Code::BodyTooLarge, "at most 4 KiB are read here").into());
         }

@@ -18,7 +18,7 @@ use pingora::services::Service;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::gateway::client::h1::Port;
+use crate::gateway::client::port::Port;
 use crate::gateway::traffic::{App, Door};
 
 /// The connections that the system completes and keeps until they are accepted, if it allows that
@@ -184,9 +184,8 @@ mod tests {
     use tokio::net::TcpStream;
 
     use super::*;
-    use crate::gateway::client::Next;
     use crate::gateway::client::answer::Answer;
-    use crate::gateway::client::h1::H1;
+    use crate::gateway::client::{Client, Next};
     use crate::gateway::running::Running;
     use crate::gateway::tests::running_by;
     use crate::verdict::Refusal;
@@ -198,14 +197,14 @@ mod tests {
     struct Panicking(Arc<Running>);
 
     impl Port for Panicking {
-        async fn answer(&self, client: &mut H1, head: Head) -> Next {
+        async fn answer<C: Client>(&self, client: &mut C, head: Head) -> Next {
             assert!(head.path() != "/panic", "as asked");
             self.0.answer_unlogged(client, &Answer::done(), false).await
         }
 
-        async fn refuse(&self, _: &mut H1, _: Refusal) {}
+        async fn refuse<C: Client>(&self, _: &mut C, _: Refusal) {}
 
-        async fn answer_beyond(&self, _: &mut H1, _: Head) -> Next {
+        async fn answer_beyond<C: Client>(&self, _: &mut C, _: Head) -> Next {
             Next::Abort
         }
     }

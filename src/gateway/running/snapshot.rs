@@ -45,7 +45,7 @@ pub(crate) struct Snapshot {
     pub(crate) watch: Option<Duration>,
     /// Whether timestamps from before the gateway's start are refused (contract: The window).
     pub(crate) refuse_older_than_start: bool,
-    pub(crate) connection: crate::gateway::client::h1::ConnectionLimits,
+    pub(crate) connection: crate::gateway::client::port::ConnectionLimits,
     /// The TLS ports, in the order of the file.
     pub(crate) tls: Vec<TlsPort>,
     /// The certificates that the gateway orders by itself.
@@ -208,7 +208,7 @@ impl Snapshot {
             health_path: server.health_path,
             watch: server.watch,
             refuse_older_than_start: config.replay.refuse_older_than_start,
-            connection: crate::gateway::client::h1::ConnectionLimits {
+            connection: crate::gateway::client::port::ConnectionLimits {
                 head: crate::wire::head::Limits {
                     max_head: server.max_head,
                     max_headers: server.max_headers,

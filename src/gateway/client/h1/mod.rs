@@ -20,46 +20,13 @@ use tokio::time::Instant;
 
 use super::budget::{Account, Budget};
 use super::connections::Idle;
+use super::port::{BEYOND, ConnectionLimits, Port, TOO_MANY};
 use super::stream::Stream;
 use super::{AnswerHead, Client, Gone, Next, ReadError};
 use crate::gateway::timer::LazyTimer;
-use crate::verdict::{Code, Refusal};
-use crate::wire::head::{Framing, Head, Limits, Version};
+use crate::verdict::Refusal;
+use crate::wire::head::{Framing, Head, Version};
 use reading::{LARGE_READ, Stopping, Unread};
-
-/// A port of the gateway (traffic or admin), which decides how requests are answered.
-pub(crate) trait Port: Send + Sync + 'static {
-    /// Answers one request.
-    fn answer(&self, client: &mut H1, head: Head) -> impl Future<Output = Next> + Send;
-
-    /// Answers where no request can be served: the bytes are no request, its head came too late, or
-    /// there are too many connections. The connection ends afterwards.
-    fn refuse(&self, client: &mut H1, refusal: Refusal) -> impl Future<Output = ()> + Send;
-
-    /// Answers the only request of a connection for which there is no place.
-    fn answer_beyond(&self, client: &mut H1, head: Head) -> impl Future<Output = Next> + Send;
-}
-
-/// The refusal where there are too many connections.
-pub(crate) const TOO_MANY: Refusal = Refusal::because(Code::Overloaded, "too many connections");
-
-/// The refusal of a plain request on a TLS port.
-pub(crate) const NOT_TLS: Refusal = Refusal::because(
-    Code::BadRequest,
-    "this port speaks TLS: send the request to https:// instead of http://",
-);
-
-/// The time for which a connection without a place is read.
-pub(crate) const BEYOND: Duration = Duration::from_secs(1);
-
-/// The limits of a connection, from `[server]` (contract: Configuration).
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ConnectionLimits {
-    pub(crate) head: Limits,
-    pub(crate) head_timeout: Duration,
-    pub(crate) idle_timeout: Duration,
-    pub(crate) write_timeout: Duration,
-}
 
 /// A client's connection.
 pub(crate) struct H1 {

@@ -11,8 +11,9 @@ use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use super::{ConnectionLimits, H1};
+use super::H1;
 use crate::gateway::client::ReadError;
+use crate::gateway::client::port::ConnectionLimits;
 use crate::gateway::client::stock;
 use crate::gateway::client::turns::{BETWEEN_TURNS, spend};
 use crate::gateway::timer::Elapsed;
