@@ -2,11 +2,12 @@
 //!
 //! [`HeadScanner`] finds the lines of a head while it arrives. A whole head is judged by
 //! [`super::rules`] and its parts are found in the same pass, so no second parser can read them
-//! differently. A head can also be built from name and value pairs (by the command line, later by
-//! HTTP/2), so that the verifier needs only one type. Routes, methods and body sizes are judged
+//! differently. A head can also be built from name and value pairs (by the command line, by HTTP/2),
+//! so that the verifier needs only one type. Routes, methods and body sizes are judged
 //! elsewhere.
 
 mod field_name;
+mod http2;
 mod parse;
 mod scanner;
 
@@ -16,6 +17,7 @@ mod tests;
 use bytes::Bytes;
 
 pub use field_name::{FieldName, Found};
+pub use http2::Request as Http2Request;
 pub use scanner::HeadScanner;
 
 pub use super::rules::fields::Line;

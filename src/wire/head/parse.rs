@@ -1,4 +1,4 @@
-//! The two ways to a judged [`Head`]: from raw bytes and from parts (contract: Head).
+//! The ways to a judged [`Head`]: from raw bytes, and from parts (contract: Head).
 
 use bytes::Bytes;
 
@@ -31,7 +31,19 @@ impl Head {
         target: &str,
         lines: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
     ) -> Result<Self, Refusal> {
-        assemble(method.as_bytes(), target.as_bytes(), lines).map_err(Refusal::from)
+        let lines = lines
+            .into_iter()
+            .map(|(name, value)| (name, fields::trim(value)));
+        let head = || {
+            let limits = Limits::default();
+            let (method, target) = (method.as_bytes(), target.as_bytes());
+            let mut assembly = Assembly::begin(method, target, Version::Http11, limits)?;
+            for (name, value) in lines {
+                assembly.add(name, value)?;
+            }
+            assembly.complete(target)
+        };
+        head().map_err(Refusal::from)
     }
 }
 
@@ -57,19 +69,44 @@ pub(super) fn judge(bytes: Bytes, ends: &LineEnds, limits: &Limits) -> Result<He
     meaning.complete(bytes, method, text, parts.version, fields)
 }
 
-fn assemble<'a>(
-    method: &[u8],
-    target: &[u8],
-    lines: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
-) -> Result<Head, Reason> {
-    let limits = Limits::default();
-    let mut bytes = [method, b" ", target, b" HTTP/1.1\r\n"].concat();
-    let method = Method::judge(method)?;
-    request_line::judge_target(target)?;
-    let mut meaning = Meaning::default();
-    let mut fields = Fields::new();
-    for (name, value) in lines {
-        let value = fields::trim(value);
+/// A head that is built from its parts, which are judged as if they had been received together.
+pub(super) struct Assembly {
+    bytes: Vec<u8>,
+    method: Method,
+    version: Version,
+    limits: Limits,
+    meaning: Meaning,
+    fields: Fields,
+}
+
+impl Assembly {
+    /// A head of these parts that has no line yet.
+    pub(super) fn begin(
+        method: &[u8],
+        target: &[u8],
+        version: Version,
+        limits: Limits,
+    ) -> Result<Self, Reason> {
+        let end: &[u8] = match version {
+            Version::Http10 => b" HTTP/1.0\r\n",
+            Version::Http11 => b" HTTP/1.1\r\n",
+            Version::Http2 => b" HTTP/2\r\n",
+        };
+        let bytes = [method, b" ", target, end].concat();
+        let method = Method::judge(method)?;
+        request_line::judge_target(target)?;
+        Ok(Self {
+            bytes,
+            method,
+            version,
+            limits,
+            meaning: Meaning::default(),
+            fields: Fields::new(),
+        })
+    }
+
+    /// Adds a line. Its value has no white space around it.
+    pub(super) fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), Reason> {
         // Each part is judged before it is joined to the others: a line end inside a part must not
         // become a line end of the head.
         fields::judge_name(name)?;
@@ -77,22 +114,35 @@ fn assemble<'a>(
         if name.len() + ": ".len() + value.len() > MAX_LINE {
             return Err(Reason::LineTooLong);
         }
-        if fields.len() >= limits.max_headers {
+        if self.fields.len() >= self.limits.max_headers {
             return Err(Reason::TooManyLines);
         }
-        let start = bytes.len();
+        let start = self.bytes.len();
         for part in [name, b": ", value] {
-            bytes.extend_from_slice(part);
+            self.bytes.extend_from_slice(part);
         }
-        let field = Field::read(&bytes, start, bytes.len())?;
-        bytes.extend_from_slice(b"\r\n");
-        meaning.see(&field, value)?;
-        fields.push(field);
+        let field = Field::read(&self.bytes, start, self.bytes.len())?;
+        self.bytes.extend_from_slice(b"\r\n");
+        self.meaning.see(&field, value)?;
+        self.fields.push(field);
+        Ok(())
     }
-    bytes.extend_from_slice(b"\r\n");
-    judge_size(bytes.len(), &limits)?;
-    let text = Text::of(target, meaning.host.map(|host| host.of(&bytes)));
-    meaning.complete(bytes.into(), method, text, Version::Http11, fields)
+
+    /// Whether a line is a `Host`.
+    pub(super) fn has_host(&self) -> bool {
+        self.meaning.host.is_some()
+    }
+
+    /// The head of all these lines. `target` is the target that it began with.
+    pub(super) fn complete(mut self, target: &[u8]) -> Result<Head, Reason> {
+        self.bytes.extend_from_slice(b"\r\n");
+        judge_size(self.bytes.len(), &self.limits)?;
+        let host = self.meaning.host.map(|host| host.of(&self.bytes));
+        let text = Text::of(target, host);
+        let bytes = self.bytes.into();
+        self.meaning
+            .complete(bytes, self.method, text, self.version, self.fields)
+    }
 }
 
 /// Judges the size of a whole head. A [`Span`] counts in `u32`, so a head beyond `u32::MAX` bytes

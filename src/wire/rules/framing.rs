@@ -17,7 +17,8 @@ pub enum Framing {
     None,
     /// `Content-Length`, in bytes.
     Length(u64),
-    /// `Transfer-Encoding: chunked`.
+    /// `Transfer-Encoding: chunked`, or a body of HTTP/2 without a `content-length`. Its length shows
+    /// only at its end.
     Chunked,
 }
 

@@ -114,6 +114,12 @@ reasons! {
     SecondHost => BadRequest, "there is more than one Host";
     MalformedHost => BadRequest, "Host is not a name or an address with an optional port";
 
+    UnknownScheme => BadRequest, ":scheme is neither https nor http";
+    OtherHost => BadRequest, "Host and :authority differ";
+    ConnectionLine => BadRequest, "HTTP/2 has no Connection, Keep-Alive, Proxy-Connection, Transfer-Encoding or Upgrade, and no TE but trailers";
+    UpperCaseName => BadRequest, "a header name of HTTP/2 holds a letter in upper case";
+    SpaceAroundValue => BadRequest, "a header value of HTTP/2 begins or ends with white space";
+
     ChunkSize => BadRequest, "a chunk size is not one to 16 hexadecimal digits";
     ChunkSizeTooLarge => BadRequest, "the chunk sizes are too large";
     ChunkLineEnd => BadRequest, "a chunk line does not end in a carriage return and a line feed";

@@ -20,6 +20,8 @@ pub enum Version {
     Http10,
     /// HTTP/1.1.
     Http11,
+    /// HTTP/2, which has no request line: its requests come as names and values.
+    Http2,
 }
 
 /// The places of the parts of a request line.

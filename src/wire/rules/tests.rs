@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::*;
 use crate::wire::chunked::{ChunkedDecoder, Piece};
-use crate::wire::head::{Head, HeadScanner, Limits};
+use crate::wire::head::{Head, HeadScanner, Http2Request, Limits};
 use crate::wire::response::ResponseHead;
 
 const HEAD: &str = "POST /h HTTP/1.1\r\nHost: a\r\n";
@@ -29,6 +29,24 @@ fn chunks(mut input: &[u8]) -> Result<(), Refusal> {
 
 fn answer(bytes: &[u8]) -> Result<(), Refusal> {
     ResponseHead::parse(bytes).map(drop).map_err(Refusal::from)
+}
+
+/// A request of HTTP/2: its `:authority`, then `name=value` for each line, divided by line feeds.
+fn http2(bytes: &[u8]) -> Result<(), Refusal> {
+    let mut parts = bytes.split(|byte| *byte == b'\n');
+    let is_ftp = bytes == b"ftp";
+    let request = Http2Request {
+        method: b"POST",
+        scheme: Some(if is_ftp { b"ftp" } else { b"https" }),
+        target: b"/h",
+        authority: parts.next(),
+        has_body: false,
+    };
+    let lines = parts.map(|line| {
+        let at = line.iter().position(|byte| *byte == b'=').unwrap();
+        (&line[..at], &line[at + 1..])
+    });
+    Head::from_http2(&request, lines, &Limits::default()).map(drop)
 }
 
 fn whole_head(bytes: &[u8]) -> Result<(), Refusal> {
@@ -189,6 +207,11 @@ fn each_reason_is_given_for_what_it_names() {
             request,
             b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n".to_vec(),
         ),
+        (Reason::UnknownScheme, http2, b"ftp".to_vec()),
+        (Reason::OtherHost, http2, b"a\nhost=b".to_vec()),
+        (Reason::ConnectionLine, http2, b"a\nte=gzip".to_vec()),
+        (Reason::UpperCaseName, http2, b"a\nX-a=b".to_vec()),
+        (Reason::SpaceAroundValue, http2, b"a\nx-a=b ".to_vec()),
         (Reason::ChunkSize, chunks, b"g\r\n".to_vec()),
         (
             Reason::ChunkSizeTooLarge,

@@ -1,6 +1,7 @@
 //! Rows of the catalogue that the head alone decides (attacks: Framing and request smuggling, Head
 //! syntax).
 
+mod http2;
 mod parts;
 
 use super::*;
