@@ -40,6 +40,12 @@ pub(crate) const NOT_TLS: Refusal = Refusal::because(
 /// The time for which a connection without a place is read.
 pub(crate) const BEYOND: Duration = Duration::from_secs(1);
 
+/// The bounds of a lingering close: the longest silence, the time in all, and the bytes that are
+/// discarded in all (contract: Log line).
+pub(crate) const LINGER_IDLE: Duration = Duration::from_millis(500);
+pub(crate) const LINGER_TOTAL: Duration = Duration::from_secs(2);
+pub(crate) const LINGER_BYTES: usize = 4 * 1024 * 1024;
+
 /// The limits of a connection, from `[server]` (contract: Configuration).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectionLimits {

@@ -12,7 +12,6 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::AsyncReadExt;
@@ -20,7 +19,9 @@ use tokio::time::Instant;
 
 use super::budget::{Account, Budget};
 use super::connections::Idle;
-use super::port::{BEYOND, ConnectionLimits, Port, TOO_MANY};
+use super::port::{
+    BEYOND, ConnectionLimits, LINGER_BYTES, LINGER_IDLE, LINGER_TOTAL, Port, TOO_MANY,
+};
 use super::stream::Stream;
 use super::{AnswerHead, Client, Gone, Next, ReadError};
 use crate::gateway::timer::LazyTimer;
@@ -50,12 +51,6 @@ pub(crate) struct H1 {
     reading: LazyTimer,
     writing: LazyTimer,
 }
-
-/// The bounds of a lingering close: the longest silence, the time in all, and the bytes that are
-/// discarded in all (contract: Log line).
-const LINGER_IDLE: Duration = Duration::from_millis(500);
-const LINGER_TOTAL: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 4 * 1024 * 1024;
 
 impl H1 {
     /// A connection that was just accepted from `peer`. Nothing has been read from it yet.

@@ -3,8 +3,9 @@
 
 use tokio::io::AsyncWriteExt;
 
+use super::H1;
 use super::reading::{FIRST_READ, LARGE_READ};
-use super::{H1, LINGER_TOTAL};
+use crate::gateway::client::port::LINGER_TOTAL;
 use crate::gateway::client::{AnswerHead, Client, Gone, Length};
 use crate::notation::decimal::push_number;
 use crate::wire::head::Version;
