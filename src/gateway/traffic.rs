@@ -1,5 +1,5 @@
-//! The connections that were accepted. Each that gets a place is served over HTTP/1 to its end
-//! (contract: Shares).
+//! The connections that were accepted. Each that gets a place is served over HTTP/1 or HTTP/2 to its
+//! end (contract: Shares).
 
 use std::io;
 use std::net::IpAddr;
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::client::answer::{Answer, Denied};
 use super::client::connections::{Admitted, Connections};
 use super::client::h1::H1;
+use super::client::h2::H2Connection;
 use super::client::handshakes::Handshakes;
 use super::client::holder::Holder;
 use super::client::origin::is_trusted;
@@ -244,6 +245,10 @@ impl<P: Port> App<P> {
                         let Opened::Stream(stream) = opened else {
                             return;
                         };
+                        if stream.speaks_http2() {
+                            let connection = H2Connection::new(stream, peer, settings);
+                            return Box::pin(connection.serve_beyond(&self.port)).await;
+                        }
                         let connection = H1::new(stream, peer, settings);
                         connection.serve_beyond(&self.port).await;
                     }
@@ -259,8 +264,8 @@ impl<P: Port> App<P> {
         };
         let limit = settings.head_timeout;
         let opened = self.open(stream, (peer, client), door, limit, &stopping);
-        let connection = match opened.await {
-            Opened::Stream(stream) => H1::new(stream, peer, settings),
+        let stream = match opened.await {
+            Opened::Stream(stream) => stream,
             Opened::NotTls(stream) => {
                 let connection = H1::new(stream, peer, settings);
                 return connection.refuse(&self.port, NOT_TLS).await;
@@ -268,7 +273,6 @@ impl<P: Port> App<P> {
             Opened::Nothing => return,
         };
         let idle = place.idle();
-        let connection = connection.with_idle(place.idle());
         let (watched, mut stopped) = (stopping.clone(), stopping);
         let own = place.idle();
         // The value changes once. Whether it has changed is cheaper to ask than what it is, and is
@@ -289,6 +293,12 @@ impl<P: Port> App<P> {
                 () = is_stopped => {}
             }
         };
+        if stream.speaks_http2() {
+            let connection = H2Connection::new(stream, peer, settings);
+            // Boxed, so that the task of an HTTP/1 connection is not as large.
+            return Box::pin(connection.serve(&self.port, &place, stopping)).await;
+        }
+        let connection = H1::new(stream, peer, settings).with_idle(place.idle());
         connection.serve(&self.port, stopping, is_stopping).await;
     }
 }

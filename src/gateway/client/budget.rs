@@ -127,7 +127,7 @@ pub(crate) struct Reservation {
     budget: Arc<Budget>,
     account: Arc<Account>,
     held: u64,
-    /// The bytes that another reservation holds for the same request.
+    /// The bytes that other reservations hold for the same request.
     beside: u64,
 }
 
@@ -135,7 +135,7 @@ impl Reservation {
     /// A further share of the same request, still empty.
     pub(crate) fn empty(&self) -> Self {
         let mut share = self.budget.reservation(Arc::clone(&self.account));
-        share.beside = self.held;
+        share.beside = self.held + self.beside;
         share
     }
 
@@ -343,6 +343,9 @@ mod tests {
         assert_eq!(first.charge(100), Ok(()), "the refused byte is not held");
         let mut beside = first.empty();
         assert_eq!(beside.charge(50), Ok(()), "of the same request");
+        let mut third = beside.empty();
+        assert_eq!(third.charge(50), Ok(()), "a third share of it");
+        drop(third);
         first.absorb(beside);
         drop((first, held));
         assert_eq!(second.charge(1), Ok(()));

@@ -38,6 +38,8 @@ struct Places {
     held: HashMap<Network, usize>,
     /// Every connection within the limit, by its number.
     taken: HashMap<u64, Arc<Idle>>,
+    /// The streams of HTTP/2 that hold a place beside that of their connection.
+    streams: usize,
     next: u64,
     /// The clients with a connection beyond the limit.
     further: Vec<Network>,
@@ -97,13 +99,12 @@ impl Connections {
             places.next += 1;
             let idle = Arc::new(Idle::new(self.began));
             places.taken.insert(number, Arc::clone(&idle));
-            for network in [Some(holder.own), holder.site].into_iter().flatten() {
-                *places.held.entry(network).or_default() += 1;
-            }
+            places.hold(holder);
             self.open.fetch_add(1, Ordering::Relaxed);
             return Admitted::Within(Place {
                 connections: Arc::clone(self),
                 holder,
+                is_trusted_proxy,
                 number,
                 idle,
             });
@@ -126,12 +127,12 @@ impl Connections {
         if !is_trusted_proxy {
             let own = held(holder.own);
             let site = holder.site.map_or(0, held);
-            let is_last_quarter = places.taken.len() >= limit - limit / 4;
+            let is_last_quarter = places.all() >= limit - limit / 4;
             if own >= self.share() || site >= (limit / 2).max(1) || is_last_quarter && own > 0 {
                 return false;
             }
         }
-        places.taken.len() < limit || places.end_the_longest_idle()
+        places.all() < limit || places.end_the_longest_idle()
     }
 
     fn places(&self) -> MutexGuard<'_, Places> {
@@ -140,6 +141,30 @@ impl Connections {
 }
 
 impl Places {
+    /// The number of places that are taken.
+    fn all(&self) -> usize {
+        self.taken.len() + self.streams
+    }
+
+    /// Counts a place among those of a client.
+    fn hold(&mut self, holder: Holder) {
+        for network in [Some(holder.own), holder.site].into_iter().flatten() {
+            *self.held.entry(network).or_default() += 1;
+        }
+    }
+
+    /// Counts a place of a client no more.
+    fn let_go(&mut self, holder: Holder) {
+        for network in [Some(holder.own), holder.site].into_iter().flatten() {
+            if let Some(held) = self.held.get_mut(&network) {
+                *held -= 1;
+                if *held == 0 {
+                    self.held.remove(&network);
+                }
+            }
+        }
+    }
+
     /// Ends the connection that has idled longest between two requests. Its place is free at once.
     /// `false` if no connection is idle.
     fn end_the_longest_idle(&mut self) -> bool {
@@ -163,6 +188,7 @@ impl Places {
 pub(crate) struct Place {
     connections: Arc<Connections>,
     holder: Holder,
+    is_trusted_proxy: bool,
     number: u64,
     idle: Arc<Idle>,
 }
@@ -172,24 +198,50 @@ impl Place {
     pub(crate) fn idle(&self) -> Arc<Idle> {
         Arc::clone(&self.idle)
     }
+
+    /// Whether the client is a trusted proxy.
+    pub(crate) fn is_of_trusted_proxy(&self) -> bool {
+        self.is_trusted_proxy
+    }
+
+    /// A place for a further stream of the connection, counted like another connection of the same
+    /// client; `None` if the client may have none.
+    pub(crate) fn for_stream(&self) -> Option<StreamPlace> {
+        let mut places = self.connections.places();
+        let has_room = self
+            .connections
+            .has_room(&mut places, self.holder, self.is_trusted_proxy);
+        has_room.then(|| {
+            places.streams += 1;
+            places.hold(self.holder);
+            StreamPlace {
+                connections: Arc::clone(&self.connections),
+                holder: self.holder,
+            }
+        })
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut places = self.connections.places();
         places.taken.remove(&self.number);
-        for network in [Some(self.holder.own), self.holder.site]
-            .into_iter()
-            .flatten()
-        {
-            if let Some(held) = places.held.get_mut(&network) {
-                *held -= 1;
-                if *held == 0 {
-                    places.held.remove(&network);
-                }
-            }
-        }
+        places.let_go(self.holder);
         self.connections.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A stream's place within the limit, given back when it is dropped.
+pub(crate) struct StreamPlace {
+    connections: Arc<Connections>,
+    holder: Holder,
+}
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        let mut places = self.connections.places();
+        places.streams -= 1;
+        places.let_go(self.holder);
     }
 }
 
@@ -338,6 +390,28 @@ mod tests {
             }
         }
         assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn rx_22_a_stream_counts_like_a_further_connection_of_its_client() {
+        let connections = Connections::new(8);
+        let (found, all) = outcome(&connections, &["10.0.0.1", "!10.0.0.9"]);
+        assert_eq!(found, "ww");
+        let [Admitted::Within(own), Admitted::Within(proxy)] = &all[..] else {
+            panic!("no places");
+        };
+        let stream = own.for_stream();
+        assert!(stream.is_some() && own.for_stream().is_none());
+        assert_eq!(outcome(&connections, &["10.0.0.1"]).0, "b");
+        drop(stream);
+        assert_eq!(outcome(&connections, &["10.0.0.1"]).0, "w");
+        // A trusted proxy may have all that is left, and whoever comes then may have nothing.
+        let streams: Vec<_> = std::iter::from_fn(|| proxy.for_stream()).collect();
+        assert_eq!(streams.len(), 6);
+        assert_eq!(outcome(&connections, &["10.0.0.2"]).0, "b");
+        drop((streams, all));
+        let places = connections.places();
+        assert!(places.held.is_empty() && places.taken.is_empty() && places.streams == 0);
     }
 
     #[test]

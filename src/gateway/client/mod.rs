@@ -1,9 +1,9 @@
 //! The client's side of an exchange. This file holds [`Client`], the trait that an exchange reads a
 //! body from and writes its answer to.
 //!
-//! HTTP/1 ([`h1`]) is the only kind of client today; HTTP/2 would be another beside it. Code that
-//! speaks to clients enters here, and so do the gateway's own answers. The room may import `timer`,
-//! and no other room of the gateway.
+//! There are two kinds of client: a connection of HTTP/1 ([`h1`]) and a stream of HTTP/2 ([`h2`]). Code
+//! that speaks to clients enters here, and so do the gateway's own answers. The room may import
+//! `timer`, and no other room of the gateway.
 
 pub(crate) mod answer;
 pub(crate) mod body;
@@ -11,7 +11,6 @@ pub(crate) mod budget;
 pub(crate) mod challenge;
 pub(crate) mod connections;
 pub(crate) mod h1;
-#[expect(dead_code, reason = "the connections of HTTP/2 are yet to come")]
 pub(crate) mod h2;
 pub(crate) mod handshakes;
 pub(crate) mod holder;
@@ -61,7 +60,7 @@ pub(crate) enum Length {
     NoBody,
 }
 
-/// The fate of a connection after a request.
+/// The fate of a connection after a request; of HTTP/2, the fate of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// The connection waits for the next request.
@@ -100,6 +99,12 @@ pub(crate) trait Client: Send {
     /// The account of [`peer`](Self::peer) in the budget. A connection looks it up once for all its
     /// requests.
     fn account(&mut self, budget: &Budget) -> Arc<Account>;
+
+    /// The bytes of the head that count in the budget beside those of the body: a connection of HTTP/2
+    /// has many heads at a time. 0 where it has one.
+    fn charged_head(&self) -> u64 {
+        0
+    }
 
     /// Tells the client to send its body (`100 Continue`).
     fn proceed(&mut self) -> impl Future<Output = Result<(), Gone>> + Send;

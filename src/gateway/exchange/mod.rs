@@ -33,6 +33,7 @@ use crate::clock::Now;
 use crate::gateway::client::answer;
 use crate::gateway::client::answer::Answer;
 use crate::gateway::client::body::Body;
+use crate::gateway::client::budget::Reservation;
 use crate::gateway::client::origin::Origin;
 use crate::gateway::client::{Client, Gone, Next};
 use crate::gateway::running::Running;
@@ -75,6 +76,7 @@ pub(crate) async fn serve<C: Client>(
         snapshot,
         head,
         origin,
+        head_share: None,
         route: None,
         shadowed: None,
         began: now,
@@ -117,6 +119,8 @@ struct Exchange<'x> {
     snapshot: &'x Snapshot,
     head: &'x Head,
     origin: Origin<'x>,
+    /// The head's share of the budget, where heads are charged.
+    head_share: Option<Reservation>,
     route: Option<&'x RouteState>,
     /// The first refusal that shadow mode let pass.
     shadowed: Option<Refusal>,
@@ -130,6 +134,7 @@ struct Exchange<'x> {
 impl<'x> Exchange<'x> {
     /// Steps 2 to 10. `Ok` means that the client has the upstream's whole answer.
     async fn steps<C: Client>(&mut self, client: &mut C) -> Result<(), Ended> {
+        self.charge_head(client)?;
         let route = self.find_route()?;
         let place = self.take_place()?;
         let mut kind = self.begin(route).await?;

@@ -8,7 +8,7 @@ use super::ended::Ended;
 use crate::clock::Now;
 use crate::gateway::client::Client;
 use crate::gateway::client::body::{self, Body, BodyError, Hashing};
-use crate::gateway::client::budget::RequestPlace;
+use crate::gateway::client::budget::{Exhausted, RequestPlace};
 use crate::gateway::running::snapshot::RouteState;
 use crate::scheme::handshake::MAX_OPEN_BODY;
 use crate::verdict::{Code, Refusal};
@@ -20,6 +20,28 @@ const TOO_MANY_REQUESTS: Refusal = Refusal::because(
 );
 
 impl Exchange<'_> {
+    /// Charges the head to the budget, where a client may have many heads at a time. It is charged
+    /// to the end of the exchange.
+    ///
+    /// # Errors
+    /// `overloaded`.
+    pub(super) fn charge_head<C: Client>(&mut self, client: &mut C) -> Result<(), Refusal> {
+        let bytes = client.charged_head();
+        if bytes == 0 {
+            return Ok(());
+        }
+        let budget = &self.running.budget;
+        let account = if self.origin.address == self.origin.peer {
+            client.account(budget)
+        } else {
+            budget.account(self.origin.address)
+        };
+        let mut share = budget.reservation(account);
+        share.charge(bytes).map_err(|Exhausted| Code::Overloaded)?;
+        self.head_share = Some(share);
+        Ok(())
+    }
+
     /// The place of a request among those of its client. Behind a trusted proxy, the requests of
     /// many clients share connections, so the requests are counted. `None` for a client with a
     /// connection of its own, which is counted itself.
@@ -77,12 +99,16 @@ impl Exchange<'_> {
             compared: is_compared.then(|| self.running.fingerprints.hasher()),
         };
         let start = self.running.instant(before.mono);
+        let share = match &self.head_share {
+            Some(head) => head.empty(),
+            None => budget.reservation(account),
+        };
         let read = body::read(
             client,
             most,
             (start, timeout),
             &self.running.turns,
-            budget.reservation(account),
+            share,
             hashing,
         )
         .await;

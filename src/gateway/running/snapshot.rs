@@ -82,8 +82,8 @@ impl TlsPort {
     }
 }
 
-/// The protocols that a client may choose by ALPN.
-const PROTOCOLS: [&str; 1] = ["http/1.1"];
+/// The protocols that a client may choose by ALPN, the preferred one first.
+const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
 
 /// The reason why a checked configuration cannot run: a fault of the gateway.
 #[derive(Debug, thiserror::Error)]
