@@ -2,7 +2,7 @@
 //! test's name begins with its rows' ids, or a row of its table does. Every refused case is followed by a good delivery
 //! on a new connection.
 //!
-//! Here are the classes whose rows are the bytes of one connection: SM, HD, HB, PA, AU, EN and UP, a module each. Where
+//! Here are the classes whose rows are the bytes of one connection: SM, HD, HB, PA, AU, EN, UP and H2, a module each. Where
 //! a function of a pure room decides, the module has one row for each outcome and names the file of the whole table.
 //! The other classes are where the rest of their subject is tested:
 //!
@@ -22,6 +22,8 @@ mod stage;
 mod au;
 mod au_handshakes;
 mod en;
+mod h2;
+mod h2_frames;
 mod hb;
 mod hd;
 mod pa;

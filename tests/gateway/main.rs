@@ -16,6 +16,7 @@ mod certificates;
 mod claims;
 mod expect;
 mod floods;
+mod h2;
 mod handshakes;
 mod headers;
 mod honest;

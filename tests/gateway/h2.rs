@@ -1,0 +1,398 @@
+//! HTTP/2 by ALPN: deliveries that arrive as they do over HTTP/1, and what is its own (contract: HTTP/2).
+
+use bytes::Bytes;
+use h2::Reason;
+
+use crate::support::behaviour::{Behaviour, Latch, Reply};
+use crate::support::client::Client;
+use crate::support::config::{Config, Route};
+use crate::support::delivery::{Delivery, event_of};
+use crate::support::gateway::Gateway;
+use crate::support::http2::{
+    END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, Tls, frame, is_reset, lines_of, request_of,
+};
+use crate::support::upstream::Upstream;
+use crate::support::{LATE, SOON, eventually};
+
+fn start(upstream: &Upstream, server: &[(&str, &str)]) -> (Gateway, Tls) {
+    let config = Config::for_upstream(upstream);
+    let config = server
+        .iter()
+        .fold(config, |config, (key, value)| config.server(key, value));
+    Tls::start(config)
+}
+
+#[test]
+fn a_delivery_is_forwarded_unchanged_and_its_answer_comes_back() {
+    let upstream = Upstream::with(Behaviour::answer(
+        &Reply::new(201)
+            .with("X-Answer", "yes")
+            .with("Connection", "close")
+            .with("Keep-Alive", "9")
+            .body("thanks"),
+    ));
+    let (gateway, tls) = start(&upstream, &[]);
+    let delivery = Delivery::fresh()
+        .with("X-Own", "a  b")
+        .target("/webhooks/itellico?a=[1]|&b=%20");
+    let reply = tls.client().ask(&delivery);
+    assert_eq!((reply.status, reply.body.as_slice()), (201, &b"thanks"[..]));
+    assert_eq!(reply.headers["x-answer"], "yes");
+    assert_eq!(reply.headers["content-length"], "6");
+    assert!(!reply.headers.contains_key("connection") && !reply.headers.contains_key("keep-alive"));
+    let got = upstream.last();
+    got.expect_body(delivery.body());
+    assert_eq!(got.target, b"/webhooks/itellico?a=[1]|&b=%20");
+    for (name, value) in [
+        ("Host", "a"),
+        ("X-Own", "a  b"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Verigate-Verdict", "valid"),
+        ("Content-Length", &delivery.body().len().to_string()),
+    ] {
+        assert_eq!(got.header(name).as_deref(), Some(value), "{name}");
+    }
+    assert!(!got.has("Transfer-Encoding"));
+    let id = reply.headers["x-request-id"].to_str().unwrap().to_owned();
+    let line = gateway.wait_for_log(SOON, |line| line["request_id"] == id.as_str());
+    assert_eq!(
+        (line["status"].as_u64(), line["outcome"].as_str()),
+        (Some(201), Some("forwarded"))
+    );
+    // The same connection goes on, and knows copies.
+    let mut client = tls.client();
+    assert_eq!(client.ask(&delivery).code(), "replayed_event");
+    assert_eq!(client.ask(&Delivery::fresh()).status, 201);
+}
+
+#[test]
+fn bodies_of_every_size_pass_with_a_length_or_without() {
+    let upstream = Upstream::with(Behaviour::answer(
+        &Reply::new(200).body(vec![b'x'; 700_000]),
+    ));
+    let (_gateway, tls) = start(&upstream, &[]);
+    let mut client = tls.client();
+    for size in [300, 20_000, 200_000, 1024 * 1024] {
+        for has_length in [true, false] {
+            let delivery = Delivery::of(event_of(size));
+            let mut request = request_of(&delivery);
+            if !has_length {
+                request.headers_mut().remove("content-length");
+            }
+            let mut asked = client.begin(request, true);
+            asked
+                .body
+                .send_data(Bytes::copy_from_slice(delivery.body()), true)
+                .unwrap();
+            let reply = client.answer(asked).unwrap();
+            assert_eq!((reply.status, reply.body.len()), (200, 700_000), "{size}");
+            upstream.last().expect_body(delivery.body());
+        }
+    }
+}
+
+#[test]
+fn answers_without_a_body_and_answers_that_break_off_look_so() {
+    let upstream = Upstream::start();
+    let route = Route::plain(&upstream).set("methods", "[\"POST\", \"HEAD\"]");
+    let (_gateway, tls) = Tls::start(Config::new().route(route));
+    let mut client = tls.client();
+    upstream.next(Behaviour::status(204));
+    let reply = client.ask(&Delivery::plain("a"));
+    assert_eq!((reply.status, reply.body.len()), (204, 0));
+    upstream.next(Behaviour::raw(
+        "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n",
+    ));
+    let reply = client.ask(&Delivery::plain("").method("HEAD"));
+    assert_eq!((reply.status, reply.body.len()), (200, 0));
+    assert_eq!(reply.headers["content-length"], "7");
+    for half in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nabc",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+    ] {
+        upstream.next(Behaviour::raw_then_close(half));
+        let asked = client.send(&Delivery::plain(half));
+        let ended = client.answer(asked);
+        assert!(is_reset(&ended, Reason::INTERNAL_ERROR), "{ended:?}");
+    }
+    assert_eq!(client.ask(&Delivery::plain("b")).status, 200);
+}
+
+#[test]
+fn a_body_is_asked_for_only_once_its_head_is_judged() {
+    let upstream = Upstream::start();
+    let (_gateway, tls) = start(&upstream, &[]);
+    let delivery = Delivery::fresh().with("Expect", "100-continue");
+    for (delivery, first) in [
+        (delivery.clone(), 100),
+        (delivery.without("X-Webhook-Timestamp"), 401),
+    ] {
+        let mut frames = tls.open();
+        frames.head(1, &lines_of(&delivery), true);
+        let head = frames.wait_for(SOON, |came| came.kind == HEADERS).unwrap();
+        if first == 100 {
+            assert_eq!(head.payload[0], 0x48, "a status that is in no table");
+            frames.send(frame(0, END_STREAM, 1, delivery.body()));
+            let head = frames.wait_for(SOON, |came| came.kind == HEADERS).unwrap();
+            assert_eq!(head.payload[0], 0x88, "200");
+        } else {
+            assert_eq!(head.status(), first);
+        }
+    }
+}
+
+#[test]
+fn an_early_refusal_is_read_by_a_client_that_goes_on_sending() {
+    let upstream = Upstream::start();
+    let (_gateway, tls) = start(&upstream, &[("write_timeout", "\"2s\"")]);
+    let delivery = Delivery::of(event_of(1_000_000)).without("X-Webhook-Timestamp");
+    let mut client = tls.client();
+    for _ in 0..3 {
+        let reply = client.ask(&delivery);
+        assert_eq!(
+            (reply.status, reply.code().as_str()),
+            (401, "missing_timestamp")
+        );
+    }
+    assert_eq!(client.ask(&Delivery::fresh()).status, 200);
+}
+
+#[test]
+fn probes_are_answered_and_are_no_deliveries() {
+    let upstream = Upstream::start();
+    let (gateway, tls) = start(&upstream, &[("health_path", "\"/health\"")]);
+    let request = Delivery::unsigned("/health", "").method("GET");
+    let mut client = tls.client();
+    let asked = client.begin(request_of(&request), false);
+    assert_eq!(client.answer(asked).unwrap().status, 200);
+    assert!(gateway.log_lines().is_empty());
+}
+
+#[test]
+fn h2_17_a_client_that_resets_its_stream_cancels_nothing() {
+    let upstream = Upstream::start();
+    let (gateway, tls) = start(&upstream, &[]);
+    let latch = Latch::closed();
+    upstream.next(Behaviour::answer_after(&latch, &Reply::new(200)));
+    let delivery = Delivery::fresh();
+    let mut client = tls.client();
+    let mut asked = client.send(&delivery);
+    upstream.wait_for(1);
+    asked.body.send_reset(Reason::CANCEL);
+    assert_eq!(client.ask(&delivery).code(), "event_in_flight");
+    latch.open();
+    let line = gateway.wait_for_log(SOON, |line| line["verdict"] == "valid");
+    assert_eq!(
+        (line["outcome"].as_str(), line["upstream_status"].as_u64()),
+        (Some("client_gone"), Some(200))
+    );
+    let retry = client.ask(&Delivery::of(delivery.body()));
+    assert!(
+        ["duplicate_event", "replayed_event"].contains(&retry.code().as_str())
+            || retry.status == 200
+    );
+    assert_eq!(upstream.count(), 1);
+}
+
+#[test]
+fn h2_18_a_bad_stream_harms_no_other() {
+    let upstream = Upstream::start();
+    let (_gateway, tls) = start(&upstream, &[]);
+    let mut client = tls.client();
+    let deliveries: Vec<_> = (0..10)
+        .map(|number| match number {
+            4 => Delivery::fresh().set("X-Webhook-Signature-256", "0".repeat(64)),
+            _ => Delivery::fresh(),
+        })
+        .collect();
+    let asked: Vec<_> = deliveries
+        .iter()
+        .map(|delivery| client.send(delivery))
+        .collect();
+    let statuses: Vec<_> = asked
+        .into_iter()
+        .map(|asked| client.answer(asked).unwrap().status)
+        .collect();
+    assert_eq!(statuses, [200, 200, 200, 200, 401, 200, 200, 200, 200, 200]);
+}
+
+#[test]
+fn a_connection_that_stops_says_so_and_serves_what_it_has_begun() {
+    let upstream = Upstream::start();
+    let (mut gateway, tls) = start(&upstream, &[]);
+    let latch = Latch::closed();
+    upstream.behave(Behaviour::answer_after(&latch, &Reply::new(200)));
+    let mut busy = tls.client();
+    let asked = busy.send(&Delivery::fresh());
+    upstream.wait_for(1);
+    // One that answers nothing at all, not even the ping.
+    let mut silent = tls.open();
+    gateway.signal("TERM");
+    let mut told = None;
+    while let Some(came) = silent.next_within(SOON) {
+        told = Some(came).filter(|came| came.kind == GOAWAY).or(told);
+    }
+    assert_eq!(told.map(|came| came.code()), Some(0));
+    latch.open();
+    assert_eq!(busy.answer(asked).unwrap().status, 200);
+    assert!(busy.end(SOON).is_ok());
+    assert!(
+        gateway
+            .wait_exit(SOON)
+            .is_some_and(|status| status.success())
+    );
+}
+
+#[test]
+fn h2_08_a_silent_connection_ends() {
+    let upstream = Upstream::start();
+    let (_gateway, tls) = start(
+        &upstream,
+        &[("head_timeout", "\"1s\""), ("idle_timeout", "\"1s\"")],
+    );
+    assert_eq!(tls.connect().end(SOON), None, "no preface");
+    assert_eq!(tls.open().end(SOON), Some(0), "no request");
+    let mut idle = tls.open();
+    let delivery = Delivery::fresh();
+    idle.head(1, &lines_of(&delivery), true);
+    idle.send(frame(0, END_STREAM, 1, delivery.body()));
+    assert_eq!(
+        idle.wait_for(SOON, |came| came.kind == HEADERS)
+            .unwrap()
+            .status(),
+        200
+    );
+    assert_eq!(idle.end(SOON), Some(0), "no further request");
+}
+
+#[test]
+fn pings_are_answered() {
+    let upstream = Upstream::start();
+    let (_gateway, tls) = start(&upstream, &[]);
+    let mut frames = tls.open();
+    frames.send(frame(PING, 0, 0, b"12345678"));
+    let pong = frames
+        .wait_for(SOON, |came| came.kind == PING && came.flags == 1)
+        .unwrap();
+    assert_eq!(pong.payload, b"12345678");
+}
+
+#[test]
+fn rx_22_each_stream_after_the_first_counts_like_a_connection() {
+    let upstream = Upstream::start();
+    let (gateway, tls) = start(
+        &upstream,
+        &[("max_connections", "16"), ("body_timeout", "\"3s\"")],
+    );
+    let mut client = tls.client();
+    let delivery = Delivery::fresh();
+    let begun: Vec<_> = (0..4)
+        .map(|_| client.begin(request_of(&delivery), true))
+        .collect();
+    let is_refused = |client: &mut crate::support::http2::Http2| {
+        let reply = client.ask(&Delivery::fresh());
+        (reply.status, reply.code().as_str()) == (503, "overloaded")
+    };
+    assert!(
+        eventually(SOON, || is_refused(&mut client)),
+        "a fifth stream"
+    );
+    gateway
+        .connect()
+        .ask(Delivery::fresh().bytes())
+        .expect_refusal(503, "overloaded");
+    for asked in begun {
+        assert_eq!(client.answer(asked).unwrap().code(), "body_timeout");
+    }
+    let has_room = || client.ask(&Delivery::fresh()).status == 200;
+    assert!(eventually(LATE, has_room), "places come back");
+    gateway.expect_serving();
+}
+
+#[test]
+fn rx_22_an_idle_connection_ends_for_a_newcomer_and_a_busy_one_does_not() {
+    let upstream = Upstream::start();
+    let (gateway, tls) = start(&upstream, &[("max_connections", "4")]);
+    let mut own = tls.client();
+    assert_eq!(own.ask(&Delivery::fresh()).status, 200);
+    let connect = |last: u8| Client::connect_from([127, 0, 0, last].into(), gateway.addr());
+    let mut others: Vec<_> = (2..=4).map(connect).collect();
+    for other in &mut others {
+        other.ask(Delivery::fresh().bytes()).expect_status(200);
+    }
+    connect(5).ask(Delivery::fresh().bytes()).expect_status(200);
+    assert!(own.end(SOON).is_ok(), "it is told");
+    // Now one that has a request under way, while the others idle.
+    others.truncate(2);
+    let mut busy = None;
+    let has_place = || {
+        let mut client = tls.client();
+        let is_served = client.ask(&Delivery::fresh()).status == 200;
+        busy = Some(client).filter(|_| is_served);
+        is_served
+    };
+    assert!(eventually(SOON, has_place));
+    let mut busy = busy.unwrap();
+    let latch = Latch::closed();
+    upstream.next(Behaviour::answer_after(&latch, &Reply::new(200)));
+    let before = upstream.count();
+    let asked = busy.send(&Delivery::fresh());
+    upstream.wait_for(before + 1);
+    for last in 6..=8 {
+        let mut newcomer = connect(last);
+        newcomer.ask(Delivery::fresh().bytes()).expect_status(200);
+        others.push(newcomer);
+    }
+    latch.open();
+    assert_eq!(busy.answer(asked).unwrap().status, 200);
+}
+
+#[test]
+fn heads_are_charged_to_the_budget() {
+    let upstream = Upstream::start();
+    let (gateway, tls) = start(
+        &upstream,
+        &[("max_buffered", "\"1MiB\""), ("body_timeout", "\"30s\"")],
+    );
+    let mut client = tls.client();
+    let held = || gateway.metrics().value("verigate_buffered_bytes", &[]);
+    assert!(held() < 0.5);
+    let heavy = (0..4).fold(Delivery::fresh(), |delivery, number| {
+        delivery.with(&format!("X-Much-{number}"), "a".repeat(12_000))
+    });
+    let mut begun: Vec<_> = (0..5)
+        .map(|_| client.begin(request_of(&heavy), true))
+        .collect();
+    assert!(eventually(SOON, || held() > 240_000.0), "{} bytes", held());
+    // A quarter of the budget is this client's.
+    let reply = client.ask(&heavy);
+    assert_eq!((reply.status, reply.code().as_str()), (503, "overloaded"));
+    for asked in &mut begun {
+        asked.body.send_reset(Reason::CANCEL);
+    }
+    assert!(eventually(SOON, || held() < 0.5), "{} bytes", held());
+    assert_eq!(client.ask(&heavy).status, 200);
+}
+
+#[test]
+fn streams_above_the_limit_are_refused() {
+    let upstream = Upstream::start();
+    let (_gateway, tls) = start(&upstream, &[("body_timeout", "\"1s\"")]);
+    let mut frames = tls.open();
+    let lines = lines_of(&Delivery::fresh());
+    for stream in (1..400).step_by(2) {
+        assert!(frames.head(stream, &lines, true));
+    }
+    let (mut refused, mut late) = (0, 0);
+    while refused + late < 200 {
+        let came = frames
+            .wait_for(SOON, |came| matches!(came.kind, RST_STREAM | HEADERS))
+            .expect("an answer to each stream");
+        match came.kind {
+            HEADERS => late += 1,
+            _ if came.code() == 7 => refused += 1,
+            _ => {}
+        }
+    }
+    assert_eq!((refused, late), (100, 100));
+}
