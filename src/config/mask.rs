@@ -51,6 +51,7 @@ const HARMLESS: &[&str] = &[
     "provider",
     "refuse_older_than_start",
     "replay",
+    "shutdown_delay",
     "shutdown_grace",
     "signature",
     "signed",

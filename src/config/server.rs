@@ -43,7 +43,9 @@ pub struct Server {
     pub max_connections: usize,
     /// The clients whose `X-Forwarded-*` and `X-Request-Id` are believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// How long requests in flight may take after SIGTERM.
+    /// How long a gateway that stops is not ready and still takes connections.
+    pub shutdown_delay: Duration,
+    /// How long requests in flight may take once no connection is taken any more.
     pub shutdown_grace: Duration,
     /// The longest head in bytes (default 64 KiB).
     pub max_head: usize,
@@ -104,6 +106,9 @@ impl Server {
         let trusted_proxies = table
             .item("trusted_proxies")
             .and_then(|item| read_networks(&item, findings));
+        let shutdown_delay = table
+            .item("shutdown_delay")
+            .and_then(|item| item.unit(findings, "\"5s\"", units::duration));
         let shutdown_grace = table
             .item("shutdown_grace")
             .and_then(|item| item.unit(findings, "\"30s\"", units::duration));
@@ -137,6 +142,7 @@ impl Server {
             max_connections: max_connections.map_or(10_000, whole),
             trusted_proxies: trusted_proxies
                 .unwrap_or_else(|| vec![IpNet::from(std::net::IpAddr::from([127, 0, 0, 1]))]),
+            shutdown_delay: shutdown_delay.unwrap_or(Duration::ZERO),
             shutdown_grace: shutdown_grace.unwrap_or(Duration::from_secs(30)),
             max_head: whole(max_head),
             max_headers: max_headers.map_or(100, whole),

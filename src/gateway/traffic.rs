@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::client::answer::{Answer, Denied};
-use super::client::connections::{Admitted, Connections};
+use super::client::connections::{Admitted, Connections, Idle};
 use super::client::h1::H1;
 use super::client::h2::H2Connection;
 use super::client::handshakes::Handshakes;
@@ -84,6 +84,9 @@ async fn answer_probe<C: Client>(running: &Running, client: &mut C, head: &Head)
         .answer_unlogged(client, &answer, head.method() == "HEAD")
         .await
 }
+
+/// The time for which a connection without a request stays open once the gateway stops.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// The server of the connections of one port.
 pub(super) struct App<P> {
@@ -215,8 +218,8 @@ impl<P: Port> App<P> {
         self.running.warnings.accept(error, now);
     }
 
-    /// Serves a connection from `peer` by this `door` to its end. It takes no further request once
-    /// `stopping` turns true.
+    /// Serves a connection from `peer` by this `door` to its end. Once `stopping` turns true, its
+    /// next answer is its last, and it ends after a second without a request.
     pub(super) async fn serve(
         &self,
         stream: TcpStream,
@@ -273,32 +276,35 @@ impl<P: Port> App<P> {
             Opened::Nothing => return,
         };
         let idle = place.idle();
-        let (watched, mut stopped) = (stopping.clone(), stopping);
-        let own = place.idle();
-        // The value changes once. Whether it has changed is cheaper to ask than what it is, and is
-        // unknown once the sender is gone.
-        let has_stopped = move || watched.has_changed().unwrap_or_else(|_| *watched.borrow());
-        let is_stopping = move || own.is_over() || has_stopped();
-        let stopping = async move {
-            let is_stopped = async {
-                // An error means that the sender is gone: nobody will stop this connection any
-                // more, except for its place.
-                if stopped.wait_for(|stop| *stop).await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            };
-            tokio::select! {
-                biased;
-                () = idle.ending() => {}
-                () = is_stopped => {}
-            }
-        };
         if stream.speaks_http2() {
+            // GOAWAY is sent at once: unlike a close, it loses no request that is on its way.
+            let stopping = ending(idle, stopping, Duration::ZERO);
             let connection = H2Connection::new(stream, peer, settings);
             // Boxed, so that the task of an HTTP/1 connection is not as large.
             return Box::pin(connection.serve(&self.port, &place, stopping)).await;
         }
-        let connection = H1::new(stream, peer, settings).with_idle(place.idle());
-        connection.serve(&self.port, stopping, is_stopping).await;
+        let connection = H1::new(stream, peer, settings).with_place(place.idle(), stopping.clone());
+        // The client's next request may be on its way already.
+        connection
+            .serve(&self.port, ending(idle, stopping, SILENCE))
+            .await;
+    }
+}
+
+/// Returns when a connection that waits for a request is to end: when its place is wanted, or `after`
+/// the gateway began to stop.
+async fn ending(idle: Arc<Idle>, mut stopping: watch::Receiver<bool>, after: Duration) {
+    let stopped = async {
+        // An error means that the sender is gone: nobody will stop this connection any more, except
+        // for its place.
+        if stopping.wait_for(|stop| *stop).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(after).await;
+    };
+    tokio::select! {
+        biased;
+        () = idle.ending() => {}
+        () = stopped => {}
     }
 }

@@ -140,6 +140,57 @@ fn a_delivery_whose_body_is_arriving_finishes() {
 }
 
 #[test]
+fn while_it_is_not_ready_any_more_connections_are_still_taken() {
+    let upstream = Upstream::start();
+    let config = Config::for_upstream(&upstream)
+        .server("shutdown_delay", "\"3s\"")
+        .server("health_path", "\"/up\"");
+    let mut gateway = Gateway::start(&config);
+    let mut kept = gateway.connect();
+    kept.ask(Delivery::fresh().bytes()).expect_status(200);
+    gateway.signal("TERM");
+    assert!(eventually(SOON, || readiness(&gateway) == Some(503)));
+    let probe = gateway.ask("GET /up HTTP/1.1\r\nHost: a\r\n\r\n");
+    probe.expect_status(503);
+    gateway.expect_serving();
+    let answer = kept.ask(Delivery::fresh().bytes());
+    answer.expect_status(200);
+    assert!(!answer.closes(), "{answer}");
+    let refused = || Client::try_connect(gateway.addr()).is_err();
+    assert!(eventually(SOON, refused), "a connection is taken after it");
+    kept.expect_closed();
+    expect_clean_exit(&mut gateway);
+}
+
+/// Every answer after the stop ends its connection: that of a request in flight, and that of a request which was on its
+/// way when the ports closed.
+#[test]
+fn rx_18_a_request_on_an_idle_connection_is_served_and_the_next_answer_says_close() {
+    let latch = Latch::closed();
+    let upstream = Upstream::with(Behaviour::answer_after(&latch, &Reply::new(200)));
+    let mut gateway = Gateway::start(&Config::for_upstream(&upstream));
+    let mut in_flight = gateway.connect();
+    in_flight.send(Delivery::fresh().bytes());
+    upstream.wait_for(1);
+    let mut kept = gateway.connect();
+    kept.ask("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n")
+        .expect_status(404);
+    gateway.signal("TERM");
+    let refused = || Client::try_connect(gateway.addr()).is_err();
+    assert!(eventually(SOON, refused), "a new connection is taken");
+    assert!(kept.send(Delivery::fresh().bytes()));
+    upstream.wait_for(2);
+    latch.open();
+    for mut client in [in_flight, kept] {
+        let answer = client.answer();
+        answer.expect_status(200);
+        assert!(answer.closes(), "{answer}");
+        client.expect_closed();
+    }
+    expect_clean_exit(&mut gateway);
+}
+
+#[test]
 fn it_ends_even_when_the_grace_is_exceeded() {
     let upstream = Upstream::with(Behaviour::never());
     let config = Config::for_upstream(&upstream).server("shutdown_grace", "\"1s\"");

@@ -95,6 +95,7 @@ fn defaults_are_those_of_the_specification() {
     assert_eq!(server.max_buffered, 256 * 1024 * 1024);
     assert_eq!(server.max_connections, 10_000);
     assert_eq!(server.trusted_proxies, ["127.0.0.1/32".parse().unwrap()]);
+    assert_eq!(server.shutdown_delay, Duration::ZERO);
     assert_eq!(server.shutdown_grace, Duration::from_secs(30));
     assert_eq!((server.max_head, server.max_headers), (65_536, 100));
     assert_eq!((&server.health_path, &server.public_url), (&None, &None));
@@ -239,6 +240,7 @@ fn every_key_is_read() {
         max_buffered = "8MiB"
         max_connections = 5
         trusted_proxies = ["10.0.0.0/8", "::1"]
+        shutdown_delay = "5s"
         shutdown_grace = "0s"
         max_head = 2048
         max_headers = 7
@@ -311,9 +313,10 @@ fn every_key_is_read() {
         ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]
     );
     assert_eq!(
-        (server.shutdown_grace, server.max_head, server.max_headers),
-        (secs(0), 2048, 7)
+        (server.shutdown_delay, server.shutdown_grace),
+        (secs(5), secs(0))
     );
+    assert_eq!((server.max_head, server.max_headers), (2048, 7));
     assert_eq!(server.health_path.as_deref(), Some("/healthz"));
     assert_eq!(
         server.public_url.as_deref(),

@@ -131,38 +131,57 @@ impl<P: Port> Service for Listening<P> {
     }
 }
 
-/// Accepts connections until `stopping` turns true or its sender is gone. Each is served by a task
-/// of its own, so a connection that panics ends alone.
+/// Accepts connections until `stopping` turns true or its sender is gone, and those that wait in the
+/// system's queue then. Each is served by a task of its own, so a connection that panics ends alone.
 async fn accept<P: Port>(
     listener: tokio::net::TcpListener,
     app: Arc<App<P>>,
     door: Door,
     stopping: watch::Receiver<bool>,
 ) {
+    let serve = |stream: tokio::net::TcpStream, address: SocketAddr| {
+        // An answer is one write, so waiting for more would only delay it. An error means that the
+        // connection is broken, which its first read shows.
+        let _ = stream.set_nodelay(true);
+        let (app, stopping) = (Arc::clone(&app), stopping.clone());
+        tokio::spawn(async move { app.serve(stream, address.ip(), door, stopping).await });
+    };
     let mut watched = stopping.clone();
     let mut stopped = pin!(watched.wait_for(|stop| *stop));
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = &mut stopped => return,
+            _ = &mut stopped => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, address)) => {
-                // An answer is one write, so waiting for more would only delay it. An error means that
-                // the connection is broken, which its first read shows.
-                let _ = stream.set_nodelay(true);
-                let (app, stopping) = (Arc::clone(&app), stopping.clone());
-                tokio::spawn(async move { app.serve(stream, address.ip(), door, stopping).await });
-            }
+            Ok((stream, address)) => serve(stream, address),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 app.warn_of_accept(&error);
                 tokio::select! {
-                    _ = &mut stopped => return,
+                    _ = &mut stopped => break,
                     () = tokio::time::sleep(PAUSE) => {}
                 }
             }
+        }
+    }
+    // The system would reset the connections that it has completed when the socket is closed.
+    let Ok(socket) = listener.into_std() else {
+        return;
+    };
+    for _ in 0..BACKLOG {
+        match socket.accept() {
+            Ok((stream, address)) => {
+                let stream = stream
+                    .set_nonblocking(true)
+                    .and_then(|()| tokio::net::TcpStream::from_std(stream));
+                if let Ok(stream) = stream {
+                    serve(stream, address);
+                }
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(_) => return,
         }
     }
 }
@@ -258,6 +277,28 @@ mod tests {
                 TcpStream::connect(address).await.is_err(),
                 "{address} is open"
             );
+        }
+    }
+
+    #[tokio::test]
+    async fn connections_that_wait_in_the_queue_when_the_gateway_stops_are_served() {
+        let bound = bind("a", ANY.parse().unwrap()).unwrap();
+        let address = bound.address;
+        let mut waiting = Vec::new();
+        for _ in 0..20 {
+            waiting.push(TcpStream::connect(address).await.unwrap());
+        }
+        let running = running();
+        let app = App::new_beside(Arc::clone(&running), Panicking(running), 20);
+        let (stop, stopping) = watch::channel(false);
+        stop.send_replace(true);
+        let bound = vec![(bound, Door::Plain)];
+        let mut service = Listening::new("test", app, bound, stopping.clone(), 1);
+        service.start_service(None, stopping, 1).await;
+        for mut client in waiting {
+            let answer = ask(&mut client, "/", 4096).await;
+            assert!(answer.starts_with(b"HTTP/1.1 200"));
+            assert!(String::from_utf8_lossy(&answer).contains("Connection: close"));
         }
     }
 

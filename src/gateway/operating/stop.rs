@@ -60,12 +60,19 @@ impl Signals {
         }
     }
 
-    /// Turns `/readyz` to 503, stops the traffic service, and waits until no connection is open or
-    /// `server.shutdown_grace` is over.
+    /// Turns `/readyz` to 503 for `server.shutdown_delay`, then stops the traffic service and waits
+    /// until no connection is open or `server.shutdown_grace` is over.
     async fn drain(&self) {
         self.running.stopping.store(true, Ordering::Relaxed);
+        let (delay, grace) = {
+            let snapshot = self.running.snapshot.load();
+            (snapshot.shutdown_delay, snapshot.shutdown_grace)
+        };
+        if !delay.is_zero() {
+            log::info!("not ready any more; connections are taken for another {delay:?}");
+            sleep(delay).await;
+        }
         self.stop.send_replace(true);
-        let grace = self.running.snapshot.load().shutdown_grace;
         let end = Instant::now() + grace;
         // The system may have accepted connections that are not counted yet.
         sleep(Duration::from_millis(50)).await;

@@ -51,6 +51,9 @@ pub(crate) struct Snapshot {
     /// The certificates that the gateway orders by itself.
     pub(crate) acme: Option<Arc<config::acme::Acme>>,
     /// The time that requests in flight have to finish once the gateway stops.
+    /// The time for which a gateway that stops is not ready and still takes connections.
+    pub(crate) shutdown_delay: Duration,
+    /// The time that requests in flight have to finish once the gateway takes no connection any more.
     pub(crate) shutdown_grace: Duration,
     /// The settings of the admin port: its token and its further host names.
     pub(crate) admin: config::Admin,
@@ -218,6 +221,7 @@ impl Snapshot {
                 write_timeout: server.write_timeout,
             },
             acme: server.acme.map(Arc::new),
+            shutdown_delay: server.shutdown_delay,
             shutdown_grace: server.shutdown_grace,
             restart_settings: RestartSettings {
                 listen: server.listen,

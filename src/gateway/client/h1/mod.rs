@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::AsyncReadExt;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::budget::{Account, Budget};
@@ -38,6 +39,8 @@ pub(crate) struct H1 {
     limits: ConnectionLimits,
     /// Whether the connection waits for its next request, for whoever needs its place.
     idle: Option<Arc<Idle>>,
+    /// Whether the gateway takes no further request, if it ever stops doing so.
+    stop: Option<watch::Receiver<bool>>,
     inbound: BytesMut,
     outbound: Vec<u8>,
     unread: Unread,
@@ -61,6 +64,7 @@ impl H1 {
             account: None,
             limits,
             idle: None,
+            stop: None,
             inbound: BytesMut::new(),
             outbound: Vec::new(),
             unread: Unread::Nothing,
@@ -73,18 +77,16 @@ impl H1 {
         }
     }
 
-    /// Serves the connection to its end. No further request is taken once `is_stopping`, and
-    /// `stopping` resolves at that moment.
+    /// Serves the connection to its end. Once `stopping` resolves, the connection ends as soon as it
+    /// waits for a request.
     pub(crate) async fn serve<P: Port>(
         mut self,
         port: &Arc<P>,
         stopping: impl Future<Output = ()> + Send,
-        is_stopping: impl Fn() -> bool + Send,
     ) {
         let mut stopping = Stopping {
             signal: pin!(stopping),
             is_awaited: false,
-            is_set: is_stopping,
         };
         let mut first = true;
         loop {
@@ -104,7 +106,6 @@ impl H1 {
             };
             first = false;
             self.begin(&head);
-            self.keep_alive &= !(stopping.is_set)();
             match port.answer(&mut self, head).await {
                 Next::KeepAlive if self.keep_alive => {}
                 // The client tells in turn that it ends. Closed before that was read, the socket
@@ -122,10 +123,17 @@ impl H1 {
         }
     }
 
-    /// Keeps `idle` up to date with the connection.
-    pub(crate) fn with_idle(mut self, idle: Arc<Idle>) -> Self {
+    /// Keeps `idle` up to date with the connection. Once the gateway stops, which `stop` says, or
+    /// `idle` is over, the next answer ends the connection.
+    pub(crate) fn with_place(mut self, idle: Arc<Idle>, stop: watch::Receiver<bool>) -> Self {
         self.idle = Some(idle);
+        self.stop = Some(stop);
         self
+    }
+
+    /// Whether the next answer ends the connection.
+    fn is_ending(&self) -> bool {
+        is_ending(self.idle.as_ref(), self.stop.as_ref())
     }
 
     /// Serves a connection for which there is no place: a single request, which must come within
@@ -135,7 +143,6 @@ impl H1 {
         let mut never = Stopping {
             signal: pin!(std::future::pending()),
             is_awaited: false,
-            is_set: || false,
         };
         let next = match self.read_head(true, &mut never).await {
             Ok(Some(head)) => {
@@ -212,6 +219,15 @@ impl H1 {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// Whether a connection takes no further request, by its own idleness or because the gateway stops.
+fn is_ending(idle: Option<&Arc<Idle>>, stop: Option<&watch::Receiver<bool>>) -> bool {
+    // The value of `stop` changes once. Whether it has changed is cheaper to ask than what it is,
+    // and is unknown once the sender is gone.
+    let has_stopped =
+        |stop: &watch::Receiver<bool>| stop.has_changed().unwrap_or_else(|_| *stop.borrow());
+    idle.is_some_and(|idle| idle.is_over()) || stop.is_some_and(has_stopped)
 }
 
 impl Client for H1 {

@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use super::H1;
+use super::{H1, is_ending};
 use crate::gateway::client::ReadError;
 use crate::gateway::client::port::ConnectionLimits;
 use crate::gateway::client::stock;
@@ -28,20 +28,20 @@ pub(super) enum Unread {
     Chunked(Box<ChunkedDecoder>),
 }
 
-/// The signal that a connection takes no further request.
+/// The signal that a connection waits for no further request.
 ///
 /// The future is polled once: from then on it wakes the connection's task, which is always the same
-/// task, and whether the signal was given is a cheap question.
-pub(super) struct Stopping<'s, F, S> {
+/// task. It is polled again only after the connection was told that it is ending, which is a cheap
+/// question.
+pub(super) struct Stopping<'s, F> {
     pub(super) signal: Pin<&'s mut F>,
     pub(super) is_awaited: bool,
-    pub(super) is_set: S,
 }
 
-impl<F: Future<Output = ()>, S: Fn() -> bool> Stopping<'_, F, S> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.is_awaited {
-            return (self.is_set)();
+impl<F: Future<Output = ()>> Stopping<'_, F> {
+    fn poll(&mut self, cx: &mut Context<'_>, is_ending: impl Fn() -> bool) -> bool {
+        if self.is_awaited && !is_ending() {
+            return false;
         }
         self.is_awaited = true;
         self.signal.as_mut().poll(cx).is_ready()
@@ -67,7 +67,7 @@ impl H1 {
     pub(super) async fn read_head(
         &mut self,
         first: bool,
-        stopping: &mut Stopping<'_, impl Future<Output = ()> + Send, impl Fn() -> bool + Send>,
+        stopping: &mut Stopping<'_, impl Future<Output = ()> + Send>,
     ) -> Result<Option<Head>, Refusal> {
         let mut scanner = HeadScanner::new(self.limits.head);
         let ConnectionLimits {
@@ -104,7 +104,7 @@ impl H1 {
         &mut self,
         first: bool,
         limit: Duration,
-        stopping: &mut Stopping<'_, impl Future<Output = ()> + Send, impl Fn() -> bool + Send>,
+        stopping: &mut Stopping<'_, impl Future<Output = ()> + Send>,
     ) -> bool {
         self.make_room();
         let Self {
@@ -112,16 +112,19 @@ impl H1 {
             inbound,
             reading,
             idle,
+            stop,
             ended,
             ..
         } = self;
-        let idle = idle.as_ref().filter(|_| !first);
+        let (idle, stop) = (idle.as_ref(), stop.as_ref());
+        let is_ending = || is_ending(idle, stop);
+        let idle = idle.filter(|_| !first);
         let mut read = pin!(stream.read_buf(inbound));
         let wait = poll_fn(|cx| {
             if let Poll::Ready(result) = read.as_mut().poll(cx) {
                 return Poll::Ready(matches!(result, Ok(1..)));
             }
-            if stopping.poll(cx) {
+            if stopping.poll(cx, is_ending) {
                 return Poll::Ready(false);
             }
             Poll::Pending

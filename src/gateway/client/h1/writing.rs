@@ -14,8 +14,8 @@ impl H1 {
     /// Buffers the head of an answer and the first bytes of its body.
     pub(super) fn put_start(&mut self, head: &dyn AnswerHead, first: &[u8], last: bool) {
         // An answer before the end of the request's body ends the connection: nobody could find the
-        // next request.
-        self.keep_alive &= self.is_body_complete() && !head.closes();
+        // next request. So does the next answer after the gateway has begun to stop.
+        self.keep_alive &= self.is_body_complete() && !head.closes() && !self.is_ending();
         self.outbound.extend_from_slice(b"HTTP/1.1 ");
         push_number(&mut self.outbound, u64::from(head.status()));
         self.outbound.push(b' ');
