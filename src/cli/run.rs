@@ -11,7 +11,7 @@ use super::{ConfigFile, Exit};
 use crate::config;
 use crate::config::{Given, presets};
 use crate::gateway;
-use crate::gateway::{Addresses, EarlySignals, Stopper, Surroundings};
+use crate::gateway::{Addresses, EarlySignals, Inherited, Stopper, Supervisor, Surroundings};
 use crate::telemetry::access_log::standard_output;
 use crate::telemetry::operational;
 use crate::telemetry::operational::Notes;
@@ -85,6 +85,8 @@ impl Run {
     /// `early` are the signals that came since [`early_signals`] was called.
     pub(super) fn run(&self, early: Option<EarlySignals>) -> Exit {
         let early = early.unwrap_or_else(kept);
+        // There is no other thread yet, which it asks for.
+        let inherited = Inherited::of_process();
         // A core dump would hold the secrets.
         if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
             note(&format!("verigate: cannot forbid core dumps: {error}"));
@@ -122,6 +124,8 @@ impl Run {
             on_ready: Box::new(move |addresses| announce(addresses, notes.as_ref())),
             stopper: Stopper::default(),
             early,
+            supervisor: Supervisor::of_process(),
+            inherited,
         };
         match gateway::run(config, surroundings) {
             Ok(()) => Exit::Success,

@@ -8,6 +8,7 @@ use base64::{alphabet, engine::DecodePaddingMode};
 
 use super::reader::{Findings, Item, Table};
 use super::secrets::{Sources, read_reference, resolve_file};
+use super::state::State;
 use super::units::UnitFault;
 use crate::acme::name::host_name;
 use crate::key::secret::SecretText;
@@ -64,11 +65,23 @@ pub(super) fn read(
     item: &Item<'_>,
     findings: &mut Findings,
     sources: &Sources<'_>,
+    state: &State,
 ) -> Option<Acme> {
     let mut table = item.table(findings, TABLE)?;
-    // The default, `[state] dir`, belongs here.
-    let dir = table.required(findings, "dir", "\"/var/lib/verigate\"");
-    let dir = dir.and_then(|item| item.label(findings, 4096, "\"/var/lib/verigate\""));
+    let dir = match table.item("dir") {
+        Some(item) => item
+            .label(findings, 4096, "\"/var/lib/verigate\"")
+            .map(|text| sources.base_dir.join(text)),
+        None if state.is_named => state.dir.clone(),
+        None => {
+            findings.absence(
+                table.span(),
+                "`server.acme.dir` is missing, and so is `[state] dir`",
+                "name a directory that is kept over restarts, as in `dir = \"/var/lib/verigate\"`",
+            );
+            None
+        }
+    };
     let directory = table.item("directory");
     let directory = match directory {
         Some(item) => item.unit(findings, DIRECTORY, directory_url),
@@ -99,7 +112,7 @@ pub(super) fn read(
     accept_terms(&mut table, findings);
     table.finish(findings);
     Some(Acme {
-        dir: sources.base_dir.join(dir?),
+        dir: dir?,
         directory: directory?,
         ca,
         eab,

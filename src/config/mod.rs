@@ -31,6 +31,7 @@ mod scheme_file;
 pub mod secrets;
 pub mod server;
 mod shared_keys;
+pub mod state;
 pub mod tls;
 pub mod units;
 mod upstream;
@@ -66,6 +67,7 @@ pub use scheme_file::{load_scheme, parse_scheme};
 pub use secrets::Sources;
 pub use server::Server;
 pub use shared_keys::{Sharing, judge_learned};
+pub use state::State;
 pub use upstream::Upstream;
 pub use upstream_tls::UpstreamTls;
 pub use upstreams::{Balance, Health, Member, Upstreams};
@@ -96,6 +98,8 @@ pub struct Config {
     pub admin: Admin,
     /// `[replay]`
     pub replay: Replay,
+    /// `[state]`
+    pub state: State,
     /// Each `[[route]]`, in the order of the file. Names are unique, and no two routes overlap.
     pub routes: Vec<Route>,
     /// Everything that is allowed but worth a warning: literal secrets, `replay = "off"`, unsigned
@@ -213,6 +217,7 @@ fn parse_whole(
     let server_table = section("server", &mut findings);
     let admin_table = section("admin", &mut findings);
     let replay_table = section("replay", &mut findings);
+    let state_table = section("state", &mut findings);
     let spans = Spans {
         server: server_table.span(),
         max_buffered: server_table.span_of("max_buffered"),
@@ -223,7 +228,8 @@ fn parse_whole(
     };
     let watch = server_table.span_of("watch");
     let public_url = server_table.span_of("public_url");
-    let server = Server::read(server_table, &mut findings, sources);
+    let state = State::read(state_table, &mut findings, sources);
+    let server = Server::read(server_table, &mut findings, sources, &state);
     placeholders::judge_server(server.public_url.as_deref(), public_url, &mut findings);
     if is_piped && server.watch.is_some() {
         findings.problem(
@@ -255,6 +261,7 @@ fn parse_whole(
         server,
         admin,
         replay,
+        state,
         routes,
         warnings,
         acknowledged,

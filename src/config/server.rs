@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -11,6 +12,8 @@ use super::acme::Acme;
 use super::listen::read_listen;
 use super::reader::{Findings, Item, Table};
 use super::secrets::Sources;
+use super::state;
+use super::state::State;
 use super::tls;
 use super::tls::Tls;
 use super::units;
@@ -58,6 +61,9 @@ pub struct Server {
     pub watch: Option<Duration>,
     /// The URL that providers sign, for routes without their own.
     pub public_url: Option<String>,
+    /// The socket by which `run --upgrade` takes over: the one that is named, or the one in
+    /// `[state] dir`; `None` where there is neither.
+    pub upgrade_socket: Option<PathBuf>,
 }
 
 /// The bounds of `max_head`: it must leave room for a delivery's own lines, and it bounds the
@@ -75,8 +81,9 @@ impl Server {
         mut table: Table<'_>,
         findings: &mut Findings,
         sources: &Sources<'_>,
+        state: &State,
     ) -> Self {
-        let (tls, acme) = read_tls(&mut table, findings, sources);
+        let (tls, acme) = read_tls(&mut table, findings, sources, state);
         let may_be_empty = !tls.is_empty();
         let listen = table.item("listen").and_then(|item| {
             read_listen(
@@ -125,6 +132,9 @@ impl Server {
         let public_url = table
             .item("public_url")
             .and_then(|item| read_public_url(&item, findings));
+        let upgrade_socket = table
+            .item("upgrade_socket")
+            .and_then(|item| state::read_upgrade_socket(&item, findings, sources));
         table.finish(findings);
         Self {
             listen: listen.unwrap_or_else(|| vec![([127, 0, 0, 1], 8080).into()]),
@@ -149,6 +159,7 @@ impl Server {
             health_path,
             watch,
             public_url,
+            upgrade_socket: state::upgrade_socket(upgrade_socket, state),
         }
     }
 }
@@ -158,10 +169,11 @@ fn read_tls(
     table: &mut Table<'_>,
     findings: &mut Findings,
     sources: &Sources<'_>,
+    state: &State,
 ) -> (Vec<Tls>, Option<Acme>) {
     let acme_item = table.item("acme");
     let acme = acme_item.as_ref();
-    let acme = acme.and_then(|item| acme::read(item, findings, sources));
+    let acme = acme.and_then(|item| acme::read(item, findings, sources, state));
     let tls = table.item("tls");
     // Where the names cannot be read, a port needs no certificate of its own either.
     let names = acme_item

@@ -47,11 +47,15 @@ use crate::telemetry::Telemetry;
 use crate::verify::claim::FingerprintKey;
 use client::connections::Connections;
 pub use operating::early::EarlySignals;
+pub use operating::inherited::{InheritError, Inherited};
 pub use operating::listen::BindError;
+use operating::state_dir::StateDir;
+pub use operating::state_dir::StateError;
 pub use operating::stop::Stopper;
 use operating::{acme, admin, descriptors, listen, stop};
 use running::Running;
 use running::snapshot::Snapshot;
+pub use running::supervisor::Supervisor;
 use traffic::Door;
 use upstream::Upstreams;
 
@@ -61,6 +65,12 @@ pub enum StartError {
     /// An address is taken or may not be used.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// `[state] dir` cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Sockets were handed over that the configuration does not name.
+    #[error(transparent)]
+    Inherit(#[from] InheritError),
     /// The system gives no random bytes, of which replay keys and request ids are made.
     #[error("the system gives no random bytes: {0}")]
     Random(getrandom::Error),
@@ -91,6 +101,10 @@ pub struct Surroundings {
     pub stopper: Stopper,
     /// The signals that came before the start.
     pub early: EarlySignals,
+    /// The service manager.
+    pub supervisor: Supervisor,
+    /// The sockets that it hands over.
+    pub inherited: Inherited,
 }
 
 /// Runs the gateway until a signal or the stopper ends it. Requests in flight may finish until
@@ -100,6 +114,8 @@ pub struct Surroundings {
 /// [`StartError`], before any connection is accepted. A gateway that has started returns no error.
 pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError> {
     descriptors::raise();
+    let state_dir = config.state.dir.as_deref();
+    let _state_dir = state_dir.map(StateDir::hold).transpose()?;
     let plain = config.server.listen.iter();
     let plain = plain.map(|address| ("server.listen", *address, Door::Plain));
     let ports = config.server.tls.iter().enumerate();
@@ -107,11 +123,19 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
         let addresses = port.listen.iter();
         addresses.map(move |address| ("server.tls.listen", *address, Door::Tls(place)))
     });
+    let admin_listen = config.admin.listen;
+    let all: Vec<_> = config.server.all_listen().chain([admin_listen]).collect();
+    let mut inherited = surroundings.inherited;
+    let mut bind = |key, address| match inherited.take(key, address, &all) {
+        Some(socket) => listen::adopt(key, address, socket),
+        None => listen::bind(key, address),
+    };
     let traffic_sockets = plain
         .chain(tls)
-        .map(|(key, address, door)| Ok((listen::bind(key, address)?, door)))
+        .map(|(key, address, door)| Ok((bind(key, address)?, door)))
         .collect::<Result<Vec<_>, BindError>>()?;
-    let admin_socket = listen::bind("admin.listen", config.admin.listen)?;
+    let admin_socket = bind("admin.listen", admin_listen)?;
+    inherited.finish(&all)?;
     let addresses = Addresses {
         traffic: traffic_sockets
             .iter()
@@ -126,7 +150,7 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
     let (telemetry, log_writer) =
         Telemetry::start(surroundings.access_log, env!("CARGO_PKG_VERSION"))
             .map_err(StartError::Thread)?;
-    let running = Arc::new(build(config, telemetry)?);
+    let running = Arc::new(build(config, telemetry, surroundings.supervisor)?);
     acme::begin(&running);
     let (stop, stopping) = watch::channel(false);
     let admin = admin::AdminPort::new(Arc::clone(&running), file.clone())
@@ -139,13 +163,9 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
     };
     let mut server = Server::new_with_opt_and_conf(None, conf);
     let traffic = traffic::Traffic::new(Arc::clone(&running));
-    server.add_service(listen::Listening::new(
-        "traffic",
-        traffic,
-        traffic_sockets,
-        stopping,
-        threads,
-    ));
+    let traffic = listen::Listening::new("traffic", traffic, traffic_sockets, stopping, threads);
+    let runtime = traffic.runtime();
+    server.add_service(traffic);
     let admin =
         traffic::App::new_beside(Arc::clone(&running), admin, descriptors::ADMIN_CONNECTIONS);
     server.add_service(listen::Listening::new(
@@ -160,6 +180,7 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
         stop,
         file,
         (surroundings.stopper, surroundings.early),
+        runtime,
         move || {
             (surroundings.on_ready)(&addresses);
         },
@@ -193,7 +214,11 @@ fn introduction(config: &Config) -> String {
     )
 }
 
-fn build(config: Config, telemetry: Telemetry) -> Result<Running, StartError> {
+fn build(
+    config: Config,
+    telemetry: Telemetry,
+    supervisor: Supervisor,
+) -> Result<Running, StartError> {
     let random = || {
         let mut key = [0; 16];
         getrandom::fill(&mut key)
@@ -244,6 +269,7 @@ fn build(config: Config, telemetry: Telemetry) -> Result<Running, StartError> {
         connections,
         acme,
         reloads: running::reloads::Reloads::new(files, lowered),
+        supervisor,
         warnings: running::warnings::Warnings::new(),
     })
 }

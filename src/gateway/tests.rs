@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
+use super::Supervisor;
 use super::running::Running;
 use crate::config::{self, Config, Files, Sources};
 use crate::telemetry::Telemetry;
@@ -18,7 +19,10 @@ pub(crate) fn parsed(text: &str) -> Config {
 /// A gateway with this configuration, whose access log goes to `log`. It serves nothing by itself.
 pub(crate) fn running(config: Config, log: impl Write + Send + 'static) -> (Running, LogWriter) {
     let (telemetry, writer) = Telemetry::start(log, "1").unwrap();
-    (super::build(config, telemetry).unwrap(), writer)
+    (
+        super::build(config, telemetry, Supervisor::default()).unwrap(),
+        writer,
+    )
 }
 
 /// A gateway with the configuration that a text says, without an access log.

@@ -30,6 +30,8 @@ eab = { KEY = 0 }
 KEY = 0
 [replay]
 KEY = 0
+[state]
+KEY = 0
 [[route]]
 name = "preset"
 path = "/preset"
@@ -153,6 +155,7 @@ fn configuration_explains_exactly_the_keys_there_are() {
         ("`[server.acme]`", "server.acme"),
         ("`[admin]`", "admin"),
         ("`[replay]`", "replay"),
+        ("`[state]`", "state"),
         ("`[[route]]`", "route"),
         ("`[route.replay]`", "route.replay"),
         ("`[route.handshake]`", "route.handshake"),
@@ -297,6 +300,7 @@ fn the_default_file_shows_every_key() {
         "server.acme",
         "admin",
         "replay",
+        "state",
         "route",
         "route.replay",
         "route.handshake",

@@ -38,6 +38,8 @@ mod shares;
 mod shutdown;
 mod signals;
 mod spellings;
+mod state;
+mod systemd;
 mod tls;
 mod tls_handshakes;
 mod tokens;

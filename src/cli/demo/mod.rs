@@ -18,7 +18,7 @@ use super::output::{note, print, quoted, table};
 use crate::clock::Clock;
 use crate::config;
 use crate::gateway;
-use crate::gateway::{Addresses, EarlySignals, Stopper, Surroundings};
+use crate::gateway::{Addresses, EarlySignals, Inherited, Stopper, Supervisor, Surroundings};
 use crate::telemetry::access_log::standard_output;
 use crate::telemetry::operational;
 use receiver::Receiver;
@@ -81,6 +81,8 @@ impl Demo {
             on_ready: Box::new(move |addresses| drop(ready.send(addresses.clone()))),
             stopper: stopper.clone(),
             early: EarlySignals::default(),
+            supervisor: Supervisor::default(),
+            inherited: Inherited::default(),
         };
         let gateway = std::thread::spawn(move || gateway::run(config, surroundings));
         let Ok(addresses) = is_ready.recv() else {

@@ -17,8 +17,8 @@ use crate::scheme::{Algorithm, BodyForm, Characters, Handshake, IdForm, Provider
 pub(super) fn of(path: &str, nested: Option<&Value>) -> Option<Value> {
     let path = path.strip_prefix("route.").unwrap_or(path);
     Some(match path {
-        // A directory, which may be relative; a public key may be written as it is.
-        "server.acme.dir" | "secrets.value" => text(),
+        // A directory or a socket, which may be relative; a public key may be written as it is.
+        "state.dir" | "server.acme.dir" | "server.upgrade_socket" | "secrets.value" => text(),
         "server.tls.certificates" => {
             let table = [
                 ("certificate", text()),

@@ -36,6 +36,19 @@ fn the_least_table_has_the_defaults_and_serves_a_port_without_a_certificate() {
 }
 
 #[test]
+fn the_directory_is_that_of_the_state_where_it_has_none_of_its_own() {
+    let text = |keys: &str| {
+        let keys = format!("{keys}{DIRECTORY}{NAMES}{TERMS}");
+        format!("{}\n[state]\ndir = \"kept\"\n", file(&keys, PORT))
+    };
+    for (keys, expected) in [("", "/nowhere/kept"), (DIR, "/nowhere/state")] {
+        let config = good(&text(keys));
+        let acme = config.server.acme.as_ref().unwrap();
+        assert_eq!(acme.dir, std::path::Path::new(expected));
+    }
+}
+
+#[test]
 fn every_key_is_read() {
     let keys = format!(
         "dir = \"/var/lib/verigate\"\n{DIRECTORY}\

@@ -178,6 +178,7 @@ fn the_options_of_the_default_file_can_be_switched_on() {
             && !config.routes[0].enforce
     );
     assert_eq!(config.server.health_path.as_deref(), Some("/healthz"));
+    assert!(config.state.dir.is_some() && config.server.upgrade_socket.is_some());
     assert_eq!(
         config.routes[0].upstream_headers[0].0.as_str(),
         "x-gateway-token"

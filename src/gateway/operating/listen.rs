@@ -9,12 +9,13 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -58,23 +59,43 @@ fn advice(source: &io::Error) -> &'static str {
     }
 }
 
-/// Binds an address, which is the value of `key`.
-pub(crate) fn bind(key: &'static str, address: SocketAddr) -> Result<Bound, BindError> {
-    let bound = TcpListener::bind(address).and_then(|socket| {
+impl Bound {
+    fn over(socket: TcpListener) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         // The standard library asks for a short queue; a second call sets another length.
         rustix::net::listen(&socket, BACKLOG)?;
-        Ok(Bound {
+        Ok(Self {
             address: socket.local_addr()?,
             socket,
         })
-    });
+    }
+}
+
+/// Takes a socket that was bound before for `address`, which is the value of `key`.
+pub(crate) fn adopt(
+    key: &'static str,
+    address: SocketAddr,
+    socket: TcpListener,
+) -> Result<Bound, BindError> {
+    Bound::over(socket).map_err(|source| BindError {
+        key,
+        address,
+        source,
+    })
+}
+
+/// Binds an address, which is the value of `key`.
+pub(crate) fn bind(key: &'static str, address: SocketAddr) -> Result<Bound, BindError> {
+    let bound = TcpListener::bind(address).and_then(Bound::over);
     bound.map_err(|source| BindError {
         key,
         address,
         source,
     })
 }
+
+/// The runtime of a service, once the service has started.
+pub(crate) type RuntimeOf = Arc<OnceLock<Handle>>;
 
 /// A service that accepts the connections of sockets which are bound already. The gateway's own
 /// signal stops it, not the server's.
@@ -84,6 +105,7 @@ pub(crate) struct Listening<P> {
     bound: Vec<(Bound, Door)>,
     stopping: watch::Receiver<bool>,
     threads: usize,
+    runtime: RuntimeOf,
 }
 
 impl<P: Port> Listening<P> {
@@ -102,13 +124,21 @@ impl<P: Port> Listening<P> {
             bound,
             stopping,
             threads,
+            runtime: RuntimeOf::default(),
         }
+    }
+
+    /// The runtime on which the connections are served.
+    pub(crate) fn runtime(&self) -> RuntimeOf {
+        Arc::clone(&self.runtime)
     }
 }
 
 #[async_trait]
 impl<P: Port> Service for Listening<P> {
     async fn start_service(&mut self, _: Option<ListenFds>, _: ShutdownWatch, _: usize) {
+        // It is set once, since a service starts once.
+        let _ = self.runtime.set(Handle::current());
         let mut loops = JoinSet::new();
         for (Bound { socket, address }, door) in self.bound.drain(..) {
             let (app, stopping) = (Arc::clone(&self.app), self.stopping.clone());

@@ -65,8 +65,29 @@ pub(crate) async fn reload(
 ) -> Result<(), ReloadError> {
     let own = path.to_owned();
     let read = move || config::read(&own);
+    running.supervisor.reloading();
+    // The manager waits for the end of each reload, also if the caller drops this future.
+    let mut told = Told {
+        running,
+        is_in_force: false,
+    };
     let result = replace(running, path, &read, config::TIME_TO_LOAD).await;
+    told.is_in_force = result.is_ok();
+    drop(told);
     report(running, path, asked_by, result)
+}
+
+/// A reload of which the service manager was told. It is told of the end when this is dropped.
+struct Told<'r> {
+    running: &'r Running,
+    is_in_force: bool,
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        let routes = self.running.snapshot.load().routes.iter().count();
+        self.running.supervisor.reloaded(self.is_in_force, routes);
+    }
 }
 
 /// Counts and logs the result of a reload, and passes it on.
@@ -312,6 +333,11 @@ fn differences(in_force: &RestartSettings, config: &Config) -> Vec<&'static str>
             "replay.capacity",
             in_force.capacity != config.replay.capacity,
         ),
+        (
+            "server.upgrade_socket",
+            in_force.upgrade_socket != config.server.upgrade_socket,
+        ),
+        ("state.dir", in_force.state_dir != config.state.dir),
     ];
     let changed = settings.into_iter().filter(|(_, differs)| *differs);
     changed.map(|(key, _)| key).collect()

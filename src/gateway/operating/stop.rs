@@ -10,9 +10,10 @@ use async_trait::async_trait;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::early::EarlySignals;
+use super::listen::RuntimeOf;
 use super::{acme, reload, watching};
 use crate::gateway::running::Running;
 use crate::gateway::running::ending::{EndingCertificates, EndingSecrets};
@@ -36,6 +37,8 @@ pub(crate) struct Signals {
     file: PathBuf,
     stopper: Stopper,
     early: EarlySignals,
+    /// The runtime of the traffic port.
+    traffic: RuntimeOf,
     // Called once. It is in a mutex because the trait gives only `&self`; nothing waits for the
     // lock.
     on_ready: Mutex<Option<Box<dyn FnOnce() + Send>>>,
@@ -48,6 +51,7 @@ impl Signals {
         stop: watch::Sender<bool>,
         file: PathBuf,
         (stopper, early): (Stopper, EarlySignals),
+        traffic: RuntimeOf,
         on_ready: impl FnOnce() + Send + 'static,
     ) -> Self {
         Self {
@@ -56,6 +60,7 @@ impl Signals {
             file,
             stopper,
             early,
+            traffic,
             on_ready: Mutex::new(Some(Box::new(on_ready))),
         }
     }
@@ -64,6 +69,7 @@ impl Signals {
     /// until no connection is open or `server.shutdown_grace` is over.
     async fn drain(&self) {
         self.running.stopping.store(true, Ordering::Relaxed);
+        self.running.supervisor.stopping();
         let (delay, grace) = {
             let snapshot = self.running.snapshot.load();
             (snapshot.shutdown_delay, snapshot.shutdown_grace)
@@ -125,6 +131,22 @@ impl Signals {
     }
 }
 
+/// Gives the service manager signs of life, as long as the threads of the traffic port take work. A
+/// thread that hangs does not count while another takes over its connections.
+async fn show_life(running: Arc<Running>, traffic: RuntimeOf) {
+    let Some(pause) = running.supervisor.heartbeat() else {
+        return;
+    };
+    loop {
+        if let Some(traffic) = traffic.get()
+            && let Ok(Ok(())) = timeout(pause, traffic.spawn(async {})).await
+        {
+            running.supervisor.is_alive();
+        }
+        sleep(pause).await;
+    }
+}
+
 #[async_trait]
 impl ShutdownSignalWatch for Signals {
     async fn recv(&self) -> ShutdownSignal {
@@ -147,6 +169,13 @@ impl ShutdownSignalWatch for Signals {
         }
         // A task of its own: a panic there must not end the gateway.
         tokio::spawn(acme::run(Arc::clone(&self.running)));
+        let routes = self.running.snapshot.load().routes.iter().count();
+        self.running.supervisor.ready(routes, false);
+        // A task of its own, because the manager waits for signs of life until the process ends.
+        tokio::spawn(show_life(
+            Arc::clone(&self.running),
+            Arc::clone(&self.traffic),
+        ));
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}

@@ -12,6 +12,7 @@ pub(crate) mod learning;
 pub(crate) mod proving;
 pub(crate) mod reloads;
 pub(crate) mod snapshot;
+pub(crate) mod supervisor;
 pub(crate) mod warnings;
 
 use std::sync::Arc;
@@ -72,6 +73,8 @@ pub(crate) struct Running {
     pub(crate) reloads: reloads::Reloads,
     /// The challenges and the certificates of `[server.acme]`.
     pub(crate) acme: acme::Acme,
+    /// The service manager, which is told of reloads and of the stop.
+    pub(crate) supervisor: supervisor::Supervisor,
     /// The warnings that a stranger can provoke, limited in number.
     pub(crate) warnings: warnings::Warnings,
 }

@@ -4,6 +4,7 @@
 //! A request takes the snapshot in force once and holds it to its end; a reload swaps in another.
 //! Replay window, budget and counters are kept outside of it (see [`super`]).
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,6 +108,8 @@ pub(crate) struct RestartSettings {
     pub(crate) threads: usize,
     pub(crate) admin_listen: std::net::SocketAddr,
     pub(crate) capacity: usize,
+    pub(crate) upgrade_socket: Option<PathBuf>,
+    pub(crate) state_dir: Option<PathBuf>,
 }
 
 /// A route, ready to serve requests.
@@ -229,6 +232,8 @@ impl Snapshot {
                 threads: server.threads,
                 admin_listen: config.admin.listen,
                 capacity: config.replay.capacity,
+                upgrade_socket: server.upgrade_socket,
+                state_dir: config.state.dir,
             },
             admin: config.admin,
         })

@@ -1,0 +1,306 @@
+//! `[state] dir`: a directory that one gateway has for itself, and the rules for every directory that
+//! a gateway trusts (contract: State).
+//!
+//! The kernel's lock on a file in it says that a gateway has it. The lock ends with its process,
+//! however that ends, so a file that was left behind holds nobody up. At an upgrade the lock passes
+//! to the next process as an open file.
+
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, Mode, OFlags, fchmod, flock, open, openat};
+use rustix::process::geteuid;
+
+/// The reason why a directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The system refuses.
+    #[error("`{key}`: {doing} {} fails: {source}", path.display())]
+    System {
+        /// The key of the configuration.
+        key: &'static str,
+        /// What was being done.
+        doing: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// It is no directory.
+    #[error("`{key}`: {} is no directory: name one that is for this gateway alone", path.display())]
+    NoDirectory {
+        /// The key of the configuration.
+        key: &'static str,
+        /// The path.
+        path: PathBuf,
+    },
+    /// It belongs to another user.
+    #[error(
+        "`{key}`: {} belongs to the user {owner} and the gateway runs as {own}: `chown {own} {0}`, or \
+         name another directory",
+        path.display()
+    )]
+    Foreign {
+        /// The key of the configuration.
+        key: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// The user to whom it belongs.
+        owner: u32,
+        /// The user of this process.
+        own: u32,
+    },
+    /// Others may enter it.
+    #[error("`{key}`: others may enter {0} (mode {mode:04o}): `chmod 700 {0}`", path.display())]
+    Open {
+        /// The key of the configuration.
+        key: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// The mode.
+        mode: u32,
+    },
+    /// Another gateway has it.
+    #[error(
+        "`state.dir`: another gateway has {}: {owner}; stop it first, name another directory, or start \
+         this one with `--upgrade` to take over from it",
+        path.display()
+    )]
+    Held {
+        /// The path.
+        path: PathBuf,
+        /// Who has it, in words.
+        owner: String,
+    },
+}
+
+/// The name of the file that is locked and names the owner.
+const OWNER: &str = "owner";
+
+/// The most bytes of that file that are looked at.
+const MOST: u64 = 64;
+
+/// A directory that this process has, as long as this value or a copy of its file lives.
+#[derive(Debug)]
+pub(crate) struct StateDir {
+    owner: File,
+}
+
+impl StateDir {
+    /// Takes the directory, which is made where it is missing.
+    ///
+    /// # Errors
+    /// [`StateError`]: it cannot be made, is not for this user alone, or another gateway has it.
+    pub(crate) fn hold(dir: &Path) -> Result<Self, StateError> {
+        let mut owner = open_owner(dir)?;
+        if let Err(source) = flock(&owner, FlockOperation::NonBlockingLockExclusive) {
+            if source != rustix::io::Errno::WOULDBLOCK {
+                return Err(system("locking the owner file of")(dir, source.into()));
+            }
+            return Err(StateError::Held {
+                path: dir.to_owned(),
+                owner: named_in(&mut owner),
+            });
+        }
+        let mut held = Self { owner };
+        held.name_owner(dir)?;
+        Ok(held)
+    }
+
+    /// Takes the directory over from another gateway by its locked file. `None` if `file` is not the
+    /// file of this directory.
+    ///
+    /// # Errors
+    /// [`StateError`]: the directory is not for this user alone.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the process that takes over is yet to come")
+    )]
+    pub(crate) fn take_over(dir: &Path, file: OwnedFd) -> Result<Option<Self>, StateError> {
+        let own = open_owner(dir)?;
+        let handed = File::from(file);
+        let identity = |file: &File| file.metadata().map(|file| (file.dev(), file.ino()));
+        let is_same = matches!((identity(&own), identity(&handed)), (Ok(a), Ok(b)) if a == b);
+        Ok(is_same.then_some(Self { owner: handed }))
+    }
+
+    /// Writes this process into the file as the owner.
+    ///
+    /// # Errors
+    /// [`StateError::System`].
+    pub(crate) fn name_owner(&mut self, dir: &Path) -> Result<(), StateError> {
+        let text = format!("pid {}\n", std::process::id());
+        let file = &mut self.owner;
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(text.as_bytes()));
+        written.map_err(|source| system("writing the owner file of")(dir, source))
+    }
+
+    /// The locked file, for the gateway that takes over.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the process that takes over is yet to come")
+    )]
+    pub(crate) fn file(&self) -> &File {
+        &self.owner
+    }
+}
+
+/// Opens the file of a directory that is made where it is missing.
+fn open_owner(dir: &Path) -> Result<File, StateError> {
+    make(dir).map_err(|source| system("making")(dir, source))?;
+    let entered = enter("state.dir", dir)?;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mode = Mode::from_raw_mode(0o600);
+    let owner = openat(&entered, OWNER, flags, mode)
+        .and_then(|owner| fchmod(&owner, mode).map(|()| File::from(owner)));
+    owner.map_err(|source| system("opening the owner file of")(dir, source.into()))
+}
+
+fn system(doing: &'static str) -> impl Fn(&Path, io::Error) -> StateError {
+    move |path, source| StateError::System {
+        key: "state.dir",
+        doing,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// Makes a directory for this user alone, and the missing ones above it.
+fn make(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// Opens a directory that is the value of `key` and must be for this user alone.
+///
+/// # Errors
+/// [`StateError`] that says what would be right.
+pub(crate) fn enter(key: &'static str, dir: &Path) -> Result<File, StateError> {
+    let path = || dir.to_owned();
+    // An empty path is the working directory.
+    let named = if dir.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        dir
+    };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = open(named, flags, Mode::empty()).map(File::from);
+    let entered = opened.map_err(|error| match error {
+        rustix::io::Errno::NOTDIR => StateError::NoDirectory { key, path: path() },
+        error => StateError::System {
+            key,
+            doing: "opening",
+            path: path(),
+            source: error.into(),
+        },
+    })?;
+    let found = entered.metadata().map_err(|source| StateError::System {
+        key,
+        doing: "looking at",
+        path: path(),
+        source,
+    })?;
+    let own = geteuid().as_raw();
+    if found.uid() != own {
+        return Err(StateError::Foreign {
+            key,
+            path: path(),
+            owner: found.uid(),
+            own,
+        });
+    }
+    if found.mode() & 0o077 != 0 {
+        return Err(StateError::Open {
+            key,
+            path: path(),
+            mode: found.mode() & 0o7777,
+        });
+    }
+    Ok(entered)
+}
+
+/// The owner whom the file names, in words. The file may be anything, since anybody may have written
+/// it who may enter the directory.
+fn named_in(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.take(MOST).read_to_string(&mut text);
+    let pid = text.trim().strip_prefix("pid ").unwrap_or_default();
+    let is_number = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
+    if read.is_ok() && is_number {
+        format!("the process {pid}")
+    } else {
+        "a process that has not said its number".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_is_made_for_its_user_alone_and_had_by_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("a/state");
+        let held = StateDir::hold(&dir).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
+        assert_eq!((mode(&dir), mode(&dir.join(OWNER))), (0o700, 0o600));
+        let own = format!("the process {};", std::process::id());
+        let error = StateDir::hold(&dir).unwrap_err().to_string();
+        assert!(error.contains(&own), "{error}");
+        drop(held);
+        fs::write(dir.join(OWNER), "pid 1; rm -rf /\n").unwrap();
+        let again = StateDir::hold(&dir).unwrap();
+        let text = fs::read_to_string(dir.join(OWNER)).unwrap();
+        assert_eq!(text, format!("pid {}\n", std::process::id()));
+        drop(again);
+    }
+
+    #[test]
+    fn the_lock_passes_on_by_its_file_and_no_other_file_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("state");
+        let held = StateDir::hold(&dir).unwrap();
+        let copy = held.file().try_clone().unwrap();
+        let other = tempfile::tempfile().unwrap();
+        let taken = StateDir::take_over(&dir, other.into()).unwrap();
+        assert!(taken.is_none());
+        let taken = StateDir::take_over(&dir, copy.into()).unwrap().unwrap();
+        drop(held);
+        assert!(matches!(StateDir::hold(&dir), Err(StateError::Held { .. })));
+        drop(taken);
+        assert!(StateDir::hold(&dir).is_ok());
+    }
+
+    #[test]
+    fn a_directory_that_others_may_enter_and_what_is_none_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for mode in [0o755, 0o710, 0o701, 0o770] {
+            let dir = folder.path().join(format!("{mode:o}"));
+            fs::create_dir(&dir).unwrap();
+            fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).unwrap();
+            let error = StateDir::hold(&dir).unwrap_err().to_string();
+            let help = format!("`chmod 700 {}`", dir.display());
+            assert!(error.contains(&help), "{error}");
+        }
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(StateDir::hold(&file).is_err());
+        assert!(matches!(
+            enter("server.upgrade_socket", &file),
+            Err(StateError::NoDirectory { .. })
+        ));
+        // A link in place of the owner file would let somebody else choose what is overwritten.
+        let dir = folder.path().join("linked");
+        make(&dir).unwrap();
+        std::os::unix::fs::symlink(&file, dir.join(OWNER)).unwrap();
+        assert!(StateDir::hold(&dir).is_err());
+    }
+}

@@ -1,0 +1,90 @@
+//! `[state] dir` (contract: State): made for its user alone, held by one gateway at a time, and fixed while it runs.
+
+#![expect(clippy::expect_used, reason = "test code: a panic is how a test fails")]
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::process::Output;
+
+use crate::support::SOON;
+use crate::support::config::{Config, text};
+use crate::support::gateway::{Gateway, binary};
+use crate::support::upstream::Upstream;
+
+fn with_dir(upstream: &Upstream, dir: &Path) -> Config {
+    let dir = text(&dir.display().to_string());
+    Config::for_upstream(upstream).extra(&format!("[state]\ndir = {dir}"))
+}
+
+/// What a gateway says that does not start.
+fn failed(config: &Config) -> Output {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("verigate.toml");
+    fs::write(&file, config.toml()).expect("a configuration");
+    binary()
+        .args(["run", "--config"])
+        .arg(&file)
+        .envs(config.environment.iter().map(|(name, value)| (name, value)))
+        .output()
+        .expect("the binary runs")
+}
+
+#[track_caller]
+fn expect_failure(config: &Config, words: &[&str]) {
+    let output = failed(config);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for word in words {
+        assert!(said.contains(word), "no {word} in {said}");
+    }
+}
+
+#[test]
+fn the_directory_is_made_and_a_second_gateway_is_told_who_has_it() {
+    let upstream = Upstream::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("state");
+    let config = with_dir(&upstream, &dir);
+    let mut first = Gateway::start(&config);
+    assert_eq!(
+        fs::metadata(&dir).expect("the directory").mode() & 0o7777,
+        0o700
+    );
+    let pid = format!("the process {};", first.pid());
+    expect_failure(&config, &["state.dir", &pid, "--upgrade"]);
+    first.expect_serving();
+    // The lock of a process that is killed ends with it.
+    first.signal("KILL");
+    assert!(first.wait_exit(SOON).is_some());
+    Gateway::start(&config).expect_serving();
+}
+
+#[test]
+fn a_directory_that_others_may_enter_is_refused_with_what_would_be_right() {
+    let upstream = Upstream::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("state");
+    fs::create_dir(&dir).expect("a directory");
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o750)).expect("a mode");
+    let help = format!("chmod 700 {}", dir.display());
+    expect_failure(&with_dir(&upstream, &dir), &["state.dir", "0750", &help]);
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).expect("a mode");
+    Gateway::start(&with_dir(&upstream, &dir)).expect_serving();
+}
+
+#[test]
+fn a_reload_cannot_change_it() {
+    let upstream = Upstream::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let gateway = Gateway::start(&with_dir(&upstream, &folder.path().join("one")));
+    gateway.rewrite(&with_dir(&upstream, &folder.path().join("other")));
+    gateway.signal("HUP");
+    assert!(
+        gateway.says("server.upgrade_socket, state.dir"),
+        "{}",
+        gateway.stderr()
+    );
+    gateway.expect_serving();
+    assert!(!folder.path().join("other").exists());
+}
