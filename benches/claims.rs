@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use arrivals::ready;
 use verigate::clock::{Now, UnixMillis};
+use verigate::replay::passing::Change;
 use verigate::replay::{Claimed, MemoryWindow, ReplayWindow};
 use verigate::verify::claim::{Arrival, ClaimKey, FingerprintKey};
 
@@ -115,6 +116,38 @@ fn each(mut call: impl FnMut(u64)) -> f64 {
     rounds.fold(f64::INFINITY, f64::min)
 }
 
+/// The milliseconds that it takes to pass a window on, as at an upgrade but without the socket: the
+/// longest copy of a shard, for which its claims wait; all of it, until the other window has it; and
+/// the end, for which all claims wait, with a thousand changes.
+fn pass(window: &MemoryWindow, template: &Arrival, capacity: usize) -> [f64; 3] {
+    let other = MemoryWindow::new(capacity);
+    let millis = |start: Instant| start.elapsed().as_secs_f64() * 1000.0;
+    let mut bytes = Vec::new();
+    let mut send = |changes: Vec<Change>| {
+        bytes.clear();
+        for change in &changes {
+            change.write(&mut bytes);
+        }
+        assert!(Change::read_all(&bytes, |change| other.take_over(&change)));
+    };
+    let (begun, mut longest) = (Instant::now(), 0_f64);
+    for shard in 0..window.shards() {
+        let start = Instant::now();
+        let copied = window.copy(shard);
+        longest = longest.max(millis(start));
+        send(copied);
+    }
+    let all = millis(begun);
+    for number in 0..1000 {
+        forward(window, arrival(template, u64::MAX / 2 - number));
+    }
+    let start = Instant::now();
+    for shard in 0..window.shards() {
+        send(window.freeze(shard));
+    }
+    [longest, all, millis(start)]
+}
+
 /// A row of the table: what a window of so many entries costs. Returns the time of a new claim.
 fn row(key: &FingerprintKey, entries: u64, smallest: Option<f64>) -> f64 {
     let template = template(key);
@@ -157,8 +190,9 @@ fn row(key: &FingerprintKey, entries: u64, smallest: Option<f64>) -> f64 {
         black_box(ready(window.claim(known[place], NOW)).is_ok());
     });
     let ratio = digested / smallest.unwrap_or(digested);
+    let [shard, all, end] = pass(&window, &template, usize::try_from(entries).unwrap_or(0));
     println!(
-        "| {entries} | {growing:.0} | {longest} | {new:.0} | {digested:.0} | {ratio:.2} | {denied:.0} | {bytes:.1} |"
+        "| {entries} | {growing:.0} | {longest} | {new:.0} | {digested:.0} | {ratio:.2} | {denied:.0} | {bytes:.1} | {shard:.1} | {all:.0} | {end:.2} |"
     );
     digested
 }
@@ -170,9 +204,9 @@ fn main() {
     let most: u64 = asked.unwrap_or(if is_bench { 10_000_000 } else { 1000 });
     let key = FingerprintKey::from_bytes([7; 16]);
     println!(
-        "| entries | growing, ns a claim | the longest, ns | full, ns a claim | with its digests | of the smallest | a copy, ns | bytes an entry |"
+        "| entries | growing, ns a claim | the longest, ns | full, ns a claim | with its digests | of the smallest | a copy, ns | bytes an entry | passing on: a shard, ms | all, ms | the end, ms |"
     );
-    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     let mut smallest = None;
     let sizes = std::iter::successors(Some(1000_u64), |entries| entries.checked_mul(10));
     for entries in sizes.take_while(|entries| *entries <= most) {

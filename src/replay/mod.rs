@@ -8,6 +8,7 @@
 //! [`crate::clock`] and [`crate::verify::claim`]; never a runtime: the caller polls the futures.
 
 pub mod memory;
+pub mod passing;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -41,6 +42,9 @@ pub enum WindowError {
     /// The store does not answer.
     #[error("the replay store does not answer")]
     Unavailable,
+    /// Another process has the window. Whoever can ask it does not pass this error on.
+    #[error("another process has the replay window")]
+    Elsewhere,
 }
 
 /// The answer of a store to an arrival.

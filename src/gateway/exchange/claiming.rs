@@ -97,7 +97,9 @@ pub(super) fn granted(
             Code::Overloaded,
             "every entry of the replay window is in flight",
         )),
-        Err(WindowError::Unavailable) => Err(Code::ReplayStoreUnavailable.into()),
+        Err(WindowError::Unavailable | WindowError::Elsewhere) => {
+            Err(Code::ReplayStoreUnavailable.into())
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use crate::clock::{Now, UnixMillis};
+use crate::replay::passing::{Further, Variant};
 use crate::verify::claim::{Arrival, Known, Mark, Seen};
 
 /// The whole nanoseconds of a time. They suffice for 584 years, and a longer time never ends.
@@ -311,6 +312,38 @@ impl More {
             repeated: 0,
             first_ns,
             ttl: arrival.ttl,
+        }
+    }
+
+    /// As it passes to another process.
+    pub(super) fn passing(&self) -> Further {
+        let others = self.others.iter().map(|other| Variant {
+            variant: other.variant,
+            signed_at: other.signed_at,
+            phase: other.phase.passing(),
+            serial: other.serial,
+        });
+        Further {
+            others: others.collect(),
+            repeated: self.repeated,
+            first_ns: self.first_ns,
+            ttl: self.ttl,
+        }
+    }
+
+    /// As it came from another process.
+    pub(super) fn of_passing(further: &Further) -> Self {
+        let others = further.others.iter().map(|other| Other {
+            variant: other.variant,
+            signed_at: other.signed_at,
+            phase: Phase::of_passing(other.phase),
+            serial: other.serial,
+        });
+        Self {
+            others: others.collect(),
+            repeated: further.repeated,
+            first_ns: further.first_ns,
+            ttl: further.ttl,
         }
     }
 

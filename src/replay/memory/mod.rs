@@ -36,6 +36,7 @@ mod chunks;
 mod entry;
 mod index;
 mod packed;
+mod passing;
 mod shard;
 mod slab;
 
@@ -117,11 +118,18 @@ impl MemoryWindow {
         }
     }
 
-    fn try_claim(&self, arrival: &Arrival, now: Now) -> Result<Claimed, WindowError> {
+    /// Decides on an arrival, without waiting.
+    ///
+    /// # Errors
+    /// [`WindowError::Full`], or [`WindowError::Elsewhere`] once the window has passed.
+    pub(super) fn try_claim(&self, arrival: &Arrival, now: Now) -> Result<Claimed, WindowError> {
         let home = self.home(arrival.key);
         let mut evicted = 0;
         for attempt in 0..ATTEMPTS {
             let mut shard = lock(home);
+            if shard.is_elsewhere() {
+                return Err(WindowError::Elsewhere);
+            }
             if attempt == 0 {
                 shard.sweep(now);
             }
@@ -166,6 +174,22 @@ impl MemoryWindow {
             };
         }
         Err(WindowError::Full)
+    }
+
+    /// Settles a claim: as done at a moment, or as released.
+    ///
+    /// # Errors
+    /// [`WindowError::Elsewhere`] once the window has passed.
+    pub(super) fn settle(&self, ticket: Ticket, done: Option<Now>) -> Result<(), WindowError> {
+        let mut shard = lock(self.home(ticket.key));
+        if shard.is_elsewhere() {
+            return Err(WindowError::Elsewhere);
+        }
+        match done {
+            Some(now) => shard.commit(ticket, now),
+            None => shard.release(ticket),
+        }
+        Ok(())
     }
 
     /// Counts another entry of the window and of the route. The error is the limit that is reached.
@@ -303,22 +327,24 @@ impl ReplayWindow for MemoryWindow {
     }
 
     async fn commit(&self, ticket: Ticket, now: Now) -> Result<(), WindowError> {
-        lock(self.home(ticket.key)).commit(ticket, now);
-        Ok(())
+        self.settle(ticket, Some(now))
     }
 
     async fn release(&self, ticket: Ticket) -> Result<(), WindowError> {
-        self.abandon(ticket);
-        Ok(())
+        self.settle(ticket, None)
     }
 
     fn abandon(&self, ticket: Ticket) {
-        lock(self.home(ticket.key)).release(ticket);
+        // Once the window has passed, the process that has it knows what becomes of the claim.
+        let _ = self.settle(ticket, None);
     }
 
     /// Looks at every entry, shard by shard. This takes some milliseconds for a million entries,
     /// and the claims of a shard wait while it is searched.
     async fn forget(&self, what: Forget) -> Result<Forgotten, WindowError> {
+        if self.shards.iter().any(|shard| lock(shard).is_elsewhere()) {
+            return Err(WindowError::Unavailable);
+        }
         let keys = match self.named(what) {
             Ok(keys) => keys,
             Err(in_flight) => return Ok(in_flight),

@@ -168,6 +168,12 @@ impl Entry {
         ClaimKey(u128::from_le_bytes(self.key))
     }
 
+    /// As much as is kept of the digest of the request that made the entry.
+    pub(super) fn request(&self) -> Mark {
+        let of_bytes = |high: u64, byte: &u8| high << 8 | u64::from(*byte);
+        Mark(self.request.iter().rev().fold(0, of_bytes))
+    }
+
     /// Whether this request made the entry.
     pub(super) fn is_of_request(&self, request: Mark) -> bool {
         self.request == requested(request)

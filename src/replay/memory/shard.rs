@@ -4,6 +4,8 @@
 //! which only an operator's command calls, and [`Shard::due`], which looks at an entry of each
 //! route. [`super`] makes room across shards.
 
+mod passing;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
@@ -93,12 +95,17 @@ pub(super) struct Shard {
     claims: u32,
     // The serial of the latest ticket.
     serial: u64,
+    // The keys of entries that changed, the latest last, while the window passes to another process.
+    noted: Option<Vec<ClaimKey>>,
+    is_elsewhere: bool,
 }
 
 /// The entries that a shard holds of a route. It is kept as long as the process lives, because
 /// routes come from the configuration and not from the network.
 #[derive(Debug)]
 struct RouteShare {
+    /// The route's digest.
+    route: Fingerprint,
     /// The route's done entries, least recently used first.
     done: List,
     /// What the shards count together, by this Arc.
@@ -119,6 +126,8 @@ impl Shard {
             hand: 0,
             claims: 0,
             serial: 0,
+            noted: None,
+            is_elsewhere: false,
         }
     }
 
@@ -141,6 +150,7 @@ impl Shard {
                 let mut state = self.slab.unpack(slot);
                 state.stays_fresh_with(arrival);
                 self.slab.pack(slot, state);
+                self.note(arrival.key);
             }
             if self.slab.is_done(slot) {
                 self.unlink(slot);
@@ -159,6 +169,7 @@ impl Shard {
         let mut state = self.slab.unpack(slot);
         state.join(arrival, serial, now);
         self.slab.pack(slot, state);
+        self.note(arrival.key);
         Ticket {
             key: arrival.key,
             slot,
@@ -201,6 +212,7 @@ impl Shard {
         }
         self.route_numbers.insert(Digest::of(route.0), number);
         self.routes.push(RouteShare {
+            route,
             done: List::new(),
             counts: shared(),
             forgotten: None,
@@ -224,6 +236,7 @@ impl Shard {
             return None;
         };
         self.index.insert(&self.slab, slot);
+        self.note(arrival.key);
         Some(Ticket {
             key: arrival.key,
             slot,
@@ -240,6 +253,7 @@ impl Shard {
         let is_new = state.commit(ticket.serial, now);
         let is_done = state.is_done();
         self.slab.pack(slot, state);
+        self.note(ticket.key);
         if is_new && is_done {
             self.link_as_last_used(slot);
         }
@@ -253,6 +267,7 @@ impl Shard {
         let mut state = self.slab.unpack(slot);
         let left = state.release(ticket.serial);
         self.slab.pack(slot, state);
+        self.note(ticket.key);
         match left {
             Some(Left::Nothing) => self.remove(slot),
             Some(Left::Done) => self.link_as_last_used(slot),
@@ -371,6 +386,7 @@ impl Shard {
     }
 
     fn link_as_last_used(&mut self, slot: Slot) {
+        self.note(self.slab.at(slot).key());
         let route = self.slab.at(slot).route();
         let uses = &self.share(route).counts.uses;
         let order = uses.fetch_add(1, Ordering::Relaxed);
@@ -387,6 +403,7 @@ impl Shard {
 
     /// Removes an entry that is in no list, and counts it out of the window and the route.
     fn remove(&mut self, slot: Slot) {
+        self.note(self.slab.at(slot).key());
         let route = self.slab.at(slot).route();
         self.index.remove(&self.slab, slot);
         self.slab.vacate(slot);

@@ -190,7 +190,8 @@ impl Slab {
         now.mono > std::time::Duration::from_secs(u64::from(self.at(slot).keep_s))
     }
 
-    fn more(&self, slot: Slot) -> Option<&More> {
+    /// The parts of the entry that few entries have.
+    pub(super) fn more(&self, slot: Slot) -> Option<&More> {
         self.rare(slot)?.more()
     }
 
@@ -226,7 +227,7 @@ pub(super) struct List {
     len: usize,
     // The places of the head and of the tail in the order of use.
     first: u64,
-    last: u64,
+    pub(super) last: u64,
     // The steps of the entries with the step `LONG`.
     long: BTreeMap<Slot, u64>,
 }
@@ -255,6 +256,16 @@ impl List {
     /// The place of the head in the order of use.
     pub(super) fn order(&self) -> u64 {
         self.first
+    }
+
+    /// Its entries from the first to the last, each with its place in the order of use.
+    pub(super) fn walk(&self, slab: &Slab) -> impl Iterator<Item = (Slot, u64)> {
+        let first = self.head().map(|slot| (slot, self.first));
+        std::iter::successors(first, |(slot, order)| {
+            let next = some(slab.at(*slot).link.next)?;
+            let long = self.long.get(&next).copied();
+            Some((next, order + long.unwrap_or(slab.at(next).step.into())))
+        })
     }
 
     /// How many entries it holds.

@@ -44,6 +44,8 @@ pub struct FingerprintKey {
     // The hash state that has absorbed the key; it is copied for each digest.
     keyed: SipHasher24,
     bodies: Key,
+    /// The bytes that the key was made of, for a process that takes the window over.
+    pub bytes: [u8; 16],
 }
 
 /// The kind of a digest's input. Digests of two kinds are equal only by chance.
@@ -75,6 +77,7 @@ impl FingerprintKey {
         Self {
             keyed,
             bodies: Key(words),
+            bytes,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The promises of the memory window, case by case: claims, clocks and forgetting in this file,
-//! capacity in [`room`].
+//! capacity in [`room`], another window in [`passing`].
 
+mod passing;
 mod room;
 #[cfg(test)]
 mod simulation;

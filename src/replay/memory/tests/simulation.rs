@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::ready;
 use crate::clock::{Clock, UnixMillis};
 use crate::replay::memory::*;
+use crate::replay::passing::Change;
 use crate::scheme::Repeats;
 use crate::verify::claim::{Conflict, Mark};
 
@@ -134,6 +135,8 @@ struct Simulation {
     // The highest reading of the wall clock so far.
     latest_wall: UnixMillis,
     entries: BTreeMap<u128, Model>,
+    /// The evictions of windows that were passed on.
+    evicted_before: Evictions,
     // The number of entries that the model gave up because the window granted a claim that the
     // entry would have denied.
     evicted: u64,
@@ -161,6 +164,7 @@ impl Simulation {
             route_capacity,
             latest_wall: start,
             entries: BTreeMap::new(),
+            evicted_before: Evictions::default(),
             evicted: 0,
             requests: 0,
             answers: BTreeSet::new(),
@@ -170,7 +174,8 @@ impl Simulation {
     fn run(mut self) -> BTreeSet<&'static str> {
         for _ in 0..STEPS {
             let before = self.clock.now();
-            match self.random.below(21) {
+            match self.random.below(22) {
+                21 => self.pass_on(),
                 0..=9 => self.arrive(),
                 10..=14 => self.settle(),
                 15..=16 => self.pass_time(),
@@ -183,6 +188,63 @@ impl Simulation {
             self.check();
         }
         self.answers
+    }
+
+    /// Another window takes everything over, with another number of shards; between its copy and its
+    /// end, the first window goes on.
+    fn pass_on(&mut self) {
+        let shards = [1, 2, 4][usize::try_from(self.random.below(3)).unwrap()];
+        let mut other = MemoryWindow::with_shards(self.capacity, shards);
+        let pass = |changes: Vec<Change>| {
+            let mut bytes = Vec::new();
+            for change in &changes {
+                change.write(&mut bytes);
+            }
+            assert!(Change::read_all(&bytes, |change| other.take_over(&change)));
+        };
+        let all = 0..self.window.shards();
+        for shard in all.clone() {
+            pass(self.window.copy(shard));
+        }
+        for _ in 0..self.random.below(12) {
+            match self.random.below(3) {
+                0 => self.settle(),
+                1 => self.forget(),
+                _ => self.arrive(),
+            }
+            if self.random.below(4) == 0 {
+                all.clone()
+                    .for_each(|shard| pass(self.window.changes(shard)));
+            }
+        }
+        // An upgrade that fails changes nothing.
+        if self.random.below(3) == 0 {
+            all.for_each(|shard| drop(self.window.freeze(shard)));
+            self.window.thaw();
+            return;
+        }
+        all.for_each(|shard| pass(self.window.freeze(shard)));
+        let (entries, evictions) = (self.window.entries(), self.window.evictions());
+        let mut in_flight = other.in_flight();
+        in_flight.sort_unstable_by_key(|(key, serial)| (key.0, *serial));
+        assert_eq!(other.entries(), entries, "seed {}", self.seed);
+        other.fit(self.clock.now());
+        assert_eq!(other.entries(), entries, "seed {}", self.seed);
+        std::mem::swap(&mut self.window, &mut other);
+        // The counts of evictions begin anew, and what they explain too.
+        self.evicted_before.old += evictions.old;
+        self.evicted_before.fresh += evictions.fresh;
+        let mut tickets = Vec::new();
+        for model in self.entries.values_mut() {
+            for state in model.variants.values_mut() {
+                if let State::InFlight { ticket, .. } = state {
+                    *ticket = self.window.ticket(ticket.key, ticket.serial).unwrap();
+                    tickets.push((ticket.key, ticket.serial));
+                }
+            }
+        }
+        tickets.sort_unstable_by_key(|(key, serial)| (key.0, *serial));
+        assert_eq!(in_flight, tickets, "seed {}", self.seed);
     }
 
     /// Sends a delivery of a random event, signed around now, rarely with a different body. Route 0
@@ -502,7 +564,7 @@ impl Simulation {
     fn check(&mut self) {
         self.latest_wall = self.latest_wall.max(self.clock.now().wall);
         let (entries, Evictions { old, fresh }) = (self.window.entries(), self.window.evictions());
-        let evictions = old + fresh;
+        let evictions = old + fresh + self.evicted_before.old + self.evicted_before.fresh;
         assert!(
             entries <= self.capacity,
             "seed {}: {entries} entries",
