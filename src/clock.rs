@@ -58,13 +58,20 @@ enum Source {
 
 impl Clock {
     /// A clock that reads the machine's clocks.
+    pub fn system() -> Self {
+        Self::begun(Duration::ZERO)
+    }
+
+    /// A clock that reads the machine's clocks, with `mono` as its monotonic time now: it goes on with
+    /// the time of another process.
     #[expect(
         clippy::disallowed_methods,
         reason = "this file is the one reader of the clocks"
     )]
-    pub fn system() -> Self {
+    pub fn begun(mono: Duration) -> Self {
+        let now = Instant::now();
         Self(Source::System(Arc::new(System {
-            start: Instant::now(),
+            start: now.checked_sub(mono).unwrap_or(now),
             measured: AtomicI64::new(NEVER),
             distance: AtomicI64::new(0),
             measuring: Mutex::new(()),

@@ -9,6 +9,7 @@
 
 pub mod memory;
 pub mod passing;
+pub mod shared;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,9 +18,10 @@ use crate::clock::Now;
 use crate::verify::claim::{Arrival, ClaimKey, Decision, Mark};
 
 pub use memory::MemoryWindow;
+pub use shared::SharedWindow;
 
 /// The store with which the gateway runs. Another store is chosen here and nowhere else.
-pub type Window = MemoryWindow;
+pub type Window = SharedWindow;
 
 /// The right to settle a claim, with the values by which a store finds its entry again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub enum WindowError {
     /// The store does not answer.
     #[error("the replay store does not answer")]
     Unavailable,
-    /// Another process has the window. Whoever can ask it does not pass this error on.
+    /// Another process has the window. [`SharedWindow`] asks it, so nobody else sees this error.
     #[error("another process has the replay window")]
     Elsewhere,
 }

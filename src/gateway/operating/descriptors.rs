@@ -40,7 +40,7 @@ pub(crate) fn fitting(server: &Server) -> (usize, Option<String>) {
         return (wanted, None);
     };
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let fits = within(limit, server.threads, server.all_listen().count());
+    let fits = within(limit, server.threads, 2 * server.all_listen().count());
     if wanted <= fits {
         return (wanted, None);
     }
