@@ -52,6 +52,7 @@ pub use operating::listen::BindError;
 use operating::state_dir::StateDir;
 pub use operating::state_dir::StateError;
 pub use operating::stop::Stopper;
+pub use operating::upgrade::UpgradeError;
 use operating::{acme, admin, descriptors, listen, stop};
 use running::Running;
 use running::snapshot::Snapshot;
