@@ -22,8 +22,9 @@ use crate::telemetry::operational::Notes;
     after_help = "Examples:\n  export ITELLICO_WEBHOOK_SECRET=…\n  verigate run conf/verigate.toml\n  \
     verigate run --provider stripe --secret file:stripe.secret --to http://127.0.0.1:3000\n\n\
     With --provider no file is needed: the route takes every path, all else has its default.\n\n\
-    SIGHUP loads the file again. SIGTERM finishes the requests in flight and stops. The access log\n\
-    goes to standard output, messages for the operator to standard error."
+    SIGHUP loads the file again. SIGTERM finishes the requests in flight and stops. With `--upgrade`\n\
+    another process takes over from the running one. The access log goes to standard output, messages\n\
+    for the operator to standard error."
 )]
 pub(super) struct Run {
     #[command(flatten)]
@@ -44,6 +45,9 @@ pub(super) struct Run {
     /// The address of the admin port [default: 127.0.0.1:9090]
     #[arg(long, value_name = "ADDR", help_heading = WITHOUT_FILE, requires = "provider")]
     admin: Option<String>,
+    /// Take over from the gateway that runs, without losing a request
+    #[arg(long)]
+    upgrade: bool,
 }
 
 /// The heading of the options that stand in for a file.
@@ -126,6 +130,7 @@ impl Run {
             early,
             supervisor: Supervisor::of_process(),
             inherited,
+            is_upgrade: self.upgrade,
         };
         match gateway::run(config, surroundings) {
             Ok(()) => Exit::Success,

@@ -37,10 +37,10 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixMillis};
 use crate::config::{Config, shown_path};
 use crate::replay::Window;
 use crate::telemetry::Telemetry;
@@ -49,11 +49,11 @@ use client::connections::Connections;
 pub use operating::early::EarlySignals;
 pub use operating::inherited::{InheritError, Inherited};
 pub use operating::listen::BindError;
-use operating::state_dir::StateDir;
 pub use operating::state_dir::StateError;
 pub use operating::stop::Stopper;
 pub use operating::upgrade::UpgradeError;
-use operating::{acme, admin, descriptors, listen, stop};
+use operating::upgrade::UpgradeSocket;
+use operating::{acme, admin, descriptors, listen, stop, upgrade};
 use running::Running;
 use running::snapshot::Snapshot;
 pub use running::supervisor::Supervisor;
@@ -75,9 +75,12 @@ pub enum StartError {
     /// The system gives no random bytes, of which replay keys and request ids are made.
     #[error("the system gives no random bytes: {0}")]
     Random(getrandom::Error),
-    /// The system gives no thread for the access log.
-    #[error("cannot start the access log: {0}")]
+    /// The system gives no thread or file descriptor.
+    #[error("cannot start: the system gives no thread or file descriptor: {0}")]
     Thread(std::io::Error),
+    /// The gateway cannot take over, or cannot be taken over later.
+    #[error(transparent)]
+    Upgrade(#[from] UpgradeError),
     /// The loader accepted a configuration that cannot run: a fault of the gateway.
     #[error("this configuration cannot run: {0}")]
     Build(String),
@@ -106,6 +109,8 @@ pub struct Surroundings {
     pub supervisor: Supervisor,
     /// The sockets that it hands over.
     pub inherited: Inherited,
+    /// Whether to take over from a gateway that runs already (contract: Upgrade).
+    pub is_upgrade: bool,
 }
 
 /// Runs the gateway until a signal or the stopper ends it. Requests in flight may finish until
@@ -115,8 +120,16 @@ pub struct Surroundings {
 /// [`StartError`], before any connection is accepted. A gateway that has started returns no error.
 pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError> {
     descriptors::raise();
-    let state_dir = config.state.dir.as_deref();
-    let _state_dir = state_dir.map(StateDir::hold).transpose()?;
+    let mut predecessor = if surroundings.is_upgrade {
+        operating::predecessor(&config)?
+    } else {
+        None
+    };
+    let mut state_dir = operating::held_state_dir(&config, predecessor.as_mut())?;
+    let upgrade_path = config.server.upgrade_socket.clone();
+    let own_socket = upgrade_path.as_deref().filter(|_| predecessor.is_none());
+    let own_socket = own_socket.map(|path| UpgradeSocket::bind(path, false));
+    let own_socket = own_socket.transpose()?;
     let plain = config.server.listen.iter();
     let plain = plain.map(|address| ("server.listen", *address, Door::Plain));
     let ports = config.server.tls.iter().enumerate();
@@ -126,10 +139,20 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
     });
     let admin_listen = config.admin.listen;
     let all: Vec<_> = config.server.all_listen().chain([admin_listen]).collect();
-    let mut inherited = surroundings.inherited;
-    let mut bind = |key, address| match inherited.take(key, address, &all) {
-        Some(socket) => listen::adopt(key, address, socket),
-        None => listen::bind(key, address),
+    let mut inherited = match &mut predecessor {
+        Some(predecessor) => predecessor.sockets(surroundings.inherited),
+        None => surroundings.inherited,
+    };
+    let mut offered = Vec::new();
+    let mut bind = |key, address| {
+        let bound = match inherited.take(key, address, &all) {
+            Some(socket) => listen::adopt(key, address, socket),
+            None => listen::bind(key, address),
+        }?;
+        if upgrade_path.is_some() {
+            offered.push(bound.offered(key, address)?);
+        }
+        Ok::<_, BindError>(bound)
     };
     let traffic_sockets = plain
         .chain(tls)
@@ -151,13 +174,19 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
     let (telemetry, log_writer) =
         Telemetry::start(surroundings.access_log, env!("CARGO_PKG_VERSION"))
             .map_err(StartError::Thread)?;
-    let running = Arc::new(build(config, telemetry, surroundings.supervisor)?);
+    let beginning = Beginning::of(predecessor.as_ref())?;
+    let running = Arc::new(build(
+        config,
+        telemetry,
+        surroundings.supervisor,
+        beginning,
+    )?);
     acme::begin(&running);
     let (stop, stopping) = watch::channel(false);
     let admin = admin::AdminPort::new(Arc::clone(&running), file.clone())
         .ok_or_else(|| StartError::Build("header names".into()))?;
-    // The admin port goes on answering while traffic drains: its sender is kept and sends nothing.
-    let (_admin_stop, admin_stopping) = watch::channel(false);
+    // The admin port goes on answering while traffic drains, unless another process answers there.
+    let (admin_stop, admin_stopping) = watch::channel(false);
     let conf = ServerConf {
         threads,
         ..ServerConf::default()
@@ -165,7 +194,7 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
     let mut server = Server::new_with_opt_and_conf(None, conf);
     let traffic = traffic::Traffic::new(Arc::clone(&running));
     let traffic = listen::Listening::new("traffic", traffic, traffic_sockets, stopping, threads);
-    let runtime = traffic.runtime();
+    let served = (traffic.runtime(), traffic.tasks());
     server.add_service(traffic);
     let admin =
         traffic::App::new_beside(Arc::clone(&running), admin, descriptors::ADMIN_CONNECTIONS);
@@ -176,12 +205,59 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
         admin_stopping,
         1,
     ));
+    let lock = state_dir.as_ref().map(|dir| dir.file().try_clone());
+    let lock = lock.transpose().map_err(StartError::Thread)?;
+    let has_predecessor = Arc::new(AtomicBool::new(false));
+    let is_successor = predecessor.is_some();
+    if let Some(predecessor) = predecessor {
+        let tail = predecessor.take_over(&running)?;
+        // From here on this process is the gateway, and ends for nothing that it can do without.
+        if let Err(error) = tail.answer(&has_predecessor) {
+            log::error!("the gateway before this one gets no answers: {error}");
+        }
+        let dir = running.snapshot.load().restart_settings.state_dir.clone();
+        if let (Some(held), Some(dir)) = (&mut state_dir, dir)
+            && let Err(error) = held.name_owner(&dir)
+        {
+            log::error!("{error}");
+        }
+    }
+    let own_socket = match (own_socket, &upgrade_path) {
+        (None, Some(path)) => UpgradeSocket::bind(path, true)
+            .map_err(|error| log::error!("this gateway cannot be taken over later: {error}"))
+            .ok(),
+        (bound, _) => bound,
+    };
+    let sockets = upgrade::Sockets::new(offered);
+    let handed = Arc::new(Notify::new());
+    let mut own_file = None;
+    if let Some((listener, file)) = own_socket.map(UpgradeSocket::split) {
+        let upgradable = upgrade::Upgradable::new(
+            Arc::clone(&running),
+            sockets.clone(),
+            lock,
+            Arc::clone(&has_predecessor),
+            Arc::clone(&handed),
+        );
+        if let Err(error) = upgradable.listen(listener) {
+            log::error!("this gateway cannot be taken over later: {error}");
+        }
+        own_file = Some(file);
+    }
+    let takeover = stop::Takeover {
+        is_successor,
+        has_predecessor,
+        handed,
+        sockets,
+        admin_stop,
+    };
     let signals = stop::Signals::new(
         Arc::clone(&running),
         stop,
         file,
         (surroundings.stopper, surroundings.early),
-        runtime,
+        served,
+        takeover,
         move || {
             (surroundings.on_ready)(&addresses);
         },
@@ -190,6 +266,9 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
         shutdown_signal: Box::new(signals),
     });
     log_writer.finish(Duration::from_secs(1));
+    if let Some(file) = own_file {
+        file.remove();
+    }
     Ok(())
 }
 
@@ -215,23 +294,54 @@ fn introduction(config: &Config) -> String {
     )
 }
 
+/// What a process that takes over goes on with, and another begins with.
+struct Beginning {
+    fingerprints: FingerprintKey,
+    clock: Clock,
+    /// The wall-clock time from which on the replay window is complete.
+    started: UnixMillis,
+}
+
+impl Beginning {
+    fn of(predecessor: Option<&upgrade::Predecessor>) -> Result<Self, StartError> {
+        if let Some(predecessor) = predecessor {
+            return Ok(Self {
+                fingerprints: predecessor.key(),
+                clock: predecessor.clock(),
+                started: predecessor.started(),
+            });
+        }
+        let clock = Clock::system();
+        Ok(Self {
+            fingerprints: FingerprintKey::from_bytes(random()?),
+            started: clock.now().wall,
+            clock,
+        })
+    }
+}
+
+fn random() -> Result<[u8; 16], StartError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(StartError::Random)?;
+    Ok(bytes)
+}
+
 fn build(
     config: Config,
     telemetry: Telemetry,
     supervisor: Supervisor,
+    beginning: Beginning,
 ) -> Result<Running, StartError> {
-    let random = || {
-        let mut key = [0; 16];
-        getrandom::fill(&mut key)
-            .map(|()| key)
-            .map_err(StartError::Random)
-    };
-    let fingerprints = FingerprintKey::from_bytes(random()?);
+    let Beginning {
+        fingerprints,
+        clock,
+        started,
+    } = beginning;
     let upstreams = Upstreams::new();
-    let clock = Clock::system();
-    let started = clock.now().wall;
-    telemetry.metrics.set_loaded(started);
-    let epoch = Instant::now();
+    let now = clock.now();
+    telemetry.metrics.set_loaded(now.wall);
+    let begun = Instant::now();
+    let epoch = begun.checked_sub(now.mono).unwrap_or(begun);
     let budget = client::budget::Budget::new(config.server.max_buffered);
     let threads = config.server.threads;
     let (most, lowered) = descriptors::fitting(&config.server);

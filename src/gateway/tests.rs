@@ -20,7 +20,13 @@ pub(crate) fn parsed(text: &str) -> Config {
 pub(crate) fn running(config: Config, log: impl Write + Send + 'static) -> (Running, LogWriter) {
     let (telemetry, writer) = Telemetry::start(log, "1").unwrap();
     (
-        super::build(config, telemetry, Supervisor::default()).unwrap(),
+        super::build(
+            config,
+            telemetry,
+            Supervisor::default(),
+            super::Beginning::of(None).unwrap(),
+        )
+        .unwrap(),
         writer,
     )
 }

@@ -83,6 +83,7 @@ impl Demo {
             early: EarlySignals::default(),
             supervisor: Supervisor::default(),
             inherited: Inherited::default(),
+            is_upgrade: false,
         };
         let gateway = std::thread::spawn(move || gateway::run(config, surroundings));
         let Ok(addresses) = is_ready.recv() else {

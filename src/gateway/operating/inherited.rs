@@ -17,7 +17,7 @@ struct Handed {
     address: SocketAddr,
     /// The key and the address of the configuration for which the gateway before this one bound it.
     /// A service manager knows neither.
-    of: Option<(String, SocketAddr)>,
+    of: Option<(&'static str, SocketAddr)>,
     socket: TcpListener,
 }
 
@@ -59,9 +59,25 @@ impl Inherited {
         inherited
     }
 
-    /// Adds a socket; `of` says for which key and address of the configuration another gateway had
-    /// it.
-    pub(super) fn add(&mut self, socket: TcpListener, of: Option<(String, SocketAddr)>) {
+    /// Sockets of another gateway, each with the key and the address of the configuration for which
+    /// that gateway had it, and `others` behind them.
+    pub(super) fn of_gateway(
+        sockets: impl IntoIterator<Item = (TcpListener, (&'static str, SocketAddr))>,
+        others: Self,
+    ) -> Self {
+        let mut all = Self {
+            sockets: Vec::new(),
+            unusable: others.unusable,
+        };
+        for (socket, of) in sockets {
+            all.add(socket, Some(of));
+        }
+        all.sockets.extend(others.sockets);
+        all
+    }
+
+    /// Adds a socket.
+    fn add(&mut self, socket: TcpListener, of: Option<(&'static str, SocketAddr)>) {
         match socket.local_addr() {
             Ok(address) => self.sockets.push(Handed {
                 address,
@@ -85,7 +101,7 @@ impl Inherited {
     ) -> Option<TcpListener> {
         let is_of = |handed: &Handed| {
             let of = handed.of.as_ref();
-            of.is_some_and(|(its_key, its)| its_key == key && *its == address)
+            of.is_some_and(|(its_key, its)| *its_key == key && *its == address)
         };
         let is_any = |handed: &Handed| {
             address.port() == 0
@@ -159,8 +175,8 @@ mod tests {
         let (first, one) = socket();
         let (second, other) = socket();
         let any: SocketAddr = ANY.parse().unwrap();
-        inherited.add(first, Some(("admin.listen".to_owned(), any)));
-        inherited.add(second, Some(("server.listen".to_owned(), any)));
+        inherited.add(first, Some(("admin.listen", any)));
+        inherited.add(second, Some(("server.listen", any)));
         let taken = inherited.take("server.listen", any, &[any, any]).unwrap();
         assert_eq!(taken.local_addr().unwrap(), other);
         // Its own address counts too, whatever it was for.
@@ -177,7 +193,7 @@ mod tests {
         assert!(error.contains(&address.to_string()), "{error}");
         let (former, address) = socket();
         let mut inherited = Inherited::default();
-        inherited.add(former, Some(("server.listen".to_owned(), address)));
+        inherited.add(former, Some(("server.listen", address)));
         assert!(inherited.finish(&[]).is_ok());
     }
 }

@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::upgrade::Offered;
 use crate::gateway::client::port::Port;
 use crate::gateway::traffic::{App, Door};
 
@@ -60,6 +61,25 @@ fn advice(source: &io::Error) -> &'static str {
 }
 
 impl Bound {
+    /// A copy of the socket for a process that takes over; `key` and `address` are those of the
+    /// configuration.
+    pub(crate) fn offered(
+        &self,
+        key: &'static str,
+        address: SocketAddr,
+    ) -> Result<Offered, BindError> {
+        let copy = self.socket.try_clone().map_err(|source| BindError {
+            key,
+            address,
+            source,
+        });
+        copy.map(|socket| Offered {
+            key,
+            address,
+            socket,
+        })
+    }
+
     fn over(socket: TcpListener) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         // The standard library asks for a short queue; a second call sets another length.
@@ -97,6 +117,17 @@ pub(crate) fn bind(key: &'static str, address: SocketAddr) -> Result<Bound, Bind
 /// The runtime of a service, once the service has started.
 pub(crate) type RuntimeOf = Arc<OnceLock<Handle>>;
 
+/// Held by each loop that accepts and each connection that it has accepted, from that moment on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tasks(Arc<()>);
+
+impl Tasks {
+    /// Whether nobody else has it any more.
+    pub(crate) fn are_over(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+}
+
 /// A service that accepts the connections of sockets which are bound already. The gateway's own
 /// signal stops it, not the server's.
 pub(crate) struct Listening<P> {
@@ -106,6 +137,8 @@ pub(crate) struct Listening<P> {
     stopping: watch::Receiver<bool>,
     threads: usize,
     runtime: RuntimeOf,
+    /// `None` once the loops have it.
+    tasks: Option<Tasks>,
 }
 
 impl<P: Port> Listening<P> {
@@ -125,7 +158,13 @@ impl<P: Port> Listening<P> {
             stopping,
             threads,
             runtime: RuntimeOf::default(),
+            tasks: Some(Tasks::default()),
         }
+    }
+
+    /// The loops and connections of the service, to be counted.
+    pub(crate) fn tasks(&self) -> Tasks {
+        self.tasks.clone().unwrap_or_default()
     }
 
     /// The runtime on which the connections are served.
@@ -139,16 +178,18 @@ impl<P: Port> Service for Listening<P> {
     async fn start_service(&mut self, _: Option<ListenFds>, _: ShutdownWatch, _: usize) {
         // It is set once, since a service starts once.
         let _ = self.runtime.set(Handle::current());
+        let tasks = self.tasks.take().unwrap_or_default();
         let mut loops = JoinSet::new();
         for (Bound { socket, address }, door) in self.bound.drain(..) {
             let (app, stopping) = (Arc::clone(&self.app), self.stopping.clone());
             match tokio::net::TcpListener::from_std(socket) {
                 Ok(listener) => {
-                    loops.spawn(accept(listener, app, door, stopping));
+                    loops.spawn(accept(listener, app, door, stopping, tasks.clone()));
                 }
                 Err(error) => log::error!("cannot accept connections on {address}: {error}"),
             }
         }
+        drop(tasks);
         while loops.join_next().await.is_some() {}
     }
 
@@ -168,13 +209,17 @@ async fn accept<P: Port>(
     app: Arc<App<P>>,
     door: Door,
     stopping: watch::Receiver<bool>,
+    tasks: Tasks,
 ) {
     let serve = |stream: tokio::net::TcpStream, address: SocketAddr| {
         // An answer is one write, so waiting for more would only delay it. An error means that the
         // connection is broken, which its first read shows.
         let _ = stream.set_nodelay(true);
-        let (app, stopping) = (Arc::clone(&app), stopping.clone());
-        tokio::spawn(async move { app.serve(stream, address.ip(), door, stopping).await });
+        let (app, stopping, own) = (Arc::clone(&app), stopping.clone(), tasks.clone());
+        tokio::spawn(async move {
+            app.serve(stream, address.ip(), door, stopping).await;
+            drop(own);
+        });
     };
     let mut watched = stopping.clone();
     let mut stopped = pin!(watched.wait_for(|stop| *stop));
@@ -311,7 +356,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn connections_that_wait_in_the_queue_when_the_gateway_stops_are_served() {
+    async fn rx_31_connections_that_wait_in_the_queue_when_the_gateway_stops_are_served() {
         let bound = bind("a", ANY.parse().unwrap()).unwrap();
         let address = bound.address;
         let mut waiting = Vec::new();

@@ -12,12 +12,45 @@ pub(crate) mod listen;
 mod reload;
 pub(crate) mod state_dir;
 pub(crate) mod stop;
-#[expect(dead_code, reason = "the two sides of an upgrade are yet to come")]
 pub(crate) mod upgrade;
 mod watching;
 mod wrong_tokens;
 
 pub(crate) use reload::Notes;
+
+use crate::config::Config;
+use state_dir::{StateDir, StateError};
+use upgrade::{Predecessor, UpgradeError};
+
+/// The gateway from which this process takes over. `None` if no gateway answers, which is said.
+pub(crate) fn predecessor(config: &Config) -> Result<Option<Predecessor>, UpgradeError> {
+    let path = config.server.upgrade_socket.as_deref();
+    let path = path.ok_or(UpgradeError::NoSocket)?;
+    let found = Predecessor::meet(path)?;
+    if found.is_none() {
+        log::info!(
+            "no gateway answers on {}: starting as usual",
+            path.display()
+        );
+    }
+    Ok(found)
+}
+
+/// The state directory, held by this process or together with the one from which it takes over.
+pub(crate) fn held_state_dir(
+    config: &Config,
+    predecessor: Option<&mut Predecessor>,
+) -> Result<Option<StateDir>, StateError> {
+    let Some(dir) = config.state.dir.as_deref() else {
+        return Ok(None);
+    };
+    if let Some(file) = predecessor.and_then(Predecessor::lock)
+        && let Some(held) = StateDir::take_over(dir, file)?
+    {
+        return Ok(Some(held));
+    }
+    StateDir::hold(dir).map(Some)
+}
 
 /// The address of whoever uses the admin port, for the log.
 fn shown_peer(peer: Option<std::net::IpAddr>) -> String {

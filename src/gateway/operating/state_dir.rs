@@ -115,10 +115,6 @@ impl StateDir {
     ///
     /// # Errors
     /// [`StateError`]: the directory is not for this user alone.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the process that takes over is yet to come")
-    )]
     pub(crate) fn take_over(dir: &Path, file: OwnedFd) -> Result<Option<Self>, StateError> {
         let own = open_owner(dir)?;
         let handed = File::from(file);
@@ -142,10 +138,6 @@ impl StateDir {
     }
 
     /// The locked file, for the gateway that takes over.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the process that takes over is yet to come")
-    )]
     pub(crate) fn file(&self) -> &File {
         &self.owner
     }

@@ -2,7 +2,7 @@
 //! Shutdown, Reload). The housekeeping of each second runs beside them.
 
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::early::EarlySignals;
-use super::listen::RuntimeOf;
+use super::listen::{RuntimeOf, Tasks};
+use super::upgrade::Sockets;
 use super::{acme, reload, watching};
 use crate::gateway::running::Running;
 use crate::gateway::running::ending::{EndingCertificates, EndingSecrets};
@@ -29,6 +30,20 @@ impl Stopper {
     }
 }
 
+/// What concerns the processes before and after this one.
+pub(crate) struct Takeover {
+    /// Whether this process took over from another.
+    pub(crate) is_successor: bool,
+    /// Whether that process has not ended yet.
+    pub(crate) has_predecessor: Arc<AtomicBool>,
+    /// Told when another process has taken over.
+    pub(crate) handed: Arc<Notify>,
+    /// The copies of the listening sockets that are kept for it.
+    pub(crate) sockets: Sockets,
+    /// Stops the admin port, which goes on otherwise while traffic drains.
+    pub(crate) admin_stop: watch::Sender<bool>,
+}
+
 /// The signals that Pingora's server waits for. When the wait ends, traffic has drained, so the
 /// server may end at once.
 pub(crate) struct Signals {
@@ -39,6 +54,8 @@ pub(crate) struct Signals {
     early: EarlySignals,
     /// The runtime of the traffic port.
     traffic: RuntimeOf,
+    tasks: Tasks,
+    takeover: Takeover,
     // Called once. It is in a mutex because the trait gives only `&self`; nothing waits for the
     // lock.
     on_ready: Mutex<Option<Box<dyn FnOnce() + Send>>>,
@@ -51,7 +68,8 @@ impl Signals {
         stop: watch::Sender<bool>,
         file: PathBuf,
         (stopper, early): (Stopper, EarlySignals),
-        traffic: RuntimeOf,
+        (traffic, tasks): (RuntimeOf, Tasks),
+        takeover: Takeover,
         on_ready: impl FnOnce() + Send + 'static,
     ) -> Self {
         Self {
@@ -61,33 +79,45 @@ impl Signals {
             stopper,
             early,
             traffic,
+            tasks,
+            takeover,
             on_ready: Mutex::new(Some(Box::new(on_ready))),
         }
     }
 
     /// Turns `/readyz` to 503 for `server.shutdown_delay`, then stops the traffic service and waits
     /// until no connection is open or `server.shutdown_grace` is over.
-    async fn drain(&self) {
-        self.running.stopping.store(true, Ordering::Relaxed);
-        self.running.supervisor.stopping();
+    ///
+    /// Where another process has taken over, probes on kept connections are answered as before,
+    /// because that process is ready.
+    async fn drain(&self, is_handed_over: bool) {
         let (delay, grace) = {
             let snapshot = self.running.snapshot.load();
             (snapshot.shutdown_delay, snapshot.shutdown_grace)
         };
-        if !delay.is_zero() {
-            log::info!("not ready any more; connections are taken for another {delay:?}");
-            sleep(delay).await;
+        if is_handed_over {
+            self.running.supervisor.leave();
+            self.takeover.admin_stop.send_replace(true);
+        } else {
+            self.running.stopping.store(true, Ordering::Relaxed);
+            self.running.supervisor.stopping();
+            if !delay.is_zero() {
+                log::info!("not ready any more; connections are taken for another {delay:?}");
+                sleep(delay).await;
+            }
         }
+        self.takeover.sockets.close();
         self.stop.send_replace(true);
         let end = Instant::now() + grace;
-        // The system may have accepted connections that are not counted yet.
-        sleep(Duration::from_millis(50)).await;
         let open = || self.running.connections.open();
         log::info!(
             "stopping: {} connections are open, waiting at most {grace:?}",
             open()
         );
-        while open() > 0 && Instant::now() < end {
+        // A connection counts from the moment at which it was accepted, before it has its place. The
+        // process before this one asks about the claims of its requests.
+        let has_predecessor = || self.takeover.has_predecessor.load(Ordering::Relaxed);
+        while (!self.tasks.are_over() || has_predecessor()) && Instant::now() < end {
             sleep(Duration::from_millis(10)).await;
         }
         if open() > 0 {
@@ -170,22 +200,24 @@ impl ShutdownSignalWatch for Signals {
         // A task of its own: a panic there must not end the gateway.
         tokio::spawn(acme::run(Arc::clone(&self.running)));
         let routes = self.running.snapshot.load().routes.iter().count();
-        self.running.supervisor.ready(routes, false);
+        let is_successor = self.takeover.is_successor;
+        self.running.supervisor.ready(routes, is_successor);
         // A task of its own, because the manager waits for signs of life until the process ends.
         tokio::spawn(show_life(
             Arc::clone(&self.running),
             Arc::clone(&self.traffic),
         ));
+        let is_handed_over = tokio::select! {
+            _ = terminate.recv() => false,
+            _ = interrupt.recv() => false,
+            () = self.stopper.0.notified() => false,
+            () = self.takeover.handed.notified() => true,
+            () = self.keep_house() => false,
+            () = self.reload_on(hangup) => false,
+            () = watching::watch(&self.running, &self.file) => false,
+        };
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            () = self.stopper.0.notified() => {}
-            () = self.keep_house() => {}
-            () = self.reload_on(hangup) => {}
-            () = watching::watch(&self.running, &self.file) => {}
-        }
-        tokio::select! {
-            () = self.drain() => {}
+            () = self.drain(is_handed_over) => {}
             // Whoever sends a second SIGINT does not want to wait.
             _ = interrupt.recv() => log::warn!("stopping at once"),
         }

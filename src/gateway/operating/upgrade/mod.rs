@@ -14,15 +14,22 @@
 //!    the new one for each of their claims (`Question`, `Reply`), and ends. Whatever it has not
 //!    settled by then is released, as if each of those requests had ended without an answer.
 //!
-//! `frames` is what passes between the two sides, `authority` asks the questions.
+//! `old` and `new` are the two sides, `frames` is what passes between them, `authority` asks the
+//! questions.
 
 mod authority;
 mod frames;
 mod messages;
+mod new;
+mod old;
 mod socket;
 
 use std::io;
 use std::path::PathBuf;
+
+pub(crate) use new::Predecessor;
+pub(crate) use old::{Offered, Sockets, Upgradable};
+pub(crate) use socket::UpgradeSocket;
 
 use super::state_dir::StateError;
 

@@ -1,0 +1,278 @@
+//! The new process's side of an upgrade: it takes over from the running gateway, and answers its
+//! questions until that one has ended.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::frames::{self, FrameError, Kind};
+use super::messages::{Handover, Hello, words};
+use super::{UpgradeError, socket};
+use crate::clock::{Clock, UnixMillis};
+use crate::gateway::operating::inherited::Inherited;
+use crate::gateway::running::Running;
+use crate::replay::passing::{Change, Question, Reply};
+use crate::replay::{Claimed, ReplayWindow as _, Window, WindowError};
+use crate::verify::claim::{ClaimKey, FingerprintKey};
+
+/// The time in which the running gateway must answer.
+const ANSWER: Duration = Duration::from_secs(10);
+/// The time in which its window must have come.
+const WINDOW: Duration = Duration::from_secs(70);
+/// The longest wait until a reply is taken.
+const WRITE: Duration = Duration::from_secs(2);
+
+/// The gateway from which this process takes over.
+#[derive(Debug)]
+pub(crate) struct Predecessor {
+    stream: UnixStream,
+    handover: Handover,
+    sockets: Vec<TcpListener>,
+    lock: Option<OwnedFd>,
+}
+
+impl Predecessor {
+    /// The gateway that answers on the socket at `path`. `None` if no gateway answers.
+    ///
+    /// # Errors
+    /// [`UpgradeError`]: the socket cannot be reached, or the gateway refuses.
+    pub(crate) fn meet(path: &Path) -> Result<Option<Self>, UpgradeError> {
+        let Some(stream) = socket::connect(path)? else {
+            return Ok(None);
+        };
+        let hello = Hello {
+            pid: std::process::id(),
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let broken = |error: FrameError| UpgradeError::Broken(error.to_string());
+        let limited = stream.set_write_timeout(Some(ANSWER));
+        limited.map_err(|error| broken(error.into()))?;
+        // A gateway that refuses may have closed its end already, after it said why.
+        let said = frames::send(&stream, Kind::Hello, &hello.to_bytes());
+        let mut files = Vec::new();
+        let deadline = Instant::now() + ANSWER;
+        let frame = frames::receive_with(&stream, deadline, &mut files);
+        let frame = frame.map_err(|error| broken(said.err().unwrap_or(error)))?;
+        let handover = match frame.kind {
+            Kind::Handover => Handover::from_bytes(&frame.payload),
+            Kind::Refused => return Err(UpgradeError::Refused(words(&frame.payload))),
+            _ => None,
+        };
+        let handover = handover.ok_or_else(|| broken(FrameError::Foreign))?;
+        let lock = if handover.has_lock { files.pop() } else { None };
+        if files.len() != handover.sockets.len() {
+            return Err(UpgradeError::Broken(
+                "not all sockets came along; raise the limit of open file descriptors".to_owned(),
+            ));
+        }
+        Ok(Some(Self {
+            stream,
+            handover,
+            sockets: files.into_iter().map(TcpListener::from).collect(),
+            lock,
+        }))
+    }
+
+    /// The sockets that came along, and behind them those that a service manager has handed over.
+    pub(crate) fn sockets(&mut self, others: Inherited) -> Inherited {
+        let of = self.handover.sockets.iter().copied();
+        Inherited::of_gateway(self.sockets.drain(..).zip(of), others)
+    }
+
+    /// The locked file of its state directory.
+    pub(crate) fn lock(&mut self) -> Option<OwnedFd> {
+        self.lock.take()
+    }
+
+    /// The key of all digests.
+    pub(crate) fn key(&self) -> FingerprintKey {
+        FingerprintKey::from_bytes(self.handover.key)
+    }
+
+    /// A clock that goes on with the monotonic time of the gateway. It is late by as much as passed
+    /// since that was said, so entries are kept longer and never shorter.
+    pub(crate) fn clock(&self) -> Clock {
+        Clock::begun(Duration::from_nanos(self.handover.mono_ns))
+    }
+
+    /// The time from which on its window is complete.
+    pub(crate) fn started(&self) -> UnixMillis {
+        UnixMillis(self.handover.started_ms)
+    }
+
+    /// Says that this process is ready, and takes the window over. From then on this process decides
+    /// about all claims.
+    ///
+    /// # Errors
+    /// [`UpgradeError`]: the gateway goes on, and this process must end.
+    pub(crate) fn take_over(self, running: &Arc<Running>) -> Result<Tail, UpgradeError> {
+        let window = &running.window;
+        let broken = |error: FrameError| UpgradeError::Broken(error.to_string());
+        frames::send(&self.stream, Kind::Ready, &[]).map_err(broken)?;
+        let deadline = Instant::now() + WINDOW;
+        loop {
+            let frame = frames::receive(&self.stream, Some(deadline)).map_err(broken)?;
+            let is_good = match frame.kind {
+                Kind::Entries => {
+                    Change::read_all(&frame.payload, |change| window.here().take_over(&change))
+                }
+                Kind::Frozen => break,
+                Kind::Refused => return Err(UpgradeError::Refused(words(&frame.payload))),
+                _ => false,
+            };
+            if !is_good {
+                return Err(broken(FrameError::Foreign));
+            }
+        }
+        // No request was taken yet, so all of these are of the other process.
+        let in_flight: HashSet<_> = window.here().in_flight().into_iter().collect();
+        frames::send(&self.stream, Kind::Taken, &[]).map_err(broken)?;
+        let deadline = Instant::now() + ANSWER;
+        match frames::receive(&self.stream, Some(deadline)).map_err(broken)? {
+            frame if frame.kind == Kind::Go => {}
+            frame if frame.kind == Kind::Refused => {
+                return Err(UpgradeError::Refused(words(&frame.payload)));
+            }
+            _ => return Err(broken(FrameError::Foreign)),
+        }
+        window.here().fit(running.clock.now());
+        log::info!(
+            "took over from the process {}, with {} events in the replay window",
+            self.handover.pid,
+            window.entries()
+        );
+        Ok(Tail {
+            stream: self.stream,
+            pid: self.handover.pid,
+            running: Arc::clone(running),
+            in_flight,
+            is_there: None,
+        })
+    }
+}
+
+/// The gateway before this one, while it finishes its requests.
+pub(crate) struct Tail {
+    stream: UnixStream,
+    pid: u32,
+    running: Arc<Running>,
+    /// Its claims that are not settled. They are released when this is dropped.
+    in_flight: HashSet<(ClaimKey, u64)>,
+    is_there: Option<Arc<AtomicBool>>,
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        let left = self.in_flight.len();
+        for (key, serial) in self.in_flight.drain() {
+            if let Some(ticket) = self.running.window.here().ticket(key, serial) {
+                self.running.window.abandon(ticket);
+            }
+        }
+        if let Some(is_there) = &self.is_there {
+            is_there.store(false, Ordering::Release);
+        }
+        let what_follows = if left == 0 {
+            ""
+        } else {
+            ": their events may come again"
+        };
+        log::info!(
+            "the process {} has ended; {left} of its claims were not settled{what_follows}",
+            self.pid
+        );
+    }
+}
+
+impl Tail {
+    /// Answers its questions, on a thread of its own, until it has ended. `is_there` is true until
+    /// then.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub(crate) fn answer(mut self, is_there: &Arc<AtomicBool>) -> std::io::Result<()> {
+        is_there.store(true, Ordering::Release);
+        self.is_there = Some(Arc::clone(is_there));
+        let begun = std::thread::Builder::new()
+            .name("upgrade-answers".to_owned())
+            .spawn(move || self.serve());
+        begun.map(drop)
+    }
+
+    fn serve(&mut self) {
+        // A process that asks and takes no reply gets none any more.
+        let _ = self.stream.set_write_timeout(Some(WRITE));
+        let why = loop {
+            let frame = match frames::receive(&self.stream, None) {
+                Ok(frame) if frame.kind == Kind::Question => frame,
+                Ok(_) => break FrameError::Foreign,
+                Err(why) => break why,
+            };
+            let Some((number, question)) = Question::from_bytes(&frame.payload) else {
+                break FrameError::Foreign;
+            };
+            let reply = self.reply(question);
+            if let Err(why) = frames::send(&self.stream, Kind::Reply, &reply.to_bytes(number)) {
+                break why;
+            }
+        };
+        if !matches!(why, FrameError::Ended) {
+            log::error!(
+                "the conversation with the process {} breaks: {why}",
+                self.pid
+            );
+        }
+    }
+
+    fn reply(&mut self, question: Question) -> Reply {
+        let window: &Window = &self.running.window;
+        let now = self.running.clock.now();
+        // The claim must be one of the process that asks. Its ticket names another place.
+        let mut own = |ticket: crate::replay::Ticket| {
+            let is_own = self.in_flight.remove(&(ticket.key, ticket.serial));
+            let found = window.here().ticket(ticket.key, ticket.serial);
+            found.filter(|_| is_own)
+        };
+        match question {
+            Question::Claim(arrival) => {
+                let claimed = at_once(window.claim(arrival, now));
+                let claimed = claimed.unwrap_or(Err(WindowError::Unavailable));
+                if let Ok(Claimed::Granted(ticket)) = claimed {
+                    self.in_flight.insert((ticket.key, ticket.serial));
+                }
+                Reply::Claimed(claimed)
+            }
+            Question::Commit(ticket) => {
+                if let Some(ticket) = own(ticket) {
+                    // In memory it is done at once.
+                    let _ = at_once(window.commit(ticket, now));
+                }
+                Reply::Settled
+            }
+            Question::Release(ticket) => {
+                if let Some(ticket) = own(ticket) {
+                    window.abandon(ticket);
+                }
+                Reply::Settled
+            }
+        }
+    }
+}
+
+/// The result of a future that does not wait; `None` if it would. A window in memory does not.
+fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
