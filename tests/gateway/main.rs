@@ -43,6 +43,7 @@ mod systemd;
 mod tls;
 mod tls_handshakes;
 mod tokens;
+mod upgrade;
 mod upstream_path;
 mod upstream_tls;
 mod upstream_unix;

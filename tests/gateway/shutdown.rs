@@ -165,7 +165,7 @@ fn while_it_is_not_ready_any_more_connections_are_still_taken() {
 /// Every answer after the stop ends its connection: that of a request in flight, and that of a request which was on its
 /// way when the ports closed.
 #[test]
-fn rx_18_a_request_on_an_idle_connection_is_served_and_the_next_answer_says_close() {
+fn rx_31_a_request_on_an_idle_connection_is_served_and_the_next_answer_says_close() {
     let latch = Latch::closed();
     let upstream = Upstream::with(Behaviour::answer_after(&latch, &Reply::new(200)));
     let mut gateway = Gateway::start(&Config::for_upstream(&upstream));

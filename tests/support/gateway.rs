@@ -35,7 +35,8 @@ type Lines = Arc<Mutex<Vec<String>>>;
 #[derive(Debug)]
 pub(crate) struct Gateway {
     child: Child,
-    folder: tempfile::TempDir,
+    // Shared with a successor, whose files are the same.
+    folder: Arc<tempfile::TempDir>,
     addresses: Vec<SocketAddr>,
     admin: SocketAddr,
     stdout: Lines,
@@ -77,7 +78,22 @@ impl Gateway {
     ) -> Self {
         let file = folder.path().join("verigate.toml");
         fs::write(&file, config.toml()).expect("a configuration file");
-        Self::start_with(folder, config, &file, Stdio::null(), begun)
+        Self::start_with(folder.into(), config, &["run"], &file, Stdio::null(), begun)
+    }
+
+    /// Starts another gateway with the same file, which takes over from this one, and waits until it accepts.
+    #[track_caller]
+    pub(crate) fn successor(&self, config: &Config) -> Self {
+        let (folder, file) = (Arc::clone(&self.folder), self.config_file());
+        fs::write(&file, config.toml()).expect("a configuration file");
+        Self::start_with(
+            folder,
+            config,
+            &["run", "--upgrade"],
+            &file,
+            Stdio::null(),
+            |_| (),
+        )
     }
 
     /// Starts the gateway with its configuration on standard input, and waits until it accepts.
@@ -88,13 +104,21 @@ impl Gateway {
         text.write_all(config.toml().as_bytes())
             .and_then(|()| text.rewind())
             .expect("a configuration");
-        Self::start_with(folder, config, Path::new("-"), text.into(), |_| ())
+        Self::start_with(
+            folder.into(),
+            config,
+            &["run"],
+            Path::new("-"),
+            text.into(),
+            |_| (),
+        )
     }
 
     #[track_caller]
     fn start_with(
-        folder: tempfile::TempDir,
+        folder: Arc<tempfile::TempDir>,
         config: &Config,
+        arguments: &[&str],
         file: &Path,
         input: Stdio,
         begun: impl FnOnce(u32),
@@ -102,7 +126,8 @@ impl Gateway {
         config.write_certificate(folder.path());
         let mut command = binary();
         command
-            .args(["run", "--config"])
+            .args(arguments)
+            .arg("--config")
             .arg(file)
             .stdin(input)
             .current_dir(folder.path())
