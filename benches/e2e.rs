@@ -18,7 +18,7 @@ use std::path::Path;
 
 use support::events::{Events, Filling, Scheme};
 use support::gateway;
-use support::load::Load;
+use support::load::{Load, To};
 use support::upstream::Upstream;
 
 const CLIENTS: usize = 16;
@@ -54,7 +54,7 @@ fn measure(upstream: &Upstream, size: usize, count: usize) -> io::Result<()> {
     let program = Path::new(env!("CARGO_BIN_EXE_verigate"));
     let gateway = gateway::start(program, &config, &scheme.secret(), None)?;
     let events = Events::new(scheme, size, Filling::Text, 0);
-    let mut load = Load::connect(gateway.address, CLIENTS, 200)?;
+    let mut load = Load::connect(To::plain(gateway.address), CLIENTS, 200)?;
     load.closed(&events.make(100 * CLIENTS))?;
     let window = events.make(count);
     let before = gateway.process.used()?;

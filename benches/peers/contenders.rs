@@ -15,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::support::events::{SECRET, Scheme};
 use crate::support::gateway::{self, Started};
 use crate::support::process::{Process, pinned};
+use crate::support::wire::{Identity, Transport};
 
 /// How long a program may take until it accepts connections.
 const START: Duration = Duration::from_secs(10);
@@ -124,7 +125,7 @@ impl Contender {
         let started = match self.kind {
             Kind::Verigate => gateway::start(
                 &self.program,
-                &setting.verigate(),
+                &setting.verigate()?,
                 &setting.scheme.secret(),
                 setting.core,
             ),
@@ -183,6 +184,8 @@ pub(crate) struct Setting {
     pub(crate) further_secrets: usize,
     /// verigate's routes beside the one that takes the deliveries.
     pub(crate) further_routes: usize,
+    /// How deliveries get to the program.
+    pub(crate) transport: Transport,
 }
 
 impl Setting {
@@ -195,8 +198,15 @@ impl Setting {
             .fold(String::new(), |text, kind| {
                 text + kind + "_temp_path " + folder + "/" + kind + "; "
             });
+        let tls = if self.transport.is_tls() {
+            let both = Identity::shared()?.path("both.pem");
+            format!(" ssl crt {both} alpn http/1.1")
+        } else {
+            String::new()
+        };
         Ok(template
             .replace("@PORT@", &port.to_string())
+            .replace("@TLS@", &tls)
             .replace("@UPSTREAM@", &self.upstream.to_string())
             .replace("@THREADS@", &self.threads.to_string())
             .replace("@SECRET_BASE64@", &STANDARD.encode(SECRET))
@@ -207,7 +217,7 @@ impl Setting {
     }
 
     /// verigate's configuration.
-    fn verigate(&self) -> String {
+    fn verigate(&self) -> io::Result<String> {
         let mut secrets = String::new();
         for number in 0..self.further_secrets {
             let _ = write!(
@@ -216,7 +226,18 @@ impl Setting {
             );
         }
         secrets += "\"env:BENCH_SECRET\"";
+        let listen = if self.transport.is_tls() {
+            let identity = Identity::shared()?;
+            format!(
+                "listen = []\n\n[[server.tls]]\nlisten = [\"127.0.0.1:0\"]\ncertificate = {:?}\nkey = {:?}",
+                identity.path("certificate.pem"),
+                identity.path("key.pem"),
+            )
+        } else {
+            "listen = [\"127.0.0.1:0\"]".to_owned()
+        };
         let mut text = include_str!("verigate.toml.in")
+            .replace("@LISTEN@", &listen)
             .replace("@THREADS@", &self.threads.to_string())
             .replace("@PROVIDER@", self.scheme.provider())
             .replace("@SECRETS@", &secrets)
@@ -229,7 +250,7 @@ impl Setting {
                  secrets=[\"plain:s{number}\"]\nupstream=\"http://[::1]:1\"\n"
             );
         }
-        text
+        Ok(text)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::parts::is_base;
 use crate::plot::{self, Line, Lines};
 use crate::report::Report;
 use crate::support::events::{Events, Filling, Scheme};
-use crate::support::load::Load;
+use crate::support::load::{Load, To};
 use crate::support::process::own_resident;
 use crate::support::upstream::Upstream;
 use crate::turns::{Entry, in_turn};
@@ -171,9 +171,9 @@ fn idle_connections(
             let started = contender.start(&options.setting(upstream))?;
             let events = Events::new(Scheme::Itellico, 1024, Filling::Text, 0);
             // What the first deliveries need once belongs to no connection.
-            Load::connect(started.address, 1, 200)?.closed(&events.make(100))?;
+            Load::connect(To::plain(started.address), 1, 200)?.closed(&events.make(100))?;
             let before = started.process.resident()?;
-            let mut load = Load::connect(started.address, count, 200)?;
+            let mut load = Load::connect(To::plain(started.address), count, 200)?;
             load.each(&events.make(count))?;
             let grown = started.process.resident()?.saturating_sub(before) as f64;
             let kib = grown / 1024.0 / count as f64;

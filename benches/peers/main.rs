@@ -79,6 +79,7 @@ fn run(options: &Options) -> io::Result<()> {
         (What::Threads, parts::threads),
         (What::Latency, parts::latency),
         (What::Schemes, parts::schemes),
+        (What::Tls, parts::tls),
         (What::Growth, growth::growth),
     ] {
         if options.wants(what) {

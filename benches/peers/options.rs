@@ -8,6 +8,7 @@ use crate::contenders::{Contender, Kind, Setting};
 use crate::rounds::{Deliveries, Plan};
 use crate::support::events::{Filling, Scheme};
 use crate::support::upstream::Upstream;
+use crate::support::wire::Transport;
 
 /// Measures verigate beside HAProxy and nginx, in turn.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -80,6 +81,8 @@ pub(crate) enum What {
     Latency,
     /// GitHub's and Standard Webhooks' schemes beside itellico's
     Schemes,
+    /// TLS on kept connections, on resumed ones and with whole handshakes
+    Tls,
     /// How cost grows with claims, routes, secrets, headers and connections
     Growth,
     /// All of these
@@ -149,6 +152,7 @@ impl Options {
             core: self.pin,
             further_secrets: 0,
             further_routes: 0,
+            transport: Transport::Plain,
         }
     }
 

@@ -13,6 +13,7 @@ use crate::report::Report;
 use crate::rounds::{Deliveries, raw_hash};
 use crate::support::events::Scheme;
 use crate::support::upstream::Upstream;
+use crate::support::wire::Transport;
 use crate::turns::{Entry, checked, in_turn};
 
 /// All programs, at each size.
@@ -228,6 +229,35 @@ pub(crate) fn threads(options: &Options, upstream: &Upstream) -> io::Result<()> 
                 scale.text(2)
             ));
         }
+    }
+    groups.report.write(&options.out)
+}
+
+/// HTTPS beside HTTP, for the base and for us: on kept connections, on a connection for each delivery
+/// that resumes a session, and with a whole handshake for each.
+pub(crate) fn tls(options: &Options, upstream: &Upstream) -> io::Result<()> {
+    let contenders = options.base_and_ours();
+    let mut groups = groups("tls", options, upstream, &contenders);
+    for (title, transport) in [
+        ("HTTP, kept connections", Transport::Plain),
+        ("TLS, kept connections", Transport::Tls),
+        ("TLS, each resumed", Transport::TlsResumed),
+        ("TLS, a whole handshake each", Transport::TlsEach),
+    ] {
+        let entries: Vec<Entry> = contenders
+            .iter()
+            .map(|contender| {
+                let mut setting = options.setting(upstream);
+                setting.transport = transport;
+                Entry {
+                    name: contender.name.clone(),
+                    contender: contender.clone(),
+                    setting,
+                    plan: options.plan(1024),
+                }
+            })
+            .collect();
+        groups.measure(title, &entries)?;
     }
     groups.report.write(&options.out)
 }

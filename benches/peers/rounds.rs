@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::contenders::{Contender, Kind, Setting};
 use crate::support::events::{Event, Events, Filling};
 use crate::support::gateway::Started;
-use crate::support::load::{Load, Run};
+use crate::support::load::{Load, Run, To};
 use crate::support::process::{Cpu, ThreadCpu};
 use crate::support::upstream::Upstream;
 
@@ -95,11 +95,19 @@ fn measure(
         Deliveries::Good => series.make(count),
         Deliveries::Unsigned => series.make_unsigned(count),
     };
-    let mut load = Load::connect(started.address, plan.connections, status)?;
+    let mut load = Load::connect(
+        To::by(setting.transport, started.address)?,
+        plan.connections,
+        status,
+    )?;
     let mut sent = 0;
     let mut rate = 0.0;
     // A few deliveries say how many fill the warm-up, and the warm-up how many fill the window.
-    let few = if plan.size > 100_000 { 200.0 } else { 4000.0 };
+    let few = if plan.size > 100_000 || setting.transport.is_each() {
+        200.0
+    } else {
+        4000.0
+    };
     for count in [Some(whole(few * plan.seconds.min(1.0))), None] {
         let count = count.unwrap_or_else(|| whole(rate * plan.warm_up));
         let run = send(&mut load, &make(count), plan.rate)?;

@@ -6,17 +6,19 @@
 //! read whole and its status compared; another status ends the run.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use mio::net::TcpStream;
-use mio::{Interest, Poll, Token};
+use mio::{Poll, Token};
+use rustls::ClientConfig;
 
 use super::events::Event;
 use super::ticks::Ticks;
 use super::upstream::{content_length, field};
+use super::wire::{Identity, Transport, Wire};
 
 /// No answer for so long ends a run.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -36,9 +38,42 @@ pub(crate) struct Run {
     pub(crate) latencies: Histogram<u64>,
 }
 
+/// Where connections go, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct To {
+    address: SocketAddr,
+    transport: Transport,
+    /// Whom to trust, where the transport has TLS.
+    tls: Option<Arc<ClientConfig>>,
+}
+
+impl To {
+    /// An address, by this transport.
+    pub(crate) fn by(transport: Transport, address: SocketAddr) -> io::Result<Self> {
+        let tls = match transport {
+            Transport::Plain => None,
+            _ => Some(Identity::shared()?.client(transport)?),
+        };
+        Ok(Self {
+            address,
+            transport,
+            tls,
+        })
+    }
+
+    /// An address without TLS.
+    pub(crate) fn plain(address: SocketAddr) -> Self {
+        Self {
+            address,
+            transport: Transport::Plain,
+            tls: None,
+        }
+    }
+}
+
 /// Connections to one address.
 pub(crate) struct Load {
-    address: SocketAddr,
+    to: To,
     expected: u16,
     poll: Poll,
     connections: Vec<Connection>,
@@ -46,17 +81,13 @@ pub(crate) struct Load {
 
 impl Load {
     /// Connects; each answer must have the status `expected`.
-    pub(crate) fn connect(
-        address: SocketAddr,
-        connections: usize,
-        expected: u16,
-    ) -> io::Result<Self> {
+    pub(crate) fn connect(to: To, connections: usize, expected: u16) -> io::Result<Self> {
         let poll = Poll::new()?;
         let connections = (0..connections)
-            .map(|place| Connection::open(address, &poll, place))
+            .map(|place| Connection::open(&to, &poll, place))
             .collect::<io::Result<_>>()?;
         Ok(Self {
-            address,
+            to,
             expected,
             poll,
             connections,
@@ -167,8 +198,8 @@ impl Load {
                 let nanos = last_answer.saturating_duration_since(due).as_nanos();
                 latencies.saturating_record(u64::try_from(nanos).unwrap_or(u64::MAX));
                 answered += 1;
-                if closes {
-                    *connection = Connection::open(self.address, &self.poll, place)?;
+                if closes || self.to.transport.is_each() {
+                    *connection = Connection::open(&self.to, &self.poll, place)?;
                 }
                 idle.push_back(place);
                 // The closed loop goes on at once, over the connection that has just become free.
@@ -191,7 +222,7 @@ impl Load {
 }
 
 struct Connection {
-    stream: TcpStream,
+    wire: Wire,
     /// The number of the event under way, and since when.
     current: Option<(usize, Instant)>,
     /// Bytes of it that were sent.
@@ -201,19 +232,9 @@ struct Connection {
 }
 
 impl Connection {
-    fn open(address: SocketAddr, poll: &Poll, place: usize) -> io::Result<Self> {
-        // Connected before it is used: the first send must not find a connection half made.
-        let stream = std::net::TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        let mut stream = TcpStream::from_std(stream);
-        poll.registry().register(
-            &mut stream,
-            Token(place),
-            Interest::READABLE | Interest::WRITABLE,
-        )?;
+    fn open(to: &To, poll: &Poll, place: usize) -> io::Result<Self> {
         Ok(Self {
-            stream,
+            wire: Wire::open(to.address, to.tls.as_ref(), poll.registry(), Token(place))?,
             current: None,
             sent: 0,
             answer: vec![0; 4096],
@@ -229,8 +250,9 @@ impl Connection {
 
     /// Sends as much as the socket takes.
     fn send(&mut self, event: &Event) -> io::Result<()> {
+        self.wire.flush()?;
         while self.sent < event.len() {
-            match self.stream.write_vectored(&event.rest(self.sent)) {
+            match self.wire.write(&event.rest(self.sent)) {
                 Ok(count) => self.sent += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -254,14 +276,14 @@ impl Connection {
         loop {
             let room = self.answer.get_mut(self.filled..).unwrap_or_default();
             let wanted = room.len();
-            match self.stream.read(room) {
+            match self.wire.read(room) {
                 Ok(0) => return Err(self.broken("the connection was closed without an answer")),
                 Ok(count) => {
                     self.filled += count;
                     if let Some(closes) = self.judge(expected)? {
                         return Ok(Some(closes));
                     }
-                    if count < wanted {
+                    if count < wanted && self.wire.is_short_read_the_end() {
                         return Ok(None);
                     }
                 }

@@ -20,3 +20,4 @@ pub(crate) mod load;
 pub(crate) mod process;
 pub(crate) mod ticks;
 pub(crate) mod upstream;
+pub(crate) mod wire;
