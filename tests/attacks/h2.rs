@@ -11,7 +11,7 @@ use crate::support::delivery::{Delivery, event_of};
 use crate::support::gateway::Gateway;
 use crate::support::http2::{
     CONTINUATION, Came, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PING, PREFACE,
-    RST_STREAM, SETTINGS, Tls, WINDOW_UPDATE, block, frame, lines_of,
+    PRIORITY, RST_STREAM, SETTINGS, Tls, WINDOW_UPDATE, block, frame, lines_of,
 };
 use crate::support::upstream::Upstream;
 use crate::support::{SOON, eventually};
@@ -225,6 +225,33 @@ fn h2_05_pings_and_settings_beyond_one_for_each_request_end_the_connection() {
         // Two hundred may be sent: these, the first settings, and their acknowledgement.
         let mut frames = stage.tls.open();
         frames.send(signal.repeat(190));
+        let delivery = Delivery::fresh();
+        frames.head(1, &lines_of(&delivery), true);
+        frames.send(frame(DATA, END_STREAM, 1, delivery.body()));
+        assert_eq!(reaction(&mut frames, 1), Reaction::Status(200));
+    }
+}
+
+#[test]
+fn h2_05_frames_that_ask_for_nothing_end_the_connection() {
+    let stage = stage(&[]);
+    for idle in [
+        frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 7]),
+        frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]),
+        frame(0x77, 0, 0, b"unknown"),
+    ] {
+        stage.beside_good_traffic(|| {
+            let mut frames = stage.tls.open();
+            for _ in 0..1000 {
+                if !frames.send(idle.repeat(100)) {
+                    break;
+                }
+            }
+            assert_eq!(frames.end(SOON), Some(ENHANCE_YOUR_CALM));
+        });
+        // What clients send beside their requests passes.
+        let mut frames = stage.tls.open();
+        frames.send(idle.repeat(990));
         let delivery = Delivery::fresh();
         frames.head(1, &lines_of(&delivery), true);
         frames.send(frame(DATA, END_STREAM, 1, delivery.body()));

@@ -12,6 +12,7 @@ const HEAD: usize = 9;
 
 /// The kinds of frames that are told apart.
 mod kind {
+    pub(super) const DATA: u8 = 0;
     pub(super) const HEADERS: u8 = 1;
     pub(super) const RST_STREAM: u8 = 3;
     pub(super) const SETTINGS: u8 = 4;
@@ -31,6 +32,10 @@ pub(super) enum Frame {
     Reset { stream: u32, code: u32 },
     /// A ping, or settings. Their acknowledgements count too.
     Signal,
+    /// Bytes of a body.
+    Data,
+    /// A frame that asks for nothing: a priority, room in a window, or an unknown kind.
+    Other,
 }
 
 /// Finds the frames in the bytes of one direction of a connection, in whatever pieces they come.
@@ -118,7 +123,9 @@ impl FrameReader {
                 code: self.code,
             }),
             kind::SETTINGS | kind::PING => see(Frame::Signal),
-            _ => {}
+            kind::DATA => see(Frame::Data),
+            kind::CONTINUATION => {}
+            _ => see(Frame::Other),
         }
     }
 }
@@ -161,16 +168,18 @@ mod tests {
         .concat()
     }
 
-    const FRAMES: [Frame; 7] = [
+    const FRAMES: [Frame; 9] = [
         Frame::Signal,
         Frame::Signal,
         Frame::Headers { stream: 1 },
+        Frame::Data,
         Frame::Headers { stream: 3 },
         Frame::Reset {
             stream: 3,
             code: 0x108,
         },
         Frame::Signal,
+        Frame::Other,
         Frame::Headers { stream: 5 },
     ];
 

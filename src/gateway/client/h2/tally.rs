@@ -21,6 +21,11 @@ const SECOND: Duration = Duration::from_secs(1);
 const REMEMBERED: usize = 4096;
 /// The pings and settings that a connection may send in a minute beside one for each request.
 const SIGNALS: u32 = 200;
+/// The frames that ask for nothing which a connection may send in a minute, beside some for each
+/// request and for each piece of an answer: clients send priorities, and make room for answers.
+const OTHERS: u32 = 1000;
+const OTHERS_A_REQUEST: u32 = 10;
+const OTHERS_A_PIECE: u32 = 4;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The code of a reset behind a complete answer (RFC 9113 8.1). Nothing was done in vain.
@@ -38,6 +43,7 @@ pub(super) enum Sender {
 pub(super) enum Excess {
     Resets,
     Signals,
+    Others,
 }
 
 impl fmt::Display for Excess {
@@ -45,6 +51,7 @@ impl fmt::Display for Excess {
         f.write_str(match self {
             Self::Resets => "most of its requests of a second were reset",
             Self::Signals => "it sent more pings and settings than 200 a minute",
+            Self::Others => "it sent more frames that ask for nothing than 1000 a minute",
         })
     }
 }
@@ -65,6 +72,8 @@ pub(super) struct Tally {
     minute: Instant,
     signals: u32,
     served: u32,
+    others: u32,
+    pieces: u32,
     excess: Option<Excess>,
     /// The time since which a head is not complete.
     head_since: Option<Instant>,
@@ -89,6 +98,8 @@ impl Tally {
             minute: now,
             signals: 0,
             served: 0,
+            others: 0,
+            pieces: 0,
             excess: None,
             head_since: None,
         }
@@ -122,11 +133,18 @@ impl Tally {
     pub(super) fn note(&mut self, frame: Frame, sender: Sender, now: Instant) {
         match (frame, sender) {
             (Frame::Headers { stream }, Sender::Client) => self.note_opened(stream, now),
-            (Frame::Reset { stream, .. }, Sender::Client) => self.note_reset(stream, now),
+            (Frame::Reset { stream, .. }, Sender::Client) => {
+                let is_new = self.note_reset(stream, now);
+                if !is_new {
+                    self.note_other(now);
+                }
+            }
             (Frame::Reset { stream, code }, Sender::Gateway) if code != NO_ERROR => {
                 self.note_reset(stream, now);
             }
             (Frame::Signal, Sender::Client) => self.note_signal(now),
+            (Frame::Other, Sender::Client) => self.note_other(now),
+            (Frame::Data, Sender::Gateway) => self.pieces = self.pieces.saturating_add(1),
             _ => {}
         }
     }
@@ -149,27 +167,44 @@ impl Tally {
         });
     }
 
-    fn note_reset(&mut self, stream: u32, now: Instant) {
+    /// Takes note of a reset. Returns whether it is the first of a stream of the last second.
+    fn note_reset(&mut self, stream: u32, now: Instant) -> bool {
         self.forget(now);
-        let Ok(place) = self.recent.binary_search_by_key(&stream, |one| one.stream) else {
-            return;
+        let place = self.recent.binary_search_by_key(&stream, |one| one.stream);
+        let one = place.ok().and_then(|place| self.recent.get_mut(place));
+        let Some(one) = one.filter(|one| !one.is_reset) else {
+            return false;
         };
-        if let Some(one) = self.recent.get_mut(place)
-            && !one.is_reset
-        {
-            one.is_reset = true;
-            self.resets += 1;
-        }
+        one.is_reset = true;
+        self.resets += 1;
         let is_most = self.resets * 2 > self.recent.len();
         if self.opened > FIRST && is_most && !self.is_exempt {
             self.excess.get_or_insert(Excess::Resets);
         }
+        true
+    }
+
+    /// Begins to count anew once a minute is over.
+    fn begin_minute(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.minute) >= MINUTE {
+            (self.minute, self.signals, self.served) = (now, 0, 0);
+            (self.others, self.pieces) = (0, 0);
+        }
+    }
+
+    fn note_other(&mut self, now: Instant) {
+        self.begin_minute(now);
+        self.others = self.others.saturating_add(1);
+        let most = OTHERS
+            .saturating_add(self.served.saturating_mul(OTHERS_A_REQUEST))
+            .saturating_add(self.pieces.saturating_mul(OTHERS_A_PIECE));
+        if self.others > most && !self.is_exempt {
+            self.excess.get_or_insert(Excess::Others);
+        }
     }
 
     fn note_signal(&mut self, now: Instant) {
-        if now.saturating_duration_since(self.minute) >= MINUTE {
-            (self.minute, self.signals, self.served) = (now, 0, 0);
-        }
+        self.begin_minute(now);
         self.signals = self.signals.saturating_add(1);
         if self.signals > SIGNALS.saturating_add(self.served) && !self.is_exempt {
             self.excess.get_or_insert(Excess::Signals);
@@ -224,6 +259,13 @@ mod tests {
             let streams: Vec<u32> = (0..all).map(|_| self.open()).collect();
             for stream in streams.into_iter().take(reset as usize) {
                 self.reset(stream, CANCEL, by);
+            }
+            self.0.excess()
+        }
+
+        fn others(&mut self, count: u32) -> Option<Excess> {
+            for _ in 0..count {
+                self.0.note(Frame::Other, Sender::Client, self.1);
             }
             self.0.excess()
         }
@@ -294,8 +336,26 @@ mod tests {
     }
 
     #[test]
+    fn frames_that_ask_for_nothing_are_let_pass_as_far_as_answers_need_them() {
+        let mut client = Client::new(false);
+        assert_eq!(client.others(1000), None);
+        client.0.note_served();
+        assert_eq!(client.others(10), None);
+        client.0.note(Frame::Data, Sender::Gateway, client.1);
+        assert_eq!(client.others(4), None);
+        client.1 += MINUTE;
+        assert_eq!(client.others(1000), None, "another minute");
+        client.0.note(Frame::Data, Sender::Client, client.1);
+        assert_eq!(client.0.excess(), None);
+        // A stream that is over already.
+        client.reset(1, CANCEL, Sender::Client);
+        assert_eq!(client.0.excess(), Some(Excess::Others));
+    }
+
+    #[test]
     fn a_trusted_proxy_may_do_as_it_likes() {
         let mut client = Client::new(true);
+        assert_eq!(client.others(5000), None);
         assert_eq!(client.burst(1000, 1000, Sender::Client), None);
         assert_eq!(client.signals(1000), None);
     }
