@@ -17,7 +17,7 @@ use super::client::h2::H2Connection;
 use super::client::handshakes::Handshakes;
 use super::client::holder::Holder;
 use super::client::origin::is_trusted;
-use super::client::port::{BEYOND, NOT_TLS, Port, TOO_MANY};
+use super::client::port::{BEYOND, NOT_TLS, Port, SILENCE, TOO_MANY};
 use super::client::stream::Stream;
 use super::client::tls::{self, Failure, Handshake};
 use super::client::{Client, Next};
@@ -84,9 +84,6 @@ async fn answer_probe<C: Client>(running: &Running, client: &mut C, head: &Head)
         .answer_unlogged(client, &answer, head.method() == "HEAD")
         .await
 }
-
-/// The time for which a connection without a request stays open once the gateway stops.
-const SILENCE: Duration = Duration::from_secs(1);
 
 /// The server of the connections of one port.
 pub(super) struct App<P> {

@@ -9,7 +9,8 @@ use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event_of};
 use crate::support::gateway::Gateway;
 use crate::support::http2::{
-    END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, Tls, frame, is_reset, lines_of, request_of,
+    END_STREAM, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, Tls, frame, is_reset,
+    lines_of, request_of,
 };
 use crate::support::upstream::Upstream;
 use crate::support::{LATE, SOON, eventually};
@@ -236,6 +237,27 @@ fn a_connection_that_stops_says_so_and_serves_what_it_has_begun() {
     latch.open();
     assert_eq!(busy.answer(asked).unwrap().status, 200);
     assert!(busy.end(SOON).is_ok());
+    assert!(
+        gateway
+            .wait_exit(SOON)
+            .is_some_and(|status| status.success())
+    );
+}
+
+/// In TLS 1.2 the preface is on its way for as long as the end of the handshake.
+#[test]
+fn a_preface_that_is_on_its_way_at_the_stop_is_served() {
+    let upstream = Upstream::start();
+    let (mut gateway, tls) = start(&upstream, &[]);
+    let mut frames = tls.connect();
+    gateway.signal("TERM");
+    assert!(gateway.says("stopping: "));
+    frames.send([PREFACE, &frame(SETTINGS, 0, 0, b"")].concat());
+    let delivery = Delivery::fresh();
+    frames.head(1, &lines_of(&delivery), true);
+    frames.send(frame(0, END_STREAM, 1, delivery.body()));
+    let head = frames.wait_for(SOON, |came| came.kind == HEADERS);
+    assert_eq!(head.map(|head| head.status()), Some(200));
     assert!(
         gateway
             .wait_exit(SOON)

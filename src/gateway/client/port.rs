@@ -40,6 +40,10 @@ pub(crate) const NOT_TLS: Refusal = Refusal::because(
 /// The time for which a connection without a place is read.
 pub(crate) const BEYOND: Duration = Duration::from_secs(1);
 
+/// The time for which a connection without a request stays open once the gateway stops: what its
+/// client has to say may be on its way already.
+pub(crate) const SILENCE: Duration = Duration::from_secs(1);
+
 /// The bounds of a lingering close: the longest silence, the time in all, and the bytes that are
 /// discarded in all (contract: Log line).
 pub(crate) const LINGER_IDLE: Duration = Duration::from_millis(500);

@@ -20,6 +20,7 @@ use tokio_rustls::rustls::{self, HandshakeKind, ServerConfig};
 use super::challenge;
 use super::handshakes::Handshakes;
 use super::holder::Holder;
+use super::port::SILENCE;
 use super::stream::Stream;
 use super::turns::{Turns, spend};
 use crate::acme::challenges::Challenges;
@@ -178,8 +179,8 @@ pub(crate) async fn run(
     }
 }
 
-/// The first byte that a client sends, which is not taken. `None` if it leaves, or `stopping` turns
-/// true before.
+/// The first byte that a client sends, which is not taken. `None` if it leaves, or has sent nothing
+/// [`SILENCE`] after `stopping` turned true.
 async fn first_byte(stream: &TcpStream, mut stopping: watch::Receiver<bool>) -> Option<u8> {
     let mut first = [0];
     let stopped = async {
@@ -187,6 +188,8 @@ async fn first_byte(stream: &TcpStream, mut stopping: watch::Receiver<bool>) -> 
         if stopping.wait_for(|stop| *stop).await.is_err() {
             std::future::pending::<()>().await;
         }
+        // The client's greeting may be on its way already.
+        tokio::time::sleep(SILENCE).await;
     };
     tokio::select! {
         biased;

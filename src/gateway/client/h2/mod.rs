@@ -25,7 +25,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::Next;
 use super::connections::{Place, StreamPlace};
-use super::port::{BEYOND, ConnectionLimits, Port};
+use super::port::{BEYOND, ConnectionLimits, Port, SILENCE};
 use super::stream::Stream;
 use crate::verdict::Refusal;
 use crate::wire::head::{Framing, Head, Http2Request, Limits};
@@ -230,10 +230,17 @@ impl H2Connection {
         let stream = Watched::new(self.stream, watch.clone(), limits.write_timeout);
         let handshake = settings(is_exempt).handshake(stream);
         let handshake = timeout(limits.head_timeout, handshake);
+        let mut is_stopped = false;
+        let silence = async {
+            stopping.as_mut().await;
+            is_stopped = true;
+            // The client's preface may be on its way already.
+            tokio::time::sleep(SILENCE).await;
+        };
         let shaken = tokio::select! {
             biased;
             shaken = handshake => shaken,
-            () = &mut stopping => return,
+            () = silence => return,
         };
         let Ok(Ok(connection)) = shaken else {
             return;
@@ -246,8 +253,11 @@ impl H2Connection {
             silent_since: (began, limits.head_timeout),
             timer: Box::pin(sleep_until(began + limits.head_timeout)),
             stopping,
-            is_stopped: false,
+            is_stopped,
         };
+        if is_stopped {
+            driver.end();
+        }
         loop {
             match driver.next(streams).await {
                 Event::Request(request) => {
