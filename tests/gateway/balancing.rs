@@ -152,6 +152,33 @@ fn an_upstream_that_is_left_out_comes_back() {
     expect_healthy(&gateway, &url, 1.0);
 }
 
+/// Connections that another route's deliveries have made and keep count as well.
+#[test]
+fn an_upstream_comes_back_by_connections_that_another_route_made() {
+    let good = Upstream::start();
+    let place = ClosedPort::take();
+    let url = place.url();
+    let other = Route::itellico(&Upstream::start())
+        .set("name", "\"other\"")
+        .set("path", "\"/other\"")
+        .set("upstream", &text(&url));
+    let config = config(&[(&url, 1), (&good.url(), 1)]).route(other);
+    let gateway = Gateway::start(&config);
+    deliver(&gateway, 8);
+    assert_eq!(healthy(&gateway, &url), Some(0.0));
+    let addr = place.addr();
+    drop(place);
+    let back = Upstream::at(addr, Behaviour::status(200));
+    let served = eventually(LATE, || {
+        let delivery = Delivery::fresh().target("/other");
+        assert_eq!(gateway.ask(delivery.bytes()).status, 200);
+        gateway.expect_serving();
+        healthy(&gateway, &url) == Some(1.0)
+    });
+    assert!(served, "{}", gateway.stderr());
+    assert!(back.count() > 0);
+}
+
 #[test]
 fn up_18_the_last_upstream_is_never_left_out() {
     let [first, second] = [ClosedPort::take(), ClosedPort::take()];

@@ -157,7 +157,11 @@ impl Attempt<'_> {
         let Self { upstream, now, .. } = self;
         if let Some(connection) = upstream.reuse(*now) {
             match self.converse(connection).await? {
-                Ok(response) => return Ok(response),
+                Ok(response) => {
+                    // An upstream that answers is none to leave out, whoever made the connection.
+                    self.group.worked(self.place);
+                    return Ok(response);
+                }
                 Err(Broken::BeforeTheFirstByte) => {}
                 Err(Broken::Afterwards(why)) => return Err(ForwardError::Failed(why)),
             }
