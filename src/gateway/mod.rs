@@ -377,6 +377,7 @@ fn build(
         proxy_header_names: client::origin::ProxyHeaderNames::new()
             .ok_or_else(|| StartError::Build("header names".into()))?,
         stopping: AtomicBool::new(false),
+        leaving: AtomicBool::new(false),
         connections,
         acme,
         reloads: running::reloads::Reloads::new(files, lowered),

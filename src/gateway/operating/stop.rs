@@ -95,6 +95,7 @@ impl Signals {
             let snapshot = self.running.snapshot.load();
             (snapshot.shutdown_delay, snapshot.shutdown_grace)
         };
+        self.running.leaving.store(true, Ordering::Relaxed);
         if is_handed_over {
             self.running.supervisor.leave();
             self.takeover.admin_stop.send_replace(true);

@@ -67,6 +67,8 @@ pub(crate) struct Running {
     /// Set at SIGTERM. `/readyz` answers 503 from then on. Relaxed: no other memory is read by way
     /// of it.
     pub(crate) stopping: AtomicBool,
+    /// Set once this process ends, at SIGTERM or because another has taken over. Relaxed, too.
+    pub(crate) leaving: AtomicBool,
     /// The connections of the traffic port.
     pub(crate) connections: Arc<Connections>,
     /// The order of reloads.
@@ -80,6 +82,11 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Whether this process ends, be it that another has taken over.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
     /// Whether new traffic is welcome.
     pub(crate) fn is_ready(&self) -> bool {
         !self.stopping.load(Ordering::Relaxed)

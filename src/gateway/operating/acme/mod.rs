@@ -151,8 +151,9 @@ impl Task {
         if let Some(rest) = self.paused() {
             return rest;
         }
-        // A gateway that stops begins nothing.
-        if !self.running.is_ready() {
+        // A gateway that ends begins nothing, least of all where another has taken over: authorities ask
+        // that one.
+        if self.running.is_leaving() {
             return LOOK;
         }
         self.work(&settings, &store).await
@@ -286,7 +287,7 @@ impl Task {
         self.ask_for_windows(settings, &account).await;
         loop {
             let (due, name) = self.next(settings, false);
-            if !self.running.is_ready() {
+            if self.running.is_leaving() {
                 return LOOK;
             }
             let is_changed = !self.is_in_force(settings);
