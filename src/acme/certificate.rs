@@ -85,7 +85,7 @@ pub enum ChallengeError {
     Tls(#[from] rustls::Error),
 }
 
-/// Reads a certificate that was proved before, from its file (see [`file`]). Whether it counts now is
+/// Reads a certificate that was proved before, from its file (see [`file()`]). Whether it counts now is
 /// not judged: the machine's clock may be wrong at its start, and clients have theirs.
 ///
 /// # Errors
@@ -102,7 +102,7 @@ pub fn read(whole: &[u8], name: &str) -> Result<Identity, String> {
     }
 }
 
-/// Judges a certificate for this name as an authority has sent it, in the form of its [`file`].
+/// Judges a certificate for this name as an authority has sent it, in the form of its [`file()`].
 ///
 /// # Errors
 /// Words that complete "the certificate …": it is not that of the key, is not for the name, does not

@@ -84,7 +84,8 @@ impl Server {
         state: &State,
     ) -> Self {
         let (tls, acme) = read_tls(&mut table, findings, sources, state);
-        let may_be_empty = !tls.is_empty();
+        // Where a TLS port cannot be read, its own mistake is enough.
+        let may_be_empty = table.item("tls").is_some();
         let listen = table.item("listen").and_then(|item| {
             read_listen(
                 &item,

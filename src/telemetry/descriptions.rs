@@ -89,7 +89,7 @@ descriptions! {
     MAX_CONNECTIONS = "gauge" "verigate_max_connections" []
         "Client connections that may be open at one time";
     TLS_HANDSHAKES = "counter" "verigate_tls_handshakes_total" ["result"]
-        "TLS handshakes that ended: full, resumed, failed, unknown_name, late, left (the client went away), or not_tls";
+        "TLS handshakes that ended: full, resumed, failed, unknown_name, late, left (the client went away), not_tls, or challenge (of an ACME authority)";
     ACME_ORDERS = "counter" "verigate_acme_orders_total" ["result"]
         "Orders of certificates that ended: issued, failed, or limited where the authority refused for their number";
     CERTIFICATE_NOT_AFTER = "gauge" "verigate_certificate_not_after_timestamp_seconds" ["name"]

@@ -318,8 +318,17 @@ pub(in crate::config) fn resolve_file(
         let path = reference.strip_prefix("file:").unwrap_or(reference);
         let mut exposures = Vec::new();
         let at = sources.base_dir.join(path);
-        let read = read_file(sources.files, &at, MAX_PEM, &mut oddities, &mut exposures)
-            .map_err(|why| file_fault(path, &why))?;
+        let read = read_file(sources.files, &at, MAX_PEM, &mut oddities, &mut exposures);
+        let read = read.map_err(|why| {
+            let fault = file_fault(path, &why);
+            match why.kind() {
+                io::ErrorKind::NotFound => UnitFault {
+                    help: format!("is the name right? It was looked for at {}", at.display()),
+                    ..fault
+                },
+                _ => fault,
+            }
+        })?;
         oddities.append(&mut exposures);
         Zeroizing::new(read)
     };

@@ -54,7 +54,11 @@ pub enum StateError {
         own: u32,
     },
     /// Others may enter it.
-    #[error("`{key}`: others may enter {0} (mode {mode:04o}): `chmod 700 {0}`", path.display())]
+    #[error(
+        "`{key}`: others may enter {0} (mode {mode:04o}): name a directory that is for this gateway alone \
+         (`install -d -m 700 -o {own} DIRECTORY`), or, if nothing else uses this one, `chmod 700 {0}`",
+        path.display()
+    )]
     Open {
         /// The key of the configuration.
         key: &'static str,
@@ -62,6 +66,8 @@ pub enum StateError {
         path: PathBuf,
         /// The mode.
         mode: u32,
+        /// The user of this process.
+        own: u32,
     },
     /// Another gateway has it.
     #[error(
@@ -211,6 +217,7 @@ pub(crate) fn enter(key: &'static str, dir: &Path) -> Result<File, StateError> {
             key,
             path: path(),
             mode: found.mode() & 0o7777,
+            own,
         });
     }
     Ok(entered)

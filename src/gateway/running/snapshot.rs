@@ -51,7 +51,6 @@ pub(crate) struct Snapshot {
     pub(crate) tls: Vec<TlsPort>,
     /// The certificates that the gateway orders by itself.
     pub(crate) acme: Option<Arc<config::acme::Acme>>,
-    /// The time that requests in flight have to finish once the gateway stops.
     /// The time for which a gateway that stops is not ready and still takes connections.
     pub(crate) shutdown_delay: Duration,
     /// The time that requests in flight have to finish once the gateway takes no connection any more.
