@@ -12,6 +12,7 @@ mod completions;
 mod delivery;
 mod demo;
 mod explain;
+mod gateway;
 mod health;
 mod keys;
 mod man;

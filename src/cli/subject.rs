@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow, bail};
 use clap::{ArgGroup, Args};
 
+use super::gateway::Gateway;
 use super::output::note;
 use crate::config;
 use crate::config::{Files, Route, Sources, presets, secrets, units};
@@ -66,8 +67,8 @@ pub(super) struct Subject {
     pub(super) event_types: Vec<String>,
     /// The URL that the provider calls, as the route or the server has it.
     pub(super) public_url: Option<String>,
-    /// `http://ADDRESS` of the gateway.
-    pub(super) gateway: String,
+    /// Where the gateway is reached.
+    pub(super) gateway: Gateway,
 }
 
 impl By {
@@ -144,20 +145,23 @@ impl By {
             methods: Vec::new(),
             event_types: Vec::new(),
             public_url: None,
-            gateway: GATEWAY.to_owned(),
+            gateway: Gateway::default(),
         })
     }
 
     fn load_route(&self, name: &str, origin: Option<String>) -> anyhow::Result<Subject> {
         let config = config::load(&self.config.clone().unwrap_or_else(super::default_file))?;
-        let listen = config
-            .server
-            .listen
-            .first()
-            .filter(|address| address.port() != 0);
-        let gateway = listen.map(|address| match address.ip() {
-            ip if ip.is_unspecified() => format!("http://127.0.0.1:{}", address.port()),
-            _ => format!("http://{address}"),
+        let wanted = config.routes.iter().find(|route| route.name == name);
+        let gateway = wanted.map_or_else(Gateway::default, |route| {
+            let public = route.public_url.as_deref().and_then(host_of);
+            let wanted: Vec<&str> = route
+                .pattern
+                .host
+                .as_deref()
+                .into_iter()
+                .chain(public)
+                .collect();
+            Gateway::of(&config, &wanted)
         });
         let names: Vec<String> = config
             .routes
@@ -169,7 +173,6 @@ impl By {
             .routes
             .into_iter()
             .partition(|route| route.name == name);
-        let route = named.into_iter().next();
         let Route {
             scheme,
             secrets,
@@ -182,7 +185,7 @@ impl By {
             methods,
             event_types,
             ..
-        } = route.with_context(|| {
+        } = named.into_iter().next().with_context(|| {
             format!(
                 "{shown} has no route `{name}`; its routes: {}",
                 names.join(", ")
@@ -213,13 +216,17 @@ impl By {
             methods,
             event_types: event_types.unwrap_or_default(),
             public_url,
-            gateway: gateway.unwrap_or_else(|| GATEWAY.to_owned()),
+            gateway,
         })
     }
 }
 
-/// The address on which a gateway listens by default.
-const GATEWAY: &str = "http://127.0.0.1:8080";
+/// The host of a URL, without its port.
+fn host_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split('/').next()?;
+    Some(authority.split(':').next().unwrap_or(authority))
+}
 
 impl Subject {
     /// Replaces both tolerances by that of the command line, if it is given.

@@ -138,14 +138,21 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
         addresses.map(move |address| ("server.tls.listen", *address, Door::Tls(place)))
     });
     let admin_listen = config.admin.listen;
-    let all: Vec<_> = config.server.all_listen().chain([admin_listen]).collect();
-    let mut inherited = match &mut predecessor {
+    let inherited = match &mut predecessor {
         Some(predecessor) => predecessor.sockets(surroundings.inherited),
         None => surroundings.inherited,
     };
+    let traffic_listen: Vec<_> = plain.chain(tls).collect();
+    let all = traffic_listen
+        .iter()
+        .map(|(key, address, _)| (*key, *address));
+    let all: Vec<_> = all.chain([("admin.listen", admin_listen)]).collect();
+    // All are judged before any is bound, or an address that a handed socket covers would be called
+    // taken.
+    let mut handed = inherited.allot(&all)?.into_iter();
     let mut offered = Vec::new();
     let mut bind = |key, address| {
-        let bound = match inherited.take(key, address, &all) {
+        let bound = match handed.next().flatten() {
             Some(socket) => listen::adopt(key, address, socket),
             None => listen::bind(key, address),
         }?;
@@ -154,12 +161,11 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
         }
         Ok::<_, BindError>(bound)
     };
-    let traffic_sockets = plain
-        .chain(tls)
+    let traffic_sockets = traffic_listen
+        .into_iter()
         .map(|(key, address, door)| Ok((bind(key, address)?, door)))
         .collect::<Result<Vec<_>, BindError>>()?;
     let admin_socket = bind("admin.listen", admin_listen)?;
-    inherited.finish(&all)?;
     let addresses = Addresses {
         traffic: traffic_sockets
             .iter()

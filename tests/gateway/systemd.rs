@@ -93,7 +93,7 @@ impl Handed {
     }
 
     #[track_caller]
-    fn expect_failure(mut self, words: &[&str]) {
+    fn expect_failure(mut self, words: &[&str]) -> String {
         let mut status = None;
         let ended = eventually(LATE, || {
             status = self.child.try_wait().expect("the child can be asked");
@@ -109,6 +109,7 @@ impl Handed {
         for word in words {
             assert!(messages.contains(word), "no {word} in {messages}");
         }
+        messages
     }
 }
 
@@ -145,6 +146,22 @@ fn a_socket_that_is_handed_over_serves_its_address_and_connections_that_came_bef
             .contains(&format!("listening on {address}"))
     };
     assert!(eventually(SOON, said), "{}", gateway.messages());
+}
+
+/// The address was tried, and called taken, before the socket was found to be for no address.
+#[test]
+fn a_socket_for_every_address_beside_a_configured_one_of_its_port_is_named_and_nothing_is_called_taken()
+ {
+    let upstream = Upstream::start();
+    let handed = TcpListener::bind("[::]:0").expect("a socket");
+    let port = handed.local_addr().expect("an address").port();
+    let listen = format!("[\"127.0.0.1:{port}\"]");
+    let config = Config::for_upstream(&upstream).server("listen", &listen);
+    let gateway = Handed::start(&config, handed, "LISTEN_FDS=1 LISTEN_PID=$$");
+    let unknown = format!("LISTEN_FDS hands over a socket on [::]:{port}");
+    let bare = format!("`server.listen`: no socket is handed over for 127.0.0.1:{port}");
+    let messages = gateway.expect_failure(&[&unknown, &bare, &format!("write [::]:{port} here")]);
+    assert!(!messages.contains("cannot listen"), "{messages}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "test code: a panic is how a test fails")]
 
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::Command;
 use std::sync::Arc;
 
 use rustls::{ALL_VERSIONS, ClientConfig, ClientConnection};
@@ -12,8 +13,8 @@ use crate::support::behaviour::{Behaviour, Reply};
 use crate::support::certificates::{Authority, Pair, client};
 use crate::support::client::Client;
 use crate::support::config::{Config, Route};
-use crate::support::delivery::{Delivery, event_of};
-use crate::support::gateway::Gateway;
+use crate::support::delivery::{Delivery, event, event_of};
+use crate::support::gateway::{Gateway, binary};
 use crate::support::transport::{End, TlsWire};
 use crate::support::upstream::Upstream;
 use crate::support::{SOON, eventually};
@@ -260,4 +261,82 @@ fn a_client_that_reads_nothing_is_given_up_after_write_timeout() {
     };
     assert!(eventually(SOON, is_gone), "{:#?}", gateway.log_lines());
     gateway_serves(&gateway);
+}
+
+/// The command that `sign --curl` prints goes to the plain port of 8080 no more where only a TLS port listens.
+#[test]
+fn the_printed_command_for_curl_reaches_a_gateway_that_listens_with_tls_alone() {
+    let upstream = Upstream::start();
+    let authority = Authority::of_tests();
+    let (a, wild) = (
+        authority.issue(&[NAME]),
+        authority.issue(&["*.example.org"]),
+    );
+    let pairs = [("a", &a), ("wild", &wild)];
+    let own = config(&upstream, A);
+    let gateway = Gateway::start_in(folder(&pairs), &own);
+    let port = gateway.addr().port();
+    let text = std::fs::read_to_string(gateway.config_file()).unwrap();
+    let known = text.replace(
+        "127.0.0.1:0\"]\ncert",
+        &format!("127.0.0.1:{port}\"]\ncert"),
+    );
+    let at = |name: &str| gateway.folder().join(name);
+    std::fs::write(at("body"), event()).unwrap();
+    let printed = |config: &str, more: &[&str]| {
+        std::fs::write(at("sign.toml"), config).unwrap();
+        let mut sign = binary();
+        let route = [
+            "sign",
+            "--route",
+            "itellico",
+            "--curl",
+            "--config",
+            "sign.toml",
+            "--body",
+            "body",
+        ];
+        sign.args(route)
+            .args(more)
+            .envs(own.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(gateway.folder());
+        let output = sign.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        (String::from_utf8(output.stdout).unwrap(), said)
+    };
+    let (command, said) = printed(&known, &[]);
+    let origin = format!(" https://{NAME}:{port}/webhooks/itellico ");
+    assert!(
+        command.contains(&origin) && said.is_empty(),
+        "{command}{said}"
+    );
+    let sent = Command::new("sh")
+        .args(["-c", &command])
+        .current_dir(gateway.folder())
+        .output();
+    let sent = sent.unwrap();
+    assert_eq!(
+        upstream.count(),
+        1,
+        "{}",
+        String::from_utf8_lossy(&sent.stderr)
+    );
+
+    let wild = known
+        .replace("a.crt", "wild.crt")
+        .replace("a.key\"", "wild.key\"\nclient_ca = \"root.crt\"");
+    std::fs::write(at("root.crt"), authority.pem()).unwrap();
+    let (command, said) = printed(&wild, &[]);
+    let resolve = format!("--resolve any.example.org:{port}:127.0.0.1");
+    assert!(
+        command.contains(&resolve) && command.contains("--cacert wild.crt"),
+        "{command}"
+    );
+    assert!(said.contains("--cert FILE --key FILE"), "{said}");
+    let (command, said) = printed(&known, &["--url", "https://elsewhere.example/x"]);
+    assert!(
+        !command.contains("--resolve") && said.is_empty(),
+        "{command}{said}"
+    );
 }

@@ -14,6 +14,8 @@ use crate::cli::output::quoted;
 pub(super) struct Signed<'s> {
     pub(super) method: &'s str,
     pub(super) url: String,
+    /// Further options of curl with their values.
+    pub(super) options: Vec<(&'static str, String)>,
     pub(super) headers: Vec<(String, String)>,
 }
 
@@ -26,6 +28,10 @@ impl Signed<'_> {
             quoted(self.method),
             quoted(&self.url)
         );
+        for (option, value) in &self.options {
+            // Writing to a String cannot fail.
+            let _ = write!(command, " \\\n  {option} {}", quoted(value));
+        }
         for (name, value) in &self.headers {
             put_header(&mut command, name, value);
         }
@@ -72,6 +78,7 @@ mod tests {
         Signed {
             method: "POST",
             url: "http://127.0.0.1:8080/in/x?a=1&b=2".to_owned(),
+            options: Vec::new(),
             headers,
         }
     }

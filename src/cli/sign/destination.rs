@@ -52,7 +52,7 @@ impl Destination {
         if is_command {
             note(&format!(
                 "note: the URL of the provider is signed, and the command goes to the gateway, {}",
-                subject.gateway
+                subject.gateway.origin
             ));
         }
         let target = self.target.map(|target| {

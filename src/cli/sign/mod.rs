@@ -43,7 +43,8 @@ use crate::wire::head::{FieldName, Head};
 #[command(
     override_usage = "verigate sign --provider NAME --secret SECRET [OPTIONS]\n       verigate sign --route NAME [OPTIONS]",
     after_help = "The first active secret signs; a private key is PEM of PKCS #8, or for Ed25519 also whsk_… or 64\n\
-    hex digits. A route's `public_url` is signed, and --curl goes to the gateway's `server.listen`.\n\nExamples:\n  \
+    hex digits. A route's `public_url` is signed, and --curl goes to the gateway's `server.listen`,\n\
+    or to a TLS port where it is empty.\n\nExamples:\n  \
     verigate sign --provider itellico --secret env:WEBHOOK_SECRET --body event.json > headers.txt\n  \
     verigate sign --route itellico --body event.json --curl | sh"
 )]
@@ -131,7 +132,7 @@ impl Sign {
         }
         let Destination { origin, target } = given.of(&subject, self.curl);
         let has_origin = origin.is_some();
-        let origin = origin.unwrap_or_else(|| subject.gateway.clone());
+        let origin = origin.unwrap_or_else(|| subject.gateway.origin.clone());
         let target = target.unwrap_or_else(|| subject.path.clone());
         if scheme.signs_url() && subject.settings.public_url.is_none() {
             bail!(
@@ -216,9 +217,18 @@ impl Sign {
         {
             headers.insert(0, ("Host".to_owned(), host.clone()));
         }
+        let options = if has_origin {
+            Vec::new()
+        } else {
+            for hint in &subject.gateway.hints {
+                note(&format!("note: {hint}"));
+            }
+            subject.gateway.options.clone()
+        };
         Signed {
             method,
             url: origin + &target,
+            options,
             headers,
         }
         .curl(file, sent)

@@ -90,15 +90,72 @@ impl Inherited {
         }
     }
 
-    /// Takes the socket for an address of the configuration, the value of `key`. A socket of another
-    /// gateway is known by both; any other by its address. Where the address has port 0, the first
-    /// socket with its IP address serves that no address of `all` names.
-    pub(crate) fn take(
-        &mut self,
-        key: &str,
-        address: SocketAddr,
-        all: &[SocketAddr],
-    ) -> Option<TcpListener> {
+    /// The socket for each address of the configuration, in their order, each with the key whose
+    /// value it is; `None` where none was handed over for it. What else another gateway has handed
+    /// over is closed.
+    ///
+    /// A socket of another gateway is known by key and address; any other by its address. Where the
+    /// address has port 0, the first socket with its IP address serves that no other address names.
+    ///
+    /// # Errors
+    /// A sentence about each socket of the service manager that no address of the configuration is
+    /// for, since connections to it would wait for ever. Beside these, sentences about the addresses
+    /// that have no socket.
+    pub(crate) fn allot(
+        mut self,
+        configured: &[(&'static str, SocketAddr)],
+    ) -> Result<Vec<Option<TcpListener>>, InheritError> {
+        let all: Vec<_> = configured.iter().map(|(_, address)| *address).collect();
+        let taken: Vec<_> = configured
+            .iter()
+            .map(|(key, address)| self.take(key, *address, &all))
+            .collect();
+        let is_unknown = |handed: &&Handed| handed.of.is_none() && !all.contains(&handed.address);
+        let unknown: Vec<_> = self.sockets.iter().filter(is_unknown).collect();
+        let mut sentences = self.unusable;
+        sentences.extend(unknown.iter().map(|handed| {
+            format!(
+                "LISTEN_FDS hands over a socket on {0}, and no address of `server.listen`, `server.tls.listen` or \
+                 `admin.listen` is {0}: write it there, or do not hand the socket over",
+                handed.address
+            )
+        }));
+        let bare = configured.iter().zip(&taken);
+        let bare: Vec<_> = bare
+            .filter(|(_, taken)| taken.is_none())
+            .map(|(of, _)| of)
+            .collect();
+        // A socket for every address of the machine covers one that is configured, and is not it.
+        let mut is_near = false;
+        for (key, address) in &bare {
+            let near = unknown
+                .iter()
+                .find(|handed| handed.address.port() == address.port());
+            sentences.extend(near.map(|handed| {
+                is_near = true;
+                format!(
+                    "`{key}`: no socket is handed over for {address}, and the one on {0} is another with the \
+                     same port: write {0} here, or hand over {address} (systemd: `ListenStream={address}`)",
+                    handed.address
+                )
+            }));
+        }
+        if !unknown.is_empty() && !is_near && !bare.is_empty() {
+            let bare = bare
+                .iter()
+                .map(|(key, address)| format!("`{key}` {address}"));
+            let bare: Vec<_> = bare.collect();
+            sentences.push(format!("no socket is handed over for {}", bare.join(", ")));
+        }
+        if sentences.is_empty() {
+            Ok(taken)
+        } else {
+            Err(InheritError(sentences))
+        }
+    }
+
+    /// Takes the socket for an address, which is the value of `key`, out of those that are left.
+    fn take(&mut self, key: &str, address: SocketAddr, all: &[SocketAddr]) -> Option<TcpListener> {
         let is_of = |handed: &Handed| {
             let of = handed.of.as_ref();
             of.is_some_and(|(its_key, its)| *its_key == key && *its == address)
@@ -115,29 +172,6 @@ impl Inherited {
             .or_else(|| place(&is_any))?;
         Some(self.sockets.remove(found).socket)
     }
-
-    /// Closes what is left.
-    ///
-    /// # Errors
-    /// A sentence about each socket of the service manager that no address of the configuration is
-    /// for: connections to it would wait for ever.
-    pub(crate) fn finish(self, all: &[SocketAddr]) -> Result<(), InheritError> {
-        let is_unknown = |handed: &&Handed| handed.of.is_none() && !all.contains(&handed.address);
-        let unknown = self.sockets.iter().filter(is_unknown).map(|handed| {
-            format!(
-                "LISTEN_FDS hands over a socket on {0}, and no address of `server.listen`, `server.tls.listen` or \
-                 `admin.listen` is {0}: write it there, or do not hand the socket over",
-                handed.address
-            )
-        });
-        let mut sentences = self.unusable;
-        sentences.extend(unknown);
-        if sentences.is_empty() {
-            Ok(())
-        } else {
-            Err(InheritError(sentences))
-        }
-    }
 }
 
 #[cfg(test)]
@@ -152,6 +186,17 @@ mod tests {
 
     const ANY: &str = "127.0.0.1:0";
 
+    /// The addresses of the sockets that are allotted, in the order of the configuration.
+    fn allotted(
+        inherited: Inherited,
+        of: &[(&'static str, SocketAddr)],
+    ) -> Vec<Option<SocketAddr>> {
+        let sockets = inherited.allot(of).unwrap().into_iter();
+        sockets
+            .map(|socket| socket.map(|socket| socket.local_addr().unwrap()))
+            .collect()
+    }
+
     #[test]
     fn a_socket_serves_the_address_on_which_it_listens_and_port_0_takes_what_is_left() {
         let mut inherited = Inherited::default();
@@ -160,13 +205,12 @@ mod tests {
         inherited.add(first, None);
         inherited.add(second, None);
         let any: SocketAddr = ANY.parse().unwrap();
-        let all = [any, one];
-        let taken = inherited.take("server.listen", any, &all).unwrap();
-        assert_eq!(taken.local_addr().unwrap(), other);
-        let taken = inherited.take("admin.listen", one, &all).unwrap();
-        assert_eq!(taken.local_addr().unwrap(), one);
-        assert!(inherited.take("admin.listen", any, &all).is_none());
-        assert!(inherited.finish(&all).is_ok());
+        let of = [
+            ("server.listen", any),
+            ("admin.listen", one),
+            ("server.tls.listen", any),
+        ];
+        assert_eq!(allotted(inherited, &of), [Some(other), Some(one), None]);
     }
 
     #[test]
@@ -177,11 +221,9 @@ mod tests {
         let any: SocketAddr = ANY.parse().unwrap();
         inherited.add(first, Some(("admin.listen", any)));
         inherited.add(second, Some(("server.listen", any)));
-        let taken = inherited.take("server.listen", any, &[any, any]).unwrap();
-        assert_eq!(taken.local_addr().unwrap(), other);
         // Its own address counts too, whatever it was for.
-        let taken = inherited.take("server.listen", one, &[one]).unwrap();
-        assert_eq!(taken.local_addr().unwrap(), one);
+        let of = [("server.listen", any), ("server.tls.listen", one)];
+        assert_eq!(allotted(inherited, &of), [Some(other), Some(one)]);
     }
 
     #[test]
@@ -189,11 +231,40 @@ mod tests {
         let (unknown, address) = socket();
         let mut inherited = Inherited::default();
         inherited.add(unknown, None);
-        let error = inherited.finish(&[]).unwrap_err().to_string();
+        let bare = SocketAddr::from(([127, 0, 0, 2], 1));
+        let error = inherited.allot(&[("admin.listen", bare)]).unwrap_err();
+        let error = error.to_string();
         assert!(error.contains(&address.to_string()), "{error}");
+        let help = "no socket is handed over for `admin.listen` 127.0.0.2:1";
+        assert!(error.ends_with(help), "{error}");
         let (former, address) = socket();
         let mut inherited = Inherited::default();
         inherited.add(former, Some(("server.listen", address)));
-        assert!(inherited.finish(&[]).is_ok());
+        assert!(inherited.allot(&[]).is_ok());
+    }
+
+    #[test]
+    fn a_configured_address_without_a_socket_is_named_beside_the_one_that_has_its_port() {
+        let socket = TcpListener::bind("[::]:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let mut inherited = Inherited::default();
+        inherited.add(socket, None);
+        let of = [
+            ("server.listen", SocketAddr::from(([127, 0, 0, 1], port))),
+            ("admin.listen", ANY.parse().unwrap()),
+        ];
+        let error = inherited.allot(&of).unwrap_err().to_string();
+        let lines: Vec<_> = error.lines().collect();
+        assert_eq!(lines.len(), 2, "{error}");
+        assert!(
+            lines[0].contains(&format!("a socket on [::]:{port}")),
+            "{error}"
+        );
+        let own = format!("`server.listen`: no socket is handed over for 127.0.0.1:{port}");
+        assert!(lines[1].starts_with(&own), "{error}");
+        assert!(
+            lines[1].contains(&format!("write [::]:{port} here")),
+            "{error}"
+        );
     }
 }
