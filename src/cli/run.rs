@@ -1,7 +1,7 @@
 //! `verigate run`: the gateway itself.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -99,7 +99,8 @@ impl Run {
         let messages = operational::init()
             .map_err(|error| note(&format!("verigate: no operational messages: {error}")));
         let notes = messages.as_ref().ok().map(|(notes, _)| notes.clone());
-        let config = match config::load(&self.path()) {
+        let path = self.path();
+        let config = match config::load(&path) {
             Ok(config) => config,
             Err(problems) => {
                 note(&problems.to_string());
@@ -110,6 +111,11 @@ impl Run {
                         "note: `--to` is the route's `upstream`, `--secret` its `secrets`. What these options \
                          cannot say, a file can: `verigate providers {provider} > verigate.toml` begins one"
                     ));
+                } else if path != Path::new("-") && path.try_exists().is_ok_and(|exists| !exists) {
+                    note(
+                        "note: no file is needed for a first try: `verigate run --provider NAME \
+                         --secret env:SECRET --to http://127.0.0.1:3000`",
+                    );
                 }
                 return Exit::Usage;
             }

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::{alphabet, engine::DecodePaddingMode};
 
+use super::directories::{self, Use};
 use super::reader::{Findings, Item, Table};
 use super::secrets::{Sources, read_reference, resolve_file};
 use super::state::State;
@@ -71,7 +72,11 @@ pub(super) fn read(
     let dir = match table.item("dir") {
         Some(item) => item
             .label(findings, 4096, "\"/var/lib/verigate\"")
-            .map(|text| sources.base_dir.join(text)),
+            .map(|text| {
+                let dir = sources.base_dir.join(text);
+                directories::judge(&item, &dir, Use::Around, sources, findings);
+                dir
+            }),
         None if state.is_named => state.dir.clone(),
         None => {
             findings.absence(

@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
+use std::path::Path;
 use std::time::Duration;
 
 use super::listen::collide;
@@ -94,6 +95,19 @@ pub(super) fn judge(
                 findings.problem(place.clone(), message, help);
             }
         }
+        if let Some(own) = &server.upgrade_socket {
+            let leads_here = |(_, upstream): &&(_, Upstream)| match upstream {
+                Upstream::Unix(path) => is_same(path, own),
+                Upstream::Tcp { .. } => false,
+            };
+            for (place, _) in draft.upstreams.iter().filter(leads_here) {
+                findings.problem(
+                    place.clone(),
+                    "`upstream` is the socket by which this gateway is taken over",
+                    "name the socket of the application behind the gateway",
+                );
+            }
+        }
         budget(draft, server, spans, findings);
         memory(draft, server, window, spans, findings);
     }
@@ -165,6 +179,17 @@ fn leads_to(upstream: &Upstream, listener: SocketAddr) -> bool {
             || (is_here && listening.is_unspecified())
             || (target.is_unspecified() && listening.is_loopback())
     })
+}
+
+/// Whether two paths lead to the same socket, whether it exists or not.
+fn is_same(a: &Path, b: &Path) -> bool {
+    let whole = |path: &Path| {
+        let dir = path.parent().unwrap_or(Path::new("/"));
+        let dir = dir.canonicalize().or_else(|_| std::path::absolute(dir));
+        dir.ok()
+            .map(|dir| (dir, path.file_name().map(ToOwned::to_owned)))
+    };
+    a == b || whole(a).is_some_and(|a| Some(a) == whole(b))
 }
 
 fn budget(draft: &Draft<'_>, server: &Server, spans: &Spans, findings: &mut Findings) {

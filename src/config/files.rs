@@ -41,6 +41,7 @@ pub(super) struct FileRead {
 pub struct Files {
     seen: RefCell<BTreeMap<PathBuf, Seen>>,
     system_roots: OnceCell<Result<Authorities, String>>,
+    is_for_check: bool,
 }
 
 /// A file of a loading: the limit of its size, and its content or the reason why it cannot be read.
@@ -52,6 +53,19 @@ struct Seen {
 }
 
 impl Files {
+    /// The files of a loading for `check`, which looks at more than a loading needs.
+    pub(super) fn for_check() -> Self {
+        Self {
+            is_for_check: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the loading is for `check`.
+    pub(super) fn is_for_check(&self) -> bool {
+        self.is_for_check
+    }
+
     /// The content of a regular file of at most `max_bytes` bytes, links followed. The first
     /// reading of a path counts for the whole loading.
     ///

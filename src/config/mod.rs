@@ -10,6 +10,7 @@ pub mod accounts;
 pub mod acme;
 pub mod admin;
 mod checks;
+mod directories;
 mod files;
 mod given;
 mod handshake;
@@ -152,29 +153,43 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
     files::within(TIME_TO_LOAD, move || read(&own).config).unwrap_or_else(|| Err(too_late(path)))
 }
 
+/// Reads and checks as [`load`] does, and looks at the directories too in which the gateway will keep
+/// something.
+///
+/// # Errors
+/// Every problem of the file and of those directories at once.
+pub fn check(path: &Path) -> Result<Config, Problems> {
+    let own = path.to_owned();
+    let read = move || read_into(&own, &Files::for_check());
+    files::within(TIME_TO_LOAD, read).unwrap_or_else(|| Err(too_late(path)))
+}
+
 /// Reads and checks as [`load`] does, however long that takes.
 pub fn read(path: &Path) -> Reading {
-    let shown = shown_path(path);
     let files = Files::default();
+    Reading {
+        config: read_into(path, &files),
+        files: files.set(),
+    }
+}
+
+fn read_into(path: &Path, files: &Files) -> Result<Config, Problems> {
+    let shown = shown_path(path);
     let base_dir = path.parent().unwrap_or(Path::new(""));
-    let sources = Sources::of_process(base_dir, &files);
+    let sources = Sources::of_process(base_dir, files);
     let is_piped = path == Path::new(STANDARD_INPUT);
     let text = if is_piped {
         read_standard_input(&shown)
     } else if given::is_path(path) {
         Ok(given::text())
     } else {
-        read_text(path, &shown, &files)
+        read_text(path, &shown, files)
     };
     let config = text.and_then(|text| parse_whole(&shown, &text, &sources, is_piped));
-    let config = config.map(|config| Config {
+    config.map(|config| Config {
         path: path.to_owned(),
         ..config
-    });
-    Reading {
-        config,
-        files: files.set(),
-    }
+    })
 }
 
 /// The problem of a configuration that was not read within [`TIME_TO_LOAD`].
@@ -369,6 +384,12 @@ fn read_standard_input(shown: &str) -> Result<Zeroizing<String>, Problems> {
 
 fn read_text(path: &Path, shown: &str, files: &Files) -> Result<Zeroizing<String>, Problems> {
     let whole = |message: String, help: &str| Problems::whole_file(shown, message, help);
+    let looked_for = |path: &Path| match std::path::absolute(path) {
+        Ok(absolute) if path.is_relative() => {
+            format!(" It was looked for at {}", absolute.display())
+        }
+        _ => String::new(),
+    };
     let read = files.read(path, MAX_FILE).map_err(|why| {
         let message = match why.kind() {
             io::ErrorKind::NotFound => format!("there is no configuration file {shown}"),
@@ -376,16 +397,18 @@ fn read_text(path: &Path, shown: &str, files: &Files) -> Result<Zeroizing<String
             _ => format!("the configuration file {shown} cannot be read: {why}"),
         };
         let help = match why.kind() {
-            io::ErrorKind::NotFound => {
-                "name yours with `--config FILE`, as in `--config verigate.toml`; a relative path \
-                 begins at the working directory"
-            }
+            io::ErrorKind::NotFound => format!(
+                "name yours, as in `--config verigate.toml`, or begin one with `verigate providers \
+                 NAME > verigate.toml`; the sample conf/verigate.toml, which packages install as \
+                 /etc/verigate/verigate.toml, shows every key.{}",
+                looked_for(path)
+            ),
             io::ErrorKind::PermissionDenied => {
-                "let the user that verigate runs as read it and each directory above it"
+                "let the user that verigate runs as read it and each directory above it".to_owned()
             }
-            _ => "name a regular file of at most 1 MiB with `--config FILE`",
+            _ => "name a regular file of at most 1 MiB with `--config FILE`".to_owned(),
         };
-        whole(message, help)
+        whole(message, &help)
     })?;
     text_of(&read.bytes, shown)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::acme;
-use super::acme::Acme;
+use super::acme::{Acme, ChallengeKind};
 use super::listen::read_listen;
 use super::reader::{Findings, Item, Table};
 use super::secrets::Sources;
@@ -137,6 +137,7 @@ impl Server {
             .item("upgrade_socket")
             .and_then(|item| state::read_upgrade_socket(&item, findings, sources));
         table.finish(findings);
+        let acme = acme.map(|acme| without_plain_port(acme, listen.as_deref(), &table, findings));
         Self {
             listen: listen.unwrap_or_else(|| vec![([127, 0, 0, 1], 8080).into()]),
             tls,
@@ -192,6 +193,31 @@ fn read_tls(
         );
     }
     (ports, acme)
+}
+
+/// Leaves http-01 out where no plain port takes the request of the authority, and refuses it where it
+/// is written: it would cost one of the few orders of a day.
+fn without_plain_port(
+    mut acme: Acme,
+    listen: Option<&[SocketAddr]>,
+    table: &Table<'_>,
+    findings: &mut Findings,
+) -> Acme {
+    let is_http = |kind: &ChallengeKind| *kind == ChallengeKind::Http;
+    if listen.is_none_or(|listen| !listen.is_empty()) || !acme.challenges.iter().any(is_http) {
+        return acme;
+    }
+    let written = table.span_of("acme.challenge");
+    if written != table.span_of("acme") {
+        findings.problem(
+            written,
+            "`server.acme.challenge` has http-01, which the authority asks for on port 80, and \
+             `server.listen` is empty",
+            "leave `http-01` out, or listen without TLS too, as in `listen = [\"0.0.0.0:80\"]`",
+        );
+    }
+    acme.challenges.retain(|kind| !is_http(kind));
+    acme
 }
 
 /// A number as `usize`. The reader has already refused numbers that any platform's `usize` could

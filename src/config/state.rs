@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::directories::{self, Use};
 use super::reader::{Findings, Item, Table};
 use super::secrets::Sources;
 
@@ -31,7 +32,11 @@ impl State {
     ) -> Self {
         let dir = table.item("dir");
         let is_named = dir.is_some();
-        let dir = dir.and_then(|item| read_path(&item, findings, sources, DIR));
+        let dir = dir.and_then(|item| {
+            let dir = read_path(&item, findings, sources, DIR)?;
+            directories::judge(&item, &dir, Use::Own, sources, findings);
+            Some(dir)
+        });
         for key in LATER {
             table.not_yet(
                 findings,
@@ -95,6 +100,7 @@ pub(super) fn read_upgrade_socket(
         );
         return None;
     }
+    directories::judge_socket(item, &path, sources, findings);
     Some(path)
 }
 

@@ -131,6 +131,8 @@ warning_names! {
         "every client is a trusted proxy";
     CertificateEnds, "certificate-ends", Never,
         "a certificate counts no more, not yet, or for less than two weeks";
+    UnusableDirectory, "unusable-directory", Never,
+        "the user who runs `check` could not use a directory of the gateway";
     StaleAcknowledgement, "stale-acknowledgement", Never,
         "a route acknowledges a warning that depends on a secret or its file, and there is no such warning now";
 }

@@ -49,7 +49,7 @@ use client::connections::Connections;
 pub use operating::early::EarlySignals;
 pub use operating::inherited::{InheritError, Inherited};
 pub use operating::listen::BindError;
-pub use operating::state_dir::StateError;
+pub use operating::state_dir::{StateError, holder};
 pub use operating::stop::Stopper;
 pub use operating::upgrade::UpgradeError;
 use operating::upgrade::UpgradeSocket;

@@ -12,6 +12,7 @@ use rustls::sign::CertifiedKey;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
+use x509_parser::x509::X509Version;
 
 use crate::clock::UnixMillis;
 
@@ -207,6 +208,11 @@ fn is_der(bytes: &[u8]) -> bool {
     matches!(bytes, [0x30, length, ..] if *length >= 0x80)
 }
 
+const LEAF: Fault = Fault::certificate(
+    "holds a certificate that cannot sign others",
+    "name the certificate of the authority (CA), not one that it has signed",
+);
+
 /// The certificates of those that sign clients' certificates (`client_ca`), or those of upstreams.
 #[derive(Clone, Debug)]
 pub struct Authorities(pub(super) Arc<RootCertStore>);
@@ -231,13 +237,21 @@ impl Authorities {
     pub fn read(pem: &[u8]) -> Result<Self, Fault> {
         let mut roots = RootCertStore::empty();
         for certificate in certificates(pem)? {
-            roots.add(certificate).map_err(|_| {
-                Fault::certificate(
-                    "holds a certificate that cannot sign others",
-                    "name the certificate of the authority (CA), not one that it has signed",
-                )
-            })?;
+            if is_signed_leaf(&certificate) {
+                return Err(LEAF);
+            }
+            roots.add(certificate).map_err(|_| LEAF)?;
         }
         Ok(Self(Arc::new(roots)))
     }
+}
+
+/// Whether a certificate is one that an authority has signed and that signs no other. Nothing would
+/// lead to it as a root. A certificate that has signed itself leads to itself.
+fn is_signed_leaf(certificate: &CertificateDer<'_>) -> bool {
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
+        return false;
+    };
+    // Older versions cannot say whether they are an authority's.
+    parsed.version() == X509Version::V3 && !parsed.is_ca() && parsed.issuer() != parsed.subject()
 }

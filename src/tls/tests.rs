@@ -1,8 +1,8 @@
 //! Certificates and keys of every form that operators have, made by `rcgen`.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_ECDSA_P384_SHA384,
-    PKCS_ED25519,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
+    PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
 };
 
 use super::*;
@@ -197,5 +197,23 @@ fn tl_03_no_port_takes_early_data() {
         let port = Port::new(Identities::default(), None, least, &["http/1.1"]).unwrap();
         assert_eq!(port.config().max_early_data_size, 0);
         assert_eq!(port.config().alpn_protocols, [b"http/1.1".to_vec()]);
+    }
+}
+
+#[test]
+fn a_certificate_that_an_authority_has_signed_is_no_authority_and_one_that_signed_itself_is() {
+    let named = |name: &str| {
+        let mut params = CertificateParams::new(vec![format!("{name}.example.com")]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params
+    };
+    let mut params = named("authority");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let leaf = named("leaf").signed_by(&key, &authority).unwrap().pem();
+    let own = named("own").self_signed(&key).unwrap().pem();
+    for (pem, expected) in [(authority.pem(), true), (own, true), (leaf, false)] {
+        assert_eq!(Authorities::read(pem.as_bytes()).is_ok(), expected, "{pem}");
     }
 }

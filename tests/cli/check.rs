@@ -1,5 +1,7 @@
 //! `check` (contract: Command line): what would run, with its warnings, and never a secret.
 
+#![expect(clippy::expect_used, reason = "test code: a panic is how a test fails")]
+
 use std::os::unix::fs::PermissionsExt;
 
 use crate::stage::Folder;
@@ -511,4 +513,52 @@ fn an_https_upstream_needs_authorities_of_the_file_or_of_the_system() {
             "--> verigate.toml:5:12",
             "ca-certificates",
         ]);
+}
+
+/// A folder in which a file names these keys of `[server]` and `[state]`.
+fn with_directories(server: &str, state: &str) -> Folder {
+    let folder = Folder::new().env("S", SECRET);
+    let route = file("secrets = [\"env:S\"]");
+    let text = format!("[server]\n{server}\n[state]\n{state}\n{route}");
+    folder.write("verigate.toml", text);
+    folder
+}
+
+fn make(folder: &Folder, name: &str, mode: u32) {
+    let path = folder.path().join(name);
+    std::fs::create_dir(&path).expect("a folder");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("a mode");
+}
+
+#[test]
+fn directories_that_no_gateway_could_use_are_refused_together_and_nothing_is_made() {
+    let check = ["check", "verigate.toml"];
+    let folder = with_directories("upgrade_socket = \"open/a.sock\"", "dir = \"file/state\"");
+    folder.write("file", "");
+    make(&folder, "open", 0o755);
+    folder.run(check).expect_code(2).expect_words(&[
+        "`server.upgrade_socket` names a directory that others may enter: open (mode 0755)",
+        "chmod 700 open",
+        "`state.dir` lies below a file: file/state",
+        "2 problems",
+    ]);
+    let folder = with_directories("upgrade_socket = \"own/a.sock\"", "dir = \"file\"");
+    folder.write("file", "");
+    make(&folder, "own", 0o700);
+    folder.write("own/a.sock", "");
+    folder.run(check).expect_code(2).expect_words(&[
+        "`server.upgrade_socket` names a file that is no socket: own/a.sock",
+        "`state.dir` names no directory: file",
+    ]);
+    let folder = with_directories("upgrade_socket = \"gone/a.sock\"", "dir = \"state\"");
+    let ended = folder.run(check);
+    ended.expect_code(0).expect_words(&[
+        "`server.upgrade_socket`: gone is missing, and no gateway makes it",
+        "[unusable-directory]",
+        "keeps state in",
+    ]);
+    assert!(!ended.all().contains("state is missing"), "{ended}");
+    for name in ["gone", "state"] {
+        assert!(!folder.path().join(name).exists(), "{name} was made");
+    }
 }

@@ -37,6 +37,18 @@ fn expect_refused(folder: &Folder, toml: impl AsRef<[u8]>, words: &[&str], hidde
 }
 
 #[test]
+fn a_file_that_does_not_exist_is_named_with_the_ways_to_begin() {
+    let ended = Folder::new().run(["run", "none-such.toml"]);
+    ended.expect_code(2).expect_words(&[
+        "there is no configuration file none-such.toml",
+        "It was looked for at /",
+        "verigate providers NAME > verigate.toml",
+        "conf/verigate.toml",
+        "verigate run --provider NAME --secret env:SECRET --to http://127.0.0.1:3000",
+    ]);
+}
+
+#[test]
 fn every_problem_of_a_file_is_told_at_once() {
     let folder = Folder::new().env("S", "a-secret-of-the-environment");
     let toml = "[server]\nlisten = [\"127.0.0.1:0\"]\nthread = 2\nhead_timeout = \"soon\"\nmax_buffered = \"lots\"\n\n\

@@ -53,10 +53,22 @@ fn the_directory_is_made_and_a_second_gateway_is_told_who_has_it() {
     );
     let pid = format!("the process {};", first.pid());
     expect_failure(&config, &["state.dir", &pid, "--upgrade"]);
+    let check = |gateway: &Gateway| {
+        let mut check = binary();
+        check.arg("check").arg(gateway.config_file());
+        check.envs(config.environment.iter().map(|(name, value)| (name, value)));
+        let output = check.output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let shown = check(&first);
+    let holder = format!("which the process {} has", first.pid());
+    assert!(shown.contains(&holder), "{shown}");
     first.expect_serving();
     // The lock of a process that is killed ends with it.
     first.signal("KILL");
     assert!(first.wait_exit(SOON).is_some());
+    assert!(!check(&first).contains("which the process"));
     Gateway::start(&config).expect_serving();
 }
 

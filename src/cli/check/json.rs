@@ -3,6 +3,8 @@
 //!
 //! Every text in it is masked as in the tables, except fingerprints of public keys.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::certificates;
@@ -15,6 +17,7 @@ use crate::clock::UnixMillis;
 use crate::config;
 use crate::config::units::written_duration;
 use crate::config::{Accounts, Config, Health, Member, Problem, Problems, Route, Warning};
+use crate::gateway::holder;
 use crate::key::public::PublicKey;
 use crate::key::secret::{Secret, Validity};
 use crate::routes::PathPattern;
@@ -45,6 +48,15 @@ pub(in crate::cli) fn good(config: &Config, wall: UnixMillis) -> String {
             "health_path",
             optional(config.server.health_path.as_deref()),
         ),
+        ("state_dir", path(config.state.dir.as_deref())),
+        (
+            "state_dir_holder",
+            optional(config.state.dir.as_deref().and_then(holder).as_deref()),
+        ),
+        (
+            "upgrade_socket",
+            path(config.server.upgrade_socket.as_deref()),
+        ),
         ("capacity", config.replay.capacity.into()),
         ("ttl", written_duration(config.replay.ttl).into()),
         (
@@ -58,6 +70,10 @@ pub(in crate::cli) fn good(config: &Config, wall: UnixMillis) -> String {
             config.acknowledged.iter().map(warning).collect(),
         ),
     ])
+}
+
+fn path(path: Option<&Path>) -> Value {
+    optional(path.map(|path| path.display().to_string()).as_deref())
 }
 
 /// The object of a file with problems, all of which it holds.

@@ -37,7 +37,7 @@ pub(super) struct Check {
 impl Check {
     /// Prints all problems at once, or the configuration that would run and its warnings.
     pub(super) fn run(&self) -> Exit {
-        let checked = config::load(&self.file.path());
+        let checked = config::check(&self.file.path());
         let wall = Clock::system().now().wall;
         match &checked {
             Ok(config) if self.json => print(&json::good(config, wall)),

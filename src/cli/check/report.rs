@@ -13,6 +13,7 @@ use crate::config::presets;
 use crate::config::replay::Statuses;
 use crate::config::units::{written_duration, written_size};
 use crate::config::{Accounts, Config, HandshakeMode, Route};
+use crate::gateway::holder;
 use crate::key::secret::{Secret, Validity};
 use crate::notation::timestamp::Tolerance;
 use crate::scheme::Scheme;
@@ -158,6 +159,19 @@ fn gateway(config: &Config) -> String {
             .iter()
             .map(|path| ["health".to_owned(), path.clone()]),
     );
+    rows.extend(config.state.dir.as_deref().map(|dir| {
+        let mut value = dir.display().to_string();
+        if let Some(holder) = holder(dir) {
+            value = format!(
+                "{value}, which {holder} has: start with `run --upgrade`, or stop it first"
+            );
+        }
+        ["keeps state in".to_owned(), value]
+    }));
+    rows.extend(config.server.upgrade_socket.as_deref().map(|path| {
+        let path = path.display().to_string();
+        ["taken over by".to_owned(), path]
+    }));
     masked(&rows)
 }
 

@@ -49,6 +49,15 @@ fn the_directory_is_that_of_the_state_where_it_has_none_of_its_own() {
 }
 
 #[test]
+fn http_01_is_left_out_where_no_plain_port_could_answer_it() {
+    let config = good(&format!("[server]\nlisten = []\n{}", with("")));
+    let acme = config.server.acme.as_ref().unwrap();
+    assert_eq!(acme.challenges, [ChallengeKind::TlsAlpn]);
+    let written = with("challenge = [\"tls-alpn-01\"]\n");
+    good(&format!("[server]\nlisten = []\n{written}"));
+}
+
+#[test]
 fn every_key_is_read() {
     let keys = format!(
         "dir = \"/var/lib/verigate\"\n{DIRECTORY}\
@@ -133,6 +142,13 @@ fn what_cannot_be_ordered_is_refused_where_it_is_written() {
         (with("challenge = []\n"), "no name could be proved"),
         (with("challenge = [\"dns-01\"]\n"), "cannot change the DNS"),
         (with("challenge = [\"http-1\"]\n"), "did you mean `http-01`"),
+        (
+            format!(
+                "[server]\nlisten = []\n{}",
+                with("challenge = [\"tls-alpn-01\", \"http-01\"]\n")
+            ),
+            "and `server.listen` is empty",
+        ),
         (
             with("challenge = [\"http-01\", \"http-01\"]\n"),
             "names a challenge twice",

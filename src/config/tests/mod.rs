@@ -654,7 +654,18 @@ fn a_missing_file_says_which_and_how_to_name_another() {
         )),
         "{shown}"
     );
-    assert!(shown.contains("--config FILE"), "{shown}");
+    for words in [
+        "--config verigate.toml",
+        "verigate providers NAME",
+        "conf/verigate.toml",
+    ] {
+        assert!(shown.contains(words), "{shown}");
+    }
+    assert!(!shown.contains("looked for"), "{shown}");
+    let shown = load(Path::new("none-such.toml")).unwrap_err().to_string();
+    let whole = std::env::current_dir().unwrap().join("none-such.toml");
+    let whole = format!("It was looked for at {}", whole.display());
+    assert!(shown.contains(&whole), "{shown}");
 }
 
 #[test]

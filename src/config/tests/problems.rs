@@ -289,6 +289,13 @@ fn a_route_is_told_what_is_wrong() {
             "`upstream` is an address of this gateway",
         ),
         (
+            format!(
+                "[server]\nupgrade_socket = \"/run/gone/upgrade.sock\"\n{}",
+                ROUTE.replace("http://127.0.0.1:3000", "unix:/run/gone/./upgrade.sock")
+            ),
+            "`upstream` is the socket by which this gateway is taken over",
+        ),
+        (
             route("upstream_host = \"http://a\""),
             "is no value for `Host`",
         ),

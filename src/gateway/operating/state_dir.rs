@@ -223,6 +223,33 @@ pub(crate) fn enter(key: &'static str, dir: &Path) -> Result<File, StateError> {
     Ok(entered)
 }
 
+/// The gateway that has a directory, in words; `None` where none has it, or where it is not known.
+///
+/// The kernel is asked for its list of locks (`/proc/locks`). A lock of our own, however short, could
+/// keep a gateway from starting.
+pub fn holder(dir: &Path) -> Option<String> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut owner = open(dir.join(OWNER), flags, Mode::empty())
+        .map(File::from)
+        .ok()?;
+    let found = owner.metadata().ok()?;
+    let named = named_in(&mut owner);
+    let dev = found.dev();
+    let (major, minor) = (rustix::fs::major(dev), rustix::fs::minor(dev));
+    let own = format!("{major:02x}:{minor:02x}:{}", found.ino());
+    let inode = format!(":{}", found.ino());
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let is_held = locks.lines().any(|line| {
+        let words: Vec<_> = line.split_ascii_whitespace().collect();
+        let &[_, "FLOCK", _, _, pid, file, ..] = words.as_slice() else {
+            return false;
+        };
+        // Some file systems have another device number there than a file's own.
+        file == own || (file.ends_with(&inode) && named.ends_with(&format!(" {pid}")))
+    });
+    is_held.then_some(named)
+}
+
 /// The owner whom the file names, in words. The file may be anything, since anybody may have written
 /// it who may enter the directory.
 fn named_in(file: &mut File) -> String {
@@ -254,7 +281,10 @@ mod tests {
         let own = format!("the process {};", std::process::id());
         let error = StateDir::hold(&dir).unwrap_err().to_string();
         assert!(error.contains(&own), "{error}");
+        assert_eq!(holder(&dir).map(|holder| holder + ";"), Some(own));
         drop(held);
+        assert_eq!(holder(&dir), None);
+        assert_eq!(holder(folder.path()), None);
         fs::write(dir.join(OWNER), "pid 1; rm -rf /\n").unwrap();
         let again = StateDir::hold(&dir).unwrap();
         let text = fs::read_to_string(dir.join(OWNER)).unwrap();
