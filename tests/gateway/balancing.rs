@@ -109,6 +109,37 @@ fn up_18_a_delivery_that_reaches_nobody_goes_to_the_next_upstream() {
 }
 
 #[test]
+fn up_18_the_log_says_that_the_last_upstream_in_service_is_not_left_out() {
+    let [first, second] = [ClosedPort::take(), ClosedPort::take()];
+    let gateway = Gateway::start(&config(&[(&first.url(), 1), (&second.url(), 1)]));
+    for _ in 0..6 {
+        gateway
+            .ask(Delivery::fresh().bytes())
+            .expect_refusal(502, "upstream_unreachable");
+    }
+    let last = "it goes on getting deliveries after 3 failures to connect in a row";
+    assert!(gateway.says(last), "{}", gateway.stderr());
+    let said = |words: &str| {
+        let lines = gateway.stderr();
+        let lines = lines.lines().filter(|line| line.contains(words));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let out = said("left out after 3 failures to connect in a row");
+    let last = said(last);
+    assert_eq!((out.len(), last.len()), (1, 1), "{}", gateway.stderr());
+    assert!(
+        last.concat().contains("no other upstream is in service"),
+        "{last:?}"
+    );
+    assert_eq!(
+        healthy(&gateway, &first.url())
+            .zip(healthy(&gateway, &second.url()))
+            .map(|(a, b)| a + b),
+        Some(1.0)
+    );
+}
+
+#[test]
 fn up_18_nothing_is_sent_twice_once_a_byte_was_sent() {
     let [first, second] = [Upstream::start(), Upstream::start()];
     let gateway = Gateway::start(&config(&[(&first.url(), 1), (&second.url(), 1)]));

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 use super::balance::{Turns, bit};
-use super::ejection::{Ejections, OUT};
+use super::ejection::{Ejections, Failing, OUT};
 use super::pool::{Target, Upstream};
 use crate::config::Balance;
 
@@ -132,16 +132,21 @@ impl Group {
             return;
         }
         let passing = self.passing();
-        let is_out = self
+        let failing = self
             .state()
             .ejections
             .failed(place, passing, Instant::now());
-        if is_out {
-            log::warn!(
-                "upstream {}: {why}; left out after 3 failures to connect in a row, and tried again every {} s",
-                self.label(place),
+        let label = self.label(place);
+        match failing {
+            None => {}
+            Some(Failing::Out) => log::warn!(
+                "upstream {label}: {why}; left out after 3 failures to connect in a row, and tried again every {} s",
                 OUT.as_secs()
-            );
+            ),
+            Some(Failing::Last) => log::warn!(
+                "upstream {label}: {why}; it goes on getting deliveries after 3 failures to connect in a row, because \
+                 no other upstream is in service"
+            ),
         }
     }
 
@@ -150,12 +155,12 @@ impl Group {
         if !self.has_choice() {
             return;
         }
-        let out = self.state().ejections.worked(place, Instant::now());
-        if let Some(out) = out {
+        let failing = self.state().ejections.worked(place, Instant::now());
+        if let Some(failing) = failing {
             log::info!(
-                "upstream {} takes connections again; it was left out {} s ago",
+                "upstream {} takes connections again, after {} s",
                 self.label(place),
-                out.as_secs()
+                failing.as_secs()
             );
         }
     }
