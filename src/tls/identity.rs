@@ -225,11 +225,6 @@ impl Authorities {
         (usable > 0).then(|| Self(Arc::new(roots)))
     }
 
-    /// The certificates as trust anchors.
-    pub fn roots(&self) -> Arc<RootCertStore> {
-        Arc::clone(&self.0)
-    }
-
     /// Reads one or more certificates in PEM.
     ///
     /// # Errors

@@ -8,12 +8,14 @@ mod identity;
 mod managed;
 mod outbound;
 mod port;
+mod words;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use identity::{Authorities, Fault, Identity, Part};
 pub use managed::{Managed, Share};
-pub use outbound::{Outbound, Trust, ended_by, words};
+pub use outbound::{Outbound, Trust};
 pub use port::{Identities, Port, PortError, Version};
 pub use rustls::pki_types::ServerName;
+pub use words::{Peer, ended_by, words};

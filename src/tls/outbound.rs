@@ -1,5 +1,5 @@
-//! TLS towards an upstream: whose certificates are trusted, which certificate the gateway shows, and
-//! what went wrong in words for the operator (contract: TLS to upstreams).
+//! TLS towards an upstream or an authority that issues certificates: whose certificates are trusted,
+//! and which certificate the gateway shows (contract: TLS to upstreams, The edge).
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -9,18 +9,12 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::SingleCertAndKey;
-use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme,
-    crypto,
-};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme, crypto};
 use sha2::{Digest as _, Sha256};
 
 use super::identity::{Authorities, Identity};
 
-/// The most characters of a certificate's names that are shown.
-const SHOWN: usize = 200;
-
-/// Whose certificates an upstream may show.
+/// Whose certificates the other side may show.
 #[derive(Clone, Debug)]
 pub enum Trust {
     /// Those that one of these authorities signed, for the upstream's name, and that are in force.
@@ -29,7 +23,7 @@ pub enum Trust {
     Anyone,
 }
 
-/// The settings of connections to upstreams. Two values are equal if they trust the same certificates
+/// The settings of connections that the gateway makes. Two values are equal if they trust the same certificates
 /// and show the same one, so that their connections may be used for each other.
 #[derive(Clone, Debug)]
 pub struct Outbound {
@@ -152,127 +146,5 @@ impl ServerCertVerifier for AnyCertificate {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// What failed in a handshake with an upstream that is called `name`, in words that follow its
-/// address.
-pub fn words(error: &rustls::Error, name: &ServerName<'_>) -> String {
-    let name = name.to_str();
-    let about = match error {
-        rustls::Error::InvalidCertificate(fault) => return certificate_words(fault, &name),
-        rustls::Error::AlertReceived(alert) => return alert_words(*alert, &name),
-        rustls::Error::NoCertificatesPresented => "it shows no certificate".to_owned(),
-        rustls::Error::InvalidMessage(_) => {
-            "it does not speak TLS: `http://` may be meant, or another port".to_owned()
-        }
-        rustls::Error::PeerIncompatible(_) => {
-            format!("it speaks no TLS that the gateway takes (1.2 or 1.3): {error}")
-        }
-        other => other.to_string(),
-    };
-    format!("TLS failed: {about}")
-}
-
-fn certificate_words(fault: &CertificateError, name: &str) -> String {
-    match fault {
-        CertificateError::UnknownIssuer => "its certificate is not trusted: no authority that the \
-             gateway knows signed it (`upstream_tls.ca` names yours)"
-            .to_owned(),
-        CertificateError::BadSignature => {
-            "its certificate is not trusted: the authority of that name \
-             that the gateway knows did not sign it (was the authority made anew?)"
-                .to_owned()
-        }
-        CertificateError::NotValidForName => {
-            format!(
-                "its certificate is not for the name {name} (`upstream_tls.server_name` sets another)"
-            )
-        }
-        CertificateError::NotValidForNameContext { presented, .. } => {
-            let names = match presented.as_slice() {
-                [] => "for no name at all".to_owned(),
-                names => {
-                    let names: Vec<_> = names.iter().map(|name| plain(name)).collect();
-                    let names: String = names.join(", ").chars().take(SHOWN).collect();
-                    format!("for {}", names.escape_debug())
-                }
-            };
-            format!(
-                "its certificate is not for the name {name} but {names} \
-                 (`upstream_tls.server_name` sets another)"
-            )
-        }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "its certificate has expired".to_owned()
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "its certificate is not valid yet: compare the clocks of both machines".to_owned()
-        }
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            "its certificate is not for servers".to_owned()
-        }
-        CertificateError::Other(_) if fault_is_of_authority(fault) => {
-            "it shows the certificate of an authority (CA) as its own: make one for the server, \
-             signed by that authority"
-                .to_owned()
-        }
-        other => format!("its certificate cannot be verified: {other}"),
-    }
-}
-
-/// The name alone of `DnsName("app.internal")` or `IpAddress(10.0.0.1)`.
-fn plain(presented: &str) -> &str {
-    let inner = presented.split_once('(').map(|(_, inner)| inner);
-    let inner = inner.and_then(|inner| inner.strip_suffix(')'));
-    inner.unwrap_or(presented).trim_matches('"')
-}
-
-/// Whether a server uses the certificate of an authority. The verifier has no variant of its own for
-/// this, and its words name it.
-fn fault_is_of_authority(fault: &CertificateError) -> bool {
-    fault.to_string().contains("CaUsedAsEndEntity")
-}
-
-fn alert_words(alert: AlertDescription, name: &str) -> String {
-    match alert {
-        AlertDescription::CertificateRequired => {
-            "it asks for a client certificate (`upstream_tls.certificate` and `key`)".to_owned()
-        }
-        AlertDescription::BadCertificate
-        | AlertDescription::UnknownCA
-        | AlertDescription::CertificateExpired
-        | AlertDescription::CertificateRevoked
-        | AlertDescription::CertificateUnknown
-        | AlertDescription::UnsupportedCertificate
-        | AlertDescription::AccessDenied => {
-            format!("it refused the gateway's client certificate ({alert:?})")
-        }
-        AlertDescription::UnrecognisedName => format!("it does not know the name {name}"),
-        AlertDescription::HandshakeFailure => {
-            "it refused the handshake: it may ask for a client certificate, or take no algorithm \
-             of the gateway"
-                .to_owned()
-        }
-        other => format!("it ended the handshake: {other:?}"),
-    }
-}
-
-/// Why an upstream may have ended a connection with TLS after the handshake, in fixed words.
-pub fn ended_by(error: &rustls::Error) -> &'static str {
-    match error {
-        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
-            "it asks for a client certificate (`upstream_tls.certificate` and `key`)"
-        }
-        rustls::Error::AlertReceived(
-            AlertDescription::BadCertificate
-            | AlertDescription::UnknownCA
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::AccessDenied,
-        ) => "it refused the gateway's client certificate",
-        _ => "it ended TLS without an answer",
     }
 }

@@ -109,7 +109,7 @@ fn up_13_a_certificate_that_does_not_prove_the_upstream_is_refused_in_words_that
             "{ ca = \"ca.crt\", server_name = \"app.internal\" }",
             "not for the name app.internal",
         ),
-        (authority.expired(&OWN), CA, "has expired"),
+        (authority.expired(&OWN), CA, "its certificate expired "),
         (authority.client(), CA, "is not for servers"),
         (
             authority.as_pair(),

@@ -24,7 +24,7 @@ use super::port::SILENCE;
 use super::stream::Stream;
 use super::turns::{Turns, spend};
 use crate::acme::challenges::Challenges;
-use crate::tls::Port;
+use crate::tls::{Peer, Port, words};
 
 /// The first byte of a TLS record that holds a handshake (RFC 8446 5.1). No HTTP request begins so.
 const HANDSHAKE: u8 = 0x16;
@@ -75,36 +75,10 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
         match cause {
-            Some(cause) => Self::Refused(words(cause)),
+            Some(cause) => Self::Refused(words(cause, Peer::Client)),
             None if error.kind() == io::ErrorKind::InvalidData => Self::Refused(error.to_string()),
             None => Self::Left,
         }
-    }
-}
-
-/// A failure of rustls in words for an operator.
-fn words(error: &rustls::Error) -> String {
-    use rustls::AlertDescription as Alert;
-    use rustls::Error;
-    match error {
-        Error::AlertReceived(
-            alert @ (Alert::UnknownCA
-            | Alert::BadCertificate
-            | Alert::CertificateUnknown
-            | Alert::CertificateExpired),
-        ) => format!("the client does not trust the certificate ({alert:?})"),
-        Error::AlertReceived(alert) => format!("the client refused it ({alert:?})"),
-        Error::NoCertificatesPresented => "the client sent no certificate".to_owned(),
-        Error::InvalidCertificate(why) => {
-            format!("the client's certificate does not count ({why:?})")
-        }
-        Error::PeerIncompatible(why) => {
-            format!("the client and this port have no way in common ({why:?})")
-        }
-        Error::NoApplicationProtocol => {
-            "the client speaks no protocol that this port does".to_owned()
-        }
-        other => other.to_string(),
     }
 }
 
@@ -130,7 +104,7 @@ pub(crate) async fn run(
             Ok(hello) => hello,
             Err(Hello::Lost(error)) => return Err((error.into(), None)),
             Err(Hello::Broken(error, alert)) => {
-                let failure = Failure::Refused(words(&error));
+                let failure = Failure::Refused(words(&error, Peer::Client));
                 return Err((failure, Some(tell(stream, alert).await)));
             }
         };

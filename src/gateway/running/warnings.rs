@@ -1,5 +1,5 @@
 //! The operational warnings that traffic can provoke. Each kind is shown at most once in ten
-//! seconds, with the number of the others (contract: Access log).
+//! seconds for each cause, with the number of the others (contract: Access log).
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::clock::Now;
 use crate::gateway::client::tls::Failure;
 use crate::gateway::upstream::forward::ForwardError;
-use crate::telemetry::rate_limit::RateLimit;
+use crate::telemetry::rate_limit::{RateLimit, RateLimits};
 use crate::verify::claim::Conflict;
 
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -23,13 +23,13 @@ const SHOWN: usize = 200;
 
 /// A limit for each kind of warning.
 pub(crate) struct Warnings {
-    conflict: RateLimit,
-    upstream: RateLimit,
+    conflict: RateLimits,
+    upstream: RateLimits,
     overload: RateLimit,
-    accept: RateLimit,
-    handshake: RateLimit,
+    accept: RateLimits,
+    handshake: RateLimits,
     eviction: RateLimit,
-    learning: RateLimit,
+    learning: RateLimits,
     unlisted: Unlisted,
 }
 
@@ -78,13 +78,13 @@ impl Warnings {
     /// Limits that have shown no warning yet.
     pub(crate) const fn new() -> Self {
         Self {
-            conflict: RateLimit::new(INTERVAL),
-            upstream: RateLimit::new(INTERVAL),
+            conflict: RateLimits::new(INTERVAL),
+            upstream: RateLimits::new(INTERVAL),
             overload: RateLimit::new(INTERVAL),
-            accept: RateLimit::new(INTERVAL),
-            handshake: RateLimit::new(INTERVAL),
+            accept: RateLimits::new(INTERVAL),
+            handshake: RateLimits::new(INTERVAL),
             eviction: RateLimit::new(INTERVAL),
-            learning: RateLimit::new(INTERVAL),
+            learning: RateLimits::new(INTERVAL),
             unlisted: Unlisted::new(),
         }
     }
@@ -126,9 +126,6 @@ impl Warnings {
         request_id: &str,
         now: Now,
     ) {
-        let Some(others) = self.conflict.allow(now.mono) else {
-            return;
-        };
         let (what, advice) = match conflict {
             Conflict::Body if is_forgiven => (
                 "an event id was seen again with another body",
@@ -148,19 +145,20 @@ impl Warnings {
                  the same body, the scheme needs `types_share_bodies = true`",
             ),
         };
-        log::warn!(
-            "route {route}, request {request_id}: {what}: {advice}{}",
-            more(others)
-        );
+        let cause = format!("{route} {what} {advice}");
+        if let Some(others) = self.conflict.allow(&cause, now.mono) {
+            log::warn!(
+                "route {route}, request {request_id}: {what}: {advice}{}",
+                more(others)
+            );
+        }
     }
 
     /// Warns that an upstream could not be reached, was late, or broke off.
     pub(crate) fn upstream(&self, route: &str, upstream: &str, error: &ForwardError, now: Now) {
-        if let Some(others) = self.upstream.allow(now.mono) {
-            log::warn!(
-                "route {route}: upstream {upstream}: {error}{}",
-                more(others)
-            );
+        let cause = format!("route {route}: upstream {upstream}: {error}");
+        if let Some(others) = self.upstream.allow(&cause, now.mono) {
+            log::warn!("{cause}{}", more(others));
         }
     }
 
@@ -176,7 +174,7 @@ impl Warnings {
 
     /// Warns that the system gives no connection that waits to be accepted.
     pub(crate) fn accept(&self, error: &std::io::Error, now: Now) {
-        if let Some(others) = self.accept.allow(now.mono) {
+        if let Some(others) = self.accept.allow(&error.to_string(), now.mono) {
             log::warn!(
                 "cannot accept connections, and goes on trying: {error}; where file descriptors are missing, raise \
                  their limit (`ulimit -n`, systemd: `LimitNOFILE=`){}",
@@ -200,7 +198,12 @@ impl Warnings {
             }
             Failure::Refused(why) => why.clone(),
         };
-        if let Some(others) = self.handshake.allow(now.mono) {
+        // A client chooses the name that it asks for.
+        let cause = match failure {
+            Failure::Name(Some(_)) => "name",
+            _ => &why,
+        };
+        if let Some(others) = self.handshake.allow(cause, now.mono) {
             let client = peer.map_or_else(|| "a client".to_owned(), |peer| peer.to_string());
             log::info!(
                 "a TLS handshake with {client} failed: {why}{}",
@@ -211,11 +214,9 @@ impl Warnings {
 
     /// Warns that the secret of a handshake was not taken.
     pub(crate) fn learning(&self, route: &str, reason: &dyn std::fmt::Display, now: Now) {
-        if let Some(others) = self.learning.allow(now.mono) {
-            log::warn!(
-                "route {route}: the secret of a handshake was not taken: {reason}{}",
-                more(others)
-            );
+        let cause = format!("route {route}: the secret of a handshake was not taken: {reason}");
+        if let Some(others) = self.learning.allow(&cause, now.mono) {
+            log::warn!("{cause}{}", more(others));
         }
     }
 

@@ -205,7 +205,7 @@ impl Upstream {
             .get_ref()
             .and_then(|error| error.downcast_ref::<rustls::Error>());
         let words = match (of_tls, reason.kind()) {
-            (Some(error), _) => tls::words(error, &tls.name),
+            (Some(error), _) => tls::words(error, tls::Peer::Upstream(&tls.name)),
             (None, io::ErrorKind::UnexpectedEof) => {
                 "it closed the connection during the TLS handshake".to_owned()
             }

@@ -266,6 +266,29 @@ fn tl_11_an_authority_that_does_not_answer_costs_a_warning() {
     gateway.expect_serving();
 }
 
+#[test]
+fn tl_11_an_authority_that_is_not_trusted_is_a_warning_that_names_the_key_for_its_root() {
+    let (upstream, ports) = (Upstream::start(), Ports::free());
+    let (stub, other) = (Stub::start(Does::Renews), Stub::start(Does::Renews));
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root.pem");
+    fs::write(&root, other.root()).unwrap();
+    let keys = format!(
+        "directory = {:?}\nca = \"{}\"\n",
+        stub.directory(),
+        root.display()
+    );
+    counted(dir.path(), &stub.directory());
+    let gateway = Gateway::start(&ports.config(&upstream, dir.path(), &keys));
+    let words = "cannot be used: localhost: its certificate is not trusted";
+    assert!(gateway.says(words), "{}", gateway.stderr());
+    assert!(
+        gateway.says("`server.acme.ca` names"),
+        "{}",
+        gateway.stderr()
+    );
+}
+
 /// A gateway that orders from a stub at once, and the folder of its files.
 fn ordering(stub: &Stub, ports: &Ports, upstream: &Upstream, dir: &Path) -> (Gateway, PathBuf) {
     let folder = counted(dir, &stub.directory());

@@ -18,13 +18,11 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::crypto::ring::default_provider;
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{self, ClientConfig};
 
 use crate::acme::ledger::LONGEST_WAIT;
 use crate::clock::Clock;
-use crate::tls::Authorities;
+use crate::tls::{Authorities, Outbound, Peer, ServerName, Trust, words};
 
 /// The time for an exchange, from the name's resolution to the last byte of the answer.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -44,7 +42,7 @@ const MAX_HEAD: usize = 32 * 1024;
 pub(super) enum ClientError {
     #[error(
         "the system has no root certificates by which the authority could be known: install them \
-         (`ca-certificates`), or name the authority's own with `ca`"
+         (`ca-certificates`), or name the authority's own with `server.acme.ca`"
     )]
     NoRoots,
     #[error("TLS cannot be prepared: {0}")]
@@ -54,22 +52,10 @@ pub(super) enum ClientError {
 /// The settings of TLS towards an authority: its server is known by `ca`, or by the roots of the
 /// system, whose files are read now.
 pub(super) fn tls(ca: Option<&Authorities>) -> Result<Arc<ClientConfig>, ClientError> {
-    let roots = if let Some(ca) = ca {
-        ca.roots()
-    } else {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            return Err(ClientError::NoRoots);
-        }
-        Arc::new(roots)
-    };
-    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    let of_system = || Authorities::of_system(rustls_native_certs::load_native_certs().certs);
+    let trusted = ca.cloned().or_else(of_system);
+    let trust = Trust::Signed(trusted.ok_or(ClientError::NoRoots)?);
+    Ok(Outbound::new(&trust, None)?.config())
 }
 
 /// What the last answers said besides their bodies.
@@ -183,7 +169,8 @@ impl Http {
             match timeout(CONNECT, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
                     let connector = TlsConnector::from(Arc::clone(&self.tls));
-                    return Ok(connector.connect(name, stream).await?);
+                    let shaken = connector.connect(name.clone(), stream).await;
+                    return shaken.map_err(|why| of_tls(why, &name));
                 }
                 Ok(Err(why)) => failure = why,
                 Err(_) => failure = io::ErrorKind::TimedOut.into(),
@@ -216,6 +203,18 @@ impl Http {
             }
         }
         *self.seen.0.lock().unwrap_or_else(PoisonError::into_inner) = said;
+    }
+}
+
+/// The error of a handshake with an authority that is called `name`, in words if it is one of TLS.
+fn of_tls(why: io::Error, name: &ServerName<'_>) -> AnyError {
+    let cause = why.get_ref().and_then(|why| why.downcast_ref());
+    match cause {
+        Some(cause) => words(cause, Peer::Authority(name)).into(),
+        None if why.kind() == io::ErrorKind::UnexpectedEof => {
+            "it closed the connection during the TLS handshake".into()
+        }
+        None => why.into(),
     }
 }
 

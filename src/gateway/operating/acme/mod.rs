@@ -30,7 +30,7 @@ use crate::acme::plan::{self, Window};
 use crate::clock::{Now, UnixMillis};
 use crate::config::acme::Acme;
 use crate::gateway::running::Running;
-use crate::telemetry::rate_limit::RateLimit;
+use crate::telemetry::rate_limit::RateLimits;
 use crate::tls::Identity;
 
 /// The longest pause between two looks at the clock, which may be set, and at the directory, where
@@ -70,7 +70,7 @@ pub(crate) fn begin(running: &Arc<Running>) {
 /// Orders and renews, for ever.
 pub(crate) async fn run(running: Arc<Running>) {
     let mut task = Task {
-        directory: RateLimit::new(WARN_INTERVAL),
+        directory: RateLimits::new(WARN_INTERVAL),
         seen: Seen::default(),
         running,
         settings: None,
@@ -115,7 +115,7 @@ struct Task {
     /// The name whose last order named the certificate that it replaces, and failed: the authority
     /// may know nothing of that one.
     without_replaces: Option<String>,
-    directory: RateLimit,
+    directory: RateLimits,
     seen: Seen,
 }
 
@@ -389,7 +389,8 @@ impl Task {
     }
 
     fn warn_of_directory(&self, settings: &Acme, why: &io::Error) {
-        if self.directory.allow(self.now().mono).is_some() {
+        let cause = format!("{} {why}", settings.dir.display());
+        if self.directory.allow(&cause, self.now().mono).is_some() {
             log::warn!(
                 "the directory of `[server.acme]`, {}, cannot be used, so no certificate is ordered: \
                  {why}",
