@@ -44,6 +44,8 @@ pub struct Server {
     pub max_buffered: u64,
     /// The most client connections open at the same time.
     pub max_connections: usize,
+    /// Whether the file has that number, and it is not the default.
+    pub sets_max_connections: bool,
     /// The clients whose `X-Forwarded-*` and `X-Request-Id` are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// How long a gateway that stops is not ready and still takes connections.
@@ -152,6 +154,7 @@ impl Server {
             write_timeout,
             max_buffered,
             max_connections: max_connections.map_or(10_000, whole),
+            sets_max_connections: max_connections.is_some(),
             trusted_proxies: trusted_proxies
                 .unwrap_or_else(|| vec![IpNet::from(std::net::IpAddr::from([127, 0, 0, 1]))]),
             shutdown_delay: shutdown_delay.unwrap_or(Duration::ZERO),

@@ -352,7 +352,7 @@ fn build(
     let threads = config.server.threads;
     let (most, lowered) = descriptors::fitting(&config.server);
     if let Some(lowered) = &lowered {
-        log::warn!("{lowered}");
+        lowered.say();
     }
     let connections = Connections::new(most);
     let window = Arc::new(Window::new(config.replay.capacity));

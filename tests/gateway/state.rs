@@ -92,11 +92,19 @@ fn a_reload_cannot_change_it() {
     let gateway = Gateway::start(&with_dir(&upstream, &folder.path().join("one")));
     gateway.rewrite(&with_dir(&upstream, &folder.path().join("other")));
     gateway.signal("HUP");
-    assert!(
-        gateway.says("server.upgrade_socket, state.dir"),
-        "{}",
-        gateway.stderr()
-    );
+    let words = "server.upgrade_socket, state.dir; restart to change them, as another socket";
+    assert!(gateway.says(words), "{}", gateway.stderr());
+    let threads = with_dir(&upstream, &folder.path().join("one")).server("threads", "3");
+    gateway.rewrite(&threads);
+    gateway.signal("HUP");
+    let words = "while running: server.threads; start `verigate run --upgrade` with this file";
+    assert!(gateway.says(words), "{}", gateway.stderr());
+    let without = Gateway::start(&Config::for_upstream(&upstream));
+    without.rewrite(&Config::for_upstream(&upstream).server("threads", "3"));
+    without.signal("HUP");
+    let words =
+        "server.threads; restart to change them (with `server.upgrade_socket` or `[state] dir`";
+    assert!(without.says(words), "{}", without.stderr());
     gateway.expect_serving();
     assert!(!folder.path().join("other").exists());
 }

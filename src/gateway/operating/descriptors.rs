@@ -8,6 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Server;
 use crate::gateway::client::connections::FURTHER;
+use crate::gateway::running::reloads::Lowered;
 
 /// The descriptors that the process itself needs: standard streams, event queues, signals, files
 /// that are read, sockets of the resolver.
@@ -34,7 +35,7 @@ pub(crate) fn raise() {
 
 /// The most connections that fit, at most `server.max_connections`, with a sentence for the operator
 /// if that is less.
-pub(crate) fn fitting(server: &Server) -> (usize, Option<String>) {
+pub(crate) fn fitting(server: &Server) -> (usize, Option<Lowered>) {
     let wanted = server.max_connections;
     let Some(limit) = getrlimit(Resource::Nofile).current else {
         return (wanted, None);
@@ -44,12 +45,20 @@ pub(crate) fn fitting(server: &Server) -> (usize, Option<String>) {
     if wanted <= fits {
         return (wanted, None);
     }
-    let lowered = format!(
-        "`server.max_connections` is {wanted}, but the limit of open file descriptors (`ulimit -n`) of {limit} has room for {fits} \
-         connections and their upstreams: at most {fits} are taken; raise the limit (systemd: `LimitNOFILE=`) or lower \
-         `max_connections`"
-    );
-    (fits, Some(lowered))
+    let is_written = server.sets_max_connections;
+    let words = if is_written {
+        format!(
+            "`server.max_connections` is {wanted}, but the limit of open file descriptors (`ulimit -n`) of {limit} has room for {fits} \
+             connections and their upstreams: at most {fits} are taken; raise the limit (systemd: `LimitNOFILE=`) or lower \
+             `max_connections`"
+        )
+    } else {
+        format!(
+            "at most {fits} connections are taken instead of {wanted}: the limit of open file descriptors (`ulimit -n`) of {limit} has \
+             room for no more and their upstreams; raise it for more (systemd: `LimitNOFILE=`)"
+        )
+    };
+    (fits, Some(Lowered { words, is_written }))
 }
 
 /// The connections that `limit` descriptors have room for, at least one.

@@ -7,6 +7,7 @@ pub(crate) mod acme;
 pub(crate) mod admin;
 pub(crate) mod descriptors;
 pub(crate) mod early;
+mod fixed;
 pub(crate) mod inherited;
 pub(crate) mod listen;
 mod reload;

@@ -11,11 +11,12 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::descriptors;
+use super::{descriptors, fixed};
 use crate::config::{self, Config, FileSet, Position, Problem, Problems, Reading, Warning};
 use crate::gateway::running::Running;
 use crate::gateway::running::learning::Awaited;
-use crate::gateway::running::snapshot::{BuildError, RestartSettings, Snapshot};
+use crate::gateway::running::reloads::Lowered;
+use crate::gateway::running::snapshot::{BuildError, Snapshot};
 use crate::key::shape::{Suspicion, concealed};
 
 /// The reason why the configuration in force stays.
@@ -25,8 +26,12 @@ pub(crate) enum ReloadError {
     Problems(#[from] Problems),
     #[error("this configuration cannot run: {0}")]
     Build(#[from] BuildError),
-    #[error("these keys cannot change while running, restart to change them: {}", .0.join(", "))]
-    Fixed(Vec<&'static str>),
+    #[error("these keys cannot change while running: {}; {way}", keys.join(", "))]
+    Fixed {
+        keys: Vec<&'static str>,
+        /// How they change.
+        way: &'static str,
+    },
     #[error(
         "too many earlier readings of the files have not ended: see whether one of the files \
              lies on a mount that does not answer"
@@ -216,8 +221,8 @@ struct Made {
     snapshot: Snapshot,
     max_buffered: u64,
     max_connections: usize,
-    /// The sentence about that limit, if it is lower than the configured one.
-    lowered: Option<String>,
+    /// That limit, if it is lower than the configured one.
+    lowered: Option<Lowered>,
     notes: Notes,
 }
 
@@ -258,9 +263,11 @@ impl Loaded {
     pub(super) fn of(running: &Running, reading: Reading) -> Self {
         let make = |config: Config| {
             let in_force = running.snapshot.load_full();
-            let fixed = differences(&in_force.restart_settings, &config);
-            if !fixed.is_empty() {
-                return Err(ReloadError::Fixed(fixed));
+            let settings = &in_force.restart_settings;
+            let keys = fixed::differences(settings, &config);
+            if !keys.is_empty() {
+                let way = fixed::way(settings, &config);
+                return Err(ReloadError::Fixed { keys, way });
             }
             let (max_connections, lowered) = descriptors::fitting(&config.server);
             Ok(Made {
@@ -314,39 +321,11 @@ impl Loaded {
         let lowered = latest.lowers(made.lowered);
         drop(latest);
         if let Some(lowered) = lowered {
-            log::warn!("{lowered}");
+            lowered.say();
         }
         made.notes.show();
         Ok(())
     }
-}
-
-/// The settings that differ but take effect only at a restart. `replay.capacity` is among them
-/// because the window is built only once.
-fn differences(in_force: &RestartSettings, config: &Config) -> Vec<&'static str> {
-    let settings = [
-        ("server.listen", in_force.listen != config.server.listen),
-        ("server.tls.listen", !listen_alike(in_force, config)),
-        ("server.threads", in_force.threads != config.server.threads),
-        ("admin.listen", in_force.admin_listen != config.admin.listen),
-        (
-            "replay.capacity",
-            in_force.capacity != config.replay.capacity,
-        ),
-        (
-            "server.upgrade_socket",
-            in_force.upgrade_socket != config.server.upgrade_socket,
-        ),
-        ("state.dir", in_force.state_dir != config.state.dir),
-    ];
-    let changed = settings.into_iter().filter(|(_, differs)| *differs);
-    changed.map(|(key, _)| key).collect()
-}
-
-/// Whether the TLS ports listen on the same addresses, port by port.
-fn listen_alike(in_force: &RestartSettings, config: &Config) -> bool {
-    let before = in_force.tls_listen.iter();
-    before.eq(config.server.tls.iter().map(|port| &port.listen))
 }
 
 #[cfg(test)]

@@ -32,14 +32,35 @@ pub(crate) struct Latest {
     seen: u64,
     /// The files of the latest configuration, whether it was put in force or had problems.
     files: FileSet,
-    /// The sentence about the limit of connections in force; `None` where it is not lowered.
-    lowered: Option<String>,
+    /// The limit of connections in force; `None` where it is not lowered.
+    lowered: Option<Lowered>,
+}
+
+/// A limit of connections that is lower than the configuration has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lowered {
+    /// The sentence for the operator.
+    pub(crate) words: String,
+    /// Whether the operator has written the limit, and not the default is lowered.
+    pub(crate) is_written: bool,
+}
+
+impl Lowered {
+    /// Logs the sentence: a warning where the operator has asked for more.
+    pub(crate) fn say(&self) {
+        let level = if self.is_written {
+            log::Level::Warn
+        } else {
+            log::Level::Info
+        };
+        log::log!(level, "{}", self.words);
+    }
 }
 
 impl Reloads {
-    /// No reload yet; the configuration in force was read from `files`. `lowered` is the sentence
-    /// about its limit of connections, if it was lowered.
-    pub(crate) fn new(files: FileSet, lowered: Option<String>) -> Self {
+    /// No reload yet; the configuration in force was read from `files`. `lowered` is its
+    /// limit of connections, if that was lowered.
+    pub(crate) fn new(files: FileSet, lowered: Option<Lowered>) -> Self {
         Self {
             begun: AtomicU64::new(0),
             readings: Arc::default(),
@@ -92,7 +113,7 @@ impl Latest {
 
     /// Remembers whether a configuration that takes effect lowers the limit of connections. Returns
     /// the sentence about it, unless the configuration before it said the same.
-    pub(crate) fn lowers(&mut self, lowered: Option<String>) -> Option<String> {
+    pub(crate) fn lowers(&mut self, lowered: Option<Lowered>) -> Option<Lowered> {
         if self.lowered == lowered {
             return None;
         }

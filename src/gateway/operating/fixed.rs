@@ -1,0 +1,49 @@
+//! The settings that stay as they were at the start: a reload that would change one is refused, and
+//! says how it changes (contract: Reload).
+
+use crate::config::Config;
+use crate::gateway::running::snapshot::RestartSettings;
+
+/// The settings that differ but take effect only at a restart. `replay.capacity` is among them
+/// because the window is built only once.
+pub(super) fn differences(in_force: &RestartSettings, config: &Config) -> Vec<&'static str> {
+    let settings = [
+        ("server.listen", in_force.listen != config.server.listen),
+        ("server.tls.listen", !listen_alike(in_force, config)),
+        ("server.threads", in_force.threads != config.server.threads),
+        ("admin.listen", in_force.admin_listen != config.admin.listen),
+        (
+            "replay.capacity",
+            in_force.capacity != config.replay.capacity,
+        ),
+        (
+            "server.upgrade_socket",
+            in_force.upgrade_socket != config.server.upgrade_socket,
+        ),
+        ("state.dir", in_force.state_dir != config.state.dir),
+    ];
+    let changed = settings.into_iter().filter(|(_, differs)| *differs);
+    changed.map(|(key, _)| key).collect()
+}
+
+/// How settings change that differ. A gateway that takes over finds this one by the socket of its own
+/// configuration.
+pub(super) fn way(in_force: &RestartSettings, config: &Config) -> &'static str {
+    match &in_force.upgrade_socket {
+        None => {
+            "restart to change them (with `server.upgrade_socket` or `[state] dir`, `verigate run \
+             --upgrade` changes them without losing a request)"
+        }
+        before if *before == config.server.upgrade_socket => {
+            "start `verigate run --upgrade` with this file to change them without losing a request, or \
+             restart"
+        }
+        Some(_) => "restart to change them, as another socket for upgrades is among them",
+    }
+}
+
+/// Whether the TLS ports listen on the same addresses, port by port.
+fn listen_alike(in_force: &RestartSettings, config: &Config) -> bool {
+    let before = in_force.tls_listen.iter();
+    before.eq(config.server.tls.iter().map(|port| &port.listen))
+}
