@@ -235,10 +235,16 @@ fn read_challenges(item: &Item<'_>, findings: &mut Findings) -> Vec<ChallengeKin
             entry.refuse(findings, "= `dns-01` is not offered", help);
             continue;
         }
-        let kind = entry.one_of(
+        let kind = entry.one_of_or(
             findings,
             &["tls-alpn-01", "http-01"],
             &[],
+            &[
+                ("tls-alpn", "tls-alpn-01"),
+                ("tls", "tls-alpn-01"),
+                ("alpn", "tls-alpn-01"),
+                ("http", "http-01"),
+            ],
             |name| match name {
                 "tls-alpn-01" => Some(ChallengeKind::TlsAlpn),
                 "http-01" => Some(ChallengeKind::Http),

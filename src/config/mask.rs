@@ -12,15 +12,23 @@ use crate::key::shape::{MASK, Suspicion, suspects};
 
 /// Keys whose line may be shown even where the tree cannot be trusted.
 const HARMLESS: &[&str] = &[
+    "accept_terms",
     "account",
     "ack",
     "algorithm",
     "balance",
     "body",
     "body_timeout",
+    "ca",
     "capacity",
+    "certificate",
+    "certificates",
+    "challenge",
+    "client_ca",
     "code",
+    "contact",
     "covers_body",
+    "default",
     "dir",
     "encoding",
     "enforce",
@@ -32,10 +40,12 @@ const HARMLESS: &[&str] = &[
     "handshake",
     "head_timeout",
     "header",
+    "health",
     "health_path",
     "host",
     "hosts",
     "idle_timeout",
+    "interval",
     "listen",
     "max_body",
     "max_buffered",
@@ -43,8 +53,10 @@ const HARMLESS: &[&str] = &[
     "max_head",
     "max_headers",
     "methods",
+    "min_version",
     "mode",
     "name",
+    "names",
     "on_conflict",
     "on_duplicate",
     "on_replay",
@@ -52,12 +64,14 @@ const HARMLESS: &[&str] = &[
     "provider",
     "refuse_older_than_start",
     "replay",
+    "server_name",
     "shutdown_delay",
     "shutdown_grace",
     "signature",
     "signed",
     "store",
     "threads",
+    "timeout",
     "timestamp",
     "tolerance",
     "trusted_proxies",
@@ -67,7 +81,9 @@ const HARMLESS: &[&str] = &[
     "upstream_host",
     "upstream_path",
     "upstream_timeout",
+    "upstream_tls",
     "watch",
+    "weight",
     "write_timeout",
 ];
 
@@ -93,6 +109,28 @@ const HOLDING_SECRETS: &[&str] = &[
     "value",
     "upstream_headers",
     "verify_token",
+];
+
+/// Keys whose values are names: of files, hosts, addresses, versions. Digits among their letters are
+/// usual, so only what looks like a secret in any place is hidden.
+const NAMES: &[&str] = &[
+    "ca",
+    "certificate",
+    "client_ca",
+    "contact",
+    "default",
+    "dir",
+    "directory",
+    "host",
+    "listen",
+    "min_version",
+    "names",
+    "server_name",
+    "upgrade_socket",
+    "upstream",
+    "upstream_host",
+    "upstream_path",
+    "url",
 ];
 
 /// Words that make any line suspect, whatever its key: an inline table, or several keys on a line,
@@ -218,6 +256,14 @@ pub(super) fn holds_secrets(key: &str) -> bool {
     HOLDING_SECRETS.contains(&key)
 }
 
+/// Whether the values of a key, by its whole path, are names rather than secrets.
+pub(super) fn names_no_secret(path: &str) -> bool {
+    let (table, key) = path.rsplit_once('.').unwrap_or(("", path));
+    // The file of a private key; elsewhere `key` is something else.
+    let is_file = key == "key" && (table.contains(".tls") || table.contains("_tls"));
+    is_file || NAMES.contains(&key)
+}
+
 /// Whether a key is known to hold no secret.
 pub(super) fn is_harmless_key(key: &str) -> bool {
     HARMLESS.contains(&key)
@@ -273,7 +319,7 @@ fn is_header(line: &str) -> bool {
         line.strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'))
     });
-    let is_table = |name: &str| ["server", "admin", "replay", "route"].contains(&name);
+    let is_table = |name: &str| ["server", "admin", "replay", "state", "route"].contains(&name);
     inner.is_some_and(|name| {
         is_table(name.split('.').next().unwrap_or_default())
             && name
@@ -318,6 +364,9 @@ mod tests {
             ("[server]", "[server]"),
             ("[[route]]", "[[route]]"),
             ("[route.scheme]", "[route.scheme]"),
+            ("[state]", "[state]"),
+            ("client_ca = \"ca.crt", "client_ca = \"ca.crt"),
+            ("health = { path = \"/a\"", "health = { path = \"/a\""),
             ("[route", "********"),
             ("", ""),
             ("secrets = [\"hunter2\"", "secrets =********"),

@@ -17,6 +17,7 @@ use super::state::State;
 use super::tls;
 use super::tls::Tls;
 use super::units;
+use super::units::UnitFault;
 use super::warning::WarningName;
 
 /// `[server]`, each value checked. Without a value, the default of docs/configuration.md applies.
@@ -44,7 +45,7 @@ pub struct Server {
     pub max_buffered: u64,
     /// The most client connections open at the same time.
     pub max_connections: usize,
-    /// Whether the file has that number, and it is not the default.
+    /// Whether the operator has chosen that number: it is in the file and not the default.
     pub sets_max_connections: bool,
     /// The clients whose `X-Forwarded-*` and `X-Request-Id` are believed.
     pub trusted_proxies: Vec<IpNet>,
@@ -67,6 +68,9 @@ pub struct Server {
     /// `[state] dir`; `None` where there is neither.
     pub upgrade_socket: Option<PathBuf>,
 }
+
+/// The default of `max_connections`.
+const MAX_CONNECTIONS: usize = 10_000;
 
 /// The bounds of `max_head`: it must leave room for a delivery's own lines, and it bounds the
 /// memory that a connection can make the gateway hold.
@@ -153,8 +157,8 @@ impl Server {
             idle_timeout,
             write_timeout,
             max_buffered,
-            max_connections: max_connections.map_or(10_000, whole),
-            sets_max_connections: max_connections.is_some(),
+            max_connections: max_connections.map_or(MAX_CONNECTIONS, whole),
+            sets_max_connections: max_connections.is_some_and(|own| whole(own) != MAX_CONNECTIONS),
             trusted_proxies: trusted_proxies
                 .unwrap_or_else(|| vec![IpNet::from(std::net::IpAddr::from([127, 0, 0, 1]))]),
             shutdown_delay: shutdown_delay.unwrap_or(Duration::ZERO),
@@ -304,7 +308,13 @@ fn read_watch(item: &Item<'_>, findings: &mut Findings) -> Option<Duration> {
     if item.value.get_ref().as_str() == Some("off") {
         return None;
     }
-    let interval = item.unit(findings, EXAMPLE, units::duration)?;
+    let interval = item.unit(findings, EXAMPLE, |text| {
+        let help = "write a time from 1s to 1d, as in `10s`, or `off`";
+        units::duration(text).map_err(|fault| UnitFault {
+            help: help.to_owned(),
+            ..fault
+        })
+    })?;
     if WATCH_BOUNDS.contains(&interval) {
         return Some(interval);
     }

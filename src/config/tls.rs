@@ -61,6 +61,18 @@ impl Tls {
 /// How long before its end a certificate is warned about.
 pub const AHEAD: Duration = Duration::from_secs(14 * 24 * 3600);
 
+/// The versions as nginx, HAProxy and Caddy write them.
+const VERSIONS: &[(&str, &str)] = &[
+    ("tlsv1.2", "1.2"),
+    ("tls1.2", "1.2"),
+    ("tls12", "1.2"),
+    ("tls 1.2", "1.2"),
+    ("tlsv1.3", "1.3"),
+    ("tls1.3", "1.3"),
+    ("tls13", "1.3"),
+    ("tls 1.3", "1.3"),
+];
+
 /// The keys of a port, for messages.
 const EXAMPLE: &str = "[[server.tls]]";
 
@@ -106,11 +118,17 @@ fn read_port(
     let default = table.item("default");
     let client_ca = table.item("client_ca");
     let min_version = table.item("min_version").and_then(|item| {
-        item.one_of(findings, &["1.2", "1.3"], &[], |name| match name {
-            "1.2" => Some(Version::Tls12),
-            "1.3" => Some(Version::Tls13),
-            _ => None,
-        })
+        item.one_of_or(
+            findings,
+            &["1.2", "1.3"],
+            &[],
+            VERSIONS,
+            |name| match name {
+                "1.2" => Some(Version::Tls12),
+                "1.3" => Some(Version::Tls13),
+                _ => None,
+            },
+        )
     });
     table.finish(findings);
     let (certificates, is_single) = match (&list, &certificate, &key) {

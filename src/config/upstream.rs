@@ -123,7 +123,15 @@ impl Upstream {
 
 fn socket(path: &str) -> Result<Upstream, UnitFault> {
     let help = "write the absolute path of the socket, as in `unix:/run/app.sock`";
-    if !path.starts_with('/') || path.starts_with("//") {
+    if path.starts_with("//") {
+        let help = "write a single slash behind `unix:`, as in `unix:/run/app.sock` for \
+                    `unix:///run/app.sock`";
+        return Err(UnitFault::new(
+            "is written as a URL, and a socket is a path",
+            help,
+        ));
+    }
+    if !path.starts_with('/') {
         return Err(UnitFault::new("names no absolute path", help));
     }
     if path.ends_with('/') || path.chars().any(char::is_control) {

@@ -85,6 +85,22 @@ pub struct Health {
 /// The most upstreams of a route.
 const MAX_MEMBERS: usize = 64;
 
+/// The names of nginx, HAProxy, Caddy, Envoy and Traefik.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("least_conn", "least_busy"),
+    ("leastconn", "least_busy"),
+    ("least_connections", "least_busy"),
+    ("least_request", "least_busy"),
+    ("least_time", "least_busy"),
+    ("p2c", "least_busy"),
+    ("roundrobin", "round_robin"),
+    ("rr", "round_robin"),
+    ("wrr", "round_robin"),
+    ("weighted_round_robin", "round_robin"),
+    ("static-rr", "round_robin"),
+    ("random", "round_robin"),
+];
+
 const LIST: &str =
     "upstreams = [{ url = \"http://10.0.0.1:3000\" }, { url = \"http://10.0.0.2:3000\" }]";
 const URL: &str = "\"http://127.0.0.1:3000\"";
@@ -250,7 +266,7 @@ fn read_upstream(item: &Item<'_>, findings: &mut Findings) -> Option<Upstream> {
 fn read_balance(item: &Item<'_>, findings: &mut Findings) -> Option<Balance> {
     let all = [Balance::RoundRobin, Balance::LeastBusy];
     let names = all.map(Balance::name);
-    item.one_of(findings, &names, &[], |name| {
+    item.one_of_or(findings, &names, &[], ELSEWHERE, |name| {
         all.into_iter().find(|balance| balance.name() == name)
     })
 }

@@ -15,7 +15,8 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 pub(super) use self::findings::{Findings, Sorted};
 use super::units::UnitFault;
-use crate::key::shape::is_out_of_place;
+use crate::config::mask::names_no_secret;
+use crate::key::shape::{Suspicion, is_out_of_place, suspects};
 
 /// A table that is being read. It remembers which keys were asked for, so that the others can be
 /// refused as unknown.
@@ -171,7 +172,8 @@ fn sorted(keys: &[&str]) -> String {
     keys.join(", ")
 }
 
-/// The candidate that `word` is probably a misspelling of.
+/// The candidate that `word` is probably a misspelling of, or the only one of which it is a part, or
+/// that is a part of it.
 pub(super) fn suggestion<'c>(
     word: &str,
     candidates: impl IntoIterator<Item = &'c str>,
@@ -179,12 +181,22 @@ pub(super) fn suggestion<'c>(
     let word = word.to_ascii_lowercase().replace('-', "_");
     let distance =
         |candidate: &str| strsim::damerau_levenshtein(&word, &candidate.replace('-', "_"));
+    let candidates: Vec<&str> = candidates.into_iter().collect();
     let near = candidates
-        .into_iter()
-        .map(|candidate| (distance(candidate), candidate))
-        .min_by_key(|(d, _)| *d);
-    near.filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 3)
-        .map(|(_, candidate)| candidate)
+        .iter()
+        .map(|candidate| (distance(candidate), *candidate));
+    let near = near.min_by_key(|(distance, _)| *distance);
+    let near = near.filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 3);
+    if let Some((_, candidate)) = near {
+        return Some(candidate);
+    }
+    let is_part = |candidate: &&&str| {
+        let candidate = candidate.replace('-', "_");
+        let shorter = word.len().min(candidate.len());
+        shorter >= 4 && (candidate.contains(&word) || word.contains(&candidate))
+    };
+    let mut parts = candidates.iter().filter(is_part);
+    parts.next().filter(|_| parts.next().is_none()).copied()
 }
 
 /// A value together with its key.
@@ -212,7 +224,14 @@ impl<'t> Item<'t> {
         help: impl Into<String>,
     ) {
         let text = self.value.get_ref().as_str();
-        if let Some(text) = text.filter(|text| is_out_of_place(text)) {
+        let is_doubtful = |text: &&str| {
+            if names_no_secret(&self.path) {
+                !suspects(text, Suspicion::Plain).is_empty()
+            } else {
+                is_out_of_place(text)
+            }
+        };
+        if let Some(text) = text.filter(is_doubtful) {
             // Of a reference, the form is shown.
             let form = ["env:", "file:", "cred:", "learn:"]
                 .into_iter()
@@ -325,6 +344,18 @@ impl<'t> Item<'t> {
         later: &[&str],
         named: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
+        self.one_of_or(findings, names, later, &[], named)
+    }
+
+    /// As [`Self::one_of`]; `elsewhere` are names of other programs for what is meant, each with ours.
+    pub(super) fn one_of_or<T>(
+        &self,
+        findings: &mut Findings,
+        names: &[&str],
+        later: &[&str],
+        elsewhere: &[(&str, &str)],
+        named: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
         let example = names
             .first()
             .map(|name| format!("\"{name}\""))
@@ -344,8 +375,11 @@ impl<'t> Item<'t> {
                     format!("supported: {known}"),
                 );
             } else {
-                let near = suggestion(text, names.iter().copied());
-                let near = near
+                let text = text.trim().to_ascii_lowercase();
+                let known_there = elsewhere.iter().find(|(theirs, _)| *theirs == text);
+                let near = known_there
+                    .map(|(_, ours)| *ours)
+                    .or_else(|| suggestion(&text, names.iter().copied()))
                     .map(|name| format!("did you mean `{name}`? "))
                     .unwrap_or_default();
                 self.refuse(

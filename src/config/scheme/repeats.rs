@@ -33,6 +33,11 @@ pub(in crate::config) fn read(item: &Item<'_>, findings: &mut Findings) -> Optio
     if item.value.get_ref().as_str() == Some("off") {
         return Some(Written::Off);
     }
+    if item.value.get_ref().as_str().is_some() {
+        let help = format!("write `\"off\"` or `{EXAMPLE}`");
+        item.refuse(findings, "is neither `\"off\"` nor a table", help);
+        return None;
+    }
     let mut table = item.table(findings, EXAMPLE)?;
     let most = table
         .required(findings, "most", "20")

@@ -14,7 +14,7 @@ use crate::config::files::{FileRead, Files};
 use crate::config::units::UnitFault;
 use crate::config::warning::WarningName;
 use crate::key::secret::SecretText;
-use crate::key::shape::{self, MASK, is_out_of_place};
+use crate::key::shape::{self, MASK, Suspicion, concealed, is_out_of_place};
 
 /// The beginning of an entry whose secret comes with a handshake.
 pub(super) const LEARN: &str = "learn:";
@@ -250,6 +250,11 @@ fn fault(message: String, help: impl Into<String>) -> UnitFault {
 }
 
 fn file_fault(path: &str, why: &io::Error) -> UnitFault {
+    file_fault_of(path, &named(path), why)
+}
+
+/// The fault of a file that messages call `shown`.
+fn file_fault_of(path: &str, shown: &str, why: &io::Error) -> UnitFault {
     let reason = match why.kind() {
         io::ErrorKind::NotFound => "does not exist".to_owned(),
         io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
@@ -271,10 +276,7 @@ fn file_fault(path: &str, why: &io::Error) -> UnitFault {
              where the file to mount is missing"
         }
     };
-    fault(
-        format!("needs the file {}, which {reason}", named(path)),
-        help,
-    )
+    fault(format!("needs the file {shown}, which {reason}"), help)
 }
 
 /// Whether an orchestrator has put the file into a container: Kubernetes links each name to a folder
@@ -320,10 +322,14 @@ pub(in crate::config) fn resolve_file(
         let at = sources.base_dir.join(path);
         let read = read_file(sources.files, &at, MAX_PEM, &mut oddities, &mut exposures);
         let read = read.map_err(|why| {
-            let fault = file_fault(path, &why);
+            // The path of a certificate is no secret, unless somebody wrote one in its place.
+            let fault = file_fault_of(path, &concealed(path, Suspicion::Plain), &why);
             match why.kind() {
                 io::ErrorKind::NotFound => UnitFault {
-                    help: format!("is the name right? It was looked for at {}", at.display()),
+                    help: format!(
+                        "is the name right? It was looked for at {}",
+                        concealed(&at.display().to_string(), Suspicion::Plain)
+                    ),
                     ..fault
                 },
                 _ => fault,

@@ -140,6 +140,10 @@ fn what_cannot_be_ordered_is_refused_where_it_is_written() {
             "is no mail address",
         ),
         (with("challenge = []\n"), "no name could be proved"),
+        (
+            with("challenge = [\"tls\"]\n"),
+            "did you mean `tls-alpn-01`",
+        ),
         (with("challenge = [\"dns-01\"]\n"), "cannot change the DNS"),
         (with("challenge = [\"http-1\"]\n"), "did you mean `http-01`"),
         (

@@ -262,3 +262,44 @@ fn the_port_of_the_default_file_can_be_switched_on() {
     assert_eq!(listed.default, Some(0));
     assert_eq!(listed.certificates[0].names, ["a.example.com"]);
 }
+
+/// Digits among the letters of a file's name made it look like a secret.
+#[test]
+fn names_of_files_hosts_and_versions_are_shown_and_secrets_in_their_place_are_not() {
+    let folder = folder();
+    let rows = [
+        (
+            "certificate = \"hooks2026.crt\"\nkey = \"hooks2026.key\"",
+            "hooks2026.crt\"",
+            true,
+        ),
+        (
+            "certificate = \"hooks2026.crt\"\nkey = \"hooks2026.key\"",
+            "hooks2026.key\"",
+            true,
+        ),
+        (
+            "certificate = \"hooks2026.crt\"\nkey = \"hooks2026.key\"",
+            "the file hooks2026.crt,",
+            true,
+        ),
+        ("min_version = \"TLSv1.2\"", "\"TLSv1.2\"", true),
+        ("min_version = \"TLSv1.2\"", "did you mean `1.2`?", true),
+        (
+            "certificate = \"a.crt\"\nkey = \"a.key\"\nclient_ca = \"ca2026.crt\"",
+            "\"ca2026.crt\"",
+            true,
+        ),
+        (
+            "key = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\ncertificate = \"a.crt\"",
+            "MfKQ9r8",
+            false,
+        ),
+    ];
+    for (keys, text, expected) in rows {
+        let shown = read(folder.path(), &format!("{LISTEN}{keys}"))
+            .unwrap_err()
+            .to_string();
+        assert_eq!(shown.contains(text), expected, "{shown}");
+    }
+}

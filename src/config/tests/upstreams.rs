@@ -135,6 +135,22 @@ fn what_is_wrong_with_upstreams_is_said() {
             "`upstream` is an address of this gateway",
         ),
         (
+            list("{ url = \"http://a\" }, { url = \"unix:///run/app.sock\" }"),
+            "`unix:/run/app.sock` for `unix:///run/app.sock`",
+        ),
+        (
+            route("upstreams = [{ url = \"http://a\" }]\nbalance = \"least_conn\""),
+            "did you mean `least_busy`?",
+        ),
+        (
+            route("upstreams = [{ url = \"http://a\" }]\nbalance = \"LeastConn\""),
+            "did you mean `least_busy`?",
+        ),
+        (
+            route("upstreams = [{ url = \"http://a\" }]\nbalance = \"roundrobin\""),
+            "did you mean `round_robin`?",
+        ),
+        (
             with("balance = \"least_busy\""),
             "`route.balance` has nothing to choose from",
         ),
