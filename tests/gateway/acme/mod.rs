@@ -327,6 +327,37 @@ fn a_certificate_is_renewed_when_the_authority_suggests_it_and_says_which_it_rep
 }
 
 #[test]
+fn another_directory_is_said_with_what_serves_until_its_certificates_come() {
+    let (upstream, ports) = (Upstream::start(), Ports::free());
+    let dir = tempfile::tempdir().unwrap();
+    let (first, other) = (Stub::start(Does::Renews), Stub::start(Does::Renews));
+    let (gateway, _) = ordering(&first, &ports, &upstream, dir.path());
+    certificate(&gateway, ports.tls());
+    let root = dir.path().join("root.pem");
+    fs::write(&root, other.root()).unwrap();
+    let keys = format!(
+        "directory = {:?}\nca = \"{}\"\n",
+        other.directory(),
+        root.display()
+    );
+    gateway.rewrite(&ports.config(&upstream, dir.path(), &keys));
+    gateway.signal("HUP");
+    let words = format!(
+        "`server.acme.directory` is {} now: it gets an account of its own, and certificates of {} stay in force",
+        other.directory(),
+        first.directory()
+    );
+    assert!(gateway.says(&words), "{}", gateway.stderr());
+    let words = format!(
+        "there is no certificate for {NAME} from {} yet",
+        other.directory()
+    );
+    assert!(gateway.says(&words), "{}", gateway.stderr());
+    let words = "that of another authority is in force until then, at most until 2";
+    assert!(gateway.says(words), "{}", gateway.stderr());
+}
+
+#[test]
 fn tl_11_whatever_an_authority_answers_is_a_warning_on_one_line_and_a_wait() {
     let rows = [
         (

@@ -185,6 +185,14 @@ impl Task {
             self.failures = 0;
             self.pause = None;
         }
+        let former = self.settings.as_ref().map(|known| known.directory.as_str());
+        if let Some(former) = former.filter(|former| *former != settings.directory) {
+            log::info!(
+                "`server.acme.directory` is {} now: it gets an account of its own, and certificates of {former} \
+                 stay in force until those of the new one have come",
+                settings.directory
+            );
+        }
         let before = std::mem::take(&mut self.held);
         self.held = found.identities;
         for (name, own) in before {
@@ -231,9 +239,16 @@ impl Task {
             for name in names().filter(|name| !self.held.contains_key(*name)) {
                 let due = plan::due(name, None, None, &ledger, self.settled(), now.wall);
                 let count = ledger.count(name, now.wall);
+                let meanwhile = self.former.get(name).map_or_else(String::new, |former| {
+                    let end = shown(former.not_after);
+                    format!(
+                        "; that of another authority is in force until then, at most until {end}"
+                    )
+                });
                 log::info!(
-                    "there is no certificate for {name} yet: it is ordered {} (orders in the last \
-                     day: {count})",
+                    "there is no certificate for {name} from {} yet: it is ordered {} (orders in the last \
+                     day: {count}){meanwhile}",
+                    settings.directory,
                     if due <= now.wall {
                         "now".to_owned()
                     } else {
