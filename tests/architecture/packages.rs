@@ -81,6 +81,7 @@ fn what_starts_the_program_uses_commands_that_there_are() {
     let mut wrong = Vec::new();
     for (page, start) in [
         ("conf/systemd/verigate.service", "/usr/bin/verigate "),
+        ("conf/systemd/verigate@.service", "/usr/bin/verigate "),
         ("conf/docker/Dockerfile", "[\"/verigate\", \""),
         ("conf/debian/build", "\"$program\" "),
     ] {
@@ -102,4 +103,32 @@ fn what_starts_the_program_uses_commands_that_there_are() {
         &wrong,
         "commands below conf/ that the program does not have",
     );
+}
+
+/// The instances are the service under another name of the configuration: none has a right more.
+#[test]
+fn the_instances_of_systemd_are_confined_as_the_service_is() {
+    let lines = |page: &str| -> Vec<String> {
+        let text = read(page).replace("/etc/verigate/%i.toml", "/etc/verigate/verigate.toml");
+        let lines = text
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.is_empty());
+        lines.map(str::to_owned).collect()
+    };
+    let service = lines("conf/systemd/verigate.service");
+    let instance = lines("conf/systemd/verigate@.service");
+    let other = |own: &[String], all: &[String]| -> Vec<String> {
+        own.iter()
+            .filter(|line| !all.contains(line))
+            .cloned()
+            .collect()
+    };
+    assert_eq!(
+        other(&instance, &service),
+        [
+            "Description=Webhook verification gateway (%i)",
+            "ExecStart=/usr/bin/verigate run --upgrade --config /etc/verigate/verigate.toml",
+        ]
+    );
+    assert_eq!(other(&service, &instance).len(), 2);
 }
