@@ -31,7 +31,7 @@ mod tests;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -211,27 +211,23 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
         admin_stopping,
         1,
     ));
-    let lock = state_dir.as_ref().map(|dir| dir.file().try_clone());
-    let lock = lock.transpose().map_err(StartError::Thread)?;
     let has_predecessor = Arc::new(AtomicBool::new(false));
-    let is_successor = predecessor.is_some();
-    if let Some(predecessor) = predecessor {
-        let tail = predecessor.take_over(&running)?;
-        // From here on this process is the gateway, and ends for nothing that it can do without.
-        if let Err(error) = tail.answer(&has_predecessor) {
-            log::error!("the gateway before this one gets no answers: {error}");
+    let is_successor = match predecessor {
+        None => false,
+        Some(predecessor) => {
+            operating::take_over(predecessor, &running, &mut state_dir, &has_predecessor)?
         }
-        let dir = running.snapshot.load().restart_settings.state_dir.clone();
-        if let (Some(held), Some(dir)) = (&mut state_dir, dir)
-            && let Err(error) = held.name_owner(&dir)
-        {
-            log::error!("{error}");
-        }
-    }
+    };
+    let lock = state_dir.as_ref().map(|dir| dir.file().try_clone());
+    let lock = lock.transpose().unwrap_or_else(|error| {
+        log::error!("the next gateway cannot take `state.dir` over from this one: {error}");
+        None
+    });
     let own_socket = match (own_socket, &upgrade_path) {
-        (None, Some(path)) => UpgradeSocket::bind(path, true)
+        (None, Some(path)) if is_successor => UpgradeSocket::bind(path, true)
             .map_err(|error| log::error!("this gateway cannot be taken over later: {error}"))
             .ok(),
+        (None, Some(path)) => Some(UpgradeSocket::bind(path, false)?),
         (bound, _) => bound,
     };
     let sockets = upgrade::Sockets::new(offered);
@@ -376,7 +372,7 @@ fn build(
         budget,
         turns: client::turns::Turns::new(threads),
         proving: running::proving::ProvingThreads::new(threads),
-        started,
+        started: AtomicI64::new(started.0),
         clock,
         epoch,
         request_ids: client::origin::RequestIds::new(random()?),

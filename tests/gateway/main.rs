@@ -44,6 +44,7 @@ mod tls;
 mod tls_handshakes;
 mod tokens;
 mod upgrade;
+mod upgrade_played;
 mod upstream_path;
 mod upstream_tls;
 mod upstream_unix;

@@ -5,9 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,30 +21,30 @@ use crate::support::upstream::{Recorded, Upstream};
 use crate::support::{LATE, SOON, eventually};
 
 /// A gateway with a state directory beside its file, which has the socket.
-fn config(upstream: &Upstream) -> Config {
+pub(super) fn config(upstream: &Upstream) -> Config {
     Config::for_upstream(upstream).extra("[state]\ndir = \"state\"")
 }
 
-fn socket(gateway: &Gateway) -> PathBuf {
+pub(super) fn socket(gateway: &Gateway) -> PathBuf {
     gateway.folder().join("state/upgrade.sock")
 }
 
 #[track_caller]
-fn expect_clean_exit(gateway: &mut Gateway) {
+pub(super) fn expect_clean_exit(gateway: &mut Gateway) {
     let status = gateway.wait_exit(LATE).expect("the gateway ends in time");
     assert_eq!(status.code(), Some(0), "{status}");
 }
 
 /// Panics unless the event of this delivery is refused because it was processed.
 #[track_caller]
-fn expect_seen(gateway: &Gateway, delivery: &Delivery) {
+pub(super) fn expect_seen(gateway: &Gateway, delivery: &Delivery) {
     gateway
         .ask(delivery.bytes())
         .expect_refusal(409, "replayed_event");
 }
 
 /// The outcome of `run --upgrade` with the file of a gateway that goes on.
-fn failed_successor(gateway: &Gateway, config: &Config) -> Output {
+pub(super) fn failed_successor(gateway: &Gateway, config: &Config) -> Output {
     fs::write(gateway.config_file(), config.toml()).expect("a configuration");
     binary()
         .args(["run", "--upgrade", "--config"])
@@ -57,7 +55,7 @@ fn failed_successor(gateway: &Gateway, config: &Config) -> Output {
 }
 
 #[track_caller]
-fn expect_failure(output: &Output, words: &[&str]) {
+pub(super) fn expect_failure(output: &Output, words: &[&str]) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     for word in words {
@@ -66,7 +64,7 @@ fn expect_failure(output: &Output, words: &[&str]) {
 }
 
 /// Deliveries with `X-Slow` wait for the latch; all others are answered at once.
-fn upstream_with(latch: &Latch) -> Upstream {
+pub(super) fn upstream_with(latch: &Latch) -> Upstream {
     let latch = latch.clone();
     let upstream = Upstream::start();
     upstream.behave_by(move |request: &Recorded| {
@@ -80,7 +78,7 @@ fn upstream_with(latch: &Latch) -> Upstream {
 }
 
 /// A delivery that the upstream answers only when the latch is open.
-fn slow() -> Delivery {
+pub(super) fn slow() -> Delivery {
     Delivery::fresh().with("X-Slow", "1")
 }
 
@@ -348,104 +346,6 @@ fn the_settings_may_change_and_a_successor_that_cannot_run_changes_nothing() {
         .expect_status(200);
 }
 
-/// The bytes of a message of an upgrade.
-fn message(kind: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).expect("short").to_le_bytes();
-    [b"VGup", &[1, 0, kind, 0][..], &length, payload].concat()
-}
-
-const HELLO: u8 = 1;
-const READY: u8 = 3;
-const FROZEN: u8 = 5;
-
-/// A process that begins an upgrade, played by the test.
-fn hello(gateway: &Gateway) -> UnixStream {
-    let mut stream = UnixStream::connect(socket(gateway)).expect("the gateway answers");
-    stream.set_read_timeout(Some(SOON)).expect("a time limit");
-    let payload = [&7_u32.to_le_bytes()[..], &[4], b"test"].concat();
-    stream
-        .write_all(&message(HELLO, &payload))
-        .expect("it is taken");
-    stream
-}
-
-/// The kind of the next message, and what it says.
-fn next(stream: &mut UnixStream) -> Option<(u8, Vec<u8>)> {
-    let mut head = [0; 12];
-    stream.read_exact(&mut head).ok()?;
-    let length = u32::from_le_bytes([head[8], head[9], head[10], head[11]]);
-    let mut payload = vec![0; usize::try_from(length).expect("a length")];
-    stream.read_exact(&mut payload).ok()?;
-    Some((head[6], payload))
-}
-
-#[test]
-fn rx_33_garbage_a_second_successor_and_one_that_leaves_change_nothing() {
-    let upstream = Upstream::start();
-    let config = config(&upstream);
-    let mut old = Gateway::start(&config);
-    let seen = Delivery::fresh();
-    old.ask(seen.bytes()).expect_status(200);
-    let version = [b"VGup", &[9, 9, 1, 0, 0, 0, 0, 0][..]].concat();
-    let huge = [b"VGup", &[1, 0, 1, 0, 255, 255, 255, 255][..]].concat();
-    for garbage in [
-        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(),
-        vec![0; 100_000],
-        version,
-        huge,
-        message(READY, b""),
-        message(HELLO, b"x"),
-        message(200, b""),
-    ] {
-        let mut stream = UnixStream::connect(socket(&old)).expect("it answers");
-        stream.set_read_timeout(Some(SOON)).expect("a time limit");
-        // The gateway may have hung up before all of it was sent.
-        let _ = stream.write_all(&garbage);
-        let said = next(&mut stream);
-        assert!(said.is_none_or(|(kind, _)| kind == 8), "{garbage:?}");
-    }
-    assert!(old.says("speaks version 2313"), "{}", old.stderr());
-    // While a successor is under way, another is refused.
-    let mut first = hello(&old);
-    assert!(next(&mut first).is_some_and(|(kind, _)| kind == 2));
-    let second = failed_successor(&old, &config);
-    expect_failure(
-        &second,
-        &["refuses the upgrade", "another upgrade is running"],
-    );
-    drop(first);
-    assert!(old.says("ended the conversation"), "{}", old.stderr());
-    old.expect_serving();
-    // It leaves while the window is being copied, and after it has passed but for the last word.
-    for leaves_at in [0, FROZEN] {
-        let mut stream = hello(&old);
-        assert!(next(&mut stream).is_some_and(|(kind, _)| kind == 2));
-        stream.write_all(&message(READY, b"")).expect("taken");
-        while let Some((kind, _)) = next(&mut stream) {
-            if leaves_at == 0 || kind == leaves_at {
-                break;
-            }
-        }
-        drop(stream);
-        old.expect_serving();
-        expect_seen(&old, &seen);
-    }
-    // It never says that it has the window: claims wait a little, and are decided as before.
-    let mut stream = hello(&old);
-    assert!(next(&mut stream).is_some_and(|(kind, _)| kind == 2));
-    stream.write_all(&message(READY, b"")).expect("taken");
-    while next(&mut stream).is_some_and(|(kind, _)| kind != FROZEN) {}
-    let waited = Delivery::fresh();
-    old.ask(waited.bytes()).expect_status(200);
-    expect_seen(&old, &waited);
-    expect_seen(&old, &seen);
-    drop(stream);
-    let new = old.successor(&config);
-    expect_clean_exit(&mut old);
-    expect_seen(&new, &seen);
-    expect_seen(&new, &waited);
-}
-
 #[test]
 fn while_the_process_before_it_is_there_a_gateway_is_not_taken_over() {
     let latch = Latch::closed();
@@ -595,21 +495,4 @@ fn rx_33_a_directory_that_others_may_enter_and_another_user_are_refused() {
         assert!(old.says("another user"), "{}", old.stderr());
     }
     old.expect_serving();
-}
-
-/// The time of the contract, which a test can only wait for.
-#[test]
-#[ignore = "takes half a minute"]
-fn a_successor_that_is_not_ready_in_time_is_given_up() {
-    let upstream = Upstream::start();
-    let config = config(&upstream);
-    let mut old = Gateway::start(&config);
-    let mut stream = hello(&old);
-    assert!(next(&mut stream).is_some_and(|(kind, _)| kind == 2));
-    let given_up = || old.stderr().contains("did not answer in time");
-    assert!(eventually(LATE, given_up), "{}", old.stderr());
-    old.expect_serving();
-    let new = old.successor(&config);
-    expect_clean_exit(&mut old);
-    new.expect_serving();
 }

@@ -58,7 +58,7 @@ pub(super) fn judge_freshness(
     let Delivery { route, proof, .. } = *delivery;
     route.verifier().recheck(proof, now)?;
     if snapshot.refuse_older_than_start {
-        route.verifier().judge_start(proof, running.started)?;
+        route.verifier().judge_start(proof, running.started())?;
     }
     Ok(())
 }

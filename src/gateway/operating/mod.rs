@@ -19,7 +19,11 @@ mod wrong_tokens;
 
 pub(crate) use reload::Notes;
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use crate::config::Config;
+use crate::gateway::running::Running;
 use state_dir::{StateDir, StateError};
 use upgrade::{Predecessor, UpgradeError};
 
@@ -51,6 +55,39 @@ pub(crate) fn held_state_dir(
         return Ok(Some(held));
     }
     StateDir::hold(dir).map(Some)
+}
+
+/// Takes over from the gateway before this one, whose claims are answered for until it has ended;
+/// `has_predecessor` is true until then. `false` if that gateway has ended before: this process starts
+/// as usual, and holds the state directory by itself.
+///
+/// # Errors
+/// [`UpgradeError`], before this process has taken over. Afterwards it ends for nothing that it can do
+/// without.
+pub(crate) fn take_over(
+    predecessor: Predecessor,
+    running: &Arc<Running>,
+    held: &mut Option<StateDir>,
+    has_predecessor: &Arc<AtomicBool>,
+) -> Result<bool, UpgradeError> {
+    let tail = predecessor.take_over(running)?;
+    let dir = running.snapshot.load().restart_settings.state_dir.clone();
+    let Some(tail) = tail else {
+        // The lock that was handed over is given up, since only the end of the other process lets it
+        // be had again.
+        drop(held.take());
+        *held = dir.as_deref().map(StateDir::hold_soon).transpose()?;
+        return Ok(false);
+    };
+    if let Err(error) = tail.answer(has_predecessor) {
+        log::error!("the gateway before this one gets no answers: {error}");
+    }
+    if let (Some(held), Some(dir)) = (held, dir)
+        && let Err(error) = held.name_owner(&dir)
+    {
+        log::error!("{error}");
+    }
+    Ok(true)
 }
 
 /// The address of whoever uses the admin port, for the log.

@@ -10,6 +10,8 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, Mode, OFlags, fchmod, flock, open, openat};
 use rustix::process::geteuid;
@@ -114,6 +116,21 @@ impl StateDir {
         let mut held = Self { owner };
         held.name_owner(dir)?;
         Ok(held)
+    }
+
+    /// Takes the directory from a gateway that is about to end, so that its lock may still be there for
+    /// a moment.
+    ///
+    /// # Errors
+    /// Those of [`hold`](Self::hold).
+    pub(crate) fn hold_soon(dir: &Path) -> Result<Self, StateError> {
+        for _ in 0..5 {
+            match Self::hold(dir) {
+                Err(StateError::Held { .. }) => thread::sleep(Duration::from_millis(100)),
+                other => return other,
+            }
+        }
+        Self::hold(dir)
     }
 
     /// Takes the directory over from another gateway by its locked file. `None` if `file` is not the

@@ -16,7 +16,7 @@ pub(crate) mod supervisor;
 pub(crate) mod warnings;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -60,8 +60,9 @@ pub(crate) struct Running {
     /// The runtime's time at which the monotonic time of `clock` was 0, so that one reading serves
     /// for both.
     pub(crate) epoch: Instant,
-    /// The wall-clock time of the start.
-    pub(crate) started: UnixMillis,
+    /// The wall-clock time from which on the replay window is complete, in milliseconds. Relaxed: it is
+    /// changed before requests are taken.
+    pub(crate) started: AtomicI64,
     pub(crate) request_ids: RequestIds,
     pub(crate) proxy_header_names: ProxyHeaderNames,
     /// Set at SIGTERM. `/readyz` answers 503 from then on. Relaxed: no other memory is read by way
@@ -82,6 +83,17 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// The wall-clock time from which on the replay window is complete.
+    pub(crate) fn started(&self) -> UnixMillis {
+        UnixMillis(self.started.load(Ordering::Relaxed))
+    }
+
+    /// The replay window is complete only from now on.
+    pub(crate) fn begin_window(&self) {
+        let wall = self.clock.now().wall;
+        self.started.store(wall.0, Ordering::Relaxed);
+    }
+
     /// Whether this process ends, be it that another has taken over.
     pub(crate) fn is_leaving(&self) -> bool {
         self.leaving.load(Ordering::Relaxed)

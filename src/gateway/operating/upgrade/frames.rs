@@ -78,6 +78,8 @@ pub(super) enum FrameError {
          running gateway and start the new one instead"
     )]
     Version(u16),
+    #[error("not all sockets came along; raise the limit of open file descriptors")]
+    TooFewFiles,
     #[error("{0}")]
     Io(io::Error),
 }

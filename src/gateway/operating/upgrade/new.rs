@@ -6,7 +6,7 @@ use std::future::Future;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,56 +31,93 @@ const ANSWER: Duration = Duration::from_secs(10);
 const WINDOW: Duration = Duration::from_secs(70);
 /// The longest wait until a reply is taken.
 const WRITE: Duration = Duration::from_secs(2);
+/// The times that a gateway is looked for which has ended the conversation, and the pause before each.
+const LOOKS: usize = 5;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The gateway from which this process takes over.
 #[derive(Debug)]
 pub(crate) struct Predecessor {
+    path: PathBuf,
     stream: UnixStream,
     handover: Handover,
     sockets: Vec<TcpListener>,
     lock: Option<OwnedFd>,
 }
 
+/// The reason why a conversation leads to nothing.
+enum Failure {
+    /// The gateway refuses, in these words.
+    Refused(String),
+    Frame(FrameError),
+}
+
+impl From<FrameError> for Failure {
+    fn from(error: FrameError) -> Self {
+        Self::Frame(error)
+    }
+}
+
+impl From<Failure> for UpgradeError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(why) => Self::Refused(why),
+            Failure::Frame(error) => Self::Broken(error.to_string()),
+        }
+    }
+}
+
 impl Predecessor {
-    /// The gateway that answers on the socket at `path`. `None` if no gateway answers.
+    /// The gateway that answers on the socket at `path`. `None` if no gateway answers, or if it ends
+    /// before it has handed anything over.
     ///
     /// # Errors
     /// [`UpgradeError`]: the socket cannot be reached, or the gateway refuses.
     pub(crate) fn meet(path: &Path) -> Result<Option<Self>, UpgradeError> {
-        let Some(stream) = socket::connect(path)? else {
-            return Ok(None);
-        };
+        let mut ended = FrameError::Ended;
+        for _ in 0..LOOKS {
+            let Some(stream) = socket::connect(path)? else {
+                return Ok(None);
+            };
+            match Self::greet(path, stream) {
+                Err(Failure::Frame(error @ FrameError::Ended)) => ended = error,
+                met => return Ok(Some(met?)),
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Err(Failure::Frame(ended).into())
+    }
+
+    fn greet(path: &Path, stream: UnixStream) -> Result<Self, Failure> {
         let hello = Hello {
             pid: std::process::id(),
             program: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let broken = |error: FrameError| UpgradeError::Broken(error.to_string());
         let limited = stream.set_write_timeout(Some(ANSWER));
-        limited.map_err(|error| broken(error.into()))?;
+        limited.map_err(FrameError::from)?;
         // A gateway that refuses may have closed its end already, after it said why.
         let said = frames::send(&stream, Kind::Hello, &hello.to_bytes());
         let mut files = Vec::new();
         let deadline = Instant::now() + ANSWER;
         let frame = frames::receive_with(&stream, deadline, &mut files);
-        let frame = frame.map_err(|error| broken(said.err().unwrap_or(error)))?;
+        let frame = frame.map_err(|error| said.err().unwrap_or(error))?;
         let handover = match frame.kind {
             Kind::Handover => Handover::from_bytes(&frame.payload),
-            Kind::Refused => return Err(UpgradeError::Refused(words(&frame.payload))),
+            Kind::Refused => return Err(Failure::Refused(words(&frame.payload))),
             _ => None,
         };
-        let handover = handover.ok_or_else(|| broken(FrameError::Foreign))?;
+        let handover = handover.ok_or(FrameError::Foreign)?;
         let lock = if handover.has_lock { files.pop() } else { None };
         if files.len() != handover.sockets.len() {
-            return Err(UpgradeError::Broken(
-                "not all sockets came along; raise the limit of open file descriptors".to_owned(),
-            ));
+            return Err(FrameError::TooFewFiles.into());
         }
-        Ok(Some(Self {
+        Ok(Self {
+            path: path.to_owned(),
             stream,
             handover,
             sockets: files.into_iter().map(TcpListener::from).collect(),
             lock,
-        }))
+        })
     }
 
     /// The sockets that came along, and behind them those that a service manager has handed over.
@@ -111,53 +148,103 @@ impl Predecessor {
     }
 
     /// Says that this process is ready, and takes the window over. From then on this process decides
-    /// about all claims.
+    /// about all claims. `None` if the gateway has ended before: this process starts as usual, with
+    /// the part of the window that has come.
     ///
     /// # Errors
     /// [`UpgradeError`]: the gateway goes on, and this process must end.
-    pub(crate) fn take_over(self, running: &Arc<Running>) -> Result<Tail, UpgradeError> {
+    pub(crate) fn take_over(self, running: &Arc<Running>) -> Result<Option<Tail>, UpgradeError> {
         let window = &running.window;
-        let broken = |error: FrameError| UpgradeError::Broken(error.to_string());
-        frames::send(&self.stream, Kind::Ready, &[]).map_err(broken)?;
+        let taken = self.take_window(window);
+        let events = || {
+            window.here().fit(running.clock.now());
+            window.entries()
+        };
+        let pid = self.handover.pid;
+        match taken {
+            Ok(in_flight) => {
+                log::info!(
+                    "took over from the process {pid}, with {} events in the replay window",
+                    events()
+                );
+                Ok(Some(Tail {
+                    stream: self.stream,
+                    pid,
+                    running: Arc::clone(running),
+                    in_flight,
+                    is_there: None,
+                }))
+            }
+            Err(Failure::Frame(FrameError::Ended)) if has_ended(&self.path)? => {
+                for (key, serial) in window.here().in_flight() {
+                    release(window, key, serial);
+                }
+                running.begin_window();
+                log::warn!(
+                    "the process {pid} has ended before it handed its replay window over: starting as usual, \
+                     with the {} of its events that have come",
+                    events()
+                );
+                Ok(None)
+            }
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    /// Takes the window, and returns the claims of the other process in it.
+    fn take_window(&self, window: &Window) -> Result<HashSet<(ClaimKey, u64)>, Failure> {
+        self.say(Kind::Ready)?;
         let deadline = Instant::now() + WINDOW;
         loop {
-            let frame = frames::receive(&self.stream, Some(deadline)).map_err(broken)?;
+            let frame = frames::receive(&self.stream, Some(deadline))?;
             let is_good = match frame.kind {
                 Kind::Entries => {
                     Change::read_all(&frame.payload, |change| window.here().take_over(&change))
                 }
                 Kind::Frozen => break,
-                Kind::Refused => return Err(UpgradeError::Refused(words(&frame.payload))),
+                Kind::Refused => return Err(Failure::Refused(words(&frame.payload))),
                 _ => false,
             };
             if !is_good {
-                return Err(broken(FrameError::Foreign));
+                return Err(FrameError::Foreign.into());
             }
         }
         // No request was taken yet, so all of these are of the other process.
-        let in_flight: HashSet<_> = window.here().in_flight().into_iter().collect();
-        frames::send(&self.stream, Kind::Taken, &[]).map_err(broken)?;
-        let deadline = Instant::now() + ANSWER;
-        match frames::receive(&self.stream, Some(deadline)).map_err(broken)? {
-            frame if frame.kind == Kind::Go => {}
-            frame if frame.kind == Kind::Refused => {
-                return Err(UpgradeError::Refused(words(&frame.payload)));
-            }
-            _ => return Err(broken(FrameError::Foreign)),
+        let in_flight = window.here().in_flight().into_iter().collect();
+        self.say(Kind::Taken)?;
+        let frame = frames::receive(&self.stream, Some(Instant::now() + ANSWER))?;
+        match frame.kind {
+            Kind::Go => Ok(in_flight),
+            Kind::Refused => Err(Failure::Refused(words(&frame.payload))),
+            _ => Err(FrameError::Foreign.into()),
         }
-        window.here().fit(running.clock.now());
-        log::info!(
-            "took over from the process {}, with {} events in the replay window",
-            self.handover.pid,
-            window.entries()
-        );
-        Ok(Tail {
-            stream: self.stream,
-            pid: self.handover.pid,
-            running: Arc::clone(running),
-            in_flight,
-            is_there: None,
-        })
+    }
+
+    /// Sends a frame that says all by its kind. A gateway that hung up may have said why, so that is
+    /// left to be read.
+    fn say(&self, kind: Kind) -> Result<(), FrameError> {
+        match frames::send(&self.stream, kind, &[]) {
+            Err(FrameError::Ended) => Ok(()),
+            said => said,
+        }
+    }
+}
+
+/// Whether no gateway answers any more on the socket of one that has ended the conversation.
+fn has_ended(path: &Path) -> Result<bool, UpgradeError> {
+    for _ in 0..LOOKS {
+        if socket::connect(path)?.is_none() {
+            return Ok(true);
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(false)
+}
+
+/// Releases the claim of a process that has ended.
+fn release(window: &Window, key: ClaimKey, serial: u64) {
+    if let Some(ticket) = window.here().ticket(key, serial) {
+        window.abandon(ticket);
     }
 }
 
@@ -175,9 +262,7 @@ impl Drop for Tail {
     fn drop(&mut self) {
         let left = self.in_flight.len();
         for (key, serial) in self.in_flight.drain() {
-            if let Some(ticket) = self.running.window.here().ticket(key, serial) {
-                self.running.window.abandon(ticket);
-            }
+            release(&self.running.window, key, serial);
         }
         if let Some(is_there) = &self.is_there {
             is_there.store(false, Ordering::Release);

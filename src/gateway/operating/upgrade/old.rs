@@ -256,7 +256,7 @@ impl Upgradable {
             pid: std::process::id(),
             key: running.fingerprints.bytes,
             mono_ns: u64::try_from(running.clock.mono().as_nanos()).unwrap_or(u64::MAX),
-            started_ms: running.started.0,
+            started_ms: running.started().0,
             has_lock: lock.is_some(),
             sockets: sockets
                 .iter()

@@ -1,0 +1,275 @@
+//! Upgrades in which the test plays one of the two processes (contract: Upgrade): what the other one does at each
+//! step of the hand-over, and where its peer says nonsense or ends.
+
+#![expect(clippy::expect_used, reason = "test code: a panic is how a test fails")]
+
+use std::fs;
+use std::io::{IoSlice, Read as _, Write as _};
+use std::mem::MaybeUninit;
+use std::net::TcpListener;
+use std::os::fd::AsFd as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+
+use super::upgrade::{
+    config, expect_clean_exit, expect_failure, expect_seen, failed_successor, socket, upstream_with,
+};
+use crate::support::behaviour::Latch;
+use crate::support::delivery::{Delivery, event};
+use crate::support::gateway::Gateway;
+use crate::support::upstream::Upstream;
+use crate::support::{LATE, SOON, eventually, now};
+
+/// The bytes of a message of an upgrade.
+fn message(kind: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("short").to_le_bytes();
+    [b"VGup", &[1, 0, kind, 0][..], &length, payload].concat()
+}
+
+const HELLO: u8 = 1;
+const HANDOVER: u8 = 2;
+const READY: u8 = 3;
+const ENTRIES: u8 = 4;
+const FROZEN: u8 = 5;
+const TAKEN: u8 = 6;
+
+/// A process that begins an upgrade, played by the test.
+fn hello(gateway: &Gateway) -> UnixStream {
+    let mut stream = UnixStream::connect(socket(gateway)).expect("the gateway answers");
+    stream.set_read_timeout(Some(SOON)).expect("a time limit");
+    let payload = [&7_u32.to_le_bytes()[..], &[4], b"test"].concat();
+    stream
+        .write_all(&message(HELLO, &payload))
+        .expect("it is taken");
+    stream
+}
+
+/// The kind of the next message, and what it says.
+fn next(stream: &mut UnixStream) -> Option<(u8, Vec<u8>)> {
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).ok()?;
+    let length = u32::from_le_bytes([head[8], head[9], head[10], head[11]]);
+    let mut payload = vec![0; usize::try_from(length).expect("a length")];
+    stream.read_exact(&mut payload).ok()?;
+    Some((head[6], payload))
+}
+
+/// What a gateway handed over before it was killed. The test goes on as that gateway.
+struct Predecessor {
+    listener: UnixListener,
+    /// The beginning of the handover: process, key, and the times of its clocks.
+    facts: [u8; 36],
+    entries: Vec<Vec<u8>>,
+}
+
+impl Predecessor {
+    /// Takes the place of `gateway`.
+    fn of(gateway: &mut Gateway) -> Self {
+        let mut stream = hello(gateway);
+        let (kind, handover) = next(&mut stream).expect("a handover");
+        assert_eq!(kind, HANDOVER);
+        stream.write_all(&message(READY, b"")).expect("taken");
+        let mut entries = Vec::new();
+        while let Some((ENTRIES, payload)) = next(&mut stream) {
+            entries.push(payload);
+        }
+        let path = socket(gateway);
+        gateway.signal("KILL");
+        assert!(gateway.wait_exit(SOON).is_some());
+        fs::remove_file(&path).expect("its socket");
+        Self {
+            listener: UnixListener::bind(&path).expect("a socket"),
+            facts: *handover.first_chunk().expect("the facts"),
+            entries,
+        }
+    }
+
+    /// The process that wants to take over, once it has said who it is.
+    fn meet(&self) -> UnixStream {
+        let (mut stream, _) = self.listener.accept().expect("a new process");
+        stream.set_read_timeout(Some(LATE)).expect("a time limit");
+        expect(&mut stream, HELLO);
+        stream
+    }
+
+    /// Hands over, with `socket` as that of the first address of the configuration.
+    fn hand_over(&self, stream: &UnixStream, socket: &TcpListener) {
+        let address = b"127.0.0.1:0";
+        let length = [u8::try_from(address.len()).expect("short")];
+        let payload = [&self.facts[..], &[0, 0], &length, address].concat();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut along = SendAncillaryBuffer::new(&mut space);
+        let files = [socket.as_fd()];
+        assert!(along.push(SendAncillaryMessage::ScmRights(&files)));
+        let bytes = message(HANDOVER, &payload);
+        let flags = SendFlags::empty();
+        sendmsg(stream, &[IoSlice::new(&bytes)], &mut along, flags).expect("it is taken");
+    }
+
+    /// Hands the window over, but for the last word.
+    fn hand_window_over(&self, stream: &mut UnixStream) {
+        expect(stream, READY);
+        for entries in &self.entries {
+            say(stream, ENTRIES, entries);
+        }
+        say(stream, FROZEN, b"");
+        expect(stream, TAKEN);
+    }
+}
+
+#[track_caller]
+fn expect(stream: &mut UnixStream, kind: u8) {
+    assert_eq!(next(stream).map(|(kind, _)| kind), Some(kind));
+}
+
+#[track_caller]
+fn say(stream: &mut UnixStream, kind: u8, payload: &[u8]) {
+    stream.write_all(&message(kind, payload)).expect("taken");
+}
+
+/// The steps after which the old process may end before the new one has taken over.
+const STEPS: [u8; 4] = [HELLO, HANDOVER, READY, TAKEN];
+
+#[test]
+fn rx_34_where_the_old_process_ends_before_the_last_word_the_new_one_starts_as_usual() {
+    for ends_after in STEPS {
+        let latch = Latch::closed();
+        let upstream = upstream_with(&latch);
+        let config = config(&upstream).replay("refuse_older_than_start", "true");
+        let mut old = Gateway::start(&config);
+        // Signed for a later moment, so that no start is after them.
+        let later = || Delivery::at(event(), now() + 60);
+        let (done, open) = (later(), later().with("X-Slow", "1"));
+        old.ask(done.bytes()).expect_status(200);
+        let mut waiting = old.connect();
+        waiting.send(open.bytes());
+        upstream.wait_for(2);
+        let mut played = Predecessor::of(&mut old);
+        // The time of its start, which was long ago.
+        played.facts[28..].fill(0);
+        let offered = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let offered_address = offered.local_addr().expect("an address");
+        let playing = std::thread::spawn(move || {
+            let mut stream = played.meet();
+            if ends_after >= HANDOVER {
+                played.hand_over(&stream, &offered);
+            }
+            if ends_after == TAKEN {
+                played.hand_window_over(&mut stream);
+            } else if ends_after == READY {
+                expect(&mut stream, READY);
+                say(&mut stream, ENTRIES, &played.entries[0]);
+            }
+        });
+        let mut new = old.successor(&config);
+        playing.join().expect("no panic");
+        let has_sockets = ends_after >= HANDOVER;
+        assert_eq!(new.addr() == offered_address, has_sockets, "{ends_after}");
+        let said = if has_sockets {
+            "has ended before it handed its replay window over: starting as usual"
+        } else {
+            "no gateway answers on"
+        };
+        assert!(new.says(said), "{ends_after}: {}", new.stderr());
+        let has_window = ends_after == TAKEN;
+        if has_window {
+            expect_seen(&new, &done);
+        }
+        // The claims of the old process ended with it, and its start counts no more.
+        latch.open();
+        new.ask(open.bytes()).expect_status(200);
+        new.ask(Delivery::at(event(), now() - 30).bytes())
+            .expect_refusal(401, "stale_timestamp");
+        // It is a gateway like any other.
+        let owner = fs::read_to_string(new.folder().join("state/owner")).expect("the owner file");
+        assert_eq!(owner, format!("pid {}\n", new.pid()));
+        let third = new.successor(&config);
+        expect_clean_exit(&mut new);
+        third.expect_serving();
+    }
+}
+
+#[test]
+fn rx_33_garbage_a_second_successor_and_one_that_leaves_change_nothing() {
+    let upstream = Upstream::start();
+    let config = config(&upstream);
+    let mut old = Gateway::start(&config);
+    let seen = Delivery::fresh();
+    old.ask(seen.bytes()).expect_status(200);
+    let version = [b"VGup", &[9, 9, 1, 0, 0, 0, 0, 0][..]].concat();
+    let huge = [b"VGup", &[1, 0, 1, 0, 255, 255, 255, 255][..]].concat();
+    for garbage in [
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(),
+        vec![0; 100_000],
+        version,
+        huge,
+        message(READY, b""),
+        message(HELLO, b"x"),
+        message(200, b""),
+    ] {
+        let mut stream = UnixStream::connect(socket(&old)).expect("it answers");
+        stream.set_read_timeout(Some(SOON)).expect("a time limit");
+        // The gateway may have hung up before all of it was sent.
+        let _ = stream.write_all(&garbage);
+        let said = next(&mut stream);
+        assert!(said.is_none_or(|(kind, _)| kind == 8), "{garbage:?}");
+    }
+    assert!(old.says("speaks version 2313"), "{}", old.stderr());
+    // While a successor is under way, another is refused.
+    let mut first = hello(&old);
+    assert!(next(&mut first).is_some_and(|(kind, _)| kind == 2));
+    let second = failed_successor(&old, &config);
+    expect_failure(
+        &second,
+        &["refuses the upgrade", "another upgrade is running"],
+    );
+    drop(first);
+    assert!(old.says("ended the conversation"), "{}", old.stderr());
+    old.expect_serving();
+    // It leaves while the window is being copied, and after it has passed but for the last word.
+    for leaves_at in [0, FROZEN] {
+        let mut stream = hello(&old);
+        assert!(next(&mut stream).is_some_and(|(kind, _)| kind == 2));
+        stream.write_all(&message(READY, b"")).expect("taken");
+        while let Some((kind, _)) = next(&mut stream) {
+            if leaves_at == 0 || kind == leaves_at {
+                break;
+            }
+        }
+        drop(stream);
+        old.expect_serving();
+        expect_seen(&old, &seen);
+    }
+    // It never says that it has the window: claims wait a little, and are decided as before.
+    let mut stream = hello(&old);
+    assert!(next(&mut stream).is_some_and(|(kind, _)| kind == 2));
+    stream.write_all(&message(READY, b"")).expect("taken");
+    while next(&mut stream).is_some_and(|(kind, _)| kind != FROZEN) {}
+    let waited = Delivery::fresh();
+    old.ask(waited.bytes()).expect_status(200);
+    expect_seen(&old, &waited);
+    expect_seen(&old, &seen);
+    drop(stream);
+    let new = old.successor(&config);
+    expect_clean_exit(&mut old);
+    expect_seen(&new, &seen);
+    expect_seen(&new, &waited);
+}
+
+/// The time of the contract, which a test can only wait for.
+#[test]
+#[ignore = "takes half a minute"]
+fn a_successor_that_is_not_ready_in_time_is_given_up() {
+    let upstream = Upstream::start();
+    let config = config(&upstream);
+    let mut old = Gateway::start(&config);
+    let mut stream = hello(&old);
+    assert!(next(&mut stream).is_some_and(|(kind, _)| kind == 2));
+    let given_up = || old.stderr().contains("did not answer in time");
+    assert!(eventually(LATE, given_up), "{}", old.stderr());
+    old.expect_serving();
+    let new = old.successor(&config);
+    expect_clean_exit(&mut old);
+    new.expect_serving();
+}
