@@ -31,7 +31,7 @@ mod tests;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -363,7 +363,7 @@ fn build(
         managed,
     )
     .map_err(|fault| StartError::Build(fault.to_string()))?;
-    Ok(Running {
+    let running = Running {
         telemetry,
         fingerprints,
         upstreams,
@@ -385,5 +385,8 @@ fn build(
         reloads: running::reloads::Reloads::new(files, lowered),
         supervisor,
         warnings: running::warnings::Warnings::new(),
-    })
+        longest_timeout: AtomicU64::new(0),
+    };
+    running.wait_as_long_as(&running.snapshot.load());
+    Ok(running)
 }

@@ -7,6 +7,7 @@
 //! Entered by: stores of claims, and the promises that each of them makes. May import:
 //! [`crate::clock`] and [`crate::verify::claim`]; never a runtime: the caller polls the futures.
 
+pub mod leases;
 pub mod memory;
 pub mod passing;
 pub mod shared;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use crate::clock::Now;
 use crate::verify::claim::{Arrival, ClaimKey, Decision, Mark};
 
+pub use leases::Leases;
 pub use memory::MemoryWindow;
 pub use shared::SharedWindow;
 

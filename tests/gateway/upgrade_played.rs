@@ -3,6 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "test code: a panic is how a test fails")]
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{IoSlice, Read as _, Write as _};
 use std::mem::MaybeUninit;
@@ -11,11 +12,15 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use verigate::replay::Ticket;
+use verigate::replay::passing::{Change, Kept, Question};
 
 use super::upgrade::{
-    config, expect_clean_exit, expect_failure, expect_seen, failed_successor, socket, upstream_with,
+    config, expect_clean_exit, expect_failure, expect_seen, failed_successor, slow, socket,
+    upstream_with,
 };
-use crate::support::behaviour::Latch;
+use crate::support::behaviour::{Behaviour, Latch, Reply};
+use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event};
 use crate::support::gateway::Gateway;
 use crate::support::upstream::Upstream;
@@ -33,6 +38,9 @@ const READY: u8 = 3;
 const ENTRIES: u8 = 4;
 const FROZEN: u8 = 5;
 const TAKEN: u8 = 6;
+const GO: u8 = 7;
+const QUESTION: u8 = 9;
+const REPLY: u8 = 10;
 
 /// A process that begins an upgrade, played by the test.
 fn hello(gateway: &Gateway) -> UnixStream {
@@ -118,6 +126,28 @@ impl Predecessor {
     }
 }
 
+impl Predecessor {
+    /// The tickets of its claims in flight, by the last bytes of the window that it handed over.
+    fn tickets(&self) -> Vec<Ticket> {
+        let mut latest = HashMap::new();
+        for payload in &self.entries {
+            assert!(Change::read_all(payload, |change| {
+                if let Change::Entry(kept) = change {
+                    latest.insert(kept.key.0, kept);
+                }
+            }));
+        }
+        let of = |kept: &Kept| {
+            let (key, slot) = (kept.key, 0);
+            let serials: Vec<_> = kept.in_flight().collect();
+            serials
+                .into_iter()
+                .map(move |serial| Ticket { key, slot, serial })
+        };
+        latest.values().flat_map(of).collect()
+    }
+}
+
 #[track_caller]
 fn expect(stream: &mut UnixStream, kind: u8) {
     assert_eq!(next(stream).map(|(kind, _)| kind), Some(kind));
@@ -188,6 +218,96 @@ fn rx_34_where_the_old_process_ends_before_the_last_word_the_new_one_starts_as_u
         expect_clean_exit(&mut new);
         third.expect_serving();
     }
+}
+
+/// A process that is stopped in the middle of its requests, and goes on after its leases are over.
+#[test]
+fn rx_35_the_claims_of_a_silent_process_end_with_their_leases_and_what_it_says_later_counts() {
+    const LEASE_MS: u64 = 2000;
+    let latch = Latch::closed();
+    let upstream = upstream_with(&latch);
+    let config = config(&upstream);
+    let mut old = Gateway::start(&config);
+    let events = [slow(), slow()];
+    let mut waiting = [old.connect(), old.connect()];
+    for (client, event) in waiting.iter_mut().zip(&events) {
+        client.send(event.bytes());
+    }
+    upstream.wait_for(2);
+    let played = Predecessor::of(&mut old);
+    let tickets = played.tickets();
+    assert_eq!(tickets.len(), 2);
+    let playing = std::thread::spawn(move || {
+        let offered = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let mut stream = played.meet();
+        played.hand_over(&stream, &offered);
+        played.hand_window_over(&mut stream);
+        say(&mut stream, GO, &LEASE_MS.to_le_bytes());
+        stream
+    });
+    let new = old.successor(&config);
+    let mut stream = playing.join().expect("no panic");
+    for event in &events {
+        new.ask(event.bytes())
+            .expect_refusal(503, "event_in_flight");
+    }
+    assert!(
+        new.says("has not settled 2 of its claims in time"),
+        "{}",
+        new.stderr()
+    );
+    // It goes on, and says that both were done. A copy of one is under way and will fail.
+    let failing = Latch::closed();
+    let wait = failing.clone();
+    upstream.behave_by(move |_| Behaviour::answer_after(&wait, &Reply::new(500)));
+    let mut copy = new.connect();
+    copy.send(events[0].bytes());
+    upstream.wait_for(3);
+    for (number, ticket) in (1..).zip(tickets) {
+        say(
+            &mut stream,
+            QUESTION,
+            &Question::Commit(ticket).to_bytes(number),
+        );
+        expect(&mut stream, REPLY);
+    }
+    for event in &events {
+        expect_seen(&new, event);
+    }
+    failing.open();
+    copy.answer().expect_status(500);
+    for event in &events {
+        expect_seen(&new, event);
+    }
+    drop(stream);
+    assert!(new.says("has ended; 0 of its claims"), "{}", new.stderr());
+}
+
+#[test]
+#[ignore = "takes ten seconds"]
+fn rx_35_the_events_of_a_stopped_process_come_again_after_its_lease() {
+    let latch = Latch::closed();
+    let upstream = upstream_with(&latch);
+    let config = Config::new()
+        .route(Route::itellico(&upstream).set("upstream_timeout", "\"3s\""))
+        .extra("[state]\ndir = \"state\"");
+    let mut old = Gateway::start(&config);
+    let event = slow();
+    let mut waiting = old.connect();
+    waiting.send(event.bytes());
+    upstream.wait_for(1);
+    let new = old.successor(&config);
+    old.signal("STOP");
+    latch.open();
+    new.ask(event.bytes())
+        .expect_refusal(503, "event_in_flight");
+    let is_let_in = || new.ask(event.bytes()).status == 200;
+    assert!(eventually(LATE, is_let_in), "{}", new.stderr());
+    old.signal("CONT");
+    let answer = waiting.answer();
+    assert!([200, 504].contains(&answer.status), "{answer}");
+    expect_clean_exit(&mut old);
+    expect_seen(&new, &event);
 }
 
 #[test]

@@ -314,6 +314,7 @@ impl Loaded {
         metrics.keep_only(routes.map(|(_, route)| &route.metrics));
         let (now, before) = (Arc::new(made.snapshot), running.snapshot.load_full());
         now.take_over_learned(&before, &turn.waiting);
+        running.wait_as_long_as(&now);
         running.snapshot.store(Arc::clone(&now));
         running.acme.changed.notify_one();
         // A secret may have come to the former routes since the first look.

@@ -16,7 +16,7 @@ pub(crate) mod supervisor;
 pub(crate) mod warnings;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -63,6 +63,9 @@ pub(crate) struct Running {
     /// The wall-clock time from which on the replay window is complete, in milliseconds. Relaxed: it is
     /// changed before requests are taken.
     pub(crate) started: AtomicI64,
+    /// The longest `upstream_timeout` of any snapshot since the start, in milliseconds. Relaxed: no other
+    /// memory is read by way of it.
+    pub(crate) longest_timeout: AtomicU64,
     pub(crate) request_ids: RequestIds,
     pub(crate) proxy_header_names: ProxyHeaderNames,
     /// Set at SIGTERM. `/readyz` answers 503 from then on. Relaxed: no other memory is read by way
@@ -92,6 +95,20 @@ impl Running {
     pub(crate) fn begin_window(&self) {
         let wall = self.clock.now().wall;
         self.started.store(wall.0, Ordering::Relaxed);
+    }
+
+    /// The longest time for which any request of this process waits for its upstream.
+    pub(crate) fn longest_timeout(&self) -> Duration {
+        Duration::from_millis(self.longest_timeout.load(Ordering::Relaxed))
+    }
+
+    /// Remembers the times for which the requests of a snapshot wait, before it is in force.
+    pub(crate) fn wait_as_long_as(&self, snapshot: &Snapshot) {
+        let routes = snapshot.routes.iter();
+        let longest = routes.map(|(_, route)| route.config.upstream_timeout).max();
+        let millis = longest.unwrap_or_default().as_millis();
+        let millis = u64::try_from(millis).unwrap_or(u64::MAX);
+        self.longest_timeout.fetch_max(millis, Ordering::Relaxed);
     }
 
     /// Whether this process ends, be it that another has taken over.

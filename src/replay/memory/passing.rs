@@ -7,9 +7,9 @@
 
 use super::{MemoryWindow, lock};
 use crate::clock::Now;
-use crate::replay::Ticket;
+use crate::replay::Claimed;
 use crate::replay::passing::Change;
-use crate::verify::claim::ClaimKey;
+use crate::verify::claim::{Arrival, ClaimKey, Decision};
 
 impl MemoryWindow {
     /// The number of shards.
@@ -79,9 +79,49 @@ impl MemoryWindow {
         shards.flat_map(|shard| lock(shard).in_flight()).collect()
     }
 
-    /// The ticket of a claim of which another process knows the key and the serial; `None` if there is
-    /// no entry of that key.
-    pub fn ticket(&self, key: ClaimKey, serial: u64) -> Option<Ticket> {
+    /// The ticket of a claim of which another window knows the key and the serial.
+    #[cfg(test)]
+    pub(super) fn ticket(&self, key: ClaimKey, serial: u64) -> Option<crate::replay::Ticket> {
         lock(self.home(key)).ticket(key, serial)
+    }
+
+    /// Settles a claim of which another process knows the key and the serial, as [`settle`] does.
+    ///
+    /// [`settle`]: Self::settle
+    pub(in crate::replay) fn settle_named(
+        &self,
+        (key, serial): (ClaimKey, u64),
+        done: Option<Now>,
+    ) {
+        let ticket = lock(self.home(key)).ticket(key, serial);
+        if let Some(ticket) = ticket {
+            // A window that has passed on answers for nobody.
+            let _ = self.settle(ticket, done);
+        }
+    }
+
+    /// Releases a claim in flight, and returns its delivery; `None` if there is no such claim.
+    pub(in crate::replay) fn let_go(&self, (key, serial): (ClaimKey, u64)) -> Option<Arrival> {
+        let mut shard = lock(self.home(key));
+        let ticket = shard.ticket(key, serial)?;
+        let arrival = shard.arrival(ticket)?;
+        shard.release(ticket);
+        Some(arrival)
+    }
+
+    /// Notes that a delivery was done whose claim was [let go](Self::let_go). The claim of a copy that
+    /// is in flight counts as settled from then on.
+    pub(in crate::replay) fn note_done(&self, arrival: &Arrival, now: Now) {
+        let ticket = match self.try_claim(arrival, now) {
+            Ok(Claimed::Granted(ticket)) => Some(ticket),
+            Ok(Claimed::Denied(Decision::InFlight)) => {
+                lock(self.home(arrival.key)).ticket_of(arrival)
+            }
+            // It is known as done already. A window in which all is in flight has no room for it.
+            Ok(Claimed::Denied(_)) | Err(_) => None,
+        };
+        if let Some(ticket) = ticket {
+            let _ = self.settle(ticket, Some(now));
+        }
     }
 }

@@ -222,6 +222,34 @@ impl Kept {
         all.filter(|variant| variant.phase != Phase::Done)
             .map(|variant| variant.serial)
     }
+
+    /// The delivery that has the claim in flight with this serial, as far as the entry tells: its
+    /// limits are not known, so none counts.
+    pub fn arrival(&self, serial: u64) -> Option<Arrival> {
+        let others = self.further.iter().flat_map(|further| &further.others);
+        let mut all = std::iter::once(&self.first).chain(others);
+        let own = all.find(|own| own.phase != Phase::Done && own.serial == serial)?;
+        let ttl = self.further.as_ref().map_or_else(
+            || Duration::from_secs(self.keep_s.into()),
+            |further| further.ttl,
+        );
+        Some(Arrival {
+            key: self.key,
+            body: self.body,
+            path: self.path,
+            variant: own.variant,
+            variants: u16::MAX,
+            repeats: None,
+            signed_at: own.signed_at,
+            route: self.route,
+            event: self.event,
+            request: self.request,
+            ttl,
+            fresh_until: self.fresh_until,
+            route_capacity: None,
+            share: usize::MAX,
+        })
+    }
 }
 
 impl Change {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::frames::{self, Kind};
+use super::frames::{self, Kind, Wait};
 use crate::replay::passing::{Question, Reply};
 use crate::replay::shared::{Answering, Authority, Unanswered};
 use crate::replay::{Claimed, ReplayWindow as _, Ticket, Window};
@@ -134,7 +134,7 @@ impl Successor {
     }
 
     fn read(&self, stream: &UnixStream) {
-        while let Ok(frame) = frames::receive(stream, None) {
+        while let Ok(frame) = frames::receive(stream, Wait::Forever) {
             let reply = Reply::from_bytes(&frame.payload).filter(|_| frame.kind == Kind::Reply);
             let Some((number, reply)) = reply else {
                 log::error!("the gateway that took over says what is no reply");

@@ -158,27 +158,40 @@ pub(super) fn send_with(
     Ok(stream.write_all(bytes.get(sent..).unwrap_or_default())?)
 }
 
-/// Reads a frame that must have come by `deadline`; `None`: whenever it comes.
-pub(super) fn receive(stream: &UnixStream, deadline: Option<Instant>) -> Result<Frame, FrameError> {
-    let mut head = [0; HEAD];
-    fill(stream, &mut head, deadline, None)?;
-    let (kind, length) = read_head(head)?;
-    let mut payload = vec![0; length];
-    fill(stream, &mut payload, deadline, None)?;
-    Ok(Frame { kind, payload })
+/// How long a frame is waited for.
+pub(super) enum Wait<'w> {
+    /// Until this moment.
+    Until(Instant),
+    /// As long as it takes.
+    Forever,
+    /// As long as it takes. Whenever nothing has come for this long, the function is called.
+    Beside(Duration, &'w mut dyn FnMut()),
 }
 
-/// As [`receive`], with the open files that come along.
+/// Reads a frame.
+pub(super) fn receive(stream: &UnixStream, mut wait: Wait<'_>) -> Result<Frame, FrameError> {
+    receive_from(stream, &mut wait, None)
+}
+
+/// Reads a frame that must have come by `deadline`, with the open files that come along.
 pub(super) fn receive_with(
     stream: &UnixStream,
     deadline: Instant,
     files: &mut Vec<OwnedFd>,
 ) -> Result<Frame, FrameError> {
+    receive_from(stream, &mut Wait::Until(deadline), Some(files))
+}
+
+fn receive_from(
+    stream: &UnixStream,
+    wait: &mut Wait<'_>,
+    mut files: Option<&mut Vec<OwnedFd>>,
+) -> Result<Frame, FrameError> {
     let mut head = [0; HEAD];
-    fill(stream, &mut head, Some(deadline), Some(files))?;
+    fill(stream, &mut head, wait, files.as_deref_mut())?;
     let (kind, length) = read_head(head)?;
     let mut payload = vec![0; length];
-    fill(stream, &mut payload, Some(deadline), Some(files))?;
+    fill(stream, &mut payload, wait, files)?;
     Ok(Frame { kind, payload })
 }
 
@@ -186,16 +199,20 @@ pub(super) fn receive_with(
 fn fill(
     mut stream: &UnixStream,
     mut buffer: &mut [u8],
-    deadline: Option<Instant>,
+    wait: &mut Wait<'_>,
     mut files: Option<&mut Vec<OwnedFd>>,
 ) -> Result<(), FrameError> {
     while !buffer.is_empty() {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        if left.is_some_and(|left| left.is_zero()) {
+        let limit = match wait {
+            Wait::Until(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
+            Wait::Forever => None,
+            Wait::Beside(pause, _) => Some(*pause),
+        };
+        if limit.is_some_and(|limit| limit.is_zero()) {
             return Err(FrameError::Late);
         }
         // A time of zero would mean that there is no limit.
-        stream.set_read_timeout(left.map(|left| left.max(Duration::from_millis(1))))?;
+        stream.set_read_timeout(limit.map(|limit| limit.max(Duration::from_millis(1))))?;
         let read = match &mut files {
             Some(files) => read_with(stream, buffer, files),
             None => stream.read(buffer),
@@ -204,7 +221,10 @@ fn fill(
             Ok(0) => return Err(FrameError::Ended),
             Ok(count) => buffer = buffer.split_at_mut(count.min(buffer.len())).1,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => match (FrameError::from(error), &mut *wait) {
+                (FrameError::Late, Wait::Beside(_, work)) => work(),
+                (error, _) => return Err(error),
+            },
         }
     }
     Ok(())

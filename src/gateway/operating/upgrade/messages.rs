@@ -1,6 +1,7 @@
 //! What two processes say to each other at an upgrade, as bytes, apart from the window.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// The keys of the configuration that name addresses, by their numbers.
 const KEYS: [&str; 3] = ["server.listen", "server.tls.listen", "admin.listen"];
@@ -97,6 +98,29 @@ impl Hello {
     }
 }
 
+/// The last word: the window has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Go {
+    /// The time after which a claim that is not settled is that of a stopped process, in milliseconds on
+    /// the wire.
+    pub(super) lease: Duration,
+}
+
+impl Go {
+    pub(super) fn to_bytes(self) -> [u8; 8] {
+        let millis = u64::try_from(self.lease.as_millis());
+        millis.unwrap_or(u64::MAX).to_le_bytes()
+    }
+
+    /// `None` if `bytes` are anything else.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let millis = u64::from_le_bytes(bytes.try_into().ok()?);
+        Some(Self {
+            lease: Duration::from_millis(millis),
+        })
+    }
+}
+
 /// The words of a refusal, fit to be shown.
 pub(super) fn words(payload: &[u8]) -> String {
     let text = String::from_utf8_lossy(payload);
@@ -154,6 +178,11 @@ mod tests {
         // A handover may have fewer sockets, and no part of one.
         let whole = (0..bytes.len()).filter(|cut| Handover::from_bytes(&bytes[..*cut]).is_some());
         assert_eq!(whole.count(), 2);
+        let go = Go {
+            lease: Duration::from_millis(15_001),
+        };
+        assert_eq!(Go::from_bytes(&go.to_bytes()), Some(go));
+        assert!(Go::from_bytes(&[0; 7]).is_none() && Go::from_bytes(&[0; 9]).is_none());
         assert_eq!(words(b"no\nway\x1b[1m"), "noway[1m");
     }
 }

@@ -1,7 +1,6 @@
 //! The new process's side of an upgrade: it takes over from the running gateway, and answers its
 //! questions until that one has ended.
 
-use std::collections::HashSet;
 use std::future::Future;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -15,20 +14,22 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::frames::{self, FrameError, Kind};
-use super::messages::{Handover, Hello, words};
+use super::frames::{self, FrameError, Kind, Wait};
+use super::messages::{Go, Handover, Hello, words};
 use super::{UpgradeError, socket};
 use crate::clock::{Clock, UnixMillis};
 use crate::gateway::operating::inherited::Inherited;
 use crate::gateway::running::Running;
 use crate::replay::passing::{Change, Question, Reply};
-use crate::replay::{Claimed, ReplayWindow as _, Window, WindowError};
-use crate::verify::claim::{ClaimKey, FingerprintKey};
+use crate::replay::{Claimed, Leases, ReplayWindow as _, WindowError};
+use crate::verify::claim::FingerprintKey;
 
 /// The time in which the running gateway must answer.
 const ANSWER: Duration = Duration::from_secs(10);
 /// The time in which its window must have come.
 const WINDOW: Duration = Duration::from_secs(70);
+/// The silence of the other process after which its leases are looked at.
+const SILENCE: Duration = Duration::from_millis(250);
 /// The longest wait until a reply is taken.
 const WRITE: Duration = Duration::from_secs(2);
 /// The times that a gateway is looked for which has ended the conversation, and the pause before each.
@@ -155,14 +156,14 @@ impl Predecessor {
     /// [`UpgradeError`]: the gateway goes on, and this process must end.
     pub(crate) fn take_over(self, running: &Arc<Running>) -> Result<Option<Tail>, UpgradeError> {
         let window = &running.window;
-        let taken = self.take_window(window);
+        let taken = self.take_window(running);
         let events = || {
             window.here().fit(running.clock.now());
             window.entries()
         };
         let pid = self.handover.pid;
         match taken {
-            Ok(in_flight) => {
+            Ok(leases) => {
                 log::info!(
                     "took over from the process {pid}, with {} events in the replay window",
                     events()
@@ -171,14 +172,13 @@ impl Predecessor {
                     stream: self.stream,
                     pid,
                     running: Arc::clone(running),
-                    in_flight,
+                    leases,
                     is_there: None,
                 }))
             }
             Err(Failure::Frame(FrameError::Ended)) if has_ended(&self.path)? => {
-                for (key, serial) in window.here().in_flight() {
-                    release(window, key, serial);
-                }
+                let (own, now) = (window.here(), running.clock.now());
+                Leases::new(own.in_flight(), Duration::ZERO, now).finish(own);
                 running.begin_window();
                 log::warn!(
                     "the process {pid} has ended before it handed its replay window over: starting as usual, \
@@ -192,14 +192,15 @@ impl Predecessor {
     }
 
     /// Takes the window, and returns the claims of the other process in it.
-    fn take_window(&self, window: &Window) -> Result<HashSet<(ClaimKey, u64)>, Failure> {
+    fn take_window(&self, running: &Running) -> Result<Leases, Failure> {
+        let window = running.window.here();
         self.say(Kind::Ready)?;
         let deadline = Instant::now() + WINDOW;
         loop {
-            let frame = frames::receive(&self.stream, Some(deadline))?;
+            let frame = frames::receive(&self.stream, Wait::Until(deadline))?;
             let is_good = match frame.kind {
                 Kind::Entries => {
-                    Change::read_all(&frame.payload, |change| window.here().take_over(&change))
+                    Change::read_all(&frame.payload, |change| window.take_over(&change))
                 }
                 Kind::Frozen => break,
                 Kind::Refused => return Err(Failure::Refused(words(&frame.payload))),
@@ -209,12 +210,15 @@ impl Predecessor {
                 return Err(FrameError::Foreign.into());
             }
         }
-        // No request was taken yet, so all of these are of the other process.
-        let in_flight = window.here().in_flight().into_iter().collect();
         self.say(Kind::Taken)?;
-        let frame = frames::receive(&self.stream, Some(Instant::now() + ANSWER))?;
+        let frame = frames::receive(&self.stream, Wait::Until(Instant::now() + ANSWER))?;
         match frame.kind {
-            Kind::Go => Ok(in_flight),
+            Kind::Go => {
+                let go = Go::from_bytes(&frame.payload).ok_or(FrameError::Foreign)?;
+                // No request was taken yet, so all that is in flight is of the other process.
+                let now = running.clock.now();
+                Ok(Leases::new(window.in_flight(), go.lease, now))
+            }
             Kind::Refused => Err(Failure::Refused(words(&frame.payload))),
             _ => Err(FrameError::Foreign.into()),
         }
@@ -241,29 +245,19 @@ fn has_ended(path: &Path) -> Result<bool, UpgradeError> {
     Ok(false)
 }
 
-/// Releases the claim of a process that has ended.
-fn release(window: &Window, key: ClaimKey, serial: u64) {
-    if let Some(ticket) = window.here().ticket(key, serial) {
-        window.abandon(ticket);
-    }
-}
-
 /// The gateway before this one, while it finishes its requests.
 pub(crate) struct Tail {
     stream: UnixStream,
     pid: u32,
     running: Arc<Running>,
     /// Its claims that are not settled. They are released when this is dropped.
-    in_flight: HashSet<(ClaimKey, u64)>,
+    leases: Leases,
     is_there: Option<Arc<AtomicBool>>,
 }
 
 impl Drop for Tail {
     fn drop(&mut self) {
-        let left = self.in_flight.len();
-        for (key, serial) in self.in_flight.drain() {
-            release(&self.running.window, key, serial);
-        }
+        let left = self.leases.finish(self.running.window.here());
         if let Some(is_there) = &self.is_there {
             is_there.store(false, Ordering::Release);
         }
@@ -295,10 +289,19 @@ impl Tail {
     }
 
     fn serve(&mut self) {
+        let Self {
+            stream,
+            pid,
+            running,
+            leases,
+            ..
+        } = self;
         // A process that asks and takes no reply gets none any more.
-        let _ = self.stream.set_write_timeout(Some(WRITE));
+        let _ = stream.set_write_timeout(Some(WRITE));
         let why = loop {
-            let frame = match frames::receive(&self.stream, None) {
+            // A process that asks is not stopped, so leases end only while it is silent.
+            let mut look = || end_leases(running, leases, *pid);
+            let frame = match frames::receive(stream, Wait::Beside(SILENCE, &mut look)) {
                 Ok(frame) if frame.kind == Kind::Question => frame,
                 Ok(_) => break FrameError::Foreign,
                 Err(why) => break why,
@@ -306,50 +309,47 @@ impl Tail {
             let Some((number, question)) = Question::from_bytes(&frame.payload) else {
                 break FrameError::Foreign;
             };
-            let reply = self.reply(question);
-            if let Err(why) = frames::send(&self.stream, Kind::Reply, &reply.to_bytes(number)) {
+            let reply = reply(running, leases, question);
+            if let Err(why) = frames::send(stream, Kind::Reply, &reply.to_bytes(number)) {
                 break why;
             }
         };
         if !matches!(why, FrameError::Ended) {
-            log::error!(
-                "the conversation with the process {} breaks: {why}",
-                self.pid
-            );
+            log::error!("the conversation with the process {pid} breaks: {why}");
         }
     }
+}
 
-    fn reply(&mut self, question: Question) -> Reply {
-        let window: &Window = &self.running.window;
-        let now = self.running.clock.now();
-        // The claim must be one of the process that asks. Its ticket names another place.
-        let mut own = |ticket: crate::replay::Ticket| {
-            let is_own = self.in_flight.remove(&(ticket.key, ticket.serial));
-            let found = window.here().ticket(ticket.key, ticket.serial);
-            found.filter(|_| is_own)
-        };
-        match question {
-            Question::Claim(arrival) => {
-                let claimed = at_once(window.claim(arrival, now));
-                let claimed = claimed.unwrap_or(Err(WindowError::Unavailable));
-                if let Ok(Claimed::Granted(ticket)) = claimed {
-                    self.in_flight.insert((ticket.key, ticket.serial));
-                }
-                Reply::Claimed(claimed)
+/// Releases the claims of the process `pid` whose leases are over.
+fn end_leases(running: &Running, leases: &mut Leases, pid: u32) {
+    let ended = leases.end(running.window.here(), running.clock.now());
+    if ended > 0 {
+        log::warn!(
+            "the process {pid} has not settled {ended} of its claims in time, as if it were stopped: they are \
+             released, and their events may come again. To end it: kill -KILL {pid}"
+        );
+    }
+}
+
+/// The answer to a question of another process.
+fn reply(running: &Running, leases: &mut Leases, question: Question) -> Reply {
+    let (window, now) = (&running.window, running.clock.now());
+    match question {
+        Question::Claim(arrival) => {
+            let claimed = at_once(window.claim(arrival, now));
+            let claimed = claimed.unwrap_or(Err(WindowError::Unavailable));
+            if let Ok(Claimed::Granted(ticket)) = claimed {
+                leases.grant(ticket, now);
             }
-            Question::Commit(ticket) => {
-                if let Some(ticket) = own(ticket) {
-                    // In memory it is done at once.
-                    let _ = at_once(window.commit(ticket, now));
-                }
-                Reply::Settled
-            }
-            Question::Release(ticket) => {
-                if let Some(ticket) = own(ticket) {
-                    window.abandon(ticket);
-                }
-                Reply::Settled
-            }
+            Reply::Claimed(claimed)
+        }
+        Question::Commit(ticket) => {
+            leases.commit(ticket, window.here(), now);
+            Reply::Settled
+        }
+        Question::Release(ticket) => {
+            leases.release(ticket, window.here());
+            Reply::Settled
         }
     }
 }

@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::authority::Successor;
-use super::frames::{self, FrameError, Kind, MOST_FILES};
-use super::messages::{Handover, Hello};
+use super::frames::{self, FrameError, Kind, MOST_FILES, Wait};
+use super::messages::{Go, Handover, Hello};
 use crate::gateway::running::Running;
 use crate::replay::passing::Change;
 
@@ -27,6 +27,9 @@ const WRITE: Duration = Duration::from_secs(5);
 const COPY: Duration = Duration::from_secs(60);
 /// The time from the freezing of the window until the new process must have it. Claims wait for it.
 const TAKEN: Duration = Duration::from_millis(1500);
+/// The time beyond the longest `upstream_timeout` after which a claim that was not settled is that of a
+/// process which is stopped (contract: Upgrade).
+const LEASE: Duration = Duration::from_secs(5);
 /// The number of changes that are sent while claims wait.
 const FEW: usize = 1000;
 /// The rounds of changes before the window is frozen in any case.
@@ -319,7 +322,8 @@ impl Upgradable {
         frames::send(stream, Kind::Frozen, &[])?;
         let left = TAKEN.saturating_sub(begun.elapsed());
         expect(stream, Kind::Taken, left)?;
-        frames::send(stream, Kind::Go, &[])?;
+        let lease = self.running.longest_timeout().saturating_add(LEASE);
+        frames::send(stream, Kind::Go, &Go { lease }.to_bytes())?;
         log::info!(
             "the replay window has passed on; claims waited for {:?}",
             begun.elapsed()
@@ -330,7 +334,7 @@ impl Upgradable {
 
 /// The payload of the next frame, which must be of this kind and come in time.
 fn expect(stream: &UnixStream, kind: Kind, within: Duration) -> Result<Vec<u8>, Failure> {
-    let frame = frames::receive(stream, Some(Instant::now() + within))?;
+    let frame = frames::receive(stream, Wait::Until(Instant::now() + within))?;
     if frame.kind == kind {
         Ok(frame.payload)
     } else {

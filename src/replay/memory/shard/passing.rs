@@ -10,7 +10,7 @@ use super::super::packed::Slot;
 use super::{RouteCounts, Shard};
 use crate::replay::Ticket;
 use crate::replay::passing::{self, Change, Kept, Variant};
-use crate::verify::claim::{ClaimKey, Fingerprint};
+use crate::verify::claim::{Arrival, ClaimKey, Fingerprint};
 
 impl Shard {
     /// Whether another process has the window, so that nothing may be decided here.
@@ -153,6 +153,27 @@ impl Shard {
     pub(in super::super) fn ticket(&self, key: ClaimKey, serial: u64) -> Option<Ticket> {
         let slot = self.find(key)?;
         Some(Ticket { key, slot, serial })
+    }
+
+    /// The delivery that has a claim in flight.
+    pub(in super::super) fn arrival(&self, ticket: Ticket) -> Option<Arrival> {
+        let slot = self.find(ticket.key)?;
+        self.kept(slot, None).arrival(ticket.serial)
+    }
+
+    /// The ticket of the claim in flight of a copy of this delivery.
+    pub(in super::super) fn ticket_of(&self, arrival: &Arrival) -> Option<Ticket> {
+        let slot = self.find(arrival.key)?;
+        let kept = self.kept(slot, None);
+        let serial = kept.in_flight().find(|serial| {
+            let own = kept.arrival(*serial);
+            own.is_some_and(|own| own.variant == arrival.variant)
+        });
+        serial.map(|serial| Ticket {
+            key: arrival.key,
+            slot,
+            serial,
+        })
     }
 
     fn kept(&self, slot: Slot, order: Option<u64>) -> Kept {

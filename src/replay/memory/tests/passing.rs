@@ -50,8 +50,8 @@ fn a_smaller_window_keeps_what_is_in_flight_and_what_was_used_last() {
     let other = passed_on(&it, 10, 1);
     assert_eq!(other.window.entries(), 10);
     assert_eq!(other.denied(event(1, 1)), Some(Decision::InFlight));
-    let ticket = other.window.ticket(ticket.key, ticket.serial).unwrap();
-    other.commit(ticket);
+    let name = (ticket.key, ticket.serial);
+    other.window.settle_named(name, Some(it.clock.now()));
     assert_eq!(other.denied(event(1, 1)), Some(Decision::Replay));
     // A later ticket has a serial of its own, whichever shard it is in.
     let serial = other.granted(event(1, 99)).serial;
