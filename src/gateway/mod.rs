@@ -214,9 +214,13 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
     let has_predecessor = Arc::new(AtomicBool::new(false));
     let is_successor = match predecessor {
         None => false,
-        Some(predecessor) => {
-            operating::take_over(predecessor, &running, &mut state_dir, &has_predecessor)?
-        }
+        Some(predecessor) => operating::take_over(
+            predecessor,
+            &running,
+            &file,
+            &mut state_dir,
+            &has_predecessor,
+        )?,
     };
     let lock = state_dir.as_ref().map(|dir| dir.file().try_clone());
     let lock = lock.transpose().unwrap_or_else(|error| {

@@ -9,6 +9,7 @@ use std::io::{IoSlice, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::net::TcpListener;
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
@@ -20,8 +21,8 @@ use super::upgrade::{
     upstream_with,
 };
 use crate::support::behaviour::{Behaviour, Latch, Reply};
-use crate::support::config::{Config, Route};
-use crate::support::delivery::{Delivery, event};
+use crate::support::config::{Config, Route, text};
+use crate::support::delivery::{Delivery, event, sign_body};
 use crate::support::gateway::Gateway;
 use crate::support::upstream::Upstream;
 use crate::support::{LATE, SOON, eventually, now};
@@ -218,6 +219,72 @@ fn rx_34_where_the_old_process_ends_before_the_last_word_the_new_one_starts_as_u
         expect_clean_exit(&mut new);
         third.expect_serving();
     }
+}
+
+/// The old process of the test takes a reload, and later a secret, after the new one has read its files.
+#[test]
+fn what_the_old_process_accepts_while_it_is_replaced_is_not_lost() {
+    let upstream = Upstream::start();
+    let learning = |name: &str| {
+        Route::plain(&upstream)
+            .set("name", &text(name))
+            .set("path", &text(&format!("/{name}")))
+            .set("secrets", &format!("[\"learn:{name}.secret\"]"))
+            .scheme("handshake", "\"asana\"")
+    };
+    let config = config(&upstream)
+        .route(learning("first"))
+        .route(learning("second"));
+    let mut old = Gateway::start(&config);
+    let played = Predecessor::of(&mut old);
+    let file = old.config_file();
+    let secret = |name: &str| {
+        let path = file.with_file_name(format!("{name}.secret"));
+        let draft = path.with_extension("draft");
+        fs::write(&draft, "a-secret-of-a-handshake").expect("a file");
+        fs::set_permissions(&draft, fs::Permissions::from_mode(0o600)).expect("a mode");
+        fs::rename(&draft, &path).expect("a name");
+    };
+    let delivery = |name: &str| {
+        let body = format!("{{\"of\":{name:?}}}");
+        let signature = sign_body("a-secret-of-a-handshake", body.as_bytes());
+        Delivery::unsigned(&format!("/{name}"), body)
+            .with("X-Signature", format!("sha256={signature}"))
+    };
+    let offered = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let reloaded = config.clone().route(
+        Route::plain(&upstream)
+            .set("name", "\"added\"")
+            .set("path", "\"/added\""),
+    );
+    let (new, stream) = std::thread::scope(|scope| {
+        let playing = scope.spawn(|| {
+            let mut stream = played.meet();
+            // By now the new process has read its files.
+            fs::write(&file, reloaded.toml()).expect("a configuration");
+            secret("first");
+            played.hand_over(&stream, &offered);
+            played.hand_window_over(&mut stream);
+            say(&mut stream, GO, &60_000_u64.to_le_bytes());
+            stream
+        });
+        let new = old.successor(&config);
+        (new, playing.join().expect("no panic"))
+    });
+    new.ask(Delivery::plain("{}").target("/added"))
+        .expect_status(200);
+    new.ask(delivery("first")).expect_status(200);
+    assert!(
+        new.stderr().contains("it has changed during the upgrade"),
+        "{}",
+        new.stderr()
+    );
+    new.ask(delivery("second"))
+        .expect_refusal(503, "secret_not_learned");
+    secret("second");
+    let has_come = || new.ask(delivery("second")).status == 200;
+    assert!(eventually(SOON, has_come), "{}", new.stderr());
+    drop(stream);
 }
 
 /// A process that is stopped in the middle of its requests, and goes on after its leases are over.

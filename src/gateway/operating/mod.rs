@@ -5,6 +5,7 @@
 
 pub(crate) mod acme;
 pub(crate) mod admin;
+mod catching_up;
 pub(crate) mod descriptors;
 pub(crate) mod early;
 mod fixed;
@@ -19,6 +20,7 @@ mod wrong_tokens;
 
 pub(crate) use reload::Notes;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -57,7 +59,7 @@ pub(crate) fn held_state_dir(
     StateDir::hold(dir).map(Some)
 }
 
-/// Takes over from the gateway before this one, whose claims are answered for until it has ended;
+/// Takes over from the gateway before this one, with the configuration at `path`, whose claims are answered for until it has ended;
 /// `has_predecessor` is true until then. `false` if that gateway has ended before: this process starts
 /// as usual, and holds the state directory by itself.
 ///
@@ -67,6 +69,7 @@ pub(crate) fn held_state_dir(
 pub(crate) fn take_over(
     predecessor: Predecessor,
     running: &Arc<Running>,
+    path: &Path,
     held: &mut Option<StateDir>,
     has_predecessor: &Arc<AtomicBool>,
 ) -> Result<bool, UpgradeError> {
@@ -82,6 +85,7 @@ pub(crate) fn take_over(
     if let Err(error) = tail.answer(has_predecessor) {
         log::error!("the gateway before this one gets no answers: {error}");
     }
+    catching_up::catch_up(running, path);
     if let (Some(held), Some(dir)) = (held, dir)
         && let Err(error) = held.name_owner(&dir)
     {

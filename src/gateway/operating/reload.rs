@@ -37,6 +37,8 @@ pub(crate) enum ReloadError {
              lies on a mount that does not answer"
     )]
     Busy,
+    #[error("another process has taken over from this one: ask that one for a reload")]
+    HandedOver,
 }
 
 impl ReloadError {
@@ -301,6 +303,9 @@ impl Loaded {
     /// The reason why there is no snapshot.
     pub(super) fn put_in_force(self, running: &Running, turn: &Turn) -> Result<(), ReloadError> {
         let mut latest = running.reloads.latest();
+        if latest.is_over {
+            return Err(ReloadError::HandedOver);
+        }
         latest.saw(turn.number, self.files);
         let made = self.made?;
         if turn.number < latest.in_force {
@@ -441,6 +446,20 @@ mod tests {
         let turn = Turn::begin(&running);
         assert!(loaded().put_in_force(&running, &turn).is_ok());
         assert!(waits().0, "the route does not learn again");
+    }
+
+    #[tokio::test]
+    async fn a_process_that_has_handed_over_puts_nothing_in_force() {
+        let running = running();
+        running.reloads.latest().is_over = true;
+        let (path, limit) = (Path::new("a.toml"), Duration::from_secs(20));
+        let refused = replace(&running, path, &|| reading("second"), limit).await;
+        assert!(matches!(refused, Err(ReloadError::HandedOver)));
+        assert_eq!(in_force(&running), "first");
+        running.reloads.latest().is_over = false;
+        let again = replace(&running, path, &|| reading("second"), limit).await;
+        assert!(again.is_ok());
+        assert_eq!(in_force(&running), "second");
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::early::EarlySignals;
 use super::listen::{RuntimeOf, Tasks};
 use super::upgrade::Sockets;
-use super::{acme, reload, watching};
+use super::{acme, catching_up, reload, watching};
 use crate::gateway::running::Running;
 use crate::gateway::running::ending::{EndingCertificates, EndingSecrets};
 
@@ -200,8 +200,15 @@ impl ShutdownSignalWatch for Signals {
         }
         // A task of its own: a panic there must not end the gateway.
         tokio::spawn(acme::run(Arc::clone(&self.running)));
-        let routes = self.running.snapshot.load().routes.iter().count();
         let is_successor = self.takeover.is_successor;
+        if is_successor {
+            let (running, file) = (Arc::clone(&self.running), self.file.clone());
+            let has_predecessor = Arc::clone(&self.takeover.has_predecessor);
+            tokio::spawn(async move {
+                catching_up::follow(running, &file, &has_predecessor).await;
+            });
+        }
+        let routes = self.running.snapshot.load().routes.iter().count();
         self.running.supervisor.ready(routes, is_successor);
         // A task of its own, because the manager waits for signs of life until the process ends.
         tokio::spawn(show_life(

@@ -32,6 +32,9 @@ pub(crate) struct Latest {
     seen: u64,
     /// The files of the latest configuration, whether it was put in force or had problems.
     files: FileSet,
+    /// Whether another process takes over, which looks at the files itself: nothing is put in force
+    /// here any more.
+    pub(crate) is_over: bool,
     /// The limit of connections in force; `None` where it is not lowered.
     lowered: Option<Lowered>,
 }
@@ -68,6 +71,7 @@ impl Reloads {
                 in_force: 0,
                 seen: 0,
                 files,
+                is_over: false,
                 lowered,
             }),
         }

@@ -322,8 +322,14 @@ impl Upgradable {
         frames::send(stream, Kind::Frozen, &[])?;
         let left = TAKEN.saturating_sub(begun.elapsed());
         expect(stream, Kind::Taken, left)?;
+        // What is in force by now, the new process finds in the files.
+        self.running.reloads.latest().is_over = true;
         let lease = self.running.longest_timeout().saturating_add(LEASE);
-        frames::send(stream, Kind::Go, &Go { lease }.to_bytes())?;
+        let gone = frames::send(stream, Kind::Go, &Go { lease }.to_bytes());
+        if let Err(error) = gone {
+            self.running.reloads.latest().is_over = false;
+            return Err(error.into());
+        }
         log::info!(
             "the replay window has passed on; claims waited for {:?}",
             begun.elapsed()
