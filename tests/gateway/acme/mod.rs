@@ -12,6 +12,7 @@
 mod handshake;
 mod pebble;
 mod stub;
+mod upgrades;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -292,6 +293,12 @@ fn tl_11_an_authority_that_is_not_trusted_is_a_warning_that_names_the_key_for_it
 /// A gateway that orders from a stub at once, and the folder of its files.
 fn ordering(stub: &Stub, ports: &Ports, upstream: &Upstream, dir: &Path) -> (Gateway, PathBuf) {
     let folder = counted(dir, &stub.directory());
+    let config = config_for(stub, ports, upstream, dir);
+    (Gateway::start(&config), folder)
+}
+
+/// A configuration that orders from a stub.
+fn config_for(stub: &Stub, ports: &Ports, upstream: &Upstream, dir: &Path) -> Config {
     let root = dir.join("root.pem");
     fs::write(&root, stub.root()).expect("a file");
     let keys = format!(
@@ -299,7 +306,7 @@ fn ordering(stub: &Stub, ports: &Ports, upstream: &Upstream, dir: &Path) -> (Gat
         stub.directory(),
         root.display()
     );
-    (Gateway::start(&ports.config(upstream, dir, &keys)), folder)
+    ports.config(upstream, dir, &keys)
 }
 
 #[test]

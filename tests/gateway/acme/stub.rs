@@ -17,6 +17,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
 use super::pebble::Root;
+use crate::support::behaviour::Latch;
 
 /// What the authority does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub(crate) enum Does {
     Floods,
     /// It answers with a page.
     Pages,
+    /// It issues only once the test says so.
+    Holds,
 }
 
 struct Shared {
@@ -43,6 +46,7 @@ struct Shared {
     url: String,
     requests: Mutex<Vec<(String, Value)>>,
     chain: Mutex<String>,
+    latch: Latch,
 }
 
 /// A running authority. Its thread ends with the test program.
@@ -70,6 +74,7 @@ impl Stub {
             url: format!("https://localhost:{port}"),
             requests: Mutex::default(),
             chain: Mutex::default(),
+            latch: Latch::closed(),
         });
         let own = Arc::clone(&shared);
         thread::spawn(move || {
@@ -89,6 +94,11 @@ impl Stub {
     /// Its root, in PEM.
     pub(crate) fn root(&self) -> String {
         self.0.root.issuer.pem()
+    }
+
+    /// Lets an authority that [holds](Does::Holds) issue.
+    pub(crate) fn issue(&self) {
+        self.0.latch.open();
     }
 
     /// The payloads of the requests for a path, so far.
@@ -122,6 +132,9 @@ fn serve(shared: &Shared, stream: TcpStream, tls: Arc<ServerConfig>) {
         // Until the gateway has had enough.
         while stream.write_all(&[b' '; 8192]).is_ok() {}
         return;
+    }
+    if shared.does == Does::Holds && path == "/finalize" {
+        shared.latch.wait();
     }
     let (status, more, body) = answer(shared, &path, &payload);
     let head = format!(

@@ -311,6 +311,10 @@ impl Task {
                 self.failures = 0;
                 return self.until(self.next(settings, true).0);
             };
+            // Another process that is about to take over orders by itself.
+            let Some(_under_way) = self.running.acme.orders.begin() else {
+                return LOCKED;
+            };
             match self.order(settings, store, &locked, &account, &name).await {
                 Ok(Some(failure)) if failure.is_general => return self.begin_pause(&failure),
                 Ok(_) => self.failures = 0,

@@ -29,6 +29,9 @@ pub(super) const MOST_FILES: usize = 250;
 
 const HEAD: usize = 12;
 
+/// The most bytes of a payload that is sent with its head by a single call.
+const SHORT: usize = 4096;
+
 /// What a frame says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -42,9 +45,10 @@ pub(super) enum Kind {
     Refused = 8,
     Question = 9,
     Reply = 10,
+    Wait = 11,
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 11] = [
     Kind::Hello,
     Kind::Handover,
     Kind::Ready,
@@ -55,6 +59,7 @@ const KINDS: [Kind; 10] = [
     Kind::Refused,
     Kind::Question,
     Kind::Reply,
+    Kind::Wait,
 ];
 
 /// A frame that was read.
@@ -131,7 +136,11 @@ fn read_head(head: [u8; HEAD]) -> Result<(Kind, usize), FrameError> {
 
 /// Sends a frame. Each write that makes progress renews the time limit of the socket.
 pub(super) fn send(mut stream: &UnixStream, kind: Kind, payload: &[u8]) -> Result<(), FrameError> {
-    stream.write_all(&head(kind, payload.len()))?;
+    let head = head(kind, payload.len());
+    if payload.len() <= SHORT {
+        return Ok(stream.write_all(&[&head[..], payload].concat())?);
+    }
+    stream.write_all(&head)?;
     Ok(stream.write_all(payload)?)
 }
 

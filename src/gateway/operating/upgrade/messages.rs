@@ -121,7 +121,7 @@ impl Go {
     }
 }
 
-/// The words of a refusal, fit to be shown.
+/// The words of a refusal or of a wait, fit to be shown.
 pub(super) fn words(payload: &[u8]) -> String {
     let text = String::from_utf8_lossy(payload);
     let shown = text.chars().filter(|c| !c.is_control());

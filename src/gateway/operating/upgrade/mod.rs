@@ -3,7 +3,8 @@
 //!
 //! 1. The new process connects to the Unix socket of the old one and says who it is (`Hello`).
 //! 2. The old one hands over its listening sockets, the lock on its state directory, the key of its
-//!    digests and the time on its monotonic clock (`Handover`). Both go on as before.
+//!    digests and the time on its monotonic clock (`Handover`). Both go on as before. Where a
+//!    certificate is being ordered, the old one says so (`Wait`) and finishes the order first.
 //! 3. The new one builds everything and says `Ready`, without accepting a connection.
 //! 4. The old one copies its replay window (`Entries`) while it goes on deciding, and freezes it with
 //!    the last changes (`Frozen`). Claims wait from then on.
@@ -27,12 +28,16 @@ mod socket;
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub(crate) use new::Predecessor;
 pub(crate) use old::{Offered, Sockets, Upgradable};
 pub(crate) use socket::UpgradeSocket;
 
 use super::state_dir::StateError;
+
+/// The longest time for which an upgrade waits for an order of a certificate.
+const ORDER: Duration = Duration::from_secs(20);
 
 /// The reason why a process does not take over, or cannot be taken over.
 #[derive(Debug, thiserror::Error)]

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::frames::{self, FrameError, Kind, Wait};
 use super::messages::{Go, Handover, Hello, words};
-use super::{UpgradeError, socket};
+use super::{ORDER, UpgradeError, socket};
 use crate::clock::{Clock, UnixMillis};
 use crate::gateway::operating::inherited::Inherited;
 use crate::gateway::running::Running;
@@ -101,7 +101,14 @@ impl Predecessor {
         let mut files = Vec::new();
         let deadline = Instant::now() + ANSWER;
         let frame = frames::receive_with(&stream, deadline, &mut files);
-        let frame = frame.map_err(|error| said.err().unwrap_or(error))?;
+        let mut frame = frame.map_err(|error| said.err().unwrap_or(error))?;
+        if frame.kind == Kind::Wait {
+            log::info!(
+                "the running gateway asks for time: {}",
+                words(&frame.payload)
+            );
+            frame = frames::receive_with(&stream, deadline + ORDER, &mut files)?;
+        }
         let handover = match frame.kind {
             Kind::Handover => Handover::from_bytes(&frame.payload),
             Kind::Refused => return Err(Failure::Refused(words(&frame.payload))),

@@ -11,10 +11,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::ORDER;
 use super::authority::Successor;
 use super::frames::{self, FrameError, Kind, MOST_FILES, Wait};
 use super::messages::{Go, Handover, Hello};
 use crate::gateway::running::Running;
+use crate::gateway::running::acme::Held;
 use crate::replay::passing::Change;
 
 /// The time that the new process has to say who it is.
@@ -161,7 +163,7 @@ impl Upgradable {
     /// said.
     fn meet(&self, stream: &UnixStream) {
         match self.hand_over(stream) {
-            Ok((pid, successor)) => {
+            Ok((pid, successor, _no_orders)) => {
                 log::info!("the process {pid} has taken over: finishing what is in flight");
                 self.handed.notify_one();
                 successor.passed(stream);
@@ -181,7 +183,7 @@ impl Upgradable {
         }
     }
 
-    fn hand_over(&self, stream: &UnixStream) -> Result<(u32, Arc<Successor>), Failure> {
+    fn hand_over(&self, stream: &UnixStream) -> Result<(u32, Arc<Successor>, Held), Failure> {
         let refused = |why: &str| Err(Failure::Refused(why.to_owned()));
         stream
             .set_write_timeout(Some(WRITE))
@@ -207,20 +209,44 @@ impl Upgradable {
         if self.is_taken.swap(true, Ordering::AcqRel) {
             return refused("another upgrade is running");
         }
-        let taken = self.pass(stream, &hello);
-        if taken.is_err() {
-            self.is_taken.store(false, Ordering::Release);
-        }
-        taken.map(|successor| (hello.pid, successor))
-    }
-
-    /// Hands everything over, the window last.
-    fn pass(&self, stream: &UnixStream, hello: &Hello) -> Result<Arc<Successor>, Failure> {
         log::info!(
             "verigate {} in process {} wants to take over",
             hello.program,
             hello.pid
         );
+        let no_orders = self.running.acme.orders.hold();
+        let taken = self
+            .finish_order(stream, &no_orders)
+            .and_then(|()| self.pass(stream));
+        if taken.is_err() {
+            self.is_taken.store(false, Ordering::Release);
+        }
+        taken.map(|successor| (hello.pid, successor, no_orders))
+    }
+
+    /// Waits until the certificate has come that is being ordered, for [`ORDER`] at most: the challenge
+    /// of the order is answered here alone.
+    fn finish_order(&self, stream: &UnixStream, no_orders: &Held) -> Result<(), Failure> {
+        if no_orders.are_over_within(Duration::ZERO) {
+            return Ok(());
+        }
+        let why = "a certificate is being ordered, which takes some seconds";
+        log::info!("the upgrade waits: {why}");
+        frames::send(stream, Kind::Wait, why.as_bytes())?;
+        if !no_orders.are_over_within(ORDER) {
+            log::warn!(
+                "the certificate has not come within {ORDER:?}, and the upgrade waits no longer: if the order \
+                 fails for that, another one is made later"
+            );
+        }
+        if self.running.stopping.load(Ordering::Relaxed) {
+            return Err(Failure::Refused("the gateway is stopping".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Hands everything over, the window last.
+    fn pass(&self, stream: &UnixStream) -> Result<Arc<Successor>, Failure> {
         self.send_sockets(stream)?;
         if !expect(stream, Kind::Ready, READY)?.is_empty() {
             return Err(Failure::Unexpected);
