@@ -11,18 +11,20 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::client::answer::{Answer, Denied};
-use super::client::connections::{Admitted, Connections, Idle};
+use super::client::connections::{Admitted, Connections};
 use super::client::h1::H1;
 use super::client::h2::H2Connection;
 use super::client::handshakes::Handshakes;
 use super::client::holder::Holder;
+use super::client::idle::Idle;
 use super::client::origin::is_trusted;
-use super::client::port::{BEYOND, NOT_TLS, Port, SILENCE, TOO_MANY};
+use super::client::port::{BEYOND, NOT_LET_IN, NOT_TLS, Port, SILENCE, TOO_MANY};
 use super::client::stream::Stream;
 use super::client::tls::{self, Failure, Handshake};
 use super::client::{Client, Next};
 use super::exchange;
 use super::running::Running;
+use super::running::snapshot::Snapshot;
 use crate::telemetry::handshakes::HandshakeResult;
 use crate::verdict::Refusal;
 use crate::wire::head::Head;
@@ -36,6 +38,10 @@ pub(super) struct Exchanges {
 impl Port for Exchanges {
     async fn answer<C: Client>(&self, client: &mut C, head: Head) -> Next {
         let snapshot = self.running.snapshot.load_full();
+        if !self.is_let_in(client, &snapshot) {
+            self.refuse(client, NOT_LET_IN).await;
+            return Next::Linger;
+        }
         if snapshot.health_path.as_deref() == Some(head.path()) {
             return answer_probe(&self.running, client, &head).await;
         }
@@ -63,6 +69,16 @@ impl Port for Exchanges {
 }
 
 impl Exchanges {
+    /// Whether the certificate with which the connection began counts under this snapshot too.
+    fn is_let_in<C: Client>(&self, client: &C, snapshot: &Snapshot) -> bool {
+        client.shown().is_none_or(|shown| {
+            // A reload cannot change the ports themselves.
+            let port = snapshot.tls.get(shown.port);
+            let wall = || self.running.clock.now().wall;
+            port.is_some_and(|port| shown.counts(port.port.clients(), wall))
+        })
+    }
+
     /// The answer to an authority that looks at an open challenge over HTTP. It is no delivery: it is
     /// neither logged nor counted. While no such challenge is open, the path is like any other.
     fn challenge<C: Client>(&self, client: &C, head: &Head) -> Option<Answer> {
@@ -172,7 +188,7 @@ impl<P: Port> App<P> {
             &self.handshakes,
             stream,
             client,
-            &port.port,
+            (place, &port.port),
             deadline,
             (&self.running.turns, &self.running.acme.challenges, stopping),
         )
@@ -207,6 +223,11 @@ impl<P: Port> App<P> {
             handshakes: Handshakes::new(1),
             is_own: true,
         }
+    }
+
+    /// Whether `peer` is a trusted proxy by the snapshot in force.
+    fn trusts(&self, peer: Option<IpAddr>) -> bool {
+        is_trusted(peer, &self.running.snapshot.load().trusted_proxies)
     }
 
     /// Warns that no connection can be accepted now.
@@ -262,6 +283,10 @@ impl<P: Port> App<P> {
                 return;
             }
         };
+        // A reload that came before the connection had its place does not know of it.
+        if !self.is_own && self.trusts(peer) != is_trusted {
+            place.idle().retire();
+        }
         let limit = settings.head_timeout;
         let opened = self.open(stream, (peer, client), door, limit, &stopping);
         let stream = match opened.await {
@@ -275,7 +300,13 @@ impl<P: Port> App<P> {
         let idle = place.idle();
         if stream.speaks_http2() {
             // GOAWAY is sent at once: unlike a close, it loses no request that is on its way.
-            let stopping = ending(idle, stopping, Duration::ZERO);
+            let retiring = Arc::clone(&idle);
+            let stopping = async move {
+                tokio::select! {
+                    () = ending(idle, stopping, Duration::ZERO) => {}
+                    () = retiring.retiring() => {}
+                }
+            };
             let connection = H2Connection::new(stream, peer, settings);
             // Boxed, so that the task of an HTTP/1 connection is not as large.
             return Box::pin(connection.serve(&self.port, &place, stopping)).await;

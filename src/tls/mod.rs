@@ -16,6 +16,6 @@ pub(crate) mod tests;
 pub use identity::{Authorities, Fault, Identity, Part};
 pub use managed::{Managed, Share};
 pub use outbound::{Outbound, Trust};
-pub use port::{Identities, Port, PortError, Version};
+pub use port::{Clients, Identities, Port, PortError, Version};
 pub use rustls::pki_types::ServerName;
 pub use words::{Peer, ended_by, words};

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{
     ClientHello, NoServerSessionStorage, ResolvesServerCert, VerifierBuilderError,
     WebPkiClientVerifier,
@@ -12,6 +15,7 @@ use rustls::{ALL_VERSIONS, ServerConfig, SupportedProtocolVersion, crypto, versi
 
 use super::identity::{Authorities, Identity};
 use super::managed::Share;
+use crate::clock::UnixMillis;
 
 /// The certificates of a port, found by the server name that a client asks for: by the exact name,
 /// else by a wildcard, else the default.
@@ -106,11 +110,31 @@ pub enum PortError {
     Tls(#[from] rustls::Error),
 }
 
+/// The judgement of a port on certificates of clients.
+#[derive(Debug)]
+pub struct Clients(Option<Arc<dyn ClientCertVerifier>>);
+
+impl Clients {
+    /// Whether a client with this chain, which may be empty, is let in at this moment.
+    pub fn accept(&self, chain: &[CertificateDer<'_>], wall: UnixMillis) -> bool {
+        let Some(verifier) = &self.0 else {
+            return true;
+        };
+        let millis = u64::try_from(wall.0).unwrap_or(0);
+        let now = UnixTime::since_unix_epoch(Duration::from_millis(millis));
+        chain
+            .split_first()
+            .is_some_and(|(own, others)| verifier.verify_client_cert(own, others, now).is_ok())
+    }
+}
+
 /// The settings of a TLS port.
 #[derive(Clone, Debug)]
 pub struct Port {
     identities: Arc<Identities>,
     config: Arc<ServerConfig>,
+    // An Arc, because connections keep the judgement that let them in.
+    clients: Arc<Clients>,
 }
 
 impl Port {
@@ -130,14 +154,14 @@ impl Port {
         protocols: &[&str],
     ) -> Result<Self, PortError> {
         let provider = Arc::new(crypto::ring::default_provider());
-        let verifier = match clients {
-            None => WebPkiClientVerifier::no_client_auth(),
-            Some(Authorities(roots)) => WebPkiClientVerifier::builder_with_provider(
-                Arc::clone(roots),
-                Arc::clone(&provider),
-            )
-            .build()?,
-        };
+        let clients = clients.map(|Authorities(roots)| {
+            let provider = Arc::clone(&provider);
+            WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), provider).build()
+        });
+        let clients = clients.transpose()?;
+        let verifier = clients
+            .clone()
+            .unwrap_or_else(WebPkiClientVerifier::no_client_auth);
         let identities = Arc::new(identities);
         let resolver: Arc<dyn ResolvesServerCert> = Arc::<Identities>::clone(&identities);
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -155,12 +179,18 @@ impl Port {
         Ok(Self {
             identities,
             config: Arc::new(config),
+            clients: Arc::new(Clients(clients)),
         })
     }
 
     /// The certificates of the port.
     pub fn identities(&self) -> &Identities {
         &self.identities
+    }
+
+    /// The judgement on certificates of clients.
+    pub fn clients(&self) -> &Arc<Clients> {
+        &self.clients
     }
 
     /// The settings with which a handshake goes on.

@@ -29,6 +29,13 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
+    /// A gateway that is known to listen with TLS there, for a client with these settings.
+    pub(crate) fn at(addr: SocketAddr, mut config: ClientConfig) -> Self {
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let config = Arc::new(config);
+        Self { addr, config }
+    }
+
     /// Starts a gateway that also listens with TLS.
     #[track_caller]
     pub(crate) fn start(config: Config) -> (Gateway, Self) {

@@ -7,15 +7,14 @@
 //! connections are read for a second, so that a load balancer can still ask how the gateway is.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::holder::{Holder, Network};
+use super::idle::Idle;
 
 /// The connections beyond the limit that are read at one time.
 pub(crate) const FURTHER: usize = 16;
@@ -37,12 +36,20 @@ struct Places {
     /// The number of connections of each network that has any.
     held: HashMap<Network, usize>,
     /// Every connection within the limit, by its number.
-    taken: HashMap<u64, Arc<Idle>>,
+    taken: HashMap<u64, Taken>,
     /// The streams of HTTP/2 that hold a place beside that of their connection.
     streams: usize,
     next: u64,
     /// The clients with a connection beyond the limit.
     further: Vec<Network>,
+}
+
+/// A connection that has a place.
+#[derive(Debug)]
+struct Taken {
+    peer: Option<IpAddr>,
+    is_trusted_proxy: bool,
+    idle: Arc<Idle>,
 }
 
 /// The decision on a connection that has come.
@@ -98,7 +105,12 @@ impl Connections {
             let number = places.next;
             places.next += 1;
             let idle = Arc::new(Idle::new(self.began));
-            places.taken.insert(number, Arc::clone(&idle));
+            let taken = Taken {
+                peer,
+                is_trusted_proxy,
+                idle: Arc::clone(&idle),
+            };
+            places.taken.insert(number, taken);
             places.hold(holder);
             self.open.fetch_add(1, Ordering::Relaxed);
             return Admitted::Within(Place {
@@ -117,6 +129,16 @@ impl Connections {
             connections: Arc::clone(self),
             client: holder.own,
         })
+    }
+
+    /// Lets the connections end whose peers are trusted proxies now and were none when they came, or
+    /// the other way round: their places are counted as those of the other kind.
+    pub(crate) fn judge_again(&self, is_trusted_proxy: impl Fn(Option<IpAddr>) -> bool) {
+        for taken in self.places().taken.values() {
+            if is_trusted_proxy(taken.peer) != taken.is_trusted_proxy {
+                taken.idle.retire();
+            }
+        }
     }
 
     /// Whether there is a place for a further connection of `holder`, if need be that of another
@@ -168,18 +190,17 @@ impl Places {
     /// Ends the connection that has idled longest between two requests. Its place is free at once.
     /// `false` if no connection is idle.
     fn end_the_longest_idle(&mut self) -> bool {
-        let idle = self.taken.iter().filter_map(|(number, idle)| {
-            let since = idle.since.load(Ordering::Relaxed);
-            (since != BUSY).then_some((since, *number))
+        let idle = self.taken.iter().filter_map(|(number, taken)| {
+            let since = taken.idle.since()?;
+            Some((since, *number))
         });
-        let Some(idle) = idle
+        let Some(Taken { idle, .. }) = idle
             .min()
             .and_then(|(_, number)| self.taken.remove(&number))
         else {
             return false;
         };
-        idle.is_over.store(true, Ordering::Relaxed);
-        idle.ending.notify_one();
+        idle.end_now();
         true
     }
 }
@@ -260,57 +281,10 @@ impl Drop for Further {
     }
 }
 
-/// Whether a connection idles between two requests, since when, and whether it shall end.
-#[derive(Debug)]
-pub(crate) struct Idle {
-    // Milliseconds since the port began, or [`BUSY`]. Relaxed: a connection that becomes busy while
-    // it is chosen serves its request and ends then.
-    since: AtomicU64,
-    // Relaxed: the notification after it orders it for whoever waits, and whoever does not wait
-    // learns of it a request later.
-    is_over: AtomicBool,
-    ending: Notify,
-    began: Instant,
-}
-
-/// The connection is not between two requests.
-const BUSY: u64 = u64::MAX;
-
-impl Idle {
-    fn new(began: Instant) -> Self {
-        Self {
-            since: AtomicU64::new(BUSY),
-            is_over: AtomicBool::new(false),
-            ending: Notify::new(),
-            began,
-        }
-    }
-
-    /// The connection waits for its next request, since `now`.
-    pub(crate) fn begin(&self, now: Instant) {
-        let since = now.saturating_duration_since(self.began).as_millis();
-        let since = u64::try_from(since).unwrap_or(BUSY - 1);
-        self.since.store(since, Ordering::Relaxed);
-    }
-
-    /// The connection has its next request.
-    pub(crate) fn end(&self) {
-        self.since.store(BUSY, Ordering::Relaxed);
-    }
-
-    /// Whether the connection was chosen to end.
-    pub(crate) fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Relaxed)
-    }
-
-    /// Resolves when the connection shall take no further request.
-    pub(crate) fn ending(&self) -> impl Future<Output = ()> {
-        self.ending.notified()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// What became of connections from these addresses, which all stay: `w`ithin, `b`eyond or
@@ -443,8 +417,8 @@ mod tests {
             .collect();
         let newcomer = |last| connections.admit(Some(IpAddr::from([10, 0, 1, last])), false);
         assert!(matches!(newcomer(1), Admitted::Beyond(_)), "nobody idles");
-        idle[2].since.store(5, Ordering::Relaxed);
-        idle[1].since.store(7, Ordering::Relaxed);
+        idle[2].begin(connections.began + Duration::from_millis(5));
+        idle[1].begin(connections.began + Duration::from_millis(7));
         idle[0].begin(Instant::now());
         idle[0].end();
         let first = newcomer(2);

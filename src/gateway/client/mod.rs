@@ -14,8 +14,10 @@ pub(crate) mod h1;
 pub(crate) mod h2;
 pub(crate) mod handshakes;
 pub(crate) mod holder;
+pub(crate) mod idle;
 pub(crate) mod origin;
 pub(crate) mod port;
+pub(crate) mod shown;
 mod stock;
 pub(crate) mod stream;
 pub(crate) mod tls;
@@ -30,6 +32,7 @@ use tokio::time::Instant;
 
 use crate::verdict::Refusal;
 use budget::{Account, Budget};
+use shown::Shown;
 
 /// The reason why no further piece of a body comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,6 +98,9 @@ pub(crate) trait Client: Send {
 
     /// Whether the connection came over TLS.
     fn is_tls(&self) -> bool;
+
+    /// The certificate with which the connection began; `None` without TLS.
+    fn shown(&self) -> Option<&Shown>;
 
     /// The account of [`peer`](Self::peer) in the budget. A connection looks it up once for all its
     /// requests.

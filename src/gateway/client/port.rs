@@ -37,6 +37,12 @@ pub(crate) const NOT_TLS: Refusal = Refusal::because(
     "this port speaks TLS: send the request to https:// instead of http://",
 );
 
+/// The refusal of a request on a connection whose certificate does not count any more.
+pub(crate) const NOT_LET_IN: Refusal = Refusal::because(
+    Code::BadRequest,
+    "the certificate of the client is no longer accepted here",
+);
+
 /// The time for which a connection without a place is read.
 pub(crate) const BEYOND: Duration = Duration::from_secs(1);
 

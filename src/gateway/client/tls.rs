@@ -21,10 +21,11 @@ use super::challenge;
 use super::handshakes::Handshakes;
 use super::holder::Holder;
 use super::port::SILENCE;
+use super::shown::Shown;
 use super::stream::Stream;
 use super::turns::{Turns, spend};
 use crate::acme::challenges::Challenges;
-use crate::tls::{Peer, Port, words};
+use crate::tls::{Clients, Peer, Port, words};
 
 /// The first byte of a TLS record that holds a handshake (RFC 8446 5.1). No HTTP request begins so.
 const HANDSHAKE: u8 = 0x16;
@@ -83,14 +84,15 @@ impl From<io::Error> for Failure {
 }
 
 /// Runs the handshake of a connection that was just accepted, until `deadline` at most. A connection
-/// that has sent nothing ends once `stopping` turns true. `client` is `None` for a trusted proxy.
+/// that has sent nothing ends once `stopping` turns true. `client` is `None` for a trusted proxy, and
+/// `place` is that of the port in the file.
 ///
 /// If this future is dropped, the connection and its turn are given back.
 pub(crate) async fn run(
     handshakes: &Handshakes,
     stream: TcpStream,
     client: Option<Holder>,
-    port: &Port,
+    (place, port): (usize, &Port),
     deadline: Instant,
     (turns, challenges, stopping): (&Turns, &Challenges, watch::Receiver<bool>),
 ) -> Handshake {
@@ -129,7 +131,7 @@ pub(crate) async fn run(
         };
         let result = tokio::select! {
             biased;
-            result = turns.paced(shake_hands(stream, hello, settings)) => result,
+            result = turns.paced(shake_hands(stream, hello, settings, (place, port.clients()))) => result,
             () = handshakes.must_go() => Err((Failure::Late, None)),
         };
         drop(turn);
@@ -241,13 +243,18 @@ async fn shake_hands(
     stream: TcpStream,
     hello: Accepted,
     settings: Arc<ServerConfig>,
+    (place, clients): (usize, &Arc<Clients>),
 ) -> Result<Handshake, (Failure, Option<TcpStream>)> {
     spend(WORK);
     let started = StartHandshake::from_parts(hello, stream);
     match started.into_stream(settings).into_fallible().await {
         Ok(stream) => {
-            let is_resumed = stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
-            Ok(Handshake::Done(Stream::Tls(Box::new(stream)), is_resumed))
+            let session = stream.get_ref().1;
+            let is_resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+            let chain = session.peer_certificates().unwrap_or_default().to_vec();
+            let shown = Shown::new(place, chain, Arc::clone(clients));
+            let stream = Stream::Tls(Box::new(stream), Arc::new(shown));
+            Ok(Handshake::Done(stream, is_resumed))
         }
         Err((error, stream)) => Err((error.into(), Some(stream))),
     }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::clock::{Clock, UnixMillis};
 use crate::gateway::client::budget::{Account, Budget};
+use crate::gateway::client::shown::Shown;
 use crate::gateway::client::turns::{BETWEEN_TURNS, spend};
 use crate::gateway::client::{AnswerHead, Client, Gone, Next, ReadError};
 use crate::gateway::running::Running;
@@ -91,6 +92,10 @@ impl<R: FnMut(usize, &mut BytesMut) + Send> Client for Fake<R> {
 
     fn is_tls(&self) -> bool {
         false
+    }
+
+    fn shown(&self) -> Option<&Shown> {
+        None
     }
 
     fn account(&mut self, budget: &Budget) -> Arc<Account> {

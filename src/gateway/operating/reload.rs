@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::{descriptors, fixed};
 use crate::config::{self, Config, FileSet, Position, Problem, Problems, Reading, Warning};
+use crate::gateway::client::origin::is_trusted;
 use crate::gateway::running::Running;
 use crate::gateway::running::learning::Awaited;
 use crate::gateway::running::reloads::Lowered;
@@ -321,6 +322,7 @@ impl Loaded {
         now.take_over_learned(&before, &turn.waiting);
         running.wait_as_long_as(&now);
         running.snapshot.store(Arc::clone(&now));
+        (running.connections).judge_again(|peer| is_trusted(peer, &now.trusted_proxies));
         running.acme.changed.notify_one();
         // A secret may have come to the former routes since the first look.
         now.take_over_learned(&before, &turn.waiting);

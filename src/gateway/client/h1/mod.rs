@@ -19,10 +19,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::budget::{Account, Budget};
-use super::connections::Idle;
+use super::idle::Idle;
 use super::port::{
     BEYOND, ConnectionLimits, LINGER_BYTES, LINGER_IDLE, LINGER_TOTAL, Port, TOO_MANY,
 };
+use super::shown::Shown;
 use super::stream::Stream;
 use super::{AnswerHead, Client, Gone, Next, ReadError};
 use crate::gateway::timer::LazyTimer;
@@ -237,6 +238,10 @@ impl Client for H1 {
 
     fn is_tls(&self) -> bool {
         self.stream.is_tls()
+    }
+
+    fn shown(&self) -> Option<&Shown> {
+        self.stream.shown().map(Arc::as_ref)
     }
 
     fn account(&mut self, budget: &Budget) -> Arc<Account> {

@@ -222,6 +222,7 @@ impl H2Connection {
         let common = Arc::new(Common {
             peer: self.peer,
             is_tls: self.stream.is_tls(),
+            shown: self.stream.shown().cloned(),
             write_timeout: limits.write_timeout,
             account: OnceLock::new(),
         });
@@ -283,6 +284,13 @@ impl H2Connection {
                     streams.note(ended);
                     driver.watch.lock().tally.note_served();
                     driver.silent_since = (Instant::now(), limits.idle_timeout);
+                    if common
+                        .shown
+                        .as_ref()
+                        .is_some_and(|shown| shown.is_refused())
+                    {
+                        driver.end();
+                    }
                 }
                 Event::Stop => driver.end(),
                 Event::Excess(excess) => {

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::gateway::client::budget::{Account, Budget};
 use crate::gateway::client::port::{LINGER_BYTES, LINGER_IDLE, LINGER_TOTAL};
+use crate::gateway::client::shown::Shown;
 use crate::gateway::client::turns::spend;
 use crate::gateway::client::{AnswerHead, Client, Gone, Length, Next, ReadError, stock};
 use crate::gateway::timer::{Elapsed, LazyTimer};
@@ -31,6 +32,7 @@ pub(super) const SENT_AT_ONCE: usize = 32 * 1024;
 pub(super) struct Common {
     pub(super) peer: Option<IpAddr>,
     pub(super) is_tls: bool,
+    pub(super) shown: Option<Arc<Shown>>,
     pub(super) write_timeout: Duration,
     /// The peer's account in the budget, from the first body on.
     pub(super) account: OnceLock<Arc<Account>>,
@@ -214,6 +216,10 @@ impl Client for H2 {
 
     fn is_tls(&self) -> bool {
         self.common.is_tls
+    }
+
+    fn shown(&self) -> Option<&Shown> {
+        self.common.shown.as_deref()
     }
 
     fn account(&mut self, budget: &Budget) -> Arc<Account> {
