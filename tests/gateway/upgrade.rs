@@ -82,32 +82,71 @@ pub(super) fn slow() -> Delivery {
     Delivery::fresh().with("X-Slow", "1")
 }
 
+/// A gateway with a request that waits at the app until the latch is open.
+struct Busy {
+    latch: Latch,
+    upstream: Upstream,
+    config: Config,
+    old: Gateway,
+    event: Delivery,
+    waiting: Client,
+}
+
+impl Busy {
+    #[track_caller]
+    fn start() -> Self {
+        let latch = Latch::closed();
+        let upstream = upstream_with(&latch);
+        let config = config(&upstream);
+        let old = Gateway::start(&config);
+        let event = slow();
+        let mut waiting = old.connect();
+        waiting.send(event.bytes());
+        upstream.wait_for(1);
+        Self {
+            latch,
+            upstream,
+            config,
+            old,
+            event,
+            waiting,
+        }
+    }
+
+    /// A gateway that has taken over.
+    #[track_caller]
+    fn successor(&self) -> Gateway {
+        self.old.successor(&self.config)
+    }
+
+    /// Lets the app answer, and waits for the answer and for the end of the old process.
+    #[track_caller]
+    fn finish(&mut self) {
+        self.latch.open();
+        self.waiting.answer().expect_status(200);
+        expect_clean_exit(&mut self.old);
+    }
+}
+
 #[test]
 fn rx_32_what_is_under_way_ends_at_the_old_process_and_no_event_is_forwarded_twice() {
-    let latch = Latch::closed();
-    let upstream = upstream_with(&latch);
-    let config = config(&upstream);
-    let mut old = Gateway::start(&config);
-    let done = Delivery::fresh();
-    old.ask(done.bytes()).expect_status(200);
     // Under way: a request at the upstream, a body half read, a head half read, and a connection that idles.
-    let at_upstream = slow();
-    let mut waiting = old.connect();
-    waiting.send(at_upstream.bytes());
-    upstream.wait_for(2);
+    let mut busy = Busy::start();
+    let done = Delivery::fresh();
+    busy.old.ask(done.bytes()).expect_status(200);
     let uploaded = Delivery::fresh();
     let bytes = uploaded.bytes();
-    let (mut uploading, mut asking) = (old.connect(), old.connect());
+    let (mut uploading, mut asking) = (busy.old.connect(), busy.old.connect());
     uploading.send(&bytes[..bytes.len() - 9]);
     let asked = Delivery::fresh();
     asking.send(&asked.bytes()[..20]);
-    let mut idle = old.connect();
+    let mut idle = busy.old.connect();
     idle.ask("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n")
         .expect_status(404);
-    let new = old.successor(&config);
+    let new = busy.successor();
     assert_eq!(
         (new.addr(), new.admin_addr()),
-        (old.addr(), old.admin_addr())
+        (busy.old.addr(), busy.old.admin_addr())
     );
     // The connection that idled is served by the old process for a second, which asks the new one for the claim.
     let late = Delivery::fresh();
@@ -116,7 +155,7 @@ fn rx_32_what_is_under_way_ends_at_the_old_process_and_no_event_is_forwarded_twi
     assert!(answer.closes(), "{answer}");
     expect_seen(&new, &done);
     expect_seen(&new, &late);
-    new.ask(at_upstream.bytes())
+    new.ask(busy.event.bytes())
         .expect_refusal(503, "event_in_flight");
     uploading.send(&bytes[bytes.len() - 9..]);
     asking.send(&asked.bytes()[20..]);
@@ -130,19 +169,17 @@ fn rx_32_what_is_under_way_ends_at_the_old_process_and_no_event_is_forwarded_twi
     // A copy at the old process of an event that the new one has forwarded.
     new.expect_serving();
     assert!(
-        old.wait_exit(Duration::from_millis(1)).is_none(),
+        busy.old.wait_exit(Duration::from_millis(1)).is_none(),
         "it ended"
     );
-    latch.open();
-    waiting.answer().expect_status(200);
-    expect_seen(&new, &at_upstream);
-    expect_clean_exit(&mut old);
+    busy.finish();
+    expect_seen(&new, &busy.event);
     assert!(
         new.says("has ended; 0 of its claims were not settled"),
         "{}",
         new.stderr()
     );
-    assert_eq!(upstream.count(), 6, "each event was forwarded once");
+    assert_eq!(busy.upstream.count(), 6, "each event was forwarded once");
     let owner = fs::read_to_string(new.folder().join("state/owner")).expect("the owner file");
     assert_eq!(owner, format!("pid {}\n", new.pid()));
     let answer = new.admin("GET", "/readyz", &[], "");
@@ -348,109 +385,81 @@ fn the_settings_may_change_and_a_successor_that_cannot_run_changes_nothing() {
 
 #[test]
 fn while_the_process_before_it_is_there_a_gateway_is_not_taken_over() {
-    let latch = Latch::closed();
-    let upstream = upstream_with(&latch);
-    let config = config(&upstream);
-    let mut old = Gateway::start(&config);
-    let event = slow();
-    let mut waiting = old.connect();
-    waiting.send(event.bytes());
-    upstream.wait_for(1);
-    let mut middle = old.successor(&config);
-    let refused = failed_successor(&middle, &config);
+    let mut busy = Busy::start();
+    let mut middle = busy.successor();
+    let refused = failed_successor(&middle, &busy.config);
     expect_failure(&refused, &["still finishing its requests"]);
-    latch.open();
-    waiting.answer().expect_status(200);
-    expect_clean_exit(&mut old);
+    busy.finish();
     assert!(
         middle.says("has ended; 0 of its claims"),
         "{}",
         middle.stderr()
     );
-    let last = middle.successor(&config);
+    let last = middle.successor(&busy.config);
     expect_clean_exit(&mut middle);
-    expect_seen(&last, &event);
+    expect_seen(&last, &busy.event);
 }
 
 /// A new process that is stopped while the old one still has requests.
 #[test]
 fn a_gateway_that_stops_waits_for_the_process_before_it() {
-    let latch = Latch::closed();
-    let upstream = upstream_with(&latch);
-    let config = config(&upstream);
-    let mut old = Gateway::start(&config);
+    let mut busy = Busy::start();
     let bytes = Delivery::fresh().bytes();
-    let mut waiting = old.connect();
-    waiting.send(slow().bytes());
-    upstream.wait_for(1);
-    let mut uploading = old.connect();
+    let mut uploading = busy.old.connect();
     uploading.send(&bytes[..bytes.len() - 5]);
-    let mut new = old.successor(&config);
+    let mut new = busy.successor();
     new.signal("TERM");
     let refused = || Client::try_connect(new.addr()).is_err();
     assert!(eventually(SOON, refused), "a new connection is taken");
     uploading.send(&bytes[bytes.len() - 5..]);
     uploading.answer().expect_status(200);
-    latch.open();
-    waiting.answer().expect_status(200);
-    expect_clean_exit(&mut old);
+    busy.finish();
     expect_clean_exit(&mut new);
     assert!(new.stderr().contains("has ended; 0 of its claims"));
 }
 
 #[test]
 fn rx_34_when_the_old_process_is_killed_its_events_may_come_again() {
-    let latch = Latch::closed();
-    let upstream = upstream_with(&latch);
-    let config = config(&upstream);
-    let mut old = Gateway::start(&config);
-    let (event, done) = (slow(), Delivery::fresh());
-    old.ask(done.bytes()).expect_status(200);
-    let mut waiting = old.connect();
-    waiting.send(event.bytes());
-    upstream.wait_for(2);
-    let new = old.successor(&config);
-    new.ask(event.bytes())
+    let mut busy = Busy::start();
+    let done = Delivery::fresh();
+    busy.old.ask(done.bytes()).expect_status(200);
+    let new = busy.successor();
+    new.ask(busy.event.bytes())
         .expect_refusal(503, "event_in_flight");
-    old.signal("KILL");
-    assert!(old.wait_exit(SOON).is_some());
+    busy.old.signal("KILL");
+    assert!(busy.old.wait_exit(SOON).is_some());
     assert!(
         new.says("has ended; 1 of its claims were not settled"),
         "{}",
         new.stderr()
     );
-    latch.open();
-    new.ask(event.bytes()).expect_status(200);
-    expect_seen(&new, &event);
+    busy.latch.open();
+    new.ask(busy.event.bytes()).expect_status(200);
+    expect_seen(&new, &busy.event);
     expect_seen(&new, &done);
 }
 
 #[test]
 fn rx_34_when_the_new_process_is_killed_the_old_one_refuses_what_it_cannot_ask_about() {
-    let latch = Latch::closed();
-    let upstream = upstream_with(&latch);
-    let config = config(&upstream);
-    let mut old = Gateway::start(&config);
-    let event = slow();
-    let mut waiting = old.connect();
-    waiting.send(event.bytes());
-    upstream.wait_for(1);
+    let mut busy = Busy::start();
     let uploaded = Delivery::fresh();
     let bytes = uploaded.bytes();
-    let mut uploading = old.connect();
+    let mut uploading = busy.old.connect();
     uploading.send(&bytes[..bytes.len() - 5]);
-    let mut new = old.successor(&config);
+    let mut new = busy.successor();
     new.signal("KILL");
     assert!(new.wait_exit(SOON).is_some());
-    assert!(old.says("does not answer any more"), "{}", old.stderr());
+    assert!(
+        busy.old.says("does not answer any more"),
+        "{}",
+        busy.old.stderr()
+    );
     uploading.send(&bytes[bytes.len() - 5..]);
     uploading
         .answer()
         .expect_refusal(503, "replay_store_unavailable");
-    latch.open();
-    waiting.answer().expect_status(200);
-    expect_clean_exit(&mut old);
-    assert_eq!(upstream.count(), 1);
+    busy.finish();
+    assert_eq!(busy.upstream.count(), 1);
 }
 
 #[test]
