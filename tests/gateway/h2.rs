@@ -6,14 +6,14 @@ use h2::Reason;
 use crate::support::behaviour::{Behaviour, Latch, Reply};
 use crate::support::client::Client;
 use crate::support::config::{Config, Route};
-use crate::support::delivery::{Delivery, event_of};
+use crate::support::delivery::{Delivery, event_of, sign_body};
 use crate::support::gateway::Gateway;
 use crate::support::http2::{
-    END_STREAM, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, Tls, frame, is_reset,
+    DATA, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, Tls, frame, is_reset,
     lines_of, request_of,
 };
 use crate::support::upstream::Upstream;
-use crate::support::{LATE, SOON, eventually};
+use crate::support::{LATE, PLAIN_SECRET, SOON, eventually};
 
 fn start(upstream: &Upstream, server: &[(&str, &str)]) -> (Gateway, Tls) {
     let config = Config::for_upstream(upstream);
@@ -89,6 +89,101 @@ fn bodies_of_every_size_pass_with_a_length_or_without() {
             assert_eq!((reply.status, reply.body.len()), (200, 700_000), "{size}");
             upstream.last().expect_body(delivery.body());
         }
+    }
+}
+
+/// A burst of small frames ended the connection, which carries the requests of others as well.
+#[test]
+fn h2_16_a_body_may_come_in_small_frames() {
+    let upstream = Upstream::start();
+    let (_gateway, tls) = start(&upstream, &[]);
+    let mut frames = tls.open();
+    for (stream, size) in [(1, 100), (3, 500)] {
+        let delivery = Delivery::of(event_of(60_000));
+        frames.head(stream, &lines_of(&delivery), true);
+        let pieces = delivery.body().chunks(size);
+        let burst: Vec<u8> = pieces
+            .flat_map(|piece| frame(DATA, 0, stream, piece))
+            .chain(frame(DATA, END_STREAM, stream, b""))
+            .collect();
+        assert!(frames.send(burst), "in frames of {size} bytes");
+        let came = frames.wait_for(SOON, |came| came.kind == HEADERS && came.stream == stream);
+        assert!(came.is_some(), "no answer in frames of {size} bytes");
+        upstream.last().expect_body(delivery.body());
+    }
+}
+
+/// What breaks the rules of HTTP/2 never becomes an exchange, which would have a line in the log.
+#[test]
+fn a_stream_that_the_protocol_resets_is_told_at_level_debug() {
+    let upstream = Upstream::start();
+    let config = Config::for_upstream(&upstream).env("RUST_LOG", "debug");
+    let (gateway, tls) = Tls::start(config);
+    let mut frames = tls.open();
+    let mut lines = lines_of(&Delivery::fresh());
+    lines.push(("connection".to_owned(), "close".to_owned()));
+    frames.head(1, &lines, false);
+    let reset = frames.wait_for(SOON, |came| came.kind == RST_STREAM);
+    assert!(reset.is_some(), "the stream goes on");
+    assert!(gateway.says("the HTTP/2 stream 1 is reset: unspecific protocol error detected"));
+    assert_eq!(gateway.log_lines().len(), 0);
+}
+
+/// `h2` cuts the fragment off a path before the gateway sees it, so all that rests on a path must rest on the same one.
+#[test]
+fn h2_11_a_fragment_is_in_nothing_that_is_routed_proved_claimed_logged_or_forwarded() {
+    let upstream = Upstream::start();
+    let route = |name: &str| {
+        Route::new(name, &format!("/signed/{name}"), &upstream)
+            .set("secrets", "[\"env:PLAIN_SECRET\"]")
+            .scheme("algorithm", "\"hmac-sha256\"")
+            .scheme("signed", "\"{path}?{query}.{body}\"")
+            .scheme(
+                "signature",
+                "{ header = \"X-Signature\", encoding = \"hex\" }",
+            )
+    };
+    let config = Config::new().route(route("a")).route(route("b"));
+    let (gateway, tls) = Tls::start(config);
+    // What is sent as the path, and what is signed and forwarded.
+    for (number, (sent, target)) in [
+        ("/signed/a#", "/signed/a"),
+        ("/signed/a#b", "/signed/a"),
+        ("/signed/a?q=1#b", "/signed/a?q=1"),
+        ("/signed/a#?q=1", "/signed/a"),
+        ("/signed/a#/../b", "/signed/a"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = format!("body {number}");
+        let ask = |signed: &str, sent: &str| {
+            let query = if signed.contains('?') { "" } else { "?" };
+            let value = sign_body(PLAIN_SECRET, format!("{signed}{query}.{body}").as_bytes());
+            let delivery = Delivery::unsigned("/", body.as_bytes()).with("X-Signature", value);
+            let mut lines = lines_of(&delivery);
+            let path = lines.iter_mut().find(|line| line.0 == ":path");
+            sent.clone_into(&mut path.unwrap().1);
+            let mut frames = tls.open();
+            frames.head(1, &lines, true);
+            frames.send(frame(DATA, END_STREAM, 1, body.as_bytes()));
+            let head = frames.wait_for(SOON, |came| came.kind == HEADERS).unwrap();
+            head.status()
+        };
+        assert_eq!(ask(sent, sent), 401, "{sent} was signed");
+        assert_eq!(ask(target, sent), 200, "{sent}");
+        assert_eq!(upstream.last().target, target.as_bytes(), "{sent}");
+        let copies = [sent.to_owned(), target.to_owned(), format!("{target}#c")];
+        for copy in copies {
+            assert_eq!(ask(target, &copy), 200, "a duplicate: {copy}");
+        }
+        assert_eq!(upstream.count(), number + 1, "forwarded");
+    }
+    let logged = || gateway.log_lines().len() == 25;
+    assert!(eventually(SOON, logged), "{:#?}", gateway.log_lines());
+    for line in gateway.log_lines() {
+        let shown = (line["route"].as_str(), line["path"].as_str());
+        assert_eq!(shown, (Some("a"), Some("/signed/a")), "{line:#}");
     }
 }
 

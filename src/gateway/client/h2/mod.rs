@@ -43,6 +43,11 @@ const WINDOW: u32 = 128 * 1024;
 /// The time that a silent client has to end the connection, once it was told that it ends.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// The memory that frames of bodies may take beside the bytes that they carry, counted as 256 bytes a
+/// frame, until they are taken: that of a window in frames of 100 bytes. Some clients send each piece
+/// of a body as they make it.
+const FRAMES: usize = 256 * 1024;
+
 type Connection = h2::server::Connection<Watched, Bytes>;
 type Request = (http::Request<RecvStream>, SendResponse<Bytes>);
 
@@ -55,6 +60,7 @@ fn settings(is_of_trusted_proxy: bool) -> Builder {
         .initial_window_size(WINDOW)
         .initial_connection_window_size(WINDOW)
         .max_send_buffer_size(SENT_AT_ONCE)
+        .data_frame_budget(FRAMES)
         // Streams that are opened and reset in the same breath: the tally is the first to say no.
         .max_pending_accept_reset_streams(tally::FIRST);
     if is_of_trusted_proxy {

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use h2::Reason;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::frames::{FrameReader, PREFACE};
+use super::frames::{Frame, FrameReader, PREFACE};
 use super::tally::{Sender, Tally};
 use crate::gateway::client::port::{LINGER_BYTES, LINGER_IDLE, LINGER_TOTAL};
 use crate::gateway::client::stream::Stream;
@@ -104,6 +105,20 @@ impl Watched {
     }
 }
 
+/// Writes down that `h2` itself resets a stream, because its request breaks the rules of HTTP/2: such a
+/// request never becomes an exchange, which would be logged.
+fn tell_of_rejected(frame: Frame) {
+    let Frame::Reset { stream, code } = frame else {
+        return;
+    };
+    let reason = Reason::from(code);
+    match reason {
+        // The reasons of exchanges, and of streams that are not taken.
+        Reason::NO_ERROR | Reason::INTERNAL_ERROR | Reason::CANCEL | Reason::REFUSED_STREAM => {}
+        _ => log::debug!("the HTTP/2 stream {stream} is reset: {reason} ({reason:?})"),
+    }
+}
+
 impl AsyncRead for Watched {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -153,6 +168,7 @@ impl AsyncWrite for Watched {
         let tally = &mut this.watch.lock().tally;
         this.written
             .read(data.get(..count).unwrap_or_default(), |frame| {
+                tell_of_rejected(frame);
                 tally.note(frame, Sender::Gateway, Instant::now());
             });
         Poll::Ready(Ok(count))
