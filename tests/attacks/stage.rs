@@ -11,6 +11,7 @@ use crate::support::client::{Client, Missing};
 use crate::support::config::Config;
 use crate::support::delivery::Delivery;
 use crate::support::gateway::Gateway;
+use crate::support::transport::{self, Transport};
 use crate::support::upstream::{Recorded, Upstream};
 
 /// A gateway, and its upstream.
@@ -36,10 +37,13 @@ impl Stage {
     /// answered.
     #[track_caller]
     pub(crate) fn rejects(&self, request: impl Into<Vec<u8>>) {
+        let request = request.into();
+        if transport::is_left_out(&request) {
+            return;
+        }
         let before = self.upstream.count();
         let mut client = self.gateway.connect();
-        client.send(request.into());
-        expect_rejected(&mut client);
+        expect_rejected(&mut client, request);
         self.expect_forwarded(before, 0);
     }
 
@@ -104,12 +108,17 @@ impl Stage {
     }
 }
 
-/// REJ on a connection whose request has been sent: the refusal is read whole even where the client still sends, for
+/// REJ of a request: over HTTP/2 the refusal, or the reset of its stream. Over HTTP/1 the refusal is read whole even where the client still sends, for
 /// the gateway closes its sending side and goes on reading for a while.
 #[track_caller]
-pub(crate) fn expect_rejected(client: &mut Client) {
-    client.answer().expect_refusal(400, "bad_request");
-    client.expect_closed();
+pub(crate) fn expect_rejected(client: &mut Client, request: Vec<u8>) {
+    let answer = client.ask_unless_reset(request);
+    if let Some(answer) = &answer {
+        answer.expect_refusal(400, "bad_request");
+    }
+    if transport::chosen() != Transport::Http2 {
+        client.expect_closed();
+    }
 }
 
 /// Panics if anything else comes before the connection's end, once this side has ended too.

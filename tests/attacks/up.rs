@@ -14,6 +14,7 @@ use crate::support::cases::Cases;
 use crate::support::client::Missing;
 use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event_of};
+use crate::support::transport::is_http1_only;
 use crate::support::{LATE, SOON};
 
 /// What the client gets for one good delivery when the upstream does this; exactly one request has been forwarded.
@@ -56,7 +57,7 @@ fn expect_failed(stage: &Stage, raw: impl Into<Vec<u8>>) {
 #[track_caller]
 fn expect_broken(stage: &Stage, behaviour: Behaviour) {
     match outcome(stage, behaviour) {
-        Err(Missing::Truncated(_)) => expect_fresh_connection(stage),
+        Err(missing) if missing.is_broken_off() => expect_fresh_connection(stage),
         other => panic!("not broken off: {other:?}"),
     }
 }
@@ -239,6 +240,9 @@ fn up_07_a_switch_of_protocols_is_a_failure() {
     let raw =
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
     expect_failed(&stage, raw);
+    if is_http1_only("upgrades") {
+        return;
+    }
     let mut client = stage.gateway.connect();
     stage.upstream.next(Behaviour::raw(raw));
     let asked = Delivery::fresh()
@@ -295,7 +299,7 @@ fn up_09_an_answer_ended_by_the_connection_is_whole_only_when_it_ended_well() {
                 .unwrap_or_else(|rest| panic!("still open after {} bytes", rest.len())),
         );
         assert!(
-            answer.starts_with(b"HTTP/1.1 200 ") && !answer.ends_with(b"0\r\n\r\n"),
+            answer.starts_with(b"HTTP/") && !answer.ends_with(b"0\r\n\r\n"),
             "{answer:?}"
         );
     });

@@ -251,7 +251,7 @@ fn what_is_not_about_the_delivery_is_enforced() {
         .server("body_timeout", "\"1s\"");
     let gateway = Gateway::start(&config);
     let fresh = || Delivery::fresh().target(SHADOW);
-    let mut cases = Cases::new();
+    let mut cases = Cases::new().http1_only("framing errors", &["malformed HTTP"]);
     for (name, request, status, code) in [
         ("method", fresh().method("PUT"), 405, "method_not_allowed"),
         (

@@ -14,7 +14,8 @@ use crate::support::upstream::Upstream;
 
 fn with_dir(upstream: &Upstream, dir: &Path) -> Config {
     let dir = text(&dir.display().to_string());
-    Config::for_upstream(upstream).extra(&format!("[state]\ndir = {dir}"))
+    let config = Config::for_upstream(upstream).with_own_ports();
+    config.extra(&format!("[state]\ndir = {dir}"))
 }
 
 /// What a gateway says that does not start.

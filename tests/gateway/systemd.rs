@@ -132,7 +132,8 @@ fn a_socket_that_is_handed_over_serves_its_address_and_connections_that_came_bef
     let upstream = Upstream::start();
     let (handed, address) = socket();
     let listen = format!("[{}]", text(&address.to_string()));
-    let config = Config::for_upstream(&upstream).server("listen", &listen);
+    let config = Config::for_upstream(&upstream).with_own_ports();
+    let config = config.server("listen", &listen);
     let mut early = Client::connect(address);
     early.send(Delivery::fresh().bytes());
     let gateway = Handed::start(&config, handed, "LISTEN_FDS=1 LISTEN_PID=$$");
@@ -169,6 +170,7 @@ fn a_socket_that_no_address_is_for_ends_the_start_and_that_of_another_process_is
     let upstream = Upstream::start();
     let (handed, address) = socket();
     let config = Config::for_upstream(&upstream)
+        .with_own_ports()
         .server("listen", "[\"127.0.0.2:0\"]")
         .admin("listen", "\"127.0.0.3:0\"");
     let other = Handed::start(&config, handed, "LISTEN_FDS=1 LISTEN_PID=$$");

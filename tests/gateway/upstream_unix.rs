@@ -5,6 +5,7 @@ use std::os::unix::net::UnixListener;
 use crate::support::config::{Config, Route, text};
 use crate::support::delivery::{Delivery, event_of};
 use crate::support::gateway::Gateway;
+use crate::support::transport::is_http1_only;
 use crate::support::upstream::Upstream;
 use crate::support::{SOON, eventually};
 
@@ -31,6 +32,9 @@ fn deliveries_go_to_a_unix_socket_over_connections_that_are_kept() {
 
 #[test]
 fn a_request_without_a_host_gets_localhost() {
+    if is_http1_only("HTTP/1.0") {
+        return;
+    }
     let folder = tempfile::tempdir().expect("a folder");
     let upstream = Upstream::unix(&folder.path().join("app.sock"));
     let gateway = Gateway::start_in(folder, &Config::for_upstream(&upstream));

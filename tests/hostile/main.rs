@@ -30,6 +30,7 @@ use verigate::scheme::Scheme;
 
 use captured::Captured;
 use making::{Made, ORIGIN, PARAM, account, made, unknown_account};
+use support::answer::Answer;
 use support::client::Client;
 use support::config::{Config, Route, text};
 use support::gateway::Gateway;
@@ -183,15 +184,15 @@ impl Stranger<'_> {
     /// Whether the delivery, or more in it, could pass with another change: the proof did not refuse it.
     fn ask(&mut self, captured: &Captured) -> bool {
         let before = self.upstream.count();
-        let answer = self.client.ask(captured.bytes());
-        if answer.closes() {
+        let answer = self.client.ask_unless_reset(captured.bytes());
+        if answer.as_ref().is_none_or(Answer::closes) {
             self.client = self.gateway.connect();
         }
         if self.upstream.count() > before && !self.bodies.insert(captured.whole_body()) {
             self.again += 1;
         }
         self.asked += 1;
-        !matches!(answer.status, 400..=408)
+        answer.is_some_and(|answer| !matches!(answer.status, 400..=408))
     }
 
     fn forwarded(&self) -> usize {

@@ -19,7 +19,7 @@ pub(crate) enum Framing {
 /// One answer, whole.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
-    /// As sent: `HTTP/1.1`.
+    /// As sent: `HTTP/1.1`. `HTTP/2` over that.
     pub(crate) version: String,
     pub(crate) status: u16,
     /// Names and values in order; bytes above ASCII are shown as `char`s of the same number.
@@ -189,8 +189,9 @@ pub(crate) fn gateway_answer_faults(answer: &Answer) -> Vec<String> {
             format!("Server names the framework: {value}"),
         );
     }
+    let is_http2 = answer.version == "HTTP/2";
     fault(
-        answer.version != "HTTP/1.1",
+        !is_http2 && answer.version != "HTTP/1.1",
         format!("version is {}", answer.version),
     );
     if answer.framing == Framing::None {
@@ -259,10 +260,14 @@ pub(crate) fn gateway_answer_faults(answer: &Answer) -> Vec<String> {
             format!("{code} without Retry-After"),
         );
     }
-    if matches!(
-        code,
-        "bad_request" | "uri_too_long" | "headers_too_large" | "internal_error"
-    ) {
+    // What is wrong with a stream of HTTP/2 harms no other.
+    let must_close = !is_http2;
+    if must_close
+        && matches!(
+            code,
+            "bad_request" | "uri_too_long" | "headers_too_large" | "internal_error"
+        )
+    {
         fault(
             !answer.closes(),
             format!("{code} without Connection: close"),

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::answer::{Answer, Framing};
-use super::transport::{TlsWire, Wire};
+use super::transport::{self, TlsWire, Transport, Wire};
 use super::{Deadline, LATE, SOON};
 
 /// Why there is no whole answer.
@@ -37,7 +37,7 @@ impl Client {
 
     /// Opens a connection where it may be refused.
     pub(crate) fn try_connect(addr: SocketAddr) -> std::io::Result<Self> {
-        TcpStream::connect_timeout(&addr, SOON).map(Self::over)
+        TcpStream::connect_timeout(&addr, SOON).map(|stream| Self::over(stream, None))
     }
 
     /// Opens a connection from another local address (`127.0.0.2`), as another client would.
@@ -54,7 +54,7 @@ impl Client {
         socket
             .connect_timeout(&addr.into(), SOON)
             .unwrap_or_else(|error| panic!("cannot connect to {addr}: {error}"));
-        Self::over(socket.into())
+        Self::over(socket.into(), None)
     }
 
     /// Opens a connection whose receive buffer is so small that a large answer soon stalls the sender.
@@ -69,13 +69,13 @@ impl Client {
         socket
             .connect_timeout(&addr.into(), SOON)
             .unwrap_or_else(|error| panic!("cannot connect to {addr}: {error}"));
-        Self::over(socket.into())
+        Self::over(socket.into(), Some(2048))
     }
 
-    fn over(stream: TcpStream) -> Self {
+    fn over(stream: TcpStream, window: Option<u32>) -> Self {
         stream.set_nodelay(true).expect("no delay");
         stream.set_write_timeout(Some(LATE)).expect("a time limit");
-        Self::by(Wire::over(stream))
+        Self::by(Wire::over(stream, window))
     }
 
     /// A client on a TLS connection that was made by hand.
@@ -101,6 +101,7 @@ impl Client {
     pub(crate) fn tls(&self) -> &TlsWire {
         match &self.wire {
             Wire::Tls(wire) => wire,
+            Wire::Http2(wire) => wire.tls(),
             Wire::Plain(_) => panic!("the connection is plain"),
         }
     }
@@ -161,6 +162,25 @@ impl Client {
     pub(crate) fn ask(&mut self, request: impl AsRef<[u8]>) -> Answer {
         self.send(request);
         self.answer()
+    }
+
+    /// As [`Self::ask`]; `None` if HTTP/2 itself rejects the request, which resets the stream, or the connection where no
+    /// other request was sent on it. It is of no further use then.
+    #[track_caller]
+    pub(crate) fn ask_unless_reset(&mut self, request: impl AsRef<[u8]>) -> Option<Answer> {
+        self.send(request);
+        match self.try_answer(SOON) {
+            Ok(answer) => Some(answer),
+            Err(Missing::Closed) if self.is_rejected() => None,
+            Err(missing) => panic!("no answer: {missing}"),
+        }
+    }
+
+    fn is_rejected(&self) -> bool {
+        match &self.wire {
+            Wire::Http2(wire) => wire.is_reset() || wire.is_first(),
+            _ => false,
+        }
     }
 
     /// The next answer, an interim 1xx too.
@@ -362,6 +382,14 @@ enum Body {
     Close,
 }
 
+impl Missing {
+    /// Whether an answer was begun and broke off. Over HTTP/2 a reset takes back what was not sent yet, the head too.
+    pub(crate) fn is_broken_off(&self) -> bool {
+        let is_http2 = transport::chosen() == Transport::Http2;
+        matches!(self, Self::Truncated(_)) || is_http2 && *self == Self::Closed
+    }
+}
+
 impl std::fmt::Display for Missing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -392,7 +420,7 @@ fn head(bytes: &[u8]) -> Result<Head, String> {
     let mut parts = first.splitn(3, ' ');
     let version = parts.next().unwrap_or_default();
     let status = parts.next().unwrap_or_default();
-    if !matches!(version, "HTTP/1.1" | "HTTP/1.0")
+    if !matches!(version, "HTTP/1.1" | "HTTP/1.0" | "HTTP/2")
         || status.len() != 3
         || !status.bytes().all(|b| b.is_ascii_digit())
     {

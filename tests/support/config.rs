@@ -192,7 +192,7 @@ impl Config {
 
     /// Whether all traffic ports are made TLS ports.
     pub(crate) fn is_over_tls(&self) -> bool {
-        !self.has_own_ports && transport::chosen() == Transport::Tls
+        !self.has_own_ports && transport::chosen() != Transport::Plain
     }
 
     /// Puts the certificate that the file names into the folder of the file.

@@ -28,6 +28,7 @@ pub(crate) mod delivery;
 pub(crate) mod gateway;
 pub(crate) mod http2;
 pub(crate) mod socket;
+pub(crate) mod translated;
 pub(crate) mod transport;
 pub(crate) mod upstream;
 

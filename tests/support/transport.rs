@@ -1,9 +1,10 @@
-//! The transport over which the tests send their deliveries: `VERIGATE_TEST_TRANSPORT` is `plain` (the default) or
-//! `tls`.
+//! The transport over which the tests send their deliveries: `VERIGATE_TEST_TRANSPORT` is `plain` (the default), `tls` or
+//! `h2`.
 //!
-//! With `tls` every gateway listens on a TLS port instead ([`super::config::Config::toml`] writes it), tells here which
-//! ports those are, and a client that connects to one of them wraps its socket. Tests need not know of it; a test that
-//! is about TCP itself asks [`is_plain_only`].
+//! With `tls` and `h2` every gateway listens on a TLS port instead ([`super::config::Config::toml`] writes it), tells here
+//! which ports those are, and a client that connects to one of them wraps its socket; with `h2` it translates what it
+//! sends and reads ([`super::translated`]). Tests need not know of it; a test or a case of one that is about what HTTP/1
+//! alone can say asks [`is_http1_only`].
 
 use std::collections::HashSet;
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -13,6 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use rustls::pki_types::ServerName;
 use rustls::{ALL_VERSIONS, ClientConfig, ClientConnection};
 
+use super::translated::{Translated, untranslatable};
 use super::{LATE, certificates};
 
 /// A way to carry HTTP.
@@ -22,6 +24,8 @@ pub(crate) enum Transport {
     Plain,
     /// HTTP/1.1 over TLS.
     Tls,
+    /// HTTP/2 over TLS.
+    Http2,
 }
 
 /// The transport that was asked for.
@@ -31,7 +35,8 @@ pub(crate) fn chosen() -> Transport {
         || match std::env::var("VERIGATE_TEST_TRANSPORT").as_deref() {
             Err(_) | Ok("" | "plain") => Transport::Plain,
             Ok("tls") => Transport::Tls,
-            Ok(other) => panic!("VERIGATE_TEST_TRANSPORT is {other}, not plain or tls"),
+            Ok("h2") => Transport::Http2,
+            Ok(other) => panic!("VERIGATE_TEST_TRANSPORT is {other}, not plain, tls or h2"),
         },
     )
 }
@@ -40,18 +45,25 @@ pub(crate) fn chosen() -> Transport {
 pub(crate) fn scheme() -> &'static str {
     match chosen() {
         Transport::Plain => "http",
-        Transport::Tls => "https",
+        Transport::Tls | Transport::Http2 => "https",
     }
 }
 
-/// Whether a test ends here, because what it is about (`what`) has no meaning over the transport.
+/// Whether a test, or a case of one, is left out: what it is about (`what`) is HTTP/1's own, and the transport is HTTP/2.
 #[must_use]
-pub(crate) fn is_plain_only(what: &str) -> bool {
-    let is_other = chosen() != Transport::Plain;
-    if is_other {
-        eprintln!("left out, because it is about {what}");
+pub(crate) fn is_http1_only(what: &str) -> bool {
+    let is_left_out = chosen() == Transport::Http2;
+    if is_left_out {
+        eprintln!("left out over HTTP/2, because HTTP/1 alone has {what}");
     }
-    is_other
+    is_left_out
+}
+
+/// Whether a request is left out, because HTTP/2 has no way to say it, and is the transport.
+#[must_use]
+pub(crate) fn is_left_out(request: &[u8]) -> bool {
+    let why = (chosen() == Transport::Http2).then(|| untranslatable(request));
+    why.flatten().is_some_and(|why| is_http1_only(&why))
 }
 
 /// The ports that speak TLS.
@@ -76,6 +88,7 @@ pub(crate) const NAME: &str = "gateway.test";
 pub(crate) enum Wire {
     Plain(TcpStream),
     Tls(Box<TlsWire>),
+    Http2(Box<Translated>),
 }
 
 /// A client's end of a TLS connection.
@@ -98,8 +111,9 @@ pub(crate) enum End {
 }
 
 impl Wire {
-    /// Wraps a socket as its peer's port needs it.
-    pub(crate) fn over(stream: TcpStream) -> Self {
+    /// Wraps a socket as its peer's port needs it. Of an answer over HTTP/2 as many bytes are sent as `window` says before
+    /// some of them are read.
+    pub(crate) fn over(stream: TcpStream, window: Option<u32>) -> Self {
         static CLIENT: OnceLock<Arc<ClientConfig>> = OnceLock::new();
         let port = stream.peer_addr().map_or(0, |address| address.port());
         let ports = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,16 +122,28 @@ impl Wire {
         if !is_tls {
             return Self::Plain(stream);
         }
-        let config = CLIENT.get_or_init(|| Arc::new(certificates::client(ALL_VERSIONS, None)));
-        let wire = TlsWire::begin(stream, Arc::clone(config), NAME);
-        Self::Tls(Box::new(wire.0))
+        let is_http2 = chosen() == Transport::Http2;
+        let config = CLIENT.get_or_init(|| {
+            let mut config = certificates::client(ALL_VERSIONS, None);
+            if is_http2 {
+                config.alpn_protocols = vec![b"h2".to_vec()];
+            }
+            Arc::new(config)
+        });
+        let (wire, _) = TlsWire::begin(stream, Arc::clone(config), NAME);
+        if is_http2 {
+            Self::Http2(Box::new(Translated::begin(wire, window)))
+        } else {
+            Self::Tls(Box::new(wire))
+        }
     }
 
     /// The socket below.
     pub(crate) fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(stream) => stream,
-            Self::Tls(wire) => &wire.stream,
+            Self::Tls(wire) => wire.socket(),
+            Self::Http2(wire) => wire.tls().socket(),
         }
     }
 
@@ -125,6 +151,7 @@ impl Wire {
         match self {
             Self::Plain(stream) => stream.read(into),
             Self::Tls(wire) => wire.read(into),
+            Self::Http2(wire) => wire.read(into),
         }
     }
 
@@ -132,18 +159,23 @@ impl Wire {
         match self {
             Self::Plain(stream) => stream.write_all(bytes),
             Self::Tls(wire) => wire.write_all(bytes),
+            Self::Http2(wire) => wire.write_all(bytes),
         }
     }
 
     /// Ends the sending side.
     pub(crate) fn finish(&mut self) {
-        if let Self::Tls(wire) = self {
-            wire.connection.send_close_notify();
-            let _ = wire.flush();
+        match self {
+            Self::Plain(stream) => shut_down(stream),
+            Self::Tls(wire) => wire.finish(),
+            Self::Http2(wire) => wire.finish(),
         }
-        // A connection that the other side has reset cannot be shut down, which is no fault of the test's.
-        let _ = self.socket().shutdown(std::net::Shutdown::Write);
     }
+}
+
+fn shut_down(stream: &TcpStream) {
+    // A connection that the other side has reset cannot be shut down, which is no fault of the test's.
+    let _ = stream.shutdown(std::net::Shutdown::Write);
 }
 
 impl TlsWire {
@@ -169,6 +201,18 @@ impl TlsWire {
             shaken = wire.flush().and_then(|()| wire.take());
         }
         (wire, shaken)
+    }
+
+    /// The socket below.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Ends the sending side.
+    pub(crate) fn finish(&mut self) {
+        self.connection.send_close_notify();
+        let _ = self.flush();
+        shut_down(&self.stream);
     }
 
     /// What was agreed on.
@@ -214,7 +258,7 @@ impl TlsWire {
         })
     }
 
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.connection.reader().read(into) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.take()?,
@@ -223,7 +267,7 @@ impl TlsWire {
         }
     }
 
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let count = self.connection.writer().write(rest)?;
