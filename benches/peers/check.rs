@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::contenders::{Contender, Setting};
 use crate::support::events::{Delivery, Scheme, now};
-use crate::support::load::status;
+use crate::support::http1::status;
 use crate::support::upstream::{Upstream, content_length};
 
 /// What became of a delivery.

@@ -200,7 +200,7 @@ impl Setting {
             });
         let tls = if self.transport.is_tls() {
             let both = Identity::shared()?.path("both.pem");
-            format!(" ssl crt {both} alpn http/1.1")
+            format!(" ssl crt {both} alpn {}", self.transport.alpn())
         } else {
             String::new()
         };

@@ -30,7 +30,15 @@ pub(crate) struct Options {
     /// Sizes of bodies
     #[arg(long, value_delimiter = ',', default_value = "1KiB,16KiB,1MiB", value_parser = size)]
     pub(crate) sizes: Vec<usize>,
-    /// Kept-alive connections
+    /// How deliveries come in `tls`
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_enum,
+        default_value = "plain,tls,http2,tls-resumed,tls-each"
+    )]
+    pub(crate) transports: Vec<Transport>,
+    /// Kept-alive connections; of HTTP/2 a tenth, each with ten requests at a time
     #[arg(long, default_value_t = 32)]
     pub(crate) connections: usize,
     /// Worker threads of each program
@@ -81,7 +89,7 @@ pub(crate) enum What {
     Latency,
     /// GitHub's and Standard Webhooks' schemes beside itellico's
     Schemes,
-    /// TLS on kept connections, on resumed ones and with whole handshakes
+    /// TLS on kept connections, on resumed ones and with whole handshakes, and HTTP/2
     Tls,
     /// How cost grows with claims, routes, secrets, headers and connections
     Growth,

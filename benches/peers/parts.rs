@@ -13,7 +13,6 @@ use crate::report::Report;
 use crate::rounds::{Deliveries, raw_hash};
 use crate::support::events::Scheme;
 use crate::support::upstream::Upstream;
-use crate::support::wire::Transport;
 use crate::turns::{Entry, checked, in_turn};
 
 /// All programs, at each size.
@@ -233,17 +232,21 @@ pub(crate) fn threads(options: &Options, upstream: &Upstream) -> io::Result<()> 
     groups.report.write(&options.out)
 }
 
-/// HTTPS beside HTTP, for the base and for us: on kept connections, on a connection for each delivery
-/// that resumes a session, and with a whole handshake for each.
+/// HTTPS and HTTP/2 beside HTTP, for the base and for us: on kept connections, on a connection for
+/// each delivery that resumes a session, and with a whole handshake for each.
 pub(crate) fn tls(options: &Options, upstream: &Upstream) -> io::Result<()> {
     let contenders = options.base_and_ours();
     let mut groups = groups("tls", options, upstream, &contenders);
-    for (title, transport) in [
-        ("HTTP, kept connections", Transport::Plain),
-        ("TLS, kept connections", Transport::Tls),
-        ("TLS, each resumed", Transport::TlsResumed),
-        ("TLS, a whole handshake each", Transport::TlsEach),
-    ] {
+    let both = options.transports.iter().flat_map(|transport| {
+        // A connection for each delivery is measured for the connection alone.
+        let is_first = |size: &usize| !transport.is_each() || options.sizes.first() == Some(size);
+        let sizes = options.sizes.iter().copied().filter(is_first);
+        sizes.map(|size| (*transport, size))
+    });
+    for (transport, size) in both {
+        let mut plan = options.plan(size);
+        // As many requests are under way as over HTTP/1.
+        plan.connections = plan.connections.div_ceil(transport.streams());
         let entries: Vec<Entry> = contenders
             .iter()
             .map(|contender| {
@@ -253,11 +256,16 @@ pub(crate) fn tls(options: &Options, upstream: &Upstream) -> io::Result<()> {
                     name: contender.name.clone(),
                     contender: contender.clone(),
                     setting,
-                    plan: options.plan(1024),
+                    plan,
                 }
             })
             .collect();
-        groups.measure(title, &entries)?;
+        let title = format!("{}, {}", transport.title(), size_text(size));
+        let rows = groups.measure(&title, &entries)?;
+        let pairs = pairs(&rows, options.ours().len());
+        if !pairs.is_empty() {
+            groups.report.say(pairs.trim());
+        }
     }
     groups.report.write(&options.out)
 }

@@ -13,6 +13,7 @@ use crate::support::gateway::Started;
 use crate::support::load::{Load, Run, To};
 use crate::support::process::{Cpu, ThreadCpu};
 use crate::support::upstream::Upstream;
+use crate::support::wire::Transport;
 
 /// What is asked of every program of a comparison.
 #[derive(Clone, Copy, Debug)]
@@ -91,9 +92,15 @@ fn measure(
         plan.filling,
         plan.further_headers,
     );
-    let make = |count| match plan.deliveries {
-        Deliveries::Good => series.make(count),
-        Deliveries::Unsigned => series.make_unsigned(count),
+    let make = |count| {
+        let events = match plan.deliveries {
+            Deliveries::Good => series.make(count),
+            Deliveries::Unsigned => series.make_unsigned(count),
+        };
+        match setting.transport {
+            Transport::Http2 => events.iter().map(Event::for_http2).collect(),
+            _ => events,
+        }
     };
     let mut load = Load::connect(
         To::by(setting.transport, started.address)?,

@@ -15,6 +15,8 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
+use super::http2;
+
 /// The secret of every route and recipe, as the operator writes it for itellico and GitHub.
 pub(crate) const SECRET: &str = "a secret of some length for the bench";
 
@@ -92,6 +94,24 @@ impl Event {
             offset -= skipped;
             IoSlice::new(part.get(skipped..).unwrap_or_default())
         })
+    }
+
+    /// The length of the head.
+    pub(crate) fn head_len(&self) -> usize {
+        self.head
+    }
+
+    /// The same delivery for HTTP/2: its head is a block of header fields.
+    pub(crate) fn for_http2(&self) -> Self {
+        let (head, end) = self.own.split_at(self.head);
+        let mut own = http2::fields(head);
+        let head = own.len();
+        own.extend_from_slice(end);
+        Self {
+            own,
+            head,
+            shared: Arc::clone(&self.shared),
+        }
     }
 
     /// All bytes in one buffer.

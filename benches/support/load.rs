@@ -1,4 +1,5 @@
-//! The load generator: a thread with many kept-alive connections, one request at a time on each.
+//! The load generator: a thread with many kept-alive connections, one request at a time on each, or
+//! several on a connection of HTTP/2.
 //!
 //! **Closed loop**: a connection sends its next event as soon as it has its answer. **Open loop**:
 //! events are due at a fixed rate whatever the answers do, and a latency counts from the moment at
@@ -16,8 +17,9 @@ use mio::{Poll, Token};
 use rustls::ClientConfig;
 
 use super::events::Event;
+use super::http1::Http1;
+use super::http2::Http2;
 use super::ticks::Ticks;
-use super::upstream::{content_length, field};
 use super::wire::{Identity, Transport, Wire};
 
 /// No answer for so long ends a run.
@@ -111,11 +113,18 @@ impl Load {
     /// Sends an event over each connection, one after the other.
     pub(crate) fn each(&mut self, events: &[Event]) -> io::Result<()> {
         let mut ready = mio::Events::with_capacity(1024);
+        let mut answered = Vec::new();
         for (connection, event) in self.connections.iter_mut().zip(events) {
             let begun = Instant::now();
+            let event = std::slice::from_ref(event);
             connection.begin(0, begun);
-            connection.send(event)?;
-            while connection.receive(self.expected)?.is_none() {
+            answered.clear();
+            loop {
+                connection.send(event)?;
+                connection.receive(event, self.expected, &mut answered)?;
+                if !answered.is_empty() {
+                    break;
+                }
                 if begun.elapsed() > PATIENCE {
                     return Err(io::Error::other(format!("no answer within {PATIENCE:?}")));
                 }
@@ -123,7 +132,16 @@ impl Load {
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     other => other?,
                 }
-                connection.send(event)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what was begun on the connections at these places.
+    fn send(&mut self, places: &mut Vec<usize>, events: &[Event]) -> io::Result<()> {
+        for place in places.drain(..) {
+            if let Some(connection) = self.connections.get_mut(place) {
+                connection.send(events)?;
             }
         }
         Ok(())
@@ -139,13 +157,19 @@ impl Load {
         let mut latencies = Histogram::<u64>::new_with_bounds(1, LONGEST.as_nanos() as u64, 3)
             .map_err(io::Error::other)?;
         let mut ready = mio::Events::with_capacity(1024);
-        let mut idle: VecDeque<usize> = (0..self.connections.len()).collect();
+        // The place of each connection, as often as it takes further requests.
+        let places = self.connections.len();
+        let all = places * self.to.transport.streams();
+        let mut idle: VecDeque<usize> = (0..places).cycle().take(all).collect();
+        // The places of those that have something new to send.
+        let mut begun_at: Vec<usize> = Vec::new();
+        let mut dues = Vec::new();
         let mut sent = 0;
         let mut answered = 0;
         let mut last_answer = begun;
         loop {
             // Whatever is due goes out over the connections that are free.
-            while let Some(event) = events.get(sent) {
+            while sent < events.len() {
                 let due = match apart {
                     None => Instant::now(),
                     Some(apart) => begun + apart.mul_f64(sent as f64),
@@ -156,10 +180,11 @@ impl Load {
                 let Some(place) = idle.pop_front() else { break };
                 if let Some(connection) = self.connections.get_mut(place) {
                     connection.begin(sent, due);
-                    connection.send(event)?;
+                    begun_at.push(place);
                 }
                 sent += 1;
             }
+            self.send(&mut begun_at, events)?;
             if answered == events.len() {
                 break;
             }
@@ -185,33 +210,33 @@ impl Load {
                 let Some(connection) = self.connections.get_mut(place) else {
                     continue;
                 };
-                let Some((number, due)) = connection.current else {
+                connection.send(events)?;
+                dues.clear();
+                let closes = connection.receive(events, self.expected, &mut dues)?;
+                if dues.is_empty() {
                     continue;
-                };
-                if let Some(event) = events.get(number) {
-                    connection.send(event)?;
                 }
-                let Some(closes) = connection.receive(self.expected)? else {
-                    continue;
-                };
                 last_answer = Instant::now();
-                let nanos = last_answer.saturating_duration_since(due).as_nanos();
-                latencies.saturating_record(u64::try_from(nanos).unwrap_or(u64::MAX));
-                answered += 1;
                 if closes || self.to.transport.is_each() {
                     *connection = Connection::open(&self.to, &self.poll, place)?;
                 }
-                idle.push_back(place);
-                // The closed loop goes on at once, over the connection that has just become free.
-                if apart.is_none()
-                    && let Some(event) = events.get(sent)
-                    && let Some(place) = idle.pop_front()
-                    && let Some(connection) = self.connections.get_mut(place)
-                {
-                    connection.begin(sent, last_answer);
-                    connection.send(event)?;
-                    sent += 1;
+                for due in &dues {
+                    let nanos = last_answer.saturating_duration_since(*due).as_nanos();
+                    latencies.saturating_record(u64::try_from(nanos).unwrap_or(u64::MAX));
+                    answered += 1;
+                    idle.push_back(place);
+                    // The closed loop goes on at once, over the connection that has just become free.
+                    if apart.is_none()
+                        && sent < events.len()
+                        && let Some(place) = idle.pop_front()
+                        && let Some(connection) = self.connections.get_mut(place)
+                    {
+                        connection.begin(sent, last_answer);
+                        begun_at.push(place);
+                        sent += 1;
+                    }
                 }
+                self.send(&mut begun_at, events)?;
             }
         }
         Ok(Run {
@@ -221,113 +246,51 @@ impl Load {
     }
 }
 
-struct Connection {
-    wire: Wire,
-    /// The number of the event under way, and since when.
-    current: Option<(usize, Instant)>,
-    /// Bytes of it that were sent.
-    sent: usize,
-    answer: Vec<u8>,
-    filled: usize,
+/// A connection, by the protocol that it speaks.
+enum Connection {
+    Http1(Http1),
+    Http2(Box<Http2>),
 }
 
 impl Connection {
     fn open(to: &To, poll: &Poll, place: usize) -> io::Result<Self> {
-        Ok(Self {
-            wire: Wire::open(to.address, to.tls.as_ref(), poll.registry(), Token(place))?,
-            current: None,
-            sent: 0,
-            answer: vec![0; 4096],
-            filled: 0,
+        let wire = Wire::open(to.address, to.tls.as_ref(), poll.registry(), Token(place))?;
+        Ok(match to.transport {
+            Transport::Http2 => Self::Http2(Box::new(Http2::new(wire))),
+            _ => Self::Http1(Http1::new(wire)),
         })
     }
 
+    /// Takes an event to send, by its number; it is due since `due`.
     fn begin(&mut self, number: usize, due: Instant) {
-        self.current = Some((number, due));
-        self.sent = 0;
-        self.filled = 0;
-    }
-
-    /// Sends as much as the socket takes.
-    fn send(&mut self, event: &Event) -> io::Result<()> {
-        self.wire.flush()?;
-        while self.sent < event.len() {
-            match self.wire.write(&event.rest(self.sent)) {
-                Ok(count) => self.sent += count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // A refusal before the end of the body closes; its answer can still be read.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
-                    ) =>
-                {
-                    self.sent = event.len();
-                }
-                Err(error) => return Err(error),
-            }
+        match self {
+            Self::Http1(connection) => connection.begin(number, due),
+            Self::Http2(connection) => connection.begin(number, due),
         }
-        Ok(())
     }
 
-    /// Reads the answer. `None` while it is not whole, else whether the server closes.
-    fn receive(&mut self, expected: u16) -> io::Result<Option<bool>> {
-        loop {
-            let room = self.answer.get_mut(self.filled..).unwrap_or_default();
-            let wanted = room.len();
-            match self.wire.read(room) {
-                Ok(0) => return Err(self.broken("the connection was closed without an answer")),
-                Ok(count) => {
-                    self.filled += count;
-                    if let Some(closes) = self.judge(expected)? {
-                        return Ok(Some(closes));
-                    }
-                    if count < wanted && self.wire.is_short_read_the_end() {
-                        return Ok(None);
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+    /// Sends as much of what was begun as the server takes.
+    fn send(&mut self, events: &[Event]) -> io::Result<()> {
+        match self {
+            Self::Http1(connection) => connection.send(events),
+            Self::Http2(connection) => connection.send(events),
+        }
+    }
+
+    /// Reads answers, and puts into `answered` since when their events were due. Returns whether the
+    /// server closes.
+    fn receive(
+        &mut self,
+        events: &[Event],
+        expected: u16,
+        answered: &mut Vec<Instant>,
+    ) -> io::Result<bool> {
+        match self {
+            Self::Http1(connection) => connection.receive(expected, answered),
+            Self::Http2(connection) => {
+                connection.receive(events, expected, answered)?;
+                Ok(false)
             }
         }
     }
-
-    fn judge(&mut self, expected: u16) -> io::Result<Option<bool>> {
-        let so_far = self.answer.get(..self.filled).unwrap_or_default();
-        let Some(end) = memchr::memmem::find(so_far, b"\r\n\r\n") else {
-            return Ok(None);
-        };
-        let head = so_far.get(..end + 4).unwrap_or_default();
-        let status = status(head);
-        let body = usize::try_from(content_length(head)?).unwrap_or(usize::MAX);
-        if end + 4 + body > self.answer.len() {
-            return Err(self.broken("an answer is longer than 4 KiB"));
-        }
-        if end + 4 + body > self.filled {
-            return Ok(None);
-        }
-        if status != Some(expected) {
-            return Err(self.broken(&format!("an answer is not {expected}")));
-        }
-        let closes =
-            field(head, b"connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
-        self.current = None;
-        Ok(Some(closes))
-    }
-
-    fn broken(&self, what: &str) -> io::Error {
-        let answer = self.answer.get(..self.filled).unwrap_or_default();
-        io::Error::other(format!(
-            "{what}; read so far: {:?}",
-            String::from_utf8_lossy(answer)
-        ))
-    }
-}
-
-/// The status of an answer's head.
-pub(crate) fn status(head: &[u8]) -> Option<u16> {
-    let line = head.strip_prefix(b"HTTP/1.1 ")?;
-    std::str::from_utf8(line.get(..3)?).ok()?.parse().ok()
 }

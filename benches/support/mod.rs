@@ -16,6 +16,8 @@
 
 pub(crate) mod events;
 pub(crate) mod gateway;
+pub(crate) mod http1;
+pub(crate) mod http2;
 pub(crate) mod load;
 pub(crate) mod process;
 pub(crate) mod ticks;

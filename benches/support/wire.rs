@@ -16,16 +16,19 @@ use rustls::{ClientConfig, RootCertStore};
 const NAME: &str = "hooks.example.com";
 
 /// The names of protocols to offer, so that nobody guesses (RFC 7301).
-const HTTP1: &[u8] = b"http/1.1";
+const HTTP1: &str = "http/1.1";
+const HTTP2: &str = "h2";
 
 /// How a delivery gets to the program.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Transport {
     /// TCP alone.
     #[default]
     Plain,
     /// TLS, over connections that are kept.
     Tls,
+    /// HTTP/2 over TLS, over connections that are kept, with several requests at a time on each.
+    Http2,
     /// A connection for each delivery, with a whole handshake.
     TlsEach,
     /// A connection for each delivery, which resumes an earlier one's session.
@@ -41,6 +44,33 @@ impl Transport {
     /// Whether each delivery has its own connection.
     pub(crate) fn is_each(self) -> bool {
         matches!(self, Self::TlsEach | Self::TlsResumed)
+    }
+
+    /// What it is called in a heading.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Plain => "HTTP, kept connections",
+            Self::Tls => "TLS, kept connections",
+            Self::Http2 => "HTTP/2 over TLS, 10 streams a connection",
+            Self::TlsResumed => "TLS, each resumed",
+            Self::TlsEach => "TLS, a whole handshake each",
+        }
+    }
+
+    /// The requests that a connection has under way at a time.
+    pub(crate) fn streams(self) -> usize {
+        match self {
+            Self::Http2 => 10,
+            _ => 1,
+        }
+    }
+
+    /// The protocol inside of TLS, by its name in ALPN.
+    pub(crate) fn alpn(self) -> &'static str {
+        match self {
+            Self::Http2 => HTTP2,
+            _ => HTTP1,
+        }
     }
 }
 
@@ -90,7 +120,7 @@ impl Identity {
         let mut config = ClientConfig::builder()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        config.alpn_protocols = vec![HTTP1.to_vec()];
+        config.alpn_protocols = vec![transport.alpn().as_bytes().to_vec()];
         if transport == Transport::TlsEach {
             config.resumption = Resumption::disabled();
         }
