@@ -13,7 +13,7 @@ use super::route::Draft;
 use super::units::{written_duration, written_size};
 use super::upstream::Upstream;
 use super::warning::WarningName;
-use super::{Admin, Replay, Route, Server};
+use super::{Admin, Mode, Replay, Route, Server};
 use crate::notation::timestamp::Tolerance;
 use crate::routes::Pattern;
 
@@ -212,6 +212,14 @@ fn budget(draft: &Draft<'_>, server: &Server, spans: &Spans, findings: &mut Find
             "set `max_body` to at most a quarter of `max_buffered`, {}",
             written_size(all / 4)
         );
+        findings.problem(span, message, help);
+    } else if body > all / 4 && route.mode == Mode::Queue {
+        let message = format!(
+            "route `{}`: `max_body` ({body_text}) is above a quarter of `server.max_buffered` ({all_text}): a queue \
+             route could accept a body that is too large to be read again for its delivery",
+            route.name
+        );
+        let help = format!("set `max_body` to at most {}", written_size(all / 4));
         findings.problem(span, message, help);
     } else if body > all / 4 {
         findings.warn(

@@ -65,7 +65,7 @@ pub(super) fn judge(draft: &Draft<'_>, now: UnixMillis, findings: &mut Findings)
 
 /// The place of a key of the scheme: in `[route.scheme]`, or beside it in the route; where the
 /// preset sets the key, the place of `provider`.
-fn place(route: &Route, table: &Table<'_>, key: &str) -> std::ops::Range<usize> {
+pub(super) fn place(route: &Route, table: &Table<'_>, key: &str) -> std::ops::Range<usize> {
     let own = table.span_of(key);
     match route.scheme.provider == CUSTOM {
         true if own == table.span() => table.span_of(&format!("scheme.{key}")),

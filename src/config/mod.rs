@@ -24,6 +24,8 @@ mod preset;
 pub mod presets;
 pub mod problem;
 mod public_keys;
+pub mod queue;
+mod queue_judge;
 mod reader;
 pub mod replay;
 pub mod route;
@@ -32,7 +34,9 @@ mod scheme_file;
 pub mod secrets;
 pub mod server;
 mod shared_keys;
+mod sizes;
 pub mod state;
+mod state_keys;
 pub mod tls;
 pub mod units;
 mod upstream;
@@ -62,13 +66,14 @@ pub use handshake::{HandshakeMode, HandshakeSettings};
 pub use learned::{is_learned, learned_name, store_learned};
 pub use problem::{Position, Problem, Problems};
 pub use public_keys::{public_keys, takes_public_keys};
+pub use queue::{Mode, OrderBy, Queue, Rate};
 pub use replay::{Replay, RouteReplay, Statuses};
 pub use route::Route;
 pub use scheme_file::{load_scheme, parse_scheme};
 pub use secrets::Sources;
 pub use server::Server;
 pub use shared_keys::{Sharing, judge_learned};
-pub use state::State;
+pub use state::{State, StateKey};
 pub use upstream::Upstream;
 pub use upstream_tls::UpstreamTls;
 pub use upstreams::{Balance, Health, Member, Upstreams};
@@ -243,7 +248,7 @@ fn parse_whole(
     };
     let watch = server_table.span_of("watch");
     let public_url = server_table.span_of("public_url");
-    let state = State::read(state_table, &mut findings, sources);
+    let (state, state_keys) = State::read(state_table, &mut findings, sources);
     let server = Server::read(server_table, &mut findings, sources, &state);
     placeholders::judge_server(server.public_url.as_deref(), public_url, &mut findings);
     if is_piped && server.watch.is_some() {
@@ -255,11 +260,12 @@ fn parse_whole(
     }
     let admin = Admin::read(admin_table, &mut findings, sources);
     let replay = Replay::read(replay_table, &mut findings);
-    let drafts = read_routes(&mut file, &mut findings, sources, &server, &replay);
+    let drafts = read_routes(&mut file, &mut findings, sources, &server, &replay, &state);
     file.finish(&mut findings);
     if let Some(drafts) = &drafts {
         checks::judge(&spans, &server, &admin, &replay, drafts, &mut findings);
         shared_keys::judge(drafts, &mut findings);
+        shared_keys::judge_state(drafts, &state.keys, &state_keys, &mut findings);
     }
     let routes: Vec<Route> = drafts
         .unwrap_or_default()
@@ -292,6 +298,7 @@ fn read_routes<'t>(
     sources: &Sources<'_>,
     server: &Server,
     replay: &Replay,
+    state: &State,
 ) -> Option<Vec<Draft<'t>>> {
     let Some(item) = file.item("route") else {
         return Some(Vec::new());
@@ -311,8 +318,9 @@ fn read_routes<'t>(
         if let DeValue::Table(entries) = value.get_ref() {
             let table = Table::new("route", value.span(), entries);
             findings.enter_route(Some(drafts.len()));
-            let draft = route::read(table, findings, sources, server, replay);
+            let draft = route::read(table, findings, sources, server, replay, state);
             judge::judge(&draft, sources.now, findings);
+            queue_judge::judge(&draft, state, findings);
             findings.enter_route(None);
             drafts.push(draft);
         } else {

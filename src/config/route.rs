@@ -14,13 +14,17 @@ use super::handshake::HandshakeSettings;
 use super::params;
 use super::presets;
 use super::public_keys::Taken;
+use super::queue;
+use super::queue::{Mode, Queue};
 use super::reader::{Findings, Item, Table};
 use super::replay::{Replay, RouteReplay, read_status};
 use super::scheme;
 use super::scheme::{CUSTOM, Envelope};
 use super::secrets;
 use super::secrets::{Listed, Sources, Wanted};
-use super::server::{Server, read_public_url, size};
+use super::server::{Server, read_public_url};
+use super::sizes::size;
+use super::state::State;
 use super::units;
 use super::units::UnitFault;
 use super::upstream::Upstream;
@@ -85,6 +89,11 @@ pub struct Route {
     /// The file for a secret that comes with a handshake. While it has not come, `secrets` is
     /// empty.
     pub learn: Option<PathBuf>,
+    /// Whether deliveries are forwarded at once or kept and delivered later.
+    pub mode: Mode,
+    /// How kept deliveries are delivered, those too that were kept before the route was switched
+    /// back to relay mode.
+    pub queue: Queue,
 }
 
 impl Route {
@@ -132,6 +141,7 @@ pub(super) fn read<'t>(
     sources: &Sources<'_>,
     server: &Server,
     window: &Replay,
+    state: &State,
 ) -> Draft<'t> {
     let name = table
         .required(findings, "name", "\"billing\"")
@@ -201,10 +211,11 @@ pub(super) fn read<'t>(
     let repeats = table
         .item("repeats")
         .and_then(|item| scheme::repeats::read(&item, findings));
-    if let Some(item) = table.item("mode") {
-        let relay = |name: &str| (name == "relay").then_some(());
-        item.one_of(findings, &["relay"], &["queue"], relay);
-    }
+    let mode = table
+        .item("mode")
+        .and_then(|item| queue::read_mode(&item, findings));
+    let queue = table.item("queue");
+    let queue = Queue::read(queue.as_ref(), findings, state);
     let handshake = table.item("handshake");
     let handshake =
         handshake.map(|item| HandshakeSettings::read(&item, findings, sources, scheme.as_ref()));
@@ -252,6 +263,8 @@ pub(super) fn read<'t>(
                 on_ignored: on_ignored.unwrap_or(200),
                 handshake: handshake.unwrap_or_default(),
                 learn,
+                mode: mode.unwrap_or_default(),
+                queue,
             }
         });
     Draft {

@@ -12,6 +12,7 @@ use super::acme::{Acme, ChallengeKind};
 use super::listen::read_listen;
 use super::reader::{Findings, Item, Table};
 use super::secrets::Sources;
+use super::sizes::size;
 use super::state;
 use super::state::State;
 use super::tls;
@@ -243,41 +244,6 @@ fn timeout(
         .item(key)
         .and_then(|item| item.unit(findings, "\"10s\"", units::timeout));
     read.unwrap_or(Duration::from_secs(default_secs))
-}
-
-/// A size within `range`, or `default`. A whole number without a unit is a number of bytes.
-pub(super) fn size(
-    table: &mut Table<'_>,
-    findings: &mut Findings,
-    key: &'static str,
-    range: std::ops::RangeInclusive<u64>,
-    default: u64,
-) -> u64 {
-    let Some(item) = table.item(key) else {
-        return default;
-    };
-    let read = if matches!(item.value.get_ref(), toml::de::DeValue::Integer(_)) {
-        item.integer(findings, 0..=1 << 50)
-    } else {
-        item.unit(findings, "\"1MiB\"", units::size)
-    };
-    let Some(bytes) = read else { return default };
-    if range.contains(&bytes) {
-        return bytes;
-    }
-    let (from, to) = (
-        units::written_size(*range.start()),
-        units::written_size(*range.end()),
-    );
-    match bytes {
-        0 => item.refuse(findings, "is zero", "write a size above zero, as in `1MiB`"),
-        _ => item.refuse(
-            findings,
-            "is out of range",
-            format!("write a size from {from} to {to}"),
-        ),
-    }
-    default
 }
 
 fn read_networks(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<IpNet>> {

@@ -97,6 +97,12 @@ warning_names! {
         "the provider sends larger bodies than `max_body` takes";
     PlaceholderValue, "placeholder-value", Allowed,
         "a text keeps the place of a value of yours: a param, a host, an account";
+    WantsAnswer, "wants-answer", Allowed,
+        "the provider wants an answer of the app to some requests, and the route is in queue mode";
+    LateAttempts, "late-attempts", Allowed,
+        "attempts of a queue route come late, and the app knows them only by the provider's signature";
+    QueueRoom, "queue-room", Allowed,
+        "a body of `max_body` does not fit into the route's queue";
     ReplayOff, "replay-off", Never,
         "replay protection is off";
     // Secrets.

@@ -176,6 +176,12 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
     let threads = config.server.threads;
     let file = config.path.clone();
     log::info!("{}", introduction(&config));
+    if config.state.dir.is_none() {
+        log::info!(
+            "`[state] dir` is not set: a restart forgets which deliveries came, and lets a captured one in \
+             again while it is in time"
+        );
+    }
     operating::Notes::of(&config).show();
     let (telemetry, log_writer) =
         Telemetry::start(surroundings.access_log, env!("CARGO_PKG_VERSION"))

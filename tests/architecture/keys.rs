@@ -32,6 +32,7 @@ KEY = 0
 KEY = 0
 [state]
 KEY = 0
+keys = [{ KEY = 0 }]
 [[route]]
 name = "preset"
 path = "/preset"
@@ -40,6 +41,8 @@ secrets = [{ KEY = 0 }]
 upstream = "http://127.0.0.1:3000"
 KEY = 0
 [route.replay]
+KEY = 0
+[route.queue]
 KEY = 0
 [route.handshake]
 KEY = 0
@@ -158,6 +161,7 @@ fn configuration_explains_exactly_the_keys_there_are() {
         ("`[state]`", "state"),
         ("`[[route]]`", "route"),
         ("`[route.replay]`", "route.replay"),
+        ("`[route.queue]`", "route.queue"),
         ("`[route.handshake]`", "route.handshake"),
         ("entry of `secrets`", "route.secrets"),
     ] {
@@ -303,6 +307,7 @@ fn the_default_file_shows_every_key() {
         "state",
         "route",
         "route.replay",
+        "route.queue",
         "route.handshake",
     ] {
         let missing = known[path]

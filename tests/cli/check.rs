@@ -515,6 +515,46 @@ fn an_https_upstream_needs_authorities_of_the_file_or_of_the_system() {
         ]);
 }
 
+#[test]
+fn a_queue_route_is_shown_with_its_limits_and_its_schedule() {
+    let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let folder = Folder::new().env("S", SECRET).env("KEY", key);
+    let route = file(
+        "secrets = [\"env:S\"]\nmode = \"queue\"\nupstream_headers = { X-Gateway = \"env:S\" }\n\
+         [route.queue]\nretry = [\"1s\", \"2m\"]\nrate = \"30/m\"\norder_by = \"/order/id\"",
+    );
+    let state = "[state]\ndir = \"kept\"\nkeys = [\"env:KEY\"]\nmax_bytes = \"4GiB\"\n";
+    folder.write("queue.toml", format!("{state}{route}"));
+    let ended = folder.run(["check", "queue.toml"]);
+    ended.expect_code(0).expect_hidden(&[SECRET, key]);
+    ended.expect_words(&[
+        "in kept: at most 4GiB and 1000000 deliveries, 1GiB left free, encrypted with env:KEY",
+        "http://127.0.0.1:3000 (queue: acknowledged first)",
+        "after 1s, then every 2m",
+        "30/m",
+        "/order/id",
+    ]);
+    let object = folder.run(["check", "queue.toml", "--json"]).json();
+    assert_eq!(object["state"]["keys"], serde_json::json!(["env:KEY"]));
+    let route = &object["routes"][0];
+    assert_eq!(route["mode"], "queue");
+    let expected = serde_json::json!({
+        "answer": 200, "max_bytes": 1 << 30, "max_deliveries": 250_000, "retry": ["1s", "2m"],
+        "max_age": "1h", "dead_on": [410], "keep_dead": "14d", "concurrency": 16,
+        "rate": "30/m", "order_by": "/order/id",
+    });
+    assert_eq!(route["queue"], expected);
+    let plain = file("secrets = [\"env:S\"]");
+    folder.write("relay.toml", plain);
+    let object = folder.run(["check", "relay.toml", "--json"]).json();
+    let route = &object["routes"][0];
+    assert_eq!(
+        (&route["mode"], &route["queue"]),
+        (&"relay".into(), &serde_json::Value::Null)
+    );
+    assert_eq!(object["state"], serde_json::Value::Null);
+}
+
 /// A folder in which a file names these keys of `[server]` and `[state]`.
 fn with_directories(server: &str, state: &str) -> Folder {
     let folder = Folder::new().env("S", SECRET);

@@ -109,3 +109,60 @@ fn a_reload_cannot_change_it() {
     gateway.expect_serving();
     assert!(!folder.path().join("other").exists());
 }
+
+/// A configuration with this directory and these other keys of `[state]`.
+fn with_keys(upstream: &Upstream, dir: &Path, keys: &str) -> Config {
+    let dir = text(&dir.display().to_string());
+    Config::for_upstream(upstream).extra(&format!("[state]\ndir = {dir}\n{keys}"))
+}
+
+#[test]
+fn a_reload_changes_neither_its_limits_nor_the_bytes_of_its_keys() {
+    let upstream = Upstream::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let (dir, key) = (folder.path().join("state"), folder.path().join("key"));
+    let write = |last: &str| {
+        fs::write(&key, format!("{}{last}=\n", "QUJDREVGR0g".repeat(3))).expect("a key");
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("a mode");
+    };
+    write("1234567890");
+    let keys = format!("keys = [{}]", text(&format!("file:{}", key.display())));
+    let config = with_keys(&upstream, &dir, &keys);
+    let gateway = Gateway::start(&config);
+    gateway.rewrite(&with_keys(
+        &upstream,
+        &dir,
+        &format!("{keys}\ntimeout = \"1s\"\nmax_deliveries = 9"),
+    ));
+    gateway.signal("HUP");
+    let words = "restart to change them: state.timeout, state.max_deliveries";
+    assert!(gateway.says(words), "{}", gateway.stderr());
+    gateway.rewrite(&config);
+    write("0987654321");
+    gateway.signal("HUP");
+    let words = "restart to change them: state.keys";
+    assert!(gateway.says(words), "{}", gateway.stderr());
+    write("1234567890");
+    gateway.signal("HUP");
+    assert!(
+        gateway.says("is loaded and in force"),
+        "{}",
+        gateway.stderr()
+    );
+    gateway.expect_serving();
+}
+
+#[test]
+fn a_start_without_it_says_that_a_restart_forgets() {
+    let upstream = Upstream::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let without = Gateway::start(&Config::for_upstream(&upstream));
+    assert!(
+        without.says("a restart forgets which deliveries came"),
+        "{}",
+        without.stderr()
+    );
+    let with = Gateway::start(&with_dir(&upstream, &folder.path().join("state")));
+    with.expect_serving();
+    assert!(!with.stderr().contains("a restart forgets"));
+}

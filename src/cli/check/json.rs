@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::certificates;
 use super::keys::{key_kind, written_time};
+use super::queue;
 use super::report::{handshake_mode, identity, key_owner, state_now, tolerance};
 use super::settings;
 use super::shown::shown;
@@ -63,7 +64,11 @@ pub(in crate::cli) fn good(config: &Config, wall: UnixMillis) -> String {
             "refuse_older_than_start",
             config.replay.refuse_older_than_start.into(),
         ),
-        ("routes", routes.map(|route| object(route, wall)).collect()),
+        ("state", queue::state_object(&config.state)),
+        (
+            "routes",
+            routes.map(|route| object(route, config, wall)).collect(),
+        ),
         ("warnings", config.warnings.iter().map(warning).collect()),
         (
             "acknowledged",
@@ -124,7 +129,7 @@ fn warning(warning: &Warning) -> Value {
     })
 }
 
-fn object(route: &Route, wall: UnixMillis) -> Value {
+fn object(route: &Route, config: &Config, wall: UnixMillis) -> Value {
     let scheme = &route.scheme;
     let (is_prefix, path) = match &route.pattern.path {
         PathPattern::Exact(path) => (false, path),
@@ -177,6 +182,8 @@ fn object(route: &Route, wall: UnixMillis) -> Value {
         "upstream_host": optional(route.upstream_host.as_deref()),
         "upstream_headers": upstream_headers.map(|(name, _)| text(name.as_str())).collect::<Value>(),
         "upstream_timeout": written_duration(route.upstream_timeout),
+        "mode": route.mode.name(),
+        "queue": queue::object(route, config),
         "enforce": route.enforce,
         "tolerance": tolerance(scheme, route.tolerance, route.future_tolerance),
         "max_body": route.max_body,

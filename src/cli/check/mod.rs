@@ -4,6 +4,7 @@
 mod certificates;
 pub(super) mod json;
 mod keys;
+mod queue;
 mod report;
 mod settings;
 mod shown;

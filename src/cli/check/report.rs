@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::certificates;
 use super::keys::{key_rows, written_validity};
+use super::queue;
 use super::settings;
 use super::shown::shown;
 use crate::cli::output::table;
@@ -12,7 +13,7 @@ use crate::config;
 use crate::config::presets;
 use crate::config::replay::Statuses;
 use crate::config::units::{written_duration, written_size};
-use crate::config::{Accounts, Config, HandshakeMode, Route};
+use crate::config::{Accounts, Config, HandshakeMode, Mode, Route};
 use crate::gateway::holder;
 use crate::key::secret::{Secret, Validity};
 use crate::notation::timestamp::Tolerance;
@@ -84,7 +85,10 @@ pub(in crate::cli) fn report(config: &Config, wall: UnixMillis) -> String {
     .map(str::to_owned);
     let rows = config.routes.iter().map(taken_row).collect();
     parts.push(masked(&[vec![titles], rows].concat()));
-    let rows: Vec<_> = config.routes.iter().flat_map(settings::rows).collect();
+    let routes = config.routes.iter();
+    let rows: Vec<_> = routes
+        .flat_map(|route| settings::rows(route, config))
+        .collect();
     if !rows.is_empty() {
         let titles = ["route", "setting", "value"].map(str::to_owned);
         parts.push(masked(&[vec![titles], rows].concat()));
@@ -145,6 +149,7 @@ fn gateway(config: &Config) -> String {
         ],
         ["trusts proxies".to_owned(), proxies],
         ["remembers".to_owned(), remembers + start],
+        queue::state_row(&config.state),
     ];
     rows.extend(config.server.watch.map(|interval| {
         [
@@ -196,16 +201,18 @@ fn row(route: &Route) -> [String; 7] {
     } else {
         "OFF".to_owned()
     };
-    let shadow = if route.enforce {
-        ""
-    } else {
+    let manner = if !route.enforce {
         " (SHADOW: forwards all)"
+    } else if route.mode == Mode::Queue {
+        " (queue: acknowledged first)"
+    } else {
+        ""
     };
     [
         route.name.clone(),
         format!("{} {}", route.methods.join(","), route.pattern),
         scheme.provider.clone(),
-        format!("{}{shadow}", route.upstreams),
+        format!("{}{manner}", route.upstreams),
         tolerance(scheme, route.tolerance, route.future_tolerance),
         written_size(route.max_body),
         replay,
@@ -408,6 +415,7 @@ timestamp = { header = "X-Timestamp" }
         admin           http://127.0.0.1:9090, with a token
         trusts proxies  127.0.0.1/32
         remembers       1000000 events for 3d
+        keeps on disk   nothing: a restart forgets what came
 
         route     takes                             provider  forwards to                               tolerance  max body  replay
         itellico  POST /webhooks/itellico           itellico  http://127.0.0.1:3000                     5m         1MiB      by signed id: replay 409, duplicate 200, conflict 409 (another body 200)

@@ -1,14 +1,15 @@
 //! The settings of a route beside those of the first tables that decide about a delivery: what is
 //! signed with it, and where its id, type and account are read.
 
-use crate::config::Route;
+use super::queue;
 use crate::config::units::written_duration;
+use crate::config::{Config, Route};
 use crate::notation::json::Pointer;
 use crate::scheme::Place;
 use crate::sign::canonical;
 
 /// The rows of the table: the route, the setting as the file writes it, and its value.
-pub(super) fn rows(route: &Route) -> Vec<[String; 3]> {
+pub(super) fn rows(route: &Route, config: &Config) -> Vec<[String; 3]> {
     let scheme = &route.scheme;
     let mut rows: Vec<(String, String)> = Vec::new();
     let url = route
@@ -39,6 +40,7 @@ pub(super) fn rows(route: &Route) -> Vec<[String; 3]> {
         let status = route.replay.statuses.on_in_flight.to_string();
         rows.push(("replay.on_in_flight".to_owned(), status));
     }
+    rows.extend(queue::rows(route, config));
     let token = route.handshake.verify_token.as_ref();
     rows.extend(token.map(|_| ("handshake.verify_token".to_owned(), "set".to_owned())));
     let own = |(key, value)| [route.name.clone(), key, value];

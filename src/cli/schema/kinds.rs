@@ -9,6 +9,9 @@ const DURATION: &str = "^[0-9]+(ms|s|m|h|d)$";
 /// Digits and perhaps a unit, as [`units::size`](crate::config::units::size) reads them.
 const SIZE: &str = "^[0-9]+(B|KB|kB|KiB|MB|MiB|GB|GiB)?$";
 
+/// A number of attempts in a second, a minute or an hour.
+const RATE: &str = "^[0-9]+/(s|m|h)$";
+
 /// A reference to a secret.
 const REFERENCE: &str = "^(env|file|cred|plain|learn):(.|\\n)";
 
@@ -112,6 +115,7 @@ fn simple(kind: &str, nested: Option<&Value>) -> Option<Value> {
             json!({ "anyOf": [{ "type": "integer", "minimum": 1 }, text(SIZE)] })
         }
         "`IP:port`" => text("^([0-9.]+|\\[[0-9A-Fa-f:.%]+\\]):[0-9]+$"),
+        "rate" => text(RATE),
         "path" | "pointer" => text("^/"),
         "URL" => text("^https?://"),
         "`https` URL" | "`https://host:port`" => text("^https://"),

@@ -19,6 +19,11 @@ pub(super) fn of(path: &str, nested: Option<&Value>) -> Option<Value> {
     Some(match path {
         // A directory or a socket, which may be relative; a public key may be written as it is.
         "state.dir" | "server.acme.dir" | "server.upgrade_socket" | "secrets.value" => text(),
+        "state.keys" => {
+            let reference = || kinds::of("secret reference", None);
+            let table = table_of([("name", text()), ("value", reference()?)], &["value"]);
+            list(&json!({ "anyOf": [reference()?, table] }))
+        }
         "server.tls.certificates" => {
             let table = [
                 ("certificate", text()),

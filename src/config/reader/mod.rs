@@ -26,7 +26,6 @@ pub(super) struct Table<'t> {
     span: Range<usize>,
     entries: &'t DeTable<'t>,
     known: Vec<&'static str>,
-    later: Vec<&'static str>,
 }
 
 impl<'t> Table<'t> {
@@ -42,7 +41,6 @@ impl<'t> Table<'t> {
             span,
             entries,
             known: Vec::new(),
-            later: Vec::new(),
         }
     }
 
@@ -110,19 +108,6 @@ impl<'t> Table<'t> {
         item
     }
 
-    /// Refuses a key that a later version will know.
-    pub(super) fn not_yet(&mut self, findings: &mut Findings, key: &'static str, help: &str) {
-        self.later.push(key);
-        if let Some((name, value)) = self.entries.get_key_value(key) {
-            findings.hide_all(value);
-            findings.problem(
-                name.span(),
-                format!("`{}` is not supported yet", self.path_of(key)),
-                help,
-            );
-        }
-    }
-
     /// Every item, for tables whose keys are chosen by the operator.
     pub(super) fn items(&self) -> impl Iterator<Item = (&'t str, Item<'t>)> {
         let path = |key: &str| self.path_of(key);
@@ -148,7 +133,7 @@ impl<'t> Table<'t> {
     pub(super) fn finish(&self, findings: &mut Findings) {
         for (key, value) in self.entries {
             let name: &str = key.get_ref();
-            if self.known.contains(&name) || self.later.contains(&name) {
+            if self.known.contains(&name) {
                 continue;
             }
             // The key may be a misspelt `secrets`.

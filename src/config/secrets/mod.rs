@@ -42,6 +42,26 @@ pub(super) fn read_reference(
     Some(resolved.text)
 }
 
+/// Reads a reference to a secret that has a name. `name` makes it of that of the reference, which
+/// `plain:` has not. How the text is spelled is not judged, since the caller decodes it.
+pub(super) fn read_named(
+    item: &Item<'_>,
+    findings: &mut Findings,
+    sources: &Sources<'_>,
+    name: impl FnOnce(Option<String>) -> String,
+) -> Option<(String, SecretText)> {
+    hide_literal(item, findings);
+    let reference = item.text(findings, "\"file:PATH\"")?;
+    let resolved = item.checked(findings, resolve(reference, sources))?;
+    let name = name(resolved.name);
+    for (kind, words) in resolved.warnings.iter().chain(&resolved.exposures) {
+        if *kind != WarningName::SecretSpelling {
+            findings.warn(item.span(), *kind, format!("the key `{name}` {words}"));
+        }
+    }
+    Some((name, resolved.text))
+}
+
 /// Keeps a value out of messages unless it names a variable or a file.
 fn hide_literal(item: &Item<'_>, findings: &mut Findings) {
     let is_reference = |text: &str| {

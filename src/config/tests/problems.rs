@@ -323,7 +323,7 @@ fn a_route_is_told_what_is_wrong() {
         (route("tolerance = \"none\""), "or `off`"),
         (route("enforce = 0"), "must be `true` or `false`"),
         (route("event_types = []"), "no delivery could be taken"),
-        (route("mode = \"queue\""), "= `queue` is not supported yet"),
+        (route("mode = \"queue\""), "no directory for them is named"),
         (
             route("[route.handshake]\nverify_token = \"hunter2\""),
             "the route has `route.handshake`, but its scheme has no handshake",

@@ -7,6 +7,7 @@ use crate::gateway::running::snapshot::RestartSettings;
 /// The settings that differ but take effect only at a restart. `replay.capacity` is among them
 /// because the window is built only once.
 pub(super) fn differences(in_force: &RestartSettings, config: &Config) -> Vec<&'static str> {
+    let (before, state) = (&in_force.state, &config.state);
     let settings = [
         ("server.listen", in_force.listen != config.server.listen),
         ("server.tls.listen", !listen_alike(in_force, config)),
@@ -20,7 +21,16 @@ pub(super) fn differences(in_force: &RestartSettings, config: &Config) -> Vec<&'
             "server.upgrade_socket",
             in_force.upgrade_socket != config.server.upgrade_socket,
         ),
-        ("state.dir", in_force.state_dir != config.state.dir),
+        ("state.dir", before.dir != state.dir),
+        ("state.timeout", before.timeout != state.timeout),
+        ("state.max_bytes", before.max_bytes != state.max_bytes),
+        (
+            "state.max_deliveries",
+            before.max_deliveries != state.max_deliveries,
+        ),
+        ("state.keep_free", before.keep_free != state.keep_free),
+        // Their names and their bytes: what is stored was encrypted with the keys of the start.
+        ("state.keys", before.keys != state.keys),
     ];
     let changed = settings.into_iter().filter(|(_, differs)| *differs);
     changed.map(|(key, _)| key).collect()

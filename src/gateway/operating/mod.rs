@@ -74,7 +74,7 @@ pub(crate) fn take_over(
     has_predecessor: &Arc<AtomicBool>,
 ) -> Result<bool, UpgradeError> {
     let tail = predecessor.take_over(running)?;
-    let dir = running.snapshot.load().restart_settings.state_dir.clone();
+    let dir = running.snapshot.load().restart_settings.state.dir.clone();
     let Some(tail) = tail else {
         // The lock that was handed over is given up, since only the end of the other process lets it
         // be had again.

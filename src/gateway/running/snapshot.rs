@@ -15,7 +15,7 @@ use super::ignored::IgnoredTypes;
 use super::learning::{Awaited, SecretSource};
 use crate::clock::{Now, UnixMillis};
 use crate::config;
-use crate::config::{Config, HandshakeMode, Route};
+use crate::config::{Config, HandshakeMode, Mode, Route};
 use crate::gateway::client::answer::RouteAnswers;
 use crate::gateway::upstream::{Group, Upstreams};
 use crate::key::secret::Secret;
@@ -94,6 +94,12 @@ pub(crate) enum BuildError {
     /// A secret is no key of its scheme.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// A route is in queue mode, which this gateway cannot run: it would forward at once what the
+    /// operator wants stored first.
+    #[error(
+        "route `{0}` has `mode = \"queue\"`, which this version cannot run yet: leave `mode` out"
+    )]
+    NoQueue(String),
     /// A TLS port has no settings.
     #[error("`[[server.tls]]`: {0}")]
     Tls(#[from] PortError),
@@ -108,7 +114,7 @@ pub(crate) struct RestartSettings {
     pub(crate) admin_listen: std::net::SocketAddr,
     pub(crate) capacity: usize,
     pub(crate) upgrade_socket: Option<PathBuf>,
-    pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) state: config::State,
 }
 
 /// A route, ready to serve requests.
@@ -191,6 +197,10 @@ impl Snapshot {
     ) -> Result<Self, BuildError> {
         let mut routes = Vec::with_capacity(config.routes.len());
         let share = config.replay.capacity / config.routes.len().max(1);
+        // The one place that refuses queue routes, at the start and at a reload.
+        if let Some(route) = config.routes.iter().find(|route| route.mode == Mode::Queue) {
+            return Err(BuildError::NoQueue(route.name.clone()));
+        }
         for route in config.routes {
             let state = RouteState::build(route, metrics, upstreams, fingerprints, share)?;
             routes.push((state.config.pattern.clone(), Box::new(state)));
@@ -232,7 +242,7 @@ impl Snapshot {
                 admin_listen: config.admin.listen,
                 capacity: config.replay.capacity,
                 upgrade_socket: server.upgrade_socket,
-                state_dir: config.state.dir,
+                state: config.state,
             },
             admin: config.admin,
         })

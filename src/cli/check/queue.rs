@@ -1,0 +1,112 @@
+//! What `check` shows of `[state]`, and of how a route keeps deliveries and delivers them later
+//! (contract: State). No byte of a key is shown.
+
+use serde_json::{Value, json};
+
+use super::shown::shown;
+use crate::config::queue::written_rate;
+use crate::config::units::{written_duration, written_size};
+use crate::config::{Config, Mode, OrderBy, Queue, Route, State};
+
+/// The row of the gateway's table about its directory.
+pub(super) fn state_row(state: &State) -> [String; 2] {
+    let Some(dir) = &state.dir else {
+        let nothing = "nothing: a restart forgets what came";
+        return ["keeps on disk".to_owned(), nothing.to_owned()];
+    };
+    let keys: Vec<_> = state.keys.iter().map(|key| key.name.as_str()).collect();
+    let keys = match keys.split_first() {
+        None => "not encrypted".to_owned(),
+        Some((first, [])) => format!("encrypted with {first}"),
+        Some((first, others)) => {
+            format!("encrypted with {first}, also read: {}", others.join(", "))
+        }
+    };
+    let value = format!(
+        "in {}: at most {} and {} deliveries, {} left free, {keys}",
+        dir.display(),
+        written_size(state.max_bytes),
+        state.max_deliveries,
+        written_size(state.keep_free),
+    );
+    ["keeps on disk".to_owned(), value]
+}
+
+/// The object of `[state]`; null where nothing is kept on disk.
+pub(super) fn state_object(state: &State) -> Value {
+    let Some(dir) = &state.dir else {
+        return Value::Null;
+    };
+    json!({
+        "dir": shown(&dir.display().to_string()),
+        "timeout": written_duration(state.timeout),
+        "max_bytes": state.max_bytes,
+        "max_deliveries": state.max_deliveries,
+        "keep_free": state.keep_free,
+        "keys": state.keys.iter().map(|key| shown(&key.name)).collect::<Value>(),
+    })
+}
+
+/// The settings of a route's queue as the file writes them. A route in relay mode shows them only
+/// where they are its own: they hold for what it accepted before.
+pub(super) fn rows(route: &Route, config: &Config) -> Vec<(String, String)> {
+    let (queue, state) = (&route.queue, &config.state);
+    let is_queue = route.mode == Mode::Queue;
+    if !is_queue && *queue == Queue::of(state) {
+        return Vec::new();
+    }
+    let mut rows = vec![("mode".to_owned(), route.mode.name().to_owned())];
+    let mut add = |key: &str, value: String| rows.push((format!("queue.{key}"), value));
+    if is_queue && route.scheme.ack.is_none() {
+        add("answer", queue.answer.to_string());
+    }
+    add("max_bytes", written_size(queue.max_bytes));
+    add("max_deliveries", queue.max_deliveries.to_string());
+    add("retry", schedule(queue));
+    add("max_age", written_duration(queue.max_age));
+    if !queue.dead_on.is_empty() {
+        let statuses: Vec<_> = queue.dead_on.iter().map(ToString::to_string).collect();
+        add("dead_on", statuses.join(", "));
+    }
+    add("keep_dead", written_duration(queue.keep_dead));
+    add("concurrency", queue.concurrency.to_string());
+    if let Some(rate) = queue.rate {
+        add("rate", written_rate(rate));
+    }
+    if let Some(order) = &queue.order_by {
+        add("order_by", order.text());
+    }
+    rows
+}
+
+/// The pauses between attempts, the last of which is repeated.
+fn schedule(queue: &Queue) -> String {
+    let mut pauses: Vec<_> = queue.retry.iter().copied().map(written_duration).collect();
+    let last = pauses.pop().unwrap_or_default();
+    if pauses.is_empty() {
+        format!("every {last}")
+    } else {
+        format!("after {}, then every {last}", pauses.join(", "))
+    }
+}
+
+/// The object of a route's queue; null where nothing is kept on disk.
+pub(super) fn object(route: &Route, config: &Config) -> Value {
+    let queue = &route.queue;
+    if config.state.dir.is_none() {
+        return Value::Null;
+    }
+    let retry = queue.retry.iter().copied().map(written_duration);
+    json!({
+        "answer": route.scheme.ack.as_ref().map_or(queue.answer, |ack| ack.status),
+        "max_bytes": queue.max_bytes,
+        "max_deliveries": queue.max_deliveries,
+        "retry": retry.collect::<Value>(),
+        "max_age": written_duration(queue.max_age),
+        "dead_on": queue.dead_on,
+        "keep_dead": written_duration(queue.keep_dead),
+        "concurrency": queue.concurrency,
+        "rate": queue.rate.map(written_rate),
+        "order_by": queue.order_by.as_ref().map(OrderBy::text).as_deref().map(shown),
+    })
+}
