@@ -4,6 +4,9 @@
 //! preset (a place, an encoding, a separator) shows here, because no code of this project signs. An SDK that only
 //! verifies confirms what its provider's rule or `verigate sign` made, before the gateway sees it.
 //!
+//! Each route also signs anew, with a secret of its own, and the libraries of Standard Webhooks verify what arrives: one
+//! library for every provider.
+//!
 //! A runtime or package that is not installed is named on standard error and counts as passed, unless
 //! `VERIGATE_REQUIRE_SDKS=1` is set. A provider that the gateway does not know fails the test in any case.
 
@@ -17,6 +20,7 @@
 #[path = "support/mod.rs"]
 mod support;
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -24,7 +28,8 @@ use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use verigate::config::presets;
 use verigate::scheme::Scheme;
 
@@ -33,7 +38,7 @@ use crate::support::cases::Cases;
 use crate::support::config::{Config, Route, text};
 use crate::support::delivery::Delivery;
 use crate::support::gateway::Gateway;
-use crate::support::upstream::Upstream;
+use crate::support::upstream::{Recorded, Upstream};
 
 /// Where the signers say that the deliveries go.
 const ORIGIN: &str = "https://hooks.example.com";
@@ -49,20 +54,28 @@ fn what_python_sdks_sign_is_accepted_until_a_byte_is_flipped() {
     } else {
         PathBuf::from("python3")
     };
+    let verifier = Command::new(&python);
     agree(
         "python",
         Command::new(python).arg(folder("python/sign.py")),
         48,
+        (verifier, "python/resigned.py"),
     );
 }
 
 #[test]
 fn what_node_sdks_sign_is_accepted_until_a_byte_is_flipped() {
-    agree("node", Command::new("node").arg(folder("node/sign.js")), 34);
+    agree(
+        "node",
+        Command::new("node").arg(folder("node/sign.js")),
+        34,
+        (Command::new("node"), "node/resigned.js"),
+    );
 }
 
-/// Runs the signer, which asks this many SDKs, and sends each of its deliveries changed and as it is.
-fn agree(runtime: &str, signer: &mut Command, sdks: usize) {
+/// Runs the signer, which asks this many SDKs, and sends each of its deliveries changed and as it is. The verifier then
+/// judges what arrived.
+fn agree(runtime: &str, signer: &mut Command, sdks: usize, verifier: (Command, &str)) {
     let signer = signer.env("VERIGATE", env!("CARGO_BIN_EXE_verigate"));
     let output = match signer.stdin(Stdio::null()).output() {
         Ok(output) => output,
@@ -101,18 +114,62 @@ fn agree(runtime: &str, signer: &mut Command, sdks: usize) {
         let variable = format!("SDK_SECRET_{number}");
         config = config
             .env(&variable, &signed.secret)
+            .env(&format!("RE{variable}"), &signing_secret(number))
             .route(signed.route(&variable, &upstream));
     }
     let gateway = Gateway::start(&config);
     let mut cases = Cases::new();
-    for signed in &signed {
+    let arrived = RefCell::new(Vec::new());
+    for (number, signed) in signed.iter().enumerate() {
         let name = format!(
             "{} for {}, {} {}",
             signed.sdk, signed.provider, signed.method, signed.target
         );
-        cases.case(&name, || signed.check(&gateway, &upstream));
+        cases.case(&name, || {
+            signed.check(&gateway, &upstream);
+            let secret = signing_secret(number);
+            let one = signed.signed_anew(&name, &secret, &upstream.last());
+            arrived.borrow_mut().extend(one);
+        });
     }
     cases.finish();
+    let (mut verifier, program) = verifier;
+    verify(verifier.arg(folder(program)), &arrived.into_inner());
+}
+
+/// The secret with which a route signs anew, another for each.
+fn signing_secret(number: usize) -> String {
+    let digest: [u8; 32] = Sha256::digest(number.to_string()).into();
+    format!("whsec_{}", STANDARD.encode(digest))
+}
+
+/// Panics unless each library accepts what arrived, as it is and in no other form.
+fn verify(verifier: &mut Command, arrived: &[Value]) {
+    assert!(!arrived.is_empty(), "nothing was signed anew");
+    let mut child = verifier
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the runtime that signed runs");
+    let lines: Vec<String> = arrived.iter().map(Value::to_string).collect();
+    let mut input = child.stdin.take().expect("a pipe");
+    input
+        .write_all(lines.join("\n").as_bytes())
+        .expect("it reads");
+    drop(input);
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "the verifier fails");
+    let text = String::from_utf8(output.stdout).expect("lines of UTF-8");
+    assert_eq!(text.lines().count(), 2, "two libraries are asked: {text}");
+    for line in text.lines() {
+        let line: Value = serde_json::from_str(line).expect("a line is JSON");
+        if line["missing"].is_string() {
+            skipped(text_of(&line, "missing"), text_of(&line, "why"));
+            continue;
+        }
+        assert_eq!(line["asked"], arrived.len(), "{line}");
+        assert_eq!(line["wrong"], json!([]), "{line:#}");
+    }
 }
 
 /// One delivery as an SDK signed it, or accepted it.
@@ -169,6 +226,12 @@ impl Signed {
             .set("provider", &text(&self.provider))
             .set("secrets", &format!("[\"env:{variable}\"]"))
             .set("methods", &format!("[{}]", text(&self.method)));
+        let route = if self.scheme().events_repeat {
+            route
+        } else {
+            let keys = format!("{{ secret = \"env:RE{variable}\", drop = true }}");
+            route.set("resign", &keys)
+        };
         if SHORT_TOLERANCES.contains(&self.provider.as_str()) {
             return route.set("tolerance", &text("5m"));
         }
@@ -234,6 +297,25 @@ impl Signed {
             }
         }
         (!changed.is_empty()).then(|| (changed.join(" and "), request))
+    }
+
+    /// What the verifier is to judge of the request that arrived. It was signed anew unless replay protection is off or
+    /// its content is in the URL.
+    fn signed_anew(&self, name: &str, secret: &str, arrived: &Recorded) -> Option<Value> {
+        let is_signed =
+            !self.scheme().events_repeat && self.method != "GET" && !self.body.is_empty();
+        assert_eq!(arrived.has("webhook-signature"), is_signed, "{arrived}");
+        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+        let headers: Value = arrived
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), Value::from(text(value))))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
+        let body = STANDARD.encode(&arrived.body);
+        is_signed.then(
+            || json!({ "name": name, "secret": secret, "headers": headers, "body_b64": body }),
+        )
     }
 
     /// The changed ones are refused for their signature and go nowhere; the true one arrives as it was signed, once.

@@ -12,6 +12,7 @@ use super::placeholders;
 use super::presets;
 use super::public_keys::public_keys;
 use super::reader::{Findings, Table};
+use super::resign_checks;
 use super::route::{Draft, Route};
 use super::scheme::CUSTOM;
 use super::secrets;
@@ -57,6 +58,7 @@ pub(super) fn judge(draft: &Draft<'_>, now: UnixMillis, findings: &mut Findings)
     accounts::judge(&route.name, &route.accounts, &route.scheme, table, findings);
     placeholders::judge(route, table, findings);
     learning(route, table, findings);
+    resign_checks::judge(route, table, forwards_unproved(route), findings);
     for (key, name, message) in warnings(route, table, now) {
         let message = format!("route `{}`: {message}", route.name);
         findings.warn(place(key), name, message);
@@ -138,7 +140,12 @@ fn warnings(
         warn(
             "covers_body",
             WarningName::UnsignedBody,
-            "the signature does not cover the body, so nothing authenticates it",
+            match route.resign {
+                Some(_) => {
+                    "the signature does not cover the body, so nothing authenticates it, and `resign` signs it"
+                }
+                None => "the signature does not cover the body, so nothing authenticates it",
+            },
         );
     }
     if let Some(weakness) = scheme.weakness() {

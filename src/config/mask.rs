@@ -33,6 +33,7 @@ const HARMLESS: &[&str] = &[
     "dead_on",
     "default",
     "dir",
+    "drop",
     "encoding",
     "enforce",
     "event_id",
@@ -100,6 +101,7 @@ const HARMLESS: &[&str] = &[
 
 /// Keys that may be named beside a hidden value.
 const SECRET_BEARING: &[&str] = &[
+    "previous",
     "secret",
     "secrets",
     "token",
@@ -115,6 +117,7 @@ const SECRET_BEARING: &[&str] = &[
 
 /// Keys of which every value is hidden that is not a reference to a secret.
 const HOLDING_SECRETS: &[&str] = &[
+    "previous",
     "secret",
     "secrets",
     "token",

@@ -28,6 +28,8 @@ pub mod queue;
 mod queue_judge;
 mod reader;
 pub mod replay;
+pub mod resign;
+mod resign_checks;
 pub mod route;
 mod scheme;
 mod scheme_file;
@@ -68,6 +70,8 @@ pub use problem::{Position, Problem, Problems};
 pub use public_keys::{public_keys, takes_public_keys};
 pub use queue::{Mode, OrderBy, Queue, Rate};
 pub use replay::{Replay, RouteReplay, Statuses};
+pub use resign::Resign;
+pub use resign_checks::judge_learned_beside;
 pub use route::Route;
 pub use scheme_file::{load_scheme, parse_scheme};
 pub use secrets::Sources;
@@ -266,6 +270,7 @@ fn parse_whole(
         checks::judge(&spans, &server, &admin, &replay, drafts, &mut findings);
         shared_keys::judge(drafts, &mut findings);
         shared_keys::judge_state(drafts, &state.keys, &state_keys, &mut findings);
+        resign_checks::judge_beside(drafts, &admin, &mut findings);
     }
     let routes: Vec<Route> = drafts
         .unwrap_or_default()

@@ -151,7 +151,7 @@ fn warn(route: &Route, table: &Table<'_>, state: &State, findings: &mut Findings
         );
         warn("mode", WarningName::WantsAnswer, &message);
     }
-    if !vouches(route, table) {
+    if !vouches(route) {
         warn(
             "mode",
             WarningName::LateAttempts,
@@ -214,7 +214,6 @@ fn is_in_queue(table: &Table<'_>, key: &str) -> bool {
 
 /// Whether the app can know by something else than the provider's signature that a request came
 /// through the gateway: by a signature of the gateway, or by a header.
-fn vouches(route: &Route, table: &Table<'_>) -> bool {
-    let is_resigned = table.span_of("resign") != table.span();
-    is_resigned || !route.upstream_headers.is_empty()
+fn vouches(route: &Route) -> bool {
+    route.resign.is_some() || !route.upstream_headers.is_empty()
 }

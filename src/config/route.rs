@@ -18,6 +18,7 @@ use super::queue;
 use super::queue::{Mode, Queue};
 use super::reader::{Findings, Item, Table};
 use super::replay::{Replay, RouteReplay, read_status};
+use super::resign::Resign;
 use super::scheme;
 use super::scheme::{CUSTOM, Envelope};
 use super::secrets;
@@ -62,6 +63,8 @@ pub struct Route {
     /// Headers that forwarded requests get. Clients' headers of these names and their aliases are
     /// dropped; the values are never logged.
     pub upstream_headers: Vec<(FieldName, SecretText)>,
+    /// The keys by which what is valid is signed anew for the application.
+    pub resign: Option<Resign>,
     /// The limit on the whole exchange with the upstream.
     pub upstream_timeout: Duration,
     /// The route's own tolerance for the past, or the scheme's.
@@ -189,6 +192,8 @@ pub(super) fn read<'t>(
     let upstream_headers = headers
         .map(|item| upstream_headers::read(&item, findings, sources, scheme.as_ref()))
         .unwrap_or_default();
+    let resign = table.item("resign");
+    let resign = resign.and_then(|item| Resign::read(&item, findings, sources));
     let replay = table.item("replay");
     let replay = RouteReplay::read(
         replay.as_ref(),
@@ -252,6 +257,7 @@ pub(super) fn read<'t>(
                 upstream_path,
                 upstream_host,
                 upstream_headers,
+                resign,
                 upstream_timeout: timeout.unwrap_or(Duration::from_secs(10)),
                 max_body,
                 replay,

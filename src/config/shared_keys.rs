@@ -26,8 +26,8 @@ use crate::scheme::{Kind, Scheme, SharedKey};
 /// The harm of a key that several routes share, in a sentence for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sharing {
-    /// The handshake of a route signs what a stranger sends, which could be a delivery for another
-    /// route: the key may not be used.
+    /// The key also signs for another route, where the handshake signs what a stranger sends or
+    /// `resign` signs what is valid: it may not be used.
     Signs(String),
     /// A captured delivery is valid once on each route.
     Repeats(String),
@@ -168,7 +168,7 @@ pub(super) fn judge_state(
 }
 
 /// A digest of each key of a secret, the same for equal keys.
-fn keys(scheme: &Scheme, secret: &Secret) -> Vec<[u8; 32]> {
+pub(super) fn keys(scheme: &Scheme, secret: &Secret) -> Vec<[u8; 32]> {
     let shared = scheme.shared_keys(&secret.text).unwrap_or_default();
     let shared = shared.iter().flat_map(digests);
     let public = public_keys(scheme, secret);

@@ -89,6 +89,8 @@ warning_names! {
         "deliveries are forwarded whatever their verdict";
     HeadersOnValid, "headers-on-valid", Allowed,
         "`upstream_headers` are set on valid deliveries alone, and the route forwards others too";
+    NotResigned, "not-resigned", Allowed,
+        "`resign` signs what is valid and has a body, and the route forwards other requests too";
     NoEffect, "no-effect", Allowed,
         "a setting has no effect beside the others";
     MaxBodyShare, "max-body-share", Allowed,

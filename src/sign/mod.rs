@@ -4,7 +4,8 @@
 //! A signature that belongs in the body is not written, since the caller's body stays as it is:
 //! [`SignError::Place`] says which text belongs where. Private keys of all three types sign.
 //!
-//! What enters: the making of signatures for `verigate sign`, the demo and tests. May import:
+//! What enters: the making of signatures for `verigate sign`, the demo and tests, and of those by
+//! which an app knows what the gateway has proved. May import:
 //! [`crate::verify`] and the rooms below it.
 
 mod in_query;
@@ -12,6 +13,7 @@ mod listed;
 mod name;
 mod outgoing;
 mod private;
+mod resign;
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,7 @@ pub use self::name::canonical;
 use self::outgoing::Outgoing;
 pub use self::private::public_half;
 use self::private::{NO_SIGNATURE, chosen, privately, signing_key};
+pub use self::resign::{Resigned, Resigner};
 use crate::key::secret::{Secret, SecretText};
 use crate::notation::encoding::Encoding;
 use crate::notation::form::Said;

@@ -46,6 +46,8 @@ KEY = 0
 KEY = 0
 [route.handshake]
 KEY = 0
+[route.resign]
+KEY = 0
 [route.event_id]
 KEY = 0
 [route.event_type]
@@ -163,6 +165,7 @@ fn configuration_explains_exactly_the_keys_there_are() {
         ("`[route.replay]`", "route.replay"),
         ("`[route.queue]`", "route.queue"),
         ("`[route.handshake]`", "route.handshake"),
+        ("`[route.resign]`", "route.resign"),
         ("entry of `secrets`", "route.secrets"),
     ] {
         let rows = table("docs/configuration.md", title);
@@ -309,6 +312,7 @@ fn the_default_file_shows_every_key() {
         "route.replay",
         "route.queue",
         "route.handshake",
+        "route.resign",
     ] {
         let missing = known[path]
             .iter()

@@ -33,6 +33,7 @@ mod rejudged;
 mod relay;
 mod reload;
 mod replay;
+mod resign;
 mod secrets;
 mod shadow;
 mod shares;

@@ -16,8 +16,9 @@ use super::shown::shown;
 use crate::cli::output::json_object;
 use crate::clock::UnixMillis;
 use crate::config;
+use crate::config::resign::SigningSecret;
 use crate::config::units::written_duration;
-use crate::config::{Accounts, Config, Health, Member, Problem, Problems, Route, Warning};
+use crate::config::{Accounts, Config, Health, Member, Problem, Problems, Resign, Route, Warning};
 use crate::gateway::holder;
 use crate::key::public::PublicKey;
 use crate::key::secret::{Secret, Validity};
@@ -181,6 +182,7 @@ fn object(route: &Route, config: &Config, wall: UnixMillis) -> Value {
         "upstream_path": optional(route.upstream_path.as_deref()),
         "upstream_host": optional(route.upstream_host.as_deref()),
         "upstream_headers": upstream_headers.map(|(name, _)| text(name.as_str())).collect::<Value>(),
+        "resign": route.resign.as_ref().map(|resign| resigns(route, resign)),
         "upstream_timeout": written_duration(route.upstream_timeout),
         "mode": route.mode.name(),
         "queue": queue::object(route, config),
@@ -235,6 +237,23 @@ fn upstream_tls(route: &Route) -> Value {
         "ca": optional(tls.ca.as_deref()),
         "server_name": optional(tls.server_name.as_deref()),
         "certificate": optional(tls.certificate.as_deref()),
+    })
+}
+
+/// The secrets with which a route signs anew, and the headers of the provider that it removes.
+fn resigns(route: &Route, resign: &Resign) -> Value {
+    let secret = |signing: &SigningSecret| {
+        json!({
+            "name": text(&signing.secret.name),
+            "written": optional(signing.secret.written.as_deref()),
+            "read_as": signing.reading(),
+        })
+    };
+    json!({
+        "secret": secret(&resign.secret),
+        "previous": resign.previous.as_ref().map(secret),
+        "drop": resign.drop,
+        "removed": resign.removed(&route.scheme).of_the_provider(),
     })
 }
 

@@ -64,6 +64,7 @@ pub(in crate::cli) fn report(config: &Config, wall: UnixMillis) -> String {
             .as_deref()
             .filter(|_| route.secrets.is_empty())
             .map(config::learned_name);
+        rows.extend(settings::signing_rows(route));
         rows.extend(awaited.map(|name| {
             [
                 route.name.clone(),

@@ -3,7 +3,7 @@
 
 use super::queue;
 use crate::config::units::written_duration;
-use crate::config::{Config, Route};
+use crate::config::{Config, Resign, Route};
 use crate::notation::json::Pointer;
 use crate::scheme::Place;
 use crate::sign::canonical;
@@ -41,10 +41,34 @@ pub(super) fn rows(route: &Route, config: &Config) -> Vec<[String; 3]> {
         rows.push(("replay.on_in_flight".to_owned(), status));
     }
     rows.extend(queue::rows(route, config));
+    if let Some(resign) = &route.resign {
+        rows.push((
+            "resign".to_owned(),
+            "valid deliveries with a body".to_owned(),
+        ));
+        let removed = resign.removed(scheme).of_the_provider().join(", ");
+        if resign.drop {
+            rows.push(("resign.drop".to_owned(), removed));
+        }
+    }
     let token = route.handshake.verify_token.as_ref();
     rows.extend(token.map(|_| ("handshake.verify_token".to_owned(), "set".to_owned())));
     let own = |(key, value)| [route.name.clone(), key, value];
     rows.into_iter().map(own).collect()
+}
+
+/// The rows of the secrets with which a route signs anew, in the table of secrets.
+pub(super) fn signing_rows(route: &Route) -> impl Iterator<Item = [String; 5]> {
+    let secrets = route.resign.iter().flat_map(Resign::secrets);
+    secrets.map(|(key, signing)| {
+        [
+            route.name.clone(),
+            signing.shown(),
+            "signs".to_owned(),
+            "always".to_owned(),
+            format!("{}, for `resign.{key}`", signing.reading()),
+        ]
+    })
 }
 
 /// The settings of the upstreams beside their addresses.

@@ -65,14 +65,7 @@ pub(in crate::config) fn judge_token(
     token: &SecretText,
     findings: &mut Findings,
 ) -> Option<()> {
-    if let Some(words) = shape::known_text(token.expose()) {
-        item.refuse(
-            findings,
-            format_args!("leads to a secret that {words}"),
-            "put a secret there",
-        );
-        return None;
-    }
+    refuse_known(item, token, findings)?;
     let wanted = Wanted {
         shared: true,
         is_credential: true,
@@ -82,6 +75,34 @@ pub(in crate::config) fn judge_token(
     let length = Some(token.expose().len());
     warn(token, &wanted, length, &called, item, findings);
     Some(())
+}
+
+/// Refuses the text of a signing secret that everybody knows. `item` is its place.
+pub(in crate::config) fn refuse_known(
+    item: &Item<'_>,
+    text: &SecretText,
+    findings: &mut Findings,
+) -> Option<()> {
+    let Some(words) = shape::known_text(text.expose()) else {
+        return Some(());
+    };
+    item.refuse(
+        findings,
+        format_args!("leads to a secret that {words}"),
+        "put a secret there",
+    );
+    None
+}
+
+/// Warns of the look of a signing secret of Standard Webhooks. `item` is its place.
+pub(in crate::config) fn judge_signing(item: &Item<'_>, secret: &Secret, findings: &mut Findings) {
+    let wanted = Wanted {
+        shared: true,
+        begins: vec!["whsec_".to_owned()],
+        ..Wanted::default()
+    };
+    let called = format!("the secret `{}`", secret.name);
+    warn(&secret.text, &wanted, None, &called, item, findings);
 }
 
 /// Warns of the look of a text. The answer says whether its own look, and not what is around it, is

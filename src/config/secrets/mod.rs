@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use toml::de::DeValue;
 
 use self::learn::Learned;
-pub(super) use self::looks::{correction, judge, judge_token};
+pub(super) use self::looks::{correction, judge, judge_signing, judge_token, refuse_known};
 use self::reference::{LEARN, is_variable, named};
 pub use self::reference::{Oddity, Resolved, Sources, resolve};
 pub(super) use self::reference::{is_reference, resolve_file};
@@ -60,6 +60,22 @@ pub(super) fn read_named(
         }
     }
     Some((name, resolved.text))
+}
+
+/// Reads a value that is a single reference to a shared secret, and keeps its name. A literal is kept
+/// out of messages.
+pub(super) fn read_one(
+    item: &Item<'_>,
+    findings: &mut Findings,
+    sources: &Sources<'_>,
+) -> Option<Secret> {
+    let mut reading = Reading {
+        sources,
+        taken: Taken::Shared,
+        literals: 0,
+        keys: 0,
+    };
+    reading.secret(item, None, findings)
 }
 
 /// Keeps a value out of messages unless it names a variable or a file.

@@ -14,6 +14,7 @@ mod presets;
 mod problems;
 mod public_keys;
 mod queue;
+mod resign;
 mod schemes;
 mod state;
 mod syntax;

@@ -18,6 +18,7 @@ use crate::gateway::upstream::request::VerifiedRequest;
 use crate::replay::Claim;
 use crate::scheme::ProofBy;
 use crate::scheme::handshake::Passage;
+use crate::sign::Resigned;
 use crate::verdict::Refusal;
 use crate::verify::claim::EventKey;
 use crate::verify::envelope::Event;
@@ -68,8 +69,8 @@ pub(super) struct Proved {
 
 impl Admission {
     /// The request to forward, made of `head` and `body` as they came from `origin`. `event` is the
-    /// event that was read from them, and `shadowed` is the refusal that shadow mode let pass, if
-    /// there are such.
+    /// event that was read from them, `shadowed` is the refusal that shadow mode let pass, and
+    /// `resigned` is the gateway's own signature, if there are such.
     #[expect(
         clippy::too_many_arguments,
         reason = "the request shows all of these to the app"
@@ -82,6 +83,7 @@ impl Admission {
         request_id: &[u8],
         event: Option<&Event>,
         shadowed: Option<Refusal>,
+        resigned: Option<&Resigned>,
         body: &Bytes,
     ) -> VerifiedRequest {
         let verigate = self.verigate_headers(route, request_id, event, shadowed);
@@ -99,6 +101,8 @@ impl Admission {
             path: route.new_path.as_ref(),
             query: route.config.scheme.signature_query(),
             headers: &route.config.upstream_headers,
+            removed: route.resigning.as_ref().map(|resigning| &resigning.removed),
+            resigned,
         };
         let forwarded = headers::forwarded(head, origin, &verigate, &fixed, body.len());
         let is_head = head.method() == "HEAD";
@@ -142,6 +146,14 @@ impl Admission {
             event_id: event.and_then(|e| e.id.as_deref()),
             event_type: event.and_then(|e| e.event_type.as_deref()),
             event_key: event_key.map(EventKey::as_bytes),
+        }
+    }
+
+    /// The key of the event of a proved delivery; `None` for every other request.
+    pub(super) fn event_key(&self) -> Option<EventKey> {
+        match self {
+            Self::Proved(proved) => proved.event_key,
+            Self::Handshake(..) | Self::Shadow => None,
         }
     }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use once_cell::sync::Lazy;
 
+use crate::config::resign::Removed;
 use crate::gateway::client::origin::Origin;
 use crate::gateway::running::snapshot::NewPath;
 use crate::gateway::upstream::request::{COPIED, head_buffer};
@@ -12,6 +13,7 @@ use crate::key::secret::SecretText;
 use crate::notation::decimal::{push_address, push_number};
 use crate::notation::query::without;
 use crate::scheme::Scheme;
+use crate::sign::Resigned;
 use crate::verify::envelope::visible_ascii;
 use crate::wire::head::{FieldName, Head, KnownName};
 
@@ -82,6 +84,10 @@ pub(super) struct RouteHeaders<'a> {
     /// Further headers. They are stripped from every request, their aliases too, and set where the
     /// verdict is `valid`: an app takes them for a proof.
     pub(super) headers: &'a [(FieldName, SecretText)],
+    /// The headers that are removed from every request of a route that signs anew.
+    pub(super) removed: Option<&'a Removed>,
+    /// The gateway's own signature, which is set where the verdict is `valid`.
+    pub(super) resigned: Option<&'a Resigned>,
 }
 
 /// The forwarded head for a body of `length` bytes.
@@ -121,6 +127,7 @@ pub(super) fn forwarded(
         };
         (is_usual || is_signed(name))
             && !fixed.headers.iter().any(|(set, _)| set.is_or_aliases(name))
+            && !fixed.removed.is_some_and(|removed| removed.has(name))
             && !listed
                 .iter()
                 .any(|listed| listed.eq_ignore_ascii_case(name))
@@ -137,6 +144,11 @@ pub(super) fn forwarded(
         for (name, value) in fixed.headers {
             out.extend_from_slice(name.as_str().as_bytes());
             put(&mut out, b": ", value.expose());
+        }
+        if let Some(resigned) = fixed.resigned {
+            put(&mut out, b"webhook-id: ", resigned.id.as_bytes());
+            put(&mut out, b"webhook-timestamp: ", &resigned.timestamp);
+            put(&mut out, b"webhook-signature: ", &resigned.signature);
         }
     }
     out.extend_from_slice(b"\r\n");
@@ -303,6 +315,8 @@ mod tests {
         query: None,
         signed: &[],
         headers: &[],
+        removed: None,
+        resigned: None,
     };
 
     #[test]
@@ -372,11 +386,8 @@ mod tests {
         )];
         let fixed = RouteHeaders {
             host: Some("inner"),
-            authority: "up:80",
-            path: None,
-            query: None,
-            signed: &[],
             headers: &token,
+            ..PLAIN
         };
         let mut lines = vec![("Host", "a"), ("Connection", "x-named"), ("X-Stays", "yes")];
         lines.extend(dropped);

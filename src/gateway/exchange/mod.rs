@@ -20,6 +20,7 @@ mod headers;
 mod noting;
 mod proving;
 mod relay;
+mod resigning;
 mod taking;
 #[cfg(test)]
 mod tests;
@@ -147,6 +148,7 @@ impl<'x> Exchange<'x> {
         self.debug(format_args!("{} bytes of body", body.bytes.len()));
         let admission = self.admit(route, kind, &mut body, now).await?;
         // Step 8: the request is made in the form in which it is sent.
+        let resigned = resigning::sign(self.running, route, self.head, &admission, &body).await;
         let request = admission.request(
             route,
             self.head,
@@ -154,6 +156,7 @@ impl<'x> Exchange<'x> {
             self.record.request_id.as_bytes(),
             self.record.event.as_ref(),
             self.shadowed,
+            resigned.as_ref(),
             &body.bytes,
         );
         // Step 9: the claim is settled as soon as its true outcome is known.

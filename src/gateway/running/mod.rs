@@ -11,6 +11,7 @@ mod ignored;
 pub(crate) mod learning;
 pub(crate) mod proving;
 pub(crate) mod reloads;
+mod resigning;
 pub(crate) mod snapshot;
 pub(crate) mod supervisor;
 pub(crate) mod warnings;
@@ -140,7 +141,11 @@ impl Running {
         let secret = awaited.named(secret);
         let sharing = || {
             let snapshot = self.snapshot.load();
-            config::judge_learned(&route.config, &secret, snapshot.secrets_beside(&route.name))
+            let routes = snapshot.route_settings();
+            config::judge_learned_beside(&route.config, &secret, routes).or_else(|| {
+                let others = snapshot.secrets_beside(&route.name);
+                config::judge_learned(&route.config, &secret, others)
+            })
         };
         if let Some(Sharing::Signs(message)) = sharing() {
             self.warnings.learning(&route.name, &message, now);

@@ -13,6 +13,7 @@ use once_cell::sync::OnceCell;
 
 use super::ignored::IgnoredTypes;
 use super::learning::{Awaited, SecretSource};
+use super::resigning::Resigning;
 use crate::clock::{Now, UnixMillis};
 use crate::config;
 use crate::config::{Config, HandshakeMode, Mode, Route};
@@ -142,6 +143,8 @@ pub(crate) struct RouteState {
     pub(crate) authority: String,
     /// The path of what is forwarded, where it is another than that of the request.
     pub(crate) new_path: Option<NewPath>,
+    /// The keys by which what is valid is signed anew; `None` where nothing is.
+    pub(crate) resigning: Option<Box<Resigning>>,
     pub(crate) metrics: RouteMetrics,
     /// The beginnings of the digests by which the replay window knows the route's events.
     pub(crate) fingerprints: RouteFingerprints,
@@ -277,6 +280,11 @@ impl Snapshot {
         }
     }
 
+    /// The settings of every route.
+    pub(super) fn route_settings(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter().map(|(_, route)| &route.config)
+    }
+
     /// The secrets of every route that is not called `name`, those of handshakes too.
     pub(super) fn secrets_beside(&self, name: &str) -> impl Iterator<Item = (&Route, &Secret)> {
         let others = self.routes.iter().map(|(_, route)| route);
@@ -336,6 +344,7 @@ impl RouteState {
             authority: upstreams.authority(),
             upstreams,
             new_path: NewPath::of(&route),
+            resigning: Resigning::of(&route),
             metrics: metrics.route(&route.name, secret_names),
             fingerprints: fingerprints.of_route(&route.name),
             identities: RouteIdentities::new(&route.name, Beside::of(scheme)),

@@ -1,0 +1,33 @@
+//! Step 8, where a route signs anew: the signature of the gateway itself for a proved delivery
+//! (contract: Signing anew).
+
+use super::admission::Admission;
+use crate::config::resign::has_content;
+use crate::gateway::client::body::Body;
+use crate::gateway::running::Running;
+use crate::gateway::running::snapshot::RouteState;
+use crate::sign::Resigned;
+use crate::wire::head::Head;
+
+/// The signature for this request and this attempt; `None` where the route does not sign, for what
+/// is not a proved delivery, and for what has its content in path or query.
+///
+/// A large body takes its turn, as where a signature over it is verified.
+pub(super) async fn sign(
+    running: &Running,
+    route: &RouteState,
+    head: &Head,
+    admission: &Admission,
+    body: &Body,
+) -> Option<Resigned> {
+    let signer = &route.resigning.as_ref()?.signer;
+    let id = admission.event_key()?;
+    let body = &body.bytes;
+    if body.is_empty() || !has_content(head.method()) {
+        return None;
+    }
+    let sign = || signer.sign(id, running.clock.now().wall, body);
+    // Boxed, so that requests of other routes are not as large as these.
+    let signed = Box::pin(running.turns.aside(signer.work(body.len()), sign)).await;
+    Some(signed)
+}
