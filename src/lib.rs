@@ -25,6 +25,8 @@ pub mod providers;
 
 pub mod verify;
 
+pub mod queue;
+
 pub mod routes;
 
 pub mod sign;
@@ -34,6 +36,8 @@ pub mod explain;
 pub mod config;
 
 pub mod replay;
+
+pub mod store;
 
 pub mod telemetry;
 

@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 use reader::{code_of, following, is_word, uses};
 
 /// The rooms of the crate from the bottom up. Each may import the rooms before it.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 20] = [
     "verdict",
     "clock",
     "tls",
@@ -49,11 +49,13 @@ const ORDER: [&str; 18] = [
     "scheme",
     "providers",
     "verify",
+    "queue",
     "routes",
     "sign",
     "explain",
     "config",
     "replay",
+    "store",
     "telemetry",
     "gateway",
     "cli",
@@ -130,9 +132,10 @@ const IMPURE_TYPES: [&str; 7] = [
 const CLOCK: &str = "clock.rs";
 
 /// Crates with one home.
-const HOMES: [(&str, &str); 6] = [
+const HOMES: [(&str, &str); 7] = [
     ("pingora", "gateway"),
     ("tokio", "gateway"),
+    ("rusqlite", "store"),
     ("prometheus", "telemetry"),
     ("toml", "config"),
     ("clap", "cli"),

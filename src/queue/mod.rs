@@ -1,0 +1,147 @@
+//! Deliveries that were acknowledged and wait for the app: what is known of each, and what may become
+//! of it (contract: Queue).
+//!
+//! Pure: facts and clock readings go in, decisions come out. What is decided here is written by
+//! [`crate::store`] and carried out by the gateway.
+
+use std::fmt;
+
+use crate::clock::UnixMillis;
+use crate::verify::claim::Mark;
+
+/// The place of a delivery in the order of acceptance, from 1. A number is never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Number(pub u64);
+
+/// The number that the store has given to a route, by its name and its provider. A route that comes
+/// back with another provider gets another number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouteNumber(pub u32);
+
+/// The name of a delivery for apps and operators, the same at each attempt: 128 bits, of which the
+/// first 48 are the time of acceptance in milliseconds and most others are random (RFC 9562, version
+/// 7). Written as a UUID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeliveryId(pub u128);
+
+/// The state of a delivery. One that is being delivered or is held back keeps its state; one that was
+/// delivered or discarded is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// It was never tried.
+    Waiting,
+    /// An attempt has failed, and another follows.
+    Retrying,
+    /// No attempt follows, unless an operator asks for one.
+    Dead,
+}
+
+/// All that the schedule knows of a delivery: its row without head and body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its place in the order of acceptance.
+    pub number: Number,
+    /// Its name.
+    pub id: DeliveryId,
+    /// Its route.
+    pub route: RouteNumber,
+    /// The moment of its acceptance.
+    pub received: UnixMillis,
+    /// The bytes of its head and body as they are stored.
+    pub bytes: u64,
+    /// The digest of its account, where an account is known. Accounts take turns.
+    pub account: Option<Mark>,
+    /// The digest of its order key: those with the same key are delivered one after the other.
+    pub order: Option<Mark>,
+    /// What became of it so far.
+    pub progress: Progress,
+}
+
+/// What became of a delivery so far: the part of its row that changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Its state.
+    pub state: State,
+    /// The number of all attempts.
+    pub attempts: u32,
+    /// The number of failed attempts in the present round of the schedule. A retry by hand begins a
+    /// new round.
+    pub round: u32,
+    /// The earliest moment of the next attempt; while it is dead, the moment of its death.
+    pub due: UnixMillis,
+    /// The moment from which its age counts: its acceptance, the retry by hand, or the moment at which
+    /// it became the first of its order key.
+    pub aged_from: UnixMillis,
+    /// The status of the last answer; `None` without an answer.
+    pub last_status: Option<u16>,
+}
+
+/// What is written about a delivery after its acceptance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It waits on, or is dead.
+    Progress(Progress),
+    /// It is gone, delivered or discarded.
+    Gone,
+}
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{:032x}", self.0);
+        let (a, rest) = text.split_at(8);
+        let (b, rest) = rest.split_at(4);
+        let (c, rest) = rest.split_at(4);
+        let (d, e) = rest.split_at(4);
+        write!(f, "{a}-{b}-{c}-{d}-{e}")
+    }
+}
+
+impl DeliveryId {
+    /// The id of a delivery that is accepted at `wall`, with these random bytes.
+    pub fn new(wall: UnixMillis, random: [u8; 10]) -> Self {
+        let millis = u128::from(wall.0.cast_unsigned() & 0xffff_ffff_ffff);
+        let random = random
+            .iter()
+            .fold(0_u128, |sum, byte| (sum << 8) | u128::from(*byte));
+        let high = (random >> 62) & 0xfff;
+        let low = random & ((1 << 62) - 1);
+        Self((millis << 80) | (7 << 76) | (high << 64) | (0b10 << 62) | low)
+    }
+
+    /// Reads an id as it is written.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+        let is_right = text.len() == 36
+            && text.bytes().enumerate().all(|(place, byte)| match place {
+                8 | 13 | 18 | 23 => byte == b'-',
+                _ => is_digit(byte),
+            });
+        is_right
+            .then(|| u128::from_str_radix(&text.replace('-', ""), 16).ok())?
+            .map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_a_uuid_of_version_7_and_reads_back() {
+        let id = DeliveryId::new(UnixMillis(0x0190_1234_5678), [0xff; 10]);
+        let text = id.to_string();
+        assert_eq!(text, "01901234-5678-7fff-bfff-ffffffffffff");
+        assert_eq!(DeliveryId::parse(&text), Some(id));
+        for wrong in [
+            "",
+            "01901234-5678-7fff-bfff-fffffffffff",
+            "01901234-5678-7fff-bfff-ffffffffffff0",
+            "01901234-5678-7fff-bfff-FFFFFFFFFFFF",
+            "01901234-5678-7fff-bfff_ffffffffffff",
+            "019012345678-7fff-bfff-ffffffffffff--",
+            "+1901234-5678-7fff-bfff-ffffffffffff",
+        ] {
+            assert_eq!(DeliveryId::parse(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What is kept on disk: deliveries that were acknowledged, and the replay window (contract: State).
+//!
+//! A store has few operations, so that another engine can take the place of the embedded one. It
+//! decides nothing: [`crate::queue`] and [`crate::verify::claim`] do. May import those and
+//! [`crate::replay`]; never a runtime: an answer is a future that any runtime can wait for.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::clock::UnixMillis;
+use crate::queue::{Change, Delivery, DeliveryId, Number, RouteNumber};
+use crate::replay::passing;
+use crate::verify::claim::Mark;
+
+/// The reason why a store did not do what it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot write: the disk is full, or a write or a sync failed. Nothing of the operation is
+    /// kept.
+    #[error("the store cannot write: {0}")]
+    Unavailable(Arc<str>),
+    /// What it read is damaged.
+    #[error("the store is damaged: {0}")]
+    Damaged(Arc<str>),
+}
+
+/// An answer that is to come. It is dropped without harm: the operation goes on.
+pub type Pending<T> = futures_channel::oneshot::Receiver<Result<T, StoreError>>;
+
+/// A delivery as it is accepted.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// Its name.
+    pub id: DeliveryId,
+    /// Its route.
+    pub route: RouteNumber,
+    /// The moment of its acceptance.
+    pub received: UnixMillis,
+    /// [`Delivery::account`].
+    pub account: Option<Mark>,
+    /// [`Delivery::order`].
+    pub order: Option<Mark>,
+    /// What an attempt is built from, beside the body. The store does not look into it.
+    pub head: Bytes,
+    /// The body as it was received.
+    pub body: Bytes,
+    /// The entry of the replay window that the delivery's claim becomes: [`passing::Change::Entry`].
+    /// It is stored in the same transaction.
+    pub claim: Option<passing::Change>,
+}
+
+/// What an attempt is built from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// [`Accepted::head`].
+    pub head: Bytes,
+    /// [`Accepted::body`].
+    pub body: Bytes,
+}
+
+/// A store of acknowledged deliveries. Each call returns at once; what it asks for happens in the
+/// order of the calls, several in one transaction.
+pub trait QueueStore: Send + Sync + 'static {
+    /// Stores a delivery. The answer comes once a sync has covered it: until then it may be lost, and
+    /// afterwards it may not.
+    fn accept(&self, delivery: Accepted) -> Pending<Number>;
+
+    /// Writes what became of a delivery. A change may be lost if the machine loses power right
+    /// afterwards; the answer comes when no crash of the process can lose it.
+    fn change(&self, number: Number, change: Change) -> Pending<()>;
+
+    /// Reads a delivery; `None`: there is none of that number.
+    fn read(&self, number: Number) -> Pending<Option<Content>>;
+
+    /// Calls `each` with every delivery, in order of acceptance, and returns when it has. For the
+    /// start.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    fn deliveries(&self, each: &mut dyn FnMut(Delivery)) -> Result<(), StoreError>;
+
+    /// Calls `each` with every change of the replay window that was stored with deliveries, in the
+    /// order in which they were stored. For the start.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    fn claims(&self, each: &mut dyn FnMut(passing::Change)) -> Result<(), StoreError>;
+
+    /// The number of the route with this name and provider, which is made where it is new.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn route(&self, name: &str, provider: &str) -> Result<RouteNumber, StoreError>;
+}
