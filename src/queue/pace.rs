@@ -1,0 +1,99 @@
+//! The rate of a route: attempts begin at even distances (contract: Queue).
+
+use std::time::Duration;
+
+use super::settings::Rate;
+
+/// The time by which an attempt may begin late without delaying those after it: timers are not exact.
+const SLACK: Duration = Duration::from_millis(10);
+
+/// When the next attempt may begin.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    next: Duration,
+}
+
+impl Pace {
+    /// The earliest moment of the next attempt on the monotonic clock, if it is later than `now`.
+    pub(super) fn wait(&self, rate: Option<Rate>, now: Duration) -> Option<Duration> {
+        let rate = rate?;
+        // A rate that was raised since holds nobody to the distance of the old one.
+        let next = self.next.min(now.saturating_add(distance(rate)));
+        (next > now).then_some(next)
+    }
+
+    /// An attempt begins.
+    pub(super) fn begin(&mut self, rate: Option<Rate>, now: Duration) {
+        if let Some(rate) = rate {
+            let due = self.next.max(now.saturating_sub(SLACK));
+            self.next = due.saturating_add(distance(rate));
+        }
+    }
+}
+
+fn distance(rate: Rate) -> Duration {
+    rate.per / rate.count.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The attempts that begin in each of `seconds`, when a timer comes `late`.
+    fn counts(rate: Rate, seconds: u64, late: Duration) -> Vec<usize> {
+        let mut pace = Pace::default();
+        let start = Duration::from_secs(100);
+        let mut now = start;
+        let mut begun = Vec::new();
+        while now < start + Duration::from_secs(seconds) {
+            if let Some(at) = pace.wait(Some(rate), now) {
+                now = at + late;
+            } else {
+                pace.begin(Some(rate), now);
+                begun.push(now.as_secs() - start.as_secs());
+            }
+        }
+        let in_second = |second| begun.iter().filter(|at| **at == second).count();
+        (0..seconds).map(in_second).collect()
+    }
+
+    #[test]
+    fn attempts_begin_at_even_distances_and_timers_that_are_late_cost_none() {
+        let rate = |count| Rate {
+            count,
+            per: Duration::from_secs(1),
+        };
+        for (rate, late) in [(rate(10), 0), (rate(100), 1), (rate(5000), 2)] {
+            let count = usize::try_from(rate.count).unwrap();
+            let late = Duration::from_millis(late);
+            for found in counts(rate, 5, late) {
+                let most = count + count / 50 + 1;
+                assert!(
+                    (count - count / 50 - 1..=most).contains(&found),
+                    "{rate:?}: {found}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_rate_that_is_raised_or_dropped_holds_nobody() {
+        let slow = Rate {
+            count: 1,
+            per: Duration::from_secs(3600),
+        };
+        let fast = Rate {
+            count: 10,
+            per: Duration::from_secs(1),
+        };
+        let mut pace = Pace::default();
+        let now = Duration::from_secs(10);
+        pace.begin(Some(slow), now);
+        assert!(pace.wait(Some(slow), now) > Some(Duration::from_secs(3600)));
+        assert_eq!(
+            pace.wait(Some(fast), now),
+            Some(now + Duration::from_millis(100))
+        );
+        assert_eq!(pace.wait(None, now), None);
+    }
+}
