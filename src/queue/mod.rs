@@ -14,13 +14,22 @@
 
 #![expect(dead_code, reason = "what uses these parts comes next")]
 
+mod accounts;
 mod asked;
 mod breaker;
 mod delay;
+mod entry;
+mod keys;
+mod list;
+mod names;
+mod numbers;
 mod pace;
 mod retry_after;
 mod room;
+mod route;
 mod settings;
+mod slab;
+mod timers;
 
 use std::fmt;
 
@@ -28,6 +37,7 @@ pub use self::asked::PauseTurn;
 pub use self::breaker::BreakerTurn;
 pub use self::retry_after::retry_after;
 pub use self::room::{Full, Room};
+pub use self::route::Counts;
 pub use self::settings::{Limits, Rate, Settings};
 use crate::clock::UnixMillis;
 use crate::verify::claim::Mark;
