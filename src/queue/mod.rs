@@ -12,18 +12,23 @@
 //! a step of the wall clock makes nothing due earlier or later while the process runs. Ages, which
 //! span restarts, are those of the wall clock.
 
-#![expect(dead_code, reason = "what uses these parts comes next")]
-
 mod accounts;
 mod asked;
 mod breaker;
+mod by_hand;
+mod choosing;
 mod delay;
+mod ending;
 mod entry;
+mod index;
 mod keys;
 mod list;
+mod listing;
 mod names;
 mod numbers;
 mod pace;
+mod passing;
+mod placing;
 mod retry_after;
 mod room;
 mod route;
@@ -35,6 +40,11 @@ use std::fmt;
 
 pub use self::asked::PauseTurn;
 pub use self::breaker::BreakerTurn;
+pub use self::by_hand::{ByHand, Expired};
+pub use self::choosing::{Lease, Next};
+pub use self::ending::{DeadReason, Ended, Outcome};
+pub use self::index::Queue;
+pub use self::listing::{Filter, Listed, Page, RouteStatus};
 pub use self::retry_after::retry_after;
 pub use self::room::{Full, Room};
 pub use self::route::Counts;
