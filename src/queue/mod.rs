@@ -36,6 +36,9 @@ mod settings;
 mod slab;
 mod timers;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 pub use self::asked::PauseTurn;
