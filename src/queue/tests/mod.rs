@@ -5,6 +5,7 @@ mod id;
 mod order;
 mod pauses;
 mod poison;
+mod simulation;
 mod slots;
 mod stock;
 mod upgrade;
