@@ -9,6 +9,7 @@ pub mod decimal;
 pub mod encoding;
 pub mod form;
 pub mod json;
+pub mod packed;
 pub mod percent;
 pub(crate) mod query;
 pub mod timestamp;

@@ -55,6 +55,12 @@ impl MemoryWindow {
                 lock(self.home(kept.key)).take_over(kept, counts);
             }
             Change::Gone(key) => lock(self.home(*key)).drop_entry(*key),
+            Change::Done(arrival, at) => {
+                // Denied is what was done already, and what the window has no room for.
+                if let Ok(Claimed::Granted(ticket)) = self.try_claim(arrival, *at) {
+                    let _ = self.settle(ticket, Some(*at));
+                }
+            }
             Change::Forgotten(..) | Change::Serial(_) => {
                 for shard in &self.shards {
                     lock(shard).take_over_beside(change, |route| self.route_count(route));

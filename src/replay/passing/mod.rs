@@ -5,17 +5,14 @@
 //! The bytes come from a process of the same user. They are read as carefully as any: a length that
 //! is not there, a number out of its range or bytes that are left over are an error.
 
-mod bytes;
-
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
-use bytes::{Reader, Writer};
-
 use super::{Claimed, Ticket, WindowError};
-use crate::clock::UnixMillis;
+use crate::clock::{Now, UnixMillis};
+use crate::notation::packed::{Reader, Writer};
 use crate::scheme::Repeats;
 use crate::verify::claim::{Arrival, ClaimKey, Conflict, Decision, Fingerprint, Mark};
 
@@ -95,6 +92,8 @@ pub enum Change {
     Forgotten(Fingerprint, UnixMillis),
     /// Every ticket has a serial of at most this.
     Serial(u64),
+    /// This delivery was claimed and done at this moment.
+    Done(Box<Arrival>, Now),
 }
 
 /// A question to the process that has the window now.
@@ -274,6 +273,12 @@ impl Change {
                 to.byte(4);
                 to.long(*serial);
             }
+            Self::Done(arrival, at) => {
+                to.byte(5);
+                to.long(at.wall.0.cast_unsigned());
+                to.long(nanos(at.mono));
+                write_arrival(arrival, &mut to);
+            }
         }
     }
 
@@ -299,6 +304,13 @@ impl Change {
                 Self::Forgotten(route, UnixMillis(from.long()?.cast_signed()))
             }
             4 => Self::Serial(from.long()?),
+            5 => {
+                let at = Now {
+                    wall: UnixMillis(from.long()?.cast_signed()),
+                    mono: Duration::from_nanos(from.long()?),
+                };
+                Self::Done(Box::new(read_arrival(from)?), at)
+            }
             _ => return None,
         })
     }

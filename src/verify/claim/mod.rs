@@ -60,7 +60,7 @@ impl Mark {
 }
 
 /// The facts about a proved delivery that the window needs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
     /// The claimed identity: [`RouteFingerprints::by_id`] or [`RouteFingerprints::by_content`].
     pub key: ClaimKey,

@@ -132,7 +132,7 @@ impl Shard {
                     share.forgotten = share.forgotten.max(Some(*until));
                 }
             }
-            Change::Entry(_) | Change::Gone(_) => {}
+            Change::Entry(_) | Change::Gone(_) | Change::Done(..) => {}
         }
     }
 
