@@ -4,6 +4,8 @@
 //! decides nothing: [`crate::queue`] and [`crate::verify::claim`] do. May import those and
 //! [`crate::replay`]; never a runtime: an answer is a future that any runtime can wait for.
 
+pub mod sqlite;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -59,6 +61,17 @@ pub struct Content {
     pub body: Bytes,
 }
 
+/// A route that has a number in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Its number.
+    pub number: RouteNumber,
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its provider.
+    pub provider: String,
+}
+
 /// A store of acknowledged deliveries. Each call returns at once; what it asks for happens in the
 /// order of the calls, several in one transaction.
 pub trait QueueStore: Send + Sync + 'static {
@@ -67,7 +80,8 @@ pub trait QueueStore: Send + Sync + 'static {
     fn accept(&self, delivery: Accepted) -> Pending<Number>;
 
     /// Writes what became of a delivery. A change may be lost if the machine loses power right
-    /// afterwards; the answer comes when no crash of the process can lose it.
+    /// afterwards; the answer comes when no crash of the process can lose it. While the store cannot
+    /// write, the change is kept and the answer waits: it is written as soon as that is possible.
     fn change(&self, number: Number, change: Change) -> Pending<()>;
 
     /// Reads a delivery; `None`: there is none of that number.
@@ -80,8 +94,14 @@ pub trait QueueStore: Send + Sync + 'static {
     /// [`StoreError::Damaged`].
     fn deliveries(&self, each: &mut dyn FnMut(Delivery)) -> Result<(), StoreError>;
 
-    /// Calls `each` with every change of the replay window that was stored with deliveries, in the
-    /// order in which they were stored. For the start.
+    /// Writes what the replay window did with entries of queue routes after their deliveries were
+    /// accepted: ttls that were prolonged, entries that were forgotten. The answer is like that of
+    /// [`change`](Self::change).
+    fn change_claims(&self, changes: Vec<passing::Change>) -> Pending<()>;
+
+    /// Calls `each` with every change of the replay window that was stored with deliveries or by
+    /// [`change_claims`](Self::change_claims), in the order in which they were stored. Those that
+    /// later ones have made void may be missing. For the start.
     ///
     /// # Errors
     /// [`StoreError::Damaged`].
@@ -92,4 +112,25 @@ pub trait QueueStore: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`].
     fn route(&self, name: &str, provider: &str) -> Result<RouteNumber, StoreError>;
+
+    /// All routes that have a number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn routes(&self) -> Result<Vec<Route>, StoreError>;
+}
+
+/// A store of the replay window: what it has done, in order. Memory stays the authority.
+pub trait WindowStore: Send + Sync + 'static {
+    /// Writes what the window has done. The answer comes when no crash of the process can lose it; a
+    /// machine that loses power may lose the last second. While the store cannot write, the answer is
+    /// [`StoreError::Unavailable`] at once, and the changes are written as soon as that is possible.
+    fn append(&self, changes: Vec<passing::Change>) -> Pending<()>;
+
+    /// Calls `each` with every change, in order. Those that later ones have made void may be missing,
+    /// and so are entries that the window may forget. For the start.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn changes(&self, each: &mut dyn FnMut(passing::Change)) -> Result<(), StoreError>;
 }

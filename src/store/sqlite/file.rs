@@ -1,0 +1,264 @@
+//! The file of a database: made for its user alone, told from every other file, and brought to the
+//! schema that this program knows (contract: State).
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::in_words;
+
+/// A kind of database.
+#[derive(Debug)]
+pub(super) struct Kind {
+    /// The name of its file.
+    pub(super) name: &'static str,
+    /// The number in the file's header that tells it from the databases of other programs.
+    pub(super) application: i32,
+    /// The statements that bring the schema from the version of their place to the next one. The
+    /// number of them is the version that this program knows.
+    pub(super) steps: &'static [&'static [&'static str]],
+    /// Whether a commit ends with a sync.
+    pub(super) commits_sync: bool,
+}
+
+/// The reason why a database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The system refuses.
+    #[error("{doing} {} fails: {reason}", path.display())]
+    System {
+        /// What was being done.
+        doing: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// The reason.
+        reason: io::Error,
+    },
+    /// SQLite refuses.
+    #[error("opening {} fails: {}", path.display(), in_words(reason))]
+    Sqlite {
+        /// The path.
+        path: PathBuf,
+        /// The reason.
+        reason: rusqlite::Error,
+    },
+    /// The file is the database of another program, or of another purpose.
+    #[error("{} is a file of another program: move it away, or name another directory", path.display())]
+    Foreign {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A newer version of this program wrote the file.
+    #[error(
+        "{} has schema {found}, and this version of verigate knows schemas up to {known}: run the \
+         version that wrote it, or restore a backup that this one has made",
+        path.display()
+    )]
+    Newer {
+        /// The path.
+        path: PathBuf,
+        /// The version of its schema.
+        found: i32,
+        /// The newest version that this program knows.
+        known: i32,
+    },
+    /// The file is damaged.
+    #[error(
+        "{} is damaged: {what}; restore a backup, or move the file away and lose what is in it \
+         (`verigate state check` says more)",
+        path.display()
+    )]
+    Damaged {
+        /// The path.
+        path: PathBuf,
+        /// The damage, in words.
+        what: String,
+    },
+}
+
+/// The time for which a writer waits for another program that has the file locked.
+const BUSY: Duration = Duration::from_secs(1);
+
+impl Kind {
+    fn version(&self) -> i32 {
+        i32::try_from(self.steps.len()).unwrap_or(i32::MAX)
+    }
+
+    /// Opens the database in `dir` for writing. It is made where there is none, and an older schema
+    /// is migrated in one transaction. The second value says whether it was made.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub(super) fn open(&self, dir: &Path) -> Result<(Connection, bool), OpenError> {
+        let path = dir.join(self.name);
+        make_file(dir, &path)?;
+        self.prepare(&path)
+            .map_err(|error| self.refusal(&path, error))
+    }
+
+    /// A further connection to the database, which exists.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub(super) fn connect(&self, dir: &Path, is_reader: bool) -> Result<Connection, OpenError> {
+        let path = dir.join(self.name);
+        let connect = || -> rusqlite::Result<_> {
+            let connection = connected(&path, is_reader)?;
+            let found = self.found(&connection)?;
+            Ok((connection, found))
+        };
+        match connect() {
+            Ok((connection, Some(version))) if version == self.version() => Ok(connection),
+            Ok((_, Some(found))) => Err(self.newer(&path, found)),
+            Ok((_, None)) => Err(OpenError::Foreign { path }),
+            Err(error) => Err(self.refusal(&path, error.into())),
+        }
+    }
+
+    fn prepare(&self, path: &Path) -> Result<(Connection, bool), Trouble> {
+        let connection = connected(path, false)?;
+        let found = self.found(&connection)?;
+        let is_new = match found {
+            None if is_empty(&connection)? => true,
+            None => return Err(Trouble::Foreign),
+            Some(version) if version > self.version() => return Err(Trouble::Newer(version)),
+            Some(_) => false,
+        };
+        if is_new {
+            // Both are fixed once a table exists.
+            connection.pragma_update(None, "page_size", super::PAGE)?;
+            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        }
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        let synchronous = if self.commits_sync { "FULL" } else { "NORMAL" };
+        connection.pragma_update(None, "synchronous", synchronous)?;
+        // Checkpoints are made by a thread of their own.
+        connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
+        self.migrate(&connection, found.unwrap_or_default())?;
+        Ok((connection, is_new))
+    }
+
+    /// The version of the schema; `None` if the file is not of this kind.
+    fn found(&self, connection: &Connection) -> rusqlite::Result<Option<i32>> {
+        let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+        let application = number("application_id")?;
+        let version = number("user_version")?;
+        Ok((application == self.application).then_some(version))
+    }
+
+    /// Brings the schema from version `from` to the one that is known, in one transaction.
+    fn migrate(&self, connection: &Connection, from: i32) -> rusqlite::Result<()> {
+        let done = usize::try_from(from).unwrap_or_default();
+        let steps = self.steps.get(done..).unwrap_or_default();
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let transaction = connection.unchecked_transaction()?;
+        for step in steps.iter().copied().flatten() {
+            transaction.execute_batch(step)?;
+        }
+        transaction.pragma_update(None, "application_id", self.application)?;
+        transaction.pragma_update(None, "user_version", self.version())?;
+        transaction.commit()
+    }
+
+    fn newer(&self, path: &Path, found: i32) -> OpenError {
+        OpenError::Newer {
+            path: path.to_owned(),
+            found,
+            known: self.version(),
+        }
+    }
+
+    pub(super) fn refusal(&self, path: &Path, trouble: Trouble) -> OpenError {
+        let path_buf = path.to_owned();
+        match trouble {
+            Trouble::Foreign => OpenError::Foreign { path: path_buf },
+            Trouble::Newer(found) => self.newer(path, found),
+            Trouble::Sqlite(reason) => match reason.sqlite_error_code() {
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => OpenError::Damaged {
+                    path: path_buf,
+                    what: in_words(&reason),
+                },
+                _ => OpenError::Sqlite {
+                    path: path_buf,
+                    reason,
+                },
+            },
+        }
+    }
+}
+
+/// The reason why a file is not what is wanted.
+pub(super) enum Trouble {
+    Foreign,
+    Newer(i32),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// Makes the file, for this user alone, and sees to it that the directory keeps it.
+fn make_file(dir: &Path, path: &Path) -> Result<(), OpenError> {
+    let system = |doing, path: &Path| {
+        let path = path.to_owned();
+        move |reason| OpenError::System {
+            doing,
+            path,
+            reason,
+        }
+    };
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).mode(0o600);
+    // SQLite has no lock on it yet: closing it would drop those of this process.
+    let file = options.open(path).map_err(system("opening", path))?;
+    let mode = std::fs::Permissions::from_mode(0o600);
+    file.set_permissions(mode)
+        .map_err(system("setting the mode of", path))?;
+    File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(system("syncing", dir))
+}
+
+fn connected(path: &Path, is_reader: bool) -> rusqlite::Result<Connection> {
+    let access = if is_reader {
+        OpenFlags::SQLITE_OPEN_READ_ONLY
+    } else {
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+    };
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // What is in the file may be anything: it is not trusted to call functions, or to have cells of
+    // any size.
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    Ok(connection)
+}
+
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    let application: i32 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: i64 =
+        connection.query_row("select count(*) from sqlite_schema", (), |row| row.get(0))?;
+    Ok(application == 0 && tables == 0)
+}
+
+/// Does something in a transaction.
+pub(super) fn in_transaction<T>(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let transaction = connection.unchecked_transaction()?;
+    let done = work(&transaction)?;
+    transaction.commit()?;
+    Ok(done)
+}

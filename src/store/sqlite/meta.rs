@@ -1,0 +1,81 @@
+//! Facts beside the rows of a database: a table of names and values.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use crate::queue::RouteNumber;
+
+/// The statement that makes the table.
+pub(super) const SCHEMA: &str =
+    "create table meta (name text primary key, value blob not null) strict, without rowid;";
+
+/// The name of a fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetaKey {
+    /// The key of all digests of the replay window.
+    DigestKey,
+    /// The monotonic clock when the window was written last, in nanoseconds.
+    Monotonic,
+    /// The wall clock at that moment, in milliseconds since 1970.
+    Wall,
+    /// Whether the gateway ended in order: there while it is stopped, absent while it runs.
+    CleanStop,
+    /// The boot of the machine in which the gateway ran.
+    Boot,
+    /// Whether a route is paused, and by what.
+    Pause(RouteNumber),
+    /// The ids of the keys that encrypt heads and bodies.
+    Keys,
+    /// The number below which all numbers of deliveries may have been used.
+    Numbers,
+}
+
+impl MetaKey {
+    /// The name as it is written.
+    fn name(self) -> String {
+        match self {
+            Self::DigestKey => "digest_key".to_owned(),
+            Self::Monotonic => "monotonic".to_owned(),
+            Self::Wall => "wall".to_owned(),
+            Self::CleanStop => "clean_stop".to_owned(),
+            Self::Boot => "boot".to_owned(),
+            Self::Pause(route) => format!("pause {}", route.0),
+            Self::Keys => "keys".to_owned(),
+            Self::Numbers => "numbers".to_owned(),
+        }
+    }
+}
+
+/// Reads a fact.
+pub(super) fn read(connection: &Connection, key: MetaKey) -> rusqlite::Result<Option<Vec<u8>>> {
+    connection
+        .query_row(
+            "select value from meta where name = ?1",
+            [key.name()],
+            |row| row.get(0),
+        )
+        .optional()
+}
+
+/// Writes a fact; `None` removes it.
+pub(super) fn write(
+    connection: &Connection,
+    key: MetaKey,
+    value: Option<&[u8]>,
+) -> rusqlite::Result<()> {
+    match value {
+        Some(value) => connection.execute(
+            "insert or replace into meta (name, value) values (?1, ?2)",
+            params![key.name(), value],
+        ),
+        None => connection.execute("delete from meta where name = ?1", [key.name()]),
+    }
+    .map(|_| ())
+}
+
+/// Reads a fact that is a number.
+pub(super) fn read_number(connection: &Connection, key: MetaKey) -> rusqlite::Result<Option<u64>> {
+    let bytes = read(connection, key)?;
+    Ok(bytes
+        .and_then(|bytes| bytes.try_into().ok())
+        .map(u64::from_le_bytes))
+}

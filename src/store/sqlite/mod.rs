@@ -1,0 +1,59 @@
+//! The embedded store: SQLite in WAL mode, a database for deliveries and one for the replay window
+//! (contract: State).
+//!
+//! Each database has one thread that writes ([`writer`]) and one that looks after its files
+//! ([`upkeep`]); the queue has a third one that reads. Whoever calls waits for none of them but by a
+//! channel.
+
+#![expect(dead_code, reason = "what uses these parts comes next")]
+
+mod checkpoint;
+mod faults;
+mod file;
+mod journal;
+mod meta;
+mod stats;
+mod writer;
+
+pub use file::OpenError;
+pub use meta::MetaKey;
+pub use stats::{ErrorKind, Errors, Observer, Stats};
+
+use std::sync::Arc;
+
+use super::StoreError;
+
+/// The bytes of a page of a database.
+const PAGE: u64 = 4096;
+
+/// What is said of an operation of a store that was closed.
+const CLOSED: &str = "the store is closed";
+
+/// The answer to an operation of the database called `name` that failed.
+fn failure(name: &str, error: &rusqlite::Error) -> StoreError {
+    match ErrorKind::of(error) {
+        ErrorKind::Damaged => StoreError::Damaged(said(name, error)),
+        _ => StoreError::Unavailable(said(name, error)),
+    }
+}
+
+/// What is said of an operation of the database called `name` that failed.
+fn said(name: &str, error: &rusqlite::Error) -> Arc<str> {
+    format!("{name}: {}", in_words(error)).into()
+}
+
+/// The words of SQLite about an error, with the number by which its documentation knows it.
+fn in_words(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqliteFailure(code, Some(words)) => {
+            format!("{words} (SQLite error {})", code.extended_code)
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A whole number as SQLite has them. Numbers above its range do not come up: they are counts, and
+/// times of the next centuries.
+fn integer(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,394 @@
+//! The one thread that writes a database. It takes whatever waits, writes it in one transaction, and
+//! answers once the commit has ended (contract: State).
+//!
+//! It waits for no timer: while a commit lasts, the records of the next one gather by themselves.
+//!
+//! After a write, a commit or a sync that failed, the pages that the system took but has not written
+//! may be lost, whatever a later sync says. So nothing more is written until every page of the log
+//! was put into the database and synced there, and the log begins anew.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::checkpoint::checkpoint;
+use super::faults::{Faults, Step};
+use super::stats::Shared;
+use super::{in_words, said};
+use crate::clock::Clock;
+use crate::store::StoreError;
+
+/// The most records of a transaction.
+const MOST_RECORDS: usize = 256;
+
+/// The bytes of a transaction after which it takes no further record.
+const MOST_BYTES: u64 = 8 << 20;
+
+/// The time after which a writer that has failed tries again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The bytes after which the thread that makes checkpoints is woken.
+const WAKE_AFTER: u64 = 8 << 20;
+
+/// What a record says of itself after it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It is in the transaction.
+    Whole,
+    /// A part of it is in the transaction, another one goes into the next.
+    Part,
+}
+
+/// The rows of a database.
+pub(super) trait Ledger: Send + 'static {
+    /// What is written at the wish of a caller, with the place for its answer.
+    type Record: Send + 'static;
+    /// The statements by which it is written.
+    type Statements<'c>;
+
+    /// Prepares the statements.
+    fn prepare<'c>(&self, connection: &'c Connection) -> rusqlite::Result<Self::Statements<'c>>;
+
+    /// About as many bytes as the record adds to a transaction.
+    fn weight(record: &Self::Record) -> u64;
+
+    /// Writes a record, or a part of it, into the transaction.
+    fn write(
+        &mut self,
+        statements: &mut Self::Statements<'_>,
+        record: &mut Self::Record,
+    ) -> rusqlite::Result<Written>;
+
+    /// Writes what goes with all records of the transaction, before its commit.
+    fn finish(&mut self, statements: &mut Self::Statements<'_>) -> rusqlite::Result<()>;
+
+    /// The transaction was committed.
+    fn committed(&mut self);
+
+    /// The transaction was rolled back.
+    fn rolled_back(&mut self);
+
+    /// Answers that the record was written.
+    fn answer(&mut self, record: Self::Record);
+
+    /// Answers that the record was not written. Gives it back if it is to be written later.
+    fn refuse(&mut self, record: Self::Record, error: &StoreError) -> Option<Self::Record>;
+
+    /// Whether something is to be written though no caller waits for it.
+    fn has_leftovers(&self) -> bool;
+}
+
+/// Work on the connection outside of a transaction. It gets an error if nothing can be written now;
+/// an error of its own counts like that of a commit.
+pub(super) type Task =
+    Box<dyn FnOnce(Result<&Connection, &StoreError>) -> rusqlite::Result<()> + Send>;
+
+/// What a writer is asked for.
+pub(super) enum Job<R> {
+    /// To write a record.
+    Record(R),
+    /// To do some work between two transactions.
+    Task(Task),
+    /// To write what came before, and to end.
+    Stop,
+}
+
+/// The means of a writer beside its connection.
+pub(super) struct Means<R> {
+    pub(super) jobs: Receiver<Job<R>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) clock: Clock,
+    pub(super) faults: Faults,
+    /// Whether a commit ends with a sync.
+    pub(super) commits_sync: bool,
+    /// Wakes the thread that makes checkpoints.
+    pub(super) wake: SyncSender<()>,
+}
+
+/// The thread.
+struct Writer<'c, L: Ledger> {
+    connection: &'c Connection,
+    statements: L::Statements<'c>,
+    ledger: L,
+    means: Means<L::Record>,
+    /// The records of the transaction.
+    batch: Vec<L::Record>,
+    /// Records of which a part was written.
+    partial: VecDeque<L::Record>,
+    /// Records that failed and are to be written later.
+    held: VecDeque<L::Record>,
+    failing: Option<StoreError>,
+    /// The monotonic time of the next attempt to recover.
+    try_again: Duration,
+    unreported: u64,
+}
+
+/// How a batch ended before it was full.
+enum Next<R> {
+    Nothing,
+    Task(Task),
+    Record(R),
+    Stop,
+}
+
+/// Writes until it is told to stop, or nobody can ask for anything.
+///
+/// # Errors
+/// The statements cannot be prepared.
+pub(super) fn run<L: Ledger>(
+    connection: &Connection,
+    ledger: L,
+    means: Means<L::Record>,
+) -> rusqlite::Result<()> {
+    let mut writer = Writer {
+        statements: ledger.prepare(connection)?,
+        connection,
+        ledger,
+        means,
+        batch: Vec::with_capacity(MOST_RECORDS),
+        partial: VecDeque::new(),
+        held: VecDeque::new(),
+        failing: None,
+        try_again: Duration::ZERO,
+        unreported: 0,
+    };
+    while writer.turn() {}
+    Ok(())
+}
+
+impl<L: Ledger> Writer<'_, L> {
+    /// Takes what waits and writes it. `false`: there is nothing more to do.
+    fn turn(&mut self) -> bool {
+        let mut bytes = self.take_held();
+        let mut next = self.next();
+        let mut task = None;
+        let mut goes_on = true;
+        loop {
+            match next {
+                Next::Record(record) => match &self.failing {
+                    Some(error) => self.held.extend(self.ledger.refuse(record, error)),
+                    None => {
+                        bytes += L::weight(&record);
+                        self.batch.push(record);
+                    }
+                },
+                Next::Task(found) => {
+                    task = Some(found);
+                    break;
+                }
+                Next::Stop => {
+                    goes_on = false;
+                    break;
+                }
+                Next::Nothing => break,
+            }
+            if self.batch.len() >= MOST_RECORDS || bytes > MOST_BYTES {
+                break;
+            }
+            next = match self.means.jobs.try_recv() {
+                Ok(job) => job.into(),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => Next::Nothing,
+            };
+        }
+        if self.failing.is_some() && self.means.clock.mono() >= self.try_again {
+            self.recover();
+        }
+        self.write();
+        if let Some(task) = task {
+            self.run_task(task);
+        }
+        while !goes_on && self.failing.is_none() && (self.has_more() || !self.held.is_empty()) {
+            self.take_held();
+            self.write();
+        }
+        goes_on
+    }
+
+    /// Takes records that were held back, if they can be written now. Returns their bytes.
+    fn take_held(&mut self) -> u64 {
+        let mut bytes = 0;
+        while self.failing.is_none() && self.batch.len() < MOST_RECORDS && bytes <= MOST_BYTES {
+            let Some(held) = self.held.pop_front() else {
+                break;
+            };
+            bytes += L::weight(&held);
+            self.batch.push(held);
+        }
+        bytes
+    }
+
+    /// Whether there is something to write that is no record of its own.
+    fn has_more(&self) -> bool {
+        !self.partial.is_empty() || self.ledger.has_leftovers()
+    }
+
+    /// Waits for a job, unless something is to be written without one.
+    fn next(&self) -> Next<L::Record> {
+        let jobs = &self.means.jobs;
+        if self.failing.is_some() {
+            let wait = self.try_again.saturating_sub(self.means.clock.mono());
+            return match jobs.recv_timeout(wait) {
+                Ok(job) => job.into(),
+                Err(RecvTimeoutError::Timeout) => Next::Nothing,
+                Err(RecvTimeoutError::Disconnected) => Next::Stop,
+            };
+        }
+        if !self.held.is_empty() {
+            // They come before everything that waits.
+            return Next::Nothing;
+        }
+        if !self.batch.is_empty() || self.has_more() {
+            return match jobs.try_recv() {
+                Ok(job) => job.into(),
+                Err(TryRecvError::Empty) => Next::Nothing,
+                Err(TryRecvError::Disconnected) => Next::Stop,
+            };
+        }
+        jobs.recv().map_or(Next::Stop, Job::into)
+    }
+
+    /// Writes the batch and a part of what is partly written, in one transaction, and answers.
+    fn write(&mut self) {
+        if self.failing.is_some() || (self.batch.is_empty() && !self.has_more()) {
+            return;
+        }
+        let mut bytes = self.batch.iter().map(L::weight).sum::<u64>();
+        let mut parts = Vec::new();
+        let begun = self.means.clock.mono();
+        match self.transact(&mut parts) {
+            Ok(()) => {
+                let took = self.means.clock.mono().saturating_sub(begun);
+                self.ledger.committed();
+                if self.means.commits_sync {
+                    self.means.shared.synced(took);
+                }
+                let is_part = |place: &usize| parts.binary_search(place).is_ok();
+                let batch = std::mem::take(&mut self.batch);
+                for (place, record) in batch.into_iter().enumerate() {
+                    if is_part(&place) {
+                        self.partial.push_back(record);
+                    } else {
+                        self.ledger.answer(record);
+                    }
+                }
+                bytes = bytes.saturating_add(super::PAGE);
+                self.note(bytes);
+            }
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// Writes all of the batch that fits, and commits it. `parts` gets the places of records of which
+    /// more is to be written.
+    fn transact(&mut self, parts: &mut Vec<usize>) -> rusqlite::Result<()> {
+        let faults = &self.means.faults;
+        faults.at(Step::Begin)?;
+        self.connection.execute_batch("begin immediate")?;
+        // A further part of the oldest record of which there are some.
+        if let Some(record) = self.partial.pop_front() {
+            self.batch.push(record);
+        }
+        for (place, record) in self.batch.iter_mut().enumerate() {
+            faults.at(Step::Write)?;
+            if self.ledger.write(&mut self.statements, record)? == Written::Part {
+                parts.push(place);
+            }
+        }
+        self.ledger.finish(&mut self.statements)?;
+        faults.at(Step::Commit)?;
+        self.connection.execute_batch("commit")
+    }
+
+    /// Undoes the transaction and refuses everything that waits for it.
+    fn fail(&mut self, error: &rusqlite::Error) {
+        self.undo();
+        let shared = &self.means.shared;
+        shared.count(error);
+        let said = said(shared.name, error);
+        log::error!("state: {said}; nothing is acknowledged until the file can be written again");
+        let failing = StoreError::Unavailable(said);
+        shared.set_failing(Some(failing.clone()));
+        let later = std::mem::take(&mut self.held);
+        let batch = std::mem::take(&mut self.batch);
+        let all = batch.into_iter().chain(std::mem::take(&mut self.partial));
+        for record in all {
+            self.held.extend(self.ledger.refuse(record, &failing));
+        }
+        self.held.extend(later);
+        self.try_again = self.means.clock.mono();
+        self.failing = Some(failing);
+    }
+
+    fn undo(&mut self) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("rollback")
+        {
+            // A transaction that cannot be undone stays open, and the next `begin` fails.
+            let name = self.means.shared.name;
+            log::error!("state: {name}: rolling back: {}", in_words(&error));
+        }
+        self.ledger.rolled_back();
+    }
+
+    /// Puts every page of the log into the database and lets the log begin anew, after a failure.
+    fn recover(&mut self) {
+        self.undo();
+        self.try_again = self.means.clock.mono().saturating_add(RETRY);
+        let checkpoint = self
+            .means
+            .faults
+            .at(Step::Checkpoint)
+            .and_then(|()| checkpoint(self.connection, "TRUNCATE"));
+        match checkpoint {
+            Ok(found) if found.is_complete() => {
+                let shared = &self.means.shared;
+                log::info!("state: {} can be written again", shared.name);
+                shared.set_failing(None);
+                self.failing = None;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                self.means.shared.count(&error);
+                let failing = StoreError::Unavailable(said(self.means.shared.name, &error));
+                self.means.shared.set_failing(Some(failing.clone()));
+                self.failing = Some(failing);
+            }
+        }
+    }
+
+    fn run_task(&mut self, task: Task) {
+        if let Some(error) = &self.failing {
+            let _ = task(Err(error));
+            return;
+        }
+        if let Err(error) = task(Ok(self.connection)) {
+            self.fail(&error);
+        }
+        self.note(super::PAGE);
+    }
+
+    /// Counts bytes that were written, and wakes the thread that makes checkpoints.
+    fn note(&mut self, bytes: u64) {
+        self.means.shared.written.fetch_add(bytes, Relaxed);
+        self.unreported += bytes;
+        if self.unreported >= WAKE_AFTER {
+            self.unreported = 0;
+            // It is awake if the channel is full.
+            let _ = self.means.wake.try_send(());
+        }
+    }
+}
+
+impl<R> From<Job<R>> for Next<R> {
+    fn from(job: Job<R>) -> Self {
+        match job {
+            Job::Record(record) => Self::Record(record),
+            Job::Task(task) => Self::Task(task),
+            Job::Stop => Self::Stop,
+        }
+    }
+}
