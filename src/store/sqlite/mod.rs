@@ -8,16 +8,21 @@
 #![expect(dead_code, reason = "what uses these parts comes next")]
 
 mod checkpoint;
+mod compaction;
+mod database;
 mod faults;
 mod file;
 mod journal;
 mod meta;
 mod stats;
+mod upkeep;
+mod window;
 mod writer;
 
 pub use file::OpenError;
 pub use meta::MetaKey;
 pub use stats::{ErrorKind, Errors, Observer, Stats};
+pub use window::WindowDb;
 
 use std::sync::Arc;
 

@@ -1,0 +1,195 @@
+//! A database with its threads: what `queue.db` and `window.db` have in common.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use rusqlite::Connection;
+
+use super::compaction::Compaction;
+use super::faults::Faults;
+use super::file::{Kind, OpenError, in_transaction};
+use super::meta::{self, MetaKey};
+use super::stats::{Observer, Shared, Stats};
+use super::upkeep::Upkeep;
+use super::writer::{self, Job, Ledger, Means};
+use super::{CLOSED, failure, in_words};
+use crate::clock::Clock;
+use crate::store::StoreError;
+
+/// A database that is open for writing.
+#[derive(Debug)]
+pub(super) struct Database<R> {
+    kind: &'static Kind,
+    dir: PathBuf,
+    path: PathBuf,
+    jobs: Sender<Job<R>>,
+    pub(super) shared: Arc<Shared>,
+    // A lock: it is taken at the end alone.
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    is_new: bool,
+    #[cfg(test)]
+    pub(super) faults: Faults,
+}
+
+impl<R: Send + 'static> Database<R> {
+    /// Opens the database in `dir` and starts its threads. `ledger` gets a connection to it.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub(super) fn open<L: Ledger<Record = R>>(
+        kind: &'static Kind,
+        dir: &Path,
+        clock: &Clock,
+        observer: Option<Observer>,
+        ledger: impl FnOnce(&Connection, Arc<Shared>) -> rusqlite::Result<L>,
+    ) -> Result<Self, OpenError> {
+        let path = dir.join(kind.name);
+        let (connection, is_new) = kind.open(dir)?;
+        let shared = Arc::new(Shared::new(kind.name, observer));
+        let ledger = ledger(&connection, Arc::clone(&shared))
+            .map_err(|error| kind.refusal(&path, error.into()))?;
+        let (jobs, waiting) = channel();
+        let (wake, woken) = sync_channel(1);
+        let faults = Faults::default();
+        let means = Means {
+            jobs: waiting,
+            shared: Arc::clone(&shared),
+            clock: clock.clone(),
+            faults: faults.clone(),
+            commits_sync: kind.commits_sync,
+            wake,
+        };
+        let upkeep = Upkeep {
+            connection: kind.connect(dir, false)?,
+            path: path.clone(),
+            jobs: jobs.clone(),
+            wake: woken,
+            shared: Arc::clone(&shared),
+            clock: clock.clone(),
+            faults: faults.clone(),
+            commits_sync: kind.commits_sync,
+            compaction: Compaction::default(),
+        };
+        let database = Self {
+            kind,
+            dir: dir.to_owned(),
+            path,
+            jobs,
+            shared,
+            threads: Mutex::default(),
+            is_new,
+            #[cfg(test)]
+            faults,
+        };
+        database.start("write", move || {
+            if let Err(error) = writer::run(&connection, ledger, means) {
+                log::error!("state: {}: {}", kind.name, in_words(&error));
+            }
+        })?;
+        database.start("keep", move || upkeep.run())?;
+        Ok(database)
+    }
+
+    /// Starts a thread that [`close`](Self::close) waits for.
+    ///
+    /// # Errors
+    /// [`OpenError::System`].
+    pub(super) fn start(
+        &self,
+        what: &str,
+        work: impl FnOnce() + Send + 'static,
+    ) -> Result<(), OpenError> {
+        let name = format!("{}-{what}", self.kind.name);
+        let started = thread::Builder::new().name(name).spawn(work);
+        let thread = started.map_err(|reason| OpenError::System {
+            doing: "starting a thread for",
+            path: self.path.clone(),
+            reason,
+        })?;
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.push(thread);
+        Ok(())
+    }
+
+    /// Whether the file was made by [`open`](Self::open).
+    pub(super) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        self.shared.stats(&self.path)
+    }
+
+    /// Reads a fact.
+    pub(super) fn meta(&self, key: MetaKey) -> Result<Option<Vec<u8>>, StoreError> {
+        meta::read(&self.reader()?, key).map_err(|error| failure(self.kind.name, &error))
+    }
+
+    /// Writes a fact, or removes it, and returns after the commit.
+    pub(super) fn set_meta(&self, key: MetaKey, value: Option<&[u8]>) -> Result<(), StoreError> {
+        let value = value.map(<[u8]>::to_vec);
+        self.on_writer(move |connection| meta::write(connection, key, value.as_deref()))
+    }
+
+    /// A connection that reads.
+    pub(super) fn reader(&self) -> Result<Connection, StoreError> {
+        self.kind
+            .connect(&self.dir, true)
+            .map_err(|error| StoreError::Unavailable(error.to_string().into()))
+    }
+
+    /// Has a record written. It comes back if the database is closed.
+    pub(super) fn write(&self, record: R) -> Result<(), (R, StoreError)> {
+        match self.jobs.send(Job::Record(record)) {
+            Err(refused) => match refused.0 {
+                Job::Record(record) => Err((record, closed())),
+                Job::Task(_) | Job::Stop => Ok(()),
+            },
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Does something in a transaction of its own, and waits for its commit.
+    pub(super) fn on_writer<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, wait) = sync_channel(1);
+        let name = self.kind.name;
+        let task = Box::new(move |connection: Result<&Connection, &StoreError>| {
+            let connection = match connection {
+                Ok(connection) => connection,
+                Err(error) => {
+                    let _ = answer.send(Err(error.clone()));
+                    return Ok(());
+                }
+            };
+            let done = in_transaction(connection, work);
+            let (said, result) = match done {
+                Ok(done) => (Ok(done), Ok(())),
+                Err(error) => (Err(failure(name, &error)), Err(error)),
+            };
+            let _ = answer.send(said);
+            result
+        });
+        self.jobs.send(Job::Task(task)).map_err(|_| closed())?;
+        wait.recv().unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Writes what was asked for before, and ends. Everything that is asked for afterwards is refused.
+    pub(super) fn close(&self) {
+        let _ = self.jobs.send(Job::Stop);
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            // A panic of it was reported by the hook.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What is said of an operation of a store that was closed.
+pub(super) fn closed() -> StoreError {
+    StoreError::Unavailable(CLOSED.into())
+}

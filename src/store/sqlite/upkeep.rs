@@ -1,0 +1,222 @@
+//! The thread that looks after the files of a database: it puts the pages of the log into the
+//! database, so that no commit has to, syncs the log where commits do not, compacts the journal of the
+//! window, and gives room back that is no longer used.
+//!
+//! SQLite begins its log anew only when every page of it was put into the database and nobody reads
+//! it. While the writer never rests, a checkpoint beside it always comes a few pages too late. So
+//! when the log is long, the writer itself puts these last pages there, between two transactions.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, sync_channel};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::checkpoint::checkpoint;
+use super::compaction::{Compaction, Survey, Trouble};
+use super::faults::{Faults, Step};
+use super::journal::damaged_row;
+use super::stats::{Shared, log_of};
+use super::writer::Job;
+use super::{PAGE, in_words};
+use crate::clock::Clock;
+
+/// The bytes of the log from which on the writer helps to begin it anew.
+const LONG_LOG: u64 = 128 << 20;
+
+/// The time after which the thread looks whether there is something to do. The log of a database whose
+/// commits do not sync is synced as often.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The pages that are given back in one step.
+const STEP_PAGES: u64 = 256;
+
+/// The unused pages that are kept: the next deliveries need them again.
+const SPARE_PAGES: u64 = 2048;
+
+/// The unused pages that are kept while there is something to write.
+const MANY_PAGES: u64 = 32_768;
+
+/// The thread.
+pub(super) struct Upkeep<R> {
+    pub(super) connection: Connection,
+    /// The path of the database.
+    pub(super) path: PathBuf,
+    pub(super) jobs: Sender<Job<R>>,
+    pub(super) wake: Receiver<()>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) clock: Clock,
+    pub(super) faults: Faults,
+    /// Whether commits end with a sync. If they do not, the log is synced here.
+    pub(super) commits_sync: bool,
+    pub(super) compaction: Compaction,
+}
+
+impl<R: Send + 'static> Upkeep<R> {
+    /// Works until nobody can wake it.
+    pub(super) fn run(mut self) {
+        let mut seen = 0;
+        let mut is_settled = true;
+        loop {
+            let is_woken = match self.wake.recv_timeout(TICK) {
+                Ok(()) => true,
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let written = self.shared.written.load(Relaxed);
+            let is_resting = written == seen;
+            seen = written;
+            if !is_resting && !self.commits_sync {
+                self.sync_log();
+            }
+            if is_woken || (is_resting && !is_settled) {
+                self.checkpoint();
+                is_settled = true;
+            } else if !is_resting {
+                is_settled = false;
+            }
+            if self.compaction.is_due(self.shared.changes.load(Relaxed)) {
+                self.compact();
+                is_settled = false;
+            }
+            if is_woken {
+                // After a backlog the file shrinks though the writer never rests.
+                self.shrink(MANY_PAGES);
+            } else if is_resting {
+                self.give_room_back();
+                seen = self.shared.written.load(Relaxed);
+            }
+        }
+    }
+
+    /// Syncs the log. If that fails, the writer must put all of it into the database.
+    fn sync_log(&self) {
+        let begun = self.clock.mono();
+        // SQLite has no lock on this file that closing it could drop.
+        let synced = File::open(log_of(&self.path)).and_then(|log| log.sync_data());
+        let error = match (synced, self.faults.at(Step::Sync)) {
+            (Ok(()), Ok(())) => {
+                let took = self.clock.mono().saturating_sub(begun);
+                return self.shared.synced(took);
+            }
+            (Ok(()), Err(error)) => error,
+            (Err(error), _) => {
+                let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC);
+                rusqlite::Error::SqliteFailure(code, Some(error.to_string()))
+            }
+        };
+        self.on_writer(move |_| Err(error));
+    }
+
+    fn checkpoint(&self) {
+        match checkpoint(&self.connection, "PASSIVE") {
+            Ok(found) if found.log_bytes() > LONG_LOG => {
+                self.on_writer(|connection| checkpoint(connection, "PASSIVE").map(|_| ()));
+            }
+            Ok(_) => {}
+            Err(error) => self.report("checkpoint", &error),
+        }
+    }
+
+    /// Writes the journal of the window anew without what is void.
+    fn compact(&mut self) {
+        let before = self.shared.changes.load(Relaxed);
+        match self.compacted() {
+            Ok(()) => {}
+            Err(Trouble::Sqlite(error)) => self.report("compacting the journal", &error),
+            Err(Trouble::Damaged(row)) => {
+                let said = damaged_row(self.shared.name, row);
+                log::error!("state: {said}");
+            }
+        }
+        // After a failure too: it is tried again when the journal has grown.
+        self.compaction.left = self.shared.changes.load(Relaxed);
+        let (name, left) = (self.shared.name, self.compaction.left);
+        log::debug!("state: {name}: {left} changes are left of {before} in the journal");
+    }
+
+    fn compacted(&self) -> Result<(), Trouble> {
+        let mut survey = Survey::of(&self.connection, self.clock.now())?;
+        while let Some(step) = survey.step(&self.connection)? {
+            if self.shared.failing().is_some() {
+                break;
+            }
+            if step.is_needed() {
+                let shared = Arc::clone(&self.shared);
+                let is_there = self.on_writer(move |connection| {
+                    step.write(connection)?;
+                    shared.changes.fetch_sub(step.dropped, Relaxed);
+                    Ok(())
+                });
+                if !is_there {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives unused pages at the end of the file back, as long as nobody writes.
+    fn give_room_back(&self) {
+        let written = self.shared.written.load(Relaxed);
+        let mut own = 0;
+        while self.shared.written.load(Relaxed) == written + own && self.shrink(SPARE_PAGES) {
+            // Work on the writer counts as a page.
+            own += PAGE;
+        }
+        if own > 0 {
+            self.checkpoint();
+        }
+    }
+
+    /// Gives unused pages back in one step, if there are more than `spare`.
+    fn shrink(&self, spare: u64) -> bool {
+        let pages = |name| {
+            let read = |row: &rusqlite::Row<'_>| row.get::<_, u64>(0);
+            self.connection.pragma_query_value(None, name, read)
+        };
+        let unused = match pages("freelist_count") {
+            Ok(unused) => unused,
+            Err(error) => {
+                self.report("freelist_count", &error);
+                return false;
+            }
+        };
+        let pages = unused.saturating_sub(spare).min(STEP_PAGES);
+        if pages == 0 || self.shared.failing().is_some() {
+            return false;
+        }
+        self.on_writer(move |connection| shrink(connection, pages))
+    }
+
+    /// Lets the writer do something between two transactions, and waits for it. `false`: there is no
+    /// writer any more.
+    fn on_writer(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
+    ) -> bool {
+        let (done, wait) = sync_channel(1);
+        let task = Box::new(move |connection: Result<&Connection, &_>| {
+            let result = connection.map_or(Ok(()), work);
+            let _ = done.send(());
+            result
+        });
+        self.jobs.send(Job::Task(task)).is_ok() && wait.recv().is_ok()
+    }
+
+    fn report(&self, what: &str, error: &rusqlite::Error) {
+        self.shared.count(error);
+        log::error!("state: {}: {what}: {}", self.shared.name, in_words(error));
+    }
+}
+
+/// Gives this many pages back.
+fn shrink(connection: &Connection, pages: u64) -> rusqlite::Result<()> {
+    let mut vacuum = connection.prepare(&format!("pragma incremental_vacuum({pages})"))?;
+    let mut rows = vacuum.query(())?;
+    while rows.next()?.is_some() {}
+    Ok(())
+}
