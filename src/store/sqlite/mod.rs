@@ -5,31 +5,37 @@
 //! ([`upkeep`]); the queue has a third one that reads. Whoever calls waits for none of them but by a
 //! channel.
 
-#![expect(dead_code, reason = "what uses these parts comes next")]
-
 mod checkpoint;
 mod compaction;
 mod database;
 mod faults;
 mod file;
+mod inspect;
 mod journal;
 mod meta;
+mod queue;
 mod stats;
 mod upkeep;
 mod window;
 mod writer;
 
 pub use file::OpenError;
+pub use inspect::{Backup, Deliveries, Info, back_up, check, info};
 pub use meta::MetaKey;
+pub use queue::QueueDb;
 pub use stats::{ErrorKind, Errors, Observer, Stats};
 pub use window::WindowDb;
 
 use std::sync::Arc;
 
 use super::StoreError;
+use file::Kind;
 
 /// The bytes of a page of a database.
 const PAGE: u64 = 4096;
+
+/// The kinds of databases that a directory may have.
+static KINDS: [&Kind; 2] = [&queue::KIND, &window::KIND];
 
 /// What is said of an operation of a store that was closed.
 const CLOSED: &str = "the store is closed";

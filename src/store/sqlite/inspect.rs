@@ -1,0 +1,273 @@
+//! What an operator asks of the databases of a directory, beside a gateway that runs or without one:
+//! what is in them, whether they are whole, and a copy (contract: State).
+//!
+//! Nothing here writes to the databases themselves.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::file::{Kind, OpenError};
+use super::meta::{self, MetaKey};
+use super::stats::log_of;
+use super::{KINDS, in_words, journal};
+use crate::queue::State;
+use crate::store::StoreError;
+
+/// What is in a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// The path of the file.
+    pub path: PathBuf,
+    /// The version of its schema.
+    pub schema: i32,
+    /// Its bytes.
+    pub file_bytes: u64,
+    /// The bytes in it that are not used.
+    pub unused_bytes: u64,
+    /// The bytes of the log beside it.
+    pub log_bytes: u64,
+    /// The changes of the replay window in it, those that later ones have made void included.
+    pub changes: u64,
+    /// Whether the gateway that had it last ended in order.
+    pub is_clean: bool,
+    /// Deliveries by route and state.
+    pub deliveries: Vec<Deliveries>,
+}
+
+/// Deliveries of a route in one state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deliveries {
+    /// The name of the route.
+    pub route: String,
+    /// Its provider.
+    pub provider: String,
+    /// The state; `None`: the database does not have a known one.
+    pub state: Option<State>,
+    /// The number of deliveries.
+    pub count: u64,
+    /// The bytes of their heads and bodies.
+    pub bytes: u64,
+}
+
+/// A copy of a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backup {
+    /// The path of the copy.
+    pub path: PathBuf,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+/// The databases in `dir`, of which there must be one.
+fn databases(dir: &Path) -> Result<Vec<&'static Kind>, OpenError> {
+    let is_there = |kind: &&&Kind| dir.join(kind.name).exists();
+    let found: Vec<_> = KINDS.iter().filter(is_there).copied().collect();
+    if found.is_empty() {
+        return Err(OpenError::System {
+            doing: "looking for databases in",
+            path: dir.to_owned(),
+            reason: io::Error::new(
+                io::ErrorKind::NotFound,
+                "it has neither queue.db nor window.db",
+            ),
+        });
+    }
+    Ok(found)
+}
+
+/// What is in the databases of `dir`.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn info(dir: &Path) -> Result<Vec<Info>, OpenError> {
+    let of = |kind: &'static Kind| {
+        let path = dir.join(kind.name);
+        let connection = kind.connect(dir, true)?;
+        info_of(&connection, &path, kind).map_err(|error| kind.refusal(&path, error.into()))
+    };
+    databases(dir)?.into_iter().map(of).collect()
+}
+
+fn info_of(connection: &Connection, path: &Path, kind: &Kind) -> rusqlite::Result<Info> {
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
+    let log = std::fs::metadata(log_of(path));
+    let has_deliveries = kind.name == super::queue::KIND.name;
+    Ok(Info {
+        path: path.to_owned(),
+        schema: connection.pragma_query_value(None, "user_version", |row| row.get(0))?,
+        file_bytes: number("page_count")? * super::PAGE,
+        unused_bytes: number("freelist_count")? * super::PAGE,
+        log_bytes: log.map_or(0, |log| log.len()),
+        changes: connection.query_row(
+            "select coalesce(sum(changes), 0) from claim",
+            (),
+            |row| row.get(0),
+        )?,
+        is_clean: meta::read(connection, MetaKey::CleanStop)?.is_some(),
+        deliveries: if has_deliveries {
+            deliveries(connection)?
+        } else {
+            Vec::new()
+        },
+    })
+}
+
+fn deliveries(connection: &Connection) -> rusqlite::Result<Vec<Deliveries>> {
+    let mut select = connection.prepare(
+        "select coalesce(route.name, '?'), coalesce(route.provider, '?'), state, count(*), sum(bytes) \
+         from delivery left join route on route.number = delivery.route \
+         group by delivery.route, state order by 1, 2, 3",
+    )?;
+    let rows = select.query_map((), |row| {
+        let state = match row.get::<_, i64>(2)? {
+            0 => Some(State::Waiting),
+            1 => Some(State::Retrying),
+            2 => Some(State::Dead),
+            _ => None,
+        };
+        Ok(Deliveries {
+            route: row.get(0)?,
+            provider: row.get(1)?,
+            state,
+            count: row.get(3)?,
+            bytes: row.get(4)?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// The faults of the databases of `dir`, in words that name file, table and row. Reads all of them.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn check(dir: &Path) -> Result<Vec<String>, OpenError> {
+    let mut faults = Vec::new();
+    for kind in databases(dir)? {
+        let connection = match kind.connect(dir, true) {
+            Ok(connection) => connection,
+            Err(damaged @ OpenError::Damaged { .. }) => {
+                faults.push(damaged.to_string());
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if let Err(error) = check_one(&connection, kind, &mut faults) {
+            faults.push(format!("{}: {}", kind.name, in_words(&error)));
+        }
+    }
+    Ok(faults)
+}
+
+/// Rows that have no counterpart, and what is said of them.
+const LONELY: [(&str, &str); 3] = [
+    (
+        "select number from delivery where number not in (select number from content)",
+        "has neither head nor body",
+    ),
+    (
+        "select number from content where number not in (select number from delivery)",
+        "has head and body but no row in the table delivery",
+    ),
+    (
+        "select delivery.number from delivery join content using (number) where pieces != \
+         (select count(*) from piece where piece.number >> 12 = delivery.number) and pieces > 0",
+        "has a body of which pieces are missing",
+    ),
+];
+
+fn check_one(
+    connection: &Connection,
+    kind: &Kind,
+    faults: &mut Vec<String>,
+) -> rusqlite::Result<()> {
+    let name = kind.name;
+    // One reading of the file: what a gateway changes meanwhile is not seen.
+    let transaction = connection.unchecked_transaction()?;
+    let mut integrity = transaction.prepare("pragma integrity_check(20)")?;
+    let mut rows = integrity.query(())?;
+    while let Some(row) = rows.next()? {
+        let said: String = row.get(0)?;
+        if said != "ok" {
+            faults.push(format!("{name}: {said}"));
+        }
+    }
+    let mut note = |result: Result<(), StoreError>| match result {
+        Ok(()) => {}
+        Err(StoreError::Damaged(said) | StoreError::Unavailable(said)) => {
+            faults.push(said.to_string());
+        }
+    };
+    note(journal::read_all(&transaction, name, &mut |_| {}));
+    if name != super::queue::KIND.name {
+        return Ok(());
+    }
+    note(super::queue::each_delivery(&transaction, &mut |_| {}));
+    for (lonely, what) in LONELY {
+        let mut select = transaction.prepare(lonely)?;
+        let mut rows = select.query(())?;
+        while let Some(row) = rows.next()? {
+            let number: i64 = row.get(0)?;
+            faults.push(format!("{name}: the delivery of number {number} {what}"));
+        }
+    }
+    Ok(())
+}
+
+/// Copies the databases of `dir` into the new directory `to`, each as it is at one moment. A gateway
+/// that finds the copies takes them for those of a machine that has lost power, and delivers again
+/// what it may have delivered.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn back_up(dir: &Path, to: &Path) -> Result<Vec<Backup>, OpenError> {
+    let kinds = databases(dir)?;
+    let system = |doing, path: &Path| {
+        let path = path.to_owned();
+        move |reason| OpenError::System {
+            doing,
+            path,
+            reason,
+        }
+    };
+    DirBuilder::new()
+        .mode(0o700)
+        .create(to)
+        .map_err(system("making", to))?;
+    let mut copies = Vec::new();
+    for kind in kinds {
+        let path = to.join(kind.name);
+        // SQLite fills an empty file, and would make one that others may read.
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        options.open(&path).map_err(system("making", &path))?;
+        let from = kind.connect(dir, true)?;
+        copy(&from, &path).map_err(|error| kind.refusal(&path, error.into()))?;
+        let synced = File::open(&path).and_then(|file| {
+            file.sync_all()?;
+            file.metadata()
+        });
+        let bytes = synced.map_err(system("syncing", &path))?.len();
+        copies.push(Backup { path, bytes });
+    }
+    File::open(to)
+        .and_then(|dir| dir.sync_all())
+        .map_err(system("syncing", to))?;
+    Ok(copies)
+}
+
+fn copy(from: &Connection, path: &Path) -> rusqlite::Result<()> {
+    let text = path
+        .to_str()
+        .ok_or_else(|| rusqlite::Error::InvalidPath(path.to_owned()))?;
+    from.execute("vacuum into ?1", [text])?;
+    let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let copy = Connection::open_with_flags(path, access)?;
+    // The copy is older than what its gateway did last.
+    meta::write(&copy, MetaKey::CleanStop, None)?;
+    meta::write(&copy, MetaKey::Boot, None)?;
+    copy.close().map_err(|(_, error)| error)
+}

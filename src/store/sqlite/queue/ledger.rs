@@ -1,0 +1,371 @@
+//! What the writer of `queue.db` writes: deliveries, what becomes of them, and claims.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use futures_channel::oneshot;
+use rusqlite::{Connection, OptionalExtension as _, Statement, params};
+
+use super::rows::{PIECE, PLACES, mark, piece_number, state_number};
+use crate::queue::{Change, Number, State};
+use crate::replay::passing;
+use crate::store::sqlite::integer;
+use crate::store::sqlite::journal::Journal;
+use crate::store::sqlite::meta::{self, MetaKey};
+use crate::store::sqlite::stats::Shared;
+use crate::store::sqlite::writer::{Ledger, Written};
+use crate::store::{Accepted, StoreError};
+
+/// The numbers of deliveries that are set aside at a time. None of them is used again after a start,
+/// whether it was used or not.
+const SET_ASIDE: u64 = 4096;
+
+/// The place for an answer.
+type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// What is written.
+#[derive(Debug)]
+pub(super) enum Record {
+    Accept(Box<Accepting>),
+    Change {
+        number: Number,
+        change: Change,
+        answer: Answer<()>,
+    },
+    Claims {
+        changes: Vec<passing::Change>,
+        answer: Answer<()>,
+    },
+}
+
+/// A delivery on its way into the database.
+#[derive(Debug)]
+pub(super) struct Accepting {
+    delivery: Accepted,
+    /// Its number, once a part of it was written.
+    number: Option<Number>,
+    /// The pieces of its body that were written.
+    pieces: u64,
+    answer: Answer<Number>,
+}
+
+impl Accepting {
+    pub(super) fn new(delivery: Accepted, answer: Answer<Number>) -> Self {
+        Self {
+            delivery,
+            number: None,
+            pieces: 0,
+            answer,
+        }
+    }
+}
+
+impl Record {
+    /// Answers that it is not written.
+    pub(super) fn refuse(self, error: &StoreError) {
+        match self {
+            Self::Accept(accepting) => {
+                let _ = accepting.answer.send(Err(error.clone()));
+            }
+            Self::Change { answer, .. } | Self::Claims { answer, .. } => {
+                let _ = answer.send(Err(error.clone()));
+            }
+        }
+    }
+}
+
+/// The rows of `queue.db`.
+pub(super) struct Queue {
+    shared: Arc<Shared>,
+    journal: Journal,
+    /// The number of the next delivery.
+    next: u64,
+    /// The numbers below it are set aside, by a transaction that was committed.
+    set_aside: u64,
+    /// What the transaction adds and takes away.
+    open: Open,
+    /// Numbers of pieces that belong to no delivery any more.
+    leftovers: VecDeque<i64>,
+}
+
+/// What a transaction has done, until it is committed.
+#[derive(Default)]
+struct Open {
+    set_aside: Option<u64>,
+    accepted: u64,
+    accepted_bytes: u64,
+    gone: u64,
+    gone_bytes: u64,
+    left: Vec<i64>,
+    is_swept: bool,
+}
+
+/// The statements of the writer.
+pub(super) struct Statements<'c> {
+    connection: &'c Connection,
+    delivery: Statement<'c>,
+    content: Statement<'c>,
+    piece: Statement<'c>,
+    progress: Statement<'c>,
+    drop_delivery: Statement<'c>,
+    drop_content: Statement<'c>,
+    drop_piece: Statement<'c>,
+    claim: Statement<'c>,
+}
+
+impl Queue {
+    pub(super) fn open(connection: &Connection, shared: Arc<Shared>) -> rusqlite::Result<Self> {
+        let counted = "select count(*), coalesce(sum(bytes), 0) from delivery";
+        let (count, bytes): (u64, u64) =
+            connection.query_row(counted, (), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        shared.deliveries.store(count, Relaxed);
+        shared.bytes.store(bytes, Relaxed);
+        let set_aside = meta::read_number(connection, MetaKey::Numbers)?.unwrap_or(1);
+        let last: Option<u64> =
+            connection.query_row("select max(number) from delivery", (), |row| row.get(0))?;
+        let next = set_aside.max(last.map_or(1, |last| last.saturating_add(1)));
+        let mut orphans = connection.prepare(&format!(
+            "select number from piece where number >> {PLACES} not in (select number from content)"
+        ))?;
+        let leftovers = orphans
+            .query_map((), |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(Self {
+            journal: Journal::open(connection, &shared)?,
+            shared,
+            next,
+            set_aside: next,
+            open: Open::default(),
+            leftovers,
+        })
+    }
+
+    /// The next number that was never used. During an upgrade another process may set numbers aside
+    /// too.
+    fn number(&mut self, connection: &Connection) -> rusqlite::Result<Number> {
+        let mut number = self.next;
+        if number >= self.open.set_aside.unwrap_or(self.set_aside) {
+            let others = meta::read_number(connection, MetaKey::Numbers)?;
+            number = number.max(others.unwrap_or_default());
+            let until = number + SET_ASIDE;
+            meta::write(connection, MetaKey::Numbers, Some(&until.to_le_bytes()))?;
+            self.open.set_aside = Some(until);
+        }
+        self.next = number + 1;
+        Ok(Number(number))
+    }
+
+    fn accept(
+        &mut self,
+        to: &mut Statements<'_>,
+        accepting: &mut Accepting,
+    ) -> rusqlite::Result<Written> {
+        let number = match accepting.number {
+            Some(number) => number,
+            None => {
+                let number = self.number(to.connection)?;
+                accepting.number = Some(number);
+                number
+            }
+        };
+        let delivery = &accepting.delivery;
+        let is_large = delivery.body.len() > PIECE;
+        if is_large {
+            let mut pieces = delivery.body.chunks(PIECE);
+            let place = accepting.pieces;
+            let piece = pieces.nth(usize::try_from(place).unwrap_or(usize::MAX));
+            let piece = piece.unwrap_or_default();
+            to.piece
+                .execute(params![piece_number(number, place), piece])?;
+            accepting.pieces += 1;
+            if pieces.next().is_some() {
+                return Ok(Written::Part);
+            }
+        }
+        let body = if is_large { &[][..] } else { &delivery.body };
+        to.content.execute(params![
+            integer(number.0),
+            integer(accepting.pieces),
+            &delivery.head[..],
+            body
+        ])?;
+        let bytes = (delivery.head.len() as u64).saturating_add(delivery.body.len() as u64);
+        to.delivery.execute(params![
+            integer(number.0),
+            &delivery.id.0.to_be_bytes()[..],
+            delivery.route.0,
+            delivery.received.0,
+            integer(bytes),
+            mark(delivery.account),
+            mark(delivery.order),
+            state_number(State::Waiting),
+            0,
+            0,
+            delivery.received.0,
+            delivery.received.0,
+            None::<u16>,
+        ])?;
+        if let Some(claim) = &delivery.claim {
+            self.journal.write(&mut to.claim, claim)?;
+        }
+        self.open.accepted += 1;
+        self.open.accepted_bytes += bytes;
+        Ok(Written::Whole)
+    }
+
+    fn change(
+        &mut self,
+        to: &mut Statements<'_>,
+        number: Number,
+        change: Change,
+    ) -> rusqlite::Result<()> {
+        let number = integer(number.0);
+        let progress = match change {
+            Change::Progress(progress) => progress,
+            Change::Gone => return self.drop_delivery(to, number),
+        };
+        to.progress.execute(params![
+            number,
+            state_number(progress.state),
+            progress.attempts,
+            progress.round,
+            progress.due.0,
+            progress.aged_from.0,
+            progress.last_status,
+        ])?;
+        Ok(())
+    }
+
+    fn drop_delivery(&mut self, to: &mut Statements<'_>, number: i64) -> rusqlite::Result<()> {
+        let bytes: Option<u64> = to
+            .drop_delivery
+            .query_row([number], |row| row.get(0))
+            .optional()?;
+        let pieces: Option<i64> = to
+            .drop_content
+            .query_row([number], |row| row.get(0))
+            .optional()?;
+        if let Some(bytes) = bytes {
+            self.open.gone += 1;
+            self.open.gone_bytes += bytes;
+        }
+        let first = number << PLACES;
+        self.open.left.extend(first..first + pieces.unwrap_or(0));
+        Ok(())
+    }
+}
+
+impl Ledger for Queue {
+    type Record = Record;
+    type Statements<'c> = Statements<'c>;
+
+    fn prepare<'c>(&self, connection: &'c Connection) -> rusqlite::Result<Statements<'c>> {
+        Ok(Statements {
+            connection,
+            delivery: connection.prepare(
+                "insert into delivery values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            )?,
+            content: connection.prepare("insert into content values (?1, ?2, ?3, ?4)")?,
+            piece: connection.prepare("insert into piece values (?1, ?2)")?,
+            progress: connection.prepare(
+                "update delivery set state = ?2, attempts = ?3, round = ?4, due_ms = ?5, \
+                 aged_from_ms = ?6, last_status = ?7 where number = ?1",
+            )?,
+            drop_delivery: connection
+                .prepare("delete from delivery where number = ?1 returning bytes")?,
+            drop_content: connection
+                .prepare("delete from content where number = ?1 returning pieces")?,
+            drop_piece: connection.prepare("delete from piece where number = ?1")?,
+            claim: Journal::statement(connection)?,
+        })
+    }
+
+    fn weight(record: &Record) -> u64 {
+        match record {
+            Record::Accept(accepting) => {
+                let delivery = &accepting.delivery;
+                // Of a large body a piece is written at a time.
+                (delivery.head.len() + delivery.body.len().min(PIECE) + 256) as u64
+            }
+            Record::Change { .. } => 256,
+            Record::Claims { changes, .. } => 128 * changes.len() as u64,
+        }
+    }
+
+    fn write(&mut self, to: &mut Statements<'_>, record: &mut Record) -> rusqlite::Result<Written> {
+        match record {
+            Record::Accept(accepting) => return self.accept(to, accepting),
+            Record::Change { number, change, .. } => self.change(to, *number, *change)?,
+            Record::Claims { changes, .. } => {
+                for change in changes.iter() {
+                    self.journal.write(&mut to.claim, change)?;
+                }
+            }
+        }
+        Ok(Written::Whole)
+    }
+
+    fn finish(&mut self, to: &mut Statements<'_>) -> rusqlite::Result<()> {
+        self.journal.finish(&mut to.claim)?;
+        if let Some(piece) = self.leftovers.front() {
+            to.drop_piece.execute([piece])?;
+            self.open.is_swept = true;
+        }
+        Ok(())
+    }
+
+    fn committed(&mut self) {
+        self.journal.committed(&self.shared);
+        let done = std::mem::take(&mut self.open);
+        if let Some(set_aside) = done.set_aside {
+            self.set_aside = set_aside;
+        }
+        if done.is_swept {
+            self.leftovers.pop_front();
+        }
+        self.leftovers.extend(done.left);
+        let settle = |counter: &AtomicU64, more: u64, less: u64| {
+            // This thread alone writes the counters.
+            let now = counter.load(Relaxed).saturating_add(more);
+            counter.store(now.saturating_sub(less), Relaxed);
+        };
+        settle(&self.shared.deliveries, done.accepted, done.gone);
+        settle(&self.shared.bytes, done.accepted_bytes, done.gone_bytes);
+    }
+
+    fn rolled_back(&mut self) {
+        self.journal.rolled_back();
+        self.open = Open::default();
+    }
+
+    fn answer(&mut self, record: Record) {
+        match record {
+            Record::Accept(accepting) => {
+                let number = accepting.number.unwrap_or(Number(0));
+                let _ = accepting.answer.send(Ok(number));
+            }
+            Record::Change { answer, .. } | Record::Claims { answer, .. } => {
+                let _ = answer.send(Ok(()));
+            }
+        }
+    }
+
+    fn refuse(&mut self, record: Record, error: &StoreError) -> Option<Record> {
+        // What became of a delivery is known and stays true: it is written later.
+        let Record::Accept(accepting) = record else {
+            return Some(record);
+        };
+        if let Some(number) = accepting.number {
+            let pieces = (0..accepting.pieces).map(|place| piece_number(number, place));
+            self.leftovers.extend(pieces);
+        }
+        Record::Accept(accepting).refuse(error);
+        None
+    }
+
+    fn has_leftovers(&self) -> bool {
+        !self.leftovers.is_empty()
+    }
+}

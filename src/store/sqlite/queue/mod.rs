@@ -1,0 +1,207 @@
+//! `queue.db`: deliveries that were acknowledged, and the claims that were stored with them
+//! (contract: State).
+
+mod ledger;
+mod rows;
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use bytes::Bytes;
+use futures_channel::oneshot;
+use rusqlite::Connection;
+
+use super::database::{Database, closed};
+use super::file::{Kind, OpenError};
+use super::meta::{self, MetaKey};
+use super::stats::{Observer, Stats};
+use super::{failure, journal};
+use crate::clock::Clock;
+use crate::queue::{Change, Delivery, Number, RouteNumber};
+use crate::replay::passing;
+use crate::store::{Accepted, Content, Pending, QueueStore, Route, StoreError};
+use ledger::{Accepting, Queue, Record};
+
+pub(super) static KIND: Kind = Kind {
+    name: "queue.db",
+    // "vgQu"
+    application: 0x7667_5175,
+    steps: &[&[rows::SCHEMA, journal::SCHEMA, meta::SCHEMA]],
+    commits_sync: true,
+};
+
+/// The database of deliveries.
+#[derive(Debug)]
+pub struct QueueDb {
+    database: Database<Record>,
+    reads: Sender<Read>,
+}
+
+/// A question to the thread that reads.
+#[derive(Debug)]
+enum Read {
+    Content(Number, oneshot::Sender<Result<Option<Content>, StoreError>>),
+    Stop,
+}
+
+impl QueueDb {
+    /// Opens `queue.db` in `dir`, which this process must have for itself. It is made where there is
+    /// none. `clock` is the one by which the window measures its entries; `observer` hears of every
+    /// commit, which ends with a sync.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(dir: &Path, clock: &Clock, observer: Option<Observer>) -> Result<Self, OpenError> {
+        let database = Database::open(&KIND, dir, clock, observer, Queue::open)?;
+        let reader = KIND.connect(dir, true)?;
+        let (reads, asked) = channel();
+        database.start("read", move || read(&reader, &asked))?;
+        Ok(Self { database, reads })
+    }
+
+    /// Whether the file was made by [`open`](Self::open).
+    pub fn is_new(&self) -> bool {
+        self.database.is_new()
+    }
+
+    /// What the database says of itself.
+    pub fn stats(&self) -> Stats {
+        self.database.stats()
+    }
+
+    /// Reads a fact.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn meta(&self, key: MetaKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.database.meta(key)
+    }
+
+    /// Writes a fact, or removes it, and returns when that is on disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub fn set_meta(&self, key: MetaKey, value: Option<&[u8]>) -> Result<(), StoreError> {
+        self.database.set_meta(key, value)
+    }
+
+    /// Reads heads without their bodies, for a list; `None` for a delivery that is gone.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn heads(&self, numbers: &[Number]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let connection = self.database.reader()?;
+        let heads = numbers
+            .iter()
+            .map(|number| rows::head(&connection, *number));
+        let heads: rusqlite::Result<_> = heads.collect();
+        heads.map_err(|error| failure(KIND.name, &error))
+    }
+
+    /// Writes what was asked for before, and ends. Everything that is asked for afterwards is refused.
+    pub fn close(&self) {
+        let _ = self.reads.send(Read::Stop);
+        self.database.close();
+    }
+
+    fn record(&self, record: Record) {
+        if let Err((record, error)) = self.database.write(record) {
+            record.refuse(&error);
+        }
+    }
+
+    /// Lets the file have so many pages.
+    #[cfg(test)]
+    pub(super) fn limit(&self, pages: u32) {
+        let limit = move |connection: &Connection| {
+            connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+        };
+        self.database.on_writer(limit).unwrap();
+    }
+
+    #[cfg(test)]
+    pub(super) fn faults(&self) -> &super::faults::Faults {
+        &self.database.faults
+    }
+}
+
+impl Drop for QueueDb {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl QueueStore for QueueDb {
+    fn accept(&self, delivery: Accepted) -> Pending<Number> {
+        let (answer, pending) = oneshot::channel();
+        let accepting = Box::new(Accepting::new(delivery, answer));
+        self.record(Record::Accept(accepting));
+        pending
+    }
+
+    fn change(&self, number: Number, change: Change) -> Pending<()> {
+        let (answer, pending) = oneshot::channel();
+        self.record(Record::Change {
+            number,
+            change,
+            answer,
+        });
+        pending
+    }
+
+    fn read(&self, number: Number) -> Pending<Option<Content>> {
+        let (answer, pending) = oneshot::channel();
+        if let Err(refused) = self.reads.send(Read::Content(number, answer))
+            && let Read::Content(_, answer) = refused.0
+        {
+            let _ = answer.send(Err(closed()));
+        }
+        pending
+    }
+
+    fn deliveries(&self, each: &mut dyn FnMut(Delivery)) -> Result<(), StoreError> {
+        each_delivery(&self.database.reader()?, each)
+    }
+
+    fn change_claims(&self, changes: Vec<passing::Change>) -> Pending<()> {
+        let (answer, pending) = oneshot::channel();
+        self.record(Record::Claims { changes, answer });
+        pending
+    }
+
+    fn claims(&self, each: &mut dyn FnMut(passing::Change)) -> Result<(), StoreError> {
+        journal::read_all(&self.database.reader()?, KIND.name, each)
+    }
+
+    fn route(&self, name: &str, provider: &str) -> Result<RouteNumber, StoreError> {
+        let (name, provider) = (name.to_owned(), provider.to_owned());
+        self.database
+            .on_writer(move |connection| rows::route(connection, &name, &provider))
+    }
+
+    fn routes(&self) -> Result<Vec<Route>, StoreError> {
+        rows::routes(&self.database.reader()?).map_err(|error| failure(KIND.name, &error))
+    }
+}
+
+fn read(connection: &Connection, asked: &Receiver<Read>) {
+    while let Ok(Read::Content(number, answer)) = asked.recv() {
+        // Nobody waits for it any more.
+        if answer.is_canceled() {
+            continue;
+        }
+        let found = rows::content(connection, number);
+        let _ = answer.send(found.map_err(|error| failure(KIND.name, &error)));
+    }
+}
+
+/// Calls `each` with every delivery, in order.
+///
+/// # Errors
+/// [`StoreError`].
+pub(super) fn each_delivery(
+    connection: &Connection,
+    each: &mut dyn FnMut(Delivery),
+) -> Result<(), StoreError> {
+    rows::deliveries(connection, KIND.name, each)
+}
