@@ -22,6 +22,7 @@ mod providers;
 mod run;
 mod schema;
 mod sign;
+mod state;
 mod subject;
 mod usage;
 mod verify;
@@ -90,6 +91,8 @@ enum Command {
     Providers(providers::Providers),
     /// Ask a running gateway whether it is ready
     Health(health::Health),
+    /// Look at what a gateway keeps on disk, or copy it
+    State(state::State),
     /// Print the completions of a shell
     Completions(completions::Completions),
     /// Write the manual pages
@@ -152,6 +155,7 @@ pub fn main() -> ExitCode {
         Command::Explain(explain) => explain.run(),
         Command::Providers(providers) => providers.run(),
         Command::Health(health) => health.run(),
+        Command::State(state) => state.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
         Command::Schema(schema) => schema.run(),

@@ -19,6 +19,9 @@ mod upkeep;
 mod window;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use file::OpenError;
 pub use inspect::{Backup, Deliveries, Info, back_up, check, info};
 pub use meta::MetaKey;

@@ -1,0 +1,145 @@
+//! `verigate state`: what is in the databases of `[state] dir`, whether they are whole, and a copy of
+//! them (contract: Command line). Works beside a gateway that runs, and without one.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+
+use super::Exit;
+use super::output::{complain, note, print, table};
+use crate::queue::State as Progress;
+use crate::store::sqlite::{self, Info};
+
+/// Arguments of `state`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "A copy is of one moment, also while a gateway runs. A gateway that starts with it takes it\n\
+    for the state of a machine that has lost power: it delivers again what it may have delivered.\n\n\
+    Examples:\n  verigate state info /var/lib/verigate\n  \
+    verigate state check /var/lib/verigate\n  \
+    verigate state backup /var/lib/verigate /backup/verigate-monday\n\n\
+    Exit status: 0 done, or no fault found; 1 if there are faults, which are all shown, or the\n\
+    directory cannot be read."
+)]
+pub(super) struct State {
+    /// What to do
+    #[arg(value_name = "ACTION")]
+    action: Action,
+    /// The directory: `[state] dir` of the gateway
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+    /// For `backup`: the new directory that gets the copies
+    #[arg(value_name = "TO", required_if_eq("action", "backup"))]
+    to: Option<PathBuf>,
+}
+
+/// What `state` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Action {
+    /// Read everything, and name what is damaged
+    Check,
+    /// Say what is in the databases
+    Info,
+    /// Copy them into a new directory
+    Backup,
+}
+
+impl State {
+    /// Does it, and prints what was found or made.
+    pub(super) fn run(&self) -> Exit {
+        let done = match (self.action, &self.to) {
+            (Action::Check | Action::Info, Some(_)) => {
+                note("verigate: `TO` is for `backup` alone");
+                return Exit::Usage;
+            }
+            (Action::Check, None) => check(&self.directory),
+            (Action::Info, None) => info(&self.directory),
+            (Action::Backup, Some(to)) => back_up(&self.directory, to),
+            // The definition of the argument asks for it.
+            (Action::Backup, None) => return Exit::Usage,
+        };
+        match done {
+            Ok(()) => Exit::Success,
+            Err(error) => {
+                complain(&error);
+                Exit::Failure
+            }
+        }
+    }
+}
+
+fn check(directory: &Path) -> anyhow::Result<()> {
+    let faults = sqlite::check(directory)?;
+    for fault in &faults {
+        print(fault);
+    }
+    match faults.len() {
+        0 => print("no fault was found"),
+        1 => bail!("there is a fault"),
+        more => bail!("there are {more} faults"),
+    }
+    Ok(())
+}
+
+fn info(directory: &Path) -> anyhow::Result<()> {
+    for database in sqlite::info(directory)? {
+        print(&described(&database));
+    }
+    Ok(())
+}
+
+/// A database in lines.
+fn described(database: &Info) -> String {
+    let Info {
+        path,
+        schema,
+        file_bytes,
+        unused_bytes,
+        log_bytes,
+        changes,
+        is_clean,
+        deliveries,
+    } = database;
+    let stop = if *is_clean {
+        "the last gateway ended in order"
+    } else {
+        "a gateway runs, or the last one did not end in order"
+    };
+    let mut text = format!(
+        "{}: schema {schema}, {file_bytes} bytes, of which {unused_bytes} are unused, and a log of \
+         {log_bytes}\n  {changes} changes of the replay window; {stop}",
+        path.display()
+    );
+    if !deliveries.is_empty() {
+        let titles = ["route", "provider", "state", "deliveries", "bytes"].map(str::to_owned);
+        let mut rows = vec![titles];
+        for found in deliveries {
+            let state = match found.state {
+                Some(Progress::Waiting) => "waiting",
+                Some(Progress::Retrying) => "retrying",
+                Some(Progress::Dead) => "dead",
+                None => "?",
+            };
+            rows.push([
+                found.route.clone(),
+                found.provider.clone(),
+                state.to_owned(),
+                found.count.to_string(),
+                found.bytes.to_string(),
+            ]);
+        }
+        for line in table(&rows).lines() {
+            text.push_str("\n  ");
+            text.push_str(line);
+        }
+    }
+    text
+}
+
+fn back_up(directory: &Path, to: &Path) -> anyhow::Result<()> {
+    for copy in sqlite::back_up(directory, to)? {
+        print(&format!("{}: {} bytes", copy.path.display(), copy.bytes));
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! Disk full, and errors at every step: nothing is acknowledged that is not on disk, everything that
+//! was stays there, and it goes on by itself.
+
+use std::path::Path;
+
+use super::{delivery, until, wait};
+use crate::clock::Clock;
+use crate::queue::Change;
+use crate::store::sqlite::faults::Step;
+use crate::store::sqlite::{ErrorKind, QueueDb};
+use crate::store::{QueueStore as _, StoreError};
+
+fn opened(dir: &Path) -> QueueDb {
+    QueueDb::open(dir, &Clock::system(), None).unwrap()
+}
+
+fn numbers(queue: &QueueDb) -> Vec<u64> {
+    let mut found = Vec::new();
+    queue
+        .deliveries(&mut |delivery| found.push(delivery.number.0))
+        .unwrap();
+    found
+}
+
+#[test]
+fn a_failure_at_any_step_refuses_what_waits_and_loses_nothing() {
+    for step in [Step::Begin, Step::Write, Step::Commit] {
+        for checkpoints in 0..2 {
+            let folder = tempfile::tempdir().unwrap();
+            let queue = opened(folder.path());
+            let mut kept = Vec::new();
+            for name in 0..3 {
+                kept.push(wait(queue.accept(delivery(name, 10))).unwrap());
+            }
+            let mut plan = vec![step];
+            plan.extend((0..checkpoints).map(|_| Step::Checkpoint));
+            queue.faults().plan(plan);
+            let refused = wait(queue.accept(delivery(4, 10)));
+            assert!(
+                matches!(refused, Err(StoreError::Unavailable(_))),
+                "{step:?}"
+            );
+            // What became of a delivery is written as soon as that is possible.
+            let change = queue.change(kept[0], Change::Gone);
+            wait(change).unwrap();
+            until(|| queue.stats().failing.is_none());
+            assert_eq!(queue.stats().errors.of(ErrorKind::Sync), 1 + checkpoints);
+            kept.remove(0);
+            kept.push(wait(queue.accept(delivery(5, 10))).unwrap());
+            let expected: Vec<_> = kept.iter().map(|number| number.0).collect();
+            assert_eq!(numbers(&queue), expected, "{step:?}");
+            assert_eq!(queue.stats().deliveries, 3);
+            drop(queue);
+            assert_eq!(numbers(&opened(folder.path())), expected, "{step:?}");
+        }
+    }
+}
+
+#[test]
+fn a_large_body_that_fails_half_way_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = opened(folder.path());
+    wait(queue.accept(delivery(1, 10))).unwrap();
+    queue.faults().plan_after(3, vec![Step::Write]);
+    let refused = wait(queue.accept(delivery(2, 6 << 20)));
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable(_))),
+        "{refused:?}"
+    );
+    let pieces = || {
+        let database = rusqlite::Connection::open(folder.path().join("queue.db")).unwrap();
+        let count = "select count(*) from piece";
+        database
+            .query_row(count, (), |row| row.get::<_, u64>(0))
+            .unwrap()
+    };
+    until(|| queue.stats().failing.is_none() && pieces() == 0);
+    assert_eq!(numbers(&queue).len(), 1);
+}
+
+#[test]
+fn a_full_disk_refuses_what_is_new_and_keeps_what_was_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = opened(folder.path());
+    queue.limit(100);
+    let mut kept = Vec::new();
+    let error = loop {
+        match wait(queue.accept(delivery(1, 5000))) {
+            Ok(number) => kept.push(number.0),
+            Err(error) => break error,
+        }
+    };
+    assert!(
+        matches!(&error, StoreError::Unavailable(said) if said.contains("full")),
+        "{error}"
+    );
+    assert!(kept.len() > 10, "{kept:?}");
+    assert_eq!(numbers(&queue), kept);
+    assert!(queue.stats().errors.of(ErrorKind::Full) >= 1);
+    // It can be written again, and is full again. What becomes of a delivery needs no room.
+    until(|| queue.stats().failing.is_none());
+    wait(queue.change(crate::queue::Number(kept[0]), Change::Gone)).unwrap();
+    until(|| queue.stats().failing.is_none());
+    queue.limit(100_000);
+    kept.remove(0);
+    kept.push(wait(queue.accept(delivery(1, 5000))).unwrap().0);
+    drop(queue);
+    assert_eq!(numbers(&opened(folder.path())), kept);
+}

@@ -1,0 +1,102 @@
+//! What an operator sees of the databases, beside a gateway that has them open.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use rusqlite::Connection;
+
+use super::{delivery, entry, wait};
+use crate::clock::Clock;
+use crate::queue::State;
+use crate::store::sqlite::{MetaKey, QueueDb, WindowDb, back_up, check, info};
+use crate::store::{QueueStore as _, WindowStore as _};
+
+#[test]
+fn what_is_in_the_databases_is_told_and_copied_while_they_are_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    assert!(info(dir).is_err_and(|error| error.to_string().contains("neither queue.db nor")));
+    let queue = QueueDb::open(dir, &Clock::system(), None).unwrap();
+    let window = WindowDb::open(dir, &Clock::system(), None).unwrap();
+    queue.route("one", "github").unwrap();
+    queue.set_meta(MetaKey::CleanStop, Some(b"")).unwrap();
+    for (name, size) in [(1, 10), (2, 3 << 20)] {
+        wait(queue.accept(delivery(name, size))).unwrap();
+    }
+    wait(window.append(vec![entry(1), entry(2)])).unwrap();
+    let found = info(dir).unwrap();
+    assert_eq!(found.len(), 2);
+    assert_eq!((found[0].changes, found[0].schema), (2, 1));
+    assert!(found[0].is_clean && !found[1].is_clean);
+    let of_route = &found[0].deliveries;
+    assert_eq!(of_route.len(), 1);
+    assert_eq!((&*of_route[0].route, of_route[0].count), ("one", 2));
+    assert_eq!(of_route[0].state, Some(State::Waiting));
+    assert_eq!(of_route[0].bytes, (3 << 20) + 10 + 4);
+    assert_eq!(check(dir).unwrap(), Vec::<String>::new());
+
+    let to = dir.join("copy");
+    let copies = back_up(dir, &to).unwrap();
+    assert_eq!(copies.len(), 2);
+    let again = back_up(dir, &to).map(|_| ());
+    assert!(again.is_err(), "nothing is written over");
+    for copy in &copies {
+        let mode = fs::metadata(&copy.path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{copy:?}");
+    }
+    assert!(
+        !info(&to).unwrap()[0].is_clean,
+        "it starts as after power loss"
+    );
+    let copied = QueueDb::open(&to, &Clock::system(), None).unwrap();
+    let mut numbers = Vec::new();
+    copied
+        .deliveries(&mut |delivery| numbers.push(delivery.number))
+        .unwrap();
+    assert_eq!(numbers.len(), 2);
+    let content = wait(copied.read(numbers[1])).unwrap().unwrap();
+    assert!(content.body == delivery(2, 3 << 20).body);
+}
+
+#[test]
+fn faults_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let queue = QueueDb::open(dir, &Clock::system(), None).unwrap();
+    for name in 1..5 {
+        wait(queue.accept(delivery(name, if name == 4 { 2 << 20 } else { 1 }))).unwrap();
+    }
+    drop(queue);
+    let database = Connection::open(dir.join("queue.db")).unwrap();
+    for sql in [
+        "delete from content where number = 1",
+        "delete from delivery where number = 2",
+        "update claim set bytes = x'09' where number = 3",
+        "update delivery set id = x'01' where number = 3",
+        "delete from piece where number = (4 << 12) | 1",
+    ] {
+        database.execute(sql, ()).unwrap();
+    }
+    drop(database);
+    let faults = check(dir).unwrap().join("\n");
+    for words in [
+        "queue.db: the delivery of number 1 has neither",
+        "queue.db: the delivery of number 2 has head and body but",
+        "queue.db: row 3 of the table claim",
+        "queue.db: row 3 of the table delivery",
+        "queue.db: the delivery of number 4 has a body of which",
+    ] {
+        assert!(faults.contains(words), "{words} in {faults}");
+    }
+    // A page of zeros in the middle.
+    let path = dir.join("queue.db");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[3 * 4096..4 * 4096].fill(0);
+    fs::write(&path, bytes).unwrap();
+    assert!(
+        check(dir)
+            .unwrap()
+            .iter()
+            .any(|fault| fault.starts_with("queue.db: "))
+    );
+}

@@ -1,0 +1,53 @@
+//! `state` (contract: Command line): what is in the databases, beside a process that has them open.
+
+use std::fs;
+
+use verigate::clock::Clock;
+use verigate::store::QueueStore as _;
+use verigate::store::sqlite::QueueDb;
+
+use crate::stage::Folder;
+
+#[test]
+fn databases_are_described_checked_and_copied_while_a_gateway_has_them() {
+    let folder = Folder::new();
+    let dir = folder.path().join("state");
+    fs::create_dir(&dir).expect("a directory");
+    let queue = QueueDb::open(&dir, &Clock::system(), None).expect("a database");
+    queue.route("one", "itellico").expect("a number");
+    folder
+        .run(["state", "info", "state"])
+        .expect_code(0)
+        .expect_words(&["state/queue.db: schema 1", "0 changes", "a gateway runs"]);
+    folder
+        .run(["state", "check", "state"])
+        .expect_code(0)
+        .expect_words(&["no fault was found"]);
+    folder
+        .run(["state", "backup", "state", "copy"])
+        .expect_code(0)
+        .expect_words(&["copy/queue.db: "]);
+    let copy = folder.path().join("copy");
+    let copied = QueueDb::open(&copy, &Clock::system(), None).expect("the copy opens");
+    assert_eq!(copied.routes().expect("routes").len(), 1);
+    folder
+        .run(["state", "backup", "state", "copy"])
+        .expect_code(1)
+        .expect_words(&["copy", "exists"]);
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let folder = Folder::new();
+    folder
+        .run(["state", "info", "nowhere"])
+        .expect_code(1)
+        .expect_words(&["nowhere", "neither queue.db nor window.db"]);
+    folder.write("queue.db", [b'x'; 5000]);
+    folder
+        .run(["state", "check", "."])
+        .expect_code(1)
+        .expect_words(&["queue.db is damaged", "there is a fault"]);
+    folder.run(["state", "backup", "."]).expect_code(2);
+    folder.run(["state", "info", ".", "to"]).expect_code(2);
+}
