@@ -62,6 +62,8 @@ codes! {
     DuplicateEvent => "duplicate_event", "this event was already processed";
     Overloaded => "overloaded", "the gateway is overloaded";
     ReplayStoreUnavailable => "replay_store_unavailable", "the replay store is unavailable";
+    QueueFull => "queue_full", "the queue has no room for this delivery";
+    QueueUnavailable => "queue_unavailable", "the queue cannot store deliveries at this time";
     UpstreamUnreachable => "upstream_unreachable", "the upstream cannot be reached";
     UpstreamTimeout => "upstream_timeout", "the upstream did not answer in time";
     UpstreamFailed => "upstream_failed", "the upstream broke off, or its answer is not HTTP";

@@ -62,12 +62,13 @@ const ORDER: [&str; 20] = [
 ];
 
 /// The rooms of the gateway from the bottom up. Each may import the rooms before it.
-const GATEWAY_ORDER: [&str; 7] = [
+const GATEWAY_ORDER: [&str; 8] = [
     "timer",
     "client",
     "upstream",
     "running",
     "exchange",
+    "delivering",
     "traffic",
     "operating",
 ];

@@ -182,6 +182,12 @@ pub(crate) fn written_day(at: UnixMillis) -> String {
         .to_owned()
 }
 
+/// A moment in UTC as RFC 3339 writes it, with milliseconds: `2026-04-02T09:30:00.000Z`.
+pub(crate) fn written_moment(at: UnixMillis) -> String {
+    jiff::Timestamp::from_millisecond(at.0)
+        .map_or_else(|_| format!("{} ms", at.0), |at| format!("{at:.3}"))
+}
+
 /// A number of bytes for messages, in the largest unit that divides it.
 pub(crate) fn written_size(bytes: u64) -> String {
     let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];

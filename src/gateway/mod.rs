@@ -18,6 +18,7 @@
 //! Statuses live in `client::answer` alone.
 
 mod client;
+mod delivering;
 mod exchange;
 mod operating;
 mod running;
@@ -48,6 +49,8 @@ use crate::verify::claim::FingerprintKey;
 use client::connections::Connections;
 pub use operating::early::EarlySignals;
 pub use operating::inherited::{InheritError, Inherited};
+use operating::keeping::Kept;
+pub use operating::keeping::KeptError;
 pub use operating::listen::BindError;
 pub use operating::state_dir::{StateError, holder};
 pub use operating::stop::Stopper;
@@ -69,6 +72,9 @@ pub enum StartError {
     /// `[state] dir` cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
+    /// What is kept in it cannot be used.
+    #[error(transparent)]
+    Kept(#[from] KeptError),
     /// Sockets were handed over that the configuration does not name.
     #[error(transparent)]
     Inherit(#[from] InheritError),
@@ -186,13 +192,19 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
     let (telemetry, log_writer) =
         Telemetry::start(surroundings.access_log, env!("CARGO_PKG_VERSION"))
             .map_err(StartError::Thread)?;
-    let beginning = Beginning::of(predecessor.as_ref())?;
+    let kept = Kept::open(&config.state, &telemetry.metrics)?;
+    let beginning = Beginning::of(predecessor.as_ref(), kept.as_ref())?;
     let running = Arc::new(build(
         config,
         telemetry,
         surroundings.supervisor,
         beginning,
+        kept.as_ref(),
     )?);
+    // A process that takes over gets the whole window from the one before it.
+    if let Some(kept) = kept.as_ref().filter(|_| predecessor.is_none()) {
+        kept.restore(&running.window, running.clock.now())?;
+    }
     acme::begin(&running);
     let (stop, stopping) = watch::channel(false);
     let admin = admin::AdminPort::new(Arc::clone(&running), file.clone())
@@ -263,6 +275,7 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
         sockets,
         admin_stop,
     };
+    let ended = Arc::clone(&running);
     let signals = stop::Signals::new(
         Arc::clone(&running),
         stop,
@@ -277,6 +290,9 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
     server.run(RunArgs {
         shutdown_signal: Box::new(signals),
     });
+    if let Some(backlog) = &ended.backlog {
+        backlog.close(ended.clock.mono());
+    }
     log_writer.finish(Duration::from_secs(1));
     if let Some(file) = own_file {
         file.remove();
@@ -315,7 +331,10 @@ struct Beginning {
 }
 
 impl Beginning {
-    fn of(predecessor: Option<&upgrade::Predecessor>) -> Result<Self, StartError> {
+    fn of(
+        predecessor: Option<&upgrade::Predecessor>,
+        kept: Option<&Kept>,
+    ) -> Result<Self, StartError> {
         if let Some(predecessor) = predecessor {
             return Ok(Self {
                 fingerprints: predecessor.key(),
@@ -323,9 +342,14 @@ impl Beginning {
                 started: predecessor.started(),
             });
         }
-        let clock = Clock::system();
+        let mut key = random()?;
+        let mut clock = Clock::system();
+        if let Some(kept) = kept {
+            key = kept.digest_key(key)?;
+            clock = Clock::begun(kept.monotonic()?);
+        }
         Ok(Self {
-            fingerprints: FingerprintKey::from_bytes(random()?),
+            fingerprints: FingerprintKey::from_bytes(key),
             started: clock.now().wall,
             clock,
         })
@@ -343,6 +367,7 @@ fn build(
     telemetry: Telemetry,
     supervisor: Supervisor,
     beginning: Beginning,
+    kept: Option<&Kept>,
 ) -> Result<Running, StartError> {
     let Beginning {
         fingerprints,
@@ -354,7 +379,12 @@ fn build(
     telemetry.metrics.set_loaded(now.wall);
     let begun = Instant::now();
     let epoch = begun.checked_sub(now.mono).unwrap_or(begun);
-    let budget = client::budget::Budget::new(config.server.max_buffered);
+    let most = config.server.max_buffered;
+    let backlog = kept.map(|kept| kept.backlog(&config.state, most / 4, now));
+    let backlog = backlog.transpose()?.map(Arc::new);
+    // A quarter is set aside for the bodies that are read for an attempt.
+    let set_aside = if backlog.is_some() { most / 4 } else { 0 };
+    let budget = client::budget::Budget::new(most - set_aside);
     let threads = config.server.threads;
     let (most, lowered) = descriptors::fitting(&config.server);
     if let Some(lowered) = &lowered {
@@ -371,9 +401,14 @@ fn build(
         &upstreams,
         &fingerprints,
         managed,
+        backlog.as_deref(),
     )
     .map_err(|fault| StartError::Build(fault.to_string()))?;
+    if let Some(backlog) = &backlog {
+        backlog.set_routes(snapshot.queued_routes(), now);
+    }
     let running = Running {
+        backlog,
         telemetry,
         fingerprints,
         upstreams,

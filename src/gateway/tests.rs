@@ -24,7 +24,8 @@ pub(crate) fn running(config: Config, log: impl Write + Send + 'static) -> (Runn
             config,
             telemetry,
             Supervisor::default(),
-            super::Beginning::of(None).unwrap(),
+            super::Beginning::of(None, None).unwrap(),
+            None,
         )
         .unwrap(),
         writer,

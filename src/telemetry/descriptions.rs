@@ -94,4 +94,28 @@ descriptions! {
         "Orders of certificates that ended: issued, failed, or limited where the authority refused for their number";
     CERTIFICATE_NOT_AFTER = "gauge" "verigate_certificate_not_after_timestamp_seconds" ["name"]
         "The time from which a TLS certificate counts no more, in Unix time";
+    QUEUE_DELIVERIES = "gauge" "verigate_queue_deliveries" ["route", "state"]
+        "Deliveries in the queue now: waiting (never tried), retrying, or dead";
+    QUEUE_OLDEST = "gauge" "verigate_queue_oldest_seconds" ["route"]
+        "Age of the oldest delivery that is not dead; 0 where none waits";
+    QUEUE_BYTES = "gauge" "verigate_queue_bytes" []
+        "Bytes of all deliveries in the queue, dead ones included";
+    QUEUE_MAX_BYTES = "gauge" "verigate_queue_max_bytes" []
+        "Bytes that the queue may hold";
+    QUEUE_MAX_DELIVERIES = "gauge" "verigate_queue_max_deliveries" []
+        "Deliveries that the queue may hold";
+    QUEUE_ATTEMPTS = "counter" "verigate_queue_attempts_total" ["route", "class"]
+        "Attempts to deliver from the queue by the app's answer: 2xx, 3xx, 4xx, 5xx, or none";
+    QUEUE_DEAD = "counter" "verigate_queue_dead_total" ["route", "reason"]
+        "Deliveries that became dead letters: by a status of dead_on, or by their age";
+    QUEUE_PAUSED = "gauge" "verigate_queue_paused" ["route", "reason"]
+        "1 while the route waits: an operator paused it, the app asked for it, or it was removed from the configuration";
+    QUEUE_BREAKER_OPEN = "gauge" "verigate_queue_breaker_open" ["route"]
+        "1 while the app is only probed because it did not take deliveries";
+    QUEUE_ACCEPT_DURATION = "histogram" "verigate_queue_accept_duration_seconds" []
+        "Time from the proof of a delivery to the sync that lets it be acknowledged";
+    STATE_SYNC_DURATION = "histogram" "verigate_state_sync_duration_seconds" []
+        "Time of a commit of the queue's store, its sync included";
+    STATE_ERRORS = "counter" "verigate_state_errors_total" ["kind"]
+        "Errors of the queue's store: full, sync, io, busy, damaged, other";
 }

@@ -19,6 +19,7 @@ use super::descriptions::{
 };
 use super::handshakes::{AcmeOrder, HandshakeResult};
 use super::process::ProcessMetrics;
+use super::queue_metrics::QueueMetrics;
 use super::route_metrics::{RouteMetrics, RouteSeries};
 use super::series::{Series, merged};
 use crate::clock::UnixMillis;
@@ -119,6 +120,11 @@ impl Metrics {
     /// The handles for requests that match no route, labelled [`NO_ROUTE`].
     pub fn no_route(&self) -> RouteMetrics {
         RouteMetrics::new(self.route_series(NO_ROUTE), [])
+    }
+
+    /// The metrics of the queue. Asked for once, where there is a queue.
+    pub fn queue(&self) -> QueueMetrics {
+        QueueMetrics::new(&self.series)
     }
 
     fn route_series(&self, name: &str) -> Arc<RouteSeries> {
@@ -300,6 +306,7 @@ mod tests {
         metrics.set_address_ages([("app".to_owned(), Duration::ZERO)]);
         metrics.set_certificates([("a.example".to_owned(), UnixMillis(0))]);
         metrics.set_healthy([(["r", "http://a"].map(str::to_owned), true)]);
+        metrics.queue().attempted("r", None);
         let rendered = metrics.render();
         let missing: Vec<_> = DESCRIPTIONS
             .iter()

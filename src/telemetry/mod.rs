@@ -17,6 +17,7 @@ mod log_writer;
 pub mod metrics;
 pub mod operational;
 mod process;
+pub mod queue_metrics;
 pub mod rate_limit;
 mod route_counts;
 pub mod route_metrics;
@@ -67,6 +68,13 @@ impl Telemetry {
         route.count(record);
         self.log.write(record);
     }
+
+    /// Counts and logs an attempt to deliver what waits in the queue. Its request was counted when it
+    /// was acknowledged.
+    pub fn attempted(&self, route: &RouteMetrics, record: &Record<'_>) {
+        route.count_attempt(record);
+        self.log.write(record);
+    }
 }
 
 /// How an exchange ended.
@@ -80,6 +88,8 @@ pub enum Outcome {
     Duplicate,
     /// The gateway acknowledged an event of a type that the route does not take.
     Ignored,
+    /// The gateway stored the delivery and acknowledged it.
+    Queued,
     /// The gateway answered a handshake. A handshake that the app answers is `Forwarded`.
     Handshake,
     /// The upstream could not be reached, broke off, or answered something that is not HTTP.
@@ -100,6 +110,7 @@ impl Outcome {
             Self::Refused => "refused",
             Self::Duplicate => "duplicate",
             Self::Ignored => "ignored",
+            Self::Queued => "queued",
             Self::Handshake => "handshake",
             Self::UpstreamFailed => "upstream_failed",
             Self::UpstreamTimeout => "upstream_timeout",

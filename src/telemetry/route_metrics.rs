@@ -86,6 +86,12 @@ impl RouteMetrics {
         self.route.conflicts().inc();
     }
 
+    /// Counts an attempt to deliver what waits in the queue. Only `Telemetry::attempted` calls this,
+    /// since it logs the attempt as well.
+    pub(super) fn count_attempt(&self, record: &Record<'_>) {
+        count_upstream(&mut self.route.counts.own(), record);
+    }
+
     /// Counts an exchange that ended. Only `Telemetry::finish` calls this, since it logs the
     /// exchange as well.
     pub(super) fn count(&self, record: &Record<'_>) {
@@ -103,20 +109,7 @@ impl RouteMetrics {
         if record.verify > Duration::ZERO {
             counts.judgements.observe(&JUDGEMENT_BOUNDS, record.verify);
         }
-        if record.asked_upstream {
-            // The classes from "2xx" on are in the order of their statuses. Other statuses are not
-            // final answers and count as no answer.
-            let class = record.upstream_status.map_or(0, |status| match status {
-                200..=599 => usize::from(status / 100 - 1),
-                _ => 0,
-            });
-            if let Some(responses) = counts.responses.get_mut(class) {
-                *responses += 1;
-            }
-            if let Some(time) = record.upstream_time {
-                counts.upstream.observe(&EXCHANGE_BOUNDS, time);
-            }
-        }
+        count_upstream(&mut counts, record);
         drop(counts);
         if let Some(name) = record.secret.as_deref()
             && let Some(secret) = self.secrets.iter().find(|known| known.is(name))
@@ -125,6 +118,24 @@ impl RouteMetrics {
         }
         if verdict == VALID && record.event.is_some() {
             set_if_other(self.route.last_valid(), record.time.0.div_euclid(1000));
+        }
+    }
+}
+
+/// Counts the upstream's part of an exchange.
+fn count_upstream(counts: &mut super::route_counts::Counts, record: &Record<'_>) {
+    if record.asked_upstream {
+        // The classes from "2xx" on are in the order of their statuses. Other statuses are not
+        // final answers and count as no answer.
+        let class = record.upstream_status.map_or(0, |status| match status {
+            200..=599 => usize::from(status / 100 - 1),
+            _ => 0,
+        });
+        if let Some(responses) = counts.responses.get_mut(class) {
+            *responses += 1;
+        }
+        if let Some(time) = record.upstream_time {
+            counts.upstream.observe(&EXCHANGE_BOUNDS, time);
         }
     }
 }

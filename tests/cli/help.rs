@@ -3,7 +3,7 @@
 use crate::stage::Folder;
 use crate::support::cases::Cases;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "run",
     "check",
     "demo",
@@ -12,6 +12,7 @@ const COMMANDS: [&str; 11] = [
     "explain",
     "providers",
     "health",
+    "state",
     "completions",
     "man",
     "schema",

@@ -19,4 +19,5 @@ mod run;
 mod schema;
 mod sending;
 mod signing;
+mod state;
 mod without_file;

@@ -29,6 +29,7 @@ mod metrics;
 mod probes;
 mod proving;
 mod queries;
+mod queue;
 mod rejudged;
 mod relay;
 mod reload;

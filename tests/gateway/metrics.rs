@@ -14,7 +14,7 @@ use crate::support::upstream::Upstream;
 use crate::support::{LATE, SECRET_VARIABLE, SOON, eventually, now};
 
 /// Every metric (contract: Metrics): name, type, labels.
-const METRICS: [(&str, &str, &[&str]); 33] = [
+const METRICS: [(&str, &str, &[&str]); 45] = [
     ("verigate_requests_total", "counter", &["route", "verdict"]),
     ("verigate_request_duration_seconds", "histogram", &["route"]),
     (
@@ -84,6 +84,22 @@ const METRICS: [(&str, &str, &[&str]); 33] = [
         "gauge",
         &["name"],
     ),
+    ("verigate_queue_deliveries", "gauge", &["route", "state"]),
+    ("verigate_queue_oldest_seconds", "gauge", &["route"]),
+    ("verigate_queue_bytes", "gauge", &[]),
+    ("verigate_queue_max_bytes", "gauge", &[]),
+    ("verigate_queue_max_deliveries", "gauge", &[]),
+    (
+        "verigate_queue_attempts_total",
+        "counter",
+        &["class", "route"],
+    ),
+    ("verigate_queue_dead_total", "counter", &["reason", "route"]),
+    ("verigate_queue_paused", "gauge", &["reason", "route"]),
+    ("verigate_queue_breaker_open", "gauge", &["route"]),
+    ("verigate_queue_accept_duration_seconds", "histogram", &[]),
+    ("verigate_state_sync_duration_seconds", "histogram", &[]),
+    ("verigate_state_errors_total", "counter", &["kind"]),
 ];
 
 fn series_of(metrics: &Metrics) -> BTreeSet<String> {
@@ -121,6 +137,8 @@ fn every_metric_has_its_name_type_help_and_labels() {
     let config = Config::new()
         .server("max_connections", "100")
         .route(route)
+        .route(Route::plain(&upstream).set("mode", "\"queue\""))
+        .extra("[state]\ndir = \"state\"")
         .with_own_ports()
         .extra(&format!("[[server.tls]]\nlisten = [\"127.0.0.1:0\"]\n{A}"));
     let pair = Authority::of_tests().issue(&[NAME]);

@@ -136,7 +136,11 @@ fn status_of(code: &str) -> Option<u16> {
         "body_too_large" => 413,
         "body_timeout" | "head_timeout" => 408,
         "invalid_envelope" => 422,
-        "overloaded" | "replay_store_unavailable" | "secret_not_learned" => 503,
+        "overloaded"
+        | "replay_store_unavailable"
+        | "secret_not_learned"
+        | "queue_full"
+        | "queue_unavailable" => 503,
         "upstream_unreachable" | "upstream_failed" => 502,
         "upstream_timeout" => 504,
         "internal_error" => 500,

@@ -96,6 +96,29 @@ impl Gateway {
         )
     }
 
+    /// Kills this gateway without a word to it, and starts another one in its folder.
+    #[track_caller]
+    pub(crate) fn killed_and_started(self, config: &Config) -> Self {
+        self.killed_then(config, || ())
+    }
+
+    /// As [`Self::killed_and_started`], with something done in between.
+    #[track_caller]
+    pub(crate) fn killed_then(mut self, config: &Config, between: impl FnOnce()) -> Self {
+        self.signal("KILL");
+        self.wait_exit(LATE).expect("the kernel ends it");
+        between();
+        self.started_again(config)
+    }
+
+    /// Starts another gateway in the folder of this one, which has ended.
+    #[track_caller]
+    pub(crate) fn started_again(&self, config: &Config) -> Self {
+        let (folder, file) = (Arc::clone(&self.folder), self.config_file());
+        fs::write(&file, config.toml()).expect("a configuration file");
+        Self::start_with(folder, config, &["run"], &file, Stdio::null(), |_| ())
+    }
+
     /// Starts the gateway with its configuration on standard input, and waits until it accepts.
     #[track_caller]
     pub(crate) fn start_piped(config: &Config) -> Self {

@@ -128,6 +128,12 @@ impl Answer {
         }
     }
 
+    /// The answer to a delivery that is on disk and will be delivered later, with `status` where the
+    /// provider does not expect a certain text.
+    pub(crate) fn queued(status: u16, route: &RouteAnswers) -> Self {
+        Self::taken(status, r#"{"ok":true,"queued":true}"#, route.ack.as_ref())
+    }
+
     /// The answer to a request that the admin port denies.
     pub(crate) fn denied(denied: Denied) -> Self {
         match denied {
@@ -353,7 +359,11 @@ fn status(code: Code, route: Option<&RouteAnswers>) -> u16 {
         Code::EventInFlight => statuses.map_or(503, |s| s.on_in_flight),
         Code::EventTypeIgnored => route.map_or(200, |route| route.on_ignored),
         Code::DuplicateEvent => statuses.map_or(200, |s| s.on_duplicate),
-        Code::Overloaded | Code::ReplayStoreUnavailable | Code::SecretNotLearned => 503,
+        Code::Overloaded
+        | Code::ReplayStoreUnavailable
+        | Code::SecretNotLearned
+        | Code::QueueFull
+        | Code::QueueUnavailable => 503,
         Code::UpstreamUnreachable | Code::UpstreamFailed => 502,
         Code::UpstreamTimeout => 504,
         Code::InternalError => 500,
@@ -375,6 +385,8 @@ fn taken(code: Code) -> Option<&'static str> {
 fn retry_after(code: Code) -> Option<u32> {
     match code {
         Code::EventInFlight | Code::Overloaded | Code::ReplayStoreUnavailable => Some(1),
+        Code::QueueUnavailable => Some(5),
+        Code::QueueFull => Some(30),
         // Somebody must first set the webhook up at the provider.
         Code::SecretNotLearned => Some(60),
         _ => None,

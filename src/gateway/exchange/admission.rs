@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::claiming::Granted;
 use super::headers;
 use super::headers::{RouteHeaders, VerigateHeaders};
 use crate::gateway::client::origin::Origin;
@@ -65,6 +66,8 @@ pub(super) struct Proved {
     /// The claim on the event; `None` without an event, without replay protection, or if the claim
     /// was refused and shadow mode let the refusal pass.
     pub(super) claim: Option<Claim>,
+    /// What is stored of the claim, where deliveries are stored.
+    pub(super) granted: Option<Granted>,
 }
 
 impl Admission {
@@ -94,16 +97,7 @@ impl Admission {
             }
             Self::Handshake(_, None) => Cow::default(),
         };
-        let fixed = RouteHeaders {
-            signed: &signed,
-            host: route.config.upstream_host.as_deref(),
-            authority: &route.authority,
-            path: route.new_path.as_ref(),
-            query: route.config.scheme.signature_query(),
-            headers: &route.config.upstream_headers,
-            removed: route.resigning.as_ref().map(|resigning| &resigning.removed),
-            resigned,
-        };
+        let fixed = RouteHeaders::of(route, &signed, resigned);
         let forwarded = headers::forwarded(head, origin, &verigate, &fixed, body.len());
         let is_head = head.method() == "HEAD";
         match self {
@@ -131,9 +125,7 @@ impl Admission {
             Self::Shadow => (None, None, None),
         };
         VerigateHeaders {
-            of_the_route: route
-                .own_lines
-                .get_or_init(|| headers::of_the_route(&route.name, &route.provider)),
+            of_the_route: headers::own_lines(route),
             verdict: match self {
                 // Never `valid`: the app must not take a handshake for an event.
                 Self::Handshake(..) => "handshake",
@@ -146,6 +138,7 @@ impl Admission {
             event_id: event.and_then(|e| e.id.as_deref()),
             event_type: event.and_then(|e| e.event_type.as_deref()),
             event_key: event_key.map(EventKey::as_bytes),
+            attempt: None,
         }
     }
 
@@ -168,7 +161,10 @@ impl Admission {
 
 /// The headers that belong to the sender on this route. Only a provider's code looks for them in
 /// the request; for every other scheme they are found once.
-fn headers_of_the_sender<'r>(route: &'r RouteState, head: &Head) -> Cow<'r, [&'static FieldName]> {
+pub(super) fn headers_of_the_sender<'r>(
+    route: &'r RouteState,
+    head: &Head,
+) -> Cow<'r, [&'static FieldName]> {
     let scheme = &route.config.scheme;
     let find = || headers::of_the_sender(scheme, head);
     if matches!(scheme.proof, ProofBy::Code(_)) {

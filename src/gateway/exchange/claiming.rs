@@ -6,10 +6,12 @@
 
 use std::sync::Arc;
 
+use super::Exchange;
 use crate::clock::Now;
+use crate::gateway::client::body::Body;
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RouteState, Snapshot};
-use crate::replay::{Claim, Claimed, Settlement, WindowError};
+use crate::replay::{Claim, Claimed, ReplayWindow as _, Settlement, WindowError};
 use crate::routes::PathPattern;
 use crate::telemetry::RequestId;
 use crate::verdict::{Code, Refusal};
@@ -32,6 +34,48 @@ pub(super) struct Delivery<'d> {
     /// The body as it was received.
     pub(super) received: HashedBody<'d>,
     pub(super) request_id: RequestId<'d>,
+}
+
+/// What is stored of the claim on a delivery: the arrival with which it was granted, and when.
+pub(super) type Granted = (Box<Arrival>, Now);
+
+impl Exchange<'_> {
+    /// Step 7: the claim on the event of a proved delivery, the key of the event for the app, and what
+    /// is stored of the claim where the delivery is.
+    pub(super) async fn claim(
+        &self,
+        route: &RouteState,
+        proof: &Proof,
+        body: &Body,
+    ) -> (Option<EventKey>, Result<Claim, Refusal>, Option<Granted>) {
+        let running = self.running;
+        let received = HashedBody::new(&body.bytes, body.hash);
+        let delivery = Delivery {
+            route,
+            proof,
+            event: self.record.event.as_ref(),
+            body: received.in_form(proof.signed_body(&body.bytes)),
+            head: self.head,
+            received,
+            request_id: self.record.request_id,
+        };
+        let digests = || delivery.digests(&running.fingerprints);
+        let (arrival, event_key) = running.turns.aside(delivery.work(), digests).await;
+        let now = running.clock.now();
+        let stored = self.queue_of(route).map(|_| (Box::new(arrival), now));
+        let claimed = match judge_freshness(running, self.snapshot, &delivery, now) {
+            // Nothing waits between the window's decision and the guard of the claim.
+            Ok(()) => {
+                let decided = running.window.claim(arrival, now).await;
+                granted(running, &delivery, decided, now)
+            }
+            Err(refusal) => Err(refusal),
+        };
+        if claimed.is_ok() {
+            self.debug(format_args!("the event is claimed"));
+        }
+        (Some(event_key), claimed, stored)
+    }
 }
 
 /// Whether the claims of a route need the hash of the body.

@@ -12,6 +12,7 @@
 
 mod accounts;
 mod admission;
+pub(crate) mod attempt;
 mod claiming;
 mod deliver;
 mod ended;
@@ -19,8 +20,10 @@ mod handshaking;
 mod headers;
 mod noting;
 mod proving;
+mod queueing;
 mod relay;
 mod resigning;
+pub(crate) mod stored;
 mod taking;
 #[cfg(test)]
 mod tests;
@@ -39,10 +42,8 @@ use crate::gateway::client::origin::Origin;
 use crate::gateway::client::{Client, Gone, Next};
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::{RouteState, Snapshot};
-use crate::replay::{Claim, ReplayWindow as _};
 use crate::telemetry::{Outcome, Record, RequestId};
 use crate::verdict::{Code, Refusal};
-use crate::verify::claim::{EventKey, HashedBody};
 use crate::verify::verifier::{Proof, Verification};
 use crate::wire::head::{Expect, Framing, Head};
 use admission::{Admission, Proved, RequestKind};
@@ -147,8 +148,10 @@ impl<'x> Exchange<'x> {
             .await?;
         self.debug(format_args!("{} bytes of body", body.bytes.len()));
         let admission = self.admit(route, kind, &mut body, now).await?;
+        let admission = self.store(route, admission, &body).await?;
         // Step 8: the request is made in the form in which it is sent.
-        let resigned = resigning::sign(self.running, route, self.head, &admission, &body).await;
+        let key = admission.event_key();
+        let resigned = resigning::sign(self.running, route, self.head, key, &body.bytes).await;
         let request = admission.request(
             route,
             self.head,
@@ -208,6 +211,7 @@ impl<'x> Exchange<'x> {
             return Err(Refusal::from(Code::MethodNotAllowed).into());
         }
         self.check_head(route)?;
+        self.check_queue(route)?;
         match route.begin(self.head, self.began) {
             Err(refusal) if handshaking::may_be_in_body(route, self.head, refusal) => {
                 Ok(RequestKind::Unsigned(refusal))
@@ -329,13 +333,13 @@ impl<'x> Exchange<'x> {
         self.record.event = self.enforce(route, found)?;
         // In shadow mode a delivery whose envelope or type was refused is forwarded all the same,
         // and nothing is claimed.
-        let (mut claim, mut event_key) = (None, None);
+        let (mut claim, mut event_key, mut granted) = (None, None, None);
         if let Some(event) = &self.record.event {
             self.debug_event(event);
             let is_taken = route.accept(event);
             if self.enforce(route, is_taken)?.is_some() && route.config.replay.enabled {
                 let claimed;
-                (event_key, claimed) = self.claim(route, &proof, body).await;
+                (event_key, claimed, granted) = self.claim(route, &proof, body).await;
                 claim = self.enforce(route, claimed)?;
             }
         }
@@ -343,42 +347,8 @@ impl<'x> Exchange<'x> {
             proof,
             event_key,
             claim,
+            granted,
         })
-    }
-
-    /// Step 7: the claim on the event of a proved delivery, and the key of the event for the app.
-    async fn claim(
-        &self,
-        route: &RouteState,
-        proof: &Proof,
-        body: &Body,
-    ) -> (Option<EventKey>, Result<Claim, Refusal>) {
-        let running = self.running;
-        let received = HashedBody::new(&body.bytes, body.hash);
-        let delivery = claiming::Delivery {
-            route,
-            proof,
-            event: self.record.event.as_ref(),
-            body: received.in_form(proof.signed_body(&body.bytes)),
-            head: self.head,
-            received,
-            request_id: self.record.request_id,
-        };
-        let digests = || delivery.digests(&running.fingerprints);
-        let (arrival, event_key) = running.turns.aside(delivery.work(), digests).await;
-        let now = running.clock.now();
-        let claimed = match claiming::judge_freshness(running, self.snapshot, &delivery, now) {
-            // Nothing waits between the window's decision and the guard of the claim.
-            Ok(()) => {
-                let decided = running.window.claim(arrival, now).await;
-                claiming::granted(running, &delivery, decided, now)
-            }
-            Err(refusal) => Err(refusal),
-        };
-        if claimed.is_ok() {
-            self.debug(format_args!("the event is claimed"));
-        }
-        (Some(event_key), claimed)
     }
 
     /// Shadow mode, in the only place that knows of it. A refusal ends the exchange; in shadow mode

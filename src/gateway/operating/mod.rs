@@ -10,6 +10,7 @@ pub(crate) mod descriptors;
 pub(crate) mod early;
 mod fixed;
 pub(crate) mod inherited;
+pub(crate) mod keeping;
 pub(crate) mod listen;
 mod reload;
 pub(crate) mod state_dir;

@@ -284,6 +284,7 @@ impl Loaded {
                     &running.upstreams,
                     &running.fingerprints,
                     &running.acme.managed,
+                    running.backlog.as_deref(),
                 )?,
             })
         };
@@ -322,6 +323,9 @@ impl Loaded {
         now.take_over_learned(&before, &turn.waiting);
         running.wait_as_long_as(&now);
         running.snapshot.store(Arc::clone(&now));
+        if let Some(backlog) = &running.backlog {
+            backlog.set_routes(now.queued_routes(), running.clock.now());
+        }
         (running.connections).judge_again(|peer| is_trusted(peer, &now.trusted_proxies));
         running.acme.changed.notify_one();
         // A secret may have come to the former routes since the first look.

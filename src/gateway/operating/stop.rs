@@ -16,7 +16,9 @@ use super::early::EarlySignals;
 use super::listen::{RuntimeOf, Tasks};
 use super::upgrade::Sockets;
 use super::{acme, catching_up, reload, watching};
+use crate::gateway::delivering;
 use crate::gateway::running::Running;
+use crate::gateway::running::backlog::Backlog;
 use crate::gateway::running::ending::{EndingCertificates, EndingSecrets};
 
 /// A handle that stops a gateway from within its process.
@@ -118,7 +120,10 @@ impl Signals {
         // A connection counts from the moment at which it was accepted, before it has its place. The
         // process before this one asks about the claims of its requests.
         let has_predecessor = || self.takeover.has_predecessor.load(Ordering::Relaxed);
-        while (!self.tasks.are_over() || has_predecessor()) && Instant::now() < end {
+        let backlog = self.running.backlog.as_ref();
+        let is_delivering = || backlog.is_some_and(|backlog| backlog.is_busy());
+        let is_over = || self.tasks.are_over() && !has_predecessor() && !is_delivering();
+        while !is_over() && Instant::now() < end {
             sleep(Duration::from_millis(10)).await;
         }
         if open() > 0 {
@@ -144,6 +149,11 @@ impl Signals {
             sleep(Duration::from_secs(1)).await;
             self.running.upstreams.sweep();
             reported = self.running.report_evictions(reported);
+            if let Some(backlog) = self.running.backlog.clone() {
+                let now = self.running.clock.now();
+                // It writes, so it may wait. The hook reports its panic.
+                let _ = tokio::task::spawn_blocking(move || backlog.look_after(now)).await;
+            }
         }
     }
 
@@ -178,6 +188,32 @@ async fn show_life(running: Arc<Running>, traffic: RuntimeOf) {
     }
 }
 
+/// Delivers what waits in the queue, on the threads of the traffic port.
+///
+/// One process delivers at a time. The one before this one ends its attempts, and what it has written
+/// by then is read once more.
+async fn deliver(
+    running: Arc<Running>,
+    backlog: Arc<Backlog>,
+    traffic: RuntimeOf,
+    has_predecessor: Arc<AtomicBool>,
+    stopping: watch::Receiver<bool>,
+) {
+    let waits = has_predecessor.load(Ordering::Acquire);
+    while has_predecessor.load(Ordering::Acquire) || traffic.get().is_none() {
+        sleep(Duration::from_millis(20)).await;
+    }
+    if waits {
+        let (running, backlog) = (Arc::clone(&running), Arc::clone(&backlog));
+        let reading = tokio::task::spawn_blocking(move || running.read_queue_again(&backlog));
+        // A panic of it was reported by the hook.
+        let _ = reading.await;
+    }
+    if let Some(traffic) = traffic.get() {
+        traffic.spawn(delivering::run(running, backlog, stopping));
+    }
+}
+
 #[async_trait]
 impl ShutdownSignalWatch for Signals {
     async fn recv(&self) -> ShutdownSignal {
@@ -197,6 +233,15 @@ impl ShutdownSignalWatch for Signals {
             .take();
         if let Some(on_ready) = on_ready {
             on_ready();
+        }
+        if let Some(backlog) = &self.running.backlog {
+            tokio::spawn(deliver(
+                Arc::clone(&self.running),
+                Arc::clone(backlog),
+                Arc::clone(&self.traffic),
+                Arc::clone(&self.takeover.has_predecessor),
+                self.stop.subscribe(),
+            ));
         }
         // A task of its own: a panic there must not end the gateway.
         tokio::spawn(acme::run(Arc::clone(&self.running)));

@@ -6,6 +6,8 @@
 //! state of a single request. The room may import `client`, `upstream` and `timer`.
 
 pub(crate) mod acme;
+pub(crate) mod backlog;
+mod backlog_seen;
 pub(crate) mod ending;
 mod ignored;
 pub(crate) mod learning;
@@ -38,6 +40,7 @@ use crate::replay::{ReplayWindow, Window};
 use crate::telemetry::Telemetry;
 use crate::verdict::{Code, Refusal};
 use crate::verify::claim::FingerprintKey;
+use backlog::Backlog;
 use proving::ProvingThreads;
 use snapshot::{RouteState, Snapshot};
 
@@ -51,6 +54,8 @@ pub(crate) struct Running {
     /// The connections to upstreams. A reload keeps those of the upstreams that stay.
     pub(crate) upstreams: Upstreams,
     pub(crate) snapshot: ArcSwap<Snapshot>,
+    /// The queue; `None` without `[state] dir`.
+    pub(crate) backlog: Option<Arc<Backlog>>,
     pub(crate) window: Arc<Window>,
     pub(crate) budget: Arc<Budget>,
     /// The turns of requests that hash large bodies.
@@ -119,7 +124,23 @@ impl Running {
 
     /// Whether new traffic is welcome.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.stopping.load(Ordering::Relaxed)
+        !self.stopping.load(Ordering::Relaxed) && !self.stores_nothing()
+    }
+
+    /// Whether every route stores its deliveries, and the store cannot write.
+    fn stores_nothing(&self) -> bool {
+        let is_failing = self
+            .backlog
+            .as_ref()
+            .is_some_and(|backlog| backlog.is_failing());
+        let stores = |route: &RouteState| route.queue.as_ref().is_some_and(|own| own.accepts);
+        is_failing
+            && self
+                .snapshot
+                .load()
+                .routes
+                .iter()
+                .all(|(_, route)| stores(route))
     }
 
     /// Takes the secret that a handshake of `route` brings, as [`learning::keep`] does. A key that
@@ -218,6 +239,9 @@ impl Running {
         metrics.set_healthy(healthy);
         let ends = snapshot.tls.iter().flat_map(|port| &port.ends).cloned();
         metrics.set_certificates(ends.chain(self.acme.managed.ends()));
+        if let Some(backlog) = &self.backlog {
+            backlog.show(&snapshot, wall);
+        }
         metrics.render()
     }
 
@@ -229,6 +253,18 @@ impl Running {
             self.warnings.eviction(fresh - reported, self.clock.now());
         }
         fresh
+    }
+
+    /// Reads the queue once more, after the process before this one has ended.
+    pub(crate) fn read_queue_again(&self, backlog: &Backlog) {
+        let now = self.clock.now();
+        let snapshot = self.snapshot.load_full();
+        let routes = snapshot.queued_routes();
+        let listed = routes.map(|(number, route)| (number, backlog::settings(route)));
+        let read = backlog.read_again(now, |queue| queue.set_routes(listed, now));
+        if let Err(error) = read {
+            log::error!("the queue cannot be read again: {error}");
+        }
     }
 
     /// The moment in the runtime's time at which the monotonic clock shows `mono`.

@@ -4,6 +4,7 @@
 //! A request takes the snapshot in force once and holds it to its end; a reload swaps in another.
 //! Replay window, budget and counters are kept outside of it (see [`super`]).
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use once_cell::sync::OnceCell;
 
+use super::backlog::{Backlog, QueueOfRoute};
 use super::ignored::IgnoredTypes;
 use super::learning::{Awaited, SecretSource};
 use super::resigning::Resigning;
@@ -20,8 +22,10 @@ use crate::config::{Config, HandshakeMode, Mode, Route};
 use crate::gateway::client::answer::RouteAnswers;
 use crate::gateway::upstream::{Group, Upstreams};
 use crate::key::secret::Secret;
+use crate::queue::RouteNumber;
 use crate::routes::{Match, PathPattern, RouteTable};
 use crate::scheme::Handshake;
+use crate::store::StoreError;
 use crate::telemetry::RouteNames;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::route_metrics::RouteMetrics;
@@ -37,7 +41,9 @@ use crate::wire::head::{FieldName, Head};
 
 /// A loaded configuration, ready to serve requests.
 pub(crate) struct Snapshot {
-    pub(crate) routes: RouteTable<Box<RouteState>>,
+    pub(crate) routes: RouteTable<Arc<RouteState>>,
+    /// The routes by their numbers in the store, where there is one.
+    queued: HashMap<RouteNumber, Arc<RouteState>>,
     /// The metrics of requests that matched no route.
     pub(crate) unrouted: RouteMetrics,
     pub(crate) body_timeout: Duration,
@@ -95,12 +101,14 @@ pub(crate) enum BuildError {
     /// A secret is no key of its scheme.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// A route is in queue mode, which this gateway cannot run: it would forward at once what the
-    /// operator wants stored first.
+    /// A route stores what it takes, and the gateway has no store.
     #[error(
-        "route `{0}` has `mode = \"queue\"`, which this version cannot run yet: leave `mode` out"
+        "route `{0}` has `mode = \"queue\"`, and the gateway was started without `[state] dir`"
     )]
     NoQueue(String),
+    /// The store gives a route no number.
+    #[error("route `{0}`: {1}")]
+    Store(String, StoreError),
     /// A TLS port has no settings.
     #[error("`[[server.tls]]`: {0}")]
     Tls(#[from] PortError),
@@ -162,6 +170,8 @@ pub(crate) struct RouteState {
     pub(crate) sender_headers: OnceCell<Vec<&'static FieldName>>,
     /// The lines of a forwarded head that are the same in every head. The first request makes them.
     pub(crate) own_lines: OnceCell<Vec<u8>>,
+    /// The route's part in the queue; `None` without a store.
+    pub(crate) queue: Option<QueueOfRoute>,
 }
 
 /// The path under which the app has what a route takes (contract: Forwarding).
@@ -182,6 +192,21 @@ impl NewPath {
     }
 }
 
+/// The part of a route in the queue, where there is a store.
+fn queue_of(route: &Route, backlog: Option<&Backlog>) -> Result<Option<QueueOfRoute>, BuildError> {
+    let Some(backlog) = backlog else {
+        return match route.mode {
+            Mode::Queue => Err(BuildError::NoQueue(route.name.clone())),
+            Mode::Relay => Ok(None),
+        };
+    };
+    let number = backlog.route_number(&route.name, &route.scheme.provider);
+    match number {
+        Ok(number) => Ok(Some(QueueOfRoute::of(route, number))),
+        Err(error) => Err(BuildError::Store(route.name.clone(), error)),
+    }
+}
+
 /// The variants beside an entry, where the configuration does not list them.
 const FEW: u16 = 4;
 
@@ -197,16 +222,19 @@ impl Snapshot {
         upstreams: &Upstreams,
         fingerprints: &FingerprintKey,
         managed: &tls::Managed,
+        backlog: Option<&Backlog>,
     ) -> Result<Self, BuildError> {
         let mut routes = Vec::with_capacity(config.routes.len());
+        let mut queued = HashMap::new();
         let share = config.replay.capacity / config.routes.len().max(1);
-        // The one place that refuses queue routes, at the start and at a reload.
-        if let Some(route) = config.routes.iter().find(|route| route.mode == Mode::Queue) {
-            return Err(BuildError::NoQueue(route.name.clone()));
-        }
         for route in config.routes {
-            let state = RouteState::build(route, metrics, upstreams, fingerprints, share)?;
-            routes.push((state.config.pattern.clone(), Box::new(state)));
+            let queue = queue_of(&route, backlog)?;
+            let state = RouteState::build(route, metrics, upstreams, fingerprints, share, queue)?;
+            let state = Arc::new(state);
+            if let Some(queue) = &state.queue {
+                queued.insert(queue.number, Arc::clone(&state));
+            }
+            routes.push((state.config.pattern.clone(), state));
         }
         let server = config.server;
         let names = server.acme.iter().flat_map(|acme| &acme.names).cloned();
@@ -220,6 +248,7 @@ impl Snapshot {
         Ok(Self {
             tls: tls.collect::<Result<_, _>>()?,
             routes: RouteTable::new(routes),
+            queued,
             unrouted: metrics.no_route(),
             body_timeout: server.body_timeout,
             trusted_proxies: server.trusted_proxies,
@@ -261,6 +290,17 @@ impl Snapshot {
             Match::NoRoute => Err(Code::NoRoute.into()),
             Match::Ambiguous(why) => Err(Refusal::because(Code::BadPath, why)),
         }
+    }
+
+    /// The route with this number in the store.
+    pub(crate) fn queued_route(&self, number: RouteNumber) -> Option<&RouteState> {
+        self.queued.get(&number).map(|route| &**route)
+    }
+
+    /// Every route that has a number in the store.
+    pub(crate) fn queued_routes(&self) -> impl Iterator<Item = (RouteNumber, &Route)> {
+        let routes = self.queued.iter();
+        routes.map(|(number, route)| (*number, &route.config))
     }
 
     /// The secrets that the routes of this snapshot wait for, or have got since it was built.
@@ -305,6 +345,7 @@ impl RouteState {
         upstreams: &Upstreams,
         fingerprints: &FingerprintKey,
         share: usize,
+        queue: Option<QueueOfRoute>,
     ) -> Result<Self, KeyError> {
         let scheme = &route.scheme;
         let verifier = Verifier::new(Arc::clone(scheme), route.secrets.clone(), route.settings())?;
@@ -353,6 +394,7 @@ impl RouteState {
             ignored: IgnoredTypes::default(),
             sender_headers: OnceCell::new(),
             own_lines: OnceCell::new(),
+            queue,
             config: route,
         })
     }

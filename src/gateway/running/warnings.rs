@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::clock::Now;
 use crate::gateway::client::tls::Failure;
 use crate::gateway::upstream::forward::ForwardError;
+use crate::store::StoreError;
 use crate::telemetry::rate_limit::{RateLimit, RateLimits};
 use crate::verify::claim::Conflict;
 
@@ -30,6 +31,7 @@ pub(crate) struct Warnings {
     handshake: RateLimits,
     eviction: RateLimit,
     learning: RateLimits,
+    store: RateLimit,
     unlisted: Unlisted,
 }
 
@@ -85,6 +87,7 @@ impl Warnings {
             handshake: RateLimits::new(INTERVAL),
             eviction: RateLimit::new(INTERVAL),
             learning: RateLimits::new(INTERVAL),
+            store: RateLimit::new(INTERVAL),
             unlisted: Unlisted::new(),
         }
     }
@@ -159,6 +162,13 @@ impl Warnings {
         let cause = format!("route {route}: upstream {upstream}: {error}");
         if let Some(others) = self.upstream.allow(&cause, now.mono) {
             log::warn!("{cause}{}", more(others));
+        }
+    }
+
+    /// Warns that the store of the queue does not do what it was asked for.
+    pub(crate) fn store(&self, error: &StoreError, now: Now) {
+        if let Some(others) = self.store.allow(now.mono) {
+            log::error!("the queue: {error}{}", more(others));
         }
     }
 

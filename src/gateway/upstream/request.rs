@@ -39,6 +39,9 @@ pub(crate) struct VerifiedRequest {
     pub(super) is_head: bool,
 }
 
+/// What was made of a proved delivery, and read again.
+pub(crate) trait WasProved {}
+
 impl VerifiedRequest {
     /// A proved delivery. `_proof` is the evidence: only a verifier makes such a value.
     pub(crate) fn proved(_proof: &Proof, head: Vec<u8>, body: &Bytes, is_head: bool) -> Self {
@@ -54,6 +57,12 @@ impl VerifiedRequest {
         is_head: bool,
     ) -> Self {
         Self::of(head, body, is_head)
+    }
+
+    /// A delivery that was proved and stored before. `_stored` is the evidence: only what was proved is
+    /// stored.
+    pub(crate) fn stored<S: WasProved>(_stored: &S, head: Vec<u8>, body: &Bytes) -> Self {
+        Self::of(head, body, false)
     }
 
     /// A delivery that is not proved, let through because its route is in shadow mode. Nothing else

@@ -5,13 +5,16 @@ use std::borrow::Cow;
 
 use once_cell::sync::Lazy;
 
+use crate::clock::UnixMillis;
 use crate::config::resign::Removed;
+use crate::config::units::written_moment;
 use crate::gateway::client::origin::Origin;
-use crate::gateway::running::snapshot::NewPath;
+use crate::gateway::running::snapshot::{NewPath, RouteState};
 use crate::gateway::upstream::request::{COPIED, head_buffer};
 use crate::key::secret::SecretText;
 use crate::notation::decimal::{push_address, push_number};
 use crate::notation::query::without;
+use crate::queue::DeliveryId;
 use crate::scheme::Scheme;
 use crate::sign::Resigned;
 use crate::verify::envelope::visible_ascii;
@@ -36,6 +39,19 @@ pub(super) struct VerigateHeaders<'a> {
     pub(super) event_type: Option<&'a str>,
     /// The key by which the app may recognise the event, if the window protects the route.
     pub(super) event_key: Option<&'a [u8]>,
+    /// The attempt, if the delivery comes from the queue.
+    pub(super) attempt: Option<QueuedAttempt>,
+}
+
+/// An attempt to deliver what was acknowledged before, as the app is told of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct QueuedAttempt {
+    /// The id of the delivery, the same at each attempt.
+    pub(super) id: DeliveryId,
+    /// The number of the attempt, from 1.
+    pub(super) number: u32,
+    /// The moment at which the delivery was acknowledged.
+    pub(super) received: UnixMillis,
 }
 
 /// The headers that the gateway sets or drops for every request, unless the scheme signs them.
@@ -68,6 +84,13 @@ pub(super) fn of_the_route(name: &str, provider: &str) -> Vec<u8> {
     lines
 }
 
+/// The lines that name the route, which are made once.
+pub(super) fn own_lines(route: &RouteState) -> &[u8] {
+    route
+        .own_lines
+        .get_or_init(|| of_the_route(&route.name, &route.provider))
+}
+
 /// The headers that a route sets on everything that it forwards.
 pub(super) struct RouteHeaders<'a> {
     /// The value that replaces `Host`.
@@ -88,6 +111,27 @@ pub(super) struct RouteHeaders<'a> {
     pub(super) removed: Option<&'a Removed>,
     /// The gateway's own signature, which is set where the verdict is `valid`.
     pub(super) resigned: Option<&'a Resigned>,
+}
+
+impl<'a> RouteHeaders<'a> {
+    /// What `route` sets; `signed` are the headers that its scheme signs, and `resigned` is the
+    /// gateway's own signature.
+    pub(super) fn of(
+        route: &'a RouteState,
+        signed: &'a [&'static FieldName],
+        resigned: Option<&'a Resigned>,
+    ) -> Self {
+        Self {
+            signed,
+            host: route.config.upstream_host.as_deref(),
+            authority: &route.authority,
+            path: route.new_path.as_ref(),
+            query: route.config.scheme.signature_query(),
+            headers: &route.config.upstream_headers,
+            removed: route.resigning.as_ref().map(|resigning| &resigning.removed),
+            resigned,
+        }
+    }
 }
 
 /// The forwarded head for a body of `length` bytes.
@@ -166,8 +210,28 @@ fn put_verigate_headers(
     put_visible(out, b"X-Verigate-Event-Id: ", verigate.event_id);
     put_visible(out, b"X-Verigate-Event-Type: ", verigate.event_type);
     put_visible(out, b"X-Verigate-Event-Key: ", verigate.event_key);
+    if let Some(attempt) = verigate.attempt {
+        attempt.put(out);
+    }
     if is_ours_to_set(b"X-Request-Id") {
         put_visible(out, b"X-Request-Id: ", Some(verigate.request_id));
+    }
+}
+
+impl QueuedAttempt {
+    fn put(self, out: &mut Vec<u8>) {
+        put(
+            out,
+            b"X-Verigate-Delivery-Id: ",
+            self.id.to_string().as_bytes(),
+        );
+        put(
+            out,
+            b"X-Verigate-Attempt: ",
+            self.number.to_string().as_bytes(),
+        );
+        let received = written_moment(self.received);
+        put(out, b"X-Verigate-Received-At: ", received.as_bytes());
     }
 }
 
@@ -221,7 +285,7 @@ fn put<const N: usize>(out: &mut Vec<u8>, name: &[u8; N], value: &[u8]) {
 /// the gateway does not write it itself: every `X-Verigate-` name, and the names that [`put_origin`]
 /// and [`put_verigate_headers`] write. Aliases count as the header itself, because a receiver may
 /// read them as the same name.
-fn is_end_to_end(name: KnownName) -> bool {
+pub(super) fn is_end_to_end(name: KnownName) -> bool {
     match name {
         KnownName::Connection
         | KnownName::ContentLength

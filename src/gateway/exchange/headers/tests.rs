@@ -28,6 +28,7 @@ fn forward(
         event_id: Some("e\u{e9}"),
         event_type: Some("t"),
         event_key: Some(b"00ff"),
+        attempt: None,
     };
     String::from_utf8(forwarded(&head, &origin, &verigate, fixed, 3)).unwrap()
 }

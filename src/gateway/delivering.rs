@@ -1,0 +1,247 @@
+//! The queue's workers: what is due is read, built by the configuration in force, sent by the code
+//! that forwards every request, and what became of it is written down (contract: Queue).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Instant, sleep_until};
+
+use crate::clock::Now;
+use crate::gateway::exchange::attempt;
+use crate::gateway::exchange::stored::StoredHead;
+use crate::gateway::running::Running;
+use crate::gateway::running::backlog::Backlog;
+use crate::gateway::running::snapshot::RouteState;
+use crate::gateway::upstream::forward;
+use crate::gateway::upstream::forward::{ForwardError, Response};
+use crate::queue::{BreakerTurn, Lease, Next, Outcome, PauseTurn, retry_after};
+use crate::store::{Content, StoreError};
+use crate::telemetry::{Outcome as Seen, Record, RequestId};
+
+/// The most bytes of an answer that are read so that its connection can be used again.
+const MOST_OF_AN_ANSWER: u64 = 64 * 1024;
+
+/// The longest sleep: the wall clock, by which attempts are due, may step.
+const AT_MOST: Duration = Duration::from_secs(1);
+
+/// The pause before a delivery is tried that the store did not give.
+const AFTER_THE_STORE: Duration = Duration::from_secs(1);
+
+/// Delivers what is due until the gateway stops. Each attempt is a task of its own.
+pub(crate) async fn run(
+    running: Arc<Running>,
+    backlog: Arc<Backlog>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    while !*stopping.borrow() {
+        let now = running.clock.now();
+        match backlog.next(now) {
+            Next::Try(lease) => {
+                let held = Held {
+                    running: Arc::clone(&running),
+                    backlog: Arc::clone(&backlog),
+                    lease,
+                    outcome: Outcome::GivenBack,
+                };
+                tokio::spawn(attempt(held));
+            }
+            Next::Wait(until) => {
+                let until = until.unwrap_or(Duration::MAX).min(now.mono + AT_MOST);
+                tokio::select! {
+                    () = backlog.wake.notified() => {}
+                    () = sleep_until(running.instant(until)) => {}
+                    _ = stopping.changed() => {}
+                }
+            }
+        }
+    }
+}
+
+/// A delivery that is being tried. When it is dropped, what became of the attempt is written down: the
+/// outcome that it was given, or that there is none, as after a panic.
+struct Held {
+    running: Arc<Running>,
+    backlog: Arc<Backlog>,
+    lease: Lease,
+    outcome: Outcome,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Self {
+            running,
+            backlog,
+            lease,
+            outcome,
+        } = self;
+        let now = running.clock.now();
+        let ended = backlog.ended(lease, *outcome, now);
+        let snapshot = running.snapshot.load();
+        let route = snapshot.queued_route(lease.route);
+        let name = route.map_or("-", |route| &route.name);
+        if let Some(reason) = ended.dead {
+            log::warn!(
+                "route {name}: the delivery {} is dead after {} attempts ({}): `verigate queue show` has its \
+                 last answer, `verigate queue retry` tries it again",
+                lease.id,
+                lease.attempt,
+                reason.name()
+            );
+        }
+        match ended.breaker {
+            Some(BreakerTurn::Opened) => log::warn!(
+                "route {name}: the app does not take deliveries; from now on it is probed, and the others wait"
+            ),
+            Some(BreakerTurn::Closed) => log::info!("route {name}: the app takes deliveries again"),
+            None => {}
+        }
+        match ended.pause {
+            Some(PauseTurn::Began(time)) => {
+                log::info!("route {name}: the app asks for a pause of {time:?}");
+            }
+            Some(PauseTurn::Ended) | None => {}
+        }
+    }
+}
+
+/// Tries a delivery once.
+async fn attempt(mut held: Held) {
+    let Some((content, _room)) = read(&mut held).await else {
+        return;
+    };
+    let Some(stored) = StoredHead::read(&content.head) else {
+        let id = held.lease.id;
+        log::error!("the delivery {id} is damaged; it is held until the gateway starts again");
+        held.outcome = Outcome::Undeliverable;
+        return;
+    };
+    let snapshot = held.running.snapshot.load_full();
+    // A reload may have removed the route since the attempt became due.
+    if let Some(route) = snapshot.queued_route(held.lease.route) {
+        held.outcome = send(&held, route, &stored, &content).await;
+    }
+}
+
+/// The content of a delivery, within the memory for bodies that are read. Without it the delivery is
+/// tried later.
+async fn read(held: &mut Held) -> Option<(Content, OwnedSemaphorePermit)> {
+    let room = held.backlog.room(held.lease.bytes).await?;
+    match held.backlog.read(&held.lease).await {
+        Ok(Some(content)) => return Some((content, room)),
+        Ok(None) | Err(StoreError::Damaged(_)) => {
+            let id = held.lease.id;
+            log::error!(
+                "the delivery {id} cannot be read; it is held until the gateway starts again"
+            );
+            held.outcome = Outcome::Undeliverable;
+        }
+        Err(error @ StoreError::Unavailable(_)) => {
+            held.running
+                .warnings
+                .store(&error, held.running.clock.now());
+            held.outcome = Outcome::Postponed(AFTER_THE_STORE);
+        }
+    }
+    None
+}
+
+/// Sends the request of an attempt, and writes its log line.
+async fn send(held: &Held, route: &RouteState, stored: &StoredHead, content: &Content) -> Outcome {
+    let Held { running, lease, .. } = held;
+    let began = running.clock.now();
+    let request = attempt::request(
+        running,
+        route,
+        stored,
+        &content.body,
+        lease.id,
+        lease.attempt,
+        lease.received,
+    )
+    .await;
+    let asked_at = running.instant(began.mono);
+    let deadline = asked_at + route.config.upstream_timeout;
+    let (upstream, mut response) =
+        forward::send(request, &route.upstreams, asked_at, deadline).await;
+    let at = running.clock.now();
+    if let Ok(response) = &mut response {
+        response.seen = running.instant(at.mono);
+    }
+    let outcome = outcome(&response, at);
+    note(
+        held,
+        route,
+        stored,
+        (began, at),
+        upstream,
+        &response,
+        content.body.len(),
+    );
+    if let Ok(response) = response {
+        finish(response, deadline).await;
+    }
+    outcome
+}
+
+/// Reads the rest of a short answer, so that its connection can be used again.
+async fn finish(mut response: Response, deadline: Instant) {
+    let mut left = MOST_OF_AN_ANSWER;
+    while let Ok(Some(piece)) = response.next().await {
+        left = left.saturating_sub(piece.len() as u64);
+        if left == 0 || Instant::now() >= deadline {
+            return;
+        }
+    }
+}
+
+/// What an answer, or the lack of one, means for the schedule.
+fn outcome(response: &Result<Response, ForwardError>, at: Now) -> Outcome {
+    match response {
+        Ok(response) => {
+            let mut lines = response.head.fields();
+            let after = lines.find(|line| line.name.eq_ignore_ascii_case(b"retry-after"));
+            let asked = after.and_then(|line| retry_after(line.value, at.wall));
+            Outcome::Status(response.head.status(), asked)
+        }
+        Err(ForwardError::Unreachable(_)) => Outcome::Unreachable,
+        Err(ForwardError::Late) => Outcome::Timeout,
+        Err(ForwardError::Failed(_)) => Outcome::Failed,
+    }
+}
+
+/// The log line of an attempt, with the id of the request that brought the delivery.
+fn note(
+    held: &Held,
+    route: &RouteState,
+    stored: &StoredHead,
+    (began, at): (Now, Now),
+    upstream: usize,
+    response: &Result<Response, ForwardError>,
+    body_bytes: usize,
+) {
+    let head = stored.head();
+    let mut record = Record::begun(began.wall, RequestId::Given(&stored.request_id));
+    record.route = Some(&route.names);
+    record.client = stored.address();
+    record.method = head.method();
+    record.path = head.path();
+    record.proved = true;
+    record.secret = Some(stored.secret.as_str().into());
+    record.event = Some(stored.event.clone());
+    record.body_bytes = body_bytes as u64;
+    record.asked_upstream = true;
+    record.upstream = upstream;
+    record.upstream_time = Some(at.mono.saturating_sub(began.mono));
+    record.total = at.mono.saturating_sub(began.mono);
+    record.upstream_status = response
+        .as_ref()
+        .ok()
+        .map(|response| response.head.status());
+    record.outcome = match response {
+        Ok(response) if (200..300).contains(&response.head.status()) => Seen::Forwarded,
+        Err(ForwardError::Late) => Seen::UpstreamTimeout,
+        _ => Seen::UpstreamFailed,
+    };
+    held.running.telemetry.attempted(&route.metrics, &record);
+}

@@ -1,0 +1,518 @@
+//! The queue of the process: what waits in it, where it is stored, and who is told when something is
+//! due (contract: Queue).
+//!
+//! [`crate::queue`] decides what is tried when, [`crate::store`] keeps it; this file holds both
+//! together and outlives reloads.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::timeout;
+
+use crate::clock::{Clock, Now};
+use crate::config;
+use crate::config::queue::{Mode, OrderBy};
+use crate::notation::json::{Places, Slot};
+use crate::queue::{
+    Change, Delivery, DeliveryId, Ended, Full, Lease, Limits, Next, Outcome, Progress, Queue, Room,
+    RouteNumber, Settings, State,
+};
+use crate::replay::passing;
+use crate::replay::{Claim, Settlement};
+use crate::store::sqlite::{MetaKey, QueueDb};
+use crate::store::{Accepted, Content, QueueStore as _, StoreError};
+use crate::telemetry::queue_metrics::QueueMetrics;
+use crate::verdict::{Code, Refusal};
+use crate::verify::claim::Mark;
+
+/// The queue of a gateway that has `[state] dir`.
+pub(crate) struct Backlog {
+    pub(super) store: Arc<QueueDb>,
+    pub(super) metrics: QueueMetrics,
+    // A plain lock: it is held for a decision, and never across an await.
+    queue: Mutex<Queue>,
+    /// Deliveries that were added while the store is read again.
+    joined: Mutex<Option<Vec<Delivery>>>,
+    pub(super) limits: Limits,
+    /// The names of the routes by their numbers, those that are gone included.
+    pub(super) names: Mutex<BTreeMap<RouteNumber, Arc<str>>>,
+    /// Who was told when that a route has an old delivery.
+    pub(super) overdue: Mutex<BTreeMap<RouteNumber, Duration>>,
+    /// Told when something may be due earlier than the workers know.
+    pub(crate) wake: Notify,
+    /// The longest wait for the store.
+    timeout: Duration,
+    /// The room for bodies that are read for an attempt, in KiB.
+    bodies: Arc<Semaphore>,
+    /// The bytes of the file system that stay free.
+    keep_free: u64,
+    /// Whether the file system had no more than those when it was looked at last. Relaxed, as the
+    /// next one: each stands for itself.
+    is_disk_full: AtomicBool,
+    /// Whether the store could not write when it was looked at last.
+    is_failing: AtomicBool,
+    /// The attempts in flight, and the deliveries that are being stored.
+    under_way: AtomicUsize,
+}
+
+/// The part of a route in the queue.
+pub(crate) struct QueueOfRoute {
+    /// Its number.
+    pub(crate) number: RouteNumber,
+    /// Whether it stores what it takes, or only delivers what it took before.
+    pub(crate) accepts: bool,
+    order: Option<Order>,
+}
+
+/// Where the order key of a delivery is.
+enum Order {
+    All,
+    Account,
+    Json(Box<(Places, Slot)>),
+}
+
+/// The longest order key that is read.
+const LONGEST_KEY: usize = 1024;
+
+impl QueueOfRoute {
+    /// The part of this route, which has this number in the store.
+    pub(crate) fn of(route: &config::Route, number: RouteNumber) -> Self {
+        let order = route.queue.order_by.as_ref().map(|order| match order {
+            OrderBy::All => Order::All,
+            OrderBy::Account => Order::Account,
+            OrderBy::Pointer(pointer) => {
+                let mut places = Places::default();
+                let slot = places.add(pointer);
+                Order::Json(Box::new((places, slot)))
+            }
+        });
+        Self {
+            number,
+            accepts: route.mode == Mode::Queue,
+            order,
+        }
+    }
+
+    /// The order key of a delivery of this account with this signed body; `None`: it has no order.
+    pub(crate) fn order_key<'t>(
+        &self,
+        account: Option<&'t str>,
+        body: &[u8],
+    ) -> Option<Cow<'t, str>> {
+        match self.order.as_ref()? {
+            Order::All => Some(Cow::Borrowed("")),
+            Order::Account => account.map(Cow::Borrowed),
+            Order::Json(place) => {
+                let (places, slot) = &**place;
+                let values = places.scan(body).ok()?;
+                values
+                    .at(*slot)
+                    .string_or_integer(LONGEST_KEY)
+                    .map(Cow::Owned)
+            }
+        }
+    }
+}
+
+/// The settings of a route for the schedule.
+pub(crate) fn settings(route: &config::Route) -> Settings {
+    let queue = &route.queue;
+    Settings {
+        retry: queue.retry.clone(),
+        max_age: queue.max_age,
+        dead_on: queue.dead_on.clone(),
+        keep_dead: queue.keep_dead,
+        concurrency: queue.concurrency,
+        rate: queue.rate.map(|rate| crate::queue::Rate {
+            count: rate.count,
+            per: rate.per,
+        }),
+        max_bytes: queue.max_bytes,
+        max_deliveries: queue.max_deliveries,
+        upstream_timeout: route.upstream_timeout,
+        is_ordered: queue.order_by.is_some(),
+    }
+}
+
+/// What a queue is made of.
+pub(crate) struct Means {
+    /// The store.
+    pub(crate) store: Arc<QueueDb>,
+    /// The metrics.
+    pub(crate) metrics: QueueMetrics,
+    /// The limits of all deliveries together.
+    pub(crate) limits: Limits,
+    /// The bytes of the file system that stay free.
+    pub(crate) keep_free: u64,
+    /// The longest wait for the store.
+    pub(crate) timeout: Duration,
+    /// The bytes of bodies that attempts may hold at a time.
+    pub(crate) bodies: u64,
+}
+
+/// A delivery to be stored.
+pub(crate) struct Proved {
+    /// The number of its route.
+    pub(crate) route: RouteNumber,
+    /// What an attempt is built from, beside the body.
+    pub(crate) head: Bytes,
+    /// The body as it was received.
+    pub(crate) body: Bytes,
+    /// The digest of its account.
+    pub(crate) account: Option<Mark>,
+    /// The digest of its order key.
+    pub(crate) order: Option<Mark>,
+    /// The claim on its event, and what is stored of the claim.
+    pub(crate) claim: (Claim, passing::Change),
+}
+
+impl Backlog {
+    /// A queue over a store, with what the store has.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn load(means: Means, now: Now) -> Result<Self, StoreError> {
+        let Means {
+            store,
+            metrics,
+            limits,
+            keep_free,
+            timeout,
+            bodies,
+        } = means;
+        let known = store.routes()?.into_iter();
+        let names = known.map(|route| (route.number, Arc::from(route.name)));
+        let names = Mutex::new(names.collect());
+        let mut queue = Queue::new(limits);
+        store.deliveries(&mut |delivery| queue.add(&delivery, now))?;
+        let kib = usize::try_from(bodies / 1024).unwrap_or(Semaphore::MAX_PERMITS);
+        Ok(Self {
+            store,
+            metrics,
+            names,
+            overdue: Mutex::default(),
+            queue: Mutex::new(queue),
+            joined: Mutex::new(None),
+            limits,
+            wake: Notify::new(),
+            timeout,
+            keep_free,
+            is_disk_full: AtomicBool::new(false),
+            is_failing: AtomicBool::new(false),
+            bodies: Arc::new(Semaphore::new(kib.clamp(1, MOST_KIB))),
+            under_way: AtomicUsize::new(0),
+        })
+    }
+
+    /// The queue, for a decision.
+    pub(crate) fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of a route in the store.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn route_number(
+        &self,
+        name: &str,
+        provider: &str,
+    ) -> Result<RouteNumber, StoreError> {
+        let number = self.store.route(name, provider)?;
+        locked(&self.names).insert(number, name.into());
+        Ok(number)
+    }
+
+    /// Keeps the monotonic time, so that the next process goes on with it.
+    pub(crate) fn keep_time(&self, mono: Duration) {
+        let nanos = u64::try_from(mono.as_nanos()).unwrap_or(u64::MAX);
+        let kept = self
+            .store
+            .set_meta(MetaKey::Monotonic, Some(&nanos.to_le_bytes()));
+        if let Err(error) = kept {
+            log::error!("the queue: {error}");
+        }
+    }
+
+    /// Writes what was asked for before, and closes the store.
+    pub(crate) fn close(&self, mono: Duration) {
+        self.keep_time(mono);
+        self.store.close();
+    }
+
+    /// Sets the routes of the configuration in force.
+    pub(crate) fn set_routes<'r>(
+        &self,
+        routes: impl Iterator<Item = (RouteNumber, &'r config::Route)>,
+        now: Now,
+    ) {
+        let listed = routes.map(|(number, route)| (number, settings(route)));
+        self.queue().set_routes(listed, now);
+        self.wake.notify_one();
+    }
+
+    /// Whether attempts are in flight, or deliveries are being stored.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed) > 0
+    }
+
+    /// What is to be tried now.
+    pub(crate) fn next(&self, now: Now) -> Next {
+        let next = self.queue().next(now);
+        if matches!(next, Next::Try(_)) {
+            self.under_way.fetch_add(1, Ordering::Relaxed);
+        }
+        next
+    }
+
+    /// Whether a delivery of `bytes` bytes would find room.
+    ///
+    /// # Errors
+    /// `queue_full`.
+    pub(crate) fn has_room(&self, route: RouteNumber, bytes: u64) -> Result<(), Refusal> {
+        self.admit(route, bytes).map(drop)
+    }
+
+    fn admit(&self, route: RouteNumber, bytes: u64) -> Result<Room, Refusal> {
+        if self.is_disk_full.load(Ordering::Relaxed) {
+            return Err(Refusal::because(
+                Code::QueueFull,
+                "the disk of the queue is full",
+            ));
+        }
+        self.queue().admit(route, bytes).map_err(full)
+    }
+
+    /// Whether the store could not write when it was looked at last.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// Looks at the store: what it cannot write, and what is left of its disk.
+    fn look_at_store(&self) {
+        let stats = self.store.stats();
+        let is_full = stats.free_bytes.is_some_and(|free| free < self.keep_free);
+        let was_full = self.is_disk_full.swap(is_full, Ordering::Relaxed);
+        if is_full && !was_full {
+            log::error!(
+                "the disk of the queue has less than `state.keep_free` left: deliveries are answered `queue_full`"
+            );
+        }
+        if was_full && !is_full {
+            log::info!("the disk of the queue has room again");
+        }
+        self.is_failing
+            .store(stats.failing.is_some(), Ordering::Relaxed);
+    }
+
+    /// Stores a proved delivery, and settles its claim by what became of that. Returns once a sync
+    /// has covered it. If that takes longer than `[state] timeout`, the delivery stays in flight
+    /// until it is known what became of it.
+    ///
+    /// # Errors
+    /// `queue_full`, `queue_unavailable`.
+    pub(crate) async fn accept(
+        self: &Arc<Self>,
+        proved: Proved,
+        id: DeliveryId,
+        clock: &Clock,
+    ) -> Result<(), Refusal> {
+        let begun = clock.now();
+        let received = begun.wall;
+        let Proved {
+            route,
+            head,
+            body,
+            account,
+            order,
+            claim: (claim, stored),
+        } = proved;
+        let bytes = (head.len() + body.len()) as u64;
+        let room = self.admit(route, bytes)?;
+        let pending = self.store.accept(Accepted {
+            id,
+            route,
+            received,
+            account,
+            order,
+            head,
+            body,
+            claim: Some(stored),
+        });
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        let (backlog, clock) = (Arc::clone(self), clock.clone());
+        let (tell, told) = oneshot::channel();
+        // A task of its own: what becomes of the delivery does not depend on who waits for it.
+        tokio::spawn(async move {
+            let number = pending.await.ok().and_then(Result::ok);
+            let settlement = match number {
+                Some(_) => Settlement::Done,
+                None => Settlement::Released,
+            };
+            let now = clock.now();
+            if number.is_some() {
+                backlog
+                    .metrics
+                    .accepted(now.mono.saturating_sub(begun.mono));
+            }
+            if let Err(error) = claim.settle(settlement, now).await {
+                log::error!("a claim could not be settled: {error}; its event may be taken again");
+            }
+            if let Some(number) = number {
+                let progress = Progress {
+                    state: State::Waiting,
+                    attempts: 0,
+                    round: 0,
+                    due: received,
+                    aged_from: received,
+                    last_status: None,
+                };
+                let delivery = Delivery {
+                    number,
+                    id,
+                    route,
+                    received,
+                    bytes,
+                    account,
+                    order,
+                    progress,
+                };
+                backlog.add(delivery, now);
+            }
+            drop(room);
+            backlog.under_way.fetch_sub(1, Ordering::Relaxed);
+            let _ = tell.send(number);
+        });
+        match timeout(self.timeout, told).await {
+            Ok(Ok(Some(_))) => Ok(()),
+            Ok(_) => Err(Code::QueueUnavailable.into()),
+            Err(_) => Err(Refusal::because(
+                Code::QueueUnavailable,
+                "the queue did not store the delivery in time",
+            )),
+        }
+    }
+
+    fn joined(&self) -> MutexGuard<'_, Option<Vec<Delivery>>> {
+        self.joined.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, delivery: Delivery, now: Now) {
+        let mut queue = self.queue();
+        queue.add(&delivery, now);
+        if let Some(joined) = self.joined().as_mut() {
+            joined.push(delivery);
+        }
+        drop(queue);
+        self.wake.notify_one();
+    }
+
+    /// Reads the store once more, after another process has written to it. Nothing may be in flight
+    /// here. `set_up` sets the routes and their pauses.
+    ///
+    /// # Errors
+    /// [`StoreError`]: what was known before stays.
+    pub(crate) fn read_again(
+        &self,
+        now: Now,
+        set_up: impl FnOnce(&mut Queue),
+    ) -> Result<(), StoreError> {
+        *self.joined() = Some(Vec::new());
+        let mut queue = Queue::new(self.limits);
+        let read = self
+            .store
+            .deliveries(&mut |delivery| queue.add(&delivery, now));
+        let mut own = self.queue();
+        let joined = self.joined().take().unwrap_or_default();
+        read?;
+        for delivery in &joined {
+            queue.add(delivery, now);
+        }
+        set_up(&mut queue);
+        *own = queue;
+        drop(own);
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// Takes out what was dead for long enough, and keeps the time.
+    pub(crate) fn look_after(&self, now: Now) {
+        let expired = self.queue().expire(now, MOST_EXPIRED);
+        for expired in expired {
+            log::info!(
+                "the dead delivery {} was kept long enough and is gone",
+                expired.id
+            );
+            drop(self.store.change(expired.number, Change::Gone));
+        }
+        self.look_at_store();
+        self.report_overdue(now);
+        self.keep_time(now.mono);
+    }
+
+    /// The memory for a body of `bytes` bytes. One that is larger than all of it takes all.
+    pub(crate) async fn room(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
+        let most = u32::try_from(MOST_KIB).unwrap_or(u32::MAX);
+        Arc::clone(&self.bodies)
+            .acquire_many_owned(kib.min(most))
+            .await
+            .ok()
+    }
+
+    /// The content of a delivery.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the store did not answer in time.
+    pub(crate) async fn read(&self, lease: &Lease) -> Result<Option<Content>, StoreError> {
+        match timeout(self.timeout, self.store.read(lease.number)).await {
+            Ok(Ok(read)) => read,
+            Ok(Err(_)) | Err(_) => Err(StoreError::Unavailable("no answer in time".into())),
+        }
+    }
+
+    /// Writes down what became of an attempt.
+    pub(crate) fn ended(&self, lease: &Lease, outcome: Outcome, now: Now) -> Ended {
+        let ended = self.queue().ended(lease.number, outcome, now, &mut chance);
+        self.count(lease.route, outcome, &ended);
+        if let Some(change) = ended.change {
+            // Nobody waits: if the process ends before the change is stored, the delivery is tried
+            // once more.
+            drop(self.store.change(lease.number, change));
+        }
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.wake.notify_one();
+        ended
+    }
+}
+
+/// The most dead letters that are taken out at a time.
+const MOST_EXPIRED: usize = 1000;
+
+/// The most room for bodies, in KiB.
+const MOST_KIB: usize = 1 << 30;
+
+/// A number from 0 to 1, for the jitter of the schedule.
+fn chance() -> f64 {
+    let mut bytes = [0; 4];
+    // Without chance all retries keep exactly to the schedule, which is worse and not wrong.
+    let _ = getrandom::fill(&mut bytes);
+    f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+}
+
+pub(super) fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn full(full: Full) -> Refusal {
+    let why = match full {
+        Full::Route => "the queue of this route is full",
+        Full::All => "the queue is full",
+    };
+    Refusal::because(Code::QueueFull, why)
+}

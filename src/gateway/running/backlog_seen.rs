@@ -1,0 +1,128 @@
+//! What is seen of the queue: its metrics, and the error about deliveries that wait for long
+//! (contract: Queue).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::backlog::{Backlog, locked};
+use super::snapshot::Snapshot;
+use crate::clock::{Now, UnixMillis};
+use crate::queue::{Ended, Outcome, RouteNumber, RouteStatus};
+use crate::telemetry::queue_metrics::RouteNow;
+
+/// The age from which on a delivery is said to wait for long: the provider was told that it is taken,
+/// and notices nothing any more.
+const OVERDUE: Duration = Duration::from_secs(15 * 60);
+
+/// The time after which that is said again.
+const AGAIN: Duration = Duration::from_secs(10 * 60);
+
+impl Backlog {
+    /// The name of a route by its number.
+    pub(crate) fn name(&self, route: RouteNumber) -> Option<Arc<str>> {
+        locked(&self.names).get(&route).cloned()
+    }
+
+    /// Sets the metrics of the queue, at a scrape. Shown are the routes that store what they take, and
+    /// those that hold something.
+    pub(super) fn show(&self, snapshot: &Snapshot, wall: UnixMillis) {
+        let (_, bytes) = self.queue().totals();
+        self.metrics
+            .set_totals(bytes, self.limits.max_bytes, self.limits.max_deliveries);
+        self.metrics.set_errors(self.store.stats().errors);
+        let mut shown: BTreeMap<String, RouteNow> = BTreeMap::new();
+        for (number, status) in self.statuses() {
+            let own = snapshot.queued_route(number);
+            let own = own.and_then(|route| route.queue.as_ref());
+            let is_meant = own.is_some_and(|own| own.accepts) || status.counts.deliveries() > 0;
+            if let Some(name) = self.name(number).filter(|_| is_meant) {
+                let now = now_of(&status, wall);
+                shown.entry((*name).to_owned()).or_default().add(&now);
+            }
+        }
+        self.metrics.set_routes(&shown);
+    }
+
+    /// Every route, and why it waits. The lock is taken for each anew, so that a delivery waits for one
+    /// search at most.
+    fn statuses(&self) -> Vec<(RouteNumber, RouteStatus)> {
+        let numbers: Vec<_> = self.queue().routes().collect();
+        let statuses = numbers
+            .into_iter()
+            .map(|number| (number, self.queue().status(number)));
+        statuses.collect()
+    }
+
+    /// Counts the end of an attempt.
+    pub(super) fn count(&self, route: RouteNumber, outcome: Outcome, ended: &Ended) {
+        let status = match outcome {
+            Outcome::Status(status, _) => Some(status),
+            Outcome::Unreachable | Outcome::Timeout | Outcome::Failed => None,
+            Outcome::Undeliverable | Outcome::GivenBack | Outcome::Postponed(_) => return,
+        };
+        let Some(name) = self.name(route) else {
+            return;
+        };
+        self.metrics.attempted(&name, status);
+        if let Some(reason) = ended.dead {
+            self.metrics.died(&name, reason);
+        }
+    }
+
+    /// Says, every ten minutes for each route, that a delivery waits for over a quarter of an hour.
+    pub(super) fn report_overdue(&self, now: Now) {
+        for (number, status) in self.statuses() {
+            let Some(oldest) = status.oldest else {
+                continue;
+            };
+            let age = age(oldest, now.wall);
+            let mut told = locked(&self.overdue);
+            let is_told = told
+                .get(&number)
+                .is_some_and(|last| now.mono.saturating_sub(*last) < AGAIN);
+            if age < OVERDUE || is_told {
+                continue;
+            }
+            told.insert(number, now.mono);
+            drop(told);
+            let name = self.name(number);
+            log::error!(
+                "route {}: a delivery waits for {} minutes, and {} wait in all{}: the provider was told that they \
+                 are taken and sends them no more; see what the app answers (`verigate queue list --route {0}`)",
+                name.as_deref().unwrap_or("-"),
+                age.as_secs() / 60,
+                status.counts.waiting + status.counts.retrying,
+                why(&status)
+            );
+        }
+    }
+}
+
+/// Why a route waits, in words.
+fn why(status: &RouteStatus) -> &'static str {
+    if status.is_paused {
+        ", because an operator paused the route"
+    } else if !status.is_listed {
+        ", because the route is not in the configuration"
+    } else if status.is_breaker_open {
+        ", because the app cannot be reached"
+    } else {
+        ""
+    }
+}
+
+fn now_of(status: &RouteStatus, wall: UnixMillis) -> RouteNow {
+    RouteNow {
+        counts: status.counts,
+        oldest: status.oldest.map(|oldest| age(oldest, wall)),
+        is_paused: status.is_paused,
+        is_asked: status.asked_until.is_some(),
+        is_removed: !status.is_listed,
+        is_breaker_open: status.is_breaker_open,
+    }
+}
+
+fn age(since: UnixMillis, wall: UnixMillis) -> Duration {
+    Duration::from_millis(u64::try_from(wall.0.saturating_sub(since.0)).unwrap_or(0))
+}
