@@ -258,7 +258,7 @@ fn read_order(item: &Item<'_>, findings: &mut Findings) -> Option<OrderBy> {
 }
 
 /// `100/s`, `30/m`, `1000/h`: a number from 1 to a million in a second, a minute or an hour.
-fn rate(text: &str) -> Result<Rate, UnitFault> {
+pub(crate) fn rate(text: &str) -> Result<Rate, UnitFault> {
     const HELP: &str = "write a number and one of /s, /m, /h, as in `100/s` or `30/m`";
     let fault = || UnitFault::new("is no rate", HELP);
     let (digits, unit) = text.split_once('/').ok_or_else(fault)?;

@@ -320,10 +320,8 @@ mod tests {
             .collect();
         assert!(missing.is_empty(), "{missing:?} in {rendered}");
         assert_eq!(rendered.matches("# TYPE").count(), DESCRIPTIONS.len());
-        assert!(
-            rendered.contains("verigate_build_info{version=\"1.2.3\"} 1\n"),
-            "{rendered}"
-        );
+        let version = "verigate_build_info{version=\"1.2.3\"} 1\n";
+        assert!(rendered.contains(version), "{rendered}");
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod probes;
 mod proving;
 mod queries;
 mod queue;
+mod queue_admin;
 mod rejudged;
 mod relay;
 mod reload;

@@ -117,39 +117,49 @@ fn with_keys(upstream: &Upstream, dir: &Path, keys: &str) -> Config {
 }
 
 #[test]
-fn a_reload_changes_neither_its_limits_nor_the_bytes_of_its_keys() {
+fn a_reload_does_not_change_its_limits() {
     let upstream = Upstream::start();
     let folder = tempfile::tempdir().expect("a folder");
-    let (dir, key) = (folder.path().join("state"), folder.path().join("key"));
-    let write = |last: &str| {
-        fs::write(&key, format!("{}{last}=\n", "QUJDREVGR0g".repeat(3))).expect("a key");
-        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("a mode");
-    };
-    write("1234567890");
-    let keys = format!("keys = [{}]", text(&format!("file:{}", key.display())));
-    let config = with_keys(&upstream, &dir, &keys);
+    let dir = folder.path().join("state");
+    let config = with_keys(&upstream, &dir, "");
     let gateway = Gateway::start(&config);
-    gateway.rewrite(&with_keys(
-        &upstream,
-        &dir,
-        &format!("{keys}\ntimeout = \"1s\"\nmax_deliveries = 9"),
-    ));
+    let changed = "timeout = \"1s\"\nmax_deliveries = 9";
+    gateway.rewrite(&with_keys(&upstream, &dir, changed));
     gateway.signal("HUP");
-    let words = "restart to change them: state.timeout, state.max_deliveries";
+    let words = "state.timeout, state.max_deliveries";
     assert!(gateway.says(words), "{}", gateway.stderr());
     gateway.rewrite(&config);
-    write("0987654321");
     gateway.signal("HUP");
-    let words = "restart to change them: state.keys";
+    let words = "is loaded and in force";
     assert!(gateway.says(words), "{}", gateway.stderr());
-    write("1234567890");
-    gateway.signal("HUP");
-    assert!(
-        gateway.says("is loaded and in force"),
-        "{}",
-        gateway.stderr()
-    );
     gateway.expect_serving();
+}
+
+#[test]
+fn a_gateway_that_cannot_encrypt_does_not_start_with_keys() {
+    let upstream = Upstream::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let config = with_keys(
+        &upstream,
+        &folder.path().join("state"),
+        "keys = [\"env:KEY\"]",
+    );
+    let file = folder.path().join("verigate.toml");
+    fs::write(&file, config.toml()).expect("a configuration");
+    let ended = binary()
+        .args(["run", "--config"])
+        .arg(&file)
+        .envs(config.environment.iter().map(|(name, value)| (name, value)))
+        .env("KEY", key)
+        .output()
+        .expect("the binary runs");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(
+        said.contains("`state.keys`") && !said.contains(key),
+        "{said}"
+    );
+    assert_eq!(ended.status.code(), Some(1), "{said}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use jiff::fmt::rfc2822::DateTimePrinter;
 
+use super::reason::reason;
 use super::{AnswerHead, Client, Gone, Length, Next};
 use crate::clock::UnixMillis;
 use crate::config::Statuses;
@@ -155,6 +156,30 @@ impl Answer {
                 let words = "a copy of this event is being processed; try again when it has ended";
                 Self::error(409, "in_flight", words)
             }
+            Denied::UnknownRoute => {
+                Self::error(404, "unknown_route", "there is no route of this name")
+            }
+            Denied::UnknownDelivery => {
+                let words = "the queue has no such delivery: it was delivered or discarded, or its id is wrong";
+                Self::error(404, "unknown_delivery", words)
+            }
+            Denied::DeliveryInFlight => {
+                let words = "the delivery is being tried; ask again when that has ended";
+                Self::error(409, "in_flight", words)
+            }
+            Denied::UnknownPlan => {
+                let words =
+                    "there is no such plan: it is kept for 10 minutes, until the gateway ends";
+                Self::error(404, "unknown_plan", words)
+            }
+            Denied::PlanUsed => {
+                let words = "the plan was begun or cancelled before; make another one";
+                Self::error(409, "plan_used", words)
+            }
+            Denied::TooManyPlans => {
+                let words = "as many plans run as can; wait until one ends, or cancel one";
+                Self::error(409, "too_many_plans", words)
+            }
             Denied::ReloadFailed(problems) => {
                 let words = serde_json::Value::from(problems.first().map_or("", String::as_str));
                 let problems = serde_json::Value::from(problems);
@@ -226,6 +251,18 @@ pub(crate) enum Denied {
     UnknownEvent(&'static str),
     /// A copy of the event to forget is being processed.
     InFlight,
+    /// No route has, or had, this name.
+    UnknownRoute,
+    /// The queue has no such delivery.
+    UnknownDelivery,
+    /// The delivery is being tried.
+    DeliveryInFlight,
+    /// There is no such plan, or it is too old.
+    UnknownPlan,
+    /// The plan was begun or cancelled before.
+    PlanUsed,
+    /// As many plans run as can.
+    TooManyPlans,
     /// The configuration on disk is not in force, because of these problems.
     ReloadFailed(Vec<String>),
     /// A refusal that deliveries can get as well.
@@ -390,44 +427,6 @@ fn retry_after(code: Code) -> Option<u32> {
         // Somebody must first set the webhook up at the provider.
         Code::SecretNotLearned => Some(60),
         _ => None,
-    }
-}
-
-/// The reason phrase of a status; empty for a status that is not in this list.
-pub(crate) fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        201 => "Created",
-        202 => "Accepted",
-        204 => "No Content",
-        206 => "Partial Content",
-        301 => "Moved Permanently",
-        302 => "Found",
-        303 => "See Other",
-        304 => "Not Modified",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        409 => "Conflict",
-        410 => "Gone",
-        413 => "Content Too Large",
-        414 => "URI Too Long",
-        415 => "Unsupported Media Type",
-        417 => "Expectation Failed",
-        422 => "Unprocessable Content",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        _ => "",
     }
 }
 

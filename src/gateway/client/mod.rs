@@ -17,6 +17,7 @@ pub(crate) mod holder;
 pub(crate) mod idle;
 pub(crate) mod origin;
 pub(crate) mod port;
+pub(crate) mod reason;
 pub(crate) mod shown;
 mod stock;
 pub(crate) mod stream;

@@ -3,7 +3,7 @@
 
 use super::ended::Ended;
 use super::headers::is_relayed;
-use crate::gateway::client::answer::reason;
+use crate::gateway::client::reason::reason;
 use crate::gateway::client::{AnswerHead, Client, Length};
 use crate::gateway::upstream::forward::Response;
 use crate::wire::head::{KnownName, Line};

@@ -4,9 +4,8 @@
 //! [`crate::queue`] decides what is tried when, [`crate::store`] keeps it; this file holds both
 //! together and outlives reloads.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,13 +13,13 @@ use bytes::Bytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
+use super::paused::pause_as_stored;
+use super::queue_of_route::settings;
 use crate::clock::{Clock, Now};
 use crate::config;
-use crate::config::queue::{Mode, OrderBy};
-use crate::notation::json::{Places, Slot};
 use crate::queue::{
     Change, Delivery, DeliveryId, Ended, Full, Lease, Limits, Next, Outcome, Progress, Queue, Room,
-    RouteNumber, Settings, State,
+    RouteNumber, State,
 };
 use crate::replay::passing;
 use crate::replay::{Claim, Settlement};
@@ -46,7 +45,7 @@ pub(crate) struct Backlog {
     /// Told when something may be due earlier than the workers know.
     pub(crate) wake: Notify,
     /// The longest wait for the store.
-    timeout: Duration,
+    pub(super) timeout: Duration,
     /// The room for bodies that are read for an attempt, in KiB.
     bodies: Arc<Semaphore>,
     /// The bytes of the file system that stay free.
@@ -56,87 +55,10 @@ pub(crate) struct Backlog {
     is_disk_full: AtomicBool,
     /// Whether the store could not write when it was looked at last.
     is_failing: AtomicBool,
+    /// The second of the monotonic clock in which the time was kept last. Relaxed, too.
+    time_kept: AtomicU64,
     /// The attempts in flight, and the deliveries that are being stored.
     under_way: AtomicUsize,
-}
-
-/// The part of a route in the queue.
-pub(crate) struct QueueOfRoute {
-    /// Its number.
-    pub(crate) number: RouteNumber,
-    /// Whether it stores what it takes, or only delivers what it took before.
-    pub(crate) accepts: bool,
-    order: Option<Order>,
-}
-
-/// Where the order key of a delivery is.
-enum Order {
-    All,
-    Account,
-    Json(Box<(Places, Slot)>),
-}
-
-/// The longest order key that is read.
-const LONGEST_KEY: usize = 1024;
-
-impl QueueOfRoute {
-    /// The part of this route, which has this number in the store.
-    pub(crate) fn of(route: &config::Route, number: RouteNumber) -> Self {
-        let order = route.queue.order_by.as_ref().map(|order| match order {
-            OrderBy::All => Order::All,
-            OrderBy::Account => Order::Account,
-            OrderBy::Pointer(pointer) => {
-                let mut places = Places::default();
-                let slot = places.add(pointer);
-                Order::Json(Box::new((places, slot)))
-            }
-        });
-        Self {
-            number,
-            accepts: route.mode == Mode::Queue,
-            order,
-        }
-    }
-
-    /// The order key of a delivery of this account with this signed body; `None`: it has no order.
-    pub(crate) fn order_key<'t>(
-        &self,
-        account: Option<&'t str>,
-        body: &[u8],
-    ) -> Option<Cow<'t, str>> {
-        match self.order.as_ref()? {
-            Order::All => Some(Cow::Borrowed("")),
-            Order::Account => account.map(Cow::Borrowed),
-            Order::Json(place) => {
-                let (places, slot) = &**place;
-                let values = places.scan(body).ok()?;
-                values
-                    .at(*slot)
-                    .string_or_integer(LONGEST_KEY)
-                    .map(Cow::Owned)
-            }
-        }
-    }
-}
-
-/// The settings of a route for the schedule.
-pub(crate) fn settings(route: &config::Route) -> Settings {
-    let queue = &route.queue;
-    Settings {
-        retry: queue.retry.clone(),
-        max_age: queue.max_age,
-        dead_on: queue.dead_on.clone(),
-        keep_dead: queue.keep_dead,
-        concurrency: queue.concurrency,
-        rate: queue.rate.map(|rate| crate::queue::Rate {
-            count: rate.count,
-            per: rate.per,
-        }),
-        max_bytes: queue.max_bytes,
-        max_deliveries: queue.max_deliveries,
-        upstream_timeout: route.upstream_timeout,
-        is_ordered: queue.order_by.is_some(),
-    }
 }
 
 /// What a queue is made of.
@@ -190,6 +112,7 @@ impl Backlog {
         let names = Mutex::new(names.collect());
         let mut queue = Queue::new(limits);
         store.deliveries(&mut |delivery| queue.add(&delivery, now))?;
+        pause_as_stored(&store, &mut queue)?;
         let kib = usize::try_from(bodies / 1024).unwrap_or(Semaphore::MAX_PERMITS);
         Ok(Self {
             store,
@@ -203,6 +126,7 @@ impl Backlog {
             timeout,
             keep_free,
             is_disk_full: AtomicBool::new(false),
+            time_kept: AtomicU64::new(0),
             is_failing: AtomicBool::new(false),
             bodies: Arc::new(Semaphore::new(kib.clamp(1, MOST_KIB))),
             under_way: AtomicUsize::new(0),
@@ -426,7 +350,8 @@ impl Backlog {
         let mut queue = Queue::new(self.limits);
         let read = self
             .store
-            .deliveries(&mut |delivery| queue.add(&delivery, now));
+            .deliveries(&mut |delivery| queue.add(&delivery, now))
+            .and_then(|()| pause_as_stored(&self.store, &mut queue));
         let mut own = self.queue();
         let joined = self.joined().take().unwrap_or_default();
         read?;
@@ -452,7 +377,12 @@ impl Backlog {
         }
         self.look_at_store();
         self.report_overdue(now);
-        self.keep_time(now.mono);
+        // Each writing is a sync of the disk.
+        let seconds = now.mono.as_secs();
+        if seconds.saturating_sub(self.time_kept.load(Ordering::Relaxed)) >= KEEP_TIME_EACH {
+            self.time_kept.store(seconds, Ordering::Relaxed);
+            self.keep_time(now.mono);
+        }
     }
 
     /// The memory for a body of `bytes` bytes. One that is larger than all of it takes all.
@@ -490,6 +420,10 @@ impl Backlog {
         ended
     }
 }
+
+/// The seconds after which the monotonic time is kept again: by so much longer may an entry of the
+/// replay window live after a crash.
+const KEEP_TIME_EACH: u64 = 10;
 
 /// The most dead letters that are taken out at a time.
 const MOST_EXPIRED: usize = 1000;

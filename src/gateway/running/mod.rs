@@ -7,11 +7,14 @@
 
 pub(crate) mod acme;
 pub(crate) mod backlog;
+mod backlog_by_hand;
 mod backlog_seen;
 pub(crate) mod ending;
 mod ignored;
 pub(crate) mod learning;
+mod paused;
 pub(crate) mod proving;
+pub(crate) mod queue_of_route;
 pub(crate) mod reloads;
 mod resigning;
 pub(crate) mod snapshot;
@@ -260,7 +263,7 @@ impl Running {
         let now = self.clock.now();
         let snapshot = self.snapshot.load_full();
         let routes = snapshot.queued_routes();
-        let listed = routes.map(|(number, route)| (number, backlog::settings(route)));
+        let listed = routes.map(|(number, route)| (number, queue_of_route::settings(route)));
         let read = backlog.read_again(now, |queue| queue.set_routes(listed, now));
         if let Err(error) = read {
             log::error!("the queue cannot be read again: {error}");

@@ -12,9 +12,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 use once_cell::sync::OnceCell;
 
-use super::backlog::{Backlog, QueueOfRoute};
+use super::backlog::Backlog;
 use super::ignored::IgnoredTypes;
 use super::learning::{Awaited, SecretSource};
+use super::queue_of_route::QueueOfRoute;
 use super::resigning::Resigning;
 use crate::clock::{Now, UnixMillis};
 use crate::config;

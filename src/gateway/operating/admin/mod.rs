@@ -1,10 +1,15 @@
-//! The admin port: `/metrics`, `/healthz`, `/readyz`, `POST /reload` and `POST /replay/forget`
-//! (contract: Admin port).
+//! The admin port: `/metrics`, `/healthz`, `/readyz`, `POST /reload`, `POST /replay/forget`, and the
+//! pages of the queue (contract: Admin port).
 //!
 //! It speaks the same strict HTTP/1 as the traffic port, with the same limits. Requests come from an
 //! operator's tool and never from a browser: a foreign `Host`, any `Origin` and a cross-site fetch
 //! are answered 403, against DNS rebinding and request forgery. Who forgets, reloads or has a wrong
 //! token is logged.
+
+mod filter;
+mod masked;
+mod plans;
+mod queue;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -13,6 +18,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use subtle::ConstantTimeEq;
 
+use self::queue::QueuePages;
 use super::wrong_tokens::WrongTokens;
 use super::{reload, shown_peer};
 use crate::gateway::client::answer::{Answer, Denied};
@@ -36,6 +42,7 @@ pub(crate) struct AdminPort {
     pub(crate) file: PathBuf,
     names: AdminHeaderNames,
     wrong_tokens: WrongTokens,
+    queue: QueuePages,
 }
 
 const FROM_A_PAGE: Denied = Denied::Forbidden("requests from web pages are not taken");
@@ -98,6 +105,7 @@ impl AdminPort {
     /// header is no field name, which cannot happen.
     pub(crate) fn new(running: Arc<Running>, file: PathBuf) -> Option<Self> {
         Some(Self {
+            queue: QueuePages::new(Arc::clone(&running)),
             running,
             file,
             names: AdminHeaderNames::new()?,
@@ -118,6 +126,7 @@ impl AdminPort {
         }
         match head.path() {
             "/metrics" | "/reload" | "/replay/forget" => self.check_token(head, peer),
+            path if queue::is_page(path) => self.check_token(head, peer),
             _ => Guard::Passed,
         }
     }
@@ -140,6 +149,10 @@ impl AdminPort {
             "/replay/forget" => {
                 let body = self.read_body(client, head).await?;
                 self.forget(&body, client.peer()).await
+            }
+            _ if queue::is_page(path) => {
+                let body = self.read_body(client, head).await?;
+                self.queue_page(head, &body, client.peer()).await
             }
             _ => Err(Refusal::because(Code::NoRoute, "no such page on the admin port").into()),
         }
@@ -221,6 +234,22 @@ impl AdminPort {
             }
         }
         Ok(body)
+    }
+
+    /// The queue's pages exist only with a token, on loopback too: what can send a request from this
+    /// machine must not read deliveries or discard them.
+    async fn queue_page(
+        &self,
+        head: &Head,
+        body: &[u8],
+        peer: Option<IpAddr>,
+    ) -> Result<Answer, Denied> {
+        if self.running.snapshot.load().admin.token.is_none() {
+            let why = "the pages of the queue exist only with `[admin] token`";
+            return Err(Refusal::because(Code::NoRoute, why).into());
+        }
+        let by = queue::asked_by(peer);
+        self.queue.answer(head, body, &by).await
     }
 
     fn metrics(&self) -> Answer {

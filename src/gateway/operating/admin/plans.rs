@@ -1,0 +1,363 @@
+//! Plans (contract: Queue): deliveries that an operator has chosen to retry or to discard. What a plan
+//! holds is fixed when it is made, so that it does what was shown, and to nothing that came since.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::sleep_until;
+
+use super::filter::Routes;
+use crate::clock::{Now, UnixMillis};
+use crate::config::queue::Rate;
+use crate::config::units::written_moment;
+use crate::gateway::client::answer::Denied;
+use crate::gateway::running::Running;
+use crate::gateway::running::backlog::Backlog;
+use crate::queue::{ByHand, Filter, Number, State};
+use crate::store::Pending;
+use crate::verdict::{Code, Refusal};
+
+/// The time for which a plan can be begun, and for which the end of one is known.
+const KEPT: Duration = Duration::from_secs(600);
+/// The most plans at a time, and the most deliveries of a plan: 32 MB in all.
+const MOST_PLANS: usize = 8;
+const MOST_DELIVERIES: usize = 500_000;
+/// The deliveries between two waits for the store.
+const BATCH: usize = 64;
+/// The most deliveries that are looked at in one go.
+const PAGE: usize = 10_000;
+
+/// What is done with deliveries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    Retry,
+    Discard,
+}
+
+/// What is written down about a delivery.
+pub(super) type Stored = Pending<()>;
+
+impl Action {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Discard => "discard",
+        }
+    }
+
+    /// Does it with a delivery. What comes back is to be waited for.
+    ///
+    /// # Errors
+    /// There is no such delivery, or it is in flight.
+    pub(super) fn carry_out(
+        self,
+        backlog: &Backlog,
+        number: Number,
+        now: Now,
+    ) -> Result<Stored, Denied> {
+        let done = match self {
+            Self::Retry => backlog.queue().retry(number, now),
+            Self::Discard => backlog.queue().discard(number, now),
+        };
+        match done {
+            ByHand::Done(change) => Ok(backlog.change(number, change)),
+            ByHand::InFlight => Err(Denied::DeliveryInFlight),
+            ByHand::Unknown => Err(Denied::UnknownDelivery),
+        }
+    }
+}
+
+/// All plans of a gateway.
+#[derive(Default)]
+pub(super) struct Plans {
+    // A plain lock: it is held for a look, and for one delivery of a plan.
+    plans: Mutex<BTreeMap<String, Plan>>,
+}
+
+/// A plan.
+struct Plan {
+    numbers: Arc<[Number]>,
+    state: PlanState,
+    action: Option<Action>,
+    /// The filter's state: what has left it since is passed over.
+    wanted: Option<State>,
+    done: usize,
+    skipped: usize,
+    oldest: Option<UnixMillis>,
+    newest: Option<UnixMillis>,
+    is_cut: bool,
+    /// The monotonic time at which it is forgotten, unless it runs.
+    until: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PlanState {
+    Planned,
+    Running,
+    Done,
+    Cancelled,
+}
+
+impl PlanState {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl Plan {
+    fn shown(&self, id: &str) -> Value {
+        let moment = |at: Option<UnixMillis>| at.map(written_moment);
+        json!({
+            "plan": id,
+            "state": self.state.name(),
+            "action": self.action.map(Action::name),
+            "deliveries": self.numbers.len(),
+            "more": self.is_cut,
+            "oldest": moment(self.oldest),
+            "newest": moment(self.newest),
+            "done": self.done,
+            "skipped": self.skipped,
+        })
+    }
+}
+
+impl Plans {
+    fn plans(&self) -> MutexGuard<'_, BTreeMap<String, Plan>> {
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fixes the deliveries that a filter finds now.
+    ///
+    /// # Errors
+    /// There are too many plans.
+    pub(super) async fn make(
+        &self,
+        backlog: &Backlog,
+        filter: &Filter,
+        routes: &Routes,
+        now: Now,
+    ) -> Result<Value, Denied> {
+        let mut numbers = Vec::new();
+        let (mut oldest, mut newest, mut after) = (None, None, None);
+        loop {
+            let page = backlog.queue().list(filter, after, PAGE, now);
+            for one in page.deliveries {
+                if routes.has(one.delivery.route) && numbers.len() < MOST_DELIVERIES {
+                    numbers.push(one.delivery.number);
+                    oldest = oldest.or(Some(one.delivery.received));
+                    newest = Some(one.delivery.received);
+                }
+            }
+            after = page.next;
+            if after.is_none() || numbers.len() >= MOST_DELIVERIES {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        let plan = Plan {
+            numbers: numbers.into(),
+            state: PlanState::Planned,
+            action: None,
+            wanted: filter.state,
+            done: 0,
+            skipped: 0,
+            oldest,
+            newest,
+            is_cut: after.is_some(),
+            until: now.mono + KEPT,
+        };
+        let id = id()?;
+        let shown = plan.shown(&id);
+        let mut plans = self.plans();
+        forget_old(&mut plans, now);
+        if plans.len() >= MOST_PLANS {
+            // One that was never begun, or has ended, is of less use than this one.
+            let idle = plans
+                .iter()
+                .filter(|(_, plan)| plan.state != PlanState::Running);
+            let oldest = idle.min_by_key(|(_, plan)| plan.until);
+            let oldest = oldest.map(|(id, _)| id.clone());
+            plans.remove(&oldest.ok_or(Denied::TooManyPlans)?);
+        }
+        plans.insert(id, plan);
+        Ok(shown)
+    }
+
+    /// How far a plan is.
+    ///
+    /// # Errors
+    /// There is none of this id.
+    pub(super) fn shown(&self, id: &str, now: Now) -> Result<Value, Denied> {
+        let mut plans = self.plans();
+        forget_old(&mut plans, now);
+        plans
+            .get(id)
+            .map(|plan| plan.shown(id))
+            .ok_or(Denied::UnknownPlan)
+    }
+
+    /// Ends a plan: nothing more is done by it.
+    ///
+    /// # Errors
+    /// There is none of this id.
+    pub(super) fn cancel(&self, id: &str) -> Result<Value, Denied> {
+        let mut plans = self.plans();
+        let plan = plans.get_mut(id).ok_or(Denied::UnknownPlan)?;
+        if plan.state != PlanState::Done {
+            plan.state = PlanState::Cancelled;
+        }
+        Ok(plan.shown(id))
+    }
+
+    /// Begins a plan, which goes on by itself. A plan runs once.
+    ///
+    /// # Errors
+    /// There is none of this id, or it was begun before.
+    pub(super) fn run(
+        self: &Arc<Self>,
+        id: &str,
+        action: Action,
+        rate: Option<Rate>,
+        running: Arc<Running>,
+        backlog: Arc<Backlog>,
+    ) -> Result<Value, Denied> {
+        let mut plans = self.plans();
+        forget_old(&mut plans, running.clock.now());
+        let plan = plans.get_mut(id).ok_or(Denied::UnknownPlan)?;
+        if plan.state != PlanState::Planned {
+            return Err(Denied::PlanUsed);
+        }
+        plan.state = PlanState::Running;
+        plan.action = Some(action);
+        let run = Run {
+            plans: Arc::clone(self),
+            id: id.to_owned(),
+            numbers: Arc::clone(&plan.numbers),
+            wanted: plan.wanted,
+            action,
+            rate,
+            running,
+            backlog,
+        };
+        tokio::spawn(run.go_on());
+        Ok(plan.shown(id))
+    }
+}
+
+/// A plan that runs.
+struct Run {
+    plans: Arc<Plans>,
+    id: String,
+    numbers: Arc<[Number]>,
+    wanted: Option<State>,
+    action: Action,
+    rate: Option<Rate>,
+    running: Arc<Running>,
+    backlog: Arc<Backlog>,
+}
+
+impl Run {
+    async fn go_on(self) {
+        let begun = self.running.clock.mono();
+        let mut pending = Vec::new();
+        for (place, number) in self.numbers.iter().enumerate() {
+            if let Some(rate) = self.rate {
+                let place = u32::try_from(place).unwrap_or(u32::MAX);
+                let due = begun + (rate.per / rate.count.max(1)).saturating_mul(place);
+                sleep_until(self.running.instant(due)).await;
+            }
+            if !self.is_running() {
+                break;
+            }
+            let done = self.step(*number);
+            let is_done = done.is_some();
+            pending.extend(done);
+            self.note(is_done);
+            if pending.len() >= BATCH {
+                self.wait_for(&mut pending).await;
+            }
+        }
+        self.wait_for(&mut pending).await;
+        let now = self.running.clock.mono();
+        let mut plans = self.plans.plans();
+        if let Some(plan) = plans.get_mut(&self.id) {
+            if plan.state == PlanState::Running {
+                plan.state = PlanState::Done;
+            }
+            plan.until = now + KEPT;
+            let (done, skipped) = (plan.done, plan.skipped);
+            let (id, action, state) = (&self.id, self.action.name(), plan.state.name());
+            log::info!(
+                "queue: the plan {id} ({action}) is {state}: {done} done, {skipped} passed over"
+            );
+        }
+    }
+
+    /// Does one delivery; `None`: it is passed over.
+    fn step(&self, number: Number) -> Option<Stored> {
+        let now = self.running.clock.now();
+        let found = self.backlog.queue().get(number, now)?;
+        let is_as_planned = self
+            .wanted
+            .is_none_or(|state| found.delivery.progress.state == state);
+        if !is_as_planned {
+            return None;
+        }
+        let stored = self.action.carry_out(&self.backlog, number, now).ok()?;
+        if self.action == Action::Discard {
+            let id = found.delivery.id;
+            log::info!(
+                "queue: the delivery {id} was discarded by the plan {}",
+                self.id
+            );
+        }
+        Some(stored)
+    }
+
+    /// Waits until the store has what was done, so that no plan fills the memory.
+    async fn wait_for(&self, pending: &mut Vec<Stored>) {
+        for stored in pending.drain(..) {
+            if let Err(error) = self.backlog.stored(stored).await {
+                self.running
+                    .warnings
+                    .store(&error, self.running.clock.now());
+            }
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        let plans = self.plans.plans();
+        let plan = plans.get(&self.id);
+        plan.is_some_and(|plan| plan.state == PlanState::Running) && !self.running.is_leaving()
+    }
+
+    fn note(&self, is_done: bool) {
+        if let Some(plan) = self.plans.plans().get_mut(&self.id) {
+            plan.done += usize::from(is_done);
+            plan.skipped += usize::from(!is_done);
+        }
+    }
+}
+
+fn forget_old(plans: &mut BTreeMap<String, Plan>, now: Now) {
+    plans.retain(|_, plan| plan.state == PlanState::Running || plan.until > now.mono);
+}
+
+fn id() -> Result<String, Denied> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|_| Refusal::from(Code::InternalError))?;
+    let mut id = String::with_capacity(32);
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(id, "{byte:02x}");
+    }
+    Ok(id)
+}

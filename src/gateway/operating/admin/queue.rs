@@ -1,0 +1,330 @@
+//! `/queue` on the admin port: what waits, and what an operator does with it (contract: Queue).
+//!
+//! The queue's lock is never held for long: a search takes it anew for each ten thousand deliveries,
+//! and a plan for each delivery.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::filter::{Asked, USAGE_FILTER};
+use super::masked::masked_head;
+use super::plans::{Action, Plans};
+use crate::clock::UnixMillis;
+use crate::config::units::written_moment;
+use crate::gateway::client::answer::{Answer, Denied};
+use crate::gateway::exchange::stored::StoredHead;
+use crate::gateway::operating::shown_peer;
+use crate::gateway::running::Running;
+use crate::gateway::running::backlog::Backlog;
+use crate::queue::{DeliveryId, Listed, Number, State};
+use crate::verdict::{Code, Refusal};
+use crate::wire::head::Head;
+
+const USAGE_COMMAND: Denied = Denied::BadRequest(
+    r#"send {"plan":"ID"}, with "rate":"10/s" for a slower pace, or {"delivery_id":"ID"}"#,
+);
+const USAGE_ROUTE: Denied = Denied::BadRequest(r#"send {"route":"NAME"}"#);
+const USAGE_PLAN: Denied = Denied::BadRequest(r#"send {"plan":"ID"}"#);
+
+/// The pages below `/queue`.
+pub(super) struct QueuePages {
+    running: Arc<Running>,
+    plans: Arc<Plans>,
+}
+
+/// Whether a path belongs to these pages.
+pub(super) fn is_page(path: &str) -> bool {
+    path == "/queue" || path.starts_with("/queue/")
+}
+
+impl QueuePages {
+    pub(super) fn new(running: Arc<Running>) -> Self {
+        Self {
+            running,
+            plans: Arc::default(),
+        }
+    }
+
+    fn backlog(&self) -> Result<&Arc<Backlog>, Denied> {
+        let backlog = self.running.backlog.as_ref();
+        let why = "there is no queue: `[state] dir` is not set";
+        backlog.ok_or_else(|| Refusal::because(Code::NoRoute, why).into())
+    }
+
+    /// Answers a request that has the token. `body` is empty for a GET.
+    pub(super) async fn answer(
+        &self,
+        head: &Head,
+        body: &[u8],
+        by: &str,
+    ) -> Result<Answer, Denied> {
+        let backlog = self.backlog()?;
+        let is_read = matches!(head.method(), "GET" | "HEAD");
+        let rest = head.path().strip_prefix("/queue").unwrap_or_default();
+        match rest.strip_prefix('/').unwrap_or_default() {
+            "" if is_read => self.list(backlog, head.query()).await,
+            "" => Err(Denied::NotAllowed("GET, HEAD")),
+            "plan" | "retry" | "discard" | "cancel" | "pause" | "resume"
+                if head.method() != "POST" =>
+            {
+                Err(Denied::NotAllowed("POST"))
+            }
+            "plan" => self.plan(backlog, body).await,
+            "retry" => self.command(backlog, Action::Retry, body, by).await,
+            "discard" => self.command(backlog, Action::Discard, body, by).await,
+            "cancel" => {
+                let asked = read(body, USAGE_PLAN)?;
+                let id = text(&asked, "plan").ok_or(USAGE_PLAN)?;
+                let plan = self.plans.cancel(id)?;
+                log::info!("queue: the plan {id} was cancelled by {by}");
+                Ok(answer(&plan))
+            }
+            "pause" => self.pause(backlog, true, body, by).await,
+            "resume" => self.pause(backlog, false, body, by).await,
+            _ if !is_read => Err(Denied::NotAllowed("GET, HEAD")),
+            other => match other.strip_prefix("plan/") {
+                Some(id) => Ok(answer(&self.plans.shown(id, self.running.clock.now())?)),
+                None => self.show(backlog, other, head.query(), by).await,
+            },
+        }
+    }
+
+    async fn list(&self, backlog: &Arc<Backlog>, query: Option<&str>) -> Result<Answer, Denied> {
+        let now = self.running.clock.now();
+        let asked = Asked::of_query(query.unwrap_or_default(), now.wall).ok_or(USAGE_FILTER)?;
+        let routes = asked.routes(backlog)?;
+        let (mut found, mut after) = (Vec::new(), asked.after);
+        let next = loop {
+            let left = asked.limit.saturating_sub(found.len());
+            let page = backlog.queue().list(&asked.filter, after, left, now);
+            let listed = page.deliveries.into_iter();
+            found.extend(listed.filter(|one| routes.has(one.delivery.route)));
+            after = page.next;
+            if after.is_none() || found.len() >= asked.limit {
+                break after;
+            }
+            tokio::task::yield_now().await;
+        };
+        let numbers = found.iter().map(|one| one.delivery.number).collect();
+        let heads = heads(backlog, numbers).await?;
+        let listed = found.iter().zip(heads);
+        let deliveries: Vec<Value> = listed
+            .map(|(one, head)| Value::Object(members(backlog, one, head.as_ref())))
+            .collect();
+        Ok(answer(&json!({
+            "deliveries": deliveries,
+            "next": next.map(|number| number.0),
+        })))
+    }
+
+    async fn show(
+        &self,
+        backlog: &Arc<Backlog>,
+        id: &str,
+        query: Option<&str>,
+        by: &str,
+    ) -> Result<Answer, Denied> {
+        let id = DeliveryId::parse(id).ok_or(Denied::UnknownDelivery)?;
+        let with_body = match query {
+            None | Some("") => false,
+            Some("body=1") => true,
+            Some(_) => return Err(Denied::BadRequest("the one parameter here is `body=1`")),
+        };
+        let found = {
+            let queue = backlog.queue();
+            let now = self.running.clock.now();
+            queue.find(id).and_then(|number| queue.get(number, now))
+        };
+        let found = found.ok_or(Denied::UnknownDelivery)?;
+        let number = found.delivery.number;
+        let head = heads(backlog, vec![number]).await?.pop().flatten();
+        let mut shown = members(backlog, &found, head.as_ref());
+        shown.insert("bytes".into(), found.delivery.bytes.into());
+        shown.insert("is_in_flight".into(), found.is_in_flight.into());
+        shown.insert("is_held".into(), found.is_held.into());
+        shown.insert("is_behind".into(), found.is_behind.into());
+        if let Some(stored) = &head {
+            let snapshot = self.running.snapshot.load();
+            let route = snapshot.queued_route(found.delivery.route);
+            let scheme = route.map(|route| &*route.config.scheme);
+            let (target, headers) = masked_head(stored.head(), scheme);
+            shown.insert("method".into(), stored.head().method().into());
+            shown.insert("target".into(), target.into());
+            shown.insert("headers".into(), headers.into());
+            shown.insert("request_id".into(), stored.request_id.as_str().into());
+            shown.insert("secret".into(), stored.secret.as_str().into());
+            let client = stored.address().map(|address| address.to_string());
+            shown.insert("client".into(), client.into());
+        }
+        if with_body {
+            log::info!("queue: the body of the delivery {id} was read by {by}");
+            let content = backlog.content(number).await.map_err(unavailable)?;
+            let content = content.ok_or(Denied::UnknownDelivery)?;
+            // A body may be anything: text is shown as it is, all else in base64.
+            match std::str::from_utf8(&content.body) {
+                Ok(text) => shown.insert("body".into(), text.into()),
+                Err(_) => shown.insert("body_base64".into(), STANDARD.encode(&content.body).into()),
+            };
+        }
+        Ok(answer(&Value::Object(shown)))
+    }
+
+    async fn plan(&self, backlog: &Arc<Backlog>, body: &[u8]) -> Result<Answer, Denied> {
+        let now = self.running.clock.now();
+        let asked = Asked::of_json(body, now.wall).ok_or(USAGE_FILTER)?;
+        let routes = asked.routes(backlog)?;
+        let plan = self
+            .plans
+            .make(backlog, &asked.filter, &routes, now)
+            .await?;
+        Ok(answer(&plan))
+    }
+
+    async fn command(
+        &self,
+        backlog: &Arc<Backlog>,
+        action: Action,
+        body: &[u8],
+        by: &str,
+    ) -> Result<Answer, Denied> {
+        let asked = read(body, USAGE_COMMAND)?;
+        let rate = match asked.get("rate") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(rate)) => {
+                Some(crate::config::queue::rate(rate).map_err(|_| USAGE_COMMAND)?)
+            }
+            Some(_) => return Err(USAGE_COMMAND),
+        };
+        match (text(&asked, "plan"), text(&asked, "delivery_id")) {
+            (Some(plan), None) => {
+                let running = Arc::clone(&self.running);
+                let shown = self
+                    .plans
+                    .run(plan, action, rate, running, Arc::clone(backlog))?;
+                log::info!(
+                    "queue: the plan {plan} ({}) was begun by {by}",
+                    action.name()
+                );
+                Ok(answer(&shown))
+            }
+            (None, Some(id)) if rate.is_none() => {
+                let id = DeliveryId::parse(id).ok_or(Denied::UnknownDelivery)?;
+                let number = backlog.queue().find(id).ok_or(Denied::UnknownDelivery)?;
+                let now = self.running.clock.now();
+                let stored = action.carry_out(backlog, number, now)?;
+                log::info!("queue: the delivery {id}: {} by {by}", action.name());
+                backlog.stored(stored).await.map_err(unavailable)?;
+                Ok(Answer::done())
+            }
+            _ => Err(USAGE_COMMAND),
+        }
+    }
+
+    async fn pause(
+        &self,
+        backlog: &Arc<Backlog>,
+        is_paused: bool,
+        body: &[u8],
+        by: &str,
+    ) -> Result<Answer, Denied> {
+        let asked = read(body, USAGE_ROUTE)?;
+        let route = text(&asked, "route").ok_or(USAGE_ROUTE)?;
+        let numbers = backlog.numbers(route);
+        if numbers.is_empty() {
+            return Err(Denied::UnknownRoute);
+        }
+        let own = Arc::clone(backlog);
+        // It waits until the store has it: a pause that a restart ends is none.
+        let done = tokio::task::spawn_blocking(move || own.pause(&numbers, is_paused)).await;
+        let is_new = done
+            .map_err(|_| Code::InternalError)
+            .map_err(Refusal::from)?;
+        let is_new = is_new.map_err(unavailable)?;
+        let done = if is_paused { "paused" } else { "resumed" };
+        log::warn!("route {route}: {done} by {by}");
+        Ok(answer(
+            &json!({"ok": true, "route": route, "changed": is_new}),
+        ))
+    }
+}
+
+/// The stored heads of deliveries; `None` for one that is gone or cannot be read.
+async fn heads(
+    backlog: &Arc<Backlog>,
+    numbers: Vec<Number>,
+) -> Result<Vec<Option<StoredHead>>, Denied> {
+    let own = Arc::clone(backlog);
+    let read = tokio::task::spawn_blocking(move || {
+        let heads = own.heads(&numbers)?;
+        let heads = heads.into_iter();
+        Ok(heads
+            .map(|head| StoredHead::read(&head?))
+            .collect::<Vec<_>>())
+    });
+    let read = read.await.map_err(|_| Code::InternalError);
+    read.map_err(Refusal::from)?.map_err(unavailable)
+}
+
+/// What is shown of every delivery.
+fn members(backlog: &Backlog, one: &Listed, head: Option<&StoredHead>) -> Map<String, Value> {
+    let delivery = &one.delivery;
+    let progress = &delivery.progress;
+    let event = head.map(|head| &head.event);
+    let moment = |at: UnixMillis| Value::from(written_moment(at));
+    let next_at = match progress.state {
+        State::Dead => Value::Null,
+        State::Waiting | State::Retrying => moment(progress.due),
+    };
+    let mut members = Map::new();
+    let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
+    put("delivery_id", delivery.id.to_string().into());
+    put("route", backlog.name(delivery.route).as_deref().into());
+    put("state", progress.state.name().into());
+    put("attempts", progress.attempts.into());
+    put("received_at", moment(delivery.received));
+    put("next_at", next_at);
+    put("last_status", progress.last_status.into());
+    put(
+        "event_id",
+        event.and_then(|event| event.id.as_deref()).into(),
+    );
+    put(
+        "event_type",
+        event.and_then(|event| event.event_type.as_deref()).into(),
+    );
+    members
+}
+
+fn answer(value: &Value) -> Answer {
+    let mut answer = Answer::json(200, value.to_string());
+    // What strangers sent is in it.
+    answer.nosniff = true;
+    answer
+}
+
+/// Who asks, for the log.
+pub(super) fn asked_by(peer: Option<std::net::IpAddr>) -> String {
+    format!("{} on the admin port", shown_peer(peer))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is called by `map_err`")]
+fn unavailable(error: crate::store::StoreError) -> Denied {
+    log::error!("the queue: {error}");
+    Refusal::from(Code::QueueUnavailable).into()
+}
+
+fn read(body: &[u8], usage: Denied) -> Result<Value, Denied> {
+    let value: Value = serde_json::from_slice(body).map_err(|_| usage.clone())?;
+    if value.is_object() {
+        Ok(value)
+    } else {
+        Err(usage)
+    }
+}
+
+fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
+    value.get(key).and_then(Value::as_str)
+}

@@ -1,0 +1,81 @@
+//! What an operator does with the queue, and sees of a delivery (contract: Queue).
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::backlog::{Backlog, locked};
+use super::paused::BY_OPERATOR;
+use crate::queue::{Change, Number, RouteNumber};
+use crate::store::sqlite::MetaKey;
+use crate::store::{Content, Pending, QueueStore as _, StoreError};
+
+impl Backlog {
+    /// The routes with this name: one for each provider that it had.
+    pub(crate) fn numbers(&self, name: &str) -> Vec<RouteNumber> {
+        let names = locked(&self.names);
+        let of_name = names.iter().filter(|(_, known)| ***known == *name);
+        of_name.map(|(number, _)| *number).collect()
+    }
+
+    /// Pauses routes, or ends their pauses, and returns once that is on disk. Says whether it is new
+    /// for one of them.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nothing has changed, or not for all routes.
+    pub(crate) fn pause(
+        &self,
+        routes: &[RouteNumber],
+        is_paused: bool,
+    ) -> Result<bool, StoreError> {
+        let mut is_new = false;
+        for route in routes {
+            let stored = is_paused.then_some(BY_OPERATOR);
+            self.store.set_meta(MetaKey::Pause(*route), stored)?;
+            let mut queue = self.queue();
+            is_new |= if is_paused {
+                queue.pause(*route)
+            } else {
+                queue.resume(*route)
+            };
+        }
+        self.wake.notify_one();
+        Ok(is_new)
+    }
+
+    /// Has the store write what was done with a delivery. Tells the workers: something may be due.
+    pub(crate) fn change(&self, number: Number, change: Change) -> Pending<()> {
+        let pending = self.store.change(number, change);
+        self.wake.notify_one();
+        pending
+    }
+
+    /// Waits until what was done is stored.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the store did not answer in time, and writes it as soon as it can.
+    pub(crate) async fn stored(&self, pending: Pending<()>) -> Result<(), StoreError> {
+        match timeout(self.timeout, pending).await {
+            Ok(Ok(stored)) => stored,
+            Ok(Err(_)) | Err(_) => Err(StoreError::Unavailable("no answer in time".into())),
+        }
+    }
+
+    /// The stored heads of deliveries; `None` for one that is gone. It reads, so it may wait.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn heads(&self, numbers: &[Number]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        self.store.heads(numbers)
+    }
+
+    /// The content of a delivery that an operator wants to see.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn content(&self, number: Number) -> Result<Option<Content>, StoreError> {
+        match timeout(self.timeout, self.store.read(number)).await {
+            Ok(Ok(read)) => read,
+            Ok(Err(_)) | Err(_) => Err(StoreError::Unavailable("no answer in time".into())),
+        }
+    }
+}

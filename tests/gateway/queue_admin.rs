@@ -1,0 +1,377 @@
+//! Operating the queue by the admin port (contract: Queue): what waits is seen, chosen and retried or discarded, and
+//! routes are paused.
+
+#![expect(clippy::expect_used, reason = "test code: a panic is how a test fails")]
+
+use serde_json::{Value, json};
+
+use crate::support::answer::Answer;
+use crate::support::behaviour::Behaviour;
+use crate::support::config::{Config, Route};
+use crate::support::delivery::{Delivery, event_with, fresh_event_id};
+use crate::support::gateway::Gateway;
+use crate::support::upstream::Upstream;
+use crate::support::{LATE, SECRET, eventually};
+
+const TOKEN: &str = "admin-token-0123456789abcdef";
+
+fn config(upstream: &Upstream) -> Config {
+    let route = Route::itellico(upstream).set("mode", "\"queue\"");
+    Config::new()
+        .route(route)
+        .extra("[route.queue]\nretry = [\"1h\"]")
+        .extra("[state]\ndir = \"state\"")
+        .admin("token", "\"env:ADMIN_TOKEN\"")
+        .env("ADMIN_TOKEN", TOKEN)
+}
+
+/// The answer to a request with the token.
+#[track_caller]
+fn ask(gateway: &Gateway, method: &str, path: &str, body: &str) -> Answer {
+    let token = format!("Bearer {TOKEN}");
+    gateway.admin(method, path, &[("Authorization", &token)], body)
+}
+
+#[track_caller]
+fn done(gateway: &Gateway, method: &str, path: &str, body: &Value) -> Value {
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    let answer = ask(gateway, method, path, &body);
+    answer.expect_status(200);
+    answer.json()
+}
+
+#[track_caller]
+fn list(gateway: &Gateway, query: &str) -> Vec<Value> {
+    let listed = done(gateway, "GET", &format!("/queue?{query}"), &Value::Null);
+    let deliveries = listed.get("deliveries").and_then(Value::as_array);
+    deliveries.expect("a list").clone()
+}
+
+/// Sends deliveries, and waits until as many are in this state.
+#[track_caller]
+fn send(gateway: &Gateway, count: usize, state: &str) -> Vec<String> {
+    let before = list(gateway, &format!("state={state}")).len();
+    let ids: Vec<String> = (0..count).map(|_| fresh_event_id()).collect();
+    for id in &ids {
+        gateway.ask(Delivery::of(event_with(id))).expect_status(200);
+    }
+    let all_are = || list(gateway, &format!("state={state}")).len() == before + count;
+    assert!(eventually(LATE, all_are), "{:?}", list(gateway, ""));
+    ids
+}
+
+#[test]
+fn what_waits_is_listed_page_by_page_and_shown_without_what_proves_it() {
+    let upstream = Upstream::with(Behaviour::status(500));
+    let gateway = Gateway::start(&config(&upstream));
+    let events = send(&gateway, 3, "retrying");
+    let first = done(
+        &gateway,
+        "GET",
+        "/queue?limit=2&route=itellico",
+        &Value::Null,
+    );
+    assert_eq!(
+        first["deliveries"].as_array().map(Vec::len),
+        Some(2),
+        "{first}"
+    );
+    let next = first["next"].as_u64().expect("a next page");
+    let second = done(
+        &gateway,
+        "GET",
+        &format!("/queue?limit=2&after={next}"),
+        &Value::Null,
+    );
+    let of = |page: &Value, place: usize| page["deliveries"][place]["event_id"].clone();
+    let listed = [of(&first, 0), of(&first, 1), of(&second, 0)];
+    assert_eq!(
+        listed,
+        [0, 1, 2].map(|place| json!(events[place])),
+        "{second}"
+    );
+    assert_eq!(second["next"], Value::Null);
+    let one = &first["deliveries"][0];
+    let members = [
+        "attempts",
+        "delivery_id",
+        "event_id",
+        "event_type",
+        "last_status",
+        "next_at",
+        "received_at",
+        "route",
+        "state",
+    ];
+    let found: Vec<&String> = one.as_object().expect("an object").keys().collect();
+    assert_eq!(found, members);
+    assert_eq!(
+        (&one["attempts"], &one["last_status"]),
+        (&json!(1), &json!(500))
+    );
+    for name in ["received_at", "next_at"] {
+        let time = one[name].as_str().expect("a time");
+        assert!(time.ends_with('Z') && time.len() == 24, "{time}");
+    }
+    for (query, count) in [
+        ("status=500", 3),
+        ("status=404", 0),
+        ("state=dead", 0),
+        ("since=1h", 3),
+        ("since=2099-01-01T00:00:00Z", 0),
+    ] {
+        assert_eq!(list(&gateway, query).len(), count, "{query}");
+    }
+    let id = one["delivery_id"].as_str().expect("an id");
+    let answer = ask(&gateway, "GET", &format!("/queue/{id}"), "");
+    let shown = answer.json();
+    assert_eq!(shown["method"], "POST");
+    assert!(shown.get("body").is_none(), "{shown}");
+    let header = |name: &str| {
+        let headers = shown["headers"].as_array().expect("headers");
+        let of_name = headers.iter().find(|header| header["name"] == name);
+        of_name.map(|header| header["value"].clone())
+    };
+    assert_eq!(
+        header("X-Webhook-Signature-256"),
+        Some(json!("…")),
+        "{shown}"
+    );
+    assert!(
+        header("X-Webhook-Timestamp").is_some_and(|value| value != "…"),
+        "{shown}"
+    );
+    assert!(!answer.to_string().contains(SECRET));
+    let whole = done(
+        &gateway,
+        "GET",
+        &format!("/queue/{id}?body=1"),
+        &Value::Null,
+    );
+    let body = whole["body"].as_str().expect("a body");
+    assert!(body.contains(&events[0]), "{body}");
+    assert!(gateway.says(&format!(
+        "the body of the delivery {id} was read by 127.0.0.1"
+    )));
+}
+
+#[test]
+fn the_pages_exist_with_a_token_alone_and_wrong_requests_are_told_how() {
+    let upstream = Upstream::start();
+    let route = Route::itellico(&upstream).set("mode", "\"queue\"");
+    let open = Config::new().route(route).extra("[state]\ndir = \"state\"");
+    let gateway = Gateway::start(&open);
+    for (method, path) in [
+        ("GET", "/queue"),
+        ("POST", "/queue/discard"),
+        ("GET", "/queue/x"),
+    ] {
+        gateway
+            .admin(method, path, &[], "")
+            .expect_refusal(404, "no_route");
+    }
+    let gateway = Gateway::start(&config(&upstream));
+    for (method, path) in [("GET", "/queue"), ("POST", "/queue/pause")] {
+        assert_eq!(gateway.admin(method, path, &[], "").status, 401, "{path}");
+    }
+    let id = "0192f0c4-7b1e-7c3a-8000-000000000001";
+    let gone = format!("{{\"delivery_id\":\"{id}\"}}");
+    for (method, path, body, status, code) in [
+        ("GET", "/queue?state=x", "", 400, "bad_request"),
+        ("GET", "/queue?route=x", "", 404, "unknown_route"),
+        ("GET", "/queue/x", "", 404, "unknown_delivery"),
+        ("GET", &format!("/queue/{id}"), "", 404, "unknown_delivery"),
+        ("GET", "/queue/plan/x", "", 404, "unknown_plan"),
+        ("DELETE", "/queue", "", 405, "method_not_allowed"),
+        ("GET", "/queue/retry", "", 405, "method_not_allowed"),
+        ("POST", "/queue/plan", "{\"state\":1}", 400, "bad_request"),
+        ("POST", "/queue/retry", "{}", 400, "bad_request"),
+        (
+            "POST",
+            "/queue/retry",
+            "{\"plan\":\"x\"}",
+            404,
+            "unknown_plan",
+        ),
+        (
+            "POST",
+            "/queue/retry",
+            "{\"plan\":\"x\",\"rate\":\"fast\"}",
+            400,
+            "bad_request",
+        ),
+        ("POST", "/queue/discard", &gone, 404, "unknown_delivery"),
+        (
+            "POST",
+            "/queue/pause",
+            "{\"route\":\"x\"}",
+            404,
+            "unknown_route",
+        ),
+        ("POST", "/queue/cancel", "[]", 400, "bad_request"),
+    ] {
+        let answer = ask(&gateway, method, path, body);
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (status, code),
+            "{method} {path}: {answer}"
+        );
+    }
+}
+
+#[test]
+fn dead_letters_are_planned_and_retried_and_what_came_since_is_left_alone() {
+    let upstream = Upstream::with(Behaviour::status(410));
+    let gateway = Gateway::start(&config(&upstream));
+    send(&gateway, 3, "dead");
+    let plan = done(
+        &gateway,
+        "POST",
+        "/queue/plan",
+        &json!({"route": "itellico", "state": "dead"}),
+    );
+    assert_eq!(
+        (&plan["deliveries"], &plan["state"]),
+        (&json!(3), &json!("planned")),
+        "{plan}"
+    );
+    assert!(plan["oldest"].as_str() <= plan["newest"].as_str(), "{plan}");
+    send(&gateway, 1, "dead");
+    let seen = upstream.count();
+    upstream.behave(Behaviour::status(200));
+    let id = &plan["plan"];
+    done(
+        &gateway,
+        "POST",
+        "/queue/retry",
+        &json!({"plan": id, "rate": "1000/s"}),
+    );
+    upstream.wait_for(seen + 3);
+    let path = format!("/queue/plan/{}", id.as_str().expect("an id"));
+    let progress = || done(&gateway, "GET", &path, &Value::Null);
+    assert!(
+        eventually(LATE, || progress()["state"] == "done"),
+        "{}",
+        progress()
+    );
+    assert_eq!(
+        (&progress()["done"], &progress()["skipped"]),
+        (&json!(3), &json!(0))
+    );
+    let left = || list(&gateway, "state=dead").len();
+    assert!(eventually(LATE, || list(&gateway, "").len() == 1) && left() == 1);
+    let again = ask(
+        &gateway,
+        "POST",
+        "/queue/retry",
+        &json!({"plan": id}).to_string(),
+    );
+    assert_eq!((again.status, again.code().as_str()), (409, "plan_used"));
+}
+
+#[test]
+fn a_plan_passes_over_what_has_changed_and_a_cancelled_one_does_no_more() {
+    let upstream = Upstream::with(Behaviour::status(410));
+    let gateway = Gateway::start(&config(&upstream));
+    send(&gateway, 3, "dead");
+    let plan = || done(&gateway, "POST", "/queue/plan", &json!({"state": "dead"}));
+    let (first, second) = (plan(), plan());
+    upstream.behave(Behaviour::status(500));
+    let one = list(&gateway, "state=dead")[0]["delivery_id"].clone();
+    done(
+        &gateway,
+        "POST",
+        "/queue/retry",
+        &json!({"delivery_id": one}),
+    );
+    assert!(eventually(LATE, || list(&gateway, "state=retrying").len() == 1));
+    done(
+        &gateway,
+        "POST",
+        "/queue/discard",
+        &json!({"plan": first["plan"]}),
+    );
+    assert!(eventually(LATE, || list(&gateway, "state=dead").is_empty()));
+    assert_eq!(
+        list(&gateway, "").len(),
+        1,
+        "the one that is tried again stays"
+    );
+    let path = format!("/queue/plan/{}", first["plan"].as_str().expect("an id"));
+    let ended = || done(&gateway, "GET", &path, &Value::Null);
+    assert!(eventually(LATE, || ended()["state"] == "done"));
+    assert_eq!(
+        (&ended()["done"], &ended()["skipped"]),
+        (&json!(2), &json!(1))
+    );
+    let cancelled = done(
+        &gateway,
+        "POST",
+        "/queue/cancel",
+        &json!({"plan": second["plan"]}),
+    );
+    assert_eq!(cancelled["state"], "cancelled");
+    let late = ask(
+        &gateway,
+        "POST",
+        "/queue/discard",
+        &json!({"plan": second["plan"]}).to_string(),
+    );
+    assert_eq!((late.status, late.code().as_str()), (409, "plan_used"));
+}
+
+#[test]
+fn what_was_discarded_stays_away_after_kill_9_and_is_named_in_the_log() {
+    let upstream = Upstream::with(Behaviour::status(410));
+    let config = config(&upstream);
+    let gateway = Gateway::start(&config);
+    send(&gateway, 2, "dead");
+    let one = list(&gateway, "")[0]["delivery_id"].clone();
+    done(
+        &gateway,
+        "POST",
+        "/queue/discard",
+        &json!({"delivery_id": one}),
+    );
+    let id = one.as_str().expect("an id").to_owned();
+    assert!(gateway.says(&format!("the delivery {id}: discard by 127.0.0.1")));
+    let gateway = gateway.killed_and_started(&config);
+    let left = list(&gateway, "");
+    assert_eq!(left.len(), 1);
+    assert_ne!(left[0]["delivery_id"], one);
+}
+
+#[test]
+fn a_pause_survives_a_restart_and_ends_by_hand() {
+    let upstream = Upstream::start();
+    let config = config(&upstream);
+    let gateway = Gateway::start(&config);
+    let route = json!({"route": "itellico"});
+    assert_eq!(
+        done(&gateway, "POST", "/queue/pause", &route)["changed"],
+        true
+    );
+    assert_eq!(
+        done(&gateway, "POST", "/queue/pause", &route)["changed"],
+        false
+    );
+    send(&gateway, 1, "waiting");
+    let gateway = gateway.killed_and_started(&config);
+    assert!(gateway.says("route itellico: it is paused"));
+    let paused = |gateway: &Gateway| {
+        let token = format!("Bearer {TOKEN}");
+        let answer = gateway.admin("GET", "/metrics", &[("Authorization", &token)], "");
+        let text = String::from_utf8(answer.body).expect("text");
+        text.contains("verigate_queue_paused{reason=\"operator\",route=\"itellico\"} 1")
+    };
+    assert!(paused(&gateway));
+    send(&gateway, 1, "waiting");
+    assert_eq!(upstream.count(), 0);
+    done(&gateway, "POST", "/queue/resume", &route);
+    upstream.wait_for(2);
+    assert!(!paused(&gateway));
+}
