@@ -271,7 +271,8 @@ fn answer(shared: &Shared, path: &str, payload: &Value) -> (u16, String, String)
                     .count()
                     == 1
             };
-            let (start, end) = if is_first {
+            // One that holds its orders is asked for nothing but the first.
+            let (start, end) = if is_first && shared.does != Does::Holds {
                 ("2021-01-01T00:00:00Z", "2021-01-02T00:00:00Z")
             } else {
                 ("2190-01-01T00:00:00Z", "2190-01-02T00:00:00Z")
