@@ -19,6 +19,7 @@ mod man;
 mod message;
 mod output;
 mod providers;
+mod queue;
 mod run;
 mod schema;
 mod sign;
@@ -93,6 +94,8 @@ enum Command {
     Health(health::Health),
     /// Look at what a gateway keeps on disk, or copy it
     State(state::State),
+    /// See what waits in the queue of a running gateway, retry and discard it, pause routes
+    Queue(queue::Queue),
     /// Print the completions of a shell
     Completions(completions::Completions),
     /// Write the manual pages
@@ -156,6 +159,7 @@ pub fn main() -> ExitCode {
         Command::Providers(providers) => providers.run(),
         Command::Health(health) => health.run(),
         Command::State(state) => state.run(),
+        Command::Queue(queue) => queue.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
         Command::Schema(schema) => schema.run(),

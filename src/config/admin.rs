@@ -41,6 +41,26 @@ impl Admin {
         Ok(address.unwrap_or(Self::DEFAULT_LISTEN))
     }
 
+    /// The address and the token in `text`, a configuration of which nothing else is judged; messages
+    /// call it `path`.
+    pub(super) fn access(
+        path: &str,
+        text: &str,
+        sources: &Sources<'_>,
+    ) -> Result<(SocketAddr, Option<SecretText>), Problems> {
+        let mut findings = Findings::default();
+        let (tree, errors) = DeTable::parse_recoverable(text);
+        findings.syntax(text, &errors);
+        let admin = Table::new("", 0..0, tree.get_ref()).item("admin");
+        let mut admin = admin.and_then(|item| item.table(&mut findings, "[admin]"));
+        let mut item = |key| admin.as_mut().and_then(|table| table.item(key));
+        let (address, token) = (item("listen"), item("token"));
+        let address = address.and_then(|item| read_address(&item, &mut findings));
+        let token = token.and_then(|item| read_token(&item, &mut findings, sources));
+        findings.finish(path, text, &[])?;
+        Ok((address.unwrap_or(Self::DEFAULT_LISTEN), token))
+    }
+
     pub(super) fn read(
         mut table: Table<'_>,
         findings: &mut Findings,

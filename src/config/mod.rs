@@ -355,6 +355,24 @@ pub fn admin_address(path: &Path) -> Result<SocketAddr, Problems> {
     files::within(TIME_TO_LOAD, read).unwrap_or_else(|| Err(too_late(path)))
 }
 
+/// The address of the admin port in the file at `path` and its token, of which nothing else is judged.
+///
+/// # Errors
+/// The file or the token cannot be read, or one of both is wrong.
+pub fn admin_access(
+    path: &Path,
+) -> Result<(SocketAddr, Option<crate::key::secret::SecretText>), Problems> {
+    let own = path.to_owned();
+    let read = move || {
+        let shown = shown_path(&own);
+        let files = Files::default();
+        let text = read_text(&own, &shown, &files)?;
+        let sources = Sources::of_process(own.parent().unwrap_or(Path::new("")), &files);
+        Admin::access(&shown, &text, &sources)
+    };
+    files::within(TIME_TO_LOAD, read).unwrap_or_else(|| Err(too_late(path)))
+}
+
 /// The name that messages use for a configuration file.
 pub fn shown_path(path: &Path) -> String {
     if path == Path::new(STANDARD_INPUT) {

@@ -3,7 +3,7 @@
 use crate::stage::Folder;
 use crate::support::cases::Cases;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "run",
     "check",
     "demo",
@@ -13,6 +13,7 @@ const COMMANDS: [&str; 12] = [
     "providers",
     "health",
     "state",
+    "queue",
     "completions",
     "man",
     "schema",

@@ -15,6 +15,7 @@ mod help;
 mod keys;
 mod made;
 mod providers;
+mod queue;
 mod run;
 mod schema;
 mod sending;

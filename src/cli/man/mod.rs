@@ -58,6 +58,10 @@ fn pages() -> Vec<(String, String)> {
     let mut pages = vec![("verigate.1".to_owned(), of_command(&cli, "verigate", &cli))];
     for command in cli.get_subcommands() {
         let name = format!("verigate-{}", command.get_name());
+        for own in command.get_subcommands() {
+            let name = format!("{name}-{}", own.get_name());
+            pages.push((format!("{name}.1"), of_command(own, &name, &cli)));
+        }
         pages.push((format!("{name}.1"), of_command(command, &name, &cli)));
     }
     pages.push(("verigate.toml.5".to_owned(), file::page()));
@@ -81,7 +85,7 @@ fn of_command(command: &Command, name: &str, cli: &Command) -> String {
         page.heading("COMMANDS");
         for one in command.get_subcommands() {
             let words = one.get_about().map(ToString::to_string).unwrap_or_default();
-            page.item(&format!("`verigate-{}`(1)", one.get_name()), &words);
+            page.item(&format!("`{name}-{}`(1)", one.get_name()), &words);
         }
     }
     page.options(command);
@@ -90,7 +94,7 @@ fn of_command(command: &Command, name: &str, cli: &Command) -> String {
         .map(ToString::to_string)
         .unwrap_or_default();
     page.help(&help);
-    if command.has_subcommands() {
+    if name == "verigate" {
         page.heading("FILES");
         page.item(
             "`/etc/verigate/verigate.toml`, `conf/verigate.toml`",

@@ -1,0 +1,351 @@
+//! `verigate queue`: what waits in the queue of a running gateway, and what an operator does with it
+//! (contract: Command line).
+
+mod client;
+mod shown;
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Map, Value, json};
+
+use self::client::{Client, Target};
+use super::Exit;
+use super::output::{complain, note, print};
+use crate::notation::percent::{UNRESERVED, encode};
+
+/// The pause between two looks at a plan that runs.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// Arguments of `queue`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The gateway is asked on its admin port, whose address and token are those of the configuration file,\n\
+    or of `--admin ADDR --token REF`.\n\n\
+    Examples:\n  verigate queue list --state dead\n  verigate queue retry --route stripe --state dead --rate 20/s\n  \
+    verigate queue pause stripe"
+)]
+pub(super) struct Queue {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List what waits, the oldest first
+    #[command(
+        after_help = "Example:\n  verigate queue list --route stripe --state dead --since 2h"
+    )]
+    List(List),
+    /// Show a delivery: its head, without what proves it
+    Show(Show),
+    /// Try deliveries again now: one, or all that a filter finds
+    #[command(
+        after_help = "Examples:\n  verigate queue retry 0192f0c4-7b1e-7c3a-8000-000000000001\n  \
+        verigate queue retry --route stripe --state dead --rate 20/s"
+    )]
+    Retry(Change),
+    /// Discard deliveries for good: one, or all that a filter finds
+    #[command(
+        after_help = "Example:\n  verigate queue discard --route stripe --state dead --status 410"
+    )]
+    Discard(Change),
+    /// End a plan that runs
+    Cancel(Cancel),
+    /// Try no delivery of a route until `resume`, over restarts too
+    Pause(Pause),
+    /// End the pause of a route
+    Resume(Pause),
+}
+
+/// The deliveries that are meant.
+#[derive(Args, Debug)]
+struct Filter {
+    /// Deliveries of this route
+    #[arg(long, value_name = "NAME")]
+    route: Option<String>,
+    /// Deliveries in this state
+    #[arg(long, value_name = "STATE")]
+    state: Option<State>,
+    /// Deliveries that came since then: RFC 3339, or a time such as `2h`
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Deliveries that the app answered with this status last
+    #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(100..=599))]
+    status: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum State {
+    /// Never tried
+    Waiting,
+    /// Tried, and tried again later
+    Retrying,
+    /// Not tried any more
+    Dead,
+}
+
+#[derive(Args, Debug)]
+struct List {
+    #[command(flatten)]
+    filter: Filter,
+    /// The most deliveries that are listed
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    limit: usize,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Args, Debug)]
+struct Show {
+    /// The delivery's id
+    #[arg(value_name = "ID")]
+    id: String,
+    /// Show the body too; the gateway logs that
+    #[arg(long)]
+    body: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Args, Debug)]
+struct Change {
+    /// The delivery's id
+    #[arg(value_name = "ID", conflicts_with_all = ["route", "state", "since", "status", "rate", "yes"])]
+    id: Option<String>,
+    #[command(flatten)]
+    filter: Filter,
+    /// At most so many in a time, as in `20/s` or `100/m`
+    #[arg(long, value_name = "RATE")]
+    rate: Option<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Args, Debug)]
+struct Cancel {
+    /// The plan's id
+    #[arg(value_name = "PLAN")]
+    plan: String,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Args, Debug)]
+struct Pause {
+    /// The route's name
+    #[arg(value_name = "ROUTE")]
+    route: String,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Queue {
+    /// Asks the gateway, and prints what it answers.
+    pub(super) fn run(&self) -> Exit {
+        let done = match &self.command {
+            Command::List(list) => list.run(),
+            Command::Show(show) => show.run(),
+            Command::Retry(change) => change.run("retry"),
+            Command::Discard(change) => change.run("discard"),
+            Command::Cancel(cancel) => cancel.run(),
+            Command::Pause(pause) => pause.run("pause", "is paused"),
+            Command::Resume(pause) => pause.run("resume", "is not paused"),
+        };
+        done.unwrap_or_else(|error| {
+            complain(&error);
+            Exit::Failure
+        })
+    }
+}
+
+impl Filter {
+    /// The filter as members of JSON.
+    fn members(&self) -> Map<String, Value> {
+        let state = self.state.map(|state| match state {
+            State::Waiting => "waiting",
+            State::Retrying => "retrying",
+            State::Dead => "dead",
+        });
+        let members = [
+            ("route", self.route.as_deref().map(Value::from)),
+            ("state", state.map(Value::from)),
+            ("since", self.since.as_deref().map(Value::from)),
+            ("status", self.status.map(Value::from)),
+        ];
+        let given = members.into_iter();
+        given
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect()
+    }
+
+    /// The filter as a query, which ends with `&` unless it is empty.
+    fn query(&self) -> String {
+        let pairs = self.members().into_iter();
+        let pairs = pairs.map(|(name, value)| {
+            let text = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            format!("{name}={}&", encode(text.as_bytes(), UNRESERVED))
+        });
+        pairs.collect()
+    }
+}
+
+impl List {
+    fn run(&self) -> anyhow::Result<Exit> {
+        let client = self.target.client()?;
+        let (mut found, mut after): (Vec<Value>, Value) = (Vec::new(), Value::Null);
+        while found.len() < self.limit {
+            let left = (self.limit - found.len()).min(1000);
+            let from = after
+                .as_u64()
+                .map_or_else(String::new, |n| format!("&after={n}"));
+            let page = client.get(&format!("/queue?{}limit={left}{from}", self.filter.query()))?;
+            let listed = page.get("deliveries").and_then(Value::as_array);
+            found.extend(listed.into_iter().flatten().cloned());
+            after = page.get("next").cloned().unwrap_or_default();
+            if after.is_null() {
+                break;
+            }
+        }
+        if self.target.json {
+            print(&json!({"deliveries": found, "next": after}).to_string());
+            return Ok(Exit::Success);
+        }
+        if found.is_empty() {
+            note("nothing fits");
+            return Ok(Exit::Success);
+        }
+        print(&shown::listed(&found));
+        if !after.is_null() {
+            note("there are more: `--limit` shows them");
+        }
+        Ok(Exit::Success)
+    }
+}
+
+impl Show {
+    fn run(&self) -> anyhow::Result<Exit> {
+        let client = self.target.client()?;
+        let query = if self.body { "?body=1" } else { "" };
+        let id = encode(self.id.as_bytes(), UNRESERVED);
+        let shown = client.get(&format!("/queue/{id}{query}"))?;
+        if self.target.json {
+            print(&shown.to_string());
+        } else {
+            print(&shown::delivery(&shown));
+        }
+        Ok(Exit::Success)
+    }
+}
+
+impl Change {
+    fn run(&self, action: &str) -> anyhow::Result<Exit> {
+        let client = self.target.client()?;
+        let path = format!("/queue/{action}");
+        if let Some(id) = &self.id {
+            let done = client.post(&path, &json!({"delivery_id": id}))?;
+            self.say(&done, &format!("{action}: the delivery {id}"));
+            return Ok(Exit::Success);
+        }
+        let filter = self.filter.members();
+        if filter.is_empty() {
+            bail!("name a delivery, or say which: `--route`, `--state`, `--since` or `--status`");
+        }
+        let plan = client.post("/queue/plan", &Value::Object(filter))?;
+        let id = plan.get("plan").and_then(Value::as_str).unwrap_or_default();
+        let count = plan.get("deliveries").and_then(Value::as_u64);
+        if count == Some(0) {
+            self.say(&plan, "nothing fits");
+            return Ok(Exit::Success);
+        }
+        note(&shown::plan(action, &plan));
+        if !self.yes && !asked(action)? {
+            let _ = client.post("/queue/cancel", &json!({"plan": id}))?;
+            note("nothing was done");
+            return Ok(Exit::Failure);
+        }
+        client.post(&path, &json!({"plan": id, "rate": self.rate}))?;
+        self.follow(&client, id)
+    }
+
+    /// Shows how far a plan is until it ends.
+    fn follow(&self, client: &Client, id: &str) -> anyhow::Result<Exit> {
+        note(&format!("`verigate queue cancel {id}` ends it"));
+        let mut last = None;
+        loop {
+            let now = client.get(&format!("/queue/plan/{id}"))?;
+            let state = now.get("state").and_then(Value::as_str);
+            if state == Some("running") {
+                let progress = shown::progress(&now);
+                if last.as_ref() != Some(&progress) {
+                    note(&progress);
+                    last = Some(progress);
+                }
+                std::thread::sleep(LOOK);
+                continue;
+            }
+            self.say(&now, &shown::progress(&now));
+            let is_done = state == Some("done");
+            return Ok(if is_done {
+                Exit::Success
+            } else {
+                Exit::Failure
+            });
+        }
+    }
+
+    fn say(&self, json: &Value, words: &str) {
+        if self.target.json {
+            print(&json.to_string());
+        } else {
+            print(words);
+        }
+    }
+}
+
+/// Whether the person at the terminal agrees.
+fn asked(action: &str) -> anyhow::Result<bool> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        bail!("nobody is there to be asked: `--yes` does it without a question");
+    }
+    let mut stderr = std::io::stderr();
+    let _ = write!(stderr, "{action} them? [y/N] ");
+    let _ = stderr.flush();
+    let mut answer = String::new();
+    stdin.lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+impl Cancel {
+    fn run(&self) -> anyhow::Result<Exit> {
+        let client = self.target.client()?;
+        let ended = client.post("/queue/cancel", &json!({"plan": self.plan}))?;
+        if self.target.json {
+            print(&ended.to_string());
+        } else {
+            print(&shown::progress(&ended));
+        }
+        Ok(Exit::Success)
+    }
+}
+
+impl Pause {
+    fn run(&self, command: &str, done: &str) -> anyhow::Result<Exit> {
+        let client = self.target.client()?;
+        let answer = client.post(&format!("/queue/{command}"), &json!({"route": self.route}))?;
+        if self.target.json {
+            print(&answer.to_string());
+        } else {
+            print(&format!("the route {} {done}", self.route));
+        }
+        Ok(Exit::Success)
+    }
+}
