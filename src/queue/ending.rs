@@ -14,7 +14,7 @@ use crate::clock::{Now, UnixMillis};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The app answered with a status, and with the `Retry-After` of
-    /// [`super::retry_after`].
+    /// [`super::retry_after()`].
     Status(u16, Option<Duration>),
     /// There was no connection.
     Unreachable,
