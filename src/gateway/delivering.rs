@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 
 use crate::clock::Now;
 use crate::gateway::exchange::attempt;
+use crate::gateway::exchange::deliver;
+use crate::gateway::exchange::deliver::Delivered;
 use crate::gateway::exchange::stored::StoredHead;
 use crate::gateway::running::Running;
 use crate::gateway::running::backlog::Backlog;
 use crate::gateway::running::snapshot::RouteState;
-use crate::gateway::upstream::forward;
 use crate::gateway::upstream::forward::{ForwardError, Response};
 use crate::queue::{BreakerTurn, Lease, Next, Outcome, PauseTurn, retry_after};
 use crate::store::{Content, StoreError};
@@ -160,36 +161,29 @@ async fn send(held: &Held, route: &RouteState, stored: &StoredHead, content: &Co
         lease.received,
     )
     .await;
-    let asked_at = running.instant(began.mono);
-    let deadline = asked_at + route.config.upstream_timeout;
-    let (upstream, mut response) =
-        forward::send(request, &route.upstreams, asked_at, deadline).await;
-    let at = running.clock.now();
-    if let Ok(response) = &mut response {
-        response.seen = running.instant(at.mono);
-    }
-    let outcome = outcome(&response, at);
+    let mut delivered = deliver::deliver(running, route, request, began.mono).await;
+    let at = delivered.at;
+    let outcome = outcome(delivered.response(), at);
     note(
         held,
         route,
         stored,
-        (began, at),
-        upstream,
-        &response,
+        began,
+        &mut delivered,
         content.body.len(),
     );
-    if let Ok(response) = response {
-        finish(response, deadline).await;
+    if let Ok(response) = delivered.response() {
+        finish(response).await;
     }
     outcome
 }
 
 /// Reads the rest of a short answer, so that its connection can be used again.
-async fn finish(mut response: Response, deadline: Instant) {
+async fn finish(response: &mut Response) {
     let mut left = MOST_OF_AN_ANSWER;
     while let Ok(Some(piece)) = response.next().await {
         left = left.saturating_sub(piece.len() as u64);
-        if left == 0 || Instant::now() >= deadline {
+        if left == 0 {
             return;
         }
     }
@@ -215,9 +209,8 @@ fn note(
     held: &Held,
     route: &RouteState,
     stored: &StoredHead,
-    (began, at): (Now, Now),
-    upstream: usize,
-    response: &Result<Response, ForwardError>,
+    began: Now,
+    delivered: &mut Delivered,
     body_bytes: usize,
 ) {
     let head = stored.head();
@@ -230,15 +223,9 @@ fn note(
     record.secret = Some(stored.secret.as_str().into());
     record.event = Some(stored.event.clone());
     record.body_bytes = body_bytes as u64;
-    record.asked_upstream = true;
-    record.upstream = upstream;
-    record.upstream_time = Some(at.mono.saturating_sub(began.mono));
-    record.total = at.mono.saturating_sub(began.mono);
-    record.upstream_status = response
-        .as_ref()
-        .ok()
-        .map(|response| response.head.status());
-    record.outcome = match response {
+    record.total = delivered.at.mono.saturating_sub(began.mono);
+    delivered.note(&mut record);
+    record.outcome = match delivered.response() {
         Ok(response) if (200..300).contains(&response.head.status()) => Seen::Forwarded,
         Err(ForwardError::Late) => Seen::UpstreamTimeout,
         _ => Seen::UpstreamFailed,

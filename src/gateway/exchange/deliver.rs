@@ -19,9 +19,9 @@ use crate::replay::Settlement;
 use crate::telemetry::Record;
 
 /// The outcome of a delivered request.
-pub(super) struct Delivered {
+pub(crate) struct Delivered {
     /// The time at which the outcome was known.
-    pub(super) at: Now,
+    pub(crate) at: Now,
     /// The time from the request for a connection to the upstream's final status line, or to the
     /// failure.
     time: Duration,
@@ -35,7 +35,7 @@ pub(super) struct Delivered {
 ///
 /// Returns when the upstream's final status line has arrived, or when it cannot arrive any more.
 /// Nothing here watches the client.
-pub(super) async fn deliver(
+pub(crate) async fn deliver(
     running: &Running,
     route: &RouteState,
     request: VerifiedRequest,
@@ -84,7 +84,7 @@ impl Delivered {
     }
 
     /// Fills in the upstream's part of the record.
-    pub(super) fn note(&self, record: &mut Record<'_>) {
+    pub(crate) fn note(&self, record: &mut Record<'_>) {
         record.asked_upstream = true;
         record.upstream = self.upstream;
         record.upstream_time = Some(self.time);
@@ -93,6 +93,11 @@ impl Delivered {
             .as_ref()
             .ok()
             .map(|response| response.head.status());
+    }
+
+    /// The upstream's answer, or the reason why there is none.
+    pub(crate) fn response(&mut self) -> &mut Result<Response, ForwardError> {
+        &mut self.response
     }
 
     /// The answer to relay to the client. Without an answer the exchange ends here.

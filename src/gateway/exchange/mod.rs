@@ -14,7 +14,7 @@ mod accounts;
 mod admission;
 pub(crate) mod attempt;
 mod claiming;
-mod deliver;
+pub(crate) mod deliver;
 mod ended;
 mod handshaking;
 mod headers;

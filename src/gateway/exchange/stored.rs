@@ -9,14 +9,14 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 
-use super::headers::is_end_to_end;
+use super::headers::going_on;
 use crate::gateway::client::origin::{Origin, Trusted};
 use crate::gateway::upstream::request::WasProved;
 use crate::notation::packed::{Reader, Writer};
 use crate::scheme::Scheme;
 use crate::verify::claim::EventKey;
 use crate::verify::envelope::{Event, EventText};
-use crate::wire::head::{FieldName, Head, KnownName, Limits};
+use crate::wire::head::{FieldName, Head, Limits};
 
 /// The first byte of a stored head. Another form gets another number.
 const FORM: u8 = 1;
@@ -126,21 +126,14 @@ fn received(
         out.extend_from_slice(host.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
-    let listed: Vec<&[u8]> = head.connection_names().collect();
+    let goes_on = going_on(head, origin, signed);
     let credentials = scheme
         .credential()
         .map_or(&[][..], |credential| &credential.place.headers);
     head.copy_lines(&mut out, |known, name| {
-        let is_usual = match known {
-            KnownName::Forwarded => origin.trusted.is_some(),
-            _ => is_end_to_end(known),
-        };
-        (is_usual || signed.iter().any(|signed| signed.is(name)))
+        goes_on(known, name)
             && !is_secret(name)
             && !credentials.iter().any(|own| own.is_or_aliases(name))
-            && !listed
-                .iter()
-                .any(|listed| listed.eq_ignore_ascii_case(name))
     });
     out.extend_from_slice(b"\r\n");
     out

@@ -134,6 +134,33 @@ impl<'a> RouteHeaders<'a> {
     }
 }
 
+/// Tells of a header of a received head whether it is for the app, and not for this connection or the
+/// gateway alone. `signed` are the headers that the scheme signs, of those that the gateway would set
+/// or drop.
+pub(super) fn going_on<'h>(
+    head: &'h Head,
+    origin: &Origin<'_>,
+    signed: &'h [&'static FieldName],
+) -> impl Fn(KnownName, &[u8]) -> bool + use<'h> {
+    let is_from_proxy = origin.trusted.is_some();
+    // Read once, since a head may list thousands of names.
+    let listed: Vec<&[u8]> = head.connection_names().collect();
+    move |known, name| {
+        let is_usual = match known {
+            KnownName::Forwarded => is_from_proxy,
+            _ => is_end_to_end(known),
+        };
+        (is_usual || is_of_sender(signed, name))
+            && !listed
+                .iter()
+                .any(|listed| listed.eq_ignore_ascii_case(name))
+    }
+}
+
+fn is_of_sender(signed: &[&'static FieldName], name: &[u8]) -> bool {
+    signed.iter().any(|signed| signed.is(name))
+}
+
 /// The forwarded head for a body of `length` bytes.
 pub(super) fn forwarded(
     head: &Head,
@@ -161,27 +188,18 @@ pub(super) fn forwarded(
     let received_host = head.host();
     let host = fixed.host.or(received_host).unwrap_or(fixed.authority);
     put(&mut out, b"Host: ", host.as_bytes());
-    // Read once, since a head may list thousands of names.
-    let listed: Vec<&[u8]> = head.connection_names().collect();
-    let is_signed = |name: &[u8]| fixed.signed.iter().any(|signed| signed.is(name));
+    let goes_on = going_on(head, origin, fixed.signed);
     head.copy_lines(&mut out, |known, name| {
-        let is_usual = match known {
-            KnownName::Forwarded => origin.trusted.is_some(),
-            _ => is_end_to_end(known),
-        };
-        (is_usual || is_signed(name))
+        goes_on(known, name)
             && !fixed.headers.iter().any(|(set, _)| set.is_or_aliases(name))
             && !fixed.removed.is_some_and(|removed| removed.has(name))
-            && !listed
-                .iter()
-                .any(|listed| listed.eq_ignore_ascii_case(name))
     });
     if length > 0 || !matches!(head.method(), "GET" | "HEAD" | "OPTIONS") {
         out.extend_from_slice(b"Content-Length: ");
         push_number(&mut out, length as u64);
         out.extend_from_slice(b"\r\n");
     }
-    let is_ours_to_set = |name: &[u8]| !is_signed(name);
+    let is_ours_to_set = |name: &[u8]| !is_of_sender(fixed.signed, name);
     put_verigate_headers(&mut out, verigate, is_ours_to_set);
     put_origin(&mut out, received_host, origin, is_ours_to_set);
     if verigate.verdict == VALID {
@@ -285,7 +303,7 @@ fn put<const N: usize>(out: &mut Vec<u8>, name: &[u8; N], value: &[u8]) {
 /// the gateway does not write it itself: every `X-Verigate-` name, and the names that [`put_origin`]
 /// and [`put_verigate_headers`] write. Aliases count as the header itself, because a receiver may
 /// read them as the same name.
-pub(super) fn is_end_to_end(name: KnownName) -> bool {
+fn is_end_to_end(name: KnownName) -> bool {
     match name {
         KnownName::Connection
         | KnownName::ContentLength
