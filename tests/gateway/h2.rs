@@ -9,8 +9,8 @@ use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event_of, sign_body};
 use crate::support::gateway::Gateway;
 use crate::support::http2::{
-    DATA, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, Tls, frame, is_reset,
-    lines_of, request_of,
+    DATA, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, Tls, WINDOW_UPDATE,
+    frame, is_reset, lines_of, request_of,
 };
 use crate::support::upstream::Upstream;
 use crate::support::{LATE, PLAIN_SECRET, SOON, eventually};
@@ -89,6 +89,35 @@ fn bodies_of_every_size_pass_with_a_length_or_without() {
             assert_eq!((reply.status, reply.body.len()), (200, 700_000), "{size}");
             upstream.last().expect_body(delivery.body());
         }
+    }
+}
+
+/// The gateway finds it all at once, and reads it in several turns.
+#[test]
+fn a_burst_of_heads_and_a_large_body_is_read_to_its_end() {
+    let upstream = Upstream::start();
+    let (gateway, tls) = start(&upstream, &[]);
+    let mut frames = tls.open();
+    let window = frames.wait_for(SOON, |came| came.kind == WINDOW_UPDATE);
+    assert!(window.is_some(), "no room for so much");
+    let deliveries = [100_000, 300, 300].map(|size| Delivery::of(event_of(size)));
+    let streams = || deliveries.iter().zip([1, 3, 5]);
+    gateway.signal("STOP");
+    for (delivery, stream) in streams() {
+        frames.head(stream, &lines_of(delivery), true);
+    }
+    for (delivery, stream) in streams() {
+        for piece in delivery.body().chunks(16_000) {
+            frames.send(frame(DATA, 0, stream, piece));
+        }
+        frames.send(frame(DATA, END_STREAM, stream, b""));
+    }
+    gateway.signal("CONT");
+    let mut answers = 0;
+    while answers < 3 {
+        let came = frames.wait_for(SOON, |came| came.kind == HEADERS);
+        assert_eq!(came.expect("an answer").status(), 200);
+        answers += 1;
     }
 }
 

@@ -5,6 +5,7 @@
 //! that speaks to clients enters here, and so do the gateway's own answers. The room may import
 //! `timer`, and no other room of the gateway.
 
+pub(crate) mod ahead;
 pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod budget;

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use super::ahead::Ahead;
 use super::shown::Shown;
 
 /// A client's connection. Bytes are plain on either side of this type.
@@ -17,7 +18,7 @@ pub(crate) enum Stream {
     Plain(TcpStream),
     // Boxed: the state of TLS is ten times as large as a socket. An Arc, because the streams of a
     // connection share it.
-    Tls(Box<TlsStream<TcpStream>>, Arc<Shown>),
+    Tls(Box<TlsStream<Ahead>>, Arc<Shown>),
 }
 
 impl Stream {

@@ -17,6 +17,7 @@ use tokio_rustls::StartHandshake;
 use tokio_rustls::rustls::server::{Accepted, AcceptedAlert, Acceptor};
 use tokio_rustls::rustls::{self, HandshakeKind, ServerConfig};
 
+use super::ahead::Ahead;
 use super::challenge;
 use super::handshakes::Handshakes;
 use super::holder::Holder;
@@ -246,7 +247,7 @@ async fn shake_hands(
     (place, clients): (usize, &Arc<Clients>),
 ) -> Result<Handshake, (Failure, Option<TcpStream>)> {
     spend(WORK);
-    let started = StartHandshake::from_parts(hello, stream);
+    let started = StartHandshake::from_parts(hello, Ahead::new(stream));
     match started.into_stream(settings).into_fallible().await {
         Ok(stream) => {
             let session = stream.get_ref().1;
@@ -256,7 +257,7 @@ async fn shake_hands(
             let stream = Stream::Tls(Box::new(stream), Arc::new(shown));
             Ok(Handshake::Done(stream, is_resumed))
         }
-        Err((error, stream)) => Err((error.into(), Some(stream))),
+        Err((error, stream)) => Err((error.into(), Some(stream.into_socket()))),
     }
 }
 

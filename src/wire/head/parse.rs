@@ -69,6 +69,9 @@ pub(super) fn judge(bytes: Bytes, ends: &LineEnds, limits: &Limits) -> Result<He
     meaning.complete(bytes, method, text, parts.version, fields)
 }
 
+/// The room for the lines of a head of common length, which grows when it is longer.
+const COMMON: usize = 512;
+
 /// A head that is built from its parts, which are judged as if they had been received together.
 pub(super) struct Assembly {
     bytes: Vec<u8>,
@@ -92,7 +95,10 @@ impl Assembly {
             Version::Http11 => b" HTTP/1.1\r\n",
             Version::Http2 => b" HTTP/2\r\n",
         };
-        let bytes = [method, b" ", target, end].concat();
+        let mut bytes = Vec::with_capacity(COMMON + target.len());
+        for part in [method, b" ", target, end] {
+            bytes.extend_from_slice(part);
+        }
         let method = Method::judge(method)?;
         request_line::judge_target(target)?;
         Ok(Self {

@@ -40,9 +40,8 @@ const MAX_HEAD: u32 = 64 * 1024;
 /// The bytes of bodies that a client may send before they are taken, for a stream and for all streams
 /// of the connection: they are not charged to the budget yet.
 const WINDOW: u32 = 128 * 1024;
-/// The time that a silent client has to end the connection, once it was told that it ends.
+/// The time in which a silent client shall end the connection, once it was told.
 const FAREWELL: Duration = Duration::from_secs(1);
-
 /// The memory that frames of bodies may take beside the bytes that they carry, counted as 256 bytes a
 /// frame, until they are taken: that of a window in frames of 100 bytes. Some clients send each piece
 /// of a body as they make it.
@@ -261,6 +260,7 @@ impl H2Connection {
             timer: Box::pin(sleep_until(began + limits.head_timeout)),
             stopping,
             is_stopped,
+            has_waited: false,
         };
         if is_stopped {
             driver.end();
@@ -323,18 +323,30 @@ struct Driver<'s, S> {
     watch: Watch,
     limits: ConnectionLimits,
     phase: Phase,
-    /// The end of the last stream, or the beginning, and the time that may pass until the next
-    /// request.
+    /// The end of the last stream, or the beginning, and the time until the next request.
     silent_since: (Instant, Duration),
     timer: Pin<Box<Sleep>>,
     stopping: Pin<&'s mut S>,
     is_stopped: bool,
+    /// Whether the tasks that are ready had their turn since the connection's task was woken.
+    has_waited: bool,
 }
 
 impl<S: Future<Output = ()> + Send> Driver<'_, S> {
     /// Drives the connection until something happens.
     async fn next(&mut self, streams: &mut Streams<'_>) -> Event {
-        poll_fn(|cx| self.poll_next(cx, streams)).await
+        poll_fn(|cx| {
+            // An answer wakes this task, which would run next and write that answer alone. If other
+            // streams go first, what they have ready goes with it in one write.
+            if streams.open() > 1 && !mem::replace(&mut self.has_waited, true) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let event = self.poll_next(cx, streams);
+            self.has_waited &= event.is_ready();
+            event
+        })
+        .await
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>, streams: &mut Streams<'_>) -> Poll<Event> {
@@ -354,6 +366,10 @@ impl<S: Future<Output = ()> + Send> Driver<'_, S> {
             // What was read is taken before more is read.
             let was_paused = mem::replace(&mut watch.is_paused, accepted.is_ready());
             let has_enough = accepted.is_pending() && mem::take(&mut watch.has_enough);
+            if has_enough {
+                // Requests may have been taken since the task was woken for its next turn.
+                cx.waker().wake_by_ref();
+            }
             if accepted.is_ready() || has_enough || !was_paused {
                 break accepted;
             }
@@ -439,9 +455,10 @@ async fn answer<P: Port>(
 ) {
     stream.gather().await;
     let Ending(_, has_place) = &ending;
+    // Boxed, since a task moves several times before it runs, and an exchange is large.
     let next = match head {
-        Ok(head) if *has_place => port.answer(&mut stream, head).await,
-        Ok(head) => port.answer_beyond(&mut stream, head).await,
+        Ok(head) if *has_place => Box::pin(port.answer(&mut stream, head)).await,
+        Ok(head) => Box::pin(port.answer_beyond(&mut stream, head)).await,
         Err(refusal) => {
             port.refuse(&mut stream, refusal).await;
             Next::Linger

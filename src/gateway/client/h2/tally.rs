@@ -129,21 +129,22 @@ impl Tally {
         self.served = self.served.saturating_add(1);
     }
 
-    /// Takes note of a frame that was sent.
-    pub(super) fn note(&mut self, frame: Frame, sender: Sender, now: Instant) {
+    /// Takes note of a frame that was sent. `now` is called where the frame counts by the time.
+    pub(super) fn note(&mut self, frame: Frame, sender: Sender, now: impl FnOnce() -> Instant) {
         match (frame, sender) {
-            (Frame::Headers { stream }, Sender::Client) => self.note_opened(stream, now),
+            (Frame::Headers { stream }, Sender::Client) => self.note_opened(stream, now()),
             (Frame::Reset { stream, .. }, Sender::Client) => {
+                let now = now();
                 let is_new = self.note_reset(stream, now);
                 if !is_new {
                     self.note_other(now);
                 }
             }
             (Frame::Reset { stream, code }, Sender::Gateway) if code != NO_ERROR => {
-                self.note_reset(stream, now);
+                self.note_reset(stream, now());
             }
-            (Frame::Signal, Sender::Client) => self.note_signal(now),
-            (Frame::Other, Sender::Client) => self.note_other(now),
+            (Frame::Signal, Sender::Client) => self.note_signal(now()),
+            (Frame::Other, Sender::Client) => self.note_other(now()),
             (Frame::Data, Sender::Gateway) => self.pieces = self.pieces.saturating_add(1),
             _ => {}
         }
@@ -246,12 +247,12 @@ mod tests {
             self.2 += 2;
             let stream = self.2 + 1;
             self.0
-                .note(Frame::Headers { stream }, Sender::Client, self.1);
+                .note(Frame::Headers { stream }, Sender::Client, || self.1);
             stream
         }
 
         fn reset(&mut self, stream: u32, code: u32, by: Sender) {
-            self.0.note(Frame::Reset { stream, code }, by, self.1);
+            self.0.note(Frame::Reset { stream, code }, by, || self.1);
         }
 
         /// Opens `all` streams, `reset` of them in vain, all at once.
@@ -265,14 +266,14 @@ mod tests {
 
         fn others(&mut self, count: u32) -> Option<Excess> {
             for _ in 0..count {
-                self.0.note(Frame::Other, Sender::Client, self.1);
+                self.0.note(Frame::Other, Sender::Client, || self.1);
             }
             self.0.excess()
         }
 
         fn signals(&mut self, count: u32) -> Option<Excess> {
             for _ in 0..count {
-                self.0.note(Frame::Signal, Sender::Client, self.1);
+                self.0.note(Frame::Signal, Sender::Client, || self.1);
             }
             self.0.excess()
         }
@@ -314,7 +315,7 @@ mod tests {
             let stream = 3;
             client
                 .0
-                .note(Frame::Headers { stream }, Sender::Client, client.1);
+                .note(Frame::Headers { stream }, Sender::Client, || client.1);
         }
         assert_eq!((client.0.opened, client.0.recent.len()), (600, 600));
         client.1 += 1001 * MS;
@@ -341,11 +342,11 @@ mod tests {
         assert_eq!(client.others(1000), None);
         client.0.note_served();
         assert_eq!(client.others(10), None);
-        client.0.note(Frame::Data, Sender::Gateway, client.1);
+        client.0.note(Frame::Data, Sender::Gateway, || client.1);
         assert_eq!(client.others(4), None);
         client.1 += MINUTE;
         assert_eq!(client.others(1000), None, "another minute");
-        client.0.note(Frame::Data, Sender::Client, client.1);
+        client.0.note(Frame::Data, Sender::Client, || client.1);
         assert_eq!(client.0.excess(), None);
         // A stream that is over already.
         client.reset(1, CANCEL, Sender::Client);

@@ -150,7 +150,7 @@ impl AsyncRead for Watched {
         let mut now = None;
         let mut clock = || *now.get_or_insert_with(Instant::now);
         this.read
-            .read(new, |frame| tally.note(frame, Sender::Client, clock()));
+            .read(new, |frame| tally.note(frame, Sender::Client, &mut clock));
         tally.note_head(this.read.is_in_headers(), clock);
         Poll::Ready(Ok(()))
     }
@@ -169,7 +169,7 @@ impl AsyncWrite for Watched {
         this.written
             .read(data.get(..count).unwrap_or_default(), |frame| {
                 tell_of_rejected(frame);
-                tally.note(frame, Sender::Gateway, Instant::now());
+                tally.note(frame, Sender::Gateway, Instant::now);
             });
         Poll::Ready(Ok(count))
     }
