@@ -31,7 +31,22 @@ pub(crate) enum Kind {
     HaproxyVerifying,
     NginxPassing,
     NginxVerifying,
+    /// Debian's `json2file-go`, which writes each body into a file of its own.
+    Json2File,
     Verigate,
+}
+
+/// What verigate keeps on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// Nothing: a route in relay mode without a state directory.
+    Nothing,
+    /// The claims of a route in relay mode.
+    Claims,
+    /// The deliveries of a route in queue mode, which are delivered meanwhile.
+    Deliveries,
+    /// The same, and nothing is delivered meanwhile.
+    Waiting,
 }
 
 /// A program that takes part.
@@ -88,11 +103,24 @@ impl Contender {
         (found, missing)
     }
 
+    /// What else is installed here that takes webhooks and keeps them.
+    pub(crate) fn keeper() -> Option<Self> {
+        let program = find("json2file-go")?;
+        Some(Self {
+            kind: Kind::Json2File,
+            name: "json2file-go: a file each, no signature, no sync".to_owned(),
+            program,
+        })
+    }
+
     /// `true` where the recipe judges deliveries, and does not only pass them on.
     pub(crate) fn verifies(&self) -> bool {
         !matches!(
             self.kind,
-            Kind::HaproxyPassing | Kind::HaproxyPassingLogged | Kind::NginxPassing
+            Kind::HaproxyPassing
+                | Kind::HaproxyPassingLogged
+                | Kind::NginxPassing
+                | Kind::Json2File
         )
     }
 
@@ -143,12 +171,19 @@ impl Contender {
             Kind::NginxPassing => include_str!("nginx-passing.conf.in"),
             Kind::NginxVerifying => include_str!("nginx-verifying.conf.in"),
             Kind::Verigate => include_str!("verigate.toml.in"),
+            Kind::Json2File => "",
         };
         let port = free_port()?;
         let file = folder.path().join("configuration");
         fs::write(&file, setting.fill(template, port, folder.path())?)?;
         let mut command = Command::new(&self.program);
-        if self.program.ends_with("haproxy") {
+        if self.kind == Kind::Json2File {
+            fs::create_dir(folder.path().join("hooks"))?;
+            command
+                .env("J2F_BASEDIR", folder.path())
+                .env("J2F_DIRLIST", "hooks")
+                .env("J2F_BIND", format!("127.0.0.1:{port}"));
+        } else if self.program.ends_with("haproxy") {
             command.args(["-db", "-f"]).arg(&file);
         } else {
             command.arg("-p").arg(folder.path()).arg("-c").arg(&file);
@@ -186,6 +221,8 @@ pub(crate) struct Setting {
     pub(crate) further_routes: usize,
     /// How deliveries get to the program.
     pub(crate) transport: Transport,
+    /// What verigate keeps on disk.
+    pub(crate) kept: Kept,
 }
 
 impl Setting {
@@ -216,6 +253,11 @@ impl Setting {
             .replace("@FOLDER@", folder))
     }
 
+    /// Whether the app gets deliveries after they were acknowledged, and not before.
+    pub(crate) fn is_queue(&self) -> bool {
+        matches!(self.kept, Kept::Deliveries | Kept::Waiting)
+    }
+
     /// verigate's configuration.
     fn verigate(&self) -> io::Result<String> {
         let mut secrets = String::new();
@@ -242,6 +284,21 @@ impl Setting {
             .replace("@PROVIDER@", self.scheme.provider())
             .replace("@SECRETS@", &secrets)
             .replace("@UPSTREAM@", &self.upstream.to_string());
+        let most = "max_deliveries = 2_000_000\nmax_bytes = \"30GiB\"\n";
+        text += match self.kept {
+            Kept::Nothing | Kept::Claims => "",
+            Kept::Deliveries | Kept::Waiting => "mode = \"queue\"\n\n[route.queue]\n",
+        };
+        if self.is_queue() {
+            text += most;
+        }
+        if self.kept == Kept::Waiting {
+            text += "rate = \"1/h\"\n";
+        }
+        if self.kept != Kept::Nothing {
+            text += "\n[state]\ndir = \"state\"\n";
+            text += most;
+        }
         // As short as can be: a file of 10,000 routes must not exceed 1 MiB. No request comes to them.
         for number in 0..self.further_routes {
             let _ = write!(

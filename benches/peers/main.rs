@@ -26,6 +26,7 @@ mod growth;
 mod options;
 mod parts;
 mod plot;
+mod queue;
 mod report;
 mod rounds;
 #[path = "../support/mod.rs"]
@@ -80,6 +81,7 @@ fn run(options: &Options) -> io::Result<()> {
         (What::Latency, parts::latency),
         (What::Schemes, parts::schemes),
         (What::Tls, parts::tls),
+        (What::Queue, queue::queue),
         (What::Growth, growth::growth),
     ] {
         if options.wants(what) {

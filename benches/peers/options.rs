@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
 
-use crate::contenders::{Contender, Kind, Setting};
+use crate::contenders::{Contender, Kept, Kind, Setting};
 use crate::rounds::{Deliveries, Plan};
 use crate::support::events::{Filling, Scheme};
 use crate::support::upstream::Upstream;
@@ -41,6 +41,9 @@ pub(crate) struct Options {
     /// Kept-alive connections; of HTTP/2 a tenth, each with ten requests at a time
     #[arg(long, default_value_t = 32)]
     pub(crate) connections: usize,
+    /// Clients at a time in `queue`
+    #[arg(long, value_delimiter = ',', default_value = "1,16,64,256")]
+    pub(crate) clients: Vec<usize>,
     /// Worker threads of each program
     #[arg(long, default_value_t = 1)]
     pub(crate) threads: usize,
@@ -91,6 +94,8 @@ pub(crate) enum What {
     Schemes,
     /// TLS on kept connections, on resumed ones and with whole handshakes, and HTTP/2
     Tls,
+    /// Deliveries that are kept on disk and acknowledged, beside those that are passed on
+    Queue,
     /// How cost grows with claims, routes, secrets, headers and connections
     Growth,
     /// All of these
@@ -106,6 +111,7 @@ impl Options {
             self.warm_up = 0.05;
             self.what = vec![What::All];
             self.sizes.retain(|size| *size == 1024);
+            self.clients = vec![16];
         }
         self
     }
@@ -161,6 +167,7 @@ impl Options {
             further_secrets: 0,
             further_routes: 0,
             transport: Transport::Plain,
+            kept: Kept::Nothing,
         }
     }
 

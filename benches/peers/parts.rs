@@ -123,14 +123,14 @@ fn pairs(rows: &[Row], ours: usize) -> String {
 }
 
 /// A part whose rows belong together in groups of which the first is the base.
-struct Groups<'o> {
+pub(crate) struct Groups<'o> {
     options: &'o Options,
     upstream: &'o Upstream,
-    report: Report,
+    pub(crate) report: Report,
 }
 
 impl Groups<'_> {
-    fn measure(&mut self, title: &str, entries: &[Entry]) -> io::Result<Vec<Row>> {
+    pub(crate) fn measure(&mut self, title: &str, entries: &[Entry]) -> io::Result<Vec<Row>> {
         let rows = in_turn(
             title,
             entries,
@@ -152,7 +152,7 @@ impl Groups<'_> {
     }
 }
 
-fn groups<'o>(
+pub(crate) fn groups<'o>(
     name: &'static str,
     options: &'o Options,
     upstream: &'o Upstream,
