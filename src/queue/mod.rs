@@ -14,6 +14,7 @@
 
 mod accounts;
 mod asked;
+mod attempt;
 mod breaker;
 mod by_hand;
 mod choosing;
@@ -42,6 +43,7 @@ mod tests;
 use std::fmt;
 
 pub use self::asked::PauseTurn;
+pub use self::attempt::{Attempt, AttemptEnd};
 pub use self::breaker::BreakerTurn;
 pub use self::by_hand::{ByHand, Expired};
 pub use self::choosing::{Lease, Next};

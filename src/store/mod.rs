@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::clock::UnixMillis;
-use crate::queue::{Change, Delivery, DeliveryId, Number, RouteNumber};
+use crate::queue::{Attempt, Change, Delivery, DeliveryId, Number, Progress, RouteNumber};
 use crate::replay::passing;
 use crate::verify::claim::Mark;
 
@@ -83,6 +83,10 @@ pub trait QueueStore: Send + Sync + 'static {
     /// afterwards; the answer comes when no crash of the process can lose it. While the store cannot
     /// write, the change is kept and the answer waits: it is written as soon as that is possible.
     fn change(&self, number: Number, change: Change) -> Pending<()>;
+
+    /// Writes what became of a delivery by an attempt that failed, and remembers the attempt beside
+    /// the latest others. The answer is like that of [`change`](Self::change).
+    fn failed(&self, number: Number, progress: Progress, attempt: Attempt) -> Pending<()>;
 
     /// Reads a delivery; `None`: there is none of that number.
     fn read(&self, number: Number) -> Pending<Option<Content>>;

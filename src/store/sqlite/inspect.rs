@@ -163,7 +163,7 @@ pub fn check(dir: &Path) -> Result<Vec<String>, OpenError> {
 }
 
 /// Rows that have no counterpart, and what is said of them.
-const LONELY: [(&str, &str); 3] = [
+const LONELY: [(&str, &str); 4] = [
     (
         "select number from delivery where number not in (select number from content)",
         "has neither head nor body",
@@ -176,6 +176,10 @@ const LONELY: [(&str, &str); 3] = [
         "select delivery.number from delivery join content using (number) where pieces != \
          (select count(*) from piece where piece.number >> 12 = delivery.number) and pieces > 0",
         "has a body of which pieces are missing",
+    ),
+    (
+        "select distinct delivery from attempt where delivery not in (select number from delivery)",
+        "has attempts but no row in the table delivery",
     ),
 ];
 

@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use futures_channel::oneshot;
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
+use super::attempts;
 use super::rows::{PIECE, PLACES, mark, piece_number, state_number};
-use crate::queue::{Change, Number, State};
+use crate::queue::{Attempt, Change, Number, State};
 use crate::replay::passing;
 use crate::store::sqlite::integer;
 use crate::store::sqlite::journal::Journal;
@@ -32,6 +33,8 @@ pub(super) enum Record {
     Change {
         number: Number,
         change: Change,
+        /// The attempt that failed, if the change is its end.
+        attempt: Option<Attempt>,
         answer: Answer<()>,
     },
     Claims {
@@ -109,6 +112,8 @@ pub(super) struct Statements<'c> {
     content: Statement<'c>,
     piece: Statement<'c>,
     progress: Statement<'c>,
+    attempt: Statement<'c>,
+    drop_attempts: Statement<'c>,
     drop_delivery: Statement<'c>,
     drop_content: Statement<'c>,
     drop_piece: Statement<'c>,
@@ -239,17 +244,20 @@ impl Queue {
     }
 
     fn drop_delivery(&mut self, to: &mut Statements<'_>, number: i64) -> rusqlite::Result<()> {
-        let bytes: Option<u64> = to
+        let dropped: Option<(u64, u32)> = to
             .drop_delivery
-            .query_row([number], |row| row.get(0))
+            .query_row([number], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let pieces: Option<i64> = to
             .drop_content
             .query_row([number], |row| row.get(0))
             .optional()?;
-        if let Some(bytes) = bytes {
+        if let Some((bytes, attempts)) = dropped {
             self.open.gone += 1;
             self.open.gone_bytes += bytes;
+            if attempts > 0 {
+                to.drop_attempts.execute([number])?;
+            }
         }
         let first = number << PLACES;
         self.open.left.extend(first..first + pieces.unwrap_or(0));
@@ -273,8 +281,10 @@ impl Ledger for Queue {
                 "update delivery set state = ?2, attempts = ?3, round = ?4, due_ms = ?5, \
                  aged_from_ms = ?6, last_status = ?7 where number = ?1",
             )?,
+            attempt: connection.prepare(attempts::WRITE)?,
+            drop_attempts: connection.prepare(attempts::DROP)?,
             drop_delivery: connection
-                .prepare("delete from delivery where number = ?1 returning bytes")?,
+                .prepare("delete from delivery where number = ?1 returning bytes, attempts")?,
             drop_content: connection
                 .prepare("delete from content where number = ?1 returning pieces")?,
             drop_piece: connection.prepare("delete from piece where number = ?1")?,
@@ -297,7 +307,17 @@ impl Ledger for Queue {
     fn write(&mut self, to: &mut Statements<'_>, record: &mut Record) -> rusqlite::Result<Written> {
         match record {
             Record::Accept(accepting) => return self.accept(to, accepting),
-            Record::Change { number, change, .. } => self.change(to, *number, *change)?,
+            Record::Change {
+                number,
+                change,
+                attempt,
+                ..
+            } => {
+                self.change(to, *number, *change)?;
+                if let Some(attempt) = attempt {
+                    attempts::write(&mut to.attempt, *number, attempt)?;
+                }
+            }
             Record::Claims { changes, .. } => {
                 for change in changes.iter() {
                     self.journal.write(&mut to.claim, change)?;

@@ -1,6 +1,7 @@
 //! `queue.db`: deliveries that were acknowledged, and the claims that were stored with them
 //! (contract: State).
 
+mod attempts;
 mod ledger;
 mod rows;
 
@@ -17,7 +18,7 @@ use super::meta::{self, MetaKey};
 use super::stats::{Observer, Stats};
 use super::{failure, journal};
 use crate::clock::Clock;
-use crate::queue::{Change, Delivery, Number, RouteNumber};
+use crate::queue::{Attempt, Change, Delivery, Number, Progress, RouteNumber};
 use crate::replay::passing;
 use crate::store::{Accepted, Content, Pending, QueueStore, Route, StoreError};
 use ledger::{Accepting, Queue, Record};
@@ -26,7 +27,12 @@ pub(super) static KIND: Kind = Kind {
     name: "queue.db",
     // "vgQu"
     application: 0x7667_5175,
-    steps: &[&[rows::SCHEMA, journal::SCHEMA, meta::SCHEMA]],
+    steps: &[&[
+        rows::SCHEMA,
+        attempts::SCHEMA,
+        journal::SCHEMA,
+        meta::SCHEMA,
+    ]],
     commits_sync: true,
 };
 
@@ -98,6 +104,15 @@ impl QueueDb {
         heads.map_err(|error| failure(KIND.name, &error))
     }
 
+    /// The latest attempts of a delivery that failed, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn attempts(&self, number: Number) -> Result<Vec<Attempt>, StoreError> {
+        let read = attempts::read(&self.database.reader()?, number);
+        read.map_err(|error| failure(KIND.name, &error))
+    }
+
     /// Writes what was asked for before, and ends. Everything that is asked for afterwards is refused.
     pub fn close(&self) {
         let _ = self.reads.send(Read::Stop);
@@ -144,6 +159,18 @@ impl QueueStore for QueueDb {
         self.record(Record::Change {
             number,
             change,
+            attempt: None,
+            answer,
+        });
+        pending
+    }
+
+    fn failed(&self, number: Number, progress: Progress, attempt: Attempt) -> Pending<()> {
+        let (answer, pending) = oneshot::channel();
+        self.record(Record::Change {
+            number,
+            change: Change::Progress(progress),
+            attempt: Some(attempt),
             answer,
         });
         pending

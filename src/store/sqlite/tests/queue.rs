@@ -3,12 +3,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
 use super::{delivery, entry, until, wait};
 use crate::clock::{Clock, UnixMillis};
-use crate::queue::{Change, Delivery, Number, Progress, RouteNumber, State};
+use crate::queue::{Attempt, AttemptEnd, Change, Delivery, Number, Progress, RouteNumber, State};
 use crate::replay::passing;
 use crate::store::sqlite::{MetaKey, OpenError, QueueDb};
 use crate::store::{Content, QueueStore as _, StoreError};
@@ -327,4 +328,51 @@ fn damage_is_named_by_file_table_and_row() {
         claims.contains("queue.db: row 3 of the table claim"),
         "{claims}"
     );
+}
+
+#[test]
+fn the_latest_attempts_of_a_delivery_are_kept_and_go_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = opened(folder.path());
+    let [one, other] = [0, 1].map(|name| wait(queue.accept(delivery(name, 1))).unwrap());
+    let ends = [
+        AttemptEnd::Status(503),
+        AttemptEnd::Unreachable,
+        AttemptEnd::Timeout,
+        AttemptEnd::Failed,
+    ];
+    let made = (1..=45).zip(ends.into_iter().cycle());
+    let made: Vec<_> = made
+        .map(|(number, end)| Attempt {
+            number,
+            began: UnixMillis(1_750_000_000_000 + i64::from(number)),
+            took: Duration::from_millis(u64::from(number)),
+            end,
+        })
+        .collect();
+    for attempt in &made {
+        let progress = Progress {
+            attempts: attempt.number,
+            ..LATER
+        };
+        wait(queue.failed(one, progress, *attempt)).unwrap();
+    }
+    wait(queue.failed(other, LATER, made[2])).unwrap();
+    drop(queue);
+    let queue = opened(folder.path());
+    assert_eq!(queue.attempts(one).unwrap(), made[25..]);
+    assert_eq!(queue.attempts(other).unwrap(), made[2..3]);
+    assert_eq!(deliveries(&queue)[0].progress.attempts, 45);
+    let faults = || crate::store::sqlite::check(folder.path()).unwrap();
+    assert_eq!(faults(), [""; 0]);
+    wait(queue.change(one, Change::Gone)).unwrap();
+    assert_eq!(queue.attempts(one).unwrap(), []);
+    assert_eq!(queue.attempts(other).unwrap(), made[2..3]);
+    assert_eq!(faults(), [""; 0]);
+    drop(queue);
+    let edited = Connection::open(folder.path().join("queue.db")).unwrap();
+    edited.execute("delete from delivery", ()).unwrap();
+    drop(edited);
+    let said = faults().join("\n");
+    assert!(said.contains("has attempts but no row"), "{said}");
 }

@@ -1,0 +1,80 @@
+//! The table of attempts: the latest ones of each delivery, in a table of their own, so that what is
+//! read of every delivery at the start stays short.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, Statement, params};
+
+use crate::clock::UnixMillis;
+use crate::queue::{Attempt, AttemptEnd, Number};
+use crate::store::sqlite::integer;
+
+/// The attempts that are kept of a delivery.
+const KEPT: u32 = 20;
+
+/// The table. An attempt takes the place of the one that was made [`KEPT`] attempts before it.
+pub(super) const SCHEMA: &str = "create table attempt (
+    delivery integer not null,
+    place integer not null,
+    number integer not null,
+    began_ms integer not null,
+    took_ms integer not null,
+    outcome integer not null,
+    primary key (delivery, place)
+) strict, without rowid;";
+
+/// Writes an attempt, in [`write`].
+pub(super) const WRITE: &str = "insert or replace into attempt values (?1, ?2, ?3, ?4, ?5, ?6)";
+
+/// Takes out all attempts of a delivery.
+pub(super) const DROP: &str = "delete from attempt where delivery = ?1";
+
+/// What the column `outcome` has where there is no status of an answer.
+const UNREACHABLE: u16 = 1;
+const TIMEOUT: u16 = 2;
+const FAILED: u16 = 3;
+
+/// Writes an attempt by the statement [`WRITE`].
+pub(super) fn write(
+    to: &mut Statement<'_>,
+    delivery: Number,
+    attempt: &Attempt,
+) -> rusqlite::Result<()> {
+    let outcome = match attempt.end {
+        AttemptEnd::Status(status) => status,
+        AttemptEnd::Unreachable => UNREACHABLE,
+        AttemptEnd::Timeout => TIMEOUT,
+        AttemptEnd::Failed => FAILED,
+    };
+    let took = u64::try_from(attempt.took.as_millis()).unwrap_or(u64::MAX);
+    to.execute(params![
+        integer(delivery.0),
+        attempt.number % KEPT,
+        attempt.number,
+        attempt.began.0,
+        integer(took),
+        outcome,
+    ])?;
+    Ok(())
+}
+
+/// The attempts of a delivery, the oldest first.
+pub(super) fn read(connection: &Connection, delivery: Number) -> rusqlite::Result<Vec<Attempt>> {
+    let mut select = connection.prepare(
+        "select number, began_ms, took_ms, outcome from attempt where delivery = ?1 order by number",
+    )?;
+    let attempts = select.query_map([integer(delivery.0)], |row| {
+        Ok(Attempt {
+            number: row.get(0)?,
+            began: UnixMillis(row.get(1)?),
+            took: Duration::from_millis(row.get(2)?),
+            end: match row.get(3)? {
+                UNREACHABLE => AttemptEnd::Unreachable,
+                TIMEOUT => AttemptEnd::Timeout,
+                FAILED => AttemptEnd::Failed,
+                status => AttemptEnd::Status(status),
+            },
+        })
+    })?;
+    attempts.collect()
+}
