@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::config::Problems;
 use crate::key::public::PublicKey;
 use crate::key::shape::{Suspicion, concealed};
+use crate::queue::DeliveryId;
 
 /// Writes a line of data. A reader that has closed the pipe is not an error of ours.
 pub(super) fn print(line: &str) {
@@ -20,6 +21,30 @@ pub(super) fn note(line: &str) {
     // A single write keeps the line whole: the thread of operational messages writes to standard
     // error as well.
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Writes a line as [`note`] does, but shows `id` in it as it is: an id that a gateway has made is
+/// random, and no secret. Text of another form than theirs is masked like the rest.
+pub(super) fn note_with_id(line: &str, id: &str) {
+    let line = concealed_but(line, id);
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// The line without anything that could be a secret, apart from an id of a gateway.
+fn concealed_but(line: &str, id: &str) -> String {
+    if !is_id(id) {
+        return concealed(line, Suspicion::Plain).into_owned();
+    }
+    let parts = line.split(id).map(|part| concealed(part, Suspicion::Plain));
+    parts.collect::<Vec<_>>().join(id)
+}
+
+/// Whether a text has the form of the ids that gateways make: of requests and plans, or of
+/// deliveries.
+fn is_id(text: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+    let is_short = text.len() == 32 && text.bytes().all(is_digit);
+    is_short || DeliveryId::parse(text).is_some()
 }
 
 /// Names the public half of the key that signed. Nothing in it is a secret, so nothing is masked.
@@ -85,6 +110,33 @@ pub(super) fn json_object(members: &[(&str, Value)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cf_31_an_id_of_a_gateway_is_shown_and_secrets_beside_it_are_not() {
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        for id in [
+            "f3ac5d8b2a6c4e6f9d0b1a2c3d4e5f60",
+            "0192f0c4-7b1e-7c3a-8000-000000000001",
+        ] {
+            let line = format!("`verigate queue cancel {id}` ends it, {secret}");
+            let shown = "`verigate queue cancel ID` ends it, ********".replace("ID", id);
+            assert_eq!(concealed_but(&line, id), shown);
+            assert!(!concealed(&line, Suspicion::Plain).contains(id) || id.contains('-'));
+        }
+        for id in [
+            secret,
+            "",
+            "sk_live_abcdEFGH",
+            "F3AC5D8B2A6C4E6F9D0B1A2C3D4E5F60",
+        ] {
+            let line = format!("cancel {id}, {secret}");
+            let shown = concealed_but(&line, id);
+            assert!(
+                !shown.contains(secret) && (id.is_empty() || !shown.contains(id)),
+                "{shown}"
+            );
+        }
+    }
 
     #[test]
     fn a_shell_reads_back_what_was_quoted() {

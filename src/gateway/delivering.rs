@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::sleep_until;
 
-use crate::clock::Now;
+use crate::clock::{Now, UnixMillis};
 use crate::gateway::exchange::attempt;
 use crate::gateway::exchange::deliver;
 use crate::gateway::exchange::deliver::Delivered;
@@ -44,6 +44,7 @@ pub(crate) async fn run(
                     backlog: Arc::clone(&backlog),
                     lease,
                     outcome: Outcome::GivenBack,
+                    made: None,
                 };
                 tokio::spawn(attempt(held));
             }
@@ -66,6 +67,8 @@ struct Held {
     backlog: Arc<Backlog>,
     lease: Lease,
     outcome: Outcome,
+    /// When the attempt began and how long it took, once it was made.
+    made: Option<(UnixMillis, Duration)>,
 }
 
 impl Drop for Held {
@@ -75,16 +78,17 @@ impl Drop for Held {
             backlog,
             lease,
             outcome,
+            made,
         } = self;
         let now = running.clock.now();
-        let ended = backlog.ended(lease, *outcome, now);
+        let ended = backlog.ended(lease, *outcome, *made, now);
         let snapshot = running.snapshot.load();
         let route = snapshot.queued_route(lease.route);
         let name = route.map_or("-", |route| &route.name);
         if let Some(reason) = ended.dead {
             log::warn!(
-                "route {name}: the delivery {} is dead after {} attempts ({}): `verigate queue show` has its \
-                 last answer, `verigate queue retry` tries it again",
+                "route {name}: the delivery {} is dead after {} attempts ({}): `verigate queue show` has the \
+                 latest of them, `verigate queue retry` tries it again",
                 lease.id,
                 lease.attempt,
                 reason.name()
@@ -120,7 +124,9 @@ async fn attempt(mut held: Held) {
     let snapshot = held.running.snapshot.load_full();
     // A reload may have removed the route since the attempt became due.
     if let Some(route) = snapshot.queued_route(held.lease.route) {
-        held.outcome = send(&held, route, &stored, &content).await;
+        let (outcome, made) = send(&held, route, &stored, &content).await;
+        held.outcome = outcome;
+        held.made = Some(made);
     }
 }
 
@@ -147,8 +153,14 @@ async fn read(held: &mut Held) -> Option<(Content, OwnedSemaphorePermit)> {
     None
 }
 
-/// Sends the request of an attempt, and writes its log line.
-async fn send(held: &Held, route: &RouteState, stored: &StoredHead, content: &Content) -> Outcome {
+/// Sends the request of an attempt, and writes its log line. Returns when it began and how long it
+/// took, too.
+async fn send(
+    held: &Held,
+    route: &RouteState,
+    stored: &StoredHead,
+    content: &Content,
+) -> (Outcome, (UnixMillis, Duration)) {
     let Held { running, lease, .. } = held;
     let began = running.clock.now();
     let request = attempt::request(
@@ -175,7 +187,7 @@ async fn send(held: &Held, route: &RouteState, stored: &StoredHead, content: &Co
     if let Ok(response) = delivered.response() {
         finish(response).await;
     }
-    outcome
+    (outcome, (began.wall, at.mono.saturating_sub(began.mono)))
 }
 
 /// Reads the rest of a short answer, so that its connection can be used again.

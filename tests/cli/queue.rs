@@ -52,6 +52,8 @@ fn what_waits_is_listed_shown_retried_and_discarded_and_a_route_is_paused() {
         &id,
         "POST /webhooks/itellico",
         "X-Webhook-Signature-256: …",
+        "ATTEMPT",
+        " ms  410",
     ]);
     assert!(
         !shown.stdout.contains("event_id\":"),
@@ -60,7 +62,9 @@ fn what_waits_is_listed_shown_retried_and_discarded_and_a_route_is_paused() {
     run(&["show", &id, "--body"])
         .expect_code(0)
         .expect_words(&["\"event_id\""]);
-    run(&["discard", &id]).expect_code(0);
+    run(&["discard", &id])
+        .expect_code(0)
+        .expect_words(&[&format!("the delivery {id} is gone")]);
     run(&["discard", &id])
         .expect_code(1)
         .expect_words(&["404", "no such delivery"]);
@@ -71,15 +75,46 @@ fn what_waits_is_listed_shown_retried_and_discarded_and_a_route_is_paused() {
         .expect_code(1)
         .expect_words(&["discard 2 deliveries", "--yes"]);
     assert_eq!(count("dead"), 2);
-    run(&["pause", "itellico"]).expect_code(0);
+    for (command, words) in [
+        ("resume", "was not paused"),
+        ("pause", "is paused"),
+        ("pause", "was paused already"),
+    ] {
+        run(&[command, "itellico"])
+            .expect_code(0)
+            .expect_words(&[words]);
+    }
     run(&["pause", "nowhere"])
         .expect_code(1)
         .expect_words(&["no route of this name"]);
     upstream.behave(Behaviour::status(200));
     let retried = run(&["retry", "--state", "dead", "--rate", "100/s", "--yes"]);
     retried.expect_code(0).expect_words(&["done: 2 of 2 done"]);
+    let said = &retried.stderr;
+    let plan = said.split("`verigate queue cancel ").nth(1);
+    let plan = plan.and_then(|rest| rest.split('`').next());
+    let plan = plan.unwrap_or_default();
+    run(&["cancel", plan])
+        .expect_code(0)
+        .expect_words(&["done: 2 of 2 done"]);
     assert_eq!(count("retrying"), 2, "the route is paused");
-    run(&["resume", "itellico"]).expect_code(0);
+    let first = run(&["list", "--limit", "1", "--json"]).json();
+    let next = first["next"].to_string();
+    let second = run(&["list", "--limit", "1", "--after", &next, "--json"]).json();
+    assert_ne!(first["deliveries"], second["deliveries"]);
+    assert!(second["next"].is_null(), "{second}");
+    run(&["list", "--limit", "1"])
+        .expect_code(0)
+        .expect_words(&[&format!("`--after {next}`")]);
+    for wrong in [["--limit", "0"], ["--since", "yesterday"], ["--after", "x"]] {
+        run(&["list", wrong[0], wrong[1]]).expect_code(2);
+    }
+    run(&["retry", "--state", "dead", "--rate", "fast"])
+        .expect_code(2)
+        .expect_words(&["`100/s`"]);
+    run(&["resume", "itellico"])
+        .expect_code(0)
+        .expect_words(&["goes on"]);
     assert!(eventually(LATE, || run(&["list"])
         .all()
         .contains("nothing fits")));

@@ -131,6 +131,13 @@ fn what_waits_is_listed_page_by_page_and_shown_without_what_proves_it() {
     let shown = answer.json();
     assert_eq!(shown["method"], "POST");
     assert!(shown.get("body").is_none(), "{shown}");
+    let attempt = &shown["history"][0];
+    assert_eq!(
+        (&attempt["attempt"], &attempt["status"], &attempt["error"]),
+        (&json!(1), &json!(500), &Value::Null),
+        "{shown}"
+    );
+    assert!(attempt["took_ms"].is_u64() && attempt["began_at"].is_string());
     let header = |name: &str| {
         let headers = shown["headers"].as_array().expect("headers");
         let of_name = headers.iter().find(|header| header["name"] == name);
@@ -159,25 +166,126 @@ fn what_waits_is_listed_page_by_page_and_shown_without_what_proves_it() {
     )));
 }
 
+/// Each page with a method that it takes.
+const PAGES: [(&str, &str); 10] = [
+    ("GET", "/queue"),
+    ("GET", "/queue/"),
+    ("GET", "/queue/0192f0c4-7b1e-7c3a-8000-000000000001?body=1"),
+    ("GET", "/queue/plan/x"),
+    ("POST", "/queue/plan"),
+    ("POST", "/queue/retry"),
+    ("POST", "/queue/discard"),
+    ("POST", "/queue/cancel"),
+    ("POST", "/queue/pause"),
+    ("POST", "/queue/resume"),
+];
+
 #[test]
-fn the_pages_exist_with_a_token_alone_and_wrong_requests_are_told_how() {
-    let upstream = Upstream::start();
+fn cf_30_the_pages_of_the_queue_are_for_nobody_whom_the_app_can_be_made_to_ask_for() {
+    let upstream = Upstream::with(Behaviour::status(410));
     let route = Route::itellico(&upstream).set("mode", "\"queue\"");
     let open = Config::new().route(route).extra("[state]\ndir = \"state\"");
-    let gateway = Gateway::start(&open);
-    for (method, path) in [
-        ("GET", "/queue"),
-        ("POST", "/queue/discard"),
-        ("GET", "/queue/x"),
-    ] {
-        gateway
-            .admin(method, path, &[], "")
-            .expect_refusal(404, "no_route");
-    }
+    let without_token = Gateway::start(&open);
     let gateway = Gateway::start(&config(&upstream));
-    for (method, path) in [("GET", "/queue"), ("POST", "/queue/pause")] {
-        assert_eq!(gateway.admin(method, path, &[], "").status, 401, "{path}");
+    let event = send(&gateway, 1, "dead").remove(0);
+    let before = list(&gateway, "");
+    let token = format!("Bearer {TOKEN}");
+    let right = ("Authorization", token.as_str());
+    let cookie = format!("token={TOKEN}");
+    let body = r#"{"route":"itellico","state":"dead"}"#;
+    for (method, path) in PAGES {
+        let body = if method == "POST" { body } else { "" };
+        for headers in [&[][..], &[right]] {
+            let answer = without_token.admin(method, path, headers, body);
+            assert_eq!(
+                (answer.status, answer.code().as_str()),
+                (404, "no_route"),
+                "{method} {path} without a token in the configuration: {answer}"
+            );
+        }
+        // A request that an app sends on behalf of another has no header of that one's choice.
+        let sign = if path.contains('?') { '&' } else { '?' };
+        let in_query = format!("{path}{sign}token={TOKEN}");
+        for (what, path, headers) in [
+            ("no token", path, &[][..]),
+            ("in the query", &in_query, &[]),
+            ("in a cookie", path, &[("Cookie", cookie.as_str())]),
+        ] {
+            let answer = gateway.admin(method, path, headers, body);
+            assert_eq!(answer.status, 401, "{method} {path} {what}: {answer}");
+            assert!(!answer.to_string().contains(&event));
+        }
+        for header in [
+            ("Origin", "http://evil.example"),
+            ("Sec-Fetch-Site", "cross-site"),
+        ] {
+            let answer = gateway.admin(method, path, &[right, header], body);
+            let found = (answer.status, answer.code());
+            assert_eq!(found, (403, "forbidden".to_owned()), "{method} {path}");
+        }
+        let answer = gateway.ask(Delivery::unsigned(path, body).method(method).bytes());
+        answer.expect_refusal(404, "no_route");
     }
+    assert_eq!(list(&gateway, ""), before, "nothing has changed");
+    assert_eq!(upstream.count(), 1);
+}
+
+#[test]
+fn cf_31_a_delivery_is_shown_without_secrets_and_its_body_only_when_asked_for_and_logged() {
+    const HIDDEN: &str = "s3cr3t";
+    let upstream = Upstream::with(Behaviour::status(410));
+    let route = Route::itellico(&upstream).set("mode", "\"queue\"").set(
+        "upstream_headers",
+        "{ \"X-Gateway-Token\" = \"plain:s3cr3t-of-the-gateway\" }",
+    );
+    let config = Config::new()
+        .route(route)
+        .extra("[state]\ndir = \"state\"")
+        .admin("token", "\"env:ADMIN_TOKEN\"")
+        .env("ADMIN_TOKEN", TOKEN);
+    let gateway = Gateway::start(&config);
+    let event = fresh_event_id();
+    let delivery = Delivery::of(event_with(&event))
+        .target("/webhooks/itellico?token=s3cr3t&s3cr3t")
+        .with("Authorization", "Bearer s3cr3t")
+        .with("Cookie", "session=s3cr3t")
+        .with("X-Api-Key", "s3cr3t");
+    let signature = delivery.value("X-Webhook-Signature-256");
+    gateway.ask(delivery.bytes()).expect_status(200);
+    assert!(eventually(LATE, || list(&gateway, "state=dead").len() == 1));
+    let listed = ask(&gateway, "GET", "/queue", "");
+    let id = listed.json()["deliveries"][0]["delivery_id"].clone();
+    let id = id.as_str().expect("an id");
+    let path = format!("/queue/{id}");
+    let shown = ask(&gateway, "GET", &path, "");
+    for other in ["?body=0", "?body", "?body=1&x=1", "?BODY=1"] {
+        let answer = ask(&gateway, "GET", &format!("{path}{other}"), "");
+        answer.expect_refusal(400, "bad_request");
+    }
+    assert!(!gateway.says("the body of the delivery"));
+    for answer in [&listed, &shown] {
+        let text = answer.to_string();
+        for secret in [HIDDEN, &signature, SECRET, TOKEN, "organization_uuid"] {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+        assert!(answer.header("X-Content-Type-Options").is_some());
+    }
+    let whole = ask(&gateway, "GET", &format!("{path}?body=1"), "");
+    let body = whole.json()["body"].clone();
+    assert!(body.as_str().is_some_and(|body| body.contains(&event)));
+    assert!(!whole.to_string().contains(HIDDEN));
+    assert!(gateway.says(&format!(
+        "the body of the delivery {id} was read by 127.0.0.1"
+    )));
+    for text in [gateway.stderr(), gateway.stdout()] {
+        assert!(!text.contains(HIDDEN), "{text}");
+    }
+}
+
+#[test]
+fn wrong_requests_are_told_how() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(&config(&upstream));
     let id = "0192f0c4-7b1e-7c3a-8000-000000000001";
     let gone = format!("{{\"delivery_id\":\"{id}\"}}");
     for (method, path, body, status, code) in [

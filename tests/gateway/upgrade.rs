@@ -308,7 +308,7 @@ fn upgrades_under_load(times: usize) {
 }
 
 #[test]
-fn rx_32_five_upgrades_under_load_fail_no_request_and_let_no_replay_in() {
+fn rp_15_rx_32_five_upgrades_under_load_fail_no_request_and_let_no_replay_in() {
     upgrades_under_load(5);
 }
 

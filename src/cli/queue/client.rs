@@ -9,6 +9,7 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use serde_json::Value;
 
+use super::shown::escaped;
 use crate::cli::default_file;
 use crate::cli::subject;
 use crate::config;
@@ -38,7 +39,7 @@ pub(super) struct Target {
 }
 
 /// A gateway that can be asked.
-pub(super) struct Client {
+pub(in crate::cli) struct Client {
     authority: String,
     token: SecretText,
 }
@@ -90,7 +91,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Self::ask`].
-    pub(super) fn get(&self, path: &str) -> anyhow::Result<Value> {
+    pub(in crate::cli) fn get(&self, path: &str) -> anyhow::Result<Value> {
         self.ask("GET", path, "")
     }
 
@@ -98,7 +99,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Self::ask`].
-    pub(super) fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+    pub(in crate::cli) fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         self.ask("POST", path, &body.to_string())
     }
 
@@ -118,7 +119,7 @@ impl Client {
             Some(value) if (200..300).contains(&status) => Ok(value),
             Some(value) => {
                 let words = value.get("error").and_then(Value::as_str);
-                let words: String = words.unwrap_or_default().escape_debug().collect();
+                let words = escaped(words.unwrap_or_default());
                 bail!("the gateway at {authority} answers {status}: {words}")
             }
             None => bail!("{authority} answers {status} without JSON: is it the admin port?"),

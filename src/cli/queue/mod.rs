@@ -5,15 +5,20 @@ mod client;
 mod shown;
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use anyhow::bail;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
-use self::client::{Client, Target};
+pub(super) use self::client::Client;
+use self::client::Target;
 use super::Exit;
-use super::output::{complain, note, print};
+use super::output::{complain, note, note_with_id, print};
+use crate::clock::Clock;
+use crate::config;
+use crate::config::units;
 use crate::notation::percent::{UNRESERVED, encode};
 
 /// The pause between two looks at a plan that runs.
@@ -60,6 +65,20 @@ enum Command {
     Resume(Pause),
 }
 
+/// Reads a time as the gateway does, so that a slip is told with its option.
+fn since(text: &str) -> Result<String, String> {
+    match (units::moment(text), units::duration(text)) {
+        (Err(_), Err(_)) => Err("write a time such as `2h`, or RFC 3339".to_owned()),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// Reads a rate as the gateway does.
+fn rate(text: &str) -> Result<String, String> {
+    let read = config::queue::rate(text);
+    read.map(|_| text.to_owned()).map_err(|fault| fault.help)
+}
+
 /// The deliveries that are meant.
 #[derive(Args, Debug)]
 struct Filter {
@@ -70,7 +89,7 @@ struct Filter {
     #[arg(long, value_name = "STATE")]
     state: Option<State>,
     /// Deliveries that came since then: RFC 3339, or a time such as `2h`
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<String>,
     /// Deliveries that the app answered with this status last
     #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(100..=599))]
@@ -92,8 +111,11 @@ struct List {
     #[command(flatten)]
     filter: Filter,
     /// The most deliveries that are listed
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    limit: usize,
+    #[arg(long, value_name = "N", default_value = "100")]
+    limit: NonZeroUsize,
+    /// Begin behind this place: `next` of the list before
+    #[arg(long, value_name = "NEXT")]
+    after: Option<u64>,
     #[command(flatten)]
     target: Target,
 }
@@ -118,7 +140,7 @@ struct Change {
     #[command(flatten)]
     filter: Filter,
     /// At most so many in a time, as in `20/s` or `100/m`
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", value_parser = rate)]
     rate: Option<String>,
     /// Do not ask
     #[arg(long, short)]
@@ -151,11 +173,11 @@ impl Queue {
         let done = match &self.command {
             Command::List(list) => list.run(),
             Command::Show(show) => show.run(),
-            Command::Retry(change) => change.run("retry"),
-            Command::Discard(change) => change.run("discard"),
+            Command::Retry(change) => change.run("retry", "is due again"),
+            Command::Discard(change) => change.run("discard", "is gone"),
             Command::Cancel(cancel) => cancel.run(),
-            Command::Pause(pause) => pause.run("pause", "is paused"),
-            Command::Resume(pause) => pause.run("resume", "is not paused"),
+            Command::Pause(pause) => pause.run("pause", ["is paused", "was paused already"]),
+            Command::Resume(pause) => pause.run("resume", ["goes on", "was not paused"]),
         };
         done.unwrap_or_else(|error| {
             complain(&error);
@@ -200,9 +222,10 @@ impl Filter {
 impl List {
     fn run(&self) -> anyhow::Result<Exit> {
         let client = self.target.client()?;
-        let (mut found, mut after): (Vec<Value>, Value) = (Vec::new(), Value::Null);
-        while found.len() < self.limit {
-            let left = (self.limit - found.len()).min(1000);
+        let (limit, mut after) = (self.limit.get(), Value::from(self.after));
+        let mut found: Vec<Value> = Vec::new();
+        while found.len() < limit {
+            let left = (limit - found.len()).min(1000);
             let from = after
                 .as_u64()
                 .map_or_else(String::new, |n| format!("&after={n}"));
@@ -222,9 +245,11 @@ impl List {
             note("nothing fits");
             return Ok(Exit::Success);
         }
-        print(&shown::listed(&found));
+        print(&shown::listed(&found, Clock::system().now().wall));
         if !after.is_null() {
-            note("there are more: `--limit` shows them");
+            note(&format!(
+                "there are more: `--after {after}` shows the next ones, a larger `--limit` more at a time"
+            ));
         }
         Ok(Exit::Success)
     }
@@ -246,12 +271,12 @@ impl Show {
 }
 
 impl Change {
-    fn run(&self, action: &str) -> anyhow::Result<Exit> {
+    fn run(&self, action: &str, done: &str) -> anyhow::Result<Exit> {
         let client = self.target.client()?;
         let path = format!("/queue/{action}");
         if let Some(id) = &self.id {
-            let done = client.post(&path, &json!({"delivery_id": id}))?;
-            self.say(&done, &format!("{action}: the delivery {id}"));
+            let answer = client.post(&path, &json!({"delivery_id": id}))?;
+            self.say(&answer, &format!("the delivery {id} {done}"));
             return Ok(Exit::Success);
         }
         let filter = self.filter.members();
@@ -277,7 +302,7 @@ impl Change {
 
     /// Shows how far a plan is until it ends.
     fn follow(&self, client: &Client, id: &str) -> anyhow::Result<Exit> {
-        note(&format!("`verigate queue cancel {id}` ends it"));
+        note_with_id(&format!("`verigate queue cancel {id}` ends it"), id);
         let mut last = None;
         loop {
             let now = client.get(&format!("/queue/plan/{id}"))?;
@@ -338,13 +363,16 @@ impl Cancel {
 }
 
 impl Pause {
-    fn run(&self, command: &str, done: &str) -> anyhow::Result<Exit> {
+    /// Does it, and says what has changed, or that nothing has.
+    fn run(&self, command: &str, [done, undone]: [&str; 2]) -> anyhow::Result<Exit> {
         let client = self.target.client()?;
         let answer = client.post(&format!("/queue/{command}"), &json!({"route": self.route}))?;
         if self.target.json {
             print(&answer.to_string());
         } else {
-            print(&format!("the route {} {done}", self.route));
+            let is_new = answer.get("changed").and_then(Value::as_bool) == Some(true);
+            let words = if is_new { done } else { undone };
+            print(&format!("the route {} {words}", self.route));
         }
         Ok(Exit::Success)
     }

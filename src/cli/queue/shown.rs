@@ -3,31 +3,49 @@
 use serde_json::Value;
 
 use crate::cli::output::table;
+use crate::clock::UnixMillis;
+use crate::notation::timestamp::Unit;
 
 /// The most characters of a value from the network in a table.
 const SHORT: usize = 40;
 
-/// A table of deliveries.
-pub(super) fn listed(deliveries: &[Value]) -> String {
+/// A table of deliveries. Times are those from `now`, so that a row is not longer than it must be.
+pub(super) fn listed(deliveries: &[Value], now: UnixMillis) -> String {
     let heads = [
-        "ID", "ROUTE", "STATE", "ATTEMPTS", "RECEIVED", "NEXT", "STATUS", "EVENT", "TYPE",
+        "ID", "ROUTE", "STATE", "ATTEMPTS", "AGE", "NEXT", "STATUS", "EVENT", "TYPE",
     ];
-    let members = [
-        "delivery_id",
-        "route",
-        "state",
-        "attempts",
-        "received_at",
-        "next_at",
-        "last_status",
-        "event_id",
-        "event_type",
-    ];
-    let rows = deliveries
-        .iter()
-        .map(|one| members.map(|name| cut(&word(one, name))));
+    let rows = deliveries.iter().map(|one| {
+        let plain = |name| cut(&word(one, name));
+        [
+            plain("delivery_id"),
+            plain("route"),
+            plain("state"),
+            plain("attempts"),
+            distance(one, "received_at", |at| now.0.saturating_sub(at.0)),
+            distance(one, "next_at", |at| at.0.saturating_sub(now.0)),
+            plain("last_status"),
+            plain("event_id"),
+            plain("event_type"),
+        ]
+    });
     let rows: Vec<_> = [heads.map(str::to_owned)].into_iter().chain(rows).collect();
     table(&rows)
+}
+
+/// The time to the moment in a member, in its largest unit: `45s`, `12m`, `3h`, `2d`.
+fn distance(value: &Value, name: &str, ms_to: impl Fn(UnixMillis) -> i64) -> String {
+    let moment = value.get(name).and_then(Value::as_str);
+    let moment = moment.and_then(|text| Unit::Rfc3339.parse(text.as_bytes()));
+    let Some(moment) = moment else {
+        return "-".to_owned();
+    };
+    let seconds = ms_to(moment).max(0) / 1000;
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..7_200 => format!("{}m", seconds / 60),
+        7_200..172_800 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
 }
 
 /// A delivery, a member a line, and its head.
@@ -50,8 +68,15 @@ pub(super) fn delivery(shown: &Value) -> String {
         "secret",
         "bytes",
     ];
-    let rows = members.map(|name| [name.to_owned(), word(shown, name)]);
-    let mut lines = vec![table(&rows), String::new()];
+    // What is usual is not said.
+    let is_usual = |name: &str| name.starts_with("is_") && shown.get(name) == Some(&false.into());
+    let rows = members.iter().filter(|name| !is_usual(name));
+    let rows: Vec<_> = rows
+        .map(|name| [(*name).to_owned(), word(shown, name)])
+        .collect();
+    let mut lines = vec![table(&rows)];
+    lines.extend(history(shown));
+    lines.push(String::new());
     lines.push(format!(
         "{} {}",
         word(shown, "method"),
@@ -73,6 +98,25 @@ pub(super) fn delivery(shown: &Value) -> String {
         lines.push(format!("\n(in base64) {body}"));
     }
     lines.join("\n")
+}
+
+/// A table of the attempts of a delivery; `None` where none has failed.
+fn history(shown: &Value) -> Option<String> {
+    let attempts = shown.get("history").and_then(Value::as_array)?;
+    if attempts.is_empty() {
+        return None;
+    }
+    let heads = ["ATTEMPT", "BEGAN", "TOOK", "ENDED"].map(str::to_owned);
+    let rows = attempts.iter().map(|one| {
+        let ended = match word(one, "error") {
+            none if none == "-" => word(one, "status"),
+            error => error,
+        };
+        let took = format!("{} ms", word(one, "took_ms"));
+        [word(one, "attempt"), word(one, "began_at"), took, ended]
+    });
+    let rows: Vec<_> = [heads].into_iter().chain(rows).collect();
+    Some(format!("\n{}", table(&rows)))
 }
 
 /// A plan before it runs.
@@ -110,7 +154,7 @@ fn word(value: &Value, name: &str) -> String {
     }
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let shown: String = text.chars().flat_map(char::escape_debug).collect();
     shown.replace("\\\"", "\"").replace("\\'", "'")
 }
@@ -131,11 +175,72 @@ mod tests {
     #[test]
     fn a_stranger_cannot_write_to_the_terminal() {
         let one = json!({"delivery_id": "a", "event_id": "x\u{1b}[2J\n\"y\"", "last_status": 500});
-        for shown in [listed(std::slice::from_ref(&one)), delivery(&one)] {
+        let now = UnixMillis(1_750_000_000_000);
+        for shown in [listed(std::slice::from_ref(&one), now), delivery(&one)] {
             assert!(!shown.contains('\u{1b}'), "{shown}");
             assert!(shown.contains("\"y\"") && shown.contains("500"), "{shown}");
         }
         let long = json!({"event_id": "e".repeat(100)});
-        assert!(listed(&[long]).contains(&format!("{}…", "e".repeat(39))));
+        assert!(listed(&[long], now).contains(&format!("{}…", "e".repeat(39))));
+    }
+
+    #[test]
+    fn times_in_a_list_are_distances() {
+        let now = UnixMillis(1_750_000_000_000);
+        let one = |received: i64, next: Option<i64>| {
+            let written = |ms: i64| Unit::Rfc3339.write(UnixMillis(now.0 + ms));
+            json!({"received_at": written(received), "next_at": next.map(written)})
+        };
+        let rows = [
+            one(-119_999, Some(-1)),
+            one(-7_199_000, Some(120_000)),
+            one(-172_799_000, None),
+            one(-172_800_000, Some(90_000_000)),
+            one(60_000, Some(0)),
+        ];
+        let shown = listed(&rows, now);
+        let times: Vec<_> = shown
+            .lines()
+            .skip(1)
+            .map(|line| line.split_whitespace().skip(4).take(2).collect::<Vec<_>>())
+            .collect();
+        let expected = [
+            ["119s", "0s"],
+            ["119m", "2m"],
+            ["47h", "-"],
+            ["2d", "25h"],
+            ["0s", "0s"],
+        ];
+        assert_eq!(times, expected, "{shown}");
+    }
+
+    #[test]
+    fn the_attempts_of_a_delivery_are_shown() {
+        let one = json!({"attempts": 2, "history": [
+            {"attempt": 1, "began_at": "2026-01-01T00:00:00.000Z", "took_ms": 3, "status": null,
+             "error": "upstream_unreachable"},
+            {"attempt": 2, "began_at": "2026-01-01T00:00:05.000Z", "took_ms": 12, "status": 503,
+             "error": null},
+        ]});
+        let shown = delivery(&one);
+        let words: Vec<Vec<&str>> = shown
+            .lines()
+            .skip_while(|line| !line.starts_with("ATTEMPT"))
+            .take(3)
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        let expected = [
+            vec!["ATTEMPT", "BEGAN", "TOOK", "ENDED"],
+            vec![
+                "1",
+                "2026-01-01T00:00:00.000Z",
+                "3",
+                "ms",
+                "upstream_unreachable",
+            ],
+            vec!["2", "2026-01-01T00:00:05.000Z", "12", "ms", "503"],
+        ];
+        assert_eq!(words, expected, "{shown}");
+        assert!(!delivery(&json!({"history": []})).contains("BEGAN"));
     }
 }

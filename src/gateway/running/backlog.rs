@@ -15,11 +15,11 @@ use tokio::time::timeout;
 
 use super::paused::pause_as_stored;
 use super::queue_of_route::settings;
-use crate::clock::{Clock, Now};
+use crate::clock::{Clock, Now, UnixMillis};
 use crate::config;
 use crate::queue::{
-    Change, Delivery, DeliveryId, Ended, Full, Lease, Limits, Next, Outcome, Progress, Queue, Room,
-    RouteNumber, State,
+    Attempt, AttemptEnd, Change, Delivery, DeliveryId, Ended, Full, Lease, Limits, Next, Outcome,
+    Progress, Queue, Room, RouteNumber, State,
 };
 use crate::replay::passing;
 use crate::replay::{Claim, Settlement};
@@ -406,14 +406,33 @@ impl Backlog {
         }
     }
 
-    /// Writes down what became of an attempt.
-    pub(crate) fn ended(&self, lease: &Lease, outcome: Outcome, now: Now) -> Ended {
+    /// Writes down what became of an attempt, and where it was made, when it began and how long it
+    /// took.
+    pub(crate) fn ended(
+        &self,
+        lease: &Lease,
+        outcome: Outcome,
+        made: Option<(UnixMillis, Duration)>,
+        now: Now,
+    ) -> Ended {
         let ended = self.queue().ended(lease.number, outcome, now, &mut chance);
         self.count(lease.route, outcome, &ended);
         if let Some(change) = ended.change {
             // Nobody waits: if the process ends before the change is stored, the delivery is tried
             // once more.
-            drop(self.store.change(lease.number, change));
+            let attempt = made.zip(AttemptEnd::of(outcome));
+            drop(match (change, attempt) {
+                (Change::Progress(progress), Some(((began, took), end))) => {
+                    let attempt = Attempt {
+                        number: lease.attempt,
+                        began,
+                        took,
+                        end,
+                    };
+                    self.store.failed(lease.number, progress, attempt)
+                }
+                (change, _) => self.store.change(lease.number, change),
+            });
         }
         self.under_way.fetch_sub(1, Ordering::Relaxed);
         self.wake.notify_one();

@@ -5,7 +5,7 @@ use tokio::time::timeout;
 
 use super::backlog::{Backlog, locked};
 use super::paused::BY_OPERATOR;
-use crate::queue::{Change, Number, RouteNumber};
+use crate::queue::{Attempt, Change, Number, RouteNumber};
 use crate::store::sqlite::MetaKey;
 use crate::store::{Content, Pending, QueueStore as _, StoreError};
 
@@ -66,6 +66,14 @@ impl Backlog {
     /// [`StoreError`].
     pub(crate) fn heads(&self, numbers: &[Number]) -> Result<Vec<Option<Bytes>>, StoreError> {
         self.store.heads(numbers)
+    }
+
+    /// The latest failed attempts of a delivery, the oldest first. It reads, so it may wait.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn attempts(&self, number: Number) -> Result<Vec<Attempt>, StoreError> {
+        self.store.attempts(number)
     }
 
     /// The content of a delivery that an operator wants to see.

@@ -19,7 +19,7 @@ use crate::gateway::exchange::stored::StoredHead;
 use crate::gateway::operating::shown_peer;
 use crate::gateway::running::Running;
 use crate::gateway::running::backlog::Backlog;
-use crate::queue::{DeliveryId, Listed, Number, State};
+use crate::queue::{Attempt, AttemptEnd, DeliveryId, Listed, Number, State};
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
 
@@ -141,7 +141,9 @@ impl QueuePages {
         let found = found.ok_or(Denied::UnknownDelivery)?;
         let number = found.delivery.number;
         let head = heads(backlog, vec![number]).await?.pop().flatten();
+        let history = history(backlog, number).await?;
         let mut shown = members(backlog, &found, head.as_ref());
+        shown.insert("history".into(), history);
         shown.insert("bytes".into(), found.delivery.bytes.into());
         shown.insert("is_in_flight".into(), found.is_in_flight.into());
         shown.insert("is_held".into(), found.is_held.into());
@@ -266,6 +268,32 @@ async fn heads(
     });
     let read = read.await.map_err(|_| Code::InternalError);
     read.map_err(Refusal::from)?.map_err(unavailable)
+}
+
+/// The latest failed attempts of a delivery, the oldest first.
+async fn history(backlog: &Arc<Backlog>, number: Number) -> Result<Value, Denied> {
+    let own = Arc::clone(backlog);
+    let read = tokio::task::spawn_blocking(move || own.attempts(number)).await;
+    let read = read.map_err(|_| Code::InternalError);
+    let attempts = read.map_err(Refusal::from)?.map_err(unavailable)?;
+    Ok(attempts.iter().map(attempt).collect())
+}
+
+fn attempt(attempt: &Attempt) -> Value {
+    let error = match attempt.end {
+        AttemptEnd::Status(_) => None,
+        AttemptEnd::Unreachable => Some(Code::UpstreamUnreachable),
+        AttemptEnd::Timeout => Some(Code::UpstreamTimeout),
+        AttemptEnd::Failed => Some(Code::UpstreamFailed),
+    };
+    let took = u64::try_from(attempt.took.as_millis()).unwrap_or(u64::MAX);
+    json!({
+        "attempt": attempt.number,
+        "began_at": written_moment(attempt.began),
+        "took_ms": took,
+        "status": attempt.end.status(),
+        "error": error.map(Code::name),
+    })
 }
 
 /// What is shown of every delivery.
