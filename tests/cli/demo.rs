@@ -42,6 +42,15 @@ fn the_tour_shows_at_least_ten_deliveries_and_ends_well() {
             "{verdict} in {ended}"
         );
     }
+    let ends: Vec<&str> = ended
+        .stdout
+        .lines()
+        .filter(|line| line.ends_with("expected."))
+        .collect();
+    assert_eq!(ends, ["5 steps of the queue, each as expected."], "{ended}");
+    for step in ["3 retrying", "1 dead", "3 deliveries", "and refused it"] {
+        assert!(ended.stdout.contains(step), "{step} in {ended}");
+    }
 }
 
 #[test]
@@ -68,12 +77,14 @@ fn the_printed_commands_work_as_printed_in_any_directory() {
         curl.push(after(""));
     }
     let sign = after(" sign --route ");
+    let list = after(" queue list ");
     let elsewhere = Folder::new();
     for (typed, answer) in [
         (curl.join("\n"), "200 OK"),
         (curl.join("\n"), "replayed_event"),
         (sign.clone(), "\"received\":true"),
         (sign, "\"ok\":"),
+        (list.clone() + " --json", "\"deliveries\":[]"),
     ] {
         let output = Command::new("sh")
             .arg("-c")

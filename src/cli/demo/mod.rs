@@ -1,24 +1,29 @@
 //! `verigate demo`: the gateway, an embedded receiver, and a tour of deliveries, each with its
-//! verdict.
+//! verdict; then the queue while the receiver is down.
 
+mod queue;
 mod receiver;
 mod tour;
 
 use std::io::{self, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc;
 
 use anyhow::Context;
 use clap::Args;
+use memchr::memmem;
 
 use super::Exit;
 use super::output::{note, print, quoted, table};
+use super::queue::Client;
 use crate::clock::Clock;
 use crate::config;
 use crate::gateway;
 use crate::gateway::{Addresses, EarlySignals, Inherited, Stopper, Supervisor, Surroundings};
+use crate::key::secret::SecretText;
 use crate::telemetry::access_log::standard_output;
 use crate::telemetry::operational;
 use receiver::Receiver;
@@ -71,7 +76,8 @@ impl Demo {
                 .clone(),
         );
         let access_log = LogAfterTour {
-            left: tour::deliveries(),
+            is_over: false,
+            line: Vec::new(),
             output: standard_output()?,
         };
         let stopper = Stopper::default();
@@ -100,13 +106,23 @@ impl Demo {
             .context("the gateway listens nowhere")?;
         let clock = Clock::system();
         let visits = tour::travel(traffic, &scheme, &secret, clock.now().wall, &mut receiver)?;
-        let as_expected = visits.iter().all(|visit| visit.as_expected);
-        show(&visits);
+        show(&DELIVERIES, &visits);
+        let means = queue::Means {
+            gateway: traffic,
+            admin: Client::new(addresses.admin, files.token.clone()),
+            scheme: &scheme,
+            secret: &secret,
+        };
+        let steps = queue::travel(&means, &mut receiver)?;
+        print("");
+        show(&STEPS, &steps);
+        let as_expected = visits.iter().chain(&steps).all(|visit| visit.as_expected);
         if self.once {
             stopper.stop();
         } else {
             let body = tour::body(4242);
-            let headers = tour::signed(&body, clock.now().wall, &scheme, &secret)?;
+            tour::end(traffic)?;
+            let headers = tour::signed(tour::PATH, &body, clock.now().wall, &scheme, &secret)?;
             invite(&addresses, &receiver, &files, &body, &headers);
             log::set_max_level(level);
         }
@@ -117,15 +133,36 @@ impl Demo {
     }
 }
 
-fn show(visits: &[tour::Visit]) {
-    let titles = [
+/// A table of the tour: its titles, and what is said below it.
+struct Shown {
+    titles: [&'static str; 5],
+    each: &'static str,
+}
+
+const DELIVERIES: Shown = Shown {
+    titles: [
         "delivery",
         "what was sent",
         "verdict",
         "status",
         "the receiver saw",
-    ];
-    let mut rows = vec![titles.map(str::to_owned)];
+    ],
+    each: "deliveries, each with the expected verdict",
+};
+
+const STEPS: Shown = Shown {
+    titles: [
+        "queue",
+        "what happens",
+        "answer",
+        "the queue holds",
+        "the receiver saw",
+    ],
+    each: "steps of the queue, each as expected",
+};
+
+fn show(as_shown: &Shown, visits: &[tour::Visit]) {
+    let mut rows = vec![as_shown.titles.map(str::to_owned)];
     rows.extend(visits.iter().map(|visit| visit.cells.clone()));
     print(&table(&rows));
     let surprises = visits.iter().filter(|visit| !visit.as_expected);
@@ -133,10 +170,7 @@ fn show(visits: &[tour::Visit]) {
         .filter_map(|visit| visit.cells.first().cloned())
         .collect();
     if names.is_empty() {
-        print(&format!(
-            "\n{} deliveries, each with the expected verdict.",
-            visits.len()
-        ));
+        print(&format!("\n{} {}.", visits.len(), as_shown.each));
     } else {
         print(&format!("\nNot as expected: {}", names.join(", ")));
     }
@@ -160,13 +194,18 @@ fn invite(
         .collect::<Vec<_>>()
         .concat();
     print(&format!(
-        "\ngateway   http://{traffic}{path}\nreceiver  http://{receiver}\nmetrics   http://{admin}/metrics\n\n\
+        "\ngateway   http://{traffic}{path}\nqueue     http://{traffic}{queue}\nreceiver  http://{receiver}\n\
+         metrics   curl -H \"Authorization: Bearer $(cat {token})\" http://{admin}/metrics\n\n\
          Send one yourself (good for five minutes; a second time it is a replay):\n\n\
          curl -i http://{traffic}{path} \\\n{lines}  -d '{body}'\n\n\
          Or sign your own, from a file that you can edit:\n\n\
          {program} sign --route itellico --config {config} --body {event} --curl --url http://{traffic}{path} | sh\n\n\
+         See what waits in the queue:\n\n\
+         {program} queue list --admin {admin} --token file:{token}\n\n\
          Ctrl-C ends it. The access log follows.\n",
         path = tour::PATH,
+        queue = queue::PATH,
+        token = quoted(&files.token_file.display().to_string()),
         receiver = receiver.address,
         admin = addresses.admin,
         program = quoted(&program()),
@@ -182,20 +221,20 @@ fn program() -> String {
         .map_or_else(|_| "verigate".to_owned(), |path| path.display().to_string())
 }
 
-/// The folder of one demo's files, removed with the demo.
+/// The folder of one demo's files and its queue, removed with the demo.
 struct Folder(PathBuf);
 
 impl Folder {
     fn make() -> io::Result<Self> {
         let folder = std::env::temp_dir().join(format!("verigate-demo-{}", std::process::id()));
-        std::fs::create_dir(&folder)?;
+        std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
         Ok(Self(folder))
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // A folder that cannot be removed leaves only a random secret that nothing uses.
+        // A folder that cannot be removed leaves only random secrets that nothing uses.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
@@ -205,31 +244,32 @@ struct Files {
     config: PathBuf,
     /// The body of an event that the tour did not send.
     event: PathBuf,
+    token_file: PathBuf,
+    token: SecretText,
 }
 
-/// Writes a configuration, a fresh secret for it that only this user can read, and an event to
-/// sign.
+/// Writes a configuration, fresh secrets for it that only this user can read, and an event to sign.
 fn write_files(folder: &Path, receiver: &Receiver) -> anyhow::Result<Files> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random bytes: {error}"))?;
-    let secret = folder.join("secret");
-    let mut options = std::fs::OpenOptions::new();
-    options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&secret)?
-        .write_all(hex::encode(random).as_bytes())?;
+    let (secret, _) = fresh_secret(folder, "secret")?;
+    let (token_file, token) = fresh_secret(folder, "token")?;
     let file = folder.join("verigate.toml");
     let text = format!(
-        "[server]\nlisten = [\"{}\"]\n\n[admin]\nlisten = \"{}\"\n\n[[route]]\nname = \"itellico\"\npath = \"{}\"\n\
-         provider = \"itellico\"\nsecrets = [\"file:{}\"]\nupstream = \"http://{}\"\n",
+        "[server]\nlisten = [\"{}\"]\n\n[admin]\nlisten = \"{}\"\ntoken = \"file:{token}\"\n\n\
+         [state]\ndir = \"{state}\"\nmax_bytes = \"64MiB\"\nkeep_free = \"0B\"\n\n\
+         [[route]]\nname = \"itellico\"\npath = \"{}\"\n{route}\n\
+         [[route]]\nname = \"queued\"\npath = \"{}\"\nmode = \"queue\"\n{route}\n\
+         [route.queue]\nretry = [\"1s\"]\n",
         free_or_any(8080),
         free_or_any(9090),
         tour::PATH,
-        secret.display(),
-        receiver.address,
+        queue::PATH,
+        token = token_file.display(),
+        state = folder.join("state").display(),
+        route = format_args!(
+            "provider = \"itellico\"\nsecrets = [\"file:{}\"]\nupstream = \"http://{}\"\n",
+            secret.display(),
+            receiver.address
+        ),
     );
     std::fs::write(&file, text)?;
     let event = folder.join("event.json");
@@ -237,7 +277,23 @@ fn write_files(folder: &Path, receiver: &Receiver) -> anyhow::Result<Files> {
     Ok(Files {
         config: file,
         event,
+        token_file,
+        token,
     })
+}
+
+/// Writes a random secret into a new file that only this user can read.
+fn fresh_secret(folder: &Path, name: &str) -> anyhow::Result<(PathBuf, SecretText)> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random bytes: {error}"))?;
+    let (path, text) = (folder.join(name), hex::encode(random));
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)?
+        .write_all(text.as_bytes())?;
+    Ok((path, SecretText::new(text.into_bytes())))
 }
 
 /// The address with this port if the port is free, else with port 0, which takes any free port.
@@ -250,24 +306,30 @@ fn free_or_any(port: u16) -> String {
     format!("127.0.0.1:{port}")
 }
 
-/// The access log without the lines of the tour, since the table already shows its deliveries.
+/// The access log without the lines of the tour, since the tables already show what it did.
 struct LogAfterTour<W> {
-    /// The number of lines of the tour that are still to come.
-    left: usize,
+    /// Whether the line that ends the tour has come.
+    is_over: bool,
+    /// The beginning of a line of the tour that is not whole yet.
+    line: Vec<u8>,
     output: W,
 }
 
 impl<W: Write> Write for LogAfterTour<W> {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-        if self.left == 0 {
+        if self.is_over {
             return self.output.write(lines);
         }
         let end = lines
             .iter()
             .position(|byte| *byte == b'\n')
             .map_or(lines.len(), |newline| newline + 1);
-        let is_whole = lines.get(..end).is_some_and(|line| line.ends_with(b"\n"));
-        self.left -= usize::from(is_whole);
+        let written = lines.get(..end).unwrap_or_default();
+        self.line.extend_from_slice(written);
+        if written.ends_with(b"\n") {
+            self.is_over = memmem::find(&self.line, tour::END.as_bytes()).is_some();
+            self.line.clear();
+        }
         Ok(end)
     }
 
@@ -283,10 +345,13 @@ mod tests {
     #[test]
     fn the_lines_of_the_tour_are_left_out_and_no_other() {
         let mut log = LogAfterTour {
-            left: 2,
+            is_over: false,
+            line: Vec::new(),
             output: Vec::new(),
         };
-        for batch in ["one\ntw", "o\nthree\n", "four\n"] {
+        let (start, rest) = tour::END.split_at(9);
+        let end = format!("{rest}\"}}\nthree\n");
+        for batch in ["one\ntw", "o\n", "{\"path\":\"", start, &end, "four\n"] {
             log.write_all(batch.as_bytes()).unwrap();
         }
         assert_eq!(log.output, b"three\nfour\n");

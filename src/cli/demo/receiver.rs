@@ -1,12 +1,13 @@
 //! The receiver of the demo: a small web server without any verification code, like an application
 //! behind the gateway.
 //!
-//! It accepts and remembers every request, and can be taken down and brought up again.
+//! It accepts and remembers every request, and can be taken down and brought up again. It can refuse
+//! an event, too.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 /// A delivery as the receiver saw it.
@@ -24,8 +25,18 @@ pub(super) struct Seen {
 pub(super) struct Receiver {
     /// The address on which it listens while it is up.
     pub(super) address: SocketAddr,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    memory: Arc<Mutex<Memory>>,
     running: Option<Running>,
+}
+
+/// What the receiver remembers.
+#[derive(Debug, Default)]
+struct Memory {
+    seen: Vec<Seen>,
+    /// The id of the event that it answers with 410.
+    poison: Option<String>,
+    /// How often it did.
+    refused: usize,
 }
 
 struct Running {
@@ -39,7 +50,7 @@ impl Receiver {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let mut receiver = Self {
             address: listener.local_addr()?,
-            seen: Arc::default(),
+            memory: Arc::default(),
             running: None,
         };
         receiver.accept_on(listener);
@@ -63,33 +74,45 @@ impl Receiver {
         Ok(())
     }
 
-    /// Every delivery that the receiver has seen so far.
+    /// Every delivery that the receiver has seen so far and not refused.
     pub(super) fn seen(&self) -> Vec<Seen> {
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        locked(&self.memory).seen.clone()
+    }
+
+    /// Answers the event of this id with 410 from now on, as one that it can make nothing of; `None`:
+    /// it takes all.
+    pub(super) fn refuse(&self, event: Option<String>) {
+        locked(&self.memory).poison = event;
+    }
+
+    /// How many deliveries it has refused.
+    pub(super) fn refused(&self) -> usize {
+        locked(&self.memory).refused
     }
 
     fn accept_on(&mut self, listener: TcpListener) {
         let stopping = Arc::new(AtomicBool::new(false));
-        let (seen, stop) = (Arc::clone(&self.seen), Arc::clone(&stopping));
+        let (memory, stop) = (Arc::clone(&self.memory), Arc::clone(&stopping));
         let thread = std::thread::spawn(move || {
             while let Ok((stream, _)) = listener.accept() {
                 if stop.load(Ordering::SeqCst) {
                     return;
                 }
-                let seen = Arc::clone(&seen);
+                let memory = Arc::clone(&memory);
                 // A broken connection is no error of the receiver.
-                std::thread::spawn(move || receive(stream, &seen));
+                std::thread::spawn(move || receive(stream, &memory));
             }
         });
         self.running = Some(Running { stopping, thread });
     }
 }
 
-/// Reads a request and answers 200.
-fn receive(mut stream: TcpStream, seen: &Mutex<Vec<Seen>>) -> io::Result<()> {
+fn locked(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads a request and answers it.
+fn receive(mut stream: TcpStream, memory: &Mutex<Memory>) -> io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let (mut event_type, mut event_id, mut length) = (String::new(), String::new(), 0);
     let mut line = String::new();
@@ -109,14 +132,29 @@ fn receive(mut stream: TcpStream, seen: &Mutex<Vec<Seen>>) -> io::Result<()> {
     }
     let mut body = Vec::new();
     reader.take(length).read_to_end(&mut body)?;
-    seen.lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(Seen {
+    let mut memory = locked(memory);
+    let is_refused = memory.poison.as_ref() == Some(&event_id);
+    if is_refused {
+        memory.refused += 1;
+    } else {
+        memory.seen.push(Seen {
             event_type,
             event_id,
             body,
         });
+    }
+    drop(memory);
+    let (status, answer) = if is_refused {
+        ("410 Gone", r#"{"received":false}"#)
+    } else {
+        ("200 OK", r#"{"received":true}"#)
+    };
+    let length = answer.len();
     stream.write_all(
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 17\r\nConnection: close\r\n\r\n{\"received\":true}",
+        format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
+             Connection: close\r\n\r\n{answer}"
+        )
+        .as_bytes(),
     )
 }

@@ -159,15 +159,19 @@ const STOPS: &[Stop] = &[
     ),
 ];
 
-/// The number of deliveries in the tour, each with its line in the access log.
-pub(super) fn deliveries() -> usize {
-    STOPS.len()
+/// A path that ends the tour in the access log: lines up to its own belong to the tour.
+pub(super) const END: &str = "/webhooks/the-end-of-the-tour";
+
+/// Asks for [`END`].
+pub(super) fn end(gateway: SocketAddr) -> io::Result<()> {
+    ask(gateway, &post(END, &[], 0, "")).map(drop)
 }
 
 /// The outcome of a stop.
 pub(super) struct Visit {
     /// The name of the stop, the delivery, the verdict, the status, and the event that the receiver
-    /// saw.
+    /// saw; of a step of the queue: its name, what happens, the answer to the sender, what the queue
+    /// holds, and what the receiver saw.
     pub(super) cells: [String; 5],
     /// Whether verdict, status and receiver are as expected.
     pub(super) as_expected: bool,
@@ -233,8 +237,9 @@ pub(super) fn body(event: u32) -> String {
     )
 }
 
-/// The headers that make `body` a valid delivery.
+/// The headers that make `body` a valid delivery to `target`.
 pub(super) fn signed(
+    target: &str,
     body: &str,
     at: UnixMillis,
     scheme: &Scheme,
@@ -242,7 +247,7 @@ pub(super) fn signed(
 ) -> io::Result<Vec<(String, String)>> {
     let request = SignRequest {
         method: "POST",
-        target: PATH,
+        target,
         body: body.as_bytes(),
         id: None,
         at,
@@ -269,7 +274,7 @@ fn request(
         Twist::NoEventId => (secret, body.replacen("event_id", "eventid", 1)),
         _ => (secret, body.to_owned()),
     };
-    let mut headers = signed(&body, at, scheme, signer)?;
+    let mut headers = signed(PATH, &body, at, scheme, signer)?;
     let sent = if stop.twist == Twist::ChangedBody {
         body.replacen("42", "43", 1)
     } else {
@@ -286,20 +291,30 @@ fn request(
         Twist::OtherPath => target = "/webhooks/unknown",
         _ => {}
     }
+    Ok(post(target, &headers, length, &sent))
+}
+
+/// A request that announces `length` bytes and sends `body`.
+pub(super) fn post(
+    target: &str,
+    headers: &[(String, String)],
+    length: usize,
+    body: &str,
+) -> Vec<u8> {
     let lines = headers
         .iter()
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .collect::<Vec<_>>()
         .concat();
-    Ok(format!(
+    format!(
         "POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
-         Connection: close\r\n{lines}\r\n{sent}"
+         Connection: close\r\n{lines}\r\n{body}"
     )
-    .into_bytes())
+    .into_bytes()
 }
 
 /// Sends a request and reads the answer to the end of the connection.
-fn ask(gateway: SocketAddr, request: &[u8]) -> io::Result<(u16, String)> {
+pub(super) fn ask(gateway: SocketAddr, request: &[u8]) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(gateway)?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     stream.write_all(request)?;
@@ -316,7 +331,7 @@ fn ask(gateway: SocketAddr, request: &[u8]) -> io::Result<(u16, String)> {
 
 /// The verdict in the body of an answer: its code, `duplicate_event`, or `valid` for any other
 /// body.
-fn verdict(answer: &str) -> String {
+pub(super) fn verdict(answer: &str) -> String {
     let json: serde_json::Value = serde_json::from_str(answer).unwrap_or_default();
     match json.get("code").and_then(serde_json::Value::as_str) {
         Some(code) => code.to_owned(),

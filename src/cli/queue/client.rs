@@ -87,6 +87,14 @@ impl Target {
 }
 
 impl Client {
+    /// The gateway with this admin port and token.
+    pub(in crate::cli) fn new(admin: SocketAddr, token: SecretText) -> Self {
+        Self {
+            authority: admin.to_string(),
+            token,
+        }
+    }
+
     /// What the gateway answers to a GET.
     ///
     /// # Errors
