@@ -117,6 +117,26 @@ fn alerts_and_dashboard_name_metrics_that_there_are() {
         wrong.extend(faults(DASHBOARD, query));
     }
     nothing(&wrong, "metrics below conf/ that the program does not have");
+    // What waits is nobody's but the operator's, so all that is known of the queue is shown.
+    let of_queue = |name: &str| {
+        ["verigate_queue_", "verigate_state_"]
+            .iter()
+            .any(|begin| name.starts_with(begin))
+    };
+    let shown: BTreeSet<&str> = all
+        .iter()
+        .flat_map(|query| named(query))
+        .filter_map(|(name, _)| Some(metric(name)?.0.name))
+        .collect();
+    let missing: Vec<_> = DESCRIPTIONS
+        .iter()
+        .filter(|one| of_queue(one.name) && !shown.contains(one.name))
+        .map(|one| one.name.to_owned())
+        .collect();
+    nothing(
+        &missing,
+        "metrics of the queue that the dashboard does not show",
+    );
     assert!(!faults("x", "rate(verigate_request_total[5m])").is_empty());
     assert!(!faults("x", "verigate_buffered_bytes{route=\"a\"}").is_empty());
     assert!(!faults("x", "verigate_requests_total{verdict=~\"valid|bad\"}").is_empty());
