@@ -158,6 +158,9 @@ fn a_stream_that_the_protocol_resets_is_told_at_level_debug() {
     assert_eq!(gateway.log_lines().len(), 0);
 }
 
+/// The origin under which the provider calls the gateway.
+const ORIGIN: &str = "https://hooks.example.com";
+
 /// `h2` cuts the fragment off a path before the gateway sees it, so all that rests on a path must rest on the same one.
 #[test]
 fn h2_11_a_fragment_is_in_nothing_that_is_routed_proved_claimed_logged_or_forwarded() {
@@ -172,7 +175,14 @@ fn h2_11_a_fragment_is_in_nothing_that_is_routed_proved_claimed_logged_or_forwar
                 "{ header = \"X-Signature\", encoding = \"hex\" }",
             )
     };
-    let config = Config::new().route(route("a")).route(route("b"));
+    // The first two sign the path and the query, the third one the URL.
+    let of_url = route("u")
+        .set("public_url", &format!("\"{ORIGIN}\""))
+        .scheme("signed", "\"{url}.{body}\"");
+    let config = Config::new()
+        .route(route("a"))
+        .route(route("b"))
+        .route(of_url);
     let (gateway, tls) = Tls::start(config);
     // What is sent as the path, and what is signed and forwarded.
     for (number, (sent, target)) in [
@@ -181,14 +191,22 @@ fn h2_11_a_fragment_is_in_nothing_that_is_routed_proved_claimed_logged_or_forwar
         ("/signed/a?q=1#b", "/signed/a?q=1"),
         ("/signed/a#?q=1", "/signed/a"),
         ("/signed/a#/../b", "/signed/a"),
+        ("/signed/u#", "/signed/u"),
+        ("/signed/u?q=1#b", "/signed/u?q=1"),
+        ("/signed/u#?q=1", "/signed/u"),
     ]
     .into_iter()
     .enumerate()
     {
         let body = format!("body {number}");
         let ask = |signed: &str, sent: &str| {
-            let query = if signed.contains('?') { "" } else { "?" };
-            let value = sign_body(PLAIN_SECRET, format!("{signed}{query}.{body}").as_bytes());
+            let content = if target.starts_with("/signed/u") {
+                format!("{ORIGIN}{signed}.{body}")
+            } else {
+                let query = if signed.contains('?') { "" } else { "?" };
+                format!("{signed}{query}.{body}")
+            };
+            let value = sign_body(PLAIN_SECRET, content.as_bytes());
             let delivery = Delivery::unsigned("/", body.as_bytes()).with("X-Signature", value);
             let mut lines = lines_of(&delivery);
             let path = lines.iter_mut().find(|line| line.0 == ":path");
@@ -208,11 +226,14 @@ fn h2_11_a_fragment_is_in_nothing_that_is_routed_proved_claimed_logged_or_forwar
         }
         assert_eq!(upstream.count(), number + 1, "forwarded");
     }
-    let logged = || gateway.log_lines().len() == 25;
+    let logged = || gateway.log_lines().len() == 40;
     assert!(eventually(SOON, logged), "{:#?}", gateway.log_lines());
     for line in gateway.log_lines() {
         let shown = (line["route"].as_str(), line["path"].as_str());
-        assert_eq!(shown, (Some("a"), Some("/signed/a")), "{line:#}");
+        let is_right = [("a", "/signed/a"), ("u", "/signed/u")]
+            .into_iter()
+            .any(|(route, path)| shown == (Some(route), Some(path)));
+        assert!(is_right, "{line:#}");
     }
 }
 

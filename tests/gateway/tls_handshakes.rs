@@ -152,7 +152,9 @@ fn tl_02_a_port_speaks_no_version_below_its_least() {
     assert!(refused.contains("ProtocolVersion"), "{refused}");
     assert!(strict.says("have no way in common"));
     assert!(shake(strict.addr(), &new, NAME).is_ok());
-    assert_eq!((count(&strict, "failed"), count(&strict, "full")), (1, 1));
+    // A client may know that it is done before the gateway has counted it.
+    let counts = || (count(&strict, "failed"), count(&strict, "full"));
+    assert!(eventually(SOON, || counts() == (1, 1)), "{:?}", counts());
     // A client of TLS 1.1 alone: the greeting of 1.2 with another number, and no extension that says more.
     let mut client = Client::connect(at);
     client.send(b"\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x02");
