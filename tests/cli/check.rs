@@ -595,7 +595,7 @@ fn directories_that_no_gateway_could_use_are_refused_together_and_nothing_is_mad
     ended.expect_code(0).expect_words(&[
         "`server.upgrade_socket`: gone is missing, and no gateway makes it",
         "[unusable-directory]",
-        "keeps state in",
+        "keeps on disk",
     ]);
     assert!(!ended.all().contains("state is missing"), "{ended}");
     for name in ["gone", "state"] {

@@ -165,14 +165,10 @@ fn gateway(config: &Config) -> String {
             .iter()
             .map(|path| ["health".to_owned(), path.clone()]),
     );
-    rows.extend(config.state.dir.as_deref().map(|dir| {
-        let mut value = dir.display().to_string();
-        if let Some(holder) = holder(dir) {
-            value = format!(
-                "{value}, which {holder} has: start with `run --upgrade`, or stop it first"
-            );
-        }
-        ["keeps state in".to_owned(), value]
+    let holder = config.state.dir.as_deref().and_then(holder);
+    rows.extend(holder.map(|holder| {
+        let value = format!("{holder}: start with `run --upgrade`, or stop it first");
+        ["state is held by".to_owned(), value]
     }));
     rows.extend(config.server.upgrade_socket.as_deref().map(|path| {
         let path = path.display().to_string();
