@@ -7,6 +7,8 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use super::journal::Written;
+use super::memory::Settled;
 use super::{MemoryWindow, Ticket};
 use crate::clock::Now;
 use crate::verify::claim::{Arrival, ClaimKey};
@@ -53,13 +55,14 @@ impl Leases {
     }
 
     /// The process says that a claim is done. Nothing happens if the claim is none of its own, or
-    /// settled already.
-    pub fn commit(&mut self, ticket: Ticket, window: &MemoryWindow, now: Now) {
+    /// settled already. What is to be written of it is the answer.
+    pub fn commit(&mut self, ticket: Ticket, window: &MemoryWindow, now: Now) -> Option<Written> {
         let name = (ticket.key, ticket.serial);
         if self.held.remove(&name) {
-            window.settle_named(name, Some(now));
-        } else if let Some(arrival) = self.over.remove(&name) {
-            window.note_done(&arrival, now);
+            window.settle_named(name, Settled::Done(now))
+        } else {
+            let arrival = self.over.remove(&name)?;
+            window.note_done(&arrival, now)
         }
     }
 
@@ -68,7 +71,7 @@ impl Leases {
     pub fn release(&mut self, ticket: Ticket, window: &MemoryWindow) {
         let name = (ticket.key, ticket.serial);
         if self.held.remove(&name) {
-            window.settle_named(name, None);
+            drop(window.settle_named(name, Settled::Released));
         }
         self.over.remove(&name);
     }
@@ -96,7 +99,7 @@ impl Leases {
     pub fn finish(&mut self, window: &MemoryWindow) -> usize {
         let left = self.held.len() + self.over.len();
         for name in self.held.drain() {
-            window.settle_named(name, None);
+            drop(window.settle_named(name, Settled::Released));
         }
         self.ends.clear();
         self.over.clear();
@@ -154,7 +157,8 @@ mod tests {
         }
 
         fn claim(&self, id: u128) -> Result<Claimed, WindowError> {
-            self.window.try_claim(&arrival(id), self.clock.now())
+            let decided = self.window.try_claim(&arrival(id), self.clock.now());
+            decided.map(|(claimed, _)| claimed)
         }
 
         fn granted(&self, id: u128) -> Ticket {
@@ -177,12 +181,16 @@ mod tests {
 
         fn commit(&mut self, ticket: Ticket) {
             let now = self.clock.now();
-            self.leases.commit(ticket, &self.window, now);
+            drop(self.leases.commit(ticket, &self.window, now));
         }
 
         fn settle(&self, ticket: Ticket, is_done: bool) {
-            let done = is_done.then(|| self.clock.now());
-            self.window.settle(ticket, done).unwrap();
+            let how = if is_done {
+                Settled::Done(self.clock.now())
+            } else {
+                Settled::Released
+            };
+            drop(self.window.settle(ticket, how).unwrap());
         }
     }
 

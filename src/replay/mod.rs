@@ -7,6 +7,7 @@
 //! Entered by: stores of claims, and the promises that each of them makes. May import:
 //! [`crate::clock`] and [`crate::verify::claim`]; never a runtime: the caller polls the futures.
 
+pub mod journal;
 pub mod leases;
 pub mod memory;
 pub mod passing;
@@ -99,6 +100,15 @@ pub trait ReplayWindow: Send + Sync + 'static {
         now: Now,
     ) -> impl Future<Output = Result<(), WindowError>> + Send;
 
+    /// Settles a claim as [`Settlement::Stored`].
+    fn commit_stored(
+        &self,
+        ticket: Ticket,
+        now: Now,
+    ) -> impl Future<Output = Result<(), WindowError>> + Send {
+        self.commit(ticket, now)
+    }
+
     /// Settles a claim as [`Settlement::Released`]. Nothing happens if the ticket is settled
     /// already.
     fn release(&self, ticket: Ticket) -> impl Future<Output = Result<(), WindowError>> + Send;
@@ -131,6 +141,8 @@ pub struct Evictions {
 pub enum Settlement {
     /// The delivery was processed: from now on, a copy of it is a duplicate.
     Done,
+    /// The same, and the caller has written it down with the delivery.
+    Stored,
     /// The delivery was not processed: its next copy may be forwarded.
     Released,
 }
@@ -159,6 +171,7 @@ impl<W: ReplayWindow> Claim<W> {
         };
         let result = match settlement {
             Settlement::Done => self.window.commit(ticket, now).await,
+            Settlement::Stored => self.window.commit_stored(ticket, now).await,
             Settlement::Released => self.window.release(ticket).await,
         };
         self.ticket = None;

@@ -10,6 +10,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::memory::Settled;
 use super::passing::{Question, Reply};
 use super::{
     Claimed, Evictions, Forget, Forgotten, MemoryWindow, ReplayWindow, Ticket, WindowError,
@@ -114,9 +115,20 @@ impl ReplayWindow for SharedWindow {
     async fn claim(&self, arrival: Arrival, now: Now) -> Result<Claimed, WindowError> {
         match self.here.try_claim(&arrival, now) {
             Err(WindowError::Elsewhere) => {}
-            decided => return decided,
+            Ok((Claimed::Denied(decision), written)) => {
+                // The event of a copy that is answered as seen may have become done, or be kept for
+                // longer, only now.
+                if let Some(written) = self.here.seen(decision, &arrival, written) {
+                    written.await;
+                }
+                return Ok(Claimed::Denied(decision));
+            }
+            decided => return decided.map(|(claimed, _)| claimed),
         }
-        let here = |window: &MemoryWindow| window.try_claim(&arrival, now);
+        let here = |window: &MemoryWindow| {
+            let decided = window.try_claim(&arrival, now);
+            decided.map(|(claimed, _)| claimed)
+        };
         let of_reply = |reply| match reply {
             Reply::Claimed(claimed) => claimed,
             Reply::Settled => Err(WindowError::Unavailable),
@@ -126,27 +138,41 @@ impl ReplayWindow for SharedWindow {
     }
 
     async fn commit(&self, ticket: Ticket, now: Now) -> Result<(), WindowError> {
-        match self.here.settle(ticket, Some(now)) {
+        match self.here.settle(ticket, Settled::Done(now)) {
             Err(WindowError::Elsewhere) => {}
-            settled => return settled,
+            Ok(Some(written)) => {
+                written.await;
+                return Ok(());
+            }
+            settled => return settled.map(drop),
         }
-        let here = |window: &MemoryWindow| window.settle(ticket, Some(now));
+        let here = |window: &MemoryWindow| window.settle(ticket, Settled::Done(now)).map(drop);
+        Box::pin(self.settle(Question::Commit(ticket), here)).await
+    }
+
+    async fn commit_stored(&self, ticket: Ticket, now: Now) -> Result<(), WindowError> {
+        match self.here.settle(ticket, Settled::Stored(now)) {
+            Err(WindowError::Elsewhere) => {}
+            settled => return settled.map(drop),
+        }
+        let here = |window: &MemoryWindow| window.settle(ticket, Settled::Stored(now)).map(drop);
         Box::pin(self.settle(Question::Commit(ticket), here)).await
     }
 
     async fn release(&self, ticket: Ticket) -> Result<(), WindowError> {
-        match self.here.settle(ticket, None) {
+        match self.here.settle(ticket, Settled::Released) {
             Err(WindowError::Elsewhere) => {}
-            settled => return settled,
+            settled => return settled.map(drop),
         }
-        let here = |window: &MemoryWindow| window.settle(ticket, None);
+        let here = |window: &MemoryWindow| window.settle(ticket, Settled::Released).map(drop);
         Box::pin(self.settle(Question::Release(ticket), here)).await
     }
 
     fn abandon(&self, ticket: Ticket) {
         for _ in 0..8 {
-            if self.here.settle(ticket, None) != Err(WindowError::Elsewhere) {
-                return;
+            match self.here.settle(ticket, Settled::Released) {
+                Err(WindowError::Elsewhere) => {}
+                Ok(_) | Err(_) => return,
             }
             let given_back = self.authority().map(|authority| authority.release(ticket));
             if given_back == Some(Ok(())) {
@@ -157,7 +183,11 @@ impl ReplayWindow for SharedWindow {
 
     /// Fails once the window has passed: the process that has it is the one to be told.
     async fn forget(&self, what: Forget) -> Result<Forgotten, WindowError> {
-        self.here.forget(what).await
+        let forgotten = self.here.forget(what).await;
+        if let Some(written) = self.here.told() {
+            written.await;
+        }
+        forgotten
     }
 
     fn entries(&self) -> usize {

@@ -29,8 +29,8 @@
 //! some 100 to 200. Memory is taken as entries come, and kept for later entries. Entries never move,
 //! and the index grows by a bucket at a time, so no claim pays for growth.
 //!
-//! [`crate::verify::claim::decide`] makes every decision. A restart forgets all entries; closing
-//! that gap is the caller's task.
+//! [`crate::verify::claim::decide`] makes every decision. What is done can be
+//! written down by a [`Journal`], so that a restart forgets nothing.
 
 mod chunks;
 mod entry;
@@ -45,11 +45,12 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use packed::SLOTS;
 use shard::{Counts, Held, RouteCounts, Shard, Victim};
 
+use super::journal::{Journal, Written};
 use super::{Claimed, Evictions, Forget, Forgotten, ReplayWindow, Ticket, WindowError};
 use crate::clock::Now;
 use crate::verify::claim::{Arrival, ClaimKey, Decision, Fingerprint};
@@ -93,6 +94,19 @@ pub struct MemoryWindow {
     // The number of entries that each route has in all shards. Shards keep clones of the inner
     // Arcs, so this Mutex is locked only when a shard meets a route for the first time.
     routes: Mutex<HashMap<Fingerprint, Arc<RouteCounts>>>,
+    // Where what is done is written down.
+    journal: OnceLock<Arc<dyn Journal>>,
+}
+
+/// How a claim is settled.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Settled {
+    /// It was done at a moment.
+    Done(Now),
+    /// The same, and this is written down already.
+    Stored(Now),
+    /// It was released.
+    Released,
 }
 
 impl MemoryWindow {
@@ -115,14 +129,19 @@ impl MemoryWindow {
             capacity,
             counts,
             routes: Mutex::new(HashMap::new()),
+            journal: OnceLock::new(),
         }
     }
 
-    /// Decides on an arrival, without waiting.
+    /// Decides on an arrival, without waiting. What is to be written of it comes beside the answer.
     ///
     /// # Errors
     /// [`WindowError::Full`], or [`WindowError::Elsewhere`] once the window has passed.
-    pub(super) fn try_claim(&self, arrival: &Arrival, now: Now) -> Result<Claimed, WindowError> {
+    pub(super) fn try_claim(
+        &self,
+        arrival: &Arrival,
+        now: Now,
+    ) -> Result<(Claimed, Option<Written>), WindowError> {
         let home = self.home(arrival.key);
         let mut evicted = 0;
         for attempt in 0..ATTEMPTS {
@@ -136,9 +155,12 @@ impl MemoryWindow {
             match shard.judge(arrival, now) {
                 (Decision::Claim, None) => {}
                 (Decision::Claim, Some(slot)) => {
-                    return Ok(Claimed::Granted(shard.join(slot, arrival, now)));
+                    let ticket = shard.join(slot, arrival, now);
+                    return Ok((Claimed::Granted(ticket), self.write_down(&mut shard)));
                 }
-                (denied, _) => return Ok(Claimed::Denied(denied)),
+                (denied, _) => {
+                    return Ok((Claimed::Denied(denied), self.write_down(&mut shard)));
+                }
             }
             let Some(route) = shard.route(arrival.route, || self.route_count(arrival.route)) else {
                 return Err(WindowError::Full);
@@ -146,10 +168,8 @@ impl MemoryWindow {
             let held = shard.route_held(route);
             let full = match self.reserve(held, arrival.route_capacity, evicted) {
                 Ok(()) => {
-                    return shard
-                        .insert(arrival, route)
-                        .map(Claimed::Granted)
-                        .ok_or(WindowError::Full);
+                    let ticket = shard.insert(arrival, route).ok_or(WindowError::Full)?;
+                    return Ok((Claimed::Granted(ticket), self.write_down(&mut shard)));
                 }
                 Err(full) => full,
             };
@@ -161,6 +181,7 @@ impl MemoryWindow {
                 match shard.victim(arrival.route) {
                     Some(victim) if self.is_good_enough(victim) => {
                         shard.evict(victim, now);
+                        drop(self.write_down(&mut shard));
                         1
                     }
                     _ => {
@@ -176,20 +197,75 @@ impl MemoryWindow {
         Err(WindowError::Full)
     }
 
-    /// Settles a claim: as done at a moment, or as released.
+    /// Settles a claim, without waiting. What is to be written of it is the answer.
     ///
     /// # Errors
     /// [`WindowError::Elsewhere`] once the window has passed.
-    pub(super) fn settle(&self, ticket: Ticket, done: Option<Now>) -> Result<(), WindowError> {
+    pub(super) fn settle(
+        &self,
+        ticket: Ticket,
+        how: Settled,
+    ) -> Result<Option<Written>, WindowError> {
         let mut shard = lock(self.home(ticket.key));
         if shard.is_elsewhere() {
             return Err(WindowError::Elsewhere);
         }
-        match done {
-            Some(now) => shard.commit(ticket, now),
-            None => shard.release(ticket),
+        match how {
+            Settled::Done(now) => shard.commit(ticket, now, false),
+            Settled::Stored(now) => shard.commit(ticket, now, true),
+            Settled::Released => shard.release(ticket),
         }
-        Ok(())
+        Ok(self.write_down(&mut shard))
+    }
+
+    /// Begins to write down what is done from now on.
+    pub fn set_journal(&self, journal: Arc<dyn Journal>) {
+        if self.journal.set(journal).is_ok() {
+            for shard in &self.shards {
+                lock(shard).begin_telling();
+            }
+        }
+    }
+
+    /// Writes down every entry of which something is done, as after a time in which nothing could be
+    /// written.
+    pub fn write_all_down(&self) {
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            shard.tell_all();
+            drop(self.write_down(&mut shard));
+        }
+    }
+
+    /// Gives the journal what a shard tells. Its lock is held meanwhile, so that changes of an entry
+    /// are written in order.
+    fn write_down(&self, shard: &mut Shard) -> Option<Written> {
+        let told = shard.take_told()?;
+        Some(self.journal.get()?.append(told))
+    }
+
+    /// What must be written before a denied arrival is answered. `written` is what it has told
+    /// itself, which comes after all else.
+    pub(super) fn seen(
+        &self,
+        decision: Decision,
+        arrival: &Arrival,
+        written: Option<Written>,
+    ) -> Option<Written> {
+        let journal = self.journal.get()?;
+        if decision == Decision::InFlight {
+            return written;
+        }
+        written.or_else(|| Some(journal.up_to_now(arrival.route)))
+    }
+
+    /// Gives the journal what the shards tell.
+    pub(super) fn told(&self) -> Option<Written> {
+        let mut last = None;
+        for shard in &self.shards {
+            last = self.write_down(&mut lock(shard)).or(last);
+        }
+        last
     }
 
     /// Counts another entry of the window and of the route. The error is the limit that is reached.
@@ -250,6 +326,7 @@ impl MemoryWindow {
         let victim = shard.victim(route);
         if let Some(victim) = victim {
             shard.evict(victim, now);
+            drop(self.write_down(&mut shard));
         }
         Ok(victim.is_some())
     }
@@ -323,20 +400,20 @@ enum Limit {
 
 impl ReplayWindow for MemoryWindow {
     async fn claim(&self, arrival: Arrival, now: Now) -> Result<Claimed, WindowError> {
-        self.try_claim(&arrival, now)
+        self.try_claim(&arrival, now).map(|(claimed, _)| claimed)
     }
 
     async fn commit(&self, ticket: Ticket, now: Now) -> Result<(), WindowError> {
-        self.settle(ticket, Some(now))
+        self.settle(ticket, Settled::Done(now)).map(drop)
     }
 
     async fn release(&self, ticket: Ticket) -> Result<(), WindowError> {
-        self.settle(ticket, None)
+        self.settle(ticket, Settled::Released).map(drop)
     }
 
     fn abandon(&self, ticket: Ticket) {
         // Once the window has passed, the process that has it knows what becomes of the claim.
-        let _ = self.settle(ticket, None);
+        let _ = self.settle(ticket, Settled::Released);
     }
 
     /// Looks at every entry, shard by shard. This takes some milliseconds for a million entries,

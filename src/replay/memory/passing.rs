@@ -5,9 +5,10 @@
 //! more. If the other process does not take over, it thaws the shards and goes on as if nothing had
 //! been. The monotonic clocks of both must agree.
 
-use super::{MemoryWindow, lock};
+use super::{MemoryWindow, Settled, lock};
 use crate::clock::Now;
 use crate::replay::Claimed;
+use crate::replay::journal::Written;
 use crate::replay::passing::Change;
 use crate::verify::claim::{Arrival, ClaimKey, Decision};
 
@@ -35,9 +36,11 @@ impl MemoryWindow {
     /// The last changes of a shard. From now on every question about it is answered
     /// [`Elsewhere`](crate::replay::WindowError::Elsewhere).
     pub fn freeze(&self, shard: usize) -> Vec<Change> {
-        self.shards
-            .get(shard)
-            .map_or_else(Vec::new, |shard| lock(shard).freeze())
+        self.shards.get(shard).map_or_else(Vec::new, |shard| {
+            let mut shard = lock(shard);
+            drop(self.write_down(&mut shard));
+            shard.freeze()
+        })
     }
 
     /// Decides here again, whatever was copied or frozen.
@@ -57,8 +60,8 @@ impl MemoryWindow {
             Change::Gone(key) => lock(self.home(*key)).drop_entry(*key),
             Change::Done(arrival, at) => {
                 // Denied is what was done already, and what the window has no room for.
-                if let Ok(Claimed::Granted(ticket)) = self.try_claim(arrival, *at) {
-                    let _ = self.settle(ticket, Some(*at));
+                if let Ok((Claimed::Granted(ticket), _)) = self.try_claim(arrival, *at) {
+                    let _ = self.settle(ticket, Settled::Stored(*at));
                 }
             }
             Change::Forgotten(..) | Change::Serial(_) => {
@@ -97,13 +100,11 @@ impl MemoryWindow {
     pub(in crate::replay) fn settle_named(
         &self,
         (key, serial): (ClaimKey, u64),
-        done: Option<Now>,
-    ) {
-        let ticket = lock(self.home(key)).ticket(key, serial);
-        if let Some(ticket) = ticket {
-            // A window that has passed on answers for nobody.
-            let _ = self.settle(ticket, done);
-        }
+        how: Settled,
+    ) -> Option<Written> {
+        let ticket = lock(self.home(key)).ticket(key, serial)?;
+        // A window that has passed on answers for nobody.
+        self.settle(ticket, how).ok().flatten()
     }
 
     /// Releases a claim in flight, and returns its delivery; `None` if there is no such claim.
@@ -112,22 +113,22 @@ impl MemoryWindow {
         let ticket = shard.ticket(key, serial)?;
         let arrival = shard.arrival(ticket)?;
         shard.release(ticket);
+        drop(self.write_down(&mut shard));
         Some(arrival)
     }
 
     /// Notes that a delivery was done whose claim was [let go](Self::let_go). The claim of a copy that
     /// is in flight counts as settled from then on.
-    pub(in crate::replay) fn note_done(&self, arrival: &Arrival, now: Now) {
+    pub(in crate::replay) fn note_done(&self, arrival: &Arrival, now: Now) -> Option<Written> {
         let ticket = match self.try_claim(arrival, now) {
-            Ok(Claimed::Granted(ticket)) => Some(ticket),
-            Ok(Claimed::Denied(Decision::InFlight)) => {
-                lock(self.home(arrival.key)).ticket_of(arrival)
+            Ok((Claimed::Granted(ticket), _)) => ticket,
+            Ok((Claimed::Denied(Decision::InFlight), _)) => {
+                lock(self.home(arrival.key)).ticket_of(arrival)?
             }
             // It is known as done already. A window in which all is in flight has no room for it.
-            Ok(Claimed::Denied(_)) | Err(_) => None,
+            Ok((Claimed::Denied(_), written)) => return written,
+            Err(_) => return None,
         };
-        if let Some(ticket) = ticket {
-            let _ = self.settle(ticket, Some(now));
-        }
+        self.settle(ticket, Settled::Done(now)).ok().flatten()
     }
 }

@@ -5,6 +5,7 @@
 //! route. [`super`] makes room across shards.
 
 mod passing;
+mod telling;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
@@ -17,6 +18,7 @@ use super::packed::{Entry, ROUTES, Slot};
 use super::slab::{List, Slab};
 use crate::clock::{Now, UnixMillis};
 use crate::replay::Ticket;
+use crate::replay::journal::Told;
 use crate::verify::claim::{Arrival, ClaimKey, Decision, Fingerprint, Mark, Stored, decide};
 
 /// Every so many claims, twice as many slots are checked for entries to be forgotten. A claim fills
@@ -97,6 +99,8 @@ pub(super) struct Shard {
     serial: u64,
     // The keys of entries that changed, the latest last, while the window passes to another process.
     noted: Option<Vec<ClaimKey>>,
+    // What is to be written down, oldest first; `None`: nothing is.
+    told: Option<Vec<Told>>,
     is_elsewhere: bool,
 }
 
@@ -127,6 +131,7 @@ impl Shard {
             claims: 0,
             serial: 0,
             noted: None,
+            told: None,
             is_elsewhere: false,
         }
     }
@@ -151,6 +156,7 @@ impl Shard {
                 state.stays_fresh_with(arrival);
                 self.slab.pack(slot, state);
                 self.note(arrival.key);
+                self.tell(slot);
             }
             if self.slab.is_done(slot) {
                 self.unlink(slot);
@@ -244,8 +250,9 @@ impl Shard {
         })
     }
 
-    /// Settles a claim as done. Nothing happens if it was settled before.
-    pub(super) fn commit(&mut self, ticket: Ticket, now: Now) {
+    /// Settles a claim as done. Nothing happens if it was settled before. `is_stored`: this is
+    /// written down already.
+    pub(super) fn commit(&mut self, ticket: Ticket, now: Now, is_stored: bool) {
         let Some(slot) = self.slab.holding(ticket.slot, ticket.key) else {
             return;
         };
@@ -256,6 +263,9 @@ impl Shard {
         self.note(ticket.key);
         if is_new && is_done {
             self.link_as_last_used(slot);
+        }
+        if is_new && !is_stored {
+            self.tell(slot);
         }
     }
 
@@ -270,7 +280,11 @@ impl Shard {
         self.note(ticket.key);
         match left {
             Some(Left::Nothing) => self.remove(slot),
-            Some(Left::Done) => self.link_as_last_used(slot),
+            Some(Left::Done) => {
+                self.link_as_last_used(slot);
+                // The claim may have prolonged the time for which the entry is kept.
+                self.tell(slot);
+            }
             Some(Left::InFlight) | None => {}
         }
     }
@@ -309,6 +323,7 @@ impl Shard {
             &self.counts.evicted_old
         };
         counter.fetch_add(1, Ordering::Relaxed);
+        self.tell_gone(victim.slot);
         self.unlink(victim.slot);
         self.remove(victim.slot);
     }
@@ -336,16 +351,6 @@ impl Shard {
             event: self.slab.facts(slot).event,
             is_done: self.slab.is_done(slot),
         })
-    }
-
-    /// Drops the done entry of `key` for an operator, and returns whether there was such an entry.
-    pub(super) fn forget(&mut self, key: ClaimKey) -> bool {
-        let done = self.find(key).filter(|slot| self.slab.is_done(*slot));
-        if let Some(slot) = done {
-            self.unlink(slot);
-            self.remove(slot);
-        }
-        done.is_some()
     }
 
     fn find(&self, key: ClaimKey) -> Option<Slot> {

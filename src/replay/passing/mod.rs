@@ -214,6 +214,13 @@ impl Kept {
         })
     }
 
+    /// Whether something of it was done.
+    pub fn was_done(&self) -> bool {
+        let others = self.further.iter().flat_map(|further| &further.others);
+        let mut all = std::iter::once(&self.first).chain(others);
+        all.any(|variant| variant.phase != Phase::InFlight)
+    }
+
     /// The tickets of its claims in flight.
     pub fn in_flight(&self) -> impl Iterator<Item = u64> {
         let others = self.further.iter().flat_map(|further| &further.others);

@@ -176,7 +176,7 @@ impl Shard {
         })
     }
 
-    fn kept(&self, slot: Slot, order: Option<u64>) -> Kept {
+    pub(super) fn kept(&self, slot: Slot, order: Option<u64>) -> Kept {
         let entry = self.slab.at(slot);
         let facts = self.slab.facts(slot);
         let phase = entry.phase();

@@ -5,6 +5,7 @@ mod passing;
 mod room;
 #[cfg(test)]
 mod simulation;
+mod telling;
 
 use std::pin::pin;
 use std::sync::Barrier;

@@ -51,7 +51,8 @@ fn a_smaller_window_keeps_what_is_in_flight_and_what_was_used_last() {
     assert_eq!(other.window.entries(), 10);
     assert_eq!(other.denied(event(1, 1)), Some(Decision::InFlight));
     let name = (ticket.key, ticket.serial);
-    other.window.settle_named(name, Some(it.clock.now()));
+    let how = Settled::Done(it.clock.now());
+    drop(other.window.settle_named(name, how));
     assert_eq!(other.denied(event(1, 1)), Some(Decision::Replay));
     // A later ticket has a serial of its own, whichever shard it is in.
     let serial = other.granted(event(1, 99)).serial;
