@@ -68,6 +68,7 @@ const HARMLESS: &[&str] = &[
     "names",
     "on_conflict",
     "on_duplicate",
+    "on_error",
     "on_replay",
     "order_by",
     "path",

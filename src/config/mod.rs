@@ -69,7 +69,7 @@ pub use learned::{is_learned, learned_name, store_learned};
 pub use problem::{Position, Problem, Problems};
 pub use public_keys::{public_keys, takes_public_keys};
 pub use queue::{Mode, OrderBy, Queue, Rate};
-pub use replay::{Replay, RouteReplay, Statuses};
+pub use replay::{OnError, Replay, RouteReplay, Statuses};
 pub use resign::Resign;
 pub use resign_checks::judge_learned_beside;
 pub use route::Route;
@@ -263,7 +263,7 @@ fn parse_whole(
         );
     }
     let admin = Admin::read(admin_table, &mut findings, sources);
-    let replay = Replay::read(replay_table, &mut findings);
+    let replay = Replay::read(replay_table, &state, &mut findings);
     let drafts = read_routes(&mut file, &mut findings, sources, &server, &replay, &state);
     file.finish(&mut findings);
     if let Some(drafts) = &drafts {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::reader::{Findings, Item, Table};
 use super::scheme::CUSTOM;
+use super::state::State;
 use super::units;
 use super::warning::WarningName;
 use crate::notation::timestamp::Tolerance;
@@ -19,9 +20,20 @@ pub struct Replay {
     pub capacity: usize,
     /// How long a done event is remembered at least.
     pub ttl: Duration,
-    /// Whether timestamps from before the start are refused, so that a restart, which forgets the
-    /// window, opens no gap.
+    /// Whether timestamps are refused from before the moment from which on the window is complete, so
+    /// that a restart which forgets the window opens no gap.
     pub refuse_older_than_start: bool,
+    /// What becomes of deliveries while the window on disk cannot be written.
+    pub on_error: OnError,
+}
+
+/// What becomes of deliveries of relay routes while the window on disk cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// They are refused before they are forwarded.
+    Refuse,
+    /// They are let in, and only memory knows of them.
+    Memory,
 }
 
 /// A route's replay protection.
@@ -57,11 +69,27 @@ const EXAMPLE: &str = "replay = { on_replay = 409 }";
 const MAX_CAPACITY: u64 = u32::MAX as u64;
 
 impl Replay {
-    pub(super) fn read(mut table: Table<'_>, findings: &mut Findings) -> Self {
+    pub(super) fn read(mut table: Table<'_>, state: &State, findings: &mut Findings) -> Self {
         if let Some(item) = table.item("store") {
             let memory = |name: &str| (name == "memory").then_some(());
             item.one_of(findings, &["memory"], &["disk", "redis", "valkey"], memory);
         }
+        let on_error = table.item("on_error").and_then(|item| {
+            let named = |name: &str| match name {
+                "refuse" => Some(OnError::Refuse),
+                "memory" => Some(OnError::Memory),
+                _ => None,
+            };
+            if !state.is_named {
+                findings.warn(
+                    item.span(),
+                    WarningName::NoEffect,
+                    "`on_error` has no effect: the window is in memory alone without `[state] dir`"
+                        .to_owned(),
+                );
+            }
+            item.one_of(findings, &["refuse", "memory"], &[], named)
+        });
         let capacity = table
             .item("capacity")
             .and_then(|item| read_capacity(&item, findings));
@@ -76,6 +104,7 @@ impl Replay {
             capacity: capacity.unwrap_or(1_000_000),
             ttl: ttl.unwrap_or(DEFAULT_TTL),
             refuse_older_than_start: refuse.unwrap_or(false),
+            on_error: on_error.unwrap_or(OnError::Refuse),
         }
     }
 }

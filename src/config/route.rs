@@ -109,6 +109,14 @@ impl Route {
             max_body: usize::try_from(self.max_body).unwrap_or(usize::MAX),
         }
     }
+
+    /// Whether each attempt of a delivery counts as stamped anew, and is stale in time: after a loss of
+    /// power a delivery can then be refused that the window may lack, and its next attempt comes through.
+    pub fn is_stamped_by_attempt(&self) -> bool {
+        self.scheme.has_timestamp()
+            && !self.scheme.may_retry_unchanged()
+            && self.tolerance != Tolerance::Off
+    }
 }
 
 /// The default of `max_body`. Whether a body fits the budget is judged in `checks`.

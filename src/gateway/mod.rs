@@ -192,7 +192,8 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
     let (telemetry, log_writer) =
         Telemetry::start(surroundings.access_log, env!("CARGO_PKG_VERSION"))
             .map_err(StartError::Thread)?;
-    let kept = Kept::open(&config.state, &telemetry.metrics)?;
+    let clock = predecessor.as_ref().map(upgrade::Predecessor::clock);
+    let kept = Kept::open(&config.state, &telemetry.metrics, clock)?;
     let beginning = Beginning::of(predecessor.as_ref(), kept.as_ref())?;
     let running = Arc::new(build(
         config,
@@ -238,6 +239,7 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
             &file,
             &mut state_dir,
             &has_predecessor,
+            kept.as_ref(),
         )?,
     };
     let lock = state_dir.as_ref().map(|dir| dir.file().try_clone());
@@ -290,6 +292,9 @@ pub fn run(config: Config, surroundings: Surroundings) -> Result<(), StartError>
     server.run(RunArgs {
         shutdown_signal: Box::new(signals),
     });
+    if let Some(journal) = &ended.journal {
+        journal.close(ended.clock.now());
+    }
     if let Some(backlog) = &ended.backlog {
         backlog.close(ended.clock.mono());
     }
@@ -335,22 +340,32 @@ impl Beginning {
         predecessor: Option<&upgrade::Predecessor>,
         kept: Option<&Kept>,
     ) -> Result<Self, StartError> {
+        let clock = kept.map_or_else(Clock::system, |kept| kept.clock.clone());
+        let now = clock.now().wall;
         if let Some(predecessor) = predecessor {
+            let (fingerprints, started) = (predecessor.key(), predecessor.started());
+            if let Some(kept) = kept {
+                if kept.digest_key(fingerprints.bytes)? != fingerprints.bytes {
+                    return Err(KeptError::ForeignUpgrade.into());
+                }
+                kept.begin(started, now)?;
+                kept.window.expect_all();
+            }
             return Ok(Self {
-                fingerprints: predecessor.key(),
-                clock: predecessor.clock(),
-                started: predecessor.started(),
+                fingerprints,
+                clock: kept.map_or_else(|| predecessor.clock(), |_| clock),
+                started,
             });
         }
         let mut key = random()?;
-        let mut clock = Clock::system();
+        let mut started = now;
         if let Some(kept) = kept {
             key = kept.digest_key(key)?;
-            clock = Clock::begun(kept.monotonic()?);
+            started = kept.begin(now, now)?;
         }
         Ok(Self {
             fingerprints: FingerprintKey::from_bytes(key),
-            started: clock.now().wall,
+            started,
             clock,
         })
     }
@@ -407,8 +422,13 @@ fn build(
     if let Some(backlog) = &backlog {
         backlog.set_routes(snapshot.queued_routes(), now);
     }
+    let journal = kept.map(|kept| Arc::clone(&kept.window.journal));
+    if let Some(journal) = &journal {
+        journal.set_routes(&snapshot);
+    }
     let running = Running {
         backlog,
+        journal,
         telemetry,
         fingerprints,
         upstreams,

@@ -115,7 +115,7 @@ descriptions! {
     QUEUE_ACCEPT_DURATION = "histogram" "verigate_queue_accept_duration_seconds" []
         "Time from the proof of a delivery to the sync that lets it be acknowledged";
     STATE_SYNC_DURATION = "histogram" "verigate_state_sync_duration_seconds" []
-        "Time of a commit of the queue's store, its sync included";
+        "Time of a commit of queue.db, its sync included, and of a sync of window.db";
     STATE_ERRORS = "counter" "verigate_state_errors_total" ["kind"]
-        "Errors of the queue's store: full, sync, io, busy, damaged, other";
+        "Errors of queue.db and window.db: full, sync, io, busy, damaged, other";
 }

@@ -53,3 +53,4 @@ mod upstream_path;
 mod upstream_tls;
 mod upstream_unix;
 mod watch;
+mod window;

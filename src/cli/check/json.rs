@@ -65,7 +65,7 @@ pub(in crate::cli) fn good(config: &Config, wall: UnixMillis) -> String {
             "refuse_older_than_start",
             config.replay.refuse_older_than_start.into(),
         ),
-        ("state", queue::state_object(&config.state)),
+        ("state", queue::state_object(config)),
         (
             "routes",
             routes.map(|route| object(route, config, wall)).collect(),

@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 use super::shown::shown;
 use crate::config::queue::written_rate;
 use crate::config::units::{written_duration, written_size};
-use crate::config::{Config, Mode, OrderBy, Queue, Route, State};
+use crate::config::{Config, Mode, OnError, OrderBy, Queue, Route};
 
-/// The row of the gateway's table about its directory.
-pub(super) fn state_row(state: &State) -> [String; 2] {
+/// The rows of the gateway's table about its directory.
+pub(super) fn state_rows(config: &Config) -> Vec<[String; 2]> {
+    let state = &config.state;
     let Some(dir) = &state.dir else {
         let nothing = "nothing: a restart forgets what came";
-        return ["keeps on disk".to_owned(), nothing.to_owned()];
+        return vec![["keeps on disk".to_owned(), nothing.to_owned()]];
     };
     let keys: Vec<_> = state.keys.iter().map(|key| key.name.as_str()).collect();
     let keys = match keys.split_first() {
@@ -29,11 +30,35 @@ pub(super) fn state_row(state: &State) -> [String; 2] {
         state.max_deliveries,
         written_size(state.keep_free),
     );
-    ["keeps on disk".to_owned(), value]
+    let mut rows = vec![["keeps on disk".to_owned(), value]];
+    let on_error = match config.replay.on_error {
+        OnError::Refuse => "refuses what relay routes get",
+        OnError::Memory => "lets in what relay routes get, and a crash forgets it",
+    };
+    rows.push(["cannot write".to_owned(), on_error.to_owned()]);
+    let open: Vec<_> = open_after_power_loss(config).collect();
+    if !open.is_empty() {
+        let value = format!(
+            "the last second may be missing, and no signed time tells what: {}",
+            open.join(", ")
+        );
+        rows.push(["loses power".to_owned(), value]);
+    }
+    rows
+}
+
+/// The relay routes that let in again what a loss of power took from the window.
+fn open_after_power_loss(config: &Config) -> impl Iterator<Item = &str> {
+    let relayed = |route: &&Route| route.mode == Mode::Relay && route.replay.enabled;
+    let routes = config.routes.iter().filter(relayed);
+    routes
+        .filter(|route| !route.is_stamped_by_attempt())
+        .map(|route| route.name.as_str())
 }
 
 /// The object of `[state]`; null where nothing is kept on disk.
-pub(super) fn state_object(state: &State) -> Value {
+pub(super) fn state_object(config: &Config) -> Value {
+    let state = &config.state;
     let Some(dir) = &state.dir else {
         return Value::Null;
     };
@@ -43,6 +68,11 @@ pub(super) fn state_object(state: &State) -> Value {
         "max_bytes": state.max_bytes,
         "max_deliveries": state.max_deliveries,
         "keep_free": state.keep_free,
+        "on_error": match config.replay.on_error {
+            OnError::Refuse => "refuse",
+            OnError::Memory => "memory",
+        },
+        "open_after_power_loss": open_after_power_loss(config).map(shown).collect::<Value>(),
         "keys": state.keys.iter().map(|key| shown(&key.name)).collect::<Value>(),
     })
 }

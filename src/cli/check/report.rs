@@ -150,8 +150,8 @@ fn gateway(config: &Config) -> String {
         ],
         ["trusts proxies".to_owned(), proxies],
         ["remembers".to_owned(), remembers + start],
-        queue::state_row(&config.state),
     ];
+    rows.extend(queue::state_rows(config));
     rows.extend(config.server.watch.map(|interval| {
         [
             "watches files".to_owned(),

@@ -111,6 +111,10 @@ fn what_is_weak_is_warned_about() {
             ),
             "`future_tolerance` has no effect",
         ),
+        (
+            custom("", JWT) + "[replay]\non_error = \"memory\"\n",
+            "`on_error` has no effect: the window is in memory alone without `[state] dir`",
+        ),
     ]);
     assert_eq!(others(&good(&custom("", JWT))), [] as [&Warning; 0]);
     assert_eq!(

@@ -109,6 +109,7 @@ fn defaults_are_those_of_the_specification() {
         (1_000_000, Duration::from_secs(72 * 3600))
     );
     assert!(!config.replay.refuse_older_than_start);
+    assert_eq!(config.replay.on_error, OnError::Refuse);
     let [route] = config.routes.as_slice() else {
         panic!("one route")
     };
@@ -259,6 +260,7 @@ fn every_key_is_read() {
         capacity = 8
         ttl = "1h"
         refuse_older_than_start = true
+        on_error = "memory"
         [[route]]
         name = "custom one"
         host = "A.example"
@@ -334,6 +336,7 @@ fn every_key_is_read() {
     assert_eq!(config.admin.hosts, ["admin.internal"]);
     assert_eq!((config.replay.capacity, config.replay.ttl), (8, secs(3600)));
     assert!(config.replay.refuse_older_than_start);
+    assert_eq!(config.replay.on_error, OnError::Memory);
 
     let [route] = config.routes.as_slice() else {
         panic!("one route")

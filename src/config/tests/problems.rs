@@ -189,6 +189,10 @@ fn the_replay_window_is_told_what_is_wrong() {
             "--> a.toml:2:1",
         ),
         (
+            window("on_error = \"forward\""),
+            "known: `refuse`, `memory`",
+        ),
+        (
             window("refuse_older_than_start = \"yes\""),
             "must be `true` or `false`, not a string",
         ),

@@ -67,7 +67,12 @@ impl Exchange<'_> {
             // Nothing waits between the window's decision and the guard of the claim.
             Ok(()) => {
                 let decided = running.window.claim(arrival, now).await;
-                granted(running, &delivery, decided, now)
+                let granted = granted(running, &delivery, decided, now);
+                // What is stored with its delivery is refused there.
+                match stored {
+                    Some(_) => granted,
+                    None => kept(running, self.snapshot, &delivery, granted),
+                }
             }
             Err(refusal) => Err(refusal),
         };
@@ -145,6 +150,43 @@ pub(super) fn granted(
             Err(Code::ReplayStoreUnavailable.into())
         }
     }
+}
+
+/// A claim that is to be forwarded, which the window on disk must be able to keep: it is given back
+/// where the file cannot be written, unless the configuration says otherwise, and where the file may
+/// lack the same delivery since the machine lost power.
+///
+/// # Errors
+/// That of `granted`; `replay_store_unavailable`.
+fn kept(
+    running: &Running,
+    snapshot: &Snapshot,
+    delivery: &Delivery<'_>,
+    granted: Result<Claim, Refusal>,
+) -> Result<Claim, Refusal> {
+    let Some(journal) = &running.journal else {
+        return granted;
+    };
+    let claim = granted?;
+    let unavailable = |why| Err(Refusal::because(Code::ReplayStoreUnavailable, why));
+    if snapshot.refuses_unwritten && !journal.is_writable() {
+        return unavailable("the replay window cannot be written to disk");
+    }
+    let config = &delivery.route.config;
+    if let Some(signed_at) = delivery.proof.signed_at
+        && config.is_stamped_by_attempt()
+        && journal.may_lack(
+            signed_at,
+            config
+                .upstream_timeout
+                .saturating_add(snapshot.body_timeout),
+        )
+    {
+        return unavailable(
+            "the machine lost power after this was signed: it is not known whether it came before",
+        );
+    }
+    Ok(claim)
 }
 
 /// Settles the claim of a delivery, if it has a claim.

@@ -1,16 +1,16 @@
 //! What a gateway has kept on disk: found at the start, and closed at the end (contract: State).
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::kept_window::{KeptWindow, WindowFileError};
 use crate::clock::Clock;
-use crate::clock::Now;
+use crate::clock::{Now, UnixMillis};
 use crate::config::State;
 use crate::gateway::running::backlog::{Backlog, Means};
 use crate::queue::Limits;
 use crate::replay::Window;
-use crate::store::sqlite::{MetaKey, OpenError, QueueDb};
-use crate::store::{QueueStore as _, StoreError};
+use crate::store::StoreError;
+use crate::store::sqlite::{Observer, OpenError, QueueDb, kept_monotonic};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::queue_metrics::QueueMetrics;
 
@@ -28,26 +28,37 @@ pub enum KeptError {
         "`state.keys`: this version stores deliveries as they are; leave `keys` out, or wait for the one that encrypts them"
     )]
     Keys,
-    /// What a database says of itself is not of the form in which it was written.
+    /// The replay window cannot be used.
+    #[error(transparent)]
+    Window(#[from] WindowFileError),
+    /// The directory is that of another gateway than the one from which this one takes over.
     #[error(
-        "`state.dir`: queue.db is damaged: its {0} is broken; restore a backup, or move the file away"
+        "`state.dir`: its files were not written by the gateway that runs; name the directory of that one or \
+         an empty one, or stop it and start this one without `--upgrade`"
     )]
-    Broken(&'static str),
+    ForeignUpgrade,
 }
 
 /// What is kept on disk.
 pub(crate) struct Kept {
     queue: Arc<QueueDb>,
+    pub(crate) window: KeptWindow,
+    /// A clock that goes on with the monotonic time of the last gateway.
+    pub(crate) clock: Clock,
     metrics: QueueMetrics,
 }
 
 impl Kept {
     /// Opens what is kept in `[state] dir`, which this process must have for itself; `None` without
-    /// such a directory.
+    /// such a directory. `clock` is that of the gateway from which this one takes over.
     ///
     /// # Errors
     /// [`KeptError`].
-    pub(crate) fn open(state: &State, metrics: &Metrics) -> Result<Option<Self>, KeptError> {
+    pub(crate) fn open(
+        state: &State,
+        metrics: &Metrics,
+        clock: Option<Clock>,
+    ) -> Result<Option<Self>, KeptError> {
         let Some(dir) = &state.dir else {
             return Ok(None);
         };
@@ -56,55 +67,56 @@ impl Kept {
         }
         let metrics = metrics.queue();
         let synced = metrics.clone();
-        let observer = Arc::new(move |took| synced.synced(took));
-        let queue = QueueDb::open(dir, &Clock::system(), Some(observer))?;
+        let observer: Observer = Arc::new(move |took| synced.synced(took));
+        let clock = clock.unwrap_or_else(|| {
+            // The time in which no gateway ran counts for nothing.
+            Clock::begun(kept_monotonic(dir).unwrap_or_default())
+        });
+        let queue = QueueDb::open(dir, &clock, Some(Arc::clone(&observer)))?;
+        let queue = Arc::new(queue);
+        let window = KeptWindow::open(dir, &clock, observer, &queue, state.timeout)?;
         Ok(Some(Self {
-            queue: Arc::new(queue),
+            queue,
+            window,
+            clock,
             metrics,
         }))
     }
 
-    /// The key of all digests of the replay window. The first gateway in the directory keeps `made`.
+    /// As [`KeptWindow::digest_key`].
     ///
     /// # Errors
     /// [`KeptError`].
     pub(crate) fn digest_key(&self, made: [u8; 16]) -> Result<[u8; 16], KeptError> {
-        match self.queue.meta(MetaKey::DigestKey)? {
-            Some(kept) => kept
-                .try_into()
-                .map_err(|_| KeptError::Broken("key of digests")),
-            None => {
-                self.queue.set_meta(MetaKey::DigestKey, Some(&made))?;
-                Ok(made)
-            }
-        }
+        Ok(self.window.digest_key(made)?)
     }
 
-    /// The monotonic time with which the last gateway ended, as far as it is known: the time in
-    /// between counts for nothing.
+    /// As [`KeptWindow::begin`].
     ///
     /// # Errors
     /// [`KeptError`].
-    pub(crate) fn monotonic(&self) -> Result<Duration, KeptError> {
-        let Some(kept) = self.queue.meta(MetaKey::Monotonic)? else {
-            return Ok(Duration::ZERO);
-        };
-        let nanos = kept.try_into().map_err(|_| KeptError::Broken("clock"))?;
-        Ok(Duration::from_nanos(u64::from_le_bytes(nanos)))
+    pub(crate) fn begin(
+        &self,
+        begun: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<UnixMillis, KeptError> {
+        Ok(self.window.begin(begun, now)?)
     }
 
-    /// Puts the claims of stored deliveries into the window. Returns their number.
+    /// As [`KeptWindow::restore`].
     ///
     /// # Errors
     /// [`KeptError`].
-    pub(crate) fn restore(&self, window: &Window, now: Now) -> Result<usize, KeptError> {
-        let mut count = 0;
-        self.queue.claims(&mut |change| {
-            window.here().take_over(&change);
-            count += 1;
-        })?;
-        window.here().fit(now);
-        Ok(count)
+    pub(crate) fn restore(&self, window: &Window, now: Now) -> Result<(), KeptError> {
+        Ok(self.window.restore(window, now)?)
+    }
+
+    /// As [`KeptWindow::restore_late`].
+    ///
+    /// # Errors
+    /// [`KeptError`].
+    pub(super) fn restore_late(&self, window: &Window, now: Now) -> Result<UnixMillis, KeptError> {
+        Ok(self.window.restore_late(window, now)?)
     }
 
     /// The queue, with what waits in it. `bodies` is the memory for bodies that are read.

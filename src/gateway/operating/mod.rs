@@ -11,6 +11,7 @@ pub(crate) mod early;
 mod fixed;
 pub(crate) mod inherited;
 pub(crate) mod keeping;
+mod kept_window;
 pub(crate) mod listen;
 mod reload;
 pub(crate) mod state_dir;
@@ -27,6 +28,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::config::Config;
 use crate::gateway::running::Running;
+use keeping::Kept;
 use state_dir::{StateDir, StateError};
 use upgrade::{Predecessor, UpgradeError};
 
@@ -73,6 +75,7 @@ pub(crate) fn take_over(
     path: &Path,
     held: &mut Option<StateDir>,
     has_predecessor: &Arc<AtomicBool>,
+    kept: Option<&Kept>,
 ) -> Result<bool, UpgradeError> {
     let tail = predecessor.take_over(running)?;
     let dir = running.snapshot.load().restart_settings.state.dir.clone();
@@ -81,6 +84,11 @@ pub(crate) fn take_over(
         // be had again.
         drop(held.take());
         *held = dir.as_deref().map(StateDir::hold_soon).transpose()?;
+        let complete = match kept {
+            Some(kept) => kept.restore_late(&running.window, running.clock.now())?,
+            None => running.clock.now().wall,
+        };
+        running.begin_window(complete);
         return Ok(false);
     };
     if let Err(error) = tail.answer(has_predecessor) {

@@ -326,6 +326,9 @@ impl Loaded {
         if let Some(backlog) = &running.backlog {
             backlog.set_routes(now.queued_routes(), running.clock.now());
         }
+        if let Some(journal) = &running.journal {
+            journal.set_routes(&now);
+        }
         (running.connections).judge_again(|peer| is_trusted(peer, &now.trusted_proxies));
         running.acme.changed.notify_one();
         // A secret may have come to the former routes since the first look.

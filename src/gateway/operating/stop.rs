@@ -150,9 +150,13 @@ impl Signals {
             self.running.upstreams.sweep();
             reported = self.running.report_evictions(reported);
             if let Some(backlog) = self.running.backlog.clone() {
-                let now = self.running.clock.now();
+                let running = Arc::clone(&self.running);
+                let look = move || {
+                    running.look_after_window();
+                    backlog.look_after(running.clock.now());
+                };
                 // It writes, so it may wait. The hook reports its panic.
-                let _ = tokio::task::spawn_blocking(move || backlog.look_after(now)).await;
+                let _ = tokio::task::spawn_blocking(look).await;
             }
         }
     }

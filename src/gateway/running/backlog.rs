@@ -275,7 +275,7 @@ impl Backlog {
         tokio::spawn(async move {
             let number = pending.await.ok().and_then(Result::ok);
             let settlement = match number {
-                Some(_) => Settlement::Done,
+                Some(_) => Settlement::Stored,
                 None => Settlement::Released,
             };
             let now = clock.now();

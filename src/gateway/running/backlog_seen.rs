@@ -9,6 +9,7 @@ use super::backlog::{Backlog, locked};
 use super::snapshot::Snapshot;
 use crate::clock::{Now, UnixMillis};
 use crate::queue::{Ended, Outcome, RouteNumber, RouteStatus};
+use crate::store::sqlite::Errors;
 use crate::telemetry::queue_metrics::RouteNow;
 
 /// The age from which on a delivery is said to wait for long: the provider was told that it is taken,
@@ -26,11 +27,12 @@ impl Backlog {
 
     /// Sets the metrics of the queue, at a scrape. Shown are the routes that store what they take, and
     /// those that hold something.
-    pub(super) fn show(&self, snapshot: &Snapshot, wall: UnixMillis) {
+    pub(super) fn show(&self, snapshot: &Snapshot, wall: UnixMillis, of_window: Errors) {
         let (_, bytes) = self.queue().totals();
         self.metrics
             .set_totals(bytes, self.limits.max_bytes, self.limits.max_deliveries);
-        self.metrics.set_errors(self.store.stats().errors);
+        self.metrics
+            .set_errors(self.store.stats().errors.and(&of_window));
         let mut shown: BTreeMap<String, RouteNow> = BTreeMap::new();
         for (number, status) in self.statuses() {
             let own = snapshot.queued_route(number);

@@ -11,6 +11,7 @@ mod backlog_by_hand;
 mod backlog_seen;
 pub(crate) mod ending;
 mod ignored;
+pub(crate) mod journal;
 pub(crate) mod learning;
 mod paused;
 pub(crate) mod proving;
@@ -44,6 +45,7 @@ use crate::telemetry::Telemetry;
 use crate::verdict::{Code, Refusal};
 use crate::verify::claim::FingerprintKey;
 use backlog::Backlog;
+use journal::WindowJournal;
 use proving::ProvingThreads;
 use snapshot::{RouteState, Snapshot};
 
@@ -60,6 +62,8 @@ pub(crate) struct Running {
     /// The queue; `None` without `[state] dir`.
     pub(crate) backlog: Option<Arc<Backlog>>,
     pub(crate) window: Arc<Window>,
+    /// The window on disk; `None` without `[state] dir`.
+    pub(crate) journal: Option<Arc<WindowJournal>>,
     pub(crate) budget: Arc<Budget>,
     /// The turns of requests that hash large bodies.
     pub(crate) turns: Turns,
@@ -100,9 +104,8 @@ impl Running {
         UnixMillis(self.started.load(Ordering::Relaxed))
     }
 
-    /// The replay window is complete only from now on.
-    pub(crate) fn begin_window(&self) {
-        let wall = self.clock.now().wall;
+    /// The replay window is complete only from `wall` on.
+    pub(crate) fn begin_window(&self, wall: UnixMillis) {
         self.started.store(wall.0, Ordering::Relaxed);
     }
 
@@ -243,7 +246,9 @@ impl Running {
         let ends = snapshot.tls.iter().flat_map(|port| &port.ends).cloned();
         metrics.set_certificates(ends.chain(self.acme.managed.ends()));
         if let Some(backlog) = &self.backlog {
-            backlog.show(&snapshot, wall);
+            let journal = self.journal.as_ref();
+            let of_window = journal.map(|journal| journal.errors()).unwrap_or_default();
+            backlog.show(&snapshot, wall, of_window);
         }
         metrics.render()
     }
@@ -256,6 +261,14 @@ impl Running {
             self.warnings.eviction(fresh - reported, self.clock.now());
         }
         fresh
+    }
+
+    /// Looks after the window on disk. May wait.
+    pub(crate) fn look_after_window(&self) {
+        if let Some(journal) = &self.journal {
+            let refuses = self.snapshot.load().refuses_unwritten;
+            journal.look_after(&self.window, self.clock.now(), refuses);
+        }
     }
 
     /// Reads the queue once more, after the process before this one has ended.

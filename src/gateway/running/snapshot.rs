@@ -19,7 +19,7 @@ use super::queue_of_route::QueueOfRoute;
 use super::resigning::Resigning;
 use crate::clock::{Now, UnixMillis};
 use crate::config;
-use crate::config::{Config, HandshakeMode, Mode, Route};
+use crate::config::{Config, HandshakeMode, Mode, OnError, Route};
 use crate::gateway::client::answer::RouteAnswers;
 use crate::gateway::upstream::{Group, Upstreams};
 use crate::key::secret::Secret;
@@ -54,6 +54,8 @@ pub(crate) struct Snapshot {
     pub(crate) watch: Option<Duration>,
     /// Whether timestamps from before the gateway's start are refused (contract: The window).
     pub(crate) refuse_older_than_start: bool,
+    /// Whether nothing is claimed on relay routes while the window on disk cannot be written.
+    pub(crate) refuses_unwritten: bool,
     pub(crate) connection: crate::gateway::client::port::ConnectionLimits,
     /// The TLS ports, in the order of the file.
     pub(crate) tls: Vec<TlsPort>,
@@ -256,6 +258,7 @@ impl Snapshot {
             health_path: server.health_path,
             watch: server.watch,
             refuse_older_than_start: config.replay.refuse_older_than_start,
+            refuses_unwritten: config.replay.on_error == OnError::Refuse,
             connection: crate::gateway::client::port::ConnectionLimits {
                 head: crate::wire::head::Limits {
                     max_head: server.max_head,

@@ -72,6 +72,16 @@ impl MemoryWindow {
         }
     }
 
+    /// Takes a change over from a journal beside the one that was taken over before. An entry that is
+    /// known better here stays as it is.
+    pub fn take_beside(&self, change: &Change) {
+        match change {
+            Change::Entry(kept) if lock(self.home(kept.key)).knows_more(kept) => {}
+            Change::Gone(_) => {}
+            other => self.take_over(other),
+        }
+    }
+
     /// Evicts what was taken over beyond the capacity, as far as it is not in flight.
     pub fn fit(&self, now: Now) {
         use std::sync::atomic::Ordering::Relaxed;

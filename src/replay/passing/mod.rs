@@ -216,9 +216,15 @@ impl Kept {
 
     /// Whether something of it was done.
     pub fn was_done(&self) -> bool {
+        self.done() > 0
+    }
+
+    /// The number of its variants that were done.
+    pub fn done(&self) -> usize {
         let others = self.further.iter().flat_map(|further| &further.others);
-        let mut all = std::iter::once(&self.first).chain(others);
-        all.any(|variant| variant.phase != Phase::InFlight)
+        let all = std::iter::once(&self.first).chain(others);
+        all.filter(|variant| variant.phase != Phase::InFlight)
+            .count()
     }
 
     /// The tickets of its claims in flight.

@@ -1,5 +1,6 @@
 //! A database with its threads: what `queue.db` and `window.db` have in common.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +13,7 @@ use super::compaction::Compaction;
 use super::faults::Faults;
 use super::file::{Kind, OpenError, in_transaction};
 use super::meta::{self, MetaKey};
-use super::stats::{Observer, Shared, Stats};
+use super::stats::{Observer, Shared, Stats, log_of};
 use super::upkeep::Upkeep;
 use super::writer::{self, Job, Ledger, Means};
 use super::{CLOSED, failure, in_words};
@@ -132,6 +133,13 @@ impl<R: Send + 'static> Database<R> {
     pub(super) fn set_meta(&self, key: MetaKey, value: Option<&[u8]>) -> Result<(), StoreError> {
         let value = value.map(<[u8]>::to_vec);
         self.on_writer(move |connection| meta::write(connection, key, value.as_deref()))
+    }
+
+    /// Syncs the log.
+    pub(super) fn sync_log(&self) -> Result<(), StoreError> {
+        let synced = File::open(log_of(&self.path)).and_then(|log| log.sync_data());
+        synced
+            .map_err(|error| StoreError::Unavailable(format!("{}: {error}", self.kind.name).into()))
     }
 
     /// A connection that reads.

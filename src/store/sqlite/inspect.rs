@@ -7,6 +7,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -219,6 +220,19 @@ fn check_one(
         }
     }
     Ok(())
+}
+
+/// The monotonic time with which the last gateway in `dir` ended, as far as it is known.
+pub fn kept_monotonic(dir: &Path) -> Option<Duration> {
+    let kind = &super::queue::KIND;
+    // What cannot be read is reported when the file is opened for writing.
+    let connection = dir
+        .join(kind.name)
+        .exists()
+        .then(|| kind.connect(dir, true))?
+        .ok()?;
+    let nanos = meta::read_number(&connection, MetaKey::Monotonic).ok()??;
+    Some(Duration::from_nanos(nanos))
 }
 
 /// Copies the databases of `dir` into the new directory `to`, each as it is at one moment. A gateway

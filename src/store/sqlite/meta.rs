@@ -21,6 +21,11 @@ pub enum MetaKey {
     CleanStop,
     /// The boot of the machine in which the gateway ran.
     Boot,
+    /// The wall clock at the moment from which on the window is complete, in milliseconds since 1970.
+    Complete,
+    /// The first and the last moment of the time of which the window may lack something, because the
+    /// machine lost power: two times as [`Wall`](Self::Wall) has them.
+    Gap,
     /// Whether a route is paused, and by what.
     Pause(RouteNumber),
     /// The ids of the keys that encrypt heads and bodies.
@@ -38,6 +43,8 @@ impl MetaKey {
             Self::Wall => "wall".to_owned(),
             Self::CleanStop => "clean_stop".to_owned(),
             Self::Boot => "boot".to_owned(),
+            Self::Complete => "complete".to_owned(),
+            Self::Gap => "gap".to_owned(),
             Self::Pause(route) => format!("pause {}", route.0),
             Self::Keys => "keys".to_owned(),
             Self::Numbers => "numbers".to_owned(),

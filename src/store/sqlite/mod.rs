@@ -23,7 +23,7 @@ mod writer;
 mod tests;
 
 pub use file::OpenError;
-pub use inspect::{Backup, Deliveries, Info, back_up, check, info};
+pub use inspect::{Backup, Deliveries, Info, back_up, check, info, kept_monotonic};
 pub use meta::MetaKey;
 pub use queue::QueueDb;
 pub use stats::{ErrorKind, Errors, Observer, Stats};

@@ -85,6 +85,15 @@ impl Errors {
     pub fn of(&self, kind: ErrorKind) -> u64 {
         self.0.get(kind as usize).copied().unwrap_or_default()
     }
+
+    /// These errors and others.
+    #[must_use]
+    pub fn and(mut self, others: &Self) -> Self {
+        for (own, other) in self.0.iter_mut().zip(others.0) {
+            *own += other;
+        }
+        self
+    }
 }
 
 /// What a database says of itself.
@@ -132,6 +141,8 @@ pub(super) struct Shared {
     errors: [AtomicU64; ErrorKind::ALL.len()],
     // A lock: it is taken when writing begins or ends to fail, and when somebody looks.
     failing: Mutex<Option<StoreError>>,
+    /// Whether there is one, for those who ask often.
+    is_failing: AtomicBool,
     pub(super) observer: Option<Observer>,
 }
 
@@ -155,6 +166,7 @@ impl Shared {
             last_sync: AtomicU64::new(0),
             errors: Default::default(),
             failing: Mutex::new(None),
+            is_failing: AtomicBool::new(false),
             observer,
         }
     }
@@ -174,6 +186,7 @@ impl Shared {
     }
 
     pub(super) fn set_failing(&self, failing: Option<StoreError>) {
+        self.is_failing.store(failing.is_some(), Ordering::Relaxed);
         *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = failing;
     }
 
@@ -182,6 +195,10 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    pub(super) fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
     }
 
     /// Everything, with the sizes of the files at `path`.

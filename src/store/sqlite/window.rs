@@ -98,6 +98,28 @@ impl WindowDb {
         self.database.set_meta(key, value)
     }
 
+    /// Whether nothing can be written now.
+    pub fn is_failing(&self) -> bool {
+        self.database.shared.is_failing()
+    }
+
+    /// Returns when all that was asked for before is written, so that no crash of the process can lose
+    /// it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.database.on_writer(|_| Ok(()))
+    }
+
+    /// Returns when no loss of power can take what was written before.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub fn sync(&self) -> Result<(), StoreError> {
+        self.database.sync_log()
+    }
+
     /// Says that the whole window is written now, after [`Stats::is_behind`].
     pub fn caught_up(&self) {
         self.database.shared.is_behind.store(false, Relaxed);

@@ -104,19 +104,30 @@ pub(super) struct Go {
     /// The time after which a claim that is not settled is that of a stopped process, in milliseconds on
     /// the wire.
     pub(super) lease: Duration,
+    /// Whether the window on disk lacks something, so that all of it must be written. A process that
+    /// does not say has none.
+    pub(super) is_behind: bool,
 }
 
 impl Go {
-    pub(super) fn to_bytes(self) -> [u8; 8] {
+    pub(super) fn to_bytes(self) -> Vec<u8> {
         let millis = u64::try_from(self.lease.as_millis());
-        millis.unwrap_or(u64::MAX).to_le_bytes()
+        let mut bytes = millis.unwrap_or(u64::MAX).to_le_bytes().to_vec();
+        bytes.push(u8::from(self.is_behind));
+        bytes
     }
 
     /// `None` if `bytes` are anything else.
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let millis = u64::from_le_bytes(bytes.try_into().ok()?);
+        let (millis, rest) = bytes.split_first_chunk()?;
+        let is_behind = match rest {
+            [] | [1] => true,
+            [0] => false,
+            _ => return None,
+        };
         Some(Self {
-            lease: Duration::from_millis(millis),
+            lease: Duration::from_millis(u64::from_le_bytes(*millis)),
+            is_behind,
         })
     }
 }
@@ -180,9 +191,16 @@ mod tests {
         assert_eq!(whole.count(), 2);
         let go = Go {
             lease: Duration::from_millis(15_001),
+            is_behind: false,
         };
         assert_eq!(Go::from_bytes(&go.to_bytes()), Some(go));
-        assert!(Go::from_bytes(&[0; 7]).is_none() && Go::from_bytes(&[0; 9]).is_none());
+        let behind = Go {
+            is_behind: true,
+            ..go
+        };
+        assert_eq!(Go::from_bytes(&behind.to_bytes()), Some(behind));
+        assert_eq!(Go::from_bytes(&behind.to_bytes()[..8]), Some(behind));
+        assert!(Go::from_bytes(&[0; 7]).is_none() && Go::from_bytes(&[0; 10]).is_none());
         assert_eq!(words(b"no\nway\x1b[1m"), "noway[1m");
     }
 }

@@ -34,6 +34,7 @@ pub(crate) use new::Predecessor;
 pub(crate) use old::{Offered, Sockets, Upgradable};
 pub(crate) use socket::UpgradeSocket;
 
+use super::keeping::KeptError;
 use super::state_dir::StateError;
 
 /// The longest time for which an upgrade waits for an order of a certificate.
@@ -51,6 +52,9 @@ pub enum UpgradeError {
     /// The directory of the socket cannot be used.
     #[error(transparent)]
     Directory(#[from] StateError),
+    /// What is kept in the state directory cannot be used.
+    #[error(transparent)]
+    Kept(#[from] KeptError),
     /// The socket cannot be bound or reached.
     #[error("`server.upgrade_socket`: {doing} {} fails: {source}", path.display())]
     Socket {

@@ -1,17 +1,15 @@
 //! The new process's side of an upgrade: it takes over from the running gateway, and answers its
 //! questions until that one has ended.
 
-use std::future::Future;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 
 use super::frames::{self, FrameError, Kind, Wait};
@@ -20,8 +18,9 @@ use super::{ORDER, UpgradeError, socket};
 use crate::clock::{Clock, UnixMillis};
 use crate::gateway::operating::inherited::Inherited;
 use crate::gateway::running::Running;
+use crate::gateway::running::journal::WindowJournal;
 use crate::replay::passing::{Change, Question, Reply};
-use crate::replay::{Claimed, Leases, ReplayWindow as _, WindowError};
+use crate::replay::{Claimed, Leases, ReplayWindow as _};
 use crate::verify::claim::FingerprintKey;
 
 /// The time in which the running gateway must answer.
@@ -171,6 +170,10 @@ impl Predecessor {
         let pid = self.handover.pid;
         match taken {
             Ok(leases) => {
+                if let Some(journal) = &running.journal {
+                    let journal = Arc::<WindowJournal>::clone(journal);
+                    window.here().set_journal(journal);
+                }
                 log::info!(
                     "took over from the process {pid}, with {} events in the replay window",
                     events()
@@ -186,7 +189,6 @@ impl Predecessor {
             Err(Failure::Frame(FrameError::Ended)) if has_ended(&self.path)? => {
                 let (own, now) = (window.here(), running.clock.now());
                 Leases::new(own.in_flight(), Duration::ZERO, now).finish(own);
-                running.begin_window();
                 log::warn!(
                     "the process {pid} has ended before it handed its replay window over: starting as usual, \
                      with the {} of its events that have come",
@@ -222,6 +224,9 @@ impl Predecessor {
         match frame.kind {
             Kind::Go => {
                 let go = Go::from_bytes(&frame.payload).ok_or(FrameError::Foreign)?;
+                if let Some(journal) = running.journal.as_ref().filter(|_| go.is_behind) {
+                    journal.has_missed();
+                }
                 // No request was taken yet, so all that is in flight is of the other process.
                 let now = running.clock.now();
                 Ok(Leases::new(window.in_flight(), go.lease, now))
@@ -289,13 +294,15 @@ impl Tail {
     pub(crate) fn answer(mut self, is_there: &Arc<AtomicBool>) -> std::io::Result<()> {
         is_there.store(true, Ordering::Release);
         self.is_there = Some(Arc::clone(is_there));
+        // The window on disk is waited for, and that wait has an end.
+        let runtime = Builder::new_current_thread().enable_time().build()?;
         let begun = std::thread::Builder::new()
             .name("upgrade-answers".to_owned())
-            .spawn(move || self.serve());
+            .spawn(move || self.serve(&runtime));
         begun.map(drop)
     }
 
-    fn serve(&mut self) {
+    fn serve(&mut self, runtime: &Runtime) {
         let Self {
             stream,
             pid,
@@ -316,7 +323,7 @@ impl Tail {
             let Some((number, question)) = Question::from_bytes(&frame.payload) else {
                 break FrameError::Foreign;
             };
-            let reply = reply(running, leases, question);
+            let reply = reply(running, leases, question, runtime);
             if let Err(why) = frames::send(stream, Kind::Reply, &reply.to_bytes(number)) {
                 break why;
             }
@@ -339,32 +346,25 @@ fn end_leases(running: &Running, leases: &mut Leases, pid: u32) {
 }
 
 /// The answer to a question of another process.
-fn reply(running: &Running, leases: &mut Leases, question: Question) -> Reply {
+fn reply(running: &Running, leases: &mut Leases, question: Question, runtime: &Runtime) -> Reply {
     let (window, now) = (&running.window, running.clock.now());
     match question {
         Question::Claim(arrival) => {
-            let claimed = at_once(window.claim(arrival, now));
-            let claimed = claimed.unwrap_or(Err(WindowError::Unavailable));
+            let claimed = runtime.block_on(window.claim(arrival, now));
             if let Ok(Claimed::Granted(ticket)) = claimed {
                 leases.grant(ticket, now);
             }
             Reply::Claimed(claimed)
         }
         Question::Commit(ticket) => {
-            leases.commit(ticket, window.here(), now);
+            if let Some(written) = leases.commit(ticket, window.here(), now) {
+                runtime.block_on(written);
+            }
             Reply::Settled
         }
         Question::Release(ticket) => {
             leases.release(ticket, window.here());
             Reply::Settled
         }
-    }
-}
-
-/// The result of a future that does not wait; `None` if it would. A window in memory does not.
-fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => Some(value),
-        Poll::Pending => None,
     }
 }

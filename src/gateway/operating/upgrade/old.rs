@@ -259,6 +259,9 @@ impl Upgradable {
                 Ok(()) => Ok(successor),
                 Err(failure) => {
                     // In this order: whoever is told that the window is here must find it so.
+                    if let Some(journal) = &self.running.journal {
+                        journal.keep();
+                    }
                     window.here().thaw();
                     successor.stays_here(window);
                     Err(failure)
@@ -268,6 +271,9 @@ impl Upgradable {
         if passed.is_err() {
             window.here().thaw();
             window.set_authority(None);
+            if let Some(journal) = &self.running.journal {
+                journal.keep();
+            }
         }
         passed
     }
@@ -348,13 +354,23 @@ impl Upgradable {
         frames::send(stream, Kind::Frozen, &[])?;
         let left = TAKEN.saturating_sub(begun.elapsed());
         expect(stream, Kind::Taken, left)?;
+        let journal = self.running.journal.as_ref();
+        let is_behind = match journal.map(|journal| journal.pass()) {
+            None => true,
+            Some(Some(is_whole)) => !is_whole,
+            Some(None) => return Err(Failure::Refused("window.db does not answer".to_owned())),
+        };
         // What is in force by now, the new process finds in the files.
         self.running.reloads.latest().is_over = true;
         let lease = self.running.longest_timeout().saturating_add(LEASE);
-        let gone = frames::send(stream, Kind::Go, &Go { lease }.to_bytes());
+        let gone = frames::send(stream, Kind::Go, &Go { lease, is_behind }.to_bytes());
         if let Err(error) = gone {
             self.running.reloads.latest().is_over = false;
             return Err(error.into());
+        }
+        if let Some(journal) = journal.filter(|_| is_behind) {
+            // The new process writes all of it, so what could not be written here must not come later.
+            journal.drop_file();
         }
         log::info!(
             "the replay window has passed on; claims waited for {:?}",

@@ -108,6 +108,14 @@ impl Shard {
         }
     }
 
+    /// Whether more is done here of the entry, or as much that is fresh for longer.
+    pub(in super::super) fn knows_more(&self, kept: &Kept) -> bool {
+        self.find(kept.key).is_some_and(|slot| {
+            let own = self.kept(slot, None);
+            (own.done(), own.fresh_until) > (kept.done(), kept.fresh_until)
+        })
+    }
+
     /// Drops the entry of `key`, if there is one.
     pub(in super::super) fn drop_entry(&mut self, key: ClaimKey) {
         if let Some(slot) = self.find(key) {

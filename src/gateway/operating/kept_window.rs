@@ -1,0 +1,246 @@
+//! The replay window as it is kept on disk: its way back into memory, and what the stop before means
+//! for it (contract: The window on disk).
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Clock, Now, UnixMillis};
+use crate::config::units::written_moment;
+use crate::gateway::running::journal::WindowJournal;
+use crate::replay::passing::Change;
+use crate::replay::{Leases, ReplayWindow as _, Window};
+use crate::store::sqlite::{MetaKey, Observer, OpenError, QueueDb, WindowDb};
+use crate::store::{QueueStore as _, StoreError, WindowStore as _};
+use crate::verify::claim::ClaimKey;
+
+/// The file in which Linux names the boot of the machine.
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
+
+/// The time for which a gap of an earlier start counts, whatever a route's tolerance is.
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+/// The reason why the replay window on disk cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WindowFileError {
+    /// The file cannot be opened.
+    #[error("`state.dir`: {0}")]
+    Open(#[from] OpenError),
+    /// A database cannot be read or written.
+    #[error("`state.dir`: {0}")]
+    Store(#[from] StoreError),
+    /// What a database says of itself is not of the form in which it was written.
+    #[error(
+        "`state.dir`: a database is damaged: its {0} is broken; restore a backup, or move the files away"
+    )]
+    Broken(&'static str),
+    /// The databases are of two gateways.
+    #[error(
+        "`state.dir`: queue.db and window.db were not written by the same gateway; restore both from one \
+         backup, or move window.db away, which forgets what came on relay routes"
+    )]
+    Strangers,
+}
+
+/// The replay window on disk, as it was found.
+pub(crate) struct KeptWindow {
+    file: Arc<WindowDb>,
+    queue: Arc<QueueDb>,
+    pub(crate) journal: Arc<WindowJournal>,
+}
+
+impl KeptWindow {
+    /// Opens the file in `dir`. `clock` is the one by which the window measures its entries. A request
+    /// waits at most `timeout` for the file.
+    ///
+    /// # Errors
+    /// [`WindowFileError`].
+    pub(crate) fn open(
+        dir: &Path,
+        clock: &Clock,
+        observer: Observer,
+        queue: &Arc<QueueDb>,
+        timeout: Duration,
+    ) -> Result<Self, WindowFileError> {
+        let file = Arc::new(WindowDb::open(dir, clock, Some(observer))?);
+        let journal = WindowJournal::new(Arc::clone(&file), Arc::clone(queue), timeout);
+        Ok(Self {
+            file,
+            queue: Arc::clone(queue),
+            journal: Arc::new(journal),
+        })
+    }
+
+    /// The key of all digests of the replay window. The first gateway in the directory keeps `made`.
+    ///
+    /// # Errors
+    /// [`WindowFileError`].
+    pub(crate) fn digest_key(&self, made: [u8; 16]) -> Result<[u8; 16], WindowFileError> {
+        let of_queue = self.queue.meta(MetaKey::DigestKey)?;
+        let of_window = self.file.meta(MetaKey::DigestKey)?;
+        if of_window.is_some() && of_queue.is_some() && of_window != of_queue {
+            return Err(WindowFileError::Strangers);
+        }
+        let known = of_queue.as_ref().or(of_window.as_ref());
+        let key = match known {
+            Some(known) => {
+                let known = known.as_slice().try_into();
+                known.map_err(|_| WindowFileError::Broken("key of digests"))?
+            }
+            None => made,
+        };
+        if of_queue.is_none() {
+            self.queue.set_meta(MetaKey::DigestKey, Some(&key))?;
+        }
+        if of_window.is_none() {
+            self.file.set_meta(MetaKey::DigestKey, Some(&key))?;
+        }
+        Ok(key)
+    }
+
+    /// Notes that a gateway runs, and finds out what the end of the one before means: if the machine
+    /// lost power, the file may lack what came last. Returns the wall-clock time from which on the
+    /// window is complete, which is `begun` for a new file.
+    ///
+    /// # Errors
+    /// [`WindowFileError`].
+    pub(crate) fn begin(
+        &self,
+        begun: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<UnixMillis, WindowFileError> {
+        let file = &*self.file;
+        let boot = std::fs::read(BOOT).unwrap_or_default();
+        let boot = boot.trim_ascii();
+        let is_same_boot = !boot.is_empty() && file.meta(MetaKey::Boot)?.as_deref() == Some(boot);
+        let was_in_order = file.meta(MetaKey::CleanStop)?.is_some();
+        let complete = if let [Some(since)] = moments(file, MetaKey::Complete)? {
+            since
+        } else {
+            file.set_meta(MetaKey::Complete, Some(&begun.0.to_le_bytes()))?;
+            begun
+        };
+        let mut gap = match moments(file, MetaKey::Gap)? {
+            [Some(since), Some(until)] if until.0.saturating_add(DAY_MS) > now.0 => {
+                Some((since, until))
+            }
+            _ => None,
+        };
+        if !file.is_new() && !was_in_order && !is_same_boot {
+            let [synced] = moments(file, MetaKey::Wall)?;
+            let synced = synced.unwrap_or(complete).min(now);
+            let since = gap.map_or(synced, |(since, _)| since.min(synced));
+            gap = Some((since, now));
+            let bytes = [since.0.to_le_bytes(), now.0.to_le_bytes()].concat();
+            file.set_meta(MetaKey::Gap, Some(&bytes))?;
+            log::warn!(
+                "state: the machine lost power or the files are those of a backup: window.db may lack \
+                 deliveries that came after {}. What was signed between then and now is answered \
+                 `replay_store_unavailable` until it is stale, but on the routes that `verigate check` names",
+                written_moment(synced)
+            );
+        }
+        if let Some(gap) = gap {
+            self.journal.set_gap(gap);
+        }
+        file.set_meta(MetaKey::Boot, Some(boot))?;
+        file.set_meta(MetaKey::CleanStop, None)?;
+        file.sync()?;
+        Ok(complete)
+    }
+
+    /// Says that all is to be written that the process has which hands over, if the file is new.
+    pub(crate) fn expect_all(&self) {
+        if self.file.is_new() {
+            self.journal.has_missed();
+        }
+    }
+
+    /// As [`restore`](Self::restore), where the process has ended from which this one was to take over.
+    /// Returns the wall-clock time from which on the window is complete.
+    ///
+    /// # Errors
+    /// [`WindowFileError`].
+    pub(super) fn restore_late(
+        &self,
+        window: &Window,
+        now: Now,
+    ) -> Result<UnixMillis, WindowFileError> {
+        self.restore(window, now)?;
+        if !self.file.is_new()
+            && let [Some(since)] = moments(&self.file, MetaKey::Complete)?
+        {
+            return Ok(since);
+        }
+        let complete = now.wall.0.to_le_bytes();
+        self.file.set_meta(MetaKey::Complete, Some(&complete))?;
+        Ok(now.wall)
+    }
+
+    /// Puts what is kept of the window into memory, and keeps what it does from now on.
+    ///
+    /// # Errors
+    /// [`WindowFileError`].
+    pub(crate) fn restore(&self, window: &Window, now: Now) -> Result<(), WindowFileError> {
+        let memory = window.here();
+        self.file.changes(&mut |change| memory.take_over(&change))?;
+        self.restore_queue(window)?;
+        // What was in flight when the last process ended is not done, and may come again.
+        Leases::new(memory.in_flight(), Duration::ZERO, now).finish(memory);
+        memory.set_journal(Arc::<WindowJournal>::clone(&self.journal));
+        memory.fit(now);
+        if !self.file.is_new() {
+            log::info!("state: the replay window has {} events", window.entries());
+        } else if !self.queue.is_new() {
+            log::info!("state: the replay window of relay routes is new");
+        }
+        Ok(())
+    }
+
+    /// Puts the claims of stored deliveries into memory. A route may have relayed before it stored, so
+    /// an entry may be in both files. No order is known between those, and what either says is gone
+    /// may be there by the other.
+    fn restore_queue(&self, window: &Window) -> Result<(), StoreError> {
+        let mut gone: HashMap<ClaimKey, u64> = HashMap::new();
+        let mut place = 0_u64;
+        self.queue.claims(&mut |change| {
+            if let Change::Gone(key) = change {
+                gone.insert(key, place);
+            }
+            place += 1;
+        })?;
+        let mut place = 0_u64;
+        self.queue.claims(&mut |change| {
+            let key = match &change {
+                Change::Entry(kept) => Some(kept.key),
+                Change::Done(arrival, _) => Some(arrival.key),
+                Change::Gone(key) => Some(*key),
+                Change::Forgotten(..) | Change::Serial(_) => None,
+            };
+            let went = key.and_then(|key| gone.get(&key));
+            if went.is_none_or(|went| *went < place) {
+                window.here().take_beside(&change);
+            }
+            place += 1;
+        })
+    }
+}
+
+/// The moments of which a fact consists, as far as it is there.
+fn moments<const N: usize>(
+    file: &WindowDb,
+    key: MetaKey,
+) -> Result<[Option<UnixMillis>; N], WindowFileError> {
+    let Some(bytes) = file.meta(key)? else {
+        return Ok([None; N]);
+    };
+    let (moments, rest) = bytes.as_chunks();
+    if moments.len() != N || !rest.is_empty() {
+        return Err(WindowFileError::Broken("time"));
+    }
+    let mut moments = moments
+        .iter()
+        .map(|bytes| UnixMillis(i64::from_le_bytes(*bytes)));
+    Ok(std::array::from_fn(|_| moments.next()))
+}

@@ -1,0 +1,277 @@
+//! The replay window on disk: what the window does is written to `window.db`, and for routes that store
+//! their deliveries to `queue.db`, and it is known here whether that is possible (contract: The window
+//! on disk).
+//!
+//! Memory decides, whatever happens here. One process writes: during an upgrade, the one that has the
+//! window.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::time::timeout;
+
+use super::snapshot::Snapshot;
+use crate::clock::{Now, UnixMillis};
+use crate::replay::Window;
+use crate::replay::journal::{Journal, Told, Written};
+use crate::store::sqlite::{Errors, MetaKey, QueueDb, WindowDb};
+use crate::store::{Pending, QueueStore as _, StoreError, WindowStore as _};
+use crate::verify::claim::Fingerprint;
+
+/// The pause between two errors that say that only memory knows the window.
+const REMIND: Duration = Duration::from_secs(600);
+
+/// The seconds after which the time is kept though nothing was written.
+const KEEP_TIME_EACH: u64 = 10;
+
+/// The time for which an upgrade waits for the file. Claims wait meanwhile.
+const PASSING: Duration = Duration::from_millis(400);
+
+/// The replay window on disk.
+#[derive(Debug)]
+pub(crate) struct WindowJournal {
+    queue: Arc<QueueDb>,
+    window: Arc<WindowDb>,
+    /// The routes whose claims are stored with their deliveries.
+    queued: ArcSwap<HashSet<Fingerprint>>,
+    late: Arc<Late>,
+    /// Whether something was not written, so that the whole window must be.
+    missed: AtomicBool,
+    /// Whether another process has the window.
+    has_passed: AtomicBool,
+    /// Whether something was told since the time was kept last, and the second of the monotonic clock
+    /// in which that was. Relaxed: each stands for itself.
+    is_stirred: AtomicBool,
+    time_kept: AtomicU64,
+    /// The first and the last moment of the time of which the window may lack something. Relaxed: both
+    /// are set before requests are taken.
+    gap: [AtomicI64; 2],
+    /// The monotonic time of the last reminder. A plain lock: it is taken once a second.
+    reminded: Mutex<Option<Duration>>,
+}
+
+/// Answers of the store that did not come in time.
+#[derive(Debug)]
+struct Late {
+    timeout: Duration,
+    is_any: AtomicBool,
+    // A plain lock: it is taken while answers are late.
+    answers: Mutex<Vec<Pending<()>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Late {
+    /// Waits for an answer, as long as a request may wait.
+    async fn wait(&self, mut pending: Pending<()>) {
+        if self.is_any.load(Ordering::Relaxed) {
+            // This one comes after those that are late.
+            return;
+        }
+        if timeout(self.timeout, &mut pending).await.is_err() {
+            if !self.is_any.swap(true, Ordering::Relaxed) {
+                log::error!(
+                    "state: window.db does not answer within {:?}; it counts as not writable until it does",
+                    self.timeout
+                );
+            }
+            lock(&self.answers).push(pending);
+        }
+    }
+
+    /// Looks for answers that have come.
+    fn look(&self) {
+        if self.is_any.load(Ordering::Relaxed) {
+            let mut answers = lock(&self.answers);
+            answers.retain_mut(|pending| matches!(pending.try_recv(), Ok(None)));
+            if answers.is_empty() {
+                self.is_any.store(false, Ordering::Relaxed);
+                log::info!("state: window.db answers again");
+            }
+        }
+    }
+}
+
+impl WindowJournal {
+    /// A journal in `window`. Claims of routes that store their deliveries go to `queue`. A request
+    /// waits at most `timeout` for either.
+    pub(crate) fn new(window: Arc<WindowDb>, queue: Arc<QueueDb>, timeout: Duration) -> Self {
+        Self {
+            queue,
+            window,
+            queued: ArcSwap::default(),
+            late: Arc::new(Late {
+                timeout,
+                is_any: AtomicBool::new(false),
+                answers: Mutex::default(),
+            }),
+            missed: AtomicBool::new(false),
+            has_passed: AtomicBool::new(false),
+            is_stirred: AtomicBool::new(false),
+            time_kept: AtomicU64::new(0),
+            gap: [AtomicI64::new(0), AtomicI64::new(i64::MIN)],
+            reminded: Mutex::new(None),
+        }
+    }
+
+    /// Sets the routes of the configuration in force.
+    pub(crate) fn set_routes(&self, snapshot: &Snapshot) {
+        let routes = snapshot.routes.iter().map(|(_, route)| route);
+        let queued = routes.filter(|route| route.queue.as_ref().is_some_and(|own| own.accepts));
+        let queued = queued.map(|route| route.fingerprints.route).collect();
+        self.queued.store(Arc::new(queued));
+    }
+
+    /// Says of which time the window may lack something.
+    pub(crate) fn set_gap(&self, (since, until): (UnixMillis, UnixMillis)) {
+        let [first, last] = &self.gap;
+        first.store(since.0, Ordering::Relaxed);
+        last.store(until.0, Ordering::Relaxed);
+    }
+
+    /// Whether the window may lack a delivery that was signed then, and was under way for at most
+    /// `long`.
+    pub(crate) fn may_lack(&self, signed_at: UnixMillis, long: Duration) -> bool {
+        let [first, last] = &self.gap;
+        let long = i64::try_from(long.as_millis()).unwrap_or(i64::MAX);
+        let since = first.load(Ordering::Relaxed).saturating_sub(long);
+        (since..=last.load(Ordering::Relaxed)).contains(&signed_at.0)
+    }
+
+    /// Whether what is claimed now can be written when it is done.
+    pub(crate) fn is_writable(&self) -> bool {
+        // The process that has the window writes it.
+        self.has_passed.load(Ordering::Acquire)
+            || (!self.late.is_any.load(Ordering::Relaxed) && !self.window.is_failing())
+    }
+
+    /// The errors of the file since the start.
+    pub(crate) fn errors(&self) -> Errors {
+        self.window.stats().errors
+    }
+
+    /// Writes what is missing in the file, and keeps the time. `refuses`: deliveries are refused while
+    /// nothing can be written. May wait.
+    pub(crate) fn look_after(&self, all: &Window, now: Now, refuses: bool) {
+        if self.has_passed.load(Ordering::Acquire) {
+            return;
+        }
+        self.late.look();
+        if self.is_writable() {
+            if self.missed.swap(false, Ordering::AcqRel) || self.window.stats().is_behind {
+                self.window.caught_up();
+                all.here().write_all_down();
+                log::info!("state: window.db has the whole replay window again");
+            }
+            self.keep_time(now);
+            *lock(&self.reminded) = None;
+            return;
+        }
+        let mut reminded = lock(&self.reminded);
+        if !refuses && reminded.is_none_or(|last| now.mono >= last.saturating_add(REMIND)) {
+            *reminded = Some(now.mono);
+            log::error!(
+                "state: window.db cannot be written, and `replay.on_error` is `memory`: deliveries are let \
+                 in, and a restart forgets them"
+            );
+        }
+    }
+
+    /// Keeps the time behind all that was told before. What a loss of power takes from the file was told
+    /// later.
+    fn keep_time(&self, now: Now) {
+        let seconds = now.mono.as_secs();
+        let since = seconds.saturating_sub(self.time_kept.load(Ordering::Relaxed));
+        if !self.is_stirred.swap(false, Ordering::Relaxed) && since < KEEP_TIME_EACH {
+            return;
+        }
+        self.time_kept.store(seconds, Ordering::Relaxed);
+        let kept = self
+            .window
+            .set_meta(MetaKey::Wall, Some(&now.wall.0.to_le_bytes()));
+        if let Err(error) = kept {
+            log::error!("state: the time cannot be kept: {error}");
+        }
+    }
+
+    /// Says that the file lacks something that memory has.
+    pub(crate) fn has_missed(&self) {
+        self.missed.store(true, Ordering::Release);
+    }
+
+    /// Sees to it that all is in the file, for the process that takes over. The window is frozen, so
+    /// nothing is told meanwhile. Returns whether all was written; `None`: that is not known, because
+    /// the file does not answer.
+    pub(crate) fn pass(&self) -> Option<bool> {
+        self.has_passed.store(true, Ordering::Release);
+        let (tell, told) = mpsc::channel();
+        let window = Arc::clone(&self.window);
+        // On a thread: a file that cannot be written must not hold up the upgrade.
+        let begun = std::thread::Builder::new().spawn(move || {
+            let is_whole = window.flush().is_ok() && !window.stats().is_behind;
+            let _ = tell.send(is_whole);
+        });
+        begun.ok()?;
+        let is_whole = told.recv_timeout(PASSING).ok()?;
+        Some(is_whole && !self.missed.load(Ordering::Acquire))
+    }
+
+    /// The other process did not take over.
+    pub(crate) fn keep(&self) {
+        self.has_passed.store(false, Ordering::Release);
+    }
+
+    /// Gives up what could not be written, for the process that has taken over. Does not wait.
+    pub(crate) fn drop_file(&self) {
+        let window = Arc::clone(&self.window);
+        let _ = std::thread::Builder::new().spawn(move || window.close());
+    }
+
+    /// Writes what was told before, and closes the file.
+    pub(crate) fn close(&self, now: Now) {
+        if !self.has_passed.load(Ordering::Acquire) {
+            self.keep_time(now);
+            if let Err(error) = self.window.set_meta(MetaKey::CleanStop, Some(&[1])) {
+                log::error!("state: {error}");
+            }
+        }
+        self.window.close();
+    }
+}
+
+impl Journal for WindowJournal {
+    fn append(&self, told: Vec<Told>) -> Written {
+        self.is_stirred.store(true, Ordering::Relaxed);
+        let queued = self.queued.load();
+        let is_queued = |(route, _): &Told| queued.contains(route);
+        let (queued, relayed): (Vec<_>, Vec<_>) = told.into_iter().partition(is_queued);
+        let changes = |told: Vec<Told>| told.into_iter().map(|(_, change)| change).collect();
+        let of_queue = (!queued.is_empty()).then(|| self.queue.change_claims(changes(queued)));
+        let of_window = (!relayed.is_empty()).then(|| self.window.append(changes(relayed)));
+        let late = Arc::clone(&self.late);
+        Box::pin(async move {
+            if let Some(pending) = of_window {
+                late.wait(pending).await;
+            }
+            if let Some(pending) = of_queue {
+                let _: Result<Result<Result<(), StoreError>, _>, _> =
+                    timeout(late.timeout, pending).await;
+            }
+        })
+    }
+
+    fn up_to_now(&self, route: Fingerprint) -> Written {
+        // What is stored with a delivery was written before the delivery was done.
+        if self.queued.load().contains(&route) {
+            return Box::pin(std::future::ready(()));
+        }
+        let pending = self.window.append(Vec::new());
+        let late = Arc::clone(&self.late);
+        Box::pin(async move { late.wait(pending).await })
+    }
+}

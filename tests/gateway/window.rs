@@ -1,0 +1,413 @@
+//! The replay window on disk (contract: The window on disk): what was answered is refused after a crash, a
+//! restart and an upgrade; while nothing can be written, nothing is let in; and after a loss of power
+//! nothing that may be missing.
+
+#![expect(clippy::expect_used, reason = "test code: a panic is how a test fails")]
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use rusqlite::Connection;
+
+use crate::support::behaviour::{Behaviour, Latch, Reply};
+use crate::support::config::Config;
+use crate::support::delivery::{Delivery, event};
+use crate::support::gateway::{Gateway, binary};
+use crate::support::upstream::{Recorded, Upstream};
+use crate::support::{LATE, eventually, now};
+
+fn config(upstream: &Upstream) -> Config {
+    Config::for_upstream(upstream).extra("[state]\ndir = \"state\"\ntimeout = \"500ms\"")
+}
+
+#[track_caller]
+fn expect_seen(gateway: &Gateway, delivery: &Delivery) {
+    gateway
+        .ask(delivery.bytes())
+        .expect_refusal(409, "replayed_event");
+}
+
+/// Stops the gateway in order, and starts another one in its folder.
+#[track_caller]
+fn ended_and_started(mut gateway: Gateway, config: &Config) -> Gateway {
+    gateway.signal("TERM");
+    gateway.wait_exit(LATE).expect("it ends");
+    gateway.started_again(config)
+}
+
+#[track_caller]
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");
+}
+
+/// Runs a statement on the database of the window.
+#[track_caller]
+fn change_file(path: &Path, statement: &str) {
+    let connection = Connection::open(path).expect("the database");
+    connection.execute_batch(statement).expect(statement);
+}
+
+/// Deliveries with `X-Slow` wait for the latch; all others are answered at once.
+fn upstream_with(latch: &Latch) -> Upstream {
+    let latch = latch.clone();
+    let upstream = Upstream::start();
+    upstream.behave_by(move |request: &Recorded| {
+        if request.has("X-Slow") {
+            Behaviour::answer_after(&latch, &Reply::new(200))
+        } else {
+            Behaviour::status(200)
+        }
+    });
+    upstream
+}
+
+#[test]
+fn rp_14_after_kill_9_what_was_answered_is_refused_and_what_was_not_may_come_again() {
+    let latch = Latch::closed();
+    let upstream = upstream_with(&latch);
+    let config = config(&upstream);
+    let gateway = Gateway::start(&config);
+    let (done, forgotten, slow) = (Delivery::fresh(), Delivery::fresh(), Delivery::fresh());
+    let slow = slow.with("X-Slow", "1");
+    gateway.ask(done.bytes()).expect_status(200);
+    let answer = gateway.ask(forgotten.bytes());
+    answer.expect_status(200);
+    let id = answer.header("X-Request-Id").expect("an id");
+    let forget = format!("{{\"route\":\"itellico\",\"request_id\":\"{id}\"}}");
+    let json = [("Content-Type", "application/json")];
+    gateway
+        .admin("POST", "/replay/forget", &json, &forget)
+        .expect_status(200);
+    let mut waiting = gateway.connect();
+    waiting.send(slow.bytes());
+    upstream.wait_for(3);
+    let gateway = gateway.killed_and_started(&config);
+    expect_seen(&gateway, &done);
+    gateway.ask(forgotten.bytes()).expect_status(200);
+    latch.open();
+    gateway.ask(slow.bytes()).expect_status(200);
+    let gateway = gateway.killed_and_started(&config);
+    for delivery in [&done, &forgotten, &slow] {
+        expect_seen(&gateway, delivery);
+    }
+    assert_eq!(upstream.count(), 5);
+}
+
+#[test]
+fn rp_14_after_a_restart_all_is_known_and_the_window_is_complete_since_the_first_start() {
+    let upstream = Upstream::start();
+    let config = config(&upstream).replay("refuse_older_than_start", "true");
+    let gateway = Gateway::start(&config);
+    let signed_at = now() + 2;
+    let delivery = Delivery::at(event(), signed_at);
+    gateway.ask(delivery.bytes()).expect_status(200);
+    assert!(eventually(LATE, || now() > signed_at + 1));
+    let gateway = ended_and_started(gateway, &config);
+    assert!(
+        gateway.says("the replay window has 1 events"),
+        "{}",
+        gateway.stderr()
+    );
+    expect_seen(&gateway, &delivery);
+    // It was signed before this start, and the window is complete for longer.
+    gateway
+        .ask(Delivery::at(event(), signed_at).bytes())
+        .expect_status(200);
+}
+
+#[test]
+fn after_an_upgrade_the_new_process_writes_and_nothing_is_forgotten() {
+    let upstream = Upstream::start();
+    let config = config(&upstream);
+    let mut old = Gateway::start(&config);
+    let before = Delivery::fresh();
+    old.ask(before.bytes()).expect_status(200);
+    let new = old.successor(&config);
+    assert!(old.wait_exit(LATE).is_some());
+    let after = Delivery::fresh();
+    new.ask(after.bytes()).expect_status(200);
+    let last = new.killed_and_started(&config);
+    expect_seen(&last, &before);
+    expect_seen(&last, &after);
+}
+
+/// Another program has the database for itself.
+fn locked(gateway: &Gateway) -> Connection {
+    let path = gateway.folder().join("state/window.db");
+    let connection = Connection::open(path).expect("the database");
+    connection
+        .execute_batch("begin immediate")
+        .expect("a transaction");
+    connection
+}
+
+#[test]
+fn rp_21_while_nothing_can_be_written_nothing_is_forwarded_and_later_all_is_written() {
+    let upstream = Upstream::start();
+    let config = config(&upstream);
+    let gateway = Gateway::start(&config);
+    let connection = locked(&gateway);
+    let first = Delivery::fresh();
+    // The app has taken it, so its answer is relayed.
+    gateway.ask(first.bytes()).expect_status(200);
+    let refused = Delivery::fresh();
+    gateway
+        .ask(refused.bytes())
+        .expect_refusal(503, "replay_store_unavailable");
+    expect_seen(&gateway, &first);
+    assert_eq!(upstream.count(), 1);
+    drop(connection);
+    let is_back = || gateway.ask(Delivery::fresh().bytes()).status == 200;
+    assert!(eventually(LATE, is_back), "{}", gateway.stderr());
+    gateway.ask(refused.bytes()).expect_status(200);
+    let gateway = gateway.killed_and_started(&config);
+    expect_seen(&gateway, &first);
+    expect_seen(&gateway, &refused);
+}
+
+#[test]
+fn rp_21_with_on_error_memory_deliveries_are_let_in_and_an_error_says_so() {
+    let upstream = Upstream::start();
+    let config = config(&upstream).replay("on_error", "\"memory\"");
+    let gateway = Gateway::start(&config);
+    let connection = locked(&gateway);
+    let deliveries: Vec<_> = (0..3).map(|_| Delivery::fresh()).collect();
+    for delivery in &deliveries {
+        gateway.ask(delivery.bytes()).expect_status(200);
+        expect_seen(&gateway, delivery);
+    }
+    let is_said = || gateway.says("`replay.on_error` is `memory`");
+    assert!(eventually(LATE, is_said), "{}", gateway.stderr());
+    drop(connection);
+    let is_written =
+        || gateway.says("window.db can be written again") || gateway.says("answers again");
+    assert!(eventually(LATE, is_written), "{}", gateway.stderr());
+    gateway.ask(Delivery::fresh().bytes()).expect_status(200);
+    let gateway = gateway.killed_and_started(&config);
+    for delivery in &deliveries {
+        expect_seen(&gateway, delivery);
+    }
+}
+
+/// Sends deliveries until the gateway is gone. Returns those whose answers were read, and the one that was
+/// under way.
+fn send_until_the_end(
+    gateway: &Gateway,
+    answered: &AtomicUsize,
+) -> (Vec<Delivery>, Option<Delivery>) {
+    let mut client = gateway.connect();
+    let mut read = Vec::new();
+    loop {
+        let delivery = Delivery::fresh();
+        client.send(delivery.bytes());
+        let Ok(answer) = client.try_answer(LATE) else {
+            return (read, Some(delivery));
+        };
+        answer.expect_status(200);
+        answered.fetch_add(1, Ordering::Relaxed);
+        read.push(delivery);
+    }
+}
+
+/// Kills the gateway so often while deliveries come. Panics if one is let in whose answer was read, or if
+/// one is lost.
+fn kills_under_load(times: usize) {
+    let upstream = Upstream::start();
+    let config = config(&upstream);
+    let mut gateway = Gateway::start(&config);
+    let mut all = Vec::new();
+    for round in 0..times {
+        let answered = AtomicUsize::new(0);
+        let sent: Vec<_> = thread::scope(|scope| {
+            let send = || send_until_the_end(&gateway, &answered);
+            let clients: Vec<_> = (0..4).map(|_| scope.spawn(send)).collect();
+            let is_enough = || answered.load(Ordering::Relaxed) > 20 + 7 * (round % 10);
+            assert!(eventually(LATE, is_enough));
+            gateway.signal("KILL");
+            let ended = clients.into_iter().map(thread::ScopedJoinHandle::join);
+            ended.map(|sent| sent.expect("a client")).collect()
+        });
+        gateway = gateway.killed_and_started(&config);
+        for (read, under_way) in sent {
+            for delivery in &read {
+                expect_seen(&gateway, delivery);
+            }
+            // Its sender has no answer, so it sends it again: it is let in, or was done.
+            if let Some(delivery) = &under_way {
+                let status = gateway.ask(delivery.bytes()).status;
+                assert!(matches!(status, 200 | 409), "{status}");
+                expect_seen(&gateway, delivery);
+            }
+            all.extend(read.into_iter().map(|delivery| (delivery, 1)));
+            all.extend(under_way.into_iter().map(|delivery| (delivery, 2)));
+        }
+    }
+    let mut came: HashMap<Vec<u8>, usize> = HashMap::new();
+    for request in upstream.requests() {
+        *came.entry(request.body.clone()).or_default() += 1;
+    }
+    for (delivery, most) in all {
+        let times = came.get(delivery.body()).copied().unwrap_or_default();
+        assert!((1..=most).contains(&times), "the app has it {times} times");
+    }
+    expect_sound(&gateway);
+}
+
+/// `verigate state check` finds nothing wrong.
+#[track_caller]
+fn expect_sound(gateway: &Gateway) {
+    let mut check = binary();
+    check
+        .args(["state", "check"])
+        .arg(gateway.folder().join("state"));
+    let output = check.output().expect("the binary");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+}
+
+#[test]
+fn rp_14_no_delivery_whose_answer_was_read_is_let_in_and_none_is_lost_over_kills_under_load() {
+    kills_under_load(10);
+}
+
+#[test]
+#[ignore = "long: a hundred kills"]
+fn rp_14_no_delivery_whose_answer_was_read_is_let_in_and_none_is_lost_over_a_hundred_kills() {
+    kills_under_load(100);
+}
+
+#[test]
+fn rx_36_a_request_of_the_old_process_is_written_by_the_new_one_before_it_is_answered() {
+    let latch = Latch::closed();
+    let upstream = upstream_with(&latch);
+    let config = config(&upstream);
+    let mut old = Gateway::start(&config);
+    let slow = Delivery::fresh().with("X-Slow", "1");
+    let mut waiting = old.connect();
+    waiting.send(slow.bytes());
+    upstream.wait_for(1);
+    let new = old.successor(&config);
+    latch.open();
+    waiting.answer().expect_status(200);
+    let last = new.killed_then(&config, || {
+        assert!(old.wait_exit(LATE).is_some());
+    });
+    expect_seen(&last, &slow);
+    assert_eq!(upstream.count(), 1);
+}
+
+#[test]
+fn rx_36_a_gateway_without_a_directory_hands_its_window_to_one_with_a_new_directory() {
+    let upstream = Upstream::start();
+    let socket = "\"upgrade.sock\"";
+    let without = Config::for_upstream(&upstream).server("upgrade_socket", socket);
+    let with = config(&upstream).server("upgrade_socket", socket);
+    let folder = tempfile::tempdir().expect("a folder");
+    set_mode(folder.path(), 0o700);
+    let old = Gateway::start_in(folder, &without);
+    let before = Delivery::fresh();
+    old.ask(before.bytes()).expect_status(200);
+    let new = old.successor(&with);
+    let is_written = || new.says("window.db has the whole replay window");
+    assert!(eventually(LATE, is_written), "{}", new.stderr());
+    new.ask(Delivery::fresh().bytes()).expect_status(200);
+    let last = new.killed_and_started(&with);
+    expect_seen(&last, &before);
+}
+
+/// Sees to it that the next start takes the stop for a loss of power, as on a machine that booted since.
+#[track_caller]
+fn lose_power(gateway: Gateway, config: &Config) -> Gateway {
+    let file = gateway.folder().join("state/window.db");
+    gateway.killed_then(config, || {
+        change_file(&file, "update meta set value = x'00' where name = 'boot'");
+    })
+}
+
+#[test]
+fn rp_14_after_a_loss_of_power_what_may_be_missing_is_refused_until_it_is_stale() {
+    let upstream = Upstream::start();
+    let config = config(&upstream);
+    let gateway = Gateway::start(&config);
+    let before = now();
+    let (known, unknown) = (Delivery::fresh(), Delivery::fresh());
+    gateway.ask(known.bytes()).expect_status(200);
+    let gateway = lose_power(gateway, &config);
+    assert!(
+        gateway.says("the machine lost power"),
+        "{}",
+        gateway.stderr()
+    );
+    // What is known is answered as ever.
+    expect_seen(&gateway, &known);
+    gateway
+        .ask(unknown.bytes())
+        .expect_refusal(503, "replay_store_unavailable");
+    // A provider that signs each attempt signs the next one after the start.
+    let again = now() + 2;
+    let retried = Delivery::at(unknown.body(), again);
+    gateway.ask(retried.bytes()).expect_status(200);
+    // What was signed long before the last sync was not under way then.
+    let early = Delivery::at(event(), now() - 120);
+    gateway.ask(early.bytes()).expect_status(200);
+    // Without a time nothing tells, and the other routes go on.
+    gateway
+        .ask(Delivery::plain(event()).bytes())
+        .expect_status(200);
+    // A restart in order meanwhile forgets nothing of this.
+    let gateway = ended_and_started(gateway, &config);
+    let copy = gateway.ask(unknown.bytes());
+    assert_eq!(copy.json()["duplicate"], true, "{copy:?}");
+    gateway
+        .ask(Delivery::at(event(), before).bytes())
+        .expect_refusal(503, "replay_store_unavailable");
+    gateway
+        .ask(Delivery::at(event(), now() + 3).bytes())
+        .expect_status(200);
+}
+
+#[test]
+fn rp_14_a_stop_in_order_lacks_nothing_whatever_becomes_of_the_machine() {
+    let upstream = Upstream::start();
+    let config = config(&upstream);
+    let mut gateway = Gateway::start(&config);
+    gateway.ask(Delivery::fresh().bytes()).expect_status(200);
+    gateway.signal("TERM");
+    gateway.wait_exit(LATE).expect("it ends");
+    let file = gateway.folder().join("state/window.db");
+    change_file(&file, "update meta set value = x'00' where name = 'boot'");
+    let unknown = Delivery::fresh();
+    let gateway = gateway.started_again(&config);
+    assert!(!gateway.says("lost power"), "{}", gateway.stderr());
+    gateway.ask(unknown.bytes()).expect_status(200);
+}
+
+#[test]
+fn files_of_two_gateways_are_refused() {
+    let upstream = Upstream::start();
+    let config = config(&upstream);
+    let mut gateway = Gateway::start(&config);
+    gateway.signal("TERM");
+    gateway.wait_exit(LATE).expect("it ends");
+    let file = gateway.folder().join("state/window.db");
+    let other = "update meta set value = zeroblob(16) where name = 'digest_key'";
+    change_file(&file, other);
+    let mut run = binary();
+    run.envs(config.environment.iter().cloned())
+        .arg("run")
+        .arg("--config")
+        .arg(gateway.config_file());
+    let output = run
+        .current_dir(gateway.folder())
+        .output()
+        .expect("the binary");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("not written by the same gateway"),
+        "{said}"
+    );
+}
