@@ -21,7 +21,7 @@ use support::gateway;
 use support::load::{Load, To};
 use support::upstream::Upstream;
 
-const CLIENTS: usize = 16;
+const CLIENTS: usize = 32;
 
 fn main() -> io::Result<()> {
     // `cargo bench` passes `--bench`; `cargo test --benches` passes nothing and must be quick.
@@ -30,25 +30,32 @@ fn main() -> io::Result<()> {
     }
     let upstream = Upstream::start()?;
     println!(
-        "{:>9} {:>10} {:>12} {:>12} {:>12}",
-        "body", "deliveries", "per second", "user µs", "system µs"
+        "{:>9} {:>6} {:>10} {:>12} {:>12} {:>12}",
+        "body", "disk", "deliveries", "per second", "user µs", "system µs"
     );
-    for (size, count) in [
-        (1024, 60_000),
-        (16 * 1024, 20_000),
-        (1024, 60_000),
-        (16 * 1024, 20_000),
+    for (size, count, has_dir) in [
+        (1024, 60_000, false),
+        (1024, 60_000, true),
+        (16 * 1024, 20_000, false),
+        (1024, 60_000, false),
+        (1024, 60_000, true),
+        (16 * 1024, 20_000, false),
     ] {
-        measure(&upstream, size, count)?;
+        measure(&upstream, size, count, has_dir)?;
     }
     Ok(())
 }
 
-fn measure(upstream: &Upstream, size: usize, count: usize) -> io::Result<()> {
+fn measure(upstream: &Upstream, size: usize, count: usize, has_dir: bool) -> io::Result<()> {
     let scheme = Scheme::Itellico;
+    let (disk, state) = if has_dir {
+        ("yes", "[state]\ndir = \"state\"\n")
+    } else {
+        ("no", "")
+    };
     let config = format!(
         "[server]\nlisten = [\"127.0.0.1:0\"]\nthreads = 1\n[admin]\nlisten = \"127.0.0.1:0\"\n\
-         [[route]]\nname = \"bench\"\npath = \"/hooks\"\nprovider = \"itellico\"\nsecrets = [\"env:BENCH_SECRET\"]\nupstream = \"http://{}\"\n",
+         [[route]]\nname = \"bench\"\npath = \"/hooks\"\nprovider = \"itellico\"\nsecrets = [\"env:BENCH_SECRET\"]\nupstream = \"http://{}\"\n{state}",
         upstream.address
     );
     let program = Path::new(env!("CARGO_BIN_EXE_verigate"));
@@ -62,7 +69,7 @@ fn measure(upstream: &Upstream, size: usize, count: usize) -> io::Result<()> {
     let cpu = gateway.process.used()?.since(before);
     let done = count as f64;
     println!(
-        "{size:>9} {count:>10} {:>12.0} {:>12.1} {:>12.1}",
+        "{size:>9} {disk:>6} {count:>10} {:>12.0} {:>12.1} {:>12.1}",
         done / run.seconds,
         cpu.user / done,
         cpu.kernel / done

@@ -348,7 +348,7 @@ impl Beginning {
                 if kept.digest_key(fingerprints.bytes)? != fingerprints.bytes {
                     return Err(KeptError::ForeignUpgrade.into());
                 }
-                kept.begin(started, now)?;
+                kept.begin(started, now, true)?;
                 kept.window.expect_all();
             }
             return Ok(Self {
@@ -361,7 +361,7 @@ impl Beginning {
         let mut started = now;
         if let Some(kept) = kept {
             key = kept.digest_key(key)?;
-            started = kept.begin(now, now)?;
+            started = kept.begin(now, now, false)?;
         }
         Ok(Self {
             fingerprints: FingerprintKey::from_bytes(key),

@@ -13,8 +13,9 @@ use std::thread;
 
 use rusqlite::Connection;
 
+use crate::support::answer::Answer;
 use crate::support::behaviour::{Behaviour, Latch, Reply};
-use crate::support::config::Config;
+use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event};
 use crate::support::gateway::{Gateway, binary};
 use crate::support::upstream::{Recorded, Upstream};
@@ -51,6 +52,17 @@ fn change_file(path: &Path, statement: &str) {
     connection.execute_batch(statement).expect(statement);
 }
 
+/// An operator lets the delivery with this answer be let in again.
+#[track_caller]
+fn forget(gateway: &Gateway, answer: &Answer) {
+    let id = answer.header("X-Request-Id").expect("an id");
+    let body = format!("{{\"route\":\"itellico\",\"request_id\":\"{id}\"}}");
+    let json = [("Content-Type", "application/json")];
+    gateway
+        .admin("POST", "/replay/forget", &json, &body)
+        .expect_status(200);
+}
+
 /// Deliveries with `X-Slow` wait for the latch; all others are answered at once.
 fn upstream_with(latch: &Latch) -> Upstream {
     let latch = latch.clone();
@@ -76,12 +88,7 @@ fn rp_14_after_kill_9_what_was_answered_is_refused_and_what_was_not_may_come_aga
     gateway.ask(done.bytes()).expect_status(200);
     let answer = gateway.ask(forgotten.bytes());
     answer.expect_status(200);
-    let id = answer.header("X-Request-Id").expect("an id");
-    let forget = format!("{{\"route\":\"itellico\",\"request_id\":\"{id}\"}}");
-    let json = [("Content-Type", "application/json")];
-    gateway
-        .admin("POST", "/replay/forget", &json, &forget)
-        .expect_status(200);
+    forget(&gateway, &answer);
     let mut waiting = gateway.connect();
     waiting.send(slow.bytes());
     upstream.wait_for(3);
@@ -160,6 +167,15 @@ fn rp_21_while_nothing_can_be_written_nothing_is_forwarded_and_later_all_is_writ
         .expect_refusal(503, "replay_store_unavailable");
     expect_seen(&gateway, &first);
     assert_eq!(upstream.count(), 1);
+    // First it does not answer in time, then it gives up.
+    let is_counted = || {
+        let metrics = gateway.metrics();
+        metrics.value("verigate_state_errors_total", &[("kind", "busy")]) >= 1.0
+    };
+    assert!(eventually(LATE, is_counted), "{}", gateway.stderr());
+    gateway
+        .ask(refused.bytes())
+        .expect_refusal(503, "replay_store_unavailable");
     drop(connection);
     let is_back = || gateway.ask(Delivery::fresh().bytes()).status == 200;
     assert!(eventually(LATE, is_back), "{}", gateway.stderr());
@@ -410,4 +426,67 @@ fn files_of_two_gateways_are_refused() {
         !output.status.success() && said.contains("not written by the same gateway"),
         "{said}"
     );
+}
+
+#[test]
+fn check_says_what_becomes_of_relay_routes_when_the_disk_or_the_power_fails() {
+    let upstream = Upstream::start();
+    let config = config(&upstream).replay("on_error", "\"memory\"");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("verigate.toml");
+    fs::write(&file, config.toml()).expect("a configuration file");
+    let said = |arguments: &[&str]| {
+        let mut check = binary();
+        check.arg("check").args(arguments).arg(&file);
+        check.envs(config.environment.iter().cloned());
+        let output = check.output().expect("the binary");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let text = said(&[]);
+    let row = |title: &str| text.lines().find(|line| line.starts_with(title));
+    let power = row("loses power").expect("a row");
+    assert!(
+        power.contains("plain") && !power.contains("itellico"),
+        "{power}"
+    );
+    let disk = row("cannot write").expect("a row");
+    assert!(disk.contains("lets in"), "{disk}");
+    let json: serde_json::Value = serde_json::from_str(&said(&["--json"])).expect("JSON");
+    assert_eq!(json["state"]["on_error"], "memory");
+    assert_eq!(
+        json["state"]["open_after_power_loss"],
+        serde_json::json!(["plain"])
+    );
+}
+
+#[test]
+fn what_came_before_a_route_changed_its_mode_is_refused_over_restarts() {
+    let upstream = Upstream::start();
+    let with_mode = |mode: &str| {
+        let route = Route::itellico(&upstream).set("mode", &format!("\"{mode}\""));
+        Config::new()
+            .route(route)
+            .extra("[state]\ndir = \"state\"\ntimeout = \"500ms\"")
+    };
+    let (relay, queue) = (with_mode("relay"), with_mode("queue"));
+    let [relayed, queued, forgotten] = [(); 3].map(|()| Delivery::fresh());
+    let gateway = Gateway::start(&relay);
+    gateway.ask(relayed.bytes()).expect_status(200);
+    let gateway = gateway.killed_and_started(&queue);
+    expect_seen(&gateway, &relayed);
+    gateway.ask(queued.bytes()).expect_status(200);
+    let answer = gateway.ask(forgotten.bytes());
+    answer.expect_status(200);
+    upstream.wait_for(3);
+    forget(&gateway, &answer);
+    let gateway = gateway.killed_and_started(&relay);
+    for delivery in [&relayed, &queued] {
+        expect_seen(&gateway, delivery);
+    }
+    gateway.ask(forgotten.bytes()).expect_status(200);
+    let gateway = gateway.killed_and_started(&queue);
+    for delivery in [&relayed, &queued, &forgotten] {
+        expect_seen(&gateway, delivery);
+    }
+    expect_sound(&gateway);
 }

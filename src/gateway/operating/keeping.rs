@@ -99,8 +99,9 @@ impl Kept {
         &self,
         begun: UnixMillis,
         now: UnixMillis,
+        takes_over: bool,
     ) -> Result<UnixMillis, KeptError> {
-        Ok(self.window.begin(begun, now)?)
+        Ok(self.window.begin(begun, now, takes_over)?)
     }
 
     /// As [`KeptWindow::restore`].

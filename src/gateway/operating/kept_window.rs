@@ -100,7 +100,7 @@ impl KeptWindow {
     }
 
     /// Notes that a gateway runs, and finds out what the end of the one before means: if the machine
-    /// lost power, the file may lack what came last. Returns the wall-clock time from which on the
+    /// lost power, the file may lack what came last. `takes_over`: that one still runs. Returns the wall-clock time from which on the
     /// window is complete, which is `begun` for a new file.
     ///
     /// # Errors
@@ -109,6 +109,7 @@ impl KeptWindow {
         &self,
         begun: UnixMillis,
         now: UnixMillis,
+        takes_over: bool,
     ) -> Result<UnixMillis, WindowFileError> {
         let file = &*self.file;
         let boot = std::fs::read(BOOT).unwrap_or_default();
@@ -127,7 +128,7 @@ impl KeptWindow {
             }
             _ => None,
         };
-        if !file.is_new() && !was_in_order && !is_same_boot {
+        if !takes_over && !file.is_new() && !was_in_order && !is_same_boot {
             let [synced] = moments(file, MetaKey::Wall)?;
             let synced = synced.unwrap_or(complete).min(now);
             let since = gap.map_or(synced, |(since, _)| since.min(synced));
@@ -144,9 +145,13 @@ impl KeptWindow {
         if let Some(gap) = gap {
             self.journal.set_gap(gap);
         }
-        file.set_meta(MetaKey::Boot, Some(boot))?;
-        file.set_meta(MetaKey::CleanStop, None)?;
-        file.sync()?;
+        // A process that takes over finds both as they are to be. It writes nothing, since it would wait
+        // for the one that still writes.
+        if !is_same_boot || was_in_order {
+            file.set_meta(MetaKey::Boot, Some(boot))?;
+            file.set_meta(MetaKey::CleanStop, None)?;
+            file.sync()?;
+        }
         Ok(complete)
     }
 

@@ -164,9 +164,7 @@ impl WindowJournal {
         self.late.look();
         if self.is_writable() {
             if self.missed.swap(false, Ordering::AcqRel) || self.window.stats().is_behind {
-                self.window.caught_up();
-                all.here().write_all_down();
-                log::info!("state: window.db has the whole replay window again");
+                self.write_all(all);
             }
             self.keep_time(now);
             *lock(&self.reminded) = None;
@@ -180,6 +178,19 @@ impl WindowJournal {
                  in, and a restart forgets them"
             );
         }
+    }
+
+    /// Writes the whole window, a shard at a time, so that little of it is held twice.
+    fn write_all(&self, all: &Window) {
+        self.window.caught_up();
+        let memory = all.here();
+        for shard in 0..memory.shards() {
+            memory.write_down_again(shard);
+            if self.window.flush().is_err() {
+                return self.has_missed();
+            }
+        }
+        log::info!("state: window.db has the whole replay window again");
     }
 
     /// Keeps the time behind all that was told before. What a loss of power takes from the file was told
@@ -229,16 +240,17 @@ impl WindowJournal {
     /// Gives up what could not be written, for the process that has taken over. Does not wait.
     pub(crate) fn drop_file(&self) {
         let window = Arc::clone(&self.window);
-        let _ = std::thread::Builder::new().spawn(move || window.close());
+        let _ = std::thread::Builder::new().spawn(move || window.leave());
     }
 
     /// Writes what was told before, and closes the file.
     pub(crate) fn close(&self, now: Now) {
-        if !self.has_passed.load(Ordering::Acquire) {
-            self.keep_time(now);
-            if let Err(error) = self.window.set_meta(MetaKey::CleanStop, Some(&[1])) {
-                log::error!("state: {error}");
-            }
+        if self.has_passed.load(Ordering::Acquire) {
+            return self.window.leave();
+        }
+        self.keep_time(now);
+        if let Err(error) = self.window.set_meta(MetaKey::CleanStop, Some(&[1])) {
+            log::error!("state: {error}");
         }
         self.window.close();
     }

@@ -188,12 +188,22 @@ impl<R: Send + 'static> Database<R> {
     }
 
     /// Writes what was asked for before, and ends. Everything that is asked for afterwards is refused.
-    pub(super) fn close(&self) {
+    /// Returns whether it was open.
+    pub(super) fn stop(&self) -> bool {
         let _ = self.jobs.send(Job::Stop);
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_open = !threads.is_empty();
         for thread in threads.drain(..) {
             // A panic of it was reported by the hook.
             let _ = thread.join();
+        }
+        is_open
+    }
+
+    /// As [`stop`](Self::stop), and puts the log into the database.
+    pub(super) fn close(&self) {
+        if !self.stop() {
+            return;
         }
         // Connections that end at the same moment take each other for open, and none puts the log into
         // the database. If this one fails, the next start does it.

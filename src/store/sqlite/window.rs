@@ -131,6 +131,12 @@ impl WindowDb {
         self.database.close();
     }
 
+    /// As [`close`](Self::close), for a file that another process goes on writing: its log stays as it
+    /// is, since writers wait while it is put into the database.
+    pub fn leave(&self) {
+        self.database.stop();
+    }
+
     #[cfg(test)]
     pub(super) fn faults(&self) -> &super::faults::Faults {
         &self.database.faults

@@ -113,10 +113,45 @@ fn what_is_stored_with_a_delivery_is_not_told_and_all_is_told_where_it_is_asked_
         .settle(ticket, Settled::Stored(it.clock.now()))
         .unwrap();
     assert!(notes.0.lock().unwrap().is_empty());
-    it.window.write_all_down();
+    for shard in 0..it.window.shards() {
+        it.window.write_down_again(shard);
+    }
     let told = notes.0.lock().unwrap();
     assert!(
         matches!(told.as_slice(), [(Fingerprint(1), Change::Entry(_))]),
         "{told:?}"
     );
+}
+
+/// Two journals may tell of one entry, and no order is known between them.
+#[test]
+fn an_entry_of_two_journals_is_what_the_richer_one_says() {
+    let of_variant = |variant| Arrival {
+        variant: Mark(variant),
+        variants: 3,
+        ..event(1, 1)
+    };
+    let it = Setting::new(100);
+    let notes = noted(&it);
+    it.done(of_variant(1));
+    it.done(of_variant(2));
+    it.done(event(1, 5));
+    let told: Vec<_> = notes.0.lock().unwrap().clone();
+    let [(_, poor), (_, rich), (_, other)] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    let gone = Change::Gone(event(1, 5).key);
+    for order in [[poor, rich], [rich, poor]] {
+        let read = Setting {
+            window: MemoryWindow::with_shards(100, 4),
+            clock: it.clock.clone(),
+        };
+        read.window.take_over(other);
+        for change in order.into_iter().chain([&gone]) {
+            read.window.take_beside(change);
+        }
+        for known in [of_variant(1), of_variant(2), event(1, 5)] {
+            assert_eq!(read.denied(known), Some(Decision::Replay));
+        }
+    }
 }
