@@ -182,9 +182,7 @@ fn kept(
                 .saturating_add(snapshot.body_timeout),
         )
     {
-        return unavailable(
-            "the machine lost power after this was signed: it is not known whether it came before",
-        );
+        return unavailable("it is not known whether this came before the last start");
     }
     Ok(claim)
 }

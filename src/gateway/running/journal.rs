@@ -248,6 +248,7 @@ impl WindowJournal {
         if self.has_passed.load(Ordering::Acquire) {
             return self.window.leave();
         }
+        self.is_stirred.store(true, Ordering::Relaxed);
         self.keep_time(now);
         if let Err(error) = self.window.set_meta(MetaKey::CleanStop, Some(&[1])) {
             log::error!("state: {error}");
@@ -260,8 +261,12 @@ impl Journal for WindowJournal {
     fn append(&self, told: Vec<Told>) -> Written {
         self.is_stirred.store(true, Ordering::Relaxed);
         let queued = self.queued.load();
-        let is_queued = |(route, _): &Told| queued.contains(route);
-        let (queued, relayed): (Vec<_>, Vec<_>) = told.into_iter().partition(is_queued);
+        let (queued, relayed) = if queued.is_empty() {
+            (Vec::new(), told)
+        } else {
+            let is_queued = |(route, _): &Told| queued.contains(route);
+            told.into_iter().partition(is_queued)
+        };
         let changes = |told: Vec<Told>| told.into_iter().map(|(_, change)| change).collect();
         let of_queue = (!queued.is_empty()).then(|| self.queue.change_claims(changes(queued)));
         let of_window = (!relayed.is_empty()).then(|| self.window.append(changes(relayed)));
