@@ -15,7 +15,7 @@ pub enum MetaKey {
     DigestKey,
     /// The monotonic clock when the window was written last, in nanoseconds.
     Monotonic,
-    /// The wall clock at that moment, in milliseconds since 1970.
+    /// The wall clock when all was written that the window had told by then, in milliseconds since 1970.
     Wall,
     /// Whether the gateway ended in order: there while it is stopped, absent while it runs.
     CleanStop,
