@@ -8,8 +8,10 @@ use clap::{Args, ValueEnum};
 
 use super::Exit;
 use super::output::{complain, note, print, table};
+use crate::config;
 use crate::queue::State as Progress;
-use crate::store::sqlite::{self, Info};
+use crate::store::sealing::Keyring;
+use crate::store::sqlite::{self, Checked, Encrypted, Info};
 
 /// Arguments of `state`.
 #[derive(Args, Debug)]
@@ -17,7 +19,7 @@ use crate::store::sqlite::{self, Info};
     after_help = "A copy is of one moment, also while a gateway runs. A gateway that starts with it takes it\n\
     for the state of a machine that has lost power: it delivers again what it may have delivered.\n\n\
     Examples:\n  verigate state info /var/lib/verigate\n  \
-    verigate state check /var/lib/verigate\n  \
+    verigate state check /var/lib/verigate --config /etc/verigate/verigate.toml\n  \
     verigate state backup /var/lib/verigate /backup/verigate-monday\n\n\
     Exit status: 0 done, or no fault found; 1 if there are faults, which are all shown, or the\n\
     directory cannot be read."
@@ -32,6 +34,9 @@ pub(super) struct State {
     /// For `backup`: the new directory that gets the copies
     #[arg(value_name = "TO", required_if_eq("action", "backup"))]
     to: Option<PathBuf>,
+    /// The configuration file, whose `[state] keys` read what is encrypted
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 /// What `state` does.
@@ -46,6 +51,16 @@ enum Action {
 }
 
 impl State {
+    /// The keys of the configuration, if one is named.
+    fn keys(&self) -> anyhow::Result<Keyring> {
+        let Some(path) = &self.config else {
+            return Ok(Keyring::default());
+        };
+        let config = config::load(path)?;
+        let keys = config.state.keys.iter();
+        Ok(Keyring::new(keys.map(|key| key.key.clone())))
+    }
+
     /// Does it, and prints what was found or made.
     pub(super) fn run(&self) -> Exit {
         let done = match (self.action, &self.to) {
@@ -53,8 +68,8 @@ impl State {
                 note("verigate: `TO` is for `backup` alone");
                 return Exit::Usage;
             }
-            (Action::Check, None) => check(&self.directory),
-            (Action::Info, None) => info(&self.directory),
+            (Action::Check, None) => self.keys().and_then(|keys| check(&self.directory, &keys)),
+            (Action::Info, None) => self.keys().and_then(|keys| info(&self.directory, &keys)),
             (Action::Backup, Some(to)) => back_up(&self.directory, to),
             // The definition of the argument asks for it.
             (Action::Backup, None) => return Exit::Usage,
@@ -69,10 +84,20 @@ impl State {
     }
 }
 
-fn check(directory: &Path) -> anyhow::Result<()> {
-    let faults = sqlite::check(directory)?;
+fn check(directory: &Path, keys: &Keyring) -> anyhow::Result<()> {
+    let Checked { faults, unchecked } = sqlite::check(directory, keys)?;
     for fault in &faults {
         print(fault);
+    }
+    for (key, count) in &unchecked {
+        print(&format!(
+            "{count} deliveries are encrypted with the key {key} and were not checked: {}",
+            if keys.first().is_some() {
+                "it is not in `[state] keys` of that configuration"
+            } else {
+                "`--config FILE` names the keys"
+            }
+        ));
     }
     match faults.len() {
         0 => print("no fault was found"),
@@ -82,15 +107,15 @@ fn check(directory: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn info(directory: &Path) -> anyhow::Result<()> {
-    for database in sqlite::info(directory)? {
-        print(&described(&database));
+fn info(directory: &Path, keys: &Keyring) -> anyhow::Result<()> {
+    for database in sqlite::info(directory, keys)? {
+        print(&described(&database, keys));
     }
     Ok(())
 }
 
 /// A database in lines.
-fn described(database: &Info) -> String {
+fn described(database: &Info, keys: &Keyring) -> String {
     let Info {
         path,
         schema,
@@ -100,6 +125,7 @@ fn described(database: &Info) -> String {
         changes,
         is_clean,
         deliveries,
+        encrypted,
     } = database;
     let stop = if *is_clean {
         "the last gateway ended in order"
@@ -134,7 +160,35 @@ fn described(database: &Info) -> String {
             text.push_str(line);
         }
     }
+    for one in encrypted {
+        text.push_str("\n  ");
+        text.push_str(&form(one, keys));
+    }
     text
+}
+
+/// A sentence about the deliveries that one key encrypts, or none.
+fn form(one: &Encrypted, keys: &Keyring) -> String {
+    let Encrypted {
+        key,
+        is_readable,
+        count,
+    } = one;
+    let deliveries = format!("{count} of the deliveries are");
+    match key {
+        None if *is_readable => format!("{deliveries} not encrypted"),
+        None => format!("{deliveries} not encrypted, which is damage: all that was stored here is"),
+        Some(key) if keys.first() == Some(*key) => {
+            format!("{deliveries} encrypted with the key {key}, which is the one that writes")
+        }
+        Some(key) if *is_readable => {
+            format!("{deliveries} encrypted with the key {key}, which is still needed")
+        }
+        Some(key) if keys.first().is_some() => {
+            format!("{deliveries} encrypted with the key {key}, which `[state] keys` does not have")
+        }
+        Some(key) => format!("{deliveries} encrypted with the key {key}"),
+    }
 }
 
 fn back_up(directory: &Path, to: &Path) -> anyhow::Result<()> {

@@ -16,7 +16,10 @@ use crate::gateway::running::Running;
 use crate::gateway::running::backlog::Backlog;
 use crate::gateway::running::snapshot::RouteState;
 use crate::gateway::upstream::forward::{ForwardError, Response};
-use crate::queue::{BreakerTurn, Lease, Next, Outcome, PauseTurn, retry_after};
+use crate::queue::{
+    BreakerTurn, DeadReason, DeliveryId, Lease, Next, Outcome, PauseTurn, retry_after,
+};
+use crate::store::sealing::Unreadable;
 use crate::store::{Content, StoreError};
 use crate::telemetry::{Outcome as Seen, Record, RequestId};
 
@@ -85,7 +88,8 @@ impl Drop for Held {
         let snapshot = running.snapshot.load();
         let route = snapshot.queued_route(lease.route);
         let name = route.map_or("-", |route| &route.name);
-        if let Some(reason) = ended.dead {
+        // Damage was told where it was found.
+        if let Some(reason) = ended.dead.filter(|reason| *reason != DeadReason::Damaged) {
             log::warn!(
                 "route {name}: the delivery {} is dead after {} attempts ({}): `verigate queue show` has the \
                  latest of them, `verigate queue retry` tries it again",
@@ -116,9 +120,8 @@ async fn attempt(mut held: Held) {
         return;
     };
     let Some(stored) = StoredHead::read(&content.head) else {
-        let id = held.lease.id;
-        log::error!("the delivery {id} is damaged; it is held until the gateway starts again");
-        held.outcome = Outcome::Undeliverable;
+        log_damage(held.lease.id, &"its head is none");
+        held.outcome = Outcome::Damaged;
         return;
     };
     let snapshot = held.running.snapshot.load_full();
@@ -143,6 +146,16 @@ async fn read(held: &mut Held) -> Option<(Content, OwnedSemaphorePermit)> {
             );
             held.outcome = Outcome::Undeliverable;
         }
+        Err(StoreError::Content(why @ (Unreadable::Changed | Unreadable::Plain))) => {
+            log_damage(held.lease.id, &why);
+            held.outcome = Outcome::Damaged;
+        }
+        Err(error @ StoreError::Content(Unreadable::NoKey(_))) => {
+            held.running
+                .warnings
+                .store(&error, held.running.clock.now());
+            held.outcome = Outcome::Undeliverable;
+        }
         Err(error @ StoreError::Unavailable(_)) => {
             held.running
                 .warnings
@@ -151,6 +164,11 @@ async fn read(held: &mut Held) -> Option<(Content, OwnedSemaphorePermit)> {
         }
     }
     None
+}
+
+/// Says that a delivery is damaged. It is never sent: who changed it may have written it.
+fn log_damage(id: DeliveryId, why: &dyn std::fmt::Display) {
+    log::error!("the delivery {id} is damaged on disk: it is dead, and was not sent: {why}");
 }
 
 /// Sends the request of an attempt, and writes its log line. Returns when it began and how long it

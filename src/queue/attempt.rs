@@ -40,7 +40,10 @@ impl AttemptEnd {
             Outcome::Unreachable => Some(Self::Unreachable),
             Outcome::Timeout => Some(Self::Timeout),
             Outcome::Failed => Some(Self::Failed),
-            Outcome::Undeliverable | Outcome::GivenBack | Outcome::Postponed(_) => None,
+            Outcome::Undeliverable
+            | Outcome::Damaged
+            | Outcome::GivenBack
+            | Outcome::Postponed(_) => None,
         }
     }
 

@@ -87,6 +87,22 @@ impl Queue {
         ByHand::Done(Change::Progress(self.progress(slot, now)))
     }
 
+    /// Lets deliveries that are held be tried again, since what they lacked may be there. Returns
+    /// their number. Takes a time that grows with the number of all deliveries.
+    pub fn release_held(&mut self, now: Now) -> usize {
+        self.observe(now);
+        let all = self.numbers.from(0).map(|(_, slot)| slot);
+        let held: Vec<u32> = all
+            .filter(|slot| self.entries.at(*slot).place == Place::Held)
+            .collect();
+        for slot in &held {
+            // It has its order key all along.
+            self.unlink(*slot);
+            self.put_by_time(*slot, now);
+        }
+        held.len()
+    }
+
     /// Takes a delivery out for good.
     pub fn discard(&mut self, number: Number, now: Now) -> ByHand {
         self.observe(now);

@@ -22,9 +22,12 @@ pub enum Outcome {
     Timeout,
     /// The attempt failed in another way, as by an answer that was cut off.
     Failed,
-    /// The delivery cannot be read: it is damaged, or its key is missing. It is held until the next
-    /// start, or until an operator retries it, and it holds its order key.
+    /// The delivery cannot be read now: its key is missing, or the file is damaged. It is held until
+    /// the next start, or until [`Queue::release_held`] or an operator lets it be tried again, and it
+    /// holds its order key.
     Undeliverable,
+    /// The delivery is not what was accepted. It is dead.
+    Damaged,
     /// The attempt was not made, or its end will not be known: the process stops, or the worker
     /// panicked. The delivery is tried again at once. No attempt is counted.
     GivenBack,
@@ -40,17 +43,20 @@ pub enum DeadReason {
     Status,
     /// An attempt failed after `max_age`.
     Age,
+    /// It is not what was accepted, so it was not sent.
+    Damaged,
 }
 
 impl DeadReason {
     /// Every reason.
-    pub const ALL: [Self; 2] = [Self::Status, Self::Age];
+    pub const ALL: [Self; 3] = [Self::Status, Self::Age, Self::Damaged];
 
     /// Its name in metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Status => "status",
             Self::Age => "age",
+            Self::Damaged => "damaged",
         }
     }
 }
@@ -106,6 +112,7 @@ impl Queue {
                 self.not_made(number, slot, outcome, now);
                 return Ended::default();
             }
+            Outcome::Damaged => return self.damaged(number, slot, now),
             Outcome::Status(status, asked) => (status, asked),
             Outcome::Unreachable | Outcome::Timeout | Outcome::Failed => (0, None),
         };
@@ -193,6 +200,21 @@ impl Queue {
                 Place::Timed
             },
         );
+    }
+
+    /// A delivery that is not what was accepted dies without an attempt.
+    fn damaged(&mut self, number: Number, slot: u32, now: Now) -> Ended {
+        let place = self.route_of(slot);
+        self.routes
+            .at_mut(place)
+            .breaker
+            .unprobe(number, millis(now));
+        self.die(slot, now.wall, now);
+        Ended {
+            change: Some(Change::Progress(self.progress(slot, now))),
+            dead: Some(DeadReason::Damaged),
+            ..Ended::default()
+        }
     }
 
     fn not_made(&mut self, number: Number, slot: u32, outcome: Outcome, now: Now) {

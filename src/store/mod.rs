@@ -4,6 +4,7 @@
 //! decides nothing: [`crate::queue`] and [`crate::verify::claim`] do. May import those and
 //! [`crate::replay`]; never a runtime: an answer is a future that any runtime can wait for.
 
+pub mod sealing;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::clock::UnixMillis;
 use crate::queue::{Attempt, Change, Delivery, DeliveryId, Number, Progress, RouteNumber};
 use crate::replay::passing;
 use crate::verify::claim::Mark;
+use sealing::Unreadable;
 
 /// The reason why a store did not do what it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +27,9 @@ pub enum StoreError {
     /// What it read is damaged.
     #[error("the store is damaged: {0}")]
     Damaged(Arc<str>),
+    /// The store is whole, but the content of a delivery cannot be had.
+    #[error("the content of a delivery cannot be read: {0}")]
+    Content(#[from] Unreadable),
 }
 
 /// An answer that is to come. It is dropped without harm: the operation goes on.
@@ -88,7 +93,8 @@ pub trait QueueStore: Send + Sync + 'static {
     /// the latest others. The answer is like that of [`change`](Self::change).
     fn failed(&self, number: Number, progress: Progress, attempt: Attempt) -> Pending<()>;
 
-    /// Reads a delivery; `None`: there is none of that number.
+    /// Reads a delivery; `None`: there is none of that number. What is not what was stored is an
+    /// error, never a content.
     fn read(&self, number: Number) -> Pending<Option<Content>>;
 
     /// Calls `each` with every delivery, in order of acceptance, and returns when it has. For the

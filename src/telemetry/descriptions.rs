@@ -107,7 +107,9 @@ descriptions! {
     QUEUE_ATTEMPTS = "counter" "verigate_queue_attempts_total" ["route", "class"]
         "Attempts to deliver from the queue by the app's answer: 2xx, 3xx, 4xx, 5xx, or none";
     QUEUE_DEAD = "counter" "verigate_queue_dead_total" ["route", "reason"]
-        "Deliveries that became dead letters: by a status of dead_on, or by their age";
+        "Deliveries that became dead letters: by a status of dead_on, by their age, or since they are damaged on disk";
+    QUEUE_HELD = "gauge" "verigate_queue_held" ["route"]
+        "Deliveries that are held since they cannot be read: their key is missing, or the file is damaged";
     QUEUE_PAUSED = "gauge" "verigate_queue_paused" ["route", "reason"]
         "1 while the route waits: an operator paused it, the app asked for it, or it was removed from the configuration";
     QUEUE_BREAKER_OPEN = "gauge" "verigate_queue_breaker_open" ["route"]

@@ -10,7 +10,7 @@ use prometheus::{IntCounter, IntGauge};
 
 use super::descriptions::{
     Description, QUEUE_ACCEPT_DURATION, QUEUE_ATTEMPTS, QUEUE_BREAKER_OPEN, QUEUE_BYTES,
-    QUEUE_DEAD, QUEUE_DELIVERIES, QUEUE_MAX_BYTES, QUEUE_MAX_DELIVERIES, QUEUE_OLDEST,
+    QUEUE_DEAD, QUEUE_DELIVERIES, QUEUE_HELD, QUEUE_MAX_BYTES, QUEUE_MAX_DELIVERIES, QUEUE_OLDEST,
     QUEUE_PAUSED, STATE_ERRORS, STATE_SYNC_DURATION,
 };
 use super::durations::Durations;
@@ -53,6 +53,7 @@ impl RouteNow {
         self.counts.waiting += other.counts.waiting;
         self.counts.retrying += other.counts.retrying;
         self.counts.dead += other.counts.dead;
+        self.counts.held += other.counts.held;
         self.counts.bytes += other.counts.bytes;
         self.oldest = self.oldest.max(other.oldest);
         self.is_paused |= other.is_paused;
@@ -84,6 +85,7 @@ struct Shared {
 /// The series of a route.
 struct OfRoute {
     deliveries: [IntGauge; State::ALL.len()],
+    held: IntGauge,
     oldest: IntGauge,
     paused: [IntGauge; PAUSES.len()],
     breaker_open: IntGauge,
@@ -199,6 +201,7 @@ impl OfRoute {
         let by = |metric, label| series.gauge(metric, &[name, label]);
         Self {
             deliveries: State::ALL.map(|state| by(&QUEUE_DELIVERIES, state.name())),
+            held: series.gauge(&QUEUE_HELD, &[name]),
             oldest: series.gauge(&QUEUE_OLDEST, &[name]),
             paused: PAUSES.map(|reason| by(&QUEUE_PAUSED, reason)),
             breaker_open: series.gauge(&QUEUE_BREAKER_OPEN, &[name]),
@@ -212,6 +215,7 @@ impl OfRoute {
         for (gauge, count) in self.deliveries.iter().zip(counts) {
             gauge.set(shown(count));
         }
+        self.held.set(shown(now.counts.held));
         self.oldest
             .set(shown(now.oldest.unwrap_or_default().as_secs()));
         let pauses = [now.is_paused, now.is_asked, now.is_removed];
@@ -223,7 +227,7 @@ impl OfRoute {
 
     fn end(&self, series: &Series) {
         let gauges = self.deliveries.iter().chain(&self.paused);
-        for gauge in gauges.chain([&self.oldest, &self.breaker_open]) {
+        for gauge in gauges.chain([&self.held, &self.oldest, &self.breaker_open]) {
             series.end(gauge.clone());
         }
         for counter in self.attempts.iter().chain(&self.dead) {

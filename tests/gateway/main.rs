@@ -31,6 +31,7 @@ mod proving;
 mod queries;
 mod queue;
 mod queue_admin;
+mod queue_keys;
 mod rejudged;
 mod relay;
 mod reload;

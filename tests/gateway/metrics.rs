@@ -14,7 +14,7 @@ use crate::support::upstream::Upstream;
 use crate::support::{LATE, SECRET_VARIABLE, SOON, eventually, now};
 
 /// Every metric (contract: Metrics): name, type, labels.
-const METRICS: [(&str, &str, &[&str]); 45] = [
+const METRICS: [(&str, &str, &[&str]); 46] = [
     ("verigate_requests_total", "counter", &["route", "verdict"]),
     ("verigate_request_duration_seconds", "histogram", &["route"]),
     (
@@ -95,6 +95,7 @@ const METRICS: [(&str, &str, &[&str]); 45] = [
         &["class", "route"],
     ),
     ("verigate_queue_dead_total", "counter", &["reason", "route"]),
+    ("verigate_queue_held", "gauge", &["route"]),
     ("verigate_queue_paused", "gauge", &["reason", "route"]),
     ("verigate_queue_breaker_open", "gauge", &["route"]),
     ("verigate_queue_accept_duration_seconds", "histogram", &[]),

@@ -136,33 +136,6 @@ fn a_reload_does_not_change_its_limits() {
 }
 
 #[test]
-fn a_gateway_that_cannot_encrypt_does_not_start_with_keys() {
-    let upstream = Upstream::start();
-    let folder = tempfile::tempdir().expect("a folder");
-    let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-    let config = with_keys(
-        &upstream,
-        &folder.path().join("state"),
-        "keys = [\"env:KEY\"]",
-    );
-    let file = folder.path().join("verigate.toml");
-    fs::write(&file, config.toml()).expect("a configuration");
-    let ended = binary()
-        .args(["run", "--config"])
-        .arg(&file)
-        .envs(config.environment.iter().map(|(name, value)| (name, value)))
-        .env("KEY", key)
-        .output()
-        .expect("the binary runs");
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(
-        said.contains("`state.keys`") && !said.contains(key),
-        "{said}"
-    );
-    assert_eq!(ended.status.code(), Some(1), "{said}");
-}
-
-#[test]
 fn a_start_without_it_says_that_a_restart_forgets() {
     let upstream = Upstream::start();
     let folder = tempfile::tempdir().expect("a folder");

@@ -1,12 +1,17 @@
 //! What `check` shows of `[state]`, and of how a route keeps deliveries and delivers them later
 //! (contract: State). No byte of a key is shown.
 
+use std::fmt::Write as _;
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::shown::shown;
 use crate::config::queue::written_rate;
 use crate::config::units::{written_duration, written_size};
-use crate::config::{Config, Mode, OnError, OrderBy, Queue, Route};
+use crate::config::{Config, Mode, OnError, OrderBy, Queue, Route, State, StateKey};
+use crate::store::sealing::{KeyId, Keyring};
+use crate::store::sqlite;
 
 /// The rows of the gateway's table about its directory.
 pub(super) fn state_rows(config: &Config) -> Vec<[String; 2]> {
@@ -15,14 +20,21 @@ pub(super) fn state_rows(config: &Config) -> Vec<[String; 2]> {
         let nothing = "nothing: a restart forgets what came";
         return vec![["keeps on disk".to_owned(), nothing.to_owned()]];
     };
-    let keys: Vec<_> = state.keys.iter().map(|key| key.name.as_str()).collect();
-    let keys = match keys.split_first() {
+    let named = |key: &StateKey| format!("{} (id {})", shown(&key.name), KeyId::of(&key.key));
+    let keys: Vec<_> = state.keys.iter().map(named).collect();
+    let mut keys = match keys.split_first() {
         None => "not encrypted".to_owned(),
         Some((first, [])) => format!("encrypted with {first}"),
         Some((first, others)) => {
             format!("encrypted with {first}, also read: {}", others.join(", "))
         }
     };
+    for (key, count) in missing(dir, state) {
+        let _ = write!(
+            keys,
+            "; {count} deliveries there are held, since they need the key of the id {key}, which is not listed"
+        );
+    }
     let value = format!(
         "in {}: at most {} and {} deliveries, {} left free, {keys}",
         dir.display(),
@@ -56,6 +68,18 @@ fn open_after_power_loss(config: &Config) -> impl Iterator<Item = &str> {
         .map(|route| route.name.as_str())
 }
 
+/// The keys that deliveries in the directory need and the configuration does not have, with the
+/// numbers of these deliveries. None where the directory cannot be read.
+fn missing(dir: &Path, state: &State) -> Vec<(KeyId, u64)> {
+    let keys = Keyring::new(state.keys.iter().map(|key| key.key.clone()));
+    let found = sqlite::info(dir, &keys).unwrap_or_default().into_iter();
+    let encrypted = found.flat_map(|database| database.encrypted);
+    let missing = encrypted.filter(|one| !one.is_readable);
+    missing
+        .filter_map(|one| Some((one.key?, one.count)))
+        .collect()
+}
+
 /// The object of `[state]`; null where nothing is kept on disk.
 pub(super) fn state_object(config: &Config) -> Value {
     let state = &config.state;
@@ -74,6 +98,11 @@ pub(super) fn state_object(config: &Config) -> Value {
         },
         "open_after_power_loss": open_after_power_loss(config).map(shown).collect::<Value>(),
         "keys": state.keys.iter().map(|key| shown(&key.name)).collect::<Value>(),
+        "key_ids": state.keys.iter().map(|key| KeyId::of(&key.key).to_string()).collect::<Value>(),
+        "missing_key_ids": missing(dir, state)
+            .iter()
+            .map(|(key, count)| json!({"id": key.to_string(), "deliveries": count}))
+            .collect::<Value>(),
     })
 }
 

@@ -195,6 +195,10 @@ fn a_queue_route_is_refused_where_it_could_lose_or_double_or_betray_a_delivery()
     // The twilio route that the above refuses.
     let twilio = plain("twilio", "public_url = \"https://a.b\"\nrepeats = \"off\"");
     assert_eq!(good(&twilio).routes[0].mode, Mode::Queue);
+    // With a key that encrypts it, a secret in the body is kept.
+    let key = "keys = [\"plain:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]";
+    let with_key = custom(in_body).replace("[state]\n", &format!("[state]\n{key}\n"));
+    assert_eq!(good(&with_key).routes[0].mode, Mode::Queue);
     // In a header the secret is left out of what is stored.
     let in_header = in_body.replace("json = \"/token\"", "header = \"X-Token\"");
     assert_eq!(good(&custom(&in_header)).routes[0].mode, Mode::Queue);

@@ -29,8 +29,11 @@ pub(super) fn differences(in_force: &RestartSettings, config: &Config) -> Vec<&'
             before.max_deliveries != state.max_deliveries,
         ),
         ("state.keep_free", before.keep_free != state.keep_free),
-        // Their names and their bytes: what is stored was encrypted with the keys of the start.
-        ("state.keys", before.keys != state.keys),
+        // The first key, or the end of the last one, changes everything that is stored.
+        (
+            "state.keys",
+            before.keys.is_empty() != state.keys.is_empty(),
+        ),
     ];
     let changed = settings.into_iter().filter(|(_, differs)| *differs);
     changed.map(|(key, _)| key).collect()

@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::clock::{Now, UnixMillis};
 use crate::config::State;
 use crate::gateway::running::backlog::{Backlog, Means};
+use crate::gateway::running::backlog_by_hand::keyring;
 use crate::queue::Limits;
 use crate::replay::Window;
 use crate::store::StoreError;
@@ -23,11 +24,6 @@ pub enum KeptError {
     /// A database cannot be read or written.
     #[error("`state.dir`: {0}")]
     Store(#[from] StoreError),
-    /// The gateway does not encrypt yet, so it must not take what is to be encrypted.
-    #[error(
-        "`state.keys`: this version stores deliveries as they are; leave `keys` out, or wait for the one that encrypts them"
-    )]
-    Keys,
     /// The replay window cannot be used.
     #[error(transparent)]
     Window(#[from] WindowFileError),
@@ -50,7 +46,8 @@ pub(crate) struct Kept {
 
 impl Kept {
     /// Opens what is kept in `[state] dir`, which this process must have for itself; `None` without
-    /// such a directory. `clock` is that of the gateway from which this one takes over.
+    /// such a directory. `clock` is that of the gateway from which this one takes over, which still
+    /// writes there.
     ///
     /// # Errors
     /// [`KeptError`].
@@ -62,17 +59,21 @@ impl Kept {
         let Some(dir) = &state.dir else {
             return Ok(None);
         };
-        if !state.keys.is_empty() {
-            return Err(KeptError::Keys);
-        }
         let metrics = metrics.queue();
         let synced = metrics.clone();
         let observer: Observer = Arc::new(move |took| synced.synced(took));
+        let is_shared = clock.is_some();
         let clock = clock.unwrap_or_else(|| {
             // The time in which no gateway ran counts for nothing.
             Clock::begun(kept_monotonic(dir).unwrap_or_default())
         });
-        let queue = QueueDb::open(dir, &clock, Some(Arc::clone(&observer)))?;
+        let queue = QueueDb::open_with(
+            dir,
+            &clock,
+            Some(Arc::clone(&observer)),
+            keyring(state),
+            is_shared,
+        )?;
         let queue = Arc::new(queue);
         let window = KeptWindow::open(dir, &clock, observer, &queue, state.timeout)?;
         Ok(Some(Self {
@@ -149,6 +150,7 @@ impl Kept {
         } else {
             log::info!("state: {deliveries} deliveries wait, of {bytes} bytes");
         }
+        backlog.report_keys();
         Ok(backlog)
     }
 }

@@ -325,6 +325,10 @@ impl Loaded {
         running.snapshot.store(Arc::clone(&now));
         if let Some(backlog) = &running.backlog {
             backlog.set_routes(now.queued_routes(), running.clock.now());
+            let keys = |snapshot: &Snapshot| snapshot.restart_settings.state.keys.clone();
+            if keys(&now) != keys(&before) {
+                backlog.set_keys(&now.restart_settings.state, running.clock.now());
+            }
         }
         if let Some(journal) = &running.journal {
             journal.set_routes(&now);

@@ -1,15 +1,53 @@
 //! What an operator does with the queue, and sees of a delivery (contract: Queue).
 
-use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::backlog::{Backlog, locked};
 use super::paused::BY_OPERATOR;
+use crate::clock::Now;
+use crate::config::State;
 use crate::queue::{Attempt, Change, Number, RouteNumber};
-use crate::store::sqlite::MetaKey;
+use crate::store::sealing::Keyring;
+use crate::store::sqlite::{Head, MetaKey};
 use crate::store::{Content, Pending, QueueStore as _, StoreError};
 
 impl Backlog {
+    /// Sets other keys for what is stored, and tries again what waits for one of them.
+    pub(crate) fn set_keys(&self, state: &State, now: Now) {
+        self.store.set_keys(keyring(state));
+        let released = self.queue().release_held(now);
+        if released > 0 {
+            log::info!("the queue: {released} deliveries that were held are tried again");
+        }
+        self.report_keys();
+        self.wake.notify_one();
+    }
+
+    /// Says which deliveries cannot be read for want of a key.
+    pub(crate) fn report_keys(&self) {
+        let found = match self.store.encrypted() {
+            Ok(found) => found,
+            Err(error) => {
+                log::error!("the queue: {error}");
+                return;
+            }
+        };
+        for one in found.iter().filter(|one| !one.is_readable) {
+            match one.key {
+                Some(key) => log::error!(
+                    "state: {} deliveries are encrypted with the key {key}, which is not in `state.keys`: they are \
+                     held until it is",
+                    one.count
+                ),
+                None => log::error!(
+                    "state: {} deliveries are not encrypted, and all that was stored here is: they are damaged, and \
+                     are not sent",
+                    one.count
+                ),
+            }
+        }
+    }
+
     /// The routes with this name: one for each provider that it had.
     pub(crate) fn numbers(&self, name: &str) -> Vec<RouteNumber> {
         let names = locked(&self.names);
@@ -60,11 +98,11 @@ impl Backlog {
         }
     }
 
-    /// The stored heads of deliveries; `None` for one that is gone. It reads, so it may wait.
+    /// The stored heads of deliveries. It reads, so it may wait.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub(crate) fn heads(&self, numbers: &[Number]) -> Result<Vec<Option<Bytes>>, StoreError> {
+    pub(crate) fn heads(&self, numbers: &[Number]) -> Result<Vec<Head>, StoreError> {
         self.store.heads(numbers)
     }
 
@@ -86,4 +124,9 @@ impl Backlog {
             Ok(Err(_)) | Err(_) => Err(StoreError::Unavailable("no answer in time".into())),
         }
     }
+}
+
+/// The keys of `[state]`.
+pub(crate) fn keyring(state: &State) -> Keyring {
+    Keyring::new(state.keys.iter().map(|key| key.key.clone()))
 }

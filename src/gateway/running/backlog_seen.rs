@@ -59,14 +59,18 @@ impl Backlog {
     /// Counts the end of an attempt.
     pub(super) fn count(&self, route: RouteNumber, outcome: Outcome, ended: &Ended) {
         let status = match outcome {
-            Outcome::Status(status, _) => Some(status),
-            Outcome::Unreachable | Outcome::Timeout | Outcome::Failed => None,
+            Outcome::Status(status, _) => Some(Some(status)),
+            Outcome::Unreachable | Outcome::Timeout | Outcome::Failed => Some(None),
+            // No attempt was made.
+            Outcome::Damaged => None,
             Outcome::Undeliverable | Outcome::GivenBack | Outcome::Postponed(_) => return,
         };
         let Some(name) = self.name(route) else {
             return;
         };
-        self.metrics.attempted(&name, status);
+        if let Some(status) = status {
+            self.metrics.attempted(&name, status);
+        }
         if let Some(reason) = ended.dead {
             self.metrics.died(&name, reason);
         }

@@ -7,7 +7,7 @@
 
 pub(crate) mod acme;
 pub(crate) mod backlog;
-mod backlog_by_hand;
+pub(crate) mod backlog_by_hand;
 mod backlog_seen;
 pub(crate) mod ending;
 mod ignored;

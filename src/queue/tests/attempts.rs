@@ -220,6 +220,44 @@ fn an_attempt_that_was_not_made_is_not_counted() {
 }
 
 #[test]
+fn what_is_held_is_tried_again_where_it_was_once_it_can_be_read() {
+    let mut bench = Bench::new(slots(1));
+    for name in 1..4 {
+        bench.add(name);
+    }
+    for name in 1..3 {
+        assert_eq!(bench.begin_all(), [name]);
+        bench.end(name, Outcome::Undeliverable);
+    }
+    assert_eq!(bench.begin_all(), [3]);
+    assert_eq!(bench.queue.release_held(bench.now()), 2);
+    assert_eq!(bench.queue.status(ROUTE).counts.held, 0);
+    bench.end_with(3, 200);
+    for name in 1..3 {
+        assert_eq!(bench.begin_all(), [name]);
+        bench.end_with(name, 200);
+    }
+    assert_eq!(bench.queue.release_held(bench.now()), 0);
+}
+
+#[test]
+fn a_damaged_delivery_is_dead_without_an_attempt() {
+    let mut bench = Bench::new(slots(1));
+    bench.add(1);
+    bench.add(2);
+    assert_eq!(bench.begin_all(), [1]);
+    let ended = bench.end(1, Outcome::Damaged);
+    assert_eq!(ended.dead, Some(DeadReason::Damaged));
+    let progress = bench.listed(1).delivery.progress;
+    assert_eq!(ended.change, Some(Change::Progress(progress)));
+    assert_eq!((progress.state, progress.attempts), (State::Dead, 0));
+    assert_eq!(bench.begin_all(), [2]);
+    // Whoever has put it right may ask for it.
+    bench.queue.retry(Number(1), bench.now());
+    assert_eq!(bench.listed(1).delivery.progress.state, State::Waiting);
+}
+
+#[test]
 fn a_retry_by_hand_begins_a_new_round() {
     let settings = Settings {
         max_age: Duration::from_secs(100),

@@ -348,6 +348,7 @@ impl Simulation {
             1 => Outcome::Postponed(Duration::from_secs(self.random.below(20))),
             2 if !self.settings.is_ordered => Outcome::Undeliverable,
             3 => Outcome::Status(410, None),
+            4 if number.is_multiple_of(5) => Outcome::Damaged,
             _ if is_poison(number) => match chance % 3 {
                 0 => Outcome::Timeout,
                 1 => Outcome::Failed,
@@ -400,6 +401,10 @@ impl Simulation {
             Some(DeadReason::Status) => {
                 assert_eq!(outcome, Outcome::Status(410, None), "{what}");
                 self.seen.insert("dead by status");
+            }
+            Some(DeadReason::Damaged) => {
+                assert_eq!(outcome, Outcome::Damaged, "{what}");
+                self.seen.insert("dead by damage");
             }
             Some(DeadReason::Age) => {
                 let age = flying.begun.wall.0 - aged_from.0;
@@ -728,6 +733,7 @@ fn no_seed_of_random_steps_breaks_a_promise() {
         "away",
         "by hand",
         "dead by age",
+        "dead by damage",
         "dead by status",
         "expired",
         "first",

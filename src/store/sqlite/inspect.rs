@@ -3,6 +3,7 @@
 //!
 //! Nothing here writes to the databases themselves.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -13,10 +14,12 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::file::{Kind, OpenError};
 use super::meta::{self, MetaKey};
+use super::queue::Encrypted;
 use super::stats::log_of;
 use super::{KINDS, in_words, journal};
-use crate::queue::State;
+use crate::queue::{Number, State};
 use crate::store::StoreError;
+use crate::store::sealing::{KeyId, Keyring, Unreadable};
 
 /// What is in a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +40,17 @@ pub struct Info {
     pub is_clean: bool,
     /// Deliveries by route and state.
     pub deliveries: Vec<Deliveries>,
+    /// Deliveries by the key that encrypts them.
+    pub encrypted: Vec<Encrypted>,
+}
+
+/// What was found in the databases of a directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// The faults, in words that name file, table and row.
+    pub faults: Vec<String>,
+    /// The deliveries that could not be checked, by the id of the key that they need.
+    pub unchecked: BTreeMap<KeyId, u64>,
 }
 
 /// Deliveries of a route in one state.
@@ -80,20 +94,25 @@ fn databases(dir: &Path) -> Result<Vec<&'static Kind>, OpenError> {
     Ok(found)
 }
 
-/// What is in the databases of `dir`.
+/// What is in the databases of `dir`. `keys` tell which deliveries can be read.
 ///
 /// # Errors
 /// [`OpenError`].
-pub fn info(dir: &Path) -> Result<Vec<Info>, OpenError> {
+pub fn info(dir: &Path, keys: &Keyring) -> Result<Vec<Info>, OpenError> {
     let of = |kind: &'static Kind| {
         let path = dir.join(kind.name);
         let connection = kind.connect(dir, true)?;
-        info_of(&connection, &path, kind).map_err(|error| kind.refusal(&path, error.into()))
+        info_of(&connection, &path, kind, keys).map_err(|error| kind.refusal(&path, error.into()))
     };
     databases(dir)?.into_iter().map(of).collect()
 }
 
-fn info_of(connection: &Connection, path: &Path, kind: &Kind) -> rusqlite::Result<Info> {
+fn info_of(
+    connection: &Connection,
+    path: &Path,
+    kind: &Kind,
+    keys: &Keyring,
+) -> rusqlite::Result<Info> {
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
     let log = std::fs::metadata(log_of(path));
     let has_deliveries = kind.name == super::queue::KIND.name;
@@ -111,6 +130,11 @@ fn info_of(connection: &Connection, path: &Path, kind: &Kind) -> rusqlite::Resul
         is_clean: meta::read(connection, MetaKey::CleanStop)?.is_some(),
         deliveries: if has_deliveries {
             deliveries(connection)?
+        } else {
+            Vec::new()
+        },
+        encrypted: if has_deliveries {
+            super::queue::counted(connection, &as_the_file_asks(connection, keys)?)?
         } else {
             Vec::new()
         },
@@ -141,26 +165,34 @@ fn deliveries(connection: &Connection) -> rusqlite::Result<Vec<Deliveries>> {
     rows.collect()
 }
 
-/// The faults of the databases of `dir`, in words that name file, table and row. Reads all of them.
+/// Keys that take what is not encrypted for damage, where the file says that all of it is.
+fn as_the_file_asks(connection: &Connection, keys: &Keyring) -> rusqlite::Result<Keyring> {
+    let is_encrypted = meta::read(connection, MetaKey::Keys)?.is_some();
+    Ok(keys.clone().refusing_plain(is_encrypted))
+}
+
+/// Reads the databases of `dir` whole, and names their faults. A delivery that is encrypted can be
+/// checked with its key alone.
 ///
 /// # Errors
 /// [`OpenError`].
-pub fn check(dir: &Path) -> Result<Vec<String>, OpenError> {
-    let mut faults = Vec::new();
+pub fn check(dir: &Path, keys: &Keyring) -> Result<Checked, OpenError> {
+    let mut checked = Checked::default();
     for kind in databases(dir)? {
         let connection = match kind.connect(dir, true) {
             Ok(connection) => connection,
             Err(damaged @ OpenError::Damaged { .. }) => {
-                faults.push(damaged.to_string());
+                checked.faults.push(damaged.to_string());
                 continue;
             }
             Err(error) => return Err(error),
         };
-        if let Err(error) = check_one(&connection, kind, &mut faults) {
-            faults.push(format!("{}: {}", kind.name, in_words(&error)));
+        if let Err(error) = check_one(&connection, kind, keys, &mut checked) {
+            let fault = format!("{}: {}", kind.name, in_words(&error));
+            checked.faults.push(fault);
         }
     }
-    Ok(faults)
+    Ok(checked)
 }
 
 /// Rows that have no counterpart, and what is said of them.
@@ -187,9 +219,11 @@ const LONELY: [(&str, &str); 4] = [
 fn check_one(
     connection: &Connection,
     kind: &Kind,
-    faults: &mut Vec<String>,
+    keys: &Keyring,
+    checked: &mut Checked,
 ) -> rusqlite::Result<()> {
     let name = kind.name;
+    let Checked { faults, unchecked } = checked;
     // One reading of the file: what a gateway changes meanwhile is not seen.
     let transaction = connection.unchecked_transaction()?;
     let mut integrity = transaction.prepare("pragma integrity_check(20)")?;
@@ -205,18 +239,41 @@ fn check_one(
         Err(StoreError::Damaged(said) | StoreError::Unavailable(said)) => {
             faults.push(said.to_string());
         }
+        Err(why @ StoreError::Content(_)) => faults.push(format!("{name}: {why}")),
     };
     note(journal::read_all(&transaction, name, &mut |_| {}));
     if name != super::queue::KIND.name {
         return Ok(());
     }
     note(super::queue::each_delivery(&transaction, &mut |_| {}));
+    let mut lonely_ones = BTreeSet::new();
     for (lonely, what) in LONELY {
         let mut select = transaction.prepare(lonely)?;
         let mut rows = select.query(())?;
         while let Some(row) = rows.next()? {
             let number: i64 = row.get(0)?;
             faults.push(format!("{name}: the delivery of number {number} {what}"));
+            lonely_ones.insert(number);
+        }
+    }
+    let keys = as_the_file_asks(&transaction, keys)?;
+    let mut select = transaction.prepare("select number from delivery order by number")?;
+    let mut rows = select.query(())?;
+    while let Some(row) = rows.next()? {
+        let number: i64 = row.get(0)?;
+        if lonely_ones.contains(&number) {
+            continue;
+        }
+        let number = Number(number.cast_unsigned());
+        match super::queue::content_fault(&transaction, &keys, number) {
+            None => {}
+            Some(StoreError::Content(Unreadable::NoKey(key))) => {
+                *unchecked.entry(key).or_default() += 1;
+            }
+            Some(why) => faults.push(format!(
+                "{name}: the delivery of number {} is damaged: {why}",
+                number.0
+            )),
         }
     }
     Ok(())

@@ -28,8 +28,10 @@ pub enum MetaKey {
     Gap,
     /// Whether a route is paused, and by what.
     Pause(RouteNumber),
-    /// The ids of the keys that encrypt heads and bodies.
+    /// That heads and bodies of all deliveries are encrypted: the id of the key that did it first.
     Keys,
+    /// That the free room of the file may still hold what was stored before it was encrypted.
+    Remains,
     /// The number below which all numbers of deliveries may have been used.
     Numbers,
 }
@@ -47,6 +49,7 @@ impl MetaKey {
             Self::Gap => "gap".to_owned(),
             Self::Pause(route) => format!("pause {}", route.0),
             Self::Keys => "keys".to_owned(),
+            Self::Remains => "remains".to_owned(),
             Self::Numbers => "numbers".to_owned(),
         }
     }

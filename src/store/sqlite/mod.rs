@@ -23,9 +23,9 @@ mod writer;
 mod tests;
 
 pub use file::OpenError;
-pub use inspect::{Backup, Deliveries, Info, back_up, check, info, kept_monotonic};
+pub use inspect::{Backup, Checked, Deliveries, Info, back_up, check, info, kept_monotonic};
 pub use meta::MetaKey;
-pub use queue::QueueDb;
+pub use queue::{Encrypted, Head, QueueDb};
 pub use stats::{ErrorKind, Errors, Observer, Stats};
 pub use window::WindowDb;
 

@@ -20,6 +20,8 @@ use crate::gateway::operating::shown_peer;
 use crate::gateway::running::Running;
 use crate::gateway::running::backlog::Backlog;
 use crate::queue::{Attempt, AttemptEnd, DeliveryId, Listed, Number, State};
+use crate::store::StoreError;
+use crate::store::sealing::Unreadable;
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
 
@@ -112,7 +114,10 @@ impl QueuePages {
         let heads = heads(backlog, numbers).await?;
         let listed = found.iter().zip(heads);
         let deliveries: Vec<Value> = listed
-            .map(|(one, head)| Value::Object(members(backlog, one, head.as_ref())))
+            .map(|(one, head)| {
+                let head = head.ok().flatten();
+                Value::Object(members(backlog, one, head.as_ref()))
+            })
             .collect();
         Ok(answer(&json!({
             "deliveries": deliveries,
@@ -140,9 +145,17 @@ impl QueuePages {
         };
         let found = found.ok_or(Denied::UnknownDelivery)?;
         let number = found.delivery.number;
-        let head = heads(backlog, vec![number]).await?.pop().flatten();
+        let read = heads(backlog, vec![number]).await?.pop();
+        let (head, unreadable) = match read {
+            Some(Ok(head)) => (head, None),
+            Some(Err(why)) => (None, Some(why.to_string())),
+            None => (None, None),
+        };
         let history = history(backlog, number).await?;
         let mut shown = members(backlog, &found, head.as_ref());
+        if let Some(why) = unreadable {
+            shown.insert("unreadable".into(), why.into());
+        }
         shown.insert("history".into(), history);
         shown.insert("bytes".into(), found.delivery.bytes.into());
         shown.insert("is_in_flight".into(), found.is_in_flight.into());
@@ -253,17 +266,23 @@ impl QueuePages {
     }
 }
 
-/// The stored heads of deliveries; `None` for one that is gone or cannot be read.
+/// The stored heads of deliveries; `None` for one that is gone, an error for one that cannot be read.
 async fn heads(
     backlog: &Arc<Backlog>,
     numbers: Vec<Number>,
-) -> Result<Vec<Option<StoredHead>>, Denied> {
+) -> Result<Vec<Result<Option<StoredHead>, StoreError>>, Denied> {
     let own = Arc::clone(backlog);
     let read = tokio::task::spawn_blocking(move || {
         let heads = own.heads(&numbers)?;
         let heads = heads.into_iter();
         Ok(heads
-            .map(|head| StoredHead::read(&head?))
+            .map(|head| match head? {
+                None => Ok(None),
+                Some(head) => match StoredHead::read(&head) {
+                    None => Err(Unreadable::Changed.into()),
+                    read => Ok(read),
+                },
+            })
             .collect::<Vec<_>>())
     });
     let read = read.await.map_err(|_| Code::InternalError);
@@ -339,7 +358,7 @@ pub(super) fn asked_by(peer: Option<std::net::IpAddr>) -> String {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is called by `map_err`")]
-fn unavailable(error: crate::store::StoreError) -> Denied {
+fn unavailable(error: StoreError) -> Denied {
     log::error!("the queue: {error}");
     Refusal::from(Code::QueueUnavailable).into()
 }

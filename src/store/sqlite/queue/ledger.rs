@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
+use arc_swap::ArcSwap;
 use futures_channel::oneshot;
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
 use super::attempts;
 use super::rows::{PIECE, PLACES, mark, piece_number, state_number};
+use super::sealed;
 use crate::queue::{Attempt, Change, Number, State};
 use crate::replay::passing;
+use crate::store::sealing::{Keyring, Owner, Part, SALT, Sealing};
 use crate::store::sqlite::integer;
 use crate::store::sqlite::journal::Journal;
 use crate::store::sqlite::meta::{self, MetaKey};
@@ -51,15 +54,21 @@ pub(super) struct Accepting {
     number: Option<Number>,
     /// The pieces of its body that were written.
     pieces: u64,
+    /// A random value that no other delivery has.
+    salt: [u8; SALT],
+    /// The form in which it is written, once a part of it was.
+    sealing: Option<Sealing>,
     answer: Answer<Number>,
 }
 
 impl Accepting {
-    pub(super) fn new(delivery: Accepted, answer: Answer<Number>) -> Self {
+    pub(super) fn new(delivery: Accepted, salt: [u8; SALT], answer: Answer<Number>) -> Self {
         Self {
             delivery,
             number: None,
             pieces: 0,
+            salt,
+            sealing: None,
             answer,
         }
     }
@@ -82,6 +91,9 @@ impl Record {
 /// The rows of `queue.db`.
 pub(super) struct Queue {
     shared: Arc<Shared>,
+    keys: Arc<ArcSwap<Keyring>>,
+    /// What head and body become when they are encrypted.
+    rooms: [Vec<u8>; 2],
     journal: Journal,
     /// The number of the next delivery.
     next: u64,
@@ -121,7 +133,11 @@ pub(super) struct Statements<'c> {
 }
 
 impl Queue {
-    pub(super) fn open(connection: &Connection, shared: Arc<Shared>) -> rusqlite::Result<Self> {
+    pub(super) fn open(
+        connection: &Connection,
+        shared: Arc<Shared>,
+        keys: Arc<ArcSwap<Keyring>>,
+    ) -> rusqlite::Result<Self> {
         let counted = "select count(*), coalesce(sum(bytes), 0) from delivery";
         let (count, bytes): (u64, u64) =
             connection.query_row(counted, (), |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -140,6 +156,8 @@ impl Queue {
         Ok(Self {
             journal: Journal::open(connection, &shared)?,
             shared,
+            keys,
+            rooms: Default::default(),
             next,
             set_aside: next,
             open: Open::default(),
@@ -176,27 +194,48 @@ impl Queue {
             }
         };
         let delivery = &accepting.delivery;
+        let bytes = (delivery.head.len() as u64).saturating_add(delivery.body.len() as u64);
+        let mut sealing = accepting.sealing.take().unwrap_or_else(|| {
+            let owner = Owner {
+                number,
+                id: delivery.id,
+                route: delivery.route,
+                received: delivery.received,
+                bytes,
+                account: delivery.account,
+                order: delivery.order,
+            };
+            Sealing::begin(owner, &self.keys.load(), accepting.salt)
+        });
         let is_large = delivery.body.len() > PIECE;
+        let [first, second] = &mut self.rooms;
         if is_large {
-            let mut pieces = delivery.body.chunks(PIECE);
             let place = accepting.pieces;
+            let mut pieces = delivery.body.chunks(PIECE);
             let piece = pieces.nth(usize::try_from(place).unwrap_or(usize::MAX));
-            let piece = piece.unwrap_or_default();
+            let is_last = pieces.next().is_none();
+            let part = Part::Piece { place, is_last };
+            let piece = sealed(&mut sealing, part, piece.unwrap_or_default(), first)?;
             to.piece
                 .execute(params![piece_number(number, place), piece])?;
             accepting.pieces += 1;
-            if pieces.next().is_some() {
+            if !is_last {
+                accepting.sealing = Some(sealing);
                 return Ok(Written::Part);
             }
         }
-        let body = if is_large { &[][..] } else { &delivery.body };
+        let head = sealed(&mut sealing, Part::Head, &delivery.head, first)?;
+        let body = if is_large {
+            &[][..]
+        } else {
+            sealed(&mut sealing, Part::Body, &delivery.body, second)?
+        };
         to.content.execute(params![
             integer(number.0),
             integer(accepting.pieces),
-            &delivery.head[..],
+            head,
             body
         ])?;
-        let bytes = (delivery.head.len() as u64).saturating_add(delivery.body.len() as u64);
         to.delivery.execute(params![
             integer(number.0),
             &delivery.id.0.to_be_bytes()[..],
@@ -211,6 +250,7 @@ impl Queue {
             delivery.received.0,
             delivery.received.0,
             None::<u16>,
+            sealing.end().to_bytes(),
         ])?;
         if let Some(claim) = &delivery.claim {
             self.journal.write(&mut to.claim, claim)?;
@@ -273,7 +313,8 @@ impl Ledger for Queue {
         Ok(Statements {
             connection,
             delivery: connection.prepare(
-                "insert into delivery values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                "insert into delivery values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, \
+                 ?14)",
             )?,
             content: connection.prepare("insert into content values (?1, ?2, ?3, ?4)")?,
             piece: connection.prepare("insert into piece values (?1, ?2)")?,

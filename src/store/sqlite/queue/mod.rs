@@ -2,12 +2,15 @@
 //! (contract: State).
 
 mod attempts;
+mod encrypting;
 mod ledger;
 mod rows;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_channel::oneshot;
 use rusqlite::Connection;
@@ -20,7 +23,10 @@ use super::{failure, journal};
 use crate::clock::Clock;
 use crate::queue::{Attempt, Change, Delivery, Number, Progress, RouteNumber};
 use crate::replay::passing;
+use crate::store::sealing::{Keyring, Part, SALT, Sealing};
 use crate::store::{Accepted, Content, Pending, QueueStore, Route, StoreError};
+pub use encrypting::Encrypted;
+pub(super) use encrypting::counted;
 use ledger::{Accepting, Queue, Record};
 
 pub(super) static KIND: Kind = Kind {
@@ -41,7 +47,11 @@ pub(super) static KIND: Kind = Kind {
 pub struct QueueDb {
     database: Database<Record>,
     reads: Sender<Read>,
+    keys: Arc<ArcSwap<Keyring>>,
 }
+
+/// A head, or the reason why it cannot be had; `None`: its delivery is gone.
+pub type Head = Result<Option<Bytes>, StoreError>;
 
 /// A question to the thread that reads.
 #[derive(Debug)]
@@ -53,16 +63,61 @@ enum Read {
 impl QueueDb {
     /// Opens `queue.db` in `dir`, which this process must have for itself. It is made where there is
     /// none. `clock` is the one by which the window measures its entries; `observer` hears of every
-    /// commit, which ends with a sync.
+    /// commit, which ends with a sync. What it stores is not encrypted.
     ///
     /// # Errors
     /// [`OpenError`].
     pub fn open(dir: &Path, clock: &Clock, observer: Option<Observer>) -> Result<Self, OpenError> {
-        let database = Database::open(&KIND, dir, clock, observer, Queue::open)?;
+        Self::open_with(dir, clock, observer, Keyring::default(), false)
+    }
+
+    /// The same with keys, the first of which encrypts what is stored. Where they are new, everything
+    /// that was stored before is encrypted first, which takes its time. `is_shared`: another process
+    /// still writes, so that has to wait for the next start.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_with(
+        dir: &Path,
+        clock: &Clock,
+        observer: Option<Observer>,
+        keys: Keyring,
+        is_shared: bool,
+    ) -> Result<Self, OpenError> {
+        let keys = Arc::new(ArcSwap::from_pointee(keys));
+        let own = Arc::clone(&keys);
+        let ledger = |connection: &Connection, shared| {
+            encrypting::begin(connection, &own, is_shared)?;
+            Queue::open(connection, shared, own)
+        };
+        let database = Database::open(&KIND, dir, clock, observer, ledger)?;
         let reader = KIND.connect(dir, true)?;
         let (reads, asked) = channel();
-        database.start("read", move || read(&reader, &asked))?;
-        Ok(Self { database, reads })
+        let own = Arc::clone(&keys);
+        database.start("read", move || read(&reader, &own, &asked))?;
+        Ok(Self {
+            database,
+            reads,
+            keys,
+        })
+    }
+
+    /// Sets other keys. From now on the first of them writes. Neither the keys before nor these may be
+    /// none: that changes what is stored already.
+    pub fn set_keys(&self, keys: Keyring) {
+        let refuses_plain = self.keys.load().refuses_plain();
+        self.keys
+            .store(Arc::new(keys.refusing_plain(refuses_plain)));
+    }
+
+    /// How many deliveries are encrypted with which key, or not at all, and whether there is a key for
+    /// them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn encrypted(&self) -> Result<Vec<Encrypted>, StoreError> {
+        let connection = self.database.reader()?;
+        counted(&connection, &self.keys.load()).map_err(|error| failure(KIND.name, &error))
     }
 
     /// Whether the file was made by [`open`](Self::open).
@@ -91,17 +146,18 @@ impl QueueDb {
         self.database.set_meta(key, value)
     }
 
-    /// Reads heads without their bodies, for a list; `None` for a delivery that is gone.
+    /// Reads heads without their bodies, for a list; `Ok(None)` for a delivery that is gone.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub fn heads(&self, numbers: &[Number]) -> Result<Vec<Option<Bytes>>, StoreError> {
+    /// [`StoreError`]; within, [`StoreError::Content`] for a head that cannot be had.
+    pub fn heads(&self, numbers: &[Number]) -> Result<Vec<Head>, StoreError> {
         let connection = self.database.reader()?;
-        let heads = numbers
-            .iter()
-            .map(|number| rows::head(&connection, *number));
-        let heads: rusqlite::Result<_> = heads.collect();
-        heads.map_err(|error| failure(KIND.name, &error))
+        let keys = self.keys.load();
+        let head = |number: &Number| match rows::head(&connection, &keys, *number) {
+            Err(rows::Fault::Sqlite(error)) => Err(failure(KIND.name, &error)),
+            other => Ok(other.map_err(StoreError::from)),
+        };
+        numbers.iter().map(head).collect()
     }
 
     /// The latest attempts of a delivery that failed, the oldest first.
@@ -149,7 +205,13 @@ impl Drop for QueueDb {
 impl QueueStore for QueueDb {
     fn accept(&self, delivery: Accepted) -> Pending<Number> {
         let (answer, pending) = oneshot::channel();
-        let accepting = Box::new(Accepting::new(delivery, answer));
+        let mut salt = [0; SALT];
+        if getrandom::fill(&mut salt).is_err() {
+            let why = "the system gives no random numbers";
+            let _ = answer.send(Err(StoreError::Unavailable(why.into())));
+            return pending;
+        }
+        let accepting = Box::new(Accepting::new(delivery, salt, answer));
         self.record(Record::Accept(accepting));
         pending
     }
@@ -211,15 +273,37 @@ impl QueueStore for QueueDb {
     }
 }
 
-fn read(connection: &Connection, asked: &Receiver<Read>) {
+fn read(connection: &Connection, keys: &ArcSwap<Keyring>, asked: &Receiver<Read>) {
     while let Ok(Read::Content(number, answer)) = asked.recv() {
         // Nobody waits for it any more.
         if answer.is_canceled() {
             continue;
         }
-        let found = rows::content(connection, number);
-        let _ = answer.send(found.map_err(|error| failure(KIND.name, &error)));
+        let found = rows::content(connection, &keys.load(), number);
+        let _ = answer.send(found.map_err(StoreError::from));
     }
+}
+
+/// The bytes that are stored for a part of a content.
+fn sealed<'b>(
+    sealing: &mut Sealing,
+    part: Part,
+    bytes: &'b [u8],
+    room: &'b mut Vec<u8>,
+) -> rusqlite::Result<&'b [u8]> {
+    let sealed = sealing.part(part, bytes, room);
+    sealed.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+/// The reason why head and body of a delivery cannot be had, if there is one.
+pub(super) fn content_fault(
+    connection: &Connection,
+    keys: &Keyring,
+    number: Number,
+) -> Option<StoreError> {
+    rows::content(connection, keys, number)
+        .err()
+        .map(Into::into)
 }
 
 /// Calls `each` with every delivery, in order.

@@ -2,14 +2,27 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use rusqlite::Connection;
 
 use super::{delivery, entry, wait};
 use crate::clock::Clock;
 use crate::queue::State;
-use crate::store::sqlite::{MetaKey, QueueDb, WindowDb, back_up, check, info};
+use crate::store::sealing::Keyring;
+use crate::store::sqlite;
+use crate::store::sqlite::{Info, MetaKey, OpenError, QueueDb, WindowDb, back_up};
 use crate::store::{QueueStore as _, WindowStore as _};
+
+fn info(dir: &Path) -> Result<Vec<Info>, OpenError> {
+    sqlite::info(dir, &Keyring::default())
+}
+
+fn check(dir: &Path) -> Result<Vec<String>, OpenError> {
+    let checked = sqlite::check(dir, &Keyring::default())?;
+    assert!(checked.unchecked.is_empty());
+    Ok(checked.faults)
+}
 
 #[test]
 fn what_is_in_the_databases_is_told_and_copied_while_they_are_open() {

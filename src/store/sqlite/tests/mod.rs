@@ -1,5 +1,6 @@
 //! Tests of both databases, and what they share.
 
+mod encrypting;
 mod failures;
 mod file;
 mod inspect;

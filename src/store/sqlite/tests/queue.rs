@@ -11,6 +11,7 @@ use super::{delivery, entry, until, wait};
 use crate::clock::{Clock, UnixMillis};
 use crate::queue::{Attempt, AttemptEnd, Change, Delivery, Number, Progress, RouteNumber, State};
 use crate::replay::passing;
+use crate::store::sealing::Keyring;
 use crate::store::sqlite::{MetaKey, OpenError, QueueDb};
 use crate::store::{Content, QueueStore as _, StoreError};
 use crate::verify::claim::ClaimKey;
@@ -363,7 +364,10 @@ fn the_latest_attempts_of_a_delivery_are_kept_and_go_with_it() {
     assert_eq!(queue.attempts(one).unwrap(), made[25..]);
     assert_eq!(queue.attempts(other).unwrap(), made[2..3]);
     assert_eq!(deliveries(&queue)[0].progress.attempts, 45);
-    let faults = || crate::store::sqlite::check(folder.path()).unwrap();
+    let faults = || {
+        let checked = crate::store::sqlite::check(folder.path(), &Keyring::default());
+        checked.unwrap().faults
+    };
     assert_eq!(faults(), [""; 0]);
     wait(queue.change(one, Change::Gone)).unwrap();
     assert_eq!(queue.attempts(one).unwrap(), []);

@@ -1,0 +1,260 @@
+//! What happens to the deliveries that are stored already when keys are set for the first time, or
+//! are taken away (contract: State).
+//!
+//! A start with keys encrypts what is not encrypted, in transactions of a bounded size: one that is
+//! killed goes on at the next start. Then it writes down that everything is encrypted, and from then
+//! on a delivery that is not is damaged. At last it writes the whole file anew, since SQLite leaves
+//! what was deleted or replaced in it.
+
+use arc_swap::ArcSwap;
+use rusqlite::{Connection, params};
+
+use super::rows::{self, Fault, PIECE, piece_number};
+use super::sealed;
+use crate::queue::Number;
+use crate::store::Content;
+use crate::store::sealing::{KeyId, Keyring, Owner, Part, SALT, Seal, Sealing};
+use crate::store::sqlite::checkpoint::checkpoint;
+use crate::store::sqlite::file::in_transaction;
+use crate::store::sqlite::meta::{self, MetaKey};
+use crate::store::sqlite::{PAGE, in_words, integer};
+
+/// Deliveries in the same form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encrypted {
+    /// The key; `None`: they are not encrypted.
+    pub key: Option<KeyId>,
+    /// Whether they can be read: their key is there, or they are not encrypted and need not be.
+    pub is_readable: bool,
+    /// Their number.
+    pub count: u64,
+}
+
+/// The deliveries of a transaction at most.
+const STEP: usize = 256;
+
+/// The bytes after which a transaction takes no further delivery.
+const STEP_BYTES: usize = 8 << 20;
+
+/// The bytes after which the log is put into the database.
+const CHECKPOINT_AFTER: usize = 64 << 20;
+
+/// The bytes of a file that is written anew by way of memory. A larger one goes by way of a temporary
+/// file.
+const IN_MEMORY: u64 = 64 << 20;
+
+/// Brings the stored deliveries into the form that `keys` ask for, unless the file `is_shared` with
+/// another process that writes, and has the keys refuse any other form.
+pub(super) fn begin(
+    connection: &Connection,
+    keys: &ArcSwap<Keyring>,
+    is_shared: bool,
+) -> rusqlite::Result<()> {
+    let is_encrypted = meta::read(connection, MetaKey::Keys)?.is_some();
+    let own = keys.load_full();
+    let Some(first) = own.first() else {
+        if is_encrypted {
+            log::warn!(
+                "state: `keys` are gone from `[state]`: what is accepted from now on is not encrypted"
+            );
+            meta::write(connection, MetaKey::Keys, None)?;
+        }
+        return Ok(());
+    };
+    if !is_encrypted {
+        if is_shared {
+            log::warn!(
+                "state: what was stored before is not encrypted yet, since another gateway still writes: the next \
+                 start without `--upgrade` does it"
+            );
+            return Ok(());
+        }
+        let done = encrypt_all(connection, &own)?;
+        in_transaction(connection, |connection| {
+            meta::write(connection, MetaKey::Remains, Some(b""))?;
+            meta::write(connection, MetaKey::Keys, Some(&first.0))
+        })?;
+        if done.deliveries > 0 {
+            log::info!(
+                "state: {} deliveries were stored before there were keys, and are encrypted now",
+                done.deliveries
+            );
+        }
+    }
+    keys.store(std::sync::Arc::new(
+        Keyring::clone(&own).refusing_plain(true),
+    ));
+    if !is_shared && meta::read(connection, MetaKey::Remains)?.is_some() {
+        write_anew(connection);
+    }
+    Ok(())
+}
+
+/// What was encrypted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Done {
+    deliveries: u64,
+    bytes: usize,
+}
+
+fn encrypt_all(connection: &Connection, keys: &Keyring) -> rusqlite::Result<Done> {
+    let mut all = Done::default();
+    let (mut last, mut unwritten) = (0, 0);
+    loop {
+        let numbers = plain(connection, last)?;
+        let Some(newest) = numbers.last() else {
+            checkpoint(connection, "PASSIVE")?;
+            return Ok(all);
+        };
+        let mut taken = *newest;
+        let done = in_transaction(connection, |connection| {
+            let mut done = Done::default();
+            for number in &numbers {
+                done.bytes += encrypt(connection, keys, *number)?;
+                done.deliveries += 1;
+                taken = *number;
+                if done.bytes > STEP_BYTES {
+                    break;
+                }
+            }
+            Ok(done)
+        })?;
+        last = taken;
+        all.deliveries += done.deliveries;
+        all.bytes += done.bytes;
+        unwritten += done.bytes;
+        if unwritten > CHECKPOINT_AFTER {
+            unwritten = 0;
+            checkpoint(connection, "PASSIVE")?;
+            log::info!("state: {} MiB are encrypted so far", all.bytes >> 20);
+        }
+    }
+}
+
+/// The next numbers of deliveries that are not encrypted.
+fn plain(connection: &Connection, after: u64) -> rusqlite::Result<Vec<u64>> {
+    let mut select = connection.prepare(
+        "select number, seal from delivery where number > ?1 and substr(seal, 1, 1) != x'02' \
+         order by number limit ?2",
+    )?;
+    let numbers = select.query_map(params![integer(after), STEP], |row| row.get(0))?;
+    numbers.collect()
+}
+
+/// Encrypts a delivery, and returns its bytes. One that is damaged stays as it is.
+fn encrypt(connection: &Connection, keys: &Keyring, number: u64) -> rusqlite::Result<usize> {
+    let number = Number(number);
+    let (owner, content) = match rows::whole(connection, keys, number) {
+        Ok(Some(found)) => found,
+        Ok(None) => return Ok(0),
+        Err(Fault::Sqlite(error)) => return Err(error),
+        Err(Fault::Content(why)) => {
+            log::error!(
+                "state: queue.db: the delivery of number {} is damaged, and was not encrypted: {why}",
+                number.0
+            );
+            return Ok(0);
+        }
+    };
+    let mut salt = [0; SALT];
+    getrandom::fill(&mut salt)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let seal = write(
+        connection,
+        owner,
+        &content,
+        Sealing::begin(owner, keys, salt),
+    )?;
+    connection.execute(
+        "update delivery set seal = ?2 where number = ?1",
+        params![integer(number.0), seal.to_bytes()],
+    )?;
+    Ok(content.head.len() + content.body.len())
+}
+
+fn write(
+    connection: &Connection,
+    owner: Owner,
+    content: &Content,
+    mut sealing: Sealing,
+) -> rusqlite::Result<Seal> {
+    let (mut room, mut second) = (Vec::new(), Vec::new());
+    let is_large = content.body.len() > PIECE;
+    if is_large {
+        let mut update = connection.prepare("update piece set bytes = ?2 where number = ?1")?;
+        let mut pieces = content.body.chunks(PIECE).zip(0..).peekable();
+        while let Some((piece, place)) = pieces.next() {
+            let is_last = pieces.peek().is_none();
+            let part = Part::Piece { place, is_last };
+            let piece = sealed(&mut sealing, part, piece, &mut room)?;
+            update.execute(params![piece_number(owner.number, place), piece])?;
+        }
+    }
+    let head = sealed(&mut sealing, Part::Head, &content.head, &mut room)?;
+    let body = if is_large {
+        &[][..]
+    } else {
+        sealed(&mut sealing, Part::Body, &content.body, &mut second)?
+    };
+    connection.execute(
+        "update content set head = ?2, body = ?3 where number = ?1",
+        params![integer(owner.number.0), head, body],
+    )?;
+    Ok(sealing.end())
+}
+
+/// Writes the whole file anew, and empties its log, so that neither holds what was deleted. If that
+/// fails, it is said, and the next start tries again.
+fn write_anew(connection: &Connection) {
+    let done = vacuum(connection).and_then(|()| {
+        let found = checkpoint(connection, "TRUNCATE")?;
+        if found.is_complete() {
+            meta::write(connection, MetaKey::Remains, None)?;
+        }
+        Ok(found.is_complete())
+    });
+    let why = match done {
+        Ok(true) => return,
+        Ok(false) => "another program reads it".to_owned(),
+        Err(error) => in_words(&error),
+    };
+    log::error!(
+        "state: queue.db could not be written anew ({why}), so its free room may still hold deliveries from before \
+         they were encrypted: the next start tries again"
+    );
+}
+
+fn vacuum(connection: &Connection) -> rusqlite::Result<()> {
+    let pages: u64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+    let is_large = pages.saturating_mul(PAGE) > IN_MEMORY;
+    if is_large {
+        connection.pragma_update(None, "temp_store", "FILE")?;
+    }
+    // The copy is written over the file, in the log, and comes into the file with a checkpoint.
+    let done = connection.execute_batch("vacuum");
+    if is_large {
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+    }
+    done
+}
+
+/// How many deliveries there are of each form.
+pub(in crate::store::sqlite) fn counted(
+    connection: &Connection,
+    keys: &Keyring,
+) -> rusqlite::Result<Vec<Encrypted>> {
+    let mut select = connection.prepare(
+        "select case when substr(seal, 1, 1) = x'02' and length(seal) = 25 then substr(seal, 2, 8) end \
+         as key, count(*) \
+         from delivery group by key order by key",
+    )?;
+    let rows = select.query_map((), |row| {
+        let key = row.get::<_, Option<[u8; 8]>>(0)?.map(KeyId);
+        Ok(Encrypted {
+            key,
+            is_readable: key.map_or(!keys.refuses_plain(), |key| keys.has(key)),
+            count: row.get(1)?,
+        })
+    })?;
+    rows.collect()
+}
