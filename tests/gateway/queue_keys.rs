@@ -155,7 +155,7 @@ fn the_first_start_with_keys_encrypts_what_waits_and_a_start_without_them_holds_
     let words = "keys cannot change while running: state.keys";
     assert!(gateway.says(words), "{}", gateway.stderr());
     let gateway = gateway.killed_and_started(&config(&upstream, &["old.key"]));
-    assert!(gateway.says("5 deliveries were stored before there were keys"));
+    assert!(gateway.says("5 of the deliveries were stored before there were keys"));
     for (_, id) in &deliveries {
         assert!(!is_on_disk(&gateway, id), "{id} is readable");
     }
@@ -163,7 +163,7 @@ fn the_first_start_with_keys_encrypts_what_waits_and_a_start_without_them_holds_
     let gateway = gateway.killed_then(&config(&upstream, &[]), || {
         upstream.behave(Behaviour::status(200));
     });
-    let words = format!("5 deliveries are encrypted with the key {OLD_ID}");
+    let words = format!("the key {OLD_ID} is not in `state.keys`, and 5 of the deliveries need it");
     assert!(gateway.says(&words), "{}", gateway.stderr());
     expect_held(&gateway, 5);
     let (new, _) = take(&gateway);
@@ -200,10 +200,15 @@ fn qu_22_a_reload_puts_a_key_in_front_and_a_missing_key_holds_its_deliveries_unt
     let (new, id) = take(&gateway);
     assert!(!is_on_disk(&gateway, &id));
     upstream.wait_for(2);
-    let seen = upstream.count();
+    // No reload takes away a key that is needed, nor does one whose file is another key by mistake.
     let only_new = config(&upstream, &["new.key"]);
+    gateway.rewrite(&only_new);
+    gateway.signal("HUP");
+    let words = format!("1 of the deliveries on disk need the key {OLD_ID}");
+    assert!(gateway.says(&words), "{}", gateway.stderr());
+    let seen = upstream.count();
     let gateway = gateway.killed_then(&only_new, || upstream.behave(Behaviour::status(200)));
-    let words = format!("1 deliveries are encrypted with the key {OLD_ID}");
+    let words = format!("the key {OLD_ID} is not in `state.keys`, and 1 of the deliveries need it");
     assert!(gateway.says(&words), "{}", gateway.stderr());
     expect_held(&gateway, 1);
     let later = |wanted: &Delivery| {
@@ -214,6 +219,13 @@ fn qu_22_a_reload_puts_a_key_in_front_and_a_missing_key_holds_its_deliveries_unt
     assert!(!later(&old));
     let state = gateway.folder().join("state").display().to_string();
     let file = gateway.config_file().display().to_string();
+    let id = page(&gateway, "/queue").json()["deliveries"][0]["delivery_id"].clone();
+    let id = id.as_str().expect("the one that is held");
+    for query in ["", "?body=1"] {
+        let shown = page(&gateway, &format!("/queue/{id}{query}")).json();
+        let why = shown["unreadable"].as_str().unwrap_or_default();
+        assert!(why.contains(OLD_ID), "{shown}");
+    }
     for command in [
         &["state", "info", &state][..],
         &["state", "check", &state, "--config", &file],

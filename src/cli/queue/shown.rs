@@ -97,6 +97,9 @@ pub(super) fn delivery(shown: &Value) -> String {
     if let Some(body) = shown.get("body_base64").and_then(Value::as_str) {
         lines.push(format!("\n(in base64) {body}"));
     }
+    if let Some(why) = shown.get("unreadable").and_then(Value::as_str) {
+        lines.push(format!("({})", escaped(why)));
+    }
     lines.join("\n")
 }
 

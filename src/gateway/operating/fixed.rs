@@ -2,7 +2,10 @@
 //! says how it changes (contract: Reload).
 
 use crate::config::Config;
+use crate::gateway::running::backlog::Backlog;
 use crate::gateway::running::snapshot::RestartSettings;
+use crate::store::StoreError;
+use crate::store::sealing::KeyId;
 
 /// The settings that differ but take effect only at a restart. `replay.capacity` is among them
 /// because the window is built only once.
@@ -37,6 +40,22 @@ pub(super) fn differences(in_force: &RestartSettings, config: &Config) -> Vec<&'
     ];
     let changed = settings.into_iter().filter(|(_, differs)| *differs);
     changed.map(|(key, _)| key).collect()
+}
+
+/// A key in force that deliveries on disk need and `config` does not have, and their number. A file
+/// that got another key by mistake would take it away.
+///
+/// # Errors
+/// [`StoreError`].
+pub(super) fn needed_key(
+    backlog: Option<&Backlog>,
+    in_force: &RestartSettings,
+    config: &Config,
+) -> Result<Option<(KeyId, u64)>, StoreError> {
+    match backlog.filter(|_| in_force.state.keys != config.state.keys) {
+        Some(backlog) => backlog.key_still_needed(&config.state),
+        None => Ok(None),
+    }
 }
 
 /// How settings change that differ. A gateway that takes over finds this one by the socket of its own

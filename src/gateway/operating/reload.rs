@@ -19,6 +19,8 @@ use crate::gateway::running::learning::Awaited;
 use crate::gateway::running::reloads::Lowered;
 use crate::gateway::running::snapshot::{BuildError, Snapshot};
 use crate::key::shape::{Suspicion, concealed};
+use crate::store::StoreError;
+use crate::store::sealing::KeyId;
 
 /// The reason why the configuration in force stays.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +35,13 @@ pub(crate) enum ReloadError {
         /// How they change.
         way: &'static str,
     },
+    #[error(
+        "`state.keys`: {count} of the deliveries on disk need the key {key}, which is not in the list any more: keep \
+         it behind the others until `verigate state info` shows none of them, or restart to hold them"
+    )]
+    KeyNeeded { key: KeyId, count: u64 },
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error(
         "too many earlier readings of the files have not ended: see whether one of the files \
              lies on a mount that does not answer"
@@ -272,6 +281,10 @@ impl Loaded {
                 let way = fixed::way(settings, &config);
                 return Err(ReloadError::Fixed { keys, way });
             }
+            let needed = fixed::needed_key(running.backlog.as_deref(), settings, &config)?;
+            if let Some((key, count)) = needed {
+                return Err(ReloadError::KeyNeeded { key, count });
+            }
             let (max_connections, lowered) = descriptors::fitting(&config.server);
             Ok(Made {
                 max_buffered: config.server.max_buffered,
@@ -325,9 +338,9 @@ impl Loaded {
         running.snapshot.store(Arc::clone(&now));
         if let Some(backlog) = &running.backlog {
             backlog.set_routes(now.queued_routes(), running.clock.now());
-            let keys = |snapshot: &Snapshot| snapshot.restart_settings.state.keys.clone();
-            if keys(&now) != keys(&before) {
-                backlog.set_keys(&now.restart_settings.state, running.clock.now());
+            let state = &now.restart_settings.state;
+            if state.keys != before.restart_settings.state.keys {
+                backlog.set_keys(state, running.clock.now());
             }
         }
         if let Some(journal) = &running.journal {

@@ -7,11 +7,26 @@ use super::paused::BY_OPERATOR;
 use crate::clock::Now;
 use crate::config::State;
 use crate::queue::{Attempt, Change, Number, RouteNumber};
-use crate::store::sealing::Keyring;
+use crate::store::sealing::{KeyId, Keyring};
 use crate::store::sqlite::{Head, MetaKey};
 use crate::store::{Content, Pending, QueueStore as _, StoreError};
 
 impl Backlog {
+    /// The first of the keys in force that deliveries need and `state` does not have, and their number.
+    /// It reads, so it may wait.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn key_still_needed(
+        &self,
+        state: &State,
+    ) -> Result<Option<(KeyId, u64)>, StoreError> {
+        let keys = keyring(state);
+        let found = self.store.encrypted()?.into_iter();
+        let mut in_use = found.filter(|one| one.is_readable);
+        Ok(in_use.find_map(|one| Some((one.key.filter(|key| !keys.has(*key))?, one.count))))
+    }
+
     /// Sets other keys for what is stored, and tries again what waits for one of them.
     pub(crate) fn set_keys(&self, state: &State, now: Now) {
         self.store.set_keys(keyring(state));
@@ -35,13 +50,13 @@ impl Backlog {
         for one in found.iter().filter(|one| !one.is_readable) {
             match one.key {
                 Some(key) => log::error!(
-                    "state: {} deliveries are encrypted with the key {key}, which is not in `state.keys`: they are \
-                     held until it is",
+                    "state: the key {key} is not in `state.keys`, and {} of the deliveries need it: they are held \
+                     until it is there",
                     one.count
                 ),
                 None => log::error!(
-                    "state: {} deliveries are not encrypted, and all that was stored here is: they are damaged, and \
-                     are not sent",
+                    "state: {} of the deliveries are not encrypted, though all that was stored here is: they are \
+                     damaged, and are not sent",
                     one.count
                 ),
             }

@@ -176,13 +176,20 @@ impl QueuePages {
         }
         if with_body {
             log::info!("queue: the body of the delivery {id} was read by {by}");
-            let content = backlog.content(number).await.map_err(unavailable)?;
-            let content = content.ok_or(Denied::UnknownDelivery)?;
-            // A body may be anything: text is shown as it is, all else in base64.
-            match std::str::from_utf8(&content.body) {
-                Ok(text) => shown.insert("body".into(), text.into()),
-                Err(_) => shown.insert("body_base64".into(), STANDARD.encode(&content.body).into()),
-            };
+            match backlog.content(number).await {
+                Ok(content) => {
+                    let body = content.ok_or(Denied::UnknownDelivery)?.body;
+                    // A body may be anything: text is shown as it is, all else in base64.
+                    match std::str::from_utf8(&body) {
+                        Ok(text) => shown.insert("body".into(), text.into()),
+                        Err(_) => shown.insert("body_base64".into(), STANDARD.encode(&body).into()),
+                    };
+                }
+                Err(why @ StoreError::Content(_)) => {
+                    shown.insert("unreadable".into(), why.to_string().into());
+                }
+                Err(error) => return Err(unavailable(error)),
+            }
         }
         Ok(answer(&Value::Object(shown)))
     }

@@ -76,7 +76,7 @@ pub(super) fn begin(
         })?;
         if done.deliveries > 0 {
             log::info!(
-                "state: {} deliveries were stored before there were keys, and are encrypted now",
+                "state: {} of the deliveries were stored before there were keys, and are encrypted now",
                 done.deliveries
             );
         }
