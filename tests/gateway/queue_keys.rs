@@ -3,9 +3,13 @@
 
 #![expect(clippy::expect_used, reason = "test code: a panic is how a test fails")]
 
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -181,6 +185,56 @@ fn the_first_start_with_keys_encrypts_what_waits_and_a_start_without_them_holds_
             "{id} is lost: {}",
             gateway.stderr()
         );
+    }
+}
+
+#[test]
+fn qu_20_a_first_start_with_keys_that_is_killed_again_and_again_loses_nothing() {
+    let upstream = Upstream::with(Behaviour::status(500));
+    let mut gateway = started(&upstream, &[]);
+    let mut client = gateway.connect();
+    // More than is encrypted in one transaction.
+    let deliveries: Vec<_> = (0..600).map(|_| fresh()).collect();
+    for (delivery, _) in &deliveries {
+        client.ask(delivery.bytes()).expect_status(200);
+    }
+    gateway.signal("KILL");
+    gateway.wait_exit(LATE).expect("the kernel ends it");
+    let with_keys = config(&upstream, &["old.key"]);
+    gateway.rewrite(&with_keys);
+    for pause in [10, 20, 30, 40, 60, 80, 120] {
+        let mut start = binary();
+        start.args(["run", "--config"]).arg(gateway.config_file());
+        start.stdout(Stdio::null()).stderr(Stdio::null());
+        for (name, value) in &with_keys.environment {
+            start.env(name, value);
+        }
+        let mut child = start.spawn().expect("the binary runs");
+        // It is killed at whatever it does then.
+        thread::sleep(Duration::from_millis(pause));
+        child.kill().expect("a signal");
+        child.wait().expect("its end");
+    }
+    upstream.behave(Behaviour::status(200));
+    let gateway = gateway.started_again(&with_keys);
+    let all_came = || {
+        let taken = "verigate_queue_deliveries{route=\"itellico\",state=";
+        let metrics = page(&gateway, "/metrics").body;
+        let metrics = String::from_utf8_lossy(&metrics).into_owned();
+        let mut lines = metrics.lines().filter(|line| line.starts_with(taken));
+        lines.all(|line| line.ends_with(" 0"))
+    };
+    assert!(eventually(LATE, all_came), "{}", gateway.stderr());
+    let bodies: HashSet<_> = upstream
+        .requests()
+        .into_iter()
+        .map(|got| got.body.clone())
+        .collect();
+    for (delivery, id) in &deliveries {
+        assert!(bodies.contains(delivery.body()), "{id} is lost");
+    }
+    for (_, id) in deliveries.iter().step_by(50) {
+        assert!(!is_on_disk(&gateway, id), "{id} is readable");
     }
 }
 
