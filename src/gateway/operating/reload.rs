@@ -1,8 +1,7 @@
-//! Reload, by SIGHUP or `POST /reload`: a new file takes effect whole or not at all (contract:
-//! Reload).
+//! Reload, by SIGHUP or `POST /reload`: a new file takes effect whole or not at all (contract: Reload).
 //!
-//! Files are read on a thread of its own for each reload, under a time limit. So a reading that
-//! hangs keeps neither a later reload nor the end of the process waiting.
+//! Each reload reads files on a thread of its own, under a time limit: one that hangs keeps neither a
+//! later reload nor the end of the process waiting.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -43,8 +42,7 @@ pub(crate) enum ReloadError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(
-        "too many earlier readings of the files have not ended: see whether one of the files \
-             lies on a mount that does not answer"
+        "too many earlier readings of the files have not ended: does one of them lie on a mount that does not answer?"
     )]
     Busy,
     #[error("another process has taken over from this one: ask that one for a reload")]
@@ -329,18 +327,17 @@ impl Loaded {
         latest.in_force = turn.number;
         running.budget.set_limit(made.max_buffered);
         running.connections.set_limit(made.max_connections);
-        let routes = made.snapshot.routes.iter();
-        let metrics = &running.telemetry.metrics;
-        metrics.keep_only(routes.map(|(_, route)| &route.metrics));
+        let routes = made.snapshot.routes.iter().map(|(_, route)| &route.metrics);
+        running.telemetry.metrics.keep_only(routes);
         let (now, before) = (Arc::new(made.snapshot), running.snapshot.load_full());
         now.take_over_learned(&before, &turn.waiting);
         running.wait_as_long_as(&now);
         running.snapshot.store(Arc::clone(&now));
         if let Some(backlog) = &running.backlog {
-            backlog.set_routes(now.queued_routes(), running.clock.now());
-            let state = &now.restart_settings.state;
+            let (state, at) = (&now.restart_settings.state, running.clock.now());
+            backlog.set_routes(now.queued_routes(), at);
             if state.keys != before.restart_settings.state.keys {
-                backlog.set_keys(state, running.clock.now());
+                backlog.set_keys(state, at);
             }
         }
         if let Some(journal) = &running.journal {
