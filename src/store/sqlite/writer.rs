@@ -124,6 +124,11 @@ struct Writer<'c, L: Ledger> {
     failing: Option<StoreError>,
     /// The monotonic time of the next attempt to recover.
     try_again: Duration,
+    /// The monotonic time of the last recovery.
+    recovered: Option<Duration>,
+    /// Whether the log says that nothing can be written. Until something was, it says no more: a full
+    /// disk fails again after every recovery.
+    is_reported: bool,
     unreported: u64,
 }
 
@@ -154,6 +159,8 @@ pub(super) fn run<L: Ledger>(
         held: VecDeque::new(),
         failing: None,
         try_again: Duration::ZERO,
+        recovered: None,
+        is_reported: false,
         unreported: 0,
     };
     while writer.turn() {}
@@ -263,6 +270,7 @@ impl<L: Ledger> Writer<'_, L> {
             Ok(()) => {
                 let took = self.means.clock.mono().saturating_sub(begun);
                 self.ledger.committed();
+                self.report_recovery();
                 if self.means.commits_sync {
                     self.means.shared.synced(took);
                 }
@@ -309,7 +317,11 @@ impl<L: Ledger> Writer<'_, L> {
         let shared = &self.means.shared;
         shared.count(error);
         let said = said(shared.name, error);
-        log::error!("state: {said}; nothing is acknowledged until the file can be written again");
+        if !std::mem::replace(&mut self.is_reported, true) {
+            log::error!(
+                "state: {said}; nothing is acknowledged until the file can be written again"
+            );
+        }
         let failing = StoreError::Unavailable(said);
         shared.set_failing(Some(failing.clone()));
         let later = std::mem::take(&mut self.held);
@@ -319,8 +331,17 @@ impl<L: Ledger> Writer<'_, L> {
             self.held.extend(self.ledger.refuse(record, &failing));
         }
         self.held.extend(later);
-        self.try_again = self.means.clock.mono();
+        // What fails soon after a recovery fails for the same reason, and would go on without a pause.
+        let earliest = self.recovered.map(|at| at.saturating_add(RETRY));
+        let now = self.means.clock.mono();
+        self.try_again = earliest.unwrap_or(now).max(now);
         self.failing = Some(failing);
+    }
+
+    fn report_recovery(&mut self) {
+        if std::mem::take(&mut self.is_reported) {
+            log::info!("state: {} can be written again", self.means.shared.name);
+        }
     }
 
     fn undo(&mut self) {
@@ -345,10 +366,9 @@ impl<L: Ledger> Writer<'_, L> {
             .and_then(|()| checkpoint(self.connection, "TRUNCATE"));
         match checkpoint {
             Ok(found) if found.is_complete() => {
-                let shared = &self.means.shared;
-                log::info!("state: {} can be written again", shared.name);
-                shared.set_failing(None);
+                self.means.shared.set_failing(None);
                 self.failing = None;
+                self.recovered = Some(self.means.clock.mono());
             }
             Ok(_) => {}
             Err(error) => {
@@ -365,8 +385,9 @@ impl<L: Ledger> Writer<'_, L> {
             let _ = task(Err(error));
             return;
         }
-        if let Err(error) = task(Ok(self.connection)) {
-            self.fail(&error);
+        match task(Ok(self.connection)) {
+            Ok(()) => self.report_recovery(),
+            Err(error) => self.fail(&error),
         }
         self.note(super::PAGE);
     }

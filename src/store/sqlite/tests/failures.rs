@@ -2,6 +2,7 @@
 //! was stays there, and it goes on by itself.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::{delivery, until, wait};
 use crate::clock::Clock;
@@ -54,6 +55,32 @@ fn a_failure_at_any_step_refuses_what_waits_and_loses_nothing() {
             assert_eq!(numbers(&opened(folder.path())), expected, "{step:?}");
         }
     }
+}
+
+#[test]
+fn what_fails_again_after_a_recovery_waits_before_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::set_to(crate::clock::UnixMillis(1_750_000_000_000));
+    let queue = QueueDb::open(folder.path(), &clock, None).unwrap();
+    let number = wait(queue.accept(delivery(1, 10))).unwrap();
+    // The disk is full, and an empty log is put into the database without any room: every recovery
+    // succeeds, and what is written afterwards fails.
+    queue.faults().plan(vec![Step::Write; 4]);
+    let change = queue.change(number, Change::Gone);
+    let errors = || queue.stats().errors.of(ErrorKind::Sync);
+    until(|| errors() == 2);
+    // The second failure waits for the clock, which stands still.
+    for _ in 0..100 {
+        assert!(wait(queue.accept(delivery(2, 10))).is_err());
+    }
+    assert_eq!(errors(), 2);
+    for failures in 3..=4 {
+        clock.step(1000, Duration::from_secs(1));
+        until(|| errors() == failures);
+    }
+    clock.step(1000, Duration::from_secs(1));
+    wait(change).unwrap();
+    assert_eq!(numbers(&queue), [0; 0]);
 }
 
 #[test]
