@@ -397,9 +397,10 @@ fn build(
     let most = config.server.max_buffered;
     let backlog = kept.map(|kept| kept.backlog(&config.state, most / 4, now));
     let backlog = backlog.transpose()?.map(Arc::new);
-    // A quarter is set aside for the bodies that are read for an attempt.
-    let set_aside = if backlog.is_some() { most / 4 } else { 0 };
-    let budget = client::budget::Budget::new(most - set_aside);
+    let budget = match &backlog {
+        Some(_) => client::budget::Budget::beside_a_queue(most),
+        None => client::budget::Budget::new(most),
+    };
     let threads = config.server.threads;
     let (most, lowered) = descriptors::fitting(&config.server);
     if let Some(lowered) = &lowered {

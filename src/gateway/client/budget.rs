@@ -3,7 +3,8 @@
 //! Bytes are charged as they arrive and never by a declared length, so that stalled connections
 //! hold next to nothing. A client may hold at most a quarter of the whole, a site of IPv6 at most
 //! half, and the last quarter is for a single request each of clients that hold nothing else
-//! (contract: Shares).
+//! (contract: Shares). Where there is a queue, a quarter of the whole is set aside for the bodies
+//! that it reads: clients have the other three together, and each of them as much as before.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -21,6 +22,8 @@ pub(crate) struct Exhausted;
 #[derive(Debug)]
 pub(crate) struct Budget {
     limit: AtomicU64,
+    /// Whether a quarter of it is set aside for a queue.
+    has_queue: bool,
     // Relaxed everywhere: the counters hold amounts, and no other memory is read by way of them.
     held: AtomicU64,
     // A plain mutex is enough: it is held for a look-up in a map, once per connection, or once per
@@ -77,18 +80,28 @@ impl Accounts {
 impl Budget {
     /// A budget of `limit` bytes, all of them free.
     pub(crate) fn new(limit: u64) -> Arc<Self> {
+        Self::of(limit, false)
+    }
+
+    /// The same, of which a quarter is set aside for the bodies that a queue reads.
+    pub(crate) fn beside_a_queue(limit: u64) -> Arc<Self> {
+        Self::of(limit, true)
+    }
+
+    fn of(limit: u64, has_queue: bool) -> Arc<Self> {
         let accounts = Mutex::new(Accounts {
             known: HashMap::new(),
             full: FULL,
         });
         Arc::new(Self {
             limit: AtomicU64::new(limit),
+            has_queue,
             held: AtomicU64::new(0),
             accounts,
         })
     }
 
-    /// The limit in bytes.
+    /// The limit in bytes, with what is set aside.
     pub(crate) fn limit(&self) -> u64 {
         self.limit.load(Ordering::Relaxed)
     }
@@ -158,9 +171,11 @@ impl Reservation {
         let all = add(&self.budget.held);
         self.held += bytes;
         let is_only_request = own == self.held + self.beside;
+        let set_aside = if self.budget.has_queue { limit / 4 } else { 0 };
+        let most = limit - set_aside;
         let fits = own <= limit / 4
             && site <= limit / 2
-            && (all <= limit - limit / 4 || all <= limit && is_only_request);
+            && (all <= most - most / 4 || all <= most && is_only_request);
         if fits {
             return Ok(());
         }
@@ -280,6 +295,26 @@ mod tests {
         accounts.full = accounts.known.len();
         accounts.get(Holder::of(Some(A)));
         assert_eq!((accounts.known.len(), accounts.full), (1, FULL));
+    }
+
+    #[test]
+    fn beside_a_queue_a_client_has_the_same_share_and_all_have_less() {
+        let budget = Budget::beside_a_queue(1600);
+        let account = |last: u8| budget.account(Some([192, 0, 2, last].into()));
+        let mut shares: Vec<_> = (1..=4)
+            .map(|last| budget.reservation(account(last)))
+            .collect();
+        let charged: Vec<_> = shares
+            .iter_mut()
+            .map(|share| share.charge(400).is_ok())
+            .collect();
+        assert_eq!(charged, [true, true, true, false]);
+        // A reload changes the whole, and a quarter stays set aside.
+        budget.set_limit(2400);
+        assert_eq!(shares[3].charge(601), Err(Exhausted));
+        assert_eq!(shares[3].charge(600), Ok(()));
+        let mut last = budget.reservation(account(5));
+        assert_eq!(last.charge(1), Err(Exhausted));
     }
 
     #[test]

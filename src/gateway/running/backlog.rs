@@ -47,11 +47,15 @@ pub(crate) struct Backlog {
     /// The longest wait for the store.
     pub(super) timeout: Duration,
     /// The room for bodies that are read for an attempt, in KiB.
+    most_kib: u32,
+    /// What is free of it.
     bodies: Arc<Semaphore>,
     /// The bytes of the file system that stay free.
     keep_free: u64,
-    /// Whether the file system had no more than those when it was looked at last. Relaxed, as the
-    /// next one: each stands for itself.
+    /// What the file system had beyond those when it was looked at last, without what was stored
+    /// since. Relaxed, as the next ones: each stands for itself.
+    disk_room: AtomicU64,
+    /// Whether the file system had no more than those when it was looked at last.
     is_disk_full: AtomicBool,
     /// Whether the store could not write when it was looked at last.
     is_failing: AtomicBool,
@@ -113,8 +117,10 @@ impl Backlog {
         let mut queue = Queue::new(limits);
         store.deliveries(&mut |delivery| queue.add(&delivery, now))?;
         pause_as_stored(&store, &mut queue)?;
-        let kib = usize::try_from(bodies / 1024).unwrap_or(Semaphore::MAX_PERMITS);
-        Ok(Self {
+        let most_kib = u32::try_from(bodies / 1024).unwrap_or(u32::MAX);
+        let most_kib = most_kib.clamp(1, MOST_KIB);
+        let permits = usize::try_from(most_kib).unwrap_or(Semaphore::MAX_PERMITS);
+        let backlog = Self {
             store,
             metrics,
             names,
@@ -125,12 +131,17 @@ impl Backlog {
             wake: Notify::new(),
             timeout,
             keep_free,
+            disk_room: AtomicU64::new(0),
             is_disk_full: AtomicBool::new(false),
             time_kept: AtomicU64::new(0),
             is_failing: AtomicBool::new(false),
-            bodies: Arc::new(Semaphore::new(kib.clamp(1, MOST_KIB))),
+            most_kib,
+            bodies: Arc::new(Semaphore::new(permits)),
             under_way: AtomicUsize::new(0),
-        })
+        };
+        // Before the first delivery is taken.
+        backlog.look_at_store();
+        Ok(backlog)
     }
 
     /// The queue, for a decision.
@@ -203,7 +214,8 @@ impl Backlog {
     }
 
     fn admit(&self, route: RouteNumber, bytes: u64) -> Result<Room, Refusal> {
-        if self.is_disk_full.load(Ordering::Relaxed) {
+        // It is written twice: into the log, and from there into the database.
+        if self.disk_room.load(Ordering::Relaxed) <= bytes.saturating_mul(2) {
             return Err(Refusal::because(
                 Code::QueueFull,
                 "the disk of the queue is full",
@@ -220,7 +232,14 @@ impl Backlog {
     /// Looks at the store: what it cannot write, and what is left of its disk.
     fn look_at_store(&self) {
         let stats = self.store.stats();
-        let is_full = stats.free_bytes.is_some_and(|free| free < self.keep_free);
+        // A file system that does not say what is free has no end.
+        let free = stats.free_bytes.unwrap_or(u64::MAX);
+        let room = match self.keep_free {
+            0 => u64::MAX,
+            kept => free.saturating_sub(kept),
+        };
+        self.disk_room.store(room, Ordering::Relaxed);
+        let is_full = free < self.keep_free;
         let was_full = self.is_disk_full.swap(is_full, Ordering::Relaxed);
         if is_full && !was_full {
             log::error!(
@@ -258,6 +277,10 @@ impl Backlog {
         } = proved;
         let bytes = (head.len() + body.len()) as u64;
         let room = self.admit(route, bytes)?;
+        let spent = |room: u64| Some(room.saturating_sub(bytes.saturating_mul(2)));
+        let _ = self
+            .disk_room
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spent);
         let pending = self.store.accept(Accepted {
             id,
             route,
@@ -385,12 +408,12 @@ impl Backlog {
         }
     }
 
-    /// The memory for a body of `bytes` bytes. One that is larger than all of it takes all.
+    /// The memory for a head and a body of `bytes` bytes together. What is larger than all of it, as
+    /// the largest body with its head is, or a body of a time when there was more memory, takes all.
     pub(crate) async fn room(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
         let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-        let most = u32::try_from(MOST_KIB).unwrap_or(u32::MAX);
         Arc::clone(&self.bodies)
-            .acquire_many_owned(kib.min(most))
+            .acquire_many_owned(kib.min(self.most_kib))
             .await
             .ok()
     }
@@ -448,7 +471,7 @@ const KEEP_TIME_EACH: u64 = 10;
 const MOST_EXPIRED: usize = 1000;
 
 /// The most room for bodies, in KiB.
-const MOST_KIB: usize = 1 << 30;
+const MOST_KIB: u32 = (1 << 29) - 1;
 
 /// A number from 0 to 1, for the jitter of the schedule.
 fn chance() -> f64 {
