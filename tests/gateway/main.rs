@@ -26,6 +26,7 @@ mod limits;
 mod lingering;
 mod logs;
 mod metrics;
+mod nothing_lost;
 mod probes;
 mod proving;
 mod queries;

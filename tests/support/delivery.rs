@@ -58,7 +58,12 @@ pub(crate) fn event_with(id: &str) -> Vec<u8> {
 
 /// An envelope with a fresh event id that is exactly `size` bytes long, at least 300.
 pub(crate) fn event_of(size: usize) -> Vec<u8> {
-    let mut body = event();
+    event_with_size(&fresh_event_id(), size)
+}
+
+/// An envelope with this event id that is exactly `size` bytes long, at least 300.
+pub(crate) fn event_with_size(id: &str, size: usize) -> Vec<u8> {
+    let mut body = event_with(id);
     let fill = size
         .checked_sub(body.len() + ",\"fill\":\"\"".len())
         .expect("300 bytes at least");

@@ -259,6 +259,11 @@ impl Upstream {
         held(&self.shared.recorded).clone()
     }
 
+    /// Every request since the last call, which are forgotten here.
+    pub(crate) fn taken(&self) -> Vec<Arc<Recorded>> {
+        std::mem::take(&mut *held(&self.shared.recorded))
+    }
+
     /// The latest request.
     #[track_caller]
     pub(crate) fn last(&self) -> Arc<Recorded> {

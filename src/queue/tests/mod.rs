@@ -1,6 +1,7 @@
 //! The queue's rules, each with a queue of its own.
 
 mod attempts;
+mod bad_days;
 mod id;
 mod order;
 mod pauses;

@@ -1,0 +1,151 @@
+//! A disk that hangs in a sync, and one whose sync fails: `strace` holds the system calls of the real binary.
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::book::ids_in;
+use super::config_in;
+use crate::support::client::Client;
+use crate::support::delivery::Delivery;
+use crate::support::gateway::Gateway;
+use crate::support::upstream::Upstream;
+use crate::support::{LATE, SOON, eventually};
+
+/// How long a sync is held. `[state] timeout` is a second.
+const HELD: Duration = Duration::from_secs(8);
+
+/// The syncs of a process in a tracer's hands.
+struct Held {
+    tracer: Child,
+}
+
+impl Held {
+    /// Holds every sync of the gateway from now on, and then lets it end as `what` says. `None`, said aloud, where
+    /// nothing can be traced.
+    fn every_sync(gateway: &Gateway, what: &str) -> Option<Self> {
+        let pid = gateway.pid();
+        let micros = HELD.as_micros();
+        let started = Command::new("strace")
+            .args(["-f", "-qq", "-o", "/dev/null", "-p", &pid.to_string()])
+            .args(["-e", "trace=fsync,fdatasync", "-e"])
+            .arg(format!("inject=fsync,fdatasync:delay_enter={micros}{what}"))
+            .stderr(Stdio::null())
+            .spawn();
+        let mut tracer = match started {
+            Ok(tracer) => tracer,
+            Err(error) => {
+                eprintln!("skipped: strace cannot be run: {error}");
+                return None;
+            }
+        };
+        let is_traced = |task: std::io::Result<std::fs::DirEntry>| {
+            let status = task.map(|task| task.path().join("status"));
+            let status = status.and_then(std::fs::read_to_string);
+            // A thread that has ended meanwhile needs no tracer.
+            status.map_or(true, |status| !status.contains("TracerPid:\t0\n"))
+        };
+        let all_are = || {
+            let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process");
+            tasks.into_iter().all(is_traced)
+        };
+        let ended = |tracer: &mut Child| tracer.try_wait().expect("a child").is_some();
+        let _ = eventually(SOON, || all_are() || ended(&mut tracer));
+        if ended(&mut tracer) {
+            eprintln!("skipped: nothing can be traced here");
+            return None;
+        }
+        assert!(all_are(), "not all threads are traced");
+        Some(Self { tracer })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let pid = self.tracer.id().to_string();
+        let _ = Command::new("kill").args(["-s", "INT", &pid]).status();
+        let _ = self.tracer.wait();
+    }
+}
+
+fn config(upstream: &Upstream) -> crate::support::config::Config {
+    config_in(
+        upstream,
+        "state",
+        "retry = [\"100ms\"]",
+        "timeout = \"1s\"\nkeep_free = \"0B\"",
+    )
+}
+
+/// Sends a delivery and a copy of it into a sync that is held, and reads what both get until the wait has ended.
+fn send_into_the_hold(gateway: &Gateway, delivery: &Delivery) {
+    let mut pair = [(); 2].map(|()| Client::connect(gateway.addr()));
+    for client in &mut pair {
+        client.send(delivery.bytes());
+    }
+    let mut answers = pair.map(|mut client| {
+        let answer = client.answer_within(SOON);
+        assert_eq!(answer.status, 503, "{answer}");
+        answer.code()
+    });
+    answers.sort();
+    assert_eq!(answers, ["event_in_flight", "queue_unavailable"]);
+    // Nobody waits for it any more, and still nobody else may have it.
+    gateway
+        .ask(delivery.bytes())
+        .expect_refusal(503, "event_in_flight");
+}
+
+#[test]
+fn qu_07_a_sync_that_hangs_ends_the_wait_and_keeps_the_delivery() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(&config(&upstream));
+    gateway.ask(Delivery::fresh()).expect_status(200);
+    upstream.wait_for(1);
+    let Some(held) = Held::every_sync(&gateway, "") else {
+        return;
+    };
+    let delivery = Delivery::fresh();
+    send_into_the_hold(&gateway, &delivery);
+    let copy = || gateway.ask(delivery.bytes()).code();
+    assert!(eventually(LATE, || copy() == "replayed_event"));
+    drop(held);
+    upstream.wait_for(2);
+    gateway.ask(Delivery::fresh()).expect_status(200);
+    let arrived = upstream.wait_for(3);
+    let own = arrived.iter().filter(|got| got.body == delivery.body());
+    assert_eq!(own.count(), 1);
+}
+
+#[test]
+fn qu_07_a_sync_that_hangs_and_fails_frees_the_claim_and_a_later_copy_is_taken_once() {
+    let upstream = Upstream::start();
+    let config = config(&upstream);
+    let gateway = Gateway::start(&config);
+    gateway.ask(Delivery::fresh()).expect_status(200);
+    upstream.wait_for(1);
+    let Some(held) = Held::every_sync(&gateway, ":error=EIO") else {
+        return;
+    };
+    let delivery = Delivery::fresh();
+    send_into_the_hold(&gateway, &delivery);
+    let copy = || gateway.ask(delivery.bytes());
+    // The sync has failed: the claim is free, and nothing is acknowledged.
+    assert!(eventually(LATE, || copy().code() == "queue_unavailable"));
+    assert!(gateway.says("nothing is acknowledged until the file can be written again"));
+    assert_eq!(upstream.count(), 1);
+    drop(held);
+    assert!(eventually(LATE, || copy().status == 200));
+    copy().expect_refusal(409, "replayed_event");
+    upstream.wait_for(2);
+    // Before it has written that the app took it, it would deliver it once more.
+    let state = gateway.folder().join("state");
+    assert!(eventually(LATE, || ids_in(&state).is_empty()));
+    let gateway = gateway.killed_and_started(&config);
+    gateway
+        .ask(delivery.bytes())
+        .expect_refusal(409, "replayed_event");
+    gateway.ask(Delivery::fresh()).expect_status(200);
+    let arrived = upstream.wait_for(3);
+    let own = arrived.iter().filter(|got| got.body == delivery.body());
+    assert_eq!(own.count(), 1);
+}
