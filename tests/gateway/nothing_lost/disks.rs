@@ -120,7 +120,7 @@ fn config(
     queue: &str,
     state: &str,
 ) -> crate::support::config::Config {
-    config_in(upstream, &dir.display().to_string(), queue, state)
+    config_in(upstream, &dir.display().to_string(), queue, state).with_own_ports()
 }
 
 fn errors(gateway: &Gateway, kind: &str) -> f64 {

@@ -16,6 +16,9 @@ use crate::support::{LATE, SOON, eventually};
 
 #[test]
 fn qu_08_a_body_of_all_the_memory_for_bodies_holds_nobody_up() {
+    if is_http1_only("heads that a client's share does not count") {
+        return;
+    }
     let upstream = Upstream::start();
     let route = Route::itellico(&upstream)
         .set("mode", "\"queue\"")
@@ -56,12 +59,6 @@ fn qu_09_whatever_a_relay_would_forward_can_be_stored_and_is_delivered() {
         ("an empty value", Delivery::fresh().with("X-Empty", "")),
         ("a name of one byte", Delivery::fresh().with("!", "a")),
         (
-            "a connection that names headers",
-            Delivery::fresh()
-                .with("X-Hop", "1")
-                .with("Connection", "x-hop, x-none"),
-        ),
-        (
             "a query of odd bytes",
             Delivery::fresh().target(format!("{path}?{}", "%00%ff&=&&a=[]|\"<>`{}^")),
         ),
@@ -93,13 +90,21 @@ fn qu_09_whatever_a_relay_would_forward_can_be_stored_and_is_delivered() {
                 .request_line(format!("POST {path} HTTP/1.0")),
         ));
         rows.push((
+            "a connection that names headers",
+            Delivery::fresh()
+                .with("X-Hop", "1")
+                .with("Connection", "x-hop, x-none"),
+        ));
+        rows.push((
             "an absolute target",
             Delivery::fresh().target(format!("http://a{path}")),
         ));
     }
     let mut faults = Vec::new();
     for (name, delivery) in rows {
-        let answer = gateway.ask(delivery.bytes());
+        let Some(answer) = gateway.connect().ask_unless_reset(delivery.bytes()) else {
+            continue;
+        };
         let came = || {
             let requests = upstream.requests();
             requests.iter().any(|got| got.body == delivery.body())

@@ -79,7 +79,7 @@ fn ends_under_load(times: usize, end: End) {
     upstream.behave_by(behaviour);
     // The disk of the machine is not what is tried here.
     let state = "keep_free = \"0B\"";
-    let config = config_in(&upstream, "state", "retry = [\"50ms\"]", state);
+    let config = config_in(&upstream, "state", "retry = [\"50ms\"]", state).with_own_ports();
     let mut gateway = Gateway::start(&config);
     let mut senders = Senders::start(8, &mut random, &[]);
     let shared = Arc::clone(&senders.shared);

@@ -77,7 +77,6 @@ fn config_in(upstream: &Upstream, dir: &str, queue: &str, state: &str) -> Config
         .set("max_body", "\"4MiB\"")
         .set("methods", "[\"POST\", \"PUT\"]");
     Config::new()
-        .with_own_ports()
         .route(route)
         .extra(&format!("[route.queue]\n{queue}"))
         .extra(&format!("[state]\ndir = \"{dir}\"\n{state}"))
