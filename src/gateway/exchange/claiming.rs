@@ -10,6 +10,7 @@ use super::Exchange;
 use crate::clock::Now;
 use crate::gateway::client::body::Body;
 use crate::gateway::running::Running;
+use crate::gateway::running::journal::WindowJournal;
 use crate::gateway::running::snapshot::{RouteState, Snapshot};
 use crate::replay::{Claim, Claimed, ReplayWindow as _, Settlement, WindowError};
 use crate::routes::PathPattern;
@@ -69,9 +70,9 @@ impl Exchange<'_> {
                 let decided = running.window.claim(arrival, now).await;
                 let granted = granted(running, &delivery, decided, now);
                 // What is stored with its delivery is refused there.
-                match stored {
-                    Some(_) => granted,
-                    None => kept(running, self.snapshot, &delivery, granted),
+                match (&stored, &running.journal) {
+                    (None, Some(journal)) => kept(journal, self.snapshot, &delivery, granted),
+                    _ => granted,
                 }
             }
             Err(refusal) => Err(refusal),
@@ -159,14 +160,11 @@ pub(super) fn granted(
 /// # Errors
 /// That of `granted`; `replay_store_unavailable`.
 fn kept(
-    running: &Running,
+    journal: &WindowJournal,
     snapshot: &Snapshot,
     delivery: &Delivery<'_>,
     granted: Result<Claim, Refusal>,
 ) -> Result<Claim, Refusal> {
-    let Some(journal) = &running.journal else {
-        return granted;
-    };
     let claim = granted?;
     let unavailable = |why| Err(Refusal::because(Code::ReplayStoreUnavailable, why));
     if snapshot.refuses_unwritten && !journal.is_writable() {
