@@ -233,7 +233,7 @@ fn credential_path(name: &str, sources: &Sources<'_>) -> Result<PathBuf, UnitFau
 fn credential_fault(name: &str, why: &io::Error) -> UnitFault {
     let reason = match why.kind() {
         io::ErrorKind::NotFound => "does not exist".to_owned(),
-        _ => why.to_string(),
+        _ => format!("cannot be read: {why}"),
     };
     let name = named(name);
     fault(

@@ -260,6 +260,7 @@ fn a_credential_is_found_in_the_folder_that_systemd_names() {
     let (directory, path) = with_file(b"hunter2\n");
     // The mode under systemd, which lets this user read by other means.
     set_mode(&path, 0o440);
+    std::fs::create_dir(directory.path().join("folder")).unwrap();
     let folder = directory.path().as_os_str().to_owned();
     let with = |reference: &str, folder: Option<OsString>| {
         let env = |name: &str| folder.clone().filter(|_| name == "CREDENTIALS_DIRECTORY");
@@ -288,6 +289,11 @@ fn a_credential_is_found_in_the_folder_that_systemd_names() {
             "cred:none",
             Some(folder.clone()),
             "needs the credential none, which does not exist",
+        ),
+        (
+            "cred:folder",
+            Some(folder.clone()),
+            "needs the credential folder, which cannot be read: ",
         ),
         ("cred:", Some(folder.clone()), "names no credential"),
         ("cred:../hook", Some(folder.clone()), "names no credential"),
