@@ -127,14 +127,14 @@ fn described(database: &Info, keys: &Keyring) -> String {
         deliveries,
         encrypted,
     } = database;
-    let stop = if *is_clean {
-        "the last gateway ended in order"
-    } else {
-        "a gateway runs, or the last one did not end in order"
+    let stop = match is_clean {
+        None => "",
+        Some(true) => "; the last gateway ended in order",
+        Some(false) => "; a gateway runs, or the last one did not end in order",
     };
     let mut text = format!(
         "{}: schema {schema}, {file_bytes} bytes, of which {unused_bytes} are unused, and a log of \
-         {log_bytes}\n  {changes} changes of the replay window; {stop}",
+         {log_bytes}\n  {changes} changes of the replay window{stop}",
         path.display()
     );
     if !deliveries.is_empty() {

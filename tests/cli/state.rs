@@ -4,7 +4,7 @@ use std::fs;
 
 use verigate::clock::Clock;
 use verigate::store::QueueStore as _;
-use verigate::store::sqlite::QueueDb;
+use verigate::store::sqlite::{QueueDb, WindowDb};
 
 use crate::stage::Folder;
 
@@ -15,10 +15,16 @@ fn databases_are_described_checked_and_copied_while_a_gateway_has_them() {
     fs::create_dir(&dir).expect("a directory");
     let queue = QueueDb::open(&dir, &Clock::system(), None).expect("a database");
     queue.route("one", "itellico").expect("a number");
+    let _window = WindowDb::open(&dir, &Clock::system(), None).expect("a database");
     folder
         .run(["state", "info", "state"])
         .expect_code(0)
-        .expect_words(&["state/queue.db: schema 1", "0 changes", "a gateway runs"]);
+        .expect_words(&[
+            "state/queue.db: schema 1",
+            "state/window.db: schema 1",
+            "0 changes",
+            "a gateway runs",
+        ]);
     folder
         .run(["state", "check", "state"])
         .expect_code(0)

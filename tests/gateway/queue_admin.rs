@@ -140,7 +140,12 @@ fn what_waits_is_listed_page_by_page_and_shown_without_what_proves_it() {
     assert!(attempt["took_ms"].is_u64() && attempt["began_at"].is_string());
     let header = |name: &str| {
         let headers = shown["headers"].as_array().expect("headers");
-        let of_name = headers.iter().find(|header| header["name"] == name);
+        // HTTP/2 has names in small letters.
+        let is_named = |header: &&Value| {
+            let own = header["name"].as_str().unwrap_or_default();
+            own.eq_ignore_ascii_case(name)
+        };
+        let of_name = headers.iter().find(is_named);
         of_name.map(|header| header["value"].clone())
     };
     assert_eq!(

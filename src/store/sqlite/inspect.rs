@@ -36,8 +36,8 @@ pub struct Info {
     pub log_bytes: u64,
     /// The changes of the replay window in it, those that later ones have made void included.
     pub changes: u64,
-    /// Whether the gateway that had it last ended in order.
-    pub is_clean: bool,
+    /// Whether the gateway that had it last ended in order, as `window.db` says for both.
+    pub is_clean: Option<bool>,
     /// Deliveries by route and state.
     pub deliveries: Vec<Deliveries>,
     /// Deliveries by the key that encrypts them.
@@ -127,7 +127,11 @@ fn info_of(
             (),
             |row| row.get(0),
         )?,
-        is_clean: meta::read(connection, MetaKey::CleanStop)?.is_some(),
+        is_clean: if has_deliveries {
+            None
+        } else {
+            Some(meta::read(connection, MetaKey::CleanStop)?.is_some())
+        },
         deliveries: if has_deliveries {
             deliveries(connection)?
         } else {
