@@ -85,6 +85,15 @@ pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// A number of deliveries, in words.
+pub(super) fn deliveries(count: u64) -> String {
+    if count == 1 {
+        "1 delivery".to_owned()
+    } else {
+        format!("{count} deliveries")
+    }
+}
+
 /// A word for a POSIX shell, in single quotes unless every character of it is harmless.
 pub(super) fn quoted(text: &str) -> String {
     let is_plain = !text.is_empty()

@@ -7,7 +7,7 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use super::Exit;
-use super::output::{complain, note, print, table};
+use super::output::{complain, deliveries, note, print, table};
 use crate::config;
 use crate::queue::State as Progress;
 use crate::store::sealing::Keyring;
@@ -91,7 +91,8 @@ fn check(directory: &Path, keys: &Keyring) -> anyhow::Result<()> {
     }
     for (key, count) in &unchecked {
         print(&format!(
-            "{count} deliveries are encrypted with the key {key} and were not checked: {}",
+            "not checked: {}, encrypted with the key {key}: {}",
+            deliveries(*count),
             if keys.first().is_some() {
                 "it is not in `[state] keys` of that configuration"
             } else {

@@ -91,7 +91,7 @@ impl Drop for Held {
         // Damage was told where it was found.
         if let Some(reason) = ended.dead.filter(|reason| *reason != DeadReason::Damaged) {
             log::warn!(
-                "route {name}: the delivery {} is dead after {} attempts ({}): `verigate queue show` has the \
+                "route {name}: the delivery {} is dead after attempt {} ({}): `verigate queue show` has the \
                  latest of them, `verigate queue retry` tries it again",
                 lease.id,
                 lease.attempt,

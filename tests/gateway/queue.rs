@@ -7,7 +7,7 @@ use crate::support::behaviour::{Behaviour, Latch, Reply};
 use crate::support::client::Client;
 use crate::support::config::{Config, Route};
 use crate::support::delivery::Delivery;
-use crate::support::gateway::Gateway;
+use crate::support::gateway::{Gateway, binary};
 use crate::support::upstream::{ClosedPort, Recorded, Upstream};
 use crate::support::{LATE, eventually};
 
@@ -259,16 +259,32 @@ fn a_route_that_a_reload_removes_holds_its_deliveries_until_it_is_back() {
         };
         config.extra("[state]\ndir = \"state\"")
     };
-    let gateway = Gateway::start(&with_both(true));
+    let config = with_both(true);
+    let gateway = Gateway::start(&config);
     let delivery = Delivery::fresh();
     gateway.ask(delivery.bytes()).expect_status(200);
     upstream.wait_for(2);
     gateway.rewrite(&with_both(false));
     gateway.admin("POST", "/reload", &[], "").expect_status(200);
     let held = upstream.count();
+    let check = |flags: &[&str]| {
+        let mut check = binary();
+        check.arg("check").args(flags).arg(gateway.config_file());
+        check.envs(config.environment.iter().map(|(name, value)| (name, value)));
+        let output = check.output().expect("the binary runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let shown = check(&[]);
+    let row = "1 delivery of the route itellico (provider itellico), which is not in this file";
+    assert!(shown.contains(row), "{shown}");
+    let shown = check(&["--json"]);
+    let held_there = r#""held":[{"deliveries":1,"provider":"itellico","route":"itellico"}]"#;
+    let squeezed: String = shown.split_whitespace().collect();
+    assert!(squeezed.contains(held_there), "{shown}");
     upstream.behave(Behaviour::status(200));
-    gateway.rewrite(&with_both(true));
+    gateway.rewrite(&config);
     gateway.admin("POST", "/reload", &[], "").expect_status(200);
+    assert!(!check(&[]).contains("which is not in this file"));
     let line = gateway.wait_for_log(LATE, |line| line["upstream_status"] == 200);
     assert_eq!(line["outcome"], "forwarded");
     // An attempt that was due when the route went may still have come.

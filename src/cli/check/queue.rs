@@ -7,9 +7,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::shown::shown;
+use crate::cli::output::deliveries;
 use crate::config::queue::written_rate;
 use crate::config::units::{written_duration, written_size};
-use crate::config::{Config, Mode, OnError, OrderBy, Queue, Route, State, StateKey};
+use crate::config::{Config, Mode, OnError, OrderBy, Queue, Route, StateKey};
 use crate::store::sealing::{KeyId, Keyring};
 use crate::store::sqlite;
 
@@ -29,10 +30,12 @@ pub(super) fn state_rows(config: &Config) -> Vec<[String; 2]> {
             format!("encrypted with {first}, also read: {}", others.join(", "))
         }
     };
-    for (key, count) in missing(dir, state) {
+    let found = Found::of(dir, config);
+    for (key, count) in &found.missing {
         let _ = write!(
             keys,
-            "; {count} deliveries there are held, since they need the key of the id {key}, which is not listed"
+            "; {} held, for want of the key of the id {key}, which is not listed",
+            deliveries(*count)
         );
     }
     let value = format!(
@@ -43,6 +46,16 @@ pub(super) fn state_rows(config: &Config) -> Vec<[String; 2]> {
         written_size(state.keep_free),
     );
     let mut rows = vec![["keeps on disk".to_owned(), value]];
+    for held in &found.held {
+        let value = format!(
+            "{} of the route {} (provider {}), which is not in this file: until it is back, or they are \
+             discarded (`verigate queue discard --route`)",
+            deliveries(held.count),
+            shown(&held.route),
+            shown(&held.provider),
+        );
+        rows.push(["holds".to_owned(), value]);
+    }
     let on_error = match config.replay.on_error {
         OnError::Refuse => "refuses what relay routes get",
         OnError::Memory => "lets in what relay routes get, and a crash forgets it",
@@ -68,16 +81,52 @@ fn open_after_power_loss(config: &Config) -> impl Iterator<Item = &str> {
         .map(|route| route.name.as_str())
 }
 
-/// The keys that deliveries in the directory need and the configuration does not have, with the
-/// numbers of these deliveries. None where the directory cannot be read.
-fn missing(dir: &Path, state: &State) -> Vec<(KeyId, u64)> {
-    let keys = Keyring::new(state.keys.iter().map(|key| key.key.clone()));
-    let found = sqlite::info(dir, &keys).unwrap_or_default().into_iter();
-    let encrypted = found.flat_map(|database| database.encrypted);
-    let missing = encrypted.filter(|one| !one.is_readable);
-    missing
-        .filter_map(|one| Some((one.key?, one.count)))
-        .collect()
+/// What is in the directory that this configuration cannot deliver. Nothing where the directory
+/// cannot be read.
+#[derive(Default)]
+struct Found {
+    /// The keys that deliveries need and that are not listed, with the numbers of these deliveries.
+    missing: Vec<(KeyId, u64)>,
+    /// Deliveries of routes that are not here, or that have another provider here.
+    held: Vec<Held>,
+}
+
+/// The deliveries of a route.
+struct Held {
+    route: String,
+    provider: String,
+    count: u64,
+}
+
+impl Found {
+    fn of(dir: &Path, config: &Config) -> Self {
+        let state = &config.state;
+        let keys = Keyring::new(state.keys.iter().map(|key| key.key.clone()));
+        let is_here = |found: &sqlite::Deliveries| {
+            let mut routes = config.routes.iter();
+            routes.any(|own| *own.name == *found.route && own.scheme.provider == found.provider)
+        };
+        let mut all = Self::default();
+        for database in sqlite::info(dir, &keys).unwrap_or_default() {
+            let unread = database.encrypted.iter().filter(|one| !one.is_readable);
+            all.missing
+                .extend(unread.filter_map(|one| Some((one.key?, one.count))));
+            // A line for each of their states.
+            for found in database.deliveries.into_iter().filter(|one| !is_here(one)) {
+                match all.held.last_mut() {
+                    Some(held) if held.route == found.route && held.provider == found.provider => {
+                        held.count += found.count;
+                    }
+                    _ => all.held.push(Held {
+                        route: found.route,
+                        provider: found.provider,
+                        count: found.count,
+                    }),
+                }
+            }
+        }
+        all
+    }
 }
 
 /// The object of `[state]`; null where nothing is kept on disk.
@@ -86,6 +135,7 @@ pub(super) fn state_object(config: &Config) -> Value {
     let Some(dir) = &state.dir else {
         return Value::Null;
     };
+    let found = Found::of(dir, config);
     json!({
         "dir": shown(&dir.display().to_string()),
         "timeout": written_duration(state.timeout),
@@ -99,9 +149,19 @@ pub(super) fn state_object(config: &Config) -> Value {
         "open_after_power_loss": open_after_power_loss(config).map(shown).collect::<Value>(),
         "keys": state.keys.iter().map(|key| shown(&key.name)).collect::<Value>(),
         "key_ids": state.keys.iter().map(|key| KeyId::of(&key.key).to_string()).collect::<Value>(),
-        "missing_key_ids": missing(dir, state)
+        "missing_key_ids": found
+            .missing
             .iter()
             .map(|(key, count)| json!({"id": key.to_string(), "deliveries": count}))
+            .collect::<Value>(),
+        "held": found
+            .held
+            .iter()
+            .map(|held| json!({
+                "route": shown(&held.route),
+                "provider": shown(&held.provider),
+                "deliveries": held.count,
+            }))
             .collect::<Value>(),
     })
 }

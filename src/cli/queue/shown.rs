@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::cli::output::table;
+use crate::cli::output::{deliveries, table};
 use crate::clock::UnixMillis;
 use crate::notation::timestamp::Unit;
 
@@ -126,8 +126,8 @@ fn history(shown: &Value) -> Option<String> {
 pub(super) fn plan(action: &str, plan: &Value) -> String {
     let more = plan.get("more").and_then(Value::as_bool) == Some(true);
     format!(
-        "{action} {} deliveries, received from {} to {}{}",
-        word(plan, "deliveries"),
+        "{action} {}, received from {} to {}{}",
+        deliveries(plan.get("deliveries").and_then(Value::as_u64).unwrap_or(0)),
         word(plan, "oldest"),
         word(plan, "newest"),
         if more {
