@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::sleep_until;
+use tokio::sync::watch;
+use tokio::time::{sleep_until, timeout};
 
 use crate::clock::{Now, UnixMillis};
 use crate::gateway::exchange::attempt;
@@ -14,6 +14,7 @@ use crate::gateway::exchange::deliver::Delivered;
 use crate::gateway::exchange::stored::StoredHead;
 use crate::gateway::running::Running;
 use crate::gateway::running::backlog::Backlog;
+use crate::gateway::running::body_rooms::BodyRoom;
 use crate::gateway::running::snapshot::RouteState;
 use crate::gateway::upstream::forward::{ForwardError, Response};
 use crate::queue::{
@@ -31,6 +32,12 @@ const AT_MOST: Duration = Duration::from_secs(1);
 
 /// The pause before a delivery is tried that the store did not give.
 const AFTER_THE_STORE: Duration = Duration::from_secs(1);
+
+/// The pause before a delivery is tried whose account has enough memory already.
+const WITHOUT_ROOM: Duration = Duration::from_millis(500);
+
+/// The longest time for which the rest of an answer is read.
+const MOST_OF_ITS_TIME: Duration = Duration::from_secs(1);
 
 /// Delivers what is due until the gateway stops. Each attempt is a task of its own.
 pub(crate) async fn run(
@@ -116,7 +123,7 @@ impl Drop for Held {
 
 /// Tries a delivery once.
 async fn attempt(mut held: Held) {
-    let Some((content, _room)) = read(&mut held).await else {
+    let Some((content, room)) = read(&mut held).await else {
         return;
     };
     let Some(stored) = StoredHead::read(&content.head) else {
@@ -126,17 +133,26 @@ async fn attempt(mut held: Held) {
     };
     let snapshot = held.running.snapshot.load_full();
     // A reload may have removed the route since the attempt became due.
-    if let Some(route) = snapshot.queued_route(held.lease.route) {
-        let (outcome, made) = send(&held, route, &stored, &content).await;
-        held.outcome = outcome;
-        held.made = Some(made);
+    let Some(route) = snapshot.queued_route(held.lease.route) else {
+        return;
+    };
+    let (outcome, made, answer) = send(&held, route, &stored, &content).await;
+    held.outcome = outcome;
+    held.made = Some(made);
+    // The status line decides. What follows holds neither the delivery nor its memory.
+    drop((held, content, room));
+    if let Some(mut answer) = answer {
+        let _ = timeout(MOST_OF_ITS_TIME, finish(&mut answer)).await;
     }
 }
 
 /// The content of a delivery, within the memory for bodies that are read. Without it the delivery is
 /// tried later.
-async fn read(held: &mut Held) -> Option<(Content, OwnedSemaphorePermit)> {
-    let room = held.backlog.room(held.lease.bytes).await?;
+async fn read(held: &mut Held) -> Option<(Content, BodyRoom)> {
+    let Some(room) = held.backlog.room(&held.lease).await else {
+        held.outcome = Outcome::Postponed(WITHOUT_ROOM);
+        return None;
+    };
     match held.backlog.read(&held.lease).await {
         Ok(Some(content)) => return Some((content, room)),
         Ok(None) | Err(StoreError::Damaged(_)) => {
@@ -172,13 +188,13 @@ fn log_damage(id: DeliveryId, why: &dyn std::fmt::Display) {
 }
 
 /// Sends the request of an attempt, and writes its log line. Returns when it began and how long it
-/// took, too.
+/// took, too, and the answer.
 async fn send(
     held: &Held,
     route: &RouteState,
     stored: &StoredHead,
     content: &Content,
-) -> (Outcome, (UnixMillis, Duration)) {
+) -> (Outcome, (UnixMillis, Duration), Option<Response>) {
     let Held { running, lease, .. } = held;
     let began = running.clock.now();
     let request = attempt::request(
@@ -202,10 +218,8 @@ async fn send(
         &mut delivered,
         content.body.len(),
     );
-    if let Ok(response) = delivered.response() {
-        finish(response).await;
-    }
-    (outcome, (began.wall, at.mono.saturating_sub(began.mono)))
+    let took = at.mono.saturating_sub(began.mono);
+    (outcome, (began.wall, took), delivered.into_response())
 }
 
 /// Reads the rest of a short answer, so that its connection can be used again.

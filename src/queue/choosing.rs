@@ -33,6 +33,9 @@ pub struct Lease {
     pub id: DeliveryId,
     /// Its route.
     pub route: RouteNumber,
+    /// Its account: the same number for the deliveries of an account of a route, as long as there are
+    /// any.
+    pub account: u32,
     /// The moment of its acceptance.
     pub received: UnixMillis,
     /// The bytes of its head and body as they are stored.
@@ -201,6 +204,7 @@ impl Queue {
             number,
             id: entry.id(),
             route: route.number,
+            account: entry.account,
             received: UnixMillis(entry.received),
             bytes: u64::from(entry.bytes),
             attempt: entry.attempts.saturating_add(1),

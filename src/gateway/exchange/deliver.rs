@@ -100,6 +100,11 @@ impl Delivered {
         &mut self.response
     }
 
+    /// The upstream's answer, if there is one.
+    pub(crate) fn into_response(self) -> Option<Response> {
+        self.response.ok()
+    }
+
     /// The answer to relay to the client. Without an answer the exchange ends here.
     pub(super) fn answer(&mut self) -> Result<&mut Response, Ended> {
         let answer = self.response.as_mut();

@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
+use super::body_rooms::{BodyRoom, BodyRooms};
 use super::paused::pause_as_stored;
 use super::queue_of_route::settings;
 use crate::clock::{Clock, Now, UnixMillis};
@@ -46,10 +47,8 @@ pub(crate) struct Backlog {
     pub(crate) wake: Notify,
     /// The longest wait for the store.
     pub(super) timeout: Duration,
-    /// The room for bodies that are read for an attempt, in KiB.
-    most_kib: u32,
-    /// What is free of it.
-    bodies: Arc<Semaphore>,
+    /// The room for bodies that are read for an attempt.
+    rooms: Arc<BodyRooms>,
     /// The bytes of the file system that stay free.
     keep_free: u64,
     /// What the file system had beyond those when it was looked at last, without what was stored
@@ -117,9 +116,6 @@ impl Backlog {
         let mut queue = Queue::new(limits);
         store.deliveries(&mut |delivery| queue.add(&delivery, now))?;
         pause_as_stored(&store, &mut queue)?;
-        let most_kib = u32::try_from(bodies / 1024).unwrap_or(u32::MAX);
-        let most_kib = most_kib.clamp(1, MOST_KIB);
-        let permits = usize::try_from(most_kib).unwrap_or(Semaphore::MAX_PERMITS);
         let backlog = Self {
             store,
             metrics,
@@ -135,8 +131,7 @@ impl Backlog {
             is_disk_full: AtomicBool::new(false),
             time_kept: AtomicU64::new(0),
             is_failing: AtomicBool::new(false),
-            most_kib,
-            bodies: Arc::new(Semaphore::new(permits)),
+            rooms: BodyRooms::new(bodies),
             under_way: AtomicUsize::new(0),
         };
         // Before the first delivery is taken.
@@ -408,14 +403,10 @@ impl Backlog {
         }
     }
 
-    /// The memory for a head and a body of `bytes` bytes together. What is larger than all of it, as
-    /// the largest body with its head is, or a body of a time when there was more memory, takes all.
-    pub(crate) async fn room(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
-        let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-        Arc::clone(&self.bodies)
-            .acquire_many_owned(kib.min(self.most_kib))
-            .await
-            .ok()
+    /// The memory for the content of a delivery; `None`: its account has so much of it that the
+    /// delivery is to be tried later.
+    pub(crate) async fn room(&self, lease: &Lease) -> Option<BodyRoom> {
+        self.rooms.take(lease.account, lease.bytes).await
     }
 
     /// The content of a delivery.
@@ -469,9 +460,6 @@ const KEEP_TIME_EACH: u64 = 10;
 
 /// The most dead letters that are taken out at a time.
 const MOST_EXPIRED: usize = 1000;
-
-/// The most room for bodies, in KiB.
-const MOST_KIB: u32 = (1 << 29) - 1;
 
 /// A number from 0 to 1, for the jitter of the schedule.
 fn chance() -> f64 {

@@ -27,6 +27,10 @@ use crate::clock::Clock;
 /// The bytes of the log from which on the writer helps to begin it anew.
 const LONG_LOG: u64 = 128 << 20;
 
+/// The checkpoints that are made beside the writer before it makes the last one, for which every
+/// acknowledgement waits.
+const SHORTER: usize = 3;
+
 /// The time after which the thread looks whether there is something to do. The log of a database whose
 /// commits do not sync is synced as often.
 const TICK: Duration = Duration::from_secs(1);
@@ -112,12 +116,20 @@ impl<R: Send + 'static> Upkeep<R> {
     }
 
     fn checkpoint(&self) {
-        match checkpoint(&self.connection, "PASSIVE") {
-            Ok(found) if found.log_bytes() > LONG_LOG => {
-                self.on_writer(|connection| checkpoint(connection, "PASSIVE").map(|_| ()));
+        let beside = || checkpoint(&self.connection, "PASSIVE");
+        let checkpoints = beside().and_then(|found| {
+            if found.log_bytes() <= LONG_LOG {
+                return Ok(());
             }
-            Ok(_) => {}
-            Err(error) => self.report("checkpoint", &error),
+            // Each leaves to the next one what was written meanwhile, and that is less each time.
+            for _ in 0..SHORTER {
+                beside()?;
+            }
+            self.on_writer(|connection| checkpoint(connection, "PASSIVE").map(|_| ()));
+            Ok(())
+        });
+        if let Err(error) = checkpoints {
+            self.report("checkpoint", &error);
         }
     }
 

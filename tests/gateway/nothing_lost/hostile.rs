@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::config_in;
-use crate::support::behaviour::Behaviour;
+use crate::support::behaviour::{Behaviour, Step};
 use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event_of, event_with_size, fresh_event_id};
 use crate::support::gateway::Gateway;
@@ -37,6 +37,49 @@ fn qu_08_a_body_of_all_the_memory_for_bodies_holds_nobody_up() {
     for delivery in large.iter().chain([&small]) {
         assert!(arrived.iter().any(|got| got.body == delivery.body()));
     }
+}
+
+/// Attempts hold the memory of their bodies until they end.
+#[test]
+fn qu_13_large_bodies_of_an_app_that_hangs_leave_memory_for_those_of_others() {
+    let (hangs, works) = (Upstream::with(Behaviour::never()), Upstream::start());
+    let queue = |route: Route| route.set("mode", "\"queue\"");
+    let config = Config::new()
+        .server("max_buffered", "\"4MiB\"")
+        .route(queue(Route::itellico(&hangs)).set("upstream_timeout", "\"2m\""))
+        .route(queue(Route::plain(&works)))
+        .extra("[state]\ndir = \"state\"\nkeep_free = \"0B\"");
+    let gateway = Gateway::start(&config);
+    for _ in 0..3 {
+        let large = Delivery::of(event_of(600 * 1024));
+        gateway.ask(large.bytes()).expect_status(200);
+    }
+    hangs.wait_for(1);
+    let small = Delivery::plain("a small one");
+    gateway.ask(small.bytes()).expect_status(200);
+    works.wait_for(1);
+    assert_eq!(hangs.count(), 1, "the others wait for its memory");
+}
+
+/// The status line decides, whenever the rest of the answer comes.
+#[test]
+fn qu_14_a_taken_delivery_is_settled_before_the_body_of_its_answer_comes() {
+    let slow = [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", &b"a"[..]].concat();
+    let upstream = Upstream::with(Behaviour(vec![
+        Step::ReadBody,
+        Step::Send(slow),
+        Step::Hold,
+    ]));
+    let gateway = Gateway::start(&config_in(&upstream, "state", "", "keep_free = \"0B\""));
+    gateway.ask(Delivery::fresh().bytes()).expect_status(200);
+    let labels = &[("route", "itellico"), ("class", "2xx")];
+    let taken = || {
+        gateway
+            .metrics()
+            .value("verigate_queue_attempts_total", labels)
+    };
+    let settled = || (taken() - 1.0).abs() < 0.5;
+    assert!(eventually(SOON, settled));
 }
 
 #[test]
