@@ -11,6 +11,7 @@ use super::handshake::HandshakeMode;
 use super::placeholders;
 use super::presets;
 use super::public_keys::public_keys;
+use super::queue::Mode;
 use super::reader::{Findings, Table};
 use super::resign_checks;
 use super::route::{Draft, Route};
@@ -250,9 +251,16 @@ fn alike_events(route: &Route, alike: &str, known: Option<&str>) -> String {
     } else {
         ""
     };
+    // Queue mode refuses `replay = "off"`.
+    let mend = match route.mode {
+        Mode::Relay => "or write `replay = \"off\"`",
+        Mode::Queue => {
+            "shorten `ttl` in `[route.replay]`, or write `mode = \"relay\"` with `replay = \"off\"`"
+        }
+    };
     format!(
         "{alike}{known} look alike and count as one event for {}: the second is answered as a duplicate and not \
-         forwarded. Where that can happen, name a signed id with `event_id`, or write `replay = \"off\"`{own}",
+         forwarded. Where that can happen, name a signed id with `event_id`, {mend}{own}",
         written_duration(route.replay.ttl)
     )
 }

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use toml::de::DeValue;
+
 use super::reader::{Findings, Item, Table};
 use super::sizes::size;
 use super::state::{MOST_DELIVERIES, State};
@@ -190,13 +192,17 @@ pub(super) fn read_mode(item: &Item<'_>, findings: &mut Findings) -> Option<Mode
 }
 
 fn read_answer(item: &Item<'_>, findings: &mut Findings) -> Option<u16> {
-    let status = item.integer(findings, 200..=202)?;
-    if status == 201 {
+    let DeValue::Integer(digits) = item.value.get_ref() else {
+        item.wrong_type(findings, "a whole number", "answer = 202");
+        return None;
+    };
+    let status = u16::from_str_radix(digits.as_str(), digits.radix()).ok();
+    let taken = status.filter(|status| matches!(status, 200 | 202));
+    if taken.is_none() {
         let help = "write 200 or 202; a provider takes either for an acknowledgement";
         item.refuse(findings, "is neither 200 nor 202", help);
-        return None;
     }
-    u16::try_from(status).ok()
+    taken
 }
 
 fn read_retry(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<Duration>> {
@@ -220,10 +226,15 @@ fn read_retry(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<Duration>>
 }
 
 fn read_dead_on(item: &Item<'_>, findings: &mut Findings) -> Option<Vec<u16>> {
-    let entries = item.list(findings, "dead_on = [410, 422]")?;
+    const EXAMPLE: &str = "dead_on = [410, 422]";
+    let entries = item.list(findings, EXAMPLE)?;
     let statuses: Vec<_> = entries
         .iter()
         .map(|entry| {
+            if !matches!(entry.value.get_ref(), DeValue::Integer(_)) {
+                entry.wrong_type(findings, "the number of a status", EXAMPLE);
+                return None;
+            }
             let status = entry.integer(findings, 300..=599)?;
             u16::try_from(status).ok()
         })

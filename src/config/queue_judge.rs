@@ -50,6 +50,17 @@ pub(super) fn judge(draft: &Draft<'_>, state: &State, findings: &mut Findings) {
                 route.name
             ),
         ),
+        // The table holds for what the route took before, so it is no mistake for some time.
+        Mode::Relay if is_written("queue") => findings.warn(
+            table.span_of("queue"),
+            WarningName::NoEffect,
+            format!(
+                "route `{}`: `[route.queue]` is set and `mode` is `\"relay\"`: new deliveries are not queued, \
+                 and the table holds only for what was queued before. Write `mode = \"queue\"`; after a move \
+                 back, `acknowledge = [\"no-effect\"]` until the backlog is delivered",
+                route.name
+            ),
+        ),
         Mode::Relay => {}
     }
 }

@@ -230,7 +230,9 @@ impl<'t> Item<'t> {
         findings.problem(self.span(), format!("`{}` {message}", self.path), help);
     }
 
-    fn wrong_type(&self, findings: &mut Findings, expected: &str, example: &str) {
+    /// Reports a value of a type that is not the `expected` one. Without an `example` there is no
+    /// help.
+    pub(super) fn wrong_type(&self, findings: &mut Findings, expected: &str, example: &str) {
         if matches!(self.value.get_ref(), DeValue::Array(_) | DeValue::Table(_)) {
             // Readers of secrets hide their values themselves. Of other settings, only what could be
             // a secret is hidden.

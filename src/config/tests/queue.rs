@@ -61,7 +61,7 @@ fn a_route_is_in_relay_mode_unless_it_says_otherwise_and_has_the_settings_all_th
     }
     // What was accepted before the switch back is still to be delivered.
     let back = queue_of("concurrency = 3").replace("mode = \"queue\"\n", "");
-    let config = good(&back);
+    let config = good(&back.replace(HEADERS, "acknowledge = [\"no-effect\"]\n"));
     assert_eq!(config.warnings, []);
     assert_eq!(
         (config.routes[0].mode, config.routes[0].queue.concurrency),
@@ -106,7 +106,9 @@ fn with_an_order_deliveries_die_after_an_hour_unless_the_route_says_otherwise() 
 fn settings_of_a_queue_are_told_what_is_wrong() {
     let rows = [
         ("answer = 201", "is neither 200 nor 202"),
-        ("answer = 204", "from 200 to 202"),
+        ("answer = 204", "write 200 or 202; a provider"),
+        ("answer = 99999999999", "is neither 200 nor 202"),
+        ("answer = \"202\"", "write it as in `answer = 202`"),
         ("max_bytes = 0", "is zero"),
         ("max_deliveries = 0", "from 1 to"),
         ("retry = []", "`route.queue.retry` is empty"),
@@ -117,6 +119,14 @@ fn settings_of_a_queue_are_told_what_is_wrong() {
         ("keep_dead = \"2w\"", "is no duration"),
         ("dead_on = [200]", "from 300 to 599"),
         ("dead_on = 410", "must be a list"),
+        (
+            "dead_on = [\"4xx\"]",
+            "must be the number of a status, not a string",
+        ),
+        (
+            "dead_on = [\"4xx\"]",
+            "write it as in `dead_on = [410, 422]`",
+        ),
         ("concurrency = 0", "from 1 to 1024"),
         ("rate = \"100\"", "is no rate"),
         ("rate = 100", "must be a string"),
@@ -239,6 +249,27 @@ fn all_that_is_wrong_with_a_queue_route_is_said_at_once() {
 }
 
 #[test]
+fn the_advice_about_alike_events_is_one_that_the_mode_takes() {
+    let advice = |text: &str| {
+        let warnings = good(text).warnings.into_iter();
+        let mut alike = warnings.filter(|one| one.name == WarningName::AlikeEvents);
+        alike.next().map(|one| one.message).unwrap_or_default()
+    };
+    let queued = queue("github", "", "");
+    let shown = advice(&queued);
+    let words = "name a signed id with `event_id`, shorten `ttl` in `[route.replay]`, or write `mode = \"relay\"` \
+                 with `replay = \"off\"`";
+    assert!(shown.contains(words), "{shown}");
+    // Each advice is one that the loader takes.
+    let shorter = queued.replace("[route.queue]", "[route.replay]\nttl = \"1h\"");
+    assert!(advice(&shorter).contains("for 1h:"), "{}", advice(&shorter));
+    let relayed = queued.replace("mode = \"queue\"", "mode = \"relay\"\nreplay = \"off\"");
+    assert_eq!(advice(&relayed), "");
+    let relayed = advice(&queued.replace("mode = \"queue\"", "mode = \"relay\""));
+    assert!(relayed.contains("or write `replay = \"off\"`") && !relayed.contains("ttl"));
+}
+
+#[test]
 fn what_a_queue_route_may_have_and_is_warned_about() {
     let names = |text: &str| {
         let config = good(text);
@@ -281,6 +312,14 @@ fn what_a_queue_route_may_have_and_is_warned_about() {
         (queue_of("retry = [\"2h\"]\nmax_age = \"1h\""), "no-effect"),
         (queue_of("retry = [\"1h\"]\nmax_age = \"1h\""), ""),
         (format!("{STATE}{ack}"), "no-effect"),
+        (
+            queue_of("concurrency = 2").replace("mode = \"queue\"\n", ""),
+            "no-effect",
+        ),
+        (
+            queue_of("").replace("mode = \"queue\"", "mode = \"relay\""),
+            "no-effect",
+        ),
         (
             format!("{ROUTE}[route.queue]\nconcurrency = 2\n"),
             "no-effect",
