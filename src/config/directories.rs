@@ -14,10 +14,19 @@ use super::reader::{Findings, Item};
 use super::secrets::Sources;
 use super::warning::WarningName;
 
+/// The words about a directory whose parent is missing, for `check` and for a start.
+pub const NO_PARENT: &str = "lies in a directory that does not exist";
+
+/// The correction of it. A path that is made as a whole would hide a wrong path and a disk that is not
+/// mounted: the gateway would begin with an empty queue there.
+pub const ONLY_LAST_IS_MADE: &str =
+    "only the last directory of the path is made: mount or make the others, or mend the path";
+
 /// The use of a directory, from which its rules follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Use {
-    /// It is for the gateway alone, which makes it where it is missing (`[state] dir`).
+    /// It is for the gateway alone, which makes it where it is missing, but none above it (`[state]
+    /// dir`).
     Own,
     /// The gateway makes one for itself in it, and the directory too where it is missing
     /// (`[server.acme] dir`).
@@ -40,12 +49,7 @@ pub(super) fn judge(
     if !sources.files.is_for_check() {
         return;
     }
-    // An empty path is the working directory.
-    let dir = if dir.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        dir
-    };
+    let dir = or_here(dir);
     let shown = dir.display();
     let own = geteuid().as_raw();
     let mut warn = |message: String| {
@@ -62,7 +66,18 @@ pub(super) fn judge(
             return;
         }
         Err(why) if why.kind() == io::ErrorKind::NotFound => {
-            if let Some(above) = dir.ancestors().skip(1).find(|above| above.exists())
+            if of == Use::Own
+                && let Some(parent) = missing_parent(dir)
+            {
+                let message = format!("{NO_PARENT}: {}", parent.display());
+                item.refuse(findings, message, ONLY_LAST_IS_MADE);
+                return;
+            }
+            let above = dir.ancestors().skip(1).map(or_here).find(|at| at.exists());
+            if let Some(above) = above.filter(|above| is_of_kernel(above)) {
+                let message = format!("{OF_KERNEL}: {}", above.display());
+                item.refuse(findings, message, "name a directory on a disk");
+            } else if let Some(above) = above
                 && access(above, Access::WRITE_OK | Access::EXEC_OK).is_err()
             {
                 warn(format!(
@@ -115,6 +130,44 @@ pub(super) fn judge(
              {owner}"
         ));
     }
+}
+
+/// The directory above `dir`, where it does not exist.
+pub fn missing_parent(dir: &Path) -> Option<&Path> {
+    let parent = dir.parent().map(or_here)?;
+    (!parent.exists()).then_some(parent)
+}
+
+/// The path; the working directory for an empty one.
+fn or_here(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    }
+}
+
+/// The words about a directory where nothing can be made.
+const OF_KERNEL: &str = "lies in a directory that the kernel makes up, where nothing can be kept";
+
+/// Whether a directory is one of `/proc`, `/sys` or their like. The system tells root that such a
+/// directory can be written in, and refuses it then.
+#[cfg(target_os = "linux")]
+fn is_of_kernel(dir: &Path) -> bool {
+    // `SYSFS_MAGIC`, `CGROUP2_SUPER_MAGIC` and `CGROUP_SUPER_MAGIC` of linux/magic.h.
+    let of_kernel = [
+        rustix::fs::PROC_SUPER_MAGIC,
+        0x6265_6572,
+        0x6367_7270,
+        0x0027_e0eb,
+    ];
+    rustix::fs::statfs(dir).is_ok_and(|found| of_kernel.contains(&found.f_type))
+}
+
+/// Other systems have no such directories where one would look for a place.
+#[cfg(not(target_os = "linux"))]
+fn is_of_kernel(_: &Path) -> bool {
+    false
 }
 
 /// Judges the file of a socket that the gateway will bind, where the loading is for `check`.

@@ -62,6 +62,7 @@ use zeroize::Zeroizing;
 
 pub use accounts::Accounts;
 pub use admin::Admin;
+pub use directories::{NO_PARENT, ONLY_LAST_IS_MADE, missing_parent};
 pub use files::{Change, FileSet, Files};
 pub use given::Given;
 pub use handshake::{HandshakeMode, HandshakeSettings};
@@ -84,6 +85,7 @@ pub use upstreams::{Balance, Health, Member, Upstreams};
 pub use warning::{Acknowledging, Warning, WarningName};
 
 use checks::Spans;
+use problem::LineStarts;
 use reader::{Findings, Sorted, Table};
 use route::Draft;
 
@@ -110,6 +112,8 @@ pub struct Config {
     pub replay: Replay,
     /// `[state]`
     pub state: State,
+    /// The line of `[state] dir`, from 1, for warnings about what lies there; 0 without one.
+    pub state_line: usize,
     /// Each `[[route]]`, in the order of the file. Names are unique, and no two routes overlap.
     pub routes: Vec<Route>,
     /// Everything that is allowed but worth a warning: literal secrets, `replay = "off"`, unsigned
@@ -252,6 +256,7 @@ fn parse_whole(
     };
     let watch = server_table.span_of("watch");
     let public_url = server_table.span_of("public_url");
+    let state_dir = state_table.span_of("dir").start;
     let (state, state_keys) = State::read(state_table, &mut findings, sources);
     let server = Server::read(server_table, &mut findings, sources, &state);
     placeholders::judge_server(server.public_url.as_deref(), public_url, &mut findings);
@@ -287,6 +292,11 @@ fn parse_whole(
         server,
         admin,
         replay,
+        state_line: if state.is_named {
+            LineStarts::of(text).position(state_dir).line
+        } else {
+            0
+        },
         state,
         routes,
         warnings,

@@ -141,6 +141,8 @@ warning_names! {
         "a certificate counts no more, not yet, or for less than two weeks";
     UnusableDirectory, "unusable-directory", Never,
         "the user who runs `check` could not use a directory of the gateway";
+    HeldDeliveries, "held-deliveries", Never,
+        "`check` found deliveries on disk that need a key or a route which is not in the file";
     StaleAcknowledgement, "stale-acknowledgement", Never,
         "a route acknowledges a warning that depends on a secret or its file, and there is no such warning now";
 }

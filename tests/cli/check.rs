@@ -528,7 +528,7 @@ fn a_queue_route_is_shown_with_its_limits_and_its_schedule() {
     let ended = folder.run(["check", "queue.toml"]);
     ended.expect_code(0).expect_hidden(&[SECRET, key]);
     ended.expect_words(&[
-        "in kept: at most 4GiB and 1000000 deliveries, 1GiB left free, encrypted with env:KEY",
+        "in kept (does not exist yet: it will be made): at most 4GiB and 1000000 deliveries, 1GiB left free, encrypted with env:KEY",
         "http://127.0.0.1:3000 (queue: acknowledged first)",
         "after 1s, then every 2m",
         "30/m",
@@ -595,10 +595,38 @@ fn directories_that_no_gateway_could_use_are_refused_together_and_nothing_is_mad
     ended.expect_code(0).expect_words(&[
         "`server.upgrade_socket`: gone is missing, and no gateway makes it",
         "[unusable-directory]",
-        "keeps on disk",
+        "in state (does not exist yet: it will be made): at most",
     ]);
     assert!(!ended.all().contains("state is missing"), "{ended}");
     for name in ["gone", "state"] {
         assert!(!folder.path().join(name).exists(), "{name} was made");
+    }
+    make(&folder, "state", 0o700);
+    let ended = folder.run(check);
+    ended.expect_code(0).expect_words(&["in state: at most"]);
+}
+
+#[test]
+fn a_state_dir_below_a_missing_directory_is_refused_by_check_and_run_in_the_same_words() {
+    let folder = with_directories("", "dir = \"disk/deep/state\"");
+    for (command, code) in [("check", 2), ("run", 1)] {
+        let ended = folder.run([command, "verigate.toml"]);
+        ended.expect_code(code).expect_words(&[
+            "`state.dir` lies in a directory that does not exist: disk/deep",
+            "only the last directory of the path is made",
+        ]);
+    }
+    assert!(!folder.path().join("disk").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_state_dir_in_a_directory_of_the_kernel_is_refused() {
+    for dir in ["/proc/verigate", "/sys/verigate"] {
+        let folder = with_directories("", &format!("dir = \"{dir}\""));
+        folder
+            .run(["check", "verigate.toml"])
+            .expect_code(2)
+            .expect_words(&["`state.dir` lies in a directory that the kernel makes up"]);
     }
 }

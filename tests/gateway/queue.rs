@@ -267,14 +267,18 @@ fn a_route_that_a_reload_removes_holds_its_deliveries_until_it_is_back() {
     gateway.rewrite(&with_both(false));
     gateway.admin("POST", "/reload", &[], "").expect_status(200);
     let held = upstream.count();
-    let check = |flags: &[&str]| {
+    let checked = |flags: &[&str]| {
         let mut check = binary();
         check.arg("check").args(flags).arg(gateway.config_file());
         check.envs(config.environment.iter().map(|(name, value)| (name, value)));
         let output = check.output().expect("the binary runs");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        [output.stdout, output.stderr].map(|all| String::from_utf8_lossy(&all).into_owned())
     };
-    let shown = check(&[]);
+    let check = |flags: &[&str]| checked(flags).concat();
+    let [shown, warned] = checked(&[]);
+    let words = "no route `itellico` with the provider `itellico`, which holds 1 delivery on disk";
+    assert!(warned.contains(words), "{warned}");
+    assert!(warned.contains("[held-deliveries]"), "{warned}");
     let row = "1 delivery of the route itellico (provider itellico), which is not in this file";
     assert!(shown.contains(row), "{shown}");
     let shown = check(&["--json"]);
@@ -284,7 +288,9 @@ fn a_route_that_a_reload_removes_holds_its_deliveries_until_it_is_back() {
     upstream.behave(Behaviour::status(200));
     gateway.rewrite(&config);
     gateway.admin("POST", "/reload", &[], "").expect_status(200);
-    assert!(!check(&[]).contains("which is not in this file"));
+    let shown = check(&[]);
+    assert!(!shown.contains("which is not in this file"), "{shown}");
+    assert!(!shown.contains("held-deliveries"), "{shown}");
     let line = gateway.wait_for_log(LATE, |line| line["upstream_status"] == 200);
     assert_eq!(line["outcome"], "forwarded");
     // An attempt that was due when the route went may still have come.

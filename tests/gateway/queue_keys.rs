@@ -293,8 +293,11 @@ fn qu_22_a_reload_puts_a_key_in_front_and_a_missing_key_holds_its_deliveries_unt
                 .map(|(name, value)| (name, value)),
         );
         let shown = run.output().expect("the binary runs");
+        let warned = String::from_utf8_lossy(&shown.stderr).into_owned();
         let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
         assert!(shown.contains(OLD_ID), "{command:?}: {shown}");
+        let is_warned = warned.contains("[held-deliveries]") && warned.contains(OLD_ID);
+        assert_eq!(is_warned, command[0] == "check", "{command:?}: {warned}");
     }
     gateway.rewrite(&both);
     gateway.signal("HUP");

@@ -25,7 +25,8 @@ use crate::config;
     `env:` secrets are looked up in the environment of this shell. A running gateway has its own\n\
     environment, and checks the file again when it reloads.\n\n\
     Example:\n  verigate check conf/verigate.toml\n  \
-    curl --fail-with-body -X POST http://127.0.0.1:9090/reload"
+    curl --fail-with-body -X POST http://127.0.0.1:9090/reload\n\n\
+    With `[admin] token` the reload needs -H \"Authorization: Bearer TOKEN\"."
 )]
 pub(super) struct Check {
     #[command(flatten)]
@@ -38,7 +39,11 @@ pub(super) struct Check {
 impl Check {
     /// Prints all problems at once, or the configuration that would run and its warnings.
     pub(super) fn run(&self) -> Exit {
-        let checked = config::check(&self.file.path());
+        let mut checked = config::check(&self.file.path());
+        if let Ok(config) = &mut checked {
+            let held = queue::warnings(config);
+            config.warnings.extend(held);
+        }
         let wall = Clock::system().now().wall;
         match &checked {
             Ok(config) if self.json => print(&json::good(config, wall)),

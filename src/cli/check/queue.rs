@@ -2,15 +2,18 @@
 //! (contract: State). No byte of a key is shown.
 
 use std::fmt::Write as _;
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::shown::shown;
 use crate::cli::output::deliveries;
+use crate::config;
 use crate::config::queue::written_rate;
 use crate::config::units::{written_duration, written_size};
-use crate::config::{Config, Mode, OnError, OrderBy, Queue, Route, StateKey};
+use crate::config::{Config, Mode, OnError, OrderBy, Queue, Route, StateKey, Warning, WarningName};
 use crate::store::sealing::{KeyId, Keyring};
 use crate::store::sqlite;
 
@@ -38,8 +41,13 @@ pub(super) fn state_rows(config: &Config) -> Vec<[String; 2]> {
             deliveries(*count)
         );
     }
+    let made = if is_missing(dir) {
+        " (does not exist yet: it will be made)"
+    } else {
+        ""
+    };
     let value = format!(
-        "in {}: at most {} and {} deliveries, {} left free, {keys}",
+        "in {}{made}: at most {} and {} deliveries, {} left free, {keys}",
         dir.display(),
         written_size(state.max_bytes),
         state.max_deliveries,
@@ -70,6 +78,43 @@ pub(super) fn state_rows(config: &Config) -> Vec<[String; 2]> {
         rows.push(["loses power".to_owned(), value]);
     }
     rows
+}
+
+/// The warnings about deliveries that wait on disk and that this configuration cannot deliver.
+pub(super) fn warnings(config: &Config) -> Vec<Warning> {
+    let Some(dir) = &config.state.dir else {
+        return Vec::new();
+    };
+    let found = Found::of(dir, config);
+    let of_keys = found.missing.iter().map(|(key, count)| {
+        format!(
+            "`state.keys`: the key of the id {key} is not listed, which holds {} on disk: list it behind the \
+             key that writes",
+            deliveries(*count)
+        )
+    });
+    let of_routes = found.held.iter().map(|held| {
+        format!(
+            "`state.dir`: the file has no route `{}` with the provider `{}`, which holds {} on disk: put it \
+             back, or discard them (`verigate queue discard --route`)",
+            shown(&held.route),
+            shown(&held.provider),
+            deliveries(held.count),
+        )
+    });
+    let warning = |message| Warning {
+        path: config::shown_path(&config.path),
+        line: config.state_line,
+        route: None,
+        name: WarningName::HeldDeliveries,
+        message,
+    };
+    of_keys.chain(of_routes).map(warning).collect()
+}
+
+/// Whether there is no such directory. One that cannot be looked at counts as there.
+fn is_missing(dir: &Path) -> bool {
+    fs::metadata(dir).is_err_and(|why| why.kind() == io::ErrorKind::NotFound)
 }
 
 /// The relay routes that let in again what a loss of power took from the window.
@@ -138,6 +183,7 @@ pub(super) fn state_object(config: &Config) -> Value {
     let found = Found::of(dir, config);
     json!({
         "dir": shown(&dir.display().to_string()),
+        "dir_exists": !is_missing(dir),
         "timeout": written_duration(state.timeout),
         "max_bytes": state.max_bytes,
         "max_deliveries": state.max_deliveries,

@@ -5,7 +5,7 @@
 //! however that ends, so a file that was left behind holds nobody up. At an upgrade the lock passes
 //! to the next process as an open file.
 
-use std::fs::{DirBuilder, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
@@ -14,7 +14,10 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, Mode, OFlags, fchmod, flock, open, openat};
+use rustix::io::Errno;
 use rustix::process::geteuid;
+
+use crate::config::{NO_PARENT, ONLY_LAST_IS_MADE, missing_parent};
 
 /// The reason why a directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +33,14 @@ pub enum StateError {
         path: PathBuf,
         /// The reason.
         source: io::Error,
+    },
+    /// The directory above it does not exist.
+    #[error("`{key}` {NO_PARENT}: {}; {ONLY_LAST_IS_MADE}", path.display())]
+    NoParent {
+        /// The key of the configuration.
+        key: &'static str,
+        /// The missing directory.
+        path: PathBuf,
     },
     /// It is no directory.
     #[error("`{key}`: {} is no directory: name one that is for this gateway alone", path.display())]
@@ -105,7 +116,7 @@ impl StateDir {
     pub(crate) fn hold(dir: &Path) -> Result<Self, StateError> {
         let mut owner = open_owner(dir)?;
         if let Err(source) = flock(&owner, FlockOperation::NonBlockingLockExclusive) {
-            if source != rustix::io::Errno::WOULDBLOCK {
+            if source != Errno::WOULDBLOCK {
                 return Err(system("locking the owner file of")(dir, source.into()));
             }
             return Err(StateError::Held {
@@ -168,7 +179,7 @@ impl StateDir {
 
 /// Opens the file of a directory that is made where it is missing.
 fn open_owner(dir: &Path) -> Result<File, StateError> {
-    make(dir).map_err(|source| system("making")(dir, source))?;
+    make(dir)?;
     let entered = enter("state.dir", dir)?;
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mode = Mode::from_raw_mode(0o600);
@@ -186,9 +197,20 @@ fn system(doing: &'static str) -> impl Fn(&Path, io::Error) -> StateError {
     }
 }
 
-/// Makes a directory for this user alone, and the missing ones above it.
-fn make(dir: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+/// Makes a directory for this user alone where it is missing. The ones above it are never made: a path
+/// that is wrong, or below a disk that is not mounted, would become an empty queue.
+fn make(dir: &Path) -> Result<(), StateError> {
+    let Err(source) = DirBuilder::new().mode(0o700).create(dir) else {
+        return Ok(());
+    };
+    match (source.kind(), missing_parent(dir)) {
+        (io::ErrorKind::AlreadyExists, _) => Ok(()),
+        (io::ErrorKind::NotFound, Some(parent)) => Err(StateError::NoParent {
+            key: "state.dir",
+            path: parent.to_owned(),
+        }),
+        _ => Err(system("making")(dir, source)),
+    }
 }
 
 /// Opens a directory that is the value of `key` and must be for this user alone.
@@ -205,14 +227,26 @@ pub(crate) fn enter(key: &'static str, dir: &Path) -> Result<File, StateError> {
     };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = open(named, flags, Mode::empty()).map(File::from);
-    let entered = opened.map_err(|error| match error {
-        rustix::io::Errno::NOTDIR => StateError::NoDirectory { key, path: path() },
-        error => StateError::System {
-            key,
-            doing: "opening",
-            path: path(),
-            source: error.into(),
-        },
+    let own = geteuid().as_raw();
+    let foreign = |owner| StateError::Foreign {
+        key,
+        path: path(),
+        owner,
+        own,
+    };
+    let entered = opened.map_err(|error| {
+        let owner = fs::metadata(named).ok().map(|found| found.uid());
+        match (error, owner) {
+            (Errno::NOTDIR, _) => StateError::NoDirectory { key, path: path() },
+            // Only its owner may enter a directory of mode 0700.
+            (Errno::ACCESS, Some(owner)) if owner != own => foreign(owner),
+            _ => StateError::System {
+                key,
+                doing: "opening",
+                path: path(),
+                source: error.into(),
+            },
+        }
     })?;
     let found = entered.metadata().map_err(|source| StateError::System {
         key,
@@ -220,14 +254,8 @@ pub(crate) fn enter(key: &'static str, dir: &Path) -> Result<File, StateError> {
         path: path(),
         source,
     })?;
-    let own = geteuid().as_raw();
     if found.uid() != own {
-        return Err(StateError::Foreign {
-            key,
-            path: path(),
-            owner: found.uid(),
-            own,
-        });
+        return Err(foreign(found.uid()));
     }
     if found.mode() & 0o077 != 0 {
         return Err(StateError::Open {
@@ -255,7 +283,7 @@ pub fn holder(dir: &Path) -> Option<String> {
     let (major, minor) = (rustix::fs::major(dev), rustix::fs::minor(dev));
     let own = format!("{major:02x}:{minor:02x}:{}", found.ino());
     let inode = format!(":{}", found.ino());
-    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let locks = fs::read_to_string("/proc/locks").ok()?;
     let is_held = locks.lines().any(|line| {
         let words: Vec<_> = line.split_ascii_whitespace().collect();
         let &[_, "FLOCK", _, _, pid, file, ..] = words.as_slice() else {
@@ -283,7 +311,6 @@ fn named_in(file: &mut File) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
@@ -291,7 +318,15 @@ mod tests {
     #[test]
     fn a_directory_is_made_for_its_user_alone_and_had_by_one() {
         let folder = tempfile::tempdir().unwrap();
-        let dir = folder.path().join("a/state");
+        let deep = folder.path().join("disk/state");
+        let error = StateDir::hold(&deep).unwrap_err().to_string();
+        let words = format!(
+            "`state.dir` lies in a directory that does not exist: {}/disk; only the last directory",
+            folder.path().display()
+        );
+        assert!(error.contains(&words), "{error}");
+        assert!(!folder.path().join("disk").exists());
+        let dir = folder.path().join("state");
         let held = StateDir::hold(&dir).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
         assert_eq!((mode(&dir), mode(&dir.join(OWNER))), (0o700, 0o600));
