@@ -1,19 +1,20 @@
 //! The queue's workers: what is due is read, built by the configuration in force, sent by the code
 //! that forwards every request, and what became of it is written down (contract: Queue).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 
-use crate::clock::{Now, UnixMillis};
+use crate::clock::Now;
 use crate::gateway::exchange::attempt;
 use crate::gateway::exchange::deliver;
 use crate::gateway::exchange::deliver::Delivered;
 use crate::gateway::exchange::stored::StoredHead;
 use crate::gateway::running::Running;
-use crate::gateway::running::backlog::Backlog;
+use crate::gateway::running::backlog::{Backlog, Made};
 use crate::gateway::running::body_rooms::BodyRoom;
 use crate::gateway::running::snapshot::RouteState;
 use crate::gateway::upstream::forward::{ForwardError, Response};
@@ -23,6 +24,7 @@ use crate::queue::{
 use crate::store::sealing::Unreadable;
 use crate::store::{Content, StoreError};
 use crate::telemetry::{Outcome as Seen, Record, RequestId};
+use crate::verdict::Refusal;
 
 /// The most bytes of an answer that are read so that its connection can be used again.
 const MOST_OF_AN_ANSWER: u64 = 64 * 1024;
@@ -77,12 +79,29 @@ struct Held {
     backlog: Arc<Backlog>,
     lease: Lease,
     outcome: Outcome,
-    /// When the attempt began and how long it took, once it was made.
-    made: Option<(UnixMillis, Duration)>,
+    /// What is remembered of the attempt, once it was made.
+    made: Option<Made>,
+}
+
+impl Held {
+    /// What the app did, in words; empty where nothing is known of it.
+    fn what_the_app_did(&self) -> Cow<'static, str> {
+        match (self.outcome, &self.made) {
+            (Outcome::Status(status, _), _) => format!(" (it answered {status})").into(),
+            (
+                _,
+                Some(Made {
+                    cause: Some(cause), ..
+                }),
+            ) => format!(" ({cause})").into(),
+            _ => "".into(),
+        }
+    }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
+        let did = self.what_the_app_did();
         let Self {
             running,
             backlog,
@@ -91,7 +110,7 @@ impl Drop for Held {
             made,
         } = self;
         let now = running.clock.now();
-        let ended = backlog.ended(lease, *outcome, *made, now);
+        let ended = backlog.ended(lease, *outcome, made.take(), now);
         let snapshot = running.snapshot.load();
         let route = snapshot.queued_route(lease.route);
         let name = route.map_or("-", |route| &route.name);
@@ -107,7 +126,7 @@ impl Drop for Held {
         }
         match ended.breaker {
             Some(BreakerTurn::Opened) => log::warn!(
-                "route {name}: the app does not take deliveries; from now on it is probed, and the others wait"
+                "route {name}: the app does not take deliveries{did}; from now on it is probed, and the others wait"
             ),
             Some(BreakerTurn::Closed) => log::info!("route {name}: the app takes deliveries again"),
             None => {}
@@ -187,14 +206,14 @@ fn log_damage(id: DeliveryId, why: &dyn std::fmt::Display) {
     log::error!("the delivery {id} is damaged on disk: it is dead, and was not sent: {why}");
 }
 
-/// Sends the request of an attempt, and writes its log line. Returns when it began and how long it
-/// took, too, and the answer.
+/// Sends the request of an attempt, writes its log line, and warns where there was no answer. Returns
+/// what is remembered of it, too, and the answer.
 async fn send(
     held: &Held,
     route: &RouteState,
     stored: &StoredHead,
     content: &Content,
-) -> (Outcome, (UnixMillis, Duration), Option<Response>) {
+) -> (Outcome, Made, Option<Response>) {
     let Held { running, lease, .. } = held;
     let began = running.clock.now();
     let request = attempt::request(
@@ -218,8 +237,18 @@ async fn send(
         &mut delivered,
         content.body.len(),
     );
-    let took = at.mono.saturating_sub(began.mono);
-    (outcome, (began.wall, took), delivered.into_response())
+    let upstream = route.upstreams.label(delivered.upstream());
+    let cause = delivered.response().as_ref().err().map(|error| {
+        let warnings = &running.warnings;
+        warnings.upstream(&route.name, upstream, error, at);
+        format!("{upstream}: {error}")
+    });
+    let made = Made {
+        began: began.wall,
+        took: at.mono.saturating_sub(began.mono),
+        cause,
+    };
+    (outcome, made, delivered.into_response())
 }
 
 /// Reads the rest of a short answer, so that its connection can be used again.
@@ -274,5 +303,8 @@ fn note(
         Err(ForwardError::Late) => Seen::UpstreamTimeout,
         _ => Seen::UpstreamFailed,
     };
+    if let Err(error) = delivered.response() {
+        record.reason = Some(Refusal::from(error.code()).why);
+    }
     held.running.telemetry.attempted(&route.metrics, &record);
 }

@@ -6,7 +6,7 @@ use super::Outcome;
 use crate::clock::UnixMillis;
 
 /// A failed attempt. One that succeeds ends its delivery, and what is remembered of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// Its number among all attempts of the delivery, from 1.
     pub number: u32,
@@ -17,6 +17,9 @@ pub struct Attempt {
     pub took: Duration,
     /// Its end.
     pub end: AttemptEnd,
+    /// Why there was no answer, in words, where that is known. The app's machine may have written a
+    /// part of them.
+    pub cause: Option<String>,
 }
 
 /// The end of an attempt.

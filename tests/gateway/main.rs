@@ -33,6 +33,7 @@ mod queries;
 mod queue;
 mod queue_admin;
 mod queue_keys;
+mod queue_seen;
 mod rejudged;
 mod relay;
 mod reload;

@@ -113,7 +113,10 @@ fn history(shown: &Value) -> Option<String> {
     let rows = attempts.iter().map(|one| {
         let ended = match word(one, "error") {
             none if none == "-" => word(one, "status"),
-            error => error,
+            error => match word(one, "cause") {
+                none if none == "-" => error,
+                cause => format!("{error}: {cause}"),
+            },
         };
         let took = format!("{} ms", word(one, "took_ms"));
         [word(one, "attempt"), word(one, "began_at"), took, ended]
@@ -221,7 +224,7 @@ mod tests {
     fn the_attempts_of_a_delivery_are_shown() {
         let one = json!({"attempts": 2, "history": [
             {"attempt": 1, "began_at": "2026-01-01T00:00:00.000Z", "took_ms": 3, "status": null,
-             "error": "upstream_unreachable"},
+             "error": "upstream_unreachable", "cause": "http://app: refused"},
             {"attempt": 2, "began_at": "2026-01-01T00:00:05.000Z", "took_ms": 12, "status": 503,
              "error": null},
         ]});
@@ -239,7 +242,9 @@ mod tests {
                 "2026-01-01T00:00:00.000Z",
                 "3",
                 "ms",
-                "upstream_unreachable",
+                "upstream_unreachable:",
+                "http://app:",
+                "refused",
             ],
             vec!["2", "2026-01-01T00:00:05.000Z", "12", "ms", "503"],
         ];

@@ -95,6 +95,11 @@ impl Delivered {
             .map(|response| response.head.status());
     }
 
+    /// The place of the upstream that was asked last, among those of the route.
+    pub(crate) fn upstream(&self) -> usize {
+        self.upstream
+    }
+
     /// The upstream's answer, or the reason why there is none.
     pub(crate) fn response(&mut self) -> &mut Result<Response, ForwardError> {
         &mut self.response

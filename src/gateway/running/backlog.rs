@@ -19,8 +19,8 @@ use super::queue_of_route::settings;
 use crate::clock::{Clock, Now, UnixMillis};
 use crate::config;
 use crate::queue::{
-    Attempt, AttemptEnd, Change, Delivery, DeliveryId, Ended, Full, Lease, Limits, Next, Outcome,
-    Progress, Queue, Room, RouteNumber, State,
+    Attempt, AttemptEnd, Change, Delivery, DeliveryId, Ended, Lease, Limits, Next, Outcome,
+    Progress, Queue, RouteNumber, State,
 };
 use crate::replay::passing;
 use crate::replay::{Claim, Settlement};
@@ -50,14 +50,14 @@ pub(crate) struct Backlog {
     /// The room for bodies that are read for an attempt.
     rooms: Arc<BodyRooms>,
     /// The bytes of the file system that stay free.
-    keep_free: u64,
+    pub(super) keep_free: u64,
     /// What the file system had beyond those when it was looked at last, without what was stored
     /// since. Relaxed, as the next ones: each stands for itself.
-    disk_room: AtomicU64,
+    pub(super) disk_room: AtomicU64,
     /// Whether the file system had no more than those when it was looked at last.
-    is_disk_full: AtomicBool,
+    pub(super) is_disk_full: AtomicBool,
     /// Whether the store could not write when it was looked at last.
-    is_failing: AtomicBool,
+    pub(super) is_failing: AtomicBool,
     /// The second of the monotonic clock in which the time was kept last. Relaxed, too.
     time_kept: AtomicU64,
     /// The attempts in flight, and the deliveries that are being stored.
@@ -78,6 +78,16 @@ pub(crate) struct Means {
     pub(crate) timeout: Duration,
     /// The bytes of bodies that attempts may hold at a time.
     pub(crate) bodies: u64,
+}
+
+/// An attempt that was made.
+pub(crate) struct Made {
+    /// The moment at which it began.
+    pub(crate) began: UnixMillis,
+    /// The time that it took.
+    pub(crate) took: Duration,
+    /// Why there was no answer.
+    pub(crate) cause: Option<String>,
 }
 
 /// A delivery to be stored.
@@ -198,54 +208,6 @@ impl Backlog {
             self.under_way.fetch_add(1, Ordering::Relaxed);
         }
         next
-    }
-
-    /// Whether a delivery of `bytes` bytes would find room.
-    ///
-    /// # Errors
-    /// `queue_full`.
-    pub(crate) fn has_room(&self, route: RouteNumber, bytes: u64) -> Result<(), Refusal> {
-        self.admit(route, bytes).map(drop)
-    }
-
-    fn admit(&self, route: RouteNumber, bytes: u64) -> Result<Room, Refusal> {
-        // It is written twice: into the log, and from there into the database.
-        if self.disk_room.load(Ordering::Relaxed) <= bytes.saturating_mul(2) {
-            return Err(Refusal::because(
-                Code::QueueFull,
-                "the disk of the queue is full",
-            ));
-        }
-        self.queue().admit(route, bytes).map_err(full)
-    }
-
-    /// Whether the store could not write when it was looked at last.
-    pub(crate) fn is_failing(&self) -> bool {
-        self.is_failing.load(Ordering::Relaxed)
-    }
-
-    /// Looks at the store: what it cannot write, and what is left of its disk.
-    fn look_at_store(&self) {
-        let stats = self.store.stats();
-        // A file system that does not say what is free has no end.
-        let free = stats.free_bytes.unwrap_or(u64::MAX);
-        let room = match self.keep_free {
-            0 => u64::MAX,
-            kept => free.saturating_sub(kept),
-        };
-        self.disk_room.store(room, Ordering::Relaxed);
-        let is_full = free < self.keep_free;
-        let was_full = self.is_disk_full.swap(is_full, Ordering::Relaxed);
-        if is_full && !was_full {
-            log::error!(
-                "the disk of the queue has less than `state.keep_free` left: deliveries are answered `queue_full`"
-            );
-        }
-        if was_full && !is_full {
-            log::info!("the disk of the queue has room again");
-        }
-        self.is_failing
-            .store(stats.failing.is_some(), Ordering::Relaxed);
     }
 
     /// Stores a proved delivery, and settles its claim by what became of that. Returns once a sync
@@ -420,13 +382,12 @@ impl Backlog {
         }
     }
 
-    /// Writes down what became of an attempt, and where it was made, when it began and how long it
-    /// took.
+    /// Writes down what became of an attempt, and what is remembered of one that was made.
     pub(crate) fn ended(
         &self,
         lease: &Lease,
         outcome: Outcome,
-        made: Option<(UnixMillis, Duration)>,
+        made: Option<Made>,
         now: Now,
     ) -> Ended {
         let ended = self.queue().ended(lease.number, outcome, now, &mut chance);
@@ -436,12 +397,13 @@ impl Backlog {
             // once more.
             let attempt = made.zip(AttemptEnd::of(outcome));
             drop(match (change, attempt) {
-                (Change::Progress(progress), Some(((began, took), end))) => {
+                (Change::Progress(progress), Some((made, end))) => {
                     let attempt = Attempt {
                         number: lease.attempt,
-                        began,
-                        took,
+                        began: made.began,
+                        took: made.took,
                         end,
+                        cause: made.cause,
                     };
                     self.store.failed(lease.number, progress, attempt)
                 }
@@ -471,12 +433,4 @@ fn chance() -> f64 {
 
 pub(super) fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn full(full: Full) -> Refusal {
-    let why = match full {
-        Full::Route => "the queue of this route is full",
-        Full::All => "the queue is full",
-    };
-    Refusal::because(Code::QueueFull, why)
 }

@@ -319,6 +319,7 @@ fn attempt(attempt: &Attempt) -> Value {
         "took_ms": took,
         "status": attempt.end.status(),
         "error": error.map(Code::name),
+        "cause": attempt.cause,
     })
 }
 

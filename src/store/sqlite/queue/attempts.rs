@@ -20,11 +20,12 @@ pub(super) const SCHEMA: &str = "create table attempt (
     began_ms integer not null,
     took_ms integer not null,
     outcome integer not null,
+    cause text,
     primary key (delivery, place)
 ) strict, without rowid;";
 
 /// Writes an attempt, in [`write`].
-pub(super) const WRITE: &str = "insert or replace into attempt values (?1, ?2, ?3, ?4, ?5, ?6)";
+pub(super) const WRITE: &str = "insert or replace into attempt values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
 /// Takes out all attempts of a delivery.
 pub(super) const DROP: &str = "delete from attempt where delivery = ?1";
@@ -54,6 +55,7 @@ pub(super) fn write(
         attempt.began.0,
         integer(took),
         outcome,
+        attempt.cause,
     ])?;
     Ok(())
 }
@@ -61,7 +63,7 @@ pub(super) fn write(
 /// The attempts of a delivery, the oldest first.
 pub(super) fn read(connection: &Connection, delivery: Number) -> rusqlite::Result<Vec<Attempt>> {
     let mut select = connection.prepare(
-        "select number, began_ms, took_ms, outcome from attempt where delivery = ?1 order by number",
+        "select number, began_ms, took_ms, outcome, cause from attempt where delivery = ?1 order by number",
     )?;
     let attempts = select.query_map([integer(delivery.0)], |row| {
         Ok(Attempt {
@@ -74,6 +76,7 @@ pub(super) fn read(connection: &Connection, delivery: Number) -> rusqlite::Resul
                 FAILED => AttemptEnd::Failed,
                 status => AttemptEnd::Status(status),
             },
+            cause: row.get(4)?,
         })
     })?;
     attempts.collect()

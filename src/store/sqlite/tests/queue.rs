@@ -348,6 +348,7 @@ fn the_latest_attempts_of_a_delivery_are_kept_and_go_with_it() {
             number,
             began: UnixMillis(1_750_000_000_000 + i64::from(number)),
             took: Duration::from_millis(u64::from(number)),
+            cause: (end == AttemptEnd::Unreachable).then(|| "nobody listens".to_owned()),
             end,
         })
         .collect();
@@ -356,9 +357,9 @@ fn the_latest_attempts_of_a_delivery_are_kept_and_go_with_it() {
             attempts: attempt.number,
             ..LATER
         };
-        wait(queue.failed(one, progress, *attempt)).unwrap();
+        wait(queue.failed(one, progress, attempt.clone())).unwrap();
     }
-    wait(queue.failed(other, LATER, made[2])).unwrap();
+    wait(queue.failed(other, LATER, made[2].clone())).unwrap();
     drop(queue);
     let queue = opened(folder.path());
     assert_eq!(queue.attempts(one).unwrap(), made[25..]);
