@@ -12,7 +12,7 @@ use crate::clock::Now;
 use crate::gateway::exchange::attempt;
 use crate::gateway::exchange::deliver;
 use crate::gateway::exchange::deliver::Delivered;
-use crate::gateway::exchange::stored::StoredHead;
+use crate::gateway::exchange::stored::{StoredHead, in_words};
 use crate::gateway::running::Running;
 use crate::gateway::running::backlog::{Backlog, Made};
 use crate::gateway::running::body_rooms::BodyRoom;
@@ -23,8 +23,9 @@ use crate::queue::{
 };
 use crate::store::sealing::Unreadable;
 use crate::store::{Content, StoreError};
-use crate::telemetry::{Outcome as Seen, Record, RequestId};
+use crate::telemetry::{Outcome as Seen, Queued, Record, RequestId};
 use crate::verdict::Refusal;
+use crate::verify::envelope::Event;
 
 /// The most bytes of an answer that are read so that its connection can be used again.
 const MOST_OF_AN_ANSWER: u64 = 64 * 1024;
@@ -56,6 +57,7 @@ pub(crate) async fn run(
                     backlog: Arc::clone(&backlog),
                     lease,
                     outcome: Outcome::GivenBack,
+                    event: None,
                     made: None,
                 };
                 tokio::spawn(attempt(held));
@@ -79,6 +81,8 @@ struct Held {
     backlog: Arc<Backlog>,
     lease: Lease,
     outcome: Outcome,
+    /// Its event, once its head was read.
+    event: Option<Event>,
     /// What is remembered of the attempt, once it was made.
     made: Option<Made>,
 }
@@ -107,6 +111,7 @@ impl Drop for Held {
             backlog,
             lease,
             outcome,
+            event,
             made,
         } = self;
         let now = running.clock.now();
@@ -117,8 +122,9 @@ impl Drop for Held {
         // Damage was told where it was found.
         if let Some(reason) = ended.dead.filter(|reason| *reason != DeadReason::Damaged) {
             log::warn!(
-                "route {name}: the delivery {} is dead after attempt {} ({}): `verigate queue show` has the \
+                "route {name}, {}: the delivery {} is dead after attempt {} ({}): `verigate queue show` has the \
                  latest of them, `verigate queue retry` tries it again",
+                in_words(event.as_ref(), lease.received),
                 lease.id,
                 lease.attempt,
                 reason.name()
@@ -150,6 +156,7 @@ async fn attempt(mut held: Held) {
         held.outcome = Outcome::Damaged;
         return;
     };
+    held.event = Some(stored.event.clone());
     let snapshot = held.running.snapshot.load_full();
     // A reload may have removed the route since the attempt became due.
     let Some(route) = snapshot.queued_route(held.lease.route) else {
@@ -295,6 +302,10 @@ fn note(
     record.proved = true;
     record.secret = Some(stored.secret.as_str().into());
     record.event = Some(stored.event.clone());
+    record.queued = Some(Queued {
+        id: held.lease.id,
+        attempt: Some(held.lease.attempt),
+    });
     record.body_bytes = body_bytes as u64;
     record.total = delivered.at.mono.saturating_sub(began.mono);
     delivered.note(&mut record);

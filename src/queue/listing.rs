@@ -7,7 +7,7 @@ use super::entry::Place;
 use super::index::Queue;
 use super::route::Counts;
 use super::slab::NONE;
-use super::{Delivery, DeliveryId, Number, RouteNumber, State};
+use super::{Delivery, DeliveryId, Limits, Number, RouteNumber, State};
 use crate::clock::{Now, UnixMillis};
 
 /// The most deliveries that are looked at for one page.
@@ -64,6 +64,8 @@ pub struct RouteStatus {
     pub in_flight: u32,
     /// What it holds.
     pub counts: Counts,
+    /// What it may hold, by the last settings that it had; `None`: it had none in this process.
+    pub limits: Option<Limits>,
     /// The acceptance of the oldest delivery that is not dead.
     pub oldest: Option<UnixMillis>,
 }
@@ -128,6 +130,10 @@ impl Queue {
             is_breaker_open: route.breaker.is_open(),
             in_flight: route.in_flight,
             counts: route.counts,
+            limits: route.settings.as_ref().map(|settings| Limits {
+                max_bytes: settings.max_bytes,
+                max_deliveries: settings.max_deliveries,
+            }),
             oldest,
         }
     }

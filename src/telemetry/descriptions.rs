@@ -104,12 +104,18 @@ descriptions! {
         "Bytes that the queue may hold";
     QUEUE_MAX_DELIVERIES = "gauge" "verigate_queue_max_deliveries" []
         "Deliveries that the queue may hold";
+    QUEUE_ROUTE_BYTES = "gauge" "verigate_queue_route_bytes" ["route"]
+        "Bytes of the route's deliveries in the queue, dead ones included";
+    QUEUE_ROUTE_MAX_BYTES = "gauge" "verigate_queue_route_max_bytes" ["route"]
+        "Bytes that the queue may hold of the route; 0 where the route stores nothing more";
+    QUEUE_ROUTE_MAX_DELIVERIES = "gauge" "verigate_queue_route_max_deliveries" ["route"]
+        "Deliveries that the queue may hold of the route; 0 where the route stores nothing more";
     QUEUE_ATTEMPTS = "counter" "verigate_queue_attempts_total" ["route", "class"]
         "Attempts to deliver from the queue by the app's answer: 2xx, 3xx, 4xx, 5xx, or none";
     QUEUE_DEAD = "counter" "verigate_queue_dead_total" ["route", "reason"]
         "Deliveries that became dead letters: by a status of dead_on, by their age, or since they are damaged on disk";
     QUEUE_HELD = "gauge" "verigate_queue_held" ["route"]
-        "Deliveries that are held since they cannot be read: their key is missing, or the file is damaged";
+        "Deliveries that could not be read when they were due, and are held: their key is missing, or the file is damaged";
     QUEUE_PAUSED = "gauge" "verigate_queue_paused" ["route", "reason"]
         "1 while the route waits: an operator paused it, the app asked for it, or it was removed from the configuration";
     QUEUE_BREAKER_OPEN = "gauge" "verigate_queue_breaker_open" ["route"]

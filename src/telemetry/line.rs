@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::json;
 use super::json::Second;
-use super::{Record, RequestId};
+use super::{Queued, Record, RequestId};
 use crate::notation::decimal::{push_address, push_number};
 
 /// Appends a key and its value, or `null`. The punctuation before a value is one constant with its
@@ -137,6 +137,10 @@ impl Line {
         field!(json::push_cut => line, "event_id", record.event_id());
         field!(json::push_cut => line, "event_type", record.event_type());
         field!(json::push_cut => line, "account", record.account());
+        match record.queued {
+            Some(queued) => push_queued(line, queued),
+            None => line.extend_from_slice(b",\"delivery_id\":null,\"attempt\":null"),
+        }
         let signed = &mut self.signed;
         field!(
             line,
@@ -161,6 +165,12 @@ impl Line {
         line.extend_from_slice(b"}\n");
         line
     }
+}
+
+fn push_queued(line: &mut Vec<u8>, queued: Queued) {
+    let id = queued.id.to_string();
+    field!(json::push_text => line, "delivery_id", Some(id.as_str()));
+    field!(line, "attempt", queued.attempt.map(u64::from), push_number);
 }
 
 /// A name from this program, which needs no escape.
@@ -192,11 +202,12 @@ mod tests {
 
     use super::*;
     use crate::clock::UnixMillis;
+    use crate::queue::DeliveryId;
     use crate::telemetry::{Outcome, sample};
     use crate::verdict::Code;
     use crate::verify::envelope::Event;
 
-    const KEYS: [&str; 23] = [
+    const KEYS: [&str; 25] = [
         "time",
         "request_id",
         "route",
@@ -210,6 +221,8 @@ mod tests {
         "event_id",
         "event_type",
         "account",
+        "delivery_id",
+        "attempt",
         "delivery_timestamp",
         "skew_s",
         "secret",
@@ -240,7 +253,7 @@ mod tests {
                 r#"{"time":"2025-06-15T15:06:40.123Z","request_id":"00112233445566778899aabbccddeeff","#,
                 r#""route":"itellico","provider":"itellico","client":"203.0.113.9","method":"POST","#,
                 r#""path":"/webhooks/itellico","status":200,"verdict":"valid","reason":null,"event_id":"evt-1","#,
-                r#""event_type":"conversation.ended","account":"acc-1","#,
+                r#""event_type":"conversation.ended","account":"acc-1","delivery_id":null,"attempt":null,"#,
                 r#""delivery_timestamp":"2025-06-15T15:06:39.000Z","skew_s":-1,"secret":"env:S","body_bytes":1024,"verify_us":3,"#,
                 r#""upstream":"http://127.0.0.1:3000","upstream_status":200,"upstream_ms":4.250,"total_ms":5.001,"#,
                 r#""outcome":"forwarded"}"#
@@ -367,6 +380,8 @@ mod tests {
             cut(record.event_id()),
             cut(record.event_type()),
             cut(record.account()),
+            own(record.queued.map(|queued| queued.id.to_string()).as_deref()),
+            bare(record.queued.and_then(|queued| queued.attempt)),
             bare(record.delivery_timestamp.map(time)),
             bare(record.skew_secs),
             own(record.secret.as_deref()),
@@ -409,6 +424,10 @@ mod tests {
                     id: id.as_deref().map(Into::into),
                     event_type: event_type.as_deref().map(Into::into),
                     account: None,
+                }),
+                queued: status.map(|_| Queued {
+                    id: DeliveryId(body_bytes.into()),
+                    attempt: upstream_status.map(u32::from),
                 }),
                 delivery_timestamp: status.map(|_| UnixMillis(times[1])),
                 skew_secs,

@@ -36,6 +36,7 @@ use metrics::Metrics;
 use route_metrics::RouteMetrics;
 
 use crate::clock::UnixMillis;
+use crate::queue::DeliveryId;
 use crate::verdict::Code;
 use crate::verify::envelope::{Event, EventText};
 
@@ -149,6 +150,8 @@ pub struct Record<'x> {
     /// The event that the delivery reports, if it is an event of its own and not a handshake; from
     /// the network.
     pub event: Option<Event>,
+    /// The delivery's place in the queue, once it was stored.
+    pub queued: Option<Queued>,
     /// The account of a delivery that the route does not take for its account; from the network.
     pub unlisted: Option<EventText>,
     /// The delivery's timestamp; of a delivery that is not proved, the timestamp that it states.
@@ -191,6 +194,7 @@ impl<'x> Record<'x> {
             reason: None,
             proved: false,
             event: None,
+            queued: None,
             unlisted: None,
             delivery_timestamp: None,
             skew_secs: None,
@@ -232,6 +236,15 @@ impl<'x> Record<'x> {
             None => self.unlisted.as_deref(),
         }
     }
+}
+
+/// A delivery that was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// Its name.
+    pub id: DeliveryId,
+    /// The number of the attempt, from 1; `None` for its acceptance.
+    pub attempt: Option<u32>,
 }
 
 /// The id of a request.
@@ -295,6 +308,7 @@ mod sample {
                 event_type: Some("conversation.ended".into()),
                 account: Some("acc-1".into()),
             }),
+            queued: None,
             unlisted: None,
             delivery_timestamp: Some(UnixMillis::from_secs(1_749_999_999)),
             skew_secs: Some(-1),

@@ -11,7 +11,8 @@ use prometheus::{IntCounter, IntGauge};
 use super::descriptions::{
     Description, QUEUE_ACCEPT_DURATION, QUEUE_ATTEMPTS, QUEUE_BREAKER_OPEN, QUEUE_BYTES,
     QUEUE_DEAD, QUEUE_DELIVERIES, QUEUE_HELD, QUEUE_MAX_BYTES, QUEUE_MAX_DELIVERIES, QUEUE_OLDEST,
-    QUEUE_PAUSED, STATE_ERRORS, STATE_SYNC_DURATION,
+    QUEUE_PAUSED, QUEUE_ROUTE_BYTES, QUEUE_ROUTE_MAX_BYTES, QUEUE_ROUTE_MAX_DELIVERIES,
+    STATE_ERRORS, STATE_SYNC_DURATION,
 };
 use super::durations::Durations;
 use super::route_counts::EXCHANGE_BOUNDS;
@@ -35,6 +36,10 @@ const PAUSES: [&str; 3] = ["operator", "app", "removed"];
 pub struct RouteNow {
     /// What it holds.
     pub counts: Counts,
+    /// The most bytes and deliveries that it may hold; 0 where it stores nothing more.
+    pub max_bytes: u64,
+    /// The most deliveries, likewise.
+    pub max_deliveries: u64,
     /// The age of the oldest delivery that is not dead.
     pub oldest: Option<Duration>,
     /// Whether an operator paused it.
@@ -55,6 +60,8 @@ impl RouteNow {
         self.counts.dead += other.counts.dead;
         self.counts.held += other.counts.held;
         self.counts.bytes += other.counts.bytes;
+        self.max_bytes = self.max_bytes.max(other.max_bytes);
+        self.max_deliveries = self.max_deliveries.max(other.max_deliveries);
         self.oldest = self.oldest.max(other.oldest);
         self.is_paused |= other.is_paused;
         self.is_asked |= other.is_asked;
@@ -85,6 +92,9 @@ struct Shared {
 /// The series of a route.
 struct OfRoute {
     deliveries: [IntGauge; State::ALL.len()],
+    bytes: IntGauge,
+    max_bytes: IntGauge,
+    max_deliveries: IntGauge,
     held: IntGauge,
     oldest: IntGauge,
     paused: [IntGauge; PAUSES.len()],
@@ -201,6 +211,9 @@ impl OfRoute {
         let by = |metric, label| series.gauge(metric, &[name, label]);
         Self {
             deliveries: State::ALL.map(|state| by(&QUEUE_DELIVERIES, state.name())),
+            bytes: series.gauge(&QUEUE_ROUTE_BYTES, &[name]),
+            max_bytes: series.gauge(&QUEUE_ROUTE_MAX_BYTES, &[name]),
+            max_deliveries: series.gauge(&QUEUE_ROUTE_MAX_DELIVERIES, &[name]),
             held: series.gauge(&QUEUE_HELD, &[name]),
             oldest: series.gauge(&QUEUE_OLDEST, &[name]),
             paused: PAUSES.map(|reason| by(&QUEUE_PAUSED, reason)),
@@ -215,6 +228,9 @@ impl OfRoute {
         for (gauge, count) in self.deliveries.iter().zip(counts) {
             gauge.set(shown(count));
         }
+        self.bytes.set(shown(now.counts.bytes));
+        self.max_bytes.set(shown(now.max_bytes));
+        self.max_deliveries.set(shown(now.max_deliveries));
         self.held.set(shown(now.counts.held));
         self.oldest
             .set(shown(now.oldest.unwrap_or_default().as_secs()));
@@ -227,7 +243,15 @@ impl OfRoute {
 
     fn end(&self, series: &Series) {
         let gauges = self.deliveries.iter().chain(&self.paused);
-        for gauge in gauges.chain([&self.held, &self.oldest, &self.breaker_open]) {
+        let others = [
+            &self.bytes,
+            &self.max_bytes,
+            &self.max_deliveries,
+            &self.held,
+            &self.oldest,
+            &self.breaker_open,
+        ];
+        for gauge in gauges.chain(others) {
             series.end(gauge.clone());
         }
         for counter in self.attempts.iter().chain(&self.dead) {
@@ -271,8 +295,11 @@ mod tests {
             counts: Counts {
                 waiting: 3,
                 dead: 1,
+                bytes: 700,
                 ..Counts::default()
             },
+            max_bytes: 1000,
+            max_deliveries: 10,
             oldest: Some(Duration::from_millis(61_900)),
             is_paused: true,
             ..RouteNow::default()
@@ -287,6 +314,9 @@ mod tests {
             "verigate_queue_deliveries{route=\"r\",state=\"retrying\"} 0",
             "verigate_queue_deliveries{route=\"r\",state=\"dead\"} 1",
             "verigate_queue_oldest_seconds{route=\"r\"} 61",
+            "verigate_queue_route_bytes{route=\"r\"} 700",
+            "verigate_queue_route_max_bytes{route=\"r\"} 1000",
+            "verigate_queue_route_max_deliveries{route=\"r\"} 10",
             "verigate_queue_paused{reason=\"operator\",route=\"r\"} 1",
             "verigate_queue_paused{reason=\"app\",route=\"r\"} 0",
             "verigate_queue_attempts_total{class=\"none\",route=\"r\"} 1",

@@ -15,7 +15,7 @@ use crate::support::upstream::{ClosedPort, Upstream};
 use crate::support::{SECRET, SOON, eventually, now};
 
 /// Every field of a line (contract: Access log), in its order.
-const FIELDS: [&str; 23] = [
+const FIELDS: [&str; 25] = [
     "time",
     "request_id",
     "route",
@@ -29,6 +29,8 @@ const FIELDS: [&str; 23] = [
     "event_id",
     "event_type",
     "account",
+    "delivery_id",
+    "attempt",
     "delivery_timestamp",
     "skew_s",
     "secret",

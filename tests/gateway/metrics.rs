@@ -14,7 +14,7 @@ use crate::support::upstream::Upstream;
 use crate::support::{LATE, SECRET_VARIABLE, SOON, eventually, now};
 
 /// Every metric (contract: Metrics): name, type, labels.
-const METRICS: [(&str, &str, &[&str]); 46] = [
+const METRICS: [(&str, &str, &[&str]); 49] = [
     ("verigate_requests_total", "counter", &["route", "verdict"]),
     ("verigate_request_duration_seconds", "histogram", &["route"]),
     (
@@ -89,6 +89,9 @@ const METRICS: [(&str, &str, &[&str]); 46] = [
     ("verigate_queue_bytes", "gauge", &[]),
     ("verigate_queue_max_bytes", "gauge", &[]),
     ("verigate_queue_max_deliveries", "gauge", &[]),
+    ("verigate_queue_route_bytes", "gauge", &["route"]),
+    ("verigate_queue_route_max_bytes", "gauge", &["route"]),
+    ("verigate_queue_route_max_deliveries", "gauge", &["route"]),
     (
         "verigate_queue_attempts_total",
         "counter",

@@ -451,7 +451,7 @@ fn what_was_discarded_stays_away_after_kill_9_and_is_named_in_the_log() {
         &json!({"delivery_id": one}),
     );
     let id = one.as_str().expect("an id").to_owned();
-    assert!(gateway.says(&format!("the delivery {id}: discard by 127.0.0.1")));
+    assert!(gateway.says(&format!("the delivery {id} was discarded by 127.0.0.1")));
     let gateway = gateway.killed_and_started(&config);
     let left = list(&gateway, "");
     assert_eq!(left.len(), 1);

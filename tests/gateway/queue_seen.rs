@@ -15,7 +15,14 @@ use crate::support::{LATE, eventually};
 const TOKEN: &str = "admin-token-0123456789abcdef";
 
 /// A gateway with a queue in front of an app at `url`.
-fn config(url: &str, queue: &str, state: &str) -> Config {
+fn config(url: &str, queue: &str) -> Config {
+    without_token(url, queue)
+        .admin("token", "\"env:ADMIN_TOKEN\"")
+        .env("ADMIN_TOKEN", TOKEN)
+}
+
+/// The same, with an admin port that shows its metrics to everybody and has no pages of the queue.
+fn without_token(url: &str, queue: &str) -> Config {
     let never = Upstream::start();
     let route = Route::itellico(&never)
         .set("upstream", &format!("\"{url}\""))
@@ -23,9 +30,7 @@ fn config(url: &str, queue: &str, state: &str) -> Config {
     Config::new()
         .route(route)
         .extra(&format!("[route.queue]\n{queue}"))
-        .extra(&format!("[state]\ndir = \"state\"\n{state}"))
-        .admin("token", "\"env:ADMIN_TOKEN\"")
-        .env("ADMIN_TOKEN", TOKEN)
+        .extra("[state]\ndir = \"state\"")
 }
 
 /// What the admin port answers to the holder of the token.
@@ -69,7 +74,7 @@ fn message(gateway: &Gateway, words: &[&str]) -> String {
 fn the_log_and_the_history_say_why_an_attempt_failed() {
     let closed = ClosedPort::take();
     let url = closed.url();
-    let gateway = Gateway::start(&config(&url, "retry = [\"100ms\"]", ""));
+    let gateway = Gateway::start(&config(&url, "retry = [\"100ms\"]"));
     for _ in 0..4 {
         send(&gateway);
     }
@@ -104,10 +109,138 @@ fn the_log_and_the_history_say_why_an_attempt_failed() {
 #[test]
 fn an_answer_that_opens_the_breaker_is_named() {
     let upstream = Upstream::with(Behaviour::status(503));
-    let gateway = Gateway::start(&config(&upstream.url(), "retry = [\"100ms\"]", ""));
+    let gateway = Gateway::start(&config(&upstream.url(), "retry = [\"100ms\"]"));
     for _ in 0..4 {
         send(&gateway);
     }
     let opened = message(&gateway, &["does not take deliveries"]);
     assert!(opened.contains("(it answered 503)"), "{opened}");
+}
+
+#[test]
+fn a_full_route_is_named_with_the_limit_that_it_has_reached() {
+    let upstream = Upstream::with(Behaviour::status(500));
+    let queue = "retry = [\"1h\"]\nmax_deliveries = 2";
+    let gateway = Gateway::start(&without_token(&upstream.url(), queue));
+    for _ in 0..2 {
+        send(&gateway);
+    }
+    for _ in 0..3 {
+        let delivery = Delivery::of(event_with(&fresh_event_id()));
+        gateway.ask(delivery).expect_refusal(503, "queue_full");
+    }
+    let said = message(
+        &gateway,
+        &[
+            "ERROR",
+            "route itellico: its queue is full (2 of 2 deliveries",
+        ],
+    );
+    assert!(
+        said.contains("raise `max_deliveries` in `[route.queue]`"),
+        "{said}"
+    );
+    let times = gateway.stderr().matches("its queue is full").count();
+    assert_eq!(times, 1, "{}", gateway.stderr());
+    let metrics = gateway.metrics();
+    let of = |name: &str| metrics.value(name, &[("route", "itellico")]);
+    assert!((of("verigate_queue_route_max_deliveries") - 2.0).abs() < 0.5);
+    assert!(of("verigate_queue_route_max_bytes") > of("verigate_queue_route_bytes"));
+    assert!(of("verigate_queue_route_bytes") > 100.0);
+}
+
+#[test]
+fn deliveries_of_a_route_that_is_gone_are_named_at_reload_and_start_and_in_a_plan() {
+    let upstream = Upstream::with(Behaviour::status(500));
+    let before = config(&upstream.url(), "retry = [\"1h\"]");
+    let gateway = Gateway::start(&before);
+    for _ in 0..2 {
+        send(&gateway);
+    }
+    let renamed = Route::itellico(&upstream)
+        .set("name", "\"other\"")
+        .set("mode", "\"queue\"");
+    let after = Config::new()
+        .route(renamed)
+        .extra("[state]\ndir = \"state\"")
+        .admin("token", "\"env:ADMIN_TOKEN\"")
+        .env("ADMIN_TOKEN", TOKEN);
+    gateway.rewrite(&after);
+    asked(&gateway, "POST", "/reload", "");
+    let words = ["WARN", "route itellico: 2 deliveries wait and are held"];
+    let said = message(&gateway, &words);
+    assert!(
+        said.contains("verigate queue discard --route itellico"),
+        "{said}"
+    );
+    let plan = asked(&gateway, "POST", "/queue/plan", "{\"route\":\"itellico\"}");
+    assert_eq!(plan["removed_routes"], serde_json::json!(["itellico"]));
+    let gateway = gateway.killed_and_started(&after);
+    message(&gateway, &words);
+    // Put back, it holds nothing any more.
+    gateway.rewrite(&before);
+    asked(&gateway, "POST", "/reload", "");
+    let plan = asked(&gateway, "POST", "/queue/plan", "{\"route\":\"itellico\"}");
+    assert_eq!(plan["removed_routes"], serde_json::json!([]));
+}
+
+#[test]
+fn the_log_has_the_delivery_and_the_attempt_and_names_the_event_that_is_discarded_or_dies() {
+    let upstream = Upstream::with(Behaviour::status(500));
+    let gateway = Gateway::start(&config(&upstream.url(), "retry = [\"1h\"]"));
+    let [one, planned, dead] = [(); 3].map(|()| {
+        let id = send(&gateway);
+        let is_it = |line: &Value| line["event_id"] == id.as_str();
+        let accepted =
+            gateway.wait_for_log(LATE, |line| is_it(line) && line["outcome"] == "queued");
+        let tried = gateway.wait_for_log(LATE, |line| is_it(line) && line["outcome"] != "queued");
+        let name = accepted["delivery_id"].as_str().expect("a name").to_owned();
+        assert!(accepted["attempt"].is_null(), "{accepted}");
+        assert_eq!(
+            (&tried["delivery_id"], &tried["attempt"]),
+            (&accepted["delivery_id"], &serde_json::json!(1))
+        );
+        assert_eq!(tried["request_id"], accepted["request_id"]);
+        (id, name)
+    });
+    let found = |(event, name): &(String, String), what: &str| {
+        let event = format!("route itellico, event {event}, type ");
+        let said = message(&gateway, &[&event, &format!("the delivery {name} {what}")]);
+        assert!(said.contains(", received 20"), "{said}");
+    };
+    upstream.behave(Behaviour::status(410));
+    let retry = |(_, name): &(String, String)| format!("{{\"delivery_id\":\"{name}\"}}");
+    asked(&gateway, "POST", "/queue/retry", &retry(&dead));
+    found(&dead, "is dead after attempt 2 (status)");
+    asked(&gateway, "POST", "/queue/discard", &retry(&one));
+    found(&one, "was discarded by ");
+    let plan = asked(&gateway, "POST", "/queue/plan", "{\"state\":\"retrying\"}");
+    let plan = plan["plan"].as_str().expect("a plan");
+    let begun = asked(
+        &gateway,
+        "POST",
+        "/queue/discard",
+        &format!("{{\"plan\":\"{plan}\"}}"),
+    );
+    assert_eq!(begun["deliveries"], 1, "{begun}");
+    found(&planned, "was discarded by the plan ");
+}
+
+#[test]
+fn a_pause_or_its_end_that_changes_nothing_is_not_logged_as_one() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(&config(&upstream.url(), "retry = [\"1h\"]"));
+    let route = "{\"route\":\"itellico\"}";
+    asked(&gateway, "POST", "/queue/resume", route);
+    message(&gateway, &["INFO", "it was not paused"]);
+    for _ in 0..2 {
+        asked(&gateway, "POST", "/queue/pause", route);
+    }
+    message(&gateway, &["INFO", "it was paused before"]);
+    let times = gateway
+        .stderr()
+        .matches("route itellico: paused by")
+        .count();
+    assert_eq!(times, 1, "{}", gateway.stderr());
+    assert!(!gateway.says("route itellico: resumed by"));
 }

@@ -138,6 +138,21 @@ pub(super) fn plan(action: &str, plan: &Value) -> String {
         } else {
             ""
         }
+    ) + &held(action, plan)
+}
+
+/// What a plan says of deliveries that a retry does not send.
+fn held(action: &str, plan: &Value) -> String {
+    let removed = plan.get("removed_routes").and_then(Value::as_array);
+    let names = removed.into_iter().flatten().filter_map(Value::as_str);
+    let names: Vec<String> = names.map(escaped).collect();
+    if action == "discard" || names.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\nthe configuration has no route of the name and provider of {}: its deliveries are held, whatever is done \
+         with them, until it is back",
+        names.join(", ")
     )
 }
 
@@ -218,6 +233,14 @@ mod tests {
             ["0s", "0s"],
         ];
         assert_eq!(times, expected, "{shown}");
+    }
+
+    #[test]
+    fn a_plan_to_retry_says_what_stays_held() {
+        let one = json!({"deliveries": 2, "removed_routes": ["stripe"]});
+        assert!(plan("retry", &one).contains("provider of stripe: its deliveries are held"));
+        assert!(!plan("discard", &one).contains("held"));
+        assert!(!plan("retry", &json!({"deliveries": 2, "removed_routes": []})).contains("held"));
     }
 
     #[test]

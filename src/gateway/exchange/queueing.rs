@@ -16,7 +16,7 @@ use crate::gateway::running::queue_of_route::QueueOfRoute;
 use crate::gateway::running::snapshot::RouteState;
 use crate::queue::DeliveryId;
 use crate::replay::passing::Change;
-use crate::telemetry::Outcome;
+use crate::telemetry::{Outcome, Queued};
 use crate::verdict::{Code, Refusal};
 use crate::verify::claim::EventKey;
 use crate::wire::head::Framing;
@@ -43,7 +43,7 @@ impl<'x> Exchange<'x> {
             Framing::Length(bytes) => bytes,
             _ => 0,
         };
-        backlog.has_room(own.number, length)
+        backlog.has_room(own.number, length, self.began)
     }
 
     /// Stores a proved delivery. `Ok` is a delivery that is forwarded at once.
@@ -99,6 +99,7 @@ impl<'x> Exchange<'x> {
         let id = DeliveryId::new(clock.now().wall, random);
         self.judged();
         backlog.accept(delivery, id, clock).await?;
+        self.record.queued = Some(Queued { id, attempt: None });
         self.debug(format_args!("stored as the delivery {id}"));
         let answer = Answer::queued(route.config.queue.answer, &route.answers);
         Err(Ended::Answered(Box::new(answer), Outcome::Queued))

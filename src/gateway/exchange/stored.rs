@@ -10,6 +10,8 @@ use std::net::IpAddr;
 use bytes::Bytes;
 
 use super::headers::going_on;
+use crate::clock::UnixMillis;
+use crate::config::units::written_moment;
 use crate::gateway::client::origin::{Origin, Trusted};
 use crate::gateway::upstream::request::WasProved;
 use crate::notation::packed::{Reader, Writer};
@@ -48,6 +50,23 @@ pub(crate) struct StoredHead {
     pub(crate) event: Event,
     /// The key of the event for the app.
     pub(crate) event_key: Option<EventKey>,
+}
+
+/// The most characters of a text from the network that a message shows.
+const SHOWN: usize = 200;
+
+/// A delivery in words, for a message: its event, which strangers may have written, and when it came.
+pub(crate) fn in_words(event: Option<&Event>, received: UnixMillis) -> String {
+    let shown = |text: Option<&str>| -> String {
+        let text = text.unwrap_or("-").chars().take(SHOWN);
+        text.flat_map(char::escape_debug).collect()
+    };
+    format!(
+        "event {}, type {}, received {}",
+        shown(event.and_then(|event| event.id.as_deref())),
+        shown(event.and_then(|event| event.event_type.as_deref())),
+        written_moment(received)
+    )
 }
 
 /// The statements of a trusted proxy.

@@ -8,6 +8,7 @@ use crate::clock::{Now, UnixMillis};
 use crate::config::State;
 use crate::gateway::running::backlog::{Backlog, Means};
 use crate::gateway::running::backlog_by_hand::keyring;
+use crate::gateway::running::backlog_seen::deliveries_wait;
 use crate::queue::Limits;
 use crate::replay::Window;
 use crate::store::StoreError;
@@ -148,7 +149,7 @@ impl Kept {
         if self.queue.is_new() {
             log::info!("state: new");
         } else {
-            log::info!("state: {deliveries} deliveries wait, of {bytes} bytes");
+            log::info!("state: {}, of {bytes} bytes", deliveries_wait(deliveries));
         }
         backlog.report_keys();
         Ok(backlog)

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
+use super::backlog_room::FULL_AGAIN;
 use super::body_rooms::{BodyRoom, BodyRooms};
 use super::paused::pause_as_stored;
 use super::queue_of_route::settings;
@@ -27,6 +28,7 @@ use crate::replay::{Claim, Settlement};
 use crate::store::sqlite::{MetaKey, QueueDb};
 use crate::store::{Accepted, Content, QueueStore as _, StoreError};
 use crate::telemetry::queue_metrics::QueueMetrics;
+use crate::telemetry::rate_limit::RateLimits;
 use crate::verdict::{Code, Refusal};
 use crate::verify::claim::Mark;
 
@@ -43,6 +45,8 @@ pub(crate) struct Backlog {
     pub(super) names: Mutex<BTreeMap<RouteNumber, Arc<str>>>,
     /// Who was told when that a route has an old delivery.
     pub(super) overdue: Mutex<BTreeMap<RouteNumber, Duration>>,
+    /// Limits what is said of a full queue.
+    pub(super) full: RateLimits,
     /// Told when something may be due earlier than the workers know.
     pub(crate) wake: Notify,
     /// The longest wait for the store.
@@ -131,6 +135,7 @@ impl Backlog {
             metrics,
             names,
             overdue: Mutex::default(),
+            full: RateLimits::new(FULL_AGAIN),
             queue: Mutex::new(queue),
             joined: Mutex::new(None),
             limits,
@@ -193,6 +198,7 @@ impl Backlog {
     ) {
         let listed = routes.map(|(number, route)| (number, settings(route)));
         self.queue().set_routes(listed, now);
+        self.report_removed();
         self.wake.notify_one();
     }
 
@@ -233,7 +239,7 @@ impl Backlog {
             claim: (claim, stored),
         } = proved;
         let bytes = (head.len() + body.len()) as u64;
-        let room = self.admit(route, bytes)?;
+        let room = self.admit(route, bytes, begun)?;
         let spent = |room: u64| Some(room.saturating_sub(bytes.saturating_mul(2)));
         let _ = self
             .disk_room

@@ -37,9 +37,10 @@ impl Backlog {
         for (number, status) in self.statuses() {
             let own = snapshot.queued_route(number);
             let own = own.and_then(|route| route.queue.as_ref());
-            let is_meant = own.is_some_and(|own| own.accepts) || status.counts.deliveries() > 0;
+            let accepts = own.is_some_and(|own| own.accepts);
+            let is_meant = accepts || status.counts.deliveries() > 0;
             if let Some(name) = self.name(number).filter(|_| is_meant) {
-                let now = now_of(&status, wall);
+                let now = now_of(&status, accepts, wall);
                 shown.entry((*name).to_owned()).or_default().add(&now);
             }
         }
@@ -54,6 +55,25 @@ impl Backlog {
             .into_iter()
             .map(|number| (number, self.queue().status(number)));
         statuses.collect()
+    }
+
+    /// Says which routes hold deliveries that nobody tries, because the configuration in force does not
+    /// have the route.
+    pub(super) fn report_removed(&self) {
+        for (number, status) in self.statuses() {
+            let held = status.counts.waiting + status.counts.retrying;
+            if status.is_listed || held == 0 {
+                continue;
+            }
+            let name = self.name(number);
+            log::warn!(
+                "route {}: {} and {} held, because the configuration has no route of this name and provider: put it \
+                 back, or `verigate queue discard --route {0}`",
+                name.as_deref().unwrap_or("-"),
+                deliveries_wait(held),
+                if held == 1 { "is" } else { "are" }
+            );
+        }
     }
 
     /// Counts the end of an attempt.
@@ -105,6 +125,14 @@ impl Backlog {
     }
 }
 
+/// How many deliveries wait, in words.
+pub(crate) fn deliveries_wait(count: u64) -> String {
+    match count {
+        1 => "1 delivery waits".to_owned(),
+        _ => format!("{count} deliveries wait"),
+    }
+}
+
 /// Why a route waits, in words.
 fn why(status: &RouteStatus) -> &'static str {
     if status.is_paused {
@@ -118,9 +146,12 @@ fn why(status: &RouteStatus) -> &'static str {
     }
 }
 
-fn now_of(status: &RouteStatus, wall: UnixMillis) -> RouteNow {
+fn now_of(status: &RouteStatus, accepts: bool, wall: UnixMillis) -> RouteNow {
+    let limits = status.limits.filter(|_| accepts);
     RouteNow {
         counts: status.counts,
+        max_bytes: limits.map_or(0, |limits| limits.max_bytes),
+        max_deliveries: limits.map_or(0, |limits| limits.max_deliveries),
         oldest: status.oldest.map(|oldest| age(oldest, wall)),
         is_paused: status.is_paused,
         is_asked: status.asked_until.is_some(),

@@ -9,7 +9,7 @@ pub(crate) mod acme;
 pub(crate) mod backlog;
 pub(crate) mod backlog_by_hand;
 mod backlog_room;
-mod backlog_seen;
+pub(crate) mod backlog_seen;
 pub(crate) mod body_rooms;
 pub(crate) mod ending;
 mod ignored;

@@ -241,7 +241,7 @@ impl Warnings {
     }
 }
 
-fn more(others: u64) -> String {
+pub(super) fn more(others: u64) -> String {
     if others == 0 {
         String::new()
     } else {

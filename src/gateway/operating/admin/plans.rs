@@ -1,7 +1,7 @@
 //! Plans (contract: Queue): deliveries that an operator has chosen to retry or to discard. What a plan
 //! holds is fixed when it is made, so that it does what was shown, and to nothing that came since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,15 +10,17 @@ use serde_json::{Value, json};
 use tokio::time::sleep_until;
 
 use super::filter::Routes;
+use super::queue::{heads, whose};
 use crate::clock::{Now, UnixMillis};
 use crate::config::queue::Rate;
 use crate::config::units::written_moment;
 use crate::gateway::client::answer::Denied;
 use crate::gateway::running::Running;
 use crate::gateway::running::backlog::Backlog;
-use crate::queue::{ByHand, Filter, Number, State};
+use crate::queue::{ByHand, Filter, Number, RouteNumber, State};
 use crate::store::Pending;
 use crate::verdict::{Code, Refusal};
+use crate::verify::envelope::Event;
 
 /// The time for which a plan can be begun, and for which the end of one is known.
 const KEPT: Duration = Duration::from_secs(600);
@@ -89,6 +91,8 @@ struct Plan {
     oldest: Option<UnixMillis>,
     newest: Option<UnixMillis>,
     is_cut: bool,
+    /// The routes of its deliveries that the configuration in force does not have.
+    removed: Vec<Arc<str>>,
     /// The monotonic time at which it is forgotten, unless it runs.
     until: Duration,
 }
@@ -123,6 +127,7 @@ impl Plan {
             "more": self.is_cut,
             "oldest": moment(self.oldest),
             "newest": moment(self.newest),
+            "removed_routes": self.removed.iter().map(|name| &**name).collect::<Vec<_>>(),
             "done": self.done,
             "skipped": self.skipped,
         })
@@ -146,12 +151,14 @@ impl Plans {
         now: Now,
     ) -> Result<Value, Denied> {
         let mut numbers = Vec::new();
+        let mut found = BTreeSet::new();
         let (mut oldest, mut newest, mut after) = (None, None, None);
         loop {
             let page = backlog.queue().list(filter, after, PAGE, now);
             for one in page.deliveries {
                 if routes.has(one.delivery.route) && numbers.len() < MOST_DELIVERIES {
                     numbers.push(one.delivery.number);
+                    found.insert(one.delivery.route);
                     oldest = oldest.or(Some(one.delivery.received));
                     newest = Some(one.delivery.received);
                 }
@@ -162,7 +169,11 @@ impl Plans {
             }
             tokio::task::yield_now().await;
         }
+        let is_removed = |route: &RouteNumber| !backlog.queue().status(*route).is_listed;
+        let removed = found.into_iter().filter(is_removed);
+        let removed = removed.filter_map(|route| backlog.name(route)).collect();
         let plan = Plan {
+            removed,
             numbers: numbers.into(),
             state: PlanState::Planned,
             action: None,
@@ -268,16 +279,21 @@ impl Run {
     async fn go_on(self) {
         let begun = self.running.clock.mono();
         let mut pending = Vec::new();
+        let mut events = Vec::new();
         for (place, number) in self.numbers.iter().enumerate() {
             if let Some(rate) = self.rate {
                 let place = u32::try_from(place).unwrap_or(u32::MAX);
                 let due = begun + (rate.per / rate.count.max(1)).saturating_mul(place);
                 sleep_until(self.running.instant(due)).await;
             }
+            if place.is_multiple_of(BATCH) {
+                events = self.events(place).await;
+            }
             if !self.is_running() {
                 break;
             }
-            let done = self.step(*number);
+            let event = events.get(place % BATCH).and_then(Option::as_ref);
+            let done = self.step(*number, event);
             let is_done = done.is_some();
             pending.extend(done);
             self.note(is_done);
@@ -301,8 +317,19 @@ impl Run {
         }
     }
 
+    /// The events of the next deliveries, for the log; `None` for one that cannot be read.
+    async fn events(&self, from: usize) -> Vec<Option<Event>> {
+        if self.action != Action::Discard {
+            return Vec::new();
+        }
+        let next = self.numbers.iter().skip(from).take(BATCH).copied();
+        let heads = heads(&self.backlog, next.collect()).await;
+        let heads = heads.unwrap_or_default().into_iter();
+        heads.map(|head| Some(head.ok()??.event)).collect()
+    }
+
     /// Does one delivery; `None`: it is passed over.
-    fn step(&self, number: Number) -> Option<Stored> {
+    fn step(&self, number: Number, event: Option<&Event>) -> Option<Stored> {
         let now = self.running.clock.now();
         let found = self.backlog.queue().get(number, now)?;
         let is_as_planned = self
@@ -315,7 +342,8 @@ impl Run {
         if self.action == Action::Discard {
             let id = found.delivery.id;
             log::info!(
-                "queue: the delivery {id} was discarded by the plan {}",
+                "{}: the delivery {id} was discarded by the plan {}",
+                whose(&self.backlog, &found, event),
                 self.id
             );
         }

@@ -15,7 +15,7 @@ use super::plans::{Action, Plans};
 use crate::clock::UnixMillis;
 use crate::config::units::written_moment;
 use crate::gateway::client::answer::{Answer, Denied};
-use crate::gateway::exchange::stored::StoredHead;
+use crate::gateway::exchange::stored::{StoredHead, in_words};
 use crate::gateway::operating::shown_peer;
 use crate::gateway::running::Running;
 use crate::gateway::running::backlog::Backlog;
@@ -23,6 +23,7 @@ use crate::queue::{Attempt, AttemptEnd, DeliveryId, Listed, Number, State};
 use crate::store::StoreError;
 use crate::store::sealing::Unreadable;
 use crate::verdict::{Code, Refusal};
+use crate::verify::envelope::Event;
 use crate::wire::head::Head;
 
 const USAGE_COMMAND: Denied = Denied::BadRequest(
@@ -236,8 +237,20 @@ impl QueuePages {
                 let id = DeliveryId::parse(id).ok_or(Denied::UnknownDelivery)?;
                 let number = backlog.queue().find(id).ok_or(Denied::UnknownDelivery)?;
                 let now = self.running.clock.now();
+                let found = backlog.queue().get(number, now);
+                let event = match action {
+                    Action::Discard => heads(backlog, vec![number]).await?.pop(),
+                    Action::Retry => None,
+                };
+                let event = event.and_then(Result::ok).flatten().map(|head| head.event);
                 let stored = action.carry_out(backlog, number, now)?;
-                log::info!("queue: the delivery {id}: {} by {by}", action.name());
+                match (action, &found) {
+                    (Action::Discard, Some(found)) => {
+                        let whose = whose(backlog, found, event.as_ref());
+                        log::info!("{whose}: the delivery {id} was discarded by {by}");
+                    }
+                    _ => log::info!("queue: the delivery {id}: {} by {by}", action.name()),
+                }
                 backlog.stored(stored).await.map_err(unavailable)?;
                 Ok(Answer::done())
             }
@@ -265,8 +278,17 @@ impl QueuePages {
             .map_err(|_| Code::InternalError)
             .map_err(Refusal::from)?;
         let is_new = is_new.map_err(unavailable)?;
-        let done = if is_paused { "paused" } else { "resumed" };
-        log::warn!("route {route}: {done} by {by}");
+        match (is_new, is_paused) {
+            (true, true) => log::warn!("route {route}: paused by {by}"),
+            (true, false) => log::warn!("route {route}: resumed by {by}"),
+            // Nothing has changed.
+            (false, true) => {
+                log::info!("route {route}: to be paused by {by}: it was paused before");
+            }
+            (false, false) => {
+                log::info!("route {route}: to be resumed by {by}: it was not paused");
+            }
+        }
         Ok(answer(
             &json!({"ok": true, "route": route, "changed": is_new}),
         ))
@@ -274,7 +296,7 @@ impl QueuePages {
 }
 
 /// The stored heads of deliveries; `None` for one that is gone, an error for one that cannot be read.
-async fn heads(
+pub(super) async fn heads(
     backlog: &Arc<Backlog>,
     numbers: Vec<Number>,
 ) -> Result<Vec<Result<Option<StoredHead>, StoreError>>, Denied> {
@@ -294,6 +316,14 @@ async fn heads(
     });
     let read = read.await.map_err(|_| Code::InternalError);
     read.map_err(Refusal::from)?.map_err(unavailable)
+}
+
+/// The route of a delivery, its event and when it came, for the log.
+pub(super) fn whose(backlog: &Backlog, found: &Listed, event: Option<&Event>) -> String {
+    let delivery = &found.delivery;
+    let route = backlog.name(delivery.route);
+    let route = route.as_deref().unwrap_or("-");
+    format!("route {route}, {}", in_words(event, delivery.received))
 }
 
 /// The latest failed attempts of a delivery, the oldest first.
