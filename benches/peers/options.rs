@@ -59,7 +59,8 @@ pub(crate) struct Options {
     /// What the bodies hold
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) body: Filling,
-    /// The rate of `latency`, in deliveries a second: 70 % of HAProxy's capacity by default
+    /// The rate of `latency`, in deliveries a second: 70 % of HAProxy's capacity by default. With it, `queue` sends at that
+    /// rate too
     #[arg(long)]
     pub(crate) rate: Option<f64>,
     /// Keeps each program on this core, and load and upstream off it

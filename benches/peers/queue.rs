@@ -1,4 +1,5 @@
-//! Queue mode: deliveries that are on disk before they are acknowledged.
+//! Queue mode: deliveries that are on disk before they are acknowledged. With `--rate` at that rate, otherwise as fast as
+//! answers come.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -41,6 +42,7 @@ pub(crate) fn queue(options: &Options, upstream: &Upstream) -> io::Result<()> {
                 setting.kept = kept;
                 let mut plan = options.plan(size);
                 plan.connections = clients;
+                plan.rate = options.rate;
                 Entry {
                     name,
                     contender: contender.clone(),
