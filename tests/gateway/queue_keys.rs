@@ -188,6 +188,57 @@ fn the_first_start_with_keys_encrypts_what_waits_and_a_start_without_them_holds_
     }
 }
 
+/// Whoever can write to the disk removed the record that all is encrypted, and put a delivery of their
+/// own in the place of an encrypted one: the next start encrypted it, and it was sent as genuine.
+#[test]
+fn qu_23_a_forged_delivery_is_not_sent_though_the_record_of_the_first_start_is_removed() {
+    let upstream = Upstream::with(Behaviour::status(500));
+    let mut theirs = started(&upstream, &[]);
+    let forged = [take(&theirs), take(&theirs)].map(|(delivery, _)| delivery);
+    theirs.signal("TERM");
+    theirs.wait_exit(LATE).expect("its end");
+    let gateway = started(&upstream, &["old.key"]);
+    let (good, _) = take(&gateway);
+    take(&gateway);
+    let with_keys = config(&upstream, &["old.key"]);
+    let mut seen = 0;
+    let file = gateway.folder().join("state/queue.db");
+    let gateway = gateway.killed_then(&with_keys, || {
+        let change = format!(
+            "attach '{}' as other;
+             delete from meta where name = 'keys';
+             delete from delivery where number = 2;
+             delete from content where number = 2;
+             insert into delivery select * from other.delivery where number = 2;
+             insert into content select * from other.content where number = 2;",
+            theirs.folder().join("state/queue.db").display()
+        );
+        let database = Connection::open(&file).expect("a database");
+        database.execute_batch(&change).expect("a change");
+        seen = upstream.count();
+        upstream.behave(Behaviour::status(200));
+    });
+    let again = || {
+        let later = upstream.requests().split_off(seen);
+        later.iter().any(|got| got.body == good.body())
+    };
+    assert!(eventually(LATE, again), "{}", gateway.stderr());
+    let line = "verigate_queue_dead_total{reason=\"damaged\",route=\"itellico\"} 1";
+    assert!(
+        eventually(LATE, || shows(&gateway, line)),
+        "{}",
+        gateway.stderr()
+    );
+    let words = "1 of the deliveries are not encrypted, and others are";
+    assert!(gateway.says(words), "{}", gateway.stderr());
+    for got in upstream.requests().split_off(seen) {
+        assert!(
+            forged.iter().all(|forged| got.body != forged.body()),
+            "it was sent"
+        );
+    }
+}
+
 #[test]
 fn qu_20_a_first_start_with_keys_that_is_killed_again_and_again_loses_nothing() {
     let upstream = Upstream::with(Behaviour::status(500));

@@ -9,6 +9,7 @@ use crate::key::secret::SecretText;
 /// What a key is made for, as HKDF has it.
 const FOR_ITS_ID: &[u8] = b"verigate state: id of a key";
 const FOR_A_DELIVERY: &[u8] = b"verigate state: key of a delivery";
+const FOR_A_FIRST_START: &[u8] = b"verigate state: a first start with keys is under way";
 
 /// The name of a key in what is stored: made of the key itself, so that it means the same key
 /// whatever the key's file is called. It says nothing about the key. Written as four groups of hex
@@ -83,6 +84,23 @@ impl Keyring {
         self.keys.iter().any(|(own, _)| *own == id)
     }
 
+    /// The bytes that say on disk that the first start with keys is under way. Nobody makes them who
+    /// has no key. `None`: there are no keys.
+    pub fn first_start(&self) -> Option<Vec<u8>> {
+        let (id, key) = self.keys.first()?;
+        let proof = derived(key, &[], FOR_A_FIRST_START);
+        Some([&id.0[..], proof.as_bytes()].concat())
+    }
+
+    /// Whether one of the keys made these bytes by [`first_start`](Self::first_start).
+    pub fn made_first_start(&self, bytes: &[u8]) -> bool {
+        let Some((id, proof)) = bytes.split_first_chunk() else {
+            return false;
+        };
+        let own = self.keys.iter().find(|(own, _)| own.0 == *id);
+        own.is_some_and(|(_, key)| derived(key, &[], FOR_A_FIRST_START).is(proof).into())
+    }
+
     /// The key of one delivery: of 32 bytes; `None`: there is no key of this id.
     pub(super) fn of_delivery(&self, id: KeyId, salt: &[u8; SALT]) -> Option<Digest> {
         let (_, key) = self.keys.iter().find(|(own, _)| *own == id)?;
@@ -127,6 +145,22 @@ mod tests {
             let [salt, purpose] = [salt, purpose].map(|text| hex::decode(text).unwrap());
             let made = derived(&key, &salt, &purpose);
             assert_eq!(hex::encode(made.as_bytes()), expected);
+        }
+    }
+
+    #[test]
+    fn a_first_start_is_known_by_its_keys_alone() {
+        let key = |first: u8| SecretText::new(vec![first; 32]);
+        let made = Keyring::new([key(1)]).first_start().unwrap();
+        assert!(Keyring::new([key(2), key(1)]).made_first_start(&made));
+        assert!(!Keyring::new([key(2)]).made_first_start(&made));
+        assert!(!Keyring::default().made_first_start(&made));
+        assert_eq!(Keyring::default().first_start(), None);
+        for at in 0..made.len() {
+            let mut bad = made.clone();
+            bad[at] ^= 1;
+            assert!(!Keyring::new([key(1)]).made_first_start(&bad), "byte {at}");
+            assert!(!Keyring::new([key(1)]).made_first_start(&made[..at]));
         }
     }
 

@@ -169,10 +169,10 @@ fn deliveries(connection: &Connection) -> rusqlite::Result<Vec<Deliveries>> {
     rows.collect()
 }
 
-/// Keys that take what is not encrypted for damage, where the file says that all of it is.
+/// Keys that take what is not encrypted for damage, where a start with them would.
 fn as_the_file_asks(connection: &Connection, keys: &Keyring) -> rusqlite::Result<Keyring> {
-    let is_encrypted = meta::read(connection, MetaKey::Keys)?.is_some();
-    Ok(keys.clone().refusing_plain(is_encrypted))
+    let is_damage = super::queue::plain_is_damage(connection, keys)?;
+    Ok(keys.clone().refusing_plain(is_damage))
 }
 
 /// Reads the databases of `dir` whole, and names their faults. A delivery that is encrypted can be
@@ -317,7 +317,8 @@ pub fn back_up(dir: &Path, to: &Path) -> Result<Vec<Backup>, OpenError> {
         .create(to)
         .map_err(system("making", to))?;
     let mut copies = Vec::new();
-    for kind in kinds {
+    // The window is copied first: what it says of its own time is then true of the queue's copy too.
+    for kind in kinds.into_iter().rev() {
         let path = to.join(kind.name);
         // SQLite fills an empty file, and would make one that others may read.
         let mut options = OpenOptions::new();
@@ -335,6 +336,7 @@ pub fn back_up(dir: &Path, to: &Path) -> Result<Vec<Backup>, OpenError> {
     File::open(to)
         .and_then(|dir| dir.sync_all())
         .map_err(system("syncing", to))?;
+    copies.reverse();
     Ok(copies)
 }
 

@@ -26,10 +26,17 @@ pub enum MetaKey {
     /// The first and the last moment of the time of which the window may lack something, because the
     /// machine lost power: two times as [`Wall`](Self::Wall) has them.
     Gap,
+    /// The same for the claims that are stored with their deliveries, which a loss of power takes none
+    /// of: the files are those of a backup.
+    QueueGap,
     /// Whether a route is paused, and by what.
     Pause(RouteNumber),
     /// That heads and bodies of all deliveries are encrypted: the id of the key that did it first.
     Keys,
+    /// That the first start with keys is under way, so that deliveries which are not encrypted may be
+    /// there beside others: what [`Keyring::first_start`](crate::store::sealing::Keyring::first_start)
+    /// makes.
+    FirstStart,
     /// That the free room of the file may still hold what was stored before it was encrypted.
     Remains,
     /// The number below which all numbers of deliveries may have been used.
@@ -47,8 +54,10 @@ impl MetaKey {
             Self::Boot => "boot".to_owned(),
             Self::Complete => "complete".to_owned(),
             Self::Gap => "gap".to_owned(),
+            Self::QueueGap => "queue_gap".to_owned(),
             Self::Pause(route) => format!("pause {}", route.0),
             Self::Keys => "keys".to_owned(),
+            Self::FirstStart => "first_start".to_owned(),
             Self::Remains => "remains".to_owned(),
             Self::Numbers => "numbers".to_owned(),
         }

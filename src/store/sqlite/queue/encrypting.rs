@@ -1,9 +1,11 @@
 //! What happens to the deliveries that are stored already when keys are set for the first time, or
 //! are taken away (contract: State).
 //!
-//! A start with keys encrypts what is not encrypted, in transactions of a bounded size: one that is
+//! The first start with keys encrypts what is not encrypted, in transactions of a bounded size. Before
+//! the first of them it writes down that it is under way, in bytes that only its key makes: one that is
 //! killed goes on at the next start. Then it writes down that everything is encrypted, and from then
-//! on a delivery that is not is damaged. At last it writes the whole file anew, since SQLite leaves
+//! on a delivery that is not is damaged. So is one that lies among encrypted ones while neither is
+//! written down: whoever can write to the disk can remove what is written there. At last it writes the whole file anew, since SQLite leaves
 //! what was deleted or replaced in it.
 
 use arc_swap::ArcSwap;
@@ -61,7 +63,22 @@ pub(super) fn begin(
         }
         return Ok(());
     };
-    if !is_encrypted {
+    if !is_encrypted && plain_is_damage(connection, &own)? {
+        log::error!(
+            "state: queue.db: {} of the deliveries are not encrypted, and others are: nobody can tell whether they \
+             were accepted while there were no `keys`, so they are damaged, and none is sent. Those that you know \
+             are delivered by a start without `keys` and a retry by hand",
+            count_plain(connection)?
+        );
+    } else if !is_encrypted {
+        let is_under_way = first_start_is_under_way(connection, &own)?;
+        if !is_under_way {
+            meta::write(
+                connection,
+                MetaKey::FirstStart,
+                own.first_start().as_deref(),
+            )?;
+        }
         if is_shared {
             log::warn!(
                 "state: what was stored before is not encrypted yet, since another gateway still writes: the next \
@@ -72,6 +89,7 @@ pub(super) fn begin(
         let done = encrypt_all(connection, &own)?;
         in_transaction(connection, |connection| {
             meta::write(connection, MetaKey::Remains, Some(b""))?;
+            meta::write(connection, MetaKey::FirstStart, None)?;
             meta::write(connection, MetaKey::Keys, Some(&first.0))
         })?;
         if done.deliveries > 0 {
@@ -88,6 +106,33 @@ pub(super) fn begin(
         write_anew(connection);
     }
     Ok(())
+}
+
+/// Whether a delivery that is not encrypted is damaged, for a gateway with `keys`: the file says that
+/// all of them are encrypted, or others are and no start with these keys is encrypting the rest.
+pub(in crate::store::sqlite) fn plain_is_damage(
+    connection: &Connection,
+    keys: &Keyring,
+) -> rusqlite::Result<bool> {
+    if meta::read(connection, MetaKey::Keys)?.is_some() {
+        return Ok(true);
+    }
+    if keys.first().is_none() || first_start_is_under_way(connection, keys)? {
+        return Ok(false);
+    }
+    let is_mixed = "select exists (select 1 from delivery where substr(seal, 1, 1) = x'02') \
+                    and exists (select 1 from delivery where substr(seal, 1, 1) != x'02')";
+    connection.query_row(is_mixed, (), |row| row.get(0))
+}
+
+fn first_start_is_under_way(connection: &Connection, keys: &Keyring) -> rusqlite::Result<bool> {
+    let written = meta::read(connection, MetaKey::FirstStart)?;
+    Ok(written.is_some_and(|written| keys.made_first_start(&written)))
+}
+
+fn count_plain(connection: &Connection) -> rusqlite::Result<u64> {
+    let select = "select count(*) from delivery where substr(seal, 1, 1) != x'02'";
+    connection.query_row(select, (), |row| row.get(0))
 }
 
 /// What was encrypted.

@@ -26,7 +26,7 @@ use crate::replay::passing;
 use crate::store::sealing::{Keyring, Part, SALT, Sealing};
 use crate::store::{Accepted, Content, Pending, QueueStore, Route, StoreError};
 pub use encrypting::Encrypted;
-pub(super) use encrypting::counted;
+pub(super) use encrypting::{counted, plain_is_damage};
 use ledger::{Accepting, Queue, Record};
 
 pub(super) static KIND: Kind = Kind {

@@ -166,26 +166,85 @@ fn id(name: u8) -> KeyId {
 }
 
 #[test]
-fn what_was_encrypted_in_part_is_encrypted_at_the_next_start() {
+fn qu_20_a_first_start_with_keys_that_ends_half_way_goes_on_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    let first = keys(&[1]);
-    let accepted = |queue: &QueueDb, names: std::ops::Range<u8>| -> Vec<_> {
-        names
-            .map(|name| {
-                let sent = marked(name, 2000);
-                (accept(queue, &sent), sent)
-            })
-            .collect()
-    };
-    let mut all = accepted(&opened(dir, &first), 1..4);
-    // Without keys the file takes plain deliveries again, as one in which a start was killed.
-    all.extend(accepted(&opened(dir, &Keyring::default()), 4..7));
-    let queue = opened(dir, &first);
+    let queue = opened(dir, &Keyring::default());
+    // More than one transaction takes.
+    let sent = marked(1, 100);
+    let pending: Vec<_> = (0..300).map(|_| queue.accept(sent.clone())).collect();
+    let all: Vec<_> = pending.into_iter().map(|one| wait(one).unwrap()).collect();
+    drop(queue);
+    tampered(
+        dir,
+        "create trigger stop before update on delivery when new.number > 290 \
+         begin select raise(abort, 'the machine stops here'); end",
+    );
+    let stopped = QueueDb::open_with(dir, &Clock::system(), None, keys(&[1]), false);
+    assert!(stopped.is_err(), "the trigger stops nothing");
+    tampered(dir, "drop trigger stop");
+    let forms = &info(dir, &keys(&[1])).unwrap()[0].encrypted;
+    assert!(
+        forms.len() == 2 && forms.iter().all(|one| one.is_readable),
+        "{forms:?}"
+    );
+    // Another key meanwhile, behind which the first one still reads.
+    let queue = opened(dir, &keys(&[2, 1]));
+    let forms = queue.encrypted().unwrap();
+    assert!(forms.iter().all(|one| one.key.is_some()), "{forms:?}");
+    for number in all {
+        assert_eq!(read(&queue, number), Ok(sent.body.clone()));
+    }
     assert_eq!(marked_files(dir), Vec::<String>::new());
-    assert_eq!(queue.encrypted().unwrap().len(), 1);
-    for (number, sent) in &all {
-        assert_eq!(read(&queue, *number), Ok(sent.body.clone()));
+}
+
+/// What the file says of its deliveries may be written by whoever can write to the disk. A forged
+/// delivery was encrypted and sent as genuine once the record of the first start was removed.
+#[test]
+fn qu_23_a_plain_delivery_among_encrypted_ones_is_damage_whatever_the_file_says() {
+    let of_another_key = hex::encode(keys(&[2]).first_start().unwrap());
+    let wrong = hex::encode([keys(&[1]).first_start().unwrap(), vec![0]].concat());
+    let rows = [
+        "delete from meta where name = 'keys'".to_owned(),
+        format!(
+            "update meta set name = 'first_start', value = x'{of_another_key}' where name = 'keys'"
+        ),
+        format!("update meta set name = 'first_start', value = x'{wrong}' where name = 'keys'"),
+        "update meta set name = 'first_start' where name = 'keys'".to_owned(),
+    ];
+    for sql in rows {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        let good = accept(&opened(dir, &keys(&[1])), &marked(1, 50));
+        // A gateway without keys is what made it, as far as the file can tell.
+        let forged = accept(&opened(dir, &Keyring::default()), &marked(2, 50));
+        tampered(
+            dir,
+            "insert or replace into meta (name, value) values ('keys', x'00')",
+        );
+        tampered(dir, &sql);
+        for _ in 0..2 {
+            let faults = check(dir, &keys(&[1])).unwrap().faults;
+            assert_eq!(faults.len(), 1, "{sql}: {faults:?}");
+            for is_shared in [true, false] {
+                let queue =
+                    QueueDb::open_with(dir, &Clock::system(), None, keys(&[1]), is_shared).unwrap();
+                assert_eq!(read(&queue, forged), broken(Unreadable::Plain), "{sql}");
+                assert!(read(&queue, good).is_ok());
+            }
+        }
+        // Without keys it is what it says, and once it is gone all is as before.
+        let queue = opened(dir, &Keyring::default());
+        assert!(read(&queue, forged).is_ok(), "{sql}");
+        wait(queue.change(forged, Change::Gone)).unwrap();
+        drop(queue);
+        let queue = opened(dir, &keys(&[1]));
+        assert!(read(&queue, good).is_ok());
+        drop(queue);
+        assert_eq!(
+            check(dir, &keys(&[1])).unwrap().faults,
+            Vec::<String>::new()
+        );
     }
 }
 
