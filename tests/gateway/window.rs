@@ -386,6 +386,60 @@ fn rp_14_after_a_loss_of_power_what_may_be_missing_is_refused_until_it_is_stale(
         .expect_status(200);
 }
 
+/// A queue route took again what it had acknowledged since the copy, and the log said that it would not.
+#[test]
+fn rp_14_a_restored_backup_refuses_what_came_since_on_relay_and_queue_routes() {
+    let upstream = Upstream::start();
+    let config = Config::new()
+        .route(Route::itellico(&upstream))
+        .route(
+            Route::itellico(&upstream)
+                .set("name", "\"queued\"")
+                .set("path", "\"/queued\"")
+                .set("mode", "\"queue\""),
+        )
+        .extra("[state]\ndir = \"state\"");
+    let gateway = Gateway::start(&config);
+    let known = Delivery::fresh().target("/queued");
+    gateway.ask(known.bytes()).expect_status(200);
+    let (state, copy) = (
+        gateway.folder().join("state"),
+        gateway.folder().join("copy"),
+    );
+    let mut backup = binary();
+    backup.args(["state", "backup"]).arg(&state).arg(&copy);
+    let output = backup.output().expect("the binary");
+    assert!(output.status.success(), "{output:?}");
+    let since = [Delivery::fresh(), Delivery::fresh().target("/queued")];
+    for delivery in &since {
+        gateway.ask(delivery.bytes()).expect_status(200);
+    }
+    let restored = || {
+        fs::rename(&state, state.with_extension("old")).expect("the old files are moved away");
+        fs::rename(&copy, &state).expect("the copies are put in their place");
+        set_mode(&state, 0o700);
+    };
+    let gateway = gateway.killed_then(&config, restored);
+    assert!(gateway.says("those of a backup"), "{}", gateway.stderr());
+    let expect_refused = |gateway: &Gateway| {
+        for delivery in &since {
+            gateway
+                .ask(delivery.bytes())
+                .expect_refusal(503, "replay_store_unavailable");
+        }
+    };
+    expect_refused(&gateway);
+    expect_seen(&gateway, &known);
+    let later = Delivery::at(event(), now() + 2).target("/queued");
+    gateway.ask(later.bytes()).expect_status(200);
+    // A restart in order forgets nothing of this. A loss of power takes nothing of a queue route.
+    expect_refused(&ended_and_started(gateway, &config));
+    let gateway = Gateway::start(&config);
+    let queued = Delivery::fresh().target("/queued");
+    let gateway = lose_power(gateway, &config);
+    gateway.ask(queued.bytes()).expect_status(200);
+}
+
 #[test]
 fn rp_14_a_stop_in_order_lacks_nothing_whatever_becomes_of_the_machine() {
     let upstream = Upstream::start();

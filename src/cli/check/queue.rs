@@ -77,6 +77,14 @@ pub(super) fn state_rows(config: &Config) -> Vec<[String; 2]> {
         );
         rows.push(["loses power".to_owned(), value]);
     }
+    let open: Vec<_> = open_after_restore(config).collect();
+    if !open.is_empty() {
+        let value = format!(
+            "what came since the backup is let in again, and no signed time tells what: {}",
+            open.join(", ")
+        );
+        rows.push(["is restored".to_owned(), value]);
+    }
     rows
 }
 
@@ -115,6 +123,14 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
 /// Whether there is no such directory. One that cannot be looked at counts as there.
 fn is_missing(dir: &Path) -> bool {
     fs::metadata(dir).is_err_and(|why| why.kind() == io::ErrorKind::NotFound)
+}
+
+/// The routes that let in again what came since a backup that is restored.
+fn open_after_restore(config: &Config) -> impl Iterator<Item = &str> {
+    let routes = config.routes.iter().filter(|route| route.replay.enabled);
+    routes
+        .filter(|route| !route.is_stamped_by_attempt())
+        .map(|route| route.name.as_str())
 }
 
 /// The relay routes that let in again what a loss of power took from the window.
@@ -192,6 +208,7 @@ pub(super) fn state_object(config: &Config) -> Value {
             OnError::Refuse => "refuse",
             OnError::Memory => "memory",
         },
+        "open_after_restore": open_after_restore(config).map(shown).collect::<Value>(),
         "open_after_power_loss": open_after_power_loss(config).map(shown).collect::<Value>(),
         "keys": state.keys.iter().map(|key| shown(&key.name)).collect::<Value>(),
         "key_ids": state.keys.iter().map(|key| KeyId::of(&key.key).to_string()).collect::<Value>(),

@@ -69,10 +69,12 @@ impl Exchange<'_> {
             Ok(()) => {
                 let decided = running.window.claim(arrival, now).await;
                 let granted = granted(running, &delivery, decided, now);
-                // What is stored with its delivery is refused there.
-                match (&stored, &running.journal) {
-                    (None, Some(journal)) => kept(journal, self.snapshot, &delivery, granted),
-                    _ => granted,
+                match &running.journal {
+                    Some(journal) => {
+                        let is_stored = stored.is_some();
+                        kept(journal, self.snapshot, &delivery, is_stored, granted)
+                    }
+                    None => granted,
                 }
             }
             Err(refusal) => Err(refusal),
@@ -153,9 +155,10 @@ pub(super) fn granted(
     }
 }
 
-/// A claim that is to be forwarded, which the window on disk must be able to keep: it is given back
-/// where the file cannot be written, unless the configuration says otherwise, and where the file may
-/// lack the same delivery since the machine lost power.
+/// A claim that the window on disk must be able to keep: it is given back where the file cannot be
+/// written, unless the configuration says otherwise, and where the file may lack the same delivery
+/// since the machine lost power or a backup was restored. `is_stored`: the claim is stored with its
+/// delivery, which is refused there where the store cannot write.
 ///
 /// # Errors
 /// That of `granted`; `replay_store_unavailable`.
@@ -163,11 +166,12 @@ fn kept(
     journal: &WindowJournal,
     snapshot: &Snapshot,
     delivery: &Delivery<'_>,
+    is_stored: bool,
     granted: Result<Claim, Refusal>,
 ) -> Result<Claim, Refusal> {
     let claim = granted?;
     let unavailable = |why| Err(Refusal::because(Code::ReplayStoreUnavailable, why));
-    if snapshot.refuses_unwritten && !journal.is_writable() {
+    if !is_stored && snapshot.refuses_unwritten && !journal.is_writable() {
         return unavailable("the replay window cannot be written to disk");
     }
     let config = &delivery.route.config;
@@ -178,6 +182,7 @@ fn kept(
             config
                 .upstream_timeout
                 .saturating_add(snapshot.body_timeout),
+            is_stored,
         )
     {
         return unavailable("it is not known whether this came before the last start");

@@ -114,7 +114,8 @@ impl KeptWindow {
         let file = &*self.file;
         let boot = std::fs::read(BOOT).unwrap_or_default();
         let boot = boot.trim_ascii();
-        let is_same_boot = !boot.is_empty() && file.meta(MetaKey::Boot)?.as_deref() == Some(boot);
+        let of_file = file.meta(MetaKey::Boot)?;
+        let is_same_boot = !boot.is_empty() && of_file.as_deref() == Some(boot);
         let was_in_order = file.meta(MetaKey::CleanStop)?.is_some();
         let complete = if let [Some(since)] = moments(file, MetaKey::Complete)? {
             since
@@ -122,28 +123,35 @@ impl KeptWindow {
             file.set_meta(MetaKey::Complete, Some(&begun.0.to_le_bytes()))?;
             begun
         };
-        let mut gap = match moments(file, MetaKey::Gap)? {
-            [Some(since), Some(until)] if until.0.saturating_add(DAY_MS) > now.0 => {
-                Some((since, until))
-            }
-            _ => None,
-        };
+        let mut gap = known_gap(file, MetaKey::Gap, now)?;
+        let mut queue_gap = known_gap(file, MetaKey::QueueGap, now)?;
         if !takes_over && !file.is_new() && !was_in_order && !is_same_boot {
             let [synced] = moments(file, MetaKey::Wall)?;
             let synced = synced.unwrap_or(complete).min(now);
-            let since = gap.map_or(synced, |(since, _)| since.min(synced));
-            gap = Some((since, now));
-            let bytes = [since.0.to_le_bytes(), now.0.to_le_bytes()].concat();
-            file.set_meta(MetaKey::Gap, Some(&bytes))?;
+            gap = Some(longer_gap(file, MetaKey::Gap, gap, (synced, now))?);
+            // A copy has no boot. What is acknowledged is synced before, so only a copy lacks it.
+            let what = if of_file.is_none() {
+                queue_gap = Some(longer_gap(
+                    file,
+                    MetaKey::QueueGap,
+                    queue_gap,
+                    (synced, now),
+                )?);
+                "the files are those of a backup: they may"
+            } else {
+                "the machine lost power: window.db may"
+            };
             log::warn!(
-                "state: the machine lost power or the files are those of a backup: window.db may lack \
-                 deliveries that came after {}. What was signed between then and now is answered \
+                "state: {what} lack deliveries that came after {}. What was signed between then and now is answered \
                  `replay_store_unavailable` until it is stale, but on the routes that `verigate check` names",
                 written_moment(synced)
             );
         }
         if let Some(gap) = gap {
             self.journal.set_gap(gap);
+        }
+        if let Some(gap) = queue_gap {
+            self.journal.set_queue_gap(gap);
         }
         // A process that takes over finds both as they are to be. It writes nothing, since it would wait
         // for the one that still writes.
@@ -230,6 +238,36 @@ impl KeptWindow {
             place += 1;
         })
     }
+}
+
+/// The first and the last moment of a time.
+type Time = (UnixMillis, UnixMillis);
+
+/// A gap of an earlier start, as long as it counts.
+fn known_gap(
+    file: &WindowDb,
+    key: MetaKey,
+    now: UnixMillis,
+) -> Result<Option<Time>, WindowFileError> {
+    Ok(match moments(file, key)? {
+        [Some(since), Some(until)] if until.0.saturating_add(DAY_MS) > now.0 => {
+            Some((since, until))
+        }
+        _ => None,
+    })
+}
+
+/// Keeps a gap, with the one that is `known`. Returns both in one.
+fn longer_gap(
+    file: &WindowDb,
+    key: MetaKey,
+    known: Option<Time>,
+    (since, until): Time,
+) -> Result<Time, WindowFileError> {
+    let since = known.map_or(since, |(known, _)| known.min(since));
+    let bytes = [since.0.to_le_bytes(), until.0.to_le_bytes()].concat();
+    file.set_meta(key, Some(&bytes))?;
+    Ok((since, until))
 }
 
 /// The moments of which a fact consists, as far as it is there.

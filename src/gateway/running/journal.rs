@@ -46,11 +46,36 @@ pub(crate) struct WindowJournal {
     /// in which that was. Relaxed: each stands for itself.
     is_stirred: AtomicBool,
     time_kept: AtomicU64,
-    /// The first and the last moment of the time of which the window may lack something. Relaxed: both
-    /// are set before requests are taken.
-    gap: [AtomicI64; 2],
+    /// The time of which the window may lack something, and that of which the claims of stored
+    /// deliveries may.
+    gap: Gap,
+    queue_gap: Gap,
     /// The monotonic time of the last reminder. A plain lock: it is taken once a second.
     reminded: Mutex<Option<Duration>>,
+}
+
+/// The first and the last moment of a time. Relaxed: both are set before requests are taken.
+#[derive(Debug)]
+struct Gap([AtomicI64; 2]);
+
+impl Gap {
+    fn nothing() -> Self {
+        Self([AtomicI64::new(0), AtomicI64::new(i64::MIN)])
+    }
+
+    fn set(&self, (since, until): (UnixMillis, UnixMillis)) {
+        let [first, last] = &self.0;
+        first.store(since.0, Ordering::Relaxed);
+        last.store(until.0, Ordering::Relaxed);
+    }
+
+    /// Whether a delivery came in it that was signed then, and was under way for at most `long`.
+    fn may_have(&self, signed_at: UnixMillis, long: Duration) -> bool {
+        let [first, last] = &self.0;
+        let long = i64::try_from(long.as_millis()).unwrap_or(i64::MAX);
+        let since = first.load(Ordering::Relaxed).saturating_sub(long);
+        (since..=last.load(Ordering::Relaxed)).contains(&signed_at.0)
+    }
 }
 
 /// Answers of the store that did not come in time.
@@ -114,7 +139,8 @@ impl WindowJournal {
             has_passed: AtomicBool::new(false),
             is_stirred: AtomicBool::new(false),
             time_kept: AtomicU64::new(0),
-            gap: [AtomicI64::new(0), AtomicI64::new(i64::MIN)],
+            gap: Gap::nothing(),
+            queue_gap: Gap::nothing(),
             reminded: Mutex::new(None),
         }
     }
@@ -128,19 +154,24 @@ impl WindowJournal {
     }
 
     /// Says of which time the window may lack something.
-    pub(crate) fn set_gap(&self, (since, until): (UnixMillis, UnixMillis)) {
-        let [first, last] = &self.gap;
-        first.store(since.0, Ordering::Relaxed);
-        last.store(until.0, Ordering::Relaxed);
+    pub(crate) fn set_gap(&self, time: (UnixMillis, UnixMillis)) {
+        self.gap.set(time);
+    }
+
+    /// Says of which time the claims of stored deliveries may lack something.
+    pub(crate) fn set_queue_gap(&self, time: (UnixMillis, UnixMillis)) {
+        self.queue_gap.set(time);
     }
 
     /// Whether the window may lack a delivery that was signed then, and was under way for at most
-    /// `long`.
-    pub(crate) fn may_lack(&self, signed_at: UnixMillis, long: Duration) -> bool {
-        let [first, last] = &self.gap;
-        let long = i64::try_from(long.as_millis()).unwrap_or(i64::MAX);
-        let since = first.load(Ordering::Relaxed).saturating_sub(long);
-        (since..=last.load(Ordering::Relaxed)).contains(&signed_at.0)
+    /// `long`. `is_stored`: its claim is stored with it.
+    pub(crate) fn may_lack(&self, signed_at: UnixMillis, long: Duration, is_stored: bool) -> bool {
+        let gap = if is_stored {
+            &self.queue_gap
+        } else {
+            &self.gap
+        };
+        gap.may_have(signed_at, long)
     }
 
     /// Whether what is claimed now can be written when it is done.
