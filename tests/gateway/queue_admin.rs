@@ -302,6 +302,15 @@ fn wrong_requests_are_told_how() {
         ("DELETE", "/queue", "", 405, "method_not_allowed"),
         ("GET", "/queue/retry", "", 405, "method_not_allowed"),
         ("POST", "/queue/plan", "{\"state\":1}", 400, "bad_request"),
+        ("POST", "/queue/plan", "", 400, "bad_request"),
+        (
+            "POST",
+            "/queue/plan",
+            "{\"route\":null}",
+            400,
+            "bad_request",
+        ),
+        ("POST", "/queue/plan", "{\"route\":5}", 400, "bad_request"),
         ("POST", "/queue/retry", "{}", 400, "bad_request"),
         (
             "POST",

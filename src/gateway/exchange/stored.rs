@@ -160,7 +160,8 @@ fn received(
 
 /// Whether a header holds what gives access to something, whatever the scheme.
 fn is_secret(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b"cookie")
+    // RFC 2965 has the second one, which some libraries still read.
+    name.eq_ignore_ascii_case(b"cookie") || name.eq_ignore_ascii_case(b"cookie2")
 }
 
 // The exchange writes a head only with the proof of its delivery.

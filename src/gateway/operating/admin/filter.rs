@@ -74,18 +74,18 @@ impl Asked {
         Some(asked)
     }
 
-    /// Reads a JSON object. An empty body asks for all.
+    /// Reads a JSON object, which has to name something: what is planned may be discarded.
     pub(super) fn of_json(body: &[u8], wall: UnixMillis) -> Option<Self> {
         let mut asked = Self::nothing();
-        if body.is_empty() {
-            return Some(asked);
-        }
         let value: Value = serde_json::from_slice(body).ok()?;
-        for (name, value) in value.as_object()? {
+        let members = value.as_object().filter(|members| !members.is_empty())?;
+        for (name, value) in members {
             match value {
-                Value::Null => {}
                 Value::String(text) => asked.put(name, text, wall)?,
-                Value::Number(number) => asked.put(name, &number.to_string(), wall)?,
+                Value::Number(number) if name == "status" => {
+                    asked.put(name, &number.to_string(), wall)?;
+                }
+                // Nobody means all deliveries by a member that is `null`.
                 _ => return None,
             }
         }
@@ -160,7 +160,6 @@ mod tests {
         assert_eq!(Asked::of_json(body, NOW), Some(expected));
         let paged = Asked::of_query("limit=7&after=12", NOW).unwrap();
         assert_eq!((paged.limit, paged.after), (7, Some(Number(12))));
-        assert_eq!(Asked::of_json(b"", NOW), Some(Asked::nothing()));
         let moment = Asked::of_query("since=2025-06-15T15:06:40Z", NOW).unwrap();
         assert_eq!(moment.filter.since, Some(NOW));
     }
@@ -181,6 +180,10 @@ mod tests {
             assert_eq!(Asked::of_query(query, NOW), None, "{query}");
         }
         for body in [
+            "",
+            "{}",
+            r#"{"route":null}"#,
+            r#"{"route":5}"#,
             "[]",
             "x",
             r#"{"state":["dead"]}"#,
