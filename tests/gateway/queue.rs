@@ -371,3 +371,25 @@ fn a_delivery_that_waits_for_over_a_quarter_of_an_hour_is_an_error_in_the_log() 
         .value("verigate_queue_oldest_seconds", &[("route", "itellico")]);
     assert!((1200.0..1500.0).contains(&age), "{age}");
 }
+
+/// The head is written again as `Name: value`, by which a line that was received without the blank was a byte too long
+/// to be read.
+#[test]
+fn qu_09_a_line_of_the_greatest_length_is_acknowledged_and_delivered() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(&config(&upstream));
+    let longest = |name: &str| format!("{name}:{}", "v".repeat(16_384 - name.len() - 1));
+    let rows = [
+        Delivery::fresh().with_line(longest("X-Long")),
+        Delivery::fresh().without("Host").with_line(longest("Host")),
+    ];
+    for (number, delivery) in rows.iter().enumerate() {
+        gateway.ask(delivery.bytes()).expect_status(200);
+        let arrived = upstream.wait_for(number + 1);
+        let arrived = arrived.last().expect("an attempt");
+        arrived.expect_body(delivery.body());
+    }
+    let arrived = upstream.requests();
+    let long = arrived.first().and_then(|first| first.header("X-Long"));
+    assert_eq!(long.map(|value| value.len()), Some(16_384 - 7));
+}

@@ -18,7 +18,7 @@ use crate::notation::packed::{Reader, Writer};
 use crate::scheme::Scheme;
 use crate::verify::claim::EventKey;
 use crate::verify::envelope::{Event, EventText};
-use crate::wire::head::{FieldName, Head, Limits};
+use crate::wire::head::{FieldName, Head};
 
 /// The first byte of a stored head. Another form gets another number.
 const FORM: u8 = 1;
@@ -193,11 +193,7 @@ impl StoredHead {
             Some(text) => Some(EventKey::parse(text)?),
             None => None,
         };
-        let limits = Limits {
-            max_head: usize::MAX,
-            max_headers: usize::MAX,
-        };
-        let head = Head::parse(Bytes::copy_from_slice(from.bytes()?), &limits).ok()?;
+        let head = Head::parse_written(Bytes::copy_from_slice(from.bytes()?)).ok()?;
         from.is_at_end().then_some(Self {
             head,
             peer,

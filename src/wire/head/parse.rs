@@ -20,6 +20,21 @@ impl Head {
         judge(bytes, &ends, limits).map_err(Refusal::from)
     }
 
+    /// Judges a head that the gateway itself has written of the parts of a head that it took. By now
+    /// its lines may be longer than they were received, as `Name: value` is longer than `Name:value`,
+    /// so neither its size nor its lines have a limit: what was taken can be read again.
+    ///
+    /// # Errors
+    /// `bad_request`, `headers_too_large` or `uri_too_long`, with the reason.
+    pub fn parse_written(bytes: Bytes) -> Result<Self, Refusal> {
+        let limits = Limits {
+            max_head: usize::MAX,
+            max_headers: usize::MAX,
+        };
+        let ends = LineEnds::of(&bytes);
+        judge_lines(bytes, &ends, &limits, usize::MAX).map_err(Refusal::from)
+    }
+
     /// Builds a head from parts, as if `METHOD target HTTP/1.1` and these lines had been received.
     /// `lines` are names and values in order; white space around values is dropped. `Host` may be
     /// missing.
@@ -49,6 +64,16 @@ impl Head {
 
 /// Judges a whole head with these line ends.
 pub(super) fn judge(bytes: Bytes, ends: &LineEnds, limits: &Limits) -> Result<Head, Reason> {
+    judge_lines(bytes, ends, limits, MAX_LINE)
+}
+
+/// Judges a whole head with these line ends, whose lines have at most `max_line` bytes.
+fn judge_lines(
+    bytes: Bytes,
+    ends: &LineEnds,
+    limits: &Limits,
+    max_line: usize,
+) -> Result<Head, Reason> {
     judge_size(bytes.len(), limits)?;
     // A byte that no head may hold is the reason in any case.
     if ends.may_be_odd() {
@@ -61,7 +86,9 @@ pub(super) fn judge(bytes: Bytes, ends: &LineEnds, limits: &Limits) -> Result<He
     let target = line.get(parts.target).unwrap_or_default();
     request_line::judge_target(target)?;
     let mut meaning = Meaning::default();
-    let fields = fields::read(&mut lines, limits, |field, value| meaning.see(field, value))?;
+    let fields = fields::read(&mut lines, limits.max_headers, max_line, |field, value| {
+        meaning.see(field, value)
+    })?;
     if meaning.host.is_none() && parts.version == Version::Http11 {
         return Err(Reason::MissingHost);
     }

@@ -131,7 +131,7 @@ impl ResponseHead {
         }
         let (version, status) = status_line(line).ok_or(Reason::StatusLine)?;
         let mut framing_lines = FramingLines::default();
-        let fields = fields::read(&mut lines, &LIMITS, |field, value| {
+        let fields = fields::read(&mut lines, LIMITS.max_headers, MAX_LINE, |field, value| {
             framing_lines.see(field, value)
         })?;
         let framing = framing_lines.framing(version)?;

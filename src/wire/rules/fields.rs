@@ -8,7 +8,7 @@ use memchr::memchr;
 use super::lines::Lines;
 use super::names::{KnownName, KnownNames, Tag};
 use super::runs::token_length;
-use super::{Limits, MAX_LINE, Reason, is_token_byte};
+use super::{Reason, is_token_byte};
 
 /// A part of a head, as a range of its raw bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +28,8 @@ impl Span {
     }
 }
 
-/// A header line, as places in its head. A line has at most [`MAX_LINE`] bytes, so `u16` counts
-/// them.
+/// A header line, as places in its head. `u16` counts the bytes of a line: one that
+/// is received has at most [`MAX_LINE`](super::MAX_LINE).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::wire) struct Field {
     start: u32,
@@ -260,10 +260,11 @@ pub(in crate::wire) fn judge_bytes(lines: &[u8]) -> Result<(), Reason> {
 }
 
 /// Reads all field lines up to the empty line, which must be the last line in `lines`. `see` gets
-/// each field with its value, and may refuse it.
+/// each field with its value, and may refuse it. A line has at most `max_line` bytes without its CRLF.
 pub(in crate::wire) fn read(
     lines: &mut Lines<'_>,
-    limits: &Limits,
+    max_headers: usize,
+    max_line: usize,
     mut see: impl FnMut(&Field, &[u8]) -> Result<(), Reason>,
 ) -> Result<Fields, Reason> {
     let mut fields = Fields::new();
@@ -274,10 +275,10 @@ pub(in crate::wire) fn read(
         if line.is_empty() {
             break;
         }
-        if line.len() > MAX_LINE {
+        if line.len() > max_line {
             return Err(Reason::LineTooLong);
         }
-        if fields.len() >= limits.max_headers {
+        if fields.len() >= max_headers {
             return Err(Reason::TooManyLines);
         }
         let field = Field::read(lines.bytes(), start, start + line.len())?;
