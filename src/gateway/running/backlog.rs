@@ -13,7 +13,6 @@ use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
-use super::backlog_room::FULL_AGAIN;
 use super::body_rooms::{BodyRoom, BodyRooms};
 use super::paused::pause_as_stored;
 use super::queue_of_route::settings;
@@ -31,6 +30,9 @@ use crate::telemetry::queue_metrics::QueueMetrics;
 use crate::telemetry::rate_limit::RateLimits;
 use crate::verdict::{Code, Refusal};
 use crate::verify::claim::Mark;
+
+/// The time after which it is said again that a queue is full.
+const FULL_AGAIN: Duration = Duration::from_secs(60);
 
 /// The queue of a gateway that has `[state] dir`.
 pub(crate) struct Backlog {

@@ -1,16 +1,12 @@
 //! The room for deliveries: the limits of the queue, and what is left of its disk (contract: Queue).
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use super::backlog::Backlog;
 use super::warnings::more;
 use crate::clock::Now;
 use crate::queue::{Full, Limits, Room, RouteNumber};
 use crate::verdict::{Code, Refusal};
-
-/// The time after which it is said again that a queue is full.
-pub(super) const FULL_AGAIN: Duration = Duration::from_secs(60);
 
 impl Backlog {
     /// Whether a delivery of `bytes` bytes would find room.

@@ -7,6 +7,7 @@
 //! token is logged.
 
 mod filter;
+mod heads;
 mod masked;
 mod plans;
 mod queue;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep_until;
 
 use super::filter::Routes;
-use super::queue::{heads, whose};
+use super::heads::{heads, whose};
 use crate::clock::{Now, UnixMillis};
 use crate::config::queue::Rate;
 use crate::config::units::written_moment;

@@ -10,20 +10,19 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::filter::{Asked, USAGE_FILTER};
+use super::heads::{heads, unavailable, whose};
 use super::masked::masked_head;
 use super::plans::{Action, Plans};
 use crate::clock::UnixMillis;
 use crate::config::units::written_moment;
 use crate::gateway::client::answer::{Answer, Denied};
-use crate::gateway::exchange::stored::{StoredHead, in_words};
+use crate::gateway::exchange::stored::StoredHead;
 use crate::gateway::operating::shown_peer;
 use crate::gateway::running::Running;
 use crate::gateway::running::backlog::Backlog;
 use crate::queue::{Attempt, AttemptEnd, DeliveryId, Listed, Number, State};
 use crate::store::StoreError;
-use crate::store::sealing::Unreadable;
 use crate::verdict::{Code, Refusal};
-use crate::verify::envelope::Event;
 use crate::wire::head::Head;
 
 const USAGE_COMMAND: Denied = Denied::BadRequest(
@@ -295,37 +294,6 @@ impl QueuePages {
     }
 }
 
-/// The stored heads of deliveries; `None` for one that is gone, an error for one that cannot be read.
-pub(super) async fn heads(
-    backlog: &Arc<Backlog>,
-    numbers: Vec<Number>,
-) -> Result<Vec<Result<Option<StoredHead>, StoreError>>, Denied> {
-    let own = Arc::clone(backlog);
-    let read = tokio::task::spawn_blocking(move || {
-        let heads = own.heads(&numbers)?;
-        let heads = heads.into_iter();
-        Ok(heads
-            .map(|head| match head? {
-                None => Ok(None),
-                Some(head) => match StoredHead::read(&head) {
-                    None => Err(Unreadable::Changed.into()),
-                    read => Ok(read),
-                },
-            })
-            .collect::<Vec<_>>())
-    });
-    let read = read.await.map_err(|_| Code::InternalError);
-    read.map_err(Refusal::from)?.map_err(unavailable)
-}
-
-/// The route of a delivery, its event and when it came, for the log.
-pub(super) fn whose(backlog: &Backlog, found: &Listed, event: Option<&Event>) -> String {
-    let delivery = &found.delivery;
-    let route = backlog.name(delivery.route);
-    let route = route.as_deref().unwrap_or("-");
-    format!("route {route}, {}", in_words(event, delivery.received))
-}
-
 /// The latest failed attempts of a delivery, the oldest first.
 async fn history(backlog: &Arc<Backlog>, number: Number) -> Result<Value, Denied> {
     let own = Arc::clone(backlog);
@@ -393,12 +361,6 @@ fn answer(value: &Value) -> Answer {
 /// Who asks, for the log.
 pub(super) fn asked_by(peer: Option<std::net::IpAddr>) -> String {
     format!("{} on the admin port", shown_peer(peer))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is called by `map_err`")]
-fn unavailable(error: StoreError) -> Denied {
-    log::error!("the queue: {error}");
-    Refusal::from(Code::QueueUnavailable).into()
 }
 
 fn read(body: &[u8], usage: Denied) -> Result<Value, Denied> {

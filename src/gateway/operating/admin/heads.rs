@@ -1,0 +1,49 @@
+//! What the pages of the queue read of stored deliveries.
+
+use std::sync::Arc;
+
+use crate::gateway::client::answer::Denied;
+use crate::gateway::exchange::stored::{StoredHead, in_words};
+use crate::gateway::running::backlog::Backlog;
+use crate::queue::{Listed, Number};
+use crate::store::StoreError;
+use crate::store::sealing::Unreadable;
+use crate::verdict::{Code, Refusal};
+use crate::verify::envelope::Event;
+
+/// The stored heads of deliveries; `None` for one that is gone, an error for one that cannot be read.
+pub(super) async fn heads(
+    backlog: &Arc<Backlog>,
+    numbers: Vec<Number>,
+) -> Result<Vec<Result<Option<StoredHead>, StoreError>>, Denied> {
+    let own = Arc::clone(backlog);
+    let read = tokio::task::spawn_blocking(move || {
+        let heads = own.heads(&numbers)?;
+        let heads = heads.into_iter();
+        Ok(heads
+            .map(|head| match head? {
+                None => Ok(None),
+                Some(head) => match StoredHead::read(&head) {
+                    None => Err(Unreadable::Changed.into()),
+                    read => Ok(read),
+                },
+            })
+            .collect::<Vec<_>>())
+    });
+    let read = read.await.map_err(|_| Code::InternalError);
+    read.map_err(Refusal::from)?.map_err(unavailable)
+}
+
+/// The route of a delivery, its event and when it came, for the log.
+pub(super) fn whose(backlog: &Backlog, found: &Listed, event: Option<&Event>) -> String {
+    let delivery = &found.delivery;
+    let route = backlog.name(delivery.route);
+    let route = route.as_deref().unwrap_or("-");
+    format!("route {route}, {}", in_words(event, delivery.received))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is called by `map_err`")]
+pub(super) fn unavailable(error: StoreError) -> Denied {
+    log::error!("the queue: {error}");
+    Refusal::from(Code::QueueUnavailable).into()
+}
