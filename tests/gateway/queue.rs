@@ -393,3 +393,44 @@ fn qu_09_a_line_of_the_greatest_length_is_acknowledged_and_delivered() {
     let long = arrived.first().and_then(|first| first.header("X-Long"));
     assert_eq!(long.map(|value| value.len()), Some(16_384 - 7));
 }
+
+/// What an attempt replaces is the part of the path that the route matched when the delivery came, and not as many
+/// bytes as the route's path has by now.
+#[test]
+fn qu_15_a_stored_target_is_kept_when_a_reload_changes_the_path_of_its_route() {
+    let upstream = Upstream::with(Behaviour::status(500));
+    let with_path = |path: &str, new: Option<&str>| {
+        let mut route = Route::itellico(&upstream)
+            .set("mode", "\"queue\"")
+            .set("path", &format!("\"{path}\""));
+        if let Some(new) = new {
+            route = route.set("upstream_path", &format!("\"{new}\""));
+        }
+        Config::new()
+            .route(route)
+            .extra("[route.queue]\nretry = [\"100ms\"]")
+            .extra("[state]\ndir = \"state\"")
+    };
+    let gateway = Gateway::start(&with_path("/hooks/*", None));
+    let delivery = Delivery::fresh().target("/hooks/abc/def?x=1&y=2");
+    gateway.ask(delivery.bytes()).expect_status(200);
+    upstream.wait_for(1);
+    let rows = [
+        ("/hooks-new/stripe", "/in", "/in/abc/def?x=1&y=2"),
+        ("/hooks-new/*", "/in/", "/in/abc/def?x=1&y=2"),
+        ("/h/*", "/other", "/other/abc/def?x=1&y=2"),
+    ];
+    for (path, new, expected) in rows {
+        gateway.rewrite(&with_path(path, Some(new)));
+        gateway.admin("POST", "/reload", &[], "").expect_status(200);
+        let sent = || {
+            let last = upstream.last().target.clone();
+            String::from_utf8_lossy(&last).into_owned()
+        };
+        assert!(
+            eventually(LATE, || sent() == expected),
+            "{path}: {}",
+            sent()
+        );
+    }
+}

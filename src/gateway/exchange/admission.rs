@@ -97,7 +97,7 @@ impl Admission {
             }
             Self::Handshake(_, None) => Cow::default(),
         };
-        let fixed = RouteHeaders::of(route, &signed, resigned);
+        let fixed = RouteHeaders::of(route, route.matched(), &signed, resigned);
         let forwarded = headers::forwarded(head, origin, &verigate, &fixed, body.len());
         let is_head = head.method() == "HEAD";
         match self {

@@ -42,7 +42,7 @@ pub(crate) async fn request(
         }),
     };
     let resigned = resigning::sign(running, route, head, stored.event_key, body).await;
-    let fixed = RouteHeaders::of(route, &signed, resigned.as_ref());
+    let fixed = RouteHeaders::of(route, stored.matched, &signed, resigned.as_ref());
     let forwarded = headers::forwarded(head, &stored.origin(), &verigate, &fixed, body.len());
     VerifiedRequest::stored(stored, forwarded, body)
 }

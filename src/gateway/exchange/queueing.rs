@@ -76,6 +76,7 @@ impl<'x> Exchange<'x> {
             secret: &proof.secret,
             event,
             event_key: event_key.as_ref().map(EventKey::as_bytes),
+            matched: route.matched(),
         };
         let scheme = &route.config.scheme;
         let head = stored::write(self.head, &self.origin, scheme, &signed, &facts);

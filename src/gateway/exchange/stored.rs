@@ -21,7 +21,7 @@ use crate::verify::envelope::{Event, EventText};
 use crate::wire::head::{FieldName, Head};
 
 /// The first byte of a stored head. Another form gets another number.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
 
 /// What a stored head says about its delivery.
 pub(super) struct Facts<'a> {
@@ -33,6 +33,8 @@ pub(super) struct Facts<'a> {
     pub(super) event: Option<&'a Event>,
     /// The key of its event for the app.
     pub(super) event_key: Option<&'a [u8]>,
+    /// How many bytes of its path the route has matched.
+    pub(super) matched: usize,
 }
 
 /// A head as it was stored.
@@ -42,6 +44,8 @@ pub(crate) struct StoredHead {
     address: Option<IpAddr>,
     is_tls: bool,
     trusted: Option<StoredTrusted>,
+    /// How many bytes of the path the route had matched. By now its path may be another.
+    pub(super) matched: usize,
     /// The id of the request that brought the delivery.
     pub(crate) request_id: String,
     /// The name of the secret that matched.
@@ -118,6 +122,8 @@ pub(super) fn write(
         to.optional_bytes(text.map(str::as_bytes));
     }
     to.optional_bytes(facts.event_key);
+    // A path has 8 KiB at most.
+    to.word(u32::try_from(facts.matched).unwrap_or(u32::MAX));
     to.bytes(&received(head, origin, scheme, signed));
     bytes.into()
 }
@@ -193,13 +199,16 @@ impl StoredHead {
             Some(text) => Some(EventKey::parse(text)?),
             None => None,
         };
+        let matched = usize::try_from(from.word()?).ok()?;
         let head = Head::parse_written(Bytes::copy_from_slice(from.bytes()?)).ok()?;
+        head.path().get(matched..)?;
         from.is_at_end().then_some(Self {
             head,
             peer,
             address,
             is_tls,
             trusted,
+            matched,
             request_id,
             secret,
             event,

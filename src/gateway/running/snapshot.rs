@@ -179,19 +179,24 @@ pub(crate) struct RouteState {
 
 /// The path under which the app has what a route takes (contract: Forwarding).
 pub(crate) struct NewPath {
-    /// The text in place of the first `matched` bytes of the path.
+    /// The text in place of the bytes of the path that a route has matched.
     pub(crate) text: String,
-    /// The length of the matched path, or of the matched prefix with its slash.
-    pub(crate) matched: usize,
 }
 
 impl NewPath {
     fn of(route: &Route) -> Option<Self> {
-        let (PathPattern::Exact(matched) | PathPattern::Prefix(matched)) = &route.pattern.path;
-        Some(Self {
-            text: route.upstream_path.clone()?,
-            matched: matched.len(),
-        })
+        let text = route.upstream_path.clone()?;
+        Some(Self { text })
+    }
+}
+
+impl RouteState {
+    /// How many bytes of a path the route matches: the length of its path, or of its prefix with the
+    /// slash.
+    pub(crate) fn matched(&self) -> usize {
+        let (PathPattern::Exact(matched) | PathPattern::Prefix(matched)) =
+            &self.config.pattern.path;
+        matched.len()
     }
 }
 

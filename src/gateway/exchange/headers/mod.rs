@@ -99,6 +99,9 @@ pub(super) struct RouteHeaders<'a> {
     pub(super) authority: &'a str,
     /// The path that replaces the request's, where the app has another.
     pub(super) path: Option<&'a NewPath>,
+    /// How many bytes of the request's path it replaces: those that the route matched when the request
+    /// came, since a reload may give the route of a stored delivery another path.
+    pub(super) matched: usize,
     /// The parameter of the query that holds the signature, which is not forwarded: the logs of an
     /// app hold its URLs.
     pub(super) query: Option<&'a str>,
@@ -114,10 +117,11 @@ pub(super) struct RouteHeaders<'a> {
 }
 
 impl<'a> RouteHeaders<'a> {
-    /// What `route` sets; `signed` are the headers that its scheme signs, and `resigned` is the
-    /// gateway's own signature.
+    /// What `route` sets on a request of which it `matched` that many bytes of the path; `signed` are
+    /// the headers that its scheme signs, and `resigned` is the gateway's own signature.
     pub(super) fn of(
         route: &'a RouteState,
+        matched: usize,
         signed: &'a [&'static FieldName],
         resigned: Option<&'a Resigned>,
     ) -> Self {
@@ -126,6 +130,7 @@ impl<'a> RouteHeaders<'a> {
             host: route.config.upstream_host.as_deref(),
             authority: &route.authority,
             path: route.new_path.as_ref(),
+            matched,
             query: route.config.scheme.signature_query(),
             headers: &route.config.upstream_headers,
             removed: route.resigning.as_ref().map(|resigning| &resigning.removed),
@@ -180,8 +185,12 @@ pub(super) fn forwarded(
     let mut target = target.as_bytes();
     if let Some(new) = fixed.path {
         out.extend_from_slice(new.text.as_bytes());
-        // The route has matched these bytes.
-        target = target.get(new.matched..).unwrap_or_default();
+        target = target.get(fixed.matched..).unwrap_or_default();
+        // A stored delivery came by a prefix, and by now the route's path is exact.
+        let has_more = !matches!(target, [] | [b'?' | b'/', ..]);
+        if has_more && !new.text.ends_with('/') {
+            out.push(b'/');
+        }
     }
     out.extend_from_slice(target);
     out.extend_from_slice(b" HTTP/1.1\r\n");

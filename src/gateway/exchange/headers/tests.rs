@@ -37,6 +37,7 @@ const PLAIN: RouteHeaders<'static> = RouteHeaders {
     host: None,
     authority: "up:80",
     path: None,
+    matched: 0,
     query: None,
     signed: &[],
     headers: &[],
@@ -70,12 +71,15 @@ fn another_path_replaces_what_the_route_matched_and_nothing_else() {
         ("/app/hooks", "/in".len(), None, "/app/hooks?a=%20b"),
         ("/app/", "/".len(), None, "/app/in?a=%20b"),
         ("/", "/".len(), None, "/in?a=%20b"),
+        ("/app", "/".len(), None, "/app/in?a=%20b"),
+        ("/app/", "/in".len(), None, "/app/?a=%20b"),
         ("/app/hooks", "/in".len(), Some("a"), "/app/hooks"),
     ];
     for (text, matched, query, expected) in rows {
         let text = text.to_owned();
         let fixed = RouteHeaders {
-            path: Some(&NewPath { text, matched }),
+            path: Some(&NewPath { text }),
+            matched,
             query,
             ..PLAIN
         };
