@@ -147,7 +147,14 @@ impl ReplayWindow for SharedWindow {
             settled => return settled.map(drop),
         }
         let here = |window: &MemoryWindow| window.settle(ticket, Settled::Done(now)).map(drop);
-        Box::pin(self.settle(Question::Commit(ticket), here)).await
+        let settled = Box::pin(self.settle(Question::Commit(ticket), here)).await;
+        if settled == Err(WindowError::Unavailable)
+            && let Some(written) = self.here.write_down_done(ticket, now)
+        {
+            written.await;
+            return Ok(());
+        }
+        settled
     }
 
     async fn commit_stored(&self, ticket: Ticket, now: Now) -> Result<(), WindowError> {

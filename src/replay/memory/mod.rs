@@ -218,6 +218,15 @@ impl MemoryWindow {
         Ok(self.write_down(&mut shard))
     }
 
+    /// Writes a claim down as done, though another process decides by now: that one has gone, and with
+    /// it what it was told. A process that begins after both finds the entry. `None`: it is not
+    /// written, or was written before.
+    pub(super) fn write_down_done(&self, ticket: Ticket, now: Now) -> Option<Written> {
+        let mut shard = lock(self.home(ticket.key));
+        shard.commit(ticket, now, false);
+        self.write_down(&mut shard)
+    }
+
     /// Begins to write down what is done from now on.
     pub fn set_journal(&self, journal: Arc<dyn Journal>) {
         if self.journal.set(journal).is_ok() {
