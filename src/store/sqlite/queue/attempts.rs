@@ -24,7 +24,7 @@ pub(super) const SCHEMA: &str = "create table attempt (
     primary key (delivery, place)
 ) strict, without rowid;";
 
-/// Writes an attempt, in [`write`].
+/// Writes an attempt, in [`write()`].
 pub(super) const WRITE: &str = "insert or replace into attempt values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
 /// Takes out all attempts of a delivery.
