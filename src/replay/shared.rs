@@ -138,23 +138,24 @@ impl ReplayWindow for SharedWindow {
     }
 
     async fn commit(&self, ticket: Ticket, now: Now) -> Result<(), WindowError> {
-        match self.here.settle(ticket, Settled::Done(now)) {
-            Err(WindowError::Elsewhere) => {}
-            Ok(Some(written)) => {
-                written.await;
-                return Ok(());
+        let here = |window: &MemoryWindow| window.settle(ticket, Settled::Done(now));
+        let settled = match here(&self.here) {
+            Err(WindowError::Elsewhere) => {
+                Box::pin(self.decide(Question::Commit(ticket), here, |_| Ok(None))).await
             }
-            settled => return settled.map(drop),
-        }
-        let here = |window: &MemoryWindow| window.settle(ticket, Settled::Done(now)).map(drop);
-        let settled = Box::pin(self.settle(Question::Commit(ticket), here)).await;
-        if settled == Err(WindowError::Unavailable)
-            && let Some(written) = self.here.write_down_done(ticket, now)
-        {
+            settled => settled,
+        };
+        let written = match settled {
+            Err(WindowError::Unavailable) => {
+                let written = self.here.write_down_done(ticket, now);
+                Some(written.ok_or(WindowError::Unavailable)?)
+            }
+            settled => settled?,
+        };
+        if let Some(written) = written {
             written.await;
-            return Ok(());
         }
-        settled
+        Ok(())
     }
 
     async fn commit_stored(&self, ticket: Ticket, now: Now) -> Result<(), WindowError> {
