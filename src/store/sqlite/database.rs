@@ -105,11 +105,7 @@ impl<R: Send + 'static> Database<R> {
     ) -> Result<(), OpenError> {
         let name = format!("{}-{what}", self.kind.name);
         let started = thread::Builder::new().name(name).spawn(work);
-        let thread = started.map_err(|reason| OpenError::System {
-            doing: "starting a thread for",
-            path: self.path.clone(),
-            reason,
-        })?;
+        let thread = started.map_err(OpenError::system("starting a thread for", &self.path))?;
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         threads.push(thread);
         Ok(())

@@ -206,26 +206,32 @@ impl From<rusqlite::Error> for Trouble {
     }
 }
 
-/// Makes the file, for this user alone, and sees to it that the directory keeps it.
-fn make_file(dir: &Path, path: &Path) -> Result<(), OpenError> {
-    let system = |doing, path: &Path| {
+impl OpenError {
+    /// What a reason of the system becomes that something fails at `path`.
+    pub(super) fn system(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |reason| OpenError::System {
+        move |reason| Self::System {
             doing,
             path,
             reason,
         }
-    };
+    }
+}
+
+/// Makes the file, for this user alone, and sees to it that the directory keeps it.
+fn make_file(dir: &Path, path: &Path) -> Result<(), OpenError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).mode(0o600);
     // SQLite has no lock on it yet: closing it would drop those of this process.
-    let file = options.open(path).map_err(system("opening", path))?;
+    let file = options
+        .open(path)
+        .map_err(OpenError::system("opening", path))?;
     let mode = std::fs::Permissions::from_mode(0o600);
     file.set_permissions(mode)
-        .map_err(system("setting the mode of", path))?;
+        .map_err(OpenError::system("setting the mode of", path))?;
     File::open(dir)
         .and_then(|dir| dir.sync_all())
-        .map_err(system("syncing", dir))
+        .map_err(OpenError::system("syncing", dir))
 }
 
 fn connected(path: &Path, is_reader: bool) -> rusqlite::Result<Connection> {

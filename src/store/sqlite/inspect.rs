@@ -82,14 +82,11 @@ fn databases(dir: &Path) -> Result<Vec<&'static Kind>, OpenError> {
     let is_there = |kind: &&&Kind| dir.join(kind.name).exists();
     let found: Vec<_> = KINDS.iter().filter(is_there).copied().collect();
     if found.is_empty() {
-        return Err(OpenError::System {
-            doing: "looking for databases in",
-            path: dir.to_owned(),
-            reason: io::Error::new(
-                io::ErrorKind::NotFound,
-                "it has neither queue.db nor window.db",
-            ),
-        });
+        let nothing = io::Error::new(
+            io::ErrorKind::NotFound,
+            "it has neither queue.db nor window.db",
+        );
+        return Err(OpenError::system("looking for databases in", dir)(nothing));
     }
     Ok(found)
 }
@@ -304,18 +301,10 @@ pub fn kept_monotonic(dir: &Path) -> Option<Duration> {
 /// [`OpenError`].
 pub fn back_up(dir: &Path, to: &Path) -> Result<Vec<Backup>, OpenError> {
     let kinds = databases(dir)?;
-    let system = |doing, path: &Path| {
-        let path = path.to_owned();
-        move |reason| OpenError::System {
-            doing,
-            path,
-            reason,
-        }
-    };
     DirBuilder::new()
         .mode(0o700)
         .create(to)
-        .map_err(system("making", to))?;
+        .map_err(OpenError::system("making", to))?;
     let mut copies = Vec::new();
     // The window is copied first: what it says of its own time is then true of the queue's copy too.
     for kind in kinds.into_iter().rev() {
@@ -323,19 +312,21 @@ pub fn back_up(dir: &Path, to: &Path) -> Result<Vec<Backup>, OpenError> {
         // SQLite fills an empty file, and would make one that others may read.
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
-        options.open(&path).map_err(system("making", &path))?;
+        options
+            .open(&path)
+            .map_err(OpenError::system("making", &path))?;
         let from = kind.connect(dir, true)?;
         copy(&from, &path).map_err(|error| kind.refusal(&path, error.into()))?;
         let synced = File::open(&path).and_then(|file| {
             file.sync_all()?;
             file.metadata()
         });
-        let bytes = synced.map_err(system("syncing", &path))?.len();
+        let bytes = synced.map_err(OpenError::system("syncing", &path))?.len();
         copies.push(Backup { path, bytes });
     }
     File::open(to)
         .and_then(|dir| dir.sync_all())
-        .map_err(system("syncing", to))?;
+        .map_err(OpenError::system("syncing", to))?;
     copies.reverse();
     Ok(copies)
 }
