@@ -69,7 +69,7 @@ pub use handshake::{HandshakeMode, HandshakeSettings};
 pub use learned::{is_learned, learned_name, store_learned};
 pub use problem::{Position, Problem, Problems};
 pub use public_keys::{public_keys, takes_public_keys};
-pub use queue::{Mode, OrderBy, Queue, Rate};
+pub use queue::{Mode, OrderBy, Queue};
 pub use replay::{OnError, Replay, RouteReplay, Statuses};
 pub use resign::Resign;
 pub use resign_checks::judge_learned_beside;

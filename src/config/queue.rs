@@ -1,8 +1,9 @@
 //! `mode` and `[route.queue]`: whether deliveries are answered by the app or kept on disk first, and
 //! how what was kept is delivered (contract: State).
 //!
-//! Only the settings are read here. [`super::queue_judge`] judges them, and the gateway carries them out. A route in relay mode
-//! may have the table too: it holds for what the route accepted while it was in queue mode.
+//! Only the settings are read here. [`super::queue_judge`] judges them, and the gateway carries them
+//! out. A route in relay mode may have the table too: it holds for what the route accepted while it
+//! was in queue mode.
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::state::{MOST_DELIVERIES, State};
 use super::units;
 use super::units::UnitFault;
 use crate::notation::json::Pointer;
+use crate::queue::Rate;
 
 /// How a route forwards what it takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,15 +68,6 @@ pub struct Queue {
     pub rate: Option<Rate>,
     /// The key within which deliveries keep their order; `None`: no order.
     pub order_by: Option<OrderBy>,
-}
-
-/// A number of attempts in a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// The number of attempts, at least 1.
-    pub count: u32,
-    /// The time: a second, a minute or an hour.
-    pub per: Duration,
 }
 
 /// The key within which deliveries are delivered one by one, in the order of their acceptance.

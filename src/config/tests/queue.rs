@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::problems::each_says;
 use super::{CUSTOM, ROUTE, good, read, warned};
-use crate::config::{Mode, OrderBy, Rate, WarningName};
+use crate::config::{Mode, OrderBy, WarningName};
 use crate::notation::json::Pointer;
+use crate::queue::Rate;
 
 /// What a queue route needs besides itself.
 const STATE: &str = "[state]\ndir = \"state\"\n";

@@ -76,10 +76,7 @@ pub(crate) fn settings(route: &config::Route) -> Settings {
         dead_on: queue.dead_on.clone(),
         keep_dead: queue.keep_dead,
         concurrency: queue.concurrency,
-        rate: queue.rate.map(|rate| crate::queue::Rate {
-            count: rate.count,
-            per: rate.per,
-        }),
+        rate: queue.rate,
         max_bytes: queue.max_bytes,
         max_deliveries: queue.max_deliveries,
         upstream_timeout: route.upstream_timeout,
