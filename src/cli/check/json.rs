@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::certificates;
 use super::keys::{key_kind, written_time};
 use super::queue;
+use super::queue::Found;
 use super::report::{handshake_mode, identity, key_owner, state_now, tolerance};
 use super::settings;
 use super::shown::shown;
@@ -27,7 +28,7 @@ use crate::scheme::Place;
 use crate::verify::claim::Policy;
 
 /// The object of a good file. `wall` is the time at which secrets are active or expired.
-pub(in crate::cli) fn good(config: &Config, wall: UnixMillis) -> String {
+pub(in crate::cli) fn good(config: &Config, found: &Found, wall: UnixMillis) -> String {
     let listen: Vec<String> = config.server.listen.iter().map(address).collect();
     let proxies = config.server.trusted_proxies.iter();
     let proxies: Vec<String> = proxies.map(ToString::to_string).collect();
@@ -65,7 +66,7 @@ pub(in crate::cli) fn good(config: &Config, wall: UnixMillis) -> String {
             "refuse_older_than_start",
             config.replay.refuse_older_than_start.into(),
         ),
-        ("state", queue::state_object(config)),
+        ("state", queue::state_object(config, found)),
         (
             "routes",
             routes.map(|route| object(route, config, wall)).collect(),

@@ -11,6 +11,7 @@ mod shown;
 
 use clap::Args;
 
+pub(super) use self::queue::Found;
 pub(super) use self::report::{identity, report, tolerance};
 use super::output::{note, print};
 use super::{ConfigFile, Exit};
@@ -40,19 +41,20 @@ impl Check {
     /// Prints all problems at once, or the configuration that would run and its warnings.
     pub(super) fn run(&self) -> Exit {
         let mut checked = config::check(&self.file.path());
+        let found = checked.as_ref().map(Found::of).unwrap_or_default();
         if let Ok(config) = &mut checked {
-            let held = queue::warnings(config);
+            let held = queue::warnings(config, &found);
             config.warnings.extend(held);
         }
         let wall = Clock::system().now().wall;
         match &checked {
-            Ok(config) if self.json => print(&json::good(config, wall)),
+            Ok(config) if self.json => print(&json::good(config, &found, wall)),
             Err(problems) if self.json => print(&json::bad(problems)),
             Ok(config) => {
                 for warning in &config.warnings {
                     note(&format!("warning: {warning}"));
                 }
-                print(&report(config, wall));
+                print(&report(config, &found, wall));
             }
             Err(problems) => note(problems.to_string().trim_end()),
         }

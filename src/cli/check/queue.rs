@@ -18,7 +18,7 @@ use crate::store::sealing::{KeyId, Keyring};
 use crate::store::sqlite;
 
 /// The rows of the gateway's table about its directory.
-pub(super) fn state_rows(config: &Config) -> Vec<[String; 2]> {
+pub(super) fn state_rows(config: &Config, found: &Found) -> Vec<[String; 2]> {
     let state = &config.state;
     let Some(dir) = &state.dir else {
         let nothing = "nothing: a restart forgets what came";
@@ -33,7 +33,6 @@ pub(super) fn state_rows(config: &Config) -> Vec<[String; 2]> {
             format!("encrypted with {first}, also read: {}", others.join(", "))
         }
     };
-    let found = Found::of(dir, config);
     for (key, count) in &found.missing {
         let _ = write!(
             keys,
@@ -89,11 +88,7 @@ pub(super) fn state_rows(config: &Config) -> Vec<[String; 2]> {
 }
 
 /// The warnings about deliveries that wait on disk and that this configuration cannot deliver.
-pub(super) fn warnings(config: &Config) -> Vec<Warning> {
-    let Some(dir) = &config.state.dir else {
-        return Vec::new();
-    };
-    let found = Found::of(dir, config);
+pub(super) fn warnings(config: &Config, found: &Found) -> Vec<Warning> {
     let of_keys = found.missing.iter().map(|(key, count)| {
         format!(
             "`state.keys`: the key of the id {key} is not listed, which holds {} on disk: list it behind the \
@@ -145,7 +140,7 @@ fn open_after_power_loss(config: &Config) -> impl Iterator<Item = &str> {
 /// What is in the directory that this configuration cannot deliver. Nothing where the directory
 /// cannot be read.
 #[derive(Default)]
-struct Found {
+pub(in crate::cli) struct Found {
     /// The keys that deliveries need and that are not listed, with the numbers of these deliveries.
     missing: Vec<(KeyId, u64)>,
     /// Deliveries of routes that are not here, or that have another provider here.
@@ -160,8 +155,12 @@ struct Held {
 }
 
 impl Found {
-    fn of(dir: &Path, config: &Config) -> Self {
+    /// What the directory of this configuration has, where it names one.
+    pub(in crate::cli) fn of(config: &Config) -> Self {
         let state = &config.state;
+        let Some(dir) = &state.dir else {
+            return Self::default();
+        };
         let keys = Keyring::new(state.keys.iter().map(|key| key.key.clone()));
         let is_here = |found: &sqlite::Deliveries| {
             let mut routes = config.routes.iter();
@@ -191,12 +190,11 @@ impl Found {
 }
 
 /// The object of `[state]`; null where nothing is kept on disk.
-pub(super) fn state_object(config: &Config) -> Value {
+pub(super) fn state_object(config: &Config, found: &Found) -> Value {
     let state = &config.state;
     let Some(dir) = &state.dir else {
         return Value::Null;
     };
-    let found = Found::of(dir, config);
     json!({
         "dir": shown(&dir.display().to_string()),
         "dir_exists": !is_missing(dir),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::certificates;
 use super::keys::{key_rows, written_validity};
 use super::queue;
+use super::queue::Found;
 use super::settings;
 use super::shown::shown;
 use crate::cli::output::table;
@@ -21,7 +22,7 @@ use crate::scheme::Scheme;
 use crate::verify::claim::Policy;
 
 /// The configuration that would run. `wall` is the time at which secrets are active or expired.
-pub(in crate::cli) fn report(config: &Config, wall: UnixMillis) -> String {
+pub(in crate::cli) fn report(config: &Config, found: &Found, wall: UnixMillis) -> String {
     let routes = if config.routes.len() == 1 {
         "1 route".to_owned()
     } else {
@@ -32,7 +33,7 @@ pub(in crate::cli) fn report(config: &Config, wall: UnixMillis) -> String {
             "{}: good, {routes}",
             shown(&config::shown_path(&config.path))
         ),
-        gateway(config),
+        gateway(config, found),
     ];
     let rows = certificates::rows(config);
     if !rows.is_empty() {
@@ -109,7 +110,7 @@ pub(in crate::cli) fn report(config: &Config, wall: UnixMillis) -> String {
     parts.join("\n\n")
 }
 
-fn gateway(config: &Config) -> String {
+fn gateway(config: &Config, found: &Found) -> String {
     let plain = config.server.listen.iter();
     let plain = plain.map(|address| format!("http://{address}"));
     let with_tls = config.server.tls.iter().flat_map(|port| &port.listen);
@@ -151,7 +152,7 @@ fn gateway(config: &Config) -> String {
         ["trusts proxies".to_owned(), proxies],
         ["remembers".to_owned(), remembers + start],
     ];
-    rows.extend(queue::state_rows(config));
+    rows.extend(queue::state_rows(config, found));
     rows.extend(config.server.watch.map(|interval| {
         [
             "watches files".to_owned(),
@@ -398,7 +399,11 @@ timestamp = { header = "X-Timestamp" }
         };
         let config =
             config::parse("a.toml", file, &sources).unwrap_or_else(|problems| panic!("{problems}"));
-        report(&config, UnixMillis::from_secs(1_750_000_000))
+        report(
+            &config,
+            &Found::of(&config),
+            UnixMillis::from_secs(1_750_000_000),
+        )
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::cli::check::{json, report};
+use crate::cli::check::{Found, json, report};
 use crate::clock::UnixMillis;
 
 use crate::config::{Files, Sources, parse};
@@ -81,7 +81,10 @@ fn shown(text: &str) -> String {
         Ok(config) => {
             let lines = config.warnings.iter().map(ToString::to_string);
             let warnings: Vec<_> = lines.map(|line| noted(&line)).collect();
-            warnings.join("\n") + &report(&config, sources.now) + &json::good(&config, sources.now)
+            let found = Found::of(&config);
+            warnings.join("\n")
+                + &report(&config, &found, sources.now)
+                + &json::good(&config, &found, sources.now)
         }
         // Not as `note` shows it: a running gateway logs the problems as they are.
         Err(problems) => problems.to_string() + &json::bad(&problems),
