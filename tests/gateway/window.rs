@@ -15,6 +15,7 @@ use rusqlite::Connection;
 
 use crate::support::answer::Answer;
 use crate::support::behaviour::{Behaviour, Latch, Reply};
+use crate::support::client::Client;
 use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event};
 use crate::support::gateway::{Gateway, binary};
@@ -296,16 +297,22 @@ fn rp_14_no_delivery_whose_answer_was_read_is_let_in_and_none_is_lost_over_a_hun
     kills_under_load(100);
 }
 
+/// A gateway with a delivery that waits for the app's answer.
+fn one_that_waits(upstream: &Upstream, config: &Config) -> (Gateway, Delivery, Client) {
+    let gateway = Gateway::start(config);
+    let slow = Delivery::fresh().with("X-Slow", "1");
+    let mut waiting = gateway.connect();
+    waiting.send(slow.bytes());
+    upstream.wait_for(1);
+    (gateway, slow, waiting)
+}
+
 #[test]
 fn rx_36_a_request_of_the_old_process_is_written_by_the_new_one_before_it_is_answered() {
     let latch = Latch::closed();
     let upstream = upstream_with(&latch);
     let config = config(&upstream);
-    let mut old = Gateway::start(&config);
-    let slow = Delivery::fresh().with("X-Slow", "1");
-    let mut waiting = old.connect();
-    waiting.send(slow.bytes());
-    upstream.wait_for(1);
+    let (mut old, slow, mut waiting) = one_that_waits(&upstream, &config);
     let new = old.successor(&config);
     latch.open();
     waiting.answer().expect_status(200);
@@ -321,11 +328,7 @@ fn rx_36_a_request_of_the_old_process_is_written_by_it_where_the_new_one_is_gone
     let latch = Latch::closed();
     let upstream = upstream_with(&latch);
     let config = config(&upstream);
-    let mut old = Gateway::start(&config);
-    let slow = Delivery::fresh().with("X-Slow", "1");
-    let mut waiting = old.connect();
-    waiting.send(slow.bytes());
-    upstream.wait_for(1);
+    let (mut old, slow, mut waiting) = one_that_waits(&upstream, &config);
     let new = old.successor(&config);
     let last = new.killed_then(&config, || {
         latch.open();

@@ -100,8 +100,8 @@ impl KeptWindow {
     }
 
     /// Notes that a gateway runs, and finds out what the end of the one before means: if the machine
-    /// lost power, the file may lack what came last. `takes_over`: that one still runs. Returns the wall-clock time from which on the
-    /// window is complete, which is `begun` for a new file.
+    /// lost power, the file may lack what came last. `takes_over`: that one still runs. Returns the
+    /// wall-clock time from which on the window is complete, which is `begun` for a new file.
     ///
     /// # Errors
     /// [`WindowFileError`].
