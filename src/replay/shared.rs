@@ -113,28 +113,31 @@ impl SharedWindow {
 
 impl ReplayWindow for SharedWindow {
     async fn claim(&self, arrival: Arrival, now: Now) -> Result<Claimed, WindowError> {
-        match self.here.try_claim(&arrival, now) {
-            Err(WindowError::Elsewhere) => {}
-            Ok((Claimed::Denied(decision), written)) => {
-                // The event of a copy that is answered as seen may have become done, or be kept for
-                // longer, only now.
-                if let Some(written) = self.here.seen(decision, &arrival, written) {
-                    written.await;
-                }
-                return Ok(Claimed::Denied(decision));
-            }
-            decided => return decided.map(|(claimed, _)| claimed),
-        }
         let here = |window: &MemoryWindow| {
-            let decided = window.try_claim(&arrival, now);
-            decided.map(|(claimed, _)| claimed)
+            let (claimed, written) = window.try_claim(&arrival, now)?;
+            // The event of a copy that is answered as seen may have become done, or be kept for
+            // longer, only now.
+            let written = match claimed {
+                Claimed::Granted(_) => None,
+                Claimed::Denied(decision) => window.seen(decision, &arrival, written),
+            };
+            Ok((claimed, written))
         };
-        let of_reply = |reply| match reply {
-            Reply::Claimed(claimed) => claimed,
-            Reply::Settled => Err(WindowError::Unavailable),
+        let (claimed, written) = match here(&self.here) {
+            Err(WindowError::Elsewhere) => {
+                let of_reply = |reply| match reply {
+                    Reply::Claimed(claimed) => Ok((claimed?, None)),
+                    Reply::Settled => Err(WindowError::Unavailable),
+                };
+                // In a box: few claims come here, and every exchange would have room for it.
+                Box::pin(self.decide(Question::Claim(arrival), here, of_reply)).await?
+            }
+            decided => decided?,
         };
-        // In a box: few claims come here, and every exchange would have room for it.
-        Box::pin(self.decide(Question::Claim(arrival), here, of_reply)).await
+        if let Some(written) = written {
+            written.await;
+        }
+        Ok(claimed)
     }
 
     async fn commit(&self, ticket: Ticket, now: Now) -> Result<(), WindowError> {

@@ -567,3 +567,30 @@ fn what_came_before_a_route_changed_its_mode_is_refused_over_restarts() {
     }
     expect_sound(&gateway);
 }
+
+/// The file that has an event is that of the mode which its route had when the event came.
+#[test]
+fn what_an_operator_let_be_forgotten_stays_so_after_its_route_changed_its_mode() {
+    for (first, second) in [("relay", "queue"), ("queue", "relay")] {
+        let upstream = Upstream::start();
+        let with_mode = |mode: &str| {
+            let route = Route::itellico(&upstream).set("mode", &format!("\"{mode}\""));
+            Config::new().route(route).extra("[state]\ndir = \"state\"")
+        };
+        let [forgotten, kept] = [(); 2].map(|()| Delivery::fresh());
+        let gateway = Gateway::start(&with_mode(first));
+        let answer = gateway.ask(forgotten.bytes());
+        answer.expect_status(200);
+        gateway.ask(kept.bytes()).expect_status(200);
+        upstream.wait_for(2);
+        let gateway = gateway.killed_and_started(&with_mode(second));
+        expect_seen(&gateway, &forgotten);
+        forget(&gateway, &answer);
+        let gateway = gateway.killed_and_started(&with_mode(second));
+        expect_seen(&gateway, &kept);
+        gateway.ask(forgotten.bytes()).expect_status(200);
+        upstream.wait_for(3);
+        let gateway = gateway.killed_and_started(&with_mode(first));
+        expect_seen(&gateway, &forgotten);
+    }
+}

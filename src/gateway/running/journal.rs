@@ -17,6 +17,7 @@ use super::snapshot::Snapshot;
 use crate::clock::{Now, UnixMillis};
 use crate::replay::Window;
 use crate::replay::journal::{Journal, Told, Written};
+use crate::replay::passing::Change;
 use crate::store::sqlite::{Errors, MetaKey, QueueDb, WindowDb};
 use crate::store::{Pending, QueueStore as _, StoreError, WindowStore as _};
 use crate::verify::claim::Fingerprint;
@@ -291,16 +292,20 @@ impl WindowJournal {
 impl Journal for WindowJournal {
     fn append(&self, told: Vec<Told>) -> Written {
         self.is_stirred.store(true, Ordering::Relaxed);
-        let queued = self.queued.load();
-        let (queued, relayed) = if queued.is_empty() {
-            (Vec::new(), told)
-        } else {
-            let is_queued = |(route, _): &Told| queued.contains(route);
-            told.into_iter().partition(is_queued)
-        };
-        let changes = |told: Vec<Told>| told.into_iter().map(|(_, change)| change).collect();
-        let of_queue = (!queued.is_empty()).then(|| self.queue.change_claims(changes(queued)));
-        let of_window = (!relayed.is_empty()).then(|| self.window.append(changes(relayed)));
+        let routes = self.queued.load();
+        let (mut queued, mut relayed) = (Vec::new(), Vec::new());
+        for told in told {
+            match told {
+                Told::Of(route, change) if routes.contains(&route) => queued.push(change),
+                Told::Of(_, change) => relayed.push(change),
+                Told::Forgotten(key) => {
+                    queued.push(Change::Gone(key));
+                    relayed.push(Change::Gone(key));
+                }
+            }
+        }
+        let of_queue = (!queued.is_empty()).then(|| self.queue.change_claims(queued));
+        let of_window = (!relayed.is_empty()).then(|| self.window.append(relayed));
         let late = Arc::clone(&self.late);
         Box::pin(async move {
             if let Some(pending) = of_window {
