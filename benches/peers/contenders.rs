@@ -56,7 +56,7 @@ pub(crate) struct Contender {
     /// The row's heading.
     pub(crate) name: String,
     /// The binary; found in `PATH` if it is a bare name.
-    program: PathBuf,
+    pub(crate) program: PathBuf,
 }
 
 /// The goals compare with this row.
@@ -259,7 +259,7 @@ impl Setting {
     }
 
     /// verigate's configuration.
-    fn verigate(&self) -> io::Result<String> {
+    pub(crate) fn verigate(&self) -> io::Result<String> {
         let mut secrets = String::new();
         for number in 0..self.further_secrets {
             let _ = write!(

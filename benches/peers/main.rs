@@ -19,6 +19,7 @@
 
 #[path = "../support/arrivals.rs"]
 mod arrivals;
+mod backlog;
 mod check;
 mod contenders;
 mod figures;
@@ -82,6 +83,7 @@ fn run(options: &Options) -> io::Result<()> {
         (What::Schemes, parts::schemes),
         (What::Tls, parts::tls),
         (What::Queue, queue::queue),
+        (What::Backlog, backlog::backlog),
         (What::Growth, growth::growth),
     ] {
         if options.wants(what) {

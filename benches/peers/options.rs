@@ -44,6 +44,9 @@ pub(crate) struct Options {
     /// Clients at a time in `queue`
     #[arg(long, value_delimiter = ',', default_value = "1,16,64,256")]
     pub(crate) clients: Vec<usize>,
+    /// Deliveries that wait in `backlog`
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) deliveries: usize,
     /// Worker threads of each program
     #[arg(long, default_value_t = 1)]
     pub(crate) threads: usize,
@@ -97,6 +100,8 @@ pub(crate) enum What {
     Tls,
     /// Deliveries that are kept on disk and acknowledged, beside those that are passed on
     Queue,
+    /// Many deliveries that wait, a restart, and the way to the app for all of them
+    Backlog,
     /// How cost grows with claims, routes, secrets, headers and connections
     Growth,
     /// All of these
@@ -113,6 +118,7 @@ impl Options {
             self.what = vec![What::All];
             self.sizes.retain(|size| *size == 1024);
             self.clients = vec![16];
+            self.deliveries = 2_000;
         }
         self
     }

@@ -33,7 +33,17 @@ pub(crate) fn start(
     secret: &str,
     core: Option<usize>,
 ) -> io::Result<Started> {
-    let folder = tempfile::tempdir()?;
+    start_in(tempfile::tempdir()?, program, config, secret, core)
+}
+
+/// The same in a folder in which it may have run before.
+pub(crate) fn start_in(
+    folder: tempfile::TempDir,
+    program: &Path,
+    config: &str,
+    secret: &str,
+    core: Option<usize>,
+) -> io::Result<Started> {
     let file = folder.path().join("verigate.toml");
     fs::write(&file, config)?;
     let mut command = Command::new(program);
