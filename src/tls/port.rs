@@ -172,6 +172,8 @@ impl Port {
             .iter()
             .map(|name| name.as_bytes().to_vec())
             .collect();
+        // The strongest that both know, whatever a client prefers.
+        config.ignore_client_order = true;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = crypto::ring::Ticketer::new()?;
         config.send_tls13_tickets = 1;

@@ -217,3 +217,42 @@ fn a_certificate_that_an_authority_has_signed_is_no_authority_and_one_that_signe
         assert_eq!(Authorities::read(pem.as_bytes()).is_ok(), expected, "{pem}");
     }
 }
+
+/// The first cipher suite of the provider is of 256 bits; a client may prefer a weaker one of its list.
+#[test]
+fn tl_02_the_port_chooses_the_cipher_suite_and_not_the_client() {
+    use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConnection};
+    let (authority, certificate, key) = signed();
+    let identity = Identity::read(certificate.as_bytes(), key.as_bytes()).unwrap();
+    let mut identities = Identities::default();
+    identities.set_default(&identity);
+    let port = Port::new(identities, None, Version::Tls12, &[]).unwrap();
+    let mut roots = RootCertStore::empty();
+    let Authorities(read) = Authorities::read(authority.as_bytes()).unwrap();
+    roots.roots.extend(read.roots.iter().cloned());
+    for version in rustls::ALL_VERSIONS {
+        let mut provider = rustls::crypto::ring::default_provider();
+        provider.cipher_suites.reverse();
+        let settings = ClientConfig::builder_with_provider(provider.into())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots.clone())
+            .with_no_client_auth();
+        let name = "hooks.example.com".try_into().unwrap();
+        let mut client = ClientConnection::new(settings.into(), name).unwrap();
+        let mut server = ServerConnection::new(port.config()).unwrap();
+        while client.is_handshaking() || server.is_handshaking() {
+            let mut bytes = Vec::new();
+            client.write_tls(&mut bytes).unwrap();
+            server.read_tls(&mut bytes.as_slice()).unwrap();
+            server.process_new_packets().unwrap();
+            bytes.clear();
+            server.write_tls(&mut bytes).unwrap();
+            client.read_tls(&mut bytes.as_slice()).unwrap();
+            client.process_new_packets().unwrap();
+        }
+        let chosen = server.negotiated_cipher_suite().unwrap().suite();
+        let name = chosen.as_str().unwrap();
+        assert!(name.contains("AES_256_GCM"), "{name}");
+    }
+}
