@@ -512,6 +512,7 @@ fn check_says_what_becomes_of_relay_routes_when_the_disk_or_the_power_fails() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("verigate.toml");
     fs::write(&file, config.toml()).expect("a configuration file");
+    config.write_certificate(folder.path());
     let said = |arguments: &[&str]| {
         let mut check = binary();
         check.arg("check").args(arguments).arg(&file);
