@@ -13,6 +13,7 @@ use std::thread;
 
 use rusqlite::Connection;
 
+use super::upgrade::{expect_failure, failed_successor};
 use crate::support::answer::Answer;
 use crate::support::behaviour::{Behaviour, Latch, Reply};
 use crate::support::client::Client;
@@ -207,6 +208,32 @@ fn rp_21_with_on_error_memory_deliveries_are_let_in_and_an_error_says_so() {
     let gateway = gateway.killed_and_started(&config);
     for delivery in &deliveries {
         expect_seen(&gateway, delivery);
+    }
+}
+
+/// The process that would take over has to read the file, so the old one goes on until it can be written.
+#[test]
+fn rx_36_an_upgrade_while_the_file_cannot_be_written_is_refused_and_nothing_is_forgotten() {
+    let upstream = Upstream::start();
+    let config = config(&upstream).replay("on_error", "\"memory\"");
+    let mut old = Gateway::start(&config);
+    let connection = locked(&old);
+    let before = Delivery::fresh();
+    old.ask(before.bytes()).expect_status(200);
+    let refused = failed_successor(&old, &config);
+    expect_failure(&refused, &["refuses the upgrade", "window.db"]);
+    let after = Delivery::fresh();
+    old.ask(after.bytes()).expect_status(200);
+    let has_failed = || old.says("nothing is acknowledged until the file can be written again");
+    assert!(eventually(LATE, has_failed), "{}", old.stderr());
+    drop(connection);
+    let is_written = || old.says("window.db can be written again");
+    assert!(eventually(LATE, is_written), "{}", old.stderr());
+    let new = old.successor(&config);
+    assert!(old.wait_exit(LATE).is_some());
+    let last = new.killed_and_started(&config);
+    for delivery in [&before, &after] {
+        expect_seen(&last, delivery);
     }
 }
 

@@ -210,6 +210,6 @@ fn two_hundred_kills_under_load_lose_nothing_and_let_nothing_in_twice() {
 
 #[test]
 #[ignore = "takes minutes"]
-fn a_hundred_stops_under_load_lose_nothing_and_deliver_nothing_twice() {
-    ends_under_load(100, End::Term);
+fn two_hundred_stops_under_load_lose_nothing_and_deliver_nothing_twice() {
+    ends_under_load(200, End::Term);
 }
