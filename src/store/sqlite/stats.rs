@@ -134,6 +134,8 @@ pub(super) struct Shared {
     pub(super) bytes: AtomicU64,
     /// Bytes that were written since the start, as an estimate.
     pub(super) written: AtomicU64,
+    /// The transactions since the start in which records were written, and not only work was done.
+    pub(super) transactions: AtomicU64,
     /// The number of changes in the journal.
     pub(super) changes: AtomicU64,
     pub(super) is_behind: AtomicBool,
@@ -161,6 +163,7 @@ impl Shared {
             deliveries: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             written: AtomicU64::new(0),
+            transactions: AtomicU64::new(0),
             changes: AtomicU64::new(0),
             is_behind: AtomicBool::new(false),
             last_sync: AtomicU64::new(0),

@@ -18,10 +18,10 @@ use rusqlite::Connection;
 use super::checkpoint::checkpoint;
 use super::compaction::{Compaction, Survey, Trouble};
 use super::faults::{Faults, Step};
+use super::in_words;
 use super::journal::damaged_row;
 use super::stats::{Shared, log_of};
 use super::writer::Job;
-use super::{PAGE, in_words};
 use crate::clock::Clock;
 
 /// The bytes of the log from which on the writer helps to begin it anew.
@@ -37,6 +37,9 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// The pages that are given back in one step.
 const STEP_PAGES: u64 = 256;
+
+/// The steps between two checkpoints: the pages that are moved in a step are in the log before.
+const STEPS: u32 = 64;
 
 /// The unused pages that are kept: the next deliveries need them again.
 const SPARE_PAGES: u64 = 2048;
@@ -171,15 +174,18 @@ impl<R: Send + 'static> Upkeep<R> {
         Ok(())
     }
 
-    /// Gives unused pages at the end of the file back, as long as nobody writes.
+    /// Gives unused pages at the end of the file back, as long as nobody writes records.
     fn give_room_back(&self) {
-        let written = self.shared.written.load(Relaxed);
-        let mut own = 0;
-        while self.shared.written.load(Relaxed) == written + own && self.shrink(SPARE_PAGES) {
-            // Work on the writer counts as a page.
-            own += PAGE;
+        let transactions = || self.shared.transactions.load(Relaxed);
+        let before = transactions();
+        let mut steps = 0_u32;
+        while transactions() == before && self.shrink(SPARE_PAGES) {
+            steps += 1;
+            if steps.is_multiple_of(STEPS) {
+                self.checkpoint();
+            }
         }
-        if own > 0 {
+        if steps > 0 {
             self.checkpoint();
         }
     }

@@ -289,6 +289,7 @@ impl<L: Ledger> Writer<'_, L> {
                     }
                 }
                 bytes = bytes.saturating_add(super::PAGE);
+                self.means.shared.transactions.fetch_add(1, Relaxed);
                 self.note(bytes);
             }
             Err(error) => self.fail(&error),
