@@ -92,7 +92,7 @@ impl Exchanges {
 /// (contract: Route).
 async fn answer_probe<C: Client>(running: &Running, client: &mut C, head: &Head) -> Next {
     let answer = if matches!(head.method(), "GET" | "HEAD") {
-        Answer::readiness(running.is_ready())
+        Answer::readiness(running.readiness())
     } else {
         Answer::denied(Denied::NotAllowed("GET, HEAD"))
     };

@@ -38,6 +38,17 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
+/// Whether new traffic is welcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// It is.
+    Ready,
+    /// The gateway ends.
+    Stopping,
+    /// Every route stores its deliveries, and the store cannot write.
+    StoresNothing,
+}
+
 /// A route's settings for the answers to its refusals.
 #[derive(Clone, Debug)]
 pub(crate) struct RouteAnswers {
@@ -200,13 +211,15 @@ impl Answer {
     }
 
     /// The answer to a probe that asks whether new traffic is welcome.
-    pub(crate) fn readiness(is_ready: bool) -> Self {
-        if is_ready {
-            return Self::done();
+    pub(crate) fn readiness(readiness: Readiness) -> Self {
+        match readiness {
+            Readiness::Ready => Self::done(),
+            Readiness::Stopping => Self {
+                retry_after: Some(1),
+                ..Self::error(503, "stopping", "the gateway is stopping")
+            },
+            Readiness::StoresNothing => Self::refusal(Code::QueueUnavailable.into(), None),
         }
-        let mut answer = Self::error(503, "stopping", "the gateway is stopping");
-        answer.retry_after = Some(1);
-        answer
     }
 
     /// The answer to a handshake. Parts of it may be copied from the request.
@@ -465,5 +478,19 @@ mod tests {
             Answer::refusal(Code::ReplayedEvent.into(), Some(&strict)).status,
             410
         );
+    }
+    #[test]
+    fn a_probe_is_told_why_no_traffic_is_welcome() {
+        for (readiness, status, code) in [
+            (Readiness::Ready, 200, "ok"),
+            (Readiness::Stopping, 503, "stopping"),
+            (Readiness::StoresNothing, 503, "queue_unavailable"),
+        ] {
+            let answer = Answer::readiness(readiness);
+            let body = String::from_utf8(answer.body).unwrap();
+            assert_eq!(answer.status, status, "{body}");
+            assert!(body.contains(&format!("\"{code}\"")), "{body}");
+            assert_eq!(answer.retry_after.is_some(), status == 503, "{body}");
+        }
     }
 }

@@ -34,7 +34,7 @@ use tokio::time::Instant;
 use crate::clock::{Clock, Now, UnixMillis};
 use crate::config::{self, Sharing, WarningName};
 use crate::gateway::client::answer;
-use crate::gateway::client::answer::Answer;
+use crate::gateway::client::answer::{Answer, Readiness};
 use crate::gateway::client::budget::Budget;
 use crate::gateway::client::connections::Connections;
 use crate::gateway::client::origin::{ProxyHeaderNames, RequestIds};
@@ -130,9 +130,15 @@ impl Running {
         self.leaving.load(Ordering::Relaxed)
     }
 
-    /// Whether new traffic is welcome.
-    pub(crate) fn is_ready(&self) -> bool {
-        !self.stopping.load(Ordering::Relaxed) && !self.stores_nothing()
+    /// Whether new traffic is welcome, and the reason if it is not.
+    pub(crate) fn readiness(&self) -> Readiness {
+        if self.stopping.load(Ordering::Relaxed) {
+            Readiness::Stopping
+        } else if self.stores_nothing() {
+            Readiness::StoresNothing
+        } else {
+            Readiness::Ready
+        }
     }
 
     /// Whether every route stores its deliveries, and the store cannot write.

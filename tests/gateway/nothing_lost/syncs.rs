@@ -132,9 +132,16 @@ fn qu_07_a_sync_that_hangs_and_fails_frees_the_claim_and_a_later_copy_is_taken_o
     // The sync has failed: the claim is free, and nothing is acknowledged.
     assert!(eventually(LATE, || copy().code() == "queue_unavailable"));
     assert!(gateway.says("nothing is acknowledged until the file can be written again"));
+    let ready = || gateway.admin("GET", "/readyz", &[], "");
+    assert!(
+        eventually(LATE, || ready().status == 503),
+        "it seems to be ready"
+    );
+    ready().expect_refusal(503, "queue_unavailable");
     assert_eq!(upstream.count(), 1);
     drop(held);
     assert!(eventually(LATE, || copy().status == 200));
+    assert!(eventually(LATE, || ready().status == 200));
     copy().expect_refusal(409, "replayed_event");
     upstream.wait_for(2);
     // Before it has written that the app took it, it would deliver it once more.

@@ -138,7 +138,7 @@ impl AdminPort {
         let is_read = matches!(method, "GET" | "HEAD");
         match path {
             "/healthz" if is_read => Ok(Answer::done()),
-            "/readyz" if is_read => Ok(Answer::readiness(self.running.is_ready())),
+            "/readyz" if is_read => Ok(Answer::readiness(self.running.readiness())),
             "/metrics" if is_read => Ok(self.metrics()),
             "/healthz" | "/readyz" | "/metrics" => Err(Denied::NotAllowed("GET, HEAD")),
             "/reload" | "/replay/forget" if method != "POST" => Err(Denied::NotAllowed("POST")),
