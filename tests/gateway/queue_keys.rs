@@ -163,8 +163,11 @@ fn the_first_start_with_keys_encrypts_what_waits_and_a_start_without_them_holds_
     for (_, id) in &deliveries {
         assert!(!is_on_disk(&gateway, id), "{id} is readable");
     }
-    let seen = upstream.count();
+    let mut seen = 0;
     let gateway = gateway.killed_then(&config(&upstream, &[]), || {
+        let is_over = || upstream.open_connections() == 0;
+        assert!(eventually(LATE, is_over), "connections outlive the process");
+        seen = upstream.count();
         upstream.behave(Behaviour::status(200));
     });
     let words = format!("the key {OLD_ID} is not in `state.keys`, and 5 of the deliveries need it");
