@@ -72,6 +72,7 @@ pub use public_keys::{public_keys, takes_public_keys};
 pub use queue::{Mode, OrderBy, Queue};
 pub use replay::{OnError, Replay, RouteReplay, Statuses};
 pub use resign::Resign;
+use resign_checks::OfState;
 pub use resign_checks::judge_learned_beside;
 pub use route::Route;
 pub use scheme_file::{load_scheme, parse_scheme};
@@ -274,8 +275,12 @@ fn parse_whole(
     if let Some(drafts) = &drafts {
         checks::judge(&spans, &server, &admin, &replay, drafts, &mut findings);
         shared_keys::judge(drafts, &mut findings);
-        shared_keys::judge_state(drafts, &state.keys, &state_keys, &mut findings);
-        resign_checks::judge_beside(drafts, &admin, &mut findings);
+        let of_state = OfState {
+            keys: &state.keys,
+            places: &state_keys,
+        };
+        let eab = server.acme.as_ref().and_then(|acme| acme.eab.as_ref());
+        resign_checks::judge_beside(drafts, &admin, eab, &of_state, &mut findings);
     }
     let routes: Vec<Route> = drafts
         .unwrap_or_default()

@@ -1,19 +1,23 @@
 //! `[route.resign]` beside the rest of the file (contract: Signing anew): settings that do not go with
-//! it, and keys that somebody else has too.
+//! it, and keys that somebody else has too. The keys of `[state]` are compared here as well, since they
+//! may have no other use either.
 //!
 //! The signature covers neither route nor path, so a key may be on no other route, and nobody who
 //! sends deliveries may know it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use sha2::{Digest as _, Sha256};
 
+use super::acme::Eab;
 use super::admin::Admin;
 use super::reader::{Findings, Table};
 use super::resign::{HEADERS, Resign, decoded, has_content, unprefixed};
 use super::route::{Draft, Route};
 use super::shared_keys;
 use super::shared_keys::Sharing;
+use super::state::StateKey;
 use super::warning::WarningName;
 use crate::key::secret::{Secret, SecretText};
 use crate::notation::encoding::Encoding;
@@ -87,13 +91,23 @@ struct Place {
     signs_for: Option<usize>,
 }
 
-/// Judges every key that signs anew beside all other keys and tokens of the file.
-pub(super) fn judge_beside(drafts: &[Draft<'_>], admin: &Admin, findings: &mut Findings) {
-    if drafts
-        .iter()
-        .filter_map(|draft| draft.route.as_ref())
-        .all(|route| route.resign.is_none())
-    {
+/// The keys of `[state]`, each with its place in the file.
+pub(super) struct OfState<'s> {
+    pub(super) keys: &'s [StateKey],
+    pub(super) places: &'s [Range<usize>],
+}
+
+/// Judges every key that signs anew, and every key that encrypts the disk, beside all other keys and
+/// tokens of the file.
+pub(super) fn judge_beside(
+    drafts: &[Draft<'_>],
+    admin: &Admin,
+    eab: Option<&Eab>,
+    of_state: &OfState<'_>,
+    findings: &mut Findings,
+) {
+    let mut routes = drafts.iter().filter_map(|draft| draft.route.as_ref());
+    if of_state.keys.is_empty() && routes.all(|route| route.resign.is_none()) {
         return;
     }
     let mut known: BTreeMap<[u8; 32], Place> = BTreeMap::new();
@@ -105,6 +119,9 @@ pub(super) fn judge_beside(drafts: &[Draft<'_>], admin: &Admin, findings: &mut F
     };
     if let Some(token) = &admin.token {
         add(readings(token), "`admin.token`", None);
+    }
+    if let Some(eab) = eab {
+        add(readings(&eab.key), "`server.acme.eab.key`", None);
     }
     for route in drafts.iter().filter_map(|draft| draft.route.as_ref()) {
         for secret in &route.secrets {
@@ -156,16 +173,37 @@ pub(super) fn judge_beside(drafts: &[Draft<'_>], admin: &Admin, findings: &mut F
         }
     }
     findings.enter_route(None);
+    for (own, place) in of_state.keys.iter().zip(of_state.places) {
+        if let Some(other) = known.get(&digest(own.key.expose())) {
+            let message = format!(
+                "the key `{}` of `[state]` is also {}: whoever has that could read the disk",
+                own.name, other.words
+            );
+            findings.problem(place.clone(), message, OWN_KEY);
+        }
+    }
 }
 
+/// The correction where a key of `[state]` has another use.
+const OWN_KEY: &str = "give the disk a key of its own, from `openssl rand -base64 32`";
+
 /// Judges the secret that a handshake brings to `route`: `None` unless it is a key with which one of
-/// `routes` signs anew.
+/// `routes` signs anew, or one of `of_state`.
 pub fn judge_learned_beside<'r>(
     route: &Route,
     secret: &Secret,
     routes: impl IntoIterator<Item = &'r Route>,
+    of_state: &[StateKey],
 ) -> Option<Sharing> {
     let own = inbound(route, secret);
+    let of_disk = |key: &&StateKey| own.contains(&digest(key.key.expose()));
+    if let Some(key) = of_state.iter().find(of_disk) {
+        return Some(Sharing::Signs(format!(
+            "the secret `{}` of route `{}` is also the key `{}` of `[state]`: whoever sends it could read \
+             the disk",
+            secret.name, route.name, key.name
+        )));
+    }
     routes.into_iter().find_map(|other| {
         let (key, _) = other.resign.iter().flat_map(Resign::secrets).find(|(_, signing)| {
             let digests = readings(&signing.secret.text);
@@ -190,7 +228,7 @@ fn inbound(route: &Route, secret: &Secret) -> Vec<[u8; 32]> {
 /// A digest of each reading of a text: as it is, without its prefix, decoded, and each of these of
 /// what is behind a user name. Equal keys have an equal digest, however they are written.
 fn readings(text: &SecretText) -> Vec<[u8; 32]> {
-    let whole = text.expose();
+    let whole = text.expose().trim_ascii();
     let named = whole.iter().rposition(|byte| *byte == b':');
     let named = named.and_then(|colon| whole.get(colon + 1..));
     let mut digests = Vec::new();

@@ -7,20 +7,16 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use sha2::{Digest as _, Sha256};
-use zeroize::Zeroizing;
 
 use super::handshake::HandshakeMode;
 use super::public_keys::public_keys;
 use super::reader::Findings;
 use super::route::{Draft, Route};
 use super::scheme::CUSTOM;
-use super::state::StateKey;
 use super::warning::WarningName;
 use crate::key::secret::Secret;
-use crate::notation::encoding::Encoding;
 use crate::scheme::{Kind, Scheme, SharedKey};
 
 /// The harm of a key that several routes share, in a sentence for the operator.
@@ -122,49 +118,6 @@ pub fn judge_learned<'d>(
     let uses = others.map(|(route, secret)| Use { route, secret });
     let shared: Vec<_> = uses.filter(has_own).collect();
     sharing(Use { route, secret }, &shared)
-}
-
-/// Refuses a key of `[state]` that also verifies deliveries, each key with its place: who knows what the
-/// provider knows could read the disk. A secret may hold the key as it is, or as base64.
-pub(super) fn judge_state(
-    drafts: &[Draft<'_>],
-    own: &[StateKey],
-    places: &[Range<usize>],
-    findings: &mut Findings,
-) {
-    for (own, place) in own.iter().zip(places) {
-        let spelled = [Encoding::Base64, Encoding::Base64Url, Encoding::HexAny];
-        let spelled = spelled.map(|encoding| Zeroizing::new(encoding.encode(own.key.expose())));
-        let forms = spelled.iter().map(|text| text.as_bytes());
-        let forms: Vec<&[u8]> = forms.chain([own.key.expose()]).collect();
-        let mut all: Vec<[u8; 32]> = Vec::new();
-        for form in &forms {
-            let significant = form.iter().rposition(|byte| *byte != 0);
-            let significant = form.get(..significant.map_or(0, |last| last + 1));
-            all.push(Sha256::digest(form).into());
-            all.push(Sha256::digest(significant.unwrap_or_default()).into());
-        }
-        let is_own = |route: &Route, secret: &Secret| {
-            let text = secret.text.expose().trim_ascii();
-            forms.contains(&text)
-                || keys(&route.scheme, secret)
-                    .iter()
-                    .any(|key| all.contains(key))
-        };
-        for draft in drafts {
-            let Some(route) = &draft.route else { continue };
-            let secrets = draft.secrets.iter().map(|(_, secret)| secret);
-            if let Some(secret) = secrets.into_iter().find(|secret| is_own(route, secret)) {
-                let message = format!(
-                    "the key `{}` of `[state]` is also the secret `{}` of route `{}`",
-                    own.name, secret.name, route.name
-                );
-                let help = "give the disk a key of its own, from `openssl rand -base64 32`";
-                findings.problem(place.clone(), message, help);
-                break;
-            }
-        }
-    }
 }
 
 /// A digest of each key of a secret, the same for equal keys.

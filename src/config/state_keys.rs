@@ -1,7 +1,7 @@
 //! `keys` of `[state]`: the keys that encrypt deliveries on disk (contract: State).
 //!
 //! A key is a reference to a secret that is the base64 of at least 32 random bytes. It is a key of its
-//! own: the loader refuses one that also verifies deliveries ([`super::shared_keys`]).
+//! own: the loader refuses one that has another use in the file too ([`super::resign_checks`]).
 
 use std::ops::Range;
 

@@ -3,6 +3,7 @@
 use super::problems::{each_says, problems};
 use super::*;
 use crate::config::presets::find;
+use crate::config::state::StateKey;
 use crate::key::secret::{Secret, SecretText};
 use crate::notation::encoding::Encoding;
 
@@ -166,9 +167,18 @@ fn hb_18_a_key_that_a_handshake_brings_is_compared_too() {
         not_before: None,
         not_after: None,
     };
-    let judge = |text: &str| judge_learned_beside(route, &brought(text), [route]);
+    let judge = |text: &str| judge_learned_beside(route, &brought(text), [route], &[]);
     assert!(matches!(judge(NEW), Some(Sharing::Signs(words)) if words.contains("`resign.secret`")));
     assert_eq!(judge(OLD), None);
+    let of_state = StateKey {
+        name: "file:state.key".to_owned(),
+        key: SecretText::new(vec![9; 24]),
+    };
+    let judge = |text: &str| judge_learned_beside(route, &brought(text), [], &[of_state.clone()]);
+    assert!(
+        matches!(judge(OLD), Some(Sharing::Signs(words)) if words.contains("`file:state.key` of `[state]`"))
+    );
+    assert_eq!(judge(NEW), None);
 }
 
 #[test]

@@ -196,3 +196,48 @@ fn a_key_that_also_verifies_deliveries_is_refused() {
         assert!(other.is_ok(), "{}", other.unwrap_err());
     }
 }
+
+#[test]
+fn a_key_that_signs_or_opens_something_else_is_refused() {
+    const KEYS: &str = "[state]\ndir = \"kept\"\nkeys = [\"file:old\", \"file:new\"]\n";
+    let resign = |secrets: &str| format!("{KEYS}{ROUTE}[route.resign]\n{secrets}");
+    let asked = "verify_token = \"file:new\"\nmode = \"answer\"\n";
+    let asked = ROUTE.replace("itellico", "meta") + "[route.handshake]\n" + asked;
+    let eab = "[server.acme]\ndirectory = \"https://acme.example.com/dir\"\nnames = [\"a.example.com\"]\n\
+               accept_terms = true\neab = { key_id = \"1\", key = \"file:new\" }\n\
+               [[server.tls]]\nlisten = [\"127.0.0.1:8443\"]\n";
+    let rows = [
+        (
+            format!("{KEYS}[admin]\ntoken = \"file:new\"\n{ROUTE}"),
+            "`admin.token`:",
+        ),
+        (
+            resign("secret = \"file:new\"\n"),
+            "`resign.secret` of route `a`:",
+        ),
+        (
+            resign("secret = \"file:a/new\"\nprevious = \"file:new\"\n"),
+            "`resign.previous` of route `a`:",
+        ),
+        (
+            format!("{KEYS}{ROUTE}upstream_headers = {{ X-Token = \"file:new\" }}\n"),
+            "`upstream_headers` of route `a`:",
+        ),
+        (
+            format!("{KEYS}{asked}"),
+            "`handshake.verify_token` of route `a`:",
+        ),
+        (format!("{KEYS}{eab}{ROUTE}"), "`server.acme.eab.key`:"),
+    ];
+    for (text, other) in rows {
+        let shown = read_beside(&text, "").unwrap_err().render(false);
+        let words = format!("the key `file:new` of `[state]` is also {other}");
+        assert!(shown.contains(&words), "{words}\n{shown}");
+        assert!(shown.contains("--> a.toml:3:21"), "{shown}");
+        assert!(!shown.contains(key(1).get(..8).unwrap()), "{shown}");
+        // Where only the first key of the list is there, the other place has the secret for itself.
+        let alone = text.replace(", \"file:new\"]", "]");
+        let read = read_beside(&alone, "");
+        assert!(read.is_ok(), "{}", read.unwrap_err().render(false));
+    }
+}

@@ -177,7 +177,8 @@ impl Running {
         let sharing = || {
             let snapshot = self.snapshot.load();
             let routes = snapshot.route_settings();
-            config::judge_learned_beside(&route.config, &secret, routes).or_else(|| {
+            let of_state = &snapshot.restart_settings.state.keys;
+            config::judge_learned_beside(&route.config, &secret, routes, of_state).or_else(|| {
                 let others = snapshot.secrets_beside(&route.name);
                 config::judge_learned(&route.config, &secret, others)
             })
