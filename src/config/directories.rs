@@ -28,8 +28,8 @@ pub(super) enum Use {
     /// It is for the gateway alone, which makes it where it is missing, but none above it (`[state]
     /// dir`).
     Own,
-    /// The gateway makes one for itself in it, and the directory too where it is missing
-    /// (`[server.acme] dir`).
+    /// The gateway makes one for itself in it, and the directory too where it is missing, but none
+    /// above it (`[server.acme] dir`).
     Around,
     /// A socket of the gateway lies in it. It is for the gateway alone and must exist.
     OfSocket,
@@ -66,9 +66,7 @@ pub(super) fn judge(
             return;
         }
         Err(why) if why.kind() == io::ErrorKind::NotFound => {
-            if of == Use::Own
-                && let Some(parent) = missing_parent(dir)
-            {
+            if let Some(parent) = missing_parent(dir) {
                 let message = format!("{NO_PARENT}: {}", parent.display());
                 item.refuse(findings, message, ONLY_LAST_IS_MADE);
                 return;

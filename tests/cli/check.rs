@@ -617,6 +617,17 @@ fn a_state_dir_below_a_missing_directory_is_refused_by_check_and_run_in_the_same
         ]);
     }
     assert!(!folder.path().join("disk").exists());
+    let acme = "listen = []\n[server.acme]\ndir = \"disk/deep/acme\"\naccept_terms = true\n\
+                directory = \"https://acme.example.com/dir\"\nnames = [\"hooks.example.com\"]\n\
+                [[server.tls]]\nlisten = [\"127.0.0.1:8443\"]";
+    let folder = with_directories(acme, "dir = \"state\"");
+    folder
+        .run(["check", "verigate.toml"])
+        .expect_code(2)
+        .expect_words(&[
+            "`server.acme.dir` lies in a directory that does not exist: disk/deep",
+            "only the last directory of the path is made",
+        ]);
 }
 
 #[cfg(target_os = "linux")]

@@ -96,6 +96,9 @@ pub enum StateError {
     },
 }
 
+/// The key of the configuration that names the directory.
+const KEY: &str = "state.dir";
+
 /// The name of the file that is locked and names the owner.
 const OWNER: &str = "owner";
 
@@ -179,8 +182,8 @@ impl StateDir {
 
 /// Opens the file of a directory that is made where it is missing.
 fn open_owner(dir: &Path) -> Result<File, StateError> {
-    make(dir)?;
-    let entered = enter("state.dir", dir)?;
+    make(KEY, dir)?;
+    let entered = enter(KEY, dir)?;
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mode = Mode::from_raw_mode(0o600);
     let owner = openat(&entered, OWNER, flags, mode)
@@ -190,26 +193,34 @@ fn open_owner(dir: &Path) -> Result<File, StateError> {
 
 fn system(doing: &'static str) -> impl Fn(&Path, io::Error) -> StateError {
     move |path, source| StateError::System {
-        key: "state.dir",
+        key: KEY,
         doing,
         path: path.to_owned(),
         source,
     }
 }
 
-/// Makes a directory for this user alone where it is missing. The ones above it are never made: a path
-/// that is wrong, or below a disk that is not mounted, would become an empty queue.
-fn make(dir: &Path) -> Result<(), StateError> {
+/// Makes a directory, the value of `key`, for this user alone where it is missing. The ones above it are
+/// never made: a path that is wrong, or below a disk that is not mounted, would become an empty queue.
+///
+/// # Errors
+/// [`StateError::NoParent`], [`StateError::System`].
+pub(crate) fn make(key: &'static str, dir: &Path) -> Result<(), StateError> {
     let Err(source) = DirBuilder::new().mode(0o700).create(dir) else {
         return Ok(());
     };
     match (source.kind(), missing_parent(dir)) {
         (io::ErrorKind::AlreadyExists, _) => Ok(()),
         (io::ErrorKind::NotFound, Some(parent)) => Err(StateError::NoParent {
-            key: "state.dir",
+            key,
             path: parent.to_owned(),
         }),
-        _ => Err(system("making")(dir, source)),
+        _ => Err(StateError::System {
+            key,
+            doing: "making",
+            path: dir.to_owned(),
+            source,
+        }),
     }
 }
 
@@ -380,7 +391,7 @@ mod tests {
         ));
         // A link in place of the owner file would let somebody else choose what is overwritten.
         let dir = folder.path().join("linked");
-        make(&dir).unwrap();
+        make(KEY, &dir).unwrap();
         std::os::unix::fs::symlink(&file, dir.join(OWNER)).unwrap();
         assert!(StateDir::hold(&dir).is_err());
     }

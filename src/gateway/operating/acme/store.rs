@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::acme::folder_of;
 use crate::clock::UnixMillis;
+use crate::gateway::operating::state_dir::make;
 
 /// The folder of all authorities, within the configured directory.
 const FOLDER: &str = "acme";
@@ -43,19 +44,23 @@ pub(super) struct Store {
 pub(super) struct Locked(#[expect(dead_code, reason = "the lock belongs to the open file")] File);
 
 impl Store {
-    /// Opens the folder for the authority of this directory URL, and makes it where it is missing.
+    /// Opens the folder for the authority of this directory URL, and makes it where it is missing, with
+    /// `dir` but nothing above that.
     ///
     /// # Errors
-    /// Those of the system; that the folder belongs to another user.
+    /// Those of the system; that the folder belongs to another user, or that `dir` lies in a directory
+    /// that does not exist.
     pub(super) fn open(dir: &Path, directory: &str) -> io::Result<Self> {
         let name = folder_of(directory);
         let all = dir.join(FOLDER);
         let folder = all.join(&name);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&folder)?;
+        // The ones above it are not made, as those of `[state] dir`.
+        make("server.acme.dir", dir).map_err(io::Error::other)?;
         for path in [&all, &folder] {
+            match DirBuilder::new().mode(0o700).create(path) {
+                Err(why) if why.kind() != io::ErrorKind::AlreadyExists => return Err(why),
+                _ => {}
+            }
             let found = fs::symlink_metadata(path)?;
             if !found.is_dir() {
                 return Err(io::Error::other(format!(
@@ -227,6 +232,22 @@ mod tests {
         let elsewhere = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(dir.path(), elsewhere.path().join(FOLDER)).unwrap();
         assert!(Store::open(elsewhere.path(), URL).is_err());
+    }
+
+    #[test]
+    fn the_directory_is_made_and_none_above_it() {
+        let around = tempfile::tempdir().unwrap();
+        let deep = around.path().join("disk/acme");
+        let error = Store::open(&deep, URL).unwrap_err().to_string();
+        let words = format!(
+            "`server.acme.dir` lies in a directory that does not exist: {}/disk; only the last directory",
+            around.path().display()
+        );
+        assert!(error.contains(&words), "{error}");
+        assert!(!around.path().join("disk").exists());
+        let dir = around.path().join("kept");
+        let store = Store::open(&dir, URL).unwrap();
+        assert_eq!((mode(&dir), mode(store.folder())), (0o700, 0o700));
     }
 
     #[test]
