@@ -45,9 +45,13 @@ pub(super) fn expect_seen(gateway: &Gateway, delivery: &Delivery) {
 
 /// The outcome of `run --upgrade` with the file of a gateway that goes on.
 pub(super) fn failed_successor(gateway: &Gateway, config: &Config) -> Output {
+    outcome(gateway, config, &["run", "--upgrade", "--config"])
+}
+
+fn outcome(gateway: &Gateway, config: &Config, command: &[&str]) -> Output {
     fs::write(gateway.config_file(), config.toml()).expect("a configuration");
     binary()
-        .args(["run", "--upgrade", "--config"])
+        .args(command)
         .arg(gateway.config_file())
         .envs(config.environment.iter().map(|(name, value)| (name, value)))
         .output()
@@ -453,6 +457,12 @@ fn rx_34_when_the_new_process_is_killed_the_old_one_refuses_what_it_cannot_ask_a
         busy.old.says("does not answer any more"),
         "{}",
         busy.old.stderr()
+    );
+    // It has the directory until it ends, and the killed one is not named as the holder.
+    let third = outcome(&busy.old, &busy.config, &["run", "--config"]);
+    expect_failure(
+        &third,
+        &[&format!("the process {};", busy.old.pid()), "state.dir"],
     );
     uploading.send(&bytes[bytes.len() - 5..]);
     uploading

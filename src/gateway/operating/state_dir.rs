@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, Mode, OFlags, fchmod, flock, open, openat};
 use rustix::io::Errno;
-use rustix::process::geteuid;
+use rustix::process::{Pid, geteuid, test_kill_process};
 
 use crate::config::{NO_PARENT, ONLY_LAST_IS_MADE, missing_parent};
 
@@ -124,7 +124,7 @@ impl StateDir {
             }
             return Err(StateError::Held {
                 path: dir.to_owned(),
-                owner: named_in(&mut owner),
+                owner: owner_in_words(&mut owner),
             });
         }
         let mut held = Self { owner };
@@ -288,36 +288,74 @@ pub fn holder(dir: &Path) -> Option<String> {
     let mut owner = open(dir.join(OWNER), flags, Mode::empty())
         .map(File::from)
         .ok()?;
-    let found = owner.metadata().ok()?;
     let named = named_in(&mut owner);
+    let locker = locker(&owner, named)?;
+    Some(in_words(named, Some(locker)))
+}
+
+/// The process that has the lock of this file, in words.
+fn owner_in_words(owner: &mut File) -> String {
+    let named = named_in(owner);
+    in_words(named, locker(owner, named))
+}
+
+/// The process that has locked this file, by the kernel's list; `None` where the list has no such lock.
+/// It may have ended since: at an upgrade its lock has passed on.
+fn locker(owner: &File, named: Option<u32>) -> Option<u32> {
+    let found = owner.metadata().ok()?;
     let dev = found.dev();
     let (major, minor) = (rustix::fs::major(dev), rustix::fs::minor(dev));
     let own = format!("{major:02x}:{minor:02x}:{}", found.ino());
     let inode = format!(":{}", found.ino());
     let locks = fs::read_to_string("/proc/locks").ok()?;
-    let is_held = locks.lines().any(|line| {
+    locks.lines().find_map(|line| {
         let words: Vec<_> = line.split_ascii_whitespace().collect();
         let &[_, "FLOCK", _, _, pid, file, ..] = words.as_slice() else {
-            return false;
+            return None;
         };
+        let pid = pid.parse().unwrap_or(0);
         // Some file systems have another device number there than a file's own.
-        file == own || (file.ends_with(&inode) && named.ends_with(&format!(" {pid}")))
-    });
-    is_held.then_some(named)
+        let is_own = file == own || (file.ends_with(&inode) && named == Some(pid));
+        is_own.then_some(pid)
+    })
 }
 
-/// The owner whom the file names, in words. The file may be anything, since anybody may have written
-/// it who may enter the directory.
-fn named_in(file: &mut File) -> String {
-    let mut text = String::new();
-    let read = file.take(MOST).read_to_string(&mut text);
-    let pid = text.trim().strip_prefix("pid ").unwrap_or_default();
-    let is_number = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
-    if read.is_ok() && is_number {
-        format!("the process {pid}")
-    } else {
-        "a process that has not said its number".to_owned()
+/// The process that has a lock, in words. The file names the process that took it last; while another one
+/// ends that had it before, as after an upgrade that failed, it has the lock though the file names the
+/// dead one.
+fn in_words(named: Option<u32>, locker: Option<u32>) -> String {
+    let alive = |pid: &u32| is_alive(*pid);
+    match (named, locker.filter(alive)) {
+        (Some(named), _) if is_alive(named) => format!("the process {named}"),
+        (_, Some(locker)) => format!("the process {locker}"),
+        (Some(named), None) => format!(
+            "a process whose number is not known (the file `{OWNER}` names the process {named}, which has ended)"
+        ),
+        (None, None) => "a process that has not said its number".to_owned(),
     }
+}
+
+/// Whether a process lives. One that has ended, and for which its parent was not told so yet, does not.
+fn is_alive(pid: u32) -> bool {
+    if let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) {
+        // The name of the program, in brackets, may hold anything (proc(5)).
+        let state = stat
+            .rsplit_once(')')
+            .and_then(|(_, rest)| rest.trim_start().chars().next());
+        return !matches!(state, Some('Z' | 'X'));
+    }
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
+}
+
+/// The process that the file names. The file may hold anything, since anybody may have written it who
+/// may enter the directory.
+fn named_in(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(MOST).read_to_string(&mut text).ok()?;
+    let pid = text.trim().strip_prefix("pid ")?;
+    let is_number = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| pid.parse().ok())?
 }
 
 #[cfg(test)]
@@ -353,6 +391,41 @@ mod tests {
         let text = fs::read_to_string(dir.join(OWNER)).unwrap();
         assert_eq!(text, format!("pid {}\n", std::process::id()));
         drop(again);
+    }
+
+    #[test]
+    fn a_process_that_has_ended_is_not_named_as_the_holder() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("state");
+        let _held = StateDir::hold(&dir).unwrap();
+        let own = std::process::id();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let dead = child.id();
+        // Its parent does not ask how it ended: it is in the list of processes still.
+        while is_alive(dead) {
+            thread::yield_now();
+        }
+        let expect_own = || {
+            fs::write(dir.join(OWNER), format!("pid {dead}\n")).unwrap();
+            let error = StateDir::hold(&dir).unwrap_err().to_string();
+            assert!(error.contains(&format!(": the process {own};")), "{error}");
+            assert_eq!(holder(&dir), Some(format!("the process {own}")));
+        };
+        expect_own();
+        child.wait().unwrap();
+        expect_own();
+        assert!(!is_alive(dead));
+        let unknown = format!(
+            "a process whose number is not known (the file `owner` names the process {dead}, which has ended)"
+        );
+        assert_eq!(in_words(Some(dead), Some(dead)), unknown);
+        assert_eq!(in_words(Some(dead), None), unknown);
+        assert_eq!(
+            in_words(Some(own), Some(dead)),
+            format!("the process {own}")
+        );
+        let silent = "a process that has not said its number";
+        assert_eq!(in_words(None, Some(dead)), silent);
     }
 
     #[test]
