@@ -46,7 +46,9 @@ impl QueueOfRoute {
         }
     }
 
-    /// The order key of a delivery of this account with this signed body; `None`: it has no order.
+    /// The order key of a delivery of this account with this signed body; `None`: it has no order. A
+    /// body in which a key on the way to the value is there twice has none either, since apps disagree
+    /// about which one counts.
     pub(crate) fn order_key<'t>(
         &self,
         account: Option<&'t str>,
@@ -81,5 +83,41 @@ pub(crate) fn settings(route: &config::Route) -> Settings {
         max_deliveries: queue.max_deliveries,
         upstream_timeout: route.upstream_timeout,
         is_ordered: queue.order_by.is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notation::json::Pointer;
+
+    #[test]
+    fn a_body_with_a_key_on_the_way_twice_has_no_order() {
+        let mut places = Places::default();
+        let slot = places.add(&Pointer::parse("/order/id").unwrap());
+        let own = QueueOfRoute {
+            number: RouteNumber(1),
+            accepts: true,
+            order: Some(Order::Json(Box::new((places, slot)))),
+        };
+        for (body, expected) in [
+            (r#"{"order":{"id":"a"}}"#, Some("a")),
+            (r#"{"order":{"id":7}}"#, Some("7")),
+            (
+                r#"{"id":1,"id":2,"order":{"x":1,"x":2,"id":"a"}}"#,
+                Some("a"),
+            ),
+            (r#"{"order":{"id":"a","id":"b"}}"#, None),
+            (r#"{"order":{"id":"a","id":"a"}}"#, None),
+            (r#"{"order":{"id":"a","\u0069d":"b"}}"#, None),
+            (r#"{"order":{"id":"a","ID":"b"}}"#, None),
+            (r#"{"order":{"id":"a"},"order":{"id":"b"}}"#, None),
+            (r#"{"order":{"id":"a"},"Order":1}"#, None),
+            (r#"{"order":{"id":null}}"#, None),
+            ("{}", None),
+        ] {
+            let found = own.order_key(None, body.as_bytes());
+            assert_eq!(found.as_deref(), expected, "{body}");
+        }
     }
 }
