@@ -54,7 +54,9 @@ enum Command {
     Retry(Change),
     /// Discard deliveries for good: one, or all that a filter finds
     #[command(
-        after_help = "Example:\n  verigate queue discard --route stripe --state dead --status 410"
+        after_help = "An event that was discarded stays known: the provider's resend is answered as a replay or a duplicate\n\
+        until `POST /replay/forget` on the admin port.\n\n\
+        Example:\n  verigate queue discard --route stripe --state dead --status 410"
     )]
     Discard(Change),
     /// End a plan that runs
