@@ -174,7 +174,9 @@ fn hb_18_a_key_that_a_handshake_brings_is_compared_too() {
         name: "file:state.key".to_owned(),
         key: SecretText::new(vec![9; 24]),
     };
-    let judge = |text: &str| judge_learned_beside(route, &brought(text), [], &[of_state.clone()]);
+    let judge = |text: &str| {
+        judge_learned_beside(route, &brought(text), [], std::slice::from_ref(&of_state))
+    };
     assert!(
         matches!(judge(OLD), Some(Sharing::Signs(words)) if words.contains("`file:state.key` of `[state]`"))
     );
