@@ -93,6 +93,16 @@ impl Breaker {
         }
     }
 
+    /// Somebody has mended the app, or says so: the next probe need not wait, and the gaps begin again
+    /// with the first one. A probe that is under way ends first.
+    pub(super) fn hurry(&mut self, now: i64) {
+        if let Some(open) = &mut self.open {
+            open.next = now;
+            // The probe makes it twice as long.
+            open.gap = FIRST_GAP / 2;
+        }
+    }
+
     /// An attempt has ended.
     pub(super) fn saw(&mut self, number: Number, sign: Sign, now: i64) -> Option<BreakerTurn> {
         if let Some(open) = &mut self.open {
@@ -210,6 +220,39 @@ mod tests {
             assert_eq!(breaker.next_probe(), Ok(None));
             // The row begins again.
             assert_eq!(breaker.saw(Number(50), Sign::Ill, 6002), None);
+        }
+    }
+
+    #[test]
+    fn an_operator_has_the_next_probe_made_at_once_and_the_gaps_begin_again() {
+        let mut breaker = Breaker::default();
+        breaker.hurry(0);
+        assert_eq!(breaker.next_probe(), Ok(None), "it is closed");
+        let mut breaker = opened();
+        for number in 50..55 {
+            let at = breaker.next_probe().unwrap().unwrap();
+            breaker.probe(Number(number), at);
+            breaker.saw(Number(number), Sign::Ill, at);
+        }
+        let at = 100_000;
+        assert!(breaker.next_probe().unwrap() > Some(at));
+        breaker.hurry(at);
+        assert_eq!(breaker.next_probe(), Ok(Some(at)));
+        breaker.probe(Number(60), at);
+        // One is under way: there is no second one beside it, and the next one follows at once.
+        breaker.hurry(at + 100);
+        assert_eq!(breaker.next_probe(), Err(Probing));
+        breaker.saw(Number(60), Sign::Ill, at + 200);
+        assert_eq!(breaker.next_probe(), Ok(Some(at + 100)));
+        let mut at = at + 200;
+        breaker.probe(Number(61), at);
+        breaker.saw(Number(61), Sign::Ill, at);
+        for gap in [5, 10, 20, 40, 60, 60] {
+            let next = breaker.next_probe().unwrap().unwrap();
+            assert_eq!(next - at, gap * 1000);
+            at = next;
+            breaker.probe(Number(62), at);
+            breaker.saw(Number(62), Sign::Ill, at);
         }
     }
 

@@ -47,21 +47,24 @@ impl Queue {
     }
 
     /// Ends the pause of a route, both an operator's and one that the app asked for. Says whether there
-    /// was one.
-    pub fn resume(&mut self, route: RouteNumber) -> bool {
+    /// was one. While the breaker is open, the next probe is made at once.
+    pub fn resume(&mut self, route: RouteNumber, now: Now) -> bool {
+        self.observe(now);
         let place = self.route_place(route);
         let route = self.routes.at_mut(place);
         let was_asked = route.asked.end();
         let was_paused = std::mem::take(&mut route.is_paused) || was_asked;
-        if was_paused {
-            route.interruptions += 1;
-            self.look_at(place);
-        }
+        route.interruptions += u64::from(was_paused);
+        route.breaker.hurry(millis(now));
+        self.look_at(place);
         was_paused
     }
 
     /// Tries a delivery again, whatever its state: a new round of the schedule begins now, and its age
     /// counts from now. With an order key it goes behind all others.
+    ///
+    /// While its route is only probed, or paused because the app asked for it, one attempt of the route
+    /// begins at once, and none for that reason in the next 5 s.
     pub fn retry(&mut self, number: Number, now: Now) -> ByHand {
         self.observe(now);
         let Some(slot) = self.slot(number) else {
@@ -83,6 +86,7 @@ impl Queue {
         entry.aged_from = now.wall.0;
         self.go_last(slot, now);
         let route = self.route_of(slot);
+        self.routes.at_mut(route).hurry(millis(now));
         self.look_at(route);
         ByHand::Done(Change::Progress(self.progress(slot, now)))
     }

@@ -100,10 +100,10 @@ impl Queue {
         if !route.is_listed || route.is_paused {
             return Offer::Wait(None);
         }
-        if let Some(until) = route.asked.until() {
-            if until > at {
-                return Offer::Wait(Some(moment(until)));
-            }
+        if let Some(until) = route.asked.wait(at) {
+            return Offer::Wait(Some(moment(until)));
+        }
+        if route.asked.until().is_some_and(|until| until <= at) {
             route.asked.end();
             route.interruptions += 1;
         }
@@ -188,6 +188,7 @@ impl Queue {
         if is_probe {
             route.breaker.probe(number, millis(now));
         }
+        route.asked.begin();
         route.in_flight += 1;
         route.retries_in_flight += u32::from(kind == Kind::Retry);
         route.pace.begin(route.rate(), now.mono);

@@ -47,6 +47,8 @@ pub struct Listed {
     pub is_held: bool,
     /// Whether it waits behind another one of its order key.
     pub is_behind: bool,
+    /// The delivery that holds its order key, where it waits behind that one.
+    pub behind: Option<DeliveryId>,
 }
 
 /// Why a route waits, and what it holds.
@@ -60,6 +62,12 @@ pub struct RouteStatus {
     pub asked_until: Option<Duration>,
     /// Whether its breaker is open.
     pub is_breaker_open: bool,
+    /// While it is open, the earliest moment of the next probe by the monotonic clock; `None`: a probe
+    /// is under way.
+    pub next_probe: Option<Duration>,
+    /// The moment before which deliveries that could be tried wait for the route's rate, by the
+    /// monotonic clock; it may be over. `None`: no delivery waits for it.
+    pub paced_until: Option<Duration>,
     /// The attempts in flight.
     pub in_flight: u32,
     /// What it holds.
@@ -128,6 +136,8 @@ impl Queue {
             is_paused: route.is_paused,
             asked_until: route.asked.until().map(moment),
             is_breaker_open: route.breaker.is_open(),
+            next_probe: route.breaker.next_probe().ok().flatten().map(moment),
+            paced_until: (route.rate().is_some() && route.has_ready()).then(|| route.pace.next()),
             in_flight: route.in_flight,
             counts: route.counts,
             limits: route.settings.as_ref().map(|settings| Limits {
@@ -157,6 +167,18 @@ impl Queue {
         Some(UnixMillis(self.entries.at(slot).received))
     }
 
+    /// The delivery that holds the order key of one that waits behind it.
+    fn holder(&self, slot: u32) -> Option<DeliveryId> {
+        let entry = self.entries.at(slot);
+        if entry.place != Place::Blocked {
+            return None;
+        }
+        let key = self.keys.at(entry.key);
+        let head = (key.holders > 0).then(|| self.entries.at(key.head))?;
+        // Where the order was set while several were in flight, the last one may be gone already.
+        (head.key == entry.key && head.place.holds_key()).then(|| head.id())
+    }
+
     fn listed(&self, slot: u32, now: Now) -> Listed {
         let entry = self.entries.at(slot);
         Listed {
@@ -175,6 +197,7 @@ impl Queue {
             is_in_flight: matches!(entry.place, Place::InFlight | Place::Away),
             is_held: entry.place == Place::Held,
             is_behind: entry.place == Place::Blocked,
+            behind: self.holder(slot),
         }
     }
 }

@@ -22,6 +22,11 @@ impl Pace {
         (next > now).then_some(next)
     }
 
+    /// The earliest moment of the next attempt on the monotonic clock, which may be over.
+    pub(super) fn next(&self) -> Duration {
+        self.next
+    }
+
     /// An attempt begins.
     pub(super) fn begin(&mut self, rate: Option<Rate>, now: Duration) {
         if let Some(rate) = rate {

@@ -16,6 +16,10 @@ use crate::verify::claim::Mark;
 /// The time in milliseconds for which an account is expected to have further deliveries.
 const LATELY: i64 = 60_000;
 
+/// The time in milliseconds within which retries by hand have one attempt begin at once: a plan that
+/// retries thousands is not to make as many probes.
+const HURRIED: i64 = 5_000;
+
 /// A route that is configured, or has deliveries.
 #[derive(Debug)]
 pub(super) struct Route {
@@ -28,6 +32,8 @@ pub(super) struct Route {
     pub(super) is_paused: bool,
     pub(super) asked: Asked,
     pub(super) breaker: Breaker,
+    /// The last moment at which a retry by hand had an attempt begin at once, by the monotonic clock.
+    hurried: Option<i64>,
     /// Rises with each beginning and end of an interruption.
     pub(super) interruptions: u64,
     pub(super) pace: Pace,
@@ -96,6 +102,7 @@ impl Route {
             is_paused: false,
             asked: Asked::default(),
             breaker: Breaker::default(),
+            hurried: None,
             interruptions: 0,
             pace: Pace::default(),
             in_flight: 0,
@@ -120,6 +127,19 @@ impl Route {
         !self.is_listed || self.is_paused || self.asked.until().is_some() || self.breaker.is_open()
     }
 
+    /// An operator wants to see at once whether the app is back: while it is only probed, or has asked
+    /// for a pause, one attempt begins now.
+    pub(super) fn hurry(&mut self, now: i64) {
+        let is_waiting = self.breaker.is_open() || self.asked.until().is_some();
+        let was_lately = |at: i64| now.saturating_sub(at) < HURRIED;
+        if !is_waiting || self.hurried.is_some_and(was_lately) {
+            return;
+        }
+        self.hurried = Some(now);
+        self.breaker.hurry(now);
+        self.asked.let_one_through();
+    }
+
     pub(super) fn is_ordered(&self) -> bool {
         self.settings
             .as_ref()
@@ -132,6 +152,13 @@ impl Route {
 
     fn slots(&self) -> u32 {
         self.settings.as_ref().map_or(1, Settings::slots)
+    }
+
+    /// Whether deliveries could be tried, if the route let them.
+    pub(super) fn has_ready(&self) -> bool {
+        [Kind::First, Kind::Retry]
+            .into_iter()
+            .any(|kind| !self.ready.of(kind).is_empty())
     }
 
     pub(super) fn has_slot(&self) -> bool {

@@ -34,6 +34,7 @@ mod queue;
 mod queue_admin;
 mod queue_keys;
 mod queue_seen;
+mod queue_waits;
 mod rejudged;
 mod relay;
 mod reload;

@@ -179,8 +179,7 @@ impl Answer {
                 Self::error(409, "in_flight", words)
             }
             Denied::UnknownPlan => {
-                let words =
-                    "there is no such plan: it is kept for 10 minutes, until the gateway ends";
+                let words = "there is no such plan: one is known until 10 minutes after its end, or until the gateway ends";
                 Self::error(404, "unknown_plan", words)
             }
             Denied::PlanUsed => {

@@ -71,7 +71,8 @@ impl Backlog {
     }
 
     /// Pauses routes, or ends their pauses, and returns once that is on disk. Says whether it is new
-    /// for one of them.
+    /// for one of them. Where the app is only probed, the end of a pause has the next probe made at
+    /// once, also where there was none.
     ///
     /// # Errors
     /// [`StoreError`]: nothing has changed, or not for all routes.
@@ -79,6 +80,7 @@ impl Backlog {
         &self,
         routes: &[RouteNumber],
         is_paused: bool,
+        now: Now,
     ) -> Result<bool, StoreError> {
         let mut is_new = false;
         for route in routes {
@@ -88,7 +90,7 @@ impl Backlog {
             is_new |= if is_paused {
                 queue.pause(*route)
             } else {
-                queue.resume(*route)
+                queue.resume(*route, now)
             };
         }
         self.wake.notify_one();

@@ -49,7 +49,7 @@ impl Backlog {
 
     /// Every route, and why it waits. The lock is taken for each anew, so that a delivery waits for one
     /// search at most.
-    fn statuses(&self) -> Vec<(RouteNumber, RouteStatus)> {
+    pub(crate) fn statuses(&self) -> Vec<(RouteNumber, RouteStatus)> {
         let numbers: Vec<_> = self.queue().routes().collect();
         let statuses = numbers
             .into_iter()

@@ -118,7 +118,7 @@ fn each_delivery_gets_one_more_attempt_after_an_interruption() {
     let interruptions: [(&str, Interruption); 3] = [
         ("a pause", |bench| {
             assert!(bench.queue.pause(ROUTE));
-            assert!(bench.queue.resume(ROUTE));
+            assert!(bench.resume());
         }),
         ("removal of the route", |bench| {
             let settings = bench.queue.routes.at(0).settings.clone().unwrap();
@@ -164,7 +164,7 @@ fn an_attempt_under_an_interruption_that_lasts_kills_nothing() {
     assert_eq!(bench.end_with(1, 500).dead, None);
     bench.pass(3600.0);
     assert_eq!(bench.lease(), None);
-    bench.queue.resume(ROUTE);
+    bench.resume();
     bench.lease().unwrap();
     assert_eq!(bench.end_with(1, 500).dead, Some(DeadReason::Age));
 }

@@ -262,7 +262,7 @@ fn qu_11_after_a_pause_over_a_weekend_everything_gets_one_more_attempt_at_least(
     day.run(hours(80), true);
     let before = day.delivered.len();
     assert!(before as u64 <= hours(1) / 10);
-    assert!(day.bench.queue.resume(ROUTE));
+    assert!(day.bench.resume());
     day.run(hours(81), true);
     day.run(hours(83), false);
     day.expect_none_lost();

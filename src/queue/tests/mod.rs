@@ -125,6 +125,18 @@ impl Bench {
         }
     }
 
+    /// Ends the pauses of the route by hand.
+    pub(super) fn resume(&mut self) -> bool {
+        self.queue.resume(ROUTE, self.clock.now())
+    }
+
+    /// Retries a delivery by hand.
+    #[track_caller]
+    pub(super) fn retry(&mut self, number: u64) {
+        let done = self.queue.retry(Number(number), self.clock.now());
+        assert!(matches!(done, ByHand::Done(_)), "{number}: {done:?}");
+    }
+
     pub(super) fn end(&mut self, number: u64, outcome: Outcome) -> Ended {
         let now = self.clock.now();
         self.queue.ended(Number(number), outcome, now, &mut || 0.5)

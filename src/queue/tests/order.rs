@@ -12,6 +12,8 @@ fn deliveries_of_a_key_go_one_after_the_other() {
     bench.add(7);
     assert_eq!(bench.begin_all(), [1, 3, 6, 7]);
     assert!(bench.listed(2).is_behind);
+    assert_eq!(bench.listed(4).behind, Some(bench.listed(1).delivery.id));
+    assert_eq!(bench.listed(1).behind, None);
     // A waiting retry holds its key.
     bench.end_with(1, 500);
     bench.end_with(3, 200);

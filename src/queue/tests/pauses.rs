@@ -35,8 +35,8 @@ fn a_paused_route_begins_nothing() {
     // A reload does not end it.
     bench.set(Settings::default());
     assert_eq!(bench.wait(), None);
-    assert!(bench.queue.resume(ROUTE));
-    assert!(!bench.queue.resume(ROUTE));
+    assert!(bench.resume());
+    assert!(!bench.resume());
     assert_eq!(bench.begin_all(), [2, 3]);
 }
 
@@ -78,9 +78,111 @@ fn resume_ends_the_pause_that_the_app_asked_for() {
         bench.end(number, asks(60));
     }
     assert!(bench.queue.status(ROUTE).asked_until.is_some());
-    assert!(bench.queue.resume(ROUTE));
+    assert!(bench.resume());
     bench.add(5);
     assert_eq!(bench.begin_all(), [5]);
+}
+
+#[test]
+fn resume_has_the_next_probe_made_at_once_and_so_has_a_retry_by_hand() {
+    let by_hand: [(&str, fn(&mut Bench)); 2] = [
+        ("resume", |bench| {
+            assert!(!bench.resume(), "no pause ends, and the breaker stays open");
+        }),
+        ("retry", |bench| bench.retry(3)),
+    ];
+    for (what, act) in by_hand {
+        let mut bench = opened();
+        for gap in [5.0, 10.0, 20.0, 40.0, 60.0] {
+            bench.pass(gap);
+            let probe = bench.lease().unwrap().number.0;
+            bench.end(probe, Outcome::Timeout);
+        }
+        assert_eq!(bench.wait(), Some(60.0), "{what}");
+        bench.pass(1.0);
+        act(&mut bench);
+        let now = bench.now().mono;
+        let status = bench.queue.status(ROUTE);
+        assert_eq!(status.next_probe, Some(now), "{what}");
+        let lease = bench.lease().unwrap();
+        assert!(lease.is_probe, "{what}");
+        assert_eq!(bench.lease(), None, "{what}: there is one at a time");
+        assert_eq!(bench.queue.status(ROUTE).next_probe, None, "{what}");
+        bench.end(lease.number.0, Outcome::Unreachable);
+        // The app is not there after all: the gaps begin again.
+        assert_eq!(bench.wait(), Some(5.0), "{what}");
+        bench.pass(1.0);
+        act(&mut bench);
+        if what == "retry" {
+            // A plan retries thousands: that makes no more probes.
+            assert_eq!(bench.wait(), Some(4.0));
+            bench.pass(4.0);
+        }
+        let lease = bench.lease().unwrap();
+        let ended = bench.end_with(lease.number.0, 200);
+        assert_eq!(ended.breaker, Some(BreakerTurn::Closed), "{what}");
+        assert!(!bench.begin_all().is_empty(), "{what}: the others follow");
+    }
+}
+
+#[test]
+fn a_retry_by_hand_lets_one_attempt_through_a_pause_that_the_app_asked_for() {
+    let mut bench = Bench::new(Settings::default());
+    for number in 1..=6 {
+        bench.add(number);
+    }
+    bench.begin_all();
+    for number in 1..=3 {
+        bench.end(number, asks(60));
+    }
+    bench.add(7);
+    bench.add(8);
+    assert_eq!(bench.wait(), Some(60.0));
+    bench.pass(1.0);
+    bench.retry(2);
+    assert_eq!(bench.begin_all(), [2]);
+    // It is no pause of its own that ends, so the others wait on.
+    assert_eq!(bench.end_with(2, 500).pause, None);
+    assert_eq!(bench.wait(), Some(59.0));
+    bench.pass(5.0);
+    bench.retry(3);
+    assert_eq!(bench.begin_all(), [3]);
+    assert_eq!(bench.end_with(3, 200).pause, Some(PauseTurn::Ended));
+    // The other one is due again by then.
+    assert_eq!(bench.begin_all(), [2, 7, 8]);
+}
+
+#[test]
+fn an_operators_pause_holds_what_is_retried_by_hand() {
+    let mut bench = opened();
+    bench.queue.pause(ROUTE);
+    bench.retry(3);
+    assert_eq!(bench.wait(), None);
+    bench.queue.set_routes([], bench.now());
+    assert!(bench.resume());
+    assert_eq!(bench.wait(), None, "nor does the route come back by it");
+    bench.set(Settings::default());
+    assert!(bench.lease().unwrap().is_probe);
+}
+
+#[test]
+fn a_route_says_that_its_rate_holds_deliveries_up() {
+    let mut bench = Bench::new(Settings {
+        rate: Some(Rate {
+            count: 1,
+            per: Duration::from_secs(10),
+        }),
+        ..Settings::default()
+    });
+    bench.add(1);
+    assert_eq!(bench.begin_all(), [1]);
+    assert_eq!(bench.queue.status(ROUTE).paced_until, None, "nothing waits");
+    bench.add(2);
+    assert_eq!(bench.begin_all(), [0; 0]);
+    let until = bench.queue.status(ROUTE).paced_until.unwrap();
+    assert!(until > bench.now().mono);
+    bench.pass(10.0);
+    assert_eq!(bench.begin_all(), [2]);
 }
 
 #[test]

@@ -93,6 +93,29 @@ struct Process {
     pending: Vec<(u64, Change)>,
     /// Beginnings and ends of pauses and the like so far.
     interruptions: u64,
+    /// The beginning of the last probe, unless it was not made.
+    probed: Option<Duration>,
+    /// The last moment at which a retry by hand had an attempt begin at once.
+    hurried: Option<Duration>,
+    /// Whether an operator has the next probe made at once, and one attempt begin in spite of the
+    /// pause that the app asked for.
+    hurries: bool,
+    lets_through: bool,
+}
+
+impl Process {
+    fn new(queue: Queue) -> Self {
+        Self {
+            queue,
+            flights: Vec::new(),
+            pending: Vec::new(),
+            interruptions: 0,
+            probed: None,
+            hurried: None,
+            hurries: false,
+            lets_through: false,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -154,12 +177,7 @@ impl Simulation {
             clock,
             settings,
             disk: Disk::default(),
-            process: Process {
-                queue: Queue::new(LIMITS),
-                flights: Vec::new(),
-                pending: Vec::new(),
-                interruptions: 0,
-            },
+            process: Process::new(Queue::new(LIMITS)),
             old: None,
             is_listed: true,
             is_paused: false,
@@ -220,12 +238,7 @@ impl Simulation {
         for delivery in self.disk.written.values() {
             queue.add(delivery, now);
         }
-        self.process = Process {
-            queue,
-            flights: Vec::new(),
-            pending: Vec::new(),
-            interruptions: 0,
-        };
+        self.process = Process::new(queue);
     }
 
     fn accept(&mut self) {
@@ -262,11 +275,13 @@ impl Simulation {
     fn begin(&mut self) {
         let now = self.clock.now();
         for _ in 0..=self.random.below(3) {
+            let before = self.process.queue.status(ROUTE);
             let Next::Try(lease) = self.process.queue.next(now) else {
                 return;
             };
             let number = lease.number.0;
             let what = self.what();
+            self.check_waits(&before, lease.is_probe, now);
             let row = self.view(number);
             let row = row.unwrap_or_else(|| panic!("{what}: {number} is tried, and is gone"));
             assert_ne!(row.progress.state, State::Dead, "{what}: {number} is dead");
@@ -298,6 +313,27 @@ impl Simulation {
                 begun: now,
                 interruptions: self.process.interruptions,
             });
+        }
+    }
+
+    /// Probes keep their distance, and no attempt begins while the app asks for a pause, but for what
+    /// an operator has begin at once.
+    fn check_waits(&mut self, before: &RouteStatus, is_probe: bool, now: Now) {
+        let what = self.what();
+        let let_through = std::mem::take(&mut self.process.lets_through);
+        if before.asked_until.is_some_and(|until| until > now.mono) {
+            assert!(let_through, "{what}: the app asked for a pause");
+            self.seen.insert("let through");
+        }
+        if !is_probe {
+            return;
+        }
+        let hurries = std::mem::take(&mut self.process.hurries);
+        if let Some(last) = self.process.probed.replace(now.mono)
+            && now.mono - last < Duration::from_secs(5)
+        {
+            assert!(hurries, "{what}: two probes within 5 s");
+            self.seen.insert("hurried");
         }
     }
 
@@ -389,6 +425,13 @@ impl Simulation {
         }
         if ended.breaker.is_some() || ended.pause.is_some() {
             process.interruptions += 1;
+        }
+        let is_made = matches!(
+            outcome,
+            Outcome::Status(..) | Outcome::Unreachable | Outcome::Timeout | Outcome::Failed
+        );
+        if !is_made || ended.breaker.is_some() {
+            process.probed = None;
         }
         if ended.breaker == Some(BreakerTurn::Opened) {
             self.seen.insert("opened");
@@ -512,12 +555,19 @@ impl Simulation {
             return;
         }
         self.is_paused = !self.is_paused && self.random.below(2) == 0;
+        let now = self.clock.now();
         let is_new = if self.is_paused {
             self.process.queue.pause(ROUTE)
         } else {
-            self.process.queue.resume(ROUTE)
+            self.process.hurries = true;
+            self.process.queue.resume(ROUTE, now)
         };
         self.process.interruptions += u64::from(is_new);
+        if !self.is_paused {
+            let status = self.process.queue.status(ROUTE);
+            let late = status.next_probe.is_some_and(|at| at > now.mono);
+            assert!(!late, "{}: the next probe waits", self.what());
+        }
     }
 
     fn reload(&mut self) {
@@ -546,7 +596,19 @@ impl Simulation {
             return;
         };
         let now = self.clock.now();
+        let before = self.process.queue.status(ROUTE);
         if let ByHand::Done(change) = self.process.queue.retry(Number(number), now) {
+            let own = &mut self.process;
+            let was_lately = |at| now.mono - at < Duration::from_secs(5);
+            let is_asked = before.asked_until.is_some();
+            if (is_asked || before.is_breaker_open) && !own.hurried.is_some_and(was_lately) {
+                own.hurried = Some(now.mono);
+                own.hurries = true;
+                own.lets_through = is_asked;
+                let status = own.queue.status(ROUTE);
+                let late = status.next_probe.is_some_and(|at| at > now.mono);
+                assert!(!late, "{}: the next probe waits", self.what());
+            }
             self.by_hand.insert(number);
             self.process.pending.push((number, change));
             self.seen.insert("by hand");
@@ -587,13 +649,7 @@ impl Simulation {
         self.write();
         let now = self.clock.now();
         let flights = self.process.queue.flights(now);
-        let queue = Queue::new(LIMITS);
-        let successor = Process {
-            queue,
-            flights: Vec::new(),
-            pending: Vec::new(),
-            interruptions: 0,
-        };
+        let successor = Process::new(Queue::new(LIMITS));
         self.old = Some(std::mem::replace(&mut self.process, successor));
         self.start();
         for (number, time) in flights {
@@ -665,7 +721,7 @@ impl Simulation {
     fn settle(&mut self) {
         self.end_old();
         self.is_paused = false;
-        self.process.queue.resume(ROUTE);
+        self.process.queue.resume(ROUTE, self.clock.now());
         self.is_listed = true;
         self.list_route();
         let now = self.clock.now();
@@ -738,7 +794,9 @@ fn no_seed_of_random_steps_breaks_a_promise() {
         "expired",
         "first",
         "full",
+        "hurried",
         "killed",
+        "let through",
         "opened",
         "power lost",
         "probe",

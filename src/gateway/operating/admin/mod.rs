@@ -11,6 +11,7 @@ mod heads;
 mod masked;
 mod plans;
 mod queue;
+mod waiting;
 
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! Plans (contract: Queue): deliveries that an operator has chosen to retry or to discard. What a plan
 //! holds is fixed when it is made, so that it does what was shown, and to nothing that came since.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -90,6 +90,8 @@ struct Plan {
     oldest: Option<UnixMillis>,
     newest: Option<UnixMillis>,
     is_cut: bool,
+    /// The names of its routes, each with the number of its deliveries.
+    routes: Vec<(Arc<str>, usize)>,
     /// The routes of its deliveries that the configuration in force does not have.
     removed: Vec<Arc<str>>,
     /// The monotonic time at which it is forgotten, unless it runs.
@@ -118,6 +120,8 @@ impl PlanState {
 impl Plan {
     fn shown(&self, id: &str) -> Value {
         let moment = |at: Option<UnixMillis>| at.map(written_moment);
+        let of_route =
+            |(name, count): &(Arc<str>, usize)| json!({"route": &**name, "deliveries": count});
         json!({
             "plan": id,
             "state": self.state.name(),
@@ -126,6 +130,7 @@ impl Plan {
             "more": self.is_cut,
             "oldest": moment(self.oldest),
             "newest": moment(self.newest),
+            "routes": self.routes.iter().map(of_route).collect::<Vec<_>>(),
             "removed_routes": self.removed.iter().map(|name| &**name).collect::<Vec<_>>(),
             "done": self.done,
             "skipped": self.skipped,
@@ -150,14 +155,14 @@ impl Plans {
         now: Now,
     ) -> Result<Value, Denied> {
         let mut numbers = Vec::new();
-        let mut found = BTreeSet::new();
+        let mut found: BTreeMap<RouteNumber, usize> = BTreeMap::new();
         let (mut oldest, mut newest, mut after) = (None, None, None);
         loop {
             let page = backlog.queue().list(filter, after, PAGE, now);
             for one in page.deliveries {
                 if routes.has(one.delivery.route) && numbers.len() < MOST_DELIVERIES {
                     numbers.push(one.delivery.number);
-                    found.insert(one.delivery.route);
+                    *found.entry(one.delivery.route).or_default() += 1;
                     oldest = oldest.or(Some(one.delivery.received));
                     newest = Some(one.delivery.received);
                 }
@@ -169,10 +174,20 @@ impl Plans {
             tokio::task::yield_now().await;
         }
         let is_removed = |route: &RouteNumber| !backlog.queue().status(*route).is_listed;
-        let removed = found.into_iter().filter(is_removed);
-        let removed = removed.filter_map(|route| backlog.name(route)).collect();
+        let removed = found.keys().copied().filter(is_removed);
+        let mut removed: Vec<Arc<str>> = removed.filter_map(|route| backlog.name(route)).collect();
+        removed.sort_unstable();
+        removed.dedup();
+        // A route that has had several providers is several, under one name.
+        let mut routes: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+        for (route, count) in found {
+            if let Some(name) = backlog.name(route) {
+                *routes.entry(name).or_default() += count;
+            }
+        }
         let plan = Plan {
             removed,
+            routes: routes.into_iter().collect(),
             numbers: numbers.into(),
             state: PlanState::Planned,
             action: None,

@@ -13,6 +13,7 @@ use super::filter::{Asked, USAGE_FILTER};
 use super::heads::{heads, unavailable, whose};
 use super::masked::masked_head;
 use super::plans::{Action, Plans};
+use super::waiting;
 use crate::clock::UnixMillis;
 use crate::config::units::written_moment;
 use crate::gateway::client::answer::{Answer, Denied};
@@ -20,7 +21,7 @@ use crate::gateway::exchange::stored::StoredHead;
 use crate::gateway::operating::shown_peer;
 use crate::gateway::running::Running;
 use crate::gateway::running::backlog::Backlog;
-use crate::queue::{Attempt, AttemptEnd, DeliveryId, Listed, Number, State};
+use crate::queue::{Attempt, AttemptEnd, DeliveryId, Listed, Number, RouteNumber, State};
 use crate::store::StoreError;
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
@@ -122,6 +123,7 @@ impl QueuePages {
         Ok(answer(&json!({
             "deliveries": deliveries,
             "next": next.map(|number| number.0),
+            "routes": waiting::routes(backlog, &routes, now),
         })))
     }
 
@@ -161,11 +163,14 @@ impl QueuePages {
         shown.insert("is_in_flight".into(), found.is_in_flight.into());
         shown.insert("is_held".into(), found.is_held.into());
         shown.insert("is_behind".into(), found.is_behind.into());
+        if let Some(other) = found.behind {
+            shown.insert("behind".into(), other.to_string().into());
+        }
         if let Some(stored) = &head {
             let snapshot = self.running.snapshot.load();
             let route = snapshot.queued_route(found.delivery.route);
             let scheme = route.map(|route| &*route.config.scheme);
-            let (target, headers) = masked_head(stored.head(), scheme);
+            let (target, headers) = masked_head(stored.head(), scheme, &stored.event);
             shown.insert("method".into(), stored.head().method().into());
             shown.insert("target".into(), target.into());
             shown.insert("headers".into(), headers.into());
@@ -271,8 +276,14 @@ impl QueuePages {
             return Err(Denied::UnknownRoute);
         }
         let own = Arc::clone(backlog);
+        let now = self.running.clock.now();
+        let is_probed = |number: &RouteNumber| {
+            let status = backlog.queue().status(*number);
+            status.is_listed && status.is_breaker_open
+        };
+        let is_probed = !is_paused && numbers.iter().any(is_probed);
         // It waits until the store has it: a pause that a restart ends is none.
-        let done = tokio::task::spawn_blocking(move || own.pause(&numbers, is_paused)).await;
+        let done = tokio::task::spawn_blocking(move || own.pause(&numbers, is_paused, now)).await;
         let is_new = done
             .map_err(|_| Code::InternalError)
             .map_err(Refusal::from)?;
@@ -288,9 +299,12 @@ impl QueuePages {
                 log::info!("route {route}: to be resumed by {by}: it was not paused");
             }
         }
-        Ok(answer(
-            &json!({"ok": true, "route": route, "changed": is_new}),
-        ))
+        let mut done = json!({"ok": true, "route": route, "changed": is_new});
+        if is_probed && let Some(members) = done.as_object_mut() {
+            log::info!("route {route}: the app is probed at once, as {by} asked");
+            members.insert("probed".into(), true.into());
+        }
+        Ok(answer(&done))
     }
 }
 

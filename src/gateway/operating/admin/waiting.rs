@@ -1,0 +1,128 @@
+//! Why the deliveries of a route wait (contract: Queue).
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::filter::Routes;
+use crate::clock::{Now, UnixMillis};
+use crate::config::units::written_moment;
+use crate::gateway::running::backlog::Backlog;
+use crate::queue::RouteStatus;
+
+/// The routes of these that have a reason to wait, each with its reasons. A route that the
+/// configuration does not have is left out unless it holds something.
+pub(super) fn routes(backlog: &Backlog, asked: &Routes, now: Now) -> Vec<Value> {
+    let statuses = backlog.statuses().into_iter();
+    let meant = statuses.filter(|(number, status)| {
+        let is_there = status.is_listed || status.counts.deliveries() > 0;
+        is_there && asked.has(*number)
+    });
+    let shown = meant.filter_map(|(number, status)| {
+        let reasons = reasons(&status, now);
+        let name = backlog.name(number).filter(|_| !reasons.is_empty())?;
+        Some(json!({
+            "route": &*name,
+            "deliveries": status.counts.waiting + status.counts.retrying,
+            "reasons": reasons,
+        }))
+    });
+    shown.collect()
+}
+
+fn reasons(status: &RouteStatus, now: Now) -> Vec<Value> {
+    let moment = |at: Duration| written_moment(wall(at, now));
+    let to_come = |at: &Duration| *at > now.mono;
+    let mut reasons = Vec::new();
+    if status.is_paused {
+        reasons.push(json!({"reason": "operator"}));
+    }
+    if !status.is_listed {
+        reasons.push(json!({"reason": "removed"}));
+    }
+    if status.counts.held > 0 {
+        reasons.push(json!({"reason": "held", "deliveries": status.counts.held}));
+    }
+    if !status.is_listed {
+        // Nothing else matters until it is back.
+        return reasons;
+    }
+    if let Some(until) = status.asked_until.filter(to_come) {
+        reasons.push(json!({"reason": "app", "until": moment(until)}));
+    }
+    if status.is_breaker_open {
+        let next = status.next_probe.map(|at| moment(at.max(now.mono)));
+        reasons.push(json!({"reason": "breaker", "next_probe_at": next}));
+    }
+    if let Some(until) = status.paced_until.filter(to_come) {
+        reasons.push(json!({"reason": "rate", "until": moment(until)}));
+    }
+    reasons
+}
+
+/// A moment of the monotonic clock by the wall clock.
+fn wall(at: Duration, now: Now) -> UnixMillis {
+    let left = at.saturating_sub(now.mono).as_millis();
+    let left = i64::try_from(left).unwrap_or(i64::MAX);
+    UnixMillis(now.wall.0.saturating_add(left))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::Counts;
+
+    #[test]
+    fn a_route_has_all_its_reasons_and_a_removed_one_those_that_outlast_that() {
+        let now = Now {
+            mono: Duration::from_secs(100),
+            wall: UnixMillis(1_750_000_000_000),
+        };
+        let all = RouteStatus {
+            is_listed: true,
+            is_paused: true,
+            asked_until: Some(Duration::from_secs(130)),
+            is_breaker_open: true,
+            next_probe: Some(Duration::from_secs(105)),
+            paced_until: Some(Duration::from_millis(100_500)),
+            counts: Counts {
+                held: 2,
+                ..Counts::default()
+            },
+            ..RouteStatus::default()
+        };
+        let expected = json!([
+            {"reason": "operator"},
+            {"reason": "held", "deliveries": 2},
+            {"reason": "app", "until": "2025-06-15T15:07:10.000Z"},
+            {"reason": "breaker", "next_probe_at": "2025-06-15T15:06:45.000Z"},
+            {"reason": "rate", "until": "2025-06-15T15:06:40.500Z"},
+        ]);
+        assert_eq!(Value::from(reasons(&all, now)), expected);
+        let removed = RouteStatus {
+            is_listed: false,
+            ..all
+        };
+        let expected = json!([
+            {"reason": "operator"},
+            {"reason": "removed"},
+            {"reason": "held", "deliveries": 2},
+        ]);
+        assert_eq!(Value::from(reasons(&removed, now)), expected);
+        let over = RouteStatus {
+            is_listed: true,
+            asked_until: Some(Duration::from_secs(100)),
+            paced_until: Some(Duration::from_secs(99)),
+            is_breaker_open: true,
+            next_probe: None,
+            ..RouteStatus::default()
+        };
+        let expected = json!([{"reason": "breaker", "next_probe_at": null}]);
+        assert_eq!(Value::from(reasons(&over, now)), expected);
+        let well = RouteStatus {
+            is_listed: true,
+            ..RouteStatus::default()
+        };
+        assert!(reasons(&well, now).is_empty());
+    }
+}
