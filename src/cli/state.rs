@@ -31,7 +31,7 @@ pub(super) struct State {
     /// The directory: `[state] dir` of the gateway
     #[arg(value_name = "DIR")]
     directory: PathBuf,
-    /// For `backup`: the new directory that gets the copies
+    /// For `backup`: the directory that gets the copies, a new or empty one
     #[arg(value_name = "TO", required_if_eq("action", "backup"))]
     to: Option<PathBuf>,
     /// The configuration file, whose `[state] keys` read what is encrypted

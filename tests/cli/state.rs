@@ -39,7 +39,22 @@ fn databases_are_described_checked_and_copied_while_a_gateway_has_them() {
     folder
         .run(["state", "backup", "state", "copy"])
         .expect_code(1)
-        .expect_words(&["copy", "exists"]);
+        .expect_words(&["copy is there already and is not empty", "new or empty"]);
+    fs::create_dir(folder.path().join("empty")).expect("a directory");
+    folder
+        .run(["state", "backup", "state", "empty"])
+        .expect_code(0)
+        .expect_words(&["empty/queue.db: ", "empty/window.db: "]);
+    folder.write("file", "x");
+    for to in ["nowhere/copy", "file", "file/copy"] {
+        folder
+            .run(["state", "backup", "state", to])
+            .expect_code(1)
+            .expect_words(&[
+                &format!("the directory {to} cannot be made: "),
+                "name a new one in a directory that exists",
+            ]);
+    }
 }
 
 #[test]

@@ -66,6 +66,27 @@ pub enum OpenError {
         /// The newest version that this program knows.
         known: i32,
     },
+    /// A directory that is to get copies has something in it.
+    #[error(
+        "{} is there already and is not empty: name a directory that is new or empty, so that no copy is written over",
+        path.display()
+    )]
+    Taken {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A directory that is to get copies cannot be made.
+    #[error(
+        "the directory {} cannot be made: {reason}; name a new one in a directory that exists and that this user may \
+         write to",
+        path.display()
+    )]
+    NotMade {
+        /// The path.
+        path: PathBuf,
+        /// The reason.
+        reason: io::Error,
+    },
     /// The file is damaged.
     #[error(
         "{} is damaged: {what}; restore a backup, or move the file away and lose what is in it \

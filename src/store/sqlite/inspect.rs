@@ -4,7 +4,7 @@
 //! Nothing here writes to the databases themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -111,7 +111,7 @@ fn info_of(
     keys: &Keyring,
 ) -> rusqlite::Result<Info> {
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
-    let log = std::fs::metadata(log_of(path));
+    let log = fs::metadata(log_of(path));
     let has_deliveries = kind.name == super::queue::KIND.name;
     Ok(Info {
         path: path.to_owned(),
@@ -301,10 +301,7 @@ pub fn kept_monotonic(dir: &Path) -> Option<Duration> {
 /// [`OpenError`].
 pub fn back_up(dir: &Path, to: &Path) -> Result<Vec<Backup>, OpenError> {
     let kinds = databases(dir)?;
-    DirBuilder::new()
-        .mode(0o700)
-        .create(to)
-        .map_err(OpenError::system("making", to))?;
+    make_empty(to)?;
     let mut copies = Vec::new();
     // The window is copied first: what it says of its own time is then true of the queue's copy too.
     for kind in kinds.into_iter().rev() {
@@ -329,6 +326,22 @@ pub fn back_up(dir: &Path, to: &Path) -> Result<Vec<Backup>, OpenError> {
         .map_err(OpenError::system("syncing", to))?;
     copies.reverse();
     Ok(copies)
+}
+
+/// Makes a directory for copies. One that is there already must be empty.
+fn make_empty(to: &Path) -> Result<(), OpenError> {
+    let path = to.to_owned();
+    let Err(reason) = DirBuilder::new().mode(0o700).create(to) else {
+        return Ok(());
+    };
+    if reason.kind() != io::ErrorKind::AlreadyExists {
+        return Err(OpenError::NotMade { path, reason });
+    }
+    match fs::read_dir(to).map(|mut entries| entries.next()) {
+        Ok(None) => Ok(()),
+        Ok(Some(_)) => Err(OpenError::Taken { path }),
+        Err(reason) => Err(OpenError::NotMade { path, reason }),
+    }
 }
 
 fn copy(from: &Connection, path: &Path) -> rusqlite::Result<()> {
