@@ -69,11 +69,22 @@ fn what_waits_is_listed_shown_retried_and_discarded_and_a_route_is_paused() {
         .expect_code(1)
         .expect_words(&["404", "no such delivery"]);
     assert_eq!(count("dead"), 2);
-    run(&["discard"]).expect_code(1).expect_words(&["--route"]);
+    for command in ["retry", "discard"] {
+        run(&[command])
+            .expect_code(2)
+            .expect_words(&["ID", "--route"]);
+    }
+    run(&["list", "--status", "5xx"])
+        .expect_code(2)
+        .expect_words(&["a number from 100 to 599"]);
     // Nobody can be asked, so nothing is done.
     run(&["discard", "--state", "dead"])
         .expect_code(1)
-        .expect_words(&["discard 2 deliveries", "--yes"]);
+        .expect_words(&[
+            "discard 2 deliveries: 2 of itellico; the oldest came ",
+            "gone for good",
+            "--yes",
+        ]);
     assert_eq!(count("dead"), 2);
     for (command, words) in [
         ("resume", "was not paused"),
@@ -84,19 +95,45 @@ fn what_waits_is_listed_shown_retried_and_discarded_and_a_route_is_paused() {
             .expect_code(0)
             .expect_words(&[words]);
     }
+    run(&["list", "--state", "waiting"])
+        .expect_code(0)
+        .expect_words(&[
+            "nothing fits",
+            "route itellico: an operator paused it",
+            &format!("`verigate queue resume itellico --admin {admin} --token file:token`"),
+        ]);
+    let all = run(&["list", "--json"]).json();
+    assert_eq!(
+        all["routes"][0]["reasons"][0]["reason"], "operator",
+        "{all}"
+    );
     run(&["pause", "nowhere"])
         .expect_code(1)
         .expect_words(&["no route of this name"]);
     upstream.behave(Behaviour::status(200));
     let retried = run(&["retry", "--state", "dead", "--rate", "100/s", "--yes"]);
-    retried.expect_code(0).expect_words(&["done: 2 of 2 done"]);
+    retried.expect_code(0).expect_words(&[
+        "the app gets each of them again (at most 100/s",
+        "done: 2 of 2 retried",
+    ]);
     let said = &retried.stderr;
     let plan = said.split("`verigate queue cancel ").nth(1);
     let plan = plan.and_then(|rest| rest.split('`').next());
     let plan = plan.unwrap_or_default();
-    run(&["cancel", plan])
-        .expect_code(0)
-        .expect_words(&["done: 2 of 2 done"]);
+    let plan = plan.split_whitespace().next().unwrap_or_default();
+    for command in ["plan", "cancel"] {
+        run(&[command, plan])
+            .expect_code(0)
+            .expect_words(&["done: 2 of 2 retried"]);
+    }
+    let shown = run(&["plan", plan, "--json"]).json();
+    assert_eq!(
+        (&shown["state"], &shown["done"]),
+        (&"done".into(), &2.into())
+    );
+    run(&["plan", "nowhere"])
+        .expect_code(1)
+        .expect_words(&["404", "no such plan"]);
     assert_eq!(count("retrying"), 2, "the route is paused");
     let first = run(&["list", "--limit", "1", "--json"]).json();
     let next = first["next"].to_string();
@@ -136,14 +173,85 @@ fn the_token_is_that_of_the_configuration_and_is_never_shown() {
     folder.write("token", TOKEN);
     folder.write("closed.toml", file("token = \"file:token\""));
     let ended = folder.run(["queue", "list", "--config", "closed.toml"]);
-    ended
-        .expect_code(1)
-        .expect_words(&["127.0.0.1:1", "gives no answer"]);
+    ended.expect_code(1).expect_words(&[
+        "no gateway answers at 127.0.0.1:1, the `admin.listen` of closed.toml",
+        "`verigate run --config closed.toml`",
+        "`--admin ADDR --token REF`",
+    ]);
     ended.expect_hidden(&[TOKEN]);
+    folder
+        .run([
+            "queue",
+            "list",
+            "--admin",
+            "127.0.0.1:1",
+            "--token",
+            "file:token",
+        ])
+        .expect_code(1)
+        .expect_words(&[
+            "no gateway answers at 127.0.0.1:1",
+            "`--admin` is the `admin.listen`",
+        ]);
     let pasted = folder.run(["queue", "list", "--admin", "127.0.0.1:1", "--token", TOKEN]);
     assert_ne!(pasted.code, Some(0));
     pasted.expect_hidden(&[TOKEN]);
     folder
         .run(["queue", "list", "--admin", "127.0.0.1:1"])
         .expect_code(2);
+}
+
+#[test]
+fn a_wrong_token_is_told_from_where_it_came_and_what_would_be_right() {
+    const WRONG: &str = "wrong-token-0123456789abcdef";
+    let upstream = Upstream::start();
+    let config = Config::new()
+        .route(Route::itellico(&upstream).set("mode", "\"queue\""))
+        .extra("[state]\ndir = \"state\"")
+        .admin("token", "\"env:ADMIN_TOKEN\"")
+        .env("ADMIN_TOKEN", TOKEN);
+    let gateway = Gateway::start(&config);
+    let admin = gateway.admin_addr().to_string();
+    let folder = Folder::new();
+    folder.write("wrong", WRONG);
+    let file = format!("[admin]\nlisten = \"{admin}\"\ntoken = \"file:wrong\"\n");
+    folder.write("closed.toml", file);
+    let by_option = ["queue", "list", "--admin", &admin, "--token", "file:wrong"];
+    let by_file = ["queue", "list", "--config", "closed.toml"];
+    let right = "right is the `admin.token` of the configuration that the gateway has in force";
+    for (arguments, tried) in [
+        (&by_option[..], "tried was that of `--token`"),
+        (&by_file, "tried was `admin.token` of closed.toml"),
+    ] {
+        let ended = folder.run(arguments);
+        ended.expect_code(1).expect_words(&[
+            &admin,
+            "does not take the admin token (401)",
+            tried,
+            right,
+        ]);
+        ended.expect_hidden(&[WRONG, TOKEN]);
+    }
+    // After ten of them the gateway answers no more.
+    for _ in 0..9 {
+        folder.run(by_file).expect_code(1);
+    }
+    let ended = folder.run(by_file);
+    ended.expect_code(1).expect_words(&[
+        "ends the connection without an answer",
+        "ten of them",
+        right,
+    ]);
+    ended.expect_hidden(&[WRONG, TOKEN]);
+    let traffic = gateway.addr().to_string();
+    let elsewhere = folder.run([
+        "queue",
+        "list",
+        "--admin",
+        &traffic,
+        "--token",
+        "file:wrong",
+    ]);
+    elsewhere.expect_code(1);
+    elsewhere.expect_hidden(&[WRONG]);
 }

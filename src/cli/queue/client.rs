@@ -1,6 +1,6 @@
 //! Requests to the admin port of a running gateway: plain HTTP/1.1, with the admin token.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::shown::escaped;
 use crate::cli::default_file;
+use crate::cli::output::quoted;
 use crate::cli::subject;
 use crate::config;
 use crate::key::secret::SecretText;
@@ -42,6 +43,10 @@ pub(super) struct Target {
 pub(in crate::cli) struct Client {
     authority: String,
     token: SecretText,
+    /// The configuration file that named the address; `None`: an option did.
+    file: Option<PathBuf>,
+    /// Whether an option named the token.
+    is_token_given: bool,
 }
 
 impl Target {
@@ -58,6 +63,8 @@ impl Target {
             return Ok(Client {
                 authority: address.clone(),
                 token,
+                file: None,
+                is_token_given: true,
             });
         }
         let path = self.config.clone().unwrap_or_else(default_file);
@@ -68,10 +75,12 @@ impl Target {
                  `--admin ADDR --token REF`"
             );
         }
+        let is_token_given = given.is_some();
         let token = given.or(configured).ok_or_else(|| {
             anyhow!(
-                "the configuration has no `[admin] token`, and the pages of the queue exist only with one: set it, and \
-                 restart or reload the gateway"
+                "the configuration {} has no `[admin] token`, and the pages of the queue exist only with one: set it, \
+                 and restart or reload the gateway",
+                config::shown_path(&path)
             )
         })?;
         let ip = match address.ip() {
@@ -82,7 +91,34 @@ impl Target {
         Ok(Client {
             authority: SocketAddr::new(ip, address.port()).to_string(),
             token,
+            file: Some(path),
+            is_token_given,
         })
+    }
+
+    /// The options by which another command asks the same gateway, each behind a blank. A token that was
+    /// written as text is not repeated.
+    pub(super) fn options(&self) -> String {
+        let mut options = String::new();
+        let mut add = |option: &str, value: &str| {
+            options.push_str(&format!(" {option} {value}"));
+        };
+        if let Some(path) = &self.config {
+            add("--config", &quoted(&path.display().to_string()));
+        }
+        if let Some(address) = &self.admin {
+            add("--admin", &quoted(address));
+        }
+        if let Some(reference) = &self.token {
+            let is_text = reference.starts_with("plain:");
+            let shown = if is_text {
+                "REF".to_owned()
+            } else {
+                quoted(reference)
+            };
+            add("--token", &shown);
+        }
+        options
     }
 }
 
@@ -92,6 +128,8 @@ impl Client {
         Self {
             authority: admin.to_string(),
             token,
+            file: None,
+            is_token_given: true,
         }
     }
 
@@ -117,27 +155,91 @@ impl Client {
     /// There is no answer, or the gateway does not do it: its words.
     fn ask(&self, method: &str, path: &str, body: &str) -> anyhow::Result<Value> {
         let authority = &self.authority;
+        let stream = self.connect().map_err(|error| self.nobody(&error))?;
         let answer = self
-            .exchange(method, path, body)
+            .exchange(stream, method, path, body)
             .with_context(|| format!("the gateway at {authority} gives no answer"))?;
-        let (status, body) =
-            taken_apart(&answer).with_context(|| format!("{authority} does not answer in HTTP"))?;
+        if answer.is_empty() {
+            bail!(
+                "{authority} ends the connection without an answer, as a gateway does with a wrong token once it has got \
+                 ten of them within a minute: {}; wait a minute, and try the right one",
+                self.tried()
+            );
+        }
+        let (status, body) = taken_apart(&answer).with_context(|| {
+            format!("{authority} does not answer in HTTP: is it the admin port?")
+        })?;
         let value: Option<Value> = serde_json::from_slice(body).ok();
         match value {
             Some(value) if (200..300).contains(&status) => Ok(value),
+            Some(_) if status == 401 => bail!(
+                "the gateway at {authority} does not take the admin token (401): {}",
+                self.tried()
+            ),
             Some(value) => {
-                let words = value.get("error").and_then(Value::as_str);
-                let words = escaped(words.unwrap_or_default());
-                bail!("the gateway at {authority} answers {status}: {words}")
+                let text = |name| value.get(name).and_then(Value::as_str);
+                let words = escaped(text("error").unwrap_or_default());
+                // The admin port says so only of pages that it has not, or not without a token.
+                let is_elsewhere = text("code") == Some("no_route") && !words.contains("admin");
+                let hint = if is_elsewhere {
+                    ": is it the admin port (`admin.listen`)?"
+                } else {
+                    ""
+                };
+                bail!("the gateway at {authority} answers {status}: {words}{hint}")
             }
             None => bail!("{authority} answers {status} without JSON: is it the admin port?"),
         }
     }
 
-    fn exchange(&self, method: &str, path: &str, body: &str) -> anyhow::Result<Vec<u8>> {
+    /// Which token was tried, and which one would be right.
+    fn tried(&self) -> String {
+        let tried = match &self.file {
+            Some(file) if !self.is_token_given => {
+                format!("tried was `admin.token` of {}", config::shown_path(file))
+            }
+            _ => "tried was that of `--token`".to_owned(),
+        };
+        format!(
+            "{tried}; right is the `admin.token` of the configuration that the gateway has in force, since its start or \
+             its last reload (`--token REF` names another one)"
+        )
+    }
+
+    /// There is no connection.
+    fn nobody(&self, error: &io::Error) -> anyhow::Error {
+        let authority = &self.authority;
+        match &self.file {
+            Some(file) => {
+                let file = config::shown_path(file);
+                anyhow!(
+                    "no gateway answers at {authority}, the `admin.listen` of {file}: {error}; start it by \
+                     `verigate run --config {}`, or name another one by `--config FILE` or `--admin ADDR --token REF`",
+                    quoted(&file)
+                )
+            }
+            None => anyhow!(
+                "no gateway answers at {authority}: {error}; `--admin` is the `admin.listen` of a gateway that runs, as \
+                 in `--admin 127.0.0.1:9090`"
+            ),
+        }
+    }
+
+    fn connect(&self) -> io::Result<TcpStream> {
         let mut addresses = self.authority.to_socket_addrs()?;
-        let address = addresses.next().context("the name has no address")?;
-        let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
+        let address = addresses
+            .next()
+            .ok_or_else(|| io::Error::other("the name has no address"))?;
+        TcpStream::connect_timeout(&address, LIMIT)
+    }
+
+    fn exchange(
+        &self,
+        mut stream: TcpStream,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> io::Result<Vec<u8>> {
         stream.set_read_timeout(Some(LIMIT))?;
         stream.set_write_timeout(Some(LIMIT))?;
         let head = format!(

@@ -2,7 +2,9 @@
 //! (contract: Command line).
 
 mod client;
+mod plan;
 mod shown;
+mod waiting;
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::num::NonZeroUsize;
@@ -59,8 +61,14 @@ enum Command {
         Example:\n  verigate queue discard --route stripe --state dead --status 410"
     )]
     Discard(Change),
+    /// Show how far a plan is, also after Ctrl-C
+    #[command(
+        after_help = "A plan is known until ten minutes after its end, and until the gateway ends.\n\n\
+        Example:\n  verigate queue plan 3f9c0b7a51d24e8f9a6b0c1d2e3f4a5b"
+    )]
+    Plan(OfPlan),
     /// End a plan that runs
-    Cancel(Cancel),
+    Cancel(OfPlan),
     /// Try no delivery of a route until `resume`, over restarts too
     Pause(Pause),
     /// End the pause of a route
@@ -73,6 +81,14 @@ fn since(text: &str) -> Result<String, String> {
         (Err(_), Err(_)) => Err("write a time such as `2h`, or RFC 3339".to_owned()),
         _ => Ok(text.to_owned()),
     }
+}
+
+/// Reads a status, so that a class such as `5xx` is told what would be right.
+fn status(text: &str) -> Result<u16, String> {
+    let status = text.parse().ok();
+    status
+        .filter(|status| (100..=599).contains(status))
+        .ok_or_else(|| "write a single status, a number from 100 to 599, as in `503`".to_owned())
 }
 
 /// Reads a rate as the gateway does.
@@ -94,7 +110,7 @@ struct Filter {
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<String>,
     /// Deliveries that the app answered with this status last
-    #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(100..=599))]
+    #[arg(long, value_name = "STATUS", value_parser = status)]
     status: Option<u16>,
 }
 
@@ -152,7 +168,7 @@ struct Change {
 }
 
 #[derive(Args, Debug)]
-struct Cancel {
+struct OfPlan {
     /// The plan's id
     #[arg(value_name = "PLAN")]
     plan: String,
@@ -177,7 +193,8 @@ impl Queue {
             Command::Show(show) => show.run(),
             Command::Retry(change) => change.run("retry", "is due again"),
             Command::Discard(change) => change.run("discard", "is gone"),
-            Command::Cancel(cancel) => cancel.run(),
+            Command::Plan(plan) => plan.show(),
+            Command::Cancel(plan) => plan.cancel(),
             Command::Pause(pause) => pause.run("pause", ["is paused", "was paused already"]),
             Command::Resume(pause) => pause.run("resume", ["goes on", "was not paused"]),
         };
@@ -225,29 +242,42 @@ impl List {
     fn run(&self) -> anyhow::Result<Exit> {
         let client = self.target.client()?;
         let (limit, mut after) = (self.limit.get(), Value::from(self.after));
+        let mut routes = Value::Null;
         let mut found: Vec<Value> = Vec::new();
         while found.len() < limit {
             let left = (limit - found.len()).min(1000);
             let from = after
                 .as_u64()
                 .map_or_else(String::new, |n| format!("&after={n}"));
-            let page = client.get(&format!("/queue?{}limit={left}{from}", self.filter.query()))?;
+            let mut page =
+                client.get(&format!("/queue?{}limit={left}{from}", self.filter.query()))?;
             let listed = page.get("deliveries").and_then(Value::as_array);
             found.extend(listed.into_iter().flatten().cloned());
             after = page.get("next").cloned().unwrap_or_default();
+            // A gateway that is older than this has no such member.
+            routes = page
+                .get_mut("routes")
+                .map_or_else(|| json!([]), Value::take);
             if after.is_null() {
                 break;
             }
         }
         if self.target.json {
-            print(&json!({"deliveries": found, "next": after}).to_string());
+            let listed = json!({"deliveries": found, "next": after, "routes": routes});
+            print(&listed.to_string());
             return Ok(Exit::Success);
         }
+        let now = Clock::system().now().wall;
         if found.is_empty() {
             note("nothing fits");
-            return Ok(Exit::Success);
+        } else {
+            print(&shown::listed(&found, now));
         }
-        print(&shown::listed(&found, Clock::system().now().wall));
+        let why = waiting::lines(&routes, &self.target.options(), now);
+        if !why.is_empty() {
+            let apart = if found.is_empty() { "" } else { "\n" };
+            print(&format!("{apart}{}", why.join("\n")));
+        }
         if !after.is_null() {
             note(&format!(
                 "there are more: `--after {after}` shows the next ones, a larger `--limit` more at a time"
@@ -274,16 +304,20 @@ impl Show {
 
 impl Change {
     fn run(&self, action: &str, done: &str) -> anyhow::Result<Exit> {
+        let filter = self.filter.members();
+        if self.id.is_none() && filter.is_empty() {
+            note(&format!(
+                "verigate: nothing is named: write `verigate queue {action} ID`, or say which deliveries by `--route`, \
+                 `--state`, `--since` or `--status`"
+            ));
+            return Ok(Exit::Usage);
+        }
         let client = self.target.client()?;
         let path = format!("/queue/{action}");
         if let Some(id) = &self.id {
             let answer = client.post(&path, &json!({"delivery_id": id}))?;
             self.say(&answer, &format!("the delivery {id} {done}"));
             return Ok(Exit::Success);
-        }
-        let filter = self.filter.members();
-        if filter.is_empty() {
-            bail!("name a delivery, or say which: `--route`, `--state`, `--since` or `--status`");
         }
         let plan = client.post("/queue/plan", &Value::Object(filter))?;
         let id = plan.get("plan").and_then(Value::as_str).unwrap_or_default();
@@ -292,7 +326,8 @@ impl Change {
             self.say(&plan, "nothing fits");
             return Ok(Exit::Success);
         }
-        note(&shown::plan(action, &plan));
+        let now = Clock::system().now().wall;
+        note(&plan::offered(action, self.rate.as_deref(), &plan, now));
         if !self.yes && !asked(action)? {
             let _ = client.post("/queue/cancel", &json!({"plan": id}))?;
             note("nothing was done");
@@ -304,13 +339,20 @@ impl Change {
 
     /// Shows how far a plan is until it ends.
     fn follow(&self, client: &Client, id: &str) -> anyhow::Result<Exit> {
-        note_with_id(&format!("`verigate queue cancel {id}` ends it"), id);
+        let options = self.target.options();
+        note_with_id(
+            &format!(
+                "it goes on without this command: after Ctrl-C, `verigate queue plan {id}{options}` shows how far it is, \
+                 and `verigate queue cancel {id}{options}` ends it"
+            ),
+            id,
+        );
         let mut last = None;
         loop {
             let now = client.get(&format!("/queue/plan/{id}"))?;
             let state = now.get("state").and_then(Value::as_str);
             if state == Some("running") {
-                let progress = shown::progress(&now);
+                let progress = plan::progress(&now);
                 if last.as_ref() != Some(&progress) {
                     note(&progress);
                     last = Some(progress);
@@ -318,7 +360,7 @@ impl Change {
                 std::thread::sleep(LOOK);
                 continue;
             }
-            self.say(&now, &shown::progress(&now));
+            self.say(&now, &plan::progress(&now));
             let is_done = state == Some("done");
             return Ok(if is_done {
                 Exit::Success
@@ -351,16 +393,26 @@ fn asked(action: &str) -> anyhow::Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-impl Cancel {
-    fn run(&self) -> anyhow::Result<Exit> {
+impl OfPlan {
+    fn show(&self) -> anyhow::Result<Exit> {
+        let id = encode(self.plan.as_bytes(), UNRESERVED);
+        let plan = self.target.client()?.get(&format!("/queue/plan/{id}"))?;
+        Ok(self.say(&plan))
+    }
+
+    fn cancel(&self) -> anyhow::Result<Exit> {
         let client = self.target.client()?;
         let ended = client.post("/queue/cancel", &json!({"plan": self.plan}))?;
+        Ok(self.say(&ended))
+    }
+
+    fn say(&self, plan: &Value) -> Exit {
         if self.target.json {
-            print(&ended.to_string());
+            print(&plan.to_string());
         } else {
-            print(&shown::progress(&ended));
+            print(&plan::progress(plan));
         }
-        Ok(Exit::Success)
+        Exit::Success
     }
 }
 
@@ -373,8 +425,14 @@ impl Pause {
             print(&answer.to_string());
         } else {
             let is_new = answer.get("changed").and_then(Value::as_bool) == Some(true);
+            let is_probed = answer.get("probed").and_then(Value::as_bool) == Some(true);
             let words = if is_new { done } else { undone };
-            print(&format!("the route {} {words}", self.route));
+            let probed = if is_probed {
+                "; the app did not take deliveries, and one is tried now: `verigate queue list` shows what comes of it"
+            } else {
+                ""
+            };
+            print(&format!("the route {} {words}{probed}", self.route));
         }
         Ok(Exit::Success)
     }

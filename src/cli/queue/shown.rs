@@ -1,8 +1,8 @@
-//! Deliveries and plans as a person reads them. What came from the network cannot move the cursor.
+//! Deliveries as a person reads them. What came from the network cannot move the cursor.
 
 use serde_json::Value;
 
-use crate::cli::output::{deliveries, table};
+use crate::cli::output::table;
 use crate::clock::UnixMillis;
 use crate::notation::timestamp::Unit;
 
@@ -33,7 +33,7 @@ pub(super) fn listed(deliveries: &[Value], now: UnixMillis) -> String {
 }
 
 /// The time to the moment in a member, in its largest unit: `45s`, `12m`, `3h`, `2d`.
-fn distance(value: &Value, name: &str, ms_to: impl Fn(UnixMillis) -> i64) -> String {
+pub(super) fn distance(value: &Value, name: &str, ms_to: impl Fn(UnixMillis) -> i64) -> String {
     let moment = value.get(name).and_then(Value::as_str);
     let moment = moment.and_then(|text| Unit::Rfc3339.parse(text.as_bytes()));
     let Some(moment) = moment else {
@@ -57,6 +57,7 @@ pub(super) fn delivery(shown: &Value) -> String {
         "is_in_flight",
         "is_held",
         "is_behind",
+        "behind",
         "attempts",
         "last_status",
         "received_at",
@@ -69,7 +70,10 @@ pub(super) fn delivery(shown: &Value) -> String {
         "bytes",
     ];
     // What is usual is not said.
-    let is_usual = |name: &str| name.starts_with("is_") && shown.get(name) == Some(&false.into());
+    let is_usual = |name: &str| match shown.get(name) {
+        Some(value) => name.starts_with("is_") && *value == Value::from(false),
+        None => name == "behind",
+    };
     let rows = members.iter().filter(|name| !is_usual(name));
     let rows: Vec<_> = rows
         .map(|name| [(*name).to_owned(), word(shown, name)])
@@ -125,49 +129,7 @@ fn history(shown: &Value) -> Option<String> {
     Some(format!("\n{}", table(&rows)))
 }
 
-/// A plan before it runs.
-pub(super) fn plan(action: &str, plan: &Value) -> String {
-    let more = plan.get("more").and_then(Value::as_bool) == Some(true);
-    format!(
-        "{action} {}, received from {} to {}{}",
-        deliveries(plan.get("deliveries").and_then(Value::as_u64).unwrap_or(0)),
-        word(plan, "oldest"),
-        word(plan, "newest"),
-        if more {
-            "; there are more, which need another plan"
-        } else {
-            ""
-        }
-    ) + &held(action, plan)
-}
-
-/// What a plan says of deliveries that a retry does not send.
-fn held(action: &str, plan: &Value) -> String {
-    let removed = plan.get("removed_routes").and_then(Value::as_array);
-    let names = removed.into_iter().flatten().filter_map(Value::as_str);
-    let names: Vec<String> = names.map(escaped).collect();
-    if action == "discard" || names.is_empty() {
-        return String::new();
-    }
-    format!(
-        "\nthe configuration has no route of the name and provider of {}: its deliveries are held, whatever is done \
-         with them, until it is back",
-        names.join(", ")
-    )
-}
-
-/// How far a plan is.
-pub(super) fn progress(plan: &Value) -> String {
-    format!(
-        "{}: {} of {} done, {} passed over",
-        word(plan, "state"),
-        word(plan, "done"),
-        word(plan, "deliveries"),
-        word(plan, "skipped")
-    )
-}
-
-fn word(value: &Value, name: &str) -> String {
+pub(super) fn word(value: &Value, name: &str) -> String {
     match value.get(name) {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::String(text)) => escaped(text),
@@ -233,14 +195,6 @@ mod tests {
             ["0s", "0s"],
         ];
         assert_eq!(times, expected, "{shown}");
-    }
-
-    #[test]
-    fn a_plan_to_retry_says_what_stays_held() {
-        let one = json!({"deliveries": 2, "removed_routes": ["stripe"]});
-        assert!(plan("retry", &one).contains("provider of stripe: its deliveries are held"));
-        assert!(!plan("discard", &one).contains("held"));
-        assert!(!plan("retry", &json!({"deliveries": 2, "removed_routes": []})).contains("held"));
     }
 
     #[test]

@@ -1,0 +1,119 @@
+//! Why the deliveries of routes wait, in words, each with the command or the change that ends it.
+
+use serde_json::Value;
+
+use super::shown::{distance, escaped, word};
+use crate::cli::output::{deliveries, quoted};
+use crate::clock::UnixMillis;
+
+/// The members of `routes` in the answer to `GET /queue`, a line for each reason of each route.
+/// `options` are those that the commands need to ask the same gateway.
+pub(super) fn lines(routes: &Value, options: &str, now: UnixMillis) -> Vec<String> {
+    let routes = routes.as_array().into_iter().flatten();
+    let lines = routes.flat_map(|route| {
+        let reasons = route.get("reasons").and_then(Value::as_array);
+        let reasons = reasons.into_iter().flatten();
+        reasons.map(move |reason| line(route, reason, options, now))
+    });
+    lines.collect()
+}
+
+fn line(route: &Value, reason: &Value, options: &str, now: UnixMillis) -> String {
+    let name = word(route, "route");
+    let quoted = quoted(&name);
+    let waiting = route.get("deliveries").and_then(Value::as_u64);
+    let waiting = waiting.unwrap_or(0);
+    let left = |member| distance(reason, member, |at| at.0.saturating_sub(now.0));
+    let resume = format!("`verigate queue resume {quoted}{options}`");
+    let kind = word(reason, "reason");
+    let words = match kind.as_str() {
+        "operator" => {
+            format!("an operator paused it, and no delivery is tried: {resume} ends that")
+        }
+        "app" => format!(
+            "the app asked for a pause (503 with `Retry-After`), which ends in {}: {resume} ends it now",
+            left("until")
+        ),
+        "breaker" => {
+            let next = match left("next_probe_at") {
+                none if none == "-" => "one is under way".to_owned(),
+                left => format!("the next in {left}"),
+            };
+            format!(
+                "the app does not take deliveries, so there are single probes, {next}: if it is mended, {resume} \
+                 probes it now"
+            )
+        }
+        "removed" => format!(
+            "{} held, because the configuration has no route of this name and provider: put it back and reload, or \
+             give them up by `verigate queue discard --route {quoted}{options}`",
+            is_or_are(waiting)
+        ),
+        "held" => {
+            let held = reason.get("deliveries").and_then(Value::as_u64);
+            format!(
+                "{} held, because the gateway cannot read them: put their key back into `[state] keys` and reload; \
+                 `verigate state check` says whether the file is damaged",
+                is_or_are(held.unwrap_or(0))
+            )
+        }
+        "rate" => format!(
+            "its `rate` holds deliveries up, the next for {}: a larger `rate` in its `[route.queue]` and a reload end \
+             that",
+            left("until")
+        ),
+        other => other.to_owned(),
+    };
+    format!("route {name}: {words}")
+}
+
+fn is_or_are(count: u64) -> String {
+    let is = if count == 1 { "is" } else { "are" };
+    format!("{} {is}", escaped(&deliveries(count)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_reason_is_a_line_with_what_ends_it() {
+        let routes = json!([
+            {"route": "a b\u{1b}", "deliveries": 3, "reasons": [
+                {"reason": "operator"},
+                {"reason": "app", "until": "2025-06-15T15:07:10.000Z"},
+                {"reason": "breaker", "next_probe_at": "2025-06-15T15:06:45.000Z"},
+                {"reason": "breaker", "next_probe_at": null},
+                {"reason": "held", "deliveries": 2},
+                {"reason": "rate", "until": "2025-06-15T15:06:41.000Z"},
+            ]},
+            {"route": "old", "deliveries": 1, "reasons": [{"reason": "removed"}]},
+        ]);
+        let lines = lines(&routes, " --config x.toml", UnixMillis(1_750_000_000_000));
+        let expected: [&[&str]; 7] = [
+            &[
+                "an operator paused it",
+                "`verigate queue resume 'a b\\u{1b}' --config x.toml`",
+            ],
+            &["`Retry-After`", "in 30s", "queue resume"],
+            &["single probes", "the next in 5s", "queue resume"],
+            &["one is under way"],
+            &["2 deliveries are held", "`[state] keys`"],
+            &["`rate`", "for 1s"],
+            &[
+                "route old: 1 delivery is held",
+                "queue discard --route old --config x.toml",
+            ],
+        ];
+        assert_eq!(lines.len(), expected.len(), "{lines:?}");
+        for (line, words) in lines.iter().zip(expected) {
+            assert!(!line.contains('\u{1b}'), "{line}");
+            for word in words {
+                assert!(line.contains(word), "{word}: {line}");
+            }
+        }
+        assert!(super::lines(&Value::Null, "", UnixMillis(0)).is_empty());
+    }
+}
