@@ -101,7 +101,7 @@ impl Target {
     pub(super) fn options(&self) -> String {
         let mut options = String::new();
         let mut add = |option: &str, value: &str| {
-            options.push_str(&format!(" {option} {value}"));
+            options.extend([" ", option, " ", value]);
         };
         if let Some(path) = &self.config {
             add("--config", &quoted(&path.display().to_string()));

@@ -98,17 +98,17 @@ pub(super) fn progress(plan: &Value) -> String {
             deliveries(all)
         );
     }
-    let mut words = format!("{state}: {done} of {all} {verb}");
-    if skipped > 0 {
-        words.push_str(&format!(
-            ", {skipped} passed over (just being tried, gone, or in another state by then)"
-        ));
-    }
-    let left = all.saturating_sub(done).saturating_sub(skipped);
-    if state == "cancelled" && left > 0 {
-        words.push_str(&format!(", {left} left as before"));
-    }
-    words
+    let passed_over = match skipped {
+        0 => String::new(),
+        _ => {
+            format!(", {skipped} passed over (just being tried, gone, or in another state by then)")
+        }
+    };
+    let left = match all.saturating_sub(done).saturating_sub(skipped) {
+        left if state == "cancelled" && left > 0 => format!(", {left} left as before"),
+        _ => String::new(),
+    };
+    format!("{state}: {done} of {all} {verb}{passed_over}{left}")
 }
 
 fn count(value: &Value, name: &str) -> u64 {

@@ -71,7 +71,7 @@ pub(super) fn delivery(shown: &Value) -> String {
     ];
     // What is usual is not said.
     let is_usual = |name: &str| match shown.get(name) {
-        Some(value) => name.starts_with("is_") && *value == Value::from(false),
+        Some(value) => name.starts_with("is_") && value.as_bool() == Some(false),
         None => name == "behind",
     };
     let rows = members.iter().filter(|name| !is_usual(name));

@@ -85,7 +85,8 @@ fn resume_ends_the_pause_that_the_app_asked_for() {
 
 #[test]
 fn resume_has_the_next_probe_made_at_once_and_so_has_a_retry_by_hand() {
-    let by_hand: [(&str, fn(&mut Bench)); 2] = [
+    type Act = fn(&mut Bench);
+    let by_hand: [(&str, Act); 2] = [
         ("resume", |bench| {
             assert!(!bench.resume(), "no pause ends, and the breaker stays open");
         }),

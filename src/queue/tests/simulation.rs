@@ -330,7 +330,7 @@ impl Simulation {
         }
         let hurries = std::mem::take(&mut self.process.hurries);
         if let Some(last) = self.process.probed.replace(now.mono)
-            && now.mono - last < Duration::from_secs(5)
+            && now.mono.saturating_sub(last) < Duration::from_secs(5)
         {
             assert!(hurries, "{what}: two probes within 5 s");
             self.seen.insert("hurried");
@@ -599,7 +599,7 @@ impl Simulation {
         let before = self.process.queue.status(ROUTE);
         if let ByHand::Done(change) = self.process.queue.retry(Number(number), now) {
             let own = &mut self.process;
-            let was_lately = |at| now.mono - at < Duration::from_secs(5);
+            let was_lately = |at| now.mono.saturating_sub(at) < Duration::from_secs(5);
             let is_asked = before.asked_until.is_some();
             if (is_asked || before.is_breaker_open) && !own.hurried.is_some_and(was_lately) {
                 own.hurried = Some(now.mono);
