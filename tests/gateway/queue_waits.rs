@@ -63,7 +63,8 @@ fn send(gateway: &Gateway, count: usize) {
 #[track_caller]
 fn reasons(gateway: &Gateway, route: &str) -> Vec<Value> {
     let listed = get(gateway, "/queue?limit=1");
-    let routes = listed["routes"].as_array().expect("routes");
+    let routes = listed.get("routes").and_then(|routes| routes.as_array());
+    let routes = routes.expect("routes");
     let mut own = routes.iter().filter(|one| one["route"] == route);
     let reasons = own.next().map(|one| one["reasons"].clone());
     assert!(own.next().is_none(), "{listed}");
@@ -88,7 +89,11 @@ fn waits_for(gateway: &Gateway, route: &str, reason: &str) -> Value {
 fn attempts(gateway: &Gateway) -> Vec<String> {
     let lines = gateway.log_lines().into_iter();
     let attempts = lines.filter(|line| line["attempt"].is_u64());
-    let times = attempts.map(|line| line["time"].as_str().unwrap_or_default().to_owned());
+    let times = attempts.map(|line| {
+        line.get("time")
+            .map(ToString::to_string)
+            .unwrap_or_default()
+    });
     times.collect()
 }
 
