@@ -2,7 +2,9 @@
 //! configuration passes `check`.
 
 use std::fs;
-use std::process::Command;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Command, Output};
 
 use crate::{nothing, read, root};
 
@@ -102,6 +104,101 @@ fn what_starts_the_program_uses_commands_that_there_are() {
     nothing(
         &wrong,
         "commands below conf/ that the program does not have",
+    );
+}
+
+/// Runs Bash where `own` is the only target of the compiler, and C for musl and cargo-deb are missing.
+fn on_a_bare_machine(own: &str, arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let script = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        fs::write(&file, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    script(
+        "rustc",
+        &format!("[ \"$1\" = -vV ] && echo 'host: {own}' || echo /no/such/folder"),
+    );
+    script("rustup", "echo \"rustup $*\"");
+    script("cargo", "exit 101");
+    for tool in ["sed", "dirname"] {
+        let mut files = ["/usr/bin", "/bin"]
+            .map(|place| Path::new(place).join(tool))
+            .into_iter();
+        let file = files.find(|file| file.exists()).unwrap();
+        symlink(file, folder.path().join(tool)).unwrap();
+    }
+    let bash = ["/bin/bash", "/usr/bin/bash"]
+        .into_iter()
+        .find(|bash| Path::new(bash).exists());
+    Command::new(bash.unwrap())
+        .args(arguments)
+        .env("PATH", folder.path())
+        .env("FILE", folder.path().join("target"))
+        .env_remove("TARGET")
+        .current_dir(root())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn package_and_image_hold_a_static_program_for_the_same_target() {
+    let image = read("conf/docker/Dockerfile");
+    let package = read("conf/debian/build");
+    let mut steps = image.split("\n\n").flat_map(|stage| stage.split("\nRUN "));
+    let adds = steps
+        .find(|step| step.contains("rustup target add"))
+        .unwrap();
+    let adds = adds
+        .split("\nWORKDIR")
+        .next()
+        .unwrap()
+        .replace("/target", "\"$FILE\"");
+    for (own, target) in [
+        ("x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl"),
+        ("aarch64-unknown-linux-gnu", "aarch64-unknown-linux-musl"),
+        (
+            "armv7-unknown-linux-gnueabihf",
+            "armv7-unknown-linux-musleabihf",
+        ),
+        ("x86_64-unknown-linux-musl", "x86_64-unknown-linux-musl"),
+    ] {
+        let add = format!("rustup target add {target}\n");
+        let of_image = on_a_bare_machine(own, &["-euo", "pipefail", "-c", &adds]);
+        assert_eq!(
+            String::from_utf8_lossy(&of_image.stdout),
+            add,
+            "image on {own}"
+        );
+        // What is missing is said before anything is built.
+        let of_package = on_a_bare_machine(own, &["conf/debian/build"]);
+        let said = String::from_utf8_lossy(&of_package.stderr);
+        assert!(!of_package.status.success(), "{said}");
+        assert!(said.contains(&add), "package on {own}: {said}");
+        assert_eq!(
+            said.contains("apt install musl-tools"),
+            own != target,
+            "{said}"
+        );
+        assert!(said.contains("cargo install cargo-deb"), "{said}");
+    }
+
+    let mut wrong = Vec::new();
+    for (page, text, command) in [
+        ("conf/docker/Dockerfile", &image, "cargo build --"),
+        ("conf/debian/build", &package, "cargo build --"),
+        ("conf/debian/build", &package, "cargo deb --no-build"),
+    ] {
+        let mut lines = text.lines().filter(|line| line.contains(command));
+        if !lines.any(|line| line.contains("--target \"$target\"")) {
+            wrong.push(format!("{page}: {command}"));
+        }
+    }
+    nothing(&wrong, "commands that do not take the target with musl");
+    let (_, last) = image.rsplit_once("\nFROM ").unwrap();
+    assert!(
+        last.starts_with("gcr.io/distroless/static-"),
+        "an image without a C library: {last}"
     );
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A delivery never waits for the resolver while addresses are known. A name is resolved again
 //! before its addresses are 30 s old, one resolution at a time however many upstreams share it. The
-//! system's own resolver is asked (`getaddrinfo`), so `/etc/hosts` and `nsswitch.conf` count.
+//! resolver of the C library is asked (`getaddrinfo`), so `/etc/hosts` and `/etc/resolv.conf` count,
+//! and with glibc `nsswitch.conf` too.
 //!
 //! A resolver that does not answer says nothing about the name: known addresses serve for an hour.
 //! The answer that there is no such name ends them, but only if it comes a second time: resolvers
