@@ -67,6 +67,10 @@ pub(super) fn system(host: &str) -> Answer {
         }
         Err(error) => match error.kind() {
             LookupErrorKind::NoName | LookupErrorKind::NoData => Answer::NoSuchName,
+            // glibc's words are "Temporary failure in name resolution", musl's "Try again".
+            LookupErrorKind::Again => {
+                Answer::Failed("the name servers do not answer, or say that they failed".into())
+            }
             _ => Answer::Failed(std::io::Error::from(error).to_string()),
         },
     }
