@@ -622,3 +622,52 @@ fn what_an_operator_let_be_forgotten_stays_so_after_its_route_changed_its_mode()
         expect_seen(&gateway, &forgotten);
     }
 }
+
+/// A window that is full forgets what came first, in whichever file that is.
+#[test]
+fn rp_14_what_was_evicted_does_not_push_newer_events_out_after_a_restart() {
+    let upstream = Upstream::start();
+    let with = |mode: Option<&str>| {
+        let config = Config::new()
+            .replay("capacity", "8")
+            .route(Route::plain(&upstream))
+            .extra("[state]\ndir = \"state\"");
+        match mode {
+            Some(mode) => {
+                config.route(Route::itellico(&upstream).set("mode", &format!("\"{mode}\"")))
+            }
+            None => config,
+        }
+    };
+    // The route has another mode later, or is gone.
+    for (first, second) in [
+        (Some("queue"), Some("relay")),
+        (Some("relay"), Some("queue")),
+        (Some("queue"), None),
+    ] {
+        let gateway = Gateway::start(&with(first));
+        for _ in 0..8 {
+            gateway.ask(Delivery::fresh().bytes()).expect_status(200);
+        }
+        let gateway = ended_and_started(gateway, &with(second));
+        let make = || match second {
+            Some(_) => Delivery::fresh(),
+            None => Delivery::plain(event()),
+        };
+        let newer: Vec<_> = (0..8).map(|_| make()).collect();
+        for delivery in &newer {
+            gateway.ask(delivery.bytes()).expect_status(200);
+        }
+        let gateway = ended_and_started(gateway, &with(second));
+        if second.is_some() {
+            for delivery in &newer {
+                expect_seen(&gateway, delivery);
+            }
+            continue;
+        }
+        // Two routes share the window evenly.
+        for delivery in newer.iter().rev().take(4) {
+            gateway.ask(delivery.bytes()).expect_duplicate();
+        }
+    }
+}

@@ -65,6 +65,7 @@ impl KeptWindow {
     ) -> Result<Self, WindowFileError> {
         let file = Arc::new(WindowDb::open(dir, clock, Some(observer))?);
         let journal = WindowJournal::new(Arc::clone(&file), Arc::clone(queue), timeout);
+        journal.read_stored_routes()?;
         Ok(Self {
             file,
             queue: Arc::clone(queue),

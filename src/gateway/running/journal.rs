@@ -38,6 +38,8 @@ pub(crate) struct WindowJournal {
     window: Arc<WindowDb>,
     /// The routes whose claims are stored with their deliveries.
     queued: ArcSwap<HashSet<Fingerprint>>,
+    /// The routes of which that was ever so: some of their claims may be there still.
+    stored: ArcSwap<HashSet<Fingerprint>>,
     late: Arc<Late>,
     /// Whether something was not written, so that the whole window must be.
     missed: AtomicBool,
@@ -131,6 +133,7 @@ impl WindowJournal {
             queue,
             window,
             queued: ArcSwap::default(),
+            stored: ArcSwap::default(),
             late: Arc::new(Late {
                 timeout,
                 is_any: AtomicBool::new(false),
@@ -146,11 +149,34 @@ impl WindowJournal {
         }
     }
 
+    /// Reads which routes ever stored their claims with deliveries.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn read_stored_routes(&self) -> Result<(), StoreError> {
+        let known = self.queue.meta(MetaKey::StoredRoutes)?.unwrap_or_default();
+        let (known, _) = known.as_chunks();
+        let known = known
+            .iter()
+            .map(|bytes| Fingerprint(u128::from_le_bytes(*bytes)));
+        self.stored.store(Arc::new(known.collect()));
+        Ok(())
+    }
+
     /// Sets the routes of the configuration in force.
     pub(crate) fn set_routes(&self, snapshot: &Snapshot) {
         let routes = snapshot.routes.iter().map(|(_, route)| route);
         let queued = routes.filter(|route| route.queue.as_ref().is_some_and(|own| own.accepts));
-        let queued = queued.map(|route| route.fingerprints.route).collect();
+        let queued: HashSet<_> = queued.map(|route| route.fingerprints.route).collect();
+        let stored = self.stored.load();
+        if !queued.is_subset(&stored) {
+            let all: HashSet<_> = stored.union(&queued).copied().collect();
+            let bytes: Vec<_> = all.iter().flat_map(|route| route.0.to_le_bytes()).collect();
+            if let Err(error) = self.queue.set_meta(MetaKey::StoredRoutes, Some(&bytes)) {
+                log::error!("state: the routes of queue.db cannot be noted: {error}");
+            }
+            self.stored.store(Arc::new(all));
+        }
         self.queued.store(Arc::new(queued));
     }
 
@@ -292,10 +318,17 @@ impl WindowJournal {
 impl Journal for WindowJournal {
     fn append(&self, told: Vec<Told>) -> Written {
         self.is_stirred.store(true, Ordering::Relaxed);
-        let routes = self.queued.load();
+        let (routes, stored) = (self.queued.load(), self.stored.load());
         let (mut queued, mut relayed) = (Vec::new(), Vec::new());
         for told in told {
             match told {
+                // Either file may have it, by the mode that the route had when it came.
+                Told::Of(route, Change::Gone(key)) => {
+                    if stored.contains(&route) {
+                        queued.push(Change::Gone(key));
+                    }
+                    relayed.push(Change::Gone(key));
+                }
                 Told::Of(route, change) if routes.contains(&route) => queued.push(change),
                 Told::Of(_, change) => relayed.push(change),
                 Told::Forgotten(key) => {

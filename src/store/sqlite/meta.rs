@@ -29,6 +29,8 @@ pub enum MetaKey {
     /// The same for the claims that are stored with their deliveries, which a loss of power takes none
     /// of: the files are those of a backup.
     QueueGap,
+    /// The routes of which claims were ever stored with deliveries: their digests, 16 bytes each.
+    StoredRoutes,
     /// Whether a route is paused, and by what.
     Pause(RouteNumber),
     /// That heads and bodies of all deliveries are encrypted: the id of the key that did it first.
@@ -55,6 +57,7 @@ impl MetaKey {
             Self::Complete => "complete".to_owned(),
             Self::Gap => "gap".to_owned(),
             Self::QueueGap => "queue_gap".to_owned(),
+            Self::StoredRoutes => "stored_routes".to_owned(),
             Self::Pause(route) => format!("pause {}", route.0),
             Self::Keys => "keys".to_owned(),
             Self::FirstStart => "first_start".to_owned(),
