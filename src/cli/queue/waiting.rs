@@ -49,6 +49,12 @@ fn line(route: &Value, reason: &Value, options: &str, now: UnixMillis) -> String
              give them up by `verigate queue discard --route {quoted}{options}`",
             is_or_are(waiting)
         ),
+        // A filter by the route's name would mean the deliveries of the route in force, too.
+        "provider" => format!(
+            "{} held, because the route had another provider when they came: give them their own route of that \
+             provider and name and reload, or give them up one by one by `verigate queue discard ID{options}`",
+            is_or_are(waiting)
+        ),
         "held" => {
             let held = reason.get("deliveries").and_then(Value::as_u64);
             format!(
@@ -90,9 +96,10 @@ mod tests {
                 {"reason": "rate", "until": "2025-06-15T15:06:41.000Z"},
             ]},
             {"route": "old", "deliveries": 1, "reasons": [{"reason": "removed"}]},
+            {"route": "new", "deliveries": 2, "reasons": [{"reason": "provider"}]},
         ]);
         let lines = lines(&routes, " --config x.toml", UnixMillis(1_750_000_000_000));
-        let expected: [&[&str]; 7] = [
+        let expected: [&[&str]; 8] = [
             &[
                 "an operator paused it",
                 "`verigate queue resume 'a b\\u{1b}' --config x.toml`",
@@ -106,6 +113,7 @@ mod tests {
                 "route old: 1 delivery is held",
                 "queue discard --route old --config x.toml",
             ],
+            &["another provider", "queue discard ID --config x.toml"],
         ];
         assert_eq!(lines.len(), expected.len(), "{lines:?}");
         for (line, words) in lines.iter().zip(expected) {

@@ -1,5 +1,6 @@
 //! Why the deliveries of a route wait (contract: Queue).
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -18,9 +19,15 @@ pub(super) fn routes(backlog: &Backlog, asked: &Routes, now: Now) -> Vec<Value> 
         let is_there = status.is_listed || status.counts.deliveries() > 0;
         is_there && asked.has(*number)
     });
-    let shown = meant.filter_map(|(number, status)| {
-        let reasons = reasons(&status, now);
-        let name = backlog.name(number).filter(|_| !reasons.is_empty())?;
+    let meant: Vec<_> = meant.collect();
+    let listed = meant.iter().filter(|(_, status)| status.is_listed);
+    let listed: HashSet<_> = listed.filter_map(|(own, _)| backlog.name(*own)).collect();
+    let shown = meant.into_iter().filter_map(|(number, status)| {
+        let name = backlog.name(number)?;
+        let reasons = reasons(&status, listed.contains(&name), now);
+        if reasons.is_empty() {
+            return None;
+        }
         Some(json!({
             "route": &*name,
             "deliveries": status.counts.waiting + status.counts.retrying,
@@ -30,7 +37,8 @@ pub(super) fn routes(backlog: &Backlog, asked: &Routes, now: Now) -> Vec<Value> 
     shown.collect()
 }
 
-fn reasons(status: &RouteStatus, now: Now) -> Vec<Value> {
+/// `has_heir`: the configuration has a route of the same name.
+fn reasons(status: &RouteStatus, has_heir: bool, now: Now) -> Vec<Value> {
     let moment = |at: Duration| written_moment(wall(at, now));
     let to_come = |at: &Duration| *at > now.mono;
     let mut reasons = Vec::new();
@@ -38,7 +46,8 @@ fn reasons(status: &RouteStatus, now: Now) -> Vec<Value> {
         reasons.push(json!({"reason": "operator"}));
     }
     if !status.is_listed {
-        reasons.push(json!({"reason": "removed"}));
+        let reason = if has_heir { "provider" } else { "removed" };
+        reasons.push(json!({"reason": reason}));
     }
     if status.counts.held > 0 {
         reasons.push(json!({"reason": "held", "deliveries": status.counts.held}));
@@ -98,7 +107,7 @@ mod tests {
             {"reason": "breaker", "next_probe_at": "2025-06-15T15:06:45.000Z"},
             {"reason": "rate", "until": "2025-06-15T15:06:40.500Z"},
         ]);
-        assert_eq!(Value::from(reasons(&all, now)), expected);
+        assert_eq!(Value::from(reasons(&all, true, now)), expected);
         let removed = RouteStatus {
             is_listed: false,
             ..all
@@ -108,7 +117,9 @@ mod tests {
             {"reason": "removed"},
             {"reason": "held", "deliveries": 2},
         ]);
-        assert_eq!(Value::from(reasons(&removed, now)), expected);
+        assert_eq!(Value::from(reasons(&removed, false, now)), expected);
+        let other = &reasons(&removed, true, now)[1];
+        assert_eq!(*other, json!({"reason": "provider"}));
         let over = RouteStatus {
             is_listed: true,
             asked_until: Some(Duration::from_secs(100)),
@@ -118,11 +129,11 @@ mod tests {
             ..RouteStatus::default()
         };
         let expected = json!([{"reason": "breaker", "next_probe_at": null}]);
-        assert_eq!(Value::from(reasons(&over, now)), expected);
+        assert_eq!(Value::from(reasons(&over, true, now)), expected);
         let well = RouteStatus {
             is_listed: true,
             ..RouteStatus::default()
         };
-        assert!(reasons(&well, now).is_empty());
+        assert!(reasons(&well, true, now).is_empty());
     }
 }
