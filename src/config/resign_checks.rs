@@ -226,18 +226,44 @@ fn inbound(route: &Route, secret: &Secret) -> Vec<[u8; 32]> {
 }
 
 /// A digest of each reading of a text: as it is, without its prefix, decoded, and each of these of
-/// what is behind a user name. Equal keys have an equal digest, however they are written.
+/// what is behind a user name or a word such as `Bearer`, and of the text without its white space. Equal
+/// keys have an equal digest, however they are written.
 fn readings(text: &SecretText) -> Vec<[u8; 32]> {
     let whole = text.expose().trim_ascii();
-    let named = whole.iter().rposition(|byte| *byte == b':');
-    let named = named.and_then(|colon| whole.get(colon + 1..));
+    let behind = |border: fn(&u8) -> bool| {
+        let last = whole.iter().rposition(border);
+        last.and_then(|place| whole.get(place + 1..))
+    };
+    let joined: Vec<u8> = whole
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
+    let (named, last) = (
+        behind(|byte| *byte == b':'),
+        behind(u8::is_ascii_whitespace),
+    );
     let mut digests = Vec::new();
-    for text in [Some(whole), named].into_iter().flatten() {
+    for text in [Some(whole), Some(&*joined), named, last]
+        .into_iter()
+        .flatten()
+    {
         let bare = unprefixed(text);
-        let encodings = [Encoding::Base64, Encoding::Base64UrlAny, Encoding::HexAny];
-        let decoded = encodings
+        let bare = bare.strip_prefix(b"0x").unwrap_or(bare);
+        // Some leave the padding out.
+        let mut padded = bare.trim_ascii_end().to_vec();
+        while !padded.len().is_multiple_of(4) {
+            padded.push(b'=');
+        }
+        let written = [
+            (Encoding::Base64, bare),
+            (Encoding::Base64, &padded),
+            (Encoding::Base64UrlAny, bare),
+            (Encoding::HexAny, bare),
+        ];
+        let decoded = written
             .into_iter()
-            .filter_map(|encoding| decoded(encoding, bare));
+            .filter_map(|(encoding, text)| decoded(encoding, text));
         digests.extend(decoded.map(|key| digest(&key)));
         digests.extend([text, bare].map(digest));
     }

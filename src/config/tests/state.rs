@@ -186,6 +186,11 @@ fn a_key_that_also_verifies_deliveries_is_refused() {
         (signed("key = \"base64\""), key(1), key(7)),
         (signed("key = \"hex\""), hex(1), hex(7)),
         (custom("token", ""), key(1), key(7)),
+        // Written in other ways: without padding, in lines, behind a word.
+        (custom("token", ""), key(1).replace('=', ""), key(7)),
+        (custom("token", ""), key(1).replacen('A', "\nA", 1), key(7)),
+        (custom("token", ""), format!("Bearer {}", key(1)), key(7)),
+        (custom("token", ""), format!("0x{}", hex(1)), hex(7)),
     ];
     for (text, secret, other) in rows {
         let shown = read_beside(&text, &secret).unwrap_err().render(false);
