@@ -41,6 +41,9 @@ const STEP_PAGES: u64 = 256;
 /// The steps between two checkpoints: the pages that are moved in a step are in the log before.
 const STEPS: u32 = 64;
 
+/// The steps of a second in which a little is written.
+const STEPS_BESIDE: u32 = 8;
+
 /// The unused pages that are kept: the next deliveries need them again.
 const SPARE_PAGES: u64 = 2048;
 
@@ -95,6 +98,12 @@ impl<R: Send + 'static> Upkeep<R> {
             } else if is_resting {
                 self.give_room_back();
                 seen = self.shared.written.load(Relaxed);
+            } else {
+                // Little is written. Each step holds that up for some milliseconds.
+                let mut steps = 0;
+                while steps < STEPS_BESIDE && self.shrink(SPARE_PAGES) {
+                    steps += 1;
+                }
             }
         }
     }

@@ -70,3 +70,22 @@ fn a_file_shrinks_once_its_deliveries_are_gone() {
     until(|| queue.stats().deliveries == 0);
     until(|| queue.stats().file_bytes < 10_000_000);
 }
+
+#[test]
+fn a_file_shrinks_while_a_little_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = QueueDb::open(folder.path(), &Clock::system(), None).unwrap();
+    let pending: Vec<_> = (0..800)
+        .map(|place| queue.accept(delivery(u8::try_from(place % 7).unwrap(), 100_000)))
+        .collect();
+    for pending in pending {
+        let number = wait(pending).unwrap();
+        drop(queue.change(number, Change::Gone));
+    }
+    until(|| queue.stats().deliveries == 0 && queue.stats().file_bytes > 70_000_000);
+    until(|| {
+        let number = wait(queue.accept(delivery(1, 100))).unwrap();
+        drop(queue.change(number, Change::Gone));
+        queue.stats().file_bytes < 40_000_000
+    });
+}
