@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use crate::key::shape::{MASK, Suspicion, suspects};
+use crate::key::shape::{MASK, Suspicion, is_plain_path, suspects};
 
 /// Keys whose line may be shown even where the tree cannot be trusted.
 const HARMLESS: &[&str] = &[
@@ -150,6 +150,9 @@ const NAMES: &[&str] = &[
     "url",
 ];
 
+/// The forms of a reference that names where a secret is.
+pub(super) const REFERENCES: [&str; 4] = ["env:", "file:", "cred:", "learn:"];
+
 /// Words that make any line suspect, whatever its key: an inline table, or several keys on a line,
 /// can be judged by the tree only.
 const SUSPECT: &[&str] = &[
@@ -183,7 +186,8 @@ impl Masked {
             }
         }
         ranges.extend(comments(text));
-        ranges.extend(suspects(text, Suspicion::Strict));
+        let suspects = suspects(text, Suspicion::Strict).into_iter();
+        ranges.extend(suspects.filter(|range| !is_in_path(text, range)));
         ranges.retain(|range| range.start < range.end && text.get(range.clone()).is_some());
         ranges.sort_by_key(|range| range.start);
 
@@ -266,6 +270,20 @@ fn comments(text: &str) -> Vec<Range<usize>> {
         start += line.len();
     }
     found
+}
+
+/// Whether a range is within a reference in quotation marks that plainly names a file.
+fn is_in_path(text: &str, range: &Range<usize>) -> bool {
+    let before = text.get(..range.start).unwrap_or_default();
+    let Some(open) = before.rfind(['"', '\'', '\n']) else {
+        return false;
+    };
+    let inner = text.get(open + 1..).unwrap_or_default();
+    let inner = inner.split(['"', '\'', '\n']).next().unwrap_or_default();
+    let names = REFERENCES
+        .iter()
+        .filter_map(|form| inner.strip_prefix(form));
+    range.end <= open + 1 + inner.len() && names.into_iter().any(is_plain_path)
 }
 
 /// Whether the values of a key are secrets.

@@ -15,8 +15,8 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 pub(super) use self::findings::{Findings, Sorted};
 use super::units::UnitFault;
-use crate::config::mask::names_no_secret;
-use crate::key::shape::{Suspicion, is_out_of_place, suspects};
+use crate::config::mask::{REFERENCES, names_no_secret};
+use crate::key::shape::{Suspicion, is_out_of_place, is_plain_path, suspects};
 
 /// A table that is being read. It remembers which keys were asked for, so that the others can be
 /// refused as unknown.
@@ -209,18 +209,18 @@ impl<'t> Item<'t> {
         help: impl Into<String>,
     ) {
         let text = self.value.get_ref().as_str();
+        let form_of = |text: &str| REFERENCES.into_iter().find(|form| text.starts_with(form));
         let is_doubtful = |text: &&str| {
             if names_no_secret(&self.path) {
                 !suspects(text, Suspicion::Plain).is_empty()
             } else {
-                is_out_of_place(text)
+                let name = form_of(text).and_then(|form| text.strip_prefix(form));
+                is_out_of_place(text) && !name.is_some_and(is_plain_path)
             }
         };
         if let Some(text) = text.filter(is_doubtful) {
             // Of a reference, the form is shown.
-            let form = ["env:", "file:", "cred:", "learn:"]
-                .into_iter()
-                .find(|form| text.starts_with(form));
+            let form = form_of(text);
             let Range { start, end } = self.span();
             match form {
                 Some(form) => findings.hide(start + 1 + form.len()..end.saturating_sub(1)),

@@ -14,7 +14,7 @@ use crate::config::files::{FileRead, Files};
 use crate::config::units::UnitFault;
 use crate::config::warning::WarningName;
 use crate::key::secret::SecretText;
-use crate::key::shape::{self, MASK, Suspicion, concealed, is_out_of_place};
+use crate::key::shape::{self, MASK, Suspicion, concealed, is_out_of_place, is_plain_path};
 
 /// The beginning of an entry whose secret comes with a handshake.
 pub(super) const LEARN: &str = "learn:";
@@ -200,6 +200,9 @@ pub fn resolve(reference: &str, sources: &Sources<'_>) -> Result<Resolved, UnitF
 /// The name of a variable or the path of a file as messages show it: a secret may have been written
 /// in its place.
 pub(super) fn named(name: &str) -> String {
+    if is_plain_path(name) {
+        return name.to_owned();
+    }
     let shown = |part| if is_out_of_place(part) { MASK } else { part };
     name.split('/').map(shown).collect::<Vec<_>>().join("/")
 }

@@ -490,6 +490,37 @@ fn secrets_are_refused_without_being_shown() {
 }
 
 #[test]
+fn cf_01_the_path_of_a_secret_that_is_missing_is_shown_and_a_secret_in_its_place_is_not() {
+    for (path, is_shown) in [
+        ("file:/etc/verigate-test/stripe2.secret", true),
+        ("file:stripe2v3.secret", true),
+        ("file:/run/verigate-test/stripe2v3", true),
+        ("file:hunter2", false),
+        ("file:/etc/verigate-test/whsec_hunter2.secret", false),
+        ("file:/etc/verigate-test/kZ3q8vX1pLm0aQ7bR5nT", false),
+    ] {
+        for text in [
+            ROUTE.replace("env:S", path),
+            format!("{ROUTE}[admin]\ntoken = \"{path}\"\n"),
+            format!("{ROUTE}[state]\ndir = \"/tmp\"\nkeys = [\"{path}\"]\n"),
+        ] {
+            let shown = problems(&text);
+            let name = path.strip_prefix("file:").unwrap();
+            let last = name.rsplit('/').next().unwrap();
+            let words = [format!("needs the file {name}"), format!("\"{path}\"")];
+            assert!(
+                if is_shown {
+                    words.iter().all(|words| shown.contains(words))
+                } else {
+                    !shown.contains(last)
+                },
+                "{path}: {shown}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_value_of_the_wrong_type_is_shown_unless_its_key_holds_secrets() {
     let rows = [
         (

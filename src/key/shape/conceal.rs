@@ -257,6 +257,31 @@ pub fn is_out_of_place(text: &str) -> bool {
             .any(|(_, word)| is_odd(word))
 }
 
+/// Whether a text behind `file:`, `env:` or the like has the form of a path or of a file's name, and
+/// nothing in it looks like a secret that was written in its place.
+pub fn is_plain_path(text: &str) -> bool {
+    let begins = ["/", "./", "../", "~"]
+        .iter()
+        .any(|begin| text.starts_with(begin));
+    let last = text.rsplit('/').next().unwrap_or_default();
+    let has_extension = |part: &str| {
+        part.rsplit_once('.').is_some_and(|(_, end)| {
+            (2..=12).contains(&end.len()) && end.bytes().all(|byte| byte.is_ascii_lowercase())
+        })
+    };
+    // A random word of letters alone is known by its length only.
+    let is_long = |part: &str| {
+        let mut words = words(part, |c| c.is_ascii_alphanumeric()).into_iter();
+        words.any(|(_, word)| word.len() > 24)
+    };
+    (begins || has_extension(last))
+        && text.len() <= 256
+        && suspects(text, Suspicion::Plain).is_empty()
+        && text
+            .split('/')
+            .all(|part| has_extension(part) || !is_long(part))
+}
+
 /// Names of algorithms and encodings that end in digits.
 const ALGORITHMS: &[&str] = &[
     "sha1",
@@ -426,6 +451,36 @@ mod tests {
     }
 
     #[test]
+    fn cf_01_a_path_is_told_from_a_secret_in_its_place() {
+        for text in [
+            "/etc/verigate/stripe2.secret",
+            "stripe2.secret",
+            "admin2.token",
+            "keys/k8s2prod3.key",
+            "/run/secrets/stripe2",
+            "./stripe2",
+            "../keys2/stripe2",
+            "~/stripe2",
+        ] {
+            assert!(is_plain_path(text), "{text}");
+        }
+        for text in [
+            "hunter2",
+            "keys/hunter2",
+            "hunter2.",
+            "hunter2.S3cr3t",
+            "whsec_abcd.secret",
+            "/etc/verigate/whsec_abcd",
+            "/etc/sk_live_abcdEFGH.key",
+            "/kZ3q8vX1pLm0aQ7bR5nT",
+            "/etc/kZqvXpLmaQbRnTyUiOpAsDfGhJ",
+            "",
+        ] {
+            assert!(!is_plain_path(text), "{text}");
+        }
+    }
+
+    #[test]
     fn no_text_makes_it_panic() {
         for text in [
             "",
@@ -438,6 +493,7 @@ mod tests {
             "é1é1é1a1b1",
         ] {
             concealed(text, Suspicion::Strict);
+            is_plain_path(text);
         }
     }
 }

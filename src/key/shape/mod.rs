@@ -15,7 +15,7 @@ mod tests;
 
 use memchr::memmem;
 
-pub use self::conceal::{MASK, Suspicion, concealed, is_out_of_place, suspects};
+pub use self::conceal::{MASK, Suspicion, concealed, is_out_of_place, is_plain_path, suspects};
 pub use self::known::{known_key, known_text, only_prefix, signing_prefix};
 pub use self::published::published;
 use super::public::PublicKey;
