@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 
 use super::output::{complain, print};
@@ -68,21 +68,30 @@ impl Health {
                 Exit::Success
             }
             Err(error) => {
-                complain(&error);
+                complain(&if self.url.is_none() && self.absent().is_some() {
+                    of_default(&error)
+                } else {
+                    error
+                });
                 Exit::Failure
             }
         }
     }
 
+    /// The default file, where it is meant and does not exist.
+    fn absent(&self) -> Option<PathBuf> {
+        let path = default_file();
+        let is_absent = self.config.is_none() && matches!(path.try_exists(), Ok(false));
+        is_absent.then_some(path)
+    }
+
     /// `/readyz` of the configured admin port.
     fn configured(&self) -> anyhow::Result<Target> {
-        let path = self.config.clone().unwrap_or_else(default_file);
         // A gateway may run without a file, and then has the default address.
-        let is_absent = self.config.is_none() && matches!(path.try_exists(), Ok(false));
-        let address = if is_absent {
+        let address = if self.absent().is_some() {
             config::Admin::DEFAULT_LISTEN
         } else {
-            config::admin_address(&path)?
+            config::admin_address(&self.config.clone().unwrap_or_else(default_file))?
         };
         if address.port() == 0 {
             bail!(
@@ -95,6 +104,14 @@ impl Health {
             path: PATH.to_owned(),
         })
     }
+}
+
+/// An error at the default address, which was asked for want of a file.
+fn of_default(error: &anyhow::Error) -> anyhow::Error {
+    anyhow!(
+        "{error:#}; that address was asked because no configuration file was found: write `--config FILE` for the \
+         gateway's file, or the URL, as in `verigate health http://127.0.0.1:9090/readyz`"
+    )
 }
 
 /// The address by which this machine reaches what listens on `address`.
@@ -280,6 +297,19 @@ mod tests {
         ];
         for (url, expected) in rows {
             assert_eq!(Target::parse(url).ok(), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_error_at_the_default_address_says_how_to_name_another() {
+        let error =
+            of_default(&anyhow!("refused").context("http://127.0.0.1:9090/readyz gives no answer"));
+        let said = format!("{error:#}");
+        for words in [
+            "http://127.0.0.1:9090/readyz gives no answer: refused",
+            "`--config FILE`",
+        ] {
+            assert!(said.contains(words), "{said}");
         }
     }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::shown::shown;
-use crate::cli::output::deliveries;
+use crate::cli::output::{deliveries, quoted};
 use crate::config;
 use crate::config::queue::written_rate;
 use crate::config::units::{written_duration, written_size};
@@ -56,10 +56,11 @@ pub(super) fn state_rows(config: &Config, found: &Found) -> Vec<[String; 2]> {
     for held in &found.held {
         let value = format!(
             "{} of the route {} (provider {}), which is not in this file: until it is back, or they are \
-             discarded (`verigate queue discard --route`)",
+             discarded (`verigate queue discard --route {}`)",
             deliveries(held.count),
             shown(&held.route),
             shown(&held.provider),
+            quoted(&shown(&held.route)),
         );
         rows.push(["holds".to_owned(), value]);
     }
@@ -99,10 +100,11 @@ pub(super) fn warnings(config: &Config, found: &Found) -> Vec<Warning> {
     let of_routes = found.held.iter().map(|held| {
         format!(
             "`state.dir`: the file has no route `{}` with the provider `{}`, which holds {} on disk: put it \
-             back, or discard them (`verigate queue discard --route`)",
+             back, or discard them (`verigate queue discard --route {}`)",
             shown(&held.route),
             shown(&held.provider),
             deliveries(held.count),
+            quoted(&shown(&held.route)),
         )
     });
     let warning = |message| Warning {

@@ -160,7 +160,7 @@ struct Change {
     /// At most so many in a time, as in `20/s` or `100/m`
     #[arg(long, value_name = "RATE", value_parser = rate)]
     rate: Option<String>,
-    /// Do not ask
+    /// Do not ask before that is done to all that a filter finds; for an ID nothing is asked
     #[arg(long, short)]
     yes: bool,
     #[command(flatten)]
@@ -316,7 +316,15 @@ impl Change {
         let path = format!("/queue/{action}");
         if let Some(id) = &self.id {
             let answer = client.post(&path, &json!({"delivery_id": id}))?;
-            self.say(&answer, &format!("the delivery {id} {done}"));
+            let held = if action == "retry" && !self.target.json {
+                self.held_until(&client, id)
+            } else {
+                None
+            };
+            let held = held.map_or_else(String::new, |end| {
+                format!(", and will not be sent until {end}")
+            });
+            self.say(&answer, &format!("the delivery {id} {done}{held}"));
             return Ok(Exit::Success);
         }
         let plan = client.post("/queue/plan", &Value::Object(filter))?;
@@ -327,7 +335,12 @@ impl Change {
             return Ok(Exit::Success);
         }
         let now = Clock::system().now().wall;
-        note(&plan::offered(action, self.rate.as_deref(), &plan, now));
+        let mut offered = plan::offered(action, self.rate.as_deref(), &plan, now);
+        if action == "retry" {
+            let paused = waiting::paused(&routes(&client, self.filter.route.as_deref()));
+            offered.extend(plan::paused(&plan, &paused, &self.target.options()));
+        }
+        note(&offered);
         if !self.yes && !asked(action)? {
             let _ = client.post("/queue/cancel", &json!({"plan": id}))?;
             note("nothing was done");
@@ -335,6 +348,15 @@ impl Change {
         }
         client.post(&path, &json!({"plan": id, "rate": self.rate}))?;
         self.follow(&client, id)
+    }
+
+    /// Until when a delivery is not sent although it was retried. A delivery that is gone by now was sent.
+    fn held_until(&self, client: &Client, id: &str) -> Option<String> {
+        let id = encode(id.as_bytes(), UNRESERVED);
+        let shown = client.get(&format!("/queue/{id}")).ok()?;
+        let route = shown.get("route").and_then(Value::as_str)?;
+        let options = self.target.options();
+        waiting::held_until(&routes(client, Some(route)), route, &options)
     }
 
     /// Shows how far a plan is until it ends.
@@ -377,6 +399,16 @@ impl Change {
             print(words);
         }
     }
+}
+
+/// Why routes wait, or this one: `routes` in the answer to `GET /queue`; null where that is not known.
+fn routes(client: &Client, route: Option<&str>) -> Value {
+    let route = route.map_or_else(String::new, |name| {
+        format!("route={}&", encode(name.as_bytes(), UNRESERVED))
+    });
+    let listed = client.get(&format!("/queue?{route}limit=1"));
+    let mut listed = listed.unwrap_or_default();
+    listed.get_mut("routes").map_or(Value::Null, Value::take)
 }
 
 /// Whether the person at the terminal agrees.
@@ -428,9 +460,12 @@ impl Pause {
             let is_probed = answer.get("probed").and_then(Value::as_bool) == Some(true);
             let words = if is_new { done } else { undone };
             let probed = if is_probed {
-                "; the app did not take deliveries, and one is tried now: `verigate queue list` shows what comes of it"
+                format!(
+                    "; the app did not take deliveries, and one is tried now: `verigate queue list{}` shows what comes of it",
+                    self.target.options()
+                )
             } else {
-                ""
+                String::new()
             };
             print(&format!("the route {} {words}{probed}", self.route));
         }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::shown::{distance, escaped, word};
-use crate::cli::output::deliveries;
+use crate::cli::output::{deliveries, quoted};
 use crate::clock::UnixMillis;
 
 /// A plan before it runs: its deliveries, and what will become of them.
@@ -18,7 +18,8 @@ pub(super) fn offered(action: &str, rate: Option<&str>, plan: &Value, now: UnixM
         lines.push("there are more, which need another plan".to_owned());
     }
     lines.push(if action == "discard" {
-        "they are gone for good then: the app never gets them, and no provider sends them again"
+        "they are gone for good then: the app never gets them, and what the provider sends again is answered as a \
+         replay or a duplicate until `POST /replay/forget` on the admin port"
             .to_owned()
     } else {
         let pace = match rate {
@@ -77,6 +78,22 @@ fn removed(action: &str, plan: &Value) -> Option<String> {
             "{none} {names}: its deliveries are held, whatever is done with them, until it is back"
         )
     })
+}
+
+/// What is said of deliveries of a retry whose route is among the `paused` ones: a line for each such
+/// route, each after a line feed.
+pub(super) fn paused(plan: &Value, paused: &[String], options: &str) -> Option<String> {
+    let routes = plan.get("routes").and_then(Value::as_array);
+    let names = routes.into_iter().flatten().map(|of| word(of, "route"));
+    let lines = names.filter(|name| paused.contains(name)).map(|name| {
+        format!(
+            "\nan operator paused the route {name}: no delivery of it is sent until `verigate queue resume \
+             {}{options}`",
+            quoted(&name)
+        )
+    });
+    let lines: String = lines.collect();
+    (!lines.is_empty()).then_some(lines)
 }
 
 /// How far a plan is, or how it ended.
@@ -142,7 +159,9 @@ mod tests {
              (2025-06-12T15:06:40.000Z), the newest 60s ago (2025-06-15T15:05:40.000Z)"
         );
         assert!(
-            lines[1].contains("gone for good") && lines.len() == 2,
+            lines[1].contains("gone for good")
+                && lines[1].contains("answered as a replay or a duplicate")
+                && lines.len() == 2,
             "{discard}"
         );
         let retry = offered("retry", None, &plan(&[]), NOW);
@@ -170,6 +189,12 @@ mod tests {
             "{discard}"
         );
         assert!(!offered("retry", None, &plan(&[]), NOW).contains("held"));
+        let names = ["elsewhere".to_owned(), "stripe".to_owned()];
+        let paused = paused(&plan(&[]), &names, " --config x.toml").unwrap();
+        let words = "\nan operator paused the route stripe: no delivery of it is sent until \
+                     `verigate queue resume stripe --config x.toml`";
+        assert_eq!(paused, words);
+        assert_eq!(super::paused(&plan(&[]), &[], ""), None);
     }
 
     #[test]

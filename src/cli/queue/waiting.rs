@@ -13,9 +13,54 @@ pub(super) fn lines(routes: &Value, options: &str, now: UnixMillis) -> Vec<Strin
     let lines = routes.flat_map(|route| {
         let reasons = route.get("reasons").and_then(Value::as_array);
         let reasons = reasons.into_iter().flatten();
+        // While an operator's pause lasts, what would delay deliveries otherwise does nothing.
+        let is_paused = has_reason(route, "operator");
+        let counts = move |reason: &&Value| {
+            !is_paused || !matches!(word(reason, "reason").as_str(), "app" | "breaker" | "rate")
+        };
+        let reasons = reasons.filter(counts);
         reasons.map(move |reason| line(route, reason, options, now))
     });
     lines.collect()
+}
+
+/// Until when no delivery of a route is sent, also after a retry by hand: words behind "until".
+/// `None` where nothing holds all of them back.
+pub(super) fn held_until(routes: &Value, name: &str, options: &str) -> Option<String> {
+    let routes = routes.as_array().into_iter().flatten();
+    // A name is there twice where it had another provider.
+    let same: Vec<&Value> = routes
+        .filter(|route| word(route, "route") == name)
+        .collect();
+    let has = |kind| same.iter().any(|route| has_reason(route, kind));
+    let (is_paused, is_removed) = (has("operator"), has("removed"));
+    let resumed = format!(
+        "`verigate queue resume {}{options}` ends the pause of the route {name}",
+        quoted(name)
+    );
+    let back = format!("the configuration has the route {name} with its provider again");
+    match (is_paused, is_removed) {
+        (true, true) => Some(format!("{back}, and {resumed}")),
+        (true, false) => Some(resumed),
+        (false, true) => Some(back),
+        (false, false) => None,
+    }
+}
+
+/// The names of the routes that an operator paused.
+pub(super) fn paused(routes: &Value) -> Vec<String> {
+    let routes = routes.as_array().into_iter().flatten();
+    let paused = routes.filter(|route| has_reason(route, "operator"));
+    let mut names: Vec<String> = paused.map(|route| word(route, "route")).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn has_reason(route: &Value, kind: &str) -> bool {
+    let reasons = route.get("reasons").and_then(Value::as_array);
+    let mut reasons = reasons.into_iter().flatten();
+    reasons.any(|reason| word(reason, "reason") == kind)
 }
 
 fn line(route: &Value, reason: &Value, options: &str, now: UnixMillis) -> String {
@@ -89,6 +134,12 @@ mod tests {
         let routes = json!([
             {"route": "a b\u{1b}", "deliveries": 3, "reasons": [
                 {"reason": "operator"},
+                {"reason": "held", "deliveries": 1},
+                {"reason": "app", "until": "2025-06-15T15:07:10.000Z"},
+                {"reason": "breaker", "next_probe_at": "2025-06-15T15:06:40.000Z"},
+                {"reason": "rate", "until": "2025-06-15T15:06:41.000Z"},
+            ]},
+            {"route": "b", "deliveries": 3, "reasons": [
                 {"reason": "app", "until": "2025-06-15T15:07:10.000Z"},
                 {"reason": "breaker", "next_probe_at": "2025-06-15T15:06:45.000Z"},
                 {"reason": "breaker", "next_probe_at": null},
@@ -104,7 +155,8 @@ mod tests {
                 "an operator paused it",
                 "`verigate queue resume 'a b\\u{1b}' --config x.toml`",
             ],
-            &["`Retry-After`", "in 30s", "queue resume"],
+            &["1 delivery is held"],
+            &["`Retry-After`", "in 30s", "queue resume b --config x.toml"],
             &["single probes", "the next in 5s", "queue resume"],
             &["one is under way"],
             &["2 deliveries are held", "`[state] keys`"],
@@ -123,5 +175,25 @@ mod tests {
             }
         }
         assert!(super::lines(&Value::Null, "", UnixMillis(0)).is_empty());
+    }
+
+    #[test]
+    fn what_holds_back_a_retry_too_is_told_with_its_end() {
+        let routes = json!([
+            {"route": "a", "deliveries": 1, "reasons": [{"reason": "breaker"}, {"reason": "operator"}]},
+            {"route": "b", "deliveries": 1, "reasons": [{"reason": "removed"}]},
+            {"route": "c", "deliveries": 1, "reasons": [{"reason": "operator"}, {"reason": "removed"}]},
+            {"route": "d", "deliveries": 1, "reasons": [{"reason": "breaker"}, {"reason": "app"}]},
+        ]);
+        let until = |name| held_until(&routes, name, " --config x.toml");
+        let resume = "`verigate queue resume a --config x.toml` ends the pause of the route a";
+        assert_eq!(until("a").as_deref(), Some(resume));
+        let back = "the configuration has the route b with its provider again";
+        assert_eq!(until("b").as_deref(), Some(back));
+        let both = until("c").unwrap();
+        assert!(both.contains("route c with its provider") && both.contains("resume c"));
+        assert_eq!((until("d"), until("e")), (None, None));
+        assert_eq!(paused(&routes), ["a", "c"]);
+        assert_eq!(held_until(&Value::Null, "a", ""), None);
     }
 }
