@@ -150,7 +150,7 @@ mod tests {
             {"route": "new", "deliveries": 2, "reasons": [{"reason": "provider"}]},
         ]);
         let lines = lines(&routes, " --config x.toml", UnixMillis(1_750_000_000_000));
-        let expected: [&[&str]; 8] = [
+        let expected: [&[&str]; 9] = [
             &[
                 "an operator paused it",
                 "`verigate queue resume 'a b\\u{1b}' --config x.toml`",
