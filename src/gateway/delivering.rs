@@ -1,7 +1,6 @@
 //! The queue's workers: what is due is read, built by the configuration in force, sent by the code
 //! that forwards every request, and what became of it is written down (contract: Queue).
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,25 +86,8 @@ struct Held {
     made: Option<Made>,
 }
 
-impl Held {
-    /// What the app did, in words; empty where nothing is known of it.
-    fn what_the_app_did(&self) -> Cow<'static, str> {
-        match (self.outcome, &self.made) {
-            (Outcome::Status(status, _), _) => format!(" (it answered {status})").into(),
-            (
-                _,
-                Some(Made {
-                    cause: Some(cause), ..
-                }),
-            ) => format!(" ({cause})").into(),
-            _ => "".into(),
-        }
-    }
-}
-
 impl Drop for Held {
     fn drop(&mut self) {
-        let did = self.what_the_app_did();
         let Self {
             running,
             backlog,
@@ -115,6 +97,7 @@ impl Drop for Held {
             made,
         } = self;
         let now = running.clock.now();
+        let cause = made.as_ref().and_then(|made| made.cause.clone());
         let ended = backlog.ended(lease, *outcome, made.take(), now);
         let snapshot = running.snapshot.load();
         let route = snapshot.queued_route(lease.route);
@@ -122,18 +105,23 @@ impl Drop for Held {
         // Damage was told where it was found.
         if let Some(reason) = ended.dead.filter(|reason| *reason != DeadReason::Damaged) {
             log::warn!(
-                "route {name}, {}: the delivery {} is dead after attempt {} ({}): `verigate queue show` has the \
-                 latest of them, `verigate queue retry` tries it again",
+                "route {name}, {}: the delivery {id} is dead after attempt {}: {}; `verigate queue show {id}` has \
+                 the attempts, `verigate queue retry {id}` tries it again",
                 in_words(event.as_ref(), lease.received),
-                lease.id,
                 lease.attempt,
-                reason.name()
+                why_dead(reason, *outcome, cause.as_deref()),
+                id = lease.id,
             );
         }
         match ended.breaker {
-            Some(BreakerTurn::Opened) => log::warn!(
-                "route {name}: the app does not take deliveries{did}; from now on it is probed, and the others wait"
-            ),
+            Some(BreakerTurn::Opened) => {
+                let did = did("it", *outcome, cause.as_deref());
+                let did = did.map_or_else(String::new, |did| format!(" ({did})"));
+                log::warn!(
+                    "route {name}: the app does not take deliveries{did}; from now on it is probed, and the others \
+                     wait"
+                );
+            }
             Some(BreakerTurn::Closed) => log::info!("route {name}: the app takes deliveries again"),
             None => {}
         }
@@ -143,6 +131,26 @@ impl Drop for Held {
             }
             Some(PauseTurn::Ended) | None => {}
         }
+    }
+}
+
+/// What the app did, or why there was no answer; `None` where nothing is known of it. `who` is the app in
+/// words.
+fn did(who: &str, outcome: Outcome, cause: Option<&str>) -> Option<String> {
+    match outcome {
+        Outcome::Status(status, _) => Some(format!("{who} answered {status}")),
+        _ => cause.map(str::to_owned),
+    }
+}
+
+/// Why a delivery is dead, in words.
+fn why_dead(reason: DeadReason, outcome: Outcome, cause: Option<&str>) -> String {
+    let did = did("the app", outcome, cause);
+    let did = did.unwrap_or_else(|| "there was no answer".to_owned());
+    match reason {
+        DeadReason::Status => format!("{did}, which `dead_on` lists"),
+        DeadReason::Age => format!("{did}, and the delivery is older than `max_age`"),
+        DeadReason::Damaged => "it is not what was accepted".to_owned(),
     }
 }
 

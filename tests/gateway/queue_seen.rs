@@ -211,7 +211,13 @@ fn the_log_has_the_delivery_and_the_attempt_and_names_the_event_that_is_discarde
     upstream.behave(Behaviour::status(410));
     let retry = |(_, name): &(String, String)| format!("{{\"delivery_id\":\"{name}\"}}");
     asked(&gateway, "POST", "/queue/retry", &retry(&dead));
-    found(&dead, "is dead after attempt 2 (status)");
+    let (_, name) = &dead;
+    found(
+        &dead,
+        &format!(
+            "is dead after attempt 2: the app answered 410, which `dead_on` lists; `verigate queue show {name}` has"
+        ),
+    );
     asked(&gateway, "POST", "/queue/discard", &retry(&one));
     found(&one, "was discarded by ");
     let plan = asked(&gateway, "POST", "/queue/plan", "{\"state\":\"retrying\"}");
