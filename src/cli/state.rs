@@ -101,7 +101,8 @@ fn check(directory: &Path, keys: &Keyring) -> anyhow::Result<()> {
         ));
     }
     match faults.len() {
-        0 => print("no fault was found"),
+        0 if unchecked.is_empty() => print("no fault was found"),
+        0 => print("no fault was found in what could be checked"),
         1 => bail!("there is a fault"),
         more => bail!("there are {more} faults"),
     }

@@ -108,6 +108,17 @@ pub(super) fn judge(
                 );
             }
         }
+        if let Some(route) = &draft.route
+            && route.mode == Mode::Queue
+            && admin.token.is_none()
+        {
+            let message = format!(
+                "route `{}`: its queue can only be seen and worked on with an `admin.token`",
+                route.name
+            );
+            let place = draft.table.span_of("mode");
+            findings.warn(place, WarningName::QueueUnseen, message);
+        }
         budget(draft, server, spans, findings);
         memory(draft, server, window, spans, findings);
     }

@@ -105,6 +105,8 @@ warning_names! {
         "attempts of a queue route come late, and the app knows them only by the provider's signature";
     QueueRoom, "queue-room", Allowed,
         "a body of `max_body` does not fit into the route's queue";
+    QueueUnseen, "queue-unseen", Allowed,
+        "a route is in queue mode, and without an `admin.token` nobody can see or work on its queue";
     ReplayOff, "replay-off", Never,
         "replay protection is off";
     // Secrets.

@@ -113,6 +113,13 @@ impl Drop for Held {
                 id = lease.id,
             );
         }
+        // The breaker speaks of what it counts, and a dead delivery has a line of its own.
+        if let (Outcome::Status(status, _), Some(route), None) = (*outcome, route, ended.dead)
+            && !matches!(status, 200..=299 | 429 | 502..=504)
+        {
+            let max_age = route.config.queue.max_age;
+            running.warnings.refusing(name, status, max_age, now);
+        }
         match ended.breaker {
             Some(BreakerTurn::Opened) => {
                 let did = did("it", *outcome, cause.as_deref());

@@ -350,6 +350,10 @@ fn qu_22_a_reload_puts_a_key_in_front_and_a_missing_key_holds_its_deliveries_unt
         let warned = String::from_utf8_lossy(&shown.stderr).into_owned();
         let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
         assert!(shown.contains(OLD_ID), "{command:?}: {shown}");
+        if command.contains(&"state") && command.contains(&"check") {
+            let last = shown.lines().last();
+            assert_eq!(last, Some("no fault was found in what could be checked"));
+        }
         let is_warned = warned.contains("[held-deliveries]") && warned.contains(OLD_ID);
         assert_eq!(is_warned, command[0] == "check", "{command:?}: {warned}");
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::behaviour::Behaviour;
 use crate::support::config::{Config, Route};
 use crate::support::delivery::{Delivery, event_with, fresh_event_id};
-use crate::support::gateway::Gateway;
+use crate::support::gateway::{Gateway, binary};
 use crate::support::upstream::{ClosedPort, Upstream};
 use crate::support::{LATE, eventually};
 
@@ -23,10 +23,14 @@ fn config(url: &str, queue: &str) -> Config {
 
 /// The same, with an admin port that shows its metrics to everybody and has no pages of the queue.
 fn without_token(url: &str, queue: &str) -> Config {
+    in_mode("queue", url, queue)
+}
+
+fn in_mode(mode: &str, url: &str, queue: &str) -> Config {
     let never = Upstream::start();
     let route = Route::itellico(&never)
         .set("upstream", &format!("\"{url}\""))
-        .set("mode", "\"queue\"");
+        .set("mode", &format!("\"{mode}\""));
     Config::new()
         .route(route)
         .extra(&format!("[route.queue]\n{queue}"))
@@ -104,6 +108,56 @@ fn the_log_and_the_history_say_why_an_attempt_failed() {
         "{attempt}"
     );
     drop(closed);
+}
+
+#[test]
+fn an_app_that_refuses_deliveries_is_warned_about_once() {
+    let upstream = Upstream::with(Behaviour::status(401));
+    let gateway = Gateway::start(&config(&upstream.url(), "retry = [\"100ms\"]"));
+    send(&gateway);
+    let said = message(&gateway, &["the app answers 401"]);
+    let words = "WARN  route itellico: the app answers 401 to deliveries of the queue; they are tried again until \
+                 `max_age` (3d): `verigate queue list --route itellico --state retrying`";
+    assert!(said.contains(words), "{said}");
+    // A third attempt has begun, so the second has ended.
+    upstream.wait_for(3);
+    let all = gateway.stderr();
+    assert_eq!(all.matches("the app answers").count(), 1, "{all}");
+}
+
+#[test]
+fn a_refusal_that_is_final_is_told_as_a_death_alone() {
+    let upstream = Upstream::with(Behaviour::status(410));
+    let gateway = Gateway::start(&config(&upstream.url(), "retry = [\"100ms\"]"));
+    send(&gateway);
+    message(&gateway, &["WARN", "is dead after attempt 1"]);
+    let all = gateway.stderr();
+    assert!(!all.contains("the app answers"), "{all}");
+}
+
+#[test]
+fn a_backlog_of_a_route_that_is_back_in_relay_mode_is_told() {
+    let upstream = Upstream::with(Behaviour::status(500));
+    let queue = config(&upstream.url(), "retry = [\"1h\"]");
+    let relay = in_mode("relay", &upstream.url(), "retry = [\"1h\"]")
+        .admin("token", "\"env:ADMIN_TOKEN\"")
+        .env("ADMIN_TOKEN", TOKEN);
+    let gateway = Gateway::start(&queue);
+    for _ in 0..2 {
+        send(&gateway);
+    }
+    upstream.wait_for(2);
+    gateway.rewrite(&relay);
+    asked(&gateway, "POST", "/reload", "");
+    let words = "route itellico: 2 deliveries accepted in queue mode go on being delivered";
+    message(&gateway, &["INFO", words]);
+    let mut check = binary();
+    check.arg("check").arg(gateway.config_file());
+    check.envs(relay.environment.iter().map(|(name, value)| (name, value)));
+    let shown = check.output().expect("the binary runs").stdout;
+    let shown = String::from_utf8_lossy(&shown);
+    let row = "2 deliveries of the route itellico, accepted in queue mode: a gateway goes on delivering them";
+    assert!(shown.contains(row), "{shown}");
 }
 
 #[test]

@@ -63,13 +63,16 @@ fn the_directory_is_made_and_a_second_gateway_is_told_who_has_it() {
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let shown = check(&first);
-    let holder = format!("state is held by  the process {}: ", first.pid());
+    let holder = format!(
+        "state in use    a gateway runs with it (process {}): reload that one, or take over with `run --upgrade`",
+        first.pid()
+    );
     assert!(shown.contains(&holder), "{shown}");
     first.expect_serving();
     // The lock of a process that is killed ends with it.
     first.signal("KILL");
     assert!(first.wait_exit(SOON).is_some());
-    assert!(!check(&first).contains("state is held by"));
+    assert!(!check(&first).contains("state in use"));
     Gateway::start(&config).expect_serving();
 }
 

@@ -14,6 +14,7 @@ use crate::config;
 use crate::config::queue::written_rate;
 use crate::config::units::{written_duration, written_size};
 use crate::config::{Config, Mode, OnError, OrderBy, Queue, Route, StateKey, Warning, WarningName};
+use crate::queue::State;
 use crate::store::sealing::{KeyId, Keyring};
 use crate::store::sqlite;
 
@@ -63,6 +64,14 @@ pub(super) fn state_rows(config: &Config, found: &Found) -> Vec<[String; 2]> {
             quoted(&shown(&held.route)),
         );
         rows.push(["holds".to_owned(), value]);
+    }
+    for waiting in &found.draining {
+        let value = format!(
+            "{} of the route {}, accepted in queue mode: a gateway goes on delivering them",
+            deliveries(waiting.count),
+            shown(&waiting.route),
+        );
+        rows.push(["delivers".to_owned(), value]);
     }
     let on_error = match config.replay.on_error {
         OnError::Refuse => "refuses what relay routes get",
@@ -139,14 +148,15 @@ fn open_after_power_loss(config: &Config) -> impl Iterator<Item = &str> {
         .map(|route| route.name.as_str())
 }
 
-/// What is in the directory that this configuration cannot deliver. Nothing where the directory
-/// cannot be read.
+/// What is in the directory and worth a word. Nothing where the directory cannot be read.
 #[derive(Default)]
 pub(in crate::cli) struct Found {
     /// The keys that deliveries need and that are not listed, with the numbers of these deliveries.
     missing: Vec<(KeyId, u64)>,
     /// Deliveries of routes that are not here, or that have another provider here.
     held: Vec<Held>,
+    /// Deliveries of routes in relay mode that wait for an attempt.
+    draining: Vec<Held>,
 }
 
 /// The deliveries of a route.
@@ -164,9 +174,9 @@ impl Found {
             return Self::default();
         };
         let keys = Keyring::new(state.keys.iter().map(|key| key.key.clone()));
-        let is_here = |found: &sqlite::Deliveries| {
+        let own = |found: &sqlite::Deliveries| {
             let mut routes = config.routes.iter();
-            routes.any(|own| *own.name == *found.route && own.scheme.provider == found.provider)
+            routes.find(|own| *own.name == *found.route && own.scheme.provider == found.provider)
         };
         let mut all = Self::default();
         for database in sqlite::info(dir, &keys).unwrap_or_default() {
@@ -174,12 +184,17 @@ impl Found {
             all.missing
                 .extend(unread.filter_map(|one| Some((one.key?, one.count))));
             // A line for each of their states.
-            for found in database.deliveries.into_iter().filter(|one| !is_here(one)) {
-                match all.held.last_mut() {
+            for found in database.deliveries {
+                let list = match own(&found).map(|route| route.mode) {
+                    None => &mut all.held,
+                    Some(Mode::Relay) if found.state != Some(State::Dead) => &mut all.draining,
+                    Some(_) => continue,
+                };
+                match list.last_mut() {
                     Some(held) if held.route == found.route && held.provider == found.provider => {
                         held.count += found.count;
                     }
-                    _ => all.held.push(Held {
+                    _ => list.push(Held {
                         route: found.route,
                         provider: found.provider,
                         count: found.count,

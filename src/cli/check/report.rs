@@ -168,8 +168,11 @@ fn gateway(config: &Config, found: &Found) -> String {
     );
     let holder = config.state.dir.as_deref().and_then(holder);
     rows.extend(holder.map(|holder| {
-        let value = format!("{holder}: start with `run --upgrade`, or stop it first");
-        ["state is held by".to_owned(), value]
+        let process = holder.strip_prefix("the ").unwrap_or(&holder);
+        let value = format!(
+            "a gateway runs with it ({process}): reload that one, or take over with `run --upgrade`"
+        );
+        ["state in use".to_owned(), value]
     }));
     rows.extend(config.server.upgrade_socket.as_deref().map(|path| {
         let path = path.display().to_string();

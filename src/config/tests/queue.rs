@@ -9,7 +9,10 @@ use crate::notation::json::Pointer;
 use crate::queue::Rate;
 
 /// What a queue route needs besides itself.
-const STATE: &str = "[state]\ndir = \"state\"\n";
+const STATE: &str = "[admin]\ntoken = \"env:T\"\n[state]\ndir = \"state\"\n";
+
+/// What lets an operator see the queue.
+const TOKEN: &str = "token = \"env:T\"\n";
 
 /// A header by which the app knows the gateway.
 const HEADERS: &str = "upstream_headers = { X-Gateway = \"env:G\" }\n";
@@ -227,7 +230,7 @@ fn discord_interactions_are_never_queued() {
         shown.contains("Discord waits for the app's answer"),
         "{shown}"
     );
-    assert!(shown.contains("--> a.toml:6:1"), "{shown}");
+    assert!(shown.contains("--> a.toml:8:1"), "{shown}");
 }
 
 #[test]
@@ -280,6 +283,7 @@ fn what_a_queue_route_may_have_and_is_warned_about() {
                 WarningName::WantsAnswer
                     | WarningName::LateAttempts
                     | WarningName::QueueRoom
+                    | WarningName::QueueUnseen
                     | WarningName::NoEffect
             )
         };
@@ -303,6 +307,7 @@ fn what_a_queue_route_may_have_and_is_warned_about() {
             ),
             "wants-answer",
         ),
+        (queue_of("").replace(TOKEN, ""), "queue-unseen"),
         (queue_of("max_bytes = \"512KiB\""), "queue-room"),
         (
             queue_of("").replace("[state]\n", "[state]\nmax_bytes = \"1MiB\"\n"),

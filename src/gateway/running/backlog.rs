@@ -198,9 +198,16 @@ impl Backlog {
         routes: impl Iterator<Item = (RouteNumber, &'r config::Route)>,
         now: Now,
     ) {
-        let listed = routes.map(|(number, route)| (number, settings(route)));
+        let mut relays = Vec::new();
+        let listed = routes.map(|(number, route)| {
+            if route.mode == config::Mode::Relay {
+                relays.push((number, &*route.name));
+            }
+            (number, settings(route))
+        });
         self.queue().set_routes(listed, now);
         self.report_removed();
+        self.report_draining(&relays);
         self.wake.notify_one();
     }
 

@@ -76,6 +76,20 @@ impl Backlog {
         }
     }
 
+    /// Says which of these routes, which are in relay mode, still have deliveries that they accepted in
+    /// queue mode.
+    pub(super) fn report_draining(&self, relays: &[(RouteNumber, &str)]) {
+        for (number, name) in relays {
+            let counts = self.queue().status(*number).counts;
+            let (count, go) = match counts.waiting + counts.retrying {
+                0 => continue,
+                1 => ("1 delivery".to_owned(), "goes"),
+                more => (format!("{more} deliveries"), "go"),
+            };
+            log::info!("route {name}: {count} accepted in queue mode {go} on being delivered");
+        }
+    }
+
     /// Counts the end of an attempt.
     pub(super) fn count(&self, route: RouteNumber, outcome: Outcome, ended: &Ended) {
         let status = match outcome {

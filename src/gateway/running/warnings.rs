@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Now;
+use crate::config::units::written_duration;
 use crate::gateway::client::tls::Failure;
 use crate::gateway::upstream::forward::ForwardError;
 use crate::store::StoreError;
@@ -19,6 +20,8 @@ const INTERVAL: Duration = Duration::from_secs(10);
 const MAX_UNLISTED: usize = 64;
 /// The time after which an account is warned about again.
 const UNLISTED_INTERVAL: Duration = Duration::from_secs(3600);
+/// The time after which it is said again that the app of a route refuses deliveries of the queue.
+const REFUSING_INTERVAL: Duration = Duration::from_secs(600);
 /// The most characters of an account or of a server name that a warning shows.
 const SHOWN: usize = 200;
 
@@ -32,6 +35,7 @@ pub(crate) struct Warnings {
     eviction: RateLimit,
     learning: RateLimits,
     store: RateLimit,
+    refusing: RateLimits,
     unlisted: Unlisted,
 }
 
@@ -88,6 +92,7 @@ impl Warnings {
             eviction: RateLimit::new(INTERVAL),
             learning: RateLimits::new(INTERVAL),
             store: RateLimit::new(INTERVAL),
+            refusing: RateLimits::new(REFUSING_INTERVAL),
             unlisted: Unlisted::new(),
         }
     }
@@ -162,6 +167,19 @@ impl Warnings {
         let cause = format!("route {route}: upstream {upstream}: {error}");
         if let Some(others) = self.upstream.allow(&cause, now.mono) {
             log::warn!("{cause}{}", more(others));
+        }
+    }
+
+    /// Warns that the app of a route answers a status that means that a delivery of the queue is tried
+    /// again.
+    pub(crate) fn refusing(&self, route: &str, status: u16, max_age: Duration, now: Now) {
+        if let Some(others) = self.refusing.allow(route, now.mono) {
+            log::warn!(
+                "route {route}: the app answers {status} to deliveries of the queue; they are tried again until \
+                 `max_age` ({}): `verigate queue list --route {route} --state retrying`{}",
+                written_duration(max_age),
+                more(others)
+            );
         }
     }
 
