@@ -21,7 +21,6 @@ use arrivals::{arrival, ready};
 use verigate::clock::Clock;
 use verigate::clock::{Now, UnixMillis};
 use verigate::replay::journal::{Journal, Told, Written};
-use verigate::replay::passing::Change;
 use verigate::replay::{Claimed, MemoryWindow, ReplayWindow as _};
 use verigate::store::WindowStore as _;
 use verigate::store::sqlite::WindowDb;
@@ -38,10 +37,7 @@ struct ToFile(Arc<WindowDb>);
 
 impl Journal for ToFile {
     fn append(&self, told: Vec<Told>) -> Written {
-        let changes = told.into_iter().map(|told| match told {
-            Told::Of(_, change) => change,
-            Told::Forgotten(key) => Change::Gone(key),
-        });
+        let changes = told.into_iter().map(|(_, change)| change);
         drop(self.0.append(changes.collect()));
         Box::pin(std::future::ready(()))
     }

@@ -6,17 +6,10 @@ use std::future::Future;
 use std::pin::Pin;
 
 use super::passing::Change;
-use crate::verify::claim::{ClaimKey, Fingerprint};
+use crate::verify::claim::Fingerprint;
 
-/// What a window has done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// A change, and the route of its entry.
-    Of(Fingerprint, Change),
-    /// An operator let this entry be forgotten. It may be written in more places than the one of its
-    /// route: a route that stores its deliveries by now had another before.
-    Forgotten(ClaimKey),
-}
+/// A change, and the route of its entry.
+pub type Told = (Fingerprint, Change);
 
 /// Ends when what was told is written, or when it is not waited for any longer. It is dropped without
 /// harm.

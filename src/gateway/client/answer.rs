@@ -478,6 +478,7 @@ mod tests {
             410
         );
     }
+
     #[test]
     fn a_probe_is_told_why_no_traffic_is_welcome() {
         for (readiness, status, code) in [

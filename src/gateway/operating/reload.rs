@@ -332,6 +332,9 @@ impl Loaded {
         let (now, before) = (Arc::new(made.snapshot), running.snapshot.load_full());
         now.take_over_learned(&before, &turn.waiting);
         running.wait_as_long_as(&now);
+        if let Some(journal) = &running.journal {
+            journal.set_routes(&now);
+        }
         running.snapshot.store(Arc::clone(&now));
         if let Some(backlog) = &running.backlog {
             let (state, at) = (&now.restart_settings.state, running.clock.now());
@@ -339,9 +342,6 @@ impl Loaded {
             if state.keys != before.restart_settings.state.keys {
                 backlog.set_keys(state, at);
             }
-        }
-        if let Some(journal) = &running.journal {
-            journal.set_routes(&now);
         }
         (running.connections).judge_again(|peer| is_trusted(peer, &now.trusted_proxies));
         running.acme.changed.notify_one();

@@ -320,21 +320,17 @@ impl Journal for WindowJournal {
         self.is_stirred.store(true, Ordering::Relaxed);
         let (routes, stored) = (self.queued.load(), self.stored.load());
         let (mut queued, mut relayed) = (Vec::new(), Vec::new());
-        for told in told {
-            match told {
+        for (route, change) in told {
+            match change {
                 // Either file may have it, by the mode that the route had when it came.
-                Told::Of(route, Change::Gone(key)) => {
+                Change::Gone(key) => {
                     if stored.contains(&route) {
                         queued.push(Change::Gone(key));
                     }
                     relayed.push(Change::Gone(key));
                 }
-                Told::Of(route, change) if routes.contains(&route) => queued.push(change),
-                Told::Of(_, change) => relayed.push(change),
-                Told::Forgotten(key) => {
-                    queued.push(Change::Gone(key));
-                    relayed.push(Change::Gone(key));
-                }
+                change if routes.contains(&route) => queued.push(change),
+                change => relayed.push(change),
             }
         }
         let of_queue = (!queued.is_empty()).then(|| self.queue.change_claims(queued));

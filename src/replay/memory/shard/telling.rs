@@ -35,9 +35,7 @@ impl Shard {
     pub(in super::super) fn forget(&mut self, key: ClaimKey) -> bool {
         let done = self.find(key).filter(|slot| self.slab.is_done(*slot));
         if let Some(slot) = done {
-            if let Some(told) = &mut self.told {
-                told.push(Told::Forgotten(key));
-            }
+            self.tell_gone(slot);
             self.unlink(slot);
             self.remove(slot);
         }
@@ -51,16 +49,16 @@ impl Shard {
         }
         let kept = self.kept(slot, None);
         if let Some(told) = self.told.as_mut().filter(|_| kept.was_done()) {
-            told.push(Told::Of(kept.route, Change::Entry(kept)));
+            told.push((kept.route, Change::Entry(kept)));
         }
     }
 
-    /// Tells that an entry of which something was done is no more, for want of room.
+    /// Tells that an entry of which something was done is no more.
     pub(super) fn tell_gone(&mut self, slot: Slot) {
         let entry = self.slab.at(slot);
         let (key, route) = (entry.key(), self.share(entry.route()).route);
         if let Some(told) = &mut self.told {
-            told.push(Told::Of(route, Change::Gone(key)));
+            told.push((route, Change::Gone(key)));
         }
     }
 }

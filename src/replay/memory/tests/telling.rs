@@ -33,11 +33,8 @@ fn read_back(it: &Setting, notes: &Notes) -> Setting {
         window: MemoryWindow::with_shards(100, 4),
         clock: it.clock.clone(),
     };
-    for told in &*notes.0.lock().unwrap() {
-        match told {
-            Told::Of(_, change) => other.window.take_over(change),
-            Told::Forgotten(key) => other.window.take_over(&Change::Gone(*key)),
-        }
+    for (_, change) in &*notes.0.lock().unwrap() {
+        other.window.take_over(change);
     }
     for (key, serial) in other.window.in_flight() {
         let ticket = other.window.ticket(key, serial).unwrap();
@@ -121,10 +118,7 @@ fn what_is_stored_with_a_delivery_is_not_told_and_all_is_told_where_it_is_asked_
     }
     let told = notes.0.lock().unwrap();
     assert!(
-        matches!(
-            told.as_slice(),
-            [Told::Of(Fingerprint(1), Change::Entry(_))]
-        ),
+        matches!(told.as_slice(), [(Fingerprint(1), Change::Entry(_))]),
         "{told:?}"
     );
 }
@@ -143,7 +137,7 @@ fn an_entry_of_two_journals_is_what_the_richer_one_says() {
     it.done(of_variant(2));
     it.done(event(1, 5));
     let told: Vec<_> = notes.0.lock().unwrap().clone();
-    let [Told::Of(_, poor), Told::Of(_, rich), Told::Of(_, other)] = told.as_slice() else {
+    let [(_, poor), (_, rich), (_, other)] = told.as_slice() else {
         panic!("{told:?}");
     };
     let gone = Change::Gone(event(1, 5).key);
