@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use super::http2;
+use super::fields;
 
 /// The secret of every route and recipe, as the operator writes it for itellico and GitHub.
 pub(crate) const SECRET: &str = "a secret of some length for the bench";
@@ -104,7 +104,7 @@ impl Event {
     /// The same delivery for HTTP/2: its head is a block of header fields.
     pub(crate) fn for_http2(&self) -> Self {
         let (head, end) = self.own.split_at(self.head);
-        let mut own = http2::fields(head);
+        let mut own = fields::encoded(head);
         let head = own.len();
         own.extend_from_slice(end);
         Self {

@@ -15,6 +15,7 @@
 )]
 
 pub(crate) mod events;
+pub(crate) mod fields;
 pub(crate) mod gateway;
 pub(crate) mod http1;
 pub(crate) mod http2;
