@@ -107,7 +107,7 @@ impl Drop for Held {
             log::warn!(
                 "route {name}, {}: the delivery {id} is dead after attempt {}: {}; `verigate queue show {id}` has \
                  the attempts, `verigate queue retry {id}` tries it again",
-                in_words(event.as_ref(), lease.received),
+                in_words(event.as_ref(), lease.id.received()),
                 lease.attempt,
                 why_dead(reason, *outcome, cause.as_deref()),
                 id = lease.id,
@@ -245,7 +245,6 @@ async fn send(
         &content.body,
         lease.id,
         lease.attempt,
-        lease.received,
     )
     .await;
     let mut delivered = deliver::deliver(running, route, request, began.mono).await;

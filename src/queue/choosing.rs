@@ -8,7 +8,7 @@ use super::index::{Flight, Queue, millis};
 use super::slab::NONE;
 use super::timers::Timers;
 use super::{DeliveryId, Number, RouteNumber};
-use crate::clock::{Now, UnixMillis};
+use crate::clock::Now;
 
 /// The most timers of a route that are looked at in one call: the others follow in the next ones, each
 /// of which begins one attempt at most.
@@ -36,8 +36,6 @@ pub struct Lease {
     /// Its account: the same number for the deliveries of an account of a route, as long as there are
     /// any.
     pub account: u32,
-    /// The moment of its acceptance.
-    pub received: UnixMillis,
     /// The bytes of its head and body as they are stored.
     pub bytes: u64,
     /// The number of the attempt, from 1.
@@ -206,7 +204,6 @@ impl Queue {
             id: entry.id(),
             route: route.number,
             account: entry.account,
-            received: UnixMillis(entry.received),
             bytes: u64::from(entry.bytes),
             attempt: entry.attempts.saturating_add(1),
             is_probe,

@@ -202,7 +202,6 @@ impl Queue {
             }
         };
         let slot = self.entries.insert(Entry {
-            received: delivery.received.0,
             due,
             aged_from: progress.aged_from.0,
             account,

@@ -98,7 +98,9 @@ impl Queue {
             let entry = self.entries.at(slot);
             let is_meant = route.is_none_or(|route| self.route_of(slot) == route)
                 && filter.state.is_none_or(|state| entry.state == state)
-                && filter.since.is_none_or(|since| entry.received >= since.0)
+                && filter
+                    .since
+                    .is_none_or(|since| entry.id().received() >= since)
                 && filter.status.is_none_or(|of| entry.last_status == of);
             if is_meant {
                 page.deliveries.push(self.listed(slot, now));
@@ -164,7 +166,7 @@ impl Queue {
             !is_dead && self.route_of(*slot) == place
         })?;
         self.routes.at_mut(place).oldest_from = number;
-        Some(UnixMillis(self.entries.at(slot).received))
+        Some(self.entries.at(slot).id().received())
     }
 
     /// The delivery that holds the order key of one that waits behind it.
@@ -186,7 +188,6 @@ impl Queue {
                 number: Number(entry.number),
                 id: entry.id(),
                 route: self.routes.at(self.route_of(slot)).number,
-                received: UnixMillis(entry.received),
                 bytes: u64::from(entry.bytes),
                 account: self.accounts.mark(entry.account),
                 order: Some(entry.key)

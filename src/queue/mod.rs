@@ -103,12 +103,10 @@ impl State {
 pub struct Delivery {
     /// Its place in the order of acceptance.
     pub number: Number,
-    /// Its name.
+    /// Its name, which says when it was accepted.
     pub id: DeliveryId,
     /// Its route.
     pub route: RouteNumber,
-    /// The moment of its acceptance.
-    pub received: UnixMillis,
     /// The bytes of its head and body as they are stored.
     pub bytes: u64,
     /// The digest of its account, where an account is known. Accounts take turns.
@@ -170,6 +168,11 @@ impl DeliveryId {
         let high = (random >> 62) & 0xfff;
         let low = random & ((1 << 62) - 1);
         Self((millis << 80) | (7 << 76) | (high << 64) | (0b10 << 62) | low)
+    }
+
+    /// The moment of the acceptance.
+    pub fn received(self) -> UnixMillis {
+        UnixMillis(i64::try_from(self.0 >> 80).unwrap_or(i64::MAX))
     }
 
     /// Reads an id as it is written.

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::clock::UnixMillis;
 use crate::queue::{Attempt, Change, Delivery, DeliveryId, Number, Progress, RouteNumber};
 use crate::replay::passing;
 use crate::verify::claim::Mark;
@@ -42,8 +41,6 @@ pub struct Accepted {
     pub id: DeliveryId,
     /// Its route.
     pub route: RouteNumber,
-    /// The moment of its acceptance.
-    pub received: UnixMillis,
     /// [`Delivery::account`].
     pub account: Option<Mark>,
     /// [`Delivery::order`].

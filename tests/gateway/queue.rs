@@ -360,10 +360,11 @@ fn a_delivery_that_waits_for_over_a_quarter_of_an_hour_is_an_error_in_the_log() 
     let gateway = gateway.killed_then(&config, || {
         // As if it had been accepted 20 minutes earlier.
         let db = rusqlite::Connection::open(&file).expect("the database");
-        let changed = db.execute(
-            "update delivery set received_ms = received_ms - 1200000",
-            (),
-        );
+        let id: Vec<u8> = db
+            .query_row("select id from delivery", (), |row| row.get(0))
+            .expect("a delivery");
+        let id = u128::from_be_bytes(id.try_into().expect("an id")) - (1_200_000 << 80);
+        let changed = db.execute("update delivery set id = ?1", [&id.to_be_bytes()[..]]);
         assert_eq!(changed.expect("a change"), 1);
     });
     assert!(gateway.says("route itellico: a delivery waits for 20 minutes, and 1 wait in all"));

@@ -8,14 +8,13 @@ use super::headers;
 use super::headers::{QueuedAttempt, RouteHeaders, VerigateHeaders};
 use super::resigning;
 use super::stored::StoredHead;
-use crate::clock::UnixMillis;
 use crate::gateway::running::Running;
 use crate::gateway::running::snapshot::RouteState;
 use crate::gateway::upstream::request::VerifiedRequest;
 use crate::queue::DeliveryId;
 use crate::verify::claim::EventKey;
 
-/// The attempt with this number, from 1, to deliver what was `received` then and is called `id`.
+/// The attempt with this number, from 1, to deliver what is called `id`.
 pub(crate) async fn request(
     running: &Running,
     route: &RouteState,
@@ -23,7 +22,6 @@ pub(crate) async fn request(
     body: &Bytes,
     id: DeliveryId,
     number: u32,
-    received: UnixMillis,
 ) -> VerifiedRequest {
     let head = stored.head();
     let signed = headers_of_the_sender(route, head);
@@ -35,11 +33,7 @@ pub(crate) async fn request(
         event_id: stored.event.id.as_deref(),
         event_type: stored.event.event_type.as_deref(),
         event_key: stored.event_key.as_ref().map(EventKey::as_bytes),
-        attempt: Some(QueuedAttempt {
-            id,
-            number,
-            received,
-        }),
+        attempt: Some(QueuedAttempt { id, number }),
     };
     let resigned = resigning::sign(running, route, head, stored.event_key, body).await;
     let fixed = RouteHeaders::of(route, stored.matched, &signed, resigned.as_ref());

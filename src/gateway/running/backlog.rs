@@ -238,7 +238,7 @@ impl Backlog {
         clock: &Clock,
     ) -> Result<(), Refusal> {
         let begun = clock.now();
-        let received = begun.wall;
+        let received = id.received();
         let Proved {
             route,
             head,
@@ -256,7 +256,6 @@ impl Backlog {
         let pending = self.store.accept(Accepted {
             id,
             route,
-            received,
             account,
             order,
             head,
@@ -295,7 +294,6 @@ impl Backlog {
                     number,
                     id,
                     route,
-                    received,
                     bytes,
                     account,
                     order,

@@ -11,7 +11,7 @@ fn a_delivery_is_tried_until_it_is_taken() {
     for (attempt, delay) in (1..).zip(schedule) {
         let lease = bench.lease().unwrap();
         assert_eq!((lease.number, lease.attempt), (Number(1), attempt));
-        assert_eq!((lease.received, lease.route), (received, ROUTE));
+        assert_eq!((lease.id.received(), lease.route), (received, ROUTE));
         assert_eq!(bench.lease(), None);
         let ended = bench.end_with(1, 500);
         let progress = Bench::progress(&ended);

@@ -88,7 +88,7 @@ impl<A: Fn(u64, u64) -> Reply> Day<A> {
             && at <= now
         {
             self.ends.remove(&(at, number));
-            let received = self.bench.listed(number).delivery.received.0;
+            let received = self.bench.listed(number).delivery.id.received().0;
             let ended = self.bench.end(number, outcome);
             if ended.change == Some(Change::Gone) {
                 assert!(self.delivered.insert(number), "{number} came twice");

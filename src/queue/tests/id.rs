@@ -9,6 +9,7 @@ fn an_id_is_a_uuid_of_version_7_and_reads_back() {
     let text = id.to_string();
     assert_eq!(text, "01901234-5678-7fff-bfff-ffffffffffff");
     assert_eq!(DeliveryId::parse(&text), Some(id));
+    assert_eq!(id.received(), UnixMillis(0x0190_1234_5678));
     for wrong in [
         "",
         "01901234-5678-7fff-bfff-fffffffffff",

@@ -60,7 +60,6 @@ impl Bench {
             number: Number(number),
             id: DeliveryId::new(wall, [u8::try_from(number % 251).unwrap(); 10]),
             route: ROUTE,
-            received: wall,
             bytes: 1000,
             account: None,
             order: None,

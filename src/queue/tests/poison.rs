@@ -36,7 +36,7 @@ fn longest_delay(settings: Settings, per_second: u64, poison: u64, seconds: u64)
             if is_poison(ended) {
                 bench.end(ended, Outcome::Timeout);
             } else {
-                let received = bench.listed(ended).delivery.received.0;
+                let received = bench.listed(ended).delivery.id.received().0;
                 let took = bench.now().wall.0 - received;
                 longest = longest.max(Duration::from_millis(took.unsigned_abs()));
                 bench.end_with(ended, 200);

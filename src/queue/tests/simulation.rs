@@ -248,11 +248,12 @@ impl Simulation {
             return;
         }
         self.last += 1;
+        let mut random = [0; 10];
+        random[..8].copy_from_slice(&self.random.word().to_be_bytes());
         let delivery = Delivery {
             number: Number(self.last),
-            id: DeliveryId(u128::from(self.last) << 64 | u128::from(self.random.word())),
+            id: DeliveryId::new(now.wall, random),
             route: ROUTE,
-            received: now.wall,
             bytes: 1000,
             account: Some(Mark(self.last % 3)).filter(|mark| mark.0 > 0),
             order: key_of(self.last),
@@ -707,7 +708,7 @@ impl Simulation {
         let status = self.process.queue.status(ROUTE);
         assert_eq!(status.counts, counts, "{what}");
         let alive = rows.values().find(|row| row.progress.state != State::Dead);
-        assert_eq!(status.oldest, alive.map(|row| row.received), "{what}");
+        assert_eq!(status.oldest, alive.map(|row| row.id.received()), "{what}");
         for number in 1..=self.last {
             let is_known = self.disk.written.contains_key(&number)
                 || self.delivered.contains(&number)

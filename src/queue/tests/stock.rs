@@ -39,7 +39,7 @@ fn deliveries_are_counted_by_state() {
         bench.add(number);
         bench.pass(1.0);
     }
-    let received = |number| bench.listed(number).delivery.received;
+    let received = |number| bench.listed(number).delivery.id.received();
     let [first, second, third] = [1, 2, 3].map(received);
     assert_eq!(bench.queue.status(ROUTE).oldest, Some(first));
     bench.begin_all();

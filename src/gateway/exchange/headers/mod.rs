@@ -5,7 +5,6 @@ use std::borrow::Cow;
 
 use once_cell::sync::Lazy;
 
-use crate::clock::UnixMillis;
 use crate::config::resign::Removed;
 use crate::config::units::written_moment;
 use crate::gateway::client::origin::Origin;
@@ -50,8 +49,6 @@ pub(super) struct QueuedAttempt {
     pub(super) id: DeliveryId,
     /// The number of the attempt, from 1.
     pub(super) number: u32,
-    /// The moment at which the delivery was acknowledged.
-    pub(super) received: UnixMillis,
 }
 
 /// The headers that the gateway sets or drops for every request, unless the scheme signs them.
@@ -257,7 +254,7 @@ impl QueuedAttempt {
             b"X-Verigate-Attempt: ",
             self.number.to_string().as_bytes(),
         );
-        let received = written_moment(self.received);
+        let received = written_moment(self.id.received());
         put(out, b"X-Verigate-Received-At: ", received.as_bytes());
     }
 }

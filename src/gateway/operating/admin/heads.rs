@@ -39,7 +39,7 @@ pub(super) fn whose(backlog: &Backlog, found: &Listed, event: Option<&Event>) ->
     let delivery = &found.delivery;
     let route = backlog.name(delivery.route);
     let route = route.as_deref().unwrap_or("-");
-    format!("route {route}, {}", in_words(event, delivery.received))
+    format!("route {route}, {}", in_words(event, delivery.id.received()))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is called by `map_err`")]

@@ -163,8 +163,8 @@ impl Plans {
                 if routes.has(one.delivery.route) && numbers.len() < MOST_DELIVERIES {
                     numbers.push(one.delivery.number);
                     *found.entry(one.delivery.route).or_default() += 1;
-                    oldest = oldest.or(Some(one.delivery.received));
-                    newest = Some(one.delivery.received);
+                    oldest = oldest.or(Some(one.delivery.id.received()));
+                    newest = Some(one.delivery.id.received());
                 }
             }
             after = page.next;

@@ -351,7 +351,7 @@ fn members(backlog: &Backlog, one: &Listed, head: Option<&StoredHead>) -> Map<St
     put("route", backlog.name(delivery.route).as_deref().into());
     put("state", progress.state.name().into());
     put("attempts", progress.attempts.into());
-    put("received_at", moment(delivery.received));
+    put("received_at", moment(delivery.id.received()));
     put("next_at", next_at);
     put("last_status", progress.last_status.into());
     put(

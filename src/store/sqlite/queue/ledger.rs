@@ -200,7 +200,7 @@ impl Queue {
                 number,
                 id: delivery.id,
                 route: delivery.route,
-                received: delivery.received,
+                received: delivery.id.received(),
                 bytes,
                 account: delivery.account,
                 order: delivery.order,
@@ -236,19 +236,20 @@ impl Queue {
             head,
             body
         ])?;
+        let received = delivery.id.received().0;
         to.delivery.execute(params![
             integer(number.0),
             &delivery.id.0.to_be_bytes()[..],
             delivery.route.0,
-            delivery.received.0,
+            received,
             integer(bytes),
             mark(delivery.account),
             mark(delivery.order),
             state_number(State::Waiting),
             0,
             0,
-            delivery.received.0,
-            delivery.received.0,
+            received,
+            received,
             None::<u16>,
             sealing.end().to_bytes(),
         ])?;

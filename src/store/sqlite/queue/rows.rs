@@ -82,8 +82,8 @@ pub(super) fn deliveries(
     let failed = |error: rusqlite::Error| failure(name, &error);
     let mut select = connection
         .prepare(
-            "select number, id, route, received_ms, bytes, account, order_key, state, attempts, \
-             round, due_ms, aged_from_ms, last_status from delivery order by number",
+            "select number, id, route, bytes, account, order_key, state, attempts, round, due_ms, \
+             aged_from_ms, last_status from delivery order by number",
         )
         .map_err(failed)?;
     let mut rows = select.query(()).map_err(failed)?;
@@ -104,17 +104,16 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         number: Number(row.get(0)?),
         id: DeliveryId(row.get::<_, Id>(1)?.0),
         route: RouteNumber(row.get(2)?),
-        received: time(3)?,
-        bytes: row.get(4)?,
-        account: digest(row, 5)?,
-        order: digest(row, 6)?,
+        bytes: row.get(3)?,
+        account: digest(row, 4)?,
+        order: digest(row, 5)?,
         progress: Progress {
-            state: row.get::<_, StateColumn>(7)?.0,
-            attempts: row.get(8)?,
-            round: row.get(9)?,
-            due: time(10)?,
-            aged_from: time(11)?,
-            last_status: row.get(12)?,
+            state: row.get::<_, StateColumn>(6)?.0,
+            attempts: row.get(7)?,
+            round: row.get(8)?,
+            due: time(9)?,
+            aged_from: time(10)?,
+            last_status: row.get(11)?,
         },
     })
 }

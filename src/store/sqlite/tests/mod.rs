@@ -71,7 +71,6 @@ fn delivery(name: u8, body: usize) -> Accepted {
     Accepted {
         id: DeliveryId::new(UnixMillis(1_750_000_000_000), [name; 10]),
         route: RouteNumber(1),
-        received: UnixMillis(1_750_000_000_000),
         account: Some(Mark(u64::MAX)),
         order: None,
         head: Bytes::from(vec![b'h', name]),

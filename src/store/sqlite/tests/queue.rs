@@ -89,7 +89,6 @@ fn what_was_accepted_is_there_after_a_stop_and_without_one() {
                 number: numbers[3],
                 id: sent.id,
                 route: sent.route,
-                received: sent.received,
                 bytes: 102,
                 account: sent.account,
                 order: None,
@@ -97,7 +96,7 @@ fn what_was_accepted_is_there_after_a_stop_and_without_one() {
             }
         );
         assert_eq!(found[0].progress.state, State::Waiting);
-        assert_eq!(found[0].progress.due, sent.received);
+        assert_eq!(found[0].progress.due, sent.id.received());
         let all: Vec<_> = (0..10).map(entry).collect();
         assert_eq!(claims(&queue), all, "the claim of what is gone stays");
         let content = Content {
