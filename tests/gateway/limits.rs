@@ -482,7 +482,8 @@ fn rx_11_an_upstreams_head_is_bounded() {
 #[test]
 fn rx_12_a_large_answer_streams_in_little_memory() {
     let upstream = Upstream::start();
-    let gateway = Gateway::start_for(&upstream, &[]);
+    let route = Route::itellico(&upstream).set("upstream_timeout", "\"120s\"");
+    let gateway = Gateway::start(&Config::new().route(route));
     gateway.expect_serving();
     let before = gateway.resident_bytes();
     let chunk = [b"100000\r\n".as_slice(), &vec![b'x'; 0x10_0000], b"\r\n"].concat();

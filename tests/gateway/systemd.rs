@@ -157,7 +157,8 @@ fn a_socket_for_every_address_beside_a_configured_one_of_its_port_is_named_and_n
     let handed = TcpListener::bind("[::]:0").expect("a socket");
     let port = handed.local_addr().expect("an address").port();
     let listen = format!("[\"127.0.0.1:{port}\"]");
-    let config = Config::for_upstream(&upstream).server("listen", &listen);
+    let config = Config::for_upstream(&upstream).with_own_ports();
+    let config = config.server("listen", &listen);
     let gateway = Handed::start(&config, handed, "LISTEN_FDS=1 LISTEN_PID=$$");
     let unknown = format!("LISTEN_FDS hands over a socket on [::]:{port}");
     let bare = format!("`server.listen`: no socket is handed over for 127.0.0.1:{port}");

@@ -168,6 +168,7 @@ fn rx_34_where_the_old_process_ends_before_the_last_word_the_new_one_starts_as_u
         let latch = Latch::closed();
         let upstream = upstream_with(&latch);
         let config = config(&upstream).replay("refuse_older_than_start", "true");
+        let config = config.with_own_ports();
         let mut old = Gateway::start(&config);
         // Signed for a later moment, so that no start is after them.
         let later = || Delivery::at(event(), now() + 60);
