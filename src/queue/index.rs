@@ -52,7 +52,7 @@ pub struct Queue {
     pub(super) deliveries: u64,
     pub(super) bytes: u64,
     /// Shared with the rooms that are held.
-    reserved: Arc<Reserved>,
+    pub(super) reserved: Arc<Reserved>,
     /// Steps of the wall clock so far, the distance between the clocks, and since when it is steady.
     pub(super) steps: u64,
     distance: Option<i64>,

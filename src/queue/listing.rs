@@ -155,6 +155,12 @@ impl Queue {
         (self.deliveries, self.bytes)
     }
 
+    /// The deliveries that are being stored, and their bytes.
+    pub fn being_stored(&self) -> (u64, u64) {
+        let (bytes, deliveries) = self.reserved.held();
+        (deliveries, bytes)
+    }
+
     fn oldest(&mut self, place: u32) -> Option<UnixMillis> {
         let route = self.routes.at(place);
         if route.counts.waiting + route.counts.retrying == 0 {

@@ -55,12 +55,12 @@ pub(crate) struct Backlog {
     pub(super) timeout: Duration,
     /// The room for bodies that are read for an attempt.
     rooms: Arc<BodyRooms>,
-    /// The bytes of the file system that stay free.
+    /// The bytes of the file system that stay free by the configuration.
     pub(super) keep_free: u64,
-    /// What the file system had beyond those when it was looked at last, without what was stored
+    /// What the file system had for deliveries when it was looked at last, without what was stored
     /// since. Relaxed, as the next ones: each stands for itself.
     pub(super) disk_room: AtomicU64,
-    /// Whether the file system had no more than those when it was looked at last.
+    /// Whether the file system had less than what stays free when it was looked at last.
     pub(super) is_disk_full: AtomicBool,
     /// Whether the store could not write when it was looked at last.
     pub(super) is_failing: AtomicBool,
@@ -152,7 +152,7 @@ impl Backlog {
             under_way: AtomicUsize::new(0),
         };
         // Before the first delivery is taken.
-        backlog.look_at_store();
+        backlog.look_at_store(now);
         Ok(backlog)
     }
 
@@ -248,11 +248,7 @@ impl Backlog {
             claim: (claim, stored),
         } = proved;
         let bytes = (head.len() + body.len()) as u64;
-        let room = self.admit(route, bytes, begun)?;
-        let spent = |room: u64| Some(room.saturating_sub(bytes.saturating_mul(2)));
-        let _ = self
-            .disk_room
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spent);
+        let room = self.take_room(route, bytes, begun)?;
         let pending = self.store.accept(Accepted {
             id,
             route,
@@ -368,7 +364,7 @@ impl Backlog {
             );
             drop(self.store.change(expired.number, Change::Gone));
         }
-        self.look_at_store();
+        self.look_at_store(now);
         self.report_overdue(now);
         // Each writing is a sync of the disk.
         let seconds = now.mono.as_secs();

@@ -13,7 +13,8 @@ use super::compaction::Compaction;
 use super::faults::Faults;
 use super::file::{Kind, OpenError, in_transaction};
 use super::meta::{self, MetaKey};
-use super::stats::{Observer, Shared, Stats, log_of};
+use super::room::{Disk, log_of};
+use super::stats::{Observer, Shared, Stats};
 use super::upkeep::Upkeep;
 use super::writer::{self, Job, Ledger, Means};
 use super::{CLOSED, failure, in_words};
@@ -28,6 +29,7 @@ pub(super) struct Database<R> {
     path: PathBuf,
     jobs: Sender<Job<R>>,
     pub(super) shared: Arc<Shared>,
+    pub(super) disk: Disk,
     // A lock: it is taken at the end alone.
     threads: Mutex<Vec<JoinHandle<()>>>,
     is_new: bool,
@@ -55,12 +57,14 @@ impl<R: Send + 'static> Database<R> {
         let (jobs, waiting) = channel();
         let (wake, woken) = sync_channel(1);
         let faults = Faults::default();
+        let disk = Disk::of(dir, kind.name);
         let means = Means {
             jobs: waiting,
             shared: Arc::clone(&shared),
             clock: clock.clone(),
             faults: faults.clone(),
             commits_sync: kind.commits_sync,
+            disk: disk.clone(),
             wake,
         };
         let upkeep = Upkeep {
@@ -72,6 +76,7 @@ impl<R: Send + 'static> Database<R> {
             clock: clock.clone(),
             faults: faults.clone(),
             commits_sync: kind.commits_sync,
+            disk: disk.clone(),
             compaction: Compaction::default(),
         };
         let database = Self {
@@ -80,6 +85,7 @@ impl<R: Send + 'static> Database<R> {
             path,
             jobs,
             shared,
+            disk,
             threads: Mutex::default(),
             is_new,
             #[cfg(test)]
@@ -117,7 +123,7 @@ impl<R: Send + 'static> Database<R> {
     }
 
     pub(super) fn stats(&self) -> Stats {
-        self.shared.stats(&self.path)
+        self.shared.stats(&self.disk)
     }
 
     /// Reads a fact.

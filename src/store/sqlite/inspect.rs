@@ -15,7 +15,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::file::{Kind, OpenError};
 use super::meta::{self, MetaKey};
 use super::queue::Encrypted;
-use super::stats::log_of;
+use super::room::log_of;
 use super::{KINDS, in_words, journal};
 use crate::queue::{Number, State};
 use crate::store::StoreError;

@@ -14,6 +14,7 @@ mod inspect;
 mod journal;
 mod meta;
 mod queue;
+mod room;
 mod stats;
 mod upkeep;
 mod window;
@@ -26,6 +27,7 @@ pub use file::OpenError;
 pub use inspect::{Backup, Checked, Deliveries, Info, back_up, check, info, kept_monotonic};
 pub use meta::MetaKey;
 pub use queue::{Encrypted, Head, QueueDb};
+pub use room::{LATER, RESERVE};
 pub use stats::{ErrorKind, Errors, Observer, Stats};
 pub use window::WindowDb;
 

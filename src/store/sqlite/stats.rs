@@ -1,13 +1,13 @@
 //! What a database says of itself, for metrics and limits.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::ErrorCode;
 
+use super::room::Disk;
 use crate::store::StoreError;
 
 /// The kinds of errors.
@@ -204,17 +204,15 @@ impl Shared {
         self.is_failing.load(Ordering::Relaxed)
     }
 
-    /// Everything, with the sizes of the files at `path`.
-    pub(super) fn stats(&self, path: &Path) -> Stats {
-        let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+    /// Everything, with what the disk has.
+    pub(super) fn stats(&self, disk: &Disk) -> Stats {
         let relaxed = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let free = rustix::fs::statvfs(path).ok();
         Stats {
             deliveries: relaxed(&self.deliveries),
             bytes: relaxed(&self.bytes),
-            file_bytes: size(path),
-            log_bytes: size(&log_of(path)),
-            free_bytes: free.map(|system| system.f_bavail.saturating_mul(system.f_frsize)),
+            file_bytes: disk.file_bytes(),
+            log_bytes: disk.log_bytes(),
+            free_bytes: disk.free(),
             changes: relaxed(&self.changes),
             last_sync: Duration::from_nanos(relaxed(&self.last_sync)),
             errors: Errors(std::array::from_fn(|kind| {
@@ -224,11 +222,4 @@ impl Shared {
             is_behind: self.is_behind.load(Ordering::Relaxed),
         }
     }
-}
-
-/// The path of the log that SQLite keeps beside a database.
-pub(super) fn log_of(path: &Path) -> std::path::PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
-    name.into()
 }

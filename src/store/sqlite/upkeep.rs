@@ -20,7 +20,8 @@ use super::compaction::{Compaction, Survey, Trouble};
 use super::faults::{Faults, Step};
 use super::in_words;
 use super::journal::damaged_row;
-use super::stats::{Shared, log_of};
+use super::room::{Disk, log_of};
+use super::stats::Shared;
 use super::writer::Job;
 use crate::clock::Clock;
 
@@ -38,11 +39,14 @@ const TICK: Duration = Duration::from_secs(1);
 /// The pages that are given back in one step.
 const STEP_PAGES: u64 = 256;
 
-/// The steps between two checkpoints: the pages that are moved in a step are in the log before.
-const STEPS: u32 = 64;
+/// The same where the disk has little room.
+const SMALL_STEP_PAGES: u64 = 32;
 
-/// The steps of a second in which a little is written.
-const STEPS_BESIDE: u32 = 8;
+/// The pages between two checkpoints: those that are moved in a step are in the log before.
+const CHECKPOINT_PAGES: u64 = 64 * STEP_PAGES;
+
+/// The pages of a second in which a little is written.
+const PAGES_BESIDE: u64 = 8 * STEP_PAGES;
 
 /// The unused pages that are kept: the next deliveries need them again.
 const SPARE_PAGES: u64 = 2048;
@@ -62,6 +66,7 @@ pub(super) struct Upkeep<R> {
     pub(super) faults: Faults,
     /// Whether commits end with a sync. If they do not, the log is synced here.
     pub(super) commits_sync: bool,
+    pub(super) disk: Disk,
     pub(super) compaction: Compaction,
 }
 
@@ -96,13 +101,16 @@ impl<R: Send + 'static> Upkeep<R> {
                 // After a backlog the file shrinks though the writer never rests.
                 self.shrink(MANY_PAGES);
             } else if is_resting {
+                self.give_log_back();
                 self.give_room_back();
                 seen = self.shared.written.load(Relaxed);
             } else {
                 // Little is written. Each step holds that up for some milliseconds.
-                let mut steps = 0;
-                while steps < STEPS_BESIDE && self.shrink(SPARE_PAGES) {
-                    steps += 1;
+                let mut given = 0;
+                while given < PAGES_BESIDE
+                    && let Some(pages) = self.shrink(SPARE_PAGES)
+                {
+                    given += pages;
                 }
             }
         }
@@ -128,6 +136,11 @@ impl<R: Send + 'static> Upkeep<R> {
     }
 
     fn checkpoint(&self) {
+        if self.disk.scarce().is_some() {
+            // One beside the writer would keep it from giving the room of the log back.
+            self.on_writer(|connection| checkpoint(connection, "PASSIVE").map(|_| ()));
+            return;
+        }
         let beside = || checkpoint(&self.connection, "PASSIVE");
         let checkpoints = beside().and_then(|found| {
             if found.log_bytes() <= LONG_LOG {
@@ -183,24 +196,35 @@ impl<R: Send + 'static> Upkeep<R> {
         Ok(())
     }
 
+    /// Gives the room of the log back, where there is little on the disk: another database may need it.
+    fn give_log_back(&self) {
+        if self.disk.scarce().is_some() && self.disk.log_bytes() > 0 {
+            self.on_writer(|connection| checkpoint(connection, "TRUNCATE").map(|_| ()));
+        }
+    }
+
     /// Gives unused pages at the end of the file back, as long as nobody writes records.
     fn give_room_back(&self) {
         let transactions = || self.shared.transactions.load(Relaxed);
         let before = transactions();
-        let mut steps = 0_u32;
-        while transactions() == before && self.shrink(SPARE_PAGES) {
-            steps += 1;
-            if steps.is_multiple_of(STEPS) {
+        let (mut given, mut since) = (0, 0);
+        while transactions() == before
+            && let Some(pages) = self.shrink(SPARE_PAGES)
+        {
+            given += pages;
+            since += pages;
+            if since >= CHECKPOINT_PAGES {
                 self.checkpoint();
+                since = 0;
             }
         }
-        if steps > 0 {
+        if given > 0 {
             self.checkpoint();
         }
     }
 
-    /// Gives unused pages back in one step, if there are more than `spare`.
-    fn shrink(&self, spare: u64) -> bool {
+    /// Gives unused pages back in one step, if there are more than `spare`, and says how many.
+    fn shrink(&self, spare: u64) -> Option<u64> {
         let pages = |name| {
             let read = |row: &rusqlite::Row<'_>| row.get::<_, u64>(0);
             self.connection.pragma_query_value(None, name, read)
@@ -209,14 +233,19 @@ impl<R: Send + 'static> Upkeep<R> {
             Ok(unused) => unused,
             Err(error) => {
                 self.report("freelist_count", &error);
-                return false;
+                return None;
             }
         };
-        let pages = unused.saturating_sub(spare).min(STEP_PAGES);
+        let step = match self.disk.scarce() {
+            Some(_) => SMALL_STEP_PAGES,
+            None => STEP_PAGES,
+        };
+        let pages = unused.saturating_sub(spare).min(step);
         if pages == 0 || self.shared.failing().is_some() {
-            return false;
+            return None;
         }
         self.on_writer(move |connection| shrink(connection, pages))
+            .then_some(pages)
     }
 
     /// Lets the writer do something between two transactions, and waits for it. `false`: there is no

@@ -14,6 +14,7 @@ use super::database::Database;
 use super::file::{Kind, OpenError};
 use super::journal::{self, Journal};
 use super::meta::{self, MetaKey};
+use super::room::Purpose;
 use super::stats::{Observer, Shared, Stats};
 use super::writer::{Ledger, Written};
 use crate::clock::Clock;
@@ -137,6 +138,12 @@ impl WindowDb {
         self.database.stop();
     }
 
+    /// Believes that so many bytes of the disk are free.
+    #[cfg(test)]
+    pub(super) fn pretend_free(&self, bytes: Option<u64>) {
+        *self.database.disk.pretended.lock().unwrap() = bytes;
+    }
+
     #[cfg(test)]
     pub(super) fn faults(&self) -> &super::faults::Faults {
         &self.database.faults
@@ -182,6 +189,14 @@ impl Ledger for Window {
 
     fn weight(record: &Appending) -> u64 {
         128 * record.changes.len() as u64
+    }
+
+    fn purpose(_: &Appending) -> Purpose {
+        Purpose::Kept
+    }
+
+    fn lessen(&mut self, record: Appending, _: &StoreError) -> Option<Appending> {
+        Some(record)
     }
 
     fn write(

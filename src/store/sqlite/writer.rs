@@ -7,6 +7,8 @@
 //! may be lost, whatever a later sync says. So nothing more is written until every page of the log
 //! was put into the database and synced there, and the log begins anew.
 
+mod scarce;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,6 +19,7 @@ use rusqlite::{Connection, Statement};
 
 use super::checkpoint::checkpoint;
 use super::faults::{Faults, Step};
+use super::room::{Disk, Purpose};
 use super::stats::Shared;
 use super::{in_words, said};
 use crate::clock::Clock;
@@ -55,6 +58,12 @@ pub(super) trait Ledger: Send + 'static {
 
     /// About as many bytes as the record adds to a transaction.
     fn weight(record: &Self::Record) -> u64;
+
+    /// What the record does to the database.
+    fn purpose(record: &Self::Record) -> Purpose;
+
+    /// Leaves out what the disk has no room for, and what can be: refuses the record, or makes it less.
+    fn lessen(&mut self, record: Self::Record, error: &StoreError) -> Option<Self::Record>;
 
     /// Writes a record, or a part of it, into the transaction.
     fn write(
@@ -105,6 +114,7 @@ pub(super) struct Means<R> {
     pub(super) faults: Faults,
     /// Whether a commit ends with a sync.
     pub(super) commits_sync: bool,
+    pub(super) disk: Disk,
     /// Wakes the thread that makes checkpoints.
     pub(super) wake: SyncSender<()>,
 }
@@ -211,6 +221,11 @@ impl<L: Ledger> Writer<'_, L> {
         }
         self.write();
         if let Some(task) = task {
+            // What came before it is written before it.
+            while self.failing.is_none() && !self.held.is_empty() {
+                self.take_held();
+                self.write();
+            }
             self.run_task(task);
         }
         while !goes_on && self.failing.is_none() && (self.has_more() || !self.held.is_empty()) {
@@ -268,32 +283,43 @@ impl<L: Ledger> Writer<'_, L> {
         if self.failing.is_some() || (self.batch.is_empty() && !self.has_more()) {
             return;
         }
+        if let Err(error) = self.make_room() {
+            return self.fail(&error);
+        }
+        if (!self.batch.is_empty() || self.has_more())
+            && let Err(error) = self.commit()
+        {
+            self.fail(&error);
+        }
+    }
+
+    /// Commits the batch, and answers.
+    fn commit(&mut self) -> rusqlite::Result<()> {
         let mut bytes = self.batch.iter().map(L::weight).sum::<u64>();
         let mut parts = Vec::new();
         let begun = self.means.clock.mono();
-        match self.transact(&mut parts) {
-            Ok(()) => {
-                let took = self.means.clock.mono().saturating_sub(begun);
-                self.ledger.committed();
-                self.report_recovery();
-                if self.means.commits_sync {
-                    self.means.shared.synced(took);
-                }
-                let is_part = |place: &usize| parts.binary_search(place).is_ok();
-                let batch = std::mem::take(&mut self.batch);
-                for (place, record) in batch.into_iter().enumerate() {
-                    if is_part(&place) {
-                        self.partial.push_back(record);
-                    } else {
-                        self.ledger.answer(record);
-                    }
-                }
-                bytes = bytes.saturating_add(super::PAGE);
-                self.means.shared.transactions.fetch_add(1, Relaxed);
-                self.note(bytes);
-            }
-            Err(error) => self.fail(&error),
+        self.transact(&mut parts)?;
+        let took = self.means.clock.mono().saturating_sub(begun);
+        self.ledger.committed();
+        if self.means.commits_sync {
+            self.means.shared.synced(took);
         }
+        let is_part = |place: &usize| parts.binary_search(place).is_ok();
+        let batch = std::mem::take(&mut self.batch);
+        for (place, record) in batch.into_iter().enumerate() {
+            if is_part(&place) {
+                self.partial.push_back(record);
+            } else {
+                self.ledger.answer(record);
+            }
+        }
+        bytes = bytes.saturating_add(super::PAGE);
+        self.means.shared.transactions.fetch_add(1, Relaxed);
+        self.note(bytes);
+        if self.failing.is_none() {
+            self.report_recovery();
+        }
+        Ok(())
     }
 
     /// Writes all of the batch that fits, and commits it. `parts` gets the places of records of which
@@ -333,10 +359,9 @@ impl<L: Ledger> Writer<'_, L> {
         let later = std::mem::take(&mut self.held);
         let batch = std::mem::take(&mut self.batch);
         let all = batch.into_iter().chain(std::mem::take(&mut self.partial));
-        for record in all {
+        for record in all.chain(later) {
             self.held.extend(self.ledger.refuse(record, &failing));
         }
-        self.held.extend(later);
         // What fails soon after a recovery fails for the same reason, and would go on without a pause.
         let earliest = self.recovered.map(|at| at.saturating_add(RETRY));
         let now = self.means.clock.mono();
@@ -370,13 +395,14 @@ impl<L: Ledger> Writer<'_, L> {
             .faults
             .at(Step::Checkpoint)
             .and_then(|()| checkpoint(self.connection, "TRUNCATE"));
-        match checkpoint {
-            Ok(found) if found.is_complete() => {
+        let is_over = checkpoint.and_then(|found| Ok(found.is_complete() && self.take_out()?));
+        match is_over {
+            Ok(true) => {
                 self.means.shared.set_failing(None);
                 self.failing = None;
                 self.recovered = Some(self.means.clock.mono());
             }
-            Ok(_) => {}
+            Ok(false) => {}
             Err(error) => {
                 self.means.shared.count(&error);
                 let failing = StoreError::Unavailable(said(self.means.shared.name, &error));
@@ -390,6 +416,13 @@ impl<L: Ledger> Writer<'_, L> {
         if let Some(error) = &self.failing {
             let _ = task(Err(error));
             return;
+        }
+        if let Err(error) = self.shorten_log() {
+            let _ = task(Err(&StoreError::Unavailable(said(
+                self.means.shared.name,
+                &error,
+            ))));
+            return self.fail(&error);
         }
         match task(Ok(self.connection)) {
             Ok(()) => self.report_recovery(),

@@ -252,6 +252,56 @@ fn qu_06_a_gateway_that_is_killed_on_a_full_disk_has_everything_when_there_is_ro
     shared.book.expect_no_fault();
 }
 
+/// The log of queue.db had taken the last byte, so it could not be put into the database any more, and nothing was
+/// settled or accepted until somebody made room.
+#[test]
+#[ignore = "needs the right to mount"]
+fn qu_06_a_disk_that_deliveries_alone_have_filled_empties_itself() {
+    for (keep_free, is_killed) in [("0B", false), ("6MiB", true)] {
+        let Some(disk) = Disk::in_memory(24 * MIB) else {
+            return;
+        };
+        let mut random = Random(seed());
+        let upstream = Upstream::with(Behaviour::status(500));
+        let queue = "retry = [\"200ms\"]";
+        let state = format!("keep_free = \"{keep_free}\"");
+        let config = config(&upstream, &disk.state(), queue, &state);
+        let mut gateway = Gateway::start(&config);
+        let mut senders = Senders::start(6, &mut random, &["queue_full", "queue_unavailable"]);
+        let shared = Arc::clone(&senders.shared);
+        senders.go_to(Some(gateway.addr()));
+        // Attempts go on to fail, and are written too.
+        assert!(gateway.says("stay free "), "{}", gateway.stderr());
+        let refused = || probe(&shared, gateway.addr(), &mut random) == "queue_full";
+        assert!(eventually(LATE, refused), "{}", gateway.stderr());
+        if is_killed {
+            gateway = gateway.killed_then(&config, || {
+                senders.go_to(None);
+                let is_quiet = || upstream.open_connections() == 0;
+                assert!(
+                    eventually(SOON, is_quiet),
+                    "connections outlive their process"
+                );
+                shared.book.arrived(&upstream.taken(), |_| false);
+                shared.book.stored(&ids_in(&disk.state()), false);
+            });
+            senders.go_to(Some(gateway.addr()));
+        }
+        upstream.taken();
+        upstream.behave(Behaviour::status(200));
+        all_comes(&upstream, &senders, &gateway);
+        let is_taken = || probe(&shared, gateway.addr(), &mut random).is_empty();
+        assert!(eventually(LATE, is_taken), "{}", gateway.stderr());
+        senders.stop();
+        send_what_is_open(&shared, gateway.addr());
+        all_comes(&upstream, &senders, &gateway);
+        is_empty(&gateway, &disk.state());
+        shared.book.expect_no_fault();
+        let bytes = || fs::metadata(disk.state().join("queue.db")).map_or(0, |file| file.len());
+        assert!(eventually(LATE, || bytes() < 12 * MIB), "{}", bytes());
+    }
+}
+
 #[test]
 #[ignore = "needs the right to mount"]
 fn qu_06_with_keep_free_as_it_is_by_default_a_disk_is_never_full() {
@@ -268,7 +318,7 @@ fn qu_06_with_keep_free_as_it_is_by_default_a_disk_is_never_full() {
     senders.go_to(Some(gateway.addr()));
     let refused = || probe(&shared, gateway.addr(), &mut random) == "queue_full";
     assert!(eventually(LATE, refused), "it is not full");
-    assert!(gateway.says("less than `state.keep_free` left"));
+    assert!(gateway.says("stay free by `state.keep_free`"));
     assert!(disk.free() > (1 << 30) - 64 * MIB, "{} free", disk.free());
     // What waits is delivered and settled: that needs room, and there is some.
     upstream.taken();

@@ -18,6 +18,7 @@ use crate::store::sealing::{Keyring, Owner, Part, SALT, Sealing};
 use crate::store::sqlite::integer;
 use crate::store::sqlite::journal::Journal;
 use crate::store::sqlite::meta::{self, MetaKey};
+use crate::store::sqlite::room::Purpose;
 use crate::store::sqlite::stats::Shared;
 use crate::store::sqlite::writer::{Ledger, Written};
 use crate::store::{Accepted, StoreError};
@@ -266,14 +267,15 @@ impl Queue {
         to: &mut Statements<'_>,
         number: Number,
         change: Change,
+        attempt: Option<&Attempt>,
     ) -> rusqlite::Result<()> {
-        let number = integer(number.0);
+        let row = integer(number.0);
         let progress = match change {
             Change::Progress(progress) => progress,
-            Change::Gone => return self.drop_delivery(to, number),
+            Change::Gone => return self.drop_delivery(to, row),
         };
-        to.progress.execute(params![
-            number,
+        let rows = to.progress.execute(params![
+            row,
             state_number(progress.state),
             progress.attempts,
             progress.round,
@@ -281,6 +283,10 @@ impl Queue {
             progress.aged_from.0,
             progress.last_status,
         ])?;
+        // On a full disk it may have been taken out before.
+        if let (1.., Some(attempt)) = (rows, attempt) {
+            attempts::write(&mut to.attempt, number, attempt)?;
+        }
         Ok(())
     }
 
@@ -346,6 +352,29 @@ impl Ledger for Queue {
         }
     }
 
+    fn purpose(record: &Record) -> Purpose {
+        match record {
+            Record::Accept(_)
+            | Record::Change {
+                attempt: Some(_), ..
+            } => Purpose::More,
+            Record::Change {
+                change: Change::Gone,
+                ..
+            } => Purpose::Gone,
+            Record::Change { .. } | Record::Claims { .. } => Purpose::Kept,
+        }
+    }
+
+    fn lessen(&mut self, mut record: Record, error: &StoreError) -> Option<Record> {
+        match &mut record {
+            Record::Accept(_) => return self.refuse(record, error),
+            Record::Change { attempt, .. } => *attempt = None,
+            Record::Claims { .. } => {}
+        }
+        Some(record)
+    }
+
     fn write(&mut self, to: &mut Statements<'_>, record: &mut Record) -> rusqlite::Result<Written> {
         match record {
             Record::Accept(accepting) => return self.accept(to, accepting),
@@ -355,10 +384,7 @@ impl Ledger for Queue {
                 attempt,
                 ..
             } => {
-                self.change(to, *number, *change)?;
-                if let Some(attempt) = attempt {
-                    attempts::write(&mut to.attempt, *number, attempt)?;
-                }
+                self.change(to, *number, *change, attempt.as_ref())?;
             }
             Record::Claims { changes, .. } => {
                 for change in changes.iter() {

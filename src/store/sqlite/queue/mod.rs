@@ -190,6 +190,12 @@ impl QueueDb {
         self.database.on_writer(limit).unwrap();
     }
 
+    /// Believes that so many bytes of the disk are free.
+    #[cfg(test)]
+    pub(super) fn pretend_free(&self, bytes: Option<u64>) {
+        *self.database.disk.pretended.lock().unwrap() = bytes;
+    }
+
     #[cfg(test)]
     pub(super) fn faults(&self) -> &super::faults::Faults {
         &self.database.faults
