@@ -1,7 +1,7 @@
 //! The replay window as it is kept on disk: its way back into memory, and what the stop before means
 //! for it (contract: The window on disk).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -214,8 +214,11 @@ impl KeptWindow {
 
     /// Puts the claims of stored deliveries into memory. A route may have relayed before it stored, so
     /// an entry may be in both files. No order is known between those, and what either says is gone
-    /// may be there by the other.
+    /// may be there by the other. Of a route that is in both, all entries are put in the order of time.
     fn restore_queue(&self, window: &Window) -> Result<(), StoreError> {
+        let memory = window.here();
+        let of_window = memory.routes();
+        let mut of_both = HashSet::new();
         let mut gone: HashMap<ClaimKey, u64> = HashMap::new();
         let mut place = 0_u64;
         self.queue.claims(&mut |change| {
@@ -226,18 +229,23 @@ impl KeptWindow {
         })?;
         let mut place = 0_u64;
         self.queue.claims(&mut |change| {
-            let key = match &change {
-                Change::Entry(kept) => Some(kept.key),
-                Change::Done(arrival, _) => Some(arrival.key),
-                Change::Gone(key) => Some(*key),
-                Change::Forgotten(..) | Change::Serial(_) => None,
+            let (key, route) = match &change {
+                Change::Entry(kept) => (Some(kept.key), Some(kept.route)),
+                Change::Done(arrival, _) => (Some(arrival.key), Some(arrival.route)),
+                Change::Gone(key) => (Some(*key), None),
+                Change::Forgotten(..) | Change::Serial(_) => (None, None),
             };
             let went = key.and_then(|key| gone.get(&key));
             if went.is_none_or(|went| *went < place) {
-                window.here().take_beside(&change);
+                memory.take_beside(&change);
             }
+            of_both.extend(route.filter(|route| of_window.contains(route)));
             place += 1;
-        })
+        })?;
+        for route in of_both {
+            memory.put_in_order(route);
+        }
+        Ok(())
     }
 }
 

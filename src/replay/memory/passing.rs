@@ -5,12 +5,14 @@
 //! more. If the other process does not take over, it thaws the shards and goes on as if nothing had
 //! been. The monotonic clocks of both must agree.
 
+use std::collections::HashSet;
+
 use super::{MemoryWindow, Settled, lock};
 use crate::clock::Now;
 use crate::replay::Claimed;
 use crate::replay::journal::Written;
 use crate::replay::passing::Change;
-use crate::verify::claim::{Arrival, ClaimKey, Decision};
+use crate::verify::claim::{Arrival, ClaimKey, Decision, Fingerprint};
 
 impl MemoryWindow {
     /// The number of shards.
@@ -59,10 +61,8 @@ impl MemoryWindow {
             }
             Change::Gone(key) => lock(self.home(*key)).drop_entry(*key),
             Change::Done(arrival, at) => {
-                // Denied is what was done already, and what the window has no room for.
-                if let Ok((Claimed::Granted(ticket), _)) = self.try_claim(arrival, *at) {
-                    let _ = self.settle(ticket, Settled::Stored(*at));
-                }
+                let counts = self.route_count(arrival.route);
+                lock(self.home(arrival.key)).take_over_done(arrival, *at, counts);
             }
             Change::Forgotten(..) | Change::Serial(_) => {
                 for shard in &self.shards {
@@ -79,6 +79,29 @@ impl MemoryWindow {
             Change::Entry(kept) if lock(self.home(kept.key)).knows_more(kept) => {}
             Change::Gone(_) => {}
             other => self.take_over(other),
+        }
+    }
+
+    /// The routes that have entries.
+    pub fn routes(&self) -> HashSet<Fingerprint> {
+        self.largest_routes().into_iter().collect()
+    }
+
+    /// Puts the done entries of a route in the order of time, after they were taken over from two
+    /// journals one after the other. Neither has the moments of all uses, so an entry counts as used
+    /// when the time began for which it is kept: the one that ends first is the oldest. It takes 24
+    /// bytes for each entry of the route.
+    pub fn put_in_order(&self, route: Fingerprint) {
+        let mut all = Vec::new();
+        for (number, shard) in (0_u32..).zip(&self.shards) {
+            let shard = lock(shard);
+            let used = shard.used(route);
+            all.extend(used.map(|(until, order, slot)| (until, order, number, slot)));
+        }
+        all.sort_unstable();
+        for (number, shard) in (0_u32..).zip(&self.shards) {
+            let own = (0_u64..).zip(&all).filter(|(_, entry)| entry.2 == number);
+            lock(shard).put_in_order(route, own.map(|(order, entry)| (entry.3, order)));
         }
     }
 

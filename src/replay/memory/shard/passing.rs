@@ -7,10 +7,11 @@ use std::sync::atomic::Ordering;
 
 use super::super::entry::{Facts, More, Phase, State};
 use super::super::packed::Slot;
-use super::{RouteCounts, Shard};
+use super::{Digest, RouteCounts, Shard};
+use crate::clock::Now;
 use crate::replay::Ticket;
 use crate::replay::passing::{self, Change, Kept, Variant};
-use crate::verify::claim::{Arrival, ClaimKey, Fingerprint};
+use crate::verify::claim::{Arrival, ClaimKey, Decision, Fingerprint};
 
 impl Shard {
     /// Whether another process has the window, so that nothing may be decided here.
@@ -104,6 +105,64 @@ impl Shard {
                 .uses
                 .fetch_max(order.saturating_add(1), Ordering::Relaxed);
             let (list, slab) = self.route_list(route);
+            list.push(slab, slot, order);
+        }
+    }
+
+    /// Takes over that a delivery was done at a moment. Whether the window has room for it is not asked:
+    /// the oldest entry is not known before all was taken over.
+    pub(in super::super) fn take_over_done(
+        &mut self,
+        arrival: &Arrival,
+        at: Now,
+        counts: Arc<RouteCounts>,
+    ) {
+        self.sweep(at);
+        let ticket = match self.judge(arrival, at) {
+            (Decision::Claim, Some(slot)) => self.join(slot, arrival, at),
+            (Decision::Claim, None) => {
+                let Some(route) = self.route(arrival.route, || counts) else {
+                    return;
+                };
+                self.route_held(route).fetch_add(1, Ordering::Relaxed);
+                self.counts.held.fetch_add(1, Ordering::Relaxed);
+                let Some(ticket) = self.insert(arrival, route) else {
+                    return;
+                };
+                ticket
+            }
+            // It was done already.
+            _ => return,
+        };
+        self.commit(ticket, at, true);
+    }
+
+    /// The done entries of a route in the order of their use: the second of the monotonic clock until
+    /// which each must be kept, its place in the order, and its slot.
+    pub(in super::super) fn used(
+        &self,
+        route: Fingerprint,
+    ) -> impl Iterator<Item = (u32, u64, Slot)> {
+        let number = self.route_numbers.get(&Digest::of(route.0));
+        let shares = number.map(|number| self.share(*number)).into_iter();
+        let walked = shares.flat_map(|share| share.done.walk(&self.slab));
+        walked.map(|(slot, order)| (self.slab.at(slot).keep_s, order, slot))
+    }
+
+    /// Gives the done entries of a route other places in the order of their use, which must grow.
+    pub(in super::super) fn put_in_order(
+        &mut self,
+        route: Fingerprint,
+        places: impl Iterator<Item = (Slot, u64)>,
+    ) {
+        let Some(number) = self.route_numbers.get(&Digest::of(route.0)).copied() else {
+            return;
+        };
+        let (list, slab) = self.route_list(number);
+        while let Some(slot) = list.head() {
+            list.remove(slab, slot);
+        }
+        for (slot, order) in places {
             list.push(slab, slot, order);
         }
     }

@@ -155,3 +155,45 @@ fn an_entry_of_two_journals_is_what_the_richer_one_says() {
         }
     }
 }
+
+/// What came last in queue mode was evicted first, because its file is read last and the window was
+/// full by then; and what came last in relay mode, because its file is read first.
+#[test]
+fn the_entries_of_two_journals_are_evicted_in_the_order_of_time() {
+    let it = Setting::new(100);
+    let notes = noted(&it);
+    let mut queued = Vec::new();
+    // Relay mode, queue mode, and relay mode again.
+    for id in 1..=30 {
+        it.clock.step(2000, Duration::from_secs(2));
+        match id {
+            11..=20 => queued.push(Change::Done(Box::new(event(1, id)), it.clock.now())),
+            _ => it.done(event(1, id)),
+        }
+    }
+    let relayed = notes.0.lock().unwrap().clone();
+    for kept in [5, 15, 25] {
+        let read = Setting {
+            window: MemoryWindow::with_shards(kept, 4),
+            clock: it.clock.clone(),
+        };
+        for (_, change) in &relayed {
+            read.window.take_over(change);
+        }
+        assert!(read.window.routes().contains(&Fingerprint(1)));
+        for change in &queued {
+            read.window.take_beside(change);
+        }
+        read.window.put_in_order(Fingerprint(1));
+        read.window.fit(it.clock.now());
+        assert_eq!(read.window.entries(), kept);
+        let latest = u128::try_from(31 - kept).unwrap()..=30;
+        for id in latest {
+            let seen = read.denied(event(1, id));
+            assert_eq!(seen, Some(Decision::Replay), "{id} of the last {kept}");
+        }
+        // The next one takes the place of the oldest, in whichever shard that is.
+        read.done(event(1, 31));
+        assert_eq!(read.denied(event(1, 30)), Some(Decision::Replay));
+    }
+}
