@@ -320,14 +320,17 @@ fn locker(owner: &File, named: Option<u32>) -> Option<u32> {
     })
 }
 
-/// The process that has a lock, in words. The file names the process that took it last; while another one
-/// ends that had it before, as after an upgrade that failed, it has the lock though the file names the
-/// dead one.
+/// The process that has a lock, in words. The kernel knows best who has it: the number in the file may
+/// belong to another process by now. After an upgrade the kernel's is the process that took the lock
+/// first. As long as that one has not ended, the file names the one to which the lock has passed.
 fn in_words(named: Option<u32>, locker: Option<u32>) -> String {
     let alive = |pid: &u32| is_alive(*pid);
     match (named, locker.filter(alive)) {
-        (Some(named), _) if is_alive(named) => format!("the process {named}"),
+        (Some(named), Some(locker)) if named != locker && is_alive(named) => {
+            format!("the process {locker} (the file `{OWNER}` names the process {named})")
+        }
         (_, Some(locker)) => format!("the process {locker}"),
+        (Some(named), None) if is_alive(named) => format!("the process {named}"),
         (Some(named), None) => format!(
             "a process whose number is not known (the file `{OWNER}` names the process {named}, which has ended)"
         ),
@@ -424,6 +427,15 @@ mod tests {
             in_words(Some(own), Some(dead)),
             format!("the process {own}")
         );
+        // Numbers of processes are used again: the file may name one that has nothing to do with it.
+        assert!(is_alive(1));
+        assert_eq!(
+            in_words(Some(1), Some(own)),
+            format!("the process {own} (the file `owner` names the process 1)")
+        );
+        fs::write(dir.join(OWNER), "pid 1\n").unwrap();
+        let said = holder(&dir).unwrap();
+        assert!(said.starts_with(&format!("the process {own} ")), "{said}");
         let silent = "a process that has not said its number";
         assert_eq!(in_words(None, Some(dead)), silent);
     }
