@@ -73,6 +73,23 @@ pub(crate) async fn run(
     }
 }
 
+/// Takes dead letters out of the queue that were kept long enough, and says which. It reads and waits.
+pub(crate) fn end_dead_letters(backlog: &Backlog, now: Now) {
+    backlog.expire(now, |expired, head| {
+        let stored = head.and_then(|head| StoredHead::read(head));
+        let name = backlog.name(expired.route);
+        log::info!(
+            "route {}, {}: the dead delivery {} was kept for `keep_dead` and is gone",
+            name.as_deref().unwrap_or("-"),
+            in_words(
+                stored.as_ref().map(|stored| &stored.event),
+                expired.id.received()
+            ),
+            expired.id
+        );
+    });
+}
+
 /// A delivery that is being tried. When it is dropped, what became of the attempt is written down: the
 /// outcome that it was given, or that there is none, as after a panic.
 struct Held {

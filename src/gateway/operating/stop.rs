@@ -153,6 +153,7 @@ impl Signals {
                 let running = Arc::clone(&self.running);
                 let look = move || {
                     running.look_after_window();
+                    delivering::end_dead_letters(&backlog, running.clock.now());
                     backlog.look_after(running.clock.now());
                 };
                 // It writes, so it may wait. The hook reports its panic.

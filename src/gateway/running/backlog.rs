@@ -19,8 +19,8 @@ use super::queue_of_route::settings;
 use crate::clock::{Clock, Now, UnixMillis};
 use crate::config;
 use crate::queue::{
-    Attempt, AttemptEnd, Change, Delivery, DeliveryId, Ended, Lease, Limits, Next, Outcome,
-    Progress, Queue, RouteNumber, State,
+    Attempt, AttemptEnd, Change, Delivery, DeliveryId, Ended, Expired, Lease, Limits, Next,
+    Outcome, Progress, Queue, RouteNumber, State,
 };
 use crate::replay::passing;
 use crate::replay::{Claim, Settlement};
@@ -354,16 +354,25 @@ impl Backlog {
         Ok(())
     }
 
-    /// Takes out what was dead for long enough, and keeps the time.
-    pub(crate) fn look_after(&self, now: Now) {
+    /// Takes out what was dead for long enough. `each` gets every one of them, with its head if that
+    /// can be had.
+    pub(crate) fn expire(&self, now: Now, mut each: impl FnMut(&Expired, Option<&Bytes>)) {
         let expired = self.queue().expire(now, MOST_EXPIRED);
-        for expired in expired {
-            log::info!(
-                "the dead delivery {} was kept long enough and is gone",
-                expired.id
-            );
+        let numbers: Vec<_> = expired.iter().map(|expired| expired.number).collect();
+        let heads = if numbers.is_empty() {
+            Vec::new()
+        } else {
+            self.store.heads(&numbers).unwrap_or_default()
+        };
+        for (place, expired) in expired.iter().enumerate() {
+            let head = heads.get(place).and_then(|head| head.as_ref().ok());
+            each(expired, head.and_then(Option::as_ref));
             drop(self.store.change(expired.number, Change::Gone));
         }
+    }
+
+    /// Looks at the store and at what waits for long, and keeps the time.
+    pub(crate) fn look_after(&self, now: Now) {
         self.look_at_store(now);
         self.report_overdue(now);
         // Each writing is a sync of the disk.
