@@ -428,6 +428,9 @@ fn read_standard_input(shown: &str) -> Result<Zeroizing<String>, Problems> {
     }
 }
 
+/// The file that the first steps of README make.
+const HERE: &str = "./verigate.toml";
+
 fn read_text(path: &Path, shown: &str, files: &Files) -> Result<Zeroizing<String>, Problems> {
     let whole = |message: String, help: &str| Problems::whole_file(shown, message, help);
     let looked_for = |path: &Path| match std::path::absolute(path) {
@@ -443,6 +446,11 @@ fn read_text(path: &Path, shown: &str, files: &Files) -> Result<Zeroizing<String
             _ => format!("the configuration file {shown} cannot be read: {why}"),
         };
         let help = match why.kind() {
+            io::ErrorKind::NotFound if Path::new(HERE).is_file() => format!(
+                "there is a {HERE}, which is read only where it is named: `verigate run {HERE}`, or \
+                 `--config {HERE}` with any command.{}",
+                looked_for(path)
+            ),
             io::ErrorKind::NotFound => format!(
                 "name yours, as in `--config verigate.toml`, or begin one with `verigate providers \
                  NAME > verigate.toml`; the sample conf/verigate.toml, which packages install as \

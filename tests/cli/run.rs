@@ -49,6 +49,21 @@ fn a_file_that_does_not_exist_is_named_with_the_ways_to_begin() {
 }
 
 #[test]
+fn the_file_of_the_first_steps_is_named_where_another_one_is_looked_for() {
+    let folder = Folder::new();
+    folder.write("verigate.toml", "");
+    let ended = folder.run(["run"]);
+    let words = "there is a ./verigate.toml, which is read only where it is named: `verigate run ./verigate.toml`";
+    ended
+        .expect_code(2)
+        .expect_words(&["there is no configuration file conf/verigate.toml", words]);
+    let ended = folder.run(["check", "none-such.toml"]);
+    ended
+        .expect_code(2)
+        .expect_words(&[words, "`--config ./verigate.toml`"]);
+}
+
+#[test]
 fn every_problem_of_a_file_is_told_at_once() {
     let folder = Folder::new().env("S", "a-secret-of-the-environment");
     let toml = "[server]\nlisten = [\"127.0.0.1:0\"]\nthread = 2\nhead_timeout = \"soon\"\nmax_buffered = \"lots\"\n\n\

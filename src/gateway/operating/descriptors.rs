@@ -34,7 +34,7 @@ pub(crate) fn raise() {
 }
 
 /// The most connections that fit, at most `server.max_connections`, with a sentence for the operator
-/// if that is less.
+/// if that is less than the operator has asked for, or less than half of the default.
 pub(crate) fn fitting(server: &Server) -> (usize, Option<Lowered>) {
     let wanted = server.max_connections;
     let Some(limit) = getrlimit(Resource::Nofile).current else {
@@ -45,8 +45,8 @@ pub(crate) fn fitting(server: &Server) -> (usize, Option<Lowered>) {
     if wanted <= fits {
         return (wanted, None);
     }
-    let is_written = server.sets_max_connections;
-    let words = if is_written {
+    let is_enough = !server.sets_max_connections && fits >= wanted / 2;
+    let words = if server.sets_max_connections {
         format!(
             "`server.max_connections` is {wanted}, but the limit of open file descriptors (`ulimit -n`) of {limit} has room for {fits} \
              connections and their upstreams: at most {fits} are taken; raise the limit (systemd: `LimitNOFILE=`) or lower \
@@ -55,10 +55,11 @@ pub(crate) fn fitting(server: &Server) -> (usize, Option<Lowered>) {
     } else {
         format!(
             "at most {fits} connections are taken instead of {wanted}: the limit of open file descriptors (`ulimit -n`) of {limit} has \
-             room for no more and their upstreams; raise it for more (systemd: `LimitNOFILE=`)"
+             room for no more and their upstreams; raise the limit (systemd: `LimitNOFILE=`), or set `server.max_connections` to \
+             {fits} if that is enough"
         )
     };
-    (fits, Some(Lowered { words, is_written }))
+    (fits, (!is_enough).then_some(Lowered { words }))
 }
 
 /// The connections that `limit` descriptors have room for, at least one.

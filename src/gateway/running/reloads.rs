@@ -44,19 +44,12 @@ pub(crate) struct Latest {
 pub(crate) struct Lowered {
     /// The sentence for the operator.
     pub(crate) words: String,
-    /// Whether the operator has written the limit, and not the default is lowered.
-    pub(crate) is_written: bool,
 }
 
 impl Lowered {
-    /// Logs the sentence: a warning where the operator has asked for more.
+    /// Logs the sentence.
     pub(crate) fn say(&self) {
-        let level = if self.is_written {
-            log::Level::Warn
-        } else {
-            log::Level::Info
-        };
-        log::log!(level, "{}", self.words);
+        log::warn!("{}", self.words);
     }
 }
 
