@@ -7,6 +7,7 @@
 
 mod advice;
 mod conceal;
+mod field;
 mod known;
 mod placeholder;
 mod prefixes;
@@ -17,6 +18,7 @@ mod tests;
 use memchr::memmem;
 
 pub use self::conceal::{MASK, Suspicion, concealed, is_out_of_place, is_plain_path, suspects};
+pub use self::field::{HIDDEN, is_plain_name, shown_target, shown_value, speaks_of_proof};
 pub use self::known::{known_key, known_text, only_prefix, signing_prefix};
 pub use self::published::published;
 use super::public::PublicKey;

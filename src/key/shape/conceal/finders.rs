@@ -25,14 +25,19 @@ static MARKS: Lazy<Vec<(&str, Finder<'static>)>> = Lazy::new(|| {
 
 /// Texts behind a beginning that marks secrets or API keys. Private keys of Standard Webhooks and
 /// of PEM are among them.
-pub(super) fn marked(text: &str, found: &mut Vec<Range<usize>>) {
+pub(in crate::key::shape) fn marked(text: &str, found: &mut Vec<Range<usize>>) {
     for (prefix, finder) in MARKS.iter() {
+        let mut done = 0;
         for at in finder.find_iter(text.as_bytes()) {
             let (before, rest) = (text.get(..at), text.get(at + prefix.len()..));
             let (Some(before), Some(rest)) = (before, rest) else {
                 continue;
             };
             let is_within_word = before.ends_with(|c: char| c.is_ascii_alphanumeric());
+            // What is behind a later beginning in the same text was seen behind this one.
+            if is_within_word || at < done {
+                continue;
+            }
             let length = rest.find(|c| !is_secret_char(c)).unwrap_or(rest.len());
             let behind = rest.get(..length).unwrap_or_default();
             let has_digit = behind.contains(|c: char| c.is_ascii_digit());
@@ -40,8 +45,9 @@ pub(super) fn marked(text: &str, found: &mut Vec<Range<usize>>) {
             let has_border = prefix.ends_with(['_', '-', '.', ':', ',']);
             let is_sure = prefix.len() >= 6 && has_border;
             let is_key = is_long && (is_sure || has_digit) && (has_border || length >= 12);
-            if !is_within_word && is_key {
-                found.push(at..at + prefix.len() + length);
+            done = at + prefix.len() + length;
+            if is_key {
+                found.push(at..done);
             }
         }
     }
@@ -91,7 +97,10 @@ pub(super) fn authorizations(text: &str, found: &mut Vec<Range<usize>>) {
 }
 
 /// The words of a text, made of characters that `is_part` takes.
-pub(super) fn words(text: &str, is_part: impl Fn(char) -> bool) -> Vec<(usize, &str)> {
+pub(in crate::key::shape) fn words(
+    text: &str,
+    is_part: impl Fn(char) -> bool,
+) -> Vec<(usize, &str)> {
     let mut words = Vec::new();
     let mut start = None;
     for (at, c) in text.char_indices().chain([(text.len(), ' ')]) {
@@ -108,7 +117,7 @@ pub(super) fn words(text: &str, is_part: impl Fn(char) -> bool) -> Vec<(usize, &
 }
 
 /// The kind of an ASCII letter or digit; `None` for another character.
-fn class(c: char) -> Option<u8> {
+pub(in crate::key::shape) fn class(c: char) -> Option<u8> {
     match c {
         'a'..='z' => Some(0),
         'A'..='Z' => Some(1),
@@ -118,7 +127,7 @@ fn class(c: char) -> Option<u8> {
 }
 
 /// How often two neighbours are of different kinds.
-fn changes(word: &str, class: impl Fn(char) -> Option<u8>) -> usize {
+pub(in crate::key::shape) fn changes(word: &str, class: impl Fn(char) -> Option<u8>) -> usize {
     let neighbours = word.chars().zip(word.chars().skip(1));
     neighbours
         .filter(|(a, b)| matches!((class(*a), class(*b)), (Some(a), Some(b)) if a != b))

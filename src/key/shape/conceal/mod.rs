@@ -10,7 +10,9 @@ mod finders;
 use std::borrow::Cow;
 use std::ops::Range;
 
-use self::finders::{authorizations, is_duration, marked, mixed, random, urls, words};
+use self::finders::{authorizations, is_duration, mixed, random, urls};
+
+pub(super) use self::finders::{changes, class, marked, words};
 
 /// The text shown in place of what is hidden: always the same, so that it does not give away a
 /// length.
@@ -127,7 +129,7 @@ pub fn is_plain_path(text: &str) -> bool {
 }
 
 /// Names of algorithms and encodings that end in digits.
-const ALGORITHMS: &[&str] = &[
+pub(super) const ALGORITHMS: &[&str] = &[
     "sha1",
     "sha256",
     "sha384",
