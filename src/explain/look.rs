@@ -1,5 +1,10 @@
 //! The look of a signature's value in words, without a byte of it.
 
+use crate::key::shape::is_plain_name;
+
+/// The longest label that is shown whatever it looks like (`keyId`).
+const SHORT_LABEL: usize = 5;
+
 /// The look of a signature's value in words, without a byte of a signature: its encoding and length,
 /// the labels of a list; `None` where it has no look that says anything.
 pub fn value_words(value: &[u8]) -> Option<String> {
@@ -20,7 +25,11 @@ pub fn value_words(value: &[u8]) -> Option<String> {
     let labelled = |item: &&str| -> Option<(String, Option<String>)> {
         let at = item.find(['=', ','])?;
         let (label, value) = item.split_at_checked(at)?;
+        // The padding of base64 makes no label of what is in front of it.
+        let rest = value.trim_matches('=');
         let is_label = !label.is_empty()
+            && !rest.is_empty()
+            && (label.len() <= SHORT_LABEL || is_plain_name(label))
             && label.len() <= 16
             && label
                 .bytes()
@@ -82,4 +91,30 @@ fn encoded(text: &str) -> Option<String> {
     let mixed = |test: fn(&u8) -> bool| letters.as_bytes().iter().any(test);
     let is_mixed = mixed(u8::is_ascii_uppercase) && mixed(u8::is_ascii_lowercase);
     (is_base64 && is_length && is_mixed).then(|| format!("base64 of {bytes} bytes{}", of(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_value_is_no_label() {
+        let words = |text: &str| value_words(text.as_bytes());
+        for value in ["c2VjcmV0cw==", "hunter2=", "kZ3q8vX1pL=,x=1", "p4ssw0rd=x"] {
+            let said = words(value).unwrap_or_default();
+            let label = value.split('=').next().unwrap_or_default();
+            assert!(!said.contains(label), "{value}: {said}");
+        }
+        let rows = [
+            ("t=1750000000,v1=ab", "a value labelled `t`, `v1`"),
+            (
+                "keyId=a,signature=ab",
+                "a value labelled `keyId`, `signature`",
+            ),
+            ("hmac-sha256-hex=ab", "a value labelled `hmac-sha256-hex`"),
+        ];
+        for (value, expected) in rows {
+            assert_eq!(words(value).as_deref(), Some(expected));
+        }
+    }
 }
