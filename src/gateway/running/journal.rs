@@ -114,14 +114,32 @@ impl Late {
 
     /// Looks for answers that have come.
     fn look(&self) {
-        if self.is_any.load(Ordering::Relaxed) {
-            let mut answers = lock(&self.answers);
-            answers.retain_mut(|pending| matches!(pending.try_recv(), Ok(None)));
-            if answers.is_empty() {
-                self.is_any.store(false, Ordering::Relaxed);
-                log::info!("state: window.db answers again");
-            }
+        // An error is told by the writer, and so is its end.
+        if self.last_came() == Some(true) {
+            log::info!("state: window.db answers again");
         }
+    }
+
+    /// Whether the last of the late answers has come by now, and says that something was written.
+    /// `None`: it has not come, or none was late.
+    fn last_came(&self) -> Option<bool> {
+        if !self.is_any.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut answers = lock(&self.answers);
+        let mut is_written = false;
+        answers.retain_mut(|pending| match pending.try_recv() {
+            Ok(None) => true,
+            answered => {
+                is_written = matches!(answered, Ok(Some(Ok(()))));
+                false
+            }
+        });
+        if !answers.is_empty() {
+            return None;
+        }
+        self.is_any.store(false, Ordering::Relaxed);
+        Some(is_written)
     }
 }
 
@@ -355,5 +373,44 @@ impl Journal for WindowJournal {
         let pending = self.window.append(Vec::new());
         let late = Arc::clone(&self.late);
         Box::pin(async move { late.wait(pending).await })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_channel::oneshot;
+
+    use super::*;
+
+    #[test]
+    fn a_late_answer_that_is_an_error_is_no_sign_that_the_file_can_be_written() {
+        let unavailable = || Err(StoreError::Unavailable("an error of the disk".into()));
+        for (answers, expected) in [
+            (vec![Ok(()), Ok(())], Some(true)),
+            (vec![unavailable(), Ok(())], Some(true)),
+            (vec![Ok(()), unavailable()], Some(false)),
+        ] {
+            let (senders, pending): (Vec<_>, Vec<_>) =
+                answers.iter().map(|_| oneshot::channel()).unzip();
+            let late = Late {
+                timeout: Duration::from_secs(2),
+                is_any: AtomicBool::new(true),
+                answers: Mutex::new(pending),
+            };
+            assert_eq!(late.last_came(), None);
+            for (sender, answer) in senders.into_iter().zip(answers) {
+                sender.send(answer).unwrap();
+            }
+            assert_eq!(late.last_came(), expected);
+            assert_eq!(late.last_came(), None, "it is told once");
+        }
+        let (sender, pending) = oneshot::channel();
+        let late = Late {
+            timeout: Duration::from_secs(2),
+            is_any: AtomicBool::new(true),
+            answers: Mutex::new(vec![pending]),
+        };
+        drop(sender);
+        assert_eq!(late.last_came(), Some(false), "the writer has ended");
     }
 }
