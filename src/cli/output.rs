@@ -94,19 +94,6 @@ pub(super) fn deliveries(count: u64) -> String {
     }
 }
 
-/// A word for a POSIX shell, in single quotes unless every character of it is harmless.
-pub(super) fn quoted(text: &str) -> String {
-    let is_plain = !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-._/:@=".contains(&b));
-    if is_plain {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
 /// A JSON object on a single line, its members in this order.
 pub(super) fn json_object(members: &[(&str, Value)]) -> String {
     let members: Vec<String> = members
@@ -119,6 +106,7 @@ pub(super) fn json_object(members: &[(&str, Value)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::notation::shell::quoted;
 
     #[test]
     fn cf_31_an_id_of_a_gateway_is_shown_and_secrets_beside_it_are_not() {

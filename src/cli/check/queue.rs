@@ -9,11 +9,12 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::shown::shown;
-use crate::cli::output::{deliveries, quoted};
+use crate::cli::output::deliveries;
 use crate::config;
 use crate::config::queue::written_rate;
 use crate::config::units::{written_duration, written_size};
 use crate::config::{Config, Mode, OnError, OrderBy, Queue, Route, StateKey, Warning, WarningName};
+use crate::notation::shell;
 use crate::queue::State;
 use crate::store::sealing::{KeyId, Keyring};
 use crate::store::sqlite;
@@ -57,11 +58,11 @@ pub(super) fn state_rows(config: &Config, found: &Found) -> Vec<[String; 2]> {
     for held in &found.held {
         let value = format!(
             "{} of the route {} (provider {}), which is not in this file: until it is back, or they are \
-             discarded (`verigate queue discard --route {}`)",
+             discarded (`verigate queue discard {}`)",
             deliveries(held.count),
             shown(&held.route),
             shown(&held.provider),
-            quoted(&shown(&held.route)),
+            shell::option("--route", &shown(&held.route)),
         );
         rows.push(["holds".to_owned(), value]);
     }
@@ -109,11 +110,11 @@ pub(super) fn warnings(config: &Config, found: &Found) -> Vec<Warning> {
     let of_routes = found.held.iter().map(|held| {
         format!(
             "`state.dir`: the file has no route `{}` with the provider `{}`, which holds {} on disk: put it \
-             back, or discard them (`verigate queue discard --route {}`)",
+             back, or discard them (`verigate queue discard {}`)",
             shown(&held.route),
             shown(&held.provider),
             deliveries(held.count),
-            quoted(&shown(&held.route)),
+            shell::option("--route", &shown(&held.route)),
         )
     });
     let warning = |message| Warning {

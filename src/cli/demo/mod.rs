@@ -17,13 +17,14 @@ use clap::Args;
 use memchr::memmem;
 
 use super::Exit;
-use super::output::{note, print, quoted, table};
+use super::output::{note, print, table};
 use super::queue::Client;
 use crate::clock::Clock;
 use crate::config;
 use crate::gateway;
 use crate::gateway::{Addresses, EarlySignals, Inherited, Stopper, Supervisor, Surroundings};
 use crate::key::secret::SecretText;
+use crate::notation::shell::quoted;
 use crate::telemetry::access_log::standard_output;
 use crate::telemetry::operational;
 use receiver::Receiver;

@@ -11,10 +11,10 @@ use serde_json::Value;
 
 use super::shown::escaped;
 use crate::cli::default_file;
-use crate::cli::output::quoted;
 use crate::cli::subject;
 use crate::config;
 use crate::key::secret::SecretText;
+use crate::notation::shell;
 
 /// The longest wait for each part of an answer. The gateway waits two seconds for its store.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -101,22 +101,17 @@ impl Target {
     pub(super) fn options(&self) -> String {
         let mut options = String::new();
         let mut add = |option: &str, value: &str| {
-            options.extend([" ", option, " ", value]);
+            options.extend([" ", &shell::option(option, value)]);
         };
         if let Some(path) = &self.config {
-            add("--config", &quoted(&path.display().to_string()));
+            add("--config", &path.display().to_string());
         }
         if let Some(address) = &self.admin {
-            add("--admin", &quoted(address));
+            add("--admin", address);
         }
         if let Some(reference) = &self.token {
             let is_text = reference.starts_with("plain:");
-            let shown = if is_text {
-                "REF".to_owned()
-            } else {
-                quoted(reference)
-            };
-            add("--token", &shown);
+            add("--token", if is_text { "REF" } else { reference });
         }
         options
     }
@@ -214,8 +209,8 @@ impl Client {
                 let file = config::shown_path(file);
                 anyhow!(
                     "no gateway answers at {authority}, the `admin.listen` of {file}: {error}; start it by \
-                     `verigate run --config {}`, or name another one by `--config FILE` or `--admin ADDR --token REF`",
-                    quoted(&file)
+                     `verigate run {}`, or name another one by `--config FILE` or `--admin ADDR --token REF`",
+                    shell::option("--config", &file)
                 )
             }
             None => anyhow!(

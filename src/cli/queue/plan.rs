@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::shown::{distance, escaped, word};
-use crate::cli::output::{deliveries, quoted};
+use crate::cli::output::deliveries;
 use crate::clock::UnixMillis;
+use crate::notation::shell;
 
 /// A plan before it runs: its deliveries, and what will become of them.
 pub(super) fn offered(action: &str, rate: Option<&str>, plan: &Value, now: UnixMillis) -> String {
@@ -88,8 +89,8 @@ pub(super) fn paused(plan: &Value, paused: &[String], options: &str) -> Option<S
     let lines = names.filter(|name| paused.contains(name)).map(|name| {
         format!(
             "\nan operator paused the route {name}: no delivery of it is sent until `verigate queue resume \
-             {}{options}`",
-            quoted(&name)
+             {}`",
+            shell::argument(&name, options)
         )
     });
     let lines: String = lines.collect();

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::shown::{distance, escaped, word};
-use crate::cli::output::{deliveries, quoted};
+use crate::cli::output::deliveries;
 use crate::clock::UnixMillis;
+use crate::notation::shell;
 
 /// The members of `routes` in the answer to `GET /queue`, a line for each reason of each route.
 /// `options` are those that the commands need to ask the same gateway.
@@ -35,8 +36,8 @@ pub(super) fn held_until(routes: &Value, name: &str, options: &str) -> Option<St
     let has = |kind| same.iter().any(|route| has_reason(route, kind));
     let (is_paused, is_removed) = (has("operator"), has("removed"));
     let resumed = format!(
-        "`verigate queue resume {}{options}` ends the pause of the route {name}",
-        quoted(name)
+        "`verigate queue resume {}` ends the pause of the route {name}",
+        shell::argument(name, options)
     );
     let back = format!("the configuration has the route {name} with its provider again");
     match (is_paused, is_removed) {
@@ -65,11 +66,13 @@ fn has_reason(route: &Value, kind: &str) -> bool {
 
 fn line(route: &Value, reason: &Value, options: &str, now: UnixMillis) -> String {
     let name = word(route, "route");
-    let quoted = quoted(&name);
     let waiting = route.get("deliveries").and_then(Value::as_u64);
     let waiting = waiting.unwrap_or(0);
     let left = |member| distance(reason, member, |at| at.0.saturating_sub(now.0));
-    let resume = format!("`verigate queue resume {quoted}{options}`");
+    let resume = format!(
+        "`verigate queue resume {}`",
+        shell::argument(&name, options)
+    );
     let kind = word(reason, "reason");
     let words = match kind.as_str() {
         "operator" => {
@@ -91,8 +94,9 @@ fn line(route: &Value, reason: &Value, options: &str, now: UnixMillis) -> String
         }
         "removed" => format!(
             "{} held, because the configuration has no route of this name and provider: put it back and reload, or \
-             give them up by `verigate queue discard --route {quoted}{options}`",
-            is_or_are(waiting)
+             give them up by `verigate queue discard {}{options}`",
+            is_or_are(waiting),
+            shell::option("--route", &name)
         ),
         // A filter by the route's name would mean the deliveries of the route in force, too.
         "provider" => format!(

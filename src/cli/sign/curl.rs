@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::cli::delivery::is_stdin;
-use crate::cli::output::quoted;
+use crate::notation::shell::quoted;
 
 /// A signed request, ready to be shown.
 #[derive(Debug)]

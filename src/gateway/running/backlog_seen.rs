@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::backlog::{Backlog, locked};
 use super::snapshot::Snapshot;
 use crate::clock::{Now, UnixMillis};
+use crate::notation::shell;
 use crate::queue::{Ended, Outcome, RouteNumber, RouteStatus};
 use crate::store::sqlite::Errors;
 use crate::telemetry::queue_metrics::RouteNow;
@@ -66,12 +67,13 @@ impl Backlog {
                 continue;
             }
             let name = self.name(number);
+            let name = name.as_deref().unwrap_or("-");
             log::warn!(
-                "route {}: {} and {} held, because the configuration has no route of this name and provider: put it \
-                 back, or `verigate queue discard --route {0}`",
-                name.as_deref().unwrap_or("-"),
+                "route {name}: {} and {} held, because the configuration has no route of this name and provider: put \
+                 it back, or `verigate queue discard {}`",
                 deliveries_wait(held),
-                if held == 1 { "is" } else { "are" }
+                if held == 1 { "is" } else { "are" },
+                shell::option("--route", name)
             );
         }
     }
@@ -127,13 +129,14 @@ impl Backlog {
             told.insert(number, now.mono);
             drop(told);
             let name = self.name(number);
+            let name = name.as_deref().unwrap_or("-");
             log::error!(
-                "route {}: a delivery waits for {} minutes, and {} wait in all{}: the provider was told that they \
-                 are taken and sends them no more; see what the app answers (`verigate queue list --route {0}`)",
-                name.as_deref().unwrap_or("-"),
+                "route {name}: a delivery waits for {} minutes, and {} wait in all{}: the provider was told that they \
+                 are taken and sends them no more; see what the app answers (`verigate queue list {}`)",
                 age.as_secs() / 60,
                 status.counts.waiting + status.counts.retrying,
-                why(&status)
+                why(&status),
+                shell::option("--route", name)
             );
         }
     }

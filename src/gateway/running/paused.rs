@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::notation::shell;
 use crate::queue::Queue;
 use crate::store::sqlite::{MetaKey, QueueDb};
 use crate::store::{QueueStore as _, StoreError};
@@ -17,8 +18,9 @@ pub(super) fn pause_as_stored(store: &Arc<QueueDb>, queue: &mut Queue) -> Result
     for route in store.routes()? {
         if store.meta(MetaKey::Pause(route.number))?.is_some() {
             log::warn!(
-                "route {}: it is paused, as an operator asked: `verigate queue resume {0}` ends that",
-                route.name
+                "route {}: it is paused, as an operator asked: `verigate queue resume {}` ends that",
+                route.name,
+                shell::argument(&route.name, "")
             );
             queue.pause(route.number);
         }

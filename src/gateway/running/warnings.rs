@@ -10,6 +10,7 @@ use crate::clock::Now;
 use crate::config::units::written_duration;
 use crate::gateway::client::tls::Failure;
 use crate::gateway::upstream::forward::ForwardError;
+use crate::notation::shell;
 use crate::store::StoreError;
 use crate::telemetry::rate_limit::{RateLimit, RateLimits};
 use crate::verify::claim::Conflict;
@@ -176,8 +177,9 @@ impl Warnings {
         if let Some(others) = self.refusing.allow(route, now.mono) {
             log::warn!(
                 "route {route}: the app answers {status} to deliveries of the queue; they are tried again until \
-                 `max_age` ({}): `verigate queue list --route {route} --state retrying`{}",
+                 `max_age` ({}): `verigate queue list {} --state retrying`{}",
                 written_duration(max_age),
+                shell::option("--route", route),
                 more(others)
             );
         }
