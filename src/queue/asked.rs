@@ -34,8 +34,8 @@ pub(super) struct Asked {
     /// The deliveries of the present row but the last one.
     row: [Option<Number>; 2],
     until: Option<i64>,
-    /// Whether one attempt may begin before the end of the pause.
-    lets_one_through: bool,
+    /// The moment from which one attempt may begin before the end of the pause.
+    lets_one_from: Option<i64>,
 }
 
 impl Asked {
@@ -44,28 +44,29 @@ impl Asked {
         self.until
     }
 
-    /// The moment until which no attempt begins; `None`: one may begin now, if `now` is later or an
-    /// operator wants to see one.
+    /// The moment until which no attempt begins; `None`: one may begin now, because the pause is over
+    /// or an operator wants to see one.
     pub(super) fn wait(&self, now: i64) -> Option<i64> {
-        self.until
-            .filter(|until| *until > now && !self.lets_one_through)
+        let until = self.until?;
+        let from = self.lets_one_from.map_or(until, |from| from.min(until));
+        (from > now).then_some(from)
     }
 
-    /// Somebody has mended the app, or says so: one attempt begins in spite of the pause. If the app
-    /// takes it, the pause ends.
-    pub(super) fn let_one_through(&mut self) {
-        self.lets_one_through = self.until.is_some();
+    /// Somebody has mended the app, or says so: one attempt begins at `from` in spite of the pause. If
+    /// the app takes it, the pause ends.
+    pub(super) fn let_one_through(&mut self, from: i64) {
+        self.lets_one_from = self.until.map(|_| from);
     }
 
-    /// An attempt begins.
-    pub(super) fn begin(&mut self) {
-        self.lets_one_through = false;
+    /// An attempt begins. Says whether an operator wanted it.
+    pub(super) fn begin(&mut self) -> bool {
+        self.lets_one_from.take().is_some()
     }
 
     /// Ends the pause, and says whether there was one.
     pub(super) fn end(&mut self) -> bool {
         self.row = [None; 2];
-        self.lets_one_through = false;
+        self.lets_one_from = None;
         self.until.take().is_some()
     }
 
@@ -135,19 +136,19 @@ mod tests {
     #[test]
     fn one_attempt_is_let_through_and_the_pause_goes_on_behind_it() {
         let mut asked = Asked::default();
-        asked.let_one_through();
+        asked.let_one_through(0);
         for number in 1..=3 {
             asked.saw(Number(number), ASKED, 0);
         }
         assert_eq!(asked.wait(0), Some(30_000), "there was no pause then");
-        asked.let_one_through();
-        assert_eq!(asked.wait(0), None);
-        asked.begin();
-        assert_eq!(asked.wait(0), Some(30_000));
+        asked.let_one_through(50);
+        assert_eq!((asked.wait(0), asked.wait(50)), (Some(50), None));
+        assert!(asked.begin() && !asked.begin());
+        assert_eq!(asked.wait(50), Some(30_000));
         assert_eq!(asked.saw(Number(4), ASKED, 100), None);
         assert_eq!(asked.wait(100), Some(30_000));
         assert_eq!(asked.wait(30_000), None);
-        asked.let_one_through();
+        asked.let_one_through(200);
         asked.begin();
         let turn = asked.saw(Number(5), Reply::Taken, 200);
         assert_eq!((turn, asked.wait(200)), (Some(PauseTurn::Ended), None));

@@ -51,6 +51,8 @@ struct Open {
     probing: Option<Number>,
     /// The delivery that was tried last.
     last: Option<Number>,
+    /// Whether an operator wants the next probe.
+    is_by_hand: bool,
 }
 
 impl Breaker {
@@ -73,14 +75,21 @@ impl Breaker {
         self.open.as_ref().and_then(|open| open.last)
     }
 
-    /// A probe begins.
-    pub(super) fn probe(&mut self, number: Number, now: i64) {
-        if let Some(open) = &mut self.open {
-            open.gap = open.gap.saturating_mul(2).min(LONGEST_GAP);
-            open.next = now.saturating_add(open.gap);
-            open.probing = Some(number);
-            open.last = Some(number);
-        }
+    /// Whether an operator wants the next probe, so that it waits for no delay that the app asked for.
+    pub(super) fn is_by_hand(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.is_by_hand)
+    }
+
+    /// A probe begins. Says whether an operator wanted it.
+    pub(super) fn probe(&mut self, number: Number, now: i64) -> bool {
+        let Some(open) = &mut self.open else {
+            return false;
+        };
+        open.gap = open.gap.saturating_mul(2).min(LONGEST_GAP);
+        open.next = now.saturating_add(open.gap);
+        open.probing = Some(number);
+        open.last = Some(number);
+        std::mem::take(&mut open.is_by_hand)
     }
 
     /// A probe was not made after all: the next one need not wait.
@@ -93,13 +102,14 @@ impl Breaker {
         }
     }
 
-    /// Somebody has mended the app, or says so: the next probe need not wait, and the gaps begin again
-    /// with the first one. A probe that is under way ends first.
-    pub(super) fn hurry(&mut self, now: i64) {
+    /// Somebody has mended the app, or says so: the next probe waits until `from` at most, and the gaps
+    /// begin again with the first one. A probe that is under way ends first.
+    pub(super) fn hurry(&mut self, from: i64) {
         if let Some(open) = &mut self.open {
-            open.next = now;
+            open.next = open.next.min(from);
             // The probe makes it twice as long.
             open.gap = FIRST_GAP / 2;
+            open.is_by_hand = true;
         }
     }
 
@@ -137,6 +147,7 @@ impl Breaker {
             gap: FIRST_GAP,
             probing: None,
             last: None,
+            is_by_hand: false,
         });
         Some(BreakerTurn::Opened)
     }
@@ -236,9 +247,12 @@ mod tests {
         }
         let at = 100_000;
         assert!(breaker.next_probe().unwrap() > Some(at));
+        breaker.hurry(at + 10);
         breaker.hurry(at);
+        breaker.hurry(at + 20);
         assert_eq!(breaker.next_probe(), Ok(Some(at)));
-        breaker.probe(Number(60), at);
+        assert!(breaker.is_by_hand());
+        assert!(breaker.probe(Number(60), at) && !breaker.is_by_hand());
         // One is under way: there is no second one beside it, and the next one follows at once.
         breaker.hurry(at + 100);
         assert_eq!(breaker.next_probe(), Err(Probing));

@@ -47,7 +47,7 @@ impl Queue {
     }
 
     /// Ends the pause of a route, both an operator's and one that the app asked for. Says whether there
-    /// was one. While the breaker is open, the next probe is made at once.
+    /// was one. While the breaker is open, the next probe is made at once, as after [`Self::retry`].
     pub fn resume(&mut self, route: RouteNumber, now: Now) -> bool {
         self.observe(now);
         let place = self.route_place(route);
@@ -55,7 +55,7 @@ impl Queue {
         let was_asked = route.asked.end();
         let was_paused = std::mem::take(&mut route.is_paused) || was_asked;
         route.interruptions += u64::from(was_paused);
-        route.breaker.hurry(millis(now));
+        route.hurry(millis(now));
         self.look_at(place);
         was_paused
     }
@@ -64,7 +64,8 @@ impl Queue {
     /// counts from now. With an order key it goes behind all others.
     ///
     /// While its route is only probed, or paused because the app asked for it, one attempt of the route
-    /// begins at once, and none for that reason in the next 5 s.
+    /// begins at once, or 5 s after the last one that an operator had begin at once. Such a probe waits
+    /// for no delay that the app asked for.
     pub fn retry(&mut self, number: Number, now: Now) -> ByHand {
         self.observe(now);
         let Some(slot) = self.slot(number) else {

@@ -44,6 +44,17 @@ pub struct Lease {
     pub is_probe: bool,
 }
 
+/// The next probe of a route whose breaker is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// It begins at this moment of the monotonic clock, which may be now, unless something changes.
+    At(Duration),
+    /// It waits for the end of an attempt.
+    AfterAttempt,
+    /// No delivery can be tried: it waits for one.
+    Nothing,
+}
+
 /// What a route has to offer.
 enum Offer {
     Try(u32),
@@ -110,15 +121,18 @@ impl Queue {
         if !route.has_slot() {
             return Offer::Wait(None);
         }
+        if let Some((probe, slot)) = self.probe(place, now) {
+            return match probe {
+                Probe::At(from) if from <= now.mono => Offer::Try(slot),
+                Probe::At(from) => Offer::Wait(Some(from)),
+                Probe::AfterAttempt | Probe::Nothing => Offer::Wait(None),
+            };
+        }
+        let route = self.routes.at_mut(place);
         let timers = [&route.timed, &route.delayed];
         let firsts = timers.into_iter().filter_map(Timers::first);
         let first_due = firsts.map(|slot| self.entries.at(slot).due).min();
-        let chosen = match route.breaker.next_probe() {
-            Err(_) => return Offer::Wait(None),
-            Ok(Some(probe)) if probe > at => return Offer::Wait(Some(moment(probe))),
-            Ok(Some(_)) => self.probe(place),
-            Ok(None) => route.choose(at).map(|kind| self.first_of(place, kind)),
-        };
+        let chosen = route.choose(at).map(|kind| self.first_of(place, kind));
         let route = self.routes.at_mut(place);
         match chosen.filter(|slot| *slot != NONE) {
             Some(slot) => match route.pace.wait(route.rate(), now.mono) {
@@ -153,9 +167,47 @@ impl Queue {
         account.map_or(NONE, |account| self.accounts.first(account, kind))
     }
 
-    /// The delivery of a probe: one that was never tried; otherwise one that is due, or will be; and
-    /// the one that was probed last only if there is no other.
-    fn probe(&self, place: u32) -> Option<u32> {
+    /// The next probe, and its delivery, or [`NONE`]; nothing while the breaker is closed.
+    ///
+    /// A delivery that the app asked to delay is taken once its time has come, or where an operator
+    /// wants the probe and there is no other delivery.
+    pub(super) fn probe(&self, place: u32, now: Now) -> Option<(Probe, u32)> {
+        let at = millis(now);
+        let route = self.routes.at(place);
+        let from = match route.breaker.next_probe() {
+            Ok(None) => return None,
+            Ok(Some(from)) if route.has_slot() => from,
+            Ok(Some(_)) | Err(_) => return Some((Probe::AfterAttempt, NONE)),
+        };
+        if !route.is_listed || route.is_paused {
+            return Some((Probe::Nothing, NONE));
+        }
+        let delayed = || {
+            let slot = route.delayed.first()?;
+            let due = self.entries.at(slot).due;
+            let is_by_hand = route.breaker.is_by_hand();
+            Some((slot, if is_by_hand { from } else { from.max(due) }))
+        };
+        let found = self.undelayed(place).map(|slot| (slot, from));
+        let Some((slot, from)) = found.or_else(delayed) else {
+            let is_any = route.under_way() > 0;
+            let why = if is_any {
+                Probe::AfterAttempt
+            } else {
+                Probe::Nothing
+            };
+            return Some((why, NONE));
+        };
+        let asked = route.asked.wait(at).map(moment);
+        let paced = route.pace.wait(route.rate(), now.mono);
+        let waits = [Some(moment(from)), asked, paced].into_iter().flatten();
+        Some((Probe::At(waits.fold(now.mono, Duration::max)), slot))
+    }
+
+    /// The delivery of a probe, of those that the app did not ask to delay: one that was never tried;
+    /// otherwise one that is due, or will be; and the one that was probed last only if there is no
+    /// other.
+    fn undelayed(&self, place: u32) -> Option<u32> {
         let found = |slot: u32| Some(slot).filter(|slot| *slot != NONE);
         let route = self.routes.at(place);
         let last = route.breaker.last().map_or(u64::MAX, |number| number.0);
@@ -183,10 +235,10 @@ impl Queue {
         let number = Number(entry.number);
         let route = self.routes.at_mut(place);
         let is_probe = route.breaker.is_open();
-        if is_probe {
-            route.breaker.probe(number, millis(now));
+        let is_by_hand = route.breaker.probe(number, millis(now)) | route.asked.begin();
+        if is_by_hand {
+            route.hurried = Some(millis(now));
         }
-        route.asked.begin();
         route.in_flight += 1;
         route.retries_in_flight += u32::from(kind == Kind::Retry);
         route.pace.begin(route.rate(), now.mono);

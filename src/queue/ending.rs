@@ -7,7 +7,7 @@ use super::breaker::{BreakerTurn, Sign};
 use super::delay;
 use super::entry::Place;
 use super::index::{Flight, Queue, millis};
-use super::{Change, Number, State};
+use super::{AttemptEnd, Change, Number, State};
 use crate::clock::{Now, UnixMillis};
 
 /// The end of an attempt.
@@ -119,6 +119,7 @@ impl Queue {
         let at = millis(now);
         let place = self.route_of(slot);
         let route = self.routes.at_mut(place);
+        route.last = AttemptEnd::of(outcome).map(|end| (end, now.wall));
         let breaker = route.breaker.saw(number, outcome.sign(), at);
         let pause = route.asked.saw(number, outcome.reply(), at);
         let turns = u64::from(breaker.is_some()) + u64::from(pause.is_some());

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::choosing::moment;
+use super::choosing::{Probe, moment};
 use super::entry::Place;
 use super::index::Queue;
 use super::route::Counts;
 use super::slab::NONE;
-use super::{Delivery, DeliveryId, Limits, Number, RouteNumber, State};
+use super::{AttemptEnd, Delivery, DeliveryId, Limits, Number, RouteNumber, State};
 use crate::clock::{Now, UnixMillis};
 
 /// The most deliveries that are looked at for one page.
@@ -62,9 +62,10 @@ pub struct RouteStatus {
     pub asked_until: Option<Duration>,
     /// Whether its breaker is open.
     pub is_breaker_open: bool,
-    /// While it is open, the earliest moment of the next probe by the monotonic clock; `None`: a probe
-    /// is under way.
-    pub next_probe: Option<Duration>,
+    /// While it is open, the next probe, as [`Queue::next`] makes it.
+    pub next_probe: Option<Probe>,
+    /// The end of its last attempt in this process, and the moment of that.
+    pub last: Option<(AttemptEnd, UnixMillis)>,
     /// The moment before which deliveries that could be tried wait for the route's rate, by the
     /// monotonic clock; it may be over. `None`: no delivery waits for it.
     pub paced_until: Option<Duration>,
@@ -125,20 +126,43 @@ impl Queue {
         self.route_places.keys().copied()
     }
 
+    /// The route of the delivery of this number, and its state.
+    pub fn whose(&self, number: Number) -> Option<(RouteNumber, State)> {
+        let slot = self.slot(number)?;
+        let route = self.routes.at(self.route_of(slot)).number;
+        Some((route, self.entries.at(slot).state))
+    }
+
+    /// Whether deliveries of a route are tried: it is in the configuration in force, and no operator
+    /// paused it.
+    pub fn is_tried(&self, route: RouteNumber) -> bool {
+        let place = self.route_places.get(&route);
+        let route = place.map(|place| self.routes.at(*place));
+        route.is_some_and(|route| route.is_listed && !route.is_paused)
+    }
+
+    /// Whether the configuration in force has a route.
+    pub fn is_listed(&self, route: RouteNumber) -> bool {
+        let place = self.route_places.get(&route);
+        place.is_some_and(|place| self.routes.at(*place).is_listed)
+    }
+
     /// Why a route waits, and what it holds. The search for its oldest delivery goes on where the last
     /// one ended.
-    pub fn status(&mut self, route: RouteNumber) -> RouteStatus {
+    pub fn status(&mut self, route: RouteNumber, now: Now) -> RouteStatus {
         let Some(place) = self.route_places.get(&route).copied() else {
             return RouteStatus::default();
         };
         let oldest = self.oldest(place);
+        let next_probe = self.probe(place, now).map(|(probe, _)| probe);
         let route = self.routes.at(place);
         RouteStatus {
             is_listed: route.is_listed,
             is_paused: route.is_paused,
             asked_until: route.asked.until().map(moment),
             is_breaker_open: route.breaker.is_open(),
-            next_probe: route.breaker.next_probe().ok().flatten().map(moment),
+            next_probe,
+            last: route.last,
             paced_until: (route.rate().is_some() && route.has_ready()).then(|| route.pace.next()),
             in_flight: route.in_flight,
             counts: route.counts,

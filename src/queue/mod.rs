@@ -46,7 +46,7 @@ pub use self::asked::PauseTurn;
 pub use self::attempt::{Attempt, AttemptEnd};
 pub use self::breaker::BreakerTurn;
 pub use self::by_hand::{ByHand, Expired};
-pub use self::choosing::{Lease, Next};
+pub use self::choosing::{Lease, Next, Probe};
 pub use self::ending::{DeadReason, Ended, Outcome};
 pub use self::index::Queue;
 pub use self::listing::{Filter, Listed, Page, RouteStatus};

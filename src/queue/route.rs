@@ -10,14 +10,15 @@ use super::pace::Pace;
 use super::room::Reserved;
 use super::settings::{Rate, Settings};
 use super::timers::Timers;
-use super::{RouteNumber, State};
+use super::{AttemptEnd, RouteNumber, State};
+use crate::clock::UnixMillis;
 use crate::verify::claim::Mark;
 
 /// The time in milliseconds for which an account is expected to have further deliveries.
 const LATELY: i64 = 60_000;
 
-/// The time in milliseconds within which retries by hand have one attempt begin at once: a plan that
-/// retries thousands is not to make as many probes.
+/// The time in milliseconds within which an operator has one attempt begin at once: a plan that retries
+/// thousands is not to make as many probes, nor is somebody who resumes again and again.
 const HURRIED: i64 = 5_000;
 
 /// A route that is configured, or has deliveries.
@@ -32,8 +33,10 @@ pub(super) struct Route {
     pub(super) is_paused: bool,
     pub(super) asked: Asked,
     pub(super) breaker: Breaker,
-    /// The last moment at which a retry by hand had an attempt begin at once, by the monotonic clock.
-    hurried: Option<i64>,
+    /// The beginning of the last attempt that an operator had begin at once, by the monotonic clock.
+    pub(super) hurried: Option<i64>,
+    /// The end of the last attempt, and its moment by the wall clock.
+    pub(super) last: Option<(AttemptEnd, UnixMillis)>,
     /// Rises with each beginning and end of an interruption.
     pub(super) interruptions: u64,
     pub(super) pace: Pace,
@@ -103,6 +106,7 @@ impl Route {
             asked: Asked::default(),
             breaker: Breaker::default(),
             hurried: None,
+            last: None,
             interruptions: 0,
             pace: Pace::default(),
             in_flight: 0,
@@ -128,16 +132,12 @@ impl Route {
     }
 
     /// An operator wants to see at once whether the app is back: while it is only probed, or has asked
-    /// for a pause, one attempt begins now.
+    /// for a pause, one attempt begins now, or 5 s after the last one that began for this reason.
     pub(super) fn hurry(&mut self, now: i64) {
-        let is_waiting = self.breaker.is_open() || self.asked.until().is_some();
-        let was_lately = |at: i64| now.saturating_sub(at) < HURRIED;
-        if !is_waiting || self.hurried.is_some_and(was_lately) {
-            return;
-        }
-        self.hurried = Some(now);
-        self.breaker.hurry(now);
-        self.asked.let_one_through();
+        let after_last = self.hurried.map(|at| at.saturating_add(HURRIED));
+        let from = after_last.unwrap_or(now).max(now);
+        self.breaker.hurry(from);
+        self.asked.let_one_through(from);
     }
 
     pub(super) fn is_ordered(&self) -> bool {
@@ -162,7 +162,12 @@ impl Route {
     }
 
     pub(super) fn has_slot(&self) -> bool {
-        self.in_flight + self.away < self.slots()
+        self.under_way() < self.slots()
+    }
+
+    /// The attempts in flight, here and in the process that this one replaces.
+    pub(super) fn under_way(&self) -> u32 {
+        self.in_flight + self.away
     }
 
     /// A delivery of this account has arrived.

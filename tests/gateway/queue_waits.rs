@@ -296,6 +296,57 @@ fn a_rate_an_operators_pause_and_a_removed_route_are_named_as_reasons() {
 }
 
 #[test]
+fn a_probe_is_promised_when_it_is_made_and_an_operator_has_one_each_5_s_at_most() {
+    let asks = Reply::new(429).with("Retry-After", "3600");
+    let upstream = Upstream::with(Behaviour::answer(&asks));
+    let route = Route::itellico(&upstream);
+    let gateway = Gateway::start(&config(&[route], "retry = [\"1s\"]"));
+    send(&gateway, 10);
+    let open = waits_for(&gateway, "itellico", "breaker");
+    // All wait as the app asked, so nothing is tried before.
+    let first = get(&gateway, "/queue?limit=1")["deliveries"][0]["next_at"].clone();
+    let next = open["next_probe_at"].as_str().expect("a time");
+    let due = first.as_str().expect("a time");
+    assert_eq!(next[..16], due[..16], "{open}");
+    assert_eq!(
+        (&open["last_status"], &open["is_probing"]),
+        (&json!(429), &json!(false))
+    );
+    let seen = upstream.count();
+    let resume = || {
+        let route = json!({"route": "itellico"});
+        done(&gateway, "POST", "/queue/resume", &route)
+    };
+    assert_eq!(resume()["probed"], true);
+    upstream.wait_for(seen + 1);
+    let is_over = || {
+        let waits = reasons(&gateway, "itellico");
+        waits.iter().any(|one| one["is_probing"] == false)
+    };
+    assert!(eventually(LATE, is_over));
+    // Each of these is answered with what comes of it: the next one, five seconds after the first.
+    let begun = attempts(&gateway).last().expect("an attempt").clone();
+    for _ in 0..20 {
+        resume();
+    }
+    upstream.wait_for(seen + 2);
+    assert!(eventually(LATE, || attempts(&gateway).len() > seen + 1));
+    let logged = attempts(&gateway);
+    let [one, two] = [&begun, &logged[seen + 1]].map(|text| {
+        let text = text.trim_matches('"');
+        let clock = text.get(11..23).expect("a time of the day");
+        let parts: Vec<f64> = clock
+            .split(':')
+            .map(|part| part.parse().expect("a number"))
+            .collect();
+        parts[0] * 3600.0 + parts[1] * 60.0 + parts[2]
+    });
+    let apart = (two - one).rem_euclid(86_400.0);
+    assert!(apart > 4.5, "{apart} s");
+    assert_eq!(upstream.count(), seen + 2);
+}
+
+#[test]
 fn a_delivery_says_behind_which_one_it_waits() {
     let upstream = Upstream::with(Behaviour::status(500));
     let route = Route::itellico(&upstream);

@@ -206,8 +206,8 @@ impl Backlog {
             (number, settings(route))
         });
         self.queue().set_routes(listed, now);
-        self.report_removed();
-        self.report_draining(&relays);
+        self.report_removed(now);
+        self.report_draining(&relays, now);
         self.wake.notify_one();
     }
 

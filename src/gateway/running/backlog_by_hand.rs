@@ -6,7 +6,7 @@ use super::backlog::{Backlog, locked};
 use super::paused::BY_OPERATOR;
 use crate::clock::Now;
 use crate::config::State;
-use crate::queue::{Attempt, Change, Number, RouteNumber};
+use crate::queue::{Attempt, Change, Number, RouteNumber, RouteStatus};
 use crate::store::sealing::{KeyId, Keyring};
 use crate::store::sqlite::{Head, MetaKey};
 use crate::store::{Content, Pending, QueueStore as _, StoreError};
@@ -63,6 +63,18 @@ impl Backlog {
         }
     }
 
+    /// Whether a route that the configuration in force does not have was given another provider: its
+    /// name is there.
+    pub(crate) fn has_heir(&self, route: RouteNumber, status: &RouteStatus) -> bool {
+        let name = Some(route).filter(|_| !status.is_listed);
+        let Some(name) = name.and_then(|route| self.name(route)) else {
+            return false;
+        };
+        let same = self.numbers(&name);
+        let queue = self.queue();
+        same.into_iter().any(|number| queue.is_listed(number))
+    }
+
     /// The routes with this name: one for each provider that it had.
     pub(crate) fn numbers(&self, name: &str) -> Vec<RouteNumber> {
         let names = locked(&self.names);
@@ -71,8 +83,8 @@ impl Backlog {
     }
 
     /// Pauses routes, or ends their pauses, and returns once that is on disk. Says whether it is new
-    /// for one of them. Where the app is only probed, the end of a pause has the next probe made at
-    /// once, also where there was none.
+    /// for one of them, and why each waits from then on. Where the app is only probed, the end of a
+    /// pause has the next probe made at once, also where there was none.
     ///
     /// # Errors
     /// [`StoreError`]: nothing has changed, or not for all routes.
@@ -81,8 +93,9 @@ impl Backlog {
         routes: &[RouteNumber],
         is_paused: bool,
         now: Now,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<(bool, Vec<(RouteNumber, RouteStatus)>), StoreError> {
         let mut is_new = false;
+        let mut statuses = Vec::new();
         for route in routes {
             let stored = is_paused.then_some(BY_OPERATOR);
             self.store.set_meta(MetaKey::Pause(*route), stored)?;
@@ -92,9 +105,11 @@ impl Backlog {
             } else {
                 queue.resume(*route, now)
             };
+            // Before a worker can begin what this has begin.
+            statuses.push((*route, queue.status(*route, now)));
         }
         self.wake.notify_one();
-        Ok(is_new)
+        Ok((is_new, statuses))
     }
 
     /// Has the store write what was done with a delivery. Tells the workers: something may be due.

@@ -118,7 +118,7 @@ impl Backlog {
         let Some(others) = self.full.allow(cause, now.mono) else {
             return;
         };
-        let status = self.queue().status(route);
+        let status = self.queue().status(route, now);
         let (deliveries, bytes, limits) = match full {
             Full::Route => {
                 let limits = status.limits.unwrap_or(self.limits);

@@ -28,21 +28,21 @@ impl Backlog {
 
     /// Sets the metrics of the queue, at a scrape. Shown are the routes that store what they take, and
     /// those that hold something.
-    pub(super) fn show(&self, snapshot: &Snapshot, wall: UnixMillis, of_window: Errors) {
+    pub(super) fn show(&self, snapshot: &Snapshot, now: Now, of_window: Errors) {
         let (_, bytes) = self.queue().totals();
         self.metrics
             .set_totals(bytes, self.limits.max_bytes, self.limits.max_deliveries);
         self.metrics
             .set_errors(self.store.stats().errors.and(&of_window));
         let mut shown: BTreeMap<String, RouteNow> = BTreeMap::new();
-        for (number, status) in self.statuses() {
+        for (number, status) in self.statuses(now) {
             let own = snapshot.queued_route(number);
             let own = own.and_then(|route| route.queue.as_ref());
             let accepts = own.is_some_and(|own| own.accepts);
             let is_meant = accepts || status.counts.deliveries() > 0;
             if let Some(name) = self.name(number).filter(|_| is_meant) {
-                let now = now_of(&status, accepts, wall);
-                shown.entry((*name).to_owned()).or_default().add(&now);
+                let of_route = now_of(&status, accepts, now.wall);
+                shown.entry((*name).to_owned()).or_default().add(&of_route);
             }
         }
         self.metrics.set_routes(&shown);
@@ -50,18 +50,18 @@ impl Backlog {
 
     /// Every route, and why it waits. The lock is taken for each anew, so that a delivery waits for one
     /// search at most.
-    pub(crate) fn statuses(&self) -> Vec<(RouteNumber, RouteStatus)> {
+    pub(crate) fn statuses(&self, now: Now) -> Vec<(RouteNumber, RouteStatus)> {
         let numbers: Vec<_> = self.queue().routes().collect();
         let statuses = numbers
             .into_iter()
-            .map(|number| (number, self.queue().status(number)));
+            .map(|number| (number, self.queue().status(number, now)));
         statuses.collect()
     }
 
     /// Says which routes hold deliveries that nobody tries, because the configuration in force does not
     /// have the route.
-    pub(super) fn report_removed(&self) {
-        for (number, status) in self.statuses() {
+    pub(super) fn report_removed(&self, now: Now) {
+        for (number, status) in self.statuses(now) {
             let held = status.counts.waiting + status.counts.retrying;
             if status.is_listed || held == 0 {
                 continue;
@@ -80,9 +80,9 @@ impl Backlog {
 
     /// Says which of these routes, which are in relay mode, still have deliveries that they accepted in
     /// queue mode.
-    pub(super) fn report_draining(&self, relays: &[(RouteNumber, &str)]) {
+    pub(super) fn report_draining(&self, relays: &[(RouteNumber, &str)], now: Now) {
         for (number, name) in relays {
-            let counts = self.queue().status(*number).counts;
+            let counts = self.queue().status(*number, now).counts;
             let (count, go) = match counts.waiting + counts.retrying {
                 0 => continue,
                 1 => ("1 delivery".to_owned(), "goes"),
@@ -114,7 +114,7 @@ impl Backlog {
 
     /// Says, every ten minutes for each route, that a delivery waits for over a quarter of an hour.
     pub(super) fn report_overdue(&self, now: Now) {
-        for (number, status) in self.statuses() {
+        for (number, status) in self.statuses(now) {
             let Some(oldest) = status.oldest else {
                 continue;
             };

@@ -239,7 +239,8 @@ impl Running {
         metrics
             .max_connections
             .set(limit(self.connections.limit() as u64));
-        let wall = self.clock.now().wall;
+        let now = self.clock.now();
+        let wall = now.wall;
         let mut healthy = Vec::new();
         for (_, route) in snapshot.routes.iter() {
             route.show_secrets(wall);
@@ -257,7 +258,7 @@ impl Running {
         if let Some(backlog) = &self.backlog {
             let journal = self.journal.as_ref();
             let of_window = journal.map(|journal| journal.errors()).unwrap_or_default();
-            backlog.show(&snapshot, wall, of_window);
+            backlog.show(&snapshot, now, of_window);
         }
         metrics.render()
     }

@@ -213,9 +213,9 @@ fn an_attempt_that_was_not_made_is_not_counted() {
     assert_eq!(bench.end(1, Outcome::Undeliverable), Ended::default());
     assert_eq!(bench.wait(), None);
     assert!(bench.listed(1).is_held);
-    assert_eq!(bench.queue.status(ROUTE).counts.held, 1);
+    assert_eq!(bench.status().counts.held, 1);
     bench.queue.retry(Number(1), bench.now());
-    assert_eq!(bench.queue.status(ROUTE).counts.held, 0);
+    assert_eq!(bench.status().counts.held, 0);
     assert_eq!(bench.begin_all(), [1]);
 }
 
@@ -231,7 +231,7 @@ fn what_is_held_is_tried_again_where_it_was_once_it_can_be_read() {
     }
     assert_eq!(bench.begin_all(), [3]);
     assert_eq!(bench.queue.release_held(bench.now()), 2);
-    assert_eq!(bench.queue.status(ROUTE).counts.held, 0);
+    assert_eq!(bench.status().counts.held, 0);
     bench.end_with(3, 200);
     for name in 1..3 {
         assert_eq!(bench.begin_all(), [name]);

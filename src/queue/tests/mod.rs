@@ -124,6 +124,11 @@ impl Bench {
         }
     }
 
+    /// Why the route waits, and what it holds.
+    pub(super) fn status(&mut self) -> RouteStatus {
+        self.queue.status(ROUTE, self.clock.now())
+    }
+
     /// Ends the pauses of the route by hand.
     pub(super) fn resume(&mut self) -> bool {
         self.queue.resume(ROUTE, self.clock.now())

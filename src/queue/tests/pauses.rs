@@ -16,7 +16,7 @@ fn opened() -> Bench {
         let opened = (number == 10).then_some(BreakerTurn::Opened);
         assert_eq!(ended.breaker, opened);
     }
-    assert!(bench.queue.status(ROUTE).is_breaker_open);
+    assert!(bench.status().is_breaker_open);
     bench
 }
 
@@ -77,7 +77,7 @@ fn resume_ends_the_pause_that_the_app_asked_for() {
     for number in 1..=3 {
         bench.end(number, asks(60));
     }
-    assert!(bench.queue.status(ROUTE).asked_until.is_some());
+    assert!(bench.status().asked_until.is_some());
     assert!(bench.resume());
     bench.add(5);
     assert_eq!(bench.begin_all(), [5]);
@@ -102,23 +102,21 @@ fn resume_has_the_next_probe_made_at_once_and_so_has_a_retry_by_hand() {
         assert_eq!(bench.wait(), Some(60.0), "{what}");
         bench.pass(1.0);
         act(&mut bench);
-        let now = bench.now().mono;
-        let status = bench.queue.status(ROUTE);
-        assert_eq!(status.next_probe, Some(now), "{what}");
+        let at_once = Probe::At(bench.now().mono);
+        assert_eq!(bench.status().next_probe, Some(at_once), "{what}");
         let lease = bench.lease().unwrap();
         assert!(lease.is_probe, "{what}");
         assert_eq!(bench.lease(), None, "{what}: there is one at a time");
-        assert_eq!(bench.queue.status(ROUTE).next_probe, None, "{what}");
+        let next = bench.status().next_probe;
+        assert_eq!(next, Some(Probe::AfterAttempt), "{what}");
         bench.end(lease.number.0, Outcome::Unreachable);
         // The app is not there after all: the gaps begin again.
         assert_eq!(bench.wait(), Some(5.0), "{what}");
+        bench.pass(5.0);
+        let lease = bench.lease().unwrap();
+        bench.end(lease.number.0, Outcome::Unreachable);
         bench.pass(1.0);
         act(&mut bench);
-        if what == "retry" {
-            // A plan retries thousands: that makes no more probes.
-            assert_eq!(bench.wait(), Some(4.0));
-            bench.pass(4.0);
-        }
         let lease = bench.lease().unwrap();
         let ended = bench.end_with(lease.number.0, 200);
         assert_eq!(ended.breaker, Some(BreakerTurn::Closed), "{what}");
@@ -177,10 +175,10 @@ fn a_route_says_that_its_rate_holds_deliveries_up() {
     });
     bench.add(1);
     assert_eq!(bench.begin_all(), [1]);
-    assert_eq!(bench.queue.status(ROUTE).paced_until, None, "nothing waits");
+    assert_eq!(bench.status().paced_until, None, "nothing waits");
     bench.add(2);
     assert_eq!(bench.begin_all(), [0; 0]);
-    let until = bench.queue.status(ROUTE).paced_until.unwrap();
+    let until = bench.status().paced_until.unwrap();
     assert!(until > bench.now().mono);
     bench.pass(10.0);
     assert_eq!(bench.begin_all(), [2]);
@@ -229,7 +227,7 @@ fn a_probe_does_not_wait_for_a_delivery_to_be_due() {
         }
         bench.pass(3600.0);
     }
-    assert!(bench.queue.status(ROUTE).is_breaker_open);
+    assert!(bench.status().is_breaker_open);
     let mut last = 0;
     for _ in 0..20 {
         bench.pass(60.0);
@@ -308,7 +306,7 @@ fn with_order_a_probe_is_the_first_of_another_key() {
         bench.add_in_order(number, number % 3);
     }
     let mut at_most = 100;
-    while !bench.queue.status(ROUTE).is_breaker_open {
+    while !bench.status().is_breaker_open {
         for number in bench.begin_all() {
             bench.end(number, Outcome::Timeout);
         }
@@ -338,7 +336,7 @@ fn a_route_without_configuration_holds_its_deliveries() {
     bench.add(2);
     bench.queue.set_routes([], bench.now());
     assert_eq!(bench.wait(), None);
-    assert!(!bench.queue.status(ROUTE).is_listed);
+    assert!(!bench.status().is_listed);
     let routes: Vec<_> = bench.queue.routes().collect();
     assert_eq!(routes, [ROUTE, unknown]);
     let both = [ROUTE, unknown].map(|route| (route, Settings::default()));
@@ -351,4 +349,158 @@ fn a_route_without_configuration_holds_its_deliveries() {
     assert_eq!(bench.end_with(2, 200).change, Some(Change::Gone));
     let progress = Bench::progress(&bench.end_with(1, 500));
     assert_eq!(progress.state, State::Retrying);
+}
+
+/// A bench whose breaker is open, with ten deliveries that the app asked to delay for half an hour.
+fn opened_and_delayed() -> Bench {
+    let mut bench = Bench::new(Settings::default());
+    for number in 1..=10 {
+        bench.add(number);
+        bench.lease().unwrap();
+        let asks = Duration::from_secs(1800);
+        bench.end(number, Outcome::Status(429, Some(asks)));
+    }
+    bench
+}
+
+/// What the route says of its next probe, in seconds from now, is what it does.
+#[track_caller]
+fn expect_probe(bench: &mut Bench, seconds: f64) {
+    let now = bench.now().mono;
+    let at = now + Duration::from_secs_f64(seconds);
+    assert_eq!(bench.status().next_probe, Some(Probe::At(at)));
+    if seconds > 0.0 {
+        assert_eq!(bench.wait(), Some(seconds));
+    }
+}
+
+#[test]
+fn a_probe_waits_until_the_app_wants_a_delivery_again_unless_an_operator_wants_one() {
+    let mut bench = opened_and_delayed();
+    expect_probe(&mut bench, 1800.0);
+    bench.pass(60.0);
+    assert!(!bench.resume(), "the breaker stays open");
+    expect_probe(&mut bench, 0.0);
+    let lease = bench.lease().unwrap();
+    assert_eq!((lease.number.0, lease.is_probe), (1, true), "the earliest");
+    bench.end(1, asks(1800));
+    // The others wait on, for what is left of their time.
+    expect_probe(&mut bench, 1740.0);
+    bench.pass(1740.0);
+    assert_eq!(bench.lease().unwrap().number.0, 2);
+    let ended = bench.end_with(2, 200);
+    assert_eq!(ended.breaker, Some(BreakerTurn::Closed));
+}
+
+#[test]
+fn an_operators_probe_takes_what_need_not_wait_first() {
+    let mut bench = opened_and_delayed();
+    bench.retry(7);
+    assert_eq!(bench.lease().unwrap().number.0, 7);
+    bench.end(7, Outcome::Unreachable);
+    expect_probe(&mut bench, 5.0);
+    bench.add(11);
+    bench.pass(1.0);
+    bench.resume();
+    expect_probe(&mut bench, 4.0);
+    bench.pass(4.0);
+    assert_eq!(bench.lease().unwrap().number.0, 11);
+}
+
+#[test]
+fn whatever_an_operator_repeats_has_a_probe_made_each_5_s_at_most() {
+    type Act = fn(&mut Bench, u64);
+    let acts: [(&str, Act); 2] = [
+        ("resume", |bench, _| {
+            bench.resume();
+        }),
+        ("retry", |bench, turn| bench.retry(1 + turn % 10)),
+    ];
+    for (what, act) in acts {
+        let mut bench = opened_and_delayed();
+        let mut probed = Vec::new();
+        for turn in 0..200 {
+            act(&mut bench, turn);
+            while let Some(lease) = bench.lease() {
+                assert!(lease.is_probe, "{what}");
+                probed.push(turn);
+                bench.end(lease.number.0, asks(1800));
+            }
+            bench.pass(0.1);
+        }
+        assert_eq!(probed, [0, 50, 100, 150], "{what}");
+    }
+}
+
+#[test]
+fn a_retry_by_hand_is_let_through_a_pause_each_5_s_at_most() {
+    let mut bench = Bench::new(Settings::default());
+    for number in 1..=6 {
+        bench.add(number);
+    }
+    bench.begin_all();
+    for number in 1..=3 {
+        bench.end(number, asks(60));
+    }
+    bench.retry(1);
+    bench.retry(2);
+    assert_eq!(bench.begin_all(), [1]);
+    bench.end(1, asks(60));
+    bench.pass(1.0);
+    bench.retry(3);
+    assert_eq!(bench.wait(), Some(4.0));
+    bench.pass(4.0);
+    assert_eq!(bench.begin_all(), [2]);
+    assert_eq!(bench.wait(), Some(55.0));
+}
+
+#[test]
+fn a_route_without_a_delivery_to_probe_with_says_so_and_probes_with_the_next() {
+    let mut bench = opened();
+    for number in 1..=9 {
+        bench.queue.discard(Number(number), bench.now());
+    }
+    bench.pass(5.0);
+    assert_eq!(bench.lease().unwrap().number.0, 10);
+    assert_eq!(bench.status().next_probe, Some(Probe::AfterAttempt));
+    bench.end(10, Outcome::Damaged);
+    for _ in 0..2 {
+        assert_eq!(bench.status().next_probe, Some(Probe::Nothing));
+        assert_eq!(bench.wait(), None);
+        bench.resume();
+    }
+    bench.add(11);
+    expect_probe(&mut bench, 0.0);
+    bench.queue.pause(ROUTE);
+    assert_eq!(bench.status().next_probe, Some(Probe::Nothing));
+    bench.resume();
+    assert!(bench.lease().unwrap().is_probe);
+}
+
+#[test]
+fn a_probe_that_the_rate_or_a_pause_holds_up_is_not_said_to_be_due() {
+    let mut bench = Bench::new(Settings {
+        rate: Some(Rate {
+            count: 1,
+            per: Duration::from_secs(20),
+        }),
+        retry: vec![Duration::from_secs(3600)],
+        ..Settings::default()
+    });
+    for number in 1..=10 {
+        bench.add(number);
+        bench.lease().unwrap();
+        bench.end(number, Outcome::Timeout);
+        bench.pass(20.0);
+    }
+    bench.resume();
+    let probe = bench.lease().unwrap().number.0;
+    bench.end(probe, Outcome::Timeout);
+    bench.pass(10.0);
+    bench.resume();
+    let next = bench.status().next_probe;
+    let wait = bench.wait().unwrap();
+    assert!((9.0..=10.0).contains(&wait), "{wait}");
+    let at = bench.now().mono + Duration::from_secs_f64(wait);
+    assert_eq!(next, Some(Probe::At(at)));
 }

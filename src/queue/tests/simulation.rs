@@ -95,12 +95,14 @@ struct Process {
     interruptions: u64,
     /// The beginning of the last probe, unless it was not made.
     probed: Option<Duration>,
-    /// The last moment at which a retry by hand had an attempt begin at once.
+    /// The beginning of the last attempt that an operator had begin at once.
     hurried: Option<Duration>,
-    /// Whether an operator has the next probe made at once, and one attempt begin in spite of the
-    /// pause that the app asked for.
-    hurries: bool,
-    lets_through: bool,
+    /// From when on an operator has the next probe made, and one attempt begin in spite of the pause
+    /// that the app asked for.
+    hurries: Option<Duration>,
+    lets_through: Option<Duration>,
+    /// Until when deliveries wait longer than the schedule says.
+    delayed: BTreeMap<u64, Duration>,
 }
 
 impl Process {
@@ -112,8 +114,23 @@ impl Process {
             interruptions: 0,
             probed: None,
             hurried: None,
-            hurries: false,
-            lets_through: false,
+            hurries: None,
+            lets_through: None,
+            delayed: BTreeMap::new(),
+        }
+    }
+
+    /// An operator wants to see one attempt of a route with this status.
+    fn hurry(&mut self, status: &RouteStatus, now: Now) {
+        let after_last = self
+            .hurried
+            .map_or(now.mono, |at| at + Duration::from_secs(5));
+        let from = after_last.max(now.mono);
+        if status.is_breaker_open {
+            self.hurries = Some(from);
+        }
+        if status.asked_until.is_some() {
+            self.lets_through = Some(from);
         }
     }
 }
@@ -124,6 +141,18 @@ struct Flying {
     begun: Now,
     /// The interruptions of the route before it began.
     interruptions: u64,
+}
+
+/// What the app does with deliveries that it could take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum App {
+    Takes,
+    /// It fails in all ways.
+    Fails,
+    /// There is no connection.
+    IsGone,
+    /// It asks to be left alone for a while.
+    Asks,
 }
 
 struct Simulation {
@@ -137,7 +166,7 @@ struct Simulation {
     old: Option<Process>,
     is_listed: bool,
     is_paused: bool,
-    is_app_up: bool,
+    app: App,
     last: u64,
     /// What became of deliveries for good.
     delivered: BTreeSet<u64>,
@@ -181,7 +210,7 @@ impl Simulation {
             old: None,
             is_listed: true,
             is_paused: false,
-            is_app_up: true,
+            app: App::Takes,
             last: 0,
             delivered: BTreeSet::new(),
             discarded: BTreeSet::new(),
@@ -206,7 +235,8 @@ impl Simulation {
                 85 => self.crash(true),
                 86..88 => self.pause_or_resume(),
                 88 => self.reload(),
-                89..91 => self.is_app_up = !self.is_app_up,
+                89 => self.turn_app(),
+                90 => self.bad_hour(),
                 91..94 => self.retry(),
                 94 => self.discard(),
                 95..97 => self.upgrade(),
@@ -276,13 +306,15 @@ impl Simulation {
     fn begin(&mut self) {
         let now = self.clock.now();
         for _ in 0..=self.random.below(3) {
-            let before = self.process.queue.status(ROUTE);
-            let Next::Try(lease) = self.process.queue.next(now) else {
+            let before = self.process.queue.status(ROUTE, now);
+            let next = self.process.queue.next(now);
+            self.check_promise(&before, &next, now);
+            let Next::Try(lease) = next else {
                 return;
             };
             let number = lease.number.0;
             let what = self.what();
-            self.check_waits(&before, lease.is_probe, now);
+            self.check_waits(&before, &lease, now);
             let row = self.view(number);
             let row = row.unwrap_or_else(|| panic!("{what}: {number} is tried, and is gone"));
             assert_ne!(row.progress.state, State::Dead, "{what}: {number} is dead");
@@ -317,23 +349,68 @@ impl Simulation {
         }
     }
 
-    /// Probes keep their distance, and no attempt begins while the app asks for a pause, but for what
-    /// an operator has begin at once.
-    fn check_waits(&mut self, before: &RouteStatus, is_probe: bool, now: Now) {
+    /// The next probe is made when the status says.
+    fn check_promise(&mut self, before: &RouteStatus, next: &Next, now: Now) {
         let what = self.what();
-        let let_through = std::mem::take(&mut self.process.lets_through);
-        if before.asked_until.is_some_and(|until| until > now.mono) {
-            assert!(let_through, "{what}: the app asked for a pause");
-            self.seen.insert("let through");
+        if let Some(Probe::At(at)) = before.next_probe
+            && at <= now.mono
+        {
+            let is_made = matches!(next, Next::Try(lease) if lease.is_probe);
+            assert!(is_made, "{what}: the probe is due, and there is {next:?}");
         }
-        if !is_probe {
+        let Next::Wait(until) = next else { return };
+        let after = self.process.queue.status(ROUTE, now);
+        match after.next_probe {
+            Some(Probe::At(at)) => {
+                let is_awaited = until.is_some_and(|until| until <= at);
+                assert!(at > now.mono && is_awaited, "{what}: {at:?}, {until:?}");
+            }
+            Some(Probe::Nothing) if self.is_listed && !self.is_paused => {
+                let queue = &self.process.queue;
+                let page = queue.list(&Filter::default(), None, usize::MAX, now);
+                let waits = |one: &Listed| {
+                    let is_dead = one.delivery.progress.state == State::Dead;
+                    !is_dead && !one.is_held && !one.is_behind
+                };
+                assert!(!page.deliveries.iter().any(waits), "{what}: {page:?}");
+                self.seen.insert("nothing to probe with");
+            }
+            _ => {}
+        }
+    }
+
+    /// Probes keep their distance, no attempt begins while the app asks for a pause, and a delivery waits
+    /// as long as it asked, but for what an operator has begin at once.
+    fn check_waits(&mut self, before: &RouteStatus, lease: &Lease, now: Now) {
+        let what = self.what();
+        let own = &mut self.process;
+        let is_over = |from: Option<Duration>| from.is_some_and(|from| from <= now.mono);
+        let let_through = own.lets_through.take();
+        if before.asked_until.is_some_and(|until| until > now.mono) {
+            assert!(is_over(let_through), "{what}: the app asked for a pause");
+            self.seen.insert("let through");
+            own.hurried = Some(now.mono);
+        }
+        let is_early = own
+            .delayed
+            .remove(&lease.number.0)
+            .is_some_and(|until| until > now.mono);
+        if is_early {
+            let is_by_hand = lease.is_probe && own.hurries.is_some();
+            assert!(is_by_hand, "{what}: {lease:?} was to wait");
+            self.seen.insert("early by hand");
+        }
+        if !lease.is_probe {
             return;
         }
-        let hurries = std::mem::take(&mut self.process.hurries);
-        if let Some(last) = self.process.probed.replace(now.mono)
+        let hurries = own.hurries.take();
+        if hurries.is_some() {
+            own.hurried = Some(now.mono);
+        }
+        if let Some(last) = own.probed.replace(now.mono)
             && now.mono.saturating_sub(last) < Duration::from_secs(5)
         {
-            assert!(hurries, "{what}: two probes within 5 s");
+            assert!(is_over(hurries), "{what}: two probes within 5 s");
             self.seen.insert("hurried");
         }
     }
@@ -377,10 +454,51 @@ impl Simulation {
         }
     }
 
+    fn turn_app(&mut self) {
+        let others = [App::Fails, App::IsGone, App::Asks];
+        self.app = match self.app {
+            App::Takes => self.random.one_of(&others).unwrap(),
+            _ => App::Takes,
+        };
+    }
+
+    /// The app takes nothing for long enough to open the breaker, and an operator looks after it.
+    fn bad_hour(&mut self) {
+        self.app = self.random.one_of(&[App::IsGone, App::Asks]).unwrap();
+        for _ in 0..15 {
+            self.begin();
+            self.end_all();
+            self.clock.step(2000, Duration::from_secs(2));
+            self.end_overdue();
+        }
+        if self.random.below(4) == 0 {
+            for _ in 0..100 {
+                self.discard();
+            }
+        }
+        for _ in 0..6 {
+            match self.random.below(3) {
+                0 => self.pause_or_resume(),
+                1 => self.retry(),
+                _ => self.pass_time(),
+            }
+            self.begin();
+            self.end_all();
+        }
+    }
+
+    fn end_all(&mut self) {
+        while !self.process.flights.is_empty() {
+            self.end();
+        }
+    }
+
     fn outcome(&mut self, number: u64) -> Outcome {
         let asked = Some(Duration::from_secs(self.random.below(100)));
         let chance = self.random.below(20);
         match chance {
+            6.. if self.app == App::IsGone => Outcome::Unreachable,
+            6.. if self.app == App::Asks => Outcome::Status(429, asked),
             0 => Outcome::GivenBack,
             1 => Outcome::Postponed(Duration::from_secs(self.random.below(20))),
             2 if !self.settings.is_ordered => Outcome::Undeliverable,
@@ -391,7 +509,7 @@ impl Simulation {
                 1 => Outcome::Failed,
                 _ => Outcome::Status(500, None),
             },
-            _ if self.is_app_up => Outcome::Status(200, None),
+            _ if self.app == App::Takes => Outcome::Status(200, None),
             4..12 => Outcome::Unreachable,
             12..16 => Outcome::Status(503, asked),
             _ => Outcome::Status(500, None),
@@ -433,6 +551,24 @@ impl Simulation {
         );
         if !is_made || ended.breaker.is_some() {
             process.probed = None;
+        }
+        if ended.breaker.is_some() {
+            process.hurries = None;
+        }
+        if ended.pause.is_some() {
+            process.lets_through = None;
+        }
+        let asked = match outcome {
+            Outcome::Status(_, asked) => asked,
+            Outcome::Postponed(delay) => Some(delay),
+            _ => None,
+        };
+        let found = process.queue.get(Number(number), now);
+        let due = found.map_or(now.wall.0, |one| one.delivery.progress.due.0);
+        let left = Duration::from_millis(due.saturating_sub(now.wall.0).max(0).unsigned_abs());
+        // It is the longer one of its delay and that of the schedule.
+        if ended.dead.is_none() && asked == Some(left) {
+            process.delayed.insert(number, now.mono + left);
         }
         if ended.breaker == Some(BreakerTurn::Opened) {
             self.seen.insert("opened");
@@ -491,9 +627,7 @@ impl Simulation {
             [usize::try_from(self.random.below(7)).unwrap()];
         if self.random.below(3) == 0 {
             self.end_old();
-            while !self.process.flights.is_empty() {
-                self.end();
-            }
+            self.end_all();
         }
         let in_flight = !self.process.flights.is_empty() || self.old.is_some();
         let millis = if in_flight { millis.min(1000) } else { millis };
@@ -560,14 +694,23 @@ impl Simulation {
         let is_new = if self.is_paused {
             self.process.queue.pause(ROUTE)
         } else {
-            self.process.hurries = true;
-            self.process.queue.resume(ROUTE, now)
+            let before = self.process.queue.status(ROUTE, now);
+            let is_new = self.process.queue.resume(ROUTE, now);
+            self.process.hurry(&before, now);
+            self.process.lets_through = None;
+            self.check_hurried(now);
+            is_new
         };
         self.process.interruptions += u64::from(is_new);
-        if !self.is_paused {
-            let status = self.process.queue.status(ROUTE);
-            let late = status.next_probe.is_some_and(|at| at > now.mono);
-            assert!(!late, "{}: the next probe waits", self.what());
+    }
+
+    /// The probe that an operator wants comes as early as it may.
+    fn check_hurried(&mut self, now: Now) {
+        let status = self.process.queue.status(ROUTE, now);
+        if let (Some(Probe::At(at)), Some(from)) = (status.next_probe, self.process.hurries) {
+            let pause = self.process.lets_through.unwrap_or_default();
+            let late = at > from.max(now.mono).max(pause);
+            assert!(!late, "{}: the next probe waits until {at:?}", self.what());
         }
     }
 
@@ -597,19 +740,11 @@ impl Simulation {
             return;
         };
         let now = self.clock.now();
-        let before = self.process.queue.status(ROUTE);
+        let before = self.process.queue.status(ROUTE, now);
         if let ByHand::Done(change) = self.process.queue.retry(Number(number), now) {
-            let own = &mut self.process;
-            let was_lately = |at| now.mono.saturating_sub(at) < Duration::from_secs(5);
-            let is_asked = before.asked_until.is_some();
-            if (is_asked || before.is_breaker_open) && !own.hurried.is_some_and(was_lately) {
-                own.hurried = Some(now.mono);
-                own.hurries = true;
-                own.lets_through = is_asked;
-                let status = own.queue.status(ROUTE);
-                let late = status.next_probe.is_some_and(|at| at > now.mono);
-                assert!(!late, "{}: the next probe waits", self.what());
-            }
+            self.process.hurry(&before, now);
+            self.process.delayed.remove(&number);
+            self.check_hurried(now);
             self.by_hand.insert(number);
             self.process.pending.push((number, change));
             self.seen.insert("by hand");
@@ -705,7 +840,7 @@ impl Simulation {
             counts.bytes += 1000;
             counts.held += u64::from(listed.is_held);
         }
-        let status = self.process.queue.status(ROUTE);
+        let status = self.process.queue.status(ROUTE, now);
         assert_eq!(status.counts, counts, "{what}");
         let alive = rows.values().find(|row| row.progress.state != State::Dead);
         assert_eq!(status.oldest, alive.map(|row| row.id.received()), "{what}");
@@ -792,12 +927,14 @@ fn no_seed_of_random_steps_breaks_a_promise() {
         "dead by age",
         "dead by damage",
         "dead by status",
+        "early by hand",
         "expired",
         "first",
         "full",
         "hurried",
         "killed",
         "let through",
+        "nothing to probe with",
         "opened",
         "power lost",
         "probe",

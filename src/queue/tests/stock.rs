@@ -41,12 +41,12 @@ fn deliveries_are_counted_by_state() {
     }
     let received = |number| bench.listed(number).delivery.id.received();
     let [first, second, third] = [1, 2, 3].map(received);
-    assert_eq!(bench.queue.status(ROUTE).oldest, Some(first));
+    assert_eq!(bench.status().oldest, Some(first));
     bench.begin_all();
     bench.end_with(1, 410);
     bench.end_with(2, 500);
     bench.end_with(4, 200);
-    let status = bench.queue.status(ROUTE);
+    let status = bench.status();
     let counts = Counts {
         waiting: 3,
         retrying: 1,
@@ -57,14 +57,14 @@ fn deliveries_are_counted_by_state() {
     assert_eq!((status.counts, status.in_flight), (counts, 3));
     assert_eq!(status.oldest, Some(second));
     bench.queue.discard(Number(2), bench.now());
-    assert_eq!(bench.queue.status(ROUTE).oldest, Some(third));
+    assert_eq!(bench.status().oldest, Some(third));
     bench.queue.retry(Number(1), bench.now());
-    assert_eq!(bench.queue.status(ROUTE).oldest, Some(first));
+    assert_eq!(bench.status().oldest, Some(first));
     for number in [1, 3, 5, 6] {
         bench.lease();
         bench.end_with(number, 200);
     }
-    let status = bench.queue.status(ROUTE);
+    let status = bench.status();
     assert_eq!((status.counts, status.oldest), (Counts::default(), None));
 }
 

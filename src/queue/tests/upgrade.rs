@@ -36,7 +36,7 @@ fn a_delivery_in_flight_elsewhere_is_left_alone_until_its_end_is_known() {
     assert!(new.queue.release(Number(3), dead, now));
     assert!(new.queue.release(Number(4), None, now));
     assert!(!new.queue.release(Number(4), None, now));
-    let counts = new.queue.status(ROUTE).counts;
+    let counts = new.status().counts;
     assert_eq!((counts.waiting, counts.retrying, counts.dead), (2, 1, 1));
     assert_eq!(new.begin_all(), [4]);
     assert_eq!(new.wait(), Some(5.0));

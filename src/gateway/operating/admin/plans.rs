@@ -173,7 +173,7 @@ impl Plans {
             }
             tokio::task::yield_now().await;
         }
-        let is_removed = |route: &RouteNumber| !backlog.queue().status(*route).is_listed;
+        let is_removed = |route: &RouteNumber| !backlog.queue().is_listed(*route);
         let removed = found.keys().copied().filter(is_removed);
         let mut removed: Vec<Arc<str>> = removed.filter_map(|route| backlog.name(route)).collect();
         removed.sort_unstable();

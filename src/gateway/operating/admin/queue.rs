@@ -21,7 +21,7 @@ use crate::gateway::exchange::stored::StoredHead;
 use crate::gateway::operating::shown_peer;
 use crate::gateway::running::Running;
 use crate::gateway::running::backlog::Backlog;
-use crate::queue::{Attempt, AttemptEnd, DeliveryId, Listed, Number, RouteNumber, State};
+use crate::queue::{Attempt, DeliveryId, Listed, Number, Probe, State};
 use crate::store::StoreError;
 use crate::verdict::{Code, Refusal};
 use crate::wire::head::Head;
@@ -113,6 +113,8 @@ impl QueuePages {
         };
         let numbers = found.iter().map(|one| one.delivery.number).collect();
         let heads = heads(backlog, numbers).await?;
+        let mut meant = backlog.statuses(now);
+        meant.retain(|(number, _)| routes.has(*number));
         let listed = found.iter().zip(heads);
         let deliveries: Vec<Value> = listed
             .map(|(one, head)| {
@@ -123,7 +125,7 @@ impl QueuePages {
         Ok(answer(&json!({
             "deliveries": deliveries,
             "next": next.map(|number| number.0),
-            "routes": waiting::routes(backlog, &routes, now),
+            "routes": waiting::routes(backlog, &meant, now),
         })))
     }
 
@@ -277,17 +279,14 @@ impl QueuePages {
         }
         let own = Arc::clone(backlog);
         let now = self.running.clock.now();
-        let is_probed = |number: &RouteNumber| {
-            let status = backlog.queue().status(*number);
-            status.is_listed && status.is_breaker_open
-        };
-        let is_probed = !is_paused && numbers.iter().any(is_probed);
         // It waits until the store has it: a pause that a restart ends is none.
         let done = tokio::task::spawn_blocking(move || own.pause(&numbers, is_paused, now)).await;
-        let is_new = done
+        let done = done
             .map_err(|_| Code::InternalError)
             .map_err(Refusal::from)?;
-        let is_new = is_new.map_err(unavailable)?;
+        let (is_new, statuses) = done.map_err(unavailable)?;
+        let is_due = |probe: Option<Probe>| matches!(probe, Some(Probe::At(at)) if at <= now.mono);
+        let is_probed = !is_paused && statuses.iter().any(|(_, one)| is_due(one.next_probe));
         match (is_new, is_paused) {
             (true, true) => log::warn!("route {route}: paused by {by}"),
             (true, false) => log::warn!("route {route}: resumed by {by}"),
@@ -299,7 +298,13 @@ impl QueuePages {
                 log::info!("route {route}: to be resumed by {by}: it was not paused");
             }
         }
-        let mut done = json!({"ok": true, "route": route, "changed": is_new});
+        let mut done = json!({
+            "ok": true,
+            "route": route,
+            "changed": is_new,
+            "is_listed": statuses.iter().any(|(_, status)| status.is_listed),
+            "routes": waiting::routes(backlog, &statuses, now),
+        });
         if is_probed && let Some(members) = done.as_object_mut() {
             log::info!("route {route}: the app is probed at once, as {by} asked");
             members.insert("probed".into(), true.into());
@@ -318,19 +323,13 @@ async fn history(backlog: &Arc<Backlog>, number: Number) -> Result<Value, Denied
 }
 
 fn attempt(attempt: &Attempt) -> Value {
-    let error = match attempt.end {
-        AttemptEnd::Status(_) => None,
-        AttemptEnd::Unreachable => Some(Code::UpstreamUnreachable),
-        AttemptEnd::Timeout => Some(Code::UpstreamTimeout),
-        AttemptEnd::Failed => Some(Code::UpstreamFailed),
-    };
     let took = u64::try_from(attempt.took.as_millis()).unwrap_or(u64::MAX);
     json!({
         "attempt": attempt.number,
         "began_at": written_moment(attempt.began),
         "took_ms": took,
         "status": attempt.end.status(),
-        "error": error.map(Code::name),
+        "error": waiting::error_of(attempt.end),
         "cause": attempt.cause,
     })
 }

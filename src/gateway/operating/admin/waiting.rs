@@ -1,30 +1,28 @@
 //! Why the deliveries of a route wait (contract: Queue).
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::filter::Routes;
 use crate::clock::{Now, UnixMillis};
 use crate::config::units::written_moment;
 use crate::gateway::running::backlog::Backlog;
-use crate::queue::RouteStatus;
+use crate::queue::{AttemptEnd, Probe, RouteNumber, RouteStatus};
+use crate::verdict::Code;
 
 /// The routes of these that have a reason to wait, each with its reasons. A route that the
 /// configuration does not have is left out unless it holds something.
-pub(super) fn routes(backlog: &Backlog, asked: &Routes, now: Now) -> Vec<Value> {
-    let statuses = backlog.statuses().into_iter();
-    let meant = statuses.filter(|(number, status)| {
-        let is_there = status.is_listed || status.counts.deliveries() > 0;
-        is_there && asked.has(*number)
-    });
-    let meant: Vec<_> = meant.collect();
-    let listed = meant.iter().filter(|(_, status)| status.is_listed);
-    let listed: HashSet<_> = listed.filter_map(|(own, _)| backlog.name(*own)).collect();
-    let shown = meant.into_iter().filter_map(|(number, status)| {
-        let name = backlog.name(number)?;
-        let reasons = reasons(&status, listed.contains(&name), now);
+pub(super) fn routes(
+    backlog: &Backlog,
+    statuses: &[(RouteNumber, RouteStatus)],
+    now: Now,
+) -> Vec<Value> {
+    let meant = statuses
+        .iter()
+        .filter(|(_, status)| status.is_listed || status.counts.deliveries() > 0);
+    let shown = meant.filter_map(|(number, status)| {
+        let name = backlog.name(*number)?;
+        let reasons = reasons(status, backlog.has_heir(*number, status), now);
         if reasons.is_empty() {
             return None;
         }
@@ -38,7 +36,7 @@ pub(super) fn routes(backlog: &Backlog, asked: &Routes, now: Now) -> Vec<Value> 
 }
 
 /// `has_heir`: the configuration has a route of the same name.
-fn reasons(status: &RouteStatus, has_heir: bool, now: Now) -> Vec<Value> {
+pub(super) fn reasons(status: &RouteStatus, has_heir: bool, now: Now) -> Vec<Value> {
     let moment = |at: Duration| written_moment(wall(at, now));
     let to_come = |at: &Duration| *at > now.mono;
     let mut reasons = Vec::new();
@@ -59,14 +57,36 @@ fn reasons(status: &RouteStatus, has_heir: bool, now: Now) -> Vec<Value> {
     if let Some(until) = status.asked_until.filter(to_come) {
         reasons.push(json!({"reason": "app", "until": moment(until)}));
     }
-    if status.is_breaker_open {
-        let next = status.next_probe.map(|at| moment(at.max(now.mono)));
-        reasons.push(json!({"reason": "breaker", "next_probe_at": next}));
+    if let Some(probe) = status.next_probe {
+        let next = match probe {
+            Probe::At(at) => Some(moment(at.max(now.mono))),
+            Probe::AfterAttempt | Probe::Nothing => None,
+        };
+        let (end, at) = status.last.unzip();
+        reasons.push(json!({
+            "reason": "breaker",
+            "next_probe_at": next,
+            "is_probing": probe == Probe::AfterAttempt,
+            "last_status": end.and_then(AttemptEnd::status),
+            "last_error": end.and_then(error_of),
+            "last_at": at.map(written_moment),
+        }));
     }
     if let Some(until) = status.paced_until.filter(to_come) {
         reasons.push(json!({"reason": "rate", "until": moment(until)}));
     }
     reasons
+}
+
+/// The name of the error of an attempt that got no answer.
+pub(super) fn error_of(end: AttemptEnd) -> Option<&'static str> {
+    let code = match end {
+        AttemptEnd::Status(_) => return None,
+        AttemptEnd::Unreachable => Code::UpstreamUnreachable,
+        AttemptEnd::Timeout => Code::UpstreamTimeout,
+        AttemptEnd::Failed => Code::UpstreamFailed,
+    };
+    Some(code.name())
 }
 
 /// A moment of the monotonic clock by the wall clock.
@@ -92,7 +112,8 @@ mod tests {
             is_paused: true,
             asked_until: Some(Duration::from_secs(130)),
             is_breaker_open: true,
-            next_probe: Some(Duration::from_secs(105)),
+            next_probe: Some(Probe::At(Duration::from_secs(105))),
+            last: Some((AttemptEnd::Status(503), UnixMillis(now.wall.0 - 1000))),
             paced_until: Some(Duration::from_millis(100_500)),
             counts: Counts {
                 held: 2,
@@ -104,7 +125,8 @@ mod tests {
             {"reason": "operator"},
             {"reason": "held", "deliveries": 2},
             {"reason": "app", "until": "2025-06-15T15:07:10.000Z"},
-            {"reason": "breaker", "next_probe_at": "2025-06-15T15:06:45.000Z"},
+            {"reason": "breaker", "next_probe_at": "2025-06-15T15:06:45.000Z", "is_probing": false,
+             "last_status": 503, "last_error": null, "last_at": "2025-06-15T15:06:39.000Z"},
             {"reason": "rate", "until": "2025-06-15T15:06:40.500Z"},
         ]);
         assert_eq!(Value::from(reasons(&all, true, now)), expected);
@@ -125,11 +147,21 @@ mod tests {
             asked_until: Some(Duration::from_secs(100)),
             paced_until: Some(Duration::from_secs(99)),
             is_breaker_open: true,
-            next_probe: None,
             ..RouteStatus::default()
         };
-        let expected = json!([{"reason": "breaker", "next_probe_at": null}]);
-        assert_eq!(Value::from(reasons(&over, true, now)), expected);
+        for (probe, is_probing) in [(Probe::AfterAttempt, true), (Probe::Nothing, false)] {
+            let over = RouteStatus {
+                next_probe: Some(probe),
+                last: Some((AttemptEnd::Timeout, now.wall)),
+                ..over
+            };
+            let expected = json!([{
+                "reason": "breaker", "next_probe_at": null, "is_probing": is_probing,
+                "last_status": null, "last_error": "upstream_timeout",
+                "last_at": "2025-06-15T15:06:40.000Z",
+            }]);
+            assert_eq!(Value::from(reasons(&over, true, now)), expected);
+        }
         let well = RouteStatus {
             is_listed: true,
             ..RouteStatus::default()
